@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import datetime
+from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -98,6 +99,14 @@ class Answer(msgspec.Struct, frozen=True):
     body: str
 
 
+class KeptClients:
+    """Makes each boto3 client and resource once, since that takes longer than most requests."""
+
+    def __init__(self, access: Access) -> None:
+        self.client = cache(access.client)
+        self.resource = cache(access.resource)
+
+
 class Driver:
     """Drives the stack of a `stack.json`, with the key of the account's root."""
 
@@ -107,7 +116,7 @@ class Driver:
         self._session.verify = state.ca_bundle
         # Otherwise the shell's REQUESTS_CA_BUNDLE and proxy would override `verify`.
         self._session.trust_env = False
-        self._access = Access.of(state)
+        self._access = KeptClients(Access.of(state))
 
     def close(self) -> None:
         """Close the connections."""

@@ -1,4 +1,4 @@
-"""DCE's Opencast as it lists its classes: over HTTPS on loopback, for who signs in by Digest."""
+"""Stand-in for DCE's Opencast: lists classes over HTTPS on loopback, with Digest authentication."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from random import Random
 from typing import Any
 
 from local.authority import Authority
-from local.neighbours.https_server import Answer, HttpsServer, Request, json_answer
+from local.neighbours.https_server import Answer, Request, json_answer
 from local.neighbours.opencast import default_users
 from local.neighbours.opencast_signin import SignIn, UnauthorizedError
 from local.neighbours.opencast_store import Store, Switches
+from tests.neighbours import served
 
 PATH = "/otherpubs/search/series.json"
 
 
 def listed(number: int = 86168921331, **changes: Any) -> dict[str, Any]:
-    """A class as the endpoint lists it."""
+    """Return a class as the endpoint lists it."""
     return {
         "zoomLink": f"https://example.zoom.us/j/{number}?pwd=topsecret",
         "seriesId": "20260112345",
@@ -32,9 +33,9 @@ def listed(number: int = 86168921331, **changes: Any) -> dict[str, Any]:
 
 @dataclass
 class ClassListing:
-    """What is listed, how many at once, and the requests that got through the sign-in.
+    """The listed classes, `at_once` in a page, and the requests that signed in.
 
-    `content` is answered in place of the classes, `total` told in place of their number.
+    `content` is the answer in place of the classes, `total` the total in place of their number.
     """
 
     sign_in: SignIn
@@ -54,7 +55,7 @@ class ClassListing:
         return f"127.0.0.1:{self.port}"
 
     def answer(self, request: Request) -> Answer:
-        """Opencast's answer: a challenge comes only to who asks for Digest in so many words."""
+        """Answer as Opencast: with a challenge only if the request asks for Digest."""
         if request.headers.get("X-Requested-Auth") != "Digest":
             return Answer(302, (("Location", "/login.html"),))
         try:
@@ -80,7 +81,7 @@ class ClassListing:
 
 @contextmanager
 def class_listing(tls: Authority, user: str, password: str) -> Iterator[ClassListing]:
-    """A listing that is served for as long as the block lasts."""
+    """Serve a listing during the block."""
     store = Store(
         users=default_users(user, password),
         workflows=(),
@@ -90,10 +91,5 @@ def class_listing(tls: Authority, user: str, password: str) -> Iterator[ClassLis
         random=Random(1),
     )
     listing = ClassListing(SignIn(store))
-    server = HttpsServer(listing.answer, tls.ssl_context())
-    listing.port = server.port
-    server.start()
-    try:
+    with served(listing.answer, tls) as listing.port:
         yield listing
-    finally:
-        server.close()

@@ -1,4 +1,4 @@
-"""An in-process AWS (moto) with this system's tables, queues and bucket, for tests."""
+"""Fake AWS (moto) in this process, with the stack's tables, queues, topic and bucket."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SENDING = "provide-client-params.sqs.SendMessage"
 
 @dataclass
 class Clock:
-    """A clock that tests set and move."""
+    """A clock that stands still until a test moves it."""
 
     now: datetime = field(default_factory=lambda: datetime(2026, 10, 14, 18, 30, tzinfo=UTC))
 
@@ -37,7 +37,7 @@ class Clock:
 
 @dataclass
 class Cloud:
-    """The clients, tables and queue urls of one test's AWS."""
+    """The clients, tables and queue URLs of one test's AWS."""
 
     sqs: Any
     s3: Any
@@ -56,7 +56,7 @@ class Cloud:
     sends: list[dict[str, Any]] = field(default_factory=list)
 
     def sent_to(self, url: str) -> list[dict[str, Any]]:
-        """What was sent to a queue so far, delayed or not: body (parsed) and delay_seconds."""
+        """Return all messages sent to a queue so far: body (parsed) and delay_seconds."""
         return [
             {
                 "body": json.loads(send["MessageBody"]),
@@ -111,12 +111,12 @@ class Cloud:
         return topic, queue
 
     def rows(self) -> dict[str, dict[str, Any]]:
-        """Every status row by zip id, numbers as ints."""
+        """Return every status row by zip id, with numbers as ints."""
         return {item["zip_id"]: plain(item) for item in self.status.scan()["Items"]}
 
 
 def plain(value: Any) -> Any:
-    """DynamoDB's Decimals as ints."""
+    """Return a value with DynamoDB's Decimals as ints."""
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -148,7 +148,7 @@ def _clients() -> _Clients:
 
 @contextmanager
 def cloud() -> Iterator[Cloud]:
-    """A new AWS, empty but for what the stack makes."""
+    """Start a new AWS for the block, with the stack's empty resources."""
     with mock_aws():
         sqs, s3, ssm, dynamodb, sns = _clients()
         s3.create_bucket(Bucket=BUCKET)

@@ -1,4 +1,4 @@
-"""`invoke …` in this process: what it prints, and its exit code."""
+"""Runs `invoke …` in this process, for tests of its output and exit code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WITHOUT_AWS = {
     *("test", "package", "update-requirements", "stack.list", "stack.synth"),
     *("local.up", "local.down", "local.status", "local.env", "local.demo"),
 }
-"""Commands that need no stack in AWS."""
+"""Commands that don't need a stack in AWS."""
 
 REQUIRED = {
     "codebuild": ["main"],
@@ -35,14 +35,14 @@ REQUIRED = {
     "schedule.save-creds": ["-f", "{key}"],
     "secrets.rotate": ["PIPELINE_SIGNING_KEY"],
 }
-"""What a command can't do without."""
+"""The arguments that a command requires."""
 
 NAMES = sorted(set(tasks.namespace.task_names) - WITHOUT_AWS)
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended."""
+    """Exit code and output of a command that has ended."""
 
     code: int
     out: str
@@ -50,7 +50,7 @@ class Ended:
 
 
 def invoke(*arguments: str) -> Ended:
-    """Run a command of the project as the program does, settings from this environment."""
+    """Run a command as the program does, with the settings of this environment."""
     out, err, code = io.StringIO(), io.StringIO(), 0
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
@@ -61,7 +61,7 @@ def invoke(*arguments: str) -> Ended:
 
 
 def good_files(folder: Path) -> None:
-    """The files that `words` names: each is what its command takes."""
+    """Write the valid files that `words` names."""
     (folder / "schedule.csv").write_text(SHEET + ROW)
     row = dict(zip(SHEET.strip().split(","), ROW.strip().split(","), strict=True))
     (folder / "schedule.json").write_text(json.dumps([row]))
@@ -70,14 +70,14 @@ def good_files(folder: Path) -> None:
 
 
 def words(name: str, folder: Path) -> list[str]:
-    """A command with all that it needs."""
+    """Return a command's name and required arguments."""
     files = {"csv": "schedule.csv", "json": "schedule.json", "key": "key.json"}
     paths = {word: str(folder / file) for word, file in files.items()}
     return [name, *(word.format(**paths) for word in REQUIRED.get(name, ()))]
 
 
 def said_in_a_line(done: Ended) -> str:
-    """The one line of a command that failed and did nothing."""
+    """Return the one line of stderr of a command that failed."""
     assert done.code == 1, done
     assert done.err.endswith("\n")
     assert done.err.count("\n") == 1, done.err

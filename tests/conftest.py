@@ -1,4 +1,4 @@
-"""What all tests share: an AWS in process, fake credentials, an authority to trust, a clock."""
+"""Fixtures of all tests: a fake AWS, a certificate authority and a clock."""
 
 from __future__ import annotations
 
@@ -11,34 +11,36 @@ from hypothesis import settings
 from local.authority import Authority, ensure_authority
 from tests.cloud import Clock, Cloud, cloud
 
-# No deadline: how long an example takes says more about what else the machine is doing.
+# No deadline: the time of an example depends on what else the machine is doing.
 settings.register_profile("project", deadline=None, max_examples=50)
 settings.load_profile("project")
 
 
 def pytest_configure() -> None:
-    """^C works in tests and in what they start, also where a shell has begun them with `&`, which
-    makes its programs deaf to it."""
+    """Let ^C end the tests and the programs that they start.
+
+    A shell that starts them with `&` makes them ignore SIGINT.
+    """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    """An empty in-process AWS with this system's resources."""
+    """A fake AWS in this process, with the stack's empty resources."""
     for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_REGION", "us-east-1")
-    with cloud() as made:
-        yield made
+    with cloud() as aws:
+        yield aws
 
 
 @pytest.fixture(scope="session")
 def tls(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """What every server on loopback shows, and what its clients trust. One is as good as many."""
+    """The authority of all servers on loopback, which their clients trust."""
     return ensure_authority(tmp_path_factory.mktemp("tls"))
 
 

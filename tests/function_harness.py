@@ -1,4 +1,4 @@
-"""Dependencies of functions over the in-process AWS, as their handlers would build them."""
+"""Harness of the functions: their dependencies over the fake AWS, as their handlers build them."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def webhook_dependencies(
 
 
 def post_webhook(deps: webhook.Dependencies, content: Any, *, key: str | None = None) -> Answer:
-    """Posts to the webhook, signed as its sender signs: Zoom, or the pipeline for its own event."""
+    """Post to the webhook with the signature of the sender: Zoom, or the pipeline itself."""
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
     own = isinstance(content, dict) and content.get("event") == "on.demand.ingest"
     key = key or (OWN_KEY if own else ZOOM_SECRET)
@@ -147,7 +147,7 @@ def uploader_dependencies(
     clock: Clock,
     session: requests.Session,
     *,
-    password: str = "password",  # noqa: S107  # a stand-in's
+    password: str = "password",  # noqa: S107  # of a fake
     **settings: Any,
 ) -> uploader.Dependencies:
     chosen = UploaderSettings(
@@ -258,7 +258,7 @@ def notifying_dependencies(
 
 
 def received(aws: Cloud, url: str, message: Any, *, receive_count: int = 1) -> Received:
-    """A message as an event source hands it in: really sent to the queue and taken from it."""
+    """Send a message to a queue and receive it, as an event source does."""
     body = message if isinstance(message, str) else json.dumps(message)
     group = {"MessageGroupId": "test"} if url.endswith(".fifo") else {}
     aws.sqs.send_message(QueueUrl=url, MessageBody=body, **group)

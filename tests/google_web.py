@@ -1,4 +1,4 @@
-"""A scripted Google over real HTTPS: a token endpoint, a spreadsheet's values, a key to both."""
+"""Stand-in for Google over HTTPS: a token endpoint, a spreadsheet's values, and a service key."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ def row(
     link: str = "https://zoom.us/j/86168921331?pwd=topsecret",
     series: str = "https://oc.example.edu/engage/ui/index.html#/2026/01/12345",
 ) -> list[str]:
-    """A good row of a schedule, with some cells changed."""
+    """Return a valid row of a schedule."""
     return [course, kind, day, start, link, series]
 
 
 def tabs(*rows: Sequence[Sequence[Any]], name: str = "Fall") -> Answer:
-    """batchGet's answer: one tab's rows each."""
+    """Return batchGet's answer with the rows of each tab."""
     ranges = [
         {"range": f"{name}!A1:Z1000", "majorDimension": "ROWS", "values": values} for values in rows
     ]
@@ -67,7 +67,7 @@ def tabs(*rows: Sequence[Sequence[Any]], name: str = "Fall") -> Answer:
 
 
 def refusal(status: int, name: str, message: str, **detail: str) -> Answer:
-    """An error as Google's APIs write it."""
+    """Return an error as Google's APIs write it."""
     details = [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", **detail}] if detail else []
     error = {"code": status, "message": message, "status": name, "details": details}
     return json_answer(status, {"error": error})
@@ -75,7 +75,7 @@ def refusal(status: int, name: str, message: str, **detail: str) -> Answer:
 
 @dataclass
 class Google:
-    """The scripted Google, and a session that reaches it."""
+    """The stand-in, and a session that reaches it. `urls` are the answered requests."""
 
     web: Web
     session: requests.Session
@@ -86,19 +86,19 @@ class Google:
         return service_key(f"{self.web.url}{TOKEN}")
 
     def answers(self, *values: Page, token: Page = GOOD_TOKEN) -> None:
-        """What batchGet answers, in turn, the last for good."""
+        """Set the answers of batchGet: in order, and the last one repeatedly."""
         self.web.forget()
         self.urls.clear()
         self.web.pages = {TOKEN: token, VALUES: list(values)}
 
     def asked(self) -> list[dict[str, list[str]]]:
-        """The queries of all batchGets so far."""
+        """Return the queries of all batchGets so far."""
         return [parse_qs(urlsplit(url).query) for url in self.urls if VALUES in url]
 
 
 @contextmanager
 def google(tls: Authority) -> Iterator[Google]:
-    """A Google that listens for as long as the block lasts."""
+    """Serve a Google during the block."""
     with web_server(tls) as web, client_session(tls) as session:
         made = Google(web, session)
 

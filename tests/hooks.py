@@ -1,4 +1,4 @@
-"""A look at, or a stop to, single calls of a boto3 client, for as long as a block lasts."""
+"""Records the calls of a boto3 client, or lets them fail, during a block."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 @contextmanager
 def recorded(client: Any, operation: str) -> Iterator[list[dict[str, Any]]]:
-    """The parameters of every call, as `sqs.SendMessage`."""
+    """Yield a list of the parameters of every call of an operation, such as `sqs.SendMessage`."""
     seen: list[dict[str, Any]] = []
 
     def note(params: dict[str, Any], **_: Any) -> None:
@@ -53,7 +53,7 @@ def failing_table(
 
 @contextmanager
 def _registered(client: Any, event: str, handler: Callable[..., None]) -> Iterator[None]:
-    # The clients outlive the test (tests.cloud makes them once): what is hooked in has to go.
+    # The clients outlive the test, since tests.cloud makes them once.
     client.meta.events.register(event, handler)
     try:
         yield

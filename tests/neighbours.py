@@ -1,4 +1,4 @@
-"""Real HTTPS on loopback for tests: a web server that answers as told, and its clients."""
+"""HTTPS on loopback for tests: a web server with chosen answers, and its clients."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Page = Answer | Callable[[Request], Answer]
 
 @dataclass
 class Web:
-    """A server of two names, `url` (127.0.0.1) and `other` (localhost); `pages` by path.
+    """A web server with two names, `url` (127.0.0.1) and `other` (localhost).
 
-    A list of pages is answered one after the other, the last one for good.
+    `pages` are the answers by path. A list is answered in order, and its last page repeatedly.
     """
 
     port: int = 0
@@ -41,8 +41,8 @@ class Web:
         return page if isinstance(page, Answer) else page(request)
 
     def tokens(self) -> list[tuple[str, str]]:
-        """(path, Authorization) of every request so far."""
-        return [(one.path, one.headers.get("Authorization", "")) for one in self.seen]
+        """Return (path, Authorization) of every request so far."""
+        return [(request.path, request.headers.get("Authorization", "")) for request in self.seen]
 
     def forget(self) -> None:
         self.pages.clear()
@@ -50,21 +50,27 @@ class Web:
 
 
 @contextmanager
-def web_server(tls: Authority) -> Iterator[Web]:
-    """A Web that listens for as long as the block lasts."""
-    web = Web()
-    server = HttpsServer(web.answer, tls.ssl_context())
-    web.port = server.port
+def served(answer: Callable[[Request], Answer], tls: Authority) -> Iterator[int]:
+    """Serve answers during the block. Yield the port."""
+    server = HttpsServer(answer, tls.ssl_context())
     server.start()
     try:
-        yield web
+        yield server.port
     finally:
         server.close()
 
 
 @contextmanager
+def web_server(tls: Authority) -> Iterator[Web]:
+    """Serve a Web during the block."""
+    web = Web()
+    with served(web.answer, tls) as web.port:
+        yield web
+
+
+@contextmanager
 def client_session(tls: Authority) -> Iterator[requests.Session]:
-    """A session that trusts the local authority and nothing of the environment."""
+    """Yield a session that trusts the local authority and ignores the environment."""
     with requests.Session() as session:
         session.verify = str(tls.ca_bundle)
         session.trust_env = False

@@ -1,4 +1,4 @@
-"""docs/openapi.yaml, for tests: what it says of answers, and whether an answer fits."""
+"""Reads docs/openapi.yaml, and checks values against its schemas."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "openapi.yaml"
 
 @cache
 def document() -> Mapping[str, Any]:
-    """The document as it is written."""
+    """Return the document."""
     content, _ = read_from_filename(str(DOCUMENT))
     return content
 
 
 def resolved(value: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What a reference within the document leads to."""
+    """Return the target of a reference within the document, or the value itself."""
     while "$ref" in value:
         found: Any = document()
         for part in value["$ref"].removeprefix("#/").split("/"):
@@ -31,7 +31,7 @@ def resolved(value: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def operations() -> dict[tuple[str, str], Mapping[str, Any]]:
-    """Every operation by method and path, without the slash in front."""
+    """Return every operation by (method, path). Paths have no leading slash."""
     return {
         (method.upper(), path.removeprefix("/")): operation
         for path, item in document()["paths"].items()
@@ -40,11 +40,11 @@ def operations() -> dict[tuple[str, str], Mapping[str, Any]]:
 
 
 def contents(method: str, path: str, status: int) -> Mapping[str, Any]:
-    """The content types of an answer; KeyError for a status that isn't documented."""
+    """Return an answer's content types. KeyError for a status that isn't documented."""
     answer = operations()[method, path]["responses"][str(status)]
     return dict(resolved(answer).get("content", {}))
 
 
 def check(schema: Mapping[str, Any], value: object) -> None:
-    """ValidationError if a value doesn't fit a schema of the document."""
+    """Check a value against a schema of the document. Raises ValidationError."""
     OAS31Validator({**schema, "components": document()["components"]}).validate(value)

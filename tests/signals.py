@@ -1,7 +1,7 @@
-"""Signals in tests, whatever the shell that started them lets its programs ignore.
+"""Restores signals that the shell lets the tests ignore.
 
-`nohup` makes programs ignore SIGHUP, and a shell's `&` makes them ignore SIGINT. Both reach the
-workers of pytest-xdist and the programs that tests start.
+`nohup` makes programs ignore SIGHUP, and a shell's `&` makes them ignore SIGINT. The workers of
+pytest-xdist and the programs that tests start inherit both.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def heard(number: signal.Signals) -> Iterator[None]:
-    """Give a signal its usual effect for as long as the block lasts.
+    """Give a signal its usual effect during the block.
 
-    Only there: a test run under `nohup` has to live on when its terminal is closed.
+    Outside the block a test run under `nohup` has to survive the end of its terminal.
     """
     is_interrupt = number is signal.SIGINT
     usual = signal.default_int_handler if is_interrupt else signal.SIG_DFL

@@ -1,4 +1,4 @@
-"""What a message in Slack shows, read from its blocks."""
+"""Reads the content of a Slack message from its blocks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def texts(message: Mapping[str, Any]) -> str:
-    """All that a message shows, a line each."""
+    """Return all texts of a message, one in a line."""
     lines = []
     for block in message.get("blocks", ()):
         parts = [block.get("text"), *block.get("fields", ()), *block.get("elements", ())]
@@ -16,7 +16,7 @@ def texts(message: Mapping[str, Any]) -> str:
 
 
 def button_of(message: Mapping[str, Any]) -> str:
-    """The value of a message's button, "" if it has none."""
+    """Return the value of a message's button, "" if it has none."""
     values = [
         element["value"]
         for block in message["blocks"]

@@ -1,4 +1,4 @@
-"""A staging bucket on loopback: the AWS in this process sees no part that is streamed to S3."""
+"""Stand-in for the staging bucket on loopback: parts are streamed to it past the fake AWS."""
 
 from __future__ import annotations
 
@@ -21,35 +21,35 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 KNOWN = Credentials(access_key="AKIDTEST", secret_key="secret", token="session")
-"""Whose signatures the bucket takes."""
+"""The credentials whose signatures the bucket accepts."""
 
 
 @dataclass(frozen=True)
 class StagingBucket:
-    """The bucket, and a client of it with its credentials."""
+    """The bucket's server, and a client with its credentials."""
 
     peer: S3Peer
     client: S3Client
     signing: Signing
 
     def begin(self, mode: Mode = "keep", *faults: S3Fault) -> None:
-        """Empties it and counts anew. `hash` keeps checksums in place of the bytes."""
+        """Empty the bucket and reset its counts. Mode `hash` keeps checksums instead of bytes."""
         settings = S3Settings(mode=mode, bucket=BUCKET, credentials=KNOWN, faults=faults)
         self.peer.configure(settings)
 
     def written_through(self, http: urllib3.PoolManager, name: str = BUCKET) -> Bucket:
-        """The bucket as the transfer writes to it."""
+        """Return the bucket as the transfer engine uses it."""
         return Bucket(self.client, name, http=http, credentials=self.signing)
 
     @property
     def bytes_taken(self) -> int:
-        """What has come in parts since it began."""
+        """Number of bytes received in parts since `begin`."""
         return self.peer.counts.body_bytes
 
 
 @contextmanager
 def staging_bucket() -> Iterator[StagingBucket]:
-    """A bucket for as long as the block lasts, empty until `begin`."""
+    """Serve an empty bucket during the block."""
     session = boto3.session.Session(KNOWN.access_key, KNOWN.secret_key, KNOWN.token, REGION)
     signing = session.get_credentials()
     assert signing

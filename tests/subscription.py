@@ -1,4 +1,4 @@
-"""What CloudWatch Logs calls a subscribed function with."""
+"""Events with which CloudWatch Logs invokes a subscribed function."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ GROUP = "/aws/lambda/zip-zoom-uploader"
 
 
 def log_event(*lines: str, group: str = GROUP, kind: str = "DATA_MESSAGE") -> dict[str, Any]:
-    """An event with some lines of one stream."""
+    """Return an event with lines of one log stream."""
     content = {
         "messageType": kind,
         "owner": "123456789012",
@@ -27,5 +27,5 @@ def log_event(*lines: str, group: str = GROUP, kind: str = "DATA_MESSAGE") -> di
 
 
 def packed(content: bytes) -> str:
-    """Content as CloudWatch Logs packs it."""
+    """Return content as CloudWatch Logs compresses and encodes it."""
     return base64.b64encode(gzip.compress(content)).decode()

@@ -1,4 +1,4 @@
-"""In place of sleeping and of counting seconds: what tests hand in, and look at afterwards."""
+"""Fakes of sleep and of a monotonic clock, which tests inspect afterwards."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.cloud import Clock
 
 @dataclass
 class Sleeper:
-    """A sleep that only remembers, and moves the clock if it has one."""
+    """A sleep that returns at once, records the seconds, and moves a clock if it has one."""
 
     clock: Clock | None = None
     slept: list[float] = field(default_factory=list)
@@ -21,19 +21,19 @@ class Sleeper:
             self.clock.forward(seconds=seconds)
 
     def wait(self, stop: threading.Event, seconds: float) -> bool:
-        """In place of `threading.Event.wait`."""
+        """Replace `threading.Event.wait`."""
         self(seconds)
         return stop.is_set()
 
 
 @dataclass
 class Stopwatch:
-    """Seconds that pass when a test says so, or in `sleep`."""
+    """A monotonic clock that a test or `sleep` moves."""
 
     now: float = 1000.0
     slept: list[float] = field(default_factory=list)
     longer: float = 0.0
-    """What a sleep takes beyond what was asked."""
+    """Seconds that a sleep takes longer than requested."""
 
     def __call__(self) -> float:
         return self.now

@@ -1,4 +1,4 @@
-"""A browser for all tests of a process, and for each the page over tables of its own."""
+"""One browser for all tests of a process; for each test the page with its own tables."""
 
 from __future__ import annotations
 
@@ -9,39 +9,38 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
-from tests.browser.chromium import PATIENCE, browser_here
+from tests.browser.harness import TIMEOUT_MS, Site, installed_browser, serving
 from tests.browser.recordings import NOW, fill
-from tests.browser.site import Site, serving
 from tests.cloud import Clock, Cloud, cloud
 from tests.function_harness import status_tools
 
 ZONE = "America/New_York"
 REFUSED = "Failed to load resource"
-"""What Chromium writes to the console of every answer that is an error."""
+"""The beginning of what Chromium writes to the console for each HTTP error."""
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium."""
-    yield from browser_here()
+    yield from installed_browser()
 
 
 @dataclass
 class Watch:
-    """What a page wrote to its console, and whom it asked. `meant` are beginnings of errors."""
+    """A page's console errors and requested URLs. Errors that begin with `expected` don't count."""
 
     errors: list[str] = field(default_factory=list)
-    asked: set[str] = field(default_factory=set)
-    meant: tuple[str, ...] = ()
+    requested: set[str] = field(default_factory=set)
+    expected: tuple[str, ...] = ()
 
     def console(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning") and not message.text.startswith(self.meant):
+        if message.type in ("error", "warning") and not message.text.startswith(self.expected):
             self.errors.append(message.text)
 
 
 @pytest.fixture(scope="session")
 def week() -> list[dict[str, Any]]:
-    """The rows of a week, written once: that takes longer than a test."""
+    """The status rows of a week, written once because that takes longer than a test."""
     with pytest.MonkeyPatch.context() as environment:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             environment.setenv(name, "test")
@@ -53,13 +52,13 @@ def week() -> list[dict[str, Any]]:
 
 @pytest.fixture
 def site(aws: Cloud, clock: Clock, week: list[dict[str, Any]]) -> Iterator[Site]:
-    """The API, with a week of recordings."""
+    """The page and its API, with a week of recordings."""
     clock.now = NOW
     with aws.status.batch_writer() as batch:
         for item in week:
             batch.put_item(Item=item)
-    with serving(Site(status_tools(aws, clock))) as made:
-        yield made
+    with serving(Site(status_tools(aws, clock))) as site:
+        yield site
 
 
 @pytest.fixture
@@ -69,26 +68,26 @@ def watch() -> Watch:
 
 @pytest.fixture
 def options() -> dict[str, Any]:
-    """The browser's window and taste, for a test to change by parameters."""
+    """Options of the browser context, which tests set by parameters."""
     return {}
 
 
 @pytest.fixture
 def context(browser: Browser, options: dict[str, Any]) -> Iterator[BrowserContext]:
-    made = browser.new_context(timezone_id=ZONE, locale="en-GB", **options)
-    made.set_default_timeout(PATIENCE)
-    yield made
-    made.close()
+    context = browser.new_context(timezone_id=ZONE, locale="en-GB", **options)
+    context.set_default_timeout(TIMEOUT_MS)
+    yield context
+    context.close()
 
 
 @pytest.fixture
 def page(context: BrowserContext, site: Site, watch: Watch) -> Iterator[Page]:
-    """An empty tab, whose console stays empty and which asks nobody but the site."""
-    made = context.new_page()
-    made.clock.install(time=NOW)
-    made.on("console", watch.console)
-    made.on("pageerror", lambda error: watch.errors.append(str(error)))
-    made.on("request", lambda request: watch.asked.add(request.url))
-    yield made
+    """An empty tab. Afterwards it must have no console errors and no requests to other sites."""
+    page = context.new_page()
+    page.clock.install(time=NOW)
+    page.on("console", watch.console)
+    page.on("pageerror", lambda error: watch.errors.append(str(error)))
+    page.on("request", lambda request: watch.requested.add(request.url))
+    yield page
     assert watch.errors == []
-    assert {url for url in watch.asked if not url.startswith((site.origin, "data:"))} == set()
+    assert [url for url in watch.requested if not url.startswith((site.origin, "data:"))] == []

@@ -1,4 +1,4 @@
-"""A week of recordings as the functions write them, for tests and pictures of the page."""
+"""A week of recordings as the functions write them, for the page's tests and screenshots."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LECTURES = (
     ("Microeconomic Theory", "ECON E-1010", "20260110340", 98817263540),
     ("Data Structures", "CSCI E-22", "20260113301", 96655443322),
 )
-# Minutes after the webhook, and what was written then.
+SECOND_REQUEST = "on-demand-1"
 USUAL = (
     (0, State.WEBHOOK_RECEIVED),
     (0, State.SENT_TO_DOWNLOADER),
@@ -31,27 +31,26 @@ USUAL = (
     (9, State.UPLOADER_RECEIVED),
     (14, State.SENT_TO_OPENCAST),
 )
+"""The usual states of a recording, with the minutes after the webhook event."""
 
 
 class Week:
-    """Writes recordings into the status table at the times at which they happened."""
+    """Writes recordings into the status table with the times of their states."""
 
     def __init__(self, aws: Cloud) -> None:
         self.clock = Clock()
         self.status = StatusTable(aws.status, self.clock)
 
     def write(self, uuid: str, ago: timedelta, state: State, reason: str = "", **more: Any) -> None:
-        """A state of the recording `uuid`, so long ago."""
+        """Write a state of the recording `uuid`, at the time `ago` before NOW."""
         self.clock.now = NOW - ago
-        assert self.status.write(f"auto-ingest-{uuid}", StatusChange(state, reason, **more)), (
-            uuid,
-            state,
-        )
+        written = self.status.write(f"auto-ingest-{uuid}", StatusChange(state, reason, **more))
+        assert written, (uuid, state)
 
     def begin(
         self, uuid: str, ago: timedelta, lecture: int | str, *, origin: Origin = Origin.WEBHOOK
     ) -> None:
-        """A recording that the webhook took so long ago. `lecture`: one of LECTURES, or a topic."""
+        """Write a recording's first state. `lecture` is an index of LECTURES, or a topic."""
         topic, _, _, meeting = LECTURES[lecture % 6] if isinstance(lecture, int) else LECTURES[0]
         self.clock.now = NOW - ago
         subject = Subject(
@@ -68,7 +67,7 @@ class Week:
         )
 
     def go(self, uuid: str, ago: timedelta, lecture: int, until: State) -> None:
-        """A recording that went the usual way until a state."""
+        """Write a recording's usual states up to `until`."""
         self.begin(uuid, ago, lecture)
         _, course, series, _ = LECTURES[lecture % 6]
         for minutes, state in USUAL[1:]:
@@ -78,14 +77,34 @@ class Week:
             if state is until:
                 break
 
+    def request_again(self, uuid: str) -> None:
+        """Write a second request for the recording, by "+Zoom" now."""
+        self.clock.now = NOW
+        row = self.status.get(f"auto-ingest-{uuid}")
+        assert row
+        subject = Subject(
+            meeting_id=row.meeting_id,
+            recording_id=uuid,
+            topic=row.topic,
+            start_time=row.start_time,
+            origin=Origin.ON_DEMAND,
+        )
+        change = StatusChange(State.ON_DEMAND_RECEIVED, subject=subject, requested=Requested.NOW)
+        self.status.write(SECOND_REQUEST, change)
+
+    def ingest_second_request(self, series: str = "") -> None:
+        """Write that the second request reached Opencast."""
+        change = StatusChange(State.SENT_TO_OPENCAST, oc_series_id=series)
+        self.status.write(SECOND_REQUEST, change)
+
 
 def hours(count: float) -> timedelta:
-    """So many hours."""
+    """Return a number of hours as a timedelta."""
     return timedelta(hours=count)
 
 
 def fill(aws: Cloud) -> None:
-    """A week of which this morning needs a person."""
+    """Write a week of recordings, of which two need a person."""
     week = Week(aws)
     for number in range(20):
         week.go(f"done{number:02}==", hours(2 + number * 7.3), number, State.SENT_TO_OPENCAST)

@@ -1,4 +1,4 @@
-"""The pictures of the page in docs/, from a made-up week: docs/page.md has the command."""
+"""Makes the screenshots of the page in docs/ (see docs/page.md for the command)."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tests.browser.chromium import chromium, launched
-from tests.browser.looking import open_page
+from tests.browser.harness import Site, chromium, launched, open_page, serving
 from tests.browser.recordings import NOW, fill
-from tests.browser.site import Site, serving
 from tests.cloud import Clock, cloud
 from tests.function_harness import status_tools
 
@@ -28,12 +26,12 @@ PICTURES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "page-request.png": ("#request", {**WHOLE_FORM, "color_scheme": "dark"}),
 }
-# Colored edges of letters would make the files several times as large.
-GREY_LETTERS = "--disable-lcd-text"
+# Subpixel text would make the files several times as large.
+GREY_TEXT = "--disable-lcd-text"
 
 
 def main() -> None:
-    """Takes every picture anew."""
+    """Make every screenshot."""
     os.environ |= {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
     os.environ |= {"AWS_DEFAULT_REGION": "us-east-1", "AWS_REGION": "us-east-1"}
     clock = Clock(NOW)
@@ -43,7 +41,7 @@ def main() -> None:
         aws.sqs.send_message(QueueUrl=aws.upload_dlq, MessageBody="{}", MessageGroupId="a")
         aws.sqs.send_message(QueueUrl=aws.download_dlq, MessageBody="{}")
         deps = replace(status_tools(aws, clock), stack_name="zip-prod")
-        with serving(Site(deps)) as site, launched(chromium(), GREY_LETTERS) as browser:
+        with serving(Site(deps)) as site, launched(chromium(), GREY_TEXT) as browser:
             for name, (view, options) in PICTURES.items():
                 context = browser.new_context(timezone_id="America/New_York", **options)
                 page = context.new_page()

@@ -1,4 +1,4 @@
-"""Keyboard, screen reader, narrow windows, light and dark."""
+"""Accessibility of the page: keyboard, screen reader, narrow windows, colours, motion."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from playwright.sync_api import Page, expect
 
 from ingester.runtime.api_gateway import json_answer
 from tests.browser.conftest import REFUSED, Watch
-from tests.browser.looking import focused, open_page, ready, violations
-from tests.browser.site import Site
+from tests.browser.harness import Site, await_view, focused, open_page, violations
 
 VIEWS = (
     "",
@@ -20,20 +19,16 @@ VIEWS = (
     "#recording=nobody",
     "#request",
 )
-TASTES: dict[str, dict[str, Any]] = {
+OPTIONS: dict[str, dict[str, Any]] = {
     "light": {"color_scheme": "light"},
     "dark": {"color_scheme": "dark"},
     "narrow": {"viewport": {"width": 360, "height": 640}, "has_touch": True},
 }
 
-in_every_taste = pytest.mark.parametrize(
-    "options", [pytest.param(taste, id=name) for name, taste in TASTES.items()]
-)
 
-
-@in_every_taste
-def test_axe_finds_nothing(page: Page, site: Site, watch: Watch) -> None:
-    watch.meant = (REFUSED,)
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_axe_finds_no_violation_in_any_view(page: Page, site: Site, watch: Watch) -> None:
+    watch.expected = (REFUSED,)
     for view in VIEWS:
         open_page(page, site, view)
         assert violations(page) == [], view
@@ -50,8 +45,8 @@ def test_axe_finds_nothing(page: Page, site: Site, watch: Watch) -> None:
     assert violations(page) == []
 
 
-@pytest.mark.parametrize("options", [TASTES["narrow"]])
-def test_nothing_sticks_out_of_a_narrow_window(page: Page, site: Site) -> None:
+@pytest.mark.parametrize("options", [OPTIONS["narrow"]])
+def test_no_view_is_wider_than_a_narrow_window(page: Page, site: Site) -> None:
     for view in VIEWS:
         open_page(page, site, view)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360, view
@@ -61,24 +56,23 @@ def test_nothing_sticks_out_of_a_narrow_window(page: Page, site: Site) -> None:
     ("options", "background"),
     [({"color_scheme": "light"}, "rgb(255, 255, 255)"), ({"color_scheme": "dark"}, "rgb(16, 20")],
 )
-def test_light_and_dark(page: Page, site: Site, background: str) -> None:
+def test_the_background_follows_the_color_scheme(page: Page, site: Site, background: str) -> None:
     open_page(page, site)
     shown = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert shown.startswith(background)
 
 
 @pytest.mark.parametrize("options", [{"reduced_motion": "reduce"}])
-def test_nothing_moves_for_whom_that_disturbs(page: Page, site: Site) -> None:
+def test_nothing_is_animated_when_reduced_motion_is_preferred(page: Page, site: Site) -> None:
     open_page(page, site)
     assert page.evaluate(
-        "[...document.querySelectorAll('*')].every(one => "
-        "getComputedStyle(one).transitionDuration === '0s' && "
-        "getComputedStyle(one).animationName === 'none')"
+        "[...document.querySelectorAll('*')].map(element => getComputedStyle(element))"
+        ".every(style => style.transitionDuration === '0s' && style.animationName === 'none')"
     )
 
 
 def tab_to(page: Page, name: str) -> None:
-    """Presses Tab until what has the focus is called so."""
+    """Press Tab until the focused element's id or text begins with `name`."""
     for _ in range(80):
         page.keyboard.press("Tab")
         if focused(page).startswith(name):
@@ -86,7 +80,7 @@ def tab_to(page: Page, name: str) -> None:
     raise AssertionError(f"Tab never comes to {name}")
 
 
-def test_by_keyboard_alone(page: Page, site: Site) -> None:
+def test_a_recording_and_a_meeting_can_be_opened_by_keyboard(page: Page, site: Site) -> None:
     open_page(page, site)
     page.keyboard.press("Tab")
     assert focused(page) == "skip"
@@ -95,21 +89,21 @@ def test_by_keyboard_alone(page: Page, site: Site) -> None:
     page.keyboard.press("Tab")
     assert focused(page) == "Mapping the Ocean"
     page.keyboard.press("Enter")
-    ready(page)
-    # The new view's heading has the focus, and what comes next is below it.
+    await_view(page)
+    # The heading of the new view has the focus; Tab goes to the next element below.
     expect(page.get_by_role("heading", level=1, name="Mapping the Ocean")).to_be_focused()
     page.keyboard.press("Tab")
     assert focused(page) == "Meeting 958 4663 6714"
     page.go_back()
-    ready(page)
+    await_view(page)
     tab_to(page, "meeting")
     page.keyboard.type("96655443322")
     page.keyboard.press("Enter")
-    ready(page)
+    await_view(page)
     expect(page.get_by_role("heading", level=1)).to_have_text("Data Structures")
 
 
-def test_the_filters_by_keyboard(page: Page, site: Site) -> None:
+def test_the_filters_can_be_used_by_keyboard(page: Page, site: Site) -> None:
     open_page(page, site)
     page.get_by_role("radio", name="All").focus()
     page.keyboard.press("ArrowRight")
@@ -120,17 +114,17 @@ def test_the_filters_by_keyboard(page: Page, site: Site) -> None:
     expect(page.locator("#say")).to_have_text("0 recordings")
 
 
-def test_a_day_keeps_the_focus(page: Page, site: Site) -> None:
+def test_the_link_of_a_day_keeps_the_focus_when_the_day_is_loaded(page: Page, site: Site) -> None:
     open_page(page, site)
     yesterday = page.get_by_role("link", name="Yesterday")
     yesterday.focus()
     page.keyboard.press("Enter")
     expect(yesterday).to_have_attribute("aria-current", "date")
-    ready(page)
+    await_view(page)
     expect(yesterday).to_be_focused()
 
 
-def test_the_form_by_keyboard(page: Page, site: Site) -> None:
+def test_the_form_can_be_filled_and_sent_by_keyboard(page: Page, site: Site) -> None:
     open_page(page, site)
     tab_to(page, "to-request")
     page.keyboard.press("Enter")
@@ -148,12 +142,14 @@ def test_the_form_by_keyboard(page: Page, site: Site) -> None:
     ]
 
 
-def test_what_a_screen_reader_gets(page: Page, site: Site) -> None:
+def test_a_screen_reader_gets_landmarks_headings_and_states_as_words(
+    page: Page, site: Site
+) -> None:
     open_page(page, site)
     for landmark in ("banner", "main", "search"):
         expect(page.get_by_role(landmark)).to_have_count(1)
     outline = page.locator("h1:visible, h2:visible").all_inner_texts()
     assert outline == ["Recordings", "Needs a person 2", "Under way 4", "By day"]
-    # States are words; their shapes are not read out.
+    # A screen reader doesn't announce the icons of states.
     assert page.locator("svg:not([aria-hidden=true])").count() == 0
     expect(page.get_by_role("listitem").filter(has_text="Upload failed").first).to_be_visible()

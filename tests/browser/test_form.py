@@ -1,18 +1,18 @@
-"""The form that requests an ingest: what it sends, and what it says to every answer."""
+"""The form that requests an ingest: what it sends, and what it shows for each answer."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, expect
 
 from ingester.pipeline.states import Origin
 from ingester.runtime.api_gateway import Answer, json_answer
+from local.driver import wait_for
 from tests.browser.conftest import REFUSED, Watch
-from tests.browser.looking import focused, open_page, ready
+from tests.browser.harness import Site, await_view, focused, hold, open_page
 from tests.browser.recordings import Week
-from tests.browser.site import Site
 from tests.cloud import Cloud
 
 LINK = "https://zoom.us/recording/management/detail?meeting_id=gone%3D%3D"
@@ -23,7 +23,7 @@ def send(page: Page, uuid: str = "gone==") -> None:
     page.get_by_role("button", name="Request ingest").click()
 
 
-def test_all_five_parameters_are_sent(page: Page, site: Site) -> None:
+def test_the_form_sends_all_five_parameters(page: Page, site: Site) -> None:
     open_page(page, site, "#request")
     series = page.get_by_label("Opencast series")
     expect(series).to_have_accessible_description(
@@ -45,27 +45,29 @@ def test_all_five_parameters_are_sent(page: Page, site: Site) -> None:
             "ingest_all_mp4": True,
         }
     ]
-    # Emptied, so that a second click is no second ingest.
+    # The form is empty, so that a second click requests no second ingest.
     expect(page.get_by_label("Recording (required)")).to_have_value("")
     page.get_by_role("link", name="Follow it").click()
-    ready(page)
+    await_view(page)
     expect(page.get_by_role("heading", level=1)).to_have_text("Data Structures")
 
 
-def test_a_link_may_fill_in_the_recording(page: Page, site: Site) -> None:
+def test_a_link_to_the_form_fills_in_the_recording(page: Page, site: Site) -> None:
     open_page(page, site, "#request&uuid=lo%2Bng%3D%3D")
     expect(page.get_by_label("Recording (required)")).to_have_value("lo+ng==")
 
 
-def test_another_recording_begins_with_an_empty_form(page: Page, site: Site, watch: Watch) -> None:
-    watch.meant = (REFUSED,)
+def test_the_form_keeps_its_fields_for_a_recording_and_is_empty_for_another(
+    page: Page, site: Site, watch: Watch
+) -> None:
+    watch.expected = (REFUSED,)
     site.ingest = json_answer(404, {"message": "Zoom knows no such recording."})
     open_page(page, site, "#request&uuid=first%3D%3D")
     page.get_by_label("Opencast series").fill("20260112345")
     page.get_by_role("checkbox", name="Ingest it again").check()
     page.get_by_role("button", name="Request ingest").click()
     expect(page.locator("#answer")).to_contain_text("There is no such recording.")
-    # What one typed is there still after a look elsewhere.
+    # The fields keep their values while another view is shown.
     page.get_by_role("link", name="Recordings", exact=True).click()
     page.go_back()
     expect(page.get_by_label("Opencast series")).to_have_value("20260112345")
@@ -77,7 +79,9 @@ def test_another_recording_begins_with_an_empty_form(page: Page, site: Site, wat
     expect(page.locator("#answer")).to_be_empty()
 
 
-def test_a_request_is_repeated_as_it_was(page: Page, site: Site, aws: Cloud) -> None:
+def test_a_link_to_request_again_fills_in_the_first_request_s_parameters(
+    page: Page, site: Site, aws: Cloud
+) -> None:
     week = Week(aws)
     week.begin("lo+ng==", timedelta(minutes=9), "Twice", origin=Origin.ON_DEMAND)
     aws.status.update_item(
@@ -97,12 +101,12 @@ def test_a_request_is_repeated_as_it_was(page: Page, site: Site, aws: Cloud) -> 
     expect(page.get_by_role("checkbox", name="Ingest it again")).not_to_be_checked()
 
 
-def test_the_form_says_of_which_stack_it_is(page: Page, site: Site) -> None:
+def test_the_form_shows_the_stack_s_name(page: Page, site: Site) -> None:
     open_page(page, site, "#request")
     expect(page.locator("#stack")).to_have_text(site.deps.stack_name)
 
 
-def test_what_is_left_empty_is_not_sent(page: Page, site: Site) -> None:
+def test_the_form_does_not_send_empty_fields(page: Page, site: Site) -> None:
     open_page(page, site, "#request")
     send(page)
     expect(page.locator("#answer")).to_contain_text("Accepted.")
@@ -111,7 +115,7 @@ def test_what_is_left_empty_is_not_sent(page: Page, site: Site) -> None:
     ]
 
 
-def test_without_a_recording_nothing_is_sent(page: Page, site: Site) -> None:
+def test_the_form_sends_nothing_without_a_recording(page: Page, site: Site) -> None:
     open_page(page, site, "#request")
     send(page, "  ")
     field = page.get_by_label("Recording (required)")
@@ -127,8 +131,8 @@ def test_without_a_recording_nothing_is_sent(page: Page, site: Site) -> None:
 @pytest.mark.parametrize(
     "number", ["96655443322", "966 5544-3322", "zoom.us/?meeting_id=96655443322"]
 )
-def test_a_meeting_s_number_is_not_sent(page: Page, site: Site, number: str) -> None:
-    """Zoom would take it for the meeting's latest recording."""
+def test_the_form_does_not_send_a_meeting_s_number(page: Page, site: Site, number: str) -> None:
+    """Zoom would return the meeting's latest recording."""
     open_page(page, site, "#request")
     send(page, number)
     assert focused(page) == "f-uuid"
@@ -147,7 +151,9 @@ def test_a_meeting_s_number_is_not_sent(page: Page, site: Site, number: str) -> 
         "lo+ng/==",
     ],
 )
-def test_what_the_server_takes_can_be_followed(page: Page, site: Site, text: str) -> None:
+def test_an_accepted_recording_can_be_followed_however_it_was_entered(
+    page: Page, site: Site, text: str
+) -> None:
     open_page(page, site, "#request")
     send(page, text)
     link = page.get_by_role("link", name="Follow it")
@@ -155,7 +161,7 @@ def test_what_the_server_takes_can_be_followed(page: Page, site: Site, text: str
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "texts"),
     [
         (
             json_answer(400, {"message": "The body is wrong: <b>x</b>"}),
@@ -199,50 +205,45 @@ def test_what_the_server_takes_can_be_followed(page: Page, site: Site, text: str
     ],
     ids=lambda value: str(value.status) if isinstance(value, Answer) else "",
 )
-def test_every_answer_is_said_with_what_to_do(
-    page: Page, site: Site, watch: Watch, answer: Answer, said: tuple[str, ...]
+def test_the_form_shows_each_answer_with_what_to_do(
+    page: Page, site: Site, watch: Watch, answer: Answer, texts: tuple[str, ...]
 ) -> None:
-    watch.meant = (REFUSED,)
+    watch.expected = (REFUSED,)
     site.ingest = answer
     open_page(page, site, "#request")
     send(page)
     place = page.locator("#answer")
-    for words in said:
-        expect(place).to_contain_text(words)
+    for text in texts:
+        expect(place).to_contain_text(text)
     assert place.locator("b").count() == 0
-    # It is read out, and what was typed is there to be corrected and sent again.
+    # A screen reader announces it, and the fields keep their values for another try.
     expect(place).to_have_role("status")
-    assert said[0] in focused(page)
+    assert texts[0] in focused(page)
     expect(page.get_by_label("Recording (required)")).to_have_value("gone==")
     expect(page.get_by_role("button", name="Request ingest")).to_be_enabled()
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "text"),
     [
         (json_answer(200, {"message": "Ingest accepted"}), "Accepted."),
         (json_answer(404, {"message": "x"}), "There is no such recording."),
     ],
     ids=["200", "404"],
 )
-def test_an_answer_changes_nothing_of_another_recording_s_form(
-    page: Page, site: Site, watch: Watch, answer: Answer, said: str
+def test_an_answer_for_one_recording_leaves_the_form_of_another_as_it_is(
+    page: Page, site: Site, watch: Watch, answer: Answer, text: str
 ) -> None:
-    watch.meant = (REFUSED,)
-    held: list[Route] = []
-
-    def hold(route: Route) -> None:
-        held.append(route)
-
+    watch.expected = (REFUSED,)
     open_page(page, site, "#request&uuid=first%3D%3D")
-    page.route("**/ingest", hold)
+    held = hold(page, "**/ingest")
     with page.expect_request("**/ingest"):
         page.get_by_role("button", name="Request ingest").click()
     page.goto(f"{site.url}#request&uuid=second%3D%3D")
     workflow = page.get_by_label("Opencast workflow")
     workflow.fill("typed")
     held[0].fulfill(status=answer.status, body=answer.body)
-    expect(page.locator("#answer")).to_contain_text(f"Your request for first==:{said}")
+    expect(page.locator("#answer")).to_contain_text(f"Your request for first==:{text}")
     field = page.get_by_label("Recording (required)")
     expect(field).to_have_value("second==")
     expect(field).not_to_have_attribute("aria-invalid", "true")
@@ -250,26 +251,37 @@ def test_an_answer_changes_nothing_of_another_recording_s_form(
     expect(workflow).to_be_focused()
 
 
-def test_no_network(page: Page, site: Site, watch: Watch) -> None:
-    watch.meant = (REFUSED,)
+def test_the_form_says_that_the_pipeline_can_not_be_reached(
+    page: Page, site: Site, watch: Watch
+) -> None:
+    watch.expected = (REFUSED,)
     open_page(page, site, "#request")
     page.route("**/ingest", lambda route: route.abort())
     send(page)
     expect(page.locator("#answer")).to_contain_text("The pipeline can't be reached.")
 
 
-def test_an_answer_that_never_comes(page: Page, site: Site) -> None:
+def test_the_form_says_that_no_answer_came_and_sends_the_request_once(
+    page: Page, site: Site
+) -> None:
     site.ingest = None
-    # Half a minute is too long for a test.
+    # The page waits for half a minute. The test ends that wait itself.
     page.add_init_script(
-        "const timeout = AbortSignal.timeout; AbortSignal.timeout = () => timeout(1500);"
+        """const controllers = [];
+        AbortSignal.timeout = () => {
+            controllers.push(new AbortController());
+            return controllers.at(-1).signal;
+        };
+        window.expire = () => controllers.at(-1).abort(new DOMException('', 'TimeoutError'));"""
     )
     open_page(page, site, "#request")
     send(page)
     button = page.locator("#send")
     expect(button).to_have_text("Asking Zoom…")
     button.click(force=True)
+    wait_for(lambda: site.posted, "The request", seconds=60)
+    page.evaluate("window.expire()")
     expect(page.locator("#answer")).to_contain_text("No answer came in time.")
     expect(button).to_have_text("Request ingest")
-    # The second click, while the first was asking, sent nothing.
+    # The second click came before the answer to the first one, and sent nothing.
     assert len(site.posted) == 1

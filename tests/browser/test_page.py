@@ -1,4 +1,4 @@
-"""The page in a real browser: what it shows, and how one gets to it."""
+"""The page in a browser: its views, and how people find them."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ from ingester.reconcile.state_table import KEY
 from ingester.status.table import FIRST_STEPS, MOST_STEPS
 from ingester.status.time_index import StatusPages
 from tests.browser.conftest import Watch
-from tests.browser.looking import focused, open_page, ready, section, topics
+from tests.browser.harness import Site, await_view, focused, open_page, section, topics
 from tests.browser.recordings import HOSTILE, Week
-from tests.browser.site import Site
 from tests.cloud import Clock, Cloud
 
 DATA_STRUCTURES = "#meeting=96655443322&recording=gone%3D%3D"
 
 
-def test_what_needs_a_person_comes_first(page: Page, site: Site) -> None:
+def test_recordings_that_need_a_person_come_first(page: Page, site: Site) -> None:
     open_page(page, site)
     first = page.get_by_role("heading", level=2).first
     expect(first).to_have_text("Needs a person 2")
@@ -64,12 +63,14 @@ def test_the_last_check_with_zoom_is_one_line(
     expect(line).to_have_class(re.compile("trouble" if "error" in last else "muted"))
 
 
-def test_there_is_no_line_where_reconcile_is_off(page: Page, site: Site) -> None:
+def test_the_last_check_with_zoom_is_hidden_when_reconcile_is_off(page: Page, site: Site) -> None:
     open_page(page, site)
     expect(page.locator("#reconcile")).to_be_hidden()
 
 
-def test_what_is_under_way_and_the_queues(page: Page, site: Site, aws: Cloud) -> None:
+def test_the_page_shows_recordings_under_way_and_what_the_queues_hold(
+    page: Page, site: Site, aws: Cloud
+) -> None:
     aws.sqs.send_message(QueueUrl=aws.download_queue, MessageBody="1")
     aws.sqs.send_message(QueueUrl=aws.download_queue, MessageBody="2", DelaySeconds=60)
     aws.sqs.send_message(QueueUrl=aws.download_dlq, MessageBody="3")
@@ -91,11 +92,11 @@ def test_what_is_under_way_and_the_queues(page: Page, site: Site, aws: Cloud) ->
     expect(place.get_by_text("invoke queue.downloads")).to_be_hidden()
     place.get_by_text("For operators").click()
     expect(place.get_by_text("invoke queue.downloads")).to_be_visible()
-    # Looking takes nothing away.
+    # The page receives no message.
     assert len(aws.messages(aws.download_dlq)) == 1
 
 
-def test_nothing_to_do(page: Page, site: Site, clock: Clock) -> None:
+def test_the_page_says_that_there_is_nothing_to_do(page: Page, site: Site, clock: Clock) -> None:
     clock.forward(days=20)
     page.clock.set_system_time(clock())
     open_page(page, site)
@@ -104,7 +105,7 @@ def test_nothing_to_do(page: Page, site: Site, clock: Clock) -> None:
     expect(section(page, "By day")).to_contain_text("No recording changed on this day.")
 
 
-def test_other_peoples_text_stays_text(page: Page, site: Site) -> None:
+def test_html_in_a_topic_is_shown_as_plain_text(page: Page, site: Site) -> None:
     for view in ("", "#recording=hostile%3D%3D"):
         open_page(page, site, view)
         expect(page.get_by_text(HOSTILE, exact=True).first).to_be_visible()
@@ -112,8 +113,10 @@ def test_other_peoples_text_stays_text(page: Page, site: Site) -> None:
         assert page.title() != "1"
 
 
-def test_what_would_make_html_of_text_is_forbidden(page: Page, site: Site, watch: Watch) -> None:
-    watch.meant = ("This document requires 'Trusted", "Executing inline script violates")
+def test_the_page_s_policy_forbids_to_make_html_or_scripts_from_text(
+    page: Page, site: Site, watch: Watch
+) -> None:
+    watch.expected = ("This document requires 'Trusted", "Executing inline script violates")
     open_page(page, site)
     with pytest.raises(Error, match="TrustedHTML"):
         page.evaluate("document.body.innerHTML = 'x'")
@@ -153,7 +156,7 @@ def test_a_meeting_is_found_by_its_number(page: Page, site: Site) -> None:
     assert focused(page) == "meeting"
 
 
-def test_one_recordings_way(page: Page, site: Site) -> None:
+def test_a_recording_is_shown_with_its_steps_and_details(page: Page, site: Site) -> None:
     open_page(page, site, DATA_STRUCTURES)
     steps = page.get_by_role("list", name="Steps").get_by_role("listitem")
     assert steps.count() == 27
@@ -174,7 +177,7 @@ def test_one_recordings_way(page: Page, site: Site) -> None:
     expect(page.get_by_role("heading", name="Needs a person")).to_be_visible()
 
 
-def test_a_long_way_says_what_is_left_out(page: Page, site: Site, aws: Cloud) -> None:
+def test_a_long_list_of_steps_says_how_many_are_missing(page: Page, site: Site, aws: Cloud) -> None:
     Week(aws).begin("lo+ng/==", timedelta(hours=9), "A long way")
     steps = [
         {"state": "DOWNLOADER_FAILED", "at": "2026-10-14T10:00:00Z", "reason": f"try {number}"}
@@ -185,7 +188,7 @@ def test_a_long_way_says_what_is_left_out(page: Page, site: Site, aws: Cloud) ->
         UpdateExpression="SET steps = :steps, steps_left_out = :count",
         ExpressionAttributeValues={":steps": steps, ":count": 23},
     )
-    # As somebody types it, with a plus that is one.
+    # The uuid isn't encoded, as people type it; its plus sign is no space.
     open_page(page, site, "#recording=lo+ng/==")
     shown = page.get_by_role("list", name="Steps").get_by_role("listitem")
     assert shown.count() == MOST_STEPS + 1
@@ -194,7 +197,9 @@ def test_a_long_way_says_what_is_left_out(page: Page, site: Site, aws: Cloud) ->
     expect(shown.nth(FIRST_STEPS + 1)).to_contain_text("try 10")
 
 
-def test_a_row_of_the_first_system(page: Page, site: Site, aws: Cloud) -> None:
+def test_a_migrated_row_is_shown_without_topic_and_steps(
+    page: Page, site: Site, aws: Cloud
+) -> None:
     aws.status.put_item(
         Item={
             "zip_id": "auto-ingest-old==",
@@ -210,12 +215,12 @@ def test_a_row_of_the_first_system(page: Page, site: Site, aws: Cloud) -> None:
     expect(page.locator("article")).to_contain_text("The steps of this ingest weren't kept")
 
 
-def test_a_recording_that_nobody_knows(page: Page, site: Site) -> None:
+def test_the_page_says_that_a_recording_is_not_known(page: Page, site: Site) -> None:
     open_page(page, site, "#recording=nobody")
     expect(page.get_by_role("heading", level=1)).to_have_text("This recording isn't known")
 
 
-def test_by_day_and_state_and_words(page: Page, site: Site) -> None:
+def test_recordings_can_be_filtered_by_day_state_and_words(page: Page, site: Site) -> None:
     open_page(page, site)
     place = section(page, "By day")
     today = topics(place)
@@ -231,31 +236,37 @@ def test_by_day_and_state_and_words(page: Page, site: Site) -> None:
     assert topics(place) == today
     page.get_by_role("link", name="Yesterday").click()
     expect(page.get_by_role("link", name="Yesterday")).to_have_attribute("aria-current", "date")
-    ready(page)
+    await_view(page)
     expect(place.locator("a.topic").filter(has_text="Data Structures").first).to_be_visible()
     assert page.url.endswith("#day=2026-10-13")
     assert set(topics(place)) != set(today)
 
 
-def test_a_day_is_read_in_pages(page: Page, site: Site, aws: Cloud) -> None:
+def put_rows(aws: Cloud, count: int, newest: int, *states: str) -> None:
+    """Put rows of today into the status table. `newest` is the second of the first row."""
     with aws.status.batch_writer() as batch:
-        for number in range(110):
+        for number in range(count):
             batch.put_item(
                 Item={
                     "zip_id": f"z{number}",
                     "meeting_id": 7,
                     "recording_id": f"z{number}",
                     "topic": f"Number {number}",
-                    "pipeline_state": "SENT_TO_OPENCAST",
+                    "pipeline_state": states[number % len(states)],
+                    "file_ids": {"f"},
                     "update_date": "2026-10-14",
-                    "update_time": 50_000 - number,
+                    "update_time": newest - number,
                 }
             )
+
+
+def test_a_day_is_read_in_pages(page: Page, site: Site, aws: Cloud) -> None:
+    put_rows(aws, 110, 50_000, "SENT_TO_OPENCAST")
     site.deps = replace(site.deps, pages=StatusPages(aws.status, page_rows=50))
     open_page(page, site)
     place, earlier = section(page, "By day"), page.get_by_role("button", name="Show earlier ones")
     assert place.locator("a.topic").count() == 50
-    # What is counted, and what no filter finds, is told of what has come.
+    # Counts and filters are about the recordings that have been loaded.
     expect(page.locator("#c-")).to_have_text("50+")
     page.get_by_label("Filter by").fill("Number 90")
     expect(place).to_contain_text("None of the latest 50 of this day matches the filter.")
@@ -272,22 +283,10 @@ def test_a_day_is_read_in_pages(page: Page, site: Site, aws: Cloud) -> None:
     assert numbered == [f"Number {number}" for number in range(110)]
 
 
-def test_of_many_the_first_are_shown(page: Page, site: Site, aws: Cloud) -> None:
-    with aws.status.batch_writer() as batch:
-        for number in range(400):
-            state = "DOWNLOADER_FAILED" if number % 2 else "SENT_TO_DOWNLOADER"
-            batch.put_item(
-                Item={
-                    "zip_id": f"z{number}",
-                    "meeting_id": 7,
-                    "recording_id": f"z{number}",
-                    "topic": f"Number {number}",
-                    "pipeline_state": state,
-                    "file_ids": {"f"},
-                    "update_date": "2026-10-14",
-                    "update_time": 66_590 - number,
-                }
-            )
+def test_a_long_section_shows_the_first_recordings_until_all_are_wanted(
+    page: Page, site: Site, aws: Cloud
+) -> None:
+    put_rows(aws, 400, 66_590, "SENT_TO_DOWNLOADER", "DOWNLOADER_FAILED")
     open_page(page, site)
     for heading, count in (("Needs a person", 202), ("Under way", 204)):
         place = section(page, heading)
@@ -298,16 +297,20 @@ def test_of_many_the_first_are_shown(page: Page, site: Site, aws: Cloud) -> None
         expect(button).to_have_count(0)
         assert len(topics(place)) == count
         expect(place.locator("a.topic").nth(12)).to_be_focused()
-    # They stay when the page asks anew.
+    # They stay when the page refreshes.
     page.get_by_role("button", name="Refresh").click()
-    ready(page)
+    await_view(page)
     assert len(topics(section(page, "Under way"))) == 204
 
 
 @pytest.mark.parametrize("path", ["/live", "/live/", "/", "/zip/"])
-def test_whatever_the_api_s_address_is(page: Page, site: Site, watch: Watch, path: str) -> None:
+def test_the_page_finds_the_api_below_any_base_path(
+    page: Page, site: Site, watch: Watch, path: str
+) -> None:
     page.goto(site.origin + path)
-    ready(page)
+    await_view(page)
     base = site.origin + path.rstrip("/") + "/"
-    assert {url.partition("?")[0] for url in watch.asked if "status" in url} == {f"{base}status"}
+    assert {url.partition("?")[0] for url in watch.requested if "status" in url} == {
+        f"{base}status"
+    }
     expect(page.get_by_role("heading", name="Needs a person")).to_have_text("Needs a person 2")

@@ -1,31 +1,32 @@
-"""The page as time goes by: what it asks anew, what stays as it is, and what it says of trouble."""
+"""The page over time: when it refreshes, what it leaves as it is, and how it shows errors."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, expect
 
 from ingester.pipeline.states import State
 from ingester.runtime.api_gateway import json_answer
 from tests.browser.conftest import REFUSED, Watch
-from tests.browser.looking import open_page, ready, section, topics, violations
+from tests.browser.harness import Site, await_view, hold, open_page, section, topics, violations
 from tests.browser.recordings import NOW, Week
-from tests.browser.site import Site
 from tests.cloud import Clock, Cloud
 from tests.hooks import failing
 
 
 class TestRefreshing:
-    def test_it_asks_again_by_itself(self, page: Page, site: Site, aws: Cloud) -> None:
+    def test_the_page_refreshes_by_itself(self, page: Page, site: Site, aws: Cloud) -> None:
         open_page(page, site)
         Week(aws).begin("new==", timedelta(seconds=1), "Just now")
         page.clock.run_for(31_000)
         expect(section(page, "Under way").get_by_text("Just now", exact=True)).to_be_visible()
         assert page.get_by_role("button", name="The list has changed").count() == 0
 
-    def test_what_one_reads_stays(self, page: Page, site: Site, aws: Cloud) -> None:
+    def test_the_list_stays_while_a_link_has_the_focus_and_offers_its_change(
+        self, page: Page, site: Site, aws: Cloud
+    ) -> None:
         open_page(page, site)
         link = section(page, "Under way").get_by_role("link").first
         link.focus()
@@ -39,7 +40,7 @@ class TestRefreshing:
         changed.click()
         expect(section(page, "Under way").get_by_role("link", name="Just now")).to_be_visible()
         expect(changed).to_be_hidden()
-        # What has been shown isn't offered again.
+        # A change that was shown is not offered again.
         link.focus()
         with page.expect_response(lambda answer: "queues" in answer.url):
             page.clock.run_for(31_000)
@@ -52,9 +53,9 @@ class TestRefreshing:
             "getSelection().selectAllChildren(document.getElementById('h-now'))",
             "scrollTo(0, 200)",
         ],
-        ids=["marked", "scrolled"],
+        ids=["selected", "scrolled"],
     )
-    def test_what_one_marked_or_scrolled_to_stays(
+    def test_the_list_stays_when_text_is_selected_or_the_page_is_scrolled(
         self, page: Page, site: Site, aws: Cloud, reads: str
     ) -> None:
         open_page(page, site)
@@ -64,19 +65,23 @@ class TestRefreshing:
         expect(page.get_by_role("button", name="The list has changed")).to_be_visible()
         assert page.get_by_role("link", name="Just now").count() == 0
 
-    def test_who_has_just_come_reads_nothing_yet(self, page: Page, site: Site, aws: Cloud) -> None:
+    def test_the_list_changes_at_once_while_the_focus_is_on_the_heading(
+        self, page: Page, site: Site, aws: Cloud
+    ) -> None:
         open_page(page, site, "#request")
         page.get_by_role("link", name="Recordings", exact=True).click()
-        ready(page)
+        await_view(page)
         expect(page.get_by_role("heading", level=1)).to_be_focused()
         Week(aws).begin("new==", timedelta(seconds=1), "Just now")
         page.clock.run_for(31_000)
         expect(section(page, "Under way").get_by_role("link", name="Just now")).to_be_visible()
 
-    def test_a_recording_that_one_follows_moves(self, page: Page, site: Site, aws: Cloud) -> None:
+    def test_the_view_of_a_recording_changes_and_keeps_the_focus(
+        self, page: Page, site: Site, aws: Cloud
+    ) -> None:
         open_page(page, site)
         section(page, "Under way").get_by_role("link", name="Organic Chemistry II").first.click()
-        ready(page)
+        await_view(page)
         expect(page.locator("article")).to_contain_text("Waits for download")
         link = page.get_by_role("link", name="Request an ingest of it")
         link.focus()
@@ -84,11 +89,11 @@ class TestRefreshing:
         week.write("fresh==", timedelta(seconds=1), State.OC_SERIES_FOUND, oc_series_id="S")
         page.clock.run_for(31_000)
         expect(page.locator("article h3")).to_contain_text("Downloading")
-        said = "Organic Chemistry II, Section 3: Downloading"
-        expect(page.locator("#say")).to_have_text(said)
+        announced = "Organic Chemistry II, Section 3: Downloading"
+        expect(page.locator("#say")).to_have_text(announced)
         expect(link).to_be_focused()
 
-    def test_after_midnight_today_is_another_day(
+    def test_the_list_of_today_changes_its_day_at_midnight(
         self, page: Page, site: Site, aws: Cloud, clock: Clock
     ) -> None:
         open_page(page, site)
@@ -105,27 +110,27 @@ class TestRefreshing:
             "href", "#day=2026-10-14"
         )
 
-    def test_nobody_looks_nobody_asks(self, page: Page, site: Site) -> None:
+    def test_a_hidden_page_does_not_refresh(self, page: Page, site: Site) -> None:
         open_page(page, site)
         turned = """hidden => {
             Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });
             document.dispatchEvent(new Event('visibilitychange'));
         }"""
         page.evaluate(turned, True)
-        asked = len(site.asked)
+        count = len(site.queries)
         page.clock.run_for(120_000)
-        assert len(site.asked) == asked
+        assert len(site.queries) == count
         page.evaluate(turned, False)
-        ready(page)
+        await_view(page)
         expect(page.locator("#updated")).to_have_text("Updated 14:32")
-        assert len(site.asked) > asked
+        assert len(site.queries) > count
 
-    def test_it_can_be_paused(self, page: Page, site: Site) -> None:
+    def test_a_paused_page_refreshes_only_when_told_to(self, page: Page, site: Site) -> None:
         open_page(page, site)
         page.get_by_role("button", name="Pause").click()
-        asked = len(site.asked)
+        count = len(site.queries)
         page.clock.run_for(120_000)
-        assert len(site.asked) == asked
+        assert len(site.queries) == count
         expect(page.locator("#updated")).to_contain_text("Paused.")
         with page.expect_response(lambda answer: "status" in answer.url):
             page.get_by_role("button", name="Refresh").click()
@@ -141,33 +146,33 @@ class TestTrouble:
             (json_answer(504, "x"), "The answer was 504."),
         ],
     )
-    def test_an_error_is_said_and_passes(
+    def test_an_error_is_shown_and_announced_once_until_it_is_over(
         self, page: Page, site: Site, watch: Watch, answer: object, words: str
     ) -> None:
-        watch.meant = (REFUSED,)
+        watch.expected = (REFUSED,)
         open_page(page, site)
         site.trouble = answer  # type: ignore[assignment]  # an Answer, see above
         page.clock.run_for(31_000)
         expect(page.locator("#trouble")).to_contain_text(words)
         expect(page.locator("#trouble")).to_contain_text("What is shown is of 14:30.")
         expect(page.locator("#say")).to_contain_text(words)
-        # It is said once, not every half minute; and that it is over is said too.
+        # A screen reader hears it once, not every half minute, and hears its end.
         page.evaluate("document.getElementById('say').textContent = 'something else'")
         with page.expect_response(lambda answer: "status" in answer.url):
             page.clock.run_for(31_000)
         page.clock.run_for(5_000)
         expect(page.locator("#say")).to_have_text("something else")
-        # What was there is there still.
+        # The recordings are still shown.
         assert topics(section(page, "Needs a person")) == ["Mapping the Ocean", "Data Structures"]
         site.trouble = None
         page.clock.run_for(31_000)
         expect(page.locator("#trouble")).to_be_hidden()
         expect(page.locator("#say")).to_have_text("The status can be read again.")
 
-    def test_queues_that_can_t_be_counted_hide_nothing_else(
+    def test_recordings_are_shown_when_the_queues_can_not_be_counted(
         self, page: Page, site: Site, watch: Watch, aws: Cloud
     ) -> None:
-        watch.meant = (REFUSED,)
+        watch.expected = (REFUSED,)
         with failing(aws.sqs, "sqs.GetQueueAttributes", "ServiceUnavailable"):
             open_page(page, site)
         place = section(page, "Under way")
@@ -180,8 +185,8 @@ class TestTrouble:
         expect(place.get_by_text("none given up").first).to_be_visible()
         expect(place).not_to_contain_text("can't be counted")
 
-    def test_nothing_is_said_twice(self, page: Page, site: Site, watch: Watch) -> None:
-        watch.meant = (REFUSED,)
+    def test_an_error_s_advice_is_not_repeated(self, page: Page, site: Site, watch: Watch) -> None:
+        watch.expected = (REFUSED,)
         site.trouble = json_answer(
             503, {"message": "The status can't be read now. Try again later."}
         )
@@ -190,10 +195,10 @@ class TestTrouble:
             "The status can't be read now. Try again later. It is tried again by itself."
         )
 
-    def test_another_day_s_recordings_are_not_shown_as_the_chosen_day_s(
+    def test_a_day_that_can_not_be_loaded_shows_no_recordings_of_another_day(
         self, page: Page, site: Site, watch: Watch
     ) -> None:
-        watch.meant = (REFUSED,)
+        watch.expected = (REFUSED,)
         open_page(page, site)
         place = section(page, "By day")
         site.trouble = json_answer(503, {"message": "x"})
@@ -205,14 +210,16 @@ class TestTrouble:
         assert topics(place) == []
         expect(page.locator("#c-")).to_have_text("\u2013")
         expect(page.locator("#say")).not_to_contain_text("recordings")
-        # What else is there is there still.
+        # The other sections are still shown.
         assert topics(section(page, "Needs a person")) == ["Mapping the Ocean", "Data Structures"]
         site.trouble = None
         page.get_by_role("button", name="Refresh").click()
         expect(place.get_by_role("link", name="Office hours").first).to_be_visible()
 
-    def test_no_network(self, page: Page, site: Site, watch: Watch) -> None:
-        watch.meant = (REFUSED,)
+    def test_the_page_says_that_the_pipeline_can_not_be_reached(
+        self, page: Page, site: Site, watch: Watch
+    ) -> None:
+        watch.expected = (REFUSED,)
         page.route("**/status?*", lambda route: route.abort())
         open_page(page, site)
         expect(page.locator("#trouble")).to_contain_text("The pipeline can't be reached.")
@@ -223,15 +230,16 @@ class TestTrouble:
         expect(section(page, "Needs a person")).to_contain_text("Data Structures")
 
 
-def test_the_week_is_as_old_as_the_clock_says(page: Page, site: Site) -> None:
-    """A computer whose clock is wrong shows the pipeline's ages all the same."""
+def test_ages_are_right_when_the_computer_s_clock_is_hours_off(page: Page, site: Site) -> None:
     page.clock.set_system_time(NOW + timedelta(hours=3))
     open_page(page, site)
     expect(section(page, "Needs a person")).to_contain_text("4 h 24 min ago")
 
 
 @pytest.mark.parametrize("days", [-2.0, 2.0])
-def test_a_clock_that_is_days_off(page: Page, site: Site, days: float) -> None:
+def test_days_are_right_when_the_computer_s_clock_is_days_off(
+    page: Page, site: Site, days: float
+) -> None:
     page.clock.set_system_time(NOW + timedelta(days=days))
     open_page(page, site)
     assert topics(section(page, "Needs a person")) == ["Mapping the Ocean", "Data Structures"]
@@ -239,14 +247,11 @@ def test_a_clock_that_is_days_off(page: Page, site: Site, days: float) -> None:
     assert "Microeconomic Theory" in topics(section(page, "By day"))
 
 
-def test_a_day_that_is_being_loaded_shows_no_other(page: Page, site: Site) -> None:
+def test_a_day_that_is_being_loaded_shows_no_recordings_of_another_day(
+    page: Page, site: Site
+) -> None:
     open_page(page, site)
-    held: list[Route] = []
-
-    def hold(route: Route) -> None:
-        held.append(route)
-
-    page.route("**/status?*", hold)
+    held = hold(page, "**/status?*")
     with page.expect_request(lambda request: "until=" in request.url):
         page.get_by_role("link", name="Yesterday").click()
     place = section(page, "By day")
@@ -256,19 +261,14 @@ def test_a_day_that_is_being_loaded_shows_no_other(page: Page, site: Site) -> No
     expect(page.locator("#say")).to_have_text("")
     for route in held:
         route.continue_()
-    # The filter holds for what came.
+    # The filter applies to the loaded recordings.
     expect(place.get_by_role("link", name="Data Structures").first).to_be_visible()
     assert all("e" in topic.lower() for topic in topics(place))
 
 
-def test_an_answer_that_comes_too_late_is_dropped(page: Page, site: Site) -> None:
+def test_an_answer_for_a_view_that_was_left_is_dropped(page: Page, site: Site) -> None:
     open_page(page, site)
-    held: list[Route] = []
-
-    def hold(route: Route) -> None:
-        held.append(route)
-
-    page.route("**/status?*", hold)
+    held = hold(page, "**/status?*")
     with page.expect_request(lambda request: "until=" in request.url):
         page.get_by_role("button", name="Refresh").click()
     page.get_by_role("link", name="Request an ingest").click()
@@ -277,7 +277,7 @@ def test_an_answer_that_comes_too_late_is_dropped(page: Page, site: Site) -> Non
         with page.expect_event("requestfinished"):
             route.continue_()
     page.unroute("**/status?*")
-    # Once an answer to a later question is read, those before it have been.
+    # After the answer to a later request has been read, the earlier ones have been too.
     page.evaluate("fetch('status?queues=true').then(answer => answer.text())")
     expect(page.locator("body")).to_have_attribute("data-ready", "request")
     expect(page.locator("#say")).to_have_text("")

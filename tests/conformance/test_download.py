@@ -1,4 +1,4 @@
-"""What the downloader of the first system made of random messages and schedules."""
+"""The downloader stages, sends and records what the first system did for random messages."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from ingester.transfer.engine import Budget, Engine
 from ingester.transfer.ranges import Version
 from ingester.zoom.download_token import AccessInUse
 from tests.cloud import Clock, Cloud
-from tests.conformance.vectors import cases, may_match_now
+from tests.conformance.vectors import cases, load, may_match_now
 from tests.function_harness import downloader_dependencies, received
 from tests.staging_bucket import StagingBucket, staging_bucket
 
 Case = dict[str, Any]
 BYTES_A_SECOND = 1000
 ONE_IN = 8
-"""A case is derived from one in so many recorded ones."""
+"""One of so many recorded cases is the source of derived ones."""
 
 
 @dataclass
 class Body:
-    """Zeros, from `first` to `last`."""
+    """The zeros from `first` to `last` of a file."""
 
     version: Version
     first: int
@@ -56,7 +56,7 @@ class Body:
 
 @dataclass(frozen=True)
 class ZoomFile:
-    """A file as Zoom's download hosts have it: as many bytes as it has seconds, times 1000."""
+    """A file on Zoom's download host, with BYTES_A_SECOND for each second."""
 
     file: dict[str, Any]
 
@@ -68,7 +68,7 @@ class ZoomFile:
 
 
 @dataclass(frozen=True)
-class Lasting:
+class Inspected:
     seconds: float
 
 
@@ -84,24 +84,25 @@ def _bucket() -> Iterator[StagingBucket]:
 
 @pytest.fixture
 def bucket(_bucket: StagingBucket) -> StagingBucket:
-    """Without the bytes: hours of lecture would not fit into memory."""
+    """A staging bucket that keeps checksums only: hours of lecture would not fit into memory."""
     _bucket.begin("hash")
     return _bucket
 
 
 @pytest.mark.parametrize("case", cases("download"))
-def test_download(case: Case, aws: Cloud, clock: Clock, bucket: StagingBucket) -> None:
+def test_a_download_does_what_the_first_system_did(
+    case: Case, aws: Cloud, clock: Clock, bucket: StagingBucket
+) -> None:
     check(case, aws, clock, bucket)
 
 
 def derived_cases() -> list[Any]:
-    """Cases derived from the recorded ones, with what the first system made of them.
+    """Return cases derived from recorded ones, with the outcome of the first system.
 
-    Zoom's real ids, which a key can hold as they are; a video of a type that nobody knows; a view
-    with captions beside the same one without.
+    They have ids like Zoom's, which are valid in a key; a video of an unknown type; or a view with
+    captions beside the same view without captions.
     """
-    recorded = [case for one in cases("download") for case in one.values]
-    sources = [case for case in recorded if case["upload_message"]]
+    sources = [case for case in load("download") if case["upload_message"]]
     return [
         pytest.param(derive(deepcopy(source)), id=f"{derive.__name__}-{number}")
         for derive in (with_real_ids, with_unknown_type, with_captions_beside)
@@ -125,10 +126,8 @@ def with_unknown_type(case: Case) -> Case:
     unknown = "unrecognized_type_production_studio"
     for segment in upload["s3_files"][known]["segments"]:
         segment["filename"] = segment["filename"].replace(f"-{known}.", f"-{unknown}.")
-    renamed = {
-        unknown if view == known else view: told for view, told in upload["s3_files"].items()
-    }
-    upload["s3_files"] = renamed
+    files = upload["s3_files"].items()
+    upload["s3_files"] = {unknown if view == known else view: found for view, found in files}
     return case
 
 
@@ -138,7 +137,8 @@ def with_captions_beside(case: Case) -> Case:
     other = {"recording_id": "captions", "download_url": "https://zoom.us/rec/download/captions"}
     files.append({**first, **other, "recording_type": f"{first['recording_type']}(CC)"})
     segments = upload["s3_files"][view_of(first["recording_type"])]["segments"]
-    same = next(one for one in segments if one["recording_start"] == first["recording_start"])
+    start = first["recording_start"]
+    same = next(segment for segment in segments if segment["recording_start"] == start)
     segments.insert(segments.index(same) + 1, same)
     upload["total_file_bytes"] += same["ffprobe_bytes"]
     upload["total_file_seconds"] += same["ffprobe_seconds"]
@@ -146,14 +146,14 @@ def with_captions_beside(case: Case) -> Case:
 
 
 @pytest.mark.parametrize("case", derived_cases())
-def test_download_of_a_derived_case(
+def test_a_download_of_a_derived_case_does_what_the_first_system_did(
     case: Case, aws: Cloud, clock: Clock, bucket: StagingBucket
 ) -> None:
     check(case, aws, clock, bucket)
 
 
 def check(case: Case, aws: Cloud, clock: Clock, bucket: StagingBucket) -> None:
-    """Download a case's message and compare what was staged, sent and written into the row."""
+    """Download a case's message and check the staged files, the message sent and the row."""
     message = case["message"]
     files = {file["download_url"]: file for file in message["recording_files"]}
     if case["schedule"]:
@@ -173,7 +173,7 @@ def check(case: Case, aws: Cloud, clock: Clock, bucket: StagingBucket) -> None:
             requests.Session(),
             engine=Engine(bucket.written_through(http), Budget(connections=4)),
             open_file=open_file,
-            inspect=lambda _key, _read, size: Lasting(size / BYTES_A_SECOND),
+            inspect=lambda _key, _read, size: Inspected(size / BYTES_A_SECOND),
         )
         aws.status.put_item(Item=row_of(message))
         taken = received(aws, aws.download_queue, message)
@@ -188,28 +188,28 @@ def check(case: Case, aws: Cloud, clock: Clock, bucket: StagingBucket) -> None:
     if not case["upload_message"]:
         assert sent == []
         return
-    [body] = [one["body"] for one in sent]
+    [(body, group)] = [(found["body"], found["group"]) for found in sent]
+    assert group == message["uuid"]
     assert body == with_ids(case["upload_message"], message["recording_files"])
     recorded = list(case["upload_message"]["s3_files"])
     assert [view for view in body["s3_files"] if view in recorded] == recorded
-    assert [one["group"] for one in sent] == [message["uuid"]]
-    staged = {one.key: one.metadata["file_id"] for one in bucket.peer.objects()}
-    segments = [one for view in body["s3_files"].values() for one in view["segments"]]
-    assert staged == {one["filename"]: one["file_id"] for one in segments}
+    staged = {stored.key: stored.metadata["file_id"] for stored in bucket.peer.objects()}
+    segments = [segment for view in body["s3_files"].values() for segment in view["segments"]]
+    assert staged == {segment["filename"]: segment["file_id"] for segment in segments}
     assert set(staged.values()) == {file["recording_id"] for file in message["recording_files"]}
 
 
 def with_ids(recorded: dict[str, Any], files: list[dict[str, Any]]) -> dict[str, Any]:
-    """The recorded upload message, with each file's id in it and in its key.
+    """Return the recorded upload message with each file's id, also in its key.
 
     Section 7, "changed since": a key has the file's id in it. Where Zoom holds a view twice in one
-    segment, with and without captions, the first system had one key for both: ours has a view of
-    its own for the second, `<view>_2`.
+    segment, with and without captions, the first system had one key for both; ours adds a view
+    `<view>_2`.
     """
     views: dict[str, Any] = {}
-    for view, told in recorded["s3_files"].items():
+    for view, found in recorded["s3_files"].items():
         counts: Counter[int] = Counter()
-        for segment in told["segments"]:
+        for segment in found["segments"]:
             counts[segment["segment_num"]] += 1
             count = counts[segment["segment_num"]]
             same = [
@@ -223,13 +223,13 @@ def with_ids(recorded: dict[str, Any], files: list[dict[str, Any]]) -> dict[str,
             made = views.setdefault(name, {"segments": []})
             made["segments"].append({**segment, "filename": key, "file_id": file_id})
     for made in views.values():
-        made["view_bytes"] = sum(one["ffprobe_bytes"] for one in made["segments"])
-        made["view_seconds"] = sum(one["ffprobe_seconds"] for one in made["segments"])
+        for total in ("bytes", "seconds"):
+            made[f"view_{total}"] = sum(part[f"ffprobe_{total}"] for part in made["segments"])
     return {**recorded, "s3_files": views}
 
 
 def key_with_id(key: str, view: str, name: str, file_id: str) -> str:
-    """`<…>-<view>.<extension>` with the file's id, or its hash if it is no part of a key."""
+    """Return `<…>-<view>.<extension>` with the file's id, or its hash if a key can't have it."""
     is_safe = re.fullmatch(r"[A-Za-z0-9-]{1,64}", file_id)
     digest = hashlib.sha256(file_id.encode()).hexdigest()[:32]
     begin, _, extension = key.rpartition(".")
@@ -239,7 +239,7 @@ def key_with_id(key: str, view: str, name: str, file_id: str) -> str:
 
 
 def matches_now(case: Case) -> bool:
-    """A recording that found no event in the first system, near enough for ours [fixed]."""
+    """Whether a recording without a class in the first system is close enough to one for ours."""
     start = timestamps.parse(case["message"]["start_time"])
     return case["reason"] == "No opencast series match" and may_match_now(
         start, ZoneInfo("US/Eastern"), 30
@@ -247,7 +247,7 @@ def matches_now(case: Case) -> bool:
 
 
 def with_series_in_events(schedule: dict[str, Any]) -> dict[str, Any]:
-    """The vectors' own README: ours carries course and series in each event."""
+    """Return the schedule as ours: each class has its course and series (see vectors/README)."""
     events = [
         {
             **event,
@@ -260,7 +260,7 @@ def with_series_in_events(schedule: dict[str, Any]) -> dict[str, Any]:
 
 
 def row_of(message: dict[str, Any]) -> dict[str, Any]:
-    """The row as the webhook left it."""
+    """Return the row that the webhook wrote."""
     return {
         "zip_id": message["zip_id"],
         "meeting_id": message["zoom_series_id"],

@@ -1,4 +1,4 @@
-"""What the first system answered to status queries over random tables."""
+"""Status queries over random tables are answered as by the first system."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.function_harness import status_tools
 
 
 def crashed(case: dict[str, Any]) -> bool:
-    """The vectors' own README: a crash (`seconds=0`) is 200, what was updated in this second."""
+    """Whether the first system crashed (`seconds=0`). Ours lists the updates of this second."""
     return str(case["status_code"]).startswith("raises")
 
 
 def as_sets(meeting: dict[str, Any] | None) -> Any:
-    """Section 9: "Within a meeting the order of recordings isn't defined … compare as sets"."""
+    """Return a meeting whose recordings and ingests compare equal in any order (section 9)."""
     if meeting is None:
         return None
     return {
@@ -35,7 +35,9 @@ def as_sets(meeting: dict[str, Any] | None) -> Any:
 
 
 @pytest.mark.parametrize("case", cases("status_query"))
-def test_status(case: dict[str, Any], aws: Cloud, clock: Clock) -> None:
+def test_a_status_query_is_answered_as_by_the_first_system(
+    case: dict[str, Any], aws: Cloud, clock: Clock
+) -> None:
     clock.set(case["now"])
     for item in case["items"]:
         aws.status.put_item(Item=item)
@@ -44,10 +46,10 @@ def test_status(case: dict[str, Any], aws: Cloud, clock: Clock) -> None:
     )
     if crashed(case):
         assert answer.status == 200
-        stamp = case["now"]
         for meeting in json.loads(answer.body)["records"]["meetings"]:
             for recording in meeting["recordings"]:
-                assert all(one["last_updated"] >= stamp for one in recording["zip_ingests"])
+                ingests = recording["zip_ingests"]
+                assert all(ingest["last_updated"] >= case["now"] for ingest in ingests)
         return
     assert answer.status == case["status_code"]
     if answer.status != 200:

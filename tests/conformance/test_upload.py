@@ -1,4 +1,4 @@
-"""What the uploader of the first system sent to Opencast for random messages."""
+"""The uploader sends to Opencast what the first system sent for random messages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import uploader
 from ingester.opencast.mediapackage import media_package_id
 from ingester.runtime.queue_worker import Retry
 from tests.cloud import Clock, Cloud
-from tests.conformance.vectors import cases
+from tests.conformance.vectors import cases, load
 from tests.function_harness import received, uploader_dependencies
 
 Case = dict[str, Any]
@@ -25,7 +25,8 @@ CHAT = "chat_file"
 MINIMUM_SECONDS = 120
 FILE_PARTS = ("flavor", "mediaUri", "attachmentUri")
 ONE_IN = 4
-"""A case is derived from one in so many recorded ones."""
+"""One of so many recorded cases is the source of a derived one."""
+
 WORKFLOW = (
     b'<ns2:workflow xmlns:ns2="http://workflow.opencastproject.org" id="1603"'
     b' state="INSTANTIATED"/>'
@@ -33,7 +34,7 @@ WORKFLOW = (
 
 
 class RecordedOpencast(BaseAdapter):
-    """An Opencast with one series and perhaps the event, which keeps the ingests it is sent."""
+    """A fake Opencast with one series and some events, which records the ingests it receives."""
 
     def __init__(self, series: dict[str, Any], events: set[str]) -> None:
         super().__init__()
@@ -73,12 +74,12 @@ def _parts(request: requests.PreparedRequest) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("case", cases("upload"))
-def test_upload(case: Case, aws: Cloud, clock: Clock) -> None:
+def test_an_upload_sends_what_the_first_system_sent(case: Case, aws: Cloud, clock: Clock) -> None:
     check(case, aws, clock)
 
 
 def check(case: Case, aws: Cloud, clock: Clock) -> None:
-    """Upload a case's message and compare what Opencast was sent, and what the row says."""
+    """Upload a case's message and check the requests to Opencast and the row."""
     message = case["message"]
     there = {media_package_id(message["uuid"])} if case["already_in_opencast"] else set()
     opencast = RecordedOpencast(case["series_catalog"], there)
@@ -109,14 +110,14 @@ def check(case: Case, aws: Cloud, clock: Clock) -> None:
     if chosen is not None:
         assert [part for part in found if part[0] in FILE_PARTS] == chosen
     elif not case["result"].startswith("raises"):
-        # Where the first system crashed, it tells nothing.
+        # A crash of the first system says nothing about the right parts.
         assert state == (case["final_state"], case["reason"])
         assert workflow == case["workflow"]
         assert found == [comparable(part, case) for part in case["parts"]]
 
 
 def prepare(case: Case, aws: Cloud) -> None:
-    """Recorded events, staged files and a row, as the steps before have left them."""
+    """Write the recording events, the staged files and the row of the earlier steps."""
     message = case["message"]
     if case["recording_events"]:
         aws.events.put_item(
@@ -140,11 +141,11 @@ def prepare(case: Case, aws: Cloud) -> None:
 
 
 def kept_files(case: Case) -> dict[str, list[dict[str, Any]]]:
-    """What section 8, step 3 keeps, by view."""
+    """Return the files that section 8, step 3 keeps, by view."""
     kept: dict[str, list[dict[str, Any]]] = {}
     has_false_start = False
-    for view, told in case["message"]["s3_files"].items():
-        first, *others = told["segments"]
+    for view, found in case["message"]["s3_files"].items():
+        first, *others = found["segments"]
         is_short = first["segment_num"] == 0 and first["ffprobe_seconds"] < MINIMUM_SECONDS
         is_false_start = is_short and view != CHAT
         has_false_start |= is_false_start
@@ -155,15 +156,15 @@ def kept_files(case: Case) -> dict[str, list[dict[str, Any]]]:
 
 
 def kept_videos(case: Case) -> list[str]:
-    """The views of which a video is kept."""
+    """Return the views with a video that is kept."""
     return [view for view in kept_files(case) if view != CHAT]
 
 
 def new_choice(case: Case) -> list[list[str]] | None:
-    """The parts of the files, if the case has no known view; None if it is as it was recorded.
+    """Return the parts of the files if no view is known; None if the recorded parts are right.
 
-    Section 7, "changed since": a video of a type that is none of the five views is the presenter of
-    last choice. The first system found no presenter, and archived no file.
+    Section 7, "changed since": a video of an unknown type is the presenter of last choice. The
+    first system found no presenter then, and sent no file.
     """
     kept, videos = kept_files(case), kept_videos(case)
     if not all(view.startswith("unrecognized_type_") for view in videos):
@@ -184,13 +185,10 @@ def new_choice(case: Case) -> list[list[str]] | None:
 
 
 def lone_unknown_videos() -> list[Any]:
-    """Cases derived from the recorded ones: one video, of a type that nobody knows, and the chat.
-
-    What the first system did with them is known by its code: see `new_choice`.
-    """
+    """Return derived cases with one video of an unknown type and the chat (see `new_choice`)."""
     return [
         pytest.param(_with_unknown_type(case), id=f"upload-{number}-unknown-type")
-        for number, (case,) in enumerate(one.values for one in cases("upload"))
+        for number, case in enumerate(load("upload"))
         if number % ONE_IN == 0
     ]
 
@@ -204,12 +202,14 @@ def _with_unknown_type(case: Case) -> Case:
 
 
 @pytest.mark.parametrize("case", lone_unknown_videos())
-def test_upload_of_a_lone_video_of_an_unknown_type(case: Case, aws: Cloud, clock: Clock) -> None:
+def test_an_upload_of_a_single_video_of_an_unknown_type_sends_it_as_presenter(
+    case: Case, aws: Cloud, clock: Clock
+) -> None:
     check(case, aws, clock)
 
 
 def comparable(part: list[str], case: Case) -> list[str]:
-    """A part with `s3:<key>` for a presigned URL, and a random id of a re-ingest as such."""
+    """Return a part with `s3:<key>` for a presigned URL, and "random" for a random id."""
     name, value = part
     if name in ("mediaUri", "attachmentUri") and value.startswith("http"):
         assert "X-Amz-Signature" in value

@@ -1,8 +1,7 @@
-"""What the webhook of the first system did with random requests; ours must do the same.
+"""The webhook does with random requests what the first system did.
 
-Where it may differ, a rule says so (`webhook_rules.py`), with the line of the specification it
-comes from. The recorded cases are few, so cases derived from them (`webhook_derived.py`) show that
-the rules hold together, too.
+Where it may differ, a rule in `webhook_rules.py` quotes the specification. The recorded cases are
+few, so cases derived from them (`webhook_derived.py`) combine the rules.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ NEW_IN_ROWS = {"expiration", "file_ids", "steps", "asked"}
 
 
 def check(case: dict[str, Any], aws: Cloud, clock: Clock) -> None:
-    """Post a case's requests and hold answers, messages, rows and events against the record."""
+    """Post a case's requests and check answers, messages, rows and events against the record."""
     clock.set(case["now"])
     deps = webhook_dependencies(aws, clock)
     for step in case["steps"]:
@@ -43,12 +42,14 @@ def check(case: dict[str, Any], aws: Cloud, clock: Clock) -> None:
 
 
 @pytest.mark.parametrize("case", cases("webhook"))
-def test_webhook(case: dict[str, Any], aws: Cloud, clock: Clock) -> None:
+def test_the_webhook_does_what_the_first_system_did(
+    case: dict[str, Any], aws: Cloud, clock: Clock
+) -> None:
     check(case, aws, clock)
 
 
 @pytest.mark.parametrize("case", derived_cases())
-def test_webhook_follows_the_rules_when_exceptions_meet_in_one_case(
+def test_the_webhook_follows_the_rules_when_several_apply_to_one_case(
     case: dict[str, Any], aws: Cloud, clock: Clock
 ) -> None:
     check(case, aws, clock)

@@ -1,4 +1,4 @@
-"""The recorded cases. The files may be exchanged for others of the same kind."""
+"""The recorded cases. The files may be replaced by others of the same form."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ FOLDER = Path(__file__).parent.parent / "vectors"
 
 
 def cases(name: str) -> list[Any]:
-    """The cases of one file as pytest parameters, numbered."""
+    """Return the cases of a file as numbered pytest parameters."""
     return [pytest.param(case, id=f"{name}-{number}") for number, case in enumerate(load(name))]
 
 
 def load(name: str) -> list[Any]:
-    """The cases of one file."""
+    """Return the cases of a file."""
     loaded: list[Any] = json.loads((FOLDER / f"{name}.json").read_text())
     return loaded
 
 
 def empty_is_absent(row: dict[str, Any]) -> dict[str, Any]:
-    """A row in which an empty text counts as an absent one."""
+    """Return a row without its empty texts, which count as absent."""
     return {key: value for key, value in row.items() if value != ""}
 
 
 def may_match_now(start: datetime, zone: ZoneInfo, buffer_minutes: int) -> bool:
-    """Whether a start that matched nothing in the first system may match an event in ours.
+    """Whether a start without a class in the first system may have one in ours.
 
     Section 6: "The difference is taken on the clock around midnight [fixed]", and "in whole
     minutes [fixed] (seconds dropped)": 29:59 after the event is 29 minutes.

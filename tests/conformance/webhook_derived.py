@@ -1,8 +1,8 @@
-"""Cases in which several rules meet, derived from the recorded ones, the same at every run.
+"""Cases to which several rules apply, derived from recorded ones, the same in every run.
 
-What the first system did with them is known by its specification (section 3): a body that can't be
-read left no trace, a file that lacked a field failed the row, an object that lacked one left the
-row alone or failed it (both are derived), and a repeat put a second message on the queue.
+The specification (section 3) says what the first system did with them: an unreadable body left no
+trace, a file without a field failed the row, an object without a field left the row alone or
+failed it (both are derived), and a repeat put a second message on the queue.
 """
 
 from __future__ import annotations
@@ -23,10 +23,8 @@ from tests.conformance.webhook_rules import Request
 
 EARLIER, LATER = timedelta(minutes=-7), timedelta(minutes=11)
 BAD_DATA = {"pipeline_state": "WEBHOOK_FAILED", "reason": "Bad webhook data"}
-
-
 ONE_IN = 4
-"""A combination is derived from one in so many of Zoom's own ingests, and of our own ones."""
+"""One of so many of Zoom's ingests, and of our own ones, is the source of a combination."""
 
 
 def derived_cases() -> list[Any]:
@@ -42,7 +40,7 @@ def derived_cases() -> list[Any]:
 
 
 def _is_plain_ingest(case: Case) -> bool:
-    """Whether a case is one ingest that was accepted, after whatever status events."""
+    """Whether a case is one accepted ingest after any status events."""
     *before, last = case["steps"]
     return (
         last["status_code"] == 200
@@ -97,7 +95,7 @@ UNREADABLE: dict[str, Callable[[Request], None]] = {
 def _unreadable(
     source: Case, drop: Callable[[Request], None], number: int, *, others: bool = False
 ) -> Case:
-    """The ingest alone, which can't be read, and has a file that lacks a field."""
+    """Return the ingest alone, unreadable and with a file that lacks a field."""
     case = _ingest_alone(source)
     request = case["steps"][0]["request"]
     if others:
@@ -109,14 +107,14 @@ def _unreadable(
 
 
 def _failed_after_status(source: Case, number: int) -> Case:
-    """A status event, and then an ingest whose file lacks a field: the row fails."""
+    """Return a status event and an ingest whose file lacks a field: the row fails."""
     case = _status_before(_ingest_alone(source))
     _drop_file_field(case["steps"][-1]["request"], number)
     return _refused(case, [*_status_rows(case), _row_of(source) | BAD_DATA])
 
 
 def _without_host_after_status(source: Case, *, fails: bool) -> Case:
-    """A status event, and then an ingest without a host. `fails`: the first system's row did."""
+    """Return a status event and an ingest without a host. `fails`: the recorded row does."""
     case = _status_before(_ingest_alone(source))
     request = case["steps"][-1]["request"]
     del request["payload"]["object"]["host_id"]
@@ -127,7 +125,7 @@ def _without_host_after_status(source: Case, *, fails: bool) -> Case:
 
 
 def _other_file_lacks(source: Case, *, with_status: bool = False, unfinished: bool = False) -> Case:
-    """An ingest with a file, neither MP4 nor chat, that lacks a field: the first system refused."""
+    """Return a refused ingest: a file that is neither MP4 nor chat lacks a field."""
     case = _ingest_alone(source)
     request = case["steps"][0]["request"]
     if unfinished and request["event"] == rules.COMPLETED:
@@ -140,7 +138,7 @@ def _other_file_lacks(source: Case, *, with_status: bool = False, unfinished: bo
 
 
 def _then_whole(case: Case, source: Case) -> Case:
-    """The same ingest once more, now with all that was missing and with its files alone."""
+    """Add the same ingest again, complete and with its own files only."""
     request = source["steps"][-1]["request"]
     case["steps"].append({"request": deepcopy(request), "status_code": 200})
     case["download_queue"].append(deepcopy(source["download_queue"][0]))
@@ -149,7 +147,7 @@ def _then_whole(case: Case, source: Case) -> Case:
 
 
 def _repeat(source: Case, shift: timedelta) -> Case:
-    """The same ingest twice, with two start times: the first system sent it on twice."""
+    """Return the same ingest twice, with two start times: the first system sent two messages."""
     case = deepcopy(source)
     request = deepcopy(source["steps"][-1]["request"])
     _shift_start(request, shift)
@@ -161,7 +159,7 @@ def _repeat(source: Case, shift: timedelta) -> Case:
 
 
 def _late_files(case: Case, source: Case) -> Case:
-    """After repeats, the ingest with one more file."""
+    """Add the ingest with one more file."""
     request = deepcopy(source["steps"][-1]["request"])
     late = deepcopy(rules.needed_files(request)[0]) | {"id": "late-file"}
     request["payload"]["object"]["recording_files"].append(late)
@@ -173,7 +171,7 @@ def _late_files(case: Case, source: Case) -> Case:
 
 
 def _late_status(source: Case, shift: timedelta = timedelta()) -> Case:
-    """A recording that is told to be in progress after its ingest."""
+    """Add a status event of a recording in progress after the ingest."""
     case = deepcopy(source)
     status = _status_of(case["steps"][-1]["request"], shift)
     case["steps"].append({"request": status, "status_code": 204})
@@ -185,18 +183,18 @@ def _late_status(source: Case, shift: timedelta = timedelta()) -> Case:
 
 
 def _status_before(source: Case, shift: timedelta = timedelta()) -> Case:
-    """A recording that is told to be in progress before all else."""
+    """Add a status event of a recording in progress before all other requests."""
     case = deepcopy(source)
     status = _status_of(case["steps"][-1]["request"], shift)
     case["steps"].insert(0, {"request": status, "status_code": 204})
     row = _status_row(status, case["now"])
-    if all(one["zip_id"] != row["zip_id"] for one in case["status_rows"]):
+    if row["zip_id"] not in {other["zip_id"] for other in case["status_rows"]}:
         case["status_rows"].append(row)
     return case
 
 
 def _ingest_alone(source: Case) -> Case:
-    """A case without its status events."""
+    """Return a case without its status events."""
     case = deepcopy(source)
     case["steps"] = case["steps"][-1:]
     case["recording_events"] = []
@@ -204,7 +202,7 @@ def _ingest_alone(source: Case) -> Case:
 
 
 def _refused(case: Case, rows: list[Row]) -> Case:
-    """A case as the first system left it when it had refused the last request."""
+    """Return a case whose last request the first system refused."""
     case["steps"][-1]["status_code"] = 400
     case["download_queue"] = []
     case["status_rows"] = _one_each(rows)
@@ -212,18 +210,18 @@ def _refused(case: Case, rows: list[Row]) -> Case:
 
 
 def _one_each(rows: list[Row]) -> list[Row]:
-    """The last of the rows of each zip id."""
+    """Return the last row of each zip id."""
     return list({row["zip_id"]: row for row in rows}.values())
 
 
 def _drop_file_field(request: Request, number: int) -> None:
-    """Take a field from a file that is needed; which one goes by the case's number."""
+    """Remove a field from a file that is needed. The case's number chooses the field."""
     names = [name for name in rules.FILE_FIELDS if name != "file_type"]
     del rules.needed_files(request)[-1][names[number % len(names)]]
 
 
 def _add_other_file(request: Request) -> None:
-    """A file that nobody needs, and that has no id."""
+    """Add a file that is not needed and has no id."""
     file = {"file_type": "M4A", "file_extension": "M4A", "recording_type": "audio_only"}
     request["payload"]["object"]["recording_files"].append(file)
 
@@ -235,7 +233,7 @@ def _shift_start(request: Request, shift: timedelta) -> None:
 
 
 def _status_of(request: Request, shift: timedelta) -> Request:
-    """Zoom's word that a recording has begun, without a time of its own."""
+    """Return Zoom's event that the recording has started, without a time."""
     about = {
         name: value
         for name, value in rules.object_of(request).items()
@@ -268,13 +266,13 @@ def _status_rows(case: Case) -> list[Row]:
 
 
 def _row_of(source: Case) -> Row:
-    """The row of the source's ingest."""
+    """Return the row of the source's ingest."""
     [row] = source["status_rows"]
     return dict(row)
 
 
 def _message(source: Case, request: Request) -> Message:
-    """The source's message as the first system sent it for a request that differs a little."""
+    """Return the source's message as the first system sent it for a slightly changed request."""
     message: Message = json.loads(json.dumps(source["download_queue"][0]))
     about, body = rules.object_of(request), message["body"]
     body["start_time"] = about["start_time"]

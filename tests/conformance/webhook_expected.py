@@ -1,4 +1,4 @@
-"""What the webhook has to leave behind after a case: messages and rows, by each step's rules."""
+"""The messages and rows that the webhook has to write for a case, by the rules of each step."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SUBJECT = {
     "topic": "topic",
     "recording_start_time": "start_time",
 }
-"""What a row says of its recording → the object's field that says it."""
+"""Attributes of a row → fields of Zoom's object with the same content."""
 
 Case = dict[str, Any]
 Row = dict[str, Any]
@@ -24,8 +24,8 @@ Message = dict[str, Any]
 
 
 @dataclass
-class Story:
-    """What happened to one row, and what may differ from the recorded one because of that."""
+class RowHistory:
+    """The requests about one row, and the attributes that may therefore differ from the record."""
 
     requests: list[Request] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
@@ -35,25 +35,25 @@ class Story:
 
     @property
     def states(self) -> set[str]:
-        """The states that the row may be in; empty if that is the recorded one's."""
+        """The states that the row may have; empty if it has the recorded one."""
         if Outcome.ACCEPTED in self.outcomes:
             return {"SENT_TO_DOWNLOADER"}
         found = {Outcome.FAILED: "WEBHOOK_FAILED", Outcome.IGNORED: "IGNORED"}
-        return {state for one, state in found.items() if one in self.outcomes}
+        return {state for outcome, state in found.items() if outcome in self.outcomes}
 
     def may_say(self, name: str) -> set[Any]:
-        """What the row may say of its recording: what one of its requests says."""
+        """Return the values that the row may have for an attribute: those of its requests."""
         key = SUBJECT[name]
-        said = {str(rules.object_of(request).get(key) or "") for request in self.requests}
-        # What makes no sense isn't written.
-        return said | {""} if self.is_ours_alone else said
+        values = {str(rules.object_of(request).get(key) or "") for request in self.requests}
+        # An invalid value isn't written.
+        return values | {""} if self.is_ours_alone else values
 
 
 @dataclass
 class Expected:
-    """The rows' stories by zip id, and the messages: None where only their recording is known."""
+    """The rows' histories by zip id, and the messages. None is a message that wasn't recorded."""
 
-    stories: dict[str, Story]
+    histories: dict[str, RowHistory]
     messages: list[tuple[Request, Message | None]]
 
 
@@ -67,48 +67,48 @@ def expected_of(case: Case) -> Expected:
         outcome = rules.outcome(request, status)
         if outcome is Outcome.REFUSED or not rules.zip_id_of(request):
             continue
-        story = found.stories.setdefault(rules.zip_id_of(request), Story())
-        is_new = _follow(story, request, outcome, status)
+        history = found.histories.setdefault(rules.zip_id_of(request), RowHistory())
+        is_new = _follow(history, request, outcome, status)
         if is_new:
             found.messages.append((request, message))
     assert next(recorded, None) is None, "the recorded queue has a message that nobody sent"
     return found
 
 
-def _follow(story: Story, request: Request, outcome: Outcome, recorded: int) -> bool:
-    """Take a request into its row's story. Return whether it puts a message on the queue."""
-    is_late = outcome is not Outcome.ACCEPTED and bool(story.states)
-    story.requests.append(request)
-    story.outcomes.append(outcome)
+def _follow(history: RowHistory, request: Request, outcome: Outcome, recorded: int) -> bool:
+    """Add a request to its row's history. Return whether it puts a message on the queue."""
+    is_late = outcome is not Outcome.ACCEPTED and bool(history.states)
+    history.requests.append(request)
+    history.outcomes.append(outcome)
     if is_late:
-        # Section 2: "A Zoom-side state never replaces […] [fixed] any pipeline state", nor does a
-        # refusal take back what is on its way.
-        story.differs |= {*CHANGED_WITH_THE_STATE, "ingest_request_time"}
+        # Section 2: "A Zoom-side state never replaces […] [fixed] any pipeline state". A refusal
+        # doesn't replace one either.
+        history.differs |= {*CHANGED_WITH_THE_STATE, "ingest_request_time"}
     if outcome is Outcome.FAILED:
-        story.differs |= {*CHANGED_WITH_THE_STATE, "ingest_request_time"}
-        story.is_ours_alone = True
+        history.differs |= {*CHANGED_WITH_THE_STATE, "ingest_request_time"}
+        history.is_ours_alone = True
     if outcome in (Outcome.ACCEPTED, Outcome.IGNORED) and _is_ours(request, recorded):
-        story.differs |= {*CHANGED_WITH_THE_STATE, "ingest_request_time", "origin"}
-        story.is_ours_alone = True
+        history.differs |= {*CHANGED_WITH_THE_STATE, "ingest_request_time", "origin"}
+        history.is_ours_alone = True
         if not rules.is_fixed(request):
-            story.differs |= set(SUBJECT)
+            history.differs |= set(SUBJECT)
     if outcome is not Outcome.ACCEPTED:
         return False
     # Section 3, Duplicates [fixed]: the same event, uuid and file ids put one message on the queue.
     files = {str(file["id"]) for file in rules.needed_files(request) if file.get("id")}
-    if story.known_files is not None and files <= story.known_files:
+    if history.known_files is not None and files <= history.known_files:
         return False
-    story.known_files = (story.known_files or set()) | files
+    history.known_files = (history.known_files or set()) | files
     return True
 
 
 def _is_ours(request: Request, recorded: int) -> bool:
-    """Whether we take a request that the first system refused."""
+    """Whether we accept a request that the first system refused."""
     return recorded == 400 and (rules.is_asked_of_zoom(request) or rules.is_fixed(request))
 
 
 def check_messages(expected: Expected, sent: list[Message]) -> None:
-    """Hold the messages sent against those that the case has to send."""
+    """Check the messages that were sent against those that the case has to send."""
     assert len(sent) == len(expected.messages)
     for message, (request, recorded) in zip(sent, expected.messages, strict=True):
         body = message["body"]
@@ -123,35 +123,35 @@ def check_messages(expected: Expected, sent: list[Message]) -> None:
 
 
 def check_rows(expected: Expected, rows: list[Row], recorded_rows: list[Row]) -> None:
-    """Hold the rows against the recorded ones, apart from what a row's story lets differ."""
+    """Check the rows against the recorded ones, apart from what a row's history lets differ."""
     ours = {row["zip_id"]: row for row in rows}
     recorded = {row["zip_id"]: row for row in recorded_rows}
     alone = {
         zip_id
-        for zip_id, story in expected.stories.items()
-        if story.is_ours_alone and zip_id not in recorded
+        for zip_id, history in expected.histories.items()
+        if history.is_ours_alone and zip_id not in recorded
     }
     assert set(ours) == set(recorded) | alone
     for zip_id, row in ours.items():
-        story = expected.stories.get(zip_id, Story())
-        if story.states and story.differs:
-            assert row["pipeline_state"] in story.states
+        history = expected.histories.get(zip_id, RowHistory())
+        if history.states and history.differs:
+            assert row["pipeline_state"] in history.states
         if row["pipeline_state"] == "WEBHOOK_FAILED":
             assert row["reason"]
         if zip_id in alone:
-            _check_subject(story, row)
+            _check_subject(history, row)
             continue
-        differing = {name for name in SUBJECT if len(story.may_say(name)) > 1}
+        differing = {name for name in SUBJECT if len(history.may_say(name)) > 1}
         if differing:
-            _check_subject(story, row)
-        may_differ = story.differs | differing
+            _check_subject(history, row)
+        may_differ = history.differs | differing
         assert without(row, may_differ) == without(recorded[zip_id], may_differ)
 
 
-def _check_subject(story: Story, row: Row) -> None:
-    """Each attribute that tells of the recording is what one of the row's requests says."""
+def _check_subject(history: RowHistory, row: Row) -> None:
+    """Check that each attribute about the recording has a value of one of the row's requests."""
     for name in SUBJECT:
-        assert str(row.get(name, "")) in story.may_say(name)
+        assert str(row.get(name, "")) in history.may_say(name)
 
 
 def without(row: dict[str, Any], names: set[str]) -> dict[str, Any]:

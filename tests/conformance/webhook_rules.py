@@ -1,8 +1,7 @@
-"""Where the webhook may do otherwise than the first system did with the same request.
+"""Where the webhook may differ from the first system for the same request.
 
-Each rule looks at what one request holds, never at a case's number: other recorded cases have to
-pass as well, and rules have to combine in one case. The rules quote the specification that they
-come from.
+Each rule depends on the content of one request, never on a case's number, so that other recorded
+cases pass too and several rules may apply to one case. The rules quote the specification.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ FILE_FIELDS = (
     "recording_type",
 )
 UNKNOWN_UNTIL_FINISHED = {"download_url", "recording_end"}
-"""Zoom doesn't tell these of a file that it hasn't finished."""
+"""Fields that Zoom leaves out while it processes a file."""
 
 Request = dict[str, Any]
 File = dict[str, Any]
@@ -37,8 +36,8 @@ class Outcome(Enum):
 
     ACCEPTED = "a message on the download queue"
     IGNORED = "no MP4 among the files"
-    FAILED = "refused, and its row says so"
-    REFUSED = "refused before it is known whose row that would be"
+    FAILED = "refused, with a failed row"
+    REFUSED = "refused without a row: the recording is unknown"
     OTHER = "no request for an ingest"
 
 
@@ -64,7 +63,7 @@ def uuid_of(request: Request) -> str:
 
 
 def zip_id_of(request: Request) -> str:
-    """Return the key of the request's row, "" if it can't be told."""
+    """Return the key of the request's row, "" if it is unknown."""
     if request.get("event") == "on.demand.ingest":
         return _text(payload_of(request).get("zip_id"))
     return f"auto-ingest-{uuid_of(request)}" if uuid_of(request) else ""
@@ -101,7 +100,7 @@ def _type(file: File) -> str:
 
 
 def is_readable(request: Request) -> bool:
-    """Whether it is an ingest of which it is known whose it is, and that may be downloaded.
+    """Whether it is an ingest with the recording's uuid and a download token.
 
     Section 3: "no `payload`; no `payload.object.uuid`; ingest event without `download_token`: 400".
     """
@@ -113,7 +112,7 @@ def is_unfinished(file: File) -> bool:
 
 
 def has_whole_object(request: Request) -> bool:
-    """Whether the object has what an ingest requires, and it makes sense."""
+    """Whether the object has valid values for all fields that an ingest requires."""
     about = object_of(request)
     return (
         re.fullmatch(r"[0-9]+", str(about.get("id"))) is not None
@@ -139,7 +138,7 @@ def _is_whole(file: File, *, unfinished_may_lack: bool) -> bool:
 
 
 def is_fixed(request: Request) -> bool:
-    """Whether the first system refused an ingest that the specification has accepted.
+    """Whether the specification accepts an ingest that the first system refused.
 
     Section 3, of an ingest that lacks nothing else: files other than MP4s and chats "need nothing
     [fixed]"; a file whose status is not `completed` is, in "Zoom's own [fixed], accepted with a
@@ -159,7 +158,7 @@ def is_fixed(request: Request) -> bool:
 
 
 def is_asked_of_zoom(request: Request) -> bool:
-    """Whether the webhook takes Zoom's own event although something is missing or nonsensical.
+    """Whether the webhook accepts Zoom's own event despite a missing or invalid field.
 
     Section 3, changed since: "A `recording.completed` that names a recording (uuid) is never
     refused for a field that Zoom's API can tell". A body without event, payload or uuid stays a
@@ -169,7 +168,7 @@ def is_asked_of_zoom(request: Request) -> bool:
 
 
 def has_surely_no_video(request: Request) -> bool:
-    """Whether every file can be read, and none is a video: that is no matter for Zoom's API."""
+    """Whether every file is readable and none is a video, so that Zoom's API isn't needed."""
     files = object_of(request).get("recording_files")
     return (
         isinstance(files, list)
@@ -203,7 +202,7 @@ def outcome(request: Request, recorded: int) -> Outcome:
 
 
 def makes_a_failed_row(request: Request) -> bool:
-    """Whether a refused ingest has a row that says so.
+    """Whether a refused ingest writes a failed row.
 
     Section 3: "state `WEBHOOK_FAILED` ("Bad webhook data"; the row is made if it isn't there and
     `uuid` and `id` can be read [fixed])".

@@ -1,9 +1,8 @@
-"""`python -m tests.crashes`: kill each function at each of its calls, on a local stack."""
+"""`python -m tests.crashes`: kills each function at each of its calls, on a local stack."""
 
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
 import tempfile
@@ -14,29 +13,29 @@ ROOT = Path(__file__).parents[2]
 
 
 def main() -> int:
-    """Run the sweep; 1 if a recording was lost, doubled or spoilt."""
+    """Run the sweep. Return 1 if a recording was lost, ingested twice or damaged."""
     sys.path.insert(0, str(ROOT / "functions"))
-    from local.stack import HOME, LocalStack  # noqa: PLC0415  # the path is set only now
+    from local.stack import HOME, LocalStack  # noqa: PLC0415  # they need the path
+    from tests.e2e.operator import shell_environment  # noqa: PLC0415
 
-    given = _arguments()
-    # The functions' settings are put right again, also when somebody ends this.
+    options = _options()
+    # SIGTERM must not leave the functions with changed settings.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    if given.running:
-        return _sweep(HOME, given)
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    if options.running:
+        return _sweep(HOME, options)
     with (
         tempfile.TemporaryDirectory(prefix="crashes-") as folder,
-        LocalStack(Path(folder), given=kept) as stack,
+        LocalStack(Path(folder), given=shell_environment()) as stack,
     ):
-        return _sweep(stack.home, given)
+        return _sweep(stack.home, options)
 
 
-def _sweep(home: Path, given: argparse.Namespace) -> int:
+def _sweep(home: Path, options: argparse.Namespace) -> int:
     from local.driver import Driver  # noqa: PLC0415  # as above
     from local.state import read_state  # noqa: PLC0415
     from tests.crashes import document, sweep  # noqa: PLC0415
     from tests.crashes.ways import WAYS  # noqa: PLC0415
-    from tests.e2e.scene import SERIES  # noqa: PLC0415
+    from tests.e2e.stack import SERIES  # noqa: PLC0415
 
     state = read_state(home)
     if state is None:
@@ -47,7 +46,7 @@ def _sweep(home: Path, given: argparse.Namespace) -> int:
     failed = False
     for way in WAYS:
         name = way.function.name
-        if given.functions and name not in given.functions:
+        if options.functions and name not in options.functions:
             continue
         results = []
         with sweep.sweep_of(way, driver, home) as swept:
@@ -56,11 +55,11 @@ def _sweep(home: Path, given: argparse.Namespace) -> int:
                 began = time.monotonic()
                 results.append(swept.crash(aim, calls))
                 seconds = time.monotonic() - began
-                told = f"{name}, {aim.moment} {aim.call}: {document.cell(results[-1])}"
-                print(f"{told} ({seconds:.0f} s)", flush=True)
+                line = f"{name}, {aim.moment} {aim.call}: {document.cell(results[-1])}"
+                print(f"{line} ({seconds:.0f} s)", flush=True)
         failed = failed or any(result.problem for result in results)
         rendered = document.table(results)
-        if given.write:
+        if options.write:
             text = document.PATH.read_text("utf-8")
             document.PATH.write_text(document.with_table(text, name, rendered), "utf-8")
         else:
@@ -69,7 +68,7 @@ def _sweep(home: Path, given: argparse.Namespace) -> int:
     return int(failed)
 
 
-def _arguments() -> argparse.Namespace:
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.crashes", description=__doc__)
     parser.add_argument("--write", action="store_true", help="write the tables into the document")
     parser.add_argument(

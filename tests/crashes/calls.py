@@ -1,4 +1,4 @@
-"""Names of a function's outbound calls: the same in every run, to aim at and for the table."""
+"""Names of a function's outbound calls, which are the same in every run."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ import msgspec
 from local.neighbours.https_server import Request
 
 _WORD = re.compile(r"[A-Za-z]{1,18}|v\d")
-"""A segment of a path that is no id. Zoom's and Opencast's longest word has 18 letters."""
+"""A path segment that is not an id. The longest such word of Zoom and Opencast has 18 letters."""
 
+_S3_READS = {"uploads": "ListMultipartUploads", "uploadId": "ListParts", "list-type": "ListObjects"}
 _SUBJECTS = ("TableName", "QueueUrl", "Name")
 _SERVICES = {"DynamoDB_20120810": "DynamoDB", "AmazonSQS": "SQS", "AmazonSSM": "SSM"}
 
 
 @dataclass(frozen=True, order=True)
 class Call:
-    """One outbound call: the `number`th of this name on the way of one recording."""
+    """The `number`th outbound call of this name while one recording is processed."""
 
     name: str
     number: int = 1
@@ -28,9 +29,9 @@ class Call:
 
 
 def name_of(origin: str, request: Request, stack: str) -> str:
-    """The name of a call to `origin`; "" for a presigned address, which others call.
+    """Return the name of a call to `origin`, "" for a presigned URL, which others call.
 
-    `stack` is the name that tables, queues and secrets begin with.
+    `stack` is the stack's name, which is the prefix of tables, queues and secrets.
     """
     if origin != "aws":
         title = {"zoom": "Zoom", "cdn": "Zoom's CDN", "opencast": "Opencast"}[origin]
@@ -43,15 +44,15 @@ def name_of(origin: str, request: Request, stack: str) -> str:
 
 
 def _sign_in(origin: str, request: Request) -> str:
-    """Opencast refuses the first request of a Digest sign-in, and says how to repeat it."""
-    is_asked = origin == "opencast" and "Authorization" not in request.headers
-    return " (before signing in)" if is_asked else ""
+    """Return a suffix for the first request of a Digest sign-in, which Opencast refuses."""
+    is_first = origin == "opencast" and "Authorization" not in request.headers
+    return " (before signing in)" if is_first else ""
 
 
 def _plain(path: str) -> str:
-    """A path with … for its ids."""
+    """Return a path with … in place of ids."""
     segments = path.split("/")
-    return "/".join(one if not one or _WORD.fullmatch(one) else "…" for one in segments)
+    return "/".join(text if not text or _WORD.fullmatch(text) else "…" for text in segments)
 
 
 def _json_call(request: Request, stack: str) -> str:
@@ -71,11 +72,6 @@ def _s3_call(request: Request) -> str:
         "PUT": "UploadPart" if "partNumber" in query else "PutObject",
         "DELETE": "AbortMultipartUpload" if "uploadId" in query else "DeleteObject",
         "HEAD": "HeadObject",
-        "GET": _s3_read(query.keys()),
+        "GET": next((kind for name, kind in _S3_READS.items() if name in query), "GetObject"),
     }
     return f"S3: {kinds[request.method]}"
-
-
-def _s3_read(names: object) -> str:
-    kinds = {"uploads": "ListMultipartUploads", "uploadId": "ListParts", "list-type": "ListObjects"}
-    return next((kind for name, kind in kinds.items() if name in set(names)), "GetObject")  # type: ignore[call-overload]

@@ -1,4 +1,4 @@
-"""The table in docs/reliability.md: one part for each function, between two comments."""
+"""The tables in docs/reliability.md: one for each function, between two comments."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ PATH = Path(__file__).parents[2] / "docs" / "reliability.md"
 END = "<!-- end -->"
 HEAD = "| call | killed before it | killed after it |\n| --- | --- | --- |"
 GOOD = re.compile(r"once, after \d deliveries")
-"""What a cell says when the recording is in Opencast once and whole."""
+"""The text of a cell if the recording is in Opencast once and whole."""
 
 
 class NoPlace(Exception):
-    """The document has no part for a function. The text says which."""
+    """The document has no place for a function's table."""
 
 
 def table(results: Iterable[Result]) -> str:
-    """One row for each call, in the order of the results."""
+    """Return a table with a row for each call, in the order of the results."""
     rows: dict[Call, dict[Moment, str]] = {}
     for result in results:
         rows.setdefault(result.aim.call, {})[result.aim.moment] = cell(result)
@@ -34,14 +34,14 @@ def table(results: Iterable[Result]) -> str:
 
 
 def cell(result: Result) -> str:
-    """What came of one crash."""
+    """Return the text of a result's cell."""
     if result.problem:
         return f"**{result.problem.replace('|', '/')}**"
     return f"once, after {result.deliveries} deliveries"
 
 
 def with_table(text: str, function: str, rendered: str) -> str:
-    """The document with this table for the function. NoPlace if it has no part for it."""
+    """Return the document with this table for the function. Raises NoPlace without its comments."""
     part = re.compile(rf"({re.escape(_begin(function))}\n).*?({re.escape(END)})", re.DOTALL)
     found, count = part.subn(lambda match: f"{match[1]}\n{rendered}\n\n{match[2]}", text)
     if not count:
@@ -50,7 +50,7 @@ def with_table(text: str, function: str, rendered: str) -> str:
 
 
 def cells_in(text: str) -> Mapping[str, Mapping[str, tuple[str, str]]]:
-    """What the document says: by function and call, killed before and killed after."""
+    """Return the document's cells by function and call: (killed before, killed after)."""
     parts = re.findall(rf"<!-- crashes: (\S+) -->\n(.*?){re.escape(END)}", text, re.DOTALL)
     return {function: _rows(part) for function, part in parts}
 
@@ -62,6 +62,6 @@ def _begin(function: str) -> str:
 def _rows(part: str) -> dict[str, tuple[str, str]]:
     found = {}
     for line in part.strip().splitlines()[2:]:
-        call, before, after = (one.strip() for one in line.strip("|").split("|"))
+        call, before, after = (text.strip() for text in line.strip("|").split("|"))
         found[call] = (before, after)
     return found

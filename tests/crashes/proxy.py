@@ -1,6 +1,6 @@
-"""Reverse proxies between a function and all that it calls: they count, and let it die at a call.
+"""Reverse proxies between a function and its neighbours, which count calls and kill the function.
 
-A function is led here by its environment alone: the addresses in it are those of the proxies.
+The function's environment has the addresses of the proxies in place of the neighbours'.
 """
 
 from __future__ import annotations
@@ -33,33 +33,33 @@ _OWN_HEADERS = {
     "server",
     "transfer-encoding",
 }
-"""What each side of the proxy says for itself."""
+"""Headers that each side of the proxy sets itself."""
 
 _DEAD = text_answer(502, "text/plain", b"the caller was killed\n")
 
 
 class Moment(StrEnum):
-    """When the process is killed, seen from the call."""
+    """When the process is killed."""
 
     BEFORE = "before"
-    """The request was sent; nobody ever receives it."""
+    """The request was sent, and is never forwarded."""
 
     AFTER = "after"
-    """The request has been answered; the caller never learns it."""
+    """The request was answered, and the answer is never forwarded."""
 
 
 @dataclass(frozen=True)
 class Aim:
-    """The call at which the function is to die."""
+    """The call at which the function is killed."""
 
     call: Call
     moment: Moment
 
 
 class Gate:
-    """Counts the calls of one function. Safe for many threads.
+    """Counts the calls of one function, and kills it at one of them. Thread-safe.
 
-    `kill` ends the function's processes, and returns how many there were.
+    `kill` ends the function's processes and returns their number.
     """
 
     def __init__(self, kill: Callable[[], int] = lambda: 0) -> None:
@@ -71,7 +71,7 @@ class Gate:
         self._lock = threading.Lock()
 
     def begin(self, aim: Aim | None) -> None:
-        """Count from 0, and kill at this call, once."""
+        """Reset the counts, and kill the function once at this call."""
         with self._lock:
             self.calls.clear()
             self._counts.clear()
@@ -79,7 +79,7 @@ class Gate:
             self._aim = aim
 
     def answer(self, name: str, forward: Callable[[], Answer]) -> Answer:
-        """Count a call, and forward it unless the caller dies before."""
+        """Count a call and forward it, unless the function is killed before it."""
         moment = self._count(name)
         if moment is Moment.BEFORE:
             return self._end()
@@ -102,9 +102,9 @@ class Gate:
 
 
 class Proxies:
-    """One proxy for each of `upstreams` (name → address), from `with` on.
+    """One proxy for each of `upstreams` (name → address), inside a `with` block.
 
-    `trusted` is the PEM file of what the upstreams' certificates are checked with.
+    `trusted` is a PEM file with the authorities of the upstreams' certificates.
     """
 
     def __init__(
@@ -143,11 +143,11 @@ class Proxies:
         self._http.clear()
 
     def url(self, name: str) -> str:
-        """Where the proxy of this upstream is."""
+        """Return the address of an upstream's proxy."""
         return f"https://127.0.0.1:{self._servers[name].port}"
 
     def instead(self, text: str) -> str:
-        """A text with the proxies' addresses instead of the upstreams'."""
+        """Return a text with the proxies' addresses in place of the upstreams'."""
         for name, upstream in self._upstreams.items():
             text = text.replace(upstream, self.url(name))
         return text
@@ -183,6 +183,6 @@ class Proxies:
 
 def _passed_on(headers: object) -> urllib3.HTTPHeaderDict:
     found = urllib3.HTTPHeaderDict(headers)  # type: ignore[arg-type]
-    for name in _OWN_HEADERS & {one.lower() for one in found}:
+    for name in _OWN_HEADERS & {name.lower() for name in found}:
         del found[name]
     return found

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+import requests
 
+from local.deploy import build_packages
 from local.driver import Driver
 from local.stack import HOME, LocalStack
 from local.state import State, read_state
-from tests.e2e.operator import Operator, operator_of
-from tests.e2e.scene import SERIES, Scene
+from ops.code.package import Package
+from ops.target import ROOT
+from tests.e2e.operator import Operator, operator_of, shell_environment
+from tests.e2e.stack import SERIES, Stack
+
+PACKAGES = ROOT / ".local" / "e2e-packages"
+MEMORY = Path("/dev/shm")
+MEMORY_BYTES = 12 * 2**30
+"""Free memory for the files of two local stacks, which unpack a package at each cold start."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -23,24 +36,52 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def build_once(_: Path) -> list[Package]:
+    """Build the packages that have changed, in a folder that all test processes and runs share."""
+    PACKAGES.mkdir(parents=True, exist_ok=True)
+    with PACKAGES.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return build_packages(PACKAGES)
+
+
+@contextmanager
+def stack_folder(kept: Path) -> Iterator[Path]:
+    """Yield a folder for a stack: in memory if there is room, otherwise `kept`.
+
+    Some file systems take minutes to delete the tens of thousands of unpacked files. The logs are
+    copied to `kept`.
+    """
+    has_room = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= MEMORY_BYTES
+    if not has_room or os.statvfs(MEMORY).f_flag & os.ST_NOEXEC:
+        yield kept
+        return
+    with TemporaryDirectory(prefix="zip-e2e-", dir=MEMORY) as folder:
+        try:
+            yield Path(folder)
+        finally:
+            shutil.copytree(Path(folder) / "logs", kept / "logs")
+
+
 @pytest.fixture(scope="session")
 def home(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Path]:
-    """The folder of the stack: the real template, in the local cloud between the stand-ins."""
+    """The folder of the local stack, which runs the real template between the stand-ins."""
     if request.config.getoption("--running", default=False):
-        # Tests of two files at once would take each other's grants and queues away.
+        # Two test files at once would change each other's grants and queues.
         assert not hasattr(request.config, "workerinput"), "--running needs -n 0"
         yield HOME
         return
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    with LocalStack(tmp_path_factory.mktemp("stack"), given=kept) as up:
-        yield up.home
+    with (
+        stack_folder(tmp_path_factory.mktemp("stack")) as folder,
+        LocalStack(folder, given=shell_environment(), build=build_once) as started,
+    ):
+        yield started.home
 
 
 @pytest.fixture(scope="session")
 def state(home: Path) -> State:
-    """What is known of the stack."""
+    """The addresses and secrets of the local stack."""
     state = read_state(home)
     assert state, "No local stack is up: `invoke local.up` starts it."
     return state
@@ -48,14 +89,28 @@ def state(home: Path) -> State:
 
 @pytest.fixture(scope="session")
 def operator(home: Path) -> Operator:
-    """Who types `invoke …` at this stack."""
+    """The operator of the local stack."""
     return operator_of(home)
 
 
 @pytest.fixture(scope="session")
-def scene(state: State) -> Iterator[Scene]:
-    """The stack as scenarios drive it, with a schedule and a series."""
+def driver(state: State) -> Iterator[Driver]:
+    """Access to the stack and to the controls of its stand-ins."""
     driver = Driver(state)
-    driver.add_series(SERIES, "Mapping the Ocean")
-    yield Scene(driver)
+    yield driver
     driver.close()
+
+
+@pytest.fixture(scope="session")
+def stack(driver: Driver) -> Stack:
+    """The running stack, with a series in Opencast."""
+    driver.add_series(SERIES, "Mapping the Ocean")
+    return Stack(driver)
+
+
+@pytest.fixture(scope="session")
+def session(state: State) -> Iterator[requests.Session]:
+    """An HTTP client that trusts the stack and the stand-ins, and ignores the environment."""
+    with requests.Session() as session:
+        session.trust_env, session.verify = False, state.ca_bundle
+        yield session

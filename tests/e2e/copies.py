@@ -1,4 +1,4 @@
-"""What can happen to the copy of a file, each as a scenario (see scenarios.py)."""
+"""Scenarios of the copy of a file (see scenarios.py)."""
 
 from __future__ import annotations
 
@@ -8,117 +8,124 @@ from dataclasses import replace
 
 from ingester.transfer.parts import MIB, SMALLEST
 from tests.e2e import deployed
-from tests.e2e.scene import FAILED, Scene
+from tests.e2e.stack import FAILED, Stack
 
-SECONDS = 90.0
-"""How long to wait for a large file, also where others are hurried."""
+SECONDS = 120.0
+"""Longest wait for the copy of a large file, also where a stack's other waits are shorter."""
 
 
-def mended_file(scene: Scene) -> None:
-    """All bytes of a file arrive, but it is no MP4: copied anew when somebody asks again."""
-    recording = scene.lecture()
+def mended_file(stack: Stack) -> None:
+    """A copied file is no MP4; another request copies it again."""
+    recording = stack.lecture()
     (file,) = recording.wanted()
-    # The first request only asks for the file's size.
-    scene.driver.trouble_zoom(kind="wrong_bytes", where="cdn", file_id=file.id, skip=1)
-    scene.completed(recording)
-    scene.until(recording, "DOWNLOADER_FAILED", "is not a whole MP4")
-    assert scene.driver.ingests_of(recording) == []
-    answer = scene.driver.ask_for_ingest(uuid=recording.uuid)
+    # The first request asks for the file's size only.
+    stack.driver.trouble_zoom(kind="wrong_bytes", where="cdn", file_id=file.id, skip=1)
+    stack.send_completed(recording)
+    stack.await_state(recording, "DOWNLOADER_FAILED", "is not a whole MP4")
+    assert stack.driver.ingests_of(recording) == []
+    answer = stack.driver.ask_for_ingest(uuid=recording.uuid)
     assert answer.status == 200, answer
 
-    def ends() -> list[str]:
-        found = scene.driver.status(recording.meeting_id)[recording.uuid]
-        asked = [one.status for one in found if one.origin == "on_demand"]
-        return [state for state in asked if state in {"SENT_TO_OPENCAST", *FAILED}]
+    def final_states() -> list[str]:
+        found = stack.driver.status(recording.meeting_id)[recording.uuid]
+        states = [ingest.status for ingest in found if ingest.origin == "on_demand"]
+        return [state for state in states if state in {"SENT_TO_OPENCAST", *FAILED}]
 
-    assert scene.wait(ends, "an end of what was asked for") == ["SENT_TO_OPENCAST"]
-    scene.ingested_whole(recording)
+    assert stack.wait(final_states, "A final state of the request") == ["SENT_TO_OPENCAST"]
+    stack.assert_ingested_once(recording)
 
 
-def broken_connection(scene: Scene) -> None:
-    """The connection breaks and the address expires in mid-file: it goes on where it was."""
-    scene = replace(scene, seconds=SECONDS)
-    recording = scene.lecture(padding=40 * MIB)
+def broken_connection(stack: Stack) -> None:
+    """The connection breaks and the URL expires during a copy, which continues where it was."""
+    stack = replace(stack, seconds=SECONDS)
+    recording = stack.lecture(padding=40 * MIB)
     (file,) = recording.wanted()
     for fault in (
-        # A reset takes with it what was sent and not read yet.
+        # A reset discards the bytes that were sent and not yet read.
         {"kind": "reset", "skip": 2, "after_bytes": 100_000},
         {"kind": "early_close", "skip": 2, "times": 2, "after_bytes": SMALLEST - 1000},
         {"kind": "expired", "skip": 4},
     ):
-        scene.driver.trouble_zoom(where="cdn", file_id=file.id, **fault)
-    scene.completed(recording)
-    scene.until(recording, "SENT_TO_OPENCAST")
-    scene.ingested_whole(recording)
-    assert scene.driver.sent(file) < 1.05 * file.size
+        stack.driver.trouble_zoom(where="cdn", file_id=file.id, **fault)
+    stack.send_completed(recording)
+    stack.await_state(recording, "SENT_TO_OPENCAST")
+    stack.assert_ingested_once(recording)
+    assert stack.driver.sent(file) < 1.05 * file.size
 
 
-def changed_source(scene: Scene) -> None:
-    """The file becomes another one while it is copied: the copy is the new one's altogether."""
-    scene = replace(scene, seconds=SECONDS)
-    recording = scene.lecture(padding=40 * MIB)
+def changed_source(stack: Stack) -> None:
+    """The file changes in Zoom during its copy: the copy has the bytes of the new file only."""
+    stack = replace(stack, seconds=SECONDS)
+    recording = stack.lecture(padding=40 * MIB)
     (old,) = recording.wanted()
-    # The first request asks for the size, those before the eighth for parts of the old one.
-    scene.driver.trouble_zoom(kind="changed", where="cdn", file_id=old.id, skip=7)
-    scene.completed(recording)
-    scene.until(recording, "SENT_TO_OPENCAST")
-    (new,) = scene.driver.recording(recording.uuid).wanted()
+    # The first request asks for the size; the next six get parts of the old file.
+    stack.driver.trouble_zoom(kind="changed", where="cdn", file_id=old.id, skip=7)
+    stack.send_completed(recording)
+    stack.await_state(recording, "SENT_TO_OPENCAST")
+    (new,) = stack.driver.recording(recording.uuid).wanted()
     assert (new.size, new.sha256 == old.sha256) == (old.size, False)
-    scene.ingested_whole(recording)
-    s3 = scene.driver.client("s3")
-    staged = s3.list_objects_v2(Bucket=scene.bucket, Prefix=f"{recording.meeting_id}/")["Contents"]
-    (content,) = (s3.get_object(Bucket=scene.bucket, Key=one["Key"])["Body"] for one in staged)
-    assert hashlib.sha256(content.read()).hexdigest() == new.sha256
+    stack.assert_ingested_once(recording)
+    s3 = stack.driver.client("s3")
+    bucket = stack.names.bucket
+    (staged,) = s3.list_objects_v2(Bucket=bucket, Prefix=f"{recording.meeting_id}/")["Contents"]
+    content = s3.get_object(Bucket=bucket, Key=staged["Key"])["Body"].read()
+    assert hashlib.sha256(content).hexdigest() == new.sha256
 
 
-def taken_up_again(scene: Scene) -> None:
-    """The function's process dies in mid-copy: the next delivery copies only what is missing."""
-    scene = replace(scene, seconds=SECONDS)
-    driver = scene.driver
-    recording = scene.lecture(padding=40 * MIB)
+def resumed_copy(stack: Stack) -> None:
+    """The function's process is killed during a copy: the next delivery copies the rest only."""
+    stack = replace(stack, seconds=SECONDS)
+    driver = stack.driver
+    recording = stack.lecture(padding=40 * MIB)
     (file,) = recording.wanted()
-    # Two of nine parts take until the end of this delivery, which comes before their end.
+    # Two of nine parts stall for longer than the message stays invisible.
     stall = {"kind": "stall", "seconds": 30.0, "after_bytes": 1000}
     driver.trouble_zoom(where="cdn", file_id=file.id, skip=3, times=2, **stall)
 
     def stored() -> bool:
-        scene.state(recording)
-        return len(scene.stored_parts(recording)) >= 2
+        stack.state(recording)
+        return len(stack.stored_parts(recording)) >= 2
 
-    with deployed.delivered_again_after(driver, "download", 6):
-        scene.completed(recording)
-        scene.wait(stored, "two parts in S3")
-        assert deployed.kill(driver, scene.downloader)
-    missing = file.size - sum(scene.stored_parts(recording))
+    with deployed.visible_again_after(driver, "download", 6):
+        stack.send_completed(recording)
+        stack.wait(stored, "Two parts in S3")
+        assert deployed.kill(driver, stack.downloader)
+    missing = file.size - sum(stack.stored_parts(recording))
     before = driver.sent(file)
-    scene.until(recording, "SENT_TO_OPENCAST")
-    scene.ingested_whole(recording)
+    stack.await_state(recording, "SENT_TO_OPENCAST")
+    stack.assert_ingested_once(recording)
     assert driver.sent(file) - before < missing + MIB
 
 
-def handed_over(scene: Scene) -> None:
-    """A file that takes longer than an invocation may: the next ones go on, and the row says it."""
-    scene = replace(scene, seconds=SECONDS)
-    driver = scene.driver
-    # Six parts: two at once take three seconds, and for two more there isn't enough time.
-    recording = scene.lecture(padding=28 * MIB, bytes_per_second=SMALLEST // 3)
+def continued_copy(stack: Stack) -> None:
+    """A copy takes longer than one invocation: the next ones continue it, and the row says so."""
+    stack = replace(stack, seconds=SECONDS)
+    driver = stack.driver
+    # Two of six parts at once take three seconds; there is no time for the next two.
+    recording = stack.lecture(padding=28 * MIB, bytes_per_second=SMALLEST // 3)
     (file,) = recording.wanted()
-    told: list[str] = []
+    reasons: list[str] = []
 
     def look() -> bool:
-        found = scene.state(recording)
-        if found and found.reason and found.reason not in told:
-            told.append(found.reason)
+        found = stack.state(recording)
+        if found and found.reason and found.reason not in reasons:
+            reasons.append(found.reason)
         return found is not None and found.status == "SENT_TO_OPENCAST"
 
-    before = scene.waiting("download-dlq")
-    with deployed.limited(driver, scene.downloader, seconds=12, DOWNLOAD_CONNECTIONS="2"):
-        scene.completed(recording)
-        scene.wait(look, "SENT_TO_OPENCAST")
-    scene.ingested_whole(recording)
+    before = stack.message_count("download-dlq")
+    with (
+        # On a busy machine an invocation may time out before its first part.
+        deployed.visible_again_after(driver, "download", 20),
+        deployed.limited(driver, stack.downloader, seconds=12, DOWNLOAD_CONNECTIONS="2"),
+    ):
+        stack.send_completed(recording)
+        stack.wait(look, "SENT_TO_OPENCAST")
+    stack.assert_ingested_once(recording)
     sentence = rf"(\d+) of {file.size / 1e6:.0f} MB are copied; the next invocation goes on\."
-    copied = [int(found[1]) for found in (re.fullmatch(sentence, one) for one in told) if found]
-    assert len(copied) == len(told) >= 2, told
+    copied = [
+        int(match[1]) for match in (re.fullmatch(sentence, text) for text in reasons) if match
+    ]
+    assert len(copied) == len(reasons) >= 2, reasons
     assert copied == sorted(set(copied))
     assert driver.sent(file) < 1.05 * file.size
-    assert scene.waiting("download-dlq") == before
+    assert stack.message_count("download-dlq") == before

@@ -1,7 +1,8 @@
-"""What tests do to the deployed functions and queues themselves, and put right again."""
+"""Changes to the deployed functions, roles, queues and API, which tests make and take back."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -10,26 +11,26 @@ from pathlib import Path
 from typing import Any
 
 from local.driver import Driver
+from tests.infra.grants import POLICY, pairs, without
 
 ALIAS = "live"
 
 
 def cold_start(driver: Driver, function: str, **changes: Any) -> None:
-    """A new version behind the alias: its first container keeps nothing of another's.
+    """Publish a new version behind the alias, so that the next invocation is a cold start.
 
-    `changes` of its configuration, as Lambda's API names them, go into it and into what is not
-    released.
+    `changes` of the configuration, named as in Lambda's API, go into the new version.
     """
     client = driver.client("lambda")
-    told = client.get_function_configuration(FunctionName=function).get("Description", "")
-    client.update_function_configuration(FunctionName=function, Description=f"{told}.", **changes)
+    before = client.get_function_configuration(FunctionName=function).get("Description", "")
+    client.update_function_configuration(FunctionName=function, Description=f"{before}.", **changes)
     version = client.publish_version(FunctionName=function)["Version"]
     client.update_alias(FunctionName=function, Name=ALIAS, FunctionVersion=version)
 
 
 @contextmanager
 def limited(driver: Driver, function: str, seconds: int, **settings: str) -> Iterator[None]:
-    """Lambda ends each invocation of a function after so many seconds; some `settings` differ."""
+    """Give a function another timeout in seconds, and some other `settings`."""
     client = driver.client("lambda")
     found = client.get_function_configuration(FunctionName=function)
     usual = {"Timeout": found["Timeout"], "Environment": found["Environment"]}
@@ -44,8 +45,8 @@ def limited(driver: Driver, function: str, seconds: int, **settings: str) -> Ite
 
 
 @contextmanager
-def delivered_again_after(driver: Driver, queue: str, seconds: int) -> Iterator[None]:
-    """A message that is received and not let go of is visible again after so many seconds."""
+def visible_again_after(driver: Driver, queue: str, seconds: int) -> Iterator[None]:
+    """Set a queue's visibility timeout."""
     sqs, url, name = driver.client("sqs"), driver.queue_url(queue), "VisibilityTimeout"
     usual = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name]
     sqs.set_queue_attributes(QueueUrl=url, Attributes={name: str(seconds)})
@@ -56,10 +57,10 @@ def delivered_again_after(driver: Driver, queue: str, seconds: int) -> Iterator[
 
 
 @contextmanager
-def kept_out(driver: Driver) -> Iterator[None]:
-    """This machine's address is none of `INGEST_ALLOWED_IPS`."""
+def address_refused(driver: Driver) -> Iterator[None]:
+    """Remove this machine's address from the addresses that the API's policy allows."""
     api = driver.client("apigateway")
-    (found,) = [one for one in api.get_rest_apis()["items"] if "policy" in one]
+    (found,) = [item for item in api.get_rest_apis()["items"] if "policy" in item]
     policy = found["policy"]
     text = policy.encode().decode("unicode_escape") if '\\"' in policy else policy
     assert "127.0.0.1" in text
@@ -77,11 +78,11 @@ def kept_out(driver: Driver) -> Iterator[None]:
 
 
 def kill(driver: Driver, function: str, endpoint: str = "") -> int:
-    """Kill every process in which the local cloud runs a function; how many there were.
+    """Kill every process in which the local cloud runs a function. Return their number.
 
-    `endpoint` is where the function finds AWS, if that isn't the cloud's own address.
+    `endpoint` is the address at which the function calls AWS, if it isn't the cloud's own.
     """
-    # Others' stacks on this machine may have functions of the same name.
+    # Another stack on this machine may have a function with the same name.
     ours = {
         f"AWS_LAMBDA_FUNCTION_NAME={function}".encode(),
         f"AWS_ENDPOINT_URL={endpoint or driver.state.aws_endpoint_url}".encode(),
@@ -95,3 +96,35 @@ def kill(driver: Driver, function: str, endpoint: str = "") -> int:
         except OSError:
             continue
     return killed
+
+
+def grants_of(driver: Driver, function: str) -> list[tuple[str, str]]:
+    """Return the (action, resource ARN) pairs that a function's role allows."""
+    return list(pairs(_policy(driver, _role(driver, function))))
+
+
+@contextmanager
+def without_grant(driver: Driver, function: str, action: str, resource: str) -> Iterator[None]:
+    """Remove one grant from a function's role."""
+    iam, role = driver.client("iam"), _role(driver, function)
+    document = _policy(driver, role)
+
+    def put(content: dict[str, Any]) -> None:
+        iam.put_role_policy(RoleName=role, PolicyName=POLICY, PolicyDocument=json.dumps(content))
+
+    put(without(document, action, resource))
+    try:
+        yield
+    finally:
+        put(document)
+
+
+def _role(driver: Driver, function: str) -> str:
+    found = driver.client("lambda").get_function_configuration(FunctionName=function)
+    return str(found["Role"].rsplit("/", 1)[-1])
+
+
+def _policy(driver: Driver, role: str) -> dict[str, Any]:
+    found = driver.client("iam").get_role_policy(RoleName=role, PolicyName=POLICY)
+    document = found["PolicyDocument"]
+    return dict(json.loads(document) if isinstance(document, str) else document)

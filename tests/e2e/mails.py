@@ -1,4 +1,4 @@
-"""The mails that a local stack has sent, and what has it send some."""
+"""Harness of the alerts: the mails that a local stack has sent."""
 
 from __future__ import annotations
 
@@ -6,70 +6,68 @@ from email import message_from_string, policy
 from email.message import Message
 from pathlib import Path
 
-from cdk.names import LOG_NOTIFICATIONS, Names
+from cdk.names import LOG_NOTIFICATIONS
 from tests.e2e import deployed
-from tests.e2e.scene import Scene
+from tests.e2e.stack import Stack
 
 
-def mails(scene: Scene, needle: str) -> list[Message]:
-    """The mails that have `needle` in them, in the order in which they came."""
-    files = sorted(Path(scene.driver.state.mail_folder).glob("*.txt"))
-    texts = [file.read_text("utf-8") for file in files]
-    return [message_from_string(text, policy=policy.default) for text in texts if needle in text]
+def mails(stack: Stack, text: str) -> list[Message]:
+    """Return the mails that contain `text`, the oldest first."""
+    files = sorted(Path(stack.driver.state.mail_folder).glob("*.txt"))
+    contents = [file.read_text("utf-8") for file in files]
+    return [
+        message_from_string(content, policy=policy.default)
+        for content in contents
+        if text in content
+    ]
 
 
-def mail(scene: Scene, needle: str, number: int = 1) -> tuple[str, str]:
-    """Waits until so many mails have `needle` in them: subject and body of the last."""
+def await_mail(stack: Stack, text: str, number: int = 1) -> tuple[str, str]:
+    """Wait for the `number`th mail that contains `text`. Return its subject and body."""
 
     def look() -> list[Message]:
-        found = mails(scene, needle)
+        found = mails(stack, text)
         return found if len(found) >= number else []
 
-    found = scene.wait(look, f"mail {number} about {needle}")
-    assert len(found) == number, [one["Subject"] for one in found]
+    found = stack.wait(look, f"Mail {number} about {text}")
+    assert len(found) == number, [mail["Subject"] for mail in found]
     return str(found[-1]["Subject"]), str(found[-1].get_payload())
 
 
-def forget_faults(scene: Scene) -> None:
-    """What was mailed a short time ago is mailed again, on a stack that tests ran on before."""
-    faults = scene.driver.table("notification-faults")
+def forget_faults(stack: Stack) -> None:
+    """Delete all known faults, so that the next failure is mailed at once."""
+    faults = stack.driver.table("notification-faults")
     for row in faults.scan(ConsistentRead=True)["Items"]:
         faults.delete_item(Key={"fault": row["fault"]})
 
 
-def mailed(scene: Scene) -> None:
-    """A failure is mailed with its recording; its repeats come as one mail with a count."""
-    forget_faults(scene)
-    recording = scene.lecture(scheduled=False, topic="Oceans")
-    stack = scene.driver.state.stack_name
-
-    def fail() -> None:
-        answer = scene.driver.ask_for_ingest(uuid=recording.uuid, oc_series_id="nowhere")
-        assert answer.status == 200, answer
-
-    fail()
-    subject, body = mail(scene, recording.uuid)
-    assert subject == f"[{stack}] Upload failed: Oceans"
+def mailed_failure(stack: Stack) -> None:
+    """A failure is mailed with its recording; two repeats come as one mail with their number."""
+    forget_faults(stack)
+    recording = stack.lecture(scheduled=False, topic="Oceans")
+    stack.request_ingest(recording, "nowhere")
+    subject, body = await_mail(stack, recording.uuid)
+    assert subject == f"[{stack.name}] Upload failed: Oceans"
     assert "\n\nRecording: Oceans\n" in body
     assert f"`invoke exec.pipeline {recording.uuid} --oc-series-id SERIES`" in body
-    fail()
-    fail()
-    faults = scene.driver.table("notification-faults")
+    stack.request_ingest(recording, "nowhere")
+    stack.request_ingest(recording, "nowhere")
+    faults = stack.driver.table("notification-faults")
 
-    def counted() -> list[str]:
+    def repeated() -> list[str]:
         rows = faults.scan(ConsistentRead=True)["Items"]
         ours = [row for row in rows if recording.uuid in row.get("body", "")]
         return [str(row["fault"]) for row in ours if row["unmailed"] == 2]
 
-    [fault] = scene.wait(counted, "two repeats that are counted")
-    assert len(mails(scene, recording.uuid)) == 1
-    # Ten minutes later, and the clock calls.
+    [fault] = stack.wait(repeated, "The count of two repeats")
+    assert len(mails(stack, recording.uuid)) == 1
+    # End the quiet time now, and invoke the function as its schedule does.
     ended = {"UpdateExpression": "SET quiet_until = :now", "ExpressionAttributeValues": {":now": 0}}
     faults.update_item(Key={"fault": fault}, **ended)
-    called = scene.driver.client("lambda").invoke(
-        FunctionName=Names(stack).function(LOG_NOTIFICATIONS), Qualifier=deployed.ALIAS
+    invoked = stack.driver.client("lambda").invoke(
+        FunctionName=stack.function(LOG_NOTIFICATIONS), Qualifier=deployed.ALIAS
     )
-    assert "FunctionError" not in called, called["Payload"].read()
-    subject, body = mail(scene, recording.uuid, 2)
-    assert subject == f"(2 more times) [{stack}] Upload failed: Oceans"
+    assert "FunctionError" not in invoked, invoked["Payload"].read()
+    subject, body = await_mail(stack, recording.uuid, 2)
+    assert subject == f"(2 more times) [{stack.name}] Upload failed: Oceans"
     assert body.startswith("This happened 2 more times since ")

@@ -1,4 +1,4 @@
-"""The operator at a terminal: `invoke …` as a program of its own, on the local stack."""
+"""The operator at a terminal: `invoke …` as a program, with the settings of the local stack."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ from dotenv import dotenv_values
 from local.state import ENVIRONMENT
 from ops.target import ROOT
 
-SECONDS = 120.0
+SECONDS = 600.0
+"""Longest time that a command may take, on a busy machine too."""
+
+INSTALLED = (".venv", ".venv-cloud", "node_modules", ".local/wheels", ".local/jsii")
 
 
 @dataclass(frozen=True)
 class Done:
-    """How a command ended: its exit code, and what it printed."""
+    """Exit code and output of a command that has ended."""
 
     code: int
     out: str
@@ -28,7 +31,7 @@ class Done:
 
     @property
     def error(self) -> str:
-        """The one line on stderr of a command that failed."""
+        """The one line that a failed command wrote to stderr."""
         assert self.code != 0, self.out
         assert self.err.count("\n") == 1, self.err
         return self.err.rstrip("\n")
@@ -36,17 +39,17 @@ class Done:
 
 @dataclass(frozen=True)
 class Operator:
-    """Somebody whose shell has the settings of a stack, in a checkout of the project.
+    """A person whose shell has the settings of a stack, in a checkout of the project.
 
-    `heard` is everything that any of the commands printed.
+    `printed` collects the output of all commands.
     """
 
     environment: Mapping[str, str]
     checkout: Path = ROOT
-    heard: list[str] = field(default_factory=list)
+    printed: list[str] = field(default_factory=list)
 
-    def __call__(self, *arguments: str, answer: str = "", **environment: str) -> Done:
-        """Run a command to its end. `answer` is what is typed; `environment` goes on top."""
+    def run(self, *arguments: str, answer: str = "", **environment: str) -> Done:
+        """Run a command to its end. `answer` is its stdin, `environment` overrides settings."""
         done = subprocess.run(
             [sys.executable, "-m", "invoke", *arguments],
             cwd=self.checkout,
@@ -57,24 +60,32 @@ class Operator:
             timeout=SECONDS,
             check=False,
         )
-        self.heard.extend((done.stdout, done.stderr))
+        self.printed.extend((done.stdout, done.stderr))
         return Done(done.returncode, done.stdout, done.stderr)
 
-    def did(self, *arguments: str, answer: str = "", **environment: str) -> str:
-        """Run a command that has to succeed; what it printed."""
-        done = self(*arguments, answer=answer, **environment)
+    def output(self, *arguments: str, answer: str = "", **environment: str) -> str:
+        """Run a command that has to succeed. Return its stdout."""
+        done = self.run(*arguments, answer=answer, **environment)
         assert done.code == 0, f"{arguments}: {done.out}\n{done.err}"
         return done.out
 
-
-INSTALLED = (".venv", ".venv-cloud", "node_modules", ".local/wheels", ".local/jsii")
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start a command without waiting for its end."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "invoke", *arguments],
+            cwd=self.checkout,
+            env=dict(self.environment),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
 
 def check_out(folder: Path) -> Path:
-    """The project as it is here, in a folder of its own that tests may change.
+    """Copy the project's files into a folder, where tests may change them.
 
-    What `make setup` installed is linked, since it depends on the locks alone. (`make setup` must
-    not be run there: it would begin by emptying what is not its own.)
+    Installed files are linked, since they depend on the lock files alone. (`make setup` must not
+    run there: it would begin by emptying what the links lead to.)
     """
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -94,8 +105,12 @@ def check_out(folder: Path) -> Path:
     return folder
 
 
+def shell_environment() -> dict[str, str]:
+    """Return the variables of this process that a program needs, without any settings."""
+    return {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+
+
 def operator_of(home: Path) -> Operator:
-    """The operator of the local stack whose files are in `home`."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    """Return the operator of the local stack whose files are in `home`."""
     settings = {name: value or "" for name, value in dotenv_values(home / ENVIRONMENT).items()}
-    return Operator({**kept, **settings, "NONINTERACTIVE": "1"})
+    return Operator({**shell_environment(), **settings, "NONINTERACTIVE": "1"})

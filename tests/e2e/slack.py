@@ -1,4 +1,4 @@
-"""`/zip` on the running stack: people who type, what they see, and a Slack that is slow."""
+"""Harness of `/zip`: people who type and press buttons, what they see, and a slow Slack."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import uuid
 from datetime import timedelta
 from typing import Any
 
-from cdk.names import SLACK, Names
+from cdk.names import SLACK
 from ingester.slack.blocks import ACTION
 from ingester.slack.wording import ONE_MOMENT
 from local.driver import DriverError
 from tests.e2e import deployed
-from tests.e2e.scene import Scene
+from tests.e2e.stack import Stack
 from tests.slack_messages import texts
 
 Shown = dict[str, Any]
 
 
-def put_row(scene: Scene, meeting: int, number: int = 0, **more: Any) -> None:
-    """A row of a recording that began so many days after the scene's start."""
-    start = scene.start + timedelta(days=number)
+def put_row(stack: Stack, meeting: int, number: int = 0, **changes: Any) -> None:
+    """Put a row of a recording into the status table. It began `number` days after the start."""
+    start = stack.start + timedelta(days=number)
     uid = f"{meeting}/{number:02}=="
     row = {
-        "zip_id": f"auto-ingest-{uid}-{more.pop('ingest', '')}",
+        "zip_id": f"auto-ingest-{uid}-{changes.pop('ingest', '')}",
         "meeting_id": meeting,
         "recording_id": uid,
         "topic": "HIST E-1010",
@@ -32,92 +32,103 @@ def put_row(scene: Scene, meeting: int, number: int = 0, **more: Any) -> None:
         "ingest_request_time": f"{start:%Y-%m-%dT%H:%M:%SZ}",
         "update_date": f"{start:%Y-%m-%d}",
         "update_time": 5,
-        **more,
+        **changes,
     }
-    scene.driver.table("pipeline-status").put_item(Item=row)
+    stack.driver.table("pipeline-status").put_item(Item=row)
 
 
-def typed(scene: Scene, text: str, **more: Any) -> Shown:
-    """The message that a command is answered with at once. DriverError if Slack shows an error."""
-    outcome = scene.driver.type(text, **more)
+def type_command(stack: Stack, text: str, **options: Any) -> Shown:
+    """Type `/zip <text>` and return the answer's message. DriverError if Slack shows an error."""
+    outcome = stack.driver.type(text, **options)
     if outcome["error"] or outcome["ts"] is None:
         raise DriverError(f"Slack shows {outcome}")
-    return message(scene, outcome["ts"], more.get("user", "producer"))
+    return message(stack, outcome["ts"], options.get("user", "producer"))
 
 
-def message(scene: Scene, ts: str, user: str = "producer") -> Shown:
-    """A message that a user sees; nothing in it may look wrong."""
-    (found,) = [one for one in scene.driver.shown(user) if one["ts"] == ts]
+def message(stack: Stack, ts: str, user: str = "producer") -> Shown:
+    """Return a message as a user sees it. AssertionError if Slack would show it wrongly."""
+    (found,) = [shown for shown in stack.driver.shown(user) if shown["ts"] == ts]
     assert not found["problems"], found
     return found
 
 
-def newest(scene: Scene, after: str, word: str, user: str = "producer") -> Shown:
-    """Waits for a message of the app's that is newer than `after` and has a word in it."""
+def await_message(stack: Stack, after: str, word: str, user: str = "producer") -> Shown:
+    """Wait for a message that is newer than `after` and contains `word`. Return the newest."""
 
     def look() -> Shown | None:
         found = [
-            one
-            for one in scene.driver.shown(user)
-            if float(one["ts"]) > float(after) and word in texts(one)
+            shown
+            for shown in stack.driver.shown(user)
+            if float(shown["ts"]) > float(after) and word in texts(shown)
         ]
         return found[-1] if found else None
 
-    return scene.wait(look, f"a message with {word}")
+    return stack.wait(look, f"A message with {word}")
 
 
-def pressed(scene: Scene, ts: str, **more: Any) -> None:
-    """Presses the button of a message, which has to be acknowledged with nothing, in time."""
-    outcome = scene.driver.press(ts, ACTION, **more)
+def press_button(stack: Stack, ts: str, **options: Any) -> None:
+    """Press a message's button, which the app has to acknowledge with an empty 200 within 3 s."""
+    outcome = stack.driver.press(ts, ACTION, **options)
     assert (outcome["status"], outcome["body"], outcome["error"]) == (200, "", None)
     assert outcome["seconds"] < 3
 
 
-def changed(scene: Scene, before: Shown) -> Shown:
-    """Waits until a message is another than it was: what a press brings comes after its answer."""
+def await_change(stack: Stack, before: Shown) -> Shown:
+    """Wait until a message has changed: a press changes it after the acknowledgement."""
 
     def look() -> Shown | None:
-        now = message(scene, before["ts"])
+        now = message(stack, before["ts"])
         return now if now["blocks"] != before["blocks"] else None
 
-    return scene.wait(look, "the message to change")
+    return stack.wait(look, "The change of a message")
 
 
-def without_groups(scene: Scene) -> None:
-    """The function runs, and hasn't asked Slack for its groups yet."""
-    name = Names(scene.driver.state.stack_name).function(SLACK)
-    deployed.cold_start(scene.driver, name)
+def await_process(stack: Stack) -> None:
+    """Wait until a process of the function runs: on a busy machine a cold start exceeds 3 s."""
 
-    def refused() -> bool:
-        return bool(scene.driver.type("help", forge="unsigned")["status"] == 401)
+    def is_answered() -> bool:
+        # An unsigned command is refused before the groups are needed.
+        return stack.driver.type("help", forge="unsigned")["status"] is not None
 
-    scene.wait(refused, "401 for an unsigned command")
+    stack.wait(is_answered, "An answer to an unsigned command")
 
 
-def zip_command(scene: Scene) -> None:
-    """A scheduled lecture in Opencast, as `/zip` shows it to everybody in the channel."""
-    recording = scene.lecture()
-    put_row(scene, recording.meeting_id, topic=f"Topic {uuid.uuid4().hex}")
-    shown = typed(scene, str(recording.meeting_id))
+def start_without_groups(stack: Stack) -> None:
+    """Start a new process of the function, which has not read the groups from Slack."""
+    deployed.cold_start(stack.driver, stack.function(SLACK))
+    await_process(stack)
+
+
+def slow_down_groups(stack: Stack) -> None:
+    """Start without groups, and let Slack take five seconds to tell them, at two requests."""
+    start_without_groups(stack)
+    for _ in range(2):
+        stack.driver.trouble_slack(kind="slow", where="usergroups.list", seconds=5)
+
+
+def zip_command(stack: Stack) -> None:
+    """`/zip` shows a scheduled lecture that is in Opencast to everybody in the channel."""
+    recording = stack.lecture()
+    put_row(stack, recording.meeting_id, topic=f"Topic {uuid.uuid4().hex}")
+    await_process(stack)
+    shown = type_command(stack, str(recording.meeting_id))
     if texts(shown) == ONE_MOMENT:
-        shown = newest(scene, shown["ts"], "Sent to Opencast")
+        shown = await_message(stack, shown["ts"], "Sent to Opencast")
     assert shown["only_for"] is None
     assert "HIST E-1010 Lecture: " in texts(shown)
     assert "Sent to Opencast" in texts(shown)
 
 
-def zip_when_slack_is_slow(scene: Scene) -> None:
-    """Slack takes five seconds to tell the groups: something at once, the answer later."""
-    recording = scene.lecture()
-    put_row(scene, recording.meeting_id)
-    without_groups(scene)
-    for _ in range(2):
-        scene.driver.trouble_slack(kind="slow", where="usergroups.list", seconds=5)
-    outcome = scene.driver.type(str(recording.meeting_id))
+def zip_command_when_slack_is_slow(stack: Stack) -> None:
+    """`/zip` is answered "One moment" within 3 s and shows the lecture later."""
+    recording = stack.lecture()
+    put_row(stack, recording.meeting_id)
+    slow_down_groups(stack)
+    outcome = stack.driver.type(str(recording.meeting_id))
     assert outcome["error"] is None, outcome
     assert outcome["seconds"] < 3
-    first = message(scene, outcome["ts"])
+    first = message(stack, outcome["ts"])
     assert texts(first) == ONE_MOMENT
     assert first["only_for"]
-    later = newest(scene, first["ts"], "Sent to Opencast")
+    later = await_message(stack, first["ts"], "Sent to Opencast")
     assert later["only_for"] is None

@@ -1,4 +1,4 @@
-"""The Google Sheet with the schedule: its tabs in Google's stand-in, and its documented script."""
+"""Harness of the Google Sheet: its tabs in Google's stand-in, and the documented script."""
 
 from __future__ import annotations
 
@@ -16,15 +16,18 @@ import requests
 from ingester.schedule.table import IMPORT_LOCK
 from local.driver import Driver
 from ops.target import ROOT
-from tests.e2e.scene import Scene
+from tests.e2e.stack import Stack
 
 HEADER = ("Course Code", "Type", "Day", "Start", "Meeting ID with Password", "OC Series")
 SHIM = Path(__file__).with_name("apps_script.js")
+SECONDS = 300.0
+"""Longest time that a request or a run of the script may take, on a busy machine too."""
+
 SERIES = "https://oc.example.edu/engage/ui/index.html#/2026/01/12345"
 
 
 def documented_script() -> str:
-    """The script in docs/google-sheets.md, as its readers copy it."""
+    """Return the script that docs/google-sheets.md tells people to copy."""
     (script,) = re.findall(
         r"^```javascript\n(.*?)^```$",
         (ROOT / "docs" / "google-sheets.md").read_text("utf-8"),
@@ -40,29 +43,29 @@ def row(
     day: str = "MW",
     start: str = "'9:30",
 ) -> list[Any]:
-    """A good row as somebody types it."""
+    """Return a valid row as a person types it."""
     return [course, "lecture", day, start, link, SERIES]
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What the sheet showed last (`toast` or `alert`), and what the script asked for."""
+    """The last message in the sheet (`kind`: toast or alert), and the script's HTTP requests."""
 
     kind: str
     text: str
-    asked: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
+    requests: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
     title: str = ""
 
 
-def pressed(properties: Mapping[str, str], ca_bundle: Path) -> Shown:
-    """Opens a sheet with the documented script and these properties, and presses its menu."""
+def run_script(properties: Mapping[str, str], ca_bundle: Path) -> Shown:
+    """Open a sheet with the documented script and its properties, and select the menu's item."""
     done = subprocess.run(
         ["node", str(SHIM)],
         input=json.dumps({"script": documented_script(), "properties": properties}),
         env={"PATH": os.environ["PATH"], "NODE_EXTRA_CA_CERTS": str(ca_bundle)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=SECONDS,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -74,37 +77,37 @@ def pressed(properties: Mapping[str, str], ca_bundle: Path) -> Shown:
 
 @dataclass
 class Spreadsheet:
-    """The sheet of a local stack; who presses its menu sees what `press` gives."""
+    """The sheet of a local stack. `token` is the script's token for the API."""
 
     driver: Driver
     token: str = ""
 
     def fill(self, *tabs: Sequence[Sequence[Any]], **more: Any) -> None:
-        """Types rows into the tabs Fall and Spring, headers included."""
+        """Replace the rows of the tabs Fall and Spring, with the headers."""
         for tab, rows in zip(("Fall", "Spring"), tabs, strict=False):
             self.driver.fill_tab(tab, [list(cells) for cells in rows], **more)
 
     def post(self) -> tuple[int, str]:
-        """What the script does, without its sheet: the answer's status and text."""
+        """Send the script's request without the script. Return the answer's status and text."""
         headers = {"X-Schedule-Token": self.token} if self.token else {}
         answer = requests.post(
             f"{self.driver.state.api_url}/schedule_update",
             headers=headers,
             verify=str(self.driver.state.ca_bundle),
-            timeout=35,
+            timeout=SECONDS,
         )
         return answer.status_code, answer.text
 
-    def press(self, url: str = "") -> Shown:
-        """Opens the sheet and presses the menu's item, in the script as it is documented."""
+    def update(self, url: str = "") -> Shown:
+        """Select the menu's item, which runs the documented script against the stack or `url`."""
         address = url or f"{self.driver.state.api_url}/schedule_update"
         properties = {"SCHEDULE_URL": address}
         if self.token:
             properties["SCHEDULE_TOKEN"] = self.token
-        return pressed(properties, Path(self.driver.state.ca_bundle))
+        return run_script(properties, Path(self.driver.state.ca_bundle))
 
     def scheduled(self) -> dict[str, list[Mapping[str, Any]]]:
-        """The events in the stack's table that came from the sheet, by meeting."""
+        """Return the table's scheduled classes that come from the sheet, by meeting."""
         found: dict[str, list[Mapping[str, Any]]] = {}
         for item in self.driver.table("schedule").scan()["Items"]:
             for event in item.get("events", ()):
@@ -113,13 +116,13 @@ class Spreadsheet:
         return found
 
 
-def sheet_updated(scene: Scene) -> None:
-    """The sheet is brought into the schedule, and once more when it has changed."""
-    sheet = Spreadsheet(scene.driver)
-    # What an update that failed before has left would hold this one for a while.
-    scene.driver.table("schedule").delete_item(Key={"zoom_series_id": IMPORT_LOCK})
+def sheet_updated(stack: Stack) -> None:
+    """The schedule follows the sheet, also after a change of the sheet."""
+    sheet = Spreadsheet(stack.driver)
+    # An update that failed before may have left its lock.
+    stack.driver.table("schedule").delete_item(Key={"zoom_series_id": IMPORT_LOCK})
     for _ in range(2):
-        meeting = scene.new_meeting()
+        meeting = stack.new_meeting()
         sheet.fill([HEADER, row(f"https://zoom.us/j/{meeting}")], [HEADER])
         status, text = sheet.post()
         assert (status, text.partition(":")[0]) == (200, "Success"), text

@@ -1,6 +1,6 @@
-"""Each kind of alert, once, as a mail file: from the fault itself to the mailbox.
+"""Each kind of alert as a mail file: from the fault itself to the mailbox.
 
-A failed upload and its repeats are a scenario (`mailed`), which the grants' test runs too.
+A failed upload and its repeats are a scenario (`mailed_failure`), which the grants' test runs too.
 """
 
 from __future__ import annotations
@@ -10,92 +10,92 @@ import uuid as uuids
 
 import pytest
 
-from cdk.names import UPLOADER, WEBHOOK, Names
+from cdk.names import UPLOADER, WEBHOOK
 from ingester.opencast.mediapackage import media_package_id
 from tests.e2e import deployed
-from tests.e2e.mails import forget_faults, mail, mails
-from tests.e2e.scene import SERIES, Scene
+from tests.e2e.mails import await_mail, forget_faults, mails
+from tests.e2e.stack import SERIES, Stack
 
-IMAGE = "<img src=x onerror=alert(1)>"
-
-
-@pytest.fixture
-def names(scene: Scene) -> Names:
-    return Names(scene.driver.state.stack_name)
+HOSTILE = "<img src=x onerror=alert(1)>"
+BACK_ON_THE_QUEUE = "What happens next: Its message is back on the queue after 16 minutes"
+TRACEBACK = "Traceback (most recent call last)"
 
 
 @pytest.fixture(autouse=True)
-def few_faults(scene: Scene) -> None:
-    """Of many, as other tests may have had, the next one would only be counted."""
-    forget_faults(scene)
+def no_known_faults(stack: Stack) -> None:
+    """After many faults, such as those of other tests, the next one would only be counted."""
+    forget_faults(stack)
 
 
-def test_a_failed_download_and_a_topic_that_stays_text(scene: Scene, names: Names) -> None:
-    recording = scene.lecture(topic=IMAGE)
-    (file,) = recording.wanted()
-    scene.driver.trouble_zoom(kind="status", status=403, where="download", file_id=file.id, times=2)
-    scene.completed(recording)
-    scene.until(recording, "DOWNLOADER_FAILED", "permanent failure")
-    subject, body = mail(scene, recording.uuid)
-    assert subject == f"[{names.stack}] Download failed: {IMAGE}"
-    assert f"\n\nRecording: {IMAGE}\nCourse: HIST E-1010\nSeries: {SERIES}\nBegan " in body
+def test_a_failed_download_is_mailed_with_its_topic_as_plain_text(stack: Stack) -> None:
+    recording = stack.lecture(topic=HOSTILE)
+    stack.refuse_download(recording)
+    stack.send_completed(recording)
+    stack.await_state(recording, "DOWNLOADER_FAILED", "permanent failure")
+    subject, body = await_mail(stack, recording.uuid)
+    assert subject == f"[{stack.name}] Download failed: {HOSTILE}"
+    assert f"\n\nRecording: {HOSTILE}\nCourse: HIST E-1010\nSeries: {SERIES}\nBegan " in body
     assert "What happens next: Nothing by itself: its message waits among the dead letters." in body
     assert f"What to do: `invoke queue.retry-downloads --uuid {recording.uuid}` once" in body
-    assert f"$252Faws$252Flambda$252F{names.stack}-zoom-downloader/log-events/" in body
+    assert f"$252Faws$252Flambda$252F{stack.name}-zoom-downloader/log-events/" in body
 
 
-def test_a_webhook_that_aws_fails(scene: Scene, names: Names) -> None:
-    recording = scene.lecture(topic="Oceans")
-    nowhere = f"{scene.driver.queue_url('download')}-nowhere"
-    function = names.function(WEBHOOK)
-    with deployed.limited(scene.driver, function, seconds=30, DOWNLOAD_QUEUE_URL=nowhere):
-        answer = scene.driver.send("recording.completed", recording.uuid)
+def test_a_webhook_event_that_sqs_refuses_is_mailed_and_accepted_when_sent_again(
+    stack: Stack,
+) -> None:
+    recording = stack.lecture(topic="Oceans")
+    missing = f"{stack.driver.queue_url('download')}-missing"
+    webhook = stack.function(WEBHOOK)
+    with deployed.limited(stack.driver, webhook, seconds=29, DOWNLOAD_QUEUE_URL=missing):
+        answer = stack.driver.send("recording.completed", recording.uuid)
         assert answer.status == 503, answer
-    subject, body = mail(scene, recording.uuid)
-    assert subject == f"[{names.stack}] Webhook failed: Oceans"
+    subject, body = await_mail(stack, recording.uuid)
+    assert subject == f"[{stack.name}] Webhook failed: Oceans"
     assert body.startswith("Webhook failed. AWS failed: SendMessage answered ")
     assert "What happens next: Zoom (or our own caller) is told to send it again" in body
-    assert "Traceback (most recent call last)" in body
-    scene.completed(recording)
-    scene.until(recording, "SENT_TO_OPENCAST")
+    assert TRACEBACK in body
+    stack.send_completed(recording)
+    stack.await_state(recording, "SENT_TO_OPENCAST")
 
 
-def test_a_function_that_crashes(scene: Scene, names: Names) -> None:
-    recording, said = scene.lecture(), "UPLOAD_RECEIVE_LIMIT"
-    before = len(mails(scene, said))
-    with deployed.delivered_again_after(scene.driver, "upload.fifo", 5):
-        broken = {"UPLOAD_RECEIVE_LIMIT": "many"}
-        with deployed.limited(scene.driver, names.function(UPLOADER), seconds=30, **broken):
-            scene.completed(recording)
-            subject, body = mail(scene, said, before + 1)
-        assert subject.startswith(f"[{names.stack}] Upload crashed: ")
+def test_a_crashed_function_is_mailed_and_its_message_is_processed_later(stack: Stack) -> None:
+    recording, setting = stack.lecture(), "UPLOAD_RECEIVE_LIMIT"
+    before = len(mails(stack, setting))
+    with deployed.visible_again_after(stack.driver, "upload.fifo", 5):
+        uploader = stack.function(UPLOADER)
+        with deployed.limited(stack.driver, uploader, seconds=30, **{setting: "many"}):
+            stack.send_completed(recording)
+            subject, body = await_mail(stack, setting, before + 1)
+        assert subject.startswith(f"[{stack.name}] Upload crashed: ")
         assert "SettingsError: The function's environment is wrong" in body
-        assert "Traceback (most recent call last)" in body
-        assert "What happens next: Its message is back on the queue after 16 minutes" in body
-        scene.until(recording, "SENT_TO_OPENCAST")
+        assert TRACEBACK in body
+        assert BACK_ON_THE_QUEUE in body
+        stack.await_state(recording, "SENT_TO_OPENCAST")
 
 
-def test_a_function_that_runs_out_of_time(scene: Scene, names: Names) -> None:
-    recording, said = scene.lecture(), "Task timed out after 3.00 seconds"
-    before = len(mails(scene, said))
+def test_a_function_that_times_out_is_mailed_and_its_message_is_processed_later(
+    stack: Stack,
+) -> None:
+    recording, timed_out = stack.lecture(), "Task timed out after 3.00 seconds"
+    before = len(mails(stack, timed_out))
     path = f"/api/events/{media_package_id(recording.uuid)}"
-    scene.driver.trouble_opencast(kind="slow", seconds=6.0, path=path)
-    with deployed.delivered_again_after(scene.driver, "upload.fifo", 6):
-        with deployed.limited(scene.driver, names.function(UPLOADER), seconds=3):
-            scene.completed(recording)
-            subject, body = mail(scene, said, before + 1)
-        assert subject == f"[{names.stack}] Upload timed out: {said}"
-        assert "What happens next: Its message is back on the queue after 16 minutes" in body
-        scene.until(recording, "SENT_TO_OPENCAST")
+    stack.driver.trouble_opencast(kind="slow", seconds=6.0, path=path)
+    with deployed.visible_again_after(stack.driver, "upload.fifo", 6):
+        with deployed.limited(stack.driver, stack.function(UPLOADER), seconds=3):
+            stack.send_completed(recording)
+            subject, body = await_mail(stack, timed_out, before + 1)
+        assert subject == f"[{stack.name}] Upload timed out: {timed_out}"
+        assert BACK_ON_THE_QUEUE in body
+        stack.await_state(recording, "SENT_TO_OPENCAST")
 
 
-def test_an_alarm(scene: Scene, names: Names) -> None:
-    """CloudWatch writes these itself; here it is seen that they come where the others do."""
-    cloudwatch, name = scene.driver.client("cloudwatch"), f"{names.stack}-{uuids.uuid4().hex}"
+def test_an_alarm_is_mailed_by_the_same_topic(stack: Stack) -> None:
+    """CloudWatch writes the text itself."""
+    cloudwatch, name = stack.driver.client("cloudwatch"), f"{stack.name}-{uuids.uuid4().hex}"
     [topic] = [
-        one["TopicArn"]
-        for one in scene.driver.client("sns").list_topics()["Topics"]
-        if one["TopicArn"].endswith(f":{names.topic}")
+        listed["TopicArn"]
+        for listed in stack.driver.client("sns").list_topics()["Topics"]
+        if listed["TopicArn"].endswith(f":{stack.names.topic}")
     ]
     cloudwatch.put_metric_alarm(
         AlarmName=name,
@@ -109,7 +109,7 @@ def test_an_alarm(scene: Scene, names: Names) -> None:
         AlarmActions=[topic],
     )
     cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="one message")
-    subject, body = mail(scene, name)
+    subject, body = await_mail(stack, name)
     assert subject.startswith(f'ALARM: "{name[:20]}')
     assert json.loads(body)["NewStateReason"] == "one message"
     cloudwatch.delete_alarms(AlarmNames=[name])

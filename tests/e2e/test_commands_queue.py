@@ -1,109 +1,110 @@
-"""A recording that failed, as an operator finds it, mends it and follows it to its end."""
+"""Commands by which an operator finds a failed recording, retries it and follows it to its end."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import uuid as uuids
 from typing import Any
 
-from ops.target import ROOT
 from tests.e2e.operator import Operator
-from tests.e2e.scene import Scene
+from tests.e2e.stack import Stack
 
 
-def mine(operator: Operator, view: str, uuid: str) -> list[dict[str, Any]]:
-    """A recording's messages, as a view tells programs."""
-    seen = json.loads(operator.did(f"queue.{view}", "--limit", "100", "--json"))
-    return [message for message in seen["messages"] if message["uuid"] == uuid]
+def dead_letters_of(operator: Operator, queue: str, uuid: str) -> list[dict[str, Any]]:
+    """Return a recording's messages in the JSON of `queue.uploads` or `queue.downloads`."""
+    listed = json.loads(operator.output(f"queue.{queue}", "--limit", "100", "--json"))
+    return [message for message in listed["messages"] if message["uuid"] == uuid]
 
 
-def test_an_upload_into_an_unknown_series(scene: Scene, operator: Operator) -> None:
-    unknown = f"series-{scene.start:%H%M%S}-{id(scene)}"
-    recording = scene.lecture(scheduled=False)
+def test_an_upload_to_an_unknown_series_is_listed_and_retried_once_the_series_exists(
+    stack: Stack, operator: Operator
+) -> None:
+    unknown = f"series-{uuids.uuid4().hex}"
+    recording = stack.lecture(scheduled=False)
     uuid = recording.uuid
-    answer = scene.driver.ask_for_ingest(uuid=uuid, oc_series_id=unknown)
-    assert answer.status == 200, answer
-    scene.until(recording, "UPLOADER_FAILED", "Invalid Opencast series id.")
+    stack.request_ingest(recording, unknown)
+    stack.await_state(recording, "UPLOADER_FAILED", "Invalid Opencast series id.")
 
-    known = json.loads(operator.did("recordings", "--uuid", uuid, "--failed", "--json"))
-    assert [one["state"] for one in known] == ["UPLOADER_FAILED"]
-    assert f"`invoke queue.retry-uploads --uuid {uuid}`" in known[0]["next_step"]
-    listed = operator.did("recordings", "--meeting", f"{recording.meeting_id}")
+    (failed,) = json.loads(operator.output("recordings", "--uuid", uuid, "--failed", "--json"))
+    assert failed["state"] == "UPLOADER_FAILED"
+    assert f"`invoke queue.retry-uploads --uuid {uuid}`" in failed["next_step"]
+    listed = operator.output("recordings", "--meeting", f"{recording.meeting_id}")
     assert "+Zoom" in listed
     assert f"{recording.meeting_id} {uuid} (+Zoom): Another series: " in listed
 
-    (letter,) = mine(operator, "uploads", uuid)
-    assert letter["queue"].endswith("-upload-dlq.fifo")
-    assert letter["failed_reason"] == "Invalid Opencast series id."
+    (message,) = dead_letters_of(operator, "uploads", uuid)
+    assert message["queue"].endswith("-upload-dlq.fifo")
+    assert message["failed_reason"] == "Invalid Opencast series id."
 
-    scene.driver.add_series(unknown, "Known after all")
-    moved = operator.did("queue.retry-uploads", "--uuid", uuid)
+    stack.driver.add_series(unknown, "Known after all")
+    moved = operator.output("queue.retry-uploads", "--uuid", uuid)
     assert uuid in moved
     assert "Invalid Opencast series id." in moved
-    scene.until(recording, "SENT_TO_OPENCAST")
-    assert [ingest.series for ingest in scene.driver.ingests_of(recording)] == [unknown]
-    error = operator("queue.retry-uploads", "--uuid", uuid).error
+    stack.await_state(recording, "SENT_TO_OPENCAST")
+    assert [ingest.series for ingest in stack.driver.ingests_of(recording)] == [unknown]
+    error = operator.run("queue.retry-uploads", "--uuid", uuid).error
     assert error.startswith(f"Nothing of {uuid} waits in ")
 
-    story = operator.did("logs.recording", uuid, "--since", "1h", "--json")
-    records = [json.loads(line) for line in story.splitlines()]
+    def history() -> list[dict[str, Any]]:
+        lines = operator.output("logs.recording", uuid, "--since", "1h", "--json").splitlines()
+        records = [json.loads(line) for line in lines]
+        # The last record may be written after the row and the ingest.
+        is_complete = any(record.get("message") == "Sent to Opencast" for record in records)
+        return records if is_complete else []
+
+    records = stack.wait(history, "The log record of the end")
     functions = list(dict.fromkeys(record["function"] for record in records))
-    # It has its answer from the webhook while the downloader may be at work already.
+    # Its last record may come after the downloader's first one.
     functions.remove("zoom-on-demand")
     assert functions[-3:] == ["zoom-webhook", "zoom-downloader", "zoom-uploader"]
-    said = [record.get("message") for record in records]
-    assert said.index("Gave up: Invalid Opencast series id.") < said.index("Sent to Opencast")
+    messages = [record.get("message") for record in records]
+    failure = messages.index("Gave up: Invalid Opencast series id.")
+    assert failure < messages.index("Sent to Opencast")
 
 
-def test_a_download_of_what_zoom_does_not_give(scene: Scene, operator: Operator) -> None:
-    recording = scene.lecture()
-    (file,) = recording.wanted()
-    scene.driver.trouble_zoom(kind="status", status=403, where="download", file_id=file.id, times=2)
-    scene.completed(recording)
-    scene.until(recording, "DOWNLOADER_FAILED", "permanent failure")
-    shown = operator.did("queue.downloads", "--limit", "100")
-    assert [line for line in shown.splitlines() if recording.uuid in line and "403" in line]
-    moved = operator.did("queue.retry-downloads", "--uuid", recording.uuid)
+def test_a_download_that_zoom_refused_is_listed_and_retried(
+    stack: Stack, operator: Operator
+) -> None:
+    recording = stack.lecture()
+    stack.refuse_download(recording)
+    stack.send_completed(recording)
+    stack.await_state(recording, "DOWNLOADER_FAILED", "permanent failure")
+    listed = operator.output("queue.downloads", "--limit", "100").splitlines()
+    assert [line for line in listed if recording.uuid in line and "403" in line]
+    moved = operator.output("queue.retry-downloads", "--uuid", recording.uuid)
     assert recording.topic.split("é")[0] in moved
-    scene.until(recording, "SENT_TO_OPENCAST")
-    scene.ingested_whole(recording)
-    assert mine(operator, "downloads", recording.uuid) == []
+    stack.await_state(recording, "SENT_TO_OPENCAST")
+    stack.assert_ingested_once(recording)
+    assert dead_letters_of(operator, "downloads", recording.uuid) == []
 
-    def told() -> str:
-        said = operator.did("logs.recording", recording.uuid)
-        return said if "INFO     Sent to Opencast" in said else ""
+    def history() -> str:
+        output = operator.output("logs.recording", recording.uuid)
+        # The last record may be written after the row and the ingest.
+        return output if "INFO     Sent to Opencast" in output else ""
 
-    # A record may come after what it tells of.
-    story = scene.wait(told, "the end of the story")
+    output = stack.wait(history, "The log record of the end")
     for earlier, later in (
         ("webhook      INFO     Received recording.completed", "downloader   INFO     Going to"),
         ("downloader   ERROR    Permanent failure", "downloader   INFO     Sent to the uploader"),
         ("downloader   INFO     Sent to the uploader", "uploader     INFO     Sent to Opencast"),
     ):
-        assert story.index(earlier) < story.index(later), story
+        assert output.index(earlier) < output.index(later), output
 
 
-def test_a_reader_that_has_enough(scene: Scene, operator: Operator) -> None:
-    scene.driver.recent(1)
-    command = [sys.executable, "-m", "invoke", "logs.status-query", "--since", "1d"]
-    with subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=operator.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as program:
+def test_a_logs_command_ends_without_an_error_when_its_reader_stops_reading(
+    stack: Stack, operator: Operator
+) -> None:
+    stack.driver.recent(1)
+    with operator.start("logs.status-query", "--since", "1d") as program:
         assert program.stdout
         assert program.stderr
-        assert program.stdout.readline().endswith(b" (UTC)\n")
+        assert program.stdout.readline().endswith(" (UTC)\n")
         program.stdout.close()
-        assert program.stderr.read() == b""
+        assert program.stderr.read() == ""
     assert program.returncode == 0
 
 
-def test_what_makes_no_sense(operator: Operator) -> None:
-    assert "can't be a recording's uuid" in operator("logs.recording", " ").error
+def test_logs_recording_names_a_wrong_uuid_and_one_without_records(operator: Operator) -> None:
+    assert "can't be a recording's uuid" in operator.run("logs.recording", " ").error
     nobody = f"{uuids.uuid4().hex}=="
-    assert operator("logs.recording", nobody).error.startswith(f"No log records of {nobody}")
+    assert operator.run("logs.recording", nobody).error.startswith(f"No log records of {nobody}")

@@ -1,4 +1,4 @@
-"""The commands around the schedule, and taking over from an older stack, on the local stack."""
+"""The commands that change the schedule, and `invoke migrate`, on the local stack."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from boto3.dynamodb.types import TypeSerializer
 
 from cdk.names import GOOGLE_CREDENTIALS, Names
 from local.authority import Authority
@@ -18,39 +19,41 @@ from local.state import State
 from tests.class_listing import ClassListing, class_listing, listed
 from tests.cloud import plain
 from tests.e2e.operator import Operator
-from tests.e2e.scene import Scene
+from tests.e2e.stack import Stack
 
 PASSWORD = "OPENCAST_API_PASSWORD"
 KEYS = {"schedule": "zoom_series_id", "recording-events": "zoom_uuid", "pipeline-status": "zip_id"}
 
 
 @pytest.fixture
-def driver(scene: Scene) -> Driver:
-    return scene.driver
-
-
-@pytest.fixture
 def meeting(driver: Driver) -> Iterator[str]:
-    """A meeting's number that nothing else uses; its row is gone afterwards."""
+    """An unused meeting number, whose row is deleted after the test."""
     number = str(2 * 10**10 + uuid.uuid4().int % 10**9)
     yield number
     driver.table("schedule").delete_item(Key={"zoom_series_id": number})
 
 
-def events_of(driver: Driver, meeting: str) -> list[dict[str, Any]] | None:
+def classes_of(driver: Driver, meeting: str) -> list[dict[str, Any]]:
+    """Return a meeting's scheduled classes. Its row is deleted together with the last class."""
     item = driver.table("schedule").get_item(Key={"zoom_series_id": meeting}).get("Item")
-    return plain(item)["events"] if item else None
+    assert item is None or item["events"]
+    return list(plain(item)["events"]) if item else []
 
 
-def test_a_schedule_from_json_and_csv_says_what_changes(
+def days_of(driver: Driver, meeting: str) -> list[str]:
+    """Return the days of a meeting's scheduled classes."""
+    return [scheduled["day"] for scheduled in classes_of(driver, meeting)]
+
+
+def test_imports_from_json_and_csv_and_removals_say_what_they_change(
     operator: Operator, driver: Driver, meeting: str, tmp_path: Path
 ) -> None:
     path = tmp_path / f"{meeting}.json"
     first = {"zoom_series_id": meeting, "opencast_series_id": "2026", "course_code": "HIST"}
     first["events"] = [{"day": "M", "time": "9:30", "title": "Lecture"}]  # type: ignore[assignment]
     path.write_text(json.dumps([first, {"zoom_series_id": "x"}]))
-    said = operator.did("schedule.import-json", str(path), "--dry-run")
-    assert said.splitlines() == [
+    output = operator.output("schedule.import-json", str(path), "--dry-run")
+    assert output.splitlines() == [
         (
             "1 meeting with 1 event: 1 would be added, 0 would be changed, 0 unchanged, "
             "0 would be removed."
@@ -60,37 +63,35 @@ def test_a_schedule_from_json_and_csv_says_what_changes(
         "Skipped, 1 in all:",
         f"  {path.name} row 2: zoom_series_id is no meeting's number",
     ]
-    assert events_of(driver, meeting) is None
-    assert "1 added" in operator.did("schedule.import_json", str(path))
-    assert [one["day"] for one in events_of(driver, meeting) or ()] == ["M"]
+    assert days_of(driver, meeting) == []
+    assert "1 added" in operator.output("schedule.import_json", str(path))
+    assert days_of(driver, meeting) == ["M"]
 
     sheet = tmp_path / f"{meeting}.csv"
     sheet.write_text(
         "Course Code,Type,Day,Start,Meeting ID with Password,OC Series\n"
         f"CSCI,Section,F,14:00,https://zoom.us/j/{meeting}?pwd=x,https://oc/#/2027\n"
     )
-    said = operator.did("schedule.import-csv", str(sheet), "--dry-run")
-    assert f"  {meeting}: + CSCI (2027) F 14:00 Section" in said.splitlines()
-    operator.did("schedule.import-csv", str(sheet))
-    assert [one["day"] for one in events_of(driver, meeting) or ()] == ["F", "M"]
-    said = operator.did("schedule.remove", f"json:{path.name}", "--dry-run")
-    assert f"  {meeting}: - HIST (2026) M 9:30 Lecture" in said.splitlines()
-    operator.did("schedule.remove", f"json:{path.name}")
-    assert [one["day"] for one in events_of(driver, meeting) or ()] == ["F"]
-    operator.did("schedule.remove", "--source", f"csv:{sheet.name}")
-    assert events_of(driver, meeting) is None
-    assert (
-        f"from csv:{sheet.name}, so nothing"
-        in operator("schedule.remove", f"csv:{sheet.name}").error
-    )
+    output = operator.output("schedule.import-csv", str(sheet), "--dry-run")
+    assert f"  {meeting}: + CSCI (2027) F 14:00 Section" in output.splitlines()
+    operator.output("schedule.import-csv", str(sheet))
+    assert days_of(driver, meeting) == ["F", "M"]
+    output = operator.output("schedule.remove", f"json:{path.name}", "--dry-run")
+    assert f"  {meeting}: - HIST (2026) M 9:30 Lecture" in output.splitlines()
+    operator.output("schedule.remove", f"json:{path.name}")
+    assert days_of(driver, meeting) == ["F"]
+    operator.output("schedule.remove", "--source", f"csv:{sheet.name}")
+    assert days_of(driver, meeting) == []
+    refused = operator.run("schedule.remove", f"csv:{sheet.name}")
+    assert f"from csv:{sheet.name}, so nothing" in refused.error
     path.write_text('[{"zoom_series_id": 1,}]')
-    # Pythons differ in the column, the comma's or what follows it.
-    assert "is not JSON: line 1, column 2" in operator("schedule.import-json", str(path)).error
+    # Python's versions name different columns: the comma's or the next one.
+    assert "is not JSON: line 1, column 2" in operator.run("schedule.import-json", str(path)).error
 
 
 @pytest.fixture
 def listing(state: State, driver: Driver, tls: Authority) -> Iterator[ClassListing]:
-    """DCE's listing; who asks needs the password that the stack has in SSM."""
+    """An Opencast's list of classes. It accepts the password that the stack has in SSM."""
     ssm = driver.client("ssm")
     name = Names(state.stack_name).secret(PASSWORD)
     password = ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
@@ -98,29 +99,32 @@ def listing(state: State, driver: Driver, tls: Authority) -> Iterator[ClassListi
         yield made
 
 
-def test_a_schedule_from_opencast(
+def test_oc_import_signs_in_with_the_password_in_ssm_and_imports_opencast_s_classes(
     operator: Operator, driver: Driver, meeting: str, listing: ClassListing, tls: Authority
 ) -> None:
     command = ("schedule.oc-import", "--endpoint", listing.url)
-    # The password of the shell is an old one: that in SSM counts.
+    # The shell has an old password; the command has to use the one in SSM.
     shell = {"OPENCAST_API_USER": "zip-operator", PASSWORD: "an-old-one"}
     shell["REQUESTS_CA_BUNDLE"] = str(tls.ca_bundle)
-    said = operator.did(*command, **shell)
-    assert f"{listing.host} lists no classes: nothing was changed." in said
+    output = operator.output(*command, **shell)
+    assert f"{listing.host} lists no classes: nothing was changed." in output
     listing.classes = [listed(int(meeting), day="Tu Th"), listed(day="never")]
-    said = operator.did(*command, "--dry-run", **shell)
-    assert f"  {meeting}: HIST E-1010 (20260112345) T 14:30 Lecture, R 14:30 Lecture" in said
-    assert f"  {listing.host} row 2: HIST E-1010: day 'never' is none that is known" in said
-    assert events_of(driver, meeting) is None
-    operator.did(*command, **shell)
-    assert [one["source"] for one in events_of(driver, meeting) or ()] == [f"oc:{listing.host}"] * 2
-    refused = operator(*command, **{**shell, "OPENCAST_API_USER": "nobody"})
+    output = operator.output(*command, "--dry-run", **shell)
+    assert f"  {meeting}: HIST E-1010 (20260112345) T 14:30 Lecture, R 14:30 Lecture" in output
+    assert f"  {listing.host} row 2: HIST E-1010: day 'never' is none that is known" in output
+    assert classes_of(driver, meeting) == []
+    operator.output(*command, **shell)
+    sources = [scheduled["source"] for scheduled in classes_of(driver, meeting)]
+    assert sources == [f"oc:{listing.host}"] * 2
+    refused = operator.run(*command, **{**shell, "OPENCAST_API_USER": "nobody"})
     assert f"{listing.host} refuses nobody (401)" in refused.error
-    assert "an-old-one" not in "".join(operator.heard)
-    assert "topsecret" not in "".join(operator.heard)
+    assert "an-old-one" not in "".join(operator.printed)
+    assert "topsecret" not in "".join(operator.printed)
 
 
-def test_the_google_account_s_key(operator: Operator, driver: Driver, tmp_path: Path) -> None:
+def test_save_creds_stores_a_google_key_in_ssm_and_refuses_one_that_is_not_in_pem(
+    operator: Operator, driver: Driver, tmp_path: Path
+) -> None:
     ssm = driver.client("ssm")
     path = tmp_path / "key.json"
     key = {
@@ -132,22 +136,22 @@ def test_the_google_account_s_key(operator: Operator, driver: Driver, tmp_path: 
     before = ssm.get_parameter(Name=GOOGLE_CREDENTIALS, WithDecryption=True)["Parameter"]["Value"]
     try:
         path.write_text(json.dumps(key))
-        said = operator.did("schedule.save-creds", "-f", str(path))
-        assert f"The key is in SSM, {GOOGLE_CREDENTIALS}" in said
-        assert "Share the sheet with zip@zip.iam.gserviceaccount.com" in said
+        output = operator.output("schedule.save-creds", "-f", str(path))
+        assert f"The key is in SSM, {GOOGLE_CREDENTIALS}" in output
+        assert "Share the sheet with zip@zip.iam.gserviceaccount.com" in output
         kept = ssm.get_parameter(Name=GOOGLE_CREDENTIALS, WithDecryption=True)["Parameter"]
         assert (kept["Type"], json.loads(kept["Value"])) == ("SecureString", key)
         path.write_text(json.dumps({**key, "private_key": "secretsecret"}))
-        refused = operator("schedule.save-creds", "-f", str(path))
+        refused = operator.run("schedule.save-creds", "-f", str(path))
         assert "its private_key is none in PEM" in refused.error
-        assert "secretsecret" not in "".join(operator.heard)
+        assert "secretsecret" not in "".join(operator.printed)
     finally:
         ssm.put_parameter(Name=GOOGLE_CREDENTIALS, Value=before, Overwrite=True)
 
 
 @pytest.fixture
 def older(driver: Driver) -> Iterator[str]:
-    """The tables of a stack of the first system; they are gone afterwards."""
+    """The name of an older stack whose tables exist, until the test ends."""
     dynamodb = driver.client("dynamodb")
     name = f"older-{uuid.uuid4().hex[:8]}"
     for table, key in KEYS.items():
@@ -163,23 +167,17 @@ def older(driver: Driver) -> Iterator[str]:
 
 
 def put(driver: Driver, table: str, item: dict[str, Any]) -> None:
-    """A row, in DynamoDB's own JSON."""
-    typed = {
-        name: {"N": str(value)}
-        if isinstance(value, int)
-        else {"L": value}
-        if isinstance(value, list)
-        else {"S": value}
-        for name, value in item.items()
-    }
+    """Put an item into a table whose name has no prefix."""
+    serialize = TypeSerializer().serialize
+    typed = {name: serialize(value) for name, value in item.items()}
     driver.client("dynamodb").put_item(TableName=table, Item=typed)
 
 
-def test_an_older_stack_is_taken_over(
-    operator: Operator, scene: Scene, driver: Driver, older: str, meeting: str
+def test_migrate_copies_an_older_stack_s_rows_once_so_that_nothing_is_ingested_twice(
+    operator: Operator, stack: Stack, driver: Driver, older: str, meeting: str
 ) -> None:
     now = datetime.now(UTC)
-    recording = scene.lecture(scheduled=False)
+    recording = stack.lecture(scheduled=False)
     zip_id = f"auto-ingest-{recording.uuid}"
     put(
         driver,
@@ -199,36 +197,38 @@ def test_an_older_stack_is_taken_over(
         "expiration": int((now + timedelta(days=7)).timestamp()),
     }
     put(driver, f"{older}-pipeline-status", status)
-    event = {"event": {"S": "recording.started"}, "timestamp": {"N": "10"}}
+    event = {"event": "recording.started", "timestamp": 10}
     put(
         driver,
         f"{older}-recording-events",
-        {"zoom_uuid": recording.uuid, "recording_event_times": [{"M": event}]},
+        {"zoom_uuid": recording.uuid, "recording_event_times": [event]},
     )
     rows = {
         "pipeline-status": {"zip_id": zip_id},
         "recording-events": {"zoom_uuid": recording.uuid},
     }
     try:
-        assert _counts(operator.did("migrate", "--from", older, "--dry-run")) == ["1 0 0"] * 3
-        assert _counts(operator.did("migrate", "--from", older)) == ["1 0 0"] * 3
-        assert _counts(operator.did("migrate", f"--from={older}", "--days", "3")) == ["0 1 0"] * 3
-        # What the older stack has brought to Opencast isn't ingested again.
-        scene.completed(recording)
+        assert _counts(operator.output("migrate", "--from", older, "--dry-run")) == ["1 0 0"] * 3
+        assert _counts(operator.output("migrate", "--from", older)) == ["1 0 0"] * 3
+        assert (
+            _counts(operator.output("migrate", f"--from={older}", "--days", "3")) == ["0 1 0"] * 3
+        )
+        # The older stack has ingested this recording.
+        stack.send_completed(recording)
         found = driver.table("pipeline-status").get_item(Key={"zip_id": zip_id})["Item"]
         assert plain(found) == status
     finally:
         for table, key in rows.items():
             driver.table(table).delete_item(Key=key)
-    nobody = operator("migrate", "--from", "nobody-zip").error
+    nobody = operator.run("migrate", "--from", "nobody-zip").error
     assert "There is no table nobody-zip-schedule, nobody-zip-recording-events" in nobody
-    assert "set STACK_NAME to the new one" in operator("migrate", driver.state.stack_name).error
+    assert "set STACK_NAME to the new one" in operator.run("migrate", driver.state.stack_name).error
 
 
-def _counts(said: str) -> list[str]:
-    """Taken over, here already, skipped: of the three tables."""
+def _counts(output: str) -> list[str]:
+    """Return for each of the three tables: rows copied, rows found here, rows skipped."""
     names = ("schedule", "recording events", "status")
-    lines = [" ".join(line.split()) for line in said.splitlines()]
+    lines = [" ".join(line.split()) for line in output.splitlines()]
     return [
         line.removeprefix(f"{name} ")
         for name in names

@@ -1,4 +1,4 @@
-"""A sample of the crash sweep (`python -m tests.crashes`), whose table docs/reliability.md has."""
+"""Four crashes of the crash sweep (`python -m tests.crashes`), which docs/reliability.md lists."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.crashes.calls import Call
 from tests.crashes.proxy import Aim, Moment
 from tests.crashes.sweep import QUEUES, sweep_of
 from tests.crashes.ways import WAYS
-from tests.e2e.scene import Scene
+from tests.e2e.stack import Stack
 
 Choice = Callable[[tuple[Call, ...]], list[Aim]]
 
@@ -26,21 +26,21 @@ def around_the_post(calls: tuple[Call, ...]) -> list[Aim]:
     return [Aim(post, moment) for moment in Moment]
 
 
-def empty(scene: Scene) -> None:
-    """Delete the messages that other tests left to be retried: a sweep waits for empty queues."""
+def empty_queues(stack: Stack) -> None:
+    """Delete messages that other tests left for a retry: a sweep waits until queues are empty."""
     for queue in QUEUES:
-        scene.driver.client("sqs").purge_queue(QueueUrl=scene.driver.queue_url(queue))
+        stack.driver.client("sqs").purge_queue(QueueUrl=stack.driver.queue_url(queue))
 
 
 @pytest.mark.parametrize(
     ("function", "choose"), [(DOWNLOADER, first_and_last), (UPLOADER, around_the_post)]
 )
 def test_a_recording_is_in_opencast_once_when_a_function_is_killed(
-    scene: Scene, home: Path, function: Function, choose: Choice
+    stack: Stack, home: Path, function: Function, choose: Choice
 ) -> None:
-    empty(scene)
+    empty_queues(stack)
     (way,) = (way for way in WAYS if way.function is function)
-    with sweep_of(way, scene.driver, home) as sweep:
+    with sweep_of(way, stack.driver, home) as sweep:
         calls = sweep.learn()
         results = [sweep.crash(aim, calls) for aim in choose(calls.all)]
     assert [result for result in results if result.problem] == []

@@ -1,10 +1,10 @@
-"""The demo holds what it shows, and the logs have the metrics of what happened."""
+"""The demo succeeds, and the logs contain the metrics of what it did."""
 
 from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -13,131 +13,126 @@ from rich.console import Console
 from ingester.metrics import Metric
 from local import demo
 from local.driver import Driver, DriverError, ZoomRecording
-from tests.e2e.emitted import emitted
-from tests.e2e.scene import Scene
+from tests.e2e.metrics import emitted
+from tests.e2e.stack import Stack
 
 FORGED = 3
-"""The forged webhooks of the demo."""
+"""Number of forged webhook events in the demo."""
 
 
 @pytest.fixture(scope="module")
-def said(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What the demo printed, once it was through."""
+def demo_output(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The output of the demo, which has ended."""
     console = Console(file=io.StringIO(), width=100)
     folder = tmp_path_factory.mktemp("demo")
-    held = demo.run(scene.driver, folder, ZoneInfo("US/Eastern"), console)
-    printed = str(console.file.getvalue())  # type: ignore[attr-defined]  # a StringIO, as above
-    assert held, printed
-    return printed
+    succeeded = demo.run(stack.driver, folder, ZoneInfo("US/Eastern"), console)
+    output = str(console.file.getvalue())  # type: ignore[attr-defined]  # a StringIO, as above
+    assert succeeded, output
+    return output
 
 
-def test_the_demo(said: str) -> None:
-    assert said.count("✓") >= 8
+def test_the_demo_succeeds(demo_output: str) -> None:
+    assert demo_output.count("✓") >= 8
 
 
 def recording_of(driver: Driver, meeting: int) -> ZoomRecording:
-    """The one recording of a meeting of the demo's."""
+    """Return the one recording of a meeting in the demo."""
     (uuid,) = driver.status(meeting)
     return driver.recording(uuid)
 
 
-def about(driver: Driver, recording: ZoomRecording) -> dict[Metric, float]:
-    """What was counted of a recording. How fast and how long is only known roughly."""
+def metrics_of(driver: Driver, recording: ZoomRecording) -> dict[Metric, float]:
+    """Return a recording's metrics, without those whose value a test can't predict."""
     found = emitted(driver, recording.uuid)
     assert 0 <= found.pop(Metric.TRANSFER_RATE, 0.0) < 10_000
     assert 0 <= found.pop(Metric.MINUTES_IN_PIPELINE, 0.0) < 5
     return found
 
 
-def settles(scene: Scene, ask: Callable[[], object], wanted: object) -> None:
-    """Holds what is asked of the logs to `wanted`; records may come after what they tell of."""
+def assert_becomes(stack: Stack, ask: Callable[[], object], wanted: object) -> None:
+    """Assert that `ask` returns `wanted` soon: log records may come after what they report."""
     with contextlib.suppress(DriverError):
-        scene.wait(lambda: ask() == wanted, "the logs")
+        stack.wait(lambda: ask() == wanted, "The log records")
     assert ask() == wanted
 
 
-def copied(recording: ZoomRecording) -> int:
+def assert_metrics(stack: Stack, recording: ZoomRecording, wanted: Mapping[Metric, float]) -> None:
+    """Assert that a recording's metrics are `wanted` and no others."""
+    assert_becomes(stack, lambda: metrics_of(stack.driver, recording), wanted)
+
+
+def bytes_of(recording: ZoomRecording) -> int:
+    """Return the size of the files that the pipeline copies."""
     return sum(file.size for file in recording.wanted())
 
 
-@pytest.mark.usefixtures("said")
-class TestTheDemosMetrics:
-    def test_of_a_lecture_that_zoom_told_of_three_times(self, scene: Scene) -> None:
-        lecture = recording_of(scene.driver, demo.LECTURE)
-        settles(
-            scene,
-            lambda: about(scene.driver, lecture),
-            {
-                Metric.MEETING_STARTED: 1,
-                Metric.MEETING_ENDED: 1,
-                Metric.RECORDING_COMPLETED: 1,
-                Metric.RECORDING_DURATION: lecture.duration,
-                Metric.BYTES_TRANSFERRED: copied(lecture),
-                Metric.WORKFLOW_INITIATED: 1,
-            },
-        )
-        found = set(emitted(scene.driver, lecture.uuid))
+@pytest.mark.usefixtures("demo_output")
+class TestMetricsOfTheDemo:
+    def test_the_metrics_of_a_lecture_count_once_what_zoom_announced_three_times(
+        self, stack: Stack
+    ) -> None:
+        lecture = recording_of(stack.driver, demo.LECTURE)
+        wanted = {
+            Metric.MEETING_STARTED: 1,
+            Metric.MEETING_ENDED: 1,
+            Metric.RECORDING_COMPLETED: 1,
+            Metric.RECORDING_DURATION: lecture.duration,
+            Metric.BYTES_TRANSFERRED: bytes_of(lecture),
+            Metric.WORKFLOW_INITIATED: 1,
+        }
+        assert_metrics(stack, lecture, wanted)
+        found = set(emitted(stack.driver, lecture.uuid))
         assert {Metric.TRANSFER_RATE, Metric.MINUTES_IN_PIPELINE} <= found
 
-    def test_of_a_request(self, scene: Scene) -> None:
-        guest = recording_of(scene.driver, demo.REQUESTED)
-        settles(
-            scene,
-            lambda: about(scene.driver, guest),
-            {
-                Metric.RECORDING_DURATION: guest.duration,
-                Metric.BYTES_TRANSFERRED: copied(guest),
-                Metric.WORKFLOW_INITIATED: 1,
-            },
-        )
+    def test_the_metrics_of_a_plus_zoom_request_count_no_webhook_event(self, stack: Stack) -> None:
+        guest = recording_of(stack.driver, demo.REQUESTED)
+        wanted = {
+            Metric.RECORDING_DURATION: guest.duration,
+            Metric.BYTES_TRANSFERRED: bytes_of(guest),
+            Metric.WORKFLOW_INITIATED: 1,
+        }
+        assert_metrics(stack, guest, wanted)
 
-    def test_of_a_recording_that_no_course_claims(self, scene: Scene) -> None:
-        private = recording_of(scene.driver, demo.UNCLAIMED)
-        settles(
-            scene,
-            lambda: about(scene.driver, private),
-            {
-                Metric.RECORDING_COMPLETED: 1,
-                Metric.RECORDING_IGNORED: 1,
-            },
-        )
+    def test_the_metrics_of_a_recording_without_a_class_count_it_as_ignored(
+        self, stack: Stack
+    ) -> None:
+        private = recording_of(stack.driver, demo.UNCLAIMED)
+        assert_metrics(stack, private, {Metric.RECORDING_COMPLETED: 1, Metric.RECORDING_IGNORED: 1})
 
-    def test_of_forged_webhooks(self, scene: Scene) -> None:
+    def test_a_forged_webhook_event_is_counted_as_unauthorized(self, stack: Stack) -> None:
         forged = Metric.WEBHOOK_UNAUTHORIZED
-        scene.wait(lambda: emitted(scene.driver).get(forged, 0) >= FORGED, "the demo's refusals")
-        before = emitted(scene.driver)[forged]
-        stranger = scene.lecture()
-        scene.driver.send("recording.completed", stranger.uuid, forge="unsigned")
-        settles(scene, lambda: emitted(scene.driver)[forged], before + 1)
+        stack.wait(lambda: emitted(stack.driver).get(forged, 0) >= FORGED, "The demo's refusals")
+        before = emitted(stack.driver)[forged]
+        recording = stack.lecture()
+        stack.driver.send("recording.completed", recording.uuid, forge="unsigned")
+        assert_becomes(stack, lambda: emitted(stack.driver)[forged], before + 1)
 
 
-def test_the_metric_of_a_recording_that_is_too_short(scene: Scene) -> None:
-    short = scene.lecture(seconds=10)
-    scene.completed(short)
-    scene.until(short, "IGNORED")
-    settles(
-        scene,
-        lambda: about(scene.driver, short),
-        {
-            Metric.RECORDING_COMPLETED: 1,
-            Metric.RECORDING_IGNORED: 1,
-            Metric.SKIPPED_FOR_DURATION: 1,
-        },
-    )
+def test_a_recording_that_is_too_short_is_counted_as_skipped(stack: Stack) -> None:
+    short = stack.lecture(seconds=10)
+    stack.send_completed(short)
+    stack.await_state(short, "IGNORED")
+    wanted = {
+        Metric.RECORDING_COMPLETED: 1,
+        Metric.RECORDING_IGNORED: 1,
+        Metric.SKIPPED_FOR_DURATION: 1,
+    }
+    assert_metrics(stack, short, wanted)
 
 
-def test_the_metric_of_a_failure(scene: Scene) -> None:
-    recording = scene.lecture(scheduled=False)
-    scene.driver.ask_for_ingest(uuid=recording.uuid, oc_series_id="nowhere")
-    scene.until(recording, "UPLOADER_FAILED", "Invalid Opencast series id.")
-    scene.dead_letter("upload-dlq.fifo", recording.uuid)
-    settles(scene, lambda: about(scene.driver, recording).get(Metric.RECORDING_FAILED), 1)
-    found = about(scene.driver, recording)
-    assert Metric.WORKFLOW_INITIATED not in found
+def test_a_failed_upload_is_counted_and_starts_no_workflow(stack: Stack) -> None:
+    recording = stack.lecture(scheduled=False)
+    stack.request_ingest(recording, "nowhere")
+    stack.await_state(recording, "UPLOADER_FAILED", "Invalid Opencast series id.")
+    stack.take_dead_letter("upload-dlq.fifo", recording.uuid)
+    failed = Metric.RECORDING_FAILED
+    assert_becomes(stack, lambda: metrics_of(stack.driver, recording).get(failed), 1)
+    assert Metric.WORKFLOW_INITIATED not in metrics_of(stack.driver, recording)
 
 
-def test_the_metric_of_a_refusal(scene: Scene) -> None:
-    before = emitted(scene.driver).get(Metric.WEBHOOK_REJECTED, 0)
-    answer = scene.driver.send("recording.completed", body={"event": "recording.completed"})
+def test_a_webhook_event_with_a_wrong_body_is_counted_as_rejected(stack: Stack) -> None:
+    before = emitted(stack.driver).get(Metric.WEBHOOK_REJECTED, 0)
+    answer = stack.driver.send("recording.completed", body={"event": "recording.completed"})
     assert answer.status == 400
-    settles(scene, lambda: emitted(scene.driver).get(Metric.WEBHOOK_REJECTED), before + 1)
+    rejected = Metric.WEBHOOK_REJECTED
+    assert_becomes(stack, lambda: emitted(stack.driver).get(rejected), before + 1)

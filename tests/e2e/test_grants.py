@@ -1,7 +1,6 @@
 """Every grant of a function is needed: without it, some scenario fails.
 
-Grants that the local cloud doesn't enforce are held by the template's test instead
-(`tests/infra/test_functions.py`).
+`tests/infra/test_functions.py` checks the grants that the local cloud doesn't enforce.
 """
 
 from __future__ import annotations
@@ -15,12 +14,14 @@ import requests
 
 from cdk.names import FUNCTIONS, Function, Names
 from local.driver import Driver, DriverError
-from tests.e2e import deployed, grants
+from tests.e2e import deployed
 from tests.e2e.scenarios import SCENARIOS
-from tests.e2e.scene import Scene
+from tests.e2e.stack import Stack
 from tests.infra.grants import Grant
 
-PATIENCE_SECONDS = 8.0
+SECONDS = 8.0
+"""How long a scenario without a grant may wait for a state. It is expected to wait in vain."""
+
 LOG = "the local cloud writes a function's log itself"
 EVENT_SOURCE = "the local event source doesn't act with the function's role"
 
@@ -34,26 +35,27 @@ NOT_ENFORCED = {
 
 HELD_BY_UNIT_TESTS = {
     ("zoom-on-demand", "dynamodb:UpdateItem", "pipeline-status"): "the webhook makes the row too",
-    ("zoom-on-demand", "dynamodb:GetItem", "recordings"): "asked when the webhook's answer is lost",
-    ("zoom-downloader", "dynamodb:UpdateItem", "recordings"): "written when a file is left out",
+    ("zoom-on-demand", "dynamodb:GetItem", "recordings"): "used when the webhook's answer is lost",
+    ("zoom-downloader", "dynamodb:UpdateItem", "recordings"): "used when a file is left out",
 }
+"""Grants that no scenario needs, with the reason why unit tests check their use."""
 
 ENFORCED = {("status-query", "sqs:GetQueueAttributes")}
-"""What is nobody's event source."""
+"""Exceptions from NOT_ENFORCED: this function is not called by an event source."""
 
 NEEDED_BY = {
     ("zoom-webhook", "dynamodb:GetItem", "pipeline-status"): "trashed_while_processing",
     ("zoom-webhook", "dynamodb:UpdateItem", "recording-events"): "scheduled_lecture",
-    ("zoom-webhook", "", ""): "unclaimed",
+    ("zoom-webhook", "", ""): "no_class",
     ("zoom-on-demand", "", ""): "on_demand",
-    ("zoom-downloader", "dynamodb:UpdateItem", "pipeline-status"): "gone_from_zoom",
-    ("zoom-downloader", "dynamodb:GetItem", "schedule"): "unclaimed",
+    ("zoom-downloader", "dynamodb:UpdateItem", "pipeline-status"): "refused_download",
+    ("zoom-downloader", "dynamodb:GetItem", "schedule"): "no_class",
     ("zoom-downloader", "s3:AbortMultipartUpload", ""): "changed_source",
-    ("zoom-downloader", "s3:ListBucketMultipartUploads", ""): "taken_up_again",
-    ("zoom-downloader", "s3:ListMultipartUploadParts", ""): "taken_up_again",
+    ("zoom-downloader", "s3:ListBucketMultipartUploads", ""): "resumed_copy",
+    ("zoom-downloader", "s3:ListMultipartUploadParts", ""): "resumed_copy",
     ("zoom-downloader", "sqs:ChangeMessageVisibility", ""): "broken_file",
     ("zoom-downloader", "sqs:SendMessage", "download"): "trashed_while_processing",
-    ("zoom-downloader", "sqs:SendMessage", "download-dlq"): "gone_from_zoom",
+    ("zoom-downloader", "sqs:SendMessage", "download-dlq"): "refused_download",
     ("zoom-downloader", "", ""): "on_demand",
     ("zoom-uploader", "dynamodb:GetItem", "recording-events"): "scheduled_lecture",
     ("zoom-uploader", "sqs:ChangeMessageVisibility", ""): "opencast_busy",
@@ -64,69 +66,65 @@ NEEDED_BY = {
     ("status-query", "dynamodb:GetItem", "recordings"): "backlogs",
     ("zoom-reconcile", "", ""): "reconciled",
     ("status-query", "sqs:GetQueueAttributes", ""): "backlogs",
-    ("status-query", "", ""): "unclaimed",
-    ("slack", "lambda:InvokeFunction", ""): "zip_when_slack_is_slow",
+    ("status-query", "", ""): "no_class",
+    ("slack", "lambda:InvokeFunction", ""): "zip_command_when_slack_is_slow",
     ("slack", "", ""): "zip_command",
-    ("zoom-log-notifications", "", ""): "mailed",
+    ("zoom-log-notifications", "", ""): "mailed_failure",
 }
-"""(function, action, the resource's last word), "" for any → the scenario that needs the grant."""
+"""(function, action, resource's short name), "" for any → the scenario that needs the grant."""
 
 
-def last_word_of(grant: Grant, names: Names) -> str:
-    """What a grant's resource is called in the stack."""
+def short_name_of(grant: Grant, names: Names) -> str:
+    """Return the name of a grant's resource without the stack's name."""
     return grant.resource.rsplit("/", 1)[-1].rsplit(":", 1)[-1].removeprefix(names.of(""))
 
 
 def scenario_for(grant: Grant, names: Names) -> str:
-    word = last_word_of(grant, names)
-    keys = ((grant.function, grant.action, word), (grant.function, grant.action, ""))
-    return (
-        next((NEEDED_BY[key] for key in keys if key in NEEDED_BY), "")
-        or NEEDED_BY[grant.function, "", ""]
-    )
+    short_name = short_name_of(grant, names)
+    keys = ((grant.action, short_name), (grant.action, ""), ("", ""))
+    return next(scenario for key in keys if (scenario := NEEDED_BY.get((grant.function, *key), "")))
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
-def test_every_grant_is_needed(function: Function, scene: Scene) -> None:
-    names = Names(scene.driver.state.stack_name)
+def test_a_scenario_fails_when_a_function_lacks_one_of_its_grants(
+    function: Function, stack: Stack
+) -> None:
+    driver, names, name = stack.driver, stack.names, stack.function(function)
     unneeded = []
-    for action, resource in grants.granted(scene.driver, names.function(function)):
+    for action, resource in deployed.grants_of(driver, name):
         grant = Grant(function.name, action, resource)
         if action in NOT_ENFORCED and (function.name, action) not in ENFORCED:
             continue
-        if (function.name, action, last_word_of(grant, names)) in HELD_BY_UNIT_TESTS:
+        if (function.name, action, short_name_of(grant, names)) in HELD_BY_UNIT_TESTS:
             continue
-        with grants.taken_away(scene.driver, names.function(function), action, resource):
+        with deployed.without_grant(driver, name, action, resource):
             if action.startswith("ssm:"):
-                deployed.cold_start(scene.driver, names.function(function))
+                deployed.cold_start(driver, name)
             try:
-                crashes = _crashes(scene.driver, names.log_group(function), action)
-                hurried = replace(scene, seconds=PATIENCE_SECONDS, hopeless=crashes)
-                SCENARIOS[scenario_for(grant, names)](hurried)
+                crash = _crash_of(driver, names.log_group(function), action)
+                impatient = replace(stack, seconds=SECONDS, cannot_succeed=crash)
+                SCENARIOS[scenario_for(grant, names)](impatient)
             except (AssertionError, DriverError):
                 continue
         unneeded.append(grant)
     assert unneeded == []
-    SCENARIOS[NEEDED_BY[function.name, "", ""]](scene)
+    SCENARIOS[NEEDED_BY[function.name, "", ""]](stack)
 
 
-def test_another_address_gets_403(scene: Scene) -> None:
-    """The API's policy: whatever asks or tells only from INGEST_ALLOWED_IPS, as it is deployed."""
-    driver = scene.driver
-    with deployed.kept_out(driver):
+def test_the_api_answers_403_to_an_address_that_is_not_allowed(
+    stack: Stack, session: requests.Session
+) -> None:
+    driver = stack.driver
+    with deployed.address_refused(driver):
         assert driver.ask_for_ingest(uuid="x").status == 403
         with pytest.raises(DriverError, match="403"):
             driver.status(1)
-        # The same routes, and whoever says to come from elsewhere.
+        # Other spellings of the routes, and a header that claims another address.
         for method, path in (("POST", "ingest"), ("GET", "status"), ("GET", "")):
             for spelling in (path, f"{path}/", f"/{path}"):
-                answer = requests.request(
-                    method,
-                    f"{driver.state.api_url}/{spelling}",
-                    headers={"X-Forwarded-For": "203.0.113.9"},
-                    verify=driver.state.ca_bundle,
-                    timeout=30,
-                )
+                url = f"{driver.state.api_url}/{spelling}"
+                headers = {"X-Forwarded-For": "203.0.113.9"}
+                answer = session.request(method, url, headers=headers, timeout=120)
                 assert answer.status_code == 403, spelling
                 assert answer.headers["Access-Control-Allow-Origin"] == "*"
                 assert "<html" not in answer.text
@@ -134,11 +132,11 @@ def test_another_address_gets_403(scene: Scene) -> None:
     assert driver.status(1) == {}
 
 
-def _crashes(driver: Driver, log_group: str, action: str) -> Callable[[], str]:
-    """Tells when from now on an invocation ended in an error for want of a grant.
+def _crash_of(driver: Driver, log_group: str, action: str) -> Callable[[], str]:
+    """Return a function that returns the log line of a later crash for lack of a grant, or "".
 
-    Its message is back after 16 minutes, so nobody has to wait for what it was to do. What the
-    function itself writes are JSON objects; how it crashed is written by Lambda, as plain text.
+    After such a crash the message comes back only after 16 minutes. The function's own lines are
+    JSON objects; the crash is written by Lambda, as plain text.
     """
     logs, since = driver.client("logs"), int(time.time() * 1000)
 

@@ -1,4 +1,4 @@
-"""The life of a stack, from its making to its end, by the operator's commands and nothing else."""
+"""A second stack from its creation to its deletion, by the operator's commands alone."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ops.secrets import store as secrets
 from ops.stack import removal
 from ops.stack.access import GOOD
 from tests.e2e.operator import Operator, check_out
-from tests.e2e.scene import Scene
+from tests.e2e.stack import Stack
 
 SETTING = "WEBHOOK_DELAY_SECONDS"
 CHANGED = "7"
@@ -36,7 +36,7 @@ SERIES = "20260154321"
 
 @dataclass(frozen=True)
 class Life:
-    """A second stack in the local cloud, and its operator with a checkout of their own."""
+    """A second stack in the local cloud, and its operator with their own checkout."""
 
     name: str
     operator: Operator
@@ -47,43 +47,49 @@ class Life:
         return Names(self.name)
 
     @cached_property
-    def scene(self) -> Scene:
-        """The stack as scenarios drive it."""
-        return Scene(self.driver)
+    def stack(self) -> Stack:
+        """The stack as scenarios use it."""
+        return Stack(self.driver)
 
     def lecture(self, **options: Any) -> ZoomRecording:
-        """A new recording in Zoom."""
-        return self.scene.lecture(scheduled=False, **options)
+        """Add a recording to Zoom, without a scheduled class."""
+        return self.stack.lecture(scheduled=False, **options)
 
     def queue(self, name: str) -> dict[str, Any]:
-        """What `stack.status` tells of a queue."""
-        found = {one["name"]: one for one in self.status()["queues"]}
+        """Return a queue's entry in `stack.status`."""
+        found = {queue["name"]: queue for queue in self.status()["queues"]}
         return dict(found[f"{self.name}-{name}"])
 
     def status(self) -> dict[str, Any]:
-        """`stack.status --json`."""
-        return dict(json.loads(self.operator.did("stack.status", "--json")))
+        """Return the output of `stack.status --json`."""
+        return dict(json.loads(self.operator.output("stack.status", "--json")))
 
     def released(self) -> dict[str, str]:
-        """The number of the version that runs, by the functions' names."""
+        """Return the number of the released version of each function, by short name."""
         prefix = f"{self.name}-"
         return {
-            one["name"].removeprefix(prefix): one["released"] for one in self.status()["functions"]
+            function["name"].removeprefix(prefix): function["released"]
+            for function in self.status()["functions"]
         }
 
     def variables(self, function: str, qualifier: str = "live") -> dict[str, str]:
-        """The environment of what runs."""
-        found = self.driver.client("lambda").get_function_configuration(
-            FunctionName=f"{self.name}-{function}", Qualifier=qualifier
-        )
-        return dict(found["Environment"]["Variables"])
+        """Return the environment of a function's released version, or of another."""
+        return dict(self._configuration(function, qualifier)["Environment"]["Variables"])
 
     def code(self, function: str, qualifier: str = "live") -> str:
-        """The hash of the code that runs."""
-        found = self.driver.client("lambda").get_function_configuration(
-            FunctionName=f"{self.name}-{function}", Qualifier=qualifier
-        )
-        return str(found["CodeSha256"])
+        """Return the hash of the code of a function's released version, or of another."""
+        return str(self._configuration(function, qualifier)["CodeSha256"])
+
+    def change_code(self, function: str, comment: str) -> None:
+        """Append a comment to a function's file in the checkout."""
+        source = self.operator.checkout / "functions" / f"{function}.py"
+        source.write_text(f"{source.read_text('utf-8')}\n# {comment}\n", "utf-8")
+
+    def _configuration(self, function: str, qualifier: str) -> dict[str, Any]:
+        client = self.driver.client("lambda")
+        name = f"{self.name}-{function}"
+        found = client.get_function_configuration(FunctionName=name, Qualifier=qualifier)
+        return dict(found)
 
 
 @pytest.fixture
@@ -98,220 +104,228 @@ def life(operator: Operator, state: State, tmp_path: Path) -> Iterator[Life]:
         "API_BASE_URL": api,
         "CODEBUILD_SOURCE_URL": "https://github.com/example/zoom-ingester",
     }
-    own = replace(operator, environment=environment, checkout=check_out(tmp_path), heard=[])
+    own = replace(operator, environment=environment, checkout=check_out(tmp_path), printed=[])
     driver = Driver(msgspec.structs.replace(state, stack_name=name, api_url=api))
     driver.add_series(SERIES, "The whole life")
     yield Life(name, own, driver)
-    # Of a walk that fell: nothing of it is to trouble the tests after it.
+    # A failed test must leave nothing that later tests would meet.
     driver.client("cloudformation").delete_stack(StackName=name)
     driver.close()
 
 
-def test_the_life_of_a_stack(life: Life) -> None:
+def test_commands_alone_take_a_stack_from_its_creation_to_its_deletion(life: Life) -> None:
     create(life)
-    look_at_opencast(life)
+    check_opencast(life)
     import_the_schedule(life)
     send_recordings_by_hand(life)
     retry_a_download(life)
     retry_an_upload(life)
     deploy_one_and_release_it(life)
-    switch_debug(life)
+    switch_debug_logging(life)
     change_a_setting(life)
-    a_setting_waits_for_unreleased_code(life)
-    go_back(life)
+    change_a_setting_beside_unreleased_code(life)
+    roll_back(life)
     build(life)
-    values = secret_values(life)
-    assert_said_nowhere(values, everything_said(life))
+    assert_absent(secret_values(life), outputs(life))
     delete(life)
 
 
 def create(life: Life) -> None:
-    said = life.operator.did("stack.create")
-    assert said.startswith(f"Stack {life.name} in us-east-1, AWS_PROFILE (not set)\n")
-    assert f"{life.driver.state.api_url}/new_recording" in said
-    assert "register webhook-url in the Zoom app" in said
+    output = life.operator.output("stack.create")
+    assert output.startswith(f"Stack {life.name} in us-east-1, AWS_PROFILE (not set)\n")
+    assert f"{life.driver.state.api_url}/new_recording" in output
+    assert "register webhook-url in the Zoom app" in output
     status = life.status()
     assert status["state"] == "CREATE_COMPLETE"
     assert status["outputs"][f"{life.name}-ingest-url"] == f"{life.driver.state.api_url}/ingest"
     assert set(life.released().values()) == {"1"}
     assert {queue["waiting"] for queue in status["queues"]} == {0}
-    assert life.operator("stack.create").error == (
+    assert life.operator.run("stack.create").error == (
         f"The stack {life.name} is there already: `invoke stack.update` changes it."
     )
 
 
-def look_at_opencast(life: Life) -> None:
-    """The stack's access to Opencast is told, and a wrong password is no secret either."""
+def check_opencast(life: Life) -> None:
+    """`stack.status` reports the access to Opencast, and doesn't show a wrong password."""
     assert life.status()["opencast"] == GOOD
     ssm, name = life.driver.client("ssm"), "OPENCAST_API_PASSWORD"
     right = secrets.stored(ssm, life.names)[name]
     secrets.put(ssm, life.names, name, "not this one", secrets.FROM_SETTINGS)
-    said = life.operator.did("stack.status")
-    assert "Opencast: Opencast refuses its user reading its own roles" in said
-    assert "not this one" not in said
+    output = life.operator.output("stack.status")
+    assert "Opencast: Opencast refuses its user reading its own roles" in output
+    assert "not this one" not in output
     secrets.put(ssm, life.names, name, right, secrets.FROM_SETTINGS)
 
 
 def import_the_schedule(life: Life) -> None:
-    """The class of the lecture that follows."""
-    local = life.scene.start.astimezone(ZoneInfo("US/Eastern"))
+    """Import the class of the first lecture."""
+    local = life.stack.start.astimezone(ZoneInfo("US/Eastern"))
     path = life.operator.checkout / "fall.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
         link, series = f"https://zoom.us/j/{MEETING}", f"https://oc.example/#/{SERIES}"
         row = ["HIST E-1", "Lecture", DAYS[local.weekday()], f"{local:%H:%M}", link, series]
         csv.writer(file).writerows([removal.COLUMNS, row])
-    assert "1 would be added" in life.operator.did("schedule.csv-import", str(path), "--dry-run")
+    assert "1 would be added" in life.operator.output("schedule.csv-import", str(path), "--dry-run")
     assert life.driver.table("schedule").scan()["Count"] == 0
-    assert "1 added" in life.operator.did("schedule.import_csv", str(path))
+    assert "1 added" in life.operator.output("schedule.import_csv", str(path))
 
 
 def send_recordings_by_hand(life: Life) -> None:
-    """By the schedule, by an operator's choice, and as "+Zoom" does."""
+    """Send a recording by its class, one with a chosen series, and one as "+Zoom" does."""
     scheduled = life.lecture(meeting_id=MEETING)
-    assert f"In Opencast: series {SERIES}" in life.operator.did("exec.pipeline", scheduled.uuid)
-    unclaimed = life.lecture()
-    refused = life.operator("exec.pipeline", unclaimed.uuid)
+    assert f"In Opencast: series {SERIES}" in life.operator.output("exec.pipeline", scheduled.uuid)
+    without_class = life.lecture()
+    refused = life.operator.run("exec.pipeline", without_class.uuid)
     assert refused.error.startswith("IGNORED: No opencast series match.")
     chosen = ("--oc-series-id", SERIES)
-    life.operator.did("exec.webhook", unclaimed.uuid, *chosen)
-    asked = life.lecture()
-    life.operator.did("exec.on-demand", asked.uuid, *chosen)
-    for recording in (unclaimed, asked):
-        life.scene.until(recording, "SENT_TO_OPENCAST")
-    for recording in (scheduled, unclaimed, asked):
-        life.scene.ingested_whole(recording)
+    life.operator.output("exec.webhook", without_class.uuid, *chosen)
+    requested = life.lecture()
+    life.operator.output("exec.on-demand", requested.uuid, *chosen)
+    for recording in (without_class, requested):
+        life.stack.await_state(recording, "SENT_TO_OPENCAST")
+    for recording in (scheduled, without_class, requested):
+        life.stack.assert_ingested_once(recording)
     for function in ("downloader", "uploader"):
-        assert life.operator.did(f"exec.{function}").splitlines()[-1] in execute.GOOD_ANSWERS
+        assert life.operator.output(f"exec.{function}").splitlines()[-1] in execute.GOOD_ANSWERS
 
 
 def retry_a_download(life: Life) -> None:
     recording = life.lecture()
-    (file,) = recording.wanted()
-    life.driver.trouble_zoom(kind="status", status=403, where="download", file_id=file.id, times=2)
-    failed = life.operator("exec.pipeline", recording.uuid, "--oc-series-id", SERIES)
+    life.stack.refuse_download(recording)
+    failed = life.operator.run("exec.pipeline", recording.uuid, "--oc-series-id", SERIES)
     assert failed.error.startswith("DOWNLOADER_FAILED: permanent failure")
-    assert recording.uuid in life.operator.did("queue.downloads")
+    assert recording.uuid in life.operator.output("queue.downloads")
     assert life.queue("download-dlq")["waiting"] == 1
-    assert recording.uuid in life.operator.did("queue.retry-downloads")
-    life.scene.until(recording, "SENT_TO_OPENCAST")
+    assert recording.uuid in life.operator.output("queue.retry-downloads")
+    life.stack.await_state(recording, "SENT_TO_OPENCAST")
     assert life.queue("download-dlq")["waiting"] == 0
 
 
 def retry_an_upload(life: Life) -> None:
     recording, unknown = life.lecture(), f"{life.name}-later"
-    failed = life.operator("exec.pipeline", recording.uuid, "--oc-series-id", unknown)
+    failed = life.operator.run("exec.pipeline", recording.uuid, "--oc-series-id", unknown)
     assert failed.error.startswith("UPLOADER_FAILED: Invalid Opencast series id.")
-    assert recording.uuid in life.operator.did("recordings", "--failed")
-    assert recording.uuid in life.operator.did("queue.uploads")
+    assert recording.uuid in life.operator.output("recordings", "--failed")
+    assert recording.uuid in life.operator.output("queue.uploads")
     life.driver.add_series(unknown, "Known after all")
-    assert recording.uuid in life.operator.did("queue.retry-uploads", "--uuid", recording.uuid)
-    life.scene.until(recording, "SENT_TO_OPENCAST")
-    assert "Nothing waits in" in life.operator.did("queue.retry-uploads", "--all")
-    story = life.operator.did("logs.recording", recording.uuid)
-    assert story.index("Invalid Opencast series id.") < story.index("Sent to Opencast")
-    assert recording.uuid in life.operator.did("logs.all", "--since", "10m")
+    assert recording.uuid in life.operator.output("queue.retry-uploads", "--uuid", recording.uuid)
+    life.stack.await_state(recording, "SENT_TO_OPENCAST")
+    assert "Nothing waits in" in life.operator.output("queue.retry-uploads", "--all")
+
+    def history() -> str:
+        output = life.operator.output("logs.recording", recording.uuid)
+        # The last record may be written after the row.
+        return output if "Sent to Opencast" in output else ""
+
+    output = life.stack.wait(history, "The log record of the end")
+    assert output.index("Invalid Opencast series id.") < output.index("Sent to Opencast")
+    assert recording.uuid in life.operator.output("logs.all", "--since", "10m")
 
 
 def deploy_one_and_release_it(life: Life) -> None:
     before = life.code("zoom-webhook")
-    source = life.operator.checkout / "functions" / "webhook.py"
-    source.write_text(f"{source.read_text('utf-8')}\n# Another version.\n", "utf-8")
-    assert "zoom-webhook: deployed (" in life.operator.did("deploy.webhook")
-    assert "zoom-webhook: deployed already" in life.operator.did("deploy.webhook")
+    life.change_code("webhook", "The second version.")
+    assert "zoom-webhook: deployed (" in life.operator.output("deploy.webhook")
+    assert "zoom-webhook: deployed already" in life.operator.output("deploy.webhook")
     assert (life.code("zoom-webhook"), life.released()["zoom-webhook"]) == (before, "1")
-    (webhook,) = [one for one in life.status()["functions"] if one["name"].endswith("-webhook")]
-    assert webhook["unreleased"] == "code"
-    said = life.operator.did("release", "--description", "second")
-    assert "zoom-webhook: live 1 → 2" in said
-    assert "zoom-uploader: live stays at 1" in said
+    functions = {function["name"]: function for function in life.status()["functions"]}
+    assert functions[f"{life.name}-zoom-webhook"]["unreleased"] == "code"
+    output = life.operator.output("release", "--description", "second")
+    assert "zoom-webhook: live 1 → 2" in output
+    assert "zoom-uploader: live stays at 1" in output
     assert life.code("zoom-webhook") != before
 
 
-def switch_debug(life: Life) -> None:
+def switch_debug_logging(life: Life) -> None:
     before = {function.name: life.code(function.name) for function in FUNCTIONS}
     variables = life.variables("zoom-webhook")
-    assert life.operator.did("debug.on").count("debug logging is on") == len(FUNCTIONS)
+    assert life.operator.output("debug.on").count("debug logging is on") == len(FUNCTIONS)
     assert life.variables("zoom-webhook") == {**variables, "DEBUG": "1"}
     recording = life.lecture()
-    life.operator.did("exec.pipeline", recording.uuid, "--oc-series-id", SERIES)
-    story = life.operator.did("logs.recording", recording.uuid)
-    for function in ("webhook", "downloader", "uploader"):
-        assert re.search(rf"{function} +DEBUG ", story)
-    again = life.operator("exec.pipeline", recording.uuid, "--oc-series-id", f"{life.name}-later")
+    life.operator.output("exec.pipeline", recording.uuid, "--oc-series-id", SERIES)
+
+    def are_logged() -> bool:
+        output = life.operator.output("logs.recording", recording.uuid)
+        functions = ("webhook", "downloader", "uploader")
+        return all(re.search(rf"{function} +DEBUG ", output) for function in functions)
+
+    life.stack.wait(are_logged, "The debug records of three functions")
+    again = life.operator.run(
+        "exec.pipeline", recording.uuid, "--oc-series-id", f"{life.name}-later"
+    )
     assert again.error.startswith("It was in Opencast already, since ")
-    assert life.operator.did("debug.on").count("was on already") == len(FUNCTIONS)
-    assert life.operator.did("debug.off").count("debug logging is off") == len(FUNCTIONS)
+    assert life.operator.output("debug.on").count("was on already") == len(FUNCTIONS)
+    assert life.operator.output("debug.off").count("debug logging is off") == len(FUNCTIONS)
     assert life.variables("zoom-webhook") == variables
     assert {function.name: life.code(function.name) for function in FUNCTIONS} == before
 
 
 def change_a_setting(life: Life) -> None:
-    """A changed setting is shown, made, and runs; the code that runs is as before."""
+    """A changed setting is previewed, deployed and used; the released code stays the same."""
     before, code = life.released(), life.code("zoom-webhook")
     changed = {SETTING: CHANGED}
-    shown = life.operator.did("stack.diff", **changed)
-    assert re.search(rf"{SETTING}[\s\S]*\[\+\] {CHANGED}", shown + life.operator.heard[-1])
+    shown = life.operator.output("stack.diff", **changed)
+    assert re.search(rf"{SETTING}[\s\S]*\[\+\] {CHANGED}", shown + life.operator.printed[-1])
     assert re.search(
-        r"Modify +\S*zoomwebhookFunction", life.operator.did("stack.changeset", **changed)
+        r"Modify +\S*zoomwebhookFunction", life.operator.output("stack.changeset", **changed)
     )
     assert life.variables("zoom-webhook")[SETTING] == "1"
-    said = life.operator.did("stack.update", **changed)
-    assert "zoom-webhook: the changed settings run" in said
+    output = life.operator.output("stack.update", **changed)
+    assert "zoom-webhook: the changed settings run" in output
     assert life.variables("zoom-webhook")[SETTING] == CHANGED
     assert life.code("zoom-webhook") == code
     now = life.released()
     assert {name for name in now if now[name] != before[name]} == {"zoom-webhook"}
-    # A new alias would begin at version 1.
-    renamed = life.operator("stack.update", LAMBDA_RELEASE_ALIAS="other")
+    # A new alias would start at version 1.
+    renamed = life.operator.run("stack.update", LAMBDA_RELEASE_ALIAS="other")
     assert "there is no alias other" in renamed.error
     assert life.released() == now
 
 
-def a_setting_waits_for_unreleased_code(life: Life) -> None:
-    """An update releases nothing: neither code that was deployed nor settings beside it."""
+def change_a_setting_beside_unreleased_code(life: Life) -> None:
+    """An update releases neither code that was deployed nor a setting that changed with it."""
     before, code = life.released(), life.code("zoom-webhook")
-    source = life.operator.checkout / "functions" / "webhook.py"
-    source.write_text(f"{source.read_text('utf-8')}\n# A third version.\n", "utf-8")
-    life.operator.did("deploy.webhook")
-    said = life.operator.did("stack.update")
-    assert "zoom-webhook: the changed settings wait for a release" in said
+    life.change_code("webhook", "The third version.")
+    life.operator.output("deploy.webhook")
+    output = life.operator.output("stack.update")
+    assert "zoom-webhook: the changed settings wait for a release" in output
     assert (life.code("zoom-webhook"), life.released()) == (code, before)
-    # Debug logging comes to what runs all the same, and takes the waiting code nowhere.
+    # Debug logging changes the released version and does not release the waiting code.
     waiting = life.code("zoom-webhook", "$LATEST")
-    life.operator.did("debug.on")
+    life.operator.output("debug.on")
     assert (life.code("zoom-webhook"), life.code("zoom-webhook", "$LATEST")) == (code, waiting)
     assert life.variables("zoom-webhook")["DEBUG"] == "1"
     assert life.variables("zoom-webhook")[SETTING] == CHANGED
     assert life.variables("zoom-webhook", "$LATEST")[SETTING] == "1"
-    life.operator.did("debug.off")
-    life.operator.did("release", "-f", "webhook", "-d", "third")
+    life.operator.output("debug.off")
+    life.operator.output("release", "-f", "webhook", "-d", "third")
     assert life.code("zoom-webhook") == waiting
     assert life.variables("zoom-webhook")[SETTING] == "1"
 
 
-def go_back(life: Life) -> None:
-    """By a release's name for all, by a number for one."""
+def roll_back(life: Life) -> None:
+    """Roll back all functions by a release's name, and one function by a version number."""
     before = life.released()
-    refused = life.operator("release", "--to", "never")
+    refused = life.operator.run("release", "--to", "never")
     assert "There is no release never, so nothing was moved. There are: third (" in refused.error
     assert life.released() == before
-    assert "zoom-webhook: live" in life.operator.did("release", "--to", "second")
+    assert "zoom-webhook: live" in life.operator.output("release", "--to", "second")
     second = dict.fromkeys(before, "1") | {"zoom-webhook": "2"}
     assert life.released() == second
-    life.operator.did("release", "-f", "webhook", "--to", "1")
+    life.operator.output("release", "-f", "webhook", "--to", "1")
     assert life.released() == {**second, "zoom-webhook": "1"}
-    life.operator.did("release", "--to", "third")
+    life.operator.output("release", "--to", "third")
     assert life.released() == before
 
 
 def build(life: Life) -> None:
-    said = life.operator.did("codebuild", "-r", "release-1")
-    assert "== POST_BUILD SUCCEEDED" in said
-    assert "release-1 is released" in said
+    output = life.operator.output("codebuild", "-r", "release-1")
+    assert "== POST_BUILD SUCCEEDED" in output
+    assert "release-1 is released" in output
 
 
 def secret_values(life: Life) -> dict[str, str]:
-    """The stack's secrets by their names, as functions read them."""
+    """Return the stack's secrets by name, as functions read them."""
     found = secrets.stored(life.driver.client("ssm"), life.names)
     given = {name for name in SECRETS if life.operator.environment.get(name)}
     assert set(found) == given | {SIGNING_KEY}
@@ -319,44 +333,49 @@ def secret_values(life: Life) -> dict[str, str]:
     return found
 
 
-def everything_said(life: Life) -> dict[str, str]:
-    """The template, the functions' environments, their logs, and what commands printed."""
+def outputs(life: Life) -> dict[str, str]:
+    """Return the template, the functions' environments and logs, and the output of all commands."""
     cloudformation, logs = life.driver.client("cloudformation"), life.driver.client("logs")
     template = cloudformation.get_template(StackName=life.name)["TemplateBody"]
-    said = {"template": json.dumps(template), "terminal": "\n".join(life.operator.heard)}
+    texts = {"template": json.dumps(template), "terminal": "\n".join(life.operator.printed)}
     for function in FUNCTIONS:
-        said[f"{function.name}'s environment"] = json.dumps(life.variables(function.name))
+        texts[f"{function.name}'s environment"] = json.dumps(life.variables(function.name))
         pages = logs.get_paginator("filter_log_events").paginate(
             logGroupName=life.names.log_group(function)
         )
         messages = [event["message"] for page in pages for event in page["events"]]
-        said[f"{function.name}'s log"] = "\n".join(messages)
-    return said
+        texts[f"{function.name}'s log"] = "\n".join(messages)
+    return texts
 
 
-def assert_said_nowhere(values: dict[str, str], said: dict[str, str]) -> None:
+def assert_absent(values: dict[str, str], texts: dict[str, str]) -> None:
+    """Assert that no value is in any of the texts. A failure shows names only."""
     found = [
-        (name, where) for name, value in values.items() for where in said if value in said[where]
+        (name, where)
+        for name, value in values.items()
+        for where, text in texts.items()
+        if value in text
     ]
     assert found == []
 
 
 def delete(life: Life) -> None:
-    """It is asked first; then nothing is left but what was said."""
-    asked = {"NONINTERACTIVE": ""}
-    assert "was left as it is" in life.operator("stack.delete", answer="no\n", **asked).error[-60:]
-    said = life.operator.did("stack.delete", answer=f"{life.name}\n", **asked)
-    assert f"{life.name} is gone." in said
+    """Deletion needs a confirmation, and leaves only the bucket with the packages."""
+    asking = {"NONINTERACTIVE": ""}
+    refused = life.operator.run("stack.delete", answer="no\n", **asking)
+    assert "was left as it is" in refused.error[-60:]
+    output = life.operator.output("stack.delete", answer=f"{life.name}\n", **asking)
+    assert f"{life.name} is gone." in output
     saved = life.operator.checkout / f"{life.name}-schedule.csv"
     with saved.open(encoding="utf-8", newline="") as file:
         assert [line["OC Series"].rpartition("/")[2] for line in csv.DictReader(file)] == [SERIES]
-    assert left_of(life) == [f"bucket {life.name}-code"]
+    assert remains_of(life) == [f"bucket {life.name}-code"]
     life.driver.client("s3").delete_bucket(Bucket=f"{life.name}-code")
-    assert f"There is no stack {life.name}" in life.operator("stack.status").error
+    assert f"There is no stack {life.name}" in life.operator.run("stack.status").error
 
 
-def left_of(life: Life) -> list[str]:
-    """What is named after the stack in the cloud, apart from the account's role for the API."""
+def remains_of(life: Life) -> list[str]:
+    """Return what is named after the stack in the cloud, without the account's role for the API."""
     client, found = life.driver.client, []
     for service, call, key in (
         ("apigateway", "get_api_keys", "items"),
@@ -372,9 +391,9 @@ def left_of(life: Life) -> list[str]:
         ("ssm", "describe_parameters", "Parameters"),
     ):
         listed = getattr(client(service), call)().get(key, [])
-        named = [one for one in listed if life.name in str(one)]
-        found += [f"{service} {one}" for one in named if "ApiCloudWatchRole" not in str(one)]
-    buckets = [one["Name"] for one in client("s3").list_buckets()["Buckets"]]
+        named = [item for item in map(str, listed) if life.name in item]
+        found += [f"{service} {item}" for item in named if "ApiCloudWatchRole" not in item]
+    buckets = [bucket["Name"] for bucket in client("s3").list_buckets()["Buckets"]]
     found += [f"bucket {name}" for name in buckets if name.startswith(life.name)]
     files = client("s3").list_objects_v2(Bucket=f"{life.name}-code").get("Contents", [])
-    return found + [f"file {one['Key']}" for one in files]
+    return found + [f"file {file['Key']}" for file in files]

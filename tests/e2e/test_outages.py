@@ -1,54 +1,51 @@
-"""What was down comes back, and every recording of that time is in Opencast by itself."""
+"""After an outage of the webhook or of Opencast every recording is ingested without an operator."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
 from cdk.names import WEBHOOK
 from tests.e2e import deployed
 from tests.e2e.scenarios import handed_in
-from tests.e2e.scene import Scene
+from tests.e2e.stack import Stack
 
 FIRST_RETRY = 60.0
-"""Seconds after which an upload tries again for the first time."""
+"""Seconds until an upload's first retry."""
 
 
-def test_recordings_of_an_endpoint_that_was_down_arrive_by_reconcile(scene: Scene) -> None:
-    start = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=90)
-    scene = replace(scene, start=start)
-    scene.driver.begin_reconcile(start)
-    recordings = [scene.lecture() for _ in range(3)]
-    webhook = scene.function(WEBHOOK)
-    # Its settings make no sense, so it answers nobody.
-    with deployed.limited(scene.driver, webhook, seconds=29, WEBHOOK_DELAY_SECONDS="broken"):
+def test_reconcile_ingests_the_recordings_whose_webhook_events_failed(stack: Stack) -> None:
+    stack = stack.ready_for_reconcile()
+    recordings = [stack.lecture() for _ in range(3)]
+    webhook = stack.function(WEBHOOK)
+    # The webhook crashes because of a wrong setting.
+    with deployed.limited(stack.driver, webhook, seconds=29, WEBHOOK_DELAY_SECONDS="broken"):
         for recording in recordings:
-            assert scene.driver.send("recording.completed", recording.uuid).status == 502
-    report = scene.driver.reconcile()
-    assert {one.uuid for one in recordings} <= set(handed_in(report))
+            assert stack.driver.send("recording.completed", recording.uuid).status == 502
+    report = stack.driver.reconcile()
+    assert {recording.uuid for recording in recordings} <= set(handed_in(report))
     for recording in recordings:
-        scene.until(recording, "SENT_TO_OPENCAST")
-        scene.ingested_whole(recording)
+        stack.await_state(recording, "SENT_TO_OPENCAST")
+        stack.assert_ingested_once(recording)
 
 
-def test_recordings_wait_for_an_opencast_that_is_down(scene: Scene) -> None:
-    recordings = [scene.lecture() for _ in range(3)]
-    before = scene.waiting("upload-dlq.fifo")
-    scene.driver.trouble_opencast(kind="close", times=None)
+def test_uploads_are_retried_until_an_outage_of_opencast_ends(stack: Stack) -> None:
+    recordings = [stack.lecture() for _ in range(3)]
+    before = stack.message_count("upload-dlq.fifo")
+    stack.driver.trouble_opencast(kind="close", times=None)
     try:
         for recording in recordings:
-            scene.completed(recording)
+            stack.send_completed(recording)
         for recording in recordings:
-            scene.until(recording, "UPLOADER_FAILED", "waiting since")
+            stack.await_state(recording, "UPLOADER_FAILED", "waiting since")
     finally:
-        scene.driver.mend_opencast()
-    later = replace(scene, seconds=FIRST_RETRY + scene.seconds)
+        stack.driver.mend_opencast()
+    patient = replace(stack, seconds=FIRST_RETRY + stack.seconds)
 
-    def are_there() -> bool:
-        return all(scene.driver.ingests_of(recording) for recording in recordings)
+    def are_ingested() -> bool:
+        return all(stack.driver.ingests_of(recording) for recording in recordings)
 
-    later.wait(are_there, "all in Opencast")
+    patient.wait(are_ingested, "All recordings in Opencast")
     for recording in recordings:
-        scene.until(recording, "SENT_TO_OPENCAST")
-        scene.ingested_whole(recording)
-    assert scene.waiting("upload-dlq.fifo") == before
+        stack.await_state(recording, "SENT_TO_OPENCAST")
+        stack.assert_ingested_once(recording)
+    assert stack.message_count("upload-dlq.fifo") == before

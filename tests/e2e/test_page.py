@@ -1,4 +1,4 @@
-"""The page through API Gateway, and the "+Zoom" form of a page elsewhere, in a real browser."""
+"""The status page through API Gateway, and the "+Zoom" form of another site, in a browser."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.chromium import PATIENCE, browser_here
+from tests.browser.harness import TIMEOUT_MS, installed_browser
 from tests.e2e import deployed
-from tests.e2e.scene import SERIES, Scene
+from tests.e2e.stack import SERIES, Stack
 
-ASK = """async ([url, body]) => {
+POST = """async ([url, body]) => {
     const answer = await fetch(url, {
         method: 'POST',
         headers: { 'Content-Type': 'application/json', 'X-Requested-With': 'XMLHttpRequest' },
@@ -25,34 +25,33 @@ ASK = """async ([url, body]) => {
     });
     return [answer.status, await answer.json()];
 }"""
-"""What the form's script in Opencast does. The browser asks first whether it may."""
+"""The request of the form's script in Opencast. The browser sends a CORS preflight first."""
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium."""
-    yield from browser_here()
+    yield from installed_browser()
 
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     """An empty tab."""
-    # The local cloud's certificate is of an authority that lives as long as the stack: Chromium
-    # knows only its own store, and nothing of it is what is tested here.
+    # Chromium trusts only its own store, which lacks the local stack's authority.
     context = browser.new_context(ignore_https_errors=True)
-    context.set_default_timeout(PATIENCE)
+    context.set_default_timeout(TIMEOUT_MS)
     yield context.new_page()
     context.close()
 
 
 @pytest.fixture
-def elsewhere(page: Page, tmp_path: Path) -> Iterator[Page]:
+def other_site(page: Page, tmp_path: Path) -> Iterator[Page]:
     """A page of another origin, as Opencast's is."""
     (tmp_path / "index.html").write_text("<!doctype html><title>Opencast</title>")
 
     class Quiet(SimpleHTTPRequestHandler):
         def log_message(self, *_: Any) -> None:
-            """Says nothing."""
+            """Log nothing."""
 
     handler = partial(Quiet, directory=str(tmp_path))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
@@ -66,68 +65,75 @@ def elsewhere(page: Page, tmp_path: Path) -> Iterator[Page]:
             thread.join()
 
 
-def ask(page: Page, scene: Scene, **body: Any) -> tuple[int, str]:
-    """The status and the message, as far as the browser lets the page read them."""
-    status, content = page.evaluate(ASK, [f"{scene.driver.state.api_url}/ingest", body])
+def post_ingest(page: Page, stack: Stack, **body: Any) -> tuple[int, str]:
+    """Send the form's request. Return the status and the message that the page may read."""
+    status, content = page.evaluate(POST, [f"{stack.driver.state.api_url}/ingest", body])
     return status, str(content.get("message") or content.get("Message"))
 
 
 @pytest.mark.parametrize("end", ["/", ""])
-def test_the_page_through_the_gateway(page: Page, scene: Scene, end: str) -> None:
+def test_the_page_is_shown_with_and_without_a_slash_after_the_stage(
+    page: Page, stack: Stack, end: str
+) -> None:
     errors: list[str] = []
     page.on("console", lambda message: errors.append(message.text))
     page.on("pageerror", lambda error: errors.append(str(error)))
-    answer = page.goto(scene.driver.state.api_url + end)
+    answer = page.goto(stack.driver.state.api_url + end)
     assert answer
     assert (answer.status, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert "script-src 'sha256-" in answer.headers["content-security-policy"]
     expect(page.get_by_role("heading", name="Needs a person")).to_be_visible()
-    expect(page.locator("#stack")).to_have_text(scene.driver.state.stack_name)
+    expect(page.locator("#stack")).to_have_text(stack.name)
     assert errors == []
 
 
-def test_a_recording_is_asked_for_and_followed(page: Page, scene: Scene) -> None:
-    recording = scene.lecture(scheduled=False, topic="<img src=x onerror=alert(1)>")
-    page.goto(f"{scene.driver.state.api_url}/#request")
+def test_a_recording_that_is_requested_on_the_page_can_be_followed_to_opencast(
+    page: Page, stack: Stack
+) -> None:
+    recording = stack.lecture(scheduled=False, topic="<img src=x onerror=alert(1)>")
+    page.goto(f"{stack.driver.state.api_url}/#request")
     page.get_by_label("Recording (required)").fill(recording.uuid)
     page.get_by_label("Opencast series").fill(SERIES)
     page.get_by_role("button", name="Request ingest").click()
     expect(page.locator("#answer")).to_contain_text("Accepted.")
-    scene.until(recording, "SENT_TO_OPENCAST")
+    stack.await_state(recording, "SENT_TO_OPENCAST")
     page.get_by_role("link", name="Follow it").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("<img src=x onerror=alert(1)>")
     steps = page.get_by_role("list", name="Steps").get_by_role("listitem")
     words = ("Requested", "Received", "Downloading", "Uploading", "In Opencast")
-    told = " ".join(steps.all_inner_texts())
-    assert [word for word in words if word in told] == list(words)
+    shown = " ".join(steps.all_inner_texts())
+    assert [word for word in words if word in shown] == list(words)
 
 
-class TestTheFormOfAnotherPage:
-    def test_accepted(self, elsewhere: Page, scene: Scene) -> None:
-        recording = scene.lecture(scheduled=False)
-        accepted = ask(elsewhere, scene, uuid=recording.uuid, oc_series_id=SERIES)
+class TestOtherSite:
+    def test_another_site_can_request_an_ingest(self, other_site: Page, stack: Stack) -> None:
+        recording = stack.lecture(scheduled=False)
+        accepted = post_ingest(other_site, stack, uuid=recording.uuid, oc_series_id=SERIES)
         assert accepted == (200, "Ingest accepted")
-        scene.until(recording, "SENT_TO_OPENCAST")
+        stack.await_state(recording, "SENT_TO_OPENCAST")
 
-    def test_refusals_can_be_read(self, elsewhere: Page, scene: Scene) -> None:
-        assert ask(elsewhere, scene, uuid=" ") == (400, "The body has no uuid.")
-        assert ask(elsewhere, scene, uuid="nobody==") == (
-            404,
-            "Zoom knows no recording nobody==.",
-        )
-        unfinished = scene.lecture(processing_asks=1000)
-        status, said = ask(elsewhere, scene, uuid=unfinished.uuid)
+    def test_another_site_can_read_why_a_request_is_refused(
+        self, other_site: Page, stack: Stack
+    ) -> None:
+        empty = post_ingest(other_site, stack, uuid=" ")
+        assert empty == (400, "The body has no uuid.")
+        unknown = post_ingest(other_site, stack, uuid="nobody==")
+        assert unknown == (404, "Zoom knows no recording nobody==.")
+        unfinished = stack.lecture(processing_asks=1000)
+        status, text = post_ingest(other_site, stack, uuid=unfinished.uuid)
         assert status == 503
-        assert said
+        assert text
 
-    def test_the_gateways_own_refusal_can_be_read(self, elsewhere: Page, scene: Scene) -> None:
-        with deployed.kept_out(scene.driver):
-            status, said = ask(elsewhere, scene, uuid="x")
+    def test_another_site_can_read_the_gateway_s_own_refusal(
+        self, other_site: Page, stack: Stack
+    ) -> None:
+        with deployed.address_refused(stack.driver):
+            status, text = post_ingest(other_site, stack, uuid="x")
         assert status == 403
-        assert "not authorized" in said
+        assert "not authorized" in text
 
-    def test_the_status_is_not_for_other_pages(self, elsewhere: Page, scene: Scene) -> None:
-        """Whoever lures somebody inside the allowed networks to a page can't read it there."""
-        url = json.dumps(f"{scene.driver.state.api_url}/status?queues=true")
-        read = elsewhere.evaluate(f"fetch({url}).then(() => 'read', () => 'refused')")
+    def test_another_site_can_not_read_the_status(self, other_site: Page, stack: Stack) -> None:
+        """Otherwise a hostile site could read it in the browser of an allowed visitor."""
+        url = json.dumps(f"{stack.driver.state.api_url}/status?queues=true")
+        read = other_site.evaluate(f"fetch({url}).then(() => 'read', () => 'refused')")
         assert read == "refused"

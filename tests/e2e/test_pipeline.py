@@ -1,4 +1,4 @@
-"""Recordings through the real template on the local stack."""
+"""The scenarios, and the webhook's and the API's refusals, on the local stack."""
 
 from __future__ import annotations
 
@@ -9,35 +9,34 @@ import requests
 
 from local.state import State
 from tests.e2e.scenarios import SCENARIOS
-from tests.e2e.scene import Scene
+from tests.e2e.stack import Stack
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_scenario(name: str, scene: Scene) -> None:
-    SCENARIOS[name](scene)
+def test_a_scenario_ends_as_expected(name: str, stack: Stack) -> None:
+    SCENARIOS[name](stack)
 
 
 @pytest.mark.parametrize("forge", ["wrong_secret", "old_timestamp", "unsigned"])
-def test_nobody_else_gets_in(scene: Scene, forge: str) -> None:
-    recording = scene.lecture()
-    assert scene.driver.send("recording.completed", recording.uuid, forge=forge).status == 401
-    assert scene.driver.status(recording.meeting_id) == {}
+def test_the_webhook_refuses_a_forged_event(stack: Stack, forge: str) -> None:
+    recording = stack.lecture()
+    assert stack.driver.send("recording.completed", recording.uuid, forge=forge).status == 401
+    assert stack.driver.status(recording.meeting_id) == {}
 
 
-def test_the_challenge_is_answered(scene: Scene) -> None:
-    answer = scene.driver.send("endpoint.url_validation")
+def test_the_webhook_answers_zoom_s_validation_request(stack: Stack) -> None:
+    answer = stack.driver.send("endpoint.url_validation")
     assert answer.status == 200
     assert set(json.loads(answer.body)) == {"plainToken", "encryptedToken"}
 
 
-def test_bad_requests_get_sentences(state: State) -> None:
-    with requests.Session() as session:
-        session.trust_env = False
-        session.verify = state.ca_bundle
-        answer = session.post(f"{state.api_url}/ingest", data="{", timeout=30)
-        assert answer.status_code == 400
-        assert answer.json() == {"message": "The body is not JSON."}
-        assert answer.headers["Access-Control-Allow-Origin"] == "*"
-        answer = session.get(f"{state.api_url}/status", params={"seconds": "1.5"}, timeout=30)
-        assert answer.status_code == 400
-        assert answer.json()["message"]
+def test_the_api_says_what_is_wrong_with_a_bad_request(
+    state: State, session: requests.Session
+) -> None:
+    answer = session.post(f"{state.api_url}/ingest", data="{", timeout=120)
+    assert answer.status_code == 400
+    assert answer.json() == {"message": "The body is not JSON."}
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    answer = session.get(f"{state.api_url}/status", params={"seconds": "1.5"}, timeout=120)
+    assert answer.status_code == 400
+    assert answer.json()["message"]

@@ -1,4 +1,4 @@
-"""Each of `/zip`'s answers and refusals, on the real stack with a Slack that checks them."""
+"""Each answer and refusal of `/zip` on the local stack, whose Slack checks every message."""
 
 from __future__ import annotations
 
@@ -11,193 +11,196 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from cdk.names import SLACK, Names
+from cdk.names import SLACK
 from ingester.pipeline.states import State
-from ingester.slack import wording as zip_words
+from ingester.slack import wording
 from ingester.slack.wording import REASONS, STATES
-from tests.e2e import deployed, grants
-from tests.e2e.scene import Scene
+from tests.e2e import deployed
 from tests.e2e.slack import (
     Shown,
-    changed,
+    await_change,
+    await_message,
     message,
-    newest,
-    pressed,
+    press_button,
     put_row,
-    typed,
-    without_groups,
+    slow_down_groups,
+    start_without_groups,
+    type_command,
     zip_command,
-    zip_when_slack_is_slow,
 )
+from tests.e2e.stack import Stack
 from tests.slack_messages import button_of, texts
+
+NO_RECORDINGS = "No recordings of this meeting in the last seven days."
+NOT_ALLOWED = "You may not use this command"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _warm(scene: Scene) -> Iterator[None]:
-    """A container with the groups in it, so that answers come at once."""
-    zip_command(scene)
+def _warm(stack: Stack) -> Iterator[None]:
+    """Let a process of the function read the groups, so that answers come at once."""
+    zip_command(stack)
     yield
-    assert scene.driver.refused_by_slack() == []
+    assert stack.driver.refused_by_slack() == []
 
 
 @pytest.fixture
-def meeting(scene: Scene) -> int:
-    """The number of a meeting that nobody has used."""
-    return scene.lecture(scheduled=False).meeting_id
+def meeting(stack: Stack) -> int:
+    """An unused meeting number."""
+    return stack.new_meeting()
 
 
-def refusal(scene: Scene, text: str = "help", **more: str) -> str:
-    """A refusal, which only who asked sees."""
-    shown = typed(scene, text, **more)
+def private_text(stack: Stack, text: str = "help", **options: str) -> str:
+    """Type a command. Return the text of its answer, which only the user may see."""
+    shown = type_command(stack, text, **options)
     assert shown["only_for"]
     assert shown["blocks"] == []
     return str(shown["text"])
 
 
-def test_help(scene: Scene) -> None:
+def test_help_is_shown_in_the_channel_and_in_a_direct_message(stack: Stack) -> None:
     for text in ("", "help"):
-        assert "`/zip 123 456 7890`" in refusal(scene, text)
-    assert "`/zip 123 456 7890`" in refusal(scene, channel="direct")
+        assert "`/zip 123 456 7890`" in private_text(stack, text)
+    assert "`/zip 123 456 7890`" in private_text(stack, channel="direct")
 
 
 @pytest.mark.parametrize("forge", ["wrong_secret", "old_timestamp", "unsigned", "other_body"])
-def test_nobody_but_slack(scene: Scene, forge: str) -> None:
-    outcome = scene.driver.type("help", forge=forge)
+def test_a_command_that_slack_did_not_sign_is_refused(stack: Stack, forge: str) -> None:
+    outcome = stack.driver.type("help", forge=forge)
     assert outcome["status"] == 401
     assert outcome["ts"] is None
 
 
-def test_a_stranger(scene: Scene, meeting: int) -> None:
-    put_row(scene, meeting)
+def test_a_stranger_may_neither_type_the_command_nor_press_its_button(
+    stack: Stack, meeting: int
+) -> None:
+    for number in range(4):
+        put_row(stack, meeting, number)
     for text in ("help", str(meeting)):
-        assert refusal(scene, text, user="stranger").startswith("You may not use this command")
-    shown = typed(scene, str(meeting))
-    for number in range(1, 4):
-        put_row(scene, meeting, number)
-    shown = typed(scene, str(meeting))
-    pressed(scene, shown["ts"], user="stranger")
-    told = newest(scene, shown["ts"], "You may not use this command", "stranger")
-    assert told["only_for"]
-    assert len(days(message(scene, shown["ts"]))) == 2
+        assert private_text(stack, text, user="stranger").startswith(NOT_ALLOWED)
+    shown = type_command(stack, str(meeting))
+    press_button(stack, shown["ts"], user="stranger")
+    assert await_message(stack, shown["ts"], NOT_ALLOWED, "stranger")["only_for"]
+    assert len(days(message(stack, shown["ts"]))) == 2
 
 
 @pytest.mark.parametrize("channel", ["general", "secret"])
-def test_another_channel(scene: Scene, channel: str) -> None:
-    assert "works only in #zip and in direct messages" in refusal(scene, channel=channel)
+def test_the_command_is_refused_in_another_channel(stack: Stack, channel: str) -> None:
+    assert "works only in #zip and in direct messages" in private_text(stack, channel=channel)
 
 
 @pytest.mark.parametrize("text", ["123", "one two", "123456789012"])
-def test_no_meeting_number(scene: Scene, text: str) -> None:
-    assert "10 or 11 digits" in refusal(scene, text)
+def test_text_that_is_no_meeting_number_is_refused(stack: Stack, text: str) -> None:
+    assert "10 or 11 digits" in private_text(stack, text)
 
 
 @contextmanager
-def secret_missing(scene: Scene, setting: str) -> Iterator[None]:
-    names = Names(scene.driver.state.stack_name)
-    ssm, name = scene.driver.client("ssm"), names.secret(setting)
+def without_secret(stack: Stack, setting: str) -> Iterator[None]:
+    ssm, name = stack.driver.client("ssm"), stack.names.secret(setting)
     value = ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
     ssm.delete_parameter(Name=name)
     try:
-        deployed.cold_start(scene.driver, names.function(SLACK))
+        deployed.cold_start(stack.driver, stack.function(SLACK))
         yield
     finally:
         ssm.put_parameter(Name=name, Value=value, Type="SecureString")
-        without_groups(scene)
+        start_without_groups(stack)
 
 
 @pytest.mark.parametrize("setting", ["SLACK_SIGNING_SECRET", "SLACK_API_TOKEN"])
-def test_not_set_up(scene: Scene, setting: str) -> None:
-    with secret_missing(scene, setting):
-        told = scene.wait(lambda: scene.driver.type("help")["body"], "an answer")
-        assert "is not set up" in told
+def test_the_command_is_not_set_up_without_one_of_slack_s_secrets(
+    stack: Stack, setting: str
+) -> None:
+    with without_secret(stack, setting):
+        body = stack.wait(lambda: stack.driver.type("help")["body"], "An answer")
+        assert "is not set up" in body
 
 
-def test_slack_refuses_to_tell_groups(scene: Scene) -> None:
-    without_groups(scene)
-    scene.driver.scopes_in_slack("commands")
+def test_the_answer_says_that_the_groups_can_not_be_read_when_the_app_lacks_the_scope(
+    stack: Stack,
+) -> None:
+    start_without_groups(stack)
+    stack.driver.scopes_in_slack("commands")
     try:
-        assert "whether you may use this command" in refusal(scene)
+        assert "whether you may use this command" in private_text(stack)
     finally:
-        scene.driver.scopes_in_slack("commands", "usergroups:read")
+        stack.driver.scopes_in_slack("commands", "usergroups:read")
 
 
 @pytest.fixture
-def without_status(scene: Scene) -> Iterator[None]:
-    """The function may not read the recordings' status."""
-    names = Names(scene.driver.state.stack_name)
-    function, table = names.function(SLACK), f":table/{names.of('pipeline-status')}"
-    with ExitStack() as stack:
-        for action, resource in grants.granted(scene.driver, function):
-            if table in resource:
-                stack.enter_context(grants.taken_away(scene.driver, function, action, resource))
+def without_status(stack: Stack) -> Iterator[None]:
+    """The function lacks its grants on the status table."""
+    function, table = stack.function(SLACK), f":table/{stack.names.of('pipeline-status')}"
+    with ExitStack() as exits:
+        for grant in deployed.grants_of(stack.driver, function):
+            if table in grant[1]:
+                exits.enter_context(deployed.without_grant(stack.driver, function, *grant))
         yield
 
 
 @pytest.mark.usefixtures("without_status")
-def test_the_status_can_t_be_read(scene: Scene, meeting: int) -> None:
-    assert refusal(scene, str(meeting)) == zip_words.NO_STATUS
-    assert "`/zip 123 456 7890`" in refusal(scene)
+def test_a_command_says_that_the_status_can_not_be_read(stack: Stack, meeting: int) -> None:
+    assert private_text(stack, str(meeting)) == wording.NO_STATUS
+    assert "`/zip 123 456 7890`" in private_text(stack)
 
 
-def test_the_status_can_t_be_read_any_more(
-    scene: Scene, meeting: int, request: pytest.FixtureRequest
+def test_a_press_says_that_the_status_can_not_be_read_and_leaves_the_message_as_it_is(
+    stack: Stack, meeting: int, request: pytest.FixtureRequest
 ) -> None:
     for number in range(3):
-        put_row(scene, meeting, number)
-    shown = typed(scene, str(meeting))
+        put_row(stack, meeting, number)
+    shown = type_command(stack, str(meeting))
     request.getfixturevalue("without_status")
-    pressed(scene, shown["ts"])
-    told = newest(scene, shown["ts"], zip_words.NO_STATUS)
-    assert told["only_for"]
-    assert message(scene, shown["ts"])["blocks"] == shown["blocks"]
+    press_button(stack, shown["ts"])
+    assert await_message(stack, shown["ts"], wording.NO_STATUS)["only_for"]
+    assert message(stack, shown["ts"])["blocks"] == shown["blocks"]
 
 
-def test_nothing_is_known(scene: Scene, meeting: int) -> None:
-    told = texts(typed(scene, str(meeting)))
-    assert "This meeting is not in the schedule." in told
-    assert "No recordings of this meeting in the last seven days." in told
+def test_an_unknown_meeting_has_neither_classes_nor_recordings(stack: Stack, meeting: int) -> None:
+    text = texts(type_command(stack, str(meeting)))
+    assert "This meeting is not in the schedule." in text
+    assert NO_RECORDINGS in text
 
 
-def test_only_the_schedule_is_known(scene: Scene) -> None:
-    told = texts(typed(scene, str(scene.lecture().meeting_id)))
-    assert "HIST E-1010 Lecture: " in told
-    assert "20260112345" in told
-    assert "No recordings of this meeting in the last seven days." in told
+def test_a_meeting_without_recordings_is_shown_with_its_class(stack: Stack) -> None:
+    text = texts(type_command(stack, str(stack.lecture().meeting_id)))
+    assert "HIST E-1010 Lecture: " in text
+    assert "20260112345" in text
+    assert NO_RECORDINGS in text
 
 
-def test_a_schedule_that_can_t_be_read(scene: Scene, meeting: int) -> None:
-    put_row(scene, meeting)
-    table, key = scene.driver.table("schedule"), {"zoom_series_id": str(meeting)}
+def test_recordings_are_shown_when_the_schedule_can_not_be_read(stack: Stack, meeting: int) -> None:
+    put_row(stack, meeting)
+    table, key = stack.driver.table("schedule"), {"zoom_series_id": str(meeting)}
     table.put_item(Item=key | {"events": "broken"})
     try:
-        told = texts(typed(scene, str(meeting)))
+        text = texts(type_command(stack, str(meeting)))
     finally:
         table.delete_item(Key=key)
-    assert zip_words.SCHEDULE_UNREADABLE in told
-    assert STATES[State.SENT_TO_OPENCAST] in told
+    assert wording.SCHEDULE_UNREADABLE in text
+    assert STATES[State.SENT_TO_OPENCAST] in text
 
 
 @pytest.mark.parametrize("reason", REASONS)
-def test_every_reason_has_its_words(scene: Scene, meeting: int, reason: str) -> None:
-    put_row(scene, meeting, pipeline_state="IGNORED", reason=reason)
-    told = texts(typed(scene, str(meeting)))
+def test_a_reason_is_shown_in_words_for_people(stack: Stack, meeting: int, reason: str) -> None:
+    put_row(stack, meeting, pipeline_state="IGNORED", reason=reason)
+    text = texts(type_command(stack, str(meeting)))
     words = html.escape(REASONS[reason], quote=False)
-    assert f"{STATES[State.IGNORED]}: {words}" in told
+    assert f"{STATES[State.IGNORED]}: {words}" in text
 
 
-def test_every_state_has_its_words(scene: Scene) -> None:
+def test_every_state_is_shown_in_words_for_people(stack: Stack) -> None:
     for state in State:
-        meeting = scene.new_meeting()
-        put_row(scene, meeting, pipeline_state=str(state))
-        shown = typed(scene, str(meeting))
+        meeting = stack.new_meeting()
+        put_row(stack, meeting, pipeline_state=str(state))
+        shown = type_command(stack, str(meeting))
         assert STATES[state].rstrip(".") in texts(shown)
         assert shown["only_for"] is None
 
 
-def test_every_ingest_of_a_recording(scene: Scene, meeting: int) -> None:
-    put_row(scene, meeting, pipeline_state="IGNORED", reason="No opencast series match")
+def test_every_ingest_of_a_recording_is_shown(stack: Stack, meeting: int) -> None:
+    put_row(stack, meeting, pipeline_state="IGNORED", reason="No opencast series match")
     put_row(
-        scene,
+        stack,
         meeting,
         ingest="2",
         origin="on_demand",
@@ -206,7 +209,7 @@ def test_every_ingest_of_a_recording(scene: Scene, meeting: int) -> None:
         reason="Unable to reach Opencast. (attempt 1 of 5, next try at 2099-11-25T18:05:00Z)",
         retry_due="2099-11-25T18:05:00Z",
     )
-    told = texts(typed(scene, str(meeting)))
+    text = texts(type_command(stack, str(meeting)))
     for words in (
         "Automated ingest, requested ",
         "it doesn't fit any class in the schedule",
@@ -214,82 +217,78 @@ def test_every_ingest_of_a_recording(scene: Scene, meeting: int) -> None:
         "next at Wed, Nov 25, 2099, 1:05 PM EST",
         "Opencast series: S-1",
     ):
-        assert words in told
+        assert words in text
 
 
-def test_a_topic_with_markup_stays_text(scene: Scene, meeting: int) -> None:
+def test_a_topic_with_markup_is_shown_as_plain_text(stack: Stack, meeting: int) -> None:
     topic = "<img src=x onerror=alert(1)> & <!channel> <https://evil.example|Zoom>"
-    put_row(scene, meeting, topic=topic, reason=topic)
-    shown = typed(scene, str(meeting))
+    put_row(stack, meeting, topic=topic, reason=topic)
+    shown = type_command(stack, str(meeting))
     (header,) = [block for block in shown["blocks"] if block["type"] == "header"]
     assert header["text"]["text"] == (
         "&lt;img src=x onerror=alert(1)&gt; &amp; &lt;!channel&gt; "
         "&lt;https://evil.example|Zoom&gt;"
     )
-    assert not [one for one in shown["controls"] if "evil" in one or "channel" in one]
+    assert not [text for text in shown["controls"] if "evil" in text or "channel" in text]
 
 
 def days(shown: Shown) -> list[str]:
-    """The days of the recordings that a message shows."""
+    """Return the days of the recordings in a message."""
     return re.findall(r"^\*(\w+, \w+ \d+), \d+, \d", texts(shown), re.MULTILINE)
 
 
-def test_fourteen_recordings_while_others_arrive(scene: Scene, meeting: int) -> None:
+def test_presses_page_through_fourteen_recordings_while_others_arrive(
+    stack: Stack, meeting: int
+) -> None:
     for number in range(14):
-        put_row(scene, meeting, number)
-    shown = typed(scene, str(meeting))
-    every = [scene_day(scene, number) for number in range(13, -1, -1)]
+        put_row(stack, meeting, number)
+    shown = type_command(stack, str(meeting))
+    every = [day_text(stack, number) for number in range(13, -1, -1)]
     assert days(shown) == every[:2]
     seen, current = 2, shown["ts"]
-    begun: list[str] = []
-    while button_of(message(scene, current)):
-        put_row(scene, meeting, 12 + seen)
-        before = message(scene, current)
-        pressed(scene, current)
-        after = changed(scene, before)
+    full_messages = 0
+    while button_of(message(stack, current)):
+        put_row(stack, meeting, 12 + seen)
+        before = message(stack, current)
+        press_button(stack, current)
+        after = await_change(stack, before)
         if seen % 6 == 0:
             assert not button_of(after)
             assert days(after) == every[seen - 6 : seen]
-            begun.append(current)
-            current = newest(scene, current, every[seen])["ts"]
+            full_messages += 1
+            current = await_message(stack, current, every[seen])["ts"]
         seen += 2
         first = (seen - 2) // 6 * 6
-        assert days(message(scene, current)) == every[first:seen]
+        assert days(message(stack, current)) == every[first:seen]
     assert seen == 14
-    assert len(begun) == 2
-    assert "End of results." in texts(message(scene, current))
+    assert full_messages == 2
+    assert "End of results." in texts(message(stack, current))
 
 
-def scene_day(scene: Scene, number: int) -> str:
-    """A day as a message names it."""
-    local = (scene.start + timedelta(days=number)).astimezone(ZoneInfo("US/Eastern"))
+def day_text(stack: Stack, number: int) -> str:
+    """Return the text for a day in a message."""
+    local = (stack.start + timedelta(days=number)).astimezone(ZoneInfo("US/Eastern"))
     return f"{local:%a, %b} {local.day}"
 
 
-def test_slack_is_slow(scene: Scene) -> None:
-    zip_when_slack_is_slow(scene)
+def test_a_stranger_is_refused_later_when_slack_is_slow(stack: Stack, meeting: int) -> None:
+    put_row(stack, meeting)
+    slow_down_groups(stack)
+    first = type_command(stack, str(meeting), user="stranger")
+    assert await_message(stack, first["ts"], NOT_ALLOWED, "stranger")["only_for"]
 
 
-def test_slack_is_slow_for_a_stranger_too(scene: Scene, meeting: int) -> None:
-    put_row(scene, meeting)
-    without_groups(scene)
-    for _ in range(2):
-        scene.driver.trouble_slack(kind="slow", where="usergroups.list", seconds=5)
-    first = typed(scene, str(meeting), user="stranger")
-    told = newest(scene, first["ts"], "You may not use this command", "stranger")
-    assert told["only_for"]
-
-
-def test_slack_is_slow_to_take_what_a_press_brings(scene: Scene, meeting: int) -> None:
-    """The press is answered in time, and the old message loses its button all the same."""
+def test_a_press_is_acknowledged_and_removes_the_old_button_when_slack_is_slow(
+    stack: Stack, meeting: int
+) -> None:
     for number in range(7):
-        put_row(scene, meeting, number)
-    shown = full = typed(scene, str(meeting))
+        put_row(stack, meeting, number)
+    shown = full = type_command(stack, str(meeting))
     for _ in range(2):
-        pressed(scene, shown["ts"])
-        full = changed(scene, full)
-    scene.driver.trouble_slack(kind="slow", where="response_url", seconds=8)
-    pressed(scene, shown["ts"])
-    assert len(days(newest(scene, shown["ts"], "End of results."))) == 1
-    old = changed(scene, full)
+        press_button(stack, shown["ts"])
+        full = await_change(stack, full)
+    stack.driver.trouble_slack(kind="slow", where="response_url", seconds=8)
+    press_button(stack, shown["ts"])
+    assert len(days(await_message(stack, shown["ts"], "End of results."))) == 1
+    old = await_change(stack, full)
     assert (days(old), button_of(old)) == (days(full), "")

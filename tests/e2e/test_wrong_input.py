@@ -1,4 +1,4 @@
-"""A stack that isn't there: every command says so in a line and does nothing."""
+"""Every command names a stack that doesn't exist in one line, and does nothing."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from tests.command_line import NAMES, good_files, invoke, said_in_a_line, words
 from tests.e2e.operator import Operator
 
 BEFORE_A_STACK = {"schedule.save-creds", "stack.create", "stack.deploy", "stack.diff"}
-"""Commands for a stack that isn't there yet."""
+"""Commands that work without a stack."""
 
 
 @pytest.mark.parametrize("name", sorted(set(NAMES) - BEFORE_A_STACK))
-def test_no_such_stack(
+def test_a_command_says_in_one_line_that_the_stack_does_not_exist(
     name: str, operator: Operator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for variable, value in operator.environment.items():

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
 from ops.stack.cdk_cli import CdkCli
-from tests.infra.template import SETTINGS, STACK, Template, synthesize
+from tests.infra.template import SETTINGS, STACK, Changed, Template, synthesize
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +35,6 @@ def template(template_file: Path) -> Template:
 
 
 @pytest.fixture
-def changed(tmp_path: Path) -> Callable[[Mapping[str, str]], Template]:
+def changed(tmp_path: Path) -> Changed:
     """Function that synthesizes the template with some settings changed, in this process."""
     return lambda changes: synthesize(tmp_path, changes)

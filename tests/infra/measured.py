@@ -51,7 +51,7 @@ DOCUMENTED: dict[str, tuple[frozenset[str], tuple[set[str], ...]]] = {
 """AWS's namespaces: the documented metrics that are of use here, and their sets of dimensions."""
 
 
-class Asked(NamedTuple):
+class UsedMetric(NamedTuple):
     """A metric that an alarm or a widget uses. `by` is the alarm's name or the widget's title."""
 
     namespace: str
@@ -61,10 +61,10 @@ class Asked(NamedTuple):
     by: str
 
 
-def of_alarms(template: Template) -> list[Asked]:
+def of_alarms(template: Template) -> list[UsedMetric]:
     """Return the metrics of the alarms."""
     return [
-        Asked(
+        UsedMetric(
             alarm["Namespace"],
             alarm["MetricName"],
             tuple((each["Name"], each["Value"]) for each in alarm.get("Dimensions", ())),
@@ -75,7 +75,7 @@ def of_alarms(template: Template) -> list[Asked]:
     ]
 
 
-def of_dashboard(template: Template) -> list[Asked]:
+def of_dashboard(template: Template) -> list[UsedMetric]:
     """Return the metrics of the dashboard's graphs."""
     found = []
     for widget in widgets(template):
@@ -87,7 +87,7 @@ def of_dashboard(template: Template) -> list[Asked]:
             options = rest.pop() if rest and isinstance(rest[-1], dict) else {}
             dimensions = tuple(zip(rest[::2], rest[1::2], strict=True))
             statistic = options.get("stat", "Average")
-            found.append(Asked(namespace, name, dimensions, statistic, properties["title"]))
+            found.append(UsedMetric(namespace, name, dimensions, statistic, properties["title"]))
     return found
 
 

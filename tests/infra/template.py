@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,26 @@ class Template:
         """Return the properties of all resources of a type, by the name that `key` holds."""
         return {self.short(joined(p[key])): p for p in self.of_type(resource_type).values()}
 
+    @property
+    def functions(self) -> dict[str, Any]:
+        """The functions' properties by name."""
+        return self.named("AWS::Lambda::Function", "FunctionName")
+
+    @property
+    def queues(self) -> dict[str, Any]:
+        """The queues' properties by name."""
+        return self.named("AWS::SQS::Queue", "QueueName")
+
+    @property
+    def tables(self) -> dict[str, Any]:
+        """The tables' properties by name."""
+        return self.named("AWS::DynamoDB::Table", "TableName")
+
+    @property
+    def alarms(self) -> dict[str, Any]:
+        """The alarms' properties by name."""
+        return self.named("AWS::CloudWatch::Alarm", "AlarmName")
+
     def api_paths(self) -> dict[str, str]:
         """Return the last parts of the API's paths, by logical id."""
         resources = self.of_type("AWS::ApiGateway::Resource")
@@ -69,6 +89,10 @@ class Template:
     def short(name: str) -> str:
         """Return a name in AWS without the stack's name."""
         return name.removeprefix(f"{STACK}-")
+
+
+Changed = Callable[[Mapping[str, str]], Template]
+"""A function that synthesizes a template with some settings changed."""
 
 
 def synthesize(

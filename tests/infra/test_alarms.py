@@ -1,9 +1,9 @@
-"""The alarms: when they ring, whom they mail, and that they say what to do."""
+"""The alarms: their limits, whom they mail, and what they tell people to do."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 
 import tasks
 from cdk.names import FUNCTIONS
-from tests.infra.template import STACK, Template
+from tests.infra.template import STACK, Changed, Template
 
 OPERATIONS = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
 HOUR = 3600
@@ -26,7 +26,7 @@ BAD = "breaching"
 @pytest.fixture
 def alarms(template: Template) -> dict[str, Any]:
     """Properties of the alarms, by their names without the stack's."""
-    return template.named("AWS::CloudWatch::Alarm", "AlarmName")
+    return template.alarms
 
 
 def rule_of(alarm: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -47,7 +47,7 @@ def rule_of(alarm: Mapping[str, Any]) -> tuple[Any, ...]:
     )
 
 
-def test_alarms_have_their_metrics_and_limits(alarms: dict[str, Any]) -> None:
+def test_alarms_have_these_metrics_and_limits(alarms: dict[str, Any]) -> None:
     age, waiting = "ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible"
     dead = (waiting, "Maximum", ">=", 1, 300, 1, GOOD)
     assert {name: rule_of(alarm) for name, alarm in alarms.items()} == {
@@ -111,30 +111,26 @@ def test_alarms_publish_to_the_topic_that_allows_it(
     assert {"Service": "cloudwatch.amazonaws.com"} in allowed
 
 
-def test_the_upload_age_alarm_waits_as_long_as_the_patience_setting_says(
-    changed: Callable[[Mapping[str, str]], Template],
-) -> None:
+def test_the_upload_age_alarm_waits_as_long_as_the_patience_setting_says(changed: Changed) -> None:
     patient = changed({"OC_INGEST_PATIENCE_HOURS": "24"})
-    limit = patient.named("AWS::CloudWatch::Alarm", "AlarmName")["upload-age"]["Threshold"]
+    limit = patient.alarms["upload-age"]["Threshold"]
     assert limit == (24 + 2) * HOUR
 
 
-def test_reconcile_has_no_idle_alarm_when_it_is_off(
-    changed: Callable[[Mapping[str, str]], Template],
-) -> None:
-    off = changed({"RECONCILE_DAYS": "0"}).named("AWS::CloudWatch::Alarm", "AlarmName")
+def test_reconcile_has_no_idle_alarm_when_it_is_off(changed: Changed) -> None:
+    off = changed({"RECONCILE_DAYS": "0"}).alarms
     assert "reconcile-idle" not in off
     assert "recordings-reconciled" in off
 
 
-def test_dead_letters_ring_again_days_before_they_can_no_longer_be_retried(
+def test_an_alarm_repeats_days_before_dead_letters_can_no_longer_be_retried(
     alarms: dict[str, Any], template: Template
 ) -> None:
     """SQS deletes a download's message after a time, and S3 deletes an upload's files.
 
     CloudWatch looks back a week at most.
     """
-    queues = template.named("AWS::SQS::Queue", "QueueName")
+    queues = template.queues
     [bucket] = [
         properties
         for properties in template.of_type("AWS::S3::Bucket").values()
@@ -147,21 +143,21 @@ def test_dead_letters_ring_again_days_before_they_can_no_longer_be_retried(
     }
     for kind, seconds in lost_after.items():
         alarm = alarms[f"{kind}-dead-letter-age"]
-        rings_after = alarm["Period"] * alarm["EvaluationPeriods"]
-        assert rings_after <= min(seconds - 3 * DAY, 7 * DAY), kind
+        seconds_until_alarm = alarm["Period"] * alarm["EvaluationPeriods"]
+        assert seconds_until_alarm <= min(seconds - 3 * DAY, 7 * DAY), kind
         assert f"after {seconds // DAY}" in alarm["AlarmDescription"], kind
 
 
-def test_an_error_alarm_says_what_follows_a_crash_of_its_function(alarms: dict[str, Any]) -> None:
-    told = {name: alarms[f"{name}-errors"]["AlarmDescription"] for name in ERRORS_OF}
-    assert {name for name, text in told.items() if "message comes back" in text} == {
+def test_an_error_alarm_says_what_a_crash_of_its_function_means(alarms: dict[str, Any]) -> None:
+    descriptions = {name: alarms[f"{name}-errors"]["AlarmDescription"] for name in ERRORS_OF}
+    assert {name for name, text in descriptions.items() if "message comes back" in text} == {
         "zoom-downloader",
         "zoom-uploader",
     }
-    assert "mails about errors are missing" in told["zoom-log-notifications"]
-    assert "Who typed /zip may have no answer" in told["slack"]
-    assert "and every hour" in told["zoom-reconcile"]
-    assert "Whoever called it was told" in told["status-query"]
+    assert "mails about errors are missing" in descriptions["zoom-log-notifications"]
+    assert "Who typed /zip may have no answer" in descriptions["slack"]
+    assert "and every hour" in descriptions["zoom-reconcile"]
+    assert "Whoever called it was told" in descriptions["status-query"]
 
 
 def test_no_alarm_needs_metric_math(alarms: dict[str, Any]) -> None:
@@ -184,5 +180,5 @@ def test_an_alarm_says_what_to_do_with_commands_that_exist(alarms: dict[str, Any
 def test_the_operations_document_lists_all_alarms(alarms: dict[str, Any]) -> None:
     section = OPERATIONS.read_text("utf-8").split("\n### The alarms\n")[1].split("\n## ")[0]
     rows = re.findall(r"^\| (`[^|]+) \|", section, re.MULTILINE)
-    told = [name for row in rows for name in re.findall(r"`([a-z0-9<>-]+)`", row)]
-    assert sorted(told) == sorted(set(alarms) - ERRORS | {"<function>-errors"})
+    documented = [name for row in rows for name in re.findall(r"`([a-z0-9<>-]+)`", row)]
+    assert sorted(documented) == sorted(set(alarms) - ERRORS | {"<function>-errors"})

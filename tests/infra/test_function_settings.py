@@ -61,7 +61,7 @@ def test_a_stack_is_refused_without_a_setting_that_a_function_requires(function:
 def test_a_function_s_environment_has_exactly_what_the_function_reads(
     template: Template, function: Function
 ) -> None:
-    functions = template.named("AWS::Lambda::Function", "FunctionName")
+    functions = template.functions
     variables: dict[str, Any] = functions[function.name]["Environment"]["Variables"]
     settings, _ = READS[function]
     assert sorted(variables) == sorted(read.variables_of(settings))

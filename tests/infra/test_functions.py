@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,7 +19,7 @@ from ingester import settings as read
 from ingester.schedule.lock import COMMAND_SECONDS, LIFE_SECONDS
 from tests.infra.function_types import READS
 from tests.infra.grants import ACCOUNT, REGION, Grant, grants, without
-from tests.infra.template import STACK, Template, synthesize
+from tests.infra.template import STACK, Changed, Template, synthesize
 
 CONSUME = (
     "sqs:ReceiveMessage",
@@ -128,12 +126,8 @@ def log_grants(function: str) -> list[Grant]:
     ]
 
 
-def functions_of(template: Template) -> dict[str, Any]:
-    return template.named("AWS::Lambda::Function", "FunctionName")
-
-
 def test_every_function_is_in_the_template_with_its_handler_and_code(template: Template) -> None:
-    functions = functions_of(template)
+    functions = template.functions
     assert set(functions) == {function.name for function in FUNCTIONS}
     for function in FUNCTIONS:
         properties = functions[function.name]
@@ -177,7 +171,7 @@ def test_a_policy_without_one_grant_keeps_all_others() -> None:
 
 
 def test_only_lambda_may_assume_the_functions_roles(template: Template) -> None:
-    for properties in functions_of(template).values():
+    for properties in template.functions.values():
         role = template.resources[properties["Role"]["Fn::GetAtt"][0]]["Properties"]
         [statement] = role["AssumeRolePolicyDocument"]["Statement"]
         assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}
@@ -200,7 +194,7 @@ def test_queues_invoke_the_alias_for_one_message_at_a_time(template: Template) -
     [("OC_TRACK_UPLOAD_MAX", {10, 2}), ("DOWNLOADS_AT_ONCE", {2, 5})],
 )
 def test_a_queue_s_concurrency_is_that_of_its_setting(
-    changed: Callable[[Mapping[str, str]], Template], setting: str, expected: set[int]
+    changed: Changed, setting: str, expected: set[int]
 ) -> None:
     mappings = changed({setting: "2"}).of_type("AWS::Lambda::EventSourceMapping")
     found = {mapping["ScalingConfig"]["MaximumConcurrency"] for mapping in mappings.values()}
@@ -208,19 +202,17 @@ def test_a_queue_s_concurrency_is_that_of_its_setting(
 
 
 def test_the_uploader_s_environment_has_the_outage_hours(
-    template: Template, changed: Callable[[Mapping[str, str]], Template]
+    template: Template, changed: Changed
 ) -> None:
     later = changed({"OC_OUTAGE_HOURS": "1.5"})
-    told = [
-        functions_of(each)[UPLOADER.name]["Environment"]["Variables"]["OC_OUTAGE_HOURS"]
+    hours = [
+        each.functions[UPLOADER.name]["Environment"]["Variables"]["OC_OUTAGE_HOURS"]
         for each in (template, later)
     ]
-    assert told == ["24", "1.5"]
+    assert hours == ["24", "1.5"]
 
 
-def test_reconcile_runs_every_hour_unless_it_is_off(
-    template: Template, changed: Callable[[Mapping[str, str]], Template]
-) -> None:
+def test_reconcile_runs_every_hour_unless_it_is_off(template: Template, changed: Changed) -> None:
     rule = template.named("AWS::Events::Rule", "Name")["reconcile"]
     assert (rule["ScheduleExpression"], rule["State"]) == ("rate(1 hour)", "ENABLED")
     [target] = rule["Targets"]
@@ -229,7 +221,7 @@ def test_reconcile_runs_every_hour_unless_it_is_off(
     assert template.short(function["FunctionName"]) == RECONCILE.name
     off = changed({"RECONCILE_DAYS": "0"})
     assert "reconcile" not in off.named("AWS::Events::Rule", "Name")
-    assert RECONCILE.name in functions_of(off)
+    assert RECONCILE.name in off.functions
 
 
 def test_slack_s_own_invocations_are_never_retried(template: Template) -> None:
@@ -244,7 +236,7 @@ def test_slack_s_own_invocations_are_never_retried(template: Template) -> None:
 
 def test_the_schedule_s_lock_outlives_the_function_that_holds_it(template: Template) -> None:
     """Otherwise a second update would begin while the first one still writes."""
-    seconds = functions_of(template)[SCHEDULE_UPDATE.name]["Timeout"]
+    seconds = template.functions[SCHEDULE_UPDATE.name]["Timeout"]
     assert seconds < LIFE_SECONDS < COMMAND_SECONDS
 
 
@@ -262,7 +254,7 @@ def test_all_log_groups_keep_six_months(template: Template) -> None:
 
 
 def test_versions_and_aliases_stay_the_same_when_settings_change(
-    template: Template, changed: Callable[[Mapping[str, str]], Template]
+    template: Template, changed: Changed
 ) -> None:
     later = changed(
         {
@@ -283,21 +275,17 @@ def test_versions_and_aliases_stay_the_same_when_settings_change(
         assert later.of_type(resource_type) == before
 
 
-def test_the_alias_has_the_name_of_its_setting(
-    changed: Callable[[Mapping[str, str]], Template],
-) -> None:
+def test_the_alias_has_the_name_of_its_setting(changed: Changed) -> None:
     aliases = changed({"LAMBDA_RELEASE_ALIAS": "released"}).of_type("AWS::Lambda::Alias")
     assert {alias["Name"] for alias in aliases.values()} == {"released"}
 
 
-def test_only_the_uploader_runs_in_the_vpc(
-    template: Template, changed: Callable[[Mapping[str, str]], Template]
-) -> None:
-    assert not any("VpcConfig" in properties for properties in functions_of(template).values())
+def test_only_the_uploader_runs_in_the_vpc(template: Template, changed: Changed) -> None:
+    assert not any("VpcConfig" in properties for properties in template.functions.values())
     inside = changed({"OC_SUBNET_IDS": "subnet-1a, subnet-2b", "OC_SECURITY_GROUP_ID": "sg-3c"})
     places = {
         name: properties["VpcConfig"]
-        for name, properties in functions_of(inside).items()
+        for name, properties in inside.functions.items()
         if "VpcConfig" in properties
     }
     assert places == {
@@ -317,7 +305,7 @@ def test_a_looked_up_opencast_is_in_the_template(tmp_path: Path) -> None:
     )
     changes = {"OPENCAST_BASE_URL": "", "STACK_TYPE": "ecs", "OC_CLUSTER_NAME": "oc"}
     template = synthesize(tmp_path, changes, env_file)
-    uploader = functions_of(template)["zoom-uploader"]
-    told = uploader["Environment"]["Variables"]
-    assert told["OPENCAST_BASE_URL"] == "https://admin.oc.example.edu"
+    uploader = template.functions["zoom-uploader"]
+    variables = uploader["Environment"]["Variables"]
+    assert variables["OPENCAST_BASE_URL"] == "https://admin.oc.example.edu"
     assert uploader["VpcConfig"] == {"SubnetIds": ["subnet-1a"], "SecurityGroupIds": ["sg-3c"]}

@@ -9,7 +9,7 @@ import pytest
 from cdk.api import MEASURED
 from cdk.names import FUNCTIONS
 from ingester.metrics import Metric, namespace_of
-from tests.infra.measured import DOCUMENTED, Asked, of_alarms, of_dashboard, widgets
+from tests.infra.measured import DOCUMENTED, UsedMetric, of_alarms, of_dashboard, widgets
 from tests.infra.template import STACK, Template
 
 STATISTICS = r"Sum|SampleCount|Maximum|Minimum|Average|p\d\d"
@@ -26,12 +26,12 @@ NAMED_BY = {
 
 
 @pytest.fixture
-def asked(template: Template) -> list[Asked]:
+def used(template: Template) -> list[UsedMetric]:
     return [*of_alarms(template), *of_dashboard(template)]
 
 
-def test_every_metric_of_alarms_and_dashboard_exists(asked: list[Asked]) -> None:
-    for metric in asked:
+def test_every_metric_of_alarms_and_dashboard_exists(used: list[UsedMetric]) -> None:
+    for metric in used:
         if metric.namespace == OWN:
             assert metric.name in set(Metric), metric
             assert metric.dimensions == (), metric
@@ -42,9 +42,9 @@ def test_every_metric_of_alarms_and_dashboard_exists(asked: list[Asked]) -> None
 
 
 def test_every_dimension_names_a_resource_of_the_stack(
-    asked: list[Asked], template: Template
+    used: list[UsedMetric], template: Template
 ) -> None:
-    for metric in asked:
+    for metric in used:
         for name, value in metric.dimensions:
             if name not in NAMED_BY:
                 continue
@@ -53,7 +53,7 @@ def test_every_dimension_names_a_resource_of_the_stack(
 
 
 def test_the_stage_measures_exactly_the_routes_whose_metrics_are_used(
-    asked: list[Asked], template: Template
+    used: list[UsedMetric], template: Template
 ) -> None:
     [stage] = template.of_type("AWS::ApiGateway::Stage").values()
     paths = {
@@ -65,7 +65,7 @@ def test_the_stage_measures_exactly_the_routes_whose_metrics_are_used(
         if setting.get("MetricsEnabled")
     }
     assert measured == {("POST", path) for path in MEASURED}
-    routes = [dict(metric.dimensions) for metric in asked if "Resource" in dict(metric.dimensions)]
+    routes = [dict(metric.dimensions) for metric in used if "Resource" in dict(metric.dimensions)]
     assert {(route["Method"], route["Resource"].removeprefix("/")) for route in routes} == measured
     assert {route["Stage"] for route in routes} == {stage["StageName"]}
     assert {path for _, path in measured} <= paths
@@ -86,8 +86,8 @@ def test_the_dashboard_shows_every_function_queue_and_table(template: Template) 
         assert {properties[key] for properties in template.of_type(resource_type).values()} <= shown
 
 
-def test_statistics_have_cloudwatch_s_names(asked: list[Asked]) -> None:
-    for metric in asked:
+def test_statistics_have_cloudwatch_s_names(used: list[UsedMetric]) -> None:
+    for metric in used:
         assert re.fullmatch(STATISTICS, metric.statistic), metric
 
 
@@ -166,7 +166,7 @@ def test_each_question_of_the_dashboard_is_answered_by_its_metrics(template: Tem
 def test_the_billed_gb_seconds_use_each_function_s_own_memory(template: Template) -> None:
     [widget] = [each for each in widgets(template) if "GB-s" in each["properties"]["title"]]
     metrics = widget["properties"]["metrics"]
-    functions = template.named("AWS::Lambda::Function", "FunctionName")
+    functions = template.functions
     durations = {
         options["id"]: dimension
         for *_, dimension, options in (each for each in metrics if isinstance(each[0], str))

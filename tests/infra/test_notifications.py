@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -11,10 +11,8 @@ from cdk.names import FUNCTIONS, LOG_NOTIFICATIONS
 from ingester.alerts.log_records import records_of
 from ingester.log_level import Level
 from local.subscription_filters import matches
-from tests.infra.template import STACK, Template
+from tests.infra.template import STACK, Changed, Template
 from tests.log_lines import CRASHES, ROUTINE, line_of
-
-Changed = Callable[[Mapping[str, str]], Template]
 
 
 def pattern_of(template: Template) -> str:
@@ -82,9 +80,9 @@ def test_the_log_filter_matches_what_log_notifications_mails(
 ) -> None:
     template = changed({"LOG_NOTIFICATIONS_FILTER_LOG_LEVEL": level.name.lower()})
     pattern = pattern_of(template)
-    functions = template.named("AWS::Lambda::Function", "FunctionName")
-    told = functions[LOG_NOTIFICATIONS.name]["Environment"]["Variables"]
-    assert told["LOG_NOTIFICATIONS_FILTER_LOG_LEVEL"] == level.name
+    functions = template.functions
+    variables = functions[LOG_NOTIFICATIONS.name]["Environment"]["Variables"]
+    assert variables["LOG_NOTIFICATIONS_FILTER_LOG_LEVEL"] == level.name
     for other in Level:
         assert matches(pattern, line_of(other.name)) == (other >= level), other
     for line in CRASHES:
@@ -125,6 +123,6 @@ def test_only_this_account_s_alarms_may_publish_and_only_by_tls(template: Templa
 def test_repeats_are_checked_more_often_than_they_are_mailed(template: Template) -> None:
     rule = template.named("AWS::Events::Rule", "Name")["notification-repeats"]
     assert rule["ScheduleExpression"] == "rate(5 minutes)"
-    functions = template.named("AWS::Lambda::Function", "FunctionName")
-    told = functions[LOG_NOTIFICATIONS.name]["Environment"]["Variables"]
-    assert int(told["NOTIFICATION_QUIET_SECONDS"]) >= 300
+    functions = template.functions
+    variables = functions[LOG_NOTIFICATIONS.name]["Environment"]["Variables"]
+    assert int(variables["NOTIFICATION_QUIET_SECONDS"]) >= 300

@@ -29,10 +29,10 @@ NEVER = {
 
 
 def statuses_of(module: str) -> set[int]:
-    """What a function may answer, as its code says.
+    """Return the statuses that a function may answer, as its code says.
 
-    The statuses that its own file gives to an answer, and those of every request's error that it,
-    or a module of ours that it imports, raises.
+    These are the statuses that its own file gives to answers, and those of each RequestError that
+    it or one of our modules that it imports raises.
     """
     found: set[int] = set()
     for file in closure(module, SOURCE):
@@ -91,7 +91,7 @@ def test_the_openapi_document_has_the_statuses_that_the_code_answers(template: T
         documented = {int(status) for status in responses if status != "default"}
         never = set(NEVER.get((verb, path), {}))
         derived = statuses_of(modules[function])
-        assert never <= derived, "an exception that is none"
+        assert never <= derived, "NEVER has an entry that isn't needed"
         assert documented == derived - never | GATEWAY.get((verb, path), set()), function
         assert "default" in responses, "API Gateway's own errors"
 
@@ -110,10 +110,12 @@ def examples() -> Iterator[tuple[str, object, object]]:
         for status, answer in operation["responses"].items():
             kinds.append((status, openapi.resolved(answer).get("content", {})))
         for name, content in kinds:
-            for kind, said in content.items():
-                given = [each["value"] for each in said.get("examples", {}).values()]
-                for example in [*given, *([said["example"]] if "example" in said else [])]:
-                    yield f"{method} {path} {name} {kind}", said["schema"], example
+            for kind, described in content.items():
+                given = [each["value"] for each in described.get("examples", {}).values()]
+                if "example" in described:
+                    given.append(described["example"])
+                for example in given:
+                    yield f"{method} {path} {name} {kind}", described["schema"], example
 
 
 @pytest.mark.parametrize(("where", "schema", "example"), list(examples()))

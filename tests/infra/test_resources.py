@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,11 @@ import pytest
 
 import uploader
 from cdk.receive_limits import RESERVE_RECEIVES
-from tests.infra.template import SECRET_SETTINGS, STACK, Template
+from tests.infra.template import SECRET_SETTINGS, STACK, Changed, Template
 
 DAY = 24 * 3600
+URLS = ("webhook-url", "ingest-url", "schedule-url", "status-url", "slack-url", "page-url")
+QUEUE_URLS = ("download-url", "download-dlq-url", "upload-fifo-url", "upload-dlq-fifo-url")
 
 
 def methods_of(template: Template) -> dict[tuple[str, str], Any]:
@@ -65,7 +67,7 @@ def test_no_secret_is_in_the_template_or_beside_it(template_file: Path) -> None:
 
 
 def test_queues_are_encrypted_and_have_their_dead_letter_queues(template: Template) -> None:
-    queues = template.named("AWS::SQS::Queue", "QueueName")
+    queues = template.queues
     assert set(queues) == {"download", "download-dlq", "upload.fifo", "upload-dlq.fifo"}
     for name, queue in queues.items():
         assert queue["MessageRetentionPeriod"] == 14 * DAY
@@ -92,10 +94,10 @@ def test_queues_are_encrypted_and_have_their_dead_letter_queues(template: Templa
     [("0.25", "1", 78), ("6", "24", 250), ("24", "72", 646), ("168", "72", 1000)],
 )
 def test_the_upload_queue_s_receive_limit_covers_patience_and_outage(
-    changed: Callable[[Mapping[str, str]], Template], patience: str, outage: str, limit: int
+    changed: Changed, patience: str, outage: str, limit: int
 ) -> None:
     template = changed({"OC_INGEST_PATIENCE_HOURS": patience, "OC_OUTAGE_HOURS": outage})
-    queues = template.named("AWS::SQS::Queue", "QueueName")
+    queues = template.queues
     received = queues["upload.fifo"]["RedrivePolicy"]["maxReceiveCount"]
     assert received == limit
     waits = (float(patience) + float(outage)) * 3600 / uploader.LONGEST_WAIT_SECONDS
@@ -124,13 +126,12 @@ def test_a_queue_s_visibility_timeout_is_a_little_longer_than_its_function_s_tim
     ],
 )
 def test_a_queue_delivers_a_message_some_more_times_than_its_function_works_on_it(
-    changed: Callable[[Mapping[str, str]], Template], function: str, variable: str, queue: str
+    changed: Changed, function: str, variable: str, queue: str
 ) -> None:
     template = changed({"OC_INGEST_PATIENCE_HOURS": "24", "OC_OUTAGE_HOURS": "36"})
-    functions = template.named("AWS::Lambda::Function", "FunctionName")
-    policy = template.named("AWS::SQS::Queue", "QueueName")[queue]["RedrivePolicy"]
-    told = functions[function]["Environment"]["Variables"][variable]
-    assert int(told) == policy["maxReceiveCount"] - RESERVE_RECEIVES
+    policy = template.queues[queue]["RedrivePolicy"]
+    limit = template.functions[function]["Environment"]["Variables"][variable]
+    assert int(limit) == policy["maxReceiveCount"] - RESERVE_RECEIVES
 
 
 def test_queues_and_bucket_refuse_requests_without_tls(template: Template) -> None:
@@ -146,7 +147,7 @@ def test_queues_and_bucket_refuse_requests_without_tls(template: Template) -> No
 
 
 def test_tables_have_their_keys_expiration_and_recovery(template: Template) -> None:
-    tables = template.named("AWS::DynamoDB::Table", "TableName")
+    tables = template.tables
     keys = {name: table["KeySchema"] for name, table in tables.items()}
     assert keys == {
         "schedule": [{"AttributeName": "zoom_series_id", "KeyType": "HASH"}],
@@ -172,7 +173,7 @@ def test_tables_have_their_keys_expiration_and_recovery(template: Template) -> N
 
 
 def test_the_status_table_has_indexes_by_meeting_and_by_time(template: Template) -> None:
-    status = template.named("AWS::DynamoDB::Table", "TableName")["pipeline-status"]
+    status = template.tables["pipeline-status"]
     types = {a["AttributeName"]: a["AttributeType"] for a in status["AttributeDefinitions"]}
     assert types == {"zip_id": "S", "meeting_id": "N", "update_date": "S", "update_time": "N"}
     indexes = {
@@ -278,7 +279,7 @@ def test_other_addresses_may_not_post_to_ingest_or_get_anything(template: Templa
 
 
 def test_a_change_of_the_allowed_addresses_deploys_the_api_again(
-    template: Template, changed: Callable[[Mapping[str, str]], Template]
+    template: Template, changed: Changed
 ) -> None:
     later = changed({"INGEST_ALLOWED_IPS": "203.0.113.9"})
     assert deny_statement(later)["Condition"] == {
@@ -333,10 +334,10 @@ def test_the_api_key_keeps_its_name(template: Template) -> None:
 
 
 def test_the_on_demand_function_posts_to_the_webhook_s_address(
-    template: Template, changed: Callable[[Mapping[str, str]], Template]
+    template: Template, changed: Changed
 ) -> None:
     def address(of: Template) -> Any:
-        functions = of.named("AWS::Lambda::Function", "FunctionName")
+        functions = of.functions
         return functions["zoom-on-demand"]["Environment"]["Variables"]["WEBHOOK_URL"]
 
     [api] = template.of_type("AWS::ApiGateway::RestApi")
@@ -359,7 +360,7 @@ def test_every_resource_that_can_have_tags_has_the_stack_s_tags(template: Templa
 
 
 def test_codebuild_takes_revisions_from_the_repository_that_is_set(
-    template: Template, changed: Callable[[Mapping[str, str]], Template]
+    template: Template, changed: Changed
 ) -> None:
     [project] = template.of_type("AWS::CodeBuild::Project").values()
     assert project["Name"] == f"{STACK}-codebuild"
@@ -370,3 +371,41 @@ def test_codebuild_takes_revisions_from_the_repository_that_is_set(
     assert project["Source"]["Type"] == "GITHUB"
     assert project["Source"]["Location"] == "https://github.com/example/zip.git"
     assert project["Source"]["BuildSpec"] == "buildspec.yml"
+
+
+def test_only_slack_and_schedule_update_are_throttled(template: Template) -> None:
+    [stage] = template.of_type("AWS::ApiGateway::Stage").values()
+    assert {
+        route["ResourcePath"]: (route["HttpMethod"], route["ThrottlingRateLimit"])
+        for route in stage["MethodSettings"]
+        if "ThrottlingRateLimit" in route
+    } == {"/~1slack": ("POST", 10), "/~1schedule_update": ("POST", 1)}
+
+
+def test_exports_keep_their_names_and_lead_to_the_stack_s_resources(template: Template) -> None:
+    exports = {
+        template.short(output["Export"]["Name"]): output["Value"]
+        for output in template.outputs.values()
+        if "Export" in output
+    }
+    resource_ids = [f"{name.removesuffix('-url')}-resource-id" for name in URLS]
+    assert resource_ids[0] == "webhook-resource-id"
+    assert set(exports) == {"api-id", *URLS, *resource_ids, *QUEUE_URLS, "dashboard-url"}
+    paths = template.api_paths()
+    assert [paths.get(exports[name].get("Ref"), "") for name in resource_ids] == [
+        "new_recording",
+        "ingest",
+        "schedule_update",
+        "status",
+        "slack",
+        "",
+    ]
+    queues = [template.resources[exports[name]["Ref"]]["Properties"] for name in QUEUE_URLS]
+    assert [template.short(queue["QueueName"]) for queue in queues] == [
+        "download",
+        "download-dlq",
+        "upload.fifo",
+        "upload-dlq.fifo",
+    ]
+    assert exports["webhook-url"]["Fn::Join"][1][-1] == "/live/new_recording"
+    assert exports["page-url"]["Fn::Join"][1][-1] == "/live/"

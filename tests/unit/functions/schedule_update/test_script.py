@@ -6,7 +6,7 @@ import pytest
 
 from local.authority import Authority
 from local.neighbours.https_server import Answer
-from tests.e2e.spreadsheet import pressed
+from tests.e2e.spreadsheet import run_script
 from tests.neighbours import web_server
 
 
@@ -34,7 +34,7 @@ def test_script_shows_a_toast_for_success_and_an_alert_for_anything_to_look_at(
 ) -> None:
     with web_server(tls) as web:
         web.pages = {"/": Answer(status, body=text.encode())}
-        shown = pressed({"SCHEDULE_URL": f"{web.url}/"}, tls.ca_bundle)
+        shown = run_script({"SCHEDULE_URL": f"{web.url}/"}, tls.ca_bundle)
     assert shown.kind == kind
     assert title in shown.title
     assert text in shown.text

@@ -1,10 +1,11 @@
-"""The metrics in the functions' logs, as CloudWatch would read them out."""
+"""Harness of the metrics: what CloudWatch would extract from the functions' logs."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import botocore.session
@@ -22,9 +23,9 @@ LOOK_BACK = timedelta(hours=1)
 
 
 def emitted(driver: Driver, uuid: str | None = None) -> dict[Metric, float]:
-    """The sum of each metric in all records, or in those about a recording.
+    """Return the sum of each metric over all log records, or over those of one recording.
 
-    Each record is held to the specification.
+    Raises: AssertionError if a record breaks the specification.
     """
     found: dict[Metric, float] = {}
     for record in _records(driver):
@@ -35,20 +36,20 @@ def emitted(driver: Driver, uuid: str | None = None) -> dict[Metric, float]:
 
 
 def _records(driver: Driver) -> Iterator[dict[str, Any]]:
-    """The log records that declare metrics."""
-    names, pages = Names(driver.state.stack_name), driver.client("logs")
+    """Yield the log records that declare metrics."""
+    names, logs = Names(driver.state.stack_name), driver.client("logs")
     for function in FUNCTIONS:
-        answers = pages.get_paginator("filter_log_events").paginate(
+        pages = logs.get_paginator("filter_log_events").paginate(
             logGroupName=names.log_group(function), filterPattern='"_aws"'
         )
-        for line in (event["message"] for answer in answers for event in answer["events"]):
-            # Lambda's own lines, and those of a process that ends, are no JSON.
+        for line in (event["message"] for page in pages for event in page["events"]):
+            # Lambda's own lines and those of a process that ends are not JSON.
             if line.startswith("{") and "_aws" in (record := json.loads(line)):
                 yield record
 
 
 def _declared(record: dict[str, Any], stack_name: str) -> dict[str, float]:
-    """A record's metrics and values. AssertionError if CloudWatch would not take them."""
+    """Return a record's metrics. Raises AssertionError if CloudWatch would not accept them."""
     metadata = record["_aws"]
     moment = datetime.fromtimestamp(metadata["Timestamp"] / 1000, UTC)
     assert abs(datetime.now(UTC) - moment) < LOOK_BACK, record
@@ -65,6 +66,8 @@ def _declared(record: dict[str, Any], stack_name: str) -> dict[str, float]:
     return values
 
 
+@cache
 def _units() -> list[str]:
+    """Return CloudWatch's units, read once: loading AWS's service model takes 100 ms."""
     model = botocore.session.get_session().get_service_model("cloudwatch")
     return list(model.shape_for("StandardUnit").enum)  # type: ignore[attr-defined]  # a StringShape

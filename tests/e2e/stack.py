@@ -1,0 +1,208 @@
+"""Harness of the end-to-end tests: puts recordings into a running stack and waits for outcomes."""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Self
+from zoneinfo import ZoneInfo
+
+from cdk.names import DOWNLOADER, Function, Names
+from ingester.schedule.model import DAYS
+from ingester.transfer.parts import MARK_NUMBER
+from local.driver import Driver, DriverError, Found, Ingest, ZoomRecording, wait_for
+
+SERIES = "20260112345"
+SECONDS = 120.0
+"""Longest wait for a condition. It is reached on a very busy machine only, or by a failure."""
+
+FAILED = ("WEBHOOK_FAILED", "DOWNLOADER_FAILED", "UPLOADER_FAILED")
+
+# Unique also on a stack that stays up between test runs.
+_meetings = itertools.count(10**10 + uuid.uuid4().int % 10**8 * 100)
+
+
+def recent_start(**ago: float) -> datetime:
+    """Return a time in the past, in whole seconds."""
+    return datetime.now(UTC).replace(microsecond=0) - timedelta(**ago)
+
+
+@dataclass
+class Stack:
+    """A running stack. `seconds` limits each wait for a condition.
+
+    `cannot_succeed` returns why further waiting is useless, "" while it is useful. `start` is the
+    start time of the recordings.
+    """
+
+    driver: Driver
+    seconds: float = SECONDS
+    cannot_succeed: Callable[[], str] = lambda: ""
+    start: datetime = field(default_factory=lambda: recent_start(hours=5))
+
+    @property
+    def name(self) -> str:
+        """The stack's name."""
+        return self.driver.state.stack_name
+
+    @property
+    def names(self) -> Names:
+        """The names of the stack's resources."""
+        return Names(self.name)
+
+    @property
+    def downloader(self) -> str:
+        """The name of the downloader function."""
+        return self.function(DOWNLOADER)
+
+    def function(self, function: Function) -> str:
+        """Return a function's name in this stack."""
+        return self.names.function(function)
+
+    def ready_for_reconcile(self) -> Self:
+        """Return the stack with recordings that ended over an hour ago, after the baseline."""
+        start = recent_start(minutes=90)
+        self.driver.begin_reconcile(start)
+        return replace(self, start=start)
+
+    def new_meeting(self) -> int:
+        """Return an unused meeting number."""
+        return next(_meetings)
+
+    def lecture(self, *, scheduled: bool = True, **options: Any) -> ZoomRecording:
+        """Add a recording to Zoom, by default with a scheduled class."""
+        meeting = self.new_meeting()
+        if scheduled:
+            local = self.start.astimezone(ZoneInfo("US/Eastern"))
+            event = {
+                "day": DAYS[local.weekday()],
+                "time": f"{local:%H:%M}",
+                "title": "Lecture",
+                "opencast_series_id": SERIES,
+                "course_code": "HIST E-1010",
+            }
+            row = {"zoom_series_id": str(meeting), "events": [event]}
+            self.driver.table("schedule").put_item(Item=row)
+        defaults: dict[str, Any] = {
+            "meeting_id": meeting,
+            "start_time": self.start,
+            "seed": uuid.uuid4().hex,
+            "segments": 1,
+            "views": ("active_speaker",),
+            "chat": False,
+            "extras": False,
+        }
+        return self.driver.add_lecture(**{**defaults, **options})
+
+    def send_completed(self, recording: ZoomRecording) -> None:
+        """Send Zoom's recording.completed, which the webhook has to accept."""
+        answer = self.driver.send("recording.completed", recording.uuid)
+        assert answer.status == 200, answer
+
+    def request_ingest(self, recording: ZoomRecording, series: str) -> None:
+        """Send a "+Zoom" request, which has to be accepted."""
+        answer = self.driver.ask_for_ingest(uuid=recording.uuid, oc_series_id=series)
+        assert answer.status == 200, answer
+
+    def refuse_download(self, recording: ZoomRecording) -> None:
+        """Let Zoom refuse the recording's one file, also with a new token: a permanent failure."""
+        (file,) = recording.wanted()
+        self.driver.trouble_zoom(
+            kind="status", status=403, where="download", file_id=file.id, times=2
+        )
+
+    def state(self, recording: ZoomRecording, expected: str = "") -> Ingest | None:
+        """Return a recording's newest ingest.
+
+        Raises: DriverError if it failed, unless `expected` is its state.
+        """
+        found = self.driver.ingest_status(recording)
+        if found and found.status in FAILED and found.status != expected:
+            raise DriverError(f"{found.status}: {found.reason}")
+        return found
+
+    def await_state(self, recording: ZoomRecording, state: str, reason: str = "") -> Ingest:
+        """Wait until a recording's newest ingest has the state and the reason contains `reason`.
+
+        Raises: DriverError after `seconds`, or at once if the ingest fails with another state.
+        """
+
+        def look() -> Ingest | None:
+            found = self.state(recording, expected=state)
+            return found if found and found.status == state and reason in found.reason else None
+
+        return self.wait(look, f"{state} {reason}")
+
+    def wait(self, ask: Callable[[], Found | None], what: str) -> Found:
+        """Call `ask` until its result is true, and return it. `what` describes it in errors.
+
+        Raises: DriverError after `seconds`, or at once if `cannot_succeed` says why.
+        """
+
+        def look() -> Found | None:
+            found = ask()
+            if not found and (why := self.cannot_succeed()):
+                raise DriverError(f"{what} can't come any more: {why}")
+            return found
+
+        return wait_for(look, what, self.seconds)
+
+    def assert_ingested_once(self, recording: ZoomRecording) -> None:
+        """Assert that Opencast has the recording's files once, unchanged, and S3 no open upload."""
+        now = self.driver.recording(recording.uuid)
+        (ingest,) = self.driver.ingests_of(recording)
+        assert [file.sha256 for file in ingest.files] == [file.sha256 for file in now.wanted()]
+        assert self.unfinished_uploads(recording) == []
+
+    def unfinished_uploads(self, recording: ZoomRecording) -> list[dict[str, Any]]:
+        """Return the multipart uploads of a recording's files that are open in S3."""
+        found = self.driver.client("s3").list_multipart_uploads(Bucket=self.names.bucket)
+        meeting = str(recording.meeting_id)
+        return [upload for upload in found.get("Uploads", ()) if meeting in upload["Key"]]
+
+    def stored_parts(self, recording: ZoomRecording) -> list[int]:
+        """Return the sizes in bytes of the parts that unfinished uploads of a recording hold."""
+        s3, sizes = self.driver.client("s3"), []
+        for upload in self.unfinished_uploads(recording):
+            key = {"Key": upload["Key"], "UploadId": upload["UploadId"]}
+            try:
+                parts = s3.list_parts(Bucket=self.names.bucket, **key).get("Parts", ())
+            except s3.exceptions.NoSuchUpload:
+                continue  # It ended after it was listed.
+            sizes += [part["Size"] for part in parts if part["PartNumber"] != MARK_NUMBER]
+        return sizes
+
+    def message_count(self, queue: str) -> int:
+        """Return the number of messages on a queue, with those that are delayed or in flight."""
+        return count_messages(self.driver.client("sqs"), self.driver.queue_url(queue))
+
+    def take_dead_letter(self, queue: str, text: str) -> dict[str, Any]:
+        """Wait for a message that contains `text` on a dead-letter queue, and delete it there."""
+        sqs, url = self.driver.client("sqs"), self.driver.queue_url(queue)
+
+        def look() -> dict[str, Any] | None:
+            # The other messages belong to other tests: they become visible again soon.
+            answer = sqs.receive_message(
+                QueueUrl=url,
+                MaxNumberOfMessages=10,
+                MessageAttributeNames=["All"],
+                VisibilityTimeout=2,
+            )
+            found = None
+            for message in answer.get("Messages", ()):
+                if text in message["Body"]:
+                    sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+                    found = message
+            return found
+
+        return self.wait(look, f"A message about {text} on {queue}")
+
+
+def count_messages(sqs: Any, url: str) -> int:
+    """Return the number of messages on a queue, with those that are delayed or in flight."""
+    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    kinds = ("", "Delayed", "NotVisible")
+    return sum(int(found[f"ApproximateNumberOfMessages{kind}"]) for kind in kinds)
