@@ -15,7 +15,7 @@ check: setup  ## the fast loop: linters, types and the unit tests of the rooms
 	@.venv/bin/tox -e lint,unit -- --ignore=tests/unit/functions
 
 test: setup  ## every check and test, as CI runs them
-	@.venv/bin/tox
+	@.venv/bin/tox run-parallel --parallel 2 --parallel-no-spinner
 
 demo: setup  ## a recording's whole way, on this machine
 	@.venv/bin/invoke local.demo
