@@ -119,7 +119,7 @@ def test_the_api_answers_403_to_an_address_that_is_not_allowed(
         assert driver.ask_for_ingest(uuid="x").status == 403
         with pytest.raises(DriverError, match="403"):
             driver.status(1)
-        # Other spellings of the routes, and a header that claims another address.
+        # Neither another spelling of a route nor a forged address may get past the API's policy.
         for method, path in (("POST", "ingest"), ("GET", "status"), ("GET", "")):
             for spelling in (path, f"{path}/", f"/{path}"):
                 url = f"{driver.state.api_url}/{spelling}"

@@ -1,4 +1,4 @@
-"""A fake Zoom: its REST API, its download hosts, and how it notifies of recordings.
+"""A fake Zoom: its REST API, its download hosts, and its webhook events.
 
 Written from /spec's account of Zoom (webhooks, API, downloads), not from what the pipeline needs.
 """
@@ -35,7 +35,7 @@ PATIENCE = 3.0
 """Seconds that Zoom waits for the webhook's answer."""
 
 REPEATS = (300.0, 1200.0, 3600.0)
-"""Seconds from one try of a notification to the next."""
+"""Seconds from one attempt to send a webhook event to the next."""
 
 TOKEN_LIFE = DAY
 OAUTH_LIFE = 3600.0
@@ -49,7 +49,7 @@ PostWebhook = Callable[[bytes, Mapping[str, str], float], int | None]
 
 @dataclass
 class State:
-    """What became of a recording in Zoom."""
+    """The state of a recording in Zoom."""
 
     truth: RecordingTruth
     in_trash: bool = False
@@ -63,7 +63,7 @@ class State:
 
 @dataclass
 class Delivery:
-    """What became of one notification: the answers to its tries."""
+    """One webhook event, and the answers to the attempts to send it."""
 
     notify: Notify
     answers: list[int | None] = field(default_factory=list)
@@ -80,11 +80,11 @@ class Zoom:
         self.world = world
         self.site = scenario.site
         self.secret = secret
-        """What Zoom signs with now."""
+        """The secret that Zoom signs with now."""
         self.recordings = {one.uuid: State(one) for one in scenario.recordings}
         self.deliveries: list[Delivery] = []
         self.contents: dict[str, str] = {}
-        """ETag → what the bytes under it are."""
+        """ETag → the content that it names."""
         self._tokens: dict[str, tuple[str, float]] = {}
         self._oauth: dict[str, float] = {}
         self._pages: dict[str, tuple[int, float]] = {}
@@ -97,13 +97,13 @@ class Zoom:
         self._odd = {one.nth: one for one in scenario.faults if one.kind is Kind.ANSWER}
         self._requests = 0
         self.asked: Counter[int] = Counter()
-        """A second → how many requests the API got in it."""
+        """Second → the number of requests to the API in it."""
         self._numbers: Counter[str] = Counter()
 
     # Webhooks
 
     def notify(self, notify: Notify, post: PostWebhook) -> None:
-        """Notifies of something, and again as long as no answer comes: a process's work."""
+        """Send a webhook event, and repeat it after a 5xx or no answer: a process's work."""
         delivery = Delivery(notify)
         self.deliveries.append(delivery)
         if notify.key in self._lost:
@@ -126,7 +126,7 @@ class Zoom:
         return status
 
     def body_of(self, notify: Notify) -> bytes:
-        """A notification as Zoom sends it now: each time with other tokens and addresses."""
+        """Return the webhook event's body as Zoom sends it now, with new tokens and addresses."""
         about: dict[str, Any] = {}
         if notify.uuids:
             about = (
@@ -164,7 +164,7 @@ class Zoom:
         return json.dumps(body).encode()
 
     def _told(self, truth: RecordingTruth, file: FileTruth) -> dict[str, Any]:
-        """A file as Zoom tells of it now."""
+        """Return a file as Zoom describes it now."""
         self._numbers[file.id] += 1
         told: dict[str, Any] = {
             "id": file.id,
@@ -202,19 +202,19 @@ class Zoom:
         return self._oauth.get(header.removeprefix("Bearer "), -1.0) > self.world.time
 
     def opens(self, header: str, uuid: str) -> bool:
-        """Whether a download token opens a recording's files."""
+        """Return whether a download token opens a recording's files."""
         owner, ends = self._tokens.get(header.removeprefix("Bearer "), ("", 0.0))
         return owner == uuid and self.world.time < ends
 
     # The API
 
     def next_odd(self) -> Fault | None:
-        """The fault that is planned for this request to the API."""
+        """Return the fault that is planned for this request to the API."""
         self._requests += 1
         return self._odd.pop(self._requests, None)
 
     def api(self, path: str, query: Mapping[str, str], authorization: str) -> Response:
-        """Answers a GET of the API."""
+        """Answer a GET of the API."""
         self.asked[int(self.world.time)] += 1
         if not self.knows_oauth(authorization):
             return json_response({"code": 124, "message": "Invalid access token."}, 401)
@@ -249,7 +249,7 @@ class Zoom:
         }
 
     def listed_now(self, uuid: str) -> set[str]:
-        """The ids of the files that the API lists now."""
+        """Return the ids of the files that the API lists now."""
         return {one.id for one in self._files_of(self.recordings[uuid])}
 
     def _files_of(self, state: State) -> list[FileTruth]:
@@ -282,7 +282,7 @@ class Zoom:
     # Downloads
 
     def download(self, url: str, headers: Mapping[str, str]) -> Download:
-        """Answers a GET of a download host."""
+        """Answer a GET of a download host."""
         parts = urlsplit(url)
         names = parts.path.strip("/").split("/")
         authorization = headers.get("Authorization", "")
@@ -305,7 +305,7 @@ class Zoom:
         return Download(302, {"Location": target, "Content-Length": "0"})
 
     def has(self, state: State, file: FileTruth) -> bool:
-        """Whether Zoom hands out a file now."""
+        """Return whether Zoom hands out a file now."""
         return file.is_handed_out and not state.is_gone and self.world.time >= file.fetchable
 
     def _serve(
@@ -337,7 +337,7 @@ class Zoom:
 
 
 class Download:
-    """What production reads of a urllib3 response. Of a file only its first bytes are there."""
+    """A fake of the part of a urllib3 response that production reads. A file has one byte."""
 
     def __init__(self, status: int, headers: Mapping[str, str], content: bytes = b"\0") -> None:
         self.status = status
@@ -349,14 +349,14 @@ class Download:
         return content
 
     def drain_conn(self) -> None:
-        """Reads what nobody wants."""
+        """Do nothing: the fake has no connection to drain."""
 
     def close(self) -> None:
-        """Lets the connection go."""
+        """Do nothing: the fake has no connection to release."""
 
 
 class DownloadHttp:
-    """What production uses of a `urllib3.PoolManager`, to Zoom's download hosts."""
+    """A fake of the part of a `urllib3.PoolManager` that production uses, for downloads."""
 
     def __init__(self, zoom: Zoom) -> None:
         self._zoom = zoom
@@ -373,7 +373,7 @@ class DownloadHttp:
         preload_content: object,
         decode_content: object,
     ) -> Download:
-        """Asks a download host, as a process's outbound call."""
+        """Ask a download host, as a process's outbound call."""
         assert (method, retries, redirect, preload_content, decode_content) == (
             "GET",
             False,
@@ -393,7 +393,7 @@ def _broken(done: bool) -> Exception:
 
 
 class ZoomSession:
-    """What production uses of a `requests.Session`, to Zoom's API and its OAuth."""
+    """A fake of the part of a `requests.Session` that production uses, for Zoom's API and OAuth."""
 
     def __init__(self, zoom: Zoom, api: str, oauth: str) -> None:
         self._zoom = zoom
@@ -462,7 +462,7 @@ def _odd_answer(detail: str, world: World, timeout: tuple[float, float]) -> Resp
 
 
 def signed(secret: str, now: float, body: bytes) -> dict[str, str]:
-    """Zoom's headers for a request made at `now`."""
+    """Return Zoom's headers for a request made at `now`."""
     timestamp = str(int(now))
     message = f"v0:{timestamp}:".encode() + body
     signature = hmac.new(secret.encode(), message, hashlib.sha256).hexdigest()

@@ -70,7 +70,7 @@ class _Message:
     receipt_handle: str | None = None
 
     def is_hidden(self, now: float) -> bool:
-        """Whether a receive hides the message, and not its queue's delay."""
+        """Return whether a receive hides the message, and not its queue's delay."""
         return self.receive_count > 0 and self.visible_at > now
 
 
@@ -87,12 +87,12 @@ class _Queue:
     redrive: tuple[str, int] | None
     messages: dict[str, _Message] = field(default_factory=dict)
     handles: dict[str, str] = field(default_factory=dict)
-    """Every receipt handle ever given, and the message's id."""
+    """Every receipt handle ever given → the message's id."""
     sent: dict[str, tuple[float, dict[str, Any]]] = field(default_factory=dict)
-    """When a deduplication id was first sent, and what was answered."""
+    """Deduplication id → the time of its first send, and the answer."""
 
     def deliverable(self, now: float) -> list[list[_Message]]:
-        """What may be received now: in each list, the first message before the others."""
+        """Return lists of messages that may be received now, each list in the order of delivery."""
         if not self.fifo:
             return [[one] for one in self.messages.values() if one.visible_at <= now]
         free = [group for group in self.groups() if not any(one.is_hidden(now) for one in group)]
@@ -100,7 +100,7 @@ class _Queue:
         return [group for group in waiting if group]
 
     def next_visible(self) -> float | None:
-        """When the next delivery is possible, None if never."""
+        """Return the time of the next possible delivery, None if there is none."""
         if not self.fifo:
             return min((one.visible_at for one in self.messages.values()), default=None)
         # A group is blocked while one of its messages is in flight.
@@ -111,7 +111,7 @@ class _Queue:
         return min(moments, default=None)
 
     def groups(self) -> list[list[_Message]]:
-        """The messages of each group, in the order of sending."""
+        """Return the messages of each group, in the order of sending."""
         found: dict[str | None, list[_Message]] = {}
         for message in self.messages.values():
             found.setdefault(message.group, []).append(message)
@@ -156,7 +156,7 @@ class FakeQueues:
         self._queues: dict[str, _Queue] = {}
         self._sequence = 0
 
-    # What a judge and the simulator use, without the hook.
+    # For the judges and the simulator. Their calls skip the hook: the pipeline doesn't make them.
 
     def create(
         self,
@@ -168,7 +168,7 @@ class FakeQueues:
         delay_seconds: int = 0,
         content_based_deduplication: bool = True,
     ) -> str:
-        """Make a queue. Returns its URL.
+        """Make a queue, and return its URL.
 
         `redrive` is the URL or name of the dead-letter queue, which must be there, and the number
         of times that a message is received at most.
@@ -194,11 +194,11 @@ class FakeQueues:
         return f"https://sqs.{self._region}.amazonaws.com/{self._account}/{url_or_name}"
 
     def arn(self, url: str) -> str:
-        """The ARN of a queue."""
+        """Return the ARN of a queue."""
         return self._queues[url].arn
 
     def messages(self, url: str) -> list[MessageView]:
-        """Every message of a queue in the order of sending, whether visible or not."""
+        """Return every message of a queue in the order of sending, whether visible or not."""
         return [
             MessageView(
                 message_id=one.message_id,
@@ -215,7 +215,7 @@ class FakeQueues:
         ]
 
     def next_visible(self, url: str) -> float | None:
-        """When the next delivery is possible (in the past: since then), None if never."""
+        """Return the time of the next possible delivery. It may be past. None if there is none."""
         return self._queues[url].next_visible()
 
     def take(self, url: str, most: int) -> list[dict[str, Any]]:
@@ -239,15 +239,15 @@ class FakeQueues:
         ]
 
     def delete(self, url: str, receipt_handle: str) -> None:
-        """`delete_message` without the hook, for the event source mapping."""
+        """Delete a message without the hook, for the event source mapping."""
         self._delete(self._queues[url], receipt_handle)
 
     def change_visibility(self, url: str, receipt_handle: str, seconds: int) -> None:
-        """`change_message_visibility` without the hook, for the event source mapping."""
+        """Change a message's visibility without the hook, for the event source mapping."""
         self._change_visibility(self._queues[url], receipt_handle, seconds)
 
     def expire(self) -> list[MessageView]:
-        """Delete the messages that are older than 14 days. Returns them."""
+        """Delete the messages that are older than 14 days, and return them."""
         gone: list[MessageView] = []
         for url, queue in self._queues.items():
             limit = self._now() - RETENTION_SECONDS
@@ -257,7 +257,7 @@ class FakeQueues:
             gone += old
         return gone
 
-    # What production uses.
+    # For production. These calls go through the hook.
 
     def send_message(
         self,
@@ -436,7 +436,7 @@ class FakeQueues:
     def _told(
         self, message: _Message, system: frozenset[str], custom: tuple[str, ...]
     ) -> dict[str, Any]:
-        """A message as ReceiveMessage gives it."""
+        """Return a message as ReceiveMessage gives it."""
         told: dict[str, Any] = {
             "MessageId": message.message_id,
             "ReceiptHandle": message.receipt_handle,
@@ -496,7 +496,7 @@ class FakeQueues:
         message.visible_at = now + seconds
 
     def _message(self, queue: _Queue, handle: str, operation: str) -> _Message | None:
-        """The message that a receipt handle is of, None if the queue has it no longer."""
+        """Return the message of a receipt handle, None if the queue has the message no longer."""
         if handle not in queue.handles:
             raise client_error(
                 operation,
@@ -526,7 +526,7 @@ def _check_range(
 
 
 def _check_content(body: str, attributes: Mapping[str, Mapping[str, str]]) -> None:
-    """Refuse what SQS takes in no message (SendMessage, MessageBody and MessageAttributes)."""
+    """Refuse texts that SQS refuses (SendMessage, MessageBody and MessageAttributes)."""
     if not body:
         code = "MissingParameter"
         raise client_error(
@@ -571,7 +571,7 @@ def _check_delay(delay: int | None, queue: _Queue) -> None:
 
 
 def _identity(queue: _Queue, body: str, group: str | None, given: str | None) -> str | None:
-    """The deduplication id of a message to a FIFO queue; None for a standard queue."""
+    """Return the deduplication id of a message to a FIFO queue; None for a standard queue."""
     if not queue.fifo:
         if given is not None:
             raise _invalid(
@@ -599,7 +599,7 @@ def _md5(text: str) -> str:
 
 
 def _attributes_in(attributes: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """A copy of a caller's message attributes. Only texts are supported."""
+    """Return a copy of a caller's message attributes. Only texts are supported."""
     for one in attributes.values():
         if "BinaryValue" in one:
             raise TypeError("The fake of SQS knows no binary attributes.")
@@ -611,7 +611,7 @@ def _attributes_out(attributes: Mapping[str, Mapping[str, str]]) -> dict[str, di
 
 
 def _event_attribute(value: Mapping[str, str]) -> dict[str, Any]:
-    """A message attribute in a record of an SQS event (Lambda's guide, "Using Lambda with SQS")."""
+    """Return a message attribute as in an SQS event (Lambda's guide, "Using Lambda with SQS")."""
     return {
         "stringValue": value["StringValue"],
         "stringListValues": [],
@@ -635,7 +635,7 @@ def _milliseconds(seconds: float) -> str:
 
 
 def _is_named(name: str, wanted: str) -> bool:
-    """Whether MessageAttributeNames' entry is of this attribute: its name, "All", ".*", "bar.*"."""
+    """Return whether an entry of MessageAttributeNames (a name, "All", ".*", "bar.*") matches."""
     if wanted in {"All", ".*"}:
         return True
     return name.startswith(wanted[:-1]) if wanted.endswith(".*") else name == wanted

@@ -1,4 +1,4 @@
-"""Loads: so many recordings of 2 GB that end at the same hour, and a site that takes them."""
+"""Loads: a number of recordings of 2 GB that end in the same hour, and the site they go to."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ LECTURE, GAP = 3000.0, 120.0
 """Seconds that a lecture lasts, and the break between its two segments."""
 
 PROCESSED = 1500.0
-"""When Zoom has processed the first recording: seconds after the last lecture's end."""
+"""Seconds from the lectures' end until Zoom has processed the first recording."""
 
 WITHIN = 300.0
-"""Seconds in which all notifications come."""
+"""Seconds from the first to the last webhook event."""
 
 EARLY = 1200.0
-"""Seconds from a notification that comes too early until Zoom has finished the files."""
+"""Seconds from a webhook event that comes too early until Zoom has finished the files."""
 
 VIEWS = ("active_speaker", "shared_screen")
 SERIES = "20260112345"
@@ -40,7 +40,7 @@ a link of 75 MB/s. One recording's files share it."""
 
 @dataclass(frozen=True)
 class OpencastSite:
-    """How fast an Opencast fetches, in bytes a second: for one ingest, and for all together."""
+    """An Opencast. It fetches this many bytes a second: for one ingest, and for all together."""
 
     name: str
     an_ingest: float
@@ -53,14 +53,14 @@ FAST = OpencastSite("fast", 100e6, 2500e6)
 
 @dataclass(frozen=True)
 class Load:
-    """A burst of recordings, the two settings, and the Opencast."""
+    """A burst of recordings, the numbers of copies and uploads at once, and the Opencast."""
 
     recordings: int
     downloads: int = 10
     uploads: int = 5
     opencast: OpencastSite = MODEST
     is_early: bool = False
-    """Zoom notifies twenty minutes before it has finished the files."""
+    """Whether Zoom sends the webhook event twenty minutes before it has finished the files."""
 
     @property
     def total_bytes(self) -> int:
@@ -68,12 +68,12 @@ class Load:
 
 
 def notified_at(load: Load, number: int) -> float:
-    """When Zoom notifies of the files of a recording."""
+    """Return the time of a recording's webhook event, in seconds since the lectures' begin."""
     return LECTURE + PROCESSED + WITHIN * number / load.recordings
 
 
 def scenario_of(load: Load, seed: int = 1) -> Scenario:
-    """The world of a load."""
+    """Return the scenario of a load."""
     done = LECTURE + PROCESSED + (EARLY if load.is_early else -60.0)
     recordings = [_recording(number, seed, done) for number in range(load.recordings)]
     happenings: list[Happening] = []
@@ -94,7 +94,7 @@ def scenario_of(load: Load, seed: int = 1) -> Scenario:
 
 
 def _recording(number: int, seed: int, done: float) -> RecordingTruth:
-    """One recording: each second one has a break and so two segments, all have two views."""
+    """Return one recording with two views. Every second recording has a break, so two segments."""
     segments = 1 + number % 2
     length = math.floor((LECTURE - GAP * (segments - 1)) / segments)
     files = [

@@ -1,4 +1,4 @@
-"""Counts what AWS charges for in a simulated world: request units, requests, log bytes."""
+"""Meters of what AWS charges for in a simulated world: request units and log bytes."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from tests.simulation.aws.projections import ProjectionExpression
 
 WRITE_BYTES, READ_BYTES = 1024, 4096
 LOG_EVENT_BYTES = 26
-"""What CloudWatch Logs counts for each event beside its text."""
+"""Bytes that CloudWatch Logs counts for each event in addition to its text."""
 
 REQUEST_ID_BYTES = 60
-"""`aws_request_id`, which a simulated invocation doesn't have."""
+"""Bytes of `aws_request_id`, which a simulated invocation doesn't have."""
 
 
 @dataclass(frozen=True)
 class Stored:
-    """An item as it is charged for: its bytes, and its key in each index (() if it isn't in it)."""
+    """An item's charged size: its bytes, and its key in each index, () for an index without it."""
 
     size: int
     entries: tuple[tuple[Any, ...], ...] = ()
@@ -38,7 +38,7 @@ NOTHING = Stored(0)
 
 
 def stored(item: Item, indexes: Iterable[Index]) -> Stored:
-    """What is charged for an item."""
+    """Return the charged size of an item."""
     return Stored(size_of(item), tuple(_entry(item, index) for index in indexes))
 
 
@@ -49,14 +49,14 @@ def _entry(item: Item, index: Index) -> tuple[Any, ...]:
 
 @dataclass
 class Meter:
-    """The sums."""
+    """The sums of all units and bytes."""
 
     write_units: float = 0.0
     read_units: float = 0.0
     log_bytes: int = 0
 
     def write(self, old: Stored, new: Stored) -> None:
-        """Counts a write that changes something: the larger of both sizes, and each index.
+        """Count a write that changes something: the larger of both sizes, and each index.
 
         https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html ("Provisioned
         throughput considerations for Global Secondary Indexes")
@@ -70,7 +70,7 @@ class Meter:
                 self.write_units += after if is_now else before
 
     def read(self, items: Iterable[Stored], *, consistent: bool) -> None:
-        """Counts a read of items; one that isn't consistent costs half."""
+        """Count a read of items. A read that isn't consistent costs half."""
         units = Stored(sum(item.size for item in items)).units(READ_BYTES)
         self.read_units += units * (1.0 if consistent else 0.5)
 
@@ -129,12 +129,12 @@ class MeteredTable(FakeTable):
 
 
 def metered(meter: Meter) -> Callable[..., FakeTable]:
-    """Makes tables that count."""
+    """Return a function that makes tables with this meter."""
     return lambda name, key, **given: MeteredTable(name, key, meter=meter, **given)
 
 
 class LogMeter(logging.Handler):
-    """Counts the bytes of what is logged, as production formats it."""
+    """A handler that counts the bytes of log records, as production formats them."""
 
     def __init__(self, meter: Meter) -> None:
         super().__init__(logging.INFO)

@@ -1,4 +1,4 @@
-"""The same call to moto and to a fake, and what the two answer."""
+"""The same call to moto and to a fake, and both answers."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ class Ids:
 
 
 def fake_table(key: str, **more: Any) -> FakeTable:
-    """An empty fake table whose hook only runs the calls."""
+    """Return an empty fake table whose hook only runs the calls."""
     return FakeTable("test", key, call=at_once, now=Moments(), **more)
 
 
 def fake_queues(now: Callable[[], float], **more: Any) -> FakeQueues:
-    """An SQS without queues whose hook only runs the calls."""
+    """Return a fake SQS without queues, whose hook only runs the calls."""
     return FakeQueues(call=at_once, now=now, new_id=Ids(), **more)
 
 
 def outcome(call: Callable[..., Any], **arguments: Any) -> Any:
-    """What a call answers, or the code and operation of its error."""
+    """Return the answer of a call, or the code and operation of its error."""
     try:
         found = dict(call(**arguments))
     except ClientError as error:
@@ -60,14 +60,14 @@ def outcome(call: Callable[..., Any], **arguments: Any) -> Any:
 
 
 def code_of(call: Callable[..., Any], **arguments: Any) -> str:
-    """The code of the error that a call raises."""
+    """Return the code of the error that a call raises."""
     found = outcome(call, **arguments)
     assert isinstance(found, tuple), found
     return str(found[0])
 
 
 def expressions(values: Mapping[str, Any], **texts: str | None) -> dict[str, Any]:
-    """Arguments with expressions, and the placeholders that these use."""
+    """Return the arguments of a call: expressions, and the placeholders that they use."""
     given = {name: text for name, text in texts.items() if text}
     used = set(re.findall(r"[#:]\w+", " ".join(given.values())))
     arguments: dict[str, Any] = dict(given)
@@ -79,5 +79,5 @@ def expressions(values: Mapping[str, Any], **texts: str | None) -> dict[str, Any
 
 
 def by_key(table: Any, key: str) -> list[dict[str, Any]]:
-    """Every item of a table of moto's or of the fake's, in the order of the keys."""
+    """Return every item of a table, of moto's or of the fake's, in the order of the keys."""
     return sorted(table.scan()["Items"], key=lambda item: str(item[key]))

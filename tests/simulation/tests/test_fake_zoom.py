@@ -1,4 +1,4 @@
-"""The fake Zoom against the documents' account of Zoom."""
+"""The fake Zoom, compared with the documents' description of Zoom."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def listed(zoom: Zoom, uuid: str = UUID) -> tuple[int, Any]:
 
 
 def deliver(answers: list[int | None], notification: Notify | None = None) -> list[float]:
-    """When Zoom tried, if these are the answers."""
+    """Return the times of Zoom's attempts to send an event that gets these answers."""
     one = file(0)
     zoom = zoom_of(scenario((one,)))
     tries: list[float] = []
@@ -52,7 +52,7 @@ def deliver(answers: list[int | None], notification: Notify | None = None) -> li
     return tries
 
 
-def test_a_notification_is_signed_over_its_time_and_raw_body() -> None:
+def test_webhook_event_is_signed_over_its_time_and_raw_body() -> None:
     one = file(0)
     zoom = zoom_of(scenario((one,)))
 
@@ -68,16 +68,16 @@ def test_a_notification_is_signed_over_its_time_and_raw_body() -> None:
 
 
 @pytest.mark.parametrize("failure", [500, 502, 503, None])
-def test_a_notification_comes_again_after_5_20_and_60_minutes(failure: int | None) -> None:
+def test_failed_webhook_event_is_repeated_after_5_20_and_60_minutes(failure: int | None) -> None:
     assert deliver([failure] * 4) == [0.0, 300.0, 1500.0, 5100.0]
 
 
 @pytest.mark.parametrize("status", [200, 204, 400, 401])
-def test_a_notification_that_is_answered_with_less_than_500_never_comes_again(status: int) -> None:
+def test_webhook_event_is_not_repeated_when_the_answer_is_below_500(status: int) -> None:
     assert deliver([status]) == [0.0]
 
 
-def test_each_repeat_has_another_token_and_other_addresses() -> None:
+def test_repeated_webhook_event_has_a_new_token_and_new_addresses() -> None:
     one = file(0)
     zoom = zoom_of(scenario((one,)))
     first, second = (json.loads(zoom.body_of(notify(DONE, one))) for _ in range(2))
@@ -89,7 +89,7 @@ def test_each_repeat_has_another_token_and_other_addresses() -> None:
     assert url != other
 
 
-def test_an_unfinished_file_is_told_as_processing_without_an_address() -> None:
+def test_webhook_event_has_no_address_of_a_file_when_the_file_is_processing() -> None:
     one = file(0, finished=DONE + HOUR)
     zoom = zoom_of(scenario((one,)))
     body = json.loads(zoom.body_of(notify(DONE, one)))
@@ -98,7 +98,7 @@ def test_an_unfinished_file_is_told_as_processing_without_an_address() -> None:
     assert "download_url" not in told
 
 
-def test_the_id_is_a_string_in_meeting_ended_only() -> None:
+def test_meeting_id_is_a_string_only_in_meeting_ended() -> None:
     zoom = zoom_of(with_file())
     ended = json.loads(zoom.body_of(Notify(DONE, UUID, "meeting.ended")))
     stopped = json.loads(zoom.body_of(Notify(DONE, UUID, "recording.stopped")))
@@ -106,7 +106,7 @@ def test_the_id_is_a_string_in_meeting_ended_only() -> None:
     assert isinstance(stopped["payload"]["object"]["id"], int)
 
 
-def test_the_list_of_files_can_lag_behind() -> None:
+def test_api_lists_a_file_only_from_its_own_time_on() -> None:
     made = scenario((file(0), file(1, listed=DONE + HOUR)))
     files = [
         [one["id"] for one in listed(zoom_of(made, at))[1]["recording_files"]]
@@ -115,14 +115,14 @@ def test_the_list_of_files_can_lag_behind() -> None:
     assert files == [["f0-active_speaker"], ["f0-active_speaker", "f1-active_speaker"]]
 
 
-def test_a_recording_in_the_trash_is_unknown_to_the_api() -> None:
+def test_api_answers_404_when_the_recording_is_in_the_trash() -> None:
     zoom = zoom_of(with_file())
     assert listed(zoom)[0] == 200
     zoom.recordings[UUID].in_trash = True
     assert listed(zoom)[0] == 404
 
 
-def test_the_api_wants_a_token_that_lives() -> None:
+def test_api_answers_401_when_the_token_has_expired() -> None:
     zoom = zoom_of(with_file())
     token = f"Bearer {zoom.new_oauth()}"
     zoom.world.time += 2 * HOUR
@@ -158,14 +158,14 @@ def test_a_download_is_redirected_and_answers_ranges() -> None:
     assert zoom.contents[answer.headers["ETag"]] == f"{UUID}|f0-active_speaker"
 
 
-def test_a_download_token_dies_after_a_day() -> None:
+def test_download_token_expires_after_a_day() -> None:
     zoom = zoom_of(with_file())
     token = zoom.new_token(UUID)
     zoom.world.time += DAY
     assert opened(zoom, token).status == 401
 
 
-def test_the_address_of_a_redirect_dies_before_the_token() -> None:
+def test_redirect_s_address_expires_before_the_token() -> None:
     zoom = zoom_of(with_file())
     headers = {"Authorization": f"Bearer {zoom.new_token(UUID)}", "Range": "bytes=0-0"}
     first = zoom.download("https://acme.zoom.us/rec/download/f0-active_speaker/1", headers)
