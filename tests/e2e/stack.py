@@ -108,7 +108,7 @@ class Stack:
         assert answer.status == 200, answer
 
     def refuse_download(self, recording: ZoomRecording) -> None:
-        """Let Zoom refuse the recording's one file, also with a new token: a permanent failure."""
+        """Make Zoom refuse the recording's one file, also with a new token: a permanent failure."""
         (file,) = recording.wanted()
         self.driver.trouble_zoom(
             kind="status", status=403, where="download", file_id=file.id, times=2

@@ -20,7 +20,7 @@ from tests.e2e.stack import Stack
 from tests.infra.grants import Grant
 
 SECONDS = 8.0
-"""How long a scenario without a grant may wait for a state. It is expected to wait in vain."""
+"""Longest wait for a state in a scenario without a grant, where the state usually never comes."""
 
 LOG = "the local cloud writes a function's log itself"
 EVENT_SOURCE = "the local event source doesn't act with the function's role"

@@ -328,13 +328,13 @@ def process_event(
 
 
 def _put_off(messages: list[Received], error: Exception, source: SourceQueue) -> list[Received]:
-    """Let messages come back with backoff, but give up each at its last receive.
+    """Retry messages with backoff, but give up each at its last receive.
 
-    Left to SQS they would come back as soon as the visibility timeout is over, and soon be on the
-    dead-letter queue without a reason.
+    SQS alone would deliver them again as soon as the visibility timeout is over, and soon move them
+    to the dead-letter queue without a reason.
 
     Returns:
-        The messages that come back.
+        The messages that are retried.
     """
     told = error if isinstance(error, IngesterError) else AwsFailed.of(error)
     reason = f"The function can't begin: {told}"

@@ -26,11 +26,11 @@ MAX_PRESIGNED_SECONDS = 7 * 24 * 3600
 
 
 class NoSuchKey(ClientError):
-    """There is no such object."""
+    """The error for an object that doesn't exist."""
 
 
 class NoSuchBucket(ClientError):
-    """There is no such bucket."""
+    """The error for a bucket that doesn't exist."""
 
 
 class FetchFailed(Exception):
@@ -63,7 +63,7 @@ class OpenUpload:
 
 
 class Body:
-    """What `get_object` gives as the object's content."""
+    """An object's content, as `get_object` returns it."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content
@@ -136,11 +136,11 @@ class FakeBucket:
         self._objects[key] = StoredObject(key, bytes(content), nominal, given, self._now())
 
     def objects(self) -> list[StoredObject]:
-        """Every object, in the order of their keys."""
+        """Return every object, in the order of their keys."""
         return [self._objects[key] for key in sorted(self._objects)]
 
     def stored(self, key: str) -> StoredObject | None:
-        """The object of this key, if it is there."""
+        """Return the object of this key, None if there is none."""
         return self._objects.get(key)
 
     def remove(self, key: str) -> None:
@@ -164,13 +164,13 @@ class FakeBucket:
         return gone
 
     def begin_upload(self, key: str) -> str:
-        """Begin a multipart upload. Returns its id."""
+        """Begin a multipart upload, and return its id."""
         upload_id = self._new_id()
         self._uploads[upload_id] = OpenUpload(upload_id, key, self._now())
         return upload_id
 
     def open_uploads(self) -> list[OpenUpload]:
-        """The uploads that are neither completed nor aborted, in the order of their beginning."""
+        """Return the uploads that are neither completed nor aborted, the oldest first."""
         return list(self._uploads.values())
 
     def abort(self, upload_id: str) -> None:
@@ -203,7 +203,7 @@ class FakeBucket:
         return self._uploads.pop(upload_id)
 
     def fetch(self, url: str) -> bytes:
-        """The content behind a presigned URL.
+        """Return the content behind a presigned URL.
 
         Raises:
             FetchFailed: The URL has expired, or its object is gone.
@@ -211,7 +211,7 @@ class FakeBucket:
         return self.fetch_object(url).content
 
     def fetch_object(self, url: str) -> StoredObject:
-        """The object behind a presigned URL; raises as `fetch`."""
+        """Return the object behind a presigned URL. Raises FetchFailed as `fetch` does."""
         signed = read_presigned(url)
         if signed.bucket != self.name or url != _presigned(signed):
             raise FetchFailed(403, "SignatureDoesNotMatch")
@@ -329,7 +329,7 @@ class FakeBucket:
 
 @dataclass(frozen=True)
 class Presigned:
-    """What a presigned URL says. Times are seconds since the epoch."""
+    """The fields of a presigned URL. Times are seconds since the epoch."""
 
     bucket: str
     key: str
@@ -391,7 +391,7 @@ def _etag(content: bytes) -> str:
 
 
 def _range(text: str, size: int) -> tuple[int, int]:
-    """The first and last byte of a Range header."""
+    """Return the first and last byte of a Range header."""
     match = re.fullmatch(r"bytes=(\d+)-(\d*)", text)
     if match is None:
         raise ValueError(f"The fake of S3 doesn't know the range {text!r}.")

@@ -94,7 +94,7 @@ PARTS = [
 
 
 def attribute_of(part: tuple[str, str]) -> str:
-    """The top-level attribute that a part of an update writes."""
+    """Return the top-level attribute that a part of an update writes."""
     return part[1].lstrip("#").split(" ")[0].split(".")[0].split("[")[0]
 
 
@@ -357,7 +357,7 @@ def test_expire_removes_items_when_their_time_has_passed() -> None:
 
 
 def status_table(**more: Any) -> FakeTable:
-    """A fake with the indexes of the status table."""
+    """Return a fake table with the indexes of the status table."""
     return fake_table(
         "zip_id",
         indexes={"mid_index": ("meeting_id", None), "time_index": ("update_date", "update_time")},
@@ -406,7 +406,7 @@ QUERIES: list[dict[str, Any]] = [
 
 
 def pages(table: Any, **query: Any) -> list[tuple[list[Any], int, int]]:
-    """Every page that holds or read anything."""
+    """Return every page of a query that holds or read anything."""
     found = []
     while True:
         page = table.query(**query)

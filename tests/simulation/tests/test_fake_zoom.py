@@ -141,7 +141,7 @@ def test_a_listing_has_pages() -> None:
 
 
 def opened(zoom: Zoom, token: str) -> Download:
-    """Follows a download to its end, the token along."""
+    """Request a download and follow its redirect, both with the token."""
     headers = {"Authorization": f"Bearer {token}", "Range": "bytes=0-0"}
     answer = zoom.download("https://acme.zoom.us/rec/download/f0-active_speaker/1", headers)
     if answer.status != 302:
