@@ -79,11 +79,11 @@ def _many_worlds(given: argparse.Namespace) -> int:
     print("\nFiles whose absence was told:")
     for reason, count in runner.told_reasons(outcomes):
         print(f"{count:>6}  {reason}")
-    broken = [one for one in outcomes if one.error]
-    for one in broken[:3]:
-        print(f"\nWorld {one.seed} broke the simulator:\n{one.error}")
+    broken = [outcome for outcome in outcomes if outcome.error]
+    for outcome in broken[:3]:
+        print(f"\nWorld {outcome.seed} broke the simulator:\n{outcome.error}")
     for category in (*runner.FAILURES, Category.TOLD):
-        failed = [one.seed for one in outcomes if one.worst is category]
+        failed = [outcome.seed for outcome in outcomes if outcome.worst is category]
         if failed:
             print(f"\n{category} ({len(failed)}): {' '.join(map(str, failed[:60]))}")
         for seed in failed[: given.stories if category in runner.FAILURES else 0]:
@@ -91,7 +91,7 @@ def _many_worlds(given: argparse.Namespace) -> int:
             story, verdicts = runner.story_of(scenario)
             print(f"\nThe shrunk world of seed {seed}:", runner.described(scenario), sep="\n")
             print(story, *map(str, verdicts), sep="\n")
-    return int(bool(broken) or any(one.worst in runner.FAILURES for one in outcomes))
+    return int(bool(broken) or any(outcome.worst in runner.FAILURES for outcome in outcomes))
 
 
 if __name__ == "__main__":

@@ -97,8 +97,10 @@ class Cloud:
             now=self.seconds,
             new_id=world.new_id,
         )
-        self._twice = {one.nth for one in scenario.faults if one.kind is Kind.DELIVERED_TWICE}
-        self._faults = {one.nth: one for one in scenario.faults if one.kind is Kind.DELIVERED_TWICE}
+        self._twice = {fault.nth for fault in scenario.faults if fault.kind is Kind.DELIVERED_TWICE}
+        self._faults = {
+            fault.nth: fault for fault in scenario.faults if fault.kind is Kind.DELIVERED_TWICE
+        }
         self._deliveries = 0
         self.queues = FakeQueues(
             call=self._queue_call,
@@ -137,7 +139,7 @@ class Cloud:
         before = self.bucket.open_uploads()
         self.bucket.expire(STAGED_DAYS, UPLOAD_DAYS)
         left = self.bucket.open_uploads()
-        self.aborted_by_rule += [one for one in before if one not in left]
+        self.aborted_by_rule += [upload for upload in before if upload not in left]
         self.queues.expire()
 
     def _status(self) -> FakeTable:
@@ -160,18 +162,18 @@ class Cloud:
         )
 
     def _fill_schedule(self, scenario: Scenario) -> None:
-        for one in scenario.site.schedule:
+        for scheduled in scenario.site.schedule:
             event = {
-                "day": one.day,
-                "time": one.time,
+                "day": scheduled.day,
+                "time": scheduled.time,
                 "title": "Lecture",
                 "course_code": "COURSE",
-                "opencast_series_id": one.series,
+                "opencast_series_id": scheduled.series,
                 "source": "csv",
             }
             row = {
-                "zoom_series_id": str(one.meeting_id),
-                "opencast_series_id": one.series,
+                "zoom_series_id": str(scheduled.meeting_id),
+                "opencast_series_id": scheduled.series,
                 "course_code": "COURSE",
                 "events": [event],
             }
@@ -227,8 +229,8 @@ class Cloud:
             return
         for queue in (self.download_queue, self.upload_queue):
             found = Counter(
-                uuid_of(one.body)
-                for one in self.queues._queues[queue].messages.values()  # noqa: SLF001  # as above
+                uuid_of(message.body)
+                for message in self.queues._queues[queue].messages.values()  # noqa: SLF001  # as above
             )
             for uuid, count in found.items():
                 key = (queue, uuid)

@@ -63,7 +63,7 @@ class Copies:
 
     def resume(self, key: str, identity: str) -> Begun:
         """The unfinished upload of this source; those of other sources to the key go."""
-        for other in [one for one in self.begun if one[0] == key and one[1] != identity]:
+        for other in [name for name in self.begun if name[0] == key and name[1] != identity]:
             self.abort(other)
         found = self.begun.get((key, identity))
         if found is None or not self._is_open(found.upload_id):
@@ -76,7 +76,7 @@ class Copies:
             self.bucket.abort(found.upload_id)
 
     def _is_open(self, upload_id: str) -> bool:
-        return any(one.upload_id == upload_id for one in self.bucket.open_uploads())
+        return any(upload.upload_id == upload_id for upload in self.bucket.open_uploads())
 
     def inspect(self, key: str, _read: object, _size: int) -> Movie:
         """What the container of an object says: `RecordingTransfer.inspect`."""

@@ -105,7 +105,7 @@ class LambdaFunction(Generic[Kept]):
         return answer
 
     def _taken(self) -> Warm[Kept] | None:
-        self._idle = [one for one in self._idle if self._world.time - one.used < IDLE_SECONDS]
+        self._idle = [warm for warm in self._idle if self._world.time - warm.used < IDLE_SECONDS]
         return self._idle.pop() if self._idle else None
 
     def _put_back(self, warm: Warm[Kept]) -> None:

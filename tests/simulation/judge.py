@@ -104,7 +104,7 @@ def judge(played: Played) -> list[Verdict]:
 def worst(verdicts: list[Verdict]) -> Category:
     """The worst category among verdicts."""
     order = list(Category)
-    return min((one.category for one in verdicts), key=order.index, default=Category.OK)
+    return min((verdict.category for verdict in verdicts), key=order.index, default=Category.OK)
 
 
 class _Recording:
@@ -114,10 +114,18 @@ class _Recording:
         self.played = played
         self.truth = truth
         site = played.scenario.site
-        self.requests = [one for one in played.requests if one.happening.uuid == truth.uuid]
-        classes = [one.series for one in site.schedule if one.meeting_id == truth.meeting_id]
+        self.requests = [
+            request for request in played.requests if request.happening.uuid == truth.uuid
+        ]
+        classes = [
+            scheduled.series
+            for scheduled in site.schedule
+            if scheduled.meeting_id == truth.meeting_id
+        ]
         self.automatic = classes[0] if classes else site.default_series
-        self.ingests = [one for one in played.system.opencast.ingests if one.uuid == truth.uuid]
+        self.ingests = [
+            ingest for ingest in played.system.opencast.ingests if ingest.uuid == truth.uuid
+        ]
         self.deletions = [at for at, uuid in played.system.opencast.deleted if uuid == truth.uuid]
 
     def verdicts(self) -> Iterator[Verdict]:
@@ -136,8 +144,8 @@ class _Recording:
     def series(self) -> set[str]:
         """The series that anything or anybody asked for."""
         found = {self.automatic}
-        for one in self.requests:
-            found.add(one.happening.series or self.automatic)
+        for request in self.requests:
+            found.add(request.happening.series or self.automatic)
         return found - {""}
 
     # Files
@@ -147,19 +155,21 @@ class _Recording:
         if self.truth.minutes * 60 < MINIMUM_SECONDS or not self._has_series():
             return []
         told = self._told_of()
-        first = min(one.begins for one in self.truth.files)
-        videos = [one for one in self.truth.files if one.type not in (CHAT, TRANSCRIPT)]
-        false_start = any(one.begins == first and one.seconds < MINIMUM_SECONDS for one in videos)
+        first = min(file.begins for file in self.truth.files)
+        videos = [file for file in self.truth.files if file.type not in (CHAT, TRANSCRIPT)]
+        false_start = any(
+            video.begins == first and video.seconds < MINIMUM_SECONDS for video in videos
+        )
         kept = [
-            one
-            for one in self.truth.files
-            if one.id in told
-            and one.type != TRANSCRIPT
-            and not (false_start and one.begins == first)
+            file
+            for file in self.truth.files
+            if file.id in told
+            and file.type != TRANSCRIPT
+            and not (false_start and file.begins == first)
         ]
-        known = [one for one in kept if one.recording_type in VIEWS]
-        chats = [] if self._has_archive() else [one for one in kept if one.type == CHAT]
-        unknown = [one for one in kept if one.type != CHAT and one not in known]
+        known = [file for file in kept if file.recording_type in VIEWS]
+        chats = [] if self._has_archive() else [file for file in kept if file.type == CHAT]
+        unknown = [file for file in kept if file.type != CHAT and file not in known]
         wanted = known or unknown[:1]
         return [*wanted, *chats] if wanted else []
 
@@ -169,9 +179,9 @@ class _Recording:
         """
         found = {
             file
-            for one in self.played.scenario.happenings
-            if isinstance(one, Notify) and one.uuid == self.truth.uuid
-            for file in one.files
+            for happening in self.played.scenario.happenings
+            if isinstance(happening, Notify) and happening.uuid == self.truth.uuid
+            for file in happening.files
         }
         for request in self.requests:
             found |= request.known if request.was_taken else set()
@@ -179,16 +189,18 @@ class _Recording:
 
     def _has_series(self) -> bool:
         """Whether there is a series for the recording without anybody's mistake."""
-        taken = [one for one in self.requests if one.was_taken and one.happening.series]
+        taken = [
+            request for request in self.requests if request.was_taken and request.happening.series
+        ]
         return bool(self.automatic or taken)
 
     def _has_archive(self) -> bool:
-        asked = [one.happening for one in self.requests]
-        return any(isinstance(one, PlusZoom) and one.all_mp4 for one in asked)
+        asked = [request.happening for request in self.requests]
+        return any(isinstance(happening, PlusZoom) and happening.all_mp4 for happening in asked)
 
     def _files(self) -> Iterator[Verdict]:
-        inside = {content for one in self.ingests for content in one.contents}
-        absent = [one for one in self.expected() if self.truth.content_of(one) not in inside]
+        inside = {content for ingest in self.ingests for content in ingest.contents}
+        absent = [file for file in self.expected() if self.truth.content_of(file) not in inside]
         if absent and self.played.zoom.recordings[self.truth.uuid].is_gone:
             # A person threw it away and left it there.
             return
@@ -203,7 +215,7 @@ class _Recording:
             reason = _reason(letter)
             if reason and (not self.ingests or names(letter.body, file, self.truth)):
                 return f"Dead letter: {reason}"
-        last = max((one.finished for one in self.ingests), default=-1.0)
+        last = max((ingest.finished for ingest in self.ingests), default=-1.0)
         for mail in self.played.mails:
             if self._is_about(mail):
                 stops = not mail.goes_on and mail.at > last and self._is_final(mail, file)
@@ -219,8 +231,12 @@ class _Recording:
         if mail.who == "on_demand":
             return False
         deliveries = self.played.zoom.deliveries
-        told = [one for one in deliveries if file.id in one.notify.files and one.answers]
-        return mail.who != "webhook" or not any(one.was_taken for one in told)
+        told = [
+            delivery
+            for delivery in deliveries
+            if file.id in delivery.notify.files and delivery.answers
+        ]
+        return mail.who != "webhook" or not any(delivery.was_taken for delivery in told)
 
     def _is_about(self, mail: Mail) -> bool:
         return self.truth.uuid in (mail.uuid, mail.zip_id.removeprefix("auto-ingest-"))
@@ -236,10 +252,10 @@ class _Recording:
 
     def _count(self) -> Iterator[Verdict]:
         own = media_package_of(self.truth.uuid)
-        ids = Counter(one.id == own for one in self.ingests)
-        multiple = [one for one in self.requests if _is_multiple(one)]
-        again = sum(len(one.answers) for one in self.requests) if self.deletions else 0
-        others = sum(len(one.answers) for one in multiple)
+        ids = Counter(ingest.id == own for ingest in self.ingests)
+        multiple = [request for request in self.requests if _is_multiple(request)]
+        again = sum(len(request.answers) for request in self.requests) if self.deletions else 0
+        others = sum(len(request.answers) for request in multiple)
         if ids[True] > (1 + again if self._is_asked_for() else 0):
             yield self._verdict(Category.TWICE, f"{own} was ingested {ids[True]} times")
         if ids[False] > others:
@@ -249,27 +265,27 @@ class _Recording:
     def _is_asked_for(self) -> bool:
         """Whether Zoom ever told of its files, or anybody asked for it."""
         happenings = self.played.scenario.happenings
-        return any(one.uuid == self.truth.uuid for one in happenings)
+        return any(happening.uuid == self.truth.uuid for happening in happenings)
 
     def _content(self, ingest: Ingest) -> Iterator[Verdict]:
         """Whether an ingest's bytes are those that its form promised, each view in order."""
-        files = {self.truth.content_of(one): one for one in self.truth.files}
+        files = {self.truth.content_of(file): file for file in self.truth.files}
         last: dict[str, FileTruth] = {}
-        for one in ingest.files:
-            file = files.get(one.content)
-            before = last.get(one.flavor)
+        for ingested in ingest.files:
+            file = files.get(ingested.content)
+            before = last.get(ingested.flavor)
             if file is None:
-                problem = f"has {one.content} of another recording"
-            elif one.promised and one.promised != one.content:
-                problem = f"fetched {one.content} where {one.promised} was"
+                problem = f"has {ingested.content} of another recording"
+            elif ingested.promised and ingested.promised != ingested.content:
+                problem = f"fetched {ingested.content} where {ingested.promised} was"
             elif before and before.recording_type != file.recording_type:
                 problem = f"mixes {before.id} and {file.id} in one flavor"
             elif before and before.begins >= file.begins:
                 problem = f"has {file.id} behind {before.id}"
             else:
-                last[one.flavor] = file
+                last[ingested.flavor] = file
                 continue
-            yield self._verdict(Category.WRONG_BYTES, f"{ingest.id} {problem} ({one.key})")
+            yield self._verdict(Category.WRONG_BYTES, f"{ingest.id} {problem} ({ingested.key})")
 
 
 def _is_multiple(request: Request) -> bool:
@@ -287,7 +303,7 @@ def names(text: str, file: FileTruth, recording: RecordingTruth) -> bool:
         return True
     # What nobody knows is told by Zoom's type behind a prefix.
     view = f"(?:unrecognized_type_)?{re.escape(file.recording_type)}"
-    starts = sorted({one.begins for one in recording.files})
+    starts = sorted({other.begins for other in recording.files})
     number = starts.index(file.begins)
     if re.search(rf"(?<![a-z_]){view} of segment {number}\b", text):
         return True
@@ -325,9 +341,11 @@ def _uploads(played: Played, told: set[str]) -> Iterator[Verdict]:
     buried = {
         json.loads(letter.body).get("uuid") for letter in cloud.queues.messages(cloud.download_dlq)
     }
-    trashed = {uuid for uuid, one in played.zoom.recordings.items() if one.trashed_ever}
+    trashed = {uuid for uuid, state in played.zoom.recordings.items() if state.trashed_ever}
     kept = {
-        one.meeting_id for one in played.scenario.recordings if one.uuid in buried | trashed | told
+        recording.meeting_id
+        for recording in played.scenario.recordings
+        if recording.uuid in buried | trashed | told
     }
     stored = {_unnumbered(key) for key in cloud.bucket.keys}
     for upload in (*cloud.aborted_by_rule, *cloud.bucket.open_uploads()):
@@ -359,9 +377,9 @@ _ENDED = frozenset({"WEBHOOK_FAILED", "DOWNLOADER_FAILED", "UPLOADER_FAILED", "I
 
 def _states(played: Played) -> Iterator[Verdict]:
     forced = {
-        f"auto-ingest-{one.happening.uuid}"
-        for one in played.requests
-        if isinstance(one.happening, Forced)
+        f"auto-ingest-{request.happening.uuid}"
+        for request in played.requests
+        if isinstance(request.happening, Forced)
     }
     for zip_id, states in played.cloud.states.items():
         if zip_id in forced:
@@ -390,8 +408,8 @@ def _noise(played: Played) -> Iterator[Verdict]:
     causes = recordings + len(played.world.struck)
     # Equal records within ten minutes are one mail.
     mails = {(mail.text, int(mail.at // 600)) for mail in played.mails}
-    outages = [one for one in played.world.struck if one.kind is Kind.OUTAGE]
-    during = sum(one.seconds / OUTAGE_MAIL_SECONDS for one in outages)
+    outages = [fault for fault in played.world.struck if fault.kind is Kind.OUTAGE]
+    during = sum(outage.seconds / OUTAGE_MAIL_SECONDS for outage in outages)
     if len(mails) > MAILS_FOR_A_CAUSE * causes + during:
         yield Verdict(Category.NOISE, "", f"{len(mails)} mails for {causes} causes")
     sent = played.cloud.sent["all", ""]
@@ -399,12 +417,14 @@ def _noise(played: Played) -> Iterator[Verdict]:
         yield Verdict(Category.NOISE, "", f"{sent} messages for {recordings} recordings")
     for (queue, uuid), most in played.cloud.most_waiting.items():
         told = sum(
-            len(one.answers)
-            for one in played.zoom.deliveries
-            if one.notify.uuid == uuid and one.notify.files
+            len(delivery.answers)
+            for delivery in played.zoom.deliveries
+            if delivery.notify.uuid == uuid and delivery.notify.files
         )
-        asked = sum(len(one.answers) for one in played.requests if one.happening.uuid == uuid)
-        twice = sum(one.kind is Kind.DELIVERED_TWICE for one in played.world.struck)
+        asked = sum(
+            len(request.answers) for request in played.requests if request.happening.uuid == uuid
+        )
+        twice = sum(fault.kind is Kind.DELIVERED_TWICE for fault in played.world.struck)
         if most > told + asked + twice + MESSAGES_AT_ONCE:
             where = queue.rpartition("/")[2]
             yield Verdict(Category.NOISE, uuid, f"{most} messages at once on {where}")

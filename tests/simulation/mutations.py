@@ -261,7 +261,9 @@ def caught_by(mutation: Mutation, seed: int = 0) -> tuple[bool, str]:
 
 def main() -> int:
     """Try every mutation, two at a time."""
-    chosen = [one for one in MUTATIONS if not sys.argv[1:] or sys.argv[1] in one.name]
+    chosen = [
+        mutation for mutation in MUTATIONS if not sys.argv[1:] or sys.argv[1] in mutation.name
+    ]
     missed = 0
     with ThreadPoolExecutor(2) as executor:
         for mutation, (is_caught, printed) in zip(

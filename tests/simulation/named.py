@@ -78,7 +78,7 @@ def file(
 
 
 def notify(at: float, *files: FileTruth, lacks: tuple[str, ...] = ()) -> Notify:
-    return Notify(at, UUID, COMPLETED, tuple(one.id for one in files), lacks)
+    return Notify(at, UUID, COMPLETED, tuple(file.id for file in files), lacks)
 
 
 def scenario(

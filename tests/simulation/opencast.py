@@ -67,7 +67,7 @@ class Ingest:
 
     @property
     def contents(self) -> tuple[str, ...]:
-        return tuple(one.content for one in self.files)
+        return tuple(file.content for file in self.files)
 
     @property
     def uuid(self) -> str:
@@ -101,9 +101,9 @@ class Opencast:
         self._at_work = 0
         self._workflows = 1600
         self._planned: dict[tuple[Kind, int], Fault] = {
-            (one.kind, one.nth): one
-            for one in scenario.faults
-            if one.kind in (Kind.PROXY, Kind.REFUSAL)
+            (fault.kind, fault.nth): fault
+            for fault in scenario.faults
+            if fault.kind in (Kind.PROXY, Kind.REFUSAL)
         }
 
     @property
@@ -219,7 +219,7 @@ class Opencast:
         ends = now + self.site.workflow_seconds
         self.events[sent.id] = Event(sent.id, sent.series, visible, ends)
         self.ingests.append(Ingest(sent.id, sent.series, files, workflow, sent.source, began, now))
-        self.world.tell(f"has ingested {sent.id}: {', '.join(one.content for one in files)}")
+        self.world.tell(f"has ingested {sent.id}: {', '.join(file.content for file in files)}")
         xml = (
             '<ns3:workflow xmlns:ns3="http://workflow.opencastproject.org" '
             f'id="{self._workflows}" state="INSTANTIATED"/>'
@@ -244,7 +244,7 @@ def _read(form: Form) -> _Sent:
         sent.problem = "The identifier is wrong."
     elif not sent.media:
         sent.problem = "There are no media."
-    elif any("/" not in one for one, _ in sent.media):
+    elif any("/" not in flavor for flavor, _ in sent.media):
         sent.problem = "A flavor is missing."
     return sent
 

@@ -105,8 +105,8 @@ def _plan_reconciles(system: System, scenario: Scenario) -> float:
     """
     if not scenario.site.reconcile:
         return 0.0
-    moments = [one.at for one in scenario.happenings]
-    moments += [one.at + one.seconds for one in scenario.faults]
+    moments = [happening.at for happening in scenario.happenings]
+    moments += [fault.at + fault.seconds for fault in scenario.faults]
     end = max(moments, default=0.0)
     last = end + RECONCILED_AFTER
     for hour in range(int(last / HOUR) + 1):
@@ -228,7 +228,7 @@ class _Stage:
         if trash.recovered:
             self._world.sleep(trash.recovered)
             state.in_trash = False
-            files = tuple(one.id for one in state.truth.files)
+            files = tuple(file.id for file in state.truth.files)
             told = batch or {"files": files}
             self._zoom_says(f"recording.{kind}recovered", trash.uuid, told)
 

@@ -17,7 +17,7 @@ from tests.simulation.scenarios import Profile, scenario_of
 from tests.simulation.truth import Scenario
 from tests.simulation.world import told
 
-FAILURES = tuple(one for one in Category if one not in (Category.TOLD, Category.OK))
+FAILURES = tuple(category for category in Category if category not in (Category.TOLD, Category.OK))
 CHUNK = 25
 REASON_LENGTH = 70
 """Of the beginning of a reason that is told; names of files come later."""
@@ -47,8 +47,8 @@ def run_seed(seed: int, profile: Profile, most_faults: int) -> Outcome:
     except Exception:  # noqa: BLE001  # one broken world mustn't hide the others
         return Outcome(seed, (), (), (), traceback.format_exc())
     order = list(Category)
-    found = sorted({one.category for one in verdicts}, key=order.index)
-    struck = tuple(sorted({fault_name(one) for one in played.world.struck}))
+    found = sorted({verdict.category for verdict in verdicts}, key=order.index)
+    struck = tuple(sorted({fault_name(fault) for fault in played.world.struck}))
     return Outcome(seed, tuple(found), tuple(map(str, verdicts)), struck)
 
 
@@ -84,16 +84,16 @@ def table(outcomes: Iterable[Outcome]) -> str:
     """
     cells: Counter[tuple[str, Category]] = Counter()
     rows: Counter[str] = Counter()
-    for one in outcomes:
-        for name in ("all worlds", *(one.faults or ("no fault struck",))):
+    for outcome in outcomes:
+        for name in ("all worlds", *(outcome.faults or ("no fault struck",))):
             rows[name] += 1
-            cells[name, one.worst] += 1
-    columns = [one for one in Category if any(key[1] is one for key in cells)]
+            cells[name, outcome.worst] += 1
+    columns = [category for category in Category if any(key[1] is category for key in cells)]
     width = max((len(name) for name in rows), default=0)
-    lines = [f"{'':<{width}} {'worlds':>7} " + " ".join(f"{one:>12}" for one in columns)]
+    lines = [f"{'':<{width}} {'worlds':>7} " + " ".join(f"{category:>12}" for category in columns)]
     names = sorted(rows, key=lambda name: (name not in ("all worlds", "no fault struck"), name))
     for name in names:
-        counts = " ".join(f"{cells[name, one]:>12}" for one in columns)
+        counts = " ".join(f"{cells[name, category]:>12}" for category in columns)
         lines.append(f"{name:<{width}} {rows[name]:>7} {counts}")
     return "\n".join(lines)
 
@@ -104,8 +104,8 @@ def told_reasons(outcomes: Iterable[Outcome]) -> list[tuple[str, int]]:
     Numbers and names of files are left out of the reasons, so that like ones are counted together.
     """
     counts: Counter[str] = Counter()
-    for one in outcomes:
-        for text in one.texts:
+    for outcome in outcomes:
+        for text in outcome.texts:
             if text.startswith(f"{Category.TOLD}: "):
                 reason = text.partition(" is not in Opencast. ")[2]
                 counts[re.sub(r"\d+", "N", reason)[:REASON_LENGTH]] += 1
@@ -117,7 +117,9 @@ def shrunk(scenario: Scenario, category: Category) -> Scenario:
     smaller: Scenario | None = scenario
     while smaller is not None:
         scenario = smaller
-        smaller = next((one for one in _smaller(scenario) if _ends_in(one, category)), None)
+        smaller = next(
+            (candidate for candidate in _smaller(scenario) if _ends_in(candidate, category)), None
+        )
     return scenario
 
 
@@ -148,10 +150,11 @@ def described(scenario: Scenario) -> str:
     for recording in scenario.recordings:
         lines.append(f"  {recording.uuid} begins at {recording.begins:.0f} s")
         lines += [
-            f"    {one.id} segment {one.begins:.0f}-{one.ends:.0f}, finished {one.finished:.0f}, "
-            f"fetchable {one.fetchable:.0f}, listed {one.listed:.0f}, {one.size} bytes"
-            for one in recording.files
+            f"    {file.id} segment {file.begins:.0f}-{file.ends:.0f}, "
+            f"finished {file.finished:.0f}, fetchable {file.fetchable:.0f}, "
+            f"listed {file.listed:.0f}, {file.size} bytes"
+            for file in recording.files
         ]
-    lines += [f"Happens: {one}" for one in scenario.happenings]
-    lines += [f"Fault: {one}" for one in scenario.faults]
+    lines += [f"Happens: {happening}" for happening in scenario.happenings]
+    lines += [f"Fault: {fault}" for fault in scenario.faults]
     return "\n".join(lines)

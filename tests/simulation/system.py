@@ -121,7 +121,7 @@ class System:
     @property
     def errors(self) -> list[Exception]:
         """What escaped the handlers: errors that production doesn't explain."""
-        return [error for one in self.functions for error in one.errors]
+        return [error for function in self.functions for error in function.errors]
 
     def operators_view(self, uuid: str) -> MeetingRecordings | None:
         """What an operator's command is told of a recording by Zoom's API; None if nothing."""

@@ -66,7 +66,7 @@ class RecordingTruth:
         return f"{self.uuid}|{file.id}"
 
     def file(self, file_id: str) -> FileTruth:
-        return next(one for one in self.files if one.id == file_id)
+        return next(file for file in self.files if file.id == file_id)
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,7 @@ class Scenario:
         return self.days * DAY
 
     def recording(self, uuid: str) -> RecordingTruth:
-        return next(one for one in self.recordings if one.uuid == uuid)
+        return next(recording for recording in self.recordings if recording.uuid == uuid)
 
     def without_fault(self, index: int) -> Scenario:
         return replace(self, faults=self.faults[:index] + self.faults[index + 1 :])
@@ -209,7 +209,7 @@ class Scenario:
         return replace(
             self,
             recordings=self.recordings[:index] + self.recordings[index + 1 :],
-            happenings=tuple(one for one in self.happenings if one.uuid != gone),
+            happenings=tuple(happening for happening in self.happenings if happening.uuid != gone),
         )
 
 

@@ -132,8 +132,10 @@ class World:
         self._ids = Random(f"{seed}/ids")
         self._chance = Random(f"{seed}/world")
         faults = list(faults)
-        self._strikes = {(one.target, one.nth): one for one in faults if one.kind in ON_CALLS}
-        self._outages = [one for one in faults if one.kind is Kind.OUTAGE]
+        self._strikes = {
+            (fault.target, fault.nth): fault for fault in faults if fault.kind in ON_CALLS
+        }
+        self._outages = [fault for fault in faults if fault.kind is Kind.OUTAGE]
 
     # Time
 
@@ -321,12 +323,12 @@ class World:
         return outage.at + outage.seconds if outage else None
 
     def _outage_of(self, service: str, process: Process | None) -> Fault | None:
-        for one in self._outages:
-            if one.target == service and one.at <= self.time < one.at + one.seconds:
-                if one not in self.struck:
-                    self.struck.append(one)
-                if one.detail != HALF or (process and process.chance.random() < 0.5):
-                    return one
+        for outage in self._outages:
+            if outage.target == service and outage.at <= self.time < outage.at + outage.seconds:
+                if outage not in self.struck:
+                    self.struck.append(outage)
+                if outage.detail != HALF or (process and process.chance.random() < 0.5):
+                    return outage
         return None
 
     def _latency(self, process: Process, name: str) -> float:
@@ -432,7 +434,7 @@ def aws_error(name: str, done: bool) -> Exception:
 
 def told(world: World) -> str:
     """The story as text, a line for each thing that happened."""
-    return "\n".join(f"{_clock(one.at)}  {one.who:<18} {one.what}" for one in world.story or ())
+    return "\n".join(f"{_clock(line.at)}  {line.who:<18} {line.what}" for line in world.story or ())
 
 
 def _clock(seconds: float) -> str:

@@ -70,7 +70,7 @@ class Delivery:
 
     @property
     def was_taken(self) -> bool:
-        return any(one in (200, 204) for one in self.answers)
+        return any(answer in (200, 204) for answer in self.answers)
 
 
 class Zoom:
@@ -81,7 +81,7 @@ class Zoom:
         self.site = scenario.site
         self.secret = secret
         """What Zoom signs with now."""
-        self.recordings = {one.uuid: State(one) for one in scenario.recordings}
+        self.recordings = {recording.uuid: State(recording) for recording in scenario.recordings}
         self.deliveries: list[Delivery] = []
         self.contents: dict[str, str] = {}
         """ETag → what the bytes under it are."""
@@ -93,8 +93,8 @@ class Zoom:
             for state in self.recordings.values()
             for file in state.truth.files
         }
-        self._lost = {one.target for one in scenario.faults if one.kind is Kind.WEBHOOK_LOST}
-        self._odd = {one.nth: one for one in scenario.faults if one.kind is Kind.ANSWER}
+        self._lost = {fault.target for fault in scenario.faults if fault.kind is Kind.WEBHOOK_LOST}
+        self._odd = {fault.nth: fault for fault in scenario.faults if fault.kind is Kind.ANSWER}
         self._requests = 0
         self.asked: Counter[int] = Counter()
         """A second → how many requests the API got in it."""
@@ -132,7 +132,7 @@ class Zoom:
             about = (
                 {"meeting_uuids": list(notify.uuids)}
                 if notify.event == "recording.batch_trashed"
-                else {"meetings": [{"meeting_uuid": one} for one in notify.uuids]}
+                else {"meetings": [{"meeting_uuid": uuid} for uuid in notify.uuids]}
             )
             return self._encoded(notify, about, "")
         truth = self.recordings[notify.uuid].truth
@@ -142,11 +142,11 @@ class Zoom:
             about["id"] = str(truth.meeting_id)
         elif notify.files:
             token = self.new_token(truth.uuid)
-            files = [self._told(truth, truth.file(one)) for one in notify.files]
+            files = [self._told(truth, truth.file(file_id)) for file_id in notify.files]
             about |= {
                 "recording_files": files,
                 "recording_count": len(files),
-                "total_size": sum(int(one.get("file_size", 0)) for one in files),
+                "total_size": sum(int(file.get("file_size", 0)) for file in files),
             }
         return self._encoded(notify, about, token)
 
@@ -222,7 +222,7 @@ class Zoom:
         if parts[0] == "meetings" and parts[-1] == "recordings":
             return self._recording(unquote(unquote(parts[1])))
         if path.rstrip("/") == "/users":
-            hosts = sorted({one.truth.host_id for one in self.recordings.values()})
+            hosts = sorted({state.truth.host_id for state in self.recordings.values()})
             users = [{"id": host, "type": 2, "status": "active"} for host in hosts]
             return self._page("users", users, query)
         if parts[-1] == "recordings":
@@ -240,20 +240,20 @@ class Zoom:
         return json_response(told)
 
     def _meeting(self, state: State, files: list[FileTruth]) -> dict[str, Any]:
-        told = [self._told(state.truth, one) for one in files]
+        told = [self._told(state.truth, file) for file in files]
         return {
             **_about(state.truth),
             "recording_files": told,
             "recording_count": len(told),
-            "total_size": sum(int(one["file_size"]) for one in told),
+            "total_size": sum(int(file["file_size"]) for file in told),
         }
 
     def listed_now(self, uuid: str) -> set[str]:
         """The ids of the files that the API lists now."""
-        return {one.id for one in self._files_of(self.recordings[uuid])}
+        return {file.id for file in self._files_of(self.recordings[uuid])}
 
     def _files_of(self, state: State) -> list[FileTruth]:
-        return [one for one in state.truth.files if one.listed <= self.world.time]
+        return [file for file in state.truth.files if file.listed <= self.world.time]
 
     def _listed(self, owner: str, query: Mapping[str, str]) -> list[dict[str, Any]]:
         begin, end = query.get("from", ""), query.get("to", "9999")
@@ -329,7 +329,7 @@ class Zoom:
         if not wanted:
             return Download(200, {**told, "Content-Length": str(file.size)})
         bounds = wanted.removeprefix("bytes=").split("-")
-        first, last = (int(one or file.size - 1) for one in bounds)
+        first, last = (int(bound or file.size - 1) for bound in bounds)
         length = {"Content-Length": str(last - first + 1)}
         return Download(
             206, {**told, **length, "Content-Range": f"bytes {first}-{last}/{file.size}"}

@@ -134,9 +134,9 @@ def thawed(value: Any) -> Any:
     if kind is str or kind is Decimal:
         return value
     if kind is dict:
-        return {name: thawed(one) for name, one in value.items()}
+        return {name: thawed(part) for name, part in value.items()}
     if kind is tuple:
-        return [thawed(one) for one in value]
+        return [thawed(part) for part in value]
     return set(value) if kind is frozenset else value
 
 
@@ -161,9 +161,9 @@ def size_of(value: Any) -> int:
     if kind is Decimal:
         return len(value.as_tuple().digits) // 2 + 2
     if kind is dict:
-        return 3 + sum(1 + size_of(name) + size_of(one) for name, one in value.items())
+        return 3 + sum(1 + size_of(name) + size_of(part) for name, part in value.items())
     if kind is tuple:
-        return 3 + sum(1 + size_of(one) for one in value)
+        return 3 + sum(1 + size_of(part) for part in value)
     if kind is frozenset:
         return sum(map(size_of, value))
     return len(bytes_of(value)) if kind is Binary else 1

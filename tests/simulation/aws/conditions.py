@@ -288,7 +288,7 @@ def _between(value: Any, low: Any, high: Any) -> bool:
 
 def _contains(value: Any, part: Any) -> bool:
     if isinstance(value, tuple | frozenset):
-        return any(same(one, part) for one in value)
+        return any(same(element, part) for element in value)
     return type(value) is str and type(part) is str and part in value
 
 
@@ -364,4 +364,4 @@ def _conjuncts(node: Node) -> list[Comparison]:
         return [node]
     if node.operator not in {"AND", "()"}:
         raise InvalidRequest("Invalid operator used in KeyConditionExpression: " + node.operator)
-    return [one for part in node.parts for one in _conjuncts(part)]
+    return [comparison for part in node.parts for comparison in _conjuncts(part)]

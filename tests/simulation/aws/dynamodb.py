@@ -491,7 +491,9 @@ class FakeTable:
             found.reverse()
         if start is not None:
             begin = position(start)
-            found = [one for one in found if (one[0] > begin if forward else one[0] < begin)]
+            found = [
+                entry for entry in found if (entry[0] > begin if forward else entry[0] < begin)
+            ]
         return [item for _, item in found]
 
     def _page(

@@ -36,7 +36,7 @@ def _taken(value: Any, tree: Tree | None) -> Any:
     is_map = type(value) is dict
     parts = tree if is_map else sorted(part for part in tree if isinstance(part, int))
     found = {part: _taken(look_up(value, (part,)), tree[part]) for part in parts}
-    kept = {part: one for part, one in found.items() if one is not MISSING}
+    kept = {part: taken for part, taken in found.items() if taken is not MISSING}
     if not kept:
         return MISSING
     return kept if is_map else tuple(kept.values())

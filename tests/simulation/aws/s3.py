@@ -154,7 +154,7 @@ class FakeBucket:
         rules: based on an object's age"). Returns the keys of the objects.
         """
         now = self._now()
-        gone = [one.key for one in self.objects() if _end_of(one.modified, days) <= now]
+        gone = [stored.key for stored in self.objects() if _end_of(stored.modified, days) <= now]
         for key in gone:
             del self._objects[key]
         if upload_days is not None:

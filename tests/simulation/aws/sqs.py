@@ -94,18 +94,24 @@ class _Queue:
     def deliverable(self, now: float) -> list[list[_Message]]:
         """What may be received now: in each list, the first message before the others."""
         if not self.fifo:
-            return [[one] for one in self.messages.values() if one.visible_at <= now]
-        free = [group for group in self.groups() if not any(one.is_hidden(now) for one in group)]
-        waiting = [[one for one in group if one.visible_at <= now] for group in free]
+            return [[message] for message in self.messages.values() if message.visible_at <= now]
+        free = [
+            group for group in self.groups() if not any(message.is_hidden(now) for message in group)
+        ]
+        waiting = [[message for message in group if message.visible_at <= now] for group in free]
         return [group for group in waiting if group]
 
     def next_visible(self) -> float | None:
         """When the next delivery is possible, None if never."""
         if not self.fifo:
-            return min((one.visible_at for one in self.messages.values()), default=None)
+            return min((message.visible_at for message in self.messages.values()), default=None)
         # A group is blocked while one of its messages is in flight.
         moments = (
-            max(group[0].visible_at, *(one.visible_at for one in group if one.receive_count), 0.0)
+            max(
+                group[0].visible_at,
+                *(message.visible_at for message in group if message.receive_count),
+                0.0,
+            )
             for group in self.groups()
         )
         return min(moments, default=None)
@@ -201,17 +207,17 @@ class FakeQueues:
         """Every message of a queue in the order of sending, whether visible or not."""
         return [
             MessageView(
-                message_id=one.message_id,
-                body=one.body,
-                attributes=_attributes_out(one.attributes),
-                group=one.group,
-                deduplication_id=one.system.get("MessageDeduplicationId"),
-                sent_at=one.sent_at,
-                visible_at=one.visible_at,
-                receive_count=one.receive_count,
-                receipt_handle=one.receipt_handle,
+                message_id=message.message_id,
+                body=message.body,
+                attributes=_attributes_out(message.attributes),
+                group=message.group,
+                deduplication_id=message.system.get("MessageDeduplicationId"),
+                sent_at=message.sent_at,
+                visible_at=message.visible_at,
+                receive_count=message.receive_count,
+                receipt_handle=message.receipt_handle,
             )
-            for one in self._queues[url].messages.values()
+            for message in self._queues[url].messages.values()
         ]
 
     def next_visible(self, url: str) -> float | None:
@@ -223,19 +229,19 @@ class FakeQueues:
         queue = self._queues[url]
         return [
             {
-                "messageId": one.message_id,
-                "receiptHandle": one.receipt_handle,
-                "body": one.body,
-                "attributes": _system_attributes(one, self._account),
+                "messageId": message.message_id,
+                "receiptHandle": message.receipt_handle,
+                "body": message.body,
+                "attributes": _system_attributes(message, self._account),
                 "messageAttributes": {
-                    name: _event_attribute(value) for name, value in one.attributes.items()
+                    name: _event_attribute(value) for name, value in message.attributes.items()
                 },
-                "md5OfBody": _md5(one.body),
+                "md5OfBody": _md5(message.body),
                 "eventSource": "aws:sqs",
                 "eventSourceARN": queue.arn,
                 "awsRegion": self._region,
             }
-            for one in self._received(queue, most, queue.visibility)
+            for message in self._received(queue, most, queue.visibility)
         ]
 
     def delete(self, url: str, receipt_handle: str) -> None:
@@ -304,7 +310,7 @@ class FakeQueues:
             found = self._received(queue, MaxNumberOfMessages, visibility)
             if not found:
                 return answer()
-            return answer(Messages=[self._told(one, system, custom) for one in found])
+            return answer(Messages=[self._told(message, system, custom) for message in found])
 
         return self._call("sqs.ReceiveMessage", effect)
 
@@ -355,8 +361,8 @@ class FakeQueues:
 
     def _attributes(self, queue: _Queue) -> dict[str, str]:
         now, messages = self._now(), queue.messages.values()
-        hidden = [one for one in messages if one.visible_at > now]
-        delayed = sum(not one.receive_count for one in hidden)
+        hidden = [message for message in messages if message.visible_at > now]
+        delayed = sum(not message.receive_count for message in hidden)
         return {
             "ApproximateNumberOfMessages": str(len(messages) - len(hidden)),
             "ApproximateNumberOfMessagesNotVisible": str(len(hidden) - delayed),
@@ -444,7 +450,7 @@ class FakeQueues:
             "Body": message.body,
         }
         known = _system_attributes(message, self._account)
-        if kept := {name: one for name, one in known.items() if system & {name, "All"}}:
+        if kept := {name: value for name, value in known.items() if system & {name, "All"}}:
             told["Attributes"] = kept
         chosen = {
             name: value
@@ -532,7 +538,7 @@ def _check_content(body: str, attributes: Mapping[str, Mapping[str, str]]) -> No
         raise client_error(
             "SendMessage", code, "The request must contain the parameter MessageBody."
         )
-    values = [value for one in attributes.values() for value in one.values()]
+    values = [value for attribute in attributes.values() for value in attribute.values()]
     if any(map(_REFUSED.search, (body, *values))):
         raise client_error(
             "SendMessage",
@@ -540,11 +546,11 @@ def _check_content(body: str, attributes: Mapping[str, Mapping[str, str]]) -> No
             "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to "
             "#xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF",
         )
-    for name, one in attributes.items():
-        if not one.get("StringValue"):
+    for name, attribute in attributes.items():
+        if not attribute.get("StringValue"):
             raise _invalid(
                 f"Message (user) attribute '{name}' must contain a non-empty value of type "
-                f"'{one['DataType']}'."
+                f"'{attribute['DataType']}'."
             )
     if len(attributes) > 10:
         raise _invalid("Number of message attributes exceeds the allowed maximum [10].")
@@ -600,8 +606,8 @@ def _md5(text: str) -> str:
 
 def _attributes_in(attributes: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     """A copy of a caller's message attributes. Only texts are supported."""
-    for one in attributes.values():
-        if "BinaryValue" in one:
+    for attribute in attributes.values():
+        if "BinaryValue" in attribute:
             raise TypeError("The fake of SQS knows no binary attributes.")
     return _attributes_out(attributes)
 

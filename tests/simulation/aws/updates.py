@@ -78,7 +78,7 @@ class Update:
         names = sum(len(name) for name in self.attributes)
         given = sum(map(size_of, values.values())) * self.most_uses
         copies = (look_up(item, path) for path in self.copied)
-        return names + given + sum(size_of(one) for one in copies if one is not MISSING)
+        return names + given + sum(size_of(copy) for copy in copies if copy is not MISSING)
 
 
 def _put(item: Item, path: Path, value: Any) -> None:

@@ -77,7 +77,7 @@ LOAD_HEAD = (
 
 
 def loads_table(results: Results) -> str:
-    return table(LOAD_HEAD, [load_row(results[one]) for one in LOADS])
+    return table(LOAD_HEAD, [load_row(results[load]) for load in LOADS])
 
 
 SETTINGS_HEAD = (
@@ -110,7 +110,7 @@ def settings_row(measured: Measured) -> tuple[str, ...]:
 
 
 def settings_table(results: Results) -> str:
-    return table(SETTINGS_HEAD, [settings_row(results[one]) for one in SETTINGS])
+    return table(SETTINGS_HEAD, [settings_row(results[load]) for load in SETTINGS])
 
 
 def early_table(results: Results) -> str:
@@ -124,14 +124,14 @@ def early_table(results: Results) -> str:
     )
     rows = [
         (
-            f"{one.downloads}",
-            f"{results[one].api_requests:,}",
-            f"{results[one].api_peak}",
-            f"{results[one].messages:,}",
-            f"{results[one].download_receives}",
-            duration(results[one].last_ingested),
+            f"{load.downloads}",
+            f"{results[load].api_requests:,}",
+            f"{results[load].api_peak}",
+            f"{results[load].messages:,}",
+            f"{results[load].download_receives}",
+            duration(results[load].last_ingested),
         )
-        for one in EARLY
+        for load in EARLY
     ]
     return table(head, rows)
 
@@ -169,9 +169,9 @@ def count_rows(measured: Measured) -> dict[str, str]:
 
 
 def _by_load(results: Results, rows_of: Callable[[Measured], dict[str, str]]) -> str:
-    found = [rows_of(results[one]) for one in LOADS]
-    head = ("", *(f"{one.recordings:,}" for one in LOADS))
-    return table(head, [(name, *(one[name] for one in found)) for name in found[0]], right=1)
+    found = [rows_of(results[load]) for load in LOADS]
+    head = ("", *(f"{load.recordings:,}" for load in LOADS))
+    return table(head, [(name, *(column[name] for column in found)) for name in found[0]], right=1)
 
 
 def counts_table(results: Results) -> str:
@@ -197,7 +197,7 @@ def costs_table(results: Results) -> str:
 
 
 def prices_table(_: Results) -> str:
-    rows = [(one.name, f"{one.dollars:.10f}".rstrip("0"), one.unit) for one in PRICES]
+    rows = [(price.name, f"{price.dollars:.10f}".rstrip("0"), price.unit) for price in PRICES]
     return table(("what", "$", "for one"), rows)
 
 
@@ -213,8 +213,8 @@ PARTS: dict[str, Callable[[Results], str]] = {
 
 def chart(results: Results) -> str:
     """How many of the recordings are in Opencast after how long."""
-    loads = [_series(f"{one.recordings:,}", results[one]) for one in LOADS]
-    uploads = [_series(f"{one.uploads} at once", results[one]) for one in MORE_UPLOADS]
+    loads = [_series(f"{load.recordings:,}", results[load]) for load in LOADS]
+    uploads = [_series(f"{load.uploads} at once", results[load]) for load in MORE_UPLOADS]
     return draw(
         "Recordings in Opencast over time",
         [

@@ -77,9 +77,9 @@ def scenario_of(load: Load, seed: int = 1) -> Scenario:
     done = LECTURE + PROCESSED + (EARLY if load.is_early else -60.0)
     recordings = [_recording(number, seed, done) for number in range(load.recordings)]
     happenings: list[Happening] = []
-    for number, one in enumerate(recordings):
-        happenings += _told(one, notified_at(load, number), Random(f"{seed}/told/{number}"))
-    happenings.sort(key=lambda one: (one.at, one.key))
+    for number, recording in enumerate(recordings):
+        happenings += _told(recording, notified_at(load, number), Random(f"{seed}/told/{number}"))
+    happenings.sort(key=lambda happening: (happening.at, happening.key))
     site = Site(
         default_series=SERIES,
         series=(SERIES,),
@@ -127,9 +127,9 @@ def _recording(number: int, seed: int, done: float) -> RecordingTruth:
 def _told(recording: RecordingTruth, completed: float, chance: Random) -> list[Happening]:
     uuid = recording.uuid
     told: list[Happening] = []
-    for begins, ends in sorted({(one.begins, one.ends) for one in recording.files}):
+    for begins, ends in sorted({(file.begins, file.ends) for file in recording.files}):
         told.append(Notify(begins + chance.uniform(1, 60), uuid, "recording.started"))
         told.append(Notify(ends + chance.uniform(1, 60), uuid, "recording.stopped"))
     told.append(Notify(LECTURE + chance.uniform(61, 120), uuid, "meeting.ended"))
-    files = tuple(one.id for one in recording.files)
+    files = tuple(file.id for file in recording.files)
     return [*told, Notify(completed, uuid, "recording.completed", files)]

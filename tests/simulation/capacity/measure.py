@@ -112,24 +112,27 @@ def measure(load: Load) -> Measured:
     books = Books(for_judge=False, table=metered(meter), log=LogMeter(meter))
     played = play(scenario_of(load), books=books)
     ingests = played.system.opencast.ingests
-    if sorted(one.uuid for one in ingests) != sorted(played.zoom.recordings):
+    if sorted(ingest.uuid for ingest in ingests) != sorted(played.zoom.recordings):
         raise AssertionError(f"{len(ingests)} ingests of {load.recordings} recordings: {load}")
     return _measured(load, played, meter)
 
 
 def _measured(load: Load, played: Played, meter: Meter) -> Measured:
     first = notified_at(load, 0)
-    own = {one.uuid: notified_at(load, at) for at, one in enumerate(played.scenario.recordings)}
+    own = {
+        recording.uuid: notified_at(load, at)
+        for at, recording in enumerate(played.scenario.recordings)
+    }
     ingests = played.system.opencast.ingests
     objects = played.cloud.bucket.objects()
     calls, sources, cloud = played.world.calls, played.system.sources, played.cloud
     functions = {
-        one.name: Runs(
-            len(one.seconds),
-            sum(ceil(round(seconds * 1000, 6)) for seconds in one.seconds) / 1000,
-            one.most_at_once,
+        function.name: Runs(
+            len(function.seconds),
+            sum(ceil(round(seconds * 1000, 6)) for seconds in function.seconds) / 1000,
+            function.most_at_once,
         )
-        for one in played.system.functions
+        for function in played.system.functions
     }
     delivered = sources.deliveries
     uploads, downloads = delivered[cloud.upload_queue], delivered[cloud.download_queue]
@@ -137,9 +140,9 @@ def _measured(load: Load, played: Played, meter: Meter) -> Measured:
     return Measured(
         load=load,
         staged=_staged(played, first),
-        ingested=tuple(sorted(one.finished - first for one in ingests)),
-        waits=tuple(sorted(one.finished - own[one.uuid] for one in ingests)),
-        ingest_began=min(one.began for one in ingests) - first,
+        ingested=tuple(sorted(ingest.finished - first for ingest in ingests)),
+        waits=tuple(sorted(ingest.finished - own[ingest.uuid] for ingest in ingests)),
+        ingest_began=min(ingest.began for ingest in ingests) - first,
         functions=functions,
         messages=sent,
         dead_letters=sum(
@@ -154,23 +157,23 @@ def _measured(load: Load, played: Played, meter: Meter) -> Measured:
         # A message is sent, received and deleted. Those to Opencast's queue are FIFO.
         standard_requests=sent - load.recordings + 2 * downloads,
         fifo_requests=load.recordings + 2 * uploads + calls["sqs.ChangeMessageVisibility"],
-        s3_puts=sum(len(parts_of(one.size)) + PUTS_BESIDE_PARTS for one in objects),
+        s3_puts=sum(len(parts_of(stored.size)) + PUTS_BESIDE_PARTS for stored in objects),
         s3_gets=GETS_OF_A_FILE * len(objects),
         staged_gb_months=sum(
-            one.size / 1e9 * (_end_of(one.modified) - one.modified) / DAY / MONTH_DAYS
-            for one in objects
+            stored.size / 1e9 * (_end_of(stored.modified) - stored.modified) / DAY / MONTH_DAYS
+            for stored in objects
         ),
         decryptions=calls["ssm.GetParameter"],
         log_bytes=meter.log_bytes
-        + PLATFORM_LOG_BYTES * sum(one.count for one in functions.values()),
+        + PLATFORM_LOG_BYTES * sum(runs.count for runs in functions.values()),
     )
 
 
 def _staged(played: Played, first: float) -> tuple[float, ...]:
     last: dict[str, float] = {}
-    for one in played.cloud.bucket.objects():
-        uuid = one.content.decode().partition("|")[0]
-        last[uuid] = max(last.get(uuid, 0.0), one.modified - BEGIN_SECONDS)
+    for stored in played.cloud.bucket.objects():
+        uuid = stored.content.decode().partition("|")[0]
+        last[uuid] = max(last.get(uuid, 0.0), stored.modified - BEGIN_SECONDS)
     return tuple(sorted(moment - first for moment in last.values()))
 
 

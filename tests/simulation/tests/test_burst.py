@@ -21,9 +21,9 @@ def played() -> Played:
 
 
 def test_a_burst_s_recordings_are_all_in_opencast_once(played: Played) -> None:
-    ingested = [one.uuid for one in played.system.opencast.ingests]
-    assert sorted(ingested) == sorted(one.uuid for one in played.scenario.recordings)
-    assert [str(one) for one in judge(played)] == []
+    ingested = [ingest.uuid for ingest in played.system.opencast.ingests]
+    assert sorted(ingested) == sorted(recording.uuid for recording in played.scenario.recordings)
+    assert [str(verdict) for verdict in judge(played)] == []
 
 
 def test_no_recording_of_a_burst_is_in_a_dead_letter_queue(played: Played) -> None:
@@ -38,13 +38,16 @@ def test_waiting_for_a_place_spends_no_receive(played: Played) -> None:
 
 
 def test_no_recording_of_a_burst_waits_much_longer_than_the_others(played: Played) -> None:
-    told = {one.uuid: notified_at(BURST, at) for at, one in enumerate(played.scenario.recordings)}
-    waits = [one.finished - told[one.uuid] for one in played.system.opencast.ingests]
+    told = {
+        recording.uuid: notified_at(BURST, at)
+        for at, recording in enumerate(played.scenario.recordings)
+    }
+    waits = [ingest.finished - told[ingest.uuid] for ingest in played.system.opencast.ingests]
     assert max(waits) <= LONGEST_OF_MEDIAN * median(waits)
 
 
 def test_waiting_for_zoom_s_files_spends_no_receive() -> None:
     early = play(scenario_of(Load(60, is_early=True)))
-    assert [str(one) for one in judge(early)] == []
+    assert [str(verdict) for verdict in judge(early)] == []
     assert early.system.sources.deliveries[early.cloud.download_queue] > 60
     assert early.system.sources.most_receives[early.cloud.download_queue] == 1

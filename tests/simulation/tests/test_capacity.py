@@ -20,7 +20,7 @@ from tests.simulation.truth import Site
 
 
 @pytest.fixture(scope="module")
-def one() -> Measured:
+def one_recording() -> Measured:
     return measure(Load(1))
 
 
@@ -38,11 +38,11 @@ def test_the_document_names_every_load(text: str) -> None:
     assert found[2:] == ["1", "100", "300", "5,000"]
 
 
-def test_the_document_has_the_figures_of_one_recording(text: str, one: Measured) -> None:
-    assert document.load_row(one) in rows(document.part_of(text, "loads"))
+def test_the_document_has_the_figures_of_one_recording(text: str, one_recording: Measured) -> None:
+    assert document.load_row(one_recording) in rows(document.part_of(text, "loads"))
     for name, make in (("counts", document.count_rows), ("costs", document.cost_rows)):
         found = {row[0]: row[1] for row in rows(document.part_of(text, name))[2:]}
-        assert found == make(one)
+        assert found == make(one_recording)
 
 
 def test_the_document_has_the_prices_that_are_counted_with(text: str) -> None:
@@ -64,19 +64,19 @@ def test_the_simulated_settings_are_the_defaults() -> None:
     assert (site.downloads_at_once, site.uploads_at_once) == (load.downloads, load.uploads)
 
 
-def test_one_recording_is_staged_at_the_engine_s_rate(one: Measured) -> None:
-    seconds = one.functions["downloader"].seconds
+def test_one_recording_is_staged_at_the_engine_s_rate(one_recording: Measured) -> None:
+    seconds = one_recording.functions["downloader"].seconds
     assert RECORDING_BYTES / ENGINE_RATE < seconds < RECORDING_BYTES / ENGINE_RATE + 5
 
 
-def test_every_part_of_a_file_is_a_put(one: Measured) -> None:
+def test_every_part_of_a_file_is_a_put(one_recording: Measured) -> None:
     sizes = [file.size for file in scenario_of(Load(1)).recordings[0].files]
-    assert one.s3_puts == sum(len(parts_of(size)) + PUTS_BESIDE_PARTS for size in sizes)
+    assert one_recording.s3_puts == sum(len(parts_of(size)) + PUTS_BESIDE_PARTS for size in sizes)
 
 
-def test_costs_add_up(one: Measured) -> None:
-    assert total(one) == pytest.approx(sum(costs(one).values()))
-    assert costs(one)["S3, files staged for seven days"] > total(one) / 2
+def test_costs_add_up(one_recording: Measured) -> None:
+    assert total(one_recording) == pytest.approx(sum(costs(one_recording).values()))
+    assert costs(one_recording)["S3, files staged for seven days"] > total(one_recording) / 2
 
 
 def test_bookkeeping_for_the_judge_changes_nothing() -> None:
@@ -98,17 +98,17 @@ def test_bookkeeping_for_the_judge_changes_nothing() -> None:
     ],
 )
 def test_the_saturated_resource_nearest_to_opencast_bounds(
-    one: Measured, rate: float, uploads_busy: float, downloads_busy: float, setting: str
+    one_recording: Measured, rate: float, uploads_busy: float, downloads_busy: float, setting: str
 ) -> None:
     load = Load(300, 10, 20, FAST)
-    span, runs = load.total_bytes / rate, one.functions["downloader"]
+    span, runs = load.total_bytes / rate, one_recording.functions["downloader"]
     busy = {
         "uploader": replace(runs, seconds=uploads_busy * span * load.uploads),
         "downloader": replace(runs, seconds=downloads_busy * 1000 * load.downloads),
     }
     first = busy["downloader"].seconds / load.recordings
     measured = replace(
-        one,
+        one_recording,
         load=load,
         functions=busy,
         staged=(first, 1000.0),

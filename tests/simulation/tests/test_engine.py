@@ -86,7 +86,7 @@ class Desk:
         return result
 
     def keys(self) -> list[str]:
-        return [one.key for one in self.cloud.bucket.objects()]
+        return [stored.key for stored in self.cloud.bucket.objects()]
 
 
 def copy_of(source: Source, key: str = "a.mp4", **more: Any) -> Copy:

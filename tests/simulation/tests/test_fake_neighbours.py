@@ -194,7 +194,9 @@ def test_schedule_does_the_same_over_moto_and_over_the_fake(aws: Cloud, clock: C
     fake: Any = fake_table("zoom_series_id")
     found = []
     classes = (ScheduledClass(day="M", time="9:00", title="t"),)
-    meetings = [ScheduledMeeting(zoom_series_id=str(one), events=classes) for one in range(30)]
+    meetings = [
+        ScheduledMeeting(zoom_series_id=str(number), events=classes) for number in range(30)
+    ]
     for table in (aws.schedule, fake):
         schedule = ScheduleTable(table)
         schedule.apply(meetings, [])
@@ -202,7 +204,11 @@ def test_schedule_does_the_same_over_moto_and_over_the_fake(aws: Cloud, clock: C
         with ScheduleLock(table, clock).held(), pytest.raises(UpdateRunning):
             ScheduleLock(table, clock)._take("other")  # noqa: SLF001  # held() would block
         found.append(
-            (schedule.get(7), schedule.get(3), sorted(one.zoom_series_id for one in schedule.all()))
+            (
+                schedule.get(7),
+                schedule.get(3),
+                sorted(meeting.zoom_series_id for meeting in schedule.all()),
+            )
         )
     assert found[0] == found[1]
     assert by_key(aws.schedule, "zoom_series_id") == by_key(fake, "zoom_series_id")

@@ -51,7 +51,11 @@ def fifo_trace(sqs: Any, url: str, operations: list[Any]) -> list[Any]:
         elif kind == "receive":
             got = received(sqs, url, rest[0], VisibilityTimeout=600)
             # moto mixes the groups of one receive, SQS doesn't say in which order they come.
-            trace.append(sorted((one["Attributes"]["MessageGroupId"], one["Body"]) for one in got))
+            trace.append(
+                sorted(
+                    (message["Attributes"]["MessageGroupId"], message["Body"]) for message in got
+                )
+            )
             held += got
         elif held:
             message = held.pop(0)
@@ -71,13 +75,18 @@ def as_moto_can(operations: list[Any]) -> list[Any]:
     moto delivers several groups in an order of its own, and takes a repeat of a message that was
     deleted (developer guide, "Using the message deduplication ID in Amazon SQS").
     """
-    if any(one[0] == "delete" for one in operations):
+    if any(operation[0] == "delete" for operation in operations):
         operations = [
-            ("send", f"{one[1]}{number}", one[2], None) if one[0] == "send" else one
-            for number, one in enumerate(operations)
+            ("send", f"{operation[1]}{number}", operation[2], None)
+            if operation[0] == "send"
+            else operation
+            for number, operation in enumerate(operations)
         ]
     return [
-        (one[0], one[1], "g", one[3]) if one[0] == "send" else (one[0], 10) for one in operations
+        (operation[0], operation[1], "g", operation[3])
+        if operation[0] == "send"
+        else (operation[0], 10)
+        for operation in operations
     ]
 
 
@@ -119,7 +128,9 @@ def standard_trace(sqs: Any, url: str) -> list[Any]:
     sqs.change_message_visibility(**handle, VisibilityTimeout=0)
     again = received(sqs, url)
     trace.append(
-        sorted((one["Body"], one["Attributes"]["ApproximateReceiveCount"]) for one in again)
+        sorted(
+            (message["Body"], message["Attributes"]["ApproximateReceiveCount"]) for message in again
+        )
     )
     for message in (second, *again):
         sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])

@@ -26,8 +26,8 @@ def zoom_of(made: Scenario, at: float = DONE) -> Zoom:
     return Zoom(world, made, "secret")
 
 
-def with_file(one: FileTruth | None = None) -> Scenario:
-    return scenario((one or file(0),))
+def with_file(truth: FileTruth | None = None) -> Scenario:
+    return scenario((truth or file(0),))
 
 
 def listed(zoom: Zoom, uuid: str = UUID) -> tuple[int, Any]:
@@ -38,8 +38,8 @@ def listed(zoom: Zoom, uuid: str = UUID) -> tuple[int, Any]:
 
 def deliver(answers: list[int | None], notification: Notify | None = None) -> list[float]:
     """When Zoom tried, if these are the answers."""
-    one = file(0)
-    zoom = zoom_of(scenario((one,)))
+    truth = file(0)
+    zoom = zoom_of(scenario((truth,)))
     tries: list[float] = []
 
     def post(_body: bytes, _headers: Mapping[str, str], seconds: float) -> int | None:
@@ -47,14 +47,14 @@ def deliver(answers: list[int | None], notification: Notify | None = None) -> li
         tries.append(zoom.world.time - DONE)
         return answers[len(tries) - 1]
 
-    zoom.world.start("zoom", lambda: zoom.notify(notification or notify(DONE, one), post))
+    zoom.world.start("zoom", lambda: zoom.notify(notification or notify(DONE, truth), post))
     zoom.world.run(DONE + DAY)
     return tries
 
 
 def test_a_notification_is_signed_over_its_time_and_raw_body() -> None:
-    one = file(0)
-    zoom = zoom_of(scenario((one,)))
+    truth = file(0)
+    zoom = zoom_of(scenario((truth,)))
 
     def post(body: bytes, headers: Mapping[str, str], _seconds: float) -> int:
         message = f"v0:{headers['x-zm-request-timestamp']}:".encode() + body
@@ -62,7 +62,7 @@ def test_a_notification_is_signed_over_its_time_and_raw_body() -> None:
         assert headers["x-zm-signature"] == f"v0={expected}"
         return 200
 
-    zoom.world.start("zoom", lambda: zoom.notify(notify(DONE, one), post))
+    zoom.world.start("zoom", lambda: zoom.notify(notify(DONE, truth), post))
     zoom.world.run(DONE + DAY)
     assert zoom.deliveries[0].was_taken
 
@@ -78,9 +78,9 @@ def test_a_notification_that_is_answered_with_less_than_500_never_comes_again(st
 
 
 def test_each_repeat_has_another_token_and_other_addresses() -> None:
-    one = file(0)
-    zoom = zoom_of(scenario((one,)))
-    first, second = (json.loads(zoom.body_of(notify(DONE, one))) for _ in range(2))
+    truth = file(0)
+    zoom = zoom_of(scenario((truth,)))
+    first, second = (json.loads(zoom.body_of(notify(DONE, truth))) for _ in range(2))
     assert first["download_token"] != second["download_token"]
     (url,), (other,) = (
         [told["download_url"] for told in body["payload"]["object"]["recording_files"]]
@@ -90,9 +90,9 @@ def test_each_repeat_has_another_token_and_other_addresses() -> None:
 
 
 def test_an_unfinished_file_is_told_as_processing_without_an_address() -> None:
-    one = file(0, finished=DONE + HOUR)
-    zoom = zoom_of(scenario((one,)))
-    body = json.loads(zoom.body_of(notify(DONE, one)))
+    truth = file(0, finished=DONE + HOUR)
+    zoom = zoom_of(scenario((truth,)))
+    body = json.loads(zoom.body_of(notify(DONE, truth)))
     (told,) = body["payload"]["object"]["recording_files"]
     assert told["status"] == "processing"
     assert "download_url" not in told
@@ -109,7 +109,7 @@ def test_the_id_is_a_string_in_meeting_ended_only() -> None:
 def test_the_list_of_files_can_lag_behind() -> None:
     made = scenario((file(0), file(1, listed=DONE + HOUR)))
     files = [
-        [one["id"] for one in listed(zoom_of(made, at))[1]["recording_files"]]
+        [listing["id"] for listing in listed(zoom_of(made, at))[1]["recording_files"]]
         for at in (DONE, DONE + HOUR)
     ]
     assert files == [["f0-active_speaker"], ["f0-active_speaker", "f1-active_speaker"]]
@@ -136,7 +136,7 @@ def test_a_listing_has_pages() -> None:
     first = zoom.api("/accounts/me/recordings", {"page_size": "1"}, oauth).json()
     query = {"page_size": "1", "next_page_token": first["next_page_token"]}
     second = zoom.api("/accounts/me/recordings", query, oauth).json()
-    assert [len(one["meetings"]) for one in (first, second)] == [1, 1]
+    assert [len(page["meetings"]) for page in (first, second)] == [1, 1]
     assert second["next_page_token"] == ""
 
 

@@ -113,7 +113,7 @@ def test_an_upload_that_nobody_ends_is_stuck() -> None:
 
 def test_an_upload_to_a_key_that_was_numbered_anew_is_no_mistake() -> None:
     played = good()
-    key = min(one.key for one in played.cloud.bucket.objects())
+    key = min(stored.key for stored in played.cloud.bucket.objects())
     played.cloud.bucket.begin_upload(key.replace("/000-", "/001-"))
     assert judge(played) == []
 
@@ -137,7 +137,7 @@ def test_bytes_of_another_file_are_seen() -> None:
     first, second = ingest.files
     swapped = replace(first, content=second.content)
     played.system.opencast.ingests[:] = [replace(ingest, files=(swapped, second))]
-    assert Category.WRONG_BYTES in {one.category for one in judge(played)}
+    assert Category.WRONG_BYTES in {verdict.category for verdict in judge(played)}
 
 
 def test_segments_in_the_wrong_order_are_wrong_bytes() -> None:

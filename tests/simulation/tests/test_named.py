@@ -13,5 +13,5 @@ from tests.simulation.play import play
 def test_a_named_world_ends_well(world: NamedWorld) -> None:
     verdicts = judge(play(world.scenario))
     may_be = {Category.TOLD} if world.cause in TOLD else set()
-    assert [str(one) for one in verdicts if one.category not in may_be] == []
+    assert [str(verdict) for verdict in verdicts if verdict.category not in may_be] == []
     assert bool(verdicts) == bool(may_be)

@@ -47,12 +47,16 @@ def test_a_seed_gives_the_same_world_again_in_one_process() -> None:
 
 @pytest.mark.parametrize("profile", Profile)
 def test_no_world_breaks_the_simulator(profile: Profile) -> None:
-    broken = [one.error for one in (run_seed(seed, profile, 4) for seed in range(100)) if one.error]
+    broken = [
+        outcome.error
+        for outcome in (run_seed(seed, profile, 4) for seed in range(100))
+        if outcome.error
+    ]
     assert broken == []
 
 
 def test_a_failing_world_is_shrunk_to_what_makes_it_fail() -> None:
-    named = next(one for one in worlds() if one.cause == "12")
+    named = next(world for world in worlds() if world.cause == "12")
     noise = scenario_of(11, Profile.FAULTS)
     scenario = replace(
         named.scenario,
