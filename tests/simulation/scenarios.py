@@ -1,4 +1,4 @@
-"""Worlds from seeds: recordings, how Zoom tells of them, what people do, and what goes wrong."""
+"""Scenarios from seeds: recordings, Zoom's notifications, people's requests, and faults."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ OTHER_SERIES = "20260199999"
 BYTES_A_SECOND = 250_000
 
 LONGER_THAN_WAITED = 30 * HOUR
-"""So long a file of which Zoom tells isn't in its list: the pipeline waits for a day."""
+"""Seconds for which Zoom's list may lack a file; the pipeline waits only for a day."""
 
 IN_USE = 600.0
-"""Outages begin this late (seconds): while a stack is made, and sets its baseline, AWS is there."""
+"""Earliest second of an outage: AWS works while a stack is created and sets its baseline."""
 
 VIEWS = (
     "active_speaker",
@@ -69,9 +69,7 @@ CALLS = {
     "opencast.answer": 1.0,
     "webhook.POST": 1.0,
 }
-"""What the functions call outside, by the names of `World.call`; which one of them on average a
-fault hits.
-"""
+"""Name of an outbound call → the average number of the call that a fault hits."""
 
 NOT_CRASHING = (Kind.ERROR_BEFORE, Kind.ERROR_AFTER, Kind.SLOW, Kind.SENT_TWICE)
 CRASHING = (Kind.CRASH_BEFORE, Kind.CRASH_AFTER)
@@ -79,18 +77,18 @@ SERVICES = ("dynamodb", "sqs", "ssm", "s3", "opencast", "zoom", "webhook")
 ODD_ANSWERS = ("429", "429 with seconds", "500", "502", "503", "timeout", "nonsense")
 PROXY_ANSWERS = ("502", "503", "504", "520", "524")
 OWN_REFUSALS = ("400", "403", "500", "500")
-"""No 409: it comes by itself where a workflow is active."""
+"""Without 409, which the fake Opencast answers while a workflow is active."""
 
 
 class Profile(StrEnum):
-    """What a world has: Zoom's own disorder, or faults of everything as well."""
+    """What disturbs a world: Zoom's disorder alone, or faults of every service as well."""
 
     DISORDER = "disorder"
     FAULTS = "faults"
 
 
 def scenario_of(seed: int, profile: Profile, most_faults: int = 4) -> Scenario:
-    """The world of a seed."""
+    """Draw the scenario of a seed."""
     recordings = tuple(
         _recording(Random(f"{seed}/recording/{number}"), number)
         for number in range(Random(f"{seed}/count").choice((1, 1, 1, 2, 2, 3)))
@@ -99,14 +97,14 @@ def scenario_of(seed: int, profile: Profile, most_faults: int = 4) -> Scenario:
     site = _site(chance, recordings)
     happenings: list[Happening] = []
     for number, recording in enumerate(recordings):
-        told = _told(Random(f"{seed}/told/{number}"), recording)
+        notified = _notified(Random(f"{seed}/told/{number}"), recording)
         people = _people(Random(f"{seed}/people/{number}"), recording)
-        happenings += _late_after_deletion(Random(f"{seed}/late/{number}"), told, people)
+        happenings += _late_after_deletion(Random(f"{seed}/late/{number}"), notified, people)
         happenings += people
     happenings += _others(Random(f"{seed}/others"))
     old = Random(f"{seed}/old")
     if old.random() < 0.15:
-        # From before this stack: Zoom still lists it, and nobody asks for it.
+        # Zoom still lists a recording that is older than the stack. Nobody requests it.
         before = _recording(old, len(recordings), -40 * HOUR)
         recordings = (*recordings, before)
         site = replace(site, schedule=(*site.schedule, class_of(before, SERIES[0])))
@@ -122,7 +120,7 @@ def scenario_of(seed: int, profile: Profile, most_faults: int = 4) -> Scenario:
 
 
 def _with_unknown_type(chance: Random, recording: RecordingTruth) -> RecordingTruth:
-    """Now and then the videos of a recording with one view are of a type that nobody knows."""
+    """In one of ten recordings with a single view, replace its type by an unknown one."""
     types = {file.recording_type for file in recording.files if file.type == VIDEO}
     if len(types) > 1 or chance.random() >= 0.1:
         return recording
@@ -134,7 +132,7 @@ def _with_unknown_type(chance: Random, recording: RecordingTruth) -> RecordingTr
 
 
 def _with_less(chance: Random, happening: Happening) -> Happening:
-    """Now and then a notification about files lacks a field that Zoom's API can tell."""
+    """Remove a field from one of twenty notifications of completed files."""
     if not isinstance(happening, Notify) or happening.event != "recording.completed":
         return happening
     if chance.random() >= 0.05:
@@ -214,29 +212,29 @@ def _site(chance: Random, recordings: Sequence[RecordingTruth]) -> Site:
 
 
 def class_of(recording: RecordingTruth, series: str) -> ScheduledClass:
-    """The row of the schedule that a recording belongs to."""
+    """Make the scheduled class of a recording."""
     start = (BEGIN + timedelta(seconds=recording.begins)).astimezone(LOCAL)
     time = f"{start.hour}:{start.minute:02}"
     return ScheduledClass(recording.meeting_id, DAYS[start.weekday()], time, series)
 
 
-def _told(chance: Random, recording: RecordingTruth) -> list[Happening]:
-    """How Zoom tells of a recording."""
+def _notified(chance: Random, recording: RecordingTruth) -> list[Happening]:
+    """Draw Zoom's notifications of a recording."""
     uuid = recording.uuid
-    told: list[Happening] = []
+    found: list[Happening] = []
     for begins, ends in sorted({(file.begins, file.ends) for file in recording.files}):
-        told.append(Notify(begins + chance.uniform(1, 20), uuid, "recording.started"))
+        found.append(Notify(begins + chance.uniform(1, 20), uuid, "recording.started"))
         if chance.random() < 0.2:
-            told.append(Notify(begins + 60 + chance.uniform(1, 20), uuid, "recording.paused"))
-            told.append(Notify(begins + 90 + chance.uniform(1, 20), uuid, "recording.resumed"))
-        told.append(Notify(ends + chance.uniform(1, 20), uuid, "recording.stopped"))
+            found.append(Notify(begins + 60 + chance.uniform(1, 20), uuid, "recording.paused"))
+            found.append(Notify(begins + 90 + chance.uniform(1, 20), uuid, "recording.resumed"))
+        found.append(Notify(ends + chance.uniform(1, 20), uuid, "recording.stopped"))
     last = max(file.ends for file in recording.files)
-    told.append(Notify(last + chance.uniform(5, 60), uuid, "meeting.ended"))
-    return told + _completed(chance, recording)
+    found.append(Notify(last + chance.uniform(5, 60), uuid, "meeting.ended"))
+    return found + _completed(chance, recording)
 
 
 def _completed(chance: Random, recording: RecordingTruth) -> list[Happening]:
-    """recording.completed: once, or for some files and then for all or the others."""
+    """Draw recording.completed: once, or for some files and then for all or the others."""
     files = recording.files
     whole = tuple(file.id for file in files)
     done = max(file.finished for file in files) + chance.uniform(5, 120)
@@ -266,22 +264,24 @@ def _completed(chance: Random, recording: RecordingTruth) -> list[Happening]:
 
 
 def _late_after_deletion(
-    chance: Random, told: list[Happening], people: list[Happening]
+    chance: Random, notified: list[Happening], people: list[Happening]
 ) -> list[Happening]:
-    """Now and then Zoom's second notification comes after somebody deleted the event."""
+    """Sometimes move Zoom's second notification to after the event's deletion in Opencast."""
     deleted = next(
         (happening.at for happening in people if isinstance(happening, DeletedInOpencast)), None
     )
-    completed = [happening for happening in told if happening.key.startswith("recording.completed")]
+    completed = [
+        happening for happening in notified if happening.key.startswith("recording.completed")
+    ]
     if deleted is None or len(completed) < 2 or chance.random() < 0.5:
-        return told
+        return notified
     last = max(completed, key=lambda happening: happening.at)
     later = replace(last, at=max(last.at, deleted + chance.uniform(0.1, 3) * HOUR))
-    return [later if happening is last else happening for happening in told]
+    return [later if happening is last else happening for happening in notified]
 
 
 def _people(chance: Random, recording: RecordingTruth) -> list[Happening]:
-    """What people ask for and do about a recording."""
+    """Draw people's requests and actions on a recording."""
     uuid = recording.uuid
     done = max(file.finished for file in recording.files)
     found: list[Happening] = []

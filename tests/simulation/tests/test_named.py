@@ -1,4 +1,4 @@
-"""The named worlds: one for each cause of a loss."""
+"""Runs the named worlds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.simulation.play import play
 
 
 @pytest.mark.parametrize("world", worlds(), ids=str)
-def test_a_named_world_ends_well(world: NamedWorld) -> None:
+def test_named_world_ends_without_mistakes(world: NamedWorld) -> None:
     verdicts = judge(play(world.scenario))
     may_be = {Category.TOLD} if world.cause in TOLD else set()
     assert [str(verdict) for verdict in verdicts if verdict.category not in may_be] == []
