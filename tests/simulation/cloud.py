@@ -182,7 +182,7 @@ class Cloud:
         fault = self._duplicates.get(self._deliveries)
         if fault is not None:
             self.world.struck.append(fault)
-            self.world.tell("SQS delivers this message a second time")
+            self.world.record("SQS delivers this message a second time")
         return fault is not None
 
     def _status_call(self, name: str, effect: Callable[[], T]) -> T:
@@ -201,7 +201,7 @@ class Cloud:
             known = self.states.setdefault(zip_id, [])
             if state and (not known or known[-1][1] != state):
                 known.append((self.world.time, state))
-                self.world.tell(f"{zip_id} is {state}")
+                self.world.record(f"{zip_id} is {state}")
 
     def _states(self) -> list[tuple[str, str]]:
         stored = self.status._stored.values()  # noqa: SLF001  # `items` copies every row

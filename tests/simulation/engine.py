@@ -162,7 +162,7 @@ class _Run:
             try:
                 return self._once(copy)
             except UploadGone:
-                self._world.tell(f"{copy.label} starts again")
+                self._world.record(f"{copy.label} starts again")
             except (BotoCoreError, ClientError) as error:
                 raise AwsFailed.of(error) from error
         raise UploadGone(GONE)
@@ -240,7 +240,7 @@ class _Run:
                 return
             raise UploadGone(GONE)
         self._copies.bucket.complete(begun.upload_id, content.encode(), size, metadata)
-        self._world.tell(f"stores {content} as {target.key}")
+        self._world.record(f"stores {content} as {target.key}")
 
     def _inspected(self, copy: Copy, target: Target, size: int) -> Movie | None:
         return copy.inspect(target.key, size) if copy.inspect else None

@@ -93,7 +93,7 @@ class LambdaFunction(Generic[Kept]):
         try:
             answer = self._handle(event, warm.container, Context(world, ends))
         except Exception as error:
-            world.tell(f"fails: {type(error).__name__}: {error}")
+            world.record(f"fails: {type(error).__name__}: {error}")
             self.errors.append(error)
             self._put_back(warm)
             raise

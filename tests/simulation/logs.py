@@ -57,7 +57,7 @@ class Collector(logging.Handler):
                 )
             )
         if world.story is not None:
-            world.tell(f"{record.levelname}: {record.getMessage()[:200]}")
+            world.record(f"{record.levelname}: {record.getMessage()[:200]}")
 
 
 @contextmanager

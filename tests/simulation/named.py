@@ -1,7 +1,7 @@
 """Named worlds: the smallest world for each known cause of a loss.
 
-Each world ends well, because the design removes its cause. In the worlds of `TOLD` a file is left
-out and reported by name.
+Each world ends well, because the design removes its cause. In the worlds of `REPORTED` a file is
+left out and reported by name.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class NamedWorld:
         return f"{self.cause} {self.sentence}"
 
 
-TOLD = frozenset(("5a", "5b", "7", "13"))
+REPORTED = frozenset(("5a", "5b", "7", "13"))
 """The causes that leave out and report a file."""
 
 

@@ -175,14 +175,14 @@ class Opencast:
         sent = _read(form)
         if sent.problem:
             return Response(400, sent.problem.encode(), {"Content-Type": "text/plain"})
-        self.world.tell(f"takes a POST of {sent.id} with {len(sent.media)} files")
+        self.world.record(f"takes a POST of {sent.id} with {len(sent.media)} files")
         promised = [self._content_behind(url) for _, url in sent.media]
         files: list[IngestedFile] = []
         for (flavor, url), before in zip(sent.media, promised, strict=True):
             try:
                 found = self._bucket.fetch_object(url)
             except FetchFailed as error:
-                self.world.tell(f"can't fetch {read_presigned(url).key}: {error}")
+                self.world.record(f"can't fetch {read_presigned(url).key}: {error}")
                 return EMPTY_500
             if not self._transferred(found):
                 return None
@@ -205,7 +205,7 @@ class Opencast:
             if self.world.time >= ends:
                 return True
             self.world.sleep(min(max(CHECK_SECONDS, (ends - self.world.time) / 20), 60.0))
-        self.world.tell("goes down, and its ingest with it")
+        self.world.record("goes down, and its ingest with it")
         return False
 
     def _finish(
@@ -220,7 +220,7 @@ class Opencast:
         ends = now + self.site.workflow_seconds
         self.events[sent.id] = Event(sent.id, sent.series, visible, ends)
         self.ingests.append(Ingest(sent.id, sent.series, files, workflow, sent.source, began, now))
-        self.world.tell(f"has ingested {sent.id}: {', '.join(file.content for file in files)}")
+        self.world.record(f"has ingested {sent.id}: {', '.join(file.content for file in files)}")
         xml = (
             '<ns3:workflow xmlns:ns3="http://workflow.opencastproject.org" '
             f'id="{self._workflows}" state="INSTANTIATED"/>'
@@ -297,7 +297,7 @@ class OpencastSession:
         proxy = self._opencast.planned(Kind.PROXY)
         if proxy is not None:
             self._world.wait(taken, 5.0 + 55.0 * self._world.by_chance())
-            self._world.tell(f"a proxy answers {proxy.detail} to the POST")
+            self._world.record(f"a proxy answers {proxy.detail} to the POST")
             return page(int(proxy.detail))
         if not self._world.wait(taken, timeout[1]):
             raise requests.exceptions.ReadTimeout("Read timed out.")

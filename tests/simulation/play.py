@@ -163,7 +163,7 @@ class _Happenings:
             case Trash():
                 self._start("zoom", lambda: self._trash(happening))
             case DeletedInOpencast():
-                self._world.tell(f"somebody deletes {happening.uuid} in Opencast")
+                self._world.record(f"somebody deletes {happening.uuid} in Opencast")
                 self._system.opencast.delete(happening.uuid)
             case Rotation():
                 self._rotate()
@@ -190,7 +190,9 @@ class _Happenings:
             answer = self._system.ingest.post(json.dumps(body).encode(), {}, 29.0)
             request.answers.append(answer[0] if answer else None)
             request.known |= self._zoom.listed_now(asked.uuid)
-            self._world.tell(f"+Zoom of {asked.uuid} into {asked.series or 'no series'} → {answer}")
+            self._world.record(
+                f"+Zoom of {asked.uuid} into {asked.series or 'no series'} → {answer}"
+            )
             if answer and answer[0] < 500:
                 return
             self._world.sleep(900.0)
@@ -212,7 +214,7 @@ class _Happenings:
                 status = self._post(body, headers, 20.0)
                 request.answers.append(status)
                 request.known |= self._zoom.listed_now(forced.uuid)
-                self._world.tell(f"exec.pipeline of {forced.uuid} → {status}")
+                self._world.record(f"exec.pipeline of {forced.uuid} → {status}")
                 if status is not None and status < 500:
                     return
             self._world.sleep(600.0)
@@ -235,7 +237,7 @@ class _Happenings:
         self._start("zoom", lambda: self._zoom.notify(notify, self._post))
 
     def _rotate(self) -> None:
-        self._world.tell("the secret is rotated")
+        self._world.record("the secret is rotated")
         name = f"{SECRETS}/WEBHOOK_VALIDATION_SECRET_TOKEN"
         self._played.cloud.parameters.set(name, f"{NEW_SECRET},{ZOOM_SECRET}")
         self._zoom.secret = NEW_SECRET
@@ -243,4 +245,4 @@ class _Happenings:
     def _forge(self) -> None:
         body = b'{"event": "recording.completed", "payload": {"object": {"uuid": "forged"}}}'
         headers = signed("a guess", self._world.now().timestamp(), body)
-        self._world.tell(f"forged request → {self._post(body, headers, 10.0)}")
+        self._world.record(f"forged request → {self._post(body, headers, 10.0)}")

@@ -224,7 +224,7 @@ class World:
         """End a waiting process. Call this outside of any process only."""
         if process.is_over or process.is_dead or process.greenlet is None:
             return
-        self.tell("is ended by its time limit", str(process))
+        self.record("is ended by its time limit", str(process))
         process.is_dead = True
         process.ticket += 1
         self.current = process
@@ -302,7 +302,7 @@ class World:
         fail = failure or (lambda done: aws_error(name, done))
         outage = self._outage_of(name.partition(".")[0], process)
         if outage is not None:
-            self._tell_call(name, "is out of reach")
+            self._record_call(name, "is out of reach")
             quick = outage.detail == THROTTLED
             self.sleep(0.4 if quick else 2.0 + 4.0 * process.chance.random())
             raise fail(False)
@@ -354,9 +354,9 @@ class World:
         try:
             answer = effect()
         except Exception as error:
-            self._tell_call(name, f"→ {type(error).__name__}: {str(error)[:100]}")
+            self._record_call(name, f"→ {type(error).__name__}: {str(error)[:100]}")
             raise
-        self._tell_call(name, "")
+        self._record_call(name, "")
         return answer
 
     def _struck(
@@ -370,7 +370,7 @@ class World:
         kind = fault.kind
         if kind in (Kind.CRASH_BEFORE, Kind.CRASH_AFTER) and not process.can_crash:
             return self._done(name, effect)
-        self._tell_call(name, f"— {kind}")
+        self._record_call(name, f"— {kind}")
         if kind is Kind.CRASH_BEFORE:
             self._die(process)
         if kind is Kind.ERROR_BEFORE:
@@ -393,24 +393,24 @@ class World:
         try:
             effect()
         except ClientError:
-            self.tell("its first request failed")
+            self.record("its first request failed")
 
     def _die(self, process: Process) -> None:
         process.is_dead = True
-        self.tell("crashes")
+        self.record("crashes")
         raise Killed
 
     # The story
 
-    def tell(self, what: str, who: str = "") -> None:
+    def record(self, what: str, who: str = "") -> None:
         """Add a line to the story, if the world keeps one."""
         if self.story is not None:
             who = who or (str(self.current) if self.current else "world")
             self.story.append(StoryLine(self.time, who, what))
 
-    def _tell_call(self, name: str, how: str) -> None:
+    def _record_call(self, name: str, how: str) -> None:
         if self.story is not None:
-            self.tell(f"{name} {how}".rstrip())
+            self.record(f"{name} {how}".rstrip())
 
 
 def is_aws(name: str) -> bool:

@@ -107,7 +107,7 @@ class Zoom:
         delivery = Delivery(notify)
         self.deliveries.append(delivery)
         if notify.key in self._lost:
-            self.world.tell(f"Zoom's notification {notify.key} is lost")
+            self.world.record(f"Zoom's notification {notify.key} is lost")
             return
         for pause in (0.0, *REPEATS):
             self.world.sleep(pause)
@@ -122,7 +122,9 @@ class Zoom:
     def _send(self, notify: Notify, post: PostWebhook) -> int | None:
         body = self.body_of(notify)
         status = post(body, signed(self.secret, self.world.now().timestamp(), body), ANSWER_SECONDS)
-        self.world.tell(f"notifies {notify.key} {','.join(notify.files)} → {status or 'no answer'}")
+        self.world.record(
+            f"notifies {notify.key} {','.join(notify.files)} → {status or 'no answer'}"
+        )
         return status
 
     def body_of(self, notify: Notify) -> bytes:
@@ -438,7 +440,7 @@ class ZoomSession:
         if odd is None:
             return self._zoom.world.call(name, answer, lost)
         self._zoom.world.struck.append(odd)
-        self._zoom.world.tell(f"{name} — {odd.detail}")
+        self._zoom.world.record(f"{name} — {odd.detail}")
         self._zoom.world.sleep(0.2)
         return _odd_answer(odd.detail, self._zoom.world, timeout)
 

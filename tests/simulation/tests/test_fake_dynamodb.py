@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.cloud import Cloud
 from tests.simulation.aws.calls import at_once
 from tests.simulation.aws.dynamodb import FakeTable
-from tests.simulation.tests.both import (
+from tests.simulation.tests.comparison import (
     Time,
     by_key,
     code_of,

@@ -21,7 +21,7 @@ from tests.cloud import Clock, Cloud
 from tests.simulation.aws.calls import at_once
 from tests.simulation.aws.s3 import FakeBucket
 from tests.simulation.aws.ssm import FakeParameters
-from tests.simulation.tests.both import Ids, by_key, fake_table
+from tests.simulation.tests.comparison import Ids, by_key, fake_table
 from tests.simulation.tests.test_fake_dynamodb import status_table
 
 SUBJECT = Subject(

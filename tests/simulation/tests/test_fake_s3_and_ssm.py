@@ -8,7 +8,7 @@ from tests.cloud import BUCKET, Cloud
 from tests.simulation.aws.calls import at_once
 from tests.simulation.aws.s3 import FakeBucket, FetchFailed, read_presigned
 from tests.simulation.aws.ssm import FakeParameters
-from tests.simulation.tests.both import Ids, Time, code_of
+from tests.simulation.tests.comparison import Ids, Time, code_of
 
 
 @pytest.fixture

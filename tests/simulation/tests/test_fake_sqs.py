@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.cloud import Cloud
 from tests.simulation.aws.sqs import FakeQueues
-from tests.simulation.tests.both import Time, code_of, fake_queues
+from tests.simulation.tests.comparison import Time, code_of, fake_queues
 
 
 @pytest.fixture
