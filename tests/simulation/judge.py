@@ -27,6 +27,7 @@ from tests.simulation.play import Played, Request
 from tests.simulation.truth import (
     CHAT,
     TRANSCRIPT,
+    VIEWS,
     FileTruth,
     Forced,
     Notify,
@@ -36,15 +37,6 @@ from tests.simulation.truth import (
 )
 
 MINIMUM_SECONDS = 120.0
-VIEWS = frozenset(
-    {
-        "active_speaker",
-        "shared_screen",
-        "gallery_view",
-        "shared_screen_with_speaker_view",
-        "shared_screen_with_gallery_view",
-    }
-)
 
 MAILS_FOR_A_CAUSE = 6
 OUTAGE_MAIL_SECONDS = 300.0

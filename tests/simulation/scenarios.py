@@ -14,6 +14,7 @@ from tests.simulation.faults import Fault, Kind
 from tests.simulation.truth import (
     CHAT,
     VIDEO,
+    VIEWS,
     DeletedInOpencast,
     FileTruth,
     Forced,
@@ -43,14 +44,6 @@ LONGER_THAN_WAITED = 30 * HOUR
 
 IN_USE = 600.0
 """Earliest second of an outage: AWS works while a stack is created and sets its baseline."""
-
-VIEWS = (
-    "active_speaker",
-    "shared_screen",
-    "gallery_view",
-    "shared_screen_with_speaker_view",
-    "shared_screen_with_gallery_view",
-)
 
 CALLS = {
     "dynamodb.UpdateItem": 9.0,

@@ -15,6 +15,15 @@ from tests.simulation.faults import Fault
 from tests.simulation.world import BEGIN, DAY
 
 VIDEO, CHAT, TRANSCRIPT = "MP4", "CHAT", "TRANSCRIPT"
+VIEWS = (
+    "active_speaker",
+    "shared_screen",
+    "gallery_view",
+    "shared_screen_with_speaker_view",
+    "shared_screen_with_gallery_view",
+)
+"""The views that the pipeline publishes."""
+
 FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
