@@ -158,14 +158,6 @@ MUTATIONS: Sequence[Mutation] = (
         seed=148,
     ),
     Mutation(
-        "an incomplete notification is refused",
-        "functions/ingester/zoom/webhook_events.py",
-        "    subject = _readable_subject(about, Origin.WEBHOOK)\n",
-        '    raise BadRequest("It lacks something.")\n',
-        profile="disorder",
-        seed=719,
-    ),
-    Mutation(
         "a failure deletes the message",
         UPLOADER,
         "    return Retry(seconds=seconds, "
