@@ -1,4 +1,4 @@
-"""`python -m tests.simulation`: runs worlds, prints a table, and stories of those that fail."""
+"""Run simulated worlds; print a table of their outcomes and the stories of failing worlds."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ FUNCTIONS = Path(__file__).parents[2] / "functions"
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
-    parser.add_argument("--worlds", type=int, default=1000)
+    parser.add_argument("--worlds", type=int, default=1000, help="number of worlds")
     parser.add_argument("--profile", default="faults", choices=["faults", "disorder"])
-    parser.add_argument("--faults", type=int, default=4, help="the most of one world")
-    parser.add_argument("--seed", type=int, default=0, help="of the first world")
-    parser.add_argument("--fresh", action="store_true", help="seeds that were never tried")
+    parser.add_argument("--faults", type=int, default=4, help="most faults of a world")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the first world")
+    parser.add_argument("--fresh", action="store_true", help="start at a random seed")
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--world", type=int, help="only the world of this seed")
-    parser.add_argument("--story", action="store_true", help="tell the world's story, unshrunk")
-    parser.add_argument("--first", action="store_true", help="stop at the first that fails")
-    parser.add_argument("--stories", type=int, default=1, help="of how many failures a category")
+    parser.add_argument("--world", type=int, help="run only the world of this seed")
+    parser.add_argument("--story", action="store_true", help="print --world's story, unshrunk")
+    parser.add_argument("--first", action="store_true", help="stop at the first failing world")
+    parser.add_argument("--stories", type=int, default=1, help="stories to print for each category")
     given = parser.parse_args()
     if given.fresh:
         given.seed = secrets.randbelow(10**9)
@@ -45,7 +45,7 @@ def _one_world(given: argparse.Namespace) -> int:
         if category is not Category.OK:
             scenario = runner.shrunk(scenario, category)
     story, verdicts = runner.story_of(scenario)
-    print(runner.described(scenario), story, *map(str, verdicts), sep="\n")
+    print(runner.describe(scenario), story, *map(str, verdicts), sep="\n")
     return int(worst(verdicts) in runner.FAILURES)
 
 
@@ -57,7 +57,7 @@ def _first(given: argparse.Namespace) -> int:
         outcome = runner.run_seed(seed, Profile(given.profile), given.faults)
         if outcome.error or outcome.worst in runner.FAILURES:
             text = outcome.error or outcome.texts[0]
-            print(f"World {seed} failed, the {seed - given.seed + 1}th: {text}")
+            print(f"World {seed} failed after {seed - given.seed} that passed: {text}")
             return 1
     print(f"{given.worlds} worlds passed")
     return 0
@@ -76,22 +76,22 @@ def _many_worlds(given: argparse.Namespace) -> int:
     faults = f"up to {given.faults} faults" if profile is Profile.FAULTS else "no faults"
     print(f"{given.worlds} worlds ({profile}, {faults}) from seed {given.seed} in {seconds:.0f} s")
     print(runner.table(outcomes))
-    print("\nFiles whose absence was told:")
-    for reason, count in runner.told_reasons(outcomes):
+    print("\nReported missing files:")
+    for reason, count in runner.reported_reasons(outcomes):
         print(f"{count:>6}  {reason}")
-    broken = [one for one in outcomes if one.error]
-    for one in broken[:3]:
-        print(f"\nWorld {one.seed} broke the simulator:\n{one.error}")
+    broken = [outcome for outcome in outcomes if outcome.error]
+    for outcome in broken[:3]:
+        print(f"\nWorld {outcome.seed} broke the simulator:\n{outcome.error}")
     for category in (*runner.FAILURES, Category.TOLD):
-        failed = [one.seed for one in outcomes if one.worst is category]
+        failed = [outcome.seed for outcome in outcomes if outcome.worst is category]
         if failed:
             print(f"\n{category} ({len(failed)}): {' '.join(map(str, failed[:60]))}")
         for seed in failed[: given.stories if category in runner.FAILURES else 0]:
             scenario = runner.shrunk(scenario_of(seed, profile, given.faults), category)
             story, verdicts = runner.story_of(scenario)
-            print(f"\nThe shrunk world of seed {seed}:", runner.described(scenario), sep="\n")
+            print(f"\nThe shrunk world of seed {seed}:", runner.describe(scenario), sep="\n")
             print(story, *map(str, verdicts), sep="\n")
-    return int(bool(broken) or any(one.worst in runner.FAILURES for one in outcomes))
+    return int(bool(broken) or any(outcome.worst in runner.FAILURES for outcome in outcomes))
 
 
 if __name__ == "__main__":

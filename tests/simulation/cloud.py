@@ -1,4 +1,4 @@
-"""This stack's AWS in a simulated world: tables, queues, bucket and secrets, all of them fakes."""
+"""The stack's AWS resources in a simulated world: fake tables, queues, bucket and secrets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from random import Random
 from typing import Any, TypeVar
 
 from cdk.receive_limits import (
@@ -17,7 +16,7 @@ from cdk.receive_limits import (
 )
 from tests.simulation.aws.dynamodb import FakeTable
 from tests.simulation.aws.s3 import FakeBucket, OpenUpload
-from tests.simulation.aws.sqs import FakeQueues
+from tests.simulation.aws.sqs import FakeQueues, MessageView
 from tests.simulation.aws.ssm import FakeParameters
 from tests.simulation.faults import Kind
 from tests.simulation.truth import Scenario
@@ -33,24 +32,20 @@ UPLOAD_RECEIVE_LIMIT = upload_receive_limit(patience_hours=6, outage_hours=24)
 VISIBILITY = 960
 STAGED_DAYS, UPLOAD_DAYS = 7, 1
 MOST_MESSAGES = 1000
-"""What a world of up to a hundred recordings sends at most: more is a failure, and no use to wait
-for."""
-
-INDEX_LAG = 0.5
-"""Seconds until a write is in an index, at most."""
+"""Limit of messages in a world of up to a hundred recordings; beyond it the world fails."""
 
 EXPIRED = "expired"
-"""Stands for a state: the row isn't there any more."""
+"""The state of a row that has expired."""
 
 BEGIN_SECONDS = BEGIN.timestamp()
 
 
 @dataclass(frozen=True)
-class Books:
-    """What is written down of a world beside what it is.
+class Instrumentation:
+    """What a world records about its run.
 
-    `for_judge`: the states of rows and the messages at once, at a cost that grows with the square
-    of the recordings. `log` gets each record that the functions write.
+    `for_judge`: record the rows' states and the waiting messages; the cost grows with the square of
+    the recordings. `table` makes tables. `log` gets each record that the functions log.
     """
 
     for_judge: bool = True
@@ -59,29 +54,30 @@ class Books:
 
 
 class Cloud:
-    """The resources. `on_queue_call` is called after each call to a queue."""
+    """The resources. `on_queue_call` runs after each call to a queue."""
 
-    def __init__(self, world: World, scenario: Scenario, books: Books | None = None) -> None:
+    def __init__(
+        self, world: World, scenario: Scenario, instrumentation: Instrumentation | None = None
+    ) -> None:
         self.world = world
-        self._lags = Random(f"{world.seed}/index")
-        self._books = books or Books()
+        self._instrumentation = instrumentation or Instrumentation()
         self._most_messages = max(MOST_MESSAGES, 10 * len(scenario.recordings))
         self.on_queue_call: Callable[[], None] = lambda: None
         self.states: dict[str, list[tuple[float, str]]] = {}
-        """zip id → the states that its row had, each with its time."""
+        """zip id → the times and states of its row."""
         self.sent: Counter[tuple[str, str]] = Counter()
-        """(queue, recording) → how many messages were sent."""
+        """(queue, recording) → number of messages sent."""
         self.most_waiting: Counter[tuple[str, str]] = Counter()
-        """(queue, recording) → how many messages there were at once, at most."""
+        """(queue, recording) → the most messages at once."""
         self.aborted_by_rule: list[OpenUpload] = []
-        """The uploads that the bucket's lifecycle rule had to end."""
+        """The uploads that the bucket's lifecycle rule ended."""
         self.parameters = FakeParameters(call=world.call)
         self.parameters.set(f"{SECRETS}/WEBHOOK_VALIDATION_SECRET_TOKEN", ZOOM_SECRET)
         self.parameters.set(f"{SECRETS}/PIPELINE_SIGNING_KEY", OWN_KEY)
         self.parameters.set(f"{SECRETS}/ZOOM_CLIENT_SECRET", "client-secret")
         self.parameters.set(f"{SECRETS}/OPENCAST_API_PASSWORD", "password")
         self.status = self._status()
-        table = self._books.table
+        table = self._instrumentation.table
         self.events = table(
             f"{STACK}-recording-events", "zoom_uuid", call=world.call, now=self.seconds
         )
@@ -89,7 +85,6 @@ class Cloud:
             f"{STACK}-schedule", "zoom_series_id", call=world.call, now=self.seconds
         )
         self.recordings = table(f"{STACK}-recordings", "uuid", call=world.call, now=self.seconds)
-        """The ledger's table, which today's code doesn't use."""
         self._fill_schedule(scenario)
         self.bucket = FakeBucket(
             f"{STACK}-zoom-recording-files",
@@ -97,8 +92,9 @@ class Cloud:
             now=self.seconds,
             new_id=world.new_id,
         )
-        self._twice = {one.nth for one in scenario.faults if one.kind is Kind.DELIVERED_TWICE}
-        self._faults = {one.nth: one for one in scenario.faults if one.kind is Kind.DELIVERED_TWICE}
+        self._duplicates = {
+            fault.nth: fault for fault in scenario.faults if fault.kind is Kind.DELIVERED_TWICE
+        }
         self._deliveries = 0
         self.queues = FakeQueues(
             call=self._queue_call,
@@ -125,11 +121,16 @@ class Cloud:
         )
 
     def seconds(self) -> float:
-        """The moment in seconds since the epoch."""
+        """The time in seconds since the epoch."""
         return BEGIN_SECONDS + self.world.time
 
-    def keep_house(self) -> None:
-        """Does what AWS does every day: what has expired goes."""
+    def dead_letters(self) -> list[MessageView]:
+        """Every message on a dead-letter queue."""
+        messages = self.queues.messages
+        return [*messages(self.download_dlq), *messages(self.upload_dlq)]
+
+    def expire(self) -> None:
+        """Delete expired data, as AWS does."""
         for row in self.status.expire():
             self.states.setdefault(str(row["zip_id"]), []).append((self.world.time, EXPIRED))
         self.events.expire()
@@ -137,11 +138,11 @@ class Cloud:
         before = self.bucket.open_uploads()
         self.bucket.expire(STAGED_DAYS, UPLOAD_DAYS)
         left = self.bucket.open_uploads()
-        self.aborted_by_rule += [one for one in before if one not in left]
+        self.aborted_by_rule += [upload for upload in before if upload not in left]
         self.queues.expire()
 
     def _status(self) -> FakeTable:
-        return self._books.table(
+        return self._instrumentation.table(
             f"{STACK}-pipeline-status",
             "zip_id",
             call=self._status_call,
@@ -156,22 +157,21 @@ class Cloud:
                 "update_date": "S",
                 "update_time": "N",
             },
-            index_lag=lambda: INDEX_LAG * self._lags.random(),
         )
 
     def _fill_schedule(self, scenario: Scenario) -> None:
-        for one in scenario.site.schedule:
+        for scheduled in scenario.site.schedule:
             event = {
-                "day": one.day,
-                "time": one.time,
+                "day": scheduled.day,
+                "time": scheduled.time,
                 "title": "Lecture",
                 "course_code": "COURSE",
-                "opencast_series_id": one.series,
+                "opencast_series_id": scheduled.series,
                 "source": "csv",
             }
             row = {
-                "zoom_series_id": str(one.meeting_id),
-                "opencast_series_id": one.series,
+                "zoom_series_id": str(scheduled.meeting_id),
+                "opencast_series_id": scheduled.series,
                 "course_code": "COURSE",
                 "events": [event],
             }
@@ -179,14 +179,14 @@ class Cloud:
 
     def _is_delivered_twice(self) -> bool:
         self._deliveries += 1
-        fault = self._faults.get(self._deliveries)
+        fault = self._duplicates.get(self._deliveries)
         if fault is not None:
             self.world.struck.append(fault)
-            self.world.tell("SQS delivers this message a second time")
+            self.world.record("SQS delivers this message a second time")
         return fault is not None
 
     def _status_call(self, name: str, effect: Callable[[], T]) -> T:
-        if name != "dynamodb.UpdateItem" or not self._books.for_judge:
+        if name != "dynamodb.UpdateItem" or not self._instrumentation.for_judge:
             return self.world.call(name, effect)
 
         def watched() -> T:
@@ -201,10 +201,10 @@ class Cloud:
             known = self.states.setdefault(zip_id, [])
             if state and (not known or known[-1][1] != state):
                 known.append((self.world.time, state))
-                self.world.tell(f"{zip_id} is {state}")
+                self.world.record(f"{zip_id} is {state}")
 
     def _states(self) -> list[tuple[str, str]]:
-        stored = self.status._stored.values()  # noqa: SLF001  # `items` copies all of every row
+        stored = self.status._stored.values()  # noqa: SLF001  # `items` copies every row
         return [(str(item["zip_id"]), str(item.get("pipeline_state", ""))) for item in stored]
 
     def _queue_call(self, name: str, effect: Callable[[], T]) -> T:
@@ -223,12 +223,12 @@ class Cloud:
         self.sent["all", ""] += 1
         if self.sent["all", ""] > self._most_messages:
             self.world.failure = Endless(f"{self._most_messages} messages were sent")
-        if not self._books.for_judge:
+        if not self._instrumentation.for_judge:
             return
         for queue in (self.download_queue, self.upload_queue):
             found = Counter(
-                uuid_of(one.body)
-                for one in self.queues._queues[queue].messages.values()  # noqa: SLF001  # as above
+                uuid_of(message.body)
+                for message in self.queues._queues[queue].messages.values()  # noqa: SLF001  # as above
             )
             for uuid, count in found.items():
                 key = (queue, uuid)
@@ -236,7 +236,7 @@ class Cloud:
 
 
 def uuid_of(body: str) -> str:
-    """The recording that a message is about."""
+    """The uuid of a message's recording, "" if it has none."""
     try:
         content: Any = json.loads(body)
     except ValueError:

@@ -1,7 +1,7 @@
-"""A fake of the transfer engine: a file's copy is one atomic step that takes its time.
+"""A fake of the transfer engine, which copies each file in one atomic step.
 
-The engine has tests of its own. What matters here is when objects appear, under which key and with
-whose bytes, and how a copy ends.
+The engine has its own tests. The fake decides when objects appear, their keys and bytes, and how
+copies end.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from ingester.errors import (
     ZoomUnreachable,
 )
 from ingester.transfer.engine import Total, forever
+from ingester.transfer.multipart import GONE
 from ingester.transfer.plan import Copied, Copy, Target
 from ingester.transfer.ranges import Body
 from tests.simulation.aws.s3 import FakeBucket
@@ -32,19 +33,19 @@ RESERVE_SECONDS = 5.0
 RESTARTS = 3
 OPENINGS = 4
 LEAST_BYTES = 5 * 1024 * 1024
-"""Less than a part is nothing that the next run can go on with."""
+"""Size of the smallest part, without which the next run starts again."""
 
 
 @dataclass(frozen=True)
 class Movie:
-    """What an MP4's container says."""
+    """The metadata of an MP4's container."""
 
     seconds: float
 
 
 @dataclass
-class Begun:
-    """An upload under way."""
+class Upload:
+    """An unfinished upload; `stored` is in bytes."""
 
     upload_id: str
     stored: int = 0
@@ -52,22 +53,22 @@ class Begun:
 
 @dataclass
 class Copies:
-    """What S3 knows of copies, for all invocations: (key, identity) → the upload."""
+    """The unfinished uploads of all invocations: (key, identity) → upload."""
 
     bucket: FakeBucket
     files: dict[str, FileTruth]
-    """Content → the file that it is."""
+    """Content → file."""
     contents: dict[str, str]
     """ETag → content."""
-    begun: dict[tuple[str, str], Begun] = field(default_factory=dict)
+    begun: dict[tuple[str, str], Upload] = field(default_factory=dict)
 
-    def resume(self, key: str, identity: str) -> Begun:
-        """The unfinished upload of this source; those of other sources to the key go."""
-        for other in [one for one in self.begun if one[0] == key and one[1] != identity]:
+    def resume(self, key: str, identity: str) -> Upload:
+        """Return the source's unfinished upload; abort those of other sources to the key."""
+        for other in [name for name in self.begun if name[0] == key and name[1] != identity]:
             self.abort(other)
         found = self.begun.get((key, identity))
         if found is None or not self._is_open(found.upload_id):
-            self.begun[key, identity] = Begun(self.bucket.begin_upload(key))
+            self.begun[key, identity] = Upload(self.bucket.begin_upload(key))
         return self.begun[key, identity]
 
     def abort(self, name: tuple[str, str]) -> None:
@@ -76,10 +77,10 @@ class Copies:
             self.bucket.abort(found.upload_id)
 
     def _is_open(self, upload_id: str) -> bool:
-        return any(one.upload_id == upload_id for one in self.bucket.open_uploads())
+        return any(upload.upload_id == upload_id for upload in self.bucket.open_uploads())
 
     def inspect(self, key: str, _read: object, _size: int) -> Movie:
-        """What the container of an object says: `RecordingTransfer.inspect`."""
+        """Return an object's container metadata, as `RecordingTransfer.inspect` does."""
         found = self.bucket.stored(key)
         if found is not None and found.content.decode() in self.files:
             return Movie(self.files[found.content.decode()].seconds)
@@ -88,7 +89,7 @@ class Copies:
 
 @dataclass(frozen=True)
 class FakeEngine:
-    """Has the fields that production replaces for an invocation, and `copy`."""
+    """An engine with the fields that production replaces for an invocation."""
 
     world: World
     copies: Copies
@@ -97,10 +98,12 @@ class FakeEngine:
     report: Callable[[Total], None] = lambda _: None
 
     def copy(self, copies: Sequence[Copy]) -> list[Copied | IngesterError]:
-        """Copies the files one after the other, as `ingester.transfer.engine.Engine.copy`.
+        """Copy the files in turn, with the results of `ingester.transfer.engine.Engine.copy`.
 
-        It ends as that does: a PermanentFailure that isn't skipped ends all, a RetryableFailure is
-        raised when the others are done, OutOfTime when the next invocation is to go on.
+        Raises:
+            PermanentFailure: At once, unless the copy skips it.
+            RetryableFailure: When the other copies are done.
+            OutOfTime: The next invocation continues the copies.
         """
         run = _Run(self)
         began = self.world.time
@@ -111,6 +114,8 @@ class FakeEngine:
 
 
 class _Run:
+    """A call of `FakeEngine.copy`."""
+
     def __init__(self, engine: FakeEngine) -> None:
         self._engine = engine
         self._world = engine.world
@@ -157,10 +162,10 @@ class _Run:
             try:
                 return self._once(copy)
             except UploadGone:
-                self._world.tell(f"{copy.label} is begun anew")
+                self._world.record(f"{copy.label} starts again")
             except (BotoCoreError, ClientError) as error:
                 raise AwsFailed.of(error) from error
-        raise UploadGone("S3 knows the unfinished upload no more.")
+        raise UploadGone(GONE)
 
     def _once(self, copy: Copy) -> Copied:
         body = self._opened(copy)
@@ -209,8 +214,8 @@ class _Run:
         found = self._copies.bucket.stored(key)
         return found is not None and found.metadata.get("source") == identity
 
-    def _transfer(self, begun: Begun, size: int) -> None:
-        """Lets a transfer's time pass, as far as there is time."""
+    def _transfer(self, begun: Upload, size: int) -> None:
+        """Let a transfer's time pass, as far as the invocation has time."""
         missing = size - begun.stored
         rate = self._engine.rate
         seconds = self._engine.time_left() - RESERVE_SECONDS
@@ -228,14 +233,14 @@ class _Run:
 
     def _complete(self, name: tuple[str, str], target: Target, content: str, size: int) -> None:
         begun = self._copies.begun.pop(name, None)
-        told = {**target.metadata, "source": name[1]}
+        metadata = {**target.metadata, "source": name[1]}
         if begun is None:
             # Another invocation has completed the same upload, or removed it.
             if self._is_stored(target.key, name[1]):
                 return
-            raise UploadGone("S3 knows the unfinished upload no more.")
-        self._copies.bucket.complete(begun.upload_id, content.encode(), size, told)
-        self._world.tell(f"stores {content} as {target.key}")
+            raise UploadGone(GONE)
+        self._copies.bucket.complete(begun.upload_id, content.encode(), size, metadata)
+        self._world.record(f"stores {content} as {target.key}")
 
     def _inspected(self, copy: Copy, target: Target, size: int) -> Movie | None:
         return copy.inspect(target.key, size) if copy.inspect else None

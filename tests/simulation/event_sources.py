@@ -1,4 +1,4 @@
-"""Lambda, API Gateway and SQS's event sources: what runs the functions, and ends them."""
+"""Lambda, API Gateway and SQS's event sources, which run the functions and end them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GATEWAY_SECONDS = 29.0
 
 @dataclass(frozen=True)
 class Context:
-    """What production reads of Lambda's context."""
+    """The part of Lambda's context that production reads."""
 
     world: World
     ends: float
@@ -37,14 +37,14 @@ class Context:
 
 @dataclass
 class Warm(Generic[Kept]):
-    """A container between two invocations."""
+    """A container between two invocations, last used at `used`."""
 
     container: Container[Kept]
     used: float
 
 
 class LambdaFunction(Generic[Kept]):
-    """One function: warm containers, cold starts, and its time limit."""
+    """A function with its warm containers, cold starts and time limit."""
 
     def __init__(
         self,
@@ -56,9 +56,9 @@ class LambdaFunction(Generic[Kept]):
     ) -> None:
         self.name = name
         self.errors: list[Exception] = []
-        """What escaped the handler."""
+        """Errors that the handler raised."""
         self.seconds: list[float] = []
-        """How long each invocation took, its cold start included."""
+        """Duration of each invocation, with its cold start."""
         self.running = self.most_at_once = 0
         self._world = world
         self._build = build
@@ -66,14 +66,10 @@ class LambdaFunction(Generic[Kept]):
         self._seconds = seconds
         self._idle: list[Warm[Kept]] = []
 
-    def invoke(self, event: Any, about: str = "") -> Promise[Outcome]:
-        """Starts an invocation; the promise holds its answer, or the error that ended it."""
+    def invoke(self, event: Any) -> Promise[Outcome]:
+        """Start an invocation; the promise holds its answer, or the error that ended it."""
         return self._world.start(
-            self.name,
-            lambda: self._timed(event),
-            seconds=self._seconds,
-            can_crash=True,
-            about=about,
+            self.name, lambda: self._timed(event), seconds=self._seconds, can_crash=True
         )
 
     def _timed(self, event: Any) -> Any:
@@ -93,11 +89,11 @@ class LambdaFunction(Generic[Kept]):
         if warm is None:
             world.sleep(COLD_SECONDS * (0.5 + world.by_chance()))
             warm = Warm(Container(self._build, clock=world.monotonic), world.time)
-        # A crash ends the container too: only who comes to this end puts it back.
+        # A crash skips the lines that put the container back, and so ends it too.
         try:
             answer = self._handle(event, warm.container, Context(world, ends))
         except Exception as error:
-            world.tell(f"fails: {type(error).__name__}: {error}")
+            world.record(f"fails: {type(error).__name__}: {error}")
             self.errors.append(error)
             self._put_back(warm)
             raise
@@ -105,7 +101,7 @@ class LambdaFunction(Generic[Kept]):
         return answer
 
     def _taken(self) -> Warm[Kept] | None:
-        self._idle = [one for one in self._idle if self._world.time - one.used < IDLE_SECONDS]
+        self._idle = [warm for warm in self._idle if self._world.time - warm.used < IDLE_SECONDS]
         return self._idle.pop() if self._idle else None
 
     def _put_back(self, warm: Warm[Kept]) -> None:
@@ -114,7 +110,7 @@ class LambdaFunction(Generic[Kept]):
 
 
 class Gateway:
-    """API Gateway in front of a function, as one route."""
+    """A route of API Gateway to a function."""
 
     def __init__(self, world: World, function: LambdaFunction[Any]) -> None:
         self._world = world
@@ -123,7 +119,7 @@ class Gateway:
     def post(
         self, body: bytes, headers: Mapping[str, str], seconds: float
     ) -> tuple[int, bytes] | None:
-        """POSTs and waits `seconds` for the answer; None if none came."""
+        """POST, and wait `seconds` for the answer; None if none comes."""
         world = self._world
         event = {"headers": dict(headers), "body": body.decode(), "isBase64Encoded": False}
         if world.is_out("webhook"):
@@ -141,7 +137,7 @@ class Gateway:
 
 @dataclass
 class Source:
-    """One event source: a queue that drives a function, one message at a time."""
+    """An event source mapping: a queue that invokes a function for each message."""
 
     url: str
     function: LambdaFunction[Any]
@@ -151,32 +147,31 @@ class Source:
 
 
 class EventSources:
-    """Looks for messages whenever there may be some, and deletes those that were handled."""
+    """The event source mappings: they deliver messages, and delete the handled ones."""
 
     def __init__(self, world: World, cloud: Cloud) -> None:
         self._world = world
-        self._cloud = cloud
         self._queues: FakeQueues = cloud.queues
         self._begin = cloud.seconds() - world.time
         self._sources: list[Source] = []
         self.deliveries: Counter[str] = Counter()
-        """A queue's URL → how many messages were delivered."""
+        """Queue URL → number of deliveries."""
         self.most_receives: Counter[str] = Counter()
-        """A queue's URL → how often one message was received, at most."""
-        cloud.on_queue_call = self.look
+        """Queue URL → the most receives of one message."""
+        cloud.on_queue_call = self.plan_polls
 
     def add(self, url: str, function: LambdaFunction[Any], at_once: int) -> None:
         self._sources.append(Source(url, function, at_once))
 
-    def look(self) -> None:
-        """Plans when each queue is looked at next."""
+    def plan_polls(self) -> None:
+        """Plan the next poll of each queue."""
         for source in self._sources:
             if source.running >= source.at_once:
                 continue
             visible = self._queues.next_visible(source.url)
             if visible is None:
                 continue
-            # Of an SQS that is down nothing can be received.
+            # SQS delivers nothing during its outage.
             earliest = self._world.back_at("sqs") or self._world.time
             at = max(earliest, visible - self._begin) + 0.05
             if source.planned is None or at < source.planned:
@@ -188,21 +183,21 @@ class EventSources:
             return
         source.planned = None
         if self._world.back_at("sqs"):
-            self.look()
+            self.plan_polls()
             return
         while source.running < source.at_once:
             records = self._queues.take(source.url, 1)
             if not records:
                 break
             self._deliver(source, records[0])
-        self.look()
+        self.plan_polls()
 
     def _deliver(self, source: Source, record: dict[str, Any]) -> None:
         source.running += 1
         receives = int(record["attributes"]["ApproximateReceiveCount"])
         self.deliveries[source.url] += 1
         self.most_receives[source.url] = max(self.most_receives[source.url], receives)
-        answered = source.function.invoke({"Records": [record]}, about=record["messageId"])
+        answered = source.function.invoke({"Records": [record]})
 
         def ended() -> None:
             source.running -= 1
@@ -210,8 +205,8 @@ class EventSources:
             is_handled = error is None and answer is not None and not answer["batchItemFailures"]
             if is_handled and not self._world.is_out("sqs"):
                 with suppress(ClientError):
-                    # Of a FIFO queue's message that is visible again, it comes once more.
+                    # A FIFO queue refuses the deletion once the message is visible again.
                     self._queues.delete(source.url, record["receiptHandle"])
-            self._world.after(0.0, self.look)
+            self._world.after(0.0, self.plan_polls)
 
         answered.waiting.append(ended)

@@ -1,4 +1,4 @@
-"""What may go wrong in a simulated world, as data: so a failing world can be shrunk."""
+"""Faults of a simulated world as data, so that a failing world can be shrunk."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """How a fault shows.
+    """Kind of a fault.
 
-    The first group hits one outbound call: the `nth` one of the name `target` in the world ("*" is
+    The first group hits one outbound call: the world's `nth` call with the name `target` ("*" is
     any name).
     """
 
@@ -19,14 +19,14 @@ class Kind(StrEnum):
     CRASH_AFTER = "crash after"
     SLOW = "slow"
     SENT_TWICE = "sent twice"
-    """The answer is lost and botocore sends the request again by itself."""
+    """The answer is lost, and botocore repeats the request by itself."""
 
     OUTAGE = "outage"
     """The service `target` fails from `at`, for `seconds`."""
     DELIVERED_TWICE = "delivered twice"
-    """The event source hands out the `nth` message of the queue `target` a second time."""
+    """The queue `target` delivers its `nth` message twice."""
     WEBHOOK_LOST = "webhook lost"
-    """Zoom never sends the notification of the key `target`."""
+    """Zoom never sends the notification with the key `target`."""
     PROXY = "proxy gives up"
     """A proxy answers the `nth` POST to Opencast with status `detail`, while Opencast goes on."""
     REFUSAL = "own refusal"
@@ -36,20 +36,20 @@ class Kind(StrEnum):
 
 
 ON_CALLS = frozenset(
-    {
+    (
         Kind.ERROR_BEFORE,
         Kind.ERROR_AFTER,
         Kind.CRASH_BEFORE,
         Kind.CRASH_AFTER,
         Kind.SLOW,
         Kind.SENT_TWICE,
-    }
+    )
 )
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault. `at` and `seconds` count from the world's beginning."""
+    """A fault. `at` is in seconds since the world's beginning."""
 
     kind: Kind
     target: str

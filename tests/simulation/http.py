@@ -1,4 +1,4 @@
-"""HTTP answers and errors as `requests` and urllib3 give them, without sockets."""
+"""HTTP responses and errors of `requests` and urllib3, without sockets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HTML = {"Content-Type": "text/html; charset=utf-8"}
 
 
 class Response:
-    """What production reads of a `requests.Response`."""
+    """The part of `requests.Response` that production reads."""
 
     def __init__(
         self, status: int, content: bytes = b"", headers: Mapping[str, str] | None = None
@@ -37,23 +37,23 @@ class Response:
 def json_response(
     content: object, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    told = {"Content-Type": "application/json", **(headers or {})}
-    return Response(status, json.dumps(content).encode(), told)
+    headers = {"Content-Type": "application/json", **(headers or {})}
+    return Response(status, json.dumps(content).encode(), headers)
 
 
 def page(status: int, headers: Mapping[str, str] | None = None) -> Response:
-    """A proxy's, or Zoom's page for people."""
+    """Make an HTML page, as a proxy or Zoom sends it."""
     return Response(status, PAGE, {**HTML, **(headers or {})})
 
 
 def refused(url: str) -> requests.exceptions.ConnectionError:
-    """The error of a connection that nobody took."""
+    """Make the error of a refused connection."""
     reason = NewConnectionError(None, "Connection refused")  # type: ignore[arg-type]  # unused
     return requests.exceptions.ConnectionError(MaxRetryError(None, url, reason))  # type: ignore[arg-type]  # unused
 
 
 def lost(done: bool) -> requests.exceptions.RequestException:
-    """The error of a request whose answer never came."""
+    """Make a timeout: of the read if the request is `done`, else of the connection."""
     if done:
         return requests.exceptions.ReadTimeout("Read timed out.")
     return requests.exceptions.ConnectTimeout("Connect timed out.")

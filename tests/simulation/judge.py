@@ -1,13 +1,13 @@
-"""Says of a world that has run what became of each file. Shares no code with production.
+"""Judges a world that has run: the fate of each file, the queues, states and mails.
 
-What is expected follows from the truth of the scenario and from what people were answered, by the
-rules of the documents. When in doubt the judge is lenient, except about silence.
+The judge shares no code with production. It derives the expected result from the scenario, the
+answers that people got and the documents. In unclear cases it is lenient, except about a file that
+is missing without a report.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import uuid as uuids
 from collections import Counter
@@ -19,7 +19,7 @@ from itertools import pairwise
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.simulation.aws.sqs import MessageView
-from tests.simulation.cloud import EXPIRED
+from tests.simulation.cloud import EXPIRED, uuid_of
 from tests.simulation.faults import Kind
 from tests.simulation.logs import Mail
 from tests.simulation.opencast import Ingest
@@ -27,6 +27,7 @@ from tests.simulation.play import Played, Request
 from tests.simulation.truth import (
     CHAT,
     TRANSCRIPT,
+    VIEWS,
     FileTruth,
     Forced,
     Notify,
@@ -36,28 +37,19 @@ from tests.simulation.truth import (
 )
 
 MINIMUM_SECONDS = 120.0
-VIEWS = frozenset(
-    {
-        "active_speaker",
-        "shared_screen",
-        "gallery_view",
-        "shared_screen_with_speaker_view",
-        "shared_screen_with_gallery_view",
-    }
-)
 
 MAILS_FOR_A_CAUSE = 6
 OUTAGE_MAIL_SECONDS = 300.0
-"""An outage that lasts is told again: two kinds of failures, each every ten minutes at most."""
+"""A long outage is mailed again: two kinds of failures, each every ten minutes at most."""
 
 MESSAGES_FOR_A_RECORDING = 700
-"""Seven messages that wait for a day, of which SQS delays each for a quarter of an hour at most."""
+"""Enough for seven messages that wait for a day, requeued every quarter of an hour."""
 
 MESSAGES_AT_ONCE = 4
 
 
 class Category(StrEnum):
-    """What is wrong, from the worst to the least."""
+    """Kind of a verdict, from the worst to the best. TOLD: a missing file was reported."""
 
     LOST = "lost"
     TWICE = "twice"
@@ -73,7 +65,7 @@ class Category(StrEnum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """One thing that is wrong, or that was told. `about` is the recording's uuid or ""."""
+    """A mistake, or the report of a missing file. `about` is the recording's uuid or ""."""
 
     category: Category
     about: str
@@ -84,13 +76,13 @@ class Verdict:
 
 
 def judge(played: Played) -> list[Verdict]:
-    """Everything that is to be said of a world; empty if all is well."""
+    """Find everything that is wrong in a world; return an empty list if it ended well."""
     found: list[Verdict] = []
     for recording in played.scenario.recordings:
         found += _Recording(played, recording).verdicts()
     found += _queues(played)
-    told = {verdict.about for verdict in found if verdict.category is Category.TOLD}
-    found += _uploads(played, told)
+    reported = {verdict.about for verdict in found if verdict.category is Category.TOLD}
+    found += _uploads(played, reported)
     found += _states(played)
     found += _noise(played)
     found += [
@@ -102,22 +94,30 @@ def judge(played: Played) -> list[Verdict]:
 
 
 def worst(verdicts: list[Verdict]) -> Category:
-    """The worst category among verdicts."""
+    """Return the worst category of verdicts."""
     order = list(Category)
-    return min((one.category for one in verdicts), key=order.index, default=Category.OK)
+    return min((verdict.category for verdict in verdicts), key=order.index, default=Category.OK)
 
 
 class _Recording:
-    """What became of one recording."""
+    """The judge of one recording."""
 
     def __init__(self, played: Played, truth: RecordingTruth) -> None:
         self.played = played
         self.truth = truth
         site = played.scenario.site
-        self.requests = [one for one in played.requests if one.happening.uuid == truth.uuid]
-        classes = [one.series for one in site.schedule if one.meeting_id == truth.meeting_id]
+        self.requests = [
+            request for request in played.requests if request.happening.uuid == truth.uuid
+        ]
+        classes = [
+            scheduled.series
+            for scheduled in site.schedule
+            if scheduled.meeting_id == truth.meeting_id
+        ]
         self.automatic = classes[0] if classes else site.default_series
-        self.ingests = [one for one in played.system.opencast.ingests if one.uuid == truth.uuid]
+        self.ingests = [
+            ingest for ingest in played.system.opencast.ingests if ingest.uuid == truth.uuid
+        ]
         self.deletions = [at for at, uuid in played.system.opencast.deleted if uuid == truth.uuid]
 
     def verdicts(self) -> Iterator[Verdict]:
@@ -134,76 +134,78 @@ class _Recording:
         return Verdict(category, self.truth.uuid, what)
 
     def series(self) -> set[str]:
-        """The series that anything or anybody asked for."""
+        """The series that the schedule, the settings or a person asked for."""
         found = {self.automatic}
-        for one in self.requests:
-            found.add(one.happening.series or self.automatic)
+        for request in self.requests:
+            found.add(request.happening.series or self.automatic)
         return found - {""}
 
     # Files
 
     def expected(self) -> list[FileTruth]:
-        """The files that have to be in Opencast, or told of."""
+        """The files that must be in Opencast, or be reported as missing."""
         if self.truth.minutes * 60 < MINIMUM_SECONDS or not self._has_series():
             return []
-        told = self._told_of()
-        first = min(one.begins for one in self.truth.files)
-        videos = [one for one in self.truth.files if one.type not in (CHAT, TRANSCRIPT)]
-        false_start = any(one.begins == first and one.seconds < MINIMUM_SECONDS for one in videos)
+        named = self._named_or_requested()
+        first = min(file.begins for file in self.truth.files)
+        videos = [file for file in self.truth.files if file.type not in (CHAT, TRANSCRIPT)]
+        false_start = any(
+            video.begins == first and video.seconds < MINIMUM_SECONDS for video in videos
+        )
         kept = [
-            one
-            for one in self.truth.files
-            if one.id in told
-            and one.type != TRANSCRIPT
-            and not (false_start and one.begins == first)
+            file
+            for file in self.truth.files
+            if file.id in named
+            and file.type != TRANSCRIPT
+            and not (false_start and file.begins == first)
         ]
-        known = [one for one in kept if one.recording_type in VIEWS]
-        chats = [] if self._has_archive() else [one for one in kept if one.type == CHAT]
-        unknown = [one for one in kept if one.type != CHAT and one not in known]
+        known = [file for file in kept if file.recording_type in VIEWS]
+        chats = [] if self._has_archive() else [file for file in kept if file.type == CHAT]
+        unknown = [file for file in kept if file.type != CHAT and file not in known]
         wanted = known or unknown[:1]
         return [*wanted, *chats] if wanted else []
 
-    def _told_of(self) -> set[str]:
-        """The files that Zoom named, also in a notification that got lost, or that a request that
-        was taken asked for.
-        """
+    def _named_or_requested(self) -> set[str]:
+        """The ids of the files in Zoom's notifications, lost ones too, and in accepted requests."""
         found = {
             file
-            for one in self.played.scenario.happenings
-            if isinstance(one, Notify) and one.uuid == self.truth.uuid
-            for file in one.files
+            for happening in self.played.scenario.happenings
+            if isinstance(happening, Notify) and happening.uuid == self.truth.uuid
+            for file in happening.files
         }
         for request in self.requests:
             found |= request.known if request.was_taken else set()
         return found
 
     def _has_series(self) -> bool:
-        """Whether there is a series for the recording without anybody's mistake."""
-        taken = [one for one in self.requests if one.was_taken and one.happening.series]
+        """Whether the schedule, the settings or an accepted request names a series."""
+        taken = [
+            request for request in self.requests if request.was_taken and request.happening.series
+        ]
         return bool(self.automatic or taken)
 
     def _has_archive(self) -> bool:
-        asked = [one.happening for one in self.requests]
-        return any(isinstance(one, PlusZoom) and one.all_mp4 for one in asked)
+        asked = [request.happening for request in self.requests]
+        return any(isinstance(happening, PlusZoom) and happening.all_mp4 for happening in asked)
 
     def _files(self) -> Iterator[Verdict]:
-        inside = {content for one in self.ingests for content in one.contents}
-        absent = [one for one in self.expected() if self.truth.content_of(one) not in inside]
+        inside = {content for ingest in self.ingests for content in ingest.contents}
+        absent = [file for file in self.expected() if self.truth.content_of(file) not in inside]
         if absent and self.played.zoom.recordings[self.truth.uuid].is_gone:
-            # A person threw it away and left it there.
+            # A person left the recording in Zoom's trash.
             return
         for file in absent:
-            how = self._told(file)
-            category = Category.TOLD if how else Category.LOST
-            yield self._verdict(category, f"{file.id} is not in Opencast. {how}".strip())
+            report = self._report_of(file)
+            category = Category.TOLD if report else Category.LOST
+            yield self._verdict(category, f"{file.id} is not in Opencast. {report}".strip())
 
-    def _told(self, file: FileTruth) -> str:
-        """How a person was told that a file is missing; "" if nobody was."""
-        for letter in self._letters():
-            reason = _reason(letter)
-            if reason and (not self.ingests or names(letter.body, file, self.truth)):
+    def _report_of(self, file: FileTruth) -> str:
+        """The dead letter or mail that reports a missing file; "" if there is none."""
+        for message in self._dead_letters():
+            reason = _reason(message)
+            if reason and (not self.ingests or names(message.body, file, self.truth)):
                 return f"Dead letter: {reason}"
-        last = max((one.finished for one in self.ingests), default=-1.0)
+        last = max((ingest.finished for ingest in self.ingests), default=-1.0)
         for mail in self.played.mails:
             if self._is_about(mail):
                 stops = not mail.goes_on and mail.at > last and self._is_final(mail, file)
@@ -213,33 +215,37 @@ class _Recording:
         return ""
 
     def _is_final(self, mail: Mail, file: FileTruth) -> bool:
-        """Whether a mail tells of an end: the webhook's don't while Zoom sends again, and those of
-        a request that a person made are about that request.
+        """Whether a mail reports that nothing more happens to a file.
+
+        The webhook's mails don't while Zoom repeats its notification. Mails of "+Zoom" are about
+        the person's request.
         """
         if mail.who == "on_demand":
             return False
         deliveries = self.played.zoom.deliveries
-        told = [one for one in deliveries if file.id in one.notify.files and one.answers]
-        return mail.who != "webhook" or not any(one.was_taken for one in told)
+        about_file = [
+            delivery
+            for delivery in deliveries
+            if file.id in delivery.notify.files and delivery.answers
+        ]
+        return mail.who != "webhook" or not any(delivery.was_taken for delivery in about_file)
 
     def _is_about(self, mail: Mail) -> bool:
         return self.truth.uuid in (mail.uuid, mail.zip_id.removeprefix("auto-ingest-"))
 
-    def _letters(self) -> Iterator[MessageView]:
-        cloud = self.played.cloud
-        for queue in (cloud.download_dlq, cloud.upload_dlq):
-            for letter in cloud.queues.messages(queue):
-                if json.loads(letter.body).get("uuid") == self.truth.uuid:
-                    yield letter
+    def _dead_letters(self) -> Iterator[MessageView]:
+        for message in self.played.cloud.dead_letters():
+            if uuid_of(message.body) == self.truth.uuid:
+                yield message
 
     # Ingests
 
     def _count(self) -> Iterator[Verdict]:
         own = media_package_of(self.truth.uuid)
-        ids = Counter(one.id == own for one in self.ingests)
-        multiple = [one for one in self.requests if _is_multiple(one)]
-        again = sum(len(one.answers) for one in self.requests) if self.deletions else 0
-        others = sum(len(one.answers) for one in multiple)
+        ids = Counter(ingest.id == own for ingest in self.ingests)
+        multiple = [request for request in self.requests if _is_multiple(request)]
+        again = sum(len(request.answers) for request in self.requests) if self.deletions else 0
+        others = sum(len(request.answers) for request in multiple)
         if ids[True] > (1 + again if self._is_asked_for() else 0):
             yield self._verdict(Category.TWICE, f"{own} was ingested {ids[True]} times")
         if ids[False] > others:
@@ -247,29 +253,29 @@ class _Recording:
             yield self._verdict(Category.TWICE, f"{ids[False]} further events, {asked}")
 
     def _is_asked_for(self) -> bool:
-        """Whether Zoom ever told of its files, or anybody asked for it."""
+        """Whether Zoom notified of the recording, or a person requested it."""
         happenings = self.played.scenario.happenings
-        return any(one.uuid == self.truth.uuid for one in happenings)
+        return any(happening.uuid == self.truth.uuid for happening in happenings)
 
     def _content(self, ingest: Ingest) -> Iterator[Verdict]:
-        """Whether an ingest's bytes are those that its form promised, each view in order."""
-        files = {self.truth.content_of(one): one for one in self.truth.files}
+        """Check that an ingest has the bytes that its form promised, each view in order."""
+        files = {self.truth.content_of(file): file for file in self.truth.files}
         last: dict[str, FileTruth] = {}
-        for one in ingest.files:
-            file = files.get(one.content)
-            before = last.get(one.flavor)
+        for ingested in ingest.files:
+            file = files.get(ingested.content)
+            before = last.get(ingested.flavor)
             if file is None:
-                problem = f"has {one.content} of another recording"
-            elif one.promised and one.promised != one.content:
-                problem = f"fetched {one.content} where {one.promised} was"
+                problem = f"has {ingested.content} of another recording"
+            elif ingested.promised and ingested.promised != ingested.content:
+                problem = f"fetched {ingested.content} where {ingested.promised} was"
             elif before and before.recording_type != file.recording_type:
                 problem = f"mixes {before.id} and {file.id} in one flavor"
             elif before and before.begins >= file.begins:
                 problem = f"has {file.id} behind {before.id}"
             else:
-                last[one.flavor] = file
+                last[ingested.flavor] = file
                 continue
-            yield self._verdict(Category.WRONG_BYTES, f"{ingest.id} {problem} ({one.key})")
+            yield self._verdict(Category.WRONG_BYTES, f"{ingest.id} {problem} ({ingested.key})")
 
 
 def _is_multiple(request: Request) -> bool:
@@ -277,57 +283,55 @@ def _is_multiple(request: Request) -> bool:
 
 
 def media_package_of(uuid: str) -> str:
-    """The uuid form of md5(meeting uuid), which is the recording's own media package."""
+    """The id of the recording's own media package: md5(meeting uuid) as a uuid."""
     return str(uuids.UUID(hashlib.md5(uuid.encode(), usedforsecurity=False).hexdigest()))
 
 
 def names(text: str, file: FileTruth, recording: RecordingTruth) -> bool:
-    """Whether a text names a file: by its id, or by its view and the segment's start or number."""
+    """Whether a text names a file by its id, or by its view and its segment's start or number."""
     if file.id in text:
         return True
-    # What nobody knows is told by Zoom's type behind a prefix.
+    # Production names an unknown view by a prefix and Zoom's type.
     view = f"(?:unrecognized_type_)?{re.escape(file.recording_type)}"
-    starts = sorted({one.begins for one in recording.files})
+    starts = sorted({other.begins for other in recording.files})
     number = starts.index(file.begins)
     if re.search(rf"(?<![a-z_]){view} of segment {number}\b", text):
         return True
     return bool(re.search(rf"(?<![a-z_]){view}\b", text)) and wire(file.begins) in text
 
 
-def _reason(letter: MessageView) -> str:
-    return letter.attributes.get("FailedReason", {}).get("StringValue", "")
+def _reason(message: MessageView) -> str:
+    return message.attributes.get("FailedReason", {}).get("StringValue", "")
 
 
 def _queues(played: Played) -> Iterator[Verdict]:
     cloud = played.cloud
     for queue in (cloud.download_queue, cloud.upload_queue):
         for message in cloud.queues.messages(queue):
-            uuid = json.loads(message.body).get("uuid", "")
-            yield Verdict(Category.STUCK, uuid, f"A message waits on {queue.rpartition('/')[2]}")
-    for queue in (cloud.download_dlq, cloud.upload_dlq):
-        for message in cloud.queues.messages(queue):
-            if not _reason(message):
-                uuid = json.loads(message.body).get("uuid", "")
-                yield Verdict(Category.STUCK, uuid, "A dead letter has no reason")
+            where = queue.rpartition("/")[2]
+            yield Verdict(Category.STUCK, uuid_of(message.body), f"A message waits on {where}")
+    for message in cloud.dead_letters():
+        if not _reason(message):
+            yield Verdict(Category.STUCK, uuid_of(message.body), "A dead letter has no reason")
     if played.is_endless:
         yield Verdict(Category.STUCK, "", f"The world still runs after {played.world.time:.0f} s")
 
 
-def _uploads(played: Played, told: set[str]) -> Iterator[Verdict]:
-    """The uploads that only S3's lifecycle rule ends. Until then their parts cost money.
+def _uploads(played: Played, reported: set[str]) -> Iterator[Verdict]:
+    """Find the uploads that only S3's lifecycle rule ends. Their parts cost money until then.
 
-    Four kinds are right: a dead letter goes on with its upload, and so does a recording that comes
-    back from the trash; a later message that knows more segments may number a file's key anew; a
-    file that Zoom takes off its list in the midst of a copy is left out a day later. `told` are the
-    recordings of which a file's absence was told.
+    Four kinds are allowed. A redriven dead letter and a recording recovered from the trash continue
+    their uploads. A later message with more segments may renumber a file's key. A file that leaves
+    Zoom's list during its copy is left out a day later. `reported` are the uuids of the recordings
+    with a file that is reported as missing.
     """
     cloud = played.cloud
-    buried = {
-        json.loads(letter.body).get("uuid") for letter in cloud.queues.messages(cloud.download_dlq)
-    }
-    trashed = {uuid for uuid, one in played.zoom.recordings.items() if one.trashed_ever}
+    dead = {uuid_of(message.body) for message in cloud.queues.messages(cloud.download_dlq)}
+    trashed = {uuid for uuid, state in played.zoom.recordings.items() if state.trashed_ever}
     kept = {
-        one.meeting_id for one in played.scenario.recordings if one.uuid in buried | trashed | told
+        recording.meeting_id
+        for recording in played.scenario.recordings
+        if recording.uuid in dead | trashed | reported
     }
     stored = {_unnumbered(key) for key in cloud.bucket.keys}
     for upload in (*cloud.aborted_by_rule, *cloud.bucket.open_uploads()):
@@ -359,9 +363,9 @@ _ENDED = frozenset({"WEBHOOK_FAILED", "DOWNLOADER_FAILED", "UPLOADER_FAILED", "I
 
 def _states(played: Played) -> Iterator[Verdict]:
     forced = {
-        f"auto-ingest-{one.happening.uuid}"
-        for one in played.requests
-        if isinstance(one.happening, Forced)
+        f"auto-ingest-{request.happening.uuid}"
+        for request in played.requests
+        if isinstance(request.happening, Forced)
     }
     for zip_id, states in played.cloud.states.items():
         if zip_id in forced:
@@ -388,23 +392,25 @@ def is_backwards(before: str, after: str) -> bool:
 def _noise(played: Played) -> Iterator[Verdict]:
     recordings = len(played.scenario.recordings)
     causes = recordings + len(played.world.struck)
-    # Equal records within ten minutes are one mail.
+    # Production sends one mail for equal records within ten minutes.
     mails = {(mail.text, int(mail.at // 600)) for mail in played.mails}
-    outages = [one for one in played.world.struck if one.kind is Kind.OUTAGE]
-    during = sum(one.seconds / OUTAGE_MAIL_SECONDS for one in outages)
+    outages = [fault for fault in played.world.struck if fault.kind is Kind.OUTAGE]
+    during = sum(outage.seconds / OUTAGE_MAIL_SECONDS for outage in outages)
     if len(mails) > MAILS_FOR_A_CAUSE * causes + during:
         yield Verdict(Category.NOISE, "", f"{len(mails)} mails for {causes} causes")
     sent = played.cloud.sent["all", ""]
     if sent > MESSAGES_FOR_A_RECORDING * recordings:
         yield Verdict(Category.NOISE, "", f"{sent} messages for {recordings} recordings")
     for (queue, uuid), most in played.cloud.most_waiting.items():
-        told = sum(
-            len(one.answers)
-            for one in played.zoom.deliveries
-            if one.notify.uuid == uuid and one.notify.files
+        notified = sum(
+            len(delivery.answers)
+            for delivery in played.zoom.deliveries
+            if delivery.notify.uuid == uuid and delivery.notify.files
         )
-        asked = sum(len(one.answers) for one in played.requests if one.happening.uuid == uuid)
-        twice = sum(one.kind is Kind.DELIVERED_TWICE for one in played.world.struck)
-        if most > told + asked + twice + MESSAGES_AT_ONCE:
+        asked = sum(
+            len(request.answers) for request in played.requests if request.happening.uuid == uuid
+        )
+        twice = sum(fault.kind is Kind.DELIVERED_TWICE for fault in played.world.struck)
+        if most > notified + asked + twice + MESSAGES_AT_ONCE:
             where = queue.rpartition("/")[2]
             yield Verdict(Category.NOISE, uuid, f"{most} messages at once on {where}")

@@ -1,4 +1,4 @@
-"""What the functions log, collected for the judge: each record with its time and its recording."""
+"""Collects the functions' error records for the judge, with their time and recording."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tests.simulation.world import World
 
 @dataclass(frozen=True)
 class Mail:
-    """A record that a person is mailed.
+    """An error record, which production mails to a person.
 
-    `goes_on`: it says that nothing was stopped; `advice` is what it asks the person to do then.
+    `goes_on`: the record says that the work continues. `advice`: what the person should do then.
     """
 
     at: float
@@ -28,7 +28,7 @@ class Mail:
 
 
 class Collector(logging.Handler):
-    """Keeps the records of level ERROR. In a world with a story all others are told in it."""
+    """A handler that keeps records of level ERROR, and adds every record to the story."""
 
     def __init__(self, world: World) -> None:
         super().__init__(logging.NOTSET)
@@ -40,7 +40,7 @@ class Collector(logging.Handler):
         if world.current is None or world.current.is_dead:
             return
         if record.levelno >= logging.ERROR:
-            # What the formatter of production puts into each record.
+            # Production's formatter adds this context to each record.
             about = log._context.get({})  # noqa: SLF001
             text = record.getMessage()
             if record.exc_info and record.exc_info[1] is not None:
@@ -57,12 +57,12 @@ class Collector(logging.Handler):
                 )
             )
         if world.story is not None:
-            world.tell(f"{record.levelname}: {record.getMessage()[:200]}")
+            world.record(f"{record.levelname}: {record.getMessage()[:200]}")
 
 
 @contextmanager
 def collected(world: World, also: logging.Handler | None = None) -> Iterator[Collector]:
-    """Collects what is logged inside; `also` gets every record."""
+    """Collect the records of a block; the handler `also` gets every record."""
     logger = logging.getLogger("ingester")
     collector = Collector(world)
     before = logger.level, logger.propagate, list(logger.handlers)

@@ -1,7 +1,7 @@
-"""Named worlds: for each cause of a loss that was found, the smallest world that shows it.
+"""Named worlds: the smallest world for each known cause of a loss.
 
-Each ends well, since its cause was closed by design. In those of `TOLD` a file stays outside, and
-people are told of it by name.
+Each world ends well, because the design removes its cause. In the worlds of `REPORTED` a file is
+left out and reported by name.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SPEAKER, SCREEN = "active_speaker", "shared_screen"
 SEGMENT, GAP = 1800.0, 120.0
 BEGIN = 600.0
 DONE = BEGIN + 2 * (SEGMENT + GAP) + 300.0
-"""When Zoom has finished the files of two segments."""
+"""When Zoom has processed the files of two segments."""
 
 SIZE = 450_000_000
 SITE = Site(default_series=SERIES[0], series=SERIES, opencast_rate=100e6, zoom_rate=60e6)
@@ -40,7 +40,7 @@ SITE = Site(default_series=SERIES[0], series=SERIES, opencast_rate=100e6, zoom_r
 
 @dataclass(frozen=True)
 class NamedWorld:
-    """A world with the number of its cause, and a sentence about it."""
+    """A world with the number and a description of its cause."""
 
     cause: str
     sentence: str
@@ -50,8 +50,8 @@ class NamedWorld:
         return f"{self.cause} {self.sentence}"
 
 
-TOLD = frozenset(("5a", "5b", "7", "13"))
-"""The causes whose files come too late, or never whole, and are told."""
+REPORTED = frozenset(("5a", "5b", "7", "13"))
+"""The causes that leave out and report a file."""
 
 
 def file(
@@ -62,7 +62,7 @@ def file(
     finished: float = DONE,
     listed: float = 0.0,
 ) -> FileTruth:
-    """A file of a segment that counts from 0."""
+    """Make a file of a segment, counted from 0."""
     begins = BEGIN + segment * (SEGMENT + GAP)
     return FileTruth(
         id=f"f{segment}-{kind}",
@@ -78,7 +78,7 @@ def file(
 
 
 def notify(at: float, *files: FileTruth, lacks: tuple[str, ...] = ()) -> Notify:
-    return Notify(at, UUID, COMPLETED, tuple(one.id for one in files), lacks)
+    return Notify(at, UUID, COMPLETED, tuple(file.id for file in files), lacks)
 
 
 def scenario(
@@ -123,8 +123,8 @@ def _staging() -> tuple[NamedWorld, ...]:
         faults=(Fault(Kind.ERROR_BEFORE, "sqs.SendMessage", 1, detail=THROTTLED),),
     )
     return (
-        NamedWorld("1", "a delayed message overwrites what Opencast is fetching", overwritten),
-        NamedWorld("2", "files count as known though their message was never sent", dropped),
+        NamedWorld("1", "a delayed message overwrites a file that Opencast fetches", overwritten),
+        NamedWorld("2", "files count as known although their message was never sent", dropped),
     )
 
 
@@ -151,8 +151,8 @@ def _outcomes() -> tuple[NamedWorld, ...]:
     down = Fault(Kind.OUTAGE, "opencast", 0, DONE, 6 * HOUR)
     waits = scenario((f0,), notify(DONE + 10, f0), faults=(down,))
     return (
-        NamedWorld("4a", "a proxy answers 502 while Opencast goes on", goes_on),
-        NamedWorld("4b", "a 4xx to a second POST makes the first one forgotten", refused),
+        NamedWorld("4a", "a proxy answers 502 while Opencast continues", goes_on),
+        NamedWorld("4b", "a 4xx to a second POST hides the first POST", refused),
         NamedWorld("9", "Opencast is down for six hours", waits),
     )
 
@@ -164,7 +164,7 @@ def _two_rows() -> tuple[NamedWorld, ...]:
     late = scenario((f0, f2), notify(DONE + 10, f0), notify(DONE + 8 * DAY, f0, f2), days=10.0)
     return (
         NamedWorld("5a", "late files meet the row of another request", two_rows),
-        NamedWorld("5b", "late files come when the row has expired", late),
+        NamedWorld("5b", "late files come after the row has expired", late),
     )
 
 
@@ -181,7 +181,9 @@ def _secrets() -> tuple[NamedWorld, ...]:
     forged = scenario((f0,), warm, Forgery(DONE, ""), Rotation(DONE + 3, ""), notify(DONE + 6, f0))
     return (
         NamedWorld("6a", "the new secret can't be read when it is needed", throttled),
-        NamedWorld("6b", "a forged request came just before one under a new secret", forged),
+        NamedWorld(
+            "6b", "a forged request comes just before the first request with a new secret", forged
+        ),
     )
 
 
@@ -207,18 +209,18 @@ def _bounds() -> tuple[NamedWorld, ...]:
         ),
     )
     return (
-        NamedWorld("7", "a copy begins anew in each invocation", endless),
-        NamedWorld("8", "an outage of DynamoDB multiplies a message that waits", multiplied),
-        NamedWorld("13", "the receive that gives a message up is cut short", cut_short),
+        NamedWorld("7", "a copy starts again in each invocation", endless),
+        NamedWorld("8", "an outage of DynamoDB multiplies a waiting message", multiplied),
+        NamedWorld("13", "a crash interrupts the receive that dead-letters a message", cut_short),
     )
 
 
 def _odd_notifications() -> tuple[NamedWorld, ...]:
     f0, studio = file(0), file(0, "production_studio")
-    told = notify(DONE + 10, f0)
+    completed = notify(DONE + 10, f0)
 
     def trash(*, batch: bool) -> Scenario:
-        return scenario((f0,), told, Trash(DONE + 60, UUID, 2 * HOUR, batch=batch))
+        return scenario((f0,), completed, Trash(DONE + 60, UUID, 2 * HOUR, batch=batch))
 
     return (
         NamedWorld(
@@ -231,11 +233,11 @@ def _odd_notifications() -> tuple[NamedWorld, ...]:
             "the notification has no host_id",
             scenario((f0,), notify(DONE + 10, f0, lacks=("host_id",))),
         ),
-        NamedWorld("11", "a recording that was given up is recovered", trash(batch=False)),
-        NamedWorld("11-batch", "it is trashed and recovered in a batch", trash(batch=True)),
+        NamedWorld("11", "an abandoned recording is recovered from the trash", trash(batch=False)),
+        NamedWorld("11-batch", "a batch of recordings is trashed and recovered", trash(batch=True)),
         NamedWorld(
             "12",
-            "nobody knows the type of the video",
+            "the type of the video is unknown",
             scenario((studio,), notify(DONE + 10, studio)),
         ),
     )

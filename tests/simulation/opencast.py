@@ -1,7 +1,7 @@
-"""A fake Opencast: events, series, and the ingest that fetches files inside the request.
+"""A fake Opencast: events, series, and the ingest, which fetches files during the request.
 
-Written from the sources' account of Opencast. Its POST runs as a process of its own, which goes on
-when whoever sent it is gone.
+Written from Opencast's sources. A POST runs as its own process, which continues when its caller has
+gone.
 """
 
 from __future__ import annotations
@@ -20,20 +20,21 @@ from tests.simulation.truth import Scenario
 from tests.simulation.world import Failure, Promise, World
 
 CHECK_SECONDS = 1.0
-"""How often a POST that fetches notices that its Opencast is down."""
+"""Seconds after which a fetching POST notices Opencast's outage."""
 
 IDENTIFIER = re.compile(r"[\w\-.:;()]+")
 EMPTY_500 = Response(500, b"")
 
 Form = Sequence[tuple[str, tuple[None, str]]]
 Answer = tuple[Response | None, BaseException | None]
-"""Opencast's answer to a POST, none if it went down; and an error of the simulator's."""
+"""Opencast's answer to a POST, None after an outage; and an error of the simulator."""
 
 
 @dataclass(frozen=True)
 class IngestedFile:
-    """A file of an ingest. `promised` is what its key held when the form came, `content` what was
-    fetched.
+    """A file of an ingest.
+
+    `promised`: the object's content when the form came. `content`: the fetched content.
     """
 
     flavor: str
@@ -44,7 +45,7 @@ class IngestedFile:
 
 @dataclass
 class Event:
-    """An event of Opencast's."""
+    """An event in Opencast."""
 
     id: str
     series: str
@@ -55,7 +56,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Ingest:
-    """An ingest that made a workflow."""
+    """An ingest that started a workflow."""
 
     id: str
     series: str
@@ -67,7 +68,7 @@ class Ingest:
 
     @property
     def contents(self) -> tuple[str, ...]:
-        return tuple(one.content for one in self.files)
+        return tuple(file.content for file in self.files)
 
     @property
     def uuid(self) -> str:
@@ -75,8 +76,8 @@ class Ingest:
 
 
 @dataclass
-class _Sent:
-    """What the form says."""
+class _Form:
+    """The content of a POST's form."""
 
     id: str = ""
     series: str = ""
@@ -95,15 +96,15 @@ class Opencast:
         self.events: dict[str, Event] = {}
         self.ingests: list[Ingest] = []
         self.deleted: list[tuple[float, str]] = []
-        """When people deleted which recording."""
+        """The times and recordings of deletions by people."""
         self._bucket = bucket
         self._posts = 0
         self._at_work = 0
         self._workflows = 1600
         self._planned: dict[tuple[Kind, int], Fault] = {
-            (one.kind, one.nth): one
-            for one in scenario.faults
-            if one.kind in (Kind.PROXY, Kind.REFUSAL)
+            (fault.kind, fault.nth): fault
+            for fault in scenario.faults
+            if fault.kind in (Kind.PROXY, Kind.REFUSAL)
         }
 
     @property
@@ -111,7 +112,7 @@ class Opencast:
         return self.world.is_out("opencast")
 
     def get(self, path: str) -> Response:
-        """Answers a GET of a user with every role."""
+        """Answer a GET of a user with every role."""
         if path == "/api/info/me/roles":
             return json_response(["ROLE_ADMIN", "ROLE_API"])
         kind, _, name = path.strip("/").rpartition("/")
@@ -120,8 +121,8 @@ class Opencast:
             event = self.events.get(name)
             if event is None or event.deleted or self.world.time < event.visible:
                 return Response(404, b"", {"Content-Type": "text/plain"})
-            told = {"identifier": name, "is_part_of": event.series, "processing_state": "RUNNING"}
-            return json_response(told, headers={"Content-Type": "application/v1.11.0+json"})
+            found = {"identifier": name, "is_part_of": event.series, "processing_state": "RUNNING"}
+            return json_response(found, headers={"Content-Type": "application/v1.11.0+json"})
         if kind == "series" and name.endswith(".json"):
             return self._series(name.removesuffix(".json"))
         if path.startswith("/services/count?"):
@@ -139,21 +140,21 @@ class Opencast:
         return json_response({"http://purl.org/dc/terms/": terms})
 
     def delete(self, uuid: str) -> None:
-        """A person deletes every event of a recording."""
+        """Delete every event of a recording, as a person does."""
         self.deleted.append((self.world.time, uuid))
         for ingest in self.ingests:
             if ingest.uuid == uuid:
                 self.events[ingest.id].deleted = True
 
     def planned(self, kind: Kind) -> Fault | None:
-        """The fault that is planned for the POST that came last."""
+        """The planned fault of the latest POST."""
         found = self._planned.pop((kind, self._posts), None)
         if found is not None:
             self.world.struck.append(found)
         return found
 
     def begin(self, workflow: str, form: Form) -> Promise[Answer]:
-        """Takes a POST: a process of Opencast's own, without an answer if Opencast goes down."""
+        """Accept a POST. Its process has no answer if Opencast goes down."""
         self._posts += 1
         refusal = self.planned(Kind.REFUSAL)
         if refusal is not None and int(refusal.detail) < 500:
@@ -174,14 +175,14 @@ class Opencast:
         sent = _read(form)
         if sent.problem:
             return Response(400, sent.problem.encode(), {"Content-Type": "text/plain"})
-        self.world.tell(f"takes a POST of {sent.id} with {len(sent.media)} files")
+        self.world.record(f"takes a POST of {sent.id} with {len(sent.media)} files")
         promised = [self._content_behind(url) for _, url in sent.media]
         files: list[IngestedFile] = []
         for (flavor, url), before in zip(sent.media, promised, strict=True):
             try:
                 found = self._bucket.fetch_object(url)
             except FetchFailed as error:
-                self.world.tell(f"can't fetch {read_presigned(url).key}: {error}")
+                self.world.record(f"can't fetch {read_presigned(url).key}: {error}")
                 return EMPTY_500
             if not self._transferred(found):
                 return None
@@ -197,18 +198,18 @@ class Opencast:
             return ""
 
     def _transferred(self, found: StoredObject) -> bool:
-        """Lets the time of a transfer pass; whether Opencast stayed up meanwhile."""
+        """Let the time of a transfer pass. Return whether Opencast stayed up."""
         rate = min(self.site.opencast_rate, self.site.opencast_link / self._at_work)
         ends = self.world.time + 0.3 + found.size / rate
         while not self.is_down:
             if self.world.time >= ends:
                 return True
             self.world.sleep(min(max(CHECK_SECONDS, (ends - self.world.time) / 20), 60.0))
-        self.world.tell("goes down, and its ingest with it")
+        self.world.record("goes down, and its ingest with it")
         return False
 
     def _finish(
-        self, sent: _Sent, files: tuple[IngestedFile, ...], workflow: str, began: float
+        self, sent: _Form, files: tuple[IngestedFile, ...], workflow: str, began: float
     ) -> Response:
         now = self.world.time
         event = self.events.get(sent.id)
@@ -219,7 +220,7 @@ class Opencast:
         ends = now + self.site.workflow_seconds
         self.events[sent.id] = Event(sent.id, sent.series, visible, ends)
         self.ingests.append(Ingest(sent.id, sent.series, files, workflow, sent.source, began, now))
-        self.world.tell(f"has ingested {sent.id}: {', '.join(one.content for one in files)}")
+        self.world.record(f"has ingested {sent.id}: {', '.join(file.content for file in files)}")
         xml = (
             '<ns3:workflow xmlns:ns3="http://workflow.opencastproject.org" '
             f'id="{self._workflows}" state="INSTANTIATED"/>'
@@ -227,9 +228,9 @@ class Opencast:
         return Response(200, xml.encode(), {"Content-Type": "text/xml"})
 
 
-def _read(form: Form) -> _Sent:
-    """Reads a form part by part, as Opencast does."""
-    sent, flavor = _Sent(), ""
+def _read(form: Form) -> _Form:
+    """Read a form part by part, as Opencast does."""
+    sent, flavor = _Form(), ""
     fields: dict[str, str] = {}
     for name, (_, value) in form:
         if value and name == "flavor":
@@ -244,13 +245,13 @@ def _read(form: Form) -> _Sent:
         sent.problem = "The identifier is wrong."
     elif not sent.media:
         sent.problem = "There are no media."
-    elif any("/" not in one for one, _ in sent.media):
+    elif any("/" not in flavor for flavor, _ in sent.media):
         sent.problem = "A flavor is missing."
     return sent
 
 
 class OpencastSession:
-    """What production uses of a `requests.Session`, to Opencast."""
+    """The part of `requests.Session` that production uses for Opencast."""
 
     def __init__(self, opencast: Opencast, base: str) -> None:
         self._opencast = opencast
@@ -285,7 +286,7 @@ class OpencastSession:
         auth: object = None,
         allow_redirects: bool = False,
     ) -> Response:
-        """POSTs an ingest and waits for the answer as long as `timeout` says."""
+        """POST an ingest, and wait for the answer until `timeout`."""
         assert auth
         assert headers is not None
         assert not allow_redirects
@@ -296,7 +297,7 @@ class OpencastSession:
         proxy = self._opencast.planned(Kind.PROXY)
         if proxy is not None:
             self._world.wait(taken, 5.0 + 55.0 * self._world.by_chance())
-            self._world.tell(f"a proxy answers {proxy.detail} to the POST")
+            self._world.record(f"a proxy answers {proxy.detail} to the POST")
             return page(int(proxy.detail))
         if not self._world.wait(taken, timeout[1]):
             raise requests.exceptions.ReadTimeout("Read timed out.")
@@ -307,7 +308,7 @@ class OpencastSession:
 
 
 def lost_answer(_done: bool) -> Exception:
-    """An answer that is on its way is lost whatever happens."""
+    """Make the error of an answer that is lost on its way."""
     return lost(True)
 
 

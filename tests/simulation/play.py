@@ -1,4 +1,4 @@
-"""Plays one scenario: puts the world together, lets things happen, runs it dry."""
+"""Plays a scenario: builds its world, plans its happenings and runs it to the end."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 
 from ingester.recording.files import automated
-from ingester.zoom import webhook_client as hand_in
+from ingester.zoom import webhook_client
 from ingester.zoom.webhook_events import IngestOptions
-from tests.simulation.cloud import OWN_KEY, SECRETS, ZOOM_SECRET, Books, Cloud
+from tests.simulation.cloud import OWN_KEY, SECRETS, ZOOM_SECRET, Cloud, Instrumentation
 from tests.simulation.event_sources import LambdaFunction
 from tests.simulation.logs import Mail, collected
 from tests.simulation.system import System
@@ -34,23 +34,21 @@ from tests.simulation.zoom import Zoom, signed
 NEW_SECRET = "zoom-secret-2"
 HOUR = 3600.0
 RECONCILED_AFTER = 48 * HOUR
-"""How long after the last happening the hourly reconcile still runs.
+"""Seconds after the last happening in which reconcile runs.
 
-A file is missing in Zoom's list for 30 hours at most, and a copy may wait for a day.
+Zoom's list lacks a file for 30 hours at most, and a copy may wait for a day.
 """
 HOURLY, RARELY = 4 * HOUR, 6
-"""So long after the last happening reconcile runs every hour, then every so many hours."""
+"""Reconcile runs hourly until `HOURLY` seconds after the last happening, then every six hours."""
 
 ASYNC_RETRIES = 2
 MOST_EVENTS, EVENTS_OF_A_RECORDING = 200_000, 2_000
-"""What a world has in a day at most."""
+"""Limits of a world's events in a day."""
 
 
 @dataclass
 class Request:
-    """What a person asked for, and the answers. `known` are the files that Zoom's API listed by
-    then.
-    """
+    """A person's request and its answers. `known`: the ids that Zoom's API listed by then."""
 
     happening: PlusZoom | Forced
     answers: list[int | None] = field(default_factory=list)
@@ -63,7 +61,7 @@ class Request:
 
 @dataclass
 class Played:
-    """A world that has run, for the judge."""
+    """A world that has run."""
 
     scenario: Scenario
     world: World
@@ -75,53 +73,53 @@ class Played:
     is_endless: bool = False
 
 
-def play(scenario: Scenario, *, story: bool = False, books: Books | None = None) -> Played:
-    """Runs a scenario until nothing is planned any more, or its days are over."""
-    books = books or Books()
+def play(
+    scenario: Scenario, *, story: bool = False, instrumentation: Instrumentation | None = None
+) -> Played:
+    """Run a scenario until no event is planned, or until its days are over."""
+    instrumentation = instrumentation or Instrumentation()
     world = World(scenario.seed, scenario.faults, story=story)
-    cloud = Cloud(world, scenario, books)
+    cloud = Cloud(world, scenario, instrumentation)
     zoom = Zoom(world, scenario, ZOOM_SECRET)
     system = System(world, scenario, cloud, zoom)
     played = Played(scenario, world, cloud, zoom, system, [])
-    stage = _Stage(played)
+    happenings = _Happenings(played)
     for happening in scenario.happenings:
-        world.at(happening.at, lambda happening=happening: stage.happen(happening))  # type: ignore[misc]  # bound now
+        world.at(happening.at, lambda happening=happening: happenings.start(happening))  # type: ignore[misc]  # bound now
     until = max(scenario.until, _plan_reconciles(system, scenario) + 2 * DAY)
-    with collected(world, books.log) as collector:
+    with collected(world, instrumentation.log) as collector:
         try:
             _run(world, cloud, scenario, until)
         except Endless:
             played.is_endless = True
-    played.is_endless = played.is_endless or not world.is_dry
+    played.is_endless = played.is_endless or not world.has_ended
     played.mails = collector.mails
     return played
 
 
 def _plan_reconciles(system: System, scenario: Scenario) -> float:
-    """Plans EventBridge's hourly calls, until some hours after all that happens by itself.
+    """Plan EventBridge's calls of reconcile. Returns the end of the last call's hour.
 
-    The first one comes before everything else: it is the stack's baseline. Returns the end of the
-    last one's hour.
+    The first call comes before all happenings, and sets the stack's baseline.
     """
     if not scenario.site.reconcile:
         return 0.0
-    moments = [one.at for one in scenario.happenings]
-    moments += [one.at + one.seconds for one in scenario.faults]
+    moments = [happening.at for happening in scenario.happenings]
+    moments += [fault.at + fault.seconds for fault in scenario.faults]
     end = max(moments, default=0.0)
     last = end + RECONCILED_AFTER
     for hour in range(int(last / HOUR) + 1):
         if hour * HOUR > end + HOURLY and hour % RARELY:
-            # Nothing happens by itself any more, and runs are a third of a world's calls.
+            # These runs would be a third of a world's calls, and nothing new happens.
             continue
         system.world.at(hour * HOUR, partial(_reconcile, system.reconcile, system.world))
     return last + HOUR
 
 
 def _reconcile(function: LambdaFunction[Any], world: World, retries: int = 0) -> None:
-    """Invokes as EventBridge does; Lambda runs what failed twice more, after one and two minutes.
+    """Invoke as EventBridge does. Lambda retries a failure twice, after one and two minutes.
 
-    Source: AWS's guide of Lambda, "How Lambda handles errors and retries with asynchronous
-    invocation".
+    Source: Lambda's guide, "How Lambda handles errors and retries with asynchronous invocation".
     """
     answered = function.invoke({"source": "aws.events"})
 
@@ -135,18 +133,18 @@ def _reconcile(function: LambdaFunction[Any], world: World, retries: int = 0) ->
 
 
 def _run(world: World, cloud: Cloud, scenario: Scenario, until: float) -> None:
-    """Runs day by day: each day what has expired goes."""
+    """Run the world. AWS deletes expired data once a day."""
     day = 0.0
     most_events = max(MOST_EVENTS, EVENTS_OF_A_RECORDING * len(scenario.recordings))
-    while not world.is_dry and day < until:
+    while not world.has_ended and day < until:
         day += DAY
         world.run(min(day, until), most_events)
         world.reach(min(day, until))
-        cloud.keep_house()
+        cloud.expire()
 
 
-class _Stage:
-    """Makes happen what a scenario has."""
+class _Happenings:
+    """Starts the happenings of a scenario."""
 
     def __init__(self, played: Played) -> None:
         self._played = played
@@ -154,7 +152,7 @@ class _Stage:
         self._system = played.system
         self._zoom = played.zoom
 
-    def happen(self, happening: Happening) -> None:
+    def start(self, happening: Happening) -> None:
         match happening:
             case Notify():
                 self._start("zoom", lambda: self._zoom.notify(happening, self._post))
@@ -165,7 +163,7 @@ class _Stage:
             case Trash():
                 self._start("zoom", lambda: self._trash(happening))
             case DeletedInOpencast():
-                self._world.tell(f"somebody deletes {happening.uuid} in Opencast")
+                self._world.record(f"somebody deletes {happening.uuid} in Opencast")
                 self._system.opencast.delete(happening.uuid)
             case Rotation():
                 self._rotate()
@@ -192,29 +190,31 @@ class _Stage:
             answer = self._system.ingest.post(json.dumps(body).encode(), {}, 29.0)
             request.answers.append(answer[0] if answer else None)
             request.known |= self._zoom.listed_now(asked.uuid)
-            self._world.tell(f"+Zoom of {asked.uuid} into {asked.series or 'no series'} → {answer}")
+            self._world.record(
+                f"+Zoom of {asked.uuid} into {asked.series or 'no series'} → {answer}"
+            )
             if answer and answer[0] < 500:
                 return
             self._world.sleep(900.0)
 
     def _force(self, forced: Forced) -> None:
-        """`exec.pipeline`: what Zoom's API tells, signed with the pipeline's own key."""
+        """Run `exec.pipeline`: post Zoom's recording, signed with the pipeline's own key."""
         request = Request(forced)
         self._played.requests.append(request)
         for _ in range(3):
-            recording = self._system.operators_view(forced.uuid)
+            recording = self._system.recording_for_operator(forced.uuid)
             if recording is not None:
                 options = IngestOptions(
                     zip_id=automated(forced.uuid),
                     force=True,
                     override_series_id=forced.series or msgspec.UNSET,
                 )
-                body = hand_in.event_of(recording, options, self._world.now())
+                body = webhook_client.event_of(recording, options, self._world.now())
                 headers = signed(OWN_KEY, self._world.now().timestamp(), body)
                 status = self._post(body, headers, 20.0)
                 request.answers.append(status)
                 request.known |= self._zoom.listed_now(forced.uuid)
-                self._world.tell(f"exec.pipeline of {forced.uuid} → {status}")
+                self._world.record(f"exec.pipeline of {forced.uuid} → {status}")
                 if status is not None and status < 500:
                     return
             self._world.sleep(600.0)
@@ -224,20 +224,20 @@ class _Stage:
         state.in_trash = state.trashed_ever = True
         batch: dict[str, tuple[str, ...]] = {"uuids": (trash.uuid,)} if trash.batch else {}
         kind = "batch_" if trash.batch else ""
-        self._zoom_says(f"recording.{kind}trashed", trash.uuid, batch)
+        self._notify(f"recording.{kind}trashed", trash.uuid, batch)
         if trash.recovered:
             self._world.sleep(trash.recovered)
             state.in_trash = False
-            files = tuple(one.id for one in state.truth.files)
-            told = batch or {"files": files}
-            self._zoom_says(f"recording.{kind}recovered", trash.uuid, told)
+            files = tuple(file.id for file in state.truth.files)
+            fields = batch or {"files": files}
+            self._notify(f"recording.{kind}recovered", trash.uuid, fields)
 
-    def _zoom_says(self, event: str, uuid: str, told: dict[str, tuple[str, ...]]) -> None:
-        notify = Notify(self._world.time, uuid, event, **told)  # type: ignore[arg-type]  # tuples only
+    def _notify(self, event: str, uuid: str, fields: dict[str, tuple[str, ...]]) -> None:
+        notify = Notify(self._world.time, uuid, event, **fields)  # type: ignore[arg-type]  # tuples only
         self._start("zoom", lambda: self._zoom.notify(notify, self._post))
 
     def _rotate(self) -> None:
-        self._world.tell("the secret is rotated")
+        self._world.record("the secret is rotated")
         name = f"{SECRETS}/WEBHOOK_VALIDATION_SECRET_TOKEN"
         self._played.cloud.parameters.set(name, f"{NEW_SECRET},{ZOOM_SECRET}")
         self._zoom.secret = NEW_SECRET
@@ -245,4 +245,4 @@ class _Stage:
     def _forge(self) -> None:
         body = b'{"event": "recording.completed", "payload": {"object": {"uuid": "forged"}}}'
         headers = signed("a guess", self._world.now().timestamp(), body)
-        self._world.tell(f"forged request → {self._post(body, headers, 10.0)}")
+        self._world.record(f"forged request → {self._post(body, headers, 10.0)}")

@@ -1,4 +1,4 @@
-"""Runs many worlds over processes, shrinks those that fail, and prints what came of them."""
+"""Runs worlds in parallel processes, tabulates their outcomes and shrinks failing worlds."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from tests.simulation.faults import Fault, Kind
 from tests.simulation.judge import Category, Verdict, judge, worst
 from tests.simulation.play import play
 from tests.simulation.scenarios import Profile, scenario_of
 from tests.simulation.truth import Scenario
-from tests.simulation.world import told
+from tests.simulation.world import story_text
 
-FAILURES = tuple(one for one in Category if one not in (Category.TOLD, Category.OK))
+FAILURES = tuple(category for category in Category if category not in (Category.TOLD, Category.OK))
 CHUNK = 25
 REASON_LENGTH = 70
-"""Of the beginning of a reason that is told; names of files come later."""
+"""Length of a reason's beginning, which comes before names of files."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one world. `error` is the simulator's own, "" if it has none."""
+    """The outcome of a world. `error` is the simulator's own, "" if it has none."""
 
     seed: int
     categories: tuple[Category, ...]
@@ -39,7 +40,7 @@ class Outcome:
 
 
 def run_seed(seed: int, profile: Profile, most_faults: int) -> Outcome:
-    """Plays the world of a seed, and judges it."""
+    """Play and judge the world of a seed."""
     scenario = scenario_of(seed, profile, most_faults)
     try:
         played = play(scenario)
@@ -47,65 +48,63 @@ def run_seed(seed: int, profile: Profile, most_faults: int) -> Outcome:
     except Exception:  # noqa: BLE001  # one broken world mustn't hide the others
         return Outcome(seed, (), (), (), traceback.format_exc())
     order = list(Category)
-    found = sorted({one.category for one in verdicts}, key=order.index)
-    struck = tuple(sorted({fault_name(one) for one in played.world.struck}))
+    found = sorted({verdict.category for verdict in verdicts}, key=order.index)
+    struck = tuple(sorted({fault_name(fault) for fault in played.world.struck}))
     return Outcome(seed, tuple(found), tuple(map(str, verdicts)), struck)
 
 
-def fault_name(fault: object) -> str:
-    """A fault's name for the table: its kind, and what it hits."""
-    kind, target = str(getattr(fault, "kind", "")), str(getattr(fault, "target", ""))
-    service = target.partition(".")[0] if "." in target else ""
-    if kind == "outage":
-        service = target
-    return f"{kind} {service}".strip()
+def fault_name(fault: Fault) -> str:
+    """A fault's name in the table: its kind and the service that it hits."""
+    service, dot, _ = fault.target.partition(".")
+    return f"{fault.kind} {service if dot or fault.kind is Kind.OUTAGE else ''}".strip()
 
 
 def run_worlds(
     seeds: Sequence[int], profile: Profile, most_faults: int, processes: int
 ) -> list[Outcome]:
-    """Runs the worlds of these seeds, on so many processes."""
+    """Run the worlds of seeds in parallel processes."""
     run = partial(run_seed, profile=profile, most_faults=most_faults)
     if processes < 2:
         return [run(seed) for seed in seeds]
-    with multiprocessing.get_context("fork").Pool(processes, _collect_seldom) as pool:
+    with multiprocessing.get_context("fork").Pool(processes, _collect_rarely) as pool:
         return pool.map(run, seeds, chunksize=CHUNK)
 
 
-def _collect_seldom() -> None:
-    """Lets a worker look for garbage seldom: worlds are small, and most of theirs has no cycles."""
+def _collect_rarely() -> None:
+    """Let a worker collect garbage rarely: worlds are small and make few cycles."""
     gc.freeze()
     gc.set_threshold(50_000)
 
 
 def table(outcomes: Iterable[Outcome]) -> str:
-    """How many worlds with each kind of fault ended in each way. A world counts in each row of its
-    faults, and in the column of the worst that happened in it.
+    """Tabulate the worlds by fault and worst verdict.
+
+    A world counts in the row of each of its faults.
     """
     cells: Counter[tuple[str, Category]] = Counter()
     rows: Counter[str] = Counter()
-    for one in outcomes:
-        for name in ("all worlds", *(one.faults or ("no fault struck",))):
+    for outcome in outcomes:
+        for name in ("all worlds", *(outcome.faults or ("no fault struck",))):
             rows[name] += 1
-            cells[name, one.worst] += 1
-    columns = [one for one in Category if any(key[1] is one for key in cells)]
+            cells[name, outcome.worst] += 1
+    columns = [category for category in Category if any(key[1] is category for key in cells)]
     width = max((len(name) for name in rows), default=0)
-    lines = [f"{'':<{width}} {'worlds':>7} " + " ".join(f"{one:>12}" for one in columns)]
+    lines = [f"{'':<{width}} {'worlds':>7} " + " ".join(f"{category:>12}" for category in columns)]
     names = sorted(rows, key=lambda name: (name not in ("all worlds", "no fault struck"), name))
     for name in names:
-        counts = " ".join(f"{cells[name, one]:>12}" for one in columns)
+        counts = " ".join(f"{cells[name, category]:>12}" for category in columns)
         lines.append(f"{name:<{width}} {rows[name]:>7} {counts}")
     return "\n".join(lines)
 
 
-def told_reasons(outcomes: Iterable[Outcome]) -> list[tuple[str, int]]:
-    """How often a file's absence was told in each way, the most frequent first.
+def reported_reasons(outcomes: Iterable[Outcome]) -> list[tuple[str, int]]:
+    """Count the reports of missing files by reason, the most frequent first.
 
-    Numbers and names of files are left out of the reasons, so that like ones are counted together.
+    The reasons are without numbers and names of files, so that similar reasons count together.
     """
     counts: Counter[str] = Counter()
-    for one in outcomes:
-        for text in one.texts:
+    for outcome in outcomes:
+        for text in outcome.texts:
             if text.startswith(f"{Category.TOLD}: "):
                 reason = text.partition(" is not in Opencast. ")[2]
                 counts[re.sub(r"\d+", "N", reason)[:REASON_LENGTH]] += 1
@@ -113,16 +112,18 @@ def told_reasons(outcomes: Iterable[Outcome]) -> list[tuple[str, int]]:
 
 
 def shrunk(scenario: Scenario, category: Category) -> Scenario:
-    """The scenario with as little in it as still ends in this category."""
+    """Leave out parts of a scenario as long as it ends in the category."""
     smaller: Scenario | None = scenario
     while smaller is not None:
         scenario = smaller
-        smaller = next((one for one in _smaller(scenario) if _ends_in(one, category)), None)
+        smaller = next(
+            (candidate for candidate in _smaller(scenario) if _ends_in(candidate, category)), None
+        )
     return scenario
 
 
 def _smaller(scenario: Scenario) -> Iterable[Scenario]:
-    """The scenario with one thing left out: the large things first."""
+    """Yield the scenario with one part left out, large parts first."""
     if len(scenario.recordings) > 1:
         yield from map(scenario.without_recording, range(len(scenario.recordings)))
     yield from map(scenario.without_fault, range(len(scenario.faults)))
@@ -132,26 +133,27 @@ def _smaller(scenario: Scenario) -> Iterable[Scenario]:
 def _ends_in(scenario: Scenario, category: Category) -> bool:
     try:
         return worst(judge(play(scenario))) is category
-    except Exception:  # noqa: BLE001  # a simulator's error is no smaller failure
+    except Exception:  # noqa: BLE001  # an error of the simulator isn't the failure
         return False
 
 
 def story_of(scenario: Scenario) -> tuple[str, list[Verdict]]:
-    """A scenario as a story with times, and the verdicts."""
+    """Play a scenario. Return its story and its verdicts."""
     played = play(scenario, story=True)
-    return told(played.world), judge(played)
+    return story_text(played.world), judge(played)
 
 
-def described(scenario: Scenario) -> str:
-    """A scenario's parts, a line each."""
+def describe(scenario: Scenario) -> str:
+    """Format the parts of a scenario, one a line."""
     lines = [f"Recordings: {len(scenario.recordings)}; site: {scenario.site}"]
     for recording in scenario.recordings:
         lines.append(f"  {recording.uuid} begins at {recording.begins:.0f} s")
         lines += [
-            f"    {one.id} segment {one.begins:.0f}-{one.ends:.0f}, finished {one.finished:.0f}, "
-            f"fetchable {one.fetchable:.0f}, listed {one.listed:.0f}, {one.size} bytes"
-            for one in recording.files
+            f"    {file.id} segment {file.begins:.0f}-{file.ends:.0f}, "
+            f"finished {file.finished:.0f}, fetchable {file.fetchable:.0f}, "
+            f"listed {file.listed:.0f}, {file.size} bytes"
+            for file in recording.files
         ]
-    lines += [f"Happens: {one}" for one in scenario.happenings]
-    lines += [f"Fault: {one}" for one in scenario.faults]
+    lines += [f"Happening: {happening}" for happening in scenario.happenings]
+    lines += [f"Fault: {fault}" for fault in scenario.faults]
     return "\n".join(lines)

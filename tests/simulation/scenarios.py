@@ -1,4 +1,4 @@
-"""Worlds from seeds: recordings, how Zoom tells of them, what people do, and what goes wrong."""
+"""Scenarios from seeds: recordings, Zoom's notifications, people's requests, and faults."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tests.simulation.faults import Fault, Kind
 from tests.simulation.truth import (
     CHAT,
     VIDEO,
+    VIEWS,
     DeletedInOpencast,
     FileTruth,
     Forced,
@@ -39,18 +40,10 @@ OTHER_SERIES = "20260199999"
 BYTES_A_SECOND = 250_000
 
 LONGER_THAN_WAITED = 30 * HOUR
-"""So long a file of which Zoom tells isn't in its list: the pipeline waits for a day."""
+"""Seconds for which Zoom's list may lack a file; the pipeline waits only for a day."""
 
 IN_USE = 600.0
-"""Outages begin this late (seconds): while a stack is made, and sets its baseline, AWS is there."""
-
-VIEWS = (
-    "active_speaker",
-    "shared_screen",
-    "gallery_view",
-    "shared_screen_with_speaker_view",
-    "shared_screen_with_gallery_view",
-)
+"""Earliest second of an outage: AWS works while a stack is created and sets its baseline."""
 
 CALLS = {
     "dynamodb.UpdateItem": 9.0,
@@ -69,9 +62,7 @@ CALLS = {
     "opencast.answer": 1.0,
     "webhook.POST": 1.0,
 }
-"""What the functions call outside, by the names of `World.call`; which one of them on average a
-fault hits.
-"""
+"""Name of an outbound call → the average number of the call that a fault hits."""
 
 NOT_CRASHING = (Kind.ERROR_BEFORE, Kind.ERROR_AFTER, Kind.SLOW, Kind.SENT_TWICE)
 CRASHING = (Kind.CRASH_BEFORE, Kind.CRASH_AFTER)
@@ -79,18 +70,18 @@ SERVICES = ("dynamodb", "sqs", "ssm", "s3", "opencast", "zoom", "webhook")
 ODD_ANSWERS = ("429", "429 with seconds", "500", "502", "503", "timeout", "nonsense")
 PROXY_ANSWERS = ("502", "503", "504", "520", "524")
 OWN_REFUSALS = ("400", "403", "500", "500")
-"""No 409: it comes by itself where a workflow is active."""
+"""Without 409, which the fake Opencast answers while a workflow is active."""
 
 
 class Profile(StrEnum):
-    """What a world has: Zoom's own disorder, or faults of everything as well."""
+    """What disturbs a world: Zoom's disorder alone, or faults of every service as well."""
 
     DISORDER = "disorder"
     FAULTS = "faults"
 
 
 def scenario_of(seed: int, profile: Profile, most_faults: int = 4) -> Scenario:
-    """The world of a seed."""
+    """Draw the scenario of a seed."""
     recordings = tuple(
         _recording(Random(f"{seed}/recording/{number}"), number)
         for number in range(Random(f"{seed}/count").choice((1, 1, 1, 2, 2, 3)))
@@ -99,22 +90,22 @@ def scenario_of(seed: int, profile: Profile, most_faults: int = 4) -> Scenario:
     site = _site(chance, recordings)
     happenings: list[Happening] = []
     for number, recording in enumerate(recordings):
-        told = _told(Random(f"{seed}/told/{number}"), recording)
+        notified = _notified(Random(f"{seed}/told/{number}"), recording)
         people = _people(Random(f"{seed}/people/{number}"), recording)
-        happenings += _late_after_deletion(Random(f"{seed}/late/{number}"), told, people)
+        happenings += _late_after_deletion(Random(f"{seed}/late/{number}"), notified, people)
         happenings += people
     happenings += _others(Random(f"{seed}/others"))
     old = Random(f"{seed}/old")
     if old.random() < 0.15:
-        # From before this stack: Zoom still lists it, and nobody asks for it.
+        # Zoom still lists a recording that is older than the stack. Nobody requests it.
         before = _recording(old, len(recordings), -40 * HOUR)
         recordings = (*recordings, before)
         site = replace(site, schedule=(*site.schedule, class_of(before, SERIES[0])))
     odd = Random(f"{seed}/odd")
-    recordings = tuple(_with_unknown_type(odd, one) for one in recordings)
-    happenings = [_with_less(odd, one) for one in happenings]
+    recordings = tuple(_with_unknown_type(odd, recording) for recording in recordings)
+    happenings = [_with_less(odd, happening) for happening in happenings]
     site = replace(site, etags_differ=odd.random() < 0.03)
-    happenings.sort(key=lambda one: (one.at, one.key))
+    happenings.sort(key=lambda happening: (happening.at, happening.key))
     faults: tuple[Fault, ...] = ()
     if profile is Profile.FAULTS:
         faults = _faults(Random(f"{seed}/faults"), most_faults, happenings)
@@ -122,19 +113,19 @@ def scenario_of(seed: int, profile: Profile, most_faults: int = 4) -> Scenario:
 
 
 def _with_unknown_type(chance: Random, recording: RecordingTruth) -> RecordingTruth:
-    """Now and then the videos of a recording with one view are of a type that nobody knows."""
-    types = {one.recording_type for one in recording.files if one.type == VIDEO}
+    """In one of ten recordings with a single view, replace its type by an unknown one."""
+    types = {file.recording_type for file in recording.files if file.type == VIDEO}
     if len(types) > 1 or chance.random() >= 0.1:
         return recording
     files = (
-        replace(one, recording_type="production_studio") if one.type == VIDEO else one
-        for one in recording.files
+        replace(file, recording_type="production_studio") if file.type == VIDEO else file
+        for file in recording.files
     )
     return replace(recording, files=tuple(files))
 
 
 def _with_less(chance: Random, happening: Happening) -> Happening:
-    """Now and then a notification about files lacks a field that Zoom's API can tell."""
+    """Remove a field from one of twenty notifications of completed files."""
     if not isinstance(happening, Notify) or happening.event != "recording.completed":
         return happening
     if chance.random() >= 0.05:
@@ -158,7 +149,7 @@ def _recording(chance: Random, number: int, after: float = 0.0) -> RecordingTrut
             for kind in (*views, *(("chat_file",) if has_chat else ()))
         ]
         segment = ends + chance.uniform(1, 10) * MINUTE
-    last = max(one.ends for one in files)
+    last = max(file.ends for file in files)
     minutes = 1 if chance.random() < 0.03 else max(2, int((last - begins) / 60))
     return RecordingTruth(
         uuid=uuid,
@@ -172,7 +163,7 @@ def _recording(chance: Random, number: int, after: float = 0.0) -> RecordingTrut
 
 
 def _file(chance: Random, name: str, kind: str, times: tuple[float, float, float]) -> FileTruth:
-    begins, ends, done = (float(int(one)) for one in times)
+    begins, ends, done = (float(int(moment)) for moment in times)
     is_chat = kind == "chat_file"
     late = chance.uniform(1, 60) * MINUTE if chance.random() < 0.06 else 0.0
     hidden = chance.uniform(1, 40) * MINUTE if chance.random() < 0.04 else 0.0
@@ -196,8 +187,8 @@ def _file(chance: Random, name: str, kind: str, times: tuple[float, float, float
 def _site(chance: Random, recordings: Sequence[RecordingTruth]) -> Site:
     default = SERIES[1] if chance.random() < 0.4 else ""
     schedule = [
-        class_of(one, SERIES[0])
-        for one in recordings
+        class_of(recording, SERIES[0])
+        for recording in recordings
         if chance.random() < (0.5 if default else 0.9)
     ]
     return Site(
@@ -214,74 +205,78 @@ def _site(chance: Random, recordings: Sequence[RecordingTruth]) -> Site:
 
 
 def class_of(recording: RecordingTruth, series: str) -> ScheduledClass:
-    """The row of the schedule that a recording belongs to."""
+    """Make the scheduled class of a recording."""
     start = (BEGIN + timedelta(seconds=recording.begins)).astimezone(LOCAL)
     time = f"{start.hour}:{start.minute:02}"
     return ScheduledClass(recording.meeting_id, DAYS[start.weekday()], time, series)
 
 
-def _told(chance: Random, recording: RecordingTruth) -> list[Happening]:
-    """How Zoom tells of a recording."""
+def _notified(chance: Random, recording: RecordingTruth) -> list[Happening]:
+    """Draw Zoom's notifications of a recording."""
     uuid = recording.uuid
-    told: list[Happening] = []
-    for begins, ends in sorted({(one.begins, one.ends) for one in recording.files}):
-        told.append(Notify(begins + chance.uniform(1, 20), uuid, "recording.started"))
+    found: list[Happening] = []
+    for begins, ends in sorted({(file.begins, file.ends) for file in recording.files}):
+        found.append(Notify(begins + chance.uniform(1, 20), uuid, "recording.started"))
         if chance.random() < 0.2:
-            told.append(Notify(begins + 60 + chance.uniform(1, 20), uuid, "recording.paused"))
-            told.append(Notify(begins + 90 + chance.uniform(1, 20), uuid, "recording.resumed"))
-        told.append(Notify(ends + chance.uniform(1, 20), uuid, "recording.stopped"))
-    last = max(one.ends for one in recording.files)
-    told.append(Notify(last + chance.uniform(5, 60), uuid, "meeting.ended"))
-    return told + _completed(chance, recording)
+            found.append(Notify(begins + 60 + chance.uniform(1, 20), uuid, "recording.paused"))
+            found.append(Notify(begins + 90 + chance.uniform(1, 20), uuid, "recording.resumed"))
+        found.append(Notify(ends + chance.uniform(1, 20), uuid, "recording.stopped"))
+    last = max(file.ends for file in recording.files)
+    found.append(Notify(last + chance.uniform(5, 60), uuid, "meeting.ended"))
+    return found + _completed(chance, recording)
 
 
 def _completed(chance: Random, recording: RecordingTruth) -> list[Happening]:
-    """recording.completed: once, or for some files and then for all or the others."""
+    """Draw recording.completed: once, or for some files and then for all or the others."""
     files = recording.files
-    whole = tuple(one.id for one in files)
-    done = max(one.finished for one in files) + chance.uniform(5, 120)
+    whole = tuple(file.id for file in files)
+    done = max(file.finished for file in files) + chance.uniform(5, 120)
     how = chance.random()
     if how < 0.7 or len(files) == 1:
         early = chance.random() < 0.25
-        at = max(one.ends for one in files) + chance.uniform(60, 600) if early else done
+        at = max(file.ends for file in files) + chance.uniform(60, 600) if early else done
         twice = chance.random() < 0.2
         return [Notify(at, recording.uuid, "recording.completed", whole, is_repeated=twice)]
     split = chance.randrange(1, len(files))
-    order = sorted(files, key=lambda one: (one.begins, one.id))
+    order = sorted(files, key=lambda file: (file.begins, file.id))
     if chance.random() < 0.5:
         order.reverse()
     first, second = order[:split], order[split:]
     if how < 0.88:
         second = order
     gap = chance.choice((5.0, 20.0, 60.0, 200.0, 900.0, 3 * HOUR))
-    begin = max(one.finished for one in first) + chance.uniform(5, 60)
-    then = max(begin + gap, *(one.finished for one in second)) + chance.uniform(5, 60)
+    begin = max(file.finished for file in first) + chance.uniform(5, 60)
+    then = max(begin + gap, *(file.finished for file in second)) + chance.uniform(5, 60)
     moments = [begin, then]
     if chance.random() < 0.2:
         moments.reverse()
     return [
-        Notify(at, recording.uuid, "recording.completed", tuple(one.id for one in part))
+        Notify(at, recording.uuid, "recording.completed", tuple(file.id for file in part))
         for at, part in zip(moments, (first, second), strict=True)
     ]
 
 
 def _late_after_deletion(
-    chance: Random, told: list[Happening], people: list[Happening]
+    chance: Random, notified: list[Happening], people: list[Happening]
 ) -> list[Happening]:
-    """Now and then Zoom's second notification comes after somebody deleted the event."""
-    deleted = next((one.at for one in people if isinstance(one, DeletedInOpencast)), None)
-    completed = [one for one in told if one.key.startswith("recording.completed")]
+    """Sometimes move Zoom's second notification to after the event's deletion in Opencast."""
+    deleted = next(
+        (happening.at for happening in people if isinstance(happening, DeletedInOpencast)), None
+    )
+    completed = [
+        happening for happening in notified if happening.key.startswith("recording.completed")
+    ]
     if deleted is None or len(completed) < 2 or chance.random() < 0.5:
-        return told
-    last = max(completed, key=lambda one: one.at)
+        return notified
+    last = max(completed, key=lambda happening: happening.at)
     later = replace(last, at=max(last.at, deleted + chance.uniform(0.1, 3) * HOUR))
-    return [later if one is last else one for one in told]
+    return [later if happening is last else happening for happening in notified]
 
 
 def _people(chance: Random, recording: RecordingTruth) -> list[Happening]:
-    """What people ask for and do about a recording."""
+    """Draw people's requests and actions on a recording."""
     uuid = recording.uuid
-    done = max(one.finished for one in recording.files)
+    done = max(file.finished for file in recording.files)
     found: list[Happening] = []
     if chance.random() < 0.25:
         found += [_plus_zoom(chance, uuid, done) for _ in range(chance.choice((1, 1, 2)))]
@@ -344,8 +339,8 @@ def _fault(chance: Random, happenings: Sequence[Happening]) -> Fault:
         case "twice":
             return Fault(Kind.DELIVERED_TWICE, "download", chance.randrange(1, 6))
         case "lost":
-            keys = [one.key for one in happenings if isinstance(one, Notify)]
-            completed = [one for one in keys if one.startswith("recording.completed")]
+            keys = [happening.key for happening in happenings if isinstance(happening, Notify)]
+            completed = [key for key in keys if key.startswith("recording.completed")]
             return Fault(Kind.WEBHOOK_LOST, chance.choice(completed or keys))
         case "proxy":
             detail = chance.choice(PROXY_ANSWERS)

@@ -1,7 +1,6 @@
-"""The real functions over the fakes: the one place that builds their dependencies as production.
+"""The real functions over the fakes, built like production's.
 
-A new field of some Dependencies, a new function, or another place of a rule is a change here, and
-nowhere else in the simulator.
+In the simulator only this module knows the functions and their Dependencies.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ from ingester.settings import (
 )
 from ingester.status.table import StatusTable
 from ingester.transfer.engine import Engine
-from ingester.zoom import webhook_client as hand_in
+from ingester.zoom import webhook_client
 from ingester.zoom.api import MeetingRecordings, ZoomApi
 from ingester.zoom.download import ZoomFile
 from ingester.zoom.download_urls import DownloadHosts
@@ -76,7 +75,7 @@ ZOOM_ACCESS: dict[str, Any] = {
 
 
 class System:
-    """This stack's functions in a world."""
+    """The stack's functions in a world."""
 
     def __init__(self, world: World, scenario: Scenario, cloud: Cloud, zoom: Zoom) -> None:
         self.world = world
@@ -120,17 +119,17 @@ class System:
 
     @property
     def errors(self) -> list[Exception]:
-        """What escaped the handlers: errors that production doesn't explain."""
-        return [error for one in self.functions for error in one.errors]
+        """Errors that handlers raised: production doesn't expect them."""
+        return [error for function in self.functions for error in function.errors]
 
-    def operators_view(self, uuid: str) -> MeetingRecordings | None:
-        """What an operator's command is told of a recording by Zoom's API; None if nothing."""
+    def recording_for_operator(self, uuid: str) -> MeetingRecordings | None:
+        """Ask Zoom's API for a recording as an operator's command does; None if that fails."""
         secrets = ZoomSecrets(zoom_client_secret="client-secret")
         api = self._zoom_api(ZoomSettings(**ZOOM_ACCESS), secrets)
         try:
             found = api.recordings(uuid, seconds=60.0)
             if found is not None:
-                hand_in.check_files(found)
+                webhook_client.check_files(found)
         except IngesterError:
             return None
         return found
@@ -290,14 +289,14 @@ class System:
             new_id=self.world.new_id,
         )
 
+    def _source(self, url: str, dlq_url: str, receive_limit: int) -> SourceQueue:
+        return SourceQueue(self._queue(url), self._queue(dlq_url), receive_limit)
+
     def _run_downloader(
         self, event: Any, container: Container[downloader.Dependencies], context: Context
     ) -> Any:
-        source = SourceQueue(
-            self._queue(self.cloud.download_queue),
-            self._queue(self.cloud.download_dlq),
-            DOWNLOAD_RECEIVE_LIMIT,
-        )
+        cloud = self.cloud
+        source = self._source(cloud.download_queue, cloud.download_dlq, DOWNLOAD_RECEIVE_LIMIT)
         return downloader.run(
             event, lambda: downloader.worker_of(container(), context), lambda: source
         )
@@ -305,11 +304,8 @@ class System:
     def _run_uploader(
         self, event: Any, container: Container[uploader.Dependencies], context: Context
     ) -> Any:
-        source = SourceQueue(
-            self._queue(self.cloud.upload_queue),
-            self._queue(self.cloud.upload_dlq),
-            UPLOAD_RECEIVE_LIMIT,
-        )
+        cloud = self.cloud
+        source = self._source(cloud.upload_queue, cloud.upload_dlq, UPLOAD_RECEIVE_LIMIT)
 
         def worker() -> QueueWorker[UploadMessage]:
             return uploader.worker_of(container(), uploader.read_seconds_of(context))
@@ -318,7 +314,7 @@ class System:
 
 
 class WebhookSession:
-    """What production uses of a `requests.Session`, to its own webhook."""
+    """The part of `requests.Session` that production uses for its own webhook."""
 
     def __init__(self, system: System) -> None:
         self._system = system

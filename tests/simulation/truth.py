@@ -1,36 +1,44 @@
-"""What a world is made of before it runs: recordings, what happens to them, and how sites differ.
+"""The data of a world before it runs: recordings, happenings and the site.
 
-All of it is frozen data, so that a failing world can be shrunk by leaving things out. Times are in
-seconds from the world's beginning.
+All data is frozen, so that a failing world can be shrunk by leaving parts out. Times are seconds
+since the world's beginning.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import lru_cache
 
 from tests.simulation.faults import Fault
 from tests.simulation.world import BEGIN, DAY
 
 VIDEO, CHAT, TRANSCRIPT = "MP4", "CHAT", "TRANSCRIPT"
+VIEWS = (
+    "active_speaker",
+    "shared_screen",
+    "gallery_view",
+    "shared_screen_with_speaker_view",
+    "shared_screen_with_gallery_view",
+)
+"""The views that the pipeline publishes."""
+
 FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
 @lru_cache(4096)
 def wire(time: float) -> str:
-    """A moment of the world as Zoom writes it."""
+    """Format a time of the world as Zoom does."""
     return (BEGIN + timedelta(seconds=int(time))).strftime(FORMAT)
 
 
 @dataclass(frozen=True)
 class FileTruth:
-    """One file of a recording, as it really is.
+    """A file of a recording.
 
-    `begins` and `ends` are those of its segment. Zoom has finished it at `finished`, hands it out
-    from `fetchable` on and lists it in its API from `listed` on. `is_handed_out`: whether Zoom ever
-    does.
+    `begins` and `ends` are its segment's. Zoom has processed the file at `finished`, serves it from
+    `fetchable` on and lists it in its API from `listed` on.
     """
 
     id: str
@@ -42,7 +50,6 @@ class FileTruth:
     finished: float
     fetchable: float
     listed: float
-    is_handed_out: bool = True
 
     @property
     def seconds(self) -> float:
@@ -51,7 +58,7 @@ class FileTruth:
 
 @dataclass(frozen=True)
 class RecordingTruth:
-    """One recording: a meeting instance with its files. `minutes` is the duration as Zoom says."""
+    """A recording with its files. `minutes` is the duration that Zoom reports."""
 
     uuid: str
     meeting_id: int
@@ -62,16 +69,16 @@ class RecordingTruth:
     files: tuple[FileTruth, ...]
 
     def content_of(self, file: FileTruth) -> str:
-        """What stands for the file's bytes."""
+        """The token that stands for the file's bytes."""
         return f"{self.uuid}|{file.id}"
 
     def file(self, file_id: str) -> FileTruth:
-        return next(one for one in self.files if one.id == file_id)
+        return next(file for file in self.files if file.id == file_id)
 
 
 @dataclass(frozen=True)
 class Happening:
-    """Something from outside that happens `at` a time; `key` names it."""
+    """An event from outside at the time `at`, named by `key`."""
 
     at: float
     uuid: str
@@ -83,9 +90,9 @@ class Happening:
 
 @dataclass(frozen=True)
 class Notify(Happening):
-    """Zoom notifies the webhook of `event`. `files` are the ids that it names.
+    """Zoom notifies the webhook of `event`. `files` are the ids of the files in it.
 
-    `lacks` are fields that are left out, of the body or its object. `uuids` are a batch's.
+    `lacks`: the fields that its body or object lacks. `uuids`: the recordings of a batch.
     """
 
     event: str
@@ -93,7 +100,7 @@ class Notify(Happening):
     lacks: tuple[str, ...] = ()
     uuids: tuple[str, ...] = ()
     is_repeated: bool = False
-    """Zoom sends it once more though it was answered."""
+    """Zoom sends the notification once more although it was answered."""
 
     @property
     def key(self) -> str:
@@ -102,7 +109,7 @@ class Notify(Happening):
 
 @dataclass(frozen=True)
 class PlusZoom(Happening):
-    """A person asks for a recording by "+Zoom"; tries again `again` times when told to."""
+    """A person requests a recording by "+Zoom", and retries up to `again` times."""
 
     series: str = ""
     allow_multiple: bool = False
@@ -112,15 +119,16 @@ class PlusZoom(Happening):
 
 @dataclass(frozen=True)
 class Forced(Happening):
-    """An operator runs `exec.pipeline`: a forced request for the webhook's own row."""
+    """An operator runs `exec.pipeline`: a forced request for the webhook's row."""
 
     series: str = ""
 
 
 @dataclass(frozen=True)
 class Trash(Happening):
-    """A person moves the recording to Zoom's trash, out of which it comes after `recovered`
-    seconds, if at all. `event` is what Zoom says of it then.
+    """A person trashes the recording in Zoom, and recovers it after `recovered` seconds (0: never).
+
+    With `batch`, Zoom notifies of a batch.
     """
 
     recovered: float = 0.0
@@ -134,7 +142,7 @@ class DeletedInOpencast(Happening):
 
 @dataclass(frozen=True)
 class Rotation(Happening):
-    """Zoom's secret is rotated: Zoom signs with the new one from then on."""
+    """Zoom's secret is rotated. Zoom signs with the new secret from then on."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +152,7 @@ class Forgery(Happening):
 
 @dataclass(frozen=True)
 class ScheduledClass:
-    """A row of the schedule: the meeting's class at the recording's local time."""
+    """A scheduled class, at the recording's local time."""
 
     meeting_id: int
     day: str
@@ -154,12 +162,12 @@ class ScheduledClass:
 
 @dataclass(frozen=True)
 class Site:
-    """How the other systems are here, and this stack's settings."""
+    """Properties of Zoom and Opencast, and the stack's settings."""
 
     default_series: str = ""
     schedule: tuple[ScheduledClass, ...] = ()
     series: tuple[str, ...] = ()
-    """Those that Opencast has."""
+    """The ids of Opencast's series."""
     opencast_rate: float = 50e6
     """Bytes a second that Opencast fetches for one ingest."""
     opencast_link: float = math.inf
@@ -168,11 +176,11 @@ class Site:
     index_lag: float = 5.0
     zoom_rate: float = 60e6
     cdn: str = "ignores"
-    """What Zoom's CDN does about the Authorization header: ignores, wants or refuses it."""
+    """How Zoom's CDN treats the Authorization header: ignores, wants or refuses it."""
     gone_is_page: bool = True
-    """What Zoom's download host says of a file that isn't there: a page with 200, or 404."""
+    """Whether Zoom's download host answers for a missing file with a page and 200, or with 404."""
     etags_differ: bool = False
-    """Whether each of Zoom's servers has an ETag of its own for a file."""
+    """Whether each of Zoom's servers gives a file its own ETag."""
     reconcile: bool = True
     downloads_at_once: int = 10
     """DOWNLOADS_AT_ONCE."""
@@ -182,7 +190,7 @@ class Site:
 
 @dataclass(frozen=True)
 class Scenario:
-    """One world before it runs."""
+    """A world before it runs."""
 
     seed: int
     recordings: tuple[RecordingTruth, ...]
@@ -195,9 +203,6 @@ class Scenario:
     def until(self) -> float:
         return self.days * DAY
 
-    def recording(self, uuid: str) -> RecordingTruth:
-        return next(one for one in self.recordings if one.uuid == uuid)
-
     def without_fault(self, index: int) -> Scenario:
         return replace(self, faults=self.faults[:index] + self.faults[index + 1 :])
 
@@ -209,10 +214,5 @@ class Scenario:
         return replace(
             self,
             recordings=self.recordings[:index] + self.recordings[index + 1 :],
-            happenings=tuple(one for one in self.happenings if one.uuid != gone),
+            happenings=tuple(happening for happening in self.happenings if happening.uuid != gone),
         )
-
-
-def moment_of(text: str) -> datetime:
-    """The moment that a wire time stamp names."""
-    return datetime.strptime(text, FORMAT).replace(tzinfo=BEGIN.tzinfo)

@@ -1,9 +1,9 @@
-"""A simulated world: one heap of events in time, and processes that are greenlets.
+"""A simulated world: a heap of timed events, and processes that are greenlets.
 
-A process is one invocation of a function, one call of Zoom's, one ingest inside Opencast. Each of
-its outbound calls goes through `World.call`, which lets time pass and others run, and there the
-planned faults strike: so crashes and interleavings come without threads, and a seed gives the same
-world again.
+A process is an invocation of a function, a notification by Zoom or an ingest in Opencast. Each of
+its outbound calls goes through `World.call`. The call lets time pass and other processes run, and
+planned faults strike there. So crashes and interleavings need no threads, and a seed always gives
+the same world.
 """
 
 from __future__ import annotations
@@ -38,36 +38,36 @@ LATENCIES = {
     "opencast": 0.15,
     "webhook": 0.03,
 }
-"""Seconds that a call to a service takes on average; the service is the first part of its name."""
+"""Average seconds of a call to a service, which is the first part of the call's name."""
 
 SLOW_SHARE = 0.01
-"""The share of calls that take up to two seconds longer."""
+"""Share of calls that take up to two seconds longer."""
 
 HALF, THROTTLED = "half", "throttled"
-"""Details of faults: half of the calls fail, or they fail quickly."""
+"""Values of `Fault.detail`: half of the calls fail, or calls fail quickly."""
 
 Failure = Callable[[bool], Exception]
-"""Gives the error of a failed call; the argument says whether the call had its effect."""
+"""Makes the error of a failed call; the argument says whether the call had its effect."""
 
 
 class Killed(BaseException):
-    """The process is dead. No `except Exception` of the simulated code catches it."""
+    """Ends a dead process. No `except Exception` of the simulated code catches it."""
 
 
 class Endless(Exception):
-    """The world has more events than any sensible one."""
+    """The world has too many events or messages."""
 
 
 @dataclass
 class Promise(Generic[T]):
-    """Something that a process waits for: the outcome of another one."""
+    """The outcome of a process, for which others can wait."""
 
     value: T | None = None
     is_kept: bool = False
     waiting: list[Callable[[], None]] = field(default_factory=list)
 
     def keep(self, value: T) -> None:
-        """Sets the outcome and wakes who waits; a second outcome is dropped."""
+        """Set the outcome and call the waiting functions; ignore a second outcome."""
         if self.is_kept:
             return
         self.value, self.is_kept = value, True
@@ -76,17 +76,16 @@ class Promise(Generic[T]):
 
 
 class Process:
-    """Something that runs, waits, calls others, and may die at each of these calls."""
+    """A greenlet that makes outbound calls, waits, and may die at each call."""
 
     def __init__(self, name: str, number: int, seed: int) -> None:
         self.name = name
         self.number = number
         self.ends: float | None = None
-        """When its time limit ends it."""
+        """The time at which its time limit ends it."""
         self.is_dead = False
         self.is_over = False
         self.can_crash = False
-        self.about = ""
         self.ticket = 0
         self.greenlet: greenlet | None = None
         self._seed = seed
@@ -94,7 +93,7 @@ class Process:
 
     @property
     def chance(self) -> Random:
-        """A source of randomness of its own: no other process's steps change what it draws."""
+        """The process's own random source, so that other processes don't change its draws."""
         if self._chance is None:
             self._chance = Random(f"{self._seed}/{self.name}/{self.number}")
         return self._chance
@@ -104,7 +103,7 @@ class Process:
 
 
 @dataclass(frozen=True)
-class Told:
+class StoryLine:
     """One line of the story."""
 
     at: float
@@ -113,15 +112,15 @@ class Told:
 
 
 class World:
-    """Time, processes and faults. `story` keeps a line for each thing that happens."""
+    """Time, processes and faults. With `story`, the world keeps a line for each step."""
 
     def __init__(self, seed: int, faults: Iterable[Fault] = (), *, story: bool = False) -> None:
         self.seed = seed
         self.time = 0.0
         self.current: Process | None = None
-        self.story: list[Told] | None = [] if story else None
+        self.story: list[StoryLine] | None = [] if story else None
         self.struck: list[Fault] = []
-        """The faults that really happened."""
+        """The faults that took place."""
         self.calls: Counter[str] = Counter()
         self.failure: Exception | None = None
         """An error of the simulator itself."""
@@ -132,27 +131,29 @@ class World:
         self._ids = Random(f"{seed}/ids")
         self._chance = Random(f"{seed}/world")
         faults = list(faults)
-        self._strikes = {(one.target, one.nth): one for one in faults if one.kind in ON_CALLS}
-        self._outages = [one for one in faults if one.kind is Kind.OUTAGE]
+        self._strikes = {
+            (fault.target, fault.nth): fault for fault in faults if fault.kind in ON_CALLS
+        }
+        self._outages = [fault for fault in faults if fault.kind is Kind.OUTAGE]
 
     # Time
 
     def now(self) -> datetime:
-        """The moment, for production's clocks."""
+        """The time as production's clocks give it."""
         return BEGIN + timedelta(seconds=self.time)
 
     def monotonic(self) -> float:
         return self.time
 
     def by_chance(self) -> float:
-        """A number from 0 up to 1, from the running process's own source."""
+        """A random number from 0 up to 1, from the running process's own source."""
         return (self.current.chance if self.current else self._chance).random()
 
     def new_id(self) -> str:
         return str(uuid.UUID(int=self._ids.getrandbits(128), version=4))
 
     def at(self, time: float, event: Callable[[], None]) -> None:
-        """Lets an event happen at a time, or now if that has passed."""
+        """Plan an event for a time, or for now if that time has passed."""
         self._count += 1
         heapq.heappush(self._heap, (max(time, self.time), self._count, event))
 
@@ -160,7 +161,7 @@ class World:
         self.at(self.time + seconds, event)
 
     def run(self, until: float, most_events: int = 200_000) -> None:
-        """Runs until nothing is planned any more, or until a time."""
+        """Run the events until a time, or until none is planned."""
         heap = self._heap
         left = most_events
         while heap and heap[0][0] <= until:
@@ -173,13 +174,13 @@ class World:
                 raise Endless(f"{most_events} events by {self.time:.0f} s")
 
     def reach(self, time: float) -> None:
-        """Lets a moment come at which nothing is planned, if anything is planned after it."""
+        """Advance the time to a moment without events, unless the world has ended before it."""
         if self._heap:
             self.time = max(self.time, time)
 
     @property
-    def is_dry(self) -> bool:
-        """Whether nothing is planned any more."""
+    def has_ended(self) -> bool:
+        """Whether no event is planned."""
         return not self._heap
 
     # Processes
@@ -191,22 +192,21 @@ class World:
         *,
         seconds: float | None = None,
         can_crash: bool = False,
-        about: str = "",
     ) -> Promise[tuple[T | None, BaseException | None]]:
-        """Starts a process; the promise holds what it returned, and the error that ended it.
+        """Start a process that is killed after `seconds`.
 
-        It is killed after `seconds`.
+        The promise holds the process's result, and the error that ended it.
         """
         self._numbers[name] += 1
         process = Process(name, self._numbers[name], self.seed)
-        process.about, process.can_crash = about, can_crash
+        process.can_crash = can_crash
         promise: Promise[tuple[T | None, BaseException | None]] = Promise()
 
         def live() -> None:
             outcome: tuple[T | None, BaseException | None]
             try:
                 outcome = (work(), None)
-            except Exception as error:  # noqa: BLE001  # whoever started it decides
+            except Exception as error:  # noqa: BLE001  # the caller decides
                 outcome = (None, error)
             except Killed as error:
                 outcome = (None, error)
@@ -221,10 +221,10 @@ class World:
         return promise
 
     def kill(self, process: Process) -> None:
-        """Ends a process that waits, for good. Only from outside of any process."""
+        """End a waiting process. Call this outside of any process only."""
         if process.is_over or process.is_dead or process.greenlet is None:
             return
-        self.tell("is ended by its time limit", str(process))
+        self.record("is ended by its time limit", str(process))
         process.is_dead = True
         process.ticket += 1
         self.current = process
@@ -237,7 +237,7 @@ class World:
         return float("inf") if ends is None else ends - self.time
 
     def wait(self, promise: Promise[Any], seconds: float) -> bool:
-        """Waits until a promise is kept, at most `seconds`; whether it is."""
+        """Wait until a promise is kept, at most `seconds`. Return whether it is."""
         process = self._running()
         if promise.is_kept:
             return True
@@ -249,7 +249,7 @@ class World:
         return promise.is_kept
 
     def sleep(self, seconds: float) -> None:
-        """Lets time pass for the running process; outside of any it does nothing."""
+        """Let time pass for the running process; do nothing outside of processes."""
         process = self.current
         if process is None:
             return
@@ -260,7 +260,7 @@ class World:
         self._park(process)
 
     def check(self) -> None:
-        """Raises Killed if the running process is dead: it does nothing more."""
+        """Raise Killed if the running process is dead."""
         if self.current is not None and self.current.is_dead:
             raise Killed
 
@@ -290,9 +290,9 @@ class World:
     # Calls
 
     def call(self, name: str, effect: Callable[[], T], failure: Failure | None = None) -> T:
-        """Makes an outbound call: takes its time, and fails or crashes if that is planned.
+        """Make an outbound call: let its time pass, and fail or crash if that is planned.
 
-        `failure` gives the error of a failed one; without it the error is botocore's.
+        `failure` makes the error of a failed call; the default is botocore's error.
         """
         process = self.current
         if process is None:
@@ -302,7 +302,7 @@ class World:
         fail = failure or (lambda done: aws_error(name, done))
         outage = self._outage_of(name.partition(".")[0], process)
         if outage is not None:
-            self._tell_call(name, "is out of reach")
+            self._record_call(name, "is out of reach")
             quick = outage.detail == THROTTLED
             self.sleep(0.4 if quick else 2.0 + 4.0 * process.chance.random())
             raise fail(False)
@@ -312,21 +312,21 @@ class World:
         return self._struck(fault, process, name, effect, fail)
 
     def is_out(self, service: str, process: Process | None = None) -> bool:
-        """Whether a service fails now. One that fails partly does so by chance."""
+        """Whether a call to a service fails now; during a partial outage chance decides."""
         return self._outage_of(service, process) is not None
 
     def back_at(self, service: str) -> float | None:
-        """When a service that fails wholly now works again; None if it works."""
+        """The time at which the service's outage ends; None if the service works."""
         outage = self._outage_of(service, None)
         return outage.at + outage.seconds if outage else None
 
     def _outage_of(self, service: str, process: Process | None) -> Fault | None:
-        for one in self._outages:
-            if one.target == service and one.at <= self.time < one.at + one.seconds:
-                if one not in self.struck:
-                    self.struck.append(one)
-                if one.detail != HALF or (process and process.chance.random() < 0.5):
-                    return one
+        for outage in self._outages:
+            if outage.target == service and outage.at <= self.time < outage.at + outage.seconds:
+                if outage not in self.struck:
+                    self.struck.append(outage)
+                if outage.detail != HALF or (process and process.chance.random() < 0.5):
+                    return outage
         return None
 
     def _latency(self, process: Process, name: str) -> float:
@@ -354,9 +354,9 @@ class World:
         try:
             answer = effect()
         except Exception as error:
-            self._tell_call(name, f"→ {type(error).__name__}: {str(error)[:100]}")
+            self._record_call(name, f"→ {type(error).__name__}: {str(error)[:100]}")
             raise
-        self._tell_call(name, "")
+        self._record_call(name, "")
         return answer
 
     def _struck(
@@ -370,7 +370,7 @@ class World:
         kind = fault.kind
         if kind in (Kind.CRASH_BEFORE, Kind.CRASH_AFTER) and not process.can_crash:
             return self._done(name, effect)
-        self._tell_call(name, f"— {kind}")
+        self._record_call(name, f"— {kind}")
         if kind is Kind.CRASH_BEFORE:
             self._die(process)
         if kind is Kind.ERROR_BEFORE:
@@ -378,7 +378,7 @@ class World:
             raise fail(False)
         if kind is Kind.SLOW:
             self.sleep(60.0 * process.chance.random())
-        if kind is Kind.SENT_TWICE and failure_is_aws(name):
+        if kind is Kind.SENT_TWICE and is_aws(name):
             self._silently(effect)
             self.sleep(5.0 * process.chance.random())
         if kind in (Kind.SLOW, Kind.SENT_TWICE):
@@ -393,33 +393,33 @@ class World:
         try:
             effect()
         except ClientError:
-            self.tell("its first request failed")
+            self.record("its first request failed")
 
     def _die(self, process: Process) -> None:
         process.is_dead = True
-        self.tell("crashes")
+        self.record("crashes")
         raise Killed
 
     # The story
 
-    def tell(self, what: str, who: str = "") -> None:
-        """Puts a line into the story, if one is kept."""
+    def record(self, what: str, who: str = "") -> None:
+        """Add a line to the story, if the world keeps one."""
         if self.story is not None:
             who = who or (str(self.current) if self.current else "world")
-            self.story.append(Told(self.time, who, what))
+            self.story.append(StoryLine(self.time, who, what))
 
-    def _tell_call(self, name: str, how: str) -> None:
+    def _record_call(self, name: str, how: str) -> None:
         if self.story is not None:
-            self.tell(f"{name} {how}".rstrip())
+            self.record(f"{name} {how}".rstrip())
 
 
-def failure_is_aws(name: str) -> bool:
-    """Whether a call goes through botocore, which sends requests again by itself."""
+def is_aws(name: str) -> bool:
+    """Whether a call goes through botocore, which repeats requests by itself."""
     return name.partition(".")[0] in ("dynamodb", "sqs", "s3", "ssm")
 
 
 def aws_error(name: str, done: bool) -> Exception:
-    """botocore's error of a call: no answer if it was `done`, else a 503."""
+    """Make botocore's error of a call: a read timeout if it is `done`, else a 503."""
     if done:
         return ReadTimeoutError(endpoint_url="https://aws.example")
     operation = name.partition(".")[2]
@@ -430,9 +430,9 @@ def aws_error(name: str, done: bool) -> Exception:
     return ClientError(response, operation)
 
 
-def told(world: World) -> str:
-    """The story as text, a line for each thing that happened."""
-    return "\n".join(f"{_clock(one.at)}  {one.who:<18} {one.what}" for one in world.story or ())
+def story_text(world: World) -> str:
+    """The world's story as text, with a line for each step."""
+    return "\n".join(f"{_clock(line.at)}  {line.who:<18} {line.what}" for line in world.story or ())
 
 
 def _clock(seconds: float) -> str:

@@ -1,6 +1,6 @@
-"""A fake Zoom: its REST API, its download hosts, and its webhook events.
+"""A fake Zoom: its REST API, its download hosts and its notifications.
 
-Written from /spec's account of Zoom (webhooks, API, downloads), not from what the pipeline needs.
+Written from the documents about Zoom (webhooks, API, downloads), not from the pipeline's code.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from tests.simulation.truth import (
 )
 from tests.simulation.world import DAY, World
 
-PATIENCE = 3.0
+ANSWER_SECONDS = 3.0
 """Seconds that Zoom waits for the webhook's answer."""
 
 REPEATS = (300.0, 1200.0, 3600.0)
-"""Seconds from one attempt to send a webhook event to the next."""
+"""Seconds between the attempts of a notification."""
 
 TOKEN_LIFE = DAY
 OAUTH_LIFE = 3600.0
@@ -44,7 +44,7 @@ HOST, CDN = "acme.zoom.us", "ssrweb.zoom.us"
 EXTENSIONS = {VIDEO: "mp4", CHAT: "txt", TRANSCRIPT: "vtt"}
 
 PostWebhook = Callable[[bytes, Mapping[str, str], float], int | None]
-"""(body, headers, seconds) → the status of the webhook's answer, or None without one."""
+"""(body, headers, seconds) → the status of the webhook's answer, None if none comes."""
 
 
 @dataclass
@@ -63,14 +63,14 @@ class State:
 
 @dataclass
 class Delivery:
-    """One webhook event, and the answers to the attempts to send it."""
+    """A notification and the answers to its attempts."""
 
     notify: Notify
     answers: list[int | None] = field(default_factory=list)
 
     @property
     def was_taken(self) -> bool:
-        return any(one in (200, 204) for one in self.answers)
+        return any(answer in (200, 204) for answer in self.answers)
 
 
 class Zoom:
@@ -80,11 +80,11 @@ class Zoom:
         self.world = world
         self.site = scenario.site
         self.secret = secret
-        """The secret that Zoom signs with now."""
-        self.recordings = {one.uuid: State(one) for one in scenario.recordings}
+        """The secret with which Zoom signs now."""
+        self.recordings = {recording.uuid: State(recording) for recording in scenario.recordings}
         self.deliveries: list[Delivery] = []
         self.contents: dict[str, str] = {}
-        """ETag → the content that it names."""
+        """ETag → the token of the file's bytes."""
         self._tokens: dict[str, tuple[str, float]] = {}
         self._oauth: dict[str, float] = {}
         self._pages: dict[str, tuple[int, float]] = {}
@@ -93,21 +93,21 @@ class Zoom:
             for state in self.recordings.values()
             for file in state.truth.files
         }
-        self._lost = {one.target for one in scenario.faults if one.kind is Kind.WEBHOOK_LOST}
-        self._odd = {one.nth: one for one in scenario.faults if one.kind is Kind.ANSWER}
+        self._lost = {fault.target for fault in scenario.faults if fault.kind is Kind.WEBHOOK_LOST}
+        self._odd = {fault.nth: fault for fault in scenario.faults if fault.kind is Kind.ANSWER}
         self._requests = 0
         self.asked: Counter[int] = Counter()
-        """Second → the number of requests to the API in it."""
+        """Second → the API's requests in it."""
         self._numbers: Counter[str] = Counter()
 
     # Webhooks
 
     def notify(self, notify: Notify, post: PostWebhook) -> None:
-        """Send a webhook event, and repeat it after a 5xx or no answer: a process's work."""
+        """Send a notification, and retry after a failure. This is the work of a process."""
         delivery = Delivery(notify)
         self.deliveries.append(delivery)
         if notify.key in self._lost:
-            self.world.tell(f"Zoom's notification {notify.key} is lost")
+            self.world.record(f"Zoom's notification {notify.key} is lost")
             return
         for pause in (0.0, *REPEATS):
             self.world.sleep(pause)
@@ -121,18 +121,20 @@ class Zoom:
 
     def _send(self, notify: Notify, post: PostWebhook) -> int | None:
         body = self.body_of(notify)
-        status = post(body, signed(self.secret, self.world.now().timestamp(), body), PATIENCE)
-        self.world.tell(f"notifies {notify.key} {','.join(notify.files)} → {status or 'no answer'}")
+        status = post(body, signed(self.secret, self.world.now().timestamp(), body), ANSWER_SECONDS)
+        self.world.record(
+            f"notifies {notify.key} {','.join(notify.files)} → {status or 'no answer'}"
+        )
         return status
 
     def body_of(self, notify: Notify) -> bytes:
-        """Return the webhook event's body as Zoom sends it now, with new tokens and addresses."""
+        """Make a notification's body. Each has new tokens and URLs."""
         about: dict[str, Any] = {}
         if notify.uuids:
             about = (
                 {"meeting_uuids": list(notify.uuids)}
                 if notify.event == "recording.batch_trashed"
-                else {"meetings": [{"meeting_uuid": one} for one in notify.uuids]}
+                else {"meetings": [{"meeting_uuid": uuid} for uuid in notify.uuids]}
             )
             return self._encoded(notify, about, "")
         truth = self.recordings[notify.uuid].truth
@@ -142,12 +144,7 @@ class Zoom:
             about["id"] = str(truth.meeting_id)
         elif notify.files:
             token = self.new_token(truth.uuid)
-            files = [self._told(truth, truth.file(one)) for one in notify.files]
-            about |= {
-                "recording_files": files,
-                "recording_count": len(files),
-                "total_size": sum(int(one.get("file_size", 0)) for one in files),
-            }
+            about |= self._entries(truth, [truth.file(file_id) for file_id in notify.files])
         return self._encoded(notify, about, token)
 
     def _encoded(self, notify: Notify, about: dict[str, Any], token: str) -> bytes:
@@ -163,10 +160,10 @@ class Zoom:
             about.pop(name, None)
         return json.dumps(body).encode()
 
-    def _told(self, truth: RecordingTruth, file: FileTruth) -> dict[str, Any]:
-        """Return a file as Zoom describes it now."""
+    def _entry(self, truth: RecordingTruth, file: FileTruth) -> dict[str, Any]:
+        """Make a file's entry in `recording_files`."""
         self._numbers[file.id] += 1
-        told: dict[str, Any] = {
+        entry: dict[str, Any] = {
             "id": file.id,
             "meeting_id": truth.uuid,
             "recording_start": wire(file.begins),
@@ -180,9 +177,17 @@ class Zoom:
             "play_url": f"https://{HOST}/rec/play/{file.id}",
         }
         if self.world.time < file.finished:
-            told |= {"status": "processing", "recording_end": "", "file_size": 0}
-            del told["download_url"], told["play_url"]
-        return told
+            entry |= {"status": "processing", "recording_end": "", "file_size": 0}
+            del entry["download_url"], entry["play_url"]
+        return entry
+
+    def _entries(self, truth: RecordingTruth, files: list[FileTruth]) -> dict[str, Any]:
+        entries = [self._entry(truth, file) for file in files]
+        return {
+            "recording_files": entries,
+            "recording_count": len(entries),
+            "total_size": sum(entry["file_size"] for entry in entries),
+        }
 
     # Tokens
 
@@ -202,14 +207,14 @@ class Zoom:
         return self._oauth.get(header.removeprefix("Bearer "), -1.0) > self.world.time
 
     def opens(self, header: str, uuid: str) -> bool:
-        """Return whether a download token opens a recording's files."""
+        """Whether a download token opens a recording's files."""
         owner, ends = self._tokens.get(header.removeprefix("Bearer "), ("", 0.0))
         return owner == uuid and self.world.time < ends
 
     # The API
 
     def next_odd(self) -> Fault | None:
-        """Return the fault that is planned for this request to the API."""
+        """The planned fault of this request to the API."""
         self._requests += 1
         return self._odd.pop(self._requests, None)
 
@@ -222,7 +227,7 @@ class Zoom:
         if parts[0] == "meetings" and parts[-1] == "recordings":
             return self._recording(unquote(unquote(parts[1])))
         if path.rstrip("/") == "/users":
-            hosts = sorted({one.truth.host_id for one in self.recordings.values()})
+            hosts = sorted({state.truth.host_id for state in self.recordings.values()})
             users = [{"id": host, "type": 2, "status": "active"} for host in hosts]
             return self._page("users", users, query)
         if parts[-1] == "recordings":
@@ -235,25 +240,19 @@ class Zoom:
         files = self._files_of(state) if state else []
         if state is None or state.is_gone or not files:
             return json_response({"code": 3301, "message": "There is no recording."}, 404)
-        told = self._meeting(state, files)
-        told["download_access_token"] = self.new_token(uuid)
-        return json_response(told)
+        meeting = self._meeting(state, files)
+        meeting["download_access_token"] = self.new_token(uuid)
+        return json_response(meeting)
 
     def _meeting(self, state: State, files: list[FileTruth]) -> dict[str, Any]:
-        told = [self._told(state.truth, one) for one in files]
-        return {
-            **_about(state.truth),
-            "recording_files": told,
-            "recording_count": len(told),
-            "total_size": sum(int(one["file_size"]) for one in told),
-        }
+        return {**_about(state.truth), **self._entries(state.truth, files)}
 
     def listed_now(self, uuid: str) -> set[str]:
-        """Return the ids of the files that the API lists now."""
-        return {one.id for one in self._files_of(self.recordings[uuid])}
+        """The ids of the files that the API lists now."""
+        return {file.id for file in self._files_of(self.recordings[uuid])}
 
     def _files_of(self, state: State) -> list[FileTruth]:
-        return [one for one in state.truth.files if one.listed <= self.world.time]
+        return [file for file in state.truth.files if file.listed <= self.world.time]
 
     def _listed(self, owner: str, query: Mapping[str, str]) -> list[dict[str, Any]]:
         begin, end = query.get("from", ""), query.get("to", "9999")
@@ -305,8 +304,8 @@ class Zoom:
         return Download(302, {"Location": target, "Content-Length": "0"})
 
     def has(self, state: State, file: FileTruth) -> bool:
-        """Return whether Zoom hands out a file now."""
-        return file.is_handed_out and not state.is_gone and self.world.time >= file.fetchable
+        """Whether Zoom serves a file now."""
+        return not state.is_gone and self.world.time >= file.fetchable
 
     def _serve(
         self, state: State, file: FileTruth, authorization: str, wanted: str, query: str
@@ -325,19 +324,23 @@ class Zoom:
             self._numbers["etag"] += 1
             etag = f'"{file.id}-{self._numbers["etag"]}"'
         self.contents[etag] = state.truth.content_of(file)
-        told = {"Content-Type": "application/octet-stream", "ETag": etag, "Accept-Ranges": "bytes"}
+        answer = {
+            "Content-Type": "application/octet-stream",
+            "ETag": etag,
+            "Accept-Ranges": "bytes",
+        }
         if not wanted:
-            return Download(200, {**told, "Content-Length": str(file.size)})
+            return Download(200, {**answer, "Content-Length": str(file.size)})
         bounds = wanted.removeprefix("bytes=").split("-")
-        first, last = (int(one or file.size - 1) for one in bounds)
+        first, last = (int(bound or file.size - 1) for bound in bounds)
         length = {"Content-Length": str(last - first + 1)}
         return Download(
-            206, {**told, **length, "Content-Range": f"bytes {first}-{last}/{file.size}"}
+            206, {**answer, **length, "Content-Range": f"bytes {first}-{last}/{file.size}"}
         )
 
 
 class Download:
-    """A fake of the part of a urllib3 response that production reads. A file has one byte."""
+    """The part of a urllib3 response that production reads. It has only a file's first bytes."""
 
     def __init__(self, status: int, headers: Mapping[str, str], content: bytes = b"\0") -> None:
         self.status = status
@@ -349,14 +352,14 @@ class Download:
         return content
 
     def drain_conn(self) -> None:
-        """Do nothing: the fake has no connection to drain."""
+        """Read the rest of the response."""
 
     def close(self) -> None:
-        """Do nothing: the fake has no connection to release."""
+        """Close the connection."""
 
 
 class DownloadHttp:
-    """A fake of the part of a `urllib3.PoolManager` that production uses, for downloads."""
+    """The part of `urllib3.PoolManager` that production uses for Zoom's download hosts."""
 
     def __init__(self, zoom: Zoom) -> None:
         self._zoom = zoom
@@ -373,14 +376,9 @@ class DownloadHttp:
         preload_content: object,
         decode_content: object,
     ) -> Download:
-        """Ask a download host, as a process's outbound call."""
-        assert (method, retries, redirect, preload_content, decode_content) == (
-            "GET",
-            False,
-            False,
-            False,
-            False,
-        )
+        """GET from a download host."""
+        assert method == "GET"
+        assert not any((retries, redirect, preload_content, decode_content))
         assert timeout
         return self._zoom.world.call(
             "zoom.download", lambda: self._zoom.download(url, headers), _broken
@@ -393,7 +391,7 @@ def _broken(done: bool) -> Exception:
 
 
 class ZoomSession:
-    """A fake of the part of a `requests.Session` that production uses, for Zoom's API and OAuth."""
+    """The part of `requests.Session` that production uses for Zoom's API and OAuth."""
 
     def __init__(self, zoom: Zoom, api: str, oauth: str) -> None:
         self._zoom = zoom
@@ -442,7 +440,7 @@ class ZoomSession:
         if odd is None:
             return self._zoom.world.call(name, answer, lost)
         self._zoom.world.struck.append(odd)
-        self._zoom.world.tell(f"{name} — {odd.detail}")
+        self._zoom.world.record(f"{name} — {odd.detail}")
         self._zoom.world.sleep(0.2)
         return _odd_answer(odd.detail, self._zoom.world, timeout)
 
@@ -462,7 +460,7 @@ def _odd_answer(detail: str, world: World, timeout: tuple[float, float]) -> Resp
 
 
 def signed(secret: str, now: float, body: bytes) -> dict[str, str]:
-    """Return Zoom's headers for a request made at `now`."""
+    """Make Zoom's headers of a request at `now`."""
     timestamp = str(int(now))
     message = f"v0:{timestamp}:".encode() + body
     signature = hmac.new(secret.encode(), message, hashlib.sha256).hexdigest()

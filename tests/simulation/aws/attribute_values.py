@@ -1,7 +1,7 @@
 """DynamoDB's attribute values as the fake stores them.
 
-A stored value is immutable or never changed in place: a list is a tuple, a set is a frozenset, and
-a map is a dict that a write replaces. So several versions of an item may share their parts.
+A stored value never changes in place: a list is a tuple, a set is a frozenset, and a map is a dict
+that a write replaces. So versions of an item may share parts.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def bytes_of(value: Any) -> bytes:
 
 
 def kind_of(value: Any) -> str:
-    """DynamoDB's name of a stored value's type: "S", "N", "SS" and so on."""
+    """Return DynamoDB's name of a stored value's type: "S", "N", "SS" and so on."""
     found = _KINDS.get(type(value))
     return found or f"{_KINDS[type(next(iter(value)))]}S"
 
@@ -115,7 +115,7 @@ def frozen(value: Any) -> Any:
 
     Raises:
         TypeError: boto3 can't send a value of this type.
-        InvalidRequest: DynamoDB refuses the value: an empty set.
+        InvalidRequest: The value has an empty set, which DynamoDB refuses.
     """
     kind = type(value)
     if kind is str or kind is bool or value is None:
@@ -129,19 +129,19 @@ def frozen(value: Any) -> Any:
 
 
 def thawed(value: Any) -> Any:
-    """Copy a stored value into the form that boto3's resource gives."""
+    """Copy a stored value into the form of boto3's resource."""
     kind = type(value)
     if kind is str or kind is Decimal:
         return value
     if kind is dict:
-        return {name: thawed(one) for name, one in value.items()}
+        return {name: thawed(part) for name, part in value.items()}
     if kind is tuple:
-        return [thawed(one) for one in value]
+        return [thawed(part) for part in value]
     return set(value) if kind is frozenset else value
 
 
 def same(first: Any, second: Any) -> bool:
-    """Whether two stored values are equal, and of the same type."""
+    """Whether two stored values have the same type and are equal."""
     if type(first) is not type(second):
         return False
     if type(first) is dict:
@@ -154,16 +154,16 @@ def same(first: Any, second: Any) -> bool:
 
 
 def size_of(value: Any) -> int:
-    """The bytes of a stored value, by the developer guide's "DynamoDB item sizes and formats"."""
+    """Size of a stored value in bytes (developer guide, "DynamoDB item sizes and formats")."""
     kind = type(value)
     if kind is str:
         return len(value) if value.isascii() else len(value.encode())
     if kind is Decimal:
         return len(value.as_tuple().digits) // 2 + 2
     if kind is dict:
-        return 3 + sum(1 + size_of(name) + size_of(one) for name, one in value.items())
+        return 3 + sum(1 + size_of(name) + size_of(part) for name, part in value.items())
     if kind is tuple:
-        return 3 + sum(1 + size_of(one) for one in value)
+        return 3 + sum(1 + size_of(part) for part in value)
     if kind is frozenset:
         return sum(map(size_of, value))
     return len(bytes_of(value)) if kind is Binary else 1
@@ -181,7 +181,7 @@ def look_up(value: Any, path: Path) -> Any:
 
 
 def with_value(container: Any, path: Path, value: Any) -> Any:
-    """A copy of a map or list with `value` at a path.
+    """Copy a map or list with `value` at a path.
 
     Raises:
         BadPath: The path's parent is missing.
@@ -199,7 +199,7 @@ def with_value(container: Any, path: Path, value: Any) -> Any:
 
 
 def without_value(container: Any, path: Path) -> Any:
-    """A copy of a map or list without what is at a path; the same if nothing is there.
+    """Copy a map or list without the value at a path.
 
     Raises:
         BadPath: The path's parent is missing.

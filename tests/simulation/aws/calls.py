@@ -1,4 +1,4 @@
-"""What all fakes of AWS share: the hook around each call, and the errors of botocore."""
+"""The hook around each call of the AWS fakes, and botocore's answers and errors."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ T = TypeVar("T")
 
 
 class Call(Protocol):
-    """The hook through which each outbound call goes.
+    """The hook around each outbound call.
 
     `name` is like "dynamodb.UpdateItem". `effect` does the call's work and returns its answer. The
-    hook may run it never, once or several times, at any moment before the hook returns or later:
-    a fake copies the arguments before it calls the hook.
+    hook may run it never, once or several times, also later. So a fake copies its arguments first.
     """
 
     def __call__(self, name: str, effect: Callable[[], T], /) -> T: ...
 
 
 def at_once(_name: str, effect: Callable[[], T], /) -> T:
-    """The hook that only runs the call."""
+    """Run the call and do nothing else."""
     return effect()
 
 
@@ -34,7 +33,7 @@ def client_error(
     status: int = 400,
     error: type[ClientError] = ClientError,
 ) -> ClientError:
-    """An error as botocore raises it. `error` is its class, where a client has one of its own."""
+    """Make botocore's error; `error` is the client's own class of it, if there is one."""
     response: Any = {
         "Error": {"Code": code, "Message": message},
         "ResponseMetadata": {"HTTPStatusCode": status, "RetryAttempts": 0},
@@ -43,5 +42,5 @@ def client_error(
 
 
 def answer(**fields: Any) -> dict[str, Any]:
-    """A successful answer."""
+    """Make a successful answer."""
     return {**fields, "ResponseMetadata": {"HTTPStatusCode": 200, "RetryAttempts": 0}}

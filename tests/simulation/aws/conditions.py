@@ -1,4 +1,4 @@
-"""DynamoDB's condition, filter and key condition expressions.
+"""DynamoDB's condition expressions.
 
 Source: the developer guide, "Condition and filter expressions, operators, and functions".
 Parentheses around a single operand, as in `(a) = :b`, aren't supported.
@@ -65,21 +65,18 @@ Node = Comparison | Combination
 
 @dataclass(frozen=True)
 class Condition:
-    """A parsed condition. `holds` tells whether an item meets it."""
+    """A parsed condition. `holds` tests whether an item meets it."""
 
-    node: Node
     holds: Test
     used_names: frozenset[str]
     used_values: frozenset[str]
-    attributes: frozenset[str]
-    """The top-level attributes that the condition reads."""
     ordered: tuple[tuple[str, str], ...]
-    """Operators that compare by order, with the placeholder of a value that they compare."""
+    """Operators that compare by order, each with a placeholder that it compares."""
     ranges: tuple[tuple[str, str], ...]
     """The placeholders of BETWEEN's bounds."""
 
     def check(self, values: Values) -> None:
-        """Refuse values that the operators can't take, whatever the items are."""
+        """Refuse values that the operators can't take for any item."""
         for operator, name in self.ordered:
             kind = kind_of(values[name])
             if kind not in {"S", "N", "B"}:
@@ -97,27 +94,20 @@ class Condition:
 
 
 @lru_cache(maxsize=4096)
-def condition(kind: str, text: str, names: tuple[tuple[str, str], ...]) -> Condition:
-    """Parse a condition.
-
-    Args:
-        kind: The parameter: "ConditionExpression", "FilterExpression", "KeyConditionExpression".
-        text: The expression.
-        names: ExpressionAttributeNames as pairs.
+def condition(text: str, names: tuple[tuple[str, str], ...]) -> Condition:
+    """Parse a ConditionExpression; `names` are ExpressionAttributeNames as pairs.
 
     Raises:
         InvalidRequest: The expression is wrong.
     """
-    parser = Parser(kind, text, dict(names))
+    parser = Parser("ConditionExpression", text, dict(names))
     reader = _ConditionParser(parser)
     node = reader.any_of()
     parser.expect_end()
     return Condition(
-        node,
         _test(node),
         frozenset(parser.used_names),
         frozenset(parser.used_values),
-        frozenset(reader.attributes),
         tuple(reader.ordered),
         tuple(reader.ranges),
     )
@@ -127,7 +117,6 @@ class _ConditionParser:
     """Reads a condition by recursive descent."""
 
     def __init__(self, parser: Parser) -> None:
-        self.attributes: set[str] = set()
         self.ordered: list[tuple[str, str]] = []
         self.ranges: list[tuple[str, str]] = []
         self._parser = parser
@@ -212,7 +201,6 @@ class _ConditionParser:
             self._parser.next()
             self._parser.expect("(")
         path = self._parser.path()
-        self.attributes.add(str(path[0]))
         if is_size:
             self._parser.expect(")")
         return Operand(path=path, is_size=is_size)
@@ -246,7 +234,7 @@ def _compared(node: Comparison) -> Test:
 
 
 def _reader(operand: Operand) -> Reader:
-    """A function that gives an operand's value."""
+    """Make a function that returns an operand's value."""
     path, name = operand.path, operand.value
     if operand.is_size:
         return lambda item, _values: _size(look_up(item, path))
@@ -259,7 +247,7 @@ def _reader(operand: Operand) -> Reader:
 
 
 def _size(value: Any) -> Any:
-    """What size() gives: the length of a text, binary value, set, list or map."""
+    """Return size() of a text, binary value, set, list or map; MISSING for others."""
     kind = type(value)
     if kind is Binary:
         return Decimal(len(bytes_of(value)))
@@ -288,7 +276,7 @@ def _between(value: Any, low: Any, high: Any) -> bool:
 
 def _contains(value: Any, part: Any) -> bool:
     if isinstance(value, tuple | frozenset):
-        return any(same(one, part) for one in value)
+        return any(same(element, part) for element in value)
     return type(value) is str and type(part) is str and part in value
 
 
@@ -322,46 +310,3 @@ _TESTS: dict[str, Callable[..., bool]] = {
     "contains": _contains,
     "begins_with": _begins_with,
 }
-
-
-@dataclass(frozen=True)
-class KeyCondition:
-    """What a query asks for: the hash key's value, and a test of the range key if there is one."""
-
-    hash_value: str
-    range_test: Test | None
-
-
-@lru_cache(maxsize=1024)
-def key_condition(found: Condition, hash_key: str, range_key: str | None) -> KeyCondition:
-    """Take a key condition apart.
-
-    Raises:
-        InvalidRequest: The condition isn't `hash = :value`, or that AND a test of the range key.
-    """
-    hash_value, tests = "", []
-    for part in _conjuncts(found.node):
-        first = part.operands[0]
-        is_literal = all(operand.value for operand in part.operands[1:])
-        if first.path == (hash_key,) and part.operator == "=" and is_literal and not hash_value:
-            hash_value = part.operands[1].value
-        elif first.path == (range_key,) and part.operator in _RANGE_OPERATORS and is_literal:
-            tests.append(_test(part))
-        else:
-            raise InvalidRequest("Query key condition not supported")
-    if not hash_value:
-        raise InvalidRequest(f"Query condition missed key schema element: {hash_key}")
-    if len(tests) > 1:
-        raise InvalidRequest("KeyConditionExpressions must only contain one condition per key")
-    return KeyCondition(hash_value, tests[0] if tests else None)
-
-
-_RANGE_OPERATORS = {"=", "<", "<=", ">", ">=", "BETWEEN", "begins_with"}
-
-
-def _conjuncts(node: Node) -> list[Comparison]:
-    if isinstance(node, Comparison):
-        return [node]
-    if node.operator not in {"AND", "()"}:
-        raise InvalidRequest("Invalid operator used in KeyConditionExpression: " + node.operator)
-    return [one for part in node.parts for one in _conjuncts(part)]

@@ -1,17 +1,15 @@
 """A fake of one DynamoDB table, with the interface of boto3's resource.
 
-Not modelled: a table with a range key, transactions, PartiQL, legacy parameters, the size of one
-batch, capacity and throttling (the hook injects those errors).
+Not modelled: queries, scans, deletions, batches, a table with a range key, transactions, eventual
+reads, capacity and throttling (the hook injects those errors).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any, Literal
-from zlib import crc32
 
 from botocore.exceptions import ClientError
 
@@ -25,32 +23,27 @@ from tests.simulation.aws.attribute_values import (
     thawed,
 )
 from tests.simulation.aws.calls import Call, answer, client_error
-from tests.simulation.aws.conditions import Condition, KeyCondition, condition, key_condition
-from tests.simulation.aws.projections import ProjectionExpression, projection
-from tests.simulation.aws.replica import Replica
+from tests.simulation.aws.conditions import Condition, condition
 from tests.simulation.aws.updates import Update, update
 
 ITEM_LIMIT = 400 * 1024
-PAGE_LIMIT = 1024 * 1024
-BATCH = 25
-"""How many items boto3's batch_writer sends at once."""
 
 ReturnValues = Literal["NONE", "ALL_OLD", "UPDATED_OLD", "ALL_NEW", "UPDATED_NEW"]
 Index = tuple[str, str | None]
 
 
 class ConditionalCheckFailedException(ClientError):
-    """The condition of a write doesn't hold."""
+    """Botocore's error of a write whose condition doesn't hold."""
 
 
 class _Conditional(Exception):
-    """The condition of a write doesn't hold; becomes botocore's error."""
+    """A write's condition doesn't hold."""
 
 
 class _Placeholders:
-    """ExpressionAttributeNames and ExpressionAttributeValues of one request, copied.
+    """A request's copied ExpressionAttributeNames and ExpressionAttributeValues.
 
-    An error in them is kept until the call takes place: the server finds it, not boto3.
+    An error in them is raised when the call takes place: the server finds it, not boto3.
     """
 
     def __init__(self, names: Mapping[str, str] | None, values: Mapping[str, Any] | None) -> None:
@@ -66,24 +59,17 @@ class _Placeholders:
             if not values:
                 self._problem = "ExpressionAttributeValues must not be empty"
 
-    def condition(self, kind: str, text: str | None) -> Condition | None:
+    def condition(self, text: str | None) -> Condition | None:
         if text is None:
             return None
-        found = condition(kind, text, self.names)
-        self._use(kind, found.used_names, found.used_values)
+        found = condition(text, self.names)
+        self._use("ConditionExpression", found.used_names, found.used_values)
         found.check(self.values)
         return found
 
     def update(self, text: str) -> Update:
         found = update(text, self.names)
         self._use("UpdateExpression", found.used_names, found.used_values)
-        return found
-
-    def projection(self, text: str | None) -> ProjectionExpression | None:
-        if text is None:
-            return None
-        found = projection(text, self.names)
-        self._use("ProjectionExpression", found.used_names, frozenset())
         return found
 
     def _use(self, kind: str, names: frozenset[str], values: frozenset[str]) -> None:
@@ -112,7 +98,7 @@ class _Placeholders:
 
 
 def _copied(values: Mapping[str, Any]) -> tuple[Item, str]:
-    """A copy of a caller's map in the stored form, and what DynamoDB says against it."""
+    """Copy a caller's map into the stored form. Return it with DynamoDB's objection or ""."""
     try:
         return {name: frozen(value) for name, value in values.items()}, ""
     except InvalidRequest as error:
@@ -120,19 +106,17 @@ def _copied(values: Mapping[str, Any]) -> tuple[Item, str]:
 
 
 class FakeTable:
-    """One table.
+    """A table.
 
     Args:
         name: The table's name.
         key: The attribute of its hash key.
         call: The hook around each call.
-        now: Gives the time in seconds since the epoch.
-        indexes: The global secondary indexes, all with every attribute: name → hash and range key.
-        types: The types of key attributes ("S" or "N"): the table's and the indexes'. An attribute
-            that isn't named may have any type.
-        ttl_attribute: The attribute that says when an item expires.
-        index_lag: Gives the seconds until a write is in the indexes; None for none.
-        read_lag: Gives the seconds until reads that aren't consistent see a write; None for none.
+        now: Returns the time in seconds since the epoch.
+        indexes: Name of each global secondary index → its hash and range key.
+        types: Type ("S" or "N") of each key attribute of the table and the indexes. Other
+            attributes may have any type.
+        ttl_attribute: The attribute with an item's time of expiry.
     """
 
     def __init__(
@@ -145,8 +129,6 @@ class FakeTable:
         indexes: Mapping[str, Index] | None = None,
         types: Mapping[str, str] | None = None,
         ttl_attribute: str = "expiration",
-        index_lag: Callable[[], float] | None = None,
-        read_lag: Callable[[], float] | None = None,
     ) -> None:
         self.name = name
         self.meta = SimpleNamespace(
@@ -168,17 +150,15 @@ class FakeTable:
         }
         self._stored: dict[Any, Item] = {}
         self._bounds: dict[Any, int] = {}
-        self._in_indexes = Replica(now, index_lag) if index_lag else None
-        self._in_reads = Replica(now, read_lag) if read_lag else None
 
-    # What a judge and the simulator use, without the hook.
+    # The simulator's and the judge's interface, without the hook.
 
     def items(self) -> list[dict[str, Any]]:
-        """Every item as it is now, in the order of the first writes."""
+        """Every item, in the order of the first writes."""
         return [thawed(item) for item in self._stored.values()]
 
     def expire(self) -> list[dict[str, Any]]:
-        """Delete the items whose time to live has passed. Returns the items."""
+        """Delete and return the expired items."""
         now = self._now()
         gone = [
             (key, item)
@@ -189,28 +169,19 @@ class FakeTable:
             self._forget(key)
         return [thawed(item) for _, item in gone]
 
-    # What production uses.
+    # Production's interface.
 
     def get_item(
         self,
         *,
         Key: Mapping[str, Any],
-        ConsistentRead: bool = False,
-        ProjectionExpression: str | None = None,
-        ExpressionAttributeNames: Mapping[str, str] | None = None,
+        ConsistentRead: bool = False,  # noqa: ARG002  # every read is consistent
     ) -> dict[str, Any]:
-        given = _Placeholders(ExpressionAttributeNames, None)
         key, problem = _copied(Key)
 
         def effect() -> dict[str, Any]:
-            wanted = given.projection(ProjectionExpression)
-            given.check()
-            value = self._key_of(key, problem)
-            if ConsistentRead or self._in_reads is None:
-                item = self._stored.get(value)
-            else:
-                item = self._in_reads.get(value)
-            return answer() if item is None else answer(Item=thawed(_part(item, wanted)))
+            item = self._stored.get(self._key_of(key, problem))
+            return answer() if item is None else answer(Item=thawed(item))
 
         return self._request("GetItem", effect)
 
@@ -228,13 +199,16 @@ class FakeTable:
 
         def effect() -> dict[str, Any]:
             key = self._key_of({self._key: item.get(self._key)}, problem)
-            required = given.condition("ConditionExpression", ConditionExpression)
+            required = given.condition(ConditionExpression)
             given.check()
-            _check_returned(ReturnValues)
+            if ReturnValues not in {"NONE", "ALL_OLD"}:
+                raise InvalidRequest("Return values set to invalid value")
             old = self._required(key, required, given)
             self._check_index_keys(item, item.keys())
             self._put(key, item, size_of(item))
-            return _with_old(old, ReturnValues)
+            if ReturnValues == "ALL_OLD" and old is not None:
+                return answer(Attributes=thawed(old))
+            return answer()
 
         return self._request("PutItem", effect)
 
@@ -253,7 +227,7 @@ class FakeTable:
 
         def effect() -> dict[str, Any]:
             change = given.update(UpdateExpression)
-            required = given.condition("ConditionExpression", ConditionExpression)
+            required = given.condition(ConditionExpression)
             given.check()
             value = self._key_of(key, problem)
             if self._key in change.attributes:
@@ -271,120 +245,7 @@ class FakeTable:
 
         return self._request("UpdateItem", effect)
 
-    def delete_item(
-        self,
-        *,
-        Key: Mapping[str, Any],
-        ConditionExpression: str | None = None,
-        ExpressionAttributeNames: Mapping[str, str] | None = None,
-        ExpressionAttributeValues: Mapping[str, Any] | None = None,
-        ReturnValues: ReturnValues = "NONE",
-    ) -> dict[str, Any]:
-        given = _Placeholders(ExpressionAttributeNames, ExpressionAttributeValues)
-        key, problem = _copied(Key)
-
-        def effect() -> dict[str, Any]:
-            required = given.condition("ConditionExpression", ConditionExpression)
-            given.check()
-            _check_returned(ReturnValues)
-            value = self._key_of(key, problem)
-            old = self._required(value, required, given)
-            self._forget(value)
-            return _with_old(old, ReturnValues)
-
-        return self._request("DeleteItem", effect)
-
-    def query(
-        self,
-        *,
-        KeyConditionExpression: str,
-        IndexName: str | None = None,
-        FilterExpression: str | None = None,
-        ProjectionExpression: str | None = None,
-        ExpressionAttributeNames: Mapping[str, str] | None = None,
-        ExpressionAttributeValues: Mapping[str, Any] | None = None,
-        ScanIndexForward: bool = True,
-        Limit: int | None = None,
-        ExclusiveStartKey: Mapping[str, Any] | None = None,
-        ConsistentRead: bool = False,
-    ) -> dict[str, Any]:
-        given = _Placeholders(ExpressionAttributeNames, ExpressionAttributeValues)
-        start = _copied(ExclusiveStartKey)[0] if ExclusiveStartKey else None
-
-        def effect() -> dict[str, Any]:
-            index = self._index(IndexName)
-            asked = given.condition("KeyConditionExpression", KeyConditionExpression)
-            kept = given.condition("FilterExpression", FilterExpression)
-            wanted = given.projection(ProjectionExpression)
-            given.check()
-            if kept:
-                _check_filter(kept, index)
-            if asked is None:
-                raise InvalidRequest("Either the KeyConditions or KeyConditionExpression is needed")
-            keys = key_condition(asked, *index)
-            if kind_of(given.values[keys.hash_value]) not in self._types.get(index[0], "SN"):
-                raise InvalidRequest("Condition parameter type does not match schema type")
-            source = self._source(IndexName, ConsistentRead)
-            found = [item for item in source if _is_asked_for(item, keys, index, given.values)]
-            ordered = self._in_order(found, index[1], start, forward=ScanIndexForward)
-            return self._page(ordered, index, Limit, kept, wanted, given.values)
-
-        return self._request("Query", effect)
-
-    def scan(
-        self,
-        *,
-        IndexName: str | None = None,
-        FilterExpression: str | None = None,
-        ProjectionExpression: str | None = None,
-        ExpressionAttributeNames: Mapping[str, str] | None = None,
-        ExpressionAttributeValues: Mapping[str, Any] | None = None,
-        Limit: int | None = None,
-        ExclusiveStartKey: Mapping[str, Any] | None = None,
-        ConsistentRead: bool = False,
-    ) -> dict[str, Any]:
-        given = _Placeholders(ExpressionAttributeNames, ExpressionAttributeValues)
-        start = _copied(ExclusiveStartKey)[0] if ExclusiveStartKey else None
-
-        def effect() -> dict[str, Any]:
-            index = self._index(IndexName)
-            kept = given.condition("FilterExpression", FilterExpression)
-            wanted = given.projection(ProjectionExpression)
-            given.check()
-            source = self._source(IndexName, ConsistentRead)
-            found = [item for item in source if all(part in item for part in index if part)]
-            ordered = self._in_order(found, None, start, forward=True)
-            return self._page(ordered, index, Limit, kept, wanted, given.values)
-
-        return self._request("Scan", effect)
-
-    @contextmanager
-    def batch_writer(self) -> Iterator[BatchWriter]:
-        """Collect puts and deletions; send 25 at once, and the rest at the end."""
-        batch = BatchWriter(self._write_batch)
-        try:
-            yield batch
-        finally:
-            batch.flush()
-
-    def _write_batch(self, writes: list[tuple[Item, bool]]) -> None:
-        def effect() -> dict[str, Any]:
-            keys = [self._key_of({self._key: item.get(self._key)}, "") for item, _ in writes]
-            if len(set(keys)) < len(keys):
-                raise InvalidRequest("Provided list of item keys contains duplicates")
-            for item, is_put in writes:
-                self._check_index_keys(item, item.keys() if is_put else ())
-                _check_size(size_of(item))
-            for key, (item, is_put) in zip(keys, writes, strict=True):
-                if is_put:
-                    self._put(key, item, size_of(item))
-                else:
-                    self._forget(key)
-            return answer(UnprocessedItems={})
-
-        self._request("BatchWriteItem", effect)
-
-    # How it works.
+    # Implementation.
 
     def _request(self, operation: str, effect: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         def run() -> dict[str, Any]:
@@ -404,7 +265,7 @@ class FakeTable:
         return self._call(f"dynamodb.{operation}", run)
 
     def _key_of(self, key: Item, problem: str) -> Any:
-        """The value of a request's key."""
+        """Check a request's key and return its value."""
         if problem:
             raise InvalidRequest(problem)
         if key.keys() != {self._key}:
@@ -439,7 +300,7 @@ class FakeTable:
                 )
 
     def _required(self, key: Any, required: Condition | None, given: _Placeholders) -> Item | None:
-        """The item as it is, if it meets the condition."""
+        """Return the present item, if it meets the condition."""
         old = self._stored.get(key)
         if required is not None and not required.holds(old or {}, given.values):
             raise _Conditional
@@ -452,114 +313,9 @@ class FakeTable:
             _check_size(bound)
         self._stored[key] = item
         self._bounds[key] = bound
-        self._record(key, item)
 
     def _forget(self, key: Any) -> None:
-        self._bounds.pop(key, None)
-        if self._stored.pop(key, None) is not None:
-            self._record(key, None)
-
-    def _record(self, key: Any, item: Item | None) -> None:
-        for replica in (self._in_indexes, self._in_reads):
-            if replica is not None:
-                replica.record(key, item)
-
-    def _index(self, name: str | None) -> Index:
-        if name is None:
-            return self._key, None
-        if name not in self._indexes:
-            raise InvalidRequest(f"The table does not have the specified index: {name}")
-        return self._indexes[name]
-
-    def _source(self, index: str | None, consistent: bool) -> Iterable[Item]:
-        if index is not None and consistent:
-            raise InvalidRequest("Consistent reads are not supported on global secondary indexes")
-        replica = self._in_reads if index is None else self._in_indexes
-        return self._stored.values() if consistent or replica is None else replica.items()
-
-    def _in_order(
-        self, items: list[Item], range_key: str | None, start: Item | None, *, forward: bool
-    ) -> list[Item]:
-        """Items by their range key, and those of the same one in an order of the fake's own."""
-
-        def position(item: Item) -> tuple[Any, int, str]:
-            name = str(item[self._key])
-            return (item[range_key] if range_key else 0, crc32(name.encode()), name)
-
-        found = sorted(((position(item), item) for item in items), key=lambda pair: pair[0])
-        if not forward:
-            found.reverse()
-        if start is not None:
-            begin = position(start)
-            found = [one for one in found if (one[0] > begin if forward else one[0] < begin)]
-        return [item for _, item in found]
-
-    def _page(
-        self,
-        items: list[Item],
-        index: Index,
-        limit: int | None,
-        kept: Condition | None,
-        wanted: ProjectionExpression | None,
-        values: Mapping[str, Any],
-    ) -> dict[str, Any]:
-        """One page of items.
-
-        A page that its limit ends has a LastEvaluatedKey, also if no item follows (API reference
-        of Query: "does not necessarily mean that there is more data"). moto leaves the key out
-        then.
-        """
-        count = self._page_length(items, limit)
-        read = items[:count]
-        found = [item for item in read if kept is None or kept.holds(item, values)]
-        page = answer(
-            Items=[thawed(_part(item, wanted)) for item in found],
-            Count=len(found),
-            ScannedCount=len(read),
-        )
-        if read and (count < len(items) or count == limit):
-            keys = dict.fromkeys((self._key, *(part for part in index if part)))
-            page["LastEvaluatedKey"] = {name: thawed(read[-1][name]) for name in keys}
-        return page
-
-    def _page_length(self, items: list[Item], limit: int | None) -> int:
-        if limit is not None and limit < 1:
-            raise InvalidRequest("Limit must be greater than or equal to 1")
-        length = len(items) if limit is None else min(limit, len(items))
-        bounds = (self._bounds.get(item[self._key], 0) for item in items[:length])
-        if sum(bounds) <= PAGE_LIMIT:
-            return length
-        size = 0
-        for count, item in enumerate(items[:length], start=1):
-            size += size_of(item)
-            if size > PAGE_LIMIT:
-                return count
-        return length
-
-
-class BatchWriter:
-    """What boto3's `batch_writer()` gives."""
-
-    def __init__(self, write: Callable[[list[tuple[Item, bool]]], None]) -> None:
-        self._write = write
-        self._waiting: list[tuple[Item, bool]] = []
-
-    def put_item(self, *, Item: Mapping[str, Any]) -> None:
-        self._add(_copied(Item)[0], is_put=True)
-
-    def delete_item(self, *, Key: Mapping[str, Any]) -> None:
-        self._add(_copied(Key)[0], is_put=False)
-
-    def _add(self, item: Item, *, is_put: bool) -> None:
-        self._waiting.append((item, is_put))
-        if len(self._waiting) >= BATCH:
-            self.flush()
-
-    def flush(self) -> None:
-        """Send what waits."""
-        while self._waiting:
-            sent, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
-            self._write(sent)
+        del self._bounds[key], self._stored[key]
 
 
 def _check_size(size: int) -> None:
@@ -567,41 +323,8 @@ def _check_size(size: int) -> None:
         raise InvalidRequest("Item size has exceeded the maximum allowed size")
 
 
-def _check_returned(wanted: str) -> None:
-    if wanted not in {"NONE", "ALL_OLD"}:
-        raise InvalidRequest("Return values set to invalid value")
-
-
-def _check_filter(kept: Condition, index: Index) -> None:
-    for name in index:
-        if name in kept.attributes:
-            raise InvalidRequest(
-                "Filter Expression can only contain non-primary key attributes: Primary key "
-                f"attribute: {name}"
-            )
-
-
-def _is_asked_for(item: Item, keys: KeyCondition, index: Index, values: Mapping[str, Any]) -> bool:
-    hash_key, range_key = index
-    if hash_key not in item or item[hash_key] != values[keys.hash_value]:
-        return False
-    if range_key and range_key not in item:
-        return False
-    return keys.range_test is None or keys.range_test(item, values)
-
-
-def _part(item: Item, wanted: ProjectionExpression | None) -> Item:
-    return item if wanted is None else wanted.projection.of(item)
-
-
-def _with_old(old: Item | None, wanted: ReturnValues) -> dict[str, Any]:
-    if wanted == "ALL_OLD" and old is not None:
-        return answer(Attributes=thawed(old))
-    return answer()
-
-
 def _returned(change: Update, old: Item, new: Item, wanted: ReturnValues) -> dict[str, Any]:
-    """UpdateItem's answer."""
+    """Make UpdateItem's answer."""
     if wanted == "NONE":
         return answer()
     item = new if wanted.endswith("NEW") else old

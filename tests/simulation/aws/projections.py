@@ -1,20 +1,17 @@
-"""The parts of an item that a list of document paths names."""
+"""Selects the parts of an item that document paths name."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from tests.simulation.aws.attribute_values import MISSING, Item, Path, look_up
-from tests.simulation.aws.syntax import Parser
 
 Tree = dict[str | int, Any]
 
 
 class Projection:
-    """Takes parts out of items. In a list, the elements that were asked for move together."""
+    """Selects parts of items. The selected elements of a list move together."""
 
     def __init__(self, paths: Iterable[Path]) -> None:
         self._tree: Tree = {}
@@ -30,35 +27,13 @@ class Projection:
 
 
 def _taken(value: Any, tree: Tree | None) -> Any:
-    """The parts of a value that the tree names; MISSING if there are none."""
+    """Return the parts of a value that the tree names; MISSING if there are none."""
     if tree is None or value is MISSING:
         return value
     is_map = type(value) is dict
     parts = tree if is_map else sorted(part for part in tree if isinstance(part, int))
     found = {part: _taken(look_up(value, (part,)), tree[part]) for part in parts}
-    kept = {part: one for part, one in found.items() if one is not MISSING}
+    kept = {part: taken for part, taken in found.items() if taken is not MISSING}
     if not kept:
         return MISSING
     return kept if is_map else tuple(kept.values())
-
-
-@dataclass(frozen=True)
-class ProjectionExpression:
-    """A parsed ProjectionExpression."""
-
-    projection: Projection
-    used_names: frozenset[str]
-
-
-@lru_cache(maxsize=1024)
-def projection(text: str, names: tuple[tuple[str, str], ...]) -> ProjectionExpression:
-    """Parse a ProjectionExpression; `names` are ExpressionAttributeNames as pairs.
-
-    Raises:
-        InvalidRequest: The expression is wrong.
-    """
-    parser = Parser("ProjectionExpression", text, dict(names))
-    paths = parser.paths()
-    parser.expect_end()
-    parser.check_overlap(paths)
-    return ProjectionExpression(Projection(paths), frozenset(parser.used_names))

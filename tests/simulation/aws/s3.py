@@ -6,14 +6,13 @@ real files. Not modelled: versions, listings, parts of uploads, checksums, stora
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import md5, sha256
 from math import ceil
 from types import SimpleNamespace
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from botocore.exceptions import ClientError
@@ -26,11 +25,7 @@ MAX_PRESIGNED_SECONDS = 7 * 24 * 3600
 
 
 class NoSuchKey(ClientError):
-    """The error for an object that doesn't exist."""
-
-
-class NoSuchBucket(ClientError):
-    """The error for a bucket that doesn't exist."""
+    """There is no such object."""
 
 
 class FetchFailed(Exception):
@@ -62,38 +57,14 @@ class OpenUpload:
     begun: float
 
 
-class Body:
-    """An object's content, as `get_object` returns it."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-
-    def read(self, amount: int | None = None) -> bytes:
-        end = len(self._content) if amount is None else amount
-        read, self._content = self._content[:end], self._content[end:]
-        return read
-
-    def close(self) -> None:
-        self._content = b""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
 class FakeBucket:
-    """S3's client, and the only bucket that there is.
+    """S3's client, with one bucket. The caller has s3:ListBucket.
 
     Args:
         name: The bucket's name.
         call: The hook around each call.
-        now: Gives the time in seconds since the epoch.
-        new_id: Gives the next upload id.
-        can_list: Whether the caller has s3:ListBucket. Without, S3 answers 403 for an object that
-            isn't there (HeadObject, "Permissions").
-        credentials_end: Gives when the credentials that sign now end; None for never.
+        now: Returns the time in seconds since the epoch.
+        new_id: Returns the next upload id.
     """
 
     def __init__(
@@ -103,24 +74,18 @@ class FakeBucket:
         call: Call,
         now: Callable[[], float],
         new_id: Callable[[], str],
-        can_list: bool = True,
-        credentials_end: Callable[[], float] | None = None,
     ) -> None:
-        self.exceptions = SimpleNamespace(
-            ClientError=ClientError, NoSuchKey=NoSuchKey, NoSuchBucket=NoSuchBucket
-        )
+        self.exceptions = SimpleNamespace(ClientError=ClientError, NoSuchKey=NoSuchKey)
         self.name = name
         self._call = call
         self._now = now
         self._new_id = new_id
-        self._can_list = can_list
-        self._credentials_end = credentials_end
         self._objects: dict[str, StoredObject] = {}
         self._uploads: dict[str, OpenUpload] = {}
         self.keys: set[str] = set()
-        """Every key that an object had, also one that is gone."""
+        """The keys of all objects, deleted ones too."""
 
-    # What a judge and the simulator use, without the hook.
+    # The simulator's and the judge's interface, without the hook.
 
     def store(
         self,
@@ -129,48 +94,46 @@ class FakeBucket:
         size: int | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> None:
-        """Put an object there, in place of an earlier one. `size` is its nominal size in bytes."""
+        """Store an object in place of an earlier one. `size` is its nominal size in bytes."""
         nominal = len(content) if size is None else size
         given = {name.lower(): value for name, value in (metadata or {}).items()}
         self.keys.add(key)
         self._objects[key] = StoredObject(key, bytes(content), nominal, given, self._now())
 
     def objects(self) -> list[StoredObject]:
-        """Return every object, in the order of their keys."""
+        """Every object, in the order of the keys."""
         return [self._objects[key] for key in sorted(self._objects)]
 
     def stored(self, key: str) -> StoredObject | None:
-        """Return the object of this key, None if there is none."""
+        """The object of a key; None if there is none."""
         return self._objects.get(key)
 
     def remove(self, key: str) -> None:
         """Delete an object, if it is there."""
         self._objects.pop(key, None)
 
-    def expire(self, days: int, upload_days: int | None = None) -> list[str]:
+    def expire(self, days: int, upload_days: int) -> None:
         """Delete objects by a lifecycle rule, and abort unfinished uploads after `upload_days`.
 
         S3 rounds the end of an object's life up to the next midnight of UTC (S3's guide, "Lifecycle
-        rules: based on an object's age"). Returns the keys of the objects.
+        rules: based on an object's age").
         """
         now = self._now()
-        gone = [one.key for one in self.objects() if _end_of(one.modified, days) <= now]
-        for key in gone:
-            del self._objects[key]
-        if upload_days is not None:
-            for upload in self.open_uploads():
-                if _end_of(upload.begun, upload_days) <= now:
-                    self.abort(upload.upload_id)
-        return gone
+        for stored in self.objects():
+            if _end_of(stored.modified, days) <= now:
+                del self._objects[stored.key]
+        for upload in self.open_uploads():
+            if _end_of(upload.begun, upload_days) <= now:
+                self.abort(upload.upload_id)
 
     def begin_upload(self, key: str) -> str:
-        """Begin a multipart upload, and return its id."""
+        """Begin a multipart upload. Return its id."""
         upload_id = self._new_id()
         self._uploads[upload_id] = OpenUpload(upload_id, key, self._now())
         return upload_id
 
     def open_uploads(self) -> list[OpenUpload]:
-        """Return the uploads that are neither completed nor aborted, the oldest first."""
+        """The uploads that are neither completed nor aborted, oldest first."""
         return list(self._uploads.values())
 
     def abort(self, upload_id: str) -> None:
@@ -202,16 +165,12 @@ class FakeBucket:
             raise client_error(operation, "NoSuchUpload", text, status=404)
         return self._uploads.pop(upload_id)
 
-    def fetch(self, url: str) -> bytes:
-        """Return the content behind a presigned URL.
+    def fetch_object(self, url: str) -> StoredObject:
+        """Return the object behind a presigned URL.
 
         Raises:
-            FetchFailed: The URL has expired, or its object is gone.
+            FetchFailed: The URL is wrong or has expired, or there is no such object.
         """
-        return self.fetch_object(url).content
-
-    def fetch_object(self, url: str) -> StoredObject:
-        """Return the object behind a presigned URL. Raises FetchFailed as `fetch` does."""
         signed = read_presigned(url)
         if signed.bucket != self.name or url != _presigned(signed):
             raise FetchFailed(403, "SignatureDoesNotMatch")
@@ -219,24 +178,21 @@ class FakeBucket:
             raise FetchFailed(400, "AuthorizationQueryParametersError")
         if self._now() > signed.expires:
             raise FetchFailed(403, "AccessDenied")
-        if signed.credentials_end is not None and self._now() > signed.credentials_end:
-            raise FetchFailed(400, "ExpiredToken")
         found = self._objects.get(signed.key)
         if found is None:
-            raise (
-                FetchFailed(404, "NoSuchKey")
-                if self._can_list
-                else FetchFailed(403, "AccessDenied")
-            )
+            raise FetchFailed(404, "NoSuchKey")
         return found
 
-    # What production uses.
+    # Production's interface.
 
     def head_object(
         self, *, Bucket: str, Key: str, ChecksumMode: str | None = None
     ) -> dict[str, Any]:
         def effect() -> dict[str, Any]:
-            found = self._object(Bucket, Key, "HeadObject")
+            found = self._objects.get(Key) if Bucket == self.name else None
+            if found is None:
+                # HeadObject's answer has no body, so botocore knows only the status.
+                raise client_error("HeadObject", "404", "Not Found", status=404)
             head = _head(found)
             if ChecksumMode == "ENABLED":
                 head["ChecksumType"] = "FULL_OBJECT"
@@ -244,98 +200,23 @@ class FakeBucket:
 
         return self._call("s3.HeadObject", effect)
 
-    def get_object(self, *, Bucket: str, Key: str, Range: str | None = None) -> dict[str, Any]:
-        """Read an object.
-
-        A range of an object whose nominal size isn't its content's length has the whole token as
-        its body, and the nominal ContentLength.
-        """
-
-        def effect() -> dict[str, Any]:
-            found = self._object(Bucket, Key, "GetObject")
-            head, content = _head(found), found.content
-            if Range is not None:
-                first, last = _range(Range, found.size)
-                head["ContentLength"] = last + 1 - first
-                head["ContentRange"] = f"bytes {first}-{last}/{found.size}"
-                if found.size == len(content):
-                    content = content[first : last + 1]
-            return answer(**head, Body=Body(content))
-
-        return self._call("s3.GetObject", effect)
-
-    def put_object(
-        self,
-        *,
-        Bucket: str,
-        Key: str,
-        Body: bytes | str,
-        Metadata: Mapping[str, str] | None = None,
-        ContentType: str | None = None,
-    ) -> dict[str, Any]:
-        content = Body.encode() if isinstance(Body, str) else bytes(Body)
-        metadata = dict(Metadata or {})
-
-        def effect() -> dict[str, Any]:
-            self._check_bucket(Bucket, "PutObject")
-            if ContentType == "":
-                raise client_error("PutObject", "InvalidArgument", "Content-Type is empty")
-            self.store(Key, content, metadata=metadata)
-            return answer(ETag=_etag(content))
-
-        return self._call("s3.PutObject", effect)
-
-    def delete_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:
-        def effect() -> dict[str, Any]:
-            self._check_bucket(Bucket, "DeleteObject")
-            self.remove(Key)
-            return answer()
-
-        return self._call("s3.DeleteObject", effect)
-
     def generate_presigned_url(
         self, ClientMethod: str, Params: Mapping[str, str], ExpiresIn: int = 3600
     ) -> str:
-        """Sign a URL. This is local in boto3 too, so the hook isn't called."""
+        """Sign a URL without the hook, because boto3 signs locally."""
         if ClientMethod != "get_object":
             raise ValueError(f"The fake of S3 presigns no {ClientMethod}.")
-        ends = self._credentials_end() if self._credentials_end else None
-        signed = Presigned(Params["Bucket"], Params["Key"], int(self._now()), ExpiresIn, ends)
-        return _presigned(signed)
-
-    # How it works.
-
-    def _check_bucket(self, bucket: str, operation: str) -> None:
-        if bucket != self.name:
-            code, text = "NoSuchBucket", "The specified bucket does not exist"
-            raise client_error(operation, code, text, status=404, error=NoSuchBucket)
-
-    def _object(self, bucket: str, key: str, operation: str) -> StoredObject:
-        is_head = operation == "HeadObject"
-        if not (is_head and bucket != self.name):
-            self._check_bucket(bucket, operation)
-        found = self._objects.get(key) if bucket == self.name else None
-        if found is not None:
-            return found
-        # HeadObject's answer has no body, so botocore knows only the status.
-        if not self._can_list:
-            code, text = ("403", "Forbidden") if is_head else ("AccessDenied", "Access Denied")
-            raise client_error(operation, code, text, status=403)
-        if is_head:
-            raise client_error(operation, "404", "Not Found", status=404)
-        text = "The specified key does not exist."
-        raise client_error(operation, "NoSuchKey", text, status=404, error=NoSuchKey)
+        return _presigned(Presigned(Params["Bucket"], Params["Key"], int(self._now()), ExpiresIn))
 
 
 @dataclass(frozen=True)
 class Presigned:
-    """The fields of a presigned URL. Times are seconds since the epoch."""
+    """The parts of a presigned URL. `signed_at` is in seconds since the epoch."""
 
     bucket: str
     key: str
     signed_at: int
     seconds: int
-    credentials_end: float | None = None
 
     @property
     def expires(self) -> int:
@@ -347,20 +228,18 @@ _SIGNING_TIME = "%Y%m%dT%H%M%SZ"
 
 def _presigned(signed: Presigned) -> str:
     date = datetime.fromtimestamp(signed.signed_at, UTC).strftime(_SIGNING_TIME)
-    token = "" if signed.credentials_end is None else repr(signed.credentials_end)
     unsigned = (
         f"https://{signed.bucket}.s3.amazonaws.com/{quote(signed.key)}"
         f"?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date={date}&X-Amz-Expires={signed.seconds}"
-        + (f"&X-Amz-Security-Token={token}" if token else "")
     )
     return f"{unsigned}&X-Amz-Signature={sha256(unsigned.encode()).hexdigest()}"
 
 
 def read_presigned(url: str) -> Presigned:
-    """Take a presigned URL of the fake apart.
+    """Parse a presigned URL of the fake.
 
     Raises:
-        FetchFailed: It isn't one.
+        FetchFailed: The URL isn't one of the fake's.
     """
     parts = urlsplit(url)
     query = {name: values[0] for name, values in parse_qs(parts.query).items()}
@@ -371,7 +250,6 @@ def read_presigned(url: str) -> Presigned:
             key=unquote(parts.path[1:]),
             signed_at=int(moment.timestamp()),
             seconds=int(query["X-Amz-Expires"]),
-            credentials_end=float(token) if (token := query.get("X-Amz-Security-Token")) else None,
         )
     except (KeyError, ValueError) as error:
         raise FetchFailed(403, "AccessDenied") from error
@@ -388,18 +266,6 @@ def _head(found: StoredObject) -> dict[str, Any]:
 
 def _etag(content: bytes) -> str:
     return f'"{md5(content, usedforsecurity=False).hexdigest()}"'
-
-
-def _range(text: str, size: int) -> tuple[int, int]:
-    """Return the first and last byte of a Range header."""
-    match = re.fullmatch(r"bytes=(\d+)-(\d*)", text)
-    if match is None:
-        raise ValueError(f"The fake of S3 doesn't know the range {text!r}.")
-    first, last = int(match[1]), min(size - 1, int(match[2] or size))
-    if first > last:
-        text = "The requested range is not satisfiable"
-        raise client_error("GetObject", "InvalidRange", text, status=416)
-    return first, last
 
 
 def _end_of(begin: float, days: int) -> float:

@@ -1,14 +1,14 @@
 """A fake of boto3's SQS client, for any number of queues.
 
-Not modelled: long polling (a receive answers at once), batches of sends and deletes, queue
-management, ReceiveRequestAttemptId, the limits of messages in flight, counts that come late, a
-FIFO queue's throughput, and fair queues (a standard queue keeps MessageGroupId and ignores it).
+An event source mapping receives and deletes the messages. Not modelled: ReceiveMessage, batches,
+queue attributes, limits of messages in flight, a FIFO queue's throughput, and fair queues (a
+standard queue keeps MessageGroupId and ignores it).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import md5, sha256
 from types import SimpleNamespace
@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError
 
 from tests.simulation.aws.calls import Call, answer, client_error
 
+REGION, ACCOUNT = "us-east-1", "123456789012"
 MAX_BYTES = 1024 * 1024
 """SendMessage, MessageBody: "The maximum size is 1 MiB or 1,048,576 bytes"."""
 MAX_DELAY = 900
@@ -31,26 +32,20 @@ _EXPIRED = "The receipt handle has expired."
 
 
 class ReceiptHandleIsInvalid(ClientError):
-    """A receipt handle that SQS never gave."""
+    """SQS never gave this receipt handle."""
 
 
 class QueueDoesNotExist(ClientError):
-    """There is no queue of this URL."""
+    """There is no queue with this URL."""
 
 
 @dataclass(frozen=True)
 class MessageView:
-    """A message as a judge sees it. Times are seconds since the epoch."""
+    """A message as the judge sees it."""
 
     message_id: str
     body: str
     attributes: dict[str, dict[str, str]]
-    group: str | None
-    deduplication_id: str | None
-    sent_at: float
-    visible_at: float
-    receive_count: int
-    receipt_handle: str | None
 
 
 @dataclass(slots=True)
@@ -70,48 +65,52 @@ class _Message:
     receipt_handle: str | None = None
 
     def is_hidden(self, now: float) -> bool:
-        """Return whether a receive hides the message, and not its queue's delay."""
+        """Whether a receive, and not its queue's delay, hides the message."""
         return self.receive_count > 0 and self.visible_at > now
 
 
 @dataclass
 class _Queue:
-    """A queue and its settings."""
+    """A queue and its settings. A FIFO queue deduplicates by content."""
 
     url: str
     arn: str
     fifo: bool
     visibility: int
-    delay: int
-    deduplicates_content: bool
     redrive: tuple[str, int] | None
     messages: dict[str, _Message] = field(default_factory=dict)
     handles: dict[str, str] = field(default_factory=dict)
-    """Every receipt handle ever given → the message's id."""
+    """Each receipt handle that was given → the message's id."""
     sent: dict[str, tuple[float, dict[str, Any]]] = field(default_factory=dict)
     """Deduplication id → the time of its first send, and the answer."""
 
     def deliverable(self, now: float) -> list[list[_Message]]:
-        """Return lists of messages that may be received now, each list in the order of delivery."""
+        """The messages that may be received now; the order within each list is fixed."""
         if not self.fifo:
-            return [[one] for one in self.messages.values() if one.visible_at <= now]
-        free = [group for group in self.groups() if not any(one.is_hidden(now) for one in group)]
-        waiting = [[one for one in group if one.visible_at <= now] for group in free]
+            return [[message] for message in self.messages.values() if message.visible_at <= now]
+        free = [
+            group for group in self.groups() if not any(message.is_hidden(now) for message in group)
+        ]
+        waiting = [[message for message in group if message.visible_at <= now] for group in free]
         return [group for group in waiting if group]
 
     def next_visible(self) -> float | None:
-        """Return the time of the next possible delivery, None if there is none."""
+        """Time of the next possible delivery; None if there is none."""
         if not self.fifo:
-            return min((one.visible_at for one in self.messages.values()), default=None)
+            return min((message.visible_at for message in self.messages.values()), default=None)
         # A group is blocked while one of its messages is in flight.
         moments = (
-            max(group[0].visible_at, *(one.visible_at for one in group if one.receive_count), 0.0)
+            max(
+                group[0].visible_at,
+                *(message.visible_at for message in group if message.receive_count),
+                0.0,
+            )
             for group in self.groups()
         )
         return min(moments, default=None)
 
     def groups(self) -> list[list[_Message]]:
-        """Return the messages of each group, in the order of sending."""
+        """The messages of each group, in the order of sending."""
         found: dict[str | None, list[_Message]] = {}
         for message in self.messages.values():
             found.setdefault(message.group, []).append(message)
@@ -123,11 +122,12 @@ class FakeQueues:
 
     Args:
         call: The hook around each call.
-        now: Gives the time in seconds since the epoch.
-        new_id: Gives the next message id.
-        choose: Gives the index of what is delivered next among so many: a standard queue's
-            messages, a FIFO queue's groups.
-        duplicates: Tells of each delivery from a standard queue whether the message stays visible.
+        now: Returns the time in seconds since the epoch.
+        new_id: Returns the next message id.
+        choose: Returns the index of the next delivery among `count` messages of a standard queue
+            or groups of a FIFO queue.
+        duplicates: Returns for each delivery from a standard queue whether the message stays
+            visible.
     """
 
     def __init__(
@@ -138,8 +138,6 @@ class FakeQueues:
         new_id: Callable[[], str],
         choose: Callable[[int], int] = lambda _count: 0,
         duplicates: Callable[[], bool] = lambda: False,
-        region: str = "us-east-1",
-        account: str = "123456789012",
     ) -> None:
         self.exceptions = SimpleNamespace(
             ClientError=ClientError,
@@ -151,113 +149,92 @@ class FakeQueues:
         self._new_id = new_id
         self._choose = choose
         self._duplicates = duplicates
-        self._region = region
-        self._account = account
         self._queues: dict[str, _Queue] = {}
         self._sequence = 0
 
-    # For the judges and the simulator. Their calls skip the hook: the pipeline doesn't make them.
+    # The simulator's and the judge's interface, without the hook.
 
     def create(
         self,
-        url_or_name: str,
+        name: str,
         *,
         fifo: bool = False,
         visibility_seconds: int = 30,
         redrive: tuple[str, int] | None = None,
-        delay_seconds: int = 0,
-        content_based_deduplication: bool = True,
     ) -> str:
-        """Make a queue, and return its URL.
+        """Create a queue. Return its URL.
 
-        `redrive` is the URL or name of the dead-letter queue, which must be there, and the number
-        of times that a message is received at most.
+        `redrive`: the URL of the dead-letter queue, and the most receives of a message.
         """
-        name = url_or_name.rsplit("/", 1)[-1]
         if name.endswith(".fifo") != fifo:
             raise ValueError(f"{name}: the name of a FIFO queue, and of no other, ends in .fifo.")
-        url = self._url(url_or_name)
-        to = None
-        if redrive is not None:
-            to = (self._url(redrive[0]), redrive[1])
-            if self._queues[to[0]].fifo != fifo:
-                raise ValueError(f"{name}: a dead-letter queue has the type of its queue.")
-        arn = f"arn:aws:sqs:{self._region}:{self._account}:{name}"
-        self._queues[url] = _Queue(
-            url, arn, fifo, visibility_seconds, delay_seconds, content_based_deduplication, to
-        )
+        url = f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{name}"
+        if redrive is not None and self._queues[redrive[0]].fifo != fifo:
+            raise ValueError(f"{name}: a dead-letter queue has the type of its queue.")
+        arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
+        self._queues[url] = _Queue(url, arn, fifo, visibility_seconds, redrive)
         return url
 
-    def _url(self, url_or_name: str) -> str:
-        if "/" in url_or_name:
-            return url_or_name
-        return f"https://sqs.{self._region}.amazonaws.com/{self._account}/{url_or_name}"
-
-    def arn(self, url: str) -> str:
-        """Return the ARN of a queue."""
-        return self._queues[url].arn
-
     def messages(self, url: str) -> list[MessageView]:
-        """Return every message of a queue in the order of sending, whether visible or not."""
+        """Every message of a queue, visible or not, in the order of sending."""
         return [
             MessageView(
-                message_id=one.message_id,
-                body=one.body,
-                attributes=_attributes_out(one.attributes),
-                group=one.group,
-                deduplication_id=one.system.get("MessageDeduplicationId"),
-                sent_at=one.sent_at,
-                visible_at=one.visible_at,
-                receive_count=one.receive_count,
-                receipt_handle=one.receipt_handle,
+                message_id=message.message_id,
+                body=message.body,
+                attributes=_copied(message.attributes),
             )
-            for one in self._queues[url].messages.values()
+            for message in self._queues[url].messages.values()
         ]
 
     def next_visible(self, url: str) -> float | None:
-        """Return the time of the next possible delivery. It may be past. None if there is none."""
+        """Time of the next possible delivery, which may be past; None if there is none."""
         return self._queues[url].next_visible()
 
     def take(self, url: str, most: int) -> list[dict[str, Any]]:
-        """Receive as an event source mapping does: up to `most` records of an SQS event."""
+        """Receive up to `most` records of an SQS event, as an event source mapping does."""
         queue = self._queues[url]
         return [
             {
-                "messageId": one.message_id,
-                "receiptHandle": one.receipt_handle,
-                "body": one.body,
-                "attributes": _system_attributes(one, self._account),
+                "messageId": message.message_id,
+                "receiptHandle": message.receipt_handle,
+                "body": message.body,
+                "attributes": _system_attributes(message),
                 "messageAttributes": {
-                    name: _event_attribute(value) for name, value in one.attributes.items()
+                    name: _event_attribute(value) for name, value in message.attributes.items()
                 },
-                "md5OfBody": _md5(one.body),
+                "md5OfBody": _md5(message.body),
                 "eventSource": "aws:sqs",
                 "eventSourceARN": queue.arn,
-                "awsRegion": self._region,
+                "awsRegion": REGION,
             }
-            for one in self._received(queue, most, queue.visibility)
+            for message in self._received(queue, most, queue.visibility)
         ]
 
     def delete(self, url: str, receipt_handle: str) -> None:
-        """Delete a message without the hook, for the event source mapping."""
-        self._delete(self._queues[url], receipt_handle)
+        """Delete the message of a receipt handle, as an event source mapping does.
 
-    def change_visibility(self, url: str, receipt_handle: str, seconds: int) -> None:
-        """Change a message's visibility without the hook, for the event source mapping."""
-        self._change_visibility(self._queues[url], receipt_handle, seconds)
+        A standard queue may keep the message if the handle isn't the latest (DeleteMessage, "you
+        must use the most recently received ReceiptHandle"). The fake always keeps it.
+        """
+        queue = self._queues[url]
+        message = self._message(queue, receipt_handle, "DeleteMessage")
+        if message is None:
+            return
+        is_latest = message.receipt_handle == receipt_handle
+        if queue.fifo and (not is_latest or message.visible_at <= self._now()):
+            raise _wrong_handle("DeleteMessage", receipt_handle, _EXPIRED)
+        if is_latest:
+            del queue.messages[message.message_id]
 
-    def expire(self) -> list[MessageView]:
-        """Delete the messages that are older than 14 days, and return them."""
-        gone: list[MessageView] = []
-        for url, queue in self._queues.items():
-            limit = self._now() - RETENTION_SECONDS
-            old = [view for view in self.messages(url) if view.sent_at < limit]
-            for view in old:
-                del queue.messages[view.message_id]
-            gone += old
-        return gone
+    def expire(self) -> None:
+        """Delete the messages that are older than 14 days."""
+        limit = self._now() - RETENTION_SECONDS
+        for queue in self._queues.values():
+            for message in list(queue.messages.values()):
+                if message.sent_at < limit:
+                    del queue.messages[message.message_id]
 
-    # For production. These calls go through the hook.
+    # Production's interface.
 
     def send_message(
         self,
@@ -269,79 +246,32 @@ class FakeQueues:
         MessageGroupId: str | None = None,
         MessageDeduplicationId: str | None = None,
     ) -> dict[str, Any]:
-        attributes = _attributes_in(MessageAttributes or {})
+        attributes = _copied(MessageAttributes or {})
 
         def effect() -> dict[str, Any]:
             queue = self._queue(QueueUrl, "SendMessage")
             _check_content(MessageBody, attributes)
             _check_delay(DelaySeconds, queue)
             identity = _identity(queue, MessageBody, MessageGroupId, MessageDeduplicationId)
-            delay = DelaySeconds if DelaySeconds is not None and not queue.fifo else queue.delay
-            return self._send(queue, MessageBody, attributes, MessageGroupId, identity, delay)
+            return self._send(
+                queue, MessageBody, attributes, MessageGroupId, identity, DelaySeconds or 0
+            )
 
         return self._call("sqs.SendMessage", effect)
-
-    def receive_message(
-        self,
-        *,
-        QueueUrl: str,
-        MaxNumberOfMessages: int = 1,
-        AttributeNames: Iterable[str] = (),
-        MessageSystemAttributeNames: Iterable[str] = (),
-        MessageAttributeNames: Iterable[str] = (),
-        VisibilityTimeout: int | None = None,
-        WaitTimeSeconds: int = 0,
-    ) -> dict[str, Any]:
-        system = frozenset((*AttributeNames, *MessageSystemAttributeNames))
-        custom = tuple(MessageAttributeNames)
-
-        def effect() -> dict[str, Any]:
-            queue = self._queue(QueueUrl, "ReceiveMessage")
-            _check_range("MaxNumberOfMessages", MaxNumberOfMessages, 1, 10)
-            _check_range("WaitTimeSeconds", WaitTimeSeconds, 0, 20)
-            visibility = queue.visibility if VisibilityTimeout is None else VisibilityTimeout
-            _check_range("VisibilityTimeout", visibility, 0, MAX_VISIBILITY)
-            found = self._received(queue, MaxNumberOfMessages, visibility)
-            if not found:
-                return answer()
-            return answer(Messages=[self._told(one, system, custom) for one in found])
-
-        return self._call("sqs.ReceiveMessage", effect)
 
     def change_message_visibility(
         self, *, QueueUrl: str, ReceiptHandle: str, VisibilityTimeout: int
     ) -> dict[str, Any]:
         def effect() -> dict[str, Any]:
-            queue = self._queue(QueueUrl, "ChangeMessageVisibility")
-            self._change_visibility(queue, ReceiptHandle, VisibilityTimeout)
+            operation = "ChangeMessageVisibility"
+            self._change_visibility(
+                self._queue(QueueUrl, operation), ReceiptHandle, VisibilityTimeout, operation
+            )
             return answer()
 
         return self._call("sqs.ChangeMessageVisibility", effect)
 
-    def delete_message(self, *, QueueUrl: str, ReceiptHandle: str) -> dict[str, Any]:
-        def effect() -> dict[str, Any]:
-            self._delete(self._queue(QueueUrl, "DeleteMessage"), ReceiptHandle)
-            return answer()
-
-        return self._call("sqs.DeleteMessage", effect)
-
-    def get_queue_attributes(
-        self, *, QueueUrl: str, AttributeNames: Iterable[str] = ()
-    ) -> dict[str, Any]:
-        names = tuple(AttributeNames)
-
-        def effect() -> dict[str, Any]:
-            queue = self._queue(QueueUrl, "GetQueueAttributes")
-            known = self._attributes(queue)
-            wanted = tuple(known) if "All" in names else names
-            if unknown := sorted(set(wanted) - known.keys()):
-                code = "InvalidAttributeName"
-                raise client_error("GetQueueAttributes", code, f"Unknown Attribute {unknown[0]}.")
-            return answer(Attributes={name: known[name] for name in wanted})
-
-        return self._call("sqs.GetQueueAttributes", effect)
-
-    # How it works.
+    # Implementation.
 
     def _queue(self, url: str, operation: str) -> _Queue:
         if url not in self._queues:
@@ -352,19 +282,6 @@ class FakeQueues:
                 error=QueueDoesNotExist,
             )
         return self._queues[url]
-
-    def _attributes(self, queue: _Queue) -> dict[str, str]:
-        now, messages = self._now(), queue.messages.values()
-        hidden = [one for one in messages if one.visible_at > now]
-        delayed = sum(not one.receive_count for one in hidden)
-        return {
-            "ApproximateNumberOfMessages": str(len(messages) - len(hidden)),
-            "ApproximateNumberOfMessagesNotVisible": str(len(hidden) - delayed),
-            "ApproximateNumberOfMessagesDelayed": str(delayed),
-            "QueueArn": queue.arn,
-            "VisibilityTimeout": str(queue.visibility),
-            "DelaySeconds": str(queue.delay),
-        }
 
     def _send(
         self,
@@ -396,7 +313,7 @@ class FakeQueues:
         return answer(**answered)
 
     def _received(self, queue: _Queue, most: int, visibility: int) -> list[_Message]:
-        """Deliver up to `most` messages; move those that were received too often."""
+        """Deliver up to `most` messages; move those received too often to the dead-letter queue."""
         now = self._now()
         waiting, found = queue.deliverable(now), list[_Message]()
         while waiting and len(found) < most:
@@ -433,51 +350,19 @@ class FakeQueues:
             message.sent_at = self._now()
         to.messages[message.message_id] = message
 
-    def _told(
-        self, message: _Message, system: frozenset[str], custom: tuple[str, ...]
-    ) -> dict[str, Any]:
-        """Return a message as ReceiveMessage gives it."""
-        told: dict[str, Any] = {
-            "MessageId": message.message_id,
-            "ReceiptHandle": message.receipt_handle,
-            "MD5OfBody": _md5(message.body),
-            "Body": message.body,
-        }
-        known = _system_attributes(message, self._account)
-        if kept := {name: one for name, one in known.items() if system & {name, "All"}}:
-            told["Attributes"] = kept
-        chosen = {
-            name: value
-            for name, value in message.attributes.items()
-            if any(_is_named(name, wanted) for wanted in custom)
-        }
-        if chosen:
-            told["MessageAttributes"] = _attributes_out(chosen)
-        return told
-
-    def _delete(self, queue: _Queue, handle: str) -> None:
-        """Delete the message of a receipt handle.
-
-        A standard queue's may not be deleted with an older handle than its latest (DeleteMessage,
-        "you must use the most recently received ReceiptHandle"): here it never is.
-        """
-        message = self._message(queue, handle, "DeleteMessage")
-        if message is None:
-            return
-        is_latest = message.receipt_handle == handle
-        if queue.fifo and (not is_latest or message.visible_at <= self._now()):
-            raise _wrong_handle("DeleteMessage", handle, _EXPIRED)
-        if is_latest:
-            del queue.messages[message.message_id]
-
-    def _change_visibility(self, queue: _Queue, handle: str, seconds: int) -> None:
+    def _change_visibility(self, queue: _Queue, handle: str, seconds: int, operation: str) -> None:
         """Change the visibility of the message of a receipt handle.
 
-        A standard queue accepts a handle that has expired, and does nothing (localstack's pull
-        request 9632, whose test was run against AWS).
+        A standard queue accepts an expired handle and does nothing (localstack's pull request 9632,
+        whose test was run against AWS).
         """
-        operation = "ChangeMessageVisibility"
-        _check_range("VisibilityTimeout", seconds, 0, MAX_VISIBILITY, operation)
+        if not 0 <= seconds <= MAX_VISIBILITY:
+            raise client_error(
+                operation,
+                "InvalidParameterValue",
+                f"Value {seconds} for parameter VisibilityTimeout is invalid. Reason: Must be "
+                f"between 0 and {MAX_VISIBILITY}, if provided.",
+            )
         message = self._message(queue, handle, operation)
         if message is None:
             raise _wrong_handle(operation, handle, _GONE)
@@ -496,7 +381,7 @@ class FakeQueues:
         message.visible_at = now + seconds
 
     def _message(self, queue: _Queue, handle: str, operation: str) -> _Message | None:
-        """Return the message of a receipt handle, None if the queue has the message no longer."""
+        """Return the message of a receipt handle; None if it has left the queue."""
         if handle not in queue.handles:
             raise client_error(
                 operation,
@@ -513,26 +398,14 @@ def _wrong_handle(operation: str, handle: str, reason: str) -> ClientError:
     return client_error(operation, "InvalidParameterValue", text)
 
 
-def _check_range(
-    name: str, value: int, least: int, most: int, operation: str = "ReceiveMessage"
-) -> None:
-    if not least <= value <= most:
-        raise client_error(
-            operation,
-            "InvalidParameterValue",
-            f"Value {value} for parameter {name} is invalid. Reason: Must be between {least} and "
-            f"{most}, if provided.",
-        )
-
-
 def _check_content(body: str, attributes: Mapping[str, Mapping[str, str]]) -> None:
-    """Refuse texts that SQS refuses (SendMessage, MessageBody and MessageAttributes)."""
+    """Refuse invalid content (SendMessage, MessageBody and MessageAttributes)."""
     if not body:
         code = "MissingParameter"
         raise client_error(
             "SendMessage", code, "The request must contain the parameter MessageBody."
         )
-    values = [value for one in attributes.values() for value in one.values()]
+    values = [value for attribute in attributes.values() for value in attribute.values()]
     if any(map(_REFUSED.search, (body, *values))):
         raise client_error(
             "SendMessage",
@@ -540,11 +413,11 @@ def _check_content(body: str, attributes: Mapping[str, Mapping[str, str]]) -> No
             "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to "
             "#xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF",
         )
-    for name, one in attributes.items():
-        if not one.get("StringValue"):
+    for name, attribute in attributes.items():
+        if not attribute.get("StringValue"):
             raise _invalid(
                 f"Message (user) attribute '{name}' must contain a non-empty value of type "
-                f"'{one['DataType']}'."
+                f"'{attribute['DataType']}'."
             )
     if len(attributes) > 10:
         raise _invalid("Number of message attributes exceeds the allowed maximum [10].")
@@ -571,7 +444,7 @@ def _check_delay(delay: int | None, queue: _Queue) -> None:
 
 
 def _identity(queue: _Queue, body: str, group: str | None, given: str | None) -> str | None:
-    """Return the deduplication id of a message to a FIFO queue; None for a standard queue."""
+    """Return a message's deduplication id; None for a standard queue."""
     if not queue.fifo:
         if given is not None:
             raise _invalid(
@@ -582,11 +455,6 @@ def _identity(queue: _Queue, body: str, group: str | None, given: str | None) ->
     if group is None:
         code, text = "MissingParameter", "The request must contain the parameter MessageGroupId."
         raise client_error("SendMessage", code, text)
-    if given is None and not queue.deduplicates_content:
-        raise _invalid(
-            "The queue should either have ContentBasedDeduplication enabled or "
-            "MessageDeduplicationId provided explicitly"
-        )
     return given or sha256(body.encode()).hexdigest()
 
 
@@ -598,20 +466,15 @@ def _md5(text: str) -> str:
     return md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
-def _attributes_in(attributes: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """Return a copy of a caller's message attributes. Only texts are supported."""
-    for one in attributes.values():
-        if "BinaryValue" in one:
-            raise TypeError("The fake of SQS knows no binary attributes.")
-    return _attributes_out(attributes)
-
-
-def _attributes_out(attributes: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
+def _copied(attributes: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Copy a caller's message attributes. Only texts are supported."""
+    if any("BinaryValue" in attribute for attribute in attributes.values()):
+        raise TypeError("The fake of SQS has no binary attributes.")
     return {name: dict(value) for name, value in attributes.items()}
 
 
 def _event_attribute(value: Mapping[str, str]) -> dict[str, Any]:
-    """Return a message attribute as in an SQS event (Lambda's guide, "Using Lambda with SQS")."""
+    """Make the attribute in a record of an SQS event (Lambda's guide, "Using Lambda with SQS")."""
     return {
         "stringValue": value["StringValue"],
         "stringListValues": [],
@@ -620,11 +483,11 @@ def _event_attribute(value: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _system_attributes(message: _Message, sender: str) -> dict[str, str]:
+def _system_attributes(message: _Message) -> dict[str, str]:
     return {
         "ApproximateReceiveCount": str(message.receive_count),
         "SentTimestamp": _milliseconds(message.sent_at),
-        "SenderId": sender,
+        "SenderId": ACCOUNT,
         "ApproximateFirstReceiveTimestamp": _milliseconds(message.first_received_at),
         **message.system,
     }
@@ -632,10 +495,3 @@ def _system_attributes(message: _Message, sender: str) -> dict[str, str]:
 
 def _milliseconds(seconds: float) -> str:
     return str(int(seconds * 1000))
-
-
-def _is_named(name: str, wanted: str) -> bool:
-    """Return whether an entry of MessageAttributeNames (a name, "All", ".*", "bar.*") matches."""
-    if wanted in {"All", ".*"}:
-        return True
-    return name.startswith(wanted[:-1]) if wanted.endswith(".*") else name == wanted

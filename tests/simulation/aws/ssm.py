@@ -1,4 +1,4 @@
-"""A fake of boto3's SSM client, for the parameters that the functions read."""
+"""A fake of boto3's SSM client for reading parameters."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class ParameterNotFound(ClientError):
 
 
 class FakeParameters:
-    """SSM's client. `call` is the hook around each call."""
+    """SSM's client with SecureStrings. `call` is the hook around each call."""
 
     def __init__(self, *, call: Call) -> None:
         self.exceptions = SimpleNamespace(
@@ -25,15 +25,11 @@ class FakeParameters:
         self._values: dict[str, tuple[str, int]] = {}
 
     def set(self, name: str, value: str) -> None:
-        """Give a SecureString a new value, without the hook."""
+        """Set a parameter without the hook."""
         self._values[name] = value, self._values.get(name, ("", 0))[1] + 1
 
-    def remove(self, name: str) -> None:
-        """Delete a parameter, if it is there, without the hook."""
-        self._values.pop(name, None)
-
     def get_parameter(self, *, Name: str, WithDecryption: bool = False) -> dict[str, Any]:
-        """The parameter; without `WithDecryption` its value is unreadable."""
+        """Return the parameter; without `WithDecryption` its value is encrypted."""
 
         def effect() -> dict[str, Any]:
             if Name not in self._values:

@@ -22,10 +22,10 @@ def _reserved_words() -> frozenset[str]:
 
 
 class Parser:
-    """The tokens of one expression, read from left to right.
+    """Reads the tokens of an expression from left to right.
 
-    `kind` is the expression's parameter, for messages. `used_names` and `used_values` are the
-    placeholders that were read so far.
+    `kind` is the parameter's name for messages. `used_names` and `used_values` are the placeholders
+    read so far.
     """
 
     def __init__(self, kind: str, text: str, names: Mapping[str, str]) -> None:
@@ -53,11 +53,11 @@ class Parser:
         return InvalidRequest(f"Invalid {self.kind}: {problem}")
 
     def unexpected(self) -> InvalidRequest:
-        """The error about the next token."""
+        """Make the error about the next token."""
         return self.error(f'Syntax error; token: "{self.peek() or "<EOF>"}"')
 
     def peek(self, ahead: int = 0) -> str:
-        """A token that comes next, "" after the last."""
+        """Return the token `ahead` of the next one; "" after the last."""
         at = self._at + ahead
         return self._tokens[at] if at < len(self._tokens) else ""
 
@@ -122,15 +122,8 @@ class Parser:
             raise self.error(f"Attribute name is a reserved keyword; reserved keyword: {token}")
         return self.next()
 
-    def paths(self) -> list[Path]:
-        """Read paths that are separated by commas."""
-        found = [self.path()]
-        while self.accept(","):
-            found.append(self.path())
-        return found
-
     def check_overlap(self, paths: Iterable[Path]) -> None:
-        """Refuse paths of which one is the other or leads to it."""
+        """Refuse paths if one equals another or contains it."""
         known: list[Path] = []
         for path in paths:
             for other in known:

@@ -52,12 +52,12 @@ class Update:
     most_uses: int
 
     def apply(self, item: Item, values: Values) -> Item:
-        """The item as the update leaves it.
+        """Return the updated item.
 
         Raises:
             InvalidRequest: The update doesn't fit the item.
         """
-        # Everything on the right of SET is read before anything is written.
+        # DynamoDB reads every operand of SET before it writes.
         written = [(path, read(item, values)) for path, read in self.sets]
         new = dict(item)
         for path, value in written:
@@ -74,11 +74,11 @@ class Update:
         return new
 
     def growth(self, item: Item, values: Values) -> int:
-        """Bytes by which the update makes an item larger, at most."""
+        """Most bytes by which the update enlarges an item."""
         names = sum(len(name) for name in self.attributes)
         given = sum(map(size_of, values.values())) * self.most_uses
         copies = (look_up(item, path) for path in self.copied)
-        return names + given + sum(size_of(one) for one in copies if one is not MISSING)
+        return names + given + sum(size_of(copy) for copy in copies if copy is not MISSING)
 
 
 def _put(item: Item, path: Path, value: Any) -> None:
@@ -89,7 +89,7 @@ def _put(item: Item, path: Path, value: Any) -> None:
 
 
 def _parent(item: Item, path: Path, change: Callable[[Any, Path], Any]) -> Any:
-    """The top-level attribute of a nested path, changed."""
+    """Change a nested path. Return its new top-level attribute."""
     return change(look_up(item, path[:1]), path[1:])
 
 
@@ -109,7 +109,7 @@ def _added(old: Any, value: Any) -> Any:
 
 
 def _take(item: Item, path: Path, values: Any) -> None:
-    """Remove elements from a set, and the set when it becomes empty."""
+    """Remove elements from a set, and the set if it is then empty."""
     if type(values) is not frozenset:
         raise InvalidRequest(
             "Invalid UpdateExpression: Incorrect operand type for operator or function; operator: "
@@ -166,8 +166,8 @@ class _UpdateParser:
         self._parser.check_overlap(written)
         uses = self._parser.used_values
         return Update(
-            # New elements of a list come in the order of their numbers, and elements go by the
-            # numbers that they had.
+            # New elements of a list are added in the order of their indexes. Elements are removed
+            # by their old indexes, so the last comes first.
             sets=tuple(sorted(self._sets, key=lambda pair: _order(pair[0]))),
             removes=tuple(sorted(self._removes, key=_order, reverse=True)),
             adds=tuple(self._adds),

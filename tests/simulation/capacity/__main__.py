@@ -1,4 +1,4 @@
-"""`python -m tests.simulation.capacity`: how long bursts take, what bounds them, what they cost."""
+"""Simulate bursts of recordings; print their duration, their bottleneck and their cost."""
 
 from __future__ import annotations
 
@@ -13,14 +13,20 @@ FUNCTIONS = Path(__file__).parents[3] / "functions"
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tests.simulation.capacity",
-        description="Without options: bursts of 1, 100 and 300 recordings, default settings.",
+        description=f"{__doc__} Default: 1, 100 and 300 recordings with the default settings.",
     )
-    parser.add_argument("--write", action="store_true", help="all of docs/capacity.md (minutes)")
-    parser.add_argument("--recordings", type=int, nargs="+", default=[1, 100, 300])
+    parser.add_argument(
+        "--write", action="store_true", help="write docs/capacity.md (takes minutes)"
+    )
+    parser.add_argument(
+        "--recordings", type=int, nargs="+", default=[1, 100, 300], help="per burst"
+    )
     parser.add_argument("--downloads", type=int, default=10, help="DOWNLOADS_AT_ONCE")
     parser.add_argument("--uploads", type=int, default=5, help="OC_TRACK_UPLOAD_MAX")
-    parser.add_argument("--ingest", type=float, default=25.0, help="MB/s into Opencast, one ingest")
-    parser.add_argument("--together", type=float, default=500.0, help="MB/s, all ingests together")
+    parser.add_argument("--ingest", type=float, default=25.0, help="MB/s of one ingest")
+    parser.add_argument(
+        "--together", type=float, default=500.0, help="MB/s of all ingests together"
+    )
     parser.add_argument("--processes", type=int, default=2)
     given = parser.parse_args()
     sys.path.insert(0, str(FUNCTIONS))

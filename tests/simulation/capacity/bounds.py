@@ -1,4 +1,4 @@
-"""Says what bounds a load, and which setting moves that."""
+"""Finds the bottleneck of a load, and the setting that widens it."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from tests.simulation.capacity.loads import ENGINE_RATE
 from tests.simulation.capacity.measure import Measured
 
 SATURATED = 0.85
-"""A resource that is used to this share from its first use to its last bounds the load."""
+"""Share of a resource, from its first use to its last, from which on it bounds the load."""
 
 
 @dataclass(frozen=True)
 class Bound:
-    """What bounds a load, and what to change."""
+    """The bottleneck of a load, and the change that widens it."""
 
     by: str
     change: str
 
 
 def bound_of(measured: Measured) -> Bound:
-    """Name the saturated resource; the last one on the recordings' way counts first."""
+    """Find the saturated resource. Of several, take the one nearest to Opencast."""
     load, site = measured.load, measured.load.opencast
     if load.recordings <= min(load.uploads, load.downloads):
         return Bound(

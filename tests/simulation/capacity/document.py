@@ -1,4 +1,4 @@
-"""The generated parts of docs/capacity.md, and its chart."""
+"""The generated parts of docs/capacity.md and its chart."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COMMAND = "python -m tests.simulation.capacity --write"
 LOADS = tuple(Load(recordings) for recordings in (1, 100, 300, 5000))
 MORE_UPLOADS = tuple(Load(300, uploads=uploads) for uploads in (5, 10, 20, 40))
 TOO_MANY = Load(300, 100, 300)
-"""A load with so many uploads that each upload takes longer than the uploader's 15 minutes."""
+"""A load whose uploads take longer than the uploader's 15 minutes, because so many run at once."""
 
 FAST_OPENCAST = tuple(
     Load(300, downloads, uploads, FAST)
@@ -38,7 +38,7 @@ STEPS = 20
 
 
 def duration(seconds: float) -> str:
-    """Return seconds as text: rounded to minutes from ten minutes on."""
+    """Format seconds for a reader: to the minute from ten minutes on."""
     if seconds < 600:
         return f"{int(seconds // 60)} min {int(seconds % 60)} s"
     minutes = round(seconds / 60)
@@ -46,13 +46,13 @@ def duration(seconds: float) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: int = 0) -> str:
-    """Return a Markdown table. Columns from index `right` on are aligned right, none if it is 0."""
+    """Make a Markdown table. The columns from `right` on are aligned right, unless it is 0."""
     line = ["---:" if right and at >= right else "---" for at in range(len(head))]
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, line, *rows))
 
 
 def load_row(measured: Measured) -> tuple[str, ...]:
-    """Return a load's row of the first table."""
+    """Make a load's row in the table of loads."""
     bound = bound_of(measured)
     return (
         f"{measured.load.recordings:,}",
@@ -77,7 +77,7 @@ LOAD_HEAD = (
 
 
 def loads_table(results: Results) -> str:
-    return table(LOAD_HEAD, [load_row(results[one]) for one in LOADS])
+    return table(LOAD_HEAD, [load_row(results[load]) for load in LOADS])
 
 
 SETTINGS_HEAD = (
@@ -94,7 +94,7 @@ SETTINGS_HEAD = (
 
 
 def settings_row(measured: Measured) -> tuple[str, ...]:
-    """Return a load's row of the table of settings."""
+    """Make a load's row in the table of settings."""
     load = measured.load
     return (
         f"{load.recordings:,}",
@@ -110,7 +110,7 @@ def settings_row(measured: Measured) -> tuple[str, ...]:
 
 
 def settings_table(results: Results) -> str:
-    return table(SETTINGS_HEAD, [settings_row(results[one]) for one in SETTINGS])
+    return table(SETTINGS_HEAD, [settings_row(results[load]) for load in SETTINGS])
 
 
 def early_table(results: Results) -> str:
@@ -124,20 +124,20 @@ def early_table(results: Results) -> str:
     )
     rows = [
         (
-            f"{one.downloads}",
-            f"{results[one].api_requests:,}",
-            f"{results[one].api_peak}",
-            f"{results[one].messages:,}",
-            f"{results[one].download_receives}",
-            duration(results[one].last_ingested),
+            f"{load.downloads}",
+            f"{results[load].api_requests:,}",
+            f"{results[load].api_peak}",
+            f"{results[load].messages:,}",
+            f"{results[load].download_receives}",
+            duration(results[load].last_ingested),
         )
-        for one in EARLY
+        for load in EARLY
     ]
     return table(head, rows)
 
 
 def count_rows(measured: Measured) -> dict[str, str]:
-    """Return the counts of a load's requests to AWS and Zoom, by title."""
+    """Count a load's messages, invocations and requests."""
     functions = measured.functions
     return {
         "messages sent": f"{measured.messages:,}",
@@ -169,9 +169,9 @@ def count_rows(measured: Measured) -> dict[str, str]:
 
 
 def _by_load(results: Results, rows_of: Callable[[Measured], dict[str, str]]) -> str:
-    found = [rows_of(results[one]) for one in LOADS]
-    head = ("", *(f"{one.recordings:,}" for one in LOADS))
-    return table(head, [(name, *(one[name] for one in found)) for name in found[0]], right=1)
+    found = [rows_of(results[load]) for load in LOADS]
+    head = ("", *(f"{load.recordings:,}" for load in LOADS))
+    return table(head, [(name, *(column[name] for column in found)) for name in found[0]], right=1)
 
 
 def counts_table(results: Results) -> str:
@@ -179,7 +179,7 @@ def counts_table(results: Results) -> str:
 
 
 def cost_rows(measured: Measured) -> dict[str, str]:
-    """Return a load's costs in dollars, by title."""
+    """Make the rows of a load's costs in dollars."""
     rows = {
         name: f"{dollars:,.4f}" if dollars >= 0.0001 else "< 0.0001"
         for name, dollars in costs(measured).items()
@@ -197,7 +197,7 @@ def costs_table(results: Results) -> str:
 
 
 def prices_table(_: Results) -> str:
-    rows = [(one.name, f"{one.dollars:.10f}".rstrip("0"), one.unit) for one in PRICES]
+    rows = [(price.name, f"{price.dollars:.10f}".rstrip("0"), price.unit) for price in PRICES]
     return table(("what", "$", "for one"), rows)
 
 
@@ -212,9 +212,9 @@ PARTS: dict[str, Callable[[Results], str]] = {
 
 
 def chart(results: Results) -> str:
-    """Draw the share of recordings in Opencast over time, as SVG."""
-    loads = [_series(f"{one.recordings:,}", results[one]) for one in LOADS]
-    uploads = [_series(f"{one.uploads} at once", results[one]) for one in MORE_UPLOADS]
+    """Draw the share of the recordings in Opencast over time."""
+    loads = [_series(f"{load.recordings:,}", results[load]) for load in LOADS]
+    uploads = [_series(f"{load.uploads} at once", results[load]) for load in MORE_UPLOADS]
     return draw(
         "Recordings in Opencast over time",
         [
@@ -251,7 +251,11 @@ def marked(name: str, text: str) -> str:
 
 
 def part_of(document: str, name: str) -> str:
-    """Return a generated part of the document."""
+    """Return a generated part of the document.
+
+    Raises:
+        ValueError: The document has no such part.
+    """
     found = _pattern(name).search(document)
     if found is None:
         raise ValueError(f"{DOCUMENT.name} has no part {name}.")
@@ -263,7 +267,7 @@ def _pattern(name: str) -> re.Pattern[str]:
 
 
 def written(document: str, results: Results) -> str:
-    """Return the document with new text in every generated part."""
+    """Replace every generated part of the document."""
     for name, make in PARTS.items():
         part_of(document, name)
         text = marked(name, make(results))

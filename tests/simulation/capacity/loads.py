@@ -1,4 +1,4 @@
-"""Loads: a number of recordings of 2 GB that end in the same hour, and the site they go to."""
+"""Loads: bursts of recordings of 2 GB that end at the same time."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from tests.simulation.truth import (
 
 RECORDING_BYTES = 2_000_000_000
 LECTURE, GAP = 3000.0, 120.0
-"""Seconds that a lecture lasts, and the break between its two segments."""
+"""Seconds of a lecture, and of the break between its segments."""
 
 PROCESSED = 1500.0
 """Seconds from the lectures' end until Zoom has processed the first recording."""
 
 WITHIN = 300.0
-"""Seconds from the first to the last webhook event."""
+"""Seconds within which all notifications come."""
 
 EARLY = 1200.0
-"""Seconds from a webhook event that comes too early until Zoom has finished the files."""
+"""Seconds from an early notification until Zoom has processed the files."""
 
 VIEWS = ("active_speaker", "shared_screen")
 SERIES = "20260112345"
 
 ENGINE_RATE = 71e6
-"""Bytes a second of one invocation: docs/performance.md, "engine, four files of 256 MB at once", on
-a link of 75 MB/s. One recording's files share it."""
+"""Bytes a second of an invocation, which a recording's files share. Source: docs/performance.md,
+"engine, four files of 256 MB at once", on a link of 75 MB/s."""
 
 
 @dataclass(frozen=True)
 class OpencastSite:
-    """An Opencast. It fetches this many bytes a second: for one ingest, and for all together."""
+    """Bytes a second that an Opencast fetches: for one ingest, and for all together."""
 
     name: str
     an_ingest: float
@@ -53,14 +53,14 @@ FAST = OpencastSite("fast", 100e6, 2500e6)
 
 @dataclass(frozen=True)
 class Load:
-    """A burst of recordings, the numbers of copies and uploads at once, and the Opencast."""
+    """A burst of recordings, the limits of concurrency, and the Opencast."""
 
     recordings: int
     downloads: int = 10
     uploads: int = 5
     opencast: OpencastSite = MODEST
     is_early: bool = False
-    """Whether Zoom sends the webhook event twenty minutes before it has finished the files."""
+    """Whether Zoom notifies twenty minutes before it has processed the files."""
 
     @property
     def total_bytes(self) -> int:
@@ -68,18 +68,20 @@ class Load:
 
 
 def notified_at(load: Load, number: int) -> float:
-    """Return the time of a recording's webhook event, in seconds since the lectures' begin."""
+    """Time at which Zoom notifies of a recording's files."""
     return LECTURE + PROCESSED + WITHIN * number / load.recordings
 
 
 def scenario_of(load: Load, seed: int = 1) -> Scenario:
-    """Return the scenario of a load."""
+    """Make the scenario of a load."""
     done = LECTURE + PROCESSED + (EARLY if load.is_early else -60.0)
     recordings = [_recording(number, seed, done) for number in range(load.recordings)]
     happenings: list[Happening] = []
-    for number, one in enumerate(recordings):
-        happenings += _told(one, notified_at(load, number), Random(f"{seed}/told/{number}"))
-    happenings.sort(key=lambda one: (one.at, one.key))
+    for number, recording in enumerate(recordings):
+        happenings += _notified(
+            recording, notified_at(load, number), Random(f"{seed}/told/{number}")
+        )
+    happenings.sort(key=lambda happening: (happening.at, happening.key))
     site = Site(
         default_series=SERIES,
         series=(SERIES,),
@@ -94,7 +96,7 @@ def scenario_of(load: Load, seed: int = 1) -> Scenario:
 
 
 def _recording(number: int, seed: int, done: float) -> RecordingTruth:
-    """Return one recording with two views. Every second recording has a break, so two segments."""
+    """Make a recording with two views. Every second recording has two segments."""
     segments = 1 + number % 2
     length = math.floor((LECTURE - GAP * (segments - 1)) / segments)
     files = [
@@ -124,12 +126,12 @@ def _recording(number: int, seed: int, done: float) -> RecordingTruth:
     )
 
 
-def _told(recording: RecordingTruth, completed: float, chance: Random) -> list[Happening]:
+def _notified(recording: RecordingTruth, completed: float, chance: Random) -> list[Happening]:
     uuid = recording.uuid
-    told: list[Happening] = []
-    for begins, ends in sorted({(one.begins, one.ends) for one in recording.files}):
-        told.append(Notify(begins + chance.uniform(1, 60), uuid, "recording.started"))
-        told.append(Notify(ends + chance.uniform(1, 60), uuid, "recording.stopped"))
-    told.append(Notify(LECTURE + chance.uniform(61, 120), uuid, "meeting.ended"))
-    files = tuple(one.id for one in recording.files)
-    return [*told, Notify(completed, uuid, "recording.completed", files)]
+    found: list[Happening] = []
+    for begins, ends in sorted({(file.begins, file.ends) for file in recording.files}):
+        found.append(Notify(begins + chance.uniform(1, 60), uuid, "recording.started"))
+        found.append(Notify(ends + chance.uniform(1, 60), uuid, "recording.stopped"))
+    found.append(Notify(LECTURE + chance.uniform(61, 120), uuid, "meeting.ended"))
+    files = tuple(file.id for file in recording.files)
+    return [*found, Notify(completed, uuid, "recording.completed", files)]

@@ -1,4 +1,4 @@
-"""Runs a load, and says how long it took, what was busy, and what AWS was asked for."""
+"""Runs a load and measures its duration, its use of resources and its requests."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from statistics import median
 from ingester.transfer.parts import parts_of
 from tests.simulation.capacity.loads import Load, notified_at, scenario_of
 from tests.simulation.capacity.meter import LogMeter, Meter, metered
-from tests.simulation.cloud import BEGIN_SECONDS, STAGED_DAYS, Books
+from tests.simulation.cloud import BEGIN_SECONDS, STAGED_DAYS, Instrumentation
 from tests.simulation.play import Played, play
 from tests.simulation.world import DAY
 
 MONTH_DAYS = 30.4
 PUTS_BESIDE_PARTS = 4
-"""ListMultipartUploads, CreateMultipartUpload, the mark's UploadPart, CompleteMultipartUpload
+"""ListMultipartUploads, CreateMultipartUpload, the marker's UploadPart and CompleteMultipartUpload
 (`ingester/transfer/multipart.py`)."""
 
 GETS_OF_A_FILE = 10
-"""Two HeadObject, about seven ranges to look into the MP4, and Opencast's GET."""
+"""Two HeadObject, about seven ranges to inspect the MP4, and Opencast's GET."""
 
 PLATFORM_LOG_BYTES = 400
-"""Lambda's own START, END and REPORT of an invocation."""
+"""Bytes of Lambda's START, END and REPORT lines of an invocation."""
 
 MB_OF = {"webhook": 1024, "downloader": 512, "uploader": 256}
 """`cdk/functions.py`, SIZES; tests/simulation/tests/test_capacity.py compares them."""
@@ -31,32 +31,32 @@ MB_OF = {"webhook": 1024, "downloader": 512, "uploader": 256}
 
 @dataclass(frozen=True)
 class Runs:
-    """What one function did."""
+    """The invocations of a function."""
 
     count: int
     seconds: float
-    """Billed: each invocation's, rounded up to a millisecond."""
+    """Billed seconds: each invocation's are rounded up to a millisecond."""
     most_at_once: int
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What was measured of a load. Times are seconds since the first notification came."""
+    """The measurements of a load. Times are seconds since the first notification."""
 
     load: Load
     staged: tuple[float, ...]
-    """When each recording's last file was in S3, in order."""
+    """Times at which recordings were in S3, in order."""
     ingested: tuple[float, ...]
-    """When each recording was in Opencast, in order."""
+    """Times at which recordings were in Opencast, in order."""
     waits: tuple[float, ...]
-    """Seconds from each recording's own notification until it was in Opencast, in order."""
+    """Seconds from each recording's notification until it was in Opencast, in order."""
     ingest_began: float
-    """When Opencast took the first recording."""
+    """Time at which the first ingest began."""
     functions: dict[str, Runs]
     messages: int
     dead_letters: int
     download_receives: int
-    """How often one message was received on the download queue at most."""
+    """Most receives of a message on the download queue."""
     upload_receives: int
     api_requests: int
     api_peak: int
@@ -85,51 +85,54 @@ class Measured:
 
     @property
     def download_busy(self) -> float:
-        """The share of DOWNLOADS_AT_ONCE in use from the first copy to the last."""
+        """Used share of DOWNLOADS_AT_ONCE from the first copy to the last."""
         first = self.staged[0] - self.functions["downloader"].seconds / self.load.recordings
         span = self.last_staged - first
         return self.functions["downloader"].seconds / (span * self.load.downloads)
 
     @property
     def upload_busy(self) -> float:
-        """The share of OC_TRACK_UPLOAD_MAX in use from the first ingest to the last."""
+        """Used share of OC_TRACK_UPLOAD_MAX from the first ingest to the last."""
         span = self.last_ingested - self.ingest_began
         return self.functions["uploader"].seconds / (span * self.load.uploads)
 
     @property
     def opencast_rate(self) -> float:
-        """Bytes a second that went into Opencast."""
+        """Bytes a second into Opencast."""
         return self.load.total_bytes / (self.last_ingested - self.ingest_began)
 
 
 def measure(load: Load) -> Measured:
-    """Runs a load.
+    """Run and measure a load.
 
     Raises:
-        AssertionError: Not every recording is in Opencast once.
+        AssertionError: A recording isn't in Opencast exactly once.
     """
     meter = Meter()
-    books = Books(for_judge=False, table=metered(meter), log=LogMeter(meter))
-    played = play(scenario_of(load), books=books)
+    instrumentation = Instrumentation(for_judge=False, table=metered(meter), log=LogMeter(meter))
+    played = play(scenario_of(load), instrumentation=instrumentation)
     ingests = played.system.opencast.ingests
-    if sorted(one.uuid for one in ingests) != sorted(played.zoom.recordings):
+    if sorted(ingest.uuid for ingest in ingests) != sorted(played.zoom.recordings):
         raise AssertionError(f"{len(ingests)} ingests of {load.recordings} recordings: {load}")
     return _measured(load, played, meter)
 
 
 def _measured(load: Load, played: Played, meter: Meter) -> Measured:
     first = notified_at(load, 0)
-    own = {one.uuid: notified_at(load, at) for at, one in enumerate(played.scenario.recordings)}
+    own = {
+        recording.uuid: notified_at(load, at)
+        for at, recording in enumerate(played.scenario.recordings)
+    }
     ingests = played.system.opencast.ingests
     objects = played.cloud.bucket.objects()
     calls, sources, cloud = played.world.calls, played.system.sources, played.cloud
     functions = {
-        one.name: Runs(
-            len(one.seconds),
-            sum(ceil(round(seconds * 1000, 6)) for seconds in one.seconds) / 1000,
-            one.most_at_once,
+        function.name: Runs(
+            len(function.seconds),
+            sum(ceil(round(seconds * 1000, 6)) for seconds in function.seconds) / 1000,
+            function.most_at_once,
         )
-        for one in played.system.functions
+        for function in played.system.functions
     }
     delivered = sources.deliveries
     uploads, downloads = delivered[cloud.upload_queue], delivered[cloud.download_queue]
@@ -137,9 +140,9 @@ def _measured(load: Load, played: Played, meter: Meter) -> Measured:
     return Measured(
         load=load,
         staged=_staged(played, first),
-        ingested=tuple(sorted(one.finished - first for one in ingests)),
-        waits=tuple(sorted(one.finished - own[one.uuid] for one in ingests)),
-        ingest_began=min(one.began for one in ingests) - first,
+        ingested=tuple(sorted(ingest.finished - first for ingest in ingests)),
+        waits=tuple(sorted(ingest.finished - own[ingest.uuid] for ingest in ingests)),
+        ingest_began=min(ingest.began for ingest in ingests) - first,
         functions=functions,
         messages=sent,
         dead_letters=sum(
@@ -151,29 +154,29 @@ def _measured(load: Load, played: Played, meter: Meter) -> Measured:
         api_peak=max(played.zoom.asked.values(), default=0),
         write_units=meter.write_units,
         read_units=meter.read_units,
-        # A message is sent, received and deleted. Those to Opencast's queue are FIFO.
+        # Each message costs a send, a receive and a deletion. The upload queue is FIFO.
         standard_requests=sent - load.recordings + 2 * downloads,
         fifo_requests=load.recordings + 2 * uploads + calls["sqs.ChangeMessageVisibility"],
-        s3_puts=sum(len(parts_of(one.size)) + PUTS_BESIDE_PARTS for one in objects),
+        s3_puts=sum(len(parts_of(stored.size)) + PUTS_BESIDE_PARTS for stored in objects),
         s3_gets=GETS_OF_A_FILE * len(objects),
         staged_gb_months=sum(
-            one.size / 1e9 * (_end_of(one.modified) - one.modified) / DAY / MONTH_DAYS
-            for one in objects
+            stored.size / 1e9 * (_end_of(stored.modified) - stored.modified) / DAY / MONTH_DAYS
+            for stored in objects
         ),
         decryptions=calls["ssm.GetParameter"],
         log_bytes=meter.log_bytes
-        + PLATFORM_LOG_BYTES * sum(one.count for one in functions.values()),
+        + PLATFORM_LOG_BYTES * sum(runs.count for runs in functions.values()),
     )
 
 
 def _staged(played: Played, first: float) -> tuple[float, ...]:
     last: dict[str, float] = {}
-    for one in played.cloud.bucket.objects():
-        uuid = one.content.decode().partition("|")[0]
-        last[uuid] = max(last.get(uuid, 0.0), one.modified - BEGIN_SECONDS)
+    for stored in played.cloud.bucket.objects():
+        uuid = stored.content.decode().partition("|")[0]
+        last[uuid] = max(last.get(uuid, 0.0), stored.modified - BEGIN_SECONDS)
     return tuple(sorted(moment - first for moment in last.values()))
 
 
 def _end_of(modified: float) -> float:
-    """When the bucket's rule deletes an object: at the midnight (UTC) after its days."""
+    """Time at which the bucket's rule deletes an object: the midnight (UTC) after its days."""
     return ceil((modified + STAGED_DAYS * DAY) / DAY) * DAY

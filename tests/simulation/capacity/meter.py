@@ -1,9 +1,9 @@
-"""Meters of what AWS charges for in a simulated world: request units and log bytes."""
+"""Counts the DynamoDB request units and log bytes that AWS charges in a simulated world."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import zip_longest
 from math import ceil
@@ -13,19 +13,18 @@ from ingester.log import JsonFormatter
 from tests.simulation.aws.attribute_values import Item, size_of
 from tests.simulation.aws.conditions import Condition
 from tests.simulation.aws.dynamodb import FakeTable, Index
-from tests.simulation.aws.projections import ProjectionExpression
 
 WRITE_BYTES, READ_BYTES = 1024, 4096
 LOG_EVENT_BYTES = 26
-"""Bytes that CloudWatch Logs counts for each event in addition to its text."""
+"""Bytes that CloudWatch Logs adds to the text of each log event."""
 
 REQUEST_ID_BYTES = 60
-"""Bytes of `aws_request_id`, which a simulated invocation doesn't have."""
+"""Bytes of `aws_request_id`, which the log of a simulated invocation lacks."""
 
 
 @dataclass(frozen=True)
 class Stored:
-    """An item's charged size: its bytes, and its key in each index, () for an index without it."""
+    """The charged properties of an item: its bytes, and its key in each index or ()."""
 
     size: int
     entries: tuple[tuple[Any, ...], ...] = ()
@@ -38,7 +37,7 @@ NOTHING = Stored(0)
 
 
 def stored(item: Item, indexes: Iterable[Index]) -> Stored:
-    """Return the charged size of an item."""
+    """Make the charged properties of an item."""
     return Stored(size_of(item), tuple(_entry(item, index) for index in indexes))
 
 
@@ -49,14 +48,14 @@ def _entry(item: Item, index: Index) -> tuple[Any, ...]:
 
 @dataclass
 class Meter:
-    """The sums of all units and bytes."""
+    """Sums of charged units and bytes."""
 
     write_units: float = 0.0
     read_units: float = 0.0
     log_bytes: int = 0
 
     def write(self, old: Stored, new: Stored) -> None:
-        """Count a write that changes something: the larger of both sizes, and each index.
+        """Count a write: the larger of both sizes, and each index that changes.
 
         https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html ("Provisioned
         throughput considerations for Global Secondary Indexes")
@@ -69,10 +68,9 @@ class Meter:
             elif was or is_now:
                 self.write_units += after if is_now else before
 
-    def read(self, items: Iterable[Stored], *, consistent: bool) -> None:
-        """Count a read of items. A read that isn't consistent costs half."""
-        units = Stored(sum(item.size for item in items)).units(READ_BYTES)
-        self.read_units += units * (1.0 if consistent else 0.5)
+    def read(self, item: Stored, *, consistent: bool) -> None:
+        """Count a read of an item; an eventually consistent read costs half."""
+        self.read_units += item.units(READ_BYTES) * (1.0 if consistent else 0.5)
 
 
 class MeteredTable(FakeTable):
@@ -81,20 +79,19 @@ class MeteredTable(FakeTable):
     def __init__(self, name: str, key: str, *, meter: Meter, **given: Any) -> None:
         super().__init__(name, key, **given)
         self._meter = meter
-        self._is_consistent = False
         self._charged: dict[Any, Stored] = {}
 
     def get_item(self, **given: Any) -> dict[str, Any]:
         found = super().get_item(**given)
         item = self._charged.get(given["Key"][self._key], NOTHING)
-        self._meter.read([item], consistent=bool(given.get("ConsistentRead")))
+        self._meter.read(item, consistent=bool(given.get("ConsistentRead")))
         return found
 
     def _required(self, key: Any, required: Condition | None, given: Any) -> Item | None:
         try:
             return super()._required(key, required, given)
         except Exception:
-            # A condition that fails costs a write of the item; no index changes.
+            # A failed condition costs a write of the item without its indexes.
             size = Stored(self._charged.get(key, NOTHING).size)
             self._meter.write(size, size)
             raise
@@ -109,24 +106,6 @@ class MeteredTable(FakeTable):
         super()._forget(key)
         self._meter.write(self._charged.pop(key, NOTHING), NOTHING)
 
-    def _source(self, index: str | None, consistent: bool) -> Iterable[Item]:
-        self._is_consistent = consistent
-        return super()._source(index, consistent)
-
-    def _page(
-        self,
-        items: list[Item],
-        index: Index,
-        limit: int | None,
-        kept: Condition | None,
-        wanted: ProjectionExpression | None,
-        values: Mapping[str, Any],
-    ) -> dict[str, Any]:
-        read = items[: self._page_length(items, limit)]
-        charged = [self._charged.get(item[self._key], NOTHING) for item in read]
-        self._meter.read(charged, consistent=self._is_consistent)
-        return super()._page(items, index, limit, kept, wanted, values)
-
 
 def metered(meter: Meter) -> Callable[..., FakeTable]:
     """Return a function that makes tables with this meter."""
@@ -134,7 +113,7 @@ def metered(meter: Meter) -> Callable[..., FakeTable]:
 
 
 class LogMeter(logging.Handler):
-    """A handler that counts the bytes of log records, as production formats them."""
+    """Counts the bytes of log records in production's format."""
 
     def __init__(self, meter: Meter) -> None:
         super().__init__(logging.INFO)

@@ -1,4 +1,4 @@
-"""AWS's list prices, and what a load costs by them."""
+"""AWS's list prices, and the cost of a load."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tests.simulation.capacity.measure import MB_OF, Measured
 
 PRICES_OF = "2026-11-28"
-"""When the prices were looked up."""
+"""Date of the prices."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,12 @@ PRICES = (
 
 
 def gigabyte_seconds(measured: Measured, function: str) -> float:
-    """What Lambda bills for a function's time."""
+    """GB-seconds that Lambda bills for a function."""
     return measured.functions[function].seconds * MB_OF[function] / 1024
 
 
 def costs(measured: Measured) -> dict[str, float]:
-    """Dollars by what they are for."""
+    """Dollars of each item of the bill."""
     functions = measured.functions
     requests = sum(functions[name].count for name in MB_OF)
     return {
@@ -76,5 +76,5 @@ def costs(measured: Measured) -> dict[str, float]:
 
 
 def total(measured: Measured) -> float:
-    """Dollars in all."""
+    """Sum of the dollars."""
     return sum(costs(measured).values())

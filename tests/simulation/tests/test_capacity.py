@@ -1,4 +1,4 @@
-"""docs/capacity.md has what the command measures now, and the numbers are the functions' own."""
+"""Tests of the capacity measurements, and that docs/capacity.md agrees with them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tests.simulation.capacity.loads import ENGINE_RATE, FAST, RECORDING_BYTES, 
 from tests.simulation.capacity.measure import MB_OF, PUTS_BESIDE_PARTS, Measured, measure
 from tests.simulation.capacity.meter import NOTHING, Meter, Stored
 from tests.simulation.capacity.prices import costs, total
-from tests.simulation.cloud import Books
+from tests.simulation.cloud import Instrumentation
 from tests.simulation.play import play
 from tests.simulation.truth import Site
 
 
 @pytest.fixture(scope="module")
-def one() -> Measured:
+def one_recording() -> Measured:
     return measure(Load(1))
 
 
@@ -33,56 +33,56 @@ def rows(part: str) -> list[tuple[str, ...]]:
     return [tuple(cell.strip() for cell in line.split("|")[1:-1]) for line in part.splitlines()]
 
 
-def test_the_document_names_every_load(text: str) -> None:
+def test_document_has_every_load(text: str) -> None:
     found = [row[0] for row in rows(document.part_of(text, "loads"))]
     assert found[2:] == ["1", "100", "300", "5,000"]
 
 
-def test_the_document_has_the_figures_of_one_recording(text: str, one: Measured) -> None:
-    assert document.load_row(one) in rows(document.part_of(text, "loads"))
+def test_document_has_the_measurements_of_one_recording(text: str, one_recording: Measured) -> None:
+    assert document.load_row(one_recording) in rows(document.part_of(text, "loads"))
     for name, make in (("counts", document.count_rows), ("costs", document.cost_rows)):
         found = {row[0]: row[1] for row in rows(document.part_of(text, name))[2:]}
-        assert found == make(one)
+        assert found == make(one_recording)
 
 
-def test_the_document_has_the_prices_that_are_counted_with(text: str) -> None:
+def test_document_has_the_prices_of_the_code(text: str) -> None:
     assert document.part_of(text, "prices") == document.prices_table({})
 
 
-def test_the_document_names_every_combination_of_settings(text: str) -> None:
+def test_document_has_every_combination_of_settings(text: str) -> None:
     found = [row[2:4] for row in rows(document.part_of(text, "settings"))[2:]]
     assert found == [(f"{load.downloads}", f"{load.uploads}") for load in document.SETTINGS]
 
 
-def test_the_memory_that_is_paid_for_is_the_functions_() -> None:
+def test_billed_memory_equals_the_functions_memory() -> None:
     sizes = {function.module: size.memory for function, size in SIZES.items()}
     assert {name: sizes[name] for name in MB_OF} == MB_OF
 
 
-def test_the_simulated_settings_are_the_defaults() -> None:
+def test_default_load_has_the_default_settings() -> None:
     load, site = Load(1), Site()
     assert (site.downloads_at_once, site.uploads_at_once) == (load.downloads, load.uploads)
 
 
-def test_one_recording_is_staged_at_the_engine_s_rate(one: Measured) -> None:
-    seconds = one.functions["downloader"].seconds
+def test_recording_is_staged_at_the_engine_s_rate(one_recording: Measured) -> None:
+    seconds = one_recording.functions["downloader"].seconds
     assert RECORDING_BYTES / ENGINE_RATE < seconds < RECORDING_BYTES / ENGINE_RATE + 5
 
 
-def test_every_part_of_a_file_is_a_put(one: Measured) -> None:
+def test_puts_count_every_part_of_a_file(one_recording: Measured) -> None:
     sizes = [file.size for file in scenario_of(Load(1)).recordings[0].files]
-    assert one.s3_puts == sum(len(parts_of(size)) + PUTS_BESIDE_PARTS for size in sizes)
+    assert one_recording.s3_puts == sum(len(parts_of(size)) + PUTS_BESIDE_PARTS for size in sizes)
 
 
-def test_costs_add_up(one: Measured) -> None:
-    assert total(one) == pytest.approx(sum(costs(one).values()))
-    assert costs(one)["S3, files staged for seven days"] > total(one) / 2
+def test_total_is_the_sum_of_the_costs(one_recording: Measured) -> None:
+    assert total(one_recording) == pytest.approx(sum(costs(one_recording).values()))
+    assert costs(one_recording)["S3, files staged for seven days"] > total(one_recording) / 2
 
 
-def test_bookkeeping_for_the_judge_changes_nothing() -> None:
+def test_ingests_are_the_same_with_and_without_the_judge_s_records() -> None:
     scenario = scenario_of(Load(3))
     ingests = [
-        play(scenario, books=Books(for_judge=judged)).system.opencast.ingests
+        play(scenario, instrumentation=Instrumentation(for_judge=judged)).system.opencast.ingests
         for judged in (True, False)
     ]
     assert ingests[0] == ingests[1]
@@ -97,18 +97,18 @@ def test_bookkeeping_for_the_judge_changes_nothing() -> None:
         (500e6, 0.3, 0.3, "nothing"),
     ],
 )
-def test_the_saturated_resource_nearest_to_opencast_bounds(
-    one: Measured, rate: float, uploads_busy: float, downloads_busy: float, setting: str
+def test_bottleneck_is_the_saturated_resource_nearest_to_opencast(
+    one_recording: Measured, rate: float, uploads_busy: float, downloads_busy: float, setting: str
 ) -> None:
     load = Load(300, 10, 20, FAST)
-    span, runs = load.total_bytes / rate, one.functions["downloader"]
+    span, runs = load.total_bytes / rate, one_recording.functions["downloader"]
     busy = {
         "uploader": replace(runs, seconds=uploads_busy * span * load.uploads),
         "downloader": replace(runs, seconds=downloads_busy * 1000 * load.downloads),
     }
     first = busy["downloader"].seconds / load.recordings
     measured = replace(
-        one,
+        one_recording,
         load=load,
         functions=busy,
         staged=(first, 1000.0),
@@ -118,7 +118,7 @@ def test_the_saturated_resource_nearest_to_opencast_bounds(
     assert bound_of(measured).change == setting
 
 
-def test_a_write_costs_its_larger_size_and_each_index_that_changes() -> None:
+def test_write_costs_its_larger_size_and_each_changed_index() -> None:
     meter = Meter()
     meter.write(NOTHING, Stored(100, ((),)))
     assert meter.write_units == 1
@@ -130,8 +130,8 @@ def test_a_write_costs_its_larger_size_and_each_index_that_changes() -> None:
     assert meter.write_units == 9
 
 
-def test_a_read_that_is_not_consistent_costs_half() -> None:
+def test_read_costs_half_when_it_is_eventually_consistent() -> None:
     meter = Meter()
-    meter.read([Stored(5000)], consistent=True)
-    meter.read([NOTHING], consistent=False)
+    meter.read(Stored(5000), consistent=True)
+    meter.read(NOTHING, consistent=False)
     assert meter.read_units == 2.5

@@ -1,4 +1,4 @@
-"""The fake engine ends its copies as the real one does."""
+"""The fake engine ends its copies as the real engine does."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ RATE = SIZE / 100.0
 
 @dataclass
 class Body:
-    """An answer of the source."""
+    """A source's response."""
 
     version: Version
     name: str = "video.mp4"
@@ -42,12 +42,12 @@ class Body:
         return bytes(min(length, 1))
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing."""
 
 
 @dataclass
 class Source:
-    """A source that opens with these errors, then with a body."""
+    """A source whose `open` raises these errors, then returns a body."""
 
     etag: str = '"f0"'
     errors: tuple[IngesterError, ...] = ()
@@ -61,8 +61,8 @@ class Source:
         return Body(Version(SIZE, self.etag))
 
 
-class Desk:
-    """An engine over a bucket."""
+class Harness:
+    """An engine and its bucket."""
 
     def __init__(self, *faults: Fault) -> None:
         made = scenario((F0,), faults=faults)
@@ -73,7 +73,7 @@ class Desk:
         self.engine = FakeEngine(self.world, self.copies, RATE)
 
     def copy(self, *copies: Copy, seconds: float = 1e6) -> list[Copied | IngesterError]:
-        """What a run gives that has so much time, or the error that it ends with."""
+        """Run the copies in `seconds`. Return their results, or raise the run's error."""
         ends = self.world.time + seconds
         engine = replace(self.engine, time_left=lambda: ends - self.world.time)
         promise = self.world.start("downloader", lambda: engine.copy(copies))
@@ -86,7 +86,7 @@ class Desk:
         return result
 
     def keys(self) -> list[str]:
-        return [one.key for one in self.cloud.bucket.objects()]
+        return [stored.key for stored in self.cloud.bucket.objects()]
 
 
 def copy_of(source: Source, key: str = "a.mp4", **more: Any) -> Copy:
@@ -94,82 +94,82 @@ def copy_of(source: Source, key: str = "a.mp4", **more: Any) -> Copy:
     return Copy(label=key, source=source, target_of=target, expected_size=SIZE, **more)
 
 
-def test_a_copy_takes_its_time_and_makes_an_object_of_the_files_bytes() -> None:
-    desk = Desk()
-    (result,) = desk.copy(copy_of(Source()))
+def test_copy_makes_an_object_of_the_file_s_bytes() -> None:
+    harness = Harness()
+    (result,) = harness.copy(copy_of(Source()))
     assert isinstance(result, Copied)
-    (made,) = desk.cloud.bucket.objects()
+    (made,) = harness.cloud.bucket.objects()
     assert (made.content, made.size) == (b"u|f0", SIZE)
     assert made.metadata["file_id"] == "f0"
-    assert desk.cloud.bucket.open_uploads() == []
+    assert harness.cloud.bucket.open_uploads() == []
 
 
-def test_what_is_there_of_the_same_version_is_not_copied_again() -> None:
-    desk = Desk()
-    desk.copy(copy_of(Source()))
-    (result,) = desk.copy(copy_of(Source()))
+def test_copy_fetches_nothing_when_the_object_has_the_same_version() -> None:
+    harness = Harness()
+    harness.copy(copy_of(Source()))
+    (result,) = harness.copy(copy_of(Source()))
     assert isinstance(result, Copied)
     assert result.fetched == 0
 
 
-def test_a_copy_that_runs_out_of_time_goes_on_in_the_next_run() -> None:
-    desk = Desk()
+def test_copy_continues_in_the_next_run_when_its_time_ends() -> None:
+    harness = Harness()
     with pytest.raises(OutOfTime):
-        desk.copy(copy_of(Source()), seconds=65.0)
-    (result,) = desk.copy(copy_of(Source()), seconds=65.0)
+        harness.copy(copy_of(Source()), seconds=65.0)
+    (result,) = harness.copy(copy_of(Source()), seconds=65.0)
     assert isinstance(result, Copied)
 
 
-def test_a_copy_of_another_version_begins_anew() -> None:
-    desk = Desk()
+def test_copy_starts_again_when_the_source_has_another_version() -> None:
+    harness = Harness()
     with pytest.raises(OutOfTime):
-        desk.copy(copy_of(Source()), seconds=65.0)
+        harness.copy(copy_of(Source()), seconds=65.0)
     with pytest.raises(OutOfTime):
-        desk.copy(copy_of(Source(etag='"f0-2"')), seconds=65.0)
-    assert len(desk.cloud.bucket.open_uploads()) == 1
+        harness.copy(copy_of(Source(etag='"f0-2"')), seconds=65.0)
+    assert len(harness.cloud.bucket.open_uploads()) == 1
 
 
-def test_too_little_time_for_anything_is_a_failure() -> None:
-    desk = Desk()
+def test_copy_fails_when_the_time_is_too_short_for_a_part() -> None:
+    harness = Harness()
     with pytest.raises(TransferFailed):
-        desk.copy(copy_of(Source()), seconds=5.0)
+        harness.copy(copy_of(Source()), seconds=5.0)
 
 
-def test_a_skipped_error_ends_only_its_own_copy() -> None:
-    desk = Desk()
+def test_skipped_error_ends_only_its_own_copy() -> None:
+    harness = Harness()
     gone = copy_of(Source(errors=(NotAFile("a page"),)), "a.mp4", skips=(NotAFile,))
-    first, second = desk.copy(gone, copy_of(Source(), "b.mp4"))
+    first, second = harness.copy(gone, copy_of(Source(), "b.mp4"))
     assert isinstance(first, NotAFile)
     assert isinstance(second, Copied)
 
 
-def test_a_retryable_failure_is_raised_when_the_others_are_done() -> None:
-    desk = Desk()
+def test_retryable_failure_is_raised_after_the_other_copies() -> None:
+    harness = Harness()
     bad = copy_of(Source(errors=tuple(ZoomUnreachable("no") for _ in range(9))))
     with pytest.raises(ZoomUnreachable):
-        desk.copy(bad, copy_of(Source(), "b.mp4"))
-    assert desk.keys() == ["b.mp4"]
+        harness.copy(bad, copy_of(Source(), "b.mp4"))
+    assert harness.keys() == ["b.mp4"]
 
 
-def test_a_permanent_failure_ends_all_and_leaves_no_upload() -> None:
-    desk = Desk()
+def test_permanent_failure_ends_all_copies_and_aborts_their_uploads() -> None:
+    harness = Harness()
     with pytest.raises(OutOfTime):
-        desk.copy(copy_of(Source(), "a.mp4"), seconds=65.0)
+        harness.copy(copy_of(Source(), "a.mp4"), seconds=65.0)
     bad = copy_of(Source(errors=(FileUnavailable("no"),)), "b.mp4")
     with pytest.raises(FileUnavailable):
-        desk.copy(bad, copy_of(Source(), "c.mp4"))
-    assert desk.keys() == []
+        harness.copy(bad, copy_of(Source(), "c.mp4"))
+    assert harness.keys() == []
 
 
-def test_a_crash_at_the_end_of_a_copy_leaves_no_object() -> None:
-    desk = Desk(Fault(Kind.CRASH_BEFORE, "s3.CompleteMultipartUpload", 1))
-    engine = desk.engine
-    desk.world.start("downloader", lambda: engine.copy([copy_of(Source())]), can_crash=True)
-    desk.world.run(1e6)
-    assert desk.keys() == []
+def test_copy_leaves_no_object_when_the_process_crashes_before_its_end() -> None:
+    harness = Harness(Fault(Kind.CRASH_BEFORE, "s3.CompleteMultipartUpload", 1))
+    engine = harness.engine
+    harness.world.start("downloader", lambda: engine.copy([copy_of(Source())]), can_crash=True)
+    harness.world.run(1e6)
+    assert harness.keys() == []
 
 
-def test_an_unexpected_size_is_a_failure() -> None:
-    desk = Desk()
+def test_copy_fails_when_the_size_is_unexpected() -> None:
+    harness = Harness()
     with pytest.raises(TransferFailed):
-        desk.copy(replace(copy_of(Source()), expected_size=SIZE + 1))
+        harness.copy(replace(copy_of(Source()), expected_size=SIZE + 1))

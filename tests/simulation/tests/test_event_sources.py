@@ -1,4 +1,4 @@
-"""Lambda, API Gateway and the event sources around the functions."""
+"""Lambda, API Gateway and the event source mappings around the functions."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tests.simulation.world import World
 DONE: dict[str, Any] = {"batchItemFailures": []}
 
 
-class Desk:
-    """A queue that drives a function which does this `work`."""
+class Harness:
+    """A queue and a function that does `work` for each message."""
 
     def __init__(
         self, work: Callable[[World], Any], *faults: Fault, seconds: float = 900.0
@@ -49,7 +49,7 @@ class Desk:
 
 
 def slow(seconds: float) -> Callable[[World], Any]:
-    """Work that takes so long."""
+    """Make work that takes `seconds`."""
 
     def work(world: World) -> Any:
         world.sleep(seconds)
@@ -58,43 +58,43 @@ def slow(seconds: float) -> Callable[[World], Any]:
     return work
 
 
-def test_a_message_is_delivered_when_its_delay_is_over_and_deleted_on_success() -> None:
-    desk = Desk(lambda _: DONE)
-    desk.send(delay=300)
-    desk.world.run(1e5)
-    (begun,) = desk.begun
+def test_message_is_delivered_after_its_delay_and_deleted_on_success() -> None:
+    harness = Harness(lambda _: DONE)
+    harness.send(delay=300)
+    harness.world.run(1e5)
+    (begun,) = harness.begun
     assert 300.0 <= begun < 305.0
-    assert desk.waiting() == 0
+    assert harness.waiting() == 0
 
 
-def test_a_crashed_invocation_has_its_message_back_after_the_visibility_timeout() -> None:
+def test_message_returns_after_the_visibility_timeout_when_its_invocation_crashes() -> None:
     def work(world: World) -> Any:
         world.call("dynamodb.PutItem", lambda: None)
         return DONE
 
-    desk = Desk(work, Fault(Kind.CRASH_BEFORE, "dynamodb.PutItem", 2))
-    desk.world.start("setup", lambda: desk.world.call("dynamodb.PutItem", lambda: None))
-    desk.send()
-    desk.world.run(1e5)
-    first, second = desk.begun
+    harness = Harness(work, Fault(Kind.CRASH_BEFORE, "dynamodb.PutItem", 2))
+    harness.world.start("setup", lambda: harness.world.call("dynamodb.PutItem", lambda: None))
+    harness.send()
+    harness.world.run(1e5)
+    first, second = harness.begun
     assert VISIBILITY - 5 < second - first < VISIBILITY + 5
-    assert desk.waiting() == 0
-    assert desk.built == 2
+    assert harness.waiting() == 0
+    assert harness.built == 2
 
 
-def test_a_message_that_fails_too_often_is_a_dead_letter() -> None:
+def test_message_becomes_a_dead_letter_when_it_fails_too_often() -> None:
     def work(_: World) -> Any:
         raise ValueError("unforeseen")
 
-    desk = Desk(work)
-    desk.send()
-    desk.world.run(1e6)
-    assert len(desk.begun) == DOWNLOAD_RECEIVE_LIMIT + RESERVE_RECEIVES
-    assert desk.waiting() == 0
-    assert len(desk.cloud.queues.messages(desk.cloud.download_dlq)) == 1
+    harness = Harness(work)
+    harness.send()
+    harness.world.run(1e6)
+    assert len(harness.begun) == DOWNLOAD_RECEIVE_LIMIT + RESERVE_RECEIVES
+    assert harness.waiting() == 0
+    assert len(harness.cloud.queues.messages(harness.cloud.download_dlq)) == 1
 
 
-def test_no_more_invocations_run_at_once_than_allowed() -> None:
+def test_queue_runs_no_more_invocations_at_once_than_allowed() -> None:
     running, most = 0, 0
 
     def work(world: World) -> Any:
@@ -105,38 +105,38 @@ def test_no_more_invocations_run_at_once_than_allowed() -> None:
         running -= 1
         return DONE
 
-    desk = Desk(work)
+    harness = Harness(work)
     for _ in range(5):
-        desk.send()
-    desk.world.run(1e5)
-    assert (most, desk.waiting()) == (2, 0)
+        harness.send()
+    harness.world.run(1e5)
+    assert (most, harness.waiting()) == (2, 0)
 
 
-def test_an_invocation_that_takes_too_long_is_ended() -> None:
-    desk = Desk(slow(50.0), seconds=30.0)
-    desk.send()
-    desk.world.run(500.0)
-    assert desk.waiting() == 1
+def test_invocation_is_ended_at_its_time_limit() -> None:
+    harness = Harness(slow(50.0), seconds=30.0)
+    harness.send()
+    harness.world.run(500.0)
+    assert harness.waiting() == 1
 
 
-def test_a_second_delivery_happens_beside_the_first() -> None:
-    desk = Desk(slow(10.0), Fault(Kind.DELIVERED_TWICE, "download", 1))
-    desk.send()
-    desk.world.run(1e5)
-    assert len(desk.begun) == 2
+def test_message_is_handled_twice_when_it_is_delivered_twice() -> None:
+    harness = Harness(slow(10.0), Fault(Kind.DELIVERED_TWICE, "download", 1))
+    harness.send()
+    harness.world.run(1e5)
+    assert len(harness.begun) == 2
 
 
 def answered(work: Callable[[World], Any], *faults: Fault, seconds: float = 10.0) -> Any:
-    """What a caller of the gateway gets."""
-    desk = Desk(work, *faults, seconds=30.0)
-    gateway = Gateway(desk.world, desk.function)
-    promise = desk.world.start("caller", lambda: gateway.post(b"{}", {}, seconds))
-    desk.world.run(1e4)
+    """POST to the gateway. Return its answer."""
+    harness = Harness(work, *faults, seconds=30.0)
+    gateway = Gateway(harness.world, harness.function)
+    promise = harness.world.start("caller", lambda: gateway.post(b"{}", {}, seconds))
+    harness.world.run(1e4)
     assert promise.value is not None
     return promise.value[0]
 
 
-def test_a_crashed_function_answers_its_caller_with_502() -> None:
+def test_gateway_answers_502_when_the_function_crashes() -> None:
     def work(world: World) -> Any:
         world.call("dynamodb.PutItem", lambda: None)
 
@@ -144,27 +144,27 @@ def test_a_crashed_function_answers_its_caller_with_502() -> None:
     assert status == 502
 
 
-def test_a_caller_waits_no_longer_than_it_wants() -> None:
+def test_caller_gets_no_answer_when_its_own_timeout_ends() -> None:
     assert answered(slow(20.0), seconds=3.0) is None
 
 
-def test_the_gateway_gives_up_after_29_seconds() -> None:
+def test_gateway_answers_504_after_29_seconds() -> None:
     status, _ = answered(slow(29.5), seconds=60.0)
     assert status == 504
 
 
-def test_nothing_is_received_from_a_queue_service_that_is_down() -> None:
-    desk = Desk(lambda _: DONE, Fault(Kind.OUTAGE, "sqs", at=10.0, seconds=3600.0))
-    desk.world.at(5.0, lambda: desk.send(delay=60))
-    desk.world.run(1e5)
-    (begun,) = desk.begun
+def test_message_waits_until_sqs_works_again() -> None:
+    harness = Harness(lambda _: DONE, Fault(Kind.OUTAGE, "sqs", at=10.0, seconds=3600.0))
+    harness.world.at(5.0, lambda: harness.send(delay=60))
+    harness.world.run(1e5)
+    (begun,) = harness.begun
     assert 3610.0 <= begun < 3620.0
-    assert desk.waiting() == 0
+    assert harness.waiting() == 0
 
 
-def test_a_message_that_could_not_be_deleted_comes_back() -> None:
-    desk = Desk(slow(20.0), Fault(Kind.OUTAGE, "sqs", at=10.0, seconds=60.0))
-    desk.send()
-    desk.world.run(1e5)
-    assert len(desk.begun) == 2
-    assert desk.waiting() == 0
+def test_message_returns_when_its_deletion_fails() -> None:
+    harness = Harness(slow(20.0), Fault(Kind.OUTAGE, "sqs", at=10.0, seconds=60.0))
+    harness.send()
+    harness.world.run(1e5)
+    assert len(harness.begun) == 2
+    assert harness.waiting() == 0

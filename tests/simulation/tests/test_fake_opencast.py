@@ -1,4 +1,4 @@
-"""The fake Opencast against the documents' account of Opencast."""
+"""The fake Opencast behaves as Opencast's documents and sources say."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BASE = "https://opencast.example.edu"
 SIZE = 100_000_000
 
 
-class Desk:
+class Harness:
     """An Opencast with two staged files, and a session to it."""
 
     def __init__(self, *faults: Fault, **site: Any) -> None:
@@ -49,6 +49,9 @@ class Desk:
         return [(name, (None, value)) for name, value in parts]
 
     def post(self, read_seconds: float = 900.0, at: float = 0.0, **form: str) -> None:
+        def start(work: Callable[[], None]) -> None:
+            self.world.start("caller", work)
+
         def work() -> None:
             try:
                 answer = self.session.post(
@@ -62,119 +65,116 @@ class Desk:
             except requests.RequestException as error:
                 self.answers.append(error)
 
-        self.world.at(at, lambda: self._start(work))
-
-    def _start(self, work: Callable[[], None]) -> None:
-        self.world.start("caller", work)
+        self.world.at(at, lambda: start(work))
 
     def event_status(self, media_package: str = "mp-1") -> int:
         return self.opencast.get(f"/api/events/{media_package}").status_code
 
 
-def test_an_ingest_fetches_each_file_and_answers_with_the_workflow() -> None:
-    desk = Desk()
-    desk.post()
-    desk.world.run(1e5)
-    (answer,) = desk.answers
+def test_ingest_fetches_each_file_and_answers_with_the_workflow() -> None:
+    harness = Harness()
+    harness.post()
+    harness.world.run(1e5)
+    (answer,) = harness.answers
     assert isinstance(answer, Response)
     root = ET.fromstring(answer.content)  # noqa: S314  # the fake's own
     assert root.tag == "{http://workflow.opencastproject.org}workflow"
-    (ingest,) = desk.opencast.ingests
+    (ingest,) = harness.opencast.ingests
     assert ingest.contents == ("content of a.mp4", "content of b.mp4")
     assert ingest.finished - ingest.began > 2 * SIZE / 1e6
 
 
-def test_an_event_is_unknown_while_its_post_fetches() -> None:
-    desk = Desk()
-    desk.post()
-    desk.world.run(100.0)
-    assert desk.event_status() == 404
-    desk.world.run(1e5)
-    assert desk.event_status() == 200
+def test_event_is_unknown_while_its_post_fetches() -> None:
+    harness = Harness()
+    harness.post()
+    harness.world.run(100.0)
+    assert harness.event_status() == 404
+    harness.world.run(1e5)
+    assert harness.event_status() == 200
 
 
-def test_opencast_goes_on_when_the_caller_waits_no_longer() -> None:
-    desk = Desk()
-    desk.post(read_seconds=60.0)
-    desk.world.run(1e5)
-    assert isinstance(desk.answers[0], requests.exceptions.ReadTimeout)
-    assert len(desk.opencast.ingests) == 1
+def test_ingest_continues_when_the_caller_s_timeout_ends() -> None:
+    harness = Harness()
+    harness.post(read_seconds=60.0)
+    harness.world.run(1e5)
+    assert isinstance(harness.answers[0], requests.exceptions.ReadTimeout)
+    assert len(harness.opencast.ingests) == 1
 
 
-def test_opencast_goes_on_when_a_proxy_gives_up() -> None:
-    desk = Desk(Fault(Kind.PROXY, "opencast.POST", 1, detail="502"))
-    desk.post()
-    desk.world.run(1e5)
-    (answer,) = desk.answers
+def test_ingest_continues_when_a_proxy_answers_502() -> None:
+    harness = Harness(Fault(Kind.PROXY, "opencast.POST", 1, detail="502"))
+    harness.post()
+    harness.world.run(1e5)
+    (answer,) = harness.answers
     assert isinstance(answer, Response)
     assert (answer.status_code, answer.headers["Content-Type"][:9]) == (502, "text/html")
-    assert len(desk.opencast.ingests) == 1
+    assert len(harness.opencast.ingests) == 1
 
 
-def test_a_file_is_what_its_key_holds_when_it_is_fetched() -> None:
-    desk = Desk()
-    desk.post()
-    desk.world.at(50.0, lambda: desk.cloud.bucket.store("b.mp4", b"another one", SIZE))
-    desk.world.run(1e5)
-    (ingest,) = desk.opencast.ingests
+def test_ingest_gets_the_new_content_when_an_object_changes_before_its_fetch() -> None:
+    harness = Harness()
+    harness.post()
+    harness.world.at(50.0, lambda: harness.cloud.bucket.store("b.mp4", b"another one", SIZE))
+    harness.world.run(1e5)
+    (ingest,) = harness.opencast.ingests
     assert ingest.files[1].promised == "content of b.mp4"
     assert ingest.files[1].content == "another one"
 
 
-def test_a_file_that_is_gone_is_an_empty_500() -> None:
-    desk = Desk()
-    desk.post()
-    desk.world.at(50.0, lambda: desk.cloud.bucket.remove("b.mp4"))
-    desk.world.run(1e5)
-    (answer,) = desk.answers
+def test_ingest_answers_with_an_empty_500_when_a_file_is_missing() -> None:
+    harness = Harness()
+    harness.post()
+    harness.world.at(50.0, lambda: harness.cloud.bucket.remove("b.mp4"))
+    harness.world.run(1e5)
+    (answer,) = harness.answers
     assert isinstance(answer, Response)
     assert (answer.status_code, answer.content) == (500, b"")
-    assert desk.opencast.ingests == []
+    assert harness.opencast.ingests == []
 
 
 @pytest.mark.parametrize(("later", "status"), [(300.0, 409), (5000.0, 200)])
-def test_an_id_with_an_active_workflow_is_a_409_and_an_idle_one_is_ingested_again(
+def test_second_ingest_gets_a_409_while_a_workflow_is_active_and_a_200_later(
     later: float, status: int
 ) -> None:
-    desk = Desk()
-    desk.post()
-    desk.post(at=later)
-    desk.world.run(1e5)
-    answer = desk.answers[1]
+    harness = Harness()
+    harness.post()
+    harness.post(at=later)
+    harness.world.run(1e5)
+    answer = harness.answers[1]
     assert isinstance(answer, Response)
     assert answer.status_code == status
-    assert len(desk.opencast.ingests) == (2 if status == 200 else 1)
+    assert len(harness.opencast.ingests) == (2 if status == 200 else 1)
 
 
-def test_an_opencast_that_goes_down_forgets_its_post() -> None:
-    desk = Desk(Fault(Kind.OUTAGE, "opencast", at=50.0, seconds=3600.0))
-    desk.post()
-    desk.post(at=100.0)
-    desk.world.run(1e5)
-    assert isinstance(desk.answers[0], requests.exceptions.ConnectionError)
-    assert isinstance(desk.answers[1], requests.exceptions.ConnectionError)
-    assert desk.opencast.ingests == []
+def test_ingest_is_lost_when_opencast_goes_down() -> None:
+    harness = Harness(Fault(Kind.OUTAGE, "opencast", at=50.0, seconds=3600.0))
+    harness.post()
+    harness.post(at=100.0)
+    harness.world.run(1e5)
+    assert isinstance(harness.answers[0], requests.exceptions.ConnectionError)
+    assert isinstance(harness.answers[1], requests.exceptions.ConnectionError)
+    assert harness.opencast.ingests == []
 
 
-def test_a_wrong_identifier_is_refused() -> None:
-    desk = Desk()
-    desk.post(media_package="a/b")
-    desk.world.run(1e5)
-    answer = desk.answers[0]
+def test_ingest_is_refused_when_its_identifier_is_invalid() -> None:
+    harness = Harness()
+    harness.post(media_package="a/b")
+    harness.world.run(1e5)
+    answer = harness.answers[0]
     assert isinstance(answer, Response)
     assert answer.status_code == 400
 
 
-def test_an_event_that_people_delete_is_unknown() -> None:
-    desk = Desk()
-    desk.post()
-    desk.world.run(1e5)
-    desk.opencast.delete("u")
-    assert desk.event_status() == 404
+def test_event_is_unknown_when_a_person_has_deleted_it() -> None:
+    harness = Harness()
+    harness.post()
+    harness.world.run(1e5)
+    harness.opencast.delete("u")
+    assert harness.event_status() == 404
 
 
-def test_a_series_is_told_with_arrays_of_values() -> None:
-    desk = Desk()
-    told = desk.opencast.get(f"/series/{SERIES[0]}.json").json()
-    assert told["http://purl.org/dc/terms/"]["identifier"] == [{"value": SERIES[0]}]
-    assert desk.opencast.get("/series/unknown.json").status_code == 404
+def test_series_has_arrays_of_values() -> None:
+    harness = Harness()
+    series = harness.opencast.get(f"/series/{SERIES[0]}.json").json()
+    assert series["http://purl.org/dc/terms/"]["identifier"] == [{"value": SERIES[0]}]
+    assert harness.opencast.get("/series/unknown.json").status_code == 404

@@ -1,8 +1,7 @@
-"""The fake of SQS beside moto's, and what moto doesn't do."""
+"""The fake SQS, compared with moto where moto behaves as AWS."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,23 +10,56 @@ from hypothesis import strategies as st
 
 from tests.cloud import Cloud
 from tests.simulation.aws.sqs import FakeQueues
-from tests.simulation.tests.both import Moments, code_of, fake_queues
-
-EVERYTHING = {"MessageSystemAttributeNames": ["All"], "MessageAttributeNames": ["All"]}
+from tests.simulation.tests.comparison import Time, code_of, fake_queues
 
 
 @pytest.fixture
-def now() -> Moments:
-    return Moments()
+def now() -> Time:
+    return Time()
 
 
-def received(sqs: Any, url: str, most: int = 10, **more: Any) -> list[dict[str, Any]]:
-    answer = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=most, **EVERYTHING, **more)
-    return list(answer.get("Messages", []))
+def received(sqs: Any, url: str, most: int = 10) -> list[dict[str, Any]]:
+    """Receive messages. Return them in the form of the records of an SQS event."""
+    if isinstance(sqs, FakeQueues):
+        return sqs.take(url, most)
+    answer = sqs.receive_message(
+        QueueUrl=url,
+        MaxNumberOfMessages=most,
+        MessageSystemAttributeNames=["All"],
+        MessageAttributeNames=["All"],
+    )
+    return [
+        {
+            "body": message["Body"],
+            "receiptHandle": message["ReceiptHandle"],
+            "attributes": message["Attributes"],
+            "messageAttributes": {
+                name: value["StringValue"]
+                for name, value in message.get("MessageAttributes", {}).items()
+            },
+        }
+        for message in answer.get("Messages", [])
+    ]
+
+
+def delete(sqs: Any, url: str, handle: str) -> None:
+    if isinstance(sqs, FakeQueues):
+        sqs.delete(url, handle)
+    else:
+        sqs.delete_message(QueueUrl=url, ReceiptHandle=handle)
+
+
+def count(sqs: Any, url: str) -> int:
+    """The number of messages in a queue."""
+    if isinstance(sqs, FakeQueues):
+        return len(sqs.messages(url))
+    names = [f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed")]
+    counts = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    return sum(map(int, counts.values()))
 
 
 def bodies(messages: list[dict[str, Any]]) -> list[str]:
-    return [message.get("Body") or message["body"] for message in messages]
+    return [message["body"] for message in messages]
 
 
 sends = st.tuples(
@@ -40,7 +72,7 @@ takes = st.tuples(st.sampled_from(["receive", "release", "delete"]), st.integers
 
 
 def fifo_trace(sqs: Any, url: str, operations: list[Any]) -> list[Any]:
-    """What a FIFO queue does: bodies and counts of what each operation meets."""
+    """Run operations on a FIFO queue. Return the received bodies and the counts."""
     trace: list[Any] = []
     held: list[dict[str, Any]] = []
     for kind, *rest in operations:
@@ -49,39 +81,46 @@ def fifo_trace(sqs: Any, url: str, operations: list[Any]) -> list[Any]:
             more = {"MessageDeduplicationId": identity} if identity else {}
             sqs.send_message(QueueUrl=url, MessageBody=body, MessageGroupId=group, **more)
         elif kind == "receive":
-            got = received(sqs, url, rest[0], VisibilityTimeout=600)
-            # moto mixes the groups of one receive, SQS doesn't say in which order they come.
-            trace.append(sorted((one["Attributes"]["MessageGroupId"], one["Body"]) for one in got))
+            got = received(sqs, url, rest[0])
+            # moto mixes the groups of one receive. SQS doesn't define their order.
+            trace.append(
+                sorted((record["attributes"]["MessageGroupId"], record["body"]) for record in got)
+            )
             held += got
         elif held:
-            message = held.pop(0)
-            handle = {"QueueUrl": url, "ReceiptHandle": message["ReceiptHandle"]}
+            handle = held.pop(0)["receiptHandle"]
             if kind == "release":
-                sqs.change_message_visibility(**handle, VisibilityTimeout=0)
+                sqs.change_message_visibility(
+                    QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=0
+                )
             else:
-                sqs.delete_message(**handle)
-        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        trace.append(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"])
+                delete(sqs, url, handle)
+        trace.append(count(sqs, url))
     return trace
 
 
 def as_moto_can(operations: list[Any]) -> list[Any]:
-    """Operations without what moto does otherwise.
+    """Adapt operations to the differences between moto and SQS.
 
-    moto delivers several groups in an order of its own, and takes a repeat of a message that was
-    deleted (developer guide, "Using the message deduplication ID in Amazon SQS").
+    moto delivers groups in its own order, and accepts a repeat of a deleted message (developer
+    guide, "Using the message deduplication ID in Amazon SQS").
     """
-    if any(one[0] == "delete" for one in operations):
+    if any(operation[0] == "delete" for operation in operations):
         operations = [
-            ("send", f"{one[1]}{number}", one[2], None) if one[0] == "send" else one
-            for number, one in enumerate(operations)
+            ("send", f"{operation[1]}{number}", operation[2], None)
+            if operation[0] == "send"
+            else operation
+            for number, operation in enumerate(operations)
         ]
     return [
-        (one[0], one[1], "g", one[3]) if one[0] == "send" else (one[0], 10) for one in operations
+        (operation[0], operation[1], "g", operation[3])
+        if operation[0] == "send"
+        else (operation[0], 10)
+        for operation in operations
     ]
 
 
-def test_fifo_queue_does_as_moto_when_operations_are_generated(aws: Cloud) -> None:
+def test_fifo_queue_behaves_as_in_moto_when_operations_are_generated(aws: Cloud) -> None:
     made = [0]
 
     @settings(max_examples=30)
@@ -91,7 +130,7 @@ def test_fifo_queue_does_as_moto_when_operations_are_generated(aws: Cloud) -> No
         made[0] += 1
         attributes = {"FifoQueue": "true", "ContentBasedDeduplication": "true"}
         moto = aws.sqs.create_queue(QueueName=f"q{made[0]}.fifo", Attributes=attributes)["QueueUrl"]
-        fake = fake_queues(Moments())
+        fake = fake_queues(Time())
         url = fake.create("q.fifo", fifo=True)
         assert fifo_trace(fake, url, operations) == fifo_trace(aws.sqs, moto, operations)
 
@@ -99,37 +138,29 @@ def test_fifo_queue_does_as_moto_when_operations_are_generated(aws: Cloud) -> No
 
 
 def standard_trace(sqs: Any, url: str) -> list[Any]:
-    """What a standard queue does with messages, attributes and handles."""
-    note = {"FailedReason": {"DataType": "String", "StringValue": "why"}}
+    """Use messages, attributes and handles of a standard queue. Return its answers."""
+    reason = {"FailedReason": {"DataType": "String", "StringValue": "why"}}
     for body in ("one", "two", "three"):
-        sqs.send_message(QueueUrl=url, MessageBody=body, MessageAttributes=note)
+        sqs.send_message(QueueUrl=url, MessageBody=body, MessageAttributes=reason)
     sqs.send_message(QueueUrl=url, MessageBody="late", DelaySeconds=900)
-    kinds = ("", "NotVisible", "Delayed")
-    names = [f"ApproximateNumberOfMessages{kind}" for kind in kinds]
-
-    def counts() -> Any:
-        return sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
-
-    trace: list[Any] = [counts()]
     first, second = received(sqs, url, 2)
-    shown = {name: first["Attributes"][name] for name in ("ApproximateReceiveCount",)}
-    trace += [first["Body"], second["Body"], first["MessageAttributes"], shown, counts()]
-    trace.append(sorted(first.keys() - {"MD5OfMessageAttributes"}))
-    handle = {"QueueUrl": url, "ReceiptHandle": first["ReceiptHandle"]}
+    shown = first["attributes"]["ApproximateReceiveCount"]
+    trace: list[Any] = [first["body"], second["body"], sorted(first["messageAttributes"]), shown]
+    handle = {"QueueUrl": url, "ReceiptHandle": first["receiptHandle"]}
     sqs.change_message_visibility(**handle, VisibilityTimeout=0)
     again = received(sqs, url)
     trace.append(
-        sorted((one["Body"], one["Attributes"]["ApproximateReceiveCount"]) for one in again)
+        sorted(
+            (record["body"], record["attributes"]["ApproximateReceiveCount"]) for record in again
+        )
     )
-    for message in (second, *again):
-        sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-    sqs.delete_message(QueueUrl=url, ReceiptHandle=second["ReceiptHandle"])
-    trace.append(counts())
-    return trace
+    for record in (second, *again, second):
+        delete(sqs, url, record["receiptHandle"])
+    return [*trace, count(sqs, url)]
 
 
-def test_standard_queue_does_as_moto(aws: Cloud) -> None:
-    fake = fake_queues(Moments())
+def test_standard_queue_behaves_as_in_moto(aws: Cloud) -> None:
+    fake = fake_queues(Time())
     url = fake.create("test-download")
     assert standard_trace(fake, url) == standard_trace(aws.sqs, aws.download_queue)
 
@@ -159,25 +190,25 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("kind", "message", "code"), WRONG)
-def test_a_message_is_refused_when_sqs_can_t_take_it(
+def test_send_is_refused_when_the_message_is_invalid(
     kind: str, message: dict[str, Any], code: str
 ) -> None:
-    fake = fake_queues(Moments())
+    fake = fake_queues(Time())
     urls = {"standard": fake.create("q"), "fifo": fake.create("q.fifo", fifo=True)}
     assert code_of(fake.send_message, QueueUrl=urls[kind], **message) == code
     assert fake.messages(urls[kind]) == []
 
 
-# moto takes the others: see SendMessage for bodies, attributes and deduplication ids.
+# moto accepts the others, which SendMessage's documentation forbids.
 @pytest.mark.parametrize("number", [0, 7, 8])
-def test_a_message_is_refused_as_by_moto(aws: Cloud, number: int) -> None:
+def test_send_is_refused_by_moto_when_the_message_is_invalid(aws: Cloud, number: int) -> None:
     kind, message, code = WRONG[number]
     url = aws.upload_queue if kind == "fifo" else aws.download_queue
     assert code_of(aws.sqs.send_message, QueueUrl=url, **message) == code
 
 
-def test_unknown_queues_and_handles_are_refused_as_by_moto(aws: Cloud) -> None:
-    fake = fake_queues(Moments())
+def test_call_fails_as_in_moto_when_the_queue_or_handle_is_unknown(aws: Cloud) -> None:
+    fake = fake_queues(Time())
     url = fake.create("q")
     gone = aws.download_queue + "-gone"
     for sqs, known, unknown in ((aws.sqs, aws.download_queue, gone), (fake, url, url + "-gone")):
@@ -189,7 +220,7 @@ def test_unknown_queues_and_handles_are_refused_as_by_moto(aws: Cloud) -> None:
         )
 
 
-def test_standard_queue_delivers_in_the_order_that_is_chosen(now: Moments) -> None:
+def test_standard_queue_delivers_messages_in_the_chosen_order(now: Time) -> None:
     fake = fake_queues(now, choose=lambda count: count - 1)
     url = fake.create("q")
     for body in ("one", "two", "three"):
@@ -197,7 +228,7 @@ def test_standard_queue_delivers_in_the_order_that_is_chosen(now: Moments) -> No
     assert bodies(fake.take(url, 2)) == ["three", "two"]
 
 
-def test_standard_queue_delivers_again_when_a_delivery_is_duplicated(now: Moments) -> None:
+def test_standard_queue_delivers_a_message_twice_when_its_delivery_is_duplicated(now: Time) -> None:
     answers = iter([True, False])
     fake = fake_queues(now, duplicates=lambda: next(answers))
     url = fake.create("q")
@@ -210,7 +241,7 @@ def test_standard_queue_delivers_again_when_a_delivery_is_duplicated(now: Moment
     assert fake.messages(url) == []
 
 
-def test_a_message_is_visible_again_when_its_timeout_is_over(now: Moments) -> None:
+def test_message_is_visible_again_when_its_visibility_timeout_ends(now: Time) -> None:
     fake = fake_queues(now)
     url = fake.create("q", visibility_seconds=30)
     assert fake.next_visible(url) is None
@@ -222,12 +253,14 @@ def test_a_message_is_visible_again_when_its_timeout_is_over(now: Moments) -> No
     fake.change_message_visibility(QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=100)
     assert fake.next_visible(url) == now() + 100
     now.now += 100
-    # Nobody has received it since, so its handle still deletes it.
-    fake.delete_message(QueueUrl=url, ReceiptHandle=handle)
+    # The handle still deletes the message, because nobody has received it since.
+    fake.delete(url, handle)
     assert fake.messages(url) == []
 
 
-def test_standard_queue_ignores_an_expired_handle_when_visibility_is_changed(now: Moments) -> None:
+def test_standard_queue_ignores_a_change_of_visibility_when_the_handle_has_expired(
+    now: Time,
+) -> None:
     fake = fake_queues(now)
     url = fake.create("q", visibility_seconds=30)
     fake.send_message(QueueUrl=url, MessageBody="one")
@@ -237,21 +270,21 @@ def test_standard_queue_ignores_an_expired_handle_when_visibility_is_changed(now
     assert len(fake.take(url, 1)) == 1
 
 
-@pytest.mark.parametrize("use", [FakeQueues.delete_message, FakeQueues.change_message_visibility])
-def test_fifo_queue_refuses_an_expired_handle(now: Moments, use: Callable[..., Any]) -> None:
+def test_fifo_queue_refuses_a_receipt_handle_when_it_has_expired(now: Time) -> None:
     fake = fake_queues(now)
     url = fake.create("q.fifo", fifo=True, visibility_seconds=30)
     fake.send_message(QueueUrl=url, MessageBody="one", MessageGroupId="g")
-    handle = {"QueueUrl": url, "ReceiptHandle": fake.take(url, 1)[0]["receiptHandle"]}
-    more = {} if use is FakeQueues.delete_message else {"VisibilityTimeout": 5}
+    handle = fake.take(url, 1)[0]["receiptHandle"]
     now.now += 31
-    assert code_of(use, self=fake, **handle, **more) == "InvalidParameterValue"
+    assert code_of(fake.delete, url=url, receipt_handle=handle) == "InvalidParameterValue"
+    change = {"QueueUrl": url, "ReceiptHandle": handle, "VisibilityTimeout": 5}
+    assert code_of(fake.change_message_visibility, **change) == "InvalidParameterValue"
     assert len(fake.messages(url)) == 1
 
 
 @pytest.mark.parametrize(("wait", "count"), [(299, 1), (300, 2)])
-def test_fifo_queue_drops_a_repeat_when_five_minutes_aren_t_over(
-    now: Moments, wait: float, count: int
+def test_fifo_queue_drops_a_repeated_message_within_five_minutes(
+    now: Time, wait: float, count: int
 ) -> None:
     fake = fake_queues(now)
     url = fake.create("q.fifo", fifo=True)
@@ -264,7 +297,7 @@ def test_fifo_queue_drops_a_repeat_when_five_minutes_aren_t_over(
     assert len(fake.messages(url)) == count - 1
 
 
-def test_fifo_queue_delivers_other_groups_when_one_is_blocked(now: Moments) -> None:
+def test_fifo_queue_delivers_other_groups_when_a_group_is_blocked(now: Time) -> None:
     fake = fake_queues(now)
     url = fake.create("q.fifo", fifo=True, visibility_seconds=30)
     for body, group in (("g1", "g"), ("g2", "g"), ("h1", "h")):
@@ -272,7 +305,8 @@ def test_fifo_queue_delivers_other_groups_when_one_is_blocked(now: Moments) -> N
     first = fake.take(url, 1)
     assert bodies(first) == ["g1"]
     assert bodies(fake.take(url, 10)) == ["h1"]
-    fake.change_visibility(url, first[0]["receiptHandle"], 5)
+    handle = first[0]["receiptHandle"]
+    fake.change_message_visibility(QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=5)
     assert fake.next_visible(url) == now() + 5
     assert fake.take(url, 10) == []
     now.now += 5
@@ -280,8 +314,8 @@ def test_fifo_queue_delivers_other_groups_when_one_is_blocked(now: Moments) -> N
 
 
 @pytest.mark.parametrize("fifo", [False, True])
-def test_a_message_goes_to_the_dead_letter_queue_when_it_was_received_too_often(
-    now: Moments, fifo: bool
+def test_message_moves_to_the_dead_letter_queue_when_it_exceeds_its_receives(
+    now: Time, fifo: bool
 ) -> None:
     fake, end = fake_queues(now), ".fifo" if fifo else ""
     dlq = fake.create(f"dlq{end}", fifo=fifo)
@@ -293,29 +327,32 @@ def test_a_message_goes_to_the_dead_letter_queue_when_it_was_received_too_often(
     assert fake.take(url, 1) == []
     assert fake.messages(url) == []
     [moved] = received(fake, dlq)
-    assert moved["Body"] == "one"
-    assert moved["Attributes"]["DeadLetterQueueSourceArn"] == fake.arn(url)
-    assert "MessageAttributes" not in moved
+    assert moved["body"] == "one"
+    source = moved["attributes"]["DeadLetterQueueSourceArn"]
+    assert source == f"arn:aws:sqs:us-east-1:123456789012:q{end}"
+    assert moved["messageAttributes"] == {}
 
 
-def test_redrive_happens_at_the_same_receive_as_in_moto(aws: Cloud) -> None:
+def test_message_moves_to_the_dead_letter_queue_at_the_same_receive_as_in_moto(aws: Cloud) -> None:
     arn = aws.sqs.get_queue_attributes(QueueUrl=aws.download_dlq, AttributeNames=["QueueArn"])
     policy = f'{{"deadLetterTargetArn": "{arn["Attributes"]["QueueArn"]}", "maxReceiveCount": 2}}'
-    moto = aws.sqs.create_queue(QueueName="redriven", Attributes={"RedrivePolicy": policy})
-    fake = fake_queues(Moments())
+    moto = aws.sqs.create_queue(
+        QueueName="redriven", Attributes={"RedrivePolicy": policy, "VisibilityTimeout": "0"}
+    )
+    fake = fake_queues(Time())
     dlq = fake.create("dlq")
     found = []
     for sqs, url, dead in (
         (aws.sqs, moto["QueueUrl"], aws.download_dlq),
-        (fake, fake.create("q", redrive=(dlq, 2)), dlq),
+        (fake, fake.create("q", visibility_seconds=0, redrive=(dlq, 2)), dlq),
     ):
         sqs.send_message(QueueUrl=url, MessageBody="one")
-        trace = [bodies(received(sqs, url, VisibilityTimeout=0)) for _ in range(3)]
+        trace = [bodies(received(sqs, url)) for _ in range(3)]
         found.append((trace, bodies(received(sqs, dead))))
     assert found[0] == found[1]
 
 
-def test_records_have_the_shape_of_lambda_s_event(now: Moments) -> None:
+def test_records_have_the_form_of_lambda_s_event(now: Time) -> None:
     fake = fake_queues(now)
     url = fake.create("q.fifo", fifo=True)
     fake.send_message(
@@ -355,13 +392,14 @@ def test_records_have_the_shape_of_lambda_s_event(now: Moments) -> None:
     ]
 
 
-def test_messages_expire_when_they_are_older_than_fourteen_days(now: Moments) -> None:
+def test_messages_expire_when_they_are_older_than_fourteen_days(now: Time) -> None:
     fake = fake_queues(now)
     url = fake.create("q")
     fake.send_message(QueueUrl=url, MessageBody="old")
     now.now += 14 * 86400
     fake.send_message(QueueUrl=url, MessageBody="new")
-    assert fake.expire() == []
+    fake.expire()
+    assert len(fake.messages(url)) == 2
     now.now += 1
-    assert [view.body for view in fake.expire()] == ["old"]
+    fake.expire()
     assert [view.body for view in fake.messages(url)] == ["new"]

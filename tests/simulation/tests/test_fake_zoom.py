@@ -1,4 +1,4 @@
-"""The fake Zoom, compared with the documents' description of Zoom."""
+"""The fake Zoom behaves as Zoom's documents say."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from urllib.parse import quote
 import pytest
 
 from tests.simulation.named import DONE, SITE, UUID, file, notify, scenario
-from tests.simulation.truth import FileTruth, Notify, Scenario
+from tests.simulation.truth import Notify, Scenario
 from tests.simulation.world import DAY, World
 from tests.simulation.zoom import CDN, Download, Zoom
 
 HOUR = 3600.0
+F0 = file(0)
+ONE_FILE = scenario((F0,))
 
 
 def zoom_of(made: Scenario, at: float = DONE) -> Zoom:
@@ -26,35 +28,29 @@ def zoom_of(made: Scenario, at: float = DONE) -> Zoom:
     return Zoom(world, made, "secret")
 
 
-def with_file(one: FileTruth | None = None) -> Scenario:
-    return scenario((one or file(0),))
-
-
 def listed(zoom: Zoom, uuid: str = UUID) -> tuple[int, Any]:
     path = f"/meetings/{quote(quote(uuid, safe=''), safe='')}/recordings"
     answer = zoom.api(path, {}, f"Bearer {zoom.new_oauth()}")
     return answer.status_code, answer.json()
 
 
-def deliver(answers: list[int | None], notification: Notify | None = None) -> list[float]:
-    """Return the times of Zoom's attempts to send an event that gets these answers."""
-    one = file(0)
-    zoom = zoom_of(scenario((one,)))
-    tries: list[float] = []
+def deliver(answers: list[int | None]) -> list[float]:
+    """Let Zoom send a notification that gets these answers. Return the times of its attempts."""
+    zoom = zoom_of(ONE_FILE)
+    attempts: list[float] = []
 
     def post(_body: bytes, _headers: Mapping[str, str], seconds: float) -> int | None:
         assert seconds == 3.0
-        tries.append(zoom.world.time - DONE)
-        return answers[len(tries) - 1]
+        attempts.append(zoom.world.time - DONE)
+        return answers[len(attempts) - 1]
 
-    zoom.world.start("zoom", lambda: zoom.notify(notification or notify(DONE, one), post))
+    zoom.world.start("zoom", lambda: zoom.notify(notify(DONE, F0), post))
     zoom.world.run(DONE + DAY)
-    return tries
+    return attempts
 
 
-def test_webhook_event_is_signed_over_its_time_and_raw_body() -> None:
-    one = file(0)
-    zoom = zoom_of(scenario((one,)))
+def test_notification_is_signed_over_its_time_and_raw_body() -> None:
+    zoom = zoom_of(ONE_FILE)
 
     def post(body: bytes, headers: Mapping[str, str], _seconds: float) -> int:
         message = f"v0:{headers['x-zm-request-timestamp']}:".encode() + body
@@ -62,86 +58,87 @@ def test_webhook_event_is_signed_over_its_time_and_raw_body() -> None:
         assert headers["x-zm-signature"] == f"v0={expected}"
         return 200
 
-    zoom.world.start("zoom", lambda: zoom.notify(notify(DONE, one), post))
+    zoom.world.start("zoom", lambda: zoom.notify(notify(DONE, F0), post))
     zoom.world.run(DONE + DAY)
     assert zoom.deliveries[0].was_taken
 
 
 @pytest.mark.parametrize("failure", [500, 502, 503, None])
-def test_failed_webhook_event_is_repeated_after_5_20_and_60_minutes(failure: int | None) -> None:
+def test_notification_is_retried_after_5_20_and_60_minutes_when_it_fails(
+    failure: int | None,
+) -> None:
     assert deliver([failure] * 4) == [0.0, 300.0, 1500.0, 5100.0]
 
 
 @pytest.mark.parametrize("status", [200, 204, 400, 401])
-def test_webhook_event_is_not_repeated_when_the_answer_is_below_500(status: int) -> None:
+def test_notification_is_not_retried_when_the_answer_is_below_500(status: int) -> None:
     assert deliver([status]) == [0.0]
 
 
-def test_repeated_webhook_event_has_a_new_token_and_new_addresses() -> None:
-    one = file(0)
-    zoom = zoom_of(scenario((one,)))
-    first, second = (json.loads(zoom.body_of(notify(DONE, one))) for _ in range(2))
+def test_notification_has_a_new_token_and_new_urls_when_it_is_repeated() -> None:
+    zoom = zoom_of(ONE_FILE)
+    first, second = (json.loads(zoom.body_of(notify(DONE, F0))) for _ in range(2))
     assert first["download_token"] != second["download_token"]
     (url,), (other,) = (
-        [told["download_url"] for told in body["payload"]["object"]["recording_files"]]
+        [entry["download_url"] for entry in body["payload"]["object"]["recording_files"]]
         for body in (first, second)
     )
     assert url != other
 
 
-def test_webhook_event_has_no_address_of_a_file_when_the_file_is_processing() -> None:
-    one = file(0, finished=DONE + HOUR)
-    zoom = zoom_of(scenario((one,)))
-    body = json.loads(zoom.body_of(notify(DONE, one)))
-    (told,) = body["payload"]["object"]["recording_files"]
-    assert told["status"] == "processing"
-    assert "download_url" not in told
+def test_file_is_processing_and_without_url_when_it_is_unfinished() -> None:
+    truth = file(0, finished=DONE + HOUR)
+    zoom = zoom_of(scenario((truth,)))
+    body = json.loads(zoom.body_of(notify(DONE, truth)))
+    (entry,) = body["payload"]["object"]["recording_files"]
+    assert entry["status"] == "processing"
+    assert "download_url" not in entry
 
 
-def test_meeting_id_is_a_string_only_in_meeting_ended() -> None:
-    zoom = zoom_of(with_file())
+def test_meeting_id_is_a_string_in_meeting_ended_only() -> None:
+    zoom = zoom_of(ONE_FILE)
     ended = json.loads(zoom.body_of(Notify(DONE, UUID, "meeting.ended")))
     stopped = json.loads(zoom.body_of(Notify(DONE, UUID, "recording.stopped")))
     assert isinstance(ended["payload"]["object"]["id"], str)
     assert isinstance(stopped["payload"]["object"]["id"], int)
 
 
-def test_api_lists_a_file_only_from_its_own_time_on() -> None:
+def test_api_lists_a_file_later_when_its_list_lags() -> None:
     made = scenario((file(0), file(1, listed=DONE + HOUR)))
     files = [
-        [one["id"] for one in listed(zoom_of(made, at))[1]["recording_files"]]
+        [listing["id"] for listing in listed(zoom_of(made, at))[1]["recording_files"]]
         for at in (DONE, DONE + HOUR)
     ]
     assert files == [["f0-active_speaker"], ["f0-active_speaker", "f1-active_speaker"]]
 
 
 def test_api_answers_404_when_the_recording_is_in_the_trash() -> None:
-    zoom = zoom_of(with_file())
+    zoom = zoom_of(ONE_FILE)
     assert listed(zoom)[0] == 200
     zoom.recordings[UUID].in_trash = True
     assert listed(zoom)[0] == 404
 
 
-def test_api_answers_401_when_the_token_has_expired() -> None:
-    zoom = zoom_of(with_file())
+def test_api_answers_401_when_the_access_token_has_expired() -> None:
+    zoom = zoom_of(ONE_FILE)
     token = f"Bearer {zoom.new_oauth()}"
     zoom.world.time += 2 * HOUR
     assert zoom.api("/users", {}, token).status_code == 401
 
 
-def test_a_listing_has_pages() -> None:
-    zoom = zoom_of(with_file())
+def test_api_lists_recordings_in_pages() -> None:
+    zoom = zoom_of(ONE_FILE)
     zoom.recordings["other"] = zoom.recordings[UUID]
     oauth = f"Bearer {zoom.new_oauth()}"
     first = zoom.api("/accounts/me/recordings", {"page_size": "1"}, oauth).json()
     query = {"page_size": "1", "next_page_token": first["next_page_token"]}
     second = zoom.api("/accounts/me/recordings", query, oauth).json()
-    assert [len(one["meetings"]) for one in (first, second)] == [1, 1]
+    assert [len(page["meetings"]) for page in (first, second)] == [1, 1]
     assert second["next_page_token"] == ""
 
 
 def opened(zoom: Zoom, token: str) -> Download:
-    """Request a download and follow its redirect, both with the token."""
+    """Follow a download's redirect with the token."""
     headers = {"Authorization": f"Bearer {token}", "Range": "bytes=0-0"}
     answer = zoom.download("https://acme.zoom.us/rec/download/f0-active_speaker/1", headers)
     if answer.status != 302:
@@ -150,8 +147,8 @@ def opened(zoom: Zoom, token: str) -> Download:
     return zoom.download(answer.headers["Location"], headers)
 
 
-def test_a_download_is_redirected_and_answers_ranges() -> None:
-    zoom = zoom_of(with_file())
+def test_download_is_redirected_and_answers_ranges() -> None:
+    zoom = zoom_of(ONE_FILE)
     answer = opened(zoom, zoom.new_token(UUID))
     assert answer.status == 206
     assert answer.headers["Content-Range"] == f"bytes 0-0/{file(0).size}"
@@ -159,14 +156,14 @@ def test_a_download_is_redirected_and_answers_ranges() -> None:
 
 
 def test_download_token_expires_after_a_day() -> None:
-    zoom = zoom_of(with_file())
+    zoom = zoom_of(ONE_FILE)
     token = zoom.new_token(UUID)
     zoom.world.time += DAY
     assert opened(zoom, token).status == 401
 
 
-def test_redirect_s_address_expires_before_the_token() -> None:
-    zoom = zoom_of(with_file())
+def test_redirect_s_url_expires_before_the_token() -> None:
+    zoom = zoom_of(ONE_FILE)
     headers = {"Authorization": f"Bearer {zoom.new_token(UUID)}", "Range": "bytes=0-0"}
     first = zoom.download("https://acme.zoom.us/rec/download/f0-active_speaker/1", headers)
     zoom.world.time += 7 * HOUR
@@ -174,7 +171,9 @@ def test_redirect_s_address_expires_before_the_token() -> None:
 
 
 @pytest.mark.parametrize(("is_page", "status"), [(True, 200), (False, 404)])
-def test_a_file_that_is_gone_or_not_yet_there_is_a_page_or_404(is_page: bool, status: int) -> None:
+def test_download_answers_with_a_page_or_404_when_the_file_is_missing(
+    is_page: bool, status: int
+) -> None:
     site = replace(SITE, gone_is_page=is_page)
     zoom = zoom_of(scenario((file(0, finished=DONE + HOUR),), site=site))
     answer = opened(zoom, zoom.new_token(UUID))
@@ -183,6 +182,6 @@ def test_a_file_that_is_gone_or_not_yet_there_is_a_page_or_404(is_page: bool, st
 
 
 @pytest.mark.parametrize(("cdn", "status"), [("ignores", 206), ("wants", 206), ("refuses", 403)])
-def test_the_cdn_may_refuse_the_token(cdn: str, status: int) -> None:
+def test_cdn_may_refuse_the_token(cdn: str, status: int) -> None:
     zoom = zoom_of(scenario((file(0),), site=replace(SITE, cdn=cdn)))
     assert opened(zoom, zoom.new_token(UUID)).status == status

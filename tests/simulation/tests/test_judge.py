@@ -1,4 +1,4 @@
-"""The judge sees what is wrong: worlds that ended well are spoiled by hand."""
+"""The judge finds mistakes that are added to worlds that ended well."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.simulation.truth import Scenario, Trash, wire
 F0, F1 = file(0), file(1)
 
 
-def good(made: Scenario | None = None) -> Played:
+def well_ended(made: Scenario | None = None) -> Played:
     return play(made or scenario((F0, F1), notify(DONE + 10, F0, F1)))
 
 
@@ -34,12 +34,12 @@ def without_second_file(played: Played) -> None:
     played.system.opencast.ingests[:] = [replace(ingest, files=ingest.files[:1])]
 
 
-def test_a_world_that_ends_well_has_no_verdicts() -> None:
-    assert judge(good()) == []
+def test_world_has_no_verdicts_when_it_ends_well() -> None:
+    assert judge(well_ended()) == []
 
 
-def test_a_file_that_is_nowhere_and_of_which_nobody_was_told_is_lost() -> None:
-    played = good()
+def test_file_is_lost_when_it_is_missing_and_not_reported() -> None:
+    played = well_ended()
     without_second_file(played)
     assert category(played) is Category.LOST
 
@@ -52,36 +52,36 @@ def test_a_file_that_is_nowhere_and_of_which_nobody_was_told_is_lost() -> None:
         "Not there: active_speaker of segment 1.",
     ],
 )
-def test_a_missing_file_that_a_mail_names_is_told(text: str) -> None:
-    played = good()
+def test_missing_file_is_reported_when_a_mail_names_it(text: str) -> None:
+    played = well_ended()
     without_second_file(played)
     played.mails.append(mail(text, goes_on=True))
     assert category(played) is Category.TOLD
 
 
-def test_a_mail_that_goes_on_and_names_another_file_tells_nothing() -> None:
-    played = good()
+def test_missing_file_is_lost_when_the_mail_names_another_file() -> None:
+    played = well_ended()
     without_second_file(played)
     played.mails.append(mail(f"The file {F0.id} stayed outside.", goes_on=True))
     assert category(played) is Category.LOST
 
 
-def test_a_mail_of_before_the_ingest_tells_nothing_of_what_came_later() -> None:
-    played = good()
+def test_missing_file_is_lost_when_the_mail_is_older_than_the_ingest() -> None:
+    played = well_ended()
     without_second_file(played)
     played.mails.append(mail("It failed.", at=DONE))
     assert category(played) is Category.LOST
 
 
-def test_a_webhooks_mail_tells_nothing_if_zoom_sent_it_again_with_success() -> None:
-    played = good()
+def test_missing_file_is_lost_when_zoom_repeated_the_notification_with_success() -> None:
+    played = well_ended()
     played.system.opencast.ingests.clear()
     played.mails.append(mail("This notification wasn't taken.", who="webhook"))
     assert category(played) is Category.LOST
 
 
-def test_a_dead_letter_with_a_reason_tells_of_a_recording_that_is_nowhere() -> None:
-    played = good()
+def test_missing_recording_is_reported_when_its_dead_letter_has_a_reason() -> None:
+    played = well_ended()
     played.system.opencast.ingests.clear()
     played.cloud.queues.send_message(
         QueueUrl=played.cloud.download_dlq,
@@ -91,91 +91,91 @@ def test_a_dead_letter_with_a_reason_tells_of_a_recording_that_is_nowhere() -> N
     assert category(played) is Category.TOLD
 
 
-def test_a_dead_letter_without_a_reason_is_stuck() -> None:
-    played = good()
+def test_dead_letter_is_stuck_when_it_has_no_reason() -> None:
+    played = well_ended()
     body = json.dumps({"uuid": UUID})
     played.cloud.queues.send_message(QueueUrl=played.cloud.download_dlq, MessageBody=body)
     assert category(played) is Category.STUCK
 
 
-def test_a_message_that_still_waits_is_stuck() -> None:
-    played = good()
+def test_message_is_stuck_when_it_still_waits() -> None:
+    played = well_ended()
     body = json.dumps({"uuid": UUID})
     played.cloud.queues.send_message(QueueUrl=played.cloud.download_queue, MessageBody=body)
     assert category(played) is Category.STUCK
 
 
-def test_an_upload_that_nobody_ends_is_stuck() -> None:
-    played = good()
+def test_upload_is_stuck_when_it_stays_open() -> None:
+    played = well_ended()
     played.cloud.bucket.begin_upload(f"{F0.begins:.0f}/1772464970/000-gallery_view.mp4")
     assert category(played) is Category.STUCK
 
 
-def test_an_upload_to_a_key_that_was_numbered_anew_is_no_mistake() -> None:
-    played = good()
-    key = min(one.key for one in played.cloud.bucket.objects())
+def test_open_upload_is_allowed_when_its_key_was_renumbered() -> None:
+    played = well_ended()
+    key = min(stored.key for stored in played.cloud.bucket.objects())
     played.cloud.bucket.begin_upload(key.replace("/000-", "/001-"))
     assert judge(played) == []
 
 
-def test_a_second_ingest_that_nobody_asked_for_is_seen() -> None:
-    played = good()
+def test_second_ingest_is_found_when_nobody_requested_it() -> None:
+    played = well_ended()
     played.system.opencast.ingests *= 2
     assert category(played) is Category.TWICE
 
 
-def test_a_further_event_that_nobody_asked_for_is_seen() -> None:
-    played = good()
+def test_further_event_is_found_when_nobody_requested_it() -> None:
+    played = well_ended()
     (ingest,) = played.system.opencast.ingests
     played.system.opencast.ingests.append(replace(ingest, id="another"))
     assert category(played) is Category.TWICE
 
 
-def test_bytes_of_another_file_are_seen() -> None:
-    played = good()
+def test_bytes_are_wrong_when_they_are_another_file_s() -> None:
+    played = well_ended()
     (ingest,) = played.system.opencast.ingests
     first, second = ingest.files
     swapped = replace(first, content=second.content)
     played.system.opencast.ingests[:] = [replace(ingest, files=(swapped, second))]
-    assert Category.WRONG_BYTES in {one.category for one in judge(played)}
+    assert Category.WRONG_BYTES in {verdict.category for verdict in judge(played)}
 
 
-def test_segments_in_the_wrong_order_are_wrong_bytes() -> None:
-    played = good()
+def test_bytes_are_wrong_when_segments_are_in_the_wrong_order() -> None:
+    played = well_ended()
     (ingest,) = played.system.opencast.ingests
     played.system.opencast.ingests[:] = [replace(ingest, files=ingest.files[::-1])]
     assert category(played) is Category.WRONG_BYTES
 
 
-def test_a_series_that_nobody_asked_for_is_seen() -> None:
-    played = good()
+def test_series_is_wrong_when_nobody_requested_it() -> None:
+    played = well_ended()
     (ingest,) = played.system.opencast.ingests
     played.system.opencast.ingests[:] = [replace(ingest, series=SERIES[1])]
     assert category(played) is Category.WRONG_SERIES
 
 
-def test_a_recording_that_was_thrown_away_need_not_be_there() -> None:
+def test_missing_recording_is_allowed_when_a_person_trashed_it() -> None:
     made = scenario((F0,), notify(DONE + 10, F0), Trash(DONE + 60, UUID))
-    played = good(made)
+    played = well_ended(made)
     assert played.system.opencast.ingests == []
     assert category(played) is Category.OK
 
 
-def test_a_recording_without_a_series_need_not_be_there() -> None:
+def test_missing_recording_is_allowed_when_it_has_no_series() -> None:
     made = scenario((F0,), notify(DONE + 10, F0), site=replace(SITE, default_series=""))
-    assert category(good(made)) is Category.OK
+    assert category(well_ended(made)) is Category.OK
 
 
-def test_a_chat_that_is_missing_is_lost() -> None:
+def test_chat_file_is_lost_when_it_is_missing() -> None:
     chat = file(0, "chat_file", size=100)
-    played = good(scenario((F0, chat), notify(DONE + 10, F0, chat)))
+    played = well_ended(scenario((F0, chat), notify(DONE + 10, F0, chat)))
     assert category(played) is Category.OK
     without_second_file(played)
     assert category(played) is Category.LOST
 
 
-def test_many_mails_are_noise() -> None:
-    played = good()
+def test_mails_are_noise_when_there_are_too_many() -> None:
+    played = well_ended()
     played.mails += [mail(f"Mail {number}", at=600.0 * number) for number in range(30)]
     assert category(played) is Category.NOISE
 
@@ -193,14 +193,16 @@ def test_many_mails_are_noise() -> None:
         ("IGNORED", "RECORDING_STOPPED", True),
     ],
 )
-def test_a_state_that_goes_back_is_seen(before: str, after: str, *, expected: bool) -> None:
+def test_change_of_state_is_found_when_it_goes_backwards(
+    before: str, after: str, *, expected: bool
+) -> None:
     assert is_backwards(before, after) is expected
-    played = good()
+    played = well_ended()
     played.cloud.states["row"] = [(1.0, before), (2.0, after)]
     assert (category(played) is Category.BACKWARDS) is expected
 
 
-def test_a_view_isnt_named_by_a_longer_one() -> None:
+def test_view_is_not_named_when_the_text_has_a_longer_view() -> None:
     recording = scenario((file(0, "shared_screen"),)).recordings[0]
     text = "shared_screen_with_speaker_view of segment 0"
     assert not names(text, recording.files[0], recording)

@@ -1,17 +1,17 @@
-"""The named worlds: one for each cause of a loss."""
+"""Runs the named worlds."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.simulation.judge import Category, judge
-from tests.simulation.named import TOLD, NamedWorld, worlds
+from tests.simulation.named import REPORTED, NamedWorld, worlds
 from tests.simulation.play import play
 
 
 @pytest.mark.parametrize("world", worlds(), ids=str)
-def test_a_named_world_ends_well(world: NamedWorld) -> None:
+def test_named_world_ends_without_mistakes(world: NamedWorld) -> None:
     verdicts = judge(play(world.scenario))
-    may_be = {Category.TOLD} if world.cause in TOLD else set()
-    assert [str(one) for one in verdicts if one.category not in may_be] == []
+    may_be = {Category.TOLD} if world.cause in REPORTED else set()
+    assert [str(verdict) for verdict in verdicts if verdict.category not in may_be] == []
     assert bool(verdicts) == bool(may_be)

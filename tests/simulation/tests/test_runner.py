@@ -1,4 +1,4 @@
-"""Worlds from seeds: the same seed is the same world, and failing worlds are shrunk."""
+"""Repeatable worlds, shrunk worlds and tables of outcomes."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tests.simulation.named import worlds
 from tests.simulation.play import play
 from tests.simulation.runner import (
     Outcome,
+    reported_reasons,
     run_seed,
     shrunk,
     story_of,
     table,
-    told_reasons,
 )
 from tests.simulation.scenarios import Profile, scenario_of
 
@@ -36,23 +36,27 @@ def story_in_process(seed: int, hash_seed: str) -> str:
     return done.stdout
 
 
-def test_a_seed_tells_the_same_story_in_any_process() -> None:
+def test_seed_gives_the_same_story_in_every_process() -> None:
     assert story_in_process(7, "1") == story_in_process(7, "2")
 
 
-def test_a_seed_gives_the_same_world_again_in_one_process() -> None:
+def test_seed_gives_the_same_story_twice_in_a_process() -> None:
     stories = [story_of(scenario_of(3, Profile.FAULTS))[0] for _ in range(2)]
     assert stories[0] == stories[1]
 
 
 @pytest.mark.parametrize("profile", Profile)
-def test_no_world_breaks_the_simulator(profile: Profile) -> None:
-    broken = [one.error for one in (run_seed(seed, profile, 4) for seed in range(100)) if one.error]
+def test_simulator_runs_a_hundred_worlds_without_an_error_of_its_own(profile: Profile) -> None:
+    broken = [
+        outcome.error
+        for outcome in (run_seed(seed, profile, 4) for seed in range(100))
+        if outcome.error
+    ]
     assert broken == []
 
 
-def test_a_failing_world_is_shrunk_to_what_makes_it_fail() -> None:
-    named = next(one for one in worlds() if one.cause == "12")
+def test_shrunk_world_still_fails_with_fewer_parts() -> None:
+    named = next(world for world in worlds() if world.cause == "12")
     noise = scenario_of(11, Profile.FAULTS)
     scenario = replace(
         named.scenario,
@@ -66,16 +70,16 @@ def test_a_failing_world_is_shrunk_to_what_makes_it_fail() -> None:
     assert len(smaller.happenings) < len(scenario.happenings)
 
 
-def test_reasons_that_differ_in_numbers_only_are_counted_together() -> None:
+def test_reasons_count_together_when_only_numbers_differ() -> None:
     texts = tuple(
         f"told: f{number} is not in Opencast. Dead letter: attempt {number} failed"
         for number in (1, 2)
     )
     outcome = Outcome(1, (Category.TOLD,), (*texts, "lost: f3 is not in Opencast."), ())
-    assert told_reasons([outcome]) == [("Dead letter: attempt N failed", 2)]
+    assert reported_reasons([outcome]) == [("Dead letter: attempt N failed", 2)]
 
 
-def test_the_table_counts_worlds_by_fault_and_worst_outcome() -> None:
+def test_table_counts_worlds_by_fault_and_worst_verdict() -> None:
     outcomes = [run_seed(seed, Profile.FAULTS, 4) for seed in range(5)]
     text = table(outcomes)
     assert "all worlds" in text

@@ -1,4 +1,4 @@
-"""The same call to moto and to a fake, and both answers."""
+"""Compares the answers of moto and of a fake to the same call."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tests.simulation.aws.sqs import FakeQueues
 NAMES = {"#m": "m", "#x": "x", "#state": "pipeline_state"}
 
 
-class Moments:
-    """A time in seconds since the epoch that tests move."""
+class Time:
+    """A clock in seconds since the epoch that tests set."""
 
     def __init__(self, now: float = 1_800_000_000.0) -> None:
         self.now = now
@@ -26,7 +26,7 @@ class Moments:
 
 
 class Ids:
-    """New ids: `id-1`, `id-2` and so on."""
+    """A source of ids: `id-1`, `id-2` and so on."""
 
     def __init__(self) -> None:
         self.given = 0
@@ -37,37 +37,37 @@ class Ids:
 
 
 def fake_table(key: str, **more: Any) -> FakeTable:
-    """Return an empty fake table whose hook only runs the calls."""
-    return FakeTable("test", key, call=at_once, now=Moments(), **more)
+    """Make an empty fake table without faults."""
+    return FakeTable("test", key, call=at_once, now=Time(), **more)
 
 
 def fake_queues(now: Callable[[], float], **more: Any) -> FakeQueues:
-    """Return a fake SQS without queues, whose hook only runs the calls."""
+    """Make a fake SQS without queues and faults."""
     return FakeQueues(call=at_once, now=now, new_id=Ids(), **more)
 
 
 def outcome(call: Callable[..., Any], **arguments: Any) -> Any:
-    """Return the answer of a call, or the code and operation of its error."""
+    """Make a call. Return its answer, or the code and operation of its error."""
     try:
         found = dict(call(**arguments))
     except ClientError as error:
         return error.response["Error"]["Code"], error.operation_name
     if not found.get("Attributes"):
-        found.pop("Attributes", None)  # moto gives an empty map, AWS none
+        found.pop("Attributes", None)  # moto answers with an empty map, AWS with none
     for name in ("ResponseMetadata", "ConsumedCapacity"):
         found.pop(name, None)
     return found
 
 
 def code_of(call: Callable[..., Any], **arguments: Any) -> str:
-    """Return the code of the error that a call raises."""
+    """Make a call that fails. Return its error's code."""
     found = outcome(call, **arguments)
     assert isinstance(found, tuple), found
     return str(found[0])
 
 
 def expressions(values: Mapping[str, Any], **texts: str | None) -> dict[str, Any]:
-    """Return the arguments of a call: expressions, and the placeholders that they use."""
+    """Make the arguments of expressions, with the placeholders that they use."""
     given = {name: text for name, text in texts.items() if text}
     used = set(re.findall(r"[#:]\w+", " ".join(given.values())))
     arguments: dict[str, Any] = dict(given)
@@ -79,5 +79,6 @@ def expressions(values: Mapping[str, Any], **texts: str | None) -> dict[str, Any
 
 
 def by_key(table: Any, key: str) -> list[dict[str, Any]]:
-    """Return every item of a table, of moto's or of the fake's, in the order of the keys."""
-    return sorted(table.scan()["Items"], key=lambda item: str(item[key]))
+    """Every item of moto's or the fake's table, in the order of the keys."""
+    items = table.items() if isinstance(table, FakeTable) else table.scan()["Items"]
+    return sorted(items, key=lambda item: str(item[key]))
