@@ -27,7 +27,7 @@ from ingester.errors import (
     UnknownSeries,
 )
 from ingester.ledger import record as ledger
-from ingester.ledger.record import Absence, End, Ingest, Post, Record
+from ingester.ledger.record import Absence, End, IngestRecord, Post, Record
 from ingester.ledger.record import Outcome as PostOutcome
 from ingester.ledger.table import Ledger
 from ingester.metrics import Metric
@@ -223,7 +223,7 @@ def upload(message: UploadMessage, deps: Dependencies, read_seconds: float) -> O
         publishing,
         lambda file: deps.staging.address_of(file, int(settings.oc_ingest_patience_hours * 3600)),
     )
-    claim = Ingest(
+    claim = IngestRecord(
         zip_id=message.zip_id,
         series=message.opencast_series_id,
         files=files,
@@ -289,7 +289,11 @@ def _media_package(message: UploadMessage, record: Record, deps: Dependencies) -
 
 
 def _media_package_after_ingest(
-    message: UploadMessage, media_package: str, ingest: Ingest, record: Record, deps: Dependencies
+    message: UploadMessage,
+    media_package: str,
+    ingest: IngestRecord,
+    record: Record,
+    deps: Dependencies,
 ) -> str:
     """Return the media package for a recording of which the ledger has an ingest already."""
     is_own = ingest.zip_id == message.zip_id
@@ -325,7 +329,7 @@ def _media_package_after_ingest(
 
 
 def _end_as_ingested(
-    message: UploadMessage, media_package: str, ingest: Ingest, deps: Dependencies
+    message: UploadMessage, media_package: str, ingest: IngestRecord, deps: Dependencies
 ) -> None:
     """End a request whose own event is in Opencast, and report how it differs from the message."""
     found = differences.differences(message, ingest)
@@ -342,7 +346,7 @@ def _end_as_ingested(
 
 
 def _end_beside_other_request(
-    message: UploadMessage, media_package: str, ingest: Ingest, deps: Dependencies
+    message: UploadMessage, media_package: str, ingest: IngestRecord, deps: Dependencies
 ) -> None:
     """End a request whose recording another one has ingested, and report the files it lacks."""
     _note_shown(message, media_package, ingest, deps)
@@ -355,7 +359,7 @@ def _end_beside_other_request(
 
 
 def _note_shown(
-    message: UploadMessage, media_package: str, ingest: Ingest, deps: Dependencies
+    message: UploadMessage, media_package: str, ingest: IngestRecord, deps: Dependencies
 ) -> None:
     if not ingest.is_shown:
         deps.ledger.change(message.uuid, lambda record: ledger.with_shown(record, media_package))
@@ -371,7 +375,7 @@ def _events(message: UploadMessage, deps: Dependencies) -> list[RecordingEvent]:
         return []
 
 
-def _claim(record: Record, media_package: str, claim: Ingest, deps: Dependencies) -> None:
+def _claim(record: Record, media_package: str, claim: IngestRecord, deps: Dependencies) -> None:
     """Note the POST in the ledger before it is made, unless the record has changed meanwhile.
 
     Raises:

@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ingester import timestamps
 from ingester.errors import LedgerUnreadable
-from ingester.ledger.record import Ingest, Record
+from ingester.ledger.record import IngestRecord, Record
 from ingester.ledger.table import Ledger
 from ingester.pipeline.states import State
 from ingester.status.advice import phrases
@@ -72,7 +72,7 @@ def record_of(ledger: Ledger, uuid: str) -> Record:
         return Record(uuid=uuid)
 
 
-def is_earlier(row: StatusRow, ingest: Ingest) -> bool:
+def is_earlier(row: StatusRow, ingest: IngestRecord) -> bool:
     """Tell whether an ingest was posted before the followed request."""
     return bool(row.ingest_request_time) and ingest.posted_at < row.ingest_request_time
 

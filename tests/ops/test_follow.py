@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from ingester.ledger.record import Ingest, Outcome, Post, Record
+from ingester.ledger.record import IngestRecord, Outcome, Post, Record
 from ingester.ledger.table import Ledger
 from ingester.pipeline.states import State
 from ingester.status.row import StatusRow
@@ -120,7 +120,7 @@ def record(series: str = "T", *, zip_id: str = ZIP_ID, **posts: Outcome) -> Reco
         Post(attempt=at, at=f"2026-11-24T{at[1:]}:00:00Z", outcome=outcome)
         for at, outcome in (posts or {"h15": Outcome.TAKEN}).items()
     )
-    ingest = Ingest(zip_id=zip_id, series=series, files={}, posts=made)
+    ingest = IngestRecord(zip_id=zip_id, series=series, files={}, posts=made)
     return Record(uuid=UUID, version=1, ingests={"mp": ingest})
 
 

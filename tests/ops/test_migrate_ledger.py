@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ingester.ledger import record as rules
-from ingester.ledger.record import End, Ingest, Outcome, Post, Record, Request
+from ingester.ledger.record import End, IngestRecord, Outcome, Post, Record, Request
 from ingester.ledger.table import Ledger
 from ingester.pipeline.states import State
 from ingester.status.row import Asked
@@ -151,7 +151,7 @@ def test_a_row_of_a_request_in_the_ledger_stays(stacks: Stacks) -> None:
 
 def test_an_ingest_of_another_request_stays_recorded(stacks: Stacks) -> None:
     posts = (Post(attempt="a", at=NOW, outcome=Outcome.TAKEN),)
-    ingest = Ingest(zip_id=OTHER_ID, series="S", files={"f": "a file"}, posts=posts)
+    ingest = IngestRecord(zip_id=OTHER_ID, series="S", files={"f": "a file"}, posts=posts)
 
     def ingested(record: Record) -> Record:
         record = rules.with_request(record, OTHER_ID, Asked(), stacks.clock())

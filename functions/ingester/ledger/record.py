@@ -25,7 +25,7 @@ POST_ARRIVAL_LIMIT = timedelta(minutes=15)
 """The longest time that a POST takes to pass the proxies, until Opencast shows its event."""
 
 BUSY_FACTOR = 4
-"""Multiplies the timeout of a POST while Opencast says that it is at work on ingests."""
+"""Factor for the timeout of a POST while Opencast says that it is at work on ingests."""
 
 MOST_REQUESTS = 50
 """Most requests in one record. With 150 files each, the item stays below DynamoDB's 400 KB."""
@@ -100,7 +100,7 @@ class Post(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         timestamps.parse(self.at)
 
 
-class Ingest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class IngestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The ingest record of one media package, with every POST of it.
 
     Attributes:
@@ -152,7 +152,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     files: dict[str, NamedFile] = {}
     left_out: tuple[str, ...] = ()
     requests: dict[str, Request] = {}
-    ingests: dict[str, Ingest] = {}
+    ingests: dict[str, IngestRecord] = {}
     notice: str = ""
 
     @property
@@ -299,7 +299,7 @@ def is_superseded(record: Record, zip_id: str, files: AbstractSet[str]) -> bool:
     return not expected <= files
 
 
-def with_claim(record: Record, media_package: str, claim: Ingest) -> Record:
+def with_claim(record: Record, media_package: str, claim: IngestRecord) -> Record:
     """Note a POST before it is made, so that no second attempt repeats it.
 
     Args:
@@ -362,13 +362,13 @@ class Absence(StrEnum):
     """The event was deleted, and somebody has requested the recording since its POST."""
 
 
-def is_doubtful(ingest: Ingest, now: datetime) -> bool:
+def is_doubtful(ingest: IngestRecord, now: datetime) -> bool:
     """Tell whether Opencast may never have received a POST: none was answered for 15 minutes."""
     return not ingest.is_taken and now - timestamps.parse(ingest.posted_at) >= POST_ARRIVAL_LIMIT
 
 
 def absence_of(
-    ingest: Ingest,
+    ingest: IngestRecord,
     request: Request,
     now: datetime,
     post_timeout: timedelta,

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger("ingester.ledger")
 
 LIFE = timedelta(days=365)
-"""How long DynamoDB keeps a record after its last write."""
+"""Time for which DynamoDB keeps a record after its last write."""
 
 ATTEMPTS = 10
-"""How often a change is attempted when other processes write the record at the same time."""
+"""Most attempts of a change when other processes write the record at the same time."""
 
 
 class Ledger:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from ingester.ledger.record import Ingest
+from ingester.ledger.record import IngestRecord
 from ingester.pipeline.messages import StagedFile, UploadMessage
 from ingester.recording.files import name_of
 
@@ -34,7 +34,7 @@ def _id_of(file: StagedFile) -> str:
     return file.file_id or file.filename
 
 
-def deleted(ingest: Ingest) -> str:
+def deleted(ingest: IngestRecord) -> str:
     """Say that Opencast no longer has the event of an ingest."""
     return (
         f"The ingest of {ingest.posted_at} isn't in Opencast any more: was it deleted there? It "
@@ -49,7 +49,7 @@ class Difference(msgspec.Struct, frozen=True):
     advice: str
 
 
-def differences(message: UploadMessage, ingest: Ingest) -> list[Difference]:
+def differences(message: UploadMessage, ingest: IngestRecord) -> list[Difference]:
     """List the differences between a message and the ingest that Opencast already has."""
     candidates = [
         Difference(stayed_outside(files_of(message), ingest), ADD_THEM),
@@ -58,7 +58,7 @@ def differences(message: UploadMessage, ingest: Ingest) -> list[Difference]:
     return [difference for difference in candidates if difference.reason]
 
 
-def stayed_outside(files: Mapping[str, str], ingest: Ingest) -> str:
+def stayed_outside(files: Mapping[str, str], ingest: IngestRecord) -> str:
     """Name the files that an ingest lacks; "" if it has all. `files` are names by id."""
     missing = [name for file_id, name in files.items() if file_id not in ingest.files]
     if not missing:
@@ -69,7 +69,7 @@ def stayed_outside(files: Mapping[str, str], ingest: Ingest) -> str:
     )
 
 
-def _other_series(message: UploadMessage, ingest: Ingest) -> str:
+def _other_series(message: UploadMessage, ingest: IngestRecord) -> str:
     """Say that an ingest went into another series than the message's; "" if it didn't."""
     if ingest.series == message.opencast_series_id:
         return ""

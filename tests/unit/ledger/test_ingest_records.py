@@ -10,7 +10,7 @@ from ingester import timestamps
 from ingester.ledger.record import (
     POST_ARRIVAL_LIMIT,
     Absence,
-    Ingest,
+    IngestRecord,
     Outcome,
     Post,
     Record,
@@ -40,10 +40,12 @@ def post(attempt: str = "a", minutes: float = 0, outcome: Outcome = Outcome.UNKN
     return Post(attempt=attempt, at=at(minutes), outcome=outcome)
 
 
-def ingest(*posts: Post, zip_id: str = ZIP, files: str = "f", is_shown: bool = False) -> Ingest:
+def ingest(
+    *posts: Post, zip_id: str = ZIP, files: str = "f", is_shown: bool = False
+) -> IngestRecord:
     """Return an ingest record of files with ids of one letter each."""
     named = {file_id: f"{file_id} of noon" for file_id in files}
-    return Ingest(
+    return IngestRecord(
         zip_id=zip_id, series="S", files=named, posts=posts or (post(),), is_shown=is_shown
     )
 
@@ -124,7 +126,7 @@ class TestIngestRecords:
 
     def test_ingest_record_is_rejected_when_it_has_no_post(self) -> None:
         with pytest.raises(ValueError, match="without a POST"):
-            Ingest(zip_id=ZIP, series="S", files={}, posts=())
+            IngestRecord(zip_id=ZIP, series="S", files={}, posts=())
 
     def test_post_is_rejected_when_its_time_is_no_time_stamp(self) -> None:
         with pytest.raises(ValueError, match="noon"):
@@ -172,7 +174,7 @@ class TestAbsence:
         ],
     )
     def test_absence_depends_on_posts_age_and_whether_opencast_is_idle(
-        self, known: Ingest, minutes: float, is_idle: bool | None, expected: Absence
+        self, known: IngestRecord, minutes: float, is_idle: bool | None, expected: Absence
     ) -> None:
         now = NOW + timedelta(minutes=minutes)
         before = Request(at=at(-10))
@@ -207,6 +209,6 @@ class TestAbsence:
         ],
     )
     def test_ingest_record_is_doubtful_when_no_post_was_answered_for_15_minutes(
-        self, known: Ingest, expected: bool
+        self, known: IngestRecord, expected: bool
     ) -> None:
         assert is_doubtful(known, NOW + POST_ARRIVAL_LIMIT) is expected

@@ -14,7 +14,7 @@ from ingester.ledger.record import (
     MOST_REQUESTS,
     ZOOM_LIST_LAG,
     End,
-    Ingest,
+    IngestRecord,
     NamedFile,
     Post,
     Record,
@@ -46,10 +46,12 @@ def at(minutes: float = 0) -> str:
     return timestamps.write(NOW + timedelta(minutes=minutes))
 
 
-def ingest(zip_id: str = ZIP, files: str = "f") -> Ingest:
+def ingest(zip_id: str = ZIP, files: str = "f") -> IngestRecord:
     """Return an ingest record of files with ids of one letter each."""
     post = Post(attempt="a", at=at())
-    return Ingest(zip_id=zip_id, series="S", files=dict.fromkeys(files, "a file"), posts=(post,))
+    return IngestRecord(
+        zip_id=zip_id, series="S", files=dict.fromkeys(files, "a file"), posts=(post,)
+    )
 
 
 def named(record: Record, files: str, minutes: float = 0) -> Record:

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from ingester import timestamps
 from ingester.ledger.record import (
     End,
-    Ingest,
+    IngestRecord,
     Outcome,
     Post,
     Record,
@@ -66,7 +66,7 @@ class Posts(RuleBasedStateMachine):
         attempt = str(next(self.attempts))
         self.now += timedelta(minutes=1)
         post = Post(attempt=attempt, at=timestamps.write(self.now))
-        claim = Ingest(zip_id=zip_id, series="S", files={"f": "a file"}, posts=(post,))
+        claim = IngestRecord(zip_id=zip_id, series="S", files={"f": "a file"}, posts=(post,))
         self.record = with_claim(self.record, media_package, claim)
         self.posted[media_package][attempt] = Outcome.UNKNOWN
 
@@ -156,7 +156,7 @@ def test_named_file_is_given_up_when_it_is_neither_listed_left_out_nor_ingested(
     if ingested:
         post = Post(attempt="a", at=timestamps.write(BEGIN))
         files = dict.fromkeys(ingested, "a file")
-        claim = Ingest(zip_id="z", series="S", files=files, posts=(post,))
+        claim = IngestRecord(zip_id="z", series="S", files=files, posts=(post,))
         record = with_claim(record, "mp", claim)
     now = BEGIN + timedelta(hours=hours)
     awaited = set(files_to_wait_for(record, listed, now))

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from ingester.errors import LedgerBusy, LedgerUnreadable
 from ingester.ledger.record import (
     End,
-    Ingest,
+    IngestRecord,
     NamedFile,
     Outcome,
     Post,
@@ -50,7 +50,7 @@ FULL = Record(
         "z2": Request(is_sent=True, is_taken_over=True),
     },
     ingests={
-        "mp": Ingest(
+        "mp": IngestRecord(
             zip_id="z1",
             series="S",
             files={"f-1": "shared_screen of noon"},

@@ -15,7 +15,7 @@ import urllib3
 
 import downloader
 from ingester.ledger.record import (
-    Ingest,
+    IngestRecord,
     Outcome,
     Post,
     Record,
@@ -194,7 +194,7 @@ class Harness:
         """Note in the ledger, as the uploader does, an ingest of these files."""
         post = Post(attempt="a", at="2026-10-14T18:00:00Z")
         names = {file.file_id: file.recording_type for file in files}
-        ingest = Ingest(zip_id=ZIP_ID, series=SERIES, files=names, posts=(post,))
+        ingest = IngestRecord(zip_id=ZIP_ID, series=SERIES, files=names, posts=(post,))
         change = self.ledger().change
         change(recording.uuid, lambda record: with_claim(record, "mp", ingest))
         change(recording.uuid, lambda record: with_answer(record, "mp", "a", Outcome.TAKEN))

@@ -16,7 +16,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 import uploader
-from ingester.ledger.record import Ingest, Record, with_files, with_request, with_sent
+from ingester.ledger.record import IngestRecord, Record, with_files, with_request, with_sent
 from ingester.ledger.table import Ledger
 from ingester.opencast.mediapackage import media_package_id
 from ingester.pipeline.queue import Received
@@ -203,7 +203,7 @@ class Harness:
         }
 
     @property
-    def own_ingest(self) -> Ingest:
+    def own_ingest(self) -> IngestRecord:
         return self.record.ingests[OWN_ID]
 
     @property
