@@ -37,7 +37,8 @@ from ingester.time_zones import zone_of
 logger = logging.getLogger("ingester.log_notifications")
 
 REPEATED = "It is mailed once more, as a repeat."
-BY_THE_CLOCK = "The clock sends it."
+UNCOUNTED = "This occurrence is mailed, whether it is a repeat or not."
+SENT_LATER = "The scheduled run sends it."
 
 WAIT = timedelta(seconds=20)
 """The longest wait of an invocation, which has 30 s, until its mails may go out."""
@@ -145,25 +146,40 @@ def _mail_or_count(
     row, is_readable = _row(fault, deps)
     now, zone = deps.clock(), deps.zone
     mail = redacted(mail_about(fault, row, source, now, zone, is_readable=is_readable))
-    times = len(fault.records)
+    own = len(fault.records)
     try:
-        claim = deps.faults.happened(fault.key, times, mail)
-        if claim is not None and deps.faults.is_one_of_many(fault.function):
-            times, mail = claim.times, redacted(one_of_many(mail))
-            own, claim = claim, deps.faults.happened(fault.function, times, mail)
-            # That mail names the fault. Its next occurrence checks again whether there are so many.
-            deps.faults.give_back(own, times)
+        claim = deps.faults.happened(fault.key, own, mail)
+        if claim is not None and deps.faults.count_mail_and_check_limit(fault.function):
+            own = claim.times
+            mail = redacted(one_of_many(mail))
+            claim = _function_claim(claim, fault.function, mail, deps)
     except (BotoCoreError, ClientError):
-        logger.exception("Repeats can't be counted", extra={"outlook": "It is mailed at once."})
+        logger.exception("Repeats can't be counted", extra={"outlook": UNCOUNTED})
         uncounted.append(mail)
         return
     if claim is None:
         return
     try:
-        _send(claim, mail, until, deps, own=times)
+        _send(claim, mail, until, deps, own=own)
     except AwsFailed:
-        # Don't let Lambda repeat the event: it gives up after three minutes.
-        logger.exception("A mail couldn't be sent", extra={"outlook": BY_THE_CLOCK})
+        # Don't raise: Lambda retries only twice in three minutes, whereas `mail_repeats` sends it
+        # later.
+        logger.exception("A mail couldn't be sent", extra={"outlook": SENT_LATER})
+
+
+def _function_claim(
+    fault_claim: Claim, function: str, mail: Mail, deps: Dependencies
+) -> Claim | None:
+    """Count a fault's occurrences as its function's, and release the fault's claim.
+
+    Returns:
+        The claim of the function's mail; None if that mail has to wait.
+    """
+    claim = deps.faults.happened(function, fault_claim.times, mail)
+    # The function's mail names this fault, so release its claim; the next occurrence checks the
+    # limit again.
+    deps.faults.give_back(fault_claim, fault_claim.times)
+    return claim
 
 
 def _mail_uncounted(mails: list[Mail], until: datetime, deps: Dependencies) -> None:
@@ -192,7 +208,8 @@ def _row(fault: Fault, deps: Dependencies) -> tuple[StatusRow | None, bool]:
 def _send(claim: Claim, mail: Mail, until: datetime, deps: Dependencies, *, own: int = 0) -> None:
     """Send the mail of a claim, of which `own` occurrences are the caller's.
 
-    If it may not go out before `until`, or can't be sent, it waits in the table for the clock.
+    If it may not go out before `until`, or can't be sent, it waits in the table for the scheduled
+    run.
 
     Raises:
         AwsFailed: it can't be sent.
@@ -201,7 +218,7 @@ def _send(claim: Claim, mail: Mail, until: datetime, deps: Dependencies, *, own:
         mail = repeated(mail, claim.times, claim.since, claim.latest, deps.zone)
     if not deps.pace.turn(until):
         _give_back(claim, deps)
-        logger.warning("Too many mails go out now", extra={"outlook": BY_THE_CLOCK})
+        logger.warning("Too many mails go out now", extra={"outlook": SENT_LATER})
         return
     try:
         deps.topic.publish(mail)

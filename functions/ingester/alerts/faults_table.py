@@ -81,7 +81,7 @@ class FaultsTable:
             )
         return claim
 
-    def is_one_of_many(self, function: str) -> bool:
+    def count_mail_and_check_limit(self, function: str) -> bool:
         """Count a mail about a function. Return whether the function has had too many."""
         now, key = self._clock(), {"fault": function}
         begun = self._if_so(

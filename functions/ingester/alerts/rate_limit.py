@@ -32,7 +32,7 @@ LIFE = timedelta(days=1)
 
 
 class MailPace:
-    """Lets one mail pass every 200 ms. `by_chance` returns random numbers from 0 to 1."""
+    """Limit of one mail in 200 ms. `by_chance` returns random numbers from 0 to 1."""
 
     def __init__(
         self,
