@@ -16,7 +16,7 @@ from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from cdk.metrics import MAXIMUM, SUM, VALUES, Metrics
+from cdk.metrics import MAXIMUM, SAMPLE_COUNT, SUM, Metrics
 from cdk.names import (
     DOWNLOADER,
     FUNCTIONS,
@@ -35,10 +35,10 @@ FROM = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
 BELOW = cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
 
 BACKLOG = 40
-"""How many waiting uploads are too many."""
+"""Number of waiting uploads above which an alarm rings."""
 
 DOWNLOAD_AGE_HOURS = 2
-"""How old the oldest message on the download queue may be.
+"""Highest allowed age of the oldest message on the download queue.
 
 Ten downloads at once empty a burst of recordings in minutes. Retries take up to six hours and don't
 ring this alarm: SQS leaves messages that were received three times out of the age.
@@ -49,7 +49,7 @@ UPLOAD_AGE_MARGIN_HOURS = 2
 
 DAY = 24 * 60
 LEFT_FOR_DAYS = {"download": 7, "upload": 4}
-"""After how many days in a row with dead letters a second alarm rings, for each queue.
+"""Number of days in a row with dead letters after which a second alarm rings, for each queue.
 
 SQS deletes dead letters after 14 days. An upload has less time: its staged files are deleted after
 seven days, so the alarm leaves three days, which may include a weekend. The alarm doesn't use the
@@ -71,21 +71,21 @@ AFTER_CRASH = {
     RECONCILE: "It tries twice more within minutes, and every hour.",
     LOG_NOTIFICATIONS: "It tries twice more within minutes; then mails about errors are missing.",
 }
-"""What happens without a person's help after a function has crashed."""
+"""The consequence of a function's crash if nobody acts."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """When an alarm rings: if the comparison holds in each of `times` periods of `minutes`.
+    """The condition of an alarm: the comparison holds in each of `times` periods of `minutes`.
 
-    `silence` says how periods without data count.
+    `missing_data` says how periods without data count.
     """
 
     compared: cloudwatch.ComparisonOperator
     limit: float
     minutes: int = 5
     times: int = 1
-    silence: cloudwatch.TreatMissingData = cloudwatch.TreatMissingData.NOT_BREACHING
+    missing_data: cloudwatch.TreatMissingData = cloudwatch.TreatMissingData.NOT_BREACHING
 
 
 class Alarms(Construct):
@@ -196,7 +196,7 @@ class Alarms(Construct):
             "upload-backlog",
             self._metrics.of_queue(self._names.upload_queue, "ApproximateNumberOfMessagesVisible"),
             # Lambda polls the queue all the time, so SQS always has data.
-            Rule(ABOVE, BACKLOG, times=6, silence=cloudwatch.TreatMissingData.BREACHING),
+            Rule(ABOVE, BACKLOG, times=6, missing_data=cloudwatch.TreatMissingData.BREACHING),
             f"For half an hour more than {BACKLOG} recordings have waited for Opencast, or nobody "
             "asks the upload queue. Do: look at Opencast's load; in the Lambda console, whether "
             "the uploader's trigger is enabled. If Opencast can bear more: raise "
@@ -221,7 +221,7 @@ class Alarms(Construct):
             # like a disabled trigger. An enabled trigger polls the queue on holidays too.
             self._metrics.of_queue(self._names.download_queue, "NumberOfEmptyReceives", SUM),
             # Lambda makes about 20,000 of them a day, `invoke queue.downloads` a few.
-            Rule(BELOW, 100, minutes=DAY, silence=cloudwatch.TreatMissingData.BREACHING),
+            Rule(BELOW, 100, minutes=DAY, missing_data=cloudwatch.TreatMissingData.BREACHING),
             "For a day the downloader was neither called nor its queue asked for messages. (A day "
             "without recordings is no reason.) Do: in the Lambda console, look whether the "
             "downloader's trigger is there and enabled; `invoke stack.diff` shows if it is gone.",
@@ -270,13 +270,13 @@ class Alarms(Construct):
         self._add(
             "reconcile-idle",
             # Each run that succeeds emits how many recordings it found, even if none.
-            self._metrics.own("RecordingsReconciled", VALUES),
-            Rule(BELOW, 1, minutes=180, silence=cloudwatch.TreatMissingData.BREACHING),
-            "For three hours reconcile hasn't run, or couldn't list Zoom's recordings: one whose "
-            "webhook is lost stays lost. (A new stack rings until its first run, an hour at "
-            "most.) Do: `invoke stack.status` has the reason, `invoke logs.reconcile` the runs. A "
-            "missing scope: add it in the Zoom app. No runs at all: look in EventBridge whether "
-            "the rule is enabled.",
+            self._metrics.own("RecordingsReconciled", SAMPLE_COUNT),
+            Rule(BELOW, 1, minutes=180, missing_data=cloudwatch.TreatMissingData.BREACHING),
+            "For three hours reconcile hasn't run, or couldn't list Zoom's recordings: recordings "
+            "whose webhook event was lost aren't found. (A new stack rings until its first run, an "
+            "hour at most.) Do: `invoke stack.status` has the reason, `invoke logs.reconcile` the "
+            "runs. A missing scope: add it in the Zoom app. No runs at all: look in EventBridge "
+            "whether the rule is enabled.",
         )
 
     def _add(self, name: str, metric: cloudwatch.Metric, rule: Rule, description: str) -> None:
@@ -289,7 +289,7 @@ class Alarms(Construct):
             comparison_operator=rule.compared,
             threshold=rule.limit,
             evaluation_periods=rule.times,
-            treat_missing_data=rule.silence,
+            treat_missing_data=rule.missing_data,
         )
         alarm.add_alarm_action(self._action)
         self.all.append(alarm)

@@ -137,7 +137,7 @@ class LambdaFunction(Construct):
         )
 
     def consume(self, queue: sqs.Queue, at_once: int) -> None:
-        """Let the queue invoke the alias for each message, at most `at_once` at the same time."""
+        """Make the queue invoke the alias for each message, at most `at_once` at the same time."""
         lambda_.EventSourceMapping(
             self,
             "Queue",
@@ -148,8 +148,8 @@ class LambdaFunction(Construct):
             report_batch_item_failures=True,
         )
 
-    def move_into(self, subnets: Sequence[str], security_group: str) -> None:
-        """Let the function run in a VPC.
+    def attach_to_vpc(self, subnets: Sequence[str], security_group: str) -> None:
+        """Run the function in a VPC.
 
         CDK's own way would add a managed policy with more rights than the function needs.
         """
@@ -175,18 +175,21 @@ class Functions(Construct):
         variables = environment.environments(settings, names, resources)
         statements = grants.statements(resources, in_vpc=network is not None)
         stack = Stack.of(self)
-        own_alias = (names.function(SLACK), settings.place.release_alias)
+        slack_alias = (names.function(SLACK), settings.place.release_alias)
+
+        def statements_of(function: Function) -> list[iam.PolicyStatement]:
+            own = [*statements[function], *grants.secrets_of(stack, names, function)]
+            if function is SLACK:
+                own.append(grants.invoke_itself(stack, *slack_alias))
+            return own
+
         self.by_function = {
             function: LambdaFunction(
                 self,
                 function,
                 settings=settings,
                 environment=variables[function],
-                statements=[
-                    *statements[function],
-                    *grants.secrets_of(stack, names, function),
-                    *([grants.invoke_itself(stack, *own_alias)] if function is SLACK else []),
-                ],
+                statements=statements_of(function),
             )
             for function in FUNCTIONS
         }
@@ -194,15 +197,15 @@ class Functions(Construct):
         self.by_function[DOWNLOADER].consume(queues.download, settings.downloads_at_once)
         uploader = self.by_function[UPLOADER]
         uploader.consume(queues.upload, settings.oc_track_upload_max)
-        # A late answer is of no use to Slack's user, and a retry would post it twice.
+        # Slack invokes itself asynchronously to answer late. Don't retry: a retry would post twice.
         self.by_function[SLACK].alias.configure_async_invoke(
             retry_attempts=0, max_event_age=Duration.seconds(60)
         )
         if settings.reconcile_days:
             self._reconcile_every_hour(names)
         if network:
-            uploader.move_into(network.subnets, network.security_group)
-        resources.notifications.mail_records(
+            uploader.attach_to_vpc(network.subnets, network.security_group)
+        resources.notifications.subscribe_to_logs(
             {
                 function.name: made.log_group
                 for function, made in self.by_function.items()

@@ -15,8 +15,8 @@ from cdk.names import STAGE, Function, Names
 
 SUM = "Sum"
 MAXIMUM = "Maximum"
-VALUES = "SampleCount"
-"""How often a metric was emitted, whatever its values."""
+SAMPLE_COUNT = "SampleCount"
+"""Number of values that were emitted, whatever they are."""
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ class Notifications(Construct):
             )
         )
 
-    def mail_records(
+    def subscribe_to_logs(
         self, log_groups: Mapping[str, logs.LogGroup], alias: lambda_.Alias, level: str
     ) -> None:
         """Send log records from `level` on to `alias`, and call it regularly to mail repeats.

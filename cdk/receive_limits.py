@@ -1,4 +1,4 @@
-"""How often SQS delivers a message to the downloader and the uploader.
+"""Maximum numbers of times that SQS delivers a message to the downloader and the uploader.
 
 See docs/decisions/0002-queues-as-event-sources.md.
 """
@@ -8,16 +8,16 @@ from __future__ import annotations
 import math
 
 DOWNLOAD_RECEIVE_LIMIT = 12
-"""How often the downloader works on a message."""
+"""Most receives of a message on which the downloader works."""
 
 UPLOAD_RECEIVES = 50
-"""How often the uploader works on a message, waits for Opencast not counted."""
+"""Most receives of a message on which the uploader works, without waits for Opencast."""
 
 WAITING_RECEIVES_PER_HOUR = 6
-"""How often a waiting upload is received, by the uploader's LONGEST_WAIT_SECONDS (10 minutes)."""
+"""Receives of a waiting upload in an hour: one in LONGEST_WAIT_SECONDS of the uploader (600 s)."""
 
 RESERVE_RECEIVES = 20
-"""How often SQS delivers a message beyond its function's limit.
+"""Number of times that SQS delivers a message beyond its function's limit.
 
 At such a receive the function only moves the message to the dead-letter queue, with a reason. SQS
 itself moves it without one. Each failure of that costs the visibility timeout, so the reserve lasts

@@ -1,4 +1,4 @@
-"""Where a stack is: what a command has to know to work on one that is there."""
+"""Location of a stack: the facts that a command needs to work on an existing stack."""
 
 from __future__ import annotations
 
