@@ -42,7 +42,7 @@ BEGIN_SECONDS = BEGIN.timestamp()
 
 @dataclass(frozen=True)
 class Instrumentation:
-    """What a world records about its run.
+    """Records of a world about its run.
 
     `for_judge`: record the rows' states and the waiting messages; the cost grows with the square of
     the recordings. `table` makes tables. `log` gets each record that the functions log.
@@ -121,11 +121,11 @@ class Cloud:
         )
 
     def seconds(self) -> float:
-        """The time in seconds since the epoch."""
+        """Return the time in seconds since the epoch."""
         return BEGIN_SECONDS + self.world.time
 
     def dead_letters(self) -> list[MessageView]:
-        """Every message on a dead-letter queue."""
+        """Return every message on a dead-letter queue."""
         messages = self.queues.messages
         return [*messages(self.download_dlq), *messages(self.upload_dlq)]
 
@@ -236,7 +236,7 @@ class Cloud:
 
 
 def uuid_of(body: str) -> str:
-    """The uuid of a message's recording, "" if it has none."""
+    """Return the uuid of a message's recording, "" if it has none."""
     try:
         content: Any = json.loads(body)
     except ValueError:

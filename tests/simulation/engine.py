@@ -215,7 +215,7 @@ class _Run:
         return found is not None and found.metadata.get("source") == identity
 
     def _transfer(self, begun: Upload, size: int) -> None:
-        """Let a transfer's time pass, as far as the invocation has time."""
+        """Make a transfer's time pass, as far as the invocation has time."""
         missing = size - begun.stored
         rate = self._engine.rate
         seconds = self._engine.time_left() - RESERVE_SECONDS

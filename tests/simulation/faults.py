@@ -26,7 +26,7 @@ class Kind(StrEnum):
     DELIVERED_TWICE = "delivered twice"
     """The queue `target` delivers its `nth` message twice."""
     WEBHOOK_LOST = "webhook lost"
-    """Zoom never sends the notification with the key `target`."""
+    """Zoom never sends the webhook event with the key `target`."""
     PROXY = "proxy gives up"
     """A proxy answers the `nth` POST to Opencast with status `detail`, while Opencast goes on."""
     REFUSAL = "own refusal"

@@ -1,4 +1,4 @@
-"""Judges a world that has run: the fate of each file, the queues, states and mails.
+"""Judge a world that has run: the fate of each file, the queues, states and mails.
 
 The judge shares no code with production. It derives the expected result from the scenario, the
 answers that people got and the documents. In unclear cases it is lenient, except about a file that
@@ -30,9 +30,9 @@ from tests.simulation.truth import (
     VIEWS,
     FileTruth,
     Forced,
-    Notify,
     PlusZoom,
     RecordingTruth,
+    WebhookEvent,
     wire,
 )
 
@@ -134,7 +134,7 @@ class _Recording:
         return Verdict(category, self.truth.uuid, what)
 
     def series(self) -> set[str]:
-        """The series that the schedule, the settings or a person asked for."""
+        """Return the series that the schedule, the settings or a person asked for."""
         found = {self.automatic}
         for request in self.requests:
             found.add(request.happening.series or self.automatic)
@@ -143,7 +143,7 @@ class _Recording:
     # Files
 
     def expected(self) -> list[FileTruth]:
-        """The files that must be in Opencast, or be reported as missing."""
+        """Return the files that must be in Opencast, or be reported as missing."""
         if self.truth.minutes * 60 < MINIMUM_SECONDS or not self._has_series():
             return []
         named = self._named_or_requested()
@@ -166,11 +166,11 @@ class _Recording:
         return [*wanted, *chats] if wanted else []
 
     def _named_or_requested(self) -> set[str]:
-        """The ids of the files in Zoom's notifications, lost ones too, and in accepted requests."""
+        """Return the ids of files in webhook events (lost ones too) and accepted requests."""
         found = {
             file
             for happening in self.played.scenario.happenings
-            if isinstance(happening, Notify) and happening.uuid == self.truth.uuid
+            if isinstance(happening, WebhookEvent) and happening.uuid == self.truth.uuid
             for file in happening.files
         }
         for request in self.requests:
@@ -178,7 +178,7 @@ class _Recording:
         return found
 
     def _has_series(self) -> bool:
-        """Whether the schedule, the settings or an accepted request names a series."""
+        """Return whether the schedule, the settings or an accepted request names a series."""
         taken = [
             request for request in self.requests if request.was_taken and request.happening.series
         ]
@@ -200,7 +200,7 @@ class _Recording:
             yield self._verdict(category, f"{file.id} is not in Opencast. {report}".strip())
 
     def _report_of(self, file: FileTruth) -> str:
-        """The dead letter or mail that reports a missing file; "" if there is none."""
+        """Return the dead letter or mail that reports a missing file; "" if there is none."""
         for message in self._dead_letters():
             reason = _reason(message)
             if reason and (not self.ingests or names(message.body, file, self.truth)):
@@ -215,9 +215,9 @@ class _Recording:
         return ""
 
     def _is_final(self, mail: Mail, file: FileTruth) -> bool:
-        """Whether a mail reports that nothing more happens to a file.
+        """Return whether a mail reports that nothing more happens to a file.
 
-        The webhook's mails don't while Zoom repeats its notification. Mails of "+Zoom" are about
+        The webhook's mails don't while Zoom repeats its webhook event. Mails of "+Zoom" are about
         the person's request.
         """
         if mail.who == "on_demand":
@@ -226,7 +226,7 @@ class _Recording:
         about_file = [
             delivery
             for delivery in deliveries
-            if file.id in delivery.notify.files and delivery.answers
+            if file.id in delivery.webhook_event.files and delivery.answers
         ]
         return mail.who != "webhook" or not any(delivery.was_taken for delivery in about_file)
 
@@ -253,7 +253,7 @@ class _Recording:
             yield self._verdict(Category.TWICE, f"{ids[False]} further events, {asked}")
 
     def _is_asked_for(self) -> bool:
-        """Whether Zoom notified of the recording, or a person requested it."""
+        """Return whether Zoom sent a webhook event of the recording, or a person requested it."""
         happenings = self.played.scenario.happenings
         return any(happening.uuid == self.truth.uuid for happening in happenings)
 
@@ -283,12 +283,12 @@ def _is_multiple(request: Request) -> bool:
 
 
 def media_package_of(uuid: str) -> str:
-    """The id of the recording's own media package: md5(meeting uuid) as a uuid."""
+    """Return the id of the recording's own media package: md5(meeting uuid) as a uuid."""
     return str(uuids.UUID(hashlib.md5(uuid.encode(), usedforsecurity=False).hexdigest()))
 
 
 def names(text: str, file: FileTruth, recording: RecordingTruth) -> bool:
-    """Whether a text names a file by its id, or by its view and its segment's start or number."""
+    """Return whether a text names a file by id, or by view and its segment's start or number."""
     if file.id in text:
         return True
     # Production names an unknown view by a prefix and Zoom's type.
@@ -341,7 +341,7 @@ def _uploads(played: Played, reported: set[str]) -> Iterator[Verdict]:
 
 
 def _unnumbered(key: str) -> str:
-    """A staging key without the number of its segment."""
+    """Return a staging key without the number of its segment."""
     return re.sub(r"/[0-9]{3}-", "/", key)
 
 
@@ -377,7 +377,7 @@ def _states(played: Played) -> Iterator[Verdict]:
 
 
 def is_backwards(before: str, after: str) -> bool:
-    """Whether a row's change of state goes back on the recording's way."""
+    """Return whether a row's change of state goes back on the recording's way."""
     if EXPIRED in (before, after):
         return False
     if before == "SENT_TO_OPENCAST":
@@ -405,7 +405,7 @@ def _noise(played: Played) -> Iterator[Verdict]:
         notified = sum(
             len(delivery.answers)
             for delivery in played.zoom.deliveries
-            if delivery.notify.uuid == uuid and delivery.notify.files
+            if delivery.webhook_event.uuid == uuid and delivery.webhook_event.files
         )
         asked = sum(
             len(request.answers) for request in played.requests if request.happening.uuid == uuid

@@ -1,4 +1,4 @@
-"""Collects the functions' error records for the judge, with their time and recording."""
+"""Collect the functions' error records for the judge, with their time and recording."""
 
 from __future__ import annotations
 

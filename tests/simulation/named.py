@@ -16,13 +16,13 @@ from tests.simulation.truth import (
     FileTruth,
     Forgery,
     Happening,
-    Notify,
     PlusZoom,
     RecordingTruth,
     Rotation,
     Scenario,
     Site,
     Trash,
+    WebhookEvent,
 )
 from tests.simulation.world import DAY, THROTTLED
 
@@ -32,7 +32,7 @@ SPEAKER, SCREEN = "active_speaker", "shared_screen"
 SEGMENT, GAP = 1800.0, 120.0
 BEGIN = 600.0
 DONE = BEGIN + 2 * (SEGMENT + GAP) + 300.0
-"""When Zoom has processed the files of two segments."""
+"""The time at which Zoom has processed the files of two segments."""
 
 SIZE = 450_000_000
 SITE = Site(default_series=SERIES[0], series=SERIES, opencast_rate=100e6, zoom_rate=60e6)
@@ -77,8 +77,8 @@ def file(
     )
 
 
-def notify(at: float, *files: FileTruth, lacks: tuple[str, ...] = ()) -> Notify:
-    return Notify(at, UUID, COMPLETED, tuple(file.id for file in files), lacks)
+def notify(at: float, *files: FileTruth, lacks: tuple[str, ...] = ()) -> WebhookEvent:
+    return WebhookEvent(at, UUID, COMPLETED, tuple(file.id for file in files), lacks)
 
 
 def scenario(
@@ -93,7 +93,7 @@ def scenario(
 
 
 def worlds() -> tuple[NamedWorld, ...]:
-    """All named worlds, in the order of their causes."""
+    """Return all named worlds, in the order of their causes."""
     return (
         *_staging(),
         *_waiting(),
@@ -101,7 +101,7 @@ def worlds() -> tuple[NamedWorld, ...]:
         *_two_rows(),
         *_secrets(),
         *_bounds(),
-        *_odd_notifications(),
+        *_odd_webhook_events(),
     )
 
 
@@ -131,7 +131,7 @@ def _staging() -> tuple[NamedWorld, ...]:
 def _waiting() -> tuple[NamedWorld, ...]:
     f0, f1 = file(0), file(1, finished=DONE + HOUR, listed=DONE + 2 * HOUR)
     lagging = scenario((f0, f1), notify(DONE + 10, f0, f1))
-    return (NamedWorld("3", "the API's list lags behind the notification", lagging),)
+    return (NamedWorld("3", "the API's list lags behind the webhook event", lagging),)
 
 
 def _outcomes() -> tuple[NamedWorld, ...]:
@@ -170,7 +170,7 @@ def _two_rows() -> tuple[NamedWorld, ...]:
 
 def _secrets() -> tuple[NamedWorld, ...]:
     f0 = file(0)
-    warm = Notify(DONE - 60, UUID, "recording.stopped")
+    warm = WebhookEvent(DONE - 60, UUID, "recording.stopped")
     throttled = scenario(
         (f0,),
         warm,
@@ -215,7 +215,7 @@ def _bounds() -> tuple[NamedWorld, ...]:
     )
 
 
-def _odd_notifications() -> tuple[NamedWorld, ...]:
+def _odd_webhook_events() -> tuple[NamedWorld, ...]:
     f0, studio = file(0), file(0, "production_studio")
     completed = notify(DONE + 10, f0)
 
@@ -225,12 +225,12 @@ def _odd_notifications() -> tuple[NamedWorld, ...]:
     return (
         NamedWorld(
             "10-token",
-            "the notification has no download_token",
+            "the webhook event has no download_token",
             scenario((f0,), notify(DONE + 10, f0, lacks=("download_token",))),
         ),
         NamedWorld(
             "10-host",
-            "the notification has no host_id",
+            "the webhook event has no host_id",
             scenario((f0,), notify(DONE + 10, f0, lacks=("host_id",))),
         ),
         NamedWorld("11", "an abandoned recording is recovered from the trash", trash(batch=False)),

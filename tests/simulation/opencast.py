@@ -147,7 +147,7 @@ class Opencast:
                 self.events[ingest.id].deleted = True
 
     def planned(self, kind: Kind) -> Fault | None:
-        """The planned fault of the latest POST."""
+        """Return the planned fault of the latest POST."""
         found = self._planned.pop((kind, self._posts), None)
         if found is not None:
             self.world.struck.append(found)
@@ -198,7 +198,7 @@ class Opencast:
             return ""
 
     def _transferred(self, found: StoredObject) -> bool:
-        """Let the time of a transfer pass. Return whether Opencast stayed up."""
+        """Make the time of a transfer pass. Return whether Opencast stayed up."""
         rate = min(self.site.opencast_rate, self.site.opencast_link / self._at_work)
         ends = self.world.time + 0.3 + found.size / rate
         while not self.is_down:

@@ -1,4 +1,4 @@
-"""Plays a scenario: builds its world, plans its happenings and runs it to the end."""
+"""Play a scenario: build its world, plan its happenings and run it to the end."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from tests.simulation.truth import (
     Forced,
     Forgery,
     Happening,
-    Notify,
     PlusZoom,
     Rotation,
     Scenario,
     Trash,
+    WebhookEvent,
 )
 from tests.simulation.world import DAY, Endless, Killed, World
 from tests.simulation.zoom import Zoom, signed
@@ -144,7 +144,7 @@ def _run(world: World, cloud: Cloud, scenario: Scenario, until: float) -> None:
 
 
 class _Happenings:
-    """Starts the happenings of a scenario."""
+    """Starter of the happenings of a scenario."""
 
     def __init__(self, played: Played) -> None:
         self._played = played
@@ -154,7 +154,7 @@ class _Happenings:
 
     def start(self, happening: Happening) -> None:
         match happening:
-            case Notify():
+            case WebhookEvent():
                 self._start("zoom", lambda: self._zoom.notify(happening, self._post))
             case PlusZoom():
                 self._start("person", lambda: self._plus_zoom(happening))
@@ -233,7 +233,7 @@ class _Happenings:
             self._notify(f"recording.{kind}recovered", trash.uuid, fields)
 
     def _notify(self, event: str, uuid: str, fields: dict[str, tuple[str, ...]]) -> None:
-        notify = Notify(self._world.time, uuid, event, **fields)  # type: ignore[arg-type]  # tuples only
+        notify = WebhookEvent(self._world.time, uuid, event, **fields)  # type: ignore[arg-type]  # tuples only
         self._start("zoom", lambda: self._zoom.notify(notify, self._post))
 
     def _rotate(self) -> None:

@@ -1,4 +1,4 @@
-"""Runs worlds in parallel processes, tabulates their outcomes and shrinks failing worlds."""
+"""Run worlds in parallel processes, tabulate their outcomes and shrink failing worlds."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def run_seed(seed: int, profile: Profile, most_faults: int) -> Outcome:
 
 
 def fault_name(fault: Fault) -> str:
-    """A fault's name in the table: its kind and the service that it hits."""
+    """Return a fault's name in the table: its kind and the service that it hits."""
     service, dot, _ = fault.target.partition(".")
     return f"{fault.kind} {service if dot or fault.kind is Kind.OUTAGE else ''}".strip()
 
@@ -71,7 +71,7 @@ def run_worlds(
 
 
 def _collect_rarely() -> None:
-    """Let a worker collect garbage rarely: worlds are small and make few cycles."""
+    """Make a worker collect garbage rarely: worlds are small and make few cycles."""
     gc.freeze()
     gc.set_threshold(50_000)
 

@@ -1,4 +1,4 @@
-"""Scenarios from seeds: recordings, Zoom's notifications, people's requests, and faults."""
+"""Scenarios from seeds: recordings, Zoom's webhook events, people's requests, and faults."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from tests.simulation.truth import (
     Forced,
     Forgery,
     Happening,
-    Notify,
     PlusZoom,
     RecordingTruth,
     Rotation,
@@ -28,6 +27,7 @@ from tests.simulation.truth import (
     ScheduledClass,
     Site,
     Trash,
+    WebhookEvent,
 )
 from tests.simulation.world import BEGIN, HALF, THROTTLED
 
@@ -74,7 +74,7 @@ OWN_REFUSALS = ("400", "403", "500", "500")
 
 
 class Profile(StrEnum):
-    """What disturbs a world: Zoom's disorder alone, or faults of every service as well."""
+    """Disturbances of a world: Zoom's disorder alone, or faults of every service as well."""
 
     DISORDER = "disorder"
     FAULTS = "faults"
@@ -125,8 +125,8 @@ def _with_unknown_type(chance: Random, recording: RecordingTruth) -> RecordingTr
 
 
 def _with_less(chance: Random, happening: Happening) -> Happening:
-    """Remove a field from one of twenty notifications of completed files."""
-    if not isinstance(happening, Notify) or happening.event != "recording.completed":
+    """Remove a field from one of twenty webhook events of completed files."""
+    if not isinstance(happening, WebhookEvent) or happening.event != "recording.completed":
         return happening
     if chance.random() >= 0.05:
         return happening
@@ -212,17 +212,21 @@ def class_of(recording: RecordingTruth, series: str) -> ScheduledClass:
 
 
 def _notified(chance: Random, recording: RecordingTruth) -> list[Happening]:
-    """Draw Zoom's notifications of a recording."""
+    """Draw Zoom's webhook events of a recording."""
     uuid = recording.uuid
     found: list[Happening] = []
     for begins, ends in sorted({(file.begins, file.ends) for file in recording.files}):
-        found.append(Notify(begins + chance.uniform(1, 20), uuid, "recording.started"))
+        found.append(WebhookEvent(begins + chance.uniform(1, 20), uuid, "recording.started"))
         if chance.random() < 0.2:
-            found.append(Notify(begins + 60 + chance.uniform(1, 20), uuid, "recording.paused"))
-            found.append(Notify(begins + 90 + chance.uniform(1, 20), uuid, "recording.resumed"))
-        found.append(Notify(ends + chance.uniform(1, 20), uuid, "recording.stopped"))
+            found.append(
+                WebhookEvent(begins + 60 + chance.uniform(1, 20), uuid, "recording.paused")
+            )
+            found.append(
+                WebhookEvent(begins + 90 + chance.uniform(1, 20), uuid, "recording.resumed")
+            )
+        found.append(WebhookEvent(ends + chance.uniform(1, 20), uuid, "recording.stopped"))
     last = max(file.ends for file in recording.files)
-    found.append(Notify(last + chance.uniform(5, 60), uuid, "meeting.ended"))
+    found.append(WebhookEvent(last + chance.uniform(5, 60), uuid, "meeting.ended"))
     return found + _completed(chance, recording)
 
 
@@ -236,7 +240,7 @@ def _completed(chance: Random, recording: RecordingTruth) -> list[Happening]:
         early = chance.random() < 0.25
         at = max(file.ends for file in files) + chance.uniform(60, 600) if early else done
         twice = chance.random() < 0.2
-        return [Notify(at, recording.uuid, "recording.completed", whole, is_repeated=twice)]
+        return [WebhookEvent(at, recording.uuid, "recording.completed", whole, is_repeated=twice)]
     split = chance.randrange(1, len(files))
     order = sorted(files, key=lambda file: (file.begins, file.id))
     if chance.random() < 0.5:
@@ -251,7 +255,7 @@ def _completed(chance: Random, recording: RecordingTruth) -> list[Happening]:
     if chance.random() < 0.2:
         moments.reverse()
     return [
-        Notify(at, recording.uuid, "recording.completed", tuple(file.id for file in part))
+        WebhookEvent(at, recording.uuid, "recording.completed", tuple(file.id for file in part))
         for at, part in zip(moments, (first, second), strict=True)
     ]
 
@@ -259,7 +263,7 @@ def _completed(chance: Random, recording: RecordingTruth) -> list[Happening]:
 def _late_after_deletion(
     chance: Random, notified: list[Happening], people: list[Happening]
 ) -> list[Happening]:
-    """Sometimes move Zoom's second notification to after the event's deletion in Opencast."""
+    """Sometimes move Zoom's second webhook event to after the event's deletion in Opencast."""
     deleted = next(
         (happening.at for happening in people if isinstance(happening, DeletedInOpencast)), None
     )
@@ -339,7 +343,9 @@ def _fault(chance: Random, happenings: Sequence[Happening]) -> Fault:
         case "twice":
             return Fault(Kind.DELIVERED_TWICE, "download", chance.randrange(1, 6))
         case "lost":
-            keys = [happening.key for happening in happenings if isinstance(happening, Notify)]
+            keys = [
+                happening.key for happening in happenings if isinstance(happening, WebhookEvent)
+            ]
             completed = [key for key in keys if key.startswith("recording.completed")]
             return Fault(Kind.WEBHOOK_LOST, chance.choice(completed or keys))
         case "proxy":

@@ -69,7 +69,7 @@ class RecordingTruth:
     files: tuple[FileTruth, ...]
 
     def content_of(self, file: FileTruth) -> str:
-        """The token that stands for the file's bytes."""
+        """Return the token that stands for the file's bytes."""
         return f"{self.uuid}|{file.id}"
 
     def file(self, file_id: str) -> FileTruth:
@@ -89,7 +89,7 @@ class Happening:
 
 
 @dataclass(frozen=True)
-class Notify(Happening):
+class WebhookEvent(Happening):
     """Zoom notifies the webhook of `event`. `files` are the ids of the files in it.
 
     `lacks`: the fields that its body or object lacks. `uuids`: the recordings of a batch.
@@ -100,7 +100,7 @@ class Notify(Happening):
     lacks: tuple[str, ...] = ()
     uuids: tuple[str, ...] = ()
     is_repeated: bool = False
-    """Zoom sends the notification once more although it was answered."""
+    """Zoom sends the webhook event once more although it was answered."""
 
     @property
     def key(self) -> str:
@@ -176,7 +176,7 @@ class Site:
     index_lag: float = 5.0
     zoom_rate: float = 60e6
     cdn: str = "ignores"
-    """How Zoom's CDN treats the Authorization header: ignores, wants or refuses it."""
+    """Zoom's CDN `ignores`, `wants` or `refuses` the Authorization header."""
     gone_is_page: bool = True
     """Whether Zoom's download host answers for a missing file with a page and 200, or with 404."""
     etags_differ: bool = False

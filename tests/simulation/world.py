@@ -1,6 +1,6 @@
 """A simulated world: a heap of timed events, and processes that are greenlets.
 
-A process is an invocation of a function, a notification by Zoom or an ingest in Opencast. Each of
+A process is an invocation of a function, a webhook event by Zoom or an ingest in Opencast. Each of
 its outbound calls goes through `World.call`. The call lets time pass and other processes run, and
 planned faults strike there. So crashes and interleavings need no threads, and a seed always gives
 the same world.
@@ -47,11 +47,11 @@ HALF, THROTTLED = "half", "throttled"
 """Values of `Fault.detail`: half of the calls fail, or calls fail quickly."""
 
 Failure = Callable[[bool], Exception]
-"""Makes the error of a failed call; the argument says whether the call had its effect."""
+"""A function that makes the error of a failed call, given whether the call had its effect."""
 
 
 class Killed(BaseException):
-    """Ends a dead process. No `except Exception` of the simulated code catches it."""
+    """The end of a dead process. No `except Exception` of the simulated code catches it."""
 
 
 class Endless(Exception):
@@ -139,14 +139,14 @@ class World:
     # Time
 
     def now(self) -> datetime:
-        """The time as production's clocks give it."""
+        """Return the time as production's clocks give it."""
         return BEGIN + timedelta(seconds=self.time)
 
     def monotonic(self) -> float:
         return self.time
 
     def by_chance(self) -> float:
-        """A random number from 0 up to 1, from the running process's own source."""
+        """Return a random number from 0 up to 1, from the running process's own source."""
         return (self.current.chance if self.current else self._chance).random()
 
     def new_id(self) -> str:
@@ -249,7 +249,7 @@ class World:
         return promise.is_kept
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass for the running process; do nothing outside of processes."""
+        """Make time pass for the running process; do nothing outside of processes."""
         process = self.current
         if process is None:
             return
@@ -312,11 +312,11 @@ class World:
         return self._struck(fault, process, name, effect, fail)
 
     def is_out(self, service: str, process: Process | None = None) -> bool:
-        """Whether a call to a service fails now; during a partial outage chance decides."""
+        """Return whether a call to a service fails now; during a partial outage chance decides."""
         return self._outage_of(service, process) is not None
 
     def back_at(self, service: str) -> float | None:
-        """The time at which the service's outage ends; None if the service works."""
+        """Return the time at which the service's outage ends; None if the service works."""
         outage = self._outage_of(service, None)
         return outage.at + outage.seconds if outage else None
 
@@ -414,7 +414,7 @@ class World:
 
 
 def is_aws(name: str) -> bool:
-    """Whether a call goes through botocore, which repeats requests by itself."""
+    """Return whether a call goes through botocore, which repeats requests by itself."""
     return name.partition(".")[0] in ("dynamodb", "sqs", "s3", "ssm")
 
 
@@ -431,7 +431,7 @@ def aws_error(name: str, done: bool) -> Exception:
 
 
 def story_text(world: World) -> str:
-    """The world's story as text, with a line for each step."""
+    """Return the world's story as text, with a line for each step."""
     return "\n".join(f"{_clock(line.at)}  {line.who:<18} {line.what}" for line in world.story or ())
 
 

@@ -1,4 +1,4 @@
-"""A fake Zoom: its REST API, its download hosts and its notifications.
+"""A fake Zoom: its REST API, its download hosts and its webhook events.
 
 Written from the documents about Zoom (webhooks, API, downloads), not from the pipeline's code.
 """
@@ -24,9 +24,9 @@ from tests.simulation.truth import (
     TRANSCRIPT,
     VIDEO,
     FileTruth,
-    Notify,
     RecordingTruth,
     Scenario,
+    WebhookEvent,
     wire,
 )
 from tests.simulation.world import DAY, World
@@ -35,7 +35,7 @@ ANSWER_SECONDS = 3.0
 """Seconds that Zoom waits for the webhook's answer."""
 
 REPEATS = (300.0, 1200.0, 3600.0)
-"""Seconds between the attempts of a notification."""
+"""Seconds between the attempts of a webhook event."""
 
 TOKEN_LIFE = DAY
 OAUTH_LIFE = 3600.0
@@ -63,9 +63,9 @@ class State:
 
 @dataclass
 class Delivery:
-    """A notification and the answers to its attempts."""
+    """A webhook event and the answers to its attempts."""
 
-    notify: Notify
+    webhook_event: WebhookEvent
     answers: list[int | None] = field(default_factory=list)
 
     @property
@@ -102,60 +102,61 @@ class Zoom:
 
     # Webhooks
 
-    def notify(self, notify: Notify, post: PostWebhook) -> None:
-        """Send a notification, and retry after a failure. This is the work of a process."""
-        delivery = Delivery(notify)
+    def notify(self, webhook_event: WebhookEvent, post: PostWebhook) -> None:
+        """Send a webhook event, and retry after a failure. This is the work of a process."""
+        delivery = Delivery(webhook_event)
         self.deliveries.append(delivery)
-        if notify.key in self._lost:
-            self.world.record(f"Zoom's notification {notify.key} is lost")
+        if webhook_event.key in self._lost:
+            self.world.record(f"Zoom's webhook event {webhook_event.key} is lost")
             return
         for pause in (0.0, *REPEATS):
             self.world.sleep(pause)
-            status = self._send(notify, post)
+            status = self._send(webhook_event, post)
             delivery.answers.append(status)
             if status is not None and status < 500:
                 break
-        if notify.is_repeated and delivery.was_taken:
+        if webhook_event.is_repeated and delivery.was_taken:
             self.world.sleep(240.0 + 400.0 * self.world.by_chance())
-            delivery.answers.append(self._send(notify, post))
+            delivery.answers.append(self._send(webhook_event, post))
 
-    def _send(self, notify: Notify, post: PostWebhook) -> int | None:
-        body = self.body_of(notify)
+    def _send(self, webhook_event: WebhookEvent, post: PostWebhook) -> int | None:
+        body = self.body_of(webhook_event)
         status = post(body, signed(self.secret, self.world.now().timestamp(), body), ANSWER_SECONDS)
         self.world.record(
-            f"notifies {notify.key} {','.join(notify.files)} → {status or 'no answer'}"
+            f"notifies {webhook_event.key} {','.join(webhook_event.files)} → "
+            f"{status or 'no answer'}"
         )
         return status
 
-    def body_of(self, notify: Notify) -> bytes:
-        """Make a notification's body. Each has new tokens and URLs."""
+    def body_of(self, webhook_event: WebhookEvent) -> bytes:
+        """Make a webhook event's body. Each has new tokens and URLs."""
         about: dict[str, Any] = {}
-        if notify.uuids:
+        if webhook_event.uuids:
             about = (
-                {"meeting_uuids": list(notify.uuids)}
-                if notify.event == "recording.batch_trashed"
-                else {"meetings": [{"meeting_uuid": uuid} for uuid in notify.uuids]}
+                {"meeting_uuids": list(webhook_event.uuids)}
+                if webhook_event.event == "recording.batch_trashed"
+                else {"meetings": [{"meeting_uuid": uuid} for uuid in webhook_event.uuids]}
             )
-            return self._encoded(notify, about, "")
-        truth = self.recordings[notify.uuid].truth
+            return self._encoded(webhook_event, about, "")
+        truth = self.recordings[webhook_event.uuid].truth
         about = _about(truth)
         token = ""
-        if notify.event.startswith(("meeting.", "webinar.")):
+        if webhook_event.event.startswith(("meeting.", "webinar.")):
             about["id"] = str(truth.meeting_id)
-        elif notify.files:
+        elif webhook_event.files:
             token = self.new_token(truth.uuid)
-            about |= self._entries(truth, [truth.file(file_id) for file_id in notify.files])
-        return self._encoded(notify, about, token)
+            about |= self._entries(truth, [truth.file(file_id) for file_id in webhook_event.files])
+        return self._encoded(webhook_event, about, token)
 
-    def _encoded(self, notify: Notify, about: dict[str, Any], token: str) -> bytes:
+    def _encoded(self, webhook_event: WebhookEvent, about: dict[str, Any], token: str) -> bytes:
         body: dict[str, Any] = {
-            "event": notify.event,
+            "event": webhook_event.event,
             "event_ts": int(self.world.now().timestamp() * 1000),
             "payload": {"account_id": "account", "object": about},
         }
         if token:
             body["download_token"] = token
-        for name in notify.lacks:
+        for name in webhook_event.lacks:
             body.pop(name, None)
             about.pop(name, None)
         return json.dumps(body).encode()

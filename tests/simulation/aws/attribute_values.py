@@ -53,7 +53,7 @@ _KINDS = {
 
 
 def bytes_of(value: Any) -> bytes:
-    """The bytes of a `Binary`, whose type has no annotation."""
+    """Return the bytes of a `Binary`, whose type has no annotation."""
     return bytes(value.value)
 
 
@@ -141,7 +141,7 @@ def thawed(value: Any) -> Any:
 
 
 def same(first: Any, second: Any) -> bool:
-    """Whether two stored values have the same type and are equal."""
+    """Return whether two stored values have the same type and are equal."""
     if type(first) is not type(second):
         return False
     if type(first) is dict:
@@ -170,7 +170,7 @@ def size_of(value: Any) -> int:
 
 
 def look_up(value: Any, path: Path) -> Any:
-    """The value at a path, or MISSING."""
+    """Return the value at a path, or MISSING."""
     for part in path:
         if isinstance(part, str):
             value = value.get(part, MISSING) if type(value) is dict else MISSING

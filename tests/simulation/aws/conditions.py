@@ -114,7 +114,7 @@ def condition(text: str, names: tuple[tuple[str, str], ...]) -> Condition:
 
 
 class _ConditionParser:
-    """Reads a condition by recursive descent."""
+    """Recursive descent parser of a condition."""
 
     def __init__(self, parser: Parser) -> None:
         self.ordered: list[tuple[str, str]] = []

@@ -154,7 +154,7 @@ class FakeTable:
     # The simulator's and the judge's interface, without the hook.
 
     def items(self) -> list[dict[str, Any]]:
-        """Every item, in the order of the first writes."""
+        """Return every item, in the order of the first writes."""
         return [thawed(item) for item in self._stored.values()]
 
     def expire(self) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Selects the parts of an item that document paths name."""
+"""Select the parts of an item that document paths name."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def _reserved_words() -> frozenset[str]:
 
 
 class Parser:
-    """Reads the tokens of an expression from left to right.
+    """Reader of an expression's tokens from left to right.
 
     `kind` is the parameter's name for messages. `used_names` and `used_values` are the placeholders
     read so far.

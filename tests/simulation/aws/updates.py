@@ -145,7 +145,7 @@ def update(text: str, names: tuple[tuple[str, str], ...]) -> Update:
 
 
 class _UpdateParser:
-    """Reads an update expression by recursive descent."""
+    """Recursive descent parser of an update expression."""
 
     def __init__(self, parser: Parser) -> None:
         self._parser = parser

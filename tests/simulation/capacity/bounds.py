@@ -1,4 +1,4 @@
-"""Finds the bottleneck of a load, and the setting that widens it."""
+"""Find the bottleneck of a load, and the setting that widens it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def bound_of(measured: Measured) -> Bound:
         return Bound(
             f"{load.downloads} downloads at once, {_mb(ENGINE_RATE)} each", "`DOWNLOADS_AT_ONCE`"
         )
-    return Bound("Zoom: its notifications come within five minutes", "nothing")
+    return Bound("Zoom: its webhook events come within five minutes", "nothing")
 
 
 def _mb(rate: float) -> str:

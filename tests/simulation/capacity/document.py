@@ -227,7 +227,7 @@ def chart(results: Results) -> str:
 def _panel(title: str, series: list[Series], ticks: Sequence[tuple[float, str]]) -> Panel:
     return Panel(
         title=title,
-        x_label="since Zoom's first notification",
+        x_label="since Zoom's first webhook event",
         y_label="% in Opencast",
         series=series,
         levels=[],

@@ -11,10 +11,10 @@ from tests.simulation.truth import (
     VIDEO,
     FileTruth,
     Happening,
-    Notify,
     RecordingTruth,
     Scenario,
     Site,
+    WebhookEvent,
 )
 
 RECORDING_BYTES = 2_000_000_000
@@ -25,10 +25,10 @@ PROCESSED = 1500.0
 """Seconds from the lectures' end until Zoom has processed the first recording."""
 
 WITHIN = 300.0
-"""Seconds within which all notifications come."""
+"""Seconds within which all webhook events come."""
 
 EARLY = 1200.0
-"""Seconds from an early notification until Zoom has processed the files."""
+"""Seconds from an early webhook event until Zoom has processed the files."""
 
 VIEWS = ("active_speaker", "shared_screen")
 SERIES = "20260112345"
@@ -130,8 +130,8 @@ def _notified(recording: RecordingTruth, completed: float, chance: Random) -> li
     uuid = recording.uuid
     found: list[Happening] = []
     for begins, ends in sorted({(file.begins, file.ends) for file in recording.files}):
-        found.append(Notify(begins + chance.uniform(1, 60), uuid, "recording.started"))
-        found.append(Notify(ends + chance.uniform(1, 60), uuid, "recording.stopped"))
-    found.append(Notify(LECTURE + chance.uniform(61, 120), uuid, "meeting.ended"))
+        found.append(WebhookEvent(begins + chance.uniform(1, 60), uuid, "recording.started"))
+        found.append(WebhookEvent(ends + chance.uniform(1, 60), uuid, "recording.stopped"))
+    found.append(WebhookEvent(LECTURE + chance.uniform(61, 120), uuid, "meeting.ended"))
     files = tuple(file.id for file in recording.files)
-    return [*found, Notify(completed, uuid, "recording.completed", files)]
+    return [*found, WebhookEvent(completed, uuid, "recording.completed", files)]

@@ -1,4 +1,4 @@
-"""Runs a load and measures its duration, its use of resources and its requests."""
+"""Run a load and measure its duration, its use of resources and its requests."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Runs:
 
 @dataclass(frozen=True)
 class Measured:
-    """The measurements of a load. Times are seconds since the first notification."""
+    """The measurements of a load. Times are seconds since the first webhook event."""
 
     load: Load
     staged: tuple[float, ...]
@@ -49,7 +49,7 @@ class Measured:
     ingested: tuple[float, ...]
     """Times at which recordings were in Opencast, in order."""
     waits: tuple[float, ...]
-    """Seconds from each recording's notification until it was in Opencast, in order."""
+    """Seconds from each recording's webhook event until it was in Opencast, in order."""
     ingest_began: float
     """Time at which the first ingest began."""
     functions: dict[str, Runs]

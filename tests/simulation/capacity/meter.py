@@ -1,4 +1,4 @@
-"""Counts the DynamoDB request units and log bytes that AWS charges in a simulated world."""
+"""Count the DynamoDB request units and log bytes that AWS charges in a simulated world."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def metered(meter: Meter) -> Callable[..., FakeTable]:
 
 
 class LogMeter(logging.Handler):
-    """Counts the bytes of log records in production's format."""
+    """Counter of the bytes of log records in production's format."""
 
     def __init__(self, meter: Meter) -> None:
         super().__init__(logging.INFO)

@@ -1,4 +1,4 @@
-"""Compares the answers of moto and of a fake to the same call."""
+"""Compare the answers of moto and of a fake to the same call."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def delete(sqs: Any, url: str, handle: str) -> None:
 
 
 def count(sqs: Any, url: str) -> int:
-    """The number of messages in a queue."""
+    """Return the number of messages in a queue."""
     if isinstance(sqs, FakeQueues):
         return len(sqs.messages(url))
     names = [f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed")]

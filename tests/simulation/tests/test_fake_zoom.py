@@ -13,7 +13,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.simulation.named import DONE, SITE, UUID, file, notify, scenario
-from tests.simulation.truth import Notify, Scenario
+from tests.simulation.truth import Scenario, WebhookEvent
 from tests.simulation.world import DAY, World
 from tests.simulation.zoom import CDN, Download, Zoom
 
@@ -35,7 +35,7 @@ def listed(zoom: Zoom, uuid: str = UUID) -> tuple[int, Any]:
 
 
 def deliver(answers: list[int | None]) -> list[float]:
-    """Let Zoom send a notification that gets these answers. Return the times of its attempts."""
+    """Make Zoom send a webhook event that gets these answers. Return the times of its attempts."""
     zoom = zoom_of(ONE_FILE)
     attempts: list[float] = []
 
@@ -49,7 +49,7 @@ def deliver(answers: list[int | None]) -> list[float]:
     return attempts
 
 
-def test_notification_is_signed_over_its_time_and_raw_body() -> None:
+def test_webhook_event_is_signed_over_its_time_and_raw_body() -> None:
     zoom = zoom_of(ONE_FILE)
 
     def post(body: bytes, headers: Mapping[str, str], _seconds: float) -> int:
@@ -64,18 +64,18 @@ def test_notification_is_signed_over_its_time_and_raw_body() -> None:
 
 
 @pytest.mark.parametrize("failure", [500, 502, 503, None])
-def test_notification_is_retried_after_5_20_and_60_minutes_when_it_fails(
+def test_webhook_event_is_retried_after_5_20_and_60_minutes_when_it_fails(
     failure: int | None,
 ) -> None:
     assert deliver([failure] * 4) == [0.0, 300.0, 1500.0, 5100.0]
 
 
 @pytest.mark.parametrize("status", [200, 204, 400, 401])
-def test_notification_is_not_retried_when_the_answer_is_below_500(status: int) -> None:
+def test_webhook_event_is_not_retried_when_the_answer_is_below_500(status: int) -> None:
     assert deliver([status]) == [0.0]
 
 
-def test_notification_has_a_new_token_and_new_urls_when_it_is_repeated() -> None:
+def test_webhook_event_has_a_new_token_and_new_urls_when_it_is_repeated() -> None:
     zoom = zoom_of(ONE_FILE)
     first, second = (json.loads(zoom.body_of(notify(DONE, F0))) for _ in range(2))
     assert first["download_token"] != second["download_token"]
@@ -97,8 +97,8 @@ def test_file_is_processing_and_without_url_when_it_is_unfinished() -> None:
 
 def test_meeting_id_is_a_string_in_meeting_ended_only() -> None:
     zoom = zoom_of(ONE_FILE)
-    ended = json.loads(zoom.body_of(Notify(DONE, UUID, "meeting.ended")))
-    stopped = json.loads(zoom.body_of(Notify(DONE, UUID, "recording.stopped")))
+    ended = json.loads(zoom.body_of(WebhookEvent(DONE, UUID, "meeting.ended")))
+    stopped = json.loads(zoom.body_of(WebhookEvent(DONE, UUID, "recording.stopped")))
     assert isinstance(ended["payload"]["object"]["id"], str)
     assert isinstance(stopped["payload"]["object"]["id"], int)
 

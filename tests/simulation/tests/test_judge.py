@@ -73,10 +73,10 @@ def test_missing_file_is_lost_when_the_mail_is_older_than_the_ingest() -> None:
     assert category(played) is Category.LOST
 
 
-def test_missing_file_is_lost_when_zoom_repeated_the_notification_with_success() -> None:
+def test_missing_file_is_lost_when_zoom_repeated_the_webhook_event_with_success() -> None:
     played = well_ended()
     played.system.opencast.ingests.clear()
-    played.mails.append(mail("This notification wasn't taken.", who="webhook"))
+    played.mails.append(mail("This webhook event wasn't taken.", who="webhook"))
     assert category(played) is Category.LOST
 
 

@@ -1,4 +1,4 @@
-"""Runs the named worlds."""
+"""Tests of the named worlds."""
 
 from __future__ import annotations
 
