@@ -136,7 +136,7 @@ class _Clients(NamedTuple):
 
 @cache
 def _clients() -> _Clients:
-    """The clients, made once: reading AWS's service models takes longer than most tests."""
+    """Return the clients, made once: reading AWS's service models takes longer than most tests."""
     return _Clients(
         sqs=boto3.client("sqs", REGION),
         s3=boto3.client("s3", REGION, config=Config(signature_version="s3v4")),
@@ -197,7 +197,7 @@ def _table(dynamodb: Any, name: str, key: str, **more: Any) -> Any:
 
 @cache
 def _table_of(name: str) -> Any:
-    """The resource of a table, which has no state. Making one takes as long as a call."""
+    """Return the resource of a table, which has no state. Making one takes as long as a call."""
     return _clients().dynamodb.Table(name)
 
 

@@ -1,4 +1,4 @@
-"""Runs `invoke …` in this process, for tests of its output and exit code."""
+"""Run `invoke …` in this process, for tests of its output and exit code."""
 
 from __future__ import annotations
 

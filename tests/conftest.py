@@ -17,7 +17,7 @@ settings.load_profile("project")
 
 
 def pytest_configure() -> None:
-    """Let ^C end the tests and the programs that they start.
+    """Make ^C end the tests and the programs that they start.
 
     A shell that starts them with `&` makes them ignore SIGINT.
     """

@@ -1,4 +1,4 @@
-"""Records the calls of a boto3 client, or lets them fail, during a block."""
+"""Record the calls of a boto3 client, or make them fail, during a block."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def failing(
     when: Callable[[dict[str, Any]], bool] = bool,
     status: int = 400,
 ) -> Iterator[None]:
-    """Calls whose parameters fulfil `when` fail with AWS's error `code`."""
+    """Make calls whose parameters fulfil `when` fail with AWS's error `code`."""
     answer = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
 
     def fail(params: dict[str, Any], **_: Any) -> None:

@@ -1,4 +1,4 @@
-"""Reads docs/openapi.yaml, and checks values against its schemas."""
+"""Read docs/openapi.yaml, and check values against its schemas."""
 
 from __future__ import annotations
 

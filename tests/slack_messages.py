@@ -1,4 +1,4 @@
-"""Reads the content of a Slack message from its blocks."""
+"""Read the content of a Slack message from its blocks."""
 
 from __future__ import annotations
 

@@ -167,7 +167,7 @@ class Upload:
 
 @dataclass(frozen=True)
 class Wire:
-    """Sends requests to the S3 stand-in that boto3 wouldn't send."""
+    """Client that sends the S3 stand-in requests that boto3 wouldn't send."""
 
     session: requests.Session
     url: str

@@ -68,7 +68,7 @@ def launched(program: str, *arguments: str) -> Iterator[Browser]:
 
 @dataclass
 class Site:
-    """Answers `GET /`, `GET /status` and `POST /ingest` below any base path.
+    """Server of `GET /`, `GET /status` and `POST /ingest` below any base path.
 
     The real function answers `/status`, unless `trouble` is set. `ingest` is the answer of
     `/ingest`; None never answers. `posted` are the bodies received there, `queries` those of

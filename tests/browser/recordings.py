@@ -35,7 +35,7 @@ USUAL = (
 
 
 class Week:
-    """Writes recordings into the status table with the times of their states."""
+    """Writer of recordings into the status table, with the times of their states."""
 
     def __init__(self, aws: Cloud) -> None:
         self.clock = Clock()

@@ -1,4 +1,4 @@
-"""Makes the screenshots of the page in docs/ (see docs/page.md for the command)."""
+"""Make the screenshots of the page in docs/ (see docs/page.md for the command)."""
 
 from __future__ import annotations
 

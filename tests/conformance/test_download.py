@@ -239,7 +239,7 @@ def key_with_id(key: str, view: str, name: str, file_id: str) -> str:
 
 
 def matches_now(case: Case) -> bool:
-    """Whether a recording without a class in the first system is close enough to one for ours."""
+    """Return whether ours may find a class for a recording without one in the first system."""
     start = timestamps.parse(case["message"]["start_time"])
     return case["reason"] == "No opencast series match" and may_match_now(
         start, ZoneInfo("US/Eastern"), 30

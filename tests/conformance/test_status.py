@@ -14,7 +14,7 @@ from tests.function_harness import status_tools
 
 
 def crashed(case: dict[str, Any]) -> bool:
-    """Whether the first system crashed (`seconds=0`). Ours lists the updates of this second."""
+    """Return whether the first system crashed (`seconds=0`). Ours lists this second's updates."""
     return str(case["status_code"]).startswith("raises")
 
 

@@ -30,7 +30,7 @@ def empty_is_absent(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def may_match_now(start: datetime, zone: ZoneInfo, buffer_minutes: int) -> bool:
-    """Whether a start without a class in the first system may have one in ours.
+    """Return whether a start without a class in the first system may have one in ours.
 
     Section 6: "The difference is taken on the clock around midnight [fixed]", and "in whole
     minutes [fixed] (seconds dropped)": 29:59 after the event is 29 minutes.

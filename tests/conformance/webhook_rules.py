@@ -1,4 +1,4 @@
-"""Where the webhook may differ from the first system for the same request.
+"""Rules for allowed differences between the webhook and the first system for the same request.
 
 Each rule depends on the content of one request, never on a case's number, so that other recorded
 cases pass too and several rules may apply to one case. The rules quote the specification.
@@ -32,7 +32,7 @@ File = dict[str, Any]
 
 
 class Outcome(Enum):
-    """What the webhook has to do with a request."""
+    """The expected reaction of the webhook to a request."""
 
     ACCEPTED = "a message on the download queue"
     IGNORED = "no MP4 among the files"
@@ -100,7 +100,7 @@ def _type(file: File) -> str:
 
 
 def is_readable(request: Request) -> bool:
-    """Whether it is an ingest with the recording's uuid and a download token.
+    """Return whether it is an ingest with the recording's uuid and a download token.
 
     Section 3: "no `payload`; no `payload.object.uuid`; ingest event without `download_token`: 400".
     """
@@ -112,7 +112,7 @@ def is_unfinished(file: File) -> bool:
 
 
 def has_whole_object(request: Request) -> bool:
-    """Whether the object has valid values for all fields that an ingest requires."""
+    """Return whether the object has valid values for all fields that an ingest requires."""
     about = object_of(request)
     return (
         re.fullmatch(r"[0-9]+", str(about.get("id"))) is not None
@@ -138,7 +138,7 @@ def _is_whole(file: File, *, unfinished_may_lack: bool) -> bool:
 
 
 def is_fixed(request: Request) -> bool:
-    """Whether the specification accepts an ingest that the first system refused.
+    """Return whether the specification accepts an ingest that the first system refused.
 
     Section 3, of an ingest that lacks nothing else: files other than MP4s and chats "need nothing
     [fixed]"; a file whose status is not `completed` is, in "Zoom's own [fixed], accepted with a
@@ -158,7 +158,7 @@ def is_fixed(request: Request) -> bool:
 
 
 def is_asked_of_zoom(request: Request) -> bool:
-    """Whether the webhook accepts Zoom's own event despite a missing or invalid field.
+    """Return whether the webhook accepts Zoom's own event despite a missing or invalid field.
 
     Section 3, changed since: "A `recording.completed` that names a recording (uuid) is never
     refused for a field that Zoom's API can tell". A body without event, payload or uuid stays a
@@ -168,7 +168,7 @@ def is_asked_of_zoom(request: Request) -> bool:
 
 
 def has_surely_no_video(request: Request) -> bool:
-    """Whether every file is readable and none is a video, so that Zoom's API isn't needed."""
+    """Return whether all files are readable and none is a video: Zoom's API isn't needed then."""
     files = object_of(request).get("recording_files")
     return (
         isinstance(files, list)
@@ -202,7 +202,7 @@ def outcome(request: Request, recorded: int) -> Outcome:
 
 
 def makes_a_failed_row(request: Request) -> bool:
-    """Whether a refused ingest writes a failed row.
+    """Return whether a refused ingest writes a failed row.
 
     Section 3: "state `WEBHOOK_FAILED` ("Bad webhook data"; the row is made if it isn't there and
     `uuid` and `id` can be read [fixed])".

@@ -1,4 +1,4 @@
-"""Kills a function at each of its calls, lets SQS or the caller retry, and checks Opencast."""
+"""Kill a function at each of its calls, make SQS or the caller retry, and check Opencast."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ def sweep_of(way: Way, driver: Driver, home: Path) -> Iterator[Sweep]:
 
 @contextmanager
 def _downloads_through(driver: Driver, proxies: Proxies) -> Iterator[None]:
-    """Let Zoom hand out download URLs that lead through the proxies."""
+    """Make Zoom hand out download URLs that lead through the proxies."""
     driver.switch_zoom(downloads_at=proxies.url("zoom"))
     try:
         yield

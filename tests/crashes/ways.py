@@ -1,4 +1,4 @@
-"""How a recording reaches each of the functions that the crash sweep kills."""
+"""Ways of a recording to each of the functions that the crash sweep kills."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _lectures = itertools.count()
 
 @dataclass(frozen=True)
 class Way:
-    """How a recording reaches a function.
+    """A way of a recording to a function.
 
     `make` adds a recording to Zoom. `deliver` makes the first call once, and returns whether its
     caller saw a success; otherwise the caller repeats it. `queue` is the queue that calls the
@@ -78,7 +78,7 @@ def _reconcile(stack: Stack, _recording: ZoomRecording) -> bool:
 
 @contextmanager
 def _account_list(driver: Driver) -> Iterator[None]:
-    """Let Zoom's app read the account's list: one call for any number of users."""
+    """Give Zoom's app the scope for the account's list: one call for any number of users."""
     driver.scopes_in_zoom(READ_FILES_SCOPE, *ACCOUNT_RECORDINGS_SCOPES[:1])
     try:
         yield

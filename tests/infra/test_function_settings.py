@@ -35,10 +35,11 @@ def test_the_table_names_the_functions_that_read_a_setting(function: Function) -
 
 
 @every_function
-def test_the_table_knows_which_settings_of_a_function_are_secrets(function: Function) -> None:
+def test_settings_table_marks_each_function_s_secrets(function: Function) -> None:
     _, secrets = READS[function]
     expected = set(read.variables_of(secrets)) if secrets else set()
     assert set(READ_BY[function]) == expected
+    # The signing key has no row in the table: a command generates it.
     assert all(TABLE[name].secret for name in expected - {SIGNING_KEY})
 
 

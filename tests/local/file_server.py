@@ -10,7 +10,7 @@ from local.neighbours.https_server import Answer, HttpsServer, Request
 
 
 class FileServer:
-    """Answers with `files[path]`, 404 for any other path.
+    """Server of `files[path]`; it answers 404 to any other path.
 
     A request for a path in `gates` sets `asked` and waits for its gate. `order` lists when each
     answer began and ended.

@@ -93,7 +93,7 @@ def start_elsewhere(tmp_path: Path, how: str) -> tuple[subprocess.Popen[str], st
 
 
 def run_sleeper(cloud: Cloud, authority: Authority) -> None:
-    """Let the cloud run a function for a minute."""
+    """Make the cloud run a function for a minute."""
     package = io.BytesIO()
     with zipfile.ZipFile(package, "w") as archive:
         archive.writestr("sleeper.py", SLEEPER)

@@ -50,7 +50,7 @@ Make = Callable[..., str]
 
 @pytest.fixture(scope="module")
 def make(access: Access) -> Make:
-    """Returns a factory of functions, which returns their ARNs."""
+    """Return a factory of functions, which returns their ARNs."""
     role = access.client("iam").create_role(
         RoleName="functions", AssumeRolePolicyDocument=json.dumps(ASSUME)
     )

@@ -1,4 +1,4 @@
-"""What operators type (periods, uuids, meeting numbers, ^C), and what is printed of strangers."""
+"""Operators' input (periods, uuids, meeting numbers, ^C), and printing of strangers' texts."""
 
 from __future__ import annotations
 

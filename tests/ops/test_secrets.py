@@ -54,7 +54,7 @@ def test_the_status_of_a_secret_shows_no_part_of_its_value(aws: Cloud) -> None:
     assert found[SIGNING_KEY].read_by == ("zoom-webhook", "zoom-on-demand", "zoom-reconcile")
     assert found["APIGEE_KEY"].since
     assert not found[WEBHOOK_TOKEN].since
-    # Time stamps may contain any digits.
+    # Timestamps may contain any digits.
     shown = json.dumps([asdict(replace(secret, since="")) for secret in found.values()])
     for value in (VALUE, secrets.stored(aws.ssm, NAMES)[SIGNING_KEY]):
         assert value not in shown

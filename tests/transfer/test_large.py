@@ -49,7 +49,7 @@ class ZeroFile:
 
 @dataclass
 class CountingBucket:
-    """Replaces a Bucket: has one upload, which outlives the engines."""
+    """Fake of a Bucket with one upload, which outlives the engines."""
 
     upload: Upload | None = None
     object_parts: list[Part] = field(default_factory=list)

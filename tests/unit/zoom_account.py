@@ -49,7 +49,7 @@ def recording(*files: RecordingFile, uuid: str = UUID) -> Recording:
 
 @contextmanager
 def zoom_stand_in(tls: Authority, folder: Path, clock: Clock) -> Iterator[ZoomStandIn]:
-    """A Zoom stand-in with the test's clock."""
+    """Return a Zoom stand-in with the test's clock."""
     with ZoomStandIn(tls=tls, folder=folder, app=APP, clock=lambda: clock().timestamp()) as zoom:
         yield zoom
 

@@ -171,7 +171,7 @@ def test_a_press_is_sent_with_slacks_payload(client: Client) -> None:
     assert signed(client.app)
 
 
-def test_a_press_in_an_ephemeral_message_is_sent_without_it(client: Client) -> None:
+def test_block_action_payload_of_an_ephemeral_message_has_no_message_field(client: Client) -> None:
     client.app.says(blocks=[actions("next")])
     outcome = client.types()
     assert outcome.ts

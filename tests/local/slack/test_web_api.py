@@ -64,7 +64,9 @@ def test_a_method_is_refused_when_the_app_lacks_the_scope(client: Client) -> Non
     }
 
 
-def test_a_method_is_limited_to_twenty_calls_a_minute(client: Client, clock: Clock) -> None:
+def test_slack_stand_in_limits_each_api_method_to_20_calls_per_minute(
+    client: Client, clock: Clock
+) -> None:
     assert all(client.call("usergroups.list").json()["ok"] for _ in range(20))
     answer = client.call("usergroups.list")
     assert (answer.status_code, answer.headers["Retry-After"]) == (429, "30")

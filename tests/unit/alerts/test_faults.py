@@ -1,4 +1,4 @@
-"""Which records are of the same fault."""
+"""Grouping of log records into faults."""
 
 from __future__ import annotations
 

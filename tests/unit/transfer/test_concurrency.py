@@ -15,7 +15,7 @@ from ingester.transfer.concurrency import (
 )
 
 Link = Callable[[int], float]
-"""Returns the bytes a second of so many connections together."""
+"""A function that returns the bytes a second of so many connections together."""
 
 
 def link(each: float, together: float = float("inf")) -> Link:

@@ -87,7 +87,7 @@ class Harness:
         return plan
 
     def fault(self, **fault: Any) -> None:
-        """Let a request to S3 fail."""
+        """Make a request to S3 fail."""
         settings = replace(S3, faults=(S3Fault(**fault),))
         self.copying.s3.configure(settings, empty=False)
 

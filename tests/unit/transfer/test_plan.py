@@ -136,9 +136,7 @@ class TestStored:
         assert isinstance(plan_of(copy_of(source), bucket, overwrite=False), AlreadyThere)
         assert source.bodies[0].is_closed
 
-    def test_all_parts_are_missing_when_the_object_is_to_be_overwritten(
-        self, bucket: Bucket
-    ) -> None:
+    def test_overwrite_copies_every_part_again(self, bucket: Bucket) -> None:
         staged(bucket, MemoryFile(SMALL))
         assert planned(MemoryFile(SMALL), bucket, overwrite=True).missing == parts_of(SMALL.size)
 

@@ -79,7 +79,7 @@ def gateway(tls: Authority) -> Iterator[Endpoint]:
 
 
 class Clients:
-    """Builds clients of Zoom's API from settings and secrets."""
+    """Factory of clients of Zoom's API, with given settings and secrets."""
 
     def __init__(self, session: requests.Session, watch: Stopwatch, clock: Clock) -> None:
         self.parts: dict[str, Any] = {"session": session, "clock": clock}

@@ -31,7 +31,7 @@ class Api:
         return Access(f"fresh {self.calls}", {"f-1": "https://zoom.us/new"}, is_fresh=True)
 
 
-def test_access_is_the_messages_until_zoom_refuses_it() -> None:
+def test_access_of_the_message_is_used_first() -> None:
     api = Api()
     assert AccessInUse(OLD, api).now is OLD
     assert api.calls == 0
@@ -62,7 +62,7 @@ def test_instead_of_returns_the_same_fresh_access_when_the_old_one_is_refused_ag
 
 
 class SlowApi(Api):
-    """Answers once there is a second call, or after 50 ms without one."""
+    """Fake that answers once there is a second call, or after 50 ms without one."""
 
     def __call__(self) -> Access:
         fresh = super().__call__()

@@ -50,7 +50,7 @@ def test_update_removes_and_names_classes_that_left_the_sheet(user: SheetUser) -
     assert list(user.stored()) == ["86168921331"]
 
 
-def test_update_reports_a_class_with_a_new_link_as_replaced(
+def test_update_counts_a_class_that_moved_to_another_meeting_as_replaced(
     user: SheetUser, caplog: pytest.LogCaptureFixture
 ) -> None:
     user.sheet(row(), row("B", link="https://zoom.us/j/5556667777"))

@@ -32,7 +32,7 @@ def slow(workspace: Workspace) -> Iterator[threading.Event]:
 
 
 def late(harness: Harness, milliseconds: int = 2000) -> None:
-    """Let requests arrive after so many of Slack's seconds."""
+    """Make requests arrive after so many of Slack's seconds."""
     original = harness.post
 
     def post(body: bytes, **more: Any) -> Any:

@@ -63,7 +63,7 @@ class Workspace:
         return f"{self.web.url}/{self.name}"
 
     def answer(self, path: str, *pages: Page) -> None:
-        """Let a path answer with these pages, one after the other."""
+        """Make a path answer with these pages, one after the other."""
         self.web.pages[f"/{self.name}{path}"] = list(pages)
 
     @property
@@ -101,7 +101,7 @@ class Workspace:
 
 @dataclass
 class Harness:
-    """Sends what Slack sends, signed, and keeps the events of the function's own invocations."""
+    """Sender of Slack's signed requests. Keeps the events of the function's own invocations."""
 
     aws: Cloud
     clock: Clock
@@ -163,14 +163,14 @@ class Harness:
         return message
 
     def press(self, value: str, **changes: Any) -> list[dict[str, Any]]:
-        """What a press of a button brings to its response_url by the function's own invocation."""
+        """Press a button. Return the messages that the function's own invocation posts for it."""
         before = len(self.workspace.messages)
         self.acknowledged(value, **changes)
         assert self.workspace.messages[before:] == []
         return self.finish()
 
     def acknowledged(self, value: str, **changes: Any) -> None:
-        """A press of a button, as far as Slack waits for it."""
+        """Press a button, and check the answer for which Slack waits."""
         payload = {
             "type": "block_actions",
             "user": {"id": MEMBER},
@@ -190,7 +190,7 @@ class Harness:
         return slack.respond({"headers": headers, "body": body.decode(), **event}, self.deps)
 
     def finish(self) -> list[dict[str, Any]]:
-        """Lets the function's own invocation run; the messages that come of it."""
+        """Run the function's own invocation. Return the messages that it posts."""
         before = len(self.workspace.messages)
         slack.finish(msgspec.json.decode(self.invoked.pop()), self.deps)
         return self.workspace.messages[before:]

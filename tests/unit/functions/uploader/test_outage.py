@@ -14,7 +14,7 @@ from tests.unit.functions.uploader.harness import OTHER_ZIP_ID, ZIP_ID, Harness,
 
 @pytest.fixture
 def down(harness: Harness) -> None:
-    """Let Opencast's proxy answer 503 to all requests."""
+    """Make Opencast's proxy answer 503 to all requests."""
     harness.fail("status", path="/", times=None)
 
 
