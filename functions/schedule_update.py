@@ -1,4 +1,4 @@
-"""POST /schedule_update: replace the schedule's table by the tabs of the Google Sheet."""
+"""Update the schedule table from the tabs of the Google Sheet: POST /schedule_update."""
 
 from __future__ import annotations
 
@@ -109,11 +109,15 @@ def respond(
 
     `renewed` gives dependencies with the current secrets.
     """
-    return ERRORS.respond(event, lambda request: take(request, deps, renewed or (lambda: deps)))
+    return ERRORS.respond(
+        event, lambda request: handle_update(request, deps, renewed or (lambda: deps))
+    )
 
 
-def take(request: Request, deps: Dependencies, renewed: Callable[[], Dependencies]) -> Answer:
-    """Take a request for an update."""
+def handle_update(
+    request: Request, deps: Dependencies, renewed: Callable[[], Dependencies]
+) -> Answer:
+    """Update the table as a request asks, and answer with the result."""
     text = sheet_answer(update(request, deps, renewed))
     logger.info("200 %s", text)
     return _text_answer(200, text)

@@ -388,7 +388,7 @@ def _schedule_of(meeting: int, deps: Dependencies) -> tuple[ScheduledMeeting | N
 
 @dataclass(frozen=True)
 class FoundMeeting:
-    """What the tables know of a meeting."""
+    """A meeting's data in the tables."""
 
     meeting: int
     rows: list[StatusRow]

@@ -1,4 +1,4 @@
-"""How long an attempt may take, when a failed message is retried, and how a reason says so."""
+"""Retry policy: time limits of attempts, backoff of failed messages, and their wording."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ MARGIN_SECONDS = 60.0
 SHORTEST_READ_SECONDS = 5.0
 
 ZOOM_REPEATS = "Zoom does so three times within an hour and a half."
-"""What Zoom does with a webhook event that got no answer or 5xx: after 5, 20 and 60 more minutes.
-"""
+"""Outlook of a webhook event that got no answer or 5xx: Zoom retries after 5, 20 and 60 more
+minutes."""
 
 GIVEN_UP = "Nothing by itself: its message waits among the dead letters."
-"""What a log record says of a message that isn't retried any more."""
+"""Outlook in the log record of a message that isn't retried any more."""
 
 
 def backoff_seconds(attempt: int, longest: int = LONGEST_SECONDS) -> int:

@@ -32,7 +32,7 @@ class State(StrEnum):
 
 
 class Origin(StrEnum):
-    """Who asked for the ingest."""
+    """The party that asked for the ingest."""
 
     WEBHOOK = "webhook_notification"
     ON_DEMAND = "on_demand"
@@ -75,7 +75,7 @@ FOLLOWS: dict[State, frozenset[State]] = {
 
 
 def begins(state: State) -> bool:
-    """Whether a recording's first row may be written in this state.
+    """Return whether a recording's first row may be written in this state.
 
     `RECORDING_PROCESSING` may not: a meeting's end says nothing of a recording.
     """
@@ -83,5 +83,5 @@ def begins(state: State) -> bool:
 
 
 def may_follow(before: State | None, after: State) -> bool:
-    """Whether a row in `before` (None: no row yet) may be written as `after`."""
+    """Return whether a row in `before` (None: no row yet) may be written as `after`."""
     return begins(after) if before is None else before in FOLLOWS[after]

@@ -65,7 +65,7 @@ class ListedRecording(msgspec.Struct, frozen=True, kw_only=True):
         """The end of the meeting.
 
         Raises:
-            ValueError: `start_time` is no time stamp.
+            ValueError: `start_time` is no timestamp.
         """
         return timestamps.parse(self.start_time) + timedelta(minutes=self.duration)
 

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 EVENTS_LIFE = timedelta(days=120)
-"""How long DynamoDB keeps a recording's events after the last one."""
+"""Time for which DynamoDB keeps a recording's events after the last one."""
 
 
 class EventsTable:
-    """When each recording was started, paused, resumed and stopped."""
+    """Table of the times at which each recording was started, paused, resumed and stopped."""
 
     def __init__(self, table: Table, clock: Callable[[], datetime]) -> None:
         self._table = table

@@ -28,7 +28,7 @@ READING_SECONDS = 60.0
 
 
 class Container(Generic[Kept]):
-    """Builds a function's dependencies at the first call, and again when they are old.
+    """A function's dependencies, built at the first call and again when they are old.
 
     Settings are checked and secrets read when it is built, so a rotated secret is taken up
     without a deployment, and nothing happens when a module is imported.

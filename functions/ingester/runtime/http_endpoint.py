@@ -53,7 +53,7 @@ def log_nothing(_status: int, _error: object) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class ErrorAnswers:
-    """How a function answers when its use case raises.
+    """A function's answers to the errors that its use case raises.
 
     Attributes:
         statuses: The status of each type of error; the first that fits counts.

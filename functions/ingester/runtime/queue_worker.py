@@ -184,7 +184,7 @@ class FailureReporter:
 
 @dataclass(frozen=True, kw_only=True)
 class QueueWorker(Generic[Message]):
-    """Processes the messages of one queue.
+    """Processor of the messages of one queue.
 
     Attributes:
         source: The queue.

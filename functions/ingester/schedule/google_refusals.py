@@ -15,7 +15,7 @@ class _Detail(msgspec.Struct, frozen=True):
 
 
 class _Problem(msgspec.Struct, frozen=True):
-    """What Google says about a request that it refuses."""
+    """Google's explanation of a request that it refused."""
 
     message: str = ""
     status: str = ""

@@ -34,7 +34,7 @@ LARGEST_ROW = 380_000
 """Bytes of a meeting as JSON: a bit less than what DynamoDB takes as one item (400 KB)."""
 
 MOST_NAMED = 10
-"""How many of the skipped rows an error names."""
+"""Most skipped rows that an error names."""
 
 
 class Table(Protocol):
@@ -54,7 +54,7 @@ class Sheet(msgspec.Struct, frozen=True):
 
 
 class ImportReport(msgspec.Struct, frozen=True):
-    """What an import did, or would do.
+    """Result of an import, or of a dry run.
 
     `meetings` and `classes` count what was read. `retained` are the classes that stay as they were,
     because rows that may be theirs can't be read. `before` is the whole table before the import.

@@ -100,7 +100,7 @@ class ReplacedSources(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ImportPlan(msgspec.Struct, frozen=True):
-    """What an import changes in the table: rows to write, meetings to delete."""
+    """The changes of an import to the table: rows to write, meetings to delete."""
 
     put: tuple[ScheduledMeeting, ...]
     delete: tuple[str, ...]

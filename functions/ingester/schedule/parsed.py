@@ -1,4 +1,4 @@
-"""What was read of a sheet or file: its scheduled classes, and the rows that can't be used."""
+"""Result of parsing a sheet or file: its scheduled classes, and the rows that can't be used."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class ParsedClass(msgspec.Struct, frozen=True):
 
 
 class ParsedSheet(msgspec.Struct, frozen=True, kw_only=True):
-    """What was read of one sheet or file.
+    """Result of parsing one sheet or file.
 
     `name` is for people; `source` is what the classes note as their source.
     """

@@ -15,17 +15,17 @@ from ingester.schedule.retained import UnreadRow
 from ingester.schedule.wording import described, described_change
 
 MOST_ROWS = 10
-"""How many rows the sheet's answer names. With any, the sheet shows an alert, which has room."""
+"""Most rows that the sheet's answer names. With any, the sheet shows an alert, which has room."""
 
 MOST_REMOVED = 5
-"""How many of the meetings that lose classes the sheet's answer names."""
+"""Most meetings that lose classes and that the sheet's answer names."""
 
 MOST_ALSO_IN = 3
-"""How many of the other meetings that have a removed class too are named."""
+"""Most other meetings that are named because they have a removed class too."""
 
 MOST_UNLINKED = 2
-"""How many rows without a link the sheet's answer names. If there are more they are only counted:
-most of them are meant so."""
+"""Most rows without a link that the sheet's answer names. More of them are only counted, because
+most lack a link on purpose."""
 
 LONGEST_LINE = 400
 """Characters of a line of the sheet's answer. Two tabs' names and a class on all days fit, and
@@ -33,11 +33,11 @@ what is wrong with them."""
 
 LOGGED_AT_ONCE = 100
 LONGEST_LOGGED = 1000
-"""How many lines go into one log record, and characters of each. CloudWatch limits a record to
+"""Most lines in one log record, and most characters of each. CloudWatch limits a record to
 1 MB, and a meeting may have thousands of classes."""
 
 MOST_IN_SECTION = 20
-"""How many lines of one kind the terminal shows."""
+"""Most lines of one kind that the terminal shows."""
 
 
 class LogEntry(msgspec.Struct, frozen=True):

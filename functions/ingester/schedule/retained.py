@@ -21,7 +21,7 @@ from ingester.schedule.model import (
 
 
 class UnreadRow(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a row that can't be read and may hold a scheduled class.
+    """The readable fields of a row that can't be used but may hold a scheduled class.
 
     `meeting` is "" if the link can't be read, and `course` None if it is no name. A row with
     `maybe_merged` has no link. It may share that of the row above, whose `meeting` it then has,

@@ -10,7 +10,7 @@ from ingester.schedule.model import ScheduledClass, ScheduledMeeting
 
 
 class _Shown(NamedTuple):
-    """What of a scheduled class matters to people."""
+    """The fields of a scheduled class that people are told."""
 
     course: str
     series: str

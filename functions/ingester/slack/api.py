@@ -42,7 +42,7 @@ API_SECONDS = 8
 """Timeout of a call of Slack's API, in seconds."""
 
 GROUPS_SECONDS = 300.0
-"""How long the members of the groups are cached, in seconds."""
+"""Time for which the members of the groups are cached, in seconds."""
 
 DIRECT_MESSAGE = "directmessage"
 """Slack's name for the channel of a direct message."""
@@ -63,7 +63,7 @@ PASSING = frozenset(
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """Who asks, and where. `response_url` accepts five messages within 30 minutes."""
+    """The user who asks, and the channel. `response_url` accepts five messages in 30 minutes."""
 
     user_id: str
     channel_id: str

@@ -1,4 +1,4 @@
-"""What `/status` tells the page, and other clients, of an ingest in addition to its state."""
+"""Details of an ingest, besides its state, that `/status` returns to the page and other clients."""
 
 from __future__ import annotations
 

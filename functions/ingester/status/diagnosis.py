@@ -18,12 +18,12 @@ from ingester.pipeline.states import DONE, FAILED, ZOOM_SIDE, State
 from ingester.status.row import StatusRow
 
 DOWNLOAD_WAIT = timedelta(hours=2)
-"""How long a message may wait in the download queue. The alarm of the queue's age rings after the
-same time (`cdk/alarms.py`; a test compares)."""
+"""Longest normal wait of a message in the download queue. The alarm of the queue's age rings after
+the same time (`cdk/alarms.py`; a test compares)."""
 
 UPLOAD_MARGIN = timedelta(hours=2)
-"""How long a message may wait in the upload queue, in addition to the patience with Opencast. The
-alarm of the queue's age rings after the same time."""
+"""Longest normal wait of a message in the upload queue, in addition to the patience with Opencast.
+The alarm of the queue's age rings after the same time."""
 
 PATIENCE = timedelta(hours=6)
 """Default of `OC_INGEST_PATIENCE_HOURS`, for callers that don't know the stack's setting."""
@@ -36,7 +36,7 @@ QUIET_LIMITS = {
     State.UPLOADER_RECEIVED: timedelta(hours=1),
     State.RECORDING_PROCESSING: timedelta(days=1),
 }
-"""How long a row may stay in a state unchanged: longer than any invocation or wait in that state.
+"""Longest time for which a row may stay unchanged in a state. It exceeds any invocation or wait.
 `_queue_limit` has the limit of a row whose message waits in a queue."""
 
 UPLOADING = frozenset({State.SENT_TO_UPLOADER, State.UPLOADER_RECEIVED, State.UPLOADER_FAILED})

@@ -10,7 +10,7 @@ from ingester.pipeline.states import State
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One change of a row's state. `at` is a wire time stamp, `reason` is truncated."""
+    """One change of a row's state. `at` is a wire timestamp, `reason` is truncated."""
 
     state: str
     at: str
@@ -18,7 +18,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a request by "+Zoom" or an operator asked for in addition to the recording."""
+    """Options of a request by "+Zoom" or an operator."""
 
     oc_series_id: str = ""
     oc_workflow: str = ""
@@ -32,7 +32,7 @@ class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         oc_series_id: Series that was found for the recording.
         updated: Time of the last write, in UTC.
-        retry_due: When the pipeline retries by itself, as a wire time stamp.
+        retry_due: When the pipeline retries by itself, as a wire timestamp.
         zoom_notice: What Zoom reported of the recording, such as a move to the trash.
         failures: Consecutive failures to upload.
         steps: Changes of state, from the first to the last. If there are too many, steps between

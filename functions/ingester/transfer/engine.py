@@ -33,7 +33,7 @@ logger = logging.getLogger("ingester.transfer")
 TICK_SECONDS = 0.25
 REPORT_SECONDS = 5.0
 GRACE_SECONDS = 1.0
-"""How long to wait for cancelled tasks to end."""
+"""Longest wait for cancelled tasks to end, in seconds."""
 
 PART_MARGIN = 1.5
 """A part is started only if the time left is this multiple of the slowest part's duration."""
@@ -74,7 +74,7 @@ class Total:
 
 @dataclass(frozen=True)
 class Engine:
-    """Copies files into a bucket.
+    """Engine that copies files into a bucket.
 
     Attributes:
         bucket: Where the objects go.

@@ -31,7 +31,7 @@ logger = logging.getLogger("ingester.transfer")
 
 ATTEMPTS = 6
 RETRY_SECONDS = 180.0
-"""How long a task is retried. After that the queue retries the whole message."""
+"""Time for which a task is retried, in seconds. Then the queue retries the whole message."""
 
 Result = TypeVar("Result")
 

@@ -24,7 +24,7 @@ SENDERS = 3
 """Threads that send parts. One connection to S3 may be slower than the stream."""
 
 WithRetries = Callable[[Callable[[], object]], object]
-"""Calls a function, and calls it again after a failure."""
+"""A function that calls a function, and calls it again after a failure."""
 
 
 class BufferPool:

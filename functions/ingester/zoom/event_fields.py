@@ -16,7 +16,7 @@ LONGEST_MINUTES = 1_000_000
 
 
 def number_in(value: object) -> int:
-    """Return a positive number; 0 if the value is none."""
+    """Return `value` as a positive integer, or 0 if it isn't one."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LARGEST_NUMBER:
@@ -25,14 +25,14 @@ def number_in(value: object) -> int:
 
 
 def minutes_in(value: object) -> int | float:
-    """Return a duration in minutes; 0 if the value is none."""
+    """Return `value` as a duration in minutes, or 0 if it isn't one."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return value if 0 <= value <= LONGEST_MINUTES else 0
     return 0
 
 
 def size_in(value: object) -> int | UnsetType:
-    """Return a size in bytes; UNSET if the value is none.
+    """Return `value` as a size in bytes, or UNSET if it isn't one.
 
     Sizes only serve as a check, so a recording with an unreadable size isn't rejected.
     """
@@ -44,5 +44,5 @@ def size_in(value: object) -> int | UnsetType:
 
 
 def text_in(value: object) -> str:
-    """Return a text; "" if the value is none."""
+    """Return `value` if it is a text, or "" if it isn't one."""
     return value if isinstance(value, str) else ""

@@ -50,7 +50,7 @@ def verify(secrets: Iterable[str], headers: Mapping[str, str], body: bytes, now:
     if not signature or not timestamp:
         raise Unauthorized("The request is not signed.")
     if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 12):
-        raise Unauthorized("The request's time stamp is not a number of seconds.")
+        raise Unauthorized("The request's timestamp is not a number of seconds.")
     matching = [
         secret
         for secret in secrets

@@ -10,7 +10,7 @@ from ingester.errors import UnusableSheet
 from ingester.schedule.sheet.cells import COLUMNS, SHEET_NAMES, shown
 
 MOST_OTHERS = 5
-"""How many of a row's other cells an error names."""
+"""Most of a row's other cells that an error names."""
 
 
 class Header(msgspec.Struct, frozen=True):
@@ -34,7 +34,7 @@ class _Candidate(msgspec.Struct, frozen=True):
 
     @property
     def others(self) -> list[str]:
-        """What else stands in a row that names at least one column."""
+        """The other cells of a row that names at least one column."""
         if len(self.missing) == len(COLUMNS):
             return []
         return [
