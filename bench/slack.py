@@ -124,7 +124,7 @@ def _fill(driver: Driver) -> None:
 
 
 class _MakeCold:
-    """Points the function's alias at new versions."""
+    """Releases of the function: its alias is pointed at new versions."""
 
     def __init__(self, driver: Driver) -> None:
         self._client = driver.client("lambda")

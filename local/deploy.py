@@ -53,7 +53,9 @@ class Access:
         )
 
     def _session(self) -> boto3.Session:
-        # boto3 fails at an unknown AWS_PROFILE even if it gets a key.
+        """Return a session with the operator's keys that ignores the caller's AWS configuration."""
+        # boto3 fails for an unknown AWS_PROFILE even when keys are passed.
+        # Each value: (config name, environment variable, default, converter).
         ignored = {
             "profile": (None, None, None, None),
             "config_file": (None, None, os.devnull, None),

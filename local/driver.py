@@ -1,4 +1,4 @@
-"""A driver of a local stack: as Zoom, as users of Opencast, Slack and the sheet, as operator.
+"""Client that plays Zoom, users and the operator against a local stack.
 
 It uses only HTTPS and AWS's API, so the demo and the end-to-end tests see what everybody sees.
 """
@@ -338,12 +338,12 @@ class Driver:
 
 
 def wait_for(ask: Callable[[], Found | None], what: str, seconds: float) -> Found:
-    """Ask until the answer is true, and return it. Raises DriverError after `seconds`."""
+    """Poll `ask` until it returns a truthy value. Raises DriverError after `seconds`."""
     end = time.monotonic() + seconds
     while True:
         found = ask()
         if found:
             return found
         if time.monotonic() > end:
-            raise DriverError(f"Waited {seconds:.0f} s in vain for {what}.")
+            raise DriverError(f"Timed out after {seconds:.0f} s waiting for {what}.")
         time.sleep(POLL_SECONDS)

@@ -48,7 +48,7 @@ class Notification(msgspec.Struct, frozen=True, rename="pascal"):
 
 
 class Mailbox(StandIn):
-    """Writes a topic's notifications to files in a folder, which it empties first.
+    """Server that writes a topic's notifications to files in a folder, which it empties first.
 
     `confirm` is called with the notification that has the token.
     """

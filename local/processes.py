@@ -55,7 +55,7 @@ class Running:
         return ProcessFailed(f"{self.name} {what}; its log is {self.log}:\n{last_lines(self.log)}")
 
     def let_go(self) -> None:
-        """Let the process outlive this one."""
+        """Keep the process running after this one ends."""
         if self.supervisor.stdin is not None and not self.supervisor.stdin.closed:
             with contextlib.suppress(BrokenPipeError):
                 self.supervisor.stdin.write(b".")
@@ -123,7 +123,7 @@ class Processes:
             return {process.name: process.pid for process in running}
 
     def let_go(self) -> None:
-        """Let every process outlive this one."""
+        """Keep every process running after this one ends."""
         for process in self._running:
             process.let_go()
 

@@ -14,7 +14,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 Client = Callable[[str], Any]
-"""Returns a boto3 client of a service."""
+"""A function that returns a boto3 client of a service."""
 
 NEVER_HONOURED = (
     "API Gateway's permission to invoke a function",
@@ -24,7 +24,7 @@ NEVER_HONOURED = (
     "the stage's access log",
     "the topic's mails, which are files in .local/mail instead",
 )
-"""What no API call can set. Tests of the template check it (see docs/local.md)."""
+"""Properties that no API call can set. Tests of the template check them (see docs/local.md)."""
 
 
 @dataclass(frozen=True)

@@ -183,7 +183,7 @@ def refuse_options(given: Iterable[object]) -> None:
 
 
 def accept_underscores() -> None:
-    """Let `invoke` accept names and options with underscores as well as with dashes.
+    """Make `invoke` accept names and options with underscores as well as with dashes.
 
     Documents of sites have `exec.on_demand --oc_workflow=X`. invoke builds a root collection of its
     own class from tasks.py, so the class has to be patched.
@@ -202,7 +202,7 @@ def accept_underscores() -> None:
 
 
 def accept_optional_positionals() -> None:
-    """Let `invoke` accept commands without the arguments in OPTIONAL_POSITIONALS.
+    """Make `invoke` accept commands without the arguments in OPTIONAL_POSITIONALS.
 
     Its parser takes a word without an option's name only for an argument that is required.
     """

@@ -1,4 +1,4 @@
-"""Cells of tables: texts that strangers typed (a topic is any text), and time stamps."""
+"""Cells of tables: texts that strangers typed (a topic is any text), and timestamps."""
 
 from __future__ import annotations
 
@@ -24,5 +24,5 @@ def _escaped(character: str) -> str:
 
 
 def table_time(when: datetime) -> str:
-    """Return a time stamp for a table, in UTC, to the second."""
+    """Return a timestamp for a table, in UTC, to the second."""
     return when.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -115,7 +115,7 @@ def discard_output(out: TextIO) -> None:
 
 
 def survive_closed_output() -> None:
-    """Let the program finish its change even if the reader of its output goes away."""
+    """Make the program finish its change even if the reader of its output goes away."""
     sys.stdout = DiscardingOutput(sys.stdout)
 
 

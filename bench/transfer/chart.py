@@ -85,7 +85,7 @@ def draw(title: str, panels: Sequence[Panel]) -> str:
 
 
 class _Drawing:
-    """Draws one panel into a group."""
+    """Drawing of one panel into a group."""
 
     def __init__(self, group: ET.Element, panel: Panel) -> None:
         self._group = group

@@ -1,6 +1,6 @@
-"""The commands that measure programs in settings: `run`, `connections` and `memory`.
+"""Commands `run`, `connections`, `memory`: measure copy programs under given conditions.
 
-Within a repetition the programs take turns, so that a change of the machine's speed affects all.
+Programs alternate within a repetition, so that a change of machine speed affects all equally.
 """
 
 import argparse

@@ -33,7 +33,7 @@ class Reported(msgspec.Struct, frozen=True):
 
 
 class Report:
-    """Measures its `with` block, and prints the report at the end. `attempts` counts retries."""
+    """Measurement of a `with` block. Prints the report at its end. `attempts` counts retries."""
 
     def __init__(self) -> None:
         self.attempts: int | None = None

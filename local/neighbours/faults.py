@@ -14,7 +14,7 @@ from local.neighbours.stand_in import Route, StandIn, read_body
 
 
 class BaseFault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How often a fault happens: to `times` requests that it applies to, after `skip` of them.
+    """Number of times that a fault happens: to `times` matching requests, after `skip` of them.
 
     With `times` None it happens until the faults are cleared.
     """

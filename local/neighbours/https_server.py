@@ -43,7 +43,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Spoil:
-    """How an answer goes wrong on the wire.
+    """A fault of an answer on the wire.
 
     Nothing is sent for `wait` seconds. After `after_bytes` of the body follows a `reset`, an
     orderly `close`, or a `stall` of `stall` seconds, after which the answer goes on. `silence`
@@ -89,7 +89,7 @@ def text_answer(status: int, content_type: str, body: bytes) -> Answer:
 
 
 class HttpsServer:
-    """Serves `application` over TLS on 127.0.0.1. Port 0 is any free port."""
+    """Server of `application` over TLS on 127.0.0.1. Port 0 is any free port."""
 
     def __init__(
         self, application: Callable[[Request], Answer], tls: ssl.SSLContext, port: int = 0

@@ -44,7 +44,7 @@ MEDIAPACKAGE_NS = "http://mediapackage.opencastproject.org"
 PREFIXES = (("", "ns2"), ("ns3", "ns2"), ("wf", "mp"), ("", "mp"), ("ns2", ""))
 
 Endpoint = Callable[[Request, User | None, str], Answer]
-"""Answers a request by its user and the variable part of its path."""
+"""A function that answers a request, given its user and the variable part of its path."""
 
 
 class Api:

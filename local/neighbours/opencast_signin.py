@@ -28,7 +28,7 @@ class UnauthorizedError(Exception):
 
 
 class SignIn:
-    """Checks credentials against the store's users."""
+    """Check of credentials against the store's users."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -41,7 +41,7 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True):
     dce: bool = True
     """Whether it is DCE's, which downloads `attachmentUri`. For others that is a property."""
     active_seconds: float = 1.0
-    """How long a workflow runs."""
+    """Duration of a workflow."""
 
 
 class Fault(BaseFault, frozen=True, kw_only=True, forbid_unknown_fields=True):

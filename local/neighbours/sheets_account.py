@@ -71,7 +71,7 @@ class ServiceAccount:
 
 
 class Tokens:
-    """Gives and checks tokens. `clock` returns seconds since 1970."""
+    """Issuer and checker of tokens. `clock` returns seconds since 1970."""
 
     def __init__(self, account: ServiceAccount, clock: Callable[[], float]) -> None:
         self._account = account

@@ -43,7 +43,7 @@ class ApiProblem(Exception):
 
 
 class SheetsApi:
-    """Answers requests for tokens and values. Every access to the book needs `lock`."""
+    """API for tokens and values. Every access to the book needs `lock`."""
 
     places: tuple[str, ...] = ("token", "values")
 

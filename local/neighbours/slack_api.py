@@ -34,7 +34,7 @@ class Problem(Exception):
 
 
 class SlackApi:
-    """Answers an app's requests."""
+    """Slack's Web API, as an app calls it."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace

@@ -1,6 +1,6 @@
-"""Sends what users of the workspace do to the app: a command is typed, a button is pressed.
+"""Send the app what users of the workspace do: type a command, press a button.
 
-Requests are built and signed as Slack does it, which waits three seconds for an answer.
+Requests are built and signed as Slack does it. Slack waits three seconds for an answer.
 [api.slack.com/interactivity/slash-commands, …/reference/interaction-payloads/block-actions,
 …/authentication/verifying-requests-from-slack]
 """
@@ -69,7 +69,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Player:
-    """Sends commands and presses, and waits `timeout` seconds for an answer.
+    """Sender of commands and presses. It waits `timeout` seconds for an answer.
 
     `base` is the stand-in's own address, `trust` a PEM file.
     """
@@ -256,7 +256,7 @@ class Player:
         return msgspec.structs.replace(outcome, ts=message.ts if message else None)
 
     def _show_error(self, hook: ResponseUrl, error: str) -> None:
-        """Let Slackbot show an error to the user alone."""
+        """Make Slackbot show an error to the user alone."""
         text = f'{self._workspace.app.command} failed with the error "{error}"'
         with self._workspace.lock:
             self._workspace.messages.append(

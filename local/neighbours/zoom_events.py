@@ -1,4 +1,4 @@
-"""Zoom's webhooks: they are built, signed and sent as Zoom does it."""
+"""Build, sign and send webhook events as Zoom does."""
 
 import hashlib
 import hmac
@@ -19,7 +19,7 @@ Forgery = Literal["wrong_secret", "old_timestamp", "unsigned"]
 RECORDING_SIGNALS = {"started", "paused", "resumed", "stopped"}
 TRASH_SIGNALS = {"trashed", "deleted", "recovered"}
 TIMEOUT_SECONDS = 3.0
-"""How long Zoom waits for an answer to a webhook."""
+"""Longest time that Zoom waits for an answer to a webhook event."""
 
 OLD_SECONDS = 3600
 
@@ -65,7 +65,7 @@ def build_event(
         }
     payload: dict[str, Any] = {"account_id": account.app.account_id}
     if kind == "recording" and signal in RECORDING_SIGNALS:
-        payload["object"] = _running(recording, signal)
+        payload["object"] = _recording_state_object(recording, signal)
     elif kind == "recording" and signal in TRASH_SIGNALS:
         payload |= {"operator": recording.host_email, "operator_id": recording.host_id}
         payload["object"] = meeting_json(recording) | {
@@ -134,7 +134,8 @@ def encoded(event: dict[str, Any]) -> bytes:
     return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _running(recording: Recording, signal: str) -> dict[str, Any]:
+def _recording_state_object(recording: Recording, signal: str) -> dict[str, Any]:
+    """Return the `object` of a recording event: the meeting with one file's start and end."""
     first = recording.files[0] if recording.files else None
     ended = signal in {"paused", "stopped"}
     times = {

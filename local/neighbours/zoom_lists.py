@@ -42,7 +42,7 @@ class Refusal(Exception):
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a list continues, for which request, and until when."""
+    """The place where a list continues, the request that it is for, and its expiry."""
 
     request: tuple[str, ...]
     offset: int

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LatestBackup:
-    """What `$LATEST` has to get back: the key of its package, and its configuration."""
+    """The state to which `$LATEST` is restored: the key of its package, and its configuration."""
 
     key: str
     configuration: Mapping[str, Any]

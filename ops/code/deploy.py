@@ -155,7 +155,7 @@ def deploy_all(_context: Context, function: str | None = None, do_release: bool 
 def release(
     _context: Context, function: str | None = None, description: str = "", to: str | None = None
 ) -> None:
-    """Let deployed code run, or an earlier one (--to)."""
+    """Release deployed code, or an earlier one (--to)."""
     functions = select_functions(function)
     check_name(description)
     target = target_to_change()

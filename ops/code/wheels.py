@@ -24,7 +24,7 @@ CACHE = Path(".local", "wheels")
 
 @dataclass(frozen=True)
 class Platform:
-    """Where a package runs: a name for the cache, and the arguments of pip.
+    """The platform that a package runs on: a name for the cache, and the arguments of pip.
 
     `level` is the compression of zips: 9 for uploads, 1 for this machine. `compiler` makes the
     bytecode; without one packages have none.

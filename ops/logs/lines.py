@@ -34,7 +34,7 @@ _ROUTINE = re.compile(r"(START|END|REPORT) RequestId: |INIT_START |EXTENSION\t|I
 class Line:
     """One event of a log group.
 
-    `moment` is the record's own time stamp, or else CloudWatch's, which is `stored`. `record` is
+    `moment` is the record's own timestamp, or else CloudWatch's, which is `stored`. `record` is
     None for a line that isn't one of our records. `key` identifies the event.
     """
 

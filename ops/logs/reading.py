@@ -73,7 +73,7 @@ def _ms(moment: datetime) -> int:
 def in_order(lines: Iterable[Line]) -> list[Line]:
     """Sort lines of several functions by their moments.
 
-    A line without a time stamp of its own keeps its place before the next line of its stream, even
+    A line without a timestamp of its own keeps its place before the next line of its stream, even
     if CloudWatch stored the whole log when the invocation ended (as the local cloud does).
     """
     settled: list[Line] = []
@@ -155,19 +155,22 @@ def recording_lines(
 
 
 def same_invocation_lines(logs: Logs, lines: Sequence[Line], begin: datetime) -> Iterator[Line]:
-    """Yield the other lines of the same invocations, without Lambda's bookkeeping."""
+    """Yield those invocations' lines that name no recording.
+
+    Lambda's routine lines (START, END, REPORT) are left out.
+    """
     invocations: dict[tuple[Function, str, str], list[Line]] = {}
     for line in lines:
-        if request := line.text_field("aws_request_id"):
-            invocations.setdefault((line.function, line.stream, request), []).append(line)
-    for (function, stream, request), own in invocations.items():
-        first = min(line.stored for line in own) - LONGEST_INVOCATION
-        last = max(line.stored for line in own) + LONGEST_INVOCATION
+        if request_id := line.text_field("aws_request_id"):
+            invocations.setdefault((line.function, line.stream, request_id), []).append(line)
+    for (function, stream, request_id), known_lines in invocations.items():
+        first = min(line.stored for line in known_lines) - LONGEST_INVOCATION
+        last = max(line.stored for line in known_lines) + LONGEST_INVOCATION
         for line in logs.read(
-            function, max(begin, first), end=last, pattern=filter_string(request), stream=stream
+            function, max(begin, first), end=last, pattern=filter_string(request_id), stream=stream
         ):
-            names_none = not line.text_field("uuid") and not line.text_field("zip_id")
-            if request in line.text and names_none and not line.is_routine:
+            names_no_recording = not line.text_field("uuid") and not line.text_field("zip_id")
+            if request_id in line.text and names_no_recording and not line.is_routine:
                 yield line
 
 

@@ -40,7 +40,7 @@ PairOf = Callable[[Names], QueuePair]
 
 @dataclass(frozen=True)
 class QueueView:
-    """What a view found in one queue. Views of a dead-letter queue cost no receives."""
+    """Result of a view of one queue. Views of a dead-letter queue cost no receives."""
 
     name: str
     counts: QueueCounts

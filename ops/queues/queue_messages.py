@@ -241,9 +241,10 @@ class HeldMessages:
     _seen: set[str] = field(default_factory=set)
 
     def next_page(self, most: int = MAX_BATCH) -> list[QueueMessage]:
-        """Return the next messages that weren't returned before; empty if there are no more.
+        """Return the next messages that weren't returned before.
 
-        A FIFO queue delivers a group's later messages only when the earlier ones are deleted.
+        The result is empty if SQS delivers none, or only messages that were returned before. While
+        a message is held, a FIFO queue delivers no later message of its group.
         """
         page = self._queue.take(most, self._seconds)
         new = [message for message in page if message.message_id not in self._seen]

@@ -48,12 +48,12 @@ from ops.queues.queue_messages import (
 RETRIED = "retried by an operator"
 CLOCK_TOLERANCE = timedelta(seconds=2)
 STAGING_LIFETIME = timedelta(days=7)
-"""How long the staging bucket keeps a recording's files (cdk/bucket.py)."""
+"""Time for which the staging bucket keeps a recording's files (cdk/bucket.py)."""
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Selects the first `most` messages (None: all), or those of `uuid`; and `unreadable` ones."""
+    """The first `most` messages (None: all), or those of `uuid`; and `unreadable` ones."""
 
     most: int | None = 1
     uuid: str = ""
@@ -78,7 +78,7 @@ class RedrivenMessage:
 
 @dataclass(frozen=True)
 class Redrive:
-    """Moves the messages of one DLQ back to their queue."""
+    """Redrive of one DLQ: it moves the messages back to their queue."""
 
     pair: QueuePair
     live: SqsQueue

@@ -107,7 +107,7 @@ def as_json(row: StatusRow, step: str | None) -> dict[str, Any]:
 
 
 def short_time(wire: str) -> str:
-    """Return a time stamp for a table: without `T`, seconds and `Z`."""
+    """Return a timestamp for a table: without `T`, seconds and `Z`."""
     return printable(wire[:16].replace("T", " ")) or "-"
 
 

@@ -29,7 +29,7 @@ def now() -> datetime:
 
 @dataclass(frozen=True)
 class Resender:
-    """What resends a webhook event: Zoom's API, and the webhook with its signing key."""
+    """Dependencies of resending: Zoom's API, and the webhook with its signing key."""
 
     zoom: ZoomApi
     webhook_url: str

@@ -36,7 +36,7 @@ LONGEST_BYTES = 4096
 
 @dataclass(frozen=True)
 class SecretStatus:
-    """What may be shown of a secret.
+    """The facts about a secret that may be shown.
 
     `since` is in UTC. `settings` compares `.env` and the shell: "same", "differs", "not set", or ""
     for a secret that is no setting. `read_by` has names of functions.

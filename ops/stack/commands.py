@@ -218,7 +218,7 @@ def deploy_stack(*, expect_stack: bool | None) -> None:
 
 
 def apply_settings(target: Target) -> None:
-    """Let changed settings reach the alias, and print which have to wait for a release."""
+    """Apply changed settings to the alias, and print which have to wait for a release."""
     releases = releases_of(target)
     moves, waiting = apply_changed_settings(releases, FUNCTIONS)
     for move in moves:

@@ -1,4 +1,4 @@
-"""Settings, faults and counters of the S3 stand-in."""
+"""Data types of the S3 stand-in: settings, injected faults, stored objects, counters."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -26,8 +26,9 @@ class S3Fault:
 
     Attributes:
         what: `status` answers with `status` and the error `code` (200 too, as S3 does when
-            CompleteMultipartUpload fails). `rst` and `fin` break off without an answer, `stall`
-            does so after `seconds`. `gone` removes every open upload, then answers.
+            CompleteMultipartUpload fails). `rst` and `fin` drop the connection without an
+            answer; `stall` waits `seconds`, then drops the connection. `gone` removes every open
+            upload, then answers.
         operation: AWS's name of the operation.
         nth: Number of the first request, from 1.
         times: Number of requests.

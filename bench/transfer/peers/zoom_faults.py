@@ -1,4 +1,4 @@
-"""The faults of the Zoom stand-in that are due now."""
+"""Schedule the Zoom stand-in's injected faults by request number or bytes sent."""
 
 import contextlib
 import threading

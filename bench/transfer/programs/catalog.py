@@ -54,7 +54,7 @@ def _module(name: str, module: str, needs: str = "", cases: str = "") -> Program
 ENGINE = _module("engine", "sut")
 ONE_STREAM = _module("s3transfer", "programs.one_stream")
 CURL = _module("curl", "programs.curl_relay", needs="curl", cases="i vii")
-"""Where each connection is limited, a relay of one connection only measures the limit."""
+"""Only for cases without a limit per connection: elsewhere its one connection is the limit."""
 
 OWN = {program.name: program for program in (ENGINE, ONE_STREAM, CURL)}
 
