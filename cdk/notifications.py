@@ -29,7 +29,7 @@ CRASHES = (
 """Texts that Lambda and Python log when a function crashes."""
 
 QUIET_SECONDS = 600
-"""How long after a mail repeats of its fault are only counted."""
+"""Seconds after a mail in which repeats of its fault are counted and not mailed."""
 
 REPEATS_EVERY = Duration.minutes(5)
 
@@ -59,8 +59,11 @@ class Notifications(Construct):
     ) -> None:
         """Send log records from `level` on to `alias`, and call it regularly to mail repeats.
 
-        `log_groups` are by the function's name. The group of the alias's own function must not be
-        among them, or its records would call it again.
+        Args:
+            log_groups: The log group of each function, by the function's name. The alias's own
+                function must not be among them, or its records would call it again.
+            alias: The function that mails, by its release alias.
+            level: The lowest level that is mailed.
         """
         destination = destinations.LambdaDestination(alias)
         for name, log_group in log_groups.items():

@@ -1,4 +1,4 @@
-"""Rules that more than one setting has to keep."""
+"""Rules that concern more than one setting."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ZOOM_ACCESS = (
     ("ZOOM_ACCOUNT_ID", "ZOOM_CLIENT_ID", "ZOOM_CLIENT_SECRET"),
     ("ZOOM_API_KEY", "ZOOM_API_SECRET"),
 )
-"""The three ways into Zoom's API, the first that is complete wins, and the settings of each."""
+"""The settings of each way into Zoom's API. The first way whose settings are all given is used."""
 
 SHEET = ("GSHEETS_DOC_ID", "GSHEETS_SHEET_NAMES")
 
@@ -31,7 +31,7 @@ def problems(given: Mapping[str, str], values: Mapping[str, Any]) -> Iterator[st
 
 
 def _zoom_access(given: Mapping[str, str]) -> Iterator[str]:
-    """One of the ways into Zoom's API has to be complete."""
+    """Require one complete way into Zoom's API."""
     missing = [[name for name in way if name not in given] for way in ZOOM_ACCESS]
     if not all(missing):
         return
@@ -51,7 +51,7 @@ def _zoom_access(given: Mapping[str, str]) -> Iterator[str]:
 
 
 def _webhook_token(given: Mapping[str, str], values: Mapping[str, Any]) -> Iterator[str]:
-    """Unsigned webhooks have to be allowed explicitly."""
+    """Require the webhook's secret token, unless unsigned webhooks are allowed."""
     if not values["ALLOW_UNSIGNED_WEBHOOKS"] and "WEBHOOK_VALIDATION_SECRET_TOKEN" not in given:
         yield (
             "WEBHOOK_VALIDATION_SECRET_TOKEN is missing: the secret token of the Zoom app that "
@@ -61,7 +61,7 @@ def _webhook_token(given: Mapping[str, str], values: Mapping[str, Any]) -> Itera
 
 
 def _opencast_address(given: Mapping[str, str]) -> Iterator[str]:
-    """Opencast's address is given, or was looked up for the cluster (see cdk/opencast.py)."""
+    """Require Opencast's address: given, or looked up for the cluster (see cdk/opencast.py)."""
     if "OPENCAST_BASE_URL" in given:
         return
     if cluster := given.get("OC_CLUSTER_NAME"):
@@ -79,7 +79,7 @@ def _opencast_address(given: Mapping[str, str]) -> Iterator[str]:
 
 
 def _network(given: Mapping[str, str], values: Mapping[str, Any]) -> Iterator[str]:
-    """In Opencast's VPC the uploader needs both subnets and a security group."""
+    """Require both subnets and a security group for an uploader in Opencast's VPC."""
     in_vpc = values["OC_VPC_ID"] or values["OC_SECURITY_GROUP_ID"]
     if in_vpc and "OC_SUBNET_IDS" not in given:
         yield (
@@ -91,7 +91,7 @@ def _network(given: Mapping[str, str], values: Mapping[str, Any]) -> Iterator[st
 
 
 def _sheet(given: Mapping[str, str]) -> Iterator[str]:
-    """The schedule's sheet needs both its document and its tabs."""
+    """Require both the document and the tabs of the schedule's sheet, or neither."""
     missing = [name for name in SHEET if name not in given]
     if len(missing) == 1:
         yield (

@@ -142,7 +142,7 @@ def build_source() -> SourceQueue:
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
-    """Entry of the download queue, one message at a time, and of an operator's call."""
+    """Handle one message of the download queue, or an operator's call."""
     log.start(context)
     return run(event, lambda: worker_of(container(), context), build_source)
 

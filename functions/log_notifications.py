@@ -77,10 +77,10 @@ container = Container(build)
 
 
 def handler(event: Mapping[str, Any], context: object) -> None:
-    """Entry of CloudWatch Logs, with records of one log, and of EventBridge's clock, without any.
+    """Handle records of one log from CloudWatch Logs, or the event of EventBridge's schedule.
 
-    An error makes Lambda repeat the event after one and after two minutes. So raise one only if
-    nothing of the event is in the table yet.
+    After an error Lambda repeats the event, after one and after two minutes. So this function
+    raises one only if nothing of the event is in the table yet.
     """
     log.start(context)
     if "awslogs" in event:
@@ -98,7 +98,7 @@ def take(event: Mapping[str, Any], deps: Dependencies) -> None:
     try:
         batch = batch_of(event)
     except MessageError as error:
-        # A repeat of the event would be the same.
+        # Don't raise: Lambda would repeat the same event, and it would fail again.
         logger.error("%s", error, extra={"outlook": "Its records aren't mailed: see the logs."})
         return
     if batch is None:

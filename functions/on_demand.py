@@ -109,7 +109,7 @@ class IngestRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
-    """Entry of API Gateway."""
+    """Handle a request from API Gateway."""
     return http_endpoint.handle(context, lambda: respond(event, container(), container.renewed))
 
 

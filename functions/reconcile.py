@@ -127,7 +127,7 @@ container = Container(build)
 
 
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
-    """Entry of EventBridge's rule, and of an operator's call."""
+    """Handle the event of EventBridge's rule, or an operator's call."""
     log.start(context)
     seconds = context.get_remaining_time_in_millis() / 1000 - MARGIN_SECONDS
     return answer(event, container(), seconds, container.renewed)

@@ -137,7 +137,7 @@ container = Container(build, carry=_carried)
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
-    """Entry of API Gateway, and of the function's own invocations."""
+    """Handle a request from API Gateway, or an invocation by the function itself."""
     if LATER in event:
         log.start(context)
         finish(event, container())

@@ -103,7 +103,7 @@ container = Container(build)
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
-    """Entry of API Gateway."""
+    """Handle a request from API Gateway."""
     return http_endpoint.handle(context, lambda: respond(event, container()))
 
 

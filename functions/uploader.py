@@ -125,7 +125,7 @@ def build_source() -> SourceQueue:
 
 
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
-    """Entry of the upload queue, one message at a time, and of an operator's call."""
+    """Handle one message of the upload queue, or an operator's call."""
     log.start(context)
     return run(event, lambda: worker_of(container(), read_seconds_of(context)), build_source)
 
@@ -474,7 +474,8 @@ def _wait_for_end_of_outage(
         deps.status.report(message.zip_id, StatusChange(State.UPLOADER_FAILED, told, retry_due=due))
         is_opencast = isinstance(error, OpencastUnreachable)
         if received.receive_count == MAX_FAILURES and not is_opencast:
-            # An outage of Opencast has an alarm. A missing grant looks like an outage of AWS.
+            # Mail it: a missing grant looks like an outage of AWS, and a person has to add it.
+            # Opencast's outages aren't mailed here, because they have an alarm.
             logger.error("%s", told, extra=log.goes_on("It is tried again by itself."))
         else:
             counts = metrics.once(Metric.OPENCAST_UNREACHABLE, is_opencast)

@@ -118,7 +118,7 @@ class OwnRequestRefused(RequestError):
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
-    """Entry of API Gateway."""
+    """Handle a request from API Gateway."""
     return http_endpoint.handle(context, lambda: respond(event, container(), container.read_anew))
 
 
@@ -398,7 +398,8 @@ def _resume(uuid: str, zip_id: str, request: LedgerRequest, deps: Dependencies) 
         is_partial=True,
     )
     deps.status.report(zip_id, StatusChange(State.WEBHOOK_RECEIVED, replacing=ENDED))
-    # Accept it only after the send: until then a repeat has to find a request that was given up.
+    # Accept the request only after the send. If the send fails, Zoom repeats the event, and the
+    # repeat has to find a request that was given up.
     accept = partial(ledger.with_request, zip_id=zip_id, asked=asked, now=deps.clock())
     _send(message, frozenset(), deps, accept)
 

@@ -150,41 +150,41 @@ def _import_schedule(
 
 
 def _lecture(driver: Driver, start: datetime) -> ZoomRecording:
-    """Record (a): two segments, two views, chat."""
+    """Add recording (a) to Zoom: two segments, two views and a chat."""
     return driver.add_lecture(
         meeting_id=LECTURE, start_time=start, topic="HIST E-1010 Mapping the Ocean", seed="a"
     )
 
 
 def _guest(driver: Driver, start: datetime) -> ZoomRecording:
-    """Record (b), which somebody requests."""
+    """Add recording (b) to Zoom. A "+Zoom" request asks for it."""
     return driver.add_lecture(
         meeting_id=REQUESTED, start_time=start, topic="A guest", seed="b", segments=1
     )
 
 
 def _private(driver: Driver, start: datetime) -> ZoomRecording:
-    """Record (c), a meeting that isn't in the schedule."""
+    """Add recording (c) to Zoom. Its meeting isn't in the schedule."""
     return driver.add_lecture(
         meeting_id=UNCLAIMED, start_time=start, topic="A private chat", seed="c", segments=1
     )
 
 
 def _missed(driver: Driver, start: datetime) -> ZoomRecording:
-    """Record (f), whose webhook is lost. It ended more than an hour ago."""
+    """Add recording (f) to Zoom. It ended more than an hour ago, and its webhook event is lost."""
     return driver.add_lecture(
         meeting_id=MISSED, start_time=start, topic="Nobody told", seed="f", segments=1
     )
 
 
 def _reconcile(driver: Driver, start: datetime) -> None:
-    """Run reconcile as every hour, with a baseline before (f)."""
+    """Run reconcile with a baseline before (f)."""
     driver.begin_reconcile(start)
     driver.reconcile()
 
 
 def _send_lecture(driver: Driver, journey: Journey, start: datetime) -> list[int]:
-    """Send the events of (a), the last one twice (e). Returns the statuses of the last one."""
+    """Send the events of (a), the last event twice (e), and return the statuses of both."""
     uuid = journey.recording.uuid
     for event, second in (("started", 0), ("paused", 30), ("resumed", 60), ("stopped", 130)):
         moment = int((start + timedelta(seconds=second)).timestamp() * 1000)
@@ -202,7 +202,7 @@ def _ask(driver: Driver, journey: Journey) -> None:
 
 
 def _forge(driver: Driver, start: datetime) -> list[int]:
-    """Send (d): webhooks that Zoom didn't sign, or signed an hour ago. Returns the statuses."""
+    """Send (d), events that Zoom didn't sign or signed an hour ago, and return the statuses."""
     stranger = driver.add_lecture(
         meeting_id=FORGED, start_time=start, topic="Forged", seed="d", segments=1
     )
@@ -283,7 +283,7 @@ def _check_lecture(driver: Driver, journey: Journey, start: datetime) -> list[Ch
 
 
 def _spans(start: datetime) -> str:
-    """Return the times without pauses: 130 s, paused from 30 to 60, and after 60 s 130 s more."""
+    """Return the times of (a) without its pause: segments from 0 to 130 s and from 190 to 320 s."""
     seconds = ((0, 30), (60, 130), (190, 320))
     return ",".join(
         "_".join((start + timedelta(seconds=second)).strftime(STAMP) for second in span)

@@ -1,4 +1,4 @@
-"""Drives a running local stack as Zoom, as users of Opencast, Slack and the sheet, and as operator.
+"""A driver of a local stack: as Zoom, as users of Opencast, Slack and the sheet, as operator.
 
 It uses only HTTPS and AWS's API, so the demo and the end-to-end tests see what everybody sees.
 """
@@ -77,7 +77,7 @@ class OpencastIngest(msgspec.Struct, frozen=True):
     status: int | None
 
     def values(self, name: str) -> list[str]:
-        """Return the values of the form's parts of a name, in order."""
+        """Return the values of the form's fields with this name, in order."""
         return [value for part, value in self.parts if part == name]
 
 
@@ -100,7 +100,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class KeptClients:
-    """Makes each boto3 client and resource once, since that takes longer than most requests."""
+    """The boto3 clients and resources, each made once: that takes longer than most requests."""
 
     def __init__(self, access: Access) -> None:
         self.client = cache(access.client)
@@ -108,7 +108,7 @@ class KeptClients:
 
 
 class Driver:
-    """Drives the stack of a `stack.json`, with the key of the account's root."""
+    """A driver of the stack in a `stack.json`, with the key of the account's root."""
 
     def __init__(self, state: State) -> None:
         self.state = state
@@ -157,13 +157,13 @@ class Driver:
         return int(self._control("GET", "zoom", "sent").get(file.id, 0))
 
     def send(self, event: str, uuid: str = "", **options: Any) -> Answer:
-        """Let Zoom send a webhook, and return the answer (`local.neighbours.zoom.SendEvent`)."""
+        """Make Zoom send a webhook event. Return the answer (`local.neighbours.zoom.SendEvent`)."""
         asked = {"url": self.webhook_url, "event": event, "uuid": uuid, "timeout": 30, **options}
         answer = self._control("POST", "zoom", "events", asked)
         return Answer(answer["status"], answer["body"])
 
     def trouble_zoom(self, **fault: Any) -> None:
-        """Let Zoom fail (`local.neighbours.zoom_faults.Fault`)."""
+        """Make Zoom fail (`local.neighbours.zoom_faults.Fault`)."""
         self._control("POST", "zoom", "faults", fault)
 
     def cdn_url(self) -> str:
@@ -190,7 +190,7 @@ class Driver:
         self._control("POST", "opencast", "series", series)
 
     def trouble_opencast(self, **fault: Any) -> None:
-        """Let Opencast fail (`local.neighbours.opencast_store.Fault`)."""
+        """Make Opencast fail (`local.neighbours.opencast_store.Fault`)."""
         self._control("POST", "opencast", "faults", fault)
 
     def mend_opencast(self) -> None:
@@ -273,7 +273,7 @@ class Driver:
     # As users of Slack and of the sheet with the schedule
 
     def type(self, text: str, *, user: str = "producer", channel: str = "", **more: Any) -> Any:
-        """Let a user type `/zip <text>`, by default in its channel, and return the outcome.
+        """Type `/zip <text>` as a user, by default in the zip channel, and return the outcome.
 
         See `local.neighbours.slack_player.Typed` and `Outcome`.
         """
@@ -281,7 +281,7 @@ class Driver:
         return self._control("POST", "slack", "command", typed)
 
     def press(self, ts: str, action_id: str, *, user: str = "producer", **more: Any) -> Any:
-        """Let a user press a button of the message `ts`, and return the outcome."""
+        """Press a button of the message `ts` as a user, and return the outcome."""
         pressed = {"user": user, "ts": ts, "action_id": action_id, **more}
         return self._control("POST", "slack", "press", pressed)
 
@@ -291,7 +291,7 @@ class Driver:
         return found
 
     def trouble_slack(self, **fault: Any) -> None:
-        """Let Slack fail (`local.neighbours.faults.Fault`)."""
+        """Make Slack fail (`local.neighbours.faults.Fault`)."""
         self._control("POST", "slack", "faults", fault)
 
     def refused_by_slack(self) -> list[dict[str, Any]]:
@@ -316,7 +316,7 @@ class Driver:
         self._control("POST", "sheets", "expire")
 
     def trouble_sheets(self, **fault: Any) -> None:
-        """Let Google fail (`local.neighbours.faults.Fault`)."""
+        """Make Google fail (`local.neighbours.faults.Fault`)."""
         self._control("POST", "sheets", "faults", fault)
 
     def _control(self, method: str, neighbour: str, path: str, content: object = None) -> Any:

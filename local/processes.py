@@ -128,7 +128,7 @@ class Processes:
             process.let_go()
 
     def stop(self) -> None:
-        """Stop every process and wait until all have ended. No other can be started after that."""
+        """Stop every process, wait until all have ended, and refuse to start further processes."""
         with self._lock:
             self._closed = True
             stop(self._running)

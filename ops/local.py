@@ -68,7 +68,7 @@ def down(_context: Context) -> None:
 
 @command()
 def status(_context: Context) -> None:
-    """Show what of the local stack runs, and its queues."""
+    """Show the local stack's processes and queues."""
     state = running()
     console = terminal.console()
     console.print(addresses(state))
@@ -78,7 +78,7 @@ def status(_context: Context) -> None:
 
 @command()
 def env(_context: Context) -> None:
-    """Print exports that lead to the local stack."""
+    """Print the shell commands that select the local stack."""
     running()
     file = HOME / local_state.ENVIRONMENT
     for line in file.read_text("utf-8").splitlines():

@@ -33,7 +33,8 @@ Copy `example.env` to `.env` and fill in what is required; everything else has a
 
 A setting in the shell wins over `.env`, and an empty one counts as not given. Secrets go to SSM, as
 `/zoom-ingester/<STACK_NAME>/<NAME>`; all others go into the stack's template. The last column names
-the functions that read a setting while they run; the template and the commands use the others.
+the functions that read a setting while they run. Only the template and the commands read a setting
+without an entry there.
 
 `python -m ops.settings_documents` makes this page and `example.env` from `cdk/settings.py`.
 """

@@ -28,7 +28,7 @@ DEV_LOCK = Path("requirements", "dev.txt")
 CLOUD_LOCK = Path("requirements", "cloud.txt")
 NODE_LOCKS = (Path("package.json"), Path("package-lock.json"))
 
-# What pip and npm print when there is no answer, as opposed to a refusal.
+# Errors that pip and npm print when they can't reach a server. A refusal isn't among them.
 UNREACHABLE = re.compile(
     r"NewConnectionError|ConnectTimeout|ConnectionError|NameResolutionError|ReadTimeoutError"
     r"|ProxyError|SSLError|Temporary failure in name resolution|Network is unreachable"

@@ -10,7 +10,7 @@ from bench.transfer.peers.zoom_settings import ZoomStats
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """What one process transferred: `size` bytes in `seconds` and `cpu_s` CPU seconds."""
+    """The transfer of one process: `size` bytes in `seconds` and `cpu_s` CPU seconds."""
 
     program: str
     tls: bool

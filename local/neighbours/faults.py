@@ -127,7 +127,7 @@ class ApiStandIn(StandIn):
         return tuple(self._seen)
 
     def fail(self, fault: Fault) -> None:
-        """Let the next requests fail. Raises ValueError for an unknown place."""
+        """Make the next requests fail. Raises ValueError for an unknown place."""
         if fault.where not in {"any", *self._api.places}:
             known = ", ".join(self._api.places)
             raise ValueError(f"no place {fault.where}; known: any, {known}")

@@ -109,7 +109,7 @@ class OpencastStandIn(StandIn):
         self.store.switches = changed(self.store.switches, switches)
 
     def fail(self, fault: Fault) -> None:
-        """Let the next requests fail."""
+        """Make the next requests fail."""
         self.store.faults.add(fault)
 
     def add_series(self, identifier: str, **terms: str) -> None:

@@ -48,7 +48,7 @@ Endpoint = Callable[[Request, User | None, str], Answer]
 
 
 class Api:
-    """Answers requests from the store. A wait ends when `stopping` is set."""
+    """The API over the store. A wait for an answer ends when `stopping` is set."""
 
     def __init__(self, store: Store, ca_bundle: str, stopping: threading.Event) -> None:
         self._store = store

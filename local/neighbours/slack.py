@@ -65,11 +65,11 @@ class SlackStandIn(ApiStandIn):
         return f"{self.url}/api/"
 
     def command(self, typed: Typed) -> Outcome:
-        """Let a user type a command (`slack_player.Player.command`)."""
+        """Type a command as a user (`slack_player.Player.command`)."""
         return self._player.command(typed)
 
     def press(self, pressed: Pressed) -> Outcome:
-        """Let a user press a button (`slack_player.Player.press`)."""
+        """Press a button as a user (`slack_player.Player.press`)."""
         return self._player.press(pressed)
 
     def messages(self, user: str) -> list[Message]:

@@ -144,7 +144,7 @@ class Workspace:
         raise KeyError(f"no channel {named}; known: {', '.join(self.channels)}")
 
     def ts(self) -> str:
-        """Return a time stamp that no other message has."""
+        """Return a timestamp that no other message has."""
         self._last = max(self._last + 1, int(self.clock() * 1_000_000))
         return f"{self._last // 1_000_000}.{self._last % 1_000_000:06d}"
 
@@ -153,7 +153,7 @@ class Workspace:
         return [message for message in self.messages if message.only_for in {None, user.id}]
 
     def message(self, ts: str) -> Message | None:
-        """Return the message with this time stamp, None if there is none."""
+        """Return the message with this timestamp, None if there is none."""
         return next((message for message in self.messages if message.ts == ts), None)
 
     def response_url(self, channel: Channel, user: User, **more: Any) -> ResponseUrl:

@@ -196,7 +196,7 @@ class ZoomStandIn(StandIn):
         self._account.switches = changed(self.switches, switches)
 
     def fail(self, fault: Fault) -> None:
-        """Let the next requests fail."""
+        """Make the next requests fail."""
         self._faults.add(fault)
 
     @property

@@ -134,7 +134,7 @@ class Lecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def build_lecture(folder: Path, lecture: Lecture) -> Recording:
     """Make a lecture's files in `folder`, and return the recording that lists them."""
-    # Ids that are the same for the same seed. They guard nothing.
+    # The same seed gives the same ids. No secret depends on them.
     draw = random.Random(f"{lecture.seed}/{lecture.meeting_id}")  # noqa: S311
     uuid = lecture.uuid or base64.b64encode(draw.randbytes(16)).decode()
     room = folder / hashlib.sha256(uuid.encode()).hexdigest()[:16]

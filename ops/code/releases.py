@@ -283,7 +283,7 @@ def find_version(releases: Releases, function: Function, wanted: str) -> str:
 def apply_changed_settings(
     releases: Releases, functions: Sequence[Function]
 ) -> tuple[list[AliasMove], list[Function]]:
-    """Let changed settings reach the alias wherever that releases no other code.
+    """Move the alias to changed settings, for each function where that releases no other code.
 
     An update of the stack turns debug logging off where settings changed; this restores it. Return
     the moves, and the functions whose `$LATEST` holds unreleased code: their settings come with the

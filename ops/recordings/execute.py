@@ -221,7 +221,7 @@ def pipeline(
 
 
 def process_one(target: Target, function: Function, qualifier: str, event: dict[str, Any]) -> None:
-    """Let a function take one message off its queue. Raises OpsError if it reports a failure."""
+    """Make a function process one message of its queue. Raises OpsError if it reports a failure."""
     name, chosen = target.names.function(function), qualifier.strip() or target.place.release_alias
     try:
         answer = invocation.call(target.client("lambda", invocation.CONFIG), name, chosen, event)

@@ -95,12 +95,12 @@ def check_code_bucket(s3: S3Client, bucket: str) -> None:
 
 
 def ensure_code_bucket(s3: S3Client, bucket: str, region: str) -> bool:
-    """Create the bucket for packages and templates if it doesn't exist. Return whether it was
-    created.
+    """Create the code bucket if it doesn't exist, and return whether it was created.
 
-    The system needs nothing else of what `cdk bootstrap` creates.
+    It holds packages and templates. `cdk bootstrap` isn't needed: nothing else of it is used.
 
-    Raises OpsError if the bucket exists and can't be used.
+    Raises:
+        OpsError: The bucket exists and can't be used.
     """
     try:
         s3.head_bucket(Bucket=bucket)

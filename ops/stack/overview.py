@@ -62,7 +62,7 @@ class QueueStatus:
 
 @dataclass(frozen=True)
 class Overview:
-    """What `stack.status` shows. `outputs` has values by the exports' names.
+    """The content of `stack.status`. `outputs` has values by the exports' names.
 
     `mails` are the topic's subscribers, and whether each has confirmed. `opencast` is a sentence on
     the access to it, `reconcile` one on its last run, `problems` are sentences on what is missing.

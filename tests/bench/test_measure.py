@@ -65,7 +65,7 @@ def setting(case: Case = CASES["i"]) -> Setting:
 
 
 class TestCheck:
-    def test_right_objects_have_no_problem(self) -> None:
+    def test_objects_have_no_problem_when_keys_and_sizes_are_right(self) -> None:
         assert problem_of([OBJECT], Load("one", {"f": SIZE}), parts=True) == ""
 
     @pytest.mark.parametrize(

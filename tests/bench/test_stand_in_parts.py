@@ -58,7 +58,9 @@ def test_generated_bytes_differ_by_block_name_and_version() -> None:
     [(2, 1000, 0, 0.5), (1, 50_000, 10, 10.95), (0, 1, 0, 0)],
     ids=["limit", "burst after a pause", "no limit"],
 )
-def test_pacer_limits_bytes(mbps: float, burst: int, pause: float, seconds: float) -> None:
+def test_pacer_keeps_its_rate_after_a_burst(
+    mbps: float, burst: int, pause: float, seconds: float
+) -> None:
     clock = Clock()
     pacer = Pacer(mbps, burst, clock.wait, clock)
     clock.wait(pause)

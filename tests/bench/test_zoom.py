@@ -204,7 +204,7 @@ class TestBreaks:
 
 
 class TestWrongAnswers:
-    def test_statuses_and_pages_are_answered_in_order(self, plain_reader: Reader) -> None:
+    def test_wrong_answers_come_at_their_configured_requests(self, plain_reader: Reader) -> None:
         json = '{"errorCode": 3301}'
         plain_reader.fail(
             ZoomFault(kind="status", request=1, times=2, status=503, retry_after="7"),

@@ -24,7 +24,7 @@ from tests.conformance.webhook_rules import Request
 EARLIER, LATER = timedelta(minutes=-7), timedelta(minutes=11)
 BAD_DATA = {"pipeline_state": "WEBHOOK_FAILED", "reason": "Bad webhook data"}
 ONE_IN = 4
-"""One of so many of Zoom's ingests, and of our own ones, is the source of a combination."""
+"""One of this many combinations of a source and a kind is tested."""
 
 
 def derived_cases() -> list[Any]:
@@ -40,7 +40,7 @@ def derived_cases() -> list[Any]:
 
 
 def _is_plain_ingest(case: Case) -> bool:
-    """Whether a case is one accepted ingest after any status events."""
+    """Return whether a case is one accepted ingest after any status events."""
     *before, last = case["steps"]
     return (
         last["status_code"] == 200

@@ -39,7 +39,7 @@ _DEAD = text_answer(502, "text/plain", b"the caller was killed\n")
 
 
 class Moment(StrEnum):
-    """When the process is killed."""
+    """The moment of the kill."""
 
     BEFORE = "before"
     """The request was sent, and is never forwarded."""
@@ -57,7 +57,7 @@ class Aim:
 
 
 class Gate:
-    """Counts the calls of one function, and kills it at one of them. Thread-safe.
+    """A gate that counts the calls of one function, and kills it at one of them. Thread-safe.
 
     `kill` ends the function's processes and returns their number.
     """

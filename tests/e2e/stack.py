@@ -17,11 +17,11 @@ from local.driver import Driver, DriverError, Found, Ingest, ZoomRecording, wait
 
 SERIES = "20260112345"
 SECONDS = 120.0
-"""Longest wait for a condition. It is reached on a very busy machine only, or by a failure."""
+"""Longest wait for a condition. Only a failure or a very busy machine reaches it."""
 
 FAILED = ("WEBHOOK_FAILED", "DOWNLOADER_FAILED", "UPLOADER_FAILED")
 
-# Unique also on a stack that stays up between test runs.
+# Meeting numbers differ from those of earlier test runs, since a stack may stay up between runs.
 _meetings = itertools.count(10**10 + uuid.uuid4().int % 10**8 * 100)
 
 
@@ -108,7 +108,7 @@ class Stack:
         assert answer.status == 200, answer
 
     def refuse_download(self, recording: ZoomRecording) -> None:
-        """Let Zoom refuse the recording's one file, also with a new token: a permanent failure."""
+        """Make Zoom refuse the recording's one file, also with a new token: a permanent failure."""
         (file,) = recording.wanted()
         self.driver.trouble_zoom(
             kind="status", status=403, where="download", file_id=file.id, times=2

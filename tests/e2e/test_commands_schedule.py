@@ -151,7 +151,7 @@ def test_save_creds_stores_a_google_key_in_ssm_and_refuses_one_that_is_not_in_pe
 
 @pytest.fixture
 def older(driver: Driver) -> Iterator[str]:
-    """The name of an older stack whose tables exist, until the test ends."""
+    """The name of an older stack. Its tables exist during the test."""
     dynamodb = driver.client("dynamodb")
     name = f"older-{uuid.uuid4().hex[:8]}"
     for table, key in KEYS.items():

@@ -20,7 +20,7 @@ from tests.e2e.stack import Stack
 from tests.infra.grants import Grant
 
 SECONDS = 8.0
-"""How long a scenario without a grant may wait for a state. It is expected to wait in vain."""
+"""Longest wait for a state in a scenario without a grant, where the state usually never comes."""
 
 LOG = "the local cloud writes a function's log itself"
 EVENT_SOURCE = "the local event source doesn't act with the function's role"
@@ -119,7 +119,7 @@ def test_the_api_answers_403_to_an_address_that_is_not_allowed(
         assert driver.ask_for_ingest(uuid="x").status == 403
         with pytest.raises(DriverError, match="403"):
             driver.status(1)
-        # Other spellings of the routes, and a header that claims another address.
+        # Neither another spelling of a route nor a forged address may get past the API's policy.
         for method, path in (("POST", "ingest"), ("GET", "status"), ("GET", "")):
             for spelling in (path, f"{path}/", f"/{path}"):
                 url = f"{driver.state.api_url}/{spelling}"

@@ -36,7 +36,7 @@ ARNS = {
 class Grant:
     """One action on one resource.
 
-    `function` is the function's name without the stack's, `resource` an ARN.
+    `function` is the function's name without the stack's name. `resource` is an ARN.
     """
 
     function: str
@@ -82,7 +82,7 @@ def pairs(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def resolve(value: Any, resources: Mapping[str, Any]) -> Any:
-    """Return `value` with those of CloudFormation's functions resolved that the policies use."""
+    """Resolve in `value` the functions of CloudFormation that the policies use."""
     if isinstance(value, list):
         return [resolve(part, resources) for part in value]
     if not isinstance(value, dict):
@@ -106,5 +106,5 @@ def arn_of(name: str, resources: Mapping[str, Any]) -> str:
 
 
 def as_list(value: Any) -> list[Any]:
-    """Return a list of values that a policy may write without a list if there is one."""
+    """Return the values as a list. A policy may write a single value without one."""
     return value if isinstance(value, list) else [value]

@@ -1,7 +1,6 @@
-"""The stack keeps cdk-nag's AwsSolutions rules, or REASONS say why it breaks one.
+"""Checks of the stack by cdk-nag's AwsSolutions rules. REASONS justifies each accepted finding.
 
-The app itself doesn't use cdk-nag, so a deployment doesn't need it. A reason without a finding is
-an error too.
+A reason without a finding is an error too. Only this test uses cdk-nag: the app works without it.
 """
 
 from __future__ import annotations

@@ -277,7 +277,7 @@ def test_the_example_file_s_values_change_no_setting() -> None:
 
 
 @given(st.dictionaries(st.sampled_from(list(TABLE)), st.text(max_size=30)))
-def test_any_text_makes_settings_or_problems_that_begin_with_names(
+def test_each_problem_begins_with_a_setting_s_name_for_any_texts(
     given_texts: dict[str, str],
 ) -> None:
     for found in (

@@ -12,7 +12,7 @@ from local.authority import ExtraAuthorityError, ensure_authority, write_bundle
 from local.neighbours.https_server import Answer, HttpsServer, Request, text_answer
 
 
-def test_an_authority_is_made_only_once(tmp_path: Path) -> None:
+def test_certificate_authority_is_made_only_once(tmp_path: Path) -> None:
     first = ensure_authority(tmp_path)
     before = first.certificate.read_bytes()
     assert ensure_authority(tmp_path) == first

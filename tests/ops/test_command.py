@@ -1,4 +1,4 @@
-"""What every command has in common: both spellings, errors of one line, output that may close."""
+"""Rules for every command: both spellings, errors of one line, output that may close."""
 
 from __future__ import annotations
 

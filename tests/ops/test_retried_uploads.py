@@ -33,7 +33,7 @@ ALL = Selection(most=None, unreadable=True)
 
 @dataclass
 class Opencast:
-    """A fake that lacks the series until `is_mended`. `posts` has the files of each POST."""
+    """A fake Opencast without the series until `is_mended`. `posts` has the files of each POST."""
 
     is_mended: bool = False
     posts: list[list[str]] = field(default_factory=list)
@@ -54,7 +54,7 @@ class Opencast:
 
 
 def message(queues: Queues, *files: str) -> str:
-    """Return an upload message of files, and stage these."""
+    """Stage files, and return the upload message that names them."""
     for file_id in files:
         queues.aws.s3.put_object(Bucket=BUCKET, Key=f"1/2/{file_id}.mp4", Body=b"x" * 10)
     segments = [

@@ -208,7 +208,7 @@ sheet_row = st.fixed_dictionaries({}, optional=dict.fromkeys(SHEET, anything))
 
 
 @given(anything | st.lists(row) | st.lists(sheet_row) | st.dictionaries(st.text(), row))
-def test_json_file_with_any_content_is_read_or_explained(content: Any) -> None:
+def test_json_file_with_any_content_is_read_or_refused_in_one_line(content: Any) -> None:
     try:
         parsed = parse_json("a.json", content)
     except OpsError as error:

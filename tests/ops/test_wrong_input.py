@@ -70,7 +70,7 @@ def test_a_command_names_every_wrong_setting_at_once(
     ids=" ".join,
 )
 @pytest.mark.usefixtures("folder")
-def test_a_command_lists_the_functions_for_an_unknown_one(arguments: tuple[str, ...]) -> None:
+def test_a_command_lists_the_functions_when_one_is_unknown(arguments: tuple[str, ...]) -> None:
     line = said_in_a_line(invoke(*arguments))
     assert line.startswith("There is no function nothing. There are: zoom-webhook, ")
 

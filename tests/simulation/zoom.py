@@ -207,14 +207,14 @@ class Zoom:
         return self._oauth.get(header.removeprefix("Bearer "), -1.0) > self.world.time
 
     def opens(self, header: str, uuid: str) -> bool:
-        """Whether a download token opens a recording's files."""
+        """Return whether a download token opens a recording's files."""
         owner, ends = self._tokens.get(header.removeprefix("Bearer "), ("", 0.0))
         return owner == uuid and self.world.time < ends
 
     # The API
 
     def next_odd(self) -> Fault | None:
-        """The planned fault of this request to the API."""
+        """Return the planned fault of this request to the API."""
         self._requests += 1
         return self._odd.pop(self._requests, None)
 
@@ -248,7 +248,7 @@ class Zoom:
         return {**_about(state.truth), **self._entries(state.truth, files)}
 
     def listed_now(self, uuid: str) -> set[str]:
-        """The ids of the files that the API lists now."""
+        """Return the ids of the files that the API lists now."""
         return {file.id for file in self._files_of(self.recordings[uuid])}
 
     def _files_of(self, state: State) -> list[FileTruth]:
@@ -304,7 +304,7 @@ class Zoom:
         return Download(302, {"Location": target, "Content-Length": "0"})
 
     def has(self, state: State, file: FileTruth) -> bool:
-        """Whether Zoom serves a file now."""
+        """Return whether Zoom serves a file now."""
         return not state.is_gone and self.world.time >= file.fetchable
 
     def _serve(

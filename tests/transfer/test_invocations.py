@@ -100,8 +100,8 @@ def test_three_invocations_make_one_object(harness: Harness) -> None:
             break
         stopped += 1
         fetched_now, stored_now = fetched_and_stored()
-        # It stopped between two parts: everything fetched is stored, except for the byte that
-        # finds out the version.
+        # The copy stopped between two parts: everything fetched is stored, except for the byte
+        # that was read to learn the file's version.
         assert fetched_now - fetched == stored_now - stored + 1 > 1
     assert stopped >= 2
     assert harness.versions()["a"].size == LIMITED_SIZE

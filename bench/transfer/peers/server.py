@@ -18,7 +18,7 @@ BACKLOG = 512
 
 
 class ConnectionCut(Exception):
-    """Breaks the connection off: by a reset if `how` is `rst`, else in order."""
+    """The signal to break the connection off: with a TCP reset if `how` is `rst`, else a FIN."""
 
     def __init__(self, how: str) -> None:
         super().__init__(how)
@@ -144,7 +144,7 @@ class Server(ABC):
                 return
             prepare(sock, is_paced=self._link.is_paced)
             if tls:
-                # The handshake belongs in the connection's own thread.
+                # Leave the handshake to the connection's thread: a slow client would block others.
                 sock = tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
             thread = threading.Thread(target=self._serve, args=(sock,), daemon=True)
             with self._lock:

@@ -47,7 +47,7 @@ class Request:
 
 
 class Connection:
-    """Reads requests and writes answers. The caller closes the socket."""
+    """A connection that reads requests and writes answers. The caller closes the socket."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock

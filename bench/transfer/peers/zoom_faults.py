@@ -1,4 +1,4 @@
-"""Decide which faults of the Zoom stand-in happen now."""
+"""The faults of the Zoom stand-in that are due now."""
 
 import contextlib
 import threading
@@ -17,7 +17,7 @@ class OpenBody:
 
 
 class FaultSchedule:
-    """Counts GETs and bytes, and returns the faults that are due. Threads share it."""
+    """The faults that are due after a number of GETs or bytes. Threads share the object."""
 
     def __init__(self, faults: Sequence[ZoomFault]) -> None:
         self._faults = faults
@@ -52,7 +52,7 @@ class FaultSchedule:
         return due[0][0] - total if due else None
 
     def at_total(self, total: int) -> list[ZoomFault]:
-        """Break off the open bodies if that is due, and return the other faults that are due."""
+        """Apply the due faults that break open bodies off, and return the other due faults."""
         if not self._at_total:
             return []
         others = []

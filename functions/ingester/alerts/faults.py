@@ -56,9 +56,9 @@ def shape_of(message: str) -> str:
 
 
 def _key(record: LogRecord, function: str) -> str:
-    # The uuid goes first: each request for a recording has its own zip id.
+    # Prefer the uuid: each request for a recording has its own zip id.
     about = record.uuid or record.zip_id
-    # Without the line's number, so that a release doesn't change the key.
+    # Leave out the line's number, so that a release doesn't change the key.
     where = record.crash or record.location.rpartition(":")[0]
     parts = "\0".join((function, record.level.name, about, where, shape_of(record.headline)))
     return hashlib.sha256(parts.encode("utf-8", "surrogatepass")).hexdigest()

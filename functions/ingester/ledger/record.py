@@ -19,10 +19,10 @@ from ingester import timestamps
 from ingester.status.row import Asked
 
 ZOOM_LIST_LAG = timedelta(days=1)
-"""How long Zoom's API may lag: it doesn't list a file yet that a webhook event has named."""
+"""The longest time until Zoom's API lists a file that a webhook event has named."""
 
 POST_ARRIVAL_LIMIT = timedelta(minutes=15)
-"""How long a POST may take to pass the proxies until Opencast shows its event."""
+"""The longest time that a POST takes to pass the proxies, until Opencast shows its event."""
 
 BUSY_FACTOR = 4
 """Multiplies the timeout of a POST while Opencast says that it is at work on ingests."""
@@ -32,7 +32,7 @@ MOST_REQUESTS = 50
 
 
 class End(StrEnum):
-    """How a request ended that didn't get into Opencast."""
+    """The end of a request that didn't get into Opencast."""
 
     FAILED = "failed"
     IGNORED = "ignored"

@@ -19,9 +19,9 @@ from ingester.errors import BadRequest
 from ingester.ledger.record import Record
 
 WAIT = timedelta(hours=1)
-"""How long after the meeting's end reconcile waits for Zoom's own webhook event, which may be late.
-Zoom repeats an event for an hour and a half. The webhook ignores one that comes even later as a
-duplicate."""
+"""Time after a meeting's end in which reconcile waits for Zoom's own webhook event. An event may be
+late: Zoom repeats it for an hour and a half. The webhook ignores an event that comes even later as
+a duplicate."""
 
 MOST_DAYS = 30
 """Days that an operator's run may look back at most."""

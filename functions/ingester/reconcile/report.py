@@ -15,7 +15,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Options of a run.
 
     Attributes:
-        since: From when on to look, also before the baseline; "" for RECONCILE_DAYS and the
+        since: The start of the search, also before the baseline; "" for RECONCILE_DAYS and the
             baseline.
         dry_run: Whether to report only what a run would do.
     """
@@ -38,7 +38,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The report of a run.
 
     Attributes:
-        since: From when on the run looked.
+        since: The start of the search.
         baseline: The baseline; "" if there is none yet.
         how: The list that was used.
         dry_run: Whether the run only reports.

@@ -60,7 +60,7 @@ def report_nothing() -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Done:
-    """The work is finished.
+    """The outcome of finished work.
 
     Attributes:
         is_success: False if there was nothing to work on, which an operator who asked is told.
@@ -71,7 +71,7 @@ class Done:
 
 @dataclass(frozen=True, kw_only=True)
 class SendOn:
-    """The work is finished, and the FIFO queue `queue` gets `body` in the message group `group`."""
+    """The outcome of finished work that sends `body` to the FIFO queue `queue`, in `group`."""
 
     queue: Queue
     body: str
@@ -81,7 +81,7 @@ class SendOn:
 
 @dataclass(frozen=True, kw_only=True)
 class Requeue:
-    """A fresh message with `body` replaces this one, visible after `delay_seconds`."""
+    """The outcome that replaces the message with a new one with `body`, after `delay_seconds`."""
 
     body: str
     delay_seconds: int = 0
@@ -90,7 +90,7 @@ class Requeue:
 
 @dataclass(frozen=True, kw_only=True)
 class Retry:
-    """The message becomes visible again after `seconds`."""
+    """The outcome that makes the message visible again after `seconds`."""
 
     seconds: int
     report: Callable[[], None] = report_nothing
@@ -98,7 +98,7 @@ class Retry:
 
 @dataclass(frozen=True, kw_only=True)
 class GiveUp:
-    """The dead-letter queue gets the message.
+    """The outcome that moves the message to the dead-letter queue.
 
     Attributes:
         reason: Stands on the dead-letter queue as the attribute `FailedReason`.
@@ -328,13 +328,13 @@ def process_event(
 
 
 def _put_off(messages: list[Received], error: Exception, source: SourceQueue) -> list[Received]:
-    """Let messages come back with backoff, but give up each at its last receive.
+    """Retry messages with backoff, but give up each at its last receive.
 
-    Left to SQS they would come back as soon as the visibility timeout is over, and soon be on the
-    dead-letter queue without a reason.
+    SQS alone would deliver them again as soon as the visibility timeout is over, and soon move them
+    to the dead-letter queue without a reason.
 
     Returns:
-        The messages that come back.
+        The messages that are retried.
     """
     told = error if isinstance(error, IngesterError) else AwsFailed.of(error)
     reason = f"The function can't begin: {told}"

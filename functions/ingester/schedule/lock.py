@@ -28,7 +28,7 @@ COMMAND_SECONDS = 300
 
 
 class ScheduleLock:
-    """Lets one process at a time read the schedule's source and write its table.
+    """A lock for one process at a time, to read the schedule's source and write its table.
 
     Without the lock two imports at once could leave half of each in the table, or one could undo
     the other. The lock ends by itself after `life` seconds.

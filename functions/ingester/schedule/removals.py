@@ -35,7 +35,7 @@ class MovedMeeting(msgspec.Struct, frozen=True):
 
 
 class Removals(msgspec.Struct, frozen=True, kw_only=True):
-    """What leaves the table: classes that are removed, and meetings that are replaced."""
+    """The losses of an import: classes that it removes, and meetings that it replaces."""
 
     removed: tuple[RemovedClasses, ...]
     moved: tuple[MovedMeeting, ...]
@@ -63,7 +63,8 @@ class _Entry(msgspec.Struct, frozen=True):
             (course, "") if course else ("", series),
             (
                 (course, series, time),
-                # Without a series, or without a course, only both together tell classes apart.
+                # The second key compares the series, the third the course. A key whose own value is
+                # empty compares both, or it would match unrelated classes at the same time.
                 (None if series else course, series, time),
                 (course, None if course else series, time),
             ),
@@ -75,10 +76,10 @@ _STRENGTHS = range(3)
 
 
 class _Difference(msgspec.Struct, frozen=True, kw_only=True):
-    """What an import changes in one meeting.
+    """The changes of an import in one meeting.
 
-    `before` is its row before the import, None for a new meeting. `gone` are classes that only the
-    row before has, `added` those that only the row after it has.
+    `before` is its row before the import, None for a new meeting. `gone` are the classes
+    that only the row before the import has, `added` those that only the row after it has.
     """
 
     before: ScheduledMeeting | None

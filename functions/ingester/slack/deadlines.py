@@ -17,7 +17,7 @@ HAND_OVER_SECONDS = 1.0
 """Seconds for Lambda to accept the event of another invocation."""
 
 LEAST_SECONDS = 0.3
-"""Minimum seconds for that. A late answer still arrives, although Slack may show an error first."""
+"""Minimum seconds for the answer. A late one still arrives, maybe after an error in Slack."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):

@@ -86,12 +86,12 @@ class Source(Protocol):
 
 
 class RangeReader:
-    """Reads ranges of one version of a source.
+    """A reader of ranges of one version of a source.
 
     Args:
         source: The source.
         version: The version. Another one is never read.
-        sleep: Waits so many seconds.
+        sleep: Waits the given number of seconds.
         on_bytes: Called with the length of each chunk. It may raise to end the reading.
         on_failure: Called with each failure.
     """

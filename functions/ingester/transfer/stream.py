@@ -48,7 +48,7 @@ class BufferPool:
 
 @dataclass(frozen=True)
 class PlainStream:
-    """Copies a body to its end into an upload.
+    """A copy of a body, from its begin to its end, into an upload.
 
     Attributes:
         bucket: The bucket.

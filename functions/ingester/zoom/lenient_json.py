@@ -16,7 +16,7 @@ _ESCAPES = re.compile(
 
 
 def readable(body: bytes) -> bytes:
-    """Return the body with U+FFFD in place of each escaped surrogate without its pair."""
+    """Return the body with U+FFFD in place of each escaped unpaired surrogate."""
     if b"\\u" not in body:
         return body
     return _ESCAPES.sub(lambda match: rb"\ufffd" if match["half"] else match[0], body)

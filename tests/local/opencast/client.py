@@ -72,7 +72,7 @@ def parse(answer: bytes) -> ET.Element:
 
 
 def lecture(files: FileServer, identifier: str = "mp-1") -> list[tuple[str, str]]:
-    """Return the fewest parts that make an ingest."""
+    """Return the fewest form fields that Opencast accepts as an ingest."""
     return [
         ("identifier", identifier),
         ("title", "Lecture"),

@@ -101,11 +101,11 @@ class FakeBucket:
         self._objects[key] = StoredObject(key, bytes(content), nominal, given, self._now())
 
     def objects(self) -> list[StoredObject]:
-        """Every object, in the order of the keys."""
+        """Return every object, in the order of the keys."""
         return [self._objects[key] for key in sorted(self._objects)]
 
     def stored(self, key: str) -> StoredObject | None:
-        """The object of a key; None if there is none."""
+        """Return the object of a key; None if there is none."""
         return self._objects.get(key)
 
     def remove(self, key: str) -> None:
@@ -133,7 +133,7 @@ class FakeBucket:
         return upload_id
 
     def open_uploads(self) -> list[OpenUpload]:
-        """The uploads that are neither completed nor aborted, oldest first."""
+        """Return the uploads that are neither completed nor aborted, oldest first."""
         return list(self._uploads.values())
 
     def abort(self, upload_id: str) -> None:

@@ -65,7 +65,7 @@ class _Message:
     receipt_handle: str | None = None
 
     def is_hidden(self, now: float) -> bool:
-        """Whether a receive, and not its queue's delay, hides the message."""
+        """Return whether a receive, and not its queue's delay, hides the message."""
         return self.receive_count > 0 and self.visible_at > now
 
 
@@ -85,7 +85,7 @@ class _Queue:
     """Deduplication id → the time of its first send, and the answer."""
 
     def deliverable(self, now: float) -> list[list[_Message]]:
-        """The messages that may be received now; the order within each list is fixed."""
+        """Return the messages that may be received now; the order within each list is fixed."""
         if not self.fifo:
             return [[message] for message in self.messages.values() if message.visible_at <= now]
         free = [
@@ -95,7 +95,7 @@ class _Queue:
         return [group for group in waiting if group]
 
     def next_visible(self) -> float | None:
-        """Time of the next possible delivery; None if there is none."""
+        """Return the time of the next possible delivery; None if there is none."""
         if not self.fifo:
             return min((message.visible_at for message in self.messages.values()), default=None)
         # A group is blocked while one of its messages is in flight.
@@ -110,7 +110,7 @@ class _Queue:
         return min(moments, default=None)
 
     def groups(self) -> list[list[_Message]]:
-        """The messages of each group, in the order of sending."""
+        """Return the messages of each group, in the order of sending."""
         found: dict[str | None, list[_Message]] = {}
         for message in self.messages.values():
             found.setdefault(message.group, []).append(message)
@@ -176,7 +176,7 @@ class FakeQueues:
         return url
 
     def messages(self, url: str) -> list[MessageView]:
-        """Every message of a queue, visible or not, in the order of sending."""
+        """Return every message of a queue, visible or not, in the order of sending."""
         return [
             MessageView(
                 message_id=message.message_id,
@@ -187,7 +187,7 @@ class FakeQueues:
         ]
 
     def next_visible(self, url: str) -> float | None:
-        """Time of the next possible delivery, which may be past; None if there is none."""
+        """Return the time of the next possible delivery. It may be past. None if there is none."""
         return self._queues[url].next_visible()
 
     def take(self, url: str, most: int) -> list[dict[str, Any]]:

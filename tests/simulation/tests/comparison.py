@@ -79,6 +79,6 @@ def expressions(values: Mapping[str, Any], **texts: str | None) -> dict[str, Any
 
 
 def by_key(table: Any, key: str) -> list[dict[str, Any]]:
-    """Every item of moto's or the fake's table, in the order of the keys."""
+    """Return every item of moto's or the fake's table, in the order of the keys."""
     items = table.items() if isinstance(table, FakeTable) else table.scan()["Items"]
     return sorted(items, key=lambda item: str(item[key]))

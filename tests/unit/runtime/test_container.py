@@ -80,7 +80,7 @@ def test_renewed_builds_at_most_once_in_ten_seconds(
     assert container.renewed() == 2
     building.now = 10
     assert [container.renewed(), container.renewed()] == [3, 3]
-    # The age of dependencies counts from their building.
+    # Dependencies are rebuilt 300 seconds after they were built, which was at 10.
     building.now = 309.9
     assert container() == 3
     building.now = 310

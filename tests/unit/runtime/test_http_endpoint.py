@@ -57,7 +57,7 @@ def test_request_is_refused_when_its_body_is_not_what_it_says() -> None:
     assert ErrorAnswers().respond(event, raising(AssertionError())).status == 400
 
 
-def test_first_type_that_fits_gives_the_status() -> None:
+def test_first_matching_error_type_gives_the_status() -> None:
     errors = ErrorAnswers(statuses={SheetsTimedOut: 504, SheetsUnreachable: 503})
     assert errors.respond({}, raising(SheetsTimedOut("Late."))).status == 504
     assert errors.respond({}, raising(SheetsUnreachable("Away."))).status == 503
@@ -73,7 +73,7 @@ def test_aws_failure_is_logged_with_its_traceback(caplog: pytest.LogCaptureFixtu
 
 
 @pytest.mark.parametrize("error", [THROTTLED, KeyError("a"), SheetsUnreachable("Away.")])
-def test_error_that_is_not_expected_escapes(error: Exception) -> None:
+def test_unexpected_error_is_raised_and_not_answered(error: Exception) -> None:
     with pytest.raises(type(error)):
         ErrorAnswers().respond({}, raising(error))
 

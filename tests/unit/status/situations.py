@@ -15,12 +15,12 @@ NOW = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)
 
 
 def ago(hours: float) -> str:
-    """Return the time stamp of so many hours before `NOW`."""
+    """Return the timestamp `hours` hours before `NOW`."""
     return timestamps.write(NOW - timedelta(hours=hours))
 
 
 def row(state: State | None, reason: str = "", *, hours: float = 0, **more: Any) -> StatusRow:
-    """Build a row that last changed so many hours before `NOW`."""
+    """Build a row that last changed `hours` hours before `NOW`."""
     fields: dict[str, Any] = {
         "zip_id": "auto-ingest-u==",
         "meeting_id": 86168921331,

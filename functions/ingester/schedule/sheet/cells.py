@@ -53,7 +53,7 @@ MORNING = 6
 _FAILED_FORMULA = re.compile(
     r"#¡?[^\W\d_a-z][^\Wa-z]*(?:/[^\Wa-z]+)?[!?]|#N/[A-Z]|#NV|(?i:loading)(?:\.{3}|…)"
 )
-"""What a cell shows whose formula has failed, in any language, or hasn't ended yet."""
+"""The content of a cell whose formula has failed, in any language, or hasn't ended yet."""
 
 _MEETING_NUMBER = re.compile(r"[1-9][0-9]{2,19}")
 """A number with a leading 0 would never match: Zoom's numbers have none."""

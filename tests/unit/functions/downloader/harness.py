@@ -141,7 +141,7 @@ class Harness:
         }
 
     def take(self, message: Any, *, receive_count: int = 1) -> bool:
-        """Send a message and process it. Return False if it has to come back."""
+        """Send a message, process it, and return False if it is retried."""
         taken = received(self.aws, self.aws.download_queue, message, receive_count=receive_count)
         self.aws.sends.clear()
         return self.process(taken, self.deps())
@@ -149,7 +149,7 @@ class Harness:
     def process(
         self, received: Received, deps: downloader.Dependencies, context: object = None
     ) -> bool:
-        """Process a message. False if it has to come back."""
+        """Process a message, and return False if it is retried."""
         outcome = downloader.worker_of(deps, context).process(received)
         return not isinstance(outcome, Retry)
 

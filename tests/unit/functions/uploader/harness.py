@@ -125,7 +125,7 @@ class Harness:
         first_received: datetime | None = None,
         read_seconds: float = READ_SECONDS,
     ) -> bool:
-        """Send a message and handle it as the event source would. True if it was done with.
+        """Send a message, process it as the event source would, and return whether it is done.
 
         Unless `first_received` is given, the message is received for the first time now.
         """
@@ -175,7 +175,7 @@ class Harness:
         return row["pipeline_state"], row.get("reason", "")
 
     def put_row(self, zip_id: str, state: str = "SENT_TO_UPLOADER") -> None:
-        """Write the row of a request as the downloader leaves it, or in another state."""
+        """Write an ingest's row as the downloader leaves it, or in another state."""
         self.aws.status.put_item(Item=row_in(zip_id, state))
 
     def rewrite(self, state: str) -> None:
@@ -249,7 +249,7 @@ class Harness:
         self.opencast.store.add_event(event, active=False)
 
     def break_down(self, *, after_work: bool = False) -> None:
-        """Let Opencast itself answer the next ingest with 500: without a page, unlike a proxy."""
+        """Make Opencast itself answer the next ingest with 500: without a page, unlike a proxy."""
 
         def take_page(response: requests.Response, **_: Any) -> None:
             if "/ingest/" in str(response.url) and response.status_code == 500:
@@ -259,11 +259,11 @@ class Harness:
         self.session.hooks["response"].append(take_page)
 
     def be_busy(self, *, with_ingests: bool = True) -> None:
-        """Let Opencast answer that it is working on an ingest, or on none any more."""
+        """Make Opencast answer that it is working on an ingest, or on none any more."""
         self.opencast.store.downloading = int(with_ingests)
 
     def be_silent(self) -> None:
-        """Let Opencast refuse to answer whether it is working on an ingest."""
+        """Make Opencast refuse to answer whether it is working on an ingest."""
         self.fail("status", path="/services/count", status=403, times=None)
 
     def delete_event(self, identifier: str = OWN_ID) -> None:
@@ -303,12 +303,12 @@ def row_in(zip_id: str, state: str) -> dict[str, Any]:
 
 
 def id_of(view: str, number: int) -> str:
-    """Return the id of the file of a view and a segment."""
+    """Return the id of a segment's file of a view."""
     return f"{view.replace('_', '-')}-{number}"
 
 
 def key_of(view: str, number: int) -> str:
-    """Return the staging key of that file."""
+    """Return the staging key of a segment's file of a view."""
     return f"{FOLDER}/{number:03d}-{view}-{id_of(view, number)}.{EXTENSIONS.get(view, 'mp4')}"
 
 

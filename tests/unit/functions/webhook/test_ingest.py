@@ -198,7 +198,7 @@ def test_row_stays_when_our_own_request_for_a_recording_in_progress_is_invalid(
     assert state(aws, "on-demand-1") == (before, "")
 
 
-# Files that aren't finished; no MP4
+# Unfinished files, and recordings without an MP4
 
 
 @pytest.mark.parametrize("make", [mp4, chat])
