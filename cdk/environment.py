@@ -1,7 +1,8 @@
 """The environment of each function in the template: settings, and what the stack itself has.
 
-Every variable is always there, empty if its setting isn't given, so that it shows what can be set.
-No secrets: the functions read them from SSM below `SECRETS_PATH`. A test compares the environments
+A function always has every variable, empty if the setting isn't given, so that Lambda's console
+lists every setting. No variable holds a secret: the functions read secrets from SSM below
+`SECRETS_PATH`. A test compares the environments
 with what the functions read (`functions/ingester/settings.py`).
 """
 
@@ -58,17 +59,17 @@ def environments(
     settings: Settings, names: Names, resources: Resources
 ) -> dict[Function, dict[str, str]]:
     """Return each function's environment variables."""
-    own_alias = f"{names.function(SLACK)}:{settings.place.release_alias}"
+    slack_alias_name = f"{names.function(SLACK)}:{settings.place.release_alias}"
     variables = [
-        *_of_settings(settings),
-        *_of_tables(resources.tables),
-        *_of_queues(resources.queues),
+        *_setting_variables(settings),
+        *_table_variables(resources.tables),
+        *_queue_variables(resources.queues),
         Variable("DEBUG", "", FUNCTIONS),
         Variable("SECRETS_PATH", names.secrets_path, [f for f in FUNCTIONS if READ_BY[f]]),
         Variable("GOOGLE_CREDENTIALS", GOOGLE_CREDENTIALS, (SCHEDULE_UPDATE,)),
         Variable("WEBHOOK_URL", resources.webhook_url, (ON_DEMAND, RECONCILE)),
         Variable("STAGING_BUCKET", resources.staging.bucket.bucket_name, (DOWNLOADER, UPLOADER)),
-        Variable("OWN_ALIAS", own_alias, (SLACK,)),
+        Variable("OWN_ALIAS", slack_alias_name, (SLACK,)),
         Variable("TOPIC_ARN", resources.notifications.topic.topic_arn, (LOG_NOTIFICATIONS,)),
         Variable("NOTIFICATION_QUIET_SECONDS", str(QUIET_SECONDS), (LOG_NOTIFICATIONS,)),
     ]
@@ -78,7 +79,7 @@ def environments(
     }
 
 
-def _of_settings(settings: Settings) -> list[Variable]:
+def _setting_variables(settings: Settings) -> list[Variable]:
     return [
         Variable(row.name, text_of(getattr(settings, row.name.lower())), row.read_by)
         for row in TABLE.values()
@@ -86,7 +87,7 @@ def _of_settings(settings: Settings) -> list[Variable]:
     ]
 
 
-def _of_tables(tables: Tables) -> list[Variable]:
+def _table_variables(tables: Tables) -> list[Variable]:
     ledger = (WEBHOOK, ON_DEMAND, DOWNLOADER, UPLOADER, RECONCILE, STATUS_QUERY)
     status = (WEBHOOK, ON_DEMAND, DOWNLOADER, UPLOADER, STATUS_QUERY, SLACK, LOG_NOTIFICATIONS)
     schedule = (DOWNLOADER, SCHEDULE_UPDATE, SLACK)
@@ -99,7 +100,7 @@ def _of_tables(tables: Tables) -> list[Variable]:
     ]
 
 
-def _of_queues(queues: Queues) -> list[Variable]:
+def _queue_variables(queues: Queues) -> list[Variable]:
     download, upload = queues.download.queue_url, queues.upload.queue_url
     return [
         Variable("DOWNLOAD_QUEUE_URL", download, (WEBHOOK, DOWNLOADER, STATUS_QUERY)),

@@ -1,7 +1,6 @@
-"""All names that this system has in AWS.
+"""AWS names of the stack. `Names` has those that contain the stack's name; most start with it.
 
-They are kept for compatibility: sites have them in dashboards, scripts and Zoom apps. The stack's
-name stands in front of all of them; `Names` puts it there.
+Don't rename them: sites have them in dashboards, scripts and Zoom apps.
 """
 
 from __future__ import annotations
@@ -101,7 +100,7 @@ class Names:
     stack: str
 
     def of(self, thing: str) -> str:
-        """Return `<stack>-<thing>`, the form of nearly every name."""
+        """Return `<stack>-<thing>`, the form of most names."""
         return f"{self.stack}-{thing}"
 
     def function(self, function: Function) -> str:

@@ -259,7 +259,7 @@ class Settings:
     oc_cluster_name: str = text_setting(
         _OPENCAST_OPTIONS,
         "The name of a DCE cluster. Without `OPENCAST_BASE_URL` the cluster's address is looked up "
-        "in AWS once and noted in `.env.opencast`.",
+        "in AWS once and cached in `.env.opencast`.",
         see="decisions/0014-opencast-is-looked-up-once.md",
         read_by=(SLACK,),
     )
@@ -528,7 +528,7 @@ def load(environment: Mapping[str, str], env_file: Path | None) -> Settings:
     they leave it out. Raises SettingsError, which names every setting that is missing or wrong.
     """
     given = given_settings(environment, env_file)
-    reader = Reader({**opencast.noted(given, env_file), **given})
+    reader = Reader({**opencast.cached_settings(given, env_file), **given})
     values = {name: reader.read(row) for name, row in TABLE.items()}
     reader.problems.extend(settings_rules.problems(reader.given, values))
     reader.check()

@@ -529,7 +529,7 @@ def _report_waiting(message: DownloadMessage, told: str, deps: Dependencies) -> 
     if not deps.status.report(
         message.zip_id, StatusChange(State.SENT_TO_DOWNLOADER, told, replacing=before)
     ):
-        # Its series is known already: a row never moves backwards.
+        # SENT_TO_DOWNLOADER may not replace a state in which the series is known.
         deps.status.report(message.zip_id, StatusChange(State.OC_SERIES_FOUND, told))
     logger.info("%s", told)
 

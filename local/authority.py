@@ -60,7 +60,7 @@ def ensure_authority(folder: Path = DEFAULT_FOLDER, *, now: datetime | None = No
 def write_bundle(
     path: Path, authority: Authority, *, extra: Path | None = None, public: bool = False
 ) -> Path:
-    """Write a PEM file with the authority, those of the file `extra`, and if `public` certifi's.
+    """Write a PEM file with the local CA, the CAs in `extra`, and, if `public`, certifi's CAs.
 
     `extra` is the file that `LOCAL_EXTRA_CA` names.
 

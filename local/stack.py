@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -24,7 +25,7 @@ from local.authority import Authority, ensure_authority, write_bundle
 from local.cloud import HOST, Cloud, choose_port, operator_environment, start_cloud
 from local.processes import ROOT, Processes, is_supervisor
 from local.settings import OF_A_STACK, Addresses, api_url, read_local, stack_settings
-from local.state import CLOUD, GOOGLE_KEY, State, clear, forget, read_state, remember
+from local.state import CLOUD, GOOGLE_KEY, State, clear, delete_state_files, read_state, remember
 from local.template_check import TemplateCheck, compare
 from ops.code.package import Package, upload
 from ops.schedule import google_key
@@ -47,6 +48,29 @@ class AlreadyUp(Exception):
 
 class Busy(Exception):
     """Another process starts or uses a local stack in this folder."""
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What a start has decided before its first process.
+
+    Attributes:
+        authority: Certificates of every local server.
+        cloud_port: Port of the cloud.
+        neighbours: Addresses of the stand-ins and of real neighbours.
+        site: The stack's settings.
+        names: The stack's AWS names.
+        environment: Environment of CDK and stand-ins.
+        cdk: Runs the CDK's commands.
+    """
+
+    authority: Authority
+    cloud_port: int
+    neighbours: standins.Neighbours
+    site: site_settings.Settings
+    names: Names
+    environment: Mapping[str, str]
+    cdk: deploy.Cdk
 
 
 class LocalStack:
@@ -105,7 +129,7 @@ class LocalStack:
         """Stop the stack and wait until its processes have ended. The logs stay."""
         alive = self._processes.alive()
         if alive:
-            forget(self.home)
+            delete_state_files(self.home)
         self._processes.stop()
         if alive:
             clear(self.home)
@@ -130,7 +154,15 @@ class LocalStack:
     def _start(self) -> None:
         began = time.monotonic()
         self._claim()
-        forget(self.home)
+        delete_state_files(self.home)
+        prepared = self._prepare()
+        with self._threads() as pool:
+            cloud = self._deploy(prepared, pool)
+        self._remember(cloud, prepared.neighbours)
+        self._say("ready", time.monotonic() - began)
+
+    def _prepare(self) -> _Prepared:
+        """Choose addresses and settings. Starts no process."""
         local = read_local(self.given)
         authority = ensure_authority(self.home / "tls")
         self._trusted = write_bundle(
@@ -150,56 +182,66 @@ class LocalStack:
             ),
         )
         site = site_settings.load(self.settings, None)
-        names = Names(site.stack_name)
         env = self._tool_environment()
-        cdk = deploy.Cdk(env, self._processes, self.home)
-        with self._threads() as pool:
-            synthesized = pool.submit(self._timed, "template synthesized", cdk.synth)
-            packages = pool.submit(
-                self._timed, "functions packaged", lambda: self._build(self.home / "packages")
-            )
-            cloud = start_cloud(
-                self.home / CLOUD,
-                authority,
-                self._trusted,
-                self._processes,
-                port=port,
-                region=local.region,
-            )
-            mails = self._start_mailbox(authority, names)
-            answering = pool.submit(
-                self._timed,
-                "neighbours started",
-                lambda: standins.start(
-                    neighbours,
-                    self._processes,
-                    env,
-                    authority,
-                    trusted=self._trusted,
-                    google_key=self.home / GOOGLE_KEY,
-                ),
-            )
-            self._timed("cloud started", lambda: cloud.wait(authority.ca_bundle))
-            self._fill(site, names, packages.result)
-            synthesized.result()
-            answering.result()
-            if "sheets" in neighbours.own:
-                google_key.save(self.client("ssm"), google_key.read_key(self.home / GOOGLE_KEY))
-            self._timed("stack deployed", lambda: cdk.deploy(site.stack_name))
-            logs = subscription_filters.start(self._processes, env, self._access)
-            self._timed("cloud compared with template", lambda: self._compare(cdk, site.stack_name))
-            mails.subscribe(self.client("sns"))
-            subscription_filters.wait_for(logs)
-        self._remember(cloud, neighbours)
-        self._say("ready", time.monotonic() - began)
+        return _Prepared(
+            authority=authority,
+            cloud_port=port,
+            neighbours=neighbours,
+            site=site,
+            names=Names(site.stack_name),
+            environment=env,
+            cdk=deploy.Cdk(env, self._processes, self.home),
+        )
 
-    def _start_mailbox(self, authority: Authority, names: Names) -> mailbox.MailboxProcess:
+    def _deploy(self, prepared: _Prepared, pool: ThreadPoolExecutor) -> Cloud:
+        """Start the processes, and deploy the stack as soon as what it needs is there."""
+        cdk, site, env = prepared.cdk, prepared.site, prepared.environment
+        synthesized = pool.submit(self._timed, "template synthesized", cdk.synth)
+        packages = pool.submit(
+            self._timed, "functions packaged", lambda: self._build(self.home / "packages")
+        )
+        cloud = start_cloud(
+            self.home / CLOUD,
+            prepared.authority,
+            self._trusted,
+            self._processes,
+            port=prepared.cloud_port,
+            region=self._access.region,
+        )
+        mails = self._start_mailbox(prepared)
+        stand_ins_ready = pool.submit(
+            self._timed, "neighbours started", lambda: self._start_stand_ins(prepared)
+        )
+        self._timed("cloud started", lambda: cloud.wait(prepared.authority.ca_bundle))
+        self._upload_secrets_and_code(site, prepared.names, packages.result)
+        synthesized.result()
+        stand_ins_ready.result()
+        if "sheets" in prepared.neighbours.own:
+            google_key.save(self.client("ssm"), google_key.read_key(self.home / GOOGLE_KEY))
+        self._timed("stack deployed", lambda: cdk.deploy(site.stack_name))
+        log_forwarder = subscription_filters.start(self._processes, env, self._access)
+        self._timed("cloud compared with template", lambda: self._compare(cdk, site.stack_name))
+        mails.subscribe(self.client("sns"))
+        subscription_filters.wait_for(log_forwarder)
+        return cloud
+
+    def _start_stand_ins(self, prepared: _Prepared) -> None:
+        standins.start(
+            prepared.neighbours,
+            self._processes,
+            prepared.environment,
+            prepared.authority,
+            trusted=self._trusted,
+            google_key=self.home / GOOGLE_KEY,
+        )
+
+    def _start_mailbox(self, prepared: _Prepared) -> mailbox.MailboxProcess:
         return mailbox.start(
             self._processes,
-            self._tool_environment(),
-            authority,
+            prepared.environment,
+            prepared.authority,
             cloud=self._access.url,
-            topic=names.topic,
+            topic=prepared.names.topic,
             folder=self.home / MAIL,
         )
 
@@ -250,7 +292,7 @@ class LocalStack:
         operator = operator_environment(self._access.url, self._trusted, self._access.region)
         return {**kept, **self.settings, **operator}
 
-    def _fill(
+    def _upload_secrets_and_code(
         self, site: site_settings.Settings, names: Names, packages: Callable[[], Sequence[Package]]
     ) -> None:
         """Put secrets and code into the cloud: the deploy needs them."""

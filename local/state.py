@@ -58,8 +58,8 @@ def remember(home: Path, state: State, environment: Mapping[str, str]) -> None:
     _write(home / STATE, msgspec.json.format(msgspec.json.encode(state)) + b"\n")
 
 
-def forget(home: Path) -> None:
-    """Remove both files."""
+def delete_state_files(home: Path) -> None:
+    """Delete `stack.json` and `stack.env`."""
     for name in (STATE, ENVIRONMENT):
         (home / name).unlink(missing_ok=True)
 
@@ -70,7 +70,7 @@ def end(home: Path) -> bool:
     if state is None:
         return False
     stop_pids(list(state.pids.values()))
-    forget(home)
+    delete_state_files(home)
     clear(home)
     return True
 

@@ -23,8 +23,8 @@ _LAMBDA_S3 = S3Settings(
     conn_mbps=50, link_mbps=75, latency_ms=LATENCY_MS, accept_latency_ms=LATENCY_MS
 )
 _BUSY_S3 = (
-    S3Fault(what="status", nth=3, times=2, status=503),
-    S3Fault(what="status", nth=10, status=503),
+    S3Fault(kind="status", nth=3, times=2, status=503),
+    S3Fault(kind="status", nth=10, status=503),
 )
 
 
@@ -57,7 +57,7 @@ class Case:
     def zoom_settings(self, load: Load) -> ZoomSettings:
         """Return the settings of the Zoom stand-in for a load."""
         cuts = tuple(
-            ZoomFault(what=self.how, total=load.size * number // (self.cuts + 1))
+            ZoomFault(kind=self.how, total=load.size * number // (self.cuts + 1))
             for number in range(1, self.cuts + 1)
         )
         return replace(self.zoom, files=load.files, token=TOKEN, faults=(*self.zoom.faults, *cuts))
@@ -80,7 +80,7 @@ CASES = {
         Case("v", replace(_LAMBDA_ZOOM, ranges=False), _LAMBDA_S3),
         Case(
             "vi",
-            ZoomSettings(faults=(ZoomFault(what="status", request=2, status=500),)),
+            ZoomSettings(faults=(ZoomFault(kind="status", request=2, status=500),)),
             S3Settings(faults=_BUSY_S3),
         ),
         Case("vii", replace(_LAMBDA_ZOOM, conn_mbps=0), _LAMBDA_S3),

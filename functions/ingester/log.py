@@ -81,10 +81,11 @@ def _redacted(value: Any) -> Any:
 
 
 def goes_on(outlook: str, advice: str = "") -> dict[str, Any]:
-    """Return the `extra` of an error that stopped nothing.
+    """Return the `extra` of an error record after which processing continues.
 
-    `outlook` says what happens without anybody's action, and `advice` what is left to do. In
-    `advice` the word UUID stands for the recording's UUID.
+    Args:
+        outlook: What happens automatically.
+        advice: What a person should do; "" for nothing. UUID in it stands for the recording's uuid.
     """
     return {"outlook": outlook, "goes_on": True, **({"advice": advice} if advice else {})}
 

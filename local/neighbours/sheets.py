@@ -28,7 +28,7 @@ from local.neighbours.faults import ApiStandIn
 from local.neighbours.https_server import Request
 from local.neighbours.sheets_account import ServiceAccount, Tokens
 from local.neighbours.sheets_api import SheetsApi
-from local.neighbours.sheets_book import Book, Typed
+from local.neighbours.sheets_book import Spreadsheet, Typed
 from local.neighbours.stand_in import Route, read_body, run
 
 HEADER = "Course Code,Instructor,Type,Day,Start,Meeting ID with Password,OC Series".split(",")
@@ -60,15 +60,15 @@ class SheetsStandIn(ApiStandIn):
         self,
         *,
         tls: Authority,
-        book: Book,
+        spreadsheet: Spreadsheet,
         account: ServiceAccount | None = None,
         port: int = 0,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.account = account or ServiceAccount()
-        self._book = book
+        self._spreadsheet = spreadsheet
         self._tokens = Tokens(self.account, clock)
-        self._sheets = SheetsApi(book, self._tokens, lambda: self.token_uri)
+        self._sheets = SheetsApi(spreadsheet, self._tokens, lambda: self.token_uri)
         super().__init__(self._sheets, tls, port)
 
     @property
@@ -84,7 +84,7 @@ class SheetsStandIn(ApiStandIn):
     def put(self, tab: str, rows: Sequence[Sequence[Typed]], merges: Sequence[str] = ()) -> None:
         """Replace a tab's content, or add the tab."""
         with self._sheets.lock:
-            self._book.put(tab, rows, merges)
+            self._spreadsheet.put(tab, rows, merges)
 
     def expire_tokens(self) -> None:
         """Expire every token."""
@@ -107,10 +107,12 @@ class SheetsStandIn(ApiStandIn):
     def _rename(self, request: Request) -> None:
         wanted = read_body(request, NewTitle)
         with self._sheets.lock:
-            self._book.rename(wanted.tab, wanted.to)
+            self._spreadsheet.rename(wanted.tab, wanted.to)
 
 
-def default_book(document: str, tabs: Sequence[str], zone: ZoneInfo, now: datetime) -> Book:
+def default_spreadsheet(
+    document: str, tabs: Sequence[str], zone: ZoneInfo, now: datetime
+) -> Spreadsheet:
     """Return a schedule with classes for the demo's recordings. Tabs after the second are empty.
 
     The first tab has two courses that share a Zoom meeting: one at the time of the demo's lecture,
@@ -128,10 +130,10 @@ def default_book(document: str, tabs: Sequence[str], zone: ZoneInfo, now: dateti
     spring: list[list[Typed]] = [
         ["GUST S-1", "Guests", "lecture", "M W F", "09:30", guest, _series("99999")],
     ]
-    book = Book(document)
+    spreadsheet = Spreadsheet(document)
     for title, rows in zip(tabs, [fall, spring, *([] for _ in tabs)], strict=False):
-        book.put(title, [HEADER, *rows] if rows else [])
-    return book
+        spreadsheet.put(title, [HEADER, *rows] if rows else [])
+    return spreadsheet
 
 
 def _series(number: str) -> str:
@@ -146,7 +148,7 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.envi
     options = _arguments(argv, environ)
     sheets = SheetsStandIn(
         tls=ensure_authority(options.tls_dir),
-        book=default_book(
+        spreadsheet=default_spreadsheet(
             options.document, options.tab, ZoneInfo(options.time_zone), datetime.now(UTC)
         ),
         port=options.port,

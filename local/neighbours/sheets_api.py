@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, parse_qsl, unquote
 from local.neighbours.faults import Fault
 from local.neighbours.https_server import Answer, Request, json_answer
 from local.neighbours.sheets_account import TokenProblem, Tokens
-from local.neighbours.sheets_book import Book, RangeProblem
+from local.neighbours.sheets_book import RangeProblem, Spreadsheet
 
 FORM = "application/x-www-form-urlencoded"
 _VALUES = re.compile(r"/v4/spreadsheets/([^/:]+)/values:batchGet")
@@ -43,13 +43,15 @@ class ApiProblem(Exception):
 
 
 class SheetsApi:
-    """API for tokens and values. Every access to the book needs `lock`."""
+    """API for tokens and values. Every access to the spreadsheet needs `lock`."""
 
     places: tuple[str, ...] = ("token", "values")
 
-    def __init__(self, book: Book, tokens: Tokens, token_uri: Callable[[], str]) -> None:
+    def __init__(
+        self, spreadsheet: Spreadsheet, tokens: Tokens, token_uri: Callable[[], str]
+    ) -> None:
         self.lock = threading.Lock()
-        self._book = book
+        self._spreadsheet = spreadsheet
         self._tokens = tokens
         self._token_uri = token_uri
 
@@ -113,9 +115,9 @@ class SheetsApi:
                 )
             if name != "ranges" and given != [_OPTIONS[name]]:
                 raise ApiProblem(400, f"The stand-in supports only {name}={_OPTIONS[name]}.")
-        if document != self._book.document:
+        if document != self._spreadsheet.document:
             raise ApiProblem(404)
-        tabs = [self._book.read(text) for text in query.get("ranges", [])]
+        tabs = [self._spreadsheet.read(text) for text in query.get("ranges", [])]
         value_ranges = [
             {"range": area, "majorDimension": "ROWS"} | ({"values": rows} if rows else {})
             for area, rows in tabs

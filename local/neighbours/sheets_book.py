@@ -1,4 +1,4 @@
-"""A spreadsheet as far as the schedule needs it: tabs whose cells have the text that people see.
+"""In-memory spreadsheet for the Google Sheets stand-in. Its cells hold displayed text.
 
 [developers.google.com/workspace/sheets/api/guides/concepts]
 """
@@ -24,7 +24,7 @@ class RangeProblem(Exception):
 
 
 @dataclass
-class Book:
+class Spreadsheet:
     """A spreadsheet: the rows of each tab, by its title."""
 
     document: str

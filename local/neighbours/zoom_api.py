@@ -98,10 +98,14 @@ def meeting_of(path: str) -> str | None:
 
 
 def start_download(account: ZoomAccount, request: Request) -> Answer:
-    """Answer `GET /rec/download/<link>`: 302 to the CDN, or a page if the token is wrong.
+    """Answer `GET /rec/download/<link>`.
 
-    Only a token in the Authorization header counts. `Switches.after_expiry` decides what an expired
-    one gets.
+    Only a token in the Authorization header counts. `Switches.after_expiry` decides how an expired
+    token is answered.
+
+    Returns:
+        302 to the CDN if the token is valid. 200 with an HTML page if the link is unknown, or the
+        token missing, wrong or expired. 401 for an expired token if `after_expiry` is `401`.
     """
     listed = download_of(account, request)
     token = _bearer(request)

@@ -112,7 +112,7 @@ def plan_migration(target: Target, old_stack: str, *, days: int, now: datetime) 
     return MigrationPlan(
         schedule=pair(there.schedule_table, here.schedule_table, schedule_rules()),
         events=pair(there.events_table, here.events_table, event_rules(now)),
-        ledger=RequestMigration(target.table(there.status_table), ledger, status.skip),
+        ledger=RequestMigration(target.table(there.status_table), ledger, status.reason_to_skip),
         status=pair(there.status_table, here.status_table, status),
     )
 

@@ -93,8 +93,8 @@ class Tally:
 Decide = Callable[[Item, Item | None], Write | None]
 """(old row, new row if any) → the write; None if the new row stays."""
 
-Skip = Callable[[Item], str]
-"""(row) → why it is left out; "" if it is copied."""
+ReasonToSkip = Callable[[Item], str]
+"""Returns why a row isn't copied; "" if it is."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Rules:
 
     thing: str
     key: str
-    skip: Skip
+    reason_to_skip: ReasonToSkip
     decide: Decide
     differs: Callable[[Item, Item], bool] = lambda _there, _here: False
     besides: frozenset[str] = frozenset()
@@ -129,7 +129,7 @@ def _copy_row(
     row: Item, present: Item | None, new: Table, rules: Rules, tally: Tally, *, dry_run: bool
 ) -> None:
     key = str(row[rules.key])
-    reason = rules.skip(row)
+    reason = rules.reason_to_skip(row)
     if reason:
         tally.leave_out(key, reason)
         return
@@ -184,10 +184,10 @@ SCHEDULE_KEY, EVENTS_KEY, STATUS_KEY = "zoom_series_id", "zoom_uuid", "zip_id"
 def schedule_rules() -> Rules:
     """Return the rules for the schedule."""
     lock = frozenset({IMPORT_LOCK})
-    return Rules("schedule", SCHEDULE_KEY, _skip_meeting, _decide_meeting, _differs, lock)
+    return Rules("schedule", SCHEDULE_KEY, _reason_to_skip_meeting, _decide_meeting, _differs, lock)
 
 
-def _skip_meeting(item: Item) -> str:
+def _reason_to_skip_meeting(item: Item) -> str:
     return "" if _meeting(item) else f"{UNREADABLE} as a meeting of the schedule"
 
 
@@ -227,12 +227,14 @@ def _classes(item: Item) -> set[tuple[str, ...]] | None:
 def event_rules(now: datetime) -> Rules:
     """Return the rules for recording events."""
 
-    def skip(item: Item) -> str:
+    def reason_to_skip(item: Item) -> str:
         if has_expired(item, now):
             return EXPIRED
-        return "" if _times(item) else f"{UNREADABLE} as a recording's events"
+        if not _times(item):
+            return f"{UNREADABLE} as a recording's events"
+        return ""
 
-    return Rules("recording events", EVENTS_KEY, skip, _decide_events)
+    return Rules("recording events", EVENTS_KEY, reason_to_skip, _decide_events)
 
 
 def _times(item: Item) -> list[tuple[int, str]]:
@@ -264,21 +266,26 @@ def _decide_events(row: Item, here: Item | None) -> Write | None:
 
 
 def status_rules(now: datetime, days: int, is_ours: Callable[[Item], bool]) -> Rules:
-    """Return the rules for status rows of the last `days` days, unless the request `is_ours`."""
-    begin = now - timedelta(days=days)
+    """Return the rules for status rows of the last `days` days.
 
-    def skip(item: Item) -> str:
+    `is_ours` tells whether this stack has the row's request already; such a row isn't copied.
+    """
+    oldest_kept = now - timedelta(days=days)
+
+    def reason_to_skip(item: Item) -> str:
         updated = _updated(item)
         if updated is None or not _is_status(item):
             return f"{UNREADABLE} as a recording's state"
         if has_expired(item, now):
             return EXPIRED
-        return f"older than {days} days" if updated < begin else ""
+        if updated < oldest_kept:
+            return f"older than {days} days"
+        return ""
 
     def decide(row: Item, here: Item | None) -> Write | None:
         return None if is_ours(row) else _decide_status(row, here)
 
-    return Rules("status", STATUS_KEY, skip, decide)
+    return Rules("status", STATUS_KEY, reason_to_skip, decide)
 
 
 def _updated(item: Item) -> datetime | None:

@@ -26,7 +26,7 @@ from ingester.recording.files import automated
 from ingester.status.diagnosis import retry_at
 from ingester.status.row import StatusRow
 from ingester.status.table import row_of
-from ops.migration.copy_tables import BUSY, UNREADABLE, Item, Skip, Tally, scan
+from ops.migration.copy_tables import BUSY, UNREADABLE, Item, ReasonToSkip, Tally, scan
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -47,17 +47,17 @@ NO_UUID = f"{UNREADABLE}: it names no recording"
 
 @dataclass(frozen=True)
 class RequestMigration:
-    """The old stack's status table and this stack's ledger. `skip` leaves rows out."""
+    """The old stack's status table and this stack's ledger. `reason_to_skip` leaves rows out."""
 
     old: Table
     ledger: Ledger
-    skip: Skip
+    reason_to_skip: ReasonToSkip
     thing: str = "ledger"
 
     def copy(self, *, dry_run: bool, on_progress: Callable[[int, int], None]) -> Tally:
         """Add the requests to the ledger, or only count them. See `Migration.copy`."""
         tally = Tally(self.thing)
-        rows = [item for item in scan(self.old) if not self.skip(item)]
+        rows = [item for item in scan(self.old) if not self.reason_to_skip(item)]
         for number, item in enumerate(rows, start=1):
             self._migrate_row(item, tally, dry_run=dry_run)
             on_progress(number, len(rows))

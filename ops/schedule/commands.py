@@ -101,7 +101,9 @@ def _endpoint(target: Target, address: str | None, path: str) -> oc_import.Endpo
     """
     given = given_settings(os.environ, ENV_FILE)
     if address is None:
-        address = ({**opencast.noted(given, ENV_FILE), **given}).get("OPENCAST_BASE_URL") or None
+        address = ({**opencast.cached_settings(given, ENV_FILE), **given}).get(
+            "OPENCAST_BASE_URL"
+        ) or None
     name = "OPENCAST_API_PASSWORD"
     password = secrets.value_of(target.client("ssm"), target.names, name) or given.get(name, "")
     return oc_import.endpoint_of(address, path, given.get("OPENCAST_API_USER", ""), password)

@@ -1,7 +1,7 @@
-"""Look up the address and network of DCE's Opencast cluster in AWS.
+"""Look up the address and network of the Opencast cluster that `OC_CLUSTER_NAME` names in AWS.
 
-The result is noted in a file beside `.env` (cdk/opencast.py reads it), so that synth needs no AWS
-and a template doesn't change because another stack did. Without the file it is looked up again.
+The result is cached in `.env.opencast` (cdk/opencast.py reads it), so that synth needs no AWS and a
+template doesn't change because another stack did. Without the file it is looked up again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from cdk import checks
-from cdk.opencast import note_beside, noted, wants_look_up, whose
+from cdk.opencast import cache_file, cached_settings, cluster_of, needs_lookup
 from cdk.settings import read_place
 from cdk.settings_reader import Reader, given_settings
 from ops import terminal
@@ -52,20 +52,20 @@ class Location:
 
 
 def ensure_location(environment: Mapping[str, str], env_file: Path) -> None:
-    """Look up Opencast's location, if the settings leave it open and it isn't noted yet.
+    """Look up and cache Opencast's location, unless the settings or the cache have it.
 
     Wrong settings aren't reported here: whoever loads all of them does that.
 
     Raises OpsError if the location can't be found.
     """
     given = given_settings(environment, env_file)
-    if not wants_look_up(given) or noted(given, env_file):
+    if not needs_lookup(given) or cached_settings(given, env_file):
         return
     reader = Reader(given)
     place = read_place(reader)
     if reader.problems or given.get("STACK_TYPE", "").lower() not in {"", "ecs"}:
         return
-    cluster, is_ecs = whose(given)
+    cluster, is_ecs = cluster_of(given)
     target = target_of(place)
     if is_ecs:
         found = ecs_location(
@@ -76,12 +76,12 @@ def ensure_location(environment: Mapping[str, str], env_file: Path) -> None:
         )
     else:
         found = opsworks_location(target.client("ec2"), cluster)
-    note = note_beside(env_file)
-    write_note(note, found, cluster, is_ecs=is_ecs, region=place.region)
-    terminal.say(f"Opencast {cluster} is {found.base_url}; noted in {note}")
+    cache = cache_file(env_file)
+    write_cache(cache, found, cluster, is_ecs=is_ecs, region=place.region)
+    terminal.say(f"Opencast {cluster} is {found.base_url}; cached in {cache}")
 
 
-def write_note(path: Path, found: Location, cluster: str, *, is_ecs: bool, region: str) -> None:
+def write_cache(path: Path, found: Location, cluster: str, *, is_ecs: bool, region: str) -> None:
     """Write the location to a file in the form of `.env`. Raises OpsError if that fails."""
     settings = {
         "OC_CLUSTER_NAME": cluster,

@@ -143,7 +143,7 @@ def test_cuts_of_a_case_are_evenly_spread() -> None:
     faults = CASES["ivm"].zoom_settings(LOADS["1x512"]).faults
     totals = [85_333_333, 170_666_666, 256_000_000, 341_333_333, 426_666_666]
     assert [fault.total for fault in faults] == totals
-    assert CASES["ivf"].zoom_settings(LOAD).faults == (ZoomFault(what="fin", total=10_000_000),)
+    assert CASES["ivf"].zoom_settings(LOAD).faults == (ZoomFault(kind="fin", total=10_000_000),)
 
 
 @pytest.mark.parametrize("words", [["--case", "x"], ["kills", "--sut", "x"], ["--load", "x"]])

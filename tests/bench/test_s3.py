@@ -353,7 +353,7 @@ class TestFaults:
     def test_part_is_refused_once(
         self, s3: S3Peer, client: S3Client, moment: Any, status: int, code: str
     ) -> None:
-        fault = S3Fault(what="status", nth=2, status=status, code=code, moment=moment)
+        fault = S3Fault(kind="status", nth=2, status=status, code=code, moment=moment)
         s3.configure(replace(S3, faults=(fault,)))
         upload = Upload(client)
         upload.send(1, BIG)
@@ -364,12 +364,12 @@ class TestFaults:
         assert stored_numbers(s3) == [1, 3]
         assert s3.stats().rejected == {code: 1}
 
-    @pytest.mark.parametrize("what", ["rst", "fin", "stall"])
+    @pytest.mark.parametrize("kind", ["rst", "fin", "stall"])
     @pytest.mark.parametrize(("moment", "numbers"), [("middle", []), ("after", []), ("done", [1])])
     def test_connection_breaks_off(
-        self, s3: S3Peer, client: S3Client, what: Any, moment: Any, numbers: list[int]
+        self, s3: S3Peer, client: S3Client, kind: Any, moment: Any, numbers: list[int]
     ) -> None:
-        fault = S3Fault(what=what, moment=moment, after=2_000_000, seconds=0.1)
+        fault = S3Fault(kind=kind, moment=moment, after=2_000_000, seconds=0.1)
         s3.configure(replace(S3, faults=(fault,)))
         with pytest.raises(BotoCoreError):
             Upload(client).send(1, BIG)
@@ -380,7 +380,7 @@ class TestFaults:
             assert 2_000_000 <= stats.body_bytes < len(BIG)
 
     def test_open_uploads_vanish(self, s3: S3Peer, client: S3Client) -> None:
-        s3.configure(replace(S3, faults=(S3Fault(what="gone", nth=2),)))
+        s3.configure(replace(S3, faults=(S3Fault(kind="gone", nth=2),)))
         upload = Upload(client)
         upload.send(1, BIG)
         with pytest.raises(ClientError, match="NoSuchUpload"):
@@ -390,7 +390,7 @@ class TestFaults:
     def test_fault_happens_several_times_at_its_operation(
         self, s3: S3Peer, client: S3Client
     ) -> None:
-        fault = S3Fault(what="status", operation="CreateMultipartUpload", times=2)
+        fault = S3Fault(kind="status", operation="CreateMultipartUpload", times=2)
         s3.configure(replace(S3, faults=(fault,)))
         for _ in range(2):
             with pytest.raises(ClientError, match="SlowDown"):
@@ -403,7 +403,7 @@ class TestFaults:
     ) -> None:
         """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html"""
         fault = S3Fault(
-            what="status",
+            kind="status",
             operation="CompleteMultipartUpload",
             status=200,
             code="InternalError",

@@ -70,11 +70,11 @@ def test_pacer_keeps_its_rate_after_a_burst(
 
 
 @pytest.mark.parametrize(
-    "when", [{}, {"request": 1, "total": 1}, {"what": "status", "total": 1}], ids=str
+    "when", [{}, {"request": 1, "total": 1}, {"kind": "status", "total": 1}], ids=str
 )
 def test_zoom_fault_is_refused_when_its_moment_is_unclear(when: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="fault"):
-        ZoomFault(**{"what": "rst", **when})  # type: ignore[arg-type]
+        ZoomFault(**{"kind": "rst", **when})  # type: ignore[arg-type]
 
 
 def test_zoom_stand_in_runs_as_a_process(tls: Authority, session: requests.Session) -> None:

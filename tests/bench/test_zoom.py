@@ -112,7 +112,7 @@ class TestDownloads:
 
     def test_versions_continue_when_files_are_kept(self, plain_reader: Reader) -> None:
         zoom = plain_reader.zoom
-        plain_reader.fail(ZoomFault(what="changed", request=1, size=TALK + 1))
+        plain_reader.fail(ZoomFault(kind="changed", request=1, size=TALK + 1))
         url = plain_reader.url()
         assert len(plain_reader.get(url).content) == TALK + 1
         zoom.configure(ZOOM, anew=False)
@@ -138,9 +138,9 @@ class TestDownloads:
 
 
 class TestBreaks:
-    @pytest.mark.parametrize("what", ["fin", "stall"])
-    def test_answer_ends_in_order_before_its_end(self, reader: Reader, what: Any) -> None:
-        reader.fail(ZoomFault(what=what, request=2, after=100_000, seconds=0.1))
+    @pytest.mark.parametrize("kind", ["fin", "stall"])
+    def test_answer_ends_in_order_before_its_end(self, reader: Reader, kind: Any) -> None:
+        reader.fail(ZoomFault(kind=kind, request=2, after=100_000, seconds=0.1))
         url = reader.url()
         assert len(reader.get(url).content) == TALK
         assert received(reader, url) == 100_000
@@ -149,17 +149,17 @@ class TestBreaks:
         assert reader.zoom.stats().body_bytes == 2 * TALK + 100_000
 
     def test_answer_is_reset_after_half_of_it(self, reader: Reader) -> None:
-        reader.fail(ZoomFault(what="rst", request=1))
+        reader.fail(ZoomFault(kind="rst", request=1))
         url = reader.url()
         assert received(reader, url) <= TALK // 2
         assert reader.zoom.stats().body_bytes == TALK // 2
         assert len(reader.get(url).content) == TALK
 
-    @pytest.mark.parametrize(("what", "is_reset"), [("rst", True), ("fin", False)])
+    @pytest.mark.parametrize(("kind", "is_reset"), [("rst", True), ("fin", False)])
     def test_connection_is_reset_or_closed_in_order(
-        self, plain_reader: Reader, what: Any, is_reset: bool
+        self, plain_reader: Reader, kind: Any, is_reset: bool
     ) -> None:
-        plain_reader.fail(ZoomFault(what=what, request=1, after=-1))
+        plain_reader.fail(ZoomFault(kind=kind, request=1, after=-1))
         url = urlsplit(plain_reader.url())
         with socket.create_connection((url.hostname, url.port)) as connection:
             connection.sendall(f"GET {url.path}?{url.query} HTTP/1.1\r\n\r\n".encode())
@@ -172,16 +172,16 @@ class TestBreaks:
 
     @pytest.mark.parametrize(("where", "after"), [("rec", None), ("cdn", -1)])
     def test_no_answer_comes(self, reader: Reader, where: Any, after: int | None) -> None:
-        reader.fail(ZoomFault(what="rst", where=where, request=2, after=after))
+        reader.fail(ZoomFault(kind="rst", where=where, request=2, after=after))
         url = reader.url()
         reader.get(url)
         again = reader.url if where == "rec" else lambda: reader.get(url)
         with pytest.raises(requests.exceptions.ConnectionError):
             again()
 
-    def test_every_open_body_breaks_off_at_a_total(self, plain_reader: Reader) -> None:
+    def test_fault_at_total_bytes_cuts_all_open_responses(self, plain_reader: Reader) -> None:
         """At 3 MB/s both bodies are open when 2 MB were sent."""
-        plain_reader.fail(ZoomFault(what="rst", total=2_000_000), link_mbps=3)
+        plain_reader.fail(ZoomFault(kind="rst", total=2_000_000), link_mbps=3)
         url = plain_reader.url()
         broken: list[str] = []
 
@@ -207,10 +207,10 @@ class TestWrongAnswers:
     def test_wrong_answers_come_at_their_configured_requests(self, plain_reader: Reader) -> None:
         json = '{"errorCode": 3301}'
         plain_reader.fail(
-            ZoomFault(what="status", request=1, times=2, status=503, retry_after="7"),
-            ZoomFault(what="status", request=3, status=200, body=json, content_type="text/json"),
-            ZoomFault(what="empty", request=4),
-            ZoomFault(what="status", where="rec", request=2, status=429),
+            ZoomFault(kind="status", request=1, times=2, status=503, retry_after="7"),
+            ZoomFault(kind="status", request=3, status=200, body=json, content_type="text/json"),
+            ZoomFault(kind="empty", request=4),
+            ZoomFault(kind="status", where="rec", request=2, status=429),
         )
         url = plain_reader.url()
         answers = [plain_reader.get(url) for _ in range(5)]
@@ -223,14 +223,14 @@ class TestWrongAnswers:
 
     @pytest.mark.parametrize("when", [{"request": 2}, {"total": 1_000_000}], ids=str)
     def test_signatures_expire(self, plain_reader: Reader, when: Any) -> None:
-        plain_reader.fail(ZoomFault(what="expired", **when))
+        plain_reader.fail(ZoomFault(kind="expired", **when))
         old = [plain_reader.url(), plain_reader.url()]
         assert len(plain_reader.get(old[0]).content) == TALK
         assert [plain_reader.get(url).status_code for url in old] == [403, 403]
         assert plain_reader.get(plain_reader.url()).status_code == 200
 
     def test_file_changes(self, plain_reader: Reader) -> None:
-        plain_reader.fail(ZoomFault(what="changed", request=2, size=4_000_000))
+        plain_reader.fail(ZoomFault(kind="changed", request=2, size=4_000_000))
         url = plain_reader.url()
         first = plain_reader.get(url)
         second = plain_reader.get(url, Range="bytes=0-9", If_Range=first.headers["ETag"])
@@ -242,16 +242,16 @@ class TestWrongAnswers:
     @pytest.mark.parametrize(
         ("fault", "status", "content_range", "first", "length"),
         [
-            ({"what": "whole"}, 200, None, 0, TALK),
-            ({"what": "shifted"}, 206, f"bytes 6-10/{TALK}", 6, 5),
-            ({"what": "shifted", "after": 100}, 206, f"bytes 105-109/{TALK}", 105, 5),
+            ({"kind": "whole"}, 200, None, 0, TALK),
+            ({"kind": "shifted"}, 206, f"bytes 6-10/{TALK}", 6, 5),
+            ({"kind": "shifted", "after": 100}, 206, f"bytes 105-109/{TALK}", 105, 5),
             (
-                {"what": "headers", "headers": {"Content-Range": "bytes 7-{last}/1{size}"}},
+                {"kind": "headers", "headers": {"Content-Range": "bytes 7-{last}/1{size}"}},
                 *(206, f"bytes 7-9/1{TALK}", 5, 5),
             ),
-            ({"what": "headers", "headers": {"Content-Range": ""}}, 206, None, 5, 5),
+            ({"kind": "headers", "headers": {"Content-Range": ""}}, 206, None, 5, 5),
             (
-                {"what": "headers", "headers": {"Content-Length": "3"}},
+                {"kind": "headers", "headers": {"Content-Length": "3"}},
                 *(206, f"bytes 5-9/{TALK}", 5, 3),
             ),
         ],
@@ -277,7 +277,7 @@ class TestWrongAnswers:
             assert answer.content == content.read(first, length)
 
     def test_body_breaks_off_when_the_content_length_is_too_long(self, reader: Reader) -> None:
-        reader.fail(ZoomFault(what="headers", request=1, headers={"Content-Length": "9"}))
+        reader.fail(ZoomFault(kind="headers", request=1, headers={"Content-Length": "9"}))
         url = reader.url()
         with pytest.raises(requests.exceptions.ChunkedEncodingError):
             reader.get(url, Range="bytes=5-9")

@@ -14,7 +14,7 @@ from cdk.names import (
     UPLOADER,
     Function,
 )
-from cdk.opencast import note_beside
+from cdk.opencast import cache_file
 from ingester import settings as read
 from ingester.schedule.lock import COMMAND_SECONDS, LIFE_SECONDS
 from tests.infra.function_types import READS
@@ -299,7 +299,7 @@ def test_only_the_uploader_runs_in_the_vpc(template: Template, changed: Changed)
 
 def test_a_looked_up_opencast_is_in_the_template(tmp_path: Path) -> None:
     env_file = tmp_path / ".env"
-    note_beside(env_file).write_text(
+    cache_file(env_file).write_text(
         "OC_CLUSTER_NAME=oc\nSTACK_TYPE=ecs\nOPENCAST_BASE_URL=https://admin.oc.example.edu\n"
         "OC_SUBNET_IDS=subnet-1a\nOC_SECURITY_GROUP_ID=sg-3c\n"
     )

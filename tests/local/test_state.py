@@ -11,8 +11,8 @@ from local.state import (
     GOOGLE_KEY,
     STATE,
     State,
+    delete_state_files,
     end,
-    forget,
     read_state,
     remember,
 )
@@ -79,4 +79,4 @@ def test_the_files_are_removed_when_an_ended_stack_is_ended(tmp_path: Path) -> N
     (tmp_path / GOOGLE_KEY).touch()
     assert end(tmp_path)
     assert list(tmp_path.iterdir()) == []
-    forget(tmp_path)
+    delete_state_files(tmp_path)

@@ -115,7 +115,7 @@ def test_links_of_documents_lead_to_files_and_headings(document: Path) -> None:
         assert not anchor or anchor in anchors(target), link
 
 
-def test_zoom_md_lists_exactly_the_events_that_the_webhook_handles() -> None:
+def test_zoom_md_lists_zooms_own_recording_and_meeting_events() -> None:
     text = (ROOT / "docs" / "zoom.md").read_text("utf-8")
     events = re.findall(r"^ *\| [^|`]+ \| `([a-z._]+)` \|", text, re.MULTILINE)
     handled = {zoom_events.COMPLETED, *zoom_events.STATUS_EVENTS}
@@ -137,7 +137,7 @@ def test_limits_in_documents_are_those_of_the_code() -> None:
             f"no new try after {part_worker.RETRY_SECONDS:g} s |"
         ),
         f"| {file_copy.RESTARTS}, from the beginning |",
-        f"only if {engine.PART_MARGIN:g} times what the slowest one took is left",
+        f"exceeds five seconds plus {engine.PART_MARGIN:g} times the duration of the slowest part",
         f"| {downloader.ZOOM_SECONDS:g} s in all, for on-demand {on_demand.ZOOM_SECONDS:g} s;",
         f"| what is left of {on_demand.BUDGET_SECONDS:g} s |",
         f"then every {uploader.LONGEST_WAIT_SECONDS // 60} minutes",

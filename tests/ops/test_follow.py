@@ -187,7 +187,7 @@ def test_record_of_is_empty_when_the_ledger_cant_be_read(aws: Cloud, clock: Cloc
         (State.WEBHOOK_FAILED, "", "exec.webhook"),
     ],
 )
-def test_the_outcome_of_a_failure_has_its_advice(state: State, reason: str, advice: str) -> None:
+def test_follow_error_names_the_next_command(state: State, reason: str, advice: str) -> None:
     with pytest.raises(OpsError) as said:
         following.outcome(row(state, reason), NOW, Record(uuid=UUID))
     text = str(said.value)

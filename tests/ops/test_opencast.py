@@ -1,4 +1,4 @@
-"""The look-up of an Opencast cluster's location in AWS, and the note beside `.env`."""
+"""The look-up of an Opencast cluster's location in AWS, and its cache beside `.env`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from cdk.opencast import note_beside
+from cdk.opencast import cache_file
 from cdk.settings import Network, load
 from cdk.settings_reader import SettingsError
 from ops.command import OpsError
@@ -185,7 +185,7 @@ def settings_of(**changes: str) -> dict[str, str]:
     return {**left, **cluster, **changes}
 
 
-def test_the_location_is_noted_once_and_read_by_the_settings(
+def test_the_location_is_cached_once_and_read_by_the_settings(
     ec2: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     env_file = tmp_path / ".env"
@@ -196,16 +196,16 @@ def test_the_location_is_noted_once_and_read_by_the_settings(
     ensure_location(given, env_file)
     found = opsworks_location(ec2, CLUSTER).base_url
     assert capsys.readouterr().out == (
-        f"Opencast oc-prod is {found}; noted in {note_beside(env_file)}\n"
+        f"Opencast oc-prod is {found}; cached in {cache_file(env_file)}\n"
     )
     assert load(given, env_file).opencast_base_url == found
-    note = note_beside(env_file).read_text()
-    assert note.startswith(f"# Looked up in {REGION} from the Opencast cluster oc-prod.")
+    cached = cache_file(env_file).read_text()
+    assert cached.startswith(f"# Looked up in {REGION} from the Opencast cluster oc-prod.")
     # It isn't looked up again: another node would be an error.
     launch(ec2, stack=CLUSTER, layer="admin")
     ensure_location(given, env_file)
-    assert note_beside(env_file).read_text() == note
-    note_beside(env_file).unlink()
+    assert cache_file(env_file).read_text() == cached
+    cache_file(env_file).unlink()
     with pytest.raises(OpsError, match="more than one"):
         ensure_location(given, env_file)
 
@@ -226,7 +226,7 @@ def test_no_location_is_looked_up_when_it_is_given_or_the_settings_are_wrong(
     assert list(tmp_path.iterdir()) == []
 
 
-NOTE = """
+CACHE = """
 OC_CLUSTER_NAME=oc-prod
 STACK_TYPE=ecs
 OPENCAST_BASE_URL=https://admin.oc.example.edu
@@ -239,12 +239,12 @@ STACK_NAME=another
 
 @pytest.fixture
 def env_file(tmp_path: Path) -> Path:
-    note_beside(tmp_path / ".env").write_text(NOTE)
+    cache_file(tmp_path / ".env").write_text(CACHE)
     (tmp_path / ".env").write_text("OC_SECURITY_GROUP_ID=sg-0c\n")
     return tmp_path / ".env"
 
 
-def test_settings_win_over_the_noted_location(env_file: Path) -> None:
+def test_settings_override_the_cached_location(env_file: Path) -> None:
     settings = load(settings_of(STACK_TYPE="ECS"), env_file)
     assert settings.opencast_base_url == "https://admin.oc.example.edu"
     assert settings.network == Network(("subnet-0a", "subnet-0b"), "sg-0c")
@@ -256,14 +256,14 @@ def test_settings_win_over_the_noted_location(env_file: Path) -> None:
 @pytest.mark.parametrize(
     "changes", [{"OC_CLUSTER_NAME": "oc-dev", "STACK_TYPE": "ecs"}, {"STACK_TYPE": ""}]
 )
-def test_the_noted_location_is_ignored_when_it_is_another_clusters(
+def test_the_cached_location_is_ignored_when_it_is_another_clusters(
     env_file: Path, changes: dict[str, str]
 ) -> None:
     with pytest.raises(SettingsError, match="wasn't looked up yet"):
         load(settings_of(**changes), env_file)
 
 
-def test_the_noted_location_is_ignored_when_an_address_is_given(env_file: Path) -> None:
+def test_the_cached_location_is_ignored_when_an_address_is_given(env_file: Path) -> None:
     given = settings_of(
         STACK_TYPE="ecs", OPENCAST_BASE_URL="https://oc.example.edu", OC_SECURITY_GROUP_ID="sg-1"
     )

@@ -101,7 +101,7 @@ class FakeEngine:
         """Copy the files in turn, with the results of `ingester.transfer.engine.Engine.copy`.
 
         Raises:
-            PermanentFailure: At once, unless the copy skips it.
+            PermanentFailure: At once, unless the copy tolerates it.
             RetryableFailure: When the other copies are done.
             OutOfTime: The next invocation continues the copies.
         """
@@ -134,7 +134,7 @@ class _Run:
                 results.append(self._copy(copy))
             except OutOfTime:
                 self._is_late = True
-            except copy.skips as error:
+            except copy.tolerated_errors as error:
                 results.append(error)
             except PermanentFailure:
                 for name in self._touched:

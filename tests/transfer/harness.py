@@ -114,7 +114,7 @@ class Harness:
         names: Iterable[str],
         *,
         sizes: Mapping[str, int] | None = None,
-        skips: tuple[type[PermanentFailure], ...] = (),
+        tolerated_errors: tuple[type[PermanentFailure], ...] = (),
     ) -> list[Copy]:
         """Return the copies of files. `sizes` are those that Zoom's API returns."""
         hosts = DownloadHosts(("127.0.0.1",), "https" if self.is_tls else "http")
@@ -129,7 +129,7 @@ class Harness:
                 ),
                 target_of=lambda _: Target(key_of(name), metadata_of(name)),
                 expected_size=(sizes or {}).get(name),
-                skips=skips,
+                tolerated_errors=tolerated_errors,
             )
 
         return [copy_of(name) for name in names]
@@ -140,10 +140,10 @@ class Harness:
         *,
         engine: Engine | None = None,
         sizes: Mapping[str, int] | None = None,
-        skips: tuple[type[PermanentFailure], ...] = (),
+        tolerated_errors: tuple[type[PermanentFailure], ...] = (),
     ) -> list[Copied | IngesterError]:
         """Copy files, and wait for the end of all threads."""
-        copies = self.copies(names, sizes=sizes, skips=skips)
+        copies = self.copies(names, sizes=sizes, tolerated_errors=tolerated_errors)
         try:
             return (engine or self.engine()).copy(copies)
         finally:

@@ -47,7 +47,7 @@ TIMES = st.sampled_from([1, 1, 1, 2, 3, 6, FOREVER])
 
 BREAKS = st.builds(
     ZoomFault,
-    what=st.sampled_from(["rst", "fin", "rst", "fin", "stall"]),
+    kind=st.sampled_from(["rst", "fin", "rst", "fin", "stall"]),
     where=st.sampled_from(["cdn", "cdn", "cdn", "rec"]),
     request=REQUESTS,
     times=st.sampled_from([1, 1, 2, 4]),
@@ -56,12 +56,12 @@ BREAKS = st.builds(
 )
 BREAKS_OF_ALL = st.builds(
     ZoomFault,
-    what=st.sampled_from(["rst", "fin"]),
+    kind=st.sampled_from(["rst", "fin"]),
     total=st.integers(1, MOST_BYTES),
 )
 BUSY = st.builds(
     ZoomFault,
-    what=st.just("status"),
+    kind=st.just("status"),
     where=st.sampled_from(["cdn", "cdn", "rec"]),
     request=REQUESTS,
     times=TIMES,
@@ -71,7 +71,7 @@ BUSY = st.builds(
 )
 REFUSALS = st.builds(
     ZoomFault,
-    what=st.just("status"),
+    kind=st.just("status"),
     where=st.sampled_from(["cdn", "rec"]),
     request=REQUESTS,
     times=TIMES,
@@ -79,7 +79,7 @@ REFUSALS = st.builds(
 )
 PAGES = st.builds(
     ZoomFault,
-    what=st.just("status"),
+    kind=st.just("status"),
     where=st.sampled_from(["cdn", "rec"]),
     request=REQUESTS,
     times=TIMES,
@@ -87,12 +87,12 @@ PAGES = st.builds(
     body=st.just('{"errorCode": 3301, "message": "<html>"}'),
     content_type=st.sampled_from(["text/html", "text/html; charset=utf-8", "application/json"]),
 )
-EXPIRED = st.builds(ZoomFault, what=st.just("expired"), request=REQUESTS)
-EMPTY = st.builds(ZoomFault, what=st.just("empty"), request=REQUESTS, times=TIMES)
-WHOLE = st.builds(ZoomFault, what=st.just("whole"), request=REQUESTS, times=TIMES)
+EXPIRED = st.builds(ZoomFault, kind=st.just("expired"), request=REQUESTS)
+EMPTY = st.builds(ZoomFault, kind=st.just("empty"), request=REQUESTS, times=TIMES)
+WHOLE = st.builds(ZoomFault, kind=st.just("whole"), request=REQUESTS, times=TIMES)
 SHIFTED = st.builds(
     ZoomFault,
-    what=st.just("shifted"),
+    kind=st.just("shifted"),
     request=REQUESTS,
     times=TIMES,
     after=st.sampled_from([1, 5 * MIB]),
@@ -109,7 +109,7 @@ CONTENT_RANGES = [
 ]
 WRONG_HEADERS = st.builds(
     ZoomFault,
-    what=st.just("headers"),
+    kind=st.just("headers"),
     request=REQUESTS,
     headers=st.one_of(
         st.fixed_dictionaries({"Content-Range": st.sampled_from(CONTENT_RANGES)}),
@@ -120,8 +120,8 @@ WRONG_HEADERS = st.builds(
 )
 _SIZE = st.one_of(st.none(), st.just(NEW_SIZE))
 CHANGES = st.one_of(
-    st.builds(ZoomFault, what=st.just("changed"), request=REQUESTS, size=_SIZE),
-    st.builds(ZoomFault, what=st.just("changed"), total=st.integers(1, MOST_BYTES), size=_SIZE),
+    st.builds(ZoomFault, kind=st.just("changed"), request=REQUESTS, size=_SIZE),
+    st.builds(ZoomFault, kind=st.just("changed"), total=st.integers(1, MOST_BYTES), size=_SIZE),
 )
 OF_ZOOM = st.one_of(
     *(BREAKS, BREAKS_OF_ALL, BUSY, REFUSALS, PAGES, EXPIRED, EMPTY, WHOLE, SHIFTED),
@@ -130,7 +130,7 @@ OF_ZOOM = st.one_of(
 
 PARTS = st.builds(
     S3Fault,
-    what=st.just("status"),
+    kind=st.just("status"),
     nth=st.integers(1, LATE),
     times=TIMES,
     moment=st.sampled_from(["before", "middle", "after", "done"]),
@@ -144,18 +144,18 @@ REFUSED_PARTS = st.one_of(
     PARTS.map(lambda fault: replace(fault, status=403, code="AccessDenied")),
 )
 BROKEN_PARTS = st.builds(
-    replace, PARTS, what=st.sampled_from(["rst", "fin", "stall"]), seconds=st.just(0.2)
+    replace, PARTS, kind=st.sampled_from(["rst", "fin", "stall"]), seconds=st.just(0.2)
 )
 GONE = st.builds(
     S3Fault,
-    what=st.just("gone"),
+    kind=st.just("gone"),
     nth=st.integers(1, LATE),
     operation=st.sampled_from(["UploadPart", "UploadPart", "CompleteMultipartUpload", "ListParts"]),
     moment=st.sampled_from(["before", "after", "done"]),
 )
 OTHER_OPERATIONS = st.builds(
     S3Fault,
-    what=st.sampled_from(["status", "status", "rst", "fin"]),
+    kind=st.sampled_from(["status", "status", "rst", "fin"]),
     operation=st.sampled_from(
         [
             *("CompleteMultipartUpload",) * 3,
@@ -190,14 +190,14 @@ class Scenario:
     Attributes:
         zoom, s3: Their settings.
         sizes: The sizes that Zoom's API returns.
-        skips: Whether a file that can't be copied leaves the others' copies alone.
+        tolerates_errors: Whether a file that can't be copied leaves the others' copies alone.
         changes: Whether the files change after the first run.
     """
 
     zoom: ZoomSettings
     s3: S3Settings
     sizes: Mapping[str, int]
-    skips: bool
+    tolerates_errors: bool
     changes: bool
 
     @property
@@ -255,7 +255,7 @@ def _mild_faults(draw: DrawFn) -> tuple[list[ZoomFault], list[S3Fault]]:
         case "gone":
             s3.append(draw(GONE))
         case "lost":
-            s3.append(S3Fault(what="rst", operation="CompleteMultipartUpload", moment="done"))
+            s3.append(S3Fault(kind="rst", operation="CompleteMultipartUpload", moment="done"))
         case "changed":
             zoom.append(replace(draw(CHANGES), size=None))
         case "whole":
@@ -273,7 +273,7 @@ def _scenario(
     s3: Sequence[S3Fault],
 ) -> Scenario:
     etag, last_modified = validators
-    is_clear = settings.content_length and all(fault.what != "headers" for fault in zoom)
+    is_clear = settings.content_length and all(fault.kind != "headers" for fault in zoom)
     has_sizes = not is_clear or draw(st.booleans())
     return Scenario(
         zoom=replace(
@@ -284,7 +284,7 @@ def _scenario(
         ),
         s3=S3Settings(mode="hash", page=draw(PAGE_LENGTHS), faults=tuple(s3)),
         sizes=settings.files if has_sizes else {},
-        skips=draw(st.booleans()),
+        tolerates_errors=draw(st.booleans()),
         changes=draw(st.booleans()),
     )
 
@@ -297,7 +297,7 @@ def _recognizable(faults: Sequence[ZoomFault], *, has_validators: bool) -> tuple
     wrong = [fault for fault in faults if {"ETag", "Last-Modified"} & set(fault.headers)]
     return tuple(
         replace(fault, size=NEW_SIZE + number)
-        if fault.what == "changed" and not has_validators
+        if fault.kind == "changed" and not has_validators
         else fault
         for number, fault in enumerate(faults)
         if fault not in wrong[1:]

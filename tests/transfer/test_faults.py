@@ -47,10 +47,12 @@ OF_ONE_FILE = (NotAFile, EmptyFile)
 def run_with_faults(harness: Harness, scenario: Scenario) -> IngesterError | None:
     """Run the scenario, check what S3 has, and return the run's error."""
     harness.begin(scenario.zoom, scenario.s3)
-    skips = OF_ONE_FILE if scenario.skips else ()
+    tolerated_errors = OF_ONE_FILE if scenario.tolerates_errors else ()
     error, results = None, []
     try:
-        results = harness.copy(scenario.names, sizes=scenario.sizes, skips=skips)
+        results = harness.copy(
+            scenario.names, sizes=scenario.sizes, tolerated_errors=tolerated_errors
+        )
     except IngesterError as raised:
         error = raised
     check(harness, scenario.names, scenario.sizes, results)
@@ -84,7 +86,7 @@ def run_again(harness: Harness, scenario: Scenario) -> None:
     before = {summary.key: summary for summary in harness.s3.objects()}
     versions = {name: harness.zoom.content(name) for name in scenario.names}
     sizes = {name: versions[name].size for name in scenario.sizes}
-    results = harness.copy(scenario.names, sizes=sizes, skips=OF_ONE_FILE)
+    results = harness.copy(scenario.names, sizes=sizes, tolerated_errors=OF_ONE_FILE)
     check(harness, scenario.names, sizes, results)
     wanted = {name: version for name, version in versions.items() if version.size}
     assert harness.versions() == wanted

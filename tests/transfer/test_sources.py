@@ -20,13 +20,13 @@ STREAM = ZoomSettings(files={"a": STREAM_SIZE}, ranges=False, content_length=Fal
 
 
 class TestBreaks:
-    @pytest.mark.parametrize("what", ["rst", "fin"])
+    @pytest.mark.parametrize("kind", ["rst", "fin"])
     def test_no_stored_byte_is_fetched_again_when_all_connections_break(
-        self, harness: Harness, what: str
+        self, harness: Harness, kind: str
     ) -> None:
         """Only the bytes in the network are lost: at most a twentieth."""
         size = 128_000_000
-        fault = ZoomFault(what=what, total=size // 2)  # type: ignore[arg-type]
+        fault = ZoomFault(kind=kind, total=size // 2)  # type: ignore[arg-type]
         harness.begin(ZoomSettings(files={"a": size}, link_mbps=100, faults=(fault,)))
         harness.copy()
         assert harness.versions()["a"].size == size
@@ -39,10 +39,10 @@ class TestChanges:
     @pytest.mark.parametrize(
         "fault",
         [
-            ZoomFault(what="whole", request=LATE),
-            ZoomFault(what="shifted", request=LATE),
-            ZoomFault(what="headers", request=LATE, headers={"ETag": '"of another"'}),
-            ZoomFault(what="headers", request=LATE, headers={"Content-Range": "bytes 0-9/10"}),
+            ZoomFault(kind="whole", request=LATE),
+            ZoomFault(kind="shifted", request=LATE),
+            ZoomFault(kind="headers", request=LATE, headers={"ETag": '"of another"'}),
+            ZoomFault(kind="headers", request=LATE, headers={"Content-Range": "bytes 0-9/10"}),
         ],
         ids=["no range", "another range", "another ETag", "another size"],
     )
@@ -56,13 +56,13 @@ class TestChanges:
         assert harness.s3.stats().body_bytes < 1.01 * SIZE
 
     def test_copy_begins_again_when_the_source_changes(self, harness: Harness) -> None:
-        harness.begin(ONE, zoom_faults=[ZoomFault(what="changed", request=LATE, size=SIZE + 1)])
+        harness.begin(ONE, zoom_faults=[ZoomFault(kind="changed", request=LATE, size=SIZE + 1)])
         harness.copy(engine=harness.engine(ONE_CONNECTION))
         assert harness.versions()["a"].version == 2
         assert harness.s3.uploads() == []
 
     def test_copy_fails_when_the_source_keeps_changing(self, harness: Harness) -> None:
-        faults = [ZoomFault(what="changed", request=number) for number in range(2, 30, 2)]
+        faults = [ZoomFault(kind="changed", request=number) for number in range(2, 30, 2)]
         harness.begin(ONE, zoom_faults=faults)
         with pytest.raises(SourceChanged):
             harness.copy(engine=harness.engine(ONE_CONNECTION))
@@ -75,7 +75,7 @@ class TestChanges:
         settings = replace(
             ONE, etag=validator == "etag", last_modified=validator == "last_modified"
         )
-        fault = ZoomFault(what="status", request=LATE, times=99)
+        fault = ZoomFault(kind="status", request=LATE, times=99)
         harness.begin(settings, zoom_faults=[fault])
         with pytest.raises(Exception, match="500"):
             harness.copy(engine=harness.engine(ONE_CONNECTION))
@@ -91,7 +91,7 @@ class TestChanges:
     def test_expired_url_is_renewed_by_one_connection_for_all(
         self, harness: Harness, moment: dict[str, int]
     ) -> None:
-        fault = ZoomFault(what="expired", **moment)  # type: ignore[arg-type]
+        fault = ZoomFault(kind="expired", **moment)  # type: ignore[arg-type]
         harness.begin(ONE, zoom_faults=[fault])
         harness.copy()
         assert harness.versions()["a"].size == SIZE
@@ -103,7 +103,7 @@ class TestStreams:
     """The source has no ranges, and its answers no length: they end when the connection closes."""
 
     def test_stream_is_read_again_when_it_ends_early(self, harness: Harness) -> None:
-        harness.begin(STREAM, zoom_faults=[ZoomFault(what="fin", total=STREAM_SIZE // 2)])
+        harness.begin(STREAM, zoom_faults=[ZoomFault(kind="fin", total=STREAM_SIZE // 2)])
         [copied] = harness.copy(sizes={"a": STREAM_SIZE})
         assert isinstance(copied, Copied)
         assert copied.size == harness.versions()["a"].size == STREAM_SIZE
@@ -113,8 +113,8 @@ class TestStreams:
         self, harness: Harness, size: int | None
     ) -> None:
         """Only their bytes distinguish the versions."""
-        changes = ZoomFault(what="changed", request=2, size=size)
-        breaks = ZoomFault(what="rst", total=STREAM_SIZE - 1)
+        changes = ZoomFault(kind="changed", request=2, size=size)
+        breaks = ZoomFault(kind="rst", total=STREAM_SIZE - 1)
         settings = replace(STREAM, etag=False, last_modified=False)
         harness.begin(settings, zoom_faults=[breaks, changes])
         harness.copy()
@@ -122,7 +122,7 @@ class TestStreams:
         assert harness.s3.uploads() == []
 
     def test_copy_fails_when_the_stream_always_ends_early(self, harness: Harness) -> None:
-        harness.begin(STREAM, zoom_faults=[ZoomFault(what="fin", request=1, times=99)])
+        harness.begin(STREAM, zoom_faults=[ZoomFault(kind="fin", request=1, times=99)])
         message = f"{STREAM_SIZE // 2} bytes came of a.mp4, told were {STREAM_SIZE}"
         with pytest.raises(TransferFailed, match=message):
             harness.copy(sizes={"a": STREAM_SIZE})

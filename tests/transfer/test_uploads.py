@@ -33,7 +33,7 @@ from tests.transfer.harness import (
 
 ONE = ZoomSettings(files={"a": 24_000_000})
 TWO = ZoomSettings(files={"a": 24_000_000, "b": 30_000_000})
-PAGE = ZoomFault(what="status", status=200, body="<html>", request=4, times=99)
+PAGE = ZoomFault(kind="status", status=200, body="<html>", request=4, times=99)
 RANGES = pytest.mark.parametrize("has_ranges", [True, False], ids=["ranges", "no ranges"])
 
 
@@ -57,8 +57,8 @@ class TestLeftovers:
         assert (harness.s3.uploads(), harness.s3.objects()) == ([], [])
 
     def test_nothing_remains_when_a_changed_file_is_refused(self, harness: Harness) -> None:
-        changed = ZoomFault(what="changed", request=3)
-        refused = ZoomFault(what="status", status=404, request=4, times=99)
+        changed = ZoomFault(kind="changed", request=3)
+        refused = ZoomFault(kind="status", status=404, request=4, times=99)
         refused_redirect = replace(refused, where="rec", request=2)
         harness.begin(ONE, zoom_faults=[changed, refused, refused_redirect])
         with pytest.raises(FileRefused):
@@ -69,7 +69,7 @@ class TestLeftovers:
         """The file is a page even with a new URL and a fresh token."""
         pages = [replace(PAGE, request=6, times=1), replace(PAGE, where="rec", request=3, times=2)]
         harness.begin(TWO, zoom_faults=pages)
-        results = harness.copy("ab", skips=(NotAFile,))
+        results = harness.copy("ab", tolerated_errors=(NotAFile,))
         assert sorted(isinstance(result, Copied) for result in results) == [False, True]
         assert len(harness.versions()) == 1
         assert harness.s3.uploads() == []
@@ -87,14 +87,14 @@ class TestLeftovers:
         assert harness.s3.uploads() == []
 
     def test_one_upload_is_begun_when_the_first_answer_breaks_off(self, harness: Harness) -> None:
-        harness.begin(ONE, zoom_faults=[ZoomFault(what="rst", request=1, after=0)])
+        harness.begin(ONE, zoom_faults=[ZoomFault(kind="rst", request=1, after=0)])
         harness.copy()
         assert harness.uploads_begun == 1
         assert set(harness.versions()) == {"a"}
 
     def test_connections_are_closed_when_s3_reads_no_byte(self, tls_harness: Harness) -> None:
         """S3 breaks off before it reads, so that nothing reads what Zoom sends."""
-        tls_harness.begin(ONE, s3_faults=[S3Fault(what="rst", moment="before", times=99)])
+        tls_harness.begin(ONE, s3_faults=[S3Fault(kind="rst", moment="before", times=99)])
         with no_open_sockets(), pytest.raises(AwsFailed):
             tls_harness.copy()
 
@@ -107,7 +107,7 @@ class TestLeftovers:
         self, harness: Harness, operation: str, nth: int, has_ranges: bool
     ) -> None:
         """The mark is one of the first five parts, and can be the first to notice."""
-        fault = S3Fault(what="gone", operation=operation, nth=nth, moment="before")
+        fault = S3Fault(kind="gone", operation=operation, nth=nth, moment="before")
         harness.begin(replace(ONE, ranges=has_ranges), s3_faults=[fault])
         harness.copy()
         assert set(harness.versions()) == {"a"}

@@ -12,7 +12,7 @@ from bench.transfer.peers.s3_body import Received, receive
 from bench.transfer.peers.s3_bucket import XML, Answer, Call, S3Bucket, operation_of
 from bench.transfer.peers.s3_protocol import S3Error
 from bench.transfer.peers.s3_settings import S3Fault, S3Object, S3Settings, S3Stats, S3Upload
-from bench.transfer.peers.server import Cut, Server
+from bench.transfer.peers.server import ConnectionCut, Server
 from bench.transfer.peers.wire import Connection, Request
 
 WITH_BYTES = frozenset({"UploadPart", "PutObject"})
@@ -74,7 +74,7 @@ class S3Peer(Server):
         if not {"content-length", "transfer-encoding"} & set(request.headers):
             body = Received()
         try:
-            self._fail(fault, "before")
+            self._inject(fault, "before")
             if not operation:
                 raise S3Error(501, "NotImplemented", "This operation isn't supported.")
             s3_signature.verify(request, self.settings.credentials)
@@ -82,10 +82,10 @@ class S3Peer(Server):
                 raise S3Error(404, "NoSuchBucket", "The specified bucket does not exist")
             body = body or self._receive(connection, request, operation, fault)
             self.pause(self.settings.latency_ms)
-            self._fail(fault, "after")
+            self._inject(fault, "after")
             call = Call(key, request.query, request.headers, body, self._now())
             answer = self._bucket.run(operation, call)
-            self._fail(fault, "done")
+            self._inject(fault, "done")
         except S3Error as error:
             return self._refuse(connection, request, error, is_read=body is not None)
         self._send(connection, answer)
@@ -113,25 +113,30 @@ class S3Peer(Server):
             with self.counts.lock:
                 self.counts.body_bytes += count
             if fault and size >= fault.after:
-                self._fail(fault, "middle")
+                self._inject(fault, "middle")
 
         with self.counts.body():
             return receive(connection, request.headers, self.settings.mode, count_bytes)
 
-    def _fail(self, fault: S3Fault | None, moment: str) -> None:
-        """Cause the fault if this is its moment."""
+    def _inject(self, fault: S3Fault | None, moment: str) -> None:
+        """Inject the fault if this is its moment.
+
+        Raises:
+            S3Error: S3 answers with the fault's status.
+            ConnectionCut: The connection is broken off.
+        """
         if fault is None or fault.moment != moment:
             return
-        match fault.what:
+        match fault.kind:
             case "status":
                 raise S3Error(fault.status, fault.code, "This failure is deliberate.")
             case "gone":
                 self._bucket.forget_uploads()
             case "stall":
                 self.closing.wait(fault.seconds)
-                raise Cut("fin")
+                raise ConnectionCut("fin")
             case _:
-                raise Cut(fault.what)
+                raise ConnectionCut(fault.kind)
 
     def _refuse(
         self, connection: Connection, request: Request, error: S3Error, *, is_read: bool

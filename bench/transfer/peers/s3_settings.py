@@ -25,7 +25,7 @@ class S3Fault:
     """A fault at the `nth` to the `nth + times - 1`-th request of an operation.
 
     Attributes:
-        what: `status` answers with `status` and the error `code` (200 too, as S3 does when
+        kind: `status` answers with `status` and the error `code` (200 too, as S3 does when
             CompleteMultipartUpload fails). `rst` and `fin` drop the connection without an
             answer; `stall` waits `seconds`, then drops the connection. `gone` removes every open
             upload, then answers.
@@ -40,7 +40,7 @@ class S3Fault:
         seconds: Length of the stall.
     """
 
-    what: Literal["status", "rst", "fin", "stall", "gone"]
+    kind: Literal["status", "rst", "fin", "stall", "gone"]
     operation: str = "UploadPart"
     nth: int = 1
     times: int = 1

@@ -17,7 +17,7 @@ HOST = "127.0.0.1"
 BACKLOG = 512
 
 
-class Cut(Exception):
+class ConnectionCut(Exception):
     """The signal to break the connection off: with a TCP reset if `how` is `rst`, else a FIN."""
 
     def __init__(self, how: str) -> None:
@@ -122,7 +122,7 @@ class Server(ABC):
         """Answer a request, and return whether the connection stays open.
 
         Raises:
-            Cut: The connection is broken off.
+            ConnectionCut: The connection is broken off.
         """
 
     def restart(self, link: LinkSettings) -> None:
@@ -161,10 +161,10 @@ class Server(ABC):
                 self.counts.connections += 1
             while self._answer_next(connection):
                 pass
-        except Cut as cut:
+        except ConnectionCut as error:
             with self.counts.lock:
                 self.counts.cuts += 1
-            if cut.how == "rst":
+            if error.how == "rst":
                 connection.reset()
             else:
                 connection.finish()

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bench.transfer.peers.content import Generated
-from bench.transfer.peers.server import Counts, Cut, Server
+from bench.transfer.peers.server import ConnectionCut, Counts, Server
 from bench.transfer.peers.wire import PACED_STEP, Connection, Request
 from bench.transfer.peers.zoom_faults import FaultSchedule, OpenBody
 from bench.transfer.peers.zoom_files import Files, Selection, replace_headers, select, shift_range
@@ -145,20 +145,20 @@ class ZoomPeer(Server):
         """Return what the answer contains, faults included."""
         settings, request_headers = self.settings, request.headers
         for fault in faults:
-            if fault.what == "whole":
+            if fault.kind == "whole":
                 settings = replace(settings, ranges=False)
-            elif fault.what == "shifted":
+            elif fault.kind == "shifted":
                 count = 1 if fault.after is None else fault.after
                 request_headers = shift_range(request_headers, count)
         selection = select(content, name, request_headers, settings)
         for fault in faults:
-            if fault.what == "headers":
+            if fault.kind == "headers":
                 selection = replace_headers(selection, fault.headers, content.size)
         return selection
 
     def _cause(self, connection: Connection, fault: ZoomFault) -> bool:
         """Cause a fault unless it breaks off; return whether that sent the answer."""
-        match fault.what:
+        match fault.kind:
             case "expired":
                 self._files.expire()
             case "changed":
@@ -218,6 +218,6 @@ class ZoomPeer(Server):
                 self._break_off(body.cut)
 
     def _break_off(self, fault: ZoomFault) -> None:
-        if fault.what == "stall":
+        if fault.kind == "stall":
             self.closing.wait(fault.seconds)
-        raise Cut(fault.what)
+        raise ConnectionCut(fault.kind)

@@ -8,7 +8,7 @@ from bench.transfer.peers.link import LinkSettings
 
 Where = Literal["rec", "cdn"]
 Break = Literal["rst", "fin", "stall"]
-What = Break | Literal["status", "empty", "expired", "changed", "whole", "shifted", "headers"]
+FaultKind = Break | Literal["status", "empty", "expired", "changed", "whole", "shifted", "headers"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class ZoomFault:
     A `total` is for faults that break off, for `expired` and for `changed`.
     """
 
-    what: What
+    kind: FaultKind
     where: Where = "cdn"
     request: int | None = None
     times: int = 1
@@ -53,13 +53,13 @@ class ZoomFault:
     def __post_init__(self) -> None:
         if (self.request is None) == (self.total is None):
             raise ValueError("A fault needs either the request or the total at which it happens.")
-        if self.total is not None and not (self.breaks_off or self.what in {"expired", "changed"}):
-            raise ValueError(f"A fault {self.what} can't happen at a total.")
+        if self.total is not None and not (self.breaks_off or self.kind in {"expired", "changed"}):
+            raise ValueError(f"A fault {self.kind} can't happen at a total.")
 
     @property
     def breaks_off(self) -> bool:
         """Whether the fault breaks the connection off."""
-        return self.what in {"rst", "fin", "stall"}
+        return self.kind in {"rst", "fin", "stall"}
 
     def hits(self, where: Where, number: int) -> bool:
         """Tell whether the `number`-th GET of `where` has this fault."""

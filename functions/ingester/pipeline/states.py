@@ -2,8 +2,9 @@
 
 Two sources move a row: Zoom (the meeting is being recorded, paused, …) and the pipeline. Events
 arrive late, twice and out of order, and steps overtake each other: the uploader may be done before
-the downloader has written that it handed over. So each state lists what it may follow, and a write
-that isn't allowed is dropped: nothing ever moves backwards.
+the downloader has written that it sent the upload message. So each state lists which states it may
+replace, and a write that isn't allowed is dropped. A row moves backwards only when work starts
+again: after a failure or `IGNORED`, or by an operator's command.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Name a recording, its views and segments, and its files in the staging bucket."""
+"""Names and ids of a recording, its views and its segments, and S3 keys of its files."""
 
 from __future__ import annotations
 
@@ -151,7 +151,10 @@ def staging_key(
 
 
 def _id_in_key(file_id: str) -> str:
-    """Return a file's id as a part of an S3 key: Zoom's UUIDs unchanged, any other id hashed."""
+    """Return a file's id as a part of an S3 key.
+
+    An id of up to 64 letters, digits and dashes, such as a UUID, is unchanged. Others are hashed.
+    """
     if _SAFE_ID.fullmatch(file_id) and not file_id.startswith(_HASH_PREFIX):
         return file_id
     return _HASH_PREFIX + hashlib.sha256(file_id.encode()).hexdigest()[:32]

@@ -1,4 +1,7 @@
-"""Words of `/zip`: states, reasons and classes as a lecturer understands them."""
+"""Texts of `/zip` for lecturers, and the functions that format them.
+
+They cover states, reasons and scheduled classes.
+"""
 
 from __future__ import annotations
 

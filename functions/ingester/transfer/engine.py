@@ -96,7 +96,7 @@ class Engine:
         """Copy all files.
 
         Returns:
-            The result of each copy, in order. An error is among them only if its copy skips it.
+            The result of each copy, in order. An error is among them only if its copy tolerates it.
 
         Raises:
             PermanentFailure: A copy failed for good. All uploads of the run are aborted.

@@ -26,7 +26,7 @@ RESTARTS = 3
 
 IN_FLIGHT_DIVISOR = 4
 MIN_IN_FLIGHT = 8
-"""A crash costs the parts in flight: at most a quarter of the file, or eight parts."""
+"""A crash costs the parts in flight: at most the larger of a quarter of the file and 8 parts."""
 
 
 class Stage(Enum):
@@ -79,8 +79,8 @@ class FileCopy:
 
     @property
     def error(self) -> IngesterError | None:
-        """The error that ended the copy, unless the copy skips it."""
-        if isinstance(self.result, self.worker.copy.skips):
+        """The error that ended the copy, unless the copy tolerates it."""
+        if isinstance(self.result, self.worker.copy.tolerated_errors):
             return None
         return self.result if isinstance(self.result, IngesterError) else None
 

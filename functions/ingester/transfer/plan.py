@@ -31,7 +31,7 @@ class Copy:
         target_of: Returns the target for the name that the source gives.
         expected_size: Size in bytes that Zoom's API says; None if it doesn't.
         inspect: Inspects the object (key, size). Raises TransferFailed if it isn't valid.
-        skips: Types of errors that end this copy, but not the run.
+        tolerated_errors: Types of errors that end this copy, but not the run.
     """
 
     label: str
@@ -39,7 +39,7 @@ class Copy:
     target_of: Callable[[str], Target]
     expected_size: int | None = None
     inspect: Callable[[str, int], Any] | None = None
-    skips: tuple[type[PermanentFailure], ...] = ()
+    tolerated_errors: tuple[type[PermanentFailure], ...] = ()
 
 
 @dataclass(frozen=True)

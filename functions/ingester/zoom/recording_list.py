@@ -27,7 +27,7 @@ logger = logging.getLogger("ingester.zoom_listing")
 
 PAGE_SIZE = 300
 LONGEST_DATE_RANGE = timedelta(days=29)
-"""Longest time between the first and the last day of one request."""
+"""Longest time from the first to the last day of one request: 30 days, as both days count."""
 
 ATTEMPTS = 6
 MOST_FAILURES_IN_A_ROW = 3
@@ -236,7 +236,7 @@ def _page(page_type: type[_PageType], answer: requests.Response, *, is_first: bo
 
 
 def _date_ranges(begin: date, end: date) -> list[tuple[date, date]]:
-    """Divide the days from `begin` to `end` into ranges of first and last day for one request."""
+    """Split `begin`..`end` (inclusive) into ranges that are short enough for one request."""
     date_ranges = []
     while begin <= end:
         last = min(begin + LONGEST_DATE_RANGE, end)

@@ -84,7 +84,9 @@ class RecordingTransfer:
         """
         access = AccessInUse(Access(message.download_token), self.refresh)
         sources = _source_files(message.recording_files)
-        results = self.engine.copy([self._copy(message, source, access) for source in sources])
+        results = self.engine.copy(
+            [self._copy_spec_of(message, source, access) for source in sources]
+        )
         staged: list[FileOfView] = []
         missing: list[str] = []
         for source, result in zip(sources, results, strict=True):
@@ -98,11 +100,13 @@ class RecordingTransfer:
             raise FileGone("Zoom handed out none of the recording's MP4 files.")
         return Staged(tuple(staged), tuple(missing))
 
-    def _copy(self, message: DownloadMessage, source: _SourceFile, access: AccessInUse) -> Copy:
+    def _copy_spec_of(
+        self, message: DownloadMessage, source: _SourceFile, access: AccessInUse
+    ) -> Copy:
         file = source.file
 
-        def target_of(name: str) -> Target:
-            extension = extension_of(name) or _extension_by_type(file)
+        def target_of(source_name: str) -> Target:
+            extension = extension_of(source_name) or _extension_by_type(file)
             return Target(
                 staging_key(
                     message.zoom_series_id,
@@ -119,14 +123,16 @@ class RecordingTransfer:
             read = self.read_range
             return self.inspect(key, lambda offset, length: read(key, offset, length), size)
 
-        skips: tuple[type[PermanentFailure], ...] = (NotAFile,)
+        tolerated_errors: tuple[type[PermanentFailure], ...] = (NotAFile,)
+        if file.is_chat:
+            tolerated_errors = (NotAFile, EmptyFile)
         return Copy(
             label=source.label,
             source=self.open_file(file.recording_id, file.download_url, access),
             target_of=target_of,
             expected_size=None if file.file_size is UNSET else file.file_size,
             inspect=inspect if file.is_mp4 else None,
-            skips=(*skips, EmptyFile) if file.is_chat else skips,
+            tolerated_errors=tolerated_errors,
         )
 
 

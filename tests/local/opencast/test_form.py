@@ -11,9 +11,7 @@ from tests.local.file_server import FileServer, serve_files
 from tests.local.opencast.client import WORKFLOW, Client, Form, lecture, parse
 
 
-def test_an_ingest_is_listed_as_it_was_sent_without_signatures(
-    client: Client, files: FileServer
-) -> None:
+def test_ingest_list_hides_url_signatures(client: Client, files: FileServer) -> None:
     parts = [
         ("identifier", "mp-1"),
         ("title", "Ünïcode & <more>"),

@@ -7,7 +7,7 @@ import pytest
 from local.authority import Authority
 from local.neighbours.sheets import SheetsStandIn
 from local.neighbours.sheets_account import ServiceAccount
-from local.neighbours.sheets_book import Book
+from local.neighbours.sheets_book import Spreadsheet
 from tests.local.clock import Clock
 from tests.local.sheets.client import DOCUMENT, Client
 from tests.neighbours import client_session
@@ -21,10 +21,10 @@ def account() -> ServiceAccount:
 
 @pytest.fixture
 def client(tls: Authority, clock: Clock, account: ServiceAccount) -> Iterator[Client]:
-    book = Book(DOCUMENT)
-    book.put("Fall", [["Course", "Start"], ["BIO", "14:30"]])
+    spreadsheet = Spreadsheet(DOCUMENT)
+    spreadsheet.put("Fall", [["Course", "Start"], ["BIO", "14:30"]])
     with (
-        SheetsStandIn(tls=tls, book=book, account=account, clock=clock) as sheets,
+        SheetsStandIn(tls=tls, spreadsheet=spreadsheet, account=account, clock=clock) as sheets,
         client_session(tls) as session,
     ):
         yield Client(sheets, session)

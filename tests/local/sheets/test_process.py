@@ -10,7 +10,7 @@ import pytest
 
 from ingester.schedule.sheet.parser import parse
 from local.demo import LECTURE, REQUESTED, REQUESTED_SERIES, SCHEDULED_SERIES
-from local.neighbours.sheets import default_book
+from local.neighbours.sheets import default_spreadsheet
 from ops.schedule.google_key import read_key
 from tests.local.programs import program
 
@@ -20,8 +20,8 @@ NIGHT = datetime(2026, 11, 25, 4, 10, tzinfo=UTC)
 
 @pytest.mark.parametrize("now", [NIGHT, NIGHT + timedelta(hours=5)])
 def test_the_default_schedule_has_the_classes_of_the_demo(now: datetime) -> None:
-    book = default_book("d", ["Fall", "Spring", "Summer"], ZONE, now)
-    sheets = [parse(title, title, rows) for title, rows in list(book.tabs.items())[:2]]
+    spreadsheet = default_spreadsheet("d", ["Fall", "Spring", "Summer"], ZONE, now)
+    sheets = [parse(title, title, rows) for title, rows in list(spreadsheet.tabs.items())[:2]]
     skipped = [skip for sheet in sheets for skip in sheet.skipped]
     # In the morning the demo's lecture is at night, which is reported.
     assert [skip.reason for skip in skipped if "is at night" not in skip.reason] == []
@@ -37,7 +37,7 @@ def test_the_default_schedule_has_the_classes_of_the_demo(now: datetime) -> None
         zoom for zoom, scheduled in classes if scheduled.opencast_series_id == REQUESTED_SERIES
     }
     assert guests == {str(REQUESTED)}
-    assert book.tabs["Summer"] == []
+    assert spreadsheet.tabs["Summer"] == []
 
 
 def test_the_program_writes_a_key_that_only_its_owner_can_read(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from local.authority import Authority
 from local.neighbours.sheets import SheetsStandIn
 from local.neighbours.sheets_account import GRANT, SCOPE, ServiceAccount, TokenProblem, Tokens
-from local.neighbours.sheets_book import Book
+from local.neighbours.sheets_book import Spreadsheet
 from tests.local.clock import NOW, Clock
 from tests.local.sheets.client import DOCUMENT, VALUES, Client
 
@@ -36,10 +36,10 @@ def test_a_valid_assertion_gets_a_token_for_an_hour(client: Client, clock: Clock
 
 
 def test_googles_own_library_can_sign_in_and_read(tls: Authority, account: ServiceAccount) -> None:
-    book = Book(DOCUMENT)
-    book.put("Fall", [["a"]])
+    spreadsheet = Spreadsheet(DOCUMENT)
+    spreadsheet.put("Fall", [["a"]])
     with (
-        SheetsStandIn(tls=tls, book=book, account=account, clock=time.time) as sheets,
+        SheetsStandIn(tls=tls, spreadsheet=spreadsheet, account=account, clock=time.time) as sheets,
         requests.Session() as plain,
     ):
         plain.trust_env, plain.verify = False, str(tls.ca_bundle)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local.neighbours.faults import Fault
-from local.neighbours.sheets_book import Book, RangeProblem
+from local.neighbours.sheets_book import RangeProblem, Spreadsheet
 from tests.local.sheets.client import DOCUMENT, Client
 
 RANGES = st.lists(st.sampled_from([*"AZ19$:!' ", "Fall", "ZZZ", "1000", "''"]), max_size=7).map(
@@ -80,10 +80,10 @@ def test_a_tab_with_the_name_of_a_cell_is_read_only_when_it_is_quoted(client: Cl
 
 @given(RANGES)
 def test_any_range_is_a_tab_or_a_problem(text: str) -> None:
-    book = Book("d")
-    book.put("Fall", [["a", "b"], [], ["c"]])
+    spreadsheet = Spreadsheet("d")
+    spreadsheet.put("Fall", [["a", "b"], [], ["c"]])
     try:
-        area, rows = book.read(text)
+        area, rows = spreadsheet.read(text)
     except RangeProblem:
         return
     assert (area, rows) == ("Fall!A1:Z1000", [["a", "b"], [], ["c"]])

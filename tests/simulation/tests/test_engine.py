@@ -137,7 +137,7 @@ def test_copy_fails_when_the_time_is_too_short_for_a_part() -> None:
 
 def test_skipped_error_ends_only_its_own_copy() -> None:
     harness = Harness()
-    gone = copy_of(Source(errors=(NotAFile("a page"),)), "a.mp4", skips=(NotAFile,))
+    gone = copy_of(Source(errors=(NotAFile("a page"),)), "a.mp4", tolerated_errors=(NotAFile,))
     first, second = harness.copy(gone, copy_of(Source(), "b.mp4"))
     assert isinstance(first, NotAFile)
     assert isinstance(second, Copied)

@@ -98,9 +98,7 @@ def test_status_table_behaves_the_same_over_moto_and_the_fake(aws: Cloud, clock:
     check()
 
 
-def test_status_table_bounds_the_steps_over_moto_and_the_fake_when_a_row_is_written_often(
-    aws: Cloud, clock: Clock
-) -> None:
+def test_fake_table_stores_the_same_bounded_steps_as_moto(aws: Cloud, clock: Clock) -> None:
     fake: Any = status_table()
     for table in (aws.status, fake):
         status = StatusTable(table, clock)

@@ -189,7 +189,7 @@ class TestOutcomes:
         assert isinstance(site.process(), Retry)
 
     @pytest.mark.parametrize("body", ["{}", '{"zip_id": "auto-ingest-0001"}', "no json"])
-    def test_unreadable_message_is_given_up(self, site: Site, body: str) -> None:
+    def test_unreadable_message_goes_to_dlq(self, site: Site, body: str) -> None:
         taken = received(site.aws, site.aws.download_queue, body)
         outcome = site.worker().process(taken)
         assert isinstance(outcome, GiveUp)
@@ -261,7 +261,7 @@ class TestReports:
         ],
         ids=["requeue", "retry"],
     )
-    def test_report_that_fails_is_logged_and_not_raised(
+    def test_error_in_outcome_report_is_logged_and_not_raised(
         self, site: Site, caplog: pytest.LogCaptureFixture, outcome: Outcome
     ) -> None:
         site.behave = lambda: outcome

@@ -108,7 +108,7 @@ class TestFails:
         page = NotAFile("Zoom answered with an HTML page.")
         lost = MemoryFile(Generated("lost", 10), script=[page])
         results = copying.run(
-            [copying.copy_of("lost", lost, skips=(NotAFile,)), copying.copy_of("chat")]
+            [copying.copy_of("lost", lost, tolerated_errors=(NotAFile,)), copying.copy_of("chat")]
         )
         assert results[0] is page
         assert isinstance(results[1], Copied)
@@ -211,13 +211,13 @@ class TestFails:
         self, copying: Copying, operation: str
     ) -> None:
         copying.bucket.begin(Destination(key_of("talk"), {}, {}))
-        fault = S3Fault(what="status", operation=operation, status=400, code="Odd", times=9)
+        fault = S3Fault(kind="status", operation=operation, status=400, code="Odd", times=9)
         copying.s3.configure(replace(S3, faults=(fault,)), empty=False)
         with pytest.raises(AwsFailed, match=rf"{operation} answered \w+\.$"):
             copying.run()
 
     def test_slow_down_is_raised_when_s3_throttles_every_part(self, copying: Copying) -> None:
-        fault = S3Fault(what="status", nth=2, times=99)
+        fault = S3Fault(kind="status", nth=2, times=99)
         copying.s3.configure(replace(S3, faults=(fault,)))
         with pytest.raises(SlowDown):
             copying.run(budget=Budget(connections=1))
@@ -227,7 +227,7 @@ class TestFails:
         self, copying: Copying
     ) -> None:
         """botocore sends the mark."""
-        fault = S3Fault(what="rst", operation="UploadPart")
+        fault = S3Fault(kind="rst", operation="UploadPart")
         copying.s3.configure(replace(S3, faults=(fault,)))
         with pytest.raises(AwsFailed, match=r"answered ConnectionClosedError\.$"):
             copying.run(budget=Budget(connections=1))
@@ -262,7 +262,7 @@ class TestAlreadyThere:
         self, copying: Copying
     ) -> None:
         copying.run([copying.copy_of("chat")])
-        changed = ZoomFault(what="changed", request=1)
+        changed = ZoomFault(kind="changed", request=1)
         copying.zoom.configure(replace(ZOOM, faults=(changed,)), anew=False)
         [file] = copied(copying.run([copying.copy_of("chat")]))
         assert file.fetched == CHAT
@@ -301,7 +301,7 @@ class TestAlreadyThere:
         self, copying: Copying
     ) -> None:
         """S3 has completed the object, so the retry finds no upload."""
-        fault = S3Fault(what="status", operation="CompleteMultipartUpload", moment="done")
+        fault = S3Fault(kind="status", operation="CompleteMultipartUpload", moment="done")
         gone = replace(fault, status=404, code="NoSuchUpload")
         copying.s3.configure(replace(S3, faults=(gone,)))
         [file] = copied(copying.run())

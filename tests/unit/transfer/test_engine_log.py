@@ -121,8 +121,8 @@ class TestContext:
         self, copying: Copying, lines: Lines
     ) -> None:
         """The records come from restarted parts, continued ranges, and the main thread."""
-        copying.zoom.configure(replace(ZOOM, faults=(ZoomFault(what="rst", request=3),)))
-        copying.s3.configure(replace(S3, faults=(S3Fault(what="status", nth=2),)))
+        copying.zoom.configure(replace(ZOOM, faults=(ZoomFault(kind="rst", request=3),)))
+        copying.s3.configure(replace(S3, faults=(S3Fault(kind="status", nth=2),)))
         with log.about(uuid="u==", zip_id="auto-ingest-u=="):
             copying.run([copying.copy_of("talk"), copying.copy_of("slides")], budget=ONE_BY_ONE)
         written = lines()
@@ -137,7 +137,7 @@ class TestContext:
         self, copying: Copying, lines: Lines
     ) -> None:
         copying.zoom.configure(replace(ZOOM, ranges=False))
-        copying.s3.configure(replace(S3, faults=(S3Fault(what="status", nth=2, times=2),)))
+        copying.s3.configure(replace(S3, faults=(S3Fault(kind="status", nth=2, times=2),)))
         with log.about(uuid="u=="):
             copying.run()
         written = [line for line in lines() if line["message"].startswith("Trying talk again")]
@@ -145,16 +145,16 @@ class TestContext:
         assert {line["uuid"] for line in written} == {"u=="}
 
     def test_records_contain_no_secret(self, copying: Copying, lines: Lines) -> None:
-        faults = (ZoomFault(what="rst", request=2), ZoomFault(what="status", request=4))
+        faults = (ZoomFault(kind="rst", request=2), ZoomFault(kind="status", request=4))
         copying.zoom.configure(replace(ZOOM, faults=faults))
-        copying.s3.configure(replace(S3, faults=(S3Fault(what="rst", nth=2),)))
+        copying.s3.configure(replace(S3, faults=(S3Fault(kind="rst", nth=2),)))
         copying.run([copying.copy_of("talk"), copying.copy_of("slides")], budget=ONE_BY_ONE)
         text = json.dumps(lines())
         for secret in ("sig=", "Bearer", "http://", KNOWN.secret_key, KNOWN.token):
             assert secret not in text
 
     def test_record_of_a_staged_file_has_its_retries(self, copying: Copying, lines: Lines) -> None:
-        copying.zoom.configure(replace(ZOOM, faults=(ZoomFault(what="rst", request=2),)))
+        copying.zoom.configure(replace(ZOOM, faults=(ZoomFault(kind="rst", request=2),)))
         copying.run([copying.copy_of("slides")])
         [staged] = [line for line in lines() if line["message"].startswith("Staged")]
         assert staged["retries"] == 1

@@ -228,7 +228,7 @@ class TestFailures:
             file.finish_task(None, ZeroDivisionError())
 
     def test_error_is_none_when_the_copy_skips_it(self) -> None:
-        file = file_copy(skips=(EmptyFile,))
+        file = file_copy(tolerated_errors=(EmptyFile,))
         file.next_task()
         file.finish_task(None, EmptyFile("No bytes."))
         assert isinstance(file.result, EmptyFile)
@@ -236,7 +236,7 @@ class TestFailures:
         assert file.has_ended
 
     def test_error_is_not_skipped_when_it_has_another_type(self) -> None:
-        file = file_copy(skips=(EmptyFile,))
+        file = file_copy(tolerated_errors=(EmptyFile,))
         file.next_task()
         file.finish_task(None, FileUnavailable("Gone."))
         assert isinstance(file.error, FileUnavailable)

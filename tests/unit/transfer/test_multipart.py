@@ -192,7 +192,7 @@ class TestSendFails:
     def test_send_raises_the_error_that_s3s_code_stands_for(
         self, s3: S3Peer, bucket: Bucket, status: int, code: str, error: type[Exception]
     ) -> None:
-        faulty(s3, what="status", status=status, code=code)
+        faulty(s3, kind="status", status=status, code=code)
         upload = bucket.begin(TALK)
         with pytest.raises(error) as raised:
             bucket.send(upload, PART, [BYTES])
@@ -206,7 +206,7 @@ class TestSendFails:
     ) -> None:
         """S3 answers and stops reading."""
         content = Generated("talk", 6 * MIB)
-        faulty(s3, what="status", moment=moment, after=MIB)
+        faulty(s3, kind="status", moment=moment, after=MIB)
         with pytest.raises(SlowDown, match=r"SlowDown\.$"):
             bucket.send(
                 bucket.begin(TALK),
@@ -214,12 +214,12 @@ class TestSendFails:
                 content.views(0, content.size),
             )
 
-    @pytest.mark.parametrize("what", ["rst", "fin"])
+    @pytest.mark.parametrize("kind", ["rst", "fin"])
     @pytest.mark.parametrize(("moment", "kept"), [("middle", []), ("after", []), ("done", [1])])
     def test_send_raises_aws_failed_when_the_connection_breaks_and_can_be_repeated(
-        self, s3: S3Peer, bucket: Bucket, what: str, moment: str, kept: list[int]
+        self, s3: S3Peer, bucket: Bucket, kind: str, moment: str, kept: list[int]
     ) -> None:
-        faulty(s3, what=what, moment=moment, after=5)
+        faulty(s3, kind=kind, moment=moment, after=5)
         upload = bucket.begin(TALK)
         with pytest.raises(AwsFailed, match=r"ProtocolError|SSLError"):
             bucket.send(upload, PART, [BYTES])
@@ -230,7 +230,7 @@ class TestSendFails:
     def test_send_raises_upload_gone_when_the_upload_does_not_exist(
         self, s3: S3Peer, bucket: Bucket
     ) -> None:
-        faulty(s3, what="gone")
+        faulty(s3, kind="gone")
         with pytest.raises(UploadGone):
             bucket.send(bucket.begin(TALK), PART, [BYTES])
 
@@ -270,7 +270,7 @@ class TestComplete:
     ) -> None:
         """S3 reports some errors with status 200."""
         operation, code = "CompleteMultipartUpload", "InternalError"
-        faulty(s3, what="status", operation=operation, status=status, code=code)
+        faulty(s3, kind="status", operation=operation, status=status, code=code)
         upload = bucket.begin(TALK)
         bucket.send(upload, PART, [BYTES])
         with pytest.raises(ClientError, match=code):
@@ -299,7 +299,7 @@ class TestAbort:
     def test_abort_logs_an_error_and_does_not_raise_it_when_s3_refuses(
         self, s3: S3Peer, bucket: Bucket, caplog: pytest.LogCaptureFixture
     ) -> None:
-        faulty(s3, what="status", operation="AbortMultipartUpload", status=403, code="AccessDenied")
+        faulty(s3, kind="status", operation="AbortMultipartUpload", status=403, code="AccessDenied")
         bucket.abort(bucket.begin(TALK))
         assert "could not be removed" in caplog.text
         assert len(s3.uploads()) == 1

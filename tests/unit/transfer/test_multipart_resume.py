@@ -52,7 +52,7 @@ def unfinished(s3: S3Peer) -> list[str]:
 
 def failing(s3: S3Peer, operation: str, status: int, code: str) -> None:
     """Make an operation fail from now on, without removing objects and uploads."""
-    fault = S3Fault(what="status", operation=operation, status=status, code=code, times=99)
+    fault = S3Fault(kind="status", operation=operation, status=status, code=code, times=99)
     s3.configure(replace(S3, faults=(fault,)), empty=False)
 
 

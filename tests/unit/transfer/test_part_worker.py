@@ -122,9 +122,9 @@ class TestPart:
     @pytest.mark.parametrize(
         ("fault", "throttled"),
         [
-            ({"what": "status", "status": 503}, 1),
-            ({"what": "status", "status": 403, "code": "ExpiredToken"}, 0),
-            ({"what": "rst", "moment": "middle"}, 0),
+            ({"kind": "status", "status": 503}, 1),
+            ({"kind": "status", "status": 403, "code": "ExpiredToken"}, 0),
+            ({"kind": "rst", "moment": "middle"}, 0),
         ],
         ids=["SlowDown", "refused", "reset"],
     )
@@ -162,7 +162,7 @@ class TestPart:
         assert harness.copying.requests("UploadPart") == 1
 
     def test_part_fails_after_the_last_attempt_when_s3_always_fails(self, harness: Harness) -> None:
-        harness.fault(what="status", status=503, times=99)
+        harness.fault(kind="status", status=503, times=99)
         with pytest.raises(SlowDown):
             harness.part()
         assert harness.copying.requests("UploadPart") == ATTEMPTS
@@ -194,7 +194,7 @@ class TestPart:
         assert len(harness.source.requested) == 1
 
     def test_part_is_not_retried_when_the_upload_does_not_exist(self, harness: Harness) -> None:
-        harness.fault(what="gone")
+        harness.fault(kind="gone")
         with pytest.raises(UploadGone):
             harness.part()
         assert len(harness.source.requested) == 1
@@ -287,7 +287,7 @@ class TestStream:
     def test_part_of_a_stream_is_sent_again_from_its_buffer_when_s3_refuses_it(
         self, streaming: Harness
     ) -> None:
-        streaming.fault(what="status", nth=3, times=2)
+        streaming.fault(kind="status", nth=3, times=2)
         streaming.stream()
         assert streaming.source.requested == []
         assert streaming.worker.progress.fetched == TALK.size
@@ -359,13 +359,13 @@ class TestComplete:
     def test_complete_is_not_retried_when_botocore_raised(self, harness: Harness) -> None:
         plan = harness.plan()
         harness.worker.copy_part(plan, plan.missing[0])
-        harness.fault(what="status", operation="CompleteMultipartUpload")
+        harness.fault(kind="status", operation="CompleteMultipartUpload")
         with pytest.raises(ClientError, match="SlowDown"):
             harness.worker.complete(plan)
 
     def test_mark_is_not_retried_when_botocore_raised(self, harness: Harness) -> None:
         plan = harness.plan()
-        harness.fault(what="status")
+        harness.fault(kind="status")
         with pytest.raises(ClientError, match="SlowDown"):
             harness.worker.mark(plan)
         harness.worker.mark(plan)

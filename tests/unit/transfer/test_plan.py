@@ -118,7 +118,7 @@ class TestSize:
 
 
 class TestStored:
-    def test_plan_is_already_there_when_s3_has_the_object(
+    def test_plan_is_already_there_when_s3_has_the_object_in_the_same_version(
         self, copying: Copying, bucket: Bucket
     ) -> None:
         staged(bucket, MemoryFile(SMALL))

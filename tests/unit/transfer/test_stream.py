@@ -169,7 +169,7 @@ class TestRetries:
     def test_part_is_sent_again_from_its_buffer_when_s3_refuses_it(
         self, copying: Copying, streaming: Streaming
     ) -> None:
-        fault = S3Fault(what="status", nth=2, times=2)
+        fault = S3Fault(kind="status", nth=2, times=2)
         copying.s3.configure(replace(S3, faults=(fault,)), empty=False)
 
         def with_retries(send: Callable[[], object]) -> object:

@@ -269,7 +269,7 @@ class TestAddress:
     def test_range_is_read_when_the_url_expires_between_two_ranges(
         self, copying: Copying, zoom: ZoomPeer
     ) -> None:
-        zoom.configure(replace(ZOOM, faults=(ZoomFault(what="expired", request=2),)))
+        zoom.configure(replace(ZOOM, faults=(ZoomFault(kind="expired", request=2),)))
         file = copying.file()
         assert len(read(file.open(0, 99), 100)) == 100
         assert read(file.open(100, 199), 100) == zoom.content("talk").read(100, 100)

@@ -162,7 +162,7 @@ class TestFilesThatAreNotFinished:
         assert again["delay_seconds"] == delay
         assert again["body"]["first_seen"] == first_seen
 
-    def test_message_is_given_up_when_zoom_has_not_finished_the_files_after_a_day(
+    def test_message_goes_to_dlq_when_zoom_has_not_finished_the_files_after_a_day(
         self, harness: Harness, unfinished: Recording
     ) -> None:
         harness.clock.forward(days=1)
@@ -201,7 +201,7 @@ class TestFilesThatAreNotFinished:
         assert "asks again at" in harness.outcome[1]
         assert "retry_due" not in harness.row
 
-    def test_message_is_given_up_when_zoom_does_not_know_the_recording(
+    def test_message_goes_to_dlq_when_zoom_answers_404(
         self, harness: Harness, unfinished: Recording
     ) -> None:
         message = harness.message(unfinished)
