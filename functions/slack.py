@@ -270,7 +270,7 @@ def _deliver(
     """Post messages, each once and within `seconds`."""
     for message in messages:
         try:
-            # The time-out of a connection starts anew with each byte, so limit the whole post, too.
+            # The timeout of a connection starts anew with each byte, so limit the whole post, too.
             ends = deps.monotonic() + seconds
             within(ends, deps.monotonic, deps.post, asked.response_url, message, seconds)
         except SlackRefused:
@@ -312,7 +312,7 @@ def messages_for(asked: Command | Press, deps: Dependencies, ends: float) -> tup
         logger.exception("The tables can't be read")
         return (note(wording.NO_STATUS),)
     finally:
-        # A late call keeps running in its thread until its own time-out.
+        # A late call keeps running in its thread until its own timeout.
         pool.shutdown(wait=False, cancel_futures=True)
 
 

@@ -39,7 +39,7 @@ def test_settings_table_marks_each_function_s_secrets(function: Function) -> Non
     _, secrets = READS[function]
     expected = set(read.variables_of(secrets)) if secrets else set()
     assert set(READ_BY[function]) == expected
-    # The signing key has no row in the table: a command generates it.
+    # The signing key is no setting and has no row: the first deployment makes it.
     assert all(TABLE[name].secret for name in expected - {SIGNING_KEY})
 
 

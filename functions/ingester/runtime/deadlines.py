@@ -1,6 +1,6 @@
 """Run calls in other threads, and wait for them until a deadline.
 
-A call that misses its deadline keeps running in its thread until its own time-outs end it.
+A call that misses its deadline keeps running in its thread until its own timeouts end it.
 """
 
 from __future__ import annotations
