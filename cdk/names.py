@@ -12,6 +12,9 @@ from urllib.parse import quote
 STAGE = "live"
 """API Gateway's stage, a part of every URL that Zoom and Opencast call."""
 
+PRODUCTION = "prod"
+"""The part of a stack's name that says that it is in production."""
+
 API_KEY = "ZoomIngesterApiKey"
 
 GOOGLE_CREDENTIALS = "/zoom-ingester/common/gapi-credentials"
@@ -43,7 +46,7 @@ class Function:
         task: Its name in the commands, such as `invoke logs.webhook`.
         services: The AWS services whose models its package holds.
         google_apis: The Google APIs whose discovery documents its package holds.
-        files: What its package holds beside code, relative to `functions/`.
+        files: What its package holds beside the code that it imports, relative to `functions/`.
     """
 
     name: str
@@ -57,7 +60,11 @@ class Function:
 WEBHOOK = Function("zoom-webhook", "webhook", "webhook", ("dynamodb", "sqs", "ssm"))
 ON_DEMAND = Function("zoom-on-demand", "on_demand", "on-demand", ("dynamodb", "ssm"))
 DOWNLOADER = Function(
-    "zoom-downloader", "downloader", "downloader", ("dynamodb", "s3", "sqs", "ssm")
+    "zoom-downloader",
+    "downloader",
+    "downloader",
+    ("dynamodb", "s3", "sqs", "ssm"),
+    files=("ingester/transfer/mp4_child.py",),
 )
 UPLOADER = Function("zoom-uploader", "uploader", "uploader", ("dynamodb", "s3", "sqs", "ssm"))
 RECONCILE = Function("zoom-reconcile", "reconcile", "reconcile", ("dynamodb", "ssm"))

@@ -109,13 +109,15 @@ def build() -> Dependencies:
     session, sqs = requests.Session(), clients.sqs()
     connections = settings.download_connections
     http = http_pool.http(connections)
+    hosts = DownloadHosts(settings.download_hosts)
+    zoom_http = http_pool.public_http(connections, settings.download_hosts)
     s3, credentials = clients.s3_for_uploads(connections)
     bucket = Bucket(s3, settings.staging_bucket, http=http, credentials=credentials)
     return Dependencies(
         settings=settings,
         zoom=ZoomApi(settings, secrets, session=session, sleep=time.sleep, clock=utc_now),
         engine=Engine(bucket, Budget(connections=connections)),
-        open_file=partial(ZoomFile, http=http, hosts=DownloadHosts(settings.download_hosts)),
+        open_file=partial(ZoomFile, http=zoom_http, hosts=hosts),
         staging=Staging(s3, settings.staging_bucket),
         ledger=Ledger(clients.table(settings.recordings_table), utc_now),
         status=StatusTable(clients.table(settings.status_table), utc_now),
@@ -123,7 +125,7 @@ def build() -> Dependencies:
         downloads=Queue(sqs, settings.download_queue_url),
         dead_letters=Queue(sqs, settings.download_dlq_url),
         uploads=Queue(sqs, settings.upload_queue_url),
-        inspect=mp4.inspect,
+        inspect=mp4.Inspector().inspect,
         clock=utc_now,
     )
 

@@ -20,6 +20,7 @@
     │   │   ├── FileGone         Zoom doesn't know the file any more
     │   │   │   └── NotAFile     Zoom answered a download with a page
     │   │   └── EmptyFile        Zoom provides a file without bytes
+    │   ├── UnusableVideo        a copied video can't be checked within limits
     │   ├── NoPresenter          no view of the recording can be the presenter
     │   ├── UnknownSeries        Opencast doesn't have the series
     │   ├── StagedFileLost       a staged file is missing or was replaced
@@ -159,6 +160,15 @@ class NotAFile(FileGone):
 
 class EmptyFile(FileUnavailable):
     """Zoom provides a file without bytes."""
+
+
+class UnusableVideo(PermanentFailure):
+    """A complete copy of a video can't be checked within the limits of memory, time and reads."""
+
+    @classmethod
+    def of(cls, key: str, reason: str) -> UnusableVideo:
+        """Return one for the object `key`."""
+        return cls(f"{key} is refused: {reason}. If it plays in Zoom, add it in Opencast.")
 
 
 class NoPresenter(PermanentFailure):

@@ -25,6 +25,8 @@ UNKNOWN_TYPE = "unrecognized_type_"
 """Prefix of the view of a type that isn't one of the known ones."""
 
 _SAFE_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
+_SAFE_VIEW = re.compile(r"[A-Za-z0-9_()-]{1,100}")
+_EXTENSION = re.compile(r"[a-z0-9]{1,10}")
 _HASH_PREFIX = "sha256-"
 
 VIEWS = frozenset(
@@ -131,8 +133,14 @@ def segment_numbers(files: Iterable[RecordingFile]) -> dict[str, int]:
 
 
 def extension_of(file_name: str) -> str:
-    """Return the extension of a file name in lower case, without the dot; "" if it has none."""
-    return posixpath.splitext(unquote(file_name).strip())[1].lstrip(".").lower()
+    """Return the extension of a file name, as `safe_extension` does."""
+    return safe_extension(posixpath.splitext(unquote(file_name).strip())[1].lstrip("."))
+
+
+def safe_extension(text: str) -> str:
+    """Return an extension in lower case; "" if it isn't one of letters and digits."""
+    extension = text.lower()
+    return extension if _EXTENSION.fullmatch(extension) else ""
 
 
 def staging_key(
@@ -142,11 +150,12 @@ def staging_key(
 
     The key has the form `<meeting>/<start in epoch seconds>/<segment, 3 digits>-<view>-<file
     id>.<extension>`. It contains the file's id because the numbers of segments may differ from
-    message to message. So a key never gets the bytes of another file.
+    message to message. So a key never gets the bytes of another file. A view that isn't made of
+    word characters, brackets and dashes stands as `unrecognized_type_other`.
     """
     begin = int(timestamps.parse(start_time).timestamp())
     suffix = f".{extension}" if extension else ""
-    name = view.replace("/", "_")
+    name = view if _SAFE_VIEW.fullmatch(view) else f"{UNKNOWN_TYPE}other"
     return f"{zoom_series_id}/{begin}/{segment:03d}-{name}-{_id_in_key(file_id)}{suffix}"
 
 

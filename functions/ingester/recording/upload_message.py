@@ -24,20 +24,23 @@ class Staged(msgspec.Struct, frozen=True):
     Attributes:
         pieces: The staged files.
         missing: View and segment of each file that Zoom didn't provide.
+        unusable: For each video that can't be checked, a sentence that says why.
     """
 
     pieces: tuple[FileOfView, ...]
     missing: tuple[str, ...] = ()
+    unusable: tuple[str, ...] = ()
 
     @property
     def reason(self) -> str:
-        """The reason for the status row; "" if no file is missing."""
-        if not self.missing:
-            return ""
-        return (
-            f"Zoom answered with a page instead of {len(self.missing)} of the files, which stay "
-            f"outside: {', '.join(self.missing)}."
-        )
+        """The reason for the status row; "" if every file is staged."""
+        sentences = list(self.unusable)
+        if self.missing:
+            sentences.append(
+                f"Zoom answered with a page instead of {len(self.missing)} of the files, which "
+                f"stay outside: {', '.join(self.missing)}."
+            )
+        return " ".join(sentences)
 
 
 def _views_of(staged: Sequence[FileOfView]) -> dict[str, StagedView]:

@@ -1,28 +1,42 @@
 """Check that an object is a complete MP4 with a video, by reading ranges of it from S3.
 
-An MP4 is a sequence of boxes, each of which begins with its length (ISO/IEC 14496-12, section 4.2).
-libav opens a file that was cut off after its index (`moov`) without an error, so the boxes are
-checked first.
+libav opens the file in a child process with limits, because an index of a few kilobytes can make it
+allocate gigabytes. The child has no credentials: this process reads for it.
 """
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
-import av
-import av.error
+import msgspec
 
-from ingester.errors import TransferFailed
+from ingester.errors import TransferFailed, UnusableVideo
+from ingester.transfer.mp4_boxes import BLOCK_BYTES, File, check_boxes
 
-BLOCK_BYTES = 256 * 1024
-HEADER_BYTES = 16
-"""Bytes of a box's length (4), its type (4) and, if the length is 1, its real length (8)."""
+CHILD = Path(__file__).with_name("mp4_child.py")
 
-_FIRST_BYTES_OF_TEXT = frozenset({b"<", b"{", b"["})
-"""First bytes of HTML, XML and JSON. As a length they would mean 1 GB or more, which the first
-box of an MP4 never has."""
+MEMORY_BYTES = 256 * 1024 * 1024
+"""Most memory of the child. A function of 512 MB has room for it beside the downloader."""
+
+CPU_SECONDS = 20
+CHILD_SECONDS = 30.0
+"""Most time that the child takes, without the time of the reads."""
+
+READ_BYTES = 4 * 1024 * 1024
+"""Most bytes of a read by libav, which reads a table at once."""
+
+LINE_BYTES = 64 * 1024
+EXIT_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -33,87 +47,169 @@ class Movie:
     streams: tuple[str, ...]
 
 
-class RangeFile(io.RawIOBase):
-    """A seekable file of `size` bytes that is read by `read_range(offset, length)`."""
-
-    def __init__(self, read_range: Callable[[int, int], bytes], size: int) -> None:
-        super().__init__()
-        self._read_range = read_range
-        self._size = size
-        self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        self._position = max(0, base + offset)
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # typeshed's Buffer has no length
-        length = min(len(buffer), self._size - self._position)
-        if length <= 0:
-            return 0
-        content = self._read_range(self._position, length)
-        buffer[: len(content)] = content
-        self._position += len(content)
-        return len(content)
-
-
-def inspect(key: str, read_range: Callable[[int, int], bytes], size: int) -> Movie:
+def inspect(
+    key: str,
+    read_range: Callable[[int, int], bytes],
+    size: int,
+    *,
+    program: Path = CHILD,
+    seconds: float = CHILD_SECONDS,
+) -> Movie:
     """Open an MP4 and read its duration and streams.
 
     Args:
         key: Its S3 key, for error messages.
         read_range: Reads so many bytes from an offset on.
         size: Its size in bytes.
+        program: What the child runs.
+        seconds: Most time that the child takes.
 
     Raises:
         TransferFailed: It isn't a complete MP4 with a video.
+        UnusableVideo: Checking it takes more memory or time than any recording, or crashes libav.
     """
-    _check_boxes(key, read_range, size)
-    reader = io.BufferedReader(RangeFile(read_range, size), BLOCK_BYTES)
-    try:
-        with av.open(reader, mode="r", format="mp4") as container:
-            videos = container.streams.video
-            if not videos or not container.duration:
-                raise TransferFailed(f"{key} holds no video of any length.")
-            streams = tuple(stream.type for stream in container.streams)
-            return Movie(container.duration / av.time_base, streams)
-    except (av.error.FFmpegError, ValueError) as error:
-        raise TransferFailed(f"{key} is not a whole MP4: {type(error).__name__}.") from error
+    file = File(key, read_range, size)
+    check_boxes(file)
+    ours, theirs = socket.socketpair()
+    with ours:
+        with theirs:
+            process = _start(program, theirs, size)
+        with process:
+            try:
+                return _serve(file, _Child(key, process, ours, seconds))
+            finally:
+                process.kill()
 
 
-def _check_boxes(key: str, read_range: Callable[[int, int], bytes], size: int) -> None:
-    """Check the sequence of boxes.
+class Inspector:
+    """Inspects one MP4 at a time: together the children could exceed the function's memory."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def inspect(self, key: str, read_range: Callable[[int, int], bytes], size: int) -> Movie:
+        """Open an MP4, once no other thread does. See `inspect`."""
+        with self._lock:
+            return inspect(key, read_range, size)
+
+
+def _start(program: Path, connection: socket.socket, size: int) -> subprocess.Popen[bytes]:
+    """Start the child. It finds its packages where we do, and gets nothing else of our environment.
 
     Raises:
-        TransferFailed: A box reaches beyond the end, or the index or the frames are missing.
+        OSError: The system has no memory or no processes left.
     """
-    offset, box_types = 0, set()
-    while offset < size:
-        header = read_range(offset, min(HEADER_BYTES, size - offset))
-        if not offset and header.lstrip()[:1] in _FIRST_BYTES_OF_TEXT:
-            raise TransferFailed(
-                f"{key} is a page or an error message under a video's name, and no MP4."
-            )
-        box_type, length = header[4:8], int.from_bytes(header[:4], "big")
-        if length == 1:
-            length = int.from_bytes(header[8:16], "big")
-        elif length == 0:
-            length = size - offset
-        if length < 8 or offset + length > size:
-            raise TransferFailed(f"{key} is not a whole MP4: it breaks off, or is none at all.")
-        box_types.add(box_type)
-        if box_type == b"moof":
-            # The index comes before the fragments, which may be thousands; libav checks the rest.
-            break
-        offset += length
-    if b"moov" not in box_types or not box_types & {b"mdat", b"moof"}:
-        raise TransferFailed(f"{key} is not a whole MP4: its index or its frames are missing.")
+    environment = {"PYTHONPATH": os.pathsep.join(sys.path)}
+    if "LD_LIBRARY_PATH" in os.environ:
+        # Lambda's Python may need it.
+        environment["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
+    limits = (size, BLOCK_BYTES, READ_BYTES, MEMORY_BYTES, CPU_SECONDS)
+    return subprocess.Popen(
+        # No bytecode is written, and neither the user's nor the script's folder is searched.
+        [sys.executable, "-BPSs", str(program), *map(str, limits)],
+        stdin=connection.fileno(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env=environment,
+    )
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    """A line of the child's: a request for a range if it has a length, else the result."""
+
+    offset: int = 0
+    length: int = 0
+    seconds: float = 0
+    streams: tuple[str, ...] = ()
+    failure: str = ""
+
+
+class _Child:
+    """The child that opens the video `key`, and our end of its socket."""
+
+    def __init__(
+        self,
+        key: str,
+        process: subprocess.Popen[bytes],
+        connection: socket.socket,
+        seconds: float,
+    ) -> None:
+        self._key = key
+        self._process = process
+        self._connection = connection
+        self._seconds_left = seconds
+        self._has_begun = False
+
+    def receive(self) -> _Answer:
+        """Wait for the child's next line.
+
+        Raises:
+            UnusableVideo: The child died, took too long, or sent something else.
+            RuntimeError: It didn't even begin, which isn't the file's fault.
+        """
+        line = b""
+        while not line.endswith(b"\n"):
+            with self._within_its_time():
+                received = self._connection.recv(LINE_BYTES)
+                if not received:
+                    raise EOFError
+            line += received
+            if len(line) > LINE_BYTES:
+                raise UnusableVideo.of(self._key, "libav answers nonsense when it opens it")
+        self._has_begun = True
+        try:
+            return msgspec.json.decode(line, type=_Answer)
+        except msgspec.DecodeError as error:
+            raise UnusableVideo.of(self._key, "libav answers nonsense when it opens it") from error
+
+    def send(self, content: bytes) -> None:
+        """Send the bytes of a range. Raises as `receive` does."""
+        with self._within_its_time():
+            self._connection.sendall(content)
+
+    @contextmanager
+    def _within_its_time(self) -> Iterator[None]:
+        began = time.monotonic()
+        self._connection.settimeout(max(0.001, self._seconds_left))
+        try:
+            yield
+        except (TimeoutError, EOFError, ConnectionError) as error:
+            raise self._failure(error) from error
+        self._seconds_left -= time.monotonic() - began
+
+    def _failure(self, error: Exception) -> Exception:
+        """Return why the child doesn't answer any more."""
+        is_late = isinstance(error, TimeoutError)
+        if not is_late:
+            # Its socket closes shortly before it ends.
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(EXIT_SECONDS)
+        self._process.kill()
+        code = self._process.wait()
+        if not self._has_begun:
+            told = self._process.stderr.read(LINE_BYTES) if self._process.stderr else b""
+            return RuntimeError(f"The child ended with {code}: {told.decode(errors='replace')}")
+        if is_late or code == -signal.SIGXCPU:
+            return UnusableVideo.of(self._key, "libav takes longer to open it than any recording")
+        return UnusableVideo.of(self._key, f"libav crashes when it opens it (exit code {code})")
+
+
+def _serve(file: File, child: _Child) -> Movie:
+    """Read for the child until it answers the movie."""
+    answer = child.receive()
+    while answer.length:
+        if not (
+            0 < answer.length <= READ_BYTES and 0 <= answer.offset <= file.size - answer.length
+        ):
+            raise UnusableVideo.of(file.key, "libav answers nonsense when it opens it")
+        child.send(file.read(answer.offset, answer.length))
+        answer = child.receive()
+    if answer.failure == "MemoryError":
+        raise UnusableVideo.of(
+            file.key, "libav needs more memory to open it than for any recording"
+        )
+    if answer.failure:
+        raise TransferFailed(f"{file.key} is not a whole MP4: {answer.failure}.")
+    if "video" not in answer.streams or answer.seconds <= 0:
+        raise TransferFailed(f"{file.key} holds no video of any length.")
+    return Movie(answer.seconds, answer.streams)

@@ -56,6 +56,8 @@ class PlainStream:
         buffers: Buffers for the parts.
         on_bytes: Called with the length of each chunk. It may raise to end the copy.
         with_retries: Makes a request to S3 with retries.
+        most_bytes: The size that the body should have; None if nobody knows. The copy ends with
+            the part that goes beyond.
     """
 
     bucket: Bucket
@@ -63,6 +65,7 @@ class PlainStream:
     buffers: BufferPool
     on_bytes: Callable[[int], None]
     with_retries: WithRetries
+    most_bytes: int | None = None
 
     def copy(self, body: Body) -> int:
         """Copy a body, and return the number of bytes.
@@ -71,7 +74,8 @@ class PlainStream:
 
         Raises:
             EmptyFile: There are no bytes.
-            TransferFailed: The number of bytes isn't the size that the source says.
+            TransferFailed: The number of bytes isn't the size that the source says, or exceeds
+                `most_bytes`.
         """
         size = 0
         sent: list[Future[None]] = []
@@ -111,6 +115,8 @@ class PlainStream:
                 return
             yield Part(number, first, first + length - 1), buffer
             first += length
+            if self.most_bytes is not None and first > self.most_bytes:
+                raise TransferFailed(f"More bytes came of {body.name} than {self.most_bytes}.")
         raise TransferFailed(f"{body.name} is too large for a download without ranges.")
 
     def _fill(self, body: Body, buffer: bytearray) -> int:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import logging
+import string
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+from urllib.parse import quote
 
 from msgspec import UNSET
 
-from ingester.errors import EmptyFile, FileGone, NotAFile, PermanentFailure
+from ingester.errors import EmptyFile, FileGone, NotAFile, PermanentFailure, UnusableVideo
 from ingester.pipeline.messages import DownloadMessage, RecordingFile, StagedFile
-from ingester.recording.files import extension_of, segment_numbers, staging_key, view_names
+from ingester.recording.files import (
+    extension_of,
+    safe_extension,
+    segment_numbers,
+    staging_key,
+    view_names,
+)
 from ingester.recording.upload_message import FileOfView, Staged
 from ingester.transfer.engine import Engine
 from ingester.transfer.plan import Copied, Copy, Target
@@ -19,6 +27,12 @@ from ingester.transfer.ranges import Source
 from ingester.zoom.download_token import Access, AccessInUse
 
 logger = logging.getLogger("ingester.transfer")
+
+PRINTABLE = string.punctuation.replace("%", "")
+"""What `quote` leaves as it is, beside letters and digits."""
+
+MOST_METADATA = 500
+"""Characters of a value in an object's metadata, which may be 2 KB in all."""
 
 
 class Movie(Protocol):
@@ -70,14 +84,15 @@ class RecordingTransfer:
     refresh: Callable[[], Access]
 
     def run(self, message: DownloadMessage) -> Staged:
-        """Stage every file that Zoom provides.
+        """Stage every file that Zoom provides and that is usable.
 
         Returns:
-            The staged files in the message's order, and the names of the missing ones. An empty
-            chat is in neither.
+            The staged files in the message's order, and those that are missing or unusable. An
+            empty chat is in none of them.
 
         Raises:
             FileGone: Zoom provides no MP4.
+            UnusableVideo: No MP4 is usable.
             FileRefused: Zoom refuses a file even with a fresh token.
             TransferFailed, ZoomUnreachable, AwsFailed: A retry may help.
             OutOfTime: The next invocation has to continue.
@@ -89,16 +104,21 @@ class RecordingTransfer:
         )
         staged: list[FileOfView] = []
         missing: list[str] = []
+        unusable: list[UnusableVideo] = []
         for source, result in zip(sources, results, strict=True):
             if isinstance(result, Copied):
                 staged.append(FileOfView(source.view, _staged_file(source, result)))
             else:
                 logger.warning("Skipped %s of segment %d: %s", source.view, source.segment, result)
-                if not isinstance(result, EmptyFile):
+                if isinstance(result, UnusableVideo):
+                    unusable.append(result)
+                elif not isinstance(result, EmptyFile):
                     missing.append(source.label)
         if not any(item.file.ffprobe_seconds for item in staged):
+            if len(unusable) == sum(source.file.is_mp4 for source in sources) > 0:
+                raise unusable[0]
             raise FileGone("Zoom handed out none of the recording's MP4 files.")
-        return Staged(tuple(staged), tuple(missing))
+        return Staged(tuple(staged), tuple(missing), tuple(map(str, unusable)))
 
     def _copy_spec_of(
         self, message: DownloadMessage, source: _SourceFile, access: AccessInUse
@@ -116,14 +136,14 @@ class RecordingTransfer:
                     file.recording_id,
                     extension,
                 ),
-                {"uuid": message.uuid, "file_id": file.recording_id, "file_type": extension},
+                _metadata(message.uuid, file.recording_id, extension),
             )
 
         def inspect(key: str, size: int) -> Movie:
             read = self.read_range
             return self.inspect(key, lambda offset, length: read(key, offset, length), size)
 
-        tolerated_errors: tuple[type[PermanentFailure], ...] = (NotAFile,)
+        tolerated_errors: tuple[type[PermanentFailure], ...] = (NotAFile, UnusableVideo)
         if file.is_chat:
             tolerated_errors = (NotAFile, EmptyFile)
         return Copy(
@@ -157,7 +177,16 @@ def _staged_file(source: _SourceFile, copied: Copied) -> StagedFile:
     )
 
 
+def _metadata(uuid: str, file_id: str, extension: str) -> dict[str, str]:
+    """Return an object's metadata. S3 takes ASCII only: other characters are percent-encoded.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html
+    """
+    values = {"uuid": uuid, "file_id": file_id, "file_type": extension}
+    return {name: quote(value, safe=PRINTABLE)[:MOST_METADATA] for name, value in values.items()}
+
+
 def _extension_by_type(file: RecordingFile) -> str:
     """Return the extension for a file that Zoom's download host sends without a name."""
-    extension = "" if file.file_extension is UNSET else file.file_extension
-    return (extension or ("mp4" if file.is_mp4 else "txt")).lower()
+    extension = "" if file.file_extension is UNSET else safe_extension(file.file_extension)
+    return extension or ("mp4" if file.is_mp4 else "txt")

@@ -97,9 +97,19 @@ def test_key_contains_meeting_start_segment_view_and_file_id() -> None:
     assert key(file_id, extension="") == f"95846636714/1795446000/007-shared_screen-{file_id}"
 
 
-def test_key_has_no_further_slash_when_the_view_contains_one() -> None:
-    staged = key("f-1", view="unrecognized_type_a/../b", extension="")
-    assert staged == "95846636714/1795446000/007-unrecognized_type_a_.._b-f-1"
+@pytest.mark.parametrize("kind", ["a/../b", "a b", "ü", "", "x" * 200])
+def test_key_has_a_fixed_word_when_the_type_of_recording_has_odd_characters(kind: str) -> None:
+    staged = key("f-1", view=f"unrecognized_type_{kind}", extension="")
+    word = "other" if kind else ""
+    assert staged == f"95846636714/1795446000/007-unrecognized_type_{word}-f-1"
+
+
+@pytest.mark.parametrize(
+    ("name", "extension"),
+    [("a.MP4", "mp4"), ("a.mp4/x", ""), ("a.m p4", ""), ("a.é", ""), ("a.abcdefghijk", "")],
+)
+def test_extension_is_made_of_ten_letters_and_digits_at_most(name: str, extension: str) -> None:
+    assert extension_of(name) == extension
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,8 @@ def function(
         "ZOOM_OAUTH_URL": zoom.oauth_url,
         "ZOOM_ACCOUNT_ID": zoom.app.account_id,
         "ZOOM_CLIENT_ID": zoom.app.client_id,
-        "ZOOM_DOWNLOAD_HOSTS": "127.0.0.1",
+        # The second one is the CDN, to which downloads are redirected.
+        "ZOOM_DOWNLOAD_HOSTS": "127.0.0.1,localhost",
         "DEFAULT_SERIES_ID": "99999999999",
         "DEBUG": "1",
         "AWS_ENDPOINT_URL_S3": harness.bucket.peer.url,

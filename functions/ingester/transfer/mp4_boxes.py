@@ -1,0 +1,199 @@
+"""Check the boxes of an MP4 before libav opens it, by few reads.
+
+An MP4 is a sequence of boxes, each of which begins with its length (ISO/IEC 14496-12, section 4.2).
+libav opens a file that was cut off after its index (`moov`) without an error, and it allocates
+whatever the index asks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from ingester.errors import TransferFailed, UnusableVideo
+
+BLOCK_BYTES = 256 * 1024
+"""Bytes of a read of boxes, which finds several of them at once."""
+
+MAX_BOXES = 1_000
+MAX_INDEX_BYTES = 128 * 1024 * 1024
+"""Most bytes of the index. That of 24 hours has some 45 MB."""
+
+MAX_SAMPLES = 20_000_000
+"""Most frames of all tracks. 24 hours have some 6 million."""
+
+MAX_READS = 1_000
+MAX_READ_BYTES = 2 * MAX_INDEX_BYTES
+"""Most reads of a file, and most bytes of them together, libav's included."""
+
+_HEADER_BYTES = 16
+"""Bytes of a box's length (4), its type (4) and, if the length is 1, its real length (8)."""
+
+_FIRST_BYTES_OF_TEXT = frozenset({b"<", b"{", b"["})
+"""First bytes of HTML, XML and JSON. As a length they would mean 1 GB or more, which the first
+box of an MP4 never has."""
+
+_CHILD = {b"moov": b"trak", b"trak": b"mdia", b"mdia": b"minf", b"minf": b"stbl"}
+"""The way from the index to the tables of samples: box → which of its boxes is opened."""
+
+_ENTRY_BYTES = {
+    b"stts": 8,
+    b"ctts": 8,
+    b"stsc": 12,
+    b"stss": 4,
+    b"stps": 4,
+    b"stco": 4,
+    b"co64": 8,
+}
+"""Tables with a count at byte 4 → bytes of an entry (ISO/IEC 14496-12, sections 8.6 and 8.7)."""
+
+
+@dataclass(frozen=True)
+class _Box:
+    """A box: its type, and where its content begins and ends."""
+
+    type: bytes
+    begin: int
+    end: int
+
+
+class File:
+    """A file of `size` bytes that is read by `read_range(offset, length)`, within limits.
+
+    `key` names it in error messages.
+    """
+
+    def __init__(self, key: str, read_range: Callable[[int, int], bytes], size: int) -> None:
+        self.key = key
+        self.size = size
+        self._read_range = read_range
+        self._reads_left = MAX_READS
+        self._bytes_left = MAX_READ_BYTES
+        self._block_at, self._block = 0, b""
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Read exactly `length` bytes.
+
+        Raises:
+            UnusableVideo: The file takes too many reads.
+            TransferFailed: The file is shorter than its size.
+        """
+        self._reads_left -= 1
+        self._bytes_left -= length
+        if self._reads_left < 0 or self._bytes_left < 0:
+            raise UnusableVideo.of(
+                self.key,
+                f"checking it takes over {MAX_READS:,} reads, or over {MAX_READ_BYTES:,} bytes",
+            )
+        content = self._read_range(offset, length)
+        if len(content) != length:
+            raise TransferFailed(f"{self.key} has fewer bytes than S3 tells.")
+        return content
+
+    def peek(self, offset: int, length: int) -> bytes:
+        """Return up to `length` bytes of the block around `offset`, which is read once."""
+        begin = offset - self._block_at
+        if not 0 <= begin <= len(self._block) - min(length, self.size - offset):
+            self._block = self.read(offset, min(BLOCK_BYTES, self.size - offset))
+            self._block_at, begin = offset, 0
+        return self._block[begin : begin + length]
+
+
+def check_boxes(file: File) -> None:
+    """Check that a file is complete, and that its index asks for no more than the file has.
+
+    Raises:
+        TransferFailed: A box reaches beyond the end, or the index or the frames are missing.
+        UnusableVideo: The file has too many boxes, or its index is too large or impossible.
+    """
+    if file.peek(0, _HEADER_BYTES).lstrip()[:1] in _FIRST_BYTES_OF_TEXT:
+        raise TransferFailed(
+            f"{file.key} is a page or an error message under a video's name, and no MP4."
+        )
+    index: _Box | None = None
+    box_types = set()
+    boxes_left = MAX_BOXES
+    for box in _boxes(file, 0, file.size):
+        boxes_left -= 1
+        _check_type(file, box, boxes_left)
+        if box.type == b"moov":
+            if index or box.end - box.begin > MAX_INDEX_BYTES:
+                raise UnusableVideo.of(
+                    file.key, f"it has two indexes, or one of over {MAX_INDEX_BYTES:,} bytes"
+                )
+            index = box
+        box_types.add(box.type)
+        if box.type == b"moof":
+            # The index comes before the fragments, which may be thousands; libav checks the rest.
+            break
+    if index is None or not box_types & {b"mdat", b"moof"}:
+        raise TransferFailed(f"{file.key} is not a whole MP4: its index or its frames are missing.")
+    _check_index(file, index, boxes_left)
+
+
+def _check_index(file: File, index: _Box, boxes_left: int) -> None:
+    waiting, samples = [index], 0
+    while waiting:
+        parent = waiting.pop()
+        for box in _boxes(file, parent.begin, parent.end):
+            boxes_left -= 1
+            _check_type(file, box, boxes_left)
+            if box.type == _CHILD.get(parent.type):
+                waiting.append(box)
+            elif parent.type == b"stbl":
+                samples += _samples(file, box)
+    if samples > MAX_SAMPLES:
+        raise UnusableVideo.of(file.key, f"its index has more than {MAX_SAMPLES:,} frames")
+
+
+def _boxes(file: File, offset: int, end: int) -> Iterator[_Box]:
+    """Yield the boxes between two offsets.
+
+    Raises:
+        TransferFailed: A box reaches beyond the end.
+    """
+    while offset < end:
+        header = file.peek(offset, min(_HEADER_BYTES, end - offset))
+        length, content = int.from_bytes(header[:4], "big"), 8
+        if length == 1:
+            length, content = int.from_bytes(header[8:16], "big"), _HEADER_BYTES
+        elif length == 0:
+            length = end - offset
+        if length < content or offset + length > end:
+            raise TransferFailed(
+                f"{file.key} is not a whole MP4: it breaks off, or is none at all."
+            )
+        yield _Box(header[4:8], offset + content, offset + length)
+        offset += length
+
+
+def _check_type(file: File, box: _Box, boxes_left: int) -> None:
+    if boxes_left < 0:
+        raise UnusableVideo.of(file.key, f"it has more than {MAX_BOXES:,} boxes")
+    if box.type == b"cmov":
+        # A small one may expand to gigabytes. Zoom doesn't compress its indexes.
+        raise UnusableVideo.of(file.key, "its index is compressed")
+
+
+def _samples(file: File, table: _Box) -> int:
+    """Return how many samples a table of their sizes has; 0 for any other table.
+
+    Raises:
+        UnusableVideo: The table has no room for its entries, or the file for its samples.
+    """
+    length, samples, fits = table.end - table.begin, 0, True
+    head = file.peek(table.begin, min(12, length)).ljust(12, b"\0")
+    first, second = int.from_bytes(head[4:8], "big"), int.from_bytes(head[8:12], "big")
+    if table.type == b"stsz":
+        samples = second
+        fits = samples * first <= file.size if first else 12 + 4 * samples <= length
+    elif table.type == b"stz2":
+        samples = second
+        # The last byte of the first number is the bits of an entry.
+        fits = 12 + samples * (first & 0xFF) / 8 <= length
+    elif table.type in _ENTRY_BYTES:
+        fits = 8 + first * _ENTRY_BYTES[table.type] <= length
+    if not fits:
+        name = table.type.decode()
+        raise UnusableVideo.of(file.key, f"its table {name} tells of more than the file can hold")
+    return samples

@@ -1,0 +1,99 @@
+"""Open an MP4 with libav, in a process of its own with limits. `mp4` starts this as a program.
+
+It asks its parent for ranges of the file and answers the movie's duration and streams, as lines of
+JSON over the socket that is its standard input. The parent answers a request by the bytes alone.
+
+Arguments: the file's bytes, the bytes of a small read, the most bytes of a large read, and the most
+bytes of memory and seconds of CPU time.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import resource
+import socket
+import sys
+from typing import Any
+
+import av
+import av.error
+
+
+class RangeFile(io.RawIOBase):
+    """A seekable file of `size` bytes that the parent reads, `read_bytes` at most at once."""
+
+    def __init__(self, parent: socket.socket, size: int, read_bytes: int) -> None:
+        super().__init__()
+        self._parent = parent
+        self._size = size
+        self._read_bytes = read_bytes
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = max(0, base + offset)
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # typeshed's Buffer has no length
+        length = min(len(buffer), self._read_bytes, self._size - self._position)
+        if length <= 0:
+            return 0
+        tell(self._parent, {"offset": self._position, "length": length})
+        view, received = memoryview(buffer), 0
+        while received < length:
+            count = self._parent.recv_into(view[received:length])
+            if not count:
+                raise EOFError
+            received += count
+        self._position += length
+        return length
+
+
+def tell(parent: socket.socket, message: dict[str, Any]) -> None:
+    """Send the parent a line of JSON."""
+    parent.sendall(json.dumps(message).encode() + b"\n")
+
+
+def limit(memory_bytes: int, cpu_seconds: int) -> None:
+    """Limit this process: memory, CPU time, and no files.
+
+    RLIMIT_DATA counts all private memory that can be written; RLIMIT_AS would count libav's code.
+    https://man7.org/linux/man-pages/man2/getrlimit.2.html
+    """
+    resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # SIGXCPU at the first limit tells the parent why; at the second the kernel sends SIGKILL.
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 1))
+
+
+def opened(file: io.BufferedReader) -> dict[str, Any]:
+    """Return the movie's `seconds` and `streams`, or the type of the error as `failure`."""
+    try:
+        with av.open(file, mode="r", format="mp4") as container:
+            streams = [stream.type for stream in container.streams]
+            return {"seconds": (container.duration or 0) / av.time_base, "streams": streams}
+    except (av.error.FFmpegError, MemoryError, ValueError) as error:
+        return {"failure": type(error).__name__}
+
+
+def main() -> None:
+    size, block_bytes, read_bytes, memory_bytes, cpu_seconds = map(int, sys.argv[1:])
+    limit(memory_bytes, cpu_seconds)
+    with socket.socket(fileno=0) as parent:
+        file = RangeFile(parent, size, read_bytes)
+        tell(parent, opened(io.BufferedReader(file, block_bytes)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,15 @@
+"""The downloader's package holds the program that its MP4 check starts."""
+
+from pathlib import Path
+
+from cdk.names import DOWNLOADER
+from ingester.transfer.mp4 import CHILD
+from ops.code.closure import closure
+from ops.code.package import ROOT, sources
+
+
+def test_downloader_package_holds_the_child_program_and_all_it_imports() -> None:
+    root = ROOT / "functions"
+    child = CHILD.relative_to(root)
+    assert child in sources(DOWNLOADER, root)
+    assert closure(".".join(child.with_suffix("").parts), root) == [Path(child)]
