@@ -40,6 +40,9 @@ ERRORS = apigateway.MethodLoggingLevel.ERROR
 Data traces are off, because they would log bodies and headers.
 """
 
+ANYONE = None
+"""The callers of a route that checks each request itself: every address."""
+
 CORS_METHODS = ["POST", "OPTIONS"]
 CORS_HEADERS = [*apigateway.Cors.DEFAULT_HEADERS, "Accept-Language", "X-Requested-With"]
 # A browser shows an error of "+Zoom" only if CORS lets the page read it. API Gateway itself makes
@@ -54,6 +57,10 @@ OPEN_TO_BROWSERS = {
 class Api(Construct):
     """The API and its stage. `route` adds a method that calls a function.
 
+    The API's resource policy allows what `route` names and nothing else: without an authorizer API
+    Gateway refuses a request that no statement allows.
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-authorization-flow.html
+
     `base_url` is the API's address for callers: `API_BASE_URL`, or the stage's own address. It
     refers to the API and not to the stage, which depends on the functions; so the functions may
     have the address in their environment.
@@ -63,11 +70,13 @@ class Api(Construct):
         self, scope: Construct, construct_id: str, settings: Settings, names: Names
     ) -> None:
         super().__init__(scope, construct_id)
+        self._policy = iam.PolicyDocument()
+        self._statements: dict[tuple[str, ...] | None, iam.PolicyStatement] = {}
         self.rest_api = apigateway.RestApi(
             self,
             "Api",
             rest_api_name=names.api,
-            policy=_policy(settings.ingest_allowed_ips),
+            policy=self._policy,
             endpoint_types=[apigateway.EndpointType.REGIONAL],
             # API Gateway writes logs with one role for the whole account and region. A new account
             # has none, and the stage can't be created without it. The role stays when the stack is
@@ -107,7 +116,13 @@ class Api(Construct):
         return f"{self.base_url}/{path}"
 
     def route(
-        self, method: str, path: str, alias: lambda_.Alias, *, cors: bool = False
+        self,
+        method: str,
+        path: str,
+        alias: lambda_.Alias,
+        *,
+        only_from: tuple[str, ...] | None,
+        cors: bool = False,
     ) -> apigateway.IResource:
         """Add a method that calls the alias, and return the method's resource.
 
@@ -115,6 +130,7 @@ class Api(Construct):
             method: The HTTP method.
             path: The path without a slash in front; "" is the root.
             alias: The alias to call.
+            only_from: The addresses and networks that may call it, or `ANYONE`.
             cors: Whether browsers may call it from any page.
         """
         root = self.rest_api.root
@@ -127,13 +143,33 @@ class Api(Construct):
                 allow_test_invoke=False,
             ),
         )
+        self._allow(method, path, only_from)
         if cors:
             resource.add_cors_preflight(
                 allow_origins=apigateway.Cors.ALL_ORIGINS,
                 allow_methods=CORS_METHODS,
                 allow_headers=CORS_HEADERS,
             )
+            self._allow("OPTIONS", path, ANYONE)
         return resource
+
+    def _allow(self, method: str, path: str, only_from: tuple[str, ...] | None) -> None:
+        """Let the API's policy allow a route to `only_from`."""
+        # One statement for all routes of the same callers: a policy has at most 8192 bytes.
+        if only_from not in self._statements:
+            self._statements[only_from] = iam.PolicyStatement(
+                principals=[iam.AnyPrincipal()],
+                actions=["execute-api:Invoke"],
+                conditions=None
+                if only_from is None
+                else {"IpAddress": {"aws:SourceIp": list(only_from)}},
+            )
+            self._policy.add_statements(self._statements[only_from])
+        # A route also answers with a slash at its end, which is another resource of the policy. The
+        # root's only resource ends in a slash.
+        for spelling in (path, f"{path}/") if path else ("",):
+            resource = f"execute-api:/{STAGE}/{method}/{spelling}"
+            self._statements[only_from].add_resources(resource)
 
 
 def _stage(access_log: logs.LogGroup) -> apigateway.StageOptions:
@@ -170,28 +206,4 @@ def _stage(access_log: logs.LogGroup) -> apigateway.StageOptions:
             status=True,
             user=False,
         ),
-    )
-
-
-def _policy(allowed_ips: tuple[str, ...]) -> iam.PolicyDocument:
-    """Return the API's policy: `POST /ingest` and every GET only from `allowed_ips`."""
-    anyone = [iam.AnyPrincipal()]
-    invoke = ["execute-api:Invoke"]
-    return iam.PolicyDocument(
-        statements=[
-            iam.PolicyStatement(principals=anyone, actions=invoke, resources=["execute-api:/*"]),
-            iam.PolicyStatement(
-                effect=iam.Effect.DENY,
-                principals=anyone,
-                actions=invoke,
-                # A route also answers with a slash at its end, which is another resource here. The
-                # root's resource ends in `GET/`.
-                resources=[
-                    f"execute-api:/*/POST/{ON_DEMAND_PATH}",
-                    f"execute-api:/*/POST/{ON_DEMAND_PATH}/*",
-                    "execute-api:/*/GET/*",
-                ],
-                conditions={"NotIpAddress": {"aws:SourceIp": list(allowed_ips)}},
-            ),
-        ]
     )

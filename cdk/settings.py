@@ -34,9 +34,13 @@ from cdk.names import (
 from cdk.settings_reader import Reader, given_settings
 from cdk.settings_row import Section, Setting, rows_of, setting, text_setting
 from cdk.stack_location import Place
+from cdk.weaknesses import REFUSED, Weakness, weak_settings
 
 SIGNING_KEY = "PIPELINE_SIGNING_KEY"
 """A secret that is no setting: the first deployment makes it, and it stays."""
+
+SCHEDULE_TOKEN = "SCHEDULE_UPDATE_TOKEN"  # noqa: S105  # its name
+"""A secret setting: a deployment makes it if the site doesn't give it."""
 
 SIGNING_KEY_READ_BY = (WEBHOOK, ON_DEMAND, RECONCILE)
 
@@ -412,10 +416,18 @@ class Settings:
     )
     schedule_update_token: str = text_setting(
         _SHEET,
-        "What a request to update the schedule has to carry. Without it anyone may ask for an "
-        "update.",
+        "What a request to update the schedule has to carry. If it isn't given, the first "
+        "deployment makes one, which `invoke secrets.schedule-token` prints.",
         read_by=(SCHEDULE_UPDATE,),
         secret=True,
+    )
+    allow_open_schedule_update: bool = setting(
+        _SHEET,
+        False,
+        checks.yes_or_no,
+        "Whether anyone may ask for an update when `SCHEDULE_UPDATE_TOKEN` isn't given. If so, no "
+        "token is made.",
+        read_by=(SCHEDULE_UPDATE,),
     )
     gsheets_api_base_url: str = setting(
         _SHEET,
@@ -476,6 +488,16 @@ class Settings:
         ),
         "Where `invoke codebuild` takes revisions from.",
     )
+    allow_weak_settings: tuple[str, ...] = setting(
+        _AWS,
+        (),
+        checks.list_of(
+            checks.matching("|".join(REFUSED), f"settings that can be weak: {', '.join(REFUSED)}")
+        ),
+        "Weak settings that you accept, by name, separated by commas. A stack is refused with any "
+        "other weak setting, and `invoke stack.status` names all.",
+        see="security.md#weak-settings",
+    )
     noninteractive: str = text_setting(_AWS, "With any text here, commands ask nothing.")
 
     notes: tuple[str, ...] = ()
@@ -497,6 +519,12 @@ class Settings:
         if not self.oc_subnet_ids:
             return None
         return Network(self.oc_subnet_ids, self.oc_security_group_id)
+
+    @property
+    def generated_secrets(self) -> tuple[str, ...]:
+        """The names of the secrets that a deployment makes."""
+        needs_token = not self.schedule_update_token and not self.allow_open_schedule_update
+        return (SIGNING_KEY, SCHEDULE_TOKEN) if needs_token else (SIGNING_KEY,)
 
     def secrets(self) -> dict[str, str]:
         """Return the value of every secret setting by name, "" where it isn't given."""
@@ -521,6 +549,14 @@ READ_BY: Mapping[Function, tuple[str, ...]] = MappingProxyType(
 """The secrets that each function reads."""
 
 
+def weaknesses(environment: Mapping[str, str], env_file: Path | None) -> tuple[Weakness, ...]:
+    """Return what is weak in the environment and `env_file`, even if settings are missing."""
+    given = given_settings(environment, env_file)
+    return tuple(
+        weak_settings(_values(Reader({**opencast.cached_settings(given, env_file), **given})))
+    )
+
+
 def load(environment: Mapping[str, str], env_file: Path | None) -> Settings:
     """Return the stack's settings from the environment and `env_file`.
 
@@ -529,13 +565,20 @@ def load(environment: Mapping[str, str], env_file: Path | None) -> Settings:
     """
     given = given_settings(environment, env_file)
     reader = Reader({**opencast.cached_settings(given, env_file), **given})
-    values = {name: reader.read(row) for name, row in TABLE.items()}
+    values = _values(reader)
     reader.problems.extend(settings_rules.problems(reader.given, values))
+    reader.problems.extend(
+        weakness.problem for weakness in weak_settings(values) if not weakness.is_accepted
+    )
     reader.check()
     notes = tuple(
         f"{name} does nothing any more: {why}." for name, why in OBSOLETE.items() if name in given
     )
     return Settings(**{name.lower(): value for name, value in values.items()}, notes=notes)
+
+
+def _values(reader: Reader) -> dict[str, Any]:
+    return {name: reader.read(row) for name, row in TABLE.items()}
 
 
 def read_place(reader: Reader) -> Place:

@@ -6,7 +6,7 @@ from aws_cdk import CliCredentialsStackSynthesizer, Stack, Tags
 from constructs import Construct
 
 from cdk.alarms import Alarms
-from cdk.api import Api
+from cdk.api import ANYONE, Api
 from cdk.bucket import StagingBucket
 from cdk.build import Build
 from cdk.dashboard import Dashboard
@@ -69,13 +69,20 @@ class ZoomIngester(Stack):
             webhook_url=api.webhook_url,
         )
         functions = Functions(self, "Functions", settings, resources)
+        allowed = settings.ingest_allowed_ips
         routes = {
-            "webhook": api.route("POST", WEBHOOK_PATH, functions.alias(WEBHOOK)),
-            "ingest": api.route("POST", ON_DEMAND_PATH, functions.alias(ON_DEMAND), cors=True),
-            "schedule": api.route("POST", SCHEDULE_UPDATE_PATH, functions.alias(SCHEDULE_UPDATE)),
-            "status": api.route("GET", STATUS_PATH, functions.alias(STATUS_QUERY)),
-            "slack": api.route("POST", SLACK_PATH, functions.alias(SLACK)),
-            "page": api.route("GET", PAGE_PATH, functions.alias(STATUS_QUERY)),
+            "webhook": api.route("POST", WEBHOOK_PATH, functions.alias(WEBHOOK), only_from=ANYONE),
+            "ingest": api.route(
+                "POST", ON_DEMAND_PATH, functions.alias(ON_DEMAND), only_from=allowed, cors=True
+            ),
+            "schedule": api.route(
+                "POST", SCHEDULE_UPDATE_PATH, functions.alias(SCHEDULE_UPDATE), only_from=ANYONE
+            ),
+            "status": api.route(
+                "GET", STATUS_PATH, functions.alias(STATUS_QUERY), only_from=allowed
+            ),
+            "slack": api.route("POST", SLACK_PATH, functions.alias(SLACK), only_from=ANYONE),
+            "page": api.route("GET", PAGE_PATH, functions.alias(STATUS_QUERY), only_from=allowed),
         }
         alarms = Alarms(
             self,

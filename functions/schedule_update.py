@@ -54,6 +54,15 @@ GOOGLE_SECONDS = 15.0
 """The time limit for reading the sheet, with all retries and a second key. API Gateway gives up
 after 29 s, and the table has to be written in the rest."""
 
+UNAUTHORIZED = (
+    "The request doesn't carry the right token: the script's property SCHEDULE_TOKEN has to be the "
+    "stack's SCHEDULE_UPDATE_TOKEN, which `invoke secrets.schedule-token` prints."
+)
+NOT_OPEN = (
+    "This stack has no SCHEDULE_UPDATE_TOKEN, so it refuses every update: `invoke stack.update` "
+    "makes one."
+)
+
 TOKEN_HEADER = "x-schedule-token"  # noqa: S105  # a header's name
 
 NOT_NOW = (
@@ -150,18 +159,17 @@ def update(
     """Read and check every tab, and then log and write what has changed.
 
     Raises:
-        Unauthorized: the request lacks the token, if one is set.
+        Unauthorized: the request lacks the token, or the stack has none and isn't open.
         NotSetUp: the settings name no sheet.
         UpdateRunning: another update is running.
         NotReady: AWS failed while the table was written: part of the update may be done.
         Other errors of `Sheets.tabs` and `import_sheets`.
     """
     ends = deps.monotonic() + GOOGLE_SECONDS
-    if not _has_token(request, deps) and not _has_token(request, renewed()):
-        raise Unauthorized(
-            "The request doesn't carry the right token: the script's property SCHEDULE_TOKEN has "
-            "to be the stack's SCHEDULE_UPDATE_TOKEN."
-        )
+    if not _is_authorized(request, deps):
+        current = renewed()
+        if not _is_authorized(request, current):
+            raise Unauthorized(UNAUTHORIZED if current.secrets.schedule_update_token else NOT_OPEN)
     if not deps.settings.gsheets_doc_id or not deps.settings.tabs:
         raise NotSetUp(
             "No Google Sheet is set up for this stack: GSHEETS_DOC_ID and GSHEETS_SHEET_NAMES "
@@ -193,11 +201,13 @@ def update(
         return report
 
 
-def _has_token(request: Request, deps: Dependencies) -> bool:
-    """Return whether a request carries the token, or none is set."""
+def _is_authorized(request: Request, deps: Dependencies) -> bool:
+    """Return whether a request carries the token, or needs none."""
     wanted = deps.secrets.schedule_update_token
+    if not wanted:
+        return deps.settings.allow_open_schedule_update
     given = request.headers.get(TOKEN_HEADER, "").strip()
-    return not wanted or hmac.compare_digest(wanted.encode(), given.encode("utf-8", "replace"))
+    return hmac.compare_digest(wanted.encode(), given.encode("utf-8", "replace"))
 
 
 def _tabs(deps: Dependencies, ends: float) -> list[Tab]:

@@ -130,6 +130,7 @@ def _defaults(name: str, addresses: Addresses) -> dict[str, str]:
         "GSHEETS_API_BASE_URL": addresses.sheets,
         "GSHEETS_DOC_ID": "local-schedule",
         "GSHEETS_SHEET_NAMES": "Fall,Spring",
+        "ALLOW_OPEN_SCHEDULE_UPDATE": "true",
     }
 
 

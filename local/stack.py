@@ -298,7 +298,7 @@ class LocalStack:
         """Put secrets and code into the cloud: the deploy needs them."""
         s3, ssm = self.client("s3"), self.client("ssm")
         deploy.make_bucket(s3, site.place.code_bucket, self._access.region)
-        secrets.write(ssm, names, site.secrets())
+        secrets.write(ssm, names, site.secrets(), site.generated_secrets)
         made = packages()
         self._timed("packages uploaded", lambda: upload(made, s3, site.place.code_bucket, names))
 

@@ -13,7 +13,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from cdk.names import Names
+from cdk.names import PRODUCTION, Names
 from cdk.settings import TABLE, read_place
 from cdk.settings_reader import Reader, given_settings
 from cdk.stack_location import Place
@@ -130,7 +130,7 @@ def ask_on_terminal(question: str) -> str:
 
 def confirm_production(stack_name: str, ask: Ask) -> None:
     """Confirm a change of a stack with `prod` in its name. Raises OpsError if it isn't meant."""
-    if "prod" in stack_name and ask(f"Change {stack_name}? [y/N] ").strip().lower() != "y":
+    if PRODUCTION in stack_name and ask(f"Change {stack_name}? [y/N] ").strip().lower() != "y":
         raise OpsError(f"{stack_name} was left as it is.")
 
 

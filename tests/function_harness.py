@@ -38,6 +38,7 @@ from ingester.settings import (
     WebhookSecrets,
     WebhookSettings,
     ZoomSecrets,
+    read,
 )
 from ingester.status.table import StatusTable
 from ingester.status.time_index import StatusPages
@@ -190,19 +191,20 @@ def uploader_dependencies(
 def schedule_tools(
     aws: Cloud, clock: Clock, sheets: Sheets, *, token: str = "", **settings: str
 ) -> schedule_update.Dependencies:
-    chosen = ScheduleUpdateSettings(
-        **{
-            "stack_name": "test",
-            "secrets_path": "/zoom-ingester/test",
-            "schedule_table": aws.schedule.name,
-            "google_credentials": "/zoom-ingester/common/gapi-credentials",
-            "gsheets_doc_id": "doc",
-            "gsheets_sheet_names": "Fall",
-            **settings,
-        }
-    )
+    chosen = {
+        "stack_name": "test",
+        "secrets_path": "/zoom-ingester/test",
+        "schedule_table": aws.schedule.name,
+        "google_credentials": "/zoom-ingester/common/gapi-credentials",
+        "gsheets_doc_id": "doc",
+        "gsheets_sheet_names": "Fall",
+        "allow_open_schedule_update": "true",
+        **settings,
+    }
     return schedule_update.Dependencies(
-        settings=chosen,
+        settings=read(
+            ScheduleUpdateSettings, {name.upper(): value for name, value in chosen.items()}
+        ),
         secrets=ScheduleUpdateSecrets(schedule_update_token=token),
         sheets=sheets,
         schedule=ScheduleTable(aws.schedule),

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from ingester import log
 from ingester.errors import SettingsError
 from ingester.log_level import Level
 
@@ -243,6 +244,7 @@ class ScheduleUpdateSettings(Settings, frozen=True, kw_only=True):
     gsheets_api_base_url: str = "https://sheets.googleapis.com"
     gsheets_doc_id: str = ""
     gsheets_sheet_names: str = ""
+    allow_open_schedule_update: bool = False
 
     @property
     def tabs(self) -> tuple[str, ...]:
@@ -286,12 +288,14 @@ class SsmClient(Protocol):
 
 
 def read_parameter(ssm: SsmClient, name: str) -> str:
-    """Return a parameter of SSM, "" if it doesn't exist."""
+    """Return a parameter of SSM, "" if it doesn't exist. Its value stays out of the log."""
     try:
         answer = ssm.get_parameter(Name=name, WithDecryption=True)
     except ssm.exceptions.ParameterNotFound:
         return ""
-    return str(answer["Parameter"]["Value"])
+    value = str(answer["Parameter"]["Value"])
+    log.hide(value)
+    return value
 
 
 def variables_of(struct_type: type[msgspec.Struct]) -> tuple[str, ...]:

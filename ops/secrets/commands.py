@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, TextIO
 from invoke import Collection, Context
 
 from cdk.names import Names
-from cdk.settings import READ_BY, SECRETS, SIGNING_KEY
+from cdk.settings import READ_BY, SCHEDULE_TOKEN, SECRETS, SIGNING_KEY
 from cdk.settings_reader import given_settings
+from cdk.weaknesses import weak_secret
 from ingester.runtime.container import SECONDS
 from ingester.settings import split
 from ops import terminal
@@ -114,6 +115,16 @@ def read_value(name: str, stdin: TextIO, ask: Callable[[str], str]) -> str:
     return value
 
 
+def check_strength(name: str, value: str, given: Mapping[str, str]) -> None:
+    """Raise OpsError if a value is weak and `given` (`.env` and shell) doesn't accept that."""
+    reason = weak_secret(name, value)
+    if reason and name not in split(given.get("ALLOW_WEAK_SETTINGS", "")):
+        raise OpsError(
+            f"The new {name} is weak: {reason}, so nothing was changed. "
+            f"ALLOW_WEAK_SETTINGS={name} accepts it."
+        )
+
+
 def new_value(name: str, old: str, new: str, *, keep_old: bool) -> str:
     """Return the value to store in SSM, given the stored one ("" if none).
 
@@ -131,6 +142,17 @@ def new_value(name: str, old: str, new: str, *, keep_old: bool) -> str:
     if len(value.encode()) > LONGEST_BYTES:
         raise OpsError("Old and new values are too long together: rotate without --keep-old.")
     return value
+
+
+def schedule_token(ssm: SSMClient, names: Names) -> str:
+    """Return the token that an update of the schedule needs. OpsError if the stack has none."""
+    token = secrets.value_of(ssm, names, SCHEDULE_TOKEN)
+    if not token:
+        raise OpsError(
+            f"{SCHEDULE_TOKEN} isn't in SSM: `invoke stack.update` makes it, unless "
+            "ALLOW_OPEN_SCHEDULE_UPDATE is true."
+        )
+    return token
 
 
 def rotation_advice(name: str, *, keep_old: bool) -> list[str]:
@@ -188,15 +210,23 @@ def rotate(_context: Context, name: str, keep_old: bool = False) -> None:
     target = target_to_change()
     ssm, names = target.client("ssm"), target.names
     if name == SIGNING_KEY:
-        new = randomness.token_hex(secrets.SIGNING_KEY_BYTES)
+        new = randomness.token_hex(secrets.GENERATED_BYTES)
     else:
         if sys.stdin.isatty() and not may_ask():
             raise OpsError(f"NONINTERACTIVE is set, so the new {name} has to come by a pipe.")
         new = read_value(name, sys.stdin, getpass.getpass)
+        check_strength(name, new, given_settings(os.environ, ENV_FILE))
     value = new_value(name, secrets.stored(ssm, names).get(name, ""), new, keep_old=keep_old)
     secrets.put(ssm, names, name, value, secrets.ROTATED)
     for line in rotation_advice(name, keep_old=keep_old):
         terminal.say(line)
 
 
-collection = Collection("secrets", status, rotate)
+@command(name="schedule-token")
+def print_schedule_token(_context: Context) -> None:
+    """Print the token for the sheet's script."""
+    target = existing_target()
+    terminal.say(schedule_token(target.client("ssm"), target.names))
+
+
+collection = Collection("secrets", status, rotate, print_schedule_token)

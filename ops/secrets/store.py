@@ -9,23 +9,27 @@ somebody's `.env` doesn't overwrite a rotated one.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from cdk.names import Names
-from cdk.settings import SIGNING_KEY
+from cdk.settings import SCHEDULE_TOKEN, SIGNING_KEY
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
-SIGNING_KEY_BYTES = 32
+GENERATED_BYTES = 32
 WEBHOOK_TOKEN = "WEBHOOK_VALIDATION_SECRET_TOKEN"  # noqa: S105 - a name
 
 FROM_SETTINGS = "From the settings"
 ROTATED = "By secrets.rotate"
 MADE = "Made at the first deployment"
+
+SHOW_TOKEN = (
+    f"{SCHEDULE_TOKEN} was made: `invoke secrets.schedule-token` prints it for the sheet's script."
+)
 
 
 @dataclass(frozen=True)
@@ -43,9 +47,10 @@ class StoredSecret:
 
 @dataclass(frozen=True)
 class WriteResult:
-    """The result of `write`: names of secrets, never their values."""
+    """The result of `write`: names of secrets, never their values. `made` are also `changed`."""
 
     changed: tuple[str, ...]
+    made: tuple[str, ...]
     deleted: tuple[str, ...]
     kept: tuple[StoredSecret, ...]
 
@@ -54,6 +59,8 @@ class WriteResult:
         said = []
         if self.changed:
             said.append(f"Secrets written to SSM: {', '.join(self.changed)}")
+        if SCHEDULE_TOKEN in self.made:
+            said.append(SHOW_TOKEN)
         if self.deleted:
             said.append(f"Secrets deleted from SSM, for they aren't set: {', '.join(self.deleted)}")
         said += [
@@ -119,32 +126,42 @@ def is_same(name: str, given: str, present: str) -> bool:
     return bool(given) and secrets.compare_digest(given.encode(), first.encode())
 
 
-def write(ssm: SSMClient, names: Names, wanted: Mapping[str, str]) -> WriteResult:
-    """Write the settings' secrets to SSM, and create the pipeline's signing key if there is none.
+def write(
+    ssm: SSMClient,
+    names: Names,
+    wanted: Mapping[str, str],
+    generated: Collection[str] = (SIGNING_KEY,),
+) -> WriteResult:
+    """Write the settings' secrets to SSM, and make the `generated` ones that aren't there.
 
     `wanted` has every secret setting. An empty one is deleted: SSM has no empty values, and the
     functions would go on using the old one. Only differences are written, and rotated values stay.
+    A generated secret replaces one that came from a setting which is no longer given.
     """
     present = stored(ssm, names)
     about = described(ssm, names) if present else {}
+    made = tuple(
+        name
+        for name in generated
+        if name not in present or (name in about and about[name].origin == FROM_SETTINGS)
+    )
     differing = {
         name: value
         for name, value in wanted.items()
-        if not is_same(name, value, present.get(name, ""))
+        if name not in generated and not is_same(name, value, present.get(name, ""))
     }
     kept = [about[name] for name in sorted(differing) if name in about and about[name].rotated]
     for secret in kept:
         del differing[secret.name]
-    if SIGNING_KEY not in present:
-        put(ssm, names, SIGNING_KEY, secrets.token_hex(SIGNING_KEY_BYTES), MADE)
+    for name in made:
+        put(ssm, names, name, secrets.token_hex(GENERATED_BYTES), MADE)
     for name, value in differing.items():
         if value:
             put(ssm, names, name, value, FROM_SETTINGS)
     gone = [name for name, value in differing.items() if not value]
     _delete(ssm, names, gone)
-    changed = [name for name, value in differing.items() if value]
-    changed += [SIGNING_KEY] if SIGNING_KEY not in present else []
-    return WriteResult(tuple(sorted(changed)), tuple(sorted(gone)), tuple(kept))
+    changed = [name for name, value in differing.items() if value] + list(made)
+    return WriteResult(tuple(sorted(changed)), made, tuple(sorted(gone)), tuple(kept))
 
 
 def put(ssm: SSMClient, names: Names, name: str, value: str, origin: str) -> None:

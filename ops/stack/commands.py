@@ -149,7 +149,9 @@ def upload_code_and_secrets(
         packages = package.build(functions, platform, ROOT / package.DIST)
         package.upload(packages, target.client("s3"), target.place.code_bucket, target.names)
         print(f"Packages in s3://{target.place.code_bucket}: {len(functions)}", flush=True)
-    written = secrets.write(target.client("ssm"), target.names, settings.secrets())
+    written = secrets.write(
+        target.client("ssm"), target.names, settings.secrets(), settings.generated_secrets
+    )
     for line in written.lines():
         print(line, flush=True)
 
@@ -292,7 +294,8 @@ def changeset(_context: Context) -> None:
 @command(help={"json": "for other programs"})
 def status(_context: Context, json: bool = False) -> None:
     """Show addresses, versions, queues, alarms."""
-    found = overview.read_overview(existing_target())
+    target = existing_target()
+    found = overview.read_overview(target, stack_settings.weaknesses(os.environ, ENV_FILE))
     if json:
         terminal.show_json(found.as_json())
     else:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from botocore.exceptions import ClientError
 
 from cdk.names import FUNCTIONS, RECONCILE, RESOURCE_ID, UPLOADER, Function, Names
+from cdk.weaknesses import Weakness
 from ingester import timestamps
 from ingester.errors import LedgerUnreadable
 from ingester.reconcile.decisions import check_of
@@ -66,6 +67,7 @@ class Overview:
 
     `mails` are the topic's subscribers, and whether each has confirmed. `opencast` is a sentence on
     the access to it, `reconcile` one on its last run, `problems` are sentences on what is missing.
+    `weak_settings` are those of the shell and `.env`.
     """
 
     stack: str
@@ -78,14 +80,15 @@ class Overview:
     opencast: str
     reconcile: str
     problems: tuple[str, ...]
+    weak_settings: tuple[Weakness, ...]
 
     def as_json(self) -> dict[str, Any]:
         """Return the same for other programs."""
         return asdict(self)
 
 
-def read_overview(target: Target) -> Overview:
-    """Return the stack's current state."""
+def read_overview(target: Target, weak_settings: tuple[Weakness, ...] = ()) -> Overview:
+    """Return the stack's current state, and what is weak in its settings."""
     found = target.client("cloudformation").describe_stacks(StackName=target.place.stack_name)
     stack = found["Stacks"][0]
     names = target.names
@@ -108,6 +111,7 @@ def read_overview(target: Target) -> Overview:
         opencast=opencast_access(target, releases) if has_uploader else "",
         reconcile=reconcile_sentence(target, releases, datetime.now(UTC)) if has_reconcile else "",
         problems=tuple(problems),
+        weak_settings=weak_settings,
     )
 
 
@@ -304,6 +308,9 @@ def show(found: Overview) -> None:
         terminal.say(f"Reconcile: {found.reconcile}")
     for problem in found.problems:
         terminal.say(problem)
+    for weakness in found.weak_settings:
+        what = "accepted" if weakness.is_accepted else "the next stack.update refuses it"
+        terminal.say(f"{weakness.setting} is weak: {weakness.reason} ({what})")
 
 
 def age(seconds: int) -> str:

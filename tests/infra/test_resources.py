@@ -41,15 +41,6 @@ def function_called(template: Template, method: Mapping[str, Any]) -> str:
     return template.short(function["FunctionName"])
 
 
-def deny_statement(template: Template) -> dict[str, Any]:
-    """Return the statement of the API's policy that refuses addresses."""
-    [api] = template.of_type("AWS::ApiGateway::RestApi").values()
-    allow, deny = api["Policy"]["Statement"]
-    assert (allow["Effect"], allow["Resource"]) == ("Allow", "execute-api:/*")
-    assert deny["Effect"] == "Deny"
-    return dict(deny)
-
-
 def test_cfn_lint_finds_no_error(template_file: Path) -> None:
     # W3005: CDK adds to each function a dependency on its role that a reference implies.
     program = Path(sys.executable).with_name("cfn-lint")
@@ -265,29 +256,6 @@ def test_the_api_may_invoke_an_alias_only_by_its_routes(template: Template) -> N
         "/POST/slack",
         "/GET/",
     }
-
-
-def test_other_addresses_may_not_post_to_ingest_or_get_anything(template: Template) -> None:
-    deny = deny_statement(template)
-    assert deny["Resource"] == [
-        "execute-api:/*/POST/ingest",
-        "execute-api:/*/POST/ingest/*",
-        # All GET requests: the resource of the page's route ends in `GET/`.
-        "execute-api:/*/GET/*",
-    ]
-    assert deny["Condition"] == {"NotIpAddress": {"aws:SourceIp": ["192.0.2.7", "198.51.100.0/24"]}}
-
-
-def test_a_change_of_the_allowed_addresses_deploys_the_api_again(
-    template: Template, changed: Changed
-) -> None:
-    later = changed({"INGEST_ALLOWED_IPS": "203.0.113.9"})
-    assert deny_statement(later)["Condition"] == {
-        "NotIpAddress": {"aws:SourceIp": "203.0.113.9"}
-    } or (deny_statement(later)["Condition"] == {"NotIpAddress": {"aws:SourceIp": ["203.0.113.9"]}})
-    # API Gateway uses the old policy until the API is deployed again.
-    deployments = [set(t.of_type("AWS::ApiGateway::Deployment")) for t in (template, later)]
-    assert deployments[0].isdisjoint(deployments[1])
 
 
 def test_browsers_may_call_ingest_from_any_page(template: Template) -> None:

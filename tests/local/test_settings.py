@@ -56,7 +56,9 @@ def test_secrets_are_new_for_each_stack() -> None:
     assert all(first[name] != second[name] for name in made)
 
 
-@pytest.mark.parametrize(("given", "token"), [("", ""), ("theirs", "theirs")])
+@pytest.mark.parametrize(
+    ("given", "token"), [("", ""), ("their-own-token-42", "their-own-token-42")]
+)
 def test_unsigned_webhooks_have_only_a_given_token(given: str, token: str) -> None:
     chosen = settings(ALLOW_UNSIGNED_WEBHOOKS="True", WEBHOOK_VALIDATION_SECRET_TOKEN=given)
     assert chosen["WEBHOOK_VALIDATION_SECRET_TOKEN"] == token
@@ -69,7 +71,7 @@ def test_a_given_setting_overrides_the_default() -> None:
         ZOOM_ACCOUNT_ID="theirs",
         LOCAL_TIME_ZONE="Europe/Vienna",
         WEBHOOK_DELAY_SECONDS="7",
-        OPENCAST_API_PASSWORD="known",
+        OPENCAST_API_PASSWORD="known-before",
         STACK_TAGS="Key=owner,Value=me",
     )
     site = load(given, None)
@@ -78,7 +80,7 @@ def test_a_given_setting_overrides_the_default() -> None:
     assert site.zoom_account_id == "theirs"
     assert site.local_time_zone == "Europe/Vienna"
     assert site.webhook_delay_seconds == 7
-    assert site.secrets()["OPENCAST_API_PASSWORD"] == "known"
+    assert site.secrets()["OPENCAST_API_PASSWORD"] == "known-before"
     assert dict(site.stack_tags)["owner"] == "me"
     assert "ms-custom-id" in dict(site.stack_tags)
 

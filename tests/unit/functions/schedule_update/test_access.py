@@ -179,6 +179,7 @@ def test_schedule_update_runs_as_lambda_calls_it(
         "GSHEETS_API_BASE_URL": google_server.web.url,
         "GSHEETS_DOC_ID": DOCUMENT,
         "GSHEETS_SHEET_NAMES": "Fall",
+        "ALLOW_OPEN_SCHEDULE_UPDATE": "true",
         "REQUESTS_CA_BUNDLE": str(tls.ca_bundle),
     }.items():
         monkeypatch.setenv(name, value)

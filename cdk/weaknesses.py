@@ -1,0 +1,203 @@
+"""Weak settings: valid ones that let strangers in, or give secrets away.
+
+A weak setting is refused unless `ALLOW_WEAK_SETTINGS` names it. `invoke stack.status` names each
+weak setting, accepted or not.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import urlsplit
+
+from cdk.names import PRODUCTION
+
+Values = Mapping[str, Any]
+
+OPEN_SCHEDULE_UPDATE = "ALLOW_OPEN_SCHEDULE_UPDATE"
+"""Accepts itself: an update brings only what is in the sheet."""
+
+TOKEN_CHARACTERS = 16
+"""Zoom's secret tokens have 22 characters, and Slack's signing secrets 32."""
+
+TOKEN_VARIETY = 6
+"""How many different characters a token has at least: random ones of 16 have more."""
+
+PASSWORD_CHARACTERS = 8
+
+WIDEST = {4: 8, 6: 16}
+"""The shortest prefix of an allowed network, by the version of IP."""
+
+SECOND_LEVELS = frozenset(
+    "ac asn co com edu ed go gob gouv gov govt gv id ind info ltd me mil muni ne net nhs nom or "
+    "org plc police sch school web".split()
+)
+"""Second-level names below which registries of countries sell names, as `co` in `co.uk`.
+
+https://publicsuffix.org/list/
+"""
+
+SHARED_HOSTING = (
+    "amazonaws.com",
+    "appspot.com",
+    "azureedge.net",
+    "azurewebsites.net",
+    "cloudfront.net",
+    "cloudfunctions.net",
+    "firebaseapp.com",
+    "github.io",
+    "googleapis.com",
+    "herokuapp.com",
+    "netlify.app",
+    "ngrok.io",
+    "pages.dev",
+    "run.app",
+    "vercel.app",
+    "web.app",
+    "windows.net",
+    "workers.dev",
+)
+"""Domains below which anyone can have a host."""
+
+_COUNTRY_SUFFIX = re.compile(r"([a-z0-9-]+)\.[a-z]{2}")
+_LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}")
+
+
+@dataclass(frozen=True)
+class Weakness:
+    """A weak setting. `reason` ends the sentence "<NAME> is weak: …"."""
+
+    setting: str
+    reason: str
+    is_accepted: bool
+
+    @property
+    def problem(self) -> str:
+        """What an operator is told when the setting is refused."""
+        return (
+            f"{self.setting} is weak: {self.reason}. Change it, or accept it by "
+            f"ALLOW_WEAK_SETTINGS={self.setting}."
+        )
+
+
+def weak_settings(values: Values) -> Iterator[Weakness]:
+    """Yield each weak setting, given the value of every setting by name."""
+    accepted = {*values["ALLOW_WEAK_SETTINGS"], OPEN_SCHEDULE_UPDATE}
+    if PRODUCTION not in values["STACK_NAME"]:
+        accepted.add("ALLOW_UNSIGNED_WEBHOOKS")
+    for name, reason_of in RULES.items():
+        if reason := reason_of(values):
+            yield Weakness(name, reason, name in accepted)
+
+
+def weak_secret(name: str, value: str) -> str:
+    """Return why a secret's value is weak, "" if it isn't."""
+    rule = RULES.get(name)
+    return rule({name: value}) if rule else ""
+
+
+def _token(name: str) -> Callable[[Values], str]:
+    """Return the rule of a setting that is one random token, or empty."""
+    return lambda values: _weak_token(values[name]) if values[name] else ""
+
+
+def _webhook_tokens(values: Values) -> str:
+    text = values["WEBHOOK_VALIDATION_SECRET_TOKEN"]
+    tokens = _parts(text)
+    if text and not tokens:
+        return "it holds no token"
+    return next(filter(None, map(_weak_token, tokens)), "")
+
+
+def _parts(text: str) -> list[str]:
+    """Return the parts of a setting between commas, as the webhook reads them."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _weak_token(token: str) -> str:
+    if len(token) < TOKEN_CHARACTERS:
+        return f"a token has fewer than {TOKEN_CHARACTERS} characters"
+    if len(set(token)) < TOKEN_VARIETY:
+        return f"a token has fewer than {TOKEN_VARIETY} different characters"
+    return ""
+
+
+def _opencast_password(values: Values) -> str:
+    password = values["OPENCAST_API_PASSWORD"]
+    if password and len(password) < PASSWORD_CHARACTERS:
+        return f"it has fewer than {PASSWORD_CHARACTERS} characters"
+    return ""
+
+
+def _wide_networks(values: Values) -> str:
+    networks = [ipaddress.ip_network(text, strict=False) for text in values["INGEST_ALLOWED_IPS"]]
+    v4 = [network for network in networks if isinstance(network, ipaddress.IPv4Network)]
+    v6 = [network for network in networks if isinstance(network, ipaddress.IPv6Network)]
+    # Neighbouring networks together may be a wide one.
+    merged: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = [
+        *ipaddress.collapse_addresses(v4),
+        *ipaddress.collapse_addresses(v6),
+    ]
+    wide = [str(network) for network in merged if network.prefixlen < WIDEST[network.version]]
+    return f"it allows {', '.join(wide)}, so nearly anyone" if wide else ""
+
+
+def _basic_over_http(values: Values) -> str:
+    address = urlsplit(values["OPENCAST_BASE_URL"])
+    is_plain = address.scheme == "http" and not _LOOPBACK.fullmatch(address.hostname or "")
+    if values["OPENCAST_AUTH"] == "basic" and is_plain:
+        return "with basic, the password goes over http:// as plain text"
+    return ""
+
+
+def _wide_hosts(values: Values) -> str:
+    wide = [host for host in values["ZOOM_DOWNLOAD_HOSTS"] if _is_wide(host)]
+    return f"anyone can have a host that {', '.join(wide)} stands for" if wide else ""
+
+
+def _is_wide(host: str) -> bool:
+    """Return whether a host is a wildcard for names that anyone can have."""
+    domain = host.removeprefix("*.")
+    if host == domain or _LOOPBACK.fullmatch(domain):
+        return False
+    country = _COUNTRY_SUFFIX.fullmatch(domain)
+    return (
+        "." not in domain
+        or (country is not None and country[1] in SECOND_LEVELS)
+        or any(f".{domain}".endswith(f".{shared}") for shared in SHARED_HOSTING)
+    )
+
+
+def _unsigned_webhooks(values: Values) -> str:
+    if values["ALLOW_UNSIGNED_WEBHOOKS"] and not _parts(values["WEBHOOK_VALIDATION_SECRET_TOKEN"]):
+        return "anyone can send recordings"
+    return ""
+
+
+def _open_schedule_update(values: Values) -> str:
+    if values[OPEN_SCHEDULE_UPDATE] and not values["SCHEDULE_UPDATE_TOKEN"]:
+        return "anyone can have the schedule's sheet read again"
+    return ""
+
+
+RULES: Mapping[str, Callable[[Values], str]] = MappingProxyType(
+    {
+        "INGEST_ALLOWED_IPS": _wide_networks,
+        "WEBHOOK_VALIDATION_SECRET_TOKEN": _webhook_tokens,
+        "OPENCAST_API_PASSWORD": _opencast_password,
+        "ZOOM_DOWNLOAD_HOSTS": _wide_hosts,
+        "ALLOW_UNSIGNED_WEBHOOKS": _unsigned_webhooks,
+        "OPENCAST_AUTH": _basic_over_http,
+        "SLACK_SIGNING_SECRET": _token("SLACK_SIGNING_SECRET"),
+        "SCHEDULE_UPDATE_TOKEN": _token("SCHEDULE_UPDATE_TOKEN"),
+        OPEN_SCHEDULE_UPDATE: _open_schedule_update,
+    }
+)
+"""The settings that can be weak, each with a function that returns why, "" if it isn't."""
+
+REFUSED = tuple(name for name in RULES if name != OPEN_SCHEDULE_UPDATE)
+"""The settings that `ALLOW_WEAK_SETTINGS` may name."""
