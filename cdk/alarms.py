@@ -16,7 +16,7 @@ from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from cdk.metrics import MAXIMUM, SAMPLE_COUNT, SUM, Metrics
+from cdk.metrics import MAXIMUM, MINIMUM, SAMPLE_COUNT, SUM, Metrics
 from cdk.names import (
     DOWNLOADER,
     FUNCTIONS,
@@ -153,10 +153,12 @@ class Alarms(Construct):
         )
         self._add(
             "webhook-signature",
-            self._metrics.own("WebhookWronglySigned"),
-            # Strangers don't sign. A small site has about four events a meeting: one is enough.
+            # An event with a right signature counts as 0. So a forged request an hour doesn't keep
+            # the alarm on. A small site has four events a meeting: a single wrong one has to ring.
+            self._metrics.own("WebhookWronglySigned", MINIMUM),
             Rule(FROM, 1, minutes=60),
-            "A request to the webhook was signed with a secret that isn't the stack's: most likely "
+            "Requests to the webhook were signed with a secret that isn't the stack's, and none "
+            "with the stack's own: most likely "
             "Zoom's app has another secret token, and every recording is refused and not sent "
             "again. Do: compare them; `invoke secrets.rotate WEBHOOK_VALIDATION_SECRET_TOKEN`; "
             "then `invoke exec.webhook` with the uuid of each that was missed.",

@@ -15,6 +15,7 @@ from cdk.names import STAGE, Function, Names
 
 SUM = "Sum"
 MAXIMUM = "Maximum"
+MINIMUM = "Minimum"
 SAMPLE_COUNT = "SampleCount"
 """Number of values that were emitted, whatever they are."""
 

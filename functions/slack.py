@@ -167,7 +167,7 @@ def take(
         # A warning, because the sender is unknown: it must not be able to cause mails.
         logger.warning("SLACK_SIGNING_SECRET is missing: a request to /slack was not taken")
         return _message_answer(note(wording.NOT_SET_UP))
-    asked = api.parse(request.body)
+    asked = api.parse(request.body, deps.settings.slack_api_base_url)
     if isinstance(asked, Nothing):
         return ACKNOWLEDGED
     with log.about(slack_user=asked.user_id):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import logging
 import re
 import sys
@@ -10,29 +12,76 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import msgspec
 
+_PASSCODES = r"pwd|passcode|password"
 _NAMES = (
     r"X-Amz-(?:Signature|Security-Token|Credential)|Signature|Policy"
-    r"|token|pwd|passcode|password|secret|api[_-]?key"
+    rf"|token|{_PASSCODES}|secret|api[_-]?key"
 )
+_SEPARATOR = r"(?:\s*=\s*|\s*:(?!\s)|\s*:\s+(?=[A-Za-z.,;!?]*+[^\sA-Za-z.,;!?\"']))"
+"""What stands between a name and its value. Behind a colon and a blank, a plain word is none: it is
+a topic, like "Secret: the Life of Bees"."""
+
 _SECRETS = (
     re.compile(r"(?i)(\bbearer\s+|\bbasic\s+)[A-Za-z0-9._~+/=-]+"),
+    # By shape: Slack's tokens, JSON web tokens, private keys, the password in a URL, Slack's hooks.
+    re.compile(r"()\bxox[a-z]-[A-Za-z0-9-]{8,}+"),
+    re.compile(r"()\beyJ[A-Za-z0-9_-]{8,}+\.[A-Za-z0-9_-]++(?:\.[A-Za-z0-9_-]*+)?"),
+    re.compile(r"(?s)(-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----).*?(?=-----END|\Z)"),
+    re.compile(r"(?i)(\b[a-z][a-z0-9+.-]{0,20}://)[^\s/@:]*+:[^\s/@]*+(?=@)"),
+    re.compile(r"(?i)(\bhooks\.slack(?:-gov)?\.com/)[^\s\"'\\]+"),
+    # A query within another one's value.
+    re.compile(rf"(?i)((?:{_NAMES})%3D)(?:(?!%26)[^\s\"'\\&])+"),
     # A quoted value ends at its own quote, which may itself be escaped, as in JSON within JSON.
     re.compile(rf"(?i)((?:{_NAMES})(?:\\*[\"'])?\s*[=:]\s*b?(\\*[\"']))(?:(?!(?<!\\)\2).)+"),
-    re.compile(rf"(?i)((?:{_NAMES})(?:\\*[\"'])?\s*[=:]\s*)[^\s\"'\\&,;}}]+"),
+    # Such a name is never a word of a topic.
+    re.compile(rf"(?i)((?:[_-](?:{_NAMES})|api[_-]?key)(?:\\*[\"'])?\s*[=:]\s*)[^\s\"'\\&,;}}]+"),
+    # A passcode may contain what separates other values.
+    re.compile(rf"(?i)((?:{_PASSCODES})(?:\\*[\"'])?{_SEPARATOR})[^\s\"'\\}}]+"),
+    re.compile(rf"(?i)((?:{_NAMES})(?:\\*[\"'])?{_SEPARATOR})[^\s\"'\\&,;}}]+"),
 )
-_SECRET_NAME = re.compile(rf"(?i).*(?:{_NAMES})")
+_SECRET_NAME = re.compile(rf"(?i)(?:{_NAMES})\Z")
 _KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _context: ContextVar[dict[str, str]] = ContextVar("recording")
+_hidden: ContextVar[tuple[str, ...]] = ContextVar("hidden", default=())
+
+SHORTEST_HIDDEN = 8
+"""Characters of the shortest secret that is hidden by its value. A shorter one is in many words."""
 
 
 def redact(text: str) -> str:
-    """Return `text` without the values of tokens, passwords and signatures."""
+    """Return `text` without secrets: known values, known shapes, and what follows known names."""
+    for form in _hidden.get():
+        text = text.replace(form, "***")
     for pattern in _SECRETS:
         text = pattern.sub(r"\1***", text)
     return text
+
+
+def hide(secret: str) -> None:
+    """Let `redact` remove a secret, wherever it appears from now on, also in an encoded form."""
+    found = {*_hidden.get()}
+    for value in (secret, *secret.split(",")):
+        if len(value.strip()) >= SHORTEST_HIDDEN:
+            found |= _forms(value.strip())
+    _hidden.set(tuple(sorted(found, key=lambda form: (-len(form), form))))
+
+
+def _forms(secret: str) -> set[str]:
+    """Return a secret as it is, URL-encoded, escaped as in JSON, and within a text in base64."""
+    raw = secret.encode()
+    forms = {secret, quote(secret, safe=""), quote_plus(secret)}
+    forms.add(msgspec.json.encode(secret).decode()[1:-1])
+    forms.add(json.dumps(secret)[1:-1])
+    for before in range(3):
+        # Three bytes are four characters, so the form depends on the number of bytes before.
+        encoded = base64.b64encode(b"\0" * before + raw).decode()
+        whole = encoded[-(-before * 4 // 3) : (before + len(raw)) * 4 // 3]
+        forms |= {whole, whole.replace("+", "-").replace("/", "_")}
+    return forms
 
 
 @contextmanager
@@ -72,7 +121,7 @@ def _redacted(value: Any) -> Any:
         return redact(value)
     if isinstance(value, dict):
         return {
-            str(key): "***" if _SECRET_NAME.fullmatch(str(key)) else _redacted(item)
+            str(key): "***" if _SECRET_NAME.search(str(key)) else _redacted(item)
             for key, item in value.items()
         }
     if isinstance(value, list | tuple | set | frozenset):

@@ -51,7 +51,7 @@ class Metric(StrEnum):
     WEBHOOK_WRONGLY_SIGNED = (
         "WebhookWronglySigned",
         Unit.COUNT,
-        "One of those 401s, because it was signed with a secret that isn't ours.",
+        "One of those 401s: signed with a secret that isn't ours. 0 for an event signed with ours.",
     )
     WEBHOOK_REJECTED = (
         "WebhookRejected",

@@ -62,17 +62,25 @@ class UsedMetric(NamedTuple):
 
 
 def of_alarms(template: Template) -> list[UsedMetric]:
-    """Return the metrics of the alarms."""
+    """Return the metrics of the alarms, also those of an alarm on a formula."""
     return [
         UsedMetric(
-            alarm["Namespace"],
-            alarm["MetricName"],
-            tuple((each["Name"], each["Value"]) for each in alarm.get("Dimensions", ())),
-            alarm.get("Statistic") or alarm["ExtendedStatistic"],
+            metric["Namespace"],
+            metric["MetricName"],
+            tuple((each["Name"], each["Value"]) for each in metric.get("Dimensions", ())),
+            metric.get("Statistic") or metric["ExtendedStatistic"],
             alarm["AlarmName"],
         )
         for alarm in template.of_type("AWS::CloudWatch::Alarm").values()
+        for metric in _metrics_of(alarm)
     ]
+
+
+def _metrics_of(alarm: dict[str, Any]) -> list[dict[str, Any]]:
+    if "Metrics" not in alarm:
+        return [alarm]
+    stats = [each["MetricStat"] for each in alarm["Metrics"] if "MetricStat" in each]
+    return [{**stat["Metric"], "Statistic": stat["Stat"]} for stat in stats]
 
 
 def of_dashboard(template: Template) -> list[UsedMetric]:

@@ -341,7 +341,9 @@ class WebhookSession:
 
 
 def _run_webhook(event: Any, container: Container[webhook.Dependencies], _context: Context) -> Any:
-    return proxy_answer(webhook.respond(event, container(), container.read_anew))
+    return proxy_answer(
+        webhook.respond(event, container(), container.read_anew, container.read_lately)
+    )
 
 
 def _run_on_demand(

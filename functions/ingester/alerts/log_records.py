@@ -147,18 +147,22 @@ def _parse_text(text: str) -> LogRecord | None:
 def _joined(records: Iterable[LogRecord]) -> Iterator[LogRecord]:
     """Join a crash with the text after it: its traceback, or a second report of it."""
     crash: LogRecord | None = None
+    messages: list[str] = []
     for record in records:
         if crash and _continues(crash, record):
-            message = f"{crash.message}\n{record.message}"
-            crash = msgspec.structs.replace(crash, message=message)
+            messages.append(record.message)
             continue
         if crash:
-            yield crash
-        crash = record if record.crash else None
+            yield _with_message(crash, messages)
+        crash, messages = (record, [record.message]) if record.crash else (None, [])
         if not crash:
             yield record
     if crash:
-        yield crash
+        yield _with_message(crash, messages)
+
+
+def _with_message(crash: LogRecord, messages: list[str]) -> LogRecord:
+    return msgspec.structs.replace(crash, message="\n".join(messages))
 
 
 def _continues(crash: LogRecord, record: LogRecord) -> bool:

@@ -19,6 +19,12 @@ Kept = TypeVar("Kept")
 SECONDS = 300.0
 """The longest time until a warm container notices a rotated secret."""
 
+LONGEST_SECONDS = 900.0
+"""How long a secret that was revoked may go on working while AWS fails. Then requests fail."""
+
+UNSIGNED_SECONDS = 10.0
+"""The longest time until a request that is taken unsigned would meet a secret that was set."""
+
 SUSPICION_SECONDS = 10.0
 """`renewed` rebuilds at most once in so many seconds, also if many requests are forged."""
 
@@ -52,13 +58,21 @@ class Container(Generic[Kept]):
         self._seconds = seconds
         self._clock = clock
         self._kept: tuple[float, Kept] | None = None
+        self._built_at = 0.0
         self._suspected: float | None = None
         self._readings: deque[float] = deque(maxlen=READINGS)
 
     def __call__(self) -> Kept:
+        """Return the dependencies.
+
+        Raises:
+            BotoCoreError, ClientError: AWS fails, and there are none or only too old ones.
+        """
         now = self._clock()
-        if self._kept is None:
-            self._kept = (now, self._build())
+        if self._kept is None or now - self._built_at >= LONGEST_SECONDS:
+            built = self._build()
+            self._kept = (now, self._carry(self._kept[1], built) if self._kept else built)
+            self._built_at = now
         elif now - self._kept[0] >= self._seconds:
             self._kept = (now, self._built_anew(self._kept[1]))
         return self._kept[1]
@@ -90,6 +104,20 @@ class Container(Generic[Kept]):
         self._kept = (now, self._carry(old, new))
         return self._kept[1]
 
+    def read_lately(self) -> Kept | None:
+        """Return dependencies that were built within UNSIGNED_SECONDS; None if AWS fails.
+
+        Call it before a decision that a new secret would forbid.
+        """
+        kept, now = self(), self._clock()
+        if now - self._built_at < UNSIGNED_SECONDS:
+            return kept
+        new = self._built()
+        if new is None:
+            return None
+        self._kept = (now, self._carry(kept, new))
+        return self._kept[1]
+
     def _built_anew(self, old: Kept) -> Kept:
         """Rebuild, or keep the old dependencies while AWS fails: secrets seldom change."""
         new = self._built()
@@ -97,10 +125,12 @@ class Container(Generic[Kept]):
 
     def _built(self) -> Kept | None:
         try:
-            return self._build()
+            built = self._build()
         except (BotoCoreError, ClientError):
             logger.exception(
                 "Settings and secrets could not be read anew",
-                extra=log.goes_on("It works with the old ones, and tries again."),
+                extra=log.goes_on("It works with the old ones for a quarter of an hour at most."),
             )
             return None
+        self._built_at = self._clock()
+        return built

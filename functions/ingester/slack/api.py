@@ -9,19 +9,21 @@ https://docs.slack.dev/interactivity/handling-user-interaction, and the referenc
 from __future__ import annotations
 
 import http.client
+import json
 import logging
 import re
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TypeVar, cast
-from urllib.parse import parse_qs
+from typing import TypeVar
+from urllib.error import HTTPError
+from urllib.parse import parse_qs, urlsplit
+from urllib.request import HTTPRedirectHandler, HTTPSHandler, Request, build_opener
 
 import msgspec
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.signature import Clock, SignatureVerifier
 from slack_sdk.web import SlackResponse, WebClient
-from slack_sdk.webhook import WebhookClient
 
 from ingester.errors import (
     BadRequest,
@@ -48,6 +50,7 @@ DIRECT_MESSAGE = "directmessage"
 """Slack's name for the channel of a direct message."""
 
 MAX_FIELDS = 100
+MIN_SERVER_ERROR = 500
 
 PASSING = frozenset(
     {
@@ -169,8 +172,12 @@ def verify(secret: str, headers: Mapping[str, str], body: bytes, now: float) -> 
     raise WrongSignature("The request's signature is wrong or too old.")
 
 
-def parse(body: bytes) -> Command | Press | Nothing:
+def parse(body: bytes, base_url: str) -> Command | Press | Nothing:
     """Parse the form that Slack sends.
+
+    Args:
+        body: The request's body.
+        base_url: Address of Slack's API. A `response_url` has to be on its host or below it.
 
     Raises:
         BadRequest: The body isn't such a form.
@@ -183,17 +190,17 @@ def parse(body: bytes) -> Command | Press | Nothing:
         raise BadRequest("The body is not a form.") from error
     form = {name: values[0] for name, values in fields.items()}
     if "payload" in form:
-        return _interaction(form["payload"])
+        return _interaction(form["payload"], base_url)
     if "ssl_check" in form:
         return Nothing()
     try:
         command = msgspec.convert(form, Command)
     except msgspec.ValidationError as error:
         raise BadRequest(f"The body is no slash command: {error}.") from error
-    return _checked(command)
+    return _checked(command, base_url)
 
 
-def _interaction(text: str) -> Press | Nothing:
+def _interaction(text: str, base_url: str) -> Press | Nothing:
     try:
         if msgspec.json.decode(text, type=_Payload).type != "block_actions":
             return Nothing()
@@ -209,17 +216,31 @@ def _interaction(text: str) -> Press | Nothing:
             channel_name=sent.channel.name,
             response_url=sent.response_url,
             value=sent.actions[0].value,
-        )
+        ),
+        base_url,
     )
 
 
 _Checked = TypeVar("_Checked", Command, Press)
 
 
-def _checked(asked: _Checked) -> _Checked:
-    if not asked.response_url.startswith("https://"):
-        raise BadRequest("The response_url is not https.")
+def _checked(asked: _Checked, base_url: str) -> _Checked:
+    if not _is_slacks(asked.response_url, base_url):
+        raise BadRequest("The response_url is not an https address of Slack's.")
     return asked
+
+
+def _is_slacks(url: str, base_url: str) -> bool:
+    """Return whether a URL is on the host of Slack's API, or on a host below it."""
+    slack = urlsplit(base_url).hostname or ""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        _ = parts.port
+    except ValueError:
+        return False
+    is_plain = url.isascii() and url.isprintable() and "\\" not in url and "@" not in parts.netloc
+    return is_plain and parts.scheme == "https" and (host == slack or host.endswith(f".{slack}"))
 
 
 class Members:
@@ -305,23 +326,38 @@ def post(url: str, message: Message, *, context: ssl.SSLContext, seconds: float)
         SlackUnreachable: Slack gives no answer, or one that is worth a retry.
         SlackRefused: Slack rejects the message.
     """
-    client = WebhookClient(
+    request = Request(  # noqa: S310  # `parse` checks the address
         url,
-        timeout=cast(int, seconds),  # urllib takes fractions too
-        ssl=context,
-        retry_handlers=[],
-        logger=_silent(),
+        data=json.dumps(payload(message)).encode(),
+        headers={"Content-Type": "application/json;charset=utf-8"},
     )
+    opener = build_opener(HTTPSHandler(context=context), _NoRedirects())
     try:
-        answer = client.send_dict(payload(message))
-    except (SlackClientError, OSError, http.client.HTTPException, ValueError) as error:
+        with opener.open(request, timeout=seconds):
+            return
+    except HTTPError as error:
+        text = f"Slack answered {error.code} to a message{_reason(error)}."
+        if error.code == http.client.TOO_MANY_REQUESTS or error.code >= MIN_SERVER_ERROR:
+            raise SlackUnreachable(text) from error
+        raise SlackRefused(text) from error
+    except (OSError, http.client.HTTPException, ValueError) as error:
         raise SlackUnreachable(f"Slack didn't take a message ({_kind(error)}).") from error
-    if answer.status_code == 200:
-        return
-    text = f"Slack answered {answer.status_code} to a message: {answer.body[:200]!r}."
-    if answer.status_code == 429 or answer.status_code >= 500:
-        raise SlackUnreachable(text)
-    raise SlackRefused(text)
+
+
+class _NoRedirects(HTTPRedirectHandler):
+    """Follows no redirect: it could lead to any host."""
+
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
+def _reason(error: HTTPError) -> str:
+    """Return Slack's word for an error, such as `expired_url`; "" for any other answer."""
+    try:
+        word = error.read(100).decode(errors="replace")
+    except (OSError, http.client.HTTPException):
+        return ""
+    return f", {word}" if re.fullmatch(r"[a-z_]{1,60}", word) else ""
 
 
 def _pages(first: SlackResponse, page_type: type[_Answer]) -> Iterator[_Answer]:

@@ -8,6 +8,7 @@ upper or lower case.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, TypeVar
@@ -272,6 +273,11 @@ def parse(body: bytes) -> tuple[str, Notification | BadIngest]:
     return event, _notification(event, content)
 
 
+_PLAIN_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,128}")
+"""Zoom's challenge is random letters and digits. Any other text could be a webhook event of whose
+signature the answer would be (`v0:<time>:<body>`)."""
+
+
 def _notification(event: str, content: dict[str, Any]) -> Notification | BadIngest:
     others = {COMPLETED, ON_DEMAND, URL_VALIDATION, *REMOVAL_EVENTS, *RECOVERY_EVENTS}
     if not (event in STATUS_EVENTS or event in others):
@@ -281,8 +287,8 @@ def _notification(event: str, content: dict[str, Any]) -> Notification | BadInge
         raise BadRequest("The body has no payload.")
     if event == URL_VALIDATION:
         token = payload.get("plainToken")
-        if not isinstance(token, str) or not token:
-            raise BadRequest("The payload has no plainToken.")
+        if not isinstance(token, str) or not _PLAIN_TOKEN.fullmatch(token):
+            raise BadRequest("The payload has no plainToken of 1 to 128 letters, digits, - or _.")
         return UrlValidation(token)
     return _recording_notification(event, content, payload)
 

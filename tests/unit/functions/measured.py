@@ -9,9 +9,23 @@ import pytest
 
 from ingester.metrics import Metric
 
+RIGHTLY_SIGNED = {Metric.WEBHOOK_WRONGLY_SIGNED: 0.0}
+
 
 def measured(caplog: pytest.LogCaptureFixture) -> list[dict[Metric, float]]:
-    """Return the metrics of each record that has any, in order."""
+    """Return the metrics of each record that has any, in order.
+
+    Each event that Zoom signed counts as 0 wrong signatures. That metric alone is left out.
+    """
+    return [values for values in _all_measured(caplog) if values != RIGHTLY_SIGNED]
+
+
+def rightly_signed(caplog: pytest.LogCaptureFixture) -> int:
+    """Return the number of events that count as rightly signed by Zoom."""
+    return sum(values == RIGHTLY_SIGNED for values in _all_measured(caplog))
+
+
+def _all_measured(caplog: pytest.LogCaptureFixture) -> list[dict[Metric, float]]:
     return [values_of(vars(record)) for record in caplog.records if hasattr(record, "_aws")]
 
 
@@ -23,7 +37,7 @@ def values_of(record: dict[str, Any]) -> dict[Metric, float]:
 
 def count_of(metric: Metric, caplog: pytest.LogCaptureFixture) -> float:
     """Return the sum of a metric's values."""
-    return sum(values.get(metric, 0) for values in measured(caplog))
+    return sum(values.get(metric, 0) for values in _all_measured(caplog))
 
 
 def listen(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:

@@ -187,3 +187,31 @@ def test_age_of_the_container_stays_when_read_anew_fails(
     assert container.read_anew() is None
     building.now, building.failure = 300, None
     assert container() == 2
+
+
+def test_old_dependencies_are_used_for_a_quarter_of_an_hour_at_most_while_aws_fails(
+    building: Building, container: Container[int]
+) -> None:
+    """Else a secret that was revoked would work as long as SSM fails."""
+    assert container() == 1
+    building.failure = EndpointConnectionError(endpoint_url="https://ssm")
+    for building.now in (300, 600, 899):
+        assert container() == 1
+    building.now = 900
+    with pytest.raises(EndpointConnectionError):
+        container()
+    building.failure = None
+    assert container() == 2
+
+
+def test_read_lately_builds_again_when_the_last_building_is_ten_seconds_old(
+    building: Building, container: Container[int]
+) -> None:
+    assert container() == 1
+    building.now = 9
+    assert container.read_lately() == 1
+    building.now = 10
+    assert [container.read_lately(), container()] == [2, 2]
+    building.now = 20
+    building.failure = EndpointConnectionError(endpoint_url="https://ssm")
+    assert [container.read_lately(), container()] == [None, 2]

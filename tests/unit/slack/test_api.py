@@ -108,7 +108,7 @@ def users(**of: list[str]) -> Callable[[Request], Answer]:
 
 
 def test_slash_command_is_parsed() -> None:
-    assert parse(urlencode(FIELDS).encode()) == Command(
+    assert read(urlencode(FIELDS).encode()) == Command(
         user_id="U1",
         channel_id="C1",
         channel_name="zip",
@@ -118,13 +118,21 @@ def test_slash_command_is_parsed() -> None:
 
 
 def test_press_of_a_button_is_parsed() -> None:
-    assert parse(pressed(PAYLOAD)) == Press(
+    assert read(pressed(PAYLOAD)) == Press(
         user_id="U1",
         channel_id="C1",
         channel_name="zip",
         response_url="https://hooks.slack.com/actions/T1/1/x",
         value="v",
     )
+
+
+API = "https://slack.com/api"
+
+
+def read(body: bytes) -> Command | Press | Nothing:
+    """Parse a request of the workspace on slack.com."""
+    return parse(body, API)
 
 
 def pressed(payload: object) -> bytes:
@@ -136,32 +144,47 @@ def pressed(payload: object) -> bytes:
     [{"type": "view_submission"}, {"type": "shortcut", "x": 1}, {**PAYLOAD, "actions": []}],
 )
 def test_other_interactions_need_no_answer(payload: object) -> None:
-    assert parse(pressed(payload)) == Nothing()
-    assert parse(b"ssl_check=1") == Nothing()
+    assert read(pressed(payload)) == Nothing()
+    assert read(b"ssl_check=1") == Nothing()
 
 
 @pytest.mark.parametrize("name", ["user_id", "channel_id", "channel_name", "response_url"])
 def test_command_is_a_bad_request_when_a_field_is_missing(name: str) -> None:
     with pytest.raises(BadRequest, match=name):
-        parse(urlencode({key: value for key, value in FIELDS.items() if key != name}).encode())
+        read(urlencode({key: value for key, value in FIELDS.items() if key != name}).encode())
 
 
-@pytest.mark.parametrize("url", ["http://hooks.slack.com/x", "file:///etc/passwd", ""])
-def test_request_is_bad_when_its_response_url_is_not_https(url: str) -> None:
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://hooks.slack.com/x",
+        "file:///etc/passwd",
+        "",
+        "https://169.254.169.254/latest/meta-data",
+        "https://evil.example/hooks.slack.com",
+        "https://hooks.slack.com.evil.example/x",
+        "https://evilslack.com/x",
+        "https://slack.com@evil.example/x",
+        "https://evil.example\\@hooks.slack.com/x",
+        "https://[::1]/x",
+        "https://hooks.slack.com:x/",
+    ],
+)
+def test_request_is_bad_when_its_response_url_is_not_an_https_address_of_slack_s(url: str) -> None:
     for body in (
         urlencode({**FIELDS, "response_url": url}).encode(),
         pressed({**PAYLOAD, "response_url": url}),
     ):
         with pytest.raises(BadRequest, match="https"):
-            parse(body)
+            read(body)
 
 
 def test_form_is_a_bad_request_when_it_has_too_many_fields() -> None:
     many = {f"f{number}": "" for number in range(MAX_FIELDS - len(FIELDS) + 1)}
     with pytest.raises(BadRequest, match="not a form"):
-        parse(urlencode({**FIELDS, **many}).encode())
+        read(urlencode({**FIELDS, **many}).encode())
     many.popitem()
-    assert isinstance(parse(urlencode({**FIELDS, **many}).encode()), Command)
+    assert isinstance(read(urlencode({**FIELDS, **many}).encode()), Command)
 
 
 @given(
@@ -177,7 +200,7 @@ def test_form_is_a_bad_request_when_it_has_too_many_fields() -> None:
 )
 def test_any_body_is_parsed_or_a_bad_request(body: bytes) -> None:
     with suppress(BadRequest):
-        assert isinstance(parse(body), Command | Press | Nothing)
+        assert isinstance(read(body), Command | Press | Nothing)
 
 
 def test_members_are_those_of_the_groups_with_the_handles(groups: Groups) -> None:
@@ -328,6 +351,26 @@ def test_message_is_posted_to_its_response_url(web: Web, context: ssl.SSLContext
         "replace_original": False,
         "text": "hello",
     }
+
+
+def test_redirect_of_a_response_url_is_not_followed(web: Web, context: ssl.SSLContext) -> None:
+    web.pages["/respond"] = Answer(302, (("Location", f"{web.url}/elsewhere"),))
+    web.pages["/elsewhere"] = Answer(200, body=b"ok")
+    with pytest.raises(SlackRefused, match="302"):
+        post(f"{web.url}/respond", note("hello"), context=context, seconds=5)
+    assert [request.path for request in web.seen] == ["/respond"]
+
+
+def test_error_names_slack_s_word_and_no_other_text_of_the_answer(
+    web: Web, context: ssl.SSLContext
+) -> None:
+    web.pages["/respond"] = Answer(404, body=b"used_url")
+    with pytest.raises(SlackRefused, match="404 to a message, used_url"):
+        post(f"{web.url}/respond", note("hello"), context=context, seconds=5)
+    web.pages["/respond"] = Answer(404, body=b"ami-id: secret")
+    with pytest.raises(SlackRefused) as raised:
+        post(f"{web.url}/respond", note("hello"), context=context, seconds=5)
+    assert "secret" not in str(raised.value)
 
 
 @pytest.mark.parametrize(

@@ -30,13 +30,19 @@ DAY_LETTERS = " ".join(DAYS)
 
 _START = re.compile(r"([01]?[0-9]|2[0-3]):[0-5][0-9]")
 _WRONG_STARTS = (
-    (re.compile(r"[0-9]*[.,]?[0-9]+"), "a number: give the column the format of a time"),
     (
-        re.compile(r"[0-9:. ]+[ap]\.?m\.?", re.IGNORECASE),
+        re.compile(r"[0-9]++(?:[.,][0-9]++)?|[.,][0-9]++"),
+        "a number: give the column the format of a time",
+    ),
+    (
+        re.compile(r"(?<![0-9:. ])[0-9:. ]++[ap]\.?m\.?", re.IGNORECASE),
         "by twelve hours: write 14:05 for 2:05 PM",
     ),
     (re.compile(r"[0-9]{1,2}:[0-9]{2}:[0-9]{2}"), "with seconds: give the column the format hh:mm"),
-    (re.compile(r"[0-9]+[-/.][0-9]+[-/.][0-9]+.*"), "a date: only the time belongs here"),
+    (
+        re.compile(r"(?<![0-9])[0-9]++[-/.][0-9]++[-/.][0-9]++.*+"),
+        "a date: only the time belongs here",
+    ),
 )
 """Frequent mistakes in the start's column, and what to do about each."""
 
@@ -73,6 +79,11 @@ LONGEST_NAME = 200
 recording's row holds them. A link may hold a passcode, and a cell 50,000 characters."""
 
 
+LONGEST_CELL = 2000
+"""Characters of a cell. A link that a mail program has wrapped takes some hundreds. Google allows
+50,000, and each pattern here is matched against every cell."""
+
+
 class CellProblem(ValueError):
     """A cell because of which a row can't be used: the reason, and the cell's column."""
 
@@ -84,6 +95,14 @@ class CellProblem(ValueError):
 def is_failed_formula(cell: str) -> bool:
     """Tell whether a cell shows that its formula has failed, or hasn't ended yet."""
     return bool(_FAILED_FORMULA.fullmatch(cell))
+
+
+def check_lengths(cells: Mapping[str, str]) -> None:
+    """Raise CellProblem if a cell that the row needs is too long to be read."""
+    for name in (MEETING, DAY, START, SERIES):
+        if len(cells[name]) > LONGEST_CELL:
+            reason = f"{SHEET_NAMES[name]} is longer than {LONGEST_CELL} characters"
+            raise CellProblem(reason, name)
 
 
 def check_formulas(cells: Mapping[str, str]) -> None:

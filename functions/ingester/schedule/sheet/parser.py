@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
+from ingester.errors import UnusableSheet
 from ingester.schedule.parsed import ParsedClass, ParsedSheet, SkippedRow
-from ingester.schedule.sheet.cells import MEETING, CellProblem
+from ingester.schedule.sheet.cells import LONGEST_CELL, MEETING, CellProblem
 from ingester.schedule.sheet.header import find_header
 from ingester.schedule.sheet.row import Row, hints, read_row, reason, rows_below, unread
+
+MOST_ROWS = 20_000
+MOST_COLUMNS = 200
 
 
 def parse(name: str, source: str, rows: Iterable[Sequence[str]]) -> ParsedSheet:
@@ -18,9 +23,10 @@ def parse(name: str, source: str, rows: Iterable[Sequence[str]]) -> ParsedSheet:
     order; other columns and rows above the header are ignored. Rows count from 1.
 
     Raises:
-        UnusableSheet: the sheet has no sound header, so nothing of it can be trusted.
+        UnusableSheet: the sheet has no sound header, so nothing of it can be trusted; or more than
+            `MOST_ROWS` rows.
     """
-    every = list(rows)
+    every = _limited(name, rows)
     classes: list[ParsedClass] = []
     skipped: list[SkippedRow] = []
     for row in rows_below(find_header(name, every), every):
@@ -32,6 +38,20 @@ def parse(name: str, source: str, rows: Iterable[Sequence[str]]) -> ParsedSheet:
         skipped.extend(SkippedRow(name, row.number, hint, whole=False) for hint in hints(row))
         classes.extend(ParsedClass(row.number, meeting, scheduled) for scheduled in found)
     return ParsedSheet(name=name, source=source, classes=tuple(classes), skipped=tuple(skipped))
+
+
+def _limited(name: str, rows: Iterable[Sequence[str]]) -> list[tuple[str, ...]]:
+    """Return the rows with no more columns and characters than anything here has to match.
+
+    A cell that is too long keeps one character beyond the limit, by which `check_lengths` knows it.
+    """
+    limited = [
+        tuple(cell[: LONGEST_CELL + 1] for cell in cells[:MOST_COLUMNS])
+        for cells in islice(rows, MOST_ROWS + 1)
+    ]
+    if len(limited) > MOST_ROWS:
+        raise UnusableSheet(f"{name} has more than {MOST_ROWS} rows; nothing was changed.")
+    return limited
 
 
 def _skipped(name: str, source: str, row: Row, problem: CellProblem) -> SkippedRow:

@@ -65,6 +65,7 @@ def read_row(row: Row, source: str) -> tuple[str, list[ScheduledClass]]:
     Raises:
         CellProblem: a cell that the row needs can't be read.
     """
+    cell.check_lengths(row.cells)
     cell.check_formulas(row.cells)
     meeting = cell.meeting_of(row.cells[MEETING])
     return meeting, _classes(row.cells, source)

@@ -22,7 +22,7 @@ from tests.unit.functions.slack.workspace import (
     Workspace,
 )
 
-BODY = b"user_id=U111&channel_id=C&channel_name=zip&response_url=https%3A%2F%2Fx&text="
+BODY = b"user_id=U111&channel_id=C&channel_name=zip&response_url=https%3A%2F%2F127.0.0.1%2Fx&text="
 
 
 def refused(answer: dict[str, Any]) -> str:

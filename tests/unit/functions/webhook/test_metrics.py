@@ -18,7 +18,7 @@ from ingester.pipeline.states import State
 from ingester.zoom import signature
 from tests.cloud import Clock, Cloud
 from tests.function_harness import ZOOM_SECRET, post_webhook
-from tests.unit.functions.measured import count_of, listen, measured
+from tests.unit.functions.measured import count_of, listen, measured, rightly_signed
 from tests.unit.functions.webhook.notifications import (
     UUID,
     ZIP_ID,
@@ -46,6 +46,16 @@ def test_recording_is_completed_once_when_zoom_repeats_its_notification(
     post(status_event("recording.stopped"))
     assert [post(completed()) for _ in range(3)] == [200, 200, 200]
     assert measured(log) == [{Metric.RECORDING_COMPLETED: 1}]
+
+
+def test_events_that_zoom_signed_are_counted_and_the_pipeline_s_own_are_not(
+    post: Post, log: pytest.LogCaptureFixture
+) -> None:
+    """The alarm on wrong signatures stays silent while right ones come."""
+    post(status_event("recording.stopped"))
+    post(completed())
+    post(on_demand())
+    assert rightly_signed(log) == 2
 
 
 def test_recording_is_completed_once_when_files_come_late(

@@ -160,6 +160,18 @@ def test_challenge_is_answered_under_the_secret_that_signed_it(
     assert untouched(aws)
 
 
+@pytest.mark.parametrize(
+    "token", ["v0:1760466600:{}", "a b", "", "x" * 129, 'a"', "é", None, ["a"], 7]
+)
+def test_challenge_is_refused_when_its_token_could_be_anything_but_zoom_s(
+    token: object, post: Post, aws: Cloud
+) -> None:
+    """The answer signs the token, so it must not have the form of a webhook event."""
+    body = {"event": "endpoint.url_validation", "payload": {"plainToken": token}}
+    assert post(body) == 400
+    assert untouched(aws)
+
+
 def test_challenge_is_204_when_there_is_no_secret(aws: Cloud, clock: Clock) -> None:
     deps = webhook_dependencies(aws, clock, secrets="", unsigned=True)
     assert webhook.respond(raw(challenge()), deps).status == 204

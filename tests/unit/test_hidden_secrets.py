@@ -1,0 +1,82 @@
+"""Secrets stay out of every text that people see: by value, by shape, and by name."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from contextvars import copy_context
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingester.log import hide, redact
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("Slack refused xoxb-123456789012-abcDEF", "abcDEF"),
+        ("got eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl today", "c2lnbmF0dXJl"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nMIIEow\n-----END RSA PRIVATE KEY-----", "MIIEow"),
+        ("-----BEGIN PRIVATE KEY-----\nMIIEow", "MIIEow"),
+        ("http://user:hunter2@opencast.example.edu/", "hunter2"),
+        ("https://hooks.slack.com/actions/T1/2/x-y", "x-y"),
+        ("https://zoom.us/signin?next=%2Frec%3Ftoken%3Dabc123%26a%3D1", "abc123"),
+        ("https://zoom.us/j/1?pwd=ab&cd;ef", "cd"),
+        ("https://zoom.us/j/1?pwd=ab&cd;ef", "ef"),
+        ("Passcode: 12ab&c;d", "c;d"),
+        ('{"download_token": "abc 123"}', "123"),
+    ],
+)
+def test_secret_is_removed_by_its_shape_or_name(text: str, secret: str) -> None:
+    assert secret not in redact(text)
+
+
+@pytest.mark.parametrize(
+    "topic",
+    ["Secret: the Life of Bees", "Tokens: a history", "The password: how it failed", "A policy"],
+)
+def test_topic_stays_as_it_is_when_it_has_such_a_word(topic: str) -> None:
+    assert redact(f"Received {topic}") == f"Received {topic}"
+
+
+def encoded(secret: str) -> Iterator[str]:
+    """Yield the texts in which a secret may appear."""
+    yield f"<{secret}>"
+    yield f"?next={quote(secret, safe='')}"
+    yield f"?next={quote_plus(secret)}"
+    yield json.dumps({"a": secret})
+    yield json.dumps({"a": secret}, ensure_ascii=False)
+    for before in ("", "u", "us", "use"):
+        yield base64.b64encode(f"{before}{secret}:x".encode()).decode()
+        yield base64.urlsafe_b64encode(f"{before}{secret}:x".encode()).decode()
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=8).map(str.strip))
+def test_secret_is_removed_by_its_value_in_each_encoding(secret: str) -> None:
+    def check() -> None:
+        hide(secret)
+        for text in encoded(secret):
+            assert redact(text) != text
+
+    if len(secret) >= 8:
+        copy_context().run(check)
+
+
+def test_each_of_several_secrets_is_removed_when_commas_separate_them() -> None:
+    def check() -> None:
+        hide("first-secret, second-secret")
+        assert redact("second-secret and first-secret") == "*** and ***"
+
+    copy_context().run(check)
+
+
+def test_short_value_is_not_removed_because_words_contain_it() -> None:
+    def check() -> None:
+        hide("lect")
+        assert redact("the lecture") == "the lecture"
+
+    copy_context().run(check)

@@ -1,0 +1,65 @@
+"""Every regular expression of the deployed code is matched against long, hostile text.
+
+A pattern that backtracks takes the square of the text's length: hours for these. The suite's own
+time limit ends such a run.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ingester
+
+LENGTH = 256 * 1024
+FUNCTIONS = [path.stem for path in Path(ingester.__path__[0]).parent.glob("*.py")]
+MODULES = [module.name for module in pkgutil.walk_packages(ingester.__path__, "ingester.")]
+
+PIECES = (
+    *("0", "1.", "9:", "a", "A/", "#", "#A", "_", "-", ".", " ", "\n", "\\", "'", '"', "=", ":"),
+    *("http://", "https://a/j/1", "token", "token=", "token: ", "token='", "pwd=a&", "bearer "),
+    *("eyJaaaaaaaaa.", "xoxb-", "-----BEGIN PRIVATE KEY-----", "token%3D", "a:b@", "bytes 0-"),
+    *("hooks.slack.com/", "REPORT ", "[ERROR] ", "RequestId: ", "00000000-", "1-1-", "E+", "am"),
+)
+
+
+def patterns() -> Iterator[re.Pattern[Any]]:
+    """Yield each pattern on the module level of the deployed code."""
+    for module in (*MODULES, *FUNCTIONS):
+        for value in vars(importlib.import_module(module)).values():
+            yield from _patterns_in(value)
+
+
+def _patterns_in(value: object) -> Iterator[re.Pattern[Any]]:
+    if isinstance(value, re.Pattern):
+        yield value
+    elif isinstance(value, tuple | list):
+        for item in value:
+            yield from _patterns_in(item)
+    elif isinstance(value, dict):
+        yield from _patterns_in([*value.values()])
+
+
+PATTERNS = {pattern.pattern: pattern for pattern in patterns()}
+
+
+def test_there_are_patterns_to_try() -> None:
+    assert len(PATTERNS) > 40
+
+
+@pytest.mark.parametrize(
+    "pattern", PATTERNS.values(), ids=lambda pattern: str(pattern.pattern)[:40]
+)
+def test_pattern_takes_linear_time_when_the_text_is_hostile(pattern: re.Pattern[Any]) -> None:
+    for piece in PIECES:
+        text: Any = piece * (LENGTH // len(piece)) + "!\nx"
+        if isinstance(pattern.pattern, bytes):
+            text = text.encode()
+        pattern.fullmatch(text)
+        pattern.search(text)
