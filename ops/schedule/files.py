@@ -21,6 +21,7 @@ from ingester.schedule.retained import UnreadRow
 from ingester.schedule.sheet.cells import COLUMNS
 from ingester.schedule.sheet.parser import parse
 from ops.command import OpsError
+from ops.csv_text import unescaped
 from ops.text_file import read_text
 
 KEY = "zoom_series_id"
@@ -34,7 +35,8 @@ def read_csv(path: Path) -> Sheet:
     """Return a CSV file as a sheet. Raise OpsError if it is not CSV in UTF-8, with a BOM or not."""
     text = read_text(path, "export the sheet as CSV in UTF-8")
     try:
-        rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+        read = csv.reader(io.StringIO(text, newline=""), strict=True)
+        rows = [[unescaped(cell) for cell in row] for row in read]
     except csv.Error as error:
         raise OpsError(f"{path} is not CSV: {error}.") from error
     return Sheet(path.name, f"{CSV_SOURCE}{path.name}", rows)

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from ingester.schedule.table import IMPORT_LOCK
 from ops.command import OpsError
+from ops.csv_text import escaped
 from ops.secrets import store
 from ops.target import Target
 
@@ -41,7 +42,10 @@ def save_schedule(table: Table, path: Path) -> int | None:
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, COLUMNS)
     writer.writeheader()
-    writer.writerows(sorted(lines, key=lambda line: list(line.values())))
+    writer.writerows(
+        {name: escaped(cell) for name, cell in line.items()}
+        for line in sorted(lines, key=lambda line: list(line.values()))
+    )
     content = text.getvalue().encode()
     try:
         with path.open("xb") as file:
