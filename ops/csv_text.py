@@ -1,15 +1,16 @@
 """Cells of CSV files that spreadsheets don't run as formulas.
 
-A spreadsheet runs a cell that begins with `=`, `+`, `-`, `@`, a tab or a carriage return
-(https://owasp.org/www-community/attacks/CSV_Injection). Courses and topics are other people's text.
+A spreadsheet runs a cell that begins with `=`, `+`, `-`, `@` (also in full width), a tab or the end
+of a line: https://owasp.org/www-community/attacks/CSV_Injection. Courses are other people's text.
 """
 
 from __future__ import annotations
 
 import re
 
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")
-_ESCAPED = re.compile(r"'+[=+\-@\t\r]")
+_STARTS = r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]"
+_FORMULA = re.compile(rf"'*{_STARTS}")
+_ESCAPED = re.compile(rf"'+{_STARTS}")
 
 
 def escaped(cell: str) -> str:

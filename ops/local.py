@@ -78,7 +78,7 @@ def status(_context: Context) -> None:
 
 @command()
 def env(_context: Context) -> None:
-    """Print the shell commands that select the local stack."""
+    """Print shell commands that select the local stack."""
     running()
     file = HOME / local_state.ENVIRONMENT
     for line in file.read_text("utf-8").splitlines():

@@ -14,7 +14,17 @@ from ops.schedule.files import read_csv
 from ops.stack.removal import save_schedule
 from tests.cloud import Cloud
 
-FORMULAS = ['=HYPERLINK("https://evil.example","x")', "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "'=1"]
+FORMULAS = [
+    '=HYPERLINK("https://evil.example","x")',
+    "+1",
+    "-1",
+    "@SUM(A1)",
+    "\t=1",
+    "\r=1",
+    "\n=1",
+    "\uff1d1",
+    "'=1",
+]
 
 
 @given(st.text(alphabet=st.sampled_from("'=+-@\t\rab ")) | st.text())

@@ -45,10 +45,14 @@ def test_a_lock_has_hashes_and_names_no_index(source: Path) -> None:
 
 
 def third_party(function: Function) -> set[str]:
-    """Return the packages that a function's code imports, without Python's and our own."""
+    """Return the packages that a function's code imports, without Python's and our own.
+
+    A program that the function starts is one of its `files`.
+    """
+    programs = [file for file in function.files if file.endswith(".py")]
     names = {
         name.partition(".")[0]
-        for file in closure(function.module, SOURCE_ROOT)
+        for file in (*closure(function.module, SOURCE_ROOT), *programs)
         for name in imported_names(ast.parse((SOURCE_ROOT / file).read_bytes()))
     }
     foreign = {

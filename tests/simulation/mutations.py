@@ -135,8 +135,8 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation(
         "a chat file that Zoom doesn't serve is dropped",
         "functions/ingester/zoom/stage_recording.py",
-        "                if not isinstance(result, EmptyFile):\n",
-        "                if file.is_mp4:\n",
+        "                elif not isinstance(result, EmptyFile):\n",
+        "                elif source.file.is_mp4:\n",
         profile="disorder",
         seed=58,
     ),

@@ -74,13 +74,14 @@ class Ledger:
             self._table.update_item(
                 Key={"uuid": old.uuid},
                 UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in values),
+                # A new record has no version, and one that somebody has edited may have 0.
                 ConditionExpression="#version = :old"
                 if old.version
-                else "attribute_not_exists(#version)",
+                else "attribute_not_exists(#version) OR #version = :old",
                 ExpressionAttributeNames=names,
                 ExpressionAttributeValues={
                     **{f":{name}": value for name, value in values.items()},
-                    **({":old": old.version} if old.version else {}),
+                    ":old": old.version,
                 },
             )
         except self._table.meta.client.exceptions.ConditionalCheckFailedException:

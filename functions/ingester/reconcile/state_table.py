@@ -79,18 +79,20 @@ class ReconcileState:
 
     def _write(self, old: State | None, new: State) -> State | None:
         """Write `new` and return it; None if the item isn't `old` any more."""
-        written = msgspec.structs.replace(new, version=(old.version if old else 0) + 1)
+        version = old.version if old else 0
+        written = msgspec.structs.replace(new, version=version + 1)
         values = {name: msgspec.to_builtins(value) for name, value in _fields(written)}
-        condition = "#version = :old" if old else "attribute_not_exists(#version)"
+        # A new item has no version, nor has one that somebody has edited so.
+        absent = "" if version else "attribute_not_exists(#version) OR "
         try:
             self._table.update_item(
                 Key={"uuid": KEY},
                 UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in values),
-                ConditionExpression=condition,
+                ConditionExpression=f"{absent}#version = :old",
                 ExpressionAttributeNames={f"#{name}": name for name in values},
                 ExpressionAttributeValues={
                     **{f":{name}": value for name, value in values.items()},
-                    **({":old": old.version} if old else {}),
+                    ":old": version,
                 },
             )
         except self._table.meta.client.exceptions.ConditionalCheckFailedException:

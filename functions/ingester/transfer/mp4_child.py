@@ -65,7 +65,7 @@ def tell(parent: socket.socket, message: dict[str, Any]) -> None:
 
 
 def limit(memory_bytes: int, cpu_seconds: int) -> None:
-    """Limit this process: memory, CPU time, and no files.
+    """Limit this process: memory, CPU time, and no written files.
 
     RLIMIT_DATA counts all private memory that can be written; RLIMIT_AS would count libav's code.
     https://man7.org/linux/man-pages/man2/getrlimit.2.html

@@ -39,6 +39,7 @@ from ingester.zoom.download_urls import (
 
 MAX_REDIRECTS = 5
 CONNECT_SECONDS = 5.0
+SHORT_BODY_BYTES = 10_000
 STALL_SECONDS = 10.0
 """A download without a byte for so long counts as broken. S3 closes its request after 20 s."""
 
@@ -249,7 +250,9 @@ def _body(response: urllib3.BaseHTTPResponse, address: _Address, first: int) -> 
 
 def _discard(response: urllib3.BaseHTTPResponse) -> None:
     """Close an answer without its body. A short body is read, to keep the connection."""
-    if len(response.headers.get("Content-Length", "unknown")) <= len("9999"):
+    # A chunked body, whose length is unknown, may have no end.
+    length = response.length_remaining if response.chunked is False else None
+    if length is not None and length <= SHORT_BODY_BYTES:
         response.drain_conn()
     response.close()
 

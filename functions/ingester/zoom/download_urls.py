@@ -13,6 +13,9 @@ from ingester.errors import FileUnavailable
 
 NO_HTTPS = "Zoom redirects the download to something that is no https address."
 
+LONGEST_DISPOSITION = 1000
+"""Characters of a `Content-Disposition`. Zoom's have some hundred."""
+
 _HOST = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*")
 _PLAIN_URL = re.compile(r"[!-\[\]-~]+")
 """No blanks, control characters or `\\`, because URL parsers disagree about these."""
@@ -78,10 +81,19 @@ def name_in_url(url: str) -> str:
 
 
 def name_in_disposition(disposition: str) -> str:
-    """Return the file name in a `Content-Disposition`, also in RFC 5987's form; "" for none."""
+    """Return the file name in a `Content-Disposition`, also in RFC 5987's form; "" for none.
+
+    A header that is too long counts as none: Python parses its parameters in quadratic time.
+    """
+    if len(disposition) > LONGEST_DISPOSITION:
+        return ""
     header = Message()
     header["Content-Disposition"] = disposition
-    return _name(header.get_filename() or "")
+    try:
+        return _name(header.get_filename() or "")
+    except (LookupError, ValueError):
+        # RFC 5987's form names a character set, which may not exist or not fit.
+        return ""
 
 
 def _name(text: str) -> str:

@@ -31,6 +31,9 @@ logger = logging.getLogger("ingester.transfer")
 PRINTABLE = string.punctuation.replace("%", "")
 """What `quote` leaves as it is, beside letters and digits."""
 
+VIDEO_EXTENSIONS = frozenset({"mp4", "m4v", "m4a", "mov"})
+TEXT_EXTENSIONS = frozenset({"txt", "vtt"})
+
 MOST_METADATA = 500
 """Characters of a value in an object's metadata, which may be 2 KB in all."""
 
@@ -126,7 +129,7 @@ class RecordingTransfer:
         file = source.file
 
         def target_of(source_name: str) -> Target:
-            extension = extension_of(source_name) or _extension_by_type(file)
+            extension = _extension(file, source_name)
             return Target(
                 staging_key(
                     message.zoom_series_id,
@@ -186,7 +189,14 @@ def _metadata(uuid: str, file_id: str, extension: str) -> dict[str, str]:
     return {name: quote(value, safe=PRINTABLE)[:MOST_METADATA] for name, value in values.items()}
 
 
-def _extension_by_type(file: RecordingFile) -> str:
-    """Return the extension for a file that Zoom's download host sends without a name."""
-    extension = "" if file.file_extension is UNSET else safe_extension(file.file_extension)
-    return extension or ("mp4" if file.is_mp4 else "txt")
+def _extension(file: RecordingFile, source_name: str) -> str:
+    """Return a file's extension: of the name that the download host sends, else of Zoom's event.
+
+    An extension that isn't one of a recording's files counts as none. Opencast may serve a staged
+    file by its extension, and a download host must not be able to make it a page with a script.
+    """
+    told = "" if file.file_extension is UNSET else safe_extension(file.file_extension)
+    for extension in (extension_of(source_name), told):
+        if extension in (VIDEO_EXTENSIONS if file.is_mp4 else TEXT_EXTENSIONS):
+            return extension
+    return "mp4" if file.is_mp4 else "txt"

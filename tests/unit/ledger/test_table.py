@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ingester.errors import LedgerBusy, LedgerUnreadable
@@ -171,6 +171,7 @@ class TestReading:
             ),
         )
     )
+    @example(edited={"version": 0})
     def test_get_returns_a_record_or_raises_ledger_unreadable_whatever_the_item_has(
         self, aws: Cloud, ledger: Ledger, edited: dict[str, Any]
     ) -> None:

@@ -188,6 +188,12 @@ class TestAddress:
         assert [read(file.open(first, first + 1)) for first in (0, 4, 8)] == [b"01", b"45", b"89"]
         assert paths(web) == ["/a", "/b", "/b", "/b"]
 
+    def test_redirect_is_followed_when_its_body_has_no_end(self, opener: Opener, web: Web) -> None:
+        chunked = (("Location", "/b"), ("Transfer-Encoding", "chunked"))
+        web.pages = {"/a": Answer(302, chunked, b"5\r\nendle\r\n"), "/b": ranged()}
+        file = replace(opener, stall_seconds=600.0).file()
+        assert read(file.open(0, 1)) == b"01"
+
     def test_redirect_is_not_followed_again_when_the_host_is_busy(
         self, opener: Opener, web: Web
     ) -> None:

@@ -271,3 +271,22 @@ class TestNames:
 )
 def test_host_of_returns_the_host_without_secrets(url: str, host: str) -> None:
     assert host_of(url) == host
+
+
+@pytest.mark.parametrize(
+    "disposition",
+    [
+        f"a{';' * 100_000}",
+        f'attachment; filename="{"a" * 1000}.mp4"',
+        "attachment; filename*=undefined''a.mp4",
+        "attachment; filename*=utf-8''%ff%fe.mp4",
+        "attachment; filename*=unknown-8bit''a.mp4",
+    ],
+)
+def test_content_disposition_is_read_or_ignored_when_it_is_hostile(disposition: str) -> None:
+    assert name_in_disposition(disposition) in ("", "a.mp4", "\ufffd\ufffd.mp4")
+
+
+@given(st.text())
+def test_content_disposition_is_read_or_ignored_whatever_it_contains(text: str) -> None:
+    assert isinstance(name_in_disposition(f"attachment; filename*={text}"), str)

@@ -189,6 +189,8 @@ class TestComplete:
             ("/files/GMT_Recording.M4V", UNSET, "000-active_speaker-f-1.m4v"),
             ("/replay/0123", UNSET, "000-active_speaker-f-1.mp4"),
             ("/replay/0123", "MOV", "000-active_speaker-f-1.mov"),
+            ("/files/page.html", UNSET, "000-active_speaker-f-1.mp4"),
+            ("/files/image.svg", "HTML", "000-active_speaker-f-1.mp4"),
         ],
     )
     def test_extension_is_that_of_the_url_or_of_the_message(
