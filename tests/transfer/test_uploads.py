@@ -69,7 +69,9 @@ class TestLeftovers:
         """The file is a page even with a new URL and a fresh token."""
         pages = [replace(PAGE, request=6, times=1), replace(PAGE, where="rec", request=3, times=2)]
         harness.begin(TWO, zoom_faults=pages)
-        results = harness.copy("ab", tolerated_errors=(NotAFile,))
+        results = harness.copy(
+            "ab", tolerated_errors=(NotAFile,), engine=harness.engine(ONE_CONNECTION)
+        )
         assert sorted(isinstance(result, Copied) for result in results) == [False, True]
         assert len(harness.versions()) == 1
         assert harness.s3.uploads() == []
