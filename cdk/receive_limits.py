@@ -8,10 +8,11 @@ from __future__ import annotations
 import math
 
 DOWNLOAD_RECEIVE_LIMIT = 12
-"""Most receives of a message on which the downloader works."""
+"""Maximum number of receives of a message on which the downloader works."""
 
 UPLOAD_RECEIVES = 50
-"""Most receives of a message on which the uploader works, without waits for Opencast."""
+"""Maximum number of receives of a message on which the uploader works, not counting waits for
+Opencast."""
 
 WAITING_RECEIVES_PER_HOUR = 6
 """Receives of a waiting upload in an hour: one in LONGEST_WAIT_SECONDS of the uploader (600 s)."""

@@ -1,4 +1,4 @@
-"""Error records of the other functions → mails to the operators, one mail a fault."""
+"""Error records of the other functions → mails to the operators, one mail per fault."""
 
 from __future__ import annotations
 
@@ -80,8 +80,9 @@ container = Container(build)
 def handler(event: Mapping[str, Any], context: object) -> None:
     """Handle records of one log from CloudWatch Logs, or the event of EventBridge's schedule.
 
-    After an error Lambda repeats the event, after one and after two minutes. So this function
-    raises one only if nothing of the event is in the table yet.
+    Lambda retries a failed event after one and two minutes. A mail that the table holds is sent by
+    the scheduled run, so `take` raises only the failure of a mail that the table couldn't store.
+    https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
     """
     log.start(context)
     if "awslogs" in event:
@@ -94,12 +95,12 @@ def take(event: Mapping[str, Any], deps: Dependencies) -> None:
     """Mail the faults in the records of one log, or count them as repeats.
 
     Raises:
-        ExceptionGroup: not every mail could be sent.
+        ExceptionGroup: a mail that isn't stored in the table couldn't be sent.
     """
     try:
         batch = batch_of(event)
     except MessageError as error:
-        # Don't raise: Lambda would repeat the same event, and it would fail again.
+        # Don't raise: Lambda would retry the same event, and it would fail again.
         logger.error("%s", error, extra={"outlook": "Its records aren't mailed: see the logs."})
         return
     if batch is None:
@@ -112,14 +113,18 @@ def take(event: Mapping[str, Any], deps: Dependencies) -> None:
 
 
 def mail_repeats(deps: Dependencies) -> None:
-    """Mail the repeats of faults that have been counted long enough."""
+    """Mail the repeats of faults that have been counted long enough.
+
+    Raises:
+        ExceptionGroup: a mail couldn't be sent. It waits in the table for the next run.
+    """
     until = deps.clock() + WAIT
     # Claim each just before its mail: a claim doesn't last as long as many mails take.
     _each(partial(_send, claim, claim.mail, until, deps) for claim in deps.faults.waiting())
 
 
 def _each(mails: Iterable[Callable[[], None]]) -> None:
-    """Send all mails, and raise the errors of some of them only then."""
+    """Send all mails; afterwards raise their errors together, as an ExceptionGroup."""
     failures = []
     for mail in mails:
         try:
@@ -186,7 +191,7 @@ def _mail_uncounted(mails: list[Mail], until: datetime, deps: Dependencies) -> N
     """Send the mails that the table couldn't count as one mail, because nothing else limits them.
 
     Raises:
-        AwsFailed: it may not go out in time. Lambda then repeats the event.
+        AwsFailed: it may not go out in time. Lambda then retries the event.
     """
     if not mails:
         return

@@ -376,16 +376,18 @@ def _events(message: UploadMessage, deps: Dependencies) -> list[RecordingEvent]:
 
 
 def _claim(record: Record, media_package: str, claim: IngestRecord, deps: Dependencies) -> None:
-    """Note the POST in the ledger before it is made, unless the record has changed meanwhile.
+    """Record the planned POST in the ledger before it is made, by a conditional write.
 
     Raises:
-        AskLater: another process has written the record, so the decision has to be made anew.
+        AskLater: another process has changed the record, so the decision has to be made again.
     """
     if deps.ledger.replace(record, ledger.with_claim(record, media_package, claim)):
         return
-    # botocore repeats a write whose answer was lost. The repeat then fails because of the first.
+    # botocore may retry a write that succeeded. The retry fails because the version has changed,
+    # but our own attempt is stored, which counts as success.
+    attempt = claim.posts[0].attempt
     known = deps.ledger.get(record.uuid).ingests.get(media_package)
-    if known is None or known.posts[-1].attempt != claim.posts[0].attempt:
+    if known is None or known.posts[-1].attempt != attempt:
         raise AskLater("The recording's record in the ledger has just changed")
 
 

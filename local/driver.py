@@ -145,7 +145,11 @@ class Driver:
         return msgspec.convert(answer, ZoomRecording)
 
     def recording(self, uuid: str) -> ZoomRecording:
-        """Return a recording as Zoom has it now. Raises DriverError if there is none."""
+        """Return the current state of a recording in the Zoom stand-in.
+
+        Raises:
+            DriverError: There is no such recording.
+        """
         listed = self._control("GET", "zoom", "recordings")
         for recording in msgspec.convert(listed, list[ZoomRecording]):
             if recording.uuid == uuid:

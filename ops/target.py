@@ -144,7 +144,7 @@ def require_stack(target: Target) -> None:
 
 
 def stack_exists(cloudformation: CloudFormationClient, stack_name: str) -> bool:
-    """Tell whether a stack exists. Raises ClientError if AWS doesn't say."""
+    """Tell whether a stack exists. Raises ClientError if the call fails for another reason."""
     try:
         cloudformation.describe_stacks(StackName=stack_name)
     except ClientError as error:

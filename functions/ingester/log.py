@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line, with the recording's keys and without secrets."""
+"""Structured logs: one JSON object per line, with the recording's ids and with secrets redacted."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _NAMES = (
     rf"|token|{_PASSCODES}|secret|api[_-]?key"
 )
 _SEPARATOR = r"(?:\s*=\s*|\s*:(?!\s)|\s*:\s+(?=[A-Za-z.,;!?]*+[^\sA-Za-z.,;!?\"']))"
-"""What stands between a name and its value. Behind a colon and a blank, a plain word is none: it is
-a topic, like "Secret: the Life of Bees"."""
+"""What stands between a secret's name and its value. A plain word after ": " isn't a secret: it may
+be part of a topic, like "Secret: the Life of Bees"."""
 
 _SECRETS = (
     re.compile(r"(?i)(\bbearer\s+|\bbasic\s+)[A-Za-z0-9._~+/=-]+"),

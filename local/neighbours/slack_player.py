@@ -111,7 +111,7 @@ class Player:
             block_id, button = _button(message, pressed.action_id)
             channel = workspace.channels[message.channel]
             hook = workspace.response_url(channel, user, source=message.ts)
-            payload = self._action(user, channel, message, hook)
+            payload = self._block_actions_payload(user, channel, message, hook)
             payload["actions"] = [
                 {
                     **{k: v for k, v in button.items() if k in {"action_id", "text", "value"}},
@@ -143,10 +143,10 @@ class Player:
             "trigger_id": _trigger(),
         }
 
-    def _action(
+    def _block_actions_payload(
         self, user: User, channel: Channel, message: Message, hook: ResponseUrl
     ) -> dict[str, Any]:
-        """Return a press's payload without the button."""
+        """Return the payload of a button press, without its `actions`."""
         app = self._workspace.app
         payload: dict[str, Any] = {
             "type": "block_actions",
@@ -173,7 +173,7 @@ class Player:
             "response_url": self._base + hook.path,
         }
         if message.only_for is None:
-            # Slack stores no ephemeral message, so it can't send one.
+            # Slack stores no ephemeral message, so its payload has no `message`.
             payload["message"] = {
                 "bot_id": app.bot_id,
                 "app_id": app.app_id,

@@ -50,7 +50,8 @@ def locate(name: str, root: Path) -> Path | None:
 def imported_names(tree: ast.AST) -> Iterator[str]:
     """Yield every dotted name that a module's source imports at run time.
 
-    `from a import b` yields `a.b`, since b may be a module; if it is a class, only a is found.
+    `from a import b` yields `a.b`, because b may be a module. If b isn't a module, `files_of_name`
+    finds only a. Relative imports aren't supported.
     """
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Import):

@@ -23,15 +23,15 @@ LISTS = {"account": "the account's list", "users": "the lists of its users"}
 
 @command(
     help={
-        "since": f"how far to look back, also before the baseline: {SINCE}",
-        "dry_run": "only say what would be handed in",
+        "since": f"how far to look back, also before reconcile's first run: {SINCE}",
+        "dry_run": "only say what would be sent to the webhook",
     }
 )
 def reconcile(_context: Context, since: str = "", dry_run: bool = False) -> None:
-    """Hand in recordings that Zoom never announced.
+    """Ingest recordings that Zoom never announced.
 
     Without --since it does what each hourly run does: it looks RECONCILE_DAYS back and leaves out
-    recordings that ended before the baseline, which a stack's first run sets.
+    recordings that ended before the baseline, the time of reconcile's first run in this stack.
     """
     event: dict[str, Any] = {"dry_run": dry_run}
     if since.strip():
@@ -45,7 +45,13 @@ def reconcile(_context: Context, since: str = "", dry_run: bool = False) -> None
 
 
 def report_of(target: Target, event: dict[str, Any]) -> Report:
-    """Return the report of a run. Raises OpsError if the run failed or reconcile is off."""
+    """Run reconcile and return its report.
+
+    Raises:
+        OpsError: The function can't be called, fails, or returns only a message (for example:
+            reconcile is off).
+        Exit: The operator pressed Ctrl-C. The run continues.
+    """
     name, alias = target.names.function(RECONCILE), target.place.release_alias
     try:
         answer = invocation.call(target.client("lambda", invocation.CONFIG), name, alias, event)

@@ -79,7 +79,7 @@ def test_the_form_keeps_its_fields_for_a_recording_and_is_empty_for_another(
     expect(page.locator("#answer")).to_be_empty()
 
 
-def test_a_link_to_request_again_fills_in_the_first_request_s_parameters(
+def test_a_link_to_request_again_fills_in_the_parameters_of_the_first_request(
     page: Page, site: Site, aws: Cloud
 ) -> None:
     week = Week(aws)
@@ -101,12 +101,12 @@ def test_a_link_to_request_again_fills_in_the_first_request_s_parameters(
     expect(page.get_by_role("checkbox", name="Ingest it again")).not_to_be_checked()
 
 
-def test_the_form_shows_the_stack_s_name(page: Page, site: Site) -> None:
+def test_the_form_shows_the_name_of_the_stack(page: Page, site: Site) -> None:
     open_page(page, site, "#request")
     expect(page.locator("#stack")).to_have_text(site.deps.stack_name)
 
 
-def test_the_form_does_not_send_empty_fields(page: Page, site: Site) -> None:
+def test_the_form_omits_empty_text_fields(page: Page, site: Site) -> None:
     open_page(page, site, "#request")
     send(page)
     expect(page.locator("#answer")).to_contain_text("Accepted.")
@@ -131,7 +131,9 @@ def test_the_form_sends_nothing_without_a_recording(page: Page, site: Site) -> N
 @pytest.mark.parametrize(
     "number", ["96655443322", "966 5544-3322", "zoom.us/?meeting_id=96655443322"]
 )
-def test_the_form_does_not_send_a_meeting_s_number(page: Page, site: Site, number: str) -> None:
+def test_the_form_does_not_send_the_number_of_a_meeting(
+    page: Page, site: Site, number: str
+) -> None:
     """Zoom would return the meeting's latest recording."""
     open_page(page, site, "#request")
     send(page, number)

@@ -113,7 +113,7 @@ def test_html_in_a_topic_is_shown_as_plain_text(page: Page, site: Site) -> None:
         assert page.title() != "1"
 
 
-def test_the_page_s_policy_forbids_to_make_html_or_scripts_from_text(
+def test_the_policy_of_the_page_forbids_to_make_html_or_scripts_from_text(
     page: Page, site: Site, watch: Watch
 ) -> None:
     watch.expected = ("This document requires 'Trusted", "Executing inline script violates")

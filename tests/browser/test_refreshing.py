@@ -185,7 +185,9 @@ class TestTrouble:
         expect(place.get_by_text("none given up").first).to_be_visible()
         expect(place).not_to_contain_text("can't be counted")
 
-    def test_an_error_s_advice_is_not_repeated(self, page: Page, site: Site, watch: Watch) -> None:
+    def test_the_advice_of_an_error_is_not_repeated(
+        self, page: Page, site: Site, watch: Watch
+    ) -> None:
         watch.expected = (REFUSED,)
         site.trouble = json_answer(
             503, {"message": "The status can't be read now. Try again later."}
@@ -230,14 +232,14 @@ class TestTrouble:
         expect(section(page, "Needs a person")).to_contain_text("Data Structures")
 
 
-def test_ages_are_right_when_the_computer_s_clock_is_hours_off(page: Page, site: Site) -> None:
+def test_ages_are_right_when_the_clock_of_the_computer_is_hours_off(page: Page, site: Site) -> None:
     page.clock.set_system_time(NOW + timedelta(hours=3))
     open_page(page, site)
     expect(section(page, "Needs a person")).to_contain_text("4 h 24 min ago")
 
 
 @pytest.mark.parametrize("days", [-2.0, 2.0])
-def test_days_are_right_when_the_computer_s_clock_is_days_off(
+def test_days_are_right_when_the_clock_of_the_computer_is_days_off(
     page: Page, site: Site, days: float
 ) -> None:
     page.clock.set_system_time(NOW + timedelta(days=days))

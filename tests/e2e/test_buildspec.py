@@ -99,7 +99,7 @@ def commands(checkout: Path) -> Iterator[tuple[str, str]]:
             yield phase, command
 
 
-def test_the_buildspec_s_commands_release_a_revision(
+def test_the_commands_of_the_buildspec_release_a_revision(
     builder: Builder, driver: Driver, operator: Operator
 ) -> None:
     names = Names(driver.state.stack_name)
@@ -126,7 +126,7 @@ def run_phases(builder: Builder, releases: Releases, before: Code) -> Code:
     return releases.released(STATUS_QUERY)
 
 
-def test_the_buildspec_s_last_phase_stops_at_once_when_the_build_has_failed(
+def test_the_last_phase_of_the_buildspec_stops_at_once_when_the_build_has_failed(
     builder: Builder,
 ) -> None:
     (first, *_) = [text for phase, text in commands(builder.checkout) if phase == "post_build"]

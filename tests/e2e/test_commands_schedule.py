@@ -99,7 +99,7 @@ def listing(state: State, driver: Driver, tls: Authority) -> Iterator[ClassListi
         yield made
 
 
-def test_oc_import_signs_in_with_the_password_in_ssm_and_imports_opencast_s_classes(
+def test_oc_import_signs_in_with_the_password_in_ssm_and_imports_the_classes_of_opencast(
     operator: Operator, driver: Driver, meeting: str, listing: ClassListing, tls: Authority
 ) -> None:
     command = ("schedule.oc-import", "--endpoint", listing.url)
@@ -173,7 +173,7 @@ def put(driver: Driver, table: str, item: dict[str, Any]) -> None:
     driver.client("dynamodb").put_item(TableName=table, Item=typed)
 
 
-def test_migrate_copies_an_older_stack_s_rows_once_so_that_nothing_is_ingested_twice(
+def test_migrate_copies_the_rows_of_an_older_stack_once_so_that_nothing_is_ingested_twice(
     operator: Operator, stack: Stack, driver: Driver, older: str, meeting: str
 ) -> None:
     now = datetime.now(UTC)

@@ -124,7 +124,7 @@ class TestOtherSite:
         assert status == 503
         assert text
 
-    def test_another_site_can_read_the_gateway_s_own_refusal(
+    def test_another_site_can_read_the_refusal_of_the_gateway(
         self, other_site: Page, stack: Stack
     ) -> None:
         with deployed.address_refused(stack.driver):

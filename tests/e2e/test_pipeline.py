@@ -24,7 +24,7 @@ def test_the_webhook_refuses_a_forged_event(stack: Stack, forge: str) -> None:
     assert stack.driver.status(recording.meeting_id) == {}
 
 
-def test_the_webhook_answers_zoom_s_validation_request(stack: Stack) -> None:
+def test_the_webhook_answers_the_validation_request_of_zoom(stack: Stack) -> None:
     answer = stack.driver.send("endpoint.url_validation")
     assert answer.status == 200
     assert set(json.loads(answer.body)) == {"plainToken", "encryptedToken"}

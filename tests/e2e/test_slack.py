@@ -107,7 +107,7 @@ def without_secret(stack: Stack, setting: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("setting", ["SLACK_SIGNING_SECRET", "SLACK_API_TOKEN"])
-def test_the_command_is_not_set_up_without_one_of_slack_s_secrets(
+def test_the_command_is_not_set_up_without_one_of_the_slack_secrets(
     stack: Stack, setting: str
 ) -> None:
     with without_secret(stack, setting):

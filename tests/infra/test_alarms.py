@@ -73,7 +73,7 @@ def test_alarms_have_these_metrics_and_limits(alarms: dict[str, Any]) -> None:
     }
 
 
-def test_an_alarm_watches_the_resource_that_its_name_says(alarms: dict[str, Any]) -> None:
+def test_alarms_watch_the_resource_they_are_named_after(alarms: dict[str, Any]) -> None:
     def dimension(name: str, key: str) -> str:
         [value] = [each["Value"] for each in alarms[name]["Dimensions"] if each["Name"] == key]
         return str(value)

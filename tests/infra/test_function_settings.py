@@ -35,7 +35,7 @@ def test_the_table_names_the_functions_that_read_a_setting(function: Function) -
 
 
 @every_function
-def test_settings_table_marks_each_function_s_secrets(function: Function) -> None:
+def test_settings_table_marks_the_secrets_of_each_function(function: Function) -> None:
     _, secrets = READS[function]
     expected = set(read.variables_of(secrets)) if secrets else set()
     assert set(READ_BY[function]) == expected
@@ -59,7 +59,7 @@ def test_a_stack_is_refused_without_a_setting_that_a_function_requires(function:
 
 
 @every_function
-def test_a_function_s_environment_has_exactly_what_the_function_reads(
+def test_the_environment_of_a_function_has_exactly_what_the_function_reads(
     template: Template, function: Function
 ) -> None:
     functions = template.functions

@@ -170,7 +170,7 @@ def test_a_policy_without_one_grant_keeps_all_others() -> None:
     ]
 
 
-def test_only_lambda_may_assume_the_functions_roles(template: Template) -> None:
+def test_only_lambda_may_assume_the_roles_of_the_functions(template: Template) -> None:
     for properties in template.functions.values():
         role = template.resources[properties["Role"]["Fn::GetAtt"][0]]["Properties"]
         [statement] = role["AssumeRolePolicyDocument"]["Statement"]
@@ -193,7 +193,7 @@ def test_queues_invoke_the_alias_for_one_message_at_a_time(template: Template) -
     ("setting", "expected"),
     [("OC_TRACK_UPLOAD_MAX", {10, 2}), ("DOWNLOADS_AT_ONCE", {2, 5})],
 )
-def test_a_queue_s_concurrency_is_that_of_its_setting(
+def test_the_concurrency_of_a_queue_is_that_of_its_setting(
     changed: Changed, setting: str, expected: set[int]
 ) -> None:
     mappings = changed({setting: "2"}).of_type("AWS::Lambda::EventSourceMapping")
@@ -201,7 +201,7 @@ def test_a_queue_s_concurrency_is_that_of_its_setting(
     assert found == expected
 
 
-def test_the_uploader_s_environment_has_the_outage_hours(
+def test_the_environment_of_the_uploader_has_the_outage_hours(
     template: Template, changed: Changed
 ) -> None:
     later = changed({"OC_OUTAGE_HOURS": "1.5"})
@@ -224,7 +224,7 @@ def test_reconcile_runs_every_hour_unless_it_is_off(template: Template, changed:
     assert RECONCILE.name in off.functions
 
 
-def test_slack_s_own_invocations_are_never_retried(template: Template) -> None:
+def test_invocations_of_slack_by_itself_are_never_retried(template: Template) -> None:
     """A retry would post an answer twice."""
     [config] = template.of_type("AWS::Lambda::EventInvokeConfig").values()
     function = template.resources[config["FunctionName"]["Ref"]]["Properties"]
@@ -234,7 +234,7 @@ def test_slack_s_own_invocations_are_never_retried(template: Template) -> None:
     assert template.resources[alias]["Properties"]["Name"] == "live"
 
 
-def test_the_schedule_s_lock_outlives_the_function_that_holds_it(template: Template) -> None:
+def test_the_lock_of_the_schedule_outlives_the_function_that_holds_it(template: Template) -> None:
     """Otherwise a second update would begin while the first one still writes."""
     seconds = template.functions[SCHEDULE_UPDATE.name]["Timeout"]
     assert seconds < LIFE_SECONDS < COMMAND_SECONDS

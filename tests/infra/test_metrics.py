@@ -86,7 +86,7 @@ def test_the_dashboard_shows_every_function_queue_and_table(template: Template) 
         assert {properties[key] for properties in template.of_type(resource_type).values()} <= shown
 
 
-def test_statistics_have_cloudwatch_s_names(used: list[UsedMetric]) -> None:
+def test_statistics_have_the_names_of_cloudwatch(used: list[UsedMetric]) -> None:
     for metric in used:
         assert re.fullmatch(STATISTICS, metric.statistic), metric
 
@@ -163,7 +163,7 @@ def test_each_question_of_the_dashboard_is_answered_by_its_metrics(template: Tem
     assert shown == SHOWN
 
 
-def test_the_billed_gb_seconds_use_each_function_s_own_memory(template: Template) -> None:
+def test_the_billed_gb_seconds_use_the_memory_of_each_function(template: Template) -> None:
     [widget] = [each for each in widgets(template) if "GB-s" in each["properties"]["title"]]
     metrics = widget["properties"]["metrics"]
     functions = template.functions

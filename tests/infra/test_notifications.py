@@ -110,7 +110,7 @@ def test_the_topic_mails_to_the_notification_email(template: Template) -> None:
     assert subscription["TopicArn"] == {"Ref": topic_id}
 
 
-def test_only_this_account_s_alarms_may_publish_and_only_by_tls(template: Template) -> None:
+def test_only_alarms_of_this_account_may_publish_and_only_by_tls(template: Template) -> None:
     [policy] = template.of_type("AWS::SNS::TopicPolicy").values()
     statements = {each["Effect"]: each for each in policy["PolicyDocument"]["Statement"]}
     assert len(policy["PolicyDocument"]["Statement"]) == 2

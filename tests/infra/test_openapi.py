@@ -77,7 +77,7 @@ def test_the_openapi_document_is_valid() -> None:
     OpenAPIV31SpecValidator(openapi.document()).validate()
 
 
-def test_the_openapi_document_has_the_api_s_paths_and_methods(template: Template) -> None:
+def test_the_openapi_document_has_the_paths_and_methods_of_the_api(template: Template) -> None:
     assert set(openapi.operations()) == set(methods_of(template))
 
 
@@ -96,7 +96,7 @@ def test_the_openapi_document_has_the_statuses_that_the_code_answers(template: T
         assert "default" in responses, "API Gateway's own errors"
 
 
-def test_the_openapi_document_has_the_code_s_states_and_origins() -> None:
+def test_the_openapi_document_has_the_states_and_origins_of_the_code() -> None:
     schemas = openapi.document()["components"]["schemas"]
     assert schemas["State"]["enum"] == list(State)
     assert schemas["Ingest"]["properties"]["origin"]["enum"] == list(Origin)

@@ -84,7 +84,7 @@ def test_queues_are_encrypted_and_have_their_dead_letter_queues(template: Templa
     ("patience", "outage", "limit"),
     [("0.25", "1", 78), ("6", "24", 250), ("24", "72", 646), ("168", "72", 1000)],
 )
-def test_the_upload_queue_s_receive_limit_covers_patience_and_outage(
+def test_the_receive_limit_of_the_upload_queue_covers_patience_and_outage(
     changed: Changed, patience: str, outage: str, limit: int
 ) -> None:
     template = changed({"OC_INGEST_PATIENCE_HOURS": patience, "OC_OUTAGE_HOURS": outage})
@@ -95,7 +95,7 @@ def test_the_upload_queue_s_receive_limit_covers_patience_and_outage(
     assert received >= min(1000, 50 + waits + RESERVE_RECEIVES)
 
 
-def test_a_queue_s_visibility_timeout_is_a_little_longer_than_its_function_s_timeout(
+def test_the_visibility_timeout_of_a_queue_is_a_little_longer_than_the_timeout_of_its_function(
     template: Template,
 ) -> None:
     for mapping in template.of_type("AWS::Lambda::EventSourceMapping").values():
@@ -272,7 +272,7 @@ def test_browsers_may_call_ingest_from_any_page(template: Template) -> None:
     }
 
 
-def test_browsers_may_read_the_gateway_s_own_errors(template: Template) -> None:
+def test_browsers_may_read_the_errors_of_the_gateway(template: Template) -> None:
     responses = template.of_type("AWS::ApiGateway::GatewayResponse").values()
     assert {response["ResponseType"] for response in responses} == {
         "ACCESS_DENIED",
@@ -301,7 +301,7 @@ def test_the_api_key_keeps_its_name(template: Template) -> None:
     assert key["Name"] == "ZoomIngesterApiKey"
 
 
-def test_the_on_demand_function_posts_to_the_webhook_s_address(
+def test_the_on_demand_function_posts_to_the_address_of_the_webhook(
     template: Template, changed: Changed
 ) -> None:
     def address(of: Template) -> Any:
@@ -316,7 +316,7 @@ def test_the_on_demand_function_posts_to_the_webhook_s_address(
     assert address(own) == "https://zip.example.edu/new_recording"
 
 
-def test_every_resource_that_can_have_tags_has_the_stack_s_tags(template: Template) -> None:
+def test_every_resource_that_can_have_tags_has_the_tags_of_the_stack(template: Template) -> None:
     tagged = [
         resource["Properties"]["Tags"]
         for resource in template.resources.values()
@@ -350,7 +350,9 @@ def test_only_slack_and_schedule_update_are_throttled(template: Template) -> Non
     } == {"/~1slack": ("POST", 10), "/~1schedule_update": ("POST", 1)}
 
 
-def test_exports_keep_their_names_and_lead_to_the_stack_s_resources(template: Template) -> None:
+def test_exports_keep_their_names_and_lead_to_the_resources_of_the_stack(
+    template: Template,
+) -> None:
     exports = {
         template.short(output["Export"]["Name"]): output["Value"]
         for output in template.outputs.values()

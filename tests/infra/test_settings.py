@@ -181,7 +181,7 @@ def test_zero_reconcile_days_are_accepted() -> None:
     assert load({**SETTINGS, "RECONCILE_DAYS": "0"}, None).reconcile_days == 0
 
 
-def test_the_older_name_of_slack_s_groups_is_read_when_the_new_one_is_not_given() -> None:
+def test_the_older_name_of_the_slack_groups_is_read_when_the_new_one_is_not_given() -> None:
     assert load(SETTINGS, None).slack_allowed_groups == ()
     for groups in (
         {"SLACK_ALLOWED_GROUPS": "staff, chairs", "SLACK_ALLOWED_GROUP": "old"},
@@ -190,7 +190,7 @@ def test_the_older_name_of_slack_s_groups_is_read_when_the_new_one_is_not_given(
         assert load({**SETTINGS, **groups}, None).slack_allowed_groups == ("staff", "chairs")
 
 
-def test_one_complete_way_into_zoom_s_api_is_required() -> None:
+def test_one_complete_way_into_the_zoom_api_is_required() -> None:
     none = dict.fromkeys(
         (
             "APIGEE_KEY",
@@ -220,7 +220,7 @@ def test_a_webhook_token_is_required_unless_unsigned_webhooks_are_allowed() -> N
 
 
 @pytest.mark.parametrize("kind", ["", "ecs"])
-def test_a_cluster_s_address_is_missing_until_it_is_looked_up(kind: str) -> None:
+def test_the_address_of_a_cluster_is_missing_until_it_is_looked_up(kind: str) -> None:
     [problem] = problems(OPENCAST_BASE_URL="", OC_CLUSTER_NAME="oc-prod", STACK_TYPE=kind)
     assert problem.startswith("OPENCAST_BASE_URL is missing, and the address of the Opencast")
     assert "`invoke stack.diff`" in problem
@@ -244,7 +244,7 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     assert (settings.buffer_minutes, settings.minimum_duration) == (20, 7)
 
 
-def test_a_dollar_in_a_file_s_secret_is_kept(tmp_path: Path) -> None:
+def test_a_dollar_in_a_secret_of_a_file_is_kept(tmp_path: Path) -> None:
     env_file = tmp_path / ".env"
     env_file.write_text("OPENCAST_API_PASSWORD=a${HOME}b\n")
     settings = load({k: v for k, v in SETTINGS.items() if k != "OPENCAST_API_PASSWORD"}, env_file)
@@ -271,13 +271,13 @@ def test_an_obsolete_setting_is_accepted_with_a_note() -> None:
     assert load(SETTINGS, None).notes == ()
 
 
-def test_the_example_file_s_values_change_no_setting() -> None:
+def test_the_values_of_the_example_file_change_no_setting() -> None:
     example = {k: v for k, v in dotenv_values(ROOT / "example.env").items() if v}
     assert load({**example, **SETTINGS}, None) == load(SETTINGS, None)
 
 
 @given(st.dictionaries(st.sampled_from(list(TABLE)), st.text(max_size=30)))
-def test_each_problem_begins_with_a_setting_s_name_for_any_texts(
+def test_each_problem_begins_with_the_name_of_a_setting_for_any_texts(
     given_texts: dict[str, str],
 ) -> None:
     for found in (
@@ -289,5 +289,5 @@ def test_each_problem_begins_with_a_setting_s_name_for_any_texts(
 
 
 @given(st.sampled_from(sorted(SECRET_SETTINGS)), st.text("abcdefgh", min_size=9))
-def test_no_problem_shows_a_secret_s_value(name: str, value: str) -> None:
+def test_no_problem_shows_the_value_of_a_secret(name: str, value: str) -> None:
     assert not [problem for problem in problems(**{name: value}, STACK_NAME="") if value in problem]

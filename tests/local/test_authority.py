@@ -19,7 +19,9 @@ def test_certificate_authority_is_made_only_once(tmp_path: Path) -> None:
     assert first.certificate.read_bytes() == before
 
 
-def test_only_the_owner_can_read_the_key_and_the_authoritys_is_not_written(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_the_key_and_that_of_the_authority_is_not_written(
+    tmp_path: Path,
+) -> None:
     authority = ensure_authority(tmp_path / "tls")
     assert stat.S_IMODE(authority.key.stat().st_mode) == 0o600
     keys = [path for path in authority.key.parent.iterdir() if b"PRIVATE" in path.read_bytes()]

@@ -35,7 +35,7 @@ def test_the_defaults_are_complete_settings() -> None:
     )
 
 
-def test_the_defaults_name_slacks_and_googles_stand_ins() -> None:
+def test_the_defaults_name_the_stand_ins_of_slack_and_google() -> None:
     site = load(settings(), None)
     assert site.slack_api_base_url == f"{SLACK}/api"
     assert (site.slack_zip_channel, site.slack_allowed_groups) == ("zip", ("zip-users",))
@@ -94,7 +94,7 @@ def test_other_variables_of_the_environment_are_ignored() -> None:
     assert not {"AWS_PROFILE", "AWS_REGION", "PATH"} & set(given)
 
 
-def test_the_download_hosts_include_another_zooms_host() -> None:
+def test_the_download_hosts_include_the_host_of_another_zoom() -> None:
     given = stack_settings({}, replace(ADDRESSES, zoom="https://zoom.test:99"))
     assert given["ZOOM_DOWNLOAD_HOSTS"] == "127.0.0.1,localhost,zoom.test"
 

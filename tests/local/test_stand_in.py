@@ -52,7 +52,7 @@ def session(tls: Authority) -> Iterator[requests.Session]:
         yield made
 
 
-def test_a_request_gets_the_neighbours_answer(echo: Echo, session: requests.Session) -> None:
+def test_a_request_gets_the_answer_of_the_neighbour(echo: Echo, session: requests.Session) -> None:
     assert session.get(f"{echo.url}/some/path", timeout=5).text == "/some/path"
 
 

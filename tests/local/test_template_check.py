@@ -30,7 +30,7 @@ def url_of(access: Access) -> str:
     return str(access.client("sqs").get_queue_url(QueueName="q")["QueueUrl"])
 
 
-def test_access_ignores_the_shells_profile_and_proxy(
+def test_access_ignores_profile_and_proxy_of_the_shell(
     access: Access, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_PROFILE", "of-another-machine")
@@ -39,7 +39,7 @@ def test_access_ignores_the_shells_profile_and_proxy(
     assert access.resource("s3").Bucket("files").creation_date
 
 
-def test_a_tables_time_to_live_and_recovery_are_set_afterwards(access: Access) -> None:
+def test_time_to_live_and_recovery_of_a_table_are_set_afterwards(access: Access) -> None:
     wanted = template(
         "AWS::DynamoDB::Table",
         TimeToLiveSpecification={"AttributeName": "expiration", "Enabled": True},
@@ -52,7 +52,7 @@ def test_a_tables_time_to_live_and_recovery_are_set_afterwards(access: Access) -
     assert compare(wanted, {"It": "rows"}, access.client).set_after == ()
 
 
-def test_the_buckets_lifecycle_is_set_afterwards(access: Access) -> None:
+def test_the_lifecycle_of_the_bucket_is_set_afterwards(access: Access) -> None:
     wanted = template(
         "AWS::S3::Bucket",
         LifecycleConfiguration={
@@ -72,7 +72,7 @@ def test_the_buckets_lifecycle_is_set_afterwards(access: Access) -> None:
     assert compare(wanted, {"It": "files"}, access.client).set_after == ()
 
 
-def test_a_queues_difference_is_reported(access: Access) -> None:
+def test_the_difference_of_a_queue_is_reported(access: Access) -> None:
     wanted = template(
         "AWS::SQS::Queue", VisibilityTimeout=960, RedrivePolicy={"maxReceiveCount": 2}
     )

@@ -67,7 +67,7 @@ def test_a_list_is_refused_without_a_valid_token(client: Client) -> None:
     assert (answer.status_code, answer.json()["code"]) == (401, 124)
 
 
-def test_the_old_scope_does_not_open_the_accounts_recordings(client: Client) -> None:
+def test_the_old_scope_does_not_open_the_recordings_of_the_account(client: Client) -> None:
     client.zoom.grant(OLD_READ_SCOPE)
     assert ask(client, "/accounts/me/recordings", **DAYS).status_code == 400
 

@@ -50,7 +50,7 @@ def test_since_is_read_or_refused_in_one_line_for_any_text(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "   ", "a b", "a\nb", "a\x1b[2J", "x" * 201])
-def test_recording_uuid_refuses_text_that_cant_be_a_uuid(text: str) -> None:
+def test_recording_uuid_refuses_text_that_can_not_be_a_uuid(text: str) -> None:
     with pytest.raises(OpsError, match="can't be a recording's uuid"):
         arguments.recording_uuid(text)
 

@@ -115,7 +115,7 @@ def test_links_of_documents_lead_to_files_and_headings(document: Path) -> None:
         assert not anchor or anchor in anchors(target), link
 
 
-def test_zoom_md_lists_zooms_own_recording_and_meeting_events() -> None:
+def test_zoom_md_lists_the_recording_and_meeting_events_of_zoom() -> None:
     text = (ROOT / "docs" / "zoom.md").read_text("utf-8")
     events = re.findall(r"^ *\| [^|`]+ \| `([a-z._]+)` \|", text, re.MULTILINE)
     handled = {zoom_events.COMPLETED, *zoom_events.STATUS_EVENTS}
@@ -137,7 +137,10 @@ def test_limits_in_documents_are_those_of_the_code() -> None:
             f"no new try after {part_worker.RETRY_SECONDS:g} s |"
         ),
         f"| {file_copy.RESTARTS}, from the beginning |",
-        f"exceeds five seconds plus {engine.PART_MARGIN:g} times the duration of the slowest part",
+        (
+            "exceeds a reserve of five seconds (`reserve_seconds`) plus "
+            f"{engine.PART_MARGIN:g} times the duration of the slowest part"
+        ),
         f"| {downloader.ZOOM_SECONDS:g} s in all, for on-demand {on_demand.ZOOM_SECONDS:g} s;",
         f"| what is left of {on_demand.BUDGET_SECONDS:g} s |",
         f"then every {uploader.LONGEST_WAIT_SECONDS // 60} minutes",
@@ -145,6 +148,7 @@ def test_limits_in_documents_are_those_of_the_code() -> None:
     ):
         assert sentence in text
     assert (container.SECONDS, signature.MAX_AGE_SECONDS) == (300, 300), '"five minutes" in docs/'
+    assert engine.Budget().reserve_seconds == 5, '"a reserve of five seconds" in architecture.md'
     assert status_table.STATUS_LIFE.days == 7, '"seven days" in docs/'
     assert (ledger.LIFE.days, ledger.ATTEMPTS, MOST_REQUESTS) == (365, 10, 50), "decision 24"
     assert uploader.MAX_FAILURES == 5, '"the fifth goes to the dead-letter queue"'

@@ -123,7 +123,7 @@ def test_on_demand_calls_the_function_directly_when_the_api_refuses_the_address(
         )
 
 
-def test_on_demand_says_that_the_api_cant_be_reached(session: requests.Session) -> None:
+def test_on_demand_says_that_the_api_can_not_be_reached(session: requests.Session) -> None:
     with pytest.raises(OpsError, match=r"127.0.0.1 can't be reached \(ConnectionError\)"):
         execute.request_ingest(CLOSED, {"uuid": UUID}, session, nobody)
 
@@ -149,7 +149,9 @@ def functions() -> Iterator[tuple[Any, Stubber]]:
         yield client, answers
 
 
-def test_the_on_demand_function_gets_api_gateways_event(functions: tuple[Any, Stubber]) -> None:
+def test_the_on_demand_function_gets_the_event_of_api_gateway(
+    functions: tuple[Any, Stubber],
+) -> None:
     client, answers = functions
     answers.add_response("invoke", answered({"statusCode": 200, "body": '{"message": "ok"}'}))
     with recorded(client, "lambda.Invoke") as calls:
@@ -289,7 +291,7 @@ def test_resending_names_a_recording_unknown_to_zoom(sender: Resender, hook: End
     assert not hook.requests
 
 
-def test_resending_reports_a_recording_that_zoom_hasnt_finished(
+def test_resending_reports_a_recording_that_zoom_has_not_finished(
     sender: Resender, zoom: ZoomStandIn, hook: Endpoint
 ) -> None:
     unfinished = replace(file("late"), processing_asks=100)

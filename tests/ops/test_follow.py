@@ -166,7 +166,7 @@ def test_the_outcome_is_an_error_when_the_ingest_was_posted_before_the_request(
     )
 
 
-def test_record_of_is_empty_when_the_ledger_cant_be_read(aws: Cloud, clock: Clock) -> None:
+def test_record_of_is_empty_when_the_ledger_can_not_be_read(aws: Cloud, clock: Clock) -> None:
     ledger = Ledger(aws.recordings, clock)
     written = ledger.change(UUID, lambda _: record())
     assert following.record_of(ledger, UUID) == written

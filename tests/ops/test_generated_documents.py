@@ -158,7 +158,7 @@ def test_the_settings_page_has_every_setting_once() -> None:
     assert rows == list(TABLE)
 
 
-def test_a_setting_s_line_is_a_sentence_that_stays_in_its_cell() -> None:
+def test_the_line_of_a_setting_is_a_sentence_that_stays_in_its_cell() -> None:
     for row in TABLE.values():
         assert re.fullmatch(r"[A-Z][^|\n]{8,250}\.", row.line), row.name
 

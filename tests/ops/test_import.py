@@ -71,7 +71,7 @@ def test_an_import_reads_and_starts_nothing(folder: str) -> None:
     assert noticed(names, {}) == []
 
 
-def test_an_import_of_the_template_starts_only_the_cdks_kernel() -> None:
+def test_an_import_of_the_template_starts_only_the_kernel_of_the_cdk() -> None:
     """The CDK library always starts its kernel, in Node."""
     names = modules(ROOT, ROOT / "cdk")
     lines = noticed(

@@ -199,7 +199,7 @@ def test_a_record_for_people_indents_the_exception() -> None:
     assert shown(text).splitlines()[1:] == ["    Traceback:", "      File x", "    Error: no"]
 
 
-def test_a_line_of_lambdas_is_shown_unchanged_but_redacted() -> None:
+def test_a_line_by_lambda_itself_is_shown_unchanged_but_redacted() -> None:
     crash = "[ERROR] ImportError: no\nTraceback\n  File x token=abc123\x1b[2J"
     first, *rest = shown(crash).splitlines()
     assert first.endswith("webhook      [ERROR] ImportError: no")

@@ -216,7 +216,7 @@ def test_a_meeting_of_the_new_stack_stays_and_is_named(aws: Cloud, stacks: Stack
     assert everything(aws.schedule) == [sorted([same, other], key=str)]
 
 
-def test_the_old_stacks_import_lock_is_no_meeting(aws: Cloud, stacks: Stacks) -> None:
+def test_the_import_lock_of_the_old_stack_is_no_meeting(aws: Cloud, stacks: Stacks) -> None:
     stacks.schedule.put_item(Item={"zoom_series_id": IMPORT_LOCK, "owner": "x", "ends": 1})
     stacks.schedule.put_item(Item=MEETING)
     tally = stacks.migrate()["schedule"]

@@ -193,7 +193,7 @@ def test_a_record_that_changes_all_the_time_is_left_and_named(stacks: Stacks) ->
 
 
 @pytest.mark.parametrize("is_dry", [True, False])
-def test_an_unreadable_record_doesnt_stop_the_migration(stacks: Stacks, is_dry: bool) -> None:
+def test_an_unreadable_record_does_not_stop_the_migration(stacks: Stacks, is_dry: bool) -> None:
     broken = {"uuid": "u1", "version": 1, "requests": "nonsense"}
     stacks.aws.recordings.put_item(Item=broken)
     for uuid in ("u1", UUID):

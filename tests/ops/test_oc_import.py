@@ -121,7 +121,7 @@ def test_fetch_never_shows_the_password(listing: ClassListing, session: requests
     assert "wr0ng" not in f"{error.value}{at(listing, 'wr0ng')!r}"
 
 
-def test_fetch_says_when_opencast_isnt_reached(tls: Authority, session: requests.Session) -> None:
+def test_fetch_says_when_opencast_is_not_reached(tls: Authority, session: requests.Session) -> None:
     with class_listing(tls, USER, PASSWORD) as gone:
         pass
     with pytest.raises(OpsError, match="can't be reached"):
@@ -191,7 +191,7 @@ def listed_stack(
     [("{url}",), ("--endpoint", "{url}"), ("{url}/" + PATH,), ("-e", "{url}/" + PATH), ()],
     ids=" ".join,
 )
-def test_oc_import_asks_the_opencast_that_is_named_or_else_the_stack_s(
+def test_oc_import_asks_the_named_opencast_or_else_that_of_the_stack(
     listed_stack: ClassListing, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
 ) -> None:
     if not words:
@@ -209,7 +209,7 @@ def test_oc_import_says_what_to_name_when_no_opencast_is_known() -> None:
 
 
 @pytest.mark.usefixtures("listed_stack")
-def test_oc_import_doesnt_ask_the_stack_s_opencast_when_the_given_address_is_empty(
+def test_oc_import_does_not_ask_the_opencast_of_the_stack_when_the_given_address_is_empty(
     monkeypatch: pytest.MonkeyPatch, listed_stack: ClassListing
 ) -> None:
     """An empty address is a script's unset variable."""
@@ -219,11 +219,11 @@ def test_oc_import_doesnt_ask_the_stack_s_opencast_when_the_given_address_is_emp
     assert listed_stack.seen == []
 
 
-def test_oc_import_refuses_an_option_that_there_isnt() -> None:
+def test_oc_import_refuses_an_unknown_option() -> None:
     assert "--dry is no option here" in said_in_a_line(invoke("schedule.oc-import", "--dry"))
 
 
-def test_listed_classes_that_cant_be_used_are_named_without_their_link() -> None:
+def test_listed_classes_that_can_not_be_used_are_named_without_their_link() -> None:
     rows = [
         listed(),
         listed(zoomLink="https://zoom.us/my/room?pwd=topsecret"),
@@ -247,7 +247,7 @@ def test_listed_classes_that_cant_be_used_are_named_without_their_link() -> None
     ]
 
 
-def test_a_listed_class_stays_as_it_was_when_it_cant_be_used_now(aws: Cloud) -> None:
+def test_a_listed_class_stays_as_it_was_when_it_can_not_be_used_now(aws: Cloud) -> None:
     def bring(*rows: object) -> set[str]:
         report = import_classes(aws.schedule, parse("oc", rows))
         assert len(report.retained) == len({kept.meeting for kept in report.retained})

@@ -111,7 +111,7 @@ def launch(ec2: Any, **tags: str) -> dict[str, Any]:
     return dict(instance)
 
 
-def test_an_opsworks_clusters_location_is_its_one_running_admin_node(ec2: Any) -> None:
+def test_the_location_of_an_opsworks_cluster_is_its_one_running_admin_node(ec2: Any) -> None:
     launch(ec2, stack=CLUSTER, layer="workers")
     launch(ec2, stack="oc-dev", layer="admin")
     gone = launch(ec2, stack=CLUSTER, layer="admin")
@@ -134,7 +134,9 @@ def test_an_opsworks_clusters_location_is_its_one_running_admin_node(ec2: Any) -
         opsworks_location(ec2, CLUSTER)
 
 
-def test_an_ecs_clusters_location_has_exports_and_subnets(vpc: Vpc, cloudformation: Any) -> None:
+def test_the_location_of_an_ecs_cluster_has_exports_and_subnets(
+    vpc: Vpc, cloudformation: Any
+) -> None:
     cloudformation.add_response(
         "describe_stacks",
         stack({**EXPORTS, "oc-prod-vpc-id": vpc.id}),
@@ -151,7 +153,9 @@ def test_subnets_are_not_looked_up_when_they_are_given(ec2: Any, cloudformation:
     assert found == Location("https://admin.oc.example.edu", "vpc-0a", (), "sg-0b")
 
 
-def test_an_ecs_clusters_location_names_what_is_missing(ec2: Any, cloudformation: Any) -> None:
+def test_the_location_of_an_ecs_cluster_names_what_is_missing(
+    ec2: Any, cloudformation: Any
+) -> None:
     cloudformation.add_client_error(
         "describe_stacks", "ValidationError", "Stack with id x does not exist", 400
     )
@@ -256,7 +260,7 @@ def test_settings_override_the_cached_location(env_file: Path) -> None:
 @pytest.mark.parametrize(
     "changes", [{"OC_CLUSTER_NAME": "oc-dev", "STACK_TYPE": "ecs"}, {"STACK_TYPE": ""}]
 )
-def test_the_cached_location_is_ignored_when_it_is_another_clusters(
+def test_the_cached_location_is_ignored_when_it_is_that_of_another_cluster(
     env_file: Path, changes: dict[str, str]
 ) -> None:
     with pytest.raises(SettingsError, match="wasn't looked up yet"):

@@ -264,7 +264,7 @@ def test_select_functions_accepts_any_name_of_a_function() -> None:
 
 
 @mock_aws
-def test_upload_writes_to_the_stacks_key_and_the_archive(
+def test_upload_writes_to_the_key_of_the_stack_and_the_archive(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")

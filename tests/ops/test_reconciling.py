@@ -45,7 +45,7 @@ def report(**changes: Any) -> Report:
     return Report(**{**known, **changes})
 
 
-def test_reconcile_is_called_with_the_operators_options() -> None:
+def test_reconcile_is_called_with_the_options_of_the_operator() -> None:
     raw = b'{"message": "Reconcile is off in this stack."}'
     answer = {"StatusCode": 200, "Payload": StreamingBody(io.BytesIO(raw), len(raw))}
     target = target_answering({"lambda.Invoke": (200, answer)}, "zip")
@@ -138,11 +138,13 @@ def test_the_status_describes_the_last_run_of_reconcile(
     assert status_of_reconcile(aws, clock, days, **item) == said
 
 
-def test_the_status_says_that_reconciles_state_cant_be_read(aws: Cloud, clock: Clock) -> None:
+def test_the_status_says_that_the_state_of_reconcile_can_not_be_read(
+    aws: Cloud, clock: Clock
+) -> None:
     assert "can't be read" in status_of_reconcile(aws, clock, "3", last="never")
 
 
-def test_the_status_says_that_reconciles_table_is_missing(aws: Cloud, clock: Clock) -> None:
+def test_the_status_says_that_the_table_of_reconcile_is_missing(aws: Cloud, clock: Clock) -> None:
     aws.recordings.delete()
     assert (
         status_of_reconcile(aws, clock, "3")

@@ -111,7 +111,7 @@ def test_lock_problems_names_each_disagreement(
     assert found.startswith(complaint)
 
 
-def test_the_cdk_cli_reads_the_librarys_schema() -> None:
+def test_the_cdk_cli_reads_the_schema_of_the_library() -> None:
     """The CLI has version numbers of its own: the schema of the cloud assembly has to fit."""
     wanted = json.loads((ROOT / "package.json").read_text())["devDependencies"]["aws-cdk"]
     installed = json.loads((ROOT / "node_modules" / "aws-cdk" / "package.json").read_text())

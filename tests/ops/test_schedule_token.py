@@ -48,7 +48,7 @@ def test_no_line_of_a_deployment_shows_the_token(aws: Cloud) -> None:
     assert not [line for line in lines if schedule_token(aws.ssm, NAMES) in line]
 
 
-def test_the_site_s_own_token_replaces_the_made_one(aws: Cloud) -> None:
+def test_the_token_of_the_site_replaces_the_made_one(aws: Cloud) -> None:
     write(aws, site())
     settings = site(SCHEDULE_UPDATE_TOKEN=OWN_TOKEN)
     assert settings.generated_secrets == (SIGNING_KEY,)
@@ -77,7 +77,7 @@ def test_an_open_stack_has_no_token(aws: Cloud) -> None:
         schedule_token(aws.ssm, NAMES)
 
 
-def test_the_site_s_own_token_wins_over_the_open_door(aws: Cloud) -> None:
+def test_the_token_of_the_site_wins_over_the_open_door(aws: Cloud) -> None:
     settings = site(SCHEDULE_UPDATE_TOKEN=OWN_TOKEN, ALLOW_OPEN_SCHEDULE_UPDATE="true")
     write(aws, settings)
     assert schedule_token(aws.ssm, NAMES) == OWN_TOKEN

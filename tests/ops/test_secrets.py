@@ -99,7 +99,7 @@ def test_rotate_reads_a_value_from_a_terminal_or_a_pipe() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "\n", "  \n", "a\nb\n", "a\x00b", "x" * 5000, "a\x1bb"])
-def test_rotate_refuses_a_value_that_cant_be_one(text: str) -> None:
+def test_rotate_refuses_a_value_that_can_not_be_one(text: str) -> None:
     with pytest.raises(OpsError, match="nothing was changed") as said:
         read_value("APIGEE_KEY", io.StringIO(text), refuse)
     assert "xxx" not in str(said.value)
@@ -167,7 +167,7 @@ def versions(aws: Cloud) -> dict[str, int]:
     return {parameter["Name"]: parameter["Version"] for parameter in answer["Parameters"]}
 
 
-def test_a_secret_is_a_secure_string_below_the_stacks_path(aws: Cloud) -> None:
+def test_a_secret_is_a_secure_string_below_the_path_of_the_stack(aws: Cloud) -> None:
     written = secrets.write(aws.ssm, NAMES, {"APIGEE_KEY": "k", "ZOOM_API_SECRET": ""})
     assert written.changed == ("APIGEE_KEY", "PIPELINE_SIGNING_KEY")
     answer = aws.ssm.get_parameter(Name="/zoom-ingester/zip-a/APIGEE_KEY", WithDecryption=True)
@@ -218,7 +218,7 @@ def test_a_rotated_secret_is_not_overwritten_by_an_old_setting(aws: Cloud) -> No
     assert secrets.write(aws.ssm, NAMES, wanted).lines() == []
 
 
-def test_a_kept_old_token_doesnt_count_as_a_difference(aws: Cloud) -> None:
+def test_a_kept_old_token_does_not_count_as_a_difference(aws: Cloud) -> None:
     name = WEBHOOK_TOKEN
     secrets.write(aws.ssm, NAMES, {name: "old"})
     secrets.put(aws.ssm, NAMES, name, "new,old", secrets.ROTATED)
@@ -228,7 +228,7 @@ def test_a_kept_old_token_doesnt_count_as_a_difference(aws: Cloud) -> None:
     assert not secrets.is_same(name, "", "new")
 
 
-def test_delete_all_leaves_another_stacks_secrets_alone(aws: Cloud) -> None:
+def test_delete_all_leaves_secrets_of_another_stack_alone(aws: Cloud) -> None:
     for stack in ("zip-a", "zip-ab"):
         secrets.write(aws.ssm, Names(stack), {f"KEY_{number}": "v" for number in range(12)})
     secrets.delete_all(aws.ssm, NAMES)

@@ -96,7 +96,9 @@ def test_setup_says_that_the_disk_is_too_small() -> None:
     ],
     ids=["pip", "npm"],
 )
-def test_setup_says_that_the_registry_cant_be_reached(command: list[str], tmp_path: Path) -> None:
+def test_setup_says_that_the_registry_can_not_be_reached(
+    command: list[str], tmp_path: Path
+) -> None:
     with (
         (tmp_path / "log").open("wb+") as log,
         pytest.raises(setup.SetupError, match="registry can't be reached"),
@@ -104,7 +106,7 @@ def test_setup_says_that_the_registry_cant_be_reached(command: list[str], tmp_pa
         setup.call(command, log)
 
 
-def test_setup_reports_pips_own_error(tmp_path: Path) -> None:
+def test_setup_reports_the_error_of_pip(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pip", "install", "-r", "no-such-lock.txt"]
     with (
         (tmp_path / "log").open("wb+") as log,
@@ -193,7 +195,9 @@ def test_setup_reports_a_common_reason_of_several_steps_once(installation: Insta
 
 
 @pytest.mark.parametrize("made", [True, False])
-def test_make_setup_uses_the_projects_python_when_there_is_one(made: bool, tmp_path: Path) -> None:
+def test_make_setup_uses_the_python_of_the_project_when_there_is_one(
+    made: bool, tmp_path: Path
+) -> None:
     shutil.copy(ROOT / "Makefile", tmp_path)
     if made:
         program(tmp_path, "python", "the project's", folder=".venv/bin")

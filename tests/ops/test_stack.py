@@ -114,7 +114,9 @@ def test_an_import_lock_is_not_saved_as_a_class(aws: Cloud, tmp_path: Path) -> N
     assert removal.save_schedule(aws.schedule, tmp_path / "schedule.csv") == 0
 
 
-def test_the_deletion_stops_when_a_schedule_row_cant_be_saved(aws: Cloud, tmp_path: Path) -> None:
+def test_the_deletion_stops_when_a_schedule_row_can_not_be_saved(
+    aws: Cloud, tmp_path: Path
+) -> None:
     aws.schedule.put_item(Item={"zoom_series_id": "7", "events": "no"})
     with pytest.raises(OpsError, match=r"row of meeting 7 can't be read, so nothing was deleted"):
         removal.save_schedule(aws.schedule, tmp_path / "schedule.csv")

@@ -1,4 +1,4 @@
-"""Log records: JSON with the recording's ids and without secrets."""
+"""Log records: JSON with the recording's ids, with secrets redacted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read the body of a request to the S3 stand-in, and verify its checksum.
+"""Read the body of a request to the S3 stand-in; verify its checksum unless the mode is `discard`.
 
 A body has a Content-Length or comes in chunks (RFC 9112, section 7.1). Either can contain the
 `aws-chunked` encoding, whose trailer can hold the checksum:
@@ -27,7 +27,7 @@ class Received:
 
     Attributes:
         size: Length in bytes.
-        crc32: CRC32, computed or else sent by the client; None if neither.
+        crc32: CRC32, computed; in mode `discard`, as the client sent it (None if it sent none).
         has_checksum: Whether the client sent a checksum.
         data: The bytes, if they are kept.
     """
@@ -128,11 +128,14 @@ def receive(
     mode: Mode,
     on_bytes: Callable[[int], None],
 ) -> Received:
-    """Read a body to its end. `on_bytes` gets the number of bytes of each chunk.
+    """Read a body to its end, and verify its checksum unless `mode` is `discard`.
+
+    `on_bytes` gets the number of bytes of each read.
 
     Raises:
         S3Error: The body is incomplete, has a wrong checksum, or an encoding that the stand-in
             doesn't support.
+        Gone: The client closed the connection, or a chunk ended early.
     """
     body, outer = _decoded(connection, headers)
     size, crc32, data = 0, 0, bytearray()
@@ -145,6 +148,7 @@ def receive(
                 data += view[:count]
         size += count
         on_bytes(count)
+    # Read the outer trailer to the end.
     while outer.take(1024):
         pass
     expected = headers.get("x-amz-decoded-content-length")

@@ -28,7 +28,8 @@ BUSY_FACTOR = 4
 """Factor for the timeout of a POST while Opencast says that it is at work on ingests."""
 
 MOST_REQUESTS = 50
-"""Most requests in one record. With 150 files each, the item stays below DynamoDB's 400 KB."""
+"""Maximum number of requests in one record. With 150 files each, the item stays below DynamoDB's
+400 KB."""
 
 
 class End(StrEnum):

@@ -27,7 +27,7 @@ LIFE = timedelta(days=365)
 """Time for which DynamoDB keeps a record after its last write."""
 
 ATTEMPTS = 10
-"""Most attempts of a change when other processes write the record at the same time."""
+"""Maximum number of attempts of a change when other processes write the record at the same time."""
 
 
 class Ledger:

@@ -33,14 +33,14 @@ TELL_AGAIN = timedelta(days=1)
 """The same problem of the same recording is logged as an error once in this time."""
 
 MOST_FOUND = 200
-"""Most uuids of found recordings in the item. When Zoom's events of so many are missing, none is
-about to come."""
+"""Maximum number of uuids of found recordings in the item. When Zoom's events of so many are
+missing, none is about to come."""
 
 MOST_TOLD = 200
-"""Most problems in the item: some 20 KB of DynamoDB's 400 KB."""
+"""Maximum number of problems in the item: some 20 KB of DynamoDB's 400 KB."""
 
 LONGEST_ERROR = 1000
-"""Most characters of an error in the item."""
+"""Maximum number of characters of an error in the item."""
 
 VIDEO = "MP4"
 _MINUTES = Meta(ge=0, le=1_000_000)

@@ -17,7 +17,7 @@ KEY = "#reconcile"
 """The item's `uuid`. Zoom's uuids are base64, which has no `#`."""
 
 ATTEMPTS = 10
-"""Most attempts of a change when other runs write the item at the same time."""
+"""Maximum number of attempts of a change when other runs write the item at the same time."""
 
 
 class ReconcileState:

@@ -1,4 +1,4 @@
-"""The recording events in DynamoDB: the table `<stack>-recording-events`."""
+"""Zoom's start, pause, resume and stop events of each recording: `<stack>-recording-events`."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ LARGEST_ROW = 380_000
 """Bytes of a meeting as JSON: a bit less than what DynamoDB takes as one item (400 KB)."""
 
 MOST_NAMED = 10
-"""Most skipped rows that an error names."""
+"""Maximum number of skipped rows that an error names."""
 
 
 class Table(Protocol):
@@ -77,12 +77,11 @@ def import_sheets(
 ) -> ImportReport:
     """Replace what came from these sheets and from `also_replaced` by what the sheets hold.
 
-    `dry_run` writes nothing.
+    A dry run writes nothing. After an error nothing was written either.
 
     Raises:
         UnusableSheet: a sheet has no sound header, or all of its rows have become unusable.
         NothingToImport: no row can be used.
-            After any error nothing was written.
     """
     names = also_replaced.names | {sheet.source for sheet in sheets}
     return import_parsed(
@@ -137,9 +136,9 @@ def _first(skipped: Sequence[SkippedRow]) -> str:
 
 
 def _check_sheets(sheets: Iterable[ParsedSheet], table: Collection[ScheduledMeeting]) -> None:
-    """Raise UnusableSheet if the table has classes of a sheet none of whose rows can be used.
+    """Raise UnusableSheet if a sheet's rows are all unusable, but the table has classes from it.
 
-    Such a sheet isn't empty: somebody changed a column's format, or a formula has failed.
+    Then somebody changed a column's format, or a formula failed. An empty sheet is allowed.
     """
     in_table = {scheduled.source for meeting in table for scheduled in meeting.events}
     for sheet in sheets:

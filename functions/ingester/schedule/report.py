@@ -15,17 +15,18 @@ from ingester.schedule.retained import UnreadRow
 from ingester.schedule.wording import described, described_change
 
 MOST_ROWS = 10
-"""Most rows that the sheet's answer names. With any, the sheet shows an alert, which has room."""
+"""Maximum number of rows that the sheet's answer names. With any, the sheet shows an alert,
+which has room."""
 
 MOST_REMOVED = 5
-"""Most meetings that lose classes and that the sheet's answer names."""
+"""Maximum number of meetings that lose classes and that the sheet's answer names."""
 
 MOST_ALSO_IN = 3
-"""Most other meetings that are named because they have a removed class too."""
+"""Maximum number of other meetings that are named because they have a removed class too."""
 
 MOST_UNLINKED = 2
-"""Most rows without a link that the sheet's answer names. More of them are only counted, because
-most lack a link on purpose."""
+"""Maximum number of rows without a link that the sheet's answer names. More of them are only
+counted, because most lack a link on purpose."""
 
 LONGEST_LINE = 400
 """Characters of a line of the sheet's answer. Two tabs' names and a class on all days fit, and
@@ -33,11 +34,11 @@ what is wrong with them."""
 
 LOGGED_AT_ONCE = 100
 LONGEST_LOGGED = 1000
-"""Most lines in one log record, and most characters of each. CloudWatch limits a record to
-1 MB, and a meeting may have thousands of classes."""
+"""Maximum number of lines in one log record, and of characters of each. CloudWatch limits a record
+to 1 MB, and a meeting may have thousands of classes."""
 
 MOST_IN_SECTION = 20
-"""Most lines of one kind that the terminal shows."""
+"""Maximum number of lines of one kind that the terminal shows."""
 
 
 class LogEntry(msgspec.Struct, frozen=True):

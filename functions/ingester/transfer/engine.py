@@ -36,7 +36,8 @@ GRACE_SECONDS = 1.0
 """Longest wait for cancelled tasks to end, in seconds."""
 
 PART_MARGIN = 1.5
-"""A part is started only if the time left is this multiple of the slowest part's duration."""
+"""A part starts only if the time left, without the reserve, is this multiple of the slowest part's
+duration."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,9 @@ class Budget:
     """Limits of a run.
 
     Attributes:
-        connections: Most concurrent connections to the sources, and as many to S3.
+        connections: Maximum number of concurrent connections to the sources, and as many to S3.
         first_connections: Concurrent connections at the beginning.
-        buffers: Most buffers for sources without ranges.
+        buffers: Maximum number of buffers for sources without ranges.
         buffer_bytes: Size of a buffer.
         reserve_seconds: Seconds of the time left that the copy leaves for what follows.
     """

@@ -22,7 +22,7 @@ from ingester.transfer.parts import Part, part_bytes
 from ingester.transfer.plan import AlreadyThere, Copied, Plan
 
 RESTARTS = 3
-"""Most restarts of a copy within one run because its source or its upload changed."""
+"""Maximum number of restarts of a copy within one run because its source or its upload changed."""
 
 IN_FLIGHT_DIVISOR = 4
 MIN_IN_FLIGHT = 8

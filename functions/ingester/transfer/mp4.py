@@ -1,7 +1,8 @@
 """Check that an object is a complete MP4 with a video, by reading ranges of it from S3.
 
-libav opens the file in a child process with limits, because an index of a few kilobytes can make it
-allocate gigabytes. The child has no credentials: this process reads for it.
+libav opens the file in a child process with limits, because a sample table (in the moov box) of a
+few kilobytes can make it allocate gigabytes. The child has no credentials: this process reads for
+it.
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ from ingester.transfer.mp4_boxes import BLOCK_BYTES, File, check_boxes
 CHILD = Path(__file__).with_name("mp4_child.py")
 
 MEMORY_BYTES = 256 * 1024 * 1024
-"""Most memory of the child. A function of 512 MB has room for it beside the downloader."""
+"""Maximum memory of the child. A function of 512 MB has room for it next to the downloader."""
 
 CPU_SECONDS = 20
 CHILD_SECONDS = 30.0
-"""Most time that the child takes, without the time of the reads."""
+"""Maximum seconds that the child takes, without the time of the reads from S3."""
 
 READ_BYTES = 4 * 1024 * 1024
-"""Most bytes of a read by libav, which reads a table at once."""
+"""Maximum number of bytes of a read by libav, which reads a table at once."""
 
 LINE_BYTES = 64 * 1024
 EXIT_SECONDS = 5.0
@@ -62,7 +63,7 @@ def inspect(
         read_range: Reads so many bytes from an offset on.
         size: Its size in bytes.
         program: What the child runs.
-        seconds: Most time that the child takes.
+        seconds: Maximum time that the child takes, without the time of `read_range`.
 
     Raises:
         TransferFailed: It isn't a complete MP4 with a video.

@@ -17,14 +17,14 @@ BLOCK_BYTES = 256 * 1024
 
 MAX_BOXES = 1_000
 MAX_INDEX_BYTES = 128 * 1024 * 1024
-"""Most bytes of the index. That of 24 hours has some 45 MB."""
+"""Maximum size of the index (`moov`) in bytes. That of 24 hours has some 45 MB."""
 
 MAX_SAMPLES = 20_000_000
-"""Most frames of all tracks. 24 hours have some 6 million."""
+"""Maximum number of frames of all tracks. 24 hours have some 6 million."""
 
 MAX_READS = 1_000
 MAX_READ_BYTES = 2 * MAX_INDEX_BYTES
-"""Most reads of a file, and most bytes of them together, libav's included."""
+"""Maximum number of reads of a file, and of their bytes together, libav's included."""
 
 _HEADER_BYTES = 16
 """Bytes of a box's length (4), its type (4) and, if the length is 1, its real length (8)."""

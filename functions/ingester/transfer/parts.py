@@ -28,7 +28,7 @@ MARK_NUMBER = 10_000
 """S3's last part number. It is no part of a file, but the mark that identifies an upload."""
 
 MOST = MARK_NUMBER - 1
-"""Most parts of a file."""
+"""Maximum number of parts of a file."""
 
 
 @dataclass(frozen=True, slots=True)

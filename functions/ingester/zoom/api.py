@@ -128,15 +128,15 @@ class ZoomApi:
     ) -> _Result:
         """GET a path of the API and return what `read` returns for the answer.
 
-        After a 401 the request is repeated once with a new token.
+        After a 401 to an OAuth token, each attempt repeats the request once with a new token.
 
         Args:
             path: Path below the API's base URL.
             query: Parameters of the query.
-            read: Reads an answer of status 200, 3xx or 4xx. If it raises ZoomUnreachable, the
-                request is retried.
+            read: Reads an answer with a status below 500 other than 429. If it raises
+                ZoomUnreachable, the request is retried.
             seconds: Limit for all attempts together.
-            attempts: Most attempts.
+            attempts: Maximum number of attempts.
 
         Raises:
             ZoomUnreachable: Zoom can't be reached, or answers 429, 5xx or invalid content, in
@@ -161,7 +161,7 @@ class ZoomApi:
     def _get_with_fresh_token(
         self, path: str, query: Mapping[str, str], deadline: float
     ) -> requests.Response:
-        """GET a path; once more with a new token if Zoom rejects the one that was kept."""
+        """GET a path; once more with a new OAuth token if Zoom answers 401 to the first one."""
         url = f"{self._settings.zoom_api_base_url.rstrip('/')}{path}"
         response = self._get(url, query, deadline)
         if response.status_code == 401 and self._token:

@@ -35,7 +35,9 @@ def test_a_valid_assertion_gets_a_token_for_an_hour(client: Client, clock: Clock
     assert client.get(VALUES, token).status_code == 401
 
 
-def test_googles_own_library_can_sign_in_and_read(tls: Authority, account: ServiceAccount) -> None:
+def test_the_client_library_of_google_can_sign_in_and_read(
+    tls: Authority, account: ServiceAccount
+) -> None:
     spreadsheet = Spreadsheet(DOCUMENT)
     spreadsheet.put("Fall", [["a"]])
     with (

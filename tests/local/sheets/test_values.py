@@ -16,7 +16,7 @@ RANGES = st.lists(st.sampled_from([*"AZ19$:!' ", "Fall", "ZZZ", "1000", "''"]), 
 )
 
 
-def test_a_tab_is_answered_as_people_see_it(client: Client) -> None:
+def test_cells_are_returned_as_formatted_text(client: Client) -> None:
     assert client.batch("Fall").json() == {
         "spreadsheetId": DOCUMENT,
         "valueRanges": [

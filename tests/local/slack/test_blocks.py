@@ -120,7 +120,7 @@ def test_valid_blocks_have_no_error(blocks: Any) -> None:
 
 
 @pytest.mark.parametrize(("blocks", "error"), WRONG)
-def test_a_wrong_block_has_one_error_in_slacks_words(blocks: Any, error: str) -> None:
+def test_a_wrong_block_has_one_error_in_the_words_of_slack(blocks: Any, error: str) -> None:
     assert errors_in(blocks) == [error]
 
 

@@ -23,7 +23,7 @@ def signed(app: App) -> bool:
     return bool(request.headers["X-Slack-Signature"] == right)
 
 
-def test_a_command_is_sent_with_every_field_and_slacks_signature(client: Client) -> None:
+def test_a_command_is_sent_with_every_field_and_the_signature_of_slack(client: Client) -> None:
     client.types("  123 456*7890 ", channel="#zip")
     form = client.app.form
     assert form.pop("response_url").startswith(f"{client.slack.url}/commands/T0LOCALZIP/")
@@ -137,7 +137,7 @@ def test_nobody_sees_a_message_that_slack_refuses(
         assert "3001" in refusal["messages"][0]
 
 
-def test_a_press_is_sent_with_slacks_payload(client: Client) -> None:
+def test_a_press_is_sent_with_the_payload_of_slack(client: Client) -> None:
     message = client.button()
     assert client.presses(message.ts).error is None
     payload = client.app.payload

@@ -20,7 +20,9 @@ def test_groups_and_their_members_are_listed(client: Client) -> None:
     assert members == {"ok": True, "users": ["U0PRODUCER"]}
 
 
-def test_slacks_own_client_can_list_groups_and_members(client: Client, tls: Authority) -> None:
+def test_the_client_library_of_slack_can_list_groups_and_members(
+    client: Client, tls: Authority
+) -> None:
     sdk = WebClient(TOKEN, base_url=client.slack.api_base_url, ssl=_context(tls))
     groups = sdk.usergroups_list()["usergroups"]
     assert sdk.usergroups_users_list(usergroup=groups[0]["id"])["users"] == ["U0PRODUCER"]

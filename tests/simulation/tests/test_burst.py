@@ -44,7 +44,7 @@ def test_burst_has_no_recording_that_waits_much_longer_than_the_others(played: P
     assert max(waits) <= LONGEST_OF_MEDIAN * median(waits)
 
 
-def test_message_is_received_once_when_it_waits_for_zoom_s_files() -> None:
+def test_message_is_received_once_when_it_waits_for_the_zoom_files() -> None:
     early = play(scenario_of(Load(60, is_early=True)))
     assert [str(verdict) for verdict in judge(early)] == []
     assert early.system.sources.deliveries[early.cloud.download_queue] > 60

@@ -54,7 +54,7 @@ def test_document_has_every_combination_of_settings(text: str) -> None:
     assert found == [(f"{load.downloads}", f"{load.uploads}") for load in document.SETTINGS]
 
 
-def test_billed_memory_equals_the_functions_memory() -> None:
+def test_billed_memory_equals_the_memory_of_the_function() -> None:
     sizes = {function.module: size.memory for function, size in SIZES.items()}
     assert {name: sizes[name] for name in MB_OF} == MB_OF
 
@@ -64,7 +64,7 @@ def test_default_load_has_the_default_settings() -> None:
     assert (site.downloads_at_once, site.uploads_at_once) == (load.downloads, load.uploads)
 
 
-def test_recording_is_staged_at_the_engine_s_rate(one_recording: Measured) -> None:
+def test_recording_is_staged_at_the_rate_of_the_engine(one_recording: Measured) -> None:
     seconds = one_recording.functions["downloader"].seconds
     assert RECORDING_BYTES / ENGINE_RATE < seconds < RECORDING_BYTES / ENGINE_RATE + 5
 
@@ -79,7 +79,7 @@ def test_total_is_the_sum_of_the_costs(one_recording: Measured) -> None:
     assert costs(one_recording)["S3, files staged for seven days"] > total(one_recording) / 2
 
 
-def test_ingests_are_the_same_with_and_without_the_judge_s_records() -> None:
+def test_ingests_are_the_same_with_and_without_the_records_of_the_judge() -> None:
     scenario = scenario_of(Load(3))
     ingests = [
         play(scenario, instrumentation=Instrumentation(for_judge=judged)).system.opencast.ingests

@@ -94,7 +94,7 @@ def copy_of(source: Source, key: str = "a.mp4", **more: Any) -> Copy:
     return Copy(label=key, source=source, target_of=target, expected_size=SIZE, **more)
 
 
-def test_copy_makes_an_object_of_the_file_s_bytes() -> None:
+def test_copy_makes_an_object_with_the_bytes_of_the_file() -> None:
     harness = Harness()
     (result,) = harness.copy(copy_of(Source()))
     assert isinstance(result, Copied)

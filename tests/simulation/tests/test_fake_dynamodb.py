@@ -298,7 +298,7 @@ def test_put_and_get_answer_as_in_moto(aws: Cloud) -> None:
         assert found == outcome(getattr(moto, name), **arguments), (name, arguments)
 
 
-def test_put_item_raises_the_client_s_exception_when_its_condition_fails() -> None:
+def test_put_item_raises_the_exception_of_the_client_when_its_condition_fails() -> None:
     table = fake_table(SCHEDULE)
     with pytest.raises(table.meta.client.exceptions.ConditionalCheckFailedException) as caught:
         table.put_item(

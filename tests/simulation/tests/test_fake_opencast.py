@@ -93,7 +93,7 @@ def test_event_is_unknown_while_its_post_fetches() -> None:
     assert harness.event_status() == 200
 
 
-def test_ingest_continues_when_the_caller_s_timeout_ends() -> None:
+def test_ingest_continues_when_the_timeout_of_the_caller_ends() -> None:
     harness = Harness()
     harness.post(read_seconds=60.0)
     harness.world.run(1e5)

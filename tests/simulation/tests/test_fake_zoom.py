@@ -162,7 +162,7 @@ def test_download_token_expires_after_a_day() -> None:
     assert opened(zoom, token).status == 401
 
 
-def test_redirect_s_url_expires_before_the_token() -> None:
+def test_url_of_a_redirect_expires_before_the_token() -> None:
     zoom = zoom_of(ONE_FILE)
     headers = {"Authorization": f"Bearer {zoom.new_token(UUID)}", "Range": "bytes=0-0"}
     first = zoom.download("https://acme.zoom.us/rec/download/f0-active_speaker/1", headers)

@@ -131,7 +131,7 @@ def test_further_event_is_found_when_nobody_requested_it() -> None:
     assert category(played) is Category.TWICE
 
 
-def test_bytes_are_wrong_when_they_are_another_file_s() -> None:
+def test_bytes_are_wrong_when_they_are_those_of_another_file() -> None:
     played = well_ended()
     (ingest,) = played.system.opencast.ingests
     first, second = ingest.files

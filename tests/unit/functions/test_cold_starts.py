@@ -41,7 +41,7 @@ def record(aws: Cloud, url: str, body: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", ["downloader", "uploader"])
 @pytest.mark.usefixtures("environment")
-def test_operators_call_says_so_when_the_queue_is_empty(name: str) -> None:
+def test_call_of_an_operator_says_so_when_the_queue_is_empty(name: str) -> None:
     assert cold(name).handler({}, Context()) == {"message": "nothing waiting"}
 
 

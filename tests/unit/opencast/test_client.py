@@ -242,7 +242,7 @@ class TestIngest:
         with pytest.raises(IngestNotSent, match=r"127\.0\.0\.1:9 took no connection"):
             opencast.ingest("wf", [("title", "T")], read_seconds=5)
 
-    def test_ingest_refused_quotes_opencasts_answer_in_one_short_line(
+    def test_ingest_refused_quotes_the_answer_of_opencast_in_one_short_line(
         self, opencast: Opencast, web: Web
     ) -> None:
         answer = text_answer(400, "text/plain", b"Could not parse\n\tflavor " + b"x" * 500)

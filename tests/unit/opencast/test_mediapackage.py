@@ -80,7 +80,7 @@ def test_media_package_id_is_the_md5_of_the_uuid_in_uuid_form() -> None:
 
 
 @given(st.text())
-def test_media_package_id_is_a_uuid_whatever_the_recordings_uuid(uuid: str) -> None:
+def test_media_package_id_is_a_uuid_whatever_the_uuid_of_the_recording(uuid: str) -> None:
     assert str(uuids.UUID(media_package_id(uuid))) == media_package_id(uuid)
 
 
@@ -174,7 +174,7 @@ def parts_of(
     )
 
 
-def test_form_has_its_parts_in_opencasts_order() -> None:
+def test_form_has_its_parts_in_the_order_of_opencast() -> None:
     upload = message(
         {CHAT: {0: 0}, "shared_screen": {0: 1200, 1: 1200}, "active_speaker": {0: 1200}}
     )

@@ -286,7 +286,7 @@ class TestEvents:
         assert answer == {"batchItemFailures": [{"itemIdentifier": taken[1].message_id}]}
 
     @pytest.mark.parametrize("error", [SettingsError("No secret."), THROTTLED])
-    def test_messages_wait_when_the_worker_can_not_be_built(
+    def test_messages_are_retried_until_their_last_receive_when_the_worker_can_not_be_built(
         self, site: Site, error: Exception
     ) -> None:
         def build() -> QueueWorker[DownloadMessage]:

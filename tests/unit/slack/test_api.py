@@ -170,7 +170,7 @@ def test_command_is_a_bad_request_when_a_field_is_missing(name: str) -> None:
         "https://hooks.slack.com:x/",
     ],
 )
-def test_request_is_bad_when_its_response_url_is_not_an_https_address_of_slack_s(url: str) -> None:
+def test_request_is_bad_when_its_response_url_is_not_an_https_address_of_slack(url: str) -> None:
     for body in (
         urlencode({**FIELDS, "response_url": url}).encode(),
         pressed({**PAYLOAD, "response_url": url}),
@@ -361,7 +361,7 @@ def test_redirect_of_a_response_url_is_not_followed(web: Web, context: ssl.SSLCo
     assert [request.path for request in web.seen] == ["/respond"]
 
 
-def test_error_names_slack_s_word_and_no_other_text_of_the_answer(
+def test_error_names_the_error_code_of_slack_and_no_other_text_of_the_answer(
     web: Web, context: ssl.SSLContext
 ) -> None:
     web.pages["/respond"] = Answer(404, body=b"used_url")

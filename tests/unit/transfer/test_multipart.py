@@ -189,7 +189,7 @@ class TestSendFails:
             (404, "NoSuchUpload", UploadGone),
         ],
     )
-    def test_send_raises_the_error_that_s3s_code_stands_for(
+    def test_send_raises_the_error_that_the_code_of_s3_stands_for(
         self, s3: S3Peer, bucket: Bucket, status: int, code: str, error: type[Exception]
     ) -> None:
         faulty(s3, kind="status", status=status, code=code)
@@ -265,7 +265,7 @@ class TestComplete:
             bucket.complete(upload)
 
     @pytest.mark.parametrize("status", [200, 500, 503])
-    def test_complete_raises_botocores_error_when_s3_fails(
+    def test_complete_raises_client_error_when_s3_fails(
         self, s3: S3Peer, bucket: Bucket, status: int
     ) -> None:
         """S3 reports some errors with status 200."""

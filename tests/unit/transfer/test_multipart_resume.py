@@ -210,7 +210,7 @@ class TestMark:
             bucket.mark(upload)
         assert not upload.is_marked
 
-    def test_mark_raises_botocores_error_when_s3_fails(self, s3: S3Peer, bucket: Bucket) -> None:
+    def test_mark_raises_client_error_when_s3_fails(self, s3: S3Peer, bucket: Bucket) -> None:
         failing(s3, "UploadPart", 403, "AccessDenied")
         with pytest.raises(ClientError, match="AccessDenied"):
             bucket.mark(bucket.begin(TALK))

@@ -233,7 +233,7 @@ class TestCancellation:
         assert harness.waited == []
         assert harness.source.bodies[-1].is_closed
 
-    def test_stream_ends_when_the_worker_is_stopped(self, streaming: Harness) -> None:
+    def test_stream_does_not_start_when_the_worker_is_stopped(self, streaming: Harness) -> None:
         plan = streaming.plan()
         streaming.worker.stop.set()
         with pytest.raises(Stopped):

@@ -43,7 +43,7 @@ sizes = st.one_of(
 @example(size=SMALLEST)
 @example(size=SMALLEST + 1)
 @example(size=TERABYTES)
-def test_parts_cover_the_file_within_s3s_limits(size: int) -> None:
+def test_parts_cover_the_file_within_the_limits_of_s3(size: int) -> None:
     """Large parts come first, and small ones at the end of the file."""
     parts = parts_of(size)
     lengths = [part.length for part in parts]

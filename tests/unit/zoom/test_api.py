@@ -187,7 +187,7 @@ def test_zoom_refused_is_raised_when_zoom_answers_401_with_a_new_token(
 
 
 @pytest.mark.parametrize("status", [400, 401])
-def test_zoom_refused_quotes_zooms_reason_when_the_client_secret_is_wrong(
+def test_zoom_refused_quotes_the_reason_of_zoom_when_the_client_secret_is_wrong(
     status: int, zoom: ZoomStandIn, clients: Clients
 ) -> None:
     zoom.set(bad_client_status=status)
@@ -221,7 +221,7 @@ def test_zoom_refused_names_the_scope_when_the_app_lacks_it(
 # Answers
 
 
-def test_recordings_asks_for_the_encoded_uuid_and_returns_zooms_files(
+def test_recordings_asks_for_the_encoded_uuid_and_returns_the_files_of_zoom(
     zoom: ZoomStandIn, clients: Clients
 ) -> None:
     answer = clients.oauth(zoom).recordings(UUID, seconds=9)
@@ -246,7 +246,7 @@ def test_recordings_returns_none_when_zoom_does_not_have_the_recording(
 @pytest.mark.parametrize(
     "body", [b"", b"<html>", b"[]", b"{}", b'{"uuid": "\xff"}', b'{"uuid": 5}']
 )
-def test_zoom_unreachable_is_raised_after_retries_when_zooms_answer_is_invalid(
+def test_zoom_unreachable_is_raised_after_retries_when_the_answer_of_zoom_is_invalid(
     body: bytes, gateway: Endpoint, clients: Clients, watch: Stopwatch
 ) -> None:
     answer = json_answer(200, None)

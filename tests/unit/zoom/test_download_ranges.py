@@ -282,7 +282,7 @@ class TestFreshAccess:
         assert opener.fetch()[1] == DIGITS
         assert web.tokens() == [("/a", BEARER), ("/a", FRESH)]
 
-    def test_refused_is_raised_when_zoom_refuses_the_fresh_token(
+    def test_file_refused_is_raised_when_the_fresh_token_fails_too(
         self, opener: Opener, web: Web
     ) -> None:
         opener.expect(Access(FRESH_TOKEN, is_fresh=True))

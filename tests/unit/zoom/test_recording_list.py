@@ -205,7 +205,7 @@ def test_zoom_refused_names_the_scope_when_the_app_lacks_it(
     assert len(message) <= 1000
 
 
-def test_zoom_refused_quotes_zooms_reason_when_the_credentials_are_wrong(site: Site) -> None:
+def test_zoom_refused_quotes_the_reason_of_zoom_when_the_credentials_are_wrong(site: Site) -> None:
     site.zoom.set(bad_client_status=401)
     site.secret = "another"
     with pytest.raises(ZoomRefused, match="Invalid client_id or client_secret"):

@@ -40,7 +40,7 @@ def test_verify_returns_the_secret_when_the_signature_is_right() -> None:
     assert verify([SECRET], headers(), BODY, NOW) == SECRET
 
 
-def test_signed_headers_are_those_of_zooms_documentation() -> None:
+def test_signed_headers_are_those_of_the_zoom_documentation() -> None:
     assert sign(SECRET, NOW, BODY) == by_hand(SECRET, str(NOW), BODY)
     assert signed_headers(SECRET, NOW + 0.9, BODY) == headers()
 

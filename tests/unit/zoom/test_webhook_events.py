@@ -181,7 +181,7 @@ def test_duration_is_0_when_it_is_no_number_of_minutes(duration: Any) -> None:
     assert ingest(content).duration == 0
 
 
-def test_options_are_ignored_when_zooms_own_event_has_them() -> None:
+def test_options_are_ignored_when_an_event_of_zoom_has_them() -> None:
     content = completed(host_id=None)
     content["payload"] |= {"force": True, "override_series_id": "S", "zip_id": "x"}
     notification = ingest(content)

@@ -68,7 +68,7 @@ class TestRefusals:
 
 class TestFailuresThatMayPass:
     @pytest.mark.parametrize("status", [429, 500, 503])
-    def test_message_is_retried_when_zooms_host_is_busy_or_broken(
+    def test_message_is_retried_when_the_zoom_host_is_busy_or_broken(
         self, harness: Harness, small: Recording, status: int
     ) -> None:
         harness.zoom.fail(Fault(kind="status", status=status, times=99))
@@ -107,7 +107,7 @@ class TestFailuresThatMayPass:
         assert "attempt 12 of 12, no more tries: an operator is needed" in reason
         assert "retry_due" not in harness.row
 
-    def test_message_is_retried_when_zooms_api_fails_to_renew_a_token(
+    def test_message_is_retried_when_the_zoom_api_fails_to_renew_a_token(
         self, harness: Harness, small: Recording
     ) -> None:
         message = harness.message(small)

@@ -154,7 +154,7 @@ class TestTheHandler:
         harness.run({"Records": [record]})
         assert "attempt 2 of 12" in harness.outcome[1]
 
-    def test_operators_call_processes_a_message_with_the_overrides(
+    def test_call_of_an_operator_processes_a_message_with_the_overrides(
         self, harness: Harness, small: Recording
     ) -> None:
         harness.aws.sqs.send_message(

@@ -249,7 +249,7 @@ class TestAPartialMessage:
             is_partial=True,
         )
 
-    def test_row_has_the_topic_and_start_of_zooms_api(
+    def test_row_has_the_topic_and_start_from_the_zoom_api(
         self, harness: Harness, small: Recording, partial: dict[str, Any]
     ) -> None:
         assert harness.take(partial)
@@ -266,7 +266,7 @@ class TestAPartialMessage:
         harness.take(partial | {"zip_id": "on-demand-7"})
         assert harness.aws.rows()["on-demand-7"]["origin"] == "on_demand"
 
-    def test_upload_message_has_the_topic_and_start_of_zooms_api(
+    def test_upload_message_has_the_topic_and_start_from_the_zoom_api(
         self, harness: Harness, small: Recording, partial: dict[str, Any]
     ) -> None:
         harness.take(partial)
@@ -276,7 +276,7 @@ class TestAPartialMessage:
         assert body["created"] == small.start_time
         assert staged_ids(upload) == {file.file_id for file in small.files}
 
-    def test_row_has_the_topic_and_start_of_zooms_api_when_the_recording_is_ignored(
+    def test_row_has_the_topic_and_start_from_the_zoom_api_when_the_recording_is_ignored(
         self, harness: Harness, partial: dict[str, Any]
     ) -> None:
         harness.settings["default_series_id"] = ""
@@ -292,7 +292,7 @@ class TestAPartialMessage:
         assert len(harness.aws.sent_to(harness.aws.download_queue)) == 1
         assert harness.dead() == []
 
-    def test_message_waits_when_zooms_list_is_invalid(
+    def test_message_waits_when_the_zoom_list_is_invalid(
         self, harness: Harness, zoom: ZoomStandIn, small: Recording, partial: dict[str, Any]
     ) -> None:
         zoom.add(with_file(small, 0, recording_start="noon"))

@@ -28,7 +28,7 @@ from tests.unit.zoom_account import (
 )
 
 
-def test_event_is_signed_with_the_pipelines_own_key(harness: Harness) -> None:
+def test_event_is_signed_with_the_key_of_the_pipeline(harness: Harness) -> None:
     assert harness.ask({"uuid": UUID, "oc_workflow": "wf"}) == (200, "Ingest accepted")
     (request,) = harness.hook.requests
     headers = {name.lower(): value for name, value in request.headers.items()}
@@ -107,7 +107,7 @@ def test_request_is_500_after_one_attempt_when_the_webhook_does_not_know_its_key
     assert harness.row()["pipeline_state"] == "WEBHOOK_FAILED"
 
 
-def test_request_is_500_when_the_webhook_cant_be_reached(harness: Harness) -> None:
+def test_request_is_500_when_the_webhook_can_not_be_reached(harness: Harness) -> None:
     harness.set_up(webhook_url=CLOSED)
     status, message = harness.ask()
     assert (status, "can't be reached" in message) == (500, True)
@@ -251,7 +251,9 @@ def test_row_is_made_by_the_webhook_when_its_first_write_failed(harness: Harness
     assert row["ingest_request_time"] == "2026-10-14T18:30:00Z"
 
 
-def test_answer_has_the_webhooks_failure_when_the_status_table_fails(harness: Harness) -> None:
+def test_answer_has_the_failure_of_the_webhook_when_the_status_table_fails(
+    harness: Harness,
+) -> None:
     harness.aws.status.delete()
     harness.hook.answers[:] = [json_answer(400, {"message": "Bad webhook data"})]
     assert harness.ask() == (500, "The webhook answered 400: Bad webhook data")

@@ -30,7 +30,7 @@ def test_dry_run_lists_the_recordings_that_a_run_would_request(harness: Harness)
     assert harness.state() == before
 
 
-def test_operators_run_requests_at_once_what_it_finds(harness: Harness) -> None:
+def test_run_of_an_operator_requests_at_once_what_it_finds(harness: Harness) -> None:
     harness.begin()
     harness.zoom.add(named("missed=="))
     assert harness.run({})["handed_in"] == 1
@@ -41,7 +41,7 @@ def test_dry_run_sets_no_baseline_when_it_is_the_first_run(harness: Harness) -> 
     assert not harness.aws.recordings.scan()["Items"]
 
 
-def test_operators_run_requests_recordings_before_the_baseline(
+def test_run_of_an_operator_requests_recordings_before_the_baseline(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.begin("2026-10-14T18:00:00Z")
@@ -55,13 +55,13 @@ def test_operators_run_requests_recordings_before_the_baseline(
     assert "last" not in harness.state() or not harness.state()["last"]
 
 
-def test_operators_run_requests_recordings_when_reconcile_is_off(harness: Harness) -> None:
+def test_run_of_an_operator_requests_recordings_when_reconcile_is_off(harness: Harness) -> None:
     harness.set_up(reconcile_days=0)
     harness.zoom.add(named("a=="))
     assert harness.run({"since": "2026-10-14"})["handed_in"] == 1
 
 
-def test_operators_run_sets_the_baseline_when_it_is_the_first(harness: Harness) -> None:
+def test_run_of_an_operator_sets_the_baseline_when_it_is_the_first(harness: Harness) -> None:
     harness.zoom.add(named("a=="))
     assert harness.run({"since": "1d"})["handed_in"] == 1
     assert harness.state()["baseline"] == "2026-10-14T18:30:00Z"

@@ -58,7 +58,7 @@ def test_other_recordings_are_requested_when_one_ledger_record_is_unreadable(
     assert "edited==" in error
 
 
-def test_other_recordings_are_requested_when_one_entry_of_zooms_list_is_invalid(
+def test_other_recordings_are_requested_when_one_entry_of_the_zoom_list_is_invalid(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.begin()
@@ -114,7 +114,7 @@ def test_run_stops_when_the_webhook_does_not_know_the_signing_key(
     assert len(errors(caplog)) == 1
 
 
-def test_other_recordings_are_requested_when_zooms_api_refuses_one(harness: Harness) -> None:
+def test_other_recordings_are_requested_when_the_zoom_api_refuses_one(harness: Harness) -> None:
     harness.begin()
     harness.zoom.add(named("a==", start_time="2026-10-14T15:01:00Z"))
     harness.zoom.add(named("b=="))
@@ -125,7 +125,7 @@ def test_other_recordings_are_requested_when_zooms_api_refuses_one(harness: Harn
     assert harness.handed_in() == ["b=="]
 
 
-def test_run_stops_when_zooms_api_refuses_every_recording(
+def test_run_stops_when_the_zoom_api_refuses_every_recording(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.begin()

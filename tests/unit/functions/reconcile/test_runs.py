@@ -22,7 +22,7 @@ from tests.unit.functions.requesting import OK
 from tests.unit.zoom_account import file
 
 
-def test_missed_recording_is_requested_as_zooms_own_notification(harness: Harness) -> None:
+def test_missed_recording_is_requested_as_a_zoom_notification(harness: Harness) -> None:
     harness.begin()
     harness.zoom.add(named("missed=="))
     report = harness.run()
@@ -37,7 +37,7 @@ def test_missed_recording_is_requested_as_zooms_own_notification(harness: Harnes
     assert signature.verify([OWN_KEY], dict(request.headers.items()), request.body, now) == OWN_KEY
 
 
-def test_recording_waits_for_zooms_own_event_until_a_second_run_finds_it(
+def test_recording_waits_for_the_event_of_zoom_until_a_second_run_finds_it(
     harness: Harness,
 ) -> None:
     harness.begin()
@@ -110,7 +110,7 @@ def test_recording_is_skipped_when_it_was_ever_requested(harness: Harness, end: 
     assert not harness.hook.requests
 
 
-def test_recording_is_requested_when_the_ledger_has_only_a_notice_of_zooms_trash(
+def test_recording_is_requested_when_the_ledger_has_only_a_notice_of_the_zoom_trash(
     harness: Harness,
 ) -> None:
     harness.begin()

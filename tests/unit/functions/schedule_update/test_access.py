@@ -43,7 +43,7 @@ from tests.waits import Stopwatch
         (json_answer(200, {"valueRanges": []}), 503, "0 tabs instead of 1"),
     ],
 )
-def test_update_answers_googles_failures_and_changes_nothing(
+def test_update_answers_failures_of_google_and_changes_nothing(
     user: SheetUser, answer: Answer, status: int, says: str
 ) -> None:
     user.google.answers(answer)

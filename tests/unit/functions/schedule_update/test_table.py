@@ -17,7 +17,7 @@ from tests.unit.functions.schedule_update.harness import (
 )
 
 
-def test_update_writes_the_sheets_classes_to_the_table(user: SheetUser) -> None:
+def test_update_writes_the_classes_of_the_sheet_to_the_table(user: SheetUser) -> None:
     user.sheet(row(), row("CSCI E-7", "section", "F", "14:05", "https://zoom.us/j/5556667777"))
     assert user.update() == (200, "Success: 2 meetings with 3 events (2 new).")
     stored = user.stored()
@@ -187,7 +187,7 @@ def test_update_names_rows_with_retained_classes_first_and_unlinked_rows_last(
     assert places == [f"Fall row {number}" for number in (6, 5, 2, 3, 4)]
 
 
-def test_update_names_conflicts_and_the_sheets_class_wins(user: SheetUser) -> None:
+def test_update_names_conflicts_and_the_class_of_the_sheet_wins(user: SheetUser) -> None:
     csv = {"day": "M", "time": "9:30", "title": "L", "source": "csv:fall.csv"}
     csv |= {"course_code": "A", "opencast_series_id": "OLD"}
     user.aws.schedule.put_item(Item={"zoom_series_id": "86168921331", "events": [csv]})

@@ -63,7 +63,7 @@ class TestIsItThere:
         assert harness.outcome[1].startswith("Unable to reach Opencast. ")
         assert harness.dead() == []
 
-    def test_nothing_is_ingested_when_the_users_roles_can_not_be_read(
+    def test_nothing_is_ingested_when_the_roles_of_the_user_can_not_be_read(
         self, harness: Harness
     ) -> None:
         harness.fail("status", path="/api/info/", status=403)

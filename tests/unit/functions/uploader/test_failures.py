@@ -175,7 +175,7 @@ class TestTheHandler:
         assert answer == {"batchItemFailures": [{"itemIdentifier": "waits"}]}
 
     @pytest.mark.parametrize(("fails", "left"), [(False, 0), (True, 1)])
-    def test_operators_call_deletes_a_message_only_when_it_is_done(
+    def test_call_of_an_operator_deletes_a_message_only_when_it_is_done(
         self, harness: Harness, fails: bool, left: int
     ) -> None:
         if fails:

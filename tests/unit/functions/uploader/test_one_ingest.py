@@ -249,9 +249,7 @@ class TestAnAnswerThatNeverCame:
         harness.take(harness.message())
         assert harness.posts == 2
 
-    def test_message_is_retried_when_opencasts_answer_takes_too_long(
-        self, harness: Harness
-    ) -> None:
+    def test_slow_answer_is_retried_without_a_second_post(self, harness: Harness) -> None:
         """Opencast continues its downloads, and then has the event."""
         harness.fail("slow", seconds=0.5)
         assert not harness.take(harness.message(), read_seconds=0.1)

@@ -117,7 +117,7 @@ def test_repeated_on_demand_request_is_a_duplicate_unless_its_zip_id_is_another(
     assert set(record_of(aws).requests) == {"on-demand-1", "on-demand-2"}
 
 
-def test_on_demand_request_is_sent_when_zooms_own_request_is_in_progress(
+def test_on_demand_request_is_sent_when_the_request_of_zoom_is_in_progress(
     aws: Cloud, post: Post
 ) -> None:
     assert post(completed()) == 200
@@ -246,7 +246,7 @@ def test_files_count_as_not_sent_when_an_operator_forces_the_request_and_the_que
     assert len(sent(aws)) == 2
 
 
-def test_row_stays_zooms_own_when_an_operator_forces_its_request(
+def test_row_stays_that_of_zoom_when_an_operator_forces_its_request(
     aws: Cloud, post: Post, clock: Clock
 ) -> None:
     assert post(completed()) == 200
@@ -260,7 +260,7 @@ def test_row_stays_zooms_own_when_an_operator_forces_its_request(
 
 
 @pytest.mark.parametrize("files", [[mp4()], [{"file_type": "MP4"}]], ids=["good", "bad"])
-def test_row_is_made_as_zooms_own_when_an_operators_request_is_for_it(
+def test_row_is_made_as_that_of_zoom_when_a_request_of_an_operator_is_for_it(
     files: list[Json], aws: Cloud, post: Post
 ) -> None:
     """The notification never came, or its row has expired."""

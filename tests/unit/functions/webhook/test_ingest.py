@@ -31,9 +31,7 @@ from tests.unit.functions.webhook.notifications import (
 )
 
 
-def test_zooms_own_notification_is_sent_as_a_message(
-    aws: Cloud, deps: webhook.Dependencies
-) -> None:
+def test_zoom_notification_is_sent_as_a_message(aws: Cloud, deps: webhook.Dependencies) -> None:
     audio = {"file_type": "M4A", "status": "processing"}
     answer = post_webhook(deps, completed(mp4(), chat(), audio, {}, {"file_type": "TIMELINE"}))
     assert (answer.status, answer.body) == (200, "Success")
@@ -118,7 +116,7 @@ def test_notification_is_accepted_when_its_sizes_are_invalid(
     assert "file_extension" not in sent_file
 
 
-def test_zooms_processing_time_is_floored_to_whole_minutes(
+def test_processing_time_of_zoom_is_floored_to_whole_minutes(
     aws: Cloud, post: Post, clock: Clock
 ) -> None:
     clock.set("2026-10-14T15:59:59+00:00")
@@ -183,7 +181,7 @@ def test_row_has_the_options_of_the_latest_request(aws: Cloud, post: Post) -> No
     assert aws.rows()["on-demand-1"]["asked"] == by_plus_zoom
 
 
-def test_row_has_no_series_when_zooms_own_notification_is_accepted(aws: Cloud, post: Post) -> None:
+def test_row_has_no_series_when_a_zoom_notification_is_accepted(aws: Cloud, post: Post) -> None:
     put(aws, State.DOWNLOADER_FAILED, asked={"oc_series_id": "S"})
     assert post(completed()) == 200
     assert "asked" not in aws.rows()[ZIP_ID]
@@ -202,7 +200,7 @@ def test_row_stays_when_our_own_request_for_a_recording_in_progress_is_invalid(
 
 
 @pytest.mark.parametrize("make", [mp4, chat])
-def test_zooms_own_notification_is_sent_when_a_file_is_unfinished(
+def test_zoom_notification_is_sent_when_a_file_is_unfinished(
     make: Callable[..., Json], aws: Cloud, post: Post
 ) -> None:
     unfinished = without(

@@ -48,7 +48,7 @@ def test_recording_is_completed_once_when_zoom_repeats_its_notification(
     assert measured(log) == [{Metric.RECORDING_COMPLETED: 1}]
 
 
-def test_events_that_zoom_signed_are_counted_and_the_pipeline_s_own_are_not(
+def test_events_that_zoom_signed_are_counted_and_those_of_the_pipeline_are_not(
     post: Post, log: pytest.LogCaptureFixture
 ) -> None:
     """The alarm on wrong signatures stays silent while right ones come."""
@@ -184,7 +184,7 @@ def test_refused_request_of_our_own_is_neither_counted_nor_mailed(
     assert not [record for record in log.records if record.levelno >= logging.ERROR]
 
 
-def test_invalid_request_is_mailed_when_it_is_for_zooms_own_row(
+def test_invalid_request_is_mailed_when_it_is_for_the_row_of_zoom(
     post: Post, log: pytest.LogCaptureFixture
 ) -> None:
     """An operator sends it in place of Zoom's notification."""
@@ -204,7 +204,7 @@ def test_invalid_request_is_not_mailed_when_the_recording_is_in_progress(
     assert not [record for record in log.records if record.levelno >= logging.ERROR]
 
 
-def test_zooms_notification_that_lacks_something_is_not_mailed(
+def test_zoom_notification_that_lacks_something_is_not_mailed(
     post: Post, log: pytest.LogCaptureFixture
 ) -> None:
     assert post(completed(without(mp4(), "id"))) == 200
@@ -220,7 +220,7 @@ def test_answer_of_5xx_is_not_counted_as_a_rejection(
     assert measured(log) == []
 
 
-def test_signature_that_cant_be_checked_is_counted_neither_as_wrong_nor_as_rejected(
+def test_signature_that_can_not_be_checked_is_counted_neither_as_wrong_nor_as_rejected(
     deps: webhook.Dependencies, log: pytest.LogCaptureFixture
 ) -> None:
     event = raw(completed())

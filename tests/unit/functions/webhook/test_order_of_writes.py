@@ -251,7 +251,7 @@ BROKEN: list[dict[str, Any]] = [
     [completed(), completed(chat()), status_event("recording.trashed")],
     ids=["completed", "no-video", "trashed"],
 )
-def test_notification_is_503_and_the_log_names_the_recording_when_its_record_cant_be_read(
+def test_notification_is_503_and_the_log_names_the_recording_when_its_record_can_not_be_read(
     content: Json,
     broken: dict[str, Any],
     aws: Cloud,

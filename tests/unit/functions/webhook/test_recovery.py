@@ -198,7 +198,7 @@ def test_each_request_of_a_recovered_recording_is_sent_again_with_its_options(
         assert state(aws, zip_id) == ("SENT_TO_DOWNLOADER", "")
 
 
-def test_operators_series_is_kept_when_zooms_own_request_is_sent_again(
+def test_series_of_the_operator_is_kept_when_the_request_of_zoom_is_sent_again(
     aws: Cloud, post: Post
 ) -> None:
     post(on_demand(zip_id=ZIP_ID, force=True, override_series_id="S-1"))
@@ -236,7 +236,7 @@ def test_recovered_recording_is_sent_again_when_it_has_no_notice_of_removal(
     assert state(aws) == ("SENT_TO_DOWNLOADER", "")
 
 
-def test_zooms_notification_is_sent_when_it_names_files_of_a_recovered_recording(
+def test_zoom_notification_is_sent_when_it_names_files_of_a_recovered_recording(
     aws: Cloud, post: Post
 ) -> None:
     """The message of the recovery names no files."""

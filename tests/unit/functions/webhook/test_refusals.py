@@ -163,7 +163,7 @@ def test_challenge_is_answered_under_the_secret_that_signed_it(
 @pytest.mark.parametrize(
     "token", ["v0:1760466600:{}", "a b", "", "x" * 129, 'a"', "é", None, ["a"], 7]
 )
-def test_challenge_is_refused_when_its_token_could_be_anything_but_zoom_s(
+def test_challenge_is_refused_when_its_token_could_be_anything_but_that_of_zoom(
     token: object, post: Post, aws: Cloud
 ) -> None:
     """The answer signs the token, so it must not have the form of a webhook event."""

@@ -86,7 +86,7 @@ def test_new_webhook_token_is_used_within_ten_seconds_of_a_forged_request(
     assert len(sent(aws)) == 1
 
 
-def test_signature_is_503_when_secrets_cant_be_read_and_accepted_when_they_can(
+def test_signature_is_503_when_secrets_can_not_be_read_and_accepted_when_they_can(
     aws: Cloud, clock: Clock
 ) -> None:
     """Zoom repeats a notification after a 503, and not after a 401."""
@@ -151,7 +151,7 @@ def test_new_signing_key_is_used_when_unsigned_events_are_allowed(aws: Cloud, cl
 
 
 @pytest.mark.parametrize("is_ssm_down", [False, True])
-def test_zooms_signed_events_are_accepted_when_unsigned_ones_are_allowed(
+def test_signed_events_of_zoom_are_accepted_when_unsigned_ones_are_allowed(
     is_ssm_down: bool, aws: Cloud, clock: Clock
 ) -> None:
     """Zoom always signs. Without a secret its signature can't be verified."""
