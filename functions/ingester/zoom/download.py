@@ -250,9 +250,10 @@ def _body(response: urllib3.BaseHTTPResponse, address: _Address, first: int) -> 
 
 def _discard(response: urllib3.BaseHTTPResponse) -> None:
     """Close an answer without its body. A short body is read, to keep the connection."""
-    # A chunked body, whose length is unknown, may have no end.
-    length = response.length_remaining if response.chunked is False else None
-    if length is not None and length <= SHORT_BODY_BYTES:
+    # A chunked body may have no end, also beside a length.
+    length = response.headers.get("Content-Length", "")
+    is_short = _CONTENT_LENGTH.fullmatch(length) and int(length) <= SHORT_BODY_BYTES
+    if is_short and "Transfer-Encoding" not in response.headers:
         response.drain_conn()
     response.close()
 
