@@ -49,7 +49,7 @@ def third_party(function: Function) -> set[str]:
 
     A program that the function starts is one of its `files`.
     """
-    programs = [file for file in function.files if file.endswith(".py")]
+    programs = [Path(file) for file in function.files if file.endswith(".py")]
     names = {
         name.partition(".")[0]
         for file in (*closure(function.module, SOURCE_ROOT), *programs)
