@@ -37,7 +37,7 @@ from cdk.tables import Tables
 
 @dataclass(frozen=True)
 class Resources:
-    """What the functions work with."""
+    """The resources that the functions work with."""
 
     tables: Tables
     queues: Queues

@@ -63,7 +63,7 @@ class Setting(Generic[Value]):
 
     @property
     def wanted(self) -> str:
-        """What its text has to be, in the words of its check. "" if any text will do."""
+        """The form that its check requires of its text; "" if any text will do."""
         try:
             self.check(_NONSENSE)
         except ValueError as error:
@@ -72,7 +72,7 @@ class Setting(Generic[Value]):
 
 
 class Options(TypedDict, total=False):
-    """What a row may leave out; see `Setting`."""
+    """The fields that a row may leave out; see `Setting`."""
 
     see: str
     read_by: tuple[Function, ...]

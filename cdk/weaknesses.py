@@ -25,7 +25,7 @@ TOKEN_CHARACTERS = 16
 """Zoom's secret tokens have 22 characters, and Slack's signing secrets 32."""
 
 TOKEN_VARIETY = 6
-"""How many different characters a token has at least: random ones of 16 have more."""
+"""Minimum number of different characters in a token. Random ones of 16 have more."""
 
 PASSWORD_CHARACTERS = 8
 
@@ -77,7 +77,7 @@ class Weakness:
 
     @property
     def problem(self) -> str:
-        """What an operator is told when the setting is refused."""
+        """The sentence for an operator whose setting is refused."""
         return (
             f"{self.setting} is weak: {self.reason}. Change it, or accept it by "
             f"ALLOW_WEAK_SETTINGS={self.setting}."

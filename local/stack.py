@@ -52,7 +52,7 @@ class Busy(Exception):
 
 @dataclass(frozen=True)
 class _Prepared:
-    """What a start has decided before its first process.
+    """The choices of a start before its first process.
 
     Attributes:
         authority: Certificates of every local server.

@@ -22,7 +22,7 @@ _NAMES = (
     rf"|token|{_PASSCODES}|secret|api[_-]?key"
 )
 _SEPARATOR = r"(?:\s*=\s*|\s*:(?!\s)|\s*:\s+(?=[A-Za-z.,;!?]*+[^\sA-Za-z.,;!?\"']))"
-"""What stands between a secret's name and its value. A plain word after ": " isn't a secret: it may
+"""The separator of a secret's name and its value. A plain word after ": " isn't a secret: it may
 be part of a topic, like "Secret: the Life of Bees"."""
 
 _SECRETS = (

@@ -73,7 +73,7 @@ class TestReport:
         assert reported is not None
         assert reported.error == text
 
-    def test_last_report_counts(self) -> None:
+    def test_report_is_the_last_one_when_a_program_prints_several(self) -> None:
         line = b'{"zb": {"transfer_s": %d, "cpu_s": 2}}\n'
         reported = read_report(b"noise\n" + line % 1 + line % 5)
         assert reported is not None

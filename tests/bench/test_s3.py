@@ -366,7 +366,7 @@ class TestFaults:
 
     @pytest.mark.parametrize("kind", ["rst", "fin", "stall"])
     @pytest.mark.parametrize(("moment", "numbers"), [("middle", []), ("after", []), ("done", [1])])
-    def test_connection_breaks_off(
+    def test_s3_peer_cuts_the_connection_at_the_moment_of_its_fault(
         self, s3: S3Peer, client: S3Client, kind: Any, moment: Any, numbers: list[int]
     ) -> None:
         fault = S3Fault(kind=kind, moment=moment, after=2_000_000, seconds=0.1)
@@ -379,7 +379,9 @@ class TestFaults:
         if moment == "middle":
             assert 2_000_000 <= stats.body_bytes < len(BIG)
 
-    def test_open_uploads_vanish(self, s3: S3Peer, client: S3Client) -> None:
+    def test_s3_peer_forgets_open_uploads_when_its_fault_is_gone(
+        self, s3: S3Peer, client: S3Client
+    ) -> None:
         s3.configure(replace(S3, faults=(S3Fault(kind="gone", nth=2),)))
         upload = Upload(client)
         upload.send(1, BIG)

@@ -171,7 +171,9 @@ class TestBreaks:
                 assert not is_reset
 
     @pytest.mark.parametrize(("where", "after"), [("rec", None), ("cdn", -1)])
-    def test_no_answer_comes(self, reader: Reader, where: Any, after: int | None) -> None:
+    def test_zoom_peer_resets_the_connection_before_its_answer(
+        self, reader: Reader, where: Any, after: int | None
+    ) -> None:
         reader.fail(ZoomFault(kind="rst", where=where, request=2, after=after))
         url = reader.url()
         reader.get(url)
@@ -222,14 +224,18 @@ class TestWrongAnswers:
         assert refused.status_code == 429
 
     @pytest.mark.parametrize("when", [{"request": 2}, {"total": 1_000_000}], ids=str)
-    def test_signatures_expire(self, plain_reader: Reader, when: Any) -> None:
+    def test_zoom_peer_refuses_old_signatures_when_its_fault_is_expired(
+        self, plain_reader: Reader, when: Any
+    ) -> None:
         plain_reader.fail(ZoomFault(kind="expired", **when))
         old = [plain_reader.url(), plain_reader.url()]
         assert len(plain_reader.get(old[0]).content) == TALK
         assert [plain_reader.get(url).status_code for url in old] == [403, 403]
         assert plain_reader.get(plain_reader.url()).status_code == 200
 
-    def test_file_changes(self, plain_reader: Reader) -> None:
+    def test_zoom_peer_serves_another_version_when_its_fault_is_changed(
+        self, plain_reader: Reader
+    ) -> None:
         plain_reader.fail(ZoomFault(kind="changed", request=2, size=4_000_000))
         url = plain_reader.url()
         first = plain_reader.get(url)

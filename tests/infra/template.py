@@ -9,6 +9,7 @@ from typing import Any
 
 from cdk.app import build
 from cdk.settings import SECRETS, load
+from cdk.settings_reader import SettingsError
 
 STACK = "zip-test"
 SECRET_SETTINGS = {name: f"secret-of-{name}" for name in SECRETS}
@@ -105,3 +106,12 @@ def synthesize(
     settings = load({**SETTINGS, **(changes or {})}, env_file)
     build(settings, outdir=folder).synth()
     return Template((folder / f"{STACK}.template.json").read_text())
+
+
+def problems(**changes: str) -> tuple[str, ...]:
+    """Return what is wrong with the tests' settings after changes ("" removes a setting)."""
+    try:
+        load({**SETTINGS, **changes}, None)
+    except SettingsError as error:
+        return error.problems
+    return ()

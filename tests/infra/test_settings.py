@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cdk.settings import TABLE, Network, load
 from cdk.settings_reader import SettingsError
 from ops.stack.cdk_cli import ROOT
-from tests.infra.template import SECRET_SETTINGS, SETTINGS
+from tests.infra.template import SECRET_SETTINGS, SETTINGS, problems
 
 KNOWN_NAMES = """
 STACK_NAME LAMBDA_CODE_BUCKET NOTIFICATION_EMAIL ZOOM_API_BASE_URL APIGEE_KEY ZOOM_API_KEY
@@ -30,15 +30,6 @@ CODEBUILD_SOURCE_URL RECONCILE_DAYS LAMBDA_ARCHITECTURE LAMBDA_RUNTIME DOWNLOAD_
 GSHEETS_API_BASE_URL DOWNLOADS_AT_ONCE OC_OUTAGE_HOURS
 """.split()
 """Settings that a site may have in its `.env`: removing or renaming one breaks the site."""
-
-
-def problems(**changes: str) -> tuple[str, ...]:
-    """Return what is wrong with the tests' settings after changes ("" removes a setting)."""
-    try:
-        load({**SETTINGS, **changes}, None)
-    except SettingsError as error:
-        return error.problems
-    return ()
 
 
 def test_the_table_has_every_setting_that_a_site_may_have() -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from cdk.settings import TABLE, load, weaknesses
-from cdk.settings_reader import SettingsError
+from cdk.settings import TABLE, weaknesses
 from cdk.weaknesses import REFUSED, RULES, weak_secret
-from tests.infra.template import SETTINGS
+from tests.infra.template import SETTINGS, problems
 
 ZOOM_TOKEN = "wQ3rTy7uIoP9aSdFgHjK2l"
 SLACK_SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
@@ -19,15 +18,6 @@ def found(**changes: str) -> dict[str, bool]:
         weakness.setting: weakness.is_accepted
         for weakness in weaknesses({**SETTINGS, **changes}, None)
     }
-
-
-def problems(**changes: str) -> tuple[str, ...]:
-    """Return why a stack with the tests' settings after changes is refused."""
-    try:
-        load({**SETTINGS, **changes}, None)
-    except SettingsError as error:
-        return error.problems
-    return ()
 
 
 WEAK = [

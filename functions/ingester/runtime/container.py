@@ -20,7 +20,7 @@ SECONDS = 300.0
 """The longest time until a warm container notices a rotated secret."""
 
 LONGEST_SECONDS = 900.0
-"""How long a secret that was revoked may go on working while AWS fails. Then requests fail."""
+"""Longest time that a revoked secret works while AWS fails. After it, requests fail."""
 
 UNSIGNED_SECONDS = 10.0
 """The longest time until a request that is taken unsigned would meet a secret that was set."""
@@ -98,11 +98,7 @@ class Container(Generic[Kept]):
         if len(self._readings) == READINGS and now - self._readings[0] < READING_SECONDS:
             return None
         self._readings.append(now)
-        new = self._built()
-        if new is None:
-            return None
-        self._kept = (now, self._carry(old, new))
-        return self._kept[1]
+        return self._rebuilt(old)
 
     def read_lately(self) -> Kept | None:
         """Return dependencies that were built within UNSIGNED_SECONDS; None if AWS fails.
@@ -112,18 +108,15 @@ class Container(Generic[Kept]):
         kept, now = self(), self._clock()
         if now - self._built_at < UNSIGNED_SECONDS:
             return kept
-        new = self._built()
-        if new is None:
-            return None
-        self._kept = (now, self._carry(kept, new))
-        return self._kept[1]
+        return self._rebuilt(kept)
 
     def _built_anew(self, old: Kept) -> Kept:
         """Rebuild, or keep the old dependencies while AWS fails: secrets seldom change."""
-        new = self._built()
-        return old if new is None else self._carry(old, new)
+        new = self._rebuilt(old)
+        return old if new is None else new
 
-    def _built(self) -> Kept | None:
+    def _rebuilt(self, old: Kept) -> Kept | None:
+        """Rebuild, keep the result, and return it; None while AWS fails."""
         try:
             built = self._build()
         except (BotoCoreError, ClientError):
@@ -133,4 +126,5 @@ class Container(Generic[Kept]):
             )
             return None
         self._built_at = self._clock()
-        return built
+        self._kept = (self._built_at, self._carry(old, built))
+        return self._kept[1]

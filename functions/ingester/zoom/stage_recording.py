@@ -29,7 +29,7 @@ from ingester.zoom.download_token import Access, AccessInUse
 logger = logging.getLogger("ingester.transfer")
 
 PRINTABLE = string.punctuation.replace("%", "")
-"""What `quote` leaves as it is, beside letters and digits."""
+"""The characters that `quote` leaves as they are, beside letters and digits."""
 
 VIDEO_EXTENSIONS = frozenset({"mp4", "m4v", "m4a", "mov"})
 TEXT_EXTENSIONS = frozenset({"txt", "vtt"})
@@ -39,7 +39,7 @@ MOST_METADATA = 500
 
 
 class Movie(Protocol):
-    """What the staging needs to know about a video: its duration in seconds."""
+    """The properties of a video that the staging needs: its duration in seconds."""
 
     @property
     def seconds(self) -> float: ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ OK = text_answer(200, "text/plain", b"Success")
 
 
 @dataclass
-class RequestingHarness:
+class RequestingHarness(ABC):
     """A function that requests recordings, and its neighbours. The webhook answers OK."""
 
     aws: Cloud
@@ -37,9 +38,9 @@ class RequestingHarness:
     def __post_init__(self) -> None:
         self.set_up()
 
+    @abstractmethod
     def set_up(self, **settings: Any) -> None:
         """Build the function's dependencies, with settings other than the usual ones."""
-        raise NotImplementedError
 
     def settings(self, **changes: Any) -> dict[str, Any]:
         return {
