@@ -264,23 +264,14 @@ def _stage(message: DownloadMessage, deps: Dependencies) -> Outcome:
     message = complete.message
     if recording.is_too_short(message.duration, deps.settings.minimum_duration):
         return _ignore(message, reasons.TOO_SHORT, deps)
+    if not complete.has_video:
+        if _is_new(message, deps):
+            raise AskLater("Zoom lists no MP4 file of this recording yet")
+        return _ignore(message, reasons.NO_MP4, deps)
     destination = _destination(message, deps)
-    series_id, title = destination.series_id, destination.title
-    if not series_id:
+    if not destination.series_id:
         return _ignore(message, reasons.NO_SERIES, deps)
-    written = deps.status.report(
-        message.zip_id,
-        StatusChange(
-            State.OC_SERIES_FOUND,
-            oc_series_id=series_id,
-            course=destination.course,
-            # The webhook may not have known it.
-            subject=_subject(message) if message.is_partial else None,
-        ),
-    )
-    is_first = written and not written.had_series
-    length = {Metric.RECORDING_DURATION: float(message.duration)} if is_first else {}
-    logger.info("Going to series %s as %s", series_id, title, extra=_counted(length, deps))
+    _report_series(message, destination, deps)
     transfer = RecordingTransfer(
         engine=deps.engine,
         open_file=deps.open_file,
@@ -294,8 +285,8 @@ def _stage(message: DownloadMessage, deps: Dependencies) -> Outcome:
     ready = upload_message(
         message,
         staged.pieces,
-        series_id=series_id,
-        title=title,
+        series_id=destination.series_id,
+        title=destination.title,
         zone=zone_of(deps.settings.local_time_zone),
     )
     staged_ids = {piece.file.file_id for piece in staged.pieces}
@@ -313,6 +304,24 @@ def _stage(message: DownloadMessage, deps: Dependencies) -> Outcome:
         group=message.uuid,
         report=partial(_report_sent, ready, reason, deps),
     )
+
+
+def _report_series(message: DownloadMessage, destination: Destination, deps: Dependencies) -> None:
+    """Report the series that a recording goes to."""
+    written = deps.status.report(
+        message.zip_id,
+        StatusChange(
+            State.OC_SERIES_FOUND,
+            oc_series_id=destination.series_id,
+            course=destination.course,
+            # The webhook may not have known it.
+            subject=_subject(message) if message.is_partial else None,
+        ),
+    )
+    is_first = written and not written.had_series
+    length = {Metric.RECORDING_DURATION: float(message.duration)} if is_first else {}
+    series_id, title = destination.series_id, destination.title
+    logger.info("Going to series %s as %s", series_id, title, extra=_counted(length, deps))
 
 
 def _report_sent(ready: UploadMessage, reason: str, deps: Dependencies) -> None:
@@ -340,12 +349,14 @@ class CompleteMessage:
     Attributes:
         message: The message.
         unlisted: The ids of files that Zoom has named and its API doesn't list.
-        given_up: Those that its API hasn't listed for a day and that no ingest holds (id → name).
+        given_up: Those that its API hasn't listed for a day and that the ingest lacks (id → name).
+        has_video: False if neither Zoom's API nor an earlier webhook event names a video.
     """
 
     message: DownloadMessage
     unlisted: Sequence[str] = ()
     given_up: Mapping[str, str] = field(default_factory=dict)
+    has_video: bool = True
 
 
 def _complete(message: DownloadMessage, deps: Dependencies) -> CompleteMessage:
@@ -369,18 +380,20 @@ def _complete(message: DownloadMessage, deps: Dependencies) -> CompleteMessage:
     except ValueError as error:
         raise AskLater(f"Zoom's list of files lacks something: {error}") from error
     unfinished = sum(not file.is_completed for file in files)
-    if unfinished or not files:
+    if unfinished or not answer.recording_files:
         raise AskLater(f"Zoom has not finished {unfinished or 'any'} of the files")
     now = deps.clock()
     names = {**names_of(message.recording_files), **names_of(files)}
     record = deps.ledger.change(message.uuid, lambda old: ledger.with_files(old, names, now))
     listed = {file.recording_id for file in files}
-    if awaited := ledger.files_to_wait_for(record, listed, now):
+    missing = ledger.missing_files(record, listed, may_ingest_again=message.allow_multiple_ingests)
+    if awaited := ledger.files_to_wait_for(missing, record, now):
         raise AskLater(f"Zoom's API doesn't list {len(awaited)} file(s) yet that Zoom has named")
     return CompleteMessage(
         _with_answer(message, answer, files),
         unlisted=ledger.not_listed(record, listed),
-        given_up=ledger.files_given_up(record, listed),
+        given_up=missing,
+        has_video=any(file.is_mp4 for file in files) or not record.files.keys() <= listed,
     )
 
 
@@ -464,7 +477,7 @@ def _report_late_files(message: DownloadMessage, deps: Dependencies) -> None:
     outside = [
         name
         for file_id, name in names.items()
-        if not any(file_id in ingest.files for ingest in ingests)
+        if not any(file_id in ingest.certain_files for ingest in ingests)
     ]
     if ingests and outside:
         told = f"{len(outside)} file(s) came after the ingest and stayed outside of it: "
@@ -537,13 +550,13 @@ def _report_waiting(message: DownloadMessage, told: str, deps: Dependencies) -> 
 
 
 def _report_copy(total: Total, deps: Dependencies) -> None:
-    """Write one record, with its metrics, of what this invocation copied of a recording."""
+    """Log, with metrics, how much of a recording this invocation copied, whether all or not."""
     speed = rate(total.fetched, total.seconds)
     values = {Metric.BYTES_TRANSFERRED: float(total.fetched)}
     if total.fetched:
         values[Metric.TRANSFER_RATE] = speed
     logger.info(
-        "Copied",
+        "Copied" if total.is_complete else "Copied in part",
         extra={
             "fetched_bytes": total.fetched,
             "seconds": round(total.seconds, 2),

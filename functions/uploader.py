@@ -53,7 +53,7 @@ from ingester.runtime.queue_worker import (
     SourceQueue,
 )
 from ingester.settings import UploaderSecrets, UploaderSettings, read, read_secrets
-from ingester.status.table import StatusChange, StatusTable
+from ingester.status.table import StatusChange, StatusTable, Written
 
 logger = logging.getLogger("ingester.uploader")
 
@@ -230,11 +230,26 @@ def upload(message: UploadMessage, deps: Dependencies, read_seconds: float) -> O
         posts=(Post(attempt=deps.new_id(), at=timestamps.write(deps.clock())),),
     )
     _claim(record, media_package, claim, deps)
-    workflow = _ingest(message, media_package, claim.posts[0].attempt, parts, deps, read_seconds)
-    deps.status.report(message.zip_id, StatusChange(State.SENT_TO_OPENCAST))
-    sent = {"workflow_id": workflow, "mediapackage": media_package}
+    attempt = claim.posts[0].attempt
+    record = _ingest(message, media_package, attempt, parts, deps, read_seconds)
+    ingest = record.ingests.get(media_package, claim)
+    _report_ingest(message, ingest, deps)
+    sent = {"workflow_id": ingest.workflow, "mediapackage": media_package}
     logger.info("Sent to Opencast", extra={**sent, **_metrics_of_ingest(message, deps)})
     return Done()
+
+
+def _report_ingest(
+    message: UploadMessage, ingest: IngestRecord, deps: Dependencies
+) -> Written | None:
+    """Report that a recording is in Opencast, and how its ingest differs from the message."""
+    found = differences.differences(message, ingest)
+    reason = " ".join(difference.reason for difference in found)
+    written = deps.status.report(message.zip_id, StatusChange(State.SENT_TO_OPENCAST, reason))
+    for difference in found:
+        extra = log.goes_on("The ingest stays as it is.", difference.advice)
+        logger.error("%s", difference.reason, extra=extra)
+    return written
 
 
 def _metrics_of_ingest(message: UploadMessage, deps: Dependencies) -> dict[str, Any]:
@@ -331,18 +346,13 @@ def _media_package_after_ingest(
 def _end_as_ingested(
     message: UploadMessage, media_package: str, ingest: IngestRecord, deps: Dependencies
 ) -> None:
-    """End a request whose own event is in Opencast, and report how it differs from the message."""
-    found = differences.differences(message, ingest)
-    reason = " ".join(difference.reason for difference in found)
+    """End a request whose own event is in Opencast."""
     _note_shown(message, media_package, ingest, deps)
-    written = deps.status.report(message.zip_id, StatusChange(State.SENT_TO_OPENCAST, reason))
+    written = _report_ingest(message, ingest, deps)
     is_new = written and written.is_change
     logger.info(
         "The ingest is in Opencast", extra=_metrics_of_ingest(message, deps) if is_new else {}
     )
-    for difference in found:
-        extra = log.goes_on("The ingest stays as it is.", difference.advice)
-        logger.error("%s", difference.reason, extra=extra)
 
 
 def _end_beside_other_request(
@@ -398,16 +408,16 @@ def _ingest(
     parts: Parts,
     deps: Dependencies,
     read_seconds: float,
-) -> str:
-    """POST under the protection of the claim, and return the workflow's id.
+) -> Record:
+    """POST under the protection of the claim, and return the record with Opencast's answer.
 
     Raises:
         AskLater: Opencast's answer never came, and the POST may be at work.
         IngestBroken, IngestRefused, IngestNotSent: the POST has made nothing.
     """
 
-    def note(outcome: PostOutcome, workflow: str = "") -> None:
-        deps.ledger.change(
+    def note(outcome: PostOutcome, workflow: str = "") -> Record:
+        return deps.ledger.change(
             message.uuid,
             lambda record: ledger.with_answer(record, media_package, attempt, outcome, workflow),
         )
@@ -432,8 +442,7 @@ def _ingest(
                 "It broke down in the ingest (500) and has no such event."
             ) from error
         workflow = ""
-    note(PostOutcome.TAKEN, workflow)
-    return workflow
+    return note(PostOutcome.TAKEN, workflow)
 
 
 def _ask_later(

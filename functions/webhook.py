@@ -39,7 +39,7 @@ from ingester.pipeline import reasons
 from ingester.pipeline.messages import DownloadMessage, encode
 from ingester.pipeline.queue import Queue
 from ingester.pipeline.retry_policy import ZOOM_REPEATS
-from ingester.pipeline.states import DONE, ENDED, ZOOM_SIDE, State
+from ingester.pipeline.states import ENDED, ZOOM_SIDE, State
 from ingester.recording.events_table import EventsTable
 from ingester.recording.files import Subject, automated
 from ingester.recording.pauses import RecordingEvent
@@ -50,6 +50,7 @@ from ingester.runtime.container import Container
 from ingester.runtime.http_endpoint import ErrorAnswers
 from ingester.settings import WebhookSecrets, WebhookSettings, read, read_secrets
 from ingester.status import trash as notices
+from ingester.status.diagnosis import has_ended
 from ingester.status.table import Requested, StatusChange, StatusTable, Written, never_raising
 from ingester.zoom import signature
 from ingester.zoom import webhook_events as zoom_events
@@ -364,7 +365,7 @@ def _zip_ids_of(record: Record) -> list[str]:
 @never_raising
 def _report_removal(zip_id: str, notice: str, deps: Dependencies) -> None:
     row = deps.status.get(zip_id)
-    if row and (row.retry_due or row.state not in DONE):
+    if row and not has_ended(row):
         outlook = f"; {row.reason}" if row.retry_due else ""
         deps.status.note(zip_id, notice, outlook)
         logger.warning("%s while it was on its way", notice, extra={"zip_id": zip_id})

@@ -107,10 +107,14 @@ class FakeEngine:
         """
         run = _Run(self)
         began = self.world.time
+        is_complete = False
         try:
-            return run.results(copies)
+            results = run.results(copies)
+            is_complete = True
+            return results
         finally:
-            self.report(Total(run.fetched, self.world.time - began, 0))
+            seconds = self.world.time - began
+            self.report(Total(run.fetched, seconds, 0, is_complete=is_complete))
 
 
 class _Run:

@@ -110,7 +110,7 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation(
         "files missing in Zoom's API are left out without a report",
         DOWNLOADER,
-        "        given_up=ledger.files_given_up(record, listed),\n",
+        "        given_up=missing,\n",
         "",
         profile="disorder",
         seed=118,

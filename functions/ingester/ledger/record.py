@@ -91,11 +91,19 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Post(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One POST to Opencast. `attempt` is the id of the attempt that made it."""
+    """One POST to Opencast.
+
+    Attributes:
+        attempt: The id of the attempt that made it.
+        at: Its time.
+        outcome: Its result.
+        lacks: Ids of files of the ingest record that this POST didn't have.
+    """
 
     attempt: str
     at: str
     outcome: Outcome = Outcome.UNKNOWN
+    lacks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         timestamps.parse(self.at)
@@ -107,7 +115,7 @@ class IngestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     Attributes:
         zip_id: The request for which the media package was made.
         series: Id of the Opencast series.
-        files: Names of its files by the files' ids.
+        files: Names, by id, of the files that any of its POSTs had.
         posts: Its POSTs, the oldest first. There is at least one.
         workflow: Id of the workflow that Opencast started; "" if it is unknown.
         is_shown: Whether Opencast has ever shown its event.
@@ -134,6 +142,14 @@ class IngestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     def is_taken(self) -> bool:
         """Whether Opencast certainly had the media package at some time."""
         return self.is_shown or any(post.outcome is Outcome.TAKEN for post in self.posts)
+
+    @property
+    def certain_files(self) -> dict[str, str]:
+        """Names, by id, of the files of every POST that may have made the media package."""
+        taken = [post for post in self.posts if post.outcome is Outcome.TAKEN]
+        possible = taken or [post for post in self.posts if post.outcome is not Outcome.REFUSED]
+        lacking = {file_id for post in possible for file_id in post.lacks}
+        return {file_id: name for file_id, name in self.files.items() if file_id not in lacking}
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -247,22 +263,30 @@ def _with_request(record: Record, zip_id: str, request: Request) -> Record:
     return replace(record, requests={**record.requests, zip_id: request})
 
 
-def files_to_wait_for(record: Record, listed: AbstractSet[str], now: datetime) -> list[str]:
-    """Return the ids of files that Zoom's API may still list.
+def files_to_wait_for(missing: Iterable[str], record: Record, now: datetime) -> list[str]:
+    """Return the ids of missing files that Zoom's API may still list.
 
-    Zoom named them less than a day ago, they aren't among the ids in `listed`, and no ingest
-    record has them.
+    Zoom named them less than a day ago.
     """
     return [
         file_id
-        for file_id in files_given_up(record, listed)
+        for file_id in missing
         if now - timestamps.parse(record.files[file_id].at) < ZOOM_LIST_LAG
     ]
 
 
-def files_given_up(record: Record, listed: AbstractSet[str]) -> dict[str, str]:
-    """Return the names, by id, of files that Zoom named, doesn't list, and no ingest record has."""
-    ingested = _ingested_files(record)
+def missing_files(
+    record: Record, listed: AbstractSet[str], *, may_ingest_again: bool
+) -> dict[str, str]:
+    """Return the names, by id, of files that Zoom named and that the next ingest would lack.
+
+    Args:
+        record: The record of their recording.
+        listed: Ids of the files that Zoom's API lists.
+        may_ingest_again: Whether the next ingest may be a second one, which needs all files. Else
+            files that an ingest record has are in Opencast already.
+    """
+    ingested = set() if may_ingest_again else _ingested_files(record)
     return {
         file_id: record.files[file_id].name
         for file_id in not_listed(record, listed)
@@ -311,9 +335,23 @@ def with_claim(record: Record, media_package: str, claim: IngestRecord) -> Recor
             deleted there, and the earlier POSTs are dropped.
     """
     known = record.ingests.get(media_package)
-    earlier = known.posts if known and not known.is_taken else ()
-    ingest = replace(claim, posts=(*earlier, *claim.posts))
-    return replace(record, ingests={**record.ingests, media_package: ingest})
+    if known and not known.is_taken:
+        claim = _joined(known, claim)
+    return replace(record, ingests={**record.ingests, media_package: claim})
+
+
+def _joined(known: IngestRecord, claim: IngestRecord) -> IngestRecord:
+    """Return the claim with the earlier POSTs. Each POST notes which of all files it lacks."""
+    added, dropped = claim.files.keys() - known.files, known.files.keys() - claim.files
+    return replace(
+        claim,
+        files={**known.files, **claim.files},
+        posts=(*_lacking(known.posts, added), *_lacking(claim.posts, dropped)),
+    )
+
+
+def _lacking(posts: Iterable[Post], files: AbstractSet[str]) -> list[Post]:
+    return [replace(post, lacks=tuple(sorted({*post.lacks, *files}))) for post in posts]
 
 
 def with_answer(
@@ -321,13 +359,21 @@ def with_answer(
 ) -> Record:
     """Note Opencast's answer to one POST.
 
+    An answer TAKEN without a workflow says only that Opencast has the media package, which an
+    earlier POST may have made: while its workflow runs, Opencast refuses another POST with 409
+    (Opencast 11: 500). So every POST that wasn't refused counts as taken.
+
     An ingest record whose POSTs were all refused is removed: Opencast never had the media package.
     """
     ingest = record.ingests.get(media_package)
     if ingest is None:
         return record
+    attempts = {attempt}
+    if outcome is Outcome.TAKEN and not workflow:
+        attempts |= {post.attempt for post in ingest.posts if post.outcome is not Outcome.REFUSED}
     posts = tuple(
-        replace(post, outcome=outcome) if post.attempt == attempt else post for post in ingest.posts
+        replace(post, outcome=outcome) if post.attempt in attempts else post
+        for post in ingest.posts
     )
     others = {key: value for key, value in record.ingests.items() if key != media_package}
     if not ingest.is_shown and all(post.outcome is Outcome.REFUSED for post in posts):

@@ -60,7 +60,7 @@ def differences(message: UploadMessage, ingest: IngestRecord) -> list[Difference
 
 def stayed_outside(files: Mapping[str, str], ingest: IngestRecord) -> str:
     """Name the files that an ingest lacks; "" if it has all. `files` are names by id."""
-    missing = [name for file_id, name in files.items() if file_id not in ingest.files]
+    missing = [name for file_id, name in files.items() if file_id not in ingest.certain_files]
     if not missing:
         return ""
     return (

@@ -66,11 +66,19 @@ def forever() -> float:
 
 @dataclass(frozen=True)
 class Total:
-    """Totals of a run: bytes fetched from the sources, duration in seconds, number of retries."""
+    """Totals of a run.
+
+    Attributes:
+        fetched: Bytes fetched from the sources.
+        seconds: Duration of the run.
+        retries: Number of retries.
+        is_complete: Whether every file ended without an error that its copy doesn't tolerate.
+    """
 
     fetched: int
     seconds: float
     retries: int
+    is_complete: bool
 
 
 @dataclass(frozen=True)
@@ -206,7 +214,9 @@ class _Run:
     def _total(self, now: float) -> Total:
         counts = [file.worker.progress for file in self._files]
         fetched = sum(progress.fetched for progress in counts)
-        return Total(fetched, now - self._began, sum(progress.retries for progress in counts))
+        retries = sum(progress.retries for progress in counts)
+        is_complete = all(file.has_ended and file.error is None for file in self._files)
+        return Total(fetched, now - self._began, retries, is_complete=is_complete)
 
     def _progress_fields(self, speed: float) -> dict[str, object]:
         return {

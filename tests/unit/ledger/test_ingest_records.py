@@ -36,8 +36,11 @@ def at(minutes: float = 0) -> str:
     return timestamps.write(NOW + timedelta(minutes=minutes))
 
 
-def post(attempt: str = "a", minutes: float = 0, outcome: Outcome = Outcome.UNKNOWN) -> Post:
-    return Post(attempt=attempt, at=at(minutes), outcome=outcome)
+def post(
+    attempt: str = "a", minutes: float = 0, outcome: Outcome = Outcome.UNKNOWN, lacks: str = ""
+) -> Post:
+    """Return a POST that lacks files with ids of one letter each."""
+    return Post(attempt=attempt, at=at(minutes), outcome=outcome, lacks=tuple(lacks))
 
 
 def ingest(
@@ -68,7 +71,7 @@ class TestIngestRecords:
         record = with_claim(record, "mp", ingest(post("b", 1), zip_id=OTHER, files="ab"))
         known = record.ingests["mp"]
         assert (known.zip_id, set(known.files)) == (OTHER, {"a", "b"})
-        assert known.posts == (post("a"), post("b", 1))
+        assert known.posts == (post("a", lacks="b"), post("b", 1))
 
     @pytest.mark.parametrize("is_shown", [False, True])
     def test_claim_drops_earlier_posts_when_opencast_had_the_media_package(
@@ -134,6 +137,48 @@ class TestIngestRecords:
 
 
 UNKNOWN, TAKEN, REFUSED = Outcome
+
+
+class TestCertainFiles:
+    """A second POST has other files than the first, whose answer never came."""
+
+    def record(self, first: str, second: str) -> Record:
+        record = with_claim(EMPTY, "mp", ingest(post("a"), files=first))
+        return with_claim(record, "mp", ingest(post("b", 400), files=second))
+
+    @pytest.mark.parametrize(
+        ("first", "second", "certain"), [("f", "fg", "f"), ("fg", "f", "f"), ("fg", "fg", "fg")]
+    )
+    def test_certain_files_are_those_of_both_posts_when_no_outcome_is_known(
+        self, first: str, second: str, certain: str
+    ) -> None:
+        known = self.record(first, second).ingests["mp"]
+        assert set(known.files) == set(first) | set(second)
+        assert set(known.certain_files) == set(certain)
+
+    @pytest.mark.parametrize(
+        ("outcome", "workflow", "certain"),
+        [(TAKEN, "1603", "fg"), (TAKEN, "", "f"), (REFUSED, "", "f")],
+        ids=["200", "409", "400"],
+    )
+    def test_certain_files_depend_on_the_answer_to_the_second_post(
+        self, outcome: Outcome, workflow: str, certain: str
+    ) -> None:
+        """A 409 means that a workflow is running, which the first POST may have started."""
+        known = with_answer(self.record("f", "fg"), "mp", "b", outcome, workflow).ingests["mp"]
+        assert set(known.certain_files) == set(certain)
+
+    def test_certain_files_are_those_of_the_second_post_when_the_first_was_refused(self) -> None:
+        record = with_answer(self.record("f", "fg"), "mp", "a", REFUSED)
+        known = with_answer(record, "mp", "b", TAKEN).ingests["mp"]
+        assert set(known.certain_files) == {"f", "g"}
+
+    def test_event_counts_as_young_when_the_second_post_got_a_409(self) -> None:
+        """Opencast shows it a little later, and until then nothing is sent again."""
+        known = with_answer(self.record("f", "fg"), "mp", "b", TAKEN).ingests["mp"]
+        assert known.posted_at == at(400)
+
+
 TIMEOUT_MINUTES = 6 * 60
 
 

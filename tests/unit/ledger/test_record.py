@@ -19,11 +19,11 @@ from ingester.ledger.record import (
     Post,
     Record,
     Request,
-    files_given_up,
     files_to_wait_for,
     given_up,
     is_duplicate,
     is_superseded,
+    missing_files,
     not_listed,
     with_claim,
     with_end,
@@ -89,24 +89,25 @@ class TestFiles:
 class TestUnlistedFiles:
     def test_unlisted_file_is_waited_for_when_it_was_named_less_than_a_day_ago(self) -> None:
         record = named(named(EMPTY, "a"), "b", minutes=60)
-        assert files_to_wait_for(record, {"b"}, NOW) == ["a"]
+        assert missing_files(record, {"b"}, may_ingest_again=False) == {"a": "a of noon"}
+        missing = missing_files(record, set(), may_ingest_again=False)
+        assert missing == {"a": "a of noon", "b": "b of noon"}
         almost = NOW + ZOOM_LIST_LAG - timedelta(seconds=1)
-        assert files_to_wait_for(record, set(), almost) == ["a", "b"]
-        assert files_to_wait_for(record, set(), NOW + ZOOM_LIST_LAG) == ["b"]
-        assert files_given_up(record, set()) == {"a": "a of noon", "b": "b of noon"}
+        assert files_to_wait_for(missing, record, almost) == ["a", "b"]
+        assert files_to_wait_for(missing, record, NOW + ZOOM_LIST_LAG) == ["b"]
 
-    def test_unlisted_file_is_neither_waited_for_nor_given_up_when_an_ingest_record_has_it(
-        self,
+    @pytest.mark.parametrize(("may_ingest_again", "missing"), [(False, "b"), (True, "ab")])
+    def test_file_of_an_ingest_record_is_missing_only_in_a_second_ingest(
+        self, may_ingest_again: bool, missing: str
     ) -> None:
         record = with_claim(named(EMPTY, "ab"), "mp", ingest(files="a"))
-        assert files_to_wait_for(record, set(), NOW) == ["b"]
-        assert files_given_up(record, set()) == {"b": "b of noon"}
+        found = missing_files(record, set(), may_ingest_again=may_ingest_again)
+        assert found == {file_id: f"{file_id} of noon" for file_id in missing}
         assert not_listed(record, set()) == ["a", "b"]
 
-    def test_unlisted_file_is_neither_waited_for_nor_given_up_when_it_is_left_out(self) -> None:
+    def test_unlisted_file_is_not_missing_when_it_is_left_out(self) -> None:
         record = without(named(EMPTY, "ab"), ["a"])
-        assert files_to_wait_for(record, set(), NOW) == ["b"]
-        assert list(files_given_up(record, set())) == ["b"]
+        assert list(missing_files(record, set(), may_ingest_again=True)) == ["b"]
         assert not_listed(record, {"b"}) == []
 
     def test_left_out_files_are_sorted_and_unique(self) -> None:

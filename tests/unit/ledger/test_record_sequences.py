@@ -18,9 +18,9 @@ from ingester.ledger.record import (
     Outcome,
     Post,
     Record,
-    files_given_up,
     files_to_wait_for,
     is_duplicate,
+    missing_files,
     not_listed,
     with_answer,
     with_claim,
@@ -148,7 +148,7 @@ def test_record_keeps_every_file_whatever_is_requested_and_sent(
 
 
 @given(FILES, FILES, FILES, FILES, st.integers(0, 48))
-def test_named_file_is_given_up_when_it_is_neither_listed_left_out_nor_ingested(
+def test_named_file_is_missing_when_it_is_neither_listed_left_out_nor_ingested(
     named: set[str], listed: set[str], left_out: set[str], ingested: set[str], hours: int
 ) -> None:
     record = with_files(Record(uuid="u=="), dict.fromkeys(named, "a file"), BEGIN)
@@ -159,8 +159,10 @@ def test_named_file_is_given_up_when_it_is_neither_listed_left_out_nor_ingested(
         claim = IngestRecord(zip_id="z", series="S", files=files, posts=(post,))
         record = with_claim(record, "mp", claim)
     now = BEGIN + timedelta(hours=hours)
-    awaited = set(files_to_wait_for(record, listed, now))
-    given_up = set(files_given_up(record, listed))
-    assert given_up == named - listed - left_out - ingested
-    assert awaited == (given_up if hours < 24 else set())
+    missing = missing_files(record, listed, may_ingest_again=False)
+    assert set(missing) == named - listed - left_out - ingested
+    again = missing_files(record, listed, may_ingest_again=True)
+    assert set(again) == named - listed - left_out
+    awaited = set(files_to_wait_for(missing, record, now))
+    assert awaited == (set(missing) if hours < 24 else set())
     assert set(not_listed(record, listed)) == named - listed - left_out

@@ -180,7 +180,9 @@ class TestEnd:
         with pytest.raises(OutOfTime):
             copying.run(copies, report=totals.append, **changes)
         assert copying.begun() == [[1, MARK_NUMBER]]
-        assert [(total.fetched, total.retries) for total in totals] == [(5 * MIB, 1)]
+        assert [(total.fetched, total.retries, total.is_complete) for total in totals] == [
+            (5 * MIB, 1, False)
+        ]
 
     def test_open_stream_is_closed_when_the_time_is_up(
         self, copying: Copying, clock: Clock
@@ -193,7 +195,7 @@ class TestEnd:
     def test_report_gets_the_total_of_the_run(self, slow: Copying, clock: Clock) -> None:
         totals: list[Total] = []
         slow.run(clock=clock, report=totals.append, budget=ONE_BY_ONE)
-        assert totals == [Total(TALK.size + 345, 30.0, 0)]
+        assert totals == [Total(TALK.size + 345, 30.0, 0, is_complete=True)]
 
 
 def time_passes(clock: Clock, seconds: float) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ingester import timestamps
 from ingester.ledger import record as ledger
 from local.neighbours.zoom import ZoomStandIn
 from local.neighbours.zoom_faults import Fault
@@ -17,6 +18,7 @@ from tests.unit.functions.downloader.harness import (
     ZIP_ID,
     Harness,
     only,
+    row_in,
     staged,
     with_file,
 )
@@ -214,6 +216,27 @@ class TestAFileThatAnIngestHolds:
         assert harness.outcome == ("SENT_TO_UPLOADER", "")
         assert errors(caplog) == []
 
+    def test_second_ingest_waits_for_a_file_of_the_first_one_and_then_reports_it(
+        self,
+        harness: Harness,
+        late: dict[str, Any],
+        lecture: Recording,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        """An operator wants a whole second event, and Zoom's list may lag."""
+        again = late | {"zip_id": "on-demand-2", "allow_multiple_ingests": True}
+        harness.aws.status.put_item(Item=row_in("SENT_TO_DOWNLOADER") | {"zip_id": "on-demand-2"})
+        assert harness.take(again)
+        assert harness.uploads() == []
+        reason = harness.aws.rows()["on-demand-2"]["reason"]
+        assert reason.startswith("Zoom's API doesn't list 1 file(s) yet that Zoom has named; ")
+        harness.clock.forward(days=1)
+        assert harness.take(again)
+        (upload,) = harness.uploads()
+        assert len(staged_ids(upload)) == 2
+        (told,) = errors(caplog)
+        assert f"which stay outside: shared_screen of {lecture.start_time}." in told
+
 
 class TestAFileThatIsNotHandedOut:
     @pytest.mark.parametrize("view", ["shared_screen", "chat_file"])
@@ -291,6 +314,38 @@ class TestAPartialMessage:
         assert harness.take(partial)
         assert len(harness.aws.sent_to(harness.aws.download_queue)) == 1
         assert harness.dead() == []
+
+    @pytest.mark.parametrize(
+        "types", [("audio_only",), ("chat_file",), ("chat_file", "audio_only")]
+    )
+    def test_recording_is_ignored_when_zoom_lists_no_video_for_an_hour(
+        self,
+        harness: Harness,
+        zoom: ZoomStandIn,
+        lecture: Recording,
+        partial: dict[str, Any],
+        types: tuple[str, ...],
+    ) -> None:
+        without_video = zoom.add(only(lecture, *types))
+        assert len(without_video.files) == len(types)
+        new = partial | {"received_time": timestamps.write(harness.clock())}
+        assert harness.take(new)
+        assert len(harness.aws.sent_to(harness.aws.download_queue)) == 1
+        harness.clock.forward(hours=1)
+        assert harness.take(new)
+        row = harness.aws.rows()[partial["zip_id"]]
+        assert (row["pipeline_state"], row["reason"]) == ("IGNORED", "No mp4 files")
+        assert harness.uploads() == harness.dead() == []
+
+    def test_recording_is_a_dead_letter_when_zoom_lists_only_a_chat_and_not_the_video_it_named(
+        self, harness: Harness, zoom: ZoomStandIn, lecture: Recording, partial: dict[str, Any]
+    ) -> None:
+        harness.name(lecture, staged(lecture, view="active_speaker", segment=0))
+        zoom.add(only(lecture, "chat_file"))
+        harness.clock.forward(days=1)
+        assert harness.take(partial)
+        (dead,) = harness.dead()
+        assert dead["reason"] == "Zoom handed out none of the recording's MP4 files."
 
     def test_message_waits_when_the_zoom_list_is_invalid(
         self, harness: Harness, zoom: ZoomStandIn, small: Recording, partial: dict[str, Any]

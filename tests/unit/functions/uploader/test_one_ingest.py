@@ -135,6 +135,40 @@ class TestTheFirstPost:
         assert harness.posts == 1
         assert harness.posts_of == {OWN_ID: ["taken"]}
 
+    @pytest.mark.parametrize("answer", ["409", "400", "no answer"])
+    def test_file_is_reported_when_only_a_second_post_had_it_and_the_first_may_have_arrived(
+        self, harness: Harness, answer: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """The event that Opencast shows in the end is the one of the first POST."""
+        harness.be_silent()
+        harness.fail("close")
+        harness.take(harness.message())
+        harness.clock.forward(hours=7)
+        late = harness.message(segments=2)
+        kind = {"409": "conflict", "400": "status", "no answer": "close"}[answer]
+        harness.fail(kind, status=400)
+        assert harness.take(late) is (answer == "409")
+        assert harness.posts == 2
+        harness.has_event()
+        harness.take(late, receive_count=2)
+        assert harness.posts == 2
+        state, reason = harness.outcome
+        assert state == "SENT_TO_OPENCAST"
+        assert "1 file(s) came after the ingest and stayed outside of it" in reason
+        assert "active_speaker of 2026-10-14T15:00:12Z" in reason
+        told = [record for record in caplog.records if record.getMessage() == reason]
+        assert {record.levelname for record in told} == {"ERROR"}
+
+    def test_nothing_is_reported_when_a_second_post_with_more_files_is_accepted(
+        self, harness: Harness
+    ) -> None:
+        harness.be_silent()
+        harness.fail("close")
+        harness.take(harness.message())
+        harness.clock.forward(hours=7)
+        assert harness.take(harness.message(segments=2))
+        assert (harness.outcome, harness.posts) == (("SENT_TO_OPENCAST", ""), 2)
+
 
 class TestAnAnswerThatNeverCame:
     def test_event_counts_as_ingested_when_the_answer_to_its_post_was_lost(

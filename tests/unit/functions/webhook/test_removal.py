@@ -76,6 +76,21 @@ def test_removal_is_noted_in_the_ledger_and_in_the_rows_in_progress(
     assert len(aws.sends) == messages
 
 
+@pytest.mark.parametrize(
+    ("row_state", "retry_due"),
+    [(State.IGNORED, "2026-10-14T18:40:00Z"), (State.DOWNLOADER_FAILED, "soon")],
+)
+def test_removal_changes_no_row_when_its_ingest_has_ended_whatever_its_retry_says(
+    row_state: State, retry_due: str, aws: Cloud, post: Post
+) -> None:
+    """The diagnosis decides: only a failure with a readable time is retried."""
+    post(completed())
+    put(aws, row_state, retry_due=retry_due)
+    before = aws.rows()
+    assert post(trashed()) == 204
+    assert aws.rows() == before
+
+
 @pytest.mark.parametrize("notify", [batch_trashed, batch_deleted])
 def test_removal_is_noted_for_each_recording_when_several_are_removed_at_once(
     notify: Notify, aws: Cloud, post: Post
