@@ -35,7 +35,7 @@ The webhook isn't throttled: a refused request may be a recording.
 """
 
 ERRORS = apigateway.MethodLoggingLevel.ERROR
-"""What the execution log holds: why API Gateway itself answered with an error.
+"""The level of the execution log, which tells why API Gateway itself answered with an error.
 
 Data traces are off, because they would log bodies and headers.
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aws_cdk import ArnFormat, RemovalPolicy, Stack
 from aws_cdk import aws_codebuild as codebuild
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
@@ -68,25 +69,32 @@ class Build(Construct):
                 )
             ),
         )
-        stack = Stack.of(self)
-        functions = [
-            stack.format_arn(
-                service="lambda",
-                resource="function",
-                resource_name=f"{names.function(function)}{suffix}",
-                arn_format=ArnFormat.COLON_RESOURCE_NAME,
-            )
-            for function in FUNCTIONS
-            for suffix in ("", ":*")
-        ]
-        code = f"arn:{stack.partition}:s3:::{settings.place.code_bucket}/{settings.stack_name}/*"
-        itself = stack.format_arn(
-            service="cloudformation", resource="stack", resource_name=f"{settings.stack_name}/*"
+        for statement in _statements(Stack.of(self), settings, names):
+            project.add_to_role_policy(statement)
+
+
+def _statements(stack: Stack, settings: Settings, names: Names) -> list[iam.PolicyStatement]:
+    """Return the grants of the project's role: to deploy and release the stack's functions."""
+    functions = [
+        stack.format_arn(
+            service="lambda",
+            resource="function",
+            resource_name=f"{names.function(function)}{suffix}",
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
         )
-        project.add_to_role_policy(grants.allow(LOOK, itself))
-        project.add_to_role_policy(grants.allow(RELEASE, *functions))
+        for function in FUNCTIONS
+        for suffix in ("", ":*")
+    ]
+    code = f"arn:{stack.partition}:s3:::{settings.place.code_bucket}/{settings.stack_name}/*"
+    itself = stack.format_arn(
+        service="cloudformation", resource="stack", resource_name=f"{settings.stack_name}/*"
+    )
+    return [
+        grants.allow(LOOK, itself),
+        grants.allow(RELEASE, *functions),
         # UpdateFunctionCode reads the package with its caller's rights.
-        project.add_to_role_policy(grants.allow(("s3:PutObject", "s3:GetObject"), code))
+        grants.allow(("s3:PutObject", "s3:GetObject"), code),
+    ]
 
 
 def _source(url: str) -> tuple[codebuild.ISource | None, codebuild.BuildSpec]:

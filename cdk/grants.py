@@ -47,6 +47,8 @@ NETWORK_INTERFACES = (
     "ec2:UnassignPrivateIpAddresses",
 )
 
+READ_WRITE = ("dynamodb:GetItem", "dynamodb:UpdateItem")
+
 # An import compares all rows with the sheet's rows, and holds a row as its lock meanwhile.
 REPLACE = (
     "dynamodb:Scan",
@@ -102,51 +104,21 @@ def statements(resources: Resources, *, in_vpc: bool) -> dict[Function, list[iam
 
     `in_vpc` says whether the uploader runs in a VPC.
     """
-    tables, queues = resources.tables, resources.queues
-    status, events = tables.status.table_arn, tables.events.table_arn
-    recordings = tables.recordings.table_arn
-    bucket = resources.staging.bucket
-    files = bucket.arn_for_objects("*")
-    read_write = ("dynamodb:GetItem", "dynamodb:UpdateItem")
+    tables = resources.tables
+    status, recordings = tables.status.table_arn, tables.recordings.table_arn
     return {
         WEBHOOK: [
-            allow(read_write, status, recordings),
-            allow(("dynamodb:UpdateItem",), events),
-            send(queues.download),
+            allow(READ_WRITE, status, recordings),
+            allow(("dynamodb:UpdateItem",), tables.events.table_arn),
+            send(resources.queues.download),
         ],
         ON_DEMAND: [
             allow(("dynamodb:UpdateItem",), status),
             allow(("dynamodb:GetItem",), recordings),
         ],
-        DOWNLOADER: [
-            allow(("dynamodb:UpdateItem",), status),
-            allow(read_write, recordings),
-            allow(("dynamodb:GetItem",), tables.schedule.table_arn),
-            allow(
-                (
-                    "s3:PutObject",
-                    "s3:ListMultipartUploadParts",
-                    "s3:AbortMultipartUpload",
-                    "s3:GetObject",
-                ),
-                files,
-            ),
-            allow(("s3:ListBucketMultipartUploads",), bucket.bucket_arn),
-            allow(CONSUME, queues.download.queue_arn),
-            send(queues.download, queues.download_dlq, queues.upload),
-        ],
-        UPLOADER: [
-            allow(("dynamodb:UpdateItem",), status),
-            allow(read_write, recordings),
-            allow(("dynamodb:GetItem",), events),
-            # The uploader checks that a file exists. Opencast reads it by a URL that the uploader
-            # signs, with the uploader's rights.
-            allow(("s3:GetObject",), files),
-            allow(CONSUME, queues.upload.queue_arn),
-            send(queues.upload_dlq),
-            *([allow(NETWORK_INTERFACES, "*")] if in_vpc else []),
-        ],
-        RECONCILE: [allow(read_write, tables.recordings.table_arn)],
+        DOWNLOADER: _downloader(resources),
+        UPLOADER: _uploader(resources, in_vpc=in_vpc),
+        RECONCILE: [allow(READ_WRITE, recordings)],
         SCHEDULE_UPDATE: [allow(REPLACE, tables.schedule.table_arn)],
         STATUS_QUERY: _status_query(resources),
         SLACK: [
@@ -159,6 +131,44 @@ def statements(resources: Resources, *, in_vpc: bool) -> dict[Function, list[iam
             allow(("sns:Publish",), resources.notifications.topic.topic_arn),
         ],
     }
+
+
+def _downloader(resources: Resources) -> list[iam.PolicyStatement]:
+    """Return the downloader's grants: it stages files, and sends and requeues messages."""
+    tables, queues, bucket = resources.tables, resources.queues, resources.staging.bucket
+    on_files = (
+        "s3:PutObject",
+        "s3:ListMultipartUploadParts",
+        "s3:AbortMultipartUpload",
+        "s3:GetObject",
+    )
+    return [
+        allow(("dynamodb:UpdateItem",), tables.status.table_arn),
+        allow(READ_WRITE, tables.recordings.table_arn),
+        allow(("dynamodb:GetItem",), tables.schedule.table_arn),
+        allow(on_files, bucket.arn_for_objects("*")),
+        allow(("s3:ListBucketMultipartUploads",), bucket.bucket_arn),
+        allow(CONSUME, queues.download.queue_arn),
+        send(queues.download, queues.download_dlq, queues.upload),
+    ]
+
+
+def _uploader(resources: Resources, *, in_vpc: bool) -> list[iam.PolicyStatement]:
+    """Return the uploader's grants.
+
+    It checks that a staged file exists. Opencast reads the file by a URL that the uploader signs,
+    with the uploader's rights.
+    """
+    tables, queues = resources.tables, resources.queues
+    return [
+        allow(("dynamodb:UpdateItem",), tables.status.table_arn),
+        allow(READ_WRITE, tables.recordings.table_arn),
+        allow(("dynamodb:GetItem",), tables.events.table_arn),
+        allow(("s3:GetObject",), resources.staging.bucket.arn_for_objects("*")),
+        allow(CONSUME, queues.upload.queue_arn),
+        send(queues.upload_dlq),
+        *([allow(NETWORK_INTERFACES, "*")] if in_vpc else []),
+    ]
 
 
 def _status_query(resources: Resources) -> list[iam.PolicyStatement]:

@@ -84,7 +84,7 @@ _AWS = Section("AWS and commands: optional")
 
 @dataclass(frozen=True)
 class Network:
-    """Where in Opencast's VPC the uploader runs."""
+    """The uploader's place in Opencast's VPC."""
 
     subnets: tuple[str, ...]
     security_group: str
@@ -94,7 +94,7 @@ class Network:
 class Settings:
     """A stack's settings, all of them checked: the table.
 
-    A field's name in capitals is the setting's name. `notes` are to be told to the operator once.
+    A field's name in capitals is the setting's name. Commands print `notes` once.
     """
 
     stack_name: str = setting(
@@ -504,7 +504,7 @@ class Settings:
 
     @property
     def place(self) -> Place:
-        """Where the stack is."""
+        """The stack's location."""
         return Place(
             stack_name=self.stack_name,
             code_bucket=self.lambda_code_bucket,
@@ -515,7 +515,7 @@ class Settings:
 
     @property
     def network(self) -> Network | None:
-        """Where in Opencast's VPC the uploader runs; None if it runs outside."""
+        """The uploader's place in Opencast's VPC; None if it runs outside."""
         if not self.oc_subnet_ids:
             return None
         return Network(self.oc_subnet_ids, self.oc_security_group_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aws_cdk import CliCredentialsStackSynthesizer, Stack, Tags
+from aws_cdk import aws_apigateway as apigateway
 from constructs import Construct
 
 from cdk.alarms import Alarms
@@ -69,21 +70,7 @@ class ZoomIngester(Stack):
             webhook_url=api.webhook_url,
         )
         functions = Functions(self, "Functions", settings, resources)
-        allowed = settings.ingest_allowed_ips
-        routes = {
-            "webhook": api.route("POST", WEBHOOK_PATH, functions.alias(WEBHOOK), only_from=ANYONE),
-            "ingest": api.route(
-                "POST", ON_DEMAND_PATH, functions.alias(ON_DEMAND), only_from=allowed, cors=True
-            ),
-            "schedule": api.route(
-                "POST", SCHEDULE_UPDATE_PATH, functions.alias(SCHEDULE_UPDATE), only_from=ANYONE
-            ),
-            "status": api.route(
-                "GET", STATUS_PATH, functions.alias(STATUS_QUERY), only_from=allowed
-            ),
-            "slack": api.route("POST", SLACK_PATH, functions.alias(SLACK), only_from=ANYONE),
-            "page": api.route("GET", PAGE_PATH, functions.alias(STATUS_QUERY), only_from=allowed),
-        }
+        routes = _routes(api, functions, settings.ingest_allowed_ips)
         alarms = Alarms(
             self,
             "Alarms",
@@ -105,3 +92,23 @@ class ZoomIngester(Stack):
         Build(self, "Build", settings, names)
         for key, value in settings.stack_tags:
             Tags.of(self).add(key, value)
+
+
+def _routes(
+    api: Api, functions: Functions, allowed: tuple[str, ...]
+) -> dict[str, apigateway.IResource]:
+    """Make the routes, and return them by the names of their exports.
+
+    `allowed` are the callers of the routes that aren't open to everybody.
+    """
+    alias = functions.alias
+    return {
+        "webhook": api.route("POST", WEBHOOK_PATH, alias(WEBHOOK), only_from=ANYONE),
+        "ingest": api.route("POST", ON_DEMAND_PATH, alias(ON_DEMAND), only_from=allowed, cors=True),
+        "schedule": api.route(
+            "POST", SCHEDULE_UPDATE_PATH, alias(SCHEDULE_UPDATE), only_from=ANYONE
+        ),
+        "status": api.route("GET", STATUS_PATH, alias(STATUS_QUERY), only_from=allowed),
+        "slack": api.route("POST", SLACK_PATH, alias(SLACK), only_from=ANYONE),
+        "page": api.route("GET", PAGE_PATH, alias(STATUS_QUERY), only_from=allowed),
+    }

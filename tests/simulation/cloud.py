@@ -40,6 +40,14 @@ EXPIRED = "expired"
 BEGIN_SECONDS = BEGIN.timestamp()
 
 
+SECRET_VALUES = {
+    "WEBHOOK_VALIDATION_SECRET_TOKEN": ZOOM_SECRET,
+    "PIPELINE_SIGNING_KEY": OWN_KEY,
+    "ZOOM_CLIENT_SECRET": "client-secret",
+    "OPENCAST_API_PASSWORD": "password",
+}
+
+
 @dataclass(frozen=True)
 class Instrumentation:
     """Records of a world about its run.
@@ -72,10 +80,8 @@ class Cloud:
         self.aborted_by_rule: list[OpenUpload] = []
         """The uploads that the bucket's lifecycle rule ended."""
         self.parameters = FakeParameters(call=world.call)
-        self.parameters.set(f"{SECRETS}/WEBHOOK_VALIDATION_SECRET_TOKEN", ZOOM_SECRET)
-        self.parameters.set(f"{SECRETS}/PIPELINE_SIGNING_KEY", OWN_KEY)
-        self.parameters.set(f"{SECRETS}/ZOOM_CLIENT_SECRET", "client-secret")
-        self.parameters.set(f"{SECRETS}/OPENCAST_API_PASSWORD", "password")
+        for name, value in SECRET_VALUES.items():
+            self.parameters.set(f"{SECRETS}/{name}", value)
         self.status = self._status()
         table = self._instrumentation.table
         self.events = table(
@@ -96,11 +102,14 @@ class Cloud:
             fault.nth: fault for fault in scenario.faults if fault.kind is Kind.DELIVERED_TWICE
         }
         self._deliveries = 0
+        self._create_queues()
+
+    def _create_queues(self) -> None:
         self.queues = FakeQueues(
             call=self._queue_call,
             now=self.seconds,
-            new_id=world.new_id,
-            choose=lambda count: int(world.by_chance() * count),
+            new_id=self.world.new_id,
+            choose=lambda count: int(self.world.by_chance() * count),
             duplicates=self._is_delivered_twice,
         )
         create = self.queues.create

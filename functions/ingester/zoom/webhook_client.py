@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 import msgspec
@@ -117,31 +117,39 @@ def post(
     )
     begin = monotonic()
 
-    def once() -> None:
+    def post_once() -> None:
         seconds_left = max(0.1, seconds - (monotonic() - begin))
         headers = {
             "Content-Type": "application/json",
             **signed_headers(key, clock().timestamp(), body),
         }
-        try:
-            response = session.post(
-                url,
-                data=body,
-                headers=headers,
-                timeout=within(seconds_left, TIMEOUT),
-                allow_redirects=False,
-            )
-        except requests.RequestException as error:
-            raise WebhookUnreachable(
-                f"The webhook can't be reached ({type(error).__name__})."
-            ) from error
-        if response.status_code >= 500:
-            raise WebhookUnreachable(f"The webhook answered {response.status_code}.")
-        if response.status_code != 200:
-            error_type = KeyRefused if response.status_code == 401 else WebhookFailed
-            raise error_type(f"The webhook answered {response.status_code}: {_text(response)}")
+        _post_once(body, headers, url, within(seconds_left, TIMEOUT), session)
 
-    attempt(once)
+    attempt(post_once)
+
+
+def _post_once(
+    body: bytes,
+    headers: Mapping[str, str],
+    url: str,
+    timeout: tuple[float, float],
+    session: requests.Session,
+) -> None:
+    """Make one attempt. Raises as `post` does."""
+    try:
+        response = session.post(
+            url, data=body, headers=headers, timeout=timeout, allow_redirects=False
+        )
+    except requests.RequestException as error:
+        raise WebhookUnreachable(
+            f"The webhook can't be reached ({type(error).__name__})."
+        ) from error
+    status = response.status_code
+    if status >= 500:
+        raise WebhookUnreachable(f"The webhook answered {status}.")
+    if status != 200:
+        error_type = KeyRefused if status == 401 else WebhookFailed
+        raise error_type(f"The webhook answered {status}: {_text(response)}")
 
 
 class _Answer(msgspec.Struct):
