@@ -52,7 +52,7 @@ from ingester.runtime.queue_worker import (
 )
 from ingester.schedule.series_lookup import Destination, asks_the_schedule, destination_of
 from ingester.schedule.table import ScheduleTable
-from ingester.settings import DownloaderSettings, ZoomSecrets, read, read_secrets
+from ingester.settings import DownloaderSettings, LambdaVariables, ZoomSecrets, read, read_secrets
 from ingester.status.table import StatusChange, StatusTable
 from ingester.time_zones import zone_of
 from ingester.transfer import mp4
@@ -125,7 +125,7 @@ def build() -> Dependencies:
         downloads=Queue(sqs, settings.download_queue_url),
         dead_letters=Queue(sqs, settings.download_dlq_url),
         uploads=Queue(sqs, settings.upload_queue_url),
-        inspect=mp4.Inspector().inspect,
+        inspect=mp4.Inspector(read(LambdaVariables, os.environ).ld_library_path).inspect,
         clock=utc_now,
     )
 

@@ -40,6 +40,12 @@ class Secrets(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
         return f"{type(self).__name__}(…)"
 
 
+class LambdaVariables(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
+    """Variables that Lambda itself sets. A process that a function starts needs some of them."""
+
+    ld_library_path: str = ""
+
+
 class ZoomSite(Settings, frozen=True, kw_only=True):
     """The Zoom of the account. Its pages have the host of `zoom_oauth_url`."""
 
@@ -256,7 +262,7 @@ class ScheduleUpdateSecrets(Secrets, frozen=True, kw_only=True):
     schedule_update_token: str = ""
 
 
-SettingsType = TypeVar("SettingsType", bound=Settings)
+SettingsType = TypeVar("SettingsType", bound=Settings | LambdaVariables)
 SecretsType = TypeVar("SecretsType", bound=Secrets)
 
 

@@ -55,6 +55,7 @@ def inspect(
     *,
     program: Path = CHILD,
     seconds: float = CHILD_SECONDS,
+    library_path: str = "",
 ) -> Movie:
     """Open an MP4 and read its duration and streams.
 
@@ -64,6 +65,7 @@ def inspect(
         size: Its size in bytes.
         program: What the child runs.
         seconds: Maximum time that the child takes, without the time of `read_range`.
+        library_path: The child's LD_LIBRARY_PATH. Lambda's Python doesn't start without it.
 
     Raises:
         TransferFailed: It isn't a complete MP4 with a video.
@@ -74,7 +76,7 @@ def inspect(
     ours, theirs = socket.socketpair()
     with ours:
         with theirs:
-            process = _start(program, theirs, size)
+            process = _start(program, theirs, size, library_path)
         with process:
             try:
                 return _serve(file, _Child(key, process, ours, seconds))
@@ -85,25 +87,27 @@ def inspect(
 class Inspector:
     """Inspects one MP4 at a time: together the children could exceed the function's memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, library_path: str) -> None:
+        self._library_path = library_path
         self._lock = threading.Lock()
 
     def inspect(self, key: str, read_range: Callable[[int, int], bytes], size: int) -> Movie:
         """Open an MP4, once no other thread does. See `inspect`."""
         with self._lock:
-            return inspect(key, read_range, size)
+            return inspect(key, read_range, size, library_path=self._library_path)
 
 
-def _start(program: Path, connection: socket.socket, size: int) -> subprocess.Popen[bytes]:
-    """Start the child. It finds its packages where we do, and gets nothing else of our environment.
+def _start(
+    program: Path, connection: socket.socket, size: int, library_path: str
+) -> subprocess.Popen[bytes]:
+    """Start the child. It finds its packages where we do, and gets nothing of our environment.
 
     Raises:
         OSError: The system has no memory or no processes left.
     """
     environment = {"PYTHONPATH": os.pathsep.join(sys.path)}
-    if "LD_LIBRARY_PATH" in os.environ:
-        # Lambda's Python may need it.
-        environment["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
+    if library_path:
+        environment["LD_LIBRARY_PATH"] = library_path
     limits = (size, BLOCK_BYTES, READ_BYTES, MEMORY_BYTES, CPU_SECONDS)
     return subprocess.Popen(
         # No bytecode is written, and neither the user's nor the script's folder is searched.

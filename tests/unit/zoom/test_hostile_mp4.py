@@ -334,13 +334,20 @@ class TestChild:
 
     @pytest.fixture
     def inspected(self, movie: bytes, tmp_path: Path) -> Callable[..., mp4.Movie]:
-        def inspected(program: str, seconds: float = 30, content: bytes = movie) -> mp4.Movie:
+        def inspected(
+            program: str, seconds: float = 30, content: bytes = movie, library_path: str = ""
+        ) -> mp4.Movie:
             path = tmp_path / "child.py"
             path.write_text(
                 f"import os, signal, socket, sys, time\nparent = socket.socket(fileno=0)\n{program}"
             )
             return mp4.inspect(
-                "key.mp4", reader(content), len(content), program=path, seconds=seconds
+                "key.mp4",
+                reader(content),
+                len(content),
+                program=path,
+                seconds=seconds,
+                library_path=library_path,
             )
 
         return inspected
@@ -413,20 +420,27 @@ class TestChild:
         )
         assert done.returncode == code, done.stderr
 
-    def test_child_gets_no_credentials(
-        self, inspected: Callable[..., mp4.Movie], monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize(
+        ("library_path", "names"), [("", "PYTHONPATH"), ("/lib", "LD_LIBRARY_PATH PYTHONPATH")]
+    )
+    def test_child_gets_no_environment_but_its_search_paths(
+        self,
+        inspected: Callable[..., mp4.Movie],
+        monkeypatch: pytest.MonkeyPatch,
+        library_path: str,
+        names: str,
     ) -> None:
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-        monkeypatch.delenv("LD_LIBRARY_PATH", raising=False)
+        monkeypatch.setenv("LD_LIBRARY_PATH", "/usr/lib")
         program = """import json
 ours = set(os.environ) - {"LC_CTYPE"}
-parent.sendall(json.dumps({"failure": " ".join(ours)}).encode() + b"\\n")"""
-        with pytest.raises(TransferFailed, match=r"whole MP4: PYTHONPATH\.$"):
-            inspected(program)
+parent.sendall(json.dumps({"failure": " ".join(sorted(ours))}).encode() + b"\\n")"""
+        with pytest.raises(TransferFailed, match=rf"whole MP4: {names}\.$"):
+            inspected(program, library_path=library_path)
 
 
 def test_inspector_inspects_one_video_at_a_time(movie: bytes) -> None:
-    inspector, running, most = mp4.Inspector(), [0], [0]
+    inspector, running, most = mp4.Inspector(""), [0], [0]
     read = reader(movie)
 
     def watched(offset: int, length: int) -> bytes:
