@@ -6,19 +6,17 @@ import sys
 from pathlib import Path
 
 from invoke import Collection
+from invoke.main import program
 
 # `invoke` may import this file from any folder below. `ingester` is in another source root.
 sys.path.append(str(Path(__file__).parent / "functions"))
 
 from ops import checks, local, requirements
 from ops.code import codebuild, debug, deploy, package
-from ops.command import (
-    accept_optional_positionals,
-    accept_underscores,
-    tolerate_closed_output_everywhere,
-)
+from ops.command import tolerate_closed_output_everywhere
 from ops.logs import commands as logs
 from ops.migration import commands as migration
+from ops.program import use
 from ops.queues import commands as queue
 from ops.recordings import execute
 from ops.recordings import listing as recordings
@@ -26,8 +24,7 @@ from ops.schedule import commands as schedule
 from ops.secrets import commands as secrets
 from ops.stack import commands as stack
 
-accept_underscores()
-accept_optional_positionals()
+use(program)
 tolerate_closed_output_everywhere()
 namespace = Collection(
     checks.run_tests,

@@ -45,7 +45,7 @@ ring this alarm: SQS leaves messages that were received three times out of the a
 """
 
 UPLOAD_AGE_MARGIN_HOURS = 2
-"""Added to OC_INGEST_PATIENCE_HOURS, in which a message may rightly wait for Opencast."""
+"""Hours beyond OC_INGEST_PATIENCE_HOURS, for which a message may rightly wait for Opencast."""
 
 DAY = 24 * 60
 LEFT_FOR_DAYS = {"download": 7, "upload": 4}

@@ -1,4 +1,4 @@
-"""A row of the table of settings: what is known of one setting."""
+"""A row of the table of settings: the facts about one setting."""
 
 from __future__ import annotations
 

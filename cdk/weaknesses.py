@@ -19,7 +19,7 @@ from cdk.names import PRODUCTION
 Values = Mapping[str, Any]
 
 OPEN_SCHEDULE_UPDATE = "ALLOW_OPEN_SCHEDULE_UPDATE"
-"""Accepts itself: an update brings only what is in the sheet."""
+"""A weak setting that needs no further consent: an update brings only the sheet's rows."""
 
 TOKEN_CHARACTERS = 16
 """Zoom's secret tokens have 22 characters, and Slack's signing secrets 32."""

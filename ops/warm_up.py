@@ -25,7 +25,7 @@ def fetch_packages() -> None:
 
 
 def main() -> None:
-    """Do both in parallel."""
+    """Fetch the packages, and load the CDK, in parallel."""
     os.environ.update(QUIET)
     with ThreadPoolExecutor() as pool:
         fetched = pool.submit(fetch_packages)

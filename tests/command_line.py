@@ -8,9 +8,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from invoke import Program
-
 import tasks
+from ops.program import Program
 
 SHEET = "Course Code,Type,Day,Start,Meeting ID with Password,OC Series\n"
 ROW = "HIST E-1,Lecture,M,9:30,https://zoom.us/j/123,https://oc/#/20260112345\n"

@@ -167,7 +167,7 @@ class UnusableVideo(PermanentFailure):
 
     @classmethod
     def of(cls, key: str, reason: str) -> UnusableVideo:
-        """Return one for the object `key`."""
+        """Make the error for the object `key`."""
         return cls(f"{key} is refused: {reason}. If it plays in Zoom, add it in Opencast.")
 
 
@@ -200,7 +200,7 @@ class AttemptsSpent(PermanentFailure):
 
     @classmethod
     def of(cls, limit: int) -> AttemptsSpent:
-        """Return one for a message on which a function works `limit` times."""
+        """Make the error for a message on which a function works `limit` times."""
         return cls(
             f"None of {limit} attempts could tell how it ended: the function ran out of time or "
             "memory, or SQS failed. The log has the attempts."
@@ -212,7 +212,7 @@ class Unforeseen(PermanentFailure):
 
     @classmethod
     def of(cls, error: Exception) -> Unforeseen:
-        """Return one for an error whose own text isn't meant for the status row."""
+        """Make the error for a cause whose own text isn't meant for the status row."""
         return cls(f"An error that was not foreseen ({type(error).__name__}): see the log.")
 
 
@@ -359,7 +359,7 @@ class AwsFailed(RetryableFailure):
 
     @classmethod
     def of(cls, error: Exception) -> AwsFailed:
-        """Return one for botocore's error, with its operation and code; its text may be long."""
+        """Make the error for one of botocore, with its operation and code but not its long text."""
         # botocore's connection errors have a `response` too, which is None.
         response = getattr(error, "response", None) or {}
         code = response.get("Error", {}).get("Code") or type(error).__name__

@@ -1,4 +1,4 @@
-"""The faults that a stand-in makes when it is told to: their queue, and Slack's and Google's."""
+"""Faults that a test makes a stand-in have: their queue, and those of Slack and Google."""
 
 import threading
 from abc import abstractmethod

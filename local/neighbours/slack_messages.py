@@ -1,4 +1,4 @@
-"""Messages that an app sends in answer to a command or a press: they are read, checked, shown.
+"""Read, check and show the messages that an app sends in answer to a command or a press.
 
 [docs.slack.dev/interactivity/implementing-slash-commands, …/handling-user-interaction,
 docs.slack.dev/messaging/formatting-message-text]

@@ -1,4 +1,4 @@
-"""The form that requests an ingest: what it sends, and what it shows for each answer."""
+"""The form that requests an ingest: its requests, and its messages for each answer."""
 
 from __future__ import annotations
 

@@ -19,8 +19,10 @@ import boto3
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 from invoke import Collection
+from invoke.main import program
 from ops import terminal
-from ops.command import OpsError, accept_underscores, command
+from ops.command import OpsError, command
+from ops.program import use
 
 
 @command(help={"oc_workflow": "which"})
@@ -83,7 +85,7 @@ def read_secret(_context):
 
 execute = Collection("exec")
 execute.add_task(on_demand)
-accept_underscores()
+use(program)
 namespace = Collection(execute, fail, look, change, list_all, read_secret)
 '''
 

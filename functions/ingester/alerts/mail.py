@@ -1,4 +1,4 @@
-"""Mails about faults: what failed, for which recording, what happens next, what to do.
+"""Mails about faults. A mail names the failure, the recordings, the outlook and the advice.
 
 The first lines say everything, because mails are read on phones. Details come last. SNS sends
 plain text, so that nothing in a mail is markup. Limits:

@@ -139,7 +139,7 @@ def match(
 def assemble(
     classes: Iterable[MeetingClass], others: Iterable[MeetingClass] = ()
 ) -> dict[str, ScheduledMeeting]:
-    """Return one row a meeting with its classes, each of them once.
+    """Return a row for each meeting, with its classes without repeats.
 
     A meeting's `classes` stand before its `others`, so that they win where both have the same
     time. The last of `classes`, else the last of `others`, gives the row its own course and series.

@@ -228,7 +228,7 @@ def _named_lines(
 
 
 def _lines_by_row(skipped: Iterable[SkippedRow]) -> list[str]:
-    """Return one line a row with all of its reasons."""
+    """Return a line for each row, with all of its reasons."""
     reasons: dict[str, list[str]] = {}
     for row in skipped:
         reasons.setdefault(row.place, []).append(row.reason)

@@ -1,4 +1,4 @@
-"""Phrases for people: what an ingest's situation means and what to do, by audience."""
+"""Phrases that explain an ingest's situation and advise each audience."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Diagnose an ingest: what is its situation, and does a person have to act?
+"""Diagnose an ingest: find its situation, and whether a person has to act.
 
 Everything that explains an ingest to people (the page, `invoke recordings`, `/zip`, mails) starts
 here and looks its words up in `advice`. Nothing else interprets a status row.

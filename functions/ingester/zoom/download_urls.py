@@ -1,4 +1,4 @@
-"""Check download URLs: may the host get the token, where does a redirect lead, what is the name."""
+"""Check download URLs: the host that gets the token, the redirects, and the file's name."""
 
 from __future__ import annotations
 

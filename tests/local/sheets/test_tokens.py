@@ -1,4 +1,4 @@
-"""The Google stand-in's tokens: who gets one, and what it opens."""
+"""The tokens of the Google stand-in: their requests and their rights."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""Phrases: every audience has one for every situation, and they say what they should."""
+"""Phrases for people: every audience has a phrase for every situation."""
 
 from __future__ import annotations
 

@@ -330,7 +330,7 @@ def test_eight_byte_boxes_are_refused_after_one_read(movie: bytes, tmp_path: Pat
 
 
 class TestChild:
-    """What happens to the file when its child doesn't answer as it should."""
+    """A child that doesn't answer as it should."""
 
     @pytest.fixture
     def inspected(self, movie: bytes, tmp_path: Path) -> Callable[..., mp4.Movie]:

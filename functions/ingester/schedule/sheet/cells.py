@@ -1,4 +1,4 @@
-"""The cells of a schedule's row: what each of them holds, or why it can't be read."""
+"""Parse the cells of a schedule's row into values or problems."""
 
 from __future__ import annotations
 

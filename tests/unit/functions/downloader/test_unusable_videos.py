@@ -1,4 +1,4 @@
-"""What happens to a recording of which a video is unusable."""
+"""A recording of which a video is unusable."""
 
 from __future__ import annotations
 
