@@ -51,14 +51,20 @@ class Posts(RuleBasedStateMachine):
         self.now = BEGIN
         self.attempts = count()
         self.posted: dict[str, dict[str, Outcome]] = defaultdict(dict)
+        self.files: dict[str, set[str]] = {}
+        """The files of each POST, by its attempt."""
         self.shown: set[str] = set()
 
     def _is_taken(self, media_package: str) -> bool:
         outcomes = self.posted[media_package].values()
         return media_package in self.shown or Outcome.TAKEN in outcomes
 
-    @rule(media_package=st.sampled_from(MEDIA_PACKAGES), zip_id=st.sampled_from(ZIP_IDS))
-    def claim(self, media_package: str, zip_id: str) -> None:
+    @rule(
+        media_package=st.sampled_from(MEDIA_PACKAGES),
+        zip_id=st.sampled_from(ZIP_IDS),
+        files=FILES,
+    )
+    def claim(self, media_package: str, zip_id: str, files: set[str]) -> None:
         if self._is_taken(media_package):
             # The event was deleted in Opencast, and somebody requests the recording again.
             self.posted[media_package] = {}
@@ -66,26 +72,31 @@ class Posts(RuleBasedStateMachine):
         attempt = str(next(self.attempts))
         self.now += timedelta(minutes=1)
         post = Post(attempt=attempt, at=timestamps.write(self.now))
-        claim = IngestRecord(zip_id=zip_id, series="S", files={"f": "a file"}, posts=(post,))
+        named = dict.fromkeys(files, "a file")
+        claim = IngestRecord(zip_id=zip_id, series="S", files=named, posts=(post,))
         self.record = with_claim(self.record, media_package, claim)
         self.posted[media_package][attempt] = Outcome.UNKNOWN
+        self.files[attempt] = files
 
     @rule(
         data=st.data(),
         media_package=st.sampled_from(MEDIA_PACKAGES),
         outcome=st.sampled_from([Outcome.TAKEN, Outcome.REFUSED]),
+        workflow=st.sampled_from(["", "1603"]),
     )
-    def answer(self, data: st.DataObject, media_package: str, outcome: Outcome) -> None:
-        unanswered = [
-            attempt
-            for attempt, known in self.posted[media_package].items()
-            if known is Outcome.UNKNOWN
-        ]
+    def answer(
+        self, data: st.DataObject, media_package: str, outcome: Outcome, workflow: str
+    ) -> None:
+        posts = self.posted[media_package]
+        unanswered = [attempt for attempt, known in posts.items() if known is Outcome.UNKNOWN]
         if not unanswered:
             return
         attempt = data.draw(st.sampled_from(unanswered))
-        self.record = with_answer(self.record, media_package, attempt, outcome)
-        self.posted[media_package][attempt] = outcome
+        self.record = with_answer(self.record, media_package, attempt, outcome, workflow)
+        posts[attempt] = outcome
+        if outcome is Outcome.TAKEN and not workflow:
+            # A 409: any of the POSTs may have started the workflow.
+            posts.update(dict.fromkeys(unanswered, Outcome.TAKEN))
 
     @rule(media_package=st.sampled_from(MEDIA_PACKAGES))
     def show(self, media_package: str) -> None:
@@ -117,6 +128,16 @@ class Posts(RuleBasedStateMachine):
             removed = [expected[attempt] for attempt in expected.keys() - outcomes.keys()]
             assert set(removed) <= {Outcome.REFUSED}
             assert known.is_taken is self._is_taken(media_package)
+
+    @invariant()
+    def certain_files_were_in_every_post_that_may_have_made_the_event(self) -> None:
+        for media_package, known in self.record.ingests.items():
+            outcomes = {post.attempt: post.outcome for post in known.posts}
+            taken = {each for each, outcome in outcomes.items() if outcome is Outcome.TAKEN}
+            unknown = {each for each, outcome in outcomes.items() if outcome is Outcome.UNKNOWN}
+            possible = [self.files[attempt] for attempt in taken or unknown]
+            if possible:
+                assert set(known.certain_files) == set.intersection(*possible), media_package
 
     @invariant()
     def record_is_the_same_after_encoding_and_decoding(self) -> None:
