@@ -12,11 +12,8 @@ sys.path.append(str(Path(__file__).parent / "functions"))
 
 from ops import checks, local, requirements
 from ops.code import codebuild, debug, deploy, package
-from ops.command import (
-    accept_optional_positionals,
-    accept_underscores,
-    tolerate_closed_output_everywhere,
-)
+from ops.command import tolerate_closed_output_everywhere
+from ops.command_line import adapt_invoke
 from ops.logs import commands as logs
 from ops.migration import commands as migration
 from ops.queues import commands as queue
@@ -26,8 +23,7 @@ from ops.schedule import commands as schedule
 from ops.secrets import commands as secrets
 from ops.stack import commands as stack
 
-accept_underscores()
-accept_optional_positionals()
+adapt_invoke()
 tolerate_closed_output_everywhere()
 namespace = Collection(
     checks.run_tests,

@@ -1,4 +1,4 @@
-"""The decorator of every command: one-line errors, both spellings of names, closed output.
+"""The decorator of every command: one-line errors, closed output.
 
 `tasks.py` collects the commands; each module of `ops` offers a `collection`, or single tasks.
 """
@@ -18,9 +18,7 @@ from typing import Any, ParamSpec
 
 from botocore.exceptions import ClientError, NoCredentialsError, ProfileNotFound
 from botocore.exceptions import ConnectionError as NoConnection
-from invoke import Collection, Exit, Task, UnexpectedExit, task
-from invoke.parser import ParserContext
-from invoke.parser.parser import ParseMachine
+from invoke import Exit, Task, UnexpectedExit, task
 from invoke.util import log
 
 from ops.printable import printable
@@ -125,20 +123,6 @@ def tolerate_closed_output_everywhere() -> None:
     sys.excepthook = hook
 
 
-ALIASES: Mapping[str, tuple[str, ...]] = {
-    "schedule.csv-import": ("schedule.import-csv",),
-    "schedule.import-json": ("schedule.json-import",),
-}
-"""Further names of commands, kept for compatibility. They work, and aren't listed."""
-
-
-OPTIONAL_POSITIONALS: Mapping[str, tuple[str, ...]] = {"schedule.oc-import": ("endpoint",)}
-"""Arguments that may be given without their option's name, or not at all, by command.
-
-They are `positional` in `@command`, and None if they aren't given.
-"""
-
-
 def command(**options: Any) -> Callable[[Callable[P, None]], Task[Callable[P, None]]]:
     """Make a command. An error ends it with exit code 1 and one line on stderr."""
 
@@ -180,58 +164,3 @@ def refuse_options(given: Iterable[object]) -> None:
     for word in given:
         if isinstance(word, str) and word.startswith("-"):
             raise OpsError(f"{word} is no option here: `invoke --help TASK` shows those that are.")
-
-
-def accept_underscores() -> None:
-    """Make `invoke` accept names and options with underscores as well as with dashes.
-
-    Documents of sites have `exec.on_demand --oc_workflow=X`. invoke builds a root collection of its
-    own class from tasks.py, so the class has to be patched.
-    """
-    dashed = Collection.to_contexts
-
-    def to_contexts(
-        self: Collection, ignore_unknown_help: bool | None = None
-    ) -> list[ParserContext]:
-        contexts = dashed(self, ignore_unknown_help=ignore_unknown_help)
-        for context in contexts:
-            add_underscored(context)
-        return contexts
-
-    Collection.to_contexts = to_contexts  # type: ignore[method-assign]
-
-
-def accept_optional_positionals() -> None:
-    """Make `invoke` accept commands without the arguments in OPTIONAL_POSITIONALS.
-
-    Its parser takes a word without an option's name only for an argument that is required.
-    """
-    complete = ParseMachine.complete_context
-
-    def complete_context(self: ParseMachine) -> None:
-        context = self.context
-        optional = OPTIONAL_POSITIONALS.get(str(context.name), ())
-        context.positional_args = [
-            argument
-            for argument in context.positional_args
-            if argument.value is not None or argument.name not in optional
-        ]
-        complete(self)
-
-    ParseMachine.complete_context = complete_context  # type: ignore[method-assign]
-
-
-def add_underscored(context: ParserContext) -> None:
-    """Add the spelling with underscores to a command's names and options."""
-    known = [str(context.name), *context.aliases, *ALIASES.get(str(context.name), ())]
-    others = {underscored(name) for name in known} - set(known)
-    context.aliases = [*known[1:], *sorted(others)]
-    for flag in list(context.flags):
-        if underscored(flag) != flag:
-            context.flags.alias(underscored(flag), to=flag)
-
-
-def underscored(name: str) -> str:
-    """Return `--oc-workflow` as `--oc_workflow`."""
-    dashes = len(name) - len(name.lstrip("-"))
-    return name[:dashes] + name[dashes:].replace("-", "_")

@@ -20,7 +20,8 @@ from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 from invoke import Collection
 from ops import terminal
-from ops.command import OpsError, accept_underscores, command
+from ops.command import OpsError, command
+from ops.command_line import adapt_invoke
 
 
 @command(help={"oc_workflow": "which"})
@@ -83,7 +84,7 @@ def read_secret(_context):
 
 execute = Collection("exec")
 execute.add_task(on_demand)
-accept_underscores()
+adapt_invoke()
 namespace = Collection(execute, fail, look, change, list_all, read_secret)
 '''
 
@@ -136,7 +137,7 @@ def test_invoke_list_shows_one_spelling_of_each_command(project: Path) -> None:
     [
         ("known", 1, "The bucket is gone: `invoke stack.update`."),
         ("bug", 1, "IndexError: list index out of range (`invoke --debug` shows where)"),
-        ("--help", 1, "--help is no option here: `invoke --help TASK` shows those that are."),
+        ("--how-so", 1, "--how-so is no option here: `invoke --help TASK` shows those that are."),
         ("interrupt", 130, "Interrupted."),
         (
             "escape",
