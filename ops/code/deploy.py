@@ -68,7 +68,7 @@ def show(moves: Sequence[AliasMove], alias: str) -> None:
 
 def deploy_functions(functions: Sequence[Function], *, do_release: bool) -> None:
     """Deploy functions, and release them if `do_release`."""
-    target = target_to_change()
+    target = target_to_change(needs_code=True)
     deploy(target, functions)
     releases = releases_of(target)
     if do_release:
@@ -158,7 +158,7 @@ def release(
     """Release deployed code, or an earlier one (--to)."""
     functions = select_functions(function)
     check_name(description)
-    target = target_to_change()
+    target = target_to_change(needs_code=True)
     releases = releases_of(target)
     if to is None:
         release_functions(target, functions, description)

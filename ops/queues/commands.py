@@ -206,11 +206,14 @@ def check_limit(limit: int) -> None:
         raise OpsError(f"--limit {limit} is no number of messages: 1 or more.")
 
 
-def selection_of(limit: int, uuid: str | None, *, every: bool) -> Selection:
+def selection_of(limit: int | None, uuid: str | None, *, every: bool) -> Selection:
     """Return an operator's selection of messages. Raises OpsError if the options contradict."""
+    given = {"--all": every, "--uuid": uuid is not None, "--limit": limit is not None}
+    options = [option for option, is_given in given.items() if is_given]
+    if len(options) > 1:
+        raise OpsError(f"{' and '.join(options)} exclude each other: leave all but one out.")
+    limit = 1 if limit is None else limit
     check_limit(limit)
-    if uuid is not None and every:
-        raise OpsError("--all and --uuid exclude each other: leave one of them out.")
     if uuid is not None:
         return Selection(most=None, uuid=arguments.recording_uuid(uuid))
     return Selection(most=None, unreadable=True) if every else Selection(most=limit)
@@ -306,7 +309,7 @@ def report_nothing(
 
 VIEW_HELP = {"limit": "how many messages of each queue at most", "json": "for other programs"}
 RETRY_HELP = {
-    "limit": "how many, the first ones",
+    "limit": "how many, the first ones: 1, unless --uuid or --all is given",
     "uuid": "those of this recording, all of them",
     "all": "all, those that can't be read too",
 }
@@ -326,7 +329,7 @@ def show_uploads(_context: Context, limit: int = 20, json: bool = False) -> None
 
 @command(help=RETRY_HELP)
 def retry_downloads(
-    _context: Context, limit: int = 1, uuid: str | None = None, all_: bool = False
+    _context: Context, limit: int | None = None, uuid: str | None = None, all_: bool = False
 ) -> None:
     """Send dead letters to the downloader again."""
     redrive_dlq(queue_messages.downloads, selection_of(limit, uuid, every=all_))
@@ -334,7 +337,7 @@ def retry_downloads(
 
 @command(help=RETRY_HELP)
 def retry_uploads(
-    _context: Context, limit: int = 1, uuid: str | None = None, all_: bool = False
+    _context: Context, limit: int | None = None, uuid: str | None = None, all_: bool = False
 ) -> None:
     """Send dead letters to the uploader again."""
     redrive_dlq(queue_messages.uploads, selection_of(limit, uuid, every=all_))

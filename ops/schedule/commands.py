@@ -165,13 +165,13 @@ def import_from_opencast(
 ) -> None:
     """Import the class schedule from DCE's Opencast."""
     target = existing_target() if dry_run else target_to_change()
-    ask_on_terminal = _endpoint(target, endpoint, path)
+    listing = _endpoint(target, endpoint, path)
     with requests.Session() as session:
-        rows = oc_import.fetch(ask_on_terminal, session)
+        rows = oc_import.fetch(listing, session)
     if not rows:
-        terminal.say(f"{ask_on_terminal.host} lists no classes: nothing was changed.")
+        terminal.say(f"{listing.host} lists no classes: nothing was changed.")
         return
-    table, parsed = schedule_of(target), oc_import.parse(ask_on_terminal.host, rows)
+    table, parsed = schedule_of(target), oc_import.parse(listing.host, rows)
     show(import_classes(table, parsed, replace_all=replace_all, dry_run=dry_run), dry_run=dry_run)
 
 

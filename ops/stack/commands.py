@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
-from invoke import Collection, Context
+from invoke import Collection, Context, Exit
 
 from cdk import settings as stack_settings
 from cdk.names import FUNCTIONS, Function
 from cdk.settings import Settings
+from cdk.stack_location import Place
 from ops import terminal
 from ops.code import package
 from ops.code.deploy import releases_of, restore_all_latest
@@ -27,6 +28,7 @@ from ops.stack.cdk_cli import CdkCli
 from ops.target import (
     ENV_FILE,
     ROOT,
+    Ask,
     Target,
     announce,
     ask_on_terminal,
@@ -196,9 +198,9 @@ def deploy_stack(*, expect_stack: bool | None) -> None:
     opencast.ensure_location(os.environ, ENV_FILE)
     settings = load_settings()
     target, there = prepare(settings, expect_stack=expect_stack)
-    if may_ask() and not sys.stdin.isatty():
-        # Otherwise the CDK's command line would fail on this, after everything else was done.
-        raise EOFError
+    cli = cli_for(settings, os.environ)
+    if may_ask():
+        confirm_deployment(cli, settings.place, ask_on_terminal, there=there)
     s3 = target.client("s3")
     if there:
         check_alias(target)
@@ -210,13 +212,34 @@ def deploy_stack(*, expect_stack: bool | None) -> None:
         if ensure_code_bucket(s3, target.place.code_bucket, target.place.region):
             print(f"Made the bucket {target.place.code_bucket}", flush=True)
         upload_code_and_secrets(target, settings, FUNCTIONS)
-    approval = "any-change" if may_ask() else "never"
-    cli_for(settings, os.environ).deploy(settings.stack_name, approval=approval)
+    try:
+        cli.deploy(settings.stack_name)
+    except KeyboardInterrupt:
+        raise Exit(
+            "Interrupted. CloudFormation goes on by itself. Functions get changed settings only "
+            "when the same command runs to its end: run it again.",
+            code=130,
+        ) from None
     if there:
         apply_settings(target)
     else:
         overview.show_outputs(target)
         terminal.say(NEXT_STEPS)
+
+
+def confirm_deployment(cli: CdkCli, place: Place, ask: Ask, *, there: bool) -> None:
+    """Show what a deployment changes, and ask. Raises Exit (130) if it isn't wanted."""
+    name = place.stack_name
+    question = f"Create {name} in {place.region}? [y/N] "
+    try:
+        if there:
+            cli.run("diff", name)
+            question = f"Change {name} like this? [y/N] "
+        if ask(question).strip().lower() == "y":
+            return
+    except KeyboardInterrupt:
+        print()
+    raise Exit(f"{name} was left as it is.", code=130)
 
 
 def apply_settings(target: Target) -> None:
@@ -242,7 +265,7 @@ def synth(_context: Context) -> None:
     """Print the CloudFormation template (needs no AWS)."""
     # The look-up of an instance role's credentials takes seconds elsewhere than on EC2.
     environment = {**os.environ, "AWS_EC2_METADATA_DISABLED": "true"}
-    cli_for(load_settings(), environment).run("synth")
+    sys.stdout.write(cli_for(load_settings(), environment).output_of("synth"))
 
 
 @command()
@@ -306,7 +329,7 @@ def status(_context: Context, json: bool = False) -> None:
 def delete(_context: Context) -> None:
     """Delete the stack; save its schedule before."""
     settings = load_settings()
-    target = configured_target()
+    target = configured_target(needs_code=True)
     announce(target)
     there = stack_exists(target.client("cloudformation"), settings.stack_name)
     # A deletion that failed after the stack itself was gone is continued.

@@ -168,6 +168,16 @@ def test_a_command_adds_advice_when_it_helps(project: Path, how: str, advice: st
     assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_a_shell_of_the_local_stack_is_told_that_the_stack_is_down(
+    project: Path, host: str
+) -> None:
+    code, _, err = invoke(project, "fail", "offline", AWS_ENDPOINT_URL=f"https://{host}:4566")
+    assert code == 1
+    assert err.startswith("The local stack, which this shell has selected, doesn't answer:")
+    assert err.count("\n") == 1
+
+
 @pytest.mark.parametrize(("flags", "debug"), [((), {"DEBUG": "1"}), (("--debug",), {})])
 def test_a_command_prints_the_traceback_on_request(
     project: Path, flags: tuple[str, ...], debug: dict[str, str]
