@@ -6,6 +6,7 @@ invoke makes its parser and program itself, so `adapt_invoke` replaces their cla
 from __future__ import annotations
 
 import difflib
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -73,6 +74,8 @@ OVERVIEW: Mapping[str, str] = {
 }
 """Groups of commands, and commands without a group, with a line for each."""
 
+
+YES_HELP = "ask nothing, as with NONINTERACTIVE"
 
 NEAR = 0.7
 """Likeness from which on a known name is suggested, of 1 for the same."""
@@ -160,6 +163,23 @@ class Machine(ParseMachine):
 
 class CommandLine(Program):
     """The program `invoke`, as this project uses it."""
+
+    def core_args(self) -> list[Argument]:
+        """Return the options that every command takes."""
+        yes = Argument(names=("yes", "y"), kind=bool, default=False, help=YES_HELP)
+        return [*super().core_args(), yes]
+
+    def execute(self) -> None:
+        """Run the commands. With `--yes` they ask nothing."""
+        if "yes" in self.args and self.args.yes.value:
+            os.environ["NONINTERACTIVE"] = "1"
+        super().execute()
+
+    def _update_core_context(self, context: ParserContext, new_args: Any) -> None:
+        # invoke read its own options before it loaded tasks.py, and so without --yes.
+        if "yes" not in context.args:
+            context.add_arg(new_args["yes"])
+        super()._update_core_context(context, new_args)
 
     def _make_parser(self) -> Parser:
         contexts = self.collection.to_contexts(

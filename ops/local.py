@@ -66,10 +66,13 @@ def down(_context: Context) -> None:
     print("The local stack is down." if local_state.end(HOME) else "No local stack is up.")
 
 
-@command()
-def status(_context: Context) -> None:
+@command(help={"json": "for other programs"})
+def status(_context: Context, json: bool = False) -> None:
     """Show the local stack's processes and queues."""
     state = running()
+    if json:
+        terminal.show_json(as_json(state))
+        return
     console = terminal.console()
     console.print(addresses(state))
     if is_supervisor(state.pids.get("cloud", 0)):
@@ -140,16 +143,37 @@ def addresses(state: State) -> Table:
     return made
 
 
-def queues(state: State) -> Table:
-    """Return a table of the number of messages in each queue."""
+def message_counts(state: State) -> dict[str, dict[str, int]]:
+    """Return the number of messages in each queue, by the words in COUNTED."""
     names = Names(state.stack_name)
     sqs: Any = Access.of(state).client("sqs")
-    made = table("Queues", ("queue", *COUNTED))
+    counts = {}
     for name in (names.download_queue, names.download_dlq, names.upload_queue, names.upload_dlq):
         url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
         found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
-        made.add_row(name, *(found[attribute] for attribute in COUNTED.values()))
+        counts[name] = {word: int(found[attribute]) for word, attribute in COUNTED.items()}
+    return counts
+
+
+def queues(state: State) -> Table:
+    """Return a table of the number of messages in each queue."""
+    made = table("Queues", ("queue", *COUNTED))
+    for name, counts in message_counts(state).items():
+        made.add_row(name, *map(str, counts.values()))
     return made
+
+
+def as_json(state: State) -> dict[str, Any]:
+    """Return the stack's addresses, its processes and its queues for other programs."""
+    running = {name: is_supervisor(pid) for name, pid in state.pids.items()}
+    return {
+        "stack_name": state.stack_name,
+        "page": f"{state.api_url}/",
+        "api_url": state.api_url,
+        "mail_folder": state.mail_folder,
+        "processes": running,
+        "queues": message_counts(state) if running.get("cloud") else {},
+    }
 
 
 collection = Collection("local", up, down, status, env, demo)

@@ -82,9 +82,9 @@ def opencast_patience() -> timedelta:
     return timedelta(hours=hours)
 
 
-def existing_target() -> Target:
+def existing_target(*, needs_code: bool = False) -> Target:
     """Return the stack for a command that changes nothing. Raises OpsError if it doesn't exist."""
-    target = configured_target()
+    target = configured_target(needs_code=needs_code)
     require_stack(target)
     return target
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from invoke import Collection, Context, Exit
 
 from cdk import settings as stack_settings
@@ -21,7 +21,8 @@ from ops.code import package
 from ops.code.deploy import releases_of, restore_all_latest
 from ops.code.releases import Releases, apply_changed_settings
 from ops.code.wheels import LAMBDA, Platform
-from ops.command import OpsError, command
+from ops.command import OpsError, command, error_line
+from ops.schedule.export import save_schedule
 from ops.secrets import store as secrets
 from ops.stack import opencast, overview, removal
 from ops.stack.cdk_cli import CdkCli
@@ -280,8 +281,16 @@ def diff(_context: Context) -> None:
 
 @command(name="list")
 def list_stacks(_context: Context) -> None:
-    """Print the name of the stack of these settings."""
-    cli_for(load_settings(), os.environ).run("list")
+    """Print the names of the stacks here, first that of these settings."""
+    own = configured_target()
+    print(own.place.stack_name, flush=True)
+    try:
+        others = overview.pipeline_stacks(own.client("cloudformation"))
+    except (BotoCoreError, ClientError) as error:
+        print(f"Other stacks can't be listed: {error_line(error)}", file=sys.stderr)
+        return
+    for name in sorted(others - {own.place.stack_name}):
+        print(name)
 
 
 @command()
@@ -366,7 +375,7 @@ def delete_stack(target: Target, settings: Settings) -> None:
     """Save the schedule, empty the bucket, and delete the stack itself."""
     names = target.names
     backup = Path(f"{names.schedule_table}.csv")
-    count = removal.save_schedule(target.table(names.schedule_table), backup)
+    count = save_schedule(target.table(names.schedule_table), backup)
     if count is None:
         terminal.say("The schedule's table is gone already.")
     else:
