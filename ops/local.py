@@ -13,7 +13,9 @@ from rich.text import Text
 
 from cdk.names import Names
 from cdk.settings import SECRETS, load
+from cdk.settings_reader import given_settings
 from local import demo as local_demo
+from local import play as local_play
 from local import state as local_state
 from local.deploy import Access
 from local.driver import Driver
@@ -105,9 +107,70 @@ def demo(_context: Context) -> None:
         raise Exit(code=1)
 
 
+@command(
+    help={
+        "segments": "how often the recording was stopped and started, and once",
+        "minutes": "its length; the video is a still picture",
+        "topic": "its topic",
+        "fail": f"what goes wrong at first: {', '.join(local_play.FAILURES)}",
+    }
+)
+def record(
+    _context: Context,
+    segments: int = 1,
+    minutes: int = 2,
+    topic: str = "HIST E-1010 Mapping the Ocean",
+    fail: str | None = None,
+) -> None:
+    """Make a recording in Zoom's stand-in, in the class schedule, and send its webhook."""
+    if segments < 1 or not 1 <= minutes <= local_play.MOST_MINUTES:
+        raise OpsError(f"--segments has to be 1 or more, --minutes 1 to {local_play.MOST_MINUTES}.")
+    if fail is not None and fail not in local_play.FAILURES:
+        raise OpsError(f"--fail has to be one of {', '.join(local_play.FAILURES)}.")
+    state = running()
+    with closing(Driver(state)) as driver:
+        recording, answer = local_play.record(
+            driver,
+            HOME,
+            running_zone(),
+            local_play.Wish(segments, minutes, topic, fail),
+        )
+    terminal.say(f"Recorded: {recording.uuid} of meeting {recording.meeting_id}, {topic}")
+    terminal.say(f"Webhook: {answer.status} {answer.body}".rstrip())
+    terminal.say(f'See it on its way: {state.api_url}/ or, after `eval "$(invoke local.env)"`, by')
+    terminal.say(f"  invoke recordings --uuid {recording.uuid}")
+
+
+@command(
+    name="fail",
+    help={
+        "neighbour": f"who fails: {', '.join(local_play.NEIGHBOURS)}",
+        "status": "the HTTP status of its answers",
+        "for": "for how many seconds",
+    },
+)
+def fail_neighbour(_context: Context, neighbour: str, status: str, for_: int = 60) -> None:
+    """Let a stand-in answer every request with an error for a while."""
+    if neighbour not in local_play.NEIGHBOURS:
+        raise OpsError(f"There is no {neighbour}: {', '.join(local_play.NEIGHBOURS)}.")
+    if not status.isdecimal() or not 400 <= int(status) <= 599:
+        raise OpsError(f"{status} is no HTTP status of an error: 400 to 599.")
+    if for_ < 1:
+        raise OpsError("--for has to be 1 or more seconds.")
+    with closing(Driver(running())) as driver:
+        local_play.fail(driver, neighbour, int(status), for_)
+    terminal.say(f"{neighbour} answers {status} for {for_} seconds.")
+
+
 def zone_of(stack: LocalStack) -> ZoneInfo:
     """Return the time zone of the stack's schedule."""
     return ZoneInfo(load(stack.settings, None).local_time_zone)
+
+
+def running_zone() -> ZoneInfo:
+    """Return the time zone of the running stack's schedule."""
+    settings = given_settings({}, HOME / local_state.ENVIRONMENT)
+    return ZoneInfo(load(settings, None).local_time_zone)
 
 
 def running() -> State:
@@ -176,4 +239,4 @@ def as_json(state: State) -> dict[str, Any]:
     }
 
 
-collection = Collection("local", up, down, status, env, demo)
+collection = Collection("local", up, down, status, env, demo, record, fail_neighbour)
