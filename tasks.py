@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 from invoke import Collection
-from invoke.main import program
 
 # `invoke` may import this file from any folder below. `ingester` is in another source root.
 sys.path.append(str(Path(__file__).parent / "functions"))
@@ -14,9 +13,9 @@ sys.path.append(str(Path(__file__).parent / "functions"))
 from ops import checks, local, requirements
 from ops.code import codebuild, debug, deploy, package
 from ops.command import tolerate_closed_output_everywhere
+from ops.command_line import adapt_invoke
 from ops.logs import commands as logs
 from ops.migration import commands as migration
-from ops.program import use
 from ops.queues import commands as queue
 from ops.recordings import execute
 from ops.recordings import listing as recordings
@@ -24,7 +23,7 @@ from ops.schedule import commands as schedule
 from ops.secrets import commands as secrets
 from ops.stack import commands as stack
 
-use(program)
+adapt_invoke()
 tolerate_closed_output_everywhere()
 namespace = Collection(
     checks.run_tests,

@@ -581,11 +581,15 @@ def _values(reader: Reader) -> dict[str, Any]:
     return {name: reader.read(row) for name, row in TABLE.items()}
 
 
-def read_place(reader: Reader) -> Place:
-    """Return where the stack is. What is missing or wrong is added to the reader's problems."""
+def read_place(reader: Reader, *, needs_code: bool = True) -> Place:
+    """Return where the stack is. What is missing or wrong is added to the reader's problems.
+
+    `needs_code`: whether the bucket of the functions' packages has to be known.
+    """
+    has_bucket = needs_code or "LAMBDA_CODE_BUCKET" in reader.given
     return Place(
         stack_name=reader.read(TABLE["STACK_NAME"]),
-        code_bucket=reader.read(TABLE["LAMBDA_CODE_BUCKET"]),
+        code_bucket=reader.read(TABLE["LAMBDA_CODE_BUCKET"]) if has_bucket else "",
         release_alias=reader.read(TABLE["LAMBDA_RELEASE_ALIAS"]),
         region=reader.read(TABLE["AWS_REGION"]),
         profile=reader.read(TABLE["AWS_PROFILE"]),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Place:
     """A stack's name, the bucket with its code, its release alias, and the way to it.
 
-    `profile` is "" where none is named.
+    `profile` is "" where none is named, `code_bucket` where a command doesn't need it.
     """
 
     stack_name: str

@@ -195,7 +195,7 @@ def parse(request: Request) -> IngestRequest:
     if not uuid:
         raise NotFound("The Zoom link holds no meeting_id.")
     if is_meeting_number(uuid):
-        raise NotFound("That is a meeting's number; name one recording.")
+        raise NotFound("This is a meeting number. Choose one of its recordings.")
     return msgspec.structs.replace(asked, uuid=uuid, oc_series_id=series)
 
 

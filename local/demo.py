@@ -23,6 +23,7 @@ from rich.table import Table
 from ingester.pipeline.reasons import NO_SERIES
 from ingester.pipeline.states import State
 from ingester.recording.files import zoom_page_of
+from ingester.schedule.importer import ImportReport
 from ingester.schedule.model import DAYS
 from local.driver import Driver, DriverError, Ingest, OpencastIngest, ZoomRecording
 from ops.schedule.commands import import_csv, show
@@ -82,7 +83,8 @@ def run(driver: Driver, folder: Path, zone: ZoneInfo, console: Console) -> bool:
     start = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)
     late = start + timedelta(minutes=90)
     classes = {LECTURE: start.astimezone(zone), MISSED: late.astimezone(zone)}
-    _import_schedule(driver, folder, classes, console)
+    console.print("\n[bold]Class schedule[/bold] imported from CSV")
+    show(import_schedule(driver, folder / "schedule.csv", classes), dry_run=False)
     driver.add_series(SCHEDULED_SERIES, "HIST E-1010 Mapping the Ocean")
     driver.add_series(REQUESTED_SERIES, "Guest Lectures")
     console.print("\n[bold]Recordings on their way[/bold], as GET /status tells")
@@ -123,11 +125,8 @@ def run(driver: Driver, folder: Path, zone: ZoneInfo, console: Console) -> bool:
     return _report(checks, console)
 
 
-def _import_schedule(
-    driver: Driver, folder: Path, classes: dict[int, datetime], console: Console
-) -> None:
+def import_schedule(driver: Driver, path: Path, classes: dict[int, datetime]) -> ImportReport:
     """Write a schedule with a class for each meeting at a local time, and import it."""
-    path = folder / "schedule.csv"
     series = f"https://opencast.example.edu/engage/ui/index.html#/{SCHEDULED_SERIES[:4]}"
     rows = [
         ["Course Code", "Type", "Day", "Start", "Meeting ID with Password", "OC Series"],
@@ -145,8 +144,7 @@ def _import_schedule(
     ]
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows(rows)
-    console.print("\n[bold]Class schedule[/bold] imported from CSV")
-    show(import_csv(driver.table("schedule"), read_csv(path)), dry_run=False)
+    return import_csv(driver.table("schedule"), read_csv(path))
 
 
 def _lecture(driver: Driver, start: datetime) -> ZoomRecording:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, ParamSpec
+from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError, NoCredentialsError, ProfileNotFound
 from botocore.exceptions import ConnectionError as NoConnection
@@ -76,6 +77,14 @@ def error_line(error: Exception) -> str:
     """Return an error in one line: the project's own as they are, others with their type."""
     if type(error).__module__.partition(".")[0] in OWN_PACKAGES:
         return str(error)
+    # The local stack's authority is gone with it, too.
+    is_unreachable = isinstance(error, NoConnection) or "certificate bundle" in str(error)
+    if is_unreachable and is_local(os.environ):
+        return (
+            "The local stack, which this shell has selected, doesn't answer: start it "
+            '(`invoke local.up`) and select it again (`eval "$(invoke local.env)"`), or open a '
+            "new shell for the stack in AWS."
+        )
     if isinstance(error, ClientError) and (
         advice := AWS_ERROR_ADVICE.get(error.response["Error"]["Code"])
     ):
@@ -85,6 +94,12 @@ def error_line(error: Exception) -> str:
             return advice.format(str(error).rstrip("."))
     said = " ".join(str(error).split())
     return f"{type(error).__name__}: {said} (`invoke --debug` shows where)"
+
+
+def is_local(environment: Mapping[str, str]) -> bool:
+    """Tell whether a shell's commands go to the local stack."""
+    host = urlsplit(environment.get("AWS_ENDPOINT_URL", "")).hostname
+    return host in {"localhost", "127.0.0.1"}
 
 
 def escape_lines(text: str) -> str:
@@ -123,6 +138,17 @@ def tolerate_closed_output_everywhere() -> None:
     sys.excepthook = hook
 
 
+class TypedTask(Task[Callable[..., None]]):
+    """A task whose optional numbers are numbers: invoke takes an option's type from its default."""
+
+    def arg_opts(self, name: str, default: Any, taken_names: set[str]) -> dict[str, Any]:
+        """Return what invoke knows of an option, and its type if the default is None."""
+        options: dict[str, Any] = super().arg_opts(name, default, taken_names)
+        if inspect.signature(self.body).parameters[name].annotation == "int | None":
+            options["kind"] = int
+        return options
+
+
 def command(**options: Any) -> Callable[[Callable[P, None]], Task[Callable[P, None]]]:
     """Make a command. An error ends it with exit code 1 and one line on stderr."""
 
@@ -149,7 +175,7 @@ def command(**options: Any) -> Callable[[Callable[P, None]], Task[Callable[P, No
                     raise
                 raise Exit(escape_lines(error_line(error)), code=1) from error
 
-        made: Task[Callable[P, None]] = task(**options)(run)
+        made: Task[Callable[P, None]] = task(klass=TypedTask, **options)(run)
         return made
 
     return decorate

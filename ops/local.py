@@ -13,7 +13,9 @@ from rich.text import Text
 
 from cdk.names import Names
 from cdk.settings import SECRETS, load
+from cdk.settings_reader import given_settings
 from local import demo as local_demo
+from local import play as local_play
 from local import state as local_state
 from local.deploy import Access
 from local.driver import Driver
@@ -66,10 +68,13 @@ def down(_context: Context) -> None:
     print("The local stack is down." if local_state.end(HOME) else "No local stack is up.")
 
 
-@command()
-def status(_context: Context) -> None:
+@command(help={"json": "for other programs"})
+def status(_context: Context, json: bool = False) -> None:
     """Show the local stack's processes and queues."""
     state = running()
+    if json:
+        terminal.show_json(as_json(state))
+        return
     console = terminal.console()
     console.print(addresses(state))
     if is_supervisor(state.pids.get("cloud", 0)):
@@ -102,9 +107,70 @@ def demo(_context: Context) -> None:
         raise Exit(code=1)
 
 
+@command(
+    help={
+        "segments": "how often the recording was stopped and started, and once",
+        "minutes": "its length; the video is a still picture",
+        "topic": "its topic",
+        "fail": f"what goes wrong at first: {', '.join(local_play.FAILURES)}",
+    }
+)
+def record(
+    _context: Context,
+    segments: int = 1,
+    minutes: int = 2,
+    topic: str = "HIST E-1010 Mapping the Ocean",
+    fail: str | None = None,
+) -> None:
+    """Make a recording in Zoom's stand-in, in the class schedule, and send its webhook."""
+    if segments < 1 or not 1 <= minutes <= local_play.MOST_MINUTES:
+        raise OpsError(f"--segments has to be 1 or more, --minutes 1 to {local_play.MOST_MINUTES}.")
+    if fail is not None and fail not in local_play.FAILURES:
+        raise OpsError(f"--fail has to be one of {', '.join(local_play.FAILURES)}.")
+    state = running()
+    with closing(Driver(state)) as driver:
+        recording, answer = local_play.record(
+            driver,
+            HOME,
+            running_zone(),
+            local_play.Wish(segments, minutes, topic, fail),
+        )
+    terminal.say(f"Recorded: {recording.uuid} of meeting {recording.meeting_id}, {topic}")
+    terminal.say(f"Webhook: {answer.status} {answer.body}".rstrip())
+    terminal.say(f'See it on its way: {state.api_url}/ or, after `eval "$(invoke local.env)"`, by')
+    terminal.say(f"  invoke recordings --uuid {recording.uuid}")
+
+
+@command(
+    name="fail",
+    help={
+        "neighbour": f"who fails: {', '.join(local_play.NEIGHBOURS)}",
+        "status": "the HTTP status of its answers",
+        "for": "for how many seconds",
+    },
+)
+def fail_neighbour(_context: Context, neighbour: str, status: str, for_: int = 60) -> None:
+    """Let a stand-in answer every request with an error for a while."""
+    if neighbour not in local_play.NEIGHBOURS:
+        raise OpsError(f"There is no {neighbour}: {', '.join(local_play.NEIGHBOURS)}.")
+    if not status.isdecimal() or not 400 <= int(status) <= 599:
+        raise OpsError(f"{status} is no HTTP status of an error: 400 to 599.")
+    if for_ < 1:
+        raise OpsError("--for has to be 1 or more seconds.")
+    with closing(Driver(running())) as driver:
+        local_play.fail(driver, neighbour, int(status), for_)
+    terminal.say(f"{neighbour} answers {status} for {for_} seconds.")
+
+
 def zone_of(stack: LocalStack) -> ZoneInfo:
     """Return the time zone of the stack's schedule."""
     return ZoneInfo(load(stack.settings, None).local_time_zone)
+
+
+def running_zone() -> ZoneInfo:
+    """Return the time zone of the running stack's schedule."""
+    settings = given_settings({}, HOME / local_state.ENVIRONMENT)
+    return ZoneInfo(load(settings, None).local_time_zone)
 
 
 def running() -> State:
@@ -140,16 +206,37 @@ def addresses(state: State) -> Table:
     return made
 
 
-def queues(state: State) -> Table:
-    """Return a table of the number of messages in each queue."""
+def message_counts(state: State) -> dict[str, dict[str, int]]:
+    """Return the number of messages in each queue, by the words in COUNTED."""
     names = Names(state.stack_name)
     sqs: Any = Access.of(state).client("sqs")
-    made = table("Queues", ("queue", *COUNTED))
+    counts = {}
     for name in (names.download_queue, names.download_dlq, names.upload_queue, names.upload_dlq):
         url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
         found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
-        made.add_row(name, *(found[attribute] for attribute in COUNTED.values()))
+        counts[name] = {word: int(found[attribute]) for word, attribute in COUNTED.items()}
+    return counts
+
+
+def queues(state: State) -> Table:
+    """Return a table of the number of messages in each queue."""
+    made = table("Queues", ("queue", *COUNTED))
+    for name, counts in message_counts(state).items():
+        made.add_row(name, *map(str, counts.values()))
     return made
 
 
-collection = Collection("local", up, down, status, env, demo)
+def as_json(state: State) -> dict[str, Any]:
+    """Return the stack's addresses, its processes and its queues for other programs."""
+    running = {name: is_supervisor(pid) for name, pid in state.pids.items()}
+    return {
+        "stack_name": state.stack_name,
+        "page": f"{state.api_url}/",
+        "api_url": state.api_url,
+        "mail_folder": state.mail_folder,
+        "processes": running,
+        "queues": message_counts(state) if running.get("cloud") else {},
+    }
+
+
+collection = Collection("local", up, down, status, env, demo, record, fail_neighbour)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from invoke import Argument, Collection
 
-from ops.program import ALIASES, OPTIONAL_POSITIONALS
+from ops.command_line import ALIASES, OPTIONAL_POSITIONALS
 
 INTRODUCTION = """# Commands
 

@@ -61,10 +61,15 @@ def target_of(place: Place) -> Target:
     return Target(place, session)
 
 
-def configured_target() -> Target:
-    """Return the stack that the shell and `.env` name, whether it exists or not."""
+def configured_target(*, needs_code: bool = False) -> Target:
+    """Return the stack that the shell and `.env` name, whether it exists or not.
+
+    `needs_code`: whether the command reads or writes the functions' packages.
+
+    Raises SettingsError if a setting that the command needs is missing or wrong.
+    """
     reader = Reader(given_settings(os.environ, ENV_FILE))
-    place = read_place(reader)
+    place = read_place(reader, needs_code=needs_code)
     reader.check()
     return target_of(place)
 
@@ -77,20 +82,21 @@ def opencast_patience() -> timedelta:
     return timedelta(hours=hours)
 
 
-def existing_target() -> Target:
+def existing_target(*, needs_code: bool = False) -> Target:
     """Return the stack for a command that changes nothing. Raises OpsError if it doesn't exist."""
-    target = configured_target()
+    target = configured_target(needs_code=needs_code)
     require_stack(target)
     return target
 
 
-def target_to_change() -> Target:
+def target_to_change(*, needs_code: bool = False) -> Target:
     """Return the stack for a command that changes it, after printing its name and asking if
     necessary.
 
-    Raises OpsError if the stack doesn't exist, or the answer is no.
+    Raises SettingsError as `configured_target` does, and OpsError if the stack doesn't exist, or
+    the answer is no.
     """
-    target = configured_target()
+    target = configured_target(needs_code=needs_code)
     begin_change(target, given_settings(os.environ, ENV_FILE), ask_on_terminal)
     return target
 

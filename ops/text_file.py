@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import codecs
+from collections.abc import Mapping
 from pathlib import Path
 
 from ops.command import OpsError
+
+FOREIGN_FORMATS: Mapping[bytes, str] = {
+    b"PK\x03\x04": "an Excel workbook, or another zip",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
+    codecs.BOM_UTF16_LE: "in UTF-16",
+    codecs.BOM_UTF16_BE: "in UTF-16",
+}
+"""First bytes of files that are no UTF-8, and what the file is."""
 
 
 def read_text(path: Path, advice: str) -> str:
     """Return a file's text. Raises OpsError, with `advice` if the file isn't UTF-8."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return file.read()
+        content = path.read_bytes()
+        for start, what in FOREIGN_FORMATS.items():
+            if content.startswith(start):
+                raise OpsError(f"{path} is {what}: {advice}.")
+        return content.decode("utf-8-sig")
     except FileNotFoundError:
         raise OpsError(f"There is no file {path}.") from None
     except OSError as error:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tasks
-from ops.program import Program
+from ops.command_line import CommandLine
 
 SHEET = "Course Code,Type,Day,Start,Meeting ID with Password,OC Series\n"
 ROW = "HIST E-1,Lecture,M,9:30,https://zoom.us/j/123,https://oc/#/20260112345\n"
@@ -53,7 +53,7 @@ def invoke(*arguments: str) -> Ended:
     out, err, code = io.StringIO(), io.StringIO(), 0
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
-            Program(namespace=tasks.namespace).run(["invoke", *arguments])
+            CommandLine(namespace=tasks.namespace).run(["invoke", *arguments])
         except SystemExit as ended:
             code = ended.code if isinstance(ended.code, int) else 1
     return Ended(code, out.getvalue(), err.getvalue())

@@ -1,6 +1,7 @@
 """Faults that a test makes a stand-in have: their queue, and those of Slack and Google."""
 
 import threading
+import time
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -16,11 +17,13 @@ from local.neighbours.stand_in import Route, StandIn, read_body
 class BaseFault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Number of times that a fault happens: to `times` matching requests, after `skip` of them.
 
-    With `times` None it happens until the faults are cleared.
+    With `times` None it happens until the faults are cleared; with `lasting` (seconds) to every
+    request until then, whatever `times` is.
     """
 
     times: int | None = 1
     skip: int = 0
+    lasting: float | None = None
 
 
 F = TypeVar("F", bound=BaseFault)
@@ -29,12 +32,16 @@ F = TypeVar("F", bound=BaseFault)
 class FaultQueue(Generic[F]):
     """The faults that are still to be made, in the order in which they were added."""
 
-    def __init__(self) -> None:
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._lock = threading.Lock()
+        self._monotonic = monotonic
         self._faults: list[F] = []
 
     def add(self, fault: F) -> None:
-        """Add a fault behind the others."""
+        """Add a fault behind the others. From here on `lasting` is the moment of its end."""
+        if fault.lasting is not None:
+            end = self._monotonic() + fault.lasting
+            fault = msgspec.structs.replace(fault, times=None, lasting=end)
         with self._lock:
             self._faults.append(fault)
 
@@ -53,7 +60,11 @@ class FaultQueue(Generic[F]):
 
         `applies` says whether a fault is about this request.
         """
+        now = self._monotonic()
         with self._lock:
+            self._faults = [
+                fault for fault in self._faults if fault.lasting is None or now < fault.lasting
+            ]
             for index, fault in enumerate(self._faults):
                 if not applies(fault):
                     continue

@@ -81,7 +81,7 @@ def set_debug_each(
 
 def set_debug_all(value: str) -> None:
     """Switch debug logging in every function."""
-    target = target_to_change()
+    target = target_to_change(needs_code=True)
     set_debug_each(releases_of(target), FUNCTIONS, value, archive_of(target))
 
 

@@ -14,9 +14,9 @@ from ops import terminal
 from ops.code import package, release_index
 from ops.code.archive import archive_of, restore_latest
 from ops.code.package import select_functions
-from ops.code.releases import AliasMove, Releases, release_all, roll_back
+from ops.code.releases import AliasMove, Releases, find_versions, release_all, roll_back
 from ops.command import OpsError, command
-from ops.target import ROOT, Target, target_to_change
+from ops.target import ROOT, Target, existing_target, target_to_change
 
 
 def releases_of(target: Target) -> Releases:
@@ -68,7 +68,7 @@ def show(moves: Sequence[AliasMove], alias: str) -> None:
 
 def deploy_functions(functions: Sequence[Function], *, do_release: bool) -> None:
     """Deploy functions, and release them if `do_release`."""
-    target = target_to_change()
+    target = target_to_change(needs_code=True)
     deploy(target, functions)
     releases = releases_of(target)
     if do_release:
@@ -116,6 +116,25 @@ def unknown_release(name: str, known: Mapping[str, str]) -> OpsError:
     )
 
 
+def show_release(releases: Releases, functions: Sequence[Function]) -> None:
+    """Print what a release would do."""
+    for function in functions:
+        latest, released = releases.latest(function), releases.released(function)
+        is_new = not latest.is_same(released)
+        after = "what is deployed" if is_new else "and would stay there"
+        terminal.say(
+            f"{function.name}: {releases.alias} is at {released.version}"
+            f"{', and would get ' if is_new else ', '}{after}"
+        )
+
+
+def show_roll_back(releases: Releases, versions: Mapping[Function, str]) -> None:
+    """Print which version of each function would run."""
+    for function, version in versions.items():
+        before = releases.released(function).version
+        terminal.say(f"{function.name}: {releases.alias} would go {before} → {version}")
+
+
 def report_changed_settings(releases: Releases, move: AliasMove) -> None:
     """Print which settings differ in an earlier version: it keeps those of its time."""
     function = move.function
@@ -150,16 +169,24 @@ def deploy_all(_context: Context, function: str | None = None, do_release: bool 
         "function": "only this one, such as zoom-webhook or webhook",
         "description": "what the release is called, such as the revision",
         "to": "back to what ran as of this release, by its name, or to this version's number",
+        "dry-run": "only show what would run",
     }
 )
 def release(
-    _context: Context, function: str | None = None, description: str = "", to: str | None = None
+    _context: Context,
+    function: str | None = None,
+    description: str = "",
+    to: str | None = None,
+    dry_run: bool = False,
 ) -> None:
-    """Release deployed code, or an earlier one (--to)."""
+    """Make deployed code live, or go back (--to)."""
     functions = select_functions(function)
     check_name(description)
-    target = target_to_change()
+    target = (existing_target if dry_run else target_to_change)(needs_code=True)
     releases = releases_of(target)
+    if dry_run and to is None:
+        show_release(releases, functions)
+        return
     if to is None:
         release_functions(target, functions, description)
         return
@@ -167,6 +194,9 @@ def release(
     known = release_index.read(s3, bucket, target.names, to)
     if to and not known and not to.isdigit():
         raise unknown_release(to, release_index.releases(s3, bucket, target.names))
+    if dry_run:
+        show_roll_back(releases, find_versions(releases, functions, to, known))
+        return
     moves = roll_back(releases, functions, to, known)
     show(moves, releases.alias)
     for move in moves:

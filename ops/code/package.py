@@ -257,7 +257,7 @@ def make_packages(
 ) -> None:
     """Make the functions' zips in dist/."""
     functions = select_functions(function)
-    target = configured_target() if upload_to_s3 else None
+    target = configured_target(needs_code=True) if upload_to_s3 else None
     if target:
         announce(target)
         if may_ask():

@@ -245,17 +245,24 @@ def roll_back(
 
     Raises OpsError if `to` is empty or a function has no such version. No alias is moved then.
     """
+    targets = find_versions(releases, functions, to, known)
+    return _apply_each(functions, lambda function: releases.move(function, targets[function]))
+
+
+def find_versions(
+    releases: Releases, functions: Sequence[Function], to: str, known: Mapping[str, str]
+) -> dict[Function, str]:
+    """Return the version that each function goes back to. Arguments and errors: see `roll_back`."""
     if not to:
         raise OpsError("--to names no version, so nothing was moved: a number, or a description.")
     if known and any(
         code.version == to for function in functions for code in releases.versions(function)
     ):
         known = {}
-    targets = {
+    return {
         function: find_version(releases, function, known.get(function.name, to))
         for function in functions
     }
-    return _apply_each(functions, lambda function: releases.move(function, targets[function]))
 
 
 def find_version(releases: Releases, function: Function, wanted: str) -> str:

@@ -206,19 +206,22 @@ def check_limit(limit: int) -> None:
         raise OpsError(f"--limit {limit} is no number of messages: 1 or more.")
 
 
-def selection_of(limit: int, uuid: str | None, *, every: bool) -> Selection:
+def selection_of(limit: int | None, uuid: str | None, *, every: bool) -> Selection:
     """Return an operator's selection of messages. Raises OpsError if the options contradict."""
+    given = {"--all": every, "--uuid": uuid is not None, "--limit": limit is not None}
+    options = [option for option, is_given in given.items() if is_given]
+    if len(options) > 1:
+        raise OpsError(f"{' and '.join(options)} exclude each other: leave all but one out.")
+    limit = 1 if limit is None else limit
     check_limit(limit)
-    if uuid is not None and every:
-        raise OpsError("--all and --uuid exclude each other: leave one of them out.")
     if uuid is not None:
         return Selection(most=None, uuid=arguments.recording_uuid(uuid))
     return Selection(most=None, unreadable=True) if every else Selection(most=limit)
 
 
-def redrive_dlq(pair_of: PairOf, selection: Selection) -> None:
-    """Redrive messages of a DLQ."""
-    target = target_to_change()
+def redrive_dlq(pair_of: PairOf, selection: Selection, *, dry_run: bool) -> None:
+    """Redrive messages of a DLQ, or show which would be."""
+    target = existing_target() if dry_run else target_to_change()
     pair, sqs = pair_of(target.names), target.client("sqs")
     redrive = Redrive(
         pair,
@@ -226,6 +229,7 @@ def redrive_dlq(pair_of: PairOf, selection: Selection) -> None:
         SqsQueue(sqs, pair.dlq),
         StatusTable(target.table(target.names.status_table), _now),
         Ledger(target.table(target.names.recordings_table), _now),
+        is_dry=dry_run,
     )
     with deferred_signals() as interrupted:
         redrive_and_report(redrive, selection, interrupted)
@@ -252,8 +256,8 @@ def redrive_and_report(redrive: Redrive, selection: Selection, interrupted: Inte
             left = redrive.run(selection, interrupted, on_redriven)
         except Exception as caught:  # noqa: BLE001 - raised again below, behind what was moved
             error = caught
-    show_redriven(redrive.pair, moved, left)
-    so_far = f"{len(moved)} moved, the rest is where it was."
+    show_redriven(redrive, moved, left)
+    so_far = f"{0 if redrive.is_dry else len(moved)} moved, the rest is where it was."
     if error:
         raise OpsError(f"Stopped: {error_line(error)} {so_far}") from error
     if interrupted():
@@ -263,12 +267,12 @@ def redrive_and_report(redrive: Redrive, selection: Selection, interrupted: Inte
 
 
 def show_redriven(
-    pair: QueuePair, moved: Sequence[RedrivenMessage], left: Sequence[QueueMessage]
+    redrive: Redrive, moved: Sequence[RedrivenMessage], left: Sequence[QueueMessage]
 ) -> None:
     """Print the messages that were redriven, and those that were left with the reason."""
     if moved:
         terminal.show(
-            f"Back on {pair.queue}",
+            f"{'Would be back' if redrive.is_dry else 'Back'} on {redrive.pair.queue}",
             uncut_columns(("uuid", "topic", "had failed because")),
             [
                 (
@@ -306,9 +310,10 @@ def report_nothing(
 
 VIEW_HELP = {"limit": "how many messages of each queue at most", "json": "for other programs"}
 RETRY_HELP = {
-    "limit": "how many, the first ones",
+    "limit": "how many, the first ones: 1, unless --uuid or --all is given",
     "uuid": "those of this recording, all of them",
     "all": "all, those that can't be read too",
+    "dry-run": "only show which messages would be sent again",
 }
 
 
@@ -326,18 +331,26 @@ def show_uploads(_context: Context, limit: int = 20, json: bool = False) -> None
 
 @command(help=RETRY_HELP)
 def retry_downloads(
-    _context: Context, limit: int = 1, uuid: str | None = None, all_: bool = False
+    _context: Context,
+    limit: int | None = None,
+    uuid: str | None = None,
+    all_: bool = False,
+    dry_run: bool = False,
 ) -> None:
     """Send dead letters to the downloader again."""
-    redrive_dlq(queue_messages.downloads, selection_of(limit, uuid, every=all_))
+    redrive_dlq(queue_messages.downloads, selection_of(limit, uuid, every=all_), dry_run=dry_run)
 
 
 @command(help=RETRY_HELP)
 def retry_uploads(
-    _context: Context, limit: int = 1, uuid: str | None = None, all_: bool = False
+    _context: Context,
+    limit: int | None = None,
+    uuid: str | None = None,
+    all_: bool = False,
+    dry_run: bool = False,
 ) -> None:
     """Send dead letters to the uploader again."""
-    redrive_dlq(queue_messages.uploads, selection_of(limit, uuid, every=all_))
+    redrive_dlq(queue_messages.uploads, selection_of(limit, uuid, every=all_), dry_run=dry_run)
 
 
 collection = Collection("queue", show_downloads, show_uploads, retry_downloads, retry_uploads)

@@ -78,13 +78,14 @@ class RedrivenMessage:
 
 @dataclass(frozen=True)
 class Redrive:
-    """Redrive of one DLQ: it moves the messages back to their queue."""
+    """Redrive of one DLQ: it moves the messages back to their queue, unless it is dry."""
 
     pair: QueuePair
     live: SqsQueue
     dead: SqsQueue
     status: StatusTable
     ledger: Ledger
+    is_dry: bool = False
 
     def run(
         self,
@@ -133,6 +134,15 @@ class Redrive:
 
     def _move(self, message: QueueMessage, held: HeldMessages) -> RedrivenMessage:
         row = self.status.get(message.zip_id) if message.zip_id else None
+        if not self.is_dry:
+            self._redrive(message, row, held)
+        known = message.reason or (row.reason if row else "")
+        return RedrivenMessage(
+            message, known or f"received {message.received} times, no reason known"
+        )
+
+    def _redrive(self, message: QueueMessage, row: StatusRow | None, held: HeldMessages) -> None:
+        """Send a message to its queue, and delete its dead letter."""
         is_rewound = row is not None and not self._is_dropped(message) and self._rewind(row)
         try:
             self._send(message)
@@ -148,10 +158,6 @@ class Redrive:
                 f"{printable(message.uuid) or message.message_id} was sent again, but its dead "
                 f"letter can't be deleted, so that it is on both queues: {error_line(error)}"
             ) from error
-        known = message.reason or (row.reason if row else "")
-        return RedrivenMessage(
-            message, known or f"received {message.received} times, no reason known"
-        )
 
     def _is_dropped(self, message: QueueMessage) -> bool:
         """Tell whether the uploader will drop a message as superseded."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import requests
-from invoke import Collection, Context
+from invoke import Collection, Context, Exit
 
 from cdk import opencast
 from cdk.names import GOOGLE_CREDENTIALS
@@ -22,9 +22,13 @@ from ingester.schedule.model import ReplacedSources
 from ingester.schedule.parsed import ParsedSheet
 from ingester.schedule.report import terminal_lines, terminal_removal_lines
 from ingester.schedule.table import ScheduleTable
+from ingester.schedule.wording import source_name
 from ops import terminal
 from ops.command import OpsError, command
+from ops.printable import printable
+from ops.recordings import arguments
 from ops.schedule import google_key, oc_import, sources
+from ops.schedule.export import save_schedule
 from ops.schedule.files import read_csv, read_json
 from ops.secrets import store as secrets
 from ops.target import (
@@ -109,10 +113,19 @@ def _endpoint(target: Target, address: str | None, path: str) -> oc_import.Endpo
     return oc_import.endpoint_of(address, path, given.get("OPENCAST_API_USER", ""), password)
 
 
+def end_strictly(report: ImportReport, *, strict: bool) -> None:
+    """Raise Exit (1) after a strict import that skipped rows."""
+    skipped = sum(row.whole for row in report.skipped)
+    if strict and skipped:
+        raise Exit(f"Skipped rows, with --strict: {skipped}", code=1)
+
+
 DRY_RUN = "only say what would change"
+STRICT = "end with exit code 1 if a row was skipped"
 FILE_HELP = {
     "replace-all": "replace the whole schedule, not only what came from a file of this name",
     "dry-run": DRY_RUN,
+    "strict": STRICT,
 }
 
 
@@ -121,12 +134,18 @@ FILE_HELP = {
     help={"filepath": "the CSV file, exported from the sheet in UTF-8", **FILE_HELP},
 )
 def csv_import(
-    _context: Context, filepath: str, replace_all: bool = False, dry_run: bool = False
+    _context: Context,
+    filepath: str,
+    replace_all: bool = False,
+    dry_run: bool = False,
+    strict: bool = False,
 ) -> None:
     """Import the class schedule from a CSV file."""
     sheet = read_csv(Path(filepath))
     table = schedule_of(existing_target() if dry_run else target_to_change())
-    show(import_csv(table, sheet, replace_all=replace_all, dry_run=dry_run), dry_run=dry_run)
+    report = import_csv(table, sheet, replace_all=replace_all, dry_run=dry_run)
+    show(report, dry_run=dry_run)
+    end_strictly(report, strict=strict)
 
 
 @command(
@@ -137,12 +156,18 @@ def csv_import(
     },
 )
 def import_json(
-    _context: Context, filepath: str, replace_all: bool = False, dry_run: bool = False
+    _context: Context,
+    filepath: str,
+    replace_all: bool = False,
+    dry_run: bool = False,
+    strict: bool = False,
 ) -> None:
     """Import the class schedule from a JSON file."""
     sheet = read_json(Path(filepath))
     table = schedule_of(existing_target() if dry_run else target_to_change())
-    show(import_classes(table, sheet, replace_all=replace_all, dry_run=dry_run), dry_run=dry_run)
+    report = import_classes(table, sheet, replace_all=replace_all, dry_run=dry_run)
+    show(report, dry_run=dry_run)
+    end_strictly(report, strict=strict)
 
 
 @command(
@@ -154,6 +179,7 @@ def import_json(
         "path": f"where it lists the classes, {oc_import.PATH} by default",
         "replace-all": "replace the whole schedule, not only what came from this Opencast",
         "dry-run": DRY_RUN,
+        "strict": STRICT,
     },
 )
 def import_from_opencast(
@@ -162,17 +188,20 @@ def import_from_opencast(
     path: str = oc_import.PATH,
     replace_all: bool = False,
     dry_run: bool = False,
+    strict: bool = False,
 ) -> None:
     """Import the class schedule from DCE's Opencast."""
     target = existing_target() if dry_run else target_to_change()
-    ask_on_terminal = _endpoint(target, endpoint, path)
+    listing = _endpoint(target, endpoint, path)
     with requests.Session() as session:
-        rows = oc_import.fetch(ask_on_terminal, session)
+        rows = oc_import.fetch(listing, session)
     if not rows:
-        terminal.say(f"{ask_on_terminal.host} lists no classes: nothing was changed.")
+        terminal.say(f"{listing.host} lists no classes: nothing was changed.")
         return
-    table, parsed = schedule_of(target), oc_import.parse(ask_on_terminal.host, rows)
-    show(import_classes(table, parsed, replace_all=replace_all, dry_run=dry_run), dry_run=dry_run)
+    table, parsed = schedule_of(target), oc_import.parse(listing.host, rows)
+    report = import_classes(table, parsed, replace_all=replace_all, dry_run=dry_run)
+    show(report, dry_run=dry_run)
+    end_strictly(report, strict=strict)
 
 
 @command(
@@ -198,6 +227,51 @@ def remove(_context: Context, source: str, dry_run: bool = False) -> None:
 
 
 @command(
+    name="list",
+    help={
+        "meeting": "those of this meeting, by its number",
+        "json": "for other programs",
+    },
+)
+def list_classes(_context: Context, meeting: str | None = None, json: bool = False) -> None:
+    """Show the classes of the schedule."""
+    number = None if meeting is None else str(arguments.meeting_number(meeting))
+    meetings = ScheduleTable(schedule_of(existing_target())).all()
+    chosen = [found for found in meetings if number in {None, found.zoom_series_id}]
+    rows = [
+        {
+            "meeting_id": found.zoom_series_id,
+            "course": found.course_of(scheduled),
+            "day": scheduled.day,
+            "time": scheduled.time,
+            "title": scheduled.title,
+            "series": found.series_of(scheduled),
+            "source": source_name(scheduled.source),
+        }
+        for found in sorted(chosen, key=lambda found: found.zoom_series_id)
+        for scheduled in found.events
+    ]
+    if json:
+        terminal.show_json(rows)
+    elif rows:
+        terminal.show(
+            "Schedule", tuple(rows[0]), [tuple(map(printable, row.values())) for row in rows]
+        )
+    else:
+        terminal.say("The schedule has no such class." if number else "The schedule is empty.")
+
+
+@command(
+    name="export",
+    help={"filepath": "the file to write; it must not exist yet"},
+)
+def export_csv(_context: Context, filepath: str) -> None:
+    """Save the schedule as CSV, which csv-import reads."""
+    count = save_schedule(schedule_of(existing_target()), Path(filepath))
+    terminal.say(f"{filepath} has the schedule's classes: {count or 0}")
+
+
+@command(
     name="save-creds",
     help={"filename": "the key of a Google service account, JSON as Google's console saves it"},
 )
@@ -216,5 +290,12 @@ def save_creds(_context: Context, filename: str = "service_account.json") -> Non
 
 
 collection = Collection(
-    "schedule", csv_import, import_json, import_from_opencast, remove, save_creds
+    "schedule",
+    list_classes,
+    export_csv,
+    csv_import,
+    import_json,
+    import_from_opencast,
+    remove,
+    save_creds,
 )

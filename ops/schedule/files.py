@@ -27,19 +27,29 @@ from ops.text_file import read_text
 KEY = "zoom_series_id"
 DYNAMODB_TYPES = frozenset({"S", "N", "BOOL", "NULL", "L", "M", "SS", "NS", "B", "BS"})
 DEFAULT_TITLE = "Lecture"
+SEPARATORS = (",", ";", "\t")
 
 _TIME = re.compile(r"([01]?[0-9]|2[0-3]):[0-5][0-9]")
 
 
 def read_csv(path: Path) -> Sheet:
-    """Return a CSV file as a sheet. Raise OpsError if it is not CSV in UTF-8, with a BOM or not."""
-    text = read_text(path, "export the sheet as CSV in UTF-8")
+    """Return a CSV file as a sheet. The separator is the first line's: comma, semicolon or tab.
+
+    Raises OpsError if the file is not CSV in UTF-8, with a BOM or not.
+    """
+    text = read_text(path, "save or export it as CSV in UTF-8")
     try:
-        read = csv.reader(io.StringIO(text, newline=""), strict=True)
+        read = csv.reader(io.StringIO(text, newline=""), delimiter=_separator(text), strict=True)
         rows = [[unescaped(cell) for cell in row] for row in read]
     except csv.Error as error:
         raise OpsError(f"{path} is not CSV: {error}.") from error
     return Sheet(path.name, f"{CSV_SOURCE}{path.name}", rows)
+
+
+def _separator(text: str) -> str:
+    """Return what separates the cells of the header: spreadsheets outside the US write `;`."""
+    header = text.partition("\n")[0]
+    return max(SEPARATORS, key=header.count)
 
 
 def read_json(path: Path) -> ParsedSheet:

@@ -93,8 +93,10 @@ def endpoint_of(address: str | None, path: str, user: str, password: str) -> End
 def _parts(address: str) -> SplitResult:
     """Return the parts of an address, by default of https. Raise OpsError if it is malformed."""
     parts = urlsplit(address if "://" in address else f"https://{address}")
+    is_word = "://" not in address and "." not in address and parts.hostname != "localhost"
     if (
-        parts.scheme not in {"https", "http"}
+        is_word
+        or parts.scheme not in {"https", "http"}
         or not parts.hostname
         or parts.username is not None
         or parts.query

@@ -36,21 +36,21 @@ class CdkCli:
 
     `environment` is the program's whole environment, with PATH and credentials. `output` is the
     folder for the synthesized stack. `home` is the CLI's own folder (it remembers accounts there),
-    by default `~/.cdk`.
+    by default `~/.cdk`. `program` is its executable file.
     """
 
     environment: Mapping[str, str]
     env_file: Path | None = None
     output: Path = ROOT / "cdk.out"
     home: Path | None = None
+    program: Path = PROGRAM
 
     def run(self, *arguments: str, log: IO[bytes] | None = None) -> None:
         """Run `cdk <arguments>`, its output to `log` or the terminal.
 
         Raises OpsError on failure.
         """
-        if not PROGRAM.exists():
-            raise OpsError(f"{PROGRAM} is missing: run `make setup`.")
+        self._require_program()
         code = subprocess.call(
             self.command(*arguments),
             cwd=ROOT,
@@ -66,20 +66,29 @@ class CdkCli:
         """Return the command line with the app, as a list."""
         app = [sys.executable, "-m", "cdk.app", *([str(self.env_file)] if self.env_file else [])]
         where = ["--app", shlex.join(app), "--output", str(self.output)]
-        return [str(PROGRAM), *arguments, *OPTIONS, *where]
+        return [str(self.program), *arguments, *OPTIONS, *where]
 
-    def deploy(self, stack_name: str, *, approval: str, log: IO[bytes] | None = None) -> None:
-        """Create or change the stack.
+    def output_of(self, *arguments: str) -> str:
+        """Return what `cdk <arguments>` prints. Raises OpsError on failure.
 
-        `approval` names the changes that need confirmation: `broadening` (of rights), `any-change`
-        or `never`.
-
-        Raises OpsError if the deployment failed or was refused.
+        The program would print a trace if the reader of its output went away.
         """
-        # Without a change set, which saves much of the time.
-        self.run(
-            *("deploy", stack_name, "--method=direct", f"--require-approval={approval}"), log=log
+        self._require_program()
+        ended = subprocess.run(
+            self.command(*arguments),
+            cwd=ROOT,
+            env=self._environment(),
+            stdout=subprocess.PIPE,
+            check=False,
         )
+        if ended.returncode:
+            raise OpsError(f"`cdk {arguments[0]}` failed (exit code {ended.returncode}).")
+        return ended.stdout.decode()
+
+    def deploy(self, stack_name: str) -> None:
+        """Create or change the stack, without confirmation. Raises OpsError if that fails."""
+        # Without a change set, which saves much of the time.
+        self.run("deploy", stack_name, "--method=direct", "--require-approval=never")
 
     def prepare_change_set(self, stack_name: str, change_set: str) -> None:
         """Make a change set that can be inspected and executed. Raises OpsError if that fails.
@@ -95,6 +104,10 @@ class CdkCli:
     def destroy(self, stack_name: str, *, log: IO[bytes] | None = None) -> None:
         """Delete the stack without confirmation. Raises OpsError if that fails."""
         self.run("destroy", stack_name, "--force", log=log)
+
+    def _require_program(self) -> None:
+        if not self.program.exists():
+            raise OpsError(f"{self.program} is missing: run `make setup`.")
 
     def _environment(self) -> dict[str, str]:
         home = {"CDK_HOME": str(self.home)} if self.home else {}

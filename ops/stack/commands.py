@@ -9,24 +9,27 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-from invoke import Collection, Context
+from botocore.exceptions import BotoCoreError, ClientError
+from invoke import Collection, Context, Exit
 
 from cdk import settings as stack_settings
 from cdk.names import FUNCTIONS, Function
 from cdk.settings import Settings
+from cdk.stack_location import Place
 from ops import terminal
 from ops.code import package
 from ops.code.deploy import releases_of, restore_all_latest
 from ops.code.releases import Releases, apply_changed_settings
 from ops.code.wheels import LAMBDA, Platform
-from ops.command import OpsError, command
+from ops.command import OpsError, command, error_line
+from ops.schedule.export import save_schedule
 from ops.secrets import store as secrets
 from ops.stack import opencast, overview, removal
 from ops.stack.cdk_cli import CdkCli
 from ops.target import (
     ENV_FILE,
     ROOT,
+    Ask,
     Target,
     announce,
     ask_on_terminal,
@@ -196,9 +199,9 @@ def deploy_stack(*, expect_stack: bool | None) -> None:
     opencast.ensure_location(os.environ, ENV_FILE)
     settings = load_settings()
     target, there = prepare(settings, expect_stack=expect_stack)
-    if may_ask() and not sys.stdin.isatty():
-        # Otherwise the CDK's command line would fail on this, after everything else was done.
-        raise EOFError
+    cli = cli_for(settings, os.environ)
+    if may_ask():
+        confirm_deployment(cli, settings.place, ask_on_terminal, there=there)
     s3 = target.client("s3")
     if there:
         check_alias(target)
@@ -210,13 +213,34 @@ def deploy_stack(*, expect_stack: bool | None) -> None:
         if ensure_code_bucket(s3, target.place.code_bucket, target.place.region):
             print(f"Made the bucket {target.place.code_bucket}", flush=True)
         upload_code_and_secrets(target, settings, FUNCTIONS)
-    approval = "any-change" if may_ask() else "never"
-    cli_for(settings, os.environ).deploy(settings.stack_name, approval=approval)
+    try:
+        cli.deploy(settings.stack_name)
+    except KeyboardInterrupt:
+        raise Exit(
+            "Interrupted. CloudFormation goes on by itself. Functions get changed settings only "
+            "when the same command runs to its end: run it again.",
+            code=130,
+        ) from None
     if there:
         apply_settings(target)
     else:
         overview.show_outputs(target)
         terminal.say(NEXT_STEPS)
+
+
+def confirm_deployment(cli: CdkCli, place: Place, ask: Ask, *, there: bool) -> None:
+    """Show what a deployment changes, and ask. Raises Exit (130) if it isn't wanted."""
+    name = place.stack_name
+    question = f"Create {name} in {place.region}? [y/N] "
+    try:
+        if there:
+            cli.run("diff", name)
+            question = f"Change {name} like this? [y/N] "
+        if ask(question).strip().lower() == "y":
+            return
+    except KeyboardInterrupt:
+        print()
+    raise Exit(f"{name} was left as it is.", code=130)
 
 
 def apply_settings(target: Target) -> None:
@@ -242,7 +266,7 @@ def synth(_context: Context) -> None:
     """Print the CloudFormation template (needs no AWS)."""
     # The look-up of an instance role's credentials takes seconds elsewhere than on EC2.
     environment = {**os.environ, "AWS_EC2_METADATA_DISABLED": "true"}
-    cli_for(load_settings(), environment).run("synth")
+    sys.stdout.write(cli_for(load_settings(), environment).output_of("synth"))
 
 
 @command()
@@ -257,8 +281,16 @@ def diff(_context: Context) -> None:
 
 @command(name="list")
 def list_stacks(_context: Context) -> None:
-    """Print the name of the stack of these settings."""
-    cli_for(load_settings(), os.environ).run("list")
+    """Print the names of the stacks here, first that of these settings."""
+    own = configured_target()
+    print(own.place.stack_name, flush=True)
+    try:
+        others = overview.pipeline_stacks(own.client("cloudformation"))
+    except (BotoCoreError, ClientError) as error:
+        print(f"Other stacks can't be listed: {error_line(error)}", file=sys.stderr)
+        return
+    for name in sorted(others - {own.place.stack_name}):
+        print(name)
 
 
 @command()
@@ -306,7 +338,7 @@ def status(_context: Context, json: bool = False) -> None:
 def delete(_context: Context) -> None:
     """Delete the stack; save its schedule before."""
     settings = load_settings()
-    target = configured_target()
+    target = configured_target(needs_code=True)
     announce(target)
     there = stack_exists(target.client("cloudformation"), settings.stack_name)
     # A deletion that failed after the stack itself was gone is continued.
@@ -343,7 +375,7 @@ def delete_stack(target: Target, settings: Settings) -> None:
     """Save the schedule, empty the bucket, and delete the stack itself."""
     names = target.names
     backup = Path(f"{names.schedule_table}.csv")
-    count = removal.save_schedule(target.table(names.schedule_table), backup)
+    count = save_schedule(target.table(names.schedule_table), backup)
     if count is None:
         terminal.say("The schedule's table is gone already.")
     else:

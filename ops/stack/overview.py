@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError
 
@@ -21,6 +21,9 @@ from ops.command import OpsError
 from ops.queues.queue_messages import SqsQueue
 from ops.stack.access import opencast_access
 from ops.target import Target
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -85,6 +88,18 @@ class Overview:
     def as_json(self) -> dict[str, Any]:
         """Return the same for other programs."""
         return asdict(self)
+
+
+def pipeline_stacks(cloudformation: CloudFormationClient) -> set[str]:
+    """Return the names of the pipelines in the account and region, by their exports."""
+    ending = f"-webhook{RESOURCE_ID}"
+    pages = cloudformation.get_paginator("list_exports").paginate()
+    return {
+        export["Name"].removesuffix(ending)
+        for page in pages
+        for export in page.get("Exports", ())
+        if export["Name"].endswith(ending)
+    }
 
 
 def read_overview(target: Target, weak_settings: tuple[Weakness, ...] = ()) -> Overview:

@@ -107,7 +107,7 @@ def test_the_filters_can_be_used_by_keyboard(page: Page, site: Site) -> None:
     open_page(page, site)
     page.get_by_role("radio", name="All").focus()
     page.keyboard.press("ArrowRight")
-    expect(page.get_by_role("radio", name="Needs a person")).to_be_checked()
+    expect(page.get_by_role("radio", name="Needs attention")).to_be_checked()
     expect(page.locator("#say")).to_have_text("1 recording")
     tab_to(page, "words")
     page.keyboard.type("nothing like it")
@@ -149,7 +149,7 @@ def test_a_screen_reader_gets_landmarks_headings_and_states_as_words(
     for landmark in ("banner", "main", "search"):
         expect(page.get_by_role(landmark)).to_have_count(1)
     outline = page.locator("h1:visible, h2:visible").all_inner_texts()
-    assert outline == ["Recordings", "Needs a person 2", "Under way 4", "By day"]
+    assert outline == ["Recordings", "Needs attention 2", "Under way 4", "By day"]
     # A screen reader doesn't announce the icons of states.
     assert page.locator("svg:not([aria-hidden=true])").count() == 0
     expect(page.get_by_role("listitem").filter(has_text="Upload failed").first).to_be_visible()

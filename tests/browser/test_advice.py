@@ -33,7 +33,7 @@ def test_a_command_is_hidden_until_an_operator_unfolds_it_and_stays_unfolded(
     page: Page, site: Site, aws: Cloud
 ) -> None:
     open_page(page, site)
-    place = section(page, "Needs a person")
+    place = section(page, "Needs attention")
     command = place.get_by_text("invoke exec.pipeline 8dXp112QmuoKj48w== --oc-series-id SERIES")
     expect(command).to_be_hidden()
     place.get_by_text("For operators").first.click()
@@ -48,7 +48,7 @@ def test_a_command_is_hidden_until_an_operator_unfolds_it_and_stays_unfolded(
 
 def test_a_failed_recording_has_a_link_to_the_form_with_its_uuid(page: Page, site: Site) -> None:
     open_page(page, site)
-    place = section(page, "Needs a person")
+    place = section(page, "Needs attention")
     place.get_by_role("link", name="Request it: Mapping the Ocean").click()
     expect(page.get_by_label("Recording (required)")).to_have_value("8dXp112QmuoKj48w==")
     open_page(page, site, "#recording=private0==")
@@ -98,7 +98,7 @@ def test_a_recording_whose_ingest_has_an_unknown_outcome_may_be_requested_again(
     asked = Asked(allow_multiple_ingests=True)
     week.write("m==", timedelta(hours=1), State.UPLOADER_FAILED, reason, asked=asked)
     open_page(page, site)
-    shown = section(page, "Needs a person").locator("li").filter(has_text="Sent, perhaps")
+    shown = section(page, "Needs attention").locator("li").filter(has_text="Sent, perhaps")
     expect(shown).to_contain_text("Request it again; if that fails too, tell an operator.")
     # The form doesn't request a second ingest, although the first request did.
     link = shown.get_by_role("link", name="Request it: Sent, perhaps")
@@ -128,7 +128,7 @@ def test_a_failure_needs_nobody_while_a_later_request_is_under_way_and_after_its
     week = Week(aws)
     week.request_again("gone==")
     open_page(page, site, "#day=2026-10-13")
-    assert topics(section(page, "Needs a person")) == ["Mapping the Ocean"]
+    assert topics(section(page, "Needs attention")) == ["Mapping the Ocean"]
     place = section(page, "By day")
     page.get_by_role("radio", name="Under way").check()
     assert topics(place) == ["Data Structures"]
@@ -139,8 +139,8 @@ def test_a_failure_needs_nobody_while_a_later_request_is_under_way_and_after_its
     week.ingest_second_request("20260113301")
     page.get_by_role("button", name="Refresh").click()
     expect(section(page, "Under way").get_by_text("Wait: another")).to_have_count(0)
-    assert topics(section(page, "Needs a person")) == ["Mapping the Ocean"]
-    page.get_by_role("radio", name="Failed, done later").check()
+    assert topics(section(page, "Needs attention")) == ["Mapping the Ocean"]
+    page.get_by_role("radio", name="Failed, later succeeded").check()
     assert topics(place) == ["Data Structures"]
     settled = place.locator("li").filter(has_text="Data Structures")
     expect(settled).to_contain_text(
@@ -164,7 +164,7 @@ def test_an_overdue_retry_is_not_announced_while_a_later_request_is_under_way(
     expect(waits).not_to_contain_text("next try")
     week.ingest_second_request()
     open_page(page, site, "#recording=lost==")
-    settled = page.locator("article").filter(has_text="Failed, done later")
+    settled = page.locator("article").filter(has_text="Failed, later succeeded")
     expect(settled).to_contain_text("Nothing: a later request brought it into Opencast.")
     expect(settled).not_to_contain_text("Next try")
 
@@ -180,6 +180,6 @@ def test_an_ignored_recording_needs_nobody_when_it_was_requested_with_a_series(
     expect(ignored.get_by_role("link")).to_have_count(0)
     week.ingest_second_request("20260113301")
     page.clock.run_for(31_000)
-    expect(ignored.get_by_role("heading")).to_contain_text("Ignored, done later")
+    expect(ignored.get_by_role("heading")).to_contain_text("Ignored, later succeeded")
     expect(ignored).to_contain_text("Nothing: a later request brought it into Opencast")
     expect(ignored.get_by_role("link")).to_have_count(0)

@@ -101,6 +101,17 @@ def test_a_link_to_request_again_fills_in_the_parameters_of_the_first_request(
     expect(page.get_by_role("checkbox", name="Ingest it again")).not_to_be_checked()
 
 
+def test_a_second_request_that_is_wrong_leaves_no_answer_of_the_first(
+    page: Page, site: Site
+) -> None:
+    open_page(page, site, "#request")
+    send(page)
+    expect(page.locator("#answer")).to_contain_text("Accepted.")
+    send(page, "96655443322")
+    expect(page.locator("#wrong-uuid")).to_contain_text("This is a meeting number.")
+    expect(page.locator("#answer")).to_be_empty()
+
+
 def test_the_form_shows_the_name_of_the_stack(page: Page, site: Site) -> None:
     open_page(page, site, "#request")
     expect(page.locator("#stack")).to_have_text(site.deps.stack_name)
@@ -138,9 +149,9 @@ def test_the_form_does_not_send_the_number_of_a_meeting(
     open_page(page, site, "#request")
     send(page, number)
     assert focused(page) == "f-uuid"
-    expect(page.locator("#wrong-uuid")).to_contain_text("That is a meeting's number; name one")
+    expect(page.locator("#wrong-uuid")).to_contain_text("This is a meeting number. Choose")
     assert site.posted == []
-    page.get_by_role("link", name="those of this meeting").click()
+    page.get_by_role("link", name="one of its recordings").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Data Structures")
 
 

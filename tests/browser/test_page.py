@@ -24,8 +24,8 @@ DATA_STRUCTURES = "#meeting=96655443322&recording=gone%3D%3D"
 def test_recordings_that_need_a_person_come_first(page: Page, site: Site) -> None:
     open_page(page, site)
     first = page.get_by_role("heading", level=2).first
-    expect(first).to_have_text("Needs a person 2")
-    place = section(page, "Needs a person")
+    expect(first).to_have_text("Needs attention 2")
+    place = section(page, "Needs attention")
     assert topics(place) == ["Mapping the Ocean", "Data Structures"]
     expect(place).to_contain_text("Invalid Opencast series id.")
     expect(place).not_to_contain_text("operator is needed")
@@ -100,7 +100,7 @@ def test_the_page_says_that_there_is_nothing_to_do(page: Page, site: Site, clock
     clock.forward(days=20)
     page.clock.set_system_time(clock())
     open_page(page, site)
-    expect(section(page, "Needs a person")).to_contain_text("Nothing needs you.")
+    expect(section(page, "Needs attention")).to_contain_text("Nothing needs you.")
     expect(section(page, "Under way")).to_contain_text("No recording is on its way")
     expect(section(page, "By day")).to_contain_text("No recording changed on this day.")
 
@@ -174,7 +174,7 @@ def test_a_recording_is_shown_with_its_steps_and_details(page: Page, site: Site)
     expect(page.get_by_label("Recording (required)")).to_have_value("gone==")
     page.go_back()
     page.get_by_role("link", name="All recordings").click()
-    expect(page.get_by_role("heading", name="Needs a person")).to_be_visible()
+    expect(page.get_by_role("heading", name="Needs attention")).to_be_visible()
 
 
 def test_a_long_list_of_steps_says_how_many_are_missing(page: Page, site: Site, aws: Cloud) -> None:
@@ -288,7 +288,7 @@ def test_a_long_section_shows_the_first_recordings_until_all_are_wanted(
 ) -> None:
     put_rows(aws, 400, 66_590, "SENT_TO_DOWNLOADER", "DOWNLOADER_FAILED")
     open_page(page, site)
-    for heading, count in (("Needs a person", 202), ("Under way", 204)):
+    for heading, count in (("Needs attention", 202), ("Under way", 204)):
         place = section(page, heading)
         assert len(topics(place)) == 12
         button = place.get_by_role("button", name=f"Show all {count}")
@@ -313,4 +313,4 @@ def test_the_page_finds_the_api_below_any_base_path(
     assert {url.partition("?")[0] for url in watch.requested if "status" in url} == {
         f"{base}status"
     }
-    expect(page.get_by_role("heading", name="Needs a person")).to_have_text("Needs a person 2")
+    expect(page.get_by_role("heading", name="Needs attention")).to_have_text("Needs attention 2")

@@ -163,7 +163,7 @@ class TestTrouble:
         page.clock.run_for(5_000)
         expect(page.locator("#say")).to_have_text("something else")
         # The recordings are still shown.
-        assert topics(section(page, "Needs a person")) == ["Mapping the Ocean", "Data Structures"]
+        assert topics(section(page, "Needs attention")) == ["Mapping the Ocean", "Data Structures"]
         site.trouble = None
         page.clock.run_for(31_000)
         expect(page.locator("#trouble")).to_be_hidden()
@@ -178,7 +178,7 @@ class TestTrouble:
         place = section(page, "Under way")
         expect(place).to_contain_text("What waits on the queues can't be counted now.")
         assert len(topics(place)) == 4
-        assert topics(section(page, "Needs a person")) == ["Mapping the Ocean", "Data Structures"]
+        assert topics(section(page, "Needs attention")) == ["Mapping the Ocean", "Data Structures"]
         expect(page.locator("#trouble")).to_be_hidden()
         assert violations(page) == []
         page.get_by_role("button", name="Refresh").click()
@@ -213,7 +213,7 @@ class TestTrouble:
         expect(page.locator("#c-")).to_have_text("\u2013")
         expect(page.locator("#say")).not_to_contain_text("recordings")
         # The other sections are still shown.
-        assert topics(section(page, "Needs a person")) == ["Mapping the Ocean", "Data Structures"]
+        assert topics(section(page, "Needs attention")) == ["Mapping the Ocean", "Data Structures"]
         site.trouble = None
         page.get_by_role("button", name="Refresh").click()
         expect(place.get_by_role("link", name="Office hours").first).to_be_visible()
@@ -225,17 +225,17 @@ class TestTrouble:
         page.route("**/status?*", lambda route: route.abort())
         open_page(page, site)
         expect(page.locator("#trouble")).to_contain_text("The pipeline can't be reached.")
-        expect(section(page, "Needs a person")).to_contain_text("Not loaded.")
+        expect(section(page, "Needs attention")).to_contain_text("Not loaded.")
         page.unroute("**/status?*")
         page.get_by_role("button", name="Refresh").click()
         expect(page.locator("#trouble")).to_be_hidden()
-        expect(section(page, "Needs a person")).to_contain_text("Data Structures")
+        expect(section(page, "Needs attention")).to_contain_text("Data Structures")
 
 
 def test_ages_are_right_when_the_clock_of_the_computer_is_hours_off(page: Page, site: Site) -> None:
     page.clock.set_system_time(NOW + timedelta(hours=3))
     open_page(page, site)
-    expect(section(page, "Needs a person")).to_contain_text("4 h 24 min ago")
+    expect(section(page, "Needs attention")).to_contain_text("4 h 24 min ago")
 
 
 @pytest.mark.parametrize("days", [-2.0, 2.0])
@@ -244,7 +244,7 @@ def test_days_are_right_when_the_clock_of_the_computer_is_days_off(
 ) -> None:
     page.clock.set_system_time(NOW + timedelta(days=days))
     open_page(page, site)
-    assert topics(section(page, "Needs a person")) == ["Mapping the Ocean", "Data Structures"]
+    assert topics(section(page, "Needs attention")) == ["Mapping the Ocean", "Data Structures"]
     expect(page.get_by_role("link", name="Today")).to_have_attribute("aria-current", "date")
     assert "Microeconomic Theory" in topics(section(page, "By day"))
 

@@ -22,8 +22,8 @@ from ingester.schedule.model import DAYS
 from local.driver import Driver, ZoomRecording
 from local.state import State
 from ops.recordings import execute
+from ops.schedule import export
 from ops.secrets import store as secrets
-from ops.stack import removal
 from ops.stack.access import GOOD
 from tests.e2e.operator import Operator, check_out
 from tests.e2e.stack import Stack
@@ -164,7 +164,7 @@ def import_the_schedule(life: Life) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         link, series = f"https://zoom.us/j/{MEETING}", f"https://oc.example/#/{SERIES}"
         row = ["HIST E-1", "Lecture", DAYS[local.weekday()], f"{local:%H:%M}", link, series]
-        csv.writer(file).writerows([removal.COLUMNS, row])
+        csv.writer(file).writerows([export.COLUMNS, row])
     assert "1 would be added" in life.operator.output("schedule.csv-import", str(path), "--dry-run")
     assert life.driver.table("schedule").scan()["Count"] == 0
     assert "1 added" in life.operator.output("schedule.import_csv", str(path))

@@ -82,7 +82,7 @@ def test_the_page_is_shown_with_and_without_a_slash_after_the_stage(
     assert answer
     assert (answer.status, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert "script-src 'sha256-" in answer.headers["content-security-policy"]
-    expect(page.get_by_role("heading", name="Needs a person")).to_be_visible()
+    expect(page.get_by_role("heading", name="Needs attention")).to_be_visible()
     expect(page.locator("#stack")).to_have_text(stack.name)
     assert errors == []
 

@@ -19,10 +19,9 @@ import boto3
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 from invoke import Collection
-from invoke.main import program
 from ops import terminal
 from ops.command import OpsError, command
-from ops.program import use
+from ops.command_line import adapt_invoke
 
 
 @command(help={"oc_workflow": "which"})
@@ -85,7 +84,7 @@ def read_secret(_context):
 
 execute = Collection("exec")
 execute.add_task(on_demand)
-use(program)
+adapt_invoke()
 namespace = Collection(execute, fail, look, change, list_all, read_secret)
 '''
 
@@ -138,7 +137,7 @@ def test_invoke_list_shows_one_spelling_of_each_command(project: Path) -> None:
     [
         ("known", 1, "The bucket is gone: `invoke stack.update`."),
         ("bug", 1, "IndexError: list index out of range (`invoke --debug` shows where)"),
-        ("--help", 1, "--help is no option here: `invoke --help TASK` shows those that are."),
+        ("--how-so", 1, "--how-so is no option here: `invoke --help TASK` shows those that are."),
         ("interrupt", 130, "Interrupted."),
         (
             "escape",
@@ -166,6 +165,16 @@ def test_a_command_adds_advice_when_it_helps(project: Path, how: str, advice: st
     code, _, err = invoke(project, "fail", how)
     assert code == 1
     assert advice in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_a_shell_of_the_local_stack_is_told_that_the_stack_is_down(
+    project: Path, host: str
+) -> None:
+    code, _, err = invoke(project, "fail", "offline", AWS_ENDPOINT_URL=f"https://{host}:4566")
+    assert code == 1
+    assert err.startswith("The local stack, which this shell has selected, doesn't answer:")
     assert err.count("\n") == 1
 
 

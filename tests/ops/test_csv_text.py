@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ops.csv_text import escaped, unescaped
+from ops.schedule.export import save_schedule
 from ops.schedule.files import read_csv
-from ops.stack.removal import save_schedule
 from tests.cloud import Cloud
 
 FORMULAS = [

@@ -21,7 +21,7 @@ from ingester.transfer import engine, file_copy, part_worker, ranges
 from ingester.zoom import download as source
 from ingester.zoom import signature
 from ingester.zoom import webhook_events as zoom_events
-from ops.program import ALIASES
+from ops.command_line import ALIASES
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

@@ -131,9 +131,16 @@ def test_a_missing_queue_is_named(aws: Cloud) -> None:
 
 def test_selection_of_reads_the_options_or_refuses_them() -> None:
     assert queue.selection_of(3, None, every=False) == Selection(most=3)
-    assert queue.selection_of(1, " u== ", every=False) == Selection(most=None, uuid="u==")
-    assert queue.selection_of(1, None, every=True) == Selection(most=None, unreadable=True)
-    for limit, uuid, every in ((0, None, False), (1, "", False), (1, "u", True)):
+    assert queue.selection_of(None, None, every=False) == Selection(most=1)
+    assert queue.selection_of(None, " u== ", every=False) == Selection(most=None, uuid="u==")
+    assert queue.selection_of(None, None, every=True) == Selection(most=None, unreadable=True)
+    for limit, uuid, every in (
+        (0, None, False),
+        (None, "", False),
+        (None, "u", True),
+        (2, None, True),
+        (2, "u==", False),
+    ):
         with pytest.raises(OpsError):
             queue.selection_of(limit, uuid, every=every)
 

@@ -111,10 +111,10 @@ def test_csv_import_names_bad_rows_and_imports_the_others(aws: Cloud, tmp_path: 
         (b"", "is empty"),
         (b"\n\n", "is empty"),
         (b"Course Code,Type,Day,Start,OC Series\n", "Meeting ID with Password"),
-        (b"Course Code;Type;Day;Start\n", "has no column"),
+        (b"Course Code;Type;Day;Start\n", "Meeting ID with Password"),
         (b"Course Code,\xff\xfe\n", "is not UTF-8"),
         (b'"Course Code,Type', "is not CSV"),
-        ((",".join(HEADER) + "\n").encode(), "No row can be used"),
+        ((",".join(HEADER) + "\n").encode(), "There is no row below the header"),
     ],
 )
 def test_csv_import_of_a_wrong_file_changes_nothing(

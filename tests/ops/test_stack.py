@@ -12,6 +12,7 @@ from cdk.settings import load
 from ingester.schedule.table import IMPORT_LOCK
 from ops.code.wheels import host, lambda_
 from ops.command import OpsError
+from ops.schedule import export
 from ops.stack import commands as stack
 from ops.stack import removal
 from ops.stack.cdk_cli import CdkCli
@@ -79,7 +80,7 @@ def test_the_schedule_is_saved_in_the_form_of_the_import(aws: Cloud, tmp_path: P
     )
     aws.schedule.put_item(Item={"zoom_series_id": "1"})
     path = tmp_path / "schedule.csv"
-    assert removal.save_schedule(aws.schedule, path) == 3
+    assert export.save_schedule(aws.schedule, path) == 3
     with path.open(encoding="utf-8", newline="") as file:
         lines = sorted(csv.DictReader(file), key=lambda line: line["OC Series"])
     assert [line["OC Series"].partition("#/")[2] for line in lines] == [
@@ -96,30 +97,30 @@ def test_the_schedule_is_saved_in_the_form_of_the_import(aws: Cloud, tmp_path: P
         "OC Series": "https://opencast/engage/ui/index.html#/20270199999",
     }
     # An interrupted deletion writes the same again; other content is never overwritten.
-    assert removal.save_schedule(aws.schedule, path) == 3
+    assert export.save_schedule(aws.schedule, path) == 3
     aws.schedule.delete_item(Key={"zoom_series_id": "9999999999"})
     with pytest.raises(OpsError, match="is there already"):
-        removal.save_schedule(aws.schedule, path)
+        export.save_schedule(aws.schedule, path)
 
 
 def test_a_class_without_a_course_is_saved_without_a_course() -> None:
     nameless = {"day": "M", "time": "9:30", "title": "Lecture", "source": "sheet:Fall"}
     row = {"zoom_series_id": "7", "course_code": "CSCI E-7", "events": [nameless]}
-    assert [line["Course Code"] for line in removal.csv_lines(row)] == [""]
+    assert [line["Course Code"] for line in export.csv_lines(row)] == [""]
 
 
 def test_an_import_lock_is_not_saved_as_a_class(aws: Cloud, tmp_path: Path) -> None:
     """Its row may hold anything."""
     aws.schedule.put_item(Item={"zoom_series_id": IMPORT_LOCK, "events": "none", "ends": 1})
-    assert removal.save_schedule(aws.schedule, tmp_path / "schedule.csv") == 0
+    assert export.save_schedule(aws.schedule, tmp_path / "schedule.csv") == 0
 
 
 def test_the_deletion_stops_when_a_schedule_row_can_not_be_saved(
     aws: Cloud, tmp_path: Path
 ) -> None:
     aws.schedule.put_item(Item={"zoom_series_id": "7", "events": "no"})
-    with pytest.raises(OpsError, match=r"row of meeting 7 can't be read, so nothing was deleted"):
-        removal.save_schedule(aws.schedule, tmp_path / "schedule.csv")
+    with pytest.raises(OpsError, match=r"row of meeting 7 can't be read, so nothing was changed"):
+        export.save_schedule(aws.schedule, tmp_path / "schedule.csv")
     assert not (tmp_path / "schedule.csv").exists()
 
 
@@ -136,6 +137,6 @@ def test_a_deletion_can_be_repeated_after_a_failure(aws: Cloud, tmp_path: Path) 
     aws.schedule.delete()
     aws.s3.delete_bucket(Bucket=aws.bucket)
     path = tmp_path / "schedule.csv"
-    assert removal.save_schedule(aws.schedule, path) is None
+    assert export.save_schedule(aws.schedule, path) is None
     assert not path.exists()
     removal.empty_bucket(aws.s3, aws.bucket)

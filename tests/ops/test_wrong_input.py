@@ -105,7 +105,8 @@ def test_a_command_refuses_an_empty_uuid(command: tuple[str, ...], uuid: str) ->
     [
         ("schedule.csv-import", None, "There is no file"),
         ("schedule.csv-import", b'"a', "is not CSV"),
-        ("schedule.import-json", b"\xff\xfe\x00", "is not UTF-8"),
+        ("schedule.import-json", b"\xff\xfe\x00", "is in UTF-16"),
+        ("schedule.import-json", b"\xe9", "is not UTF-8"),
         ("schedule.import-json", b"{'", "is not JSON"),
     ],
 )

@@ -107,7 +107,8 @@ def import_parsed(
     read = [pair for sheet in sheets for pair in sheet.pairs]
     skipped = [row for sheet in sheets for row in sheet.skipped]
     if not read:
-        raise NothingToImport(f"No row can be used, so nothing was changed. {_first(skipped)}")
+        why = _first(skipped) or "There is no row below the header."
+        raise NothingToImport(f"No row can be used, so nothing was changed. {why}")
     before = table.all()
     _check_sheets(sheets, before)
     unread = filter(None, (row.unread for row in skipped))

@@ -72,14 +72,14 @@ def log_entries(report: ImportReport) -> Iterator[LogEntry]:
     """Return the log records of an update: all that the answer tells, and every change."""
     removals = removals_of(report)
     removed = [_removed_line(classes, LONGEST_LOGGED) for classes in removals.removed]
-    skipped = list(map(str, report.skipped))
     for level, message, lines in (
         (Level.INFO, "Meetings that are new", _added(report)),
         (Level.INFO, "Meetings that change", _changed(report)),
         (Level.INFO, "Meetings whose classes move to others", map(_moved_line, removals.moved)),
         (Level.WARNING, "Classes that are removed", removed),
         (Level.WARNING, "Classes that are kept as before", _retained(report)),
-        (Level.WARNING, "Rows that can't be used", skipped),
+        (Level.WARNING, "Rows that can't be used", _skipped(report)),
+        (Level.WARNING, "Rows that are imported, but may be wrong", _hints(report)),
     ):
         rows = [_cut(line, LONGEST_LOGGED) for line in lines]
         for first in range(0, len(rows), LOGGED_AT_ONCE):
@@ -103,7 +103,8 @@ def terminal_lines(report: ImportReport, *, dry_run: bool) -> list[str]:
         *_section(f"{would}changed", _changed(report)),
         *_section(f"{would}removed", deleted),
         *_section("kept as before", _retained(report)),
-        *_section("skipped", list(map(str, report.skipped))),
+        *_section("skipped rows", _skipped(report)),
+        *_section("imported, but look at these rows", _hints(report)),
     ]
 
 
@@ -135,6 +136,16 @@ def _changed(report: ImportReport) -> list[str]:
         for row in report.plan.put
         if row.zoom_series_id in before
     ]
+
+
+def _skipped(report: ImportReport) -> list[str]:
+    """Describe the rows that aren't imported."""
+    return [str(row) for row in report.skipped if row.whole]
+
+
+def _hints(report: ImportReport) -> list[str]:
+    """Describe what looks wrong in rows that are imported."""
+    return [str(row) for row in report.skipped if not row.whole]
 
 
 def _retained(report: ImportReport) -> list[str]:

@@ -106,7 +106,7 @@ def test_on_demand_request_is_404_when_it_has_a_meeting_number(
     number: Any, harness: Harness
 ) -> None:
     """Zoom would answer with the latest recording of the meeting."""
-    said = (404, "That is a meeting's number; name one recording.")
+    said = (404, "This is a meeting number. Choose one of its recordings.")
     assert harness.ask({"uuid": number}) == said
     assert not harness.zoom.requests
     assert not harness.aws.rows()

@@ -1,0 +1,81 @@
+"""What a person plays with on a running local stack: recordings of their own, and failures."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from local.demo import SCHEDULED_SERIES, import_schedule
+from local.driver import Answer, Driver, ZoomRecording
+
+MOST_MINUTES = 60
+MEETING = 85550001111
+
+NEIGHBOURS = ("zoom", "opencast", "slack", "sheets")
+
+FAILURES: Mapping[str, str] = {
+    "download": "Zoom's hosts refuse the first three requests for its files",
+    "upload": "Opencast refuses the first three ingests",
+    "video": "the first video breaks off",
+}
+"""What can go wrong with a recording."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """The recording to make. `fail` is a key of FAILURES, or None."""
+
+    segments: int
+    minutes: int
+    topic: str
+    fail: str | None
+
+
+def record(
+    driver: Driver, folder: Path, zone: ZoneInfo, wish: Wish
+) -> tuple[ZoomRecording, Answer]:
+    """Make a recording of a class, send its webhook, and return it with the webhook's answer.
+
+    `folder` takes the schedule's CSV file. `zone` is the time zone of the stack's schedule.
+    """
+    length = timedelta(minutes=wish.minutes)
+    start = datetime.now(UTC).replace(microsecond=0) - length
+    driver.add_series(SCHEDULED_SERIES, "HIST E-1010 Mapping the Ocean")
+    import_schedule(driver, folder / "local-record.csv", {MEETING: start.astimezone(zone)})
+    seed = secrets.token_hex(8)
+    lecture: dict[str, Any] = {
+        "meeting_id": MEETING,
+        "start_time": start,
+        "topic": wish.topic,
+        "seed": seed,
+        "segments": wish.segments,
+        "seconds": max(1, round(length.total_seconds() / wish.segments)),
+        "pause": 0,
+    }
+    if wish.fail == "video":
+        lecture["broken"] = {"active_speaker": "truncated"}
+    recording = driver.add_lecture(**lecture)
+    if wish.fail == "download":
+        driver.trouble_zoom(kind="status", status=503, where="cdn", times=3)
+    if wish.fail == "upload":
+        driver.trouble_opencast(kind="status", status=503, path="/ingest", times=3)
+    return recording, driver.send("recording.completed", recording.uuid)
+
+
+def fail(driver: Driver, neighbour: str, status: int, seconds: int) -> None:
+    """Let a stand-in answer with an error for some seconds."""
+    fault: dict[str, Any] = {"kind": "status", "status": status, "lasting": seconds}
+    match neighbour:
+        case "zoom":
+            driver.trouble_zoom(where="any", **fault)
+        case "opencast":
+            driver.trouble_opencast(**fault)
+        case "slack":
+            driver.trouble_slack(**fault)
+        case _:
+            driver.trouble_sheets(**fault)

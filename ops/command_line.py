@@ -1,0 +1,292 @@
+"""How the command line of `invoke` is read: names, options, help, and sentences for mistakes.
+
+invoke makes its parser and program itself, so `adapt_invoke` replaces their classes by these.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import invoke.parser.parser as invoke_parser
+from invoke import Argument, ParseError, Program
+from invoke.main import program
+from invoke.parser import Parser, ParserContext
+from invoke.parser.parser import ParseMachine
+from invoke.util import helpline
+
+ALIASES: Mapping[str, tuple[str, ...]] = {
+    "schedule.csv-import": ("schedule.import-csv",),
+    "schedule.import-json": ("schedule.json-import",),
+}
+"""Further names of commands, kept for compatibility. They work, and aren't listed."""
+
+
+OPTIONAL_POSITIONALS: Mapping[str, tuple[str, ...]] = {"schedule.oc-import": ("endpoint",)}
+"""Arguments that may be given without their option's name, or not at all, by command.
+
+They are `positional` in `@command`, and None if they aren't given.
+"""
+
+
+CORE_OPTIONS_WITHOUT_EFFECT: Mapping[str, str] = {
+    "command-timeout": "",
+    "config": "",
+    "echo": "",
+    "hide": "",
+    "no-dedupe": "",
+    "prompt-for-sudo-password": "",
+    "pty": "",
+    "warn-only": "",
+}
+"""Options of invoke that these commands don't obey, each with advice. They are refused."""
+
+
+FIRST_STEPS = """\
+Begin with:
+  make demo             send recordings through on this machine
+  invoke local.up       start the local stack
+  invoke stack.create   create a stack in AWS (README.md says what it needs)
+  invoke TASK --help    what a command does and takes
+  invoke -l             all commands
+"""
+
+OVERVIEW: Mapping[str, str] = {
+    "stack": "create, update, delete and look at the stack",
+    "deploy": "put new code into the functions",
+    "release": "make deployed code live, or go back (--to)",
+    "recordings": "show where recordings are, and why",
+    "exec": "send a recording through the pipeline",
+    "queue": "show the queues and dead letters, and retry",
+    "logs": "read the functions' logs",
+    "schedule": "import, show and remove the class schedule",
+    "secrets": "show and rotate secrets",
+    "debug": "log everything, or not",
+    "migrate": "copy the tables of another stack",
+    "local": "the local stack, without an AWS account",
+    "package": "build the functions' packages",
+    "codebuild": "build a revision in AWS and release it",
+    "update-requirements": "pin newer versions of packages",
+    "test": "run all tests",
+}
+"""Groups of commands, and commands without a group, with a line for each."""
+
+
+YES_HELP = "ask nothing, as with NONINTERACTIVE"
+
+NEAR = 0.7
+"""Likeness from which on a known name is suggested, of 1 for the same."""
+
+
+class Machine(ParseMachine):
+    """Parser that explains mistakes in a sentence, and shows near names."""
+
+    token = ""
+
+    def _bring_definitions_to_object_level(self) -> None:
+        # invoke's state machine doesn't hand a class's states down to subclasses.
+        self._states.update(ParseMachine._class_states)  # noqa: SLF001 - it offers no other way
+        self._transitions.extend(ParseMachine._class_transitions)  # noqa: SLF001
+
+    def handle(self, token: str) -> None:
+        """Read the next word. `--help` after a command asks for its help, whatever is missing."""
+        self.token = token
+        if (
+            token in {"--help", "-h"}
+            and self.context is not self.initial
+            and token not in self.context.flags
+            and not self.waiting_for_flag_value
+            and self.current_state != "unknown"
+        ):
+            self.initial.flags["--help"].value = str(self.context.name)
+            return
+        try:
+            super().handle(token)
+        except KeyError:
+            raise ParseError(self._unknown(), self.context) from None
+
+    def complete_context(self) -> None:
+        """Finish a command. Raises ParseError if a required argument is missing."""
+        context = self.context
+        optional = OPTIONAL_POSITIONALS.get(str(context.name), ())
+        context.positional_args = [
+            argument
+            for argument in context.positional_args
+            if argument.value is not None or argument.name not in optional
+        ]
+        if self._help_is_wanted():
+            context.positional_args = []
+        elif missing := context.missing_positional_args:
+            names = " and ".join(placeholder(argument) for argument in missing)
+            raise ParseError(f"{context.name} needs {names}. {usage(context)}", context)
+        super().complete_context()
+
+    def complete_flag(self) -> None:
+        """Finish an option. Raises ParseError if its value is missing."""
+        flag = self.flag
+        if flag and flag.takes_value and flag.raw_value is None and not flag.optional:
+            raise ParseError(f"--{flag.names[0]} needs a value. {self._usage()}", self.context)
+        super().complete_flag()
+
+    def see_value(self, value: Any) -> None:
+        """Take an option's value. Raises ParseError if it is no number where it has to be."""
+        try:
+            super().see_value(value)
+        except ValueError:
+            name = self.flag.names[0]
+            raise ParseError(
+                f"--{name} needs a whole number, not {value!r}. {self._usage()}", self.context
+            ) from None
+
+    def error(self, msg: str) -> None:
+        """Raise ParseError for a word that is no command, option or value here."""
+        del msg
+        raise ParseError(self._unknown(), self.context)
+
+    def _help_is_wanted(self) -> bool:
+        return bool(self.initial and self.initial.flags["--help"].raw_value)
+
+    def _usage(self) -> str:
+        return usage(self.context) if self.context.name else "`invoke --help` shows the options."
+
+    def _unknown(self) -> str:
+        token = self.token
+        if not token.startswith("-"):
+            return unknown_command(token, self.contexts)
+        name = str(self.context.name or "invoke")
+        near = near_name(token, self.context.flags)
+        return f"{name} has no option {token}. {near}{self._usage()}"
+
+
+class CommandLine(Program):
+    """The program `invoke`, as this project uses it."""
+
+    def core_args(self) -> list[Argument]:
+        """Return the options that every command takes."""
+        yes = Argument(names=("yes", "y"), kind=bool, default=False, help=YES_HELP)
+        return [*super().core_args(), yes]
+
+    def execute(self) -> None:
+        """Run the commands. With `--yes` they ask nothing."""
+        if "yes" in self.args and self.args.yes.value:
+            os.environ["NONINTERACTIVE"] = "1"
+        super().execute()
+
+    def _update_core_context(self, context: ParserContext, new_args: Any) -> None:
+        # invoke read its own options before it loaded tasks.py, and so without --yes.
+        if "yes" not in context.args:
+            context.add_arg(new_args["yes"])
+        super()._update_core_context(context, new_args)
+
+    def _make_parser(self) -> Parser:
+        contexts = self.collection.to_contexts(
+            ignore_unknown_help=self.config.tasks.ignore_unknown_help
+        )
+        for context in contexts:
+            add_underscored(context)
+        return Parser(initial=self.initial_context, contexts=contexts)
+
+    def parse_cleanup(self) -> None:
+        """Refuse options of invoke that have no effect here, then go on."""
+        if self.args.dry.value:
+            self._run_dry()
+        for name, advice in CORE_OPTIONS_WITHOUT_EFFECT.items():
+            if name in self.args and self.args[name].got_value:
+                raise ParseError(
+                    f"--{name} is an option of invoke without effect here. {advice}".strip()
+                )
+        wanted = self.args.help.value
+        if isinstance(wanted, str) and wanted not in self.parser.contexts:
+            raise ParseError(unknown_command(wanted, self.parser.contexts))
+        super().parse_cleanup()
+
+    def _run_dry(self) -> None:
+        """Turn `--dry` into `--dry-run`. Raises ParseError if a command doesn't know that."""
+        for context in self.tasks:
+            if "dry-run" not in context.args:
+                raise ParseError(f"{context.name} has no dry run: leave --dry out.")
+            context.args["dry-run"].value = True
+
+    def no_tasks_given(self) -> None:
+        """Print the groups of commands, and where to begin."""
+        width = max(len(name) for name in OVERVIEW)
+        print("Usage: invoke COMMAND [ARGUMENTS] [--OPTIONS]\n")
+        for name, purpose in OVERVIEW.items():
+            group = f"{name}.…" if name in self.collection.collections else name
+            print(f"  {group:<{width + 2}} {purpose}")
+        print(f"\n{FIRST_STEPS}", end="")
+        sys.exit(0)
+
+    def print_task_help(self, name: str) -> None:
+        """Print what a command does, its usage and its options."""
+        context = self.parser.contexts[name]
+        task = self.collection[name]
+        print(f"{usage(context)}\n")
+        print(f"{(task.__doc__ or helpline(task) or '').strip()}\n")
+        if options := context.help_tuples():
+            self.print_columns(options)
+
+
+def adapt_invoke() -> None:
+    """Make the program that loads tasks.py at this moment a `CommandLine`.
+
+    invoke has no other way to a parser and program of one's own for a tasks.py.
+    """
+    invoke_parser.ParseMachine = Machine  # type: ignore[misc]
+    program.__class__ = CommandLine
+
+
+def add_underscored(context: ParserContext) -> None:
+    """Add the spelling with underscores to a command's names and options.
+
+    Documents of sites have `exec.on_demand --oc_workflow=X`.
+    """
+    known = [str(context.name), *context.aliases, *ALIASES.get(str(context.name), ())]
+    others = {underscored(name) for name in known} - set(known)
+    context.aliases = [*known[1:], *sorted(others)]
+    for flag in list(context.flags):
+        if underscored(flag) != flag:
+            context.flags.alias(underscored(flag), to=flag)
+
+
+def underscored(name: str) -> str:
+    """Return `--oc-workflow` as `--oc_workflow`."""
+    dashes = len(name) - len(name.lstrip("-"))
+    return name[:dashes] + name[dashes:].replace("-", "_")
+
+
+def placeholder(argument: Argument) -> str:
+    """Return a positional argument as usage lines show it: `UUID`."""
+    return str(argument.names[0]).strip("-_").upper()
+
+
+def usage(context: ParserContext) -> str:
+    """Return the usage of a command in one line."""
+    words = [
+        f"[{placeholder(argument)}]"
+        if argument.name in OPTIONAL_POSITIONALS.get(str(context.name), ())
+        else placeholder(argument)
+        for argument in context.args.values()
+        if argument.positional
+    ]
+    if any(not argument.positional for argument in context.args.values()):
+        words.append("[--OPTIONS]")
+    return " ".join(["Usage: invoke", str(context.name), *words])
+
+
+def unknown_command(name: str, known: Iterable[str]) -> str:
+    """Return a sentence about a word that is no command."""
+    group = sorted(other for other in known if other.startswith(f"{name}.") and "_" not in other)
+    if group:
+        return f"{name} is a group of commands: {', '.join(group)}."
+    return f"There is no command {name}. {near_name(name, known)}`invoke -l` lists the commands."
+
+
+def near_name(name: str, known: Iterable[str]) -> str:
+    """Return a question for the known name that is nearest, or nothing."""
+    dashed = [other for other in known if "_" not in other]
+    near = difflib.get_close_matches(name.replace("_", "-"), dashed, n=1, cutoff=NEAR)
+    return f"Did you mean {near[0]}? " if near else ""

@@ -1,0 +1,24 @@
+"""Faults of a stand-in that last for a while."""
+
+from __future__ import annotations
+
+from local.neighbours.faults import BaseFault, FaultQueue
+
+
+def test_a_lasting_fault_strikes_every_request_until_its_end() -> None:
+    moment = 100.0
+    faults = FaultQueue[BaseFault](lambda: moment)
+    faults.add(BaseFault(lasting=60))
+    assert all(faults.take(lambda _: True) for _ in range(5))
+    moment = 159.0
+    assert faults.take(lambda _: True)
+    moment = 160.0
+    assert faults.take(lambda _: True) is None
+    assert faults.pending() == ()
+
+
+def test_a_fault_without_a_length_strikes_once() -> None:
+    faults = FaultQueue[BaseFault]()
+    faults.add(BaseFault())
+    assert faults.take(lambda _: True)
+    assert faults.take(lambda _: True) is None

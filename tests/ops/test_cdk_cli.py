@@ -1,0 +1,63 @@
+"""The CDK's command line, as a script that stands in for it, and the question before a change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from invoke import Exit
+
+from cdk.stack_location import Place
+from ops.command import OpsError
+from ops.stack.cdk_cli import CdkCli
+from ops.stack.commands import confirm_deployment
+
+PLACE = Place("zip-test", "zip-code", "live", "us-east-1", "")
+
+
+def cli(folder: Path, script: str) -> CdkCli:
+    """Return a command line whose program is this shell script."""
+    program = folder / "cdk"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    return CdkCli({"PATH": "/usr/bin:/bin"}, program=program)
+
+
+def test_a_template_is_read_before_it_is_printed(tmp_path: Path) -> None:
+    # So the program never writes to a pipe that `| head` has closed.
+    assert cli(tmp_path, "echo Resources:").output_of("synth") == "Resources:\n"
+
+
+def test_a_failing_program_is_named_with_its_exit_code(tmp_path: Path) -> None:
+    with pytest.raises(OpsError, match=r"`cdk synth` failed \(exit code 3\)"):
+        cli(tmp_path, "exit 3").output_of("synth")
+
+
+@pytest.mark.parametrize("answer", ["n", "", "no"])
+def test_a_refused_deployment_leaves_the_stack_as_it_is(tmp_path: Path, answer: str) -> None:
+    asked: list[str] = []
+
+    def ask(question: str) -> str:
+        asked.append(question)
+        return answer
+
+    with pytest.raises(Exit, match=r"zip-test was left as it is\.") as left:
+        confirm_deployment(cli(tmp_path, "exit 0"), PLACE, ask, there=True)
+    assert left.value.code == 130
+    assert asked == ["Change zip-test like this? [y/N] "]
+
+
+def test_an_interrupt_at_the_question_leaves_the_stack_as_it_is(tmp_path: Path) -> None:
+    def interrupt(_question: str) -> str:
+        raise KeyboardInterrupt
+
+    with pytest.raises(Exit, match=r"zip-test was left as it is\.") as left:
+        confirm_deployment(cli(tmp_path, "exit 0"), PLACE, interrupt, there=False)
+    assert left.value.code == 130
+
+
+def test_an_update_shows_its_changes_before_the_question(tmp_path: Path) -> None:
+    shown = tmp_path / "shown"
+    made = cli(tmp_path, f"echo $1 $2 > {shown}")
+    confirm_deployment(made, PLACE, lambda _: shown.read_text()[:0] + "y", there=True)
+    assert shown.read_text() == "diff zip-test\n"

@@ -1,0 +1,98 @@
+"""What people meet who mistype a command, or ask for help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.command_line import NAMES, Ended, good_files, invoke, said_in_a_line, words
+
+
+@pytest.mark.parametrize(
+    ("typed", "line"),
+    [
+        (
+            "recording",
+            (
+                "There is no command recording. Did you mean recordings? "
+                "`invoke -l` lists the commands."
+            ),
+        ),
+        (
+            "recordings --faild",
+            (
+                "recordings has no option --faild. Did you mean --failed? "
+                "Usage: invoke recordings [--OPTIONS]"
+            ),
+        ),
+        (
+            "queue.downloads --limit x",
+            "--limit needs a whole number, not 'x'. Usage: invoke queue.downloads [--OPTIONS]",
+        ),
+        (
+            "recordings --meeting",
+            "--meeting needs a value. Usage: invoke recordings [--OPTIONS]",
+        ),
+        (
+            "exec.pipeline",
+            "exec.pipeline needs UUID. Usage: invoke exec.pipeline UUID [--OPTIONS]",
+        ),
+        (
+            "debug",
+            "debug is a group of commands: debug.off, debug.on.",
+        ),
+        (
+            "--help scedule.list",
+            "There is no command scedule.list. `invoke -l` lists the commands.",
+        ),
+    ],
+)
+def test_a_mistyped_command_gets_one_sentence_and_its_usage(typed: str, line: str) -> None:
+    assert said_in_a_line(invoke(*typed.split())) == line
+
+
+@pytest.mark.parametrize(
+    "option", ["--echo", "--pty", "--warn-only", "--hide=out", "--command-timeout=3", "-f x.yaml"]
+)
+def test_an_option_of_invoke_without_effect_is_refused(option: str) -> None:
+    done = invoke(*option.split(), "stack.list")
+    assert "is an option of invoke without effect here" in said_in_a_line(done)
+
+
+@pytest.mark.parametrize("typed", ["--dry debug.on", "debug.on --dry", "-R debug.on"])
+def test_a_dry_run_is_refused_by_a_command_that_has_none(typed: str) -> None:
+    assert said_in_a_line(invoke(*typed.split())) == "debug.on has no dry run: leave --dry out."
+
+
+def test_invokes_dry_option_is_the_dry_run_of_a_command_that_has_one(tmp_path: Path) -> None:
+    good_files(tmp_path)
+    file = str(tmp_path / "schedule.csv")
+    asked, meant = (
+        invoke("--dry", "schedule.csv-import", file),
+        invoke("schedule.csv-import", file, "--dry-run"),
+    )
+    assert asked == meant
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("order", ["{} --help", "--help {}", "{} -h"])
+def test_every_command_shows_its_help(name: str, order: str) -> None:
+    done = invoke(*order.format(name).split())
+    assert done.code == 0, done
+    assert done.out.startswith(f"Usage: invoke {name}")
+
+
+def test_help_is_shown_behind_the_arguments_of_a_command(tmp_path: Path) -> None:
+    good_files(tmp_path)
+    done = invoke(*words("schedule.csv-import", tmp_path), "--help")
+    assert done.out.startswith("Usage: invoke schedule.csv-import")
+
+
+def test_invoke_alone_names_every_group_and_where_to_begin() -> None:
+    done: Ended = invoke()
+    assert done.code == 0
+    for name in NAMES:
+        assert f"  {name.partition('.')[0]}" in done.out
+    assert "make demo" in done.out
+    assert max(map(len, done.out.splitlines())) <= 80

@@ -1,0 +1,28 @@
+"""Each command asks for the settings that it needs, and for no others."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.command_line import invoke
+
+WITH_PACKAGES = ("deploy.all", "release", "debug.on", "package --upload-to-s3", "stack.delete")
+WITHOUT_PACKAGES = ("recordings", "queue.downloads", "logs.all", "exec.reconcile", "secrets.status")
+
+
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("STACK_NAME", "LAMBDA_CODE_BUCKET"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize("name", WITHOUT_PACKAGES)
+def test_a_command_without_packages_asks_for_no_code_bucket(name: str) -> None:
+    done = invoke(*name.split())
+    assert "STACK_NAME is missing" in done.err
+    assert "LAMBDA_CODE_BUCKET" not in done.err
+
+
+@pytest.mark.parametrize("name", WITH_PACKAGES)
+def test_a_command_with_packages_asks_for_the_code_bucket(name: str) -> None:
+    assert "LAMBDA_CODE_BUCKET is missing" in invoke(*name.split()).err

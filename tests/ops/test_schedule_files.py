@@ -1,0 +1,62 @@
+"""CSV files as spreadsheets write them, and files that are no CSV."""
+
+from __future__ import annotations
+
+import codecs
+from pathlib import Path
+
+import pytest
+
+from ops.command import OpsError
+from ops.schedule.commands import import_csv, show
+from ops.schedule.files import read_csv
+from ops.schedule.oc_import import endpoint_of
+from tests.cloud import Cloud
+from tests.command_line import ROW, SHEET
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_csv_file_may_separate_cells_as_any_spreadsheet_does(
+    tmp_path: Path, separator: str
+) -> None:
+    path = tmp_path / "fall.csv"
+    path.write_text((SHEET + ROW).replace(",", separator))
+    assert [len(row) for row in read_csv(path).rows] == [6, 6]
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"PK\x03\x04\x14\x00", "an Excel workbook"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1", "an old Excel workbook"),
+        (codecs.BOM_UTF16_LE + SHEET.encode("utf-16-le"), "in UTF-16"),
+        (codecs.BOM_UTF16_BE + SHEET.encode("utf-16-be"), "in UTF-16"),
+    ],
+)
+def test_a_file_of_another_format_is_named(tmp_path: Path, content: bytes, what: str) -> None:
+    path = tmp_path / "fall.csv"
+    path.write_bytes(content)
+    with pytest.raises(
+        OpsError, match=rf"fall\.csv is {what}.*: save or export it as CSV in UTF-8"
+    ):
+        read_csv(path)
+
+
+def test_an_import_lists_hints_apart_from_skipped_rows(
+    aws: Cloud, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "fall.csv"
+    path.write_text(
+        SHEET + ROW.replace("9:30", "1:30") + ROW.replace("https://zoom.us/j/123", "no")
+    )
+    show(import_csv(aws.schedule, read_csv(path)), dry_run=False)
+    lines = capsys.readouterr().out.splitlines()
+    skipped = lines.index("Skipped rows, 1 in all:")
+    hints = lines.index("Imported, but look at these rows, 1 in all:")
+    assert "row 3" in lines[skipped + 1]
+    assert "row 2" in lines[hints + 1]
+
+
+def test_a_word_is_no_address_of_opencast() -> None:
+    with pytest.raises(OpsError, match="has to be an address"):
+        endpoint_of("foo", "series.json", "user", "password")

@@ -1,0 +1,80 @@
+"""The schedule as operators list and save it."""
+
+from __future__ import annotations
+
+import json
+from contextlib import nullcontext
+from pathlib import Path
+
+import boto3
+import pytest
+from invoke import Exit
+
+from ops.schedule.commands import end_strictly, import_csv
+from ops.schedule.export import save_schedule
+from ops.schedule.files import read_csv
+from tests.cloud import REGION, Cloud
+from tests.command_line import ROW, SHEET, invoke
+
+UNLINKED = ROW.replace("https://zoom.us/j/123", "no")
+
+
+@pytest.mark.usefixtures("shell_of_stack")
+def test_the_schedule_is_listed_and_saved(tmp_path: Path) -> None:
+    path = tmp_path / "fall.csv"
+    path.write_text(SHEET + ROW)
+    assert invoke("schedule.csv-import", str(path)).code == 0
+    listed = json.loads(invoke("schedule.list", "--meeting=123", "--json").out)
+    assert [(row["course"], row["day"], row["series"]) for row in listed] == [
+        ("HIST E-1", "M", "20260112345")
+    ]
+    assert "csv:fall.csv" in invoke("schedule.list").out
+    assert "no such class" in invoke("schedule.list", "--meeting", "124").out
+    saved = tmp_path / "saved.csv"
+    assert invoke("schedule.export", str(saved)).code == 0
+    assert "HIST E-1,Lecture,M,9:30" in saved.read_text()
+    again = invoke("schedule.export", str(saved))
+    assert (again.code, again.err) == (0, "")
+
+
+@pytest.mark.usefixtures("shell_of_stack", "aws")
+def test_all_stacks_of_this_kind_are_listed_after_that_of_the_settings() -> None:
+    template = {
+        "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
+        "Outputs": {
+            "Id": {"Value": "x", "Export": {"Name": "zip-other-webhook-resource-id"}},
+            "Else": {"Value": "x", "Export": {"Name": "something-else"}},
+        },
+    }
+    cloudformation = boto3.client("cloudformation", REGION)
+    cloudformation.create_stack(StackName="zip-other", TemplateBody=json.dumps(template))
+    assert invoke("stack.list").out.split() == ["test", "zip-other"]
+
+
+@pytest.mark.parametrize(
+    ("strict", "text", "ends"),
+    [
+        (True, SHEET + ROW + UNLINKED, True),
+        (False, SHEET + ROW + UNLINKED, False),
+        (True, SHEET + ROW, False),
+        (True, SHEET + ROW.replace("9:30", "1:30"), False),
+    ],
+)
+def test_a_strict_import_fails_only_if_a_row_was_skipped(
+    aws: Cloud, tmp_path: Path, text: str, *, strict: bool, ends: bool
+) -> None:
+    path = tmp_path / "fall.csv"
+    path.write_text(text)
+    report = import_csv(aws.schedule, read_csv(path))
+    with pytest.raises(Exit) if ends else nullcontext() as ended:
+        end_strictly(report, strict=strict)
+    assert ended is None or ended.value.code == 1
+
+
+def test_an_exported_schedule_can_be_imported_again(aws: Cloud, tmp_path: Path) -> None:
+    path = tmp_path / "fall.csv"
+    path.write_text(SHEET + ROW)
+    import_csv(aws.schedule, read_csv(path))
+    assert save_schedule(aws.schedule, tmp_path / "saved.csv") == 1
+    report = import_csv(aws.schedule, read_csv(tmp_path / "saved.csv"), dry_run=True)
+    assert (report.meetings, report.classes) == (1, 1)
