@@ -114,7 +114,7 @@ def uuid_of(text: str) -> str:
         raise OpsError("The link holds no meeting_id: name the recording's uuid instead.")
     if is_meeting_number(uuid):
         raise OpsError(
-            f"{uuid} is a meeting number. Choose one of its recordings: `invoke recordings --meeting` "
-            "lists those that are known."
+            f"{uuid} is a meeting number. Choose one of its recordings: "
+            "`invoke recordings --meeting` lists those that are known."
         )
     return recording_uuid(uuid)
