@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -216,9 +217,10 @@ def _json(text: str) -> dict[str, Any]:
 
 
 def _reason(said: str) -> str:
-    """Return the last line of what a tool said, without its log's prefix."""
+    """Return the reason in what a tool said: the last error with a text, or the last line."""
     lines = said.strip().splitlines() or ["It gave no reason."]
-    return lines[-1].removeprefix("ERROR:pip_audit._cli:")
+    errors = [line for line in lines if re.match(r"[\w.]+(Error|Exception): .", line)]
+    return (errors or lines)[-1]
 
 
 def _useless(control: tuple[str, str]) -> str:

@@ -95,13 +95,14 @@ def test_audit_is_open_when_the_services_have_no_answer(
     found = reports(project, environment(services, tmp_path))
     assert audit.result_of(found) is Result.UNCHECKED
     assert all(report.line.startswith(f"{report.tool}: not checked. ") for report in found)
+    assert all("503" in report.trouble for report in found)
 
 
 def test_audit_is_open_when_the_services_can_not_be_reached(project: Path, tmp_path: Path) -> None:
     found = reports(project, environment(Services(url=NOWHERE), tmp_path))
     assert audit.result_of(found) is Result.UNCHECKED
     assert [report.checked for report in found] == [0, 0]
-    assert all(len(report.trouble) > 20 for report in found)
+    assert all("127.0.0.1" in report.trouble for report in found)
 
 
 def test_audit_is_open_when_the_services_know_nothing(
@@ -113,15 +114,6 @@ def test_audit_is_open_when_the_services_know_nothing(
     assert audit.result_of(found) is Result.UNCHECKED
     assert found[0].trouble == "Its service knows no vulnerability of jinja2 2.10, which has some."
     assert found[1].trouble.startswith("Its service knows no vulnerability of minimist 0.0.8")
-
-
-def test_audit_is_open_when_a_lock_can_not_be_read(
-    services: Services, project: Path, tmp_path: Path
-) -> None:
-    (project / "requirements" / "dev.txt").write_text("requests>=2\n")
-    found = audit.audit_python(project, environment(services, tmp_path))
-    assert (found.checked, audit.result_of([found])) == (0, Result.UNCHECKED)
-    assert "requests" in found.trouble
 
 
 def test_audit_is_open_without_npm(services: Services, project: Path, tmp_path: Path) -> None:
