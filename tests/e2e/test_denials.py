@@ -133,8 +133,17 @@ ATTEMPTS: dict[str, Callable[[Client, str], object]] = {
 }
 """A request for each action. One with a side effect goes to a resource that doesn't exist."""
 
-ONLY_DENIALS = {"sns:Publish", "sqs:SendMessage", "sqs:ReceiveMessage"}
-"""Actions whose allowed requests would send a mail, or reach a function."""
+SIDE_EFFECT = "an allowed request would send a mail, or take or give a function's message"
+OTHER_ARN = "the local cloud looks for a grant on the log group, where AWS looks at the stream"
+
+ONLY_DENIALS = {
+    "sns:Publish": SIDE_EFFECT,
+    "sqs:ReceiveMessage": SIDE_EFFECT,
+    "sqs:SendMessage": SIDE_EFFECT,
+    "logs:CreateLogStream": OTHER_ARN,
+    "logs:PutLogEvents": OTHER_ARN,
+}
+"""Actions whose allowed requests aren't tried, with the reason."""
 
 
 def nobodys(names: Names, region: str) -> list[tuple[str, str]]:

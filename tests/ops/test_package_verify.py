@@ -51,14 +51,6 @@ def rewrite(path: Path, changes: dict[str, bytes | None]) -> None:
             new.writestr(name, added or b"")
 
 
-def test_verify_accepts_a_package_that_a_second_build_gives_again(
-    made: package.Package, copy: Path
-) -> None:
-    package.build_again([made], [STATUS_QUERY], host(), copy=copy)
-    second = copy / "dist" / made.path.name
-    assert second.read_bytes() == made.path.read_bytes()
-
-
 def test_verify_names_each_file_that_differs(made: package.Package, copy: Path) -> None:
     rewrite(made.path, {"status_query.py": b"pass", "added.py": b"", "status_page.html": None})
     with pytest.raises(OpsError) as caught:
