@@ -244,7 +244,7 @@ def conclude(reports: list[Report]) -> None:
 
 @command(name="audit")
 def audit(_context: Context) -> None:
-    """Look up known vulnerabilities of all locked packages."""
+    """Look up known vulnerabilities of all packages."""
     reports = []
     for tool in (audit_python, audit_node):
         reports.append(tool(ROOT, os.environ))
