@@ -86,7 +86,10 @@ def component(distribution: Distribution, site: Path) -> dict[str, Any]:
 def licenses(distribution: Distribution) -> list[dict[str, Any]]:
     """Return the licences that a distribution declares: an SPDX expression if it is one."""
     metadata = distribution.metadata
-    text = metadata.get("License-Expression") or metadata.get("License") or ""
+    declared = [
+        text for name in ("License-Expression", "License") for text in metadata.get_all(name, ())
+    ]
+    text = declared[0] if declared else ""
     try:
         text = canonicalize_license_expression(USUAL_SPELLINGS.get(text, text))
     except InvalidLicenseExpression:

@@ -13,8 +13,8 @@ import pytest
 from invoke import Exit
 
 from ops import audit
-from ops.audit import NODE_CONTROL, PYTHON_CONTROL, ROOT, Report, Result, Vulnerability
-from ops.requirements import sources, versions
+from ops.audit import NODE_CONTROL, PYTHON_CONTROL, Report, Result, Vulnerability
+from ops.requirements import ROOT, sources, versions
 from tests.ops.vulnerability_services import Services, served
 
 CONTROLS = {PYTHON_CONTROL, NODE_CONTROL}
