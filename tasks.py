@@ -10,7 +10,7 @@ from invoke import Collection
 # `invoke` may import this file from any folder below. `ingester` is in another source root.
 sys.path.append(str(Path(__file__).parent / "functions"))
 
-from ops import checks, local, requirements
+from ops import audit, checks, local, requirements
 from ops.code import codebuild, debug, deploy, package
 from ops.command import tolerate_closed_output_everywhere
 from ops.command_line import adapt_invoke
@@ -27,6 +27,7 @@ adapt_invoke()
 tolerate_closed_output_everywhere()
 namespace = Collection(
     checks.run_tests,
+    audit.audit,
     codebuild.run_build,
     package.make_packages,
     deploy.release,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import shutil
 import tempfile
 import threading
 import zipfile
@@ -26,6 +27,7 @@ from cdk import names
 from ops import terminal
 from ops.code.bytecode import imported_modules
 from ops.code.closure import closure
+from ops.code.sbom import write_sbom
 from ops.code.wheels import (
     CACHE,
     LAMBDA_PYTHON,
@@ -36,6 +38,7 @@ from ops.code.wheels import (
     lambda_,
     lock_hash,
 )
+from ops.code.zip_differences import differences
 from ops.command import OpsError, command
 from ops.target import announce, ask_on_terminal, configured_target, confirm_production, may_ask
 
@@ -189,6 +192,33 @@ def write_zip(files: dict[str, Path], path: Path, level: int, comment: bytes) ->
     unfinished.replace(path)
 
 
+def build_again(
+    packages: Sequence[Package],
+    functions: Sequence[Function],
+    platform: Platform,
+    root: Path = ROOT,
+    copy: Path | None = None,
+) -> None:
+    """Build the functions' packages from a copy of the sources, and compare them with `packages`.
+
+    The copy begins without packages and wheels. `copy` is its folder, by default a temporary one.
+
+    Raises OpsError that names each file in which the packages differ.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = copy or Path(temporary)
+        for name in ("functions", "function_requirements"):
+            shutil.copytree(root / name, folder / name, copy_function=shutil.copyfile)
+        again = build(functions, platform, folder / DIST, folder)
+        found = [
+            f"{one.path.name}: {difference}"
+            for one, other in zip(packages, again, strict=True)
+            for difference in differences(one.path, other.path)
+        ]
+    if found:
+        raise OpsError("\n".join(["A second build gave other packages.", *found]))
+
+
 def select_functions(task_name: str | None) -> tuple[Function, ...]:
     """Return the function with this name (in AWS or in `invoke`), or all for None.
 
@@ -250,10 +280,16 @@ def show(packages: Sequence[Package]) -> None:
     help={
         "function": "only this one, such as zoom-webhook or webhook",
         "upload_to_s3": "put the zips under LAMBDA_CODE_BUCKET, where the stack takes them from",
+        "sbom": "list what each zip holds, with licences, in a CycloneDX file beside it",
+        "verify": "build a second time from nothing, and fail if a byte differs",
     },
 )
 def make_packages(
-    _context: Context, function: str | None = None, upload_to_s3: bool = False
+    _context: Context,
+    function: str | None = None,
+    upload_to_s3: bool = False,
+    sbom: bool = False,
+    verify: bool = False,
 ) -> None:
     """Make the functions' zips in dist/."""
     functions = select_functions(function)
@@ -262,7 +298,15 @@ def make_packages(
         announce(target)
         if may_ask():
             confirm_production(target.place.stack_name, ask_on_terminal)
-    packages = build(functions, platform_of(os.environ), ROOT / DIST)
+    platform = platform_of(os.environ)
+    packages = build(functions, platform, ROOT / DIST)
+    if verify:
+        build_again(packages, functions, platform)
+        terminal.say("A second build gave the same bytes.")
+    if sbom:
+        for package, built in zip(packages, functions, strict=True):
+            site = install(lock_of(built, ROOT), platform, ROOT / CACHE)
+            terminal.say(str(write_sbom(package, site).relative_to(ROOT)))
     if target:
         upload(packages, target.client("s3"), target.place.code_bucket, target.names)
     show(packages)

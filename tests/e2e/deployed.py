@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from local.driver import Driver
-from tests.infra.grants import POLICY, pairs, without
+from ops.grants_document import pairs
+from tests.infra.grants import POLICY, without
 
 ALIAS = "live"
 
@@ -100,7 +101,12 @@ def kill(driver: Driver, function: str, endpoint: str = "") -> int:
 
 def grants_of(driver: Driver, function: str) -> list[tuple[str, str]]:
     """Return the (action, resource ARN) pairs that a function's role allows."""
-    return list(pairs(_policy(driver, _role(driver, function))))
+    return list(pairs(policy_of(driver, function)))
+
+
+def policy_of(driver: Driver, function: str) -> dict[str, Any]:
+    """Return the policy document of a function's role."""
+    return _policy(driver, _role(driver, function))
 
 
 @contextmanager

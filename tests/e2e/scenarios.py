@@ -23,6 +23,7 @@ from tests.e2e.mails import mailed_failure
 from tests.e2e.slack import zip_command, zip_command_when_slack_is_slow
 from tests.e2e.spreadsheet import sheet_updated
 from tests.e2e.stack import SERIES, Stack
+from tests.e2e.webhook_answers import lost_webhook_answer, webhook_refusal
 
 PRESENTER = "multipart/chunked+source"
 PRESENTATION = "presentation/chunked+source"
@@ -186,5 +187,7 @@ SCENARIOS: dict[str, Callable[[Stack], None]] = {
         sheet_updated,
         backlogs,
         reconciled,
+        webhook_refusal,
+        lost_webhook_answer,
     )
 }

@@ -1,6 +1,7 @@
 """Every grant of a function is needed: without it, some scenario fails.
 
-`tests/infra/test_functions.py` checks the grants that the local cloud doesn't enforce.
+`tests/infra/test_functions.py` checks the grants that the local cloud doesn't enforce, and
+`tests/infra/test_grant_use.py` that the tables here name a scenario or a reason for each grant.
 """
 
 from __future__ import annotations
@@ -12,18 +13,20 @@ from dataclasses import replace
 import pytest
 import requests
 
+from cdk.grants import NETWORK_INTERFACES
 from cdk.names import FUNCTIONS, Function, Names
 from local.driver import Driver, DriverError
+from ops.grants_document import Grant
 from tests.e2e import deployed
 from tests.e2e.scenarios import SCENARIOS
 from tests.e2e.stack import Stack
-from tests.infra.grants import Grant
 
 SECONDS = 8.0
 """Longest wait for a state in a scenario without a grant, where the state usually never comes."""
 
 LOG = "the local cloud writes a function's log itself"
 EVENT_SOURCE = "the local event source doesn't act with the function's role"
+VPC = "the local cloud runs no function in a VPC, where Lambda itself uses the grant"
 
 NOT_ENFORCED = {
     "logs:CreateLogStream": LOG,
@@ -31,14 +34,16 @@ NOT_ENFORCED = {
     "sqs:ReceiveMessage": EVENT_SOURCE,
     "sqs:DeleteMessage": EVENT_SOURCE,
     "sqs:GetQueueAttributes": EVENT_SOURCE,
+    **dict.fromkeys(NETWORK_INTERFACES, VPC),
 }
 
 HELD_BY_UNIT_TESTS = {
-    ("zoom-on-demand", "dynamodb:UpdateItem", "pipeline-status"): "the webhook makes the row too",
-    ("zoom-on-demand", "dynamodb:GetItem", "recordings"): "used when the webhook's answer is lost",
-    ("zoom-downloader", "dynamodb:UpdateItem", "recordings"): "used when a file is left out",
+    ("zoom-downloader", "dynamodb:UpdateItem", "recordings"): (
+        "tests/unit/functions/downloader/test_ends.py"
+        "::test_recording_is_ignored_when_zoom_notified_its_removal"
+    ),
 }
-"""Grants that no scenario needs, with the reason why unit tests check their use."""
+"""Grants that no scenario needs, with a unit test that fails if they aren't used."""
 
 ENFORCED = {("status-query", "sqs:GetQueueAttributes")}
 """Exceptions from NOT_ENFORCED: this function is not called by an event source."""
@@ -47,6 +52,8 @@ NEEDED_BY = {
     ("zoom-webhook", "dynamodb:GetItem", "pipeline-status"): "trashed_while_processing",
     ("zoom-webhook", "dynamodb:UpdateItem", "recording-events"): "scheduled_lecture",
     ("zoom-webhook", "", ""): "no_class",
+    ("zoom-on-demand", "dynamodb:UpdateItem", "pipeline-status"): "webhook_refusal",
+    ("zoom-on-demand", "dynamodb:GetItem", "recordings"): "lost_webhook_answer",
     ("zoom-on-demand", "", ""): "on_demand",
     ("zoom-downloader", "dynamodb:UpdateItem", "pipeline-status"): "refused_download",
     ("zoom-downloader", "dynamodb:GetItem", "schedule"): "no_class",

@@ -17,8 +17,9 @@ from cdk.names import (
 from cdk.opencast import cache_file
 from ingester import settings as read
 from ingester.schedule.lock import COMMAND_SECONDS, LIFE_SECONDS
+from ops.grants_document import ACCOUNT, REGION, Grant
 from tests.infra.function_types import READS
-from tests.infra.grants import ACCOUNT, REGION, Grant, grants, without
+from tests.infra.grants import grants, without
 from tests.infra.template import STACK, Changed, Template, synthesize
 
 CONSUME = (

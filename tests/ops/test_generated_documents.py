@@ -19,7 +19,7 @@ from ops.target import ROOT
 SETTINGS_FILES = settings_documents.files(ROOT)
 
 NAMES = """
-test codebuild package release update-requirements
+test audit codebuild package release update-requirements
 stack.status stack.list stack.synth stack.diff stack.create stack.update stack.changeset
 stack.delete
 deploy.all
@@ -37,7 +37,7 @@ local.up local.demo local.down local.status local.env
 
 OPTIONS = {
     "codebuild": "-r --revision",
-    "package": "-f --function -u --upload-to-s3",
+    "package": "-f --function -u --upload-to-s3 --sbom --verify",
     "release": "-f -d --description --to",
     "deploy.all": "-f --do-release",
     "exec.on-demand": "--oc-series-id --oc-workflow --ingest-all-mp4 --allow-multiple-ingests",

@@ -1,0 +1,252 @@
+"""`invoke audit`: look up known vulnerabilities of every locked package (pip-audit, npm audit).
+
+Both tools ask a service on the internet. A mirror that lacks the data answers like a service that
+knows no vulnerability, so each tool also asks about a release that has one (the control): without
+it an answer counts for nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+from invoke import Context, Exit
+
+from ops import terminal
+from ops.command import command
+from ops.requirements import ROOT, versions
+
+PYTHON_CONTROL = ("jinja2", "2.10")
+NODE_CONTROL = ("minimist", "0.0.8")
+"""Releases with known vulnerabilities (CVE-2019-10906, CVE-2020-7598) that nothing here uses."""
+
+DEPLOYED = "function_requirements"
+TOOLS = "requirements"
+"""The folders of the locks."""
+
+SECONDS = 15
+"""Longest wait of pip-audit for one answer."""
+
+
+class Result(IntEnum):
+    """The command's exit codes. As with every command, 1 is any other error."""
+
+    CLEAN = 0
+    VULNERABLE = 2
+    UNCHECKED = 3
+
+
+@dataclass(frozen=True, order=True)
+class Vulnerability:
+    """A known vulnerability of a locked release.
+
+    `fixed_in` are the versions without it, as text. `used_by` tells whether it is deployed.
+    """
+
+    package: str
+    version: str
+    name: str
+    fixed_in: str
+    used_by: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a tool found among `checked` releases. `trouble` says why not all could be checked."""
+
+    tool: str
+    checked: int
+    found: tuple[Vulnerability, ...]
+    trouble: str = ""
+
+    @property
+    def line(self) -> str:
+        """The report in one line."""
+        if self.trouble and not self.checked:
+            return f"{self.tool}: not checked. {self.trouble}"
+        count = len(self.found) or "no"
+        known = f"{count} known {'vulnerability' if count == 1 else 'vulnerabilities'}"
+        return f"{self.tool}: {self.checked} releases checked, {known}. {self.trouble}".rstrip()
+
+
+def result_of(reports: list[Report]) -> Result:
+    """Return the result of all tools. A vulnerability counts more than what wasn't checked."""
+    if any(report.found for report in reports):
+        return Result.VULNERABLE
+    return Result.UNCHECKED if any(report.trouble for report in reports) else Result.CLEAN
+
+
+def audit_python(root: Path, environment: Mapping[str, str]) -> Report:
+    """Audit the releases in every Python lock by pip-audit.
+
+    The variables `PIP_AUDIT_…` are pip-audit's own: they choose another service, say.
+    """
+    pins = {pin for folder in (DEPLOYED, TOOLS) for pin in locked(root, folder)}
+    options = ["--format=json", "--desc=off", "--progress-spinner=off", f"--timeout={SECONDS}"]
+    # Locks are complete: nothing has to be resolved or installed.
+    command_line = [sys.executable, "-m", "pip_audit", *options, "--no-deps", "--disable-pip"]
+    dependencies: list[Any] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for releases in without_duplicates({*pins, PYTHON_CONTROL}):
+            file = Path(folder, "releases.txt")
+            file.write_text("".join(f"{name}=={pin}\n" for name, pin in releases.items()), "utf-8")
+            done = _run([*command_line, "--requirement", str(file)], root, environment)
+            answer = _json(done.stdout)
+            if "dependencies" not in answer:
+                return Report("pip-audit", 0, (), _reason(done.stderr))
+            dependencies += answer["dependencies"]
+    return python_report(dependencies, locked(root, DEPLOYED))
+
+
+def locked(root: Path, folder: str) -> set[tuple[str, str]]:
+    """Return (package, version) of all locks in a folder."""
+    return {pin for lock in (root / folder).glob("*.txt") for pin in versions(lock).items()}
+
+
+def without_duplicates(pins: set[tuple[str, str]]) -> list[dict[str, str]]:
+    """Divide pins so that none has two versions of a package, which pip-audit takes in no file."""
+    divided: list[dict[str, str]] = []
+    for name, version in sorted(pins):
+        for part in divided:
+            if name not in part:
+                part[name] = version
+                break
+        else:
+            divided.append({name: version})
+    return divided
+
+
+def python_report(dependencies: list[Any], deployed: set[tuple[str, str]]) -> Report:
+    """Return the report of pip-audit's answer."""
+    known = [each for each in dependencies if "skip_reason" not in each]
+    control = [each for each in known if (each["name"], each["version"]) == PYTHON_CONTROL]
+    if not any(each["vulns"] for each in control):
+        return Report("pip-audit", 0, (), _useless(PYTHON_CONTROL))
+    skipped = sorted(each["name"] for each in dependencies if "skip_reason" in each)
+    found = [
+        Vulnerability(
+            package=each["name"],
+            version=each["version"],
+            name=vulnerability["id"],
+            fixed_in=", ".join(vulnerability["fix_versions"]),
+            used_by="functions" if (each["name"], each["version"]) in deployed else "tools",
+        )
+        for each in known
+        if each not in control
+        for vulnerability in each["vulns"]
+    ]
+    trouble = f"Its service doesn't know {', '.join(skipped)}." if skipped else ""
+    return Report("pip-audit", len(known) - len(control), tuple(sorted(set(found))), trouble)
+
+
+def audit_node(root: Path, environment: Mapping[str, str]) -> Report:
+    """Audit package-lock.json by `npm audit`. npm's own settings choose the registry."""
+    if not shutil.which("npm", path=environment.get("PATH")):
+        return Report("npm audit", 0, (), "npm is not on the PATH.")
+    package = json.loads((root / "package.json").read_text("utf-8"))
+    lock = json.loads((root / "package-lock.json").read_text("utf-8"))
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in with_control(package, lock).items():
+            Path(folder, name).write_text(json.dumps(content), "utf-8")
+        options = ["--json", "--package-lock-only", "--fetch-retries=0"]
+        done = _run(["npm", "audit", *options], Path(folder), environment)
+    answer = _json(done.stdout)
+    if "vulnerabilities" not in answer:
+        said = answer.get("message") or answer.get("error", {}).get("summary")
+        return Report("npm audit", 0, (), _reason(said or done.stderr))
+    return node_report(answer["vulnerabilities"], lock)
+
+
+def with_control(
+    package: Mapping[str, Any], lock: Mapping[str, Any]
+) -> dict[str, Mapping[str, Any]]:
+    """Return package.json and package-lock.json with the control, by file name."""
+    name, version = NODE_CONTROL
+    wanted = {"dependencies": {**package.get("dependencies", {}), name: version}}
+    added = {"": {**lock["packages"][""], **wanted}, f"node_modules/{name}": {"version": version}}
+    return {
+        "package.json": {**package, **wanted},
+        "package-lock.json": {**lock, "packages": {**lock["packages"], **added}},
+    }
+
+
+def node_report(vulnerabilities: Mapping[str, Any], lock: Mapping[str, Any]) -> Report:
+    """Return the report of npm's answer."""
+    if not vulnerabilities.get(NODE_CONTROL[0]):
+        return Report("npm audit", 0, (), _useless(NODE_CONTROL))
+    found = tuple(sorted(set(_node_vulnerabilities(vulnerabilities, lock["packages"]))))
+    return Report("npm audit", len([name for name in lock["packages"] if name]), found)
+
+
+def _node_vulnerabilities(
+    vulnerabilities: Mapping[str, Any], packages: Mapping[str, Any]
+) -> Iterator[Vulnerability]:
+    for package, entry in vulnerabilities.items():
+        for node in entry["nodes"]:
+            for via in entry["via"]:
+                # A text names another vulnerable package, which has an entry of its own.
+                if node in packages and isinstance(via, dict):
+                    version, name = packages[node]["version"], via["url"].rsplit("/", 1)[-1]
+                    yield Vulnerability(package, version, name, f"not {via['range']}", "tools")
+
+
+def _run(
+    command_line: list[str], folder: Path, environment: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command_line, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def _json(text: str) -> dict[str, Any]:
+    """Return a tool's answer, empty if it gave none."""
+    try:
+        return dict(json.loads(text))
+    except ValueError:
+        return {}
+
+
+def _reason(said: str) -> str:
+    """Return the reason in what a tool said: the last error with a text, or the last line."""
+    lines = said.strip().splitlines() or ["It gave no reason."]
+    errors = [line for line in lines if re.match(r"[\w.]+(Error|Exception): .", line)]
+    return (errors or lines)[-1]
+
+
+def _useless(control: tuple[str, str]) -> str:
+    return f"Its service knows no vulnerability of {' '.join(control)}, which has some."
+
+
+def conclude(reports: list[Report]) -> None:
+    """Print the vulnerabilities, and end the command with the exit code of the result."""
+    found = [each for report in reports for each in report.found]
+    if found:
+        rows = [(f"{v.package} {v.version}", v.name, v.fixed_in, v.used_by) for v in found]
+        terminal.show("", ("release", "vulnerability", "fixed in", "used by"), rows)
+    result = result_of(reports)
+    if result is Result.VULNERABLE:
+        raise Exit(
+            "Upgrade what is vulnerable: `invoke update-requirements --package NAME`.", code=result
+        )
+    if result is Result.UNCHECKED:
+        raise Exit("Whether all packages are free of known vulnerabilities is open.", code=result)
+
+
+@command(name="audit")
+def audit(_context: Context) -> None:
+    """Look up known vulnerabilities of all packages."""
+    reports = []
+    for tool in (audit_python, audit_node):
+        reports.append(tool(ROOT, os.environ))
+        terminal.say(reports[-1].line)
+    conclude(reports)

@@ -1,0 +1,80 @@
+"""Scenarios in which "+Zoom" doesn't get the webhook's own answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import requests
+
+from cdk.names import ON_DEMAND
+from tests.e2e import deployed
+from tests.e2e.stack import SERIES, Stack
+
+REFUSAL = 400
+"""The answer of the server in the webhook's place. It isn't tried again."""
+
+Received = Callable[[dict[str, str], bytes], None]
+"""A function that gets the headers and the body of a request."""
+
+
+def webhook_refusal(stack: Stack) -> None:
+    """The webhook refuses a "+Zoom" request: the recording's row says so."""
+    recording = stack.lecture(scheduled=False)
+    with answered_for_the_webhook(stack, lambda _headers, _body: None):
+        answer = stack.driver.ask_for_ingest(uuid=recording.uuid, oc_series_id=SERIES)
+    assert answer.status == 500, answer
+    stack.await_state(recording, "WEBHOOK_FAILED", f"answered {REFUSAL}")
+    assert stack.driver.ingests_of(recording) == []
+
+
+def lost_webhook_answer(stack: Stack) -> None:
+    """The webhook takes a "+Zoom" request, and its answer is lost: the request is accepted."""
+    recording = stack.lecture(scheduled=False)
+
+    def forward(headers: dict[str, str], body: bytes) -> None:
+        answer = requests.post(
+            stack.driver.webhook_url,
+            data=body,
+            headers=headers,
+            timeout=30,
+            verify=stack.driver.state.ca_bundle,
+        )
+        assert answer.status_code == 200, answer.text
+
+    with answered_for_the_webhook(stack, forward):
+        answer = stack.driver.ask_for_ingest(uuid=recording.uuid, oc_series_id=SERIES)
+    assert (answer.status, json.loads(answer.body)) == (200, {"message": "Ingest accepted"})
+    stack.await_state(recording, "SENT_TO_OPENCAST")
+
+
+@contextmanager
+def answered_for_the_webhook(stack: Stack, received: Received) -> Iterator[None]:
+    """Let "+Zoom" post to a server that hands on each request and refuses it."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            signed = {name: value for name, value in self.headers.items() if name != "Host"}
+            received(signed, body)
+            self.send_response(REFUSAL)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Print nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        try:
+            function = stack.function(ON_DEMAND)
+            with deployed.limited(stack.driver, function, seconds=29, WEBHOOK_URL=url):
+                yield
+        finally:
+            server.shutdown()
+            thread.join()
