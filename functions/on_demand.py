@@ -28,6 +28,7 @@ from ingester.errors import (
     ZoomRefused,
     ZoomUnreachable,
 )
+from ingester.ledger.record import FORGOTTEN, Record
 from ingester.ledger.table import Ledger
 from ingester.pipeline.states import Origin, State
 from ingester.recording.files import Subject, is_meeting_number, uuid_in
@@ -212,6 +213,8 @@ def ingest(asked: IngestRequest, deps: Dependencies, renewed: Callable[[], Depen
     recording = deps.zoom.recordings(asked.uuid, seconds=ZOOM_SECONDS)
     if recording is None:
         raise NotFound(f"Zoom knows no recording {asked.uuid}.")
+    if _record_of(recording.uuid, deps).forgotten:
+        raise NotFound(f"{FORGOTTEN} Only an operator can ingest it again.")
     webhook_client.check_files(recording)
     webhook_client.check_video(recording)
     zip_id = f"on-demand-{deps.new_id()}"
@@ -254,19 +257,19 @@ def ingest(asked: IngestRequest, deps: Dependencies, renewed: Callable[[], Depen
                     raise
                 _post(body, begin, newer)
         except (WebhookFailed, WebhookUnreachable) as error:
-            if _is_sent(recording.uuid, zip_id, deps):
+            if _record_of(recording.uuid, deps).request(zip_id).is_sent:
                 logger.info("Only the webhook's answers were lost")
                 return
             deps.status.report(zip_id, StatusChange(State.WEBHOOK_FAILED, str(error)))
             raise
 
 
-def _is_sent(uuid: str, zip_id: str, deps: Dependencies) -> bool:
-    """Return whether the ledger can be read and says that the webhook has taken the request."""
+def _record_of(uuid: str, deps: Dependencies) -> Record:
+    """Return the ledger's record of a recording; an empty one if it can't be read now."""
     try:
-        return deps.ledger.get(uuid).request(zip_id).is_sent
+        return deps.ledger.get(uuid)
     except (BotoCoreError, ClientError, LedgerUnreadable):
-        return False
+        return Record(uuid=uuid)
 
 
 def _post(body: bytes, begin: float, deps: Dependencies) -> None:

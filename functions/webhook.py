@@ -458,6 +458,9 @@ def _ingest(request: IngestNotification, zip_id: str, deps: Dependencies) -> Ans
     record = deps.ledger.change(
         request.subject.recording_id, lambda record: _accepted(record, request, zip_id, deps)
     )
+    if record.forgotten:
+        logger.info("Nothing to do: %s", ledger.FORGOTTEN)
+        return SUCCESS
     known = record.request(zip_id)
     if request.has_video is False and (request.on_demand or not known.is_sent):
         if not known.is_sent:
@@ -475,7 +478,12 @@ def _ingest(request: IngestNotification, zip_id: str, deps: Dependencies) -> Ans
 def _accepted(
     record: Record, request: IngestNotification, zip_id: str, deps: Dependencies
 ) -> Record:
-    """Return the record with a request's files, and with the request unless it is under way."""
+    """Return the record with a request's files, and with the request unless it is under way.
+
+    Only an operator's request makes a forgotten recording known again.
+    """
+    if record.forgotten and not request.options.force:
+        return record
     record = ledger.with_files(record, request.names, deps.clock())
     if request.has_video is False:
         if record.request(zip_id).is_sent:

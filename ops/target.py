@@ -71,10 +71,20 @@ def configured_target() -> Target:
 
 def opencast_patience() -> timedelta:
     """Return how long the stack waits for Opencast, by its settings."""
+    return timedelta(hours=_configured("OC_INGEST_PATIENCE_HOURS"))
+
+
+def log_retention() -> timedelta:
+    """Return how long the stack keeps its logs, by its settings."""
+    return timedelta(days=_configured("LOG_RETENTION_DAYS"))
+
+
+def _configured(name: str) -> Any:
+    """Return the value of a setting. Raises SettingsError if its text is wrong."""
     reader = Reader(given_settings(os.environ, ENV_FILE))
-    hours = reader.read(TABLE["OC_INGEST_PATIENCE_HOURS"])
+    value = reader.read(TABLE[name])
     reader.check()
-    return timedelta(hours=hours)
+    return value
 
 
 def existing_target() -> Target:

@@ -55,6 +55,7 @@
     │       └── SlowDown         S3 answered 503, or that a request was too slow
     ├── WebhookFailed            our own webhook endpoint refused a request
     │   └── KeyRefused           our signing key is stale
+    ├── Forgotten                no failure: an operator had the recording forgotten
     ├── OutOfTime                no failure: the copy continues in the next invocation
     └── AskLater                 no failure: something isn't finished yet
 
@@ -323,6 +324,10 @@ class SheetsRefused(RetryableFailure):
 
 class GoogleKeyRefused(SheetsRefused):
     """The key is missing, malformed or refused by Google. A newer one may have been saved since."""
+
+
+class Forgotten(IngesterError):
+    """An operator had the recording forgotten, so its message is dropped."""
 
 
 class OutOfTime(IngesterError):
