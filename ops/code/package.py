@@ -264,5 +264,5 @@ def make_packages(
             confirm_production(target.place.stack_name, ask_on_terminal)
     packages = build(functions, platform_of(os.environ), ROOT / DIST)
     if target:
-        upload(packages, target.client("s3"), target.place.code_bucket, target.names)
+        upload(packages, target.own_s3(), target.place.code_bucket, target.names)
     show(packages)
