@@ -77,6 +77,17 @@ def whole(lowest: int, highest: int, why: str = "") -> Check[int]:
     return check
 
 
+def whole_of(*choices: int) -> Check[int]:
+    """Return a check for one of a few whole numbers."""
+
+    def check(text: str) -> int:
+        if text not in map(str, choices):
+            raise ValueError(f"one of {', '.join(map(str, choices))}")
+        return int(text)
+
+    return check
+
+
 def decimal(lowest: float, highest: float) -> Check[float]:
     """Return a check for a number from `lowest` to `highest`, which may have a fraction."""
 

@@ -260,7 +260,7 @@ def what_stays(uuid: str, when: datetime, retention: timedelta) -> list[str]:
         f"- in the ledger's backup (point-in-time recovery), until {until['backups']}: its record",
         f"- in the table of mailed faults, until {until['faults']} at the latest: the last mails",
         (
-            f"- messages on the queues, if there are any: the functions drop each when they take it; "
+            f"- messages on the queues, if any: the functions drop each when they take it; "
             f"SQS deletes them by {until['queues']}"
         ),
         (
@@ -278,7 +278,7 @@ def places_of(target: Target) -> Places:
         ledger=Ledger(target.table(names.recordings_table), now),
         status=target.table(names.status_table),
         events=target.table(names.events_table),
-        s3=target.client("s3"),
+        s3=target.own_s3(),
         bucket=names.bucket,
         dead=tuple(SqsQueue(sqs, pair.dlq) for pair in pairs),
     )
