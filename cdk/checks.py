@@ -127,6 +127,18 @@ def url(*schemes: str) -> Check[str]:
     return check
 
 
+def origin(text: str) -> str:
+    """Accept the origin of web pages: scheme and host, maybe a port."""
+    problem = ValueError("origins like https://opencast.example.edu, separated by commas")
+    try:
+        accepted = url("https", "http")(text).lower()
+    except ValueError:
+        raise problem from None
+    if urlsplit(accepted).path:
+        raise problem
+    return accepted
+
+
 def network(text: str) -> str:
     """Accept an IPv4 or IPv6 address or network."""
     try:

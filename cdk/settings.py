@@ -281,6 +281,15 @@ class Settings:
         "With `ecs`, address and network are looked up in the exports of "
         "`opencast-ecs-<OC_CLUSTER_NAME>-database`; without it, the address in EC2's tags.",
     )
+    ingest_allowed_origins: tuple[str, ...] = setting(
+        _OPENCAST_OPTIONS,
+        (),
+        checks.list_of(checks.origin),
+        "The origins of the pages that may call `/ingest` beside the API's own page: wherever "
+        "people open Opencast. Without it every page may, in a browser in `INGEST_ALLOWED_IPS`.",
+        see="security.md#requests-from-other-pages",
+        read_by=(ON_DEMAND,),
+    )
     oc_subnet_ids: tuple[str, ...] = setting(
         _OPENCAST_OPTIONS,
         (),
@@ -384,7 +393,7 @@ class Settings:
         _ZIP_COMMAND,
         (),
         checks.list_of(checks.any_text),
-        "The handles of the Slack groups that may use `/zip`, separated by commas; "
+        "The Slack groups that may use `/zip`, by id (`S…`) or handle, separated by commas; "
         "nobody else may.",
         read_by=(SLACK,),
         fallback="SLACK_ALLOWED_GROUP",

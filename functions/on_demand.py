@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import random
+import re
 import time
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
@@ -20,6 +22,7 @@ from ingester import log
 from ingester.errors import (
     AwsFailed,
     BadRequest,
+    Forbidden,
     KeyRefused,
     LedgerUnreadable,
     NotFound,
@@ -57,6 +60,12 @@ LONGEST_UUID = 2000
 
 LONGEST_WORKFLOW = 200
 """The longest workflow name in characters: it stays in the row, and /status returns it."""
+
+LONGEST_ORIGIN = 100
+"""The most characters of an origin that a log record or an answer shows."""
+
+_WORKFLOW = re.compile(r"(?!\.{1,2}$)[^/\\\x00-\x1f\x7f]*")
+"""A name that stays one part of a path: Opencast's address ends with it."""
 
 ACCEPTED = "Ingest accepted"
 
@@ -123,6 +132,7 @@ def respond(
 
 def take(request: Request, deps: Dependencies, renewed: Callable[[], Dependencies]) -> Answer:
     """Take a request for a recording's ingest."""
+    check_origin(request, deps.settings.origins)
     asked = parse(request)
 
     def ingest_it() -> Answer:
@@ -162,6 +172,33 @@ ERRORS = ErrorAnswers(
 )
 
 
+def check_origin(request: Request, allowed: AbstractSet[str]) -> None:
+    """Refuse a request that a page elsewhere has a browser send (CSRF).
+
+    A browser names the page's origin in each such request, and a page can't change it. Programs
+    name none. The API's own page has the origin of the API.
+
+    Args:
+        request: The request.
+        allowed: The origins that may send requests. If there are none, every page may.
+
+    Raises:
+        Forbidden: the page isn't allowed.
+    """
+    origin = request.headers.get("origin", "").strip().lower()
+    if not origin:
+        return
+    own = f"https://{request.headers.get('host', '').lower()}"
+    if not allowed or origin in allowed or origin == own:
+        # An operator finds here what INGEST_ALLOWED_ORIGINS has to name.
+        logger.info("A page of %s asks", origin[:LONGEST_ORIGIN])
+        return
+    raise Forbidden(
+        f"Pages of {origin[:LONGEST_ORIGIN]} may not request ingests: an operator has to add it to "
+        "INGEST_ALLOWED_ORIGINS."
+    )
+
+
 def parse(request: Request) -> IngestRequest:
     """Parse a request's body, in all the forms that callers send.
 
@@ -189,6 +226,8 @@ def parse(request: Request) -> IngestRequest:
         raise BadRequest(f"The body is wrong: {error}") from error
     if not asked.uuid:
         raise BadRequest("The body has no uuid.")
+    if not _WORKFLOW.fullmatch(asked.oc_workflow):
+        raise BadRequest("oc_workflow is no workflow's name: it is . or .., or has a slash in it.")
     series = series_id_in(asked.oc_series_id)
     if asked.oc_series_id and not series:
         raise BadRequest("oc_series_id is no series' id, nor Opencast's link to a series.")

@@ -7,6 +7,7 @@
     │   │   └── UnusableSheet    422, a sheet without a sound header or a usable row
     │   ├── Unauthorized         401
     │   │   └── WrongSignature   none of the known secrets made the signature
+    │   ├── Forbidden            403
     │   ├── NotFound             404
     │   ├── UpdateRunning        409
     │   ├── NothingToImport      422
@@ -99,6 +100,12 @@ class Unauthorized(RequestError):
 
 class WrongSignature(Unauthorized):
     """None of the known secrets made the signature. A secret may have been rotated since."""
+
+
+class Forbidden(RequestError):
+    """The sender may not make this request."""
+
+    status = 403
 
 
 class NotFound(RequestError):
