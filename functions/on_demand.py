@@ -188,8 +188,9 @@ def check_origin(request: Request, allowed: AbstractSet[str]) -> None:
     origin = request.headers.get("origin", "").strip().lower()
     if not origin:
         return
-    own = f"https://{request.headers.get('host', '').lower()}"
-    if not allowed or origin in allowed or origin == own:
+    host = request.headers.get("host", "").lower()
+    is_own = bool(host) and origin == f"https://{host}"
+    if not allowed or origin in allowed or is_own:
         # An operator finds here what INGEST_ALLOWED_ORIGINS has to name.
         logger.info("A page of %s asks", origin[:LONGEST_ORIGIN])
         return

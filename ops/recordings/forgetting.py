@@ -309,7 +309,7 @@ def confirm(uuid: str, traces: Traces) -> None:
 )
 def forget(_context: Context, uuid: str, even_if_running: bool = False) -> None:
     """Remove a recording's traces from AWS for good."""
-    wanted = uuid_of(uuid)
+    wanted, retention = uuid_of(uuid), log_retention()
     target = target_to_change()
     places = places_of(target)
     traces = places.find(wanted)
@@ -321,5 +321,5 @@ def forget(_context: Context, uuid: str, even_if_running: bool = False) -> None:
     if not traces.is_known:
         terminal.say(f"The stack knew nothing of {wanted}. From now on it refuses to ingest it.")
     terminal.say(f"Removed: {summary(traces)}, dead letters: {letters}")
-    for line in what_stays(wanted, places.clock(), log_retention()):
+    for line in what_stays(wanted, places.clock(), retention):
         terminal.say(line)

@@ -73,9 +73,10 @@ def without(document: Mapping[str, Any], action: str, resource: str) -> dict[str
 
 
 def pairs(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield each (action, resource) that a policy allows."""
+    """Yield each (action, resource) that a policy allows, whatever it denies."""
     for statement in document["Statement"]:
-        assert statement["Effect"] == "Allow"
+        if statement["Effect"] == "Deny":
+            continue
         for action in as_list(statement["Action"]):
             for resource in as_list(statement["Resource"]):
                 yield action, resource
