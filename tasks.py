@@ -15,6 +15,7 @@ from ops.code import codebuild, debug, deploy, package
 from ops.command import (
     accept_optional_positionals,
     accept_underscores,
+    explain_aliases,
     tolerate_closed_output_everywhere,
 )
 from ops.logs import commands as logs
@@ -27,6 +28,7 @@ from ops.secrets import commands as secrets
 from ops.stack import commands as stack
 
 accept_underscores()
+explain_aliases()
 accept_optional_positionals()
 tolerate_closed_output_everywhere()
 namespace = Collection(

@@ -126,6 +126,7 @@ def tolerate_closed_output_everywhere() -> None:
 
 
 ALIASES: Mapping[str, tuple[str, ...]] = {
+    "recordings.list": ("recordings",),
     "schedule.csv-import": ("schedule.import-csv",),
     "schedule.import-json": ("schedule.json-import",),
 }
@@ -199,6 +200,17 @@ def accept_underscores() -> None:
         return contexts
 
     Collection.to_contexts = to_contexts  # type: ignore[method-assign]
+
+
+def explain_aliases() -> None:
+    """Make `invoke --help` accept the names in ALIASES, as the parser does."""
+    listed = {other: name for name, others in ALIASES.items() for other in others}
+    find = Collection.__getitem__
+
+    def find_by_any_name(self: Collection, name: str | None = None) -> Any:
+        return find(self, listed.get(name, name) if name else name)
+
+    Collection.__getitem__ = find_by_any_name  # type: ignore[method-assign]
 
 
 def accept_optional_positionals() -> None:

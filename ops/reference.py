@@ -5,7 +5,7 @@ A test compares the file with what this module writes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from invoke import Argument, Collection
 
@@ -40,33 +40,23 @@ def pages(root: Collection) -> Iterator[str]:
     groups: dict[str, list[str]] = {}
     for name in sorted(root.task_names):
         groups.setdefault(name.rpartition(".")[0], []).append(name)
-    shown = {name: shown_name(name, others) for name, others in root.task_names.items()}
     unknown = set(groups) - set(TITLES)
     if unknown:
         raise ValueError(f"A title is missing for {', '.join(sorted(unknown))}.")
     for group, title in TITLES.items():
         if group in groups:
             yield f"## {title}\n"
-            yield from group_lines(root, {shown[name]: name for name in groups[group]})
+            yield from group_lines(root, groups[group])
             yield ""
 
 
-def shown_name(name: str, others: list[str]) -> str:
-    """Return a command's name; its group's name if the command is what the group does."""
-    group = name.rpartition(".")[0]
-    return group if group in others else name
-
-
-def group_lines(root: Collection, names: Mapping[str, str]) -> Iterator[str]:
-    """Yield the table of one group of commands, and below it their options.
-
-    `names` has the name of each command in the collection, by the name that is shown.
-    """
+def group_lines(root: Collection, names: list[str]) -> Iterator[str]:
+    """Yield the table of one group of commands, and below it their options."""
     yield "| command | what it does |"
     yield "| --- | --- |"
     by_options: dict[tuple[str, ...], list[str]] = {}
-    for name, path in names.items():
-        task = root[path]
+    for name in names:
+        task = root[name]
         # Call it once: a task hands out its help texts only the first time.
         arguments = task.get_arguments()
         others = "".join(f", `{other}`" for other in ALIASES.get(name, ()))

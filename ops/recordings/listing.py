@@ -210,5 +210,4 @@ def recordings(
         show(rows, steps, failed=failed)
 
 
-collection = Collection("recordings", forget)
-collection.add_task(recordings, default=True)
+collection = Collection("recordings", recordings, forget)

@@ -11,6 +11,7 @@ import pytest
 
 import tasks
 from cdk.names import FUNCTIONS
+from ops.command import ALIASES
 from tests.infra.template import STACK, Changed, Template
 
 OPERATIONS = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
@@ -166,8 +167,7 @@ def test_no_alarm_needs_metric_math(alarms: dict[str, Any]) -> None:
 
 
 def test_an_alarm_says_what_to_do_with_commands_that_exist(alarms: dict[str, Any]) -> None:
-    names = tasks.namespace.task_names
-    known = {*names, *(other for others in names.values() for other in others)}
+    known = {*tasks.namespace.task_names, *(each for names in ALIASES.values() for each in names)}
     for name, alarm in alarms.items():
         what, _, to_do = alarm["AlarmDescription"].partition("Do: ")
         assert what, name

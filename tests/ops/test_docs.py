@@ -38,9 +38,7 @@ def name(path: Path) -> str:
 
 
 def commands_of(collection: Collection) -> set[str]:
-    names = collection.task_names
-    others = [*ALIASES.values(), *names.values()]
-    return {*names, *(other for each in others for other in each)}
+    return {*collection.task_names, *(other for others in ALIASES.values() for other in others)}
 
 
 def code_of(document: Path) -> list[str]:

@@ -280,3 +280,9 @@ def test_the_plain_name_of_the_group_still_lists_recordings() -> None:
     assert done.code == 0, done.err
     found: list[dict[str, Any]] = json.loads(done.out)
     assert {row["uuid"] for row in found} == {ANN}
+
+
+@pytest.mark.parametrize("name", ["recordings", "recordings.list", "schedule.import-csv"])
+def test_help_explains_a_command_by_each_of_its_names(name: str) -> None:
+    done = invoke("--help", name)
+    assert (done.code, "Docstring:" in done.out) == (0, True), done.err

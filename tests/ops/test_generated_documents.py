@@ -55,7 +55,7 @@ OPTIONS = {
     "schedule.save-creds": "-f",
     "logs.all": "--watch --since",
     "logs.recording": "--function --json",
-    "recordings": "--meeting --uuid --since --failed --json",
+    "recordings.list": "--meeting --uuid --since --failed --json",
     "recordings.forget": "--uuid --even-if-running",
 }
 
