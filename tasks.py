@@ -39,7 +39,7 @@ namespace = Collection(
     execute.collection,
     queue.collection,
     logs.collection,
-    recordings.recordings,
+    recordings.collection,
     schedule.collection,
     secrets.collection,
     local.collection,

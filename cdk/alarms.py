@@ -168,10 +168,12 @@ class Alarms(Construct):
         of_route = self._metrics.of_route
         self._add(
             "webhook-5xx",
-            of_route("POST", WEBHOOK_PATH, "5XXError", SUM),
+            # Not the route's 5XXError: forged requests get 503 while secrets may not be read again,
+            # so a stranger could ring it. A crash of the webhook rings zoom-webhook-errors.
+            self._metrics.own("WebhookNotTaken"),
             Rule(FROM, 1),
-            "The webhook couldn't take a notification; Zoom sends it again three times within an "
-            "hour and a half. "
+            "The webhook couldn't take a notification that Zoom had signed; Zoom sends it again "
+            "three times within an hour and a half. "
             "Do: `invoke logs.webhook` says what failed. Look later whether `invoke recordings` "
             "shows it; if not, `invoke exec.webhook` with its uuid.",
         )

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from aws_cdk import Aws, RemovalPolicy
+from typing import cast
+
+from aws_cdk import Aws, RemovalPolicy, Stack
 from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_wafv2 as wafv2
 from constructs import Construct
 
+from cdk.at_rest import AtRest
 from cdk.names import (
     API_KEY,
     ON_DEMAND_PATH,
+    PAGE_PATH,
     SCHEDULE_UPDATE_PATH,
     SLACK_PATH,
     STAGE,
+    STATUS_PATH,
     WEBHOOK_PATH,
     Names,
 )
@@ -26,12 +32,19 @@ MEASURED = (WEBHOOK_PATH, ON_DEMAND_PATH)
 The others aren't measured: AWS bills the metrics of each route.
 """
 
-THROTTLED = {SLACK_PATH: (10, 20), SCHEDULE_UPDATE_PATH: (1, 5)}
-"""The rate (requests a second) and the burst of routes that anybody may call and only people use.
+THROTTLED = {
+    ("POST", ON_DEMAND_PATH): (10, 20),
+    ("POST", SLACK_PATH): (10, 20),
+    ("POST", SCHEDULE_UPDATE_PATH): (1, 5),
+    ("GET", STATUS_PATH): (50, 100),
+    ("GET", PAGE_PATH): (20, 40),
+}
+"""The rate (requests a second) and the burst of each route but the webhook's.
 
-API Gateway answers further requests with 429 and doesn't bill them. Without this limit a stranger
-could use up the account's Lambda concurrency and SSM's few reads a second, which the webhook needs.
-The webhook isn't throttled: a refused request may be a recording.
+API Gateway answers further requests with 429 and doesn't bill them. Without this limit a stranger,
+or a page that asks in a loop, could use up the account's Lambda concurrency and SSM's few reads a
+second, which the webhook needs. Opencast asks `/status` every ten seconds for each open page. The
+webhook isn't throttled: a refused request may be a recording.
 """
 
 ERRORS = apigateway.MethodLoggingLevel.ERROR
@@ -67,7 +80,7 @@ class Api(Construct):
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, settings: Settings, names: Names
+        self, scope: Construct, construct_id: str, settings: Settings, names: Names, at_rest: AtRest
     ) -> None:
         super().__init__(scope, construct_id)
         self._policy = iam.PolicyDocument()
@@ -83,13 +96,19 @@ class Api(Construct):
             # deleted, because other APIs may log with it by then.
             cloud_watch_role=True,
             cloud_watch_role_removal_policy=RemovalPolicy.RETAIN,
-            deploy_options=_stage(self._log_group("AccessLog", names.access_log)),
+            deploy_options=_stage(at_rest.log_group(self, "AccessLog", names.access_log)),
         )
         # Otherwise API Gateway creates the group itself, without a retention period.
-        execution_log = self._log_group(
-            "ExecutionLog", f"API-Gateway-Execution-Logs_{self.rest_api.rest_api_id}/{STAGE}"
+        execution_log = at_rest.log_group(
+            self, "ExecutionLog", f"API-Gateway-Execution-Logs_{self.rest_api.rest_api_id}/{STAGE}"
         )
-        self.rest_api.deployment_stage.node.add_dependency(execution_log)
+        stage = self.rest_api.deployment_stage
+        stage.node.add_dependency(execution_log)
+        _throttle_the_page(stage)
+        if settings.web_acl_arn:
+            wafv2.CfnWebACLAssociation(
+                self, "WebAcl", resource_arn=stage.stage_arn, web_acl_arn=settings.web_acl_arn
+            )
         self.rest_api.add_api_key("Key", api_key_name=API_KEY)
         for construct, response_type in OPEN_TO_BROWSERS.items():
             self.rest_api.add_gateway_response(
@@ -101,15 +120,6 @@ class Api(Construct):
             f"https://{self.rest_api.rest_api_id}.execute-api.{Aws.REGION}.{Aws.URL_SUFFIX}/{STAGE}"
         )
         self.webhook_url = self.url(WEBHOOK_PATH)
-
-    def _log_group(self, construct_id: str, name: str) -> logs.LogGroup:
-        return logs.LogGroup(
-            self,
-            construct_id,
-            log_group_name=name,
-            retention=logs.RetentionDays.SIX_MONTHS,
-            removal_policy=RemovalPolicy.DESTROY,
-        )
 
     def url(self, path: str) -> str:
         """Return the address of a route."""
@@ -179,20 +189,8 @@ def _stage(access_log: logs.LogGroup) -> apigateway.StageOptions:
         logging_level=ERRORS,
         data_trace_enabled=False,
         method_options={
-            # A route's options replace all of the stage's options.
-            f"/{path}/POST": apigateway.MethodDeploymentOptions(
-                metrics_enabled=True, logging_level=ERRORS, data_trace_enabled=False
-            )
-            for path in MEASURED
-        }
-        | {
-            f"/{path}/POST": apigateway.MethodDeploymentOptions(
-                throttling_rate_limit=rate,
-                throttling_burst_limit=burst,
-                logging_level=ERRORS,
-                data_trace_enabled=False,
-            )
-            for path, (rate, burst) in THROTTLED.items()
+            f"/{path}/{method}": _options(method, path)
+            for method, path in dict.fromkeys([*(("POST", path) for path in MEASURED), *THROTTLED])
         },
         access_log_destination=apigateway.LogGroupLogDestination(access_log),
         access_log_format=apigateway.AccessLogFormat.json_with_standard_fields(
@@ -207,3 +205,28 @@ def _stage(access_log: logs.LogGroup) -> apigateway.StageOptions:
             user=False,
         ),
     )
+
+
+def _options(method: str, path: str) -> apigateway.MethodDeploymentOptions:
+    """Return a route's options, which replace all of the stage's options."""
+    rate, burst = THROTTLED.get((method, path), (None, None))
+    is_measured = method == "POST" and path in MEASURED
+    return apigateway.MethodDeploymentOptions(
+        metrics_enabled=True if is_measured else None,
+        throttling_rate_limit=rate,
+        throttling_burst_limit=burst,
+        logging_level=ERRORS,
+        data_trace_enabled=False,
+    )
+
+
+def _throttle_the_page(stage: apigateway.Stage) -> None:
+    """Name the root in the page's options as CloudFormation does: CDK escapes its slash.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-apigateway-stage-methodsetting.html
+    """
+    resource = cast(apigateway.CfnStage, stage.node.default_child)
+    settings = Stack.of(stage).resolve(resource.method_settings)
+    for number, setting in enumerate(settings):
+        if setting["resourcePath"] == "/~1":
+            resource.add_property_override(f"MethodSettings.{number}.ResourcePath", "/")

@@ -6,6 +6,7 @@ from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from cdk.at_rest import AtRest
 from cdk.names import Names
 
 
@@ -16,14 +17,18 @@ class StagingBucket(Construct):
     it, but would add a function to the stack for that.)
     """
 
-    def __init__(self, scope: Construct, construct_id: str, names: Names) -> None:
+    def __init__(self, scope: Construct, construct_id: str, names: Names, at_rest: AtRest) -> None:
         super().__init__(scope, construct_id)
+        key = at_rest.key
         self.bucket = s3.Bucket(
             self,
             "Files",
             bucket_name=names.bucket,
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            encryption=s3.BucketEncryption.S3_MANAGED,
+            encryption=s3.BucketEncryption.KMS if key else s3.BucketEncryption.S3_MANAGED,
+            encryption_key=key,
+            # One data key for many parts: a lecture of 2 GB has 200.
+            bucket_key_enabled=True if key else None,
             enforce_ssl=True,
             lifecycle_rules=[
                 s3.LifecycleRule(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from aws_cdk import ArnFormat, RemovalPolicy, Stack
+from aws_cdk import ArnFormat, Stack
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from cdk import grants
+from cdk.at_rest import AtRest
 from cdk.names import FUNCTIONS, Names
 from cdk.settings import Settings
 
@@ -29,7 +29,7 @@ class Build(Construct):
     """The CodeBuild project. It runs on arm64, as the functions do."""
 
     def __init__(
-        self, scope: Construct, construct_id: str, settings: Settings, names: Names
+        self, scope: Construct, construct_id: str, settings: Settings, names: Names, at_rest: AtRest
     ) -> None:
         super().__init__(scope, construct_id)
         source, build_spec = _source(settings.codebuild_source_url)
@@ -59,13 +59,7 @@ class Build(Construct):
             grant_report_group_permissions=False,
             logging=codebuild.LoggingOptions(
                 cloud_watch=codebuild.CloudWatchLoggingOptions(
-                    log_group=logs.LogGroup(
-                        self,
-                        "Logs",
-                        log_group_name=names.build_log,
-                        retention=logs.RetentionDays.SIX_MONTHS,
-                        removal_policy=RemovalPolicy.DESTROY,
-                    )
+                    log_group=at_rest.log_group(self, "Logs", names.build_log)
                 )
             ),
         )

@@ -77,6 +77,17 @@ def whole(lowest: int, highest: int, why: str = "") -> Check[int]:
     return check
 
 
+def whole_of(*choices: int) -> Check[int]:
+    """Return a check for one of a few whole numbers."""
+
+    def check(text: str) -> int:
+        if text not in map(str, choices):
+            raise ValueError(f"one of {', '.join(map(str, choices))}")
+        return int(text)
+
+    return check
+
+
 def decimal(lowest: float, highest: float) -> Check[float]:
     """Return a check for a number from `lowest` to `highest`, which may have a fraction."""
 
@@ -114,6 +125,18 @@ def url(*schemes: str) -> Check[str]:
         return text.rstrip("/")
 
     return check
+
+
+def origin(text: str) -> str:
+    """Accept the origin of web pages: scheme and host, maybe a port."""
+    problem = ValueError("origins like https://opencast.example.edu, separated by commas")
+    try:
+        accepted = url("https", "http")(text).lower()
+    except ValueError:
+        raise problem from None
+    if urlsplit(accepted).path:
+        raise problem
+    return accepted
 
 
 def network(text: str) -> str:

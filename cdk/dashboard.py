@@ -176,6 +176,7 @@ class Dashboard(Construct):
                     "webhook: 401": metrics.own("WebhookUnauthorized"),
                     "webhook: signed with another secret": metrics.own("WebhookWronglySigned"),
                     "webhook: another 4xx for Zoom": metrics.own("WebhookRejected"),
+                    "webhook: 5xx for Zoom": metrics.own("WebhookNotTaken"),
                     **{
                         f"{what}: failed": metrics.of_route("POST", path, "5XXError", SUM)
                         for what, path in routes.items()

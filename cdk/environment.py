@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from cdk.at_rest import AtRest
 from cdk.bucket import StagingBucket
 from cdk.names import (
     DOWNLOADER,
@@ -37,12 +38,13 @@ from cdk.tables import Tables
 
 @dataclass(frozen=True)
 class Resources:
-    """The resources that the functions work with."""
+    """The resources that the functions work with, and how they keep data."""
 
     tables: Tables
     queues: Queues
     staging: StagingBucket
     notifications: Notifications
+    at_rest: AtRest
     webhook_url: str
 
 

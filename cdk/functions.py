@@ -11,17 +11,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from aws_cdk import Annotations, Duration, RemovalPolicy, Stack
+from aws_cdk import Annotations, Duration, Stack
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from cdk import environment, grants
+from cdk.at_rest import AtRest
 from cdk.names import (
     DOWNLOADER,
     FUNCTIONS,
@@ -85,18 +85,13 @@ class LambdaFunction(Construct):
         function: Function,
         *,
         settings: Settings,
+        at_rest: AtRest,
         environment: dict[str, str],
         statements: Sequence[iam.PolicyStatement],
     ) -> None:
         super().__init__(scope, function.name)
         names = Names(settings.stack_name)
-        self.log_group = logs.LogGroup(
-            self,
-            "Logs",
-            log_group_name=names.log_group(function),
-            retention=logs.RetentionDays.SIX_MONTHS,
-            removal_policy=RemovalPolicy.DESTROY,
-        )
+        self.log_group = at_rest.log_group(self, "Logs", names.log_group(function))
         log = grants.allow(
             ("logs:CreateLogStream", "logs:PutLogEvents"),
             # CloudFormation's ARN ends in `:*`, which stands for the group's streams.
@@ -148,6 +143,11 @@ class LambdaFunction(Construct):
             report_batch_item_failures=True,
         )
 
+    def reserve(self, at_once: int) -> None:
+        """Reserve invocations at once for the function, which then never has more."""
+        resource = cast(lambda_.CfnFunction, self.function.node.default_child)
+        resource.reserved_concurrent_executions = at_once
+
     def attach_to_vpc(self, subnets: Sequence[str], security_group: str) -> None:
         """Run the function in a VPC.
 
@@ -173,12 +173,16 @@ class Functions(Construct):
         names = Names(settings.stack_name)
         network = settings.network
         variables = environment.environments(settings, names, resources)
-        statements = grants.statements(resources, in_vpc=network is not None)
+        statements = grants.statements(resources)
         stack = Stack.of(self)
         slack_alias = (names.function(SLACK), settings.place.release_alias)
 
         def statements_of(function: Function) -> list[iam.PolicyStatement]:
             own = [*statements[function], *grants.secrets_of(stack, names, function)]
+            if resources.at_rest.key:
+                own.append(grants.use_key(stack, resources.at_rest.key, function))
+            if function is UPLOADER and network:
+                own += grants.network_interfaces(stack, names.function(UPLOADER))
             if function is SLACK:
                 own.append(grants.invoke_itself(stack, *slack_alias))
             return own
@@ -188,6 +192,7 @@ class Functions(Construct):
                 self,
                 function,
                 settings=settings,
+                at_rest=resources.at_rest,
                 environment=variables[function],
                 statements=statements_of(function),
             )
@@ -205,6 +210,8 @@ class Functions(Construct):
             self._reconcile_every_hour(names)
         if network:
             uploader.attach_to_vpc(network.subnets, network.security_group)
+        if settings.webhook_reserved_concurrency:
+            self.by_function[WEBHOOK].reserve(settings.webhook_reserved_concurrency)
         resources.notifications.subscribe_to_logs(
             {
                 function.name: made.log_group

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from aws_cdk import ArnFormat, Stack
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sqs as sqs
 
 from cdk.environment import Resources
@@ -48,6 +49,20 @@ NETWORK_INTERFACES = (
 )
 
 READ_WRITE = ("dynamodb:GetItem", "dynamodb:UpdateItem")
+
+# A table's client needs all of these; queues, bucket and topic need a part.
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
+USE_KEY = (
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+)
+ENCRYPTED = frozenset({"dynamodb", "s3", "sns", "sqs"})
+"""The services that keep data under the site's key, if there is one. SSM uses its own."""
 
 # An import compares all rows with the sheet's rows, and holds a row as its lock meanwhile.
 REPLACE = (
@@ -99,11 +114,40 @@ def invoke_itself(stack: Stack, name: str, alias: str) -> iam.PolicyStatement:
     return allow(("lambda:InvokeFunction",), arn)
 
 
-def statements(resources: Resources, *, in_vpc: bool) -> dict[Function, list[iam.PolicyStatement]]:
-    """Return each function's grants on the stack's resources.
+def network_interfaces(stack: Stack, name: str) -> list[iam.PolicyStatement]:
+    """Return the grants of a function in a VPC, which Lambda uses and the function's code may not.
 
-    `in_vpc` says whether the uploader runs in a VPC.
+    Calls of the function's own code carry its ARN, those of Lambda don't.
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
     """
+    arn = stack.format_arn(
+        service="lambda",
+        resource="function",
+        resource_name=name,
+        arn_format=ArnFormat.COLON_RESOURCE_NAME,
+    )
+    denied = iam.PolicyStatement(
+        effect=iam.Effect.DENY,
+        actions=list(NETWORK_INTERFACES),
+        resources=["*"],
+        conditions={"ArnEquals": {"lambda:SourceFunctionArn": arn}},
+    )
+    return [allow(NETWORK_INTERFACES, "*"), denied]
+
+
+def use_key(stack: Stack, key: kms.IKey, function: Function) -> iam.PolicyStatement:
+    """Return the grant to use the site's key, only by way of the services that keep data."""
+    services = sorted(ENCRYPTED.intersection(function.services))
+    hosts = [f"{service}.{stack.region}.{stack.url_suffix}" for service in services]
+    return iam.PolicyStatement(
+        actions=list(USE_KEY),
+        resources=[key.key_arn],
+        conditions={"StringEquals": {"kms:ViaService": hosts}},
+    )
+
+
+def statements(resources: Resources) -> dict[Function, list[iam.PolicyStatement]]:
+    """Return each function's grants on the stack's resources."""
     tables = resources.tables
     status, recordings = tables.status.table_arn, tables.recordings.table_arn
     return {
@@ -117,7 +161,7 @@ def statements(resources: Resources, *, in_vpc: bool) -> dict[Function, list[iam
             allow(("dynamodb:GetItem",), recordings),
         ],
         DOWNLOADER: _downloader(resources),
-        UPLOADER: _uploader(resources, in_vpc=in_vpc),
+        UPLOADER: _uploader(resources),
         RECONCILE: [allow(READ_WRITE, recordings)],
         SCHEDULE_UPDATE: [allow(REPLACE, tables.schedule.table_arn)],
         STATUS_QUERY: _status_query(resources),
@@ -153,7 +197,7 @@ def _downloader(resources: Resources) -> list[iam.PolicyStatement]:
     ]
 
 
-def _uploader(resources: Resources, *, in_vpc: bool) -> list[iam.PolicyStatement]:
+def _uploader(resources: Resources) -> list[iam.PolicyStatement]:
     """Return the uploader's grants.
 
     It checks that a staged file exists. Opencast reads the file by a URL that the uploader signs,
@@ -167,7 +211,6 @@ def _uploader(resources: Resources, *, in_vpc: bool) -> list[iam.PolicyStatement
         allow(("s3:GetObject",), resources.staging.bucket.arn_for_objects("*")),
         allow(CONSUME, queues.upload.queue_arn),
         send(queues.upload_dlq),
-        *([allow(NETWORK_INTERFACES, "*")] if in_vpc else []),
     ]
 
 

@@ -15,6 +15,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
+from cdk.at_rest import AtRest
 from cdk.names import Names
 from cdk.settings import LEVELS
 
@@ -37,11 +38,16 @@ REPEATS_EVERY = Duration.minutes(5)
 class Notifications(Construct):
     """The `topic` of mails and alarms, and the filters that send records to log-notifications."""
 
-    def __init__(self, scope: Construct, construct_id: str, names: Names, email: str) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, names: Names, email: str, at_rest: AtRest
+    ) -> None:
         super().__init__(scope, construct_id)
         self._names = names
-        # Not encrypted: CloudWatch's alarms can't publish to a topic with AWS's own key.
-        self.topic = sns.Topic(self, "Topic", topic_name=names.topic, enforce_ssl=True)
+        # Not encrypted without a key of the site's: CloudWatch's alarms can't publish to a topic
+        # with AWS's own key. The site's key has to admit them (docs/security.md).
+        self.topic = sns.Topic(
+            self, "Topic", topic_name=names.topic, enforce_ssl=True, master_key=at_rest.key
+        )
         self.topic.add_subscription(subscriptions.EmailSubscription(email))
         # A topic's own policy replaces the default one, which lets the account's alarms publish.
         self.topic.add_to_resource_policy(

@@ -6,6 +6,7 @@ from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from cdk.at_rest import AtRest
 from cdk.names import Names
 from cdk.receive_limits import DOWNLOAD_RECEIVE_LIMIT, RESERVE_RECEIVES
 
@@ -21,9 +22,15 @@ class Queues(Construct):
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, names: Names, upload_receive_limit: int
+        self,
+        scope: Construct,
+        construct_id: str,
+        names: Names,
+        at_rest: AtRest,
+        upload_receive_limit: int,
     ) -> None:
         super().__init__(scope, construct_id)
+        self._key = at_rest.key
         self.upload_receive_limit = upload_receive_limit
         self.download_dlq = self._queue("DownloadDlq", names.download_dlq)
         self.download = self._queue(
@@ -47,7 +54,8 @@ class Queues(Construct):
             content_based_deduplication=fifo,
             retention_period=RETENTION,
             visibility_timeout=VISIBILITY,
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            encryption=sqs.QueueEncryption.KMS if self._key else sqs.QueueEncryption.SQS_MANAGED,
+            encryption_master_key=self._key,
             enforce_ssl=True,
             removal_policy=RemovalPolicy.DESTROY,
             dead_letter_queue=sqs.DeadLetterQueue(

@@ -47,6 +47,13 @@ SIGNING_KEY_READ_BY = (WEBHOOK, ON_DEMAND, RECONCILE)
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 """The levels of a log, the least important first."""
 
+# https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+LOG_RETENTIONS = (
+    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
+    *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
+)
+"""The numbers of days for which CloudWatch can keep logs."""
+
 OBSOLETE = {
     "DOWNLOAD_MESSAGES_PER_INVOCATION": "the queue drives the downloader now, one recording each",
 }
@@ -274,6 +281,15 @@ class Settings:
         "With `ecs`, address and network are looked up in the exports of "
         "`opencast-ecs-<OC_CLUSTER_NAME>-database`; without it, the address in EC2's tags.",
     )
+    ingest_allowed_origins: tuple[str, ...] = setting(
+        _OPENCAST_OPTIONS,
+        (),
+        checks.list_of(checks.origin),
+        "The origins of the pages that may call `/ingest` beside the API's own page: wherever "
+        "people open Opencast. Without it every page may, in a browser in `INGEST_ALLOWED_IPS`.",
+        see="security.md#requests-from-other-pages",
+        read_by=(ON_DEMAND,),
+    )
     oc_subnet_ids: tuple[str, ...] = setting(
         _OPENCAST_OPTIONS,
         (),
@@ -377,7 +393,7 @@ class Settings:
         _ZIP_COMMAND,
         (),
         checks.list_of(checks.any_text),
-        "The handles of the Slack groups that may use `/zip`, separated by commas; "
+        "The Slack groups that may use `/zip`, by id (`S…`) or handle, separated by commas; "
         "nobody else may.",
         read_by=(SLACK,),
         fallback="SLACK_ALLOWED_GROUP",
@@ -472,6 +488,40 @@ class Settings:
         "python3.13",
         checks.matching(r"python3\.\d\d", "a Python runtime of Lambda, like python3.13"),
         "The functions' Python. Packages for AWS are made for 3.13 only.",
+    )
+    log_retention_days: int = setting(
+        _AWS,
+        180,
+        checks.whole_of(*LOG_RETENTIONS),
+        "Days for which CloudWatch keeps the logs. A change also applies to what is there.",
+    )
+    kms_key_arn: str = setting(
+        _AWS,
+        "",
+        checks.matching(
+            r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+",
+            "the ARN of a key (not of an alias), like "
+            "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+        ),
+        "A KMS key of your own for queues, tables, bucket, topic and logs, instead of AWS's keys. "
+        "Its policy has to admit CloudWatch.",
+        see="security.md#a-key-of-your-own",
+    )
+    web_acl_arn: str = setting(
+        _AWS,
+        "",
+        checks.matching(
+            r"arn:aws[a-z-]*:wafv2:[a-z0-9-]+:\d{12}:regional/webacl/[\w-]+/[a-f0-9-]+",
+            "the ARN of a regional web ACL of WAFv2",
+        ),
+        "A web ACL in front of the API. It mustn't refuse what Zoom, Opencast and Slack send.",
+    )
+    webhook_reserved_concurrency: int = setting(
+        _AWS,
+        0,
+        checks.whole(0, 1000),
+        "Invocations at once that Lambda reserves for the webhook, so that other functions of the "
+        "account can't take them. They are its limit, too. 0 reserves none.",
     )
     api_base_url: str = setting(
         _AWS,

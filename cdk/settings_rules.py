@@ -13,6 +13,9 @@ ZOOM_ACCESS = (
 )
 """The settings of each way into Zoom's API. The first way whose settings are all given is used."""
 
+IN_THE_REGION = ("KMS_KEY_ARN", "WEB_ACL_ARN")
+"""The settings that are ARNs in the stack's own region."""
+
 SHEET = ("GSHEETS_DOC_ID", "GSHEETS_SHEET_NAMES")
 
 
@@ -28,6 +31,7 @@ def problems(given: Mapping[str, str], values: Mapping[str, Any]) -> Iterator[st
     yield from _opencast_address(given)
     yield from _network(given, values)
     yield from _sheet(given)
+    yield from _region_of_arns(values)
 
 
 def _zoom_access(given: Mapping[str, str]) -> Iterator[str]:
@@ -98,3 +102,11 @@ def _sheet(given: Mapping[str, str]) -> Iterator[str]:
             f"{missing[0]} is missing: the sheet needs its document's id and its tabs' names. "
             "Leave both empty if there is no Google Sheet."
         )
+
+
+def _region_of_arns(values: Mapping[str, Any]) -> Iterator[str]:
+    """Require that what AWS only takes from the stack's own region is there."""
+    for name in IN_THE_REGION:
+        arn = values[name]
+        if arn and arn.split(":")[3] != values["AWS_REGION"]:
+            yield f"{name} is in {arn.split(':')[3]}, but has to be in {values['AWS_REGION']}."

@@ -8,6 +8,7 @@ from constructs import Construct
 
 from cdk.alarms import Alarms
 from cdk.api import ANYONE, Api
+from cdk.at_rest import AtRest
 from cdk.bucket import StagingBucket
 from cdk.build import Build
 from cdk.dashboard import Dashboard
@@ -55,18 +56,23 @@ class ZoomIngester(Stack):
             ),
         )
         names = Names(settings.stack_name)
+        at_rest = AtRest.of(self, settings)
         queues = Queues(
             self,
             "Queues",
             names,
+            at_rest,
             upload_receive_limit(settings.oc_ingest_patience_hours, settings.oc_outage_hours),
         )
-        api = Api(self, "Api", settings, names)
+        api = Api(self, "Api", settings, names, at_rest)
         resources = Resources(
-            tables=Tables(self, "Tables", names),
+            tables=Tables(self, "Tables", names, at_rest),
             queues=queues,
-            staging=StagingBucket(self, "Staging", names),
-            notifications=Notifications(self, "Notifications", names, settings.notification_email),
+            staging=StagingBucket(self, "Staging", names, at_rest),
+            notifications=Notifications(
+                self, "Notifications", names, settings.notification_email, at_rest
+            ),
+            at_rest=at_rest,
             webhook_url=api.webhook_url,
         )
         functions = Functions(self, "Functions", settings, resources)
@@ -89,7 +95,7 @@ class ZoomIngester(Stack):
             routes=routes,
             dashboard_url=dashboard.url,
         )
-        Build(self, "Build", settings, names)
+        Build(self, "Build", settings, names, at_rest)
         for key, value in settings.stack_tags:
             Tags.of(self).add(key, value)
 

@@ -6,6 +6,7 @@ from aws_cdk import RemovalPolicy
 from aws_cdk import aws_dynamodb as dynamodb
 from constructs import Construct
 
+from cdk.at_rest import AtRest
 from cdk.names import MID_INDEX, TIME_INDEX, Names
 
 TEXT = dynamodb.AttributeType.STRING
@@ -18,8 +19,9 @@ RECOVERY = dynamodb.PointInTimeRecoverySpecification(point_in_time_recovery_enab
 class Tables(Construct):
     """The tables, which are deleted with the stack."""
 
-    def __init__(self, scope: Construct, construct_id: str, names: Names) -> None:
+    def __init__(self, scope: Construct, construct_id: str, names: Names, at_rest: AtRest) -> None:
         super().__init__(scope, construct_id)
+        self._key = at_rest.key
         self.schedule = self._table(
             "Schedule", names.schedule_table, "zoom_series_id", recovery=RECOVERY
         )
@@ -55,5 +57,7 @@ class Tables(Construct):
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
             time_to_live_attribute=ttl,
             point_in_time_recovery_specification=recovery,
+            encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED if self._key else None,
+            encryption_key=self._key,
             removal_policy=RemovalPolicy.DESTROY,
         )

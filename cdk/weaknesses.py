@@ -21,6 +21,11 @@ Values = Mapping[str, Any]
 OPEN_SCHEDULE_UPDATE = "ALLOW_OPEN_SCHEDULE_UPDATE"
 """A weak setting that needs no further consent: an update brings only the sheet's rows."""
 
+ANY_ORIGIN = "INGEST_ALLOWED_ORIGINS"
+"""Accepts itself: where people open Opencast can't be told from the other settings."""
+
+ACCEPTED_ALWAYS = (OPEN_SCHEDULE_UPDATE, ANY_ORIGIN)
+
 TOKEN_CHARACTERS = 16
 """Zoom's secret tokens have 22 characters, and Slack's signing secrets 32."""
 
@@ -32,38 +37,9 @@ PASSWORD_CHARACTERS = 8
 WIDEST = {4: 8, 6: 16}
 """The shortest prefix of an allowed network, by the version of IP."""
 
-SECOND_LEVELS = frozenset(
-    "ac asn co com edu ed go gob gouv gov govt gv id ind info ltd me mil muni ne net nhs nom or "
-    "org plc police sch school web".split()
-)
-"""Second-level names below which registries of countries sell names, as `co` in `co.uk`.
+ZOOM_DOMAINS = ("zoom.us", "zoomgov.com", "zoom.com", "zoom.com.cn")
+"""Domains that are Zoom's as a whole, so that a wildcard there stands for hosts of Zoom."""
 
-https://publicsuffix.org/list/
-"""
-
-SHARED_HOSTING = (
-    "amazonaws.com",
-    "appspot.com",
-    "azureedge.net",
-    "azurewebsites.net",
-    "cloudfront.net",
-    "cloudfunctions.net",
-    "firebaseapp.com",
-    "github.io",
-    "googleapis.com",
-    "herokuapp.com",
-    "netlify.app",
-    "ngrok.io",
-    "pages.dev",
-    "run.app",
-    "vercel.app",
-    "web.app",
-    "windows.net",
-    "workers.dev",
-)
-"""Domains below which anyone can have a host."""
-
-_COUNTRY_SUFFIX = re.compile(r"([a-z0-9-]+)\.[a-z]{2}")
 _LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}")
 
 
@@ -86,7 +62,7 @@ class Weakness:
 
 def weak_settings(values: Values) -> Iterator[Weakness]:
     """Yield each weak setting, given the value of every setting by name."""
-    accepted = {*values["ALLOW_WEAK_SETTINGS"], OPEN_SCHEDULE_UPDATE}
+    accepted = {*values["ALLOW_WEAK_SETTINGS"], *ACCEPTED_ALWAYS}
     if PRODUCTION not in values["STACK_NAME"]:
         accepted.add("ALLOW_UNSIGNED_WEBHOOKS")
     for name, reason_of in RULES.items():
@@ -156,20 +132,26 @@ def _basic_over_http(values: Values) -> str:
 
 def _wide_hosts(values: Values) -> str:
     wide = [host for host in values["ZOOM_DOWNLOAD_HOSTS"] if _is_wide(host)]
-    return f"anyone can have a host that {', '.join(wide)} stands for" if wide else ""
+    if not wide:
+        return ""
+    return (
+        f"{', '.join(wide)} may stand for hosts of others, who would get download tokens; name "
+        "the hosts, because only Zoom's domains are Zoom's as a whole"
+    )
 
 
 def _is_wide(host: str) -> bool:
-    """Return whether a host is a wildcard for names that anyone can have."""
+    """Return whether a host is a wildcard for hosts that may not be Zoom's."""
     domain = host.removeprefix("*.")
     if host == domain or _LOOPBACK.fullmatch(domain):
         return False
-    country = _COUNTRY_SUFFIX.fullmatch(domain)
-    return (
-        "." not in domain
-        or (country is not None and country[1] in SECOND_LEVELS)
-        or any(f".{domain}".endswith(f".{shared}") for shared in SHARED_HOSTING)
-    )
+    return not any(f".{domain}".endswith(f".{zooms}") for zooms in ZOOM_DOMAINS)
+
+
+def _any_origin(values: Values) -> str:
+    if values[ANY_ORIGIN]:
+        return ""
+    return "a page elsewhere can request ingests, in a browser in INGEST_ALLOWED_IPS"
 
 
 def _unsigned_webhooks(values: Values) -> str:
@@ -195,9 +177,10 @@ RULES: Mapping[str, Callable[[Values], str]] = MappingProxyType(
         "SLACK_SIGNING_SECRET": _token("SLACK_SIGNING_SECRET"),
         "SCHEDULE_UPDATE_TOKEN": _token("SCHEDULE_UPDATE_TOKEN"),
         OPEN_SCHEDULE_UPDATE: _open_schedule_update,
+        ANY_ORIGIN: _any_origin,
     }
 )
 """The settings that can be weak, each with a function that returns why, "" if it isn't."""
 
-REFUSED = tuple(name for name in RULES if name != OPEN_SCHEDULE_UPDATE)
+REFUSED = tuple(name for name in RULES if name not in ACCEPTED_ALWAYS)
 """The settings that `ALLOW_WEAK_SETTINGS` may name."""

@@ -16,7 +16,7 @@ import requests
 from msgspec import UNSET
 
 from ingester import log, metrics, timestamps
-from ingester.errors import AskLater, FileGone, IngesterError, OutOfTime
+from ingester.errors import AskLater, FileGone, Forgotten, IngesterError, OutOfTime
 from ingester.ledger import record as ledger
 from ingester.ledger.record import End
 from ingester.ledger.table import Ledger
@@ -230,6 +230,9 @@ def download(message: DownloadMessage, deps: Dependencies) -> Outcome:
     """Stage one recording for the uploader, or as much of it as is possible now."""
     try:
         return _stage(message, deps)
+    except Forgotten as error:
+        logger.info("Dropped: %s", error)
+        return Done()
     except OutOfTime as error:
         return _continue_later(message, error, deps)
     except AskLater as error:
@@ -259,6 +262,7 @@ def _stage(message: DownloadMessage, deps: Dependencies) -> Outcome:
         OutOfTime: the invocation's time is nearly up.
         AskLater: Zoom doesn't hand out all files yet.
         FileGone: Zoom doesn't know the recording any more.
+        Forgotten: an operator had the recording forgotten.
     """
     complete = _complete(message, deps)
     message = complete.message
@@ -368,8 +372,11 @@ def _complete(message: DownloadMessage, deps: Dependencies) -> CompleteMessage:
     Raises:
         AskLater: Zoom hasn't finished the files, or its API doesn't list one yet that it has named.
         FileGone: Zoom doesn't know the recording any more.
+        Forgotten: an operator had the recording forgotten.
     """
     record = deps.ledger.get(message.uuid)
+    if record.forgotten:
+        raise Forgotten(ledger.FORGOTTEN)
     known = {file.recording_id for file in message.recording_files}
     is_finished = all(file.is_completed for file in message.recording_files)
     if is_finished and not message.is_partial and not ledger.not_listed(record, known):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import random
+import re
 import time
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
@@ -20,6 +22,7 @@ from ingester import log
 from ingester.errors import (
     AwsFailed,
     BadRequest,
+    Forbidden,
     KeyRefused,
     LedgerUnreadable,
     NotFound,
@@ -28,6 +31,7 @@ from ingester.errors import (
     ZoomRefused,
     ZoomUnreachable,
 )
+from ingester.ledger.record import FORGOTTEN, Record
 from ingester.ledger.table import Ledger
 from ingester.pipeline.states import Origin, State
 from ingester.recording.files import Subject, is_meeting_number, uuid_in
@@ -56,6 +60,12 @@ LONGEST_UUID = 2000
 
 LONGEST_WORKFLOW = 200
 """The longest workflow name in characters: it stays in the row, and /status returns it."""
+
+LONGEST_ORIGIN = 100
+"""The most characters of an origin that a log record or an answer shows."""
+
+_WORKFLOW = re.compile(r"(?!\.{1,2}$)[^/\\\x00-\x1f\x7f]*")
+"""A name that stays one part of a path: Opencast's address ends with it."""
 
 ACCEPTED = "Ingest accepted"
 
@@ -122,6 +132,7 @@ def respond(
 
 def take(request: Request, deps: Dependencies, renewed: Callable[[], Dependencies]) -> Answer:
     """Take a request for a recording's ingest."""
+    check_origin(request, deps.settings.origins)
     asked = parse(request)
 
     def ingest_it() -> Answer:
@@ -161,6 +172,34 @@ ERRORS = ErrorAnswers(
 )
 
 
+def check_origin(request: Request, allowed: AbstractSet[str]) -> None:
+    """Refuse a request that a page elsewhere has a browser send (CSRF).
+
+    A browser names the page's origin in each such request, and a page can't change it. Programs
+    name none. The API's own page has the origin of the API.
+
+    Args:
+        request: The request.
+        allowed: The origins that may send requests. If there are none, every page may.
+
+    Raises:
+        Forbidden: the page isn't allowed.
+    """
+    origin = request.headers.get("origin", "").strip().lower()
+    if not origin:
+        return
+    host = request.headers.get("host", "").lower()
+    is_own = bool(host) and origin == f"https://{host}"
+    if not allowed or origin in allowed or is_own:
+        # An operator finds here what INGEST_ALLOWED_ORIGINS has to name.
+        logger.info("A page of %s asks", origin[:LONGEST_ORIGIN])
+        return
+    raise Forbidden(
+        f"Pages of {origin[:LONGEST_ORIGIN]} may not request ingests: an operator has to add it to "
+        "INGEST_ALLOWED_ORIGINS."
+    )
+
+
 def parse(request: Request) -> IngestRequest:
     """Parse a request's body, in all the forms that callers send.
 
@@ -188,6 +227,8 @@ def parse(request: Request) -> IngestRequest:
         raise BadRequest(f"The body is wrong: {error}") from error
     if not asked.uuid:
         raise BadRequest("The body has no uuid.")
+    if not _WORKFLOW.fullmatch(asked.oc_workflow):
+        raise BadRequest("oc_workflow is no workflow's name: it is . or .., or has a slash in it.")
     series = series_id_in(asked.oc_series_id)
     if asked.oc_series_id and not series:
         raise BadRequest("oc_series_id is no series' id, nor Opencast's link to a series.")
@@ -212,6 +253,8 @@ def ingest(asked: IngestRequest, deps: Dependencies, renewed: Callable[[], Depen
     recording = deps.zoom.recordings(asked.uuid, seconds=ZOOM_SECONDS)
     if recording is None:
         raise NotFound(f"Zoom knows no recording {asked.uuid}.")
+    if _record_of(recording.uuid, deps).forgotten:
+        raise NotFound(f"{FORGOTTEN} Only an operator can ingest it again.")
     webhook_client.check_files(recording)
     webhook_client.check_video(recording)
     zip_id = f"on-demand-{deps.new_id()}"
@@ -254,19 +297,19 @@ def ingest(asked: IngestRequest, deps: Dependencies, renewed: Callable[[], Depen
                     raise
                 _post(body, begin, newer)
         except (WebhookFailed, WebhookUnreachable) as error:
-            if _is_sent(recording.uuid, zip_id, deps):
+            if _record_of(recording.uuid, deps).request(zip_id).is_sent:
                 logger.info("Only the webhook's answers were lost")
                 return
             deps.status.report(zip_id, StatusChange(State.WEBHOOK_FAILED, str(error)))
             raise
 
 
-def _is_sent(uuid: str, zip_id: str, deps: Dependencies) -> bool:
-    """Return whether the ledger can be read and says that the webhook has taken the request."""
+def _record_of(uuid: str, deps: Dependencies) -> Record:
+    """Return the ledger's record of a recording; an empty one if it can't be read now."""
     try:
-        return deps.ledger.get(uuid).request(zip_id).is_sent
+        return deps.ledger.get(uuid)
     except (BotoCoreError, ClientError, LedgerUnreadable):
-        return False
+        return Record(uuid=uuid)
 
 
 def _post(body: bytes, begin: float, deps: Dependencies) -> None:

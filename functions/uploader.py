@@ -192,6 +192,9 @@ def _after_failure(
 def upload(message: UploadMessage, deps: Dependencies, read_seconds: float) -> Outcome:
     """Ingest one recording, unless it is there already or on its way."""
     record = deps.ledger.get(message.uuid)
+    if record.forgotten:
+        logger.info("Dropped: %s", ledger.FORGOTTEN)
+        return Done()
     files = differences.files_of(message)
     if ledger.is_superseded(record, message.zip_id, set(files)):
         logger.info("Another message of this request brings more files: nothing to do")

@@ -71,7 +71,6 @@ AGAIN = f"Zoom (or our own caller) is told to send it again. {ZOOM_REPEATS}"
 FAILURES = (BotoCoreError, ClientError, LedgerBusy, LedgerUnreadable)
 """Errors of AWS and of the ledger, with an event that is right."""
 
-UNCHECKED = "The signature can't be checked at this moment. Send it again later."
 PAUSES_MISSING = "The recording goes on its way; in Opencast some of its pauses may be missing."
 
 NO_CONTENT: Final = Answer(status=204)
@@ -121,6 +120,13 @@ class OwnRequestRefused(RequestError):
         self.status = error.status
 
 
+class SignatureUnchecked(NotReady):
+    """The secrets can't be read anew, so a signature that the known ones didn't make is open."""
+
+    def __init__(self) -> None:
+        super().__init__("The signature can't be checked at this moment. Send it again later.")
+
+
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     """Handle a request from API Gateway."""
     return http_endpoint.handle(
@@ -145,7 +151,9 @@ def respond(
         counts = {}
         if isinstance(error, RequestError):
             is_own = isinstance(error, OwnRequestRefused)
-            counts = _counted(metrics.refused(error, is_own=is_own), deps)
+            is_unchecked = isinstance(error, SignatureUnchecked)
+            values = metrics.refused(error, is_own=is_own, is_unchecked=is_unchecked)
+            counts = _counted(values, deps)
         logger.warning("Refused with %s: %s", status, error, extra=counts)
 
     errors = ErrorAnswers(report=report)
@@ -207,7 +215,7 @@ def _authenticate(
         except WrongSignature as wrong:
             newer = read_anew()
             if newer is None and not _takes_unsigned(deps):
-                raise NotReady(UNCHECKED) from wrong
+                raise SignatureUnchecked from wrong
             deps = newer or deps
             return _verify(request, deps), deps
     except Unauthorized:
@@ -215,7 +223,7 @@ def _authenticate(
             raise
         latest = read_lately()
         if latest is None:
-            raise NotReady(UNCHECKED) from None
+            raise SignatureUnchecked from None
         if not _takes_unsigned(latest):
             raise
         return "", latest
@@ -459,6 +467,9 @@ def _ingest(request: IngestNotification, zip_id: str, deps: Dependencies) -> Ans
     record = deps.ledger.change(
         request.subject.recording_id, lambda record: _accepted(record, request, zip_id, deps)
     )
+    if record.forgotten:
+        logger.info("Nothing to do: %s", ledger.FORGOTTEN)
+        return SUCCESS
     known = record.request(zip_id)
     if request.has_video is False and (request.on_demand or not known.is_sent):
         if not known.is_sent:
@@ -476,7 +487,12 @@ def _ingest(request: IngestNotification, zip_id: str, deps: Dependencies) -> Ans
 def _accepted(
     record: Record, request: IngestNotification, zip_id: str, deps: Dependencies
 ) -> Record:
-    """Return the record with a request's files, and with the request unless it is under way."""
+    """Return the record with a request's files, and with the request unless it is under way.
+
+    Only an operator's request makes a forgotten recording known again.
+    """
+    if record.forgotten and not request.options.force:
+        return record
     record = ledger.with_files(record, request.names, deps.clock())
     if request.has_video is False:
         if record.request(zip_id).is_sent:

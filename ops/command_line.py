@@ -19,6 +19,7 @@ from invoke.parser.parser import ParseMachine
 from invoke.util import helpline
 
 ALIASES: Mapping[str, tuple[str, ...]] = {
+    "recordings.list": ("recordings",),
     "schedule.csv-import": ("schedule.import-csv",),
     "schedule.import-json": ("schedule.json-import",),
 }
@@ -58,7 +59,7 @@ OVERVIEW: Mapping[str, str] = {
     "stack": "create, update, delete and look at the stack",
     "deploy": "put new code into the functions",
     "release": "make deployed code live, or go back (--to)",
-    "recordings": "show where recordings are, and why",
+    "recordings": "show where recordings are and why, forget one",
     "exec": "send a recording through the pipeline",
     "queue": "show the queues and dead letters, and retry",
     "logs": "read the functions' logs",
@@ -223,7 +224,7 @@ class CommandLine(Program):
     def print_task_help(self, name: str) -> None:
         """Print what a command does, its usage and its options."""
         context = self.parser.contexts[name]
-        task = self.collection[name]
+        task = self.collection[context.name]
         print(f"{usage(context)}\n")
         print(f"{(task.__doc__ or helpline(task) or '').strip()}\n")
         if options := context.help_tuples():
@@ -279,6 +280,7 @@ def usage(context: ParserContext) -> str:
 
 def unknown_command(name: str, known: Iterable[str]) -> str:
     """Return a sentence about a word that is no command."""
+    known = [*known, *(alias for aliases in ALIASES.values() for alias in aliases)]
     group = sorted(other for other in known if other.startswith(f"{name}.") and "_" not in other)
     if group:
         return f"{name} is a group of commands: {', '.join(group)}."

@@ -111,11 +111,13 @@ def grants(resources: Mapping[str, Any], stack: str) -> list[Grant]:
 
 
 def pairs(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield each (action, resource) that a policy allows.
+    """Yield each (action, resource) that a policy allows, whatever it denies.
 
-    Raises ValueError for a statement that isn't a plain permission.
+    Raises ValueError for a permission with a condition.
     """
     for statement in document["Statement"]:
+        if statement["Effect"] == "Deny":
+            continue
         if set(statement) - {"Action", "Effect", "Resource", "Sid"} or (
             statement["Effect"] != "Allow"
         ):

@@ -24,6 +24,7 @@ TITLES = {
     "stack": "The stack",
     "deploy": "Code",
     "debug": "Debug logging",
+    "recordings": "Recordings",
     "exec": "Recordings by hand",
     "queue": "Queues and dead letters",
     "logs": "Logs",

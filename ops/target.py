@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,9 @@ from ops import terminal
 from ops.command import OpsError
 
 if TYPE_CHECKING:
+    from botocore.model import OperationModel
     from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_s3 import S3Client
 
 ROOT = Path(__file__).resolve().parent.parent
 ENV_FILE = ROOT / ".env"
@@ -45,6 +48,17 @@ class Target:
         """Return a boto3 client of any service."""
         return self.session.client(service, config=config)  # type: ignore[call-overload]
 
+    def own_s3(self) -> S3Client:
+        """Return an S3 client that refuses a bucket of another account.
+
+        Anyone may have the name of a bucket that was deleted, or was never made.
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html
+        """
+        s3: S3Client = self.client("s3")
+        account = self.client("sts").get_caller_identity()["Account"]
+        s3.meta.events.register("before-parameter-build.s3", partial(_expect_owner, account))
+        return s3
+
     def table(self, name: str) -> Any:
         """Return a DynamoDB table by its name."""
         return self.session.resource("dynamodb").Table(name)
@@ -53,6 +67,14 @@ class Target:
         """Return stack, region and profile: the first line of a command that changes something."""
         profile = self.place.profile or "(not set)"
         return f"Stack {self.place.stack_name} in {self.place.region}, AWS_PROFILE {profile}"
+
+
+def _expect_owner(account: str, params: dict[str, Any], model: OperationModel, **_: object) -> None:
+    """Add the account that has to own the buckets to a request's parameters, if it may have it."""
+    known = model.input_shape.members if model.input_shape else {}
+    for name in ("ExpectedBucketOwner", "ExpectedSourceBucketOwner"):
+        if name in known:
+            params[name] = account
 
 
 def target_of(place: Place) -> Target:
@@ -76,10 +98,20 @@ def configured_target(*, needs_code: bool = False) -> Target:
 
 def opencast_patience() -> timedelta:
     """Return how long the stack waits for Opencast, by its settings."""
+    return timedelta(hours=_configured("OC_INGEST_PATIENCE_HOURS"))
+
+
+def log_retention() -> timedelta:
+    """Return how long the stack keeps its logs, by its settings."""
+    return timedelta(days=_configured("LOG_RETENTION_DAYS"))
+
+
+def _configured(name: str) -> Any:
+    """Return the value of a setting. Raises SettingsError if its text is wrong."""
     reader = Reader(given_settings(os.environ, ENV_FILE))
-    hours = reader.read(TABLE["OC_INGEST_PATIENCE_HOURS"])
+    value = reader.read(TABLE[name])
     reader.check()
-    return timedelta(hours=hours)
+    return value
 
 
 def existing_target(*, needs_code: bool = False) -> Target:

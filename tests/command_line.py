@@ -27,6 +27,7 @@ REQUIRED = {
     "exec.webhook": ["abc=="],
     "logs.recording": ["abc=="],
     "migrate": ["zip-old"],
+    "recordings.forget": ["abc=="],
     "schedule.csv-import": ["{csv}"],
     "schedule.import-json": ["{json}"],
     "schedule.remove": ["csv:fall.csv"],

@@ -7,6 +7,7 @@
     │   │   └── UnusableSheet    422, a sheet without a sound header or a usable row
     │   ├── Unauthorized         401
     │   │   └── WrongSignature   none of the known secrets made the signature
+    │   ├── Forbidden            403
     │   ├── NotFound             404
     │   ├── UpdateRunning        409
     │   ├── NothingToImport      422
@@ -55,6 +56,7 @@
     │       └── SlowDown         S3 answered 503, or that a request was too slow
     ├── WebhookFailed            our own webhook endpoint refused a request
     │   └── KeyRefused           our signing key is stale
+    ├── Forgotten                no failure: an operator had the recording forgotten
     ├── OutOfTime                no failure: the copy continues in the next invocation
     └── AskLater                 no failure: something isn't finished yet
 
@@ -98,6 +100,12 @@ class Unauthorized(RequestError):
 
 class WrongSignature(Unauthorized):
     """None of the known secrets made the signature. A secret may have been rotated since."""
+
+
+class Forbidden(RequestError):
+    """The sender may not make this request."""
+
+    status = 403
 
 
 class NotFound(RequestError):
@@ -323,6 +331,10 @@ class SheetsRefused(RetryableFailure):
 
 class GoogleKeyRefused(SheetsRefused):
     """The key is missing, malformed or refused by Google. A newer one may have been saved since."""
+
+
+class Forgotten(IngesterError):
+    """An operator had the recording forgotten, so its message is dropped."""
 
 
 class OutOfTime(IngesterError):

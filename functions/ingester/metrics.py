@@ -58,6 +58,11 @@ class Metric(StrEnum):
         Unit.COUNT,
         "The webhook answered another 4xx, to a request that Zoom had rightly signed.",
     )
+    WEBHOOK_NOT_TAKEN = (
+        "WebhookNotTaken",
+        Unit.COUNT,
+        "The webhook answered 5xx to a request that it had authenticated. Zoom sends it again.",
+    )
     RECORDINGS_RECONCILED = (
         "RecordingsReconciled",
         Unit.COUNT,
@@ -153,15 +158,22 @@ def ignored(happened: object, *, too_short: bool) -> dict[Metric, float]:
     return counts | once(Metric.SKIPPED_FOR_DURATION, happened and too_short)
 
 
-def refused(error: RequestError, *, is_own: bool) -> dict[Metric, float]:
+def refused(
+    error: RequestError, *, is_own: bool, is_unchecked: bool = False
+) -> dict[Metric, float]:
     """Return the metrics of a request that the webhook refused.
 
     `is_own` says that our own functions sent the request. Such a 4xx isn't counted: its sender gets
     the answer. A 401 is counted apart, because anybody in the internet can cause it. But a wrong
-    signature most likely comes from Zoom, which has another secret than ours.
+    signature most likely comes from Zoom, which has another secret than ours. `is_unchecked` says
+    that the signature couldn't be checked: anybody can cause that, too, so it isn't counted.
     """
+    if is_unchecked:
+        return {}
     if isinstance(error, Unauthorized):
         is_wrong = isinstance(error, WrongSignature)
         counts = once(Metric.WEBHOOK_WRONGLY_SIGNED, is_wrong)
         return counts | once(Metric.WEBHOOK_UNAUTHORIZED)
-    return once(Metric.WEBHOOK_REJECTED, error.status < 500 and not is_own)
+    if error.status >= 500:
+        return once(Metric.WEBHOOK_NOT_TAKEN)
+    return once(Metric.WEBHOOK_REJECTED, not is_own)

@@ -96,9 +96,17 @@ class WebhookSecrets(Secrets, frozen=True, kw_only=True):
 
 
 class OnDemandSettings(ZoomSettings, frozen=True, kw_only=True):
+    """`ingest_allowed_origins` is empty if every page may send requests."""
+
     status_table: str
     recordings_table: str
     webhook_url: str
+    ingest_allowed_origins: str = ""
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """The origins of the pages that may send requests, in lower case."""
+        return frozenset(origin.lower() for origin in split(self.ingest_allowed_origins))
 
 
 class OnDemandSecrets(ZoomSecrets, frozen=True, kw_only=True):
@@ -211,7 +219,7 @@ class SlackSettings(ZoomSite, frozen=True, kw_only=True):
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """The handles of the groups, without `@`."""
+        """The handles of the groups, without `@`, or their ids."""
         return tuple(group.removeprefix("@") for group in split(self.slack_allowed_groups))
 
 

@@ -72,7 +72,7 @@ class Archive:
 
 def archive_of(target: Target) -> Archive:
     """Return the archive of a stack."""
-    return Archive(target.client("s3"), target.place.code_bucket, target.names)
+    return Archive(target.own_s3(), target.place.code_bucket, target.names)
 
 
 def restore_latest(releases: Releases, function: Function, archive: Archive) -> bool:

@@ -35,8 +35,9 @@ def deploy(target: Target, functions: Sequence[Function]) -> list[Function]:
         if latest[function].sha256 == made.sha256:
             terminal.say(f"{function.name}: deployed already ({made.size / 1e6:.2f} MB)")
             continue
-        package.upload([made], target.client("s3"), target.place.code_bucket, target.names)
-        releases.put_code(function, target.place.code_bucket, target.names.code_key(function))
+        package.upload([made], target.own_s3(), target.place.code_bucket, target.names)
+        key = target.names.archive_key(function, made.sha256)
+        releases.put_code(function, target.place.code_bucket, key)
         terminal.say(f"{function.name}: deployed ({made.size / 1e6:.2f} MB, {made.sha256})")
         changed.append(function)
     return changed
@@ -95,7 +96,7 @@ def release_functions(target: Target, functions: Sequence[Function], description
     if description:
         versions = {function.name: releases.released(function).version for function in FUNCTIONS}
         bucket = target.place.code_bucket
-        release_index.write(target.client("s3"), bucket, target.names, description, versions)
+        release_index.write(target.own_s3(), bucket, target.names, description, versions)
 
 
 def check_name(release: str) -> None:
@@ -190,7 +191,7 @@ def release(
     if to is None:
         release_functions(target, functions, description)
         return
-    s3, bucket = target.client("s3"), target.place.code_bucket
+    s3, bucket = target.own_s3(), target.place.code_bucket
     known = release_index.read(s3, bucket, target.names, to)
     if to and not known and not to.isdigit():
         raise unknown_release(to, release_index.releases(s3, bucket, target.names))

@@ -308,5 +308,5 @@ def make_packages(
             site = install(lock_of(built, ROOT), platform, ROOT / CACHE)
             terminal.say(str(write_sbom(package, site).relative_to(ROOT)))
     if target:
-        upload(packages, target.client("s3"), target.place.code_bucket, target.names)
+        upload(packages, target.own_s3(), target.place.code_bucket, target.names)
     show(packages)

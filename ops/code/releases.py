@@ -187,11 +187,23 @@ class Releases:
         return self.move(function, version, expected=released.version)
 
     def put_code(self, function: Function, bucket: str, key: str) -> Code:
-        """Deploy a package from S3 to `$LATEST`, and wait until Lambda has applied it."""
+        """Deploy a package from S3 to `$LATEST`, and wait until Lambda has applied it.
+
+        `key` is the package's key in the archive, which holds its hash.
+
+        Raises OpsError if Lambda got another package.
+        """
         name = self.name(function)
         self._lambda.update_function_code(FunctionName=name, S3Bucket=bucket, S3Key=key)
         self.wait_until_updated(function)
-        return self.latest(function)
+        latest = self.latest(function)
+        if self._names.archive_key(function, latest.sha256) != key:
+            raise OpsError(
+                f"{function.name}: Lambda got another package from s3://{bucket}/{key} than the "
+                f"name says: its hash is {latest.sha256}. Somebody has replaced it, or deploys at "
+                "the same time. Don't release; see who writes to the bucket, and deploy again."
+            )
+        return latest
 
     def configure(self, function: Function, configuration: Mapping[str, Any]) -> None:
         """Change the configuration of `$LATEST`, and wait until Lambda has applied it."""

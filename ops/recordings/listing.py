@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from invoke import Context
+from invoke import Collection, Context
 from rich.table import Column
 
 from ingester import timestamps
@@ -23,6 +23,7 @@ from ops import terminal
 from ops.command import command
 from ops.printable import printable, table_time
 from ops.recordings import arguments
+from ops.recordings.forgetting import forget
 from ops.recordings.status_rows import rows_of
 from ops.target import existing_target, opencast_patience
 
@@ -170,7 +171,7 @@ def show(rows: Sequence[StatusRow], steps: Mapping[str, str], *, failed: bool = 
 
 
 @command(
-    name="recordings",
+    name="list",
     help={
         "meeting": "those of this Zoom meeting, by its number",
         "uuid": "this recording, with every ingest of it",
@@ -207,3 +208,6 @@ def recordings(
         terminal.show_json([as_json(row, steps.get(row.zip_id)) for row in rows])
     else:
         show(rows, steps, failed=failed)
+
+
+collection = Collection("recordings", recordings, forget)

@@ -93,7 +93,7 @@ def check_code_bucket(s3: S3Client, bucket: str) -> None:
         code = error.response["Error"].get("Code", "?")
         raise OpsError(
             f"LAMBDA_CODE_BUCKET {bucket} can't be reached (S3 says {code}): make the bucket, or "
-            "name one that these credentials may use."
+            "name one of this account that these credentials may use."
         ) from error
 
 
@@ -134,7 +134,7 @@ def ensure_code_bucket(s3: S3Client, bucket: str, region: str) -> bool:
 
 def functions_without_code(target: Target) -> list[Function]:
     """Return the functions without a package in the code bucket."""
-    s3, bucket = target.client("s3"), target.place.code_bucket
+    s3, bucket = target.own_s3(), target.place.code_bucket
     return [
         function
         for function in FUNCTIONS
@@ -150,7 +150,7 @@ def upload_code_and_secrets(
     check_platform(settings, platform)
     if functions:
         packages = package.build(functions, platform, ROOT / package.DIST)
-        package.upload(packages, target.client("s3"), target.place.code_bucket, target.names)
+        package.upload(packages, target.own_s3(), target.place.code_bucket, target.names)
         print(f"Packages in s3://{target.place.code_bucket}: {len(functions)}", flush=True)
     written = secrets.write(
         target.client("ssm"), target.names, settings.secrets(), settings.generated_secrets
@@ -202,7 +202,7 @@ def deploy_stack(*, expect_stack: bool | None) -> None:
     cli = cli_for(settings, os.environ)
     if may_ask():
         confirm_deployment(cli, settings.place, ask_on_terminal, there=there)
-    s3 = target.client("s3")
+    s3 = target.own_s3()
     if there:
         check_alias(target)
         check_code_bucket(s3, target.place.code_bucket)
@@ -350,7 +350,7 @@ def delete(_context: Context) -> None:
         delete_stack(target, settings)
     secrets.delete_all(target.client("ssm"), target.names)
     bucket = target.place.code_bucket
-    removal.delete_below(target.client("s3"), bucket, f"{settings.stack_name}/")
+    removal.delete_below(target.own_s3(), bucket, f"{settings.stack_name}/")
     terminal.say(
         f"{settings.stack_name} is gone. Left: the bucket {bucket}, the CSV file, and the role "
         "by which API Gateway writes this account's logs (other APIs may log by it)."
@@ -380,7 +380,7 @@ def delete_stack(target: Target, settings: Settings) -> None:
         terminal.say("The schedule's table is gone already.")
     else:
         terminal.say(f"The schedule ({count} classes) is in {backup}")
-    removal.empty_bucket(target.client("s3"), names.bucket)
+    removal.empty_bucket(target.own_s3(), names.bucket)
     cli_for(settings, os.environ).destroy(settings.stack_name)
 
 

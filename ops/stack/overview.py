@@ -13,6 +13,7 @@ from cdk.names import FUNCTIONS, RECONCILE, RESOURCE_ID, UPLOADER, Function, Nam
 from cdk.weaknesses import Weakness
 from ingester import timestamps
 from ingester.errors import LedgerUnreadable
+from ingester.metrics import Metric
 from ingester.reconcile.decisions import check_of
 from ingester.reconcile.state_table import ReconcileState
 from ops import terminal
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
+
+WEEK = timedelta(days=7)
 
 AGE_PERIOD = timedelta(minutes=15)
 """SQS reports a queue's age to CloudWatch every minute or, while it is idle, not at all."""
@@ -65,12 +68,21 @@ class QueueStatus:
 
 
 @dataclass(frozen=True)
+class Strangers:
+    """Requests to the webhook that got 401: all, and those that another secret signed."""
+
+    refused: int
+    wrongly_signed: int
+
+
+@dataclass(frozen=True)
 class Overview:
     """The content of `stack.status`. `outputs` has values by the exports' names.
 
     `mails` are the topic's subscribers, and whether each has confirmed. `opencast` is a sentence on
     the access to it, `reconcile` one on its last run, `problems` are sentences on what is missing.
-    `weak_settings` are those of the shell and `.env`.
+    `weak_settings` are those of the shell and `.env`. `strangers` are the last week's requests to
+    the webhook.
     """
 
     stack: str
@@ -82,6 +94,7 @@ class Overview:
     mails: Mapping[str, bool]
     opencast: str
     reconcile: str
+    strangers: Strangers
     problems: tuple[str, ...]
     weak_settings: tuple[Weakness, ...]
 
@@ -125,6 +138,10 @@ def read_overview(target: Target, weak_settings: tuple[Weakness, ...] = ()) -> O
         mails=_mails(target, stack["StackId"], problems),
         opencast=opencast_access(target, releases) if has_uploader else "",
         reconcile=reconcile_sentence(target, releases, datetime.now(UTC)) if has_reconcile else "",
+        strangers=Strangers(
+            refused=_in_a_week(target, Metric.WEBHOOK_UNAUTHORIZED),
+            wrongly_signed=_in_a_week(target, Metric.WEBHOOK_WRONGLY_SIGNED),
+        ),
         problems=tuple(problems),
         weak_settings=weak_settings,
     )
@@ -217,6 +234,20 @@ def _oldest_seconds(target: Target, queue: str) -> int | None:
     )
     points = sorted(answer["Datapoints"], key=lambda point: point["Timestamp"])
     return int(points[-1]["Maximum"]) if points else None
+
+
+def _in_a_week(target: Target, metric: Metric) -> int:
+    """Return the sum of one of our own metrics over the last seven days."""
+    now = datetime.now(UTC)
+    answer = target.client("cloudwatch").get_metric_statistics(
+        Namespace=target.names.metrics,
+        MetricName=metric,
+        StartTime=now - WEEK,
+        EndTime=now,
+        Period=int(WEEK.total_seconds()),
+        Statistics=["Sum"],
+    )
+    return int(sum(point["Sum"] for point in answer["Datapoints"]))
 
 
 def _alarms(target: Target, names: Names) -> dict[str, str]:
@@ -321,6 +352,12 @@ def show(found: Overview) -> None:
         terminal.say(f"Opencast: {found.opencast}")
     if found.reconcile:
         terminal.say(f"Reconcile: {found.reconcile}")
+    if found.strangers.refused:
+        terminal.say(
+            f"Webhook: {found.strangers.refused} requests in seven days weren't signed rightly, "
+            f"{found.strangers.wrongly_signed} of them with another secret (forged, unless the "
+            "alarm webhook-signature rang)"
+        )
     for problem in found.problems:
         terminal.say(problem)
     for weakness in found.weak_settings:

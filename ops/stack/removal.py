@@ -19,7 +19,7 @@ def has_leftovers(target: Target) -> bool:
     """Tell whether secrets or packages of a stack exist, with or without the stack itself."""
     if store.described(target.client("ssm"), target.names):
         return True
-    s3, prefix = target.client("s3"), f"{target.place.stack_name}/"
+    s3, prefix = target.own_s3(), f"{target.place.stack_name}/"
     try:
         found = s3.list_objects_v2(Bucket=target.place.code_bucket, Prefix=prefix, MaxKeys=1)
     except s3.exceptions.NoSuchBucket:

@@ -25,6 +25,7 @@ SETTINGS = {
     "OPENCAST_API_USER": "zip",
     "DEFAULT_OC_WORKFLOW": "DCE-import-from-zoom",
     "INGEST_ALLOWED_IPS": "192.0.2.7,198.51.100.0/24",
+    "INGEST_ALLOWED_ORIGINS": "https://opencast.example.edu",
     "STACK_TAGS": "Key=project,Value=MH Key=cost center,Value=12 a",
     **SECRET_SETTINGS,
 }

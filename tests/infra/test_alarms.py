@@ -11,6 +11,7 @@ import pytest
 
 import tasks
 from cdk.names import FUNCTIONS
+from ops.command import ALIASES
 from tests.infra.template import STACK, Changed, Template
 
 OPERATIONS = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
@@ -56,7 +57,7 @@ def test_alarms_have_these_metrics_and_limits(alarms: dict[str, Any]) -> None:
         "webhook-401": ("WebhookUnauthorized", "Sum", ">=", 10, HOUR, 1, GOOD),
         # Its least value of an hour is 0 if Zoom signed any event with the stack's secret.
         "webhook-signature": ("WebhookWronglySigned", "Minimum", ">=", 1, HOUR, 1, GOOD),
-        "webhook-5xx": ("5XXError", "Sum", ">=", 1, 300, 1, GOOD),
+        "webhook-5xx": ("WebhookNotTaken", "Sum", ">=", 1, 300, 1, GOOD),
         "webhook-latency": ("Latency", "Maximum", ">=", 10_000, 60, 3, GOOD),
         "ingest-5xx": ("5XXError", "Sum", ">=", 3, 900, 1, GOOD),
         "upload-backlog": (waiting, "Maximum", ">", 40, 300, 6, BAD),
@@ -81,7 +82,6 @@ def test_alarms_watch_the_resource_they_are_named_after(alarms: dict[str, Any]) 
     for function in FUNCTIONS:
         about = dimension(f"{function.name}-errors", "FunctionName")
         assert about == f"{STACK}-{function.name}"
-    assert dimension("webhook-5xx", "Resource") == "/new_recording"
     assert dimension("webhook-latency", "Resource") == "/new_recording"
     assert dimension("ingest-5xx", "Resource") == "/ingest"
     queues = {
@@ -167,7 +167,7 @@ def test_no_alarm_needs_metric_math(alarms: dict[str, Any]) -> None:
 
 
 def test_an_alarm_says_what_to_do_with_commands_that_exist(alarms: dict[str, Any]) -> None:
-    known = set(tasks.namespace.task_names)
+    known = {*tasks.namespace.task_names, *(each for names in ALIASES.values() for each in names)}
     for name, alarm in alarms.items():
         what, _, to_do = alarm["AlarmDescription"].partition("Do: ")
         assert what, name

@@ -12,6 +12,7 @@ import pytest
 from aws_cdk import App, Stack
 
 from cdk.api import Api
+from cdk.at_rest import AtRest
 from cdk.names import STAGE, Names
 from cdk.settings import load
 from tests.infra.template import SETTINGS, Template
@@ -189,7 +190,8 @@ def test_another_spelling_of_a_route_is_denied(
 def test_a_route_without_named_callers_is_denied(tmp_path: Path) -> None:
     app = App(outdir=str(tmp_path))
     stack = Stack(app, "stack")
-    api = Api(stack, "Api", load(SETTINGS, None), Names("stack"))
+    settings = load(SETTINGS, None)
+    api = Api(stack, "Api", settings, Names("stack"), AtRest.of(stack, settings))
     api.rest_api.root.add_resource("forgotten").add_method("GET")
     resources = app.synth().get_stack_by_name("stack").template["Resources"]
     [policy] = [

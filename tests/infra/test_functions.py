@@ -17,7 +17,7 @@ from cdk.names import (
 from cdk.opencast import cache_file
 from ingester import settings as read
 from ingester.schedule.lock import COMMAND_SECONDS, LIFE_SECONDS
-from ops.grants_document import ACCOUNT, REGION, Grant
+from ops.grants_document import ACCOUNT, REGION, Grant, resolve
 from tests.infra.function_types import READS
 from tests.infra.grants import grants, without
 from tests.infra.template import STACK, Changed, Template, synthesize
@@ -296,6 +296,25 @@ def test_only_the_uploader_runs_in_the_vpc(template: Template, changed: Changed)
     assert {(grant.function, grant.action.split(":")[0]) for grant in more} == {
         ("zoom-uploader", "ec2")
     }
+
+
+def test_code_of_the_uploader_may_not_use_the_rights_by_which_lambda_attaches_it(
+    changed: Changed,
+) -> None:
+    inside = changed({"OC_SUBNET_IDS": "subnet-1a", "OC_SECURITY_GROUP_ID": "sg-3c"})
+    role = inside.resources[inside.functions["zoom-uploader"]["Role"]["Fn::GetAtt"][0]]
+    [policy] = role["Properties"]["Policies"]
+    by_effect = {
+        statement["Effect"]: statement
+        for statement in policy["PolicyDocument"]["Statement"]
+        if "ec2:CreateNetworkInterface" in statement["Action"]
+    }
+    assert by_effect["Deny"]["Action"] == by_effect["Allow"]["Action"]
+    assert by_effect["Deny"]["Resource"] == "*"
+    [(operator, condition)] = by_effect["Deny"]["Condition"].items()
+    assert operator == "ArnEquals"
+    arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{STACK}-zoom-uploader"
+    assert resolve(condition, inside.resources) == {"lambda:SourceFunctionArn": arn}
 
 
 def test_a_looked_up_opencast_is_in_the_template(tmp_path: Path) -> None:

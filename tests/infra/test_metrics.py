@@ -140,6 +140,7 @@ SHOWN = {
         "WebhookUnauthorized",
         "WebhookWronglySigned",
         "WebhookRejected",
+        "WebhookNotTaken",
         "5XXError",
     },
     "How long do Zoom and Opencast wait for an answer, in milliseconds?": {"Latency"},

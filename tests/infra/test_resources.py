@@ -293,7 +293,7 @@ def test_the_stage_logs_the_caller_and_no_bodies(template: Template) -> None:
     log_format = json.loads(stage["AccessLogSetting"]["Format"])
     assert {"ip", "status", "resourcePath"} <= set(log_format)
     levels = [(each["LoggingLevel"], each["DataTraceEnabled"]) for each in stage["MethodSettings"]]
-    assert levels == [("ERROR", False)] * 5
+    assert levels == [("ERROR", False)] * 7
 
 
 def test_the_api_key_keeps_its_name(template: Template) -> None:
@@ -341,13 +341,23 @@ def test_codebuild_takes_revisions_from_the_repository_that_is_set(
     assert project["Source"]["BuildSpec"] == "buildspec.yml"
 
 
-def test_only_slack_and_schedule_update_are_throttled(template: Template) -> None:
+def test_every_route_but_the_webhook_is_throttled(template: Template) -> None:
+    """CloudFormation names the root `/`, and all other routes with an escaped slash."""
     [stage] = template.of_type("AWS::ApiGateway::Stage").values()
     assert {
-        route["ResourcePath"]: (route["HttpMethod"], route["ThrottlingRateLimit"])
+        (route["HttpMethod"], route["ResourcePath"]): (
+            route["ThrottlingRateLimit"],
+            route["ThrottlingBurstLimit"],
+        )
         for route in stage["MethodSettings"]
         if "ThrottlingRateLimit" in route
-    } == {"/~1slack": ("POST", 10), "/~1schedule_update": ("POST", 1)}
+    } == {
+        ("POST", "/~1ingest"): (10, 20),
+        ("POST", "/~1slack"): (10, 20),
+        ("POST", "/~1schedule_update"): (1, 5),
+        ("GET", "/~1status"): (50, 100),
+        ("GET", "/"): (20, 40),
+    }
 
 
 def test_exports_keep_their_names_and_lead_to_the_resources_of_the_stack(

@@ -45,6 +45,8 @@ WEAK = [
     {"ZOOM_DOWNLOAD_HOSTS": "*.edu.au"},
     {"ZOOM_DOWNLOAD_HOSTS": "*.or.jp"},
     {"ZOOM_DOWNLOAD_HOSTS": "*.amazonaws.com"},
+    {"ZOOM_DOWNLOAD_HOSTS": "*.zoom.us,*.example.edu"},
+    {"ZOOM_DOWNLOAD_HOSTS": "*.notzoom.us"},
     {"ZOOM_DOWNLOAD_HOSTS": "*.s3.us-east-1.amazonaws.com"},
     {
         "ALLOW_UNSIGNED_WEBHOOKS": "true",
@@ -82,8 +84,8 @@ def test_a_weak_setting_is_refused_unless_it_is_accepted_by_name(changes: dict[s
         {"OPENCAST_AUTH": "basic"},
         {"OPENCAST_BASE_URL": "http://opencast.example.edu"},
         {"OPENCAST_AUTH": "basic", "OPENCAST_BASE_URL": "http://127.0.0.1:8080"},
-        {"ZOOM_DOWNLOAD_HOSTS": "zoom.us,*.zoom.us,*.zoomgov.com,*.zoom.com.cn"},
-        {"ZOOM_DOWNLOAD_HOSTS": "files.co.uk,bucket.s3.amazonaws.com,*.example.co.uk,*.localhost"},
+        {"ZOOM_DOWNLOAD_HOSTS": "zoom.us,*.zoom.us,*.zoomgov.com,*.zoom.com.cn,*.cdn.zoom.us"},
+        {"ZOOM_DOWNLOAD_HOSTS": "files.co.uk,bucket.s3.amazonaws.com,*.localhost"},
         {"ALLOW_UNSIGNED_WEBHOOKS": "true", "STACK_NAME": "zip-prod"},
     ],
     ids=str,
@@ -124,8 +126,14 @@ def test_only_settings_that_can_be_weak_may_be_accepted() -> None:
 
 def test_weak_settings_are_named_when_others_are_missing_or_wrong() -> None:
     given = {"STACK_NAME": "zip", "INGEST_ALLOWED_IPS": "0.0.0.0/0", "RECONCILE_DAYS": "x"}
-    assert [weakness.setting for weakness in weaknesses(given, None)] == ["INGEST_ALLOWED_IPS"]
-    assert weaknesses({}, None) == ()
+    named = [weakness.setting for weakness in weaknesses(given, None)]
+    assert named == ["INGEST_ALLOWED_IPS", "INGEST_ALLOWED_ORIGINS"]
+    assert [weakness.setting for weakness in weaknesses({}, None)] == ["INGEST_ALLOWED_ORIGINS"]
+
+
+def test_pages_of_any_origin_are_named_but_not_refused() -> None:
+    assert found(INGEST_ALLOWED_ORIGINS="") == {"INGEST_ALLOWED_ORIGINS": True}
+    assert problems(INGEST_ALLOWED_ORIGINS="") == ()
 
 
 def test_no_reason_shows_a_secret() -> None:

@@ -30,7 +30,7 @@ schedule.oc-import schedule.csv-import schedule.import-csv schedule.import-json 
 schedule.save-creds
 logs.all logs.recording
 stack.deploy
-recordings secrets.status secrets.rotate migrate
+recordings recordings.forget secrets.status secrets.rotate migrate
 local.up local.demo local.down local.status local.env
 """.split()
 """Commands that sites use."""
@@ -55,7 +55,8 @@ OPTIONS = {
     "schedule.save-creds": "-f",
     "logs.all": "--watch --since",
     "logs.recording": "--function --json",
-    "recordings": "--meeting --uuid --since --failed --json",
+    "recordings.list": "--meeting --uuid --since --failed --json",
+    "recordings.forget": "--uuid --even-if-running",
 }
 
 

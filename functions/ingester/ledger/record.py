@@ -18,6 +18,9 @@ from msgspec.structs import replace
 from ingester import timestamps
 from ingester.status.row import Asked
 
+FORGOTTEN = "An operator had this recording forgotten."
+"""What people are told of a recording whose record is `forgotten`."""
+
 ZOOM_LIST_LAG = timedelta(days=1)
 """The longest time until Zoom's API lists a file that a webhook event has named."""
 
@@ -162,6 +165,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         requests: Requests by `zip_id`.
         ingests: Ingest records by the id of their media package.
         notice: What Zoom's webhook event said when the recording was deleted; "" if it wasn't.
+        forgotten: When an operator had the recording forgotten; "" if nobody did. Such a record
+            holds nothing else, and keeps the recording from being ingested again.
     """
 
     uuid: str
@@ -171,6 +176,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     requests: dict[str, Request] = {}
     ingests: dict[str, IngestRecord] = {}
     notice: str = ""
+    forgotten: str = ""
 
     @property
     def was_asked_for(self) -> bool:
@@ -222,7 +228,7 @@ def with_request(record: Record, zip_id: str, asked: Asked, now: datetime) -> Re
     others = {key: value for key, value in record.requests.items() if key != zip_id}
     kept = _requests_to_keep(record, others)
     # Zoom deleted the recording before this request, so the notice no longer applies.
-    return replace(record, requests={**kept, zip_id: request}, notice="")
+    return replace(record, requests={**kept, zip_id: request}, notice="", forgotten="")
 
 
 def _requests_to_keep(record: Record, requests: Mapping[str, Request]) -> dict[str, Request]:
@@ -446,6 +452,24 @@ def absence_of(
 def with_notice(record: Record, notice: str) -> Record:
     """Note what Zoom said when the recording was deleted; "" once it has been recovered."""
     return replace(record, notice=notice)
+
+
+def with_nothing_but(record: Record, now: datetime) -> Record:
+    """Forget a recording: keep only that it was forgotten, and when."""
+    return Record(uuid=record.uuid, version=record.version, forgotten=timestamps.write(now))
+
+
+def may_replace(old: Record, new: Record) -> bool:
+    """Tell whether `new` changes `old`. A forgotten record takes no change but a new request."""
+    return new != old and not (old.forgotten and new.forgotten)
+
+
+def is_in_progress(record: Record, zip_id: str) -> bool:
+    """Tell whether a request's message may be on a queue, or its POST has no answer yet."""
+    request = record.request(zip_id)
+    ingest = record.ingests.get(record.ingest_of(zip_id))
+    is_done = ingest.is_taken if ingest else request.is_taken_over
+    return request.is_sent and request.end is None and not is_done
 
 
 def given_up(record: Record) -> dict[str, Request]:

@@ -16,7 +16,7 @@ import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ingester.errors import AwsFailed, LedgerBusy, LedgerUnreadable
-from ingester.ledger.record import Record
+from ingester.ledger.record import Record, may_replace
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -89,7 +89,7 @@ class Ledger:
         return written
 
     def change(self, uuid: str, change: Callable[[Record], Record]) -> Record:
-        """Change a record and return the changed one.
+        """Change a record and return the changed one. See `may_replace` for one that can't change.
 
         Args:
             uuid: The recording.
@@ -103,7 +103,7 @@ class Ledger:
         for _ in range(ATTEMPTS):
             old = self.get(uuid)
             new = change(old)
-            if new == old:
+            if not may_replace(old, new):
                 return old
             written = self.replace(old, new)
             if written is not None:

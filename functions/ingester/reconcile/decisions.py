@@ -125,8 +125,11 @@ def is_known(record: Record, listed: ListedRecording) -> bool:
     """Tell whether the ingest of a listed recording was requested, with all its files.
 
     Zoom may send several webhook events about one recording, and a single one may be lost. If no
-    request is in progress, a person decides, so missing files don't matter.
+    request is in progress, a person decides, so missing files don't matter. A recording that an
+    operator had forgotten is known, too.
     """
+    if record.forgotten:
+        return True
     if not record.was_asked_for:
         return False
     requests = record.requests.values()

@@ -153,13 +153,18 @@ def staging_key(
     message to message. So a key never gets the bytes of another file. A view that isn't made of
     word characters, brackets and dashes stands as `unrecognized_type_other`.
     """
-    begin = int(timestamps.parse(start_time).timestamp())
+    prefix = staging_prefix(zoom_series_id, start_time)
     suffix = f".{extension}" if extension else ""
     name = view if _SAFE_VIEW.fullmatch(view) else f"{UNKNOWN_TYPE}other"
-    return f"{zoom_series_id}/{begin}/{segment:03d}-{name}-{_id_in_key(file_id)}{suffix}"
+    return f"{prefix}{segment:03d}-{name}-{key_id(file_id)}{suffix}"
 
 
-def _id_in_key(file_id: str) -> str:
+def staging_prefix(zoom_series_id: int, start_time: str) -> str:
+    """Return the beginning that the S3 keys of a recording's staged files have in common."""
+    return f"{zoom_series_id}/{int(timestamps.parse(start_time).timestamp())}/"
+
+
+def key_id(file_id: str) -> str:
     """Return a file's id as a part of an S3 key.
 
     An id of up to 64 letters, digits and dashes, such as a UUID, is unchanged. Others are hashed.

@@ -119,6 +119,10 @@ class _BlockActions(msgspec.Struct, frozen=True):
     actions: list[_Action]
 
 
+_GROUP_ID = re.compile(r"S(?=[A-Z]*[0-9])[A-Z0-9]{8,}")
+"""Slack's id of a user group, such as S0615G0KT. Handles are in lower case."""
+
+
 class _Group(msgspec.Struct, frozen=True):
     id: str
     handle: str = ""
@@ -244,18 +248,22 @@ def _is_slacks(url: str, base_url: str) -> bool:
 
 
 class Members:
-    """Members of user groups of the workspace, which are named by their handles."""
+    """Members of user groups of the workspace, which are named by their ids or handles.
+
+    An id names the same group for good; a handle names whichever group has it now.
+    """
 
     def __init__(
         self,
         client: WebClient,
-        handles: Sequence[str],
+        groups: Sequence[str],
         *,
         sleep: Sleep,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
-        self._handles = frozenset(handle.lower() for handle in handles)
+        self._ids = frozenset(group for group in groups if _GROUP_ID.fullmatch(group))
+        self._handles = frozenset(group.lower() for group in groups if group not in self._ids)
         self._sleep = sleep
         self._monotonic = monotonic
         self._known: tuple[float, frozenset[str]] | None = None
@@ -282,7 +290,8 @@ class Members:
         """Return `other`, for its cache, if it asks for the same groups with the same token."""
         mine, theirs = self._client, other._client
         same = (mine.token, mine.base_url) == (theirs.token, theirs.base_url)
-        return other if same and self._handles == other._handles else self
+        same_groups = (self._ids, self._handles) == (other._ids, other._handles)
+        return other if same and same_groups else self
 
     def _ask(self) -> frozenset[str]:
         try:
@@ -290,9 +299,10 @@ class Members:
                 group
                 for page in _pages(self._client.usergroups_list(), _Groups)
                 for group in page.usergroups
-                if group.handle.lower() in self._handles
+                if group.id in self._ids or group.handle.lower() in self._handles
             ]
-            missing = self._handles - {group.handle.lower() for group in groups}
+            found = {name for group in groups for name in (group.id, group.handle.lower())}
+            missing = (self._ids | self._handles) - found
             if missing:
                 logger.warning("Slack has no user group %s", ", ".join(sorted(missing)))
             return frozenset(

@@ -2,11 +2,12 @@
 
 libav opens the file in a child process with limits, because a sample table (in the moov box) of a
 few kilobytes can make it allocate gigabytes. The child has no credentials: this process reads for
-it.
+it, and hides its own memory and environment from it.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import socket
@@ -35,6 +36,9 @@ CHILD_SECONDS = 30.0
 
 READ_BYTES = 4 * 1024 * 1024
 """Maximum number of bytes of a read by libav, which reads a table at once."""
+
+PR_SET_DUMPABLE = 4
+"""A code of Linux's prctl. https://man7.org/linux/man-pages/man2/PR_SET_DUMPABLE.2const.html"""
 
 LINE_BYTES = 64 * 1024
 EXIT_SECONDS = 5.0
@@ -105,6 +109,7 @@ def _start(
     Raises:
         OSError: The system has no memory or no processes left.
     """
+    _hide_this_process()
     environment = {"PYTHONPATH": os.pathsep.join(sys.path)}
     if library_path:
         environment["LD_LIBRARY_PATH"] = library_path
@@ -117,6 +122,16 @@ def _start(
         stderr=subprocess.PIPE,
         env=environment,
     )
+
+
+def _hide_this_process() -> None:
+    """Keep processes of the same user from reading this one's environment and memory.
+
+    Without it the child could read the credentials under `/proc`. Starting a program resets it, so
+    it doesn't hide the child from us.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 class _Answer(msgspec.Struct, frozen=True):

@@ -215,6 +215,15 @@ def test_members_are_those_of_the_groups_with_the_handles(groups: Groups) -> Non
     assert {token for _, token in groups.web.tokens()} == {"Bearer xoxb-1"}
 
 
+def test_members_are_those_of_the_group_with_the_id_whatever_its_handle(groups: Groups) -> None:
+    """A group that takes a handle over lets its members in; an id stays with its group."""
+    groups.tell(listed(S0615G0KT="renamed", S0999ABCD="s0615g0kt", S2="chairs"))
+    users_of = users(S0615G0KT=["U1"], S0999ABCD=["U2"], S2=["U3"])
+    groups.web.pages["/api/usergroups.users.list"] = users_of
+    members = groups.members("S0615G0KT", "CHAIRS")
+    assert [members.has(user, seconds=5) for user in ("U1", "U2", "U3")] == [True, False, True]
+
+
 def test_members_are_read_again_after_five_minutes(groups: Groups) -> None:
     members = groups.members("staff")
     assert not members.has("U9", seconds=5)
@@ -232,6 +241,7 @@ def test_members_are_read_again_after_five_minutes(groups: Groups) -> None:
         ("xoxb-2", "/api", ("staff",), False),
         ("xoxb-1", "/other", ("staff",), False),
         ("xoxb-1", "/api", ("staff", "chairs"), False),
+        ("xoxb-1", "/api", ("S0615G0KT",), False),
     ],
 )
 def test_cached_members_are_kept_when_groups_and_token_are_the_same(

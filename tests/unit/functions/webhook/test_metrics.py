@@ -78,7 +78,7 @@ def test_recording_is_completed_once_when_the_queue_fails_at_first(
     broken: Any = Broken()
     assert post_webhook(dataclasses.replace(deps, downloads=broken), completed()).status == 503
     assert post_webhook(deps, completed()).status == 200
-    assert measured(log) == [{Metric.RECORDING_COMPLETED: 1}]
+    assert measured(log) == [{Metric.RECORDING_COMPLETED: 1}, {Metric.WEBHOOK_NOT_TAKEN: 1}]
 
 
 def test_request_of_our_own_counts_as_no_completed_recording(
@@ -217,7 +217,7 @@ def test_answer_of_5xx_is_not_counted_as_a_rejection(
     aws.recordings.delete()
     for content in (completed(), on_demand(), status_event("recording.trashed")):
         assert post(content) == 503
-    assert measured(log) == []
+    assert measured(log) == [{Metric.WEBHOOK_NOT_TAKEN: 1}] * 3
 
 
 def test_signature_that_can_not_be_checked_is_counted_neither_as_wrong_nor_as_rejected(

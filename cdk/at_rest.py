@@ -1,0 +1,41 @@
+"""How the stack keeps data at rest: under which key, and logs for how long."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from aws_cdk import RemovalPolicy
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from cdk.settings import Settings
+
+
+@dataclass(frozen=True)
+class AtRest:
+    """How data is kept. `key` is None where AWS's own keys do; `log_days` is a retention."""
+
+    key: kms.IKey | None
+    log_days: int
+
+    @classmethod
+    def of(cls, scope: Construct, settings: Settings) -> AtRest:
+        """Return what the settings say. The site's key belongs to the site, not to the stack."""
+        arn = settings.kms_key_arn
+        key = kms.Key.from_key_arn(scope, "SiteKey", arn) if arn else None
+        return cls(key, settings.log_retention_days)
+
+    def log_group(self, scope: Construct, construct_id: str, name: str) -> logs.LogGroup:
+        """Return a new log group, which is deleted with the stack."""
+        made = logs.LogGroup(
+            scope,
+            construct_id,
+            log_group_name=name,
+            encryption_key=self.key,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        # CDK has a name for each number of days; the setting has the number.
+        cast(logs.CfnLogGroup, made.node.default_child).retention_in_days = self.log_days
+        return made

@@ -1,0 +1,325 @@
+"""`invoke recordings.forget`: remove a recording's traces from the stack.
+
+What stays in the ledger is the uuid, and when it was forgotten: without a record, reconcile would
+hand the recording in again, and a late webhook event of Zoom's would count as a first one.
+
+The record is replaced last. Its file ids name the staged files, so a run that was interrupted finds
+them again; and until then the record itself keeps the recording from being ingested a second time.
+
+Messages on the two queues aren't searched: SQS shows them only to a receiver, at the cost of a
+receive of each message of other recordings. The functions drop messages of a forgotten recording.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from invoke import Context
+
+from ingester import timestamps
+from ingester.ledger.record import Record, is_in_progress, with_nothing_but
+from ingester.ledger.table import LIFE, Ledger
+from ingester.pipeline.states import DONE
+from ingester.recording.files import automated, key_id, staging_prefix
+from ingester.status.diagnosis import retry_at
+from ingester.status.row import StatusRow
+from ingester.status.table import row_of
+from ops import terminal
+from ops.command import OpsError, command
+from ops.migration.copy_tables import scan
+from ops.printable import table_time
+from ops.queues import queue_messages
+from ops.queues.queue_messages import MOVE_SECONDS, QueueMessage, SqsQueue, hold_messages
+from ops.recordings.resending import now, uuid_of
+from ops.target import Target, ask_on_terminal, log_retention, may_ask, target_to_change
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+ZOOM_REPEATS = timedelta(hours=2)
+"""Zoom repeats an event for an hour and a half. A repeat would make a new row of the recording."""
+
+MESSAGE_LIFE = timedelta(days=14)
+"""Time after which SQS deletes a message (cdk/queues.py): then no request waits for it."""
+
+MOST_KEYS = 1000
+"""S3's limit of objects in one DeleteObjects."""
+
+
+@dataclass(frozen=True)
+class StagedObject:
+    """One version of a staged file, or of its delete marker."""
+
+    key: str
+    version: str
+
+
+@dataclass(frozen=True)
+class StagedUpload:
+    """An unfinished multipart upload of a staged file."""
+
+    key: str
+    upload_id: str
+
+
+@dataclass(frozen=True)
+class Traces:
+    """What the stack has of a recording, without dead letters.
+
+    `has_events` says whether the times of start, pause, resume and stop are there.
+    """
+
+    record: Record
+    rows: tuple[StatusRow, ...]
+    files: tuple[StagedObject, ...]
+    uploads: tuple[StagedUpload, ...]
+    has_events: bool
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything of the recording is there, or it was forgotten before."""
+        return bool(self.record.version or self.rows or self.files or self.has_events)
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a stack keeps traces of a recording. `dead` are the dead-letter queues."""
+
+    ledger: Ledger
+    status: Any
+    events: Any
+    s3: S3Client
+    bucket: str
+    dead: tuple[SqsQueue, ...]
+    clock: Callable[[], datetime] = now
+
+    def find(self, uuid: str) -> Traces:
+        """Return the traces of a recording. Raises LedgerUnreadable if its record is malformed."""
+        record = self.ledger.get(uuid)
+        zip_ids = {automated(uuid), *record.requests}
+        # Every row, because a row lives a few days longer than the indexes are asked for.
+        rows = [
+            row_of(item)
+            for item in scan(self.status)
+            if item.get("recording_id") == uuid or item["zip_id"] in zip_ids
+        ]
+        is_staged = partial(_is_staged, record, rows)
+        return Traces(
+            record=record,
+            rows=tuple(rows),
+            files=tuple(file for file in self._files() if is_staged(file.key)),
+            uploads=tuple(upload for upload in self._uploads() if is_staged(upload.key)),
+            has_events="Item" in self.events.get_item(Key={"zoom_uuid": uuid}),
+        )
+
+    def _files(self) -> Iterator[StagedObject]:
+        pages = self.s3.get_paginator("list_object_versions").paginate(Bucket=self.bucket)
+        for page in pages:
+            for found in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
+                yield StagedObject(found["Key"], found["VersionId"])
+
+    def _uploads(self) -> Iterator[StagedUpload]:
+        pages = self.s3.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket)
+        for page in pages:
+            for found in page.get("Uploads", ()):
+                yield StagedUpload(found["Key"], found["UploadId"])
+
+    def remove(self, uuid: str, traces: Traces) -> int:
+        """Remove the traces and the dead letters. Return the number of dead letters."""
+        count = sum(_delete_dead_letters(queue, uuid) for queue in self.dead)
+        for upload in traces.uploads:
+            self.s3.abort_multipart_upload(
+                Bucket=self.bucket, Key=upload.key, UploadId=upload.upload_id
+            )
+        self._delete_files(traces.files)
+        self.events.delete_item(Key={"zoom_uuid": uuid})
+        for row in traces.rows:
+            self.status.delete_item(Key={"zip_id": row.zip_id})
+        self.ledger.change(uuid, lambda record: with_nothing_but(record, self.clock()))
+        return count
+
+    def _delete_files(self, files: Sequence[StagedObject]) -> None:
+        for first in range(0, len(files), MOST_KEYS):
+            some = files[first : first + MOST_KEYS]
+            answer = self.s3.delete_objects(
+                Bucket=self.bucket,
+                Delete={
+                    "Objects": [{"Key": file.key, "VersionId": file.version} for file in some],
+                    "Quiet": True,
+                },
+            )
+            if refused := answer.get("Errors"):
+                raise OpsError(
+                    f"{self.bucket}: {refused[0].get('Key')} can't be deleted: "
+                    f"{refused[0].get('Message')}. Run the command again when that is mended."
+                )
+
+
+def _is_staged(record: Record, rows: Sequence[StatusRow], key: str) -> bool:
+    """Tell whether a key of the staging bucket belongs to a recording.
+
+    It has the meeting and the start of one of its rows, or the id of one of its files.
+    """
+    prefixes = [
+        staging_prefix(row.meeting_id, row.start_time)
+        for row in rows
+        if row.meeting_id and _is_time(row.start_time)
+    ]
+    name = key.rpartition("/")[2].partition(".")[0]
+    return key.startswith(tuple(prefixes)) or any(
+        name.endswith(f"-{key_id(file_id)}") for file_id in record.files
+    )
+
+
+def _is_time(text: str) -> bool:
+    try:
+        timestamps.parse(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _delete_dead_letters(queue: SqsQueue, uuid: str) -> int:
+    """Delete a recording's messages from a DLQ. All others are available again afterwards."""
+    count = 0
+    with hold_messages(queue, MOVE_SECONDS) as held:
+        while page := held.next_page():
+            for message in page:
+                if _is_about(message, uuid):
+                    held.delete(message)
+                    count += 1
+    return count
+
+
+def _is_about(message: QueueMessage, uuid: str) -> bool:
+    if message.content is None:
+        return uuid in message.body
+    return message.uuid == uuid
+
+
+def reasons_to_wait(traces: Traces, when: datetime) -> list[str]:
+    """Return why a recording can't be forgotten now: it is on its way, or was a moment ago."""
+    rows, record = traces.rows, traces.record
+    said = [
+        f"{row.zip_id} is in {row.state}"
+        for row in rows
+        if row.state not in DONE or retry_at(row) is not None
+    ]
+    named = {row.zip_id for row in rows}
+    said += [
+        f"{zip_id} was asked for at {request.at}"
+        for zip_id, request in record.requests.items()
+        if zip_id not in named and is_in_progress(record, zip_id)
+        if not request.at or when - timestamps.parse(request.at) < MESSAGE_LIFE
+    ]
+    latest = max((row.updated for row in rows), default=None)
+    if not said and latest and when - latest < ZOOM_REPEATS:
+        said.append(
+            f"its last change was at {table_time(latest)} UTC, and Zoom repeats events for "
+            f"{ZOOM_REPEATS // timedelta(hours=1)} hours"
+        )
+    return said
+
+
+def summary(traces: Traces) -> str:
+    """Return what the stack has of a recording, in words."""
+    counts = {
+        "rows of the status table": len(traces.rows),
+        "staged files": len(traces.files),
+        "unfinished copies": len(traces.uploads),
+        "lists of recording events": int(traces.has_events),
+        "requests in the ledger": len(traces.record.requests),
+    }
+    return ", ".join(f"{thing}: {count}" for thing, count in counts.items())
+
+
+def what_stays(uuid: str, when: datetime, retention: timedelta) -> list[str]:
+    """Return the lines about what the command can't remove, and until when each of it stays."""
+    until = {
+        name: (when + life).strftime("%Y-%m-%d")
+        for name, life in (
+            ("ledger", LIFE),
+            ("logs", retention),
+            ("backups", timedelta(days=35)),
+            ("faults", timedelta(days=1)),
+            ("queues", MESSAGE_LIFE),
+        )
+    }
+    return [
+        "What stays:",
+        (
+            f"- in the ledger, until {until['ledger']}: {uuid} and the time of forgetting, so that "
+            'neither Zoom\'s events nor reconcile nor "+Zoom" bring it back. '
+            f"`invoke exec.pipeline {uuid}` does."
+        ),
+        f"- in the logs, until {until['logs']} at the latest: the uuid and reasons, some topics",
+        f"- in the ledger's backup (point-in-time recovery), until {until['backups']}: its record",
+        f"- in the table of mailed faults, until {until['faults']} at the latest: the last mails",
+        (
+            f"- messages on the queues, if any: the functions drop each when they take it; "
+            f"SQS deletes them by {until['queues']}"
+        ),
+        (
+            "- mails that were sent, what Slack shows, and the recording in Zoom and in Opencast: "
+            "delete it there"
+        ),
+    ]
+
+
+def places_of(target: Target) -> Places:
+    """Return the places of a stack."""
+    names, sqs = target.names, target.client("sqs")
+    pairs = (queue_messages.downloads(names), queue_messages.uploads(names))
+    return Places(
+        ledger=Ledger(target.table(names.recordings_table), now),
+        status=target.table(names.status_table),
+        events=target.table(names.events_table),
+        s3=target.own_s3(),
+        bucket=names.bucket,
+        dead=tuple(SqsQueue(sqs, pair.dlq) for pair in pairs),
+    )
+
+
+def check_it_rests(uuid: str, traces: Traces, when: datetime) -> None:
+    """Raise OpsError if a recording is on its way."""
+    if reasons := reasons_to_wait(traces, when):
+        raise OpsError(
+            f"{uuid} can't be forgotten now: {'; '.join(reasons)}. Wait until its ingest has "
+            "ended, and two hours more; or stop it with --even-if-running, and run the command "
+            "once more after 20 minutes, for what a running function wrote meanwhile."
+        )
+
+
+def confirm(uuid: str, traces: Traces) -> None:
+    """Ask whether to forget a recording. Raises OpsError if not."""
+    terminal.say(summary(traces))
+    if ask_on_terminal(f"Forget {uuid}? This can't be undone. [y/N] ").strip().lower() != "y":
+        raise OpsError(f"{uuid} was left as it is.")
+
+
+@command(
+    help={
+        "uuid": "the recording's uuid, or the link to it in Zoom",
+        "even_if_running": "also if an ingest of it is running: the ingest stops",
+    }
+)
+def forget(_context: Context, uuid: str, even_if_running: bool = False) -> None:
+    """Remove a recording's traces from AWS for good."""
+    wanted, retention = uuid_of(uuid), log_retention()
+    target = target_to_change()
+    places = places_of(target)
+    traces = places.find(wanted)
+    if not even_if_running:
+        check_it_rests(wanted, traces, places.clock())
+    if may_ask():
+        confirm(wanted, traces)
+    letters = places.remove(wanted, traces)
+    if not traces.is_known:
+        terminal.say(f"The stack knew nothing of {wanted}. From now on it refuses to ingest it.")
+    terminal.say(f"Removed: {summary(traces)}, dead letters: {letters}")
+    for line in what_stays(wanted, places.clock(), retention):
+        terminal.say(line)

@@ -1,0 +1,62 @@
+"""Events of a recording that an operator had forgotten."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+
+from ingester.ledger.record import with_nothing_but
+from tests.cloud import Clock, Cloud
+from tests.unit.functions.webhook.notifications import (
+    ZIP_ID,
+    Json,
+    Post,
+    change_record,
+    chat,
+    completed,
+    mp4,
+    on_demand,
+    record_of,
+    sent,
+    state,
+)
+from tests.unit.functions.webhook.removals import recovered, trashed
+
+
+@pytest.fixture
+def forgotten(aws: Cloud, clock: Clock) -> None:
+    change_record(aws, partial(with_nothing_but, now=clock()))
+
+
+@pytest.mark.usefixtures("forgotten")
+@pytest.mark.parametrize(
+    ("event", "status"),
+    [
+        (completed(), 200),
+        (completed(chat()), 200),
+        (completed(mp4("new")), 200),
+        (on_demand(), 200),
+        (on_demand(zip_id=ZIP_ID), 200),
+        (trashed(), 204),
+        (recovered(), 204),
+    ],
+    ids=str,
+)
+def test_an_event_of_a_forgotten_recording_leaves_no_trace(
+    aws: Cloud, post: Post, event: Json, status: int
+) -> None:
+    before = record_of(aws)
+    assert post(event) == status
+    assert (aws.rows(), sent(aws), record_of(aws)) == ({}, [], before)
+
+
+@pytest.mark.usefixtures("forgotten")
+def test_an_operators_request_makes_a_forgotten_recording_known_again(
+    aws: Cloud, post: Post
+) -> None:
+    assert post(on_demand(zip_id=ZIP_ID, force=True)) == 200
+    assert len(sent(aws)) == 1
+    assert record_of(aws).forgotten == ""
+    assert record_of(aws).request(ZIP_ID).is_sent
+    assert state(aws)[0] == "SENT_TO_DOWNLOADER"
