@@ -118,9 +118,7 @@ def pairs(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for statement in document["Statement"]:
         if statement["Effect"] == "Deny":
             continue
-        if set(statement) - {"Action", "Effect", "Resource", "Sid"} or (
-            statement["Effect"] != "Allow"
-        ):
+        if set(statement) - {"Action", "Effect", "Resource", "Sid"}:
             raise ValueError(f"The table of grants can't show the statement {statement}.")
         for action in as_list(statement["Action"]):
             for resource in as_list(statement["Resource"]):
