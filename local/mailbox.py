@@ -8,13 +8,15 @@ https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html
 """
 
 import argparse
+import hmac
+import os
 import re
 import ssl
 import sys
 import threading
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
@@ -24,9 +26,9 @@ from urllib.parse import urlencode
 import msgspec
 
 from local.authority import Authority, ensure_authority
-from local.cloud import HOST, choose_port
+from local.cloud import HOST, choose_port, signed_get
 from local.neighbours.https_server import Answer, Request
-from local.neighbours.stand_in import StandIn, run
+from local.neighbours.stand_in import CONTROL_TOKEN, StandIn, run
 from local.processes import Processes, Running
 
 SECONDS = 10.0
@@ -50,7 +52,8 @@ class Notification(msgspec.Struct, frozen=True, rename="pascal"):
 class Mailbox(StandIn):
     """Server that writes a topic's notifications to files in a folder, which it empties first.
 
-    `confirm` is called with the notification that has the token.
+    `confirm` is called with the notification that has the token. SNS can send no token in a header,
+    so the path of deliveries is `control_token`.
     """
 
     def __init__(
@@ -60,9 +63,12 @@ class Mailbox(StandIn):
         topic: str,
         to: str,
         confirm: Callable[[Notification], None],
+        *,
+        control_token: str,
         port: int = 0,
     ) -> None:
-        super().__init__(tls, port)
+        super().__init__(tls, port, control_token)
+        self._path = f"/{control_token}".encode()
         self._folder = folder
         self._topic = topic
         self._to = to
@@ -75,6 +81,8 @@ class Mailbox(StandIn):
 
     def answer(self, request: Request) -> Answer:
         """Take one delivery."""
+        if not hmac.compare_digest(request.path.encode(), self._path):
+            return Answer(404)
         try:
             notification = msgspec.json.decode(request.body, type=Notification)
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -114,8 +122,13 @@ def _time(text: str) -> datetime:
         return datetime.now(UTC)
 
 
-def confirm_at(cloud: str, tls: ssl.SSLContext) -> Callable[[Notification], None]:
-    """Return a function that confirms a subscription as the link in SNS's message does."""
+def confirm_at(
+    cloud: str, region: str, secret: str, tls: ssl.SSLContext
+) -> Callable[[Notification], None]:
+    """Return a function that confirms a subscription as the link in SNS's message does.
+
+    The local cloud takes no unsigned request, so the function signs it as the account's root.
+    """
 
     def confirm(notification: Notification) -> None:
         query = urlencode(
@@ -128,7 +141,7 @@ def confirm_at(cloud: str, tls: ssl.SSLContext) -> Callable[[Notification], None
         direct = urllib.request.build_opener(
             urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=tls)
         )
-        with direct.open(f"{cloud}/?{query}", timeout=SECONDS):
+        with direct.open(signed_get(f"{cloud}/?{query}", "sns", secret, region), timeout=SECONDS):
             print(SUBSCRIBED, notification.topic_arn, flush=True)
 
     return confirm
@@ -141,6 +154,7 @@ class MailboxProcess:
     process: Running
     url: str
     topic: str
+    control_token: str = field(repr=False)
 
     def subscribe(self, sns: Any) -> None:
         """Subscribe to the topic. Raises ProcessFailed if the mailbox doesn't answer."""
@@ -151,7 +165,8 @@ class MailboxProcess:
             for topic in page["Topics"]
             if topic["TopicArn"].endswith(f":{self.topic}")
         ]
-        sns.subscribe(TopicArn=arn, Protocol="https", Endpoint=self.url)
+        endpoint = f"{self.url}/{self.control_token}"
+        sns.subscribe(TopicArn=arn, Protocol="https", Endpoint=endpoint)
         self.process.wait_for_output(SUBSCRIBED, SECONDS)
 
 
@@ -161,6 +176,7 @@ def start(
     authority: Authority,
     *,
     cloud: str,
+    region: str,
     topic: str,
     folder: Path,
 ) -> MailboxProcess:
@@ -170,13 +186,14 @@ def start(
         "--port": port,
         "--tls-dir": authority.certificate.parent,
         "--cloud": cloud,
+        "--region": region,
         "--folder": folder,
         "--topic": topic,
         "--to": env["NOTIFICATION_EMAIL"],
     }
     words = [str(word) for option in options.items() for word in option]
     process = processes.start("mailbox", [sys.executable, "-m", "local.mailbox", *words], env)
-    return MailboxProcess(process, f"https://{HOST}:{port}", topic)
+    return MailboxProcess(process, f"https://{HOST}:{port}", topic, env[CONTROL_TOKEN])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -184,8 +201,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _arguments(argv)
     tls = ensure_authority(options.tls_dir)
     trusting = ssl.create_default_context(cafile=str(tls.ca_bundle))
-    confirm = confirm_at(options.cloud, trusting)
-    mailbox = Mailbox(tls, options.folder, options.topic, options.to, confirm, options.port)
+    secret = os.environ["AWS_SECRET_ACCESS_KEY"]
+    confirm = confirm_at(options.cloud, options.region, secret, trusting)
+    mailbox = Mailbox(
+        tls,
+        options.folder,
+        options.topic,
+        options.to,
+        confirm,
+        control_token=os.environ[CONTROL_TOKEN],
+        port=options.port,
+    )
     return run(mailbox, "The mailbox")
 
 
@@ -194,6 +220,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=0, help="0: a free one")
     parser.add_argument("--tls-dir", type=Path, required=True)
     parser.add_argument("--cloud", required=True, help="the local cloud's address")
+    parser.add_argument("--region", required=True)
     parser.add_argument("--folder", type=Path, required=True, help="for the mails")
     parser.add_argument("--topic", required=True, help="the topic's name")
     parser.add_argument("--to", required=True, help="the operators' address")
