@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import Any
 from urllib.parse import urlencode
 
@@ -28,7 +29,7 @@ import msgspec
 from local.authority import Authority, ensure_authority
 from local.cloud import HOST, choose_port, signed_get
 from local.neighbours.https_server import Answer, Request
-from local.neighbours.stand_in import CONTROL_TOKEN, StandIn, run
+from local.neighbours.stand_in import StandIn, run
 from local.processes import Processes, Running
 
 SECONDS = 10.0
@@ -36,6 +37,8 @@ MOST_OF_SUBJECT = 60
 """Characters of the subject in a file's name."""
 
 SUBSCRIBED = "subscribed to"
+TOKEN = "LOCAL_MAILBOX_TOKEN"  # noqa: S105 - a name
+"""The variable with the token of deliveries. Other users can't read the environment."""
 
 
 class Notification(msgspec.Struct, frozen=True, rename="pascal"):
@@ -53,7 +56,7 @@ class Mailbox(StandIn):
     """Server that writes a topic's notifications to files in a folder, which it empties first.
 
     `confirm` is called with the notification that has the token. SNS can send no token in a header,
-    so the path of deliveries is `control_token`.
+    so the path of deliveries is `token`.
     """
 
     def __init__(
@@ -64,11 +67,11 @@ class Mailbox(StandIn):
         to: str,
         confirm: Callable[[Notification], None],
         *,
-        control_token: str,
+        token: str,
         port: int = 0,
     ) -> None:
-        super().__init__(tls, port, control_token)
-        self._path = f"/{control_token}".encode()
+        super().__init__(tls, port)
+        self._path = f"/{token}".encode()
         self._folder = folder
         self._topic = topic
         self._to = to
@@ -154,7 +157,7 @@ class MailboxProcess:
     process: Running
     url: str
     topic: str
-    control_token: str = field(repr=False)
+    token: str = field(repr=False)
 
     def subscribe(self, sns: Any) -> None:
         """Subscribe to the topic. Raises ProcessFailed if the mailbox doesn't answer."""
@@ -165,7 +168,7 @@ class MailboxProcess:
             for topic in page["Topics"]
             if topic["TopicArn"].endswith(f":{self.topic}")
         ]
-        endpoint = f"{self.url}/{self.control_token}"
+        endpoint = f"{self.url}/{self.token}"
         sns.subscribe(TopicArn=arn, Protocol="https", Endpoint=endpoint)
         self.process.wait_for_output(SUBSCRIBED, SECONDS)
 
@@ -192,8 +195,10 @@ def start(
         "--to": env["NOTIFICATION_EMAIL"],
     }
     words = [str(word) for option in options.items() for word in option]
-    process = processes.start("mailbox", [sys.executable, "-m", "local.mailbox", *words], env)
-    return MailboxProcess(process, f"https://{HOST}:{port}", topic, env[CONTROL_TOKEN])
+    token = token_urlsafe(32)
+    command = [sys.executable, "-m", "local.mailbox", *words]
+    process = processes.start("mailbox", command, {**env, TOKEN: token})
+    return MailboxProcess(process, f"https://{HOST}:{port}", topic, token)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -209,7 +214,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         options.topic,
         options.to,
         confirm,
-        control_token=os.environ[CONTROL_TOKEN],
+        token=os.environ[TOKEN],
         port=options.port,
     )
     return run(mailbox, "The mailbox")

@@ -25,6 +25,7 @@ from botocore.exceptions import ClientError
 
 from local.cloud import ACCOUNT, OPERATOR_KEY_ID
 from local.deploy import Access
+from local.driver import KeptClients
 from local.settings import API_ID, API_ID_TAG, api_url
 from tests.local.aws_signature import Signer
 from tests.local.conftest import SECRET
@@ -50,6 +51,7 @@ class Target:
     """The cloud, an HTTP client without credentials, and the key of a function's role."""
 
     access: Access
+    clients: KeptClients
     session: requests.Session
     role: Signer
     role_arn: str
@@ -79,9 +81,9 @@ class Target:
         assert answer.status_code == 403, answer.text
         assert "gateway" not in answer.text
         assert_unreadable(answer)
-        topics = self.access.client("sns").list_topics()["Topics"]
+        topics = self.clients.client("sns").list_topics()["Topics"]
         assert not [topic for topic in topics if topic["TopicArn"].endswith("stolen")]
-        read = self.access.client("s3").get_object(Bucket=BUCKET, Key=KEY)["Body"].read()
+        read = self.clients.client("s3").get_object(Bucket=BUCKET, Key=KEY)["Body"].read()
         assert read == b"lecture"
 
 
@@ -92,7 +94,8 @@ def assert_unreadable(answer: requests.Response) -> None:
 
 @pytest.fixture(scope="module")
 def target(access: Access) -> Iterator[Target]:
-    s3 = access.client("s3")
+    clients = KeptClients(access)
+    s3 = clients.client("s3")
     s3.create_bucket(Bucket=BUCKET)
     s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"lecture")
     s3.put_object(Bucket=BUCKET, Key="a/other", Body=b"other")
@@ -105,7 +108,7 @@ def target(access: Access) -> Iterator[Target]:
     with requests.Session() as session:
         session.trust_env, session.verify = False, str(access.ca_bundle)
         signer = Signer(*(keys[name] for name in KEY_NAMES))
-        yield Target(access, session, signer, role, function)
+        yield Target(access, clients, session, signer, role, function)
 
 
 def make_function(access: Access) -> tuple[str, str]:
@@ -163,8 +166,8 @@ def make_api(access: Access) -> None:
         pytest.param(Signer(ACCOUNT, "test"), id="account-number-as-key"),
         pytest.param(Signer("999999999999", SECRET), id="another-account"),
         pytest.param(Signer("AKIAIOSFODNN7EXAMPLE", "key"), id="unknown-key"),
-        pytest.param(replace(ROOT, at=datetime.now(UTC) - timedelta(minutes=16)), id="replay"),
-        pytest.param(replace(ROOT, at=datetime.now(UTC) + timedelta(minutes=16)), id="future"),
+        pytest.param(replace(ROOT, at=datetime.now(UTC) - timedelta(hours=1)), id="replay"),
+        pytest.param(replace(ROOT, at=datetime.now(UTC) + timedelta(hours=1)), id="future"),
     ],
 )
 def test_a_request_is_refused_when_its_key_is_not_the_developers(
@@ -175,7 +178,6 @@ def test_a_request_is_refused_when_its_key_is_not_the_developers(
 
 def test_a_request_is_served_when_the_root_has_signed_it(target: Target) -> None:
     assert target.create_topic(ROOT, CREATE_HONEST).status_code == 200
-    target.access.client("sns").list_topics()
 
 
 @pytest.mark.parametrize(
@@ -467,7 +469,7 @@ def test_no_spelling_of_a_route_leads_to_ministacks_own_endpoints(
     connection.request("POST", f"/_aws/execute-api/{API_ID}/live/{path}")
     assert connection.getresponse().status in {403, 404}
     connection.close()
-    assert target.access.client("s3").head_bucket(Bucket=BUCKET)
+    assert target.clients.client("s3").head_bucket(Bucket=BUCKET)
 
 
 def test_a_route_is_refused_when_its_signature_is_wrong(target: Target) -> None:

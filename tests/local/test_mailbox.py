@@ -16,9 +16,10 @@ import requests
 from local.authority import Authority
 from local.mailbox import Mailbox, Notification, confirm_at
 from local.neighbours.https_server import Answer
-from tests.neighbours import CONTROL_TOKEN, client_session, web_server
+from tests.neighbours import client_session, web_server
 
 TOPIC = "zip-notifications"
+PATH = "token-of-deliveries"
 ARN = f"arn:aws:sns:us-east-1:123456789012:{TOPIC}"
 
 Deliver = Callable[..., int]
@@ -45,10 +46,10 @@ def deliver(
         TOPIC,
         "ops@example.edu",
         confirmed.append,
-        control_token=CONTROL_TOKEN,
+        token=PATH,
     )
 
-    def post(path: str = CONTROL_TOKEN, **fields: Any) -> int:
+    def post(path: str = PATH, **fields: Any) -> int:
         envelope = {
             "Type": "Notification",
             "TopicArn": ARN,
@@ -96,7 +97,7 @@ def test_old_mails_are_removed_when_a_mailbox_is_made(
     deliver: Deliver, tls: Authority, tmp_path: Path
 ) -> None:
     assert deliver() == 200
-    Mailbox(tls, tmp_path / "mail", TOPIC, "ops@example.edu", lambda _: None, control_token="t")
+    Mailbox(tls, tmp_path / "mail", TOPIC, "ops@example.edu", lambda _: None, token="t")
     assert files(tmp_path) == []
     assert stat.S_IMODE((tmp_path / "mail").stat().st_mode) == 0o700
 
@@ -119,7 +120,7 @@ def test_other_topics_and_other_texts_become_no_mails(
     assert confirmed == []
 
 
-@pytest.mark.parametrize("path", ["", "wrong", f"{CONTROL_TOKEN}/", f"x/{CONTROL_TOKEN}", "ü"])
+@pytest.mark.parametrize("path", ["", "wrong", f"{PATH}/", f"x/{PATH}", "ü"])
 def test_a_notification_becomes_no_mail_when_its_path_has_not_the_token(
     deliver: Deliver, tmp_path: Path, path: str
 ) -> None:
