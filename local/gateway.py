@@ -126,33 +126,35 @@ class Gateway:
             await send({"type": "websocket.close"})
 
     async def _serve(self, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
+        body = _Body(receive)
         try:
-            receive = await self._check(request, receive)
+            receive = await self._check(request, body)
         except Refused as refused:
             print(f"gateway: {request.method} {request.path!r} refused: {refused}", file=sys.stderr)
+            await body.discard()
             await _refuse(request, refused, send)
             return
         await self._app(scope, receive, send if request.is_public else _without_cors(send))
 
-    async def _check(self, request: Request, receive: Receive) -> Receive:
+    async def _check(self, request: Request, body: "_Body") -> Receive:
         """Return a way to receive the body. Raises Refused."""
         origins = [] if request.is_public else request.values.get("origin", [])
         if reason := foreign(request.values.get("host", []), origins):
             raise Refused("AccessDenied", reason)
         key = router.extract_access_key_id(request.headers, request.query)
         if not key and request.is_public:
-            return receive
+            return body.receive
         claim = self._claim(request, key)
         if claim.body_hash == sigv4.UNSIGNED_PAYLOAD or claim.body_hash.startswith("STREAMING-"):
             _compare(claim, request, b"")
-            return receive
-        body = await _read(receive)
-        if claim.is_presigned and body:
+            return body.receive
+        content = await body.read()
+        if claim.is_presigned and content:
             raise Refused("AccessDenied", "A presigned request has no body.")
-        if claim.body_hash and not _equal(claim.body_hash, hashlib.sha256(body).hexdigest()):
+        if claim.body_hash and not _equal(claim.body_hash, hashlib.sha256(content).hexdigest()):
             raise Refused("XAmzContentSHA256Mismatch", "The body isn't the one that was signed.")
-        _compare(claim, request, body)
-        return _replay(body, receive)
+        _compare(claim, request, content)
+        return _replay(content, body.receive)
 
     def _claim(self, request: Request, key: str) -> Claim:
         """Return the signature that a request claims to have. Raises Refused."""
@@ -206,6 +208,35 @@ class Gateway:
         return str(found.secret_access_key)
 
 
+class _Body:
+    """The body of a request, which arrives in parts by `receive`."""
+
+    def __init__(self, receive: Receive) -> None:
+        self.receive = receive
+        self._has_ended = False
+
+    async def read(self) -> bytes:
+        """Return the body, what came of it if the client went away. Raises Refused if too long."""
+        content = bytearray()
+        while not self._has_ended:
+            content += await self._part()
+            if len(content) > LARGEST_SIGNED_BODY:
+                raise Refused("EntityTooLarge", "The body is too long.")
+        return bytes(content)
+
+    async def discard(self) -> None:
+        """Read what is left: a client that still sends might never read the refusal."""
+        size = 0
+        while not self._has_ended and size < LARGEST_SIGNED_BODY:
+            size += len(await self._part())
+
+    async def _part(self) -> bytes:
+        message = await self.receive()
+        self._has_ended = message["type"] != "http.request" or not message.get("more_body")
+        part: bytes = message.get("body", b"")
+        return part
+
+
 def _request(scope: Scope) -> Request:
     values = defaultdict[str, list[str]](list)
     for name, value in scope["headers"]:
@@ -253,22 +284,6 @@ def _compare(claim: Claim, request: Request, body: bytes) -> None:
 
 def _equal(first: str, second: str) -> bool:
     return hmac.compare_digest(first.encode(), second.encode())
-
-
-async def _read(receive: Receive) -> bytes:
-    """Return a request's body. Raises Refused if it is too long or the client goes away."""
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise Refused("RequestTimeout", "The client went away.")
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > LARGEST_SIGNED_BODY:
-            raise Refused("EntityTooLarge", "The body is too long.")
-        if not message.get("more_body"):
-            return b"".join(parts)
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

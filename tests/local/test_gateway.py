@@ -14,6 +14,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -280,17 +281,22 @@ def test_a_request_is_refused_when_its_host_is_not_signed(target: Target) -> Non
 # Presigned requests
 
 
-def presigned(target: Target, signer: Signer = ROOT, seconds: int = 60, key: str = KEY) -> str:
-    s3 = boto3.Session().client(
+@cache
+def s3_of(url: str, signer: Signer) -> Any:
+    return boto3.Session().client(
         "s3",
-        endpoint_url=target.url,
+        endpoint_url=url,
         region_name=signer.region,
         aws_access_key_id=signer.key_id,
         aws_secret_access_key=signer.secret,
         aws_session_token=signer.token or None,
         config=boto3.session.Config(signature_version="s3v4"),
     )
-    where = {"Bucket": BUCKET, "Key": key}
+
+
+def presigned(target: Target, signer: Signer = ROOT, seconds: int = 60) -> str:
+    where = {"Bucket": BUCKET, "Key": KEY}
+    s3 = s3_of(target.url, signer)
     return str(s3.generate_presigned_url("get_object", Params=where, ExpiresIn=seconds))
 
 
