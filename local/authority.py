@@ -17,8 +17,9 @@ import certifi
 import trustme
 from cryptography import x509
 
+from local.loopback import SERVER_NAMES
+
 DEFAULT_FOLDER = Path(".local/tls")
-SERVER_NAMES = ("localhost", "127.0.0.1", "::1")
 LIFETIME = timedelta(days=365)
 RENEW_WITHIN = timedelta(days=2)
 
@@ -73,7 +74,7 @@ def write_bundle(
     if public:
         parts.append(Path(certifi.where()).read_text("utf-8"))
     path.parent.mkdir(parents=True, exist_ok=True)
-    _write(path, "\n".join(part.strip() for part in parts) + "\n", mode=0o644)
+    _write(path, "\n".join(part.strip() for part in parts) + "\n")
     return path
 
 
@@ -106,16 +107,16 @@ def _issue(authority: Authority, now: datetime) -> None:
     ca = trustme.CA(organization_name="Zoom Ingester Pipeline, local stack")
     server = ca.issue_cert(*SERVER_NAMES, not_after=now + LIFETIME)
     chain = "".join(blob.bytes().decode("ascii") for blob in server.cert_chain_pems)
-    _write(authority.key, server.private_key_pem.bytes().decode("ascii"), mode=0o600)
-    _write(authority.certificate, chain, mode=0o644)
-    _write(authority.ca_bundle, ca.cert_pem.bytes().decode("ascii"), mode=0o644)
+    _write(authority.key, server.private_key_pem.bytes().decode("ascii"))
+    _write(authority.certificate, chain)
+    _write(authority.ca_bundle, ca.cert_pem.bytes().decode("ascii"))
 
 
-def _write(path: Path, text: str, *, mode: int) -> None:
-    """Replace a file in one step. It never exists with wider rights than `mode`."""
+def _write(path: Path, text: str) -> None:
+    """Replace a file in one step. Only the owner can ever read it."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     beside.unlink(missing_ok=True)
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
     beside.replace(path)

@@ -1,8 +1,9 @@
 """The local cloud: ministack on loopback, from a virtual environment of its own.
 
 Functions are its child processes: they run on its Python and see its environment. So `.venv-cloud`
-contains nothing else, and the environment is written out here in full. hypercorn serves ministack
-directly, because ministack's own command also takes port 443 if root runs it.
+contains nothing else, and the environment is written out here in full. Our own program serves
+ministack (gateway.py): it asks for signatures, and ministack's own command also takes port 443 if
+root runs it.
 """
 
 import json
@@ -12,8 +13,12 @@ import socket
 import ssl
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 from local.authority import Authority
 from local.processes import ROOT, Processes, ProcessFailed, Running
@@ -22,8 +27,9 @@ PYTHON = ROOT / ".venv-cloud" / "bin" / "python"
 HOST = "127.0.0.1"
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
-OPERATOR_KEY = "test"
-"""The key id and the secret of the account's root, which are fixed in ministack."""
+OPERATOR_KEY_ID = "test"
+"""The id of the key of the account's root, which is fixed in ministack. Its secret is random."""
+GATEWAY = Path(__file__).with_name("gateway.py")
 
 # Ports below those that the kernel gives to outgoing connections.
 FREE_PORTS = range(20_000, 32_000)
@@ -40,11 +46,12 @@ class Cloud:
 
     url: str
     process: Running
+    secret: str = field(repr=False)
 
     def wait(self, ca_bundle: Path, timeout: float = START_SECONDS) -> None:
         """Wait until the cloud answers. Raises ProcessFailed after `timeout` seconds."""
         context = ssl.create_default_context(cafile=str(ca_bundle))
-        self.process.wait_for(lambda: _healthy(self.url, context), timeout)
+        self.process.wait_for(lambda: _healthy(self.url, self.secret, context), timeout)
 
     def stop(self) -> None:
         """Stop the cloud and its functions, and wait for their end. Its content is lost."""
@@ -57,13 +64,15 @@ def start_cloud(
     trusted: Path,
     processes: Processes,
     *,
+    secret: str,
     port: int = 0,
     region: str = REGION,
     python: Path = PYTHON,
 ) -> Cloud:
     """Start the cloud with its files in `folder`, without waiting for it.
 
-    `trusted` is the PEM file of all that functions trust. Port 0 is any free port.
+    `trusted` is the PEM file of all that functions trust. `secret` is the secret of the root's key.
+    Port 0 is any free port.
 
     Raises:
         PortTaken: the port isn't free.
@@ -74,16 +83,14 @@ def start_cloud(
     chosen = choose_port(port)
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "tmp").mkdir(mode=0o700, parents=True)
-    server = ["-m", "hypercorn", "--workers", "0", "--bind", f"{HOST}:{chosen}"]
-    tls = ["--certfile", str(authority.certificate), "--keyfile", str(authority.key)]
-    timeouts = ["--keep-alive", "75", "--graceful-timeout", "0"]
-    command = [str(python), *server, *tls, *timeouts, "ministack.app:app"]
-    env = environment(folder, authority, trusted, chosen, region)
-    return Cloud(f"https://{HOST}:{chosen}", processes.start("cloud", command, env, folder))
+    env = environment(folder, authority, trusted, chosen, region, secret)
+    # -P: our other modules next to the program aren't imported in place of ministack's.
+    process = processes.start("cloud", [python, "-P", GATEWAY], env, folder)
+    return Cloud(f"https://{HOST}:{chosen}", process, secret)
 
 
 def environment(
-    folder: Path, authority: Authority, trusted: Path, port: int, region: str
+    folder: Path, authority: Authority, trusted: Path, port: int, region: str, secret: str
 ) -> dict[str, str]:
     """Return the whole environment of the cloud and of each function."""
     return {
@@ -103,8 +110,11 @@ def environment(
         "GATEWAY_PORT": str(port),
         "LAMBDA_EXECUTOR": "local",
         "SMTP_HOST": "",
-        "AWS_ACCESS_KEY_ID": OPERATOR_KEY,
-        "AWS_SECRET_ACCESS_KEY": OPERATOR_KEY,
+        # ministack's other servers, which have no gateway.
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "AWS_ACCESS_KEY_ID": OPERATOR_KEY_ID,
+        "AWS_SECRET_ACCESS_KEY": secret,
         "AWS_EC2_METADATA_DISABLED": "true",
         "PYTHONDONTWRITEBYTECODE": "1",
         **trust(trusted),
@@ -117,12 +127,14 @@ def trust(bundle: Path) -> dict[str, str]:
     return dict.fromkeys(names, str(bundle))
 
 
-def operator_environment(url: str, ca_bundle: Path, region: str = REGION) -> dict[str, str]:
+def operator_environment(
+    url: str, ca_bundle: Path, secret: str, region: str = REGION
+) -> dict[str, str]:
     """Return the variables that lead boto3, the CDK and invoke's tasks to the cloud, as root."""
     return {
         "AWS_ENDPOINT_URL": url,
-        "AWS_ACCESS_KEY_ID": OPERATOR_KEY,
-        "AWS_SECRET_ACCESS_KEY": OPERATOR_KEY,
+        "AWS_ACCESS_KEY_ID": OPERATOR_KEY_ID,
+        "AWS_SECRET_ACCESS_KEY": secret,
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
         "AWS_EC2_METADATA_DISABLED": "true",
@@ -133,6 +145,13 @@ def operator_environment(url: str, ca_bundle: Path, region: str = REGION) -> dic
         "no_proxy": f"{HOST},localhost",
         **trust(ca_bundle),
     }
+
+
+def signed_get(url: str, service: str, secret: str, region: str = REGION) -> urllib.request.Request:
+    """Return a GET request to the cloud that the account's root has signed."""
+    request = AWSRequest("GET", url)
+    SigV4Auth(Credentials(OPERATOR_KEY_ID, secret), service, region).add_auth(request)
+    return urllib.request.Request(url, headers=dict(request.headers))  # noqa: S310 - ours
 
 
 def choose_port(wanted: int) -> int:
@@ -165,12 +184,13 @@ def _why_taken(port: int) -> str:
     return ""
 
 
-def _healthy(url: str, context: ssl.SSLContext) -> bool:
+def _healthy(url: str, secret: str, context: ssl.SSLContext) -> bool:
     opener = urllib.request.build_opener(
         urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
     )
     try:
-        with opener.open(f"{url}/_ministack/health", timeout=5) as answer:
+        health = signed_get(f"{url}/_ministack/health", "sts", secret)
+        with opener.open(health, timeout=5) as answer:
             return bool(json.load(answer)["services"])
     except (OSError, urllib.error.URLError, ValueError, KeyError):
         return False

@@ -5,7 +5,7 @@ Synthesis and deploy are two runs: the template is synthesized while the cloud s
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,7 +15,7 @@ from botocore.config import Config
 from botocore.session import Session
 
 from cdk.names import FUNCTIONS
-from local.cloud import OPERATOR_KEY
+from local.cloud import OPERATOR_KEY_ID
 from local.processes import Processes
 from local.state import State
 from ops.code import package
@@ -29,16 +29,22 @@ DEPLOY_SECONDS = 180.0
 
 @dataclass(frozen=True)
 class Access:
-    """Access to a local cloud as its account's root."""
+    """Access to a local cloud as its account's root, with the secret of its key."""
 
     url: str
     ca_bundle: Path
     region: str
+    secret: str = field(repr=False)
 
     @classmethod
     def of(cls, state: State) -> Self:
         """Return the access to the cloud of a stack."""
-        return cls(state.aws_endpoint_url, Path(state.ca_bundle), state.region)
+        return cls(
+            state.aws_endpoint_url,
+            Path(state.ca_bundle),
+            state.region,
+            state.aws_secret_access_key,
+        )
 
     def client(self, service: str) -> Any:
         """Return a boto3 client of a service. The caller's own AWS configuration is ignored."""
@@ -61,8 +67,8 @@ class Access:
             "config_file": (None, None, os.devnull, None),
         }
         return boto3.Session(
-            aws_access_key_id=OPERATOR_KEY,
-            aws_secret_access_key=OPERATOR_KEY,
+            aws_access_key_id=OPERATOR_KEY_ID,
+            aws_secret_access_key=self.secret,
             region_name=self.region,
             botocore_session=Session(session_vars=ignored),
         )

@@ -324,14 +324,16 @@ class Driver:
         self._control("POST", "sheets", "faults", fault)
 
     def _control(self, method: str, neighbour: str, path: str, content: object = None) -> Any:
+        headers = {"Authorization": f"Bearer {self.state.control_token}"}
         base = {
             "zoom": self.state.zoom_url,
             "opencast": self.state.opencast_url,
             "slack": self.state.slack_url,
             "sheets": self.state.sheets_url,
         }[neighbour]
+        url = f"{base}/_control/{path}"
         answer = self._session.request(
-            method, f"{base}/_control/{path}", json=content, timeout=REQUEST_SECONDS
+            method, url, json=content, headers=headers, timeout=REQUEST_SECONDS
         )
         if answer.status_code >= 300:
             raise DriverError(

@@ -8,23 +8,26 @@ https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html
 """
 
 import argparse
+import hmac
+import os
 import re
 import ssl
 import sys
 import threading
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
 
 from local.authority import Authority, ensure_authority
-from local.cloud import HOST, choose_port
+from local.cloud import HOST, choose_port, signed_get
 from local.neighbours.https_server import Answer, Request
 from local.neighbours.stand_in import StandIn, run
 from local.processes import Processes, Running
@@ -34,6 +37,8 @@ MOST_OF_SUBJECT = 60
 """Characters of the subject in a file's name."""
 
 SUBSCRIBED = "subscribed to"
+TOKEN = "LOCAL_MAILBOX_TOKEN"  # noqa: S105 - a name
+"""The variable with the token of deliveries. Other users can't read the environment."""
 
 
 class Notification(msgspec.Struct, frozen=True, rename="pascal"):
@@ -50,7 +55,8 @@ class Notification(msgspec.Struct, frozen=True, rename="pascal"):
 class Mailbox(StandIn):
     """Server that writes a topic's notifications to files in a folder, which it empties first.
 
-    `confirm` is called with the notification that has the token.
+    `confirm` is called with the notification that has the token. SNS can send no token in a header,
+    so the path of deliveries is `token`.
     """
 
     def __init__(
@@ -60,9 +66,12 @@ class Mailbox(StandIn):
         topic: str,
         to: str,
         confirm: Callable[[Notification], None],
+        *,
+        token: str,
         port: int = 0,
     ) -> None:
         super().__init__(tls, port)
+        self._path = f"/{token}".encode()
         self._folder = folder
         self._topic = topic
         self._to = to
@@ -75,6 +84,8 @@ class Mailbox(StandIn):
 
     def answer(self, request: Request) -> Answer:
         """Take one delivery."""
+        if not hmac.compare_digest(request.path.encode(), self._path):
+            return Answer(404)
         try:
             notification = msgspec.json.decode(request.body, type=Notification)
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -114,8 +125,13 @@ def _time(text: str) -> datetime:
         return datetime.now(UTC)
 
 
-def confirm_at(cloud: str, tls: ssl.SSLContext) -> Callable[[Notification], None]:
-    """Return a function that confirms a subscription as the link in SNS's message does."""
+def confirm_at(
+    cloud: str, region: str, secret: str, tls: ssl.SSLContext
+) -> Callable[[Notification], None]:
+    """Return a function that confirms a subscription as the link in SNS's message does.
+
+    The local cloud takes no unsigned request, so the function signs it as the account's root.
+    """
 
     def confirm(notification: Notification) -> None:
         query = urlencode(
@@ -128,7 +144,7 @@ def confirm_at(cloud: str, tls: ssl.SSLContext) -> Callable[[Notification], None
         direct = urllib.request.build_opener(
             urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=tls)
         )
-        with direct.open(f"{cloud}/?{query}", timeout=SECONDS):
+        with direct.open(signed_get(f"{cloud}/?{query}", "sns", secret, region), timeout=SECONDS):
             print(SUBSCRIBED, notification.topic_arn, flush=True)
 
     return confirm
@@ -141,6 +157,7 @@ class MailboxProcess:
     process: Running
     url: str
     topic: str
+    token: str = field(repr=False)
 
     def subscribe(self, sns: Any) -> None:
         """Subscribe to the topic. Raises ProcessFailed if the mailbox doesn't answer."""
@@ -151,7 +168,8 @@ class MailboxProcess:
             for topic in page["Topics"]
             if topic["TopicArn"].endswith(f":{self.topic}")
         ]
-        sns.subscribe(TopicArn=arn, Protocol="https", Endpoint=self.url)
+        endpoint = f"{self.url}/{self.token}"
+        sns.subscribe(TopicArn=arn, Protocol="https", Endpoint=endpoint)
         self.process.wait_for_output(SUBSCRIBED, SECONDS)
 
 
@@ -161,6 +179,7 @@ def start(
     authority: Authority,
     *,
     cloud: str,
+    region: str,
     topic: str,
     folder: Path,
 ) -> MailboxProcess:
@@ -170,13 +189,16 @@ def start(
         "--port": port,
         "--tls-dir": authority.certificate.parent,
         "--cloud": cloud,
+        "--region": region,
         "--folder": folder,
         "--topic": topic,
         "--to": env["NOTIFICATION_EMAIL"],
     }
     words = [str(word) for option in options.items() for word in option]
-    process = processes.start("mailbox", [sys.executable, "-m", "local.mailbox", *words], env)
-    return MailboxProcess(process, f"https://{HOST}:{port}", topic)
+    token = token_urlsafe(32)
+    command = [sys.executable, "-m", "local.mailbox", *words]
+    process = processes.start("mailbox", command, {**env, TOKEN: token})
+    return MailboxProcess(process, f"https://{HOST}:{port}", topic, token)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -184,8 +206,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _arguments(argv)
     tls = ensure_authority(options.tls_dir)
     trusting = ssl.create_default_context(cafile=str(tls.ca_bundle))
-    confirm = confirm_at(options.cloud, trusting)
-    mailbox = Mailbox(tls, options.folder, options.topic, options.to, confirm, options.port)
+    secret = os.environ["AWS_SECRET_ACCESS_KEY"]
+    confirm = confirm_at(options.cloud, options.region, secret, trusting)
+    mailbox = Mailbox(
+        tls,
+        options.folder,
+        options.topic,
+        options.to,
+        confirm,
+        token=os.environ[TOKEN],
+        port=options.port,
+    )
     return run(mailbox, "The mailbox")
 
 
@@ -194,6 +225,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=0, help="0: a free one")
     parser.add_argument("--tls-dir", type=Path, required=True)
     parser.add_argument("--cloud", required=True, help="the local cloud's address")
+    parser.add_argument("--region", required=True)
     parser.add_argument("--folder", type=Path, required=True, help="for the mails")
     parser.add_argument("--topic", required=True, help="the topic's name")
     parser.add_argument("--to", required=True, help="the operators' address")

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_urlsafe
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -22,7 +23,15 @@ from cdk import settings as site_settings
 from cdk.names import Names
 from local import deploy, mailbox, standins, subscription_filters
 from local.authority import Authority, ensure_authority, write_bundle
-from local.cloud import HOST, Cloud, choose_port, operator_environment, start_cloud
+from local.cloud import (
+    HOST,
+    OPERATOR_KEY_ID,
+    Cloud,
+    choose_port,
+    operator_environment,
+    start_cloud,
+)
+from local.neighbours.stand_in import CONTROL_TOKEN
 from local.processes import ROOT, Processes, is_supervisor
 from local.settings import OF_A_STACK, Addresses, api_url, read_local, stack_settings
 from local.state import CLOUD, GOOGLE_KEY, State, clear, delete_state_files, read_state, remember
@@ -97,6 +106,7 @@ class LocalStack:
         self._say = say
         self._build = build
         self._processes = Processes(self.home / "logs")
+        self._control_token = token_urlsafe(32)
         self._open = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -114,16 +124,21 @@ class LocalStack:
     def start(self) -> None:
         """Start the stack and wait until it can be used. After an error or ^C nothing is left.
 
+        Only the owner can read what it writes.
+
         Raises:
             AlreadyUp, Busy: another stack has the folder.
             ProcessFailed, PortTaken: something can't be started.
             SettingsError, LocalSettingsError, ExtraAuthorityError: a setting is wrong.
         """
+        before = os.umask(0o077)
         try:
             self._start()
         except BaseException:
             self.stop()
             raise
+        finally:
+            os.umask(before)
 
     def stop(self) -> None:
         """Stop the stack and wait until its processes have ended. The logs stay."""
@@ -148,8 +163,7 @@ class LocalStack:
     @property
     def environment(self) -> dict[str, str]:
         """The environment of invoke's tasks for this stack: settings, secrets and access."""
-        operator = operator_environment(self._access.url, self._trusted, self._access.region)
-        return {**self.settings, **operator, OF_A_STACK: self.state.stack_name}
+        return {**self.settings, **self._operator(), OF_A_STACK: self.state.stack_name}
 
     def _start(self) -> None:
         began = time.monotonic()
@@ -170,7 +184,8 @@ class LocalStack:
         )
         port = choose_port(local.cloud_port)
         neighbours = standins.choose(local)
-        self._access = deploy.Access(f"https://{HOST}:{port}", self._trusted, local.region)
+        url = f"https://{HOST}:{port}"
+        self._access = deploy.Access(url, self._trusted, local.region, token_urlsafe(32))
         self.settings = stack_settings(
             self.given,
             Addresses(
@@ -205,6 +220,7 @@ class LocalStack:
             prepared.authority,
             self._trusted,
             self._processes,
+            secret=self._access.secret,
             port=prepared.cloud_port,
             region=self._access.region,
         )
@@ -241,6 +257,7 @@ class LocalStack:
             prepared.environment,
             prepared.authority,
             cloud=self._access.url,
+            region=self._access.region,
             topic=prepared.names.topic,
             folder=self.home / MAIL,
         )
@@ -248,6 +265,7 @@ class LocalStack:
     def _claim(self) -> None:
         """Lock the folder. Raises Busy or AlreadyUp."""
         self.home.mkdir(parents=True, exist_ok=True)
+        self.home.chmod(0o700)
         lock = self._open.enter_context((self.home / "stack.lock").open("w"))
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -289,8 +307,13 @@ class LocalStack:
             for name, value in self.given.items()
             if name in {"PATH", "HOME", "LANG", "TMPDIR", "TZ"}
         }
-        operator = operator_environment(self._access.url, self._trusted, self._access.region)
-        return {**kept, **self.settings, **operator}
+        return {**kept, **self.settings, **self._operator()}
+
+    def _operator(self) -> dict[str, str]:
+        """Return the variables with the access to the cloud and to the stand-ins."""
+        access = self._access
+        cloud = operator_environment(access.url, self._trusted, access.secret, access.region)
+        return {**cloud, CONTROL_TOKEN: self._control_token}
 
     def _upload_secrets_and_code(
         self, site: site_settings.Settings, names: Names, packages: Callable[[], Sequence[Package]]
@@ -321,6 +344,9 @@ class LocalStack:
             mail_folder=str(self.home / MAIL),
             webhook_secret=self.settings["WEBHOOK_VALIDATION_SECRET_TOKEN"].split(",")[0].strip(),
             slack_signing_secret=self.settings["SLACK_SIGNING_SECRET"],
+            aws_access_key_id=OPERATOR_KEY_ID,
+            aws_secret_access_key=self._access.secret,
+            control_token=self._control_token,
             pids=self._processes.alive(),
         )
         remember(self.home, self.state, self.environment)

@@ -25,7 +25,9 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
     `api_url` is the API's stage, `ca_bundle` a PEM file to trust. Zoom's webhooks are signed with
     `webhook_secret`, Slack's requests with `slack_signing_secret`. `mail_folder` has the mails.
-    `pids` are the processes by name; SIGTERM ends one.
+    `pids` are the processes by name; SIGTERM ends one. Boto3's names have the key of the cloud's
+    root. Requests to control paths of stand-ins have the header `Authorization: Bearer` with
+    `control_token`. These three are "" in the file of an older version.
     """
 
     api_url: str
@@ -40,6 +42,9 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     mail_folder: str = ""
     webhook_secret: str
     slack_signing_secret: str | None = None
+    aws_access_key_id: str = ""
+    aws_secret_access_key: str = ""
+    control_token: str = ""
     pids: dict[str, int]
 
 

@@ -10,6 +10,7 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/SubscriptionFilters.htm
 import argparse
 import base64
 import gzip
+import os
 import re
 import signal
 import sys
@@ -169,6 +170,7 @@ class Deliveries:
 
 def start(processes: Processes, env: Mapping[str, str], access: Access) -> Running:
     """Start the program for a running cloud, without waiting for it."""
+    # Not the secret: other users can read a command line. It is in the environment.
     options = {"--cloud": access.url, "--ca-bundle": access.ca_bundle, "--region": access.region}
     words = [str(word) for option in options.items() for word in option]
     command = [sys.executable, "-m", "local.subscription_filters", *words]
@@ -186,7 +188,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     done = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: done.set())
-    access = Access(options.cloud, options.ca_bundle, options.region)
+    secret = os.environ["AWS_SECRET_ACCESS_KEY"]
+    access = Access(options.cloud, options.ca_bundle, options.region, secret)
     deliveries = Deliveries(access.client("logs"), access.client("lambda"))
     deliveries.look()
     print(READY, flush=True)

@@ -7,8 +7,8 @@ killed), the command and everything that it started are ended. One byte in the p
 outlive the starter. So neither ^C nor SIGKILL leaves a process or a port behind.
 
 SIGTERM or SIGINT to this program ends the command too: it gets SIGTERM, and after the grace its
-process group gets SIGKILL. The exit code is the command's. The program needs only the standard
-library, so it starts in 20 ms.
+process group gets SIGKILL. The exit code is the command's. Only the owner can read what the command
+writes. The program needs only the standard library, so it starts in 20 ms.
 """
 
 import contextlib
@@ -70,6 +70,7 @@ def main(arguments: Sequence[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
         signal.signal(number, lambda *_: None)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    os.umask(0o077)
     try:
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)
     except OSError as error:

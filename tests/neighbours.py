@@ -13,6 +13,10 @@ from local.neighbours.https_server import Answer, HttpsServer, Request
 
 Page = Answer | Callable[[Request], Answer]
 
+CONTROL_TOKEN = "control"
+CONTROL = {"Authorization": f"Bearer {CONTROL_TOKEN}"}
+"""The header of requests to control paths."""
+
 
 @dataclass
 class Web:

@@ -126,8 +126,8 @@ class Api(Protocol):
 class ApiStandIn(StandIn):
     """A stand-in of an API that fails when it is told to and remembers what it was asked."""
 
-    def __init__(self, api: Api, tls: Authority, port: int) -> None:
-        super().__init__(tls, port)
+    def __init__(self, api: Api, tls: Authority, port: int, control_token: str) -> None:
+        super().__init__(tls, port, control_token)
         self._api = api
         self._faults = FaultQueue[Fault]()
         self._seen: list[Seen] = []

@@ -4,6 +4,8 @@ It refuses what Opencast refuses. The system account comes from the environment.
 
     python -m local.neighbours.opencast --port 9446 --tls-dir .local/tls
 
+Control requests have the header `Authorization: Bearer <LOCAL_CONTROL_TOKEN>`.
+
 GET    /_control/ingests   every ingest in order, failed ones included
 POST   /_control/series    {"identifier", "title", …}: adds a series with these Dublin Core terms
 POST   /_control/faults    a Fault: lets requests fail; DELETE: removes every fault
@@ -37,7 +39,7 @@ from local.neighbours.opencast_store import (
     Switches,
     User,
 )
-from local.neighbours.stand_in import Route, StandIn, changed, read_body, run
+from local.neighbours.stand_in import CONTROL_TOKEN, Route, StandIn, changed, read_body, run
 
 DEFAULT_WORKFLOW = "schedule-and-upload"
 
@@ -76,11 +78,12 @@ class OpencastStandIn(StandIn):
         users: Iterable[User],
         workflows: Iterable[str] = (),
         port: int = 0,
+        control_token: str = "",
         trust: Path | None = None,
         clock: Clock = time.time,
         seed: int | None = None,
     ) -> None:
-        super().__init__(tls, port)
+        super().__init__(tls, port, control_token)
         self.store = Store(
             users=users,
             workflows=workflows,
@@ -149,6 +152,7 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.envi
         users=default_users(name, password),
         workflows=options.workflow,
         port=options.port,
+        control_token=environ.get(CONTROL_TOKEN, ""),
         trust=options.trust,
     )
     return run(opencast, "The Opencast stand-in")

@@ -4,6 +4,8 @@ It refuses what Google refuses.
 
     python -m local.neighbours.sheets --tls-dir .local/tls --credentials key.json
 
+Control requests have the header `Authorization: Bearer <LOCAL_CONTROL_TOKEN>`.
+
 POST   /_control/tabs     {"tab", "rows": [[…]], "merges"?: ["A2:A4"]}: replaces a tab's content, or
                           adds the tab. Cells are typed as by a person: "'14:30" stays text
 POST   /_control/rename   {"tab", "to"}
@@ -29,7 +31,7 @@ from local.neighbours.https_server import Request
 from local.neighbours.sheets_account import ServiceAccount, Tokens
 from local.neighbours.sheets_api import SheetsApi
 from local.neighbours.sheets_book import Spreadsheet, Typed
-from local.neighbours.stand_in import Route, read_body, run
+from local.neighbours.stand_in import CONTROL_TOKEN, Route, read_body, run
 
 HEADER = "Course Code,Instructor,Type,Day,Start,Meeting ID with Password,OC Series".split(",")
 ENGAGE = "https://opencast.example.edu/engage/ui/index.html#"
@@ -63,13 +65,14 @@ class SheetsStandIn(ApiStandIn):
         spreadsheet: Spreadsheet,
         account: ServiceAccount | None = None,
         port: int = 0,
+        control_token: str = "",
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.account = account or ServiceAccount()
         self._spreadsheet = spreadsheet
         self._tokens = Tokens(self.account, clock)
         self._sheets = SheetsApi(spreadsheet, self._tokens, lambda: self.token_uri)
-        super().__init__(self._sheets, tls, port)
+        super().__init__(self._sheets, tls, port, control_token)
 
     @property
     def token_uri(self) -> str:
@@ -152,6 +155,7 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.envi
             options.document, options.tab, ZoneInfo(options.time_zone), datetime.now(UTC)
         ),
         port=options.port,
+        control_token=environ.get(CONTROL_TOKEN, ""),
     )
     return run(
         sheets,

@@ -4,6 +4,8 @@ It refuses what Slack refuses.
 
     python -m local.neighbours.slack --port 9445 --tls-dir .local/tls
 
+Control requests have the header `Authorization: Bearer <LOCAL_CONTROL_TOKEN>`.
+
 POST   /_control/command    a Typed: a user types a command; answers with the Outcome
 POST   /_control/press      a Pressed: a user presses a button; answers with the Outcome
 GET    /_control/messages   ?user=: the messages that a user sees
@@ -29,7 +31,7 @@ from local.neighbours.https_server import Request
 from local.neighbours.slack_api import SlackApi
 from local.neighbours.slack_player import TIMEOUT_SECONDS, Outcome, Player, Pressed, Typed
 from local.neighbours.slack_workspace import Message, SlackApp, Workspace, default_workspace
-from local.neighbours.stand_in import Route, read_body, run
+from local.neighbours.stand_in import CONTROL_TOKEN, Route, read_body, run
 
 
 class AppChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,10 +53,11 @@ class SlackStandIn(ApiStandIn):
         tls: Authority,
         workspace: Workspace,
         port: int = 0,
+        control_token: str = "",
         trust: Path | None = None,
         timeout: float = TIMEOUT_SECONDS,
     ) -> None:
-        super().__init__(SlackApi(workspace), tls, port)
+        super().__init__(SlackApi(workspace), tls, port, control_token)
         self.workspace = workspace
         self.timeout = timeout
         self._trust = trust or tls.ca_bundle
@@ -101,8 +104,8 @@ class SlackStandIn(ApiStandIn):
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
     """Run the stand-in until SIGTERM or SIGINT.
 
-    Its secrets, `SLACK_SIGNING_SECRET` and `SLACK_API_TOKEN`, come from the environment, where
-    other users can't read them.
+    Its secrets, `SLACK_SIGNING_SECRET`, `SLACK_API_TOKEN` and `LOCAL_CONTROL_TOKEN`, come from the
+    environment, where other users can't read them.
     """
     options = _arguments(argv)
     given = {
@@ -117,6 +120,7 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.envi
             app, time.time, groups=options.group, channel=options.channel.removeprefix("#")
         ),
         port=options.port,
+        control_token=environ.get(CONTROL_TOKEN, ""),
         trust=options.trust,
     )
     return run(slack, "The Slack stand-in")

@@ -18,11 +18,15 @@ import msgspec
 import requests
 
 from local.authority import Authority
+from local.loopback import foreign, has_token
 from local.neighbours.https_server import Answer, HttpsServer, Request, json_answer
 
 HOST = "127.0.0.1"
 CONTROL = "/_control/"
 """The prefix of the paths by which another process drives a stand-in. No neighbour has them."""
+
+CONTROL_TOKEN = "LOCAL_CONTROL_TOKEN"  # noqa: S105 - a name
+"""The variable with the token of control paths. Other users can't read the environment."""
 
 T = TypeVar("T")
 Route = Callable[[Request], object]
@@ -32,11 +36,13 @@ Route = Callable[[Request], object]
 class StandIn(ABC):
     """A server on loopback, from `start` (or `with`) to `stop`. Port 0 is any free port.
 
-    `stopping` is set by `stop`: an answer that waits has to wait for it.
+    Control paths need `control_token`; if it is empty, they refuse everything. `stopping` is set by
+    `stop`: an answer that waits has to wait for it.
     """
 
-    def __init__(self, tls: Authority, port: int = 0) -> None:
+    def __init__(self, tls: Authority, port: int = 0, control_token: str = "") -> None:
         self.stopping = threading.Event()
+        self._control_token = control_token
         self._tls = tls
         self._port = port
         self._servers: list[HttpsServer] = []
@@ -106,9 +112,16 @@ class StandIn(ABC):
     def _serve_control(self, request: Request) -> Answer:
         """Answer 200 with the result, or an error whose `message` is a sentence.
 
-        404: no such path, or nothing of that name. 400: the body is wrong. 502: the stand-in was
-        told to call somebody who doesn't answer.
+        403: a web page sent the request. 401: the token is missing or wrong. 404: no such path, or
+        nothing of that name. 400: the body is wrong. 502: the stand-in was told to call somebody
+        who doesn't answer.
         """
+        headers = request.headers
+        if reason := foreign(headers.get_all("Host", []), headers.get_all("Origin", [])):
+            return json_answer(403, {"message": reason})
+        if not has_token(headers.get("Authorization", ""), self._control_token):
+            sentence = f"Authorization has to be `Bearer` and the token of {CONTROL_TOKEN}."
+            return json_answer(401, {"message": sentence})
         route = self.control().get((request.method, request.path.removeprefix(CONTROL)))
         if route is None:
             return json_answer(404, {"message": f"no {request.method} {request.path} here"})

@@ -5,6 +5,8 @@ As Zoom it has two origins. `https://127.0.0.1:<port>` is zoom.us: API, OAuth an
 
     python -m local.neighbours.zoom --port 9443 --tls-dir .local/tls
 
+Control requests have the header `Authorization: Bearer <LOCAL_CONTROL_TOKEN>`.
+
 POST   /_control/recordings   a Lecture: makes its files and answers as GET does
 GET    /_control/recordings   every recording, with name, size and sha256 of each file
 POST   /_control/events       a SendEvent: sends a webhook and answers with the Delivery
@@ -35,7 +37,7 @@ from local.authority import Authority, ensure_authority
 from local.neighbours import zoom_api
 from local.neighbours.faults import FaultQueue
 from local.neighbours.https_server import Answer, Request, json_answer
-from local.neighbours.stand_in import Route, StandIn, changed, read_body, run
+from local.neighbours.stand_in import CONTROL_TOKEN, Route, StandIn, changed, read_body, run
 from local.neighbours.zoom_account import Listed, Switches, UserStatus, ZoomAccount, ZoomApp
 from local.neighbours.zoom_events import (
     TIMEOUT_SECONDS,
@@ -106,10 +108,11 @@ class ZoomStandIn(StandIn):
         folder: Path,
         app: ZoomApp | None = None,
         port: int = 0,
+        control_token: str = "",
         clock: Callable[[], float] = time.time,
         trust: Path | None = None,
     ) -> None:
-        super().__init__(tls, port)
+        super().__init__(tls, port, control_token)
         self.app = app or ZoomApp()
         self._folder = folder
         self._account = ZoomAccount(self.app, clock)
@@ -359,7 +362,7 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.envi
     """Run the stand-in until SIGTERM or SIGINT.
 
     Its secrets come from the environment, where other users can't read them:
-    `ZOOM_CLIENT_SECRET`, and the first of `WEBHOOK_VALIDATION_SECRET_TOKEN`.
+    `ZOOM_CLIENT_SECRET`, the first of `WEBHOOK_VALIDATION_SECRET_TOKEN`, `LOCAL_CONTROL_TOKEN`.
     """
     options = _arguments(argv)
     given: dict[str, Any] = {
@@ -375,6 +378,7 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.envi
             folder=Path(folder),
             app=app,
             port=options.port,
+            control_token=environ.get(CONTROL_TOKEN, ""),
             trust=options.trust,
         )
         return run(zoom, "The Zoom stand-in")

@@ -16,6 +16,9 @@ from local.neighbours.zoom_recordings import Lecture, Recording, build_lecture
 from local.processes import Processes
 from tests.local.clock import Clock
 from tests.local.zoom_client import APP, START, Client, Endpoint, Start
+from tests.neighbours import CONTROL_TOKEN
+
+SECRET = "secret-of-the-root"
 
 
 @pytest.fixture(scope="module")
@@ -26,9 +29,9 @@ def access(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Access]:
     trusted = write_bundle(folder / "trusted.pem", authority)
     processes = Processes(folder / "logs")
     try:
-        cloud = start_cloud(folder / "cloud", authority, trusted, processes)
+        cloud = start_cloud(folder / "cloud", authority, trusted, processes, secret=SECRET)
         cloud.wait(authority.ca_bundle)
-        yield Access(cloud.url, trusted, "us-east-1")
+        yield Access(cloud.url, trusted, "us-east-1", SECRET)
     finally:
         processes.stop()
 
@@ -49,7 +52,9 @@ def start(tls: Authority, tmp_path: Path, clock: Clock, recording: Recording) ->
     running: list[Client] = []
 
     def begin(app: ZoomApp = APP) -> Client:
-        zoom = ZoomStandIn(tls=tls, folder=tmp_path, app=app, clock=clock).start()
+        zoom = ZoomStandIn(
+            tls=tls, folder=tmp_path, app=app, clock=clock, control_token=CONTROL_TOKEN
+        ).start()
         zoom.add(recording)
         session = requests.Session()
         session.verify = str(tls.ca_bundle)

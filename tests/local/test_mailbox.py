@@ -19,6 +19,7 @@ from local.neighbours.https_server import Answer
 from tests.neighbours import client_session, web_server
 
 TOPIC = "zip-notifications"
+PATH = "token-of-deliveries"
 ARN = f"arn:aws:sns:us-east-1:123456789012:{TOPIC}"
 
 Deliver = Callable[..., int]
@@ -39,9 +40,16 @@ def confirmed() -> list[Notification]:
 def deliver(
     tls: Authority, session: requests.Session, tmp_path: Path, confirmed: list[Notification]
 ) -> Iterator[Deliver]:
-    mailbox = Mailbox(tls, tmp_path / "mail", TOPIC, "ops@example.edu", confirmed.append)
+    mailbox = Mailbox(
+        tls,
+        tmp_path / "mail",
+        TOPIC,
+        "ops@example.edu",
+        confirmed.append,
+        token=PATH,
+    )
 
-    def post(**fields: Any) -> int:
+    def post(path: str = PATH, **fields: Any) -> int:
         envelope = {
             "Type": "Notification",
             "TopicArn": ARN,
@@ -50,7 +58,8 @@ def deliver(
             "Timestamp": "2026-10-14T18:30:00.000Z",
             **fields,
         }
-        return session.post(mailbox.url, data=json.dumps(envelope), timeout=10).status_code
+        url = f"{mailbox.url}/{path}"
+        return session.post(url, data=json.dumps(envelope), timeout=10).status_code
 
     with mailbox:
         yield post
@@ -88,7 +97,7 @@ def test_old_mails_are_removed_when_a_mailbox_is_made(
     deliver: Deliver, tls: Authority, tmp_path: Path
 ) -> None:
     assert deliver() == 200
-    Mailbox(tls, tmp_path / "mail", TOPIC, "ops@example.edu", lambda _: None)
+    Mailbox(tls, tmp_path / "mail", TOPIC, "ops@example.edu", lambda _: None, token="t")
     assert files(tmp_path) == []
     assert stat.S_IMODE((tmp_path / "mail").stat().st_mode) == 0o700
 
@@ -111,6 +120,14 @@ def test_other_topics_and_other_texts_become_no_mails(
     assert confirmed == []
 
 
+@pytest.mark.parametrize("path", ["", "wrong", f"{PATH}/", f"x/{PATH}", "ü"])
+def test_a_notification_becomes_no_mail_when_its_path_has_not_the_token(
+    deliver: Deliver, tmp_path: Path, path: str
+) -> None:
+    assert deliver(path) == 404
+    assert files(tmp_path) == []
+
+
 def test_a_confirmation_sends_the_token_to_the_cloud(
     tls: Authority, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -118,10 +135,12 @@ def test_a_confirmation_sends_the_token_to_the_cloud(
     trusting = ssl.create_default_context(cafile=str(tls.ca_bundle))
     with web_server(tls) as web:
         web.pages["/"] = Answer(200)
-        confirm_at(web.url, trusting)(notification)
+        confirm_at(web.url, "us-east-1", "secret", trusting)(notification)
     assert web.seen[0].query == {
         "Action": "ConfirmSubscription",
         "TopicArn": ARN,
         "Token": "t&t",
     }
+    authorization = web.seen[0].headers["Authorization"]
+    assert "/us-east-1/sns/aws4_request" in authorization
     assert capsys.readouterr().out == f"subscribed to {ARN}\n"

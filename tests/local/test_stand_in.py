@@ -16,7 +16,7 @@ from local.neighbours.faults import BaseFault, FaultQueue
 from local.neighbours.https_server import Answer, Request, text_answer
 from local.neighbours.stand_in import Route, StandIn
 from local.processes import ROOT
-from tests.neighbours import client_session
+from tests.neighbours import CONTROL, CONTROL_TOKEN, client_session
 
 
 class Echo(StandIn):
@@ -42,7 +42,7 @@ class Echo(StandIn):
 
 @pytest.fixture
 def echo(tls: Authority) -> Iterator[Echo]:
-    with Echo(tls) as made:
+    with Echo(tls, control_token=CONTROL_TOKEN) as made:
         yield made
 
 
@@ -59,7 +59,7 @@ def test_a_request_gets_the_answer_of_the_neighbour(echo: Echo, session: request
 def test_a_control_path_answers_with_its_result_as_json(
     echo: Echo, session: requests.Session
 ) -> None:
-    answer = session.get(f"{echo.url}/_control/result", timeout=5)
+    answer = session.get(f"{echo.url}/_control/result", headers=CONTROL, timeout=5)
     assert (answer.status_code, answer.json()) == (200, {"some": [1, 2]})
 
 
@@ -75,8 +75,66 @@ def test_a_control_path_answers_with_its_result_as_json(
 def test_a_control_path_that_fails_answers_with_a_sentence(
     echo: Echo, session: requests.Session, path: str, status: int, sentence: str
 ) -> None:
-    answer = session.post(f"{echo.url}/_control/{path}", timeout=5)
+    answer = session.post(f"{echo.url}/_control/{path}", headers=CONTROL, timeout=5)
     assert (answer.status_code, answer.json()) == (status, {"message": sentence})
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 401),
+        ({"Authorization": CONTROL_TOKEN}, 401),
+        ({"Authorization": f"Bearer {CONTROL_TOKEN}x"}, 401),
+        ({"Authorization": f"bearer {CONTROL_TOKEN}"}, 401),
+        ({"Authorization": "Bearer "}, 401),
+        ({"Authorization": "Basic Y29udHJvbDo="}, 401),
+        ({"Authorization": "Bearer ü".encode()}, 401),
+        ({"Cookie": f"token={CONTROL_TOKEN}"}, 401),
+        ({**CONTROL, "Origin": "https://evil.example"}, 403),
+        ({**CONTROL, "Origin": "null"}, 403),
+        ({**CONTROL, "Origin": "https://127.0.0.1:1"}, 403),
+        ({**CONTROL, "Host": "evil.example"}, 403),
+        ({**CONTROL, "Host": "127.0.0.1.evil.example"}, 403),
+        ({**CONTROL, "Host": ""}, 403),
+    ],
+    ids=str,
+)
+def test_a_control_request_is_refused_when_it_is_not_the_developers(
+    echo: Echo, session: requests.Session, headers: Mapping[str, str], status: int
+) -> None:
+    for path in ("result", "nothing"):
+        answer = session.get(f"{echo.url}/_control/{path}", headers=headers, timeout=5)
+        assert answer.status_code == status
+        assert set(answer.json()) == {"message"}
+        assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+def test_a_control_request_of_the_stand_ins_own_page_is_served_with_the_token(
+    echo: Echo, session: requests.Session
+) -> None:
+    url = echo.url.replace("127.0.0.1", "localhost")
+    answer = session.get(f"{url}/_control/result", headers={**CONTROL, "Origin": url}, timeout=5)
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("given", ["", "Bearer", "Bearer "])
+def test_control_paths_refuse_everything_when_the_stand_in_has_no_token(
+    tls: Authority, session: requests.Session, given: str
+) -> None:
+    with Echo(tls) as open_to_nobody:
+        url = f"{open_to_nobody.url}/_control/result"
+        assert session.get(url, headers={"Authorization": given}, timeout=5).status_code == 401
+
+
+def test_a_preflight_to_a_control_path_is_refused(echo: Echo, session: requests.Session) -> None:
+    asked = {
+        "Origin": "https://evil.example",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization",
+    }
+    answer = session.options(f"{echo.url}/_control/result", headers=asked, timeout=5)
+    assert answer.status_code >= 400
+    assert "Access-Control-Allow-Origin" not in answer.headers
 
 
 def test_start_fails_when_the_stand_in_is_running(echo: Echo) -> None:

@@ -20,7 +20,7 @@ from local.state import (
 KEYS = {
     *("api_url", "aws_endpoint_url", "ca_bundle", "region", "stack_name", "zoom_url"),
     *("opencast_url", "slack_url", "sheets_url", "webhook_secret", "slack_signing_secret", "pids"),
-    "mail_folder",
+    *("mail_folder", "aws_access_key_id", "aws_secret_access_key", "control_token"),
 }
 
 

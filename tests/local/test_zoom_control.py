@@ -10,10 +10,12 @@ import requests
 from local.neighbours.zoom_recordings import Recording
 from tests.local.programs import program
 from tests.local.zoom_client import Client, Endpoint, signed, twice
+from tests.neighbours import CONTROL, CONTROL_TOKEN
 
 
 def post(client: Client, what: str, value: object) -> requests.Response:
-    return client.session.post(f"{client.zoom.url}/_control/{what}", json=value, timeout=10)
+    url = f"{client.zoom.url}/_control/{what}"
+    return client.session.post(url, json=value, headers=CONTROL, timeout=10)
 
 
 def test_a_lecture_is_recorded_and_its_webhook_sent_by_control_paths(
@@ -27,7 +29,7 @@ def test_a_lecture_is_recorded_and_its_webhook_sent_by_control_paths(
         "broken": {"shared_screen": "html"},
     }
     made = post(client, "recordings", lecture).json()
-    assert made in client.get(f"{client.zoom.url}/_control/recordings").json()
+    assert made in client.get(f"{client.zoom.url}/_control/recordings", headers=CONTROL).json()
     by_view = {file["recording_type"]: file for file in made["files"]}
     assert by_view["active_speaker"]["size"] > 1000 > by_view["shared_screen"]["size"]
     event = {"url": endpoint.url, "event": "recording.completed", "uuid": made["uuid"]}
@@ -79,17 +81,19 @@ def test_remembered_requests_show_no_secret(client: Client, recording: Recording
 def test_the_bytes_sent_of_each_file_are_counted(client: Client, recording: Recording) -> None:
     client.get(client.address(recording))
     first = recording.files[0]
-    sent = client.get(f"{client.zoom.url}/_control/sent").json()
+    sent = client.get(f"{client.zoom.url}/_control/sent", headers=CONTROL).json()
     assert sent == {first.file_id: first.size}
 
 
 def test_the_program_takes_its_secrets_from_the_environment(tmp_path: Path) -> None:
     env = {"ZOOM_ACCOUNT_ID": "acc", "ZOOM_CLIENT_ID": "cid", "ZOOM_CLIENT_SECRET": "from-env"}
+    env["LOCAL_CONTROL_TOKEN"] = CONTROL_TOKEN
     with program("local.neighbours.zoom", ["--tls-dir", str(tmp_path)], env) as url:
         bundle = str(tmp_path / "ca.crt")
         query = "grant_type=account_credentials&account_id=acc"
         token = f"{url}/oauth/token?{query}"
         answer = requests.post(token, auth=("cid", "from-env"), verify=bundle, timeout=5)
         assert answer.status_code == 200
-        origins = requests.get(f"{url}/_control/origins", verify=bundle, timeout=5).json()
+        control = f"{url}/_control/origins"
+        origins = requests.get(control, headers=CONTROL, verify=bundle, timeout=5).json()
         assert origins["cdn_url"].startswith("https://localhost:")

@@ -8,6 +8,7 @@ import requests
 from requests.auth import HTTPDigestAuth
 
 from tests.local.file_server import FileServer
+from tests.neighbours import CONTROL
 
 DIGEST = {"X-Requested-Auth": "Digest"}
 WORKFLOW = "{http://workflow.opencastproject.org}"
@@ -36,7 +37,7 @@ class Client:
             method,
             self.url + path,
             auth=auth,
-            headers=headers or {},
+            headers={**(CONTROL if path.startswith("/_control/") else {}), **(headers or {})},
             allow_redirects=False,
             timeout=10,
             **more,

@@ -10,6 +10,7 @@ from local.neighbours.opencast import OpencastStandIn, default_users
 from tests.local.clock import Clock
 from tests.local.file_server import FileServer, serve_files
 from tests.local.opencast.client import Client
+from tests.neighbours import CONTROL_TOKEN
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,14 @@ def files(_files: FileServer) -> FileServer:
 @pytest.fixture
 def opencast(tls: Authority, clock: Clock) -> Iterator[OpencastStandIn]:
     users = default_users("zip", "secret")
-    with OpencastStandIn(tls=tls, users=users, workflows=["publish"], clock=clock, seed=1) as made:
+    with OpencastStandIn(
+        tls=tls,
+        users=users,
+        workflows=["publish"],
+        control_token=CONTROL_TOKEN,
+        clock=clock,
+        seed=1,
+    ) as made:
         yield made
 
 

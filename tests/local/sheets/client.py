@@ -9,6 +9,7 @@ import requests
 from local.neighbours.sheets import SheetsStandIn
 from local.neighbours.sheets_account import GRANT, SCOPE
 from tests.local.clock import NOW
+from tests.neighbours import CONTROL
 
 DOCUMENT = "document-1"
 VALUES = f"{DOCUMENT}/values:batchGet"
@@ -57,4 +58,4 @@ class Client:
 
     def control(self, method: str, path: str, **more: Any) -> requests.Response:
         url = f"{self.sheets.url}/_control/{path}"
-        return self.session.request(method, url, timeout=10, **more)
+        return self.session.request(method, url, headers=CONTROL, timeout=10, **more)

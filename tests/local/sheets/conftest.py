@@ -10,7 +10,7 @@ from local.neighbours.sheets_account import ServiceAccount
 from local.neighbours.sheets_book import Spreadsheet
 from tests.local.clock import Clock
 from tests.local.sheets.client import DOCUMENT, Client
-from tests.neighbours import client_session
+from tests.neighbours import CONTROL_TOKEN, client_session
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +24,13 @@ def client(tls: Authority, clock: Clock, account: ServiceAccount) -> Iterator[Cl
     spreadsheet = Spreadsheet(DOCUMENT)
     spreadsheet.put("Fall", [["Course", "Start"], ["BIO", "14:30"]])
     with (
-        SheetsStandIn(tls=tls, spreadsheet=spreadsheet, account=account, clock=clock) as sheets,
+        SheetsStandIn(
+            tls=tls,
+            spreadsheet=spreadsheet,
+            account=account,
+            control_token=CONTROL_TOKEN,
+            clock=clock,
+        ) as sheets,
         client_session(tls) as session,
     ):
         yield Client(sheets, session)

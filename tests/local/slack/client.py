@@ -12,6 +12,7 @@ from local.neighbours.https_server import Answer, Request, json_answer
 from local.neighbours.slack import SlackStandIn
 from local.neighbours.slack_player import Outcome, Pressed, Typed
 from local.neighbours.slack_workspace import Message
+from tests.neighbours import CONTROL
 
 SECRET, TOKEN = "signing", "xoxb-token"
 Reply = Callable[[Request], Answer]
@@ -96,7 +97,7 @@ class Client:
 
     def control(self, method: str, path: str, **more: Any) -> requests.Response:
         url = f"{self.slack.url}/_control/{path}"
-        return self.session.request(method, url, timeout=10, **more)
+        return self.session.request(method, url, headers=CONTROL, timeout=10, **more)
 
 
 def section(text: str, kind: str = "mrkdwn") -> dict[str, Any]:

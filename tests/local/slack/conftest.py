@@ -11,7 +11,7 @@ from local.neighbours.slack import SlackStandIn
 from local.neighbours.slack_workspace import SlackApp, default_workspace
 from tests.local.clock import Clock
 from tests.local.slack.client import SECRET, TOKEN, App, Client
-from tests.neighbours import client_session
+from tests.neighbours import CONTROL_TOKEN, client_session
 
 
 @pytest.fixture
@@ -28,5 +28,8 @@ def app(tls: Authority) -> Iterator[App]:
 def client(tls: Authority, clock: Clock, app: App) -> Iterator[Client]:
     installed = replace(SlackApp(signing_secret=SECRET, bot_token=TOKEN), request_url=app.url)
     workspace = default_workspace(installed, clock, groups=["zip-users", "staff"], channel="zip")
-    with SlackStandIn(tls=tls, workspace=workspace) as slack, client_session(tls) as session:
+    with (
+        SlackStandIn(tls=tls, workspace=workspace, control_token=CONTROL_TOKEN) as slack,
+        client_session(tls) as session,
+    ):
         yield Client(slack, app, session)

@@ -1,0 +1,32 @@
+"""Checks of the callers of a local server, to which every user and browser of the machine may send.
+
+The module needs only the standard library: the local cloud imports it in `.venv-cloud`.
+"""
+
+import hmac
+import re
+from collections.abc import Sequence
+
+SERVER_NAMES = ("localhost", "127.0.0.1", "::1")
+"""The names in the certificate of every local server."""
+
+_HOST = re.compile(r"(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?")
+
+
+def foreign(hosts: Sequence[str], origins: Sequence[str]) -> str:
+    """Return why a web page that isn't the server's own has sent a request, "" if none has.
+
+    `hosts` and `origins` are the values of the headers `Host` and `Origin`. By DNS rebinding a
+    page's own name gets an address on loopback; then that name is in `Host`.
+    """
+    if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
+        return f"Host has to be one of {', '.join(SERVER_NAMES)}."
+    if any(origin != f"https://{hosts[0]}" for origin in origins):
+        return "Origin is another page's."
+    return ""
+
+
+def has_token(authorization: str, token: str) -> bool:
+    """Return whether the header `Authorization` has a bearer token. An empty token is refused."""
+    expected = f"Bearer {token}".encode()
+    return bool(token) and hmac.compare_digest(authorization.encode(), expected)
