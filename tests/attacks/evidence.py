@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from urllib.parse import quote
 
 from cdk.names import FUNCTIONS, LOG_NOTIFICATIONS, WEBHOOK, Names
@@ -39,7 +40,7 @@ def holdings(driver: Driver) -> Holdings:
     return Holdings(
         rows={name: _rows(driver, name) for name in TABLES},
         messages={
-            name: count_messages(driver.client("sqs"), driver.queue_url(name)) for name in QUEUES
+            name: count_messages(driver.client("sqs"), _queue_url(driver, name)) for name in QUEUES
         },
         files=frozenset(item["Key"] for item in found.get("Contents", ())),
         ingests=len(driver.ingests()),
@@ -47,9 +48,19 @@ def holdings(driver: Driver) -> Holdings:
 
 
 def _rows(driver: Driver, table: str) -> frozenset[str]:
-    found = driver.table(table).scan(ConsistentRead=True)
-    assert "LastEvaluatedKey" not in found, f"{table} has too many rows to compare"
-    return frozenset(json.dumps(item, default=str, sort_keys=True) for item in found["Items"])
+    """Return a table's rows as texts."""
+    pages = (
+        driver.client("dynamodb")
+        .get_paginator("scan")
+        .paginate(TableName=Names(driver.state.stack_name).of(table), ConsistentRead=True)
+    )
+    items = (item for page in pages for item in page["Items"])
+    return frozenset(json.dumps(item, default=str, sort_keys=True) for item in items)
+
+
+@cache
+def _queue_url(driver: Driver, queue: str) -> str:
+    return driver.queue_url(queue)
 
 
 def secrets_of(driver: Driver) -> dict[str, str]:

@@ -179,11 +179,11 @@ Change = Callable[[Probe], Probe]
 
 @dataclass(frozen=True)
 class Attack:
-    """An honest request that is changed in one way, and the status that the change has to get."""
+    """An honest request that is changed in one way, and the statuses that the change may get."""
 
     name: str
     change: Change
-    status: int
+    statuses: tuple[int, ...]
 
     def __str__(self) -> str:
         return self.name

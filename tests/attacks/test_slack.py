@@ -69,7 +69,7 @@ def _honest_command(target: Target, meeting: int) -> Iterator[None]:
 
 
 FORGED = [
-    Attack(name, change, 401)
+    Attack(name, change, (401,))
     for name, change in {
         "not signed": lambda probe: probe.having(
             x_slack_signature=None, x_slack_request_timestamp=None
@@ -100,7 +100,7 @@ FORGED = [
 @pytest.mark.parametrize("attack", FORGED, ids=str)
 def test_slack_refuses_a_command_when_it_is(attack: Attack, target: Target, meeting: int) -> None:
     honest = to_slack(command(meeting), target.slack_secret)
-    answer = target.fails(attack.change(honest), attack.status)
+    answer = target.fails(attack.change(honest), *attack.statuses)
     assert TOPIC not in answer.body
 
 
