@@ -136,8 +136,8 @@ def started(uid: str, **changes: Any) -> dict[str, Any]:
 
 
 def encoded(content: object) -> bytes:
-    """Return content as JSON."""
-    return json.dumps(content, ensure_ascii=False).encode(errors="surrogatepass")
+    """Return content as JSON in ASCII, as half a letter has no other form."""
+    return json.dumps(content).encode()
 
 
 def to_webhook(body: bytes, secret: str, *, at: float | None = None) -> Probe:

@@ -10,10 +10,15 @@ from datetime import timedelta
 from typing import Any
 
 from local.driver import OpencastIngest
+from tests.attacks.evidence import QUEUES
 from tests.attacks.probes import encoded, new_uuid, to_webhook
 from tests.attacks.target import Target
+from tests.e2e.deployed import at_once
 
 MINUTES = 2
+AT_ONCE = 2
+"""Processes of the downloader. More would spend more time on cold starts than on recordings."""
+
 ENDED = ("SENT_TO_OPENCAST", "IGNORED", "WEBHOOK_FAILED", "DOWNLOADER_FAILED", "UPLOADER_FAILED")
 
 
@@ -131,15 +136,17 @@ def outcome_of(target: Target, sent: Sent) -> Outcome:
 
 
 def outcomes(target: Target, recordings: Sequence[Hostile]) -> Iterator[dict[str, Outcome]]:
-    """Send recordings side by side and yield their outcomes by name. Then forget their messages."""
-    sent = {hostile.name: send(target, hostile) for hostile in recordings}
+    """Send recordings and yield their outcomes by name. Then forget their messages."""
+    with at_once(target.driver, target.stack.downloader, AT_ONCE):
+        sent = {hostile.name: send(target, hostile) for hostile in recordings}
+        found = {name: outcome_of(target, each) for name, each in sent.items()}
     try:
-        yield {name: outcome_of(target, each) for name, each in sent.items()}
+        yield found
     finally:
         forget_messages(target)
 
 
 def forget_messages(target: Target) -> None:
-    """Delete the messages that a hostile recording has left on the queues."""
-    for queue in ("download", "download-dlq", "upload.fifo", "upload-dlq.fifo"):
+    """Delete the messages that hostile recordings have left on the queues."""
+    for queue in QUEUES:
         target.driver.client("sqs").purge_queue(QueueUrl=target.driver.queue_url(queue))

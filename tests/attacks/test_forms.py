@@ -52,7 +52,8 @@ NO_JSON: Mapping[str, bytes] = {
 
 @pytest.mark.parametrize("name", NO_JSON)
 def test_webhook_refuses_a_body_of(name: str, target: Target) -> None:
-    target.fails(to_webhook(NO_JSON[name], target.zoom_secret), 400)
+    # API Gateway changes bytes that are no text, so the signature is wrong.
+    target.fails(to_webhook(NO_JSON[name], target.zoom_secret), 400, *WRONGLY_SIGNED)
 
 
 @pytest.mark.parametrize("name", NO_JSON)
@@ -117,7 +118,8 @@ def test_webhook_takes_the_last_of_two_fields_with_one_name(target: Target) -> N
     assert json.loads(twice)["event"] == "recording.started"
     assert target.send(to_webhook(twice, target.zoom_secret)).status == 204
     assert target.row_of(uid)["pipeline_state"] == "RECORDING_IN_PROGRESS"
-    other = honest.replace('"event_ts"', '"event": "on.demand.ingest", "event_ts"', 1).encode()
+    last = '"event": "on.demand.ingest", "download_token": "x", "event_ts"'
+    other = honest.replace('"event_ts"', last, 1).encode()
     target.fails(to_webhook(other, target.zoom_secret), 401)
 
 

@@ -32,7 +32,7 @@ CHAT = {"file_type": "CHAT", "recording_type": "chat_file", "file_extension": "T
 def zoom(home: Path, movie: bytes) -> Iterator[Web]:
     """Zoom's download host, whose files have hostile names."""
     with web_server(ensure_authority(home / "tls")) as web:
-        for path in ("/video.mp4", "/page.html", "/no-name", "/%2e%2e%2fvideo.mp4"):
+        for path in ("/video.mp4", "/page.html"):
             web.pages[path] = ranged(movie)
         named = ("Content-Disposition", 'attachment; filename="../../evil.html"')
         web.pages["/named"] = ranged(movie, named)
@@ -43,36 +43,22 @@ def zoom(home: Path, movie: bytes) -> Iterator[Web]:
 HONEST = "an honest name"
 VIDEOS: dict[str, dict[str, Any]] = {
     HONEST: {},
-    "an extension with slashes": {"file_extension": "mp4/x/y"},
-    "an extension that climbs": {"file_extension": "../../x"},
+    "an extension that climbs": {"file_extension": "mp4/../../x"},
     "an extension of HTML": {"file_extension": "HTML"},
-    "an extension of 300 KB": {"file_extension": LONG[:100_000]},
-    "an extension of control characters": {"file_extension": "m\x00p\r\n4"},
-    "a view with slashes": {"recording_type": "active_speaker/../../x"},
-    "a view of another script": {"recording_type": "active_speaker\u202e\u0000"},
+    "a view that climbs": {"recording_type": "active_speaker/../../x\u202e\u0000"},
     "an id that climbs": {"id": "../../../id"},
-    "an id of 100 KB": {"id": LONG[:100_000]},
-    "an id that looks like a hash": {"id": "sha256-" + "0" * 32},
 }
 """Fields of the one video of a recording."""
 
-ADDRESSES = {
-    "a page": "/page.html",
-    "nothing": "/no-name",
-    "a folder": "/%2e%2e%2fvideo.mp4",
-    "a disposition that climbs": "/named",
-}
+ADDRESSES = {"a page": "/page.html", "a disposition that climbs": "/named"}
 """Paths of downloads, whose names may decide the extension."""
 
 ABOUT: dict[str, dict[str, Any]] = {
-    "a uuid with two slashes": {"uuid": f"//{new_uuid()}"},
-    "a uuid that climbs": {"uuid": f"../../{new_uuid()}"},
-    "a uuid with a query": {"uuid": f"{new_uuid()}?a=b#c&d"},
+    "a uuid that climbs": {"uuid": f"//../..//{new_uuid()}?a=b#c&d"},
     "a uuid of control characters": {"uuid": f"\x01\x7f\r\n{new_uuid()}"},
-    "a topic of HTML": {"topic": HTML.decode()},
-    "a topic of half a letter": {"topic": "half \ud83d"},
+    "a topic of HTML and half a letter": {"topic": f"{HTML.decode()} \ud83d"},
     "a topic of characters that SQS refuses": {"topic": "\ufffe\uffff\x00"},
-    "a topic of 100 KB": {"topic": LONG[:100_000]},
+    "a topic of 300 KB": {"topic": LONG},
 }
 """Fields of a recording with an honest video."""
 
@@ -122,18 +108,12 @@ def test_no_file_is_staged_below_another_name(target: Target) -> None:
     assert [item["Key"] for item in listed["Contents"] if not KEY.fullmatch(item["Key"])] == []
 
 
-@pytest.mark.parametrize(
-    ("event", "status"),
-    [("recording.started", 204), ("recording.completed", 200)],
-    ids=["started", "completed"],
-)
-def test_event_is_taken_or_refused_at_once_when_a_name_has_300_kb(
-    event: str, status: int, target: Target
-) -> None:
+def test_event_is_taken_when_a_topic_has_300_kb(target: Target) -> None:
     """An answer of 5xx would make Zoom send it again and again."""
-    content = {**started(new_uuid(), topic=LONG), "event": event}
-    answer = target.send(to_webhook(encoded(content), target.zoom_secret))
-    assert answer.status == status
+    uid = new_uuid()
+    event = encoded(started(uid, topic=LONG))
+    assert target.send(to_webhook(event, target.zoom_secret)).status == 204
+    assert target.row_of(uid)["pipeline_state"] == "RECORDING_IN_PROGRESS"
 
 
 INGESTS = {
@@ -162,7 +142,6 @@ def test_ingest_is_taken_when_it_names_a_recording(target: Target) -> None:
 SERIES = {
     "a path that climbs": "../../admin-ng/index.html",
     "a path": "a/b",
-    "a query": "x?y=z",
     "control characters": "x\r\ny",
     "300 KB": LONG,
 }

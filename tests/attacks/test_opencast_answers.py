@@ -12,9 +12,9 @@ from cdk.names import UPLOADER
 from local.authority import ensure_authority
 from local.neighbours.https_server import Answer, Request, json_answer
 from tests.attacks.evidence import log_lines, now_in_ms
-from tests.attacks.recordings import ENDED, Hostile, Sent, file, forget_messages, send
+from tests.attacks.recordings import AT_ONCE, ENDED, Hostile, Sent, file, forget_messages, send
 from tests.attacks.target import Target
-from tests.e2e.deployed import limited
+from tests.e2e.deployed import at_once, limited
 from tests.neighbours import served
 from tests.unit.zoom.pages import ranged
 
@@ -37,12 +37,8 @@ XML: Mapping[str, bytes] = {
         b'<?xml version="1.0"?><!DOCTYPE w [<!ENTITY f SYSTEM "file:///etc/passwd">]>'
         b"<workflow>&f;</workflow>"
     ),
-    "a parameter entity": (
-        b'<?xml version="1.0"?><!DOCTYPE w [<!ENTITY % f SYSTEM "https://127.0.0.1:9/">%f;]><w/>'
-    ),
     "100,000 elements in each other": b"<a>" * DEEP + b"</a>" * DEEP,
     "no XML": b"<html>",
-    "nothing": b"",
 }
 """Answers of Opencast to an ingest."""
 
@@ -78,7 +74,10 @@ def rows(home: Path, target: Target, movie: bytes) -> Iterator[dict[str, Mapping
     with served(opencast.answer, ensure_authority(home / "tls")) as port:
         url = f"https://127.0.0.1:{port}"
         function = target.stack.function(UPLOADER)
-        with limited(target.driver, function, FUNCTION_SECONDS, OPENCAST_BASE_URL=url):
+        with (
+            limited(target.driver, function, FUNCTION_SECONDS, OPENCAST_BASE_URL=url),
+            at_once(target.driver, target.stack.downloader, AT_ONCE),
+        ):
             sent: dict[str, Sent] = {}
             for number, (name, xml) in enumerate([*XML.items(), (HONEST, WORKFLOW)]):
                 uuid = f"attack-{number}-{now_in_ms()}"

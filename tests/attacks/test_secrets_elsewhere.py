@@ -82,12 +82,13 @@ def test_webhook_refuses_an_event_that_is_signed_with(name: str, target: Target)
 def test_webhook_refuses_a_request_of_the_pipeline_that_is_signed_with(
     name: str, target: Target
 ) -> None:
-    """The honest request lacks a field, so it gets a row that says so, and starts no ingest."""
+    """The honest request lacks its files: it gets a row that says so, and starts no ingest."""
     zip_id = f"on-demand-{new_uuid()}"
+    about = started(new_uuid())["payload"]["object"]
     content = {
         "event": "on.demand.ingest",
         "download_token": "download-token",
-        "payload": {"zip_id": zip_id, "object": {"uuid": new_uuid()}},
+        "payload": {"zip_id": zip_id, "object": about},
     }
     target.fails(to_webhook(encoded(content), target.secrets[name]), *WRONGLY_SIGNED)
     assert target.send(to_webhook(encoded(content), target.pipeline_key)).status == 400

