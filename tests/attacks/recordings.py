@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -41,18 +41,12 @@ def file(url: str, size: int, **changes: Any) -> dict[str, Any]:
 class Hostile:
     """A recording that somebody with Zoom's secret, or Zoom's CDN, makes up.
 
-    `about` changes fields of Zoom's event. `state` is what its row has to say at the end, and
-    `reason` a part of the row's reason.
+    `about` changes fields of Zoom's event.
     """
 
     name: str
     files: Sequence[Mapping[str, Any]]
-    state: str
-    reason: str = ""
     about: Mapping[str, Any] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        return self.name
 
 
 @dataclass(frozen=True)
@@ -135,15 +129,17 @@ def outcome_of(target: Target, sent: Sent) -> Outcome:
     )
 
 
-def outcomes(target: Target, recordings: Sequence[Hostile]) -> Iterator[dict[str, Outcome]]:
-    """Send recordings and yield their outcomes by name. Then forget their messages."""
+def outcomes(target: Target, recordings: Sequence[Hostile]) -> dict[str, Outcome]:
+    """Send recordings and return their outcomes by name.
+
+    Their messages are deleted at once. One that comes back after a minute would be processed while
+    other tests look.
+    """
     with at_once(target.driver, target.stack.downloader, AT_ONCE):
         sent = {hostile.name: send(target, hostile) for hostile in recordings}
         found = {name: outcome_of(target, each) for name, each in sent.items()}
-    try:
-        yield found
-    finally:
         forget_messages(target)
+    return found
 
 
 def forget_messages(target: Target) -> None:

@@ -102,23 +102,19 @@ HONEST = "an honest file"
 
 
 @pytest.fixture(scope="module")
-def found(
-    target: Target, zoom: Web, private: Listener, movie: bytes
-) -> Iterator[dict[str, Outcome]]:
+def found(target: Target, zoom: Web, private: Listener, movie: bytes) -> dict[str, Outcome]:
     """The outcomes of the recordings, by the names of the attacks."""
     ports = {"zoom": zoom.port, "private": private.port}
-    recordings = [Hostile(HONEST, [file(f"{zoom.url}/video.mp4", len(movie))], "SENT_TO_OPENCAST")]
+    recordings = [Hostile(HONEST, [file(f"{zoom.url}/video.mp4", len(movie))])]
     zoom.pages["/video.mp4"] = ranged(movie)
     for name, url in ADDRESSES.items():
         address = url.replace("{zoom}", str(zoom.port)).replace("{private}", str(private.port))
-        recordings.append(Hostile(name, [file(address, SIZE)], "DOWNLOADER_FAILED", ELSEWHERE))
-    for name, (location, reason) in REDIRECTS.items():
+        recordings.append(Hostile(name, [file(address, SIZE)]))
+    for name, (location, _) in REDIRECTS.items():
         path = f"/{name.replace(' ', '-')}"
         zoom.pages[path] = redirect(location.format(**ports))
-        recordings.append(
-            Hostile(name, [file(f"{zoom.url}{path}", SIZE)], "DOWNLOADER_FAILED", reason)
-        )
-    yield from outcomes(target, recordings)
+        recordings.append(Hostile(name, [file(f"{zoom.url}{path}", SIZE)]))
+    return outcomes(target, recordings)
 
 
 def assert_nothing_came(outcome: Outcome, reason: str) -> None:

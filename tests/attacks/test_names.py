@@ -64,28 +64,18 @@ ABOUT: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def found(target: Target, zoom: Web, movie: bytes) -> Iterator[dict[str, Outcome]]:
+def found(target: Target, zoom: Web, movie: bytes) -> dict[str, Outcome]:
     """The outcomes of the recordings, by the names of the attacks."""
     size, url = len(movie), f"{zoom.url}/video.mp4"
-    yield from outcomes(
+    return outcomes(
         target,
         [
-            *(
-                Hostile(name, [file(url, size, **changes)], "SENT_TO_OPENCAST")
-                for name, changes in VIDEOS.items()
-            ),
-            *(
-                Hostile(name, [file(f"{zoom.url}{path}", size)], "SENT_TO_OPENCAST")
-                for name, path in ADDRESSES.items()
-            ),
-            *(
-                Hostile(name, [file(url, size)], "SENT_TO_OPENCAST", about=about)
-                for name, about in ABOUT.items()
-            ),
+            *(Hostile(name, [file(url, size, **changes)]) for name, changes in VIDEOS.items()),
+            *(Hostile(name, [file(f"{zoom.url}{path}", size)]) for name, path in ADDRESSES.items()),
+            *(Hostile(name, [file(url, size)], about=about) for name, about in ABOUT.items()),
             Hostile(
                 "a chat of HTML",
                 [file(url, size), file(f"{zoom.url}/chat.html", len(HTML), **CHAT)],
-                "SENT_TO_OPENCAST",
             ),
         ],
     )

@@ -83,11 +83,10 @@ def rows(home: Path, target: Target, movie: bytes) -> Iterator[dict[str, Mapping
                 uuid = f"attack-{number}-{now_in_ms()}"
                 opencast.xml[uuid] = xml
                 files = [file(f"{url}/video.mp4", len(movie))]
-                sent[name] = send(target, Hostile(name, files, "", about={"uuid": uuid}))
-            try:
-                yield {name: await_answer(target, each) for name, each in sent.items()}
-            finally:
-                forget_messages(target)
+                sent[name] = send(target, Hostile(name, files, about={"uuid": uuid}))
+            found = {name: await_answer(target, each) for name, each in sent.items()}
+            forget_messages(target)
+            yield found
 
 
 def await_answer(target: Target, sent: Sent) -> Mapping[str, object]:
