@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from urllib.parse import quote
@@ -15,7 +15,14 @@ from local.driver import Driver
 from local.subscription_filters import matches
 from tests.e2e.stack import count_messages
 
-TABLES = ("pipeline-status", "recordings", "recording-events", "schedule")
+TABLES = {
+    "pipeline-status": "zip_id",
+    "recordings": "uuid",
+    "recording-events": "recording_id",
+    "schedule": "zoom_series_id",
+}
+"""The tables, with the names of their keys."""
+
 QUEUES = ("download", "download-dlq", "upload.fifo", "upload-dlq.fifo")
 TRACES = ("Traceback (most recent call last)", 'File "/', "botocore", "/var/task")
 """Words that only a stack trace, or the inside of a function, has."""
@@ -56,6 +63,21 @@ def _rows(driver: Driver, table: str) -> frozenset[str]:
     )
     items = (item for page in pages for item in page["Items"])
     return frozenset(json.dumps(item, default=str, sort_keys=True) for item in items)
+
+
+def row_keys(driver: Driver) -> set[tuple[str, str]]:
+    """Return table and key of every row."""
+    return {
+        (table, json.loads(row)[name]["S"])
+        for table, name in TABLES.items()
+        for row in _rows(driver, table)
+    }
+
+
+def delete_rows(driver: Driver, rows: Iterable[tuple[str, str]]) -> None:
+    """Delete rows, each named by its table and key."""
+    for table, key in rows:
+        driver.table(table).delete_item(Key={TABLES[table]: key})
 
 
 @cache
