@@ -18,7 +18,7 @@ from tests.e2e.stack import count_messages
 TABLES = {
     "pipeline-status": "zip_id",
     "recordings": "uuid",
-    "recording-events": "recording_id",
+    "recording-events": "zoom_uuid",
     "schedule": "zoom_series_id",
 }
 """The tables, with the names of their keys."""
