@@ -42,6 +42,11 @@ def at(path: str) -> Callable[[Probe], Probe]:
     return lambda probe: probe.at(f"{path}?{probe.path.partition('?')[2]}")
 
 
+def asked_by(method: str) -> Callable[[Probe], Probe]:
+    """Return a change of the method."""
+    return lambda probe: probe.by(method)
+
+
 CLAIMS = (
     "x_forwarded_for",
     "forwarded",
@@ -82,7 +87,7 @@ REFUSED = (403,)
 ATTACKS = [
     *(Attack(f"claimed in {name}", from_elsewhere(name), REFUSED) for name in CLAIMS),
     *(Attack(f"spelt {name}", at(path), REFUSED) for name, path in SPELLINGS.items()),
-    *(Attack(f"asked by {method}", lambda p, m=method: p.by(m), REFUSED) for method in METHODS),
+    *(Attack(f"asked by {method}", asked_by(method), REFUSED) for method in METHODS),
     Attack(
         "asked by an override",
         lambda probe: Probe(

@@ -58,4 +58,6 @@ def test_update_is_accepted_when_it_names_the_weak_setting(
     changes = WEAK[name]
     weak = list(changes) if "STACK_NAME" not in changes else ["ALLOW_UNSIGNED_WEBHOOKS"]
     accepted = ",".join(setting for setting in weak if setting != "OPENCAST_BASE_URL")
-    assert load({**settings, **changes, "ALLOW_WEAK_SETTINGS": accepted}, None)
+    stack_name = changes.get("STACK_NAME", settings["STACK_NAME"])
+    loaded = load({**settings, **changes, "ALLOW_WEAK_SETTINGS": accepted}, None)
+    assert loaded.stack_name == stack_name
