@@ -11,6 +11,8 @@ from hypothesis import settings
 from local.authority import Authority, ensure_authority
 from tests.cloud import Clock, Cloud, cloud
 
+pytest_plugins = ("tests.local_stack",)
+
 # No deadline: the time of an example depends on what else the machine is doing.
 settings.register_profile("project", deadline=None, max_examples=50)
 settings.load_profile("project")

@@ -46,6 +46,22 @@ def limited(driver: Driver, function: str, seconds: int, **settings: str) -> Ite
 
 
 @contextmanager
+def at_once(driver: Driver, function: str, number: int) -> Iterator[None]:
+    """Let a queue start at most `number` processes of a function: each cold start takes seconds."""
+    client = driver.client("lambda")
+    mappings = client.list_event_source_mappings(FunctionName=f"{function}:{ALIAS}")
+    (mapping,) = mappings["EventSourceMappings"]
+    usual = mapping.get("ScalingConfig", {})
+    client.update_event_source_mapping(
+        UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": number}
+    )
+    try:
+        yield
+    finally:
+        client.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig=usual)
+
+
+@contextmanager
 def visible_again_after(driver: Driver, queue: str, seconds: int) -> Iterator[None]:
     """Set a queue's visibility timeout."""
     sqs, url, name = driver.client("sqs"), driver.queue_url(queue), "VisibilityTimeout"

@@ -76,16 +76,7 @@ class Stack:
         """Add a recording to Zoom, by default with a scheduled class."""
         meeting = self.new_meeting()
         if scheduled:
-            local = self.start.astimezone(ZoneInfo("US/Eastern"))
-            event = {
-                "day": DAYS[local.weekday()],
-                "time": f"{local:%H:%M}",
-                "title": "Lecture",
-                "opencast_series_id": SERIES,
-                "course_code": "HIST E-1010",
-            }
-            row = {"zoom_series_id": str(meeting), "events": [event]}
-            self.driver.table("schedule").put_item(Item=row)
+            self.schedule_class(meeting)
         defaults: dict[str, Any] = {
             "meeting_id": meeting,
             "start_time": self.start,
@@ -96,6 +87,19 @@ class Stack:
             "extras": False,
         }
         return self.driver.add_lecture(**{**defaults, **options})
+
+    def schedule_class(self, meeting: int) -> None:
+        """Put a class of the meeting, at the recordings' start, into the schedule."""
+        local = self.start.astimezone(ZoneInfo("US/Eastern"))
+        event = {
+            "day": DAYS[local.weekday()],
+            "time": f"{local:%H:%M}",
+            "title": "Lecture",
+            "opencast_series_id": SERIES,
+            "course_code": "HIST E-1010",
+        }
+        row = {"zoom_series_id": str(meeting), "events": [event]}
+        self.driver.table("schedule").put_item(Item=row)
 
     def send_completed(self, recording: ZoomRecording) -> None:
         """Send Zoom's recording.completed, which the webhook has to accept."""

@@ -1,4 +1,7 @@
-"""The local stack of the end-to-end tests: their own, or with `--running` the one that is up."""
+"""Fixtures of the tests that use a local stack: their own, or with `--running` the one that is up.
+
+tests/conftest.py loads them as a plugin, so tests/attacks and tests/e2e share one stack a process.
+"""
 
 from __future__ import annotations
 

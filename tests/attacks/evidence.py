@@ -1,0 +1,139 @@
+"""Evidence that an attack did no harm: what the stack holds, what it said, and what it logged."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from urllib.parse import quote
+
+from cdk.names import FUNCTIONS, LOG_NOTIFICATIONS, WEBHOOK, Names
+from local.driver import Driver
+from local.subscription_filters import matches
+from tests.e2e.stack import count_messages
+
+TABLES = {
+    "pipeline-status": "zip_id",
+    "recordings": "uuid",
+    "recording-events": "zoom_uuid",
+    "schedule": "zoom_series_id",
+}
+"""The tables, with the names of their keys."""
+
+QUEUES = ("download", "download-dlq", "upload.fifo", "upload-dlq.fifo")
+TRACES = ("Traceback (most recent call last)", 'File "/', "botocore", "/var/task")
+"""Words that only a stack trace, or the inside of a function, has."""
+
+SHORTEST_SECRET = 8
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """Everything that a request can write: rows, messages, files, and ingests in Opencast."""
+
+    rows: Mapping[str, frozenset[str]]
+    messages: Mapping[str, int]
+    files: frozenset[str]
+    ingests: int
+
+
+def holdings(driver: Driver) -> Holdings:
+    """Return what the stack holds now."""
+    bucket = Names(driver.state.stack_name).bucket
+    found = driver.client("s3").list_objects_v2(Bucket=bucket)
+    return Holdings(
+        rows={name: _rows(driver, name) for name in TABLES},
+        messages={
+            name: count_messages(driver.client("sqs"), _queue_url(driver, name)) for name in QUEUES
+        },
+        files=frozenset(item["Key"] for item in found.get("Contents", ())),
+        ingests=len(driver.ingests()),
+    )
+
+
+def _rows(driver: Driver, table: str) -> frozenset[str]:
+    """Return a table's rows as texts."""
+    pages = (
+        driver.client("dynamodb")
+        .get_paginator("scan")
+        .paginate(TableName=Names(driver.state.stack_name).of(table), ConsistentRead=True)
+    )
+    items = (item for page in pages for item in page["Items"])
+    return frozenset(json.dumps(item, default=str, sort_keys=True) for item in items)
+
+
+def row_keys(driver: Driver) -> set[tuple[str, str]]:
+    """Return table and key of every row."""
+    return {
+        (table, json.loads(row)[name]["S"])
+        for table, name in TABLES.items()
+        for row in _rows(driver, table)
+    }
+
+
+def delete_rows(driver: Driver, rows: Iterable[tuple[str, str]]) -> None:
+    """Delete rows, each named by its table and key."""
+    for table, key in rows:
+        driver.table(table).delete_item(Key={TABLES[table]: key})
+
+
+@cache
+def _queue_url(driver: Driver, queue: str) -> str:
+    return driver.queue_url(queue)
+
+
+def secrets_of(driver: Driver) -> dict[str, str]:
+    """Return the stack's secrets in SSM, by the names of their settings."""
+    path = Names(driver.state.stack_name).secrets_path
+    found = driver.client("ssm").get_parameters_by_path(
+        Path=path, Recursive=True, WithDecryption=True
+    )
+    return {item["Name"].rpartition("/")[2]: item["Value"] for item in found["Parameters"]}
+
+
+def leaked(text: str, secrets: Collection[str]) -> list[str]:
+    """Return the secrets that a text holds, plain or encoded."""
+    forms = {
+        form
+        for secret in secrets
+        if len(secret) >= SHORTEST_SECRET
+        for form in (secret, quote(secret, safe=""), base64.b64encode(secret.encode()).decode())
+    }
+    return sorted(form for form in forms if form in text)
+
+
+def traces(text: str) -> list[str]:
+    """Return the words of a stack trace that a text holds."""
+    return [word for word in TRACES if word in text]
+
+
+def now_in_ms() -> int:
+    """Return the time as CloudWatch Logs counts it."""
+    return int(time.time() * 1000)
+
+
+def log_lines(driver: Driver, since: int) -> Iterator[str]:
+    """Yield the lines that the functions have logged since a time in ms."""
+    names, logs = Names(driver.state.stack_name), driver.client("logs")
+    for function in FUNCTIONS:
+        pages = logs.get_paginator("filter_log_events").paginate(
+            logGroupName=names.log_group(function), startTime=since
+        )
+        yield from (event["message"] for page in pages for event in page["events"])
+
+
+def mailed_pattern(driver: Driver) -> str:
+    """Return the pattern of the log lines that are mailed to operators."""
+    group = Names(driver.state.stack_name).log_group(WEBHOOK)
+    found = driver.client("logs").describe_subscription_filters(logGroupName=group)
+    (subscription,) = found["subscriptionFilters"]
+    assert subscription["destinationArn"].split(":")[6].endswith(LOG_NOTIFICATIONS.name)
+    return str(subscription["filterPattern"])
+
+
+def mailed(lines: Collection[str], pattern: str) -> list[str]:
+    """Return the lines that are mailed to operators."""
+    return [line for line in lines if matches(pattern, line)]

@@ -1,0 +1,148 @@
+"""Recordings that an attacker makes up: their events, their files, and what becomes of them."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from local.driver import OpencastIngest
+from tests.attacks.evidence import QUEUES
+from tests.attacks.probes import encoded, new_uuid, to_webhook
+from tests.attacks.target import Target
+from tests.e2e.deployed import at_once
+
+MINUTES = 2
+AT_ONCE = 2
+"""Processes of the downloader. More would spend more time on cold starts than on recordings."""
+
+ENDED = ("SENT_TO_OPENCAST", "IGNORED", "WEBHOOK_FAILED", "DOWNLOADER_FAILED", "UPLOADER_FAILED")
+
+
+def file(url: str, size: int, **changes: Any) -> dict[str, Any]:
+    """Return Zoom's description of a video. None removes a field."""
+    described = {
+        "id": str(uuid.uuid4()),
+        "file_type": "MP4",
+        "file_extension": "MP4",
+        "file_size": size,
+        "download_url": url,
+        "status": "completed",
+        "recording_type": "active_speaker",
+        **changes,
+    }
+    return {name: value for name, value in described.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class Hostile:
+    """A recording that somebody with Zoom's secret, or Zoom's CDN, makes up.
+
+    `about` changes fields of Zoom's event.
+    """
+
+    name: str
+    files: Sequence[Mapping[str, Any]]
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A recording whose event the webhook has accepted."""
+
+    uuid: str
+    meeting: int
+
+
+def event_of(target: Target, hostile: Hostile, sent: Sent) -> dict[str, Any]:
+    """Return Zoom's recording.completed of a recording."""
+    start = target.stack.start
+    times = {
+        "recording_start": f"{start:%Y-%m-%dT%H:%M:%SZ}",
+        "recording_end": f"{start + timedelta(minutes=MINUTES):%Y-%m-%dT%H:%M:%SZ}",
+    }
+    about = {
+        "uuid": sent.uuid,
+        "id": sent.meeting,
+        "host_id": "host",
+        "topic": "HIST E-1010",
+        "start_time": times["recording_start"],
+        "duration": MINUTES,
+        "recording_files": [{**times, **described} for described in hostile.files],
+        **hostile.about,
+    }
+    return {
+        "event": "recording.completed",
+        "event_ts": int(time.time() * 1000),
+        "download_token": "download-token",
+        "payload": {"object": about},
+    }
+
+
+def send(target: Target, hostile: Hostile) -> Sent:
+    """Send the event of a recording that has a class in the schedule."""
+    meeting = target.stack.new_meeting()
+    target.stack.schedule_class(meeting)
+    sent = Sent(str(hostile.about.get("uuid", new_uuid())), meeting)
+    event = event_of(target, hostile, sent)
+    answer = target.send(to_webhook(encoded(event), target.zoom_secret))
+    assert answer.status == 200, answer
+    return sent
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a recording: its row, its files in S3, and its ingests in Opencast."""
+
+    row: Mapping[str, Any]
+    keys: Sequence[str]
+    ingests: Sequence[OpencastIngest]
+
+    @property
+    def state(self) -> str:
+        return str(self.row["pipeline_state"])
+
+    @property
+    def reason(self) -> str:
+        return str(self.row.get("reason", ""))
+
+
+def outcome_of(target: Target, sent: Sent) -> Outcome:
+    """Wait for the end of a recording's way."""
+
+    def look() -> Mapping[str, Any] | None:
+        row = target.row_of(sent.uuid)
+        return row if row.get("pipeline_state") in ENDED else None
+
+    row = target.stack.wait(look, f"The end of {sent}")
+    found = target.driver.client("s3").list_objects_v2(
+        Bucket=target.stack.names.bucket, Prefix=f"{sent.meeting}/"
+    )
+    source = f"ZIP-{sent.uuid}"
+    return Outcome(
+        row=row,
+        keys=[item["Key"] for item in found.get("Contents", ())],
+        ingests=[made for made in target.driver.ingests() if source in made.values("source")],
+    )
+
+
+def outcomes(target: Target, recordings: Sequence[Hostile]) -> dict[str, Outcome]:
+    """Send recordings and return their outcomes by name.
+
+    Their messages are deleted at once. One that comes back after a minute would be processed while
+    other tests look.
+    """
+    with at_once(target.driver, target.stack.downloader, AT_ONCE):
+        sent = {hostile.name: send(target, hostile) for hostile in recordings}
+        found = {name: outcome_of(target, each) for name, each in sent.items()}
+        forget_messages(target)
+    return found
+
+
+def forget_messages(target: Target) -> None:
+    """Delete the messages that hostile recordings have left on the queues."""
+    for queue in QUEUES:
+        target.driver.client("sqs").purge_queue(QueueUrl=target.driver.queue_url(queue))

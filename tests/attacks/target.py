@@ -1,0 +1,81 @@
+"""The stack under attack."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ingester.recording.files import automated
+from local.driver import Driver
+from tests.attacks.evidence import Holdings, holdings, leaked, traces
+from tests.attacks.probes import Answer, Attack, Probe, Sender
+from tests.e2e.stack import Stack
+
+WRONGLY_SIGNED = (401, 503)
+"""Statuses for a wrong signature. The secrets are read anew ten times a minute to explain such a
+signature; after that the answer is 503."""
+
+
+@dataclass
+class Target:
+    """A stack with its secrets, by the names of their settings.
+
+    `known` is what it held after the last attack, None if something was sent since.
+    """
+
+    stack: Stack
+    sender: Sender
+    secrets: Mapping[str, str]
+    known: Holdings | None = None
+
+    @property
+    def driver(self) -> Driver:
+        return self.stack.driver
+
+    @property
+    def zoom_secret(self) -> str:
+        """The secret that Zoom signs with."""
+        return self.secrets["WEBHOOK_VALIDATION_SECRET_TOKEN"]
+
+    @property
+    def pipeline_key(self) -> str:
+        """The key that the pipeline signs its own events with."""
+        return self.secrets["PIPELINE_SIGNING_KEY"]
+
+    @property
+    def slack_secret(self) -> str:
+        """The secret that Slack signs with."""
+        return self.secrets["SLACK_SIGNING_SECRET"]
+
+    def send(self, probe: Probe) -> Answer:
+        """Send a request, whose answer must leak nothing."""
+        self.known = None
+        answer = self.sender.send(probe)
+        assert leaked(answer.text, self.secrets.values()) == []
+        assert traces(answer.text) == []
+        return answer
+
+    def fails(self, probe: Probe, *statuses: int) -> Answer:
+        """Send a request that has to get one of the statuses, write nothing and leak nothing."""
+        before = self.known or holdings(self.driver)
+        answer = self.send(probe)
+        assert answer.status in statuses, answer
+        after = holdings(self.driver)
+        assert after == before
+        self.known = after
+        return answer
+
+    def withstands(self, attack: Attack, honest: Probe) -> None:
+        """Make an attack, which has to fail."""
+        self.fails(attack.change(honest), *attack.statuses)
+
+    def row(self, zip_id: str) -> Mapping[str, object]:
+        """Return a row of the status table, {} if there is none."""
+        table = self.driver.table("pipeline-status")
+        found: dict[str, dict[str, object]]
+        found = table.get_item(Key={"zip_id": zip_id}, ConsistentRead=True)
+        return found.get("Item", {})
+
+    def row_of(self, uuid: str) -> Mapping[str, object]:
+        """Return the row of the ingest that Zoom's events of a recording ask for."""
+        return self.row(automated(uuid))

@@ -1,0 +1,163 @@
+"""Attacks on the routes of `INGEST_ALLOWED_IPS` from an address that isn't among them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.attacks.probes import (
+    STAGE,
+    Attack,
+    Probe,
+    encoded,
+    new_uuid,
+    started,
+    to_ingest,
+    to_status,
+    to_webhook,
+)
+from tests.attacks.target import Target
+from tests.e2e.deployed import address_refused
+
+pytestmark = pytest.mark.usefixtures("no_error_mail")
+
+ALLOWED = "203.0.113.9"
+"""The address that the API's policy allows while this machine's isn't."""
+
+HONEST = to_status("meeting_id=86168921331")
+INGEST = to_ingest({"uuid": "ajXp112QmuoKj4854875==", "oc_series_id": "20260112345"})
+UNKNOWN = "Zoom knows no recording ajXp112QmuoKj4854875==."
+"""What the function says when the request has reached it."""
+
+
+def from_elsewhere(name: str) -> Callable[[Probe], Probe]:
+    """Return a change that claims the allowed address in a header."""
+    values = {"forwarded": f"for={ALLOWED};proto=https"}
+    return lambda probe: probe.having(**{name: values.get(name, ALLOWED)})
+
+
+def at(path: str) -> Callable[[Probe], Probe]:
+    """Return a change of the path in front of the query."""
+    return lambda probe: probe.at(f"{path}?{probe.path.partition('?')[2]}")
+
+
+def asked_by(method: str) -> Callable[[Probe], Probe]:
+    """Return a change of the method."""
+    return lambda probe: probe.by(method)
+
+
+CLAIMS = (
+    "x_forwarded_for",
+    "forwarded",
+    "x_real_ip",
+    "x_client_ip",
+    "x_originating_ip",
+    "x_remote_addr",
+    "true_client_ip",
+    "cf_connecting_ip",
+    "x_amzn_source_ip",
+)
+SPELLINGS = {
+    "as it is": f"{STAGE}/status",
+    "with a slash at the end": f"{STAGE}/status/",
+    "with two slashes at the end": f"{STAGE}/status//",
+    "with two slashes in front": f"{STAGE}//status",
+    "in capitals": f"{STAGE}/STATUS",
+    "with an encoded letter": f"{STAGE}/%73tatus",
+    "with all letters encoded": f"{STAGE}/%73%74%61%74%75%73",
+    "with an encoded slash": f"{STAGE}/status%2F",
+    "with an encoded slash in front": f"{STAGE}%2Fstatus",
+    "with a dot segment": f"{STAGE}/./status",
+    "through an open route": f"{STAGE}/new_recording/../status",
+    "through an open route with encoded dots": f"{STAGE}/new_recording/%2e%2e/status",
+    "with a matrix parameter": f"{STAGE}/status;a=b",
+    "with an encoded question mark": f"{STAGE}/status%3Fmeeting_id=1",
+    "with an encoded zero": f"{STAGE}/status%00",
+    "with an extension": f"{STAGE}/status.json",
+    "below an open route": f"{STAGE}/new_recording/status",
+    "on the stage prod": "/prod/status",
+    "on the default stage": "/$default/status",
+    "on a stage in capitals": "/LIVE/status",
+    "without a stage": "/status",
+}
+METHODS = ("POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE", "get", "GETS")
+REFUSED = (403,)
+
+ATTACKS = [
+    *(Attack(f"claimed in {name}", from_elsewhere(name), REFUSED) for name in CLAIMS),
+    *(Attack(f"spelt {name}", at(path), REFUSED) for name, path in SPELLINGS.items()),
+    *(Attack(f"asked by {method}", asked_by(method), REFUSED) for method in METHODS),
+    Attack(
+        "asked by an override",
+        lambda probe: Probe(
+            path=probe.path, method="OPTIONS", headers={"x-http-method-override": "GET"}
+        ),
+        REFUSED,
+    ),
+    Attack(
+        "asked by another URL",
+        lambda probe: probe.having(x_original_url=probe.path, x_rewrite_url=probe.path),
+        REFUSED,
+    ),
+    Attack("asked of another host", lambda probe: probe.having(host="localhost"), REFUSED),
+    Attack("asked from Opencast's page", lambda p: p.having(origin="https://oc"), REFUSED),
+    Attack("asked of the page", lambda _: Probe(path=f"{STAGE}/", method="GET"), REFUSED),
+    Attack("asked of the page without a slash", lambda _: Probe(path=STAGE, method="GET"), REFUSED),
+]
+
+
+@pytest.fixture(scope="module")
+def refused(target: Target) -> Iterator[None]:
+    """The API's policy without this machine's address."""
+    with address_refused(target.driver):
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _allowed_before_and_after(target: Target) -> Iterator[None]:
+    """Assert that the honest requests succeed as long as the address is allowed."""
+    assert target.send(HONEST).status == 200
+    assert target.send(INGEST).json() == {"message": UNKNOWN}
+    yield
+    assert target.send(HONEST).status == 200
+    assert target.send(INGEST).json() == {"message": UNKNOWN}
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=str)
+@pytest.mark.usefixtures("refused")
+def test_status_is_refused_to_a_strange_address_when_it_is(attack: Attack, target: Target) -> None:
+    target.withstands(attack, HONEST)
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        Attack("as it is", lambda probe: probe, REFUSED),
+        Attack("with a slash at the end", lambda probe: probe.at(f"{STAGE}/ingest/"), REFUSED),
+        Attack("in capitals", lambda probe: probe.at(f"{STAGE}/INGEST"), REFUSED),
+        Attack(
+            "through an open route",
+            lambda probe: probe.at(f"{STAGE}/new_recording/../ingest"),
+            REFUSED,
+        ),
+        Attack("from Opencast's page", lambda p: p.having(origin="https://oc"), REFUSED),
+        Attack("from a claimed address", from_elsewhere("x_forwarded_for"), REFUSED),
+    ],
+    ids=str,
+)
+@pytest.mark.usefixtures("refused")
+def test_ingest_is_refused_to_a_strange_address_when_it_is_asked(
+    attack: Attack, target: Target
+) -> None:
+    target.withstands(attack, INGEST)
+
+
+@pytest.mark.usefixtures("refused")
+def test_open_route_does_what_it_does_elsewhere_whatever_a_header_overrides(target: Target) -> None:
+    """The route's function gets the request, which isn't what its headers claim."""
+    honest = to_webhook(encoded(started(uid := new_uuid())), target.zoom_secret)
+    claims = {"x_http_method_override": "GET", "x_original_url": HONEST.path}
+    target.fails(honest.having(x_zm_signature=None, **claims), 401)
+    assert target.send(honest.having(**claims)).status == 204
+    assert target.row_of(uid)

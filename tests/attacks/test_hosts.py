@@ -1,0 +1,224 @@
+"""Attacks that make the pipeline ask, or tell its token, another host than Zoom's."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from local.authority import ensure_authority
+from local.neighbours.https_server import Answer
+from tests.attacks.probes import encoded, to_slack
+from tests.attacks.recordings import Hostile, Outcome, file, outcomes
+from tests.attacks.target import Target
+from tests.neighbours import Web, web_server
+from tests.unit.zoom.pages import ranged, redirect
+
+SIZE = 30_000
+PRIVATE = "127.0.0.2"
+"""An address that ZOOM_DOWNLOAD_HOSTS doesn't name, of a server that listens."""
+
+
+@pytest.fixture(scope="module")
+def zoom(home: Path) -> Iterator[Web]:
+    """A host that the pipeline takes for Zoom's. It redirects, as /name says."""
+    with web_server(ensure_authority(home / "tls")) as web:
+        yield web
+
+
+@dataclass
+class Listener:
+    """A server on a private address that counts connections and the bytes that they bring."""
+
+    port: int = 0
+    connections: int = 0
+    received: bytes = b""
+
+    def serve(self, server: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = server.accept()
+                connection.settimeout(10)
+                self.connections += 1
+                with connection, suppress(OSError):
+                    while chunk := connection.recv(4096):
+                        self.received += chunk
+
+
+@pytest.fixture(scope="module")
+def private() -> Iterator[Listener]:
+    """A server on a private address, which no connection of the pipeline may tell anything."""
+    listener = Listener()
+    with socket.create_server((PRIVATE, 0)) as server:
+        listener.port = server.getsockname()[1]
+        thread = threading.Thread(target=listener.serve, args=(server,))
+        thread.start()
+        yield listener
+        # A close alone doesn't wake the thread that accepts.
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+ELSEWHERE = "which is not among ZOOM_DOWNLOAD_HOSTS over https"
+NO_HTTPS = "no https address"
+
+ADDRESSES: Mapping[str, str] = {
+    "another host": "https://evil.example/video.mp4",
+    "the cloud's metadata": "https://169.254.169.254/latest/meta-data/",
+    "plain http": "http://127.0.0.1:{zoom}/video.mp4",
+    "a file": "file:///etc/passwd",
+    "a private address": "https://127.0.0.2:{private}/video.mp4",
+    "an IPv6 address": "https://[::1]:{private}/video.mp4",
+    "an address as one number": "https://2130706433:{zoom}/video.mp4",
+    "an allowed host as a user": "https://127.0.0.1@127.0.0.2:{private}/video.mp4",
+    "a user at an allowed host": "https://evil.example@127.0.0.1:{zoom}/video.mp4",
+    "an allowed host behind a backslash": "https://127.0.0.2:{private}\\@127.0.0.1:{zoom}/video.mp4",
+    "an allowed host in a fragment": "https://127.0.0.2:{private}#@127.0.0.1:{zoom}/video.mp4",
+    "an allowed host as a subdomain": "https://127.0.0.1.evil.example/video.mp4",
+    "an allowed host in another script": "https://\uff4cocalhost:{zoom}/video.mp4",
+    "a line break": "https://127.0.0.1:{zoom}/video.mp4\r\nX-Evil: 1",
+}
+"""Download addresses in Zoom's event."""
+
+REDIRECTS: Mapping[str, tuple[str, str]] = {
+    "to a private address": ("https://127.0.0.2:{private}/video.mp4", "isn't on the internet"),
+    "to a private address with an allowed user": (
+        "https://127.0.0.1@127.0.0.2:{private}/video.mp4",
+        "isn't on the internet",
+    ),
+    "to plain http": ("http://127.0.0.2:{private}/video.mp4", NO_HTTPS),
+    "to a file": ("file:///etc/passwd", NO_HTTPS),
+    "to itself": ("https://127.0.0.1:{zoom}/to-itself", "more than 5 times"),
+    "to nowhere": ("https://[", NO_HTTPS),
+}
+"""Locations that an allowed host redirects to, and the reason in the row."""
+
+HONEST = "an honest file"
+
+
+@pytest.fixture(scope="module")
+def found(target: Target, zoom: Web, private: Listener, movie: bytes) -> dict[str, Outcome]:
+    """The outcomes of the recordings, by the names of the attacks."""
+    ports = {"zoom": zoom.port, "private": private.port}
+    recordings = [Hostile(HONEST, [file(f"{zoom.url}/video.mp4", len(movie))])]
+    zoom.pages["/video.mp4"] = ranged(movie)
+    for name, url in ADDRESSES.items():
+        address = url.replace("{zoom}", str(zoom.port)).replace("{private}", str(private.port))
+        recordings.append(Hostile(name, [file(address, SIZE)]))
+    for name, (location, _) in REDIRECTS.items():
+        path = f"/{name.replace(' ', '-')}"
+        zoom.pages[path] = redirect(location.format(**ports))
+        recordings.append(Hostile(name, [file(f"{zoom.url}{path}", SIZE)]))
+    return outcomes(target, recordings)
+
+
+def assert_nothing_came(outcome: Outcome, reason: str) -> None:
+    """Assert that a recording has failed for good, for this reason, and brought nothing."""
+    assert outcome.state == "DOWNLOADER_FAILED"
+    assert outcome.reason.startswith("permanent failure: ")
+    assert reason in outcome.reason
+    assert "download-token" not in outcome.reason
+    assert (outcome.keys, outcome.ingests) == ([], [])
+
+
+@pytest.mark.parametrize("name", ADDRESSES)
+def test_recording_fails_for_good_when_its_download_address_is(
+    name: str, found: dict[str, Outcome]
+) -> None:
+    assert_nothing_came(found[name], ELSEWHERE)
+
+
+@pytest.mark.parametrize("name", REDIRECTS)
+def test_recording_fails_for_good_when_its_download_is_redirected(
+    name: str, found: dict[str, Outcome]
+) -> None:
+    assert_nothing_came(found[name], REDIRECTS[name][1])
+
+
+def test_recording_is_ingested_when_its_download_address_is_honest(
+    found: dict[str, Outcome],
+) -> None:
+    outcome = found[HONEST]
+    assert outcome.state == "SENT_TO_OPENCAST"
+    assert len(outcome.keys) == len(outcome.ingests) == 1
+
+
+@pytest.mark.usefixtures("found")
+def test_private_address_gets_no_request(private: Listener) -> None:
+    """A connection may be made, whose peer is then found to be private."""
+    assert b"HTTP" not in private.received
+    assert b"download-token" not in private.received
+
+
+@pytest.mark.usefixtures("found")
+def test_token_goes_only_to_the_host_of_zoom(zoom: Web) -> None:
+    assert {token for _, token in zoom.tokens()} == {"Bearer download-token"}
+    assert "/video.mp4" in {path for path, _ in zoom.tokens()}
+
+
+def command(response_url: str) -> dict[str, str]:
+    """Return the form of a command whose answer goes to `response_url`."""
+    return {
+        "command": "/zip",
+        "text": "help",
+        "user_id": "U1",
+        "channel_id": "D1",
+        "channel_name": "directmessage",
+        "response_url": response_url,
+    }
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://evil.example/hook",
+        "https://127.0.0.1.evil.example/hook",
+        "https://127.0.0.2/hook",
+        "https://169.254.169.254/hook",
+        "http://127.0.0.1/hook",
+        "https://127.0.0.1@evil.example/hook",
+        "https://evil.example\\@127.0.0.1/hook",
+        "https://evil.example#@127.0.0.1/hook",
+        "https://127.0.0.1:x/hook",
+        "file:///etc/passwd",
+        "//127.0.0.1/hook",
+        "",
+    ],
+)
+def test_slack_refuses_a_command_when_its_answer_would_go_to(url: str, target: Target) -> None:
+    answer = target.fails(to_slack(command(url), target.slack_secret), 400)
+    assert answer.json()["message"] == "The response_url is not an https address of Slack's."
+    honest = to_slack(command("https://127.0.0.1:9/hook"), target.slack_secret)
+    assert target.send(honest).status == 200
+
+
+def press(response_url: str, value: str) -> dict[str, str]:
+    """Return the form of a press whose result goes to `response_url`."""
+    content = {
+        "type": "block_actions",
+        "user": {"id": "U1"},
+        "channel": {"id": "D1", "name": "directmessage"},
+        "response_url": response_url,
+        "actions": [{"value": value}],
+    }
+    return {"payload": encoded(content).decode()}
+
+
+def test_message_to_slack_follows_no_redirect(target: Target, zoom: Web) -> None:
+    """127.0.0.1 is Slack's host too."""
+    zoom.pages["/hook"] = redirect(f"{zoom.url}/elsewhere", 307)
+    zoom.pages["/other-hook"] = Answer(200)
+
+    def seen(path: str) -> Callable[[], bool]:
+        return lambda: any(request.path == path for request in zoom.seen)
+
+    for path in ("/hook", "/other-hook"):
+        form = press(f"{zoom.url}{path}", "nonsense")
+        assert target.send(to_slack(form, target.slack_secret)).status == 200
+        target.stack.wait(seen(path), f"A message to {path}")
+    assert not seen("/elsewhere")()

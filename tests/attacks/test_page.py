@@ -1,0 +1,94 @@
+"""Attacks on the page and its viewers, over HTTP: scripts in texts, frames, foreign pages."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+
+import pytest
+
+from tests.attacks.probes import (
+    STAGE,
+    Answer,
+    Probe,
+    encoded,
+    new_uuid,
+    started,
+    to_status,
+    to_webhook,
+)
+from tests.attacks.target import Target
+
+pytestmark = pytest.mark.usefixtures("no_error_mail")
+
+TOPICS = {
+    "a script": "<script>alert(1)</script>",
+    "an image": '"><img src=x onerror=alert(1)>',
+    "the end of a script": "</script><script>alert(1)</script>",
+    "a link of JavaScript": "javascript:alert(1)",
+    "a line separator": "a\u2028alert(1)\u2029",
+    "a template": "{{constructor.constructor('alert(1)')()}}",
+    "text from right to left": "\u202eevil\u202c",
+}
+ORIGINS = ("https://evil.example", "null", "http://localhost", "https://zoom.us.evil.example")
+
+
+def page(target: Target, query: str = "", **headers: str) -> Answer:
+    """Get the page."""
+    probe = Probe(path=f"{STAGE}/{query}", method="GET", headers=headers)
+    return target.fails(probe, 200)
+
+
+@pytest.mark.parametrize("name", TOPICS)
+def test_topic_stays_json_and_out_of_the_page_when_it_is(name: str, target: Target) -> None:
+    """A browser's test (tests/browser) shows that the page makes text of it."""
+    meeting, uid = target.stack.new_meeting(), new_uuid()
+    event = encoded(started(uid, id=meeting, topic=TOPICS[name]))
+    assert target.send(to_webhook(event, target.zoom_secret)).status == 204
+    for query in (f"meeting_id={meeting}", f"meeting_id={meeting}&details=true"):
+        answer = target.send(to_status(query))
+        assert answer.headers["content-type"] == "application/json"
+        assert TOPICS[name] in str(answer.json()) or "\\u" in ascii(TOPICS[name])
+    assert TOPICS[name] not in page(target).body
+
+
+def test_page_repeats_nothing_of_its_address(target: Target) -> None:
+    plain = page(target)
+    for query in ("?q=<script>", "?meeting_id=%3Cscript%3E", "?callback=alert", "?lang=../../x"):
+        answer = page(target, query)
+        assert (answer.body, answer.headers["content-type"]) == (
+            plain.body,
+            "text/html; charset=utf-8",
+        )
+
+
+def test_page_runs_its_own_script_only_and_in_no_frame(target: Target) -> None:
+    answer = page(target)
+    policy = {
+        part.partition(" ")[0]: part.partition(" ")[2]
+        for part in answer.headers["content-security-policy"].split("; ")
+    }
+    assert "unsafe" not in answer.headers["content-security-policy"]
+    assert "http" not in answer.headers["content-security-policy"]
+    assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == "'none'"
+    assert policy["form-action"] == policy["trusted-types"] == "'none'"
+    assert policy["connect-src"] == "'self'"
+    scripts = re.findall("<script>(.*?)</script>", answer.body, re.DOTALL)
+    digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()) for text in scripts]
+    assert policy["script-src"] == " ".join(f"'sha256-{digest.decode()}'" for digest in digests)
+    assert scripts
+    assert re.findall(r"<script[^>]|\son\w+=|javascript:", answer.body) == []
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cross-origin-opener-policy"] == "same-origin"
+
+
+@pytest.mark.parametrize("origin", ORIGINS)
+def test_page_elsewhere_reads_no_status_when_it_is(origin: str, target: Target) -> None:
+    """Without CORS headers a browser keeps the answer from the page."""
+    asked = to_status("meeting_id=1").having(origin=origin)
+    for probe in (asked, asked.at(f"{STAGE}/")):
+        answer = target.fails(probe, 200)
+        assert [name for name in answer.headers if name.startswith("access-control")] == []
+    target.fails(asked.by("OPTIONS"), 403)
+    assert target.send(to_status("meeting_id=1")).json() == {"records": None}
