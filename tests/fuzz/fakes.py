@@ -65,7 +65,7 @@ class Table(FakeTable):
     def scan(self, **_: Any) -> dict[str, Any]:
         return answer(Items=self.items())
 
-    def delete_item(self, *, Key: Mapping[str, Any]) -> dict[str, Any]:
+    def delete_item(self, *, Key: Mapping[str, Any], **_: Any) -> dict[str, Any]:
         self._stored.pop(Key[self._key], None)
         return answer()
 

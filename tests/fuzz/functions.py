@@ -60,10 +60,12 @@ from ingester.transfer.engine import Engine
 from ingester.zoom.api import ZoomApi
 from ingester.zoom.download import ZoomFile
 from ingester.zoom.download_urls import DownloadHosts
+from tests.cloud import Clock
 from tests.fuzz import planted
 from tests.fuzz.fakes import NOW, Aws, Downloads, Movie, NoEngine, Session, Watch, now, response
 from tests.simulation.aws.calls import at_once
 from tests.simulation.aws.ssm import FakeParameters
+from tests.waits import Sleeper
 
 STACK, SECRETS = "fuzz", "/zoom-ingester/fuzz"
 DOWNLOAD_RECEIVES, UPLOAD_RECEIVES = 12, 50
@@ -287,9 +289,9 @@ class StagedFiles:
 
 def process(aws: Aws, url: str, body: str, receives: int, deps: Any) -> list[str]:
     """Hand a message to the queue's function, and return the ids that have to come back."""
-    aws.queues.send_message(
-        QueueUrl=url, MessageBody=body, **({"MessageGroupId": "g"} if "fifo" in url else {})
-    )
+    in_order = {"MessageGroupId": "g", "MessageDeduplicationId": aws.new_id()}
+    is_fifo = url.endswith(".fifo")
+    aws.queues.send_message(QueueUrl=url, MessageBody=body, **(in_order if is_fifo else {}))
     record = aws.queues.take(url, 1)[0]
     record["attributes"]["ApproximateReceiveCount"] = str(receives)
     if isinstance(deps, downloader.Dependencies):
@@ -297,7 +299,7 @@ def process(aws: Aws, url: str, body: str, receives: int, deps: Any) -> list[str
         run: Any = downloader.run
     else:
         worker, run = uploader.worker_of(deps, 60.0), uploader.run
-    dead = aws.upload_dlq if "fifo" in url else aws.download_dlq
+    dead = aws.upload_dlq if is_fifo else aws.download_dlq
     source = SourceQueue(queue(aws, url), queue(aws, dead), receives)
     answered = run({"Records": [record]}, lambda: worker, lambda: source)
     return [failure["itemIdentifier"] for failure in answered["batchItemFailures"]]
@@ -399,15 +401,15 @@ def notifications_of(aws: Aws, sns: Sns) -> log_notifications.Dependencies:
         faults_table=aws.faults.name,
         topic_arn="arn:aws:sns:us-east-1:123456789012:fuzz",
     )
-    faults = cast(Any, aws.faults)
+    faults, clock = cast(Any, aws.faults), Clock(NOW)
     return log_notifications.Dependencies(
         settings=settings,
         status=status_table(aws),
-        faults=FaultsTable(faults, timedelta(minutes=10), now),
-        pace=MailPace(faults, clock=now, sleep=lambda _: None, by_chance=lambda: 0.5),
+        faults=FaultsTable(faults, timedelta(minutes=10), clock),
+        pace=MailPace(faults, clock=clock, sleep=Sleeper(clock), by_chance=lambda: 0.5),
         topic=Topic(cast(Any, sns), settings.topic_arn),
         zone=zone_of(settings.local_time_zone),
-        clock=now,
+        clock=clock,
     )
 
 

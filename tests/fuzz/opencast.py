@@ -42,6 +42,8 @@ def make(mutator: Mutator) -> Any:
     for _ in range(1 + mutator.random.randrange(3)):
         name = mutator.one_of(list(answers))
         changed: Any = answers[name]
+        if not isinstance(changed, dict) or "content" not in changed:
+            continue
         if mutator.chance(0.3):
             changed = {
                 **changed,

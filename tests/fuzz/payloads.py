@@ -18,8 +18,9 @@ START, END = "2026-10-14T15:00:00Z", "2026-10-14T15:50:00Z"
 SERIES = "20260112345"
 
 
+@cache
 def vectors(name: str) -> list[dict[str, Any]]:
-    """Return the cases of one file of tests/vectors."""
+    """Return the cases of one file of tests/vectors. A mutation works on a copy."""
     found: list[dict[str, Any]] = json.loads((VECTORS / f"{name}.json").read_bytes())
     return found
 
@@ -118,6 +119,7 @@ def zoom_events() -> list[dict[str, Any]]:
     ]
 
 
+@cache
 def download_messages() -> list[dict[str, Any]]:
     """Return messages of the download queue, with all optional fields."""
     options = {
@@ -135,6 +137,7 @@ def download_messages() -> list[dict[str, Any]]:
     return [*found, *({**message, **options} for message in found[:20])]
 
 
+@cache
 def upload_messages() -> list[dict[str, Any]]:
     """Return messages of the upload queue."""
     return [case["message"] for case in vectors("upload")]
