@@ -60,6 +60,8 @@ def read_json(path: Path) -> ParsedSheet:
         ) from error
     except RecursionError as error:
         raise OpsError(f"{path} is not a schedule: it is nested too deeply.") from error
+    except ValueError as error:
+        raise OpsError(f"{path} is not a schedule: it holds a number that is too long.") from error
     return parse_json(path.name, content)
 
 
@@ -100,7 +102,7 @@ def _plain(entry: Any) -> Any:
     read = TypeDeserializer().deserialize
     try:
         return {key: read(value) for key, value in entry.items()}
-    except (TypeError, ValueError, AttributeError, ArithmeticError):
+    except (TypeError, ValueError, AttributeError, ArithmeticError, RecursionError):
         return entry
 
 

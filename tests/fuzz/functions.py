@@ -289,7 +289,7 @@ class StagedFiles:
 
 def process(aws: Aws, url: str, body: str, receives: int, deps: Any) -> list[str]:
     """Hand a message to the queue's function, and return the ids that have to come back."""
-    in_order = {"MessageGroupId": "g", "MessageDeduplicationId": aws.new_id()}
+    in_order = {"MessageGroupId": aws.new_id(), "MessageDeduplicationId": aws.new_id()}
     is_fifo = url.endswith(".fifo")
     aws.queues.send_message(QueueUrl=url, MessageBody=body, **(in_order if is_fifo else {}))
     record = aws.queues.take(url, 1)[0]
@@ -311,7 +311,12 @@ def status_of(aws: Aws) -> status_query.Dependencies:
         zoom_web="https://zoom.us",
         status=status_table(aws),
         pages=StatusPages(cast(Any, aws.status)),
-        queues={"downloads": queue(aws, aws.download_queue)},
+        queues={
+            "downloads": queue(aws, aws.download_queue),
+            "downloads_dead": queue(aws, aws.download_dlq),
+            "uploads": queue(aws, aws.upload_queue),
+            "uploads_dead": queue(aws, aws.upload_dlq),
+        },
         reconcile=ReconcileState(cast(Any, aws.recordings)),
         reconcile_days=3,
         page=page_answer("<!doctype html>"),

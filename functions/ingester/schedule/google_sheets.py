@@ -77,6 +77,11 @@ class _Key(msgspec.Struct, frozen=True):
     client_email: str
     private_key: str
     token_uri: str
+    universe_domain: str = "googleapis.com"
+
+    def __post_init__(self) -> None:
+        if self.universe_domain != "googleapis.com":
+            raise ValueError("a key of another Google than the public one")
 
 
 class _Reply(msgspec.Struct, frozen=True):
