@@ -19,6 +19,7 @@ def main() -> int:
     parser.add_argument("--fresh", action="store_true", help="take a random seed")
     parser.add_argument("--target", action="append", help="only this target (repeatable)")
     parser.add_argument("--input", type=int, help="only the input of this number; print it")
+    parser.add_argument("--seconds", type=float, default=3600, help="stop after so long")
     parser.add_argument("--processes", type=int, default=2)
     given = parser.parse_args()
     if given.fresh:
@@ -50,7 +51,7 @@ def _many(names: list[str], given: argparse.Namespace) -> int:
     from tests.fuzz.registry import share_of  # noqa: PLC0415
 
     began = time.monotonic()
-    outcomes = runner.run(share_of(given.inputs, names), given.seed, given.processes)
+    outcomes = runner.run(share_of(given.inputs, names), given.seed, given.processes, given.seconds)
     total = sum(outcome.inputs for outcome in outcomes.values())
     print(f"{'target':<20}{'inputs':>8}{'seconds':>9}{'findings':>9}")
     for outcome in outcomes.values():

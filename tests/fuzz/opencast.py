@@ -12,8 +12,9 @@ from tests.fuzz.mutations import Mutator, encoded
 from tests.fuzz.target import Target, require
 
 JSON = {"Content-Type": "application/json"}
+TERMS = "http://purl.org/dc/terms/"
 CATALOG = {
-    "http://purl.org/dc/terms/": {
+    TERMS: {
         "identifier": [{"value": payloads.SERIES}],
         "title": [{"value": "Mapping the Ocean", "lang": "en"}],
         "publisher": [{"value": "pub@example.edu"}],

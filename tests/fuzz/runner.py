@@ -148,11 +148,14 @@ def _ended_after(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def run_chunk(name: str, seed: int, begin: int, end: int) -> Outcome:
-    """Run the inputs of a target with these numbers."""
-    outcome, began = Outcome(name, end - begin), time.monotonic()
+def run_chunk(name: str, seed: int, begin: int, end: int, ends: float) -> Outcome:
+    """Run the inputs of a target with these numbers, until the monotonic clock says `ends`."""
+    outcome, began = Outcome(name, 0), time.monotonic()
     with LogInMemory() as log:
         for index in range(begin, end):
+            if time.monotonic() > ends:
+                break
+            outcome.inputs += 1
             given = input_of(name, seed, index)
             with _ended_after(ENDLESS_SECONDS):
                 problem = measured_problem(name, given, log)
@@ -163,16 +166,19 @@ def run_chunk(name: str, seed: int, begin: int, end: int) -> Outcome:
     return outcome
 
 
-def run(shares: dict[str, int], seed: int, processes: int) -> dict[str, Outcome]:
-    """Run so many inputs of each target, in some processes."""
+def run(shares: dict[str, int], seed: int, processes: int, seconds: float) -> dict[str, Outcome]:
+    """Run so many inputs of each target, in some processes, or as many as the seconds allow."""
+    ends = time.monotonic() + seconds
     chunks = [
         (name, begin, min(begin + CHUNK, count))
         for name, count in shares.items()
         for begin in range(0, count, CHUNK)
     ]
+    # In turns, so that each target gets its share of the time.
+    chunks.sort(key=lambda chunk: chunk[1] / shares[chunk[0]])
     outcomes = {name: Outcome(name, 0) for name in shares}
     with ProcessPoolExecutor(processes) as pool:
-        running = [pool.submit(run_chunk, name, seed, begin, end) for name, begin, end in chunks]
+        running = [pool.submit(run_chunk, *chunk[:1], seed, *chunk[1:], ends) for chunk in chunks]
         for task in running:
             outcomes[task.result().target].add(task.result())
     return outcomes

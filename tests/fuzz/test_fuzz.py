@@ -6,14 +6,47 @@ from typing import Any
 
 import pytest
 
+from tests.fuzz import payloads
 from tests.fuzz.fakes import LogInMemory
+from tests.fuzz.mutations import DEEP, DIGITS
+from tests.fuzz.opencast import TERMS, good_answers
 from tests.fuzz.registry import TARGETS, share_of
 from tests.fuzz.runner import input_of, problem_in
+from tests.fuzz.zoom import answer
 
 INPUTS = 3000
 SEED = 13
 
-REGRESSIONS: tuple[tuple[str, Any], ...] = ()
+
+
+def zoom_answer(**changes: Any) -> dict[str, Any]:
+    """Return an input in which Zoom's API answers about a recording with changes."""
+    return {"zoom": {"/recordings": answer(payloads.meeting(**changes))}, "downloads": []}
+
+
+def zoom_list(**changes: Any) -> dict[str, Any]:
+    """Return an input in which Zoom lists a recording with changes."""
+    page = answer({"meetings": [payloads.meeting(**changes)]})
+    return {"zoom": {"/accounts/me": page}, "state": [payloads.reconcile_item()]}
+
+
+def opencast_answer(part: str, content: Any) -> dict[str, Any]:
+    """Return an input in which Opencast answers to a part of its API with this content."""
+    return {"answers": good_answers() | {part: {"content": content}}, "number": 1, "known": False}
+
+
+REGRESSIONS: tuple[tuple[str, Any], ...] = (
+    ("zoom-recording", zoom_answer(start_time="soon")),
+    ("zoom-recording", zoom_answer(start_time="0001-01-01T00:00:00Z")),
+    ("zoom-recording", zoom_answer(recording_files=[{"a": DEEP}])),
+    ("zoom-list", zoom_list(recording_files=[{"a": DEEP}])),
+    ("zoom-list", zoom_list(recording_files=[{"a": DIGITS}])),
+    ("opencast-answers", opencast_answer("/api/events/", [DEEP])),
+    ("opencast-answers", opencast_answer("/series/", DIGITS)),
+    ("opencast-answers", opencast_answer("/series/", {TERMS: {"": "\ud800"}})),
+    ("schedule-json", DIGITS),
+)
+"""Targets and inputs."""
 
 
 @pytest.mark.parametrize("name", TARGETS)
