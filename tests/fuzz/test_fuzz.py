@@ -18,7 +18,6 @@ INPUTS = 3000
 SEED = 13
 
 
-
 def zoom_answer(**changes: Any) -> dict[str, Any]:
     """Return an input in which Zoom's API answers about a recording with changes."""
     return {"zoom": {"/recordings": answer(payloads.meeting(**changes))}, "downloads": []}
