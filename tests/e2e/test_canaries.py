@@ -11,6 +11,7 @@ import secrets
 import time
 import zipfile
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ import requests
 
 from cdk.names import DOWNLOADER, ON_DEMAND, SCHEDULE_UPDATE, SLACK, UPLOADER, WEBHOOK
 from cdk.settings import SCHEDULE_TOKEN, SECRETS
-from local.driver import Driver
 from local.state import ENVIRONMENT, GOOGLE_KEY, STATE
 from ops.secrets.store import stored
 from tests.canaries import Canaries
@@ -68,11 +68,19 @@ def _in_ssm(stack: Stack) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def used(stack: Stack) -> Stack:
+def used(stack: Stack) -> Iterator[Stack]:
     """The stack after recordings, failures and questions, with the functions' log at DEBUG."""
+    with ExitStack() as verbose:
+        for function in VERBOSE:
+            name = stack.function(function)
+            verbose.enter_context(deployed.limited(stack.driver, name, seconds=900, DEBUG="1"))
+        _use(stack)
+        yield stack
+
+
+def _use(stack: Stack) -> None:
+    """Let recordings go their way and fail, and ask by Slack and the sheet."""
     forget_faults(stack)
-    for function in VERBOSE:
-        _log_everything(stack.driver, stack.function(function))
     good, lost = stack.lecture(), stack.lecture(scheduled=False)
     assert stack.driver.send("recording.started", good.uuid).status == 204
     assert stack.driver.send("", body=_completed(good)).status == 200
@@ -87,14 +95,6 @@ def used(stack: Stack) -> Stack:
     type_command(stack, str(good.meeting_id))
     await_mail(stack, lost.uuid)
     stack.await_state(good, "SENT_TO_OPENCAST")
-    return stack
-
-
-def _log_everything(driver: Driver, function: str) -> None:
-    client = driver.client("lambda")
-    environment = client.get_function_configuration(FunctionName=function)["Environment"]
-    variables = {**environment["Variables"], "DEBUG": "1"}
-    deployed.cold_start(driver, function, Environment={"Variables": variables})
 
 
 def _completed(recording: Any) -> dict[str, Any]:
