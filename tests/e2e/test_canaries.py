@@ -27,7 +27,7 @@ from tests.e2e import deployed
 from tests.e2e.conftest import PACKAGES
 from tests.e2e.mails import await_mail, forget_faults
 from tests.e2e.operator import Operator
-from tests.e2e.slack import await_process, put_row, type_command
+from tests.e2e.slack import zip_command
 from tests.e2e.spreadsheet import HEADER, Spreadsheet, row
 from tests.e2e.stack import Stack
 from tests.slack_messages import texts
@@ -90,9 +90,7 @@ def _use(stack: Stack) -> None:
     sheet = Spreadsheet(stack.driver, token=_in_ssm(stack).get(SCHEDULE_TOKEN, ""))
     sheet.fill([HEADER, row(link)], [HEADER])
     assert sheet.post()[0] == 200
-    put_row(stack, good.meeting_id, topic="Canaries")
-    await_process(stack)
-    type_command(stack, str(good.meeting_id))
+    zip_command(stack)
     await_mail(stack, lost.uuid)
     stack.await_state(good, "SENT_TO_OPENCAST")
 
@@ -180,7 +178,7 @@ def test_page_and_its_answers_have_no_secret(
 
 def test_messages_in_slack_have_no_secret(used: Stack, canaries: Canaries) -> None:
     messages = used.driver.shown()
-    assert any("Canaries" in texts(message) for message in messages)
+    assert any("Sent to Opencast" in texts(message) for message in messages)
     assert_clean(canaries, {message["ts"]: json.dumps(message) for message in messages})
 
 

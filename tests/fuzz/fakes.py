@@ -73,9 +73,9 @@ class Table(FakeTable):
     def batch_writer(self) -> Iterator[Table]:
         yield self
 
-    def put(self, items: Sequence[Any]) -> None:
-        """Put those of some items that DynamoDB can hold."""
-        for item in items:
+    def put(self, items: Any) -> None:
+        """Put those of a mutated list of items that DynamoDB can hold."""
+        for item in items if isinstance(items, list) else ():
             if isinstance(item, dict):
                 try:
                     self.put_item(Item=item_of(item))

@@ -96,7 +96,7 @@ def make_sheet(mutator: Mutator) -> Any:
 def check_sheet(given: Any) -> Iterator[str]:
     """A sheet is imported, or refused as a whole with a sentence."""
     aws = Aws()
-    aws.schedule.put(given["known"] if isinstance(given["known"], list) else [])
+    aws.schedule.put(given["known"])
     rows = given["rows"] if isinstance(given["rows"], list) else []
     cells = [
         [filled(cell if isinstance(cell, str) else str(cell)) for cell in row]

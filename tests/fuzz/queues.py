@@ -54,7 +54,7 @@ def check_ended(aws: Aws, url: str, dead: str, given: Any, deps: Any) -> Iterato
 
 def check_download_message(given: Any) -> Iterator[str]:
     aws = Aws()
-    aws.recordings.put(given["known"] if isinstance(given["known"], list) else [])
+    aws.recordings.put(given["known"])
     zoom = {"/recordings": recording_answer()}
     deps = functions.downloader_of(aws, zoom, steps_of(given["downloads"]))
     yield from check_ended(aws, aws.download_queue, aws.download_dlq, given, deps)
@@ -62,7 +62,7 @@ def check_download_message(given: Any) -> Iterator[str]:
 
 def check_upload_message(given: Any) -> Iterator[str]:
     aws = Aws()
-    aws.recordings.put(given["known"] if isinstance(given["known"], list) else [])
+    aws.recordings.put(given["known"])
     deps = functions.uploader_of(aws, good_answers())
     yield from check_ended(aws, aws.upload_queue, aws.upload_dlq, given, deps)
 

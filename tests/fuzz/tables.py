@@ -37,7 +37,7 @@ def make_rows(mutator: Mutator) -> Any:
 def check_rows(given: Any) -> Iterator[str]:
     """Every reader of the status table shows odd rows: /status, /zip and the mails."""
     aws = Aws()
-    aws.status.put(given if isinstance(given, list) else [])
+    aws.status.put(given)
     aws.schedule.put([payloads.schedule_row()])
     for query in ROW_QUERIES:
         answered = status_query.respond({"queryStringParameters": query}, functions.status_of(aws))
@@ -94,8 +94,8 @@ def check_others(given: Any) -> Iterator[str]:
     """Odd recording events, scheduled classes and a state of reconcile stop nothing else."""
     aws = Aws()
     for table, name in ((aws.events, "events"), (aws.schedule, "schedule")):
-        table.put(given[name] if isinstance(given[name], list) else [])
-    aws.recordings.put(given["reconcile"] if isinstance(given["reconcile"], list) else [])
+        table.put(given[name])
+    aws.recordings.put(given["reconcile"])
     deps: Any = functions.uploader_of(aws, good_answers())
     process(aws, aws.upload_queue, json.dumps(payloads.upload_messages()[0]), 1, deps)
     message = {**payloads.download_messages()[0], "zoom_series_id": payloads.MEETING}

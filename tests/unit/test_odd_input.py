@@ -16,6 +16,7 @@ from ingester.errors import (
     GoogleKeyRefused,
     MessageError,
     OpencastUnreachable,
+    SheetsUnreachable,
     ZoomUnreachable,
 )
 from ingester.opencast.client import Opencast
@@ -24,7 +25,7 @@ from ingester.pipeline.queue import Queue
 from ingester.schedule.google_sheets import Sheets
 from ingester.status.time_index import Position
 from ingester.zoom import webhook_client
-from ingester.zoom.api import MeetingRecordings, decoded, problem_in
+from ingester.zoom.api import MeetingRecordings, _Token, decoded, problem_in
 from ingester.zoom.recording_list import _entry
 from ingester.zoom.webhook_events import RemovalNotification, parse
 from ops.command import OpsError
@@ -59,6 +60,26 @@ def test_zoom_unreachable_is_raised_when_its_answer_holds_an_impossible_value(
 ) -> None:
     with pytest.raises(ZoomUnreachable, match="can't be read"):
         decoded(response({"content": payloads.meeting(**changes)}), MeetingRecordings)
+
+
+def test_zoom_unreachable_is_raised_when_a_token_lives_too_long() -> None:
+    with pytest.raises(ZoomUnreachable):
+        decoded(response({"content": {"access_token": "t", "expires_in": 10**400}}), _Token)
+
+
+def test_sheets_unreachable_is_raised_when_a_token_lives_too_long(clock: Clock) -> None:
+    answers = {"/token": {"content": {"access_token": "t", "expires_in": 2**63}}}
+    watch = Stopwatch()
+    sheets = Sheets(
+        service_key("https://x/token"),
+        base_url="https://x",
+        session=session(answers),
+        sleep=watch.sleep,
+        clock=clock,
+        monotonic=watch,
+    )
+    with pytest.raises(SheetsUnreachable):
+        sheets.tabs("doc", ["Fall"], seconds=1)
 
 
 def test_problem_of_zoom_is_empty_when_it_is_nested_too_deeply() -> None:

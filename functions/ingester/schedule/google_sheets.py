@@ -262,7 +262,13 @@ class _Transport:
             self.credentials.before_request(self._token_request, method, uri, signed)
         except RefreshError as error:
             raise self._key_refused(error) from None
-        except (GoogleAuthError, ValueError, TypeError, AttributeError) as error:
+        except (
+            GoogleAuthError,
+            ValueError,
+            TypeError,
+            AttributeError,
+            ArithmeticError,
+        ) as error:
             raise SheetsUnreachable(
                 f"Google's answer about the token can't be read ({type(error).__name__})."
             ) from None

@@ -11,17 +11,17 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 from urllib.parse import quote
 
 import jwt
 import msgspec
 import requests
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from ingester import timestamps
 from ingester.errors import ZoomRefused, ZoomUnreachable
-from ingester.pipeline.messages import MeetingNumber, Minutes
+from ingester.pipeline.messages import LARGEST_NUMBER, MeetingNumber, Minutes
 from ingester.retry import Chance, Sleep, retry_after, retrying, within
 from ingester.settings import ZoomSecrets, ZoomSettings
 from ingester.zoom.lenient_json import readable
@@ -63,7 +63,7 @@ class MeetingRecordings(msgspec.Struct, frozen=True, kw_only=True):
 
 class _Token(msgspec.Struct, frozen=True):
     access_token: str
-    expires_in: int
+    expires_in: Annotated[int, Meta(ge=0, le=LARGEST_NUMBER)]
 
 
 class Problem(msgspec.Struct, frozen=True):
