@@ -47,7 +47,7 @@ DECIDING = ("meeting_id", "seconds", "since", "queues")
 def make_ingest(mutator: Mutator) -> Any:
     body = {**INGEST, "uuid": mutator.one_of(LINKS), "oc_series_id": SERIES_LINK}
     content: Any = mutator.value(body)
-    return mutator.bytes(encoded(content)) if mutator.chance(0.2) else content
+    return mutator.raw(encoded(content)) if mutator.chance(0.2) else content
 
 
 def check_ingest(given: Any) -> Iterator[str]:

@@ -50,7 +50,7 @@ def csv_of(rows: Any) -> bytes:
 
 def make_csv(mutator: Mutator) -> Any:
     rows = mutator.value(payloads.SHEET)
-    return mutator.bytes(csv_of(rows)) if mutator.chance(0.5) else rows
+    return mutator.raw(csv_of(rows)) if mutator.chance(0.5) else rows
 
 
 def check_csv(given: Any) -> Iterator[str]:
@@ -72,7 +72,7 @@ def make_json(mutator: Mutator) -> Any:
     scanned = {"zoom_series_id": {"S": "123"}, "events": {"L": [{"M": {"day": {"S": "W"}}}]}}
     found = mutator.one_of(([row], columns, {"Items": [scanned]}, {"a": row}))
     content = mutator.value(found)
-    return mutator.bytes(encoded(content)) if mutator.chance(0.2) else content
+    return mutator.raw(encoded(content)) if mutator.chance(0.2) else content
 
 
 def check_json(given: Any) -> Iterator[str]:

@@ -57,7 +57,7 @@ def make_answers(mutator: Mutator) -> Any:
         made["/token"] = {"status": 400, "content": {"error": "invalid_grant"}}
     name = mutator.one_of(list(made))
     content = made[name]["content"]
-    changed = mutator.bytes(encoded(content)) if mutator.chance(0.2) else mutator.value(content)
+    changed = mutator.raw(encoded(content)) if mutator.chance(0.2) else mutator.value(content)
     made[name] = {**made[name], "content": changed}
     return {"answers": made, "key": ""}
 
@@ -65,7 +65,7 @@ def make_answers(mutator: Mutator) -> Any:
 def make_key(mutator: Mutator) -> Any:
     document: Any = mutator.value(json.loads(key()))
     if mutator.chance(0.2):
-        document = mutator.bytes(encoded(document))
+        document = mutator.raw(encoded(document))
     good = {"/token": {"content": TOKEN}, "values:batchGet": {"content": values()}}
     return {"answers": good, "key": encoded(document).decode("utf-8", "replace")[:50_000]}
 

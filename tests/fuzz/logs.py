@@ -83,7 +83,7 @@ def check_lines(given: Any) -> Iterator[str]:
 def make_event(mutator: Mutator) -> Any:
     content: Any = mutator.value(document(LINES[:2]))
     if mutator.chance(0.3):
-        content = mutator.bytes(encoded(content))
+        content = mutator.raw(encoded(content))
     event: Any = _event(encoded(content)[:500_000])
     return mutator.value(event) if mutator.chance(0.3) else event
 

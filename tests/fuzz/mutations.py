@@ -129,13 +129,13 @@ class Mutator:
         )
         return self.one_of(changes)()
 
-    def bytes(self, content: bytes, most: int = 4) -> bytes:
+    def raw(self, content: bytes, most: int = 4) -> bytes:
         """Return content with one mutation or some."""
         for _ in range(1 + int(self.random.random() ** 2 * most)):
-            content = self._bytes(content)
+            content = self._raw(content)
         return content
 
-    def _bytes(self, content: bytes) -> bytes:
+    def _raw(self, content: bytes) -> bytes:
         at = self.random.randrange(len(content) + 1)
         to = self.random.randrange(at, min(len(content), at + 64) + 1)
         odd = self.one_of(PIECES)

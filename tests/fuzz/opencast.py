@@ -52,7 +52,7 @@ def make(mutator: Mutator) -> Any:
             }
         content = changed["content"]
         changed["content"] = (
-            mutator.bytes(encoded(content))
+            mutator.raw(encoded(content))
             if isinstance(content, bytes) or mutator.chance(0.3)
             else mutator.value(content)
         )

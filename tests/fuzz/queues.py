@@ -19,7 +19,7 @@ MOST_BYTES = 900_000
 def make_message(mutator: Mutator, messages: list[dict[str, Any]], limit: int) -> Any:
     content: Any = mutator.value(mutator.one_of(messages))
     if mutator.chance(0.15):
-        content = mutator.bytes(encoded(content))
+        content = mutator.raw(encoded(content))
     known = [payloads.record()] if mutator.chance(0.2) else []
     receives = mutator.one_of((1, 2, limit - 1, limit, limit + 1))
     return {"content": content, "receives": receives, "known": mutator.value(known)}

@@ -87,7 +87,7 @@ def make_request(mutator: Mutator) -> Any:
             pressed = mutator.value(pressed)
         form = {"payload": encoded(pressed)[:50_000].decode()}
     body: Any = form if isinstance(form, dict) else {"text": form}
-    return mutator.bytes(body_of(body)) if mutator.chance(0.15) else body
+    return mutator.raw(body_of(body)) if mutator.chance(0.15) else body
 
 
 def body_of(form: Any) -> bytes:

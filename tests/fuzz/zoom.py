@@ -40,7 +40,7 @@ def make_event(mutator: Mutator) -> Any:
     base = payloads.on_demand_event() if own else mutator.one_of(payloads.zoom_events())
     content: Any = mutator.value(base)
     if mutator.chance(0.15):
-        content = mutator.bytes(encoded(content))
+        content = mutator.raw(encoded(content))
     headers = mutator.value({"X-Zm-Trackingid": "a"}) if mutator.chance(0.1) else {}
     known = mutator.value([payloads.record()]) if mutator.chance(0.1) else []
     return {"content": content, "own": own, "headers": headers, "known": known}
@@ -109,7 +109,7 @@ def mutated_answer(mutator: Mutator, good: dict[str, Any]) -> Any:
     else:
         found = mutator.value(found)
     if mutator.chance(0.1) and isinstance(found, dict) and "content" in found:
-        found["content"] = mutator.bytes(encoded(found["content"]))
+        found["content"] = mutator.raw(encoded(found["content"]))
     return found
 
 
