@@ -18,7 +18,7 @@ from ingester.schedule.importer import CSV_SOURCE, JSON_SOURCE, Sheet
 from ingester.schedule.model import DAYS, ScheduledClass
 from ingester.schedule.parsed import ParsedClass, ParsedSheet, SkippedRow
 from ingester.schedule.retained import UnreadRow
-from ingester.schedule.sheet.cells import COLUMNS
+from ingester.schedule.sheet.cells import COLUMNS, encodable
 from ingester.schedule.sheet.parser import parse
 from ops.command import OpsError
 from ops.csv_text import unescaped
@@ -218,4 +218,4 @@ def _text(value: Any) -> str:
     """Return a scalar as text. Any other value counts as absent."""
     if value is None or isinstance(value, dict | list | set | bool):
         return ""
-    return str(value).strip()
+    return encodable(str(value).strip())

@@ -14,15 +14,19 @@ from ingester import timestamps
 from ingester.errors import (
     BadRequest,
     GoogleKeyRefused,
+    LedgerUnreadable,
     MessageError,
     OpencastUnreachable,
     SheetsUnreachable,
     ZoomUnreachable,
 )
+from ingester.ledger.table import Ledger
 from ingester.opencast.client import Opencast
 from ingester.pipeline.messages import LONGEST_UUID, DownloadMessage, UploadMessage, decode
 from ingester.pipeline.queue import Queue
+from ingester.reconcile.state_table import ReconcileState
 from ingester.schedule.google_sheets import Sheets
+from ingester.schedule.sheet.parser import parse as parse_sheet
 from ingester.status.time_index import Position
 from ingester.zoom import webhook_client
 from ingester.zoom.api import MeetingRecordings, _Token, decoded, problem_in
@@ -32,7 +36,7 @@ from ops.command import OpsError
 from ops.schedule.files import read_json
 from tests.cloud import Clock, Cloud
 from tests.fuzz import payloads
-from tests.fuzz.fakes import response
+from tests.fuzz.fakes import item_of, response
 from tests.fuzz.functions import session
 from tests.fuzz.mutations import DEEP, DIGITS, encoded
 from tests.google_web import service_key
@@ -174,3 +178,32 @@ def test_json_schedule_is_refused_when_a_number_is_too_long(tmp_path: Path) -> N
     (tmp_path / "a.json").write_text("9" * 5000)
     with pytest.raises(OpsError, match="number"):
         read_json(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize("version", ["2", 2.5, True])
+def test_state_of_reconcile_is_unreadable_when_its_version_is_no_whole_number(
+    aws: Cloud, version: Any
+) -> None:
+    aws.recordings.put_item(Item=item_of({**payloads.reconcile_item(), "version": version}))
+    with pytest.raises(LedgerUnreadable, match="version"):
+        ReconcileState(aws.recordings).get()
+
+
+def test_record_is_unreadable_when_its_version_is_no_whole_number(aws: Cloud, clock: Clock) -> None:
+    aws.recordings.put_item(Item=item_of({**payloads.record(), "version": 2.5}))
+    with pytest.raises(LedgerUnreadable, match="version"):
+        Ledger(aws.recordings, clock).get(payloads.UUID)
+
+
+def test_cell_has_a_question_mark_when_google_sends_half_a_character() -> None:
+    header, first, *_ = payloads.SHEET
+    [parsed] = parse_sheet("Fall", "sheet:Fall", [header, ["a\udfff", *first[1:]]]).classes[:1]
+    assert parsed.scheduled.course_code == "a?"
+
+
+def test_json_schedule_has_a_question_mark_when_it_holds_half_a_character(tmp_path: Path) -> None:
+    row = {**payloads.schedule_row(), "events": payloads.schedule_row()["events"][:1]}
+    row["events"][0]["title"] = "a\udfff"
+    (tmp_path / "a.json").write_text(json.dumps([row]))
+    [parsed] = read_json(tmp_path / "a.json").classes
+    assert parsed.scheduled.title == "a?"
