@@ -48,8 +48,9 @@ def check_settings(given: Any) -> Iterator[str]:
     """An environment makes settings or a SettingsError, also of what they compute."""
     kind = SETTINGS[given["type"]]
     items = given["values"].items() if isinstance(given["values"], dict) else ()
-    # An environment has no NUL.
-    values = {str(name): filled(str(value)).replace("\0", "") for name, value in items}
+    # Lambda's variables are UTF-8 without a NUL.
+    texts = {str(name): filled(str(value)).replace("\0", "") for name, value in items}
+    values = {name: text.encode("utf-8", "replace").decode() for name, text in texts.items()}
     try:
         read = settings.read(kind, values)
         for name, member in vars(kind).items():
