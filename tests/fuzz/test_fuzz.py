@@ -8,13 +8,15 @@ import pytest
 
 from tests.fuzz import payloads
 from tests.fuzz.fakes import LogInMemory
+from tests.fuzz.google import TOKEN
 from tests.fuzz.mutations import DEEP, DIGITS
 from tests.fuzz.opencast import TERMS, good_answers
+from tests.fuzz.payloads import SHEET
 from tests.fuzz.registry import TARGETS, share_of
 from tests.fuzz.runner import input_of, problem_in
 from tests.fuzz.zoom import answer
 
-INPUTS = 3000
+INPUTS = 2000
 SEED = 13
 
 
@@ -34,6 +36,11 @@ def opencast_answer(part: str, content: Any) -> dict[str, Any]:
     return {"answers": good_answers() | {part: {"content": content}}, "number": 1, "known": False}
 
 
+def google_token(**changes: Any) -> dict[str, Any]:
+    """Return an input in which Google's answer with a token has changes."""
+    return {"answers": {"/token": {"content": TOKEN | changes}}, "key": ""}
+
+
 REGRESSIONS: tuple[tuple[str, Any], ...] = (
     ("zoom-recording", zoom_answer(start_time="soon")),
     ("zoom-recording", zoom_answer(start_time="0001-01-01T00:00:00Z")),
@@ -44,6 +51,9 @@ REGRESSIONS: tuple[tuple[str, Any], ...] = (
     ("opencast-answers", opencast_answer("/series/", DIGITS)),
     ("opencast-answers", opencast_answer("/series/", {TERMS: {"": "\ud800"}})),
     ("schedule-json", DIGITS),
+    ("sheet-cells", {"rows": [SHEET[0], ["a\udfff", *SHEET[1][1:]]], "known": []}),
+    ("google-answers", google_token(expires_in=2**63)),
+    ("zoom-list", {**zoom_list(), "state": [{**payloads.reconcile_item(), "version": "2"}]}),
 )
 """Targets and inputs."""
 
