@@ -14,6 +14,19 @@ def parse(text: str) -> datetime:
     return datetime.strptime(text, FORMAT).replace(tzinfo=UTC)
 
 
+def parse_recorded(text: str) -> datetime:
+    """Return the moment of a timestamp of a recording, as `parse` does.
+
+    Raises:
+        ValueError: It is malformed, or of a year that has no recordings, near which local times
+            are beyond Python's calendar.
+    """
+    moment = parse(text)
+    if not 1970 <= moment.year < 3000:
+        raise ValueError(f"{text} is in no year that has recordings")
+    return moment
+
+
 def write(moment: datetime) -> str:
     """Return the timestamp of an aware moment, without fractions of a second."""
     return moment.astimezone(UTC).strftime(FORMAT)

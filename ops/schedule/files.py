@@ -18,7 +18,7 @@ from ingester.schedule.importer import CSV_SOURCE, JSON_SOURCE, Sheet
 from ingester.schedule.model import DAYS, ScheduledClass
 from ingester.schedule.parsed import ParsedClass, ParsedSheet, SkippedRow
 from ingester.schedule.retained import UnreadRow
-from ingester.schedule.sheet.cells import COLUMNS
+from ingester.schedule.sheet.cells import COLUMNS, encodable
 from ingester.schedule.sheet.parser import parse
 from ops.command import OpsError
 from ops.csv_text import unescaped
@@ -70,6 +70,8 @@ def read_json(path: Path) -> ParsedSheet:
         ) from error
     except RecursionError as error:
         raise OpsError(f"{path} is not a schedule: it is nested too deeply.") from error
+    except ValueError as error:
+        raise OpsError(f"{path} is not a schedule: it holds a number that is too long.") from error
     return parse_json(path.name, content)
 
 
@@ -110,7 +112,7 @@ def _plain(entry: Any) -> Any:
     read = TypeDeserializer().deserialize
     try:
         return {key: read(value) for key, value in entry.items()}
-    except (TypeError, ValueError, AttributeError, ArithmeticError):
+    except (TypeError, ValueError, AttributeError, ArithmeticError, RecursionError):
         return entry
 
 
@@ -226,4 +228,4 @@ def _text(value: Any) -> str:
     """Return a scalar as text. Any other value counts as absent."""
     if value is None or isinstance(value, dict | list | set | bool):
         return ""
-    return str(value).strip()
+    return encodable(str(value).strip())

@@ -113,7 +113,7 @@ class Ledger:
 
 def _record_from(item: Mapping[str, Any]) -> Record:
     try:
-        return msgspec.convert(_without_decimals(item), Record)
+        return msgspec.convert(without_decimals(item), Record)
     except msgspec.ValidationError as error:
         raise LedgerUnreadable(
             f"The ledger's record of {item['uuid']} can't be read: {error}. What was sent to "
@@ -122,12 +122,12 @@ def _record_from(item: Mapping[str, Any]) -> Record:
         ) from error
 
 
-def _without_decimals(value: Any) -> Any:
-    """Turn each Decimal of DynamoDB's into an int; the ledger has only whole numbers."""
+def without_decimals(value: Any) -> Any:
+    """Turn each Decimal of DynamoDB's into an int, or into a float if it isn't whole."""
     if isinstance(value, Decimal):
-        return int(value)
+        return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, Mapping):
-        return {key: _without_decimals(inner) for key, inner in value.items()}
+        return {key: without_decimals(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_without_decimals(inner) for inner in value]
+        return [without_decimals(inner) for inner in value]
     return value

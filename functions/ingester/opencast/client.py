@@ -165,12 +165,13 @@ class Opencast:
         catalog = self._json(response)
         try:
             terms = msgspec.convert(catalog, _Catalog).terms
-        except msgspec.ValidationError as error:
+            text = json.dumps(catalog)
+        except (ValueError, RecursionError) as error:
             raise OpencastUnreachable(
                 "Opencast's answer about the series makes no sense."
             ) from error
         publishers = terms.get(PUBLISHER) or [_Value()]
-        return Series(json.dumps(catalog), publishers[0].value)
+        return Series(text, publishers[0].value)
 
     def ingest(self, workflow: str, parts: Parts, *, read_seconds: float) -> str:
         """POST a media package.
@@ -252,7 +253,7 @@ class Opencast:
     def _json(self, response: requests.Response) -> Any:
         try:
             return response.json()
-        except requests.exceptions.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise OpencastUnreachable(
                 f"{self.host} answered with something that isn't JSON: a page of a proxy?"
             ) from error

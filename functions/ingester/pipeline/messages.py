@@ -6,15 +6,30 @@ over. A message lacks the fields that are `UNSET`, because their values are unkn
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from ingester import timestamps
 from ingester.errors import MessageError
 
 MessageType = TypeVar("MessageType", bound=msgspec.Struct)
+
+LARGEST_NUMBER = 10**18
+"""Largest number that counts as Zoom's. DynamoDB takes 38 digits, and Zoom's have 9 to 13."""
+
+LONGEST_MINUTES = 1_000_000
+"""Longest duration that counts as one, in minutes."""
+
+LONGEST_UUID = 480
+"""Characters. DynamoDB takes keys of 2048 bytes, and a `zip_id` contains a uuid."""
+
+_MINUTES = Meta(ge=0, le=LONGEST_MINUTES)
+Uuid = Annotated[str, Meta(min_length=1, max_length=LONGEST_UUID)]
+ZipId = Annotated[str, Meta(min_length=1, max_length=LONGEST_UUID + 20)]
+MeetingNumber = Annotated[int, Meta(ge=0, le=LARGEST_NUMBER)]
+Minutes = Annotated[int, _MINUTES] | Annotated[float, _MINUTES]
 
 
 class RecordingFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,8 +49,8 @@ class RecordingFile(msgspec.Struct, frozen=True, kw_only=True):
     status: str | UnsetType = UNSET
 
     def __post_init__(self) -> None:
-        timestamps.parse(self.recording_start)
-        timestamps.parse(self.recording_end)
+        timestamps.parse_recorded(self.recording_start)
+        timestamps.parse_recorded(self.recording_end)
 
     @property
     def is_mp4(self) -> bool:
@@ -71,15 +86,15 @@ class DownloadMessage(msgspec.Struct, frozen=True, kw_only=True):
     to ask Zoom for all files and for the empty fields.
     """
 
-    uuid: str
-    zoom_series_id: int
+    uuid: Uuid
+    zoom_series_id: MeetingNumber
     topic: str
     start_time: str
-    duration: int | float
+    duration: Minutes
     host_id: str
     recording_files: tuple[RecordingFile, ...]
     on_demand_ingest: bool
-    zip_id: str
+    zip_id: ZipId
     received_time: str
     download_token: str
     allow_multiple_ingests: bool = False
@@ -97,7 +112,7 @@ class DownloadMessage(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if self.start_time or not self.is_partial:
-            timestamps.parse(self.start_time)
+            timestamps.parse_recorded(self.start_time)
         if self.first_seen is not UNSET:
             timestamps.parse(self.first_seen)
 
@@ -113,6 +128,10 @@ class StagedFile(msgspec.Struct, frozen=True, kw_only=True):
     ffprobe_seconds: int | float
     file_id: str | UnsetType = UNSET
 
+    def __post_init__(self) -> None:
+        timestamps.parse_recorded(self.recording_start)
+        timestamps.parse_recorded(self.recording_end)
+
 
 class StagedView(msgspec.Struct, frozen=True, kw_only=True):
     """The files of a view, in the order of the segments."""
@@ -125,15 +144,15 @@ class StagedView(msgspec.Struct, frozen=True, kw_only=True):
 class UploadMessage(msgspec.Struct, frozen=True, kw_only=True):
     """Downloader to uploader: ingest one staged recording into its Opencast series."""
 
-    uuid: str
-    zoom_series_id: int
+    uuid: Uuid
+    zoom_series_id: MeetingNumber
     opencast_series_id: str
     oc_title: str
     topic: str
     created: str
     created_local: str
     webhook_received_time: str
-    zip_id: str
+    zip_id: ZipId
     s3_files: dict[str, StagedView]
     allow_multiple_ingests: bool = False
     ingest_all_mp4: bool = False
@@ -144,7 +163,7 @@ class UploadMessage(msgspec.Struct, frozen=True, kw_only=True):
     oc_workflow: str | UnsetType = UNSET
 
     def __post_init__(self) -> None:
-        timestamps.parse(self.created)
+        timestamps.parse_recorded(self.created)
 
 
 def encode(message: msgspec.Struct) -> str:

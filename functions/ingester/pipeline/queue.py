@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -21,6 +22,10 @@ MAX_DELAY_SECONDS = 900
 
 _NOT_TEXT = re.compile(r"[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]+")
 """Characters that SQS accepts in no message or attribute (SendMessage)."""
+
+
+_IDENTIFIER = re.compile(r"[!-~]{1,128}")
+"""Texts that SQS accepts as the id of a message group (SendMessage). Zoom's uuids are such."""
 
 
 class Received(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,7 +84,9 @@ class Queue:
 
     def send_in_order(self, body: str, *, group: str) -> None:
         """Send to a FIFO queue that drops repeats by content and keeps the order in `group`."""
-        self._sqs.send_message(QueueUrl=self._url, MessageBody=body, MessageGroupId=group)
+        self._sqs.send_message(
+            QueueUrl=self._url, MessageBody=body, MessageGroupId=_identifier(group)
+        )
 
     def send_with_reason(self, body: str, reason: str, *, group: str, identity: str) -> None:
         """Send to a dead-letter queue, with the reason as the attribute `FailedReason`.
@@ -90,7 +97,7 @@ class Queue:
         """
         in_order: dict[str, Any] = {}
         if self._url.endswith(".fifo"):
-            in_order = {"MessageGroupId": group, "MessageDeduplicationId": identity}
+            in_order = {"MessageGroupId": _identifier(group), "MessageDeduplicationId": identity}
         self._sqs.send_message(
             QueueUrl=self._url,
             MessageBody=body,
@@ -142,6 +149,11 @@ class Queue:
     def delete(self, message: Received) -> None:
         """Delete a message that `take_one` received."""
         self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message.receipt_handle)
+
+
+def _identifier(text: str) -> str:
+    """Return a text as the id of a message group: its hash, if SQS doesn't accept it."""
+    return text if _IDENTIFIER.fullmatch(text) else hashlib.sha256(text.encode()).hexdigest()
 
 
 def _failed_reason(reason: str) -> dict[str, MessageAttributeValueTypeDef]:

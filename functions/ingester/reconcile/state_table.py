@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ingester.errors import LedgerBusy, LedgerUnreadable
+from ingester.ledger.table import without_decimals
 from ingester.reconcile.decisions import State
 
 if TYPE_CHECKING:
@@ -40,8 +41,7 @@ class ReconcileState:
         if item is None:
             return None
         try:
-            # `to_builtins` turns DynamoDB's Decimals into texts, and `convert` texts into integers.
-            return msgspec.convert(msgspec.to_builtins(item), State, strict=False)
+            return msgspec.convert(without_decimals(item), State)
         except msgspec.ValidationError as error:
             raise LedgerUnreadable(
                 f"The item {KEY} in the table of recordings can't be read: {error}. Reconcile "

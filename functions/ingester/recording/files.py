@@ -57,8 +57,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             ValueError: It is no time stamp of a year that has recordings.
         """
-        if not 1970 <= timestamps.parse(self.start_time).year < 3000:
-            raise ValueError(f"start_time {self.start_time} is in no year that has recordings")
+        timestamps.parse_recorded(self.start_time)
 
 
 def zoom_page_of(uuid: str, zoom_web: str) -> str:

@@ -77,6 +77,11 @@ class _Key(msgspec.Struct, frozen=True):
     client_email: str
     private_key: str
     token_uri: str
+    universe_domain: str = "googleapis.com"
+
+    def __post_init__(self) -> None:
+        if self.universe_domain != "googleapis.com":
+            raise ValueError("a key of another Google than the public one")
 
 
 class _Reply(msgspec.Struct, frozen=True):
@@ -257,7 +262,13 @@ class _Transport:
             self.credentials.before_request(self._token_request, method, uri, signed)
         except RefreshError as error:
             raise self._key_refused(error) from None
-        except (GoogleAuthError, ValueError, TypeError, AttributeError) as error:
+        except (
+            GoogleAuthError,
+            ValueError,
+            TypeError,
+            AttributeError,
+            ArithmeticError,
+        ) as error:
             raise SheetsUnreachable(
                 f"Google's answer about the token can't be read ({type(error).__name__})."
             ) from None

@@ -53,7 +53,7 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
             content = base64.urlsafe_b64decode(token.encode("ascii"))
             position = msgspec.json.decode(content, type=cls)
             datetime.strptime(position.update_date, "%Y-%m-%d").replace(tzinfo=UTC)
-        except (ValueError, binascii.Error, msgspec.DecodeError) as error:
+        except (ValueError, binascii.Error, msgspec.DecodeError, RecursionError) as error:
             raise BadRequest("next must be what the last answer gave.") from error
         return position
 

@@ -11,15 +11,17 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 from urllib.parse import quote
 
 import jwt
 import msgspec
 import requests
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
+from ingester import timestamps
 from ingester.errors import ZoomRefused, ZoomUnreachable
+from ingester.pipeline.messages import LARGEST_NUMBER, MeetingNumber, Minutes
 from ingester.retry import Chance, Sleep, retry_after, retrying, within
 from ingester.settings import ZoomSecrets, ZoomSettings
 from ingester.zoom.lenient_json import readable
@@ -46,19 +48,22 @@ class MeetingRecordings(msgspec.Struct, frozen=True, kw_only=True):
     """Zoom's answer about one meeting instance. `recording_files` are in Zoom's own form."""
 
     uuid: str
-    id: int
+    id: MeetingNumber
     topic: str
     start_time: str
     host_id: str
-    duration: int | float
+    duration: Minutes
     recording_files: list[dict[str, Any]] = []
     total_size: int | UnsetType = UNSET
     download_access_token: str = ""
 
+    def __post_init__(self) -> None:
+        timestamps.parse_recorded(self.start_time)
+
 
 class _Token(msgspec.Struct, frozen=True):
     access_token: str
-    expires_in: int
+    expires_in: Annotated[int, Meta(ge=0, le=LARGEST_NUMBER)]
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -257,7 +262,7 @@ def problem_in(response: requests.Response) -> Problem:
     """Read the body of an API error; return an empty problem if it can't be read."""
     try:
         return msgspec.json.decode(response.content, type=Problem)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return Problem()
 
 
@@ -282,7 +287,7 @@ def decoded(response: requests.Response, answer_type: type[_Answer]) -> _Answer:
     """
     try:
         return msgspec.json.decode(readable(response.content), type=answer_type, strict=False)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ZoomUnreachable(f"Zoom's API gave an answer that can't be read: {error}.") from error
 
 

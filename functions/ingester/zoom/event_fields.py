@@ -8,11 +8,7 @@ from __future__ import annotations
 
 from msgspec import UNSET, UnsetType
 
-LARGEST_NUMBER = 10**18
-"""Largest number that counts as Zoom's. DynamoDB takes 38 digits, and Zoom's have 9 to 13."""
-
-LONGEST_MINUTES = 1_000_000
-"""Longest duration that counts as one, in minutes."""
+from ingester.pipeline.messages import LARGEST_NUMBER, LONGEST_MINUTES
 
 
 def number_in(value: object) -> int:

@@ -250,14 +250,17 @@ def _entry(content: bytes) -> ListedRecording | UnreadableEntry:
     try:
         listed = msgspec.json.decode(content, type=ListedRecording, strict=False)
         _ = listed.end
-    except (ValueError, OverflowError) as error:
+    except (ValueError, OverflowError, RecursionError) as error:
         return UnreadableEntry(name=_name_in(content), problem=str(error))
     return listed
 
 
 def _name_in(content: bytes) -> str:
     """Describe an invalid entry to people by the fields that can be read."""
-    entry = msgspec.json.decode(content)
+    try:
+        entry = msgspec.json.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return "an entry whose fields can't be read"
     if not isinstance(entry, dict):
         return f"an entry that is no object: {str(entry)[:80]!r}"
     known = {

@@ -160,5 +160,5 @@ def _text(response: requests.Response) -> str:
     """Return the answer's message in at most 200 characters."""
     try:
         return msgspec.json.decode(response.content, type=_Answer).message[:200]
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return response.text[:200] or "nothing to ingest"

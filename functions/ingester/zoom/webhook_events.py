@@ -11,22 +11,27 @@ import math
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, UnsetType
 
 from ingester import timestamps
 from ingester.errors import BadRequest
 from ingester.pipeline import reasons
-from ingester.pipeline.messages import DownloadMessage, RecordingFile
+from ingester.pipeline.messages import (
+    LONGEST_UUID,
+    DownloadMessage,
+    MeetingNumber,
+    Minutes,
+    RecordingFile,
+    ZipId,
+)
 from ingester.pipeline.states import Origin, State
 from ingester.recording.files import CHAT, VIEWS, Subject, automated, name_of, view_of
 from ingester.recording.pauses import RecordingEvent
 from ingester.status.row import Asked
 from ingester.zoom.event_fields import (
-    LARGEST_NUMBER,
-    LONGEST_MINUTES,
     minutes_in,
     number_in,
     size_in,
@@ -102,7 +107,7 @@ class RecoveryNotification(msgspec.Struct, frozen=True):
 class IngestOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Options of an ingest, which only our own requests can have."""
 
-    zip_id: str | UnsetType = UNSET
+    zip_id: ZipId | UnsetType = UNSET
     on_demand_series_id: str | UnsetType = UNSET
     oc_workflow: str | UnsetType = UNSET
     allow_multiple_ingests: bool = False
@@ -224,13 +229,10 @@ class BadIngest(BadRequest):
         self.zip_id = zip_id
 
 
-_MINUTES = Meta(ge=0, le=LONGEST_MINUTES)
-
-
 class _RecordingObject(msgspec.Struct, kw_only=True):
     """`payload.object` of a webhook event about one recording."""
 
-    id: Annotated[int, Meta(ge=0, le=LARGEST_NUMBER)]
+    id: MeetingNumber
     uuid: str
     topic: str
     start_time: str
@@ -240,7 +242,7 @@ class _IngestObject(_RecordingObject, kw_only=True):
     """`payload.object` of a webhook event that asks for an ingest."""
 
     host_id: str
-    duration: Annotated[int, _MINUTES] | Annotated[float, _MINUTES]
+    duration: Minutes
     recording_files: list[dict[str, Any]]
     total_size: object = UNSET
 
@@ -305,7 +307,7 @@ def _recording_notification(
         return RemovalNotification(uuids, REMOVAL_EVENTS[event])
     if event in RECOVERY_EVENTS:
         return RecoveryNotification(uuids)
-    if not text_in(about.get("uuid")):
+    if about.get("uuid") not in uuids:
         raise BadRequest("The payload has no object with a uuid.")
     if event in STATUS_EVENTS:
         return _status_notification(event, content, about)
@@ -318,7 +320,10 @@ def _recording_notification(
 
 
 def _uuids(about: dict[str, Any]) -> tuple[str, ...]:
-    """Return the recordings that an event is about: one, or those of an admin's bulk action."""
+    """Return the recordings that an event is about: one, or those of an admin's bulk action.
+
+    A text that is too long for a key of the tables is none.
+    """
     meeting_uuids = about.get("meeting_uuids")
     meetings = about.get("meetings")
     candidates: list[object] = [about.get("uuid")]
@@ -328,7 +333,8 @@ def _uuids(about: dict[str, Any]) -> tuple[str, ...]:
         for meeting in (meetings if isinstance(meetings, list) else [])
         if isinstance(meeting, dict)
     ]
-    return tuple(dict.fromkeys(uuid for uuid in candidates if isinstance(uuid, str) and uuid))
+    texts = [uuid for uuid in candidates if isinstance(uuid, str)]
+    return tuple(dict.fromkeys(uuid for uuid in texts if 0 < len(uuid) <= LONGEST_UUID))
 
 
 def _status_notification(

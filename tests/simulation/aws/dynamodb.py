@@ -27,6 +27,8 @@ from tests.simulation.aws.conditions import Condition, condition
 from tests.simulation.aws.updates import Update, update
 
 ITEM_LIMIT = 400 * 1024
+KEY_LIMIT = 2048
+"""Bytes of a hash key (Quotas, "Partition key length")."""
 
 ReturnValues = Literal["NONE", "ALL_OLD", "UPDATED_OLD", "ALL_NEW", "UPDATED_NEW"]
 Index = tuple[str, str | None]
@@ -277,6 +279,11 @@ class FakeTable:
             raise InvalidRequest(
                 "One or more parameter values are not valid. The AttributeValue for a key "
                 f"attribute cannot contain an empty string value. Key: {self._key}"
+            )
+        if isinstance(value, str) and len(value.encode()) > KEY_LIMIT:
+            raise InvalidRequest(
+                "One or more parameter values were invalid: Size of hashkey has exceeded the "
+                f"maximum size limit of{KEY_LIMIT} bytes"
             )
         return value
 

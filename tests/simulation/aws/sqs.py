@@ -27,6 +27,7 @@ DEDUPLICATION_SECONDS = 300
 RETENTION_SECONDS = 14 * 24 * 3600.0
 
 _REFUSED = re.compile(r"[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_IDENTIFIER = re.compile(r"[!-~]{1,128}")
 _GONE = "Message does not exist or is not available for visibility timeout change."
 _EXPIRED = "The receipt handle has expired."
 
@@ -455,6 +456,12 @@ def _identity(queue: _Queue, body: str, group: str | None, given: str | None) ->
     if group is None:
         code, text = "MissingParameter", "The request must contain the parameter MessageGroupId."
         raise client_error("SendMessage", code, text)
+    for name, value in (("MessageGroupId", group), ("MessageDeduplicationId", given)):
+        if value is not None and not _IDENTIFIER.fullmatch(value):
+            raise _invalid(
+                f"Value {value} for parameter {name} is invalid. Reason: {name} can only include "
+                "alphanumeric and punctuation characters. 1 to 128 in length."
+            )
     return given or sha256(body.encode()).hexdigest()
 
 

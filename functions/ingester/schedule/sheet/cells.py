@@ -97,6 +97,11 @@ def is_failed_formula(cell: str) -> bool:
     return bool(_FAILED_FORMULA.fullmatch(cell))
 
 
+def encodable(text: str) -> str:
+    """Return a text with a `?` for each half of a surrogate pair, which JSON may hold alone."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def check_lengths(cells: Mapping[str, str]) -> None:
     """Raise CellProblem if a cell that the row needs is too long to be read."""
     for name in (MEETING, DAY, START, SERIES):

@@ -7,7 +7,7 @@ from itertools import islice
 
 from ingester.errors import UnusableSheet
 from ingester.schedule.parsed import ParsedClass, ParsedSheet, SkippedRow
-from ingester.schedule.sheet.cells import LONGEST_CELL, MEETING, CellProblem
+from ingester.schedule.sheet.cells import LONGEST_CELL, MEETING, CellProblem, encodable
 from ingester.schedule.sheet.header import find_header
 from ingester.schedule.sheet.row import Row, hints, read_row, reason, rows_below, unread
 
@@ -46,7 +46,7 @@ def _limited(name: str, rows: Iterable[Sequence[str]]) -> list[tuple[str, ...]]:
     A cell that is too long keeps one character beyond the limit, by which `check_lengths` knows it.
     """
     limited = [
-        tuple(cell[: LONGEST_CELL + 1] for cell in cells[:MOST_COLUMNS])
+        tuple(encodable(cell[: LONGEST_CELL + 1]) for cell in cells[:MOST_COLUMNS])
         for cells in islice(rows, MOST_ROWS + 1)
     ]
     if len(limited) > MOST_ROWS:

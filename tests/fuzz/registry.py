@@ -1,0 +1,42 @@
+"""All targets. A new neighbour gets a module with `TARGETS`, and its place here."""
+
+from __future__ import annotations
+
+from tests.fuzz import (
+    api,
+    configuration,
+    files,
+    google,
+    logs,
+    media_files,
+    opencast,
+    queues,
+    slack,
+    tables,
+    zoom,
+)
+from tests.fuzz.target import Target
+
+MODULES = (
+    zoom,
+    queues,
+    opencast,
+    slack,
+    google,
+    tables,
+    api,
+    logs,
+    files,
+    media_files,
+    configuration,
+)
+
+TARGETS: dict[str, Target] = {
+    target.name: target for module in MODULES for target in module.TARGETS
+}
+
+
+def share_of(inputs: int, names: list[str]) -> dict[str, int]:
+    """Divide a number of inputs among targets by their weights, with one for each at least."""
+    whole = sum(TARGETS[name].weight for name in names)
+    return {name: max(1, round(inputs * TARGETS[name].weight / whole)) for name in names}

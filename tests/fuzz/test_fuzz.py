@@ -1,0 +1,76 @@
+"""A share of the fuzzed inputs, and every input that has found something before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.fuzz import payloads
+from tests.fuzz.fakes import LogInMemory
+from tests.fuzz.google import TOKEN
+from tests.fuzz.mutations import DEEP, DIGITS
+from tests.fuzz.opencast import TERMS, good_answers
+from tests.fuzz.payloads import SHEET
+from tests.fuzz.registry import TARGETS, share_of
+from tests.fuzz.runner import input_of, problem_in
+from tests.fuzz.zoom import answer
+
+INPUTS = 2000
+SEED = 13
+
+
+def zoom_answer(**changes: Any) -> dict[str, Any]:
+    """Return an input in which Zoom's API answers about a recording with changes."""
+    return {"zoom": {"/recordings": answer(payloads.meeting(**changes))}, "downloads": []}
+
+
+def zoom_list(**changes: Any) -> dict[str, Any]:
+    """Return an input in which Zoom lists a recording with changes."""
+    page = answer({"meetings": [payloads.meeting(**changes)]})
+    return {"zoom": {"/accounts/me": page}, "state": [payloads.reconcile_item()]}
+
+
+def opencast_answer(part: str, content: Any) -> dict[str, Any]:
+    """Return an input in which Opencast answers to a part of its API with this content."""
+    return {"answers": good_answers() | {part: {"content": content}}, "number": 1, "known": False}
+
+
+def google_token(**changes: Any) -> dict[str, Any]:
+    """Return an input in which Google's answer with a token has changes."""
+    return {"answers": {"/token": {"content": TOKEN | changes}}, "key": ""}
+
+
+REGRESSIONS: tuple[tuple[str, Any], ...] = (
+    ("zoom-recording", zoom_answer(start_time="soon")),
+    ("zoom-recording", zoom_answer(start_time="0001-01-01T00:00:00Z")),
+    ("zoom-recording", zoom_answer(recording_files=[{"a": DEEP}])),
+    ("zoom-list", zoom_list(recording_files=[{"a": DEEP}])),
+    ("zoom-list", zoom_list(recording_files=[{"a": DIGITS}])),
+    ("opencast-answers", opencast_answer("/api/events/", [DEEP])),
+    ("opencast-answers", opencast_answer("/series/", DIGITS)),
+    ("opencast-answers", opencast_answer("/series/", {TERMS: {"": "\ud800"}})),
+    ("schedule-json", DIGITS),
+    ("sheet-cells", {"rows": [SHEET[0], ["a\udfff", *SHEET[1][1:]]], "known": []}),
+    ("google-answers", google_token(expires_in=2**63)),
+    ("zoom-list", {**zoom_list(), "state": [{**payloads.reconcile_item(), "version": "2"}]}),
+)
+"""Targets and inputs."""
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_mutated_inputs_break_nothing_and_show_no_secret(name: str) -> None:
+    count = share_of(INPUTS, list(TARGETS))[name]
+    with LogInMemory() as log:
+        problems = {
+            index: problem
+            for index in range(count)
+            if (problem := problem_in(name, input_of(name, SEED, index), log))
+        }
+    assert problems == {}
+
+
+@pytest.mark.parametrize(("name", "given"), REGRESSIONS)
+def test_input_that_broke_something_breaks_nothing_any_more(name: str, given: Any) -> None:
+    with LogInMemory() as log:
+        assert problem_in(name, given, log) is None

@@ -1,0 +1,209 @@
+"""Input that the fuzzer (`tests/fuzz`) has found: each gets an error of this system."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from ingester import timestamps
+from ingester.errors import (
+    BadRequest,
+    GoogleKeyRefused,
+    LedgerUnreadable,
+    MessageError,
+    OpencastUnreachable,
+    SheetsUnreachable,
+    ZoomUnreachable,
+)
+from ingester.ledger.table import Ledger
+from ingester.opencast.client import Opencast
+from ingester.pipeline.messages import LONGEST_UUID, DownloadMessage, UploadMessage, decode
+from ingester.pipeline.queue import Queue
+from ingester.reconcile.state_table import ReconcileState
+from ingester.schedule.google_sheets import Sheets
+from ingester.schedule.sheet.parser import parse as parse_sheet
+from ingester.status.time_index import Position
+from ingester.zoom import webhook_client
+from ingester.zoom.api import MeetingRecordings, _Token, decoded, problem_in
+from ingester.zoom.recording_list import _entry
+from ingester.zoom.webhook_events import RemovalNotification, parse
+from ops.command import OpsError
+from ops.schedule.files import read_json
+from tests.cloud import Clock, Cloud
+from tests.fuzz import payloads
+from tests.fuzz.fakes import item_of, response
+from tests.fuzz.functions import session
+from tests.fuzz.mutations import DEEP, DIGITS, encoded
+from tests.google_web import service_key
+from tests.waits import Stopwatch
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "1969-12-31"])
+def test_time_of_a_recording_is_refused_when_its_year_has_none(text: str) -> None:
+    with pytest.raises(ValueError, match=r"no year|does not match"):
+        timestamps.parse_recorded(text)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"start_time": "soon"},
+        {"start_time": "0001-01-01T00:00:00Z"},
+        {"id": 10**19},
+        {"duration": 10**400},
+        {"recording_files": [{"a": DEEP}]},
+    ],
+)
+def test_zoom_unreachable_is_raised_when_its_answer_holds_an_impossible_value(
+    changes: dict[str, Any],
+) -> None:
+    with pytest.raises(ZoomUnreachable, match="can't be read"):
+        decoded(response({"content": payloads.meeting(**changes)}), MeetingRecordings)
+
+
+def test_zoom_unreachable_is_raised_when_a_token_lives_too_long() -> None:
+    with pytest.raises(ZoomUnreachable):
+        decoded(response({"content": {"access_token": "t", "expires_in": 10**400}}), _Token)
+
+
+def test_sheets_unreachable_is_raised_when_a_token_lives_too_long(clock: Clock) -> None:
+    answers = {"/token": {"content": {"access_token": "t", "expires_in": 2**63}}}
+    watch = Stopwatch()
+    sheets = Sheets(
+        service_key("https://x/token"),
+        base_url="https://x",
+        session=session(answers),
+        sleep=watch.sleep,
+        clock=clock,
+        monotonic=watch,
+    )
+    with pytest.raises(SheetsUnreachable):
+        sheets.tabs("doc", ["Fall"], seconds=1)
+
+
+def test_problem_of_zoom_is_empty_when_it_is_nested_too_deeply() -> None:
+    assert problem_in(response({"status": 400, "content": {"a": DEEP}})).message == ""
+
+
+@pytest.mark.parametrize("mark", [DEEP, DIGITS])
+def test_entry_of_a_list_is_unreadable_when_a_field_can_not_be_parsed(mark: str) -> None:
+    entry = encoded(payloads.meeting(recording_files=[{"a": mark}]))
+    assert getattr(_entry(entry), "name", "") == "an entry whose fields can't be read"
+
+
+def test_webhook_failed_quotes_the_body_when_it_is_nested_too_deeply() -> None:
+    assert webhook_client._text(response({"content": {"a": DEEP}})).startswith('{"a": [[[')  # noqa: SLF001
+
+
+@pytest.mark.parametrize("catalog", [DEEP, DIGITS, {"http://purl.org/dc/terms/": {"a": "\ud800"}}])
+def test_opencast_unreachable_is_raised_when_a_series_can_not_be_parsed(catalog: Any) -> None:
+    answers = {"/series/": {"content": catalog}}
+    opencast = Opencast("https://oc", "zip", "secret", auth="basic", session=session(answers))
+    with pytest.raises(OpencastUnreachable):
+        opencast.series("1")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"uuid": ""},
+        {"uuid": "u" * (LONGEST_UUID + 1)},
+        {"zip_id": ""},
+        {"zoom_series_id": 10**40},
+        {"duration": 10**400},
+        {"start_time": "0001-01-01T00:00:00Z"},
+    ],
+)
+def test_download_message_is_refused_when_a_field_fits_no_table(changes: dict[str, Any]) -> None:
+    message = {**payloads.download_messages()[0], **changes}
+    with pytest.raises(MessageError):
+        decode(json.dumps(message), DownloadMessage)
+
+
+def test_upload_message_is_refused_when_a_segment_has_no_time() -> None:
+    message = json.dumps(payloads.upload_messages()[0])
+    known = msgspec.json.decode(message, type=UploadMessage)
+    start = next(iter(known.s3_files.values())).segments[0].recording_start
+    with pytest.raises(MessageError):
+        decode(message.replace(start, "soon"), UploadMessage)
+
+
+def test_event_is_refused_when_its_uuid_is_longer_than_a_key() -> None:
+    about = {**payloads.meeting(), "uuid": "u" * (LONGEST_UUID + 1)}
+    with pytest.raises(BadRequest, match="uuid"):
+        parse(encoded(payloads.completed(payload={"object": about})))
+
+
+def test_other_recordings_of_an_event_count_when_the_uuid_of_one_is_longer_than_a_key() -> None:
+    about = {"meeting_uuids": ["u" * (LONGEST_UUID + 1), "a=="]}
+    event = payloads.completed(event="recording.batch_trashed", payload={"object": about})
+    _, notification = parse(encoded(event))
+    assert isinstance(notification, RemovalNotification)
+    assert notification.uuids == ("a==",)
+
+
+@pytest.mark.parametrize("uuid", ["a b", "ä==", "u" * 129])
+def test_message_group_is_a_hash_when_sqs_does_not_accept_the_uuid(aws: Cloud, uuid: str) -> None:
+    Queue(aws.sqs, aws.upload_queue).send_in_order('{"a": 1}', group=uuid)
+    Queue(aws.sqs, aws.upload_dlq).send_with_reason("{}", "no", group=uuid, identity="1")
+    groups = [
+        message["group"]
+        for url in (aws.upload_queue, aws.upload_dlq)
+        for message in aws.messages(url)
+    ]
+    assert groups[0] == groups[1]
+    assert len(groups[0]) == 64
+
+
+def test_next_is_refused_when_it_is_nested_too_deeply() -> None:
+    text = f'["2026-10-14", 5, "a", {"[" * 3000}{"]" * 3000}]'
+    with pytest.raises(BadRequest):
+        Position.read(base64.urlsafe_b64encode(text.encode()).decode())
+
+
+def test_google_key_refused_is_raised_when_the_key_is_of_another_google(clock: Clock) -> None:
+    key = json.dumps({**json.loads(service_key("https://x")), "universe_domain": "example.org"})
+    watch = Stopwatch()
+    sheets = Sheets(key, base_url="https://x", session=session({}), sleep=watch.sleep, clock=clock)
+    with pytest.raises(GoogleKeyRefused):
+        sheets.tabs("doc", ["Fall"], seconds=1)
+
+
+def test_json_schedule_is_refused_when_a_number_is_too_long(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("9" * 5000)
+    with pytest.raises(OpsError, match="number"):
+        read_json(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize("version", ["2", 2.5, True])
+def test_state_of_reconcile_is_unreadable_when_its_version_is_no_whole_number(
+    aws: Cloud, version: Any
+) -> None:
+    aws.recordings.put_item(Item=item_of({**payloads.reconcile_item(), "version": version}))
+    with pytest.raises(LedgerUnreadable, match="version"):
+        ReconcileState(aws.recordings).get()
+
+
+def test_record_is_unreadable_when_its_version_is_no_whole_number(aws: Cloud, clock: Clock) -> None:
+    aws.recordings.put_item(Item=item_of({**payloads.record(), "version": 2.5}))
+    with pytest.raises(LedgerUnreadable, match="version"):
+        Ledger(aws.recordings, clock).get(payloads.UUID)
+
+
+def test_cell_has_a_question_mark_when_google_sends_half_a_character() -> None:
+    header, first, *_ = payloads.SHEET
+    [parsed] = parse_sheet("Fall", "sheet:Fall", [header, ["a\udfff", *first[1:]]]).classes[:1]
+    assert parsed.scheduled.course_code == "a?"
+
+
+def test_json_schedule_has_a_question_mark_when_it_holds_half_a_character(tmp_path: Path) -> None:
+    row = {**payloads.schedule_row(), "events": payloads.schedule_row()["events"][:1]}
+    row["events"][0]["title"] = "a\udfff"
+    (tmp_path / "a.json").write_text(json.dumps([row]))
+    [parsed] = read_json(tmp_path / "a.json").classes
+    assert parsed.scheduled.title == "a?"
