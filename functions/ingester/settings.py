@@ -76,6 +76,7 @@ class WebhookSettings(Settings, frozen=True, kw_only=True):
     download_queue_url: str
     webhook_delay_seconds: int = 300
     allow_unsigned_webhooks: bool = False
+    ingest_captions: bool = False
 
 
 class WebhookSecrets(Secrets, frozen=True, kw_only=True):
@@ -128,6 +129,8 @@ class DownloaderSettings(ZoomSettings, frozen=True, kw_only=True):
     minimum_duration: float = 2
     buffer_minutes: int = 30
     local_time_zone: str = "US/Eastern"
+    ingest_captions: bool = False
+    ingest_chapters: bool = False
 
     @property
     def download_hosts(self) -> tuple[str, ...]:
@@ -164,6 +167,8 @@ class UploaderSettings(Settings, frozen=True, kw_only=True):
     override_publisher: str = ""
     override_contributor: str = ""
     minimum_duration: float = 2
+    captions_language: str = "en-US"
+    captions_workflow: str = ""
 
 
 class UploaderSecrets(Secrets, frozen=True, kw_only=True):
