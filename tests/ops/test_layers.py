@@ -18,20 +18,10 @@ HANDLERS = sorted(SOURCE_ROOT.glob("*.py"))
 OWN = {"bench", "cdk", "functions", "ingester", "local", "ops", "tasks", "tests"}
 FUNCTION_MODULES = {path.stem for path in HANDLERS}
 
-PURE = {
-    "base64",
-    "collections",
-    "contextlib",
-    "dataclasses",
-    "datetime",
-    "email",
-    "enum",
-    "functools",
-    "hashlib",
-}
+PURE = {"base64", "collections", "dataclasses", "datetime", "email", "enum", "functools", "hashlib"}
 PURE |= {"itertools", "math", "posixpath", "re", "shlex", "types", "typing", "unicodedata"}
 PURE |= {"__future__", "binascii", "csv", "io", "json", "string", "urllib", "uuid", "xml"}
-PURE |= {"hmac", "zoneinfo", "zlib"}
+PURE |= {"contextlib", "hmac", "zoneinfo", "zlib"}
 """Modules of Python that do no I/O: they know no clock, no machine and no network."""
 
 IO_ROOMS = {"runtime", "transfer"}

@@ -115,7 +115,7 @@ class CaptionStaging:
             file.recording_id: too_large() for file in large
         }
         copied = [file for file in finished if file not in large]
-        results = self.transfer.run_captions(self.message, copied, self.segments) if copied else ()
+        results = self.transfer.run_captions(self.message, copied, self._segments) if copied else ()
         for file, result in zip(copied, results, strict=True):
             if isinstance(result, IngesterError):
                 logger.info("The %s isn't there yet: %s", _kind_of(file), result)
