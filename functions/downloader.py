@@ -646,9 +646,12 @@ def _expects_events(record: ledger.Record, age: timedelta) -> bool:
     Raises:
         AskLater: An ingest is on its way. Before Zoom's event about the video there is no request.
     """
-    requests = record.requests.values()
-    is_on_its_way = any(request.is_sent and request.end is None for request in requests)
-    if not record.ingests and (is_on_its_way or (not requests and age < LONGEST_WAIT)):
+    requests = record.requests
+    is_on_its_way = any(
+        request.is_sent and request.end is None and not record.ingest_of(zip_id)
+        for zip_id, request in requests.items()
+    )
+    if is_on_its_way or (not requests and not record.ingests and age < LONGEST_WAIT):
         raise AskLater("The recording isn't in Opencast yet")
     if not all(ingest.is_taken for ingest in record.ingests.values()):
         raise AskLater("It isn't known yet whether Opencast has the recording")
