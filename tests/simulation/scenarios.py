@@ -141,7 +141,7 @@ def _with_transcripts(chance: Random, recording: RecordingTruth) -> RecordingTru
         return recording
     segments = sorted({(file.begins, file.ends) for file in recording.files})
     done = max(file.finished for file in recording.files)
-    never = chance.random() < 0.08
+    never = chance.random() < 0.02
     made = []
     for number, (begins, ends) in enumerate(segments):
         finished = done + chance.choice((-1, 2, 10, 60, 400)) * MINUTE + chance.uniform(0, 60)
