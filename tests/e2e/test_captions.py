@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -18,7 +19,7 @@ from tests.e2e.deployed import limited
 from tests.e2e.stack import Stack
 
 WORDS = (2.0, 6.5)
-LECTURE = {"segments": 2, "seconds": 12, "pause": 60, "words": WORDS}
+LECTURE: dict[str, Any] = {"segments": 2, "seconds": 12, "pause": 60, "words": WORDS}
 SLACK_SECONDS = 0.3
 """An AAC encoder begins a tone some hundredths of a second early or late."""
 
