@@ -76,7 +76,7 @@ _OPENCAST = Section("Opencast: required", see="opencast.md")
 _ZOOM_OPTIONS = Section("Zoom: optional")
 _OPENCAST_OPTIONS = Section("Opencast: optional")
 _RECORDINGS = Section("Which recordings, and where to: optional")
-_CAPTIONS = Section("Captions and chapters: optional", see="captions.md")
+_CAPTIONS = Section("Captions: optional", see="captions.md")
 _ZIP_COMMAND = Section("Slack's /zip: optional", see="slack.md")
 _MAILS = Section("Mails: optional")
 _SHEET = Section("The schedule's Google Sheet: optional", see="google-sheets.md")
@@ -382,14 +382,6 @@ class Settings:
         "The workflow that publishes captions that were added to an event. Without it, somebody "
         "has to publish them.",
         read_by=(UPLOADER,),
-    )
-    ingest_chapters: bool = setting(
-        _CAPTIONS,
-        False,
-        checks.yes_or_no,
-        "Whether the chapters and the summary that Zoom's AI Companion makes go to Opencast. "
-        "Chapters need Opencast 19.",
-        read_by=(DOWNLOADER,),
     )
 
     slack_signing_secret: str = text_setting(

@@ -130,7 +130,6 @@ class DownloaderSettings(ZoomSettings, frozen=True, kw_only=True):
     buffer_minutes: int = 30
     local_time_zone: str = "US/Eastern"
     ingest_captions: bool = False
-    ingest_chapters: bool = False
 
     @property
     def download_hosts(self) -> tuple[str, ...]:

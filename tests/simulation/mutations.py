@@ -213,15 +213,15 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation(
         "the ledger doesn't note the captions of an event",
         LEDGER,
-        "    changed = replace(ingest, captions={**others, kind: captions} if captions else others)\n",
-        "    changed = replace(ingest, captions=others)\n",
+        "captions={**others, kind: captions} if captions else others)\n",
+        "captions=others)\n",
         profile="captions",
     ),
     Mutation(
         "the address of the first event with late captions is kept",
         OPENCAST,
-        '        path = f"/api/events/{media_package_id}/track"\n',
-        '        path = self.__dict__.setdefault("kept", f"/api/events/{media_package_id}/track")\n',
+        'f"/api/events/{media_package_id}/track"\n',
+        'self.__dict__.setdefault("kept", f"/api/events/{media_package_id}/track")\n',
         profile="captions",
     ),
     Mutation(
@@ -236,7 +236,7 @@ MUTATIONS: Sequence[Mutation] = (
         "the video waits for its captions",
         DOWNLOADER,
         "        deps.downloads.send(encode(later), delay_seconds=FIRST_WAIT_SECONDS)\n",
-        '        raise AskLater(f"Zoom doesn\'t hand out captions: {captions.waiting} {later.uuid}")\n',
+        '        raise AskLater(f"There are no captions of {later.uuid} yet")\n',
         profile="captions",
     ),
     Mutation(
