@@ -68,7 +68,7 @@ class Fault(BaseFault, frozen=True, kw_only=True, forbid_unknown_fields=True):
     after_work: bool = False
 
 
-class StoredFile(msgspec.Struct, kw_only=True):
+class StoredFile(msgspec.Struct, kw_only=True, omit_defaults=True):
     """A file that an ingest fetched. `path` is its URI's path, `text` that of a WebVTT file."""
 
     part: str

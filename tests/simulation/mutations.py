@@ -218,10 +218,10 @@ MUTATIONS: Sequence[Mutation] = (
         profile="captions",
     ),
     Mutation(
-        "the address of the first event with late captions is kept",
-        OPENCAST,
-        'f"/api/events/{media_package_id}/track"\n',
-        'self.__dict__.setdefault("kept", f"/api/events/{media_package_id}/track")\n',
+        "the captions of all recordings are staged under one key",
+        "functions/ingester/zoom/stage_captions.py",
+        '        key = staging_key(number, start, 0, f"joined_{kind}", digest, "vtt")\n',
+        '        key = f"1/{len((number, start, digest)) and kind}.vtt"\n',
         profile="captions",
     ),
     Mutation(
