@@ -19,6 +19,7 @@ _HOST = re.compile(
     r"(\*\.)?([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]*[a-z][a-z0-9-]*", re.IGNORECASE
 )
 _LOOPBACK = re.compile(r"(\*\.)?localhost|127(\.\d{1,3}){3}", re.IGNORECASE)
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?")
 _TAG = re.compile(r"Key=([^,\s][^,]{0,127}),Value=(\S(?:.{0,254}?\S)?)?(?=\s+Key=|\s*$)")
 
 
@@ -163,6 +164,13 @@ def time_zone(text: str) -> str:
         ZoneInfo(text)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise ValueError("an IANA time zone, like US/Eastern") from None
+    return text
+
+
+def language(text: str) -> str:
+    """Accept a BCP 47 tag of a language, perhaps with its script and region."""
+    if not _LANGUAGE.fullmatch(text):
+        raise ValueError("a language as BCP 47 writes it, like en-US, de or zh-Hans-CN")
     return text
 
 

@@ -83,6 +83,7 @@ _OPENCAST = Section("Opencast: required", see="opencast.md")
 _ZOOM_OPTIONS = Section("Zoom: optional")
 _OPENCAST_OPTIONS = Section("Opencast: optional")
 _RECORDINGS = Section("Which recordings, and where to: optional")
+_CAPTIONS = Section("Captions: optional", see="captions.md")
 _ZIP_COMMAND = Section("Slack's /zip: optional", see="slack.md")
 _MAILS = Section("Mails: optional")
 _SHEET = Section("The schedule's Google Sheet: optional", see="google-sheets.md")
@@ -375,6 +376,28 @@ class Settings:
         "How many days back reconcile looks in Zoom for recordings whose webhook never came. With "
         "0, reconcile is off.",
         read_by=(RECONCILE, STATUS_QUERY),
+    )
+
+    ingest_captions: bool = setting(
+        _CAPTIONS,
+        False,
+        checks.yes_or_no,
+        "Whether Zoom's transcripts and closed captions go to Opencast. It needs Opencast 15, and "
+        "16 for a transcript that comes after its video.",
+        read_by=(WEBHOOK, DOWNLOADER),
+    )
+    captions_language: str = setting(
+        _CAPTIONS,
+        "en-US",
+        checks.language,
+        "The language of the captions: Zoom's files don't tell it.",
+        read_by=(UPLOADER,),
+    )
+    captions_workflow: str = text_setting(
+        _CAPTIONS,
+        "The workflow that publishes captions that were added to an event. Without it, somebody "
+        "has to publish them.",
+        read_by=(UPLOADER,),
     )
 
     slack_signing_secret: str = text_setting(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -13,17 +13,30 @@ from typing import Any
 
 import msgspec
 import requests
+from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import UNSET
 
 from ingester import log, metrics, timestamps
-from ingester.errors import AskLater, FileGone, Forgotten, IngesterError, OutOfTime
+from ingester.errors import (
+    AskLater,
+    AwsFailed,
+    FileGone,
+    Forgotten,
+    IngesterError,
+    NoPresenter,
+    OutOfTime,
+)
 from ingester.ledger import record as ledger
-from ingester.ledger.record import End
+from ingester.ledger.record import End, IngestRecord
 from ingester.ledger.table import Ledger
 from ingester.metrics import Metric
+from ingester.opencast import mediapackage
 from ingester.pipeline import reasons, retry_policy
 from ingester.pipeline.continuation import continued
 from ingester.pipeline.messages import (
+    CAPTIONS,
+    CaptionsWanted,
+    CaptionTrack,
     DownloadMessage,
     RecordingFile,
     UploadMessage,
@@ -35,6 +48,7 @@ from ingester.pipeline.states import Origin, State
 from ingester.recording import files as recording
 from ingester.recording.files import Subject, automated
 from ingester.recording.staging_bucket import Staging
+from ingester.recording.timeline import Timeline
 from ingester.recording.upload_message import upload_message
 from ingester.runtime import clients, http_pool, queue_worker
 from ingester.runtime.clock import utc_now
@@ -63,8 +77,9 @@ from ingester.zoom.api import MeetingRecordings, ZoomApi
 from ingester.zoom.download import ZoomFile
 from ingester.zoom.download_token import Access
 from ingester.zoom.download_urls import DownloadHosts
+from ingester.zoom.stage_captions import TRANSCRIPT, CaptionStaging, StagedCaptions
 from ingester.zoom.stage_recording import Inspect, OpenFile, RecordingTransfer
-from ingester.zoom.webhook_events import files_of, names_of
+from ingester.zoom.webhook_events import captions_among, captions_message, files_of, names_of
 
 logger = logging.getLogger("ingester.downloader")
 
@@ -74,10 +89,22 @@ ZOOM_SECONDS = 60.0
 LONGEST_WAIT = timedelta(days=1)
 """The longest wait for Zoom to finish a recording."""
 
+LONGEST_WAIT_FOR_CAPTIONS = timedelta(days=7)
+"""How long captions are waited for that Zoom has announced or lists."""
+
+EACH_SEGMENT = timedelta(hours=1)
+"""How long a transcript of each segment is waited for, after Zoom has made the first."""
+
+CAPTIONS_SECONDS = 120.0
+"""The least time that an invocation has to have left for captions, so that the video never waits
+for them."""
+
 FIRST_WAIT_SECONDS = 60
 UNAVAILABLE_AT_FIRST = timedelta(hours=1)
 """After a webhook event Zoom may refuse to hand out a file for so long."""
 
+CAME_LATE = "came after the captions of the event and stayed outside of them."
+ADD_CAPTIONS = "If they are wanted, add them in Opencast."
 ADD_THEM = "If Zoom has them after all, add them in Opencast; or a second event: \
 `invoke exec.on-demand UUID --allow-multiple-ingests`."
 
@@ -228,6 +255,8 @@ def _report_retry(message: DownloadMessage, reason: str, due: str, deps: Depende
 
 def download(message: DownloadMessage, deps: Dependencies) -> Outcome:
     """Stage one recording for the uploader, or as much of it as is possible now."""
+    if message.captions is not UNSET:
+        return _download_captions(message, message.captions, deps)
     try:
         return _stage(message, deps)
     except Forgotten as error:
@@ -276,14 +305,7 @@ def _stage(message: DownloadMessage, deps: Dependencies) -> Outcome:
     if not destination.series_id:
         return _ignore(message, reasons.NO_SERIES, deps)
     _report_series(message, destination, deps)
-    transfer = RecordingTransfer(
-        engine=deps.engine,
-        open_file=deps.open_file,
-        read_range=deps.staging.read_range,
-        inspect=deps.inspect,
-        refresh=lambda: _fresh_access(message, deps),
-    )
-    staged = transfer.run(message)
+    staged = _transfer(message, deps).run(message)
     if staged.missing and _is_new(message, deps):
         raise AskLater(staged.reason.removesuffix("."))
     ready = upload_message(
@@ -293,6 +315,9 @@ def _stage(message: DownloadMessage, deps: Dependencies) -> Outcome:
         title=destination.title,
         zone=zone_of(deps.settings.local_time_zone),
     )
+    told = ""
+    if deps.settings.ingest_captions:
+        ready, told = _with_captions(ready, message, deps)
     staged_ids = {piece.file.file_id for piece in staged.pieces}
     left_out = [
         file.recording_id for file in message.recording_files if file.recording_id not in staged_ids
@@ -301,7 +326,7 @@ def _stage(message: DownloadMessage, deps: Dependencies) -> Outcome:
     deps.ledger.change(
         message.uuid, lambda record: ledger.without(record, [*left_out, *complete.unlisted])
     )
-    reason = " ".join(filter(None, (staged.reason, _wording_of(complete.given_up))))
+    reason = " ".join(filter(None, (staged.reason, _wording_of(complete.given_up), told)))
     return SendOn(
         queue=deps.uploads,
         body=encode(ready),
@@ -326,6 +351,61 @@ def _report_series(message: DownloadMessage, destination: Destination, deps: Dep
     length = {Metric.RECORDING_DURATION: float(message.duration)} if is_first else {}
     series_id, title = destination.series_id, destination.title
     logger.info("Going to series %s as %s", series_id, title, extra=_counted(length, deps))
+
+
+def _transfer(message: DownloadMessage, deps: Dependencies) -> RecordingTransfer:
+    return RecordingTransfer(
+        engine=deps.engine,
+        open_file=deps.open_file,
+        read_range=deps.staging.read_range,
+        inspect=deps.inspect,
+        refresh=lambda: _fresh_access(message, deps),
+    )
+
+
+def _with_captions(
+    ready: UploadMessage, message: DownloadMessage, deps: Dependencies
+) -> tuple[UploadMessage, str]:
+    """Return the message with the captions that are there now, and what is left out of them.
+
+    The video doesn't wait for captions. A message of their own asks for those that aren't there.
+    """
+    captions = _captions_now(ready, message, deps)
+    if captions.waiting:
+        logger.info("The captions come later: %s", ", ".join(captions.waiting))
+        later = captions_message(message.uuid, (), deps.clock())
+        deps.downloads.send(encode(later), delay_seconds=FIRST_WAIT_SECONDS)
+    told = " ".join(captions.reasons)
+    return msgspec.structs.replace(ready, captions=captions.tracks), told
+
+
+def _captions_now(
+    ready: UploadMessage, message: DownloadMessage, deps: Dependencies
+) -> StagedCaptions:
+    """Stage the captions that Zoom lists. Whatever fails, the video goes on."""
+    not_yet = StagedCaptions(waiting=("all captions",))
+    if deps.engine.time_left() < CAPTIONS_SECONDS:
+        return not_yet
+    kept = mediapackage.keep(ready, deps.settings.minimum_duration)
+    try:
+        timeline = mediapackage.timeline(ready, kept) if kept else ()
+        answer = _ask_zoom(message, deps)
+        captions = _caption_staging(message, answer, timeline, deps)
+        return captions.run(captions_among(answer.recording_files))
+    except NoPresenter:
+        return StagedCaptions()
+    except (IngesterError, BotoCoreError, ClientError) as error:
+        logger.warning("The captions have to wait: %s", error)
+        return not_yet
+
+
+def _caption_staging(
+    message: DownloadMessage, answer: MeetingRecordings, timeline: Timeline, deps: Dependencies
+) -> CaptionStaging:
+    # The metrics of copies are about videos: a file of captions is too small to tell a speed.
+    quiet = replace(deps, engine=replace(deps.engine, report=lambda _: None))
+    known = _with_answer(message, answer, ())
+    return CaptionStaging(_transfer(known, quiet), deps.staging, known, timeline)
 
 
 def _report_sent(ready: UploadMessage, reason: str, deps: Dependencies) -> None:
@@ -501,6 +581,132 @@ def _ignore_trashed(message: DownloadMessage, notice: str, deps: Dependencies) -
     counts = metrics.once(Metric.RECORDING_IGNORED, written and written.is_change)
     logger.warning("Ignored: %s", notice, extra=_counted(counts, deps))
     return Done(is_success=False)
+
+
+def _download_captions(
+    message: DownloadMessage, wanted: CaptionsWanted, deps: Dependencies
+) -> Outcome:
+    """Stage captions for the events of a recording that lack them.
+
+    Captions never fail a recording: what goes wrong is waited for, and told after a week.
+    """
+    now = deps.clock()
+    first_seen = now if message.first_seen is UNSET else timestamps.parse(message.first_seen)
+    age = now - first_seen
+    try:
+        _send_captions(message, wanted, age, deps)
+    except (IngesterError, BotoCoreError, ClientError) as error:
+        reason = str(error if isinstance(error, IngesterError) else AwsFailed.of(error))
+        if age >= LONGEST_WAIT_FOR_CAPTIONS:
+            record = deps.ledger.get(message.uuid)
+            _tell_about_captions(f"After a week: {reason}", record.ingests.values(), deps)
+            return Done(is_success=False)
+        seconds = int(min(MAX_DELAY_SECONDS, max(FIRST_WAIT_SECONDS, age.total_seconds())))
+        again = msgspec.structs.replace(message, first_seen=timestamps.write(first_seen))
+        return Requeue(
+            body=encode(again),
+            delay_seconds=seconds,
+            report=partial(logger.info, "The captions have to wait: %s", reason),
+        )
+    return Done()
+
+
+def _send_captions(
+    message: DownloadMessage, wanted: CaptionsWanted, age: timedelta, deps: Dependencies
+) -> None:
+    """Send the captions that are there to the uploader, for each event that lacks them.
+
+    Raises:
+        AskLater: Something isn't there yet.
+        IngesterError, BotoCoreError, ClientError: A later attempt may succeed.
+    """
+    record = deps.ledger.get(message.uuid)
+    if not deps.settings.ingest_captions or not _expects_events(record, age):
+        logger.info("There is no event for captions, and none is on its way")
+        return
+    events = {name: ingest for name, ingest in record.ingests.items() if ingest.timeline}
+    answer = deps.zoom.recordings(message.uuid, seconds=ZOOM_SECONDS)
+    if answer is None:
+        logger.info("Zoom doesn't have the recording any more")
+        return
+    listed = captions_among(answer.recording_files)
+    waiting = [
+        f"the transcript {file_id}"
+        for file_id in set(wanted.announced) - {file.recording_id for file in listed}
+    ]
+    for media_package, ingest in events.items():
+        starts = {stretch.start for stretch in ingest.timeline}
+        announced = {
+            file.recording_id
+            for file in listed
+            if file.recording_id in wanted.announced and file.recording_start in starts
+        }
+        late = ledger.captions_outside(ingest, TRANSCRIPT, announced)
+        if late:
+            _tell_about_captions(f"{len(late)} transcript(s) {CAME_LATE}", [ingest], deps)
+        staging = _caption_staging(message, answer, ingest.timeline, deps)
+        captions = staging.run(
+            [file for file in listed if CAPTIONS[file.file_type.upper()] not in ingest.captions],
+            is_each_expected=age < EACH_SEGMENT,
+            is_last=age >= LONGEST_WAIT_FOR_CAPTIONS,
+        )
+        waiting += captions.waiting
+        if captions.reasons:
+            _tell_about_captions(" ".join(captions.reasons), [ingest], deps)
+        if captions.tracks:
+            body = encode(_late_captions(staging.message, media_package, ingest, captions.tracks))
+            deps.uploads.send_in_order(body, group=message.zip_id)
+            logger.info("Sent captions to the uploader")
+    if waiting:
+        raise AskLater(f"Zoom doesn't hand out {', '.join(dict.fromkeys(waiting))}")
+
+
+def _expects_events(record: ledger.Record, age: timedelta) -> bool:
+    """Tell whether a recording has events, all of which Opencast certainly has.
+
+    Raises:
+        AskLater: An ingest is on its way. Before Zoom's event about the video there is no request.
+    """
+    requests = record.requests
+    is_on_its_way = any(
+        request.is_sent and request.end is None and not record.ingest_of(zip_id)
+        for zip_id, request in requests.items()
+    )
+    if is_on_its_way or (not requests and not record.ingests and age < LONGEST_WAIT):
+        raise AskLater("The recording isn't in Opencast yet")
+    if not all(ingest.is_taken for ingest in record.ingests.values()):
+        raise AskLater("It isn't known yet whether Opencast has the recording")
+    return bool(record.ingests)
+
+
+def _late_captions(
+    message: DownloadMessage,
+    media_package: str,
+    ingest: IngestRecord,
+    tracks: tuple[CaptionTrack, ...],
+) -> UploadMessage:
+    """Build the message that adds captions to an event."""
+    return UploadMessage(
+        uuid=message.uuid,
+        zoom_series_id=message.zoom_series_id,
+        opencast_series_id=ingest.series,
+        oc_title="",
+        topic=message.topic,
+        created=message.start_time,
+        created_local="",
+        webhook_received_time=message.received_time,
+        zip_id=message.zip_id,
+        s3_files={},
+        captions=tracks,
+        late_for=media_package,
+    )
+
+
+def _tell_about_captions(told: str, ingests: Iterable[IngestRecord], deps: Dependencies) -> None:
+    """Tell people that an event lacks captions. The recording isn't failed."""
+    for ingest in ingests:
+        deps.status.explain(ingest.zip_id, State.SENT_TO_OPENCAST, told)
+    logger.error("%s", told, extra=log.goes_on("The event stays without them.", ADD_CAPTIONS))
 
 
 def _continue_later(message: DownloadMessage, stopped: OutOfTime, deps: Dependencies) -> Requeue:

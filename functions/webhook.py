@@ -61,6 +61,7 @@ from ingester.zoom.webhook_events import (
     RecoveryNotification,
     RemovalNotification,
     StatusNotification,
+    TranscriptNotification,
     UrlValidation,
 )
 
@@ -255,6 +256,11 @@ def _dispatch(
                 return _reject(notification, deps)
             case IngestNotification():
                 return _ingest(notification, zip_id, deps)
+            case TranscriptNotification() if deps.settings.ingest_captions:
+                return _ask_for_captions(notification, deps)
+            case TranscriptNotification():
+                logger.info("Nothing to do: INGEST_CAPTIONS is off")
+                return NO_CONTENT
     except FAILURES as error:
         raise _not_taken(error) from error
     logger.info("Nothing to do: %s", notification.reason)
@@ -292,6 +298,8 @@ def _log_keys(notification: Notification | BadIngest, zip_id: str) -> dict[str, 
             return {**about, "uuid": notification.uuid}
         case IngestNotification() | StatusNotification():
             return {**about, "uuid": notification.subject.recording_id}
+        case TranscriptNotification():
+            return {"uuid": notification.uuid}
     return about
 
 
@@ -449,6 +457,14 @@ def _fail(zip_id: str, reason: str, subject: Subject | None, deps: Dependencies)
     return deps.status.report(
         zip_id, StatusChange(State.WEBHOOK_FAILED, reason, subject=subject, requested=Requested.NOW)
     )
+
+
+def _ask_for_captions(notification: TranscriptNotification, deps: Dependencies) -> Answer:
+    """Put a recording's captions on the download queue. A second message for them does no harm."""
+    message = encode(notification.message(deps.clock()))
+    deps.downloads.send(message, delay_seconds=deps.settings.webhook_delay_seconds)
+    logger.info("Zoom has made a transcript: sent to the downloader")
+    return NO_CONTENT
 
 
 def _is_first(request: IngestNotification, written: Written | None) -> bool:

@@ -57,13 +57,22 @@ class ZoomRecording(msgspec.Struct, frozen=True):
 
 
 class OpencastFile(msgspec.Struct, frozen=True):
-    """A file that the Opencast stand-in fetched."""
+    """A file that the Opencast stand-in has. `text` is that of captions."""
 
     part: str
     flavor: str
     path: str
     sha256: str
     size: int
+    tags: tuple[str, ...] = ()
+    text: str = ""
+
+
+class AddedTrack(msgspec.Struct, frozen=True):
+    """A track that was added to an event of the Opencast stand-in after its ingest."""
+
+    mediapackage_id: str
+    file: OpencastFile
 
 
 class OpencastIngest(msgspec.Struct, frozen=True):
@@ -205,6 +214,12 @@ class Driver:
         """Return every ingest that Opencast got, in order."""
         listed = self._control("GET", "opencast", "ingests")
         return msgspec.convert(listed, tuple[OpencastIngest, ...])
+
+    def added_to(self, mediapackage_id: str) -> list[OpencastFile]:
+        """Return the tracks that an event got after its ingest."""
+        listed = self._control("GET", "opencast", "tracks")
+        added = msgspec.convert(listed, list[AddedTrack])
+        return [track.file for track in added if track.mediapackage_id == mediapackage_id]
 
     def ingests_of(self, recording: ZoomRecording) -> list[OpencastIngest]:
         """Return the ingests whose source is a recording."""

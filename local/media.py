@@ -5,8 +5,10 @@ those of a real recording.
 """
 
 import hashlib
+import math
 import random
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -36,10 +38,12 @@ def write_lecture(
     *,
     audio: bool = True,
     faststart: bool = False,
+    words: Sequence[float] = (),
 ) -> Path:
     """Write an MP4 of a duration, with the same bytes for the same `seed`.
 
-    It is H.264 if the wheel has an encoder, else MPEG-4 part 2. `audio` adds a silent AAC track.
+    It is H.264 if the wheel has an encoder, else MPEG-4 part 2. `audio` adds an AAC track: silence,
+    and a tone of a second from each of the seconds in `words` on.
     The index (moov) is at the end unless `faststart`, as in a file written while recording.
     """
     options = {"movflags": "+faststart"} if faststart else {}
@@ -51,7 +55,7 @@ def write_lecture(
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
         if sound is not None:
-            _write_silence(container, sound, seconds)
+            _write_sound(container, sound, seconds, words)
     return path
 
 
@@ -59,7 +63,7 @@ def write_audio(path: Path, seconds: int = 130, seed: str = "audio") -> Path:
     """Write an audio-only MP4 (Zoom's M4A) of `seconds` of silence, titled with the seed."""
     with av.open(str(path), "w", format="mp4") as container:
         container.metadata["title"] = seed
-        _write_silence(container, _audio_stream(container), seconds)
+        _write_sound(container, _audio_stream(container), seconds)
     return path
 
 
@@ -102,11 +106,19 @@ def write_chat(path: Path, seed: str = "chat", lines: int = 5) -> Path:
     return path
 
 
-def write_transcript(path: Path, seed: str = "transcript") -> Path:
-    """Write a WebVTT transcript with one cue."""
-    cue = f"1\n00:00:01.000 --> 00:00:04.000\nHost: {seed}\n"
-    path.write_text(f"WEBVTT\n\n{cue}", encoding="utf-8")
+def write_transcript(path: Path, seed: str = "transcript", words: Sequence[float] = (1.0,)) -> Path:
+    """Write a WebVTT transcript as Zoom does, with a cue from each of the seconds on."""
+    cues = [
+        f"{number}\r\n{_stamp(second)} --> {_stamp(second + 1)}\r\nHost: {seed} {number}\r\n"
+        for number, second in enumerate(words, 1)
+    ]
+    path.write_text("\r\n".join(("WEBVTT\r\n", *cues)), encoding="utf-8", newline="")
     return path
+
+
+def _stamp(second: float) -> str:
+    minutes, seconds = divmod(second, 60)
+    return f"00:{int(minutes):02d}:{seconds:06.3f}"
 
 
 def _video_stream(container: OutputContainer) -> VideoStream:
@@ -149,15 +161,29 @@ def _audio_stream(container: OutputContainer) -> AudioStream:
     return stream
 
 
-def _write_silence(container: OutputContainer, stream: AudioStream, seconds: int) -> None:
+def _write_sound(
+    container: OutputContainer, stream: AudioStream, seconds: int, words: Sequence[float] = ()
+) -> None:
     frame = AudioFrame(format="fltp", layout="mono", samples=AAC_FRAME)
     frame.sample_rate = SAMPLE_RATE
-    for plane in frame.planes:
-        plane.update(bytes(plane.buffer_size))
     for number in range(seconds * SAMPLE_RATE // AAC_FRAME):
-        frame.pts = number * AAC_FRAME
+        first = number * AAC_FRAME
+        sound = bytes(AAC_FRAME * 4)
+        if words:
+            samples = range(first, first + AAC_FRAME)
+            sound = array("f", [_sample(index, words) for index in samples]).tobytes()
+        for plane in frame.planes:
+            plane.update(sound.ljust(plane.buffer_size, b"\0"))
+        frame.pts = first
         container.mux(stream.encode(frame))
     container.mux(stream.encode(None))
+
+
+def _sample(index: int, words: Sequence[float]) -> float:
+    """Return a sample of the sound: a tone of 500 Hz during each word, else 0."""
+    second = index / SAMPLE_RATE
+    is_tone = any(word <= second < word + 1 for word in words)
+    return 0.5 * math.sin(2 * math.pi * 500 * second) if is_tone else 0.0
 
 
 def _half_of_the_frames(whole: bytes) -> int:

@@ -22,6 +22,7 @@
     │   │   │   └── NotAFile     Zoom answered a download with a page
     │   │   └── EmptyFile        Zoom provides a file without bytes
     │   ├── UnusableVideo        a copied video can't be checked within limits
+    │   ├── UnusableCaptions     a file of captions can't be read
     │   ├── NoPresenter          no view of the recording can be the presenter
     │   ├── UnknownSeries        Opencast doesn't have the series
     │   ├── StagedFileLost       a staged file is missing or was replaced
@@ -177,6 +178,10 @@ class UnusableVideo(PermanentFailure):
     def of(cls, key: str, reason: str) -> UnusableVideo:
         """Make the error for the object `key`."""
         return cls(f"{key} is refused: {reason}. If it plays in Zoom, add it in Opencast.")
+
+
+class UnusableCaptions(PermanentFailure):
+    """A file of captions can't be read. The text ends the sentence "it is left out: …"."""
 
 
 class NoPresenter(PermanentFailure):

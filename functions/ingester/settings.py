@@ -82,6 +82,7 @@ class WebhookSettings(Settings, frozen=True, kw_only=True):
     download_queue_url: str
     webhook_delay_seconds: int = 300
     allow_unsigned_webhooks: bool = False
+    ingest_captions: bool = False
 
 
 class WebhookSecrets(Secrets, frozen=True, kw_only=True):
@@ -142,6 +143,7 @@ class DownloaderSettings(ZoomSettings, frozen=True, kw_only=True):
     minimum_duration: float = 2
     buffer_minutes: int = 30
     local_time_zone: str = "US/Eastern"
+    ingest_captions: bool = False
 
     @property
     def download_hosts(self) -> tuple[str, ...]:
@@ -178,6 +180,8 @@ class UploaderSettings(Settings, frozen=True, kw_only=True):
     override_publisher: str = ""
     override_contributor: str = ""
     minimum_duration: float = 2
+    captions_language: str = "en-US"
+    captions_workflow: str = ""
 
 
 class UploaderSecrets(Secrets, frozen=True, kw_only=True):

@@ -7,6 +7,8 @@ It refuses what Opencast refuses. The system account comes from the environment.
 Control requests have the header `Authorization: Bearer <LOCAL_CONTROL_TOKEN>`.
 
 GET    /_control/ingests   every ingest in order, failed ones included
+GET    /_control/tracks    every track that was added to an event after its ingest
+POST   /_control/switches  the Switches to change
 POST   /_control/series    {"identifier", "title", …}: adds a series with these Dublin Core terms
 POST   /_control/faults    a Fault: lets requests fail; DELETE: removes every fault
 """
@@ -31,6 +33,7 @@ from local.neighbours.opencast_store import (
     API,
     CAPTURE_AGENT,
     EVENTS_VIEW,
+    AddedTrack,
     Clock,
     Fault,
     Ingest,
@@ -102,6 +105,12 @@ class OpencastStandIn(StandIn):
             return list(self.store.ingests)
 
     @property
+    def added(self) -> list[AddedTrack]:
+        """The tracks that were added to events after their ingests."""
+        with self.store.lock:
+            return list(self.store.added)
+
+    @property
     def requests(self) -> list[SeenRequest]:
         """The requests so far, in the order of their answers."""
         with self.store.lock:
@@ -128,6 +137,8 @@ class OpencastStandIn(StandIn):
         """Return the routes that the module's docstring lists."""
         return {
             ("GET", "ingests"): lambda _: self.ingests,
+            ("GET", "tracks"): lambda _: self.added,
+            ("POST", "switches"): lambda request: self.set(**read_body(request, dict[str, Any])),
             ("POST", "series"): self._add_series,
             ("POST", "faults"): lambda request: self.fail(read_body(request, Fault)),
             ("DELETE", "faults"): lambda _: self.store.faults.clear(),

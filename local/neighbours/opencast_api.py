@@ -19,7 +19,7 @@ from local.neighbours.opencast_form import (
     boundary_of,
     read_parts,
 )
-from local.neighbours.opencast_ingest import IngestFailedError, ingest, recorded
+from local.neighbours.opencast_ingest import IngestFailedError, ingest, recorded, track_of
 from local.neighbours.opencast_signin import SignIn, UnauthorizedError
 from local.neighbours.opencast_store import (
     ADMIN,
@@ -27,6 +27,8 @@ from local.neighbours.opencast_store import (
     CAPTURE_AGENT,
     DC_TERMS,
     EVENTS_VIEW,
+    TRACK_EDIT,
+    WORKFLOW_CREATE,
     ActiveWorkflowError,
     Event,
     Fault,
@@ -38,6 +40,7 @@ from local.neighbours.opencast_store import (
 
 MAINTENANCE = b"<!DOCTYPE html><title>Maintenance</title><h1>We will be back soon.</h1>"
 ANYONE: frozenset[str] = frozenset()
+TAGS_VERSION = 16
 WORKFLOW_NS = "http://workflow.opencastproject.org"
 MEDIAPACKAGE_NS = "http://mediapackage.opencastproject.org"
 # JAXB chooses any prefixes. A reader has to go by the namespace.
@@ -60,6 +63,9 @@ class Api:
         routes: tuple[tuple[str, str, frozenset[str], Endpoint], ...] = (
             ("POST", r"/ingest/addMediaPackage(?:/([^/]*))?", ingesting, self._ingest),
             ("GET", r"/api/events/([^/]+)", events, self._event),
+            ("POST", r"/api/events/([^/]+)/track", frozenset({ADMIN, TRACK_EDIT}), self._add_track),
+            ("POST", r"/api/(workflows)", frozenset({ADMIN, WORKFLOW_CREATE}), self._start),
+            ("GET", r"/info/(components)\.json", ANYONE, self._components),
             ("GET", r"/api/info/me/(roles)", me, self._roles),
             ("GET", r"/series/([^/]+)\.json", ANYONE, self._series),
             ("GET", r"/services/(count)", admin, self._services),
@@ -151,6 +157,49 @@ class Api:
                 "processing_state": state,
             }
         )
+
+    def _add_track(self, request: Request, _: User | None, identifier: str) -> Answer:
+        """Add the file of a form to an event. Opencast takes tags since version 16."""
+        boundary = boundary_of(request.headers.get("Content-Type", ""))
+        if boundary is None:
+            return Answer(415)
+        try:
+            parts = {part.name: part for part in read_parts(request.body, boundary, files=True)}
+            file = track_of(parts, with_tags=self._store.switches.major >= TAGS_VERSION)
+            overwrite = "overwriteExisting" in parts and parts["overwriteExisting"].value == "true"
+            if not self._store.add_track(identifier, file, overwrite=overwrite):
+                return _text(f"Cannot find an event with id '{identifier}'.", 404)
+        except (BadRequestError, BrokenFormError) as error:
+            return _text(str(error), 400)
+        except ActiveWorkflowError as error:
+            return _text(str(error), 409)
+        return _text("The track was added.")
+
+    def _start(self, request: Request, _: User | None, __: str) -> Answer:
+        """Start a workflow. An unknown one is an error here, unlike in an ingest."""
+        boundary = boundary_of(request.headers.get("Content-Type", ""))
+        if boundary is None:
+            return Answer(415)
+        try:
+            parts = {part.name: part.value for part in read_parts(request.body, boundary)}
+            event, template = (
+                parts.get("event_identifier", ""),
+                parts.get("workflow_definition_identifier", ""),
+            )
+            started = self._store.start_on_event(event, template)
+        except (BadRequestError, BrokenFormError) as error:
+            return _text(str(error), 400)
+        except ActiveWorkflowError as error:
+            return _text(str(error), 409)
+        if started is None:
+            return _text("Cannot find the event or the workflow definition.", 404)
+        answer = _external_api({"identifier": started.id, "state": "instantiated"})
+        return replace(answer, status=201)
+
+    def _components(self, _: Request, __: User | None, ___: str) -> Answer:
+        version = self._store.switches.version
+        services = [{"path": path, "version": version} for path in ("/api/events", "/ingest")]
+        return json_answer(200, {"admin": "", "engage": "", "rest": services, "ui": []})
 
     def _roles(self, _: Request, user: User | None, __: str) -> Answer:
         return _external_api(sorted(user.roles) if user else [])

@@ -38,10 +38,11 @@ class BrokenFormError(Exception):
 
 
 class Part(NamedTuple):
-    """A part of the form with a text."""
+    """A part of a form with a text. That of a file has the file's name."""
 
     name: str
     value: str
+    filename: str | None = None
 
 
 def boundary_of(content_type: str) -> str | None:
@@ -50,22 +51,23 @@ def boundary_of(content_type: str) -> str | None:
     return str(options.get("boundary", "")) if kind == "multipart/form-data" else None
 
 
-def read_parts(body: bytes, boundary: str) -> Iterator[Part]:
+def read_parts(body: bytes, boundary: str, *, files: bool = False) -> Iterator[Part]:
     """Yield each part in order.
 
     Raises:
-        BadRequestError: a part has a file name. To Opencast it would be media, whatever its name.
+        BadRequestError: a part has a file name, and there may be no `files`. To Opencast's ingest
+            it would be media, whatever its name.
         BrokenFormError: the form ends too early, or it is no form.
     """
-    name, value = "", bytearray()
+    name, value, filename = "", bytearray(), None
     try:
         for event in PushMultipartParser(boundary).parse_blocking(io.BytesIO(body).read):
             if isinstance(event, MultipartSegment):
-                if event.filename is not None:
+                if event.filename is not None and not files:
                     raise BadRequestError(f"{event.name} is a file: the stand-in takes only URIs")
-                name, value = event.name, bytearray()
+                name, value, filename = event.name, bytearray(), event.filename
             elif event is None:
-                yield Part(name, value.decode("utf-8", errors="replace"))
+                yield Part(name, value.decode("utf-8", errors="replace"), filename)
             else:
                 value += event
     except MultipartError as error:

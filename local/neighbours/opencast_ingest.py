@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from email.message import Message
 from pathlib import PurePosixPath
@@ -48,6 +48,7 @@ class Content(NamedTuple):
     sha256: str
     size: int
     content_type: str
+    text: str
 
 
 def fetch(uri: SplitResult, ca_bundle: str) -> Content:
@@ -87,11 +88,40 @@ def _content(answer: requests.Response, uri: SplitResult) -> Content:
         name = header.get_filename("")
     if not name:
         raise IngestFailedError(f"{uri.path} has no extension and came without a file name")
-    sha256, size = hashlib.sha256(), 0
+    sha256, size, captions = hashlib.sha256(), 0, bytearray()
     for block in answer.iter_content(256 * 1024):
         sha256.update(block)
         size += len(block)
-    return Content(name, sha256.hexdigest(), size, answer.headers.get("Content-Type", ""))
+        captions += block if name.endswith(".vtt") else b""
+    content_type = answer.headers.get("Content-Type", "")
+    return Content(name, sha256.hexdigest(), size, content_type, captions.decode())
+
+
+def track_of(parts: Mapping[str, Part], *, with_tags: bool) -> StoredFile:
+    """Return the file of a form that adds a track.
+
+    Raises:
+        BadRequestError: the flavor or the file is missing or wrong.
+    """
+    flavor, track = parts.get("flavor"), parts.get("track")
+    if flavor is None or not FLAVOR.fullmatch(flavor.value):
+        raise BadRequestError("flavor must be set, and be one")
+    if track is None or not track.filename:
+        raise BadRequestError("A track file is required")
+    tags = parts["tags"].value if with_tags and "tags" in parts else ""
+    content = track.value.encode()
+    return StoredFile(
+        part="track",
+        kind="track",
+        flavor=flavor.value,
+        name=track.filename,
+        path="",
+        sha256=hashlib.sha256(content).hexdigest(),
+        size=len(content),
+        content_type="text/vtt",
+        tags=tuple(tag for tag in tags.split(",") if tag),
+        text=track.value,
+    )
 
 
 class MediaPackage:
@@ -102,11 +132,13 @@ class MediaPackage:
         self._ca_bundle = ca_bundle
         self._record = record
         self._flavor = ""
+        self._tags: list[str] = []
         self._terms: dict[str, list[str]] = {}
         self._series: list[DublinCore] = []
         self._properties: dict[str, str] = {}
         self._fields: dict[str, Callable[[Part], None]] = {
             "flavor": self._set_flavor,
+            "tag": lambda part: self._tags.append(part.value),
             "seriesDCCatalog": self._add_series,
             "mediaUri": lambda part: self._add_file(part, "track"),
         }
@@ -155,9 +187,11 @@ class MediaPackage:
                 kind=kind,
                 flavor=self._flavor,
                 path=unquote(uri.path),
+                tags=tuple(self._tags),
                 **content._asdict(),
             )
         )
+        self._tags.clear()
 
     def start(self, workflow: str) -> tuple[Workflow, Event]:
         """Check that nothing is missing, and start the workflow.

@@ -18,6 +18,8 @@ ADMIN = "ROLE_ADMIN"
 CAPTURE_AGENT = "ROLE_CAPTURE_AGENT"
 API = "ROLE_API"
 EVENTS_VIEW = "ROLE_API_EVENTS_VIEW"
+TRACK_EDIT = "ROLE_API_EVENTS_TRACK_EDIT"
+WORKFLOW_CREATE = "ROLE_API_WORKFLOW_INSTANCE_CREATE"
 
 Clock = Callable[[], float]
 """Returns seconds since 1970."""
@@ -42,6 +44,12 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it is DCE's, which downloads `attachmentUri`. For others that is a property."""
     active_seconds: float = 1.0
     """Duration of a workflow."""
+    version: str = "17.3.0"
+    """The version that its services tell. Before 16, a track gets no tags."""
+
+    @property
+    def major(self) -> int:
+        return int(self.version.partition(".")[0])
 
 
 class Fault(BaseFault, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -60,8 +68,8 @@ class Fault(BaseFault, frozen=True, kw_only=True, forbid_unknown_fields=True):
     after_work: bool = False
 
 
-class StoredFile(msgspec.Struct, kw_only=True):
-    """A file that an ingest fetched. `path` is its URI's path."""
+class StoredFile(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A file that an ingest fetched. `path` is its URI's path, `text` that of a WebVTT file."""
 
     part: str
     kind: FileKind
@@ -71,6 +79,15 @@ class StoredFile(msgspec.Struct, kw_only=True):
     sha256: str
     size: int
     content_type: str
+    tags: tuple[str, ...] = ()
+    text: str = ""
+
+
+class AddedTrack(msgspec.Struct, kw_only=True):
+    """A track that was added to an event after its ingest."""
+
+    mediapackage_id: str
+    file: StoredFile
 
 
 class Ingest(msgspec.Struct, kw_only=True):
@@ -153,6 +170,7 @@ class Store:
             self.events: dict[str, Event] = {}
             self.workflows: dict[int, Workflow] = {}
             self.ingests: list[Ingest] = []
+            self.added: list[AddedTrack] = []
             self.requests: list[SeenRequest] = []
             self.downloading = 0
 
@@ -189,6 +207,42 @@ class Store:
                 )
             used = template if template in self.definitions else self.default_workflow
             return self._add_workflow(event, used, properties, self.clock())
+
+    def start_on_event(self, identifier: str, template: str) -> Workflow | None:
+        """Start a workflow on an event; return None if there is no such event or definition.
+
+        Raises:
+            ActiveWorkflowError: a workflow of the event is running.
+        """
+        with self.lock:
+            event = self.events.get(identifier)
+            if event is None or template not in self.definitions:
+                return None
+            return self.start_workflow(event, template, {})
+
+    def add_track(self, identifier: str, file: StoredFile, *, overwrite: bool) -> bool:
+        """Add a track to an event; return False if there is no such event.
+
+        With `overwrite` it replaces those of its flavor, and if it has a language only those.
+
+        Raises:
+            ActiveWorkflowError: a workflow of the event is running.
+        """
+        with self.lock:
+            event = self.events.get(identifier)
+            if event is None:
+                return False
+            if self.is_active(identifier):
+                raise ActiveWorkflowError(f"event {identifier} has an active workflow")
+            languages = {tag for tag in file.tags if tag.startswith("lang:")}
+
+            def stays(other: StoredFile) -> bool:
+                same = other.flavor == file.flavor and languages <= set(other.tags)
+                return not (overwrite and same)
+
+            event.files = [*filter(stays, event.files), file]
+            self.added.append(AddedTrack(mediapackage_id=identifier, file=file))
+            return True
 
     def add_event(self, event: Event, *, active: bool) -> Workflow:
         """Add an event without an ingest. Its workflow is running if `active`, else over."""

@@ -26,7 +26,7 @@ class RecordingFile:
     """A file of a recording. `path` has its bytes; None is a listed file without content.
 
     `name` is the file's name when it is downloaded. The file is `processing` until the API was
-    asked `processing_asks` times. A `bare` file is listed as a TIMELINE: without id, size and
+    asked `processing_asks` times. A `bare` file is listed as a TIMELINE or CC: without id, size and
     status. The last `padding` bytes are no video. Each connection gets at most `bytes_per_second`;
     0 is no limit.
     """
@@ -127,6 +127,9 @@ class Lecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     chat: bool = True
     extras: bool = True
     processing_asks: int = 0
+    words: tuple[float, ...] = ()
+    captions: bool = False
+    transcript_asks: int = 0
     broken: Mapping[str, media.Broken] | None = None
     padding: int = 0
     bytes_per_second: int = 0
@@ -190,7 +193,7 @@ def _segment(
         if broken:
             media.write_broken(path, broken, seed(view))
         else:
-            media.write_lecture(path, lecture.seconds, seed(view))
+            media.write_lecture(path, lecture.seconds, seed(view), words=lecture.words)
         if lecture.padding:
             padded = media.padded(path.read_bytes(), lecture.padding, seed(view))
             path.write_bytes(padded)
@@ -203,15 +206,23 @@ def _segment(
         files.append(listed("CHAT", "chat_file", f"{stamp}_RecordingnewChat.txt", chat))
     if lecture.extras:
         audio = media.write_audio(room / f"{number}-audio.m4a", lecture.seconds, seed("audio"))
-        words = media.write_transcript(room / f"{number}-words.vtt", seed("words"))
+        words = room / f"{number}-words.vtt"
+        media.write_transcript(words, seed("words"), lecture.words or (1.0,))
         line = room / f"{number}-timeline.json"
         line.write_text('{"timeline":[{"ts":"00:00:00.000","users":[]}]}', encoding="utf-8")
         timeline = listed("TIMELINE", "timeline", f"{stamp}_Recording.json", line)
+        said = listed("TRANSCRIPT", "audio_transcript", f"{stamp}_Recording.transcript.vtt", words)
+        asks = max(lecture.processing_asks, lecture.transcript_asks)
         files += [
             listed("M4A", "audio_only", f"{stamp}_Recording.m4a", audio),
             replace(timeline, bare=True),
-            listed("TRANSCRIPT", "audio_transcript", f"{stamp}_Recording.transcript.vtt", words),
+            replace(said, processing_asks=asks),
         ]
+    if lecture.captions:
+        typed = room / f"{number}-typed.vtt"
+        media.write_transcript(typed, seed("typed"), lecture.words or (1.0,))
+        written = listed("CC", "closed_caption", f"{stamp}_Recording.cc.vtt", typed)
+        files.append(replace(written, bare=True))
     return files
 
 
@@ -261,4 +272,6 @@ def file_json(
     if file.bare:
         for name in ("id", "file_size", "status", "play_url"):
             del value[name]
+        if file.file_type == "CC":
+            del value["recording_type"]
     return value

@@ -14,7 +14,7 @@ FUNCTIONS = Path(__file__).parents[2] / "functions"
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--worlds", type=int, default=1000, help="number of worlds")
-    parser.add_argument("--profile", default="faults", choices=["faults", "disorder"])
+    parser.add_argument("--profile", default="faults", choices=["faults", "disorder", "captions"])
     parser.add_argument("--faults", type=int, default=4, help="most faults of a world")
     parser.add_argument("--seed", type=int, default=0, help="seed of the first world")
     parser.add_argument("--fresh", action="store_true", help="start at a random seed")
@@ -73,7 +73,7 @@ def _many_worlds(given: argparse.Namespace) -> int:
     began = time.monotonic()
     outcomes = runner.run_worlds(seeds, profile, given.faults, given.processes)
     seconds = time.monotonic() - began
-    faults = f"up to {given.faults} faults" if profile is Profile.FAULTS else "no faults"
+    faults = "no faults" if profile is Profile.DISORDER else f"up to {given.faults} faults"
     print(f"{given.worlds} worlds ({profile}, {faults}) from seed {given.seed} in {seconds:.0f} s")
     print(runner.table(outcomes))
     print("\nReported missing files:")

@@ -69,7 +69,9 @@ class Cloud:
     ) -> None:
         self.world = world
         self._instrumentation = instrumentation or Instrumentation()
-        self._most_messages = max(MOST_MESSAGES, 10 * len(scenario.recordings))
+        # Messages about captions that never come wait for a week.
+        most = MOST_MESSAGES * (10 if scenario.site.captions else 1)
+        self._most_messages = max(most, 10 * len(scenario.recordings))
         self.on_queue_call: Callable[[], None] = lambda: None
         self.states: dict[str, list[tuple[float, str]]] = {}
         """zip id → the times and states of its row."""

@@ -26,7 +26,7 @@ from ingester.transfer.multipart import GONE
 from ingester.transfer.plan import Copied, Copy, Target
 from ingester.transfer.ranges import Body
 from tests.simulation.aws.s3 import FakeBucket
-from tests.simulation.truth import FileTruth
+from tests.simulation.truth import TRANSCRIPT, FileTruth
 from tests.simulation.world import World
 
 RESERVE_SECONDS = 5.0
@@ -61,6 +61,13 @@ class Copies:
     contents: dict[str, str]
     """ETag → content."""
     begun: dict[tuple[str, str], Upload] = field(default_factory=dict)
+
+    def content(self, etag: str) -> str:
+        """Return the content of an object: that of a transcript is WebVTT that has the token."""
+        token = self.contents[etag]
+        if self.files[token].type != TRANSCRIPT:
+            return token
+        return f"WEBVTT\n\n00:00:01.000 --> 00:00:02.000\n{token}\n"
 
     def resume(self, key: str, identity: str) -> Upload:
         """Return the source's unfinished upload; abort those of other sources to the key."""
@@ -185,7 +192,7 @@ class _Run:
         self._transfer(begun, size)
         self._world.call(
             "s3.CompleteMultipartUpload",
-            lambda: self._complete(name, target, self._copies.contents[version.etag], size),
+            lambda: self._complete(name, target, self._copies.content(version.etag), size),
         )
         self._completed += 1
         return Copied(target.key, size, self._inspected(copy, target, size), size, 1.0, 0)

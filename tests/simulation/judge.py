@@ -22,7 +22,7 @@ from tests.simulation.aws.sqs import MessageView
 from tests.simulation.cloud import EXPIRED, uuid_of
 from tests.simulation.faults import Kind
 from tests.simulation.logs import Mail
-from tests.simulation.opencast import Ingest
+from tests.simulation.opencast import CAPTIONS, Ingest
 from tests.simulation.play import Played, Request
 from tests.simulation.truth import (
     CHAT,
@@ -38,12 +38,17 @@ from tests.simulation.truth import (
 
 MINIMUM_SECONDS = 120.0
 
+CUE = re.compile(r"(\d\d):(\d\d):(\d\d\.\d{3}) --> .*\n(.*)")
+
 MAILS_FOR_A_CAUSE = 6
 OUTAGE_MAIL_SECONDS = 300.0
 """A long outage is mailed again: two kinds of failures, each every ten minutes at most."""
 
 MESSAGES_FOR_A_RECORDING = 700
 """Enough for seven messages that wait for a day, requeued every quarter of an hour."""
+
+MESSAGES_FOR_CAPTIONS = 2100
+"""Enough for three messages that wait for a week."""
 
 MESSAGES_AT_ONCE = 4
 
@@ -123,6 +128,7 @@ class _Recording:
     def verdicts(self) -> Iterator[Verdict]:
         yield from self._files()
         yield from self._count()
+        yield from self._captions()
         for ingest in self.ingests:
             yield from self._content(ingest)
             if ingest.series not in self.series():
@@ -203,11 +209,14 @@ class _Recording:
         """Return the dead letter or mail that reports a missing file; "" if there is none."""
         for message in self._dead_letters():
             reason = _reason(message)
+            if _is_about_captions(reason):
+                # No video may wait for captions.
+                continue
             if reason and (not self.ingests or names(message.body, file, self.truth)):
                 return f"Dead letter: {reason}"
         last = max((ingest.finished for ingest in self.ingests), default=-1.0)
         for mail in self.played.mails:
-            if self._is_about(mail):
+            if self._is_about(mail) and not _is_about_captions(mail.text):
                 stops = not mail.goes_on and mail.at > last and self._is_final(mail, file)
                 asks = bool(mail.advice) and not self.ingests
                 if stops or asks or names(mail.text, file, self.truth):
@@ -262,6 +271,8 @@ class _Recording:
         files = {self.truth.content_of(file): file for file in self.truth.files}
         last: dict[str, FileTruth] = {}
         for ingested in ingest.files:
+            if ingested.flavor == CAPTIONS:
+                continue
             file = files.get(ingested.content)
             before = last.get(ingested.flavor)
             if file is None:
@@ -276,6 +287,75 @@ class _Recording:
                 last[ingested.flavor] = file
                 continue
             yield self._verdict(Category.WRONG_BYTES, f"{ingest.id} {problem} ({ingested.key})")
+
+    # Captions
+
+    def _captions(self) -> Iterator[Verdict]:
+        """Check that each event has the recording's captions once, at the right times."""
+        if not self.played.scenario.site.captions:
+            return
+        times = Counter(ingest.id for ingest in self.ingests)
+        for ingest in {ingest.id: ingest for ingest in self.ingests}.values():
+            found = [
+                captions
+                for captions in self.played.system.opencast.captions
+                if captions.event == ingest.id
+            ]
+            if len(found) > times[ingest.id]:
+                yield self._verdict(Category.TWICE, f"{ingest.id} has captions {len(found)} times")
+            for captions in found:
+                yield from self._cues(ingest, captions.text)
+            if not found and self._needs_captions():
+                told = self._report_of_captions()
+                category = Category.TOLD if told else Category.LOST
+                text = f"The captions of {ingest.id} is not in Opencast. {told}".strip()
+                yield self._verdict(category, text)
+
+    def _cues(self, ingest: Ingest, text: str) -> Iterator[Verdict]:
+        """Compare the cues with where their segments lie in the video of the first flavor."""
+        own = {self.truth.content_of(file): file for file in self.truth.files}
+        begins: dict[float, float] = {}
+        length = 0.0
+        for ingested in ingest.files:
+            if ingested.flavor == ingest.files[0].flavor and ingested.content in own:
+                begins[own[ingested.content].begins] = length
+                length += own[ingested.content].seconds
+        for hours, minutes, seconds, token in CUE.findall(text):
+            at = int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+            file = own.get(token)
+            if file is None:
+                what = f"{ingest.id} has captions of {token}"
+                yield self._verdict(Category.WRONG_BYTES, what)
+            elif abs(begins.get(file.begins, -9.0) + 1.0 - at) > 0.01:
+                yield self._verdict(Category.WRONG_BYTES, f"{ingest.id} has {token} at {at} s")
+
+    def _needs_captions(self) -> bool:
+        """Return whether Zoom announced and served all transcripts, and nobody deleted anything."""
+        files = [file for file in self.truth.files if file.type == TRANSCRIPT]
+        told = {
+            file_id
+            for delivery in self.played.zoom.deliveries
+            if delivery.webhook_event.event == "recording.transcript_completed"
+            and delivery.webhook_event.uuid == self.truth.uuid
+            and delivery.was_taken
+            for file_id in delivery.webhook_event.files
+        }
+        is_old = int(self.played.scenario.site.opencast_version.partition(".")[0]) < 16
+        was_trashed = self.played.zoom.recordings[self.truth.uuid].trashed_ever
+        all_told = bool(files) and {file.id for file in files} <= told
+        return all_told and not (is_old or was_trashed or self.deletions)
+
+    def _report_of_captions(self) -> str:
+        """Return the dead letter or mail that reports missing captions; "" if there is none."""
+        for message in self._dead_letters():
+            if _is_about_captions(_reason(message)):
+                return f"Dead letter: {_reason(message)}"
+        mails = [mail.text for mail in self.played.mails if self._is_about(mail)]
+        return next((f"Mail: {text}" for text in mails if _is_about_captions(text)), "")
+
+
+def _is_about_captions(text: str) -> bool:
+    return "captions" in text or "transcript" in text
 
 
 def _is_multiple(request: Request) -> bool:
@@ -399,7 +479,8 @@ def _noise(played: Played) -> Iterator[Verdict]:
     if len(mails) > MAILS_FOR_A_CAUSE * causes + during:
         yield Verdict(Category.NOISE, "", f"{len(mails)} mails for {causes} causes")
     sent = played.cloud.sent["all", ""]
-    if sent > MESSAGES_FOR_A_RECORDING * recordings:
+    most_sent = MESSAGES_FOR_A_RECORDING + MESSAGES_FOR_CAPTIONS * played.scenario.site.captions
+    if sent > most_sent * recordings:
         yield Verdict(Category.NOISE, "", f"{sent} messages for {recordings} recordings")
     for (queue, uuid), most in played.cloud.most_waiting.items():
         notified = sum(

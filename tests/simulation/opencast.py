@@ -25,7 +25,9 @@ CHECK_SECONDS = 1.0
 IDENTIFIER = re.compile(r"[\w\-.:;()]+")
 EMPTY_500 = Response(500, b"")
 
-Form = Sequence[tuple[str, tuple[None, str]]]
+CAPTIONS = "captions/source"
+
+Form = Sequence[tuple[str, tuple[None, str] | tuple[str, bytes, str]]]
 Answer = tuple[Response | None, BaseException | None]
 """Opencast's answer to a POST, None after an outage; and an error of the simulator."""
 
@@ -86,6 +88,15 @@ class _Form:
     problem: str = ""
 
 
+@dataclass(frozen=True)
+class EventCaptions:
+    """Captions of an event: the text of a track, that of an ingest or one that was added later."""
+
+    event: str
+    text: str
+    at: float
+
+
 class Opencast:
     """Opencast's side of a world."""
 
@@ -95,6 +106,7 @@ class Opencast:
         self.series = set(scenario.site.series)
         self.events: dict[str, Event] = {}
         self.ingests: list[Ingest] = []
+        self.captions: list[EventCaptions] = []
         self.deleted: list[tuple[float, str]] = []
         """The times and recordings of deletions by people."""
         self._bucket = bucket
@@ -123,6 +135,8 @@ class Opencast:
                 return Response(404, b"", {"Content-Type": "text/plain"})
             found = {"identifier": name, "is_part_of": event.series, "processing_state": "RUNNING"}
             return json_response(found, headers={"Content-Type": "application/v1.11.0+json"})
+        if path == "/info/components.json":
+            return json_response({"rest": [{"version": self.site.opencast_version}]})
         if kind == "series" and name.endswith(".json"):
             return self._series(name.removesuffix(".json"))
         if path.startswith("/services/count?"):
@@ -152,6 +166,39 @@ class Opencast:
         if found is not None:
             self.world.struck.append(found)
         return found
+
+    def add_track(self, event_id: str, form: Form) -> Response:
+        """Answer a POST of a track to an event, which must have no active workflow."""
+        event = self._event_of(event_id)
+        if event is None:
+            return Response(404, b"", {"Content-Type": "text/plain"})
+        if self.world.time < event.active_until:
+            return Response(409, b"A workflow is running.")
+        parts = dict(form)
+        text = parts["track"][1]
+        assert isinstance(text, bytes)
+        self._caption(event_id, text.decode())
+        return Response(200, b"added")
+
+    def _caption(self, event_id: str, text: str) -> None:
+        self.captions.append(EventCaptions(event_id, text, self.world.time))
+        self.world.record(f"has captions of {event_id}")
+
+    def start_workflow(self, form: Form) -> Response:
+        """Answer a POST of a workflow for an event."""
+        parts = {name: part[1] for name, part in form}
+        event = self._event_of(str(parts["event_identifier"]))
+        if event is None or parts["workflow_definition_identifier"] != "publish":
+            return Response(404, b"", {"Content-Type": "text/plain"})
+        if self.world.time < event.active_until:
+            return Response(409, b"A workflow is running.")
+        event.active_until = self.world.time + self.site.workflow_seconds
+        return json_response({"identifier": 7}, 201)
+
+    def _event_of(self, event_id: str) -> Event | None:
+        event = self.events.get(event_id)
+        is_there = event and not event.deleted and self.world.time >= event.visible
+        return event if is_there else None
 
     def begin(self, workflow: str, form: Form) -> Promise[Answer]:
         """Accept a POST. Its process has no answer if Opencast goes down."""
@@ -219,6 +266,9 @@ class Opencast:
         visible = now + (0.0 if event and not event.deleted else self.site.index_lag)
         ends = now + self.site.workflow_seconds
         self.events[sent.id] = Event(sent.id, sent.series, visible, ends)
+        for file in files:
+            if file.flavor == CAPTIONS:
+                self._caption(sent.id, file.content)
         self.ingests.append(Ingest(sent.id, sent.series, files, workflow, sent.source, began, now))
         self.world.record(f"has ingested {sent.id}: {', '.join(file.content for file in files)}")
         xml = (
@@ -232,7 +282,8 @@ def _read(form: Form) -> _Form:
     """Read a form part by part, as Opencast does."""
     sent, flavor = _Form(), ""
     fields: dict[str, str] = {}
-    for name, (_, value) in form:
+    for name, (_, value, *_) in form:
+        assert isinstance(value, str)
         if value and name == "flavor":
             flavor = value
         elif value and name in ("mediaUri", "attachmentUri"):
@@ -290,6 +341,9 @@ class OpencastSession:
         assert auth
         assert headers is not None
         assert not allow_redirects
+        path = url[len(self._base) :]
+        if path.startswith("/api/"):
+            return self._api(path, files, url)
         workflow = unquote(url.rpartition("/")[2])
         taken = self._world.call(
             "opencast.POST", lambda: self._opencast.begin(workflow, files), _no_answer(url)
@@ -305,6 +359,16 @@ class OpencastSession:
         if answer is None:
             raise requests.exceptions.ConnectionError("Connection reset by peer")
         return self._world.call("opencast.answer", lambda: answer, lost_answer)
+
+    def _api(self, path: str, form: Form, url: str) -> Response:
+        """POST to the External API, which answers at once."""
+        if path == "/api/workflows":
+            name, effect = "opencast.workflow", lambda: self._opencast.start_workflow(form)
+        else:
+            event = path.removeprefix("/api/events/").removesuffix("/track")
+            name, effect = "opencast.track", lambda: self._opencast.add_track(event, form)
+        found = self._world.call(name, effect, _no_answer(url))
+        return self._world.call("opencast.answer", lambda: found, lost_answer)
 
 
 def lost_answer(_done: bool) -> Exception:

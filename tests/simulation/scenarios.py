@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from tests.simulation.faults import Fault, Kind
 from tests.simulation.truth import (
     CHAT,
+    TRANSCRIPT,
     VIDEO,
     VIEWS,
     DeletedInOpencast,
@@ -64,6 +65,16 @@ CALLS = {
 }
 """Name of an outbound call → the average number of the call that a fault hits."""
 
+CAPTIONS_CALLS = (
+    "s3.PutObject",
+    "s3.GetObject",
+    "opencast.track",
+    "opencast.workflow",
+    "opencast.answer",
+)
+NEVER = 1e9
+"""The second from which on Zoom serves a file that it never serves."""
+
 NOT_CRASHING = (Kind.ERROR_BEFORE, Kind.ERROR_AFTER, Kind.SLOW, Kind.SENT_TWICE)
 CRASHING = (Kind.CRASH_BEFORE, Kind.CRASH_AFTER)
 SERVICES = ("dynamodb", "sqs", "ssm", "s3", "opencast", "zoom", "webhook")
@@ -74,10 +85,14 @@ OWN_REFUSALS = ("400", "403", "500", "500")
 
 
 class Profile(StrEnum):
-    """Disturbances of a world: Zoom's disorder alone, or faults of every service as well."""
+    """Disturbances of a world: Zoom's disorder alone, or faults of every service as well.
+
+    With CAPTIONS, captions are ingested in a world with faults.
+    """
 
     DISORDER = "disorder"
     FAULTS = "faults"
+    CAPTIONS = "captions"
 
 
 def scenario_of(seed: int, profile: Profile, most_faults: int = 4) -> Scenario:
@@ -107,9 +122,72 @@ def scenario_of(seed: int, profile: Profile, most_faults: int = 4) -> Scenario:
     site = replace(site, etags_differ=odd.random() < 0.03)
     happenings.sort(key=lambda happening: (happening.at, happening.key))
     faults: tuple[Fault, ...] = ()
-    if profile is Profile.FAULTS:
+    if profile is not Profile.DISORDER:
         faults = _faults(Random(f"{seed}/faults"), most_faults, happenings)
+    if profile is Profile.CAPTIONS:
+        chance = Random(f"{seed}/captions")
+        version = chance.choice(("17.3.0", "17.3.0", "17.3.0", "15.6.0"))
+        site = replace(site, captions=True, opencast_version=version)
+        recordings = tuple(_with_transcripts(chance, recording) for recording in recordings)
+        told = [event for recording in recordings for event in _announced(chance, recording)]
+        happenings = sorted([*happenings, *told], key=lambda each: (each.at, each.key))
+        faults += tuple(_captions_faults(chance, most_faults))
     return Scenario(seed, recordings, tuple(happenings), site, faults)
+
+
+def _with_transcripts(chance: Random, recording: RecordingTruth) -> RecordingTruth:
+    """Add a transcript of each segment, which Zoom makes minutes or hours after the video."""
+    if chance.random() < 0.1:
+        return recording
+    segments = sorted({(file.begins, file.ends) for file in recording.files})
+    done = max(file.finished for file in recording.files)
+    never = chance.random() < 0.02
+    made = []
+    for number, (begins, ends) in enumerate(segments):
+        finished = done + chance.choice((-1, 2, 10, 60, 400)) * MINUTE + chance.uniform(0, 60)
+        lag = chance.choice((0.0, 0.0, 0.0, 3 * MINUTE, 2 * HOUR))
+        is_listed_early = chance.random() < 0.3
+        made.append(
+            FileTruth(
+                id=f"t{number}-{chance.randrange(10**6):06}",
+                type=TRANSCRIPT,
+                recording_type="audio_transcript",
+                begins=begins,
+                ends=ends,
+                size=chance.randrange(500, 90_000),
+                finished=finished,
+                fetchable=NEVER if never and number == 0 else finished + lag,
+                listed=ends + 30.0 if is_listed_early else finished,
+            )
+        )
+    return replace(recording, files=(*recording.files, *made))
+
+
+def _announced(chance: Random, recording: RecordingTruth) -> list[Happening]:
+    """Draw recording.transcript_completed: once for all transcripts, or once for each."""
+    files = [file for file in recording.files if file.type == TRANSCRIPT]
+    groups = [files] if chance.random() < 0.6 else [[file] for file in files]
+    lacks = ("download_token",) if chance.random() < 0.3 else ()
+    return [
+        WebhookEvent(
+            max(file.finished for file in group) + chance.uniform(1, 90),
+            recording.uuid,
+            "recording.transcript_completed",
+            tuple(file.id for file in group),
+            lacks,
+            is_repeated=chance.random() < 0.2,
+        )
+        for group in groups
+        if group
+    ]
+
+
+def _captions_faults(chance: Random, most: int) -> list[Fault]:
+    """Draw faults of the calls that only captions need."""
+    if not most or chance.random() < 0.5:
+        return []
+    kind = chance.choice((*NOT_CRASHING, *CRASHING))
+    return [Fault(kind, chance.choice(CAPTIONS_CALLS), chance.choice((1, 1, 2)))]
 
 
 def _with_unknown_type(chance: Random, recording: RecordingTruth) -> RecordingTruth:

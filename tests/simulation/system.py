@@ -167,6 +167,7 @@ class System:
             recordings_table=cloud.recordings.name,
             events_table=cloud.events.name,
             download_queue_url=cloud.download_queue,
+            ingest_captions=self.site.captions,
         )
         return webhook.Dependencies(
             settings=settings,
@@ -228,6 +229,7 @@ class System:
             recordings_table=cloud.recordings.name,
             schedule_table=cloud.schedule.name,
             staging_bucket=cloud.bucket.name,
+            ingest_captions=self.site.captions,
             download_queue_url=cloud.download_queue,
             download_dlq_url=cloud.download_dlq,
             download_receive_limit=DOWNLOAD_RECEIVE_LIMIT,
@@ -268,6 +270,7 @@ class System:
             opencast_api_user="zip",
             default_oc_workflow="dce-wf",
             default_publisher="pub@example.edu",
+            captions_workflow="publish",
         )
         secrets = read_secrets(UploaderSecrets, cloud.parameters, SECRETS)
         return uploader.Dependencies(

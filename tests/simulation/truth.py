@@ -186,6 +186,9 @@ class Site:
     """DOWNLOADS_AT_ONCE."""
     uploads_at_once: int = 5
     """OC_TRACK_UPLOAD_MAX."""
+    captions: bool = False
+    """INGEST_CAPTIONS."""
+    opencast_version: str = "17.3.0"
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import msgspec
 from msgspec.structs import replace
 
 from ingester import timestamps
+from ingester.recording.timeline import Timeline
 from ingester.status.row import Asked
 
 FORGOTTEN = "An operator had this recording forgotten."
@@ -112,6 +113,32 @@ class Post(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         timestamps.parse(self.at)
 
 
+class CaptionsState(StrEnum):
+    """How far the captions of an event are."""
+
+    SENT = "sent"
+    """They are POSTed, and it is unknown whether Opencast has added them."""
+
+    ADDED = "added"
+    """The event has them, and they aren't published yet."""
+
+    DONE = "done"
+
+
+class Captions(msgspec.Struct, frozen=True, kw_only=True):
+    """The captions of one kind that an event has.
+
+    Attributes:
+        files: Ids of the files of Zoom's that they are made of.
+        state: How far they are.
+        attempt: Id of the attempt that POSTed them.
+    """
+
+    files: tuple[str, ...]
+    state: CaptionsState
+    attempt: str
+
+
 class IngestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The ingest record of one media package, with every POST of it.
 
@@ -122,6 +149,8 @@ class IngestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         posts: Its POSTs, the oldest first. There is at least one.
         workflow: Id of the workflow that Opencast started; "" if it is unknown.
         is_shown: Whether Opencast has ever shown its event.
+        timeline: Where its segments lie in the joined video. Empty if captions aren't ingested.
+        captions: Its captions by their kind.
     """
 
     zip_id: str
@@ -130,6 +159,8 @@ class IngestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     posts: tuple[Post, ...]
     workflow: str = ""
     is_shown: bool = False
+    timeline: Timeline = ()
+    captions: dict[str, Captions] = {}
 
     def __post_init__(self) -> None:
         if not self.posts:
@@ -397,6 +428,22 @@ def with_shown(record: Record, media_package: str) -> Record:
     ingest = record.ingests[media_package]
     shown = replace(ingest, is_shown=True)
     return replace(record, ingests={**record.ingests, media_package: shown})
+
+
+def with_captions(
+    record: Record, media_package: str, kind: str, captions: Captions | None
+) -> Record:
+    """Note the captions of one kind of an event; None if it has none."""
+    ingest = record.ingests[media_package]
+    others = {name: found for name, found in ingest.captions.items() if name != kind}
+    changed = replace(ingest, captions={**others, kind: captions} if captions else others)
+    return replace(record, ingests={**record.ingests, media_package: changed})
+
+
+def captions_outside(ingest: IngestRecord, kind: str, files: AbstractSet[str]) -> set[str]:
+    """Return the ids of those files that came after the event's captions of their kind."""
+    known = ingest.captions.get(kind)
+    return set(files) - set(known.files) if known else set()
 
 
 class Absence(StrEnum):

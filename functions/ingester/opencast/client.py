@@ -20,6 +20,7 @@ import requests
 from requests.auth import AuthBase, HTTPBasicAuth, HTTPDigestAuth
 
 from ingester.errors import (
+    AskLater,
     IngestBroken,
     IngestNotSent,
     IngestRefused,
@@ -35,6 +36,9 @@ READ_SECONDS = 30.0
 READS_EVERY_EVENT = "ROLE_ADMIN"
 PUBLISHER = "publisher"
 DUBLIN_CORE = "http://purl.org/dc/terms/"
+
+_Part = tuple[str, tuple[None, str] | tuple[str, bytes, str]]
+"""Name of a form's part, and its text or its file with a name and a type."""
 
 Parts = Sequence[tuple[str, str]]
 """Names and values of a form's parts, in order. A name may occur several times."""
@@ -59,6 +63,18 @@ class _Value(msgspec.Struct, frozen=True):
 
 class _Catalog(msgspec.Struct, frozen=True):
     terms: dict[str, list[_Value]] = msgspec.field(name=DUBLIN_CORE, default_factory=dict)
+
+
+class _Component(msgspec.Struct, frozen=True):
+    version: str = ""
+
+
+class _Components(msgspec.Struct, frozen=True):
+    rest: list[_Component] = msgspec.field(default_factory=list)
+
+
+class NothingThere(IngestRefused):
+    """Opencast answered a POST with 404."""
 
 
 class Opencast:
@@ -192,10 +208,98 @@ class Opencast:
             IngestUncertain: Opencast itself didn't answer, so the outcome is unknown. The caller
                 has to ask for the event before it POSTs again.
         """
+        path = f"/ingest/addMediaPackage/{quote(workflow, safe='')}"
         form = [(name, (None, value)) for name, value in parts]
+        response = self._post(path, form, "the ingest", read_seconds=read_seconds)
+        return "" if response.status_code == 409 else _workflow_id(response)
+
+    def version(self) -> int | None:
+        """Return Opencast's major version; None if it doesn't tell.
+
+        Each of its REST services has the version of its bundle, which is Opencast's.
+
+        Raises:
+            OpencastUnreachable: Opencast gives no answer.
+        """
+        response = self._get("/info/components.json")
+        if response.status_code != 200:
+            return None
+        try:
+            services = msgspec.json.decode(response.content, type=_Components).rest
+        except msgspec.DecodeError:
+            return None
+        matches = (re.match(r"([1-9][0-9]?)\.", service.version) for service in services)
+        return min((int(match[1]) for match in matches if match), default=None)
+
+    def has_active_workflow(self, media_package_id: str) -> bool:
+        """Tell whether a workflow of an event is running or paused.
+
+        Raises:
+            OpencastUnreachable: Opencast gives no valid answer.
+            OpencastRefused: The user lacks a role.
+        """
+        response = self._get(f"/workflow/mediaPackage/{media_package_id}/hasActiveWorkflows")
+        answer = response.text.strip()
+        if response.status_code != 200 or answer not in ("true", "false"):
+            raise self._refusal(response, "asking for running workflows (it needs ROLE_ADMIN)")
+        return answer == "true"
+
+    def add_track(
+        self, media_package_id: str, flavor: str, tags: Sequence[str], name: str, content: bytes
+    ) -> bool:
+        """Add a small file to an event as a track, beside those that it has.
+
+        Returns:
+            False if a workflow of the event is running: then nothing was added.
+
+        Raises:
+            IngestNotSent, IngestRefused: Nothing was added.
+            IngestBroken, IngestUncertain: The outcome is unknown.
+        """
+        form: list[_Part] = [
+            ("flavor", (None, flavor)),
+            ("tags", (None, ",".join(tags))),
+            ("overwriteExisting", (None, "false")),
+            ("track", (name, content, "text/vtt")),
+        ]
+        path = f"/api/events/{media_package_id}/track"
+        return self._post(path, form, "the captions").status_code != 409
+
+    def start_workflow(self, media_package_id: str, workflow: str) -> bool:
+        """Start a workflow of an event.
+
+        Returns:
+            False if Opencast has no such workflow, or no such event any more.
+
+        Raises:
+            AskLater: A workflow of the event is running.
+            OpencastUnreachable, OpencastRefused: It wasn't started, or the outcome is unknown.
+        """
+        form: list[_Part] = [
+            ("event_identifier", (None, media_package_id)),
+            ("workflow_definition_identifier", (None, workflow)),
+        ]
+        try:
+            response = self._post("/api/workflows", form, "the workflow")
+        except NothingThere:
+            return False
+        if response.status_code == 409:
+            raise AskLater("A workflow of the event is running")
+        return True
+
+    def _post(
+        self, path: str, form: Sequence[_Part], what: str, *, read_seconds: float = READ_SECONDS
+    ) -> requests.Response:
+        """POST a form, and return an answer with 2xx or 409. `what` it is stands in errors.
+
+        Raises:
+            IngestNotSent, IngestRefused: The POST certainly did nothing.
+            IngestBroken: Opencast itself answered 500.
+            IngestUncertain: Opencast itself didn't answer, so the outcome is unknown.
+        """
         try:
             response = self._session.post(
-                f"{self._base_url}/ingest/addMediaPackage/{quote(workflow, safe='')}",
+                self._base_url + path,
                 files=form,
                 headers=self._headers,
                 auth=self._auth,
@@ -207,19 +311,18 @@ class Opencast:
         except requests.RequestException as error:
             if _was_never_sent(error):
                 raise IngestNotSent(f"{self.host} took no connection.") from error
-            raise IngestUncertain("Opencast's answer to the ingest never came.") from error
+            raise IngestUncertain(f"Opencast's answer to {what} never came.") from error
         status = response.status_code
-        if status == 409:
-            return ""
         if status >= 500 and (status != 500 or _is_page(response)):
             # A proxy answers this while Opencast may still fetch the files. Opencast itself answers
             # its errors with 500 and no HTML page.
-            raise IngestUncertain(f"A proxy before Opencast answered the ingest with {status}")
+            raise IngestUncertain(f"A proxy before Opencast answered {what} with {status}")
         if status >= 500:
-            raise IngestBroken(f"Opencast answered {status} to the ingest.")
-        if status != 200:
-            raise IngestRefused(f"Opencast answered {status} to the ingest: {_text(response)}")
-        return _workflow_id(response)
+            raise IngestBroken(f"Opencast answered {status} to {what}.")
+        if status not in (200, 201, 204, 409):
+            refusal = NothingThere if status == 404 else IngestRefused
+            raise refusal(f"Opencast answered {status} to {what}: {_text(response)}")
+        return response
 
     def _get(self, path: str) -> requests.Response:
         try:

@@ -9,13 +9,15 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from ingester.opencast import flavors
-from ingester.pipeline.messages import StagedFile, UploadMessage
+from ingester.pipeline.messages import CAPTIONS, CaptionTrack, StagedFile, UploadMessage
 from ingester.recording.files import CHAT, VIEWS
 from ingester.recording.pauses import RecordingEvent, recording_times
+from ingester.recording.timeline import Timeline, timeline_of
 
 LICENSE = "Creative Commons 3.0: Attribution-NonCommercial-NoDerivs"
 _TYPES = {"Lecture": "L", "Section": "S"}
 OTHER_TYPE = "P"
+CAPTIONS_FLAVOR = "captions/source"
 
 CHAT_PARTS = {"attachment": "attachmentUri", "track": "mediaUri", "none": ""}
 """Name of the form's part for a chat file, by `OC_CHAT_AS`; "" if chats aren't ingested.
@@ -99,6 +101,40 @@ def _views_to_choose_from(kept: KeptFiles) -> list[str]:
     ]
 
 
+def _chosen(message: UploadMessage, kept: KeptFiles) -> dict[str, str]:
+    """Return the flavors of the views to ingest, in the order of the ingest form.
+
+    Raises:
+        NoPresenter: There is no video to ingest.
+    """
+    choose = flavors.for_archiving if message.ingest_all_mp4 else flavors.for_publishing
+    return choose(_views_to_choose_from(kept))
+
+
+def timeline(message: UploadMessage, kept: KeptFiles) -> Timeline:
+    """Return where the segments lie in the joined video, which is that of the first view.
+
+    Raises:
+        NoPresenter: There is no video to ingest.
+    """
+    return timeline_of(kept.views[next(iter(_chosen(message, kept)))])
+
+
+def caption_tags(kind: str, language: str) -> tuple[str, ...]:
+    """Return the tags of a track of captions, by which Opencast's player knows them.
+
+    Source: Opencast's guide, "Subtitles": `lang`, `generator-type`, `generator` and `type`.
+    """
+    shown_as = "subtitle" if kind == CAPTIONS["TRANSCRIPT"] else "closed-caption"
+    return (f"lang:{language}", "generator-type:auto", "generator:zoom", f"type:{shown_as}")
+
+
+def caption_parts(track: CaptionTrack, address: str, language: str) -> list[tuple[str, str]]:
+    """Return the parts of the ingest form for captions: Opencast applies tags to what follows."""
+    tags = [("tag", tag) for tag in caption_tags(track.kind, language)]
+    return [("flavor", CAPTIONS_FLAVOR), *tags, ("mediaUri", address)]
+
+
 class Publishing(msgspec.Struct, frozen=True, kw_only=True):
     """The parts of an ingest form that depend on the settings and the series.
 
@@ -154,8 +190,7 @@ def form(
         ("zoomMeetingStart", message.created),
         ("zoomRecordingTimes", recording_times(kept.segments, events)),
     ]
-    choose = flavors.for_archiving if message.ingest_all_mp4 else flavors.for_publishing
-    for view, flavor in choose(_views_to_choose_from(kept)).items():
+    for view, flavor in _chosen(message, kept).items():
         name = CHAT_PARTS[publishing.chat_as] if view == CHAT else "mediaUri"
         for file in kept.views[view] if name else ():
             parts += [("flavor", flavor), (name, address_of(file))]

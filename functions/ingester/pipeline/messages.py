@@ -32,6 +32,10 @@ MeetingNumber = Annotated[int, Meta(ge=0, le=LARGEST_NUMBER)]
 Minutes = Annotated[int, _MINUTES] | Annotated[float, _MINUTES]
 
 
+CAPTIONS = {"TRANSCRIPT": "transcript", "CC": "closed_caption"}
+"""Zoom's `file_type` of a file of captions → the kind of the captions, which is its view's name."""
+
+
 class RecordingFile(msgspec.Struct, frozen=True, kw_only=True):
     """One file of a recording in the download message.
 
@@ -61,6 +65,10 @@ class RecordingFile(msgspec.Struct, frozen=True, kw_only=True):
         return self.file_type.upper() == "CHAT"
 
     @property
+    def is_captions(self) -> bool:
+        return self.file_type.upper() in CAPTIONS
+
+    @property
     def is_completed(self) -> bool:
         return self.status is UNSET or self.status == "completed"
 
@@ -79,8 +87,16 @@ class Copying(msgspec.Struct, frozen=True, kw_only=True):
         timestamps.parse(self.since)
 
 
+class CaptionsWanted(msgspec.Struct, frozen=True, kw_only=True):
+    """The captions that a download message is about. Zoom has announced files of these ids."""
+
+    announced: tuple[str, ...] = ()
+
+
 class DownloadMessage(msgspec.Struct, frozen=True, kw_only=True):
     """Webhook to downloader: fetch one recording from Zoom.
+
+    `captions`: fetch only the captions, for events that are in Opencast already.
 
     `is_partial`: only `uuid`, `zip_id` and `received_time` are sure to be known. The downloader has
     to ask Zoom for all files and for the empty fields.
@@ -109,6 +125,7 @@ class DownloadMessage(msgspec.Struct, frozen=True, kw_only=True):
     first_seen: str | UnsetType = UNSET
     is_partial: bool | UnsetType = UNSET
     copying: Copying | UnsetType = UNSET
+    captions: CaptionsWanted | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         if self.start_time or not self.is_partial:
@@ -141,8 +158,24 @@ class StagedView(msgspec.Struct, frozen=True, kw_only=True):
     view_seconds: int | float
 
 
+class CaptionTrack(msgspec.Struct, frozen=True, kw_only=True):
+    """The captions of one kind of a recording: one WebVTT file in the staging bucket.
+
+    `filename` is its key, and `file_ids` are Zoom's ids of the files that it is made of. `kind` is
+    a value of `CAPTIONS`.
+    """
+
+    kind: str
+    filename: str
+    file_ids: tuple[str, ...]
+
+
 class UploadMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """Downloader to uploader: ingest one staged recording into its Opencast series."""
+    """Downloader to uploader: ingest one staged recording into its Opencast series.
+
+    `captions` is there if captions are ingested. `late_for` is there if the captions are all that
+    the message is about: they are added to the event of this media package.
+    """
 
     uuid: Uuid
     zoom_series_id: MeetingNumber
@@ -161,6 +194,8 @@ class UploadMessage(msgspec.Struct, frozen=True, kw_only=True):
     total_segment_seconds: float | UnsetType = UNSET
     zoom_processing_minutes: float | UnsetType = UNSET
     oc_workflow: str | UnsetType = UNSET
+    captions: tuple[CaptionTrack, ...] | UnsetType = UNSET
+    late_for: str | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         timestamps.parse_recorded(self.created)

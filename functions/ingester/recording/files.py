@@ -75,6 +75,19 @@ def automated(uuid: str) -> str:
     return f"auto-ingest-{uuid}"
 
 
+_CAPTIONS_PREFIX = "captions-"
+
+
+def captions_of(uuid: str) -> str:
+    """Return the `zip_id` of the messages about a recording's captions. It names no row."""
+    return f"{_CAPTIONS_PREFIX}{uuid}"
+
+
+def is_about_captions(zip_id: str) -> bool:
+    """Tell whether a `zip_id` is one that `captions_of` returns."""
+    return zip_id.startswith(_CAPTIONS_PREFIX)
+
+
 def uuid_in(text: str) -> str:
     """Return the uuid in a text that is a uuid or a link to a recording's page in Zoom.
 

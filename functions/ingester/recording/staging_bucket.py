@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from ingester.errors import StagedFileLost
 from ingester.pipeline import reasons
-from ingester.pipeline.messages import StagedFile
+from ingester.pipeline.messages import CaptionTrack, StagedFile
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -20,6 +20,27 @@ class Staging:
     def __init__(self, s3: S3Client, bucket: str) -> None:
         self._s3 = s3
         self._bucket = bucket
+
+    def write(self, key: str, content: bytes) -> None:
+        """Write a small object of text."""
+        self._s3.put_object(
+            Bucket=self._bucket, Key=key, Body=content, ContentType="text/vtt; charset=utf-8"
+        )
+
+    def read(self, key: str) -> bytes:
+        """Read a small object.
+
+        Raises:
+            StagedFileLost: It isn't there any more.
+        """
+        try:
+            answer = self._s3.get_object(Bucket=self._bucket, Key=key)
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] not in (403, 404):
+                raise
+            raise StagedFileLost(f"{reasons.FILES_GONE} ({key}).") from error
+        with answer["Body"] as body:
+            return body.read()
 
     def read_range(self, key: str, offset: int, length: int) -> bytes:
         """Read `length` bytes of an object from `offset` on, or fewer at its end."""
@@ -35,7 +56,17 @@ class Staging:
         Raises:
             StagedFileLost: The file isn't there any more, or has another size.
         """
-        key = file.filename
+        return self._address(file.filename, file.ffprobe_bytes, seconds)
+
+    def address_of_captions(self, track: CaptionTrack, seconds: int) -> str:
+        """Check that captions are staged, and presign their URL for so many seconds.
+
+        Raises:
+            StagedFileLost: The file isn't there any more.
+        """
+        return self._address(track.filename, 0, seconds)
+
+    def _address(self, key: str, expected_size: int, seconds: int) -> str:
         try:
             size = self._s3.head_object(Bucket=self._bucket, Key=key)["ContentLength"]
         except ClientError as error:
@@ -47,7 +78,7 @@ class Staging:
                 "them."
             ) from error
         # The message has the size 0 for a chat.
-        if file.ffprobe_bytes and size != file.ffprobe_bytes:
+        if expected_size and size != expected_size:
             raise StagedFileLost(
                 f"{reasons.FILES_REPLACED} ({key}): exec.pipeline fetches them anew."
             )

@@ -42,6 +42,7 @@ from ingester.pipeline import retry_policy
 from ingester.pipeline.messages import DownloadMessage, UploadMessage, decode, zip_id_of
 from ingester.pipeline.queue import Queue, Received, received_of
 from ingester.pipeline.states import State
+from ingester.recording.files import is_about_captions
 from ingester.status.table import StatusChange, StatusTable
 
 logger = logging.getLogger("ingester.queue_worker")
@@ -52,6 +53,12 @@ NOT_READY = (BotoCoreError, ClientError, IngesterError)
 """Errors of building a function's dependencies: AWS fails, or a setting or a secret is missing."""
 
 UNREPORTED = "The outcome is carried out. Only the status row or the metrics lack it."
+
+
+CAPTIONS_GIVEN_UP = log.goes_on(
+    "The event stays without these captions. Their message waits among the dead letters.",
+    "Send it again, or add them in Opencast.",
+)
 
 
 def report_nothing() -> None:
@@ -165,7 +172,13 @@ class FailureReporter:
     clock: Callable[[], datetime]
 
     def report(self, outcome: GiveUp, *, uuid: str, zip_id: str) -> None:
-        """Report a message that was given up. `uuid` or `zip_id` are "" if they are unknown."""
+        """Report a message that was given up. `uuid` or `zip_id` are "" if they are unknown.
+
+        A message about captions is no ingest: the recording isn't failed.
+        """
+        if is_about_captions(zip_id):
+            logger.error("%s", outcome.headline, exc_info=outcome.cause, extra=CAPTIONS_GIVEN_UP)
+            return
         if uuid:
             self.ledger.note(uuid, lambda record: ledger.with_end(record, zip_id, outcome.end))
         if zip_id:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import logging
 import string
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import quote
 
 from msgspec import UNSET
 
-from ingester.errors import EmptyFile, FileGone, NotAFile, PermanentFailure, UnusableVideo
-from ingester.pipeline.messages import DownloadMessage, RecordingFile, StagedFile
+from ingester.errors import (
+    EmptyFile,
+    FileGone,
+    IngesterError,
+    NotAFile,
+    PermanentFailure,
+    UnusableVideo,
+)
+from ingester.pipeline.messages import CAPTIONS, DownloadMessage, RecordingFile, StagedFile
 from ingester.recording.files import (
     extension_of,
     safe_extension,
@@ -123,6 +130,31 @@ class RecordingTransfer:
             raise FileGone("Zoom handed out none of the recording's MP4 files.")
         return Staged(tuple(staged), tuple(missing), tuple(map(str, unusable)))
 
+    def run_captions(
+        self, message: DownloadMessage, files: Sequence[RecordingFile], segments: Mapping[str, int]
+    ) -> list[Copied | IngesterError]:
+        """Stage files of captions.
+
+        Args:
+            message: Names the recording.
+            files: The files, each of a segment that is in `segments`.
+            segments: The number of each segment, by its start.
+
+        Returns:
+            The staged file or what is wrong with it, for each file.
+
+        Raises:
+            RetryableFailure: A retry may help.
+            OutOfTime: The invocation's time is nearly up.
+        """
+        access = AccessInUse(Access(message.download_token), self.refresh)
+        sources = [
+            _SourceFile(file, CAPTIONS[file.file_type.upper()], segments[file.recording_start])
+            for file in files
+        ]
+        specs = [self._copy_spec_of(message, source, access) for source in sources]
+        return self.engine.copy(specs)
+
     def _copy_spec_of(
         self, message: DownloadMessage, source: _SourceFile, access: AccessInUse
     ) -> Copy:
@@ -149,6 +181,8 @@ class RecordingTransfer:
         tolerated_errors: tuple[type[PermanentFailure], ...] = (NotAFile, UnusableVideo)
         if file.is_chat:
             tolerated_errors = (NotAFile, EmptyFile)
+        if file.is_captions:
+            tolerated_errors = (PermanentFailure,)
         return Copy(
             label=source.label,
             source=self.open_file(file.recording_id, file.download_url, access),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -20,7 +21,9 @@ from ingester import timestamps
 from ingester.errors import BadRequest
 from ingester.pipeline import reasons
 from ingester.pipeline.messages import (
+    CAPTIONS,
     LONGEST_UUID,
+    CaptionsWanted,
     DownloadMessage,
     MeetingNumber,
     Minutes,
@@ -28,7 +31,15 @@ from ingester.pipeline.messages import (
     ZipId,
 )
 from ingester.pipeline.states import Origin, State
-from ingester.recording.files import CHAT, VIEWS, Subject, automated, name_of, view_of
+from ingester.recording.files import (
+    CHAT,
+    VIEWS,
+    Subject,
+    automated,
+    captions_of,
+    name_of,
+    view_of,
+)
 from ingester.recording.pauses import RecordingEvent
 from ingester.status.row import Asked
 from ingester.zoom.event_fields import (
@@ -42,6 +53,7 @@ from ingester.zoom.lenient_json import readable
 COMPLETED = "recording.completed"
 ON_DEMAND = "on.demand.ingest"
 URL_VALIDATION = "endpoint.url_validation"
+TRANSCRIPT_COMPLETED = "recording.transcript_completed"
 
 STATUS_EVENTS = {
     "recording.started": State.RECORDING_IN_PROGRESS,
@@ -102,6 +114,36 @@ class RecoveryNotification(msgspec.Struct, frozen=True):
     """Recordings were recovered from Zoom's trash."""
 
     uuids: tuple[str, ...]
+
+
+class TranscriptNotification(msgspec.Struct, frozen=True):
+    """Zoom has made the transcript of a recording: files of these ids."""
+
+    uuid: str
+    file_ids: tuple[str, ...]
+
+    def message(self, now: datetime) -> DownloadMessage:
+        """Build the message for the download queue."""
+        return captions_message(self.uuid, self.file_ids, now)
+
+
+def captions_message(uuid: str, announced: tuple[str, ...], now: datetime) -> DownloadMessage:
+    """Build a message that asks for a recording's captions. Zoom's API has the rest."""
+    return DownloadMessage(
+        uuid=uuid,
+        zoom_series_id=0,
+        topic="",
+        start_time="",
+        duration=0,
+        host_id="",
+        recording_files=(),
+        on_demand_ingest=False,
+        zip_id=captions_of(uuid),
+        received_time=timestamps.write(now),
+        download_token="",
+        is_partial=True,
+        captions=CaptionsWanted(announced=announced),
+    )
 
 
 class IngestOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -208,6 +250,7 @@ Notification = (
     | RemovalNotification
     | RecoveryNotification
     | IngestNotification
+    | TranscriptNotification
     | Unhandled
 )
 
@@ -281,6 +324,8 @@ signature the answer would be (`v0:<time>:<body>`)."""
 
 
 def _notification(event: str, content: dict[str, Any]) -> Notification | BadIngest:
+    if event == TRANSCRIPT_COMPLETED:
+        return _transcript_notification(event, content)
     others = {COMPLETED, ON_DEMAND, URL_VALIDATION, *REMOVAL_EVENTS, *RECOVERY_EVENTS}
     if not (event in STATUS_EVENTS or event in others):
         return Unhandled(event)
@@ -317,6 +362,17 @@ def _recording_notification(
     if not token:
         raise BadRequest("The body has no download_token.")
     return _on_demand_ingest(payload, about, token)
+
+
+def _transcript_notification(event: str, content: dict[str, Any]) -> Notification:
+    payload = content.get("payload")
+    about = payload.get("object") if isinstance(payload, dict) else None
+    uuid = text_in(about.get("uuid")) if isinstance(about, dict) else ""
+    if not isinstance(about, dict) or not uuid:
+        return Unhandled(event, "it names no recording")
+    files = about.get("recording_files")
+    found = captions_among(files if isinstance(files, list) else ())
+    return TranscriptNotification(uuid, tuple(file.recording_id for file in found))
 
 
 def _uuids(about: dict[str, Any]) -> tuple[str, ...]:
@@ -509,6 +565,27 @@ def files_of(recording_files: Iterable[dict[str, Any]]) -> tuple[RecordingFile, 
         ValueError: One of them lacks a field.
     """
     return tuple(_file(file) for file in recording_files if _is_mp4_or_chat(file))
+
+
+def captions_among(recording_files: Iterable[object]) -> tuple[RecordingFile, ...]:
+    """Parse the files of captions among Zoom's files. Those that can't be read are left out.
+
+    Zoom lists a file of closed captions without id and type. Its id is made of what it has.
+    """
+    found: list[RecordingFile] = []
+    for file in recording_files:
+        if not isinstance(file, dict):
+            continue
+        file_type = text_in(file.get("file_type")).upper()
+        if file_type in CAPTIONS:
+            named = {
+                **file,
+                "id": text_in(file.get("id")) or f"{file_type}-{file.get('recording_start')}",
+                "recording_type": text_in(file.get("recording_type")) or CAPTIONS[file_type],
+            }
+            with suppress(ValueError):
+                found.append(_file(named))
+    return tuple(found)
 
 
 def _is_mp4_or_chat(file: object) -> bool:

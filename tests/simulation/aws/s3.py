@@ -7,9 +7,11 @@ real files. Not modelled: versions, listings, parts of uploads, checksums, stora
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import md5, sha256
+from io import BytesIO
 from math import ceil
 from types import SimpleNamespace
 from typing import Any
@@ -199,6 +201,31 @@ class FakeBucket:
             return answer(**head)
 
         return self._call("s3.HeadObject", effect)
+
+    def put_object(
+        self, *, Bucket: str, Key: str, Body: bytes, ContentType: str = ""
+    ) -> dict[str, Any]:
+        def effect() -> dict[str, Any]:
+            assert Bucket == self.name
+            assert ContentType
+            self.store(Key, Body)
+            return answer(ETag=_etag(Body))
+
+        return self._call("s3.PutObject", effect)
+
+    def get_object(self, *, Bucket: str, Key: str, Range: str = "") -> dict[str, Any]:
+        """Return an object, or its beginning."""
+
+        def effect() -> dict[str, Any]:
+            found = self._objects.get(Key) if Bucket == self.name else None
+            if found is None:
+                raise client_error("GetObject", "NoSuchKey", "The key does not exist.", status=404)
+            first, _, last = Range.removeprefix("bytes=").partition("-")
+            assert first in ("", "0")
+            content = found.content[: int(last) + 1] if last else found.content
+            return answer(Body=closing(BytesIO(content)), **_head(found))
+
+        return self._call("s3.GetObject", effect)
 
     def generate_presigned_url(
         self, ClientMethod: str, Params: Mapping[str, str], ExpiresIn: int = 3600

@@ -1,0 +1,115 @@
+"""Read the cues of a WebVTT file of Zoom's, repair them, and join those of several segments.
+
+WebVTT: https://www.w3.org/TR/webvtt1/. `webvtt-py` parses it, and ignores blocks that are no cues.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+from webvtt import WebVTT
+from webvtt.errors import MalformedCaptionError, MalformedFileError
+
+from ingester.errors import UnusableCaptions
+from ingester.recording.timeline import Timeline
+
+MOST_BYTES = 5_000_000
+"""The largest file that is read. The transcript of a day's lecture has 1 MB."""
+
+LONGEST_MS = 60_000
+"""The longest time that a cue is shown. A longer one has no sensible end."""
+
+DEFAULT_MS = 3_000
+"""How long a cue is shown that ends before it begins."""
+
+
+class Cue(msgspec.Struct, frozen=True, kw_only=True):
+    """A text that is shown from `begins` to `ends`, in milliseconds."""
+
+    begins: int
+    ends: int
+    lines: tuple[str, ...]
+
+
+def read_cues(content: bytes) -> list[Cue]:
+    """Return the cues of a file in the order of time, repaired.
+
+    Raises:
+        UnusableCaptions: The file is too large, isn't WebVTT, or has no cue.
+    """
+    if len(content) > MOST_BYTES:
+        raise too_large()
+    text = content.decode("utf-8-sig", errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
+    try:
+        captions = WebVTT.from_string(text).captions
+    except (MalformedFileError, MalformedCaptionError) as error:
+        raise UnusableCaptions("it isn't WebVTT") from error
+    cues = [
+        Cue(
+            begins=caption.start_time.in_milliseconds(),
+            ends=caption.end_time.in_milliseconds(),
+            lines=tuple(line for line in caption.lines if line.strip()),
+        )
+        for caption in captions
+    ]
+    repaired = _repaired(cue for cue in cues if cue.lines)
+    if not repaired:
+        raise UnusableCaptions("it has no captions")
+    return repaired
+
+
+def too_large() -> UnusableCaptions:
+    """Return the error of a file that has more than `MOST_BYTES`."""
+    return UnusableCaptions(f"it has more than {MOST_BYTES // 1_000_000} MB")
+
+
+def _repaired(cues: Iterable[Cue]) -> list[Cue]:
+    """Return the cues in the order of time. Each ends when the next later one begins, or before."""
+    repaired: list[Cue] = []
+    later: int | None = None
+    following: int | None = None
+    for cue in sorted(cues, key=lambda cue: cue.begins)[::-1]:
+        if following is not None and following > cue.begins:
+            later = following
+        following = cue.begins
+        ends = cue.ends if cue.ends > cue.begins else cue.begins + DEFAULT_MS
+        limits = [cue.begins + LONGEST_MS] if later is None else [cue.begins + LONGEST_MS, later]
+        repaired.append(msgspec.structs.replace(cue, ends=min(ends, *limits)))
+    repaired.reverse()
+    return repaired
+
+
+def joined(cues_by_start: Mapping[str, Sequence[Cue]], timeline: Timeline) -> list[Cue]:
+    """Return the cues of all segments, moved to where their segments lie in the joined video.
+
+    Args:
+        cues_by_start: The cues of each segment, by the segment's start at Zoom.
+        timeline: The segments of the video. Cues after a segment's end are left out.
+    """
+    return [
+        Cue(
+            begins=stretch.begins + cue.begins,
+            ends=stretch.begins + min(cue.ends, stretch.length),
+            lines=cue.lines,
+        )
+        for stretch in timeline
+        for cue in cues_by_start.get(stretch.start, ())
+        if cue.begins < stretch.length
+    ]
+
+
+def written(cues: Iterable[Cue]) -> bytes:
+    """Return the cues as a WebVTT file."""
+    blocks = [
+        "\n".join((f"{_timestamp(cue.begins)} --> {_timestamp(cue.ends)}", *cue.lines, ""))
+        for cue in cues
+    ]
+    return "\n".join(("WEBVTT\n", *blocks)).encode()
+
+
+def _timestamp(milliseconds: int) -> str:
+    seconds, rest = divmod(milliseconds, 1000)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02}:{minutes:02}:{seconds:02}.{rest:03}"

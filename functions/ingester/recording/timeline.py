@@ -1,0 +1,39 @@
+"""Where each segment of a recording lies in the video that Opencast publishes.
+
+Opencast's workflow joins the segments of a view in their order, without the pauses between them. So
+a segment begins after the lengths of the segments before it. A length is the one of the video file,
+not the time between Zoom's stamps, which are whole seconds and may contain pauses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from ingester.pipeline.messages import StagedFile
+
+
+class Stretch(msgspec.Struct, frozen=True, kw_only=True):
+    """A segment's place in the joined video: from `begins` on, for `length`, in milliseconds.
+
+    `start` is the segment's start at Zoom, by which its other files are found.
+    """
+
+    start: str
+    begins: int
+    length: int
+
+
+Timeline = tuple[Stretch, ...]
+
+
+def timeline_of(files: Sequence[StagedFile]) -> Timeline:
+    """Return the timeline of the files of one view, which are in the order of their segments."""
+    stretches: list[Stretch] = []
+    begins = 0
+    for file in files:
+        length = round(file.ffprobe_seconds * 1000)
+        stretches.append(Stretch(start=file.recording_start, begins=begins, length=length))
+        begins += length
+    return tuple(stretches)

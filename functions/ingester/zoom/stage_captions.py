@@ -1,0 +1,167 @@
+"""Stage a recording's captions: one WebVTT file of each kind, timed for the joined video."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from msgspec import UNSET
+
+from ingester.captions.cues import MOST_BYTES, Cue, joined, read_cues, too_large, written
+from ingester.errors import IngesterError, UnusableCaptions
+from ingester.pipeline.messages import CAPTIONS, CaptionTrack, DownloadMessage, RecordingFile
+from ingester.recording.files import name_of, staging_key
+from ingester.recording.staging_bucket import Staging
+from ingester.recording.timeline import Timeline
+from ingester.transfer.plan import Copied
+from ingester.zoom.stage_recording import RecordingTransfer
+
+logger = logging.getLogger("ingester.captions")
+
+TRANSCRIPT = CAPTIONS["TRANSCRIPT"]
+"""The kind of which Zoom makes a file for each segment."""
+
+
+@dataclass(frozen=True)
+class StagedCaptions:
+    """Result of staging a recording's captions.
+
+    Attributes:
+        tracks: The captions that are ready, at most one of each kind.
+        waiting: Names of the files that Zoom hasn't finished or doesn't provide.
+        reasons: For each file that can't be used, a sentence that says why.
+    """
+
+    tracks: tuple[CaptionTrack, ...] = ()
+    waiting: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CaptionStaging:
+    """Stage captions of one recording.
+
+    Attributes:
+        transfer: Copies the files.
+        staging: Reads them, and takes the joined ones.
+        message: Names the recording.
+        timeline: The segments of the video.
+    """
+
+    transfer: RecordingTransfer
+    staging: Staging
+    message: DownloadMessage
+    timeline: Timeline
+
+    def run(
+        self,
+        files: Sequence[RecordingFile],
+        *,
+        is_each_expected: bool = True,
+        is_last: bool = False,
+    ) -> StagedCaptions:
+        """Stage the files of captions whose segments are in the video.
+
+        An event gets captions of a kind once. So they are ready when all of their files are there.
+
+        Args:
+            files: The files of captions that Zoom lists.
+            is_each_expected: Whether each segment gets a transcript. Zoom makes one file after the
+                other, and maybe none for a segment in which nobody speaks.
+            is_last: Whether to take what is there, because the rest has been waited for.
+
+        Raises:
+            RetryableFailure, OutOfTime: See `RecordingTransfer.run_captions`.
+            BotoCoreError, ClientError: S3 failed.
+        """
+        starts = {stretch.start for stretch in self.timeline}
+        fitting = [file for file in files if file.recording_start in starts]
+        contents = self._contents(fitting)
+        results = []
+        for kind in dict.fromkeys(map(_kind_of, fitting)):
+            ids = {
+                file.recording_start: file.recording_id
+                for file in fitting
+                if _kind_of(file) == kind
+            }
+            found = {
+                start: contents[file_id] for start, file_id in ids.items() if file_id in contents
+            }
+            wanted = starts if kind == TRANSCRIPT and is_each_expected else set(ids)
+            missing = tuple(name_of(kind, start) for start in sorted(wanted - set(found)))
+            if missing and not is_last:
+                results.append(StagedCaptions(waiting=missing))
+                continue
+            tracks, reasons = self._track(kind, ids, found)
+            results.append(StagedCaptions(tracks, missing, reasons))
+        return StagedCaptions(
+            tuple(track for result in results for track in result.tracks),
+            tuple(name for result in results for name in result.waiting),
+            tuple(reason for result in results for reason in result.reasons),
+        )
+
+    @property
+    def _segments(self) -> dict[str, int]:
+        """The number of each segment, by its start."""
+        return {stretch.start: number for number, stretch in enumerate(self.timeline)}
+
+    def _contents(self, files: Sequence[RecordingFile]) -> dict[str, list[Cue] | UnusableCaptions]:
+        """Stage the files that Zoom has finished, and return what is in those that are there."""
+        finished = [file for file in files if file.is_completed]
+        large = [file for file in finished if _is_too_large(file)]
+        contents: dict[str, list[Cue] | UnusableCaptions] = {
+            file.recording_id: too_large() for file in large
+        }
+        copied = [file for file in finished if file not in large]
+        results = self.transfer.run_captions(self.message, copied, self._segments) if copied else ()
+        for file, result in zip(copied, results, strict=True):
+            if isinstance(result, IngesterError):
+                logger.info("The %s isn't there yet: %s", _kind_of(file), result)
+            else:
+                contents[file.recording_id] = self._cues(result)
+        return contents
+
+    def _cues(self, file: Copied) -> list[Cue] | UnusableCaptions:
+        try:
+            return read_cues(self.staging.read_range(file.key, 0, MOST_BYTES + 1))
+        except UnusableCaptions as error:
+            return error
+
+    def _track(
+        self,
+        kind: str,
+        ids: Mapping[str, str],
+        found: Mapping[str, list[Cue] | UnusableCaptions],
+    ) -> tuple[tuple[CaptionTrack, ...], tuple[str, ...]]:
+        """Join what was found of a kind. Return its track, if any, and what is left out of it."""
+        cues = {start: read for start, read in found.items() if isinstance(read, list)}
+        reasons = tuple(
+            f"The {name_of(kind, start)} is left out: {read}."
+            for start, read in found.items()
+            if not isinstance(read, list)
+        )
+        all_cues = joined(cues, self.timeline)
+        if not all_cues:
+            return (), reasons
+        file_ids = tuple(ids[start] for start in sorted(found))
+        return (self._write(kind, file_ids, all_cues),), reasons
+
+    def _write(self, kind: str, ids: tuple[str, ...], cues: Sequence[Cue]) -> CaptionTrack:
+        content = written(cues)
+        # The key depends on the content, so no object ever gets other captions.
+        digest = hashlib.sha256(content).hexdigest()[:32]
+        number, start = self.message.zoom_series_id, self.message.start_time
+        key = staging_key(number, start, 0, f"joined_{kind}", digest, "vtt")
+        self.staging.write(key, content)
+        return CaptionTrack(kind=kind, filename=key, file_ids=ids)
+
+
+def _is_too_large(file: RecordingFile) -> bool:
+    """Tell whether Zoom says that a file is too large. It doesn't always say a size."""
+    return file.file_size is not UNSET and file.file_size > MOST_BYTES
+
+
+def _kind_of(file: RecordingFile) -> str:
+    return CAPTIONS[file.file_type.upper()]

@@ -1,0 +1,130 @@
+"""Captions in the Opencast stand-in: tags in an ingest, and tracks that are added to an event."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import requests
+from requests.auth import HTTPBasicAuth, HTTPDigestAuth
+
+from local.neighbours.opencast import OpencastStandIn
+from tests.local.clock import Clock
+from tests.local.file_server import FileServer
+from tests.local.opencast.client import DIGEST, Client, lecture
+
+FLAVOR = "captions/source"
+TEXT = "WEBVTT\n\n00:01.000 --> 00:02.000\nAda: Hello\n"
+
+
+def add(client: Client, event: str = "mp-1", **changes: Any) -> requests.Response:
+    """Add captions to an event. `changes` replace parts of the form; None leaves one out."""
+    parts: dict[str, Any] = {
+        "flavor": (None, FLAVOR),
+        "tags": (None, "lang:en-US,type:subtitle"),
+        "track": ("c.vtt", TEXT, "text/vtt"),
+        **changes,
+    }
+    form = [(name, part) for name, part in parts.items() if part is not None]
+    return client.admin(f"/api/events/{event}/track", method="POST", files=form)
+
+
+def start(client: Client, workflow: str = "publish", event: str = "mp-1") -> int:
+    form = {"event_identifier": event, "workflow_definition_identifier": workflow}
+    files = [(name, (None, value)) for name, value in form.items()]
+    return client.admin("/api/workflows", method="POST", files=files).status_code
+
+
+@pytest.fixture
+def event(client: Client, files: FileServer, clock: Clock) -> str:
+    """An event whose workflow has ended."""
+    assert client.ingest(lecture(files)).status_code == 200
+    clock.now += 60
+    return "mp-1"
+
+
+def test_tags_are_given_to_the_next_media_only(
+    client: Client, files: FileServer, opencast: OpencastStandIn
+) -> None:
+    files.files["/b/c.vtt"] = TEXT.encode()
+    captions = [
+        ("flavor", FLAVOR),
+        ("tag", "lang:en"),
+        ("tag", "type:subtitle"),
+        ("mediaUri", f"{files.url}/b/c.vtt"),
+        ("mediaUri", f"{files.url}/b/c.vtt"),
+    ]
+    assert client.ingest([*lecture(files), *captions]).status_code == 200
+    (ingest,) = opencast.ingests
+    assert [file.tags for file in ingest.files] == [(), ("lang:en", "type:subtitle"), ()]
+    assert ingest.files[1].text == TEXT
+
+
+def test_a_track_is_added_beside_the_others(
+    client: Client, event: str, opencast: OpencastStandIn
+) -> None:
+    assert add(client).status_code == 200
+    assert add(client).status_code == 200
+    assert [added.file.tags for added in opencast.added] == [("lang:en-US", "type:subtitle")] * 2
+    assert len(opencast.store.events[event].files) == 3
+
+
+def test_overwriting_replaces_the_tracks_of_the_same_language_only(
+    client: Client, event: str, opencast: OpencastStandIn
+) -> None:
+    add(client, tags=(None, "lang:de"))
+    add(client)
+    assert add(client, overwriteExisting=(None, "true")).status_code == 200
+    captions = [file.tags[0] for file in opencast.store.events[event].files if file.tags]
+    assert captions == ["lang:de", "lang:en-US"]
+
+
+def test_a_track_has_no_tags_before_version_16(
+    client: Client, event: str, opencast: OpencastStandIn
+) -> None:
+    opencast.set(version="15.6.0")
+    assert event
+    assert add(client).status_code == 200
+    assert opencast.added[0].file.tags == ()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"flavor": None}, {"flavor": (None, "captions")}, {"track": None}, {"track": (None, TEXT)}],
+)
+def test_a_track_is_refused_with_400_when_a_part_is_missing_or_wrong(
+    client: Client, event: str, opencast: OpencastStandIn, changes: dict[str, Any]
+) -> None:
+    assert add(client, event, **changes).status_code == 400
+    assert not opencast.added
+
+
+def test_a_track_is_refused_with_409_while_a_workflow_runs(
+    client: Client, event: str, opencast: OpencastStandIn
+) -> None:
+    assert start(client) == 201
+    assert add(client, event).status_code == 409
+    assert start(client) == 409
+    assert not opencast.added
+
+
+def test_an_unknown_event_or_workflow_is_404(client: Client, event: str) -> None:
+    assert event
+    assert add(client, "mp-2").status_code == 404
+    assert start(client, "unknown") == 404
+    assert start(client, event="mp-2") == 404
+
+
+def test_only_a_user_with_the_role_may_add_a_track(client: Client, event: str) -> None:
+    files = {"flavor": (None, FLAVOR), "track": ("c.vtt", TEXT)}
+    path = f"/api/events/{event}/track"
+    agent = client.ask(path, HTTPDigestAuth("agent", "agent"), DIGEST, "POST", files=files)
+    assert agent.status_code == 403
+    database = HTTPBasicAuth("database", "database")
+    assert client.ask(path, database, method="POST", files=files).status_code == 200
+
+
+def test_anyone_may_ask_for_the_version(client: Client, opencast: OpencastStandIn) -> None:
+    opencast.set(version="19.1.0")
+    services = client.ask("/info/components.json").json()["rest"]
+    assert {service["version"] for service in services} == {"19.1.0"}

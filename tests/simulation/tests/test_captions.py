@@ -1,0 +1,85 @@
+"""Captions in the simulator: its fakes, and worlds with transcripts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from io import BytesIO
+
+import pytest
+
+from tests.cloud import BUCKET, Cloud
+from tests.simulation.aws.calls import at_once
+from tests.simulation.aws.s3 import FakeBucket
+from tests.simulation.judge import Category, judge, worst
+from tests.simulation.named import COMPLETED, DONE, SITE, UUID, file, scenario
+from tests.simulation.play import play
+from tests.simulation.runner import FAILURES, run_seed
+from tests.simulation.scenarios import HOUR, NEVER, Profile
+from tests.simulation.tests.comparison import Ids, Time, code_of
+from tests.simulation.truth import TRANSCRIPT, FileTruth, Scenario, WebhookEvent
+from tests.simulation.world import DAY
+
+ANNOUNCED = "recording.transcript_completed"
+
+
+def transcript(segment: int, made: float) -> FileTruth:
+    """Make the transcript of a segment, which Zoom has made at a time."""
+    video = file(segment)
+    kind = {"type": TRANSCRIPT, "recording_type": "audio_transcript", "id": f"t{segment}"}
+    return replace(
+        video, **kind, size=500, finished=made, fetchable=made, listed=min(made, DONE + 30 * DAY)
+    )
+
+
+def world(*made: float) -> Scenario:
+    """Make a world with two segments, whose transcripts Zoom has made at these times."""
+    videos = (file(0), file(1))
+    transcripts = tuple(transcript(number, at) for number, at in enumerate(made))
+    return scenario(
+        (*videos, *transcripts),
+        WebhookEvent(DONE + 10, UUID, COMPLETED, tuple(each.id for each in videos)),
+        *(WebhookEvent(each.finished + 5, UUID, ANNOUNCED, (each.id,)) for each in transcripts),
+        site=replace(SITE, captions=True),
+        days=12.0,
+    )
+
+
+@pytest.mark.parametrize("made", [DONE, DONE + 3 * HOUR])
+def test_an_event_has_its_captions_once_and_at_the_right_times(made: float) -> None:
+    played = play(world(made, made))
+    assert not judge(played)
+    (captions,) = played.system.opencast.captions
+    assert "00:00:01.000" in captions.text
+    assert "00:30:01.000" in captions.text
+
+
+def test_a_transcript_that_never_comes_delays_no_video_and_is_told() -> None:
+    late = replace(transcript(1, DONE), fetchable=NEVER)
+    played = play(replace(world(DONE, DONE), recordings=_with(world(DONE, DONE), late)))
+    assert worst(judge(played)) in (Category.OK, Category.TOLD)
+    (ingest,) = played.system.opencast.ingests
+    assert ingest.finished < DONE + HOUR
+    assert [mail.text for mail in played.mails if "After a week" in mail.text]
+
+
+def _with(scenario: Scenario, changed: FileTruth) -> tuple[object, ...]:
+    (recording,) = scenario.recordings
+    files = tuple(changed if each.id == changed.id else each for each in recording.files)
+    return (replace(recording, files=files),)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_world_with_captions_ends_well(seed: int) -> None:
+    outcome = run_seed(seed, Profile.CAPTIONS, 4)
+    assert not outcome.error
+    assert outcome.worst not in FAILURES
+
+
+def test_objects_are_written_and_read_as_in_moto(aws: Cloud) -> None:
+    fake = FakeBucket(BUCKET, call=at_once, now=Time(), new_id=Ids())
+    for s3 in (aws.s3, fake):
+        s3.put_object(Bucket=BUCKET, Key="a.vtt", Body=b"WEBVTT", ContentType="text/vtt")
+        for given, expected in (({}, b"WEBVTT"), ({"Range": "bytes=0-2"}, b"WEB")):
+            with s3.get_object(Bucket=BUCKET, Key="a.vtt", **given)["Body"] as body:
+                assert BytesIO(body.read()).getvalue() == expected
+        assert code_of(s3.get_object, Bucket=BUCKET, Key="gone") == "NoSuchKey"

@@ -1,0 +1,159 @@
+"""Cues of WebVTT files: reading, repairing, joining and writing."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingester.captions.cues import (
+    DEFAULT_MS,
+    LONGEST_MS,
+    MOST_BYTES,
+    Cue,
+    joined,
+    read_cues,
+    written,
+)
+from ingester.errors import UnusableCaptions
+from ingester.recording.timeline import Stretch
+
+ZOOMS = "WEBVTT\r\n\r\n1\r\n00:00:01.000 --> 00:00:04.500\r\nAda Lovelace: Good morning\r\n"
+
+
+def cues_of(*cues: tuple[str, str, str]) -> list[tuple[int, int, str]]:
+    """Return begin, end and text of each cue that is read from a file with these."""
+    blocks = [f"{begins} --> {ends}\n{text}\n" for begins, ends, text in cues]
+    content = "\n".join(("WEBVTT\n", *blocks)).encode()
+    return [(cue.begins, cue.ends, "\n".join(cue.lines)) for cue in read_cues(content)]
+
+
+class TestReading:
+    def test_zooms_own_file_is_read(self) -> None:
+        assert read_cues(ZOOMS.encode()) == [
+            Cue(begins=1000, ends=4500, lines=("Ada Lovelace: Good morning",))
+        ]
+
+    def test_a_byte_order_mark_is_no_part_of_the_file(self) -> None:
+        assert read_cues(b"\xef\xbb\xbf" + ZOOMS.encode()) == read_cues(ZOOMS.encode())
+
+    def test_lines_may_end_in_any_of_the_three_ways(self) -> None:
+        texts = [ZOOMS.replace("\r\n", end) for end in ("\n", "\r", "\r\n")]
+        assert len({written(read_cues(text.encode())) for text in texts}) == 1
+
+    def test_text_that_is_no_utf_8_is_shown_with_replacement_characters(self) -> None:
+        (cue,) = read_cues(ZOOMS.encode().replace(b"Ada", b"\xff\0da"))
+        assert cue.lines == ("��da Lovelace: Good morning",)
+
+    def test_a_block_that_is_no_cue_is_left_out(self) -> None:
+        odd = f"{ZOOMS}\nNOTE private\n\nSTYLE\n::cue {{}}\n\n00:99 -> 7\nbroken\n"
+        assert read_cues(odd.encode()) == read_cues(ZOOMS.encode())
+
+    @pytest.mark.parametrize(
+        ("content", "reason"),
+        [
+            (b"<!DOCTYPE html><html>", "it isn't WebVTT"),
+            (b"", "it isn't WebVTT"),
+            ("WEBVTT".encode("utf-16"), "it isn't WebVTT"),
+            (b"WEBVTT\n", "it has no captions"),
+            (b"WEBVTT\n\n00:01.000 --> 00:02.000\n \n", "it has no captions"),
+            (b"WEBVTT\n\n" + b"x" * MOST_BYTES, "it has more than 5 MB"),
+        ],
+    )
+    def test_a_file_without_captions_is_refused_with_the_reason(
+        self, content: bytes, reason: str
+    ) -> None:
+        with pytest.raises(UnusableCaptions, match=reason):
+            read_cues(content)
+
+    def test_reading_takes_linear_time(self) -> None:
+        def seconds(count: int) -> float:
+            blocks = "".join(
+                f"\n{n // 3600:02}:{n // 60 % 60:02}:{n % 60:02}.000 --> 99:00:00.000\n<<<<<<<<\n"
+                for n in range(count)
+            )
+            began = time.process_time()
+            read_cues(f"WEBVTT\n{blocks}".encode())
+            return time.process_time() - began
+
+        # Quadratic time would be 64 times as much.
+        assert seconds(8000) < 32 * min(seconds(1000) for _ in range(3))
+
+    def test_a_line_of_half_a_file_takes_linear_time(self) -> None:
+        began = time.process_time()
+        for text in ("<" * 2_000_000, "1" * 2_000_000, " " * 2_000_000 + "x", "-->" * 700_000):
+            content = f"{ZOOMS}\n00:00:05.000 --> 00:00:06.000\n{text}\n".encode()
+            assert read_cues(content)
+        assert time.process_time() - began < 5
+
+
+class TestRepairing:
+    def test_cues_in_disorder_come_in_the_order_of_time(self) -> None:
+        cues = cues_of(("00:05.000", "00:06.000", "later"), ("00:01.000", "00:02.000", "sooner"))
+        assert [text for _, _, text in cues] == ["sooner", "later"]
+
+    def test_an_overlapping_cue_ends_when_the_next_begins(self) -> None:
+        cues = cues_of(("00:01.000", "00:09.000", "a"), ("00:03.000", "00:05.000", "b"))
+        assert cues == [(1000, 3000, "a"), (3000, 5000, "b")]
+
+    def test_two_cues_that_begin_together_are_both_kept(self) -> None:
+        cues = cues_of(
+            ("00:01.000", "00:09.000", "a"),
+            ("00:01.000", "00:02.000", "b"),
+            ("00:04.000", "00:05.000", "c"),
+        )
+        assert cues == [(1000, 4000, "a"), (1000, 2000, "b"), (4000, 5000, "c")]
+
+    def test_a_backward_cue_is_shown_for_a_while(self) -> None:
+        cues = cues_of(("00:07.000", "00:02.000", "a"), ("00:20.000", "00:20.000", "b"))
+        assert cues == [(7000, 7000 + DEFAULT_MS, "a"), (20000, 20000 + DEFAULT_MS, "b")]
+
+    def test_an_endless_cue_ends_after_a_minute(self) -> None:
+        assert cues_of(("00:01.000", "99:59:59.999", "a")) == [(1000, 1000 + LONGEST_MS, "a")]
+
+    @given(st.lists(st.tuples(st.integers(0, 10**7), st.integers(0, 10**7)), min_size=1))
+    def test_any_times_become_cues_that_end_after_they_begin(
+        self, times: list[tuple[int, int]]
+    ) -> None:
+        cues = [Cue(begins=begins, ends=ends, lines=("a",)) for begins, ends in times]
+        repaired = read_cues(written(cues))
+        assert len(repaired) == len(times)
+        assert [cue.begins for cue in repaired] == sorted(begins for begins, _ in times)
+        assert all(0 < cue.ends - cue.begins <= LONGEST_MS for cue in repaired)
+        assert read_cues(written(repaired)) == repaired
+
+
+class TestJoining:
+    TIMELINE = (
+        Stretch(start="first", begins=0, length=10_000),
+        Stretch(start="second", begins=10_000, length=5_000),
+    )
+
+    def test_cues_move_to_where_their_segment_lies_in_the_video(self) -> None:
+        cue = Cue(begins=1000, ends=2000, lines=("a",))
+        cues = joined({"second": [cue], "first": [cue]}, self.TIMELINE)
+        assert [(cue.begins, cue.ends) for cue in cues] == [(1000, 2000), (11_000, 12_000)]
+
+    def test_a_cue_ends_with_its_segment_at_the_latest(self) -> None:
+        late = Cue(begins=9_000, ends=14_000, lines=("a",))
+        after = Cue(begins=10_000, ends=11_000, lines=("b",))
+        assert joined({"first": [late, after]}, self.TIMELINE) == [
+            Cue(begins=9_000, ends=10_000, lines=("a",))
+        ]
+
+    def test_cues_of_a_segment_that_is_not_in_the_video_are_left_out(self) -> None:
+        cue = Cue(begins=1000, ends=2000, lines=("a",))
+        assert joined({"false start": [cue]}, self.TIMELINE) == []
+
+
+def test_captions_are_written_as_web_vtt() -> None:
+    cues = [
+        Cue(begins=1500, ends=2000, lines=("Ada: <b>a</b>", "b")),
+        Cue(begins=3_661_001, ends=3_662_000, lines=("c",)),
+    ]
+    assert written(cues).decode() == (
+        "WEBVTT\n\n00:00:01.500 --> 00:00:02.000\nAda: <b>a</b>\nb\n\n"
+        "01:01:01.001 --> 01:01:02.000\nc\n"
+    )

@@ -1,0 +1,430 @@
+"""Captions: beside the video, and later for an event that Opencast has."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from ingester.ledger.record import (
+    Captions,
+    CaptionsState,
+    IngestRecord,
+    Outcome,
+    Post,
+    with_answer,
+    with_claim,
+)
+from ingester.pipeline.messages import encode
+from ingester.recording.files import captions_of
+from ingester.recording.timeline import Stretch
+from ingester.zoom.webhook_events import captions_message
+from local.neighbours.zoom_faults import Fault
+from local.neighbours.zoom_recordings import Recording, RecordingFile
+from tests.hooks import failing
+from tests.unit.functions.downloader.harness import (
+    SERIES,
+    ZIP_ID,
+    Harness,
+    key_of,
+    row_in,
+)
+
+CUE = "00:00:01.000 --> 00:00:02.000"
+SHIFTED = "00:00:13.000 --> 00:00:14.000"
+"""The same cue behind a segment of 12 seconds."""
+
+
+@pytest.fixture
+def lecture(lecture: Recording) -> Recording:
+    """The lecture with one view of each segment and the transcripts."""
+    kept = ("active_speaker", "audio_transcript")
+    files = tuple(file for file in lecture.files if file.recording_type in kept)
+    return dataclasses.replace(lecture, files=files)
+
+
+@pytest.fixture(autouse=True)
+def captions_are_on(harness: Harness) -> None:
+    harness.settings["ingest_captions"] = True
+    harness.settings["minimum_duration"] = 0
+
+
+def transcripts(recording: Recording) -> list[RecordingFile]:
+    return [file for file in recording.files if file.file_type == "TRANSCRIPT"]
+
+
+def without_transcripts(recording: Recording, *segments: int) -> Recording:
+    """Return the recording without the transcripts of some segments, or of all."""
+    gone = transcripts(recording)
+    gone = [gone[number] for number in segments] if segments else gone
+    files = tuple(file for file in recording.files if file not in gone)
+    return dataclasses.replace(recording, files=files)
+
+
+def with_text(recording: Recording, text: bytes, folder: Any, number: int = 0) -> Recording:
+    """Return the recording with another text in one of its transcripts."""
+    old = transcripts(recording)[number]
+    path = folder / "other.vtt"
+    path.write_bytes(text)
+    new = dataclasses.replace(old, path=path)
+    files = tuple(new if file is old else file for file in recording.files)
+    return dataclasses.replace(recording, files=files)
+
+
+def track(harness: Harness) -> dict[str, Any]:
+    (sent,) = harness.uploads()
+    (found,) = sent["body"]["captions"]
+    return dict(found)
+
+
+def text_of(harness: Harness, found: dict[str, Any]) -> str:
+    return harness.objects()[found["filename"]].decode()
+
+
+def later(harness: Harness) -> list[dict[str, Any]]:
+    """Return the messages about captions that are on the download queue."""
+    sent = [each["body"] for each in harness.aws.sent_to(harness.aws.download_queue)]
+    return [body for body in sent if "captions" in body]
+
+
+class TestBesideTheVideo:
+    def test_transcripts_of_all_segments_become_one_file(
+        self, harness: Harness, lecture: Recording
+    ) -> None:
+        assert harness.take(harness.message(lecture))
+        assert harness.outcome == ("SENT_TO_UPLOADER", "")
+        found = track(harness)
+        assert found["kind"] == "transcript"
+        assert found["file_ids"] == [file.file_id for file in transcripts(lecture)]
+        lines = text_of(harness, found).splitlines()
+        assert [line for line in lines if "-->" in line] == [CUE, SHIFTED]
+        assert not later(harness)
+
+    def test_each_transcript_is_staged_under_its_own_id(
+        self, harness: Harness, lecture: Recording
+    ) -> None:
+        harness.take(harness.message(lecture))
+        for number, file in enumerate(transcripts(lecture)):
+            key = key_of(file, segment=number, view="transcript", extension="vtt")
+            assert file.path
+            assert harness.objects()[key] == file.path.read_bytes()
+
+    def test_captions_are_no_view_of_the_recording(
+        self, harness: Harness, lecture: Recording
+    ) -> None:
+        harness.take(harness.message(lecture))
+        (sent,) = harness.uploads()
+        assert set(sent["body"]["s3_files"]) == {"active_speaker"}
+
+    def test_nothing_is_asked_or_staged_when_captions_are_off(
+        self, harness: Harness, lecture: Recording
+    ) -> None:
+        harness.settings["ingest_captions"] = False
+        harness.take(harness.message(lecture))
+        (sent,) = harness.uploads()
+        assert "captions" not in sent["body"]
+        assert harness.asked_of_api() == 0
+        assert not [key for key in harness.objects() if key.endswith(".vtt")]
+
+    def test_closed_captions_are_a_track_of_their_own(
+        self, harness: Harness, lecture: Recording
+    ) -> None:
+        first = transcripts(lecture)[0]
+        typed = dataclasses.replace(first, file_type="CC", file_id="none", bare=True)
+        harness.zoom.add(dataclasses.replace(lecture, files=(*lecture.files, typed)))
+        harness.take(harness.message(lecture))
+        (sent,) = harness.uploads()
+        kinds = {found["kind"]: found for found in sent["body"]["captions"]}
+        assert set(kinds) == {"transcript", "closed_caption"}
+        assert kinds["closed_caption"]["file_ids"] == [f"CC-{first.recording_start}"]
+        assert CUE in text_of(harness, kinds["closed_caption"])
+
+    def test_captions_of_a_false_start_are_left_out(
+        self, harness: Harness, lecture: Recording
+    ) -> None:
+        harness.settings["minimum_duration"] = 0.25
+        harness.take(harness.message(lecture))
+        found = track(harness)
+        assert found["file_ids"] == [transcripts(lecture)[1].file_id]
+        assert CUE in text_of(harness, found)
+        assert SHIFTED not in text_of(harness, found)
+
+
+class TestBrokenCaptions:
+    @pytest.mark.parametrize(
+        ("text", "reason"),
+        [
+            (b"\x00\x01 no captions", "it isn't WebVTT"),
+            (b"WEBVTT\n\n" + b"x" * 6_000_000, "it has more than 5 MB"),
+            (b"WEBVTT\n\n00:01.000 --> \n", "it has no captions"),
+        ],
+    )
+    def test_row_says_what_is_left_out_and_the_video_goes_on(
+        self, harness: Harness, lecture: Recording, tmp_path: Any, text: bytes, reason: str
+    ) -> None:
+        broken = harness.zoom.add(with_text(lecture, text, tmp_path))
+        harness.take(harness.message(broken))
+        start = lecture.start_time
+        told = f"The transcript of {start} is left out: {reason}."
+        assert harness.outcome == ("SENT_TO_UPLOADER", told)
+        # The other segment's captions go along.
+        assert SHIFTED in text_of(harness, track(harness))
+
+    def test_a_transcript_of_50_megabytes_is_not_even_fetched(
+        self, harness: Harness, lecture: Recording, tmp_path: Any
+    ) -> None:
+        large = harness.zoom.add(with_text(lecture, b"WEBVTT\n" + bytes(50_000_000), tmp_path))
+        file_id = transcripts(lecture)[0].file_id
+        before = harness.zoom.sent.get(file_id)
+        harness.take(harness.message(large))
+        assert "it has more than 5 MB" in harness.outcome[1]
+        assert harness.zoom.sent.get(file_id) == before
+
+
+class TestCaptionsThatAreNotThereYet:
+    @pytest.mark.parametrize("kind", ["html", "status"])
+    def test_video_goes_on_and_the_captions_come_later(
+        self, harness: Harness, lecture: Recording, kind: Any
+    ) -> None:
+        file = transcripts(lecture)[1]
+        harness.zoom.fail(Fault(kind=kind, status=404, file_id=file.file_id, times=None))
+        harness.take(harness.message(lecture))
+        assert harness.outcome == ("SENT_TO_UPLOADER", "")
+        (sent,) = harness.uploads()
+        assert sent["body"]["captions"] == []
+        assert [body["zip_id"] for body in later(harness)] == [captions_of(lecture.uuid)]
+
+    def test_captions_come_later_when_zoom_has_not_finished_them(
+        self, harness: Harness, lecture: Recording
+    ) -> None:
+        files = tuple(
+            dataclasses.replace(file, processing_asks=99)
+            if file.file_type == "TRANSCRIPT"
+            else file
+            for file in lecture.files
+        )
+        harness.zoom.add(dataclasses.replace(lecture, files=files))
+        harness.take(harness.message(lecture))
+        (sent,) = harness.uploads()
+        assert sent["body"]["captions"] == []
+        assert len(later(harness)) == 1
+
+    def test_captions_come_later_when_a_segment_has_none_yet(
+        self, harness: Harness, lecture: Recording
+    ) -> None:
+        harness.zoom.add(without_transcripts(lecture, 1))
+        harness.take(harness.message(lecture))
+        (sent,) = harness.uploads()
+        assert sent["body"]["captions"] == []
+        assert len(later(harness)) == 1
+
+    def test_nothing_is_waited_for_when_zoom_makes_no_transcripts(
+        self, harness: Harness, lecture: Recording
+    ) -> None:
+        harness.zoom.add(without_transcripts(lecture))
+        harness.take(harness.message(lecture))
+        (sent,) = harness.uploads()
+        assert sent["body"]["captions"] == []
+        assert not later(harness)
+
+    def test_video_goes_on_when_zooms_api_does_not_answer(
+        self, harness: Harness, lecture: Recording
+    ) -> None:
+        harness.zoom.fail(Fault(kind="status", where="api", status=500, times=None))
+        harness.take(harness.message(lecture))
+        assert harness.outcome == ("SENT_TO_UPLOADER", "")
+        assert len(later(harness)) == 1
+
+    def test_video_goes_on_when_s3_takes_no_captions(
+        self, harness: Harness, lecture: Recording
+    ) -> None:
+        with failing(harness.aws.s3, "s3.PutObject", "SlowDown"):
+            harness.take(harness.message(lecture))
+        assert harness.outcome == ("SENT_TO_UPLOADER", "")
+        assert len(later(harness)) == 1
+
+
+class Late:
+    """A message about captions, after or before the ingest."""
+
+    def __init__(self, harness: Harness, recording: Recording) -> None:
+        self.harness = harness
+        self.recording = recording
+
+    def ingest(self, *, outcome: Outcome = Outcome.TAKEN, **more: Any) -> None:
+        """Note in the ledger, as the uploader does, an ingest of both segments."""
+        starts = sorted({file.recording_start for file in self.recording.files})
+        timeline = tuple(
+            Stretch(start=start, begins=12_000 * number, length=12_000)
+            for number, start in enumerate(starts)
+        )
+        record = IngestRecord(
+            zip_id=ZIP_ID,
+            series=SERIES,
+            files={},
+            posts=(Post(attempt="a", at="2026-10-14T18:00:00Z"),),
+            **{"timeline": timeline, **more},
+        )
+        change, uuid = self.harness.ledger().change, self.recording.uuid
+        change(uuid, lambda old: with_claim(old, "mp", record))
+        change(uuid, lambda old: with_answer(old, "mp", "a", outcome))
+        self.harness.aws.status.put_item(Item=row_in("SENT_TO_OPENCAST"))
+
+    def take(self, *announced: str, waiting: timedelta | None = None) -> bool:
+        now = self.harness.clock()
+        message = captions_message(self.recording.uuid, announced, now)
+        if waiting is not None:
+            seen = (now - waiting).strftime("%Y-%m-%dT%H:%M:%SZ")
+            message = msgspec.structs.replace(message, first_seen=seen)
+        return self.harness.take(encode(message))
+
+
+@pytest.fixture
+def late(harness: Harness, lecture: Recording) -> Late:
+    return Late(harness, lecture)
+
+
+class TestLateCaptions:
+    def test_captions_are_sent_for_the_event_when_opencast_has_it(
+        self, harness: Harness, late: Late
+    ) -> None:
+        late.ingest()
+        assert late.take()
+        (sent,) = harness.uploads()
+        body = sent["body"]
+        assert (body["late_for"], body["zip_id"]) == ("mp", captions_of(late.recording.uuid))
+        (found,) = body["captions"]
+        lines = text_of(harness, found).splitlines()
+        assert [line for line in lines if "-->" in line] == [CUE, SHIFTED]
+        assert not later(harness)
+
+    def test_their_message_stands_in_no_other_messages_way(
+        self, harness: Harness, late: Late
+    ) -> None:
+        late.ingest()
+        late.take()
+        (sent,) = harness.uploads()
+        assert sent["group"] != late.recording.uuid
+
+    def test_nothing_is_sent_when_the_event_has_its_captions(
+        self, harness: Harness, late: Late
+    ) -> None:
+        ids = tuple(file.file_id for file in transcripts(late.recording))
+        done = Captions(files=ids, state=CaptionsState.DONE, attempt="a")
+        late.ingest(captions={"transcript": done})
+        assert late.take(*ids)
+        assert not harness.uploads()
+        assert not later(harness)
+        assert harness.row.get("reason", "") == ""
+
+    def test_row_says_that_a_transcript_came_after_the_others(
+        self, harness: Harness, late: Late
+    ) -> None:
+        first, second = transcripts(late.recording)
+        done = Captions(files=(first.file_id,), state=CaptionsState.DONE, attempt="a")
+        late.ingest(captions={"transcript": done})
+        assert late.take(second.file_id)
+        assert not harness.uploads()
+        assert harness.outcome == (
+            "SENT_TO_OPENCAST",
+            "1 transcript(s) came after the captions of the event and stayed outside of them.",
+        )
+
+    def test_nothing_is_sent_when_the_event_was_ingested_while_captions_were_off(
+        self, harness: Harness, late: Late
+    ) -> None:
+        late.ingest(timeline=())
+        assert late.take()
+        assert not harness.uploads()
+        assert not later(harness)
+
+
+class TestWaiting:
+    def test_captions_wait_while_the_ingest_is_on_its_way(
+        self, harness: Harness, late: Late, lecture: Recording
+    ) -> None:
+        harness.accept(lecture, lecture.files[0])
+        assert late.take("file")
+        (again,) = later(harness)
+        assert again["captions"] == {"announced": ["file"]}
+        assert again["first_seen"] == "2026-10-14T18:30:00Z"
+        assert harness.asked_of_api() == 0
+
+    def test_captions_wait_while_the_outcome_of_the_ingest_is_unknown(
+        self, harness: Harness, late: Late
+    ) -> None:
+        late.ingest(outcome=Outcome.UNKNOWN)
+        assert late.take()
+        assert len(later(harness)) == 1
+
+    def test_captions_wait_for_zooms_event_about_the_video_for_a_day(
+        self, harness: Harness, late: Late
+    ) -> None:
+        assert late.take(waiting=timedelta(hours=23))
+        assert len(later(harness)) == 1
+        assert late.take(waiting=timedelta(hours=25))
+        assert not later(harness)
+
+    def test_captions_wait_when_zoom_has_announced_a_file_that_it_does_not_list(
+        self, harness: Harness, late: Late
+    ) -> None:
+        late.ingest()
+        harness.zoom.add(without_transcripts(late.recording))
+        assert late.take("file")
+        assert not harness.uploads()
+        (delay,) = [
+            sent["delay_seconds"] for sent in harness.aws.sent_to(harness.aws.download_queue)
+        ]
+        assert delay == 60
+
+    def test_the_other_segments_are_waited_for_an_hour(self, harness: Harness, late: Late) -> None:
+        late.ingest()
+        harness.zoom.add(without_transcripts(late.recording, 0))
+        assert late.take(waiting=timedelta(minutes=59))
+        assert not harness.uploads()
+        assert late.take(waiting=timedelta(minutes=61))
+        assert SHIFTED in text_of(harness, track(harness))
+
+    def test_people_are_told_after_a_week_of_what_never_came(
+        self, harness: Harness, late: Late, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        late.ingest()
+        harness.zoom.add(without_transcripts(late.recording))
+        assert late.take("file", waiting=timedelta(days=7))
+        assert not later(harness)
+        told = "After a week: Zoom doesn't hand out the transcript file"
+        assert harness.outcome == ("SENT_TO_OPENCAST", told)
+        assert [record.levelname for record in caplog.records if told in record.message] == [
+            "ERROR"
+        ]
+
+    def test_after_a_week_the_transcripts_that_are_there_are_taken(
+        self, harness: Harness, late: Late
+    ) -> None:
+        late.ingest()
+        file = transcripts(late.recording)[0]
+        harness.zoom.fail(Fault(kind="html", file_id=file.file_id, times=None))
+        assert late.take(waiting=timedelta(days=6))
+        assert not harness.uploads()
+        assert late.take(waiting=timedelta(days=7))
+        assert SHIFTED in text_of(harness, track(harness))
+        assert "After a week" in harness.outcome[1]
+
+    def test_a_failure_is_none_of_the_recordings(self, harness: Harness, late: Late) -> None:
+        late.ingest()
+        harness.zoom.fail(Fault(kind="status", where="api", status=500, times=None))
+        assert late.take()
+        assert len(later(harness)) == 1
+        assert harness.outcome == ("SENT_TO_OPENCAST", "")
+        assert captions_of(late.recording.uuid) not in harness.record(late.recording).requests
+
+    def test_waiting_ends_when_zoom_has_the_recording_no_more(
+        self, harness: Harness, late: Late
+    ) -> None:
+        late.ingest()
+        harness.zoom.trash(late.recording.uuid)
+        assert late.take("file")
+        assert not later(harness)

@@ -1,0 +1,318 @@
+"""Captions: in the ingest form, and added to an event that Opencast has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import requests
+
+from ingester.ledger.record import CaptionsState, IngestRecord
+from ingester.recording.files import captions_of
+from ingester.recording.timeline import Stretch
+from tests.cloud import BUCKET
+from tests.hooks import failing
+from tests.unit.functions.uploader.harness import (
+    FOLDER,
+    OWN_ID,
+    UUID,
+    ZIP_ID,
+    Harness,
+    Refusing,
+    id_of,
+)
+
+TRANSCRIPT = {"kind": "transcript", "filename": f"{FOLDER}/joined.vtt", "file_ids": ["t0", "t1"]}
+TYPED = {"kind": "closed_caption", "filename": f"{FOLDER}/typed.vtt", "file_ids": ["c0"]}
+TEXT = "WEBVTT\n\n00:00:01.000 --> 00:00:02.000\nAda: Guten Tag\n"
+TAGS = ("lang:en-US", "generator-type:auto", "generator:zoom", "type:subtitle")
+
+
+def staged(harness: Harness, *tracks: dict[str, Any]) -> list[dict[str, Any]]:
+    """Stage captions and return what an upload message has of them."""
+    for track in tracks:
+        harness.aws.s3.put_object(Bucket=BUCKET, Key=track["filename"], Body=TEXT.encode())
+    return list(tracks)
+
+
+def with_captions(harness: Harness, *tracks: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    return harness.message(segments=2, captions=staged(harness, *tracks), **changes)
+
+
+def late(harness: Harness, *tracks: dict[str, Any], media_package: str = OWN_ID) -> dict[str, Any]:
+    """Return a message that adds captions to an event."""
+    return {
+        **harness.message(),
+        "zip_id": captions_of(UUID),
+        "s3_files": {},
+        "captions": staged(harness, *(tracks or (TRANSCRIPT,))),
+        "late_for": media_package,
+    }
+
+
+def ingest(harness: Harness) -> None:
+    """Ingest a recording without captions, and let its workflow end."""
+    assert harness.take(with_captions(harness))
+    harness.time.ahead += 3600
+
+
+def states(ingest: IngestRecord) -> dict[str, CaptionsState]:
+    return {kind: captions.state for kind, captions in ingest.captions.items()}
+
+
+class TestInTheForm:
+    def test_opencast_gets_the_captions_as_a_track_with_tags(self, harness: Harness) -> None:
+        assert harness.take(with_captions(harness, TRANSCRIPT))
+        assert harness.outcome == ("SENT_TO_OPENCAST", "")
+        (found,) = harness.opencast.ingests
+        *videos, captions = found.files
+        assert [video.tags for video in videos] == [(), ()]
+        assert (captions.kind, captions.flavor) == ("track", "captions/source")
+        assert captions.tags == TAGS
+        assert captions.text == TEXT
+
+    def test_closed_captions_are_tagged_as_such_and_in_the_settings_language(
+        self, harness: Harness
+    ) -> None:
+        harness.settings["captions_language"] = "de-CH"
+        harness.take(with_captions(harness, TRANSCRIPT, TYPED))
+        (found,) = harness.opencast.ingests
+        transcript, typed = found.files[-2:]
+        assert (transcript.tags[0], transcript.tags[-1]) == ("lang:de-CH", "type:subtitle")
+        assert (typed.tags[0], typed.tags[-1]) == ("lang:de-CH", "type:closed-caption")
+
+    def test_ledger_keeps_the_captions_and_where_segments_lie_in_the_video(
+        self, harness: Harness
+    ) -> None:
+        harness.take(with_captions(harness, TRANSCRIPT))
+        assert harness.own_ingest.timeline == (
+            Stretch(start="2026-10-14T14:00:12Z", begins=0, length=3_000_000),
+            Stretch(start="2026-10-14T15:00:12Z", begins=3_000_000, length=3_000_000),
+        )
+        assert states(harness.own_ingest) == {"transcript": CaptionsState.DONE}
+        assert harness.own_ingest.captions["transcript"].files == ("t0", "t1")
+        assert set(harness.own_ingest.files) == {
+            id_of("active_speaker", 0),
+            id_of("active_speaker", 1),
+        }
+
+    def test_form_and_ledger_are_as_ever_when_captions_are_off(self, harness: Harness) -> None:
+        harness.take(harness.message(segments=2))
+        assert not harness.part("tag")
+        assert harness.asked("/info/") == 0
+        assert harness.own_ingest.timeline == ()
+        item = harness.aws.recordings.get_item(Key={"uuid": UUID})["Item"]
+        assert not {"timeline", "captions"} & set(item["ingests"][OWN_ID])
+
+    @pytest.mark.parametrize(
+        ("version", "told"),
+        [
+            ("14.9.0", "has the version 14"),
+            ("", "doesn't tell its version"),
+            ("develop", "doesn't tell its version"),
+        ],
+    )
+    def test_row_says_that_opencast_is_too_old(
+        self, harness: Harness, version: str, told: str
+    ) -> None:
+        harness.opencast.set(version=version)
+        assert harness.take(with_captions(harness, TRANSCRIPT))
+        reason = f"Its captions stay outside: this Opencast {told}, and they need 15."
+        assert harness.outcome == ("SENT_TO_OPENCAST", reason)
+        assert not harness.part("tag")
+        assert states(harness.own_ingest) == {}
+
+    @pytest.mark.parametrize("kind", ["status", "maintenance", "close"])
+    def test_video_goes_without_captions_when_opencast_does_not_tell_its_version(
+        self, harness: Harness, kind: Any
+    ) -> None:
+        harness.fail(kind, path="/info/", status=404, times=None)
+        assert harness.take(with_captions(harness, TRANSCRIPT))
+        assert "doesn't tell its version" in harness.outcome[1]
+
+    def test_video_goes_without_captions_when_they_are_gone_from_s3(self, harness: Harness) -> None:
+        message = with_captions(harness, TRANSCRIPT)
+        harness.aws.s3.delete_object(Bucket=BUCKET, Key=TRANSCRIPT["filename"])
+        assert harness.take(message)
+        assert harness.outcome[0] == "SENT_TO_OPENCAST"
+        assert "Its captions stay outside: Its staged files are gone" in harness.outcome[1]
+
+    def test_video_goes_without_captions_when_ingests_with_them_have_failed(
+        self, harness: Harness
+    ) -> None:
+        message = with_captions(harness, TRANSCRIPT)
+        harness.fail("status", status=400, times=2)
+        assert not harness.take(message)
+        assert not harness.take(message, receive_count=2)
+        assert harness.take(message, receive_count=3)
+        told = "Its captions stay outside, because ingests with them failed."
+        assert harness.outcome == ("SENT_TO_OPENCAST", told)
+        assert not harness.part("tag")
+
+
+class TestAddingLater:
+    def test_opencast_gets_the_captions_and_the_workflow(self, harness: Harness) -> None:
+        harness.settings["captions_workflow"] = "other-wf"
+        ingest(harness)
+        assert harness.take(late(harness))
+        (added,) = harness.opencast.added
+        assert added.mediapackage_id == OWN_ID
+        assert (added.file.flavor, added.file.tags) == ("captions/source", TAGS)
+        assert added.file.text == TEXT
+        last = list(harness.opencast.store.workflows.values())[-1]
+        assert (last.template, last.mediapackage_id) == ("other-wf", OWN_ID)
+        assert states(harness.own_ingest) == {"transcript": CaptionsState.DONE}
+        assert harness.outcome == ("SENT_TO_OPENCAST", "")
+
+    def test_captions_are_added_once_when_their_message_comes_twice(self, harness: Harness) -> None:
+        ingest(harness)
+        assert harness.take(late(harness))
+        assert harness.take(late(harness))
+        assert len(harness.opencast.added) == 1
+
+    def test_captions_that_went_along_with_the_ingest_are_not_added(self, harness: Harness) -> None:
+        harness.take(with_captions(harness, TRANSCRIPT))
+        harness.time.ahead += 3600
+        assert harness.take(late(harness))
+        assert not harness.opencast.added
+
+    def test_captions_wait_while_a_workflow_of_the_event_runs(self, harness: Harness) -> None:
+        harness.take(with_captions(harness))
+        assert not harness.take(late(harness))
+        assert not harness.opencast.added
+        assert states(harness.own_ingest) == {}
+        harness.time.ahead += 3600
+        assert harness.take(late(harness), receive_count=2)
+        assert len(harness.opencast.added) == 1
+
+    def test_captions_wait_when_a_workflow_begins_at_the_last_moment(
+        self, harness: Harness
+    ) -> None:
+        ingest(harness)
+        harness.fail("status", path="/api/events", method="POST", status=409, times=2)
+        assert not harness.take(late(harness))
+        assert states(harness.own_ingest) == {}
+        harness.opencast.store.faults.clear()
+        assert harness.take(late(harness), receive_count=2)
+        assert len(harness.opencast.added) == 1
+
+    def test_workflow_waits_while_another_one_runs(self, harness: Harness) -> None:
+        harness.settings["captions_workflow"] = "other-wf"
+        ingest(harness)
+        harness.fail("status", path="/api/workflows", status=409, times=2)
+        assert not harness.take(late(harness))
+        assert states(harness.own_ingest) == {"transcript": CaptionsState.ADDED}
+        harness.opencast.store.faults.clear()
+        assert harness.take(late(harness), receive_count=2)
+        assert len(harness.opencast.added) == 1
+        assert len(harness.opencast.store.workflows) == 2
+
+    def test_row_says_that_the_workflow_does_not_exist(
+        self, harness: Harness, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        harness.settings["captions_workflow"] = "none-such"
+        ingest(harness)
+        assert harness.take(late(harness))
+        assert len(harness.opencast.added) == 1
+        told = "Its captions were added, but Opencast has no workflow none-such to publish them."
+        assert harness.outcome == ("SENT_TO_OPENCAST", told)
+        assert [record.levelname for record in caplog.records if told in record.message] == [
+            "ERROR"
+        ]
+
+    def test_row_says_that_nothing_publishes_the_captions(self, harness: Harness) -> None:
+        ingest(harness)
+        assert harness.take(late(harness))
+        assert harness.outcome == (
+            "SENT_TO_OPENCAST",
+            "Its captions were added after the ingest. They wait for a workflow to publish them.",
+        )
+
+    def test_row_says_that_opencast_is_too_old(self, harness: Harness) -> None:
+        harness.opencast.set(version="15.6.0")
+        ingest(harness)
+        assert harness.take(late(harness))
+        assert not harness.opencast.added
+        assert harness.outcome == (
+            "SENT_TO_OPENCAST",
+            "Its captions stay outside: this Opencast has the version 15, and they need 16.",
+        )
+
+    def test_row_says_what_opencast_refuses(self, harness: Harness) -> None:
+        ingest(harness)
+        harness.fail("status", path="/api/events", method="POST", status=400, times=2)
+        assert harness.take(late(harness))
+        assert "Its captions stay outside: Opencast answered 400" in harness.outcome[1]
+        assert states(harness.own_ingest) == {}
+
+    @pytest.mark.parametrize("kind", ["close", "status"])
+    def test_captions_are_never_posted_again_when_the_answer_is_lost(
+        self, harness: Harness, kind: Any
+    ) -> None:
+        ingest(harness)
+        harness.fail(kind, path="/api/events", method="POST", status=502, after_work=True, times=2)
+        assert harness.take(late(harness))
+        assert "It isn't known whether the event has its captions" in harness.outcome[1]
+        assert harness.take(late(harness))
+        assert len(harness.opencast.added) == 1
+
+    def test_captions_are_posted_again_when_no_connection_was_made(self, harness: Harness) -> None:
+        ingest(harness)
+        own = harness.session.get_adapter("https://")
+        harness.when_answered("hasActiveWorkflows", lambda: refuse(harness.session))
+        assert not harness.take(late(harness))
+        assert states(harness.own_ingest) == {}
+        harness.session.mount("https://", own)
+        assert harness.take(late(harness), receive_count=2)
+        assert len(harness.opencast.added) == 1
+
+    def test_nothing_is_posted_when_the_ledger_can_not_note_it(self, harness: Harness) -> None:
+        ingest(harness)
+        with failing(harness.aws.recordings.meta.client, "dynamodb.UpdateItem", "Throttling"):
+            assert not harness.take(late(harness))
+        assert not harness.opencast.added
+
+    def test_no_other_event_gets_the_captions(self, harness: Harness) -> None:
+        ingest(harness)
+        assert harness.take(late(harness, media_package="another"))
+        assert not harness.opencast.added
+
+    def test_an_event_that_was_deleted_gets_no_captions(self, harness: Harness) -> None:
+        ingest(harness)
+        harness.delete_event()
+        assert harness.take(late(harness))
+        assert not harness.opencast.added
+        assert states(harness.own_ingest) == {}
+
+    def test_both_kinds_are_added_and_published_by_one_workflow(self, harness: Harness) -> None:
+        harness.settings["captions_workflow"] = "other-wf"
+        ingest(harness)
+        assert harness.take(late(harness, TRANSCRIPT, TYPED))
+        assert [added.file.name for added in harness.opencast.added] == [
+            "transcript.vtt",
+            "closed_caption.vtt",
+        ]
+        assert len(harness.opencast.store.workflows) == 2
+
+
+class TestGivingUp:
+    def test_recording_is_not_failed_when_captions_are_given_up(self, harness: Harness) -> None:
+        ingest(harness)
+        harness.fail("close", path="/", times=None)
+        assert harness.take(late(harness), receive_count=50)
+        (dead,) = harness.dead()
+        assert dead["reason"].startswith("The captions can't be added: ")
+        assert harness.outcome == ("SENT_TO_OPENCAST", "")
+        assert captions_of(UUID) not in harness.record.requests
+        assert captions_of(UUID) not in harness.aws.rows()
+
+    def test_waiting_is_no_failure_of_the_recording(self, harness: Harness) -> None:
+        harness.take(with_captions(harness))
+        assert not harness.take(late(harness))
+        assert harness.failures == 0
+        assert set(harness.aws.rows()) == {ZIP_ID}
+
+
+def refuse(session: requests.Session) -> None:
+    """Refuse all further connections."""
+    session.mount("https://", Refusing())

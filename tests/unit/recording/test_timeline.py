@@ -1,0 +1,25 @@
+"""Where segments lie in the joined video."""
+
+from __future__ import annotations
+
+from ingester.pipeline.messages import StagedFile
+from ingester.recording.timeline import Stretch, timeline_of
+
+
+def file(number: int, seconds: float) -> StagedFile:
+    return StagedFile(
+        filename=f"{number}.mp4",
+        segment_num=number,
+        recording_start=f"2026-10-14T1{number}:00:00Z",
+        recording_end=f"2026-10-14T1{number}:50:00Z",
+        ffprobe_bytes=1,
+        ffprobe_seconds=seconds,
+    )
+
+
+def test_a_segment_begins_after_the_lengths_of_the_videos_before_it() -> None:
+    assert timeline_of([file(0, 12.4), file(2, 60), file(3, 0.0004)]) == (
+        Stretch(start="2026-10-14T10:00:00Z", begins=0, length=12_400),
+        Stretch(start="2026-10-14T12:00:00Z", begins=12_400, length=60_000),
+        Stretch(start="2026-10-14T13:00:00Z", begins=72_400, length=0),
+    )
