@@ -19,6 +19,7 @@ from constructs import Construct
 from cdk.metrics import MAXIMUM, MINIMUM, SAMPLE_COUNT, SUM, Metrics
 from cdk.names import (
     DOWNLOADER,
+    FOLLOW,
     FUNCTIONS,
     LOG_NOTIFICATIONS,
     ON_DEMAND_PATH,
@@ -69,6 +70,7 @@ AFTER_CRASH = {
     UPLOADER: BACK_ON_ITS_QUEUE,
     SLACK: "Who typed /zip may have no answer.",
     RECONCILE: "It tries twice more within minutes, and every hour.",
+    FOLLOW: "It asks again every minute; until then nobody hears what became of ingests.",
     LOG_NOTIFICATIONS: "It tries twice more within minutes; then mails about errors are missing.",
 }
 """The consequence of a function's crash if nobody acts."""

@@ -13,6 +13,8 @@ from aws_cdk import aws_sqs as sqs
 from cdk.environment import Resources
 from cdk.names import (
     DOWNLOADER,
+    FOLLOW,
+    FOLLOW_INDEX,
     GOOGLE_CREDENTIALS,
     LOG_NOTIFICATIONS,
     MID_INDEX,
@@ -100,7 +102,7 @@ def invoke_itself(stack: Stack, name: str, alias: str) -> iam.PolicyStatement:
 def statements(resources: Resources, *, in_vpc: bool) -> dict[Function, list[iam.PolicyStatement]]:
     """Return each function's grants on the stack's resources.
 
-    `in_vpc` says whether the uploader runs in a VPC.
+    `in_vpc` says whether the functions that call Opencast run in its VPC.
     """
     tables, queues = resources.tables, resources.queues
     status, events = tables.status.table_arn, tables.events.table_arn
@@ -147,6 +149,12 @@ def statements(resources: Resources, *, in_vpc: bool) -> dict[Function, list[iam
             *([allow(NETWORK_INTERFACES, "*")] if in_vpc else []),
         ],
         RECONCILE: [allow(read_write, tables.recordings.table_arn)],
+        FOLLOW: [
+            allow(("dynamodb:UpdateItem",), status),
+            allow(read_write, recordings),
+            allow(("dynamodb:Query",), f"{recordings}/index/{FOLLOW_INDEX}"),
+            *([allow(NETWORK_INTERFACES, "*")] if in_vpc else []),
+        ],
         SCHEDULE_UPDATE: [allow(REPLACE, tables.schedule.table_arn)],
         STATUS_QUERY: _status_query(resources),
         SLACK: [

@@ -36,7 +36,7 @@ from ingester.opencast.client import Opencast, Parts
 from ingester.pipeline import reasons, retry_policy
 from ingester.pipeline.messages import UploadMessage
 from ingester.pipeline.queue import Queue, Received
-from ingester.pipeline.states import State
+from ingester.pipeline.states import FOLLOWED, IN_OPENCAST, State
 from ingester.recording.events_table import EventsTable
 from ingester.recording.pauses import RecordingEvent
 from ingester.recording.staging_bucket import Staging
@@ -318,7 +318,7 @@ def _media_package_after_ingest(
             reason = f"{differences.deleted(ingest)} {outside}".rstrip()
             _ignore(message, reason, deps)
             # A row that says that its ingest is there can't be ignored any more.
-            deps.status.explain(message.zip_id, State.SENT_TO_OPENCAST, reason)
+            deps.status.explain(message.zip_id, IN_OPENCAST, reason)
             logger.error("%s", reason, extra=log.goes_on("Nothing is sent.", differences.SEND_IT))
             return ""
         case Absence.LOST:
@@ -336,6 +336,8 @@ def _end_as_ingested(
     reason = " ".join(difference.reason for difference in found)
     _note_shown(message, media_package, ingest, deps)
     written = deps.status.report(message.zip_id, StatusChange(State.SENT_TO_OPENCAST, reason))
+    if reason and not written:
+        deps.status.explain(message.zip_id, FOLLOWED, reason)
     is_new = written and written.is_change
     logger.info(
         "The ingest is in Opencast", extra=_metrics_of_ingest(message, deps) if is_new else {}
@@ -353,7 +355,7 @@ def _end_beside_other_request(
     outside = differences.stayed_outside(differences.files_of(message), ingest)
     _ignore(message, reasons.ALREADY_THERE, deps)
     if outside:
-        deps.status.explain(ingest.zip_id, State.SENT_TO_OPENCAST, outside)
+        deps.status.explain(ingest.zip_id, IN_OPENCAST, outside)
         extra = log.goes_on("The ingest stays as it is.", differences.ADD_THEM)
         logger.error("%s", outside, extra=extra)
 
@@ -361,8 +363,21 @@ def _end_beside_other_request(
 def _note_shown(
     message: UploadMessage, media_package: str, ingest: IngestRecord, deps: Dependencies
 ) -> None:
-    if not ingest.is_shown:
-        deps.ledger.change(message.uuid, lambda record: ledger.with_shown(record, media_package))
+    if ingest.is_shown:
+        return
+
+    def note(record: Record) -> Record:
+        shown = ledger.with_shown(record, media_package)
+        return _followed(shown, media_package, deps)
+
+    deps.ledger.change(message.uuid, note)
+
+
+def _followed(record: Record, media_package: str, deps: Dependencies) -> Record:
+    """Let the function `follow` follow an ingest that Opencast has, if ingests are followed."""
+    if not deps.settings.follow_ingests:
+        return record
+    return ledger.with_following(record, media_package, deps.clock())
 
 
 def _events(message: UploadMessage, deps: Dependencies) -> list[RecordingEvent]:
@@ -407,10 +422,12 @@ def _ingest(
     """
 
     def note(outcome: PostOutcome, workflow: str = "") -> None:
-        deps.ledger.change(
-            message.uuid,
-            lambda record: ledger.with_answer(record, media_package, attempt, outcome, workflow),
-        )
+        def answered(record: Record) -> Record:
+            noted = ledger.with_answer(record, media_package, attempt, outcome, workflow)
+            is_taken = outcome is PostOutcome.TAKEN
+            return _followed(noted, media_package, deps) if is_taken else noted
+
+        deps.ledger.change(message.uuid, answered)
 
     name = message.oc_workflow or deps.settings.default_oc_workflow
     try:

@@ -201,6 +201,14 @@ class Driver:
         """Remove every fault of Opencast's."""
         self._control("DELETE", "opencast", "faults")
 
+    def change_workflows(self, **change: Any) -> None:
+        """Change how an event's workflows go on (`opencast_store.WorkflowChange`)."""
+        self._control("POST", "opencast", "workflows", change)
+
+    def delete_in_opencast(self, identifier: str) -> None:
+        """Delete an event in Opencast, as a person does."""
+        self._control("POST", "opencast", "delete", {"identifier": identifier})
+
     def ingests(self) -> tuple[OpencastIngest, ...]:
         """Return every ingest that Opencast got, in order."""
         listed = self._control("GET", "opencast", "ingests")
@@ -273,6 +281,19 @@ class Driver:
         """Return the last run of reconcile, as `GET /status` does."""
         found: dict[str, Any] = self._get_status(queues="true")["reconcile"]
         return found
+
+    # As the rule that starts follow every minute
+
+    def follow(self, uuid: str = "") -> dict[str, Any]:
+        """Ask Opencast now about a recording, or about all that are due, and return the report."""
+        answer = self.client("lambda").invoke(
+            FunctionName=f"{self.state.stack_name}-zoom-follow",
+            Payload=msgspec.json.encode({"uuid": uuid} if uuid else {}),
+        )
+        report: dict[str, Any] = msgspec.json.decode(answer["Payload"].read())
+        if answer.get("FunctionError") or report.get("message"):
+            raise DriverError(f"Follow was stopped: {report}")
+        return report
 
     # As users of Slack and of the sheet with the schedule
 

@@ -236,7 +236,7 @@ class TestExplaining:
         status.write(ZIP_ID, StatusChange(State.SENT_TO_OPENCAST, subject=SUBJECT))
         before = item(aws)
         clock.forward(hours=1)
-        status.explain(ZIP_ID, State.SENT_TO_OPENCAST, "It lacks a file at ?token=abc")
+        status.explain(ZIP_ID, frozenset({State.SENT_TO_OPENCAST}), "It lacks a file at ?token=abc")
         assert item(aws) == before | {
             "reason": "It lacks a file at ?token=***",
             "expiration": int((clock() + STATUS_LIFE).timestamp()),
@@ -247,11 +247,11 @@ class TestExplaining:
         self, status: StatusTable, state: State
     ) -> None:
         status.write(ZIP_ID, StatusChange(state, "as it was", subject=SUBJECT))
-        status.explain(ZIP_ID, State.SENT_TO_OPENCAST, "It lacks a file")
+        status.explain(ZIP_ID, frozenset({State.SENT_TO_OPENCAST}), "It lacks a file")
         assert reason(status) == (str(state), "as it was")
 
     def test_explaining_creates_no_row(self, status: StatusTable, aws: Cloud) -> None:
-        status.explain(ZIP_ID, State.SENT_TO_OPENCAST, "It lacks a file")
+        status.explain(ZIP_ID, frozenset({State.SENT_TO_OPENCAST}), "It lacks a file")
         assert not aws.rows()
 
 
