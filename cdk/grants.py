@@ -130,6 +130,7 @@ def statements(resources: Resources, *, in_vpc: bool) -> dict[Function, list[iam
                     "s3:ListMultipartUploadParts",
                     "s3:AbortMultipartUpload",
                     "s3:GetObject",
+                    "s3:GetObjectTagging",
                 ),
                 files,
             ),
@@ -143,7 +144,7 @@ def statements(resources: Resources, *, in_vpc: bool) -> dict[Function, list[iam
             allow(("dynamodb:GetItem",), events),
             # The uploader checks that a file exists. Opencast reads it by a URL that the uploader
             # signs, with the uploader's rights.
-            allow(("s3:GetObject",), files),
+            allow(("s3:GetObject", "s3:PutObjectTagging"), files),
             allow(CONSUME, queues.upload.queue_arn),
             send(queues.upload_dlq),
             *([allow(NETWORK_INTERFACES, "*")] if in_vpc else []),

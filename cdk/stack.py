@@ -64,7 +64,7 @@ class ZoomIngester(Stack):
         resources = Resources(
             tables=Tables(self, "Tables", names),
             queues=queues,
-            staging=StagingBucket(self, "Staging", names),
+            staging=StagingBucket(self, "Staging", names, settings.staging_days),
             notifications=Notifications(self, "Notifications", names, settings.notification_email),
             webhook_url=api.webhook_url,
         )
@@ -91,6 +91,7 @@ class ZoomIngester(Stack):
             topic=resources.notifications.topic,
             patience_hours=settings.oc_ingest_patience_hours,
             reconcile_days=settings.reconcile_days,
+            staging_days=settings.staging_days,
         )
         dashboard = Dashboard(self, "Dashboard", names=names, alarms=alarms.all)
         Exports(

@@ -22,6 +22,7 @@ from ingester.errors import (
     IngestNotSent,
     IngestRefused,
     IngestUncertain,
+    LedgerUnreadable,
     OpencastUnreachable,
     RetryableFailure,
     UnknownSeries,
@@ -234,7 +235,23 @@ def upload(message: UploadMessage, deps: Dependencies, read_seconds: float) -> O
     deps.status.report(message.zip_id, StatusChange(State.SENT_TO_OPENCAST))
     sent = {"workflow_id": workflow, "mediapackage": media_package}
     logger.info("Sent to Opencast", extra={**sent, **_metrics_of_ingest(message, deps)})
+    _release(message, deps)
     return Done()
+
+
+def _release(message: UploadMessage, deps: Dependencies) -> None:
+    """Release the staged files of an ingest that Opencast has, unless another request needs them.
+
+    Nothing may fail here: Opencast has the recording.
+    """
+    try:
+        is_needed = ledger.needs_staged_files(deps.ledger.get(message.uuid), message.zip_id)
+    except (BotoCoreError, ClientError, LedgerUnreadable) as error:
+        logger.warning("Its staged files stay for longer: %s", error)
+        return
+    if not is_needed:
+        staged = message.s3_files.values()
+        deps.staging.release(file.filename for view in staged for file in view.segments)
 
 
 def _metrics_of_ingest(message: UploadMessage, deps: Dependencies) -> dict[str, Any]:
@@ -342,6 +359,7 @@ def _end_as_ingested(
     logger.info(
         "The ingest is in Opencast", extra=_metrics_of_ingest(message, deps) if is_new else {}
     )
+    _release(message, deps)
     for difference in found:
         extra = log.goes_on("The ingest stays as it is.", difference.advice)
         logger.error("%s", difference.reason, extra=extra)

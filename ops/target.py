@@ -77,6 +77,14 @@ def opencast_patience() -> timedelta:
     return timedelta(hours=hours)
 
 
+def staging_lifetime() -> timedelta:
+    """Return how long the staging bucket keeps files that Opencast hasn't taken."""
+    reader = Reader(given_settings(os.environ, ENV_FILE))
+    days = reader.read(TABLE["STAGING_DAYS"])
+    reader.check()
+    return timedelta(days=days)
+
+
 def existing_target() -> Target:
     """Return the stack for a command that changes nothing. Raises OpsError if it doesn't exist."""
     target = configured_target()

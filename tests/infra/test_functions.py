@@ -56,6 +56,7 @@ EXPECTED: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {
                 "s3:ListMultipartUploadParts",
                 "s3:AbortMultipartUpload",
                 "s3:GetObject",
+                "s3:GetObjectTagging",
             ),
             (FILES,),
         ),
@@ -67,12 +68,17 @@ EXPECTED: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {
         (("dynamodb:UpdateItem",), (STATUS,)),
         (("dynamodb:GetItem", "dynamodb:UpdateItem"), (RECORDINGS,)),
         (("dynamodb:GetItem",), (f"{TABLE}recording-events",)),
-        (("s3:GetObject",), (FILES,)),
+        (("s3:GetObject", "s3:PutObjectTagging"), (FILES,)),
         (CONSUME, (f"{SQS}upload.fifo",)),
         (("sqs:SendMessage",), (f"{SQS}upload-dlq.fifo",)),
     ],
     "zoom-reconcile": [
         (("dynamodb:GetItem", "dynamodb:UpdateItem"), (f"{TABLE}recordings",)),
+    ],
+    "zoom-follow": [
+        (("dynamodb:UpdateItem",), (STATUS,)),
+        (("dynamodb:GetItem", "dynamodb:UpdateItem"), (RECORDINGS,)),
+        (("dynamodb:Query",), (f"{RECORDINGS}/index/follow_index",)),
     ],
     "schedule-update": [
         (
@@ -222,6 +228,12 @@ def test_reconcile_runs_every_hour_unless_it_is_off(template: Template, changed:
     off = changed({"RECONCILE_DAYS": "0"})
     assert "reconcile" not in off.named("AWS::Events::Rule", "Name")
     assert RECONCILE.name in off.functions
+
+
+def test_follow_runs_every_minute_only_when_it_is_on(template: Template, changed: Changed) -> None:
+    assert "follow" not in template.named("AWS::Events::Rule", "Name")
+    rule = changed({"FOLLOW_INGESTS": "true"}).named("AWS::Events::Rule", "Name")["follow"]
+    assert (rule["ScheduleExpression"], rule["State"]) == ("rate(1 minute)", "ENABLED")
 
 
 def test_invocations_of_slack_by_itself_are_never_retried(template: Template) -> None:
