@@ -251,6 +251,16 @@ class Driver:
         found = self.status(recording.meeting_id).get(recording.uuid, [])
         return max(found, key=lambda ingest: ingest.last_updated, default=None)
 
+    def ingest_details(self, recording: ZoomRecording) -> Ingest | None:
+        """Return a recording's newest ingest with what became of it in Opencast, or None."""
+        found = self._get_status(meeting_id=recording.meeting_id, details="true")["ingests"]
+        own = [ingest for ingest in found if ingest["uuid"] == recording.uuid]
+        newest = max(own, key=lambda ingest: str(ingest["last_updated"]), default=None)
+        if newest is None:
+            return None
+        named = {**newest, "status": newest["state"]}
+        return msgspec.convert(named, Ingest)
+
     def _get_status(self, **query: str | int) -> dict[str, Any]:
         answer = self._session.get(
             f"{self.state.api_url}/status", params=query, timeout=REQUEST_SECONDS

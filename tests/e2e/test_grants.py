@@ -37,6 +37,8 @@ HELD_BY_UNIT_TESTS = {
     ("zoom-on-demand", "dynamodb:UpdateItem", "pipeline-status"): "the webhook makes the row too",
     ("zoom-on-demand", "dynamodb:GetItem", "recordings"): "used when the webhook's answer is lost",
     ("zoom-downloader", "dynamodb:UpdateItem", "recordings"): "used when a file is left out",
+    ("zoom-downloader", "s3:GetObjectTagging", "*"): "used when a file is staged already",
+    ("zoom-uploader", "s3:PutObjectTagging", "*"): "without it files only stay for longer",
 }
 """Grants that no scenario needs, with the reason why unit tests check their use."""
 
@@ -65,6 +67,7 @@ NEEDED_BY = {
     ("status-query", "dynamodb:Query", "time_index"): "recent",
     ("status-query", "dynamodb:GetItem", "recordings"): "backlogs",
     ("zoom-reconcile", "", ""): "reconciled",
+    ("zoom-follow", "", ""): "followed",
     ("status-query", "sqs:GetQueueAttributes", ""): "backlogs",
     ("status-query", "", ""): "no_class",
     ("slack", "lambda:InvokeFunction", ""): "zip_command_when_slack_is_slow",
