@@ -173,7 +173,7 @@ def _status(row: StatusRow, zone: ZoneInfo, cluster: str) -> str:
         return "Its state is unknown"
     if row.state is State.IGNORED and row.reason:
         return f"{STATES[row.state]}: {in_words(row.reason, zone)}"
-    if row.state in (State.UPLOADER_FAILED, State.OPENCAST_FAILED) and cluster:
+    if row.state is State.UPLOADER_FAILED and cluster:
         return f"{STATES[row.state]} (cluster {cluster})"
     return STATES[row.state]
 
