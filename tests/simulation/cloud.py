@@ -45,6 +45,8 @@ BEGIN_SECONDS = BEGIN.timestamp()
 class Instrumentation:
     """Records of a world about its run.
 
+    Without `for_judge` staged files aren't deleted, so that they can be counted at the end.
+
     `for_judge`: record the rows' states and the waiting messages; the cost grows with the square of
     the recordings. `table` makes tables. `log` gets each record that the functions log.
     """
@@ -144,7 +146,8 @@ class Cloud:
         self.events.expire()
         self.recordings.expire()
         before = self.bucket.open_uploads()
-        self.bucket.expire(STAGED_DAYS, TAKEN_DAYS, UPLOAD_DAYS)
+        if self._instrumentation.for_judge:
+            self.bucket.expire(STAGED_DAYS, TAKEN_DAYS, UPLOAD_DAYS)
         left = self.bucket.open_uploads()
         self.aborted_by_rule += [upload for upload in before if upload not in left]
         self.queues.expire()

@@ -154,9 +154,10 @@ class _FollowClock:
 
     def look(self, after: float = 0.0) -> None:
         """Plan the first minute in which an ingest is due, at least `after` seconds from now."""
+        stored = self._system.cloud.recordings._stored  # noqa: SLF001  # `items` copies every row
         dues = [
             datetime.fromisoformat(item["follow_due"]).timestamp() - BEGIN.timestamp()
-            for item in self._system.cloud.recordings.items()
+            for item in stored.values()
             if "follow_due" in item
         ]
         if not dues:
