@@ -293,15 +293,12 @@ class _Recording:
         )
 
     def _staged(self) -> Iterator[Verdict]:
-        """Check that no staged file was given up before Opencast had it."""
+        """Check that no staged file was given up before Opencast had one of the recording's."""
+        own = f"{self.truth.uuid}|"
+        taken = [at for at, content in self.played.system.opencast.taken if content.startswith(own)]
         for at, stored in self.played.cloud.bucket.tagged:
             content = stored.content.decode()
-            if content.partition("|")[0] != self.truth.uuid:
-                continue
-            time = at - BEGIN.timestamp()
-            if not any(
-                content in ingest.contents and ingest.finished <= time for ingest in self.ingests
-            ):
+            if content.startswith(own) and at - BEGIN.timestamp() < min(taken, default=math.inf):
                 yield self._verdict(Category.LOST, f"{content} was given up before its ingest")
 
     # Ingests

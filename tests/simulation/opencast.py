@@ -109,6 +109,8 @@ class Opencast:
         self._posts = 0
         self._at_work = 0
         self._workflows = 1600
+        self.taken: list[tuple[float, str]] = []
+        """The time and content of each file that an ingest has taken."""
         self.questions: Counter[str] = Counter()
         """The questions about each workflow."""
         self._planned: dict[tuple[Kind, int], Fault] = {
@@ -296,6 +298,7 @@ class Opencast:
                 end=end,
             )
         )
+        self.taken += [(now, file.content) for file in files]
         self.world.record(f"has ingested {sent.id}: {', '.join(file.content for file in files)}")
         xml = (
             '<ns3:workflow xmlns:ns3="http://workflow.opencastproject.org" '

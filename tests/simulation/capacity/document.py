@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[3]
 DOCUMENT, CHART = ROOT / "docs" / "capacity.md", ROOT / "docs" / "capacity.svg"
 COMMAND = "python -m tests.simulation.capacity --write"
 
-LOADS = tuple(Load(recordings) for recordings in (1, 100, 300, 5000))
+LOADS = tuple(Load(recordings) for recordings in (1, 100, 300, 1000))
 MORE_UPLOADS = tuple(Load(300, uploads=uploads) for uploads in (5, 10, 20, 40))
 TOO_MANY = Load(300, 100, 300)
 """A load whose uploads take longer than the uploader's 15 minutes, because so many run at once."""
@@ -33,8 +33,8 @@ FAST_OPENCAST = tuple(
 )
 EARLY = tuple(Load(300, downloads, is_early=True) for downloads in (10, 100))
 THOUSAND = (Load(1000), Load(1000, is_followed=True))
-LARGE = (Load(5000, uploads=20),)
-SETTINGS = (*MORE_UPLOADS, TOO_MANY, *FAST_OPENCAST, LOADS[-1], *LARGE)
+LARGE = (Load(5000), Load(5000, uploads=20))
+SETTINGS = (*MORE_UPLOADS, TOO_MANY, *FAST_OPENCAST, *LARGE)
 ALL = tuple(dict.fromkeys((*reversed(LARGE), *reversed(LOADS), *SETTINGS, *EARLY, *THOUSAND)))
 """Every load of the document, the longest first."""
 
