@@ -14,6 +14,7 @@ from invoke import Collection, Context, Exit
 from cdk.names import DOWNLOADER, FOLLOW, ON_DEMAND, UPLOADER, Function
 from ingester.ledger.table import Ledger
 from ingester.log import redact
+from ingester.status.row import StatusRow
 from ingester.status.table import StatusTable
 from ingester.zoom.api import MeetingRecordings
 from ops import terminal
@@ -219,13 +220,18 @@ def _follow(target: Target, uuid: str, zip_id: str) -> None:
     row = following.follow(lambda: table.get(zip_id), uuid, terminal.say, time.sleep)
     ledger = Ledger(target.table(target.names.recordings_table), now)
     record = following.record_of(ledger, uuid)
-    terminal.say(following.outcome(row, now(), record))
-    if not following.is_followed(row, record):
-        return
+    outcome = following.outcome(row, now(), record)
+    if following.is_followed(row, record):
+        _follow_in_opencast(target, uuid, lambda: table.get(zip_id))
+    terminal.say(outcome)
+
+
+def _follow_in_opencast(target: Target, uuid: str, read: Callable[[], StatusRow | None]) -> None:
+    terminal.say("Opencast has it, and is asked until it is published. (Ctrl-C only ends this.)")
     client = target.client("lambda", invocation.CONFIG)
     name, alias = target.names.function(FOLLOW), target.place.release_alias
     following.follow_in_opencast(
-        lambda: table.get(zip_id),
+        read,
         lambda: invocation.call(client, name, alias, {"uuid": uuid}),
         uuid,
         terminal.say,
