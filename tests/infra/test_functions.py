@@ -292,7 +292,7 @@ def test_the_alias_has_the_name_of_its_setting(changed: Changed) -> None:
     assert {alias["Name"] for alias in aliases.values()} == {"released"}
 
 
-def test_only_the_uploader_runs_in_the_vpc(template: Template, changed: Changed) -> None:
+def test_only_the_functions_that_call_opencast_run_in_its_vpc(template: Template, changed: Changed) -> None:
     assert not any("VpcConfig" in properties for properties in template.functions.values())
     inside = changed({"OC_SUBNET_IDS": "subnet-1a, subnet-2b", "OC_SECURITY_GROUP_ID": "sg-3c"})
     places = {
@@ -300,12 +300,12 @@ def test_only_the_uploader_runs_in_the_vpc(template: Template, changed: Changed)
         for name, properties in inside.functions.items()
         if "VpcConfig" in properties
     }
-    assert places == {
-        "zoom-uploader": {"SubnetIds": ["subnet-1a", "subnet-2b"], "SecurityGroupIds": ["sg-3c"]}
-    }
+    place = {"SubnetIds": ["subnet-1a", "subnet-2b"], "SecurityGroupIds": ["sg-3c"]}
+    assert places == {"zoom-uploader": place, "zoom-follow": place}
     more = set(grants(inside)) - set(grants(template))
     assert {(grant.function, grant.action.split(":")[0]) for grant in more} == {
-        ("zoom-uploader", "ec2")
+        ("zoom-uploader", "ec2"),
+        ("zoom-follow", "ec2"),
     }
 
 
