@@ -292,7 +292,9 @@ def test_the_alias_has_the_name_of_its_setting(changed: Changed) -> None:
     assert {alias["Name"] for alias in aliases.values()} == {"released"}
 
 
-def test_only_the_functions_that_call_opencast_run_in_its_vpc(template: Template, changed: Changed) -> None:
+def test_only_the_functions_that_call_opencast_run_in_its_vpc(
+    template: Template, changed: Changed
+) -> None:
     assert not any("VpcConfig" in properties for properties in template.functions.values())
     inside = changed({"OC_SUBNET_IDS": "subnet-1a, subnet-2b", "OC_SECURITY_GROUP_ID": "sg-3c"})
     places = {
