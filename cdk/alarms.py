@@ -19,6 +19,7 @@ from constructs import Construct
 from cdk.metrics import MAXIMUM, MINIMUM, SAMPLE_COUNT, SUM, Metrics
 from cdk.names import (
     DOWNLOADER,
+    FOLLOW,
     FUNCTIONS,
     LOG_NOTIFICATIONS,
     ON_DEMAND_PATH,
@@ -48,20 +49,17 @@ UPLOAD_AGE_MARGIN_HOURS = 2
 """Hours beyond OC_INGEST_PATIENCE_HOURS, for which a message may rightly wait for Opencast."""
 
 DAY = 24 * 60
-LEFT_FOR_DAYS = {"download": 7, "upload": 4}
-"""Number of days in a row with dead letters after which a second alarm rings, for each queue.
+LEFT_FOR_DAYS = 7
+"""Number of days in a row with dead letters after which a second alarm rings.
 
-SQS deletes dead letters after 14 days. An upload has less time: its staged files are deleted after
-seven days, so the alarm leaves three days, which may include a weekend. The alarm doesn't use the
-age of the oldest message: SQS leaves messages that were received three times out of the age, and
-each command that looks at a dead letter receives it.
+SQS deletes dead letters after 14 days. CloudWatch doesn't look back further than 7. The alarm
+doesn't use the age of the oldest message: SQS leaves messages that were received three times out of
+the age, and each command that looks at a dead letter receives it.
 """
 
-LOST_AFTER = {
-    "download": "SQS deletes them after 14.",
-    "upload": "The files that were copied for them are deleted after 7; then only "
-    "`invoke exec.pipeline` with the uuid helps.",
-}
+WEEKEND_DAYS = 3
+"""Days that an operator has after the alarm of dead uploads, until their staged files are deleted
+(STAGING_DAYS)."""
 
 BACK_ON_ITS_QUEUE = "Its message comes back after 16 minutes, unless that was its last try."
 AFTER_CRASH = {
@@ -69,6 +67,7 @@ AFTER_CRASH = {
     UPLOADER: BACK_ON_ITS_QUEUE,
     SLACK: "Who typed /zip may have no answer.",
     RECONCILE: "It tries twice more within minutes, and every hour.",
+    FOLLOW: "It asks again every minute; until then nobody hears what became of ingests.",
     LOG_NOTIFICATIONS: "It tries twice more within minutes; then mails about errors are missing.",
 }
 """The consequence of a function's crash if nobody acts."""
@@ -100,6 +99,7 @@ class Alarms(Construct):
         topic: sns.ITopic,
         patience_hours: float,
         reconcile_days: int,
+        staging_days: int,
     ) -> None:
         super().__init__(scope, construct_id)
         self._names = names
@@ -116,8 +116,16 @@ class Alarms(Construct):
         upload_hours = math.ceil(patience_hours + UPLOAD_AGE_MARGIN_HOURS)
         self._age("download", names.download_queue, DOWNLOAD_AGE_HOURS)
         self._age("upload", names.upload_queue, upload_hours)
-        self._dead_letters("download", names.download_dlq)
-        self._dead_letters("upload", names.upload_dlq)
+        self._dead_letters(
+            "download", names.download_dlq, LEFT_FOR_DAYS, "SQS deletes them after 14."
+        )
+        self._dead_letters(
+            "upload",
+            names.upload_dlq,
+            min(max(staging_days - WEEKEND_DAYS, 1), LEFT_FOR_DAYS),
+            f"The files that were copied for them are deleted after {staging_days}; then only "
+            "`invoke exec.pipeline` with the uuid helps.",
+        )
         self._recordings_reconciled()
         if reconcile_days:
             self._reconcile_idle()
@@ -241,7 +249,7 @@ class Alarms(Construct):
             f"next; `invoke queue.{kind}s` how many there are; then `invoke logs.{kind}er`.",
         )
 
-    def _dead_letters(self, kind: str, queue: str) -> None:
+    def _dead_letters(self, kind: str, queue: str, days: int, lost_after: str) -> None:
         self._add(
             f"{kind}-dead-letter",
             self._metrics.of_queue(queue, "ApproximateNumberOfMessagesVisible"),
@@ -253,8 +261,8 @@ class Alarms(Construct):
         self._add(
             f"{kind}-dead-letter-age",
             self._metrics.of_queue(queue, "ApproximateNumberOfMessagesVisible"),
-            Rule(FROM, 1, minutes=DAY, times=LEFT_FOR_DAYS[kind]),
-            f"For {LEFT_FOR_DAYS[kind]} days the {kind}er has had dead letters. {LOST_AFTER[kind]} "
+            Rule(FROM, 1, minutes=DAY, times=days),
+            f"For {days} days the {kind}er has had dead letters. {lost_after} "
             f"Do: `invoke queue.{kind}s` shows them; `invoke queue.retry-{kind}s`, or leave them "
             "if nobody misses the recordings.",
         )

@@ -9,6 +9,9 @@ from constructs import Construct
 from cdk.at_rest import AtRest
 from cdk.names import Names
 
+RELEASED = "released"
+"""Key of the tag that the uploader gives to files that Opencast has taken."""
+
 
 class StagingBucket(Construct):
     """The staging bucket, as `bucket`.
@@ -17,7 +20,14 @@ class StagingBucket(Construct):
     it, but would add a function to the stack for that.)
     """
 
-    def __init__(self, scope: Construct, construct_id: str, names: Names, at_rest: AtRest) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        names: Names,
+        at_rest: AtRest,
+        staging_days: int,
+    ) -> None:
         super().__init__(scope, construct_id)
         key = at_rest.key
         self.bucket = s3.Bucket(
@@ -32,9 +42,11 @@ class StagingBucket(Construct):
             enforce_ssl=True,
             lifecycle_rules=[
                 s3.LifecycleRule(
-                    expiration=Duration.days(7),
+                    expiration=Duration.days(staging_days),
                     abort_incomplete_multipart_upload_after=Duration.days(1),
-                )
+                ),
+                # What Opencast has taken. Of two rules for an object, S3 takes the earlier end.
+                s3.LifecycleRule(expiration=Duration.days(1), tag_filters={RELEASED: "yes"}),
             ],
             removal_policy=RemovalPolicy.DESTROY,
         )

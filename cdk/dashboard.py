@@ -13,6 +13,7 @@ from cdk.functions import SIZES
 from cdk.metrics import SUM, Metrics
 from cdk.names import (
     DOWNLOADER,
+    FOLLOW_INDEX,
     FUNCTIONS,
     MID_INDEX,
     ON_DEMAND_PATH,
@@ -114,6 +115,8 @@ class Dashboard(Construct):
                 {
                     "half of them, at most": own("MinutesInPipeline", "p50"),
                     "19 of 20, at most": own("MinutesInPipeline", "p95"),
+                    "half of them, until published": own("MinutesToPublished", "p50"),
+                    "19 of 20, until published": own("MinutesToPublished", "p95"),
                 },
                 period=HOUR,
             ),
@@ -225,9 +228,9 @@ class Dashboard(Construct):
             # A table's figures don't include what is read and written of its indexes.
             "status by meeting": (names.status_table, MID_INDEX),
             "status by day": (names.status_table, TIME_INDEX),
-            "recordings": (names.recordings_table, None),
             "events": (names.events_table, None),
             "ledger": (names.recordings_table, None),
+            "ledger, to follow": (names.recordings_table, FOLLOW_INDEX),
             "schedule": (names.schedule_table, None),
             "faults": (names.faults_table, None),
         }

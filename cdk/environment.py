@@ -15,6 +15,7 @@ from cdk.at_rest import AtRest
 from cdk.bucket import StagingBucket
 from cdk.names import (
     DOWNLOADER,
+    FOLLOW,
     FUNCTIONS,
     GOOGLE_CREDENTIALS,
     LOG_NOTIFICATIONS,
@@ -90,8 +91,9 @@ def _setting_variables(settings: Settings) -> list[Variable]:
 
 
 def _table_variables(tables: Tables) -> list[Variable]:
-    ledger = (WEBHOOK, ON_DEMAND, DOWNLOADER, UPLOADER, RECONCILE, STATUS_QUERY)
-    status = (WEBHOOK, ON_DEMAND, DOWNLOADER, UPLOADER, STATUS_QUERY, SLACK, LOG_NOTIFICATIONS)
+    both = (WEBHOOK, ON_DEMAND, DOWNLOADER, UPLOADER, FOLLOW, STATUS_QUERY)
+    ledger = (*both, RECONCILE)
+    status = (*both, SLACK, LOG_NOTIFICATIONS)
     schedule = (DOWNLOADER, SCHEDULE_UPDATE, SLACK)
     return [
         Variable("STATUS_TABLE", tables.status.table_name, status),

@@ -24,6 +24,7 @@ from cdk import environment, grants
 from cdk.at_rest import AtRest
 from cdk.names import (
     DOWNLOADER,
+    FOLLOW,
     FUNCTIONS,
     LOG_NOTIFICATIONS,
     ON_DEMAND,
@@ -42,6 +43,7 @@ GRANTS = "grants"
 """The name of each role's one inline policy."""
 
 RECONCILE_EVERY = Duration.hours(1)
+FOLLOW_EVERY = Duration.minutes(1)
 
 CODE_BY_KEY = "@aws-cdk/aws-lambda:codeFromBucketObjectVersionNotSpecified"
 """CDK's warning that an update of the stack doesn't bring new code."""
@@ -62,13 +64,14 @@ class Size:
 # Slack waits 3 s too, and then tells its user that the app failed. Google's client takes longer to
 # import than botocore, and somebody waits for the sheet. The downloader needs CPU for TLS in both
 # directions. The uploader gets little, because Lambda bills it while it waits for Opencast. Nobody
-# waits for reconcile and log-notifications.
+# waits for reconcile, follow and log-notifications.
 SIZES = {
     WEBHOOK: Size(timeout=30, memory=1024),
     ON_DEMAND: Size(timeout=30, memory=512),
     DOWNLOADER: Size(timeout=900, memory=512),
     UPLOADER: Size(timeout=900, memory=256),
     RECONCILE: Size(timeout=900, memory=512),
+    FOLLOW: Size(timeout=300, memory=256),
     SCHEDULE_UPDATE: Size(timeout=30, memory=1024),
     STATUS_QUERY: Size(timeout=30, memory=512),
     SLACK: Size(timeout=30, memory=1024),
@@ -208,8 +211,11 @@ class Functions(Construct):
         )
         if settings.reconcile_days:
             self._reconcile_every_hour(names)
+        if settings.follow_ingests:
+            self._follow_every_minute(names)
         if network:
-            uploader.attach_to_vpc(network.subnets, network.security_group)
+            for function in (UPLOADER, FOLLOW):
+                self.by_function[function].attach_to_vpc(network.subnets, network.security_group)
         if settings.webhook_reserved_concurrency:
             self.by_function[WEBHOOK].reserve(settings.webhook_reserved_concurrency)
         resources.notifications.subscribe_to_logs(
@@ -230,6 +236,16 @@ class Functions(Construct):
             description="Looks for recordings whose webhook never came",
             schedule=events.Schedule.rate(RECONCILE_EVERY),
             targets=[targets.LambdaFunction(self.alias(RECONCILE))],
+        )
+
+    def _follow_every_minute(self, names: Names) -> None:
+        events.Rule(
+            self,
+            "FollowEveryMinute",
+            rule_name=names.of("follow"),
+            description="Asks Opencast what became of ingests",
+            schedule=events.Schedule.rate(FOLLOW_EVERY),
+            targets=[targets.LambdaFunction(self.alias(FOLLOW))],
         )
 
     def alias(self, function: Function) -> lambda_.Alias:

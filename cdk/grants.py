@@ -14,6 +14,8 @@ from aws_cdk import aws_sqs as sqs
 from cdk.environment import Resources
 from cdk.names import (
     DOWNLOADER,
+    FOLLOW,
+    FOLLOW_INDEX,
     GOOGLE_CREDENTIALS,
     LOG_NOTIFICATIONS,
     MID_INDEX,
@@ -163,6 +165,11 @@ def statements(resources: Resources) -> dict[Function, list[iam.PolicyStatement]
         DOWNLOADER: _downloader(resources),
         UPLOADER: _uploader(resources),
         RECONCILE: [allow(READ_WRITE, recordings)],
+        FOLLOW: [
+            allow(("dynamodb:UpdateItem",), status),
+            allow(READ_WRITE, recordings),
+            allow(("dynamodb:Query",), f"{recordings}/index/{FOLLOW_INDEX}"),
+        ],
         SCHEDULE_UPDATE: [allow(REPLACE, tables.schedule.table_arn)],
         STATUS_QUERY: _status_query(resources),
         SLACK: [

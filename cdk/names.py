@@ -24,6 +24,9 @@ MID_INDEX = "mid_index"
 TIME_INDEX = "time_index"
 """The status table's indexes."""
 
+FOLLOW_INDEX = "follow_index"
+"""The ledger's index."""
+
 WEBHOOK_PATH = "new_recording"
 ON_DEMAND_PATH = "ingest"
 STATUS_PATH = "status"
@@ -68,6 +71,7 @@ DOWNLOADER = Function(
 )
 UPLOADER = Function("zoom-uploader", "uploader", "uploader", ("dynamodb", "s3", "sqs", "ssm"))
 RECONCILE = Function("zoom-reconcile", "reconcile", "reconcile", ("dynamodb", "ssm"))
+FOLLOW = Function("zoom-follow", "follow", "follow", ("dynamodb", "ssm"))
 SCHEDULE_UPDATE = Function(
     "schedule-update",
     "schedule_update",
@@ -93,6 +97,7 @@ FUNCTIONS = (
     DOWNLOADER,
     UPLOADER,
     RECONCILE,
+    FOLLOW,
     SCHEDULE_UPDATE,
     STATUS_QUERY,
     SLACK,

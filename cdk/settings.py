@@ -20,6 +20,7 @@ from typing import Any
 from cdk import checks, opencast, settings_rules
 from cdk.names import (
     DOWNLOADER,
+    FOLLOW,
     FUNCTIONS,
     LOG_NOTIFICATIONS,
     ON_DEMAND,
@@ -92,7 +93,7 @@ _AWS = Section("AWS and commands: optional")
 
 @dataclass(frozen=True)
 class Network:
-    """The uploader's place in Opencast's VPC."""
+    """Where in Opencast's VPC uploader and follow run."""
 
     subnets: tuple[str, ...]
     security_group: str
@@ -179,20 +180,20 @@ class Settings:
         "",
         checks.url("https", "http"),
         "The admin node's address. Required unless `OC_CLUSTER_NAME` names a cluster.",
-        read_by=(UPLOADER,),
+        read_by=(UPLOADER, FOLLOW),
     )
     opencast_api_user: str = text_setting(
         _OPENCAST,
         "The user that ingests, with `ROLE_ADMIN`.",
         see="opencast.md#1-a-user",
         missing="the Opencast user that ingests",
-        read_by=(UPLOADER,),
+        read_by=(UPLOADER, FOLLOW),
     )
     opencast_api_password: str = text_setting(
         _OPENCAST,
         "That user's password.",
         missing="the password of OPENCAST_API_USER",
-        read_by=(UPLOADER,),
+        read_by=(UPLOADER, FOLLOW),
         secret=True,
     )
     default_oc_workflow: str = text_setting(
@@ -239,7 +240,7 @@ class Settings:
         checks.one_of("digest", "basic"),
         "How the user logs in. For new sites `basic` over https is better.",
         see="opencast.md#1-a-user",
-        read_by=(UPLOADER,),
+        read_by=(UPLOADER, FOLLOW),
     )
     oc_chat_as: str = setting(
         _OPENCAST_OPTIONS,
@@ -261,6 +262,22 @@ class Settings:
         checks.decimal(1, 72),
         "Hours that an upload waits for an Opencast that can't be reached.",
         read_by=(UPLOADER,),
+    )
+    follow_ingests: bool = setting(
+        _OPENCAST_OPTIONS,
+        False,
+        checks.yes_or_no,
+        "Whether the pipeline asks Opencast what became of each ingest: published, failed or "
+        "deleted.",
+        see="operations.md#what-became-of-an-ingest",
+        read_by=(UPLOADER, FOLLOW),
+    )
+    staging_days: int = setting(
+        _OPENCAST_OPTIONS,
+        7,
+        checks.whole(3, 90),
+        "Days that the staging bucket keeps files that Opencast hasn't taken. What it has taken is "
+        "deleted after a day.",
     )
     oc_track_upload_max: int = setting(
         _OPENCAST_OPTIONS,
@@ -295,14 +312,14 @@ class Settings:
         _OPENCAST_OPTIONS,
         (),
         checks.list_of(checks.matching("subnet-[0-9a-f]+", "subnet ids, separated by commas")),
-        "Subnets of Opencast's VPC for the uploader, with a way to AWS's services. Looked up for "
-        "an ECS cluster.",
+        "Subnets of Opencast's VPC for uploader and follow, with a way to AWS's services. Looked "
+        "up for an ECS cluster.",
     )
     oc_security_group_id: str = setting(
         _OPENCAST_OPTIONS,
         "",
         checks.matching("sg-[0-9a-f]+", "a security group's id"),
-        "The uploader's security group in that VPC. Looked up for an ECS cluster.",
+        "Their security group in that VPC. Looked up for an ECS cluster.",
     )
     oc_vpc_id: str = setting(
         _OPENCAST_OPTIONS,
@@ -588,7 +605,7 @@ class Settings:
 
     @property
     def network(self) -> Network | None:
-        """The uploader's place in Opencast's VPC; None if it runs outside."""
+        """Where in Opencast's VPC uploader and follow run; None if they run outside."""
         if not self.oc_subnet_ids:
             return None
         return Network(self.oc_subnet_ids, self.oc_security_group_id)

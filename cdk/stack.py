@@ -68,7 +68,7 @@ class ZoomIngester(Stack):
         resources = Resources(
             tables=Tables(self, "Tables", names, at_rest),
             queues=queues,
-            staging=StagingBucket(self, "Staging", names, at_rest),
+            staging=StagingBucket(self, "Staging", names, at_rest, settings.staging_days),
             notifications=Notifications(
                 self, "Notifications", names, settings.notification_email, at_rest
             ),
@@ -84,6 +84,7 @@ class ZoomIngester(Stack):
             topic=resources.notifications.topic,
             patience_hours=settings.oc_ingest_patience_hours,
             reconcile_days=settings.reconcile_days,
+            staging_days=settings.staging_days,
         )
         dashboard = Dashboard(self, "Dashboard", names=names, alarms=alarms.all)
         Exports(

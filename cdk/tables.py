@@ -7,7 +7,7 @@ from aws_cdk import aws_dynamodb as dynamodb
 from constructs import Construct
 
 from cdk.at_rest import AtRest
-from cdk.names import MID_INDEX, TIME_INDEX, Names
+from cdk.names import FOLLOW_INDEX, MID_INDEX, TIME_INDEX, Names
 
 TEXT = dynamodb.AttributeType.STRING
 NUMBER = dynamodb.AttributeType.NUMBER
@@ -36,6 +36,13 @@ class Tables(Construct):
         )
         self.recordings = self._table(
             "Recordings", names.recordings_table, "uuid", ttl=EXPIRATION, recovery=RECOVERY
+        )
+        # Sparse: only records whose ingests are followed have these attributes.
+        self.recordings.add_global_secondary_index(
+            index_name=FOLLOW_INDEX,
+            partition_key=dynamodb.Attribute(name="follow", type=TEXT),
+            sort_key=dynamodb.Attribute(name="follow_due", type=TEXT),
+            projection_type=dynamodb.ProjectionType.KEYS_ONLY,
         )
         self.events = self._table("Events", names.events_table, "zoom_uuid", ttl=EXPIRATION)
         self.faults = self._table("Faults", names.faults_table, "fault", ttl=EXPIRATION)

@@ -13,7 +13,7 @@ from typing import Any
 from ingester import log, timestamps
 from ingester.errors import BadRequest, LedgerUnreadable
 from ingester.pipeline.queue import Queue
-from ingester.pipeline.states import OVER
+from ingester.pipeline.states import FOLLOWED, OVER, State
 from ingester.reconcile.decisions import Check, check_of
 from ingester.reconcile.state_table import ReconcileState
 from ingester.runtime import clients, http_endpoint
@@ -260,14 +260,20 @@ def _meetings(rows: Sequence[StatusRow]) -> list[dict[str, Any]]:
 
 
 def _ingest(row: StatusRow) -> dict[str, str]:
+    """Return an ingest without details, in the states that older callers know.
+
+    What became of it in Opencast is among the details.
+    """
+    state = State.SENT_TO_OPENCAST if row.state in FOLLOWED else row.state
+    is_unknown = row.state in FOLLOWED - {State.PUBLISHED}
     optional = {
-        "reason": row.reason,
+        "reason": "" if is_unknown else row.reason,
         "ingest_request_time": row.ingest_request_time,
         "oc_series_id": row.oc_series_id,
     }
     return {
         "last_updated": timestamps.write(row.updated),
-        "status": str(row.state or ""),
+        "status": str(state or ""),
         "origin": row.origin,
         **{name: value for name, value in optional.items() if value},
     }

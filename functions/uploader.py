@@ -24,6 +24,7 @@ from ingester.errors import (
     IngestNotSent,
     IngestRefused,
     IngestUncertain,
+    LedgerUnreadable,
     OpencastUnreachable,
     RetryableFailure,
     StagedFileLost,
@@ -40,7 +41,7 @@ from ingester.opencast.client import Opencast, Parts
 from ingester.pipeline import reasons, retry_policy
 from ingester.pipeline.messages import CaptionTrack, UploadMessage
 from ingester.pipeline.queue import Queue, Received
-from ingester.pipeline.states import State
+from ingester.pipeline.states import FOLLOWED, IN_OPENCAST, State
 from ingester.recording.events_table import EventsTable
 from ingester.recording.pauses import RecordingEvent
 from ingester.recording.staging_bucket import Staging
@@ -274,6 +275,7 @@ def upload(message: UploadMessage, deps: Dependencies, read_seconds: float) -> O
     _report_ingest(message, ingest, deps, captions.reason)
     sent = {"workflow_id": ingest.workflow, "mediapackage": media_package}
     logger.info("Sent to Opencast", extra={**sent, **_metrics_of_ingest(message, deps)})
+    _release(message, ingest, deps)
     return Done()
 
 
@@ -288,6 +290,9 @@ def _report_ingest(
     reasons = [*(difference.reason for difference in found), captions_reason]
     reason = " ".join(filter(None, reasons))
     written = deps.status.report(message.zip_id, StatusChange(State.SENT_TO_OPENCAST, reason))
+    if reason and not written:
+        # What became of the ingest may be in the row already.
+        deps.status.explain(message.zip_id, FOLLOWED, reason)
     for difference in found:
         extra = log.goes_on("The ingest stays as it is.", difference.advice)
         logger.error("%s", difference.reason, extra=extra)
@@ -461,6 +466,24 @@ def _tell(ingest: IngestRecord, told: str, deps: Dependencies, level: int = logg
     return Done()
 
 
+def _release(message: UploadMessage, ingest: IngestRecord, deps: Dependencies) -> None:
+    """Release the staged files of an ingest that Opencast has, unless somebody still needs them.
+
+    Another request may, and a person if files stay outside. Nothing may fail here: Opencast has
+    the recording.
+    """
+    if differences.differences(message, ingest):
+        return
+    try:
+        is_needed = ledger.needs_staged_files(deps.ledger.get(message.uuid), message.zip_id)
+    except (BotoCoreError, ClientError, LedgerUnreadable) as error:
+        logger.warning("Its staged files stay for longer: %s", error)
+        return
+    if not is_needed:
+        staged = message.s3_files.values()
+        deps.staging.release(file.filename for view in staged for file in view.segments)
+
+
 def _metrics_of_ingest(message: UploadMessage, deps: Dependencies) -> dict[str, Any]:
     """Return the metrics of an ingest that Opencast has."""
     counts = metrics.once(Metric.WORKFLOW_INITIATED)
@@ -542,7 +565,7 @@ def _media_package_after_ingest(
             reason = f"{differences.deleted(ingest)} {outside}".rstrip()
             _ignore(message, reason, deps)
             # A row that says that its ingest is there can't be ignored any more.
-            deps.status.explain(message.zip_id, State.SENT_TO_OPENCAST, reason)
+            deps.status.explain(message.zip_id, IN_OPENCAST, reason)
             logger.error("%s", reason, extra=log.goes_on("Nothing is sent.", differences.SEND_IT))
             return ""
         case Absence.LOST:
@@ -562,6 +585,7 @@ def _end_as_ingested(
     logger.info(
         "The ingest is in Opencast", extra=_metrics_of_ingest(message, deps) if is_new else {}
     )
+    _release(message, ingest, deps)
 
 
 def _end_beside_other_request(
@@ -572,7 +596,7 @@ def _end_beside_other_request(
     outside = differences.stayed_outside(differences.files_of(message), ingest)
     _ignore(message, reasons.ALREADY_THERE, deps)
     if outside:
-        deps.status.explain(ingest.zip_id, State.SENT_TO_OPENCAST, outside)
+        deps.status.explain(ingest.zip_id, IN_OPENCAST, outside)
         extra = log.goes_on("The ingest stays as it is.", differences.ADD_THEM)
         logger.error("%s", outside, extra=extra)
 
@@ -580,8 +604,21 @@ def _end_beside_other_request(
 def _note_shown(
     message: UploadMessage, media_package: str, ingest: IngestRecord, deps: Dependencies
 ) -> None:
-    if not ingest.is_shown:
-        deps.ledger.change(message.uuid, lambda record: ledger.with_shown(record, media_package))
+    if ingest.is_shown:
+        return
+
+    def note(record: Record) -> Record:
+        shown = ledger.with_shown(record, media_package)
+        return _followed(shown, media_package, deps)
+
+    deps.ledger.change(message.uuid, note)
+
+
+def _followed(record: Record, media_package: str, deps: Dependencies) -> Record:
+    """Let the function `follow` follow an ingest that Opencast has, if ingests are followed."""
+    if not deps.settings.follow_ingests:
+        return record
+    return ledger.with_following(record, media_package, deps.clock())
 
 
 def _events(message: UploadMessage, deps: Dependencies) -> list[RecordingEvent]:
@@ -626,10 +663,12 @@ def _ingest(
     """
 
     def note(outcome: PostOutcome, workflow: str = "") -> Record:
-        return deps.ledger.change(
-            message.uuid,
-            lambda record: ledger.with_answer(record, media_package, attempt, outcome, workflow),
-        )
+        def answered(record: Record) -> Record:
+            noted = ledger.with_answer(record, media_package, attempt, outcome, workflow)
+            is_taken = outcome is PostOutcome.TAKEN
+            return _followed(noted, media_package, deps) if is_taken else noted
+
+        return deps.ledger.change(message.uuid, answered)
 
     name = message.oc_workflow or deps.settings.default_oc_workflow
     try:

@@ -32,8 +32,14 @@ from ops.schedule.files import read_csv
 LECTURE, REQUESTED, UNCLAIMED, FORGED = 86168921331, 92345678901, 81122334455, 70000000001
 MISSED = 84433221100
 SCHEDULED_SERIES, REQUESTED_SERIES = "20260112345", "20260199999"
-END_STATES = frozenset({"SENT_TO_OPENCAST", "IGNORED"})
-FAILED_STATES = frozenset({"WEBHOOK_FAILED", "DOWNLOADER_FAILED", "UPLOADER_FAILED"})
+END_STATES = frozenset({"PUBLISHED", "IGNORED"})
+FAILED_STATES = frozenset(
+    {"WEBHOOK_FAILED", "DOWNLOADER_FAILED", "UPLOADER_FAILED", "OPENCAST_FAILED"}
+)
+SENT = "SENT_TO_OPENCAST"
+ASK_SECONDS = 0.5
+"""Seconds between two questions to Opencast. In AWS a rule asks every minute."""
+
 MOST_SECONDS = 60.0
 POLL_SECONDS = 0.1
 STAMP = "%Y-%m-%dT%H:%M:%SZ"
@@ -219,10 +225,16 @@ def _follow(
         DriverError: a recording has no end state after a minute.
     """
     end = time.monotonic() + MOST_SECONDS
+    asks_at = 0.0
     with Live(_progress(journeys), console=console, transient=True) as live:
         while not all(journey.is_over for journey in journeys):
+            if time.monotonic() > asks_at:
+                for journey in journeys:
+                    if journey.state == SENT:
+                        driver.follow(journey.recording.uuid)
+                asks_at = time.monotonic() + ASK_SECONDS
             for journey in journeys:
-                if not journey.is_over and journey.take(driver.ingest_status(journey.recording)):
+                if not journey.is_over and journey.take(driver.ingest_details(journey.recording)):
                     name, seconds = journey.steps[-1]
                     live.console.print(f"  {seconds:5.1f} s  {journey.title:<14} {name}")
             live.update(_progress(journeys))
@@ -320,7 +332,7 @@ def _check_repeats(driver: Driver, lecture: Journey, answers: list[int], before:
         and more <= 0
         and len(driver.ingests_of(lecture.recording)) == 1
         and status is not None
-        and status.status == "SENT_TO_OPENCAST",
+        and status.status == SENT,
         f"{answers}, {more} more messages on the download queue",
     )
 

@@ -210,6 +210,14 @@ class Driver:
         """Remove every fault of Opencast's."""
         self._control("DELETE", "opencast", "faults")
 
+    def change_workflows(self, **change: Any) -> None:
+        """Change how an event's workflows go on (`opencast_store.WorkflowChange`)."""
+        self._control("POST", "opencast", "workflows", change)
+
+    def delete_in_opencast(self, identifier: str) -> None:
+        """Delete an event in Opencast, as a person does."""
+        self._control("POST", "opencast", "delete", {"identifier": identifier})
+
     def ingests(self) -> tuple[OpencastIngest, ...]:
         """Return every ingest that Opencast got, in order."""
         listed = self._control("GET", "opencast", "ingests")
@@ -258,6 +266,16 @@ class Driver:
         found = self.status(recording.meeting_id).get(recording.uuid, [])
         return max(found, key=lambda ingest: ingest.last_updated, default=None)
 
+    def ingest_details(self, recording: ZoomRecording) -> Ingest | None:
+        """Return a recording's newest ingest with what became of it in Opencast, or None."""
+        found = self._get_status(meeting_id=recording.meeting_id, details="true")["ingests"]
+        own = [ingest for ingest in found if ingest["uuid"] == recording.uuid]
+        newest = max(own, key=lambda ingest: str(ingest["last_updated"]), default=None)
+        if newest is None:
+            return None
+        named = {**newest, "status": newest["state"]}
+        return msgspec.convert(named, Ingest)
+
     def _get_status(self, **query: str | int) -> dict[str, Any]:
         answer = self._session.get(
             f"{self.state.api_url}/status", params=query, timeout=REQUEST_SECONDS
@@ -288,6 +306,19 @@ class Driver:
         """Return the last run of reconcile, as `GET /status` does."""
         found: dict[str, Any] = self._get_status(queues="true")["reconcile"]
         return found
+
+    # As the rule that starts follow every minute
+
+    def follow(self, uuid: str = "") -> dict[str, Any]:
+        """Ask Opencast now about a recording, or about all that are due, and return the report."""
+        answer = self.client("lambda").invoke(
+            FunctionName=f"{self.state.stack_name}-zoom-follow",
+            Payload=msgspec.json.encode({"uuid": uuid} if uuid else {}),
+        )
+        report: dict[str, Any] = msgspec.json.decode(answer["Payload"].read())
+        if answer.get("FunctionError") or report.get("message"):
+            raise DriverError(f"Follow was stopped: {report}")
+        return report
 
     # As users of Slack and of the sheet with the schedule
 

@@ -122,6 +122,7 @@ def _defaults(name: str, addresses: Addresses) -> dict[str, str]:
         "OPENCAST_API_USER": "zoom_ingester",
         "OPENCAST_API_PASSWORD": secrets.token_urlsafe(16),
         "DEFAULT_OC_WORKFLOW": "schedule-and-upload",
+        "FOLLOW_INGESTS": "true",
         "SLACK_API_BASE_URL": f"{addresses.slack}/api",
         "SLACK_SIGNING_SECRET": secrets.token_hex(16),
         "SLACK_API_TOKEN": f"xoxb-{secrets.token_urlsafe(16)}",

@@ -114,6 +114,14 @@ def _configured(name: str) -> Any:
     return value
 
 
+def staging_lifetime() -> timedelta:
+    """Return how long the staging bucket keeps files that Opencast hasn't taken."""
+    reader = Reader(given_settings(os.environ, ENV_FILE))
+    days = reader.read(TABLE["STAGING_DAYS"])
+    reader.check()
+    return timedelta(days=days)
+
+
 def existing_target(*, needs_code: bool = False) -> Target:
     """Return the stack for a command that changes nothing. Raises OpsError if it doesn't exist."""
     target = configured_target(needs_code=needs_code)

@@ -164,7 +164,7 @@ def cloud() -> Iterator[Cloud]:
             status=_status_table(dynamodb),
             events=_table(dynamodb, "test-recording-events", "zoom_uuid"),
             schedule=_table(dynamodb, "test-schedule", "zoom_series_id"),
-            recordings=_table(dynamodb, "test-recordings", "uuid"),
+            recordings=_recordings_table(dynamodb),
             faults=_table(dynamodb, "test-notification-faults", "fault"),
             sns=sns,
             download_queue=queue("test-download"),
@@ -201,17 +201,32 @@ def _table_of(name: str) -> Any:
     return _clients().dynamodb.Table(name)
 
 
-def _status_table(dynamodb: Any) -> Any:
-    def index(name: str, *keys: str) -> dict[str, Any]:
-        return {
-            "IndexName": name,
-            "KeySchema": [
-                {"AttributeName": key, "KeyType": kind}
-                for key, kind in zip(keys, ("HASH", "RANGE"), strict=False)
-            ],
-            "Projection": {"ProjectionType": "ALL"},
-        }
+def _index(name: str, *keys: str, projection: str = "ALL") -> dict[str, Any]:
+    return {
+        "IndexName": name,
+        "KeySchema": [
+            {"AttributeName": key, "KeyType": kind}
+            for key, kind in zip(keys, ("HASH", "RANGE"), strict=False)
+        ],
+        "Projection": {"ProjectionType": projection},
+    }
 
+
+def _recordings_table(dynamodb: Any) -> Any:
+    return _table(
+        dynamodb,
+        "test-recordings",
+        "uuid",
+        attributes=[
+            {"AttributeName": name, "AttributeType": "S"} for name in ("follow", "follow_due")
+        ],
+        GlobalSecondaryIndexes=[
+            _index("follow_index", "follow", "follow_due", projection="KEYS_ONLY")
+        ],
+    )
+
+
+def _status_table(dynamodb: Any) -> Any:
     return _table(
         dynamodb,
         "test-pipeline-status",
@@ -222,7 +237,7 @@ def _status_table(dynamodb: Any) -> Any:
             {"AttributeName": "update_time", "AttributeType": "N"},
         ],
         GlobalSecondaryIndexes=[
-            index("mid_index", "meeting_id"),
-            index("time_index", "update_date", "update_time"),
+            _index("mid_index", "meeting_id"),
+            _index("time_index", "update_date", "update_time"),
         ],
     )

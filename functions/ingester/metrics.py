@@ -113,6 +113,11 @@ class Metric(StrEnum):
         Unit.NONE,
         "Minutes from the webhook's receiving a request until Opencast has the ingest.",
     )
+    MINUTES_TO_PUBLISHED = (
+        "MinutesToPublished",
+        Unit.NONE,
+        "Minutes from the request until Opencast has published it, where ingests are followed.",
+    )
 
     # The defaults are for type checkers: `Metric(name)` returns the member of that name.
     def __new__(cls, name: str, unit: Unit = Unit.NONE, meaning: str = "") -> Self:

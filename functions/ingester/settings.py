@@ -159,6 +159,7 @@ class UploaderSettings(Settings, frozen=True, kw_only=True):
     """`upload_receive_limit` is the queue's, so that a row can name the last attempt.
 
     `oc_outage_hours` is how long an upload waits for an Opencast that can't be reached.
+    `follow_ingests` is whether the function `follow` asks what became of each ingest.
     """
 
     secrets_path: str
@@ -182,10 +183,23 @@ class UploaderSettings(Settings, frozen=True, kw_only=True):
     minimum_duration: float = 2
     captions_language: str = "en-US"
     captions_workflow: str = ""
+    follow_ingests: bool = False
 
 
 class UploaderSecrets(Secrets, frozen=True, kw_only=True):
     opencast_api_password: str
+
+
+class FollowSettings(Settings, frozen=True, kw_only=True):
+    """`follow_ingests` is False where ingests aren't followed."""
+
+    secrets_path: str
+    status_table: str
+    recordings_table: str
+    opencast_base_url: str
+    opencast_api_user: str
+    opencast_auth: str = "digest"
+    follow_ingests: bool = False
 
 
 class StatusQuerySettings(ZoomSite, frozen=True, kw_only=True):

@@ -10,6 +10,9 @@ GET    /_control/ingests   every ingest in order, failed ones included
 GET    /_control/tracks    every track that was added to an event after its ingest
 POST   /_control/switches  the Switches to change
 POST   /_control/series    {"identifier", "title", …}: adds a series with these Dublin Core terms
+POST   /_control/switches  changes Switches: how workflows end from now on, and more
+POST   /_control/workflows a WorkflowChange: how the workflows of an event go on
+POST   /_control/delete    {"identifier"}: deletes an event
 POST   /_control/faults    a Fault: lets requests fail; DELETE: removes every fault
 """
 
@@ -41,6 +44,7 @@ from local.neighbours.opencast_store import (
     Store,
     Switches,
     User,
+    WorkflowChange,
 )
 from local.neighbours.stand_in import CONTROL_TOKEN, Route, StandIn, changed, read_body, run
 
@@ -140,9 +144,18 @@ class OpencastStandIn(StandIn):
             ("GET", "tracks"): lambda _: self.added,
             ("POST", "switches"): lambda request: self.set(**read_body(request, dict[str, Any])),
             ("POST", "series"): self._add_series,
+            ("POST", "workflows"): lambda request: self.store.change_workflows(
+                read_body(request, WorkflowChange)
+            ),
+            ("POST", "delete"): self._delete,
             ("POST", "faults"): lambda request: self.fail(read_body(request, Fault)),
             ("DELETE", "faults"): lambda _: self.store.faults.clear(),
         }
+
+    def _delete(self, request: Request) -> None:
+        identifier = read_body(request, dict[str, str]).get("identifier", "")
+        if not self.store.delete_event(identifier):
+            raise msgspec.ValidationError(f"there is no event {identifier!r}")
 
     def _add_series(self, request: Request) -> None:
         terms = read_body(request, dict[str, str])

@@ -27,6 +27,7 @@ from local.neighbours.opencast_store import (
     CAPTURE_AGENT,
     DC_TERMS,
     EVENTS_VIEW,
+    OPERATIONS,
     TRACK_EDIT,
     WORKFLOW_CREATE,
     ActiveWorkflowError,
@@ -69,6 +70,9 @@ class Api:
             ("GET", r"/api/info/me/(roles)", me, self._roles),
             ("GET", r"/series/([^/]+)\.json", ANYONE, self._series),
             ("GET", r"/services/(count)", admin, self._services),
+            ("DELETE", r"/api/events/([^/]+)", admin, self._delete),
+            ("GET", r"/workflow/instance/(\d+)\.json", admin, self._workflow),
+            ("GET", r"/incidents/job/(\d+)\.json", admin, self._incidents),
             ("GET", r"/workflow/mediaPackage/([^/]+)/hasActiveWorkflows", admin, self._has_active),
         )
         self._routes = [(m, re.compile(pattern), roles, e) for m, pattern, roles, e in routes]
@@ -146,7 +150,8 @@ class Api:
         event = self._store.events.get(identifier)
         if event is None or user is None or ADMIN not in user.roles:
             return _text(f"Cannot find an event with id '{identifier}'.", 404)
-        state = "RUNNING" if self._store.is_active(identifier) else "SUCCEEDED"
+        workflows = self._store.workflows_of(identifier)
+        is_published = self._store.is_published(identifier)
         return _external_api(
             {
                 "identifier": event.identifier,
@@ -154,7 +159,8 @@ class Api:
                 "is_part_of": _first(event, "isPartOf"),
                 "source": _first(event, "source"),
                 "created": event.created,
-                "processing_state": state,
+                "processing_state": self._store.state_of(workflows[-1]) if workflows else "",
+                "publication_status": ["internal", "engage-player"] if is_published else [],
             }
         )
 
@@ -201,6 +207,23 @@ class Api:
         services = [{"path": path, "version": version} for path in ("/api/events", "/ingest")]
         return json_answer(200, {"admin": "", "engage": "", "rest": services, "ui": []})
 
+    def _delete(self, _: Request, __: User | None, identifier: str) -> Answer:
+        return Answer(204 if self._store.delete_event(identifier) else 404)
+
+    def _workflow(self, _: Request, __: User | None, number: str) -> Answer:
+        workflow = self._store.workflows.get(int(number))
+        if workflow is None:
+            return Answer(404)
+        return json_answer(200, workflow_json(workflow, self._store))
+
+    def _incidents(self, _: Request, __: User | None, job: str) -> Answer:
+        for workflow in self._store.workflows.values():
+            operations = operations_of(workflow, self._store)
+            for operation in operations:
+                if operation["job"] == int(job) and operation["state"] == "FAILED":
+                    return json_answer(200, incidents_json(int(job), workflow, self._store))
+        return Answer(404)
+
     def _roles(self, _: Request, user: User | None, __: str) -> Answer:
         return _external_api(sorted(user.roles) if user else [])
 
@@ -243,6 +266,58 @@ def workflow_xml(workflow: Workflow, event: Event, random: Random) -> bytes:
     for key, value in workflow.properties.items():
         _child(configurations, own, "configuration", value, key=key)
     return bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True))
+
+
+def operations_of(workflow: Workflow, store: Store) -> list[dict[str, Any]]:
+    """Return a workflow's operations as JAXB writes them: a number in `id`, a name in `template`.
+
+    The last one that began explains the workflow's state.
+    """
+    state, share = store.state_of(workflow), store.share_of(workflow)
+    at = len(OPERATIONS) if state == "SUCCEEDED" else int(share * len(OPERATIONS))
+    if state in ("PAUSED", "FAILED", "STOPPED"):
+        name = store.switches.operation if workflow.operation is None else workflow.operation
+        at = OPERATIONS.index(name)
+    seconds = store.switches.active_seconds if workflow.seconds is None else workflow.seconds
+    end = workflow.started + seconds * share
+    return [
+        {
+            "id": 70_000 + workflow.id + number,
+            "template": name,
+            "job": workflow.id + 1 + number,
+            "state": "SUCCEEDED" if number < at else state if number == at else "INSTANTIATED",
+            **({"completed": int(end * 1000)} if number < at else {}),
+        }
+        for number, name in enumerate(OPERATIONS)
+    ]
+
+
+def workflow_json(workflow: Workflow, store: Store) -> dict[str, Any]:
+    """Return a workflow as `/workflow/instance/{id}.json` does."""
+    return {
+        "workflow": {
+            "id": workflow.id,
+            "state": store.state_of(workflow),
+            "template": workflow.template,
+            "mediapackage": {"id": workflow.mediapackage_id},
+            "operations": {"operation": operations_of(workflow, store)},
+            "mediaPackageId": workflow.mediapackage_id,
+        }
+    }
+
+
+def incidents_json(job: int, workflow: Workflow, store: Store) -> dict[str, Any]:
+    """Return the incidents of a failed operation's job, in the full format."""
+    text = store.switches.incident if workflow.incident is None else workflow.incident
+    incident = {
+        "id": job + 1,
+        "jobId": job,
+        "severity": "FAILURE",
+        "code": "org.opencastproject.composer.1",
+        "title": "Operation failed",
+        "description": text,
+    }
+    return {"incidentFullTree": {"incidentFull": incident if text else []}}
 
 
 def _root(prefix: str, name: str, namespace: str, **attributes: str) -> ET.Element:

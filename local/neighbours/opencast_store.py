@@ -24,6 +24,14 @@ WORKFLOW_CREATE = "ROLE_API_WORKFLOW_INSTANCE_CREATE"
 Clock = Callable[[], float]
 """Returns seconds since 1970."""
 FileKind = Literal["track", "attachment"]
+WorkflowState = Literal["INSTANTIATED", "RUNNING", "PAUSED", "SUCCEEDED", "FAILED", "STOPPED"]
+WorkflowEnd = Literal["PAUSED", "SUCCEEDED", "FAILED", "STOPPED"]
+OPERATIONS = ("defaults", "inspect", "encode", "publish-engage", "cleanup")
+"""The operations of each workflow, in order."""
+
+INSTANTIATED_SHARE = 0.1
+"""Share of a workflow's duration in which no operation has begun."""
+
 DublinCore = dict[str, list[dict[str, str]]]
 """The terms that are set, each with a list of `{"value": …}`."""
 
@@ -44,6 +52,14 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it is DCE's, which downloads `attachmentUri`. For others that is a property."""
     active_seconds: float = 1.0
     """Duration of a workflow."""
+    workflow_end: WorkflowEnd = "SUCCEEDED"
+    """The state of a workflow after its duration. A paused one stays active."""
+    operation: str = "encode"
+    """The operation at which a workflow fails, stops or pauses."""
+    incident: str = "The encoder ran out of space."
+    """Opencast's text about a failed operation; "" if it has none."""
+    publishes: bool = True
+    """Whether a workflow that succeeds publishes its event."""
     version: str = "17.3.0"
     """The version that its services tell. Before 16, a track gets no tags."""
 
@@ -111,6 +127,23 @@ class Workflow(msgspec.Struct, kw_only=True):
     mediapackage_id: str
     started: float
     properties: dict[str, str] = {}
+    seconds: float | None = None
+    """Its duration; None for that of the switches, as with the next four."""
+    end: WorkflowEnd | None = None
+    operation: str | None = None
+    incident: str | None = None
+    publishes: bool | None = None
+
+
+class WorkflowChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A change of the workflows of an event. What isn't given stays."""
+
+    mediapackage_id: str
+    seconds: float | None = None
+    end: WorkflowEnd | None = None
+    operation: str | None = None
+    incident: str | None = None
+    publishes: bool | None = None
 
 
 class Event(msgspec.Struct, kw_only=True):
@@ -189,10 +222,53 @@ class Store:
         """Return whether a workflow of this event is running."""
         with self.lock:
             return any(
-                workflow.mediapackage_id == mediapackage_id
-                and self.clock() - workflow.started < self.switches.active_seconds
-                for workflow in self.workflows.values()
+                self.state_of(workflow) in ("INSTANTIATED", "RUNNING", "PAUSED")
+                for workflow in self.workflows_of(mediapackage_id)
             )
+
+    def workflows_of(self, mediapackage_id: str) -> list[Workflow]:
+        """Return the workflows of an event, the oldest first."""
+        with self.lock:
+            return [
+                workflow
+                for workflow in self.workflows.values()
+                if workflow.mediapackage_id == mediapackage_id
+            ]
+
+    def state_of(self, workflow: Workflow) -> WorkflowState:
+        """Return a workflow's state now."""
+        share = self.share_of(workflow)
+        if share < INSTANTIATED_SHARE:
+            return "INSTANTIATED"
+        return "RUNNING" if share < 1 else workflow.end or self.switches.workflow_end
+
+    def share_of(self, workflow: Workflow) -> float:
+        """Return the part of a workflow's duration that is over, 1 at its end."""
+        set_seconds = workflow.seconds
+        seconds = self.switches.active_seconds if set_seconds is None else set_seconds
+        elapsed = self.clock() - workflow.started
+        return 1.0 if elapsed >= seconds else max(0.0, elapsed / seconds)
+
+    def is_published(self, mediapackage_id: str) -> bool:
+        """Return whether a workflow of this event has published it."""
+        return any(
+            self.state_of(workflow) == "SUCCEEDED"
+            and (self.switches.publishes if workflow.publishes is None else workflow.publishes)
+            for workflow in self.workflows_of(mediapackage_id)
+        )
+
+    def change_workflows(self, change: WorkflowChange) -> None:
+        """Change the workflows of an event."""
+        fields = msgspec.structs.asdict(change)
+        for workflow in self.workflows_of(fields.pop("mediapackage_id")):
+            for name, value in fields.items():
+                if value is not None:
+                    setattr(workflow, name, value)
+
+    def delete_event(self, identifier: str) -> bool:
+        """Delete an event as a person does. Its workflows stay. Return whether it was there."""
+        with self.lock:
+            return self.events.pop(identifier, None) is not None
 
     def start_workflow(self, event: Event, template: str, properties: dict[str, str]) -> Workflow:
         """Make an event visible and start a workflow on it.

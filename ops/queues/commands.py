@@ -33,7 +33,7 @@ from ops.queues.queue_messages import (
 )
 from ops.queues.redrive import Redrive, RedrivenMessage, Selection
 from ops.recordings import arguments
-from ops.target import Target, existing_target, target_to_change
+from ops.target import Target, existing_target, staging_lifetime, target_to_change
 
 PairOf = Callable[[Names], QueuePair]
 
@@ -229,6 +229,7 @@ def redrive_dlq(pair_of: PairOf, selection: Selection, *, dry_run: bool) -> None
         SqsQueue(sqs, pair.dlq),
         StatusTable(target.table(target.names.status_table), _now),
         Ledger(target.table(target.names.recordings_table), _now),
+        staging_lifetime(),
         is_dry=dry_run,
     )
     with deferred_signals() as interrupted:
@@ -290,7 +291,7 @@ def show_redriven(
             uuid = printable(message.uuid)
             terminal.say(
                 f"Left: {uuid} was buried on {table_time(message.sent)}, and its files are gone "
-                f"from S3 after seven days. `invoke exec.pipeline {uuid}` fetches them anew."
+                f"from S3 after STAGING_DAYS. `invoke exec.pipeline {uuid}` fetches them anew."
             )
 
 

@@ -48,7 +48,7 @@ from ops.queues.queue_messages import (
 RETRIED = "retried by an operator"
 CLOCK_TOLERANCE = timedelta(seconds=2)
 STAGING_LIFETIME = timedelta(days=7)
-"""Time for which the staging bucket keeps a recording's files (cdk/bucket.py)."""
+"""Default of STAGING_DAYS, for which the staging bucket keeps a recording's files."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,7 @@ class Redrive:
     dead: SqsQueue
     status: StatusTable
     ledger: Ledger
+    staging_lifetime: timedelta = STAGING_LIFETIME
     is_dry: bool = False
 
     def run(
@@ -129,7 +130,7 @@ class Redrive:
         return (
             self.pair.is_fifo
             and message.content is not None
-            and now - message.sent > STAGING_LIFETIME
+            and now - message.sent > self.staging_lifetime
         )
 
     def _move(self, message: QueueMessage, held: HeldMessages) -> RedrivenMessage:

@@ -11,9 +11,10 @@ from urllib.parse import urlsplit
 import requests
 from invoke import Collection, Context, Exit
 
-from cdk.names import DOWNLOADER, ON_DEMAND, UPLOADER, Function
+from cdk.names import DOWNLOADER, FOLLOW, ON_DEMAND, UPLOADER, Function
 from ingester.ledger.table import Ledger
 from ingester.log import redact
+from ingester.status.row import StatusRow
 from ingester.status.table import StatusTable
 from ingester.zoom.api import MeetingRecordings
 from ops import terminal
@@ -203,18 +204,39 @@ def pipeline(
     with requests.Session() as session:
         sender = resender_of(target, session)
         recording, zip_id = resend(sender, wanted, oc_series_id, ignore_schedule=ignore_schedule)
-    table = StatusTable(target.table(target.names.status_table), now)
     try:
-        row = following.follow(lambda: table.get(zip_id), recording.uuid, terminal.say, time.sleep)
+        _follow(target, recording.uuid, zip_id)
     except KeyboardInterrupt:
         raise Exit(
             "Interrupted: the recording goes on by itself; "
             f"`{following.recordings_command(recording.uuid)}` shows where it is.",
             code=130,
         ) from None
+
+
+def _follow(target: Target, uuid: str, zip_id: str) -> None:
+    """Follow a recording into Opencast and, where ingests are followed, until it is published."""
+    table = StatusTable(target.table(target.names.status_table), now)
+    row = following.follow(lambda: table.get(zip_id), uuid, terminal.say, time.sleep)
     ledger = Ledger(target.table(target.names.recordings_table), now)
-    record = following.record_of(ledger, recording.uuid)
-    terminal.say(following.outcome(row, now(), record))
+    record = following.record_of(ledger, uuid)
+    outcome = following.outcome(row, now(), record)
+    if following.is_followed(row, record):
+        _follow_in_opencast(target, uuid, lambda: table.get(zip_id))
+    terminal.say(outcome)
+
+
+def _follow_in_opencast(target: Target, uuid: str, read: Callable[[], StatusRow | None]) -> None:
+    terminal.say("Opencast has it, and is asked until it is published. (Ctrl-C only ends this.)")
+    client = target.client("lambda", invocation.CONFIG)
+    name, alias = target.names.function(FOLLOW), target.place.release_alias
+    following.follow_in_opencast(
+        read,
+        lambda: invocation.call(client, name, alias, {"uuid": uuid}),
+        uuid,
+        terminal.say,
+        time.sleep,
+    )
 
 
 # Direct calls

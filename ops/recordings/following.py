@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -12,7 +13,7 @@ from ingester import timestamps
 from ingester.errors import LedgerUnreadable
 from ingester.ledger.record import IngestRecord, Record
 from ingester.ledger.table import Ledger
-from ingester.pipeline.states import State
+from ingester.pipeline.states import FOLLOWED, IN_OPENCAST, State
 from ingester.status.advice import phrases
 from ingester.status.diagnosis import PATIENCE, diagnose, has_ended
 from ingester.status.row import StatusRow
@@ -20,6 +21,9 @@ from ops.command import OpsError, error_line
 from ops.printable import printable
 
 POLL_SECONDS = 2.0
+
+FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
+"""Seconds between two questions to Opencast, which grow."""
 
 
 def lines(row: StatusRow) -> list[str]:
@@ -45,15 +49,7 @@ def follow(
     """
     said: list[str] = []
     while True:
-        try:
-            row = read()
-        except (BotoCoreError, ClientError) as error:
-            raise OpsError(
-                f"The recording goes on by itself, but can't be followed: {error_line(error)} "
-                f"Later: `{recordings_command(uuid)}`."
-            ) from error
-        if row is None:
-            raise OpsError(f"{uuid} has no row in the status table any more: was it deleted?")
+        row = _read_row(read, uuid)
         found = lines(row)
         if found != said:
             for line in found if found[:1] != said[:1] else found[1:]:
@@ -62,6 +58,60 @@ def follow(
         if has_ended(row):
             return row
         sleep(POLL_SECONDS)
+
+
+def follow_in_opencast(
+    read: Callable[[], StatusRow | None],
+    ask: Callable[[], Mapping[str, Any]],
+    uuid: str,
+    say: Callable[[str], None],
+    sleep: Callable[[float], None],
+) -> StatusRow:
+    """Ask Opencast about an ingest until it is known what became of it, and return the row.
+
+    `ask` calls the function `follow` and returns its answer.
+
+    Raises OpsError if the row can't be read, or Opencast failed or deleted the ingest.
+    """
+    pause, told = FIRST_PAUSE, ""
+    while True:
+        answer = ask()
+        problem = str(answer.get("message") or "")
+        if problem and problem != told:
+            say(f"Opencast can't be asked now: {printable(problem)}")
+        told = problem
+        row = _read_row(read, uuid)
+        if row.state in FOLLOWED:
+            for line in lines(row):
+                say(line)
+            if row.state is State.PUBLISHED:
+                return row
+            step = phrases(row, diagnose(row, (), datetime.now(UTC), PATIENCE)).operator
+            raise OpsError(f"{printable(row.reason)} {step}".strip())
+        if not answer.get("asked"):
+            # It isn't followed any more.
+            return row
+        sleep(pause)
+        pause = min(1.5 * pause, LONGEST_PAUSE)
+
+
+def _read_row(read: Callable[[], StatusRow | None], uuid: str) -> StatusRow:
+    try:
+        row = read()
+    except (BotoCoreError, ClientError) as error:
+        raise OpsError(
+            f"The recording goes on by itself, but can't be followed: {error_line(error)} "
+            f"Later: `{recordings_command(uuid)}`."
+        ) from error
+    if row is None:
+        raise OpsError(f"{uuid} has no row in the status table any more: was it deleted?")
+    return row
+
+
+def is_followed(row: StatusRow, record: Record) -> bool:
+    """Tell whether Opencast is asked what became of the row's ingest."""
+    ingest = record.ingests.get(record.ingest_of(row.zip_id))
+    return ingest is not None and ingest.following is not None
 
 
 def record_of(ledger: Ledger, uuid: str) -> Record:
@@ -85,7 +135,7 @@ def outcome(row: StatusRow, now: datetime, record: Record) -> str:
     Raises OpsError if the recording isn't there, with the reason; or it was there before the
     request.
     """
-    if row.state is not State.SENT_TO_OPENCAST:
+    if row.state not in IN_OPENCAST:
         reason = printable(row.reason).rstrip(".") or "no reason is known"
         step = phrases(row, diagnose(row, (), now, PATIENCE)).operator
         raise OpsError(f"{row.state}: {reason}. {step}".rstrip())

@@ -40,5 +40,6 @@ def opencast_access(target: Target, releases: Releases) -> str:
         except OpencastUnreachable as error:
             return f"can't be asked from here: {error}"
         except OpencastRefused as error:
-            return str(error)
+            is_followed = variables.get("FOLLOW_INGESTS") == "true"
+            return f"{error} Nor is any ingest followed." if is_followed else str(error)
     return GOOD

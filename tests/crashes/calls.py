@@ -67,6 +67,8 @@ def _s3_call(request: Request) -> str:
     query = request.query
     if "X-Amz-Signature" in query:
         return ""
+    if "tagging" in query:
+        return f"S3: {request.method.title()}ObjectTagging"
     kinds = {
         "POST": "CreateMultipartUpload" if "uploads" in query else "CompleteMultipartUpload",
         "PUT": "UploadPart" if "partNumber" in query else "PutObject",

@@ -108,6 +108,25 @@ def broken_file(stack: Stack) -> None:
     assert stack.driver.ingests_of(recording) == []
 
 
+def followed(stack: Stack) -> None:
+    """The recording is published in Opencast, and its row says so to who asks for details."""
+    recording = stack.lecture()
+    stack.send_completed(recording)
+    stack.await_state(recording, "SENT_TO_OPENCAST")
+    # As the rule does: whatever is due.
+    stack.driver.follow()
+
+    def is_published() -> bool:
+        stack.driver.follow(recording.uuid)
+        found = stack.driver.ingest_details(recording)
+        return found is not None and found.status == "PUBLISHED"
+
+    stack.wait(is_published, "PUBLISHED")
+    found = stack.driver.ingest_status(recording)
+    assert found is not None
+    assert found.status == "SENT_TO_OPENCAST"
+
+
 def opencast_busy(stack: Stack) -> None:
     """Opencast answers 503; the upload is retried later."""
     recording = stack.lecture()
@@ -178,6 +197,7 @@ SCENARIOS: dict[str, Callable[[Stack], None]] = {
         changed_source,
         resumed_copy,
         continued_copy,
+        followed,
         opencast_busy,
         unknown_series,
         recent,

@@ -46,6 +46,7 @@ def metrics_of(driver: Driver, recording: ZoomRecording) -> dict[Metric, float]:
     found = emitted(driver, recording.uuid)
     assert 0 <= found.pop(Metric.TRANSFER_RATE, 0.0) < 10_000
     assert 0 <= found.pop(Metric.MINUTES_IN_PIPELINE, 0.0) < 5
+    assert 0 <= found.pop(Metric.MINUTES_TO_PUBLISHED, 0.0) < 5
     return found
 
 

@@ -42,6 +42,8 @@ HELD_BY_UNIT_TESTS = {
         "tests/unit/functions/downloader/test_ends.py"
         "::test_recording_is_ignored_when_zoom_notified_its_removal"
     ),
+    ("zoom-downloader", "s3:GetObjectTagging", "*"): "used when a file is staged already",
+    ("zoom-uploader", "s3:PutObjectTagging", "*"): "without it files only stay for longer",
 }
 """Grants that no scenario needs, with a unit test that fails if they aren't used."""
 
@@ -72,6 +74,7 @@ NEEDED_BY = {
     ("status-query", "dynamodb:Query", "time_index"): "recent",
     ("status-query", "dynamodb:GetItem", "recordings"): "backlogs",
     ("zoom-reconcile", "", ""): "reconciled",
+    ("zoom-follow", "", ""): "followed",
     ("status-query", "sqs:GetQueueAttributes", ""): "backlogs",
     ("status-query", "", ""): "no_class",
     ("slack", "lambda:InvokeFunction", ""): "zip_command_when_slack_is_slow",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cdk.names import (
     DOWNLOADER,
+    FOLLOW,
     LOG_NOTIFICATIONS,
     ON_DEMAND,
     RECONCILE,
@@ -22,6 +23,7 @@ READS: dict[Function, tuple[type[read.Settings], type[read.Secrets] | None]] = {
     DOWNLOADER: (read.DownloaderSettings, read.ZoomSecrets),
     UPLOADER: (read.UploaderSettings, read.UploaderSecrets),
     RECONCILE: (read.ReconcileSettings, read.OnDemandSecrets),
+    FOLLOW: (read.FollowSettings, read.UploaderSecrets),
     SCHEDULE_UPDATE: (read.ScheduleUpdateSettings, read.ScheduleUpdateSecrets),
     STATUS_QUERY: (read.StatusQuerySettings, None),
     SLACK: (read.SlackSettings, read.SlackSecrets),

@@ -137,7 +137,7 @@ def test_an_alarm_repeats_days_before_dead_letters_can_no_longer_be_retried(
         for properties in template.of_type("AWS::S3::Bucket").values()
         if "LifecycleConfiguration" in properties
     ]
-    [rule] = bucket["LifecycleConfiguration"]["Rules"]
+    [rule, _] = bucket["LifecycleConfiguration"]["Rules"]
     lost_after = {
         "download": queues["download-dlq"]["MessageRetentionPeriod"],
         "upload": rule["ExpirationInDays"] * DAY,

@@ -57,6 +57,7 @@ EXPECTED: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {
                 "s3:ListMultipartUploadParts",
                 "s3:AbortMultipartUpload",
                 "s3:GetObject",
+                "s3:GetObjectTagging",
             ),
             (FILES,),
         ),
@@ -68,12 +69,17 @@ EXPECTED: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {
         (("dynamodb:UpdateItem",), (STATUS,)),
         (("dynamodb:GetItem", "dynamodb:UpdateItem"), (RECORDINGS,)),
         (("dynamodb:GetItem",), (f"{TABLE}recording-events",)),
-        (("s3:GetObject",), (FILES,)),
+        (("s3:GetObject", "s3:PutObjectTagging"), (FILES,)),
         (CONSUME, (f"{SQS}upload.fifo",)),
         (("sqs:SendMessage",), (f"{SQS}upload-dlq.fifo",)),
     ],
     "zoom-reconcile": [
         (("dynamodb:GetItem", "dynamodb:UpdateItem"), (f"{TABLE}recordings",)),
+    ],
+    "zoom-follow": [
+        (("dynamodb:UpdateItem",), (STATUS,)),
+        (("dynamodb:GetItem", "dynamodb:UpdateItem"), (RECORDINGS,)),
+        (("dynamodb:Query",), (f"{RECORDINGS}/index/follow_index",)),
     ],
     "schedule-update": [
         (
@@ -225,6 +231,12 @@ def test_reconcile_runs_every_hour_unless_it_is_off(template: Template, changed:
     assert RECONCILE.name in off.functions
 
 
+def test_follow_runs_every_minute_only_when_it_is_on(template: Template, changed: Changed) -> None:
+    assert "follow" not in template.named("AWS::Events::Rule", "Name")
+    rule = changed({"FOLLOW_INGESTS": "true"}).named("AWS::Events::Rule", "Name")["follow"]
+    assert (rule["ScheduleExpression"], rule["State"]) == ("rate(1 minute)", "ENABLED")
+
+
 def test_invocations_of_slack_by_itself_are_never_retried(template: Template) -> None:
     """A retry would post an answer twice."""
     [config] = template.of_type("AWS::Lambda::EventInvokeConfig").values()
@@ -281,7 +293,9 @@ def test_the_alias_has_the_name_of_its_setting(changed: Changed) -> None:
     assert {alias["Name"] for alias in aliases.values()} == {"released"}
 
 
-def test_only_the_uploader_runs_in_the_vpc(template: Template, changed: Changed) -> None:
+def test_only_the_functions_that_call_opencast_run_in_its_vpc(
+    template: Template, changed: Changed
+) -> None:
     assert not any("VpcConfig" in properties for properties in template.functions.values())
     inside = changed({"OC_SUBNET_IDS": "subnet-1a, subnet-2b", "OC_SECURITY_GROUP_ID": "sg-3c"})
     places = {
@@ -289,12 +303,12 @@ def test_only_the_uploader_runs_in_the_vpc(template: Template, changed: Changed)
         for name, properties in inside.functions.items()
         if "VpcConfig" in properties
     }
-    assert places == {
-        "zoom-uploader": {"SubnetIds": ["subnet-1a", "subnet-2b"], "SecurityGroupIds": ["sg-3c"]}
-    }
+    place = {"SubnetIds": ["subnet-1a", "subnet-2b"], "SecurityGroupIds": ["sg-3c"]}
+    assert places == {"zoom-uploader": place, "zoom-follow": place}
     more = set(grants(inside)) - set(grants(template))
     assert {(grant.function, grant.action.split(":")[0]) for grant in more} == {
-        ("zoom-uploader", "ec2")
+        ("zoom-uploader", "ec2"),
+        ("zoom-follow", "ec2"),
     }
 
 

@@ -125,7 +125,10 @@ SHOWN = {
         "RecordingDuration",
         "SkippedForDuration",
     },
-    "How many minutes does a recording take to Opencast?": {"MinutesInPipeline"},
+    "How many minutes does a recording take to Opencast?": {
+        "MinutesInPipeline",
+        "MinutesToPublished",
+    },
     "How many bytes are copied?": {"BytesTransferred"},
     "How fast is a copy, in MB/s?": {"TransferRate"},
     "How long has the oldest message waited, in seconds?": {"ApproximateAgeOfOldestMessage"},

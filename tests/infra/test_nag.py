@@ -48,7 +48,7 @@ REASONS = {
     ),
     ("AwsSolutions-S1", "Staging/Files"): (
         "Access logs hold whole addresses, so the signatures by which Opencast fetches files for "
-        "hours. Who gets at the bucket is two functions; files live seven days."
+        "hours. Who gets at the bucket is two functions; files live for days."
     ),
     ("AwsSolutions-DDB3", "Tables/Status"): (
         "Rows live for seven days and tell where recordings are now: a state of yesterday would be "
@@ -69,10 +69,14 @@ REASONS = {
     ("AwsSolutions-IAM5[[]Resource::<StagingFiles*.Arn>/[*]]", "Functions/zoom-*loader/Role"): (
         "Keys are made of meeting and time. The bucket holds nothing but what this pipeline stages."
     ),
-    ("AwsSolutions-IAM5[[]Resource::[*]]", "Functions/zoom-uploader/Role"): (
-        "In a VPC Lambda makes network interfaces with the function's role, and EC2 knows no "
-        "resources for these actions. Only the uploader has them, and only with OC_SUBNET_IDS."
-    ),
+    **{
+        ("AwsSolutions-IAM5[[]Resource::[*]]", f"Functions/{function}/Role"): (
+            "In a VPC Lambda makes network interfaces with the function's role, and EC2 knows no "
+            "resources for these actions. Only the two functions that call Opencast have them, "
+            "and only with OC_SUBNET_IDS."
+        )
+        for function in ("zoom-uploader", "zoom-follow")
+    },
     ("AwsSolutions-IAM5[[]*:function:zip-test-*:[*]]", "Build/Project/Role/*"): VERSIONS,
     ("AwsSolutions-IAM5[[]*:stack/zip-test/[*]]", "Build/Project/Role/*"): (
         "Behind the name CloudFormation puts an id of its own: this is one stack."

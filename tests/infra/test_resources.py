@@ -13,6 +13,9 @@ import pytest
 
 import uploader
 from cdk.receive_limits import RESERVE_RECEIVES
+from ingester.ledger.table import FOLLOW_INDEX
+from ingester.recording import staging_bucket
+from ingester.transfer import multipart
 from tests.infra.template import SECRET_SETTINGS, STACK, Changed, Template
 
 DAY = 24 * 3600
@@ -176,15 +179,41 @@ def test_the_status_table_has_indexes_by_meeting_and_by_time(template: Template)
     assert projections == [{"ProjectionType": "ALL"}] * 2
 
 
+def test_the_ledger_has_an_index_of_the_records_to_follow(template: Template) -> None:
+    [index] = template.tables["recordings"]["GlobalSecondaryIndexes"]
+    assert index["IndexName"] == FOLLOW_INDEX
+    assert [key["AttributeName"] for key in index["KeySchema"]] == ["follow", "follow_due"]
+    assert index["Projection"] == {"ProjectionType": "KEYS_ONLY"}
+
+
+@pytest.mark.parametrize(("days", "alarm_after"), [("3", 1), ("10", 7), ("30", 7)])
+def test_staging_days_say_when_files_are_deleted_and_when_dead_uploads_are_told_again(
+    changed: Changed, days: str, alarm_after: int
+) -> None:
+    template = changed({"STAGING_DAYS": days})
+    [bucket] = template.of_type("AWS::S3::Bucket").values()
+    assert bucket["LifecycleConfiguration"]["Rules"][0]["ExpirationInDays"] == int(days)
+    alarm = template.alarms["upload-dead-letter-age"]
+    assert alarm["EvaluationPeriods"] == alarm_after
+    assert f"deleted after {days};" in alarm["AlarmDescription"]
+
+
 def test_the_staging_bucket_is_private_encrypted_and_expires_its_files(template: Template) -> None:
     [bucket] = template.of_type("AWS::S3::Bucket").values()
     assert bucket["BucketName"] == f"{STACK}-zoom-recording-files"
-    [rule] = bucket["LifecycleConfiguration"]["Rules"]
-    assert rule == {
-        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
-        "ExpirationInDays": 7,
-        "Status": "Enabled",
-    }
+    assert bucket["LifecycleConfiguration"]["Rules"] == [
+        {
+            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
+            "ExpirationInDays": 7,
+            "Status": "Enabled",
+        },
+        {
+            "ExpirationInDays": 1,
+            "Status": "Enabled",
+            "TagFilters": [{"Key": multipart.RELEASED, "Value": "yes"}],
+        },
+    ]
+    assert multipart.RELEASED == staging_bucket.RELEASED
     assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
     assert len(bucket["PublicAccessBlockConfiguration"]) == 4
     [encryption] = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from ingester.ledger.record import IngestRecord, Outcome, Post, Record
+from ingester.ledger.record import IngestRecord, Outcome, Post, Record, with_following
 from ingester.ledger.table import Ledger
 from ingester.pipeline.states import State
 from ingester.status.row import StatusRow
@@ -194,6 +194,52 @@ def test_follow_error_names_the_next_command(state: State, reason: str, advice: 
     assert text.startswith(f"{state}: {reason.rstrip('.') or 'no reason is known'}. ".rstrip())
     assert advice in text
     assert ".." not in text
+
+
+def test_an_ingest_is_asked_about_with_growing_pauses_until_it_is_published() -> None:
+    waiting, arrived = row(State.SENT_TO_OPENCAST), row(State.PUBLISHED, minute=9)
+    reads = ScriptedReads(waiting, waiting, waiting, arrived)
+    pauses: list[float] = []
+    found = following.follow_in_opencast(
+        reads, lambda: {"asked": 1}, UUID, reads.said.append, pauses.append
+    )
+    assert found is arrived
+    assert reads.said == ["2026-11-24T15:09:00Z  PUBLISHED"]
+    assert pauses == [2.0, 3.0, 4.5]
+
+
+@pytest.mark.parametrize("state", [State.OPENCAST_FAILED, State.OPENCAST_DELETED])
+def test_the_end_of_an_ingest_in_opencast_is_an_error_unless_it_is_published(state: State) -> None:
+    reads = ScriptedReads(row(state, "Opencast's operation encode failed."))
+    with pytest.raises(OpsError, match=r"operation encode failed\. .*`invoke exec\.pipeline"):
+        following.follow_in_opencast(
+            reads, lambda: {"asked": 1}, UUID, reads.said.append, reads.sleep
+        )
+
+
+def test_an_ingest_that_is_not_followed_any_more_is_not_waited_for() -> None:
+    reads = ScriptedReads(row(State.SENT_TO_OPENCAST))
+    asked = {"asked": 0}
+    found = following.follow_in_opencast(reads, lambda: asked, UUID, reads.said.append, reads.sleep)
+    assert found.state is State.SENT_TO_OPENCAST
+
+
+def test_a_refusal_of_opencast_is_said_once() -> None:
+    waiting = row(State.SENT_TO_OPENCAST)
+    reads = ScriptedReads(waiting, waiting, row(State.PUBLISHED))
+    answer = {"asked": 1, "message": "it needs ROLE_ADMIN"}
+    following.follow_in_opencast(reads, lambda: answer, UUID, reads.said.append, reads.sleep)
+    assert [line for line in reads.said if "ROLE_ADMIN" in line] == [
+        "Opencast can't be asked now: it needs ROLE_ADMIN"
+    ]
+
+
+@pytest.mark.parametrize("is_followed", [True, False])
+def test_an_ingest_is_followed_when_the_ledger_says_so(is_followed: bool) -> None:
+    known = record()
+    if is_followed:
+        known = with_following(known, "mp", NOW)
+    assert following.is_followed(row(State.SENT_TO_OPENCAST), known) is is_followed
 
 
 def test_follow_leaves_an_interrupt_to_the_caller() -> None:

@@ -30,7 +30,8 @@ OWN_KEY = "own-key"
 ZOOM_SECRET = "zoom-secret-1"
 UPLOAD_RECEIVE_LIMIT = upload_receive_limit(patience_hours=6, outage_hours=24)
 VISIBILITY = 960
-STAGED_DAYS, UPLOAD_DAYS = 7, 1
+STAGED_DAYS, TAKEN_DAYS, UPLOAD_DAYS = 7, 1, 1
+"""Days after which the bucket's rules delete files, files that Opencast has taken, and parts."""
 MOST_MESSAGES = 1000
 """Limit of messages in a world of up to a hundred recordings; beyond it the world fails."""
 
@@ -51,6 +52,8 @@ SECRET_VALUES = {
 @dataclass(frozen=True)
 class Instrumentation:
     """Records of a world about its run.
+
+    Without `for_judge` staged files aren't deleted, so that they can be counted at the end.
 
     `for_judge`: record the rows' states and the waiting messages; the cost grows with the square of
     the recordings. `table` makes tables. `log` gets each record that the functions log.
@@ -92,7 +95,14 @@ class Cloud:
         self.schedule = table(
             f"{STACK}-schedule", "zoom_series_id", call=world.call, now=self.seconds
         )
-        self.recordings = table(f"{STACK}-recordings", "uuid", call=world.call, now=self.seconds)
+        self.recordings = table(
+            f"{STACK}-recordings",
+            "uuid",
+            call=world.call,
+            now=self.seconds,
+            indexes={"follow_index": ("follow", "follow_due")},
+            types={"uuid": "S", "follow": "S", "follow_due": "S"},
+        )
         self._fill_schedule(scenario)
         self.bucket = FakeBucket(
             f"{STACK}-zoom-recording-files",
@@ -147,7 +157,8 @@ class Cloud:
         self.events.expire()
         self.recordings.expire()
         before = self.bucket.open_uploads()
-        self.bucket.expire(STAGED_DAYS, UPLOAD_DAYS)
+        if self._instrumentation.for_judge:
+            self.bucket.expire(STAGED_DAYS, TAKEN_DAYS, UPLOAD_DAYS)
         left = self.bucket.open_uploads()
         self.aborted_by_rule += [upload for upload in before if upload not in left]
         self.queues.expire()

@@ -219,7 +219,13 @@ class _Run:
         return copy.source.open(0, 0)
 
     def _is_there(self, key: str, identity: str) -> bool:
-        return self._world.call("s3.HeadObject", lambda: self._is_stored(key, identity))
+        """Return whether the object can be used: it is the same, and Opencast hasn't taken it."""
+
+        def look() -> bool:
+            found = self._copies.bucket.stored(key)
+            return self._is_stored(key, identity) and not (found and found.tags)
+
+        return self._world.call("s3.HeadObject", look)
 
     def _is_stored(self, key: str, identity: str) -> bool:
         found = self._copies.bucket.stored(key)

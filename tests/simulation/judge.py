@@ -8,13 +8,15 @@ is missing without a report.
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import uuid as uuids
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -35,6 +37,7 @@ from tests.simulation.truth import (
     WebhookEvent,
     wire,
 )
+from tests.simulation.world import BEGIN
 
 MINIMUM_SECONDS = 120.0
 
@@ -52,6 +55,12 @@ MESSAGES_FOR_CAPTIONS = 2100
 
 MESSAGES_AT_ONCE = 4
 
+MOST_QUESTIONS = 90
+"""The most questions about a workflow: a week with growing pauses, and some that are repeated."""
+
+SLOWEST_QUESTION = 6 * 3600.0
+"""Seconds after its end in which an ingest may not have been asked about."""
+
 
 class Category(StrEnum):
     """Kind of a verdict, from the worst to the best. TOLD: a missing file was reported."""
@@ -63,6 +72,7 @@ class Category(StrEnum):
     STUCK = "stuck"
     BACKWARDS = "backwards"
     UNHANDLED = "unhandled"
+    UNTOLD = "untold"
     NOISE = "noise"
     TOLD = "told"
     OK = "ok"
@@ -129,6 +139,9 @@ class _Recording:
         yield from self._files()
         yield from self._count()
         yield from self._captions()
+        if self.played.scenario.site.follows:
+            yield from self._followed()
+        yield from self._staged()
         for ingest in self.ingests:
             yield from self._content(ingest)
             if ingest.series not in self.series():
@@ -227,9 +240,9 @@ class _Recording:
         """Return whether a mail reports that nothing more happens to a file.
 
         The webhook's mails don't while Zoom repeats its webhook event. Mails of "+Zoom" are about
-        the person's request.
+        the person's request, those of follow about files that are in Opencast.
         """
-        if mail.who == "on_demand":
+        if mail.who in ("on_demand", "follow"):
             return False
         deliveries = self.played.zoom.deliveries
         about_file = [
@@ -246,6 +259,56 @@ class _Recording:
         for message in self.played.cloud.dead_letters():
             if uuid_of(message.body) == self.truth.uuid:
                 yield message
+
+    # What became of ingests
+
+    def _followed(self) -> Iterator[Verdict]:
+        """Check that the ledger knows what became of each ingest, and that failures were mailed."""
+        record = self.played.cloud.recordings.items()
+        known = next((item for item in record if item["uuid"] == self.truth.uuid), {})
+        latest = {ingest.id: ingest for ingest in self.ingests}
+        for media_package, ingest in latest.items():
+            noted = known.get("ingests", {}).get(media_package)
+            if noted is None or not _is_taken(noted):
+                continue
+            following = noted.get("following", {})
+            fate = following.get("fate") or ""
+            if following.get("due") or not following:
+                yield self._verdict(Category.STUCK, f"{media_package} is still followed")
+            elif fate != self._fate(ingest) != "either":
+                text = f"{media_package} is {fate or 'open'}, really {self._fate(ingest)}"
+                yield self._verdict(Category.UNTOLD, text)
+            elif fate in ("failed", "") and not self._is_mailed(ingest):
+                yield self._verdict(Category.UNTOLD, f"Nobody knows that {media_package} {fate}")
+        for ingest in self.ingests:
+            asked = self.played.system.opencast.questions[str(ingest.number)]
+            if asked > MOST_QUESTIONS:
+                yield self._verdict(Category.NOISE, f"{asked} questions about {ingest.id}")
+
+    def _fate(self, ingest: Ingest) -> str:
+        """Return what became of an ingest. A deletion counts if it came before the end."""
+        end = _FATES.get(ingest.end, "")
+        deleted = [at for at in self.deletions if at >= ingest.finished]
+        # A failure is followed for a week, and what isn't published too.
+        until = ingest.ends + SLOWEST_QUESTION if end == "published" else math.inf
+        if not deleted or min(deleted) > until:
+            return end
+        return "deleted" if end != "published" or min(deleted) < ingest.ends else "either"
+
+    def _is_mailed(self, ingest: Ingest) -> bool:
+        return any(
+            mail.who == "follow" and self._is_about(mail) and mail.at >= ingest.ends
+            for mail in self.played.mails
+        )
+
+    def _staged(self) -> Iterator[Verdict]:
+        """Check that no staged file was given up before Opencast had one of the recording's."""
+        own = f"{self.truth.uuid}|"
+        taken = [at for at, content in self.played.system.opencast.taken if content.startswith(own)]
+        for at, stored in self.played.cloud.bucket.tagged:
+            content = stored.content.decode()
+            if content.startswith(own) and at - BEGIN.timestamp() < min(taken, default=math.inf):
+                yield self._verdict(Category.LOST, f"{content} was given up before its ingest")
 
     # Ingests
 
@@ -358,6 +421,12 @@ def _is_about_captions(text: str) -> bool:
     return "captions" in text or "transcript" in text
 
 
+def _is_taken(noted: Mapping[str, Any]) -> bool:
+    """Return whether the ledger says that Opencast has an ingest."""
+    outcomes = [post.get("outcome") for post in noted.get("posts", ())]
+    return bool(noted.get("is_shown")) or "taken" in outcomes
+
+
 def _is_multiple(request: Request) -> bool:
     return isinstance(request.happening, PlusZoom) and request.happening.allow_multiple
 
@@ -437,7 +506,12 @@ _RANKS = {
     "SENT_TO_UPLOADER": 6,
     "UPLOADER_RECEIVED": 7,
     "SENT_TO_OPENCAST": 8,
+    "OPENCAST_FAILED": 9,
+    "PUBLISHED": 10,
+    "OPENCAST_DELETED": 10,
 }
+_FATES = {"SUCCEEDED": "published", "FAILED": "failed", "STOPPED": "failed"}
+_IN_OPENCAST = frozenset({"SENT_TO_OPENCAST", "OPENCAST_FAILED", "PUBLISHED", "OPENCAST_DELETED"})
 _ENDED = frozenset({"WEBHOOK_FAILED", "DOWNLOADER_FAILED", "UPLOADER_FAILED", "IGNORED"})
 
 
@@ -460,8 +534,8 @@ def is_backwards(before: str, after: str) -> bool:
     """Return whether a row's change of state goes back on the recording's way."""
     if EXPIRED in (before, after):
         return False
-    if before == "SENT_TO_OPENCAST":
-        return True
+    if before in _IN_OPENCAST:
+        return _RANKS.get(after, 0) <= _RANKS[before]
     if after in _ENDED:
         return False
     if before in _ENDED:

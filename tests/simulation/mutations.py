@@ -23,6 +23,8 @@ WEBHOOK = "functions/webhook.py"
 DOWNLOADER = "functions/downloader.py"
 UPLOADER = "functions/uploader.py"
 RECONCILE = "functions/reconcile.py"
+FOLLOW = "functions/follow.py"
+FOLLOWING = "functions/ingester/opencast/following.py"
 LEDGER = "functions/ingester/ledger/record.py"
 OPENCAST = "functions/ingester/opencast/client.py"
 QUEUES = "functions/ingester/pipeline/queue.py"
@@ -252,6 +254,37 @@ MUTATIONS: Sequence[Mutation] = (
         '        raise AskLater("The recording isn\'t in Opencast yet")\n',
         "        return False\n",
         profile="captions",
+    ),
+    Mutation(
+        "the follow-up of an ingest never ends",
+        FOLLOWING,
+        '    if age >= LONGEST:\n        return ""\n',
+        "",
+    ),
+    Mutation(
+        "a workflow that failed is not told",
+        FOLLOW,
+        '        logger.error("%s %s", reason, page, extra=FAILED)\n',
+        '        logger.warning("%s %s", reason, page, extra=FAILED)\n',
+    ),
+    Mutation(
+        "an ingest is published by another event of the recording",
+        FOLLOW,
+        "        news = deps.opencast.news_of(media_package, ingest.workflow)\n",
+        "        other = next(iter(record.ingests))\n"
+        "        news = deps.opencast.news_of(other, record.ingests[other].workflow)\n",
+    ),
+    Mutation(
+        "an event that the index lacks for a moment counts as deleted",
+        FOLLOWING,
+        "        is_deleted = now - timestamps.parse(since) >= ABSENT\n",
+        "        is_deleted = True\n",
+    ),
+    Mutation(
+        "staged files are given up before Opencast has them",
+        UPLOADER,
+        "    _claim(record, media_package, claim, deps)\n",
+        "    _claim(record, media_package, claim, deps)\n    _release(message, deps)\n",
     ),
     Mutation(
         "the visibility timeout is shorter than the work",

@@ -6,7 +6,9 @@ gone.
 
 from __future__ import annotations
 
+import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import unquote
@@ -67,6 +69,12 @@ class Ingest:
     source: str
     began: float
     finished: float
+    number: int = 0
+    """The id of its workflow."""
+    ends: float = 0.0
+    """Time at which the workflow ends."""
+    end: str = "SUCCEEDED"
+    """The end of the workflow, one of `scenarios.WORKFLOW_ENDS`."""
 
     @property
     def contents(self) -> tuple[str, ...]:
@@ -113,6 +121,10 @@ class Opencast:
         self._posts = 0
         self._at_work = 0
         self._workflows = 1600
+        self.taken: list[tuple[float, str]] = []
+        """The time and content of each file that an ingest has taken."""
+        self.questions: Counter[str] = Counter()
+        """The questions about each workflow."""
         self._planned: dict[tuple[Kind, int], Fault] = {
             (fault.kind, fault.nth): fault
             for fault in scenario.faults
@@ -133,10 +145,17 @@ class Opencast:
             event = self.events.get(name)
             if event is None or event.deleted or self.world.time < event.visible:
                 return Response(404, b"", {"Content-Type": "text/plain"})
-            found = {"identifier": name, "is_part_of": event.series, "processing_state": "RUNNING"}
+            found = {
+                "identifier": name,
+                "is_part_of": event.series,
+                "processing_state": self._state(name),
+                "publication_status": self._publications(name),
+            }
             return json_response(found, headers={"Content-Type": "application/v1.11.0+json"})
         if path == "/info/components.json":
             return json_response({"rest": [{"version": self.site.opencast_version}]})
+        if kind == "workflow/instance":
+            return self._workflow(name.removesuffix(".json"))
         if kind == "series" and name.endswith(".json"):
             return self._series(name.removesuffix(".json"))
         if path.startswith("/services/count?"):
@@ -146,6 +165,49 @@ class Opencast:
             active = event is not None and self.world.time < event.active_until
             return Response(200, b"true" if active else b"false", {"Content-Type": "text/plain"})
         return Response(404, b"", {"Content-Type": "text/plain"})
+
+    def _workflow(self, number: str) -> Response:
+        """Answer with a workflow. It stays when its event is deleted."""
+        self.questions[number] += 1
+        ingest = next((each for each in self.ingests if str(each.number) == number), None)
+        if ingest is None:
+            return Response(404, b"", {"Content-Type": "text/plain"})
+        state = self._state_of(ingest)
+        operation = {"id": "encode", "state": state, "job": str(ingest.number + 1)}
+        content = {
+            "id": number,
+            "state": state,
+            "mediapackage": {"id": ingest.id},
+            "operations": {"operation": operation},
+        }
+        return json_response({"workflow": content})
+
+    def _state_of(self, ingest: Ingest) -> str:
+        if self.world.time < ingest.ends:
+            return "RUNNING"
+        return "SUCCEEDED" if ingest.end == "UNPUBLISHED" else ingest.end
+
+    def _state(self, event: str) -> str:
+        """Return the state of an event's last workflow."""
+        return self._state_of([ingest for ingest in self.ingests if ingest.id == event][-1])
+
+    def _publications(self, event: str) -> list[str]:
+        """Return the publications of an event since it was last deleted."""
+        found = self.published(event)
+        return ["internal", "engage-player"] if found else ["internal"]
+
+    def published(self, event: str) -> list[Ingest]:
+        """Return the ingests that have published an event since it was last deleted."""
+        uuid = next((ingest.uuid for ingest in self.ingests if ingest.id == event), "")
+        gone = max((at for at, deleted in self.deleted if deleted == uuid), default=-1.0)
+        return [
+            ingest
+            for ingest in self.ingests
+            if ingest.id == event
+            and ingest.end == "SUCCEEDED"
+            and self.world.time >= ingest.ends
+            and ingest.finished > gone
+        ]
 
     def _series(self, series: str) -> Response:
         if series not in self.series:
@@ -159,6 +221,7 @@ class Opencast:
         for ingest in self.ingests:
             if ingest.uuid == uuid:
                 self.events[ingest.id].deleted = True
+                self.events[ingest.id].active_until = self.world.time
 
     def planned(self, kind: Kind) -> Fault | None:
         """Return the planned fault of the latest POST."""
@@ -265,11 +328,27 @@ class Opencast:
         self._workflows += 3
         visible = now + (0.0 if event and not event.deleted else self.site.index_lag)
         ends = now + self.site.workflow_seconds
-        self.events[sent.id] = Event(sent.id, sent.series, visible, ends)
+        end = self.site.workflow_ends[len(self.ingests) % len(self.site.workflow_ends)]
+        active_until = math.inf if end == "PAUSED" else ends
+        self.events[sent.id] = Event(sent.id, sent.series, visible, active_until)
         for file in files:
             if file.flavor == CAPTIONS:
                 self._caption(sent.id, file.content)
-        self.ingests.append(Ingest(sent.id, sent.series, files, workflow, sent.source, began, now))
+        self.ingests.append(
+            Ingest(
+                sent.id,
+                sent.series,
+                files,
+                workflow,
+                sent.source,
+                began,
+                now,
+                number=self._workflows,
+                ends=ends,
+                end=end,
+            )
+        )
+        self.taken += [(now, file.content) for file in files]
         self.world.record(f"has ingested {sent.id}: {', '.join(file.content for file in files)}")
         xml = (
             '<ns3:workflow xmlns:ns3="http://workflow.opencastproject.org" '

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -28,7 +29,7 @@ from tests.simulation.truth import (
     Trash,
     WebhookEvent,
 )
-from tests.simulation.world import DAY, Endless, Killed, World
+from tests.simulation.world import BEGIN, DAY, Endless, Killed, World
 from tests.simulation.zoom import Zoom, signed
 
 NEW_SECRET = "zoom-secret-2"
@@ -40,6 +41,12 @@ Zoom's list lacks a file for 30 hours at most, and a copy may wait for a day.
 """
 HOURLY, RARELY = 4 * HOUR, 6
 """Reconcile runs hourly until `HOURLY` seconds after the last happening, then every six hours."""
+
+FOLLOWED_DAYS = 8
+"""Days that a world lasts longer if its ingests are followed, for a week at most."""
+
+FAILED_PAUSE = 300.0
+"""Seconds from a failed run of follow to the next one. The rule would start it every minute."""
 
 ASYNC_RETRIES = 2
 MOST_EVENTS, EVENTS_OF_A_RECORDING = 200_000, 2_000
@@ -87,6 +94,9 @@ def play(
     for happening in scenario.happenings:
         world.at(happening.at, lambda happening=happening: happenings.start(happening))  # type: ignore[misc]  # bound now
     until = max(scenario.until, _plan_reconciles(system, scenario) + 2 * DAY)
+    if scenario.site.follows:
+        until += FOLLOWED_DAYS * DAY
+        _FollowClock(system).look()
     with collected(world, instrumentation.log) as collector:
         try:
             _run(world, cloud, scenario, until)
@@ -130,6 +140,46 @@ def _reconcile(function: LambdaFunction[Any], world: World, retries: int = 0) ->
             world.after(seconds, partial(_reconcile, function, world, retries + 1))
 
     answered.waiting.append(ended)
+
+
+class _FollowClock:
+    """The rule that starts follow every minute. Runs with nothing to do are left out."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._world = system.world
+        self._planned: float | None = None
+        self._plans = 0
+        system.cloud.recordings.on_write = self.look
+
+    def look(self, after: float = 0.0) -> None:
+        """Plan the first minute in which an ingest is due, at least `after` seconds from now."""
+        stored = self._system.cloud.recordings._stored  # noqa: SLF001  # `items` copies every row
+        dues = [
+            datetime.fromisoformat(item["follow_due"]).timestamp() - BEGIN.timestamp()
+            for item in stored.values()
+            if "follow_due" in item
+        ]
+        if not dues:
+            return
+        earliest = max(min(dues), self._world.time + after)
+        minute = (earliest // 60 + 1) * 60
+        if self._planned is None or minute < self._planned:
+            self._planned = minute
+            self._plans += 1
+            self._world.at(minute, partial(self._begin, self._plans))
+
+    def _begin(self, plan: int) -> None:
+        if plan != self._plans:
+            return
+        answered = self._system.follow.invoke({"source": "aws.events"})
+
+        def ended() -> None:
+            self._planned = None
+            _, error = answered.value or (None, Killed())
+            self.look(FAILED_PAUSE if error else 0.0)
+
+        answered.waiting.append(ended)
 
 
 def _run(world: World, cloud: Cloud, scenario: Scenario, until: float) -> None:

@@ -74,6 +74,8 @@ CAPTIONS_CALLS = (
 )
 NEVER = 1e9
 """The second from which on Zoom serves a file that it never serves."""
+WORKFLOW_ENDS = ("SUCCEEDED", "FAILED", "STOPPED", "PAUSED", "UNPUBLISHED")
+FOLLOWED_SHARE = 0.5
 
 NOT_CRASHING = (Kind.ERROR_BEFORE, Kind.ERROR_AFTER, Kind.SLOW, Kind.SENT_TWICE)
 CRASHING = (Kind.CRASH_BEFORE, Kind.CRASH_AFTER)
@@ -120,6 +122,7 @@ def scenario_of(seed: int, profile: Profile, most_faults: int = 4) -> Scenario:
     recordings = tuple(_with_unknown_type(odd, recording) for recording in recordings)
     happenings = [_with_less(odd, happening) for happening in happenings]
     site = replace(site, etags_differ=odd.random() < 0.03)
+    site = _followed(Random(f"{seed}/followed"), site)
     happenings.sort(key=lambda happening: (happening.at, happening.key))
     faults: tuple[Fault, ...] = ()
     if profile is not Profile.DISORDER:
@@ -280,6 +283,12 @@ def _site(chance: Random, recordings: Sequence[RecordingTruth]) -> Site:
         cdn=chance.choice(("ignores", "wants", "refuses")),
         gone_is_page=chance.random() < 0.7,
     )
+
+
+def _followed(chance: Random, site: Site) -> Site:
+    """Draw whether ingests are followed, and how Opencast's workflows end."""
+    ends = tuple(chance.choices(WORKFLOW_ENDS, (6, 2, 1, 1, 1), k=3))
+    return replace(site, follows=chance.random() < FOLLOWED_SHARE, workflow_ends=ends)
 
 
 def class_of(recording: RecordingTruth, series: str) -> ScheduledClass:

@@ -13,6 +13,7 @@ import requests
 import urllib3
 
 import downloader
+import follow
 import on_demand
 import reconcile
 import uploader
@@ -32,6 +33,7 @@ from ingester.runtime.queue_worker import QueueWorker, SourceQueue
 from ingester.schedule.table import ScheduleTable
 from ingester.settings import (
     DownloaderSettings,
+    FollowSettings,
     OnDemandSecrets,
     OnDemandSettings,
     ReconcileSettings,
@@ -63,7 +65,7 @@ ZOOM_API = "https://api.zoom.us/v2"
 ZOOM_OAUTH = "https://zoom.us/oauth/token"
 OPENCAST = "https://opencast.example.edu"
 WEBHOOK = "https://webhook.example.edu/live/new_recording"
-FUNCTION_SECONDS, LONG_FUNCTION_SECONDS = 30.0, 900.0
+FUNCTION_SECONDS, FOLLOW_FUNCTION_SECONDS, LONG_FUNCTION_SECONDS = 30.0, 300.0, 900.0
 HOSTS = DownloadHosts(("zoom.us", "*.zoom.us"))
 ZOOM_ACCESS: dict[str, Any] = {
     "stack_name": STACK,
@@ -107,6 +109,9 @@ class System:
         self.reconcile = LambdaFunction(
             world, "reconcile", self._reconcile, _run_reconcile, LONG_FUNCTION_SECONDS
         )
+        self.follow = LambdaFunction(
+            world, "follow", self._follow, _run_follow, FOLLOW_FUNCTION_SECONDS
+        )
         self.new_recording = Gateway(world, self.webhook)
         self.ingest = Gateway(world, self.on_demand)
         self.sources = EventSources(world, cloud)
@@ -115,7 +120,8 @@ class System:
 
     @property
     def functions(self) -> tuple[LambdaFunction[Any], ...]:
-        return (self.webhook, self.on_demand, self.downloader, self.uploader, self.reconcile)
+        every = (self.webhook, self.on_demand, self.downloader, self.uploader, self.reconcile)
+        return (*every, self.follow)
 
     @property
     def errors(self) -> list[Exception]:
@@ -271,17 +277,11 @@ class System:
             default_oc_workflow="dce-wf",
             default_publisher="pub@example.edu",
             captions_workflow="publish",
+            follow_ingests=self.site.follows,
         )
-        secrets = read_secrets(UploaderSecrets, cloud.parameters, SECRETS)
         return uploader.Dependencies(
             settings=settings,
-            opencast=Opencast(
-                OPENCAST,
-                "zip",
-                secrets.opencast_api_password,
-                auth=settings.opencast_auth,
-                session=cast(requests.Session, OpencastSession(self.opencast, OPENCAST)),
-            ),
+            opencast=self._opencast(settings),
             staging=Staging(cast(Any, cloud.bucket), cloud.bucket.name),
             ledger=self._ledger(),
             status=self._status(),
@@ -290,6 +290,35 @@ class System:
             dead_letters=self._queue(cloud.upload_dlq),
             clock=self.world.now,
             new_id=self.world.new_id,
+        )
+
+    def _follow(self) -> follow.Dependencies:
+        cloud = self.cloud
+        settings = FollowSettings(
+            stack_name=STACK,
+            secrets_path=SECRETS,
+            status_table=cloud.status.name,
+            recordings_table=cloud.recordings.name,
+            opencast_base_url=OPENCAST,
+            opencast_api_user="zip",
+            follow_ingests=self.site.follows,
+        )
+        return follow.Dependencies(
+            settings=settings,
+            opencast=self._opencast(settings),
+            ledger=self._ledger(),
+            status=self._status(),
+            clock=self.world.now,
+        )
+
+    def _opencast(self, settings: UploaderSettings | FollowSettings) -> Opencast:
+        secrets = read_secrets(UploaderSecrets, self.cloud.parameters, SECRETS)
+        return Opencast(
+            OPENCAST,
+            "zip",
+            secrets.opencast_api_password,
+            auth=settings.opencast_auth,
+            session=cast(requests.Session, OpencastSession(self.opencast, OPENCAST)),
         )
 
     def _source(self, url: str, dlq_url: str, receive_limit: int) -> SourceQueue:
@@ -353,6 +382,10 @@ def _run_on_demand(
     event: Any, container: Container[on_demand.Dependencies], _context: Context
 ) -> Any:
     return proxy_answer(on_demand.respond(event, container(), container.renewed))
+
+
+def _run_follow(event: Any, container: Container[follow.Dependencies], _context: Context) -> Any:
+    return follow.answer(event, container())
 
 
 def _run_reconcile(

@@ -173,6 +173,11 @@ class Site:
     opencast_link: float = math.inf
     """Bytes a second that Opencast fetches for all ingests together."""
     workflow_seconds: float = 1800.0
+    workflow_ends: tuple[str, ...] = ("SUCCEEDED",)
+    """The ends of Opencast's workflows, in the order of the ingests, over and over. UNPUBLISHED: it
+    succeeds and publishes nothing."""
+    follows: bool = False
+    """FOLLOW_INGESTS."""
     index_lag: float = 5.0
     zoom_rate: float = 60e6
     cdn: str = "ignores"

@@ -58,6 +58,8 @@ def operation_of(method: str, key: str, query: Mapping[str, str]) -> str:
     """Return AWS's name of a request's operation; empty if the stand-in doesn't support it."""
     if not key:
         return "ListMultipartUploads" if method == "GET" and "uploads" in query else ""
+    if "tagging" in query:
+        return {"GET": "GetObjectTagging", "PUT": "PutObjectTagging"}.get(method, "")
     if method == "PUT" and "partNumber" in query:
         return "UploadPart"
     if method == "POST" and "uploads" in query:
@@ -78,6 +80,7 @@ class S3Bucket:
         self.settings = S3Settings()
         self._uploads: dict[str, S3Upload] = {}
         self._objects: dict[str, S3Object] = {}
+        self._tags: dict[str, tuple[datetime, bytes]] = {}
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._operations = {
@@ -90,6 +93,8 @@ class S3Bucket:
             "PutObject": self._put,
             "GetObject": self._get,
             "HeadObject": self._head,
+            "GetObjectTagging": self._tags_of,
+            "PutObjectTagging": self._tag,
         }
 
     def run(self, operation: str, call: Call) -> Answer:
@@ -224,6 +229,16 @@ class S3Bucket:
     def _head(self, call: Call) -> Answer:
         stored = self._object(call.key)
         return Answer(headers=_object_headers(stored, call), length=stored.size)
+
+    def _tag(self, call: Call) -> Answer:
+        """Tag an object. An object that replaces it has no tags."""
+        self._tags[call.key] = (self._object(call.key).at, bytes(call.body.data))
+        return Answer(200)
+
+    def _tags_of(self, call: Call) -> Answer:
+        at, tags = self._tags.get(call.key, (None, b""))
+        is_tagged = at == self._object(call.key).at
+        return Answer(200, XML, tags if is_tagged else b"<Tagging><TagSet/></Tagging>")
 
     def _get(self, call: Call) -> Answer:
         stored = self._object(call.key)

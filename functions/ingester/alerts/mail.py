@@ -110,6 +110,11 @@ _ABOUT = {
         "If the message names something to mend, such as a scope: mend it, and see by "
         "`invoke exec.reconcile --dry-run` whether it is enough. Else nothing, unless it goes on.",
     ),
+    "zoom-follow": _About(
+        "Processing in Opencast",
+        "Opencast is asked again within a minute.",
+        "Look for the recording in Opencast.",
+    ),
 }
 _OTHER = _About("", "Nothing that is known here.", "See its log.")
 

@@ -56,6 +56,16 @@ class Outcome(StrEnum):
     """Opencast itself refused, or no connection was made: the POST created nothing."""
 
 
+class Fate(StrEnum):
+    """What became of an ingest in Opencast."""
+
+    PUBLISHED = "published"
+    FAILED = "failed"
+    """The workflow failed or was stopped. A person may repair it in Opencast."""
+
+    DELETED = "deleted"
+
+
 class NamedFile(msgspec.Struct, frozen=True, kw_only=True):
     """A file that Zoom has named.
 
@@ -139,6 +149,25 @@ class Captions(msgspec.Struct, frozen=True, kw_only=True):
     attempt: str
 
 
+class Following(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The follow-up of an ingest: what Opencast has said of it.
+
+    Attributes:
+        since: When the follow-up began.
+        due: When Opencast is asked next; "" once the follow-up has ended.
+        fate: What became of the ingest; None while nobody knows.
+        missing_since: When Opencast first didn't show the event; "" if it showed it last time.
+    """
+
+    since: str
+    due: str = ""
+    fate: Fate | None = None
+    missing_since: str = ""
+
+    def __post_init__(self) -> None:
+        timestamps.parse(self.since)
+
+
 class IngestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The ingest record of one media package, with every POST of it.
 
@@ -151,6 +180,7 @@ class IngestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         is_shown: Whether Opencast has ever shown its event.
         timeline: Where its segments lie in the joined video. Empty if captions aren't ingested.
         captions: Its captions by their kind.
+        following: Its follow-up; None if it isn't followed.
     """
 
     zip_id: str
@@ -161,6 +191,7 @@ class IngestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     is_shown: bool = False
     timeline: Timeline = ()
     captions: dict[str, Captions] = {}
+    following: Following | None = None
 
     def __post_init__(self) -> None:
         if not self.posts:
@@ -216,6 +247,12 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
             request.is_sent or request.end in (End.FAILED, End.GONE)
             for request in self.requests.values()
         )
+
+    @property
+    def follow_due(self) -> str:
+        """When Opencast is to be asked about one of the ingests next; "" if none is followed."""
+        dues = [ingest.following.due for ingest in self.ingests.values() if ingest.following]
+        return min((due for due in dues if due), default="")
 
     def request(self, zip_id: str) -> Request:
         """Return the request of this id, or an empty one if there is none."""
@@ -444,6 +481,31 @@ def captions_outside(ingest: IngestRecord, kind: str, files: AbstractSet[str]) -
     """Return the ids of those files that came after the event's captions of their kind."""
     known = ingest.captions.get(kind)
     return set(files) - set(known.files) if known else set()
+
+
+def with_following(record: Record, media_package: str, now: datetime) -> Record:
+    """Begin to follow an ingest that Opencast has, unless it is followed already."""
+    ingest = record.ingests.get(media_package)
+    if ingest is None or ingest.following:
+        return record
+    at = timestamps.write(now)
+    return with_followed(record, media_package, Following(since=at, due=at))
+
+
+def with_followed(record: Record, media_package: str, following: Following) -> Record:
+    """Note how far the follow-up of an ingest is."""
+    followed = replace(record.ingests[media_package], following=following)
+    return replace(record, ingests={**record.ingests, media_package: followed})
+
+
+def needs_staged_files(record: Record, zip_id: str) -> bool:
+    """Tell whether a request other than this one may still need the recording's staged files."""
+    done = {ingest.zip_id for ingest in record.ingests.values() if ingest.is_taken}
+    return any(
+        request.end is None and other not in done
+        for other, request in record.requests.items()
+        if other != zip_id
+    )
 
 
 class Absence(StrEnum):

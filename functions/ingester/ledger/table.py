@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
+from ingester import timestamps
 from ingester.errors import AwsFailed, LedgerBusy, LedgerUnreadable
 from ingester.ledger.record import Record, may_replace
 
@@ -25,6 +26,12 @@ logger = logging.getLogger("ingester.ledger")
 
 LIFE = timedelta(days=365)
 """Time for which DynamoDB keeps a record after its last write."""
+
+FOLLOW_INDEX = "follow_index"
+"""The index of the records of which Opencast has to be asked, by the time that this is due."""
+
+FOLLOW = "yes"
+"""Value of the index's partition key. A record without it isn't in the index."""
 
 ATTEMPTS = 10
 """Maximum number of attempts of a change when other processes write the record at the same time."""
@@ -69,11 +76,17 @@ class Ledger:
         values = msgspec.to_builtins(written)
         del values["uuid"]
         values["expiration"] = int((self._clock() + LIFE).timestamp())
-        names = {f"#{name}": name for name in values}
+        changes = "SET " + ", ".join(f"#{name} = :{name}" for name in values)
+        if written.follow_due:
+            values |= {"follow": FOLLOW, "follow_due": written.follow_due}
+            changes += ", #follow = :follow, #follow_due = :follow_due"
+        else:
+            changes += " REMOVE #follow, #follow_due"
+        names = {f"#{name}": name for name in (*values, "follow", "follow_due")}
         try:
             self._table.update_item(
                 Key={"uuid": old.uuid},
-                UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in values),
+                UpdateExpression=changes,
                 # A new record has no version, and one that somebody has edited may have 0.
                 ConditionExpression="#version = :old"
                 if old.version
@@ -109,6 +122,28 @@ class Ledger:
             if written is not None:
                 return written
         raise LedgerBusy(f"The ledger's record of {uuid} keeps changing.")
+
+    def due_to_follow(self, most: int) -> list[str]:
+        """Return the uuids of records that are due to be followed, the longest due first."""
+        found = self._table.query(
+            IndexName=FOLLOW_INDEX,
+            KeyConditionExpression="#follow = :follow AND follow_due <= :now",
+            ExpressionAttributeNames={"#follow": "follow"},
+            ExpressionAttributeValues={
+                ":follow": FOLLOW,
+                ":now": timestamps.write(self._clock()),
+            },
+            Limit=most,
+        )
+        return [str(item["uuid"]) for item in found["Items"]]
+
+    def unlist(self, uuid: str) -> None:
+        """Take a record that can't be read out of the index of those to follow."""
+        self._table.update_item(
+            Key={"uuid": uuid},
+            UpdateExpression="REMOVE #follow, #follow_due",
+            ExpressionAttributeNames={"#follow": "follow", "#follow_due": "follow_due"},
+        )
 
 
 def _record_from(item: Mapping[str, Any]) -> Record:

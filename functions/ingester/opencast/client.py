@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
@@ -28,8 +29,11 @@ from ingester.errors import (
     OpencastRefused,
     OpencastUnreachable,
 )
+from ingester.opencast.processing import News, Workflow, event_of, incident_text, workflow_of
 
 logger = logging.getLogger("ingester.opencast")
+
+Answer = TypeVar("Answer")
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
@@ -165,6 +169,44 @@ class Opencast:
         active = self._get(f"/workflow/mediaPackage/{media_package_id}/hasActiveWorkflows")
         is_idle = {"true": False, "false": True}
         return is_idle.get(active.text.strip()) if active.status_code == 200 else None
+
+    def news_of(self, media_package_id: str, workflow_id: str) -> News:
+        """Ask what became of an ingest. `workflow_id` is "" if it is unknown.
+
+        Both endpoints show everything to a user with ROLE_ADMIN only.
+
+        Raises:
+            OpencastUnreachable: Opencast gives no valid answer.
+            OpencastRefused: The user lacks a role.
+        """
+        read_event = partial(event_of, media_package=media_package_id)
+        event = self._read(f"/api/events/{media_package_id}", "reading events", read_event)
+        if event is None:
+            # Opencast also answers 404 to a user who may not read the event.
+            self.check_reader()
+            return News(event=None)
+        if not workflow_id:
+            return News(event=event)
+        path = f"/workflow/instance/{quote(workflow_id, safe='')}.json"
+        read_workflow = partial(workflow_of, media_package=media_package_id)
+        return News(event=event, workflow=self._read(path, "reading workflows", read_workflow))
+
+    def reason_of(self, workflow: Workflow) -> str:
+        """Return what Opencast says about a workflow's failed operation; "" if it says nothing."""
+        if not workflow.job:
+            return ""
+        path = f"/incidents/job/{quote(workflow.job, safe='')}.json?cascade=true&format=full"
+        try:
+            return self._read(path, "reading incidents", incident_text) or ""
+        except (OpencastUnreachable, OpencastRefused) as error:
+            logger.warning("Opencast doesn't say why its operation failed: %s", error)
+            return ""
+
+    def page_of(self, workflow_id: str) -> str:
+        """Return the address of a workflow; that of Opencast if the workflow is unknown."""
+        if not workflow_id:
+            return self._base_url
+        return f"{self._base_url}/workflow/instance/{quote(workflow_id, safe='')}.json"
 
     def series(self, series_id: str) -> Series | None:
         """Return a series, or None if Opencast has none of this id.
@@ -342,6 +384,23 @@ class Opencast:
             # A proxy answers this while Opencast restarts: the event or series may exist.
             raise OpencastUnreachable(f"{self.host} answered 404 with a page, as a proxy does.")
         return response
+
+    def _read(self, path: str, doing: str, read: Callable[[Any], Answer]) -> Answer | None:
+        """Return what `read` makes of a JSON document, None for a 404.
+
+        Raises:
+            OpencastUnreachable: Opencast gives no valid answer, or `read` raised a ValueError.
+            OpencastRefused: The user lacks a role.
+        """
+        response = self._get(path)
+        if response.status_code == 404:
+            return None
+        if response.status_code != 200:
+            raise self._refusal(response, f"{doing} (it needs {READS_EVERY_EVENT})")
+        try:
+            return read(self._json(response))
+        except ValueError as error:
+            raise OpencastUnreachable(str(error)) from error
 
     def _refusal(self, response: requests.Response, doing: str) -> Exception:
         """Return the error for an unexpected status. `doing` says what the request was for."""

@@ -30,6 +30,9 @@ class State(StrEnum):
     UPLOADER_RECEIVED = "UPLOADER_RECEIVED"
     SENT_TO_OPENCAST = "SENT_TO_OPENCAST"
     UPLOADER_FAILED = "UPLOADER_FAILED"
+    PUBLISHED = "PUBLISHED"
+    OPENCAST_FAILED = "OPENCAST_FAILED"
+    OPENCAST_DELETED = "OPENCAST_DELETED"
 
 
 class Origin(StrEnum):
@@ -42,11 +45,17 @@ class Origin(StrEnum):
 RUNNING = frozenset({State.RECORDING_IN_PROGRESS, State.RECORDING_PAUSED, State.RECORDING_STOPPED})
 ZOOM_SIDE = RUNNING | {State.RECORDING_PROCESSING}
 FAILED = frozenset({State.WEBHOOK_FAILED, State.DOWNLOADER_FAILED, State.UPLOADER_FAILED})
-OVER = frozenset({State.SENT_TO_OPENCAST, State.IGNORED})
+FOLLOWED = frozenset({State.PUBLISHED, State.OPENCAST_FAILED, State.OPENCAST_DELETED})
+"""What became of an ingest in Opencast, where `FOLLOW_INGESTS` is on."""
+
+IN_OPENCAST = FOLLOWED | {State.SENT_TO_OPENCAST}
+"""Opencast has taken the ingest, whatever became of it."""
+
+OVER = frozenset({State.SENT_TO_OPENCAST, State.PUBLISHED, State.OPENCAST_DELETED, State.IGNORED})
 """Nothing is left to do, for the pipeline or for a person."""
 
 ENDED = FAILED | {State.IGNORED}
-DONE = FAILED | OVER
+DONE = FAILED | OVER | FOLLOWED
 
 _ASKED = ZOOM_SIDE | {State.ON_DEMAND_RECEIVED, State.WEBHOOK_RECEIVED}
 _DOWNLOADING = _ASKED | {State.SENT_TO_DOWNLOADER, State.OC_SERIES_FOUND}
@@ -71,6 +80,11 @@ FOLLOWS: dict[State, frozenset[State]] = {
     State.DOWNLOADER_FAILED: _DOWNLOADING | ENDED,
     State.UPLOADER_FAILED: _UPLOADING | ENDED,
     State.IGNORED: _UPLOADING | ENDED,
+    # The row may lack SENT_TO_OPENCAST, because a failure to write it is only logged. A person can
+    # repair in Opencast what has failed there.
+    State.PUBLISHED: _UPLOADING | ENDED | IN_OPENCAST - {State.OPENCAST_DELETED},
+    State.OPENCAST_FAILED: _UPLOADING | ENDED | {State.SENT_TO_OPENCAST, State.OPENCAST_FAILED},
+    State.OPENCAST_DELETED: _UPLOADING | ENDED | IN_OPENCAST - {State.PUBLISHED},
 }
 """State → the states that it may replace (a missing row apart, see `begins`)."""
 

@@ -1,17 +1,26 @@
-"""Read the staging bucket and presign its objects. `transfer.multipart` writes them."""
+"""Read the staging bucket, presign and release its objects. `transfer.multipart` writes them."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from ingester.errors import StagedFileLost
+from ingester.errors import AwsFailed, StagedFileLost
 from ingester.pipeline import reasons
 from ingester.pipeline.messages import CaptionTrack, StagedFile
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
+    from mypy_boto3_s3.type_defs import TaggingTypeDef
+
+logger = logging.getLogger("ingester.staging_bucket")
+
+RELEASED = "released"
+"""Key of the tag of objects that nobody needs any more. A download copies such a file anew
+(`transfer.multipart`)."""
 
 
 class Staging:
@@ -83,6 +92,18 @@ class Staging:
                 f"{reasons.FILES_REPLACED} ({key}): exec.pipeline fetches them anew."
             )
         return self.presign(key, seconds)
+
+    def release(self, keys: Iterable[str]) -> None:
+        """Tag objects that nobody needs any more. The bucket's rule deletes them after a day.
+
+        A failure is logged: then they stay for `STAGING_DAYS`.
+        """
+        tags: TaggingTypeDef = {"TagSet": [{"Key": RELEASED, "Value": "yes"}]}
+        for key in keys:
+            try:
+                self._s3.put_object_tagging(Bucket=self._bucket, Key=key, Tagging=tags)
+            except (BotoCoreError, ClientError) as error:
+                logger.warning("%s stays for longer. %s", key, AwsFailed.of(error))
 
     def presign(self, key: str, seconds: int) -> str:
         """Return a URL of an object, valid for `seconds` or until our credentials expire."""

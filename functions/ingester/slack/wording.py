@@ -34,6 +34,9 @@ STATES: dict[State, str] = {
     State.SENT_TO_UPLOADER: "Copied from Zoom, waiting to be sent to Opencast",
     State.UPLOADER_RECEIVED: "Being sent to Opencast",
     State.SENT_TO_OPENCAST: "Sent to Opencast, which is processing it or has published it",
+    State.PUBLISHED: "Published in Opencast",
+    State.OPENCAST_FAILED: "Opencast couldn't process it",
+    State.OPENCAST_DELETED: "It was in Opencast, and was deleted there",
     State.UPLOADER_FAILED: "Sending it to Opencast failed",
 }
 

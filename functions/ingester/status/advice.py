@@ -93,6 +93,22 @@ ADVICE = {
         mail_advice=WAIT_FOR_MAIL,
     ),
     Situation.IN_OPENCAST: _ENDED,
+    Situation.PUBLISHED: _ENDED,
+    Situation.OPENCAST_FAILED: Phrases(
+        operator="Repair its workflow in Opencast: this row follows. Or delete the event there, "
+        "then `invoke exec.pipeline {uuid}`.",
+        producer="Opencast couldn't process it: tell who runs Opencast.",
+        lecturer="Opencast doesn't go on with it by itself: an operator has to look",
+        mail_outlook=NEEDS_YOU,
+    ),
+    Situation.OPENCAST_DELETED: Phrases(
+        operator="Nothing, if that was meant. Else `invoke exec.pipeline {uuid}` sends it again.",
+        producer="Somebody has deleted it in Opencast. If it is wanted there, request it again.",
+        can_request=True,
+        lecturer="If it is wanted there, somebody has to ask for it again",
+        mail_outlook=HAS_ENDED,
+        mail_advice=SEE_STATE,
+    ),
     Situation.ALREADY_IN_OPENCAST: Phrases(
         operator=NOTHING,
         producer="Opencast has it already. To have it there twice, tick Ingest it again.",

@@ -14,7 +14,7 @@ import msgspec
 
 from ingester import timestamps
 from ingester.pipeline import reasons
-from ingester.pipeline.states import DONE, FAILED, ZOOM_SIDE, State
+from ingester.pipeline.states import DONE, FAILED, IN_OPENCAST, ZOOM_SIDE, State
 from ingester.status.row import StatusRow
 
 DOWNLOAD_WAIT = timedelta(hours=2)
@@ -70,6 +70,15 @@ class Situation(Enum):
     """The time of the next attempt is over, and its message waits in the queue."""
 
     IN_OPENCAST = auto()
+    PUBLISHED = auto()
+    """Opencast has processed and published it."""
+
+    OPENCAST_FAILED = auto()
+    """Opencast has it, and its workflow failed."""
+
+    OPENCAST_DELETED = auto()
+    """Opencast had it, and somebody has deleted it there."""
+
     ALREADY_IN_OPENCAST = auto()
     """Ignored, because an earlier ingest brought the recording into Opencast."""
 
@@ -107,6 +116,23 @@ class Situation(Enum):
     """Stuck. `invoke migrate` copied the row from another stack, whose queues have the message."""
 
 
+AT_OPENCAST = {
+    State.SENT_TO_OPENCAST: Situation.IN_OPENCAST,
+    State.PUBLISHED: Situation.PUBLISHED,
+    State.OPENCAST_FAILED: Situation.OPENCAST_FAILED,
+    State.OPENCAST_DELETED: Situation.OPENCAST_DELETED,
+}
+"""Situations of ingests that Opencast has taken, by the row's state."""
+
+_IGNORED = {
+    reasons.NO_SERIES: Situation.NO_SCHEDULED_CLASS,
+    reasons.ALREADY_THERE: Situation.ALREADY_IN_OPENCAST,
+}
+"""Situations of ingests that are ignored for a reason of these."""
+
+IS_THERE = frozenset({Situation.IN_OPENCAST, Situation.PUBLISHED, Situation.ALREADY_IN_OPENCAST})
+"""Situations of ingests whose recording is in Opencast, and hasn't failed there."""
+
 WILL_RETRY = frozenset({Situation.RETRY_SCHEDULED, Situation.RETRY_DUE})
 NEEDS_ATTENTION = frozenset(
     {
@@ -114,6 +140,7 @@ NEEDS_ATTENTION = frozenset(
         Situation.DOWNLOAD_FAILED,
         Situation.UPLOAD_FAILED,
         Situation.UNKNOWN_SERIES,
+        Situation.OPENCAST_FAILED,
         Situation.STAGED_FILES_LOST,
         Situation.RETRY_LOST,
         Situation.NEVER_QUEUED,
@@ -228,15 +255,10 @@ def _own_situation(row: StatusRow, now: datetime, patience: timedelta) -> Situat
         return Situation.RETRY_DUE if due < now else Situation.RETRY_SCHEDULED
     if row.state in FAILED:
         return Situation.FAILED_ELSEWHERE if _is_from_elsewhere(row) else _failure(row)
-    match row.state:
-        case State.SENT_TO_OPENCAST:
-            return Situation.IN_OPENCAST
-        case State.IGNORED if row.reason == reasons.NO_SERIES:
-            return Situation.NO_SCHEDULED_CLASS
-        case State.IGNORED if row.reason == reasons.ALREADY_THERE:
-            return Situation.ALREADY_IN_OPENCAST
-        case State.IGNORED:
-            return Situation.IGNORED
+    if row.state is State.IGNORED:
+        return _IGNORED.get(row.reason, Situation.IGNORED)
+    if row.state in AT_OPENCAST:
+        return AT_OPENCAST[row.state]
     limit = _quiet_limit(row, patience)
     if limit is not None and now - row.updated > limit:
         return _stop(row)
@@ -311,8 +333,7 @@ def _superseding(
     ]
     situations = [_own_situation(other, now, patience) for other in others]
     for other, situation in zip(others, situations, strict=True):
-        is_there = situation in {Situation.IN_OPENCAST, Situation.ALREADY_IN_OPENCAST}
-        if is_there and _came_after(other, row):
+        if situation in IS_THERE and _came_after(other, row):
             return Situation.SUPERSEDED, other
     for other, situation in zip(others, situations, strict=True):
         if situation is Situation.IN_PROGRESS or situation in WILL_RETRY:
@@ -328,5 +349,6 @@ def _came_after(other: StatusRow, row: StatusRow) -> bool:
     if row.ingest_request_time and other.ingest_request_time > row.ingest_request_time:
         return True
     # Late files write the state again. The first time is when the recording came into Opencast.
-    came = [step.at for step in other.steps if step.state == other.state]
+    states = IN_OPENCAST | {other.state}
+    came = [step.at for step in other.steps if step.state in states]
     return min(came, default=timestamps.write(other.updated)) > timestamps.write(row.updated)

@@ -69,6 +69,7 @@ class StatusChange:
         retry_due: When the pipeline retries by itself. The old time is removed in any case.
         failed_again: Counts a failure.
         replacing: More states that the change may replace.
+        keeps_reason: Keeps the old reason if there is no new one.
     """
 
     state: State
@@ -83,6 +84,7 @@ class StatusChange:
     retry_due: str = ""
     failed_again: bool = False
     replacing: AbstractSet[State] = frozenset()
+    keeps_reason: bool = False
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -220,6 +222,8 @@ class StatusTable:
         creates = change.subject is not None and begins(state)
         if change.reason:
             written = self._update(zip_id, update.with_reason(change.reason), before, creates)
+        elif change.keeps_reason:
+            written = self._update(zip_id, update, before, creates)
         else:
             written = self._update(zip_id, update.with_reason(""), before - {state}, creates)
             if not written and state in before:
@@ -249,17 +253,18 @@ class StatusTable:
         )
 
     @never_raising
-    def explain(self, zip_id: str, state: State, reason: str) -> None:
-        """Replace the reason of a row that is still in `state`. This adds no step."""
+    def explain(self, zip_id: str, states: AbstractSet[State], reason: str) -> None:
+        """Replace the reason of a row that is in one of `states`. This adds no step."""
+        allowed = {f":state{index}": str(state) for index, state in enumerate(sorted(states))}
         try:
             self._table.update_item(
                 Key={"zip_id": zip_id},
                 UpdateExpression="SET reason = :reason, expiration = :expiration",
-                ConditionExpression="pipeline_state = :state",
+                ConditionExpression=f"pipeline_state IN ({', '.join(allowed)})",
                 ExpressionAttributeValues={
-                    ":state": str(state),
                     ":reason": redact(reason)[:REASON_LIMIT],
                     ":expiration": self._expiration(),
+                    **allowed,
                 },
             )
         except self._table.meta.client.exceptions.ConditionalCheckFailedException:

@@ -51,6 +51,9 @@ GONE = "S3 knows the unfinished upload no more: somebody else ended it."
 IDENTITY = "source"
 """Name of the object's metadata that identifies the version of its source."""
 
+RELEASED = "released"
+"""Key of an object's tag: nobody needs the object any more, and a rule of the bucket deletes it."""
+
 _CODE = re.compile(rb"<Code>([A-Za-z0-9.]+)</Code>")
 
 
@@ -150,6 +153,17 @@ class Bucket:
             raise
         is_same = head["Metadata"].get(IDENTITY) == destination.identity
         return head["ContentLength"] if is_same else None
+
+    def is_released(self, key: str) -> bool:
+        """Tell whether a rule of the bucket may delete the object at any time."""
+        try:
+            tags = self._s3.get_object_tagging(Bucket=self._name, Key=key)["TagSet"]
+        except ClientError as error:
+            # A role may lack the grant, and some stores with S3's API don't have tags.
+            if _status(error) in (403, 404, 501):
+                return _status(error) == 404
+            raise
+        return any(tag["Key"] == RELEASED for tag in tags)
 
     def resume(self, destination: Destination, *, discard_all: bool = False) -> Upload | None:
         """Find the newest unfinished upload of this identity, and abort all others of its key.

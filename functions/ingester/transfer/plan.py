@@ -148,7 +148,8 @@ def _plan(copy: Copy, bucket: Bucket, body: Body, *, overwrite: bool) -> Plan | 
         # Without a size another version can't be recognized, so nothing is resumed.
         bucket.resume(destination, discard_all=True)
         return Plan(version, bucket.begin(destination), body=body)
-    if not overwrite and bucket.size_of(destination) == version.size:
+    is_there = not overwrite and bucket.size_of(destination) == version.size
+    if is_there and not bucket.is_released(target.key):
         return AlreadyThere(target.key, version.size)
     upload = bucket.resume(destination) or bucket.begin(destination)
     if not body.is_range:

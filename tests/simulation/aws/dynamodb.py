@@ -1,7 +1,8 @@
 """A fake of one DynamoDB table, with the interface of boto3's resource.
 
-Not modelled: queries, scans, deletions, batches, a table with a range key, transactions, eventual
-reads, capacity and throttling (the hook injects those errors).
+Of queries, only the first page of an index is modelled. Not modelled: scans, deletions, batches, a
+table with a range key, transactions, eventual reads, capacity and throttling (the hook injects
+those errors).
 """
 
 from __future__ import annotations
@@ -150,6 +151,8 @@ class FakeTable:
         self._index_keys = {
             part: name for name, parts in self._indexes.items() for part in parts if part
         }
+        self.on_write: Callable[[], None] = lambda: None
+        """Is called after each write of an item."""
         self._stored: dict[Any, Item] = {}
         self._bounds: dict[Any, int] = {}
 
@@ -247,6 +250,34 @@ class FakeTable:
 
         return self._request("UpdateItem", effect)
 
+    def query(
+        self,
+        *,
+        IndexName: str,
+        KeyConditionExpression: str,
+        ExpressionAttributeValues: Mapping[str, Any],
+        ExpressionAttributeNames: Mapping[str, str] | None = None,
+        Limit: int,
+    ) -> dict[str, Any]:
+        """Return the first items of an index that meet the condition, in the range key's order."""
+        given = _Placeholders(ExpressionAttributeNames, ExpressionAttributeValues)
+
+        def effect() -> dict[str, Any]:
+            required = given.condition(KeyConditionExpression)
+            given.check()
+            keys = [key for key in self._indexes[IndexName] if key]
+            found = [
+                item
+                for item in self._stored.values()
+                if all(key in item for key in keys)
+                and (required is None or required.holds(item, given.values))
+            ]
+            found.sort(key=lambda item: item[keys[-1]])
+            kept = [{name: item[name] for name in (self._key, *keys)} for item in found[:Limit]]
+            return answer(Items=[thawed(item) for item in kept])
+
+        return self._request("Query", effect)
+
     # Implementation.
 
     def _request(self, operation: str, effect: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -320,6 +351,7 @@ class FakeTable:
             _check_size(bound)
         self._stored[key] = item
         self._bounds[key] = bound
+        self.on_write()
 
     def _forget(self, key: Any) -> None:
         del self._bounds[key], self._stored[key]

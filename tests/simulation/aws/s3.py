@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import md5, sha256
 from io import BytesIO
@@ -48,6 +48,7 @@ class StoredObject:
     size: int
     metadata: dict[str, str]
     modified: float
+    tags: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,8 @@ class FakeBucket:
         self._uploads: dict[str, OpenUpload] = {}
         self.keys: set[str] = set()
         """The keys of all objects, deleted ones too."""
+        self.tagged: list[tuple[float, StoredObject]] = []
+        """The objects that were tagged, each with the time in seconds since the epoch."""
 
     # The simulator's and the judge's interface, without the hook.
 
@@ -114,15 +117,15 @@ class FakeBucket:
         """Delete an object, if it is there."""
         self._objects.pop(key, None)
 
-    def expire(self, days: int, upload_days: int) -> None:
-        """Delete objects by a lifecycle rule, and abort unfinished uploads after `upload_days`.
+    def expire(self, days: int, tagged_days: int, upload_days: int) -> None:
+        """Delete objects by lifecycle rules, and abort unfinished uploads after `upload_days`.
 
         S3 rounds the end of an object's life up to the next midnight of UTC (S3's guide, "Lifecycle
         rules: based on an object's age").
         """
         now = self._now()
         for stored in self.objects():
-            if _end_of(stored.modified, days) <= now:
+            if _end_of(stored.modified, tagged_days if stored.tags else days) <= now:
                 del self._objects[stored.key]
         for upload in self.open_uploads():
             if _end_of(upload.begun, upload_days) <= now:
@@ -226,6 +229,21 @@ class FakeBucket:
             return answer(Body=closing(BytesIO(content)), **_head(found))
 
         return self._call("s3.GetObject", effect)
+
+    def put_object_tagging(
+        self, *, Bucket: str, Key: str, Tagging: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        def effect() -> dict[str, Any]:
+            found = self._objects.get(Key) if Bucket == self.name else None
+            if found is None:
+                text = "The specified key does not exist."
+                raise client_error("PutObjectTagging", "NoSuchKey", text, status=404)
+            tags = tuple((tag["Key"], tag["Value"]) for tag in Tagging["TagSet"])
+            self._objects[Key] = replace(found, tags=tags)
+            self.tagged.append((self._now(), found))
+            return answer()
+
+        return self._call("s3.PutObjectTagging", effect)
 
     def generate_presigned_url(
         self, ClientMethod: str, Params: Mapping[str, str], ExpiresIn: int = 3600

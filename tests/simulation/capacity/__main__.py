@@ -27,10 +27,25 @@ def main() -> int:
     parser.add_argument(
         "--together", type=float, default=500.0, help="MB/s of all ingests together"
     )
+    parser.add_argument(
+        "--cost", type=int, metavar="RECORDINGS", help="what so many cost, before and after"
+    )
     parser.add_argument("--processes", type=int, default=2)
     given = parser.parse_args()
     sys.path.insert(0, str(FUNCTIONS))
+    if given.cost:
+        return _print_cost(given.cost)
     return _write(given.processes) if given.write else _print(given)
+
+
+def _print_cost(recordings: int) -> int:
+    from tests.simulation.capacity import document  # noqa: PLC0415  # the path is set only now
+    from tests.simulation.capacity.loads import Load  # noqa: PLC0415
+    from tests.simulation.capacity.measure import measure  # noqa: PLC0415
+
+    plain, followed = Load(recordings), Load(recordings, is_followed=True)
+    print(document.comparison(measure(plain), measure(followed)))
+    return 0
 
 
 def _print(given: argparse.Namespace) -> int:

@@ -10,13 +10,19 @@ from bench.transfer.chart import Panel, Series, draw
 from tests.simulation.capacity.bounds import bound_of
 from tests.simulation.capacity.loads import FAST, Load
 from tests.simulation.capacity.measure import MB_OF, Measured
-from tests.simulation.capacity.prices import PRICES, costs, gigabyte_seconds, total
+from tests.simulation.capacity.prices import (
+    PRICES,
+    costs,
+    gigabyte_seconds,
+    total,
+    without_release,
+)
 
 ROOT = Path(__file__).parents[3]
 DOCUMENT, CHART = ROOT / "docs" / "capacity.md", ROOT / "docs" / "capacity.svg"
 COMMAND = "python -m tests.simulation.capacity --write"
 
-LOADS = tuple(Load(recordings) for recordings in (1, 100, 300, 5000))
+LOADS = tuple(Load(recordings) for recordings in (1, 100, 300, 1000))
 MORE_UPLOADS = tuple(Load(300, uploads=uploads) for uploads in (5, 10, 20, 40))
 TOO_MANY = Load(300, 100, 300)
 """A load whose uploads take longer than the uploader's 15 minutes, because so many run at once."""
@@ -26,9 +32,10 @@ FAST_OPENCAST = tuple(
     for downloads, uploads in ((10, 5), (10, 20), (20, 20), (50, 20), (100, 50))
 )
 EARLY = tuple(Load(300, downloads, is_early=True) for downloads in (10, 100))
-LARGE = (Load(5000, uploads=20),)
-SETTINGS = (*MORE_UPLOADS, TOO_MANY, *FAST_OPENCAST, LOADS[-1], *LARGE)
-ALL = tuple(dict.fromkeys((*reversed(LARGE), *reversed(LOADS), *SETTINGS, *EARLY)))
+THOUSAND = (Load(1000), Load(1000, is_followed=True))
+LARGE = (Load(5000), Load(5000, uploads=20))
+SETTINGS = (*MORE_UPLOADS, TOO_MANY, *FAST_OPENCAST, *LARGE)
+ALL = tuple(dict.fromkeys((*reversed(LARGE), *reversed(LOADS), *SETTINGS, *EARLY, *THOUSAND)))
 """Every load of the document, the longest first."""
 
 Results = dict[Load, Measured]
@@ -201,12 +208,26 @@ def prices_table(_: Results) -> str:
     return table(("what", "$", "for one"), rows)
 
 
+def thousand_table(results: Results) -> str:
+    """Make the table of what 1,000 recordings cost, before and after files are released."""
+    plain, followed = (results[load] for load in THOUSAND)
+    return comparison(plain, followed)
+
+
+def comparison(plain: Measured, followed: Measured) -> str:
+    """Make the table of a load's costs: all files stay, they are released, and it is followed."""
+    columns = [cost_rows(measured) for measured in (without_release(plain), plain, followed)]
+    head = ("", "all stay for seven days", "released files go after a day", "and followed")
+    return table(head, [(name, *(each[name] for each in columns)) for name in columns[0]], right=1)
+
+
 PARTS: dict[str, Callable[[Results], str]] = {
     "loads": loads_table,
     "settings": settings_table,
     "early": early_table,
     "counts": counts_table,
     "costs": costs_table,
+    "thousand": thousand_table,
     "prices": prices_table,
 }
 

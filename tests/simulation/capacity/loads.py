@@ -60,6 +60,8 @@ class Load:
     uploads: int = 5
     opencast: OpencastSite = MODEST
     is_early: bool = False
+    is_followed: bool = False
+    """FOLLOW_INGESTS."""
     """Whether Zoom notifies twenty minutes before it has processed the files."""
 
     @property
@@ -91,6 +93,7 @@ def scenario_of(load: Load, seed: int = 1) -> Scenario:
         reconcile=False,
         downloads_at_once=load.downloads,
         uploads_at_once=load.uploads,
+        follows=load.is_followed,
     )
     return Scenario(seed, tuple(recordings), tuple(happenings), site, days=7.0)
 

@@ -8,9 +8,10 @@ from math import ceil
 from statistics import median
 
 from ingester.transfer.parts import parts_of
+from tests.simulation.aws.s3 import StoredObject
 from tests.simulation.capacity.loads import Load, notified_at, scenario_of
 from tests.simulation.capacity.meter import LogMeter, Meter, metered
-from tests.simulation.cloud import BEGIN_SECONDS, STAGED_DAYS, Instrumentation
+from tests.simulation.cloud import BEGIN_SECONDS, STAGED_DAYS, TAKEN_DAYS, Instrumentation
 from tests.simulation.play import Played, play
 from tests.simulation.world import DAY
 
@@ -25,7 +26,7 @@ GETS_OF_A_FILE = 10
 PLATFORM_LOG_BYTES = 400
 """Bytes of Lambda's START, END and REPORT lines of an invocation."""
 
-MB_OF = {"webhook": 1024, "downloader": 512, "uploader": 256}
+MB_OF = {"webhook": 1024, "downloader": 512, "uploader": 256, "follow": 256}
 """`cdk/functions.py`, SIZES; tests/simulation/tests/test_capacity.py compares them."""
 
 
@@ -66,8 +67,12 @@ class Measured:
     standard_requests: int
     fifo_requests: int
     s3_puts: int
+    """With the requests that tag files."""
+    s3_tags: int
     s3_gets: int
     staged_gb_months: float
+    unreleased_gb_months: float
+    """What it would be if every file stayed for STAGING_DAYS."""
     decryptions: int
     log_bytes: int
 
@@ -157,12 +162,14 @@ def _measured(load: Load, played: Played, meter: Meter) -> Measured:
         # Each message costs a send, a receive and a deletion. The upload queue is FIFO.
         standard_requests=sent - load.recordings + 2 * downloads,
         fifo_requests=load.recordings + 2 * uploads + calls["sqs.ChangeMessageVisibility"],
-        s3_puts=sum(len(parts_of(stored.size)) + PUTS_BESIDE_PARTS for stored in objects),
+        s3_puts=sum(len(parts_of(stored.size)) + PUTS_BESIDE_PARTS for stored in objects)
+        + calls["s3.PutObjectTagging"],
+        s3_tags=calls["s3.PutObjectTagging"],
         s3_gets=GETS_OF_A_FILE * len(objects),
         staged_gb_months=sum(
-            stored.size / 1e9 * (_end_of(stored.modified) - stored.modified) / DAY / MONTH_DAYS
-            for stored in objects
+            _gb_months(stored, TAKEN_DAYS if stored.tags else STAGED_DAYS) for stored in objects
         ),
+        unreleased_gb_months=sum(_gb_months(stored, STAGED_DAYS) for stored in objects),
         decryptions=calls["ssm.GetParameter"],
         log_bytes=meter.log_bytes
         + PLATFORM_LOG_BYTES * sum(runs.count for runs in functions.values()),
@@ -177,6 +184,7 @@ def _staged(played: Played, first: float) -> tuple[float, ...]:
     return tuple(sorted(moment - first for moment in last.values()))
 
 
-def _end_of(modified: float) -> float:
-    """Time at which the bucket's rule deletes an object: the midnight (UTC) after its days."""
-    return ceil((modified + STAGED_DAYS * DAY) / DAY) * DAY
+def _gb_months(stored: StoredObject, days: int) -> float:
+    """GB-months of an object that a rule deletes at the midnight (UTC) after so many days."""
+    end = ceil((stored.modified + days * DAY) / DAY) * DAY
+    return stored.size / 1e9 * (end - stored.modified) / DAY / MONTH_DAYS

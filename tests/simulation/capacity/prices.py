@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.simulation.capacity.measure import MB_OF, Measured
 
@@ -61,10 +61,11 @@ def costs(measured: Measured) -> dict[str, float]:
     functions = measured.functions
     requests = sum(functions[name].count for name in MB_OF)
     return {
-        "S3, files staged for seven days": STORAGE.of(measured.staged_gb_months),
+        "S3, staged files": STORAGE.of(measured.staged_gb_months),
         "S3, requests": PUTS.of(measured.s3_puts) + GETS.of(measured.s3_gets),
         "downloader": LAMBDA_TIME.of(gigabyte_seconds(measured, "downloader")),
         "uploader": LAMBDA_TIME.of(gigabyte_seconds(measured, "uploader")),
+        "follow": LAMBDA_TIME.of(gigabyte_seconds(measured, "follow")),
         "webhook, and API Gateway": LAMBDA_TIME.of(gigabyte_seconds(measured, "webhook"))
         + GATEWAY.of(functions["webhook"].count),
         "Lambda, requests": LAMBDA_REQUESTS.of(requests),
@@ -73,6 +74,16 @@ def costs(measured: Measured) -> dict[str, float]:
         "KMS": KMS.of(measured.decryptions),
         "CloudWatch Logs": LOGS.of(measured.log_bytes),
     }
+
+
+def without_release(measured: Measured) -> Measured:
+    """Return the same load as if every file stayed for STAGING_DAYS, and none were tagged."""
+    return replace(
+        measured,
+        staged_gb_months=measured.unreleased_gb_months,
+        s3_puts=measured.s3_puts - measured.s3_tags,
+        s3_tags=0,
+    )
 
 
 def total(measured: Measured) -> float:

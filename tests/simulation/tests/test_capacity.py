@@ -13,7 +13,7 @@ from tests.simulation.capacity.bounds import bound_of
 from tests.simulation.capacity.loads import ENGINE_RATE, FAST, RECORDING_BYTES, Load, scenario_of
 from tests.simulation.capacity.measure import MB_OF, PUTS_BESIDE_PARTS, Measured, measure
 from tests.simulation.capacity.meter import NOTHING, Meter, Stored
-from tests.simulation.capacity.prices import costs, total
+from tests.simulation.capacity.prices import costs, total, without_release
 from tests.simulation.cloud import Instrumentation
 from tests.simulation.play import play
 from tests.simulation.truth import Site
@@ -35,7 +35,7 @@ def rows(part: str) -> list[tuple[str, ...]]:
 
 def test_document_has_every_load(text: str) -> None:
     found = [row[0] for row in rows(document.part_of(text, "loads"))]
-    assert found[2:] == ["1", "100", "300", "5,000"]
+    assert found[2:] == ["1", "100", "300", "1,000"]
 
 
 def test_document_has_the_measurements_of_one_recording(text: str, one_recording: Measured) -> None:
@@ -71,12 +71,27 @@ def test_recording_is_staged_at_the_rate_of_the_engine(one_recording: Measured) 
 
 def test_puts_count_every_part_of_a_file(one_recording: Measured) -> None:
     sizes = [file.size for file in scenario_of(Load(1)).recordings[0].files]
-    assert one_recording.s3_puts == sum(len(parts_of(size)) + PUTS_BESIDE_PARTS for size in sizes)
+    puts = sum(len(parts_of(size)) + PUTS_BESIDE_PARTS for size in sizes)
+    assert one_recording.s3_puts - one_recording.s3_tags == puts
 
 
 def test_total_is_the_sum_of_the_costs(one_recording: Measured) -> None:
     assert total(one_recording) == pytest.approx(sum(costs(one_recording).values()))
-    assert costs(one_recording)["S3, files staged for seven days"] > total(one_recording) / 2
+    before = without_release(one_recording)
+    assert costs(before)["S3, staged files"] > 3 * total(before) / 4
+
+
+def test_a_recording_costs_less_than_half_when_its_files_are_released(
+    one_recording: Measured,
+) -> None:
+    assert one_recording.s3_tags == len(scenario_of(Load(1)).recordings[0].files)
+    assert total(one_recording) < total(without_release(one_recording)) / 2
+
+
+def test_a_thousand_recordings_cost_less_than_four_dollars(text: str) -> None:
+    (together,) = [row for row in rows(document.part_of(text, "thousand")) if "together" in row[0]]
+    before, after, followed = (float(cell.strip("*").replace(",", "")) for cell in together[1:])
+    assert after < followed < 4 < before
 
 
 def test_ingests_are_the_same_with_and_without_the_records_of_the_judge() -> None:

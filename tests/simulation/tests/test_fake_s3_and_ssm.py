@@ -65,10 +65,10 @@ def test_objects_and_uploads_expire_at_the_midnight_after_their_days(now: Time) 
     bucket.store("key", b"token")
     bucket.begin_upload("other")
     now.now = 12 * 86400.0 - 1
-    bucket.expire(1, 1)
+    bucket.expire(1, 1, 1)
     assert (len(bucket.objects()), len(bucket.open_uploads())) == (1, 1)
     now.now = 12 * 86400.0
-    bucket.expire(1, 1)
+    bucket.expire(1, 1, 1)
     assert (bucket.objects(), bucket.open_uploads()) == ([], [])
 
 

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from ingester.pipeline.states import (
     DONE,
     ENDED,
+    FOLLOWED,
     FOLLOWS,
+    IN_OPENCAST,
     RUNNING,
     ZOOM_SIDE,
     State,
@@ -27,10 +29,13 @@ WAY = [
     State.SENT_TO_UPLOADER,
     State.UPLOADER_RECEIVED,
     State.SENT_TO_OPENCAST,
+    State.OPENCAST_FAILED,
+    State.PUBLISHED,
 ]
 """The states of a recording in order. Those of a running recording have the same rank."""
 
 RANK = {state: place for place, state in enumerate(WAY)} | dict.fromkeys(RUNNING, 0)
+RANK[State.OPENCAST_DELETED] = RANK[State.PUBLISHED]
 PIPELINE = frozenset(State) - ZOOM_SIDE
 states = st.sampled_from(list(State))
 
@@ -56,7 +61,7 @@ def test_no_sequence_of_writes_moves_a_row_backwards(writes: list[State]) -> Non
                 State.WEBHOOK_RECEIVED,
                 State.OC_SERIES_FOUND,
                 State.UPLOADER_RECEIVED,
-                State.SENT_TO_OPENCAST,
+                *IN_OPENCAST,
             }
             reached = -1
         ended = state in ENDED
@@ -72,7 +77,7 @@ def test_row_ends_in_the_last_state_when_steps_overtake_each_other(order: list[S
     for state in [State.RECORDING_IN_PROGRESS, *order]:
         if may_follow(row, state):
             row = state
-    assert row is State.SENT_TO_OPENCAST
+    assert row is State.PUBLISHED
 
 
 @pytest.mark.parametrize("after", list(State))
@@ -106,4 +111,14 @@ def test_ingest_in_progress_may_be_ignored(state: State) -> None:
 
 
 def test_sent_ingest_keeps_its_state() -> None:
-    assert {s for s in State if may_follow(State.SENT_TO_OPENCAST, s)} == {State.SENT_TO_OPENCAST}
+    assert {s for s in State if may_follow(State.SENT_TO_OPENCAST, s)} == IN_OPENCAST
+
+
+@pytest.mark.parametrize("state", [State.PUBLISHED, State.OPENCAST_DELETED])
+def test_the_end_of_an_ingest_in_opencast_stays(state: State) -> None:
+    assert {after for after in State if may_follow(state, after)} == {state}
+
+
+def test_a_failure_in_opencast_may_be_repaired_or_deleted_there() -> None:
+    after_failure = {after for after in State if may_follow(State.OPENCAST_FAILED, after)}
+    assert after_failure == FOLLOWED

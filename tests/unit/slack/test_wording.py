@@ -59,7 +59,8 @@ def test_lines_of_an_ingest_begin_with_its_origin_and_its_state(state: State) ->
     assert shown[0] == "Automated ingest, requested Wed, Oct 14, 2026, 1:00 PM EDT"
     assert shown[1] == STATES[state]
     assert shown[-1] == "Updated Wed, Oct 14, 2026, 2:30 PM EDT"
-    assert (len(shown) == 4) == (state in FAILED)
+    has_outlook = FAILED | {State.OPENCAST_FAILED, State.OPENCAST_DELETED}
+    assert (len(shown) == 4) == (state in has_outlook)
 
 
 @pytest.mark.parametrize("state", sorted(ZOOM_SIDE))

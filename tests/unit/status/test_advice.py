@@ -25,6 +25,7 @@ NOTHING_TO_DO = {
     Situation.AT_ZOOM,
     Situation.IN_PROGRESS,
     Situation.IN_OPENCAST,
+    Situation.PUBLISHED,
     Situation.IGNORED,
 }
 """Situations in which only a mail has phrases."""

@@ -6,6 +6,7 @@ import itertools
 import threading
 import tracemalloc
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -22,11 +23,12 @@ from ingester.errors import (
     ZoomUnreachable,
 )
 from ingester.transfer.engine import Budget, Total
-from ingester.transfer.multipart import IDENTITY, Destination
+from ingester.transfer.multipart import IDENTITY, RELEASED, Destination
 from ingester.transfer.parts import MARK_NUMBER, MIB
 from ingester.transfer.plan import Copied
 from tests.local.processes_of import wait_for
 from tests.unit.transfer.copying import (
+    BUCKET,
     CHAT,
     METADATA,
     S3,
@@ -39,6 +41,9 @@ from tests.unit.transfer.copying import (
     whole,
 )
 from tests.unit.transfer.memory_source import MemoryFile
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
 
 NAMES = ("talk", "slides", "chat")
 SIZES = (TALK, SLIDES, CHAT)
@@ -256,7 +261,21 @@ class TestAlreadyThere:
         # The peer counts a byte after it has sent it, so the byte may arrive first.
         wait_for(lambda: copying.zoom.stats().body_bytes >= len(NAMES))
         assert copying.zoom.stats().body_bytes == len(NAMES)
-        assert copying.s3.stats().operations == {"HeadObject": len(NAMES)}
+        count = len(NAMES)
+        operations = {"HeadObject": count, "GetObjectTagging": count}
+        assert copying.s3.stats().operations == operations
+
+    def test_file_is_copied_anew_when_the_object_is_released(
+        self, copying: Copying, client: S3Client
+    ) -> None:
+        """Its bucket's rule may delete it before the upload."""
+        (first,) = copied(copying.run([copying.copy_of(NAMES[0])]))
+        tags: Any = {"TagSet": [{"Key": RELEASED, "Value": "yes"}]}
+        client.put_object_tagging(Bucket=BUCKET, Key=first.key, Tagging=tags)
+        (again,) = copied(copying.run([copying.copy_of(NAMES[0])]))
+        assert again.fetched == again.size
+        (third,) = copied(copying.run([copying.copy_of(NAMES[0])]))
+        assert third.fetched == 0
 
     def test_file_is_copied_when_s3_has_an_object_of_another_version(
         self, copying: Copying

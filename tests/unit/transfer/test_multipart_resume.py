@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from bench.transfer.peers.s3 import S3Peer
 from bench.transfer.peers.s3_settings import S3Fault
 from ingester.errors import UploadGone
-from ingester.transfer.multipart import Bucket, Destination, Upload
+from ingester.transfer.multipart import RELEASED, Bucket, Destination, Upload
 from ingester.transfer.parts import MARK_NUMBER, Part
 from tests.unit.transfer.copying import BUCKET, CONFIG, CREDENTIALS, METADATA, S3
 
@@ -256,6 +256,20 @@ class TestSizeOf:
 
     def test_size_of_returns_none_when_there_is_no_object(self, bucket: Bucket) -> None:
         assert bucket.size_of(TALK) is None
+
+    def test_an_object_is_released_by_its_tag(self, bucket: Bucket, client: S3Client) -> None:
+        self.write_object(bucket)
+        assert not bucket.is_released(KEY)
+        tags: Any = {"TagSet": [{"Key": RELEASED, "Value": "yes"}]}
+        client.put_object_tagging(Bucket=BUCKET, Key=KEY, Tagging=tags)
+        assert bucket.is_released(KEY)
+
+    def test_an_object_without_rights_to_its_tags_counts_as_needed(
+        self, s3: S3Peer, bucket: Bucket
+    ) -> None:
+        self.write_object(bucket)
+        failing(s3, "GetObjectTagging", 403, "AccessDenied")
+        assert not bucket.is_released(KEY)
 
     def test_size_of_returns_none_when_s3_answers_403(self, s3: S3Peer, bucket: Bucket) -> None:
         failing(s3, "HeadObject", 403, "AccessDenied")

@@ -1,0 +1,202 @@
+"""Follow ingests: ask Opencast what became of each, and write it into row, ledger and log.
+
+A rule starts it every minute where `FOLLOW_INGESTS` is on; `invoke exec.pipeline` starts it for one
+recording. docs/decisions/0032 says why it asks from the ledger, and not from a queue.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+import requests
+
+from ingester import log, metrics, timestamps
+from ingester.errors import LedgerUnreadable, OpencastRefused, OpencastUnreachable
+from ingester.ledger import record as ledger
+from ingester.ledger.record import Fate, Following, IngestRecord, Record
+from ingester.ledger.table import Ledger
+from ingester.metrics import Metric
+from ingester.opencast import following as rules
+from ingester.opencast.client import Opencast
+from ingester.opencast.processing import News
+from ingester.pipeline.states import State
+from ingester.runtime import clients
+from ingester.runtime.clock import utc_now
+from ingester.runtime.container import Container
+from ingester.settings import FollowSettings, UploaderSecrets, read, read_secrets
+from ingester.status.table import StatusChange, StatusTable
+
+logger = logging.getLogger("ingester.follow")
+
+MOST_RECORDINGS = 5
+"""The most recordings that one run asks about: two requests each, with seldom a third."""
+
+OFF = "Ingests aren't followed in this stack (FOLLOW_INGESTS is off)."
+FAILED = {"outlook": "Nothing: it needs you."}
+LOOK = "Look for the event in Opencast."
+
+
+@dataclass(frozen=True)
+class Dependencies:
+    """The dependencies of the use case."""
+
+    settings: FollowSettings
+    opencast: Opencast
+    ledger: Ledger
+    status: StatusTable
+    clock: Callable[[], datetime]
+
+
+def build() -> Dependencies:
+    """Make the dependencies from the environment and the secrets in SSM."""
+    settings = read(FollowSettings, os.environ)
+    log.verbose(settings.is_debug)
+    secrets = read_secrets(UploaderSecrets, clients.ssm(), settings.secrets_path)
+    return Dependencies(
+        settings=settings,
+        opencast=Opencast(
+            settings.opencast_base_url,
+            settings.opencast_api_user,
+            secrets.opencast_api_password,
+            auth=settings.opencast_auth,
+            session=requests.Session(),
+        ),
+        ledger=Ledger(clients.table(settings.recordings_table), utc_now),
+        status=StatusTable(clients.table(settings.status_table), utc_now),
+        clock=utc_now,
+    )
+
+
+container = Container(build)
+
+
+def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+    """Handle the event of EventBridge's rule, or an operator's call with a `uuid`."""
+    log.start(context)
+    return answer(event, container())
+
+
+def answer(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
+    """Run once: ask about the recordings that are due, or about the one that is named.
+
+    Returns:
+        `asked`, the number of ingests, and a `message` if something kept it from asking more.
+    """
+    if not deps.settings.follow_ingests:
+        return {"message": OFF}
+    wanted = str(event.get("uuid") or "")
+    now = timestamps.write(deps.clock())
+    asked = 0
+    for uuid in [wanted] if wanted else deps.ledger.due_to_follow(MOST_RECORDINGS):
+        with log.about(uuid=uuid):
+            record = _read(uuid, deps)
+            if record is None:
+                continue
+            if not record.follow_due:
+                # An older version of the code wrote the record, or the index lags behind.
+                deps.ledger.replace(record, record)
+            for media_package, ingest in record.ingests.items():
+                if ingest.following is None or not ingest.following.due:
+                    continue
+                if not wanted and ingest.following.due > now:
+                    continue
+                asked += 1
+                if problem := _follow(record, media_package, ingest, deps):
+                    # The next run goes on, and begins with another recording.
+                    return {"asked": asked, "message": problem}
+    return {"asked": asked}
+
+
+def _read(uuid: str, deps: Dependencies) -> Record | None:
+    """Return a record; None if it can't be read, which is told once."""
+    try:
+        return deps.ledger.get(uuid)
+    except LedgerUnreadable as error:
+        deps.ledger.unlist(uuid)
+        logger.error("%s", error, extra=log.goes_on("Its ingest isn't followed any more."))
+        return None
+
+
+def _follow(record: Record, media_package: str, ingest: IngestRecord, deps: Dependencies) -> str:
+    """Ask about one ingest and write down the answer. Return what kept it from an answer, or "".
+
+    The ledger comes last: if this invocation dies before, another one tells a failure again, and
+    none is left untold.
+    """
+    before = ingest.following
+    assert before is not None  # noqa: S101  # the caller looked
+    news: News | None = None
+    problem = ""
+    try:
+        news = deps.opencast.news_of(media_package, ingest.workflow)
+    except (OpencastUnreachable, OpencastRefused) as error:
+        problem = str(error)
+        logger.warning("%s", error)
+    after = rules.followed(before, news, deps.clock())
+    with log.about(zip_id=ingest.zip_id):
+        _tell(before, after, news, ingest, deps)
+        change = partial(_noted, media_package=media_package, before=before, after=after)
+        written = deps.ledger.change(record.uuid, change)
+        is_ours = written.ingests[media_package].following == after
+        if is_ours and after.fate is Fate.PUBLISHED:
+            extra = _metrics_of_publication(record, ingest, news, deps)
+            logger.info("Published in Opencast", extra=extra)
+    return problem
+
+
+def _noted(record: Record, media_package: str, before: Following, after: Following) -> Record:
+    """Write the follow-up down, unless another run or a new POST has changed it."""
+    ingest = record.ingests.get(media_package)
+    if ingest is None or ingest.following != before:
+        return record
+    return ledger.with_followed(record, media_package, after)
+
+
+def _tell(
+    before: Following,
+    after: Following,
+    news: News | None,
+    ingest: IngestRecord,
+    deps: Dependencies,
+) -> None:
+    """Write into the row what became of an ingest, and mail it if a person has to act."""
+    page = deps.opencast.page_of(ingest.workflow)
+    if rules.is_given_up(after):
+        reason = rules.unfinished(news)
+        deps.status.explain(ingest.zip_id, frozenset({State.SENT_TO_OPENCAST}), reason)
+        extra = log.goes_on("It isn't followed any more.", LOOK)
+        logger.error("%s %s", reason, page, extra=extra)
+    if after.fate is None or after.fate is before.fate:
+        return
+    workflow = news.workflow if news else None
+    failed = after.fate is Fate.FAILED
+    said = deps.opencast.reason_of(workflow) if workflow and failed else ""
+    reason = rules.reason_of(after.fate, workflow, said)
+    # A row may name files that came too late for the ingest: it says so also once it is published.
+    is_first = before.fate is None
+    change = StatusChange(rules.STATES[after.fate], reason, keeps_reason=is_first)
+    deps.status.report(ingest.zip_id, change)
+    if failed:
+        logger.error("%s %s", reason, page, extra=FAILED)
+    elif reason:
+        logger.warning("%s", reason)
+
+
+def _metrics_of_publication(
+    record: Record, ingest: IngestRecord, news: News | None, deps: Dependencies
+) -> dict[str, Any]:
+    """Return the metric of an ingest that is published: the minutes since its request."""
+    now = deps.clock()
+    requested = record.request(ingest.zip_id).at or ingest.posted_at
+    completed = news.workflow.completed if news and news.workflow else None
+    is_plausible = completed and timestamps.parse(ingest.posted_at) <= completed <= now
+    published = completed if completed and is_plausible else now
+    minutes = (published - timestamps.parse(requested)).total_seconds() / 60
+    values = {Metric.MINUTES_TO_PUBLISHED: round(minutes, 2)}
+    return metrics.record(deps.settings.stack_name, now, values)

@@ -1,0 +1,111 @@
+"""Decide what became of an ingest in Opencast, and when to ask Opencast again."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from msgspec.structs import replace
+
+from ingester import timestamps
+from ingester.ledger.record import Fate, Following
+from ingester.opencast.processing import ENDED, News, Workflow, WorkflowState
+from ingester.pipeline.states import State
+
+LONGEST = timedelta(days=7)
+"""After this time an ingest isn't followed any more, whatever became of it."""
+
+SHORTEST_PAUSE = timedelta(minutes=2)
+LONGEST_PAUSE = timedelta(hours=6)
+
+PAUSES_IN_AGE = 4
+"""An ingest is asked about after a quarter of its age. A workflow of an hour takes 13 questions."""
+
+ABSENT = timedelta(hours=1)
+"""An event that Opencast doesn't show for so long was deleted. Its index may lack it for a while,
+for example while it is rebuilt."""
+
+STATES = {
+    Fate.PUBLISHED: State.PUBLISHED,
+    Fate.FAILED: State.OPENCAST_FAILED,
+    Fate.DELETED: State.OPENCAST_DELETED,
+}
+"""The state of the ingest's row."""
+
+
+def fate_of(news: News) -> Fate | None:
+    """Tell what became of an ingest whose event Opencast shows; None if that is open.
+
+    A workflow that succeeds without publishing leaves it open: a person may have to cut the video.
+    A later workflow, such as a repair by a person, can publish what the ingest's own one didn't.
+    """
+    event, workflow = news.event, news.workflow
+    if event is None or (workflow and workflow.state not in ENDED):
+        return None
+    states = {event.state, workflow.state if workflow else None}
+    if event.is_published and WorkflowState.SUCCEEDED in states:
+        return Fate.PUBLISHED
+    own = workflow.state if workflow else event.state
+    if own in (WorkflowState.FAILED, WorkflowState.STOPPED):
+        return Fate.FAILED
+    return None
+
+
+def followed(following: Following, news: News | None, now: datetime) -> Following:
+    """Return the follow-up after a question. `news` is None if Opencast gave no answer."""
+    if news is not None:
+        following = _with_news(following, news, now)
+    is_final = following.fate in (Fate.PUBLISHED, Fate.DELETED)
+    due = "" if is_final else _next_question(following, now)
+    return replace(following, due=due)
+
+
+def is_given_up(following: Following) -> bool:
+    """Tell whether the follow-up has ended, and nobody has heard what became of the ingest."""
+    return not following.due and following.fate is None
+
+
+def _with_news(following: Following, news: News, now: datetime) -> Following:
+    if news.event is None:
+        since = following.missing_since or timestamps.write(now)
+        is_deleted = now - timestamps.parse(since) >= ABSENT
+        fate = Fate.DELETED if is_deleted else following.fate
+        return replace(following, missing_since=since, fate=fate)
+    return replace(following, missing_since="", fate=fate_of(news) or following.fate)
+
+
+def _next_question(following: Following, now: datetime) -> str:
+    since = timestamps.parse(following.since)
+    age = now - since
+    if age >= LONGEST:
+        return ""
+    pause = min(max(age / PAUSES_IN_AGE, SHORTEST_PAUSE), LONGEST_PAUSE)
+    return timestamps.write(min(now + pause, since + LONGEST))
+
+
+def reason_of(fate: Fate, workflow: Workflow | None, said: str) -> str:
+    """Say why Opencast couldn't process an ingest; "" if it could.
+
+    `said` is Opencast's own text about the failed operation, "" if it has none.
+    """
+    if fate is Fate.DELETED:
+        return "Its event isn't in Opencast any more: somebody has deleted it there."
+    if fate is not Fate.FAILED:
+        return ""
+    if workflow and workflow.state is WorkflowState.STOPPED:
+        return "Somebody has stopped its workflow in Opencast."
+    operation = f"operation {workflow.operation}" if workflow and workflow.operation else "workflow"
+    return f"Opencast's {operation} failed: {said}" if said else f"Opencast's {operation} failed."
+
+
+def unfinished(news: News | None) -> str:
+    """Say how far an ingest is that isn't followed any more."""
+    days = LONGEST.days
+    if news is None:
+        return f"Opencast hasn't told for {days} days what became of the ingest."
+    if news.event is None:
+        return f"Opencast doesn't show the event, {days} days after the ingest."
+    workflow = news.workflow
+    if workflow and workflow.state not in ENDED:
+        at = f" at operation {workflow.operation}" if workflow.operation else ""
+        return f"Its workflow in Opencast is {workflow.state}{at} after {days} days."
+    return f"Opencast hasn't published it in {days} days, though its workflow has ended."

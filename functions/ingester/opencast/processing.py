@@ -1,0 +1,168 @@
+"""Read Opencast's answers about events, workflows and incidents.
+
+Opencast writes the workflow as JAXB does: a list of one element is an object, and numbers may be
+texts. Sources: JaxbWorkflowInstance, JaxbWorkflowOperationInstance and IncidentServiceEndpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+INTERNAL = "internal"
+"""The publication that only Opencast's own editors see."""
+
+TEXT_LIMIT = 300
+
+
+class WorkflowState(StrEnum):
+    """State of a workflow, or of the last workflow of an event."""
+
+    INSTANTIATED = "INSTANTIATED"
+    RUNNING = "RUNNING"
+    PAUSED = "PAUSED"
+    FAILING = "FAILING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    STOPPED = "STOPPED"
+
+
+ENDED = frozenset({WorkflowState.SUCCEEDED, WorkflowState.FAILED, WorkflowState.STOPPED})
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """An event as the External API shows it.
+
+    Attributes:
+        state: State of its last workflow; None if this code doesn't know it.
+        is_published: Whether people can watch it somewhere.
+    """
+
+    state: WorkflowState | None
+    is_published: bool
+
+
+class Workflow(msgspec.Struct, frozen=True, kw_only=True):
+    """A workflow.
+
+    Attributes:
+        state: Its state.
+        operation: Name of the operation that failed, or at which it is; "" if none is known.
+        job: Id of that operation's job; "" if it is unknown.
+        completed: When its last operation ended; None if that is unknown.
+    """
+
+    state: WorkflowState
+    operation: str = ""
+    job: str = ""
+    completed: datetime | None = None
+
+
+class News(msgspec.Struct, frozen=True, kw_only=True):
+    """Opencast's answers about an ingest.
+
+    Attributes:
+        event: None if Opencast doesn't show it.
+        workflow: None if it is unknown, or Opencast doesn't have it any more.
+    """
+
+    event: Event | None
+    workflow: Workflow | None = None
+
+
+def event_of(document: Any, media_package: str) -> Event:
+    """Read an event.
+
+    Raises:
+        ValueError: The document is no event, or another one.
+    """
+    if not isinstance(document, dict) or document.get("identifier") != media_package:
+        raise ValueError("Opencast's answer isn't about the event.")
+    publications = document.get("publication_status")
+    names = publications if isinstance(publications, list) else []
+    return Event(
+        state=WorkflowState.__members__.get(str(document.get("processing_state"))),
+        is_published=any(name and name != INTERNAL for name in names),
+    )
+
+
+def workflow_of(document: Any, media_package: str) -> Workflow:
+    """Read a workflow.
+
+    Raises:
+        ValueError: The document is no workflow, or one of another media package.
+    """
+    content = document.get("workflow") if isinstance(document, dict) else None
+    if not isinstance(content, dict):
+        raise ValueError("Opencast's answer is no workflow.")
+    state = WorkflowState.__members__.get(str(content.get("state")))
+    if state is None:
+        raise ValueError("Opencast's answer names no known state of the workflow.")
+    package = content.get("mediapackage")
+    owner = content.get("mediaPackageId") or (package.get("id") if isinstance(package, dict) else 0)
+    if owner and owner != media_package:
+        raise ValueError("Opencast's workflow belongs to another event.")
+    operations = list(_operations(content))
+    current = _current(operations, state)
+    return Workflow(
+        state=state,
+        operation=_name(current),
+        job=str(current.get("job") or ""),
+        completed=_last_end(operations),
+    )
+
+
+def incident_text(document: Any) -> str:
+    """Return what Opencast says of a job's first incident; "" if it says nothing.
+
+    `document` is the tree of incidents in the full format. A failure counts before a warning.
+    """
+    incidents = list(_incidents(document))
+    failures = [each for each in incidents if each.get("severity") == "FAILURE"]
+    for incident in (*failures, *incidents):
+        said = [str(incident.get(name) or "").strip() for name in ("title", "description")]
+        text = ": ".join(dict.fromkeys(filter(None, said)))
+        if text:
+            return " ".join(text.split())[:TEXT_LIMIT]
+    return ""
+
+
+def _operations(content: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    wrapper = content.get("operations")
+    found = wrapper.get("operation") if isinstance(wrapper, dict) else None
+    for operation in found if isinstance(found, list) else [found]:
+        if isinstance(operation, dict):
+            yield operation
+
+
+def _current(operations: list[dict[str, Any]], state: WorkflowState) -> dict[str, Any]:
+    """Return the operation that explains the workflow's state, or an empty one."""
+    wanted = "FAILED" if state is WorkflowState.FAILING else str(state)
+    return next((each for each in operations if each.get("state") == wanted), {})
+
+
+def _name(operation: dict[str, Any]) -> str:
+    """Return an operation's name. Newer versions of Opencast have a number in `id`."""
+    return str(operation.get("template") or operation.get("id") or "")
+
+
+def _last_end(operations: list[dict[str, Any]]) -> datetime | None:
+    ends = [str(operation.get("completed") or "") for operation in operations]
+    milliseconds = [int(end) for end in ends if end.isascii() and end.isdigit() and len(end) < 15]
+    return datetime.fromtimestamp(max(milliseconds) / 1000, UTC) if milliseconds else None
+
+
+def _incidents(value: Any) -> Iterator[dict[str, Any]]:
+    """Iterate over the incidents of a tree, from its root down."""
+    if isinstance(value, list):
+        for inner in value:
+            yield from _incidents(inner)
+    elif isinstance(value, dict):
+        if "severity" in value:
+            yield value
+        for inner in value.values():
+            yield from _incidents(inner)

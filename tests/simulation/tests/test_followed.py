@@ -1,0 +1,80 @@
+"""Ingests are followed in a world, and the judge finds what is wrong with that."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.simulation.judge import Category, judge, worst
+from tests.simulation.named import DONE, SITE, UUID, file, notify, scenario
+from tests.simulation.play import Played, play
+
+F0 = file(0)
+
+
+def followed(*ends: str) -> Played:
+    """Play a world with one recording, whose ingests are followed and end so."""
+    site = replace(SITE, follows=True, workflow_ends=ends)
+    return play(scenario((F0,), notify(DONE + 10, F0), site=site))
+
+
+def worst_of(played: Played) -> Category:
+    return worst(judge(played))
+
+
+def following_of(played: Played) -> dict[str, Any]:
+    """Return the stored note of the ingest that is followed."""
+    stored = played.cloud.recordings._stored  # noqa: SLF001  # `items` returns copies
+    ((ingest,),) = [item["ingests"].values() for item in stored.values() if item["uuid"] == UUID]
+    found: dict[str, Any] = ingest["following"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("end", "state", "mails"),
+    [
+        ("SUCCEEDED", "PUBLISHED", 0),
+        ("FAILED", "OPENCAST_FAILED", 1),
+        ("STOPPED", "OPENCAST_FAILED", 1),
+        ("PAUSED", "SENT_TO_OPENCAST", 1),
+        ("UNPUBLISHED", "SENT_TO_OPENCAST", 1),
+    ],
+)
+def test_a_row_has_what_became_of_its_ingest_and_a_mail_tells_what_needs_somebody(
+    end: str, state: str, mails: int
+) -> None:
+    played = followed(end)
+    assert judge(played) == []
+    (states,) = played.cloud.states.values()
+    # Rows that are a week old are deleted.
+    assert [seen for _, seen in states if seen != "expired"][-1] == state
+    assert [mail.who for mail in played.mails] == ["follow"] * mails
+
+
+def test_an_ingest_that_is_followed_for_ever_is_stuck() -> None:
+    played = followed("SUCCEEDED")
+    following_of(played)["due"] = "2026-03-20T12:00:00Z"
+    assert worst_of(played) is Category.STUCK
+
+
+@pytest.mark.parametrize("fate", ["failed", "deleted", ""])
+def test_a_wrong_fate_is_found(fate: str) -> None:
+    played = followed("SUCCEEDED")
+    following_of(played)["fate"] = fate
+    assert worst_of(played) is Category.UNTOLD
+
+
+@pytest.mark.parametrize("end", ["FAILED", "PAUSED"])
+def test_a_failure_that_nobody_knows_is_found(end: str) -> None:
+    played = followed(end)
+    played.mails.clear()
+    assert worst_of(played) is Category.UNTOLD
+
+
+def test_a_staged_file_that_is_given_up_too_early_is_lost() -> None:
+    played = followed("SUCCEEDED")
+    ((_, stored),) = played.cloud.bucket.tagged
+    played.cloud.bucket.tagged.append((0.0, stored))
+    assert worst_of(played) is Category.LOST

@@ -1,0 +1,298 @@
+"""The follow function writes what became of each ingest, and tells it once."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from ingester.ledger.record import Fate
+from ingester.opencast.following import LONGEST
+from ingester.opencast.mediapackage import media_package_id
+from tests.hooks import failing_table
+from tests.unit.functions.follow.harness import Harness
+from tests.unit.functions.uploader.harness import UUID
+
+DAYS = LONGEST.days
+
+
+@pytest.fixture(autouse=True)
+def _every_record(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "ingester")
+
+
+def errors(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    return [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+def metrics(caplog: pytest.LogCaptureFixture) -> list[Any]:
+    values = [getattr(record, "MinutesToPublished", None) for record in caplog.records]
+    return [value for value in values if value is not None]
+
+
+def test_a_row_is_published_when_the_workflow_has_published_its_event(harness: Harness) -> None:
+    harness.ingest()
+    assert harness.run_after(minutes=40) == {"asked": 1}
+    assert harness.outcome() == ("PUBLISHED", "")
+    assert (harness.following().fate, harness.following().due) == (Fate.PUBLISHED, "")
+
+
+def test_the_metric_counts_the_minutes_until_the_workflow_ended_once(
+    harness: Harness, caplog: pytest.LogCaptureFixture
+) -> None:
+    harness.ingest()
+    harness.run_after(minutes=40)
+    harness.run_after(minutes=40)
+    assert metrics(caplog) == [30.0]
+
+
+def test_a_row_stays_as_it_is_while_the_workflow_runs(harness: Harness) -> None:
+    harness.ingest()
+    harness.run_after(minutes=20)
+    assert harness.outcome() == ("SENT_TO_OPENCAST", "")
+    assert harness.following().fate is None
+
+
+def test_a_published_ingest_is_asked_about_no_more(harness: Harness) -> None:
+    harness.ingest()
+    harness.run_after(minutes=40)
+    assert harness.run_after(days=1) == {"asked": 0}
+
+
+def test_a_row_keeps_the_reason_about_late_files_when_it_is_published(harness: Harness) -> None:
+    harness.ingest()
+    harness.aws.status.update_item(
+        Key={"zip_id": "auto-ingest-0001"},
+        UpdateExpression="SET reason = :reason",
+        ExpressionAttributeValues={":reason": "It lacks a file"},
+    )
+    harness.run_after(minutes=40)
+    assert harness.outcome() == ("PUBLISHED", "It lacks a file")
+
+
+def test_a_failed_workflow_is_told_with_operation_reason_and_link(
+    harness: Harness, caplog: pytest.LogCaptureFixture
+) -> None:
+    harness.ingest()
+    harness.end_workflow(end="FAILED", operation="encode", incident="No space left")
+    harness.run_after(minutes=5)
+    reason = "Opencast's operation encode failed: Operation failed: No space left"
+    assert harness.outcome() == ("OPENCAST_FAILED", reason)
+    (told,) = errors(caplog)
+    workflow = harness.record().ingests[media_package_id(UUID)].workflow
+    page = f"{harness.opencast.url}/workflow/instance/{workflow}.json"
+    assert told.getMessage() == f"{reason} {page}"
+    assert vars(told)["outlook"] == "Nothing: it needs you."
+
+
+def test_a_failed_workflow_is_told_once(harness: Harness, caplog: pytest.LogCaptureFixture) -> None:
+    harness.ingest()
+    harness.end_workflow(end="FAILED")
+    harness.run_for(days=1)
+    assert len(errors(caplog)) == 1
+
+
+def test_a_failed_workflow_is_told_without_its_reason_when_opencast_has_none(
+    harness: Harness,
+) -> None:
+    harness.ingest()
+    harness.end_workflow(end="FAILED", incident="")
+    harness.run_after(minutes=5)
+    assert harness.outcome()[1].startswith("Opencast's operation encode failed")
+
+
+def test_a_failure_is_told_again_when_the_ledger_could_not_be_written(
+    harness: Harness, caplog: pytest.LogCaptureFixture
+) -> None:
+    harness.ingest()
+    harness.end_workflow(end="FAILED")
+    with failing_table(harness.aws.recordings), pytest.raises(ClientError):
+        harness.run_after(minutes=5)
+    harness.run_after(minutes=5)
+    assert len(errors(caplog)) == 2
+    assert harness.following().fate is Fate.FAILED
+
+
+def test_a_stopped_workflow_is_a_failure(harness: Harness) -> None:
+    harness.ingest()
+    harness.end_workflow(end="STOPPED")
+    harness.run_after(minutes=5)
+    reason = "Somebody has stopped its workflow in Opencast."
+    assert harness.outcome() == ("OPENCAST_FAILED", reason)
+
+
+def test_a_row_is_published_when_somebody_has_repaired_the_workflow(
+    harness: Harness, caplog: pytest.LogCaptureFixture
+) -> None:
+    harness.ingest()
+    harness.end_workflow(end="FAILED")
+    harness.run_after(minutes=5)
+    harness.end_workflow(end="SUCCEEDED")
+    harness.run_for(days=1)
+    assert harness.outcome() == ("PUBLISHED", "")
+    assert len(metrics(caplog)) == 1
+
+
+def test_a_paused_workflow_leaves_the_row_as_it_is(harness: Harness) -> None:
+    harness.ingest()
+    harness.end_workflow(end="PAUSED")
+    harness.run_after(minutes=5)
+    assert harness.outcome() == ("SENT_TO_OPENCAST", "")
+
+
+def test_a_deleted_event_is_noted_when_it_is_missing_for_an_hour(harness: Harness) -> None:
+    harness.ingest()
+    harness.run_after(minutes=5)
+    harness.delete_event()
+    harness.run_after(minutes=10)
+    assert harness.outcome() == ("SENT_TO_OPENCAST", "")
+    harness.run_for(days=0.5)
+    state, reason = harness.outcome()
+    assert (state, reason.startswith("Its event isn't in Opencast")) == ("OPENCAST_DELETED", True)
+    assert harness.run_after(days=1) == {"asked": 0}
+
+
+def test_an_event_that_was_missing_for_a_while_is_published(harness: Harness) -> None:
+    harness.ingest()
+    event = harness.opencast.store.events.pop(media_package_id(UUID))
+    harness.run_after(minutes=40)
+    harness.opencast.store.events[event.identifier] = event
+    harness.run_for(days=0.5)
+    assert harness.outcome() == ("PUBLISHED", "")
+
+
+def test_an_ingest_is_not_published_by_the_workflow_of_another_event(harness: Harness) -> None:
+    harness.ingest("another==", "auto-ingest-0002")
+    harness.ingest()
+    other = harness.record("another==").ingests[media_package_id("another==")].workflow
+    harness.end_workflow("another==")
+    harness.change_workflow_id(other)
+    assert "another event" in harness.run(UUID)["message"]
+    assert harness.outcome()[0] == "SENT_TO_OPENCAST"
+
+
+def test_an_ingest_without_a_known_workflow_is_followed_by_its_event(harness: Harness) -> None:
+    harness.ingest()
+    harness.change_workflow_id("")
+    harness.run_after(minutes=40)
+    assert harness.outcome() == ("PUBLISHED", "")
+
+
+@pytest.mark.parametrize("change", [{"end": "PAUSED"}, {"publishes": False}])
+def test_an_ingest_that_is_never_published_is_told_once_after_a_week(
+    harness: Harness, caplog: pytest.LogCaptureFixture, change: dict[str, Any]
+) -> None:
+    harness.ingest()
+    harness.end_workflow(**change)
+    asked = harness.run_for(days=DAYS + 0.2)
+    (told,) = errors(caplog)
+    assert vars(told)["goes_on"]
+    assert str(DAYS) in harness.outcome()[1]
+    assert harness.outcome()[0] == "SENT_TO_OPENCAST"
+    assert asked < 60
+    assert harness.run_after(days=1) == {"asked": 0}
+
+
+def test_the_follow_up_ends_after_a_week_when_opencast_gives_no_answer(
+    harness: Harness, caplog: pytest.LogCaptureFixture
+) -> None:
+    harness.ingest()
+    harness.user = "agent"
+    harness.run_for(days=DAYS + 0.2)
+    (told,) = errors(caplog)
+    assert "hasn't told for 7 days" in told.getMessage()
+    assert harness.following().due == ""
+
+
+def test_a_user_without_the_role_is_a_warning_and_changes_no_row(
+    harness: Harness, caplog: pytest.LogCaptureFixture
+) -> None:
+    harness.ingest()
+    harness.user = "agent"
+    assert "ROLE_ADMIN" in harness.run_after(minutes=40)["message"]
+    assert errors(caplog) == []
+    assert harness.outcome() == ("SENT_TO_OPENCAST", "")
+
+
+def test_a_missing_event_counts_only_for_a_user_who_may_read_every_event(harness: Harness) -> None:
+    harness.ingest()
+    harness.user = "blind"
+    harness.run_for(days=1)
+    assert harness.outcome() == ("SENT_TO_OPENCAST", "")
+
+
+def test_one_run_asks_about_five_recordings_and_the_next_one_about_others(
+    harness: Harness,
+) -> None:
+    for number in range(8):
+        harness.ingest(f"u{number}==", f"auto-ingest-u{number}")
+    before = len(harness.asked())
+    assert harness.run_after(minutes=40) == {"asked": 5}
+    assert len(harness.asked()) - before <= 2 * 5 + 1
+    assert harness.run() == {"asked": 3}
+    states = {harness.outcome(f"auto-ingest-u{number}")[0] for number in range(8)}
+    assert states == {"PUBLISHED"}
+
+
+def test_a_run_stops_at_the_first_failure_and_the_next_one_begins_with_another_recording(
+    harness: Harness,
+) -> None:
+    for number in range(2):
+        harness.ingest(f"u{number}==", f"auto-ingest-u{number}")
+        harness.clock.now += timedelta(seconds=1)
+    harness.clock.now += timedelta(minutes=40)
+    harness.uploader.fail("status", "/api/events/", status=502)
+    assert "502" in harness.run()["message"]
+    assert harness.run() == {"asked": 1}
+    assert harness.outcome("auto-ingest-u1")[0] == "PUBLISHED"
+
+
+def test_an_operator_asks_about_a_recording_before_it_is_due(harness: Harness) -> None:
+    harness.ingest()
+    harness.run()
+    harness.end_workflow()
+    assert harness.run() == {"asked": 0}
+    assert harness.run(UUID) == {"asked": 1}
+    assert harness.outcome() == ("PUBLISHED", "")
+
+
+def test_nothing_is_asked_when_following_is_off(harness: Harness) -> None:
+    harness.ingest()
+    harness.is_on = False
+    assert "FOLLOW_INGESTS" in harness.run_after(minutes=40)["message"]
+    assert harness.outcome() == ("SENT_TO_OPENCAST", "")
+
+
+def test_the_uploader_lets_nobody_follow_when_following_is_off(harness: Harness) -> None:
+    harness.uploader.settings["follow_ingests"] = False
+    harness.ingest()
+    assert harness.record().ingests[media_package_id(UUID)].following is None
+    assert harness.run_after(minutes=40) == {"asked": 0}
+
+
+def test_an_unreadable_record_is_told_once_and_keeps_no_other_from_its_turn(
+    harness: Harness, caplog: pytest.LogCaptureFixture
+) -> None:
+    harness.ingest()
+    harness.ingest("other==", "auto-ingest-0002")
+    harness.aws.recordings.update_item(
+        Key={"uuid": UUID},
+        UpdateExpression="SET files = :wrong",
+        ExpressionAttributeValues={":wrong": "edited by hand"},
+    )
+    assert harness.run_after(minutes=40) == {"asked": 1}
+    assert harness.run_after(minutes=40) == {"asked": 0}
+    assert len(errors(caplog)) == 1
+
+
+def test_a_record_that_an_older_version_wrote_leaves_the_index(harness: Harness) -> None:
+    harness.ingest()
+    item = harness.aws.recordings.get_item(Key={"uuid": UUID})["Item"]
+    for ingest in item["ingests"].values():
+        del ingest["following"]
+    harness.aws.recordings.put_item(Item=item)
+    assert harness.run_after(minutes=40) == {"asked": 0}
+    assert harness.deps().ledger.due_to_follow(5) == []

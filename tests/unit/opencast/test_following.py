@@ -1,0 +1,109 @@
+"""What became of an ingest, and when Opencast is asked again."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingester import timestamps
+from ingester.ledger.record import Fate, Following
+from ingester.opencast.following import (
+    ABSENT,
+    LONGEST,
+    LONGEST_PAUSE,
+    SHORTEST_PAUSE,
+    fate_of,
+    followed,
+    is_given_up,
+)
+from ingester.opencast.processing import ENDED, Event, News, Workflow, WorkflowState
+
+NOW = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)
+AT = timestamps.write(NOW)
+BEGUN = Following(since=AT, due=AT)
+RUNNING = News(
+    event=Event(state=WorkflowState.RUNNING, is_published=False),
+    workflow=Workflow(state=WorkflowState.RUNNING),
+)
+states = st.sampled_from(WorkflowState)
+events = st.builds(Event, state=st.none() | states, is_published=st.booleans())
+news = st.builds(
+    News,
+    event=st.none() | events,
+    workflow=st.none() | st.builds(Workflow, state=states),
+)
+
+
+def asked_until_the_end(answer: News | None) -> list[datetime]:
+    """Return the times of all questions that get the same answer."""
+    following, found = BEGUN, []
+    while following.due:
+        now = timestamps.parse(following.due)
+        found.append(now)
+        following = followed(following, answer, now)
+    return found
+
+
+@pytest.mark.parametrize("answer", [RUNNING, None])
+def test_pauses_grow_and_the_follow_up_ends_after_a_week(answer: News | None) -> None:
+    asked = asked_until_the_end(answer)
+    pauses = [after - before for before, after in pairwise(asked)]
+    # The last pause is cut, so that the end comes in time.
+    assert all(before <= after for before, after in pairwise(pauses[:-1]))
+    assert (pauses[0], max(pauses)) == (SHORTEST_PAUSE, LONGEST_PAUSE)
+    assert asked[-1] - NOW == LONGEST
+    assert len(asked) < 60
+
+
+@given(news, st.timedeltas(timedelta(0), LONGEST * 2))
+def test_the_next_question_is_later_or_there_is_none(answer: News, age: timedelta) -> None:
+    now = NOW + age
+    after = followed(BEGUN, answer, now)
+    assert after.due == "" or timestamps.parse(after.due) >= now.replace(microsecond=0)
+
+
+@given(news)
+def test_an_ingest_is_published_only_when_its_event_is(answer: News) -> None:
+    if fate_of(answer) is Fate.PUBLISHED:
+        assert answer.event is not None
+        assert answer.event.is_published
+        assert answer.workflow is None or answer.workflow.state in ENDED
+
+
+@pytest.mark.parametrize("own", [WorkflowState.RUNNING, WorkflowState.PAUSED])
+def test_the_publication_of_an_earlier_ingest_does_not_count_while_the_workflow_runs(
+    own: WorkflowState,
+) -> None:
+    event = Event(state=WorkflowState.SUCCEEDED, is_published=True)
+    assert fate_of(News(event=event, workflow=Workflow(state=own))) is None
+
+
+def test_an_ingest_whose_workflow_failed_is_not_published_by_an_earlier_publication() -> None:
+    event = Event(state=WorkflowState.FAILED, is_published=True)
+    answer = News(event=event, workflow=Workflow(state=WorkflowState.FAILED))
+    assert fate_of(answer) is Fate.FAILED
+
+
+def test_an_ingest_without_its_workflow_fails_when_its_event_does() -> None:
+    event = Event(state=WorkflowState.FAILED, is_published=False)
+    assert fate_of(News(event=event)) is Fate.FAILED
+
+
+def test_an_event_is_deleted_when_it_is_missing_for_an_hour_without_a_break() -> None:
+    gone = News(event=None)
+    once = followed(BEGUN, gone, NOW)
+    assert once.fate is None
+    back = followed(once, RUNNING, NOW + ABSENT)
+    assert followed(back, gone, NOW + 2 * ABSENT).fate is None
+    assert followed(once, gone, NOW + ABSENT).fate is Fate.DELETED
+
+
+def test_a_failure_stays_when_opencast_gives_no_answer() -> None:
+    failed = Following(since=AT, due=AT, fate=Fate.FAILED)
+    after = followed(failed, None, NOW + LONGEST)
+    assert (after.fate, after.due) == (Fate.FAILED, "")
+    assert not is_given_up(after)

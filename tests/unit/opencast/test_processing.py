@@ -1,0 +1,113 @@
+"""Reading Opencast's answers about events, workflows and incidents."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingester.opencast.processing import (
+    TEXT_LIMIT,
+    WorkflowState,
+    event_of,
+    incident_text,
+    workflow_of,
+)
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+
+
+def workflow(**changes: Any) -> dict[str, Any]:
+    return {"workflow": {"id": 1603, "state": "FAILED", "mediaPackageId": "mp", **changes}}
+
+
+@pytest.mark.parametrize(
+    ("publications", "is_published"),
+    [(["internal"], False), (["internal", "engage-player"], True), (["api"], True), ([], False)],
+)
+def test_an_event_is_published_when_others_than_editors_see_it(
+    publications: list[str], is_published: bool
+) -> None:
+    document = {"identifier": "mp", "publication_status": publications}
+    assert event_of(document, "mp").is_published is is_published
+
+
+@pytest.mark.parametrize("publications", ["", None, "engage-player", {}])
+def test_an_event_is_not_published_when_its_publications_are_no_list(publications: Any) -> None:
+    document = {"identifier": "mp", "publication_status": publications}
+    assert not event_of(document, "mp").is_published
+
+
+def test_the_answer_about_another_event_is_refused() -> None:
+    with pytest.raises(ValueError, match="isn't about the event"):
+        event_of({"identifier": "other"}, "mp")
+
+
+@pytest.mark.parametrize(
+    "document", [workflow(mediaPackageId="other"), workflow(mediaPackageId="", mediapackage="x")]
+)
+def test_a_workflow_is_refused_only_when_it_names_another_event(document: Any) -> None:
+    if document["workflow"]["mediaPackageId"]:
+        with pytest.raises(ValueError, match="another event"):
+            workflow_of(document, "mp")
+    else:
+        assert workflow_of(document, "mp").state is WorkflowState.FAILED
+
+
+def test_a_workflow_of_an_older_opencast_names_its_event_in_the_media_package() -> None:
+    document = {"workflow": {"state": "FAILED", "mediapackage": {"id": "other"}}}
+    with pytest.raises(ValueError, match="another event"):
+        workflow_of(document, "mp")
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"id": "encode", "state": "FAILED", "job": "17"},
+        {"id": 4, "template": "encode", "state": "FAILED", "job": 17},
+    ],
+)
+def test_a_failed_operation_is_named_in_both_forms(operation: dict[str, Any]) -> None:
+    found = workflow_of(workflow(operations={"operation": operation}), "mp")
+    assert (found.operation, found.job) == ("encode", "17")
+
+
+def test_the_last_end_of_an_operation_is_the_end_of_the_workflow() -> None:
+    operations = [{"completed": 1791986412000}, {"completed": "1791986400000"}, {"completed": "x"}]
+    found = workflow_of(workflow(operations={"operation": operations}), "mp")
+    assert found.completed == datetime.fromtimestamp(1791986412, UTC)
+
+
+def test_a_failure_counts_before_an_earlier_warning() -> None:
+    tree = {
+        "incidentFullTree": {
+            "incidentFull": {"severity": "WARNING", "title": "Slow", "description": ""},
+            "incidentFullTree": [
+                {"incidentFull": {"severity": "FAILURE", "title": "Disk", "description": "a\n b"}}
+            ],
+        }
+    }
+    assert incident_text(tree) == "Disk: a b"
+
+
+def test_the_text_of_an_incident_is_short() -> None:
+    incident = {"severity": "FAILURE", "description": "x" * 5000}
+    assert len(incident_text({"incident": incident})) == TEXT_LIMIT
+
+
+@given(ANY_JSON)
+def test_any_json_is_read_or_refused_as_a_value_error(document: Any) -> None:
+    assert isinstance(incident_text(document), str)
+    for read in (event_of, workflow_of):
+        for content in (document, {"workflow": document}, workflow(operations=document)):
+            try:
+                read(content, "mp")
+            except ValueError:
+                continue
