@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -96,6 +97,7 @@ def env(_context: Context) -> None:
 @command()
 def demo(_context: Context) -> None:
     """Send recordings through on this machine; check."""
+    os.umask(0o077)  # only the owner can read what the demo writes, as the stack's own files
     console = Console()
     console.print("[bold]The local stack[/bold] (seconds of each step, side by side)")
     with LocalStack(say=progress(console)) as stack, closing(Driver(stack.state)) as driver:

@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 import boto3
 import pytest
 import requests
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from local.cloud import ACCOUNT, OPERATOR_KEY_ID
@@ -190,7 +191,7 @@ def test_a_request_is_served_when_the_root_has_signed_it(target: Target) -> None
     ],
 )
 def test_a_roles_key_is_refused_when_a_part_of_it_is_wrong(
-    target: Target, changes: Mapping[str, str]
+    target: Target, changes: Mapping[str, Any]
 ) -> None:
     url = f"{target.url}/{BUCKET}/{KEY}"
     wrong = replace(target.role, **changes)
@@ -267,7 +268,7 @@ def test_a_signature_is_refused_for_another_method_or_address(
     ids=lambda headers: ", ".join(f"{name}: {value[:20]}" for name, value in headers.items()),
 )
 def test_a_request_is_refused_when_its_headers_are_not_the_signed_ones(
-    target: Target, headers: Mapping[str, str]
+    target: Target, headers: Mapping[str, Any]
 ) -> None:
     target.assert_refused(target.create_topic(ROOT, **headers))
 
@@ -290,7 +291,7 @@ def s3_of(url: str, signer: Signer) -> Any:
         aws_access_key_id=signer.key_id,
         aws_secret_access_key=signer.secret,
         aws_session_token=signer.token or None,
-        config=boto3.session.Config(signature_version="s3v4"),
+        config=Config(signature_version="s3v4"),
     )
 
 
