@@ -44,7 +44,7 @@ from ingester.pipeline.messages import (
     overridden,
 )
 from ingester.pipeline.queue import MAX_DELAY_SECONDS, Queue, Received
-from ingester.pipeline.states import Origin, State
+from ingester.pipeline.states import IN_OPENCAST, Origin, State
 from ingester.recording import files as recording
 from ingester.recording.files import Subject, automated
 from ingester.recording.staging_bucket import Staging
@@ -705,7 +705,7 @@ def _late_captions(
 def _tell_about_captions(told: str, ingests: Iterable[IngestRecord], deps: Dependencies) -> None:
     """Tell people that an event lacks captions. The recording isn't failed."""
     for ingest in ingests:
-        deps.status.explain(ingest.zip_id, State.SENT_TO_OPENCAST, told)
+        deps.status.explain(ingest.zip_id, IN_OPENCAST, told)
     logger.error("%s", told, extra=log.goes_on("The event stays without them.", ADD_CAPTIONS))
 
 

@@ -310,7 +310,7 @@ class _Captions:
     """
 
     parts: Parts = ()
-    sent: Mapping[str, SentCaptions] = field(default_factory=dict)
+    sent: dict[str, SentCaptions] = field(default_factory=dict)
     reason: str = ""
 
 
@@ -461,7 +461,7 @@ def _publish_captions(uuid: str, media_package: str, deps: Dependencies) -> Outc
 
 def _tell(ingest: IngestRecord, told: str, deps: Dependencies, level: int = logging.ERROR) -> Done:
     """Tell people what an event lacks. The recording isn't failed."""
-    deps.status.explain(ingest.zip_id, State.SENT_TO_OPENCAST, told)
+    deps.status.explain(ingest.zip_id, IN_OPENCAST, told)
     logger.log(level, "%s", told, extra=log.goes_on("The ingest stays as it is.", ADD_CAPTIONS))
     return Done()
 

@@ -127,7 +127,7 @@ class Machine(ParseMachine):
 
     def complete_flag(self) -> None:
         """Finish an option. Raises ParseError if its value is missing."""
-        flag = self.flag
+        flag: Argument | None = self.flag
         if flag and flag.takes_value and flag.raw_value is None and not flag.optional:
             raise ParseError(f"--{flag.names[0]} needs a value. {self._usage()}", self.context)
         super().complete_flag()
@@ -137,10 +137,10 @@ class Machine(ParseMachine):
         try:
             super().see_value(value)
         except ValueError:
-            name = self.flag.names[0]
-            raise ParseError(
-                f"--{name} needs a whole number, not {value!r}. {self._usage()}", self.context
-            ) from None
+            flag: Argument | None = self.flag
+            name = flag.names[0] if flag else ""
+            said = f"--{name} needs a whole number, not {value!r}. {self._usage()}"
+            raise ParseError(said, self.context) from None
 
     def error(self, msg: str) -> None:
         """Raise ParseError for a word that is no command, option or value here."""
@@ -148,7 +148,7 @@ class Machine(ParseMachine):
         raise ParseError(self._unknown(), self.context)
 
     def _help_is_wanted(self) -> bool:
-        return bool(self.initial and self.initial.flags["--help"].raw_value)
+        return bool(self.initial.flags["--help"].raw_value)
 
     def _usage(self) -> str:
         return usage(self.context) if self.context.name else "`invoke --help` shows the options."

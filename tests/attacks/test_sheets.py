@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ingester.schedule.table import IMPORT_LOCK
-from ops.stack.removal import save_schedule
+from ops.schedule.export import save_schedule
 from tests.attacks.probes import STAGE, Answer, Probe
 from tests.attacks.target import Target
 from tests.e2e.spreadsheet import HEADER, Spreadsheet, row

@@ -24,12 +24,12 @@ from local.state import ENVIRONMENT, GOOGLE_KEY, STATE
 from ops.secrets.store import stored
 from tests.canaries import Canaries
 from tests.e2e import deployed
-from tests.e2e.conftest import PACKAGES
 from tests.e2e.mails import await_mail, forget_faults
 from tests.e2e.operator import Operator
 from tests.e2e.slack import zip_command
 from tests.e2e.spreadsheet import HEADER, Spreadsheet, row
 from tests.e2e.stack import Stack
+from tests.local_stack import PACKAGES
 from tests.slack_messages import texts
 
 VERBOSE = (WEBHOOK, ON_DEMAND, DOWNLOADER, UPLOADER, SLACK, SCHEDULE_UPDATE)

@@ -105,7 +105,7 @@ def item_of(value: Any, depth: int = 0) -> Any:
 def _number(value: float) -> Any:
     if math.isnan(value) or abs(value) > 1e125:
         return str(value)
-    return Decimal(f"{value:.15g}") if isinstance(value, float) else Decimal(value % 10**38)
+    return Decimal(f"{value:.15g}") if value % 1 else Decimal(int(value) % 10**38)
 
 
 class Queues(FakeQueues):
@@ -275,7 +275,7 @@ class NoEngine:
                 raise
             except IngesterError as error:
                 later = later or error
-        self.report(Total(0, 0.0, 0))
+        self.report(Total(0, 0.0, 0, is_complete=not later))
         if later:
             raise later
         return results

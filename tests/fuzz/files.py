@@ -12,7 +12,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from ingester.errors import RequestError
-from ingester.schedule.importer import ReplacedSources, import_parsed, import_sheets
+from ingester.schedule.importer import import_parsed, import_sheets
+from ingester.schedule.model import ReplacedSources
 from ops.command import OpsError
 from ops.csv_text import escaped, unescaped
 from ops.schedule.files import read_csv, read_json

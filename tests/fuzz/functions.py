@@ -289,7 +289,10 @@ class StagedFiles:
 
 def process(aws: Aws, url: str, body: str, receives: int, deps: Any) -> list[str]:
     """Hand a message to the queue's function, and return the ids that have to come back."""
-    in_order = {"MessageGroupId": aws.new_id(), "MessageDeduplicationId": aws.new_id()}
+    in_order: dict[str, Any] = {
+        "MessageGroupId": aws.new_id(),
+        "MessageDeduplicationId": aws.new_id(),
+    }
     is_fifo = url.endswith(".fifo")
     aws.queues.send_message(QueueUrl=url, MessageBody=body, **(in_order if is_fifo else {}))
     record = aws.queues.take(url, 1)[0]

@@ -61,7 +61,7 @@ def _change(mutator: Mutator) -> Any:
 
 def content_of(given: Any) -> bytes:
     """Return the file of an input."""
-    content = movies()[given["movie"]]
+    content: bytes = movies()[given["movie"]]
     for change in given["changes"]:
         content = _changed(content, change)
     return content

@@ -76,6 +76,7 @@ def press() -> dict[str, Any]:
 
 
 def make_request(mutator: Mutator) -> Any:
+    form: Any
     if mutator.chance(0.5):
         form = mutator.value(command())
     else:
@@ -168,7 +169,7 @@ class GroupsApi:
             status_code=200 if data.get("ok") else 429,
         )
         if data.get("ok") is not True:
-            raise SlackApiError("refused", made)
+            raise SlackApiError("refused", made)  # type: ignore[no-untyped-call]
         return made
 
 

@@ -103,7 +103,7 @@ def problems() -> list[dict[str, Any]]:
 
 def mutated_answer(mutator: Mutator, good: dict[str, Any]) -> Any:
     """Return an answer, or seldom an error, with mutations."""
-    found = mutator.one_of(problems()) if mutator.chance(0.1) else good
+    found: Any = mutator.one_of(problems()) if mutator.chance(0.1) else good
     if mutator.chance(0.7):
         found = {**found, "content": mutator.value(found["content"])}
     else:

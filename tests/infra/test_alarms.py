@@ -11,7 +11,7 @@ import pytest
 
 import tasks
 from cdk.names import FUNCTIONS
-from ops.command import ALIASES
+from ops.command_line import ALIASES
 from tests.infra.template import STACK, Changed, Template
 
 OPERATIONS = Path(__file__).resolve().parents[2] / "docs" / "operations.md"

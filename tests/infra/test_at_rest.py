@@ -9,7 +9,7 @@ import pytest
 from cdk.grants import ENCRYPTED, USE_KEY
 from cdk.names import FUNCTIONS, LOG_NOTIFICATIONS, UPLOADER, WEBHOOK, Function
 from cdk.settings import LOG_RETENTIONS
-from tests.infra.grants import as_list, resolve
+from ops.grants_document import as_list, resolve
 from tests.infra.template import Changed, Template, problems, synthesize
 
 KEY = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"

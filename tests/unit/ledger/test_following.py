@@ -101,7 +101,7 @@ def test_the_earliest_of_several_ingests_decides_when_a_record_is_due() -> None:
         str(number): msgspec.structs.replace(ingest(), following=following)
         for number, following in enumerate((late, early, ended, None))
     }
-    assert record(**ingests).follow_due == "2026-10-14T19:00:00Z"
+    assert Record(uuid="u==", ingests=ingests).follow_due == "2026-10-14T19:00:00Z"
     assert record().follow_due == ""
 
 

@@ -93,7 +93,7 @@ def test_signature_is_503_when_secrets_can_not_be_read_and_accepted_when_they_ca
     warm = Warm(aws, clock, "old", "own")
     warm.there, warm.is_ssm_down = ("new", "own"), True
     answer = warm.answer(completed(), "new")
-    assert (answer.status, webhook.UNCHECKED in answer.body) == (503, True)
+    assert (answer.status, str(webhook.SignatureUnchecked()) in answer.body) == (503, True)
     assert warm.post(completed(), "forged") == 503
     assert untouched(aws)
     assert warm.post(status_event(), "old") == 204
