@@ -283,7 +283,7 @@ class _Captions:
     """
 
     parts: Parts = ()
-    sent: Mapping[str, SentCaptions] = field(default_factory=dict)
+    sent: dict[str, SentCaptions] = field(default_factory=dict)
     reason: str = ""
 
 
