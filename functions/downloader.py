@@ -92,6 +92,11 @@ LONGEST_WAIT = timedelta(days=1)
 LONGEST_WAIT_FOR_CAPTIONS = timedelta(days=7)
 """How long captions are waited for that Zoom has announced or lists."""
 
+ASKS_HOURLY = timedelta(hours=1)
+ONCE_AN_HOUR = timedelta(seconds=MAX_DELAY_SECONDS + 60)
+"""After a day Zoom is asked for captions at the first message of each hour: SQS delays a message by
+a quarter of an hour at most."""
+
 EACH_SEGMENT = timedelta(hours=1)
 """How long a transcript of each segment is waited for, after Zoom has made the first."""
 
@@ -593,22 +598,30 @@ def _download_captions(
     now = deps.clock()
     first_seen = now if message.first_seen is UNSET else timestamps.parse(message.first_seen)
     age = now - first_seen
+    if LONGEST_WAIT <= age < LONGEST_WAIT_FOR_CAPTIONS and age % ASKS_HOURLY > ONCE_AN_HOUR:
+        return _wait_for_captions(message, first_seen, age, "Zoom is asked once an hour")
     try:
         _send_captions(message, wanted, age, deps)
     except (IngesterError, BotoCoreError, ClientError) as error:
         reason = str(error if isinstance(error, IngesterError) else AwsFailed.of(error))
-        if age >= LONGEST_WAIT_FOR_CAPTIONS:
-            record = deps.ledger.get(message.uuid)
-            _tell_about_captions(f"After a week: {reason}", record.ingests.values(), deps)
-            return Done(is_success=False)
-        seconds = int(min(MAX_DELAY_SECONDS, max(FIRST_WAIT_SECONDS, age.total_seconds())))
-        again = msgspec.structs.replace(message, first_seen=timestamps.write(first_seen))
-        return Requeue(
-            body=encode(again),
-            delay_seconds=seconds,
-            report=partial(logger.info, "The captions have to wait: %s", reason),
-        )
+        if age < LONGEST_WAIT_FOR_CAPTIONS:
+            return _wait_for_captions(message, first_seen, age, reason)
+        record = deps.ledger.get(message.uuid)
+        _tell_about_captions(f"After a week: {reason}", record.ingests.values(), deps)
+        return Done(is_success=False)
     return Done()
+
+
+def _wait_for_captions(
+    message: DownloadMessage, first_seen: datetime, age: timedelta, reason: str
+) -> Requeue:
+    seconds = int(min(MAX_DELAY_SECONDS, max(FIRST_WAIT_SECONDS, age.total_seconds())))
+    again = msgspec.structs.replace(message, first_seen=timestamps.write(first_seen))
+    return Requeue(
+        body=encode(again),
+        delay_seconds=seconds,
+        report=partial(logger.info, "The captions have to wait: %s", reason),
+    )
 
 
 def _send_captions(

@@ -360,7 +360,7 @@ def _add_captions(message: UploadMessage, media_package: str, deps: Dependencies
     Captions never fail a recording: what can't be done is told in the row.
 
     Raises:
-        AskLater: A workflow of the event is running.
+        AskLater: A workflow of the event is running, or Opencast doesn't show the event yet.
         IngesterError, BotoCoreError, ClientError: A later attempt may succeed.
     """
     ingest = deps.ledger.get(message.uuid).ingests.get(media_package)
@@ -372,6 +372,8 @@ def _add_captions(message: UploadMessage, media_package: str, deps: Dependencies
     if version is None or version < LATE_CAPTIONS_VERSION:
         return _tell(ingest, _too_old(version, LATE_CAPTIONS_VERSION), deps, logging.WARNING)
     if not deps.opencast.has_event(media_package):
+        if deps.clock() - timestamps.parse(ingest.posted_at) < ledger.POST_ARRIVAL_LIMIT:
+            raise AskLater("Opencast doesn't show the event yet")
         logger.info("The event isn't in Opencast any more: it gets no captions")
         return Done()
     if deps.opencast.has_active_workflow(media_package):

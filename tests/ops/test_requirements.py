@@ -24,6 +24,7 @@ DISTRIBUTIONS = {
     "googleapiclient": "google-api-python-client",
     "jwt": "pyjwt",
     "slack_sdk": "slack-sdk",
+    "webvtt": "webvtt-py",
     "zlib_ng": "zlib-ng",
     "zoneinfo": "tzdata",
 }

@@ -218,6 +218,7 @@ MUTATIONS: Sequence[Mutation] = (
         "captions={**others, kind: captions} if captions else others)\n",
         "captions=others)\n",
         profile="captions",
+        seed=3,
     ),
     Mutation(
         "the captions of all recordings are staged under one key",
@@ -225,6 +226,7 @@ MUTATIONS: Sequence[Mutation] = (
         '        key = staging_key(number, start, 0, f"joined_{kind}", digest, "vtt")\n',
         '        key = f"1/{len((number, start, digest)) and kind}.vtt"\n',
         profile="captions",
+        seed=288,
     ),
     Mutation(
         "late captions don't wait for the end of the event's workflow",
@@ -233,6 +235,7 @@ MUTATIONS: Sequence[Mutation] = (
         '        raise AskLater("A workflow of the event is running")\n',
         "    if deps.opencast.has_active_workflow(media_package):\n        return Done()\n",
         profile="captions",
+        seed=41,
     ),
     Mutation(
         "the video waits for its captions",
@@ -240,6 +243,7 @@ MUTATIONS: Sequence[Mutation] = (
         "        deps.downloads.send(encode(later), delay_seconds=FIRST_WAIT_SECONDS)\n",
         '        raise AskLater(f"There are no captions of {later.uuid} yet")\n',
         profile="captions",
+        seed=386,
     ),
     Mutation(
         "the cues of a segment aren't moved to where it lies in the video",
@@ -247,6 +251,7 @@ MUTATIONS: Sequence[Mutation] = (
         "            begins=stretch.begins + cue.begins,\n",
         "            begins=cue.begins,\n",
         profile="captions",
+        seed=3,
     ),
     Mutation(
         "an announced transcript is forgotten while its ingest is on its way",
@@ -254,6 +259,7 @@ MUTATIONS: Sequence[Mutation] = (
         '        raise AskLater("The recording isn\'t in Opencast yet")\n',
         "        return False\n",
         profile="captions",
+        seed=41,
     ),
     Mutation(
         "the follow-up of an ingest never ends",

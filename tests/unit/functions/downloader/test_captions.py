@@ -388,6 +388,15 @@ class TestWaiting:
         assert late.take(waiting=timedelta(minutes=61))
         assert SHIFTED in text_of(harness, track(harness))
 
+    def test_zoom_is_asked_once_an_hour_after_a_day(self, harness: Harness, late: Late) -> None:
+        late.ingest()
+        assert late.take(waiting=timedelta(days=2, minutes=30))
+        assert harness.asked_of_api() == 0
+        assert len(later(harness)) == 1
+        assert late.take(waiting=timedelta(days=2, minutes=5))
+        assert harness.asked_of_api() == 1
+        assert len(harness.uploads()) == 1
+
     def test_people_are_told_after_a_week_of_what_never_came(
         self, harness: Harness, late: Late, caplog: pytest.LogCaptureFixture
     ) -> None:

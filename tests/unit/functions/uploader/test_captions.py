@@ -277,9 +277,20 @@ class TestAddingLater:
         assert harness.take(late(harness, media_package="another"))
         assert not harness.opencast.added
 
+    def test_captions_wait_when_opencast_does_not_show_the_event_yet(
+        self, harness: Harness
+    ) -> None:
+        ingest(harness)
+        shown = harness.opencast.store.events.pop(OWN_ID)
+        assert not harness.take(late(harness))
+        harness.opencast.store.events[OWN_ID] = shown
+        assert harness.take(late(harness), receive_count=2)
+        assert len(harness.opencast.added) == 1
+
     def test_an_event_that_was_deleted_gets_no_captions(self, harness: Harness) -> None:
         ingest(harness)
         harness.delete_event()
+        harness.clock.forward(minutes=15)
         assert harness.take(late(harness))
         assert not harness.opencast.added
         assert states(harness.own_ingest) == {}
