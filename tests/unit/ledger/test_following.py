@@ -40,8 +40,8 @@ def ingest(zip_id: str = "z", outcome: Outcome = Outcome.TAKEN) -> IngestRecord:
     return IngestRecord(zip_id=zip_id, series="S", files={}, posts=(post,))
 
 
-def record(uuid: str = "u==", **ingests: IngestRecord) -> Record:
-    return Record(uuid=uuid, ingests=ingests or {"mp": ingest()})
+def record(uuid: str = "u==") -> Record:
+    return Record(uuid=uuid, ingests={"mp": ingest()})
 
 
 def begin(ledger: Ledger, clock: Clock, uuid: str = "u==") -> Record:
@@ -101,7 +101,7 @@ def test_the_earliest_of_several_ingests_decides_when_a_record_is_due() -> None:
         str(number): msgspec.structs.replace(ingest(), following=following)
         for number, following in enumerate((late, early, ended, None))
     }
-    assert record(**ingests).follow_due == "2026-10-14T19:00:00Z"
+    assert Record(uuid="u==", ingests=ingests).follow_due == "2026-10-14T19:00:00Z"
     assert record().follow_due == ""
 
 
