@@ -137,10 +137,11 @@ def _bucket(properties: Mapping[str, Any], name: str, client: Client) -> Iterato
 
 def _lifecycle_rule(number: int, rule: Mapping[str, Any]) -> dict[str, Any]:
     """Return CloudFormation's rule in the form of S3's API."""
+    tags = rule.get("TagFilters", ())
     converted: dict[str, Any] = {
         "ID": rule.get("Id", f"rule-{number}"),
         "Status": rule["Status"],
-        "Filter": {"Prefix": rule.get("Prefix", "")},
+        "Filter": {"Tag": tags[0]} if tags else {"Prefix": rule.get("Prefix", "")},
     }
     if days := rule.get("ExpirationInDays"):
         converted["Expiration"] = {"Days": days}

@@ -61,13 +61,19 @@ def test_the_lifecycle_of_the_bucket_is_set_afterwards(access: Access) -> None:
                     "ExpirationInDays": 7,
                     "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
                     "Status": "Enabled",
-                }
+                },
+                {
+                    "ExpirationInDays": 1,
+                    "Status": "Enabled",
+                    "TagFilters": [{"Key": "released", "Value": "yes"}],
+                },
             ]
         },
     )
     assert compare(wanted, {"It": "files"}, access.client).set_after == ("the bucket's lifecycle",)
     rules = access.client("s3").get_bucket_lifecycle_configuration(Bucket="files")["Rules"]
     assert rules[0]["Expiration"] == {"Days": 7}
+    assert rules[1]["Filter"] == {"Tag": {"Key": "released", "Value": "yes"}}
     assert rules[0]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
     assert compare(wanted, {"It": "files"}, access.client).set_after == ()
 

@@ -279,12 +279,14 @@ MUTATIONS: Sequence[Mutation] = (
         "        news = deps.opencast.news_of(media_package, ingest.workflow)\n",
         "        other = next(iter(record.ingests))\n"
         "        news = deps.opencast.news_of(other, record.ingests[other].workflow)\n",
+        seed=11,
     ),
     Mutation(
         "an event that the index lacks for a moment counts as deleted",
         FOLLOWING,
         "        is_deleted = now - timestamps.parse(since) >= ABSENT\n",
         "        is_deleted = True\n",
+        seed=11,
     ),
     Mutation(
         "staged files are given up before Opencast has them",

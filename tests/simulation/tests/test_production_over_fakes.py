@@ -56,7 +56,7 @@ def _noted(table: StatusTable) -> Any:
 OTHERS: list[Step] = [
     _noted,
     _take_back,
-    lambda table: table.explain("a", {State.SENT_TO_UPLOADER}, "because"),
+    lambda table: table.explain("a", frozenset({State.SENT_TO_UPLOADER}), "because"),
 ]
 
 

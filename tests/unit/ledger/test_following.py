@@ -40,8 +40,8 @@ def ingest(zip_id: str = "z", outcome: Outcome = Outcome.TAKEN) -> IngestRecord:
     return IngestRecord(zip_id=zip_id, series="S", files={}, posts=(post,))
 
 
-def record(uuid: str = "u==", **ingests: IngestRecord) -> Record:
-    return Record(uuid=uuid, ingests=ingests or {"mp": ingest()})
+def record(uuid: str = "u==") -> Record:
+    return Record(uuid=uuid, ingests={"mp": ingest()})
 
 
 def begin(ledger: Ledger, clock: Clock, uuid: str = "u==") -> Record:

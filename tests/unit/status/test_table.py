@@ -272,7 +272,7 @@ class TestReporting:
             assert (
                 status.report(ZIP_ID, StatusChange(State.IGNORED, "why", subject=SUBJECT)) is None
             )
-            status.explain(ZIP_ID, {State.IGNORED}, "why")
+            status.explain(ZIP_ID, frozenset({State.IGNORED}), "why")
         logged = [(entry.levelname, entry.getMessage()) for entry in caplog.records]
         expected = f"The status row isn't written. AWS failed: UpdateItem answered {code}."
         assert logged == [("WARNING", expected)] * 2
