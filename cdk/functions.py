@@ -184,8 +184,8 @@ class Functions(Construct):
             own = [*statements[function], *grants.secrets_of(stack, names, function)]
             if resources.at_rest.key:
                 own.append(grants.use_key(stack, resources.at_rest.key, function))
-            if function is UPLOADER and network:
-                own += grants.network_interfaces(stack, names.function(UPLOADER))
+            if function in (UPLOADER, FOLLOW) and network:
+                own += grants.network_interfaces(stack, names.function(function))
             if function is SLACK:
                 own.append(grants.invoke_itself(stack, *slack_alias))
             return own

@@ -192,6 +192,7 @@ def _downloader(resources: Resources) -> list[iam.PolicyStatement]:
         "s3:ListMultipartUploadParts",
         "s3:AbortMultipartUpload",
         "s3:GetObject",
+        "s3:GetObjectTagging",
     )
     return [
         allow(("dynamodb:UpdateItem",), tables.status.table_arn),
@@ -207,15 +208,17 @@ def _downloader(resources: Resources) -> list[iam.PolicyStatement]:
 def _uploader(resources: Resources) -> list[iam.PolicyStatement]:
     """Return the uploader's grants.
 
-    It checks that a staged file exists. Opencast reads the file by a URL that the uploader signs,
-    with the uploader's rights.
+    It checks that a staged file exists, and tags it once Opencast has it. Opencast reads the file
+    by a URL that the uploader signs, with the uploader's rights.
     """
     tables, queues = resources.tables, resources.queues
     return [
         allow(("dynamodb:UpdateItem",), tables.status.table_arn),
         allow(READ_WRITE, tables.recordings.table_arn),
         allow(("dynamodb:GetItem",), tables.events.table_arn),
-        allow(("s3:GetObject",), resources.staging.bucket.arn_for_objects("*")),
+        allow(
+            ("s3:GetObject", "s3:PutObjectTagging"), resources.staging.bucket.arn_for_objects("*")
+        ),
         allow(CONSUME, queues.upload.queue_arn),
         send(queues.upload_dlq),
     ]

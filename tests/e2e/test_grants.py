@@ -42,8 +42,14 @@ HELD_BY_UNIT_TESTS = {
         "tests/unit/functions/downloader/test_ends.py"
         "::test_recording_is_ignored_when_zoom_notified_its_removal"
     ),
-    ("zoom-downloader", "s3:GetObjectTagging", "*"): "used when a file is staged already",
-    ("zoom-uploader", "s3:PutObjectTagging", "*"): "without it files only stay for longer",
+    ("zoom-downloader", "s3:GetObjectTagging", "*"): (
+        "tests/unit/transfer/test_multipart_resume.py"
+        "::test_an_object_without_rights_to_its_tags_counts_as_needed"
+    ),
+    ("zoom-uploader", "s3:PutObjectTagging", "*"): (
+        "tests/unit/functions/uploader/test_release.py"
+        "::test_the_ingest_has_ended_when_its_files_can_not_be_released"
+    ),
 }
 """Grants that no scenario needs, with a unit test that fails if they aren't used."""
 

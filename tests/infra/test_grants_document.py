@@ -93,15 +93,19 @@ def test_a_resource_of_an_unknown_kind_is_no_line_of_the_table() -> None:
 @pytest.mark.parametrize(
     "statement",
     [
-        {"Effect": "Deny", "Action": "a:X", "Resource": "r"},
         {"Effect": "Allow", "NotAction": "a:X", "Resource": "r"},
         {"Effect": "Allow", "Action": "a:X", "Resource": "r", "Condition": {}},
     ],
-    ids=["deny", "not action", "condition"],
+    ids=["not action", "condition"],
 )
 def test_a_statement_that_the_table_can_not_show_is_an_error(statement: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="can't show the statement"):
         list(grants_document.pairs({"Statement": [statement]}))
+
+
+def test_a_denial_is_no_grant() -> None:
+    denial = {"Effect": "Deny", "Action": "a:X", "Resource": "r"}
+    assert not list(grants_document.pairs({"Statement": [denial]}))
 
 
 def test_a_document_without_the_lines_around_the_table_is_an_error() -> None:

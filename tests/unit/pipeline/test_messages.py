@@ -104,6 +104,7 @@ def test_download_message_of_an_earlier_webhook_is_decoded(case: dict[str, Any])
 
 
 texts = st.text(max_size=8)
+keys = st.text(min_size=1, max_size=8)
 stamps = st.datetimes().map(lambda moment: moment.strftime("20%y-%m-%dT%H:%M:%SZ"))
 maybe_flag = st.booleans() | st.just(UNSET)
 maybe_text = texts | st.just(UNSET)
@@ -121,7 +122,7 @@ recording_files = st.builds(
 )
 downloads = st.builds(
     DownloadMessage,
-    uuid=texts,
+    uuid=keys,
     zoom_series_id=st.integers(0, 10**13),
     topic=texts,
     start_time=stamps,
@@ -129,7 +130,7 @@ downloads = st.builds(
     host_id=texts,
     recording_files=st.lists(recording_files, max_size=2).map(tuple),
     on_demand_ingest=st.booleans(),
-    zip_id=texts,
+    zip_id=keys,
     received_time=stamps,
     download_token=texts,
     on_demand_series_id=maybe_text,
@@ -162,7 +163,7 @@ staged_views = st.builds(
 )
 uploads = st.builds(
     UploadMessage,
-    uuid=texts,
+    uuid=keys,
     zoom_series_id=st.integers(0, 10**13),
     opencast_series_id=texts,
     oc_title=texts,
@@ -170,7 +171,7 @@ uploads = st.builds(
     created=stamps,
     created_local=stamps,
     webhook_received_time=stamps,
-    zip_id=texts,
+    zip_id=keys,
     s3_files=st.dictionaries(texts, staged_views, max_size=2),
     oc_workflow=maybe_text,
 )

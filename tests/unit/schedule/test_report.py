@@ -61,7 +61,7 @@ def test_terminal_report_names_added_changed_removed_and_skipped() -> None:
         "  101: - HIST (2026) W 9:30 Lecture  + HIST (2026) W 10:00 Lecture",
         "Would be removed, 1 in all:",
         "  102: HIST (2026) F 9:30 Lecture",
-        "Skipped, 1 in all:",
+        "Skipped rows, 1 in all:",
         "  a.csv row 0: no Opencast series",
     ]
     done = terminal_lines(report(before, new), dry_run=False)
