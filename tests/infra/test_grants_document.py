@@ -51,10 +51,13 @@ def test_the_table_of_grants_has_each_grant_of_the_template_once(
 
 def test_the_table_of_grants_names_the_setting_that_adds_a_grant(rows: list[Row]) -> None:
     conditional = {(row.function, row.kind): row.condition for row in rows if row.condition}
-    assert conditional == {("uploader", "everything"): "`OC_SUBNET_IDS`"}
-    line = list(grants_document.lines(rows))[-1]
-    assert line.startswith("| uploader | `ec2:AssignPrivateIpAddresses`, `CreateNetworkInterface`,")
-    assert line.endswith("| everything, with `OC_SUBNET_IDS` |")
+    assert conditional == {
+        (function, "everything"): "`OC_SUBNET_IDS`" for function in ("uploader", "follow")
+    }
+    found = [line for line in grants_document.lines(rows) if "with `OC_SUBNET_IDS`" in line]
+    for line, function in zip(found, ("follow", "uploader"), strict=True):
+        assert line.startswith(f"| {function} | `ec2:AssignPrivateIpAddresses`, `CreateNetw")
+        assert line.endswith("| everything, with `OC_SUBNET_IDS` |")
 
 
 def test_resources_with_the_same_actions_share_a_line_of_the_table() -> None:
