@@ -55,7 +55,7 @@ def test_the_table_of_grants_names_the_setting_that_adds_a_grant(rows: list[Row]
         (function, "everything"): "`OC_SUBNET_IDS`" for function in ("uploader", "follow")
     }
     found = [line for line in grants_document.lines(rows) if "with `OC_SUBNET_IDS`" in line]
-    for line, function in zip(found, ("follow", "uploader"), strict=True):
+    for line, function in zip(found, ("uploader", "follow"), strict=True):
         assert line.startswith(f"| {function} | `ec2:AssignPrivateIpAddresses`, `CreateNetw")
         assert line.endswith("| everything, with `OC_SUBNET_IDS` |")
 
