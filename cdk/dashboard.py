@@ -114,9 +114,9 @@ class Dashboard(Construct):
                 "How many minutes does a recording take to Opencast?",
                 {
                     "half of them, at most": own("MinutesInPipeline", "p50"),
-                    "19 of 20, at most": own("MinutesInPipeline", "p95"),
+                    "95 % within": own("MinutesInPipeline", "p95"),
                     "half of them, until published": own("MinutesToPublished", "p50"),
-                    "19 of 20, until published": own("MinutesToPublished", "p95"),
+                    "95 % published within": own("MinutesToPublished", "p95"),
                 },
                 period=HOUR,
             ),

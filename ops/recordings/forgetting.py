@@ -155,7 +155,7 @@ class Places:
             if refused := answer.get("Errors"):
                 raise OpsError(
                     f"{self.bucket}: {refused[0].get('Key')} can't be deleted: "
-                    f"{refused[0].get('Message')}. Run the command again when that is mended."
+                    f"{refused[0].get('Message')}. Run the command again after fixing that."
                 )
 
 

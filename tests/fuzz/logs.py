@@ -25,7 +25,7 @@ LINES = (
             "uuid": payloads.UUID,
             "zip_id": f"auto-ingest-{payloads.UUID}",
             "aws_request_id": ID,
-            "outlook": "Nothing by itself.",
+            "outlook": "Not retried automatically.",
             "advice": "invoke recordings UUID",
             "exception": "Traceback (most recent call last):\n  File x\nKeyError: 'a'",
         }

@@ -101,7 +101,7 @@ _ABOUT = {
     ),
     "schedule-update": _About(
         "Schedule update",
-        "Nothing by itself. Part of the schedule may be changed already.",
+        "Not retried automatically. Part of the schedule may be changed already.",
         "Send the sheet again: it brings the rest.",
     ),
     "zoom-reconcile": _About(

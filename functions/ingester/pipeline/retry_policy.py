@@ -16,7 +16,7 @@ ZOOM_REPEATS = "Zoom does so three times within an hour and a half."
 """Outlook of a webhook event that got no answer or 5xx: Zoom retries after 5, 20 and 60 more
 minutes."""
 
-GIVEN_UP = "Nothing by itself: its message waits among the dead letters."
+GIVEN_UP = "Not retried automatically. The message is kept 14 days."
 """Outlook in the log record of a message that isn't retried any more."""
 
 

@@ -234,7 +234,7 @@ def _named_lines(
     )
     lines = _lines_by_row(named)
     more = len(lines) - MOST_ROWS
-    rest = [f"And {_count(more, 'more row', ',')}, told once these are mended."]
+    rest = [f"And {_count(more, 'more row', ',')}, named once these are corrected."]
     return lines[:MOST_ROWS] + (rest if more > 0 else [])
 
 

@@ -145,7 +145,7 @@ ADVICE = {
         mail_outlook=NEEDS_YOU,
     ),
     Situation.DOWNLOAD_FAILED: Phrases(
-        operator="`invoke queue.retry-downloads --uuid {uuid}` once the cause is mended; "
+        operator="`invoke queue.retry-downloads --uuid {uuid}` after fixing the cause; "
         f"{HISTORY}.",
         producer=REQUEST_AGAIN,
         can_request=True,
@@ -153,8 +153,7 @@ ADVICE = {
         mail_outlook=NEEDS_YOU,
     ),
     Situation.UPLOAD_FAILED: Phrases(
-        operator="`invoke queue.retry-uploads --uuid {uuid}` once the cause is mended; "
-        f"{HISTORY}.",
+        operator=f"`invoke queue.retry-uploads --uuid {{uuid}}` after fixing the cause; {HISTORY}.",
         producer=REQUEST_AGAIN,
         can_request=True,
         lecturer=FAILED,

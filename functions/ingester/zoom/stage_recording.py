@@ -127,7 +127,7 @@ class RecordingTransfer:
         if not any(item.file.ffprobe_seconds for item in staged):
             if len(unusable) == sum(source.file.is_mp4 for source in sources) > 0:
                 raise unusable[0]
-            raise FileGone("Zoom handed out none of the recording's MP4 files.")
+            raise FileGone("Zoom gave us no video of this recording.")
         return Staged(tuple(staged), tuple(missing), tuple(map(str, unusable)))
 
     def run_captions(

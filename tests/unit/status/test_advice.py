@@ -114,11 +114,11 @@ class TestEverySituation:
         ),
         (
             row(State.DOWNLOADER_FAILED, "permanent failure: no files"),
-            "`invoke queue.retry-downloads --uuid u==` once the cause is mended; `invoke logs.rec",
+            "`invoke queue.retry-downloads --uuid u==` after fixing the cause; `invoke logs.rec",
         ),
         (
             row(State.UPLOADER_FAILED, "Unable to reach Opencast."),
-            "`invoke queue.retry-uploads --uuid u==` once the cause is mended",
+            "`invoke queue.retry-uploads --uuid u==` after fixing the cause",
         ),
         (
             row(State.UPLOADER_FAILED, "Invalid Opencast series id."),

@@ -345,7 +345,7 @@ class TestAPartialMessage:
         harness.clock.forward(days=1)
         assert harness.take(partial)
         (dead,) = harness.dead()
-        assert dead["reason"] == "Zoom handed out none of the recording's MP4 files."
+        assert dead["reason"] == "Zoom gave us no video of this recording."
 
     def test_message_waits_when_the_zoom_list_is_invalid(
         self, harness: Harness, zoom: ZoomStandIn, small: Recording, partial: dict[str, Any]

@@ -140,7 +140,7 @@ def test_update_names_the_first_ten_rows_and_logs_all(
             "by twelve hours: write 14:05 for 2:05 PM"
             for number in range(10)
         ),
-        "And 3 more rows, told once these are mended.",
+        "And 3 more rows, named once these are corrected.",
         "250 rows have no meeting link, the first is Fall row 3.",
     ]
     logged = [line for record in caplog.records for line in getattr(record, "rows", [])]
@@ -160,7 +160,7 @@ def test_update_puts_all_reasons_of_a_row_into_one_line(user: SheetUser) -> None
         )
         for n in range(10)
     ]
-    assert more == "And 1 more row, told once these are mended."
+    assert more == "And 1 more row, named once these are corrected."
 
 
 def test_update_does_not_shorten_a_line_about_classes_of_a_whole_week(user: SheetUser) -> None:
