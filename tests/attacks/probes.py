@@ -120,7 +120,7 @@ def new_uuid() -> str:
 
 
 def started(uid: str, **changes: Any) -> dict[str, Any]:
-    """Return Zoom's event that a recording has started, the smallest one that writes a row."""
+    """Return the webhook event `recording.started`, the smallest one that writes a row."""
     about = {
         "uuid": uid,
         "id": 86168921331,

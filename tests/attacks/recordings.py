@@ -41,7 +41,7 @@ def file(url: str, size: int, **changes: Any) -> dict[str, Any]:
 class Hostile:
     """A recording that somebody with Zoom's secret, or Zoom's CDN, makes up.
 
-    `about` changes fields of Zoom's event.
+    `about` changes fields of the webhook event.
     """
 
     name: str
@@ -95,7 +95,7 @@ def send(target: Target, hostile: Hostile) -> Sent:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a recording: its row, its files in S3, and its ingests in Opencast."""
+    """The traces of a recording: its row, its files in S3, and its ingests in Opencast."""
 
     row: Mapping[str, Any]
     keys: Sequence[str]

@@ -62,12 +62,12 @@ def test_ingest_refuses_a_body_of(name: str, target: Target) -> None:
 
 
 def event(**changes: Any) -> bytes:
-    """Return Zoom's event that a recording has started, with other fields at its top."""
+    """Return the webhook event `recording.started`, with changed fields at its top."""
     return encoded({**started("CHANGED=="), **changes})
 
 
 def about(**changes: Any) -> bytes:
-    """Return Zoom's event that a recording has started, with other fields of its object."""
+    """Return the webhook event `recording.started`, with changed fields in its object."""
     content = started("CHANGED==")
     content["payload"]["object"].update(changes)
     return encoded(content)

@@ -83,7 +83,7 @@ ADDRESSES: Mapping[str, str] = {
     "an allowed host in another script": "https://\uff4cocalhost:{zoom}/video.mp4",
     "a line break": "https://127.0.0.1:{zoom}/video.mp4\r\nX-Evil: 1",
 }
-"""Download addresses in Zoom's event."""
+"""Download addresses in the webhook event."""
 
 REDIRECTS: Mapping[str, tuple[str, str]] = {
     "to a private address": ("https://127.0.0.2:{private}/video.mp4", "isn't on the internet"),

@@ -139,7 +139,7 @@ def test_other_video_of_a_recording_is_ingested_when_one_is_hostile(found: Found
 
 
 def test_operators_are_mailed_when_a_video_is_hostile(found: Found, target: Target) -> None:
-    """This also shows that the other files of attacks would notice an error that is mailed."""
+    """The test also shows that the other attacks' tests would notice a mailed error."""
     lines = list(log_lines(target.driver, found.since))
     errors = "\n".join(mailed(lines, mailed_pattern(target.driver)))
     for name in (NO_BYTES, BESIDE):

@@ -32,7 +32,7 @@ class Clock:
         self.now += seconds
 
 
-def test_generated_range_equals_that_of_the_whole_file() -> None:
+def test_generated_range_equals_the_same_range_of_the_whole_file() -> None:
     whole = CONTENT.read(0, SIZE)
     assert len(whole) == SIZE
     for offset, length in ((0, 1), (7, 2), (BLOCK - 1, 2), (BLOCK + 3, BLOCK + 9), (SIZE - 1, 1)):
@@ -41,7 +41,7 @@ def test_generated_range_equals_that_of_the_whole_file() -> None:
     assert CONTENT.read(SIZE, 1) == CONTENT.read(SIZE + 10, 1) == b""
 
 
-def test_generated_checksum_is_that_of_the_bytes() -> None:
+def test_generated_checksum_equals_the_crc32_of_the_bytes() -> None:
     whole = CONTENT.read(0, SIZE)
     assert CONTENT.crc32(0, SIZE - 1) == zlib.crc32(whole)
     assert CONTENT.crc32(100, BLOCK + 5) == zlib.crc32(whole[100 : BLOCK + 6])

@@ -233,7 +233,7 @@ def _shift_start(request: Request, shift: timedelta) -> None:
 
 
 def _status_of(request: Request, shift: timedelta) -> Request:
-    """Return Zoom's event that the recording has started, without a time."""
+    """Return the webhook event `recording.started` of the recording, without a time."""
     about = {
         name: value
         for name, value in rules.object_of(request).items()

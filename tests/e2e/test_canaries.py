@@ -96,7 +96,7 @@ def _use(stack: Stack) -> None:
 
 
 def _completed(recording: Any) -> dict[str, Any]:
-    """Return Zoom's event with planted secrets. It lacks the files, which Zoom's API has."""
+    """Return a webhook event with planted secrets. It lacks the files, which Zoom's API has."""
     about = {
         "uuid": recording.uuid,
         "id": recording.meeting_id,

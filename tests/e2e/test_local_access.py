@@ -1,4 +1,4 @@
-"""Who may do what with a local stack: attacks by other users of the machine and by web pages."""
+"""Access to a local stack: attacks by other users of the machine and by web pages."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def webhook_refusal(stack: Stack) -> None:
 
 
 def lost_webhook_answer(stack: Stack) -> None:
-    """The webhook takes a "+Zoom" request, and its answer is lost: the request is accepted."""
+    """The webhook accepts a request of "+Zoom", which accepts it even if the answer is lost."""
     recording = stack.lecture(scheduled=False)
 
     def forward(headers: dict[str, str], body: bytes) -> None:

@@ -74,7 +74,7 @@ def check_secrets(given: Any) -> Iterator[str]:
         # SSM holds UTF-8.
         parameters.set(f"/p/{name}", value.encode("utf-8", "replace").decode())
     try:
-        # What is read is hidden from the log from then on, in this context.
+        # Once read, a secret is hidden from the log in this context.
         read = copy_context().run(settings.read_secrets, kind, parameters, "/p")
         yield repr(read)
         values = [value for value in msgspec.structs.astuple(read) if len(value) > 8]

@@ -40,7 +40,7 @@ SHRINKING_TRIES, SHRINKING_SECONDS = 400, 20.0
 
 @dataclass(frozen=True)
 class Problem:
-    """What an input has found. `kind` is the same for inputs that find the same."""
+    """A problem that an input has found. Inputs that find the same problem have the same `kind`."""
 
     kind: str
     text: str

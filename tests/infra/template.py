@@ -42,7 +42,7 @@ def joined(value: Any) -> str:
 
 
 class Template:
-    """A parsed template. `resources` are by logical id."""
+    """A parsed template. `resources` maps logical ids to resources."""
 
     def __init__(self, text: str) -> None:
         self.text = text

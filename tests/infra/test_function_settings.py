@@ -66,6 +66,6 @@ def test_the_environment_of_a_function_has_exactly_what_the_function_reads(
     variables: dict[str, Any] = functions[function.name]["Environment"]["Variables"]
     settings, _ = READS[function]
     assert sorted(variables) == sorted(read.variables_of(settings))
-    # CloudFormation fills in texts; the function has to be able to read all other values.
+    # CloudFormation replaces references by text, here "x". The function has to read the rest.
     filled = {name: value if isinstance(value, str) else "x" for name, value in variables.items()}
     assert read.read(settings, filled).stack_name == STACK

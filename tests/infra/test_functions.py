@@ -200,7 +200,7 @@ def test_queues_invoke_the_alias_for_one_message_at_a_time(template: Template) -
     ("setting", "expected"),
     [("OC_TRACK_UPLOAD_MAX", {10, 2}), ("DOWNLOADS_AT_ONCE", {2, 5})],
 )
-def test_the_concurrency_of_a_queue_is_that_of_its_setting(
+def test_the_concurrency_of_a_queue_equals_its_setting(
     changed: Changed, setting: str, expected: set[int]
 ) -> None:
     mappings = changed({setting: "2"}).of_type("AWS::Lambda::EventSourceMapping")

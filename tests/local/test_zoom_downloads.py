@@ -289,7 +289,7 @@ def test_a_connection_gets_no_more_than_its_bytes_per_second(client: Client) -> 
     recording = client.zoom.add_lecture(slow)
     with pytest.raises(requests.ConnectionError, match="timed out"):
         client.get(client.address(recording), timeout=0.5)
-    # What goes out at once, and then there is a minute until the next.
+    # The stand-in sends the first chunk at once, and the next one a minute later.
     assert client.zoom.sent == {recording.files[0].file_id: CHUNK}
 
 

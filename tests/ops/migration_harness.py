@@ -33,7 +33,7 @@ class Stacks:
 
     @property
     def ledger(self) -> Ledger:
-        """This stack's ledger."""
+        """The ledger of the new stack."""
         return Ledger(self.aws.recordings, self.clock)
 
     def migrate(self, *, days: int = 7, dry_run: bool = False) -> dict[str, Tally]:

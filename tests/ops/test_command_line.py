@@ -1,4 +1,4 @@
-"""What people meet who mistype a command, or ask for help."""
+"""Answers to mistyped commands and to requests for help."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def is_path(text: str) -> bool:
         return False
     first = text.partition("/")[0]
     if first in GENERATED or text.endswith("/source"):
-        # The latter is a flavor of Opencast's.
+        # A name that ends in `/source` is a flavor of Opencast's.
         return False
     known = any((root / first).is_dir() for root in SOURCE_ROOTS)
     return ("/" in text and known) or Path(text).suffix in TYPES

@@ -162,7 +162,9 @@ def test_the_on_demand_function_gets_the_event_of_api_gateway(
     assert request_of(json.loads(call["Payload"])).body == b'{"uuid": "x"}'
 
 
-def test_a_direct_call_reports_the_error_without_its_trace(functions: tuple[Any, Stubber]) -> None:
+def test_a_direct_call_reports_the_error_without_its_stack_trace(
+    functions: tuple[Any, Stubber],
+) -> None:
     client, answers = functions
     error = {
         "errorType": "SettingsError",

@@ -166,7 +166,7 @@ EARLIER, LATER = timedelta(hours=2), timedelta(hours=1)
         (("RECORDING_IN_PROGRESS", EARLIER, {}), ("RECORDING_STOPPED", LATER, {}), False),
     ],
 )
-def test_migrate_copies_a_status_row_only_when_it_says_more(
+def test_migrate_replaces_a_status_row_only_when_the_old_stack_has_a_later_state(
     aws: Cloud,
     stacks: Stacks,
     there: tuple[str, timedelta, dict[str, Any]],

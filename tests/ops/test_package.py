@@ -93,7 +93,7 @@ for name, module in sorted(sys.modules.items()):
 def test_a_package_runs_alone_with_exactly_its_modules_and_services(
     function: Function, built: Built, tmp_path: Path
 ) -> None:
-    """It runs with nothing but Python, the unpacked zip, and an empty environment."""
+    """The package runs with nothing but Python, the unpacked zip, and an empty environment."""
     made = built[function.name]
     with zipfile.ZipFile(made.path) as archive:
         archive.extractall(tmp_path)

@@ -110,7 +110,7 @@ def test_a_class_without_a_course_is_saved_without_a_course() -> None:
 
 
 def test_an_import_lock_is_not_saved_as_a_class(aws: Cloud, tmp_path: Path) -> None:
-    """Its row may hold anything."""
+    """The row of the lock may hold anything."""
     aws.schedule.put_item(Item={"zoom_series_id": IMPORT_LOCK, "events": "none", "ends": 1})
     assert export.save_schedule(aws.schedule, tmp_path / "schedule.csv") == 0
 

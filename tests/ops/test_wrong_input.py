@@ -47,7 +47,7 @@ def test_a_command_names_a_profile_that_is_missing(
 def test_a_command_names_every_wrong_setting_at_once(
     name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They are named before anything is done."""
+    """The command names the settings before it does anything."""
     monkeypatch.setenv("STACK_NAME", "")
     monkeypatch.setenv("LAMBDA_CODE_BUCKET", "No bucket")
     upload = ["--upload-to-s3"] if name == "package" else []
@@ -77,7 +77,7 @@ def test_a_command_lists_the_functions_when_one_is_unknown(arguments: tuple[str,
 
 @pytest.mark.usefixtures("folder")
 def test_codebuild_refuses_an_empty_revision() -> None:
-    """It may be a script's unset variable, and doesn't mean the default branch."""
+    """The revision may be a script's unset variable, and doesn't mean the default branch."""
     assert "--revision is empty" in said_in_a_line(invoke("codebuild", "-r", " "))
 
 

@@ -260,7 +260,7 @@ class _Recording:
             if uuid_of(message.body) == self.truth.uuid:
                 yield message
 
-    # What became of ingests
+    # Final states of ingests
 
     def _followed(self) -> Iterator[Verdict]:
         """Check that the ledger knows what became of each ingest, and that failures were mailed."""

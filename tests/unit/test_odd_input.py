@@ -1,4 +1,4 @@
-"""Input that the fuzzer (`tests/fuzz`) has found: each gets an error of this system."""
+"""Input that the fuzzer (`tests/fuzz`) found. The code answers it with one of its own errors."""
 
 from __future__ import annotations
 

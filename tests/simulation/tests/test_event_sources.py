@@ -82,7 +82,7 @@ def test_message_returns_after_the_visibility_timeout_when_its_invocation_crashe
     assert harness.built == 2
 
 
-def test_message_becomes_a_dead_letter_when_it_fails_too_often() -> None:
+def test_message_moves_to_the_dlq_when_it_fails_too_often() -> None:
     def work(_: World) -> Any:
         raise ValueError("unforeseen")
 

@@ -55,7 +55,7 @@ def test_mail_names_the_recording_and_what_to_do(
     assert "$252Faws$252Flambda$252Fzip-zoom-uploader/log-events/2026$252F10" in body
 
 
-def test_mail_names_the_recording_of_a_zoom_notification_when_the_record_has_no_zip_id(
+def test_mail_names_the_recording_of_a_zoom_webhook_event_when_the_record_has_no_zip_id(
     aws: Cloud, deps: log_notifications.Dependencies
 ) -> None:
     failed_upload(deps)

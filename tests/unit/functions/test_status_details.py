@@ -339,7 +339,7 @@ def test_reconcile_has_a_problem_when_its_state_is_unreadable(aws: Cloud, clock:
         ({"meeting_id": "1", "details": ""}, "details must be true or false."),
     ],
 )
-def test_details_query_is_400_when_a_parameter_is_invalid(
+def test_details_query_gets_400_when_a_parameter_is_invalid(
     ask: Ask, query: dict[str, str], problem: str
 ) -> None:
     status, body = ask(**query)
@@ -371,7 +371,7 @@ def test_queues_answer_is_503_when_sqs_fails(ask: Ask, aws: Cloud) -> None:
         st.text(max_size=30) | st.sampled_from(["true", SINCE, "2026-10-14T18:30:00Z"]),
     )
 )
-def test_details_query_is_200_or_400_whatever_the_parameters(
+def test_details_query_gets_200_or_400_whatever_the_parameters(
     ask: Ask, query: dict[str, str]
 ) -> None:
     status, body = ask(**query)

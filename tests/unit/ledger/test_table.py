@@ -291,7 +291,7 @@ class TestConflicts:
 
 
 class TestNoting:
-    """`note` is called after a message was sent; an error would make the old message visible."""
+    """Tests of `note`. It follows a send: an error would make the old message visible."""
 
     def test_note_writes_the_change(self, ledger: Ledger) -> None:
         ledger.note(UUID, with_file_sent)

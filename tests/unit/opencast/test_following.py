@@ -1,4 +1,4 @@
-"""What became of an ingest, and when Opencast is asked again."""
+"""The final state of an ingest, and the time of the next question to Opencast."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def asked_until_the_end(answer: News | None) -> list[datetime]:
 def test_pauses_grow_and_the_follow_up_ends_after_a_week(answer: News | None) -> None:
     asked = asked_until_the_end(answer)
     pauses = [after - before for before, after in pairwise(asked)]
-    # The last pause is cut, so that the end comes in time.
+    # The last pause is cut, so that the follow-up ends at its deadline.
     assert all(before <= after for before, after in pairwise(pauses[:-1]))
     assert (pauses[0], max(pauses)) == (SHORTEST_PAUSE, LONGEST_PAUSE)
     assert asked[-1] - NOW == LONGEST

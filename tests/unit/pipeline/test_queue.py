@@ -128,7 +128,7 @@ class TestTaking:
         assert again.receive_count == 2
         assert again.first_received == taken.first_received
 
-    def test_time_of_the_first_receive_is_that_of_sqs(self, aws: Cloud) -> None:
+    def test_time_of_the_first_receive_comes_from_sqs(self, aws: Cloud) -> None:
         queue = Queue(aws.sqs, aws.download_queue)
         queue.send("{}")
         taken = queue.take_one()

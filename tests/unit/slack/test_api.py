@@ -203,7 +203,7 @@ def test_any_body_is_parsed_or_a_bad_request(body: bytes) -> None:
         assert isinstance(read(body), Command | Press | Nothing)
 
 
-def test_members_are_those_of_the_groups_with_the_handles(groups: Groups) -> None:
+def test_members_are_the_users_of_every_group_named_by_its_handle(groups: Groups) -> None:
     members = groups.members("STAFF", "others")
     assert [members.has(user, seconds=5) for user in ("U1", "U2", "U3", "")] == [
         True,
@@ -215,7 +215,9 @@ def test_members_are_those_of_the_groups_with_the_handles(groups: Groups) -> Non
     assert {token for _, token in groups.web.tokens()} == {"Bearer xoxb-1"}
 
 
-def test_members_are_those_of_the_group_with_the_id_whatever_its_handle(groups: Groups) -> None:
+def test_members_are_the_users_of_a_group_named_by_its_id_whatever_its_handle(
+    groups: Groups,
+) -> None:
     """A group that takes a handle over lets its members in; an id stays with its group."""
     groups.tell(listed(S0615G0KT="renamed", S0999ABCD="s0615g0kt", S2="chairs"))
     users_of = users(S0615G0KT=["U1"], S0999ABCD=["U2"], S2=["U3"])

@@ -66,7 +66,7 @@ def test_ingests_are_ordered_by_time_of_request_or_of_last_change() -> None:
         assert [ingest.zip_id for ingest in found.ingests] == ["x", "y", "z", "w"]
 
 
-def test_state_at_zoom_is_that_of_the_newest_row() -> None:
+def test_state_at_zoom_comes_from_the_newest_row() -> None:
     older = row("a", "1", State.RECORDING_STOPPED, "a")
     newer = msgspec.structs.replace(
         row("a", "1", State.RECORDING_PROCESSING, "b"), updated=UPDATED + timedelta(minutes=1)
@@ -85,7 +85,7 @@ starts = st.integers(0, 999).map(lambda number: f"2026-{number:03}")
 
 
 @given(st.lists(starts, max_size=20), st.lists(starts, max_size=10))
-def test_presses_show_each_recording_once_whatever_arrives_later(
+def test_presses_of_the_button_show_each_recording_once_whatever_arrives_later(
     first: list[str], later: list[str]
 ) -> None:
     """New recordings start later than those that are shown."""

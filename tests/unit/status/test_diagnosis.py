@@ -42,7 +42,7 @@ SENT = State.SENT_TO_OPENCAST
 def ingest(
     zip_id: str, state: State, *, requested: float | None, changed: float, **more: Any
 ) -> StatusRow:
-    """Build a row that was requested and last changed so many hours ago."""
+    """Build a row that was requested `requested` and last changed `changed` hours ago."""
     requested_at = "" if requested is None else ago(requested)
     fields = {"ingest_request_time": requested_at, "origin": "", **more}
     return row(state, hours=changed, zip_id=zip_id, **fields)

@@ -15,7 +15,7 @@ VERSION = Version(None, '"v1"', "Mon, 02 Nov 2026 10:00:00 GMT")
 
 @dataclass(frozen=True)
 class Break:
-    """The end of a body after so many bytes: with an error, or silently, as at its real end."""
+    """The end of a body after `after` bytes: with an error, or silently, as at its real end."""
 
     after: int
     error: type[Exception] = TransferFailed

@@ -15,7 +15,7 @@ from ingester.transfer.concurrency import (
 )
 
 Link = Callable[[int], float]
-"""A function that returns the bytes a second of so many connections together."""
+"""A function that returns the bytes a second of a number of connections together."""
 
 
 def link(each: float, together: float = float("inf")) -> Link:
@@ -24,7 +24,7 @@ def link(each: float, together: float = float("inf")) -> Link:
 
 
 def run(limit: ConcurrencyLimit, over: Link, ticks: int) -> list[int]:
-    """Return the limit at so many ticks, during all of which there is enough to do."""
+    """Return the limit at each of `ticks` ticks, while there is always enough to do."""
     seen = []
     for _ in range(ticks):
         seen.append(limit.connections)

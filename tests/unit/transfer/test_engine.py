@@ -268,7 +268,7 @@ class TestAlreadyThere:
     def test_file_is_copied_anew_when_the_object_is_released(
         self, copying: Copying, client: S3Client
     ) -> None:
-        """Its bucket's rule may delete it before the upload."""
+        """The bucket's rule may delete the object before the upload."""
         (first,) = copied(copying.run([copying.copy_of(NAMES[0])]))
         tags: Any = {"TagSet": [{"Key": RELEASED, "Value": "yes"}]}
         client.put_object_tagging(Bucket=BUCKET, Key=first.key, Tagging=tags)

@@ -31,7 +31,7 @@ ONE_BY_ONE = Budget(connections=1, reserve_seconds=5.0)
 
 
 def ends_at(clock: Clock, seconds: float) -> Callable[[], float]:
-    """Return a function that returns the time left of so many seconds from now on."""
+    """Return a function that returns the time left until `seconds` from now."""
     end = clock.now + seconds
     return lambda: end - clock.now
 

@@ -70,7 +70,7 @@ def aborted(file: FileCopy) -> list[str]:
 def plan_for(
     size: int = SIZE, *, stored: int = 0, marked: bool = False, body: MemoryBody | None = None
 ) -> Plan:
-    """Return a plan of a file of which S3 has so many parts already."""
+    """Return a plan of a file of which S3 has the first `stored` parts already."""
     parts = () if body else parts_of(size)
     stored_parts = {
         part.number: StoredPart(part.number, part.length, "", "") for part in parts[:stored]
@@ -327,7 +327,7 @@ class TestRestarts:
 
 
 class TestProperties:
-    def test_size_is_that_of_the_plan_or_the_expected_one(self) -> None:
+    def test_size_comes_from_the_plan_or_else_is_the_expected_size(self) -> None:
         assert file_copy().size is None
         assert file_copy(expected_size=7).size == 7
         assert opened(file_copy(), plan_for(1000)).size == 1000

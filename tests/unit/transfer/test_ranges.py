@@ -96,7 +96,7 @@ of_openings = st.sampled_from(
     begin=of_bodies,
     more=st.lists(of_bodies | of_openings, max_size=FAILURES - 1),
 )
-def test_bytes_are_those_of_the_range_whatever_fails(
+def test_read_returns_the_bytes_of_the_range_whatever_fails(
     first: int, length: int, begin: Break, more: list[Break | Exception]
 ) -> None:
     last = min(first + length, CONTENT.size) - 1
@@ -134,7 +134,7 @@ class TestContinues:
         assert all(0 <= pause <= most for pause, most in zip(harness.slept, limits, strict=True))
         assert max(limits) < LONGEST_PAUSE
 
-    def test_pause_is_that_of_retry_after(self) -> None:
+    def test_pause_lasts_as_long_as_retry_after_says(self) -> None:
         harness = harness_of(Break(5), ZoomBusy("Zoom answered 429.", 4.0))
         harness.read(0, 9)
         assert harness.slept[1] == 4.0

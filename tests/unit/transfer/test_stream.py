@@ -40,7 +40,7 @@ class Streaming:
         self.use(3, LENGTH)
 
     def use(self, count: int, length: int) -> None:
-        """Use so many buffers of so many bytes."""
+        """Use `count` buffers of `length` bytes."""
         self.count, self.buffers = count, BufferPool(count, length)
 
     def copy(self, body: MemoryBody) -> int:

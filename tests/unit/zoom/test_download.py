@@ -167,7 +167,7 @@ class TestRedirects:
 
 
 class TestNames:
-    def test_name_is_that_of_the_location(self, opener: Opener, web: Web) -> None:
+    def test_file_name_is_taken_from_the_url_of_a_redirect(self, opener: Opener, web: Web) -> None:
         disposition = ("Content-Disposition", "attachment; filename=other.mov")
         location = "/files/GMT20261124_Recording.mp4"
         web.pages = {
@@ -176,7 +176,9 @@ class TestNames:
         }
         assert opener.fetch()[0].name == "GMT20261124_Recording.mp4"
 
-    def test_name_is_that_of_the_last_location(self, opener: Opener, web: Web) -> None:
+    def test_file_name_is_taken_from_the_url_of_the_last_redirect(
+        self, opener: Opener, web: Web
+    ) -> None:
         web.pages = {"/a": redirect("/b.mov"), "/b.mov": redirect("/c.mp4"), "/c.mp4": page()}
         assert opener.fetch()[0].name == "c.mp4"
 
@@ -188,7 +190,7 @@ class TestNames:
             ("inline", ""),
         ],
     )
-    def test_name_is_that_of_the_disposition_when_the_location_has_none(
+    def test_file_name_is_taken_from_the_content_disposition_when_the_url_has_none(
         self, opener: Opener, web: Web, disposition: str, name: str
     ) -> None:
         web.pages = {

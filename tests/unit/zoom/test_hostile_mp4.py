@@ -122,7 +122,7 @@ def rebuilt(content: bytes, tables: dict[bytes, bytes]) -> bytes:
 
 
 def lasting(movie: bytes, seconds: int, samples: int) -> bytes:
-    """Return a movie with an index of so many samples, all of them among its first frames."""
+    """Return a movie with an index of `samples` samples, all of them among its first frames."""
     chunks = samples // 10
     key_frames = range(1, samples, 50)
     ticks, milliseconds = 16384 * seconds // samples, 1000 * seconds

@@ -110,7 +110,7 @@ def recording(web: Web, copying: Copying, client: S3Client) -> Recording:
 
 @pytest.fixture(scope="module")
 def movie(tmp_path_factory: pytest.TempPathFactory) -> Movie:
-    """Return a function that returns an MP4 of so many seconds."""
+    """Return a function that returns an MP4 of a given number of seconds."""
     folder = tmp_path_factory.mktemp("media")
 
     def of(seconds: int) -> bytes:
@@ -193,7 +193,7 @@ class TestComplete:
             ("/files/image.svg", "HTML", "000-active_speaker-f-1.mp4"),
         ],
     )
-    def test_extension_is_that_of_the_url_or_of_the_message(
+    def test_extension_comes_from_the_url_or_from_the_message(
         self, recording: Recording, movie: Movie, location: str, file_extension: Any, key: str
     ) -> None:
         recording.web.pages = {"/1": redirect(location), location: ranged(movie(5))}

@@ -68,7 +68,7 @@ class EventSource:
         self._harness.aws.sends.clear()
 
     def deliver(self, seconds: float, *, crashes: bool = False) -> Delivery | None:
-        """Run one invocation of so many seconds. Return None if no message is visible.
+        """Run one invocation of `seconds`. Return None if no message is visible.
 
         One that `crashes` does so at its very end: Lambda never says that it has succeeded.
         """
@@ -99,7 +99,7 @@ class EventSource:
         return None
 
     def deliver_all(self, seconds: float) -> list[Delivery]:
-        """Run invocations of so many seconds each until no message is visible."""
+        """Run invocations of `seconds` each until no message is visible."""
         deliveries: list[Delivery] = []
         while delivery := self.deliver(seconds):
             deliveries.append(delivery)

@@ -119,7 +119,7 @@ class TestBesideTheVideo:
         (sent,) = harness.uploads()
         assert set(sent["body"]["s3_files"]) == {"active_speaker"}
 
-    def test_nothing_is_asked_or_staged_when_captions_are_off(
+    def test_no_captions_are_requested_or_staged_when_captions_are_off(
         self, harness: Harness, lecture: Recording
     ) -> None:
         harness.settings["ingest_captions"] = False
@@ -170,7 +170,7 @@ class TestBrokenCaptions:
         start = lecture.start_time
         told = f"The transcript of {start} is left out: {reason}."
         assert harness.outcome == ("SENT_TO_UPLOADER", told)
-        # The other segment's captions go along.
+        # The other segment's captions are staged.
         assert SHIFTED in text_of(harness, track(harness))
 
     def test_a_transcript_of_50_megabytes_is_not_even_fetched(

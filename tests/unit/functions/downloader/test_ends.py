@@ -96,10 +96,10 @@ class TestGone:
         assert end_of(harness, small) == (End.GONE, False)
 
     @pytest.mark.parametrize("after_expiry", ["401", "html"])
-    def test_recording_is_a_dead_letter_when_it_is_gone_without_a_notice(
+    def test_message_goes_to_the_dlq_when_the_recording_is_gone_without_a_notice(
         self, harness: Harness, small: Recording, accepted: dict[str, Any], after_expiry: str
     ) -> None:
-        """The notification may be lost. `recording.recovered` sends the request again anyway."""
+        """The webhook event may be lost. `recording.recovered` sends the request again anyway."""
         harness.zoom.set(after_expiry=after_expiry)
         harness.zoom.expire_download_tokens(small.uuid)
         harness.zoom.trash(small.uuid)
@@ -109,7 +109,7 @@ class TestGone:
         assert len(harness.dead()) == 1
         assert end_of(harness, small) == (End.GONE, False)
 
-    def test_recording_is_a_dead_letter_when_only_the_row_has_a_notice(
+    def test_message_goes_to_the_dlq_when_only_the_row_has_a_notice(
         self, harness: Harness, small: Recording, accepted: dict[str, Any]
     ) -> None:
         """The ledger decides, not the row."""
@@ -161,7 +161,7 @@ class TestTheLedger:
     def test_message_is_retried_when_the_ledger_can_not_be_written(
         self, harness: Harness, small: Recording, accepted: dict[str, Any]
     ) -> None:
-        """The uploader would take an upload message without this note for a superseded one."""
+        """Without its note in the ledger, the uploader would drop the message as superseded."""
         chat = small.files[1]
         harness.zoom.fail(Fault(kind="html", file_id=chat.file_id, times=99))
         with failing_table(harness.aws.recordings):

@@ -54,7 +54,7 @@ def test_continued_copy_has_one_message_when_its_row_can_not_be_written(
     assert harness.aws.sent_to(harness.aws.upload_queue) == harness.dead() == []
 
 
-def test_dead_letter_is_sent_once_when_its_row_can_not_be_written(
+def test_message_is_sent_to_the_dlq_once_when_its_row_can_not_be_written(
     harness: Harness, small: Recording
 ) -> None:
     harness.zoom.fail(Fault(kind="status", status=404, times=99))
@@ -63,7 +63,7 @@ def test_dead_letter_is_sent_once_when_its_row_can_not_be_written(
     assert harness.aws.sent_to(harness.aws.download_queue) == []
 
 
-def test_malformed_message_is_one_dead_letter_when_its_row_can_not_be_written(
+def test_malformed_message_goes_to_the_dlq_once_when_its_row_can_not_be_written(
     harness: Harness,
 ) -> None:
     assert harness.take({"zip_id": "auto-ingest-0001"})

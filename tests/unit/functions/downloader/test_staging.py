@@ -146,7 +146,7 @@ class TestTheHandler:
             "attributes": {"ApproximateReceiveCount": "2"},
         }
 
-    def test_receive_count_is_that_of_the_events_record(
+    def test_receive_count_comes_from_the_record_of_the_lambda_event(
         self, harness: Harness, small: Recording
     ) -> None:
         harness.zoom.fail(Fault(kind="status", status=500, times=99))

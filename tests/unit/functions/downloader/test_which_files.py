@@ -67,7 +67,7 @@ class TestAMessageThatKnowsFewerFiles:
     def test_every_file_is_staged_when_the_ledger_knows_more(
         self, harness: Harness, lecture: Recording
     ) -> None:
-        """Two notifications that come close together end as one ingest."""
+        """Two webhook events that come close together end as one ingest."""
         harness.accept(lecture, *wanted(lecture))
         first = wanted(lecture)[:2]
         assert harness.take(with_files_of(harness.message(lecture), *first))
@@ -100,7 +100,7 @@ class TestAFileThatZoomDoesNotListYet:
     def message(
         self, harness: Harness, lagging: RecordingFile, lecture: Recording
     ) -> dict[str, Any]:
-        """The message of a notification that named the speaker only."""
+        """The message of a webhook event that named the speaker only."""
         speaker = staged(lecture, view="active_speaker", segment=0)
         assert speaker.file_id != lagging.file_id
         return with_files_of(harness.message(lecture), speaker)
@@ -199,7 +199,7 @@ class TestAFileThatAnIngestHolds:
 
     @pytest.fixture
     def late(self, harness: Harness, lecture: Recording) -> dict[str, Any]:
-        """The message of a late notification, which names the chat."""
+        """The message of a late webhook event, which names the chat."""
         files = only(lecture, "active_speaker", "shared_screen", "chat_file")
         speaker, screen = (
             staged(lecture, view=view, segment=0) for view in ("active_speaker", "shared_screen")
@@ -254,7 +254,7 @@ class TestAFileThatIsNotHandedOut:
 
 
 class TestAPartialMessage:
-    """Messages of partial notifications: Zoom's API has the rest."""
+    """Messages of partial webhook events: Zoom's API has the rest."""
 
     @pytest.fixture
     def partial(self, harness: Harness, small: Recording) -> dict[str, Any]:
@@ -337,7 +337,7 @@ class TestAPartialMessage:
         assert (row["pipeline_state"], row["reason"]) == ("IGNORED", "No mp4 files")
         assert harness.uploads() == harness.dead() == []
 
-    def test_recording_is_a_dead_letter_when_zoom_lists_only_a_chat_and_not_the_video_it_named(
+    def test_message_goes_to_the_dlq_when_zoom_lists_only_a_chat_and_not_the_named_video(
         self, harness: Harness, zoom: ZoomStandIn, lecture: Recording, partial: dict[str, Any]
     ) -> None:
         harness.name(lecture, staged(lecture, view="active_speaker", segment=0))
@@ -359,7 +359,7 @@ class TestAPartialMessage:
         assert row["reason"].startswith("Zoom's list of files lacks something: ")
         assert len(harness.aws.sent_to(harness.aws.download_queue)) == 1
 
-    def test_recording_is_a_dead_letter_when_zoom_does_not_know_it(
+    def test_message_goes_to_the_dlq_when_zoom_does_not_know_the_recording(
         self, harness: Harness, zoom: ZoomStandIn, small: Recording, partial: dict[str, Any]
     ) -> None:
         zoom.trash(small.uuid)

@@ -259,7 +259,7 @@ def test_an_operator_asks_about_a_recording_before_it_is_due(harness: Harness) -
     assert harness.outcome() == ("PUBLISHED", "")
 
 
-def test_nothing_is_asked_when_following_is_off(harness: Harness) -> None:
+def test_opencast_is_not_asked_when_follow_is_off(harness: Harness) -> None:
     harness.ingest()
     harness.is_on = False
     assert "FOLLOW_INGESTS" in harness.run_after(minutes=40)["message"]

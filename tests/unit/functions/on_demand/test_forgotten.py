@@ -9,7 +9,7 @@ from tests.unit.functions.on_demand.harness import Harness
 from tests.unit.zoom_account import UUID
 
 
-def test_on_demand_request_is_404_when_the_recording_was_forgotten(harness: Harness) -> None:
+def test_on_demand_request_gets_404_when_the_recording_was_forgotten(harness: Harness) -> None:
     harness.deps.ledger.change(UUID, partial(with_nothing_but, now=harness.clock()))
     status, message = harness.ask()
     assert status == 404

@@ -71,7 +71,7 @@ def test_row_is_written_before_the_webhook_is_called(harness: Harness) -> None:
         (json_answer(503, {}), 3),
     ],
 )
-def test_request_is_500_and_its_row_says_why_when_the_webhook_refuses_it(
+def test_request_gets_500_and_its_row_says_why_when_the_webhook_refuses_it(
     answer: Answer, tries: int, harness: Harness
 ) -> None:
     harness.hook.answers[:] = [answer]
@@ -95,7 +95,7 @@ def test_request_is_accepted_when_the_signing_key_was_rotated(harness: Harness) 
     assert len(harness.aws.sent_to(harness.aws.download_queue)) == 1
 
 
-def test_request_is_500_after_one_attempt_when_the_webhook_does_not_know_its_key(
+def test_request_gets_500_after_one_attempt_when_the_webhook_does_not_know_its_key(
     harness: Harness,
 ) -> None:
     harness.hook.answers[:] = [real_webhook(harness)]
@@ -107,7 +107,7 @@ def test_request_is_500_after_one_attempt_when_the_webhook_does_not_know_its_key
     assert harness.row()["pipeline_state"] == "WEBHOOK_FAILED"
 
 
-def test_request_is_500_when_the_webhook_can_not_be_reached(harness: Harness) -> None:
+def test_request_gets_500_when_the_webhook_can_not_be_reached(harness: Harness) -> None:
     harness.set_up(webhook_url=CLOSED)
     status, message = harness.ask()
     assert (status, "can't be reached" in message) == (500, True)

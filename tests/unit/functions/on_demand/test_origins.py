@@ -49,7 +49,9 @@ def test_request_of_an_allowed_page_or_a_program_is_accepted(
         "x" * 10_000,
     ],
 )
-def test_request_of_another_page_is_403_when_origins_are_set(closed: Harness, origin: str) -> None:
+def test_request_of_another_page_gets_403_when_origins_are_set(
+    closed: Harness, origin: str
+) -> None:
     status, message = closed.ask(headers=OWN | {"Origin": origin})
     assert (status, "INGEST_ALLOWED_ORIGINS" in message) == (403, True)
     assert len(message) < 300
@@ -68,7 +70,9 @@ def test_a_page_without_a_host_header_isnt_the_apis_own(closed: Harness) -> None
 
 
 @pytest.mark.parametrize("name", [".", "..", "a/b", "/", "../x", "a\\b", "a\x00b", "a\nb"])
-def test_on_demand_request_is_400_when_its_workflow_is_no_name(harness: Harness, name: str) -> None:
+def test_on_demand_request_gets_400_when_its_workflow_is_no_name(
+    harness: Harness, name: str
+) -> None:
     status, message = harness.ask({"uuid": UUID, "oc_workflow": name})
     assert (status, message.startswith("oc_workflow is no workflow's name")) == (400, True)
     assert not harness.zoom.requests

@@ -13,7 +13,7 @@ from tests.unit.zoom_account import (
 )
 
 
-def test_on_demand_request_is_400_when_its_body_is_no_json_object_with_a_uuid(
+def test_on_demand_request_gets_400_when_its_body_is_no_json_object_with_a_uuid(
     harness: Harness,
 ) -> None:
     bodies = ["", "{", "[]", '"uuid"', "{}", '{"uuid": null}', '{"uuid": ""}', '{"uuid": "  "}']
@@ -23,12 +23,12 @@ def test_on_demand_request_is_400_when_its_body_is_no_json_object_with_a_uuid(
     assert not harness.zoom.requests
 
 
-def test_on_demand_request_is_400_when_its_body_is_no_text(harness: Harness) -> None:
+def test_on_demand_request_gets_400_when_its_body_is_no_text(harness: Harness) -> None:
     for body in ("eyJ1dWlkIjogIv8ifQ==", "%", "é"):
         assert harness.ask(body, isBase64Encoded=True)[0] == 400
 
 
-def test_on_demand_request_is_400_when_a_field_has_a_wrong_type(harness: Harness) -> None:
+def test_on_demand_request_gets_400_when_a_field_has_a_wrong_type(harness: Harness) -> None:
     wrongs: list[dict[str, Any]] = [
         {"uuid": ["x"]},
         {"uuid": True},
@@ -102,7 +102,7 @@ def test_on_demand_request_is_accepted_when_it_has_a_uuid_or_a_link_with_it(
 
 
 @pytest.mark.parametrize("number", ["95846636714", 95846636714, "958 4663 6714", f"{LINK}86168921"])
-def test_on_demand_request_is_404_when_it_has_a_meeting_number(
+def test_on_demand_request_gets_404_when_it_has_a_meeting_number(
     number: Any, harness: Harness
 ) -> None:
     """Zoom would answer with the latest recording of the meeting."""
@@ -112,7 +112,7 @@ def test_on_demand_request_is_404_when_it_has_a_meeting_number(
     assert not harness.aws.rows()
 
 
-def test_on_demand_request_is_404_when_its_link_has_no_meeting_id(harness: Harness) -> None:
+def test_on_demand_request_gets_404_when_its_link_has_no_meeting_id(harness: Harness) -> None:
     for link in ("https://zoom.us/rec", LINK, "https://[x?meeting_id=y", "https://zoom.us/?id=1"):
         assert harness.ask({"uuid": link})[0] == 404
     assert not harness.zoom.requests

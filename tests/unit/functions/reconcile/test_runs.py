@@ -22,7 +22,7 @@ from tests.unit.functions.requesting import OK
 from tests.unit.zoom_account import file
 
 
-def test_missed_recording_is_requested_as_a_zoom_notification(harness: Harness) -> None:
+def test_missed_recording_is_requested_as_a_zoom_webhook_event(harness: Harness) -> None:
     harness.begin()
     harness.zoom.add(named("missed=="))
     report = harness.run()
@@ -234,7 +234,7 @@ def test_run_does_nothing_when_reconcile_is_off(harness: Harness) -> None:
     assert not harness.aws.recordings.scan()["Items"]
 
 
-def test_recording_is_requested_when_zoom_lists_a_file_that_no_notification_named(
+def test_recording_is_requested_when_zoom_lists_a_file_that_no_webhook_event_named(
     harness: Harness,
 ) -> None:
     harness.begin()

@@ -170,7 +170,7 @@ def test_update_with_a_second_key_stays_within_one_deadline(
 def test_schedule_update_runs_as_lambda_calls_it(
     aws: Cloud, google_server: Google, tls: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It reads settings from the environment, key and token from SSM, and trusts the CA bundle."""
+    """Settings come from the environment, key and token from SSM; the CA bundle is trusted."""
     for name, value in {
         "STACK_NAME": "test",
         "SECRETS_PATH": "/zoom-ingester/test",

@@ -124,7 +124,7 @@ def test_deployed_function_finishes_its_own_invocation(
 def test_each_log_record_names_the_user(
     handler: Handler, harness: Harness, capsys: pytest.CaptureFixture[str], is_later: bool
 ) -> None:
-    """This holds for the threads that call Slack, too."""
+    """The records of the threads that call Slack name the user, too."""
     harness.workspace.groups = {}
     request = {"headers": signed(harness), "body": BODY.decode()}
     handler({"slack_asked": asked(harness)} if is_later else request, Context())

@@ -32,7 +32,7 @@ def slow(workspace: Workspace) -> Iterator[threading.Event]:
 
 
 def late(harness: Harness, milliseconds: int = 2000) -> None:
-    """Make requests arrive after so many of Slack's seconds."""
+    """Make requests arrive `milliseconds` after Slack sent them."""
     original = harness.post
 
     def post(body: bytes, **more: Any) -> Any:
@@ -205,7 +205,7 @@ def test_answer_says_so_when_slack_is_slow_in_the_other_invocation_too(
 
 
 def test_other_invocation_ends_before_its_timeout() -> None:
-    """It waits for two answers of Slack's API and posts two messages, all within 30 s."""
+    """The invocation waits for two answers of Slack's API and posts two messages, within 30 s."""
     assert 2 * API_SECONDS <= slack.LATER_SECONDS
     assert slack.LATER_SECONDS + 2 * slack.POST_SECONDS <= 28
 

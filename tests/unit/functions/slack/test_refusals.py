@@ -33,7 +33,7 @@ def refused(answer: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("minutes", [-5.1, 5.1])
-def test_request_is_401_when_its_time_is_five_minutes_off(
+def test_request_gets_401_when_its_time_is_five_minutes_off(
     harness: Harness, clock: Clock, minutes: float
 ) -> None:
     headers = signed(harness)
@@ -59,7 +59,7 @@ def signed(harness: Harness, secret: str = SIGNING_SECRET) -> dict[str, str]:
         {"x-slack-request-timestamp": "9" * 40},
     ],
 )
-def test_request_is_401_when_slack_did_not_sign_it(
+def test_request_gets_401_when_slack_did_not_sign_it(
     harness: Harness, workspace: Workspace, change: dict[str, str]
 ) -> None:
     headers = {**signed(harness), **change}
@@ -67,7 +67,7 @@ def test_request_is_401_when_slack_did_not_sign_it(
     assert workspace.asked == []
 
 
-def test_request_is_401_when_its_body_was_changed(harness: Harness) -> None:
+def test_request_gets_401_when_its_body_was_changed(harness: Harness) -> None:
     body = BODY.decode() + "1"
     assert slack.respond({"headers": signed(harness), "body": body}, harness.deps).status == 401
     assert (
@@ -210,7 +210,7 @@ def test_error_is_logged_when_slack_refuses_a_message(
     assert "used_url" in caplog.text
 
 
-def test_request_is_200_or_400_when_it_is_no_command_and_no_press(harness: Harness) -> None:
+def test_request_gets_200_or_400_when_it_is_no_command_and_no_press(harness: Harness) -> None:
     assert harness.post(b"ssl_check=1&token=x").status == 200
     assert harness.post(b"payload=" + b"%7B%22type%22%3A%22view_closed%22%7D").status == 200
     for body in (b"", b"user_id=U111", b"payload=x", BODY.replace(b"https", b"http")):

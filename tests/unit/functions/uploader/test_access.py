@@ -30,7 +30,7 @@ class TestIsItThere:
         ("kind", "status"),
         [("status", 500), ("status", 503), ("status", 403), ("status", 401), ("status", 400)],
     )
-    def test_nothing_is_ingested_when_the_question_for_the_event_fails(
+    def test_nothing_is_ingested_when_the_query_for_the_event_fails(
         self, harness: Harness, kind: str, status: int
     ) -> None:
         harness.fail(kind, path="/api/events/", status=status, times=None)
@@ -40,7 +40,7 @@ class TestIsItThere:
 
     @pytest.mark.parametrize("path", ["/api/events/", "/api/info/", "/series/"])
     @pytest.mark.parametrize("kind", ["maintenance", "close"])
-    def test_nothing_is_ingested_when_a_page_or_no_answer_comes_for_the_event(
+    def test_nothing_is_ingested_when_opencast_answers_with_a_maintenance_page_or_not_at_all(
         self, harness: Harness, kind: str, path: str
     ) -> None:
         harness.fail(kind, path=path, times=None)

@@ -228,7 +228,7 @@ class TestAddingLater:
             "Its captions were added after the ingest. They wait for a workflow to publish them.",
         )
 
-    def test_row_says_that_opencast_is_too_old(self, harness: Harness) -> None:
+    def test_row_says_that_opencast_is_too_old_for_captions(self, harness: Harness) -> None:
         harness.opencast.set(version="15.6.0")
         ingest(harness)
         assert harness.take(late(harness))
@@ -238,7 +238,7 @@ class TestAddingLater:
             "Its captions stay outside: this Opencast has the version 15, and they need 16.",
         )
 
-    def test_row_says_what_opencast_refuses(self, harness: Harness) -> None:
+    def test_row_has_the_reason_when_opencast_refuses_captions(self, harness: Harness) -> None:
         ingest(harness)
         harness.fail("status", path="/api/events", method="POST", status=400, times=2)
         assert harness.take(late(harness))

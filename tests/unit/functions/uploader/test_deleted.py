@@ -24,7 +24,7 @@ def ingest_and_delete(harness: Harness) -> None:
 def test_deleted_event_is_reported_and_not_ingested_again(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A late notification of Zoom's must not undo a deletion."""
+    """A late webhook event of Zoom's must not undo a deletion."""
     harness.accept()
     harness.take(harness.message("active_speaker"))
     harness.clock.forward(hours=6)

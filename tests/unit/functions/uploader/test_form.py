@@ -91,7 +91,7 @@ class TestTheParts:
     @pytest.mark.parametrize(
         ("asked", "used"), [({}, "dce-wf"), ({"oc_workflow": "other-wf"}, "other-wf")]
     )
-    def test_workflow_is_that_of_the_request_or_the_default(
+    def test_workflow_is_the_requested_one_or_the_default(
         self, harness: Harness, asked: dict[str, Any], used: str
     ) -> None:
         harness.take(harness.message(**asked))

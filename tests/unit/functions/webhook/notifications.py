@@ -1,4 +1,4 @@
-"""Notifications as Zoom and the pipeline send them, and the state that they lead to."""
+"""Webhook events as Zoom and the pipeline send them, and the state that they lead to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Zoom's notifications of removed and recovered recordings, in each of their forms."""
+"""Zoom's webhook events of removed and recovered recordings, in each of their forms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Repeated notifications, and later ones with other files."""
+"""Repeated webhook events, and later ones with other files."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_repeat_is_a_duplicate_when_the_status_row_is_gone(aws: Cloud, post: Pos
     assert not aws.rows()
 
 
-def test_notification_is_sent_when_only_the_status_row_has_its_files(
+def test_webhook_event_is_sent_when_only_the_status_row_has_its_files(
     aws: Cloud, post: Post
 ) -> None:
     put(aws, State.SENT_TO_DOWNLOADER, file_ids={"file-1"})
@@ -165,7 +165,7 @@ def test_late_file_moves_the_status_row_when_the_recording_was_ignored(
     assert steps[-2:] == ["WEBHOOK_RECEIVED", "SENT_TO_DOWNLOADER"]
 
 
-def test_late_files_are_sent_when_notifications_name_other_files_each(
+def test_late_files_are_sent_when_webhook_events_name_other_files_each(
     aws: Cloud, post: Post
 ) -> None:
     """The ledger has all files, so the downloader finds those that a message lacks."""
@@ -179,7 +179,7 @@ def test_late_files_are_sent_when_notifications_name_other_files_each(
     assert set(record_of(aws).files) == {"file-1", "file-2", "file-3"}
 
 
-# What wasn't sent
+# Repeats of webhook events that weren't sent
 
 
 def test_repeat_is_sent_when_the_queue_failed_before(aws: Cloud, post: Post) -> None:
@@ -193,7 +193,7 @@ def test_repeat_is_sent_when_the_queue_failed_before(aws: Cloud, post: Post) -> 
     assert state(aws) == ("SENT_TO_DOWNLOADER", "")
 
 
-def test_repeat_is_sent_when_its_queue_failed_and_another_notification_was_sent(
+def test_repeat_is_sent_when_its_queue_failed_and_another_webhook_event_was_sent(
     aws: Cloud, post: Post
 ) -> None:
     """Such a file would be lost."""
@@ -246,7 +246,7 @@ def test_files_count_as_not_sent_when_an_operator_forces_the_request_and_the_que
     assert len(sent(aws)) == 2
 
 
-def test_row_stays_that_of_zoom_when_an_operator_forces_its_request(
+def test_row_keeps_zoom_as_its_origin_when_an_operator_forces_its_request(
     aws: Cloud, post: Post, clock: Clock
 ) -> None:
     assert post(completed()) == 200
@@ -260,10 +260,10 @@ def test_row_stays_that_of_zoom_when_an_operator_forces_its_request(
 
 
 @pytest.mark.parametrize("files", [[mp4()], [{"file_type": "MP4"}]], ids=["good", "bad"])
-def test_row_is_made_as_that_of_zoom_when_a_request_of_an_operator_is_for_it(
+def test_new_row_has_zoom_as_its_origin_when_an_operator_requests_it_by_its_zip_id(
     files: list[Json], aws: Cloud, post: Post
 ) -> None:
-    """The notification never came, or its row has expired."""
+    """The webhook event never came, or its row has expired."""
     post(on_demand(*files, zip_id=ZIP_ID, force=True))
     post(on_demand(*files, zip_id="auto-ingest-another", force=True))
     assert aws.rows()[ZIP_ID]["origin"] == "webhook_notification"

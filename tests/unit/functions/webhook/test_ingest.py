@@ -31,7 +31,7 @@ from tests.unit.functions.webhook.notifications import (
 )
 
 
-def test_zoom_notification_is_sent_as_a_message(aws: Cloud, deps: webhook.Dependencies) -> None:
+def test_zoom_webhook_event_is_sent_as_a_message(aws: Cloud, deps: webhook.Dependencies) -> None:
     audio = {"file_type": "M4A", "status": "processing"}
     answer = post_webhook(deps, completed(mp4(), chat(), audio, {}, {"file_type": "TIMELINE"}))
     assert (answer.status, answer.body) == (200, "Success")
@@ -91,7 +91,7 @@ def test_zoom_notification_is_sent_as_a_message(aws: Cloud, deps: webhook.Depend
 def test_topic_is_kept_as_far_as_it_can_be_read_when_it_has_odd_characters(
     aws: Cloud, post: Post, escaped: bytes, read: str
 ) -> None:
-    """Zoom never repeats a refused notification. It may cut a topic within an emoji."""
+    """Zoom never repeats a refused webhook event. It may cut a topic within an emoji."""
     assert post(json.dumps(completed(topic="TOPIC")).encode().replace(b"TOPIC", escaped)) == 200
     (message,) = aws.sends
     assert not set(message["MessageBody"]) & {"\ufffe", "\uffff"}, "SQS takes neither"
@@ -105,7 +105,7 @@ def test_topic_is_kept_as_far_as_it_can_be_read_when_it_has_odd_characters(
         *(("1 kB", None), (-1, None), (1.5, None), (True, None), ([], None), (10**30, None)),
     ],
 )
-def test_notification_is_accepted_when_its_sizes_are_invalid(
+def test_webhook_event_is_accepted_when_its_sizes_are_invalid(
     aws: Cloud, post: Post, size: object, read: int | None
 ) -> None:
     file = mp4(file_size=size, file_extension=4)
@@ -181,7 +181,7 @@ def test_row_has_the_options_of_the_latest_request(aws: Cloud, post: Post) -> No
     assert aws.rows()["on-demand-1"]["asked"] == by_plus_zoom
 
 
-def test_row_has_no_series_when_a_zoom_notification_is_accepted(aws: Cloud, post: Post) -> None:
+def test_row_has_no_series_when_a_zoom_webhook_event_is_accepted(aws: Cloud, post: Post) -> None:
     put(aws, State.DOWNLOADER_FAILED, asked={"oc_series_id": "S"})
     assert post(completed()) == 200
     assert "asked" not in aws.rows()[ZIP_ID]
@@ -200,7 +200,7 @@ def test_row_stays_when_our_own_request_for_a_recording_in_progress_is_invalid(
 
 
 @pytest.mark.parametrize("make", [mp4, chat])
-def test_zoom_notification_is_sent_when_a_file_is_unfinished(
+def test_zoom_webhook_event_is_sent_when_a_file_is_unfinished(
     make: Callable[..., Json], aws: Cloud, post: Post
 ) -> None:
     unfinished = without(
@@ -215,7 +215,7 @@ def test_zoom_notification_is_sent_when_a_file_is_unfinished(
     ]
 
 
-def test_on_demand_request_is_400_when_a_file_is_unfinished(aws: Cloud, post: Post) -> None:
+def test_on_demand_request_gets_400_when_a_file_is_unfinished(aws: Cloud, post: Post) -> None:
     assert post(on_demand(mp4(), chat(status="processing"))) == 400
     assert not aws.sends
     assert state(aws, "on-demand-1")[0] == "WEBHOOK_FAILED"
@@ -235,7 +235,7 @@ def test_recording_is_ignored_when_it_has_no_mp4(aws: Cloud, post: Post) -> None
     }
 
 
-def test_ledger_remembers_the_chat_when_the_mp4_comes_in_another_notification(
+def test_ledger_remembers_the_chat_when_the_mp4_comes_in_another_webhook_event(
     aws: Cloud, post: Post
 ) -> None:
     """The downloader fetches every file of the ledger."""
@@ -260,5 +260,5 @@ def test_row_stays_when_a_late_chat_comes_for_a_recording_in_progress(
     request = record_of(aws).request(zip_id)
     assert (request.is_sent, request.end) == (True, None)
     assert set(record_of(aws).files) == {"file-1", "late"}
-    # The late chat of Zoom's own notification is sent like any late file.
+    # The late chat of Zoom's own webhook event is sent like any late file.
     assert len(sent(aws)) == (2 if make is completed else 1)

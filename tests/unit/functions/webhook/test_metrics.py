@@ -40,7 +40,7 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     return listen(caplog)
 
 
-def test_recording_is_completed_once_when_zoom_repeats_its_notification(
+def test_recording_is_completed_once_when_zoom_repeats_its_webhook_event(
     post: Post, log: pytest.LogCaptureFixture
 ) -> None:
     post(status_event("recording.stopped"))
@@ -97,7 +97,7 @@ def test_recording_is_completed_and_ignored_once_when_it_has_no_mp4(
     assert count_of(Metric.RECORDING_COMPLETED, log) == 1
 
 
-def test_recording_is_completed_once_when_its_notification_lacks_something(
+def test_recording_is_completed_once_when_its_webhook_event_lacks_something(
     post: Post, log: pytest.LogCaptureFixture
 ) -> None:
     bad = completed(without(mp4(), "id"))
@@ -187,7 +187,7 @@ def test_refused_request_of_our_own_is_neither_counted_nor_mailed(
 def test_invalid_request_is_mailed_when_it_is_for_the_row_of_zoom(
     post: Post, log: pytest.LogCaptureFixture
 ) -> None:
-    """An operator sends it in place of Zoom's notification."""
+    """An operator sends it in place of Zoom's webhook event."""
     log.handler.setFormatter(JsonFormatter())
     assert post(on_demand(without(mp4(), "id"), zip_id=ZIP_ID)) == 400
     records = records_of(log.text.splitlines())
@@ -204,7 +204,7 @@ def test_invalid_request_is_not_mailed_when_the_recording_is_in_progress(
     assert not [record for record in log.records if record.levelno >= logging.ERROR]
 
 
-def test_zoom_notification_that_lacks_something_is_not_mailed(
+def test_zoom_webhook_event_that_lacks_something_is_not_mailed(
     post: Post, log: pytest.LogCaptureFixture
 ) -> None:
     assert post(completed(without(mp4(), "id"))) == 200

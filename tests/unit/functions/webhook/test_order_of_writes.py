@@ -100,7 +100,7 @@ def test_late_file_is_sent_when_the_status_table_fails(aws: Cloud, post: Post) -
     assert len(sent(aws)) == 2
 
 
-def test_status_event_is_503_when_the_status_table_fails(aws: Cloud, post: Post) -> None:
+def test_status_event_gets_503_when_the_status_table_fails(aws: Cloud, post: Post) -> None:
     """The event has no other effect, so Zoom has to repeat it."""
     aws.status.delete()
     assert post(status_event()) == 503
@@ -125,7 +125,7 @@ def test_failure_of_the_status_table_is_logged_as_a_warning(
     [completed(), without(completed(), "download_token"), on_demand(), completed(chat())],
     ids=["zooms-own", "partial", "on-demand", "no-video"],
 )
-def test_ingest_is_503_without_a_message_when_the_ledger_fails_before_the_send(
+def test_ingest_gets_503_without_a_message_when_the_ledger_fails_before_the_send(
     content: Json, operation: str, aws: Cloud, post: Post, caplog: pytest.LogCaptureFixture
 ) -> None:
     with failing_table(aws.recordings, operation):
@@ -139,7 +139,7 @@ def test_ingest_is_503_without_a_message_when_the_ledger_fails_before_the_send(
     assert post(content) in (200, 204)
 
 
-def test_ingest_is_503_without_a_message_when_other_processes_keep_changing_the_record(
+def test_ingest_gets_503_without_a_message_when_other_processes_keep_changing_the_record(
     aws: Cloud, post: Post
 ) -> None:
     changes: list[int] = []
@@ -157,7 +157,7 @@ def test_ingest_is_503_without_a_message_when_other_processes_keep_changing_the_
     assert post(completed()) == 200
 
 
-def test_files_of_both_are_remembered_when_two_notifications_come_at_once(
+def test_files_of_both_are_remembered_when_two_webhook_events_come_at_once(
     aws: Cloud, post: Post
 ) -> None:
     """The other invocation writes the record after this one has read it."""
@@ -180,10 +180,10 @@ def test_files_of_both_are_remembered_when_two_notifications_come_at_once(
 
 
 @pytest.mark.parametrize("problem", ["fails", "can't be read"])
-def test_answer_is_200_when_the_ledger_fails_after_the_send(
+def test_answer_gets_200_when_the_ledger_fails_after_the_send(
     problem: str, aws: Cloud, post: Post, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """After a 503 Zoom would repeat the notification, whose message is on the queue."""
+    """After a 503 Zoom would repeat the webhook event, whose message is on the queue."""
 
     def spoil(params: Json) -> bool:
         if problem == "can't be read":
@@ -219,7 +219,7 @@ def test_repeat_is_sent_again_and_the_row_stays_when_the_ledger_failed_after_the
 
 
 @pytest.mark.parametrize("content", [completed(), on_demand()], ids=["zooms-own", "on-demand"])
-def test_ingest_is_503_and_a_repeat_sends_it_when_the_queue_fails(
+def test_ingest_gets_503_and_a_repeat_sends_it_when_the_queue_fails(
     content: Json, aws: Cloud, post: Post
 ) -> None:
     zip_id = content["payload"].get("zip_id", ZIP_ID)
@@ -251,7 +251,7 @@ BROKEN: list[dict[str, Any]] = [
     [completed(), completed(chat()), status_event("recording.trashed")],
     ids=["completed", "no-video", "trashed"],
 )
-def test_notification_is_503_and_the_log_names_the_recording_when_its_record_can_not_be_read(
+def test_webhook_event_gets_503_and_the_log_names_the_recording_when_its_record_can_not_be_read(
     content: Json,
     broken: dict[str, Any],
     aws: Cloud,

@@ -1,4 +1,4 @@
-"""Zoom's notifications that lack fields. They are accepted: the downloader asks Zoom's API."""
+"""Zoom's webhook events that lack fields. They are accepted: the downloader asks Zoom's API."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ WHOLE: Json = {
     "host_id": "host",
     "recording_files": ["file-1"],
 }
-"""A message of a partial notification, with the ids of its files."""
+"""A message of a partial webhook event, with the ids of its files."""
 
 EMPTY: dict[str, Json] = {
     "topic": {"topic": ""},
@@ -78,7 +78,7 @@ EMPTY: dict[str, Json] = {
 
 
 def check_partial(content: Json, name: str, aws: Cloud, post: Post) -> None:
-    """Assert that the notification is sent once, without one of its fields."""
+    """Assert that the webhook event is sent once, without one of its fields."""
     assert [post(content), post(content)] == [200, 200]
     message = without(only_sent(aws), "received_time", "zoom_processing_minutes")
     message["recording_files"] = [file["recording_id"] for file in message["recording_files"]]
@@ -116,7 +116,7 @@ def test_message_is_partial_when_there_is_no_token(token: object, aws: Cloud, po
     assert message["zoom_processing_minutes"] == 150.0
 
 
-def test_message_has_only_the_uuid_when_the_notification_has_nothing_else(
+def test_message_has_only_the_uuid_when_the_webhook_event_has_nothing_else(
     aws: Cloud, post: Post
 ) -> None:
     content = {"event": "recording.completed", "payload": {"object": {"uuid": UUID}}}
@@ -156,7 +156,7 @@ def test_processing_time_of_zoom_is_unknown_when_the_end_of_the_meeting_is(
     assert "zoom_processing_minutes" not in only_sent(aws)
 
 
-def test_row_keeps_its_topic_and_start_when_a_notification_lacks_them(
+def test_row_keeps_its_topic_and_start_when_a_webhook_event_lacks_them(
     aws: Cloud, post: Post
 ) -> None:
     post(status_event())
@@ -167,7 +167,7 @@ def test_row_keeps_its_topic_and_start_when_a_notification_lacks_them(
     assert row["recording_start_time"] == "2026-10-14T15:00:00Z"
 
 
-def test_notification_that_lacks_something_is_a_duplicate_when_its_files_are_sent(
+def test_webhook_event_that_lacks_something_is_a_duplicate_when_its_files_are_sent(
     aws: Cloud, post: Post
 ) -> None:
     assert post(completed()) == 200
@@ -177,7 +177,7 @@ def test_notification_that_lacks_something_is_a_duplicate_when_its_files_are_sen
     assert state(aws) == ("SENT_TO_DOWNLOADER", "")
 
 
-def test_whole_notification_is_sent_when_one_without_files_came_before(
+def test_whole_webhook_event_is_sent_when_one_without_files_came_before(
     aws: Cloud, post: Post
 ) -> None:
     assert post(completed(recording_files=None)) == 200
@@ -185,7 +185,7 @@ def test_whole_notification_is_sent_when_one_without_files_came_before(
     assert [message.get("is_partial") for message in sent(aws)] == [True, None]
 
 
-def test_whole_notification_is_a_duplicate_when_a_partial_one_named_its_files(
+def test_whole_webhook_event_is_a_duplicate_when_a_partial_one_named_its_files(
     aws: Cloud, post: Post
 ) -> None:
     assert post(completed(mp4(), without(chat(), "recording_end"), host_id=None)) == 200
@@ -273,7 +273,7 @@ def test_recording_is_sent_when_it_is_unknown_whether_it_has_a_video(
     assert state(aws) == ("SENT_TO_DOWNLOADER", "")
 
 
-# What stays a 400
+# Webhook events that get a 400
 
 
 @pytest.mark.parametrize(
@@ -346,7 +346,7 @@ numbers = count()
         {}, optional={"download_token": json_values, "event_ts": json_values}
     ),
 )
-def test_notification_with_a_uuid_is_accepted_whatever_its_object_contains(
+def test_webhook_event_with_a_uuid_is_accepted_whatever_its_object_contains(
     object_: Json, tail: str, more: Json, aws: Cloud, deps: webhook.Dependencies
 ) -> None:
     uuid = f"{next(numbers)}{tail}"

@@ -128,7 +128,7 @@ def test_reason_stays_when_another_step_changes_the_row_at_the_same_time(
     assert record_of(aws).notice == ""
 
 
-# It was given up
+# Requests that were given up
 
 
 @each_form
@@ -227,7 +227,7 @@ def test_each_recording_is_sent_again_when_several_are_recovered_at_once(
 def test_recovered_recording_is_sent_again_when_it_has_no_notice_of_removal(
     aws: Cloud, post: Post
 ) -> None:
-    """The notification of the removal was lost, or comes after the download."""
+    """The webhook event of the removal was lost, or comes after the download."""
     post(completed())
     change_record(aws, partial(ledger.with_end, zip_id=ZIP_ID, end=End.GONE))
     put(aws, State.DOWNLOADER_FAILED, reason="permanent failure")
@@ -236,7 +236,7 @@ def test_recovered_recording_is_sent_again_when_it_has_no_notice_of_removal(
     assert state(aws) == ("SENT_TO_DOWNLOADER", "")
 
 
-def test_zoom_notification_is_sent_when_it_names_files_of_a_recovered_recording(
+def test_zoom_webhook_event_is_sent_when_it_names_files_of_a_recovered_recording(
     aws: Cloud, post: Post
 ) -> None:
     """The message of the recovery names no files."""
@@ -279,7 +279,7 @@ def test_recovered_recording_is_sent_by_a_repeat_when_the_queue_failed(
     assert state(aws) == ("SENT_TO_DOWNLOADER", "")
 
 
-def test_recovery_is_204_when_the_ledger_fails_after_the_send(aws: Cloud, post: Post) -> None:
+def test_recovery_gets_204_when_the_ledger_fails_after_the_send(aws: Cloud, post: Post) -> None:
     post(completed())
     post(trashed())
     gone(aws)

@@ -29,7 +29,7 @@ from tests.unit.functions.webhook.notifications import (
 )
 
 
-def test_webhook_request_is_400_when_its_body_is_no_json_object_with_an_event(
+def test_webhook_request_gets_400_when_its_body_is_no_json_object_with_an_event(
     aws: Cloud, post: Post
 ) -> None:
     for body in (b"", b"{", b"[]", b'"x"', b"5", b"{}", b'{"event": ""}', b'{"event": 5}'):
@@ -38,7 +38,7 @@ def test_webhook_request_is_400_when_its_body_is_no_json_object_with_an_event(
 
 
 @pytest.mark.parametrize("body", [b"\xff", b'{"event": "\xff"}', b"[" * 100_000])
-def test_webhook_request_is_400_when_its_body_breaks_parsers(
+def test_webhook_request_gets_400_when_its_body_breaks_parsers(
     body: bytes, deps: webhook.Dependencies, clock: Clock
 ) -> None:
     headers = signature.signed_headers(ZOOM_SECRET, clock().timestamp(), body)
@@ -51,7 +51,7 @@ def test_webhook_request_is_400_when_its_body_breaks_parsers(
 
 
 @pytest.mark.parametrize("forged", ["missing", "wrong", "old", "early", "other body"])
-def test_webhook_request_is_401_before_its_body_is_parsed_when_its_signature_is_wrong(
+def test_webhook_request_gets_401_before_its_body_is_parsed_when_its_signature_is_wrong(
     forged: str, aws: Cloud, deps: webhook.Dependencies, clock: Clock
 ) -> None:
     unknown = {"event": "user.created"}
@@ -66,7 +66,7 @@ def test_webhook_request_is_401_before_its_body_is_parsed_when_its_signature_is_
     assert untouched(aws)
 
 
-def test_on_demand_request_is_401_when_it_is_signed_with_another_key_than_our_own(
+def test_on_demand_request_gets_401_when_it_is_signed_with_another_key_than_our_own(
     aws: Cloud, post: Post
 ) -> None:
     assert post(on_demand(), key=ZOOM_SECRET) == 401
@@ -99,7 +99,7 @@ def test_on_demand_request_needs_a_signature_when_unsigned_events_are_allowed(
 
 
 @pytest.mark.parametrize("event", ["recording.renamed", "user.created"])
-def test_event_is_204_when_it_is_not_handled(event: str, aws: Cloud, post: Post) -> None:
+def test_event_gets_204_when_it_is_not_handled(event: str, aws: Cloud, post: Post) -> None:
     assert post({"event": event}) == 204
     assert post(completed() | {"event": event}) == 204
     assert untouched(aws)
@@ -117,7 +117,7 @@ def test_event_is_204_when_it_is_not_handled(event: str, aws: Cloud, post: Post)
         "endpoint.url_validation",
     ],
 )
-def test_event_is_400_when_it_has_no_payload_or_names_no_recording(
+def test_event_gets_400_when_it_has_no_payload_or_names_no_recording(
     event: str, aws: Cloud, post: Post
 ) -> None:
     objects: list[Any] = [None, [], "x", {}, {"id": 1, "uuid": ""}, {"uuid": 5}]
@@ -129,7 +129,7 @@ def test_event_is_400_when_it_has_no_payload_or_names_no_recording(
     assert untouched(aws)
 
 
-def test_on_demand_request_is_400_when_it_has_no_token(aws: Cloud, post: Post) -> None:
+def test_on_demand_request_gets_400_when_it_has_no_token(aws: Cloud, post: Post) -> None:
     for token in (None, "", 5):
         assert post(on_demand() | {"download_token": token}) == 400
     assert post(without(on_demand(), "download_token")) == 400
@@ -163,7 +163,7 @@ def test_challenge_is_answered_under_the_secret_that_signed_it(
 @pytest.mark.parametrize(
     "token", ["v0:1760466600:{}", "a b", "", "x" * 129, 'a"', "é", None, ["a"], 7]
 )
-def test_challenge_is_refused_when_its_token_could_be_anything_but_that_of_zoom(
+def test_challenge_is_refused_when_its_token_does_not_look_like_one_of_zoom(
     token: object, post: Post, aws: Cloud
 ) -> None:
     """The answer signs the token, so it must not have the form of a webhook event."""
@@ -172,11 +172,11 @@ def test_challenge_is_refused_when_its_token_could_be_anything_but_that_of_zoom(
     assert untouched(aws)
 
 
-def test_challenge_is_204_when_there_is_no_secret(aws: Cloud, clock: Clock) -> None:
+def test_challenge_gets_204_when_there_is_no_secret(aws: Cloud, clock: Clock) -> None:
     deps = webhook_dependencies(aws, clock, secrets="", unsigned=True)
     assert webhook.respond(raw(challenge()), deps).status == 204
 
 
-def test_challenge_is_204_when_it_is_signed_with_our_own_key(deps: webhook.Dependencies) -> None:
+def test_challenge_gets_204_when_it_is_signed_with_our_own_key(deps: webhook.Dependencies) -> None:
     answer = post_webhook(deps, challenge(), key=OWN_KEY)
     assert (answer.status, answer.body) == (204, "")

@@ -155,7 +155,7 @@ def test_removal_is_noted_in_the_ledger_when_the_status_table_fails(
 
 
 @pytest.mark.parametrize("operation", ["GetItem", "UpdateItem"])
-def test_removal_is_503_when_the_ledger_fails(operation: str, aws: Cloud, post: Post) -> None:
+def test_removal_gets_503_when_the_ledger_fails(operation: str, aws: Cloud, post: Post) -> None:
     post(completed())
     with failing_table(aws.recordings, operation):
         assert post(trashed()) == 503
@@ -191,7 +191,7 @@ def test_warning_names_recording_and_request_when_a_recording_in_progress_is_rem
     assert len(sent(aws)) == 1
 
 
-def test_notice_of_a_recovery_replaces_that_of_a_removal(aws: Cloud, post: Post) -> None:
+def test_notice_of_a_recovery_replaces_the_notice_of_a_removal(aws: Cloud, post: Post) -> None:
     post(completed())
     for notify in (trashed, recovered, batch_deleted):
         assert post(notify()) == 204

@@ -86,10 +86,10 @@ def test_new_webhook_token_is_used_within_ten_seconds_of_a_forged_request(
     assert len(sent(aws)) == 1
 
 
-def test_signature_is_503_when_secrets_can_not_be_read_and_accepted_when_they_can(
+def test_request_gets_503_when_secrets_can_not_be_read_and_is_accepted_when_they_can(
     aws: Cloud, clock: Clock
 ) -> None:
-    """Zoom repeats a notification after a 503, and not after a 401."""
+    """Zoom repeats a webhook event after a 503, and not after a 401."""
     warm = Warm(aws, clock, "old", "own")
     warm.there, warm.is_ssm_down = ("new", "own"), True
     answer = warm.answer(completed(), "new")
@@ -162,7 +162,7 @@ def test_signed_events_of_zoom_are_accepted_when_unsigned_ones_are_allowed(
     assert len(sent(aws)) == 12
 
 
-def test_unsigned_event_is_401_when_a_secret_has_been_set(aws: Cloud, clock: Clock) -> None:
+def test_unsigned_event_gets_401_when_a_secret_has_been_set(aws: Cloud, clock: Clock) -> None:
     """An event is accepted until the container reads its secrets again."""
     warm = Warm(aws, clock, "", "own", unsigned=True)
     warm.there = ("token", "own")

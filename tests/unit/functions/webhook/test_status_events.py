@@ -1,4 +1,4 @@
-"""Zoom's events about a meeting that is being recorded."""
+"""Webhook events about a meeting that is being recorded."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_row_stays_when_a_status_event_comes_after_the_ingest(
     assert aws.rows()[ZIP_ID]["pipeline_state"] == before
 
 
-def test_status_event_is_204_and_writes_nothing_when_a_field_is_missing(
+def test_status_event_gets_204_and_writes_nothing_when_a_field_is_missing(
     aws: Cloud, post: Post
 ) -> None:
     for event in STATUS_EVENTS:

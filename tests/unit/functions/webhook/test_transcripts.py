@@ -1,4 +1,4 @@
-"""Zoom's event that a transcript is there."""
+"""The webhook event `recording.transcript_completed`."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_event_is_taken_when_a_field_is_missing(
     assert len(aws.sent_to(aws.download_queue)) == 1
 
 
-def test_event_that_names_no_recording_is_204(
+def test_event_that_names_no_recording_gets_204(
     captions_on: webhook.Dependencies, aws: Cloud
 ) -> None:
     payloads: list[Any] = [None, [], {}, {"object": None}, {"object": {"uuid": 7}}]
@@ -81,7 +81,7 @@ def test_zoom_repeats_the_event_when_the_message_can_not_be_sent(
         assert post_webhook(captions_on, transcripts(transcript("t-1"))).status == 503
 
 
-def test_event_is_204_and_does_nothing_when_captions_are_off(
+def test_event_gets_204_and_does_nothing_when_captions_are_off(
     deps: webhook.Dependencies, aws: Cloud
 ) -> None:
     assert post_webhook(deps, transcripts(transcript("t-1"))).status == 204
