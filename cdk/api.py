@@ -175,8 +175,8 @@ class Api(Construct):
                 else {"IpAddress": {"aws:SourceIp": list(only_from)}},
             )
             self._policy.add_statements(self._statements[only_from])
-        # A route also answers with a slash at its end, which is another resource of the policy. The
-        # root's only resource ends in a slash.
+        # API Gateway also serves a route with a trailing slash, and the policy counts that path as
+        # another resource. The root's only resource ends in a slash.
         for spelling in (path, f"{path}/") if path else ("",):
             resource = f"execute-api:/{STAGE}/{method}/{spelling}"
             self._statements[only_from].add_resources(resource)

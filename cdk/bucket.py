@@ -45,7 +45,7 @@ class StagingBucket(Construct):
                     expiration=Duration.days(staging_days),
                     abort_incomplete_multipart_upload_after=Duration.days(1),
                 ),
-                # What Opencast has taken. Of two rules for an object, S3 takes the earlier end.
+                # Files that Opencast has taken. If two rules match, S3 applies the earlier end.
                 s3.LifecycleRule(expiration=Duration.days(1), tag_filters={RELEASED: "yes"}),
             ],
             removal_policy=RemovalPolicy.DESTROY,

@@ -25,7 +25,7 @@ class Reader:
     """Read settings one by one and gather what is wrong with them in `problems`."""
 
     def __init__(self, given: Mapping[str, str]) -> None:
-        """`given` are the texts of settings by name; a setting that isn't given isn't in it."""
+        """Read from `given`: the text of each setting that is given, by name."""
         self.given = given
         self.problems: list[str] = []
 

@@ -58,7 +58,7 @@ class Setting(Generic[Value]):
 
     @property
     def example_text(self) -> str:
-        """Its text in `example.env`."""
+        """The setting's text in `example.env`."""
         return self.example or text_of(self.default)
 
     @property

@@ -83,10 +83,10 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
 
 
 def answer(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
-    """Run once: ask about the recordings that are due, or about the one that is named.
+    """Run once: ask Opencast about the recordings that are due, or about the event's `uuid`.
 
     Returns:
-        `asked`, the number of ingests, and a `message` if something kept it from asking more.
+        `asked`, the number of ingests, and a `message` if a problem ended the run early.
     """
     if not deps.settings.follow_ingests:
         return {"message": OFF}
@@ -124,10 +124,10 @@ def _read(uuid: str, deps: Dependencies) -> Record | None:
 
 
 def _follow(record: Record, media_package: str, ingest: IngestRecord, deps: Dependencies) -> str:
-    """Ask about one ingest and write down the answer. Return what kept it from an answer, or "".
+    """Ask about one ingest and write down the answer. Return the problem that prevented one, or "".
 
-    The ledger comes last: if this invocation dies before, another one tells a failure again, and
-    none is left untold.
+    The ledger is written last: if this invocation dies before the write, another invocation
+    reports a failure again, so no failure stays unreported.
     """
     before = ingest.following
     assert before is not None  # noqa: S101  # the caller looked

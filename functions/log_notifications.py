@@ -191,7 +191,7 @@ def _mail_uncounted(mails: list[Mail], until: datetime, deps: Dependencies) -> N
     """Send the mails that the table couldn't count as one mail, because nothing else limits them.
 
     Raises:
-        AwsFailed: it may not go out in time. Lambda then retries the event.
+        AwsFailed: SNS may not take the mail before `until`. Lambda then retries the event.
     """
     if not mails:
         return

@@ -65,7 +65,7 @@ from ingester.zoom.webhook_events import IngestOptions
 logger = logging.getLogger("ingester.reconcile")
 
 MARGIN_SECONDS = 60.0
-"""Nothing is begun in the last seconds of an invocation, so that it ends in time."""
+"""Seconds before the invocation's timeout in which the run begins nothing more."""
 
 ZOOM_SECONDS = 15.0
 WEBHOOK_SECONDS = 20.0
@@ -236,7 +236,7 @@ class _Run:
         return self._ends - self._deps.monotonic()
 
     def report(self) -> Report:
-        """Go through Zoom's list, hand in the missed recordings, and keep a record of the run."""
+        """Go through Zoom's list, request the missed recordings, and keep a record of the run."""
         try:
             self._go_through()
         except (ZoomUnreachable, ZoomRefused, WebhookUnreachable, KeyRefused) as error:
@@ -324,7 +324,7 @@ class _Run:
         return Verdict.MISSED
 
     def _is_found_first(self, listed: ListedRecording) -> bool:
-        """Note a recording for the next run, unless an earlier one found it, or too many are."""
+        """Note a recording for the next run, unless an earlier run found it or the list is full."""
         if listed.uuid in self._found_before or len(self._found) == MOST_FOUND:
             return False
         self._found.append(listed.uuid)

@@ -234,7 +234,7 @@ def _message_answer(message: Message) -> Answer:
 
 
 def _hand_over(asked: Command | Press, deps: Dependencies, ends: Limits) -> bool:
-    """Leave the work to another invocation. Return whether Lambda accepted that in time."""
+    """Leave the work to another invocation. Return whether Lambda accepted it by the deadline."""
     try:
         within(
             ends.hand_over(deps.monotonic()),
@@ -277,7 +277,7 @@ def _deliver(
             logger.exception("Slack refused a message")
             return
         except (SlackUnreachable, TimeoutError):
-            # It may have been posted. So don't repeat it, but let the old message lose its button.
+            # Slack may have posted the message. Don't repeat it; remove the old message's button.
             logger.exception("A message may not have been posted to Slack")
 
 

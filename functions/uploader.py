@@ -291,7 +291,7 @@ def _report_ingest(
     reason = " ".join(filter(None, reasons))
     written = deps.status.report(message.zip_id, StatusChange(State.SENT_TO_OPENCAST, reason))
     if reason and not written:
-        # What became of the ingest may be in the row already.
+        # The row may already hold the final state of the ingest.
         deps.status.explain(message.zip_id, FOLLOWED, reason)
     for difference in found:
         extra = log.goes_on("The ingest stays as it is.", difference.advice)
@@ -301,12 +301,12 @@ def _report_ingest(
 
 @dataclass(frozen=True)
 class _Captions:
-    """The captions that go along with an ingest.
+    """The captions that are sent with an ingest.
 
     Attributes:
         parts: Their parts of the form.
         sent: What the ledger keeps of them, by their kind.
-        reason: Why they don't go along; "" if they do, or if there are none.
+        reason: Why they aren't sent; "" if they are, or if there are none.
     """
 
     parts: Parts = ()

@@ -293,7 +293,7 @@ class Driver:
         self.table("recordings").put_item(Item=item)
 
     def reconcile(self) -> dict[str, Any]:
-        """Run reconcile now, and return its report. Raises DriverError if it is stopped."""
+        """Run reconcile now, and return its report. Raises DriverError if the run is stopped."""
         answer = self.client("lambda").invoke(
             FunctionName=f"{self.state.stack_name}-zoom-reconcile", Payload=b"{}"
         )

@@ -62,7 +62,7 @@ class Vulnerability:
 
 @dataclass(frozen=True)
 class Report:
-    """What a tool found among `checked` releases. `trouble` says why not all could be checked."""
+    """A tool's findings among `checked` releases. `trouble` says why others weren't checked."""
 
     tool: str
     checked: int

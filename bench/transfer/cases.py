@@ -45,7 +45,8 @@ class Load:
 class Case:
     """The behaviour of both stand-ins.
 
-    Every open body of Zoom's breaks off `cuts` times, at evenly spread bytes, in the way `how`.
+    The Zoom stand-in breaks off all bodies under way `cuts` times, at equal distances in the bytes
+    that it sends: by a reset (`how` is "rst") or by an early end ("fin").
     """
 
     name: str

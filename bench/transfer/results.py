@@ -110,7 +110,7 @@ def write(path: Path | None, line: Line) -> None:
 
 
 def read(paths: Sequence[Path]) -> Iterator[Line]:
-    """Read the results of files."""
+    """Yield the results in the files, which hold one JSON object a line."""
     for path in paths:
         for line in path.read_bytes().splitlines():
             if line.strip():

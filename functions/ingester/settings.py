@@ -97,7 +97,10 @@ class WebhookSecrets(Secrets, frozen=True, kw_only=True):
 
 
 class OnDemandSettings(ZoomSettings, frozen=True, kw_only=True):
-    """`ingest_allowed_origins` is empty if every page may send requests."""
+    """Settings of `on_demand.py`.
+
+    `ingest_allowed_origins` is empty if every page may send requests.
+    """
 
     status_table: str
     recordings_table: str
@@ -115,7 +118,10 @@ class OnDemandSecrets(ZoomSecrets, frozen=True, kw_only=True):
 
 
 class ReconcileSettings(ZoomSettings, frozen=True, kw_only=True):
-    """`reconcile_days` is how many days back reconcile looks for recordings; 0 turns it off."""
+    """Settings of `reconcile.py`.
+
+    `reconcile_days` is how many days back reconcile looks for recordings; 0 turns it off.
+    """
 
     recordings_table: str
     webhook_url: str
@@ -123,7 +129,9 @@ class ReconcileSettings(ZoomSettings, frozen=True, kw_only=True):
 
 
 class DownloaderSettings(ZoomSettings, frozen=True, kw_only=True):
-    """`download_receive_limit` is the queue's, so that a row can name the last attempt.
+    """Settings of `downloader.py`.
+
+    `download_receive_limit` is the queue's, so that a row can name the last attempt.
 
     `download_connections` is the largest number of connections to Zoom's download host, for all
     files together.
@@ -156,10 +164,12 @@ class DownloaderSettings(ZoomSettings, frozen=True, kw_only=True):
 
 
 class UploaderSettings(Settings, frozen=True, kw_only=True):
-    """`upload_receive_limit` is the queue's, so that a row can name the last attempt.
+    """Settings of `uploader.py`.
+
+    `upload_receive_limit` is the queue's, so that a row can name the last attempt.
 
     `oc_outage_hours` is how long an upload waits for an Opencast that can't be reached.
-    `follow_ingests` is whether the function `follow` asks what became of each ingest.
+    `follow_ingests` is whether the function `follow` asks Opencast for each ingest's final state.
     """
 
     secrets_path: str
@@ -191,7 +201,10 @@ class UploaderSecrets(Secrets, frozen=True, kw_only=True):
 
 
 class FollowSettings(Settings, frozen=True, kw_only=True):
-    """`follow_ingests` is False where ingests aren't followed."""
+    """Settings of `follow.py`.
+
+    `follow_ingests` is False where ingests aren't followed.
+    """
 
     secrets_path: str
     status_table: str
@@ -203,7 +216,10 @@ class FollowSettings(Settings, frozen=True, kw_only=True):
 
 
 class StatusQuerySettings(ZoomSite, frozen=True, kw_only=True):
-    """`reconcile_days` is 0 where reconcile is off."""
+    """Settings of `status_query.py`.
+
+    `reconcile_days` is 0 where reconcile is off.
+    """
 
     status_table: str
     recordings_table: str
@@ -216,7 +232,10 @@ class StatusQuerySettings(ZoomSite, frozen=True, kw_only=True):
 
 
 class SlackSettings(ZoomSite, frozen=True, kw_only=True):
-    """`own_alias` is `<function>:<alias>`, which the function invokes to go on after its answer."""
+    """Settings of `slack.py`.
+
+    `own_alias` is `<function>:<alias>`, which the function invokes to go on after its answer.
+    """
 
     secrets_path: str
     status_table: str
@@ -249,7 +268,10 @@ class SlackSecrets(Secrets, frozen=True, kw_only=True):
 
 
 class LogNotificationsSettings(Settings, frozen=True, kw_only=True):
-    """`notification_quiet_seconds` is how long after its mail a fault is only counted."""
+    """Settings of `log_notifications.py`.
+
+    `notification_quiet_seconds` is how long after its mail a fault is only counted.
+    """
 
     status_table: str
     faults_table: str
@@ -268,7 +290,10 @@ class LogNotificationsSettings(Settings, frozen=True, kw_only=True):
 
 
 class ScheduleUpdateSettings(Settings, frozen=True, kw_only=True):
-    """`google_credentials` is the SSM parameter with the service account's key."""
+    """Settings of `schedule_update.py`.
+
+    `google_credentials` is the SSM parameter with the service account's key.
+    """
 
     secrets_path: str
     schedule_table: str

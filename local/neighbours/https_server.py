@@ -241,7 +241,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         if spoil.how == "reset":
             # With a linger of zero close() sends RST, unless a FIN was sent before. So the
-            # descriptor is closed here, before socketserver shuts the connection down in order.
+            # descriptor is closed here, before socketserver shuts the connection down with a FIN.
             linger = struct.pack("ii", 1, 0)
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             os.close(self.connection.detach())

@@ -85,7 +85,7 @@ class Fault(BaseFault, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class StoredFile(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """A file that an ingest fetched. `path` is its URI's path, `text` that of a WebVTT file."""
+    """A file that an ingest fetched. `path` is its URI's path, `text` a WebVTT file's content."""
 
     part: str
     kind: FileKind
@@ -128,7 +128,7 @@ class Workflow(msgspec.Struct, kw_only=True):
     started: float
     properties: dict[str, str] = {}
     seconds: float | None = None
-    """Its duration; None for that of the switches, as with the next four."""
+    """The workflow's duration. None means the switches' value, also in the next four fields."""
     end: WorkflowEnd | None = None
     operation: str | None = None
     incident: str | None = None

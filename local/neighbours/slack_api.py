@@ -80,7 +80,8 @@ class SlackApi:
     def _check_token(self, request: Request, arguments: Arguments) -> None:
         kind, _, given = request.headers.get("Authorization", "").partition(" ")
         token = given.strip() if kind.lower() == "bearer" else ""
-        # A token in a URL is no token: Slack refuses it from today's apps.
+        # Slack accepts no token in the URL from apps created after February 2021:
+        # https://docs.slack.dev/changelog/2020-11-no-more-tokens-in-querystrings-for-newly-created-apps
         if request.method == "POST" and not token:
             token = arguments.get("token", "") if "token" not in request.query else ""
         if not token:

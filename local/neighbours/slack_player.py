@@ -36,7 +36,7 @@ class Typed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """A user types `/zip <text>` in a channel. User and channel are ids or names.
 
     The channel "direct" is the user's direct messages with the app. `forge` spoils the signature:
-    another secret, a time six minutes ago (a replay), no signature, or that of another body.
+    another secret, a time six minutes ago (a replay), no signature, or another body's.
     """
 
     user: str
@@ -55,7 +55,7 @@ class Pressed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """The app's answer: `status` and `body` after `seconds`, None and "" if none came in time.
+    """The app's answer: `status` and `body` after `seconds`; None and "" after a timeout.
 
     `error` is the error that Slack shows, such as `operation_timeout`. `ts` is the message in the
     answer, None if there is none.

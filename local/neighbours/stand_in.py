@@ -36,8 +36,8 @@ Route = Callable[[Request], object]
 class StandIn(ABC):
     """A server on loopback, from `start` (or `with`) to `stop`. Port 0 is any free port.
 
-    Control paths need `control_token`; if it is empty, they refuse everything. `stopping` is set by
-    `stop`: an answer that waits has to wait for it.
+    Control paths need `control_token`; if it is empty, they refuse every request. `stop` sets
+    `stopping`. An answer that waits has to wait on `stopping`, so that `stop` interrupts the wait.
     """
 
     def __init__(self, tls: Authority, port: int = 0, control_token: str = "") -> None:

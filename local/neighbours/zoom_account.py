@@ -21,7 +21,7 @@ from local.neighbours.zoom_recordings import (
 
 READ_FILES_SCOPE = "cloud_recording:read:list_recording_files:admin"
 OLD_READ_SCOPE = "recording:read:admin"
-# One of each tuple is enough. Zoom's refusal names the first.
+# A call needs one scope of its tuple. Zoom's refusal names the first scope.
 ACCOUNT_RECORDINGS_SCOPES = (
     "cloud_recording:read:list_account_recordings:admin",
     "cloud_recording:read:list_account_recordings:master",

@@ -32,7 +32,7 @@ USUAL_SPELLINGS = {
 
 
 def write_sbom(package: Package, site: Path) -> Path:
-    """Write the bill of a package beside its zip, and return its path.
+    """Write a package's SBOM beside its zip, and return the path of the SBOM.
 
     `site` is the folder in which the package's lock is installed.
     """
@@ -42,7 +42,7 @@ def write_sbom(package: Package, site: Path) -> Path:
 
 
 def sbom(package: Package, site: Path) -> dict[str, Any]:
-    """Return the bill of a package whose lock is installed in `site`."""
+    """Return the SBOM of a package whose lock is installed in `site`."""
     digest = base64.b64decode(package.sha256).hex()
     components = sorted(
         (component(each, site) for each in distributions(path=[str(site)])),

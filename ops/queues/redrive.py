@@ -172,7 +172,7 @@ class Redrive:
         return is_superseded(record, upload.zip_id, set(files_of(upload)))
 
     def _rewind(self, row: StatusRow) -> bool:
-        """Set the row's state to that of a queued message, unless the ingest got further."""
+        """Set the row to the state of a queued message, unless the ingest got further."""
         change = StatusChange(self.pair.sent, RETRIED)
         if row.state in ENDED or row.state is self.pair.taken:
             change = replace(change, replacing=frozenset({row.state}))

@@ -89,7 +89,7 @@ def follow_in_opencast(
             step = phrases(row, diagnose(row, (), datetime.now(UTC), PATIENCE)).operator
             raise OpsError(f"{printable(row.reason)} {step}".strip())
         if not answer.get("asked"):
-            # It isn't followed any more.
+            # The ingest isn't followed any more.
             return row
         sleep(pause)
         pause = min(1.5 * pause, LONGEST_PAUSE)

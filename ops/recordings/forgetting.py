@@ -68,7 +68,7 @@ class StagedUpload:
 
 @dataclass(frozen=True)
 class Traces:
-    """What the stack has of a recording, without dead letters.
+    """A recording's traces in the stack, except messages on the dead-letter queues.
 
     `has_events` says whether the times of start, pause, resume and stop are there.
     """

@@ -20,7 +20,7 @@ from ingester.recording.timeline import Timeline
 from ingester.status.row import Asked
 
 FORGOTTEN = "An operator had this recording forgotten."
-"""What people are told of a recording whose record is `forgotten`."""
+"""Text for people about a recording whose record is `forgotten`."""
 
 ZOOM_LIST_LAG = timedelta(days=1)
 """The longest time until Zoom's API lists a file that a webhook event has named."""
@@ -57,7 +57,7 @@ class Outcome(StrEnum):
 
 
 class Fate(StrEnum):
-    """What became of an ingest in Opencast."""
+    """Final state of an ingest in Opencast."""
 
     PUBLISHED = "published"
     FAILED = "failed"
@@ -124,13 +124,13 @@ class Post(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class CaptionsState(StrEnum):
-    """How far the captions of an event are."""
+    """Progress of an event's captions."""
 
     SENT = "sent"
-    """They are POSTed, and it is unknown whether Opencast has added them."""
+    """The captions are POSTed, and the outcome is unknown."""
 
     ADDED = "added"
-    """The event has them, and they aren't published yet."""
+    """The event has the captions, and they aren't published yet."""
 
     DONE = "done"
 

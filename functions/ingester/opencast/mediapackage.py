@@ -112,7 +112,7 @@ def _chosen(message: UploadMessage, kept: KeptFiles) -> dict[str, str]:
 
 
 def timeline(message: UploadMessage, kept: KeptFiles) -> Timeline:
-    """Return where the segments lie in the joined video, which is that of the first view.
+    """Return where the segments lie in the joined video of the first view.
 
     Raises:
         NoPresenter: There is no video to ingest.

@@ -46,7 +46,7 @@ RUNNING = frozenset({State.RECORDING_IN_PROGRESS, State.RECORDING_PAUSED, State.
 ZOOM_SIDE = RUNNING | {State.RECORDING_PROCESSING}
 FAILED = frozenset({State.WEBHOOK_FAILED, State.DOWNLOADER_FAILED, State.UPLOADER_FAILED})
 FOLLOWED = frozenset({State.PUBLISHED, State.OPENCAST_FAILED, State.OPENCAST_DELETED})
-"""What became of an ingest in Opencast, where `FOLLOW_INGESTS` is on."""
+"""Final states of an ingest in Opencast, where `FOLLOW_INGESTS` is on."""
 
 IN_OPENCAST = FOLLOWED | {State.SENT_TO_OPENCAST}
 """Opencast has taken the ingest, whatever became of it."""
@@ -75,7 +75,7 @@ FOLLOWS: dict[State, frozenset[State]] = {
     # A message taken up: also after an end, which a redelivery or an operator takes up again.
     State.OC_SERIES_FOUND: _DOWNLOADING | ENDED,
     State.UPLOADER_RECEIVED: _UPLOADING | ENDED,
-    # What is in Opencast is there, whatever a second message wrote while it was fetched.
+    # An ingest stays in Opencast, whatever a second message wrote while Opencast fetched files.
     State.SENT_TO_OPENCAST: _UPLOADING | ENDED | {State.SENT_TO_OPENCAST},
     State.DOWNLOADER_FAILED: _DOWNLOADING | ENDED,
     State.UPLOADER_FAILED: _UPLOADING | ENDED,

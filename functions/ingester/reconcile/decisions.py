@@ -153,7 +153,7 @@ def _text(file: Mapping[str, Any], name: str) -> str:
     return value.upper() if isinstance(value, str) else ""
 
 
-# What reconcile remembers from run to run
+# State that reconcile keeps between runs
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

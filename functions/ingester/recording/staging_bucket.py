@@ -60,7 +60,7 @@ class Staging:
             return body.read()
 
     def address_of(self, file: StagedFile, seconds: int) -> str:
-        """Check that a staged file is unchanged, and presign its URL for so many seconds.
+        """Check that a staged file is unchanged, and presign its URL for `seconds`.
 
         Raises:
             StagedFileLost: The file isn't there any more, or has another size.
@@ -68,7 +68,7 @@ class Staging:
         return self._address(file.filename, file.ffprobe_bytes, seconds)
 
     def address_of_captions(self, track: CaptionTrack, seconds: int) -> str:
-        """Check that captions are staged, and presign their URL for so many seconds.
+        """Check that captions are staged, and presign their URL for `seconds`.
 
         Raises:
             StagedFileLost: The file isn't there any more.

@@ -26,11 +26,11 @@ UNSIGNED_SECONDS = 10.0
 """The longest time until a request that is taken unsigned would meet a secret that was set."""
 
 SUSPICION_SECONDS = 10.0
-"""`renewed` rebuilds at most once in so many seconds, also if many requests are forged."""
+"""Minimum seconds between two rebuilds by `renewed`, also if many requests are forged."""
 
 READINGS = 10
 READING_SECONDS = 60.0
-"""`read_anew` rebuilds at most `READINGS` times in so many seconds, for the same reason."""
+"""Seconds in which `read_anew` rebuilds at most `READINGS` times, for the same reason."""
 
 
 class Container(Generic[Kept]):

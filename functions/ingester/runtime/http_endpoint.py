@@ -69,7 +69,7 @@ class ErrorAnswers:
     report: Callable[[int, Exception | str], None] = log_refusal
 
     def answer(self, use_case: Callable[[], Answer]) -> Answer:
-        """Return the answer of a use case, or that to the error that it raises."""
+        """Run a use case. Return its answer, or the answer for the error that it raises."""
         try:
             return use_case()
         except RequestError as error:

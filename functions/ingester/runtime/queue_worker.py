@@ -255,7 +255,7 @@ class QueueWorker(Generic[Message]):
         return outcome
 
     def _work(self, message: Message, received: Received) -> Outcome:
-        """Run the use case and carry out its outcome, or that of the error that it raises."""
+        """Run the use case. Carry out its outcome, or the outcome for the error that it raises."""
         try:
             if self.source.is_spent(received):
                 raise AttemptsSpent.of(self.source.receive_limit)

@@ -11,7 +11,7 @@ COLD_SECONDS, COLD_WORK_SECONDS = 0.5, 2.0
 """Minimum seconds of work after a cold start, and the limit from the request's arrival then."""
 
 ANSWER_SECONDS = 2.6
-"""Seconds from the request's arrival to the answer, so that it reaches Slack in time."""
+"""Seconds from the request's arrival to the answer, which has to reach Slack within three."""
 
 HAND_OVER_SECONDS = 1.0
 """Seconds for Lambda to accept the event of another invocation."""

@@ -85,10 +85,10 @@ class Situation(Enum):
     IGNORED = auto()
     NO_SCHEDULED_CLASS = auto()
     SUPERSEDED = auto()
-    """It got nowhere, and a later ingest of the recording is in Opencast."""
+    """The ingest ended early, and a later ingest of the recording is in Opencast."""
 
     AWAITS_OTHER = auto()
-    """It got nowhere, and another ingest of the recording is in progress."""
+    """The ingest ended early, and another ingest of the recording is in progress."""
 
     REQUEST_FAILED = auto()
     DOWNLOAD_FAILED = auto()
