@@ -402,6 +402,9 @@ def _captions_now(
     except (IngesterError, BotoCoreError, ClientError) as error:
         logger.warning("The captions have to wait: %s", error)
         return not_yet
+    except Exception:  # a file of somebody else's may cost the captions, never the video
+        logger.exception("The captions can't be read now")
+        return not_yet
 
 
 def _caption_staging(
@@ -634,6 +637,9 @@ def _send_captions(
         IngesterError, BotoCoreError, ClientError: A later attempt may succeed.
     """
     record = deps.ledger.get(message.uuid)
+    if record.forgotten:
+        logger.info("Dropped: %s", ledger.FORGOTTEN)
+        return
     if not deps.settings.ingest_captions or not _expects_events(record, age):
         logger.info("There is no event for captions, and none is on its way")
         return

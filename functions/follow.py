@@ -143,7 +143,9 @@ def _follow(record: Record, media_package: str, ingest: IngestRecord, deps: Depe
         _tell(before, after, news, ingest, deps)
         change = partial(_noted, media_package=media_package, before=before, after=after)
         written = deps.ledger.change(record.uuid, change)
-        is_ours = written.ingests[media_package].following == after
+        # A recording that was forgotten meanwhile has no ingests any more.
+        known = written.ingests.get(media_package)
+        is_ours = known is not None and known.following == after
         if is_ours and after.fate is Fate.PUBLISHED:
             extra = _metrics_of_publication(record, ingest, news, deps)
             logger.info("Published in Opencast", extra=extra)

@@ -439,7 +439,10 @@ def _add_track(uuid: str, media_package: str, track: CaptionTrack, deps: Depende
 
 def _publish_captions(uuid: str, media_package: str, deps: Dependencies) -> Outcome:
     """Start the workflow that publishes an event's new captions."""
-    ingest = deps.ledger.get(uuid).ingests[media_package]
+    ingest = deps.ledger.get(uuid).ingests.get(media_package)
+    if ingest is None:
+        logger.info("Dropped: %s", ledger.FORGOTTEN)
+        return Done()
     name = deps.settings.captions_workflow
     told = ""
     if not name:
@@ -448,7 +451,8 @@ def _publish_captions(uuid: str, media_package: str, deps: Dependencies) -> Outc
         told = f"Its captions were added, but Opencast has no workflow {name} to publish them."
 
     def note(record: Record) -> Record:
-        for kind, known in record.ingests[media_package].captions.items():
+        known_ingest = record.ingests.get(media_package)
+        for kind, known in (known_ingest.captions if known_ingest else {}).items():
             if known.state is CaptionsState.ADDED:
                 done = msgspec.structs.replace(known, state=CaptionsState.DONE)
                 record = ledger.with_captions(record, media_package, kind, done)
@@ -483,7 +487,9 @@ def _release(message: UploadMessage, ingest: IngestRecord, deps: Dependencies) -
         return
     if not is_needed:
         staged = message.s3_files.values()
-        deps.staging.release(file.filename for view in staged for file in view.segments)
+        videos = (file.filename for view in staged for file in view.segments)
+        captions = () if message.captions is UNSET else message.captions
+        deps.staging.release((*videos, *(track.filename for track in captions)))
 
 
 def _metrics_of_ingest(message: UploadMessage, deps: Dependencies) -> dict[str, Any]:

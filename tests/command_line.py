@@ -17,6 +17,7 @@ ROW = "HIST E-1,Lecture,M,9:30,https://zoom.us/j/123,https://oc/#/20260112345\n"
 WITHOUT_AWS = {
     *("test", "package", "update-requirements", "stack.list", "stack.synth"),
     *("local.up", "local.down", "local.status", "local.env", "local.demo"),
+    *("local.record", "local.fail", "audit"),
 }
 """Commands that don't need a stack in AWS."""
 
@@ -30,6 +31,7 @@ REQUIRED = {
     "recordings.forget": ["abc=="],
     "schedule.csv-import": ["{csv}"],
     "schedule.import-json": ["{json}"],
+    "schedule.export": ["{csv}.saved"],
     "schedule.remove": ["csv:fall.csv"],
     "schedule.oc-import": ["https://opencast.example.edu"],
     "schedule.save-creds": ["-f", "{key}"],

@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from invoke import Context
@@ -107,12 +106,19 @@ class Places:
             for item in scan(self.status)
             if item.get("recording_id") == uuid or item["zip_id"] in zip_ids
         ]
-        is_staged = partial(_is_staged, record, rows)
+        files = list(self._files())
+        known = [file.key for file in files if _is_staged(record, rows, file.key)]
+        # Joined captions have an id of their own, and lie beside the recording's files.
+        folders = tuple({f"{key.rpartition('/')[0]}/" for key in known})
         return Traces(
             record=record,
             rows=tuple(rows),
-            files=tuple(file for file in self._files() if is_staged(file.key)),
-            uploads=tuple(upload for upload in self._uploads() if is_staged(upload.key)),
+            files=tuple(file for file in files if file.key.startswith(folders)),
+            uploads=tuple(
+                upload
+                for upload in self._uploads()
+                if upload.key.startswith(folders) or _is_staged(record, rows, upload.key)
+            ),
             has_events="Item" in self.events.get_item(Key={"zoom_uuid": uuid}),
         )
 
@@ -170,8 +176,10 @@ def _is_staged(record: Record, rows: Sequence[StatusRow], key: str) -> bool:
         if row.meeting_id and _is_time(row.start_time)
     ]
     name = key.rpartition("/")[2].partition(".")[0]
+    captions = (kind for ingest in record.ingests.values() for kind in ingest.captions.values())
+    file_ids = {*record.files, *(file_id for kind in captions for file_id in kind.files)}
     return key.startswith(tuple(prefixes)) or any(
-        name.endswith(f"-{key_id(file_id)}") for file_id in record.files
+        name.endswith(f"-{key_id(file_id)}") for file_id in file_ids
     )
 
 

@@ -98,7 +98,8 @@ def test_webhook_refuses_an_unsigned_event_with(name: str, target: Target) -> No
     unsigned = honest.having(x_zm_signature=None, **ODD[name])
     if name == "a content of no length":
         unsigned = unsigned.containing(b"")
-    target.fails(unsigned, 401)
+    # The local cloud's gateway refuses a foreign host itself, as API Gateway's routing does.
+    target.fails(unsigned, 403 if name == "a host of another API" else 401)
     assert target.send(honest).status == 204
     assert target.row_of(uid)
 

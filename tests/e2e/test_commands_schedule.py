@@ -60,7 +60,7 @@ def test_imports_from_json_and_csv_and_removals_say_what_they_change(
         ),
         "Would be added, 1 in all:",
         f"  {meeting}: HIST (2026) M 9:30 Lecture",
-        "Skipped, 1 in all:",
+        "Skipped rows, 1 in all:",
         f"  {path.name} row 2: zoom_series_id is no meeting's number",
     ]
     assert days_of(driver, meeting) == []

@@ -98,6 +98,9 @@ ATTEMPTS: dict[str, Callable[[Client, str], object]] = {
     "s3:AbortMultipartUpload": lambda c, arn: c("s3").abort_multipart_upload(**upload(arn)),
     "s3:DeleteObject": lambda c, arn: c("s3").delete_object(Bucket=bucket(arn), Key="denied"),
     "s3:GetObject": lambda c, arn: c("s3").get_object(Bucket=bucket(arn), Key="none"),
+    "s3:GetObjectTagging": lambda c, arn: c("s3").get_object_tagging(
+        Bucket=bucket(arn), Key="none"
+    ),
     "s3:ListBucket": lambda c, arn: c("s3").list_objects_v2(Bucket=bucket(arn)),
     "s3:ListBucketMultipartUploads": lambda c, arn: c("s3").list_multipart_uploads(
         Bucket=bucket(arn)
@@ -105,6 +108,9 @@ ATTEMPTS: dict[str, Callable[[Client, str], object]] = {
     "s3:ListMultipartUploadParts": lambda c, arn: c("s3").list_parts(**upload(arn)),
     "s3:PutBucketPolicy": lambda c, arn: c("s3").put_bucket_policy(Bucket=bucket(arn), Policy="{}"),
     "s3:PutObject": lambda c, arn: c("s3").put_object(Bucket=bucket(arn), Key="denied", Body=b""),
+    "s3:PutObjectTagging": lambda c, arn: c("s3").put_object_tagging(
+        Bucket=bucket(arn), Key="none", Tagging={"TagSet": []}
+    ),
     "sns:Publish": lambda c, arn: c("sns").publish(TopicArn=arn, Message="denied"),
     "sqs:ChangeMessageVisibility": lambda c, arn: c("sqs").change_message_visibility(
         QueueUrl=queue(c, arn), ReceiptHandle="none", VisibilityTimeout=0
@@ -137,6 +143,9 @@ SIDE_EFFECT = "an allowed request would send a mail, or take or give a function'
 OTHER_ARN = "the local cloud looks for a grant on the log group, where AWS looks at the stream"
 
 ONLY_DENIALS = {
+    "s3:PutObjectTagging": lambda c, arn: c("s3").put_object_tagging(
+        Bucket=bucket(arn), Key="none", Tagging={"TagSet": []}
+    ),
     "sns:Publish": SIDE_EFFECT,
     "sqs:ReceiveMessage": SIDE_EFFECT,
     "sqs:SendMessage": SIDE_EFFECT,

@@ -283,6 +283,9 @@ class StagedFiles:
     def head_object(self, **_: Any) -> dict[str, Any]:
         return {"ContentLength": 1}
 
+    def put_object_tagging(self, **_: Any) -> dict[str, Any]:
+        return {}
+
     def generate_presigned_url(self, _method: str, *, Params: Any, **_: Any) -> str:
         return f"https://s3.example.edu/{Params['Key']}"
 

@@ -5,6 +5,7 @@ WebVTT: https://www.w3.org/TR/webvtt1/. `webvtt-py` parses it, and ignores block
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
@@ -17,11 +18,18 @@ from ingester.recording.timeline import Timeline
 MOST_BYTES = 5_000_000
 """The largest file that is read. The transcript of a day's lecture has 1 MB."""
 
+MOST_CUES = 20_000
+"""The most cues of a file: a day's lecture has some thousand. Each costs memory and time."""
+
 LONGEST_MS = 60_000
 """The longest time that a cue is shown. A longer one has no sensible end."""
 
 DEFAULT_MS = 3_000
 """How long a cue is shown that ends before it begins."""
+
+
+_VOICE = re.compile(r"<v(?:\.[^\s<>]*)?\s([^<>]{1,200})>")
+"""A speaker's tag: https://www.w3.org/TR/webvtt1/#webvtt-cue-voice-span"""
 
 
 class Cue(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +48,8 @@ def read_cues(content: bytes) -> list[Cue]:
     """
     if len(content) > MOST_BYTES:
         raise too_large()
+    if content.count(b"-->") > MOST_CUES:
+        raise UnusableCaptions(f"it has more than {MOST_CUES:,} captions")
     text = content.decode("utf-8-sig", errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
     try:
         captions = WebVTT.from_string(text).captions
@@ -49,7 +59,7 @@ def read_cues(content: bytes) -> list[Cue]:
         Cue(
             begins=caption.start_time.in_milliseconds(),
             ends=caption.end_time.in_milliseconds(),
-            lines=tuple(line for line in caption.lines if line.strip()),
+            lines=tuple(_as_text(line) for line in caption.lines if line.strip()),
         )
         for caption in captions
     ]
@@ -57,6 +67,16 @@ def read_cues(content: bytes) -> list[Cue]:
     if not repaired:
         raise UnusableCaptions("it has no captions")
     return repaired
+
+
+def _as_text(line: str) -> str:
+    """Return a line of a cue as text without markup, with a speaker's name in front.
+
+    Opencast's player before 20.2 takes the text of captions for HTML (CVE-2026-77615), and Zoom's
+    files hold what people say and what they are called.
+    """
+    spoken = _VOICE.sub(lambda voice: f"{voice[1].strip()}: ", line.replace("</v>", ""))
+    return spoken.replace("<", "&lt;").replace(">", "&gt;")
 
 
 def too_large() -> UnusableCaptions:

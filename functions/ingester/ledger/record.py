@@ -470,8 +470,10 @@ def with_shown(record: Record, media_package: str) -> Record:
 def with_captions(
     record: Record, media_package: str, kind: str, captions: Captions | None
 ) -> Record:
-    """Note the captions of one kind of an event; None if it has none."""
-    ingest = record.ingests[media_package]
+    """Note the captions of one kind of an event, unless it is forgotten; None if it has none."""
+    ingest = record.ingests.get(media_package)
+    if ingest is None:
+        return record
     others = {name: found for name, found in ingest.captions.items() if name != kind}
     changed = replace(ingest, captions={**others, kind: captions} if captions else others)
     return replace(record, ingests={**record.ingests, media_package: changed})
@@ -499,10 +501,13 @@ def with_followed(record: Record, media_package: str, following: Following) -> R
 
 
 def needs_staged_files(record: Record, zip_id: str) -> bool:
-    """Tell whether a request other than this one may still need the recording's staged files."""
+    """Tell whether a request other than this one may still need the recording's staged files.
+
+    A failed one does, once a person sends its dead letter again.
+    """
     done = {ingest.zip_id for ingest in record.ingests.values() if ingest.is_taken}
     return any(
-        request.end is None and other not in done
+        request.end in (None, End.FAILED) and other not in done
         for other, request in record.requests.items()
         if other != zip_id
     )

@@ -9,7 +9,15 @@ from dataclasses import dataclass
 
 from msgspec import UNSET
 
-from ingester.captions.cues import MOST_BYTES, Cue, joined, read_cues, too_large, written
+from ingester.captions.cues import (
+    MOST_BYTES,
+    MOST_CUES,
+    Cue,
+    joined,
+    read_cues,
+    too_large,
+    written,
+)
 from ingester.errors import IngesterError, UnusableCaptions
 from ingester.pipeline.messages import CAPTIONS, CaptionTrack, DownloadMessage, RecordingFile
 from ingester.recording.files import name_of, staging_key
@@ -142,6 +150,8 @@ class CaptionStaging:
             for start, read in found.items()
             if not isinstance(read, list)
         )
+        if sum(map(len, cues.values())) > MOST_CUES:
+            return (), (*reasons, f"The {kind} has more than {MOST_CUES:,} captions.")
         all_cues = joined(cues, self.timeline)
         if not all_cues:
             return (), reasons

@@ -50,6 +50,9 @@ from ingester.zoom.event_fields import (
 )
 from ingester.zoom.lenient_json import readable
 
+MOST_TRANSCRIPTS = 500
+"""Files of captions that one event may announce: more than a recording has segments."""
+
 COMPLETED = "recording.completed"
 ON_DEMAND = "on.demand.ingest"
 URL_VALIDATION = "endpoint.url_validation"
@@ -367,12 +370,12 @@ def _recording_notification(
 def _transcript_notification(event: str, content: dict[str, Any]) -> Notification:
     payload = content.get("payload")
     about = payload.get("object") if isinstance(payload, dict) else None
-    uuid = text_in(about.get("uuid")) if isinstance(about, dict) else ""
-    if not isinstance(about, dict) or not uuid:
+    uuids = _uuids(about) if isinstance(about, dict) else ()
+    if not isinstance(about, dict) or not uuids:
         return Unhandled(event, "it names no recording")
     files = about.get("recording_files")
-    found = captions_among(files if isinstance(files, list) else ())
-    return TranscriptNotification(uuid, tuple(file.recording_id for file in found))
+    found = captions_among(files[:MOST_TRANSCRIPTS] if isinstance(files, list) else ())
+    return TranscriptNotification(uuids[0], tuple(file.recording_id for file in found))
 
 
 def _uuids(about: dict[str, Any]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from ingester.captions.cues import (
     DEFAULT_MS,
     LONGEST_MS,
     MOST_BYTES,
+    MOST_CUES,
     Cue,
     joined,
     read_cues,
@@ -35,6 +36,26 @@ class TestReading:
         assert read_cues(ZOOMS.encode()) == [
             Cue(begins=1000, ends=4500, lines=("Ada Lovelace: Good morning",))
         ]
+
+    @pytest.mark.parametrize(
+        ("text", "shown"),
+        [
+            ("<img src=x onerror=alert(1)>: hi", "&lt;img src=x onerror=alert(1)&gt;: hi"),
+            ("<v Ada Lovelace>Good morning</v>", "Ada Lovelace: Good morning"),
+            ("<v Ada onmouseover=alert(1)>hi</v>", "Ada onmouseover=alert(1): hi"),
+            ("<v <b>x</b>>hi", "&lt;v &lt;b&gt;x&lt;/b&gt;&gt;hi"),
+            ("if a < b && b > c", "if a &lt; b && b &gt; c"),
+        ],
+    )
+    def test_markup_is_shown_as_text(self, text: str, shown: str) -> None:
+        """Opencast's player before 20.2 takes captions for HTML (CVE-2026-77615)."""
+        ((*_, read),) = cues_of(("00:01.000", "00:02.000", text))
+        assert read == shown
+
+    def test_a_file_with_too_many_captions_is_refused_before_it_is_parsed(self) -> None:
+        content = b"WEBVTT\n\n" + b"00:01.000 --> 00:02.000\nx\n\n" * (MOST_CUES + 1)
+        with pytest.raises(UnusableCaptions, match="more than 20,000 captions"):
+            read_cues(content)
 
     def test_a_byte_order_mark_is_no_part_of_the_file(self) -> None:
         assert read_cues(b"\xef\xbb\xbf" + ZOOMS.encode()) == read_cues(ZOOMS.encode())

@@ -318,6 +318,7 @@ class TestGivingUp:
         assert captions_of(UUID) not in harness.aws.rows()
 
     def test_waiting_is_no_failure_of_the_recording(self, harness: Harness) -> None:
+        harness.opencast.set(active_seconds=3600)
         harness.take(with_captions(harness))
         assert not harness.take(late(harness))
         assert harness.failures == 0
