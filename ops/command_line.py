@@ -69,6 +69,7 @@ OVERVIEW: Mapping[str, str] = {
     "migrate": "copy the tables of another stack",
     "local": "the local stack, without an AWS account",
     "package": "build the functions' packages",
+    "audit": "look up known vulnerabilities of all packages",
     "codebuild": "build a revision in AWS and release it",
     "update-requirements": "pin newer versions of packages",
     "test": "run all tests",

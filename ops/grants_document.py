@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cdk.app import build
 from cdk.names import FUNCTIONS, Function
 from cdk.settings import load
 from local.settings import Addresses, stack_settings
@@ -224,6 +223,8 @@ def synthesized(extra: Mapping[str, str]) -> dict[str, Any]:
     addresses = Addresses(*(f"https://{name}.example.org" for name in ("aws", "z", "o", "s", "g")))
     given = {**stack_settings({"STACK_NAME": STACK}, addresses), **extra}
     with tempfile.TemporaryDirectory() as folder:
+        from cdk.app import build  # noqa: PLC0415  # it starts the CDK's kernel
+
         build(load(given, None), outdir=Path(folder)).synth()
         template = json.loads((Path(folder) / f"{STACK}.template.json").read_text("utf-8"))
     return dict(template["Resources"])

@@ -124,7 +124,7 @@ def record(
     topic: str = "HIST E-1010 Mapping the Ocean",
     fail: str | None = None,
 ) -> None:
-    """Make a recording in Zoom's stand-in, in the class schedule, and send its webhook."""
+    """Make a recording, and send its webhook."""
     if segments < 1 or not 1 <= minutes <= local_play.MOST_MINUTES:
         raise OpsError(f"--segments has to be 1 or more, --minutes 1 to {local_play.MOST_MINUTES}.")
     if fail is not None and fail not in local_play.FAILURES:
@@ -152,7 +152,7 @@ def record(
     },
 )
 def fail_neighbour(_context: Context, neighbour: str, status: str, for_: int = 60) -> None:
-    """Let a stand-in answer every request with an error for a while."""
+    """Let a neighbour fail for a while."""
     if neighbour not in local_play.NEIGHBOURS:
         raise OpsError(f"There is no {neighbour}: {', '.join(local_play.NEIGHBOURS)}.")
     if not status.isdecimal() or not 400 <= int(status) <= 599:

@@ -21,7 +21,7 @@ from ingester import timestamps
 from ingester.errors import LedgerBusy, LedgerUnreadable
 from ingester.ledger.record import End, Record, Request
 from ingester.ledger.table import Ledger
-from ingester.pipeline.states import FAILED, State
+from ingester.pipeline.states import FAILED, IN_OPENCAST, State
 from ingester.recording.files import automated
 from ingester.status.diagnosis import retry_at
 from ingester.status.row import StatusRow
@@ -31,15 +31,12 @@ from ops.migration.copy_tables import BUSY, UNREADABLE, Item, ReasonToSkip, Tall
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
-SENT = frozenset(
-    {
-        State.SENT_TO_DOWNLOADER,
-        State.OC_SERIES_FOUND,
-        State.SENT_TO_UPLOADER,
-        State.UPLOADER_RECEIVED,
-        State.SENT_TO_OPENCAST,
-    }
-)
+SENT = IN_OPENCAST | {
+    State.SENT_TO_DOWNLOADER,
+    State.OC_SERIES_FOUND,
+    State.SENT_TO_UPLOADER,
+    State.UPLOADER_RECEIVED,
+}
 """States of a request that is in the old stack's queues or in Opencast."""
 
 NO_UUID = f"{UNREADABLE}: it names no recording"

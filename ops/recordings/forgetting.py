@@ -23,7 +23,7 @@ from ingester import timestamps
 from ingester.ledger.record import Record, is_in_progress, with_nothing_but
 from ingester.ledger.table import LIFE, Ledger
 from ingester.pipeline.states import DONE
-from ingester.recording.files import automated, key_id, staging_prefix
+from ingester.recording.files import JOINED, automated, key_id, staging_prefix
 from ingester.status.diagnosis import retry_at
 from ingester.status.row import StatusRow
 from ingester.status.table import row_of
@@ -109,15 +109,15 @@ class Places:
         files = list(self._files())
         known = [file.key for file in files if _is_staged(record, rows, file.key)]
         # Joined captions have an id of their own, and lie beside the recording's files.
-        folders = tuple({f"{key.rpartition('/')[0]}/" for key in known})
+        captions = tuple({f"{key.rpartition('/')[0]}/000-{JOINED}" for key in known})
         return Traces(
             record=record,
             rows=tuple(rows),
-            files=tuple(file for file in files if file.key.startswith(folders)),
+            files=tuple(
+                file for file in files if file.key in known or file.key.startswith(captions)
+            ),
             uploads=tuple(
-                upload
-                for upload in self._uploads()
-                if upload.key.startswith(folders) or _is_staged(record, rows, upload.key)
+                upload for upload in self._uploads() if _is_staged(record, rows, upload.key)
             ),
             has_events="Item" in self.events.get_item(Key={"zoom_uuid": uuid}),
         )

@@ -22,8 +22,8 @@ from tests.command_line import NAMES, Ended, good_files, invoke, said_in_a_line,
         (
             "recordings --faild",
             (
-                "recordings has no option --faild. Did you mean --failed? "
-                "Usage: invoke recordings [--OPTIONS]"
+                "recordings.list has no option --faild. Did you mean --failed? "
+                "Usage: invoke recordings.list [--OPTIONS]"
             ),
         ),
         (
@@ -32,7 +32,7 @@ from tests.command_line import NAMES, Ended, good_files, invoke, said_in_a_line,
         ),
         (
             "recordings --meeting",
-            "--meeting needs a value. Usage: invoke recordings [--OPTIONS]",
+            "--meeting needs a value. Usage: invoke recordings.list [--OPTIONS]",
         ),
         (
             "exec.pipeline",
@@ -44,7 +44,10 @@ from tests.command_line import NAMES, Ended, good_files, invoke, said_in_a_line,
         ),
         (
             "--help scedule.list",
-            "There is no command scedule.list. `invoke -l` lists the commands.",
+            (
+                "There is no command scedule.list. Did you mean schedule.list? "
+                "`invoke -l` lists the commands."
+            ),
         ),
     ],
 )

@@ -285,4 +285,4 @@ def test_the_plain_name_of_the_group_still_lists_recordings() -> None:
 @pytest.mark.parametrize("name", ["recordings", "recordings.list", "schedule.import-csv"])
 def test_help_explains_a_command_by_each_of_its_names(name: str) -> None:
     done = invoke("--help", name)
-    assert (done.code, "Docstring:" in done.out) == (0, True), done.err
+    assert (done.code, done.out.startswith("Usage: invoke ")) == (0, True), done.err

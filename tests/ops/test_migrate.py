@@ -268,7 +268,7 @@ def test_migrate_prints_counts_and_rows(stacks: Stacks, capsys: pytest.CaptureFi
         "schedule 2 0 1 can't be read as a meeting of the schedule",
         "recording events 1 0 1 expired",
         f"ledger {REQUESTS + 2} 0 0",
-        "status 17 0 1 expired, 1 can't be read as a recording's state",
+        "status 20 0 1 expired, 1 can't be read as a recording's state",
         "schedule: 2003 can't be read as a meeting of the schedule",
         "status: half can't be read as a recording's state",
     ]

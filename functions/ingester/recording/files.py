@@ -155,6 +155,10 @@ def safe_extension(text: str) -> str:
     return extension if _EXTENSION.fullmatch(extension) else ""
 
 
+JOINED = "joined_"
+"""Beginning of the view in the key of captions that are joined from those of segments."""
+
+
 def staging_key(
     zoom_series_id: int, start_time: str, segment: int, view: str, file_id: str, extension: str
 ) -> str:

@@ -20,7 +20,7 @@ from ingester.captions.cues import (
 )
 from ingester.errors import IngesterError, UnusableCaptions
 from ingester.pipeline.messages import CAPTIONS, CaptionTrack, DownloadMessage, RecordingFile
-from ingester.recording.files import name_of, staging_key
+from ingester.recording.files import JOINED, name_of, staging_key
 from ingester.recording.staging_bucket import Staging
 from ingester.recording.timeline import Timeline
 from ingester.transfer.plan import Copied
@@ -163,7 +163,7 @@ class CaptionStaging:
         # The key depends on the content, so no object ever gets other captions.
         digest = hashlib.sha256(content).hexdigest()[:32]
         number, start = self.message.zoom_series_id, self.message.start_time
-        key = staging_key(number, start, 0, f"joined_{kind}", digest, "vtt")
+        key = staging_key(number, start, 0, f"{JOINED}{kind}", digest, "vtt")
         self.staging.write(key, content)
         return CaptionTrack(kind=kind, filename=key, file_ids=ids)
 

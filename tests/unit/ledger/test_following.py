@@ -125,7 +125,7 @@ def test_an_unlisted_record_is_not_due_and_keeps_all_else(ledger: Ledger, clock:
         (None, Outcome.UNKNOWN, True),
         (None, Outcome.TAKEN, False),
         (End.IGNORED, None, False),
-        (End.FAILED, None, False),
+        (End.FAILED, None, True),
         (End.GONE, None, False),
     ],
 )
