@@ -281,7 +281,7 @@ def diff(_context: Context) -> None:
 
 @command(name="list")
 def list_stacks(_context: Context) -> None:
-    """Print the names of the stacks here, first that of these settings."""
+    """Print this stack's name, and those of others."""
     own = configured_target()
     print(own.place.stack_name, flush=True)
     try:

@@ -95,7 +95,7 @@ def test_the_table_of_recordings_ends_with_what_to_do(
     assert "\\x1b[2Jhidden" in printed
     assert "+Zoom" in printed
     assert "permanent failure: gone" in printed
-    assert "  1 b== (automated): `invoke queue.retry-downloads --uuid b==` once" in printed
+    assert "  1 b== (automated): `invoke queue.retry-downloads --uuid b==` after" in printed
     recordings.show([], {})
     assert capsys.readouterr().out.startswith("No such recording is known.")
 
