@@ -246,7 +246,7 @@ class TestMissing:
     def test_file_gone_is_raised_when_no_view_can_be_staged(self, recording: Recording) -> None:
         recording.fresh = [Access(FRESH_TOKEN, is_fresh=True)]
         recording.web.pages = {"/1": GONE, "/2": ranged(CHAT)}
-        with pytest.raises(FileGone, match="none of the recording's MP4 files"):
+        with pytest.raises(FileGone, match="no video of this recording"):
             recording.run(file_of(1), file_of(2, "CHAT", "chat_file"))
 
     def test_empty_file_is_raised_when_a_view_has_no_bytes(

@@ -37,7 +37,7 @@ def test_message_is_given_up_when_zoom_answers_with_pages_for_all_files(
     harness.zoom.fail(Fault(kind="html", times=99))
     assert harness.take(message)
     (dead,) = harness.dead()
-    assert "none of the recording's MP4" in dead["reason"]
+    assert "no video of this recording" in dead["reason"]
     assert harness.outcome[0] == "DOWNLOADER_FAILED"
     assert harness.outcome[1].startswith("permanent failure: ")
     assert harness.uploads() == []
