@@ -36,7 +36,7 @@ def test_a_failed_download_is_mailed_with_its_topic_as_plain_text(stack: Stack) 
     assert subject == f"[{stack.name}] Download failed: {HOSTILE}"
     assert f"\n\nRecording: {HOSTILE}\nCourse: HIST E-1010\nSeries: {SERIES}\nBegan " in body
     assert "What happens next: Not retried automatically. The message is kept 14 days." in body
-    assert f"What to do: `invoke queue.retry-downloads --uuid {recording.uuid}` once" in body
+    assert f"What to do: `invoke queue.retry-downloads --uuid {recording.uuid}` after" in body
     assert f"$252Faws$252Flambda$252F{stack.name}-zoom-downloader/log-events/" in body
 
 

@@ -223,7 +223,7 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation(
         "the captions of all recordings are staged under one key",
         "functions/ingester/zoom/stage_captions.py",
-        '        key = staging_key(number, start, 0, f"joined_{kind}", digest, "vtt")\n',
+        '        key = staging_key(number, start, 0, f"{JOINED}{kind}", digest, "vtt")\n',
         '        key = f"1/{len((number, start, digest)) and kind}.vtt"\n',
         profile="captions",
         seed=288,
