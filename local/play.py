@@ -1,4 +1,4 @@
-"""What a person plays with on a running local stack: recordings of their own, and failures."""
+"""Recordings and failures that a person makes on a running local stack."""
 
 from __future__ import annotations
 
