@@ -138,7 +138,10 @@ class Stack:
             found = self.state(recording, expected=state)
             return found if found and found.status == state and reason in found.reason else None
 
-        return self.wait(look, f"{state} {reason}")
+        try:
+            return self.wait(look, f"{state} {reason}")
+        except DriverError as error:
+            raise DriverError(f"{error} Its newest ingest: {self.state(recording)}") from error
 
     def wait(self, ask: Callable[[], Found | None], what: str) -> Found:
         """Call `ask` until its result is true, and return it. `what` describes it in errors.
