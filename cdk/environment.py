@@ -39,7 +39,7 @@ from cdk.tables import Tables
 
 @dataclass(frozen=True)
 class Resources:
-    """The resources that the functions work with, and how they keep data."""
+    """The resources that the functions use, and the settings of encryption at rest."""
 
     tables: Tables
     queues: Queues

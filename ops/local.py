@@ -97,7 +97,8 @@ def env(_context: Context) -> None:
 @command()
 def demo(_context: Context) -> None:
     """Send recordings through on this machine; check."""
-    os.umask(0o077)  # only the owner can read what the demo writes, as the stack's own files
+    # The demo writes secrets of the stack into files, which only their owner may read.
+    os.umask(0o077)
     console = Console()
     console.print("[bold]The local stack[/bold] (seconds of each step, side by side)")
     with LocalStack(say=progress(console)) as stack, closing(Driver(stack.state)) as driver:

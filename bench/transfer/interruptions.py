@@ -61,7 +61,7 @@ class Interrupted:
         """Return the time of a copy that isn't interrupted.
 
         Raises:
-            ProgramFailed: The program can't even make that.
+            ProgramFailed: The program can't copy the file even without an interruption.
         """
         load = one_file(KILLED_MEGABYTES)
         self.begin(load)

@@ -154,8 +154,9 @@ def test_ingest_is_refused_to_a_strange_address_when_it_is_asked(
 
 
 @pytest.mark.usefixtures("refused")
-def test_open_route_does_what_it_does_elsewhere_whatever_a_header_overrides(target: Target) -> None:
-    """The route's function gets the request, which isn't what its headers claim."""
+def test_webhook_answers_as_usual_when_headers_claim_another_method_and_path(
+    target: Target,
+) -> None:
     honest = to_webhook(encoded(started(uid := new_uuid())), target.zoom_secret)
     claims = {"x_http_method_override": "GET", "x_original_url": HONEST.path}
     target.fails(honest.having(x_zm_signature=None, **claims), 401)

@@ -156,7 +156,7 @@ class TestBreaks:
         assert len(reader.get(url).content) == TALK
 
     @pytest.mark.parametrize(("kind", "is_reset"), [("rst", True), ("fin", False)])
-    def test_connection_is_reset_or_closed_in_order(
+    def test_zoom_peer_resets_or_closes_the_connection_as_the_fault_says(
         self, plain_reader: Reader, kind: Any, is_reset: bool
     ) -> None:
         plain_reader.fail(ZoomFault(kind=kind, request=1, after=-1))

@@ -1,4 +1,4 @@
-"""Follow a recording's row, and report its outcome."""
+"""Tests of following a recording's row, and of the report of its outcome."""
 
 from __future__ import annotations
 

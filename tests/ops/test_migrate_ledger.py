@@ -131,7 +131,7 @@ def test_another_run_updates_a_migrated_request(stacks: Stacks) -> None:
 
 
 @pytest.mark.parametrize("state", ["SENT_TO_OPENCAST", "UPLOADER_FAILED", "IGNORED"])
-def test_a_request_that_this_pipeline_accepted_stays(stacks: Stacks, state: str) -> None:
+def test_migrate_keeps_a_request_that_this_pipeline_accepted(stacks: Stacks, state: str) -> None:
     assert is_taken_again(stacks)
     before, row = stacks.ledger.get(UUID), stacks.aws.rows()[ZIP_ID]
     stacks.clock.forward(hours=1)
@@ -140,7 +140,7 @@ def test_a_request_that_this_pipeline_accepted_stays(stacks: Stacks, state: str)
     assert (stacks.ledger.get(UUID), stacks.aws.rows()[ZIP_ID]) == (before, row)
 
 
-def test_a_row_of_a_request_in_the_ledger_stays(stacks: Stacks) -> None:
+def test_migrate_keeps_a_row_whose_request_is_in_the_ledger(stacks: Stacks) -> None:
     """Zoom's webhook event named no files, so the row names none."""
     stacks.ledger.change(UUID, lambda old: rules.with_request(old, ZIP_ID, Asked(), stacks.clock()))
     ours = status_row(UUID, "WEBHOOK_RECEIVED", stacks.clock())

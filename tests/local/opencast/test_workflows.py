@@ -87,7 +87,7 @@ def test_an_event_is_invisible_and_its_ingest_counted_until_the_post_ends(
     assert client.admin(running).text == "0"
 
 
-def test_an_event_is_answered_with_the_terms_of_its_ingest(
+def test_an_event_has_the_title_series_and_source_of_its_ingest(
     client: Client, files: FileServer
 ) -> None:
     terms = [("isPartOf", "S1"), ("source", "ZIP-1"), ("created", "2026-11-24T10:00:00Z")]

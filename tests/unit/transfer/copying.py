@@ -39,9 +39,9 @@ CONFIG = Config(
 """Configuration of a client without retries, so that each failure is visible."""
 CREDENTIALS = Signing(KNOWN.access_key, KNOWN.secret_key, KNOWN.token)
 TALK = 12 * MIB + 345
-"""Three parts."""
+"""The bytes of a file that is copied in three parts."""
 SLIDES = 6 * MIB
-"""Two parts."""
+"""The bytes of a file that is copied in two parts."""
 CHAT = 1234
 ZOOM = ZoomSettings(files={"talk": TALK, "slides": SLIDES, "chat": CHAT}, token="token")
 S3 = S3Settings(bucket=BUCKET, credentials=KNOWN)

@@ -57,7 +57,7 @@ class TestOpening:
         assert plan.upload.destination.key == key_of("talk.mp4")
         assert plan.upload.destination.metadata == METADATA
 
-    def test_source_of_the_destination_has_the_version_and_the_size_of_parts(
+    def test_destination_names_the_version_of_the_source_and_the_size_of_parts(
         self, bucket: Bucket
     ) -> None:
         source = planned(MemoryFile(SMALL), bucket).upload.destination.source

@@ -1,4 +1,4 @@
-"""An uploader and a follow function with one Opencast, which lives in the time of the tests."""
+"""An uploader and a follow function with one Opencast. All of them use the tests' clock."""
 
 from __future__ import annotations
 

@@ -273,7 +273,7 @@ def test_the_uploader_lets_nobody_follow_when_following_is_off(harness: Harness)
     assert harness.run_after(minutes=40) == {"asked": 0}
 
 
-def test_an_unreadable_record_is_told_once_and_keeps_no_other_from_its_turn(
+def test_other_ingests_are_followed_when_one_record_is_unreadable_and_it_is_told_once(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.ingest()
