@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.fuzz import (
     api,
+    captions,
     configuration,
     files,
     google,
@@ -25,6 +26,7 @@ MODULES = (
     google,
     tables,
     api,
+    captions,
     logs,
     files,
     media_files,

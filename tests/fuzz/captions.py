@@ -1,0 +1,58 @@
+"""Target: files of captions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+from ingester.captions.cues import LONGEST_MS, joined, read_cues, written
+from ingester.errors import UnusableCaptions
+from ingester.recording.timeline import Stretch
+from tests.fuzz.mutations import Mutator, filled
+from tests.fuzz.target import Target, require
+
+LINES = (
+    *("00:00:01.000 --> 00:00:02.500", "00:01.000 --> 00:00.500", "99:59:59.999 --> 100:00:00.000"),
+    *("1", "NOTE a remark", "STYLE", "REGION", "<v Ada Lovelace>Good morning</v>", "<i>a</i>"),
+    *("<script>alert(1)</script>", "a --> b", "&lt;b&gt;", "WEBVTT", "", "", "00:00:01,000 --> x"),
+)
+BEGINNING = ("WEBVTT", "", "1", LINES[0], "Good morning", "")
+START = "2026-10-14T15:00:00Z"
+SEGMENT_MS = 60_000
+
+
+def make_captions(mutator: Mutator) -> Any:
+    lines = [*BEGINNING, *(mutator.one_of(LINES) for _ in range(mutator.random.randrange(12)))]
+    changed = [mutator.text(line) if mutator.chance(0.1) else line for line in lines]
+    text = mutator.one_of(("\n", "\n", "\r\n", "\r")).join(changed)
+    return mutator.raw(text.encode("utf-8", "replace")) if mutator.chance(0.5) else text
+
+
+def check_captions(given: Any) -> Iterator[str]:
+    """Cues are in order and end, hold no markup, and read back as they were written."""
+    content = given if isinstance(given, bytes) else filled(given).encode("utf-8", "replace")
+    try:
+        cues = read_cues(content)
+    except UnusableCaptions as error:
+        yield str(error)
+        return
+    require(all(a.begins <= b.begins for a, b in pairwise(cues)), "Cues aren't in order")
+    require(
+        all(0 < cue.ends - cue.begins <= LONGEST_MS for cue in cues), "A cue doesn't end in time"
+    )
+    timeline = (Stretch(start=START, begins=SEGMENT_MS, length=SEGMENT_MS),)
+    moved = joined({START: cues}, timeline)
+    require(
+        all(SEGMENT_MS <= cue.begins < cue.ends <= 2 * SEGMENT_MS for cue in moved),
+        "A cue leaves its segment",
+    )
+    file = written(cues)
+    require(read_cues(file) == cues, "Cues don't read back the same")
+    text = file.decode()
+    require("<" not in text and text.count(">") == len(cues), "Markup is left")
+    yield text
+
+
+TARGETS = (Target("captions", 4, make_captions, check_captions),)
+"""The targets of this module."""
