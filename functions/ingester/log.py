@@ -33,7 +33,7 @@ _SECRETS = (
     re.compile(r"(?s)(-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----).*?(?=-----END|\Z)"),
     re.compile(r"(?i)(\b[a-z][a-z0-9+.-]{0,20}://)[^\s/@:]*+:[^\s/@]*+(?=@)"),
     re.compile(r"(?i)(\bhooks\.slack(?:-gov)?\.com/)[^\s\"'\\]+"),
-    # A query within another one's value.
+    # A secret in a URL that is itself a value of another URL's query.
     re.compile(rf"(?i)((?:{_NAMES})%3D)(?:(?!%26)[^\s\"'\\&])+"),
     # A quoted value ends at its own quote, which may itself be escaped, as in JSON within JSON.
     re.compile(rf"(?i)((?:{_NAMES})(?:\\*[\"'])?\s*[=:]\s*b?(\\*[\"']))(?:(?!(?<!\\)\2).)+"),

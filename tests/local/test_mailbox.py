@@ -121,7 +121,7 @@ def test_other_topics_and_other_texts_become_no_mails(
 
 
 @pytest.mark.parametrize("path", ["", "wrong", f"{PATH}/", f"x/{PATH}", "ü"])
-def test_a_notification_becomes_no_mail_when_its_path_has_not_the_token(
+def test_a_notification_becomes_no_mail_when_its_path_lacks_the_token(
     deliver: Deliver, tmp_path: Path, path: str
 ) -> None:
     assert deliver(path) == 404

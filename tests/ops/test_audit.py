@@ -88,7 +88,7 @@ def test_audit_names_each_vulnerability_and_whether_it_is_deployed(
     assert audit.result_of(found) is Result.VULNERABLE
 
 
-def test_audit_is_open_when_the_services_have_no_answer(
+def test_audit_result_is_unchecked_when_the_services_answer_503(
     services: Services, project: Path, tmp_path: Path
 ) -> None:
     services.status = 503
@@ -98,14 +98,16 @@ def test_audit_is_open_when_the_services_have_no_answer(
     assert all("503" in report.trouble for report in found)
 
 
-def test_audit_is_open_when_the_services_can_not_be_reached(project: Path, tmp_path: Path) -> None:
+def test_audit_result_is_unchecked_when_the_services_can_not_be_reached(
+    project: Path, tmp_path: Path
+) -> None:
     found = reports(project, environment(Services(url=NOWHERE), tmp_path))
     assert audit.result_of(found) is Result.UNCHECKED
     assert [report.checked for report in found] == [0, 0]
     assert all("127.0.0.1" in report.trouble for report in found)
 
 
-def test_audit_is_open_when_the_services_know_nothing(
+def test_audit_result_is_unchecked_when_the_services_know_no_vulnerability(
     services: Services, project: Path, tmp_path: Path
 ) -> None:
     """A mirror may lack the data and answer as if there were no vulnerability at all."""
@@ -116,12 +118,14 @@ def test_audit_is_open_when_the_services_know_nothing(
     assert found[1].trouble.startswith("Its service knows no vulnerability of minimist 0.0.8")
 
 
-def test_audit_is_open_without_npm(services: Services, project: Path, tmp_path: Path) -> None:
+def test_audit_result_is_unchecked_without_npm(
+    services: Services, project: Path, tmp_path: Path
+) -> None:
     found = audit.audit_node(project, services.environment(tmp_path, "/nowhere"))
     assert found == Report("npm audit", 0, (), "npm is not on the PATH.")
 
 
-def test_a_release_that_the_service_does_not_know_keeps_the_result_open() -> None:
+def test_audit_result_is_unchecked_when_the_service_does_not_know_a_release() -> None:
     control = {"name": PYTHON_CONTROL[0], "version": PYTHON_CONTROL[1], "vulns": [{"id": "x"}]}
     skipped = {"name": "own", "skip_reason": "not found"}
     found = audit.python_report([control, skipped], set())

@@ -115,7 +115,7 @@ def test_sent_ingest_keeps_its_state() -> None:
 
 
 @pytest.mark.parametrize("state", [State.PUBLISHED, State.OPENCAST_DELETED])
-def test_the_end_of_an_ingest_in_opencast_stays(state: State) -> None:
+def test_no_state_follows_when_an_ingest_was_published_or_deleted(state: State) -> None:
     assert {after for after in State if may_follow(state, after)} == {state}
 
 

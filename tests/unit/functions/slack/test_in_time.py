@@ -123,7 +123,7 @@ def fail(_event: bytes) -> None:
     raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "Invoke")
 
 
-def test_answer_says_so_when_the_function_can_not_invoke_itself(
+def test_user_is_asked_to_try_again_when_the_function_can_not_invoke_itself(
     harness: Harness, workspace: Workspace, slow: threading.Event
 ) -> None:
     late(harness)
@@ -190,7 +190,7 @@ def test_nothing_is_posted_after_a_message_that_slack_refuses(
 
 
 @pytest.mark.parametrize("text", ["help", str(MEETING)])
-def test_answer_says_so_when_slack_is_slow_in_the_other_invocation_too(
+def test_user_is_asked_to_try_again_when_slack_is_slow_in_the_other_invocation_too(
     harness: Harness, slow: threading.Event, text: str
 ) -> None:
     """Otherwise the user would only see "One moment"."""
