@@ -17,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import UNSET
 
 from ingester import log, metrics, timestamps
+from ingester.captions.staging import TRANSCRIPT, CaptionStaging, StagedCaptions
 from ingester.errors import (
     AskLater,
     AwsFailed,
@@ -77,7 +78,6 @@ from ingester.zoom.api import MeetingRecordings, ZoomApi
 from ingester.zoom.download import ZoomFile
 from ingester.zoom.download_token import Access
 from ingester.zoom.download_urls import DownloadHosts
-from ingester.zoom.stage_captions import TRANSCRIPT, CaptionStaging, StagedCaptions
 from ingester.zoom.stage_recording import Inspect, OpenFile, RecordingTransfer
 from ingester.zoom.webhook_events import captions_among, captions_message, files_of, names_of
 

@@ -51,7 +51,7 @@ IO_MODULES = {
     "zoom/download",
     "zoom/download_token",
     "zoom/recording_list",
-    "zoom/stage_captions",
+    "captions/staging",
     "zoom/stage_recording",
     "zoom/webhook_client",
 }

@@ -222,7 +222,7 @@ MUTATIONS: Sequence[Mutation] = (
     ),
     Mutation(
         "the captions of all recordings are staged under one key",
-        "functions/ingester/zoom/stage_captions.py",
+        "functions/ingester/captions/staging.py",
         '        key = staging_key(number, start, 0, f"{JOINED}{kind}", digest, "vtt")\n',
         '        key = f"1/{len((number, start, digest)) and kind}.vtt"\n',
         profile="captions",
