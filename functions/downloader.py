@@ -41,7 +41,7 @@ from ingester.pipeline.states import Origin, State
 from ingester.recording import files as recording
 from ingester.recording.files import Subject, automated
 from ingester.recording.staging_bucket import Staging
-from ingester.recording.upload_message import upload_message
+from ingester.recording.upload_message import Staged, upload_message
 from ingester.runtime import clients, http_pool, queue_worker
 from ingester.runtime.clock import utc_now
 from ingester.runtime.container import Container
@@ -284,6 +284,23 @@ def _stage(message: DownloadMessage, deps: Dependencies) -> Outcome:
     staged = _transfer(message, deps).run(message)
     if staged.missing and _is_new(message, deps):
         raise AskLater(staged.reason.removesuffix("."))
+    ready, without_captions = _message_to_uploader(message, staged, destination, deps)
+    # Before the send: the uploader waits for a message with every file that isn't left out.
+    left_out = [*_left_out(message, staged), *complete.unlisted]
+    deps.ledger.change(message.uuid, lambda record: ledger.without(record, left_out))
+    reason = " ".join(filter(None, (staged.reason, complete.reason, without_captions)))
+    return SendOn(
+        queue=deps.uploads,
+        body=encode(ready),
+        group=message.uuid,
+        report=partial(_report_sent, ready, reason, deps),
+    )
+
+
+def _message_to_uploader(
+    message: DownloadMessage, staged: Staged, destination: Destination, deps: Dependencies
+) -> tuple[UploadMessage, str]:
+    """Return the uploader's message, and which captions it lacks ("" if none)."""
     ready = upload_message(
         message,
         staged.pieces,
@@ -291,24 +308,16 @@ def _stage(message: DownloadMessage, deps: Dependencies) -> Outcome:
         title=destination.title,
         zone=zone_of(deps.settings.local_time_zone),
     )
-    told = ""
-    if deps.settings.ingest_captions:
-        ready, told = captions.with_captions(ready, message, _captions_deps(deps))
+    if not deps.settings.ingest_captions:
+        return ready, ""
+    return captions.with_captions(ready, message, _captions_deps(deps))
+
+
+def _left_out(message: DownloadMessage, staged: Staged) -> list[str]:
+    """Return the ids of files of the message that aren't staged."""
     staged_ids = {piece.file.file_id for piece in staged.pieces}
-    left_out = [
-        file.recording_id for file in message.recording_files if file.recording_id not in staged_ids
-    ]
-    # Before the send: the uploader waits for a message with every file that isn't left out.
-    deps.ledger.change(
-        message.uuid, lambda record: ledger.without(record, [*left_out, *complete.unlisted])
-    )
-    reason = " ".join(filter(None, (staged.reason, _wording_of(complete.given_up), told)))
-    return SendOn(
-        queue=deps.uploads,
-        body=encode(ready),
-        group=message.uuid,
-        report=partial(_report_sent, ready, reason, deps),
-    )
+    files = (file.recording_id for file in message.recording_files)
+    return [file_id for file_id in files if file_id not in staged_ids]
 
 
 def _report_series(message: DownloadMessage, destination: Destination, deps: Dependencies) -> None:
@@ -362,16 +371,6 @@ def _report_sent(ready: UploadMessage, reason: str, deps: Dependencies) -> None:
     logger.info("Sent to the uploader", extra={"bytes": ready.total_file_bytes})
     if reason:
         logger.error("%s", reason, extra=log.goes_on("The other files go on.", ADD_THEM))
-
-
-def _wording_of(given_up: Mapping[str, str]) -> str:
-    """Return what people are told of files (id → name) that Zoom named and doesn't list."""
-    if not given_up:
-        return ""
-    return (
-        f"Zoom's API doesn't list {len(given_up)} file(s) that Zoom had named, which stay outside: "
-        f"{', '.join(given_up.values())}."
-    )
 
 
 def _subject(message: DownloadMessage) -> Subject:

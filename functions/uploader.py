@@ -26,12 +26,13 @@ from ingester.errors import (
     UnknownSeries,
 )
 from ingester.ledger import record as ledger
-from ingester.ledger.record import Absence, End, IngestRecord, Post, Record
+from ingester.ledger.record import End, IngestRecord, Post, Record
 from ingester.ledger.table import Ledger
 from ingester.metrics import Metric
 from ingester.opencast import differences, mediapackage
-from ingester.opencast.client import Opencast
+from ingester.opencast.client import Opencast, Series, opencast_of
 from ingester.opencast.ingest_once import IngestOnce
+from ingester.opencast.lookup import AlreadyThere, Deleted, Lookup, MadeElsewhere, ToIngest
 from ingester.pipeline import reasons, retry_policy
 from ingester.pipeline.messages import UploadMessage
 from ingester.pipeline.queue import Queue, Received
@@ -66,7 +67,6 @@ LONGEST_WAIT_SECONDS = 600
 """
 
 UNREACHABLE = "Unable to reach Opencast."
-BEING_INGESTED = "Another request for this recording is just being ingested"
 
 
 @dataclass(frozen=True)
@@ -93,13 +93,7 @@ def build() -> Dependencies:
     sqs = clients.sqs()
     return Dependencies(
         settings=settings,
-        opencast=Opencast(
-            settings.opencast_base_url,
-            settings.opencast_api_user,
-            secrets.opencast_api_password,
-            auth=settings.opencast_auth,
-            session=requests.Session(),
-        ),
+        opencast=opencast_of(settings, secrets, requests.Session()),
         staging=Staging(clients.s3(), settings.staging_bucket),
         ledger=Ledger(clients.table(settings.recordings_table), utc_now),
         status=StatusTable(clients.table(settings.status_table), utc_now),
@@ -208,65 +202,86 @@ def upload(message: UploadMessage, deps: Dependencies, read_seconds: float) -> O
     if record.forgotten:
         logger.info("Dropped: %s", ledger.FORGOTTEN)
         return Done()
-    files = differences.files_of(message)
-    if ledger.is_superseded(record, message.zip_id, set(files)):
+    if ledger.is_superseded(record, message.zip_id, set(differences.files_of(message))):
         logger.info("Another message of this request brings more files: nothing to do")
         return Done()
     # Not before: the row of a message that is superseded may have ended by the other one.
     deps.status.report(message.zip_id, StatusChange(State.UPLOADER_RECEIVED))
-    media_package = _media_package(message, record, deps)
-    if not media_package:
-        return Done()
+    settings = deps.settings
+    patience = timedelta(hours=settings.oc_ingest_patience_hours)
+    match Lookup(deps.opencast, patience, deps.clock, deps.new_id).run(message, record):
+        case ToIngest(media_package):
+            _ingest(message, record, media_package, deps, read_seconds)
+        case MadeElsewhere():
+            _ignore(message, reasons.ALREADY_THERE, deps)
+        case AlreadyThere(media_package, ingest) if ingest.zip_id == message.zip_id:
+            _end_as_ingested(message, media_package, ingest, deps)
+        case AlreadyThere(media_package, ingest):
+            _end_beside_other_request(message, media_package, ingest, deps)
+        case Deleted(ingest):
+            _end_as_deleted(message, ingest, deps)
+    return Done()
+
+
+def _ingest(
+    message: UploadMessage,
+    record: Record,
+    media_package: str,
+    deps: Dependencies,
+    read_seconds: float,
+) -> None:
+    """Ingest a recording that isn't in Opencast, and release its staged files."""
+    settings = deps.settings
     series = deps.opencast.series(message.opencast_series_id)
     if series is None:
         raise UnknownSeries(reasons.INVALID_SERIES)
-    kept = mediapackage.keep(message, deps.settings.minimum_duration)
+    kept = mediapackage.keep(message, settings.minimum_duration)
     if kept is None:
         _ignore(message, reasons.TOO_SHORT, deps)
-        return Done()
-    settings = deps.settings
-    publishing = mediapackage.Publishing(
-        publisher=settings.override_publisher or series.publisher or settings.default_publisher,
-        contributor=settings.override_contributor,
-        series_catalog=series.catalog,
-        chat_as=settings.oc_chat_as,
-    )
+        return
     address_seconds = int(settings.oc_ingest_patience_hours * 3600)
     parts = mediapackage.form(
         media_package,
         message,
         kept,
         _events(message, deps),
-        publishing,
+        _publishing(series, settings),
         lambda file: deps.staging.address_of(file, address_seconds),
     )
-    sent_captions = captions.captions_to_ingest(
+    with_captions = captions.captions_to_ingest(
         message, record, address_seconds, _captions_deps(deps)
     )
-    parts += sent_captions.parts
     claim = IngestRecord(
         zip_id=message.zip_id,
         series=message.opencast_series_id,
-        files=files,
+        files=differences.files_of(message),
         posts=(Post(attempt=deps.new_id(), at=timestamps.write(deps.clock())),),
         timeline=() if message.captions is UNSET else mediapackage.timeline(message, kept),
-        captions=sent_captions.sent,
+        captions=with_captions.sent,
     )
     once = IngestOnce(deps.opencast, deps.ledger, partial(_followed, deps=deps))
     record = once.run(
         record,
         media_package,
         claim,
-        parts,
+        [*parts, *with_captions.parts],
         workflow=message.oc_workflow or settings.default_oc_workflow,
         read_seconds=read_seconds,
     )
     ingest = record.ingests.get(media_package, claim)
-    _report_ingest(message, ingest, deps, sent_captions.reason)
+    _report_ingest(message, ingest, deps, with_captions.reason)
     sent = {"workflow_id": ingest.workflow, "mediapackage": media_package}
     logger.info("Sent to Opencast", extra={**sent, **_metrics_of_ingest(message, deps)})
     _release(message, ingest, deps)
-    return Done()
+
+
+def _publishing(series: Series, settings: UploaderSettings) -> mediapackage.Publishing:
+    return mediapackage.Publishing(
+        publisher=settings.override_publisher or series.publisher or settings.default_publisher,
+        contributor=settings.override_contributor,
+        series_catalog=series.catalog,
+        chat_as=settings.oc_chat_as,
+    )
 
 
 def _captions_deps(deps: Dependencies) -> captions.Dependencies:
@@ -351,65 +366,14 @@ def _note_end(message: UploadMessage, end: End, deps: Dependencies) -> None:
     deps.ledger.note(message.uuid, lambda record: ledger.with_end(record, message.zip_id, end))
 
 
-def _media_package(message: UploadMessage, record: Record, deps: Dependencies) -> str:
-    """Return the media package to ingest; "" if there is nothing to ingest (any more).
-
-    Opencast shows an event only after it has fetched the files. The ledger bridges that time: if it
-    has an ingest, an event in Opencast is the pipeline's own, and a missing event may still come.
-    """
-    primary = mediapackage.media_package_id(message.uuid)
-    own = record.ingest_of(message.zip_id)
-    if not own and message.allow_multiple_ingests:
-        is_there = primary in record.ingests or deps.opencast.has_event(primary)
-        return deps.new_id() if is_there else primary
-    ingest = record.ingests.get(own or primary)
-    logger.debug("An ingest was sent at %s", ingest.posted_at if ingest else "no time")
-    if ingest is None:
-        if not deps.opencast.has_event(primary):
-            return primary
-        _ignore(message, reasons.ALREADY_THERE, deps)
-        return ""
-    return _media_package_after_ingest(message, own or primary, ingest, record, deps)
-
-
-def _media_package_after_ingest(
-    message: UploadMessage,
-    media_package: str,
-    ingest: IngestRecord,
-    record: Record,
-    deps: Dependencies,
-) -> str:
-    """Return the media package for a recording of which the ledger has an ingest already."""
-    is_own = ingest.zip_id == message.zip_id
-    now = deps.clock()
-    # Before asking for the event: a POST that ends in between has made its event by then.
-    is_doubtful = ledger.is_doubtful(ingest, now)
-    is_idle = deps.opencast.is_idle(media_package) if is_doubtful else None
-    if deps.opencast.has_event(media_package):
-        if is_own:
-            _end_as_ingested(message, media_package, ingest, deps)
-        else:
-            _end_beside_other_request(message, media_package, ingest, deps)
-        return ""
-    patience = timedelta(hours=deps.settings.oc_ingest_patience_hours)
-    request = record.request(message.zip_id)
-    match ledger.absence_of(ingest, request, now, patience, is_idle=is_idle):
-        case Absence.COMING:
-            sent = "The ingest was sent to Opencast" if is_own else BEING_INGESTED
-            raise AskLater(f"{sent}, which doesn't show it yet" if is_own else sent)
-        case Absence.DELETED:
-            outside = differences.stayed_outside(differences.files_of(message), ingest)
-            reason = f"{differences.deleted(ingest)} {outside}".rstrip()
-            _ignore(message, reason, deps)
-            # A row that says that its ingest is there can't be ignored any more.
-            deps.status.explain(message.zip_id, IN_OPENCAST, reason)
-            logger.error("%s", reason, extra=log.goes_on("Nothing is sent.", differences.SEND_IT))
-            return ""
-        case Absence.LOST:
-            logger.warning(
-                "Opencast shows nothing of the ingest sent at %s: again", ingest.posted_at
-            )
-    return media_package
+def _end_as_deleted(message: UploadMessage, ingest: IngestRecord, deps: Dependencies) -> None:
+    """End a request whose event somebody has deleted in Opencast."""
+    outside = differences.stayed_outside(differences.files_of(message), ingest)
+    reason = f"{differences.deleted(ingest)} {outside}".rstrip()
+    _ignore(message, reason, deps)
+    # A row that says that its ingest is there can't be ignored any more.
+    deps.status.explain(message.zip_id, IN_OPENCAST, reason)
+    logger.error("%s", reason, extra=log.goes_on("Nothing is sent.", differences.SEND_IT))
 
 
 def _end_as_ingested(

@@ -37,6 +37,7 @@ IO_MODULES = {
     "ledger/table",
     "opencast/client",
     "opencast/ingest_once",
+    "opencast/lookup",
     "pipeline/queue",
     "recording/events_table",
     "recording/staging_bucket",

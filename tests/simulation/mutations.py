@@ -29,6 +29,7 @@ OPENCAST = "functions/ingester/opencast/client.py"
 QUEUES = "functions/ingester/pipeline/queue.py"
 QUEUE_WORKER = "functions/ingester/runtime/queue_worker.py"
 COMPLETE_MESSAGE = "functions/ingester/zoom/complete_message.py"
+LOOKUP = "functions/ingester/opencast/lookup.py"
 INGEST_ONCE = "functions/ingester/opencast/ingest_once.py"
 CAPTIONS_DOWNLOAD = "functions/ingester/captions/download.py"
 CAPTIONS_UPLOAD = "functions/ingester/captions/upload.py"
@@ -101,9 +102,9 @@ MUTATIONS: Sequence[Mutation] = (
     ),
     Mutation(
         "each attempt of a second ingest has a new random id",
-        UPLOADER,
-        "    if not own and message.allow_multiple_ingests:\n",
-        "    if message.allow_multiple_ingests:\n",
+        LOOKUP,
+        "        if not own and message.allow_multiple_ingests:\n",
+        "        if message.allow_multiple_ingests:\n",
         seed=47,
     ),
     Mutation(

@@ -21,7 +21,7 @@ import webhook
 from cdk.receive_limits import DOWNLOAD_RECEIVE_LIMIT
 from ingester.errors import IngesterError
 from ingester.ledger.table import Ledger
-from ingester.opencast.client import Opencast
+from ingester.opencast.client import Opencast, opencast_of
 from ingester.pipeline.messages import UploadMessage
 from ingester.pipeline.queue import Queue
 from ingester.reconcile.state_table import ReconcileState
@@ -36,6 +36,7 @@ from ingester.settings import (
     FollowSettings,
     OnDemandSecrets,
     OnDemandSettings,
+    OpencastSettings,
     ReconcileSettings,
     UploaderSecrets,
     UploaderSettings,
@@ -311,15 +312,10 @@ class System:
             clock=self.world.now,
         )
 
-    def _opencast(self, settings: UploaderSettings | FollowSettings) -> Opencast:
+    def _opencast(self, settings: OpencastSettings) -> Opencast:
         secrets = read_secrets(UploaderSecrets, self.cloud.parameters, SECRETS)
-        return Opencast(
-            OPENCAST,
-            "zip",
-            secrets.opencast_api_password,
-            auth=settings.opencast_auth,
-            session=cast(requests.Session, OpencastSession(self.opencast, OPENCAST)),
-        )
+        session = OpencastSession(self.opencast, OPENCAST)
+        return opencast_of(settings, secrets, cast(requests.Session, session))
 
     def _source(self, url: str, dlq_url: str, receive_limit: int) -> SourceQueue:
         return SourceQueue(self._queue(url), self._queue(dlq_url), receive_limit)

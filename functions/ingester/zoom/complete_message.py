@@ -36,6 +36,16 @@ class CompleteMessage:
     given_up: Mapping[str, str] = field(default_factory=dict)
     has_video: bool = True
 
+    @property
+    def reason(self) -> str:
+        """What people are told of files that stay outside; "" if there are none."""
+        if not self.given_up:
+            return ""
+        return (
+            f"Zoom's API doesn't list {len(self.given_up)} file(s) that Zoom had named, "
+            f"which stay outside: {', '.join(self.given_up.values())}."
+        )
+
 
 def complete(
     message: DownloadMessage, zoom: ZoomApi, known: Ledger, clock: Callable[[], datetime]
