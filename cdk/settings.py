@@ -227,10 +227,10 @@ class Settings:
     )
     webhook_delay_seconds: int = setting(
         _ZOOM_OPTIONS,
-        300,
+        0,
         checks.whole(0, 900),
-        "Seconds from Zoom's webhook to the download: a recording's files are often not there at "
-        "once.",
+        "Seconds from Zoom's webhook event to the download. Files that aren't there yet are waited "
+        "for anyway.",
         read_by=(WEBHOOK,),
     )
 

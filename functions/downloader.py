@@ -78,9 +78,6 @@ LONGEST_WAIT = timedelta(days=1)
 """The longest wait for Zoom to finish a recording."""
 
 FIRST_WAIT_SECONDS = 60
-UNAVAILABLE_AT_FIRST = timedelta(hours=1)
-"""After a webhook event Zoom may refuse to hand out a file for so long."""
-
 ADD_THEM = "If Zoom has them after all, add them in Opencast; or a second event: \
 `invoke exec.on-demand UUID --allow-multiple-ingests`."
 
@@ -246,18 +243,9 @@ def download(message: DownloadMessage, deps: Dependencies) -> Outcome:
         notice = deps.ledger.get(message.uuid).notice
         if notice:
             return _ignore_trashed(message, notice, deps)
-        if not _is_new(message, deps):
+        if not complete_message.is_new(message, deps.clock()):
             raise
         return _wait(message, str(error).removesuffix("."), deps)
-
-
-def _is_new(message: DownloadMessage, deps: Dependencies) -> bool:
-    """Return whether Zoom may not hand out all files yet: its hosts lag behind its events."""
-    try:
-        received = timestamps.parse(message.received_time)
-    except ValueError:
-        return False
-    return deps.clock() - received < UNAVAILABLE_AT_FIRST
 
 
 def _stage(message: DownloadMessage, deps: Dependencies) -> Outcome:
@@ -274,7 +262,7 @@ def _stage(message: DownloadMessage, deps: Dependencies) -> Outcome:
     if recording.is_too_short(message.duration, deps.settings.minimum_duration):
         return _ignore(message, reasons.TOO_SHORT, deps)
     if not complete.has_video:
-        if _is_new(message, deps):
+        if complete_message.is_new(message, deps.clock()):
             raise AskLater("Zoom lists no MP4 file of this recording yet")
         return _ignore(message, reasons.NO_MP4, deps)
     destination = _destination(message, deps)
@@ -282,7 +270,7 @@ def _stage(message: DownloadMessage, deps: Dependencies) -> Outcome:
         return _ignore(message, reasons.NO_SERIES, deps)
     _report_series(message, destination, deps)
     staged = _transfer(message, deps).run(message)
-    if staged.missing and _is_new(message, deps):
+    if staged.missing and complete_message.is_new(message, deps.clock()):
         raise AskLater(staged.reason.removesuffix("."))
     ready, without_captions = _message_to_uploader(message, staged, destination, deps)
     # Before the send: the uploader waits for a message with every file that isn't left out.

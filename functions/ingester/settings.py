@@ -80,7 +80,7 @@ class WebhookSettings(Settings, frozen=True, kw_only=True):
     recordings_table: str
     events_table: str
     download_queue_url: str
-    webhook_delay_seconds: int = 300
+    webhook_delay_seconds: int = 0
     allow_unsigned_webhooks: bool = False
     ingest_captions: bool = False
 

@@ -63,7 +63,7 @@ def test_settings_that_are_not_given_have_their_defaults() -> None:
     assert settings.buffer_minutes == 30
     assert settings.minimum_duration == 2
     assert settings.local_time_zone == "US/Eastern"
-    assert settings.webhook_delay_seconds == 300
+    assert settings.webhook_delay_seconds == 0
     assert settings.oc_track_upload_max == 5
     assert settings.opencast_auth == "digest"
     assert settings.oc_chat_as == "attachment"

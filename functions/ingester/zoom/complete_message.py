@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
-from ingester.errors import AskLater, FileGone, Forgotten
+from ingester import timestamps
+from ingester.errors import AskLater, FileGone, Forgotten, IngesterError
 from ingester.ledger import record as ledger
 from ingester.ledger.table import Ledger
 from ingester.pipeline.messages import DownloadMessage, RecordingFile
 from ingester.zoom.api import MeetingRecordings, ZoomApi
 from ingester.zoom.download_token import Access
 from ingester.zoom.webhook_events import files_of, names_of
+
+logger = logging.getLogger("ingester.zoom")
+
+INCOMPLETE_AT_FIRST = timedelta(hours=1)
+"""After a webhook event Zoom may list more files, or refuse to hand one out, for so long."""
 
 ZOOM_SECONDS = 60.0
 """The longest time for Zoom's API to list a recording's files, retries included."""
@@ -65,9 +72,12 @@ def complete(
         raise Forgotten(ledger.FORGOTTEN)
     named = {file.recording_id for file in message.recording_files}
     is_finished = all(file.is_completed for file in message.recording_files)
-    if is_finished and not message.is_partial and not ledger.not_listed(record, named):
+    is_complete = is_finished and not message.is_partial and not ledger.not_listed(record, named)
+    answer = (
+        _answer_with_others(message, zoom, clock()) if is_complete else ask_zoom(message.uuid, zoom)
+    )
+    if answer is None:
         return CompleteMessage(message)
-    answer = ask_zoom(message.uuid, zoom)
     try:
         files = files_of(answer.recording_files)
     except ValueError as error:
@@ -88,6 +98,35 @@ def complete(
         given_up=missing,
         has_video=any(file.is_mp4 for file in files) or not record.files.keys() <= listed,
     )
+
+
+def is_new(message: DownloadMessage, now: datetime) -> bool:
+    """Return whether Zoom may not list or hand out all files yet: it lags behind its events."""
+    try:
+        received = timestamps.parse(message.received_time)
+    except ValueError:
+        return False
+    return now - received < INCOMPLETE_AT_FIRST
+
+
+def _answer_with_others(
+    message: DownloadMessage, zoom: ZoomApi, now: datetime
+) -> MeetingRecordings | None:
+    """Return Zoom's list if it has files of the recording that a new message lacks.
+
+    Zoom may tell of a recording's files in several webhook events, some minutes apart. A message
+    that is complete by itself doesn't need the list: whatever is wrong with the list, it goes on.
+    """
+    if message.on_demand_ingest or not is_new(message, now):
+        return None
+    try:
+        answer = ask_zoom(message.uuid, zoom)
+        listed = {file.recording_id for file in files_of(answer.recording_files)}
+    except (IngesterError, ValueError) as error:
+        logger.warning("It isn't known whether Zoom has more files: %s", error)
+        return None
+    own = {file.recording_id for file in message.recording_files}
+    return answer if own < listed else None
 
 
 def with_answer(
