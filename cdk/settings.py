@@ -382,7 +382,7 @@ class Settings:
     )
     downloads_at_once: int = setting(
         _RECORDINGS,
-        10,
+        20,
         checks.whole(*_AT_ONCE, _AT_ONCE_REASON.format("download")),
         "How many recordings are downloaded at once.",
     )

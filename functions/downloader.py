@@ -23,6 +23,7 @@ from ingester.errors import (
     Forgotten,
     IngesterError,
     OutOfTime,
+    ZoomThrottles,
 )
 from ingester.ledger import record as ledger
 from ingester.ledger.record import End
@@ -69,6 +70,7 @@ from ingester.zoom import complete_message
 from ingester.zoom.api import ZoomApi
 from ingester.zoom.download import ZoomFile
 from ingester.zoom.download_urls import DownloadHosts
+from ingester.zoom.pause_table import ZoomPause
 from ingester.zoom.stage_recording import Inspect, OpenFile, RecordingTransfer
 from ingester.zoom.webhook_events import names_of
 
@@ -78,6 +80,7 @@ LONGEST_WAIT = timedelta(days=1)
 """The longest wait for Zoom to finish a recording."""
 
 FIRST_WAIT_SECONDS = 60
+PAUSED = "Zoom asks for fewer requests (429)"
 ADD_THEM = "If Zoom has them after all, add them in Opencast; or a second event: \
 `invoke exec.on-demand UUID --allow-multiple-ingests`."
 
@@ -98,6 +101,7 @@ class Dependencies:
     dead_letters: Queue
     uploads: Queue
     inspect: Inspect
+    pause: ZoomPause
     clock: Callable[[], datetime]
 
 
@@ -126,6 +130,7 @@ def build() -> Dependencies:
         dead_letters=Queue(sqs, settings.download_dlq_url),
         uploads=Queue(sqs, settings.upload_queue_url),
         inspect=mp4.Inspector(read(LambdaVariables, os.environ).ld_library_path).inspect,
+        pause=ZoomPause(clients.table(settings.recordings_table), utc_now),
         clock=utc_now,
     )
 
@@ -230,6 +235,8 @@ def download(message: DownloadMessage, deps: Dependencies) -> Outcome:
     """Stage one recording for the uploader, or as much of it as is possible now."""
     if message.captions is not UNSET:
         return captions.download(message, message.captions, _captions_deps(deps))
+    if seconds := deps.pause.seconds(message.uuid):
+        return _wait(message, PAUSED, deps, seconds)
     try:
         return _stage(message, deps)
     except Forgotten as error:
@@ -237,6 +244,10 @@ def download(message: DownloadMessage, deps: Dependencies) -> Outcome:
         return Done()
     except OutOfTime as error:
         return _continue_later(message, error, deps)
+    except ZoomThrottles as error:
+        seconds = deps.pause.begin(message.uuid, error.retry_after)
+        logger.warning("All downloads pause: %s", error)
+        return _wait(message, PAUSED, deps, seconds)
     except AskLater as error:
         return _wait(message, str(error), deps)
     except FileGone as error:
@@ -448,8 +459,10 @@ def _report_continued(message: DownloadMessage, stopped: OutOfTime, deps: Depend
     logger.info("Handed over: %s", stopped)
 
 
-def _wait(message: DownloadMessage, reason: str, deps: Dependencies) -> Outcome:
-    """Ask Zoom again later, for a day at most."""
+def _wait(
+    message: DownloadMessage, reason: str, deps: Dependencies, seconds: int | None = None
+) -> Outcome:
+    """Ask Zoom again after `seconds`, or after growing pauses; for a day at most."""
     now = deps.clock()
     first_seen = now if message.first_seen is UNSET else timestamps.parse(message.first_seen)
     age = now - first_seen
@@ -459,7 +472,7 @@ def _wait(message: DownloadMessage, reason: str, deps: Dependencies) -> Outcome:
         body = encode(msgspec.structs.replace(message, first_seen=UNSET))
         headline = f"Gave up waiting: {reason}"
         return GiveUp(reason=told, row_reason=told, headline=headline, body=body)
-    delay = int(min(MAX_DELAY_SECONDS, max(FIRST_WAIT_SECONDS, age.total_seconds())))
+    delay = seconds or int(min(MAX_DELAY_SECONDS, max(FIRST_WAIT_SECONDS, age.total_seconds())))
     again = msgspec.structs.replace(message, first_seen=timestamps.write(first_seen))
     told = f"{reason}; asks again at {retry_policy.next_try(now, delay)}"
     return Requeue(

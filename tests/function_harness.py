@@ -48,6 +48,7 @@ from ingester.transfer import mp4
 from ingester.transfer.engine import Engine
 from ingester.zoom import signature
 from ingester.zoom.api import ZoomApi
+from ingester.zoom.pause_table import ZoomPause
 from ingester.zoom.stage_recording import Inspect, OpenFile
 from tests.cloud import Clock, Cloud
 from tests.waits import Sleeper
@@ -140,6 +141,7 @@ def downloader_dependencies(
         dead_letters=Queue(aws.sqs, aws.download_dlq),
         uploads=Queue(aws.sqs, aws.upload_queue),
         inspect=inspect,
+        pause=ZoomPause(aws.recordings, clock),
         clock=clock,
     )
 

@@ -60,6 +60,7 @@ from ingester.transfer.engine import Engine
 from ingester.zoom.api import ZoomApi
 from ingester.zoom.download import ZoomFile
 from ingester.zoom.download_urls import DownloadHosts
+from ingester.zoom.pause_table import ZoomPause
 from tests.cloud import Clock
 from tests.fuzz import planted
 from tests.fuzz.fakes import NOW, Aws, Downloads, Movie, NoEngine, Session, Watch, now, response
@@ -236,6 +237,7 @@ def downloader_of(
         dead_letters=queue(aws, aws.download_dlq),
         uploads=queue(aws, aws.upload_queue),
         inspect=lambda _key, _read, _size: Movie(),
+        pause=ZoomPause(cast(Any, aws.recordings), now),
         clock=now,
     )
 

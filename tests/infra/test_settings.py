@@ -69,7 +69,7 @@ def test_settings_that_are_not_given_have_their_defaults() -> None:
     assert settings.oc_chat_as == "attachment"
     assert settings.oc_ingest_patience_hours == 6
     assert settings.oc_outage_hours == 24
-    assert settings.downloads_at_once == 10
+    assert settings.downloads_at_once == 20
     assert settings.reconcile_days == 3
     assert settings.default_publisher == "ops@example.edu"
     assert settings.network is None

@@ -53,6 +53,7 @@ IO_MODULES = {
     "zoom/complete_message",
     "zoom/download",
     "zoom/download_token",
+    "zoom/pause_table",
     "zoom/recording_list",
     "captions/download",
     "captions/staging",

@@ -52,6 +52,7 @@ from ingester.zoom import webhook_client
 from ingester.zoom.api import MeetingRecordings, ZoomApi
 from ingester.zoom.download import ZoomFile
 from ingester.zoom.download_urls import DownloadHosts
+from ingester.zoom.pause_table import ZoomPause
 from tests.simulation.cloud import SECRETS, STACK, UPLOAD_RECEIVE_LIMIT, Cloud
 from tests.simulation.engine import Copies, FakeEngine
 from tests.simulation.event_sources import Context, EventSources, Gateway, LambdaFunction
@@ -174,6 +175,7 @@ class System:
             recordings_table=cloud.recordings.name,
             events_table=cloud.events.name,
             download_queue_url=cloud.download_queue,
+            webhook_delay_seconds=self.site.webhook_delay,
             ingest_captions=self.site.captions,
         )
         return webhook.Dependencies(
@@ -258,6 +260,7 @@ class System:
             dead_letters=self._queue(cloud.download_dlq),
             uploads=self._queue(cloud.upload_queue),
             inspect=self.copies.inspect,
+            pause=ZoomPause(cast(Any, cloud.recordings), self.world.now),
             clock=self.world.now,
         )
 
