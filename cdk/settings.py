@@ -276,8 +276,8 @@ class Settings:
         _OPENCAST_OPTIONS,
         7,
         checks.whole(3, 90),
-        "Days that the staging bucket keeps files that Opencast hasn't taken. What it has taken is "
-        "deleted after a day.",
+        "Days that the staging bucket keeps files that Opencast hasn't taken, at least as long as "
+        "uploads wait for it. What it has taken is deleted after a day.",
     )
     oc_track_upload_max: int = setting(
         _OPENCAST_OPTIONS,

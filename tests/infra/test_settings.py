@@ -168,6 +168,22 @@ def test_wrong_numbers_are_named_together_with_every_other_wrong_setting() -> No
     assert {problem.split()[0] for problem in problems(**wrong)} == set(wrong)
 
 
+def test_staged_files_have_to_stay_as_long_as_an_upload_waits_for_opencast() -> None:
+    [problem] = problems(OC_OUTAGE_HOURS="72", OC_INGEST_PATIENCE_HOURS="1", STAGING_DAYS="3")
+    assert problem.startswith("STAGING_DAYS is 3, ")
+    assert problem.endswith("at least 4 days.")
+    assert problems(OC_OUTAGE_HOURS="71", OC_INGEST_PATIENCE_HOURS="1", STAGING_DAYS="3") == ()
+    assert problems(OC_INGEST_PATIENCE_HOURS="168", STAGING_DAYS="8") == ()
+
+
+def test_days_of_staging_are_refused_together_with_every_other_wrong_setting() -> None:
+    wrong = {"OC_INGEST_PATIENCE_HOURS": "168", "DOWNLOADS_AT_ONCE": "1"}
+    assert {problem.split()[0] for problem in problems(**wrong)} == {
+        "STAGING_DAYS",
+        "DOWNLOADS_AT_ONCE",
+    }
+
+
 def test_zero_reconcile_days_are_accepted() -> None:
     assert load({**SETTINGS, "RECONCILE_DAYS": "0"}, None).reconcile_days == 0
 
