@@ -227,10 +227,10 @@ class Settings:
     )
     webhook_delay_seconds: int = setting(
         _ZOOM_OPTIONS,
-        300,
+        0,
         checks.whole(0, 900),
-        "Seconds from Zoom's webhook to the download: a recording's files are often not there at "
-        "once.",
+        "Seconds from Zoom's webhook event to the download. Files that aren't there yet are waited "
+        "for anyway.",
         read_by=(WEBHOOK,),
     )
 
@@ -276,8 +276,8 @@ class Settings:
         _OPENCAST_OPTIONS,
         7,
         checks.whole(3, 90),
-        "Days that the staging bucket keeps files that Opencast hasn't taken. What it has taken is "
-        "deleted after a day.",
+        "Days that the staging bucket keeps files that Opencast hasn't taken, at least as long as "
+        "uploads wait for it. What it has taken is deleted after a day.",
     )
     oc_track_upload_max: int = setting(
         _OPENCAST_OPTIONS,
@@ -382,7 +382,7 @@ class Settings:
     )
     downloads_at_once: int = setting(
         _RECORDINGS,
-        10,
+        20,
         checks.whole(*_AT_ONCE, _AT_ONCE_REASON.format("download")),
         "How many recordings are downloaded at once.",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any
@@ -32,6 +33,7 @@ def problems(given: Mapping[str, str], values: Mapping[str, Any]) -> Iterator[st
     yield from _network(given, values)
     yield from _sheet(given)
     yield from _region_of_arns(values)
+    yield from _staging(values)
 
 
 def _zoom_access(given: Mapping[str, str]) -> Iterator[str]:
@@ -110,3 +112,16 @@ def _region_of_arns(values: Mapping[str, Any]) -> Iterator[str]:
         arn = values[name]
         if arn and arn.split(":")[3] != values["AWS_REGION"]:
             yield f"{name} is in {arn.split(':')[3]}, but has to be in {values['AWS_REGION']}."
+
+
+def _staging(values: Mapping[str, Any]) -> Iterator[str]:
+    """Require that staged files outlast the time for which an upload waits for Opencast."""
+    outage, patience = values["OC_OUTAGE_HOURS"], values["OC_INGEST_PATIENCE_HOURS"]
+    days = math.ceil((outage + patience) / 24)
+    if days > values["STAGING_DAYS"]:
+        yield (
+            f"STAGING_DAYS is {values['STAGING_DAYS']}, but an upload may wait {outage:g} hours for "
+            f"an Opencast that can't be reached (OC_OUTAGE_HOURS), and {patience:g} hours until a "
+            "lost ingest is repeated (OC_INGEST_PATIENCE_HOURS): its files have to stay for at "
+            f"least {days} days."
+        )

@@ -23,7 +23,7 @@ from ingester.ledger.record import Fate, Following, IngestRecord, Record
 from ingester.ledger.table import Ledger
 from ingester.metrics import Metric
 from ingester.opencast import following as rules
-from ingester.opencast.client import Opencast
+from ingester.opencast.client import Opencast, opencast_of
 from ingester.opencast.processing import News
 from ingester.pipeline.states import State
 from ingester.runtime import clients
@@ -60,13 +60,7 @@ def build() -> Dependencies:
     secrets = read_secrets(UploaderSecrets, clients.ssm(), settings.secrets_path)
     return Dependencies(
         settings=settings,
-        opencast=Opencast(
-            settings.opencast_base_url,
-            settings.opencast_api_user,
-            secrets.opencast_api_password,
-            auth=settings.opencast_auth,
-            session=requests.Session(),
-        ),
+        opencast=opencast_of(settings, secrets, requests.Session()),
         ledger=Ledger(clients.table(settings.recordings_table), utc_now),
         status=StatusTable(clients.table(settings.status_table), utc_now),
         clock=utc_now,

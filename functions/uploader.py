@@ -5,41 +5,36 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-import msgspec
 import requests
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import UNSET
 
 from ingester import log, metrics, timestamps
+from ingester.captions import upload as captions
 from ingester.errors import (
     AskLater,
     AwsFailed,
     IngestBroken,
     IngesterError,
-    IngestNotSent,
-    IngestRefused,
-    IngestUncertain,
     LedgerUnreadable,
     OpencastUnreachable,
-    RetryableFailure,
-    StagedFileLost,
     UnknownSeries,
 )
 from ingester.ledger import record as ledger
-from ingester.ledger.record import Absence, CaptionsState, End, IngestRecord, Post, Record
-from ingester.ledger.record import Captions as SentCaptions
-from ingester.ledger.record import Outcome as PostOutcome
+from ingester.ledger.record import End, IngestRecord, Post, Record
 from ingester.ledger.table import Ledger
 from ingester.metrics import Metric
 from ingester.opencast import differences, mediapackage
-from ingester.opencast.client import Opencast, Parts
+from ingester.opencast.client import Opencast, Series, opencast_of
+from ingester.opencast.ingest_once import IngestOnce
+from ingester.opencast.lookup import AlreadyThere, Deleted, Lookup, MadeElsewhere, ToIngest
 from ingester.pipeline import reasons, retry_policy
-from ingester.pipeline.messages import CaptionTrack, UploadMessage
+from ingester.pipeline.messages import UploadMessage
 from ingester.pipeline.queue import Queue, Received
 from ingester.pipeline.states import FOLLOWED, IN_OPENCAST, State
 from ingester.recording.events_table import EventsTable
@@ -71,20 +66,7 @@ LONGEST_WAIT_SECONDS = 600
 `cdk/receive_limits.py` computes the upload queue's limit of receives from it.
 """
 
-CAPTIONS_VERSION = 15
-"""The first Opencast whose player reads captions from tracks."""
-
-LATE_CAPTIONS_VERSION = 16
-"""The first Opencast that takes tags with a track, and so a language."""
-
-MOST_FAILURES_WITH_CAPTIONS = 2
-"""After so many failed attempts the video goes without its captions, which may be the cause."""
-
-WITHOUT_CAPTIONS = "Its captions stay outside, because ingests with them failed."
-OUTCOME_UNKNOWN = "It isn't known whether the event has its captions: look for them in Opencast."
-ADD_CAPTIONS = "If they are wanted, add or publish them in Opencast."
 UNREACHABLE = "Unable to reach Opencast."
-BEING_INGESTED = "Another request for this recording is just being ingested"
 
 
 @dataclass(frozen=True)
@@ -111,13 +93,7 @@ def build() -> Dependencies:
     sqs = clients.sqs()
     return Dependencies(
         settings=settings,
-        opencast=Opencast(
-            settings.opencast_base_url,
-            settings.opencast_api_user,
-            secrets.opencast_api_password,
-            auth=settings.opencast_auth,
-            session=requests.Session(),
-        ),
+        opencast=opencast_of(settings, secrets, requests.Session()),
         staging=Staging(clients.s3(), settings.staging_bucket),
         ledger=Ledger(clients.table(settings.recordings_table), utc_now),
         status=StatusTable(clients.table(settings.status_table), utc_now),
@@ -221,62 +197,103 @@ def _retry_captions(error: IngesterError, received: Received, deps: Dependencies
 def upload(message: UploadMessage, deps: Dependencies, read_seconds: float) -> Outcome:
     """Ingest one recording, unless it is there already or on its way."""
     if message.late_for is not UNSET:
-        return _add_captions(message, message.late_for, deps)
+        return captions.add(message, message.late_for, _captions_deps(deps))
     record = deps.ledger.get(message.uuid)
     if record.forgotten:
         logger.info("Dropped: %s", ledger.FORGOTTEN)
         return Done()
-    files = differences.files_of(message)
-    if ledger.is_superseded(record, message.zip_id, set(files)):
+    if ledger.is_superseded(record, message.zip_id, set(differences.files_of(message))):
         logger.info("Another message of this request brings more files: nothing to do")
         return Done()
     # Not before: the row of a message that is superseded may have ended by the other one.
     deps.status.report(message.zip_id, StatusChange(State.UPLOADER_RECEIVED))
-    media_package = _media_package(message, record, deps)
-    if not media_package:
-        return Done()
+    settings = deps.settings
+    patience = timedelta(hours=settings.oc_ingest_patience_hours)
+    match Lookup(deps.opencast, patience, deps.clock, deps.new_id).run(message, record):
+        case ToIngest(media_package):
+            _ingest(message, record, media_package, deps, read_seconds)
+        case MadeElsewhere():
+            _ignore(message, reasons.ALREADY_THERE, deps)
+        case AlreadyThere(media_package, ingest) if ingest.zip_id == message.zip_id:
+            _end_as_ingested(message, media_package, ingest, deps)
+        case AlreadyThere(media_package, ingest):
+            _end_beside_other_request(message, media_package, ingest, deps)
+        case Deleted(ingest):
+            _end_as_deleted(message, ingest, deps)
+    return Done()
+
+
+def _ingest(
+    message: UploadMessage,
+    record: Record,
+    media_package: str,
+    deps: Dependencies,
+    read_seconds: float,
+) -> None:
+    """Ingest a recording that isn't in Opencast, and release its staged files."""
+    settings = deps.settings
     series = deps.opencast.series(message.opencast_series_id)
     if series is None:
         raise UnknownSeries(reasons.INVALID_SERIES)
-    kept = mediapackage.keep(message, deps.settings.minimum_duration)
+    kept = mediapackage.keep(message, settings.minimum_duration)
     if kept is None:
         _ignore(message, reasons.TOO_SHORT, deps)
-        return Done()
-    settings = deps.settings
-    publishing = mediapackage.Publishing(
-        publisher=settings.override_publisher or series.publisher or settings.default_publisher,
-        contributor=settings.override_contributor,
-        series_catalog=series.catalog,
-        chat_as=settings.oc_chat_as,
-    )
+        return
     address_seconds = int(settings.oc_ingest_patience_hours * 3600)
     parts = mediapackage.form(
         media_package,
         message,
         kept,
         _events(message, deps),
-        publishing,
+        _publishing(series, settings),
         lambda file: deps.staging.address_of(file, address_seconds),
     )
-    captions = _captions(message, record, address_seconds, deps)
-    parts += captions.parts
+    with_captions = captions.captions_to_ingest(
+        message, record, address_seconds, _captions_deps(deps)
+    )
     claim = IngestRecord(
         zip_id=message.zip_id,
         series=message.opencast_series_id,
-        files=files,
+        files=differences.files_of(message),
         posts=(Post(attempt=deps.new_id(), at=timestamps.write(deps.clock())),),
         timeline=() if message.captions is UNSET else mediapackage.timeline(message, kept),
-        captions=captions.sent,
+        captions=with_captions.sent,
     )
-    _claim(record, media_package, claim, deps)
-    attempt = claim.posts[0].attempt
-    record = _ingest(message, media_package, attempt, parts, deps, read_seconds)
+    once = IngestOnce(deps.opencast, deps.ledger, partial(_followed, deps=deps))
+    record = once.run(
+        record,
+        media_package,
+        claim,
+        [*parts, *with_captions.parts],
+        workflow=message.oc_workflow or settings.default_oc_workflow,
+        read_seconds=read_seconds,
+    )
     ingest = record.ingests.get(media_package, claim)
-    _report_ingest(message, ingest, deps, captions.reason)
+    _report_ingest(message, ingest, deps, with_captions.reason)
     sent = {"workflow_id": ingest.workflow, "mediapackage": media_package}
     logger.info("Sent to Opencast", extra={**sent, **_metrics_of_ingest(message, deps)})
     _release(message, ingest, deps)
-    return Done()
+
+
+def _publishing(series: Series, settings: UploaderSettings) -> mediapackage.Publishing:
+    return mediapackage.Publishing(
+        publisher=settings.override_publisher or series.publisher or settings.default_publisher,
+        contributor=settings.override_contributor,
+        series_catalog=series.catalog,
+        chat_as=settings.oc_chat_as,
+    )
+
+
+def _captions_deps(deps: Dependencies) -> captions.Dependencies:
+    return captions.Dependencies(
+        settings=deps.settings,
+        opencast=deps.opencast,
+        staging=deps.staging,
+        ledger=deps.ledger,
+        status=deps.status,
+        clock=deps.clock,
+        new_id=deps.new_id,
+    )
 
 
 def _report_ingest(
@@ -299,179 +316,6 @@ def _report_ingest(
     return written
 
 
-@dataclass(frozen=True)
-class _Captions:
-    """The captions that are sent with an ingest.
-
-    Attributes:
-        parts: Their parts of the form.
-        sent: What the ledger keeps of them, by their kind.
-        reason: Why they aren't sent; "" if they are, or if there are none.
-    """
-
-    parts: Parts = ()
-    sent: dict[str, SentCaptions] = field(default_factory=dict)
-    reason: str = ""
-
-
-def _captions(
-    message: UploadMessage, record: Record, address_seconds: int, deps: Dependencies
-) -> _Captions:
-    """Return the captions to ingest with a recording, none of which may cost the video."""
-    tracks = () if message.captions is UNSET else message.captions
-    if not tracks:
-        return _Captions()
-    if record.request(message.zip_id).failures >= MOST_FAILURES_WITH_CAPTIONS:
-        return _Captions(reason=WITHOUT_CAPTIONS)
-    try:
-        version = deps.opencast.version()
-    except OpencastUnreachable:
-        version = None
-    if version is None or version < CAPTIONS_VERSION:
-        return _Captions(reason=_too_old(version, CAPTIONS_VERSION))
-    try:
-        parts = [
-            part
-            for track in tracks
-            for part in mediapackage.caption_parts(
-                track,
-                deps.staging.address_of_captions(track, address_seconds),
-                deps.settings.captions_language,
-            )
-        ]
-    except StagedFileLost as error:
-        return _Captions(reason=f"Its captions stay outside: {error}")
-    attempt = deps.new_id()
-    sent = {
-        track.kind: SentCaptions(files=track.file_ids, state=CaptionsState.DONE, attempt=attempt)
-        for track in tracks
-    }
-    return _Captions(parts, sent)
-
-
-def _too_old(version: int | None, needed: int) -> str:
-    told = "doesn't tell its version" if version is None else f"has the version {version}"
-    return f"Its captions stay outside: this Opencast {told}, and they need {needed}."
-
-
-def _add_captions(message: UploadMessage, media_package: str, deps: Dependencies) -> Outcome:
-    """Add captions to an event that is in Opencast, once, and publish them.
-
-    Captions never fail a recording: what can't be done is told in the row.
-
-    Raises:
-        AskLater: A workflow of the event is running, or Opencast doesn't show the event yet.
-        IngesterError, BotoCoreError, ClientError: A later attempt may succeed.
-    """
-    ingest = deps.ledger.get(message.uuid).ingests.get(media_package)
-    tracks = () if message.captions is UNSET else message.captions
-    if ingest is None or all(_is_done(ingest, track) for track in tracks):
-        logger.info("The event has these captions already, or isn't the pipeline's any more")
-        return Done()
-    version = deps.opencast.version()
-    if version is None or version < LATE_CAPTIONS_VERSION:
-        return _tell(ingest, _too_old(version, LATE_CAPTIONS_VERSION), deps, logging.WARNING)
-    if not deps.opencast.has_event(media_package):
-        if deps.clock() - timestamps.parse(ingest.posted_at) < ledger.POST_ARRIVAL_LIMIT:
-            raise AskLater("Opencast doesn't show the event yet")
-        logger.info("The event isn't in Opencast any more: it gets no captions")
-        return Done()
-    if deps.opencast.has_active_workflow(media_package):
-        raise AskLater("A workflow of the event is running")
-    for track in tracks:
-        told = _add_track(message.uuid, media_package, track, deps)
-        if told:
-            return _tell(ingest, told, deps)
-    return _publish_captions(message.uuid, media_package, deps)
-
-
-def _is_done(ingest: IngestRecord, track: CaptionTrack) -> bool:
-    known = ingest.captions.get(track.kind)
-    return known is not None and known.state is CaptionsState.DONE
-
-
-def _add_track(uuid: str, media_package: str, track: CaptionTrack, deps: Dependencies) -> str:
-    """Add captions under the protection of a note in the ledger. Return a problem to tell, or "".
-
-    Raises:
-        AskLater: A workflow is running, or another process has changed the record.
-        OpencastUnreachable: No connection was made.
-    """
-    record = deps.ledger.get(uuid)
-    ingest = record.ingests.get(media_package)
-    known = ingest.captions.get(track.kind) if ingest else None
-    if ingest is None or known:
-        is_doubtful = known is not None and known.state is CaptionsState.SENT
-        return OUTCOME_UNKNOWN if is_doubtful else ""
-    content = deps.staging.read(track.filename)
-    attempt = deps.new_id()
-
-    def noted(record: Record, state: CaptionsState | None) -> Record:
-        sent = SentCaptions(files=track.file_ids, state=state, attempt=attempt) if state else None
-        return ledger.with_captions(record, media_package, track.kind, sent)
-
-    if not deps.ledger.replace(record, noted(record, CaptionsState.SENT)):
-        # As in `_claim`, our own write may have succeeded.
-        now = deps.ledger.get(uuid).ingests.get(media_package)
-        written = now.captions.get(track.kind) if now else None
-        if written is None or written.attempt != attempt:
-            raise AskLater("The recording's record in the ledger has just changed")
-    tags = mediapackage.caption_tags(track.kind, deps.settings.captions_language)
-    name = f"{track.kind}.vtt"
-    try:
-        is_added = deps.opencast.add_track(
-            media_package, mediapackage.CAPTIONS_FLAVOR, tags, name, content
-        )
-    except (IngestRefused, IngestNotSent) as error:
-        deps.ledger.change(uuid, lambda record: noted(record, None))
-        if isinstance(error, IngestNotSent):
-            raise
-        return f"Its captions stay outside: {error}"
-    except (IngestBroken, IngestUncertain) as error:
-        return f"{error} {OUTCOME_UNKNOWN}"
-    state = CaptionsState.ADDED if is_added else None
-    deps.ledger.change(uuid, lambda record: noted(record, state))
-    if not is_added:
-        raise AskLater("A workflow of the event is running")
-    logger.info("Added %s to the event", track.kind)
-    return ""
-
-
-def _publish_captions(uuid: str, media_package: str, deps: Dependencies) -> Outcome:
-    """Start the workflow that publishes an event's new captions."""
-    ingest = deps.ledger.get(uuid).ingests.get(media_package)
-    if ingest is None:
-        logger.info("Dropped: %s", ledger.FORGOTTEN)
-        return Done()
-    name = deps.settings.captions_workflow
-    told = ""
-    if not name:
-        told = "Its captions were added after the ingest. They wait for a workflow to publish them."
-    elif not deps.opencast.start_workflow(media_package, name):
-        told = f"Its captions were added, but Opencast has no workflow {name} to publish them."
-
-    def note(record: Record) -> Record:
-        known_ingest = record.ingests.get(media_package)
-        for kind, known in (known_ingest.captions if known_ingest else {}).items():
-            if known.state is CaptionsState.ADDED:
-                done = msgspec.structs.replace(known, state=CaptionsState.DONE)
-                record = ledger.with_captions(record, media_package, kind, done)
-        return record
-
-    deps.ledger.change(uuid, note)
-    if told:
-        return _tell(ingest, told, deps)
-    logger.info("The event's captions were added after the ingest")
-    return Done()
-
-
-def _tell(ingest: IngestRecord, told: str, deps: Dependencies, level: int = logging.ERROR) -> Done:
-    """Tell people what an event lacks. The recording isn't failed."""
-    deps.status.explain(ingest.zip_id, IN_OPENCAST, told)
-    logger.log(level, "%s", told, extra=log.goes_on("The ingest stays as it is.", ADD_CAPTIONS))
-    return Done()
-
-
 def _release(message: UploadMessage, ingest: IngestRecord, deps: Dependencies) -> None:
     """Release the staged files of an ingest that Opencast has, unless somebody still needs them.
 
@@ -488,8 +332,8 @@ def _release(message: UploadMessage, ingest: IngestRecord, deps: Dependencies) -
     if not is_needed:
         staged = message.s3_files.values()
         videos = (file.filename for view in staged for file in view.segments)
-        captions = () if message.captions is UNSET else message.captions
-        deps.staging.release((*videos, *(track.filename for track in captions)))
+        tracks = () if message.captions is UNSET else message.captions
+        deps.staging.release((*videos, *(track.filename for track in tracks)))
 
 
 def _metrics_of_ingest(message: UploadMessage, deps: Dependencies) -> dict[str, Any]:
@@ -522,65 +366,14 @@ def _note_end(message: UploadMessage, end: End, deps: Dependencies) -> None:
     deps.ledger.note(message.uuid, lambda record: ledger.with_end(record, message.zip_id, end))
 
 
-def _media_package(message: UploadMessage, record: Record, deps: Dependencies) -> str:
-    """Return the media package to ingest; "" if there is nothing to ingest (any more).
-
-    Opencast shows an event only after it has fetched the files. The ledger bridges that time: if it
-    has an ingest, an event in Opencast is the pipeline's own, and a missing event may still come.
-    """
-    primary = mediapackage.media_package_id(message.uuid)
-    own = record.ingest_of(message.zip_id)
-    if not own and message.allow_multiple_ingests:
-        is_there = primary in record.ingests or deps.opencast.has_event(primary)
-        return deps.new_id() if is_there else primary
-    ingest = record.ingests.get(own or primary)
-    logger.debug("An ingest was sent at %s", ingest.posted_at if ingest else "no time")
-    if ingest is None:
-        if not deps.opencast.has_event(primary):
-            return primary
-        _ignore(message, reasons.ALREADY_THERE, deps)
-        return ""
-    return _media_package_after_ingest(message, own or primary, ingest, record, deps)
-
-
-def _media_package_after_ingest(
-    message: UploadMessage,
-    media_package: str,
-    ingest: IngestRecord,
-    record: Record,
-    deps: Dependencies,
-) -> str:
-    """Return the media package for a recording of which the ledger has an ingest already."""
-    is_own = ingest.zip_id == message.zip_id
-    now = deps.clock()
-    # Before asking for the event: a POST that ends in between has made its event by then.
-    is_doubtful = ledger.is_doubtful(ingest, now)
-    is_idle = deps.opencast.is_idle(media_package) if is_doubtful else None
-    if deps.opencast.has_event(media_package):
-        if is_own:
-            _end_as_ingested(message, media_package, ingest, deps)
-        else:
-            _end_beside_other_request(message, media_package, ingest, deps)
-        return ""
-    patience = timedelta(hours=deps.settings.oc_ingest_patience_hours)
-    request = record.request(message.zip_id)
-    match ledger.absence_of(ingest, request, now, patience, is_idle=is_idle):
-        case Absence.COMING:
-            sent = "The ingest was sent to Opencast" if is_own else BEING_INGESTED
-            raise AskLater(f"{sent}, which doesn't show it yet" if is_own else sent)
-        case Absence.DELETED:
-            outside = differences.stayed_outside(differences.files_of(message), ingest)
-            reason = f"{differences.deleted(ingest)} {outside}".rstrip()
-            _ignore(message, reason, deps)
-            # A row that says that its ingest is there can't be ignored any more.
-            deps.status.explain(message.zip_id, IN_OPENCAST, reason)
-            logger.error("%s", reason, extra=log.goes_on("Nothing is sent.", differences.SEND_IT))
-            return ""
-        case Absence.LOST:
-            logger.warning(
-                "Opencast shows nothing of the ingest sent at %s: again", ingest.posted_at
-            )
-    return media_package
+def _end_as_deleted(message: UploadMessage, ingest: IngestRecord, deps: Dependencies) -> None:
+    """End a request whose event somebody has deleted in Opencast."""
+    outside = differences.stayed_outside(differences.files_of(message), ingest)
+    reason = f"{differences.deleted(ingest)} {outside}".rstrip()
+    _ignore(message, reason, deps)
+    # A row that says that its ingest is there can't be ignored any more.
+    deps.status.explain(message.zip_id, IN_OPENCAST, reason)
+    logger.error("%s", reason, extra=log.goes_on("Nothing is sent.", differences.SEND_IT))
 
 
 def _end_as_ingested(
@@ -637,68 +430,6 @@ def _events(message: UploadMessage, deps: Dependencies) -> list[RecordingEvent]:
         goes_on = log.goes_on("It is ingested all the same; its pauses will be missing.")
         logger.exception("The recording's events can't be read", extra=goes_on)
         return []
-
-
-def _claim(record: Record, media_package: str, claim: IngestRecord, deps: Dependencies) -> None:
-    """Record the planned POST in the ledger before it is made, by a conditional write.
-
-    Raises:
-        AskLater: another process has changed the record, so the decision has to be made again.
-    """
-    if deps.ledger.replace(record, ledger.with_claim(record, media_package, claim)):
-        return
-    # botocore may retry a write that succeeded. The retry fails because the version has changed,
-    # but our own attempt is stored, which counts as success.
-    attempt = claim.posts[0].attempt
-    known = deps.ledger.get(record.uuid).ingests.get(media_package)
-    if known is None or known.posts[-1].attempt != attempt:
-        raise AskLater("The recording's record in the ledger has just changed")
-
-
-def _ingest(
-    message: UploadMessage,
-    media_package: str,
-    attempt: str,
-    parts: Parts,
-    deps: Dependencies,
-    read_seconds: float,
-) -> Record:
-    """POST under the protection of the claim, and return the record with Opencast's answer.
-
-    Raises:
-        AskLater: Opencast's answer never came, and the POST may be at work.
-        IngestBroken, IngestRefused, IngestNotSent: the POST has made nothing.
-    """
-
-    def note(outcome: PostOutcome, workflow: str = "") -> Record:
-        def answered(record: Record) -> Record:
-            noted = ledger.with_answer(record, media_package, attempt, outcome, workflow)
-            is_taken = outcome is PostOutcome.TAKEN
-            return _followed(noted, media_package, deps) if is_taken else noted
-
-        return deps.ledger.change(message.uuid, answered)
-
-    name = message.oc_workflow or deps.settings.default_oc_workflow
-    try:
-        workflow = deps.opencast.ingest(name, parts, read_seconds=read_seconds)
-    except (IngestRefused, IngestNotSent):
-        note(PostOutcome.REFUSED)
-        raise
-    except IngestUncertain as error:
-        raise AskLater(str(error).removesuffix(".")) from error
-    except IngestBroken as error:
-        try:
-            is_there = deps.opencast.has_event(media_package)
-        except RetryableFailure as unasked:
-            broken = "Opencast broke down in the ingest and can't be asked about it"
-            raise AskLater(broken) from unasked
-        if not is_there:
-            note(PostOutcome.REFUSED)
-            raise IngestBroken(
-                "It broke down in the ingest (500) and has no such event."
-            ) from error
-        workflow = ""
-    return note(PostOutcome.TAKEN, workflow)
 
 
 def _ask_later(

@@ -2,12 +2,13 @@
 
 (a) a lecture in the class schedule, (b) a "+Zoom" request with a link and a series, (c) a recording
 without a scheduled class, (d) forged webhooks, (e) a repeat of (a), (f) a recording whose webhook
-is lost. The demo succeeds if every check holds.
+is lost. Captions are ingested. The demo succeeds if every check holds.
 """
 
 from __future__ import annotations
 
 import csv
+import re
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -37,6 +38,13 @@ FAILED_STATES = frozenset(
     {"WEBHOOK_FAILED", "DOWNLOADER_FAILED", "UPLOADER_FAILED", "OPENCAST_FAILED"}
 )
 SENT = "SENT_TO_OPENCAST"
+SETTINGS = {"INGEST_CAPTIONS": "true", "CAPTIONS_WORKFLOW": "schedule-and-upload"}
+"""The settings that the demo's stack has beside the local defaults."""
+
+CAPTIONS = "captions/source"
+CUES = ["00:00:01.000", "00:02:11.000"]
+"""The times of the captions of (a): each segment of 130 s has a cue at its first second."""
+
 ASK_SECONDS = 0.5
 """Seconds between two questions to Opencast. In AWS a rule asks every minute."""
 
@@ -127,7 +135,7 @@ def run(driver: Driver, folder: Path, zone: ZoneInfo, console: Console) -> bool:
         _check_repeats(driver, lecture, answers, before),
         _check_missed(driver, missed),
     ]
-    console.print(_times(journeys))
+    console.print(_times(driver, journeys))
     return _report(checks, console)
 
 
@@ -280,6 +288,11 @@ def _check_lecture(driver: Driver, journey: Journey, start: datetime) -> list[Ch
             f"{len(ingest.files)} files",
         ),
         Check(
+            "(a) has captions, with the cues of both segments at their times in the joined video",
+            _cues(ingest) == CUES,
+            str(_cues(ingest)),
+        ),
+        Check(
             f"(a) went to the series of its course, {SCHEDULED_SERIES}, as a lecture",
             (ingest.series, ingest.values("title")) == (SCHEDULED_SERIES, ["Lecture"]),
             f"{ingest.series} {ingest.values('title')}",
@@ -304,7 +317,7 @@ def _spans(start: datetime) -> str:
 def _check_requested(driver: Driver, journey: Journey) -> list[Check]:
     ingests = driver.ingests_of(journey.recording)
     sent = {(file.sha256, file.size) for file in journey.recording.wanted()}
-    got = [{(file.sha256, file.size) for file in ingest.files} for ingest in ingests]
+    got = [{(digest, size) for _, digest, size in _fetched(ingest)} for ingest in ingests]
     return [
         Check(
             f"(b) is there once, byte for byte, in the series asked for, {REQUESTED_SERIES}",
@@ -340,7 +353,7 @@ def _check_repeats(driver: Driver, lecture: Journey, answers: list[int], before:
 def _check_missed(driver: Driver, journey: Journey) -> Check:
     ingests = driver.ingests_of(journey.recording)
     sent = {(file.sha256, file.size) for file in journey.recording.wanted()}
-    got = [{(file.sha256, file.size) for file in ingest.files} for ingest in ingests]
+    got = [{(digest, size) for _, digest, size in _fetched(ingest)} for ingest in ingests]
     return Check(
         "(f) what Zoom never told of was found in its lists, and is in Opencast once",
         got == [sent] and ingests[0].series == SCHEDULED_SERIES,
@@ -349,10 +362,18 @@ def _check_missed(driver: Driver, journey: Journey) -> Check:
 
 
 def _fetched(ingest: OpencastIngest) -> list[tuple[str, str, int]]:
-    return [(file.flavor, file.sha256, file.size) for file in ingest.files]
+    """Return flavor, hash and size of the files that Opencast has as Zoom had them."""
+    files = [file for file in ingest.files if file.flavor != CAPTIONS]
+    return [(file.flavor, file.sha256, file.size) for file in files]
 
 
-def _times(journeys: list[Journey]) -> Table:
+def _cues(ingest: OpencastIngest) -> list[str]:
+    """Return the times at which the captions of an ingest begin."""
+    texts = [file.text for file in ingest.files if file.flavor == CAPTIONS]
+    return [begin for text in texts for begin in re.findall(r"^(\S+) --> ", text, re.MULTILINE)]
+
+
+def _times(driver: Driver, journeys: list[Journey]) -> Table:
     """Return a table of the seconds from Zoom's event until each state was seen."""
     table = Table(
         title="\nSeconds until each step was seen", title_justify="left", title_style="bold"
@@ -364,7 +385,14 @@ def _times(journeys: list[Journey]) -> Table:
     for name in sorted(steps, key=list(State.__members__).index):
         cells = [dict(journey.steps).get(name) for journey in journeys]
         table.add_row(name, *(f"{cell:.1f}" if cell is not None else "" for cell in cells))
+    table.add_section()
+    table.add_row("captions in Opencast", *(_captions_of(driver, each) for each in journeys))
     return table
+
+
+def _captions_of(driver: Driver, journey: Journey) -> str:
+    cues = [cue for ingest in driver.ingests_of(journey.recording) for cue in _cues(ingest)]
+    return f"{len(cues)} cue{'s' if len(cues) > 1 else ''}" if cues else ""
 
 
 def _report(checks: list[Check], console: Console) -> bool:

@@ -110,7 +110,6 @@ def _defaults(name: str, addresses: Addresses) -> dict[str, str]:
         "INGEST_ALLOWED_IPS": HOST,
         "API_BASE_URL": api_url(addresses.cloud),
         "STACK_TAGS": "",
-        "WEBHOOK_DELAY_SECONDS": "1",
         "WEBHOOK_VALIDATION_SECRET_TOKEN": secrets.token_urlsafe(16),
         "ZOOM_API_BASE_URL": f"{addresses.zoom}/v2",
         "ZOOM_OAUTH_URL": f"{addresses.zoom}/oauth/token",

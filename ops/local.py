@@ -101,7 +101,9 @@ def demo(_context: Context) -> None:
     os.umask(0o077)
     console = Console()
     console.print("[bold]The local stack[/bold] (seconds of each step, side by side)")
-    with LocalStack(say=progress(console)) as stack, closing(Driver(stack.state)) as driver:
+    given = {**local_demo.SETTINGS, **os.environ}
+    local = LocalStack(given=given, say=progress(console))
+    with local as stack, closing(Driver(stack.state)) as driver:
         folder = HOME / "demo"
         folder.mkdir(exist_ok=True)
         held = local_demo.run(driver, folder, zone_of(stack), console)

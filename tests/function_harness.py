@@ -19,7 +19,7 @@ from ingester.alerts.faults_table import FaultsTable
 from ingester.alerts.rate_limit import MailPace
 from ingester.alerts.topic import Topic
 from ingester.ledger.table import Ledger
-from ingester.opencast.client import Opencast
+from ingester.opencast.client import opencast_of
 from ingester.pipeline.queue import Queue, Received
 from ingester.reconcile.state_table import ReconcileState
 from ingester.recording.events_table import EventsTable
@@ -34,6 +34,7 @@ from ingester.settings import (
     LogNotificationsSettings,
     ScheduleUpdateSecrets,
     ScheduleUpdateSettings,
+    UploaderSecrets,
     UploaderSettings,
     WebhookSecrets,
     WebhookSettings,
@@ -47,6 +48,7 @@ from ingester.transfer import mp4
 from ingester.transfer.engine import Engine
 from ingester.zoom import signature
 from ingester.zoom.api import ZoomApi
+from ingester.zoom.pause_table import ZoomPause
 from ingester.zoom.stage_recording import Inspect, OpenFile
 from tests.cloud import Clock, Cloud
 from tests.waits import Sleeper
@@ -139,6 +141,7 @@ def downloader_dependencies(
         dead_letters=Queue(aws.sqs, aws.download_dlq),
         uploads=Queue(aws.sqs, aws.upload_queue),
         inspect=inspect,
+        pause=ZoomPause(aws.recordings, clock),
         clock=clock,
     )
 
@@ -171,13 +174,7 @@ def uploader_dependencies(
     )
     return uploader.Dependencies(
         settings=chosen,
-        opencast=Opencast(
-            chosen.opencast_base_url,
-            chosen.opencast_api_user,
-            password,
-            auth=chosen.opencast_auth,
-            session=session,
-        ),
+        opencast=opencast_of(chosen, UploaderSecrets(opencast_api_password=password), session),
         staging=Staging(aws.s3, aws.bucket),
         ledger=Ledger(aws.recordings, clock),
         status=StatusTable(aws.status, clock),

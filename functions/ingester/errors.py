@@ -32,7 +32,8 @@
     │   └── Unforeseen           an error of no known type, at a message's last attempt
     ├── RetryableFailure         a retry may help: the message comes back after a backoff
     │   ├── ZoomUnreachable      no connection, a timeout, 429 or 5xx
-    │   │   └── ZoomBusy         429 or 503: retry later, with fewer requests
+    │   │   └── ZoomBusy         503: retry later, with fewer requests
+    │   │       └── ZoomThrottles   429: all downloads pause
     │   ├── ZoomRefused          Zoom's API refused our credentials or scopes
     │   ├── TransferFailed       the bytes of a file didn't arrive completely
     │   ├── SourceChanged        a file at Zoom changed while it was copied
@@ -246,6 +247,10 @@ class ZoomUnreachable(RetryableFailure):
 
 class ZoomBusy(ZoomUnreachable):
     """Zoom is overloaded, or we send too many requests."""
+
+
+class ZoomThrottles(ZoomBusy):
+    """Zoom has answered 429: we send too many requests. All downloads pause."""
 
 
 class ZoomRefused(RetryableFailure):

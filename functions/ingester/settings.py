@@ -80,7 +80,7 @@ class WebhookSettings(Settings, frozen=True, kw_only=True):
     recordings_table: str
     events_table: str
     download_queue_url: str
-    webhook_delay_seconds: int = 300
+    webhook_delay_seconds: int = 0
     allow_unsigned_webhooks: bool = False
     ingest_captions: bool = False
 
@@ -163,7 +163,16 @@ class DownloaderSettings(ZoomSettings, frozen=True, kw_only=True):
         return "" if self.default_series_id == "None" else self.default_series_id
 
 
-class UploaderSettings(Settings, frozen=True, kw_only=True):
+class OpencastSettings(Settings, frozen=True, kw_only=True):
+    """Access to Opencast as one user, who logs in by `digest` or `basic`."""
+
+    secrets_path: str
+    opencast_base_url: str
+    opencast_api_user: str
+    opencast_auth: str = "digest"
+
+
+class UploaderSettings(OpencastSettings, frozen=True, kw_only=True):
     """Settings of `uploader.py`.
 
     `upload_receive_limit` is the queue's, so that a row can name the last attempt.
@@ -172,7 +181,6 @@ class UploaderSettings(Settings, frozen=True, kw_only=True):
     `follow_ingests` is whether the function `follow` asks Opencast for each ingest's final state.
     """
 
-    secrets_path: str
     status_table: str
     recordings_table: str
     events_table: str
@@ -180,9 +188,6 @@ class UploaderSettings(Settings, frozen=True, kw_only=True):
     upload_queue_url: str
     upload_dlq_url: str
     upload_receive_limit: int
-    opencast_base_url: str
-    opencast_api_user: str
-    opencast_auth: str = "digest"
     oc_chat_as: str = "attachment"
     oc_ingest_patience_hours: float = 6
     oc_outage_hours: float = 24
@@ -200,18 +205,14 @@ class UploaderSecrets(Secrets, frozen=True, kw_only=True):
     opencast_api_password: str
 
 
-class FollowSettings(Settings, frozen=True, kw_only=True):
+class FollowSettings(OpencastSettings, frozen=True, kw_only=True):
     """Settings of `follow.py`.
 
     `follow_ingests` is False where ingests aren't followed.
     """
 
-    secrets_path: str
     status_table: str
     recordings_table: str
-    opencast_base_url: str
-    opencast_api_user: str
-    opencast_auth: str = "digest"
     follow_ingests: bool = False
 
 

@@ -6,7 +6,7 @@ and delete it leaves the message in both queues. A second redrive is then harmle
 
 - Uploads: the deduplication id is made of the DLQ message's id, so SQS drops a repeat within five
   minutes. Later the uploader gets a second message of the same request, in the same group and so
-  after the first, and finds the first one's ingest (`uploader._media_package`). A message that
+  after the first, and finds the first one's ingest (`opencast/lookup.py`). A message that
   fails again has another id and is never dropped.
 - Downloads: the second message stages the same files under the same keys, where the first one's
   files are found (`ingester.transfer`). The upload message is then dropped as a duplicate, or its

@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from zoneinfo import ZoneInfo
 
 import pytest
 from rich.console import Console
 
+from cdk.names import DOWNLOADER, UPLOADER, WEBHOOK
 from ingester.metrics import Metric
 from local import demo
 from local.driver import Driver, DriverError, ZoomRecording
+from tests.e2e.deployed import limited
 from tests.e2e.metrics import emitted
 from tests.e2e.stack import Stack
 
@@ -25,14 +28,32 @@ def demo_output(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The output of the demo, which has ended."""
     console = Console(file=io.StringIO(), width=100)
     folder = tmp_path_factory.mktemp("demo")
-    succeeded = demo.run(stack.driver, folder, ZoneInfo("US/Eastern"), console)
+    with ExitStack() as changed:
+        for function, seconds in ((WEBHOOK, 30), (DOWNLOADER, 900), (UPLOADER, 900)):
+            changed.enter_context(
+                limited(stack.driver, stack.function(function), seconds, **demo.SETTINGS)
+            )
+        succeeded = demo.run(stack.driver, folder, ZoneInfo("US/Eastern"), console)
     output = str(console.file.getvalue())  # type: ignore[attr-defined]  # a StringIO, as above
     assert succeeded, output
     return output
 
 
 def test_the_demo_succeeds(demo_output: str) -> None:
-    assert demo_output.count("✓") >= 8
+    assert demo_output.count("✓") >= 9
+
+
+def test_the_table_of_the_demo_shows_captions_and_publication(demo_output: str) -> None:
+    rows = {
+        cells[0].strip(): [cell.strip() for cell in cells[1:]]
+        for cells in (line.strip("│┃ ").split("│") for line in demo_output.splitlines())
+    }
+    assert rows["captions in Opencast"] == ["2 cues", "1 cue", "", "1 cue"]
+    lecture, guest, private, missed = rows["PUBLISHED"]
+    assert lecture
+    assert guest
+    assert missed
+    assert not private
 
 
 def recording_of(driver: Driver, meeting: int) -> ZoomRecording:

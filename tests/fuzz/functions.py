@@ -24,7 +24,7 @@ from ingester.alerts.faults_table import FaultsTable
 from ingester.alerts.rate_limit import MailPace
 from ingester.alerts.topic import Topic
 from ingester.ledger.table import Ledger
-from ingester.opencast.client import Opencast
+from ingester.opencast.client import opencast_of
 from ingester.pipeline.queue import Queue
 from ingester.reconcile.state_table import ReconcileState
 from ingester.recording.events_table import EventsTable
@@ -60,6 +60,7 @@ from ingester.transfer.engine import Engine
 from ingester.zoom.api import ZoomApi
 from ingester.zoom.download import ZoomFile
 from ingester.zoom.download_urls import DownloadHosts
+from ingester.zoom.pause_table import ZoomPause
 from tests.cloud import Clock
 from tests.fuzz import planted
 from tests.fuzz.fakes import NOW, Aws, Downloads, Movie, NoEngine, Session, Watch, now, response
@@ -236,6 +237,7 @@ def downloader_of(
         dead_letters=queue(aws, aws.download_dlq),
         uploads=queue(aws, aws.upload_queue),
         inspect=lambda _key, _read, _size: Movie(),
+        pause=ZoomPause(cast(Any, aws.recordings), now),
         clock=now,
     )
 
@@ -259,13 +261,7 @@ def uploader_of(aws: Aws, opencast: Mapping[str, Any]) -> uploader.Dependencies:
     secrets = secrets_of(UploaderSecrets)
     return uploader.Dependencies(
         settings=settings,
-        opencast=Opencast(
-            settings.opencast_base_url,
-            settings.opencast_api_user,
-            secrets.opencast_api_password,
-            auth=settings.opencast_auth,
-            session=session(opencast),
-        ),
+        opencast=opencast_of(settings, secrets, session(opencast)),
         staging=Staging(cast(Any, StagedFiles()), aws.bucket.name),
         ledger=ledger(aws),
         status=status_table(aws),

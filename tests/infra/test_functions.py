@@ -274,7 +274,7 @@ def test_versions_and_aliases_stay_the_same_when_settings_change(
             "BUFFER_MINUTES": "45",
             "MINIMUM_DURATION": "5",
             "DEFAULT_OC_WORKFLOW": "other",
-            "WEBHOOK_DELAY_SECONDS": "0",
+            "WEBHOOK_DELAY_SECONDS": "5",
             "ZOOM_API_BASE_URL": "https://gateway.example.edu",
             "OC_SUBNET_IDS": "subnet-1",
             "OC_SECURITY_GROUP_ID": "sg-1",

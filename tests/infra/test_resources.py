@@ -90,7 +90,13 @@ def test_queues_are_encrypted_and_have_their_dead_letter_queues(template: Templa
 def test_the_receive_limit_of_the_upload_queue_covers_patience_and_outage(
     changed: Changed, patience: str, outage: str, limit: int
 ) -> None:
-    template = changed({"OC_INGEST_PATIENCE_HOURS": patience, "OC_OUTAGE_HOURS": outage})
+    template = changed(
+        {
+            "OC_INGEST_PATIENCE_HOURS": patience,
+            "OC_OUTAGE_HOURS": outage,
+            "STAGING_DAYS": "10",
+        }
+    )
     queues = template.queues
     received = queues["upload.fifo"]["RedrivePolicy"]["maxReceiveCount"]
     assert received == limit

@@ -63,13 +63,13 @@ def test_settings_that_are_not_given_have_their_defaults() -> None:
     assert settings.buffer_minutes == 30
     assert settings.minimum_duration == 2
     assert settings.local_time_zone == "US/Eastern"
-    assert settings.webhook_delay_seconds == 300
+    assert settings.webhook_delay_seconds == 0
     assert settings.oc_track_upload_max == 5
     assert settings.opencast_auth == "digest"
     assert settings.oc_chat_as == "attachment"
     assert settings.oc_ingest_patience_hours == 6
     assert settings.oc_outage_hours == 24
-    assert settings.downloads_at_once == 10
+    assert settings.downloads_at_once == 20
     assert settings.reconcile_days == 3
     assert settings.default_publisher == "ops@example.edu"
     assert settings.network is None
@@ -166,6 +166,22 @@ def test_wrong_numbers_are_named_together_with_every_other_wrong_setting() -> No
         "OC_TRACK_UPLOAD_MAX": "1",
     }
     assert {problem.split()[0] for problem in problems(**wrong)} == set(wrong)
+
+
+def test_staged_files_have_to_stay_as_long_as_an_upload_waits_for_opencast() -> None:
+    [problem] = problems(OC_OUTAGE_HOURS="72", OC_INGEST_PATIENCE_HOURS="1", STAGING_DAYS="3")
+    assert problem.startswith("STAGING_DAYS is 3, ")
+    assert problem.endswith("at least 4 days.")
+    assert problems(OC_OUTAGE_HOURS="71", OC_INGEST_PATIENCE_HOURS="1", STAGING_DAYS="3") == ()
+    assert problems(OC_INGEST_PATIENCE_HOURS="168", STAGING_DAYS="8") == ()
+
+
+def test_days_of_staging_are_refused_together_with_every_other_wrong_setting() -> None:
+    wrong = {"OC_INGEST_PATIENCE_HOURS": "168", "DOWNLOADS_AT_ONCE": "1"}
+    assert {problem.split()[0] for problem in problems(**wrong)} == {
+        "STAGING_DAYS",
+        "DOWNLOADS_AT_ONCE",
+    }
 
 
 def test_zero_reconcile_days_are_accepted() -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from invoke import Collection
 
-import downloader
 import on_demand
 import tasks
 import uploader
@@ -18,8 +17,8 @@ from ingester.recording import events_table
 from ingester.runtime import container
 from ingester.status import table as status_table
 from ingester.transfer import engine, file_copy, part_worker, ranges
+from ingester.zoom import complete_message, signature
 from ingester.zoom import download as source
-from ingester.zoom import signature
 from ingester.zoom import webhook_events as zoom_events
 from ops.command_line import ALIASES
 
@@ -142,7 +141,10 @@ def test_limits_in_documents_are_those_of_the_code() -> None:
             "exceeds a reserve of five seconds (`reserve_seconds`) plus "
             f"{engine.PART_MARGIN:g} times the duration of the slowest part"
         ),
-        f"| {downloader.ZOOM_SECONDS:g} s in all, for on-demand {on_demand.ZOOM_SECONDS:g} s;",
+        (
+            f"| {complete_message.ZOOM_SECONDS:g} s in all, "
+            f"for on-demand {on_demand.ZOOM_SECONDS:g} s;"
+        ),
         f"| what is left of {on_demand.BUDGET_SECONDS:g} s |",
         f"then every {uploader.LONGEST_WAIT_SECONDS // 60} minutes",
         f"recording events after {events_table.EVENTS_LIFE.days}.",

@@ -20,7 +20,6 @@ MOST_WORLDS = 1000
 SECONDS = 3600
 
 WEBHOOK = "functions/webhook.py"
-DOWNLOADER = "functions/downloader.py"
 UPLOADER = "functions/uploader.py"
 RECONCILE = "functions/reconcile.py"
 FOLLOW = "functions/follow.py"
@@ -29,6 +28,11 @@ LEDGER = "functions/ingester/ledger/record.py"
 OPENCAST = "functions/ingester/opencast/client.py"
 QUEUES = "functions/ingester/pipeline/queue.py"
 QUEUE_WORKER = "functions/ingester/runtime/queue_worker.py"
+COMPLETE_MESSAGE = "functions/ingester/zoom/complete_message.py"
+LOOKUP = "functions/ingester/opencast/lookup.py"
+INGEST_ONCE = "functions/ingester/opencast/ingest_once.py"
+CAPTIONS_DOWNLOAD = "functions/ingester/captions/download.py"
+CAPTIONS_UPLOAD = "functions/ingester/captions/upload.py"
 
 
 @dataclass(frozen=True)
@@ -49,9 +53,10 @@ class Mutation:
 MUTATIONS: Sequence[Mutation] = (
     Mutation(
         "a POST needs no claim",
-        UPLOADER,
-        "    if deps.ledger.replace(record, ledger.with_claim(record, media_package, claim)):\n",
-        "    if media_package:\n",
+        INGEST_ONCE,
+        "        if self.ledger.replace("
+        "record, ledger.with_claim(record, media_package, claim)):\n",
+        "        if media_package:\n",
         seed=2,
     ),
     Mutation(
@@ -97,9 +102,9 @@ MUTATIONS: Sequence[Mutation] = (
     ),
     Mutation(
         "each attempt of a second ingest has a new random id",
-        UPLOADER,
-        "    if not own and message.allow_multiple_ingests:\n",
-        "    if message.allow_multiple_ingests:\n",
+        LOOKUP,
+        "        if not own and message.allow_multiple_ingests:\n",
+        "        if message.allow_multiple_ingests:\n",
         seed=47,
     ),
     Mutation(
@@ -111,7 +116,7 @@ MUTATIONS: Sequence[Mutation] = (
     ),
     Mutation(
         "files missing in Zoom's API are left out without a report",
-        DOWNLOADER,
+        COMPLETE_MESSAGE,
         "        given_up=missing,\n",
         "",
         profile="disorder",
@@ -222,7 +227,7 @@ MUTATIONS: Sequence[Mutation] = (
     ),
     Mutation(
         "the captions of all recordings are staged under one key",
-        "functions/ingester/zoom/stage_captions.py",
+        "functions/ingester/captions/staging.py",
         '        key = staging_key(number, start, 0, f"{JOINED}{kind}", digest, "vtt")\n',
         '        key = f"1/{len((number, start, digest)) and kind}.vtt"\n',
         profile="captions",
@@ -230,7 +235,7 @@ MUTATIONS: Sequence[Mutation] = (
     ),
     Mutation(
         "late captions don't wait for the end of the event's workflow",
-        UPLOADER,
+        CAPTIONS_UPLOAD,
         "    if deps.opencast.has_active_workflow(media_package):\n"
         '        raise AskLater("A workflow of the event is running")\n',
         "    if deps.opencast.has_active_workflow(media_package):\n        return Done()\n",
@@ -239,7 +244,7 @@ MUTATIONS: Sequence[Mutation] = (
     ),
     Mutation(
         "the video waits for its captions",
-        DOWNLOADER,
+        CAPTIONS_DOWNLOAD,
         "        deps.downloads.send(encode(later), delay_seconds=FIRST_WAIT_SECONDS)\n",
         '        raise AskLater(f"There are no captions of {later.uuid} yet")\n',
         profile="captions",
@@ -255,7 +260,7 @@ MUTATIONS: Sequence[Mutation] = (
     ),
     Mutation(
         "an announced transcript is forgotten while its ingest is on its way",
-        DOWNLOADER,
+        CAPTIONS_DOWNLOAD,
         '        raise AskLater("The recording isn\'t in Opencast yet")\n',
         "        return False\n",
         profile="captions",
@@ -291,8 +296,8 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation(
         "staged files are given up before Opencast has them",
         UPLOADER,
-        "    _claim(record, media_package, claim, deps)\n",
-        "    _claim(record, media_package, claim, deps)\n    _release(message, deps)\n",
+        "    record = once.run(\n",
+        "    _release(message, claim, deps)\n    record = once.run(\n",
     ),
     Mutation(
         "the visibility timeout is shorter than the work",

@@ -21,7 +21,7 @@ import webhook
 from cdk.receive_limits import DOWNLOAD_RECEIVE_LIMIT
 from ingester.errors import IngesterError
 from ingester.ledger.table import Ledger
-from ingester.opencast.client import Opencast
+from ingester.opencast.client import Opencast, opencast_of
 from ingester.pipeline.messages import UploadMessage
 from ingester.pipeline.queue import Queue
 from ingester.reconcile.state_table import ReconcileState
@@ -36,6 +36,7 @@ from ingester.settings import (
     FollowSettings,
     OnDemandSecrets,
     OnDemandSettings,
+    OpencastSettings,
     ReconcileSettings,
     UploaderSecrets,
     UploaderSettings,
@@ -51,6 +52,7 @@ from ingester.zoom import webhook_client
 from ingester.zoom.api import MeetingRecordings, ZoomApi
 from ingester.zoom.download import ZoomFile
 from ingester.zoom.download_urls import DownloadHosts
+from ingester.zoom.pause_table import ZoomPause
 from tests.simulation.cloud import SECRETS, STACK, UPLOAD_RECEIVE_LIMIT, Cloud
 from tests.simulation.engine import Copies, FakeEngine
 from tests.simulation.event_sources import Context, EventSources, Gateway, LambdaFunction
@@ -173,6 +175,7 @@ class System:
             recordings_table=cloud.recordings.name,
             events_table=cloud.events.name,
             download_queue_url=cloud.download_queue,
+            webhook_delay_seconds=self.site.webhook_delay,
             ingest_captions=self.site.captions,
         )
         return webhook.Dependencies(
@@ -257,6 +260,7 @@ class System:
             dead_letters=self._queue(cloud.download_dlq),
             uploads=self._queue(cloud.upload_queue),
             inspect=self.copies.inspect,
+            pause=ZoomPause(cast(Any, cloud.recordings), self.world.now),
             clock=self.world.now,
         )
 
@@ -311,15 +315,10 @@ class System:
             clock=self.world.now,
         )
 
-    def _opencast(self, settings: UploaderSettings | FollowSettings) -> Opencast:
+    def _opencast(self, settings: OpencastSettings) -> Opencast:
         secrets = read_secrets(UploaderSecrets, self.cloud.parameters, SECRETS)
-        return Opencast(
-            OPENCAST,
-            "zip",
-            secrets.opencast_api_password,
-            auth=settings.opencast_auth,
-            session=cast(requests.Session, OpencastSession(self.opencast, OPENCAST)),
-        )
+        session = OpencastSession(self.opencast, OPENCAST)
+        return opencast_of(settings, secrets, cast(requests.Session, session))
 
     def _source(self, url: str, dlq_url: str, receive_limit: int) -> SourceQueue:
         return SourceQueue(self._queue(url), self._queue(dlq_url), receive_limit)

@@ -187,7 +187,11 @@ class Site:
     etags_differ: bool = False
     """Whether each of Zoom's servers gives a file its own ETag."""
     reconcile: bool = True
-    downloads_at_once: int = 10
+    zoom_limit: float = math.inf
+    """Requests a second beyond which Zoom's API answers 429."""
+    webhook_delay: int = 0
+    """WEBHOOK_DELAY_SECONDS."""
+    downloads_at_once: int = 20
     """DOWNLOADS_AT_ONCE."""
     uploads_at_once: int = 5
     """OC_TRACK_UPLOAD_MAX."""

@@ -221,7 +221,10 @@ class Zoom:
 
     def api(self, path: str, query: Mapping[str, str], authorization: str) -> Response:
         """Answer a GET of the API."""
-        self.asked[int(self.world.time)] += 1
+        second = int(self.world.time)
+        self.asked[second] += 1
+        if self.asked[second] > self.site.zoom_limit:
+            return json_response({"code": 429, "message": "Too many requests."}, 429)
         if not self.knows_oauth(authorization):
             return json_response({"code": 124, "message": "Invalid access token."}, 401)
         parts = path.strip("/").split("/")

@@ -30,6 +30,7 @@ from ingester.errors import (
     OpencastUnreachable,
 )
 from ingester.opencast.processing import News, Workflow, event_of, incident_text, workflow_of
+from ingester.settings import OpencastSettings, UploaderSecrets
 
 logger = logging.getLogger("ingester.opencast")
 
@@ -79,6 +80,19 @@ class _Components(msgspec.Struct, frozen=True):
 
 class NothingThere(IngestRefused):
     """Opencast answered a POST with 404."""
+
+
+def opencast_of(
+    settings: OpencastSettings, secrets: UploaderSecrets, session: requests.Session
+) -> Opencast:
+    """Make the client that a function's settings and secrets describe."""
+    return Opencast(
+        settings.opencast_base_url,
+        settings.opencast_api_user,
+        secrets.opencast_api_password,
+        auth=settings.opencast_auth,
+        session=session,
+    )
 
 
 class Opencast:

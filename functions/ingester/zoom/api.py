@@ -20,7 +20,7 @@ import requests
 from msgspec import UNSET, Meta, UnsetType
 
 from ingester import timestamps
-from ingester.errors import ZoomRefused, ZoomUnreachable
+from ingester.errors import ZoomRefused, ZoomThrottles, ZoomUnreachable
 from ingester.pipeline.messages import LARGEST_NUMBER, MeetingNumber, Minutes
 from ingester.retry import Chance, Sleep, retry_after, retrying, within
 from ingester.settings import ZoomSecrets, ZoomSettings
@@ -252,7 +252,8 @@ def _raise_if_busy(response: requests.Response, now: datetime) -> None:
     """Raise ZoomUnreachable for an answer after which a retry may help: 429 or 5xx."""
     status = response.status_code
     if status == 429 or status >= 500:
-        raise ZoomUnreachable(
+        error_type = ZoomThrottles if status == 429 else ZoomUnreachable
+        raise error_type(
             f"Zoom's API answered {status}.",
             retry_after(response.headers.get("Retry-After", ""), now),
         )

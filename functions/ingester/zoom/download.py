@@ -24,6 +24,7 @@ from ingester.errors import (
     SourceChanged,
     TransferFailed,
     ZoomBusy,
+    ZoomThrottles,
     ZoomUnreachable,
 )
 from ingester.retry import retry_after
@@ -44,6 +45,7 @@ STALL_SECONDS = 10.0
 """A download without a byte for so long counts as broken. S3 closes its request after 20 s."""
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_BUSY = {429: ZoomThrottles, 503: ZoomBusy}
 _GONE = frozenset({404, 410})
 _REFUSALS = _GONE | {401, 403}
 _PAGES = frozenset({"text/html", "application/xhtml+xml"})
@@ -283,8 +285,9 @@ def _raise_for(response: urllib3.BaseHTTPResponse) -> None:
         raise refusal(f"Zoom answered {status} to the download.")
     if status == 429 or status >= 500:
         seconds = retry_after(response.headers.get("Retry-After", ""), datetime.now(UTC))
-        error_type = ZoomBusy if status in (429, 503) else ZoomUnreachable
-        raise error_type(f"Zoom answered {status} to the download.", seconds)
+        raise _BUSY.get(status, ZoomUnreachable)(
+            f"Zoom answered {status} to the download.", seconds
+        )
     raise FileUnavailable(f"Zoom answered {status} to the download.")
 
 

@@ -21,7 +21,7 @@ def main() -> int:
     parser.add_argument(
         "--recordings", type=int, nargs="+", default=[1, 100, 300], help="per burst"
     )
-    parser.add_argument("--downloads", type=int, default=10, help="DOWNLOADS_AT_ONCE")
+    parser.add_argument("--downloads", type=int, default=20, help="DOWNLOADS_AT_ONCE")
     parser.add_argument("--uploads", type=int, default=5, help="OC_TRACK_UPLOAD_MAX")
     parser.add_argument("--ingest", type=float, default=25.0, help="MB/s of one ingest")
     parser.add_argument(

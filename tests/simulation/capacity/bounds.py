@@ -23,10 +23,7 @@ def bound_of(measured: Measured) -> Bound:
     """Find the saturated resource. Of several, take the one nearest to Opencast."""
     load, site = measured.load, measured.load.opencast
     if load.recordings <= min(load.uploads, load.downloads):
-        return Bound(
-            "nothing: five minutes' delay, one copy, one ingest",
-            "`WEBHOOK_DELAY_SECONDS`",
-        )
+        return Bound("nothing: one copy, one ingest", "nothing")
     if measured.opencast_rate >= SATURATED * site.together:
         return Bound(
             f"Opencast: {_mb(site.together)} for all ingests", "Opencast's network, disks or nodes"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import median
 
 from bench.transfer.chart import Panel, Series, draw
 from tests.simulation.capacity.bounds import bound_of
@@ -29,13 +31,24 @@ TOO_MANY = Load(300, 100, 300)
 
 FAST_OPENCAST = tuple(
     Load(300, downloads, uploads, FAST)
-    for downloads, uploads in ((10, 5), (10, 20), (20, 20), (50, 20), (100, 50))
+    for downloads, uploads in ((20, 5), (20, 20), (50, 20), (100, 50))
 )
-EARLY = tuple(Load(300, downloads, is_early=True) for downloads in (10, 100))
+BEFORE = Load(300, 10, delay=300)
+"""A burst with the former defaults."""
+
+MORE_DOWNLOADS = (BEFORE, *(Load(300, downloads) for downloads in (10, 15, 20, 30, 50, 100)))
+EARLY = (
+    *(Load(300, downloads, is_early=True) for downloads in (20, 100)),
+    *(Load(300, 100, is_early=True, zoom_limit=limit) for limit in (30, 5)),
+)
 THOUSAND = (Load(1000), Load(1000, is_followed=True))
 LARGE = (Load(5000), Load(5000, uploads=20))
 SETTINGS = (*MORE_UPLOADS, TOO_MANY, *FAST_OPENCAST, *LARGE)
-ALL = tuple(dict.fromkeys((*reversed(LARGE), *reversed(LOADS), *SETTINGS, *EARLY, *THOUSAND)))
+ALL = tuple(
+    dict.fromkeys(
+        (*reversed(LARGE), *reversed(LOADS), *SETTINGS, *MORE_DOWNLOADS, *EARLY, *THOUSAND)
+    )
+)
 """Every load of the document, the longest first."""
 
 Results = dict[Load, Measured]
@@ -120,9 +133,26 @@ def settings_table(results: Results) -> str:
     return table(SETTINGS_HEAD, [settings_row(results[load]) for load in SETTINGS])
 
 
+def downloads_table(results: Results) -> str:
+    """Make the table by which the default of DOWNLOADS_AT_ONCE is chosen."""
+    head = ("DOWNLOADS_AT_ONCE", "WEBHOOK_DELAY_SECONDS", "half are in S3", "last in S3", "into S3")
+    rows = [
+        (
+            f"{load.downloads}",
+            f"{load.delay}",
+            duration(median(results[load].staged)),
+            duration(results[load].last_staged),
+            f"{load.total_bytes / results[load].last_staged / 1e6:,.0f} MB/s",
+        )
+        for load in MORE_DOWNLOADS
+    ]
+    return table(head, rows)
+
+
 def early_table(results: Results) -> str:
     head = (
         "DOWNLOADS_AT_ONCE",
+        "Zoom's limit a second",
         "requests to Zoom's API",
         "in the busiest second",
         "messages",
@@ -132,6 +162,7 @@ def early_table(results: Results) -> str:
     rows = [
         (
             f"{load.downloads}",
+            f"{load.zoom_limit:g}" if load.zoom_limit < math.inf else "none",
             f"{results[load].api_requests:,}",
             f"{results[load].api_peak}",
             f"{results[load].messages:,}",
@@ -224,6 +255,7 @@ def comparison(plain: Measured, followed: Measured) -> str:
 PARTS: dict[str, Callable[[Results], str]] = {
     "loads": loads_table,
     "settings": settings_table,
+    "downloads": downloads_table,
     "early": early_table,
     "counts": counts_table,
     "costs": costs_table,

@@ -56,13 +56,17 @@ class Load:
     """A burst of recordings, the limits of concurrency, and the Opencast."""
 
     recordings: int
-    downloads: int = 10
+    downloads: int = 20
     uploads: int = 5
     opencast: OpencastSite = MODEST
     is_early: bool = False
+    """Whether Zoom notifies twenty minutes before it has processed the files."""
     is_followed: bool = False
     """FOLLOW_INGESTS."""
-    """Whether Zoom notifies twenty minutes before it has processed the files."""
+    delay: int = 0
+    """WEBHOOK_DELAY_SECONDS."""
+    zoom_limit: float = math.inf
+    """Requests a second beyond which Zoom's API answers 429."""
 
     @property
     def total_bytes(self) -> int:
@@ -91,6 +95,8 @@ def scenario_of(load: Load, seed: int = 1) -> Scenario:
         opencast_link=load.opencast.together,
         zoom_rate=ENGINE_RATE,
         reconcile=False,
+        zoom_limit=load.zoom_limit,
+        webhook_delay=load.delay,
         downloads_at_once=load.downloads,
         uploads_at_once=load.uploads,
         follows=load.is_followed,

@@ -7,6 +7,7 @@ from statistics import median
 import pytest
 
 from tests.simulation.capacity.loads import Load, notified_at, scenario_of
+from tests.simulation.capacity.measure import measure
 from tests.simulation.judge import judge
 from tests.simulation.play import Played, play
 
@@ -49,3 +50,16 @@ def test_message_is_received_once_when_it_waits_for_the_zoom_files() -> None:
     assert [str(verdict) for verdict in judge(early)] == []
     assert early.system.sources.deliveries[early.cloud.download_queue] > 60
     assert early.system.sources.most_receives[early.cloud.download_queue] == 1
+
+
+def test_message_is_received_once_when_zoom_answers_429() -> None:
+    """The recordings wait together, and none is lost."""
+    refused = play(scenario_of(Load(60, 60, is_early=True, zoom_limit=2)))
+    assert [str(verdict) for verdict in judge(refused)] == []
+    assert max(refused.zoom.asked.values()) > 2
+    assert refused.system.sources.most_receives[refused.cloud.download_queue] == 1
+    assert refused.cloud.dead_letters() == []
+
+
+def test_burst_is_in_s3_within_ten_minutes_with_the_default_settings() -> None:
+    assert measure(BURST).last_staged < 600

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -67,7 +67,7 @@ class TestRefusals:
 
 
 class TestFailuresThatMayPass:
-    @pytest.mark.parametrize("status", [429, 500, 503])
+    @pytest.mark.parametrize("status", [500, 503])
     def test_message_is_retried_when_the_zoom_host_is_busy_or_broken(
         self, harness: Harness, small: Recording, status: int
     ) -> None:
@@ -170,3 +170,48 @@ class TestMalformedMessages:
         assert "can't be read" in dead["reason"]
         assert harness.outcome[0] == "DOWNLOADER_FAILED"
         assert harness.outcome[1].startswith("permanent failure: The message on the queue")
+
+
+class TestTooManyRequests:
+    """Zoom answers 429: that costs a wait, never a receive, and all recordings wait."""
+
+    @pytest.mark.parametrize("is_partial", [False, True], ids=["of a file", "of the API"])
+    def test_message_waits_in_a_fresh_message_when_zoom_answers_429(
+        self, harness: Harness, small: Recording, is_partial: bool
+    ) -> None:
+        where: Literal["api", "download"] = "api" if is_partial else "download"
+        harness.zoom.fail(Fault(kind="status", status=429, where=where, times=99))
+        message = harness.message(small) | {"is_partial": is_partial}
+        assert harness.take(message, receive_count=12)
+        (again,) = harness.aws.sent_to(harness.aws.download_queue)
+        assert 60 <= again["delay_seconds"] <= 90
+        assert harness.outcome[1].startswith("Zoom asks for fewer requests (429); asks again at ")
+        assert harness.dead() == []
+        harness.zoom.clear_faults()
+        harness.clock.forward(seconds=90)
+        assert harness.take(again["body"])
+        assert harness.outcome == ("SENT_TO_UPLOADER", "")
+
+    def test_other_recordings_wait_without_a_request_to_zoom(
+        self, harness: Harness, small: Recording, longish: Recording
+    ) -> None:
+        harness.zoom.fail(Fault(kind="status", status=429, times=99))
+        assert harness.take(harness.message(small))
+        harness.zoom.clear_faults()
+        harness.zoom.forget_requests()
+        other = harness.message(longish) | {"uuid": "other==", "zip_id": "auto-ingest-other"}
+        assert harness.take(other)
+        (waiting,) = harness.aws.sent_to(harness.aws.download_queue)
+        assert 60 <= waiting["delay_seconds"] <= 90
+        assert harness.zoom.requests == ()
+
+    def test_the_wait_grows_for_every_recording(self, harness: Harness, small: Recording) -> None:
+        harness.zoom.fail(Fault(kind="status", status=429, times=999))
+        delays = []
+        for number in range(3):
+            assert harness.take(harness.message(small, zip_id=f"auto-ingest-{number}"))
+            (waiting,) = harness.aws.sent_to(harness.aws.download_queue)
+            delays.append(waiting["delay_seconds"])
+            harness.clock.forward(seconds=waiting["delay_seconds"])
+        assert delays[1] >= 120
+        assert delays[2] >= 240

@@ -63,6 +63,78 @@ class TestAMessageThatKnowsEverything:
         assert harness.record(small).files == {}
 
 
+class TestANewMessageOfSomeFiles:
+    """Zoom may tell of a recording's files in several webhook events, minutes apart."""
+
+    @pytest.fixture
+    def first(self, harness: Harness, small: Recording) -> dict[str, Any]:
+        """The message of an event of this minute that names the first of the files."""
+        harness.accept(small, small.files[0])
+        message = with_files_of(harness.message(small), small.files[0])
+        return message | {"received_time": timestamps.write(harness.clock())}
+
+    def test_every_file_that_zoom_lists_is_staged_and_remembered(
+        self, harness: Harness, small: Recording, first: dict[str, Any]
+    ) -> None:
+        assert harness.take(first)
+        assert harness.outcome == ("SENT_TO_UPLOADER", "")
+        assert harness.asked_of_api() == 1
+        (upload,) = harness.uploads()
+        assert staged_ids(upload) == {file.file_id for file in small.files}
+        assert set(harness.record(small).files) == staged_ids(upload)
+
+    def test_message_waits_while_zoom_processes_another_file(
+        self, harness: Harness, small: Recording, first: dict[str, Any]
+    ) -> None:
+        harness.zoom.add(with_file(small, 1, processing_asks=999))
+        assert harness.take(first)
+        (again,) = harness.aws.sent_to(harness.aws.download_queue)
+        assert again["delay_seconds"] == 60
+        assert harness.uploads() == []
+        assert harness.outcome[1].startswith("Zoom has not finished 1 of the files; ")
+        harness.zoom.add(small)
+        assert harness.take(again["body"])
+        (upload,) = harness.uploads()
+        assert staged_ids(upload) == {file.file_id for file in small.files}
+
+    def test_message_goes_on_after_an_hour_when_zoom_never_finishes_another_file(
+        self, harness: Harness, small: Recording, first: dict[str, Any]
+    ) -> None:
+        harness.zoom.add(with_file(small, 1, processing_asks=999))
+        assert harness.take(first)
+        assert harness.uploads() == []
+        harness.clock.forward(hours=1)
+        assert harness.take(first)
+        (upload,) = harness.uploads()
+        assert staged_ids(upload) == {small.files[0].file_id}
+
+    @pytest.mark.parametrize("status", [404, 429, 500])
+    def test_message_goes_on_when_zoom_gives_no_list(
+        self, harness: Harness, small: Recording, first: dict[str, Any], status: int
+    ) -> None:
+        harness.zoom.fail(Fault(kind="status", status=status, where="api", times=99))
+        assert harness.take(first)
+        assert harness.outcome == ("SENT_TO_UPLOADER", "")
+        (upload,) = harness.uploads()
+        assert staged_ids(upload) == {small.files[0].file_id}
+
+    def test_message_goes_on_when_zoom_does_not_list_its_own_file_yet(
+        self, harness: Harness, small: Recording, first: dict[str, Any]
+    ) -> None:
+        harness.zoom.add(dataclasses.replace(small, files=small.files[1:]))
+        assert harness.take(first)
+        (upload,) = harness.uploads()
+        assert staged_ids(upload) == {small.files[0].file_id}
+
+    def test_zoom_is_not_asked_again_about_a_request_that_has_its_list(
+        self, harness: Harness, first: dict[str, Any]
+    ) -> None:
+        """An on-demand request has just asked."""
+        assert harness.take(first | {"on_demand_ingest": True})
+        assert harness.outcome == ("SENT_TO_UPLOADER", "")
+        assert harness.asked_of_api() == 0
+
+
 class TestAMessageThatKnowsFewerFiles:
     def test_every_file_is_staged_when_the_ledger_knows_more(
         self, harness: Harness, lecture: Recording

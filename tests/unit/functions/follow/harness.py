@@ -11,9 +11,9 @@ import msgspec
 import follow
 from ingester.ledger.record import Following, Record, with_request
 from ingester.ledger.table import Ledger
-from ingester.opencast.client import Opencast
+from ingester.opencast.client import opencast_of
 from ingester.opencast.mediapackage import media_package_id
-from ingester.settings import FollowSettings
+from ingester.settings import FollowSettings, UploaderSecrets
 from ingester.status.row import Asked
 from ingester.status.table import StatusTable
 from local.neighbours.opencast import OpencastStandIn
@@ -49,12 +49,8 @@ class Harness:
         password = PASSWORD if self.user == "zip" else self.user
         return follow.Dependencies(
             settings=settings,
-            opencast=Opencast(
-                settings.opencast_base_url,
-                settings.opencast_api_user,
-                password,
-                auth=settings.opencast_auth,
-                session=self.uploader.session,
+            opencast=opencast_of(
+                settings, UploaderSecrets(opencast_api_password=password), self.uploader.session
             ),
             ledger=Ledger(self.aws.recordings, self.clock),
             status=StatusTable(self.aws.status, self.clock),

@@ -1,0 +1,267 @@
+"""Bring a recording's captions from Zoom to the uploader: with its video, or after it.
+
+Captions never delay or fail a recording: what isn't there yet is waited for in a message of its
+own, and what doesn't come is told after a week.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+import msgspec
+from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import UNSET
+
+from ingester import log, timestamps
+from ingester.captions.staging import TRANSCRIPT, CaptionStaging, StagedCaptions
+from ingester.errors import AskLater, AwsFailed, IngesterError, NoPresenter
+from ingester.ledger import record as ledger
+from ingester.ledger.record import IngestRecord
+from ingester.ledger.table import Ledger
+from ingester.opencast import mediapackage
+from ingester.pipeline.messages import (
+    CAPTIONS,
+    CaptionsWanted,
+    CaptionTrack,
+    DownloadMessage,
+    UploadMessage,
+    encode,
+)
+from ingester.pipeline.queue import MAX_DELAY_SECONDS, Queue
+from ingester.pipeline.states import IN_OPENCAST
+from ingester.recording.staging_bucket import Staging
+from ingester.recording.timeline import Timeline
+from ingester.runtime.queue_worker import Done, Outcome, Requeue
+from ingester.settings import DownloaderSettings
+from ingester.status.table import StatusTable
+from ingester.zoom.api import MeetingRecordings, ZoomApi
+from ingester.zoom.complete_message import ZOOM_SECONDS, ask_zoom, with_answer
+from ingester.zoom.stage_recording import RecordingTransfer
+from ingester.zoom.webhook_events import captions_among, captions_message
+
+logger = logging.getLogger("ingester.captions")
+
+FIRST_WAIT_SECONDS = 60
+
+ONE_DAY = timedelta(days=1)
+LONGEST_WAIT = timedelta(days=7)
+"""How long captions are waited for that Zoom has announced or lists."""
+
+ASKS_HOURLY = timedelta(hours=1)
+ONCE_AN_HOUR = timedelta(seconds=MAX_DELAY_SECONDS + 60)
+"""After a day Zoom is asked for captions at the first message of each hour: SQS delays a message by
+a quarter of an hour at most."""
+
+EACH_SEGMENT = timedelta(hours=1)
+"""How long a transcript of each segment is waited for, after Zoom has made the first."""
+
+LEAST_SECONDS = 120.0
+"""The least time that an invocation has to have left for captions, so that the video never waits
+for them."""
+
+CAME_LATE = "came after the captions of the event and stayed outside of them."
+ADD_CAPTIONS = "If they are wanted, add them in Opencast."
+
+
+@dataclass(frozen=True)
+class Dependencies:
+    """The dependencies of the use case.
+
+    Attributes:
+        transfer_of: Returns what copies the files of a message's recording.
+        time_left: Returns the seconds that the invocation has left.
+    """
+
+    settings: DownloaderSettings
+    zoom: ZoomApi
+    staging: Staging
+    ledger: Ledger
+    status: StatusTable
+    downloads: Queue
+    uploads: Queue
+    transfer_of: Callable[[DownloadMessage], RecordingTransfer]
+    time_left: Callable[[], float]
+    clock: Callable[[], datetime]
+
+
+def with_captions(
+    ready: UploadMessage, message: DownloadMessage, deps: Dependencies
+) -> tuple[UploadMessage, str]:
+    """Add the captions that are there now to a message. Return it, and what is left out of them.
+
+    The video doesn't wait for captions. A message of their own asks for those that aren't there.
+    """
+    captions = _captions_now(ready, message, deps)
+    if captions.waiting:
+        logger.info("The captions come later: %s", ", ".join(captions.waiting))
+        later = captions_message(message.uuid, (), deps.clock())
+        deps.downloads.send(encode(later), delay_seconds=FIRST_WAIT_SECONDS)
+    told = " ".join(captions.reasons)
+    return msgspec.structs.replace(ready, captions=captions.tracks), told
+
+
+def _captions_now(
+    ready: UploadMessage, message: DownloadMessage, deps: Dependencies
+) -> StagedCaptions:
+    """Stage the captions that Zoom lists. Whatever fails, the video goes on."""
+    not_yet = StagedCaptions(waiting=("all captions",))
+    if deps.time_left() < LEAST_SECONDS:
+        return not_yet
+    kept = mediapackage.keep(ready, deps.settings.minimum_duration)
+    try:
+        timeline = mediapackage.timeline(ready, kept) if kept else ()
+        answer = ask_zoom(message.uuid, deps.zoom)
+        captions = _caption_staging(message, answer, timeline, deps)
+        return captions.run(captions_among(answer.recording_files))
+    except NoPresenter:
+        return StagedCaptions()
+    except (IngesterError, BotoCoreError, ClientError) as error:
+        logger.warning("The captions have to wait: %s", error)
+        return not_yet
+    except Exception:  # a file of somebody else's may cost the captions, never the video
+        logger.exception("The captions can't be read now")
+        return not_yet
+
+
+def _caption_staging(
+    message: DownloadMessage, answer: MeetingRecordings, timeline: Timeline, deps: Dependencies
+) -> CaptionStaging:
+    known = with_answer(message, answer, ())
+    return CaptionStaging(deps.transfer_of(known), deps.staging, known, timeline)
+
+
+def download(message: DownloadMessage, wanted: CaptionsWanted, deps: Dependencies) -> Outcome:
+    """Stage captions for the events of a recording that lack them.
+
+    Captions never fail a recording: what goes wrong is waited for, and told after a week.
+    """
+    now = deps.clock()
+    first_seen = now if message.first_seen is UNSET else timestamps.parse(message.first_seen)
+    age = now - first_seen
+    if ONE_DAY <= age < LONGEST_WAIT and age % ASKS_HOURLY > ONCE_AN_HOUR:
+        return _wait(message, first_seen, age, "Zoom is asked once an hour")
+    try:
+        _send(message, wanted, age, deps)
+    except (IngesterError, BotoCoreError, ClientError) as error:
+        reason = str(error if isinstance(error, IngesterError) else AwsFailed.of(error))
+        if age < LONGEST_WAIT:
+            return _wait(message, first_seen, age, reason)
+        record = deps.ledger.get(message.uuid)
+        _tell(f"After a week: {reason}", record.ingests.values(), deps)
+        return Done(is_success=False)
+    return Done()
+
+
+def _wait(message: DownloadMessage, first_seen: datetime, age: timedelta, reason: str) -> Requeue:
+    seconds = int(min(MAX_DELAY_SECONDS, max(FIRST_WAIT_SECONDS, age.total_seconds())))
+    again = msgspec.structs.replace(message, first_seen=timestamps.write(first_seen))
+    return Requeue(
+        body=encode(again),
+        delay_seconds=seconds,
+        report=partial(logger.info, "The captions have to wait: %s", reason),
+    )
+
+
+def _send(
+    message: DownloadMessage, wanted: CaptionsWanted, age: timedelta, deps: Dependencies
+) -> None:
+    """Send the captions that are there to the uploader, for each event that lacks them.
+
+    Raises:
+        AskLater: Something isn't there yet.
+        IngesterError, BotoCoreError, ClientError: A later attempt may succeed.
+    """
+    record = deps.ledger.get(message.uuid)
+    if record.forgotten:
+        logger.info("Dropped: %s", ledger.FORGOTTEN)
+        return
+    if not deps.settings.ingest_captions or not _expects_events(record, age):
+        logger.info("There is no event for captions, and none is on its way")
+        return
+    events = {name: ingest for name, ingest in record.ingests.items() if ingest.timeline}
+    answer = deps.zoom.recordings(message.uuid, seconds=ZOOM_SECONDS)
+    if answer is None:
+        logger.info("Zoom doesn't have the recording any more")
+        return
+    listed = captions_among(answer.recording_files)
+    waiting = [
+        f"the transcript {file_id}"
+        for file_id in set(wanted.announced) - {file.recording_id for file in listed}
+    ]
+    for media_package, ingest in events.items():
+        starts = {stretch.start for stretch in ingest.timeline}
+        announced = {
+            file.recording_id
+            for file in listed
+            if file.recording_id in wanted.announced and file.recording_start in starts
+        }
+        late = ledger.captions_outside(ingest, TRANSCRIPT, announced)
+        if late:
+            _tell(f"{len(late)} transcript(s) {CAME_LATE}", [ingest], deps)
+        staging = _caption_staging(message, answer, ingest.timeline, deps)
+        captions = staging.run(
+            [file for file in listed if CAPTIONS[file.file_type.upper()] not in ingest.captions],
+            is_each_expected=age < EACH_SEGMENT,
+            is_last=age >= LONGEST_WAIT,
+        )
+        waiting += captions.waiting
+        if captions.reasons:
+            _tell(" ".join(captions.reasons), [ingest], deps)
+        if captions.tracks:
+            body = encode(_late_message(staging.message, media_package, ingest, captions.tracks))
+            deps.uploads.send_in_order(body, group=message.zip_id)
+            logger.info("Sent captions to the uploader")
+    if waiting:
+        raise AskLater(f"Zoom doesn't hand out {', '.join(dict.fromkeys(waiting))}")
+
+
+def _expects_events(record: ledger.Record, age: timedelta) -> bool:
+    """Tell whether a recording has events, all of which Opencast certainly has.
+
+    Raises:
+        AskLater: An ingest is on its way. Before Zoom's event about the video there is no request.
+    """
+    requests = record.requests
+    is_on_its_way = any(
+        request.is_sent and request.end is None and not record.ingest_of(zip_id)
+        for zip_id, request in requests.items()
+    )
+    if is_on_its_way or (not requests and not record.ingests and age < ONE_DAY):
+        raise AskLater("The recording isn't in Opencast yet")
+    if not all(ingest.is_taken for ingest in record.ingests.values()):
+        raise AskLater("It isn't known yet whether Opencast has the recording")
+    return bool(record.ingests)
+
+
+def _late_message(
+    message: DownloadMessage,
+    media_package: str,
+    ingest: IngestRecord,
+    tracks: tuple[CaptionTrack, ...],
+) -> UploadMessage:
+    """Build the message that adds captions to an event."""
+    return UploadMessage(
+        uuid=message.uuid,
+        zoom_series_id=message.zoom_series_id,
+        opencast_series_id=ingest.series,
+        oc_title="",
+        topic=message.topic,
+        created=message.start_time,
+        created_local="",
+        webhook_received_time=message.received_time,
+        zip_id=message.zip_id,
+        s3_files={},
+        captions=tracks,
+        late_for=media_package,
+    )
+
+
+def _tell(told: str, ingests: Iterable[IngestRecord], deps: Dependencies) -> None:
+    """Tell people that an event lacks captions. The recording isn't failed."""
+    for ingest in ingests:
+        deps.status.explain(ingest.zip_id, IN_OPENCAST, told)
+    logger.error("%s", told, extra=log.goes_on("The event stays without them.", ADD_CAPTIONS))

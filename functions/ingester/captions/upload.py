@@ -1,0 +1,238 @@
+"""Bring a recording's captions into Opencast: with its video, or to an event that is there.
+
+Captions never cost the video: what can't be done is told in the row.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import msgspec
+from msgspec import UNSET
+
+from ingester import log, timestamps
+from ingester.errors import (
+    AskLater,
+    IngestBroken,
+    IngestNotSent,
+    IngestRefused,
+    IngestUncertain,
+    OpencastUnreachable,
+    StagedFileLost,
+)
+from ingester.ledger import record as ledger
+from ingester.ledger.record import Captions as SentCaptions
+from ingester.ledger.record import CaptionsState, IngestRecord, Record
+from ingester.ledger.table import Ledger
+from ingester.opencast import mediapackage
+from ingester.opencast.client import Opencast, Parts
+from ingester.pipeline.messages import CaptionTrack, UploadMessage
+from ingester.pipeline.states import IN_OPENCAST
+from ingester.recording.staging_bucket import Staging
+from ingester.runtime.queue_worker import Done
+from ingester.settings import UploaderSettings
+from ingester.status.table import StatusTable
+
+logger = logging.getLogger("ingester.captions")
+
+VERSION = 15
+"""The first Opencast whose player reads captions from tracks."""
+
+LATE_VERSION = 16
+"""The first Opencast that takes tags with a track, and so a language."""
+
+MOST_FAILURES = 2
+"""After so many failed attempts the video goes without its captions, which may be the cause."""
+
+WITHOUT_CAPTIONS = "Its captions stay outside, because ingests with them failed."
+OUTCOME_UNKNOWN = "It isn't known whether the event has its captions: look for them in Opencast."
+ADD_CAPTIONS = "If they are wanted, add or publish them in Opencast."
+
+
+@dataclass(frozen=True)
+class Dependencies:
+    """The dependencies of the use case."""
+
+    settings: UploaderSettings
+    opencast: Opencast
+    staging: Staging
+    ledger: Ledger
+    status: StatusTable
+    clock: Callable[[], datetime]
+    new_id: Callable[[], str]
+
+
+@dataclass(frozen=True)
+class IngestedCaptions:
+    """The captions that are sent with an ingest.
+
+    Attributes:
+        parts: Their parts of the form.
+        sent: What the ledger keeps of them, by their kind.
+        reason: Why they aren't sent; "" if they are, or if there are none.
+    """
+
+    parts: Parts = ()
+    sent: dict[str, SentCaptions] = field(default_factory=dict)
+    reason: str = ""
+
+
+def captions_to_ingest(
+    message: UploadMessage, record: Record, address_seconds: int, deps: Dependencies
+) -> IngestedCaptions:
+    """Return the captions to ingest with a recording, none of which may cost the video."""
+    tracks = () if message.captions is UNSET else message.captions
+    if not tracks:
+        return IngestedCaptions()
+    if record.request(message.zip_id).failures >= MOST_FAILURES:
+        return IngestedCaptions(reason=WITHOUT_CAPTIONS)
+    try:
+        version = deps.opencast.version()
+    except OpencastUnreachable:
+        version = None
+    if version is None or version < VERSION:
+        return IngestedCaptions(reason=_too_old(version, VERSION))
+    try:
+        parts = [
+            part
+            for track in tracks
+            for part in mediapackage.caption_parts(
+                track,
+                deps.staging.address_of_captions(track, address_seconds),
+                deps.settings.captions_language,
+            )
+        ]
+    except StagedFileLost as error:
+        return IngestedCaptions(reason=f"Its captions stay outside: {error}")
+    attempt = deps.new_id()
+    sent = {
+        track.kind: SentCaptions(files=track.file_ids, state=CaptionsState.DONE, attempt=attempt)
+        for track in tracks
+    }
+    return IngestedCaptions(parts, sent)
+
+
+def add(message: UploadMessage, media_package: str, deps: Dependencies) -> Done:
+    """Add captions to an event that is in Opencast, once, and publish them.
+
+    Captions never fail a recording: what can't be done is told in the row.
+
+    Raises:
+        AskLater: A workflow of the event is running, or Opencast doesn't show the event yet.
+        IngesterError, BotoCoreError, ClientError: A later attempt may succeed.
+    """
+    ingest = deps.ledger.get(message.uuid).ingests.get(media_package)
+    tracks = () if message.captions is UNSET else message.captions
+    if ingest is None or all(_is_done(ingest, track) for track in tracks):
+        logger.info("The event has these captions already, or isn't the pipeline's any more")
+        return Done()
+    version = deps.opencast.version()
+    if version is None or version < LATE_VERSION:
+        return _tell(ingest, _too_old(version, LATE_VERSION), deps, logging.WARNING)
+    if not deps.opencast.has_event(media_package):
+        if deps.clock() - timestamps.parse(ingest.posted_at) < ledger.POST_ARRIVAL_LIMIT:
+            raise AskLater("Opencast doesn't show the event yet")
+        logger.info("The event isn't in Opencast any more: it gets no captions")
+        return Done()
+    if deps.opencast.has_active_workflow(media_package):
+        raise AskLater("A workflow of the event is running")
+    for track in tracks:
+        told = _add_track(message.uuid, media_package, track, deps)
+        if told:
+            return _tell(ingest, told, deps)
+    return _publish(message.uuid, media_package, deps)
+
+
+def _is_done(ingest: IngestRecord, track: CaptionTrack) -> bool:
+    known = ingest.captions.get(track.kind)
+    return known is not None and known.state is CaptionsState.DONE
+
+
+def _add_track(uuid: str, media_package: str, track: CaptionTrack, deps: Dependencies) -> str:
+    """Add captions under the protection of a note in the ledger. Return a problem to tell, or "".
+
+    Raises:
+        AskLater: A workflow is running, or another process has changed the record.
+        OpencastUnreachable: No connection was made.
+    """
+    record = deps.ledger.get(uuid)
+    ingest = record.ingests.get(media_package)
+    known = ingest.captions.get(track.kind) if ingest else None
+    if ingest is None or known:
+        is_doubtful = known is not None and known.state is CaptionsState.SENT
+        return OUTCOME_UNKNOWN if is_doubtful else ""
+    content = deps.staging.read(track.filename)
+    attempt = deps.new_id()
+
+    def noted(record: Record, state: CaptionsState | None) -> Record:
+        sent = SentCaptions(files=track.file_ids, state=state, attempt=attempt) if state else None
+        return ledger.with_captions(record, media_package, track.kind, sent)
+
+    if not deps.ledger.replace(record, noted(record, CaptionsState.SENT)):
+        # As in `IngestOnce`, our own write may have succeeded.
+        now = deps.ledger.get(uuid).ingests.get(media_package)
+        written = now.captions.get(track.kind) if now else None
+        if written is None or written.attempt != attempt:
+            raise AskLater("The recording's record in the ledger has just changed")
+    tags = mediapackage.caption_tags(track.kind, deps.settings.captions_language)
+    name = f"{track.kind}.vtt"
+    try:
+        is_added = deps.opencast.add_track(
+            media_package, mediapackage.CAPTIONS_FLAVOR, tags, name, content
+        )
+    except (IngestRefused, IngestNotSent) as error:
+        deps.ledger.change(uuid, lambda record: noted(record, None))
+        if isinstance(error, IngestNotSent):
+            raise
+        return f"Its captions stay outside: {error}"
+    except (IngestBroken, IngestUncertain) as error:
+        return f"{error} {OUTCOME_UNKNOWN}"
+    state = CaptionsState.ADDED if is_added else None
+    deps.ledger.change(uuid, lambda record: noted(record, state))
+    if not is_added:
+        raise AskLater("A workflow of the event is running")
+    logger.info("Added %s to the event", track.kind)
+    return ""
+
+
+def _publish(uuid: str, media_package: str, deps: Dependencies) -> Done:
+    """Start the workflow that publishes an event's new captions."""
+    ingest = deps.ledger.get(uuid).ingests.get(media_package)
+    if ingest is None:
+        logger.info("Dropped: %s", ledger.FORGOTTEN)
+        return Done()
+    name = deps.settings.captions_workflow
+    told = ""
+    if not name:
+        told = "Its captions were added after the ingest. They wait for a workflow to publish them."
+    elif not deps.opencast.start_workflow(media_package, name):
+        told = f"Its captions were added, but Opencast has no workflow {name} to publish them."
+
+    def note(record: Record) -> Record:
+        known_ingest = record.ingests.get(media_package)
+        for kind, known in (known_ingest.captions if known_ingest else {}).items():
+            if known.state is CaptionsState.ADDED:
+                done = msgspec.structs.replace(known, state=CaptionsState.DONE)
+                record = ledger.with_captions(record, media_package, kind, done)
+        return record
+
+    deps.ledger.change(uuid, note)
+    if told:
+        return _tell(ingest, told, deps)
+    logger.info("The event's captions were added after the ingest")
+    return Done()
+
+
+def _tell(ingest: IngestRecord, told: str, deps: Dependencies, level: int = logging.ERROR) -> Done:
+    """Tell people what an event lacks. The recording isn't failed."""
+    deps.status.explain(ingest.zip_id, IN_OPENCAST, told)
+    logger.log(level, "%s", told, extra=log.goes_on("The ingest stays as it is.", ADD_CAPTIONS))
+    return Done()
+
+
+def _too_old(version: int | None, needed: int) -> str:
+    told = "doesn't tell its version" if version is None else f"has the version {version}"
+    return f"Its captions stay outside: this Opencast {told}, and they need {needed}."

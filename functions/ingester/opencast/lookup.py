@@ -1,0 +1,113 @@
+"""Find out whether a recording has to be ingested, is in Opencast already, or is on its way.
+
+Opencast shows an event only after it has fetched the files. The ledger bridges that time: if it has
+an ingest, an event in Opencast is the pipeline's own, and a missing event may still come.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ingester.errors import AskLater
+from ingester.ledger import record as ledger
+from ingester.ledger.record import Absence, IngestRecord, Record
+from ingester.opencast import mediapackage
+from ingester.opencast.client import Opencast
+from ingester.pipeline.messages import UploadMessage
+
+logger = logging.getLogger("ingester.opencast")
+
+BEING_INGESTED = "Another request for this recording is just being ingested"
+
+
+@dataclass(frozen=True)
+class ToIngest:
+    """The recording has to be ingested as this media package."""
+
+    media_package: str
+
+
+@dataclass(frozen=True)
+class AlreadyThere:
+    """Opencast has the event of this ingest."""
+
+    media_package: str
+    ingest: IngestRecord
+
+
+@dataclass(frozen=True)
+class MadeElsewhere:
+    """Opencast has an event of the recording, which the pipeline didn't make."""
+
+
+@dataclass(frozen=True)
+class Deleted:
+    """Somebody has deleted the event of this ingest in Opencast."""
+
+    ingest: IngestRecord
+
+
+Found = ToIngest | AlreadyThere | MadeElsewhere | Deleted
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """Look up recordings in Opencast and the ledger.
+
+    Attributes:
+        opencast: Knows the events.
+        patience: How long Opencast may take to process a POST.
+        clock: Returns the time.
+        new_id: Returns the id of a second media package.
+    """
+
+    opencast: Opencast
+    patience: timedelta
+    clock: Callable[[], datetime]
+    new_id: Callable[[], str]
+
+    def run(self, message: UploadMessage, record: Record) -> Found:
+        """Look up the recording of a message.
+
+        Raises:
+            AskLater: An ingest is on its way.
+            OpencastUnreachable, OpencastRefused: Opencast doesn't say.
+        """
+        primary = mediapackage.media_package_id(message.uuid)
+        own = record.ingest_of(message.zip_id)
+        if not own and message.allow_multiple_ingests:
+            is_there = primary in record.ingests or self.opencast.has_event(primary)
+            return ToIngest(self.new_id() if is_there else primary)
+        ingest = record.ingests.get(own or primary)
+        logger.debug("An ingest was sent at %s", ingest.posted_at if ingest else "no time")
+        if ingest is None:
+            is_there = self.opencast.has_event(primary)
+            return MadeElsewhere() if is_there else ToIngest(primary)
+        return self._after_ingest(message, own or primary, ingest, record)
+
+    def _after_ingest(
+        self, message: UploadMessage, media_package: str, ingest: IngestRecord, record: Record
+    ) -> Found:
+        """Look up a recording of which the ledger has an ingest already."""
+        is_own = ingest.zip_id == message.zip_id
+        now = self.clock()
+        # Before asking for the event: a POST that ends in between has made its event by then.
+        is_doubtful = ledger.is_doubtful(ingest, now)
+        is_idle = self.opencast.is_idle(media_package) if is_doubtful else None
+        if self.opencast.has_event(media_package):
+            return AlreadyThere(media_package, ingest)
+        request = record.request(message.zip_id)
+        match ledger.absence_of(ingest, request, now, self.patience, is_idle=is_idle):
+            case Absence.COMING:
+                sent = "The ingest was sent to Opencast" if is_own else BEING_INGESTED
+                raise AskLater(f"{sent}, which doesn't show it yet" if is_own else sent)
+            case Absence.DELETED:
+                return Deleted(ingest)
+            case Absence.LOST:
+                logger.warning(
+                    "Opencast shows nothing of the ingest sent at %s: again", ingest.posted_at
+                )
+        return ToIngest(media_package)

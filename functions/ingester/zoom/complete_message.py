@@ -1,0 +1,168 @@
+"""Complete a download message with what Zoom's API says of its recording."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import msgspec
+
+from ingester import timestamps
+from ingester.errors import AskLater, FileGone, Forgotten, IngesterError
+from ingester.ledger import record as ledger
+from ingester.ledger.table import Ledger
+from ingester.pipeline.messages import DownloadMessage, RecordingFile
+from ingester.zoom.api import MeetingRecordings, ZoomApi
+from ingester.zoom.download_token import Access
+from ingester.zoom.webhook_events import files_of, names_of
+
+logger = logging.getLogger("ingester.zoom")
+
+INCOMPLETE_AT_FIRST = timedelta(hours=1)
+"""After a webhook event Zoom may list more files, or refuse to hand one out, for so long."""
+
+ZOOM_SECONDS = 60.0
+"""The longest time for Zoom's API to list a recording's files, retries included."""
+
+
+@dataclass(frozen=True)
+class CompleteMessage:
+    """A message that names all files of its recording, all of them finished.
+
+    Attributes:
+        message: The message.
+        unlisted: The ids of files that Zoom has named and its API doesn't list.
+        given_up: Those that its API hasn't listed for a day and that the ingest lacks (id → name).
+        has_video: False if neither Zoom's API nor an earlier webhook event names a video.
+    """
+
+    message: DownloadMessage
+    unlisted: Sequence[str] = ()
+    given_up: Mapping[str, str] = field(default_factory=dict)
+    has_video: bool = True
+
+    @property
+    def reason(self) -> str:
+        """What people are told of files that stay outside; "" if there are none."""
+        if not self.given_up:
+            return ""
+        return (
+            f"Zoom's API doesn't list {len(self.given_up)} file(s) that Zoom had named, "
+            f"which stay outside: {', '.join(self.given_up.values())}."
+        )
+
+
+def complete(
+    message: DownloadMessage, zoom: ZoomApi, known: Ledger, clock: Callable[[], datetime]
+) -> CompleteMessage:
+    """Complete a message with what Zoom's API says now, unless it is complete already.
+
+    Zoom sends no second event when it has finished the files of the first one. And a message may
+    know fewer files than the ledger: those of one event among several.
+
+    Raises:
+        AskLater: Zoom hasn't finished the files, or its API doesn't list one yet that it has named.
+        FileGone: Zoom doesn't know the recording any more.
+        Forgotten: an operator had the recording forgotten.
+    """
+    record = known.get(message.uuid)
+    if record.forgotten:
+        raise Forgotten(ledger.FORGOTTEN)
+    named = {file.recording_id for file in message.recording_files}
+    is_finished = all(file.is_completed for file in message.recording_files)
+    is_complete = is_finished and not message.is_partial and not ledger.not_listed(record, named)
+    answer = (
+        _answer_with_others(message, zoom, clock()) if is_complete else ask_zoom(message.uuid, zoom)
+    )
+    if answer is None:
+        return CompleteMessage(message)
+    try:
+        files = files_of(answer.recording_files)
+    except ValueError as error:
+        raise AskLater(f"Zoom's list of files lacks something: {error}") from error
+    unfinished = sum(not file.is_completed for file in files)
+    if unfinished or not answer.recording_files:
+        raise AskLater(f"Zoom has not finished {unfinished or 'any'} of the files")
+    now = clock()
+    names = {**names_of(message.recording_files), **names_of(files)}
+    record = known.change(message.uuid, lambda old: ledger.with_files(old, names, now))
+    listed = {file.recording_id for file in files}
+    missing = ledger.missing_files(record, listed, may_ingest_again=message.allow_multiple_ingests)
+    if awaited := ledger.files_to_wait_for(missing, record, now):
+        raise AskLater(f"Zoom's API doesn't list {len(awaited)} file(s) yet that Zoom has named")
+    return CompleteMessage(
+        with_answer(message, answer, files),
+        unlisted=ledger.not_listed(record, listed),
+        given_up=missing,
+        has_video=any(file.is_mp4 for file in files) or not record.files.keys() <= listed,
+    )
+
+
+def is_new(message: DownloadMessage, now: datetime) -> bool:
+    """Return whether Zoom may not list or hand out all files yet: it lags behind its events."""
+    try:
+        received = timestamps.parse(message.received_time)
+    except ValueError:
+        return False
+    return now - received < INCOMPLETE_AT_FIRST
+
+
+def _answer_with_others(
+    message: DownloadMessage, zoom: ZoomApi, now: datetime
+) -> MeetingRecordings | None:
+    """Return Zoom's list if it has files of the recording that a new message lacks.
+
+    Zoom may tell of a recording's files in several webhook events, some minutes apart. A message
+    that is complete by itself doesn't need the list: whatever is wrong with the list, it goes on.
+    """
+    if message.on_demand_ingest or not is_new(message, now):
+        return None
+    try:
+        answer = ask_zoom(message.uuid, zoom)
+        listed = {file.recording_id for file in files_of(answer.recording_files)}
+    except (IngesterError, ValueError) as error:
+        logger.warning("It isn't known whether Zoom has more files: %s", error)
+        return None
+    own = {file.recording_id for file in message.recording_files}
+    return answer if own < listed else None
+
+
+def with_answer(
+    message: DownloadMessage, answer: MeetingRecordings, files: tuple[RecordingFile, ...]
+) -> DownloadMessage:
+    """Return the message with the files, and the fields that it lacks, from Zoom's API."""
+    return msgspec.structs.replace(
+        message,
+        zoom_series_id=message.zoom_series_id or answer.id,
+        topic=message.topic or answer.topic,
+        start_time=message.start_time or answer.start_time,
+        host_id=message.host_id or answer.host_id,
+        recording_files=files,
+        duration=answer.duration,
+        download_token=answer.download_access_token or message.download_token,
+    )
+
+
+def ask_zoom(uuid: str, zoom: ZoomApi) -> MeetingRecordings:
+    """Ask Zoom's API for a recording's files.
+
+    Raises:
+        FileGone: Zoom doesn't know the recording any more.
+    """
+    answer = zoom.recordings(uuid, seconds=ZOOM_SECONDS)
+    if answer is None:
+        raise FileGone("Zoom knows this recording no more.")
+    return answer
+
+
+def fresh_access(message: DownloadMessage, zoom: ZoomApi) -> Access:
+    """Ask Zoom for another token and the files' current addresses."""
+    answer = ask_zoom(message.uuid, zoom)
+    urls = {
+        str(file["id"]): str(file["download_url"])
+        for file in answer.recording_files
+        if file.get("id") and file.get("download_url")
+    }
+    return Access(answer.download_access_token or message.download_token, urls, is_fresh=True)

@@ -1,0 +1,75 @@
+"""Read and write the pause of all downloads, which is one item in the ledger's table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ingester.ledger.table import without_decimals
+from ingester.zoom.throttling import Pause, pause_after, seconds_to_wait
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+
+KEY = "#zoom-pause"
+"""The item's `uuid`. Zoom's uuids are base64, which has no `#`."""
+
+
+class ZoomPause:
+    """The pause that all downloads share while Zoom asks for fewer requests."""
+
+    def __init__(self, table: Table, clock: Callable[[], datetime]) -> None:
+        self._table = table
+        self._clock = clock
+
+    def seconds(self, uuid: str) -> int:
+        """Return how long a recording has to wait; 0 if Zoom may be asked now."""
+        return seconds_to_wait(self._get(), self._clock(), uuid)
+
+    def begin(self, uuid: str, asked: float | None) -> int:
+        """Begin a pause after a 429, and return how long the recording has to wait.
+
+        Args:
+            uuid: The recording.
+            asked: The seconds that Zoom asks to wait; None if it doesn't say.
+        """
+        now = self._clock()
+        earlier = self._get()
+        pause = pause_after(earlier, now, asked)
+        if pause != earlier and not self._replace(earlier, pause):
+            # Another download has begun the same pause.
+            pause = self._get() or pause
+        return seconds_to_wait(pause, now, uuid)
+
+    def _get(self) -> Pause | None:
+        """Read the pause; None if there was none, or if somebody has edited it."""
+        answer = self._table.get_item(Key={"uuid": KEY}, ConsistentRead=True)
+        item: dict[str, Any] | None = answer.get("Item")
+        if item is None:
+            return None
+        try:
+            return msgspec.convert(without_decimals(item), Pause)
+        except msgspec.ValidationError:
+            return None
+
+    def _replace(self, earlier: Pause | None, pause: Pause) -> bool:
+        condition = "#until = :earlier" if earlier else "attribute_not_exists(#until)"
+        known = {":earlier": earlier.until} if earlier else {}
+        try:
+            self._table.update_item(
+                Key={"uuid": KEY},
+                UpdateExpression="SET #until = :until, #seconds = :seconds",
+                ConditionExpression=condition,
+                ExpressionAttributeNames={"#until": "until", "#seconds": "seconds"},
+                ExpressionAttributeValues={
+                    ":until": pause.until,
+                    ":seconds": pause.seconds,
+                    **known,
+                },
+            )
+        except self._table.meta.client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True

@@ -1,0 +1,66 @@
+"""Decide how long all downloads pause after Zoom has asked for fewer requests (429)."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from datetime import datetime, timedelta
+
+import msgspec
+
+from ingester import timestamps
+
+FIRST_SECONDS = 60
+LONGEST_SECONDS = 600
+
+CALM = timedelta(minutes=30)
+"""After so long without a 429 the next pause is short again."""
+
+
+class Pause(msgspec.Struct, frozen=True, kw_only=True):
+    """A pause of all downloads.
+
+    Attributes:
+        until: Its end.
+        seconds: Its length.
+    """
+
+    until: str
+    seconds: int
+
+    def __post_init__(self) -> None:
+        timestamps.parse(self.until)
+
+
+def pause_after(earlier: Pause | None, now: datetime, asked: float | None) -> Pause:
+    """Return the pause after a 429: twice as long as the one before it.
+
+    Several downloads get a 429 at the same moment. They share one pause.
+
+    Args:
+        earlier: The last pause; None if there was none.
+        now: Current time.
+        asked: The seconds that Zoom asks to wait; None if it doesn't say.
+    """
+    seconds = FIRST_SECONDS
+    if earlier is not None:
+        end = timestamps.parse(earlier.until)
+        if now < end:
+            return earlier
+        if now - end < CALM:
+            seconds = 2 * earlier.seconds
+    seconds = min(max(seconds, math.ceil(asked or 0)), LONGEST_SECONDS)
+    return Pause(until=timestamps.write(now + timedelta(seconds=seconds)), seconds=seconds)
+
+
+def seconds_to_wait(pause: Pause | None, now: datetime, uuid: str) -> int:
+    """Return how long a recording waits for the end of a pause; 0 if there is none.
+
+    The recordings come back one after the other within half the pause's length.
+    """
+    if pause is None:
+        return 0
+    left = (timestamps.parse(pause.until) - now).total_seconds()
+    if left <= 0:
+        return 0
+    return math.ceil(left) + zlib.crc32(uuid.encode()) % (pause.seconds // 2 + 1)
