@@ -12,11 +12,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import invoke.parser.parser as invoke_parser
-from invoke import Argument, ParseError, Program
+from invoke import Argument, Exit, ParseError, Program
 from invoke.main import program
 from invoke.parser import Parser, ParserContext
 from invoke.parser.parser import ParseMachine
 from invoke.util import helpline
+
+from ops.revision import revision
 
 ALIASES: Mapping[str, tuple[str, ...]] = {
     "recordings.list": ("recordings",),
@@ -192,7 +194,11 @@ class CommandLine(Program):
         return Parser(initial=self.initial_context, contexts=contexts)
 
     def parse_cleanup(self) -> None:
-        """Refuse options of invoke that have no effect here, then go on."""
+        """Answer `--version`, refuse options of invoke that have no effect here, then go on."""
+        if self.args.version.value:
+            # Behind a command. In front of it invoke answers before it has read tasks.py.
+            print(version_line())
+            raise Exit
         if self.args.dry.value:
             self._run_dry()
         for name, advice in CORE_OPTIONS_WITHOUT_EFFECT.items():
@@ -215,7 +221,7 @@ class CommandLine(Program):
     def no_tasks_given(self) -> None:
         """Print the groups of commands, and where to begin."""
         width = max(len(name) for name in OVERVIEW)
-        print("Usage: invoke COMMAND [ARGUMENTS] [--OPTIONS]\n")
+        print(f"{version_line()}\nUsage: invoke COMMAND [ARGUMENTS] [--OPTIONS]\n")
         for name, purpose in OVERVIEW.items():
             group = f"{name}.…" if name in self.collection.collections else name
             print(f"  {group:<{width + 2}} {purpose}")
@@ -230,6 +236,11 @@ class CommandLine(Program):
         print(f"{(task.__doc__ or helpline(task) or '').strip()}\n")
         if options := context.help_tuples():
             self.print_columns(options)
+
+
+def version_line() -> str:
+    """Return the project's name and version: the checkout's tag or commit."""
+    return f"Zoom Ingester Pipeline {revision() or '(no git checkout)'}"
 
 
 def adapt_invoke() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from ops.code.archive import archive_of, restore_latest
 from ops.code.package import select_functions
 from ops.code.releases import AliasMove, Releases, find_versions, release_all, roll_back
 from ops.command import OpsError, command
+from ops.revision import revision
 from ops.target import ROOT, Target, existing_target, target_to_change
 
 
@@ -49,15 +49,6 @@ def restore_all_latest(target: Target, functions: Sequence[Function]) -> None:
     for function in functions:
         if restore_latest(releases, function, archive):
             terminal.say(f"{function.name}: $LATEST has what was deployed again.")
-
-
-def revision() -> str:
-    """Return this checkout's tag or commit, `-dirty` with changes; "" if git can't say."""
-    git = ["git", "-C", str(ROOT), "describe", "--tags", "--always", "--dirty"]
-    try:
-        return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return ""
 
 
 def show(moves: Sequence[AliasMove], alias: str) -> None:

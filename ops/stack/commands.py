@@ -334,8 +334,8 @@ def status(_context: Context, json: bool = False) -> None:
         overview.show(found)
 
 
-@command()
-def delete(_context: Context) -> None:
+@command(help={"dry-run": "only list what would be deleted, and what would stay"})
+def delete(_context: Context, dry_run: bool = False) -> None:
     """Delete the stack; save its schedule before."""
     settings = load_settings()
     target = configured_target(needs_code=True)
@@ -344,6 +344,9 @@ def delete(_context: Context) -> None:
     # A deletion that failed after the stack itself was gone is continued.
     if not there and not removal.has_leftovers(target):
         require_stack(target)
+    if dry_run:
+        show_deletion(target, there=there)
+        return
     if may_ask():
         confirm_deletion(target, there=there)
     if there:
@@ -351,10 +354,19 @@ def delete(_context: Context) -> None:
     secrets.delete_all(target.client("ssm"), target.names)
     bucket = target.place.code_bucket
     removal.delete_below(target.own_s3(), bucket, f"{settings.stack_name}/")
-    terminal.say(
-        f"{settings.stack_name} is gone. Left: the bucket {bucket}, the CSV file, and the role "
-        "by which API Gateway writes this account's logs (other APIs may log by it)."
-    )
+    *kept, last = removal.kept_by_a_deletion(target)
+    terminal.say(f"{settings.stack_name} is gone. Left: {', '.join(kept)}, and {last}.")
+
+
+def show_deletion(target: Target, *, there: bool) -> None:
+    """Print what a deletion would delete and keep. Nothing is changed."""
+    deleted = removal.deleted_by_a_deletion(target, there=there)
+    terminal.show("Would be deleted", ("what", "how many"), deleted)
+    schedule = Path(f"{target.names.schedule_table}.csv")
+    if there:
+        terminal.say(f"Would be saved before: the schedule, in {schedule}")
+    *kept, last = removal.kept_by_a_deletion(target)
+    terminal.say(f"Would stay: {', '.join(kept)}, and {last}.")
 
 
 def confirm_deletion(target: Target, *, there: bool) -> None:
