@@ -8,7 +8,8 @@ from __future__ import annotations
 import difflib
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import invoke.parser.parser as invoke_parser
@@ -19,6 +20,7 @@ from invoke.parser.parser import ParseMachine
 from invoke.util import helpline
 
 from ops.revision import revision
+from ops.terminal import fitted
 
 ALIASES: Mapping[str, tuple[str, ...]] = {
     "recordings.list": ("recordings",),
@@ -193,12 +195,22 @@ class CommandLine(Program):
             add_underscored(context)
         return Parser(initial=self.initial_context, contexts=contexts)
 
+    def parse_tasks(self) -> None:
+        """Read the commands. Raises ParseError with lines that fit into the terminal."""
+        with fitted_parse_errors():
+            super().parse_tasks()
+
     def parse_cleanup(self) -> None:
         """Answer `--version`, refuse options of invoke that have no effect here, then go on."""
         if self.args.version.value:
             # Behind a command. In front of it invoke answers before it has read tasks.py.
             print(version_line())
             raise Exit
+        with fitted_parse_errors():
+            self._check_options()
+        super().parse_cleanup()
+
+    def _check_options(self) -> None:
         if self.args.dry.value:
             self._run_dry()
         for name, advice in CORE_OPTIONS_WITHOUT_EFFECT.items():
@@ -209,7 +221,6 @@ class CommandLine(Program):
         wanted = self.args.help.value
         if isinstance(wanted, str) and wanted not in self.parser.contexts:
             raise ParseError(unknown_command(wanted, self.parser.contexts))
-        super().parse_cleanup()
 
     def _run_dry(self) -> None:
         """Turn `--dry` into `--dry-run`. Raises ParseError if a command doesn't know that."""
@@ -236,6 +247,15 @@ class CommandLine(Program):
         print(f"{(task.__doc__ or helpline(task) or '').strip()}\n")
         if options := context.help_tuples():
             self.print_columns(options)
+
+
+@contextmanager
+def fitted_parse_errors() -> Iterator[None]:
+    """Let the text of a ParseError fit into the terminal."""
+    try:
+        yield
+    except ParseError as error:
+        raise ParseError(fitted(str(error), sys.stderr), error.context) from None
 
 
 def version_line() -> str:

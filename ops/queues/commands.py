@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from invoke import Collection, Context, Exit
-from rich.table import Column
 
 from cdk.names import Names
 from ingester.ledger.table import Ledger
@@ -131,7 +130,7 @@ def show(views: Sequence[QueueView]) -> None:
     rows = [row_of(view, message) for view in views for message in view.messages]
     if rows:
         columns = ("queue", "uuid", "meeting", "topic", "sent (UTC)", "received", "failed because")
-        terminal.show("Messages", uncut_columns(columns), rows)
+        terminal.show("Messages", columns, rows)
     else:
         terminal.say("No message can be seen.")
     for line in (line for view in views for line in remarks(view)):
@@ -145,11 +144,6 @@ def held_by_others(name: str, count: int) -> str:
         f"{count} on {name} {verb} held by somebody who looks at them, and can be seen again in "
         "some minutes."
     )
-
-
-def uncut_columns(names: Sequence[str]) -> list[Column]:
-    """Return columns that are never cut: narrow terminals fold all but the uuids."""
-    return [Column(name, overflow="fold", no_wrap=name == "uuid") for name in names]
 
 
 def row_of(view: QueueView, message: QueueMessage) -> tuple[str, ...]:
@@ -274,7 +268,7 @@ def show_redriven(
     if moved:
         terminal.show(
             f"{'Would be back' if redrive.is_dry else 'Back'} on {redrive.pair.queue}",
-            uncut_columns(("uuid", "topic", "had failed because")),
+            ("uuid", "topic", "had failed because"),
             [
                 (
                     printable(redriven.message.uuid) or f"(message {redriven.message.message_id})",

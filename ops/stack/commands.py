@@ -151,12 +151,12 @@ def upload_code_and_secrets(
     if functions:
         packages = package.build(functions, platform, ROOT / package.DIST)
         package.upload(packages, target.own_s3(), target.place.code_bucket, target.names)
-        print(f"Packages in s3://{target.place.code_bucket}: {len(functions)}", flush=True)
+        terminal.say(f"Packages in s3://{target.place.code_bucket}: {len(functions)}")
     written = secrets.write(
         target.client("ssm"), target.names, settings.secrets(), settings.generated_secrets
     )
     for line in written.lines():
-        print(line, flush=True)
+        terminal.say(line)
 
 
 def prepare(settings: Settings, *, expect_stack: bool | None) -> tuple[Target, bool]:
@@ -211,7 +211,7 @@ def deploy_stack(*, expect_stack: bool | None) -> None:
         upload_code_and_secrets(target, settings, functions_without_code(target))
     else:
         if ensure_code_bucket(s3, target.place.code_bucket, target.place.region):
-            print(f"Made the bucket {target.place.code_bucket}", flush=True)
+            terminal.say(f"Made the bucket {target.place.code_bucket}")
         upload_code_and_secrets(target, settings, FUNCTIONS)
     try:
         cli.deploy(settings.stack_name)
@@ -287,7 +287,8 @@ def list_stacks(_context: Context) -> None:
     try:
         others = overview.pipeline_stacks(own.client("cloudformation"))
     except (BotoCoreError, ClientError) as error:
-        print(f"Other stacks can't be listed: {error_line(error)}", file=sys.stderr)
+        said = f"Other stacks can't be listed: {error_line(error)}"
+        print(terminal.fitted(said, sys.stderr), file=sys.stderr)
         return
     for name in sorted(others - {own.place.stack_name}):
         print(name)
@@ -375,7 +376,7 @@ def confirm_deletion(target: Target, *, there: bool) -> None:
     confirm_production(name, ask_on_terminal)
     waiting = overview.message_counts(target) if there else {}
     for queue, count in waiting.items():
-        print(f"Messages in {queue}, which go with it: {count}", flush=True)
+        terminal.say(f"Messages in {queue}, which go with it: {count}")
     answer = ask_on_terminal(
         f"This deletes {name} with its tables, queues and files. Its name again: "
     )
