@@ -24,6 +24,9 @@ DISK_NEEDED_GB = 2
 ROOT = Path(__file__).resolve().parent.parent
 STATE = Path(".local")
 STAMP = ".setup-stamp"
+SHOW_SECONDS = 0.5
+REPEAT_SECONDS = 10.0
+ERASE_LINE = "\r\033[K"
 DEV_LOCK = Path("requirements", "dev.txt")
 CLOUD_LOCK = Path("requirements", "cloud.txt")
 NODE_LOCKS = (Path("package.json"), Path("package-lock.json"))
@@ -222,9 +225,38 @@ def failure_line(reason: str, steps: "list[Step]") -> str:
     return f"{folders}: {reason} (everything that was said: {logs})"
 
 
+def has_moving_line() -> bool:
+    """Tell whether standard output is a terminal whose last line can be written again."""
+    return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def wait_for(threads: "dict[str, threading.Thread]") -> None:
+    """Wait until threads end, and show who is still at work: in a terminal's last line.
+
+    Anything else gets a plain line now and then.
+    """
+    moves = has_moving_line()
+    began = shown = time.monotonic()
+    while True:
+        busy = [name for name, thread in threads.items() if thread.is_alive()]
+        if not busy:
+            break
+        threads[busy[0]].join(SHOW_SECONDS)
+        now = time.monotonic()
+        line = f"  {', '.join(busy)}: {now - began:.0f} s …"
+        if moves:
+            print(f"{ERASE_LINE}{line}", end="", flush=True)
+        elif now - shown >= REPEAT_SECONDS:
+            shown = now
+            print(line, flush=True)
+    if moves:
+        print(ERASE_LINE, end="", flush=True)
+
+
 def run_all(steps: "list[Step]") -> None:
     """Run the steps in parallel, and print each as it ends. Raises SetupError if one failed."""
     failures: "dict[str, list[Step]]" = {}
+    erase = ERASE_LINE if has_moving_line() else ""
 
     def run(step: Step) -> None:
         started = time.monotonic()
@@ -233,13 +265,14 @@ def run_all(steps: "list[Step]") -> None:
         except (SetupError, OSError) as error:
             failures.setdefault(str(error), []).append(step)
         else:
-            print(f"  {step.folder:<13}{time.monotonic() - started:6.1f} s", flush=True)
+            print(f"{erase}  {step.folder:<13}{time.monotonic() - started:6.1f} s", flush=True)
 
-    threads = [threading.Thread(target=run, args=(step,), daemon=True) for step in steps]
-    for thread in threads:
+    threads = {
+        step.folder: threading.Thread(target=run, args=(step,), daemon=True) for step in steps
+    }
+    for thread in threads.values():
         thread.start()
-    for thread in threads:
-        thread.join()
+    wait_for(threads)
     if failures:
         raise SetupError(
             "; ".join(failure_line(reason, where) for reason, where in failures.items())

@@ -25,7 +25,7 @@ from ops.command import OpsError, command, error_line
 from ops.schedule.export import save_schedule
 from ops.secrets import store as secrets
 from ops.stack import opencast, overview, removal
-from ops.stack.cdk_cli import CdkCli
+from ops.stack.cdk_cli import CdkCli, OnLine, changed_resource
 from ops.target import (
     ENV_FILE,
     ROOT,
@@ -149,8 +149,9 @@ def upload_code_and_secrets(
     platform = package.platform_of(os.environ)
     check_platform(settings, platform)
     if functions:
-        packages = package.build(functions, platform, ROOT / package.DIST)
-        package.upload(packages, target.own_s3(), target.place.code_bucket, target.names)
+        packages = package.build_showing(functions, platform, ROOT / package.DIST)
+        with terminal.working("Uploading packages"):
+            package.upload(packages, target.own_s3(), target.place.code_bucket, target.names)
         terminal.say(f"Packages in s3://{target.place.code_bucket}: {len(functions)}")
     written = secrets.write(
         target.client("ssm"), target.names, settings.secrets(), settings.generated_secrets
@@ -214,7 +215,8 @@ def deploy_stack(*, expect_stack: bool | None) -> None:
             terminal.say(f"Made the bucket {target.place.code_bucket}")
         upload_code_and_secrets(target, settings, FUNCTIONS)
     try:
-        cli.deploy(settings.stack_name)
+        with terminal.working(f"Deploying {settings.stack_name}") as activity:
+            cli.deploy(settings.stack_name, changes_to(activity))
     except KeyboardInterrupt:
         raise Exit(
             "Interrupted. CloudFormation goes on by itself. Functions get changed settings only "
@@ -228,13 +230,30 @@ def deploy_stack(*, expect_stack: bool | None) -> None:
         terminal.say(NEXT_STEPS)
 
 
+def changes_to(activity: terminal.Activity) -> OnLine:
+    """Return what takes the lines of the CDK's command line, and shows changed resources."""
+
+    def show(line: str) -> None:
+        if change := changed_resource(line):
+            activity.say(f"  {change}")
+
+    return show
+
+
+def show_differences(cli: CdkCli, stack_name: str) -> None:
+    """Print what an update would change."""
+    with terminal.working("Comparing the settings with the stack"):
+        found = cli.differences(stack_name, colour=sys.stdout.isatty())
+    print(found, flush=True)
+
+
 def confirm_deployment(cli: CdkCli, place: Place, ask: Ask, *, there: bool) -> None:
     """Show what a deployment changes, and ask. Raises Exit (130) if it isn't wanted."""
     name = place.stack_name
     question = f"Create {name} in {place.region}? [y/N] "
     try:
         if there:
-            cli.run("diff", name)
+            show_differences(cli, name)
             question = f"Change {name} like this? [y/N] "
         if ask(question).strip().lower() == "y":
             return
@@ -246,7 +265,8 @@ def confirm_deployment(cli: CdkCli, place: Place, ask: Ask, *, there: bool) -> N
 def apply_settings(target: Target) -> None:
     """Apply changed settings to the alias, and print which have to wait for a release."""
     releases = releases_of(target)
-    moves, waiting = apply_changed_settings(releases, FUNCTIONS)
+    with terminal.working("Releasing changed settings"):
+        moves, waiting = apply_changed_settings(releases, FUNCTIONS)
     for move in moves:
         terminal.say(
             f"{move.function.name}: the changed settings run ({releases.alias}: version "
@@ -266,7 +286,10 @@ def synth(_context: Context) -> None:
     """Print the CloudFormation template (needs no AWS)."""
     # The look-up of an instance role's credentials takes seconds elsewhere than on EC2.
     environment = {**os.environ, "AWS_EC2_METADATA_DISABLED": "true"}
-    sys.stdout.write(cli_for(load_settings(), environment).output_of("synth"))
+    cli = cli_for(load_settings(), environment)
+    with terminal.working("Making the template"):
+        template = cli.output_of("synth")
+    sys.stdout.write(template)
 
 
 @command()
@@ -276,7 +299,7 @@ def diff(_context: Context) -> None:
     settings = load_settings()
     # Without credentials the CDK's errors don't mention credentials.
     target_of(settings.place).client("sts").get_caller_identity()
-    cli_for(settings, os.environ).run("diff", settings.stack_name)
+    show_differences(cli_for(settings, os.environ), settings.stack_name)
 
 
 @command(name="list")
@@ -320,7 +343,8 @@ def changeset(_context: Context) -> None:
     target, _ = prepare(settings, expect_stack=True)
     check_alias(target)
     name = f"by-hand-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    cli_for(settings, os.environ).prepare_change_set(settings.stack_name, name)
+    with terminal.working("Making the change set"):
+        cli_for(settings, os.environ).prepare_change_set(settings.stack_name, name)
     overview.show_change_set(target, name)
 
 
@@ -328,7 +352,8 @@ def changeset(_context: Context) -> None:
 def status(_context: Context, json: bool = False) -> None:
     """Show addresses, versions, queues, alarms."""
     target = existing_target()
-    found = overview.read_overview(target, stack_settings.weaknesses(os.environ, ENV_FILE))
+    with terminal.working("Asking AWS"):
+        found = overview.read_overview(target, stack_settings.weaknesses(os.environ, ENV_FILE))
     if json:
         terminal.show_json(found.as_json())
     else:
@@ -354,14 +379,16 @@ def delete(_context: Context, dry_run: bool = False) -> None:
         delete_stack(target, settings)
     secrets.delete_all(target.client("ssm"), target.names)
     bucket = target.place.code_bucket
-    removal.delete_below(target.own_s3(), bucket, f"{settings.stack_name}/")
+    with terminal.working(f"Deleting the packages in {bucket}"):
+        removal.delete_below(target.own_s3(), bucket, f"{settings.stack_name}/")
     *kept, last = removal.kept_by_a_deletion(target)
     terminal.say(f"{settings.stack_name} is gone. Left: {', '.join(kept)}, and {last}.")
 
 
 def show_deletion(target: Target, *, there: bool) -> None:
     """Print what a deletion would delete and keep. Nothing is changed."""
-    deleted = removal.deleted_by_a_deletion(target, there=there)
+    with terminal.working("Counting what would be deleted"):
+        deleted = removal.deleted_by_a_deletion(target, there=there)
     terminal.show("Would be deleted", ("what", "how many"), deleted)
     schedule = Path(f"{target.names.schedule_table}.csv")
     if there:
@@ -393,8 +420,10 @@ def delete_stack(target: Target, settings: Settings) -> None:
         terminal.say("The schedule's table is gone already.")
     else:
         terminal.say(f"The schedule ({count} classes) is in {backup}")
-    removal.empty_bucket(target.own_s3(), names.bucket)
-    cli_for(settings, os.environ).destroy(settings.stack_name)
+    with terminal.working(f"Emptying {names.bucket}"):
+        removal.empty_bucket(target.own_s3(), names.bucket)
+    with terminal.working(f"Deleting {settings.stack_name}") as activity:
+        cli_for(settings, os.environ).destroy(settings.stack_name, changes_to(activity))
 
 
 collection = Collection(
