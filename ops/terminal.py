@@ -43,6 +43,12 @@ PIECES = re.compile(r"\S+\s*|^\s+")
 WORDS = re.compile(r"[^\s`]*`[^`\n]+`\S*\s*|\S+\s*|^\s+")
 """Words, and words with a command in backticks as one; each with the space behind it."""
 
+LONGEST_NAME = 20
+"""Length in characters up to which a cell stays on one line."""
+
+NOTHING = {"", "-"}
+"""Cells without content."""
+
 SILENT_SECONDS = 1.5
 REPEAT_SECONDS = 10.0
 """Seconds until a slow step prints its first line, and its next ones, where no line can move."""
@@ -81,14 +87,19 @@ def show(title: str, columns: Sequence[str | Column], rows: Iterable[Sequence[st
     for row in cells:
         made.add_row(*row)
     for number, column in enumerate(made.columns):
-        # rich narrows columns to the same width, in mid-word: leave it those with several words.
-        column.no_wrap = column.no_wrap or all(len(row[number].plain.split()) < 2 for row in cells)
+        # rich narrows columns to the same width, in mid-word: leave it those with sentences.
+        column.no_wrap = all(is_name(row[number].plain) for row in cells)
     shown = console()
     if sys.stdout.isatty() and not has_room(shown, made, cells):
         names = [str(column.header) for column in made.columns]
         show_blocks(shown, title, names, cells)
     else:
         shown.print(made)
+
+
+def is_name(text: str) -> bool:
+    """Tell whether a cell has to stay on one line: a name, a number or a time."""
+    return len(text) <= LONGEST_NAME or " " not in text
 
 
 def has_room(shown: Console, made: Table, cells: Iterable[Iterable[Text]]) -> bool:
@@ -109,16 +120,24 @@ def has_room(shown: Console, made: Table, cells: Iterable[Iterable[Text]]) -> bo
 def show_blocks(
     shown: Console, title: str, names: Sequence[str], rows: Iterable[Sequence[Text]]
 ) -> None:
-    """Print a block for each row: a line for each cell that isn't empty, with its column's name."""
-    label = max(len(name) for name in names) + 2
+    """Print a block for each row: its first cell, and a line for each further cell with its name.
+
+    Cells without content are left out, and so is the name where there is but one further cell.
+    """
     shown.print(Text(title, style="bold"))
-    for row in rows:
-        shown.print()
-        for name, cell in zip(names, row, strict=True):
-            head = Text(name.ljust(label), style="dim")
-            for line in wrapped(cell, max(shown.width - label, 1)) if cell.plain else ():
+    only = len(names) == 2
+    label = 0 if only else max(len(name) for name in names[1:]) + 2
+    for first, *others in rows:
+        if not only:
+            shown.print()
+        shown.print(first, soft_wrap=True)
+        for name, cell in zip(names[1:], others, strict=True):
+            if cell.plain.strip() in NOTHING:
+                continue
+            head = Text("  " + ("" if only else name).ljust(label), style="dim")
+            for line in wrapped(cell, max(shown.width - len(head), 1)):
                 shown.print(Text.assemble(head, line), soft_wrap=True)
-                head = Text(" " * label)
+                head = Text(" " * len(head))
     shown.print()
 
 
@@ -162,7 +181,7 @@ def _words(text: str, width: int) -> Iterator[str]:
 def fitted(text: str, out: TextIO) -> str:
     """Return a text for `out`. If that is a terminal, its lines end between words.
 
-    What continues an indented line is indented, too.
+    What continues an indented line is indented further.
     """
     if not out.isatty():
         return text
@@ -170,8 +189,10 @@ def fitted(text: str, out: TextIO) -> str:
     lines = []
     for line in text.split("\n"):
         indent = line[: len(line) - len(line.lstrip())]
-        room = max(width - len(indent), 1)
-        lines += [indent + each.plain for each in wrapped(Text(line.strip()), room)] or [""]
+        further = f"{indent}  " if indent else ""
+        room = max(width - len(further), 1)
+        first, *others = wrapped(Text(line.strip()), room) or [Text()]
+        lines += [indent + first.plain, *(further + each.plain for each in others)]
     return "\n".join(lines)
 
 

@@ -18,7 +18,7 @@ from tests.ops.terminals import TerminalText, plain, run_on_terminal, terminal_o
 REASON = "Opencast has no series 20260100099: run `invoke exec.pipeline abc== --series X` then"
 ROWS = [
     ("zip-prod-log-notifications", "https://opencast.example.edu/admin-ng/index.html#/x", REASON),
-    ("zip-prod-slack", "", "-"),
+    ("zip-prod-slack", "-", "nothing"),
 ]
 COLUMNS = ("function", "address", "what to do next")
 
@@ -30,8 +30,8 @@ def test_a_table_without_room_is_a_block_for_each_row(
     out = terminal_of(monkeypatch, width)
     terminal.show("Functions", COLUMNS, ROWS)
     first, second = plain(out.getvalue()).strip().split("\n\n")[1:]
-    assert first.startswith("function         zip-prod-log-notifications\naddress          https:")
-    assert second == "function         zip-prod-slack\nwhat to do next  -"
+    assert first.startswith("zip-prod-log-notifications\n  address          https:")
+    assert second == "zip-prod-slack\n  what to do next  nothing"
     assert max(len(line) for line in first.splitlines() if "https" not in line) <= width
     assert_whole_words(plain(out.getvalue()), ROWS)
 
@@ -48,7 +48,15 @@ def test_a_wide_terminal_gets_a_table_with_whole_words(
 
 def assert_whole_words(printed: str, rows: Sequence[Sequence[str]]) -> None:
     shown = set(printed.split())
-    assert {word for row in rows for cell in row for word in cell.split()} <= shown
+    assert {word for row in rows for cell in row for word in cell.split()} <= shown | {"-"}
+
+
+def test_a_table_of_two_columns_without_room_has_the_second_below_the_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out = terminal_of(monkeypatch, 40)
+    terminal.show("Outputs", ("name", "value"), [("url", "https://x.example/" + "y" * 30)])
+    assert plain(out.getvalue()) == f"Outputs\nurl\n  https://x.example/{'y' * 30}\n\n"
 
 
 def test_a_table_that_fits_stays_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,8 +66,8 @@ def test_a_table_that_fits_stays_a_table(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_block_keeps_the_colour_of_its_cells(monkeypatch: pytest.MonkeyPatch) -> None:
-    out = terminal_of(monkeypatch, 30, colour=True)
-    terminal.show("Processes", ("name", "state"), [("x" * 30, Text("is gone", style="red"))])
+    out, gone = terminal_of(monkeypatch, 30, colour=True), Text("is gone", style="red")
+    terminal.show("Processes", ("name", "why", "state"), [("x" * 30, "", gone)])
     assert "\x1b[31mis gone\x1b[0m" in out.getvalue()
 
 
