@@ -65,7 +65,7 @@ OVERVIEW: Mapping[str, str] = {
     "release": "make deployed code live, or go back (--to)",
     "recordings": "show where recordings are and why, forget one",
     "exec": "send a recording through the pipeline",
-    "queue": "show the queues and dead letters, and retry",
+    "queue": "show the queues and what failed, and retry",
     "logs": "read the functions' logs",
     "schedule": "import, show and remove the class schedule",
     "secrets": "show and rotate secrets",

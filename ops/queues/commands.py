@@ -171,7 +171,7 @@ def remarks(view: QueueView) -> list[str]:
         )
     said += [
         f"Don't look again: {message.uuid or message.message_id} has no receive left, and what "
-        "takes it next puts it into the dead letters."
+        "takes it next moves it to the dead-letter queue."
         for message in view.messages
         if view.cost_receives and message.received >= view.counts.receive_limit > 0
     ]
@@ -241,7 +241,7 @@ def redrive_and_report(redrive: Redrive, selection: Selection, interrupted: Inte
     error: Exception | None = None
     total = redrive.dead.counts().waiting if selection.unreadable else selection.most
     with terminal.progress() as bar:
-        task = bar.add_task("Dead letters", total=total)
+        task = bar.add_task("Messages", total=total)
 
         def on_redriven(redriven: RedrivenMessage) -> None:
             moved.append(redriven)
@@ -284,7 +284,7 @@ def show_redriven(
         else:
             uuid = printable(message.uuid)
             terminal.say(
-                f"Left: {uuid} was buried on {table_time(message.sent)}, and its files are gone "
+                f"Left: {uuid} failed on {table_time(message.sent)}, and its files are gone "
                 f"from S3 after STAGING_DAYS. `invoke exec.pipeline {uuid}` fetches them anew."
             )
 
@@ -314,13 +314,13 @@ RETRY_HELP = {
 
 @command(name="downloads", help=VIEW_HELP)
 def show_downloads(_context: Context, limit: int = 20, json: bool = False) -> None:
-    """Show what waits for the downloader; dead letters."""
+    """Show the download queue and its dead-letter queue."""
     show_views(queue_messages.downloads, limit, json=json)
 
 
 @command(name="uploads", help=VIEW_HELP)
 def show_uploads(_context: Context, limit: int = 20, json: bool = False) -> None:
-    """Show what waits for the uploader; dead letters."""
+    """Show the upload queue and its dead-letter queue."""
     show_views(queue_messages.uploads, limit, json=json)
 
 
@@ -332,7 +332,7 @@ def retry_downloads(
     all_: bool = False,
     dry_run: bool = False,
 ) -> None:
-    """Send dead letters to the downloader again."""
+    """Send failed messages to the downloader again."""
     redrive_dlq(queue_messages.downloads, selection_of(limit, uuid, every=all_), dry_run=dry_run)
 
 
@@ -344,7 +344,7 @@ def retry_uploads(
     all_: bool = False,
     dry_run: bool = False,
 ) -> None:
-    """Send dead letters to the uploader again."""
+    """Send failed messages to the uploader again."""
     redrive_dlq(queue_messages.uploads, selection_of(limit, uuid, every=all_), dry_run=dry_run)
 
 
