@@ -54,7 +54,7 @@ FIRST_STEPS = """\
 Begin with:
   make demo             send recordings through on this machine
   invoke local.up       start the local stack
-  invoke stack.create   create a stack in AWS (README.md says what it needs)
+  invoke stack.create   create a stack in AWS (docs/set-up.md says how)
   invoke TASK --help    what a command does and takes
   invoke -l             all commands
 """

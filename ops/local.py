@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -16,6 +18,7 @@ from cdk.settings import SECRETS, load
 from cdk.settings_reader import given_settings
 from local import demo as local_demo
 from local import play as local_play
+from local import recorder
 from local import state as local_state
 from local.deploy import Access
 from local.driver import Driver
@@ -24,6 +27,7 @@ from local.stack import HOME, AlreadyUp, LocalStack, Say
 from local.state import State
 from ops import terminal
 from ops.command import OpsError, command
+from ops.target import ROOT
 from ops.terminal import Activity
 
 COUNTED = {
@@ -32,6 +36,13 @@ COUNTED = {
     "delayed": "ApproximateNumberOfMessagesDelayed",
 }
 
+
+PICTURE_COLUMNS = 90
+
+AFTER_THE_DEMO = (
+    "Next: `invoke local.up` starts a stack that stays, and `invoke local.record` sends a "
+    "recording through it (docs/local.md). docs/set-up.md makes a stack in AWS."
+)
 
 BRINGING_UP = "Bringing up the local stack"
 
@@ -93,11 +104,14 @@ def env(_context: Context) -> None:
     print(f". {file}  # the secrets")
 
 
-@command()
-def demo(_context: Context) -> None:
+@command(help={"svg": "draw the terminal to this file, such as docs/demo.svg"})
+def demo(_context: Context, svg: str | None = None) -> None:
     """Send recordings through on this machine; check."""
     os.umask(0o077)  # only the owner can read what the demo writes, as the stack's own files
-    console = Console()
+    if svg is not None:
+        draw_demo(Path(svg))
+        return
+    console = Console(highlight=False)
     console.print("[bold]The local stack[/bold] (seconds of each step, side by side)")
     with ExitStack() as opened:
         with terminal.working(BRINGING_UP) as activity:
@@ -106,9 +120,29 @@ def demo(_context: Context) -> None:
         folder = HOME / "demo"
         folder.mkdir(exist_ok=True)
         held = local_demo.run(driver, folder, zone_of(stack), console)
-    console.print(f"The stack is down again. What its parts said: {HOME / 'logs'}")
+        with terminal.working("Stopping the local stack"):
+            opened.close()
+    terminal.say(f"\nThe stack is down again. What its parts said: {HOME.relative_to(ROOT)}/logs")
     if not held:
         raise Exit(code=1)
+    terminal.say(AFTER_THE_DEMO)
+
+
+def draw_demo(path: Path) -> None:
+    """Run the demo on a pseudo-terminal, and draw its screen. Raises OpsError if it fails."""
+    program = [sys.executable, "-m", "invoke", "local.demo"]
+    # Terminals differ in what these say; a picture shouldn't.
+    environment = {**os.environ, "COLUMNS": str(PICTURE_COLUMNS), "TERM": "xterm-256color"}
+    with terminal.working("Recording the demo"):
+        code, printed = recorder.run_on_terminal(program, environment, lambda _: None, ROOT)
+    lines = recorder.screen(printed)
+    if code:
+        raise OpsError("\n".join([*(Text.from_ansi(line).plain for line in lines), "It failed."]))
+    path.write_text(
+        recorder.picture(["$ make demo", *lines], "make demo", PICTURE_COLUMNS), "utf-8"
+    )
+    path.chmod(0o644)
+    terminal.say(f"The demo's terminal is in {path}.")
 
 
 @command(

@@ -31,7 +31,7 @@ def sources() -> list[Path]:
     return [
         functions / "common-requirements.in",
         *(functions / f"{function.name}.in" for function in names.FUNCTIONS),
-        *(Path("requirements", f"{name}.in") for name in ("base", "tox", "dev", "cloud")),
+        *(Path("requirements", f"{name}.in") for name in ("base", "tox", "dev", "cloud", "docs")),
     ]
 
 

@@ -1,5 +1,6 @@
 """`make setup`: create or refresh the virtual environments and the CDK's command line.
 
+With the word `docs` it does so for `make docs` alone.
 It runs as `python3 -m ops.setup` on any Python, so this file uses only the standard library and
 the syntax of Python 3.6 (annotations that 3.6 can't evaluate are quoted): an old Python has to get
 as far as saying that it is too old. When the locks haven't changed, it does nothing.
@@ -28,6 +29,7 @@ SHOW_SECONDS = 0.5
 REPEAT_SECONDS = 10.0
 ERASE_LINE = "\r\033[K"
 DEV_LOCK = Path("requirements", "dev.txt")
+DOCS_LOCK = Path("requirements", "docs.txt")
 CLOUD_LOCK = Path("requirements", "cloud.txt")
 NODE_LOCKS = (Path("package.json"), Path("package-lock.json"))
 
@@ -169,6 +171,15 @@ def install_cloud(folder: str, _fresh: bool, log: BinaryIO) -> None:
     call([python, "-m", "pip", "uninstall", "--yes", "setuptools", "pip"], log)
 
 
+def install_docs(folder: str, _fresh: bool, log: BinaryIO) -> None:
+    """Fill `.venv-docs` with what builds the website of the documents."""
+    shutil.rmtree(folder, ignore_errors=True)
+    call([interpreter_outside(), "-m", "venv", folder], log)
+    pip = [python_in(folder), "-m", "pip"]
+    call([*pip, "install", "--require-hashes", "--no-deps", "-r", str(DOCS_LOCK)], log)
+    call([*pip, "check"], log)
+
+
 def install_node(_folder: str, _fresh: bool, log: BinaryIO) -> None:
     """Fill `node_modules` with the CDK's command line."""
     # By default npm waits a minute before its last attempt, also without a network.
@@ -279,21 +290,33 @@ def run_all(steps: "list[Step]") -> None:
         )
 
 
-def set_up() -> None:
-    """Bring the three folders up to date. Raises SetupError with what to do about it."""
-    python, node = check_python(), check_node()
-    STATE.mkdir(exist_ok=True)
+def set_up(for_docs: bool) -> None:
+    """Bring the three folders up to date, or that of the documents.
+
+    Raises SetupError with what to do about it.
+    """
+    python = check_python()
+    if for_docs:
+        bring_up_to_date(python, [Step(".venv-docs", (DOCS_LOCK,), python, install_docs)])
+        return
+    node = check_node()
     steps = [
         Step(".venv", (DEV_LOCK,), python, install_tools),
         Step(".venv-cloud", (CLOUD_LOCK,), python, install_cloud),
         Step("node_modules", NODE_LOCKS, node, install_node),
     ]
+    bring_up_to_date(f"{python} and {node}", steps)
+
+
+def bring_up_to_date(programs: str, steps: "list[Step]") -> None:
+    """Run the steps whose folders are out of date, while no other set-up does so."""
+    STATE.mkdir(exist_ok=True)
     with (STATE / "setup.lock").open("w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         stale = [step for step in steps if step.stored_stamp() != step.current_stamp()]
         if stale:
             check_disk()
-            print(f"Setting up with {python} and {node}:", flush=True)
+            print(f"Setting up with {programs}:", flush=True)
             run_all(stale)
 
 
@@ -301,7 +324,7 @@ def main() -> int:
     """Run the set-up. Return the exit code."""
     os.chdir(ROOT)
     try:
-        set_up()
+        set_up(for_docs=sys.argv[1:] == ["docs"])
     except (SetupError, OSError) as error:
         print(f"Set-up failed: {error}", file=sys.stderr)
         return 1

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from local.recorder import run_on_terminal
 from ops.code.package import ROOT
 from ops.stack.cdk_cli import changed_resource
-from tests.ops.terminals import plain, run_on_terminal
+from tests.ops.terminals import plain
 
 SLOW_PROGRAM = """#!/bin/sh
 touch begun

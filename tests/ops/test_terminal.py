@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from rich.text import Text
 
+from local.recorder import run_on_terminal
 from ops import terminal
 from ops.code.package import ROOT
-from tests.ops.terminals import TerminalText, plain, run_on_terminal, terminal_of
+from tests.ops.terminals import TerminalText, plain, terminal_of
 
 REASON = "Opencast has no series 20260100099: run `invoke exec.pipeline abc== --series X` then"
 ROWS = [
@@ -121,7 +122,7 @@ def test_a_slow_step_moves_on_a_terminal_until_it_ends(tmp_path: Path) -> None:
                 (tmp_path / "seen").touch()
 
     code, printed = run_on_terminal(
-        slow(tmp_path), {**ENVIRONMENT, "TERM": "xterm-256color"}, on_output
+        slow(tmp_path), {**ENVIRONMENT, "TERM": "xterm-256color"}, on_output, ROOT
     )
     assert code == 0
     assert "one of two\r\n" in printed
@@ -137,7 +138,9 @@ def test_a_slow_step_prints_plain_lines_where_no_line_can_move(
             (tmp_path / "seen").touch()
 
     if on_terminal:
-        _, printed = run_on_terminal(slow(tmp_path), {**ENVIRONMENT, "TERM": "dumb"}, on_output)
+        _, printed = run_on_terminal(
+            slow(tmp_path), {**ENVIRONMENT, "TERM": "dumb"}, on_output, ROOT
+        )
     else:
         with subprocess.Popen(
             slow(tmp_path), cwd=ROOT, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
