@@ -3,7 +3,7 @@
 PYTHON ?= $(shell test -x .venv/bin/python && echo .venv/bin/python || echo python3)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test demo clean
+.PHONY: help setup check test docs demo clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
@@ -17,11 +17,16 @@ check: setup  ## the fast loop: linters, types and the unit tests of the rooms
 test: setup  ## every check and test, as CI runs them
 	@.venv/bin/tox run-parallel --parallel 2 --parallel-no-spinner
 
+docs:  ## a website of the documents, in .local/docs; a dead link is an error
+	@$(PYTHON) -m ops.setup docs
+	@.venv-docs/bin/sphinx-build -q -n -W --keep-going -c docs -b html . .local/docs
+	@echo "The documents: .local/docs/index.html"
+
 demo: setup  ## a recording's whole way, on this machine
 	@.venv/bin/invoke local.demo
 
 clean:  ## remove all that was installed or built here
 	@test ! -f .local/stack.json || .venv/bin/invoke local.down
-	rm -rf .venv .venv-cloud .tox .local dist node_modules cdk.out
+	rm -rf .venv .venv-cloud .venv-docs .tox .local dist node_modules cdk.out
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

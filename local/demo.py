@@ -27,6 +27,7 @@ from ingester.recording.files import zoom_page_of
 from ingester.schedule.importer import ImportReport
 from ingester.schedule.model import DAYS
 from local.driver import Driver, DriverError, Ingest, OpencastIngest, ZoomRecording
+from ops import terminal
 from ops.schedule.commands import import_csv, show
 from ops.schedule.files import read_csv
 
@@ -103,12 +104,13 @@ def run(driver: Driver, folder: Path, zone: ZoneInfo, console: Console) -> bool:
     driver.add_series(REQUESTED_SERIES, "Guest Lectures")
     console.print("\n[bold]Recordings on their way[/bold], as GET /status tells")
     with ThreadPoolExecutor() as senders:
-        journeys = [
-            Journey("(a) scheduled", _lecture(driver, start)),
-            Journey("(b) +Zoom", _guest(driver, start)),
-            Journey("(c) unclaimed", _private(driver, start)),
-            Journey("(f) no webhook", _missed(driver, late)),
-        ]
+        with terminal.working("Making recordings"):
+            journeys = [
+                Journey("(a) scheduled", _lecture(driver, start)),
+                Journey("(b) +Zoom", _guest(driver, start)),
+                Journey("(c) unclaimed", _private(driver, start)),
+                Journey("(f) no webhook", _missed(driver, late)),
+            ]
         lecture, guest, private, missed = journeys
         forged = senders.submit(_forge, driver, start)
         repeat = senders.submit(_send_lecture, driver, lecture, start)
@@ -135,7 +137,7 @@ def run(driver: Driver, folder: Path, zone: ZoneInfo, console: Console) -> bool:
         _check_repeats(driver, lecture, answers, before),
         _check_missed(driver, missed),
     ]
-    console.print(_times(driver, journeys))
+    _show_times(driver, journeys)
     return _report(checks, console)
 
 
@@ -373,21 +375,16 @@ def _cues(ingest: OpencastIngest) -> list[str]:
     return [begin for text in texts for begin in re.findall(r"^(\S+) --> ", text, re.MULTILINE)]
 
 
-def _times(driver: Driver, journeys: list[Journey]) -> Table:
-    """Return a table of the seconds from Zoom's event until each state was seen."""
-    table = Table(
-        title="\nSeconds until each step was seen", title_justify="left", title_style="bold"
-    )
-    table.add_column("step", no_wrap=True)
-    for journey in journeys:
-        table.add_column(journey.title, justify="right")
+def _show_times(driver: Driver, journeys: list[Journey]) -> None:
+    """Print the seconds from Zoom's event until each state was seen, and the captions."""
     steps = list(dict.fromkeys(name for journey in journeys for name, _ in journey.steps))
+    rows = []
     for name in sorted(steps, key=list(State.__members__).index):
         cells = [dict(journey.steps).get(name) for journey in journeys]
-        table.add_row(name, *(f"{cell:.1f}" if cell is not None else "" for cell in cells))
-    table.add_section()
-    table.add_row("captions in Opencast", *(_captions_of(driver, each) for each in journeys))
-    return table
+        rows.append((name, *(f"{cell:.1f}" if cell is not None else "" for cell in cells)))
+    rows.append(("captions", *(_captions_of(driver, each) for each in journeys)))
+    letters = [journey.title.partition(" ")[0] for journey in journeys]
+    terminal.show("\nSeconds until each step was seen", ("step", *letters), rows)
 
 
 def _captions_of(driver: Driver, journey: Journey) -> str:

@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -77,6 +77,9 @@ class Report:
         count = len(self.found) or "no"
         known = f"{count} known {'vulnerability' if count == 1 else 'vulnerabilities'}"
         return f"{self.tool}: {self.checked} releases checked, {known}. {self.trouble}".rstrip()
+
+
+Tool = Callable[[Path, Mapping[str, str]], Report]
 
 
 def result_of(reports: list[Report]) -> Result:
@@ -242,11 +245,17 @@ def conclude(reports: list[Report]) -> None:
         raise Exit("Whether all packages are free of known vulnerabilities is open.", code=result)
 
 
+def ask(name: str, tool: Tool, root: Path, environment: Mapping[str, str]) -> Report:
+    """Return the report of a tool, and show that it is at work."""
+    with terminal.working(f"Asking about known vulnerabilities: {name}"):
+        return tool(root, environment)
+
+
 @command(name="audit")
 def audit(_context: Context) -> None:
     """Look up known vulnerabilities of all packages."""
     reports = []
-    for tool in (audit_python, audit_node):
-        reports.append(tool(ROOT, os.environ))
+    for name, tool in (("pip-audit", audit_python), ("npm audit", audit_node)):
+        reports.append(ask(name, tool, ROOT, os.environ))
         terminal.say(reports[-1].line)
     conclude(reports)

@@ -23,7 +23,7 @@ from invoke import Exit, Task, UnexpectedExit, task
 from invoke.util import log
 
 from ops.printable import printable
-from ops.terminal import discard_output
+from ops.terminal import discard_output, fitted
 
 P = ParamSpec("P")
 
@@ -166,14 +166,17 @@ def command(**options: Any) -> Callable[[Callable[P, None]], Task[Callable[P, No
                 refuse_options(kwargs.get(name) for name in words)
                 with tolerate_closed_output():
                     body(*args, **kwargs)
-            except (Exit, UnexpectedExit):
+            except Exit as ended:
+                raise Exit(fitted(ended.message or "", sys.stderr), code=ended.code) from ended
+            except UnexpectedExit:
                 raise
             except KeyboardInterrupt:
                 raise Exit("Interrupted.", code=130) from None
             except Exception as error:
                 if wants_traceback():
                     raise
-                raise Exit(escape_lines(error_line(error)), code=1) from error
+                said = fitted(escape_lines(error_line(error)), sys.stderr)
+                raise Exit(said, code=1) from error
 
         made: Task[Callable[P, None]] = task(klass=TypedTask, **options)(run)
         return made

@@ -8,15 +8,19 @@ from __future__ import annotations
 import difflib
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import invoke.parser.parser as invoke_parser
-from invoke import Argument, ParseError, Program
+from invoke import Argument, Exit, ParseError, Program
 from invoke.main import program
 from invoke.parser import Parser, ParserContext
 from invoke.parser.parser import ParseMachine
 from invoke.util import helpline
+
+from ops.revision import revision
+from ops.terminal import fitted
 
 ALIASES: Mapping[str, tuple[str, ...]] = {
     "recordings.list": ("recordings",),
@@ -50,7 +54,7 @@ FIRST_STEPS = """\
 Begin with:
   make demo             send recordings through on this machine
   invoke local.up       start the local stack
-  invoke stack.create   create a stack in AWS (README.md says what it needs)
+  invoke stack.create   create a stack in AWS (docs/set-up.md says how)
   invoke TASK --help    what a command does and takes
   invoke -l             all commands
 """
@@ -61,7 +65,7 @@ OVERVIEW: Mapping[str, str] = {
     "release": "make deployed code live, or go back (--to)",
     "recordings": "show where recordings are and why, forget one",
     "exec": "send a recording through the pipeline",
-    "queue": "show the queues and dead letters, and retry",
+    "queue": "show the queues and what failed, and retry",
     "logs": "read the functions' logs",
     "schedule": "import, show and remove the class schedule",
     "secrets": "show and rotate secrets",
@@ -191,8 +195,22 @@ class CommandLine(Program):
             add_underscored(context)
         return Parser(initial=self.initial_context, contexts=contexts)
 
+    def parse_tasks(self) -> None:
+        """Read the commands. Raises ParseError with lines that fit into the terminal."""
+        with fitted_parse_errors():
+            super().parse_tasks()
+
     def parse_cleanup(self) -> None:
-        """Refuse options of invoke that have no effect here, then go on."""
+        """Answer `--version`, refuse options of invoke that have no effect here, then go on."""
+        if self.args.version.value:
+            # Behind a command. In front of it invoke answers before it has read tasks.py.
+            print(version_line())
+            raise Exit
+        with fitted_parse_errors():
+            self._check_options()
+        super().parse_cleanup()
+
+    def _check_options(self) -> None:
         if self.args.dry.value:
             self._run_dry()
         for name, advice in CORE_OPTIONS_WITHOUT_EFFECT.items():
@@ -203,7 +221,6 @@ class CommandLine(Program):
         wanted = self.args.help.value
         if isinstance(wanted, str) and wanted not in self.parser.contexts:
             raise ParseError(unknown_command(wanted, self.parser.contexts))
-        super().parse_cleanup()
 
     def _run_dry(self) -> None:
         """Turn `--dry` into `--dry-run`. Raises ParseError if a command doesn't know that."""
@@ -215,7 +232,7 @@ class CommandLine(Program):
     def no_tasks_given(self) -> None:
         """Print the groups of commands, and where to begin."""
         width = max(len(name) for name in OVERVIEW)
-        print("Usage: invoke COMMAND [ARGUMENTS] [--OPTIONS]\n")
+        print(f"{version_line()}\nUsage: invoke COMMAND [ARGUMENTS] [--OPTIONS]\n")
         for name, purpose in OVERVIEW.items():
             group = f"{name}.…" if name in self.collection.collections else name
             print(f"  {group:<{width + 2}} {purpose}")
@@ -230,6 +247,20 @@ class CommandLine(Program):
         print(f"{(task.__doc__ or helpline(task) or '').strip()}\n")
         if options := context.help_tuples():
             self.print_columns(options)
+
+
+@contextmanager
+def fitted_parse_errors() -> Iterator[None]:
+    """Let the text of a ParseError fit into the terminal."""
+    try:
+        yield
+    except ParseError as error:
+        raise ParseError(fitted(str(error), sys.stderr), error.context) from None
+
+
+def version_line() -> str:
+    """Return the project's name and version: the checkout's tag or commit."""
+    return f"Zoom Ingester Pipeline {revision() or '(no git checkout)'}"
 
 
 def adapt_invoke() -> None:

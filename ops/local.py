@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from contextlib import closing
+import sys
+from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from invoke import Collection, Context, Exit
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from cdk.names import Names
@@ -17,6 +18,7 @@ from cdk.settings import SECRETS, load
 from cdk.settings_reader import given_settings
 from local import demo as local_demo
 from local import play as local_play
+from local import recorder
 from local import state as local_state
 from local.deploy import Access
 from local.driver import Driver
@@ -25,7 +27,8 @@ from local.stack import HOME, AlreadyUp, LocalStack, Say
 from local.state import State
 from ops import terminal
 from ops.command import OpsError, command
-from ops.terminal import table
+from ops.target import ROOT
+from ops.terminal import Activity
 
 COUNTED = {
     "waiting": "ApproximateNumberOfMessages",
@@ -34,11 +37,21 @@ COUNTED = {
 }
 
 
-def progress(console: Console) -> Say:
+PICTURE_COLUMNS = 90
+
+AFTER_THE_DEMO = (
+    "Next: `invoke local.up` starts a stack that stays, and `invoke local.record` sends a "
+    "recording through it (docs/local.md). docs/set-up.md makes a stack in AWS."
+)
+
+BRINGING_UP = "Bringing up the local stack"
+
+
+def progress(activity: Activity) -> Say:
     """Return a function that prints a line for each finished step."""
 
     def say(step: str, seconds: float) -> None:
-        console.print(f"  {step:<32}{seconds:6.1f} s", highlight=False)
+        activity.say(f"  {step:<32}{seconds:6.1f} s")
 
     return say
 
@@ -46,21 +59,19 @@ def progress(console: Console) -> Say:
 @command()
 def up(_context: Context) -> None:
     """Start the whole system on this machine."""
-    console = Console()
-    stack = LocalStack(say=progress(console))
     try:
-        with console.status("Bringing up the local stack …"):
+        with terminal.working(BRINGING_UP) as activity:
+            stack = LocalStack(say=progress(activity))
             stack.start()
     except AlreadyUp as error:
-        console.print(str(error))
+        terminal.say(str(error))
         return
     stack.let_go()
-    console.print(addresses(stack.state))
-    console.print(
-        f"Set through the API after the deploy: {', '.join(stack.template_check.set_after)}."
-    )
-    console.print(f"Not honoured locally: {', '.join(stack.template_check.not_honoured)}.")
-    console.print('Other commands work on it after: eval "$(invoke local.env)"', highlight=False)
+    show_addresses(stack.state)
+    check = stack.template_check
+    terminal.say(f"Set through the API after the deploy: {', '.join(check.set_after)}.")
+    terminal.say(f"Not honoured locally: {', '.join(check.not_honoured)}.")
+    terminal.say('Other commands work on it after: eval "$(invoke local.env)"')
 
 
 @command()
@@ -76,10 +87,9 @@ def status(_context: Context, json: bool = False) -> None:
     if json:
         terminal.show_json(as_json(state))
         return
-    console = terminal.console()
-    console.print(addresses(state))
+    show_addresses(state)
     if is_supervisor(state.pids.get("cloud", 0)):
-        console.print(queues(state))
+        show_queues(state)
 
 
 @command()
@@ -94,22 +104,47 @@ def env(_context: Context) -> None:
     print(f". {file}  # the secrets")
 
 
-@command()
-def demo(_context: Context) -> None:
+@command(help={"svg": "draw the terminal to this file, such as docs/demo.svg"})
+def demo(_context: Context, svg: str | None = None) -> None:
     """Send recordings through on this machine; check."""
     # The demo writes secrets of the stack into files, which only their owner may read.
     os.umask(0o077)
-    console = Console()
+    if svg is not None:
+        draw_demo(Path(svg))
+        return
+    console = Console(highlight=False)
     console.print("[bold]The local stack[/bold] (seconds of each step, side by side)")
     given = {**local_demo.SETTINGS, **os.environ}
-    local = LocalStack(given=given, say=progress(console))
-    with local as stack, closing(Driver(stack.state)) as driver:
+    with ExitStack() as opened:
+        with terminal.working(BRINGING_UP) as activity:
+            stack = opened.enter_context(LocalStack(given=given, say=progress(activity)))
+        driver = opened.enter_context(closing(Driver(stack.state)))
         folder = HOME / "demo"
         folder.mkdir(exist_ok=True)
         held = local_demo.run(driver, folder, zone_of(stack), console)
-    console.print(f"The stack is down again. What its parts said: {HOME / 'logs'}")
+        with terminal.working("Stopping the local stack"):
+            opened.close()
+    terminal.say(f"\nThe stack is down again. What its parts said: {HOME.relative_to(ROOT)}/logs")
     if not held:
         raise Exit(code=1)
+    terminal.say(AFTER_THE_DEMO)
+
+
+def draw_demo(path: Path) -> None:
+    """Run the demo on a pseudo-terminal, and draw its screen. Raises OpsError if it fails."""
+    program = [sys.executable, "-m", "invoke", "local.demo"]
+    # Terminals differ in what these say; a picture shouldn't.
+    environment = {**os.environ, "COLUMNS": str(PICTURE_COLUMNS), "TERM": "xterm-256color"}
+    with terminal.working("Recording the demo"):
+        code, printed = recorder.run_on_terminal(program, environment, lambda _: None, ROOT)
+    lines = recorder.screen(printed)
+    if code:
+        raise OpsError("\n".join([*(Text.from_ansi(line).plain for line in lines), "It failed."]))
+    path.write_text(
+        recorder.picture(["$ make demo", *lines], "make demo", PICTURE_COLUMNS), "utf-8"
+    )
+    path.chmod(0o644)
+    terminal.say(f"The demo's terminal is in {path}.")
 
 
 @command(
@@ -186,29 +221,28 @@ def running() -> State:
     return state
 
 
-def addresses(state: State) -> Table:
-    """Return a table of the stack's addresses and processes."""
-    # Keep it narrow: a folded address can't be copied in one piece.
-    made = table(f"Local stack {state.stack_name}", ("", "address", "process"))
-    rows = {
+def show_addresses(state: State) -> None:
+    """Print the stack's addresses and processes."""
+    urls = {
         "cloud": state.aws_endpoint_url,
         "zoom": state.zoom_url,
         "opencast": state.opencast_url,
         "slack": state.slack_url or "",
         "sheets": state.sheets_url or "",
     }
-    made.add_row("page", f"{state.api_url}/", "")
-    made.add_row("API", state.api_url, "")
-    made.add_row("mails", state.mail_folder, "")
-    for name, url in rows.items():
+    rows: list[tuple[str, str, str | Text]] = [
+        ("page", f"{state.api_url}/", ""),
+        ("API", state.api_url, ""),
+        ("mails", state.mail_folder, ""),
+    ]
+    for name, url in urls.items():
         pid = state.pids.get(name)
         if pid is None:
-            made.add_row(name, url, "not ours")
+            rows.append((name, url, "not ours"))
         else:
-            made.add_row(
-                name, url, str(pid) if is_supervisor(pid) else Text("is gone", style="red")
-            )
-    return made
+            process = str(pid) if is_supervisor(pid) else Text("is gone", style="red")
+            rows.append((name, url, process))
+    terminal.show(f"Local stack {state.stack_name}", ("", "address", "process"), rows)
 
 
 def message_counts(state: State) -> dict[str, dict[str, int]]:
@@ -223,12 +257,10 @@ def message_counts(state: State) -> dict[str, dict[str, int]]:
     return counts
 
 
-def queues(state: State) -> Table:
-    """Return a table of the number of messages in each queue."""
-    made = table("Queues", ("queue", *COUNTED))
-    for name, counts in message_counts(state).items():
-        made.add_row(name, *map(str, counts.values()))
-    return made
+def show_queues(state: State) -> None:
+    """Print the number of messages in each queue."""
+    rows = [(name, *map(str, counts.values())) for name, counts in message_counts(state).items()]
+    terminal.show("Queues", ("queue", *COUNTED), rows)
 
 
 def as_json(state: State) -> dict[str, Any]:

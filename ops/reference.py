@@ -26,7 +26,7 @@ TITLES = {
     "debug": "Debug logging",
     "recordings": "Recordings",
     "exec": "Recordings by hand",
-    "queue": "Queues and dead letters",
+    "queue": "Queues and dead-letter queues",
     "logs": "Logs",
     "schedule": "The class schedule",
     "secrets": "Secrets",

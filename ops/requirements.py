@@ -18,6 +18,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from cdk import names
+from ops import terminal
 from ops.command import OpsError, command
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,7 +31,7 @@ def sources() -> list[Path]:
     return [
         functions / "common-requirements.in",
         *(functions / f"{function.name}.in" for function in names.FUNCTIONS),
-        *(Path("requirements", f"{name}.in") for name in ("base", "tox", "dev", "cloud")),
+        *(Path("requirements", f"{name}.in") for name in ("base", "tox", "dev", "cloud", "docs")),
     ]
 
 
@@ -144,5 +145,6 @@ def update_requirements(_context: Context, package: str | None = None, keep: boo
         )
     upgrade = ["--upgrade-package", package] if package else [] if keep else ["--upgrade"]
     for source in sources():
-        compile_lock(source, upgrade, ROOT)
+        with terminal.working(f"Compiling {source.with_suffix('.txt').name}"):
+            compile_lock(source, upgrade, ROOT)
         print(source.with_suffix(".txt"), flush=True)

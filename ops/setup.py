@@ -1,5 +1,6 @@
 """`make setup`: create or refresh the virtual environments and the CDK's command line.
 
+With the word `docs` it does so for `make docs` alone.
 It runs as `python3 -m ops.setup` on any Python, so this file uses only the standard library and
 the syntax of Python 3.6 (annotations that 3.6 can't evaluate are quoted): an old Python has to get
 as far as saying that it is too old. When the locks haven't changed, it does nothing.
@@ -24,7 +25,11 @@ DISK_NEEDED_GB = 2
 ROOT = Path(__file__).resolve().parent.parent
 STATE = Path(".local")
 STAMP = ".setup-stamp"
+SHOW_SECONDS = 0.5
+REPEAT_SECONDS = 10.0
+ERASE_LINE = "\r\033[K"
 DEV_LOCK = Path("requirements", "dev.txt")
+DOCS_LOCK = Path("requirements", "docs.txt")
 CLOUD_LOCK = Path("requirements", "cloud.txt")
 NODE_LOCKS = (Path("package.json"), Path("package-lock.json"))
 
@@ -166,6 +171,15 @@ def install_cloud(folder: str, _fresh: bool, log: BinaryIO) -> None:
     call([python, "-m", "pip", "uninstall", "--yes", "setuptools", "pip"], log)
 
 
+def install_docs(folder: str, _fresh: bool, log: BinaryIO) -> None:
+    """Fill `.venv-docs` with what builds the website of the documents."""
+    shutil.rmtree(folder, ignore_errors=True)
+    call([interpreter_outside(), "-m", "venv", folder], log)
+    pip = [python_in(folder), "-m", "pip"]
+    call([*pip, "install", "--require-hashes", "--no-deps", "-r", str(DOCS_LOCK)], log)
+    call([*pip, "check"], log)
+
+
 def install_node(_folder: str, _fresh: bool, log: BinaryIO) -> None:
     """Fill `node_modules` with the CDK's command line."""
     # By default npm waits a minute before its last attempt, also without a network.
@@ -222,9 +236,38 @@ def failure_line(reason: str, steps: "list[Step]") -> str:
     return f"{folders}: {reason} (everything that was said: {logs})"
 
 
+def has_moving_line() -> bool:
+    """Tell whether standard output is a terminal whose last line can be written again."""
+    return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def wait_for(threads: "dict[str, threading.Thread]") -> None:
+    """Wait until threads end, and show who is still at work: in a terminal's last line.
+
+    Anything else gets a plain line now and then.
+    """
+    moves = has_moving_line()
+    began = shown = time.monotonic()
+    while True:
+        busy = [name for name, thread in threads.items() if thread.is_alive()]
+        if not busy:
+            break
+        threads[busy[0]].join(SHOW_SECONDS)
+        now = time.monotonic()
+        line = f"  {', '.join(busy)}: {now - began:.0f} s …"
+        if moves:
+            print(f"{ERASE_LINE}{line}", end="", flush=True)
+        elif now - shown >= REPEAT_SECONDS:
+            shown = now
+            print(line, flush=True)
+    if moves:
+        print(ERASE_LINE, end="", flush=True)
+
+
 def run_all(steps: "list[Step]") -> None:
     """Run the steps in parallel, and print each as it ends. Raises SetupError if one failed."""
     failures: "dict[str, list[Step]]" = {}
+    erase = ERASE_LINE if has_moving_line() else ""
 
     def run(step: Step) -> None:
         started = time.monotonic()
@@ -233,34 +276,47 @@ def run_all(steps: "list[Step]") -> None:
         except (SetupError, OSError) as error:
             failures.setdefault(str(error), []).append(step)
         else:
-            print(f"  {step.folder:<13}{time.monotonic() - started:6.1f} s", flush=True)
+            print(f"{erase}  {step.folder:<13}{time.monotonic() - started:6.1f} s", flush=True)
 
-    threads = [threading.Thread(target=run, args=(step,), daemon=True) for step in steps]
-    for thread in threads:
+    threads = {
+        step.folder: threading.Thread(target=run, args=(step,), daemon=True) for step in steps
+    }
+    for thread in threads.values():
         thread.start()
-    for thread in threads:
-        thread.join()
+    wait_for(threads)
     if failures:
         raise SetupError(
             "; ".join(failure_line(reason, where) for reason, where in failures.items())
         )
 
 
-def set_up() -> None:
-    """Bring the three folders up to date. Raises SetupError with what to do about it."""
-    python, node = check_python(), check_node()
-    STATE.mkdir(exist_ok=True)
+def set_up(for_docs: bool) -> None:
+    """Bring the three folders up to date, or that of the documents.
+
+    Raises SetupError with what to do about it.
+    """
+    python = check_python()
+    if for_docs:
+        bring_up_to_date(python, [Step(".venv-docs", (DOCS_LOCK,), python, install_docs)])
+        return
+    node = check_node()
     steps = [
         Step(".venv", (DEV_LOCK,), python, install_tools),
         Step(".venv-cloud", (CLOUD_LOCK,), python, install_cloud),
         Step("node_modules", NODE_LOCKS, node, install_node),
     ]
+    bring_up_to_date(f"{python} and {node}", steps)
+
+
+def bring_up_to_date(programs: str, steps: "list[Step]") -> None:
+    """Run the steps whose folders are out of date, while no other set-up does so."""
+    STATE.mkdir(exist_ok=True)
     with (STATE / "setup.lock").open("w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         stale = [step for step in steps if step.stored_stamp() != step.current_stamp()]
         if stale:
             check_disk()
-            print(f"Setting up with {python} and {node}:", flush=True)
+            print(f"Setting up with {programs}:", flush=True)
             run_all(stale)
 
 
@@ -268,7 +324,7 @@ def main() -> int:
     """Run the set-up. Return the exit code."""
     os.chdir(ROOT)
     try:
-        set_up()
+        set_up(for_docs=sys.argv[1:] == ["docs"])
     except (SetupError, OSError) as error:
         print(f"Set-up failed: {error}", file=sys.stderr)
         return 1

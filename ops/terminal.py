@@ -1,5 +1,7 @@
-"""Output of commands: tables and progress for people, plain lines for programs.
+"""Output of commands: tables, blocks and progress for people, plain lines for programs.
 
+`show` prints a table, or a block for each row where a terminal is too narrow for the table. `say`
+prints a sentence; a terminal's lines end between words. `working` shows that a slow step goes on.
 rich itself honours `NO_COLOR` and `TERM` (https://no-color.org).
 """
 
@@ -9,19 +11,47 @@ import errno
 import io
 import json
 import os
+import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import TextIO
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Column, Table
 from rich.text import Text
 
 PLAIN_WIDTH = 10_000
 """Width of a line in a pipe, in characters: nothing is folded or cut."""
+
+BLOCKS_BELOW = 110
+"""Width in characters from which on a table's cells may have several lines."""
+
+PIECES = re.compile(r"\S+\s*|^\s+")
+WORDS = re.compile(r"[^\s`]*`[^`\n]+`\S*\s*|\S+\s*|^\s+")
+"""Words, and words with a command in backticks as one; each with the space behind it."""
+
+LONGEST_NAME = 20
+"""Length in characters up to which a cell stays on one line."""
+
+NOTHING = {"", "-"}
+"""Cells without content."""
+
+SILENT_SECONDS = 1.5
+REPEAT_SECONDS = 10.0
+"""Seconds until a slow step prints its first line, and its next ones, where no line can move."""
 
 
 class PipeAwareConsole(Console):
@@ -48,16 +78,127 @@ def table(title: str, columns: Sequence[str | Column]) -> Table:
 
 
 def show(title: str, columns: Sequence[str | Column], rows: Iterable[Sequence[str | Text]]) -> None:
-    """Print a table. Cells are printed as they are; square brackets are no markup."""
+    """Print a table. Cells are printed as they are; square brackets are no markup.
+
+    A terminal that is too narrow for the table gets a block of lines for each row.
+    """
     made = table(title, columns)
-    for row in rows:
-        made.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
-    console().print(made)
+    cells = [tuple(Text(cell) if isinstance(cell, str) else cell for cell in row) for row in rows]
+    for row in cells:
+        made.add_row(*row)
+    for number, column in enumerate(made.columns):
+        # rich narrows columns to the same width, in mid-word: leave it those with sentences.
+        column.no_wrap = all(is_name(row[number].plain) for row in cells)
+    shown = console()
+    if sys.stdout.isatty() and not has_room(shown, made, cells):
+        names = [str(column.header) for column in made.columns]
+        show_blocks(shown, title, names, cells)
+    else:
+        shown.print(made)
+
+
+def is_name(text: str) -> bool:
+    """Tell whether a cell has to stay on one line: a name, a number or a time."""
+    return len(text) <= LONGEST_NAME or " " not in text
+
+
+def has_room(shown: Console, made: Table, cells: Iterable[Iterable[Text]]) -> bool:
+    """Tell whether a table fits into the terminal.
+
+    On a wide terminal (`BLOCKS_BELOW`) its cells may have several lines, but break no word.
+    """
+    everything = shown.options.update(width=PLAIN_WIDTH)
+    if shown.measure(made, options=everything).maximum <= shown.width:
+        return True
+    if shown.width < BLOCKS_BELOW:
+        return False
+    lines = shown.render_lines(made, pad=False)
+    printed = "\n".join("".join(segment.text for segment in line) for line in lines)
+    return all(word in printed for row in cells for cell in row for word in cell.plain.split())
+
+
+def show_blocks(
+    shown: Console, title: str, names: Sequence[str], rows: Iterable[Sequence[Text]]
+) -> None:
+    """Print a block for each row: its first cell, and a line for each further cell with its name.
+
+    Cells without content are left out, and so is the name where there is but one further cell.
+    """
+    shown.print(Text(title, style="bold"))
+    only = len(names) == 2
+    label = 0 if only else max(len(name) for name in names[1:]) + 2
+    for first, *others in rows:
+        if not only:
+            shown.print()
+        shown.print(first, soft_wrap=True)
+        for name, cell in zip(names[1:], others, strict=True):
+            if cell.plain.strip() in NOTHING:
+                continue
+            head = Text("  " + ("" if only else name).ljust(label), style="dim")
+            for line in wrapped(cell, max(shown.width - len(head), 1)):
+                shown.print(Text.assemble(head, line), soft_wrap=True)
+                head = Text(" " * len(head))
+    shown.print()
+
+
+def wrapped(text: Text, width: int) -> list[Text]:
+    """Return a text in lines of `width` characters, which end between words.
+
+    A longer word stays whole. So does a command in backticks, if a line has room for it.
+    """
+    # rich's own wrap breaks a long word, or doesn't wrap at all.
+    words = (
+        piece
+        for found in WORDS.finditer(text.plain)
+        for piece in (
+            [found[0]] if cell_len(found[0].strip()) <= width else PIECES.findall(found[0])
+        )
+    )
+    ends, end, used = [], 0, 0
+    for word in words:
+        if used and used + cell_len(word.rstrip()) > width:
+            ends.append(end)
+            used = 0
+        used += cell_len(word)
+        end += len(word)
+        if "\n" in word:
+            ends.append(end)
+            used = 0
+    lines = list(text.divide(ends)) if text.plain else []
+    for line in lines:
+        line.rstrip()
+    return lines
+
+
+def _words(text: str, width: int) -> Iterator[str]:
+    for found in WORDS.finditer(text):
+        if cell_len(found[0].strip()) <= width:
+            yield found[0]
+        else:
+            yield from PIECES.findall(found[0])
+
+
+def fitted(text: str, out: TextIO) -> str:
+    """Return a text for `out`. If that is a terminal, its lines end between words.
+
+    What continues an indented line is indented further.
+    """
+    if not out.isatty():
+        return text
+    width = PipeAwareConsole(file=out).width
+    lines = []
+    for line in text.split("\n"):
+        indent = line[: len(line) - len(line.lstrip())]
+        further = f"{indent}  " if indent else ""
+        room = max(width - len(further), 1)
+        first, *others = wrapped(Text(line.strip()), room) or [Text()]
+        lines += [indent + first.plain, *(further + each.plain for each in others)]
+    return "\n".join(lines)
 
 
 def say(text: str) -> None:
-    """Print a line of a command's answer."""
-    console().print(text, soft_wrap=True)
+    """Print a sentence of a command's answer."""
+    console().print(fitted(text, sys.stdout), soft_wrap=True)
 
 
 def show_json(content: object) -> None:
@@ -117,6 +258,67 @@ def discard_output(out: TextIO) -> None:
 def survive_closed_output() -> None:
     """Make the program finish its change even if the reader of its output goes away."""
     sys.stdout = DiscardingOutput(sys.stdout)
+
+
+class Activity:
+    """A step of a command that goes on."""
+
+    def __init__(self, print_line: Callable[[str], None], out: TextIO) -> None:
+        self._print_line = print_line
+        self._out = out
+
+    def say(self, line: str) -> None:
+        """Print a line about the step on stderr."""
+        self._print_line(fitted(line, self._out))
+
+
+@contextmanager
+def working(text: str) -> Iterator[Activity]:
+    """Show on stderr that a step goes on, for as long as the block runs.
+
+    A terminal gets a moving line, which is gone at the end. Anything else gets a plain line if the
+    step takes longer than `SILENT_SECONDS`, and another every `REPEAT_SECONDS`. The block prints
+    by `Activity.say` only.
+    """
+    out = Console(stderr=True, highlight=False, markup=False, emoji=False)
+    if out.is_terminal and not out.is_dumb_terminal:
+        with _moving_line(text, out) as activity:
+            yield activity
+    else:
+        with _repeated_line(text, sys.stderr) as activity:
+            yield activity
+
+
+@contextmanager
+def _moving_line(text: str, out: Console) -> Iterator[Activity]:
+    columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
+    with Progress(*columns, console=out, transient=True, redirect_stdout=False) as bar:
+        bar.add_task(text, total=None)
+        yield Activity(lambda line: bar.console.print(line, soft_wrap=True), sys.stderr)
+
+
+@contextmanager
+def _repeated_line(text: str, out: TextIO) -> Iterator[Activity]:
+    began, ended = time.monotonic(), threading.Event()
+
+    def print_line(line: str) -> None:
+        # Without a reader the step goes on.
+        with suppress(OSError):
+            print(line, file=out, flush=True)
+
+    def repeat() -> None:
+        seconds = SILENT_SECONDS
+        while not ended.wait(seconds):
+            print_line(f"{text} … {time.monotonic() - began:.0f} s")
+            seconds = REPEAT_SECONDS
+
+    thread = threading.Thread(target=repeat, daemon=True)
+    thread.start()
+    try:
+        yield Activity(print_line, out)
+    finally:
+        ended.set()
+        thread.join()
 
 
 def progress() -> Progress:

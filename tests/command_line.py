@@ -51,9 +51,16 @@ class Ended:
     err: str
 
 
-def invoke(*arguments: str) -> Ended:
-    """Run a command as the program does, with the settings of this environment."""
-    out, err, code = io.StringIO(), io.StringIO(), 0
+def invoke(
+    *arguments: str,
+    output: type[io.StringIO] = io.StringIO,
+    errors: type[io.StringIO] = io.StringIO,
+) -> Ended:
+    """Run a command as the program does, with the settings of this environment.
+
+    `output` and `errors` are the types of what collects its texts.
+    """
+    out, err, code = output(), errors(), 0
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             CommandLine(namespace=tasks.namespace).run(["invoke", *arguments])

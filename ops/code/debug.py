@@ -69,7 +69,8 @@ def set_debug_each(
         for function in functions:
             if interrupted():
                 raise Exit("Interrupted. The same command again goes on from here.", code=130)
-            move = set_debug(releases, function, value, archive)
+            with terminal.working(f"Changing {function.name}"):
+                move = set_debug(releases, function, value, archive)
             if move is None:
                 terminal.say(f"{function.name}: debug logging was {word} already")
             else:

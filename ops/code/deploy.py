@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from ops.code.archive import archive_of, restore_latest
 from ops.code.package import select_functions
 from ops.code.releases import AliasMove, Releases, find_versions, release_all, roll_back
 from ops.command import OpsError, command
+from ops.revision import revision
 from ops.target import ROOT, Target, existing_target, target_to_change
 
 
@@ -28,16 +28,18 @@ def deploy(target: Target, functions: Sequence[Function]) -> list[Function]:
     """Deploy this checkout's code to `$LATEST` where it differs. Return the changed functions."""
     releases = releases_of(target)
     restore_all_latest(target, functions)
-    packages = package.build(functions, package.platform_of(os.environ), ROOT / package.DIST)
+    platform = package.platform_of(os.environ)
+    packages = package.build_showing(functions, platform, ROOT / package.DIST)
     latest = {function: releases.latest(function) for function in functions}
     changed = []
     for function, made in zip(functions, packages, strict=True):
         if latest[function].sha256 == made.sha256:
             terminal.say(f"{function.name}: deployed already ({made.size / 1e6:.2f} MB)")
             continue
-        package.upload([made], target.own_s3(), target.place.code_bucket, target.names)
-        key = target.names.archive_key(function, made.sha256)
-        releases.put_code(function, target.place.code_bucket, key)
+        with terminal.working(f"Deploying {function.name}"):
+            package.upload([made], target.own_s3(), target.place.code_bucket, target.names)
+            key = target.names.archive_key(function, made.sha256)
+            releases.put_code(function, target.place.code_bucket, key)
         terminal.say(f"{function.name}: deployed ({made.size / 1e6:.2f} MB, {made.sha256})")
         changed.append(function)
     return changed
@@ -47,17 +49,10 @@ def restore_all_latest(target: Target, functions: Sequence[Function]) -> None:
     """Restore each `$LATEST` that a killed `debug` command left with the released code."""
     releases, archive = releases_of(target), archive_of(target)
     for function in functions:
-        if restore_latest(releases, function, archive):
+        with terminal.working(f"Looking at {function.name}"):
+            restored = restore_latest(releases, function, archive)
+        if restored:
             terminal.say(f"{function.name}: $LATEST has what was deployed again.")
-
-
-def revision() -> str:
-    """Return this checkout's tag or commit, `-dirty` with changes; "" if git can't say."""
-    git = ["git", "-C", str(ROOT), "describe", "--tags", "--always", "--dirty"]
-    try:
-        return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return ""
 
 
 def show(moves: Sequence[AliasMove], alias: str) -> None:
@@ -92,7 +87,9 @@ def release_functions(target: Target, functions: Sequence[Function], description
     """Release functions. With a description, note the versions that run from then on."""
     releases = releases_of(target)
     restore_all_latest(target, functions)
-    show(release_all(releases, functions, description), releases.alias)
+    with terminal.working("Releasing"):
+        moves = release_all(releases, functions, description)
+    show(moves, releases.alias)
     if description:
         versions = {function.name: releases.released(function).version for function in FUNCTIONS}
         bucket = target.place.code_bucket
@@ -198,7 +195,8 @@ def release(
     if dry_run:
         show_roll_back(releases, find_versions(releases, functions, to, known))
         return
-    moves = roll_back(releases, functions, to, known)
+    with terminal.working("Going back"):
+        moves = roll_back(releases, functions, to, known)
     show(moves, releases.alias)
     for move in moves:
         report_changed_settings(releases, move)

@@ -83,8 +83,6 @@ def build(
     """
     out.mkdir(parents=True, exist_ok=True)
     locks = {lock_hash(lock_of(function, root)): lock_of(function, root) for function in functions}
-    if platform.compiler is None:
-        terminal.say(NO_BYTECODE)
     own = {function: sources(function, root / "functions") for function in functions}
     # CPython 3.11's parser can fail if threads use it at once (python/cpython#106905).
     parsing = threading.Lock()
@@ -96,6 +94,14 @@ def build(
                 functions,
             )
         )
+
+
+def build_showing(functions: Sequence[Function], platform: Platform, out: Path) -> list[Package]:
+    """Build packages of this checkout as `build` does, and show that it goes on."""
+    if platform.compiler is None:
+        terminal.say(NO_BYTECODE)
+    with terminal.working(f"Building packages: {len(functions)}"):
+        return build(functions, platform, out)
 
 
 def sources(function: Function, root: Path) -> list[Path]:
@@ -299,14 +305,16 @@ def make_packages(
         if may_ask():
             confirm_production(target.place.stack_name, ask_on_terminal)
     platform = platform_of(os.environ)
-    packages = build(functions, platform, ROOT / DIST)
+    packages = build_showing(functions, platform, ROOT / DIST)
     if verify:
-        build_again(packages, functions, platform)
+        with terminal.working("Building a second time"):
+            build_again(packages, functions, platform)
         terminal.say("A second build gave the same bytes.")
     if sbom:
         for package, built in zip(packages, functions, strict=True):
             site = install(lock_of(built, ROOT), platform, ROOT / CACHE)
             terminal.say(str(write_sbom(package, site).relative_to(ROOT)))
     if target:
-        upload(packages, target.own_s3(), target.place.code_bucket, target.names)
+        with terminal.working("Uploading packages"):
+            upload(packages, target.own_s3(), target.place.code_bucket, target.names)
     show(packages)

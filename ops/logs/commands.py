@@ -85,7 +85,9 @@ def run(functions: Sequence[Function], since: str, *, watched: bool, as_json: bo
     if watched:
         follow(watch(logs, functions, begin, clock=now, sleep=time.sleep), show)
     else:
-        show(read_all(logs, functions, begin))
+        with terminal.working("Reading the logs"):
+            lines = read_all(logs, functions, begin)
+        show(lines)
 
 
 def follow(batches: Iterable[Sequence[Line]], show: Callable[[Sequence[Line]], None]) -> None:
@@ -136,7 +138,8 @@ def recording(
     status = StatusTable(target.table(target.names.status_table), now)
     zip_ids = [row.zip_id for row in rows_of(status, wanted, now())]
     begin = now() - length
-    lines = recording_lines(logs_of(target), functions, wanted, zip_ids, begin)
+    with terminal.working("Reading the logs"):
+        lines = recording_lines(logs_of(target), functions, wanted, zip_ids, begin)
     if not lines:
         raise OpsError(
             f"No log records of {wanted} since {begin:%Y-%m-%d %H:%M} UTC: is the uuid right "

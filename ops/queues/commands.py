@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from invoke import Collection, Context, Exit
-from rich.table import Column
 
 from cdk.names import Names
 from ingester.ledger.table import Ledger
@@ -131,7 +130,7 @@ def show(views: Sequence[QueueView]) -> None:
     rows = [row_of(view, message) for view in views for message in view.messages]
     if rows:
         columns = ("queue", "uuid", "meeting", "topic", "sent (UTC)", "received", "failed because")
-        terminal.show("Messages", uncut_columns(columns), rows)
+        terminal.show("Messages", columns, rows)
     else:
         terminal.say("No message can be seen.")
     for line in (line for view in views for line in remarks(view)):
@@ -145,11 +144,6 @@ def held_by_others(name: str, count: int) -> str:
         f"{count} on {name} {verb} held by somebody who looks at them, and can be seen again in "
         "some minutes."
     )
-
-
-def uncut_columns(names: Sequence[str]) -> list[Column]:
-    """Return columns that are never cut: narrow terminals fold all but the uuids."""
-    return [Column(name, overflow="fold", no_wrap=name == "uuid") for name in names]
 
 
 def row_of(view: QueueView, message: QueueMessage) -> tuple[str, ...]:
@@ -177,7 +171,7 @@ def remarks(view: QueueView) -> list[str]:
         )
     said += [
         f"Don't look again: {message.uuid or message.message_id} has no receive left, and what "
-        "takes it next puts it into the dead letters."
+        "takes it next moves it to the dead-letter queue."
         for message in view.messages
         if view.cost_receives and message.received >= view.counts.receive_limit > 0
     ]
@@ -247,7 +241,7 @@ def redrive_and_report(redrive: Redrive, selection: Selection, interrupted: Inte
     error: Exception | None = None
     total = redrive.dead.counts().waiting if selection.unreadable else selection.most
     with terminal.progress() as bar:
-        task = bar.add_task("Dead letters", total=total)
+        task = bar.add_task("Messages", total=total)
 
         def on_redriven(redriven: RedrivenMessage) -> None:
             moved.append(redriven)
@@ -274,7 +268,7 @@ def show_redriven(
     if moved:
         terminal.show(
             f"{'Would be back' if redrive.is_dry else 'Back'} on {redrive.pair.queue}",
-            uncut_columns(("uuid", "topic", "had failed because")),
+            ("uuid", "topic", "had failed because"),
             [
                 (
                     printable(redriven.message.uuid) or f"(message {redriven.message.message_id})",
@@ -290,7 +284,7 @@ def show_redriven(
         else:
             uuid = printable(message.uuid)
             terminal.say(
-                f"Left: {uuid} was buried on {table_time(message.sent)}, and its files are gone "
+                f"Left: {uuid} failed on {table_time(message.sent)}, and its files are gone "
                 f"from S3 after STAGING_DAYS. `invoke exec.pipeline {uuid}` fetches them anew."
             )
 
@@ -320,13 +314,13 @@ RETRY_HELP = {
 
 @command(name="downloads", help=VIEW_HELP)
 def show_downloads(_context: Context, limit: int = 20, json: bool = False) -> None:
-    """Show what waits for the downloader; dead letters."""
+    """Show the download queue and its dead-letter queue."""
     show_views(queue_messages.downloads, limit, json=json)
 
 
 @command(name="uploads", help=VIEW_HELP)
 def show_uploads(_context: Context, limit: int = 20, json: bool = False) -> None:
-    """Show what waits for the uploader; dead letters."""
+    """Show the upload queue and its dead-letter queue."""
     show_views(queue_messages.uploads, limit, json=json)
 
 
@@ -338,7 +332,7 @@ def retry_downloads(
     all_: bool = False,
     dry_run: bool = False,
 ) -> None:
-    """Send dead letters to the downloader again."""
+    """Send failed messages to the downloader again."""
     redrive_dlq(queue_messages.downloads, selection_of(limit, uuid, every=all_), dry_run=dry_run)
 
 
@@ -350,7 +344,7 @@ def retry_uploads(
     all_: bool = False,
     dry_run: bool = False,
 ) -> None:
-    """Send dead letters to the uploader again."""
+    """Send failed messages to the uploader again."""
     redrive_dlq(queue_messages.uploads, selection_of(limit, uuid, every=all_), dry_run=dry_run)
 
 

@@ -143,7 +143,7 @@ class Redrive:
         )
 
     def _redrive(self, message: QueueMessage, row: StatusRow | None, held: HeldMessages) -> None:
-        """Send a message to its queue, and delete its dead letter."""
+        """Send a message to its queue, and delete it from the dead-letter queue."""
         is_rewound = row is not None and not self._is_dropped(message) and self._rewind(row)
         try:
             self._send(message)

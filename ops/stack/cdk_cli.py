@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -30,6 +32,34 @@ QUIET = {
 OPTIONS = ("--no-notices", "--no-version-reporting", "--no-path-metadata", "--no-asset-metadata")
 
 
+LAST_LINES = 5
+"""Number of the output's last lines in an error."""
+
+OnLine = Callable[[str], None]
+CHANGE = re.compile(
+    r"\|\s*(?P<state>[A-Z]+(?:_[A-Z]+)*_(?:COMPLETE|FAILED|SKIPPED))\s*\|\s*"
+    r"(?P<type>AWS::[\w:]+|Custom::\w+)\s*\|\s*(?P<resource>.+?)\s*$"
+)
+
+
+def changed_resource(line: str) -> str | None:
+    """Return the change of a resource of which a line of the CLI tells, or None."""
+    found = CHANGE.search(line)
+    if not found:
+        return None
+    # The logical id in brackets; behind it the reason of a failure.
+    name = re.sub(r" \(\w+\)", "", found["resource"], count=1)
+    state = found["state"].removesuffix("_COMPLETE").replace("_", " ").lower()
+    return f"{STATES.get(state, state)}: {name} ({found['type'].removeprefix('AWS::')})"
+
+
+STATES = {"create": "created", "update": "updated", "delete": "deleted"}
+
+
+def _ignore(_line: str) -> None:
+    """Do nothing with a line."""
+
+
 @dataclass(frozen=True)
 class CdkCli:
     """The CDK's command line. The settings come from `environment` and, if given, `env_file`.
@@ -45,22 +75,34 @@ class CdkCli:
     home: Path | None = None
     program: Path = PROGRAM
 
-    def run(self, *arguments: str, log: IO[bytes] | None = None) -> None:
-        """Run `cdk <arguments>`, its output to `log` or the terminal.
+    def run(self, *arguments: str, log: IO[bytes], on_line: OnLine = _ignore) -> None:
+        """Run `cdk <arguments>`, with its output to `log` and each line of it to `on_line`.
 
-        Raises OpsError on failure.
+        Raises OpsError on failure, with the last lines of the output.
         """
         self._require_program()
-        code = subprocess.call(
+        last: deque[str] = deque(maxlen=LAST_LINES)
+        with subprocess.Popen(
             self.command(*arguments),
             cwd=ROOT,
             env=self._environment(),
-            stdout=log,
-            stderr=subprocess.STDOUT if log else None,
-        )
-        if code:
-            where = f" What it said: {log.name}" if log else ""
-            raise OpsError(f"`cdk {arguments[0]}` failed (exit code {code}).{where}")
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        ) as running:
+            try:
+                for content in running.stdout or ():
+                    log.write(content)
+                    log.flush()
+                    line = content.decode("utf-8", "replace").rstrip()
+                    if line:
+                        last.append(line)
+                    on_line(line)
+            except BaseException:
+                running.kill()
+                raise
+        if running.returncode:
+            summary = f"`cdk {arguments[0]}` failed (exit code {running.returncode})."
+            raise OpsError("\n".join([*last, f"{summary} What it said: {log.name}"]))
 
     def command(self, *arguments: str) -> list[str]:
         """Return the command line with the app, as a list."""
@@ -78,32 +120,52 @@ class CdkCli:
             self.command(*arguments),
             cwd=ROOT,
             env=self._environment(),
-            stdout=subprocess.PIPE,
+            capture_output=True,
             check=False,
         )
         if ended.returncode:
-            raise OpsError(f"`cdk {arguments[0]}` failed (exit code {ended.returncode}).")
+            said = ended.stderr.decode("utf-8", "replace")
+            raise OpsError(
+                f"{said}`cdk {arguments[0]}` failed (exit code {ended.returncode}).".lstrip()
+            )
         return ended.stdout.decode()
 
-    def deploy(self, stack_name: str) -> None:
+    def differences(self, stack_name: str, *, colour: bool) -> str:
+        """Return what an update would change, for people. Raises OpsError on failure."""
+        coloured = replace(
+            self, environment={**self.environment, **({"FORCE_COLOR": "1"} if colour else {})}
+        )
+        lines: list[str] = []
+        with self.open_log() as log:
+            coloured.run("diff", stack_name, log=log, on_line=lines.append)
+        return "\n".join(lines).strip("\n")
+
+    def deploy(self, stack_name: str, on_line: OnLine = _ignore) -> None:
         """Create or change the stack, without confirmation. Raises OpsError if that fails."""
         # Without a change set, which saves much of the time.
-        self.run("deploy", stack_name, "--method=direct", "--require-approval=never")
+        how = ("--method=direct", "--require-approval=never", "--progress=events")
+        with self.open_log() as log:
+            self.run("deploy", stack_name, *how, log=log, on_line=on_line)
 
     def prepare_change_set(self, stack_name: str, change_set: str) -> None:
         """Make a change set that can be inspected and executed. Raises OpsError if that fails.
 
-        The CLI's output goes to `.local/cdk.log`: it reads as if it had deployed.
+        The CLI's output reads as if it had deployed.
         """
         method = ("--method=prepare-change-set", f"--change-set-name={change_set}")
-        path = self.output.parent / ".local" / "cdk.log"
-        path.parent.mkdir(exist_ok=True)
-        with path.open("wb") as log:
+        with self.open_log() as log:
             self.run("deploy", stack_name, *method, "--require-approval=never", log=log)
 
-    def destroy(self, stack_name: str, *, log: IO[bytes] | None = None) -> None:
+    def destroy(self, stack_name: str, on_line: OnLine = _ignore) -> None:
         """Delete the stack without confirmation. Raises OpsError if that fails."""
-        self.run("destroy", stack_name, "--force", log=log)
+        with self.open_log() as log:
+            self.run("destroy", stack_name, "--force", log=log, on_line=on_line)
+
+    def open_log(self) -> IO[bytes]:
+        """Return the file for the CLI's own output, emptied."""
+        path = self.output.parent / ".local" / "cdk.log"
+        path.parent.mkdir(exist_ok=True)
+        return path.open("wb")
 
     def _require_program(self) -> None:
         if not self.program.exists():

@@ -25,7 +25,7 @@ from ops.command import OpsError, command, error_line
 from ops.schedule.export import save_schedule
 from ops.secrets import store as secrets
 from ops.stack import opencast, overview, removal
-from ops.stack.cdk_cli import CdkCli
+from ops.stack.cdk_cli import CdkCli, OnLine, changed_resource
 from ops.target import (
     ENV_FILE,
     ROOT,
@@ -149,14 +149,15 @@ def upload_code_and_secrets(
     platform = package.platform_of(os.environ)
     check_platform(settings, platform)
     if functions:
-        packages = package.build(functions, platform, ROOT / package.DIST)
-        package.upload(packages, target.own_s3(), target.place.code_bucket, target.names)
-        print(f"Packages in s3://{target.place.code_bucket}: {len(functions)}", flush=True)
+        packages = package.build_showing(functions, platform, ROOT / package.DIST)
+        with terminal.working("Uploading packages"):
+            package.upload(packages, target.own_s3(), target.place.code_bucket, target.names)
+        terminal.say(f"Packages in s3://{target.place.code_bucket}: {len(functions)}")
     written = secrets.write(
         target.client("ssm"), target.names, settings.secrets(), settings.generated_secrets
     )
     for line in written.lines():
-        print(line, flush=True)
+        terminal.say(line)
 
 
 def prepare(settings: Settings, *, expect_stack: bool | None) -> tuple[Target, bool]:
@@ -211,10 +212,11 @@ def deploy_stack(*, expect_stack: bool | None) -> None:
         upload_code_and_secrets(target, settings, functions_without_code(target))
     else:
         if ensure_code_bucket(s3, target.place.code_bucket, target.place.region):
-            print(f"Made the bucket {target.place.code_bucket}", flush=True)
+            terminal.say(f"Made the bucket {target.place.code_bucket}")
         upload_code_and_secrets(target, settings, FUNCTIONS)
     try:
-        cli.deploy(settings.stack_name)
+        with terminal.working(f"Deploying {settings.stack_name}") as activity:
+            cli.deploy(settings.stack_name, changes_to(activity))
     except KeyboardInterrupt:
         raise Exit(
             "Interrupted. CloudFormation goes on by itself. Functions get changed settings only "
@@ -228,13 +230,30 @@ def deploy_stack(*, expect_stack: bool | None) -> None:
         terminal.say(NEXT_STEPS)
 
 
+def changes_to(activity: terminal.Activity) -> OnLine:
+    """Return what takes the lines of the CDK's command line, and shows changed resources."""
+
+    def show(line: str) -> None:
+        if change := changed_resource(line):
+            activity.say(f"  {change}")
+
+    return show
+
+
+def show_differences(cli: CdkCli, stack_name: str) -> None:
+    """Print what an update would change."""
+    with terminal.working("Comparing the settings with the stack"):
+        found = cli.differences(stack_name, colour=sys.stdout.isatty())
+    print(found, flush=True)
+
+
 def confirm_deployment(cli: CdkCli, place: Place, ask: Ask, *, there: bool) -> None:
     """Show what a deployment changes, and ask. Raises Exit (130) if it isn't wanted."""
     name = place.stack_name
     question = f"Create {name} in {place.region}? [y/N] "
     try:
         if there:
-            cli.run("diff", name)
+            show_differences(cli, name)
             question = f"Change {name} like this? [y/N] "
         if ask(question).strip().lower() == "y":
             return
@@ -246,7 +265,8 @@ def confirm_deployment(cli: CdkCli, place: Place, ask: Ask, *, there: bool) -> N
 def apply_settings(target: Target) -> None:
     """Apply changed settings to the alias, and print which have to wait for a release."""
     releases = releases_of(target)
-    moves, waiting = apply_changed_settings(releases, FUNCTIONS)
+    with terminal.working("Releasing changed settings"):
+        moves, waiting = apply_changed_settings(releases, FUNCTIONS)
     for move in moves:
         terminal.say(
             f"{move.function.name}: the changed settings run ({releases.alias}: version "
@@ -266,7 +286,10 @@ def synth(_context: Context) -> None:
     """Print the CloudFormation template (needs no AWS)."""
     # The look-up of an instance role's credentials takes seconds elsewhere than on EC2.
     environment = {**os.environ, "AWS_EC2_METADATA_DISABLED": "true"}
-    sys.stdout.write(cli_for(load_settings(), environment).output_of("synth"))
+    cli = cli_for(load_settings(), environment)
+    with terminal.working("Making the template"):
+        template = cli.output_of("synth")
+    sys.stdout.write(template)
 
 
 @command()
@@ -276,7 +299,7 @@ def diff(_context: Context) -> None:
     settings = load_settings()
     # Without credentials the CDK's errors don't mention credentials.
     target_of(settings.place).client("sts").get_caller_identity()
-    cli_for(settings, os.environ).run("diff", settings.stack_name)
+    show_differences(cli_for(settings, os.environ), settings.stack_name)
 
 
 @command(name="list")
@@ -287,7 +310,8 @@ def list_stacks(_context: Context) -> None:
     try:
         others = overview.pipeline_stacks(own.client("cloudformation"))
     except (BotoCoreError, ClientError) as error:
-        print(f"Other stacks can't be listed: {error_line(error)}", file=sys.stderr)
+        said = f"Other stacks can't be listed: {error_line(error)}"
+        print(terminal.fitted(said, sys.stderr), file=sys.stderr)
         return
     for name in sorted(others - {own.place.stack_name}):
         print(name)
@@ -319,7 +343,8 @@ def changeset(_context: Context) -> None:
     target, _ = prepare(settings, expect_stack=True)
     check_alias(target)
     name = f"by-hand-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    cli_for(settings, os.environ).prepare_change_set(settings.stack_name, name)
+    with terminal.working("Making the change set"):
+        cli_for(settings, os.environ).prepare_change_set(settings.stack_name, name)
     overview.show_change_set(target, name)
 
 
@@ -327,15 +352,16 @@ def changeset(_context: Context) -> None:
 def status(_context: Context, json: bool = False) -> None:
     """Show addresses, versions, queues, alarms."""
     target = existing_target()
-    found = overview.read_overview(target, stack_settings.weaknesses(os.environ, ENV_FILE))
+    with terminal.working("Asking AWS"):
+        found = overview.read_overview(target, stack_settings.weaknesses(os.environ, ENV_FILE))
     if json:
         terminal.show_json(found.as_json())
     else:
         overview.show(found)
 
 
-@command()
-def delete(_context: Context) -> None:
+@command(help={"dry-run": "only list what would be deleted, and what would stay"})
+def delete(_context: Context, dry_run: bool = False) -> None:
     """Delete the stack; save its schedule before."""
     settings = load_settings()
     target = configured_target(needs_code=True)
@@ -344,17 +370,31 @@ def delete(_context: Context) -> None:
     # A deletion that failed after the stack itself was gone is continued.
     if not there and not removal.has_leftovers(target):
         require_stack(target)
+    if dry_run:
+        show_deletion(target, there=there)
+        return
     if may_ask():
         confirm_deletion(target, there=there)
     if there:
         delete_stack(target, settings)
     secrets.delete_all(target.client("ssm"), target.names)
     bucket = target.place.code_bucket
-    removal.delete_below(target.own_s3(), bucket, f"{settings.stack_name}/")
-    terminal.say(
-        f"{settings.stack_name} is gone. Left: the bucket {bucket}, the CSV file, and the role "
-        "by which API Gateway writes this account's logs (other APIs may log by it)."
-    )
+    with terminal.working(f"Deleting the packages in {bucket}"):
+        removal.delete_below(target.own_s3(), bucket, f"{settings.stack_name}/")
+    *kept, last = removal.kept_by_a_deletion(target)
+    terminal.say(f"{settings.stack_name} is gone. Left: {', '.join(kept)}, and {last}.")
+
+
+def show_deletion(target: Target, *, there: bool) -> None:
+    """Print what a deletion would delete and keep. Nothing is changed."""
+    with terminal.working("Counting what would be deleted"):
+        deleted = removal.deleted_by_a_deletion(target, there=there)
+    terminal.show("Would be deleted", ("what", "how many"), deleted)
+    schedule = Path(f"{target.names.schedule_table}.csv")
+    if there:
+        terminal.say(f"Would be saved before: the schedule, in {schedule}")
+    *kept, last = removal.kept_by_a_deletion(target)
+    terminal.say(f"Would stay: {', '.join(kept)}, and {last}.")
 
 
 def confirm_deletion(target: Target, *, there: bool) -> None:
@@ -363,7 +403,7 @@ def confirm_deletion(target: Target, *, there: bool) -> None:
     confirm_production(name, ask_on_terminal)
     waiting = overview.message_counts(target) if there else {}
     for queue, count in waiting.items():
-        print(f"Messages in {queue}, which go with it: {count}", flush=True)
+        terminal.say(f"Messages in {queue}, which go with it: {count}")
     answer = ask_on_terminal(
         f"This deletes {name} with its tables, queues and files. Its name again: "
     )
@@ -380,8 +420,10 @@ def delete_stack(target: Target, settings: Settings) -> None:
         terminal.say("The schedule's table is gone already.")
     else:
         terminal.say(f"The schedule ({count} classes) is in {backup}")
-    removal.empty_bucket(target.own_s3(), names.bucket)
-    cli_for(settings, os.environ).destroy(settings.stack_name)
+    with terminal.working(f"Emptying {names.bucket}"):
+        removal.empty_bucket(target.own_s3(), names.bucket)
+    with terminal.working(f"Deleting {settings.stack_name}") as activity:
+        cli_for(settings, os.environ).destroy(settings.stack_name, changes_to(activity))
 
 
 collection = Collection(

@@ -400,6 +400,11 @@ def show_change_set(target: Target, name: str) -> None:
         return
     if found["Status"] == "FAILED":
         raise OpsError(f"The change set can't be used: {found.get('StatusReason', 'no reason')}.")
+    show_changes(name, changes)
+
+
+def show_changes(name: str, changes: Sequence[Mapping[str, Any]]) -> None:
+    """Print the changes of a change set, and how to apply them."""
     terminal.show(
         f"Change set {name}",
         ("what", "resource", "type", "replaced"),

@@ -1,13 +1,15 @@
-"""Prepare the deletion of a stack: find what it leaves, and empty its bucket."""
+"""Prepare the deletion of a stack: find what goes and what stays, and empty its bucket."""
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from ops.command import OpsError
 from ops.secrets import store
+from ops.stack import overview
 from ops.target import Target
 
 if TYPE_CHECKING:
@@ -25,6 +27,58 @@ def has_leftovers(target: Target) -> bool:
     except s3.exceptions.NoSuchBucket:
         return False
     return bool(found.get("KeyCount"))
+
+
+def deleted_by_a_deletion(target: Target, *, there: bool) -> list[tuple[str, str]]:
+    """Return what `stack.delete` deletes: pairs of a thing and how many there are of it.
+
+    `there` tells whether CloudFormation still has the stack.
+    """
+    names, s3 = target.names, target.own_s3()
+    found: list[tuple[str, str]] = []
+    if there:
+        types = _resource_types(target)
+        found.append((f"stack {names.stack}", f"{types.total()} resources"))
+        found += [(kind, str(count)) for kind, count in sorted(types.items())]
+        found += [
+            (f"messages in {queue}", str(count))
+            for queue, count in overview.message_counts(target).items()
+        ]
+        found.append((f"files in s3://{names.bucket}", str(_count_below(s3, names.bucket, ""))))
+    bucket, prefix = target.place.code_bucket, f"{names.stack}/"
+    found.append((f"packages in s3://{bucket}/{prefix}", str(_count_below(s3, bucket, prefix))))
+    stored = sorted(store.described(target.client("ssm"), names))
+    found.append((f"secrets below {names.secrets_path}", ", ".join(stored) or "0"))
+    return found
+
+
+def kept_by_a_deletion(target: Target) -> list[str]:
+    """Return what `stack.delete` leaves."""
+    return [
+        f"the bucket {target.place.code_bucket}",
+        "the CSV file",
+        "the role by which API Gateway writes this account's logs (other APIs may log by it)",
+    ]
+
+
+def _resource_types(target: Target) -> Counter[str]:
+    pages = (
+        target.client("cloudformation")
+        .get_paginator("list_stack_resources")
+        .paginate(StackName=target.names.stack)
+    )
+    return Counter(
+        resource["ResourceType"] for page in pages for resource in page["StackResourceSummaries"]
+    )
+
+
+def _count_below(s3: S3Client, bucket: str, prefix: str) -> int:
+    """Return the number of files whose keys begin with `prefix`; 0 if there is no such bucket."""
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    try:
+        return sum(page["KeyCount"] for page in pages)
+    except s3.exceptions.NoSuchBucket:
+        return 0
 
 
 def empty_bucket(s3: S3Client, bucket: str) -> None:

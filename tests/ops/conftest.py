@@ -15,6 +15,15 @@ from tests.ops.migration_harness import Stacks, stacks_of
 from tests.ops.queue_harness import DOWNLOADS, UPLOADS, Queues
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that writes tests/ops/outputs/ anew."""
+    parser.addoption(
+        "--rewrite-outputs",
+        action="store_true",
+        help="write what commands print to tests/ops/outputs/ in place of comparing it",
+    )
+
+
 @pytest.fixture(params=[DOWNLOADS, UPLOADS], ids=["downloads", "uploads"])
 def queues(request: pytest.FixtureRequest, aws: Cloud, clock: Clock) -> Queues:
     return Queues(aws, clock, request.param)

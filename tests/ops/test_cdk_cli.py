@@ -20,7 +20,7 @@ def cli(folder: Path, script: str) -> CdkCli:
     program = folder / "cdk"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
-    return CdkCli({"PATH": "/usr/bin:/bin"}, program=program)
+    return CdkCli({"PATH": "/usr/bin:/bin"}, output=folder / "cdk.out", program=program)
 
 
 def test_a_template_is_read_before_it_is_printed(tmp_path: Path) -> None:
@@ -61,3 +61,12 @@ def test_an_update_shows_its_changes_before_the_question(tmp_path: Path) -> None
     made = cli(tmp_path, f"echo $1 $2 > {shown}")
     confirm_deployment(made, PLACE, lambda _: shown.read_text()[:0] + "y", there=True)
     assert shown.read_text() == "diff zip-test\n"
+
+
+def test_a_failed_deployment_ends_with_the_programs_last_lines_and_its_log(tmp_path: Path) -> None:
+    failing = cli(tmp_path, "seq 1 9; echo 'zip-test failed: no right' >&2; exit 2")
+    with pytest.raises(OpsError) as error:
+        failing.deploy("zip-test")
+    *_, before, last, summary = str(error.value).splitlines()
+    assert (before, last) == ("9", "zip-test failed: no right")
+    assert summary.endswith(f"failed (exit code 2). What it said: {tmp_path}/.local/cdk.log")

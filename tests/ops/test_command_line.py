@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from ops.revision import ROOT, revision
 from tests.command_line import NAMES, Ended, good_files, invoke, said_in_a_line, words
 
 
@@ -99,3 +103,31 @@ def test_invoke_alone_names_every_group_and_where_to_begin() -> None:
         assert f"  {name.partition('.')[0]}" in done.out
     assert "make demo" in done.out
     assert max(map(len, done.out.splitlines())) <= 80
+    assert done.out.startswith(f"Zoom Ingester Pipeline {revision()}\n")
+
+
+def test_a_command_with_version_prints_the_version_of_this_project() -> None:
+    assert invoke("debug.on", "--version") == Ended(0, f"Zoom Ingester Pipeline {revision()}\n", "")
+
+
+def test_bash_completes_commands_and_options() -> None:
+    """As docs/operations.md describes it."""
+    script = """
+        eval "$(invoke --print-completion-script bash)"
+        complete_line() {
+            COMP_WORDS=("$@") COMPREPLY=()
+            _complete_invoke invoke "${!#}"
+            echo "${COMPREPLY[@]}"
+        }
+        complete_line invoke stack.de
+        complete_line invoke recordings --f
+    """
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=ROOT,
+        env={"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "stack.delete stack.deploy\n--failed\n"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -27,7 +29,7 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 INGESTER = ROOT / "functions" / "ingester"
 SOURCE_ROOTS = (ROOT, ROOT / "functions", INGESTER, INGESTER / "transfer")
 
-GENERATED = {".local", ".venv", ".venv-cloud", "cdk.out", "dist", "node_modules"}
+GENERATED = {".local", ".venv", ".venv-cloud", ".venv-docs", "cdk.out", "dist", "node_modules"}
 TYPES = {".py", ".md", ".toml", ".ini", ".yml", ".svg"}
 """Endings by which a name without a folder counts as a file of this project."""
 
@@ -58,6 +60,13 @@ def test_documents_name_only_make_targets_that_exist(document: Path) -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for code in code_of(document):
         assert set(re.findall(r"^make ([a-z]+)", code)) <= targets
+
+
+def test_the_picture_of_the_demo_shows_that_all_checks_passed() -> None:
+    drawn = html.unescape((ROOT / "docs" / "demo.svg").read_text("utf-8")).replace("\xa0", " ")
+    assert drawn.count("\u2713") == 8
+    assert "\u2717" not in drawn
+    assert "The stack is down again." in drawn
 
 
 def test_readme_and_contributing_list_the_environments_of_tox() -> None:
@@ -113,6 +122,27 @@ def test_links_of_documents_lead_to_files_and_headings(document: Path) -> None:
         target = (document.parent / path).resolve() if path else document
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), link
+
+
+def sidebar() -> list[str]:
+    """Return the pages of the website's sidebar, relative to docs/."""
+    parts: dict[str, str] = runpy.run_path(str(ROOT / "docs" / "conf.py"))["PARTS"]
+    return [page for pages in parts.values() for page in pages.split()]
+
+
+def test_the_website_has_every_document_in_its_sidebar_once() -> None:
+    pages = sorted((ROOT / "docs" / f"{page}.md").resolve() for page in sidebar())
+    decisions = ROOT / "docs" / "decisions"
+    left_out = {ROOT / "docs" / "index.md", *decisions.glob("*.md")} - {decisions / "README.md"}
+    assert pages == sorted({*DOCUMENTS, ROOT / "bench" / "README.md"} - left_out)
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/index.md"])
+def test_each_group_of_people_has_a_page_to_begin_with(document: str) -> None:
+    text = (ROOT / document).read_text("utf-8")
+    groups = {path.name for path in (ROOT / "docs").glob("for-*.md")}
+    assert len(groups) == 5
+    assert all(f"{name})" in text for name in groups)
 
 
 def test_zoom_md_lists_the_recording_and_meeting_events_of_zoom() -> None:

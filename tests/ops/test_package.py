@@ -154,7 +154,7 @@ def test_a_package_without_a_compiler_has_no_bytecode(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     platform = dataclasses.replace(host(), compiler=None)
-    (made,) = package.build([STATUS_QUERY], platform, tmp_path)
+    (made,) = package.build_showing([STATUS_QUERY], platform, tmp_path)
     assert not [name for name in entries(made) if name.endswith(".pyc")]
     assert "packages without bytecode" in capsys.readouterr().out
 

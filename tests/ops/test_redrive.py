@@ -226,7 +226,7 @@ def test_redrive_moves_the_next_message_when_one_is_left(
     )
     said = capsys.readouterr().out
     assert "uuid-2==" in said
-    assert "Left: uuid-1== was buried on " in said
+    assert "Left: uuid-1== failed on " in said
     assert "`invoke exec.pipeline uuid-1==` fetches them anew" in said
     assert [message["body"]["uuid"] for message in uploads.aws.messages(uploads.live_url)] == [
         "uuid-2=="

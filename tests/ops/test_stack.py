@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from cdk.names import Names
 from cdk.settings import load
+from cdk.stack_location import Place
 from ingester.schedule.table import IMPORT_LOCK
 from ops.code.wheels import host, lambda_
 from ops.command import OpsError
@@ -16,7 +18,9 @@ from ops.schedule import export
 from ops.stack import commands as stack
 from ops.stack import removal
 from ops.stack.cdk_cli import CdkCli
-from tests.cloud import Cloud
+from ops.target import target_of
+from tests.cloud import REGION, Cloud
+from tests.command_line import invoke
 from tests.infra.template import SETTINGS
 
 
@@ -140,3 +144,35 @@ def test_a_deletion_can_be_repeated_after_a_failure(aws: Cloud, tmp_path: Path) 
     assert export.save_schedule(aws.schedule, path) is None
     assert not path.exists()
     removal.empty_bucket(aws.s3, aws.bucket)
+
+
+def test_a_dry_run_of_a_deletion_lists_what_goes_and_stays_and_deletes_nothing(
+    aws: Cloud, shell_of_stack: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in {**SETTINGS, "STACK_NAME": "test", "AWS_REGION": REGION}.items():
+        shell_of_stack.setenv(name, value)
+    shell_of_stack.chdir(tmp_path)
+    code = SETTINGS["LAMBDA_CODE_BUCKET"]
+    aws.s3.create_bucket(Bucket=code)
+    aws.s3.put_object(Bucket=code, Key="test/zoom-webhook.zip", Body=b"")
+    aws.s3.put_object(Bucket=aws.bucket, Key="1/video.mp4", Body=b"")
+    aws.sqs.send_message(QueueUrl=aws.download_dlq, MessageBody="{}")
+    secret = Names("test").secret("ZOOM_CLIENT_SECRET")
+    aws.ssm.put_parameter(Name=secret, Value="x", Type="SecureString")
+    done = invoke("stack.delete", "--dry-run")
+    assert done.code == 0, done
+    listed = [" ".join(line.split()) for line in done.out.splitlines()]
+    for line in (
+        "stack test 1 resources",
+        "AWS::SNS::Topic 1",
+        "messages in test-download-dlq 1",
+        f"files in s3://{aws.bucket} 1",
+        f"packages in s3://{code}/test/ 1",
+        f"secrets below {Names('test').secrets_path} ZOOM_CLIENT_SECRET",
+        "Would be saved before: the schedule, in test-schedule.csv",
+    ):
+        assert line in listed
+    assert f"Would stay: the bucket {code}, the CSV file, and the role" in done.out
+    assert removal.has_leftovers(target_of(Place("test", code, "live", REGION, "")))
+    assert aws.s3.list_objects_v2(Bucket=aws.bucket)["KeyCount"] == 1
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,17 @@
+"""The version of this checkout."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def revision() -> str:
+    """Return this checkout's tag or commit, `-dirty` with changes; "" if git can't say."""
+    git = ["git", "-C", str(ROOT), "describe", "--tags", "--always", "--dirty"]
+    try:
+        return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""

@@ -1,0 +1,196 @@
+"""What commands print, in 80 and 120 columns, with and without colour, and in a pipe.
+
+The outputs are compared with tests/ops/outputs/, so that a review sees each change of a text.
+`.venv/bin/pytest -n 0 tests/ops/test_outputs.py --rewrite-outputs` writes the files anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from invoke import Exit
+
+from ingester.pipeline.states import State as IngestState
+from ops import audit
+from ops.code import package
+from ops.local import show_addresses
+from ops.migration import commands as migration
+from ops.migration.copy_tables import Tally
+from ops.stack import overview
+from tests.cloud import REGION, Cloud
+from tests.command_line import ROW, SHEET, invoke
+from tests.infra.template import SETTINGS
+from tests.ops.outputs_of_things import CHANGES, LOCAL, OVERVIEW, PACKAGES, REPORTS
+from tests.ops.queue_harness import Queues, body
+from tests.ops.terminals import TerminalText, plain
+
+OUTPUTS = Path(__file__).parent / "outputs"
+
+COMMANDS = {
+    "overview": [],
+    "wrong-command": ["recording"],
+    "wrong-option": ["queue.downloads", "--limit", "x"],
+    "wrong-dry-run": ["debug.on", "--dry"],
+    "wrong-uuid": ["exec.pipeline", "95846636714"],
+    "wrong-function": ["deploy.all", "-f", "nothing"],
+    "wrong-stack": ["stack.create"],
+    "stack.list": ["stack.list"],
+    "stack.delete-dry-run": ["stack.delete", "--dry-run"],
+    "queue.downloads": ["queue.downloads"],
+    "queue.uploads": ["queue.uploads"],
+    "queue.retry-downloads-dry-run": ["queue.retry-downloads", "--all", "--dry-run"],
+    "schedule.list": ["schedule.list"],
+    "schedule.csv-import-dry-run": ["schedule.csv-import", "wrong.csv", "--dry-run"],
+    "schedule.export": ["schedule.export", "saved.csv"],
+    "secrets.status": ["secrets.status"],
+}
+"""Commands that run on the in-process AWS, by the names of their files."""
+
+
+def _show_audit() -> None:
+    with contextlib.suppress(Exit):
+        audit.conclude(REPORTS)
+
+
+SHOWN: dict[str, Callable[[], None]] = {
+    "stack.status": lambda: overview.show(OVERVIEW),
+    "stack.changeset": lambda: overview.show_changes("by-hand-20261014-183000", CHANGES),
+    "package": lambda: package.show(PACKAGES),
+    "migrate": lambda: migration.show(
+        [Tally("schedule", copied=12, kept=3), _skipping()], "zip-old", dry_run=True
+    ),
+    "local.up": lambda: show_addresses(LOCAL),
+    "audit": _show_audit,
+}
+"""Functions that print the answers of commands that need more than the in-process AWS."""
+
+
+def _skipping() -> Tally:
+    tally = Tally("status rows", copied=220)
+    tally.leave_out("auto-ingest-abc==", "is unreadable: its time is missing")
+    tally.named.append("auto-ingest-abc== is unreadable: its time is missing, look at the old row")
+    return tally
+
+
+@pytest.fixture
+def shell(
+    downloads: Queues,
+    uploads: Queues,
+    aws: Cloud,
+    shell_of_stack: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> pytest.MonkeyPatch:
+    """A shell in a folder with files, with a stack that has messages, secrets and classes."""
+    settings = {**SETTINGS, "STACK_NAME": "test", "AWS_REGION": REGION}
+    for name, value in {**settings, "LAMBDA_CODE_BUCKET": aws.bucket}.items():
+        shell_of_stack.setenv(name, value)
+    shell_of_stack.chdir(tmp_path)
+    shell_of_stack.setenv("LINES", "25")
+    for number, reason in enumerate(("Invalid Opencast series id.", "Zoom answered 404. " * 5)):
+        topic = "HIST E-1010 Mapping the Ocean, with a long title of its own"
+        downloads.add_to_dlq(body(number, topic=topic), reason=reason, group=f"g{number}")
+        downloads.row(number, IngestState.DOWNLOADER_FAILED, reason=reason)
+    uploads.add_to_dlq("no json")
+    aws.ssm.put_parameter(
+        Name="/zoom-ingester/test/ZOOM_CLIENT_SECRET", Value="y", Type="SecureString"
+    )
+    (tmp_path / "fall.csv").write_text(SHEET + ROW)
+    (tmp_path / "wrong.csv").write_text(SHEET + ROW + ROW.replace("9:30", "25:30"))
+    assert invoke("schedule.csv-import", "fall.csv").code == 0
+    return shell_of_stack
+
+
+def steady(printed: str) -> str:
+    """Return output without what differs at each run, and without spaces at the ends of lines."""
+    for pattern, text in (
+        (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "2026-10-14 18:30:00"),
+        (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "00000000-0000-0000-0000-000000000000"),
+        (r"(Zoom Ingester Pipeline) \S+", r"\1 0123abc"),
+    ):
+        printed = re.sub(pattern, text, printed)
+    return "".join(f"{line.rstrip()}\n" for line in printed.splitlines())
+
+
+def pages(run: Callable[[type[io.StringIO]], str], shell: pytest.MonkeyPatch) -> str:
+    """Return the outputs of a command in the several ways, each below a title."""
+    shell.setenv("TERM", "xterm-256color")
+    shell.setenv("NO_COLOR", "1")
+    found = {}
+    for columns in (80, 120):
+        shell.setenv("COLUMNS", str(columns))
+        without = run(TerminalText)
+        assert not re.search(r"\x1b\[[0-9;]*3[0-7]", without), "a colour in spite of NO_COLOR"
+        found[f"{columns} columns"] = plain(without)
+        assert_no_word_breaks(plain(without), columns)
+    shell.delenv("NO_COLOR")
+    found["120 columns, in colour"] = run(TerminalText).replace("\x1b", "\N{SYMBOL FOR ESCAPE}")
+    found["in a pipe"] = run(io.StringIO)
+    assert "\x1b" not in found["in a pipe"]
+    return "".join(f"===== {title} =====\n{steady(text)}" for title, text in found.items())
+
+
+def assert_no_word_breaks(printed: str, columns: int) -> None:
+    """Fail if a line of several words is wider than the terminal, which would break a word."""
+    wide = [
+        line
+        for line in printed.splitlines()
+        if len(line.rstrip()) > columns and max(map(len, line.split())) < columns - 20
+    ]
+    assert not wide
+
+
+def store_or_compare(outputs: dict[str, str], *, store: bool) -> None:
+    """Compare outputs with the stored ones, or store them. All that differ are named at once."""
+    differing = {}
+    for name, found in outputs.items():
+        path = OUTPUTS / f"{name}.txt"
+        if store:
+            path.write_text(found, "utf-8")
+        stored = path.read_text("utf-8") if path.exists() else ""
+        lines = difflib.unified_diff(stored.splitlines(), found.splitlines(), str(path), "now")
+        if difference := "\n".join(lines):
+            differing[name] = difference
+    assert not differing, "\n".join(differing.values())
+
+
+def test_commands_print_what_is_stored(
+    shell: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    # One scene for all: making it takes longer than the commands.
+    def outputs(name: str) -> str:
+        def run(output: type[io.StringIO]) -> str:
+            # Others may print a moving line to a terminal.
+            errors = output if name.startswith("wrong") else io.StringIO
+            done = invoke(*COMMANDS[name], output=output, errors=errors)
+            return f"{done.out}{done.err}exit code {done.code}\n"
+
+        return pages(run, shell)
+
+    found = {name: outputs(name) for name in COMMANDS}
+    store_or_compare(found, store=request.config.getoption("--rewrite-outputs"))
+
+
+def test_answers_are_printed_as_they_are_stored(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    def outputs(show: Callable[[], None]) -> str:
+        def run(streams: type[io.StringIO]) -> str:
+            out = streams()
+            with contextlib.redirect_stdout(out):
+                show()
+            return out.getvalue()
+
+        return pages(run, monkeypatch)
+
+    found = {name: outputs(show) for name, show in SHOWN.items()}
+    store_or_compare(found, store=request.config.getoption("--rewrite-outputs"))
+
+
+def test_every_stored_output_belongs_to_a_command() -> None:
+    assert {path.stem for path in OUTPUTS.iterdir()} == {*COMMANDS, *SHOWN}

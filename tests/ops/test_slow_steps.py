@@ -1,0 +1,149 @@
+"""Commands whose work takes long show that it goes on, on a terminal.
+
+Each slow program here ends only when the terminal has printed something since it began: a command
+that is silent would wait for it in vain.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from local.recorder import run_on_terminal
+from ops.code.package import ROOT
+from ops.stack.cdk_cli import changed_resource
+from tests.ops.terminals import plain
+
+SLOW_PROGRAM = """#!/bin/sh
+touch begun
+n=0
+while [ ! -e seen ]; do sleep 0.05; n=$((n + 1)); [ $n -lt 600 ] || exit 9; done
+cat <<'END'
+{then}
+END
+"""
+
+CHANGES = """\
+zip-test | 1/3 | 6:25:03 PM | CREATE_IN_PROGRESS | AWS::SQS::Queue | Download (Download12AB)
+zip-test | 2/3 | 6:25:04 PM | CREATE_COMPLETE    | AWS::SQS::Queue | Download (Download12AB)
+Outputs:
+zip-test.ExportsApi = abc"""
+
+SETUP = """
+from pathlib import Path
+from ops import setup
+
+def install(folder, fresh, log):
+    Path(folder).mkdir()
+    setup.call(["{folder}/slow"], log)
+
+Path(".local").mkdir()
+setup.run_all([setup.Step("tools", (), "", install)])
+"""
+
+DEPLOY = """
+import os
+from pathlib import Path
+from ops import terminal
+from ops.stack.cdk_cli import CdkCli
+from ops.stack.commands import changes_to
+
+cli = CdkCli(os.environ, output=Path("{folder}/cdk.out"), program=Path("{folder}/slow"))
+with terminal.working("Deploying zip-test") as activity:
+    cli.deploy("zip-test", changes_to(activity))
+"""
+
+DIFF = """
+import os
+from pathlib import Path
+from ops.stack.cdk_cli import CdkCli
+from ops.stack.commands import show_differences
+
+cli = CdkCli(os.environ, output=Path("{folder}/cdk.out"), program=Path("{folder}/slow"))
+show_differences(cli, "zip-test")
+"""
+
+AUDIT = """
+import os
+from pathlib import Path
+from ops import audit
+from ops.requirements import ROOT
+
+print(audit.ask("npm audit", audit.audit_node, ROOT, os.environ).line)
+"""
+
+
+def run_slowly(folder: Path, code: str) -> str:
+    """Run Python code on a terminal. Return what it has printed, without movements.
+
+    The slow program may end as soon as the terminal got two pieces of output after its begin.
+    """
+    for name in ("slow", "npm"):
+        path = folder / name
+        path.write_text(SLOW_PROGRAM.format(then=CHANGES).replace("begun", f"{folder}/begun"))
+        path.write_text(path.read_text().replace("seen", f"{folder}/seen"))
+        path.chmod(0o755)
+    pieces = 0
+
+    def on_output(_printed: str) -> None:
+        nonlocal pieces
+        pieces += (folder / "begun").exists()
+        if pieces >= 2:
+            (folder / "seen").touch()
+
+    environment = {
+        "PATH": f"{folder}:{os.environ['PATH']}",
+        "PYTHONPATH": f"{ROOT}:{ROOT / 'functions'}",
+        "TERM": "xterm-256color",
+        "COLUMNS": "100",
+        "HOME": str(folder),
+    }
+    program = [sys.executable, "-c", code.replace("{folder}", str(folder))]
+    ended, printed = run_on_terminal(program, environment, on_output, folder)
+    assert ended == 0, printed
+    return plain(printed)
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [(SETUP, "  tools: "), (DEPLOY, "Deploying zip-test"), (DIFF, "Comparing"), (AUDIT, "Asking")],
+    ids=["setup", "deploy", "diff", "audit"],
+)
+def test_a_command_shows_that_its_slow_program_is_at_work(
+    code: str, says: str, tmp_path: Path
+) -> None:
+    assert says in run_slowly(tmp_path, code)
+
+
+def test_a_deployment_prints_changed_resources_and_logs_the_rest(tmp_path: Path) -> None:
+    printed = run_slowly(tmp_path, DEPLOY)
+    assert "  created: Download (SQS::Queue)\r\n" in printed
+    assert "Outputs" not in printed
+    assert (tmp_path / ".local" / "cdk.log").read_text() == f"{CHANGES}\n"
+
+
+def test_differences_are_printed_when_all_are_known(tmp_path: Path) -> None:
+    assert "zip-test.ExportsApi = abc\r\n" in run_slowly(tmp_path, DIFF)
+
+
+@pytest.mark.parametrize(
+    ("line", "change"),
+    [
+        (
+            "zip | 3/9 | 1:02:03 AM | UPDATE_COMPLETE | AWS::Lambda::Alias | slack/Fn (slackFn1A)",
+            "updated: slack/Fn (Lambda::Alias)",
+        ),
+        (
+            "zip | 3/9 | 1:02:03 AM | CREATE_FAILED | AWS::S3::Bucket | Files (FilesAB) Taken",
+            "create failed: Files Taken (S3::Bucket)",
+        ),
+        ("zip | 3/9 | 1:02:03 AM | UPDATE_IN_PROGRESS | AWS::S3::Bucket | Files (FilesAB)", None),
+        ("zip | UPDATE_COMPLETE_CLEANUP_IN_PROGRESS | AWS::CloudFormation::Stack | zip", None),
+        ("Outputs:", None),
+    ],
+)
+def test_the_end_of_a_resources_change_is_told_in_words(line: str, change: str | None) -> None:
+    assert changed_resource(line) == change

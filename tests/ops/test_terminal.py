@@ -1,0 +1,154 @@
+"""What commands print on terminals of several widths, and while a step is slow."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from rich.text import Text
+
+from local.recorder import run_on_terminal
+from ops import terminal
+from ops.code.package import ROOT
+from tests.ops.terminals import TerminalText, plain, terminal_of
+
+REASON = "Opencast has no series 20260100099: run `invoke exec.pipeline abc== --series X` then"
+ROWS = [
+    ("zip-prod-log-notifications", "https://opencast.example.edu/admin-ng/index.html#/x", REASON),
+    ("zip-prod-slack", "-", "nothing"),
+]
+COLUMNS = ("function", "address", "what to do next")
+
+
+@pytest.mark.parametrize("width", [60, 80, 109])
+def test_a_table_without_room_is_a_block_for_each_row(
+    width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = terminal_of(monkeypatch, width)
+    terminal.show("Functions", COLUMNS, ROWS)
+    first, second = plain(out.getvalue()).strip().split("\n\n")[1:]
+    assert first.startswith("zip-prod-log-notifications\n  address          https:")
+    assert second == "zip-prod-slack\n  what to do next  nothing"
+    assert max(len(line) for line in first.splitlines() if "https" not in line) <= width
+    assert_whole_words(plain(out.getvalue()), ROWS)
+
+
+@pytest.mark.parametrize("width", [130, 150, 200])
+def test_a_wide_terminal_gets_a_table_with_whole_words(
+    width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = terminal_of(monkeypatch, width)
+    terminal.show("Functions", COLUMNS, ROWS)
+    assert "\u2500\u2500\u2500" in out.getvalue()
+    assert_whole_words(plain(out.getvalue()), ROWS)
+
+
+def assert_whole_words(printed: str, rows: Sequence[Sequence[str]]) -> None:
+    shown = set(printed.split())
+    assert {word for row in rows for cell in row for word in cell.split()} <= shown | {"-"}
+
+
+def test_a_table_of_two_columns_without_room_has_the_second_below_the_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out = terminal_of(monkeypatch, 40)
+    terminal.show("Outputs", ("name", "value"), [("url", "https://x.example/" + "y" * 30)])
+    assert plain(out.getvalue()) == f"Outputs\nurl\n  https://x.example/{'y' * 30}\n\n"
+
+
+def test_a_table_that_fits_stays_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = terminal_of(monkeypatch, 40)
+    terminal.show("Queues", ("queue", "waiting"), [("zip-download", "3")])
+    assert "\u2500\u2500\u2500" in out.getvalue()
+
+
+def test_a_block_keeps_the_colour_of_its_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    out, gone = terminal_of(monkeypatch, 30, colour=True), Text("is gone", style="red")
+    terminal.show("Processes", ("name", "why", "state"), [("x" * 30, "", gone)])
+    assert "\x1b[31mis gone\x1b[0m" in out.getvalue()
+
+
+def test_a_sentence_ends_its_lines_between_words_and_keeps_a_command_whole() -> None:
+    said = "  Nothing waits: `invoke queue.retry-downloads --all` sends all of them again."
+    lines = terminal.fitted(said, narrow := TerminalText()).split("\n")
+    assert narrow.isatty()
+    assert " ".join(line.strip() for line in lines) == said.strip()
+
+
+@pytest.mark.parametrize("width", [30, 45, 80])
+def test_a_sentence_fits_into_the_terminal(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = terminal_of(monkeypatch, width)
+    terminal.say("  Nothing waits: `invoke queue.uploads` shows what does, and the page, too.")
+    lines = out.getvalue().splitlines()
+    assert all(line.startswith("  ") for line in lines)
+    assert max(map(len, lines)) <= width
+    assert any("`invoke queue.uploads`" in line for line in lines)
+
+
+SLOW = """
+import sys, time
+from pathlib import Path
+from ops import terminal
+
+with terminal.working("Building") as activity:
+    activity.say("one of two")
+    Path(sys.argv[1], "begun").touch()
+    while not Path(sys.argv[1], "seen").exists():
+        time.sleep(0.01)
+terminal.say("done")
+"""
+
+
+def slow(folder: Path) -> list[str]:
+    return [sys.executable, "-c", SLOW, str(folder)]
+
+
+ENVIRONMENT = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "COLUMNS": "80"}
+
+
+def test_a_slow_step_moves_on_a_terminal_until_it_ends(tmp_path: Path) -> None:
+    """The step ends only when the terminal has shown that it goes on."""
+    before = 0
+
+    def on_output(printed: str) -> None:
+        nonlocal before
+        if (tmp_path / "begun").exists():
+            before = before or printed.count("Building")
+            if printed.count("Building") >= before + 2:
+                (tmp_path / "seen").touch()
+
+    code, printed = run_on_terminal(
+        slow(tmp_path), {**ENVIRONMENT, "TERM": "xterm-256color"}, on_output, ROOT
+    )
+    assert code == 0
+    assert "one of two\r\n" in printed
+    assert printed.endswith("done\r\n")
+
+
+@pytest.mark.parametrize("on_terminal", [True, False])
+def test_a_slow_step_prints_plain_lines_where_no_line_can_move(
+    tmp_path: Path, *, on_terminal: bool
+) -> None:
+    def on_output(printed: str) -> None:
+        if "Building \u2026 " in printed:
+            (tmp_path / "seen").touch()
+
+    if on_terminal:
+        _, printed = run_on_terminal(
+            slow(tmp_path), {**ENVIRONMENT, "TERM": "dumb"}, on_output, ROOT
+        )
+    else:
+        with subprocess.Popen(
+            slow(tmp_path), cwd=ROOT, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
+        ) as running:
+            printed = ""
+            assert running.stderr
+            for line in running.stderr:
+                printed += line
+                on_output(printed)
+    assert printed.splitlines()[:2] == ["one of two", "Building \u2026 2 s"]
+    assert "\x1b" not in printed
