@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +29,7 @@ from ingester.status.diagnosis import diagnose, diagnose_each
 from ingester.status.row import StatusRow
 from ingester.status.table import STATUS_LIFE, StatusTable
 from ingester.status.time_index import Position, StatusPages
+from ingester.status.words import STATES
 
 logger = logging.getLogger("ingester.status_query")
 
@@ -54,6 +56,8 @@ ERRORS = ErrorAnswers(
 )
 
 PAGE = Path(__file__).with_name("status_page.html")
+WORDS_IN_PAGE = "const WORDS = {};"
+"""Line of the page's script that `page_text` fills with the words for states."""
 
 
 @dataclass(frozen=True)
@@ -93,10 +97,16 @@ def build() -> Dependencies:
         },
         reconcile=ReconcileState(clients.table(settings.recordings_table)),
         reconcile_days=settings.reconcile_days,
-        page=page_answer(PAGE.read_text("utf-8")),
+        page=page_answer(page_text()),
         clock=utc_now,
         patience=timedelta(hours=settings.oc_ingest_patience_hours),
     )
+
+
+def page_text() -> str:
+    """Return the page with the words for states."""
+    words = json.dumps({str(state): words for state, words in STATES.items()})
+    return PAGE.read_text("utf-8").replace(WORDS_IN_PAGE, f"const WORDS = {words};")
 
 
 container = Container(build)

@@ -226,7 +226,7 @@ def status_tools(aws: Cloud, clock: Clock, reconcile_days: int = 0) -> status_qu
         },
         reconcile=ReconcileState(aws.recordings),
         reconcile_days=reconcile_days,
-        page=page_answer(status_query.PAGE.read_text("utf-8")),
+        page=page_answer(status_query.page_text()),
         clock=clock,
         patience=timedelta(hours=6),
     )

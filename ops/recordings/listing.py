@@ -19,6 +19,7 @@ from ingester.status.advice import phrases
 from ingester.status.diagnosis import Diagnosis, diagnose_each
 from ingester.status.row import StatusRow
 from ingester.status.table import STATUS_LIFE, StatusTable
+from ingester.status.words import reason_with_code, state_with_code
 from ops import terminal
 from ops.command import command
 from ops.printable import printable, table_time
@@ -119,8 +120,8 @@ def cells(row: StatusRow) -> tuple[str, ...]:
         printable(row.topic) or "-",
         short_time(row.start_time),
         kind(row),
-        str(row.state),
-        printable(row.reason) or "-",
+        state_with_code(row.state),
+        printable(reason_with_code(row)) or "-",
         printable(row.oc_series_id) or "-",
         short_time(row.ingest_request_time),
         table_time(row.updated),

@@ -27,9 +27,9 @@ def test_recordings_that_need_a_person_come_first(page: Page, site: Site) -> Non
     expect(first).to_have_text("Needs attention 2")
     place = section(page, "Needs attention")
     assert topics(place) == ["Mapping the Ocean", "Data Structures"]
-    expect(place).to_contain_text("Invalid Opencast series id.")
+    expect(place).to_contain_text("Opencast has no series 20260112345.")
     expect(place).not_to_contain_text("operator is needed")
-    expect(place).to_contain_text("Opencast has no series 20260112345: request it with the right")
+    expect(place).to_contain_text("Request it with the right series.")
     expect(place).to_contain_text("Request it again; if that fails too, tell an operator.")
     expect(place).to_contain_text("4 h 24 min ago")
     expect(page.locator("#zone")).to_have_text("Times in America/New_York (GMT-4)")

@@ -94,7 +94,7 @@ def test_the_table_of_recordings_ends_with_what_to_do(
     printed = capsys.readouterr().out
     assert "\\x1b[2Jhidden" in printed
     assert "+Zoom" in printed
-    assert "permanent failure: gone" in printed
+    assert "Download failed (DOWNLOADER_FAILED)  gone" in printed
     assert "  1 b== (automated): `invoke queue.retry-downloads --uuid b==` after" in printed
     recordings.show([], {})
     assert capsys.readouterr().out.startswith("No such recording is known.")
@@ -108,7 +108,7 @@ def test_a_recording_takes_two_lines_on_a_terminal() -> None:
     assert [cell.split("\n") for cell in cells][:3] == [
         ["u==", "86168921331"],
         ["A topic", "-"],
-        ["IGNORED", "No opencast series match"],
+        ["Ignored (IGNORED)", "No class in the schedule fits it (No opencast series match)"],
     ]
     assert sorted(line for cell in cells for line in cell.split("\n")) == sorted(
         recordings.cells(known)

@@ -120,7 +120,7 @@ ADVICE = {
     Situation.NO_SCHEDULED_CLASS: Phrases(
         operator="With its class in the schedule: `invoke exec.pipeline {uuid}`; without: "
         "`invoke exec.pipeline {uuid} --oc-series-id SERIES`.",
-        producer="No class at that time: request it with its series.",
+        producer="Request it with its series.",
         can_request=True,
         lecturer=NOTHING,
         mail_outlook=HAS_ENDED,
@@ -162,7 +162,7 @@ ADVICE = {
     Situation.UNKNOWN_SERIES: Phrases(
         operator="Another series: `invoke exec.pipeline {uuid} --oc-series-id SERIES`; or, once "
         "Opencast has this one: `invoke queue.retry-uploads --uuid {uuid}`.",
-        producer="Opencast has no {series}: request it with the right one.",
+        producer="Request it with the right series.",
         can_request=True,
         lecturer=FAILED,
         mail_outlook=NEEDS_YOU,
@@ -238,7 +238,6 @@ def phrases(
         "queue": diagnosis.queue,
         "since": write_time(diagnosis.since),
         "retry_at": write_time(diagnosis.retry_at) if diagnosis.retry_at else "",
-        "series": f"series {row.oc_series_id}" if row.oc_series_id else "series of this id",
         "destination": f"Opencast, series {other.oc_series_id}"
         if other and other.oc_series_id
         else "Opencast",

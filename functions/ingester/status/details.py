@@ -11,12 +11,21 @@ from ingester.recording.files import zoom_page_of
 from ingester.status.advice import phrases
 from ingester.status.diagnosis import Diagnosis, Situation
 from ingester.status.row import Asked, StatusRow, Step
+from ingester.status.words import reason_of, reason_words, state_words
+
+
+class StepDetails(Step, frozen=True, kw_only=True, omit_defaults=True):
+    """A step, with its reason as people read it if that differs from the stored one."""
+
+    reason_words: str = ""
 
 
 class IngestDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An ingest in the names of `invoke recordings --json`. Unknown values are left out.
 
     Attributes:
+        state_words: The state as people read it.
+        reason_words: The reason as people read it.
         zoom_page: Address of the recording's page in Zoom.
         attention: Whether a person has to act.
         settled_by: Zip id of the later ingest that is in Opencast, so that nobody has to act.
@@ -37,7 +46,9 @@ class IngestDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     start_time: str = ""
     origin: str = ""
     state: str = ""
+    state_words: str = ""
     reason: str = ""
+    reason_words: str = ""
     course: str = ""
     oc_series_id: str = ""
     ingest_request_time: str = ""
@@ -49,7 +60,7 @@ class IngestDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     next_step: str = ""
     what_to_do: str = ""
     request_helps: bool = False
-    steps: Sequence[Step] = ()
+    steps: Sequence[StepDetails] = ()
     steps_left_out: int = 0
     asked: Asked | None = None
 
@@ -67,7 +78,9 @@ def details_of(row: StatusRow, diagnosis: Diagnosis, *, zoom_web: str) -> Ingest
         start_time=row.start_time,
         origin=row.origin,
         state=str(row.state or ""),
+        state_words=state_words(row.state),
         reason=row.reason,
+        reason_words=reason_of(row),
         course=row.course,
         oc_series_id=row.oc_series_id,
         ingest_request_time=row.ingest_request_time,
@@ -79,7 +92,17 @@ def details_of(row: StatusRow, diagnosis: Diagnosis, *, zoom_web: str) -> Ingest
         next_step=said.operator,
         what_to_do=said.producer,
         request_helps=said.can_request,
-        steps=row.steps,
+        steps=tuple(_step(step, row.oc_series_id) for step in row.steps),
         steps_left_out=row.steps_left_out,
         asked=None if row.asked == Asked() else row.asked,
+    )
+
+
+def _step(step: Step, series: str) -> StepDetails:
+    words = reason_words(step.reason, series)
+    return StepDetails(
+        state=step.state,
+        at=step.at,
+        reason=step.reason,
+        reason_words="" if words == step.reason else words,
     )

@@ -18,6 +18,7 @@ from ingester.reconcile.state_table import KEY
 from ingester.recording.files import Subject
 from ingester.status.table import FIRST_STEPS, Requested, StatusChange
 from ingester.status.time_index import StatusPages
+from ingester.status.words import state_words
 from tests.cloud import Clock, Cloud
 from tests.function_harness import status_tools
 from tests.hooks import failing
@@ -63,14 +64,17 @@ def uuids(body: dict[str, Any]) -> list[str]:
 def test_root_resource_answers_the_page(deps: status_query.Dependencies) -> None:
     answer = status_query.respond({"resource": "/", "queryStringParameters": None}, deps)
     assert answer.status == 200
-    assert answer.body == status_query.PAGE.read_text("utf-8")
+    assert answer.body == status_query.page_text()
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
 
 
 def test_page_has_words_for_every_state_and_the_number_of_first_steps() -> None:
-    page = status_query.PAGE.read_text("utf-8")
-    words = page.partition("const WORDS = {")[2].partition("};")[0]
-    assert set(re.findall(r"([A-Z_]+): \[", words)) == {str(state) for state in State}
+    page = status_query.page_text()
+    words = json.loads(page.partition("const WORDS = ")[2].partition(";")[0])
+    assert words == {str(state): state_words(state) for state in State}
+    kinds = page.partition("const KINDS = {")[2].partition("};")[0]
+    states = re.findall(r"\b[A-Z]+_[A-Z_]+\b|PUBLISHED", kinds)
+    assert sorted(states) == sorted(set(State) - {State.IGNORED, State.OPENCAST_DELETED})
     assert f"steps_left_out ? {FIRST_STEPS} : 0" in page
 
 
@@ -91,7 +95,9 @@ def test_answer_has_all_fields_of_an_ingest(
         "start_time": "2026-10-14T15:00:00Z",
         "origin": "webhook_notification",
         "state": "DOWNLOADER_FAILED",
+        "state_words": "Download failed",
         "reason": "no",
+        "reason_words": "no",
         "course": "HIST E-10",
         "oc_series_id": "S",
         "ingest_request_time": "2026-10-14T18:30:00Z",
