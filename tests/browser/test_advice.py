@@ -8,11 +8,12 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from ingester import timestamps
-from ingester.pipeline.reasons import INVALID_SERIES
+from ingester.pipeline.reasons import INVALID_SERIES, NO_SERIES
 from ingester.pipeline.states import Origin, State
 from ingester.status.row import Asked
+from ingester.status.table import StatusChange
 from tests.browser.harness import Site, open_page, section, topics
-from tests.browser.recordings import NOW, Week
+from tests.browser.recordings import NOW, SECOND_REQUEST, Week
 from tests.cloud import Cloud
 
 
@@ -182,4 +183,16 @@ def test_an_ignored_recording_needs_nobody_when_it_was_requested_with_a_series(
     page.clock.run_for(31_000)
     expect(ignored.get_by_role("heading")).to_contain_text("Ignored, later succeeded")
     expect(ignored).to_contain_text("Nothing: a later request brought it into Opencast")
+    expect(ignored.get_by_role("link")).to_have_count(0)
+
+
+def test_a_request_without_a_series_is_not_advised_again_when_the_recording_is_in_opencast(
+    page: Page, site: Site, aws: Cloud
+) -> None:
+    week = Week(aws)
+    week.request_again("done01==")
+    week.status.write(SECOND_REQUEST, StatusChange(State.IGNORED, NO_SERIES))
+    open_page(page, site, "#recording=done01==")
+    ignored = page.locator("article").filter(has_text="Ignored")
+    expect(ignored).to_contain_text("Nothing: it is in Opencast already.")
     expect(ignored.get_by_role("link")).to_have_count(0)

@@ -168,3 +168,17 @@ def test_failed_lists_open_failures_with_their_next_steps(
     assert steps["auto-ingest-awaited"] == waits
     assert next_steps("--since", "1h") == {"auto-ingest-awaited": waits}
     assert next_steps().keys() == {*steps, "auto-ingest-settled", "on-demand-1", "on-demand-2"}
+
+
+@pytest.mark.usefixtures("shell_of_stack")
+def test_request_without_a_series_needs_nothing_when_the_recording_is_in_opencast(
+    begin_ingest: Callable[..., StatusTable],
+) -> None:
+    begin_ingest("auto-ingest-u", "u", 5).write(
+        "auto-ingest-u", StatusChange(State.SENT_TO_OPENCAST)
+    )
+    begin_ingest("on-demand-1", "u", 2).write(
+        "on-demand-1", StatusChange(State.IGNORED, "No opencast series match")
+    )
+    said = "Nothing: it is in Opencast already."
+    assert next_steps("--uuid", "u") == {"auto-ingest-u": None, "on-demand-1": said}

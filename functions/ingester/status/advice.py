@@ -43,6 +43,8 @@ ELSEWHERE = (
     "`invoke exec.pipeline {uuid}` sends it through this one."
 )
 SUPERSEDED = "Nothing: a later request brought it into {destination}."
+THERE_ALREADY = "Nothing: it is in Opencast already."
+TICK_AGAIN = "To have it there twice, tick Ingest it again."
 AWAITS_OTHER = "Wait: another request for it is on its way to Opencast."
 
 TELL_OPERATOR = "Tell an operator."
@@ -111,7 +113,7 @@ ADVICE = {
     ),
     Situation.ALREADY_IN_OPENCAST: Phrases(
         operator=NOTHING,
-        producer="Opencast has it already. To have it there twice, tick Ingest it again.",
+        producer=f"It is in Opencast already. {TICK_AGAIN}",
         lecturer=NOTHING,
         mail_outlook=HAS_ENDED,
         mail_advice=SEE_STATE,
@@ -123,6 +125,12 @@ ADVICE = {
         producer="Request it with its series.",
         can_request=True,
         lecturer=NOTHING,
+        mail_outlook=HAS_ENDED,
+    ),
+    Situation.NOT_NEEDED: Phrases(
+        operator=THERE_ALREADY,
+        producer=f"{THERE_ALREADY} {TICK_AGAIN}",
+        lecturer=f"What is left to do? {THERE_ALREADY}",
         mail_outlook=HAS_ENDED,
     ),
     Situation.SUPERSEDED: Phrases(

@@ -31,7 +31,7 @@ UPDATED = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)
 
 
 def row_in(state: State | None, **more: str) -> StatusRow:
-    return StatusRow(zip_id="z", state=state, updated=UPDATED, **more)  # type: ignore[arg-type]
+    return StatusRow(**{"zip_id": "z", "state": state, "updated": UPDATED, **more})  # type: ignore[arg-type]
 
 
 def lines(
@@ -144,6 +144,19 @@ def site(patience: timedelta) -> zip_answer.Site:
         zoom_web="https://zoom.us",
         patience=patience,
     )
+
+
+def test_request_without_a_series_is_not_advised_again_when_the_recording_is_in_opencast() -> None:
+    there = row_in(State.SENT_TO_OPENCAST, recording_id="u", zip_id="first")
+    ignored = row_in(
+        State.IGNORED,
+        recording_id="u",
+        reason="No opencast series match",
+        ingest_request_time="2026-10-14T18:29:00Z",
+    )
+    diagnosis = diagnose(ignored, [there], UPDATED, PATIENCE)
+    shown = ingest_lines(ignored, diagnosis, ZONE, "")
+    assert "What is left to do? Nothing: it is in Opencast already." in shown
 
 
 def test_retry_that_waits_in_its_queue_says_since_when_it_is_due() -> None:

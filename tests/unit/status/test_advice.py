@@ -206,7 +206,7 @@ def test_foreign_text_in_braces_stays_as_it_is(foreign: str) -> None:
         ),
         (
             row(State.IGNORED, "Already in opencast"),
-            "Opencast has it already. To have it there twice, tick Ingest it again.",
+            "It is in Opencast already. To have it there twice, tick Ingest it again.",
             False,
         ),
         (row(State.SENT_TO_UPLOADER, hours=9), "Tell an operator.", False),
