@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from urllib.parse import quote
 
 import msgspec
 
@@ -63,6 +64,42 @@ class IngestDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     steps: Sequence[StepDetails] = ()
     steps_left_out: int = 0
     asked: Asked | None = None
+
+
+class Scheduled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The series that a request without a series would get, and its class if the schedule has one.
+
+    Both are empty if such a request would be ignored.
+    """
+
+    oc_series_id: str = ""
+    title: str = ""
+    course: str = ""
+
+
+class RecordingDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is true of a recording, whatever the number of its ingests.
+
+    Attributes:
+        verdict: Where it is, in a sentence.
+        editor: Address of its event in Opencast's editor.
+        files: Names of the files that its event has, or else of those that Zoom named.
+        scheduled: What the schedule says of it; None if it can't be read.
+    """
+
+    uuid: str
+    verdict: str
+    editor: str = ""
+    files: Sequence[str] = ()
+    scheduled: Scheduled | None = None
+
+
+def editor_of(media_package: str, opencast: str) -> str:
+    """Return the address of an event in Opencast's editor (Opencast 10 and later).
+
+    https://docs.opencast.org/develop/admin/#modules/editor/
+    """
+    return f"{opencast.rstrip('/')}/editor-ui/index.html?id={quote(media_package, safe='')}"
 
 
 def details_of(row: StatusRow, diagnosis: Diagnosis, *, zoom_web: str) -> IngestDetails:

@@ -137,6 +137,14 @@ IS_THERE = frozenset({Situation.IN_OPENCAST, Situation.PUBLISHED, Situation.ALRE
 """Situations of ingests whose recording is in Opencast, and hasn't failed there."""
 
 WILL_RETRY = frozenset({Situation.RETRY_SCHEDULED, Situation.RETRY_DUE})
+STOPPED = frozenset(
+    {
+        Situation.NEVER_QUEUED,
+        Situation.NEVER_COMPLETED,
+        Situation.STUCK,
+        Situation.STUCK_ELSEWHERE,
+    }
+)
 NEEDS_ATTENTION = frozenset(
     {
         Situation.REQUEST_FAILED,
@@ -183,6 +191,11 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     def needs_attention(self) -> bool:
         """True if nothing happens unless a person acts."""
         return self.situation in NEEDS_ATTENTION
+
+    @property
+    def is_stuck(self) -> bool:
+        """True if the ingest stopped on its way without a failure."""
+        return self.situation in STOPPED
 
     @property
     def will_retry(self) -> bool:

@@ -32,6 +32,8 @@ STATES: dict[State, str] = {
     State.OPENCAST_DELETED: "Deleted in Opencast",
 }
 UNKNOWN_STATE = "Unknown"
+STUCK = ", stuck"
+"""Addition to the words for the state of an ingest that stopped on its way."""
 
 REASONS = {
     reasons.NO_SERIES: "No class in the schedule fits it",
