@@ -12,7 +12,7 @@ from ingester.pipeline.reasons import INVALID_SERIES, NO_SERIES
 from ingester.pipeline.states import Origin, State
 from ingester.status.row import Asked
 from ingester.status.table import StatusChange
-from tests.browser.harness import Site, open_page, section, topics
+from tests.browser.harness import Site, open_page, section, topics, violations
 from tests.browser.recordings import NOW, SECOND_REQUEST, Week
 from tests.cloud import Cloud
 
@@ -196,3 +196,27 @@ def test_a_request_without_a_series_is_not_advised_again_when_the_recording_is_i
     ignored = page.locator("article").filter(has_text="Ignored")
     expect(ignored).to_contain_text("Nothing: it is in Opencast already.")
     expect(ignored.get_by_role("link")).to_have_count(0)
+
+
+def test_recordings_that_need_a_person_for_one_cause_are_one_entry(
+    page: Page, site: Site, aws: Cloud
+) -> None:
+    week = Week(aws)
+    for number in range(4):
+        uuid, ago = f"same{number}==", timedelta(hours=5 + number)
+        week.begin(uuid, ago, f"Part {number}")
+        week.write(uuid, ago, State.OC_SERIES_FOUND, oc_series_id="S9")
+        week.write(uuid, ago, State.UPLOADER_FAILED, f"permanent failure: {INVALID_SERIES}")
+    open_page(page, site)
+    place = section(page, "Needs attention")
+    expect(place.get_by_role("heading")).to_have_text("Needs attention 6")
+    group = place.locator(".attention > li").filter(has_text="4 recordings")
+    expect(group).to_have_count(1)
+    assert topics(group) == [f"Part {number}" for number in range(4)]
+    assert group.inner_text().count("Opencast has no series S9.") == 1
+    assert group.inner_text().count("Request it with the right series.") == 1
+    group.get_by_text("For operators").click()
+    expect(group).to_contain_text("invoke exec.pipeline same3== --oc-series-id SERIES")
+    assert violations(page) == []
+    group.get_by_role("link", name="Request it: Part 2").click()
+    expect(page.get_by_label("Recording (required)")).to_have_value("same2==")

@@ -288,10 +288,14 @@ def test_a_long_section_shows_the_first_recordings_until_all_are_wanted(
 ) -> None:
     put_rows(aws, 400, 66_590, "SENT_TO_DOWNLOADER", "DOWNLOADER_FAILED")
     open_page(page, site)
-    for heading, count in (("Needs attention", 202), ("Under way", 204)):
+    # Those with one cause are one entry, of which the first twelve are shown.
+    for heading, some, group, count in (
+        ("Needs attention", 14, 200, 202),
+        ("Under way", 12, 204, 204),
+    ):
         place = section(page, heading)
-        assert len(topics(place)) == 12
-        button = place.get_by_role("button", name=f"Show all {count}")
+        assert len(topics(place)) == some
+        button = place.get_by_role("button", name=f"Show all {group}")
         button.focus()
         page.keyboard.press("Enter")
         expect(button).to_have_count(0)

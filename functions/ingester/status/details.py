@@ -10,6 +10,7 @@ import msgspec
 from ingester import timestamps
 from ingester.recording.files import zoom_page_of
 from ingester.status.advice import phrases
+from ingester.status.causes import cause_of
 from ingester.status.diagnosis import Diagnosis, Situation
 from ingester.status.row import Asked, StatusRow, Step
 from ingester.status.words import reason_of, reason_words, state_words
@@ -29,6 +30,7 @@ class IngestDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         reason_words: The reason as people read it.
         zoom_page: Address of the recording's page in Zoom.
         attention: Whether a person has to act.
+        cause: The same text for ingests that need a person for the same cause.
         settled_by: Zip id of the later ingest that is in Opencast, so that nobody has to act.
         waits_for: Zip id of the ingest in progress, so that nobody has to act yet.
         next_step: What an operator can do, with commands.
@@ -56,6 +58,7 @@ class IngestDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     last_updated: str = ""
     retry_due: str = ""
     attention: bool = False
+    cause: str = ""
     settled_by: str = ""
     waits_for: str = ""
     next_step: str = ""
@@ -124,6 +127,7 @@ def details_of(row: StatusRow, diagnosis: Diagnosis, *, zoom_web: str) -> Ingest
         last_updated=timestamps.write(row.updated),
         retry_due=row.retry_due,
         attention=diagnosis.needs_attention,
+        cause=cause_of(row, diagnosis),
         settled_by=other if diagnosis.situation is Situation.SUPERSEDED else "",
         waits_for=other if diagnosis.situation is Situation.AWAITS_OTHER else "",
         next_step=said.operator,
