@@ -13,7 +13,7 @@ from typing import Any
 
 from ingester import log, timestamps
 from ingester.errors import BadRequest, LedgerUnreadable, ScheduleUnreadable
-from ingester.ledger.record import IngestRecord, Record
+from ingester.ledger.record import Record, event_of
 from ingester.ledger.table import Ledger
 from ingester.pipeline.queue import Queue
 from ingester.pipeline.states import FOLLOWED, OVER, State
@@ -205,7 +205,8 @@ def _whole(uuid: str, verdict: Verdict, deps: Dependencies) -> RecordingDetails:
         record = deps.ledger.get(uuid)
     except LedgerUnreadable:
         record = Record(uuid=uuid)
-    media_package, ingest = _event_of(record, verdict.ingest)
+    media_package = event_of(record, verdict.ingest.zip_id)
+    ingest = record.ingests.get(media_package)
     named = {file_id: file.name for file_id, file in record.files.items()}
     is_linked = verdict.is_in_opencast and media_package and deps.opencast
     return RecordingDetails(
@@ -215,14 +216,6 @@ def _whole(uuid: str, verdict: Verdict, deps: Dependencies) -> RecordingDetails:
         files=sorted((ingest.certain_files if ingest else named).values()),
         scheduled=_scheduled(verdict.ingest, deps),
     )
-
-
-def _event_of(record: Record, row: StatusRow) -> tuple[str, IngestRecord | None]:
-    """Return the media package of an ingest, or else the last one that Opencast took."""
-    taken = {name: ingest for name, ingest in record.ingests.items() if ingest.is_taken}
-    newest = max(taken, key=lambda name: taken[name].posted_at, default="")
-    media_package = record.ingest_of(row.zip_id) or newest
-    return media_package, record.ingests.get(media_package)
 
 
 def _scheduled(row: StatusRow, deps: Dependencies) -> Scheduled | None:

@@ -268,9 +268,9 @@ class Driver:
 
     def recording_details(self, recording: ZoomRecording) -> dict[str, Any]:
         """Return what the details tell of a recording as a whole; empty if it isn't known."""
-        query = {"meeting_id": recording.meeting_id, "details": "true", "uuid": recording.uuid}
-        found = self._get_status(**query)["recordings"]
-        return next((one for one in found if one["uuid"] == recording.uuid), {})
+        uuid = recording.uuid
+        told = self._get_status(meeting_id=recording.meeting_id, details="true", uuid=uuid)
+        return next((one for one in told["recordings"] if one["uuid"] == uuid), {})
 
     def ingest_details(self, recording: ZoomRecording) -> Ingest | None:
         """Return a recording's newest ingest with what became of it in Opencast, or None."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ingester.pipeline.reasons import INVALID_SERIES
 from ingester.pipeline.states import State
 from ingester.status.causes import by_cause
@@ -11,7 +13,12 @@ from tests.unit.status.situations import NOW, row
 
 
 def failed(name: str, reason: str, series: str = "S", **more: str) -> StatusRow:
-    fields = {"zip_id": name, "recording_id": uuid_of(name), "oc_series_id": series, **more}
+    fields: dict[str, Any] = {
+        "zip_id": name,
+        "recording_id": uuid_of(name),
+        "oc_series_id": series,
+        **more,
+    }
     return row(State.UPLOADER_FAILED, reason, **fields)
 
 
