@@ -94,7 +94,7 @@ def _table_variables(tables: Tables) -> list[Variable]:
     both = (WEBHOOK, ON_DEMAND, DOWNLOADER, UPLOADER, FOLLOW, STATUS_QUERY)
     ledger = (*both, RECONCILE)
     status = (*both, SLACK, LOG_NOTIFICATIONS)
-    schedule = (DOWNLOADER, SCHEDULE_UPDATE, SLACK)
+    schedule = (DOWNLOADER, SCHEDULE_UPDATE, STATUS_QUERY, SLACK)
     return [
         Variable("STATUS_TABLE", tables.status.table_name, status),
         Variable("EVENTS_TABLE", tables.events.table_name, (WEBHOOK, UPLOADER)),

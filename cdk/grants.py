@@ -225,14 +225,14 @@ def _uploader(resources: Resources) -> list[iam.PolicyStatement]:
 
 
 def _status_query(resources: Resources) -> list[iam.PolicyStatement]:
-    """Return the grants of `/status`: rows by the two indexes, reconcile's last run, and how many
-    messages the queues hold, without reading any."""
+    """Return the grants of `/status`: rows by the two indexes, what ledger and schedule know of one
+    recording, reconcile's last run, and how many messages the queues hold, without reading any."""
     tables, queues = resources.tables, resources.queues
     status = tables.status.table_arn
     counted = (queues.download, queues.download_dlq, queues.upload, queues.upload_dlq)
     return [
         allow(("dynamodb:Query",), f"{status}/index/{MID_INDEX}", f"{status}/index/{TIME_INDEX}"),
-        allow(("dynamodb:GetItem",), tables.recordings.table_arn),
+        allow(("dynamodb:GetItem",), tables.recordings.table_arn, tables.schedule.table_arn),
         allow(("sqs:GetQueueAttributes",), *(queue.queue_arn for queue in counted)),
     ]
 

@@ -180,7 +180,7 @@ class Settings:
         "",
         checks.url("https", "http"),
         "The admin node's address. Required unless `OC_CLUSTER_NAME` names a cluster.",
-        read_by=(UPLOADER, FOLLOW),
+        read_by=(UPLOADER, FOLLOW, STATUS_QUERY),
     )
     opencast_api_user: str = text_setting(
         _OPENCAST,
@@ -348,7 +348,7 @@ class Settings:
         _RECORDINGS,
         "The Opencast series of recordings that the schedule doesn't know. Without it they are "
         "ignored.",
-        read_by=(DOWNLOADER,),
+        read_by=(DOWNLOADER, STATUS_QUERY),
     )
     minimum_duration: float = setting(
         _RECORDINGS,
@@ -363,14 +363,14 @@ class Settings:
         checks.whole(1, 720),
         "A recording belongs to a scheduled class if it starts fewer minutes than this before or "
         "after the class's time.",
-        read_by=(DOWNLOADER, SLACK),
+        read_by=(DOWNLOADER, STATUS_QUERY, SLACK),
     )
     local_time_zone: str = setting(
         _RECORDINGS,
         "US/Eastern",
         checks.time_zone,
         "The schedule's time zone.",
-        read_by=(DOWNLOADER, SLACK, LOG_NOTIFICATIONS),
+        read_by=(DOWNLOADER, STATUS_QUERY, SLACK, LOG_NOTIFICATIONS),
     )
     download_connections: int = setting(
         _RECORDINGS,

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
 from ingester import log, timestamps
-from ingester.errors import BadRequest, LedgerUnreadable
+from ingester.errors import BadRequest, LedgerUnreadable, ScheduleUnreadable
+from ingester.ledger.record import Record, event_of
+from ingester.ledger.table import Ledger
 from ingester.pipeline.queue import Queue
 from ingester.pipeline.states import FOLLOWED, OVER, State
 from ingester.reconcile.decisions import Check, check_of
@@ -22,12 +25,17 @@ from ingester.runtime.clock import utc_now
 from ingester.runtime.container import Container
 from ingester.runtime.http_endpoint import AwsFailure, ErrorAnswers, log_nothing
 from ingester.runtime.static_page import page_answer
+from ingester.schedule.series_lookup import scheduled_destination
+from ingester.schedule.table import ScheduleTable
 from ingester.settings import StatusQuerySettings, read
-from ingester.status.details import details_of
-from ingester.status.diagnosis import diagnose, diagnose_each
+from ingester.status.details import RecordingDetails, Scheduled, details_of, editor_of
+from ingester.status.diagnosis import Diagnosis, diagnose, diagnose_each
 from ingester.status.row import StatusRow
 from ingester.status.table import STATUS_LIFE, StatusTable
 from ingester.status.time_index import Position, StatusPages
+from ingester.status.verdict import Verdict, verdicts_of
+from ingester.status.words import STATES
+from ingester.time_zones import zone_of
 
 logger = logging.getLogger("ingester.status_query")
 
@@ -54,13 +62,16 @@ ERRORS = ErrorAnswers(
 )
 
 PAGE = Path(__file__).with_name("status_page.html")
+WORDS_IN_PAGE = "const WORDS = {};"
+"""Line of the page's script that `page_text` fills with the words for states."""
 
 
 @dataclass(frozen=True)
 class Dependencies:
     """The dependencies of the use case. An answer names the `queues` by their keys here.
 
-    `reconcile` remembers the last run of reconcile.
+    `reconcile` remembers the last run of reconcile. `opencast` is Opencast's address, "" if it is
+    unknown.
     """
 
     stack_name: str
@@ -68,6 +79,12 @@ class Dependencies:
     status: StatusTable
     pages: StatusPages
     queues: Mapping[str, Queue]
+    ledger: Ledger
+    schedule: ScheduleTable
+    zone: tzinfo
+    buffer_minutes: int
+    fallback_series_id: str
+    opencast: str
     reconcile: ReconcileState
     reconcile_days: int
     page: Answer
@@ -80,6 +97,7 @@ def build() -> Dependencies:
     settings = read(StatusQuerySettings, os.environ)
     log.verbose(settings.is_debug)
     table, sqs = clients.table(settings.status_table), clients.sqs()
+    recordings = clients.table(settings.recordings_table)
     return Dependencies(
         stack_name=settings.stack_name,
         zoom_web=settings.zoom_web,
@@ -91,12 +109,24 @@ def build() -> Dependencies:
             "uploads": Queue(sqs, settings.upload_queue_url),
             "uploads_dead": Queue(sqs, settings.upload_dlq_url),
         },
-        reconcile=ReconcileState(clients.table(settings.recordings_table)),
+        ledger=Ledger(recordings, utc_now),
+        schedule=ScheduleTable(clients.table(settings.schedule_table)),
+        zone=zone_of(settings.local_time_zone),
+        buffer_minutes=settings.buffer_minutes,
+        fallback_series_id=settings.fallback_series_id,
+        opencast=settings.opencast_base_url,
+        reconcile=ReconcileState(recordings),
         reconcile_days=settings.reconcile_days,
-        page=page_answer(PAGE.read_text("utf-8")),
+        page=page_answer(page_text()),
         clock=utc_now,
         patience=timedelta(hours=settings.oc_ingest_patience_hours),
     )
+
+
+def page_text() -> str:
+    """Return the page with the words for states."""
+    words = json.dumps({str(state): words for state, words in STATES.items()})
+    return PAGE.read_text("utf-8").replace(WORDS_IN_PAGE, f"const WORDS = {words};")
 
 
 container = Container(build)
@@ -143,11 +173,65 @@ def records(query: Mapping[str, str], deps: Dependencies) -> dict[str, Any] | No
 
 
 def of_meeting(query: Mapping[str, str], deps: Dependencies) -> dict[str, Any]:
-    """Return every ingest of a meeting with its steps, the newest first."""
+    """Return every ingest of a meeting with its steps, the newest first; and its recordings.
+
+    `uuid` selects the recording of which everything is told.
+    """
     rows = deps.status.of_meeting(_meeting_id(query))
     rows.sort(key=lambda row: (row.updated, row.zip_id), reverse=True)
     chosen = rows[:MEETING_INGESTS]
-    return _ingests(chosen, rows, deps.clock(), deps) | {"left_out": len(rows) - len(chosen)}
+    now = deps.clock()
+    diagnoses = diagnose_each(rows, rows, now, deps.patience)
+    return _ingests(chosen, diagnoses, now, deps) | {
+        "recordings": _recordings(rows, diagnoses, query.get("uuid", ""), deps),
+        "left_out": len(rows) - len(chosen),
+    }
+
+
+def _recordings(
+    rows: Sequence[StatusRow], diagnoses: Mapping[str, Diagnosis], wanted: str, deps: Dependencies
+) -> list[RecordingDetails]:
+    return [
+        _whole(uuid, verdict, deps)
+        if uuid == wanted
+        else RecordingDetails(uuid=uuid, verdict=verdict.text)
+        for uuid, verdict in verdicts_of(rows, diagnoses).items()
+    ]
+
+
+def _whole(uuid: str, verdict: Verdict, deps: Dependencies) -> RecordingDetails:
+    """Return a recording with what the ledger and the schedule know of it."""
+    try:
+        record = deps.ledger.get(uuid)
+    except LedgerUnreadable:
+        record = Record(uuid=uuid)
+    media_package = event_of(record, verdict.ingest.zip_id)
+    ingest = record.ingests.get(media_package)
+    named = {file_id: file.name for file_id, file in record.files.items()}
+    is_linked = verdict.is_in_opencast and media_package and deps.opencast
+    return RecordingDetails(
+        uuid=uuid,
+        verdict=verdict.text,
+        editor=editor_of(media_package, deps.opencast) if is_linked else "",
+        files=sorted((ingest.certain_files if ingest else named).values()),
+        scheduled=_scheduled(verdict.ingest, deps),
+    )
+
+
+def _scheduled(row: StatusRow, deps: Dependencies) -> Scheduled | None:
+    """Return what the schedule says of a recording; None if that can't be read."""
+    try:
+        found = scheduled_destination(
+            row.start_time,
+            deps.schedule.get(row.meeting_id),
+            zone=deps.zone,
+            buffer_minutes=deps.buffer_minutes,
+            fallback_series_id=deps.fallback_series_id,
+        )
+    except (ScheduleUnreadable, ValueError, OverflowError):
+        return None
+    title = found.title if found.course or found.series_id != deps.fallback_series_id else ""
+    return Scheduled(oc_series_id=found.series_id, title=title, course=found.course)
 
 
 def changed_since(query: Mapping[str, str], deps: Dependencies) -> dict[str, Any]:
@@ -166,7 +250,8 @@ def changed_since(query: Mapping[str, str], deps: Dependencies) -> dict[str, Any
     rows, position = deps.pages.page(begin, end, after, over)
     chosen = [row for row in rows if query.get("uuid") in (None, row.recording_id)]
     siblings = _siblings(chosen, now, deps)
-    return _ingests(chosen, siblings, now, deps) | ({"next": position.token} if position else {})
+    diagnoses = diagnose_each(chosen, siblings, now, deps.patience)
+    return _ingests(chosen, diagnoses, now, deps) | ({"next": position.token} if position else {})
 
 
 def backlogs(deps: Dependencies) -> dict[str, Any]:
@@ -206,9 +291,8 @@ def _siblings(rows: Sequence[StatusRow], now: datetime, deps: Dependencies) -> l
 
 
 def _ingests(
-    rows: Sequence[StatusRow], every: Sequence[StatusRow], now: datetime, deps: Dependencies
+    rows: Sequence[StatusRow], diagnoses: Mapping[str, Diagnosis], now: datetime, deps: Dependencies
 ) -> dict[str, Any]:
-    diagnoses = diagnose_each(rows, every, now, deps.patience)
     ingests = [details_of(row, diagnoses[row.zip_id], zoom_web=deps.zoom_web) for row in rows]
     return {"now": timestamps.write(now), "ingests": ingests}
 

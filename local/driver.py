@@ -266,6 +266,12 @@ class Driver:
         found = self.status(recording.meeting_id).get(recording.uuid, [])
         return max(found, key=lambda ingest: ingest.last_updated, default=None)
 
+    def recording_details(self, recording: ZoomRecording) -> dict[str, Any]:
+        """Return what the details tell of a recording as a whole; empty if it isn't known."""
+        uuid = recording.uuid
+        told = self._get_status(meeting_id=recording.meeting_id, details="true", uuid=uuid)
+        return next((one for one in told["recordings"] if one["uuid"] == uuid), {})
+
     def ingest_details(self, recording: ZoomRecording) -> Ingest | None:
         """Return a recording's newest ingest with what became of it in Opencast, or None."""
         found = self._get_status(meeting_id=recording.meeting_id, details="true")["ingests"]

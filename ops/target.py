@@ -101,6 +101,11 @@ def opencast_patience() -> timedelta:
     return timedelta(hours=_configured("OC_INGEST_PATIENCE_HOURS"))
 
 
+def opencast_address() -> str:
+    """Return Opencast's address as it is set; "" if the stack looks it up."""
+    return str(given_settings(os.environ, ENV_FILE).get("OPENCAST_BASE_URL", "")).strip()
+
+
 def log_retention() -> timedelta:
     """Return how long the stack keeps its logs, by its settings."""
     return timedelta(days=_configured("LOG_RETENTION_DAYS"))

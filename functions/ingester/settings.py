@@ -224,12 +224,22 @@ class StatusQuerySettings(ZoomSite, frozen=True, kw_only=True):
 
     status_table: str
     recordings_table: str
+    schedule_table: str
     reconcile_days: int = 3
     download_queue_url: str
     download_dlq_url: str
     upload_queue_url: str
     upload_dlq_url: str
     oc_ingest_patience_hours: float = 6
+    opencast_base_url: str = ""
+    default_series_id: str = ""
+    buffer_minutes: int = 30
+    local_time_zone: str = "US/Eastern"
+
+    @property
+    def fallback_series_id(self) -> str:
+        """`DEFAULT_SERIES_ID`. The text `None` counts as unset: old templates wrote it."""
+        return "" if self.default_series_id == "None" else self.default_series_id
 
 
 class SlackSettings(ZoomSite, frozen=True, kw_only=True):

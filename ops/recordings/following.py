@@ -17,6 +17,7 @@ from ingester.pipeline.states import FOLLOWED, IN_OPENCAST, State
 from ingester.status.advice import phrases
 from ingester.status.diagnosis import PATIENCE, diagnose, has_ended
 from ingester.status.row import StatusRow
+from ingester.status.words import reason_with_code, state_with_code
 from ops.command import OpsError, error_line
 from ops.printable import printable
 
@@ -28,8 +29,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
 
 def lines(row: StatusRow) -> list[str]:
     """Return the lines to print after a change of a row. Times are UTC."""
-    reason = printable(row.reason)
-    about = f"{timestamps.write(row.updated)}  {row.state or '':<20}  {reason}".rstrip()
+    reason = printable(reason_with_code(row))
+    about = f"{timestamps.write(row.updated)}  {state_with_code(row.state):<41}  {reason}".rstrip()
     if row.retry_due and not has_ended(row):
         return [about, f"{'':<22}tries again at {row.retry_due}"]
     return [about]
@@ -136,9 +137,9 @@ def outcome(row: StatusRow, now: datetime, record: Record) -> str:
     request.
     """
     if row.state not in IN_OPENCAST:
-        reason = printable(row.reason).rstrip(".") or "no reason is known"
+        reason = printable(reason_with_code(row)).rstrip(".") or "no reason is known"
         step = phrases(row, diagnose(row, (), now, PATIENCE)).operator
-        raise OpsError(f"{row.state}: {reason}. {step}".rstrip())
+        raise OpsError(f"{state_with_code(row.state)}: {reason}. {step}".rstrip())
     media_package = record.ingest_of(row.zip_id)
     ingest = record.ingests.get(media_package)
     if ingest and is_earlier(row, ingest):

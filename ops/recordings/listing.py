@@ -5,42 +5,32 @@ The rows of the status table live seven days after their last change. Times are 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from invoke import Collection, Context
-from rich.table import Column
 
 from ingester import timestamps
-from ingester.pipeline.states import Origin
-from ingester.status.advice import phrases
+from ingester.ledger.record import Record, event_of
+from ingester.ledger.table import Ledger
+from ingester.status.details import editor_of
 from ingester.status.diagnosis import Diagnosis, diagnose_each
 from ingester.status.row import StatusRow
 from ingester.status.table import STATUS_LIFE, StatusTable
+from ingester.status.verdict import Verdict
 from ops import terminal
 from ops.command import command
-from ops.printable import printable, table_time
 from ops.recordings import arguments
+from ops.recordings.following import record_of
 from ops.recordings.forgetting import forget
+from ops.recordings.printing import Listed, show, steps_of
+from ops.recordings.resending import now as now_utc
 from ops.recordings.status_rows import rows_of
-from ops.target import existing_target, opencast_patience
+from ops.target import existing_target, opencast_address, opencast_patience
 
 DEFAULT_SINCE = "1d"
-KINDS = {Origin.WEBHOOK: "automated", Origin.ON_DEMAND: "+Zoom"}
-COLUMNS = (
-    "meeting",
-    "topic",
-    "recorded (UTC)",
-    "kind",
-    "state",
-    "reason",
-    "series",
-    "requested",
-    "updated",
-    "uuid",
-)
 
 
 def find(
@@ -77,17 +67,6 @@ def select(
     return [row for row in recent if diagnoses[row.zip_id].has_failed] if failed else recent
 
 
-def kind(row: StatusRow) -> str:
-    """Return who requested the ingest, in words."""
-    return next((word for origin, word in KINDS.items() if row.origin == origin), "-")
-
-
-def steps_of(rows: Sequence[StatusRow], diagnoses: Mapping[str, Diagnosis]) -> dict[str, str]:
-    """Return what an operator can do about each ingest that needs anything, by zip id."""
-    said = {row.zip_id: phrases(row, diagnoses[row.zip_id]).operator for row in rows}
-    return {zip_id: step for zip_id, step in said.items() if step}
-
-
 def as_json(row: StatusRow, step: str | None) -> dict[str, Any]:
     """Return a row for other programs; unknown values are null."""
     return {
@@ -107,67 +86,24 @@ def as_json(row: StatusRow, step: str | None) -> dict[str, Any]:
     }
 
 
-def short_time(wire: str) -> str:
-    """Return a timestamp for a table: without `T`, seconds and `Z`."""
-    return printable(wire[:16].replace("T", " ")) or "-"
-
-
-def cells(row: StatusRow) -> tuple[str, ...]:
-    """Return a row of the table."""
-    return (
-        str(row.meeting_id or "-"),
-        printable(row.topic) or "-",
-        short_time(row.start_time),
-        kind(row),
-        str(row.state),
-        printable(row.reason) or "-",
-        printable(row.oc_series_id) or "-",
-        short_time(row.ingest_request_time),
-        table_time(row.updated),
-        printable(row.recording_id) or "-",
+def say_nothing(*, failed: bool) -> None:
+    """Say that no recording was found. `failed`: only failures were wanted."""
+    nothing = "Nothing has failed or got stuck" if failed else "No such recording is known"
+    terminal.say(
+        f"{nothing}. (Without --since that is of the last day, unless a meeting or a uuid is "
+        "named or --failed; rows live seven days after their last change.)"
     )
 
 
-def stacked_columns() -> list[Column]:
-    """Return the columns for a terminal: two lines a recording, so that a uuid fits."""
-    return [
-        Column("uuid\nmeeting", no_wrap=True),
-        Column("topic\nrecorded (UTC)", overflow="fold"),
-        Column("state\nreason", overflow="fold"),
-        Column("kind\nseries", overflow="fold"),
-        Column("updated\nrequested", no_wrap=True),
-    ]
-
-
-def stacked(row: StatusRow) -> tuple[str, ...]:
-    """Return a row for `stacked_columns`."""
-    meeting, topic, recorded, kind, state, reason, series, requested, updated, uuid = cells(row)
-    pairs = ((uuid, meeting), (topic, recorded), (state, reason), (kind, series))
-    return tuple("\n".join(pair) for pair in (*pairs, (updated, requested)))
-
-
-def show(rows: Sequence[StatusRow], steps: Mapping[str, str], *, failed: bool = False) -> None:
-    """Print rows as a table, and below it what to do. `failed`: only failures were wanted."""
-    if not rows:
-        nothing = "Nothing has failed or got stuck" if failed else "No such recording is known"
-        terminal.say(
-            f"{nothing}. (Without --since that is of the last day, unless a meeting or a uuid is "
-            "named or --failed; rows live seven days after their last change.)"
-        )
-        return
-    if sys.stdout.isatty():
-        terminal.show("Recordings", stacked_columns(), [stacked(row) for row in rows])
-    else:
-        terminal.show("Recordings", COLUMNS, [cells(row) for row in rows])
-    lines = [
-        f"{row.meeting_id} {row.recording_id} ({kind(row)}): {steps[row.zip_id]}"
-        for row in rows
-        if row.zip_id in steps
-    ]
-    if lines:
-        terminal.say("What to do next:")
-    for line in lines:
-        terminal.say(f"  {printable(line)}")
+def links_of(record: Record, verdict: Verdict, opencast: str) -> list[str]:
+    """Return lines with what the ledger knows of a recording: its files, and its event."""
+    media_package = event_of(record, verdict.ingest.zip_id)
+    ingest = record.ingests.get(media_package)
+    names = sorted(ingest.certain_files.values()) if ingest else []
+    lines = [f"Files in Opencast: {', '.join(names)}"] if names else []
+    if verdict.is_in_opencast and media_package and opencast:
+        lines.append(f"In Opencast's editor: {editor_of(media_package, opencast)}")
+    return lines
 
 
 @command(
@@ -202,12 +138,19 @@ def recordings(
     begin = now - length if length else None
     found = find(status, meeting=number, uuid=wanted, begin=begin, now=now)
     diagnoses = diagnose_each(found, found, now, opencast_patience())
-    steps = steps_of(found, diagnoses)
     rows = select(found, diagnoses, begin=begin, failed=failed)
     if json:
+        steps = steps_of(found, diagnoses)
         terminal.show_json([as_json(row, steps.get(row.zip_id)) for row in rows])
+    elif not rows:
+        say_nothing(failed=failed)
     else:
-        show(rows, steps, failed=failed)
+        listed = Listed(rows, found, diagnoses)
+        if wanted:
+            record = record_of(Ledger(target.table(target.names.recordings_table), now_utc), wanted)
+            links = links_of(record, listed.verdicts()[wanted], opencast_address())
+            listed = replace(listed, links={wanted: links})
+        show(listed)
 
 
 collection = Collection("recordings", recordings, forget)

@@ -8,11 +8,12 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from ingester import timestamps
-from ingester.pipeline.reasons import INVALID_SERIES
+from ingester.pipeline.reasons import INVALID_SERIES, NO_SERIES
 from ingester.pipeline.states import Origin, State
 from ingester.status.row import Asked
-from tests.browser.harness import Site, open_page, section, topics
-from tests.browser.recordings import NOW, Week
+from ingester.status.table import StatusChange
+from tests.browser.harness import Site, open_page, section, topics, violations
+from tests.browser.recordings import NOW, SECOND_REQUEST, Week
 from tests.cloud import Cloud
 
 
@@ -53,7 +54,7 @@ def test_a_failed_recording_has_a_link_to_the_form_with_its_uuid(page: Page, sit
     expect(page.get_by_label("Recording (required)")).to_have_value("8dXp112QmuoKj48w==")
     open_page(page, site, "#recording=private0==")
     article = page.locator("article")
-    expect(article).to_contain_text("No class at that time: request it with its series.")
+    expect(article).to_contain_text("Request it with its series.")
     expect(article.get_by_role("link", name="Request it: Office hours 1")).to_be_visible()
     expect(article.locator("code").first).to_be_hidden()
 
@@ -175,7 +176,7 @@ def test_an_ignored_recording_needs_nobody_when_it_was_requested_with_a_series(
     week = Week(aws)
     week.request_again("private0==")
     open_page(page, site, "#recording=private0==")
-    ignored = page.locator("article").filter(has_text="No opencast series match")
+    ignored = page.locator("article").filter(has_text="No class in the schedule")
     expect(ignored).to_contain_text("Wait: another request for it is on its way to Opencast.")
     expect(ignored.get_by_role("link")).to_have_count(0)
     week.ingest_second_request("20260113301")
@@ -183,3 +184,39 @@ def test_an_ignored_recording_needs_nobody_when_it_was_requested_with_a_series(
     expect(ignored.get_by_role("heading")).to_contain_text("Ignored, later succeeded")
     expect(ignored).to_contain_text("Nothing: a later request brought it into Opencast")
     expect(ignored.get_by_role("link")).to_have_count(0)
+
+
+def test_a_request_without_a_series_is_not_advised_again_when_the_recording_is_in_opencast(
+    page: Page, site: Site, aws: Cloud
+) -> None:
+    week = Week(aws)
+    week.request_again("done01==")
+    week.status.write(SECOND_REQUEST, StatusChange(State.IGNORED, NO_SERIES))
+    open_page(page, site, "#recording=done01==")
+    ignored = page.locator("article").filter(has_text="Ignored")
+    expect(ignored).to_contain_text("Nothing: it is in Opencast already.")
+    expect(ignored.get_by_role("link")).to_have_count(0)
+
+
+def test_recordings_that_need_a_person_for_one_cause_are_one_entry(
+    page: Page, site: Site, aws: Cloud
+) -> None:
+    week = Week(aws)
+    for number in range(4):
+        uuid, ago = f"same{number}==", timedelta(hours=5 + number)
+        week.begin(uuid, ago, f"Part {number}")
+        week.write(uuid, ago, State.OC_SERIES_FOUND, oc_series_id="S9")
+        week.write(uuid, ago, State.UPLOADER_FAILED, f"permanent failure: {INVALID_SERIES}")
+    open_page(page, site)
+    place = section(page, "Needs attention")
+    expect(place.get_by_role("heading")).to_have_text("Needs attention 6")
+    group = place.locator(".attention > li").filter(has_text="4 recordings")
+    expect(group).to_have_count(1)
+    assert topics(group) == [f"Part {number}" for number in range(4)]
+    assert group.inner_text().count("Opencast has no series S9.") == 1
+    assert group.inner_text().count("Request it with the right series.") == 1
+    group.get_by_text("For operators").click()
+    expect(group).to_contain_text("invoke exec.pipeline same3== --oc-series-id SERIES")
+    assert violations(page) == []
+    group.get_by_role("link", name="Request it: Part 2").click()
+    expect(page.get_by_label("Recording (required)")).to_have_value("same2==")

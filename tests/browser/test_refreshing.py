@@ -82,7 +82,7 @@ class TestRefreshing:
         open_page(page, site)
         section(page, "Under way").get_by_role("link", name="Organic Chemistry II").first.click()
         await_view(page)
-        expect(page.locator("article")).to_contain_text("Waits for download")
+        expect(page.locator("article")).to_contain_text("Waiting for download")
         link = page.get_by_role("link", name="Request an ingest of it")
         link.focus()
         week = Week(aws)

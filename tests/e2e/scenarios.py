@@ -155,6 +155,14 @@ def recent(stack: Stack) -> None:
     assert recording.uuid in found, found
 
 
+def told_as_a_whole(stack: Stack) -> None:
+    """`GET /status?details=true` has a recording's verdict, and the series of its class."""
+    recording = stack.lecture()
+    assert stack.driver.send("recording.started", recording.uuid).status == 204
+    found = stack.driver.recording_details(recording)
+    assert (found["verdict"], found["scheduled"]["oc_series_id"]) == ("Being recorded.", SERIES)
+
+
 def backlogs(stack: Stack) -> None:
     """`GET /status?queues=true` counts the messages on the four queues."""
     counts = stack.driver.backlogs()
@@ -205,6 +213,7 @@ SCENARIOS: dict[str, Callable[[Stack], None]] = {
         zip_command_when_slack_is_slow,
         mailed_failure,
         sheet_updated,
+        told_as_a_whole,
         backlogs,
         reconciled,
         webhook_refusal,

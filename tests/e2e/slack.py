@@ -113,10 +113,10 @@ def zip_command(stack: Stack) -> None:
     await_process(stack)
     shown = type_command(stack, str(recording.meeting_id))
     if texts(shown) == ONE_MOMENT:
-        shown = await_message(stack, shown["ts"], "Sent to Opencast")
+        shown = await_message(stack, shown["ts"], "> In Opencast")
     assert shown["only_for"] is None
     assert "HIST E-1010 Lecture: " in texts(shown)
-    assert "Sent to Opencast" in texts(shown)
+    assert "> In Opencast" in texts(shown)
 
 
 def zip_command_when_slack_is_slow(stack: Stack) -> None:
@@ -130,5 +130,5 @@ def zip_command_when_slack_is_slow(stack: Stack) -> None:
     first = message(stack, outcome["ts"])
     assert texts(first) == ONE_MOMENT
     assert first["only_for"]
-    later = await_message(stack, first["ts"], "Sent to Opencast")
+    later = await_message(stack, first["ts"], "> In Opencast")
     assert later["only_for"] is None

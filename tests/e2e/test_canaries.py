@@ -179,7 +179,7 @@ def test_page_and_its_answers_have_no_secret(
 
 def test_messages_in_slack_have_no_secret(used: Stack, canaries: Canaries) -> None:
     messages = used.driver.shown()
-    assert any("Sent to Opencast" in texts(message) for message in messages)
+    assert any("> In Opencast" in texts(message) for message in messages)
     assert_clean(canaries, {message["ts"]: json.dumps(message) for message in messages})
 
 

@@ -65,12 +65,14 @@ def test_exec_pipeline_follows_a_recording_to_the_end_of_the_attempt_that_it_sta
     recording = stack.lecture(scheduled=False, uuid=awkward())
     done = operator.run("exec.pipeline", recording.uuid)
     assert done.code == 1
-    assert done.error.startswith("IGNORED: No opencast series match.")
-    assert re.search(r"Z  IGNORED +No opencast series match$", done.out, re.MULTILINE)
+    assert done.error.startswith("Ignored (IGNORED): No class in the schedule fits it")
+    assert re.search(
+        r"Z  Ignored \(IGNORED\) +No class .+ \(No opencast series match\)$", done.out, re.MULTILINE
+    )
     # The command must not take the end of the first attempt for the end of the second.
     output = operator.output("exec.pipeline", recording.uuid, "--oc-series-id", SERIES)
     assert "IGNORED" not in output
-    assert re.search(r"Z  SENT_TO_OPENCAST$", output, re.MULTILINE)
+    assert re.search(r"Z  In Opencast \(SENT_TO_OPENCAST\)$", output, re.MULTILINE)
     assert f"In Opencast: series {SERIES}, media package" in output.splitlines()[-1]
     (ingest,) = stack.driver.ingests_of(recording)
     assert ingest.series == SERIES

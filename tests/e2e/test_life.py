@@ -176,7 +176,7 @@ def send_recordings_by_hand(life: Life) -> None:
     assert f"In Opencast: series {SERIES}" in life.operator.output("exec.pipeline", scheduled.uuid)
     without_class = life.lecture()
     refused = life.operator.run("exec.pipeline", without_class.uuid)
-    assert refused.error.startswith("IGNORED: No opencast series match.")
+    assert refused.error.startswith("Ignored (IGNORED): No class in the schedule fits it")
     chosen = ("--oc-series-id", SERIES)
     life.operator.output("exec.webhook", without_class.uuid, *chosen)
     requested = life.lecture()
@@ -204,7 +204,7 @@ def retry_a_download(life: Life) -> None:
 def retry_an_upload(life: Life) -> None:
     recording, unknown = life.lecture(), f"{life.name}-later"
     failed = life.operator.run("exec.pipeline", recording.uuid, "--oc-series-id", unknown)
-    assert failed.error.startswith("UPLOADER_FAILED: Invalid Opencast series id.")
+    assert failed.error.startswith("Upload failed (UPLOADER_FAILED): Opencast has no series ")
     assert recording.uuid in life.operator.output("recordings", "--failed")
     assert recording.uuid in life.operator.output("queue.uploads")
     life.driver.add_series(unknown, "Known after all")

@@ -95,7 +95,7 @@ EXPECTED: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {
     ],
     "status-query": [
         (("dynamodb:Query",), (f"{STATUS}/index/mid_index", f"{STATUS}/index/time_index")),
-        (("dynamodb:GetItem",), (f"{TABLE}recordings",)),
+        (("dynamodb:GetItem",), (f"{TABLE}recordings", f"{TABLE}schedule")),
         (
             ("sqs:GetQueueAttributes",),
             tuple(f"{SQS}{queue}" for queue in ALL_QUEUES),

@@ -13,6 +13,7 @@ from ingester.ledger.record import IngestRecord, Outcome, Post, Record, with_fol
 from ingester.ledger.table import Ledger
 from ingester.pipeline.states import State
 from ingester.status.row import StatusRow
+from ingester.status.words import state_with_code
 from ops.command import OpsError
 from ops.recordings import following
 from tests.cloud import Clock, Cloud
@@ -66,10 +67,10 @@ def test_follow_prints_each_change_once() -> None:
     )
     assert reads.follow().state is State.SENT_TO_OPENCAST
     assert reads.said == [
-        "2026-11-24T15:00:00Z  SENT_TO_DOWNLOADER",
-        "2026-11-24T15:01:00Z  OC_SERIES_FOUND",
-        "2026-11-24T15:02:00Z  OC_SERIES_FOUND       1 of 2 MB are copied",
-        "2026-11-24T15:03:00Z  SENT_TO_OPENCAST",
+        "2026-11-24T15:00:00Z  Waiting for download (SENT_TO_DOWNLOADER)",
+        "2026-11-24T15:01:00Z  Downloading (OC_SERIES_FOUND)",
+        f"2026-11-24T15:02:00Z  {'Downloading (OC_SERIES_FOUND)':<41}  1 of 2 MB are copied",
+        "2026-11-24T15:03:00Z  In Opencast (SENT_TO_OPENCAST)",
     ]
     assert reads.slept == 4 * following.POLL_SECONDS
 
@@ -84,9 +85,9 @@ def test_follow_continues_after_a_failure_when_a_retry_is_due(failed: State) -> 
     )
     reads.follow()
     assert reads.said == [
-        f"2026-11-24T15:00:00Z  {failed:<20}  Zoom answered 503",
+        f"2026-11-24T15:00:00Z  {state_with_code(failed):<41}  Zoom answered 503",
         f"                      tries again at {due}",
-        "2026-11-24T15:01:00Z  SENT_TO_OPENCAST",
+        "2026-11-24T15:01:00Z  In Opencast (SENT_TO_OPENCAST)",
     ]
 
 
@@ -191,7 +192,8 @@ def test_follow_error_names_the_next_command(state: State, reason: str, advice: 
     with pytest.raises(OpsError) as said:
         following.outcome(row(state, reason), NOW, Record(uuid=UUID))
     text = str(said.value)
-    assert text.startswith(f"{state}: {reason.rstrip('.') or 'no reason is known'}. ".rstrip())
+    assert text.startswith(f"{state_with_code(state)}: ")
+    assert (reason.removeprefix("permanent failure: ") or "no reason is known") in text
     assert advice in text
     assert ".." not in text
 
@@ -204,7 +206,7 @@ def test_an_ingest_is_asked_about_with_growing_pauses_until_it_is_published() ->
         reads, lambda: {"asked": 1}, UUID, reads.said.append, pauses.append
     )
     assert found is arrived
-    assert reads.said == ["2026-11-24T15:09:00Z  PUBLISHED"]
+    assert reads.said == ["2026-11-24T15:09:00Z  Published (PUBLISHED)"]
     assert pauses == [2.0, 3.0, 4.5]
 
 

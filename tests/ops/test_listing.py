@@ -85,36 +85,6 @@ def test_find_skips_a_row_without_a_state(aws: Cloud, status: StatusTable, clock
     assert found(status, clock, uuid="d==") == []
 
 
-def test_the_table_of_recordings_ends_with_what_to_do(
-    status: StatusTable, clock: Clock, capsys: pytest.CaptureFixture[str]
-) -> None:
-    rows = recordings.find(status, meeting=1, uuid="", begin=None, now=clock())
-    diagnoses = diagnose_each(rows, rows, clock(), PATIENCE)
-    recordings.show(rows, recordings.steps_of(rows, diagnoses))
-    printed = capsys.readouterr().out
-    assert "\\x1b[2Jhidden" in printed
-    assert "+Zoom" in printed
-    assert "permanent failure: gone" in printed
-    assert "  1 b== (automated): `invoke queue.retry-downloads --uuid b==` after" in printed
-    recordings.show([], {})
-    assert capsys.readouterr().out.startswith("No such recording is known.")
-
-
-def test_a_recording_takes_two_lines_on_a_terminal() -> None:
-    known = row(State.IGNORED, "No opencast series match", topic="A topic")
-    columns = recordings.stacked_columns()
-    cells = recordings.stacked(known)
-    assert len(columns) == len(cells)
-    assert [cell.split("\n") for cell in cells][:3] == [
-        ["u==", "86168921331"],
-        ["A topic", "-"],
-        ["IGNORED", "No opencast series match"],
-    ]
-    assert sorted(line for cell in cells for line in cell.split("\n")) == sorted(
-        recordings.cells(known)
-    )
-
-
 # The command
 
 
@@ -168,3 +138,17 @@ def test_failed_lists_open_failures_with_their_next_steps(
     assert steps["auto-ingest-awaited"] == waits
     assert next_steps("--since", "1h") == {"auto-ingest-awaited": waits}
     assert next_steps().keys() == {*steps, "auto-ingest-settled", "on-demand-1", "on-demand-2"}
+
+
+@pytest.mark.usefixtures("shell_of_stack")
+def test_request_without_a_series_needs_nothing_when_the_recording_is_in_opencast(
+    begin_ingest: Callable[..., StatusTable],
+) -> None:
+    begin_ingest("auto-ingest-u", "u", 5).write(
+        "auto-ingest-u", StatusChange(State.SENT_TO_OPENCAST)
+    )
+    begin_ingest("on-demand-1", "u", 2).write(
+        "on-demand-1", StatusChange(State.IGNORED, "No opencast series match")
+    )
+    said = "Nothing: it is in Opencast already."
+    assert next_steps("--uuid", "u") == {"auto-ingest-u": None, "on-demand-1": said}

@@ -24,6 +24,7 @@ from ingester.pipeline.retry_policy import ZOOM_REPEATS
 from ingester.status.advice import phrases
 from ingester.status.diagnosis import PATIENCE, diagnose
 from ingester.status.row import StatusRow
+from ingester.status.words import reason_with_code, state_with_code
 
 SUBJECT_LIMIT = 99
 """Characters. SNS requires fewer than 100."""
@@ -262,8 +263,8 @@ def _recording(
         f"Began {start} ({zone}), meeting {row.meeting_id}, uuid {_one_line(row.recording_id)}"
     )
     if row.state:
-        reason = f": {_one_line(row.reason)}" if row.reason else ""
-        yield f"State: {row.state}{reason}"
+        reason = f": {_one_line(reason_with_code(row))}" if row.reason else ""
+        yield f"State: {state_with_code(row.state)}{reason}"
 
 
 def _outlook(

@@ -266,6 +266,13 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         return ""
 
 
+def event_of(record: Record, zip_id: str) -> str:
+    """Return the media package of a request, or else the last that Opencast took; "" for none."""
+    taken = {name: ingest for name, ingest in record.ingests.items() if ingest.is_taken}
+    newest = max(taken, key=lambda name: taken[name].posted_at, default="")
+    return record.ingest_of(zip_id) or newest
+
+
 def with_files(record: Record, names: Mapping[str, str], now: datetime) -> Record:
     """Remember files that Zoom has named; `names` are their names by id."""
     at = timestamps.write(now)

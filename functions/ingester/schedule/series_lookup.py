@@ -46,9 +46,29 @@ def destination_of(
     """
     if named := wanted.override_series_id or wanted.on_demand_series_id:
         return Destination(named)
+    return scheduled_destination(
+        wanted.start_time,
+        meeting,
+        zone=zone,
+        buffer_minutes=buffer_minutes,
+        fallback_series_id=fallback_series_id,
+    )
+
+
+def scheduled_destination(
+    start_time: str,
+    meeting: ScheduledMeeting | None,
+    *,
+    zone: tzinfo,
+    buffer_minutes: int,
+    fallback_series_id: str,
+) -> Destination:
+    """Return the scheduled class's series or the fallback, for a request without a series.
+
+    `start_time` is the recording's. The other arguments are those of `destination_of`.
+    """
     if meeting is not None:
-        start = timestamps.parse(wanted.start_time)
-        scheduled = schedule.match(meeting, start, zone, buffer_minutes)
+        scheduled = schedule.match(meeting, timestamps.parse(start_time), zone, buffer_minutes)
         if scheduled is not None and meeting.series_of(scheduled):
             series, course = meeting.series_of(scheduled), meeting.course_of(scheduled)
             return Destination(series, scheduled.title, course)

@@ -1,6 +1,6 @@
 """Texts of `/zip` for lecturers, and the functions that format them.
 
-They cover states, reasons and scheduled classes.
+They cover ingests and scheduled classes. `status.words` has the words for states and reasons.
 """
 
 from __future__ import annotations
@@ -10,45 +10,14 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from ingester import timestamps
-from ingester.pipeline import reasons
 from ingester.pipeline.states import Origin, State
 from ingester.schedule.model import DAYS, ScheduledClass, ScheduledMeeting
 from ingester.status.advice import phrases
 from ingester.status.diagnosis import Diagnosis
 from ingester.status.row import StatusRow
+from ingester.status.words import reason_of, state_words
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-
-STATES: dict[State, str] = {
-    State.RECORDING_IN_PROGRESS: "The meeting is being recorded.",
-    State.RECORDING_PAUSED: "The recording is paused.",
-    State.RECORDING_STOPPED: "The recording is stopped. It may be started again.",
-    State.RECORDING_PROCESSING: "The meeting is over, and Zoom is processing the recording.",
-    State.ON_DEMAND_RECEIVED: "Requested",
-    State.WEBHOOK_RECEIVED: "Received",
-    State.WEBHOOK_FAILED: "The request failed",
-    State.SENT_TO_DOWNLOADER: "Waiting to be copied from Zoom",
-    State.OC_SERIES_FOUND: "Being copied from Zoom",
-    State.IGNORED: "Not sent to Opencast",
-    State.DOWNLOADER_FAILED: "Copying it from Zoom failed",
-    State.SENT_TO_UPLOADER: "Copied from Zoom, waiting to be sent to Opencast",
-    State.UPLOADER_RECEIVED: "Being sent to Opencast",
-    State.SENT_TO_OPENCAST: "Sent to Opencast, which is processing it or has published it",
-    State.PUBLISHED: "Published in Opencast",
-    State.OPENCAST_FAILED: "Opencast couldn't process it",
-    State.OPENCAST_DELETED: "It was in Opencast, and was deleted there",
-    State.UPLOADER_FAILED: "Sending it to Opencast failed",
-}
-
-REASONS = {
-    reasons.NO_SERIES: f"it doesn't fit any class in the schedule ({reasons.NO_SERIES})",
-    reasons.ALREADY_THERE: "it is in Opencast already",
-    # The reason names two minutes, whatever `MINIMUM_DURATION` is.
-    reasons.TOO_SHORT: "it is too short",
-    reasons.NO_MP4: f"Zoom has no video of it ({reasons.NO_MP4})",
-    reasons.BAD_DATA: f"Zoom's notification lacks something ({reasons.BAD_DATA})",
-}
-"""Known reasons in plain words."""
 
 HELP = """\
 `/zip 123 456 7890` shows where the recordings of a Zoom meeting are on their way to Opencast. \
@@ -105,9 +74,8 @@ def _clock(hour: int, minute: int) -> str:
 
 def zoom_side(row: StatusRow, diagnosis: Diagnosis) -> str:
     """Describe a recording that Zoom is working on, and that nobody has requested."""
-    said = STATES[row.state] if row.state else "Its state is unknown."
     outlook = phrases(row, diagnosis).lecturer
-    return f"{said} {outlook}." if outlook else said
+    return ". ".join(filter(None, (state_words(row.state), outlook)))
 
 
 def class_of(meeting: ScheduledMeeting, scheduled: ScheduledClass) -> str:
@@ -162,23 +130,21 @@ def ingest_lines(
     if outlook := phrases(row, diagnosis, local_time).lecturer:
         lines.append(outlook)
     if row.reason and row.state is not State.IGNORED:
-        lines.append(f"Reason: {in_words(row.reason, zone)}")
+        lines.append(f"Reason: {in_words(row, zone)}")
     if on_demand and row.oc_series_id:
         lines.append(f"Opencast series: {row.oc_series_id}")
     return (*lines, f"Updated {moment(row.updated, zone)}")
 
 
 def _status(row: StatusRow, zone: ZoneInfo, cluster: str) -> str:
-    if row.state is None:
-        return "Its state is unknown"
+    words = state_words(row.state)
     if row.state is State.IGNORED and row.reason:
-        return f"{STATES[row.state]}: {in_words(row.reason, zone)}"
+        return f"{words}: {in_words(row, zone)}"
     if row.state is State.UPLOADER_FAILED and cluster:
-        return f"{STATES[row.state]} (cluster {cluster})"
-    return STATES[row.state]
+        return f"{words} (cluster {cluster})"
+    return words
 
 
-def in_words(reason: str, zone: ZoneInfo) -> str:
-    """Put a reason in plain words, with its time stamps in local time."""
-    known = REASONS.get(reason, reason)
-    return _STAMP.sub(lambda found: moment_of(found[0], zone), known)
+def in_words(row: StatusRow, zone: ZoneInfo) -> str:
+    """Put a row's reason in plain words, with its time stamps in local time."""
+    return _STAMP.sub(lambda found: moment_of(found[0], zone), reason_of(row))

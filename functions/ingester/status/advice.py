@@ -43,6 +43,8 @@ ELSEWHERE = (
     "`invoke exec.pipeline {uuid}` sends it through this one."
 )
 SUPERSEDED = "Nothing: a later request brought it into {destination}."
+THERE_ALREADY = "Nothing: it is in Opencast already."
+TICK_AGAIN = "To have it there twice, tick Ingest it again."
 AWAITS_OTHER = "Wait: another request for it is on its way to Opencast."
 
 TELL_OPERATOR = "Tell an operator."
@@ -111,7 +113,7 @@ ADVICE = {
     ),
     Situation.ALREADY_IN_OPENCAST: Phrases(
         operator=NOTHING,
-        producer="Opencast has it already. To have it there twice, tick Ingest it again.",
+        producer=f"It is in Opencast already. {TICK_AGAIN}",
         lecturer=NOTHING,
         mail_outlook=HAS_ENDED,
         mail_advice=SEE_STATE,
@@ -120,9 +122,15 @@ ADVICE = {
     Situation.NO_SCHEDULED_CLASS: Phrases(
         operator="With its class in the schedule: `invoke exec.pipeline {uuid}`; without: "
         "`invoke exec.pipeline {uuid} --oc-series-id SERIES`.",
-        producer="No class at that time: request it with its series.",
+        producer="Request it with its series.",
         can_request=True,
         lecturer=NOTHING,
+        mail_outlook=HAS_ENDED,
+    ),
+    Situation.NOT_NEEDED: Phrases(
+        operator=THERE_ALREADY,
+        producer=f"{THERE_ALREADY} {TICK_AGAIN}",
+        lecturer=f"What is left to do? {THERE_ALREADY}",
         mail_outlook=HAS_ENDED,
     ),
     Situation.SUPERSEDED: Phrases(
@@ -162,7 +170,7 @@ ADVICE = {
     Situation.UNKNOWN_SERIES: Phrases(
         operator="Another series: `invoke exec.pipeline {uuid} --oc-series-id SERIES`; or, once "
         "Opencast has this one: `invoke queue.retry-uploads --uuid {uuid}`.",
-        producer="Opencast has no {series}: request it with the right one.",
+        producer="Request it with the right series.",
         can_request=True,
         lecturer=FAILED,
         mail_outlook=NEEDS_YOU,
@@ -238,7 +246,6 @@ def phrases(
         "queue": diagnosis.queue,
         "since": write_time(diagnosis.since),
         "retry_at": write_time(diagnosis.retry_at) if diagnosis.retry_at else "",
-        "series": f"series {row.oc_series_id}" if row.oc_series_id else "series of this id",
         "destination": f"Opencast, series {other.oc_series_id}"
         if other and other.oc_series_id
         else "Opencast",

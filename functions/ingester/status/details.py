@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from urllib.parse import quote
 
 import msgspec
 
 from ingester import timestamps
 from ingester.recording.files import zoom_page_of
 from ingester.status.advice import phrases
+from ingester.status.causes import cause_of
 from ingester.status.diagnosis import Diagnosis, Situation
 from ingester.status.row import Asked, StatusRow, Step
+from ingester.status.words import reason_of, reason_words, state_words
+
+
+class StepDetails(Step, frozen=True, kw_only=True, omit_defaults=True):
+    """A step, with its reason as people read it if that differs from the stored one."""
+
+    reason_words: str = ""
 
 
 class IngestDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An ingest in the names of `invoke recordings --json`. Unknown values are left out.
 
     Attributes:
+        state_words: The state as people read it.
+        reason_words: The reason as people read it.
         zoom_page: Address of the recording's page in Zoom.
         attention: Whether a person has to act.
+        cause: The same text for ingests that need a person for the same cause.
         settled_by: Zip id of the later ingest that is in Opencast, so that nobody has to act.
         waits_for: Zip id of the ingest in progress, so that nobody has to act yet.
         next_step: What an operator can do, with commands.
@@ -37,21 +49,60 @@ class IngestDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     start_time: str = ""
     origin: str = ""
     state: str = ""
+    state_words: str = ""
     reason: str = ""
+    reason_words: str = ""
     course: str = ""
     oc_series_id: str = ""
     ingest_request_time: str = ""
     last_updated: str = ""
     retry_due: str = ""
     attention: bool = False
+    cause: str = ""
     settled_by: str = ""
     waits_for: str = ""
     next_step: str = ""
     what_to_do: str = ""
     request_helps: bool = False
-    steps: Sequence[Step] = ()
+    steps: Sequence[StepDetails] = ()
     steps_left_out: int = 0
     asked: Asked | None = None
+
+
+class Scheduled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The series that a request without a series would get, and its class if the schedule has one.
+
+    Both are empty if such a request would be ignored.
+    """
+
+    oc_series_id: str = ""
+    title: str = ""
+    course: str = ""
+
+
+class RecordingDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is true of a recording, whatever the number of its ingests.
+
+    Attributes:
+        verdict: Where it is, in a sentence.
+        editor: Address of its event in Opencast's editor.
+        files: Names of the files that its event has, or else of those that Zoom named.
+        scheduled: What the schedule says of it; None if it can't be read.
+    """
+
+    uuid: str
+    verdict: str
+    editor: str = ""
+    files: Sequence[str] = ()
+    scheduled: Scheduled | None = None
+
+
+def editor_of(media_package: str, opencast: str) -> str:
+    """Return the address of an event in Opencast's editor (Opencast 10 and later).
+
+    https://docs.opencast.org/develop/admin/#modules/editor/
+    """
+    return f"{opencast.rstrip('/')}/editor-ui/index.html?id={quote(media_package, safe='')}"
 
 
 def details_of(row: StatusRow, diagnosis: Diagnosis, *, zoom_web: str) -> IngestDetails:
@@ -67,19 +118,32 @@ def details_of(row: StatusRow, diagnosis: Diagnosis, *, zoom_web: str) -> Ingest
         start_time=row.start_time,
         origin=row.origin,
         state=str(row.state or ""),
+        state_words=state_words(row.state),
         reason=row.reason,
+        reason_words=reason_of(row),
         course=row.course,
         oc_series_id=row.oc_series_id,
         ingest_request_time=row.ingest_request_time,
         last_updated=timestamps.write(row.updated),
         retry_due=row.retry_due,
         attention=diagnosis.needs_attention,
+        cause=cause_of(row, diagnosis),
         settled_by=other if diagnosis.situation is Situation.SUPERSEDED else "",
         waits_for=other if diagnosis.situation is Situation.AWAITS_OTHER else "",
         next_step=said.operator,
         what_to_do=said.producer,
         request_helps=said.can_request,
-        steps=row.steps,
+        steps=tuple(_step(step, row.oc_series_id) for step in row.steps),
         steps_left_out=row.steps_left_out,
         asked=None if row.asked == Asked() else row.asked,
+    )
+
+
+def _step(step: Step, series: str) -> StepDetails:
+    words = reason_words(step.reason, series)
+    return StepDetails(
+        state=step.state,
+        at=step.at,
+        reason=step.reason,
+        reason_words="" if words == step.reason else words,
     )

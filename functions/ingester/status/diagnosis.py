@@ -84,6 +84,9 @@ class Situation(Enum):
 
     IGNORED = auto()
     NO_SCHEDULED_CLASS = auto()
+    NOT_NEEDED = auto()
+    """Ignored, because no class fits it, and an earlier ingest of the recording is in Opencast."""
+
     SUPERSEDED = auto()
     """The ingest ended early, and a later ingest of the recording is in Opencast."""
 
@@ -134,6 +137,14 @@ IS_THERE = frozenset({Situation.IN_OPENCAST, Situation.PUBLISHED, Situation.ALRE
 """Situations of ingests whose recording is in Opencast, and hasn't failed there."""
 
 WILL_RETRY = frozenset({Situation.RETRY_SCHEDULED, Situation.RETRY_DUE})
+STOPPED = frozenset(
+    {
+        Situation.NEVER_QUEUED,
+        Situation.NEVER_COMPLETED,
+        Situation.STUCK,
+        Situation.STUCK_ELSEWHERE,
+    }
+)
 NEEDS_ATTENTION = frozenset(
     {
         Situation.REQUEST_FAILED,
@@ -165,7 +176,8 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
         since: When the row last changed.
         queue: Queue that has the ingest's message, if any has: "downloads" or "uploads".
         retry_at: When the pipeline retries by itself, or should have.
-        other: The ingest that counts instead, if the situation is SUPERSEDED or AWAITS_OTHER.
+        other: The ingest that counts instead, if the situation is SUPERSEDED, AWAITS_OTHER or
+            NOT_NEEDED.
     """
 
     situation: Situation
@@ -179,6 +191,11 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     def needs_attention(self) -> bool:
         """True if nothing happens unless a person acts."""
         return self.situation in NEEDS_ATTENTION
+
+    @property
+    def is_stuck(self) -> bool:
+        """True if the ingest stopped on its way without a failure."""
+        return self.situation in STOPPED
 
     @property
     def will_retry(self) -> bool:
@@ -324,7 +341,8 @@ def _superseding(
     """Find the ingest that counts instead of one that got nowhere.
 
     It is one that was requested, or came into Opencast, after the row; otherwise one in progress.
-    An earlier success doesn't count: it may have been for another series.
+    An earlier success counts only for a request that named no series: a failed one may have been
+    for another series.
     """
     others = [
         other
@@ -332,9 +350,11 @@ def _superseding(
         if other.zip_id != row.zip_id and other.recording_id == row.recording_id
     ]
     situations = [_own_situation(other, now, patience) for other in others]
-    for other, situation in zip(others, situations, strict=True):
-        if situation in IS_THERE and _came_after(other, row):
-            return Situation.SUPERSEDED, other
+    there = [o for o, situation in zip(others, situations, strict=True) if situation in IS_THERE]
+    if later := [other for other in there if _came_after(other, row)]:
+        return Situation.SUPERSEDED, later[0]
+    if there and own is Situation.NO_SCHEDULED_CLASS:
+        return Situation.NOT_NEEDED, there[0]
     for other, situation in zip(others, situations, strict=True):
         if situation is Situation.IN_PROGRESS or situation in WILL_RETRY:
             return Situation.AWAITS_OTHER, other

@@ -61,7 +61,10 @@ def test_first_lines_have_what_a_reader_needs() -> None:
         "Recording: Oceans\nCourse: HIST E-1010\nSeries: 20260112345\n"
         "Began 2026-10-14 10:00 (US/Eastern), meeting 86168921331, uuid u"
     )
-    assert state == "State: UPLOADER_FAILED: Invalid Opencast series id."
+    assert state == (
+        "State: Upload failed (UPLOADER_FAILED): Opencast has no series 20260112345 "
+        "(Invalid Opencast series id.)"
+    )
     assert following == "What happens next: Nothing: it needs you."
     assert step.startswith("What to do: Another series: `invoke exec.pipeline u --oc-series-id")
     assert link.startswith("Log: https://us-east-1.console.aws.amazon.com/cloudwatch/home?")

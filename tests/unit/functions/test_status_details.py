@@ -8,16 +8,21 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import status_query
+from ingester import timestamps
+from ingester.ledger.record import IngestRecord, Outcome, Post, Record, with_files
 from ingester.pipeline.states import Origin, State
 from ingester.reconcile.state_table import KEY
 from ingester.recording.files import Subject
+from ingester.schedule.model import ScheduledClass, ScheduledMeeting
 from ingester.status.table import FIRST_STEPS, Requested, StatusChange
 from ingester.status.time_index import StatusPages
+from ingester.status.words import state_words
 from tests.cloud import Clock, Cloud
 from tests.function_harness import status_tools
 from tests.hooks import failing
@@ -63,14 +68,17 @@ def uuids(body: dict[str, Any]) -> list[str]:
 def test_root_resource_answers_the_page(deps: status_query.Dependencies) -> None:
     answer = status_query.respond({"resource": "/", "queryStringParameters": None}, deps)
     assert answer.status == 200
-    assert answer.body == status_query.PAGE.read_text("utf-8")
+    assert answer.body == status_query.page_text()
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
 
 
 def test_page_has_words_for_every_state_and_the_number_of_first_steps() -> None:
-    page = status_query.PAGE.read_text("utf-8")
-    words = page.partition("const WORDS = {")[2].partition("};")[0]
-    assert set(re.findall(r"([A-Z_]+): \[", words)) == {str(state) for state in State}
+    page = status_query.page_text()
+    words = json.loads(page.partition("const WORDS = ")[2].partition(";")[0])
+    assert words == {str(state): state_words(state) for state in State}
+    kinds = page.partition("const KINDS = {")[2].partition("};")[0]
+    states = re.findall(r"\b[A-Z]+_[A-Z_]+\b|PUBLISHED", kinds)
+    assert sorted(states) == sorted(set(State) - {State.IGNORED, State.OPENCAST_DELETED})
     assert f"steps_left_out ? {FIRST_STEPS} : 0" in page
 
 
@@ -91,7 +99,9 @@ def test_answer_has_all_fields_of_an_ingest(
         "start_time": "2026-10-14T15:00:00Z",
         "origin": "webhook_notification",
         "state": "DOWNLOADER_FAILED",
+        "state_words": "Download failed",
         "reason": "no",
+        "reason_words": "no",
         "course": "HIST E-10",
         "oc_series_id": "S",
         "ingest_request_time": "2026-10-14T18:30:00Z",
@@ -107,7 +117,17 @@ def test_answer_has_all_fields_of_an_ingest(
         {"state": "OC_SERIES_FOUND", "at": "2026-10-14T18:35:00Z"},
         {"state": "DOWNLOADER_FAILED", "at": "2026-10-14T18:37:00Z", "reason": "no"},
     ]
-    expected_body = {**expected_body, "ingests": [{**expected, "steps": steps}], "left_out": 0}
+    expected_body = {
+        **expected_body,
+        "ingests": [{**expected, "steps": steps}],
+        "recordings": [
+            {
+                "uuid": "u",
+                "verdict": "Download failed, retried automatically at 2026-10-14T18:40:00Z.",
+            }
+        ],
+        "left_out": 0,
+    }
     assert ask(meeting_id="1", details="true") == (200, expected_body)
     # The plain query has none of these fields.
     ((_, old),) = ask(meeting_id="1")[1].items()
@@ -219,6 +239,72 @@ def test_failed_ingest_waits_for_a_later_request_while_that_makes_progress(
     # A stuck request isn't waited for.
     clock.forward(hours=3)
     assert [fields[:3] for fields in failed()] == [(True, True, None)] * 2
+
+
+def put_ingest(deps: status_query.Dependencies, clock: Clock, uuid: str) -> None:
+    """Write an ingest that Opencast has taken, of two files, to the ledger."""
+    files = {"1": "shared_screen 15:00", "2": "gallery_view 15:00"}
+    post = Post(attempt="a", at=timestamps.write(clock()), outcome=Outcome.TAKEN)
+    ingest = IngestRecord(
+        zip_id=f"auto-ingest-{uuid}", series="S", files={"1": files["1"]}, posts=(post,)
+    )
+
+    def with_ingest(record: Record) -> Record:
+        named = with_files(record, files, clock())
+        return msgspec.structs.replace(named, ingests={"mp": ingest})
+
+    deps.ledger.change(uuid, with_ingest)
+
+
+def test_one_recording_has_its_event_its_files_and_what_the_schedule_says(
+    ask: Ask, deps: status_query.Dependencies, aws: Cloud, clock: Clock
+) -> None:
+    write(deps, "u", State.WEBHOOK_RECEIVED, files=["1"])
+    scheduled = ScheduledClass(day="W", time="11:00", title="Lecture 5", opencast_series_id="S7")
+    meeting = ScheduledMeeting(zoom_series_id="1", course_code="HIST", events=(scheduled,))
+    aws.schedule.put_item(Item=msgspec.to_builtins(meeting))
+    put_ingest(deps, clock, "u")
+    query = {"meeting_id": "1", "details": "true", "uuid": "u"}
+    [found] = ask(**query)[1]["recordings"]
+    assert found["scheduled"] == {"oc_series_id": "S7", "title": "Lecture 5", "course": "HIST"}
+    assert found["files"] == ["shared_screen 15:00"]
+    # Nothing links to an event that may not be there.
+    assert "editor" not in found
+    write(deps, "u", State.SENT_TO_OPENCAST)
+    [found] = ask(**query)[1]["recordings"]
+    assert found["verdict"] == "In Opencast since 2026-10-14T18:30:00Z."
+    assert found["editor"] == "https://opencast.example.edu/editor-ui/index.html?id=mp"
+    # The others have only a verdict, which reads nothing else.
+    assert set(ask(**{**query, "uuid": "x"})[1]["recordings"][0]) == {"uuid", "verdict"}
+
+
+@pytest.mark.parametrize(
+    ("item", "scheduled"),
+    [({}, {}), ({"zoom_series_id": "1", "events": "x"}, None)],
+    ids=["no class", "unreadable"],
+)
+def test_recording_has_no_series_when_the_schedule_has_none_for_it(
+    ask: Ask,
+    deps: status_query.Dependencies,
+    aws: Cloud,
+    item: dict[str, str],
+    scheduled: object,
+) -> None:
+    write(deps, "u", State.WEBHOOK_RECEIVED, files=["1"])
+    if item:
+        aws.schedule.put_item(Item=item)
+    [found] = ask(meeting_id="1", details="true", uuid="u")[1]["recordings"]
+    assert found.get("scheduled") == scheduled
+
+
+def test_recording_is_shown_when_its_record_can_not_be_read(
+    ask: Ask, deps: status_query.Dependencies, aws: Cloud
+) -> None:
+    write(deps, "u", State.SENT_TO_OPENCAST, files=["1"])
+    aws.recordings.put_item(Item={"uuid": "u", "version": 1, "ingests": "nonsense"})
+    [found] = ask(meeting_id="1", details="true", uuid="u")[1]["recordings"]
+    assert found["verdict"].startswith("In Opencast since")
+    assert "editor" not in found
 
 
 def test_meetings_are_looked_up_up_to_a_maximum_for_one_page(

@@ -72,7 +72,7 @@ def test_message_fits_when_six_recordings_have_forty_ingests_of_the_longest_text
 
 def test_message_stays_within_the_limit_of_all_blocks() -> None:
     """The newest ingests are shown, the others are counted, and recordings share the room."""
-    part = ("Automated ingest", "Sending it to Opencast failed", 'Reason: "' + "x" * 300)
+    part = ("Automated ingest", "Upload failed", 'Reason: "' + "x" * 300)
     recordings = tuple(
         Shown(start=f"day {number}", class_name="", link="https://z/x", parts=(part,) * 8)
         for number in range(6)
@@ -93,11 +93,11 @@ def shown_with(*parts: tuple[str, ...]) -> Shown:
 
 def test_newest_ingest_of_each_recording_has_room_before_older_ones() -> None:
     """During an outage people request a recording repeatedly, and then they read the answer."""
-    asked = ("+Zoom ingest", "Sending it to Opencast failed", "Reason: " + "x" * 180)
-    once = shown_with(("Automated ingest", "Sent to Opencast"))
+    asked = ("+Zoom ingest", "Upload failed", "Reason: " + "x" * 180)
+    once = shown_with(("Automated ingest", "In Opencast"))
     blocks = check(meeting_message(answer(recordings=(shown_with(*(asked,) * 60), *(once,) * 5))))
     text = str(blocks)
-    assert text.count("> Sent to Opencast") == 5
+    assert text.count("> In Opencast") == 5
     held = text.count("+Zoom ingest")
     assert held > 25
     assert f"… and {60 - held} earlier ingests" in text
@@ -105,9 +105,9 @@ def test_newest_ingest_of_each_recording_has_room_before_older_ones() -> None:
 
 
 def test_state_is_shown_without_its_reason_when_there_is_little_room() -> None:
-    long = shown_with(("Ingest " + "z" * 380, "Sending it failed " + "y" * 370, *("x" * 390,) * 5))
+    long = shown_with(("Ingest " + "z" * 380, "Upload failed " + "y" * 370, *("x" * 390,) * 5))
     blocks = check(meeting_message(answer(recordings=(long,) * 6, schedule=("w" * 190,) * 10)))
-    assert str(blocks).count("> Sending it failed") == 6
+    assert str(blocks).count("> Upload failed") == 6
     assert "…" not in str(blocks)
     assert len(json.dumps(blocks, ensure_ascii=False)) <= BLOCKS_LIMIT
 

@@ -86,6 +86,11 @@ EXAMPLES: list[tuple[Situation, StatusRow]] = [
 LATER = row(State.SENT_TO_OPENCAST, hours=1, zip_id="on-demand-1", ingest_request_time=ago(2))
 EXAMPLES_WITH_OTHERS: list[tuple[Situation, StatusRow, StatusRow]] = [
     (Situation.SUPERSEDED, FAILED, LATER),
+    (
+        Situation.NOT_NEEDED,
+        row(State.IGNORED, reasons.NO_SERIES, ingest_request_time=ago(1)),
+        row(State.SENT_TO_OPENCAST, hours=2, zip_id="on-demand-1", ingest_request_time=ago(3)),
+    ),
     (Situation.AWAITS_OTHER, FAILED, row(State.SENT_TO_UPLOADER, zip_id="on-demand-1")),
 ]
 """Situations that an ingest is in by another ingest of the recording."""

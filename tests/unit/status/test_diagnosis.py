@@ -273,6 +273,15 @@ class TestOthers:
         later = ingest("later", SENT, requested=2, changed=1, recording_id="")
         assert diagnosis_of(failed, later).needs_attention
 
+    def test_request_without_a_series_is_not_needed_after_an_earlier_success(self) -> None:
+        ignored = ingest("z", State.IGNORED, requested=2, changed=1, reason=NO_SERIES)
+        there = ingest("first", SENT, requested=9, changed=8)
+        going = ingest("other", State.SENT_TO_UPLOADER, requested=1, changed=0.5)
+        diagnosis = diagnosis_of(ignored, going, there)
+        assert (diagnosis.situation, diagnosis.other) == (Situation.NOT_NEEDED, there)
+        gone = ingest("first", State.OPENCAST_DELETED, requested=9, changed=8)
+        assert diagnosis_of(ignored, gone).situation is Situation.NO_SCHEDULED_CLASS
+
     def test_stuck_row_is_not_superseded_by_an_earlier_success(self) -> None:
         stuck = ingest("stuck", State.RECORDING_PROCESSING, requested=None, changed=30)
         earlier = ingest("earlier", SENT, requested=50, changed=49)

@@ -49,7 +49,7 @@ def test_answer_shows_the_recordings_of_a_meeting(harness: Harness, put: Put) ->
         "HIST E-1010 Lecture: Wednesdays at 11:00 AM",
         f"*Wed, Oct 14, 2026, 11:00 AM EDT*  ·  HIST E-1010 Lecture  ·  <{LINK}|Open in Zoom>",
         "*Automated ingest, requested Wed, Oct 14, 2026, 1:00 PM EDT*",
-        "> Sent to Opencast, which is processing it or has published it",
+        "> In Opencast",
         "> Updated Wed, Oct 14, 2026, 2:00 PM EDT",
         "End of results.",
     ]
@@ -94,7 +94,7 @@ def test_answer_names_the_cluster_of_the_setting_when_an_upload_failed(
     harness.set_up(oc_cluster_name="oc-prod")
     put("u1", "UPLOADER_FAILED", reason="Unable to reach Opencast.")
     text = texts(harness.command(COMMAND))
-    assert "> Sending it to Opencast failed (cluster oc-prod)" in text
+    assert "> Upload failed (cluster oc-prod)" in text
 
 
 def test_answer_depends_on_how_long_the_stack_waits_for_opencast(
@@ -113,5 +113,5 @@ def test_answer_is_valid_whatever_the_rows_hold(harness: Harness, put: Put) -> N
     text = texts(harness.command(COMMAND))
     assert "*unknown*" in text
     assert "*noon*" in text
-    assert "Not sent to Opencast: &lt;!here&gt;" in text
-    assert "Its state is unknown" in text
+    assert "Ignored: &lt;!here&gt;" in text
+    assert "> Unknown" in text

@@ -1,0 +1,37 @@
+"""Group ingests that need a person for the same cause, such as one missing series."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from ingester.status.diagnosis import Diagnosis
+from ingester.status.row import StatusRow
+from ingester.status.words import reason_of
+
+_OWN = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ| ?\((?:attempt|try) [^)]*\)")
+"""Parts of a reason that differ between recordings with the same cause."""
+
+
+def cause_of(row: StatusRow, diagnosis: Diagnosis) -> str:
+    """Return a text that is the same for ingests with the same cause; "" if no person is needed.
+
+    It is for comparison, not for people.
+    """
+    if not diagnosis.needs_attention:
+        return ""
+    reason = _OWN.sub("", reason_of(row))
+    if row.recording_id:
+        reason = reason.replace(row.recording_id, "")
+    return f"{diagnosis.situation.name} {row.state} {reason}"
+
+
+def by_cause(
+    rows: Iterable[StatusRow], diagnoses: Mapping[str, Diagnosis]
+) -> dict[str, list[StatusRow]]:
+    """Group the ingests that need a person, in the order of the first of each cause."""
+    groups: dict[str, list[StatusRow]] = {}
+    for row in rows:
+        if cause := cause_of(row, diagnoses[row.zip_id]):
+            groups.setdefault(cause, []).append(row)
+    return groups

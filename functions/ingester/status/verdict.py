@@ -1,0 +1,162 @@
+"""One verdict for a recording: where it is, and what became of its other requests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+
+from ingester import timestamps
+from ingester.pipeline.states import IN_OPENCAST, State
+from ingester.status.diagnosis import IS_THERE, NEEDS_ATTENTION, WILL_RETRY, Diagnosis, Situation
+from ingester.status.row import StatusRow
+from ingester.status.words import STUCK, reason_of, state_words
+
+_ORDER = (
+    {Situation.PUBLISHED},
+    {Situation.IN_OPENCAST},
+    {Situation.ALREADY_IN_OPENCAST},
+    {Situation.IN_PROGRESS, *WILL_RETRY},
+    NEEDS_ATTENTION,
+    {Situation.OPENCAST_DELETED},
+    {Situation.AT_ZOOM},
+    {Situation.IGNORED, Situation.NO_SCHEDULED_CLASS},
+)
+"""Situations of the ingest that decides, the strongest first."""
+
+_IGNORED = ("was ignored", "were ignored")
+_NO_CLASS = (
+    "was ignored because no class fits it",
+    "were ignored because no class fits it",
+)
+_FAILED = ("failed", "failed")
+_BECAME: dict[Situation, tuple[str, str]] = {
+    **dict.fromkeys(NEEDS_ATTENTION, ("needs attention", "need attention")),
+    **dict.fromkeys((Situation.IN_PROGRESS, *WILL_RETRY), ("is on its way", "are on their way")),
+    Situation.PUBLISHED: ("is published, too", "are published, too"),
+    Situation.IN_OPENCAST: ("is in Opencast, too", "are in Opencast, too"),
+    Situation.OPENCAST_DELETED: ("was deleted in Opencast", "were deleted in Opencast"),
+    Situation.ALREADY_IN_OPENCAST: (
+        "was ignored because it is there already",
+        "were ignored because it is there already",
+    ),
+    Situation.NOT_NEEDED: _NO_CLASS,
+    Situation.NO_SCHEDULED_CLASS: _NO_CLASS,
+    Situation.IGNORED: _IGNORED,
+    Situation.SUPERSEDED: _FAILED,
+    Situation.AWAITS_OTHER: _FAILED,
+}
+"""What became of another request, of one and of several. Situations without words are left out."""
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a recording is.
+
+    Attributes:
+        text: A sentence.
+        ingest: The ingest that decides.
+        is_in_opencast: Whether Opencast has the recording, processed or not.
+        needs_attention: Whether a person has to act for that ingest.
+    """
+
+    text: str
+    ingest: StatusRow
+    is_in_opencast: bool
+    needs_attention: bool
+
+
+def verdict_of(
+    rows: Iterable[StatusRow],
+    diagnoses: Mapping[str, Diagnosis],
+    write_time: Callable[[datetime], str] = timestamps.write,
+) -> Verdict:
+    """Judge a recording.
+
+    Args:
+        rows: All ingests of the recording, at least one.
+        diagnoses: Their diagnoses by zip id.
+        write_time: Writes a moment as the audience reads it.
+    """
+    ordered = sorted(rows, key=_requested)
+    first = min(reversed(ordered), key=lambda row: _rank(diagnoses[row.zip_id].situation))
+    diagnosis = diagnoses[first.zip_id]
+    position = ordered.index(first)
+    clauses = [_head(first, diagnosis, write_time)]
+    clauses += _others("later", ordered[position + 1 :], diagnoses)
+    clauses += _others("earlier", ordered[:position], diagnoses)
+    return Verdict(
+        text=f"{'; '.join(clauses)}.",
+        ingest=first,
+        is_in_opencast=diagnosis.situation in IS_THERE | {Situation.OPENCAST_FAILED},
+        needs_attention=diagnosis.needs_attention,
+    )
+
+
+def verdicts_of(
+    rows: Iterable[StatusRow],
+    diagnoses: Mapping[str, Diagnosis],
+    write_time: Callable[[datetime], str] = timestamps.write,
+) -> dict[str, Verdict]:
+    """Judge each recording, by its uuid. Rows without a uuid are left out."""
+    recordings: dict[str, list[StatusRow]] = {}
+    for row in rows:
+        if row.recording_id:
+            recordings.setdefault(row.recording_id, []).append(row)
+    return {
+        uuid: verdict_of(ingests, diagnoses, write_time) for uuid, ingests in recordings.items()
+    }
+
+
+def since_when(row: StatusRow) -> datetime:
+    """Return when an ingest came into Opencast, or into its state.
+
+    Late files write the state again, so that the time of the last write can be later.
+    """
+    states = {str(state) for state in IN_OPENCAST} if row.state in IN_OPENCAST else {str(row.state)}
+    if row.state is State.PUBLISHED:
+        states = {str(State.PUBLISHED)}
+    times = [step.at for step in row.steps if step.state in states]
+    try:
+        return timestamps.parse(min(times)) if times else row.updated
+    except ValueError:
+        return row.updated
+
+
+def _requested(row: StatusRow) -> tuple[str, str]:
+    return row.ingest_request_time or timestamps.write(row.updated), row.zip_id
+
+
+def _rank(situation: Situation) -> int:
+    return next((rank for rank, some in enumerate(_ORDER) if situation in some), len(_ORDER))
+
+
+def _head(row: StatusRow, diagnosis: Diagnosis, write_time: Callable[[datetime], str]) -> str:
+    words, reason = state_words(row.state), reason_of(row).rstrip(".")
+    if diagnosis.situation is Situation.ALREADY_IN_OPENCAST:
+        return "In Opencast already"
+    if diagnosis.situation in IS_THERE | {Situation.OPENCAST_DELETED, Situation.IN_PROGRESS}:
+        return f"{words} since {write_time(since_when(row))}"
+    if diagnosis.situation is Situation.RETRY_SCHEDULED and diagnosis.retry_at:
+        return f"{words}, retried automatically at {write_time(diagnosis.retry_at)}"
+    if diagnosis.will_retry:
+        return f"{words}, retried automatically"
+    if diagnosis.is_stuck:
+        return f"{words}{STUCK} since {write_time(row.updated)}"
+    return f"{words}: {reason}" if reason else words
+
+
+def _others(
+    position: str, rows: Sequence[StatusRow], diagnoses: Mapping[str, Diagnosis]
+) -> Iterable[str]:
+    """Say what became of the requests before or after the one that decides."""
+    counts: dict[tuple[str, str], int] = {}
+    for row in rows:
+        if became := _BECAME.get(diagnoses[row.zip_id].situation):
+            counts[became] = counts.get(became, 0) + 1
+    for (of_one, of_many), count in counts.items():
+        if count == 1:
+            article = "an" if position == "earlier" else "a"
+            yield f"{article} {position} request {of_one}"
+        else:
+            yield f"{count} {position} requests {of_many}"

@@ -1,0 +1,212 @@
+"""Print recordings: blocks on a narrow terminal, a table on a wide one, plain lines in a pipe."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Column
+from rich.text import Text
+
+from ingester.pipeline.states import Origin
+from ingester.status.advice import phrases
+from ingester.status.causes import by_cause
+from ingester.status.diagnosis import Diagnosis
+from ingester.status.row import StatusRow
+from ingester.status.verdict import Verdict, verdicts_of
+from ingester.status.words import reason_of, reason_with_code, state_with_code
+from ops import terminal
+from ops.printable import printable, table_time
+
+NARROW = 110
+"""Columns of a terminal below which a table has no room."""
+
+FAILED_STYLE = "bold red"
+KINDS = {Origin.WEBHOOK: "automated", Origin.ON_DEMAND: "+Zoom"}
+COLUMNS = (
+    "meeting",
+    "topic",
+    "recorded (UTC)",
+    "kind",
+    "state",
+    "reason",
+    "series",
+    "requested",
+    "updated",
+    "uuid",
+)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Ingests to print, with the diagnoses of all ingests of their recordings.
+
+    `every` are these ingests, the selected `rows` among them. `links` are lines about a recording,
+    by its uuid.
+    """
+
+    rows: Sequence[StatusRow]
+    every: Sequence[StatusRow]
+    diagnoses: Mapping[str, Diagnosis]
+    links: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def verdicts(self) -> dict[str, Verdict]:
+        return verdicts_of(self.every, self.diagnoses, lambda when: f"{table_time(when)[:16]} UTC")
+
+    def recordings(self) -> list[list[StatusRow]]:
+        """Return the selected ingests by recording, in the order of the first of each."""
+        found: dict[str, list[StatusRow]] = {}
+        for row in self.rows:
+            found.setdefault(row.recording_id or row.zip_id, []).append(row)
+        return list(found.values())
+
+    def has_failed(self, row: StatusRow) -> bool:
+        return self.diagnoses[row.zip_id].has_failed
+
+
+def kind(row: StatusRow) -> str:
+    """Return who requested the ingest, in words."""
+    return next((word for origin, word in KINDS.items() if row.origin == origin), "-")
+
+
+def steps_of(rows: Sequence[StatusRow], diagnoses: Mapping[str, Diagnosis]) -> dict[str, str]:
+    """Return what an operator can do about each ingest that needs anything, by zip id."""
+    said = {row.zip_id: phrases(row, diagnoses[row.zip_id]).operator for row in rows}
+    return {zip_id: step for zip_id, step in said.items() if step}
+
+
+def short_time(wire: str) -> str:
+    """Return a timestamp for a table: without `T`, seconds and `Z`."""
+    return printable(wire[:16].replace("T", " ")) or "-"
+
+
+def cells(row: StatusRow) -> tuple[str, ...]:
+    """Return a row of the table."""
+    return (
+        str(row.meeting_id or "-"),
+        printable(row.topic) or "-",
+        short_time(row.start_time),
+        kind(row),
+        state_with_code(row.state),
+        printable(reason_with_code(row)) or "-",
+        printable(row.oc_series_id) or "-",
+        short_time(row.ingest_request_time),
+        table_time(row.updated),
+        printable(row.recording_id) or "-",
+    )
+
+
+def show(listed: Listed) -> None:
+    """Print ingests, and below them what to do."""
+    console = terminal.console()
+    if not sys.stdout.isatty():
+        terminal.show("Recordings", COLUMNS, [cells(row) for row in listed.rows])
+    elif console.width < NARROW:
+        show_blocks(listed, console)
+    else:
+        show_table(listed)
+    for recording in listed.recordings():
+        for line in listed.links.get(recording[0].recording_id, ()):
+            terminal.say(printable(line))
+    say_next_steps(listed, console)
+
+
+def show_blocks(listed: Listed, console: Console) -> None:
+    """Print a block for each recording: its verdict, and below it its ingests."""
+    verdicts = listed.verdicts()
+    for recording in listed.recordings():
+        first = recording[0]
+        verdict = verdicts.get(first.recording_id)
+        console.print(Text(printable(first.topic) or "Without a topic", style="bold"))
+        about = f"Recorded {short_time(first.start_time)} UTC, meeting {first.meeting_id or '-'}"
+        lines = [Text(about), Text(f"uuid {printable(first.recording_id) or '-'}")]
+        if verdict:
+            style = FAILED_STYLE if verdict.needs_attention else ""
+            lines.append(Text(printable(verdict.text), style=style))
+        lines += [_ingest(row, listed) for row in recording]
+        for line in lines:
+            console.print(Padding(line, (0, 0, 0, 2), expand=False))
+        console.print()
+
+
+def _ingest(row: StatusRow, listed: Listed) -> Text:
+    text = Text(f"{table_time(row.updated)[:16]}  {kind(row)}: ")
+    text.append(state_with_code(row.state), style=FAILED_STYLE if listed.has_failed(row) else "")
+    if row.reason:
+        text.append(f": {printable(reason_with_code(row))}")
+    if row.oc_series_id:
+        text.append(f" (series {printable(row.oc_series_id)})")
+    return text
+
+
+def show_table(listed: Listed) -> None:
+    """Print two lines an ingest, so that a uuid fits. Verdicts stand above several ingests."""
+    verdicts = listed.verdicts()
+    rows: list[tuple[str | Text, ...]] = []
+    for recording in listed.recordings():
+        verdict = verdicts.get(recording[0].recording_id)
+        if verdict and len(recording) > 1:
+            meeting, topic, recorded, *_, uuid = cells(recording[0])
+            what = (f"{uuid}\n{meeting}", f"{topic}\n{recorded}", printable(verdict.text))
+            rows.append((*what, f"{len(recording)} ingests", ""))
+        rows += [_stacked(row, listed) for row in recording]
+    columns = [
+        _column("uuid\nmeeting", rows, 0),
+        _column("topic\nrecorded (UTC)", rows, 1),
+        _column("state\nreason", rows, 2),
+        _column("kind\nseries", rows, 3),
+        _column("updated\nrequested", rows, 4),
+    ]
+    terminal.show("Recordings", columns, rows)
+
+
+def _column(header: str, rows: Iterable[Sequence[str | Text]], index: int) -> Column:
+    """Return a column that is as wide as its longest word, so that no word is broken."""
+    longest = max((len(word) for row in rows for word in str(row[index]).split()), default=0)
+    return Column(header, overflow="fold", min_width=min(longest, 30))
+
+
+def _stacked(row: StatusRow, listed: Listed) -> tuple[str | Text, ...]:
+    meeting, topic, recorded, kind, state, reason, series, requested, updated, uuid = cells(row)
+    said = Text(state, style=FAILED_STYLE if listed.has_failed(row) else "")
+    said.append(f"\n{reason}", style="not bold default" if listed.has_failed(row) else "")
+    return (
+        f"{uuid}\n{meeting}",
+        f"{topic}\n{recorded}",
+        said,
+        f"{kind}\n{series}",
+        f"{updated[:16]}\n{requested}",
+    )
+
+
+def say_next_steps(listed: Listed, console: Console) -> None:
+    """Print what to do: once for the recordings that have one cause, otherwise for each ingest."""
+    groups = by_cause(listed.rows, listed.diagnoses).values()
+    together = [some for some in groups if len(some) > 1]
+    grouped = {row.zip_id for some in together for row in some}
+    steps = steps_of([row for row in listed.rows if row.zip_id not in grouped], listed.diagnoses)
+    lines = [
+        (2, f"{_name(row)}: {steps[row.zip_id]}") for row in listed.rows if row.zip_id in steps
+    ]
+    for some in together:
+        # Without its uuid, the phrase has UUID in its place.
+        any_of = msgspec.structs.replace(some[0], recording_id="")
+        what = reason_of(some[0]).rstrip(".") or state_with_code(some[0].state)
+        lines.append((2, f"{what} ({len(some)} recordings):"))
+        lines.append((4, phrases(any_of, listed.diagnoses[some[0].zip_id]).operator))
+        lines += [(6, f"{_name(row)} {row.topic}".rstrip()) for row in some]
+    if lines:
+        terminal.say("What to do next:")
+    for indent, line in lines:
+        if sys.stdout.isatty():
+            console.print(Padding(Text(printable(line)), (0, 0, 0, indent), expand=False))
+        else:
+            terminal.say(f"{'':<{indent}}{printable(line)}")
+
+
+def _name(row: StatusRow) -> str:
+    return f"{row.meeting_id} {row.recording_id} ({kind(row)})"

@@ -1,0 +1,190 @@
+"""What `invoke recordings` prints: on terminals of any width, and in a pipe."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from ingester.ledger.record import IngestRecord, Outcome, Post, Record
+from ingester.pipeline.reasons import ALREADY_THERE, INVALID_SERIES
+from ingester.pipeline.states import Origin, State
+from ingester.status.diagnosis import PATIENCE, diagnose_each
+from ingester.status.row import StatusRow
+from ingester.status.verdict import verdict_of
+from ops.recordings.listing import links_of
+from ops.recordings.printing import Listed, show
+
+Printed = Callable[[Listed, int], str]
+NOW = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)
+RED = "\x1b[1;31m"
+UUID = "8dXp112QmuoKj48wAbcdeQ=="
+
+
+class Terminal(io.StringIO):
+    """An output that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def row(state: State, reason: str = "", *, minutes: float = 0, **more: object) -> StatusRow:
+    fields = {
+        "zip_id": f"auto-ingest-{UUID}",
+        "meeting_id": 95846636714,
+        "recording_id": UUID,
+        "topic": "Introduction to Machine Learning, Section 3",
+        "start_time": "2026-10-14T15:00:00Z",
+        "origin": str(Origin.WEBHOOK),
+        "ingest_request_time": "2026-10-14T17:00:00Z",
+        "files": frozenset({"file"}),
+        **more,
+    }
+    updated = NOW - timedelta(minutes=minutes)
+    return StatusRow(state=state, reason=reason, updated=updated, **fields)  # type: ignore[arg-type]
+
+
+def listed(*rows: StatusRow) -> Listed:
+    return Listed(rows, rows, diagnose_each(rows, rows, NOW, PATIENCE))
+
+
+def missing(number: int) -> StatusRow:
+    return row(
+        State.UPLOADER_FAILED,
+        f"permanent failure: {INVALID_SERIES}",
+        zip_id=f"z{number}",
+        recording_id=f"{number}{UUID}",
+        topic=f"Part {number}",
+        oc_series_id="20260112345",
+    )
+
+
+TWICE = (
+    row(
+        State.IGNORED,
+        ALREADY_THERE,
+        zip_id="on-demand-1",
+        origin=str(Origin.ON_DEMAND),
+        ingest_request_time="2026-10-14T18:00:00Z",
+    ),
+    row(State.SENT_TO_OPENCAST, minutes=60, oc_series_id="20260112345"),
+)
+FAILED = (missing(1), row(State.DOWNLOADER_FAILED, "permanent failure: gone"), missing(2))
+
+
+@pytest.fixture
+def printed(monkeypatch: pytest.MonkeyPatch) -> Printed:
+    """Return a function that prints on a terminal of some columns, and returns the text."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+
+    def on_terminal(what: Listed, columns: int) -> str:
+        monkeypatch.setenv("COLUMNS", str(columns))
+        out = Terminal()
+        with contextlib.redirect_stdout(out):
+            show(what)
+        return out.getvalue()
+
+    return on_terminal
+
+
+def plain(text: str) -> str:
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+def test_narrow_terminal_has_a_block_for_each_recording(printed: Printed) -> None:
+    lines = plain(printed(listed(*TWICE), 80)).splitlines()
+    assert [line.rstrip() for line in lines] == [
+        "Introduction to Machine Learning, Section 3",
+        "  Recorded 2026-10-14 15:00 UTC, meeting 95846636714",
+        f"  uuid {UUID}",
+        "  In Opencast since 2026-10-14 17:30 UTC; a later request was ignored because it",
+        "  is there already.",
+        "  2026-10-14 18:30  +Zoom: Ignored (IGNORED): It is in Opencast already (Already",
+        "  in opencast)",
+        "  2026-10-14 17:30  automated: In Opencast (SENT_TO_OPENCAST) (series",
+        "  20260112345)",
+        "",
+    ]
+
+
+def test_wide_terminal_has_a_table_with_the_verdict_above_several_ingests(printed: Printed) -> None:
+    text = plain(printed(listed(*TWICE), 130))
+    assert "updated" in text
+    assert text.index("In Opencast since") < text.index("Ignored (IGNORED)")
+    assert "2 ingests" in text
+    # One ingest needs no verdict above it.
+    assert "since" not in plain(printed(listed(TWICE[1]), 130))
+
+
+@pytest.mark.parametrize("columns", [60, 80, 109, 110, 120, 160])
+@pytest.mark.parametrize("rows", [TWICE, FAILED], ids=["twice", "failed"])
+def test_no_word_is_broken_on_a_terminal(
+    printed: Printed, columns: int, rows: tuple[StatusRow, ...]
+) -> None:
+    text = plain(printed(listed(*rows), columns))
+    assert max(map(len, text.splitlines())) <= columns
+    shown = text.split()
+    for known in rows:
+        assert known.recording_id in shown
+        assert any(f"({known.state})" in word for word in shown)
+        assert all(word in text for word in known.topic.split())
+
+
+def test_failure_is_red_on_a_terminal_only_where_colours_are_wanted(
+    printed: Printed,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for columns in (80, 130):
+        assert f"{RED}Download failed" in printed(listed(*FAILED), columns)
+        assert RED not in printed(listed(*TWICE), columns)
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[1;31m" not in printed(listed(*FAILED), 80)
+    show(listed(*FAILED))
+    assert "\x1b" not in capsys.readouterr().out
+
+
+def test_pipe_gets_one_line_an_ingest_and_the_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    known = row(State.DOWNLOADER_FAILED, "permanent failure: gone", topic="\x1b[2Jhidden")
+    show(listed(known))
+    header, line, said, step = capsys.readouterr().out.splitlines()[1:]
+    assert header.split()[:2] == ["meeting", "topic"]
+    assert "\\x1b[2Jhidden" in line
+    assert "Download failed (DOWNLOADER_FAILED)" in line
+    assert "gone" in line
+    assert said == "What to do next:"
+    assert step.startswith(
+        f"  95846636714 {UUID} (automated): `invoke queue.retry-downloads --uuid"
+    )
+
+
+def test_recordings_with_one_cause_get_the_advice_once(capsys: pytest.CaptureFixture[str]) -> None:
+    show(listed(*FAILED))
+    steps = capsys.readouterr().out.partition("What to do next:\n")[2].splitlines()
+    assert steps[0].startswith(f"  95846636714 {UUID} (automated): `invoke queue.retry-downloads")
+    assert steps[1] == "  Opencast has no series 20260112345 (2 recordings):"
+    assert steps[2].startswith("    Another series: `invoke exec.pipeline UUID --oc-series-id")
+    assert steps[3:] == [
+        f"      95846636714 1{UUID} (automated) Part 1",
+        f"      95846636714 2{UUID} (automated) Part 2",
+    ]
+
+
+def test_recording_in_opencast_has_its_files_and_a_link() -> None:
+    there = TWICE[1]
+    verdict = verdict_of([there], diagnose_each([there], [there], NOW, PATIENCE))
+    post = Post(attempt="a", at="2026-10-14T17:30:00Z", outcome=Outcome.TAKEN)
+    files = {"1": "gallery_view 15:00", "2": "chat 15:00"}
+    ingest = IngestRecord(zip_id=there.zip_id, series="S", files=files, posts=(post,))
+    record = Record(uuid=UUID, ingests={"mp": ingest})
+    assert links_of(record, verdict, "https://oc.example.edu/") == [
+        "Files in Opencast: chat 15:00, gallery_view 15:00",
+        "In Opencast's editor: https://oc.example.edu/editor-ui/index.html?id=mp",
+    ]
+    assert links_of(record, verdict, "") == ["Files in Opencast: chat 15:00, gallery_view 15:00"]
+    assert links_of(Record(uuid=UUID), verdict, "https://oc.example.edu") == []

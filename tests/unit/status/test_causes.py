@@ -1,0 +1,56 @@
+"""Ingests that need a person for the same cause are one group."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ingester.pipeline.reasons import INVALID_SERIES
+from ingester.pipeline.states import State
+from ingester.status.causes import by_cause
+from ingester.status.diagnosis import PATIENCE, diagnose_each
+from ingester.status.row import StatusRow
+from tests.unit.status.situations import NOW, row
+
+
+def failed(name: str, reason: str, series: str = "S", **more: str) -> StatusRow:
+    fields: dict[str, Any] = {
+        "zip_id": name,
+        "recording_id": uuid_of(name),
+        "oc_series_id": series,
+        **more,
+    }
+    return row(State.UPLOADER_FAILED, reason, **fields)
+
+
+def uuid_of(name: str) -> str:
+    return f"{name}ZgGAA4xS7yUm=="
+
+
+def groups(*rows: StatusRow) -> list[list[str]]:
+    found = by_cause(rows, diagnose_each(rows, rows, NOW, PATIENCE))
+    return [[one.zip_id for one in some] for some in found.values()]
+
+
+def test_recordings_of_one_missing_series_are_one_group() -> None:
+    missing = [failed(name, INVALID_SERIES) for name in "abc"]
+    other = failed("d", INVALID_SERIES, series="T")
+    assert groups(missing[0], other, *missing[1:]) == [["a", "b", "c"], ["d"]]
+
+
+def test_times_attempts_and_uuids_make_no_difference() -> None:
+    assert groups(
+        failed(
+            "a",
+            f"Opencast is down since 2026-10-14T12:00:00Z for {uuid_of('a')} (attempt 9 of 9, x)",
+        ),
+        failed(
+            "b",
+            f"Opencast is down since 2026-10-14T13:00:00Z for {uuid_of('b')} (attempt 5 of 9, x)",
+        ),
+        failed("c", "Opencast refuses c"),
+    ) == [["a", "b"], ["c"]]
+
+
+def test_only_what_needs_a_person_is_in_a_group() -> None:
+    again = failed("a", "x", retry_due="2026-10-14T18:40:00Z")
+    assert groups(again, row(State.SENT_TO_OPENCAST, zip_id="b")) == []

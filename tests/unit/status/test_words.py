@@ -1,0 +1,57 @@
+"""Words for states and reasons, which every audience reads."""
+
+from __future__ import annotations
+
+import pytest
+
+from ingester.pipeline import reasons
+from ingester.pipeline.states import State
+from ingester.status.words import (
+    STATES,
+    reason_of,
+    reason_with_code,
+    reason_words,
+    state_with_code,
+    state_words,
+)
+from tests.unit.status.situations import row
+
+
+def test_every_state_has_its_own_words() -> None:
+    assert set(STATES) == set(State)
+    assert len(set(STATES.values())) == len(State)
+    assert not any("_" in words for words in STATES.values())
+    assert state_words(None) == state_with_code(None) == "Unknown"
+
+
+def test_code_of_a_state_stands_in_brackets() -> None:
+    assert state_with_code(State.UPLOADER_FAILED) == "Upload failed (UPLOADER_FAILED)"
+
+
+@pytest.mark.parametrize(
+    ("stored", "words"),
+    [
+        ("permanent failure: Invalid Opencast series id.", "Opencast has no series S."),
+        ("Invalid Opencast series id. An operator is needed.", "Opencast has no series S."),
+        ("retryable failure: x (attempt 2 of 12, next try at y)", "x (attempt 2 of 12, next try a"),
+        ("x (attempt 12 of 12, no more tries: an operator is needed)", "x (attempt 12 of 12, no m"),
+        (reasons.ALREADY_THERE, "It is in Opencast already"),
+        (reasons.TOO_SHORT, "It is too short"),
+        ("something else", "something else"),
+        ("", ""),
+    ],
+)
+def test_reason_is_read_without_what_the_state_says(stored: str, words: str) -> None:
+    said = reason_of(row(State.UPLOADER_FAILED, stored, oc_series_id="S"))
+    assert said.startswith(words)
+    assert "operator" not in said
+
+
+def test_missing_series_is_named_only_when_it_is_known() -> None:
+    assert reason_words(reasons.INVALID_SERIES) == "Opencast doesn't have its series."
+
+
+@pytest.mark.parametrize("stored", [reasons.NO_SERIES, reasons.INVALID_SERIES])
+def test_stored_reason_stands_in_brackets_when_words_replace_it(stored: str) -> None:
+    assert reason_with_code(row(State.IGNORED, stored)).endswith(f" ({stored})")
+    assert reason_with_code(row(State.IGNORED, "x")) == "x"
