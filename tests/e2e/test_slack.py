@@ -14,7 +14,7 @@ import pytest
 from cdk.names import SLACK
 from ingester.pipeline.states import State
 from ingester.slack import wording
-from ingester.slack.wording import REASONS, STATES
+from ingester.status.words import REASONS, STATES
 from tests.e2e import deployed
 from tests.e2e.slack import (
     Shown,
