@@ -258,8 +258,7 @@ def assumed_table(_: Results) -> str:
     rows = [
         (
             "a recording",
-            f"{RECORDING_BYTES / 1e9:g} GB: two views, in one segment or two, "
-            f"{LECTURE / 60:.0f} minutes",
+            f"{RECORDING_BYTES / 1e9:g} GB: two views, {LECTURE / 60:.0f} minutes, 1 or 2 segments",
             "as in [costs](costs.md)",
         ),
         (
