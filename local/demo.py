@@ -109,7 +109,7 @@ def run(driver: Driver, folder: Path, zone: ZoneInfo, console: Console) -> bool:
     console.print("\n[bold]Recordings on their way[/bold], as GET /status tells")
     with ThreadPoolExecutor() as senders:
         journeys = [
-            Journey("(a) scheduled", _lecture(driver, start)),
+            Journey("(a) class", _lecture(driver, start)),
             Journey("(b) +Zoom", _guest(driver, start)),
             Journey("(c) unclaimed", _private(driver, start)),
             Journey("(f) no webhook", _missed(driver, late)),
