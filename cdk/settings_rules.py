@@ -120,8 +120,8 @@ def _staging(values: Mapping[str, Any]) -> Iterator[str]:
     days = math.ceil((outage + patience) / 24)
     if days > values["STAGING_DAYS"]:
         yield (
-            f"STAGING_DAYS is {values['STAGING_DAYS']}, but an upload may wait {outage:g} hours for "
-            f"an Opencast that can't be reached (OC_OUTAGE_HOURS), and {patience:g} hours until a "
-            "lost ingest is repeated (OC_INGEST_PATIENCE_HOURS): its files have to stay for at "
-            f"least {days} days."
+            f"STAGING_DAYS is {values['STAGING_DAYS']}, but an upload may wait {outage:g} hours "
+            f"for an Opencast that can't be reached (OC_OUTAGE_HOURS), and {patience:g} hours "
+            "until a lost ingest is repeated (OC_INGEST_PATIENCE_HOURS): its files have to stay "
+            f"for at least {days} days."
         )

@@ -51,7 +51,8 @@ def _sweep(home: Path, options: argparse.Namespace) -> int:
         results = []
         with sweep.sweep_of(way, driver, home) as swept:
             calls = swept.learn()
-            for aim in sweep.aims_of(calls.all):
+            chosen = [call for call in calls.all if options.call in str(call)]
+            for aim in sweep.aims_of(chosen):
                 began = time.monotonic()
                 results.append(swept.crash(aim, calls))
                 seconds = time.monotonic() - began
@@ -59,7 +60,7 @@ def _sweep(home: Path, options: argparse.Namespace) -> int:
                 print(f"{line} ({seconds:.0f} s)", flush=True)
         failed = failed or any(result.problem for result in results)
         rendered = document.table(results)
-        if options.write:
+        if options.write and not options.call:
             text = document.PATH.read_text("utf-8")
             document.PATH.write_text(document.with_table(text, name, rendered), "utf-8")
         else:
@@ -74,6 +75,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--running", action="store_true", help="use the stack that `invoke local.up` started"
     )
+    parser.add_argument("--call", default="", help="only calls whose name contains this text")
     parser.add_argument("functions", nargs="*", help="only these, such as zoom-uploader")
     return parser.parse_args()
 

@@ -27,6 +27,8 @@ SECONDS = 240.0
 MOST_DELIVERIES = 5
 QUEUES = ("download", "upload.fifo")
 DEAD = ("download-dlq", "upload-dlq.fifo")
+CAPTIONS = "captions/source"
+CAPTIONS_ON = {"INGEST_CAPTIONS": "true"}
 FINAL_STATES = {"SENT_TO_OPENCAST", "IGNORED"}
 NEVER_ACCEPTED = "ON_DEMAND_RECEIVED"
 """The state of a "+Zoom" request that failed, and that the caller sent again."""
@@ -165,14 +167,20 @@ class Sweep:
         if len(accepted) != 1:
             return f"{len(accepted)} times in Opencast"
         (ingest,) = accepted
-        if [file.sha256 for file in ingest.files] != [file.sha256 for file in recording.wanted()]:
+        files = [file.sha256 for file in ingest.files if file.flavor != CAPTIONS]
+        if files != [file.sha256 for file in recording.wanted()]:
             return "not all files, or not whole"
+        if (captions := len(ingest.files) - len(files)) != self.way.has_captions:
+            return f"{captions} times captions"
         if ingest.series != SERIES:
             return f"in series {ingest.series}"
         if self._stack.unfinished_uploads(recording):
             return "an upload to S3 was left open"
         if self._rows(recording)["SENT_TO_OPENCAST"] != 1:
             return f"rows: {dict(self._rows(recording))}"
+        if self.way.is_followed:
+            found = self._stack.driver.ingest_details(recording)
+            return "" if found and found.status == "PUBLISHED" else "its end isn't known"
         return ""
 
     def _invocations(self, since: datetime) -> int:
@@ -203,13 +211,33 @@ def sweep_of(way: Way, driver: Driver, home: Path) -> Iterator[Sweep]:
         found = driver.client("lambda").get_function_configuration(FunctionName=function)
         variables = found["Environment"]["Variables"]
         addresses = {name: proxies.instead(value) for name, value in variables.items()}
-        settings = {**addresses, "AWS_ENDPOINT_URL": proxies.url("aws"), **way.settings}
+        captions = CAPTIONS_ON if way.has_captions else {}
+        settings = {
+            **addresses,
+            "AWS_ENDPOINT_URL": proxies.url("aws"),
+            **captions,
+            **way.settings,
+        }
         with ExitStack() as exits:
             exits.enter_context(deployed.limited(driver, function, found["Timeout"], **settings))
+            if way.has_captions:
+                exits.enter_context(_captions_on(driver, names, way))
             if way.function is DOWNLOADER:
                 exits.enter_context(_downloads_through(driver, proxies))
             exits.enter_context(way.around(driver))
             yield Sweep(way, Stack(driver, seconds=SECONDS), gate)
+
+
+@contextmanager
+def _captions_on(driver: Driver, names: Names, way: Way) -> Iterator[None]:
+    """Let the downloader stage captions, if it isn't the function whose settings are changed."""
+    if way.function is DOWNLOADER:
+        yield
+        return
+    function = names.function(DOWNLOADER)
+    found = driver.client("lambda").get_function_configuration(FunctionName=function)
+    with deployed.limited(driver, function, found["Timeout"], **CAPTIONS_ON):
+        yield
 
 
 @contextmanager

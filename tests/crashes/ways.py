@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from cdk.names import DOWNLOADER, ON_DEMAND, RECONCILE, UPLOADER, WEBHOOK, Function
+from cdk.names import DOWNLOADER, FOLLOW, ON_DEMAND, RECONCILE, UPLOADER, WEBHOOK, Function
 from local.driver import Driver, DriverError, ZoomRecording
 from local.neighbours.zoom_account import ACCOUNT_RECORDINGS_SCOPES, READ_FILES_SCOPE, ZoomApp
 from tests.e2e.stack import SERIES, Stack
@@ -31,7 +31,8 @@ class Way:
     `make` adds a recording to Zoom. `deliver` makes the first call once, and returns whether its
     caller saw a success; otherwise the caller repeats it. `queue` is the queue that calls the
     function, if any, and `visible_after` its shortest visibility timeout in seconds. `settings`
-    override the function's. `around` prepares the neighbours for the whole sweep.
+    override the function's. `around` prepares the neighbours for the whole sweep. `has_captions` is
+    whether the recording is ingested with captions, and `is_followed` whether it ends as published.
     """
 
     function: Function
@@ -41,10 +42,26 @@ class Way:
     visible_after: int = 5
     settings: Mapping[str, str] = field(default_factory=dict)
     around: Callable[[Driver], AbstractContextManager[None]] = lambda _driver: nullcontext()
+    has_captions: bool = False
+    is_followed: bool = False
 
 
 def _lecture(stack: Stack) -> ZoomRecording:
     return stack.lecture(chat=True)
+
+
+def _lecture_with_transcript(stack: Stack) -> ZoomRecording:
+    return stack.lecture(chat=True, extras=True)
+
+
+def _ingested_lecture(stack: Stack) -> ZoomRecording:
+    """Add a lecture that is in Opencast, whose workflow has ended."""
+    recording = _lecture(stack)
+    stack.send_completed(recording)
+    stack.await_state(recording, "SENT_TO_OPENCAST")
+    (ingest,) = stack.driver.ingests_of(recording)
+    stack.driver.change_workflows(mediapackage_id=ingest.mediapackage_id, seconds=0)
+    return recording
 
 
 def _lecture_of_no_class(stack: Stack) -> ZoomRecording:
@@ -76,6 +93,14 @@ def _reconcile(stack: Stack, _recording: ZoomRecording) -> bool:
     return True
 
 
+def _follow(stack: Stack, recording: ZoomRecording) -> bool:
+    try:
+        stack.driver.follow(recording.uuid)
+    except DriverError:
+        return False
+    return True
+
+
 @contextmanager
 def _account_list(driver: Driver) -> Iterator[None]:
     """Give Zoom's app the scope for the account's list: one call for any number of users."""
@@ -89,14 +114,16 @@ def _account_list(driver: Driver) -> Iterator[None]:
 WAYS = (
     Way(WEBHOOK, _lecture, _notify),
     Way(ON_DEMAND, _lecture_of_no_class, _ask),
-    Way(DOWNLOADER, _lecture, _notify, queue="download"),
+    Way(DOWNLOADER, _lecture_with_transcript, _notify, queue="download", has_captions=True),
     Way(
         UPLOADER,
-        _lecture,
+        _lecture_with_transcript,
         _notify,
         queue="upload.fifo",
         visible_after=9,
         settings={"OC_INGEST_PATIENCE_HOURS": PATIENCE_HOURS},
+        has_captions=True,
     ),
     Way(RECONCILE, _missed_lecture, _reconcile, around=_account_list),
+    Way(FOLLOW, _ingested_lecture, _follow, is_followed=True),
 )

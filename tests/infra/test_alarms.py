@@ -13,6 +13,7 @@ import tasks
 from cdk.names import FUNCTIONS
 from ops.command_line import ALIASES
 from tests.infra.template import STACK, Changed, Template
+from tests.simulation.capacity.prices import ALARMS
 
 OPERATIONS = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
 HOUR = 3600
@@ -72,6 +73,10 @@ def test_alarms_have_these_metrics_and_limits(alarms: dict[str, Any]) -> None:
         "download-dead-letter-age": (waiting, "Maximum", ">=", 1, DAY, 7, GOOD),
         "upload-dead-letter-age": (waiting, "Maximum", ">=", 1, DAY, 4, GOOD),
     }
+
+
+def test_document_of_the_costs_counts_every_alarm(alarms: dict[str, Any]) -> None:
+    assert len(alarms) == ALARMS
 
 
 def test_alarms_watch_the_resource_they_are_named_after(alarms: dict[str, Any]) -> None:

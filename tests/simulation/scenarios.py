@@ -127,6 +127,7 @@ def scenario_of(seed: int, profile: Profile, most_faults: int = 4) -> Scenario:
     faults: tuple[Fault, ...] = ()
     if profile is not Profile.DISORDER:
         faults = _faults(Random(f"{seed}/faults"), most_faults, happenings)
+        faults += tuple(_release_faults(Random(f"{seed}/release"), most_faults))
     if profile is Profile.CAPTIONS:
         chance = Random(f"{seed}/captions")
         version = chance.choice(("17.3.0", "17.3.0", "17.3.0", "15.6.0"))
@@ -183,6 +184,14 @@ def _announced(chance: Random, recording: RecordingTruth) -> list[Happening]:
         for group in groups
         if group
     ]
+
+
+def _release_faults(chance: Random, most: int) -> list[Fault]:
+    """Draw a fault of the call that releases a staged file, which only an ingest makes."""
+    if not most or chance.random() < 0.95:
+        return []
+    kind = chance.choice((*NOT_CRASHING, *CRASHING))
+    return [Fault(kind, "s3.PutObjectTagging", chance.choice((1, 1, 2)))]
 
 
 def _captions_faults(chance: Random, most: int) -> list[Fault]:

@@ -10,15 +10,26 @@ from statistics import median
 
 from bench.transfer.chart import Panel, Series, draw
 from tests.simulation.capacity.bounds import bound_of
-from tests.simulation.capacity.loads import FAST, Load
+from tests.simulation.capacity.loads import (
+    ENGINE_RATE,
+    FAST,
+    LECTURE,
+    MODEST,
+    RECORDING_BYTES,
+    WITHIN,
+    Load,
+)
 from tests.simulation.capacity.measure import MB_OF, Measured
 from tests.simulation.capacity.prices import (
     PRICES,
     costs,
+    fixed_costs,
     gigabyte_seconds,
     total,
     without_release,
 )
+from tests.simulation.event_sources import COLD_SECONDS
+from tests.simulation.world import LATENCIES, SLOW_SHARE
 
 ROOT = Path(__file__).parents[3]
 DOCUMENT, CHART = ROOT / "docs" / "capacity.md", ROOT / "docs" / "capacity.svg"
@@ -42,13 +53,8 @@ EARLY = (
     *(Load(300, 100, is_early=True, zoom_limit=limit) for limit in (30, 5)),
 )
 THOUSAND = (Load(1000), Load(1000, is_followed=True))
-LARGE = (Load(5000), Load(5000, uploads=20))
-SETTINGS = (*MORE_UPLOADS, TOO_MANY, *FAST_OPENCAST, *LARGE)
-ALL = tuple(
-    dict.fromkeys(
-        (*reversed(LARGE), *reversed(LOADS), *SETTINGS, *MORE_DOWNLOADS, *EARLY, *THOUSAND)
-    )
-)
+SETTINGS = (*MORE_UPLOADS, TOO_MANY, *FAST_OPENCAST)
+ALL = tuple(dict.fromkeys((*THOUSAND, *reversed(LOADS), *SETTINGS, *MORE_DOWNLOADS, *EARLY)))
 """Every load of the document, the longest first."""
 
 Results = dict[Load, Measured]
@@ -239,6 +245,54 @@ def prices_table(_: Results) -> str:
     return table(("what", "$", "for one"), rows)
 
 
+def fixed_table(_: Results) -> str:
+    rows = [(name, f"{dollars:.2f}") for name, dollars in fixed_costs().items()]
+    together = f"**{sum(fixed_costs().values()):.2f}**"
+    return table(("what", "$ a month"), [*rows, ("**together**", together)], right=1)
+
+
+def assumed_table(_: Results) -> str:
+    """Make the table of what the simulation assumes, with the figures of its code."""
+    calls = ", ".join(f"{name} {seconds * 1000:.0f}" for name, seconds in LATENCIES.items())
+    shortest, longest = 0.5 * COLD_SECONDS, 1.5 * COLD_SECONDS
+    rows = [
+        (
+            "a recording",
+            f"{RECORDING_BYTES / 1e9:g} GB: two views, {LECTURE / 60:.0f} minutes, 1 or 2 segments",
+            "as in [costs](costs.md)",
+        ),
+        (
+            "Zoom's webhook events",
+            f"within {WITHIN / 60:.0f} minutes",
+            "lectures end at the same hour",
+        ),
+        (
+            "the engine",
+            f"{ENGINE_RATE / 1e6:.0f} MB/s for each invocation of {MB_OF['downloader']} MB",
+            "[measured](performance.md#on-a-link-as-a-lambda-has-it) on a link of 75 MB/s",
+        ),
+        *(
+            (
+                f"Opencast, {site.name}",
+                f"{site.an_ingest / 1e6:g} MB/s for one ingest, {site.together / 1e6:,g} for all",
+                "assumed; put in your own",
+            )
+            for site in (MODEST, FAST)
+        ),
+        (
+            "a call, on average, in ms",
+            f"{calls}; {SLOW_SHARE:.0%} up to 2 s longer",
+            "`tests/simulation/world.py`",
+        ),
+        (
+            "a cold start",
+            f"{shortest:g} to {longest:g} s, paid for",
+            "`tests/simulation/event_sources.py`",
+        ),
+    ]
+    return table(("what", "value", "where from"), rows)
+
+
 def thousand_table(results: Results) -> str:
     """Make the table of what 1,000 recordings cost, before and after files are released."""
     plain, followed = (results[load] for load in THOUSAND)
@@ -260,7 +314,9 @@ PARTS: dict[str, Callable[[Results], str]] = {
     "counts": counts_table,
     "costs": costs_table,
     "thousand": thousand_table,
+    "fixed": fixed_table,
     "prices": prices_table,
+    "assumed": assumed_table,
 }
 
 

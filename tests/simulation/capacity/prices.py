@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from ingester.metrics import Metric
 from tests.simulation.capacity.measure import MB_OF, Measured
 
 PRICES_OF = "2026-11-28"
@@ -35,6 +36,16 @@ GETS = Price("S3, GET and HEAD", 0.0004, 1e3, "1,000 requests")
 STORAGE = Price("S3 Standard, storage", 0.023, 1, "GB-month")
 KMS = Price("KMS, decrypting parameters", 0.03, 1e4, "10,000 requests")
 LOGS = Price("CloudWatch Logs, ingestion", 0.50, 1e9, "GB")
+METRIC_DOLLARS, ALARM_DOLLARS, DASHBOARD_DOLLARS = 0.30, 0.10, 3.00
+"""A month's price of a metric, an alarm and a dashboard in CloudWatch."""
+
+ALARMS = 27
+"""The alarms of a stack; tests/infra/test_alarms.py compares them."""
+
+METRICS_OF_GATEWAY = 10
+POLLS = 657_000
+"""A month's requests of an idle event source: five pollers ask for 20 s each."""
+
 PRICES = (
     LAMBDA_TIME,
     LAMBDA_REQUESTS,
@@ -54,6 +65,23 @@ PRICES = (
 def gigabyte_seconds(measured: Measured, function: str) -> float:
     """GB-seconds that Lambda bills for a function."""
     return measured.functions[function].seconds * MB_OF[function] / 1024
+
+
+def fixed_costs() -> dict[str, float]:
+    """Return a month's dollars for a stack without any recording."""
+    metrics = len(Metric)
+    return {
+        f"two event sources asking their queues, {POLLS:,} requests each": STANDARD.of(POLLS)
+        + FIFO.of(POLLS),
+        f"{metrics} metrics of our own and {METRICS_OF_GATEWAY} of API Gateway, at most": (
+            METRIC_DOLLARS * (metrics + METRICS_OF_GATEWAY)
+        ),
+        f"{ALARMS} alarms": ALARM_DOLLARS * ALARMS,
+        "the dashboard, if the account has more than three": DASHBOARD_DOLLARS,
+        "reconcile every hour, follow every minute if it is on": (
+            LAMBDA_TIME.of(730 * 10 * 0.5 + 43_800 * 0.3 * 0.25) + LAMBDA_REQUESTS.of(44_530)
+        ),
+    }
 
 
 def costs(measured: Measured) -> dict[str, float]:

@@ -49,6 +49,20 @@ def test_document_has_the_prices_of_the_code(text: str) -> None:
     assert document.part_of(text, "prices") == document.prices_table({})
 
 
+def test_document_has_the_fixed_costs_and_assumptions_of_the_code(text: str) -> None:
+    assert document.part_of(text, "fixed") == document.fixed_table({})
+    assert document.part_of(text, "assumed") == document.assumed_table({})
+
+
+def test_document_shows_a_burst_in_s3_within_ten_minutes_with_the_default_settings(
+    text: str,
+) -> None:
+    found = [row[:2] for row in rows(document.part_of(text, "downloads"))[2:]]
+    wanted = [(f"{load.downloads}", f"{load.delay}") for load in document.MORE_DOWNLOADS]
+    assert found == wanted
+    assert (f"{Load(300).downloads}", "0") in found
+
+
 def test_document_has_every_combination_of_settings(text: str) -> None:
     found = [row[2:4] for row in rows(document.part_of(text, "settings"))[2:]]
     assert found == [(f"{load.downloads}", f"{load.uploads}") for load in document.SETTINGS]
