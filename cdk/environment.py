@@ -47,6 +47,7 @@ class Resources:
     notifications: Notifications
     at_rest: AtRest
     webhook_url: str
+    page_url: str
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ def environments(
         Variable("SECRETS_PATH", names.secrets_path, [f for f in FUNCTIONS if READ_BY[f]]),
         Variable("GOOGLE_CREDENTIALS", GOOGLE_CREDENTIALS, (SCHEDULE_UPDATE,)),
         Variable("WEBHOOK_URL", resources.webhook_url, (ON_DEMAND, RECONCILE)),
+        Variable("PAGE_URL", resources.page_url, (LOG_NOTIFICATIONS,)),
         Variable("STAGING_BUCKET", resources.staging.bucket.bucket_name, (DOWNLOADER, UPLOADER)),
         Variable("OWN_ALIAS", slack_alias_name, (SLACK,)),
         Variable("TOPIC_ARN", resources.notifications.topic.topic_arn, (LOG_NOTIFICATIONS,)),

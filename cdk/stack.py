@@ -74,6 +74,7 @@ class ZoomIngester(Stack):
             ),
             at_rest=at_rest,
             webhook_url=api.webhook_url,
+            page_url=api.url(PAGE_PATH),
         )
         functions = Functions(self, "Functions", settings, resources)
         routes = _routes(api, functions, settings.ingest_allowed_ips)

@@ -38,7 +38,7 @@ MOST_RECORDINGS = 5
 """The most recordings that one run asks about: two requests each, with seldom a third."""
 
 OFF = "Ingests aren't followed in this stack (FOLLOW_INGESTS is off)."
-FAILED = {"outlook": "Nothing: it needs you."}
+FAILED = {"outlook": "Nothing happens automatically: it needs attention."}
 LOOK = "Look for the event in Opencast."
 
 

@@ -147,6 +147,7 @@ def _mail_or_count(
         region=deps.topic.region,
         log_group=batch.log_group,
         log_stream=batch.log_stream,
+        page=deps.settings.page_url,
     )
     row, is_readable = _row(fault, deps)
     now, zone = deps.clock(), deps.zone

@@ -125,7 +125,9 @@ def build() -> Dependencies:
 
 def page_text() -> str:
     """Return the page with the words for states."""
-    words = json.dumps({str(state): words for state, words in STATES.items()})
+    words = json.dumps(
+        {str(state): words for state, words in STATES.items()}, separators=(",", ":")
+    )
     return PAGE.read_text("utf-8").replace(WORDS_IN_PAGE, f"const WORDS = {words};")
 
 

@@ -281,7 +281,8 @@ class SlackSecrets(Secrets, frozen=True, kw_only=True):
 class LogNotificationsSettings(Settings, frozen=True, kw_only=True):
     """Settings of `log_notifications.py`.
 
-    `notification_quiet_seconds` is how long after its mail a fault is only counted.
+    `notification_quiet_seconds` is how long after its mail a fault is only counted. `page_url` is
+    the page's address.
     """
 
     status_table: str
@@ -289,6 +290,7 @@ class LogNotificationsSettings(Settings, frozen=True, kw_only=True):
     topic_arn: str
     log_notifications_filter_log_level: str = "ERROR"
     notification_quiet_seconds: int = 600
+    page_url: str = ""
     local_time_zone: str = "US/Eastern"
 
     @property

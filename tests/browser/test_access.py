@@ -52,6 +52,20 @@ def test_no_view_is_wider_than_a_narrow_window(page: Page, site: Site) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") <= 360, view
 
 
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_a_search_and_a_filled_form_are_accessible_in_any_window(page: Page, site: Site) -> None:
+    open_page(page, site)
+    page.get_by_label("Search all seven days").fill("data")
+    expect(page.locator("#c-")).to_have_text("4")
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    open_page(page, site, "#request&uuid=gone%3D%3D")
+    page.clock.run_for(500)
+    expect(page.locator("#about")).to_contain_text("Data Structures")
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
 @pytest.mark.parametrize(
     ("options", "background"),
     [({"color_scheme": "light"}, "rgb(255, 255, 255)"), ({"color_scheme": "dark"}, "rgb(16, 20")],

@@ -27,7 +27,7 @@ def test_a_retry_that_is_overdue_is_shown_as_waiting_for_its_turn(
     week.write("busy==", timedelta(minutes=40), State.UPLOADER_FAILED, reason, retry_due=due)
     open_page(page, site)
     shown = section(page, "Under way").locator("li").filter(has_text="A busy day")
-    expect(shown).to_contain_text("Its next try waits for its turn, due 35 min ago")
+    expect(shown).to_contain_text("Its retry waits for its turn, due 35 min ago")
 
 
 def test_a_command_is_hidden_until_an_operator_unfolds_it_and_stays_unfolded(

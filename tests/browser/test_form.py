@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import msgspec
 import pytest
 from playwright.sync_api import Page, expect
 
 from ingester.pipeline.states import Origin
 from ingester.runtime.api_gateway import Answer, json_answer
+from ingester.schedule.model import ScheduledClass, ScheduledMeeting
 from local.driver import wait_for
 from tests.browser.conftest import REFUSED, Watch
-from tests.browser.harness import Site, await_view, focused, hold, open_page
+from tests.browser.harness import Site, await_view, focused, hold, open_page, violations
 from tests.browser.recordings import Week
 from tests.cloud import Cloud
 
@@ -298,3 +300,72 @@ def test_the_form_says_that_no_answer_came_and_sends_the_request_once(
     expect(button).to_have_text("Request ingest")
     # The second click came before the answer to the first one, and sent nothing.
     assert len(site.posted) == 1
+
+
+class TestAboutTheRecording:
+    @pytest.fixture(autouse=True)
+    def scheduled(self, aws: Cloud) -> None:
+        """The schedule has a class for the recordings of Data Structures."""
+        event = ScheduledClass(day="T", time="9:30", title="Lecture", opencast_series_id="S7")
+        meeting = ScheduledMeeting(
+            zoom_series_id="96655443322", course_code="CSCI E-22", events=(event,)
+        )
+        aws.schedule.put_item(Item=msgspec.to_builtins(meeting))
+
+    def test_the_form_shows_topic_date_and_the_series_of_the_schedule(
+        self, page: Page, site: Site
+    ) -> None:
+        open_page(page, site, "#request")
+        about = page.locator("#about")
+        page.get_by_label("Recording (required)").fill(LINK)
+        page.clock.run_for(500)
+        expect(about).to_contain_text("Data Structures")
+        expect(about).to_contain_text("Tue 13 Oct, 09:32")
+        expect(about).to_contain_text("series S7 (CSCI E-22, Lecture)")
+        expect(about).to_contain_text("Download failed: Zoom's download host answers 503")
+        expect(about).to_have_role("status")
+        assert violations(page) == []
+        assert site.posted == []
+        # It goes with the recording.
+        page.get_by_label("Recording (required)").fill("")
+        expect(about).to_be_empty()
+
+    @pytest.mark.parametrize(
+        ("uuid", "words"),
+        [
+            ("private0==", "no class: without a series it will be ignored"),
+            ("done01==", "In Opencast since"),
+            ("nobody==", "Nothing is known of it here. Zoom is asked when you request it."),
+        ],
+    )
+    def test_the_form_says_what_is_known(
+        self, page: Page, site: Site, uuid: str, words: str
+    ) -> None:
+        open_page(page, site, f"#request&uuid={uuid}")
+        page.clock.run_for(500)
+        expect(page.locator("#about")).to_contain_text(words)
+
+    def test_the_form_works_when_the_status_can_not_be_read(
+        self, page: Page, site: Site, watch: Watch
+    ) -> None:
+        watch.expected = (REFUSED,)
+        site.trouble = json_answer(503, {"message": "x"})
+        open_page(page, site, "#request&uuid=gone%3D%3D")
+        with page.expect_response("**/status?*"):
+            page.clock.run_for(500)
+        send(page)
+        expect(page.locator("#answer")).to_contain_text("Accepted.")
+        expect(page.locator("#about")).to_be_empty()
+
+
+def test_a_second_request_that_is_refused_replaces_the_answer_of_the_first(
+    page: Page, site: Site, watch: Watch
+) -> None:
+    watch.expected = (REFUSED,)
+    open_page(page, site, "#request")
+    send(page)
+    expect(page.locator("#answer")).to_contain_text("Accepted.")
+    site.ingest = json_answer(404, {"message": "x"})
+    send(page)
+    expect(page.locator("#answer")).to_contain_text("There is no such recording.")
+    expect(page.locator("#answer")).not_to_contain_text("Accepted.")

@@ -6,16 +6,21 @@ import re
 from dataclasses import replace
 from datetime import timedelta
 
+import msgspec
 import pytest
 from playwright.sync_api import Error, Page, expect
 
 from ingester import timestamps
+from ingester.ledger.record import IngestRecord, Outcome, Post
+from ingester.ledger.table import Ledger
+from ingester.pipeline.reasons import ALREADY_THERE
+from ingester.pipeline.states import State
 from ingester.reconcile.state_table import KEY
-from ingester.status.table import FIRST_STEPS, MOST_STEPS
+from ingester.status.table import FIRST_STEPS, MOST_STEPS, StatusChange
 from ingester.status.time_index import StatusPages
 from tests.browser.conftest import Watch
-from tests.browser.harness import Site, await_view, focused, open_page, section, topics
-from tests.browser.recordings import HOSTILE, Week
+from tests.browser.harness import Site, await_view, focused, open_page, section, topics, violations
+from tests.browser.recordings import HOSTILE, SECOND_REQUEST, Week
 from tests.cloud import Clock, Cloud
 
 DATA_STRUCTURES = "#meeting=96655443322&recording=gone%3D%3D"
@@ -77,7 +82,7 @@ def test_the_page_shows_recordings_under_way_and_what_the_queues_hold(
     open_page(page, site)
     place = section(page, "Under way")
     assert len(topics(place)) == 4
-    expect(place).to_contain_text("Tries again by itself in 4 min")
+    expect(place).to_contain_text("Retried automatically in 4 min")
     expect(place).to_contain_text("1 is being recorded or processed by Zoom")
     numbers = {
         box.locator("dt").inner_text(): box.locator("dd").inner_text().split("\n")
@@ -100,7 +105,7 @@ def test_the_page_says_that_there_is_nothing_to_do(page: Page, site: Site, clock
     clock.forward(days=20)
     page.clock.set_system_time(clock())
     open_page(page, site)
-    expect(section(page, "Needs attention")).to_contain_text("Nothing needs you.")
+    expect(section(page, "Needs attention")).to_contain_text("Nothing needs attention.")
     expect(section(page, "Under way")).to_contain_text("No recording is on its way")
     expect(section(page, "By day")).to_contain_text("No recording changed on this day.")
 
@@ -220,18 +225,13 @@ def test_the_page_says_that_a_recording_is_not_known(page: Page, site: Site) -> 
     expect(page.get_by_role("heading", level=1)).to_have_text("This recording isn't known")
 
 
-def test_recordings_can_be_filtered_by_day_state_and_text(page: Page, site: Site) -> None:
+def test_recordings_can_be_filtered_by_day_and_state(page: Page, site: Site) -> None:
     open_page(page, site)
     place = section(page, "By day")
     today = topics(place)
     page.get_by_role("radio", name="Ignored").check()
     assert topics(place) == ["Microeconomic Theory", "Office hours 1"]
     expect(page.locator("#say")).to_have_text("2 recordings")
-    page.get_by_label("Filter by").fill("office")
-    assert topics(place) == ["Office hours 1"]
-    page.get_by_label("Filter by").fill("office ocean")
-    expect(place).to_contain_text("No recording of this day matches the filter.")
-    page.get_by_label("Filter by").fill("")
     page.get_by_role("radio", name="All").check()
     assert topics(place) == today
     page.get_by_role("link", name="Yesterday").click()
@@ -240,6 +240,67 @@ def test_recordings_can_be_filtered_by_day_state_and_text(page: Page, site: Site
     expect(place.locator("a.topic").filter(has_text="Data Structures").first).to_be_visible()
     assert page.url.endswith("#day=2026-10-13")
     assert set(topics(place)) != set(today)
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("office HOURS", [f"Office hours {number}" for number in range(1, 7)]),
+        ("proust fren", ["Séminaire d'été: Proust"] * 4),
+        ("91234455021", ["Séminaire d'été: Proust"] * 4),
+        ("20260114410", ["Séminaire d'été: Proust"] * 4),
+        ("private3==", ["Office hours 4"]),
+        ("no series 20260112345", ["Mapping the Ocean"]),
+        ("office ocean", []),
+    ],
+)
+def test_all_seven_days_are_searched_by_words(
+    page: Page, site: Site, words: str, found: list[str]
+) -> None:
+    open_page(page, site)
+    page.get_by_label("Search all seven days").fill(words)
+    place = section(page, "Search")
+    expect(page.locator("#c-")).to_have_text(str(len(found)))
+    assert topics(place) == found
+    expect(page.locator("#days")).to_be_hidden()
+    expect(page.locator("#say")).to_have_text(f"{len(found)} recording" + "s" * (len(found) != 1))
+    if not found:
+        expect(place).to_contain_text("No recording of the last seven days matches.")
+    # What is found stays when the page refreshes, and the day comes back without words.
+    page.get_by_role("button", name="Refresh").click()
+    await_view(page)
+    assert topics(place) == found
+    page.get_by_label("Search all seven days").fill("")
+    assert "Microeconomic Theory" in topics(section(page, "By day"))
+
+
+def test_recordings_are_found_by_the_date_of_their_class_and_their_state(
+    page: Page, site: Site
+) -> None:
+    open_page(page, site)
+    page.get_by_label("Recorded on").fill("2026-10-13")
+    place = section(page, "Search")
+    expect(page.locator("#c-attention")).to_have_text("1")
+    assert all("Tue 13 Oct" in text for text in place.locator(".facts").all_inner_texts())
+    page.get_by_role("radio", name="Needs attention").check()
+    assert topics(place) == ["Data Structures"]
+    page.get_by_label("Search all seven days").fill("ocean")
+    assert topics(place) == []
+
+
+def test_the_first_hundred_recordings_that_are_found_are_shown_until_all_are_wanted(
+    page: Page, site: Site, aws: Cloud
+) -> None:
+    put_rows(aws, 130, 50_000, "SENT_TO_OPENCAST")
+    open_page(page, site)
+    page.get_by_label("Search all seven days").fill("number")
+    place = section(page, "Search")
+    button = place.get_by_role("button", name="Show all 130")
+    button.focus()
+    assert len(topics(place)) == 100
+    page.keyboard.press("Enter")
+    expect(place.locator("a.topic").nth(100)).to_be_focused()
+    assert len(topics(place)) == 130
 
 
 def put_rows(aws: Cloud, count: int, newest: int, *states: str) -> None:
@@ -266,11 +327,8 @@ def test_a_day_is_read_in_pages(page: Page, site: Site, aws: Cloud) -> None:
     open_page(page, site)
     place, earlier = section(page, "By day"), page.get_by_role("button", name="Show earlier ones")
     assert place.locator("a.topic").count() == 50
-    # Counts and filters are about the recordings that have been loaded.
+    # Counts are about the recordings that have been loaded.
     expect(page.locator("#c-")).to_have_text("50+")
-    page.get_by_label("Filter by").fill("Number 90")
-    expect(place).to_contain_text("None of the latest 50 of this day matches the filter.")
-    page.get_by_label("Filter by").fill("")
     for count in (100, 120):
         earlier.focus()
         page.keyboard.press("Enter")
@@ -318,3 +376,70 @@ def test_the_page_finds_the_api_below_any_base_path(
         f"{base}status"
     }
     expect(page.get_by_role("heading", name="Needs attention")).to_have_text("Needs attention 2")
+
+
+def test_time_on_its_way_is_measured_to_now(page: Page, site: Site, clock: Clock) -> None:
+    open_page(page, site, "#recording=fresh%3D%3D")
+    article = page.locator("article")
+    expect(article).to_contain_text(re.compile(r"On its way\s*1 min"))
+    clock.forward(minutes=7)
+    page.clock.run_for(425_000)
+    expect(article).to_contain_text(re.compile(r"On its way\s*8 min"))
+
+
+def test_times_in_reasons_and_verdicts_are_those_of_the_viewer(page: Page, site: Site) -> None:
+    open_page(page, site)
+    open_page(page, site, "#recording=hostile%3D%3D")
+    expect(page.locator(".verdict")).to_have_text(
+        "Download failed, retried automatically at Wed 14 Oct, 14:34."
+    )
+    assert not re.search(r"\d\dT\d\d:", page.locator("main").inner_text())
+
+
+def test_a_time_in_a_reason_is_that_of_the_viewer(page: Page, site: Site, aws: Cloud) -> None:
+    week = Week(aws)
+    week.begin("m==", timedelta(hours=1), "Waiting")
+    reason = (
+        "Opencast is busy (waiting since 2026-10-14T16:05:00Z, next try at 2026-10-14T18:35:00Z)"
+    )
+    week.write("m==", timedelta(minutes=5), State.UPLOADER_RECEIVED, reason)
+    for view in ("", "#recording=m%3D%3D"):
+        open_page(page, site, view)
+        shown = page.get_by_text("waiting since Wed 14 Oct, 12:05, next try at Wed 14 Oct, 14:35")
+        expect(shown.first).to_be_visible()
+
+
+def test_a_recording_has_one_verdict_above_its_ingests(
+    page: Page, site: Site, aws: Cloud, clock: Clock
+) -> None:
+    week = Week(aws)
+    week.request_again("done01==")
+    week.status.write(SECOND_REQUEST, StatusChange(State.IGNORED, ALREADY_THERE))
+    files = {"1": "gallery_view 09:12", "2": "chat 09:12"}
+    post = Post(attempt="a", at=timestamps.write(clock()), outcome=Outcome.TAKEN)
+    ingest = IngestRecord(zip_id="auto-ingest-done01==", series="S", files=files, posts=(post,))
+    Ledger(aws.recordings, clock).change(
+        "done01==", lambda record: msgspec.structs.replace(record, ingests={"mp 1": ingest})
+    )
+    open_page(page, site, "#recording=done01%3D%3D")
+    expect(page.locator(".verdict")).to_have_text(
+        "In Opencast since Wed 14 Oct, 05:26; a later request was ignored because it is there "
+        "already."
+    )
+    assert page.locator("article").count() == 2
+    expect(page.locator(".pairs").first).to_contain_text("chat 09:12, gallery_view 09:12")
+    expect(page.get_by_role("link", name="Open the event in the editor")).to_have_attribute(
+        "href", "https://opencast.example.edu/editor-ui/index.html?id=mp%201"
+    )
+
+
+def test_a_running_copy_shows_how_much_the_last_invocation_had_copied(
+    page: Page, site: Site, aws: Cloud
+) -> None:
+    reason = "1,200 of 4,800 MB are copied; the next invocation goes on."
+    Week(aws).write("loading==", timedelta(seconds=5), State.OC_SERIES_FOUND, reason)
+    open_page(page, site, "#recording=loading%3D%3D")
+    bar = page.get_by_role("progressbar", name="Copied")
+    expect(bar).to_have_attribute("value", "1200")
+    expect(bar).to_have_attribute("max", "4800")
+    assert violations(page) == []

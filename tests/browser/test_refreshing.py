@@ -194,7 +194,7 @@ class TestTrouble:
         )
         open_page(page, site)
         expect(page.locator("#trouble")).to_have_text(
-            "The status can't be read now. Try again later. It is tried again by itself."
+            "The status can't be read now. Try again later. It is retried automatically."
         )
 
     def test_a_day_that_can_not_be_loaded_shows_no_recordings_of_another_day(
@@ -208,8 +208,10 @@ class TestTrouble:
         expect(page.locator("#trouble")).to_be_visible()
         expect(place).to_contain_text("Not loaded.")
         page.get_by_role("radio", name="Ignored").check()
-        page.get_by_label("Filter by").fill("e")
         assert topics(place) == []
+        page.get_by_label("Search all seven days").fill("e")
+        expect(section(page, "Search")).to_contain_text("Not loaded.")
+        page.get_by_label("Search all seven days").fill("")
         expect(page.locator("#c-")).to_have_text("\u2013")
         expect(page.locator("#say")).not_to_contain_text("recordings")
         # The other sections are still shown.
@@ -257,15 +259,28 @@ def test_a_day_that_is_being_loaded_shows_no_recordings_of_another_day(
     with page.expect_request(lambda request: "until=" in request.url):
         page.get_by_role("link", name="Yesterday").click()
     place = section(page, "By day")
-    page.get_by_label("Filter by").fill("e")
     assert topics(place) == []
     expect(place).to_contain_text("Loading…")
     expect(page.locator("#say")).to_have_text("")
     for route in held:
         route.continue_()
-    # The filter applies to the loaded recordings.
     expect(place.get_by_role("link", name="Data Structures").first).to_be_visible()
-    assert all("e" in topic.lower() for topic in topics(place))
+
+
+def test_a_search_that_is_being_loaded_shows_no_recordings_of_a_day(page: Page, site: Site) -> None:
+    open_page(page, site)
+    held = hold(page, "**/status?*")
+    with page.expect_request(lambda request: "since=" in request.url):
+        page.get_by_label("Search all seven days").fill("off")
+    place = section(page, "Search")
+    assert topics(place) == []
+    expect(place).to_contain_text("Loading…")
+    # Words that are typed meanwhile count, and nothing is asked for again.
+    page.get_by_label("Search all seven days").fill("private2==")
+    assert len(held) == 1
+    held[0].continue_()
+    expect(place.get_by_role("link", name="Office hours 3")).to_be_visible()
+    assert topics(place) == ["Office hours 3"]
 
 
 def test_an_answer_for_a_view_that_was_left_is_dropped(page: Page, site: Site) -> None:

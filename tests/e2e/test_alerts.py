@@ -51,7 +51,7 @@ def test_a_webhook_event_that_sqs_refuses_is_mailed_and_accepted_when_sent_again
         assert answer.status == 503, answer
     subject, body = await_mail(stack, recording.uuid)
     assert subject == f"[{stack.name}] Webhook failed: Oceans"
-    assert body.startswith("Webhook failed. AWS failed: SendMessage answered ")
+    assert body.startswith("Webhook failed: AWS failed: SendMessage answered ")
     assert "What happens next: Zoom (or our own caller) is told to send it again" in body
     assert TRACEBACK in body
     stack.send_completed(recording)

@@ -21,6 +21,7 @@ from ingester.alerts.faults import Fault
 from ingester.alerts.log_records import LogRecord
 from ingester.log_level import Level
 from ingester.pipeline.retry_policy import ZOOM_REPEATS
+from ingester.pipeline.states import FAILED, State
 from ingester.status.advice import phrases
 from ingester.status.diagnosis import PATIENCE, diagnose
 from ingester.status.row import StatusRow
@@ -47,17 +48,18 @@ class Mail(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
-    """Log stream that the records come from."""
+    """Log stream that the records come from. `page` is the page's address, "" if unknown."""
 
     stack: str
     region: str
     log_group: str
     log_stream: str
+    page: str = ""
 
 
 AFTER_CRASH = (
-    "Its message is back on the queue after 16 minutes and is tried again, unless this was its "
-    "last try: then it lies among the dead letters."
+    "Its message returns to the queue after 16 minutes and is retried, unless this was its last "
+    "attempt. Then it isn't retried automatically, and the message is kept 14 days."
 )
 
 
@@ -83,22 +85,24 @@ _ABOUT = {
     "zoom-downloader": _About(
         "Download",
         AFTER_CRASH,
-        "If it goes on: `invoke queue.downloads` shows the message, `invoke recordings` the row.",
+        "If it happens again: `invoke queue.downloads` shows the message, `invoke recordings` the "
+        "row.",
     ),
     "zoom-uploader": _About(
         "Upload",
         AFTER_CRASH,
-        "If it goes on: `invoke queue.uploads` shows the message, `invoke recordings` the row.",
+        "If it happens again: `invoke queue.uploads` shows the message, `invoke recordings` the "
+        "row.",
     ),
     "status-query": _About(
         "Status query",
         "Nothing is lost: whoever asked was told to ask again.",
-        "Nothing, unless it goes on.",
+        "Nothing, unless it happens again.",
     ),
     "slack": _About(
         "/zip",
         "Nothing is lost, but who typed it may have no answer.",
-        "Nothing, unless it goes on.",
+        "Nothing, unless it happens again.",
     ),
     "schedule-update": _About(
         "Schedule update",
@@ -108,8 +112,9 @@ _ABOUT = {
     "zoom-reconcile": _About(
         "Reconcile",
         "It looks again when it is due next, also for what it missed now.",
-        "If the message names something to mend, such as a scope: mend it, and see by "
-        "`invoke exec.reconcile --dry-run` whether it is enough. Else nothing, unless it goes on.",
+        "If the message names something to fix, such as a scope: fix it, and see by "
+        "`invoke exec.reconcile --dry-run` whether it is enough. Else nothing, unless it happens "
+        "again.",
     ),
     "zoom-follow": _About(
         "Processing in Opencast",
@@ -117,7 +122,7 @@ _ABOUT = {
         "Look for the recording in Opencast.",
     ),
 }
-_OTHER = _About("", "Nothing that is known here.", "See its log.")
+_OTHER = _About("", "Not known.", "See its log.")
 
 
 def mail_about(
@@ -148,11 +153,11 @@ def mail_about(
     if first.uuid:
         advice = advice.replace("UUID", shlex.quote(_one_line(first.uuid)))
     paragraphs = [
-        f"{title}. {_one_line(first.headline)[:TEXT_LIMIT]}",
+        f"{title}: {_cause(first, row)[:TEXT_LIMIT]}",
         *_recording(first, row, zone, is_readable=is_readable),
         f"What happens next: {expected}",
         f"What to do: {advice}",
-        f"Log: {log_link(source)}",
+        "\n".join((*_page_link(first, row, source.page), f"Log: {log_link(source)}")),
         f"Log group {source.log_group}\nLog stream {source.log_stream}",
         *_details(fault.records),
     ]
@@ -233,6 +238,26 @@ def log_link(source: Source) -> str:
     )
 
 
+def page_link(page: str, uuid: str, meeting_id: int = 0) -> str:
+    """Return the address of a recording on the page."""
+    meeting = f"meeting={meeting_id}&" if meeting_id else ""
+    return f"{page}#{meeting}recording={quote(uuid, safe='')}"
+
+
+def _page_link(record: LogRecord, row: StatusRow | None, page: str) -> Iterable[str]:
+    uuid = row.recording_id if row else record.uuid
+    if page and uuid:
+        yield f"Page: {page_link(page, uuid, row.meeting_id if row else 0)}"
+
+
+def _cause(record: LogRecord, row: StatusRow | None) -> str:
+    """Return why it failed: the row's reason if the work ended in a failure, else the headline."""
+    ended = row is not None and row.state in FAILED | {State.OPENCAST_FAILED}
+    if row and ended and row.reason and not record.crash and not record.goes_on:
+        return _one_line(reason_with_code(row))
+    return _one_line(record.headline)
+
+
 def _title(fault: Fault, about: _About) -> str:
     work = about.work or fault.function
     if fault.first.crash:
@@ -274,9 +299,9 @@ def _outlook(
     if record.crash:
         return about.after_crash, about.advice
     if record.goes_on:
-        return record.outlook, record.advice or "Nothing, unless it goes on."
+        return record.outlook, record.advice or "Nothing, unless it happens again."
     if row is None:
-        return record.outlook or "Nothing that is known here.", about.advice
+        return record.outlook or "Not known.", about.advice
     # The function reads one row, so that other ingests of the recording don't count.
     diagnosis = diagnose(row, (), now, PATIENCE)
     said = phrases(row, diagnosis)

@@ -48,18 +48,18 @@ TICK_AGAIN = "To have it there twice, tick Ingest it again."
 AWAITS_OTHER = "Wait: another request for it is on its way to Opencast."
 
 TELL_OPERATOR = "Tell an operator."
-RETRIES = "It is tried again by itself."
+RETRIES = "It is retried automatically."
 REQUEST_AGAIN = "Request it again; if that fails too, tell an operator."
 
 STUCK = "Nothing has happened for too long: an operator has to look"
-FAILED = "It isn't tried again by itself: an operator has to look"
+FAILED = "It isn't retried automatically: an operator has to look"
 
-NEEDS_YOU = "Nothing: it needs you."
+NEEDS_A_PERSON = "Nothing happens automatically: it needs attention."
 HAS_ENDED = "Nothing: this ingest has ended."
-GOES_ON = "The recording goes on its way."
+GOES_ON = "The ingest continues automatically."
 SEE_STATE = "See the state above."
 UNLESS_IT_STAYS = "Nothing, unless its state stays as it is."
-WAIT_FOR_MAIL = "Nothing yet. If all tries fail, another mail says so."
+WAIT_FOR_MAIL = "Nothing yet. If all attempts fail, another mail follows."
 
 _IN_PROGRESS = Phrases(
     operator=NOTHING,
@@ -81,17 +81,17 @@ ADVICE = {
     Situation.AT_ZOOM: _IN_PROGRESS,
     Situation.IN_PROGRESS: _IN_PROGRESS,
     Situation.RETRY_SCHEDULED: Phrases(
-        operator="Tries again by itself at {retry_at}.",
+        operator="Retried automatically at {retry_at}.",
         producer=RETRIES,
-        lecturer="It is tried again by itself, next at {retry_at}",
-        mail_outlook="Tries again by itself at {retry_at}.",
+        lecturer="It is retried automatically, next at {retry_at}",
+        mail_outlook="Retried automatically at {retry_at}.",
         mail_advice=WAIT_FOR_MAIL,
     ),
     Situation.RETRY_DUE: Phrases(
-        operator="Tries again by itself when its turn comes, due since {retry_at}.",
+        operator="Retried automatically when its turn comes, due since {retry_at}.",
         producer=RETRIES,
-        lecturer="It is tried again by itself when its turn comes, due since {retry_at}",
-        mail_outlook="Tries again by itself when its turn comes, due since {retry_at}.",
+        lecturer="It is retried automatically when its turn comes, due since {retry_at}",
+        mail_outlook="Retried automatically when its turn comes, due since {retry_at}.",
         mail_advice=WAIT_FOR_MAIL,
     ),
     Situation.IN_OPENCAST: _ENDED,
@@ -100,8 +100,8 @@ ADVICE = {
         operator="Repair its workflow in Opencast: this row follows. Or delete the event there, "
         "then `invoke exec.pipeline {uuid}`.",
         producer="Opencast couldn't process it: tell who runs Opencast.",
-        lecturer="Opencast doesn't go on with it by itself: an operator has to look",
-        mail_outlook=NEEDS_YOU,
+        lecturer="Opencast doesn't continue automatically: an operator has to look",
+        mail_outlook=NEEDS_A_PERSON,
     ),
     Situation.OPENCAST_DELETED: Phrases(
         operator="Nothing, if that was meant. Else `invoke exec.pipeline {uuid}` sends it again.",
@@ -146,11 +146,11 @@ ADVICE = {
         mail_outlook=HAS_ENDED,
     ),
     Situation.REQUEST_FAILED: Phrases(
-        operator=f"`invoke {{request}}` asks for it again; {HISTORY}.",
+        operator=f"`invoke {{request}}` requests it again; {HISTORY}.",
         producer=REQUEST_AGAIN,
         can_request=True,
         lecturer=FAILED,
-        mail_outlook=NEEDS_YOU,
+        mail_outlook=NEEDS_A_PERSON,
     ),
     Situation.DOWNLOAD_FAILED: Phrases(
         operator="`invoke queue.retry-downloads --uuid {uuid}` after fixing the cause; "
@@ -158,14 +158,14 @@ ADVICE = {
         producer=REQUEST_AGAIN,
         can_request=True,
         lecturer=FAILED,
-        mail_outlook=NEEDS_YOU,
+        mail_outlook=NEEDS_A_PERSON,
     ),
     Situation.UPLOAD_FAILED: Phrases(
         operator=f"`invoke queue.retry-uploads --uuid {{uuid}}` after fixing the cause; {HISTORY}.",
         producer=REQUEST_AGAIN,
         can_request=True,
         lecturer=FAILED,
-        mail_outlook=NEEDS_YOU,
+        mail_outlook=NEEDS_A_PERSON,
     ),
     Situation.UNKNOWN_SERIES: Phrases(
         operator="Another series: `invoke exec.pipeline {uuid} --oc-series-id SERIES`; or, once "
@@ -173,54 +173,55 @@ ADVICE = {
         producer="Request it with the right series.",
         can_request=True,
         lecturer=FAILED,
-        mail_outlook=NEEDS_YOU,
+        mail_outlook=NEEDS_A_PERSON,
     ),
     Situation.STAGED_FILES_LOST: Phrases(
-        operator=f"`invoke {{request}}` fetches its files anew, while Zoom has them; {HISTORY}.",
+        operator=f"`invoke {{request}}` fetches its files again, while Zoom has them; {HISTORY}.",
         producer=REQUEST_AGAIN,
         can_request=True,
         lecturer=FAILED,
-        mail_outlook=NEEDS_YOU,
+        mail_outlook=NEEDS_A_PERSON,
     ),
     Situation.RETRY_LOST: Phrases(
         operator="Was due again at {retry_at}: `invoke queue.{queue}` shows whether its message is "
         f"still there, {HISTORY}.",
         producer=TELL_OPERATOR,
         lecturer=STUCK,
-        mail_outlook=NEEDS_YOU,
+        mail_outlook=NEEDS_A_PERSON,
     ),
     Situation.NEVER_QUEUED: Phrases(
-        operator="Never came onto the queue: `invoke {request}` asks for it again.",
+        operator="It never reached the queue: `invoke {request}` requests it again.",
         producer=TELL_OPERATOR,
         lecturer=STUCK,
-        mail_outlook=NEEDS_YOU,
+        mail_outlook=NEEDS_A_PERSON,
     ),
     Situation.NEVER_COMPLETED: Phrases(
-        operator="Zoom never said that it is completed: `invoke exec.pipeline {uuid}` asks Zoom.",
+        operator="Zoom never reported that it is complete: `invoke exec.pipeline {uuid}` asks "
+        "Zoom.",
         producer=TELL_OPERATOR,
         lecturer=STUCK,
-        mail_outlook=NEEDS_YOU,
+        mail_outlook=NEEDS_A_PERSON,
     ),
     Situation.STUCK: Phrases(
         operator="Nothing has happened since {since}: `invoke queue.{queue}` shows whether its "
-        "message waits or was buried (then `invoke queue.retry-{queue} --uuid {uuid}`); "
+        "message waits or is a dead letter (then `invoke queue.retry-{queue} --uuid {uuid}`); "
         f"{HISTORY}.",
         producer=TELL_OPERATOR,
         lecturer=STUCK,
-        mail_outlook=NEEDS_YOU,
+        mail_outlook=NEEDS_A_PERSON,
     ),
     Situation.FAILED_ELSEWHERE: Phrases(
         operator=ELSEWHERE,
         # A request to this stack might bring the recording into Opencast twice.
         producer=TELL_OPERATOR,
         lecturer=FAILED,
-        mail_outlook=NEEDS_YOU,
+        mail_outlook=NEEDS_A_PERSON,
     ),
     Situation.STUCK_ELSEWHERE: Phrases(
         operator=ELSEWHERE,
         producer=TELL_OPERATOR,
         lecturer=STUCK,
-        mail_outlook=NEEDS_YOU,
+        mail_outlook=NEEDS_A_PERSON,
     ),
 }
 

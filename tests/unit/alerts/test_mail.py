@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,6 +29,7 @@ SOURCE = Source(
     region="us-east-1",
     log_group="/aws/lambda/zip-zoom-uploader",
     log_stream="2026/10/14/[7]abc",
+    page="https://zip.example.edu/live/",
 )
 
 
@@ -56,7 +58,9 @@ def test_first_lines_have_what_a_reader_needs() -> None:
     sent = mail(line_of(), row())
     assert sent.subject == "[zip] Upload failed: Oceans"
     what, recording, state, following, step, link, *_ = sent.body.split("\n\n")
-    assert what == "Upload failed. Gave up: Invalid Opencast series id."
+    assert what == (
+        "Upload failed: Opencast has no series 20260112345 (Invalid Opencast series id.)"
+    )
     assert recording == (
         "Recording: Oceans\nCourse: HIST E-1010\nSeries: 20260112345\n"
         "Began 2026-10-14 10:00 (US/Eastern), meeting 86168921331, uuid u"
@@ -65,9 +69,11 @@ def test_first_lines_have_what_a_reader_needs() -> None:
         "State: Upload failed (UPLOADER_FAILED): Opencast has no series 20260112345 "
         "(Invalid Opencast series id.)"
     )
-    assert following == "What happens next: Nothing: it needs you."
+    assert following == "What happens next: Nothing happens automatically: it needs attention."
     assert step.startswith("What to do: Another series: `invoke exec.pipeline u --oc-series-id")
-    assert link.startswith("Log: https://us-east-1.console.aws.amazon.com/cloudwatch/home?")
+    page, log_link = link.split("\n")
+    assert page == "Page: https://zip.example.edu/live/#meeting=86168921331&recording=u"
+    assert log_link.startswith("Log: https://us-east-1.console.aws.amazon.com/cloudwatch/home?")
 
 
 @pytest.mark.parametrize(
@@ -76,27 +82,32 @@ def test_first_lines_have_what_a_reader_needs() -> None:
         (
             row(retry_due="2026-10-14T18:40:00Z"),
             "",
-            "Tries again by itself at 2026-10-14T18:40:00Z.",
-            "Nothing yet. If all tries fail, another mail says so.",
+            "Retried automatically at 2026-10-14T18:40:00Z.",
+            "Nothing yet. If all attempts fail, another mail follows.",
         ),
         (row(State.SENT_TO_OPENCAST), "", "Nothing: this ingest has ended.", "See the state"),
-        (row(State.SENT_TO_OPENCAST), "It stays.", "It stays.", "If it goes on"),
-        (row(State.OC_SERIES_FOUND), "", "The recording goes on its way.", "Nothing, unless"),
+        (row(State.SENT_TO_OPENCAST), "It stays.", "It stays.", "If it happens again"),
+        (row(State.OC_SERIES_FOUND), "", "The ingest continues automatically.", "Nothing, unless"),
         (
             row(State.SENT_TO_DOWNLOADER, updated=NOW - timedelta(hours=3)),
             "",
-            "Nothing: it needs you.",
+            "Nothing happens automatically: it needs attention.",
             "Nothing has happened since 2026-10-14T15:30:00Z: `invoke queue.downloads`",
         ),
         (
             row(retry_due="2026-10-14T08:40:00Z"),
             "",
-            "Nothing: it needs you.",
+            "Nothing happens automatically: it needs attention.",
             "Was due again at 2026-10-14T08:40:00Z: `invoke queue.uploads`",
         ),
         (row(), "Buried.", "Buried.", "Another series: `invoke exec.pipeline u"),
-        (None, "Zoom sends again.", "Zoom sends again.", "If it goes on: `invoke queue.uploads`"),
-        (None, "", "Nothing that is known here.", "If it goes on: `invoke queue.uploads`"),
+        (
+            None,
+            "Zoom sends again.",
+            "Zoom sends again.",
+            "If it happens again: `invoke queue.uploads`",
+        ),
+        (None, "", "Not known.", "If it happens again: `invoke queue.uploads`"),
     ],
 )
 def test_mail_says_what_happens_next_and_what_to_do(
@@ -120,7 +131,40 @@ def test_subject_has_the_headline_when_there_is_no_recording(line: str, subject:
     sent = mail(line, function="zoom-downloader")
     assert sent.subject.startswith(subject)
     if "warning" not in subject:
-        assert "What happens next: Its message is back on the queue after 16 minutes" in sent.body
+        assert "What happens next: Its message returns to the queue after 16 minutes" in sent.body
+
+
+@pytest.mark.parametrize(
+    ("line", "about", "first"),
+    [
+        (
+            line_of("ERROR", "Gave up"),
+            row(
+                reason="retryable failure: Opencast is down (attempt 9 of 9, no more tries: an "
+                "operator is needed)"
+            ),
+            "Upload failed: Opencast is down (attempt 9 of 9, no more tries)",
+        ),
+        # The row is about the recording, and the record about what failed.
+        (line_of("ERROR", "Gave up"), row(State.SENT_TO_OPENCAST), "Upload failed: Gave up"),
+        (line_of("ERROR", "Gave up"), row(reason=""), "Upload failed: Gave up"),
+        (line_of("ERROR", "Gave up"), None, "Upload failed: Gave up"),
+        (log_lines.TIMED_OUT, row(), "Upload timed out: Task timed out after 900.10 seconds"),
+    ],
+)
+def test_first_line_names_the_cause(line: str, about: StatusRow | None, first: str) -> None:
+    assert mail(line, about).body.splitlines()[0] == first
+
+
+def test_page_is_linked_when_recording_and_address_are_known() -> None:
+    with log.about(uuid="/a+b=="):
+        line = line_of("ERROR", "AWS failed.")
+    link = "Page: https://zip.example.edu/live/#recording=%2Fa%2Bb%3D%3D\nLog: https"
+    assert f"\n\n{link}" in mail(line).body
+    assert "Page:" not in mail(line_of()).body
+    [fault] = faults_in(records_of([line]), "zoom-uploader", Level.ERROR)
+    unknown = msgspec.structs.replace(SOURCE, page="")
+    assert "Page:" not in alerts.mail_about(fault, None, unknown, NOW, ZONE).body
 
 
 def test_title_does_not_say_failed_when_the_work_went_on() -> None:
@@ -131,7 +175,7 @@ def test_title_does_not_say_failed_when_the_work_went_on() -> None:
     assert "\n\nWhat happens next: Its pauses will be missing.\n\n" in sent.body
     assert "\n\nWhat to do: Look at u==.\n\n" in sent.body
     without = mail(line_of("ERROR", "No events", **log.goes_on("So it is.")))
-    assert "\n\nWhat to do: Nothing, unless it goes on.\n\n" in without.body
+    assert "\n\nWhat to do: Nothing, unless it happens again.\n\n" in without.body
 
 
 def test_unreadable_row_is_not_called_missing() -> None:
@@ -148,7 +192,7 @@ def test_crash_of_every_function_has_advice(function: object) -> None:
     if function == LOG_NOTIFICATIONS:
         return
     sent = mail(log_lines.RAISED, function=getattr(function, "name", ""))
-    assert "Nothing that is known here" not in sent.body
+    assert "Not known" not in sent.body
 
 
 @pytest.mark.parametrize(

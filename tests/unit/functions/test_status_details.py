@@ -107,8 +107,8 @@ def test_answer_has_all_fields_of_an_ingest(
         "ingest_request_time": "2026-10-14T18:30:00Z",
         "last_updated": "2026-10-14T18:37:00Z",
         "retry_due": "2026-10-14T18:40:00Z",
-        "next_step": "Tries again by itself at 2026-10-14T18:40:00Z.",
-        "what_to_do": "It is tried again by itself.",
+        "next_step": "Retried automatically at 2026-10-14T18:40:00Z.",
+        "what_to_do": "It is retried automatically.",
     }
     expected_body: dict[str, Any] = {"now": "2026-10-14T18:37:00Z", "ingests": [expected]}
     assert ask(since=SINCE) == (200, expected_body)

@@ -95,7 +95,7 @@ def test_failure_says_whether_it_is_retried(state: State) -> None:
     shown = lines(
         state, reason="x (next try at 2026-10-14T18:35:00Z)", retry_due="2026-10-14T18:35:00Z"
     )
-    assert shown[2] == "It is tried again by itself, next at Wed, Oct 14, 2026, 2:35 PM EDT"
+    assert shown[2] == "It is retried automatically, next at Wed, Oct 14, 2026, 2:35 PM EDT"
     assert shown[3] == "Reason: x (next try at Wed, Oct 14, 2026, 2:35 PM EDT)"
     assert "operator" in lines(state)[2]
 
@@ -163,13 +163,13 @@ def test_retry_that_waits_in_its_queue_says_since_when_it_is_due() -> None:
     due = "2026-10-14T18:35:00Z"
     shown = lines(State.UPLOADER_FAILED, now=UPDATED + timedelta(hours=1), retry_due=due)
     assert shown[2] == (
-        "It is tried again by itself when its turn comes, due since Wed, Oct 14, 2026, 2:35 PM EDT"
+        "It is retried automatically when its turn comes, due since Wed, Oct 14, 2026, 2:35 PM EDT"
     )
 
 
 def test_failure_is_not_retried_when_the_time_of_the_retry_is_unreadable() -> None:
     shown = lines(State.UPLOADER_FAILED, retry_due="soon")
-    assert shown[2] == "It isn't tried again by itself: an operator has to look"
+    assert shown[2] == "It isn't retried automatically: an operator has to look"
 
 
 def test_reason_of_an_ingest_in_progress_is_shown() -> None:

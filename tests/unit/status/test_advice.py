@@ -72,7 +72,9 @@ class TestEverySituation:
     def test_mail_says_that_it_needs_a_person_when_one_has_to_act(
         self, situation: Situation
     ) -> None:
-        needs_you = example(situation).mail_outlook == "Nothing: it needs you."
+        needs_you = (
+            example(situation).mail_outlook == "Nothing happens automatically: it needs attention."
+        )
         assert needs_you is (situation in NEEDS_ATTENTION)
 
     def test_producer_and_lecturer_get_no_command(self, situation: Situation) -> None:
@@ -98,11 +100,11 @@ class TestEverySituation:
         ),
         (
             row(State.DOWNLOADER_FAILED, "x", retry_due="2026-10-14T18:45:00Z"),
-            "Tries again by itself at 2026-10-14T18:45:00Z.",
+            "Retried automatically at 2026-10-14T18:45:00Z.",
         ),
         (
             row(State.DOWNLOADER_FAILED, "x", retry_due="2026-10-14T17:45:00Z"),
-            "Tries again by itself when its turn comes, due since 2026-10-14T17:45:00Z.",
+            "Retried automatically when its turn comes, due since 2026-10-14T17:45:00Z.",
         ),
         (
             row(State.DOWNLOADER_FAILED, "x", retry_due="2026-10-14T16:25:00Z"),
@@ -126,7 +128,7 @@ class TestEverySituation:
         ),
         (
             row(State.UPLOADER_FAILED, "Its staged files are gone from S3 (k): x"),
-            "`invoke exec.webhook u==` fetches its files anew, while Zoom has them; `invoke logs.r",
+            "`invoke exec.webhook u==` fetches its files again, while Zoom has them; ",
         ),
         (
             row(
@@ -134,15 +136,15 @@ class TestEverySituation:
                 "Its staged files are not as they were staged (k)",
                 origin=str(Origin.ON_DEMAND),
             ),
-            "`invoke exec.on-demand u==` fetches its files anew",
+            "`invoke exec.on-demand u==` fetches its files again",
         ),
         (
             row(State.WEBHOOK_FAILED, "Bad webhook data"),
-            "`invoke exec.webhook u==` asks for it again",
+            "`invoke exec.webhook u==` requests it again",
         ),
         (
             row(State.WEBHOOK_FAILED, "x", asked=Asked(oc_series_id="S 1", oc_workflow="w")),
-            "`invoke exec.webhook u== --oc-series-id 'S 1'` asks for it again",
+            "`invoke exec.webhook u== --oc-series-id 'S 1'` requests it again",
         ),
         (
             row(
@@ -151,7 +153,7 @@ class TestEverySituation:
                 origin=str(Origin.ON_DEMAND),
                 asked=Asked(oc_workflow="w", allow_multiple_ingests=True),
             ),
-            "`invoke exec.on-demand u== --oc-workflow w --allow-multiple-ingests` asks for it",
+            "`invoke exec.on-demand u== --oc-workflow w --allow-multiple-ingests` requests it",
         ),
         (
             row(State.IGNORED, "No opencast series match"),
@@ -164,9 +166,9 @@ class TestEverySituation:
         (row(State.UPLOADER_RECEIVED, hours=1.5), "Nothing has happened since"),
         (
             row(State.WEBHOOK_RECEIVED, hours=1.5),
-            "Never came onto the queue: `invoke exec.webhook",
+            "It never reached the queue: `invoke exec.webhook",
         ),
-        (row(State.RECORDING_PROCESSING, hours=33), "Zoom never said that it is completed"),
+        (row(State.RECORDING_PROCESSING, hours=33), "Zoom never reported that it is complete"),
     ],
 )
 def test_operator_gets_the_command_for_the_situation(known: StatusRow, start: str) -> None:
@@ -212,7 +214,7 @@ def test_foreign_text_in_braces_stays_as_it_is(foreign: str) -> None:
         (row(State.SENT_TO_UPLOADER, hours=9), "Tell an operator.", False),
         (
             row(State.DOWNLOADER_FAILED, "x", retry_due="2026-10-14T18:40:00Z"),
-            "It is tried again by itself.",
+            "It is retried automatically.",
             False,
         ),
     ],
@@ -237,4 +239,4 @@ def test_superseded_ingest_names_the_series_in_opencast_when_it_is_known() -> No
 def test_time_is_written_as_the_audience_reads_it() -> None:
     failed = row(State.DOWNLOADER_FAILED, "x", retry_due="2026-10-14T18:45:00Z")
     words = phrases(failed, diagnosis_of(failed), lambda when: f"{when:%H.%M}")
-    assert words.lecturer == "It is tried again by itself, next at 18.45"
+    assert words.lecturer == "It is retried automatically, next at 18.45"

@@ -85,7 +85,7 @@ def test_a_failed_workflow_is_told_with_operation_reason_and_link(
     workflow = harness.record().ingests[media_package_id(UUID)].workflow
     page = f"{harness.opencast.url}/workflow/instance/{workflow}.json"
     assert told.getMessage() == f"{reason} {page}"
-    assert vars(told)["outlook"] == "Nothing: it needs you."
+    assert vars(told)["outlook"] == "Nothing happens automatically: it needs attention."
 
 
 def test_a_failed_workflow_is_told_once(harness: Harness, caplog: pytest.LogCaptureFixture) -> None:
