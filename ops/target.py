@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -173,7 +174,7 @@ def may_ask() -> bool:
 def ask_on_terminal(question: str) -> str:
     """Return an answer typed at the terminal. Raises EOFError if nobody is there."""
     try:
-        return input(question)
+        return input(f"{terminal.fitted(question, sys.stdout).rstrip()} ")
     except RuntimeError as error:
         # Python raises this if standard input is closed.
         raise EOFError from error

@@ -271,6 +271,13 @@ class Activity:
         """Print a line about the step on stderr."""
         self._print_line(fitted(line, self._out))
 
+    def answer(self, line: str) -> None:
+        """Print a line of the command's answer: on stdout, if that isn't a terminal."""
+        if sys.stdout.isatty():
+            self.say(line)
+        else:
+            say(line)
+
 
 @contextmanager
 def working(text: str) -> Iterator[Activity]:

@@ -114,7 +114,9 @@ def run_build(_context: Context, revision: str) -> None:
     build_id = started["build"]["id"]
     terminal.say(f"Build {build_id} of {revision}")
     try:
-        follow(Build(client, target.client("logs"), build_id), terminal.say, time.sleep)
+        with terminal.working(f"Building {revision}") as activity:
+            build = Build(client, target.client("logs"), build_id)
+            follow(build, activity.answer, time.sleep)
     except KeyboardInterrupt:
         terminal.say(f"The build goes on without being followed: {build_id}")
         raise

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import sys
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -23,7 +23,7 @@ from ingester.status.table import StatusTable
 from ops import terminal
 from ops.code.package import select_functions
 from ops.command import OpsError, command
-from ops.logs.lines import Line, for_people, for_programs
+from ops.logs.lines import INDENT, Line, for_people, for_programs
 from ops.logs.reading import Logs, read_all, recording_lines, watch
 from ops.recordings import arguments
 from ops.recordings.status_rows import rows_of
@@ -73,8 +73,20 @@ class Printer:
 
     def _print(self, text: Text) -> None:
         with self._console.capture() as captured:
-            self._console.print(text, soft_wrap=True)
+            for line in self._lines(text):
+                self._console.print(line, soft_wrap=True)
         print(captured.get(), end="")
+
+    def _lines(self, text: Text) -> Iterator[Text]:
+        """Yield the lines of a text; on a terminal they end between words."""
+        if not sys.stdout.isatty():
+            yield text
+            return
+        for part in text.split("\n", allow_blank=True):
+            first, *others = terminal.wrapped(part, self._console.width - len(INDENT)) or [Text()]
+            yield first
+            for other in others:
+                yield Text.assemble(INDENT, other)
 
 
 def run(functions: Sequence[Function], since: str, *, watched: bool, as_json: bool) -> None:

@@ -185,5 +185,6 @@ def migrate(_context: Context, from_: str, days: int = DAYS, dry_run: bool = Fal
     if not 0 <= days <= MOST_DAYS:
         raise OpsError(f"--days has to be a number from 0 to {MOST_DAYS}.")
     target = existing_target() if dry_run else target_to_change()
-    migrations = plan_migration(target, from_, days=days, now=datetime.now(UTC)).migrations
+    with terminal.working(f"Looking at {from_}"):
+        migrations = plan_migration(target, from_, days=days, now=datetime.now(UTC)).migrations
     show(migrate_all(migrations, dry_run=dry_run), from_, dry_run=dry_run)

@@ -187,7 +187,8 @@ def show_views(pair_of: PairOf, limit: int, *, json: bool) -> None:
     """Show a queue and its DLQ."""
     check_limit(limit)
     target = existing_target()
-    views = view_both(target, pair_of(target.names), limit)
+    with terminal.working("Looking at the queues"):
+        views = view_both(target, pair_of(target.names), limit)
     if json:
         terminal.show_json(as_json(views))
     else:

@@ -193,7 +193,7 @@ def import_from_opencast(
     """Import the class schedule from DCE's Opencast."""
     target = existing_target() if dry_run else target_to_change()
     listing = _endpoint(target, endpoint, path)
-    with requests.Session() as session:
+    with terminal.working(f"Asking {listing.host}"), requests.Session() as session:
         rows = oc_import.fetch(listing, session)
     if not rows:
         terminal.say(f"{listing.host} lists no classes: nothing was changed.")

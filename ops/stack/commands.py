@@ -153,9 +153,10 @@ def upload_code_and_secrets(
         with terminal.working("Uploading packages"):
             package.upload(packages, target.own_s3(), target.place.code_bucket, target.names)
         terminal.say(f"Packages in s3://{target.place.code_bucket}: {len(functions)}")
-    written = secrets.write(
-        target.client("ssm"), target.names, settings.secrets(), settings.generated_secrets
-    )
+    with terminal.working("Writing the secrets"):
+        written = secrets.write(
+            target.client("ssm"), target.names, settings.secrets(), settings.generated_secrets
+        )
     for line in written.lines():
         terminal.say(line)
 

@@ -67,15 +67,17 @@ def ensure_location(environment: Mapping[str, str], env_file: Path) -> None:
         return
     cluster, is_ecs = cluster_of(given)
     target = target_of(place)
-    if is_ecs:
-        found = ecs_location(
-            target.client("cloudformation"),
-            target.client("ec2"),
-            cluster,
-            subnets=given.get("OC_SUBNET_IDS", ""),
+    with terminal.working(f"Looking Opencast {cluster} up"):
+        found = (
+            ecs_location(
+                target.client("cloudformation"),
+                target.client("ec2"),
+                cluster,
+                subnets=given.get("OC_SUBNET_IDS", ""),
+            )
+            if is_ecs
+            else opsworks_location(target.client("ec2"), cluster)
         )
-    else:
-        found = opsworks_location(target.client("ec2"), cluster)
     cache = cache_file(env_file)
     write_cache(cache, found, cluster, is_ecs=is_ecs, region=place.region)
     terminal.say(f"Opencast {cluster} is {found.base_url}; cached in {cache}")

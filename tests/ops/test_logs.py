@@ -17,7 +17,7 @@ from invoke import Exit
 
 from cdk.names import DOWNLOADER, FUNCTIONS, UPLOADER, WEBHOOK, Function, Names
 from ops.logs import commands as tasks
-from ops.logs.lines import EPOCH, Line, for_people, for_programs, line_of
+from ops.logs.lines import EPOCH, INDENT, Line, for_people, for_programs, line_of
 from ops.logs.reading import (
     LONGEST_PATTERN,
     Logs,
@@ -32,6 +32,7 @@ from ops.logs.reading import (
 from ops.target import ROOT
 from tests.cloud import Cloud
 from tests.hooks import recorded
+from tests.ops.terminals import plain, terminal_of
 
 NAMES = Names("test")
 UUID = "Aimtz4gZlGgbue/Yk7qppQ=="
@@ -247,6 +248,17 @@ def test_the_printer_prints_the_date_where_it_changes(capsys: pytest.CaptureFixt
     printed = capsys.readouterr().out.splitlines()
     assert [line for line in printed if "UTC" in line] == ["2026-11-24 (UTC)", "2026-11-25 (UTC)"]
     assert printed[1].startswith("23:59:59.999 webhook ")
+
+
+def test_a_log_line_ends_between_words_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = terminal_of(monkeypatch, 60)
+    record = {"level": "ERROR", "message": "Opencast has no series of that name. " * 3}
+    tasks.Printer(as_json=False)([line_of(WEBHOOK, event(json.dumps(record)))])
+    _, first, *others = plain(out.getvalue()).splitlines()
+    assert others
+    assert all(line.startswith(INDENT) for line in others)
+    assert max(len(line) for line in [first, *others]) <= 60
+    assert " ".join(line.strip() for line in [first, *others]).count("no series of that name.") == 3
 
 
 def test_watch_ends_without_a_message_when_it_is_interrupted() -> None:

@@ -49,6 +49,7 @@ COMMANDS = {
     "schedule.csv-import-dry-run": ["schedule.csv-import", "wrong.csv", "--dry-run"],
     "schedule.export": ["schedule.export", "saved.csv"],
     "secrets.status": ["secrets.status"],
+    "secrets.schedule-token": ["secrets.schedule-token"],
 }
 """Commands that run on the in-process AWS, by the names of their files."""
 
@@ -97,9 +98,9 @@ def shell(
         downloads.add_to_dlq(body(number, topic=topic), reason=reason, group=f"g{number}")
         downloads.row(number, IngestState.DOWNLOADER_FAILED, reason=reason)
     uploads.add_to_dlq("no json")
-    aws.ssm.put_parameter(
-        Name="/zoom-ingester/test/ZOOM_CLIENT_SECRET", Value="y", Type="SecureString"
-    )
+    for secret in ("ZOOM_CLIENT_SECRET", "SCHEDULE_UPDATE_TOKEN"):
+        name = f"/zoom-ingester/test/{secret}"
+        aws.ssm.put_parameter(Name=name, Value="y" * 32, Type="SecureString")
     (tmp_path / "fall.csv").write_text(SHEET + ROW)
     (tmp_path / "wrong.csv").write_text(SHEET + ROW + ROW.replace("9:30", "25:30"))
     assert invoke("schedule.csv-import", "fall.csv").code == 0
