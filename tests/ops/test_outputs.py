@@ -43,7 +43,6 @@ COMMANDS = {
     "stack.list": ["stack.list"],
     "stack.delete-dry-run": ["stack.delete", "--dry-run"],
     "queue.downloads": ["queue.downloads"],
-    "queue.uploads": ["queue.uploads"],
     "queue.retry-downloads-dry-run": ["queue.retry-downloads", "--all", "--dry-run"],
     "schedule.list": ["schedule.list"],
     "schedule.csv-import-dry-run": ["schedule.csv-import", "wrong.csv", "--dry-run"],
@@ -82,7 +81,6 @@ def _skipping() -> Tally:
 @pytest.fixture
 def shell(
     downloads: Queues,
-    uploads: Queues,
     aws: Cloud,
     shell_of_stack: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -97,7 +95,7 @@ def shell(
         topic = "HIST E-1010 Mapping the Ocean, with a long title of its own"
         downloads.add_to_dlq(body(number, topic=topic), reason=reason, group=f"g{number}")
         downloads.row(number, IngestState.DOWNLOADER_FAILED, reason=reason)
-    uploads.add_to_dlq("no json")
+    downloads.add_to_dlq("no json")
     for secret in ("ZOOM_CLIENT_SECRET", "SCHEDULE_UPDATE_TOKEN"):
         name = f"/zoom-ingester/test/{secret}"
         aws.ssm.put_parameter(Name=name, Value="y" * 32, Type="SecureString")
@@ -122,17 +120,22 @@ def pages(run: Callable[[type[io.StringIO]], str], shell: pytest.MonkeyPatch) ->
     """Return the outputs of a command in the several ways, each below a title."""
     shell.setenv("TERM", "xterm-256color")
     shell.setenv("NO_COLOR", "1")
-    found = {}
-    for columns in (80, 120):
-        shell.setenv("COLUMNS", str(columns))
-        without = run(TerminalText)
-        assert not re.search(r"\x1b\[[0-9;]*3[0-7]", without), "a colour in spite of NO_COLOR"
-        found[f"{columns} columns"] = plain(without)
-        assert_no_word_breaks(plain(without), columns)
+    shell.setenv("COLUMNS", "80")
+    narrow = run(TerminalText)
+    assert not re.search(r"\x1b\[[0-9;]*3[0-7]", narrow), "a colour in spite of NO_COLOR"
     shell.delenv("NO_COLOR")
-    found["120 columns, in colour"] = run(TerminalText).replace("\x1b", "\N{SYMBOL FOR ESCAPE}")
-    found["in a pipe"] = run(io.StringIO)
-    assert "\x1b" not in found["in a pipe"]
+    shell.setenv("COLUMNS", "120")
+    wide = run(TerminalText)
+    piped = run(io.StringIO)
+    assert "\x1b" not in piped
+    for printed, columns in ((narrow, 80), (wide, 120)):
+        assert_no_word_breaks(plain(printed), columns)
+    found = {
+        "80 columns": plain(narrow),
+        "120 columns": plain(wide),
+        "120 columns, in colour": wide.replace("\x1b", "\N{SYMBOL FOR ESCAPE}"),
+        "in a pipe": piped,
+    }
     return "".join(f"===== {title} =====\n{steady(text)}" for title, text in found.items())
 
 
