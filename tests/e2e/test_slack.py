@@ -212,7 +212,7 @@ def test_every_ingest_of_a_recording_is_shown(stack: Stack, meeting: int) -> Non
     text = texts(type_command(stack, str(meeting)))
     for words in (
         "Automated ingest, requested ",
-        "it doesn't fit any class in the schedule",
+        "No class in the schedule fits it",
         "+Zoom ingest, requested ",
         "next at Wed, Nov 25, 2099, 1:05 PM EST",
         "Opencast series: S-1",
