@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -23,7 +23,10 @@ from ops import terminal
 from ops.printable import printable, table_time
 
 NARROW = 110
-"""Columns of a terminal below which a table has no room."""
+"""Columns of a terminal below which a table has no room. Longer words need more."""
+
+BETWEEN_COLUMNS = 4
+"""Columns of a terminal that a table needs beside each of its own columns, at most."""
 
 FAILED_STYLE = "bold red"
 KINDS = {Origin.WEBHOOK: "automated", Origin.ON_DEMAND: "+Zoom"}
@@ -39,6 +42,14 @@ COLUMNS = (
     "updated",
     "uuid",
 )
+TERMINAL_COLUMNS = (
+    "uuid\nmeeting",
+    "topic\nrecorded (UTC)",
+    "state\nreason",
+    "kind\nseries",
+    "updated\nrequested",
+)
+"""Columns for a terminal: two lines an ingest, so that a uuid fits."""
 
 
 @dataclass(frozen=True)
@@ -105,10 +116,17 @@ def show(listed: Listed) -> None:
     console = terminal.console()
     if not sys.stdout.isatty():
         terminal.show("Recordings", COLUMNS, [cells(row) for row in listed.rows])
-    elif console.width < NARROW:
-        show_blocks(listed, console)
     else:
-        show_table(listed)
+        rows = table_of(listed)
+        widths = longest_words(rows)
+        if console.width < max(NARROW, sum(widths) + BETWEEN_COLUMNS * len(widths)):
+            show_blocks(listed, console)
+        else:
+            columns = [
+                Column(header, overflow="fold", min_width=width)
+                for header, width in zip(TERMINAL_COLUMNS, widths, strict=True)
+            ]
+            terminal.show("Recordings", columns, rows)
     for recording in listed.recordings():
         for line in listed.links.get(recording[0].recording_id, ()):
             terminal.say(printable(line))
@@ -143,8 +161,8 @@ def _ingest(row: StatusRow, listed: Listed) -> Text:
     return text
 
 
-def show_table(listed: Listed) -> None:
-    """Print two lines an ingest, so that a uuid fits. Verdicts stand above several ingests."""
+def table_of(listed: Listed) -> list[tuple[str | Text, ...]]:
+    """Return the table's rows: two lines an ingest, and a verdict above several ingests."""
     verdicts = listed.verdicts()
     rows: list[tuple[str | Text, ...]] = []
     for recording in listed.recordings():
@@ -154,20 +172,13 @@ def show_table(listed: Listed) -> None:
             what = (f"{uuid}\n{meeting}", f"{topic}\n{recorded}", printable(verdict.text))
             rows.append((*what, f"{len(recording)} ingests", ""))
         rows += [_stacked(row, listed) for row in recording]
-    columns = [
-        _column("uuid\nmeeting", rows, 0),
-        _column("topic\nrecorded (UTC)", rows, 1),
-        _column("state\nreason", rows, 2),
-        _column("kind\nseries", rows, 3),
-        _column("updated\nrequested", rows, 4),
-    ]
-    terminal.show("Recordings", columns, rows)
+    return rows
 
 
-def _column(header: str, rows: Iterable[Sequence[str | Text]], index: int) -> Column:
-    """Return a column that is as wide as its longest word, so that no word is broken."""
-    longest = max((len(word) for row in rows for word in str(row[index]).split()), default=0)
-    return Column(header, overflow="fold", min_width=min(longest, 30))
+def longest_words(rows: Sequence[Sequence[str | Text]]) -> list[int]:
+    """Return the length of the longest word of each column of the table."""
+    columns = zip(TERMINAL_COLUMNS, *rows, strict=True)
+    return [max(len(word) for cell in column for word in str(cell).split()) for column in columns]
 
 
 def _stacked(row: StatusRow, listed: Listed) -> tuple[str | Text, ...]:

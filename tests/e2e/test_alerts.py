@@ -17,7 +17,7 @@ from tests.e2e.mails import await_mail, forget_faults, mails
 from tests.e2e.stack import SERIES, Stack
 
 HOSTILE = "<img src=x onerror=alert(1)>"
-BACK_ON_THE_QUEUE = "What happens next: Its message is back on the queue after 16 minutes"
+BACK_ON_THE_QUEUE = "What happens next: Its message returns to the queue after 16 minutes"
 TRACEBACK = "Traceback (most recent call last)"
 
 

@@ -193,7 +193,7 @@ def retry_a_download(life: Life) -> None:
     recording = life.lecture()
     life.stack.refuse_download(recording)
     failed = life.operator.run("exec.pipeline", recording.uuid, "--oc-series-id", SERIES)
-    assert failed.error.startswith("DOWNLOADER_FAILED: permanent failure")
+    assert failed.error.startswith("Download failed (DOWNLOADER_FAILED): ")
     assert recording.uuid in life.operator.output("queue.downloads")
     assert life.queue("download-dlq")["waiting"] == 1
     assert recording.uuid in life.operator.output("queue.retry-downloads")

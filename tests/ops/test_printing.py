@@ -73,6 +73,15 @@ TWICE = (
     ),
     row(State.SENT_TO_OPENCAST, minutes=60, oc_series_id="20260112345"),
 )
+LONG_WORDS = (
+    row(State.SENT_TO_OPENCAST, oc_series_id="4c05b4f5-7e5c-4d64-a9fc-1aa4bd8d3c4d-of-another"),
+    row(
+        State.RECORDING_IN_PROGRESS,
+        zip_id="b",
+        recording_id=f"2{UUID}",
+        topic="Donaudampfschifffahrtsgesellschaft 1",
+    ),
+)
 FAILED = (missing(1), row(State.DOWNLOADER_FAILED, "permanent failure: gone"), missing(2))
 
 
@@ -122,7 +131,7 @@ def test_wide_terminal_has_a_table_with_the_verdict_above_several_ingests(printe
 
 
 @pytest.mark.parametrize("columns", [60, 80, 109, 110, 120, 160])
-@pytest.mark.parametrize("rows", [TWICE, FAILED], ids=["twice", "failed"])
+@pytest.mark.parametrize("rows", [TWICE, FAILED, LONG_WORDS], ids=["twice", "failed", "long"])
 def test_no_word_is_broken_on_a_terminal(
     printed: Printed, columns: int, rows: tuple[StatusRow, ...]
 ) -> None:
@@ -132,7 +141,7 @@ def test_no_word_is_broken_on_a_terminal(
     for known in rows:
         assert known.recording_id in shown
         assert any(f"({known.state})" in word for word in shown)
-        assert all(word in text for word in known.topic.split())
+        assert all(word in text for word in (*known.topic.split(), known.oc_series_id))
 
 
 def test_failure_is_red_on_a_terminal_only_where_colours_are_wanted(

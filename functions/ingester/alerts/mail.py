@@ -179,9 +179,9 @@ def one_of_many(mail: Mail) -> Mail:
     """Write the mail about a fault after too many mails about its function."""
     return Mail(
         subject=f"(many) {mail.subject}",
-        body="So much fails that from here on it isn't mailed one by one, but counted. "
-        "`invoke recordings --failed` lists the recordings, `invoke logs.all --since 1h` tells "
-        f"all. The latest:\n\n{mail.body}",
+        body="Too many failures: from here on they are counted, not mailed one by one. "
+        "`invoke recordings --failed` lists the recordings, `invoke logs.all --since 1h` shows "
+        f"everything. The latest:\n\n{mail.body}",
     )
 
 
@@ -198,7 +198,7 @@ def together(mails: Sequence[Mail]) -> Mail:
     return Mail(
         subject=f"(and {count}) {first.subject}",
         body="The table that counts faults can't be written, so these have one mail together. "
-        f"Beside the one below:\n{subjects}\nThe log has all.\n\n{first.body}",
+        f"Beside the one below:\n{subjects}\nThe log has everything.\n\n{first.body}",
     )
 
 
@@ -312,7 +312,7 @@ def _outlook(
 
 def _details(records: tuple[LogRecord, ...]) -> Iterable[str]:
     if len(records) > 1:
-        yield f"{len(records)} records tell of it, the first {min(len(records), RECORDS_SHOWN)}:"
+        yield f"{len(records)} records are about it, the first {min(len(records), RECORDS_SHOWN)}:"
     for record in records[:RECORDS_SHOWN]:
         where = " ".join(filter(None, (record.timestamp, record.level.name, record.location)))
         ids = " ".join(

@@ -235,7 +235,7 @@ def test_first_five_records_with_their_tracebacks_come_last() -> None:
     lines = [line_of("ERROR", "Number %d", number, error=KeyError(number)) for number in range(9)]
     [fault] = faults_in(records_of(lines), "zoom-uploader", Level.ERROR)
     body = alerts.mail_about(fault, None, SOURCE, NOW, ZONE).body
-    assert "9 records tell of it, the first 5:" in body
+    assert "9 records are about it, the first 5:" in body
     assert body.count("uploader._bury:340") == 5
     assert body.endswith("Number 4\nKeyError: 4")
 

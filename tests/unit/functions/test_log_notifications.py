@@ -71,8 +71,8 @@ def test_each_fault_has_one_mail_with_all_its_records(
     lines = [line_of("ERROR", "One, try %d", 1), line_of(), line_of("ERROR", "One, try %d", 2)]
     log_notifications.take(log_event(*lines), deps)
     (_, first), (_, second) = aws.mails()
-    assert "2 records tell of it" in first
-    assert "records tell of it" not in second
+    assert "2 records are about it" in first
+    assert "records are about it" not in second
 
 
 def test_repeats_of_a_fault_become_one_mail_with_a_count(
