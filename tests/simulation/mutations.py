@@ -128,7 +128,7 @@ MUTATIONS: Sequence[Mutation] = (
         "    for difference in found:\n",
         "    for difference in ():\n",
         profile="disorder",
-        seed=13,
+        seed=14,
     ),
     Mutation(
         "a late chat file alone is ignored",

@@ -57,10 +57,11 @@ class CompleteMessage:
 def complete(
     message: DownloadMessage, zoom: ZoomApi, known: Ledger, clock: Callable[[], datetime]
 ) -> CompleteMessage:
-    """Complete a message with what Zoom's API says now, unless it is complete already.
+    """Complete a message with what Zoom's API says now.
 
     Zoom sends no second event when it has finished the files of the first one. And a message may
-    know fewer files than the ledger: those of one event among several.
+    know fewer files than the ledger, or than Zoom's list: those of one event among several. A
+    message that lacks nothing stays as it is.
 
     Raises:
         AskLater: Zoom hasn't finished the files, or its API doesn't list one yet that it has named.
