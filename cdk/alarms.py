@@ -50,11 +50,11 @@ UPLOAD_AGE_MARGIN_HOURS = 2
 
 DAY = 24 * 60
 LEFT_FOR_DAYS = 7
-"""Number of days in a row with dead letters after which a second alarm rings.
+"""Number of days in a row with failed messages after which a second alarm rings.
 
-SQS deletes dead letters after 14 days. CloudWatch doesn't look back further than 7. The alarm
+SQS deletes them after 14 days. CloudWatch doesn't look back further than 7. The alarm
 doesn't use the age of the oldest message: SQS leaves messages that were received three times out of
-the age, and each command that looks at a dead letter receives it.
+the age, and each command that looks at a failed message receives it.
 """
 
 WEEKEND_DAYS = 3
@@ -254,15 +254,15 @@ class Alarms(Construct):
             f"{kind}-dead-letter",
             self._metrics.of_queue(queue, "ApproximateNumberOfMessagesVisible"),
             Rule(FROM, 1),
-            f"The {kind}er gave a recording up: it is in the dead letters. Do: "
-            "`invoke recordings --failed` says which and why. Mend that, then "
-            f"`invoke queue.retry-{kind}s`. This alarm ends when no dead letter is left.",
+            f"The {kind}er gave a recording up, and its message is in the dead-letter queue. Do: "
+            "`invoke recordings --failed` says which and why. Fix the cause, then "
+            f"`invoke queue.retry-{kind}s`. This alarm ends when the dead-letter queue is empty.",
         )
         self._add(
             f"{kind}-dead-letter-age",
             self._metrics.of_queue(queue, "ApproximateNumberOfMessagesVisible"),
             Rule(FROM, 1, minutes=DAY, times=days),
-            f"For {days} days the {kind}er has had dead letters. {lost_after} "
+            f"For {days} days the {kind}er has had failed messages. {lost_after} "
             f"Do: `invoke queue.{kind}s` shows them; `invoke queue.retry-{kind}s`, or leave them "
             "if nobody misses the recordings.",
         )

@@ -156,7 +156,7 @@ class Dashboard(Construct):
             ),
             _graph(
                 # Not their age: it leaves out messages that commands have received three times.
-                "Do dead letters need somebody?",
+                "Do failed messages need attention?",
                 {what: of_queue(queue, WAITING) for what, queue in dead.items()},
             ),
         ]

@@ -135,7 +135,7 @@ class Places:
                 yield StagedUpload(found["Key"], found["UploadId"])
 
     def remove(self, uuid: str, traces: Traces) -> int:
-        """Remove the traces and the dead letters. Return the number of dead letters."""
+        """Remove the traces and the failed messages. Return the number of failed messages."""
         count = sum(_delete_dead_letters(queue, uuid) for queue in self.dead)
         for upload in traces.uploads:
             self.s3.abort_multipart_upload(
@@ -328,6 +328,6 @@ def forget(_context: Context, uuid: str, even_if_running: bool = False) -> None:
     letters = places.remove(wanted, traces)
     if not traces.is_known:
         terminal.say(f"The stack knew nothing of {wanted}. From now on it refuses to ingest it.")
-    terminal.say(f"Removed: {summary(traces)}, dead letters: {letters}")
+    terminal.say(f"Removed: {summary(traces)}, failed messages: {letters}")
     for line in what_stays(wanted, places.clock(), retention):
         terminal.say(line)

@@ -91,8 +91,8 @@ def test_the_page_shows_recordings_under_way_and_what_the_queues_hold(
     assert numbers == {
         "Downloads": ["2", "1 waiting, 1 to come later"],
         "Uploads": ["0", "nothing waits"],
-        "Download dead letters": ["1", "message given up"],
-        "Upload dead letters": ["0", "none given up"],
+        "Failed downloads": ["1", "message given up"],
+        "Failed uploads": ["0", "none given up"],
     }
     expect(place.get_by_text("invoke queue.downloads")).to_be_hidden()
     place.get_by_text("For operators").click()

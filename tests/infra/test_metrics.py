@@ -137,7 +137,7 @@ SHOWN = {
         "ApproximateNumberOfMessagesNotVisible",
         "ApproximateNumberOfMessagesDelayed",
     },
-    "Do dead letters need somebody?": {"ApproximateNumberOfMessagesVisible"},
+    "Do failed messages need attention?": {"ApproximateNumberOfMessagesVisible"},
     "Which function crashes or runs out of time, and which is held back?": {"Errors", "Throttles"},
     "What is refused, and what fails?": {
         "WebhookUnauthorized",

@@ -244,7 +244,7 @@ def test_the_command_says_what_it_removed_and_what_stays(stack: Stack) -> None:
     code, said = forget_command("--even-if-running")
     assert code == 0, said
     assert "Removed: rows of the status table: 2, staged files: 2, " in said
-    assert "requests in the ledger: 2, dead letters: 2" in said
+    assert "requests in the ledger: 2, failed messages: 2" in said
     for place in ("ledger, until", "logs, until", "backup", "faults", "Zoom and in Opencast"):
         assert place in said
     assert stack.left().count(ANN) == 1

@@ -510,7 +510,7 @@ def with_followed(record: Record, media_package: str, following: Following) -> R
 def needs_staged_files(record: Record, zip_id: str) -> bool:
     """Tell whether a request other than this one may still need the recording's staged files.
 
-    A failed one does, once a person sends its dead letter again.
+    A failed request does, once a person redrives its message.
     """
     done = {ingest.zip_id for ingest in record.ingests.values() if ingest.is_taken}
     return any(

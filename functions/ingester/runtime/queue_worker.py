@@ -56,7 +56,7 @@ UNREPORTED = "The outcome is carried out. Only the status row or the metrics lac
 
 
 CAPTIONS_GIVEN_UP = log.goes_on(
-    "The event stays without these captions. Their message waits among the dead letters.",
+    "The event stays without these captions. Their message is kept in the dead-letter queue.",
     "Send it again, or add them in Opencast.",
 )
 

@@ -204,7 +204,7 @@ ADVICE = {
     ),
     Situation.STUCK: Phrases(
         operator="Nothing has happened since {since}: `invoke queue.{queue}` shows whether its "
-        "message waits or is a dead letter (then `invoke queue.retry-{queue} --uuid {uuid}`); "
+        "message waits or has failed (then `invoke queue.retry-{queue} --uuid {uuid}`); "
         f"{HISTORY}.",
         producer=TELL_OPERATOR,
         lecturer=STUCK,

@@ -188,7 +188,7 @@ def count_rows(measured: Measured) -> dict[str, str]:
         "receives of one message at most (download, upload)": (
             f"{measured.download_receives}, {measured.upload_receives}"
         ),
-        "dead letters": f"{measured.dead_letters}",
+        "failed messages": f"{measured.dead_letters}",
         **{
             f"{name}: invocations; GB-s; at once at most": (
                 f"{functions[name].count:,}; {gigabyte_seconds(measured, name):,.0f}; "

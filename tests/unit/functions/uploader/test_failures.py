@@ -1,4 +1,4 @@
-"""The uploader's retries, the reasons in the row, and dead letters."""
+"""The uploader's retries, the reasons in the row, and failed messages."""
 
 from __future__ import annotations
 
