@@ -39,7 +39,7 @@ CAPTIONS_UPLOAD = "functions/ingester/captions/upload.py"
 class Mutation:
     """A mistake: `new` replaces `old`, which occurs once in `file`.
 
-    `seed` is the first world that fails. The tests start there to save time.
+    `seed` is a world that fails. The tests start there to save time.
     """
 
     name: str
@@ -137,7 +137,7 @@ MUTATIONS: Sequence[Mutation] = (
         "    if request.has_video is False and known.is_sent:\n        return NO_CONTENT\n"
         "    if request.has_video is False:\n",
         profile="disorder",
-        seed=354,
+        seed=2042,
     ),
     Mutation(
         "a chat file that Zoom doesn't serve is dropped",
@@ -145,7 +145,7 @@ MUTATIONS: Sequence[Mutation] = (
         "                elif not isinstance(result, EmptyFile):\n",
         "                elif source.file.is_mp4:\n",
         profile="disorder",
-        seed=58,
+        seed=69,
     ),
     Mutation(
         "a failed note after the send returns the old message to the queue",
@@ -162,7 +162,7 @@ MUTATIONS: Sequence[Mutation] = (
         "    for zip_id, request in ledger.given_up(record).items():\n",
         "    for zip_id, request in ():\n",
         profile="disorder",
-        seed=148,
+        seed=158,
     ),
     Mutation(
         "a failure deletes the message",
@@ -177,7 +177,7 @@ MUTATIONS: Sequence[Mutation] = (
         UPLOADER,
         "    return Retry(seconds=seconds, report=partial(_report_waiting, message, told, deps))\n",
         "    _report_waiting(message, told, deps)\n    return Done()\n",
-        seed=22,
+        seed=144,
     ),
     Mutation(
         "a dead letter has no reason",
@@ -223,7 +223,7 @@ MUTATIONS: Sequence[Mutation] = (
         "captions={**others, kind: captions} if captions else others)\n",
         "captions=others)\n",
         profile="captions",
-        seed=3,
+        seed=10,
     ),
     Mutation(
         "the captions of all recordings are staged under one key",
@@ -256,7 +256,7 @@ MUTATIONS: Sequence[Mutation] = (
         "            begins=stretch.begins + cue.begins,\n",
         "            begins=cue.begins,\n",
         profile="captions",
-        seed=3,
+        seed=10,
     ),
     Mutation(
         "an announced transcript is forgotten while its ingest is on its way",
@@ -284,14 +284,14 @@ MUTATIONS: Sequence[Mutation] = (
         "        news = deps.opencast.news_of(media_package, ingest.workflow)\n",
         "        other = next(iter(record.ingests))\n"
         "        news = deps.opencast.news_of(other, record.ingests[other].workflow)\n",
-        seed=11,
+        seed=37,
     ),
     Mutation(
         "an event that the index lacks for a moment counts as deleted",
         FOLLOWING,
         "        is_deleted = now - timestamps.parse(since) >= ABSENT\n",
         "        is_deleted = True\n",
-        seed=11,
+        seed=28,
     ),
     Mutation(
         "staged files are given up before Opencast has them",
