@@ -90,6 +90,7 @@ class Dependencies:
     page: Answer
     clock: Callable[[], datetime]
     patience: timedelta
+    meetings_looked_up: int = MEETINGS_LOOKED_UP
 
 
 def build() -> Dependencies:
@@ -288,7 +289,7 @@ def _siblings(rows: Sequence[StatusRow], now: datetime, deps: Dependencies) -> l
         for row in rows
         if row.meeting_id and diagnose(row, (), now, deps.patience).needs_attention
     ]
-    meetings = list(dict.fromkeys(needy))[:MEETINGS_LOOKED_UP]
+    meetings = list(dict.fromkeys(needy))[: deps.meetings_looked_up]
     return [row for meeting in meetings for row in deps.status.of_meeting(meeting)]
 
 

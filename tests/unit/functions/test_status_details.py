@@ -308,19 +308,21 @@ def test_recording_is_shown_when_its_record_can_not_be_read(
 
 
 def test_meetings_are_looked_up_up_to_a_maximum_for_one_page(
-    ask: Ask, deps: status_query.Dependencies, clock: Clock
+    deps: status_query.Dependencies, clock: Clock
 ) -> None:
-    for meeting in range(status_query.MEETINGS_LOOKED_UP + 1):
+    few = replace(deps, meetings_looked_up=3)
+    for meeting in range(few.meetings_looked_up + 1):
         later_request(deps, clock, meeting + 1, f"u{meeting}", State.SENT_TO_OPENCAST)
         # Each row is a minute later than the one before, so that none expires.
         clock.forward(minutes=-119)
-    _, body = ask(since=SINCE, open="true")
+    query = {"since": SINCE, "open": "true"}
+    answer = status_query.respond({"resource": "/status", "queryStringParameters": query}, few)
     ingests = {
         ingest["uuid"]: (ingest.get("attention"), ingest.get("settled_by"))
-        for ingest in body["ingests"]
+        for ingest in json.loads(answer.body)["ingests"]
     }
     assert ingests.pop("u0") == (True, None)
-    assert len(ingests) == status_query.MEETINGS_LOOKED_UP
+    assert len(ingests) == few.meetings_looked_up
     assert all(found == (None, f"on-{uuid}") for uuid, found in ingests.items())
 
 
