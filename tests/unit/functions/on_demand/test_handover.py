@@ -125,7 +125,7 @@ def test_row_has_the_options_of_the_request_when_the_webhook_refuses_it(harness:
     assert row
     command = f"exec.on-demand {UUID} --oc-series-id S-1 --oc-workflow wf --ingest-all-mp4"
     step = phrases(row, diagnose(row, (), harness.clock(), PATIENCE)).operator
-    assert step.startswith(f"`invoke {command}` asks for it again")
+    assert step.startswith(f"`invoke {command}` requests it again")
 
 
 def test_row_has_no_options_when_the_request_has_none(harness: Harness) -> None:
