@@ -98,9 +98,9 @@ class RecordingDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 
 
 def editor_of(media_package: str, opencast: str) -> str:
-    """Return the address of an event in Opencast's editor (Opencast 10 and later).
+    """Return the address of an event in Opencast's editor.
 
-    https://docs.opencast.org/develop/admin/#modules/editor/
+    Source: Opencast's administration guide, "Video Editor Frontend", section "Accessing The Editor".
     """
     return f"{opencast.rstrip('/')}/editor-ui/index.html?id={quote(media_package, safe='')}"
 
