@@ -100,7 +100,7 @@ class RecordingDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 def editor_of(media_package: str, opencast: str) -> str:
     """Return the address of an event in Opencast's editor.
 
-    Source: Opencast's administration guide, "Video Editor Frontend", section "Accessing The Editor".
+    Source: Opencast's administration guide, "Video Editor Frontend", "Accessing The Editor".
     """
     return f"{opencast.rstrip('/')}/editor-ui/index.html?id={quote(media_package, safe='')}"
 
