@@ -211,17 +211,11 @@ def sweep_of(way: Way, driver: Driver, home: Path) -> Iterator[Sweep]:
         found = driver.client("lambda").get_function_configuration(FunctionName=function)
         variables = found["Environment"]["Variables"]
         addresses = {name: proxies.instead(value) for name, value in variables.items()}
-        captions = CAPTIONS_ON if way.has_captions else {}
-        settings = {
-            **addresses,
-            "AWS_ENDPOINT_URL": proxies.url("aws"),
-            **captions,
-            **way.settings,
-        }
+        settings = {**addresses, "AWS_ENDPOINT_URL": proxies.url("aws"), **way.settings}
         with ExitStack() as exits:
             exits.enter_context(deployed.limited(driver, function, found["Timeout"], **settings))
             if way.has_captions:
-                exits.enter_context(_captions_on(driver, names, way))
+                exits.enter_context(_captions_on(driver, names))
             if way.function is DOWNLOADER:
                 exits.enter_context(_downloads_through(driver, proxies))
             exits.enter_context(way.around(driver))
@@ -229,11 +223,8 @@ def sweep_of(way: Way, driver: Driver, home: Path) -> Iterator[Sweep]:
 
 
 @contextmanager
-def _captions_on(driver: Driver, names: Names, way: Way) -> Iterator[None]:
-    """Let the downloader stage captions, if it isn't the function whose settings are changed."""
-    if way.function is DOWNLOADER:
-        yield
-        return
+def _captions_on(driver: Driver, names: Names) -> Iterator[None]:
+    """Let the downloader stage captions for the function that is killed."""
     function = names.function(DOWNLOADER)
     found = driver.client("lambda").get_function_configuration(FunctionName=function)
     with deployed.limited(driver, function, found["Timeout"], **CAPTIONS_ON):

@@ -114,7 +114,8 @@ def _account_list(driver: Driver) -> Iterator[None]:
 WAYS = (
     Way(WEBHOOK, _lecture, _notify),
     Way(ON_DEMAND, _lecture_of_no_class, _ask),
-    Way(DOWNLOADER, _lecture_with_transcript, _notify, queue="download", has_captions=True),
+    # Without captions: the proxies can't take the chunked body of S3's PutObject.
+    Way(DOWNLOADER, _lecture, _notify, queue="download"),
     Way(
         UPLOADER,
         _lecture_with_transcript,
