@@ -269,7 +269,7 @@ def change_a_setting(life: Life) -> None:
     assert re.search(
         r"Modify +\S*zoomwebhookFunction", life.operator.output("stack.changeset", **changed)
     )
-    assert life.variables("zoom-webhook")[SETTING] == "1"
+    assert life.variables("zoom-webhook")[SETTING] == "0"
     output = life.operator.output("stack.update", **changed)
     assert "zoom-webhook: the changed settings run" in output
     assert life.variables("zoom-webhook")[SETTING] == CHANGED
@@ -296,11 +296,11 @@ def change_a_setting_beside_unreleased_code(life: Life) -> None:
     assert (life.code("zoom-webhook"), life.code("zoom-webhook", "$LATEST")) == (code, waiting)
     assert life.variables("zoom-webhook")["DEBUG"] == "1"
     assert life.variables("zoom-webhook")[SETTING] == CHANGED
-    assert life.variables("zoom-webhook", "$LATEST")[SETTING] == "1"
+    assert life.variables("zoom-webhook", "$LATEST")[SETTING] == "0"
     life.operator.output("debug.off")
     life.operator.output("release", "-f", "webhook", "-d", "third")
     assert life.code("zoom-webhook") == waiting
-    assert life.variables("zoom-webhook")[SETTING] == "1"
+    assert life.variables("zoom-webhook")[SETTING] == "0"
 
 
 def roll_back(life: Life) -> None:

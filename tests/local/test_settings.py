@@ -24,7 +24,7 @@ def test_the_defaults_are_complete_settings() -> None:
     site = load(settings(), None)
     assert site.stack_name == "local-zip"
     assert site.ingest_allowed_ips == ("127.0.0.1",)
-    assert site.webhook_delay_seconds == 1
+    assert site.webhook_delay_seconds == 0
     assert site.zoom_api_base_url == f"{ZOOM}/v2"
     assert site.zoom_oauth_url == f"{ZOOM}/oauth/token"
     assert site.zoom_download_hosts == ("127.0.0.1", "localhost")

@@ -131,15 +131,6 @@ MUTATIONS: Sequence[Mutation] = (
         seed=14,
     ),
     Mutation(
-        "a late chat file alone is ignored",
-        WEBHOOK,
-        "    if request.has_video is False and (request.on_demand or not known.is_sent):\n",
-        "    if request.has_video is False and known.is_sent:\n        return NO_CONTENT\n"
-        "    if request.has_video is False:\n",
-        profile="disorder",
-        seed=2042,
-    ),
-    Mutation(
         "a chat file that Zoom doesn't serve is dropped",
         "functions/ingester/zoom/stage_recording.py",
         "                elif not isinstance(result, EmptyFile):\n",
