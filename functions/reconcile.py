@@ -76,7 +76,7 @@ MOST_REFUSALS = 3
 MOST_TOLD = 300
 """The most recordings that the answer to an operator names: Lambda allows 6 MB."""
 
-HANDED_IN = "handed in"
+REQUESTED = "requested"
 OFF = "Reconcile is off in this stack (RECONCILE_DAYS is 0). With --since it looks all the same."
 NO_BASELINE = (
     "There is no baseline yet. The first run only sets it: recordings that end before are left "
@@ -179,7 +179,7 @@ def answer(
 
 
 def _first(now: datetime, deps: Dependencies) -> State:
-    """Set the baseline: recordings that ended before now are never handed in."""
+    """Set the baseline: recordings that ended before now are never requested."""
     state = deps.state.begin(State(baseline=timestamps.write(now)))
     logger.info(
         "The first run of reconcile in this stack: recordings that ended before %s are left alone",
@@ -290,7 +290,7 @@ class _Run:
             self._refusals += isinstance(error, ZoomRefused)
             if isinstance(error, KeyRefused) or self._refusals == MOST_REFUSALS:
                 raise
-            self._fail(listed.uuid, f"{words_of(listed)} can't be handed in: {error}")
+            self._fail(listed.uuid, f"{words_of(listed)} can't be requested: {error}")
             self._missed.append(outcome_of(listed, f"failed: {error}"))
             return
         if verdict is not Verdict.MISSED:
@@ -302,7 +302,7 @@ class _Run:
         if is_known(deps.ledger.get(listed.uuid), listed):
             return Verdict.KNOWN
         if self._dry_run:
-            self._missed.append(outcome_of(listed, "would be handed in"))
+            self._missed.append(outcome_of(listed, "would be requested"))
             return Verdict.MISSED
         if self._waits_for_zoom and self._is_found_first(listed):
             return Verdict.FOUND
@@ -319,8 +319,8 @@ class _Run:
         options = IngestOptions(zip_id=automated(listed.uuid))
         self._post(webhook_client.event_of(recording, options, deps.clock()))
         self._count["handed_in"] += 1
-        self._missed.append(outcome_of(listed, HANDED_IN))
-        logger.info("Handed in: %s", words_of(listed))
+        self._missed.append(outcome_of(listed, REQUESTED))
+        logger.info("Requested: %s", words_of(listed))
         return Verdict.MISSED
 
     def _is_found_first(self, listed: ListedRecording) -> bool:
@@ -341,7 +341,7 @@ class _Run:
             _post(body, newer)
 
     def _fail(self, problem: str, text: str) -> None:
-        """Note a recording that can't be handed in: an error, but not every hour."""
+        """Note a recording that can't be requested: an error, but not every hour."""
         self._count["failed"] += 1
         self._say(problem, text, log.goes_on(AGAIN, SEND_IT))
 
@@ -385,9 +385,9 @@ class _Run:
     def _found_until_now(self) -> list[str]:
         """Return the recordings that the next run doesn't find for the first time."""
         if self._is_complete:
-            kept = {outcome.uuid for outcome in self._missed if outcome.outcome != HANDED_IN}
+            kept = {outcome.uuid for outcome in self._missed if outcome.outcome != REQUESTED}
         else:
-            done = {outcome.uuid for outcome in self._missed if outcome.outcome == HANDED_IN}
+            done = {outcome.uuid for outcome in self._missed if outcome.outcome == REQUESTED}
             kept = {*self._found_before} - done
         return [*self._found, *sorted(kept)][:MOST_FOUND]
 
@@ -399,7 +399,7 @@ class _Run:
         counts = values if self._is_scheduled and (handed_in or not self._error) else {}
         end = "" if self._is_complete else ", not done with the list: the next run goes on"
         logger.info(
-            "Reconciled by %s: %s of %s recordings handed in%s",
+            "Reconciled by %s: %s of %s recordings requested%s",
             LISTS[self._list.how],
             handed_in,
             self._count["listed"],

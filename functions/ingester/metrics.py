@@ -66,7 +66,7 @@ class Metric(StrEnum):
     RECORDINGS_RECONCILED = (
         "RecordingsReconciled",
         Unit.COUNT,
-        "Recordings that a run of reconcile handed in: Zoom's webhook never came. Also 0.",
+        "Recordings that a run of reconcile requested: Zoom's webhook never came. Also 0.",
     )
     RECORDING_IGNORED = (
         "RecordingIgnored",

@@ -53,8 +53,10 @@ def report_of(target: Target, event: dict[str, Any]) -> Report:
         Exit: The operator pressed Ctrl-C. The run continues.
     """
     name, alias = target.names.function(RECONCILE), target.place.release_alias
+    client = target.client("lambda", invocation.CONFIG)
     try:
-        answer = invocation.call(target.client("lambda", invocation.CONFIG), name, alias, event)
+        with terminal.working("Comparing Zoom's recordings with the ledger"):
+            answer = invocation.call(client, name, alias, event)
     except KeyboardInterrupt:
         raise Exit(f"Interrupted: {name} goes on by itself.", code=130) from None
     try:
@@ -92,9 +94,9 @@ def show(report: Report) -> None:
         terminal.say(f"Left alone, {why}: {count}")
     missed = len(report.recordings) + report.left_out
     if report.dry_run:
-        terminal.say(f"Would be handed in: {missed - report.failed}")
+        terminal.say(f"Would be requested: {missed - report.failed}")
     else:
-        terminal.say(f"Handed in: {report.handed_in}, failed: {report.failed}")
+        terminal.say(f"Requested: {report.handed_in}, failed: {report.failed}")
     if report.message:
         raise OpsError(report.message)
     if not report.is_complete:

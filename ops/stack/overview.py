@@ -301,7 +301,7 @@ def reconcile_sentence(target: Target, releases: Releases, now: datetime) -> str
         return "off (RECONCILE_DAYS is 0)"
     if not check.at:
         return "hasn't run yet"
-    brought = f"{check.handed_in} handed in" if check.handed_in else "nothing missing"
+    brought = f"{check.handed_in} requested" if check.handed_in else "nothing missing"
     seconds = int((now - timestamps.parse(check.at)).total_seconds())
     last = f"last run {check.at}, {age(max(0, seconds))} ago"
     return f"{last}. {check.problem}" if check.problem else f"{last}: {brought}"

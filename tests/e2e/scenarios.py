@@ -187,8 +187,8 @@ def reconciled(stack: Stack) -> None:
 
 
 def handed_in(report: dict[str, Any]) -> list[str]:
-    """Return the uuids of the recordings that a run of reconcile handed in."""
-    return [found["uuid"] for found in report["recordings"] if found["outcome"] == "handed in"]
+    """Return the uuids of the recordings that a run of reconcile requested."""
+    return [found["uuid"] for found in report["recordings"] if found["outcome"] == "requested"]
 
 
 SCENARIOS: dict[str, Callable[[Stack], None]] = {

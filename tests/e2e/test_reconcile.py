@@ -49,7 +49,7 @@ def test_an_operator_can_preview_a_run_of_reconcile_and_see_the_last_one(
 ) -> None:
     output = operator.output("exec.reconcile", "--since", "2h", "--dry-run")
     assert missed.uuid in output
-    assert "Would be handed in: " in output
+    assert "Would be requested: " in output
     assert stack.state(missed) is None
     stack.driver.reconcile()
     stack.await_state(missed, "SENT_TO_OPENCAST")

@@ -24,7 +24,7 @@ MISSED = Outcome(
     meeting_id=95846636714,
     topic="HIST E-10 \x1b[31m",
     start_time="2026-10-14T15:00:00Z",
-    outcome="would be handed in",
+    outcome="would be requested",
 )
 
 
@@ -67,7 +67,7 @@ def test_a_dry_run_of_reconcile_fits_in_eighty_columns(capsys: pytest.CaptureFix
     assert "\x1b" not in printed
     assert "Looked at the lists of its users since 2026-10-11T18:30:00Z: 4 recordings" in printed
     assert "Left alone, ended less than an hour ago: 1" in printed
-    assert "Would be handed in: 1" in printed
+    assert "Would be requested: 1" in printed
 
 
 def test_a_reconcile_run_is_printed_with_failures(capsys: pytest.CaptureFixture[str]) -> None:
@@ -83,7 +83,7 @@ def test_a_reconcile_run_is_printed_with_failures(capsys: pytest.CaptureFixture[
     )
     printed = capsys.readouterr().out
     assert "b== failed: The webhook answered 400." in printed
-    assert "Handed in: 1, failed: 1" in printed
+    assert "Requested: 1, failed: 1" in printed
     assert "Run it again." in printed
 
 
@@ -123,7 +123,7 @@ def status_of_reconcile(aws: Cloud, clock: Clock, days: str, **item: Any) -> str
         (
             "3",
             {"last": {"at": "2026-10-14T18:30:00Z", "handed_in": 2}},
-            "last run 2026-10-14T18:30:00Z, - ago: 2 handed in",
+            "last run 2026-10-14T18:30:00Z, - ago: 2 requested",
         ),
         (
             "3",

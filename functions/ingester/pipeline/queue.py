@@ -1,4 +1,4 @@
-"""SQS: the messages that an event source mapping hands in, and the queues to send to."""
+"""SQS: the messages that an event source mapping delivers, and the queues to send to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The real clock. Use cases get it handed in, so that a test or a simulation sets their time."""
+"""The real clock. Use cases get it as an argument, so tests and simulations can set their time."""
 
 from __future__ import annotations
 

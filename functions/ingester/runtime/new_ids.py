@@ -1,4 +1,4 @@
-"""New ids. Use cases get their source handed in, so that a test or a simulation knows them."""
+"""New ids. Use cases get their source as an argument, so that a test or a simulation knows them."""
 
 from __future__ import annotations
 

@@ -322,7 +322,7 @@ def process_event(
     """Process the messages of an SQS event and return those that have to come back.
 
     Args:
-        event: What the event source mapping hands in.
+        event: The event of the event source mapping.
         build_worker: May fail, because it reads secrets: then the messages wait.
         build_source: Builds what that waiting needs, without any secret.
 

@@ -22,7 +22,7 @@ def test_dry_run_lists_the_recordings_that_a_run_would_request(harness: Harness)
             "meeting_id": 95846636714,
             "topic": "HIST E-10",
             "start_time": "2026-10-14T15:00:00Z",
-            "outcome": "would be handed in",
+            "outcome": "would be requested",
         }
     ]
     assert (report["handed_in"], report["skipped"], report["dry_run"]) == (0, {"known": 1}, True)

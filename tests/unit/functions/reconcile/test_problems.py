@@ -35,11 +35,11 @@ def test_other_recordings_are_requested_when_the_webhook_refuses_one(
     outcomes = {recording["uuid"]: recording["outcome"] for recording in report["recordings"]}
     assert outcomes == {
         "a==": "failed: The webhook answered 400: no field",
-        "b==": "handed in",
+        "b==": "requested",
     }
     [error] = errors(caplog)
     assert error == (
-        "HIST E-10, 2026-10-14T15:01:00Z, meeting 95846636714 can't be handed in: "
+        "HIST E-10, 2026-10-14T15:01:00Z, meeting 95846636714 can't be requested: "
         "The webhook answered 400: no field"
     )
 

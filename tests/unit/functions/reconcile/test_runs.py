@@ -171,7 +171,7 @@ def test_run_logs_its_counts_and_the_metric_in_one_record(
     with caplog.at_level(logging.INFO, "ingester.reconcile"):
         harness.run()
     [record] = [record for record in caplog.records if record.getMessage().startswith("Reconciled")]
-    assert record.getMessage() == "Reconciled by the users' lists: 1 of 2 recordings handed in"
+    assert record.getMessage() == "Reconciled by the users' lists: 1 of 2 recordings requested"
     assert vars(record)["RecordingsReconciled"] == 1.0
     assert vars(record)["skipped"] == {"known": 1}
 
