@@ -170,14 +170,6 @@ def wrapped(text: Text, width: int) -> list[Text]:
     return lines
 
 
-def _words(text: str, width: int) -> Iterator[str]:
-    for found in WORDS.finditer(text):
-        if cell_len(found[0].strip()) <= width:
-            yield found[0]
-        else:
-            yield from PIECES.findall(found[0])
-
-
 def fitted(text: str, out: TextIO) -> str:
     """Return a text for `out`. If that is a terminal, its lines end between words.
 
@@ -261,11 +253,20 @@ def survive_closed_output() -> None:
 
 
 class Activity:
-    """A step of a command that goes on."""
+    """A step of a command that goes on.
 
-    def __init__(self, print_line: Callable[[str], None], out: TextIO) -> None:
+    Args:
+        print_line: Prints a line beside the one that shows the step.
+        change: Replaces the text of the line that shows the step.
+        out: Where both print.
+    """
+
+    def __init__(
+        self, print_line: Callable[[str], None], change: Callable[[str], None], out: TextIO
+    ) -> None:
         self._print_line = print_line
         self._out = out
+        self.change = change
 
     def say(self, line: str) -> None:
         """Print a line about the step on stderr."""
@@ -300,13 +301,21 @@ def working(text: str) -> Iterator[Activity]:
 def _moving_line(text: str, out: Console) -> Iterator[Activity]:
     columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
     with Progress(*columns, console=out, transient=True, redirect_stdout=False) as bar:
-        bar.add_task(text, total=None)
-        yield Activity(lambda line: bar.console.print(line, soft_wrap=True), sys.stderr)
+        task = bar.add_task(text, total=None)
+        yield Activity(
+            lambda line: bar.console.print(line, soft_wrap=True),
+            lambda new: bar.update(task, description=new),
+            sys.stderr,
+        )
 
 
 @contextmanager
 def _repeated_line(text: str, out: TextIO) -> Iterator[Activity]:
     began, ended = time.monotonic(), threading.Event()
+    shown = [text]
+
+    def change(new: str) -> None:
+        shown[0] = new
 
     def print_line(line: str) -> None:
         # Without a reader the step goes on.
@@ -316,13 +325,13 @@ def _repeated_line(text: str, out: TextIO) -> Iterator[Activity]:
     def repeat() -> None:
         seconds = SILENT_SECONDS
         while not ended.wait(seconds):
-            print_line(f"{text} … {time.monotonic() - began:.0f} s")
+            print_line(f"{shown[0]} … {time.monotonic() - began:.0f} s")
             seconds = REPEAT_SECONDS
 
     thread = threading.Thread(target=repeat, daemon=True)
     thread.start()
     try:
-        yield Activity(print_line, out)
+        yield Activity(print_line, change, out)
     finally:
         ended.set()
         thread.join()

@@ -5,20 +5,25 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import requests
+from botocore.exceptions import BotoCoreError, ClientError
 from invoke import Collection, Context, Exit
 
 from cdk.names import DOWNLOADER, FOLLOW, ON_DEMAND, UPLOADER, Function
 from ingester.ledger.table import Ledger
 from ingester.log import redact
+from ingester.pipeline.states import State
 from ingester.status.row import StatusRow
 from ingester.status.table import StatusTable
 from ingester.zoom.api import MeetingRecordings
 from ops import terminal
 from ops.command import OpsError, command
+from ops.logs.lines import Line
+from ops.logs.reading import Logs, filter_patterns
 from ops.printable import printable
 from ops.recordings import following, invocation
 from ops.recordings.reconciling import reconcile
@@ -140,16 +145,18 @@ def on_demand(
         "allow_multiple_ingests": allow_multiple_ingests,
     }
 
-    def call_directly(body: str) -> tuple[int, str]:
+    def call_directly(activity: terminal.Activity, body: str) -> tuple[int, str]:
         name, alias = target.names.function(ON_DEMAND), target.place.release_alias
-        terminal.say(
+        activity.answer(
             "The API keeps this address out (it isn't in INGEST_ALLOWED_IPS), so "
             f"{name} is called directly."
         )
         return call_on_demand(target.client("lambda", invocation.CONFIG), name, alias, body)
 
     with requests.Session() as session:
-        said = request_ingest(address(target, "ingest-url"), content, session, call_directly)
+        url = address(target, "ingest-url")
+        with terminal.working("Requesting the ingest") as activity:
+            said = request_ingest(url, content, session, partial(call_directly, activity))
     terminal.say(said)
     terminal.say(f"Where it is: `{following.recordings_command(wanted)}`")
 
@@ -167,13 +174,17 @@ def resend(
     sender: Resender, uuid: str, series_id: str, *, ignore_schedule: bool = False
 ) -> tuple[MeetingRecordings, str]:
     """Ask Zoom for a recording and resend it. Return the recording, and its row's zip id."""
-    recording = sender.recording(uuid)
+    with terminal.working("Asking Zoom for the recording"):
+        recording = sender.recording(uuid)
     terminal.say(
         f"{printable(recording.topic) or 'Without a topic'}, {recording.start_time}, "
         f"meeting {recording.id}, "
         f"files in Zoom: {len(recording.recording_files)}"
     )
-    zip_id = sender.send(recording, series_id=series_id.strip(), ignore_schedule=ignore_schedule)
+    with terminal.working("Sending it to the webhook"):
+        zip_id = sender.send(
+            recording, series_id=series_id.strip(), ignore_schedule=ignore_schedule
+        )
     return recording, zip_id
 
 
@@ -217,7 +228,15 @@ def pipeline(
 def _follow(target: Target, uuid: str, zip_id: str) -> None:
     """Follow a recording into Opencast and, where ingests are followed, until it is published."""
     table = StatusTable(target.table(target.names.status_table), now)
-    row = following.follow(lambda: table.get(zip_id), uuid, terminal.say, time.sleep)
+    logs = Logs(target.client("logs"), target.names)
+    with terminal.working("Following the recording") as activity:
+        row = following.follow(
+            lambda: table.get(zip_id),
+            uuid,
+            activity.answer,
+            time.sleep,
+            lambda row: activity.change(following.progress(row, _copy_lines(logs, row))),
+        )
     ledger = Ledger(target.table(target.names.recordings_table), now)
     record = following.record_of(ledger, uuid)
     outcome = following.outcome(row, now(), record)
@@ -226,17 +245,29 @@ def _follow(target: Target, uuid: str, zip_id: str) -> None:
     terminal.say(outcome)
 
 
+def _copy_lines(logs: Logs, row: StatusRow) -> list[Line]:
+    """Return the log's lines about the copy of a row's files; none if the log can't be read."""
+    if row.state is not State.OC_SERIES_FOUND:
+        return []
+    (pattern,) = filter_patterns([("zip_id", row.zip_id)])
+    try:
+        return list(logs.read(DOWNLOADER, row.updated, pattern=pattern))
+    except (BotoCoreError, ClientError):
+        return []
+
+
 def _follow_in_opencast(target: Target, uuid: str, read: Callable[[], StatusRow | None]) -> None:
     terminal.say("Opencast has it, and is asked until it is published. (Ctrl-C only ends this.)")
     client = target.client("lambda", invocation.CONFIG)
     name, alias = target.names.function(FOLLOW), target.place.release_alias
-    following.follow_in_opencast(
-        read,
-        lambda: invocation.call(client, name, alias, {"uuid": uuid}),
-        uuid,
-        terminal.say,
-        time.sleep,
-    )
+    with terminal.working("Opencast is processing it") as activity:
+        following.follow_in_opencast(
+            read,
+            lambda: invocation.call(client, name, alias, {"uuid": uuid}),
+            uuid,
+            activity.answer,
+            time.sleep,
+        )
 
 
 # Direct calls
@@ -245,8 +276,10 @@ def _follow_in_opencast(target: Target, uuid: str, read: Callable[[], StatusRow 
 def process_one(target: Target, function: Function, qualifier: str, event: dict[str, Any]) -> None:
     """Make a function process one message of its queue. Raises OpsError if it reports a failure."""
     name, chosen = target.names.function(function), qualifier.strip() or target.place.release_alias
+    client = target.client("lambda", invocation.CONFIG)
     try:
-        answer = invocation.call(target.client("lambda", invocation.CONFIG), name, chosen, event)
+        with terminal.working(f"{name} is working"):
+            answer = invocation.call(client, name, chosen, event)
     except KeyboardInterrupt:
         raise Exit(f"Interrupted: {name} goes on by itself.", code=130) from None
     terminal.say(result_message(name, answer))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,11 +17,15 @@ from ingester.pipeline.states import FOLLOWED, IN_OPENCAST, State
 from ingester.status.advice import phrases
 from ingester.status.diagnosis import PATIENCE, diagnose, has_ended
 from ingester.status.row import StatusRow
-from ingester.status.words import reason_with_code, state_with_code
+from ingester.status.words import reason_with_code, state_with_code, state_words
 from ops.command import OpsError, error_line
+from ops.logs.lines import Line
 from ops.printable import printable
 
 POLL_SECONDS = 2.0
+
+COPYING = "Copying"
+"""Message of the downloader's records that say how far a copy is (`transfer/engine.py`)."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
 """Seconds between two questions to Opencast, which grow."""
@@ -41,10 +45,12 @@ def follow(
     uuid: str,
     say: Callable[[str], None],
     sleep: Callable[[float], None],
+    show: Callable[[StatusRow], None] = lambda _row: None,
 ) -> StatusRow:
     """Print each change of a row until its ingest ends, and return the last row.
 
     `read` returns the row; its first result has to belong to this attempt, not to an earlier one.
+    `show` gets the row after each reading, and shows that it goes on.
 
     Raises OpsError if the row can't be read or is gone.
     """
@@ -58,7 +64,30 @@ def follow(
             said = found
         if has_ended(row):
             return row
+        show(row)
         sleep(POLL_SECONDS)
+
+
+def progress(row: StatusRow, lines: Iterable[Line]) -> str:
+    """Return what a row waits for, in words, and how far its copy is.
+
+    `lines` are those of the downloader's log about the row. The newest one counts.
+    """
+    records = [line.record for line in lines if line.record]
+    copying = [record for record in records if record.get("message") == COPYING]
+    words = state_words(row.state)
+    if row.state is not State.OC_SERIES_FOUND or not copying:
+        return words
+    copied, total, speed = (
+        _number(copying[-1], name) for name in ("bytes", "total_bytes", "megabytes_per_second")
+    )
+    text = f"{words}: {copied / 1e6:,.0f} of {total / 1e6:,.0f} MB, {speed:,.0f} MB/s"
+    return f"{text}, {(total - copied) / 1e6 / speed:,.0f} s left" if speed else text
+
+
+def _number(record: Mapping[str, Any], name: str) -> float:
+    value = record.get(name)
+    return float(value) if isinstance(value, int | float) else 0.0
 
 
 def follow_in_opencast(

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
+from cdk.names import DOWNLOADER
 from ingester.ledger.record import IngestRecord, Outcome, Post, Record, with_following
 from ingester.ledger.table import Ledger
 from ingester.pipeline.states import State
 from ingester.status.row import StatusRow
 from ingester.status.words import state_with_code
 from ops.command import OpsError
+from ops.logs.lines import Line
 from ops.recordings import following
 from tests.cloud import Clock, Cloud
 from tests.hooks import failing
@@ -73,6 +75,47 @@ def test_follow_prints_each_change_once() -> None:
         "2026-11-24T15:03:00Z  In Opencast (SENT_TO_OPENCAST)",
     ]
     assert reads.slept == 4 * following.POLL_SECONDS
+
+
+def line(message: str, **fields: object) -> Line:
+    record = {"level": "INFO", "message": message, **fields}
+    return Line(DOWNLOADER, "stream", message, NOW, NOW, "", record)
+
+
+def test_progress_tells_megabytes_speed_and_seconds_of_the_newest_record() -> None:
+    lines = [
+        line("Copying", bytes=1, total_bytes=2, megabytes_per_second=3),
+        line("Copying", bytes=1.2e9, total_bytes=4.8e9, megabytes_per_second=200.4),
+        line("Looked up"),
+    ]
+    told = following.progress(row(State.OC_SERIES_FOUND), lines)
+    assert told == "Downloading: 1,200 of 4,800 MB, 200 MB/s, 18 s left"
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"bytes": 5e6, "total_bytes": 9e6}, "Downloading: 5 of 9 MB, 0 MB/s"),
+        ({"bytes": "edited", "total_bytes": None}, "Downloading: 0 of 0 MB, 0 MB/s"),
+    ],
+)
+def test_progress_tells_no_seconds_when_the_speed_is_unknown(
+    fields: dict[str, Any], told: str
+) -> None:
+    assert following.progress(row(State.OC_SERIES_FOUND), [line("Copying", **fields)]) == told
+
+
+def test_progress_tells_the_state_alone_when_nothing_is_copied() -> None:
+    lines = [line("Copying", bytes=1, total_bytes=2, megabytes_per_second=3)]
+    assert following.progress(row(State.SENT_TO_UPLOADER), lines) == "Waiting for upload"
+    assert following.progress(row(State.OC_SERIES_FOUND), []) == "Downloading"
+
+
+def test_follow_shows_the_row_until_its_end() -> None:
+    reads = ScriptedReads(row(State.OC_SERIES_FOUND), row(State.SENT_TO_OPENCAST))
+    shown: list[StatusRow] = []
+    following.follow(reads, UUID, reads.said.append, reads.sleep, shown.append)
+    assert [each.state for each in shown] == [State.OC_SERIES_FOUND]
 
 
 @pytest.mark.parametrize("failed", [State.DOWNLOADER_FAILED, State.UPLOADER_FAILED])
