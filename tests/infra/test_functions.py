@@ -193,12 +193,12 @@ def test_queues_invoke_the_alias_for_one_message_at_a_time(template: Template) -
         assert mapping["BatchSize"] == 1
         assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
         assert mapping["FunctionName"]["Fn::Join"][1][-1] == ":live"
-    assert at_once == {"download": 10, "upload.fifo": 5}
+    assert at_once == {"download": 20, "upload.fifo": 5}
 
 
 @pytest.mark.parametrize(
     ("setting", "expected"),
-    [("OC_TRACK_UPLOAD_MAX", {10, 2}), ("DOWNLOADS_AT_ONCE", {2, 5})],
+    [("OC_TRACK_UPLOAD_MAX", {20, 2}), ("DOWNLOADS_AT_ONCE", {2, 5})],
 )
 def test_the_concurrency_of_a_queue_equals_its_setting(
     changed: Changed, setting: str, expected: set[int]

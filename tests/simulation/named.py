@@ -160,7 +160,7 @@ def _outcomes() -> tuple[NamedWorld, ...]:
 def _two_rows() -> tuple[NamedWorld, ...]:
     f0, f1 = file(0), file(1, listed=DONE + 2 * HOUR)
     two_rows = scenario((f0, f1), PlusZoom(DONE + 10, UUID), notify(DONE + 2 * HOUR, f0, f1))
-    f2 = file(1)
+    f2 = file(1, listed=DONE + 8 * DAY)
     late = scenario((f0, f2), notify(DONE + 10, f0), notify(DONE + 8 * DAY, f0, f2), days=10.0)
     return (
         NamedWorld("5a", "late files meet the row of another request", two_rows),

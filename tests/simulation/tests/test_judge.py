@@ -155,7 +155,8 @@ def test_series_is_wrong_when_nobody_requested_it() -> None:
 
 
 def test_missing_recording_is_allowed_when_a_person_trashed_it() -> None:
-    made = scenario((F0,), notify(DONE + 10, F0), Trash(DONE + 60, UUID))
+    slow = replace(SITE, webhook_delay=300)
+    made = scenario((F0,), notify(DONE + 10, F0), Trash(DONE + 60, UUID), site=slow)
     played = well_ended(made)
     assert played.system.opencast.ingests == []
     assert category(played) is Category.OK
