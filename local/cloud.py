@@ -13,6 +13,7 @@ import socket
 import ssl
 import urllib.error
 import urllib.request
+from collections.abc import Container
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -154,8 +155,11 @@ def signed_get(url: str, service: str, secret: str, region: str = REGION) -> url
     return urllib.request.Request(url, headers=dict(request.headers))  # noqa: S310 - ours
 
 
-def choose_port(wanted: int) -> int:
-    """Return the wanted port if it is free, a free one for 0. Raises PortTaken."""
+def choose_port(wanted: int, taken: Container[int] = ()) -> int:
+    """Return the wanted port if it is free; for 0 a free one that isn't in `taken`.
+
+    `taken` are ports that were chosen before, on which nothing listens yet. Raises PortTaken.
+    """
     if wanted:
         if reason := _why_taken(wanted):
             raise PortTaken(
@@ -164,7 +168,8 @@ def choose_port(wanted: int) -> int:
             )
         return wanted
     # The order is random, so that two stacks that start at once seldom choose the same port.
-    for candidate in random.sample(FREE_PORTS, 100):
+    candidates = [port for port in FREE_PORTS if port not in taken]
+    for candidate in random.sample(candidates, min(100, len(candidates))):
         if not _why_taken(candidate):
             return candidate
     raise PortTaken(

@@ -183,7 +183,7 @@ class LocalStack:
             self.home / "trusted.pem", authority, extra=local.extra_ca, public=True
         )
         port = choose_port(local.cloud_port)
-        neighbours = standins.choose(local)
+        neighbours = standins.choose(local, port)
         url = f"https://{HOST}:{port}"
         self._access = deploy.Access(url, self._trusted, local.region, token_urlsafe(32))
         self.settings = stack_settings(

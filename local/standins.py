@@ -28,8 +28,11 @@ class Neighbours:
         return str(getattr(self, f"{name}_url"))
 
 
-def choose(local: LocalSettings) -> Neighbours:
-    """Return the addresses in the settings, and one with a free port for each other neighbour."""
+def choose(local: LocalSettings, cloud_port: int) -> Neighbours:
+    """Return the addresses in the settings, and one with a free port for each other neighbour.
+
+    Nothing listens on `cloud_port` yet, so it counts as taken.
+    """
     urls = {
         "zoom": local.zoom_url,
         "opencast": local.opencast_url,
@@ -37,7 +40,10 @@ def choose(local: LocalSettings) -> Neighbours:
         "sheets": local.sheets_url,
     }
     own = tuple(name for name, url in urls.items() if not url)
-    urls |= {name: f"https://{HOST}:{choose_port(0)}" for name in own}
+    taken = {cloud_port}
+    for name in own:
+        taken.add(port := choose_port(0, taken))
+        urls[name] = f"https://{HOST}:{port}"
     return Neighbours(urls["zoom"], urls["opencast"], urls["slack"], urls["sheets"], own)
 
 

@@ -17,7 +17,15 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from local.authority import Authority, ensure_authority, write_bundle
-from local.cloud import ACCOUNT, OPERATOR_KEY_ID, Cloud, PortTaken, choose_port, start_cloud
+from local.cloud import (
+    ACCOUNT,
+    FREE_PORTS,
+    OPERATOR_KEY_ID,
+    Cloud,
+    PortTaken,
+    choose_port,
+    start_cloud,
+)
 from local.processes import ROOT, Processes, ProcessFailed, is_supervisor, stop_pids
 from tests.local.processes_of import processes_of, wait_for
 
@@ -175,6 +183,13 @@ def test_a_taken_port_is_refused_with_an_instruction() -> None:
             PortTaken, match=rf"^Port {port} .*already in use.* LOCAL_CLOUD_PORT[^\n]*$"
         ):
             choose_port(port)
+
+
+def test_chosen_port_is_none_of_those_that_were_chosen_before() -> None:
+    free = choose_port(0)
+    assert choose_port(0, set(FREE_PORTS) - {free}) == free
+    with pytest.raises(PortTaken, match="No free port"):
+        choose_port(0, FREE_PORTS)
 
 
 def test_an_error_shows_the_end_of_the_log_when_the_cloud_ends_at_once(
