@@ -118,15 +118,20 @@ class JsonFormatter(logging.Formatter):
 
 def _redacted(value: Any) -> Any:
     if isinstance(value, str):
-        return redact(value)
+        return _encodable(redact(value))
     if isinstance(value, dict):
         return {
-            str(key): "***" if _SECRET_NAME.search(str(key)) else _redacted(item)
+            _encodable(str(key)): "***" if _SECRET_NAME.search(str(key)) else _redacted(item)
             for key, item in value.items()
         }
     if isinstance(value, list | tuple | set | frozenset):
         return [_redacted(item) for item in value]
-    return value if isinstance(value, int | float | bool | None) else redact(str(value))
+    return value if isinstance(value, int | float | bool | None) else _redacted(str(value))
+
+
+def _encodable(text: str) -> str:
+    """Return a text with a `?` for each half of a surrogate pair, which JSON may hold alone."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def goes_on(outlook: str, advice: str = "") -> dict[str, Any]:

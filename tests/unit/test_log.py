@@ -190,6 +190,11 @@ json_values = st.recursive(
 )
 
 
+def test_record_has_a_question_mark_when_a_text_holds_half_a_character() -> None:
+    found = record(msg="half \ud800", args=(), key={"\udfff": "\ud800"})
+    assert (found["message"], found["key"]) == ("half ?", {"?": "?"})
+
+
 @given(json_values)
 def test_record_is_json_whatever_its_values(value: object) -> None:
     assert record(thing=value)["message"] == "text"

@@ -18,6 +18,9 @@ VERSION = 100
 """Version of the button's value. Messages stay in Slack for years, also those of the first system,
 whose buttons have the same fields. The number is higher than any version of the first system."""
 
+LONGEST_TIME = 40
+"""Characters of a start time in a button. Slack's limit for the whole value is 2,000."""
+
 _FILLING = re.compile(r"[\s\u200b*\-\u2010-\u2015\u2212]+")
 """Characters that people write or paste between a meeting number's digits."""
 
@@ -97,11 +100,15 @@ def spaced(meeting: int) -> str:
 
 
 def write_button(meeting: int, window: Window) -> str:
-    """Encode the value of the button of a message that shows `window`."""
+    """Encode the value of the button of a message that shows `window`.
+
+    A text of a row that is too long for a start time is left out: then all recordings count.
+    """
+    newest = window.newest_start_time
     button = Button(
         version=VERSION,
         mid=meeting,
-        newest_start_time=window.newest_start_time,
+        newest_start_time=newest if len(newest) <= LONGEST_TIME else "",
         start_index=window.start_index,
         count=window.count,
     )

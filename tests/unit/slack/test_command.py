@@ -83,6 +83,12 @@ def test_button_is_read_as_it_was_written(mid: int, newest: str, start: int, cou
     assert (button.mid, button.shown) == (mid, window)
 
 
+def test_button_counts_all_recordings_when_a_row_has_a_text_that_is_no_start_time() -> None:
+    value = write_button(1, Window(newest_start_time="9" * 3000, start_index=2))
+    assert len(value) < 2000
+    assert read_button(value).shown == Window(newest_start_time="", start_index=2)
+
+
 @pytest.mark.parametrize(
     "change",
     [
