@@ -75,7 +75,8 @@ class Mutator:
         return changed[0] if changed else None  # type: ignore[return-value]  # whatever it became
 
     def scalar(self) -> Any:
-        return self.one_of(SCALARS)
+        # A copy: some are lists, which later mutations change.
+        return copy.deepcopy(self.one_of(SCALARS))
 
     def _change(self, parent: Any, key: Any, root: list[Any]) -> None:
         old = parent[key]
