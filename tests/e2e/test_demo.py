@@ -41,7 +41,7 @@ def demo_output(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> str:
     return output + printed.getvalue()
 
 
-def test_the_demo_succeeds(demo_output: str) -> None:
+def test_every_check_of_the_demo_holds(demo_output: str) -> None:
     assert demo_output.count("✓") >= 10
 
 

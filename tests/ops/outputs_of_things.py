@@ -1,4 +1,4 @@
-"""What commands print in tests/ops/test_outputs.py: a stack, packages and vulnerabilities."""
+"""A stack, packages and vulnerabilities, for the outputs in tests/ops/test_outputs.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What commands print, in 80 and 120 columns, with and without colour, and in a pipe.
+"""The output of commands, in 80 and 120 columns, with and without colour, and in a pipe.
 
 The outputs are compared with tests/ops/outputs/, so that a review sees each change of a text.
 `.venv/bin/pytest -n 0 tests/ops/test_outputs.py --rewrite-outputs` writes the files anew.

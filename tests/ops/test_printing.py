@@ -1,4 +1,4 @@
-"""What `invoke recordings` prints: on terminals of any width, and in a pipe."""
+"""The output of `invoke recordings`, on terminals of any width, and in a pipe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What commands print on terminals of several widths, and while a step is slow."""
+"""The output of commands on terminals of several widths, and while a step is slow."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ class Scheduled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class RecordingDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is true of a recording, whatever the number of its ingests.
+    """Details of a recording that don't depend on one of its ingests.
 
     Attributes:
         verdict: Where it is, in a sentence.

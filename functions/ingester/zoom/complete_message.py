@@ -45,7 +45,7 @@ class CompleteMessage:
 
     @property
     def reason(self) -> str:
-        """What people are told of files that stay outside; "" if there are none."""
+        """The sentence about files that stay outside; "" if there are none."""
         if not self.given_up:
             return ""
         return (
