@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,11 +36,48 @@ class Done:
     err: str
 
     @property
+    def errors(self) -> list[str]:
+        """The lines on stderr, but for those of slow steps."""
+        return [line for line in self.err.splitlines() if not SLOW_STEP.search(line)]
+
+    @property
     def error(self) -> str:
         """The one line that a failed command wrote to stderr, but for those of slow steps."""
         assert self.code != 0, self.out
-        (line,) = [line for line in self.err.splitlines() if not SLOW_STEP.search(line)]
+        (line,) = self.errors
         return line
+
+
+@dataclass(frozen=True)
+class Running:
+    """A command that runs, with pipes as stdout and stderr."""
+
+    program: subprocess.Popen[str]
+
+    def await_line(self, part: str) -> str:
+        """Read stdout up to a line with `part`, and return the line."""
+        assert self.program.stdout
+        read = []
+        for line in iter(self.program.stdout.readline, ""):
+            read.append(line)
+            if part in line:
+                return line
+        raise AssertionError(f"No line has {part!r}: {read}")
+
+    def interrupt(self) -> None:
+        """Send what ^C sends."""
+        self.program.send_signal(signal.SIGINT)
+
+    def close_stdout(self) -> None:
+        """Stop reading, as `head` does."""
+        assert self.program.stdout
+        self.program.stdout.close()
+
+    def end(self) -> Done:
+        """Wait for the command's end. `out` is empty: a test has read what it needs."""
+        assert self.program.stderr
+        err = self.program.stderr.read()
+        return Done(self.program.wait(SECONDS), "", err)
 
 
 @dataclass(frozen=True)
@@ -73,16 +112,18 @@ class Operator:
         assert done.code == 0, f"{arguments}: {done.out}\n{done.err}"
         return done.out
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    @contextmanager
+    def start(self, *arguments: str) -> Iterator[Running]:
         """Start a command without waiting for its end."""
-        return subprocess.Popen(
+        with subprocess.Popen(
             [sys.executable, "-m", "invoke", *arguments],
             cwd=self.checkout,
             env=dict(self.environment),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-        )
+        ) as program:
+            yield Running(program)
 
 
 def check_out(folder: Path) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import signal
 import time
 import uuid as uuids
 from collections.abc import Iterator
@@ -87,16 +86,13 @@ def test_exec_pipeline_says_how_to_find_the_recording_when_it_is_interrupted(
     path = f"/api/events/{media_package_id(recording.uuid)}"
     stack.driver.trouble_opencast(kind="status", status=503, path=path)
     with operator.start("exec.pipeline", recording.uuid) as running:
-        assert running.stdout
-        assert running.stderr
-        lines = iter(running.stdout.readline, "")
-        assert any("tries again at" in line for line in lines)
-        running.send_signal(signal.SIGINT)
-        error = running.stderr.read()
-    assert running.returncode == 130
-    assert error == (
+        running.await_line("tries again at")
+        running.interrupt()
+        done = running.end()
+    assert done.code == 130
+    assert done.error == (
         "Interrupted: the recording goes on by itself; "
-        f"`invoke recordings --uuid {recording.uuid}` shows where it is.\n"
+        f"`invoke recordings --uuid {recording.uuid}` shows where it is."
     )
 
 

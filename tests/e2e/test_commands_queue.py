@@ -95,13 +95,11 @@ def test_a_logs_command_ends_without_an_error_when_its_reader_stops_reading(
     stack: Stack, operator: Operator
 ) -> None:
     stack.driver.recent(1)
-    with operator.start("logs.status-query", "--since", "1d") as program:
-        assert program.stdout
-        assert program.stderr
-        assert program.stdout.readline().endswith(" (UTC)\n")
-        program.stdout.close()
-        assert program.stderr.read() == ""
-    assert program.returncode == 0
+    with operator.start("logs.status-query", "--since", "1d") as running:
+        assert running.await_line("").endswith(" (UTC)\n")
+        running.close_stdout()
+        done = running.end()
+    assert (done.code, done.errors) == (0, [])
 
 
 def test_logs_recording_names_a_wrong_uuid_and_one_without_records(operator: Operator) -> None:
