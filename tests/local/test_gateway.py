@@ -153,9 +153,6 @@ def make_api(access: Access) -> None:
     api.create_deployment(restApiId=made, stageName="live")
 
 
-# Keys
-
-
 @pytest.mark.parametrize(
     "signer",
     [
@@ -221,9 +218,6 @@ def test_a_roles_key_cannot_be_derived_from_names(target: Target) -> None:
     )
 
 
-# Changed requests
-
-
 def test_a_request_is_refused_when_its_body_was_changed(target: Target) -> None:
     target.assert_refused(target.create_topic(ROOT, CREATE_STOLEN, signed=CREATE_HONEST))
 
@@ -277,9 +271,6 @@ def test_a_request_is_refused_when_its_host_is_not_signed(target: Target) -> Non
     url = f"{target.url}/"
     headers = ROOT.headers("POST", url, "sns", CREATE_STOLEN, FORM, host="")
     target.assert_refused(target.session.post(url, data=CREATE_STOLEN, headers=headers, timeout=10))
-
-
-# Presigned requests
 
 
 @cache
@@ -370,9 +361,6 @@ def test_a_presigned_address_is_refused_when_it_has_expired(target: Target) -> N
     target.assert_refused(target.session.get(url, timeout=10))
 
 
-# Pages in the browser
-
-
 @pytest.mark.parametrize("origin", [EVIL, "null", "http://127.0.0.1", "https://127.0.0.1:1", ""])
 def test_a_signed_request_is_refused_when_it_comes_from_another_page(
     target: Target, origin: str
@@ -420,9 +408,6 @@ def test_a_page_can_read_only_what_the_apis_routes_let_it_read(target: Target) -
     listed = target.session.get(url, headers=ROOT.headers("GET", url, "s3"), timeout=10)
     assert listed.status_code == 200
     assert_unreadable(listed)
-
-
-# Addresses
 
 
 @pytest.mark.parametrize(
@@ -498,9 +483,6 @@ def test_a_websocket_is_refused(target: Target) -> None:
         },
     )
     target.assert_refused(answer)
-
-
-# Around the gateway
 
 
 def test_the_cloud_listens_on_one_port_only(target: Target) -> None:

@@ -60,7 +60,7 @@ def followed(following: Following, news: News | None, now: datetime) -> Followin
 
 
 def is_given_up(following: Following) -> bool:
-    """Tell whether the follow-up has ended, and nobody has heard what became of the ingest."""
+    """Return whether the follow-up has ended, and nobody has heard what became of the ingest."""
     return not following.due and following.fate is None
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingester.pipeline.states import State
-from ingester.slack.command import MOST, Window, read_button, write_button
+from ingester.slack.command import MAX_RECORDINGS, Window, read_button, write_button
 from ingester.slack.paging import arrange, page
 from ingester.status.row import StatusRow
 
@@ -100,7 +100,7 @@ def test_presses_of_the_button_show_each_recording_once_whatever_arrives_later(
         wanted = read_button(write_button(1, found.window)).wanted
         known = seen[: wanted.start_index]
         found = page(arrange(rows + more[:presses]), wanted)
-        assert len(found.recordings) <= MOST
+        assert len(found.recordings) <= MAX_RECORDINGS
         whole = known + list(found.recordings)
         assert whole[: len(seen)] == seen
         seen = whole

@@ -42,9 +42,6 @@ def reason(status: StatusTable) -> tuple[str, str]:
     return str(row.state), row.reason
 
 
-# Writing a state
-
-
 def test_first_write_creates_the_row_when_it_has_a_subject(
     aws: Cloud, status: StatusTable, clock: Clock
 ) -> None:
@@ -206,9 +203,6 @@ def test_course_is_removed_when_another_series_is_written(status: StatusTable) -
     assert course() == ""
 
 
-# Notes and reasons
-
-
 def test_note_becomes_the_notice_and_the_reason(status: StatusTable, aws: Cloud) -> None:
     status.write(ZIP_ID, StatusChange(State.OC_SERIES_FOUND, subject=SUBJECT))
     status.note(ZIP_ID, "It is gone")
@@ -288,9 +282,6 @@ class TestReporting:
             status.report(ZIP_ID, StatusChange(State.IGNORED, subject=SUBJECT, files=7))  # type: ignore[arg-type]  # a mistake
 
 
-# Queries
-
-
 def big_rows(aws: Cloud, clock: Clock, count: int) -> set[str]:
     """Write more rows than fit into one page of a query, which is 1 MB."""
     now = clock()
@@ -364,9 +355,6 @@ def test_write_returns_the_state_before_and_whether_the_row_had_a_series(
     assert found(State.DOWNLOADER_FAILED, reason="x") == (State.OC_SERIES_FOUND, True, True)
     second = found(State.OC_SERIES_FOUND, oc_series_id="S")
     assert second == (State.DOWNLOADER_FAILED, True, True)
-
-
-# Steps
 
 
 def test_row_keeps_a_step_for_each_change(status: StatusTable, clock: Clock) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 import webhook
 from ingester.ledger.record import End, with_end
-from ingester.reconcile.decisions import MOST_FOUND, Verdict
+from ingester.reconcile.decisions import MOST_FOUND, Decision
 from ingester.zoom import signature
 from local.neighbours.https_server import Answer, Request, text_answer
 from local.neighbours.zoom_faults import Fault
@@ -43,7 +43,7 @@ def test_recording_waits_for_the_event_of_zoom_until_a_second_run_finds_it(
     harness.begin()
     harness.zoom.add(named("missed=="))
     report = harness.run(is_found=False)
-    assert (report["handed_in"], report["skipped"]) == (0, {str(Verdict.FOUND): 1})
+    assert (report["handed_in"], report["skipped"]) == (0, {str(Decision.FOUND): 1})
     assert harness.state()["last"]["waiting"] == 1
     assert harness.run(is_found=False)["handed_in"] == 1
     assert harness.state()["found"] == []

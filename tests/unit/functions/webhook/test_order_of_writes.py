@@ -63,9 +63,6 @@ def test_ledger_knows_the_files_before_the_send_and_that_they_are_sent_after_it(
     ]
 
 
-# The status table
-
-
 @pytest.mark.parametrize(
     ("content", "status", "messages"),
     [
@@ -114,9 +111,6 @@ def test_failure_of_the_status_table_is_logged_as_a_warning(
     problems = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert {record.levelname for record in problems} == {"WARNING"}
     assert all("status row isn't written" in record.getMessage() for record in problems)
-
-
-# The ledger
 
 
 @pytest.mark.parametrize("operation", ["GetItem", "UpdateItem"])
@@ -215,9 +209,6 @@ def test_repeat_is_sent_again_and_the_row_stays_when_the_ledger_failed_after_the
     assert state(aws) == ("UPLOADER_RECEIVED", "as it was")
 
 
-# The queue
-
-
 @pytest.mark.parametrize("content", [completed(), on_demand()], ids=["zooms-own", "on-demand"])
 def test_ingest_gets_503_and_a_repeat_sends_it_when_the_queue_fails(
     content: Json, aws: Cloud, post: Post
@@ -229,9 +220,6 @@ def test_ingest_gets_503_and_a_repeat_sends_it_when_the_queue_fails(
     assert [post(content), post(content)] == [200, 200]
     assert len(sent(aws)) == 1
     assert state(aws, zip_id) == ("SENT_TO_DOWNLOADER", "")
-
-
-# A record that somebody has edited
 
 
 BROKEN: list[dict[str, Any]] = [
