@@ -111,7 +111,7 @@ def test_removals_do_not_name_classes_that_moved_to_another_meeting(
     assert lost(before, after) == said
 
 
-def test_removals_name_the_new_meetings_of_a_meeting_that_moved() -> None:
+def test_removals_name_the_meetings_that_classes_moved_to() -> None:
     before = table("A M 9:30", "B W 9:30", "6: B F 9:30")
     found = leaving(before, table("8: B W 9:30", "9: A M 9:30"))
     assert [(moved.meeting.zoom_series_id, moved.into) for moved in found.moved] == [
@@ -162,7 +162,7 @@ classes = st.lists(
 
 
 @given(classes, classes)
-def test_removals_name_every_gone_class_without_a_substitute(
+def test_removals_name_each_lost_class_once_and_none_that_the_schedule_still_has(
     before: list[str], after: list[str]
 ) -> None:
     found = leaving(table(*before), table(*after))

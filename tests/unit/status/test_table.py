@@ -76,7 +76,7 @@ def test_write_without_a_subject_creates_no_row(
     assert logged == ["INFO"] * len(State)
 
 
-def test_end_of_a_meeting_creates_no_row(aws: Cloud, status: StatusTable) -> None:
+def test_write_of_a_meetings_end_creates_no_row(aws: Cloud, status: StatusTable) -> None:
     assert not status.write(ZIP_ID, StatusChange(State.RECORDING_PROCESSING, subject=SUBJECT))
     assert not aws.rows()
 
@@ -100,7 +100,7 @@ def test_write_may_replace_the_states_that_it_names(status: StatusTable) -> None
     assert status.write(ZIP_ID, StatusChange(State.WEBHOOK_RECEIVED, replacing=also))
 
 
-def test_time_of_request_stays_when_it_is_known_already(
+def test_time_of_the_request_stays_when_the_row_has_it_already(
     status: StatusTable, aws: Cloud, clock: Clock
 ) -> None:
     """ "+Zoom" writes the time before it calls the webhook."""
@@ -174,7 +174,7 @@ def test_row_keeps_files_and_series_and_drops_the_time_of_the_retry(status: Stat
     assert (again.retry_due, again.oc_series_id, again.files) == ("", "S", frozenset("ab"))
 
 
-def test_failures_are_counted_until_one_attempt_succeeds(status: StatusTable) -> None:
+def test_row_counts_failures_until_one_attempt_succeeds(status: StatusTable) -> None:
     def failures() -> int:
         row = status.get(ZIP_ID)
         return row.failures if row else -1
@@ -203,7 +203,7 @@ def test_course_is_removed_when_another_series_is_written(status: StatusTable) -
     assert course() == ""
 
 
-def test_note_becomes_the_notice_and_the_reason(status: StatusTable, aws: Cloud) -> None:
+def test_note_writes_notice_and_reason(status: StatusTable, aws: Cloud) -> None:
     status.write(ZIP_ID, StatusChange(State.OC_SERIES_FOUND, subject=SUBJECT))
     status.note(ZIP_ID, "It is gone")
     row = status.get(ZIP_ID)
@@ -215,7 +215,7 @@ def test_note_becomes_the_notice_and_the_reason(status: StatusTable, aws: Cloud)
     assert item(aws)["zoom_notice"] == "It is gone"
 
 
-def test_note_creates_no_row(status: StatusTable, aws: Cloud) -> None:
+def test_note_raises_when_there_is_no_row(status: StatusTable, aws: Cloud) -> None:
     with pytest.raises(Exception, match="ConditionalCheckFailed"):
         status.note(ZIP_ID, "x")
     assert not aws.rows()
@@ -244,7 +244,7 @@ class TestExplaining:
         status.explain(ZIP_ID, frozenset({State.SENT_TO_OPENCAST}), "It lacks a file")
         assert reason(status) == (str(state), "as it was")
 
-    def test_explaining_creates_no_row(self, status: StatusTable, aws: Cloud) -> None:
+    def test_explain_creates_no_row(self, status: StatusTable, aws: Cloud) -> None:
         status.explain(ZIP_ID, frozenset({State.SENT_TO_OPENCAST}), "It lacks a file")
         assert not aws.rows()
 
@@ -400,7 +400,7 @@ def test_row_keeps_the_first_and_the_last_steps_when_there_are_too_many(
     assert status.get(ZIP_ID) == row
 
 
-def test_malformed_steps_are_left_out(aws: Cloud, status: StatusTable) -> None:
+def test_row_is_read_without_its_malformed_steps(aws: Cloud, status: StatusTable) -> None:
     steps = [{"state": "IGNORED", "at": "2026-10-14T18:30:00Z"}, "x", {"state": 5}, {}]
     aws.status.put_item(Item={"zip_id": ZIP_ID, "pipeline_state": "IGNORED", "steps": steps})
     row = status.get(ZIP_ID)
