@@ -262,7 +262,7 @@ class ZoomAccount:
         return listed
 
     def sign_address(self, resource: str) -> str:
-        """Return a signed address's query as CloudFront has it: Policy, Signature, Key-Pair-Id."""
+        """Return a signed URL's query as CloudFront has it: Policy, Signature, Key-Pair-Id."""
         expires = int(self.clock() + self.app.redirect_seconds)
         condition = {"DateLessThan": {"AWS:EpochTime": expires}}
         statement = {"Statement": [{"Resource": resource, "Condition": condition}]}
@@ -271,7 +271,7 @@ class ZoomAccount:
         return f"Policy={_cdn64(policy)}&Signature={_cdn64(signature)}&Key-Pair-Id=KLOCALSTANDIN"
 
     def expire_addresses(self) -> None:
-        """Refuse every signed address that was given out."""
+        """Refuse every signed URL that was given out."""
         with self._lock:
             self._cdn_key = secrets.token_bytes(32)
 

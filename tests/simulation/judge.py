@@ -56,7 +56,7 @@ MESSAGES_FOR_CAPTIONS = 2100
 MESSAGES_AT_ONCE = 4
 
 MOST_QUESTIONS = 90
-"""The most questions about a workflow: a week with growing pauses, and some that are repeated."""
+"""The most questions about a workflow: a week with a backoff, and some that are repeated."""
 
 SLOWEST_QUESTION = 6 * 3600.0
 """Seconds after its end in which an ingest may not have been asked about."""
