@@ -15,6 +15,11 @@ def printable(text: str) -> str:
     return "".join(_escaped(character) for character in text)
 
 
+def printable_lines(text: str) -> str:
+    """Return `text` with its line breaks, and with other control characters as escapes."""
+    return "\n".join(printable(line) for line in text.splitlines())
+
+
 def _escaped(character: str) -> str:
     if character == "\t":
         return "  "

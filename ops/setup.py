@@ -155,7 +155,8 @@ def install_tools(folder: str, fresh: bool, log: BinaryIO) -> None:
         call([*pip, "--no-deps", "-r", lock], log)
         call([python, "-m", "pip", "check"], log)
     else:
-        sync = [python, "-m", "piptools", "sync", "--pip-args", "--no-compile --no-deps"]
+        sync = [python, "-m", "piptools", "sync", "--pip-args"]
+        sync.append("--no-compile --no-deps --require-hashes")
         call([*sync, lock], log)
     call([python, "-m", "ops.warm_up"], log)
 
@@ -183,7 +184,17 @@ def install_docs(folder: str, _fresh: bool, log: BinaryIO) -> None:
 def install_node(_folder: str, _fresh: bool, log: BinaryIO) -> None:
     """Fill `node_modules` with the CDK's command line."""
     # By default npm waits a minute before its last attempt, also without a network.
-    call(["npm", "ci", "--no-audit", "--no-fund", "--fetch-retry-maxtimeout=10000"], log)
+    call(
+        [
+            "npm",
+            "ci",
+            "--ignore-scripts",
+            "--no-audit",
+            "--no-fund",
+            "--fetch-retry-maxtimeout=10000",
+        ],
+        log,
+    )
 
 
 def check_python() -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -11,7 +13,7 @@ import sysconfig
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ops.code.bytecode import Compiler, compiler, compiler_for
 from ops.command import OpsError
@@ -149,6 +151,30 @@ def is_needed(path: PurePosixPath, function: Function) -> bool:
     if parts[:3] == ("googleapiclient", "discovery_cache", "documents"):
         return path.stem in function.google_apis
     return True
+
+
+def content_to_ship(name: str, content: bytes) -> bytes:
+    """Return what a package holds of a file.
+
+    botocore's models lose the texts for its documentation, which are nine tenths of their bytes. A
+    container would read them at each cold start.
+    """
+    if not (name.startswith("botocore/data/") and name.endswith(".json.gz")):
+        return content
+    model = _without_documentation(json.loads(gzip.decompress(content)))
+    short = json.dumps(model, separators=(",", ":")).encode()
+    return gzip.compress(short, mtime=0)
+
+
+def _without_documentation(part: Any) -> Any:
+    if isinstance(part, dict):
+        # A shape may have a member of this name, which is no text.
+        return {
+            key: _without_documentation(value)
+            for key, value in part.items()
+            if key != "documentation" or not isinstance(value, str)
+        }
+    return [_without_documentation(item) for item in part] if isinstance(part, list) else part
 
 
 def is_licence(path: PurePosixPath) -> bool:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import gzip
 import hashlib
 import importlib.util
+import json
 import os
 import shutil
 import struct
@@ -15,7 +17,9 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 import boto3
+import botocore
 import pytest
+from botocore.model import ServiceModel, StructureShape
 from moto import mock_aws
 
 from cdk.names import FUNCTIONS, STATUS_QUERY, WEBHOOK, Function, Names
@@ -32,6 +36,8 @@ HASH_BASED_AND_UNCHECKED = 0b01
 
 LATE_IMPORTS = 16
 """Limit of modules that boto3's clients import inside functions or compiled code."""
+
+INSTALLED = Path(botocore.__file__).parents[1]
 
 AARCH64 = 183
 """`e_machine` of an ELF file for arm64."""
@@ -134,6 +140,31 @@ def test_a_package_holds_only_what_its_function_needs(function: Function, built:
     for path in paths:
         assert not {"bin", "tests", "examples", "pip", "RECORD"} & set(path.parts), path
         assert path.suffix != ".pyi", path
+
+
+@by_name
+def test_a_packages_models_have_every_operation_and_shape_but_no_documentation(
+    function: Function, built: Built
+) -> None:
+    for name, content in entries(built[function.name]).items():
+        if name.startswith("botocore/data/") and name.endswith("/service-2.json.gz"):
+            shipped, whole = (
+                gzip.decompress(content),
+                gzip.decompress((INSTALLED / name).read_bytes()),
+            )
+            assert b"<p>" in whole
+            assert b"<p>" not in shipped
+            assert shapes(shipped) == shapes(whole)
+
+
+def shapes(model: bytes) -> dict[str, list[str]]:
+    """Return a service's operations, and its shapes with the names of their members."""
+    service = ServiceModel(json.loads(model))
+    kinds = {name: service.shape_for(name) for name in service.shape_names}
+    members = {
+        name: list(kind.members) for name, kind in kinds.items() if isinstance(kind, StructureShape)
+    }
+    return {**members, "operations": list(service.operation_names)}
 
 
 @by_name

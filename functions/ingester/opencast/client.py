@@ -459,7 +459,8 @@ def _workflow_id(response: requests.Response) -> str:
     """
     try:
         root = ET.fromstring(response.content)  # noqa: S314  # our own Opencast's answer; expat bounds entities since 2.4.1
-    except ET.ParseError as error:
+    except (ET.ParseError, LookupError, ValueError) as error:
+        # The last two: the answer names an encoding that Python doesn't know, or can't decode.
         raise IngestUncertain("Opencast's answer to the ingest can't be read.") from error
     workflow = root.get("id") if root.tag.rpartition("}")[2] == "workflow" else ""
     if not workflow:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from email.utils import format_datetime
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import jwt
 import pytest
@@ -224,6 +224,16 @@ def test_recordings_asks_for_the_encoded_uuid_and_returns_the_files_of_zoom(
     assert quote(quote(UUID, safe=""), safe="") in request.path
     assert "%252F4Mhc%252Babc%252F%252Fdef%253D%253D" in request.path
     assert request.query == {"include_fields": "download_access_token", "ttl": "3600"}
+
+
+@pytest.mark.parametrize("uuid", [".", "..", "../users", "a/../../b"])
+def test_recordings_asks_below_meetings_whatever_the_uuid(
+    zoom: ZoomStandIn, clients: Clients, uuid: str
+) -> None:
+    assert clients.oauth(zoom).recordings(uuid, seconds=9) is None
+    folder, segment, last = zoom.requests[-1].path.rsplit("/", 2)
+    assert (folder.rpartition("/")[2], last) == ("meetings", "recordings")
+    assert unquote(unquote(segment)) == uuid
 
 
 def test_recordings_returns_none_when_zoom_does_not_have_the_recording(
