@@ -549,7 +549,7 @@ def absence_of(
     *,
     is_idle: bool | None,
 ) -> Absence:
-    """Tell why Opencast doesn't show the event of an ingest record.
+    """Return why Opencast doesn't show the event of an ingest record.
 
     Args:
         ingest: The ingest record.

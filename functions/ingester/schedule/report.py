@@ -144,12 +144,12 @@ def _changed(report: ImportReport) -> list[str]:
 
 def _skipped(report: ImportReport) -> list[str]:
     """Describe the rows of which nothing is imported."""
-    return [str(row) for row in report.skipped if row.whole]
+    return [str(row) for row in report.skipped if row.all_skipped]
 
 
 def _hints(report: ImportReport) -> list[str]:
     """Describe what looks wrong in rows that are imported."""
-    return [str(row) for row in report.skipped if not row.whole]
+    return [str(row) for row in report.skipped if not row.all_skipped]
 
 
 def _retained(report: ImportReport) -> list[str]:
@@ -179,7 +179,7 @@ def _moved_line(moved: MovedMeeting) -> str:
 
 def _summary_line(report: ImportReport, removals: Removals) -> str:
     """Return the first line of the sheet's answer, which calls a scheduled class an event."""
-    whole = {row.place for row in report.skipped if row.whole}
+    whole = {row.place for row in report.skipped if row.all_skipped}
     partly = {row.place for row in report.skipped} - whole
     meetings = _count(report.meetings, "meeting", ",")
     classes = _count(report.classes, "event", ",")
@@ -234,7 +234,7 @@ def _named_lines(
     """
     named = sorted(
         (row for row in report.skipped if row.place not in counted),
-        key=lambda row: (row.unread not in retaining, row.unlinked, not row.whole),
+        key=lambda row: (row.unread not in retaining, row.unlinked, not row.all_skipped),
     )
     lines = _lines_by_row(named)
     more = len(lines) - MOST_ROWS

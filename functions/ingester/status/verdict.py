@@ -74,7 +74,7 @@ def verdict_of(
     diagnoses: Mapping[str, Diagnosis],
     write_time: Callable[[datetime], str] = timestamps.write,
 ) -> Verdict:
-    """Say where a recording is, judged by its most advanced ingest; of several, by the newest.
+    """Return where a recording is, judged by its most advanced ingest; of several, by the newest.
 
     Args:
         rows: All ingests of the recording, at least one.
@@ -153,7 +153,7 @@ def _head(row: StatusRow, diagnosis: Diagnosis, write_time: Callable[[datetime],
 def _others(
     position: str, rows: Sequence[StatusRow], diagnoses: Mapping[str, Diagnosis]
 ) -> Iterable[str]:
-    """Say what became of the requests before or after the one that decides."""
+    """Return what became of the requests before or after the one that decides."""
     counts: dict[tuple[str, str], int] = {}
     for row in rows:
         if became := _BECAME.get(diagnoses[row.zip_id].situation):
