@@ -113,7 +113,7 @@ class LambdaFunction(Construct):
             role=self._role(statements),
             log_group=self.log_group,
         )
-        # An update of the stack brings no new code on purpose: `release` does.
+        # On purpose, an update of the stack releases no new code: `release` does.
         Annotations.of(self).acknowledge_warning(CODE_BY_KEY)
         self.version = lambda_.Version(self, "Version", lambda_=self.function)
         self.alias = lambda_.Alias(

@@ -58,7 +58,7 @@ class OpsError(Exception):
 
 
 def wants_traceback() -> bool:
-    """Tell whether the traceback of an error is wanted: `invoke --debug`, or `DEBUG` is set."""
+    """Return whether the traceback of an error is wanted: `invoke --debug`, or `DEBUG` is set."""
     return bool(os.environ.get("DEBUG")) or log.isEnabledFor(10)
 
 
@@ -96,7 +96,7 @@ def error_line(error: Exception) -> str:
 
 
 def is_local(environment: Mapping[str, str]) -> bool:
-    """Tell whether a shell's commands go to the local stack."""
+    """Return whether a shell's commands go to the local stack."""
     host = urlsplit(environment.get("AWS_ENDPOINT_URL", "")).hostname
     return host in {"localhost", "127.0.0.1"}
 

@@ -1,4 +1,4 @@
-"""Cells of tables: texts that strangers typed (a topic is any text), and timestamps."""
+"""Format the cells of tables: foreign text (a topic is any text), and timestamps."""
 
 from __future__ import annotations
 

@@ -108,12 +108,12 @@ def _cell(content: str | Text) -> Text:
 
 
 def is_name(text: str) -> bool:
-    """Tell whether a cell has to stay on one line: a name, a number or a time."""
+    """Return whether a cell has to stay on one line: a name, a number or a time."""
     return len(text) <= LONGEST_NAME or " " not in text
 
 
 def has_room(shown: Console, made: Table, cells: Iterable[Iterable[Text]]) -> bool:
-    """Tell whether a table fits into the terminal.
+    """Return whether a table fits into the terminal.
 
     On a wide terminal (`BLOCKS_BELOW`) its cells may have several lines, but break no word.
     """

@@ -261,7 +261,11 @@ def platform_of(environment: Mapping[str, str]) -> Platform:
 
 
 def upload(packages: Sequence[Package], s3: S3Client, bucket: str, stack: names.Names) -> None:
-    """Upload zips to the stack's keys and to the archive. Raises OpsError if the bucket fails."""
+    """Upload zips to the stack's keys and to the archive.
+
+    Raises:
+        OpsError: The bucket fails.
+    """
     functions = {function.name: function for function in names.FUNCTIONS}
     try:
         for package in packages:

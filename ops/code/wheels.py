@@ -82,7 +82,8 @@ def install(lock: Path, platform: Platform, root: Path) -> Path:
     It includes their bytecode if the platform has a compiler. An existing folder is always
     complete: it is renamed into place.
 
-    Raises OpsError if pip failed, with its reason.
+    Raises:
+        OpsError: Pip failed, with its reason.
     """
     folder = root / f"{platform.label}-{lock_hash(lock)}"
     if folder.is_dir():
@@ -119,7 +120,7 @@ slack_sdk keeps its old name `slack` for old programs.
 def files_to_ship(
     site: Path, function: Function, bytecode: Collection[PurePosixPath]
 ) -> Iterator[PurePosixPath]:
-    """Yield the files below `site` that a function needs, and of bytecode only `bytecode`."""
+    """Yield the files below `site` that a function needs. Of the .pyc files, only `bytecode`."""
     for path in site.rglob("*"):
         inside = PurePosixPath(path.relative_to(site).as_posix())
         if path.is_file() and (inside in bytecode or is_needed(inside, function)):
@@ -127,7 +128,7 @@ def files_to_ship(
 
 
 def is_needed(path: PurePosixPath, function: Function) -> bool:
-    """Tell whether a package needs an installed file.
+    """Return whether a package needs an installed file.
 
     Left out are: the models of the 400 services of botocore that the function doesn't use, and the
     examples of the others; googleapiclient's documents of unused Google APIs (110 MB); dateutil's
@@ -177,5 +178,5 @@ def _without_documentation(part: Any) -> Any:
 
 
 def is_licence(path: PurePosixPath) -> bool:
-    """Tell whether a file of a distribution's metadata is a licence."""
+    """Return whether a file of a distribution's metadata is a licence."""
     return path.name.upper().startswith(("LICENSE", "LICENCE", "NOTICE", "COPYING"))

@@ -70,7 +70,7 @@ def name_of(path: Path) -> str:
 
 
 def is_pure(name: str) -> bool:
-    """Tell whether a module of `ingester` has to be pure."""
+    """Return whether a module of `ingester` has to be pure."""
     return name not in IO_MODULES and name.partition("/")[0] not in IO_ROOMS
 
 

@@ -181,7 +181,7 @@ def test_a_packages_bytecode_belongs_to_its_sources(function: Function, built: B
         assert source_hash == importlib.util.source_hash(files[source]), name
 
 
-def test_a_package_without_a_compiler_has_no_bytecode(
+def test_a_package_has_no_bytecode_when_there_is_no_compiler(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     platform = dataclasses.replace(host(), compiler=None)
@@ -219,7 +219,9 @@ def test_is_needed_selects_the_files_of_a_package(path: str, needed: bool) -> No
     assert is_needed(PurePosixPath(path), function) is needed
 
 
-def test_a_package_has_the_same_bytes_elsewhere(copied_project: Path, built: Built) -> None:
+def test_a_package_has_the_same_bytes_when_built_in_another_folder(
+    copied_project: Path, built: Built
+) -> None:
     functions = (WEBHOOK, STATUS_QUERY)
     made = package.build(functions, host(), copied_project / "dist", copied_project)
     for again in made:
@@ -234,7 +236,9 @@ def test_only_status_query_holds_the_page(built: Built) -> None:
     assert entries(built[STATUS_QUERY.name])["status_page.html"] == page
 
 
-def test_build_names_a_missing_file(copied_project: Path, tmp_path: Path) -> None:
+def test_build_raises_with_the_name_when_a_file_is_missing(
+    copied_project: Path, tmp_path: Path
+) -> None:
     (copied_project / "functions" / "status_page.html").unlink()
     with pytest.raises(FileNotFoundError, match=r"status_page\.html"):
         package.build([STATUS_QUERY], host(), tmp_path / "out", copied_project)

@@ -66,7 +66,7 @@ AFTER_CRASH = (
 
 
 class _About(msgspec.Struct, frozen=True):
-    """A function's work by name, what happens by itself after a crash, and what to do."""
+    """A function's work, the recovery after a crash, and the advice."""
 
     work: str
     after_crash: str

@@ -72,7 +72,7 @@ def public_http(connections: int, named_hosts: Collection[str]) -> urllib3.PoolM
 
 
 def is_public(address: str) -> bool:
-    """Tell whether an IP address is on the internet: not loopback, link-local, private or such."""
+    """Return whether an IP address is on the internet, not loopback, link-local, private etc."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         translated = ipaddress.IPv4Address(ip.packed[-4:]) if ip in NAT64 else None

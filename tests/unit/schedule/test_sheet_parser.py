@@ -70,7 +70,7 @@ def test_parser_leaves_out_a_course_and_type_that_are_no_names(cell: str, what: 
         f"Fall row 2: Course Code {what}: it was left out",
         f"Fall row 2: Type {what}: it was left out",
     ]
-    assert not any(problem.whole for problem in found.skipped)
+    assert not any(problem.all_skipped for problem in found.skipped)
     assert "S3cret" not in repr(found)
 
 
@@ -111,7 +111,7 @@ def test_parser_reads_misleading_cells_and_adds_a_hint(
     sheet = read(row(Day="F"), row(**{column: cell}))
     assert "".join(scheduled.day for _, scheduled in sheet.pairs) == f"F{days}"
     assert [str(problem) for problem in sheet.skipped] == [f"Fall row 3: {text}" for text in says]
-    assert not any(problem.whole for problem in sheet.skipped)
+    assert not any(problem.all_skipped for problem in sheet.skipped)
 
 
 def test_parser_reads_a_link_with_another_link_in_its_query() -> None:

@@ -85,7 +85,7 @@ LONGEST_CELL = 2000
 
 
 class CellProblem(ValueError):
-    """A cell because of which a row can't be used: the reason, and the cell's column."""
+    """A cell's error that makes its row unusable: the reason, and the cell's column."""
 
     def __init__(self, reason: str, column: str) -> None:
         super().__init__(reason)
@@ -93,7 +93,7 @@ class CellProblem(ValueError):
 
 
 def is_failed_formula(cell: str) -> bool:
-    """Tell whether a cell shows that its formula has failed, or hasn't ended yet."""
+    """Return whether a cell shows that its formula has failed, or hasn't ended yet."""
     return bool(_FAILED_FORMULA.fullmatch(cell))
 
 
