@@ -125,7 +125,7 @@ def test_slack_sends_to_an_operator_when_the_page_does(
         details_of(ingest, diagnoses[ingest.zip_id], zoom_web="https://zoom.us") for ingest in rows
     ]
     (shown,) = zip_answer.about(1234567890, rows, None, Window(), site(patience), now).recordings
-    said = [" ".join(part) for part in shown.parts]
+    said = [" ".join(lines) for lines in shown.ingests]
     there = [ingest for ingest in page if ingest.state not in ZOOM_SIDE] or page[:1]
     assert ["an operator has to look" in line for line in said] == [
         ingest.attention for ingest in there
