@@ -47,7 +47,7 @@ def changed_resource(line: str) -> str | None:
     found = CHANGE.search(line)
     if not found:
         return None
-    # The logical id in brackets; behind it the reason of a failure.
+    # Drop the logical id in brackets; a failure's reason follows it.
     name = re.sub(r" \(\w+\)", "", found["resource"], count=1)
     state = found["state"].removesuffix("_COMPLETE").replace("_", " ").lower()
     return f"{STATES.get(state, state)}: {name} ({found['type'].removeprefix('AWS::')})"
