@@ -145,7 +145,7 @@ def test_short_ingests_share_a_section() -> None:
     assert all(f"*Ingest {number}*\n> Done" in blocks[-1]["text"]["text"] for number in range(40))
 
 
-def test_button_is_there_when_older_recordings_are() -> None:
+def test_message_has_a_button_when_there_are_older_recordings() -> None:
     blocks = check(meeting_message(answer(older=3, button="value")))
     (element,) = blocks[-1]["elements"]
     assert (element["type"], element["value"]) == ("button", "value")
