@@ -650,8 +650,8 @@ def weaknesses(environment: Mapping[str, str], env_file: Path | None) -> tuple[W
 def load(environment: Mapping[str, str], env_file: Path | None) -> Settings:
     """Return the stack's settings from the environment and `env_file`.
 
-    What was looked up of the Opencast cluster that they name (see cdk/opencast.py) counts where
-    they leave it out. Raises SettingsError, which names every setting that is missing or wrong.
+    Settings that both omit come from the cached look-up of the Opencast cluster (cdk/opencast.py).
+    Raises SettingsError, which names every setting that is missing or wrong.
     """
     given = given_settings(environment, env_file)
     reader = Reader({**opencast.cached_settings(given, env_file), **given})

@@ -128,7 +128,11 @@ def run(
     build_worker: Callable[[], QueueWorker[UploadMessage]],
     build_source: Callable[[], SourceQueue],
 ) -> dict[str, Any]:
-    """Run one invocation. `build_source` needs no secret."""
+    """Run one invocation.
+
+    `build_source` needs no secret. It serves to put messages off when `build_worker` can't read the
+    secrets.
+    """
     if "Records" in event:
         return queue_worker.process_event(event, build_worker, build_source)
     return process_next(build_worker())
@@ -185,7 +189,10 @@ def _after_failure(
 
 
 def _retry_captions(error: IngesterError, received: Received, deps: Dependencies) -> Outcome:
-    """Add captions later. That spends a receive, and isn't a failure of the recording."""
+    """Retry the captions after a backoff; give up at the last receive.
+
+    The recording itself hasn't failed.
+    """
     if received.receive_count >= deps.settings.upload_receive_limit:
         return _give_up(f"The captions can't be added: {error}")
     seconds = retry_policy.backoff_seconds(received.receive_count, LONGEST_WAIT_SECONDS)
@@ -453,7 +460,7 @@ def _report_waiting(message: UploadMessage, told: str, deps: Dependencies) -> No
 def _backoff(attempt: int, longest: int, deps: Dependencies) -> tuple[int, str]:
     """Return the seconds until the next attempt, and its moment."""
     seconds = retry_policy.backoff_seconds(attempt, longest)
-    return seconds, retry_policy.next_try(deps.clock(), seconds)
+    return seconds, retry_policy.next_attempt(deps.clock(), seconds)
 
 
 def _wait_for_end_of_outage(

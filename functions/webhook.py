@@ -122,7 +122,7 @@ class OwnRequestRefused(RequestError):
 
 
 class SignatureUnchecked(NotReady):
-    """The secrets can't be read anew, so a signature that the known ones didn't make is open."""
+    """The known secrets didn't make the signature, and newer secrets can't be read now."""
 
     def __init__(self) -> None:
         super().__init__("The signature can't be checked at this moment. Send it again later.")
@@ -172,7 +172,7 @@ def take(
     """Authenticate a request, parse its event, and do what the event asks for.
 
     Raises:
-        RequestError: the event can't be taken, for good (4xx) or now (503).
+        RequestError: the event can't be taken: never (4xx), or not now (503).
     """
     signed_with, deps = _authenticate(request, deps, read_anew, read_lately)
     own_key = deps.secrets.pipeline_signing_key

@@ -172,7 +172,7 @@ def _send(
     """Send the captions that are there to the uploader, for each event that lacks them.
 
     Raises:
-        AskLater: Something isn't there yet.
+        AskLater: Opencast may still get the recording, or Zoom doesn't hand out captions yet.
         IngesterError, BotoCoreError, ClientError: A later attempt may succeed.
     """
     record = deps.ledger.get(message.uuid)

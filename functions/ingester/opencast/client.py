@@ -346,7 +346,7 @@ class Opencast:
     def _post(
         self, path: str, form: Sequence[_Part], what: str, *, read_seconds: float = READ_SECONDS
     ) -> requests.Response:
-        """POST a form, and return an answer with 2xx or 409. `what` it is stands in errors.
+        """POST a form, and return an answer with 2xx or 409. `what` names the form in errors.
 
         Raises:
             IngestNotSent, IngestRefused: The POST certainly did nothing.

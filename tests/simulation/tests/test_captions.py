@@ -63,7 +63,7 @@ def test_an_event_has_its_captions_once_and_at_the_right_times(made: float) -> N
     assert "00:30:01.000" in captions.text
 
 
-def test_a_transcript_that_never_comes_delays_no_video_and_is_told() -> None:
+def test_a_transcript_that_never_comes_is_reported_and_delays_no_video() -> None:
     late = replace(transcript(1, DONE), fetchable=NEVER)
     played = play(replace(world(DONE, DONE), recordings=_with(world(DONE, DONE), late)))
     assert worst(judge(played)) in (Category.OK, Category.TOLD)

@@ -153,7 +153,7 @@ class TestOrder:
     @pytest.mark.parametrize(
         ("marked", "tasks"), [(False, ["copy_stream", "mark"]), (True, ["copy_stream"])]
     )
-    def test_stream_is_copied_and_marked_unless_it_is_marked(
+    def test_stream_is_copied_and_its_upload_is_marked_unless_it_has_a_mark(
         self, marked: bool, tasks: list[str]
     ) -> None:
         body = MemoryFile(Generated("talk", SIZE), has_ranges=False).open(0, 0)

@@ -116,8 +116,8 @@ def check_lengths(cells: Mapping[str, str]) -> None:
 def check_formulas(cells: Mapping[str, str]) -> None:
     """Raise CellProblem if the formula of a cell that the row needs has failed.
 
-    Otherwise `#REF!` would be read as Thursday and Friday, or as the series `REF!`. A row without
-    a meeting link needs all cells, so that the reason names the formula and not the link.
+    Otherwise `#REF!` would be read as Thursday and Friday, or as the series `REF!`. If the link is
+    missing, all cells are checked: a failed formula is then reported instead of "no meeting link".
     """
     needed = (MEETING, DAY, START, SERIES) if cells[MEETING] else COLUMNS
     for name in needed:
