@@ -19,7 +19,7 @@ from ingester.errors import (
     PermanentFailure,
     UnusableVideo,
 )
-from ingester.pipeline.messages import CAPTIONS, DownloadMessage, RecordingFile, StagedFile
+from ingester.pipeline.messages import DownloadMessage, RecordingFile, StagedFile
 from ingester.recording.files import (
     extension_of,
     safe_extension,
@@ -133,7 +133,7 @@ class RecordingTransfer:
     def run_captions(
         self, message: DownloadMessage, files: Sequence[RecordingFile], segments: Mapping[str, int]
     ) -> list[Copied | IngesterError]:
-        """Stage files of captions.
+        """Stage files of captions or chapters.
 
         Args:
             message: Names the recording.
@@ -149,8 +149,7 @@ class RecordingTransfer:
         """
         access = AccessInUse(Access(message.download_token), self.refresh)
         sources = [
-            _SourceFile(file, CAPTIONS[file.file_type.upper()], segments[file.recording_start])
-            for file in files
+            _SourceFile(file, file.captions_kind, segments[file.recording_start]) for file in files
         ]
         specs = [self._copy_spec_of(message, source, access) for source in sources]
         return self.engine.copy(specs)
@@ -181,7 +180,7 @@ class RecordingTransfer:
         tolerated_errors: tuple[type[PermanentFailure], ...] = (NotAFile, UnusableVideo)
         if file.is_chat:
             tolerated_errors = (NotAFile, EmptyFile)
-        if file.is_captions:
+        if file.captions_kind:
             tolerated_errors = (PermanentFailure,)
         return Copy(
             label=source.label,
