@@ -90,6 +90,11 @@ class Group:
     def is_chapters(self) -> bool:
         return CHAPTERS in self.kinds
 
+    @property
+    def prefix(self) -> str:
+        """Beginning of the group on the upload queue, so that no group waits for the other."""
+        return f"{CHAPTERS}-" if self.is_chapters else ""
+
 
 CAPTIONS_GROUP = Group(CAPTION_KINDS, (), EACH_SEGMENT)
 CHAPTERS_GROUP = Group(frozenset({CHAPTERS}), (CHAPTERS,), CHAPTERS_COME)
@@ -255,7 +260,7 @@ def _send(
             _tell(" ".join(captions.reasons), [ingest], deps)
         if captions.tracks:
             body = encode(_late_message(staging.message, media_package, ingest, captions.tracks))
-            deps.uploads.send_in_order(body, group=message.zip_id)
+            deps.uploads.send_in_order(body, group=f"{group.prefix}{message.zip_id}")
             logger.info("Sent captions to the uploader")
     if waiting:
         raise AskLater(f"Zoom doesn't hand out {', '.join(dict.fromkeys(waiting))}")

@@ -19,7 +19,7 @@ from ingester.errors import (
     PermanentFailure,
     UnusableVideo,
 )
-from ingester.pipeline.messages import DownloadMessage, RecordingFile, StagedFile
+from ingester.pipeline.messages import CHAPTERS, DownloadMessage, RecordingFile, StagedFile
 from ingester.recording.files import (
     extension_of,
     safe_extension,
@@ -58,8 +58,13 @@ ReadRange = Callable[[str, int, int], bytes]
 Inspect = Callable[[str, Callable[[int, int], bytes], int], Movie]
 """Inspects the video `key` of `size` bytes by a function that reads it: `transfer.mp4.inspect`."""
 
-OpenFile = Callable[[str, str, AccessInUse], Source]
-"""Opens the file of an id, a download_url and an access: `zoom.download.ZoomFile`."""
+
+class OpenFile(Protocol):
+    """Opens the file of an id, a download_url and an access: `zoom.download.ZoomFile`."""
+
+    def __call__(
+        self, file_id: str, download_url: str, access: AccessInUse, /, *, is_json: bool = False
+    ) -> Source: ...
 
 
 @dataclass(frozen=True)
@@ -184,7 +189,12 @@ class RecordingTransfer:
             tolerated_errors = (PermanentFailure,)
         return Copy(
             label=source.label,
-            source=self.open_file(file.recording_id, file.download_url, access),
+            source=self.open_file(
+                file.recording_id,
+                file.download_url,
+                access,
+                is_json=file.captions_kind == CHAPTERS,
+            ),
             target_of=target_of,
             expected_size=None if file.file_size is UNSET else file.file_size,
             inspect=inspect if file.is_mp4 else None,
