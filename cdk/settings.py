@@ -421,8 +421,8 @@ class Settings:
     )
     captions_workflow: str = text_setting(
         _CAPTIONS,
-        "The workflow that publishes captions that were added to an event. Without it, somebody "
-        "has to publish them.",
+        "The workflow that publishes captions and chapters that were added to an event. Without "
+        "it, somebody has to publish them.",
         read_by=(UPLOADER,),
     )
 

@@ -15,7 +15,6 @@ without gaps. So a chapter ends where the next one begins, whatever Zoom says.
 
 from __future__ import annotations
 
-import html
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -91,7 +90,7 @@ def read_chapters(content: bytes, length: int, longest: int) -> list[Cue]:
     # The first chapter may begin with the first word.
     bounds = [0, *begins[1:], length]
     return [
-        Cue(begins=at, ends=end, lines=(html.escape(titles[begin], quote=False),))
+        Cue(begins=at, ends=end, lines=(_escaped(titles[begin]),))
         for begin, (at, end) in zip(begins, pairwise(bounds), strict=True)
     ]
 
@@ -181,6 +180,11 @@ def _title(value: object) -> str:
         for character in value[: 10 * LONGEST_TITLE]
     )
     return " ".join("".join(kept).split())[:LONGEST_TITLE].rstrip()
+
+
+def _escaped(title: str) -> str:
+    """Return a title as WebVTT has it, which can't contain `-->` then."""
+    return title.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _time(value: object) -> float | None:
