@@ -178,7 +178,7 @@ class Api:
         try:
             parts = {part.name: part for part in read_parts(request.body, boundary, files=True)}
             file = track_of(parts, with_tags=self._store.switches.major >= TAGS_VERSION)
-            check_chapters(file, self._store.switches.major)
+            check_chapters(file, self._store.switches)
             overwrite = "overwriteExisting" in parts and parts["overwriteExisting"].value == "true"
             if not self._store.add_track(identifier, file, overwrite=overwrite):
                 return _text(f"Cannot find an event with id '{identifier}'.", 404)

@@ -28,6 +28,7 @@ from local.neighbours.opencast_store import (
     Ingest,
     Store,
     StoredFile,
+    Switches,
     Workflow,
     timestamp,
 )
@@ -101,7 +102,7 @@ def _content(answer: requests.Response, uri: SplitResult) -> Content:
     return Content(name, sha256.hexdigest(), size, content_type, captions.decode())
 
 
-def check_chapters(file: StoredFile, major: int) -> None:
+def check_chapters(file: StoredFile, switches: Switches) -> None:
     """Check that chapters can be shown and edited. The real Opencast takes any, and shows nothing.
 
     Raises:
@@ -109,8 +110,8 @@ def check_chapters(file: StoredFile, major: int) -> None:
     """
     if file.flavor != CHAPTERS:
         return
-    if major < CHAPTERS_VERSION:
-        raise BadRequestError(f"Opencast {major} knows no chapters")
+    if switches.major < CHAPTERS_VERSION:
+        raise BadRequestError(f"Opencast {switches.version} knows no chapters")
     header, *blocks = file.text.removesuffix("\n").split("\n\n")
     cues = [CUE.fullmatch(block) for block in blocks]
     if header != "WEBVTT" or not cues or file.tags:
@@ -220,7 +221,7 @@ class MediaPackage:
             tags=tuple(self._tags),
             **content._asdict(),
         )
-        check_chapters(file, self._store.switches.major)
+        check_chapters(file, self._store.switches)
         self._record.files.append(file)
         self._tags.clear()
 
