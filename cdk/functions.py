@@ -95,17 +95,6 @@ class LambdaFunction(Construct):
         super().__init__(scope, function.name)
         names = Names(settings.stack_name)
         self.log_group = at_rest.log_group(self, "Logs", names.log_group(function))
-        log = grants.allow(
-            ("logs:CreateLogStream", "logs:PutLogEvents"),
-            # CloudFormation's ARN ends in `:*`, which stands for the group's streams.
-            self.log_group.log_group_arn,
-        )
-        role = iam.Role(
-            self,
-            "Role",
-            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
-            inline_policies={GRANTS: iam.PolicyDocument(statements=[log, *statements])},
-        )
         size = SIZES[function]
         self.function = lambda_.Function(
             self,
@@ -121,10 +110,10 @@ class LambdaFunction(Construct):
             timeout=Duration.seconds(size.timeout),
             memory_size=size.memory,
             environment=environment,
-            role=role,
+            role=self._role(statements),
             log_group=self.log_group,
         )
-        # An update of the stack brings no new code on purpose: `release` does.
+        # On purpose, an update of the stack releases no new code: `release` does.
         Annotations.of(self).acknowledge_warning(CODE_BY_KEY)
         self.version = lambda_.Version(self, "Version", lambda_=self.function)
         self.alias = lambda_.Alias(
@@ -132,6 +121,20 @@ class LambdaFunction(Construct):
             "Alias",
             alias_name=settings.place.release_alias,
             version=self.version,
+        )
+
+    def _role(self, statements: Sequence[iam.PolicyStatement]) -> iam.Role:
+        """Return the function's role, which may also write to the function's log group."""
+        log = grants.allow(
+            ("logs:CreateLogStream", "logs:PutLogEvents"),
+            # CloudFormation's ARN ends in `:*`, which stands for the group's streams.
+            self.log_group.log_group_arn,
+        )
+        return iam.Role(
+            self,
+            "Role",
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            inline_policies={GRANTS: iam.PolicyDocument(statements=[log, *statements])},
         )
 
     def consume(self, queue: sqs.Queue, at_once: int) -> None:

@@ -117,9 +117,10 @@ def invoke_itself(stack: Stack, name: str, alias: str) -> iam.PolicyStatement:
 
 
 def network_interfaces(stack: Stack, name: str) -> list[iam.PolicyStatement]:
-    """Return the grants of a function in a VPC, which Lambda uses and the function's code may not.
+    """Return the grants of a function in a VPC.
 
-    Calls of the function's own code carry its ARN, those of Lambda don't.
+    Lambda uses them; a Deny keeps the function's code from using them: calls of that code carry the
+    function's ARN, those of Lambda don't.
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
     """
     arn = stack.format_arn(

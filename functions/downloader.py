@@ -462,7 +462,7 @@ def _report_continued(message: DownloadMessage, stopped: OutOfTime, deps: Depend
 def _wait(
     message: DownloadMessage, reason: str, deps: Dependencies, seconds: int | None = None
 ) -> Outcome:
-    """Ask Zoom again after `seconds`, or after growing pauses; for a day at most."""
+    """Ask Zoom again after `seconds`, or after a backoff; for a day at most."""
     now = deps.clock()
     first_seen = now if message.first_seen is UNSET else timestamps.parse(message.first_seen)
     age = now - first_seen

@@ -38,15 +38,15 @@ from ingester.reconcile.decisions import (
     LONGEST_ERROR,
     MOST_FOUND,
     WAITING,
+    Decision,
     ListedRecording,
     Run,
     State,
     UnreadableEntry,
-    Verdict,
+    decision_on,
     is_due,
     is_known,
     since_of,
-    verdict_of,
     with_told,
 )
 from ingester.reconcile.report import Outcome, Report, is_rules, outcome_of, wanted, words_of
@@ -226,7 +226,7 @@ class _Run:
         self._seen: set[str] = set()
         self._missed: list[Outcome] = []
         self._count: Counter[str] = Counter()
-        self._skipped: Counter[Verdict] = Counter()
+        self._skipped: Counter[Decision] = Counter()
         self._new_problems: list[str] = []
         self._refusals = 0
         self._error = ""
@@ -254,7 +254,7 @@ class _Run:
             listed=self._count["listed"],
             handed_in=self._count["handed_in"],
             failed=self._count["failed"],
-            skipped={str(verdict): count for verdict, count in self._skipped.items()},
+            skipped={str(decision): count for decision, count in self._skipped.items()},
             is_complete=self._is_complete,
             recordings=self._missed[:MOST_TOLD],
             left_out=max(0, len(self._missed) - MOST_TOLD),
@@ -282,10 +282,10 @@ class _Run:
     def _judge(self, listed: ListedRecording) -> None:
         baseline = None if self._is_operators or not self._state else self._state.baseline
         begin = timestamps.parse(baseline) if baseline else None
-        verdict = verdict_of(listed, self.utc_now, begin)
+        decision = decision_on(listed, self.utc_now, begin)
         try:
-            if verdict is Verdict.MISSED:
-                verdict = self._bring(listed)
+            if decision is Decision.MISSED:
+                decision = self._bring(listed)
         except (LedgerUnreadable, ZoomUnreachable, ZoomRefused, WebhookFailed) as error:
             self._refusals += isinstance(error, ZoomRefused)
             if isinstance(error, KeyRefused) or self._refusals == MOST_REFUSALS:
@@ -293,35 +293,35 @@ class _Run:
             self._fail(listed.uuid, f"{words_of(listed)} can't be requested: {error}")
             self._missed.append(outcome_of(listed, f"failed: {error}"))
             return
-        if verdict is not Verdict.MISSED:
-            self._skipped[verdict] += 1
+        if decision is not Decision.MISSED:
+            self._skipped[decision] += 1
 
-    def _bring(self, listed: ListedRecording) -> Verdict:
+    def _bring(self, listed: ListedRecording) -> Decision:
         """Hand a recording in, unless it turns out that it wasn't missed."""
         deps = self._deps
         if is_known(deps.ledger.get(listed.uuid), listed):
-            return Verdict.KNOWN
+            return Decision.KNOWN
         if self._dry_run:
             self._missed.append(outcome_of(listed, "would be requested"))
-            return Verdict.MISSED
+            return Decision.MISSED
         if self._waits_for_zoom and self._is_found_first(listed):
-            return Verdict.FOUND
+            return Decision.FOUND
         recording = deps.zoom.recordings(listed.uuid, seconds=ZOOM_SECONDS)
         if recording is None:
-            return Verdict.GONE
+            return Decision.GONE
         try:
             webhook_client.check_files(recording)
             webhook_client.check_video(recording)
         except NotReady:
-            return Verdict.UNFINISHED
+            return Decision.UNFINISHED
         except BadRequest:
-            return Verdict.NO_VIDEO
+            return Decision.NO_VIDEO
         options = IngestOptions(zip_id=automated(listed.uuid))
         self._post(webhook_client.event_of(recording, options, deps.clock()))
         self._count["handed_in"] += 1
         self._missed.append(outcome_of(listed, REQUESTED))
         logger.info("Requested: %s", words_of(listed))
-        return Verdict.MISSED
+        return Decision.MISSED
 
     def _is_found_first(self, listed: ListedRecording) -> bool:
         """Note a recording for the next run, unless an earlier run found it or the list is full."""
@@ -368,7 +368,7 @@ class _Run:
             how=self._list.how,
             listed=self._count["listed"],
             handed_in=self._count["handed_in"],
-            waiting=sum(self._skipped[verdict] for verdict in WAITING),
+            waiting=sum(self._skipped[decision] for decision in WAITING),
             failed=self._count["failed"],
             error=self._error,
         )
@@ -407,7 +407,7 @@ class _Run:
             extra={
                 "since": timestamps.write(self._begin),
                 "failed": self._count["failed"],
-                "skipped": {str(verdict): count for verdict, count in self._skipped.items()},
+                "skipped": {str(decision): count for decision, count in self._skipped.items()},
                 **metrics.record(self._deps.settings.stack_name, self._deps.clock(), counts),
             },
         )

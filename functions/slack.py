@@ -345,7 +345,11 @@ class Lookup:
     schedule: Future[tuple[ScheduledMeeting | None, bool]]
 
     def messages(self, ends: float, deps: Dependencies) -> tuple[Message, ...]:
-        """Return the answer's messages. Raises TimeoutError if the tables are late."""
+        """Return the answer's messages.
+
+        Raises:
+            TimeoutError: The tables are late.
+        """
         rows = result(self.rows, ends, deps.monotonic)
         schedule, is_readable = result(self.schedule, ends, deps.monotonic)
         found = FoundMeeting(self.meeting, rows, schedule, is_readable)

@@ -304,11 +304,11 @@ def _report_ingest(
 ) -> Written | None:
     """Report that a recording is in Opencast, and how its ingest differs from the message.
 
-    `captions_reason` says why captions stay outside.
+    `captions_reason` says why captions aren't in the ingest; "" if they are, or if there are none.
     """
     found = differences.differences(message, ingest)
-    reasons = [*(difference.reason for difference in found), captions_reason]
-    reason = " ".join(filter(None, reasons))
+    sentences = [*(difference.reason for difference in found), captions_reason]
+    reason = " ".join(filter(None, sentences))
     written = deps.status.report(message.zip_id, StatusChange(State.SENT_TO_OPENCAST, reason))
     if reason and not written:
         # The row may already hold the final state of the ingest.
@@ -430,8 +430,8 @@ def _events(message: UploadMessage, deps: Dependencies) -> list[RecordingEvent]:
     try:
         return deps.events.of(message.uuid)
     except (BotoCoreError, ClientError, ArithmeticError, LookupError, TypeError, ValueError):
-        goes_on = log.goes_on("It is ingested all the same; its pauses will be missing.")
-        logger.exception("The recording's events can't be read", extra=goes_on)
+        extra = log.goes_on("It is ingested all the same; its pauses will be missing.")
+        logger.exception("The recording's events can't be read", extra=extra)
         return []
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import UNSET
@@ -253,7 +253,7 @@ def _dispatch(
             case RecoveryNotification():
                 return _recover_all(notification, deps)
             case BadIngest():
-                return _reject(notification, deps)
+                _reject(notification, deps)
             case IngestNotification():
                 return _ingest(notification, zip_id, deps)
             case TranscriptNotification():
@@ -437,13 +437,18 @@ def _resume(uuid: str, zip_id: str, request: LedgerRequest, deps: Dependencies) 
     _send(message, frozenset(), deps, accept)
 
 
-def _reject(bad: BadIngest, deps: Dependencies) -> Answer:
-    """Write into the row that a request of our own lacks a field, and refuse the request."""
+def _reject(bad: BadIngest, deps: Dependencies) -> NoReturn:
+    """Write into the row that a request of our own lacks a field, and refuse the request.
+
+    Raises:
+        BadIngest: Always.
+    """
     if bad.zip_id:
         subject = bad.subject if bad.subject.meeting_id else None
         written = _fail(bad.zip_id, reasons.BAD_DATA, subject, deps)
         counts = metrics.once(Metric.RECORDING_FAILED, written and written.is_change)
-        # The answer tells the sender of "+Zoom", and a recording under way goes on.
+        # Don't mail a "+Zoom" request: its sender gets the answer. Don't mail an ingest in progress
+        # (`written` is None): it continues.
         is_mailed = written and bad.zip_id == automated(bad.uuid)
         level = logging.ERROR if is_mailed else logging.WARNING
         logger.log(level, "%s", bad, extra=_counted(counts, deps))

@@ -131,12 +131,7 @@ def run(driver: Driver, folder: Path, zone: ZoneInfo, console: Console) -> bool:
     checks = [
         *_check_lecture(driver, lecture, start),
         *_check_requested(driver, guest),
-        Check(
-            "(c) nobody's recording is IGNORED with its reason",
-            (private.state, private.reason) == ("IGNORED", NO_SERIES)
-            and not driver.ingests_of(private.recording),
-            f"{private.state} {private.reason}",
-        ),
+        _check_private(driver, private),
         Check(
             "(d) forged webhooks are refused with 401 and leave no row",
             forged.result() == [401, 401, 401] and not driver.status(FORGED),
@@ -152,6 +147,15 @@ def run(driver: Driver, folder: Path, zone: ZoneInfo, console: Console) -> bool:
     ]
     _show_times(driver, journeys)
     return _report(checks, console)
+
+
+def _check_private(driver: Driver, private: Journey) -> Check:
+    return Check(
+        "(c) nobody's recording is IGNORED with its reason",
+        (private.state, private.reason) == ("IGNORED", NO_SERIES)
+        and not driver.ingests_of(private.recording),
+        f"{private.state} {private.reason}",
+    )
 
 
 def import_schedule(driver: Driver, path: Path, classes: dict[int, datetime]) -> ImportReport:

@@ -95,12 +95,20 @@ class Cdk:
         return self.folder / "cdk.out"
 
     def synth(self) -> None:
-        """Synthesize the template from the settings. Raises ProcessFailed if that fails."""
+        """Synthesize the template from the settings.
+
+        Raises:
+            ProcessFailed: CDK fails.
+        """
         command = CdkCli(self.environment, output=self.output).command("synth", "--quiet")
         self.processes.run("synth", command, self._environment(), SYNTH_SECONDS)
 
     def deploy(self, stack_name: str) -> None:
-        """Deploy the synthesized template. Raises ProcessFailed if that fails."""
+        """Deploy the synthesized template.
+
+        Raises:
+            ProcessFailed: CDK fails.
+        """
         how = ("--method=direct", "--require-approval=never", "--ci")
         command = [str(PROGRAM), "deploy", stack_name, *how, *OPTIONS, "--app", str(self.output)]
         self.processes.run("deploy", command, self._environment(), DEPLOY_SECONDS)

@@ -144,8 +144,6 @@ class Driver:
         name = f"{self.state.stack_name}-{name}"
         return str(self.client("sqs").get_queue_url(QueueName=name)["QueueUrl"])
 
-    # As Zoom
-
     def add_lecture(self, **lecture: Any) -> ZoomRecording:
         """Record a lecture in Zoom (`local.neighbours.zoom_recordings.Lecture`)."""
         if isinstance(lecture.get("start_time"), datetime):
@@ -194,8 +192,6 @@ class Driver:
     @property
     def webhook_url(self) -> str:
         return f"{self.state.api_url}/new_recording"
-
-    # As Opencast and its users
 
     def add_series(self, identifier: str, title: str) -> None:
         """Add a series to Opencast."""
@@ -295,15 +291,17 @@ class Driver:
         found: dict[str, Any] = answer.json()
         return found
 
-    # As the rule that starts reconcile every hour
-
     def begin_reconcile(self, baseline: datetime) -> None:
         """Set reconcile's baseline: it leaves recordings that ended earlier alone."""
         item = {"uuid": "#reconcile", "baseline": f"{baseline:%Y-%m-%dT%H:%M:%SZ}", "version": 1}
         self.table("recordings").put_item(Item=item)
 
     def reconcile(self) -> dict[str, Any]:
-        """Run reconcile now, and return its report. Raises DriverError if the run is stopped."""
+        """Run reconcile now, and return its report.
+
+        Raises:
+            DriverError: The run is stopped.
+        """
         answer = self.client("lambda").invoke(
             FunctionName=f"{self.state.stack_name}-zoom-reconcile", Payload=b"{}"
         )
@@ -317,8 +315,6 @@ class Driver:
         found: dict[str, Any] = self._get_status(queues="true")["reconcile"]
         return found
 
-    # As the rule that starts follow every minute
-
     def follow(self, uuid: str = "") -> dict[str, Any]:
         """Ask Opencast now about a recording, or about all that are due, and return the report."""
         answer = self.client("lambda").invoke(
@@ -329,8 +325,6 @@ class Driver:
         if answer.get("FunctionError") or report.get("message"):
             raise DriverError(f"Follow was stopped: {report}")
         return report
-
-    # As users of Slack and of the sheet with the schedule
 
     def type(self, text: str, *, user: str = "producer", channel: str = "", **more: Any) -> Any:
         """Type `/zip <text>` as a user, by default in the zip channel, and return the outcome.

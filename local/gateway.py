@@ -216,7 +216,11 @@ class _Body:
         self._has_ended = False
 
     async def read(self) -> bytes:
-        """Return the body, what came of it if the client went away. Raises Refused if too long."""
+        """Return the body, what came of it if the client went away.
+
+        Raises:
+            Refused: The body is too long.
+        """
         content = bytearray()
         while not self._has_ended:
             content += await self._part()

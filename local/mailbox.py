@@ -160,7 +160,11 @@ class MailboxProcess:
     token: str = field(repr=False)
 
     def subscribe(self, sns: Any) -> None:
-        """Subscribe to the topic. Raises ProcessFailed if the mailbox doesn't answer."""
+        """Subscribe to the topic.
+
+        Raises:
+            ProcessFailed: The mailbox doesn't answer.
+        """
         self.process.wait_for_output(self.url, SECONDS)
         [arn] = [
             topic["TopicArn"]

@@ -105,7 +105,11 @@ class Processes:
     def run(
         self, name: str, command: Sequence[str | Path], env: Mapping[str, str], timeout: float
     ) -> None:
-        """Run a command to its end. Raises ProcessFailed if it fails or exceeds the timeout."""
+        """Run a command to its end.
+
+        Raises:
+            ProcessFailed: The command fails or exceeds the timeout.
+        """
         process = self.start(name, command, env)
         try:
             code = process.supervisor.wait(timeout)

@@ -178,7 +178,11 @@ def start(processes: Processes, env: Mapping[str, str], access: Access) -> Runni
 
 
 def wait_for(process: Running) -> None:
-    """Wait until the program reads the logs. Raises ProcessFailed if it doesn't start."""
+    """Wait until the program reads the logs.
+
+    Raises:
+        ProcessFailed: The program doesn't start.
+    """
     process.wait_for_output(READY, READY_SECONDS)
 
 

@@ -161,7 +161,7 @@ def _type(document: Schema, schema: Schema) -> str:
 
 
 def _has_section(document: Schema, name: str) -> bool:
-    """Tell whether a schema has a section of its own: objects and long enumerations have."""
+    """Return whether a schema has a section of its own: objects and long enumerations have."""
     schema = document["components"]["schemas"][name]
     return name not in _bodies(document) and (
         "properties" in schema or len(schema.get("enum", [])) > LONG_ENUMERATION

@@ -22,7 +22,6 @@ from botocore.exceptions import ConnectionError as NoConnection
 from invoke import Exit, Task, UnexpectedExit, task
 from invoke.util import log
 
-from ops.printable import printable
 from ops.terminal import discard_output, fitted
 
 P = ParamSpec("P")
@@ -59,7 +58,7 @@ class OpsError(Exception):
 
 
 def wants_traceback() -> bool:
-    """Tell whether the traceback of an error is wanted: `invoke --debug`, or `DEBUG` is set."""
+    """Return whether the traceback of an error is wanted: `invoke --debug`, or `DEBUG` is set."""
     return bool(os.environ.get("DEBUG")) or log.isEnabledFor(10)
 
 
@@ -97,14 +96,9 @@ def error_line(error: Exception) -> str:
 
 
 def is_local(environment: Mapping[str, str]) -> bool:
-    """Tell whether a shell's commands go to the local stack."""
+    """Return whether a shell's commands go to the local stack."""
     host = urlsplit(environment.get("AWS_ENDPOINT_URL", "")).hostname
     return host in {"localhost", "127.0.0.1"}
-
-
-def escape_lines(text: str) -> str:
-    """Return an error's text with control characters escaped. It may quote what others sent."""
-    return "\n".join(printable(line) for line in text.splitlines())
 
 
 @contextmanager
@@ -175,7 +169,7 @@ def command(**options: Any) -> Callable[[Callable[P, None]], Task[Callable[P, No
             except Exception as error:
                 if wants_traceback():
                     raise
-                said = fitted(escape_lines(error_line(error)), sys.stderr)
+                said = fitted(error_line(error), sys.stderr)
                 raise Exit(said, code=1) from error
 
         made: Task[Callable[P, None]] = task(klass=TypedTask, **options)(run)

@@ -115,7 +115,11 @@ class Machine(ParseMachine):
             raise ParseError(self._unknown(), self.context) from None
 
     def complete_context(self) -> None:
-        """Finish a command. Raises ParseError if a required argument is missing."""
+        """Finish a command.
+
+        Raises:
+            ParseError: A required argument is missing.
+        """
         context = self.context
         optional = OPTIONAL_POSITIONALS.get(str(context.name), ())
         context.positional_args = [
@@ -131,14 +135,22 @@ class Machine(ParseMachine):
         super().complete_context()
 
     def complete_flag(self) -> None:
-        """Finish an option. Raises ParseError if its value is missing."""
+        """Finish an option.
+
+        Raises:
+            ParseError: The option's value is missing.
+        """
         flag: Argument | None = self.flag
         if flag and flag.takes_value and flag.raw_value is None and not flag.optional:
             raise ParseError(f"--{flag.names[0]} needs a value. {self._usage()}", self.context)
         super().complete_flag()
 
     def see_value(self, value: Any) -> None:
-        """Take an option's value. Raises ParseError if it is no number where it has to be."""
+        """Take an option's value.
+
+        Raises:
+            ParseError: The option needs a number, and the value is none.
+        """
         try:
             super().see_value(value)
         except ValueError:
@@ -223,7 +235,11 @@ class CommandLine(Program):
             raise ParseError(unknown_command(wanted, self.parser.contexts))
 
     def _run_dry(self) -> None:
-        """Turn `--dry` into `--dry-run`. Raises ParseError if a command doesn't know that."""
+        """Turn `--dry` into `--dry-run`.
+
+        Raises:
+            ParseError: A command doesn't know `--dry-run`.
+        """
         for context in self.tasks:
             if "dry-run" not in context.args:
                 raise ParseError(f"{context.name} has no dry run: leave --dry out.")

@@ -94,7 +94,8 @@ class Row(NamedTuple):
 def grants(resources: Mapping[str, Any], stack: str) -> list[Grant]:
     """Return all grants of a template's functions, with the ARNs in ACCOUNT and REGION.
 
-    Raises ValueError if a role has more than the one policy that the table shows.
+    Raises:
+        ValueError: A role has more than the one policy that the table shows.
     """
     found = []
     for resource in resources.values():

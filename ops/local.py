@@ -131,7 +131,11 @@ def demo(_context: Context, svg: str | None = None) -> None:
 
 
 def draw_demo(path: Path) -> None:
-    """Run the demo on a pseudo-terminal, and draw its screen. Raises OpsError if it fails."""
+    """Run the demo on a pseudo-terminal, and draw its screen.
+
+    Raises:
+        OpsError: The demo fails.
+    """
     program = [sys.executable, "-m", "invoke", "local.demo"]
     # Terminals differ in what these say; a picture shouldn't.
     environment = {**os.environ, "COLUMNS": str(PICTURE_COLUMNS), "TERM": "xterm-256color"}
@@ -214,7 +218,11 @@ def running_zone() -> ZoneInfo:
 
 
 def running() -> State:
-    """Return the state of the running stack. Raises OpsError if there is none."""
+    """Return the state of the running stack.
+
+    Raises:
+        OpsError: No stack is running.
+    """
     state = local_state.read_state(HOME)
     if state is None:
         raise OpsError("No local stack is up: `invoke local.up` starts it.")

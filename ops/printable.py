@@ -1,4 +1,4 @@
-"""Cells of tables: texts that strangers typed (a topic is any text), and timestamps."""
+"""Format the cells of tables: foreign text (a topic is any text), and timestamps."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ CONTROL_CATEGORIES = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 def printable(text: str) -> str:
     r"""Return `text` on one line, with control characters as escapes (`\x1b`)."""
     return "".join(_escaped(character) for character in text)
+
+
+def printable_lines(text: str) -> str:
+    """Return `text` with its line breaks, and with other control characters as escapes."""
+    return "\n".join(printable(line) for line in text.splitlines())
 
 
 def _escaped(character: str) -> str:

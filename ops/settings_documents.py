@@ -18,8 +18,9 @@ from cdk.settings_row import Section, Setting
 WIDTH = 100
 
 EXAMPLE_HEAD = """\
-# Copy this file to .env and fill it in. What is set in the shell wins over it. A setting that is
-# left empty counts as not given. `invoke stack.synth` names everything that is missing or wrong.
+# Copy this file by `install -m 600 example.env .env`, so that nobody else can read it, and fill it
+# in. What is set in the shell wins over it. A setting that is left empty counts as not given.
+# `invoke stack.synth` names everything that is missing or wrong.
 # Secrets go to SSM (/zoom-ingester/<STACK_NAME>/<NAME>), all others into the stack's template.
 # Made from cdk/settings.py by `python -m ops.settings_documents`; docs/settings.md says more.
 """
@@ -27,7 +28,8 @@ EXAMPLE_HEAD = """\
 DOCUMENT_HEAD = """\
 # Settings
 
-Copy `example.env` to `.env` and fill in what is required; everything else has a default that works.
+Copy the example by `install -m 600 example.env .env`, so that nobody else can read it. Fill in
+what is required; everything else has a default that works.
 `invoke stack.synth` needs no AWS and names every setting that is missing or wrong.
 `invoke stack.update` brings changed settings to the stack.
 

@@ -155,7 +155,8 @@ def install_tools(folder: str, fresh: bool, log: BinaryIO) -> None:
         call([*pip, "--no-deps", "-r", lock], log)
         call([python, "-m", "pip", "check"], log)
     else:
-        sync = [python, "-m", "piptools", "sync", "--pip-args", "--no-compile --no-deps"]
+        sync = [python, "-m", "piptools", "sync", "--pip-args"]
+        sync.append("--no-compile --no-deps --require-hashes")
         call([*sync, lock], log)
     call([python, "-m", "ops.warm_up"], log)
 
@@ -183,11 +184,25 @@ def install_docs(folder: str, _fresh: bool, log: BinaryIO) -> None:
 def install_node(_folder: str, _fresh: bool, log: BinaryIO) -> None:
     """Fill `node_modules` with the CDK's command line."""
     # By default npm waits a minute before its last attempt, also without a network.
-    call(["npm", "ci", "--no-audit", "--no-fund", "--fetch-retry-maxtimeout=10000"], log)
+    call(
+        [
+            "npm",
+            "ci",
+            "--ignore-scripts",
+            "--no-audit",
+            "--no-fund",
+            "--fetch-retry-maxtimeout=10000",
+        ],
+        log,
+    )
 
 
 def check_python() -> str:
-    """Return the running Python's version. Raises SetupError if it isn't usable."""
+    """Return the running Python's version.
+
+    Raises:
+        SetupError: The version isn't usable.
+    """
     version = ".".join(str(part) for part in sys.version_info[:3])
     oldest = ".".join(str(part) for part in OLDEST_PYTHON)
     if sys.version_info < OLDEST_PYTHON:
@@ -204,7 +219,11 @@ def check_python() -> str:
 
 
 def check_node() -> str:
-    """Return Node's version. Raises SetupError if Node is missing or too old, or npm is missing."""
+    """Return Node's version.
+
+    Raises:
+        SetupError: Node is missing or too old, or npm is missing.
+    """
     for program in ("node", "npm"):
         if not shutil.which(program):
             raise SetupError(
@@ -237,7 +256,7 @@ def failure_line(reason: str, steps: "list[Step]") -> str:
 
 
 def has_moving_line() -> bool:
-    """Tell whether standard output is a terminal whose last line can be written again."""
+    """Return whether standard output is a terminal whose last line can be written again."""
     return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
@@ -265,7 +284,11 @@ def wait_for(threads: "dict[str, threading.Thread]") -> None:
 
 
 def run_all(steps: "list[Step]") -> None:
-    """Run the steps in parallel, and print each as it ends. Raises SetupError if one failed."""
+    """Run the steps in parallel, and print each as it ends.
+
+    Raises:
+        SetupError: A step failed.
+    """
     failures: "dict[str, list[Step]]" = {}
     erase = ERASE_LINE if has_moving_line() else ""
 

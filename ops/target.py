@@ -79,7 +79,11 @@ def _expect_owner(account: str, params: dict[str, Any], model: OperationModel, *
 
 
 def target_of(place: Place) -> Target:
-    """Return the target for a place. Raises ProfileNotFound if its profile doesn't exist."""
+    """Return the target for a place.
+
+    Raises:
+        ProfileNotFound: The place's profile doesn't exist.
+    """
     session = boto3.Session(profile_name=place.profile or None, region_name=place.region)
     return Target(place, session)
 
@@ -89,7 +93,8 @@ def configured_target(*, needs_code: bool = False) -> Target:
 
     `needs_code`: whether the command reads or writes the functions' packages.
 
-    Raises SettingsError if a setting that the command needs is missing or wrong.
+    Raises:
+        SettingsError: A setting that the command needs is missing or wrong.
     """
     reader = Reader(given_settings(os.environ, ENV_FILE))
     place = read_place(reader, needs_code=needs_code)
@@ -113,7 +118,11 @@ def log_retention() -> timedelta:
 
 
 def _configured(name: str) -> Any:
-    """Return the value of a setting. Raises SettingsError if its text is wrong."""
+    """Return the value of a setting.
+
+    Raises:
+        SettingsError: The setting's text is wrong.
+    """
     reader = Reader(given_settings(os.environ, ENV_FILE))
     value = reader.read(TABLE[name])
     reader.check()
@@ -129,7 +138,11 @@ def staging_lifetime() -> timedelta:
 
 
 def existing_target(*, needs_code: bool = False) -> Target:
-    """Return the stack for a command that changes nothing. Raises OpsError if it doesn't exist."""
+    """Return the stack for a command that changes nothing.
+
+    Raises:
+        OpsError: The stack doesn't exist.
+    """
     target = configured_target(needs_code=needs_code)
     require_stack(target)
     return target
@@ -162,17 +175,21 @@ def announce(target: Target) -> None:
 
 
 def is_interactive(given: Mapping[str, str]) -> bool:
-    """Tell whether somebody may be asked: NONINTERACTIVE isn't set in `given`."""
+    """Return whether somebody may be asked: NONINTERACTIVE isn't set in `given`."""
     return not given.get("NONINTERACTIVE")
 
 
 def may_ask() -> bool:
-    """Tell whether somebody may be asked, by the shell and `.env`."""
+    """Return whether somebody may be asked, by the shell and `.env`."""
     return is_interactive(given_settings(os.environ, ENV_FILE))
 
 
 def ask_on_terminal(question: str) -> str:
-    """Return an answer typed at the terminal. Raises EOFError if nobody is there."""
+    """Return an answer typed at the terminal.
+
+    Raises:
+        EOFError: Nobody is at the terminal.
+    """
     try:
         return input(f"{terminal.fitted(question, sys.stdout).rstrip()} ")
     except RuntimeError as error:
@@ -181,7 +198,11 @@ def ask_on_terminal(question: str) -> str:
 
 
 def confirm_production(stack_name: str, ask: Ask) -> None:
-    """Confirm a change of a stack with `prod` in its name. Raises OpsError if it isn't meant."""
+    """Confirm a change of a stack with `prod` in its name.
+
+    Raises:
+        OpsError: The change isn't confirmed.
+    """
     if PRODUCTION in stack_name and ask(f"Change {stack_name}? [y/N] ").strip().lower() != "y":
         raise OpsError(f"{stack_name} was left as it is.")
 
@@ -196,7 +217,11 @@ def require_stack(target: Target) -> None:
 
 
 def stack_exists(cloudformation: CloudFormationClient, stack_name: str) -> bool:
-    """Tell whether a stack exists. Raises ClientError if the call fails for another reason."""
+    """Return whether a stack exists.
+
+    Raises:
+        ClientError: The call fails for another reason.
+    """
     try:
         cloudformation.describe_stacks(StackName=stack_name)
     except ClientError as error:

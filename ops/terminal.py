@@ -33,6 +33,8 @@ from rich.progress import (
 from rich.table import Column, Table
 from rich.text import Text
 
+from ops.printable import printable_lines
+
 PLAIN_WIDTH = 10_000
 """Width of a line in a pipe, in characters: nothing is folded or cut."""
 
@@ -78,12 +80,13 @@ def table(title: str, columns: Sequence[str | Column]) -> Table:
 
 
 def show(title: str, columns: Sequence[str | Column], rows: Iterable[Sequence[str | Text]]) -> None:
-    """Print a table. Cells are printed as they are; square brackets are no markup.
+    """Print a table. Control characters in cells are escaped; square brackets are no markup.
 
     A terminal that is too narrow for the table gets a block of lines for each row.
     """
+    title = printable_lines(title)
     made = table(title, columns)
-    cells = [tuple(Text(cell) if isinstance(cell, str) else cell for cell in row) for row in rows]
+    cells = [tuple(_cell(cell) for cell in row) for row in rows]
     for row in cells:
         made.add_row(*row)
     for number, column in enumerate(made.columns):
@@ -97,13 +100,20 @@ def show(title: str, columns: Sequence[str | Column], rows: Iterable[Sequence[st
         shown.print(made)
 
 
+def _cell(content: str | Text) -> Text:
+    if isinstance(content, str):
+        return Text(printable_lines(content))
+    shown = printable_lines(content.plain)
+    return content if shown == content.plain else Text(shown, style=content.style)
+
+
 def is_name(text: str) -> bool:
-    """Tell whether a cell has to stay on one line: a name, a number or a time."""
+    """Return whether a cell has to stay on one line: a name, a number or a time."""
     return len(text) <= LONGEST_NAME or " " not in text
 
 
 def has_room(shown: Console, made: Table, cells: Iterable[Iterable[Text]]) -> bool:
-    """Tell whether a table fits into the terminal.
+    """Return whether a table fits into the terminal.
 
     On a wide terminal (`BLOCKS_BELOW`) its cells may have several lines, but break no word.
     """
@@ -173,8 +183,10 @@ def wrapped(text: Text, width: int) -> list[Text]:
 def fitted(text: str, out: TextIO) -> str:
     """Return a text for `out`. If that is a terminal, its lines end between words.
 
-    What continues an indented line is indented further.
+    What continues an indented line is indented further. Control characters are escaped, since the
+    text may quote what others wrote.
     """
+    text = printable_lines(text)
     if not out.isatty():
         return text
     width = PipeAwareConsole(file=out).width

@@ -29,7 +29,7 @@ def failing(
     when: Callable[[dict[str, Any]], bool] = bool,
     status: int = 400,
 ) -> Iterator[None]:
-    """Make calls whose parameters fulfil `when` fail with AWS's error `code`."""
+    """Fail the calls whose parameters fulfil `when`, with AWS's error `code`."""
     answer = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
 
     def fail(params: dict[str, Any], **_: Any) -> None:

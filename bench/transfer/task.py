@@ -44,7 +44,7 @@ class Task:
     seconds_left: float | None = None
 
     def environment(self) -> dict[str, str]:
-        """Return the environment variables."""
+        """Return the environment variables that hand this task to a program."""
         variables = {
             "ZB_FILES": msgspec.json.encode(self.files).decode(),
             "ZB_TOKEN": self.token,
@@ -60,7 +60,11 @@ class Task:
 
 
 def task_of(environment: Mapping[str, str]) -> Task:
-    """Read a task from environment variables. KeyError if one is missing."""
+    """Read a task from environment variables.
+
+    Raises:
+        KeyError: One of them is missing.
+    """
     connections, seconds = environment.get("ZB_CONNECTIONS"), environment.get("ZB_SECONDS_LEFT")
     return Task(
         files=msgspec.json.decode(environment["ZB_FILES"], type=tuple[File, ...]),

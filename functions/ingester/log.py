@@ -43,6 +43,8 @@ _SECRETS = (
     re.compile(rf"(?i)((?:{_PASSCODES})(?:\\*[\"'])?{_SEPARATOR})[^\s\"'\\}}]+"),
     re.compile(rf"(?i)((?:{_NAMES})(?:\\*[\"'])?{_SEPARATOR})[^\s\"'\\&,;}}]+"),
 )
+_PERCENT = re.compile(r"%[0-9A-F]{2}")
+_HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})
 _SECRET_NAME = re.compile(rf"(?i)(?:{_NAMES})\Z")
 _KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _context: ContextVar[dict[str, str]] = ContextVar("recording")
@@ -71,15 +73,19 @@ def hide(secret: str) -> None:
 
 
 def _forms(secret: str) -> set[str]:
-    """Return a secret as it is, URL-encoded, escaped as in JSON, and within a text in base64."""
+    """Return a secret as it is, URL-encoded, escaped as in JSON, HTML, Python, and in base64."""
     raw = secret.encode()
-    forms = {secret, quote(secret, safe=""), quote_plus(secret)}
-    forms.add(msgspec.json.encode(secret).decode()[1:-1])
-    forms.add(json.dumps(secret)[1:-1])
+    encoded = {quote(secret), quote(secret, safe=""), quote_plus(secret)}
+    lower = {_PERCENT.sub(lambda found: found[0].lower(), form) for form in encoded}
+    twice = {quote(form, safe="") for form in encoded}
+    forms = {secret, secret.translate(_HTML), repr(secret)[1:-1], repr(raw)[2:-1]}
+    forms |= encoded | lower | twice
+    once = {msgspec.json.encode(secret).decode()[1:-1], json.dumps(secret)[1:-1]}
+    forms |= once | {json.dumps(form)[1:-1] for form in once}
     for before in range(3):
         # Three bytes are four characters, so the form depends on the number of bytes before.
-        encoded = base64.b64encode(b"\0" * before + raw).decode()
-        whole = encoded[-(-before * 4 // 3) : (before + len(raw)) * 4 // 3]
+        text = base64.b64encode(b"\0" * before + raw).decode()
+        whole = text[-(-before * 4 // 3) : (before + len(raw)) * 4 // 3]
         forms |= {whole, whole.replace("+", "-").replace("/", "_")}
     return forms
 

@@ -297,7 +297,11 @@ class LogNotificationsSettings(Settings, frozen=True, kw_only=True):
 
     @property
     def at_least(self) -> Level:
-        """The lowest level of mailed records. Raises SettingsError if the name is no level."""
+        """The lowest level of mailed records.
+
+        Raises:
+            SettingsError: The name is no level.
+        """
         name = self.log_notifications_filter_log_level.upper()
         if name not in Level.__members__:
             raise SettingsError(f"LOG_NOTIFICATIONS_FILTER_LOG_LEVEL {name!r} is no level.")

@@ -96,7 +96,7 @@ class Fault(BaseFault, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """A request that was answered, by its place. Its headers and body may be secret: not kept."""
+    """An answered request, without its headers and body, which may be secret."""
 
     where: str
     status: int
@@ -124,7 +124,7 @@ class Api(Protocol):
 
 
 class ApiStandIn(StandIn):
-    """A stand-in of an API that fails when it is told to and remembers what it was asked."""
+    """Stand-in for an API: injects set faults, records requests."""
 
     def __init__(self, api: Api, tls: Authority, port: int, control_token: str) -> None:
         super().__init__(tls, port, control_token)

@@ -94,7 +94,11 @@ class HttpsServer:
     def __init__(
         self, application: Callable[[Request], Answer], tls: ssl.SSLContext, port: int = 0
     ) -> None:
-        """Bind the port. Raises OSError if it is taken."""
+        """Bind the port.
+
+        Raises:
+            OSError: The port is taken.
+        """
         self._server = _Server(("127.0.0.1", port), application, tls)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
 

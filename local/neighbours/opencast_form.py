@@ -88,7 +88,11 @@ def read_catalog(text: str) -> DublinCore:
 
 
 def uri_of(part: Part) -> SplitResult:
-    """Return a part's value as a URI. Raises BadRequestError if it is none."""
+    """Return a part's value as a URI.
+
+    Raises:
+        BadRequestError: The value is no URI.
+    """
     try:
         if not _BAD_URI.search(part.value):
             return urlsplit(part.value)

@@ -70,7 +70,11 @@ class SignIn:
         return user
 
     def _expiry(self, nonce: str) -> int:
-        """Return the expiry of a nonce in ms. Raises ValueError if it isn't one of ours."""
+        """Return the expiry of a nonce in ms.
+
+        Raises:
+            ValueError: The nonce isn't one of ours.
+        """
         expiry, _, signature = base64.b64decode(nonce, validate=True).decode().partition(":")
         if not hmac.compare_digest(signature.encode(), self._signature(int(expiry)).encode()):
             raise ValueError("this nonce is not one of ours")

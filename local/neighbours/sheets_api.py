@@ -35,7 +35,7 @@ _WORDS = {
 
 
 class ApiProblem(Exception):
-    """Google refuses the request with `answer`."""
+    """Google's refusal, with its `answer`."""
 
     def __init__(self, code: int, message: str = "") -> None:
         super().__init__(message)

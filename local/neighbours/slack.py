@@ -76,7 +76,11 @@ class SlackStandIn(ApiStandIn):
         return self._player.press(pressed)
 
     def messages(self, user: str) -> list[Message]:
-        """Return the messages that a user, by id or name, sees. Raises KeyError if unknown."""
+        """Return the messages that a user, by id or name, sees.
+
+        Raises:
+            KeyError: No user has this id or name.
+        """
         with self.workspace.lock:
             return self.workspace.seen_by(self.workspace.user(user))
 

@@ -60,7 +60,11 @@ class Draft:
 
 
 def read_draft(payload: Any) -> Draft:
-    """Return the message in an app's JSON. Raises Refused if Slack refuses it."""
+    """Return the message in an app's JSON.
+
+    Raises:
+        Refused: Slack refuses the message.
+    """
     if not isinstance(payload, dict):
         raise Refused("invalid_payload")
     text, blocks = payload.get("text") or "", payload.get("blocks")

@@ -56,7 +56,12 @@ class StandIn(ABC):
         return {}
 
     def start(self) -> Self:
-        """Begin to listen. Raises OSError if a port is taken, RuntimeError if it runs already."""
+        """Begin to listen.
+
+        Raises:
+            OSError: A port is taken.
+            RuntimeError: The stand-in runs already.
+        """
         if self._servers:
             raise RuntimeError("the stand-in is running already: call stop() first")
         self.stopping.clear()

@@ -145,8 +145,6 @@ class ZoomStandIn(StandIn):
         """The value of `ZOOM_OAUTH_URL`."""
         return f"{self.url}/oauth/token"
 
-    # The account
-
     def add(self, recording: Recording) -> Recording:
         """Put a recording into the account, in place of one of the same uuid."""
         self._account.add(recording)
@@ -159,7 +157,11 @@ class ZoomStandIn(StandIn):
         return self.add(build_lecture(self._folder, lecture))
 
     def trash(self, uuid: str) -> None:
-        """Move a recording to the trash. Raises KeyError if there is none."""
+        """Move a recording to the trash.
+
+        Raises:
+            KeyError: There is no such recording.
+        """
         self._account.trash(uuid)
 
     def set_user(self, user: str, status: UserStatus) -> None:
@@ -187,8 +189,6 @@ class ZoomStandIn(StandIn):
         """Change the app's scopes, for tokens that are given out from now on."""
         self.app = self._account.app = replace(self.app, scopes=scopes)
 
-    # Behaviour
-
     @property
     def switches(self) -> Switches:
         """The behaviour where sources on Zoom disagree."""
@@ -210,8 +210,6 @@ class ZoomStandIn(StandIn):
     def clear_faults(self) -> None:
         """Remove every fault."""
         self._faults.clear()
-
-    # Requests and webhooks
 
     @property
     def requests(self) -> tuple[SeenRequest, ...]:
@@ -250,8 +248,6 @@ class ZoomStandIn(StandIn):
             trust=self._trust,
             timeout=timeout,
         )
-
-    # Answers
 
     def answer(self, request: Request) -> Answer:
         """Answer as zoom.us does."""
@@ -307,8 +303,6 @@ class ZoomStandIn(StandIn):
         if reads and (listed := self._lists.answer(request)):
             return "api", listed
         return "any", json_answer(404, {"code": 404, "message": "Unknown API path or method."})
-
-    # Control
 
     def control(self) -> Mapping[tuple[str, str], Route]:
         """Return the routes that the module's docstring lists."""

@@ -99,8 +99,6 @@ class ZoomAccount:
         self._links: dict[str, tuple[str, RecordingFile]] = {}
         self._cdn_key = secrets.token_bytes(32)
 
-    # Recordings
-
     def add(self, recording: Recording) -> None:
         """Put a recording into the account, in place of one of the same uuid, trashed or not."""
         with self._lock:
@@ -108,7 +106,11 @@ class ZoomAccount:
             self._trashed.discard(recording.uuid)
 
     def trash(self, uuid: str) -> None:
-        """Move a recording to the trash: nothing finds it there. Raises KeyError if none exists."""
+        """Move a recording to the trash: nothing finds it there.
+
+        Raises:
+            KeyError: There is no such recording.
+        """
         with self._lock:
             self._trashed.add(self._recordings[uuid].uuid)
 
@@ -147,7 +149,11 @@ class ZoomAccount:
             return tuple(self._recordings.values())
 
     def recording(self, uuid: str) -> Recording:
-        """Return the recording of this uuid, trashed or not. Raises KeyError if there is none."""
+        """Return the recording of this uuid, trashed or not.
+
+        Raises:
+            KeyError: No recording has this uuid.
+        """
         with self._lock:
             return self._recordings[uuid]
 
@@ -174,8 +180,6 @@ class ZoomAccount:
         """Return whether Zoom is still processing the file."""
         with self._lock:
             return self._asked.get(uuid, 0) < file.processing_asks
-
-    # Tokens
 
     def issue_access_token(self) -> str:
         """Return a new OAuth token. Older ones stay valid until they expire."""
@@ -223,8 +227,6 @@ class ZoomAccount:
             book[token] = grant
         return token
 
-    # Links
-
     def describe(self, recording: Recording) -> dict[str, Any]:
         """Return the fields that REST answers and webhooks share, with new download links."""
         value: dict[str, Any] = meeting_json(recording) | {
@@ -259,10 +261,8 @@ class ZoomAccount:
             listed.append(file_json(file, recording.uuid, url, processing=processing))
         return listed
 
-    # The CDN's signed addresses
-
     def sign_address(self, resource: str) -> str:
-        """Return a signed address's query as CloudFront has it: Policy, Signature, Key-Pair-Id."""
+        """Return a signed URL's query as CloudFront has it: Policy, Signature, Key-Pair-Id."""
         expires = int(self.clock() + self.app.redirect_seconds)
         condition = {"DateLessThan": {"AWS:EpochTime": expires}}
         statement = {"Statement": [{"Resource": resource, "Condition": condition}]}
@@ -271,7 +271,7 @@ class ZoomAccount:
         return f"Policy={_cdn64(policy)}&Signature={_cdn64(signature)}&Key-Pair-Id=KLOCALSTANDIN"
 
     def expire_addresses(self) -> None:
-        """Refuse every signed address that was given out."""
+        """Refuse every signed URL that was given out."""
         with self._lock:
             self._cdn_key = secrets.token_bytes(32)
 

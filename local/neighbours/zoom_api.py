@@ -128,7 +128,7 @@ def download_of(account: ZoomAccount, request: Request) -> Listed | None:
 
 
 def serve_file(account: ZoomAccount, request: Request) -> Answer:
-    """Answer as the CDN: the file at a signed address that hasn't expired, or one Range of it."""
+    """Answer as the CDN: the file at a signed URL that hasn't expired, or one Range of it."""
     query = request.query
     signed = account.check_address(
         account.cdn_url + request.path, query.get("Policy", ""), query.get("Signature", "")

@@ -39,7 +39,11 @@ class Archive:
     names: Names
 
     def package_key(self, function: Function, code: Code) -> str:
-        """Return the key of a version's package. Raises OpsError if the bucket doesn't hold it."""
+        """Return the key of a version's package.
+
+        Raises:
+            OpsError: The bucket doesn't hold it.
+        """
         key = self.names.archive_key(function, code.sha256)
         try:
             self.s3.head_object(Bucket=self.bucket, Key=key)

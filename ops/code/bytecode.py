@@ -116,5 +116,5 @@ def _names(tree: ast.AST, package: str) -> Iterator[str]:
 
 
 def _is_elsewhere(test: ast.expr) -> bool:
-    """Tell whether a condition holds only for type checkers or on another platform."""
+    """Return whether a condition holds only for type checkers or on another platform."""
     return is_type_checking(test) or ast.unparse(test).startswith("sys.platform ==")

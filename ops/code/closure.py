@@ -13,7 +13,8 @@ def closure(module: str, root: Path) -> list[Path]:
     Imports inside functions count; those under `if TYPE_CHECKING` don't. A package's `__init__.py`
     comes with each of its modules.
 
-    Raises FileNotFoundError if the module doesn't exist.
+    Raises:
+        FileNotFoundError: The module doesn't exist.
     """
     found: set[Path] = set()
     waiting = [locate(module, root)]
@@ -66,5 +67,5 @@ def imported_names(tree: ast.AST) -> Iterator[str]:
 
 
 def is_type_checking(test: ast.expr) -> bool:
-    """Tell whether a condition is `TYPE_CHECKING` or `typing.TYPE_CHECKING`."""
+    """Return whether a condition is `TYPE_CHECKING` or `typing.TYPE_CHECKING`."""
     return ast.unparse(test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}

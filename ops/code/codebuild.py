@@ -67,7 +67,11 @@ class Build:
 
 
 def follow(build: Build, say: Say, sleep: Callable[[float], None]) -> None:
-    """Print a build's output until it ends. Raises OpsError if it doesn't succeed."""
+    """Print a build's output until it ends.
+
+    Raises:
+        OpsError: The build doesn't succeed.
+    """
     while True:
         lines, found = build.poll()
         for line in lines:

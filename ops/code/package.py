@@ -32,6 +32,7 @@ from ops.code.wheels import (
     CACHE,
     LAMBDA_PYTHON,
     Platform,
+    content_to_ship,
     files_to_ship,
     host,
     install,
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 DIST = Path("dist")
-RECIPE = 2
+RECIPE = 3
 """Version of the recipe. Raise it when the same sources should give another zip."""
 
 NO_BYTECODE = (
@@ -194,7 +195,8 @@ def write_zip(files: dict[str, Path], path: Path, level: int, comment: bytes) ->
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.create_system = 3  # Unix, on every machine: the modes count
             entry.external_attr = (0o100755 if ".so" in Path(name).suffixes else 0o100644) << 16
-            archive.writestr(entry, files[name].read_bytes(), compresslevel=level)
+            content = content_to_ship(name, files[name].read_bytes())
+            archive.writestr(entry, content, compresslevel=level)
     unfinished.replace(path)
 
 
@@ -259,7 +261,11 @@ def platform_of(environment: Mapping[str, str]) -> Platform:
 
 
 def upload(packages: Sequence[Package], s3: S3Client, bucket: str, stack: names.Names) -> None:
-    """Upload zips to the stack's keys and to the archive. Raises OpsError if the bucket fails."""
+    """Upload zips to the stack's keys and to the archive.
+
+    Raises:
+        OpsError: The bucket fails.
+    """
     functions = {function.name: function for function in names.FUNCTIONS}
     try:
         for package in packages:

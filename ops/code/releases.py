@@ -55,7 +55,7 @@ class Code:
         return self.sha256 == other.sha256
 
     def is_same(self, other: Code) -> bool:
-        """Tell whether a release of this in place of the other would change nothing."""
+        """Return whether a release of this in place of the other would change nothing."""
         return self.same_code(other) and self.configuration == other.configuration
 
 
@@ -95,11 +95,19 @@ class Releases:
         self.alias = alias
 
     def latest(self, function: Function) -> Code:
-        """Return what was deployed last. Raises OpsError if the function doesn't exist."""
+        """Return what was deployed last.
+
+        Raises:
+            OpsError: The function doesn't exist.
+        """
         return self._code(function, LATEST)
 
     def released(self, function: Function) -> Code:
-        """Return what the alias points to. Raises OpsError if function or alias don't exist."""
+        """Return what the alias points to.
+
+        Raises:
+            OpsError: Function or alias don't exist.
+        """
         try:
             version = self._lambda.get_alias(FunctionName=self.name(function), Name=self.alias)
         except self._lambda.exceptions.ResourceNotFoundException:
@@ -110,7 +118,7 @@ class Releases:
         return self._code(function, version["FunctionVersion"])
 
     def lacks_alias(self, function: Function) -> bool:
-        """Tell whether the function exists without the alias."""
+        """Return whether the function exists without the alias."""
         name, gone = self.name(function), self._lambda.exceptions.ResourceNotFoundException
         try:
             self._lambda.get_function_configuration(FunctionName=name)
@@ -123,7 +131,11 @@ class Releases:
         return False
 
     def version(self, function: Function, version: str) -> Code:
-        """Return a published version. Raises OpsError if there is none of this number."""
+        """Return a published version.
+
+        Raises:
+            OpsError: No version has this number.
+        """
         return self._code(function, version)
 
     def versions(self, function: Function) -> list[Code]:
@@ -191,7 +203,8 @@ class Releases:
 
         `key` is the package's key in the archive, which holds its hash.
 
-        Raises OpsError if Lambda got another package.
+        Raises:
+            OpsError: Lambda got another package.
         """
         name = self.name(function)
         self._lambda.update_function_code(FunctionName=name, S3Bucket=bucket, S3Key=key)
@@ -308,7 +321,8 @@ def apply_changed_settings(
     the moves, and the functions whose `$LATEST` holds unreleased code: their settings come with the
     next release.
 
-    Raises ReleaseStopped if an alias can't be moved.
+    Raises:
+        ReleaseStopped: An alias can't be moved.
     """
     waiting: list[Function] = []
 

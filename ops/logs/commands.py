@@ -60,7 +60,11 @@ class Printer:
         self._console.file = io.StringIO()
 
     def __call__(self, lines: Iterable[Line]) -> None:
-        """Print some lines. Raises BrokenPipeError if nobody reads them any more."""
+        """Print some lines.
+
+        Raises:
+            BrokenPipeError: Nobody reads the output any more.
+        """
         for line in lines:
             if self._as_json:
                 print(for_programs(line))

@@ -81,7 +81,11 @@ class MigrationPlan:
 
 
 def plan_migration(target: Target, old_stack: str, *, days: int, now: datetime) -> MigrationPlan:
-    """Return what to migrate. Raises OpsError if a name is wrong or a table doesn't exist."""
+    """Return what to migrate.
+
+    Raises:
+        OpsError: A name is wrong or a table doesn't exist.
+    """
     if old_stack == target.place.stack_name:
         raise OpsError(
             f"{old_stack} is the stack that is to take over: set STACK_NAME to the new one, and "
@@ -118,7 +122,7 @@ def plan_migration(target: Target, old_stack: str, *, days: int, now: datetime) 
 
 
 def _is_ours(item: Item, ledger: Ledger) -> bool:
-    """Tell whether this pipeline accepted a row's request, or the ledger can't be read."""
+    """Return whether this pipeline accepted a row's request, or the ledger can't be read."""
     row = row_of(item)
     uuid = uuid_of(row)
     try:

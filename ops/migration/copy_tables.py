@@ -173,7 +173,7 @@ def put(table: Table, write: Write) -> bool:
 
 
 def has_expired(item: Item, now: datetime) -> bool:
-    """Tell whether DynamoDB may delete a row. It does so up to days after the expiration."""
+    """Return whether DynamoDB may delete a row. It does so up to days after the expiration."""
     expiration = item.get("expiration")
     return isinstance(expiration, Decimal | int) and expiration <= now.timestamp()
 
@@ -204,7 +204,7 @@ def _decide_meeting(row: Item, here: Item | None) -> Write | None:
 
 
 def _differs(row: Item, here: Item) -> bool:
-    """Tell whether the classes of two rows differ, whatever their sources."""
+    """Return whether the classes of two rows differ, whatever their sources."""
     return _classes(row) != _classes(here)
 
 
@@ -301,7 +301,7 @@ def _updated(item: Item) -> datetime | None:
 
 
 def _is_status(item: Item) -> bool:
-    """Tell whether the state is known and the meeting is a number, which the index requires."""
+    """Return whether the state is known and the meeting is a number, which the index requires."""
     return item.get("pipeline_state") in State.__members__ and isinstance(
         item.get("meeting_id", 0), Decimal | int
     )

@@ -121,6 +121,6 @@ def with_migrated(record: Record, zip_id: str, request: Request) -> Record:
 
 
 def is_ours(record: Record, zip_id: str) -> bool:
-    """Tell whether this pipeline accepted a request."""
+    """Return whether this pipeline accepted a request."""
     known = record.requests.get(zip_id)
     return known is not None and not known.is_taken_over

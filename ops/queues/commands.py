@@ -202,7 +202,11 @@ def check_limit(limit: int) -> None:
 
 
 def selection_of(limit: int | None, uuid: str | None, *, every: bool) -> Selection:
-    """Return an operator's selection of messages. Raises OpsError if the options contradict."""
+    """Return an operator's selection of messages.
+
+    Raises:
+        OpsError: The options contradict.
+    """
     given = {"--all": every, "--uuid": uuid is not None, "--limit": limit is not None}
     options = [option for option, is_given in given.items() if is_given]
     if len(options) > 1:
@@ -293,7 +297,11 @@ def show_redriven(
 def report_nothing(
     pair: QueuePair, selection: Selection, left: Sequence[QueueMessage], in_flight: int
 ) -> None:
-    """Print that nothing was redriven. Raises OpsError if a certain recording was selected."""
+    """Print that nothing was redriven.
+
+    Raises:
+        OpsError: A certain recording was selected.
+    """
     more = f" {held_by_others(pair.dlq, in_flight)}" if in_flight else ""
     if selection.uuid and not left:
         raise OpsError(

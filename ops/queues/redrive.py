@@ -70,7 +70,7 @@ class Selection:
 
 @dataclass(frozen=True)
 class RedrivenMessage:
-    """A message that is back on its queue, and why it had been moved to the DLQ."""
+    """A message that is back on its queue, with the reason it was on the DLQ."""
 
     message: QueueMessage
     reason: str
@@ -120,13 +120,13 @@ class Redrive:
         return tuple(left)
 
     def _is_left(self, message: QueueMessage, selection: Selection, now: datetime) -> bool:
-        """Tell whether a message is left and reported although it might have been meant."""
+        """Return whether a message is left and reported although it might have been meant."""
         if message.content is None:
             return not selection.unreadable
         return selection.takes(message) and self.has_lost_files(message, now)
 
     def has_lost_files(self, message: QueueMessage, now: datetime) -> bool:
-        """Tell whether an upload's staged files are gone. Opencast would get dead addresses."""
+        """Return whether an upload's staged files are gone. Opencast would get dead addresses."""
         return (
             self.pair.is_fifo
             and message.content is not None
@@ -161,7 +161,7 @@ class Redrive:
             ) from error
 
     def _is_dropped(self, message: QueueMessage) -> bool:
-        """Tell whether the uploader will drop a message as superseded."""
+        """Return whether the uploader will drop a message as superseded."""
         upload = upload_message_in(message)
         if upload is None or not self.pair.is_fifo:
             return False
@@ -219,7 +219,7 @@ def _count_of_files(message: QueueMessage) -> int:
 
 
 def arrived_since(message: QueueMessage, begin: datetime, moved: Sequence[QueueMessage]) -> bool:
-    """Tell whether a message was moved to the DLQ after `begin`, by SQS's clock in whole seconds.
+    """Return whether a message was moved to the DLQ after `begin`, by SQS's clock in whole seconds.
 
     Within CLOCK_TOLERANCE of `begin` only the body can tell whether it was redriven and failed
     again.

@@ -13,7 +13,11 @@ LONGEST_UUID = 200
 
 
 def since(text: str) -> timedelta:
-    """Return a period like `30s`, `10m`, `2h` or `7d`. Raises OpsError if the text is none."""
+    """Return a period like `30s`, `10m`, `2h` or `7d`.
+
+    Raises:
+        OpsError: The text is no period.
+    """
     found = re.fullmatch(r"([0-9]{1,9})\s*([smhd])", text.strip().lower())
     if found:
         length = timedelta(**{UNITS[found[2]]: int(found[1])})
@@ -26,7 +30,11 @@ def since(text: str) -> timedelta:
 
 
 def recording_uuid(text: str) -> str:
-    """Return a recording's uuid without spaces around it. Raises OpsError if it can't be one."""
+    """Return a recording's uuid without spaces around it.
+
+    Raises:
+        OpsError: The text can't be a uuid.
+    """
     uuid = text.strip()
     if not uuid or len(uuid) > LONGEST_UUID or not uuid.isprintable() or " " in uuid:
         raise OpsError(
@@ -37,7 +45,11 @@ def recording_uuid(text: str) -> str:
 
 
 def meeting_number(text: str) -> int:
-    """Return a Zoom meeting's number, also of groups. Raises OpsError if the text is none."""
+    """Return a Zoom meeting's number, also of groups.
+
+    Raises:
+        OpsError: The text is no meeting number.
+    """
     digits = re.sub(r"[\s-]", "", text)
     if not re.fullmatch(r"[0-9]{1,19}", digits):
         raise OpsError(f"{text!r} is no meeting's number: digits, like 861 6892 1331.")

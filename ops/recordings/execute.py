@@ -43,15 +43,16 @@ GOOD_ANSWERS = ("done", "nothing waiting")
 
 
 def address(target: Target, route: str) -> str:
-    """Return the address of `webhook-url` or another export. Raises OpsError if there is none."""
+    """Return the address of `webhook-url` or another export.
+
+    Raises:
+        OpsError: The stack has no such export.
+    """
     name = target.names.of(route)
     found = overview.outputs(target).get(name)
     if not found:
         raise OpsError(f"The stack has no output {name}: `invoke stack.update` mends that.")
     return found
-
-
-# Requests as "+Zoom" makes them
 
 
 def request_ingest(
@@ -64,7 +65,8 @@ def request_ingest(
 
     `call_directly` sends the same body where the API refuses this machine's address.
 
-    Raises OpsError if the request is refused, or can't be sent.
+    Raises:
+        OpsError: The request is refused, or can't be sent.
     """
     body = json.dumps(content)
     try:
@@ -159,9 +161,6 @@ def on_demand(
             said = request_ingest(url, content, session, partial(call_directly, activity))
     terminal.say(said)
     terminal.say(f"Where it is: `{following.recordings_command(wanted)}`")
-
-
-# Zoom's webhook event, sent again
 
 
 def resender_of(target: Target, session: requests.Session) -> Resender:
@@ -270,11 +269,12 @@ def _follow_in_opencast(target: Target, uuid: str, read: Callable[[], StatusRow 
         )
 
 
-# Direct calls
-
-
 def process_one(target: Target, function: Function, qualifier: str, event: dict[str, Any]) -> None:
-    """Make a function process one message of its queue. Raises OpsError if it reports a failure."""
+    """Make a function process one message of its queue.
+
+    Raises:
+        OpsError: The function reports a failure.
+    """
     name, chosen = target.names.function(function), qualifier.strip() or target.place.release_alias
     client = target.client("lambda", invocation.CONFIG)
     try:
@@ -286,7 +286,11 @@ def process_one(target: Target, function: Function, qualifier: str, event: dict[
 
 
 def result_message(name: str, answer: Any) -> str:
-    """Return a function's message about its work. Raises OpsError if it reports a failure."""
+    """Return a function's message about its work.
+
+    Raises:
+        OpsError: The function reports a failure.
+    """
     message = answer.get("message") if isinstance(answer, dict) else None
     if message not in GOOD_ANSWERS:
         raise OpsError(f"{name}: {redact(str(message or answer))[:200]}")

@@ -52,7 +52,8 @@ def follow(
     `read` returns the row; its first result has to belong to this attempt, not to an earlier one.
     `show` gets the row after each reading, and shows that it goes on.
 
-    Raises OpsError if the row can't be read or is gone.
+    Raises:
+        OpsError: The row can't be read or is gone.
     """
     said: list[str] = []
     while True:
@@ -101,7 +102,8 @@ def follow_in_opencast(
 
     `ask` calls the function `follow` and returns its answer.
 
-    Raises OpsError if the row can't be read, or Opencast failed or deleted the ingest.
+    Raises:
+        OpsError: The row can't be read, or Opencast failed or deleted the ingest.
     """
     pause, told = FIRST_PAUSE, ""
     while True:
@@ -139,7 +141,7 @@ def _read_row(read: Callable[[], StatusRow | None], uuid: str) -> StatusRow:
 
 
 def is_followed(row: StatusRow, record: Record) -> bool:
-    """Tell whether Opencast is asked what became of the row's ingest."""
+    """Return whether Opencast is asked what became of the row's ingest."""
     ingest = record.ingests.get(record.ingest_of(row.zip_id))
     return ingest is not None and ingest.following is not None
 
@@ -153,7 +155,7 @@ def record_of(ledger: Ledger, uuid: str) -> Record:
 
 
 def is_earlier(row: StatusRow, ingest: IngestRecord) -> bool:
-    """Tell whether an ingest was posted before the followed request."""
+    """Return whether an ingest was posted before the followed request."""
     return bool(row.ingest_request_time) and ingest.posted_at < row.ingest_request_time
 
 

@@ -97,7 +97,11 @@ class Places:
     clock: Callable[[], datetime] = now
 
     def find(self, uuid: str) -> Traces:
-        """Return the traces of a recording. Raises LedgerUnreadable if its record is malformed."""
+        """Return the traces of a recording.
+
+        Raises:
+            LedgerUnreadable: The ledger's record is malformed.
+        """
         record = self.ledger.get(uuid)
         zip_ids = {automated(uuid), *record.requests}
         # Every row, because a row lives a few days longer than the indexes are asked for.
@@ -166,7 +170,7 @@ class Places:
 
 
 def _is_staged(record: Record, rows: Sequence[StatusRow], key: str) -> bool:
-    """Tell whether a key of the staging bucket belongs to a recording.
+    """Return whether a key of the staging bucket belongs to a recording.
 
     It has the meeting and the start of one of its rows, or the id of one of its files.
     """
@@ -303,7 +307,11 @@ def check_it_rests(uuid: str, traces: Traces, when: datetime) -> None:
 
 
 def confirm(uuid: str, traces: Traces) -> None:
-    """Ask whether to forget a recording. Raises OpsError if not."""
+    """Ask whether to forget a recording.
+
+    Raises:
+        OpsError: The answer isn't yes.
+    """
     terminal.say(summary(traces))
     if ask_on_terminal(f"Forget {uuid}? This can't be undone. [y/N] ").strip().lower() != "y":
         raise OpsError(f"{uuid} was left as it is.")

@@ -86,8 +86,8 @@ def as_json(row: StatusRow, step: str | None) -> dict[str, Any]:
     }
 
 
-def say_nothing(*, failed: bool) -> None:
-    """Say that no recording was found. `failed`: only failures were wanted."""
+def say_none_found(*, failed: bool) -> None:
+    """Print that no recording was found. `failed`: whether the command listed only failures."""
     nothing = "Nothing has failed or got stuck" if failed else "No such recording is known"
     terminal.say(
         f"{nothing}. (Without --since that is of the last day, unless a meeting or a uuid is "
@@ -143,7 +143,7 @@ def recordings(
         steps = steps_of(found, diagnoses)
         terminal.show_json([as_json(row, steps.get(row.zip_id)) for row in rows])
     elif not rows:
-        say_nothing(failed=failed)
+        say_none_found(failed=failed)
     else:
         listed = Listed(rows, found, diagnoses)
         if wanted:

@@ -196,14 +196,12 @@ def _stacked(row: StatusRow, listed: Listed) -> tuple[str | Text, ...]:
 
 def say_next_steps(listed: Listed, console: Console) -> None:
     """Print what to do: once for the recordings that have one cause, otherwise for each ingest."""
-    groups = by_cause(listed.rows, listed.diagnoses).values()
-    together = [some for some in groups if len(some) > 1]
-    grouped = {row.zip_id for some in together for row in some}
-    steps = steps_of([row for row in listed.rows if row.zip_id not in grouped], listed.diagnoses)
-    lines = [
-        (2, f"{_name(row)}: {steps[row.zip_id]}") for row in listed.rows if row.zip_id in steps
-    ]
-    for some in together:
+    steps = steps_of(listed.rows, listed.diagnoses)
+    rows = [row for row in listed.rows if row.zip_id in steps]
+    groups = by_cause(rows, listed.diagnoses).values()
+    alone = [some[0] for some in groups if len(some) == 1]
+    lines = [(2, f"{_name(row)}: {steps[row.zip_id]}") for row in alone]
+    for some in (some for some in groups if len(some) > 1):
         # Without its uuid, the phrase has UUID in its place.
         any_of = msgspec.structs.replace(some[0], recording_id="")
         what = reason_of(some[0]).rstrip(".") or state_with_code(some[0].state)

@@ -67,7 +67,11 @@ def report_of(target: Target, event: dict[str, Any]) -> Report:
 
 
 def show(report: Report) -> None:
-    """Print what a run did, or would do. Raises OpsError if something stopped it."""
+    """Print what a run did, or would do.
+
+    Raises:
+        OpsError: Something stopped the run.
+    """
     lists = LISTS.get(report.how, report.how)
     terminal.say(f"Looked at {lists} since {report.since}: {report.listed} recordings")
     if report.baseline:

@@ -107,7 +107,11 @@ def resender(
 
 
 def uuid_of(text: str) -> str:
-    """Return the uuid that is typed, alone or in a link. Raises OpsError if there is none."""
+    """Return the uuid that is typed, alone or in a link.
+
+    Raises:
+        OpsError: The text contains no uuid.
+    """
     uuid = uuid_in(text)
     refuse_options([uuid])
     if text.strip() and not uuid:

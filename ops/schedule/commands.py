@@ -50,7 +50,11 @@ if TYPE_CHECKING:
 def import_csv(
     table: Table, sheet: Sheet, *, replace_all: bool = False, dry_run: bool = False
 ) -> ImportReport:
-    """Import a sheet in place of the same source. Raises OpsError if nothing was changed."""
+    """Import a sheet in place of the same source.
+
+    Raises:
+        OpsError: Nothing was changed.
+    """
     with _alone(table, dry_run=dry_run):
         replaced = ReplacedSources(every=replace_all)
         return import_sheets(ScheduleTable(table), [sheet], replaced, dry_run=dry_run)
@@ -59,7 +63,11 @@ def import_csv(
 def import_classes(
     table: Table, parsed: ParsedSheet, *, replace_all: bool = False, dry_run: bool = False
 ) -> ImportReport:
-    """Import classes in place of the same source. Raises OpsError if nothing was changed."""
+    """Import classes in place of the same source.
+
+    Raises:
+        OpsError: Nothing was changed.
+    """
     with _alone(table, dry_run=dry_run):
         replaced = ReplacedSources(names=frozenset({parsed.source}), every=replace_all)
         return import_parsed(ScheduleTable(table), [parsed], replaced, dry_run=dry_run)
@@ -75,7 +83,8 @@ def remove_source(table: Table, source: str, *, dry_run: bool = False) -> Import
 def _alone(table: Table, *, dry_run: bool) -> Iterator[None]:
     """Hold the schedule's lock during the block, unless it is a dry run.
 
-    Raises OpsError if somebody else is changing the schedule, or the block raised a RequestError.
+    Raises:
+        OpsError: Somebody else is changing the schedule, or the block raised a RequestError.
     """
     lock = ScheduleLock(table, lambda: datetime.now(UTC), COMMAND_SECONDS)
     try:
@@ -115,7 +124,7 @@ def _endpoint(target: Target, address: str | None, path: str) -> oc_import.Endpo
 
 def end_strictly(report: ImportReport, *, strict: bool) -> None:
     """Raise Exit (1) after a strict import that skipped rows."""
-    skipped = sum(row.whole for row in report.skipped)
+    skipped = sum(row.all_skipped for row in report.skipped)
     if strict and skipped:
         raise Exit(f"Skipped rows, with --strict: {skipped}", code=1)
 

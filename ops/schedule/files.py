@@ -35,7 +35,8 @@ _TIME = re.compile(r"([01]?[0-9]|2[0-3]):[0-5][0-9]")
 def read_csv(path: Path) -> Sheet:
     """Return a CSV file as a sheet. The separator is the first line's: comma, semicolon or tab.
 
-    Raises OpsError if the file is not CSV in UTF-8, with a BOM or not.
+    Raises:
+        OpsError: The file is not CSV in UTF-8, with a BOM or not.
     """
     text = read_text(path, "save or export it as CSV in UTF-8")
     try:
@@ -201,7 +202,10 @@ def parse_table_rows(name: str, source: str, rows: Iterable[Mapping[str, Any]]) 
 def _scheduled(
     row: Mapping[str, Any], entries: Iterable[Any], source: str
 ) -> Iterator[ScheduledClass]:
-    """Return the classes of a row. Fields that an entry lacks are empty or the row's."""
+    """Return the scheduled classes of a row.
+
+    A field that an entry lacks comes from the row, else it is empty.
+    """
     for entry in entries:
         known = entry if isinstance(entry, dict) else {}
         yield ScheduledClass(

@@ -90,7 +90,7 @@ def save(ssm: SSMClient, key: GoogleKey) -> bool:
 
 
 def _same(stored: str, content: str) -> bool:
-    """Tell whether two texts hold the same JSON. They may be formatted differently."""
+    """Return whether two texts hold the same JSON. They may be formatted differently."""
     try:
         return bool(json.loads(stored) == json.loads(content))
     except ValueError:

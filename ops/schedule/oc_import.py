@@ -69,7 +69,8 @@ def endpoint_of(address: str | None, path: str, user: str, password: str) -> End
 
     `path` is where Opencast lists the classes. It is not used if the address names the listing.
 
-    Raises OpsError if the address is missing or malformed, or user or password are missing.
+    Raises:
+        OpsError: The address is missing or malformed, or user or password are missing.
     """
     if address is None:
         raise OpsError(
@@ -270,7 +271,8 @@ def days_of(text: str) -> list[str]:
 def time_of(text: str) -> str:
     """Return a time like `02:30 PM` as `14:30`. Without AM or PM it is a time of 24 hours.
 
-    Raises ValueError if the text is no such time.
+    Raises:
+        ValueError: The text is no time of these forms.
     """
     found = _TIME.fullmatch(text)
     hour, minute = (_hour(int(found[1]), found[3] or ""), int(found[2])) if found else (24, 0)

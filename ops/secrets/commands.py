@@ -128,7 +128,8 @@ def check_strength(name: str, value: str, given: Mapping[str, str]) -> None:
 def new_value(name: str, old: str, new: str, *, keep_old: bool) -> str:
     """Return the value to store in SSM, given the stored one ("" if none).
 
-    Raises OpsError if nothing would change, or the value would be too long.
+    Raises:
+        OpsError: Nothing would change, or the value would be too long.
     """
     if not old and name != SIGNING_KEY:
         raise OpsError(

@@ -114,7 +114,7 @@ def described(ssm: SSMClient, names: Names) -> dict[str, StoredSecret]:
 
 
 def is_same(name: str, given: str, present: str) -> bool:
-    """Tell whether a setting has the value in SSM.
+    """Return whether a setting has the value in SSM.
 
     Of webhook tokens the first counts: `secrets.rotate --keep-old` keeps an old one behind it.
     """

@@ -141,7 +141,11 @@ class CdkCli:
         return "\n".join(lines).strip("\n")
 
     def deploy(self, stack_name: str, on_line: OnLine = _ignore) -> None:
-        """Create or change the stack, without confirmation. Raises OpsError if that fails."""
+        """Create or change the stack, without confirmation.
+
+        Raises:
+            OpsError: CDK fails.
+        """
         # Without a change set, which saves much of the time.
         how = ("--method=direct", "--require-approval=never", "--progress=events")
         with self.open_log() as log:
@@ -157,7 +161,11 @@ class CdkCli:
             self.run("deploy", stack_name, *method, "--require-approval=never", log=log)
 
     def destroy(self, stack_name: str, on_line: OnLine = _ignore) -> None:
-        """Delete the stack without confirmation. Raises OpsError if that fails."""
+        """Delete the stack without confirmation.
+
+        Raises:
+            OpsError: CDK fails.
+        """
         with self.open_log() as log:
             self.run("destroy", stack_name, "--force", log=log, on_line=on_line)
 

@@ -399,7 +399,11 @@ def show_deletion(target: Target, *, there: bool) -> None:
 
 
 def confirm_deletion(target: Target, *, there: bool) -> None:
-    """Ask whether to delete the stack and everything in it. Raises OpsError if not."""
+    """Ask whether to delete the stack and everything in it.
+
+    Raises:
+        OpsError: The answer isn't yes.
+    """
     name = target.place.stack_name
     confirm_production(name, ask_on_terminal)
     waiting = overview.message_counts(target) if there else {}

@@ -56,7 +56,8 @@ def ensure_location(environment: Mapping[str, str], env_file: Path) -> None:
 
     Wrong settings aren't reported here: whoever loads all of them does that.
 
-    Raises OpsError if the location can't be found.
+    Raises:
+        OpsError: The location can't be found.
     """
     given = given_settings(environment, env_file)
     if not needs_lookup(given) or cached_settings(given, env_file):
@@ -84,7 +85,11 @@ def ensure_location(environment: Mapping[str, str], env_file: Path) -> None:
 
 
 def write_cache(path: Path, found: Location, cluster: str, *, is_ecs: bool, region: str) -> None:
-    """Write the location to a file in the form of `.env`. Raises OpsError if that fails."""
+    """Write the location to a file in the form of `.env`.
+
+    Raises:
+        OpsError: The file can't be written.
+    """
     settings = {
         "OC_CLUSTER_NAME": cluster,
         **({"STACK_TYPE": "ecs"} if is_ecs else {}),
@@ -106,7 +111,8 @@ def opsworks_location(ec2: EC2Client, cluster: str) -> Location:
 
     The tags don't tell the network.
 
-    Raises OpsError if there is no admin node, or more than one.
+    Raises:
+        OpsError: There is no admin node, or more than one.
     """
     pages = ec2.get_paginator("describe_instances").paginate(
         Filters=[
@@ -144,7 +150,8 @@ def ecs_location(
 
     `subnets` are the given ones: then none are looked up.
 
-    Raises OpsError if something is missing.
+    Raises:
+        OpsError: A part of the location is missing.
     """
     exports = _exports(cloudformation, f"opencast-ecs-{cluster}-database")
     wanted = {
@@ -189,7 +196,8 @@ def private_subnets(ec2: EC2Client, vpc: str) -> tuple[str, ...]:
 
     A function has no public address, so an internet gateway doesn't serve it.
 
-    Raises OpsError if there are none.
+    Raises:
+        OpsError: The VPC has no such subnet.
     """
     of_vpc: Any = [{"Name": "vpc-id", "Values": [vpc]}]
     tables = [

@@ -384,7 +384,11 @@ def _show_outputs(found: Mapping[str, str]) -> None:
 
 
 def show_change_set(target: Target, name: str) -> None:
-    """Print the changes of a change set, and how to apply them. Raises OpsError if it failed."""
+    """Print the changes of a change set, and how to apply them.
+
+    Raises:
+        OpsError: The change set failed.
+    """
     cloudformation = target.client("cloudformation")
     stack = target.place.stack_name
     found = cloudformation.describe_change_set(StackName=stack, ChangeSetName=name)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def has_leftovers(target: Target) -> bool:
-    """Tell whether secrets or packages of a stack exist, with or without the stack itself."""
+    """Return whether secrets or packages of a stack exist, with or without the stack itself."""
     if store.described(target.client("ssm"), target.names):
         return True
     s3, prefix = target.own_s3(), f"{target.place.stack_name}/"
@@ -98,7 +98,11 @@ def _abort_uploads(s3: S3Client, bucket: str) -> None:
 
 
 def delete_below(s3: S3Client, bucket: str, prefix: str) -> None:
-    """Delete a bucket's files whose keys begin with `prefix`. Raises OpsError if S3 refuses."""
+    """Delete a bucket's files whose keys begin with `prefix`.
+
+    Raises:
+        OpsError: S3 refuses a deletion.
+    """
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
     for page in pages:
         keys: list[ObjectIdentifierTypeDef] = [

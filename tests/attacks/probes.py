@@ -27,7 +27,7 @@ THROTTLE_SECONDS = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
-    """A request. `path` is the API's, with the stage; it and the headers are sent as they are."""
+    """A request. `path` includes the stage. Path and headers are sent unchanged."""
 
     path: str
     method: str = "POST"

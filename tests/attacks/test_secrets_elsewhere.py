@@ -70,7 +70,7 @@ def others(*own: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", others(ZOOM, PIPELINE))
-def test_webhook_refuses_an_event_that_is_signed_with(name: str, target: Target) -> None:
+def test_webhook_refuses_another_secret_as_zooms(name: str, target: Target) -> None:
     uid = new_uuid()
     body = encoded(started(uid))
     target.fails(to_webhook(body, target.secrets[name]), *WRONGLY_SIGNED)
@@ -79,9 +79,7 @@ def test_webhook_refuses_an_event_that_is_signed_with(name: str, target: Target)
 
 
 @pytest.mark.parametrize("name", others(PIPELINE))
-def test_webhook_refuses_a_request_of_the_pipeline_that_is_signed_with(
-    name: str, target: Target
-) -> None:
+def test_webhook_refuses_another_secret_as_the_pipelines_key(name: str, target: Target) -> None:
     """The honest request lacks its files: it gets a row that says so, and starts no ingest."""
     zip_id = f"on-demand-{new_uuid()}"
     about = started(new_uuid())["payload"]["object"]
@@ -96,12 +94,12 @@ def test_webhook_refuses_a_request_of_the_pipeline_that_is_signed_with(
 
 
 @pytest.mark.parametrize("name", others(SLACK))
-def test_slack_refuses_a_command_that_is_signed_with(name: str, target: Target) -> None:
+def test_slack_function_refuses_another_secret_as_slacks(name: str, target: Target) -> None:
     target.fails(to_slack(HELP, target.secrets[name]), 401)
     assert target.send(to_slack(HELP, target.slack_secret)).status == 200
 
 
-def test_slack_refuses_a_command_that_is_signed_in_zooms_way(target: Target) -> None:
+def test_slack_function_refuses_a_command_that_is_signed_in_zooms_way(target: Target) -> None:
     honest = to_slack(HELP, target.slack_secret)
     in_zooms_way = to_webhook(honest.body, target.zoom_secret).headers
     target.fails(replace(honest, headers=in_zooms_way), 401)
@@ -161,16 +159,18 @@ def sheet(target: Target) -> Spreadsheet:
 
 
 @pytest.mark.parametrize("attack", CARRIED, ids=str)
-def test_schedule_update_refuses_its_token(attack: Attack, target: Target) -> None:
+def test_schedule_update_refuses_its_token_when_it_is_in_another_place_or_form(
+    attack: Attack, target: Target
+) -> None:
     target.withstands(attack, update({"x-schedule-token": target.secrets[SCHEDULE]}))
 
 
 @pytest.mark.parametrize("name", others(SCHEDULE))
-def test_schedule_update_refuses_as_its_token(name: str, target: Target) -> None:
+def test_schedule_update_refuses_another_secret_as_its_token(name: str, target: Target) -> None:
     target.fails(update({"x-schedule-token": target.secrets[name]}), 401)
 
 
-def test_schedule_update_takes_its_own_token(target: Target, sheet: Spreadsheet) -> None:
+def test_schedule_update_accepts_its_token(target: Target, sheet: Spreadsheet) -> None:
     answer = target.send(update({"x-schedule-token": target.secrets[SCHEDULE]}))
     assert (answer.status, answer.body.partition(":")[0]) == (200, "Success")
     assert set(sheet.scheduled()) == {"81000000001"}

@@ -78,12 +78,12 @@ class TestCheck:
         ids=["missing", "unexpected", "wrong size"],
     )
     @pytest.mark.parametrize("parts", [False, True])
-    def test_wrong_keys_and_sizes_are_problems(
+    def test_objects_have_a_problem_when_a_key_or_size_is_wrong(
         self, objects: list[S3Object], problem: str, parts: bool
     ) -> None:
         assert problem in problem_of(objects, Load("one", {"f": SIZE}), parts=parts)
 
-    def test_swapped_parts_are_a_problem_when_bytes_are_checked(self) -> None:
+    def test_objects_have_a_problem_when_parts_are_swapped_and_bytes_are_checked(self) -> None:
         swapped = replace(OBJECT, parts=(PARTS[1], PARTS[0], PARTS[2]))
         load = Load("one", {"f": SIZE})
         assert problem_of([swapped], load, parts=True) == "bench/f.mp4: part 2 differs from Zoom's"
@@ -91,7 +91,9 @@ class TestCheck:
 
 
 class TestRuns:
-    def test_run_counts_when_the_copy_is_whole(self, peers: StandIns, tmp_path: Path) -> None:
+    def test_benchmark_run_counts_when_the_copy_is_whole(
+        self, peers: StandIns, tmp_path: Path
+    ) -> None:
         run = measure(peers, ONE_STREAM, setting(), 1)
         assert run.ok, run.problem
         assert (run.size, run.fetched, run.s3.body_bytes) == (20_000_000, 20_000_000, 20_000_000)
@@ -101,17 +103,19 @@ class TestRuns:
         results.write(tmp_path / "a.jsonl", run)
         assert list(results.read([tmp_path / "a.jsonl"])) == [run]
 
-    def test_run_has_a_problem_when_the_copy_breaks_off(self, peers: StandIns) -> None:
+    def test_benchmark_run_has_a_problem_when_the_copy_breaks_off(self, peers: StandIns) -> None:
         run = measure(peers, ONE_STREAM, setting(CASES["ivf"]), 1)
         assert run.problem.startswith("exit code 1: ")
         assert run.zoom.cuts == 1
 
-    def test_run_has_a_problem_when_the_program_copies_nothing(self, peers: StandIns) -> None:
+    def test_benchmark_run_has_a_problem_when_the_program_copies_nothing(
+        self, peers: StandIns
+    ) -> None:
         run = measure(peers, Program("lazy", (sys.executable, "-c", "")), setting(), 1)
         assert run.problem.startswith("missing: ['bench/f20.mp4']")
 
     @pytest.mark.skipif(not shutil.which("curl"), reason="curl isn't installed")
-    def test_curl_copies_and_is_the_yardstick(self, peers: StandIns) -> None:
+    def test_curl_copies_the_files_and_measures_the_yardstick(self, peers: StandIns) -> None:
         run = measure(peers, CURL, setting(), 1)
         assert run.ok, run.problem
         get, put = yardstick.measure(peers, is_tls=True, at_once=2, repetition=0, load=LOAD)
@@ -119,13 +123,15 @@ class TestRuns:
         assert get.cpu_s > 0
         assert put.peer_cpu_s > 0
 
-    def test_killed_copy_is_started_again(self, peers: StandIns) -> None:
+    def test_copy_is_started_again_when_it_was_killed(self, peers: StandIns) -> None:
         interrupted = Interrupted(peers, ONE_STREAM, FAST)
         line = interrupted.copy_with_kills(LOAD, 7, iter([0.01]))
         assert (line.problem, line.moments, line.seed) == ("", [0.01], 7)
         assert line.fetched == LOAD.size
 
-    def test_copy_out_of_time_continues_in_the_next_invocation(self, peers: StandIns) -> None:
+    def test_copy_continues_in_the_next_invocation_when_its_time_runs_out(
+        self, peers: StandIns
+    ) -> None:
         program = Program("two", (sys.executable, "-c", TWO_INVOCATIONS))
         line = Interrupted(peers, program, FAST).copy_in_invocations(LOAD)
         assert (line.problem, len(line.seconds), line.overrun) == ("", 2, 0)
@@ -147,7 +153,7 @@ def test_cuts_of_a_case_are_evenly_spread() -> None:
 
 
 @pytest.mark.parametrize("words", [["--case", "x"], ["kills", "--sut", "x"], ["--load", "x"]])
-def test_command_is_refused_when_a_name_is_unknown(
+def test_benchmark_command_is_refused_when_a_name_is_unknown(
     words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:

@@ -39,7 +39,7 @@ TRAILER = {
 
 
 class Unseekable(io.BytesIO):
-    """A stream like a download, which boto3 can't read before it sends it."""
+    """A stream like a download: boto3 can't read the body before it sends the request."""
 
     def seekable(self) -> bool:
         return False

@@ -218,7 +218,7 @@ def acting_as(stack: Stack, state: State, function: str) -> Iterator[Client]:
 
 
 def is_denied(client: Client, action: str, resource: str) -> bool:
-    """Tell whether a request for an action on a resource is denied for lack of the grant."""
+    """Return whether a request for an action on a resource is denied for lack of the grant."""
     try:
         ATTEMPTS[action](client, resource)
     except ClientError as error:

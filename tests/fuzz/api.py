@@ -94,9 +94,6 @@ def check_query(given: Any) -> Iterator[str]:
     require(answered.status in {200, 400}, f"/status answers {answered.status}")
 
 
-# What docs/openapi.yaml allows
-
-
 @cache
 def validator(name: str) -> OAS31Validator:
     """Return the validator of a schema of the document's components."""
@@ -202,7 +199,7 @@ def _answered(path: str, content: Any) -> Answer:
 
 
 def _is_wrong(path: str, content: Any) -> bool:
-    """Tell whether the document forbids a request whose function is as strict as the document.
+    """Return whether the document forbids a request whose function is as strict as the document.
 
     /ingest takes more than the schema says, as the schema's description tells: numbers for texts,
     "" for nothing. /new_recording answers 204 to events of no interest, whatever they lack.

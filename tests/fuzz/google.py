@@ -84,9 +84,6 @@ def check_update(given: Any, aws: Aws | None = None) -> Iterator[str]:
     yield from aws.seen()
 
 
-# Cells
-
-
 def make_sheet(mutator: Mutator) -> Any:
     rows: Any = mutator.value(payloads.SHEET, most=8)
     known = mutator.value([payloads.schedule_row()]) if mutator.chance(0.3) else []

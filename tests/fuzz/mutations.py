@@ -172,7 +172,7 @@ def _places(value: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _contains(value: Any, container: Any) -> bool:
-    """Tell whether a container is a value or within it: the value can't move there."""
+    """Return whether a container is a value or within it: the value can't move there."""
     if value is container:
         return True
     inner: Any = value.values() if isinstance(value, dict) else value

@@ -34,5 +34,5 @@ CANARIES = Canaries(SECRETS)
 
 
 def is_secret(value: object) -> bool:
-    """Tell whether a value is a planted secret, which a mutation must not copy elsewhere."""
+    """Return whether a value is a planted secret, which a mutation must not copy elsewhere."""
     return isinstance(value, str) and any(secret in value for secret in SECRETS.values())

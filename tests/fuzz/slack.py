@@ -137,9 +137,6 @@ def check_message(message: Any) -> Iterator[str]:
     require(not problems, f"Slack refuses a message: {problems}")
 
 
-# Slack's API
-
-
 class GroupsApi:
     """Slack's client with mutated answers."""
 

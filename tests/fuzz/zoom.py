@@ -32,9 +32,6 @@ def proxy_event(body: bytes, headers: dict[str, Any]) -> dict[str, Any]:
     return {"headers": headers, "body": text, "isBase64Encoded": is_base64}
 
 
-# Webhook events
-
-
 def make_event(mutator: Mutator) -> Any:
     own = mutator.chance(0.2)
     base = payloads.on_demand_event() if own else mutator.one_of(payloads.zoom_events())
@@ -76,9 +73,6 @@ def check_downloads(aws: Aws, zoom: dict[str, Any], downloads: list[Any]) -> Ite
         deps = functions.downloader_of(aws, zoom, downloads)
         process(aws, aws.download_queue, message.body, 1, deps)
         yield from aws.seen()
-
-
-# Answers of Zoom's API
 
 
 def answer(content: Any, **more: Any) -> dict[str, Any]:
@@ -177,9 +171,6 @@ def check_list(given: Any) -> Iterator[str]:
     deps = functions.reconcile_of(aws, given["zoom"])
     yield str(reconcile.answer({"source": "aws.events"}, deps, 100.0))
     yield from aws.seen()
-
-
-# Downloads
 
 
 def make_download(mutator: Mutator) -> Any:

@@ -99,14 +99,16 @@ def test_every_route_of_the_template_has_callers(template: Template) -> None:
 
 
 @pytest.mark.parametrize(("method", "path"), EVERY_ROUTE)
-def test_allowed_addresses_may_call_every_route(template: Template, method: str, path: str) -> None:
+def test_addresses_in_the_allowed_ips_may_call_every_route(
+    template: Template, method: str, path: str
+) -> None:
     for address in ("192.0.2.7", ALLOWED):
         for spelling in spellings(path):
             assert is_allowed(policy_of(template), method, spelling, address), spelling
 
 
 @pytest.mark.parametrize(("method", "path"), EVERY_ROUTE)
-def test_other_addresses_may_call_only_the_routes_that_check_requests(
+def test_addresses_outside_the_allowed_ips_may_call_only_the_routes_that_check_requests(
     template: Template, method: str, path: str
 ) -> None:
     for address in (STRANGER, "192.0.2.8", "2001:db8::1"):
@@ -202,7 +204,7 @@ def test_a_route_without_named_callers_is_denied(tmp_path: Path) -> None:
     assert not is_allowed(policy, "GET", "forgotten", ALLOWED)
 
 
-def test_a_change_of_the_allowed_addresses_deploys_the_api_again(
+def test_a_change_of_the_allowed_ips_deploys_the_api_again(
     template: Template, changed: Callable[[Mapping[str, str]], Template]
 ) -> None:
     later = changed({"INGEST_ALLOWED_IPS": STRANGER})

@@ -36,7 +36,7 @@ def keys(grant: Grant) -> set[tuple[str, str, str]]:
 
 
 def is_tried(grant: Grant) -> bool:
-    """Tell whether the end-to-end tests take the grant away."""
+    """Return whether the end-to-end tests take the grant away."""
     is_enforced = grant.action not in NOT_ENFORCED or (grant.function, grant.action) in ENFORCED
     return is_enforced and not keys(grant) & set(HELD_BY_UNIT_TESTS)
 

@@ -94,7 +94,7 @@ def test_the_log_filter_matches_what_log_notifications_mails(
     assert len(pattern) <= 1024
 
 
-def test_records_from_error_on_are_mailed_by_default(template: Template) -> None:
+def test_log_records_from_error_on_are_mailed_by_default(template: Template) -> None:
     pattern = pattern_of(template)
     assert [level for level in Level if matches(pattern, line_of(level.name))] == [
         Level.ERROR,
@@ -110,7 +110,7 @@ def test_the_topic_mails_to_the_notification_email(template: Template) -> None:
     assert subscription["TopicArn"] == {"Ref": topic_id}
 
 
-def test_only_alarms_of_this_account_may_publish_and_only_by_tls(template: Template) -> None:
+def test_topic_accepts_only_alarms_of_this_account_and_only_by_tls(template: Template) -> None:
     [policy] = template.of_type("AWS::SNS::TopicPolicy").values()
     statements = {each["Effect"]: each for each in policy["PolicyDocument"]["Statement"]}
     assert len(policy["PolicyDocument"]["Statement"]) == 2
@@ -120,7 +120,9 @@ def test_only_alarms_of_this_account_may_publish_and_only_by_tls(template: Templ
     assert allow["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
 
 
-def test_repeats_are_checked_more_often_than_they_are_mailed(template: Template) -> None:
+def test_repeated_faults_are_checked_at_least_as_often_as_they_are_mailed(
+    template: Template,
+) -> None:
     rule = template.named("AWS::Events::Rule", "Name")["notification-repeats"]
     assert rule["ScheduleExpression"] == "rate(5 minutes)"
     functions = template.functions

@@ -135,7 +135,9 @@ def test_the_cloud_refuses_unknown_credentials(cloud: Cloud, authority: Authorit
         client("sts", cloud, authority, key="AKIAIOSFODNN7EXAMPLE").get_caller_identity()
 
 
-def test_stop_ends_running_functions(tmp_path: Path, cloud: Cloud, authority: Authority) -> None:
+def test_the_cloud_ends_running_functions_when_it_stops(
+    tmp_path: Path, cloud: Cloud, authority: Authority
+) -> None:
     run_sleeper(cloud, authority)
     wait_for(lambda: len(processes_of(tmp_path)) == 3)  # supervisor, server, function
     cloud.stop()
@@ -144,7 +146,7 @@ def test_stop_ends_running_functions(tmp_path: Path, cloud: Cloud, authority: Au
 
 
 @pytest.mark.parametrize("how", ["wait", "at once"])
-def test_no_process_and_no_port_is_left_when_the_starter_is_killed(
+def test_the_cloud_leaves_no_process_and_no_port_when_its_starter_is_killed(
     tmp_path: Path, how: str
 ) -> None:
     starter, url, pid = start_elsewhere(tmp_path, how)
@@ -155,7 +157,7 @@ def test_no_process_and_no_port_is_left_when_the_starter_is_killed(
     assert not is_supervisor(pid)
 
 
-def test_a_cloud_that_was_let_go_outlives_its_starter_until_it_is_stopped(tmp_path: Path) -> None:
+def test_a_detached_cloud_outlives_its_starter_until_it_is_stopped(tmp_path: Path) -> None:
     starter, url, pid = start_elsewhere(tmp_path, "let go")
     try:
         assert starter.wait() == 0
@@ -166,7 +168,7 @@ def test_a_cloud_that_was_let_go_outlives_its_starter_until_it_is_stopped(tmp_pa
     assert not processes_of(tmp_path)
 
 
-def test_stop_pids_leaves_a_process_alone_that_is_no_supervisor() -> None:
+def test_stop_pids_spares_a_process_when_it_is_no_supervisor() -> None:
     other = subprocess.Popen(["sleep", "60"])
     try:
         stop_pids([other.pid])
@@ -192,7 +194,7 @@ def test_chosen_port_is_none_of_those_that_were_chosen_before() -> None:
         choose_port(0, FREE_PORTS)
 
 
-def test_an_error_shows_the_end_of_the_log_when_the_cloud_ends_at_once(
+def test_the_start_raises_with_the_end_of_the_log_when_the_cloud_ends_at_once(
     tmp_path: Path, authority: Authority
 ) -> None:
     broken = Authority(authority.ca_bundle, authority.certificate, tmp_path / "no.key")

@@ -153,9 +153,6 @@ def make_api(access: Access) -> None:
     api.create_deployment(restApiId=made, stageName="live")
 
 
-# Keys
-
-
 @pytest.mark.parametrize(
     "signer",
     [
@@ -172,7 +169,7 @@ def make_api(access: Access) -> None:
         pytest.param(replace(ROOT, at=datetime.now(UTC) + timedelta(hours=1)), id="future"),
     ],
 )
-def test_a_request_is_refused_when_its_key_is_not_the_developers(
+def test_a_request_is_refused_when_the_developers_key_has_not_signed_it(
     target: Target, signer: Signer | None
 ) -> None:
     target.assert_refused(target.create_topic(signer))
@@ -221,9 +218,6 @@ def test_a_roles_key_cannot_be_derived_from_names(target: Target) -> None:
     )
 
 
-# Changed requests
-
-
 def test_a_request_is_refused_when_its_body_was_changed(target: Target) -> None:
     target.assert_refused(target.create_topic(ROOT, CREATE_STOLEN, signed=CREATE_HONEST))
 
@@ -245,7 +239,7 @@ def test_a_request_is_refused_when_its_body_has_not_the_signed_hash(target: Targ
         ("GET", f"/{BUCKET}/{KEY}?acl"),
     ],
 )
-def test_a_signature_is_refused_for_another_method_or_address(
+def test_a_signature_is_refused_for_another_method_or_url(
     target: Target, method: str, path: str
 ) -> None:
     headers = ROOT.headers("GET", f"{target.url}/{BUCKET}/{KEY}", "s3")
@@ -279,9 +273,6 @@ def test_a_request_is_refused_when_its_host_is_not_signed(target: Target) -> Non
     target.assert_refused(target.session.post(url, data=CREATE_STOLEN, headers=headers, timeout=10))
 
 
-# Presigned requests
-
-
 @cache
 def s3_of(url: str, signer: Signer) -> Any:
     return boto3.Session().client(
@@ -301,7 +292,7 @@ def presigned(target: Target, signer: Signer = ROOT, seconds: int = 60) -> str:
     return str(s3.generate_presigned_url("get_object", Params=where, ExpiresIn=seconds))
 
 
-def test_a_presigned_address_opens_its_file(target: Target) -> None:
+def test_a_presigned_url_opens_its_file(target: Target) -> None:
     for signer in (ROOT, target.role):
         answer = target.session.get(presigned(target, signer), timeout=10)
         assert (answer.status_code, answer.content) == (200, b"lecture")
@@ -326,16 +317,14 @@ def test_a_presigned_address_opens_its_file(target: Target) -> None:
         ("X-Amz-Date=", "X-Amz-Date=x"),
     ],
 )
-def test_a_presigned_address_is_refused_when_it_was_changed(
-    target: Target, old: str, new: str
-) -> None:
+def test_a_presigned_url_is_refused_when_it_was_changed(target: Target, old: str, new: str) -> None:
     url = presigned(target)
     assert old in url
     target.assert_refused(target.session.get(url.replace(old, new, 1), timeout=10))
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "POST", "OPTIONS"])
-def test_a_presigned_address_is_refused_for_another_method(target: Target, method: str) -> None:
+def test_a_presigned_url_is_refused_for_another_method(target: Target, method: str) -> None:
     target.assert_refused(target.session.request(method, presigned(target), timeout=10))
 
 
@@ -350,7 +339,7 @@ def test_a_presigned_address_is_refused_for_another_method(target: Target, metho
     ],
     ids=["body", "target", "second-signature", "origin", "host"],
 )
-def test_a_presigned_address_is_refused_with_something_added(
+def test_a_presigned_url_is_refused_when_body_or_headers_are_added(
     target: Target, more: Mapping[str, Any]
 ) -> None:
     target.assert_refused(target.session.get(presigned(target), **more, timeout=10))
@@ -359,18 +348,15 @@ def test_a_presigned_address_is_refused_with_something_added(
 @pytest.mark.parametrize(
     "signer", [replace(ROOT, secret="test"), Signer("AKIAIOSFODNN7EXAMPLE", "key")]
 )
-def test_a_presigned_address_is_refused_when_another_key_signed_it(
+def test_a_presigned_url_is_refused_when_another_key_signed_it(
     target: Target, signer: Signer
 ) -> None:
     target.assert_refused(target.session.get(presigned(target, signer), timeout=10))
 
 
-def test_a_presigned_address_is_refused_when_it_has_expired(target: Target) -> None:
+def test_a_presigned_url_is_refused_when_it_has_expired(target: Target) -> None:
     url = presigned(target, seconds=0)
     target.assert_refused(target.session.get(url, timeout=10))
-
-
-# Pages in the browser
 
 
 @pytest.mark.parametrize("origin", [EVIL, "null", "http://127.0.0.1", "https://127.0.0.1:1", ""])
@@ -406,7 +392,7 @@ def test_localhost_is_a_name_of_the_cloud(target: Target) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", f"/{BUCKET}/{KEY}", "/_ministack/reset", "/restapis/"])
-def test_a_preflight_is_refused(target: Target, path: str) -> None:
+def test_a_preflight_request_of_another_page_is_refused(target: Target, path: str) -> None:
     asked = {"Origin": EVIL, "Access-Control-Request-Method": "POST"}
     answer = target.session.options(f"{target.url}{path}", headers=asked, timeout=10)
     target.assert_refused(answer)
@@ -420,9 +406,6 @@ def test_a_page_can_read_only_what_the_apis_routes_let_it_read(target: Target) -
     listed = target.session.get(url, headers=ROOT.headers("GET", url, "s3"), timeout=10)
     assert listed.status_code == 200
     assert_unreadable(listed)
-
-
-# Addresses
 
 
 @pytest.mark.parametrize(
@@ -498,9 +481,6 @@ def test_a_websocket_is_refused(target: Target) -> None:
         },
     )
     target.assert_refused(answer)
-
-
-# Around the gateway
 
 
 def test_the_cloud_listens_on_one_port_only(target: Target) -> None:

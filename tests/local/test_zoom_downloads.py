@@ -1,4 +1,4 @@
-"""Downloads from the Zoom stand-in: redirects, signed addresses, ranges and faults."""
+"""Downloads from the Zoom stand-in: redirects, signed URLs, ranges and faults."""
 
 import base64
 import dataclasses
@@ -75,7 +75,7 @@ def test_download_tokens_of_one_recording_can_be_expired(
     assert client.get(link, token).status_code == 401
 
 
-def test_a_signed_address_expires_before_its_download_token(
+def test_a_signed_url_expires_before_its_download_token(
     client: Client, recording: Recording, clock: Clock
 ) -> None:
     link, token = client.completed(recording)

@@ -1,12 +1,20 @@
-"""A stack, packages and vulnerabilities, for the outputs in tests/ops/test_outputs.py."""
+"""A stack, recordings, packages and vulnerabilities, for the outputs of test_outputs.py."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 from cdk.names import FUNCTIONS
 from cdk.weaknesses import Weakness
+from ingester.pipeline.reasons import ALREADY_THERE, NO_SERIES
+from ingester.pipeline.states import Origin
+from ingester.pipeline.states import State as IngestState
+from ingester.status.diagnosis import PATIENCE, diagnose_each
+from ingester.status.row import StatusRow
 from local.state import State
 from ops.audit import Report, Vulnerability
 from ops.code.package import DIST, Package
+from ops.recordings.printing import Listed
 from ops.stack.overview import FunctionStatus, Overview, QueueStatus, Strangers
 
 API = "https://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com/live"
@@ -84,3 +92,36 @@ LOCAL = State(
     webhook_secret="",
     pids={"cloud": 999_999_999},
 )
+
+NOW = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)
+
+
+def _ingest(
+    number: int, state: IngestState, reason: str = "", *, kind: Origin = Origin.WEBHOOK
+) -> StatusRow:
+    uuid = f"{number}dXp112QmuoKj48wAbcdeQ=="
+    return StatusRow(
+        zip_id=f"{kind}-{uuid}",
+        meeting_id=95846636710 + number,
+        recording_id=uuid,
+        topic=f"HIST E-1010 Mapping the Ocean, part {number}",
+        start_time="2026-10-14T15:00:00Z",
+        origin=str(kind),
+        ingest_request_time="2026-10-14T17:00:00Z",
+        oc_series_id="" if state is IngestState.IGNORED else "20260112345",
+        files=frozenset({"file"}),
+        state=state,
+        reason=reason,
+        updated=NOW - timedelta(hours=1) + timedelta(minutes=number),
+    )
+
+
+_INGESTS = (
+    _ingest(1, IngestState.SENT_TO_OPENCAST),
+    _ingest(1, IngestState.IGNORED, ALREADY_THERE, kind=Origin.ON_DEMAND),
+    _ingest(2, IngestState.DOWNLOADER_FAILED, "permanent failure: Zoom has no such recording."),
+    _ingest(3, IngestState.IGNORED, NO_SERIES),
+    _ingest(4, IngestState.IGNORED, NO_SERIES),
+    _ingest(5, IngestState.OC_SERIES_FOUND),
+)
+RECORDINGS = Listed(_INGESTS, _INGESTS, diagnose_each(_INGESTS, _INGESTS, NOW, PATIENCE))

@@ -84,7 +84,7 @@ def test_readme_and_contributing_list_the_environments_of_tox() -> None:
 
 
 def is_path(text: str) -> bool:
-    """Tell whether a piece of code in a document names a file or folder of this project."""
+    """Return whether a piece of code in a document names a file or folder of this project."""
     if not re.fullmatch(r"\.?[\w-][\w.-]*(/[\w.-]+)*/?", text):
         return False
     first = text.partition("/")[0]

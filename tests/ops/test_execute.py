@@ -69,9 +69,6 @@ def session(tls: Authority) -> Iterator[requests.Session]:
         yield made
 
 
-# POST /ingest
-
-
 def nobody(_: str) -> tuple[int, str]:
     raise AssertionError("the API let the request in")
 
@@ -126,9 +123,6 @@ def test_on_demand_calls_the_function_directly_when_the_api_refuses_the_address(
 def test_on_demand_says_that_the_api_can_not_be_reached(session: requests.Session) -> None:
     with pytest.raises(OpsError, match=r"127.0.0.1 can't be reached \(ConnectionError\)"):
         execute.request_ingest(CLOSED, {"uuid": UUID}, session, nobody)
-
-
-# Direct calls
 
 
 def answered(content: object, **more: Any) -> dict[str, Any]:
@@ -216,9 +210,6 @@ def test_a_direct_call_returns_the_message_of_success(message: str) -> None:
 def test_a_direct_call_reports_any_other_answer_as_an_error(answer: Any) -> None:
     with pytest.raises(OpsError, match=r"^f: "):
         execute.result_message("f", answer)
-
-
-# Zoom's webhook event, sent again
 
 
 @pytest.fixture

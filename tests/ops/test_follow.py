@@ -241,7 +241,7 @@ def test_follow_error_names_the_next_command(state: State, reason: str, advice: 
     assert ".." not in text
 
 
-def test_an_ingest_is_asked_about_with_growing_pauses_until_it_is_published() -> None:
+def test_follow_asks_about_an_ingest_with_backoff_until_it_is_published() -> None:
     waiting, arrived = row(State.SENT_TO_OPENCAST), row(State.PUBLISHED, minute=9)
     reads = ScriptedReads(waiting, waiting, waiting, arrived)
     pauses: list[float] = []
@@ -254,7 +254,7 @@ def test_an_ingest_is_asked_about_with_growing_pauses_until_it_is_published() ->
 
 
 @pytest.mark.parametrize("state", [State.OPENCAST_FAILED, State.OPENCAST_DELETED])
-def test_the_end_of_an_ingest_in_opencast_is_an_error_unless_it_is_published(state: State) -> None:
+def test_follow_raises_when_opencast_failed_or_deleted_the_ingest(state: State) -> None:
     reads = ScriptedReads(row(state, "Opencast's operation encode failed."))
     with pytest.raises(OpsError, match=r"operation encode failed\. .*`invoke exec\.pipeline"):
         following.follow_in_opencast(
@@ -262,14 +262,14 @@ def test_the_end_of_an_ingest_in_opencast_is_an_error_unless_it_is_published(sta
         )
 
 
-def test_an_ingest_that_is_not_followed_any_more_is_not_waited_for() -> None:
+def test_follow_ends_when_the_ingest_is_not_followed_any_more() -> None:
     reads = ScriptedReads(row(State.SENT_TO_OPENCAST))
     asked = {"asked": 0}
     found = following.follow_in_opencast(reads, lambda: asked, UUID, reads.said.append, reads.sleep)
     assert found.state is State.SENT_TO_OPENCAST
 
 
-def test_a_refusal_of_opencast_is_said_once() -> None:
+def test_follow_prints_a_refusal_of_opencast_once() -> None:
     waiting = row(State.SENT_TO_OPENCAST)
     reads = ScriptedReads(waiting, waiting, row(State.PUBLISHED))
     answer = {"asked": 1, "message": "it needs ROLE_ADMIN"}

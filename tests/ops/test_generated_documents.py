@@ -132,9 +132,6 @@ def test_invoke_list_has_one_line_for_each_command() -> None:
         assert re.fullmatch(r"  [a-z][a-z.-]+ +[A-Z].*\.( \(.*\))?", line), line
 
 
-# Settings
-
-
 @pytest.mark.parametrize("path", SETTINGS_FILES, ids=lambda path: path.name)
 def test_a_settings_document_is_up_to_date_with_the_table(path: Path) -> None:
     up_to_date = path.read_text("utf-8") == SETTINGS_FILES[path]

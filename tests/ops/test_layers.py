@@ -19,7 +19,17 @@ OWN = {"bench", "cdk", "functions", "ingester", "local", "ops", "tasks", "tests"
 FUNCTION_MODULES = {path.stem for path in HANDLERS}
 
 PURE = {"base64", "collections", "dataclasses", "datetime", "email", "enum", "functools", "hashlib"}
-PURE |= {"itertools", "math", "posixpath", "re", "shlex", "types", "typing", "unicodedata"}
+PURE |= {
+    "itertools",
+    "math",
+    "posixpath",
+    "re",
+    "shlex",
+    "textwrap",
+    "types",
+    "typing",
+    "unicodedata",
+}
 PURE |= {"__future__", "binascii", "csv", "io", "json", "string", "urllib", "uuid", "xml"}
 PURE |= {"contextlib", "hmac", "zoneinfo", "zlib"}
 """Modules of Python that do no I/O: they know no clock, no machine and no network."""
@@ -70,7 +80,7 @@ def name_of(path: Path) -> str:
 
 
 def is_pure(name: str) -> bool:
-    """Tell whether a module of `ingester` has to be pure."""
+    """Return whether a module of `ingester` has to be pure."""
     return name not in IO_MODULES and name.partition("/")[0] not in IO_ROOMS
 
 

@@ -85,9 +85,6 @@ def test_find_skips_a_row_without_a_state(aws: Cloud, status: StatusTable, clock
     assert found(status, clock, uuid="d==") == []
 
 
-# The command
-
-
 @pytest.fixture
 def begin_ingest(aws: Cloud) -> Callable[..., StatusTable]:
     """Return a function that writes an ingest, requested some hours ago, and returns the table."""

@@ -113,7 +113,7 @@ def test_migrate_copies_status_rows_of_the_last_days_only(stacks: Stacks) -> Non
     assert tallies["ledger"].copied == REQUESTS + 1
 
 
-def test_the_pipeline_reads_migrated_rows(aws: Cloud, stacks: Stacks) -> None:
+def test_pipeline_reads_the_rows_that_migrate_copied(aws: Cloud, stacks: Stacks) -> None:
     fill(stacks)
     stacks.migrate()
     meeting = ScheduleTable(aws.schedule).get(86168921331)
@@ -129,7 +129,7 @@ def of_status(stacks: Stacks) -> Any:
     return plan_migration(stacks.target, OLD, days=7, now=stacks.clock()).status
 
 
-def test_a_row_that_changes_during_the_migration_stays(aws: Cloud, stacks: Stacks) -> None:
+def test_migrate_keeps_a_row_that_changes_meanwhile(aws: Cloud, stacks: Stacks) -> None:
     now = stacks.clock()
     stacks.status.put_item(Item=status_row("u1", "SENT_TO_OPENCAST", now - timedelta(hours=1)))
     ours = {**status_row("u1", "SENT_TO_DOWNLOADER", now), "file_ids": {"f1"}}
@@ -166,7 +166,7 @@ EARLIER, LATER = timedelta(hours=2), timedelta(hours=1)
         (("RECORDING_IN_PROGRESS", EARLIER, {}), ("RECORDING_STOPPED", LATER, {}), False),
     ],
 )
-def test_migrate_replaces_a_status_row_only_when_the_old_stack_has_a_later_state(
+def test_migrate_replaces_a_status_row_only_when_the_old_stack_is_further_on(
     aws: Cloud,
     stacks: Stacks,
     there: tuple[str, timedelta, dict[str, Any]],
@@ -184,7 +184,7 @@ def test_migrate_replaces_a_status_row_only_when_the_old_stack_has_a_later_state
     assert stacks.migrate()["status"].copied == 0
 
 
-def test_events_before_and_after_the_switch_are_merged(aws: Cloud, stacks: Stacks) -> None:
+def test_migrate_merges_recording_events_of_both_stacks(aws: Cloud, stacks: Stacks) -> None:
     now = stacks.clock()
     stacks.events.put_item(Item=events_row("u1", now, ("started", 10), ("paused", 20)))
     aws.events.put_item(Item=events_row("u1", now, ("resumed", 30), ("stopped", 40)))
@@ -202,7 +202,7 @@ def test_events_before_and_after_the_switch_are_merged(aws: Cloud, stacks: Stack
     assert stacks.migrate()["recording events"].copied == 0
 
 
-def test_a_meeting_of_the_new_stack_stays_and_is_named(aws: Cloud, stacks: Stacks) -> None:
+def test_migrate_keeps_and_names_a_meeting_of_the_new_stack(aws: Cloud, stacks: Stacks) -> None:
     stacks.schedule.put_item(Item=MEETING)
     stacks.schedule.put_item(Item={**MEETING, "zoom_series_id": "2002"})
     same: dict[str, Any] = copy.deepcopy(MEETING)
@@ -216,7 +216,7 @@ def test_a_meeting_of_the_new_stack_stays_and_is_named(aws: Cloud, stacks: Stack
     assert everything(aws.schedule) == [sorted([same, other], key=str)]
 
 
-def test_the_import_lock_of_the_old_stack_is_no_meeting(aws: Cloud, stacks: Stacks) -> None:
+def test_migrate_does_not_copy_the_import_lock_of_the_old_stack(aws: Cloud, stacks: Stacks) -> None:
     stacks.schedule.put_item(Item={"zoom_series_id": IMPORT_LOCK, "owner": "x", "ends": 1})
     stacks.schedule.put_item(Item=MEETING)
     tally = stacks.migrate()["schedule"]

@@ -40,7 +40,7 @@ def is_taken_again(stacks: Stacks, *files: dict[str, Any]) -> bool:
     return bool(stacks.aws.sent_to(stacks.aws.download_queue))
 
 
-def test_the_lists_of_states_are_complete() -> None:
+def test_each_state_is_in_one_list() -> None:
     assert sorted([*SENT, *FAILED, *EARLY, "IGNORED"]) == sorted(State)
 
 
@@ -55,7 +55,9 @@ def test_a_repeat_of_a_sent_migrated_request_is_a_duplicate(stacks: Stacks, stat
 
 
 @pytest.mark.parametrize("state", [*FAILED, "IGNORED", *EARLY])
-def test_a_repeat_of_another_migrated_request_is_accepted(stacks: Stacks, state: str) -> None:
+def test_a_repeat_of_a_migrated_request_is_accepted_when_it_was_not_sent(
+    stacks: Stacks, state: str
+) -> None:
     stacks.migrate_row(UUID, state)
     assert is_taken_again(stacks)
     request = stacks.ledger.get(UUID).request(ZIP_ID)
@@ -66,7 +68,9 @@ def test_a_repeat_of_another_migrated_request_is_accepted(stacks: Stacks, state:
 @pytest.mark.parametrize(
     ("state", "end"), [*((state, End.FAILED) for state in FAILED), ("IGNORED", End.IGNORED)]
 )
-def test_a_migrated_request_has_an_end(stacks: Stacks, state: str, end: End) -> None:
+def test_a_migrated_request_has_an_end_when_it_failed_or_was_ignored(
+    stacks: Stacks, state: str, end: End
+) -> None:
     stacks.migrate_row(UUID, state)
     request = Request(at="2026-10-14T17:00:00Z", is_taken_over=True, end=end)
     assert stacks.ledger.get(UUID).requests == {ZIP_ID: request}
@@ -89,7 +93,7 @@ def test_a_migrated_request_counts_as_sent_when_a_retry_is_due(stacks: Stacks) -
 
 
 @pytest.mark.parametrize("asked_at", [None, "yesterday", ""])
-def test_a_migrated_request_without_a_time_gets_its_rows(
+def test_a_migrated_request_gets_the_time_of_its_row_when_it_has_none(
     stacks: Stacks, asked_at: str | None
 ) -> None:
     stacks.migrate_row(UUID, "IGNORED", ingest_request_time=asked_at)
@@ -106,7 +110,7 @@ def test_each_request_of_a_recording_is_migrated(stacks: Stacks) -> None:
     }
 
 
-def test_a_migrated_row_may_name_its_recording_by_key(stacks: Stacks) -> None:
+def test_migrate_finds_a_recording_when_its_row_names_it_by_key(stacks: Stacks) -> None:
     now = stacks.clock()
     for zip_id in (ZIP_ID, OTHER_ID):
         row = status_row(UUID, "IGNORED", now, zip_id=zip_id)
@@ -117,7 +121,7 @@ def test_a_migrated_row_may_name_its_recording_by_key(stacks: Stacks) -> None:
     assert tally.named == [f"{OTHER_ID} can't be read: it names no recording"]
 
 
-def test_another_run_updates_a_migrated_request(stacks: Stacks) -> None:
+def test_migrate_updates_a_migrated_request_when_it_runs_again(stacks: Stacks) -> None:
     stacks.migrate_row(UUID, "SENT_TO_DOWNLOADER")
     # A repeat is dropped, but the ledger has its files.
     assert not is_taken_again(stacks)
@@ -150,7 +154,7 @@ def test_migrate_keeps_a_row_whose_request_is_in_the_ledger(stacks: Stacks) -> N
     assert stacks.aws.rows()[ZIP_ID] == plain(ours)
 
 
-def test_an_ingest_of_another_request_stays_recorded(stacks: Stacks) -> None:
+def test_migrate_keeps_the_ingest_of_another_request(stacks: Stacks) -> None:
     posts = (Post(attempt="a", at=NOW, outcome=Outcome.TAKEN),)
     ingest = IngestRecord(zip_id=OTHER_ID, series="S", files={"f": "a file"}, posts=posts)
 
@@ -166,7 +170,7 @@ def test_an_ingest_of_another_request_stays_recorded(stacks: Stacks) -> None:
     assert after.request(ZIP_ID).is_taken_over
 
 
-def test_a_webhook_event_during_migration_wins(stacks: Stacks) -> None:
+def test_migrate_keeps_a_request_when_a_webhook_event_comes_meanwhile(stacks: Stacks) -> None:
     stacks.add_row(UUID, "SENT_TO_DOWNLOADER")
     table = stacks.target.table(stacks.aws.recordings.name)
     planned = plan_migration(stacks.target, OLD, days=7, now=stacks.clock()).ledger
@@ -178,7 +182,7 @@ def test_a_webhook_event_during_migration_wins(stacks: Stacks) -> None:
     assert (request.is_sent, request.is_taken_over) == (True, False)
 
 
-def test_a_record_that_changes_all_the_time_is_left_and_named(stacks: Stacks) -> None:
+def test_migrate_leaves_and_names_a_record_that_changes_all_the_time(stacks: Stacks) -> None:
     stacks.add_row(UUID, "SENT_TO_DOWNLOADER")
 
     class Busy(Ledger):

@@ -22,11 +22,19 @@ from ops.code import package
 from ops.local import show_addresses
 from ops.migration import commands as migration
 from ops.migration.copy_tables import Tally
+from ops.recordings import printing as recordings
 from ops.stack import overview
 from tests.cloud import REGION, Cloud
 from tests.command_line import ROW, SHEET, invoke
 from tests.infra.template import SETTINGS
-from tests.ops.outputs_of_things import CHANGES, LOCAL, OVERVIEW, PACKAGES, REPORTS
+from tests.ops.outputs_of_things import (
+    CHANGES,
+    LOCAL,
+    OVERVIEW,
+    PACKAGES,
+    RECORDINGS,
+    REPORTS,
+)
 from tests.ops.queue_harness import Queues, body
 from tests.ops.terminals import TerminalText, plain
 
@@ -68,6 +76,7 @@ SHOWN: dict[str, Callable[[], None]] = {
     "migrate": lambda: migration.show(
         [Tally("schedule", copied=12, kept=3), _skipping()], "zip-old", dry_run=True
     ),
+    "recordings": lambda: recordings.show(RECORDINGS),
     "local.up": lambda: show_addresses(LOCAL),
     "audit": _show_audit,
 }

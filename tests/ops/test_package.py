@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import gzip
 import hashlib
 import importlib.util
+import json
 import os
 import shutil
 import struct
@@ -15,7 +17,9 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 import boto3
+import botocore
 import pytest
+from botocore.model import ServiceModel, StructureShape
 from moto import mock_aws
 
 from cdk.names import FUNCTIONS, STATUS_QUERY, WEBHOOK, Function, Names
@@ -32,6 +36,8 @@ HASH_BASED_AND_UNCHECKED = 0b01
 
 LATE_IMPORTS = 16
 """Limit of modules that boto3's clients import inside functions or compiled code."""
+
+INSTALLED = Path(botocore.__file__).parents[1]
 
 AARCH64 = 183
 """`e_machine` of an ELF file for arm64."""
@@ -137,6 +143,31 @@ def test_a_package_holds_only_what_its_function_needs(function: Function, built:
 
 
 @by_name
+def test_a_packages_models_have_every_operation_and_shape_but_no_documentation(
+    function: Function, built: Built
+) -> None:
+    for name, content in entries(built[function.name]).items():
+        if name.startswith("botocore/data/") and name.endswith("/service-2.json.gz"):
+            shipped, whole = (
+                gzip.decompress(content),
+                gzip.decompress((INSTALLED / name).read_bytes()),
+            )
+            assert b"<p>" in whole
+            assert b"<p>" not in shipped
+            assert shapes(shipped) == shapes(whole)
+
+
+def shapes(model: bytes) -> dict[str, list[str]]:
+    """Return a service's operations, and its shapes with the names of their members."""
+    service = ServiceModel(json.loads(model))
+    kinds = {name: service.shape_for(name) for name in service.shape_names}
+    members = {
+        name: list(kind.members) for name, kind in kinds.items() if isinstance(kind, StructureShape)
+    }
+    return {**members, "operations": list(service.operation_names)}
+
+
+@by_name
 def test_a_packages_bytecode_belongs_to_its_sources(function: Function, built: Built) -> None:
     """Python doesn't compare bytecode with its source."""
     files = entries(built[function.name])
@@ -150,7 +181,7 @@ def test_a_packages_bytecode_belongs_to_its_sources(function: Function, built: B
         assert source_hash == importlib.util.source_hash(files[source]), name
 
 
-def test_a_package_without_a_compiler_has_no_bytecode(
+def test_a_package_has_no_bytecode_when_there_is_no_compiler(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     platform = dataclasses.replace(host(), compiler=None)
@@ -188,7 +219,9 @@ def test_is_needed_selects_the_files_of_a_package(path: str, needed: bool) -> No
     assert is_needed(PurePosixPath(path), function) is needed
 
 
-def test_a_package_has_the_same_bytes_elsewhere(copied_project: Path, built: Built) -> None:
+def test_a_package_has_the_same_bytes_when_built_in_another_folder(
+    copied_project: Path, built: Built
+) -> None:
     functions = (WEBHOOK, STATUS_QUERY)
     made = package.build(functions, host(), copied_project / "dist", copied_project)
     for again in made:
@@ -203,7 +236,9 @@ def test_only_status_query_holds_the_page(built: Built) -> None:
     assert entries(built[STATUS_QUERY.name])["status_page.html"] == page
 
 
-def test_build_names_a_missing_file(copied_project: Path, tmp_path: Path) -> None:
+def test_build_raises_with_the_name_when_a_file_is_missing(
+    copied_project: Path, tmp_path: Path
+) -> None:
     (copied_project / "functions" / "status_page.html").unlink()
     with pytest.raises(FileNotFoundError, match=r"status_page\.html"):
         package.build([STATUS_QUERY], host(), tmp_path / "out", copied_project)

@@ -164,9 +164,6 @@ def test_csv_import_dry_run_reports_and_changes_nothing(
     assert "a.csv row 3: start 'x' is not a time" in said
 
 
-# Removal
-
-
 @pytest.fixture
 def table(aws: Cloud) -> Any:
     """Two meetings of a file, one of them shared with another file, and a first-system row."""

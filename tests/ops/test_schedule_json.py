@@ -163,10 +163,10 @@ def test_json_import_retains_a_class_whose_row_cannot_be_read(aws: Cloud, tmp_pa
     }
     assert {key: row["events"][0]["day"] for key, row in stored(aws).items()}.keys() == set(before)
     assert "Kept as before, 2 in all:" in terminal_lines(report, dry_run=False)
-    # An empty list is valid: the meeting has no classes.
+    # An empty list is valid: the meeting has no scheduled classes.
     load(aws, write(tmp_path / "a.json", [rows[0], {**rows[1], "events": []}]))
     assert set(stored(aws)) == {"1001"}
-    # Everything is replaced except the class whose row can't be read. It gets this file's source.
+    # Only the scheduled class whose row can't be read isn't replaced. It gets this file's source.
     columns = [SHEET, {**SHEET, "Meeting ID with Password": "https://zoom.us/j/1001", "Start": "9"}]
     load(aws, write(tmp_path / "b.json", columns), replace_all=True)
     assert {event["source"] for event in stored(aws)["1001"]["events"]} == {"json:b.json"}

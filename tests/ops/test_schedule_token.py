@@ -25,7 +25,7 @@ def write(aws: Cloud, settings: Settings) -> secrets.WriteResult:
     return secrets.write(aws.ssm, NAMES, settings.secrets(), settings.generated_secrets)
 
 
-def test_the_first_deployment_makes_a_token_which_stays(aws: Cloud) -> None:
+def test_first_deployment_generates_a_token_which_stays(aws: Cloud) -> None:
     written = write(aws, site())
     assert SCHEDULE_TOKEN in written.changed
     assert any("invoke secrets.schedule-token" in line for line in written.lines())
@@ -48,7 +48,7 @@ def test_no_line_of_a_deployment_shows_the_token(aws: Cloud) -> None:
     assert not [line for line in lines if schedule_token(aws.ssm, NAMES) in line]
 
 
-def test_the_token_of_the_site_replaces_the_made_one(aws: Cloud) -> None:
+def test_token_of_the_settings_replaces_the_generated_one(aws: Cloud) -> None:
     write(aws, site())
     settings = site(SCHEDULE_UPDATE_TOKEN=OWN_TOKEN)
     assert settings.generated_secrets == (SIGNING_KEY,)
@@ -56,20 +56,20 @@ def test_the_token_of_the_site_replaces_the_made_one(aws: Cloud) -> None:
     assert schedule_token(aws.ssm, NAMES) == OWN_TOKEN
 
 
-def test_a_token_that_the_site_no_longer_gives_is_replaced_by_a_made_one(aws: Cloud) -> None:
+def test_token_is_generated_when_the_settings_no_longer_have_one(aws: Cloud) -> None:
     write(aws, site(SCHEDULE_UPDATE_TOKEN=OWN_TOKEN))
     assert SCHEDULE_TOKEN in write(aws, site()).made
     assert schedule_token(aws.ssm, NAMES) != OWN_TOKEN
 
 
-def test_a_rotated_token_stays_when_the_site_gives_none(aws: Cloud) -> None:
+def test_rotated_token_stays_when_the_settings_have_none(aws: Cloud) -> None:
     write(aws, site())
     secrets.put(aws.ssm, NAMES, SCHEDULE_TOKEN, OWN_TOKEN, secrets.ROTATED)
     assert write(aws, site()).lines() == []
     assert schedule_token(aws.ssm, NAMES) == OWN_TOKEN
 
 
-def test_an_open_stack_has_no_token(aws: Cloud) -> None:
+def test_stack_has_no_token_when_open_schedule_updates_are_allowed(aws: Cloud) -> None:
     write(aws, site())
     written = write(aws, site(ALLOW_OPEN_SCHEDULE_UPDATE="true"))
     assert written.deleted == (SCHEDULE_TOKEN,)
@@ -77,7 +77,7 @@ def test_an_open_stack_has_no_token(aws: Cloud) -> None:
         schedule_token(aws.ssm, NAMES)
 
 
-def test_the_token_of_the_site_wins_over_the_open_door(aws: Cloud) -> None:
+def test_token_of_the_settings_is_kept_when_open_schedule_updates_are_allowed(aws: Cloud) -> None:
     settings = site(SCHEDULE_UPDATE_TOKEN=OWN_TOKEN, ALLOW_OPEN_SCHEDULE_UPDATE="true")
     write(aws, settings)
     assert schedule_token(aws.ssm, NAMES) == OWN_TOKEN

@@ -158,9 +158,6 @@ def test_rotation_advice_names_readers_and_next_steps() -> None:
     assert "with the new one alone" in rotation_advice(WEBHOOK_TOKEN, keep_old=True)[-1]
 
 
-# Storage
-
-
 def versions(aws: Cloud) -> dict[str, int]:
     """Return how often each parameter below the stack's path was written."""
     answer = aws.ssm.get_parameters_by_path(Path=NAMES.secrets_path)

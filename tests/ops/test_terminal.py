@@ -90,6 +90,27 @@ def test_a_sentence_fits_into_the_terminal(width: int, monkeypatch: pytest.Monke
     assert any("`invoke queue.uploads`" in line for line in lines)
 
 
+HOSTILE = "\x1b]0;pwned\x07 \x1b]52;c;aGk=\x1b\\ \x9b2J \u202egnp"
+CONTROLS = ("\x1b", "\x07", "\x9b", "\u202e")
+
+
+def test_a_sentence_and_a_table_escape_the_control_characters_of_foreign_text(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    terminal.say(f"Skipped: {HOSTILE}")
+    terminal.show(HOSTILE, ("row", "reason"), [("1", HOSTILE), ("2", Text(HOSTILE, style="red"))])
+    with terminal.working("Importing") as activity:
+        activity.say(HOSTILE)
+    captured = capsys.readouterr()
+    piped = captured.out + captured.err
+    out = terminal_of(monkeypatch, 40)
+    terminal.say(HOSTILE)
+    terminal.show(HOSTILE, ("row", "reason"), [("1", HOSTILE), ("2", Text(HOSTILE, style="red"))])
+    for printed in (piped, plain(out.getvalue())):
+        assert "\\x1b]0;pwned" in printed
+        assert not [control for control in CONTROLS if control in printed]
+
+
 SLOW = """
 import sys, time
 from pathlib import Path

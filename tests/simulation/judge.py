@@ -68,7 +68,7 @@ MESSAGES_FOR_CAPTIONS = 2100
 MESSAGES_AT_ONCE = 4
 
 MOST_QUESTIONS = 90
-"""The most questions about a workflow: a week with growing pauses, and some that are repeated."""
+"""The most questions about a workflow: a week with a backoff, and some that are repeated."""
 
 SLOWEST_QUESTION = 6 * 3600.0
 """Seconds after its end in which an ingest may not have been asked about."""
@@ -171,8 +171,6 @@ class _Recording:
             found.add(request.happening.series or self.automatic)
         return found - {""}
 
-    # Files
-
     def expected(self) -> list[FileTruth]:
         """Return the files that must be in Opencast, or be reported as missing."""
         if self.truth.minutes * 60 < MINIMUM_SECONDS or not self._has_series():
@@ -272,8 +270,6 @@ class _Recording:
             if uuid_of(message.body) == self.truth.uuid:
                 yield message
 
-    # Final states of ingests
-
     def _followed(self) -> Iterator[Verdict]:
         """Check that the ledger knows what became of each ingest, and that failures were mailed."""
         record = self.played.cloud.recordings.items()
@@ -322,8 +318,6 @@ class _Recording:
             if content.startswith(own) and at - BEGIN.timestamp() < min(taken, default=math.inf):
                 yield self._verdict(Category.LOST, f"{content} was given up before its ingest")
 
-    # Ingests
-
     def _count(self) -> Iterator[Verdict]:
         own = media_package_of(self.truth.uuid)
         ids = Counter(ingest.id == own for ingest in self.ingests)
@@ -362,8 +356,6 @@ class _Recording:
                 last[ingested.flavor] = file
                 continue
             yield self._verdict(Category.WRONG_BYTES, f"{ingest.id} {problem} ({ingested.key})")
-
-    # Captions
 
     def _captions(self) -> Iterator[Verdict]:
         """Check that each event has the recording's captions once, at the right times.

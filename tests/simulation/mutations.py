@@ -204,8 +204,8 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation(
         "reconcile does nothing",
         RECONCILE,
-        "            verdict = self._bring(listed)\n",
-        "            verdict = Verdict.KNOWN\n",
+        "            decision = self._bring(listed)\n",
+        "            decision = Decision.KNOWN\n",
         seed=20,
     ),
     Mutation(

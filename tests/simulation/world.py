@@ -136,8 +136,6 @@ class World:
         }
         self._outages = [fault for fault in faults if fault.kind is Kind.OUTAGE]
 
-    # Time
-
     def now(self) -> datetime:
         """Return the time as production's clocks give it."""
         return BEGIN + timedelta(seconds=self.time)
@@ -182,8 +180,6 @@ class World:
     def has_ended(self) -> bool:
         """Whether no event is planned."""
         return not self._heap
-
-    # Processes
 
     def start(
         self,
@@ -286,8 +282,6 @@ class World:
         self.current = process
         process.greenlet.switch()
         self.current = None
-
-    # Calls
 
     def call(self, name: str, effect: Callable[[], T], failure: Failure | None = None) -> T:
         """Make an outbound call: let its time pass, and fail or crash if that is planned.
@@ -399,8 +393,6 @@ class World:
         process.is_dead = True
         self.record("crashes")
         raise Killed
-
-    # The story
 
     def record(self, what: str, who: str = "") -> None:
         """Add a line to the story, if the world keeps one."""

@@ -101,10 +101,8 @@ class Zoom:
         """Second → the API's requests in it."""
         self._numbers: Counter[str] = Counter()
 
-    # Webhooks
-
     def notify(self, webhook_event: WebhookEvent, post: PostWebhook) -> None:
-        """Send a webhook event, and retry after a failure. This is the work of a process."""
+        """Send a webhook event, and retry after a failure. Run it in a simulated process."""
         delivery = Delivery(webhook_event)
         self.deliveries.append(delivery)
         if webhook_event.key in self._lost:
@@ -191,8 +189,6 @@ class Zoom:
             "total_size": sum(entry["file_size"] for entry in entries),
         }
 
-    # Tokens
-
     def new_token(self, uuid: str) -> str:
         self._numbers["token"] += 1
         token = f"download-{self._numbers['token']}"
@@ -212,8 +208,6 @@ class Zoom:
         """Return whether a download token opens a recording's files."""
         owner, ends = self._tokens.get(header.removeprefix("Bearer "), ("", 0.0))
         return owner == uuid and self.world.time < ends
-
-    # The API
 
     def next_odd(self) -> Fault | None:
         """Return the planned fault of this request to the API."""
@@ -282,8 +276,6 @@ class Zoom:
             token = f"page-{self._numbers['page']}"
             self._pages[token] = (first + size, self.world.time + PAGE_TOKEN_LIFE)
         return json_response({name: found[first : first + size], "next_page_token": token})
-
-    # Downloads
 
     def download(self, url: str, headers: Mapping[str, str]) -> Download:
         """Answer a GET of a download host."""

@@ -23,7 +23,7 @@ from bench.transfer.peers.zoom_settings import ZoomFault, ZoomSettings
 from bench.transfer.task import File, Task
 from ingester.errors import IngesterError, PermanentFailure
 from ingester.transfer.engine import Budget, Engine
-from ingester.transfer.multipart import IDENTITY, Bucket
+from ingester.transfer.multipart import IDENTITY_KEY, Bucket
 from ingester.transfer.multipart import Credentials as Signing
 from ingester.transfer.parts import MARK_NUMBER
 from ingester.transfer.plan import Copied, Copy, Target
@@ -157,7 +157,7 @@ class Harness:
         found: dict[str, Generated] = {}
         for stored in self.s3.objects():
             metadata = {**stored.metadata}
-            assert metadata.pop(IDENTITY)
+            assert metadata.pop(IDENTITY_KEY)
             name = metadata["file_id"]
             assert (stored.key, metadata) == (key_of(name), metadata_of(name))
             versions = self.zoom.versions(name)
@@ -172,7 +172,7 @@ class Harness:
         for upload in self.s3.uploads():
             sizes = {part.number: part.size for part in upload.parts}
             if sizes.pop(MARK_NUMBER, None):
-                found[upload.key, upload.metadata[IDENTITY]] = sum(sizes.values())
+                found[upload.key, upload.metadata[IDENTITY_KEY]] = sum(sizes.values())
         return found
 
     @property

@@ -10,7 +10,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from ingester.errors import EmptyFile, IngesterError, NotAFile, PermanentFailure
-from ingester.transfer.multipart import IDENTITY
+from ingester.transfer.multipart import IDENTITY_KEY
 from ingester.transfer.plan import Copied
 from tests.transfer import strategies as of
 from tests.transfer.harness import Harness, key_of
@@ -94,7 +94,7 @@ def run_again(harness: Harness, scenario: Scenario) -> None:
         return
     missing = 0
     for summary in harness.s3.objects():
-        known = stored.get((summary.key, summary.metadata[IDENTITY]), 0)
+        known = stored.get((summary.key, summary.metadata[IDENTITY_KEY]), 0)
         # One byte finds out the version of the source.
         missing += 1 if summary == before.get(summary.key) else summary.size - known + 1
     assert harness.zoom.stats().body_bytes <= missing

@@ -50,13 +50,13 @@ def no_open_sockets() -> Iterator[None]:
 
 
 class TestLeftovers:
-    def test_nothing_remains_when_a_file_is_a_page(self, harness: Harness) -> None:
+    def test_nothing_remains_in_s3_when_zoom_sends_html(self, harness: Harness) -> None:
         harness.begin(TWO, zoom_faults=[PAGE])
         with pytest.raises(NotAFile):
             harness.copy("ab")
         assert (harness.s3.uploads(), harness.s3.objects()) == ([], [])
 
-    def test_nothing_remains_when_a_changed_file_is_refused(self, harness: Harness) -> None:
+    def test_nothing_remains_in_s3_when_a_changed_file_is_refused(self, harness: Harness) -> None:
         changed = ZoomFault(kind="changed", request=3)
         refused = ZoomFault(kind="status", status=404, request=4, times=99)
         refused_redirect = replace(refused, where="rec", request=2)
@@ -65,7 +65,7 @@ class TestLeftovers:
             harness.copy(engine=harness.engine(ONE_CONNECTION))
         assert (harness.s3.uploads(), harness.s3.objects()) == ([], [])
 
-    def test_nothing_remains_of_a_skipped_file(self, harness: Harness) -> None:
+    def test_nothing_remains_in_s3_of_a_skipped_file(self, harness: Harness) -> None:
         """The file is a page even with a new URL and a fresh token."""
         pages = [replace(PAGE, request=6, times=1), replace(PAGE, where="rec", request=3, times=2)]
         harness.begin(TWO, zoom_faults=pages)
@@ -77,7 +77,7 @@ class TestLeftovers:
         assert harness.s3.uploads() == []
 
     @RANGES
-    def test_nothing_remains_of_an_opened_file_when_another_fails(
+    def test_nothing_remains_in_s3_of_an_opened_file_when_another_fails(
         self, harness: Harness, has_ranges: bool
     ) -> None:
         """S3 is slow to answer the new upload, and meanwhile Zoom refuses the other file."""
@@ -151,7 +151,7 @@ class TestTwoRuns:
         assert any(outcome.exception() is None for outcome in outcomes)
 
     @pytest.mark.parametrize("parts", range(10))
-    def test_object_is_right_when_a_run_begins_during_another(
+    def test_object_is_right_when_a_copy_begins_during_another(
         self, harness: Harness, parts: int
     ) -> None:
         copies = harness.copies("aa")
@@ -159,7 +159,7 @@ class TestTwoRuns:
         self.run_both(harness, copies, when=lambda: kinds["UploadPart"] >= parts)
 
     @pytest.mark.parametrize("_", range(3))
-    def test_object_is_right_when_both_runs_find_nothing(self, harness: Harness, _: int) -> None:
+    def test_object_is_right_when_two_copies_begin_at_once(self, harness: Harness, _: int) -> None:
         """Both meet before either has asked S3 for uploads."""
         meeting = threading.Barrier(2)
 
@@ -177,7 +177,7 @@ class TestTwoRuns:
         self.run_both(harness, copies, when=lambda: True)
 
     @pytest.mark.parametrize("parts", [1, 4, 7])
-    def test_object_is_the_new_version_when_the_source_changes_between_them(
+    def test_object_is_the_new_version_when_the_source_changes_between_two_copies(
         self, harness: Harness, parts: int
     ) -> None:
         kinds = harness.s3.counts.kinds

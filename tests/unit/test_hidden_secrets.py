@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
+import re
 from collections.abc import Iterator
 from contextvars import copy_context
 from urllib.parse import quote, quote_plus
@@ -43,12 +45,24 @@ def test_topic_stays_as_it_is_when_it_has_such_a_word(topic: str) -> None:
     assert redact(f"Received {topic}") == f"Received {topic}"
 
 
+def lower_percents(text: str) -> str:
+    """Return a URL-encoded text with lower-case digits after each `%`."""
+    return re.sub(r"%[0-9A-F]{2}", lambda found: found[0].lower(), text)
+
+
 def encoded(secret: str) -> Iterator[str]:
     """Yield the texts in which a secret may appear."""
     yield f"<{secret}>"
     yield f"?next={quote(secret, safe='')}"
     yield f"?next={quote_plus(secret)}"
+    yield f"?next={quote(secret)}"
+    yield f"?next={lower_percents(quote(secret, safe=''))}"
+    yield f"?next={quote(quote(secret, safe=''), safe='')}"
+    yield f"<a title='{html.escape(secret)}'>"
+    yield repr([secret])
+    yield repr([secret.encode()])
     yield json.dumps({"a": secret})
+    yield json.dumps({"a": json.dumps({"b": secret})})
     yield json.dumps({"a": secret}, ensure_ascii=False)
     for before in ("", "u", "us", "use"):
         yield base64.b64encode(f"{before}{secret}:x".encode()).decode()

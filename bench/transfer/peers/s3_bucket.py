@@ -145,7 +145,7 @@ class S3Bucket:
             raise S3Error(400, "InvalidArgument", "Part number must be between 1 and 10000")
         upload = self._upload(call)
         part = _part(call, number, upload.upload_id, self.settings.mode)
-        # S3 accepts and verifies a checksum of an upload without checksums, which boto3 sends.
+        # boto3 sends a checksum even to an upload without checksums; S3 verifies it.
         if upload.algorithm and not call.body.has_checksum:
             raise S3Error(400, "InvalidRequest", "Checksum Type mismatch: crc32, null")
         kept = [stored for stored in upload.parts if stored.number != number]
@@ -309,7 +309,7 @@ def _part(call: Call, number: int, salt: str, mode: Mode) -> S3Part:
     body = call.body
     if body.size > LARGEST_PART:
         raise S3Error(400, "EntityTooLarge", "The part is larger than 5 GiB.")
-    # Without the bytes, any ETag does that changes with them.
+    # Without the bytes, use any ETag that changes with them.
     hashed = body.data if mode == "keep" else f"{salt} {number} {body.size} {body.crc32}".encode()
     return S3Part(
         number=number,

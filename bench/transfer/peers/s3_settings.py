@@ -51,7 +51,7 @@ class S3Fault:
     seconds: float = 0.0
 
     def hits(self, operation: str, number: int) -> bool:
-        """Tell whether the `number`-th request of `operation` has this fault."""
+        """Return whether the `number`-th request of `operation` has this fault."""
         return self.operation == operation and self.nth <= number < self.nth + self.times
 
 

@@ -62,7 +62,7 @@ class ZoomFault:
         return self.kind in {"rst", "fin", "stall"}
 
     def hits(self, where: Where, number: int) -> bool:
-        """Tell whether the `number`-th GET of `where` has this fault."""
+        """Return whether the `number`-th GET of `where` has this fault."""
         return (
             self.where == where
             and self.request is not None

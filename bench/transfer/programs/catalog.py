@@ -12,15 +12,15 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 class UnknownProgram(Exception):
-    """There is no program of this name."""
+    """No program has this name."""
 
 
 @dataclass(frozen=True)
 class Program:
-    """A program.
+    """A program that the benchmark measures.
 
     Attributes:
-        name: Name.
+        name: Its name in results and options.
         command: Command line.
         environment: Additional environment variables.
         needs: A command that has to be installed.

@@ -36,7 +36,11 @@ def begin(task: Task, file: File) -> list["subprocess.Popen[bytes]"]:
 
 
 def copy(task: Task) -> None:
-    """Copy the task's files. Raises CurlFailed if a curl failed."""
+    """Copy the task's files.
+
+    Raises:
+        CurlFailed: A curl failed.
+    """
     running = [process for file in task.files for process in begin(task, file)]
     codes = [process.wait() for process in running]
     if any(codes):

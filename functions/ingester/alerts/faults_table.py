@@ -1,9 +1,9 @@
 """The table of mailed faults, which turns repeats into one mail.
 
-Each fault has a row for a day. Until `quiet_until` occurrences are only counted (`unmailed`). After
-that an invocation may claim the fault, and then mails it. A claim expires: if the invocation dies
-before it sends the mail, another one claims the fault, with the same count. Each function has a row
-with the number of mails about it, and `rate_limit` has a row in the same table.
+Each fault has a row for a day. Occurrences before `quiet_until` are only counted (`unmailed`).
+After that an invocation may claim the fault, and then mails it. A claim expires: if the invocation
+dies before it sends the mail, another one claims the fault, with the same count. Each function has
+a row with the number of mails about it, and `rate_limit` has a row in the same table.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ BODY_KEPT = 20_000
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """The exclusive right to mail about a fault.
+    """The exclusive right of one invocation to mail about a fault.
 
     Attributes:
         key: The fault.
-        times: Occurrences since the last mail.
+        times: Number of occurrences since the last mail.
         is_first: Whether there was no mail yet.
         since: Time of the last mail.
         latest: Time of the last occurrence.
@@ -61,7 +61,10 @@ class FaultsTable:
         self._clock = clock
 
     def happened(self, key: str, times: int, mail: Mail) -> Claim | None:
-        """Count occurrences of a fault. Return a claim to mail them now, or None to wait."""
+        """Count occurrences of a fault. Return a claim to mail them now, or None to wait.
+
+        `times` is their number.
+        """
         values: dict[str, Any] = {
             ":subject": mail.subject,
             ":body": mail.body[:BODY_KEPT],
@@ -128,11 +131,11 @@ class FaultsTable:
         self._table.update_item(
             Key={"fault": claim.key},
             UpdateExpression="SET quiet_until = :until, since = :now, expiration = :expiration "
-            "ADD unmailed :values",
+            "ADD unmailed :minus_mailed",
             ExpressionAttributeValues={
                 ":until": int((now + self._quiet).timestamp()),
                 ":now": int(now.timestamp()),
-                ":values": -claim.times,
+                ":minus_mailed": -claim.times,
                 ":expiration": self._expiration(),
             },
         )
@@ -141,8 +144,8 @@ class FaultsTable:
         """Release a claim whose mail wasn't sent. `times` occurrences are subtracted."""
         self._table.update_item(
             Key={"fault": claim.key},
-            UpdateExpression="SET quiet_until = :now ADD unmailed :values",
-            ExpressionAttributeValues={":now": self._now(), ":values": -times},
+            UpdateExpression="SET quiet_until = :now ADD unmailed :minus_mailed",
+            ExpressionAttributeValues={":now": self._now(), ":minus_mailed": -times},
         )
 
     def _claim(self, key: str, times: int, values: dict[str, Any], sets: str) -> Claim | None:

@@ -11,6 +11,7 @@ import shlex
 import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from textwrap import indent
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
@@ -37,6 +38,7 @@ RECORDS_SHOWN = 5
 OTHERS_NAMED = 50
 EXCEPTION_LIMIT = 6000
 TEXT_LIMIT = 2000
+INDENT = "    "
 CUT = "\n[…] The rest is in the log."
 
 
@@ -64,7 +66,7 @@ AFTER_CRASH = (
 
 
 class _About(msgspec.Struct, frozen=True):
-    """A function's work by name, what happens by itself after a crash, and what to do."""
+    """A function's work, the recovery after a crash, and the advice."""
 
     work: str
     after_crash: str
@@ -324,8 +326,10 @@ def _details(records: tuple[LogRecord, ...]) -> Iterable[str]:
             )
             if value
         )
-        text = record.message[:EXCEPTION_LIMIT]
-        yield "\n".join(filter(None, (where, ids, text, record.exception[-EXCEPTION_LIMIT:])))
+        texts = (record.message[:EXCEPTION_LIMIT], record.exception[-EXCEPTION_LIMIT:])
+        # Indented, so that foreign text can't look like a paragraph of the mail.
+        quoted = (indent(text, INDENT, lambda _line: True) for text in texts)
+        yield "\n".join(filter(None, (where, ids, *quoted)))
 
 
 def _one_line(text: str) -> str:

@@ -267,7 +267,7 @@ def _send(
 
 
 def _expects_events(record: ledger.Record, age: timedelta) -> bool:
-    """Tell whether a recording has events, all of which Opencast certainly has.
+    """Return whether a recording has events, all of which Opencast certainly has.
 
     Raises:
         AskLater: An ingest is on its way. Before Zoom's event about the video there is no request.

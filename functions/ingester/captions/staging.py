@@ -188,7 +188,7 @@ class CaptionStaging:
 
 
 def _is_too_large(file: RecordingFile) -> bool:
-    """Tell whether Zoom says that a file is too large. It doesn't always say a size."""
+    """Return whether Zoom says that a file is too large. It doesn't always say a size."""
     return file.file_size is not UNSET and file.file_size > MOST_BYTES
 
 

@@ -285,7 +285,7 @@ def with_files(record: Record, names: Mapping[str, str], now: datetime) -> Recor
 
 
 def is_duplicate(record: Record, zip_id: str, files: AbstractSet[str]) -> bool:
-    """Tell whether messages of this request that are already sent named all these files.
+    """Return whether messages of this request that are already sent named all these files.
 
     Zoom repeats a webhook event that it got no answer to, with other tokens and URLs. The repeated
     event is recognized by the recording and the ids of its files.
@@ -396,7 +396,7 @@ def without(record: Record, files: Iterable[str]) -> Record:
 
 
 def is_superseded(record: Record, zip_id: str, files: AbstractSet[str]) -> bool:
-    """Tell whether another message of the same request will bring more than `files`.
+    """Return whether another message of the same request will bring more than `files`.
 
     Each download starts with every file that the record has at that time and that no ingest record
     has. So the download of the newest files contains all of them, or has noted which it left out.
@@ -508,7 +508,7 @@ def with_followed(record: Record, media_package: str, following: Following) -> R
 
 
 def needs_staged_files(record: Record, zip_id: str) -> bool:
-    """Tell whether a request other than this one may still need the recording's staged files.
+    """Return whether a request other than this one may still need the recording's staged files.
 
     A failed request does, once a person redrives its message.
     """
@@ -537,7 +537,7 @@ class Absence(StrEnum):
 
 
 def is_doubtful(ingest: IngestRecord, now: datetime) -> bool:
-    """Tell whether Opencast may never have received a POST: none was answered for 15 minutes."""
+    """Return whether Opencast may never have received a POST: none was answered for 15 minutes."""
     return not ingest.is_taken and now - timestamps.parse(ingest.posted_at) >= POST_ARRIVAL_LIMIT
 
 
@@ -549,7 +549,7 @@ def absence_of(
     *,
     is_idle: bool | None,
 ) -> Absence:
-    """Tell why Opencast doesn't show the event of an ingest record.
+    """Return why Opencast doesn't show the event of an ingest record.
 
     Args:
         ingest: The ingest record.
@@ -581,12 +581,12 @@ def with_nothing_but(record: Record, now: datetime) -> Record:
 
 
 def may_replace(old: Record, new: Record) -> bool:
-    """Tell whether `new` changes `old`. A forgotten record takes no change but a new request."""
+    """Return whether `new` changes `old`. A forgotten record takes no change but a new request."""
     return new != old and not (old.forgotten and new.forgotten)
 
 
 def is_in_progress(record: Record, zip_id: str) -> bool:
-    """Tell whether a request's message may be on a queue, or its POST has no answer yet."""
+    """Return whether a request's message may be on a queue, or its POST has no answer yet."""
     request = record.request(zip_id)
     ingest = record.ingests.get(record.ingest_of(zip_id))
     is_done = ingest.is_taken if ingest else request.is_taken_over

@@ -123,7 +123,7 @@ class Opencast:
         return self._base_url.partition("://")[2]
 
     def has_event(self, media_package_id: str) -> bool:
-        """Tell whether Opencast has an event of this id.
+        """Return whether Opencast has an event of this id.
 
         Opencast also answers 404 to a user who may not read the event. So a 404 counts only if the
         user may read every event.
@@ -162,7 +162,7 @@ class Opencast:
         self._can_read_every_event = True
 
     def is_idle(self, media_package_id: str) -> bool | None:
-        """Tell whether Opencast is at work on no ingest and has no workflow of this media package.
+        """Return whether Opencast works on no ingest and has no workflow of this media package.
 
         The service registry counts the POSTs for which any node of Opencast is fetching files. Once
         a POST has ended, its workflow is visible at once, and its event a little later. Both
@@ -288,7 +288,7 @@ class Opencast:
         return min((int(match[1]) for match in matches if match), default=None)
 
     def has_active_workflow(self, media_package_id: str) -> bool:
-        """Tell whether a workflow of an event is running or paused.
+        """Return whether a workflow of an event is running or paused.
 
         Raises:
             OpencastUnreachable: Opencast gives no valid answer.
@@ -437,12 +437,12 @@ class Opencast:
 
 
 def _is_page(response: requests.Response) -> bool:
-    """Tell whether an answer is an HTML page, as of a proxy or a login form."""
+    """Return whether an answer is an HTML page, as of a proxy or a login form."""
     return "html" in response.headers.get("Content-Type", "")
 
 
 def _was_never_sent(error: requests.RequestException) -> bool:
-    """Tell whether no connection was made, so that no byte of the request reached Opencast."""
+    """Return whether no connection was made, so that no byte of the request reached Opencast."""
     reason = getattr(error.args[0] if error.args else None, "reason", None)
     return "NewConnectionError" in type(reason).__name__ or "NameResolution" in str(type(reason))
 
@@ -460,7 +460,8 @@ def _workflow_id(response: requests.Response) -> str:
     """
     try:
         root = ET.fromstring(response.content)  # noqa: S314  # our own Opencast's answer; expat bounds entities since 2.4.1
-    except ET.ParseError as error:
+    except (ET.ParseError, LookupError, ValueError) as error:
+        # The last two: the answer names an encoding that Python doesn't know, or can't decode.
         raise IngestUncertain("Opencast's answer to the ingest can't be read.") from error
     workflow = root.get("id") if root.tag.rpartition("}")[2] == "workflow" else ""
     if not workflow:

@@ -35,7 +35,7 @@ def _id_of(file: StagedFile) -> str:
 
 
 def deleted(ingest: IngestRecord) -> str:
-    """Say that Opencast no longer has the event of an ingest."""
+    """Return the sentence that Opencast no longer has the event of an ingest."""
     return (
         f"The ingest of {ingest.posted_at} isn't in Opencast any more: was it deleted there? It "
         "isn't sent again by itself; `exec.pipeline` sends it."
@@ -70,7 +70,7 @@ def stayed_outside(files: Mapping[str, str], ingest: IngestRecord) -> str:
 
 
 def _other_series(message: UploadMessage, ingest: IngestRecord) -> str:
-    """Say that an ingest went into another series than the message's; "" if it didn't."""
+    """Return a sentence if an ingest went into another series than the message's, otherwise ""."""
     if ingest.series == message.opencast_series_id:
         return ""
     return (

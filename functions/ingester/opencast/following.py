@@ -33,7 +33,7 @@ STATES = {
 
 
 def fate_of(news: News) -> Fate | None:
-    """Tell what became of an ingest whose event Opencast shows; None if that is open.
+    """Return what became of an ingest whose event Opencast shows; None if that is open.
 
     A workflow that succeeds without publishing leaves it open: a person may have to cut the video.
     A later workflow, such as a repair by a person, can publish what the ingest's own one didn't.
@@ -60,7 +60,7 @@ def followed(following: Following, news: News | None, now: datetime) -> Followin
 
 
 def is_given_up(following: Following) -> bool:
-    """Tell whether the follow-up has ended, and nobody has heard what became of the ingest."""
+    """Return whether the follow-up has ended, and nobody has heard what became of the ingest."""
     return not following.due and following.fate is None
 
 
@@ -83,7 +83,7 @@ def _next_question(following: Following, now: datetime) -> str:
 
 
 def reason_of(fate: Fate, workflow: Workflow | None, said: str) -> str:
-    """Say why Opencast couldn't process an ingest; "" if it could.
+    """Return why Opencast couldn't process an ingest; "" if it could.
 
     `said` is Opencast's own text about the failed operation, "" if it has none.
     """
@@ -98,7 +98,7 @@ def reason_of(fate: Fate, workflow: Workflow | None, said: str) -> str:
 
 
 def unfinished(news: News | None) -> str:
-    """Say how far an ingest is that isn't followed any more."""
+    """Return how far an ingest is that isn't followed any more."""
     days = LONGEST.days
     if news is None:
         return f"Opencast hasn't told for {days} days what became of the ingest."

@@ -94,7 +94,7 @@ class Lookup:
         """Look up a recording of which the ledger has an ingest already."""
         is_own = ingest.zip_id == message.zip_id
         now = self.clock()
-        # Before asking for the event: a POST that ends in between has made its event by then.
+        # Ask this before the event: a POST that ends between the two questions has made its event.
         is_doubtful = ledger.is_doubtful(ingest, now)
         is_idle = self.opencast.is_idle(media_package) if is_doubtful else None
         if self.opencast.has_event(media_package):

@@ -75,7 +75,7 @@ class Queue:
         self._url = url
 
     def send(self, body: str, *, delay_seconds: int = 0) -> None:
-        """Send to a standard queue, to be delivered after `delay_seconds` (at most 900)."""
+        """Send a message to a standard queue. It arrives after `delay_seconds`, at most 900."""
         self._sqs.send_message(
             QueueUrl=self._url,
             MessageBody=body,
@@ -83,13 +83,16 @@ class Queue:
         )
 
     def send_in_order(self, body: str, *, group: str) -> None:
-        """Send to a FIFO queue that drops repeats by content and keeps the order in `group`."""
+        """Send a message to a FIFO queue.
+
+        The queue drops repeats by content, and keeps the order in `group`.
+        """
         self._sqs.send_message(
             QueueUrl=self._url, MessageBody=body, MessageGroupId=_identifier(group)
         )
 
     def send_with_reason(self, body: str, reason: str, *, group: str, identity: str) -> None:
-        """Send to a dead-letter queue, with the reason as the attribute `FailedReason`.
+        """Send a message to a dead-letter queue, with the reason as the attribute `FailedReason`.
 
         A FIFO queue needs `group` and `identity`, the id of the message that failed: it drops
         repeats by that. By content, it would drop a message that an operator sent again and that

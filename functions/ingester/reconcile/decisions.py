@@ -77,7 +77,7 @@ class UnreadableEntry(msgspec.Struct, frozen=True, kw_only=True):
     problem: str
 
 
-class Verdict(StrEnum):
+class Decision(StrEnum):
     """Result of checking a recording that Zoom lists. The text is for operators."""
 
     MISSED = "missed"
@@ -97,12 +97,12 @@ class Verdict(StrEnum):
     """The recording is in the list, but Zoom's API doesn't find it any more."""
 
 
-WAITING = frozenset({Verdict.RECENT, Verdict.FOUND, Verdict.UNFINISHED})
-"""Verdicts on recordings that the next run checks again."""
+WAITING = frozenset({Decision.RECENT, Decision.FOUND, Decision.UNFINISHED})
+"""Decisions on recordings that the next run checks again."""
 
 
-def verdict_of(listed: ListedRecording, now: datetime, baseline: datetime | None) -> Verdict:
-    """Judge a listed recording by the list alone. MISSED is only final if the ledger agrees.
+def decision_on(listed: ListedRecording, now: datetime, baseline: datetime | None) -> Decision:
+    """Decide about a listed recording by the list alone. MISSED is only final if the ledger agrees.
 
     Args:
         listed: The recording.
@@ -110,19 +110,19 @@ def verdict_of(listed: ListedRecording, now: datetime, baseline: datetime | None
         baseline: Recordings that ended before are left alone; None to check all of them.
     """
     if baseline and listed.end < baseline:
-        return Verdict.TOO_OLD
+        return Decision.TOO_OLD
     if now < listed.end + WAIT:
-        return Verdict.RECENT
+        return Decision.RECENT
     files = listed.recording_files or []
     if not files or not all(_is_finished(file) for file in files):
-        return Verdict.UNFINISHED
+        return Decision.UNFINISHED
     if not any(_text(file, "file_type") == VIDEO for file in files):
-        return Verdict.NO_VIDEO
-    return Verdict.MISSED
+        return Decision.NO_VIDEO
+    return Decision.MISSED
 
 
 def is_known(record: Record, listed: ListedRecording) -> bool:
-    """Tell whether the ingest of a listed recording was requested, with all its files.
+    """Return whether the ingest of a listed recording was requested, with all its files.
 
     Zoom may send several webhook events about one recording, and a single one may be lost. If no
     request is in progress, a person decides, so missing files don't matter. A recording that an
@@ -144,16 +144,13 @@ def is_known(record: Record, listed: ListedRecording) -> bool:
 
 
 def _is_finished(file: Mapping[str, Any]) -> bool:
-    """Tell whether Zoom has finished a file. TIMELINE files have no status."""
+    """Return whether Zoom has finished a file. TIMELINE files have no status."""
     return _text(file, "status") in ("", "COMPLETED")
 
 
 def _text(file: Mapping[str, Any], name: str) -> str:
     value = file.get(name)
     return value.upper() if isinstance(value, str) else ""
-
-
-# State that reconcile keeps between runs
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -200,7 +197,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def is_due(told: Mapping[str, str], problem: str, now: datetime) -> bool:
-    """Tell whether a problem has to be logged as an error (again)."""
+    """Return whether a problem has to be logged as an error (again)."""
     at = told.get(problem)
     return at is None or now - timestamps.parse(at) >= TELL_AGAIN
 
@@ -238,8 +235,6 @@ def check_of(state: State | None, days: int, now: datetime) -> Check | None:
         problem = f"It hasn't run for {LATE // timedelta(hours=1)} hours."
     return Check(at=last.at, handed_in=last.handed_in, problem=problem)
 
-
-# Options of an operator's run
 
 _AGO = re.compile(r"([0-9]{1,4})([dh])")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")

@@ -84,7 +84,7 @@ def captions_of(uuid: str) -> str:
 
 
 def is_about_captions(zip_id: str) -> bool:
-    """Tell whether a `zip_id` is one that `captions_of` returns."""
+    """Return whether a `zip_id` is one that `captions_of` returns."""
     return zip_id.startswith(_CAPTIONS_PREFIX)
 
 
@@ -105,7 +105,7 @@ def uuid_in(text: str) -> str:
 
 
 def is_meeting_number(text: str) -> bool:
-    """Tell whether a text is a meeting number as people write it: digits, spaces and dashes.
+    """Return whether a text is a meeting number as people write it: digits, spaces and dashes.
 
     Zoom's API accepts a meeting number in place of a uuid, and answers with the latest recording of
     the meeting. A uuid never looks like a number, because 16 bytes in base64 end with `==`.
@@ -216,5 +216,5 @@ def view_names(files: Sequence[RecordingFile]) -> list[str]:
 
 
 def is_too_short(minutes: float, minimum_minutes: float) -> bool:
-    """Tell whether a recording is shorter than the setting `MINIMUM_DURATION`."""
+    """Return whether a recording is shorter than the setting `MINIMUM_DURATION`."""
     return minutes < minimum_minutes

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("ingester.staging_bucket")
 
 RELEASED = "released"
-"""Key of the tag of objects that nobody needs any more. A download copies such a file anew
-(`transfer.multipart`)."""
+"""Key of the tag of objects that nobody needs any more. A download copies such a file anew.
+`transfer.multipart.RELEASED` is the same: the engine imports nothing of recordings."""
 
 
 class Staging:

@@ -16,6 +16,12 @@ from ingester.errors import FileUnavailable
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 """IPv6 addresses that stand for IPv4 ones (RFC 6052), also for private ones."""
 
+GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+"""The IPv6 addresses that IANA gives out. `ipaddress` calls others global too: `::127.0.0.1`."""
+
+RELAY_ANYCAST = ipaddress.ip_network("192.88.99.0/24")
+"""Deprecated relays from IPv6 to IPv4 (RFC 7526)."""
+
 WINDOW_BYTES = 1024 * 1024
 """The most bytes of a download that the kernel buffers for each connection. They count as the
 function's memory, and are lost when the connection breaks. Enough for 10 MB/s at 100 ms latency."""
@@ -66,9 +72,11 @@ def public_http(connections: int, named_hosts: Collection[str]) -> urllib3.PoolM
 
 
 def is_public(address: str) -> bool:
-    """Tell whether an IP address is on the internet: not loopback, link-local, private or such."""
+    """Return whether an IP address is on the internet, not loopback, link-local, private etc."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         translated = ipaddress.IPv4Address(ip.packed[-4:]) if ip in NAT64 else None
         ip = ip.ipv4_mapped or ip.sixtofour or translated or ip
-    return ip.is_global and not ip.is_multicast
+    if isinstance(ip, ipaddress.IPv6Address) and ip not in GLOBAL_UNICAST:
+        return False
+    return ip.is_global and not ip.is_multicast and ip not in RELAY_ANYCAST

@@ -39,7 +39,7 @@ class _Conflicts:
     def rows(self) -> list[SkippedRow]:
         """Return a sentence for each row and reason."""
         return [
-            SkippedRow(sheet, row, f"{', '.join(dict.fromkeys(times))} {reason}", whole=False)
+            SkippedRow(sheet, row, f"{', '.join(dict.fromkeys(times))} {reason}", all_skipped=False)
             for (sheet, row, reason), times in self._times.items()
         ]
 

@@ -77,5 +77,5 @@ class ScheduleLock:
                 ExpressionAttributeValues={":owner": owner},
             )
         except (BotoCoreError, ClientError):
-            goes_on = log.goes_on("It ends by itself; until then nobody can change the schedule.")
-            logger.exception("The schedule's lock can't be taken away", extra=goes_on)
+            extra = log.goes_on("It ends by itself; until then nobody can change the schedule.")
+            logger.exception("The schedule's lock can't be taken away", extra=extra)

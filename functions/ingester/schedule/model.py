@@ -95,7 +95,7 @@ class ReplacedSources(msgspec.Struct, frozen=True, kw_only=True):
     every: bool = False
 
     def include(self, source: str) -> bool:
-        """Tell whether the import replaces the classes from `source`."""
+        """Return whether the import replaces the classes from `source`."""
         return self.every or source in self.names or source.startswith(self.prefixes)
 
 

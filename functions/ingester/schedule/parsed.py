@@ -9,9 +9,9 @@ from ingester.schedule.retained import UnreadRow
 
 
 class SkippedRow(msgspec.Struct, frozen=True):
-    """A row that can't be used, and why.
+    """A row that can't be used, or not as a whole, and why.
 
-    `whole` is False if only a part of the row can't be used. `unread` is what is known of a class
+    `all_skipped` is False if the rest of the row is imported. `unread` is what is known of a class
     that the row may hold all the same. `unlinked` is True for a row without a meeting link, as
     rows have that nobody wants recorded.
     """
@@ -19,7 +19,7 @@ class SkippedRow(msgspec.Struct, frozen=True):
     sheet: str
     row: int
     reason: str
-    whole: bool = True
+    all_skipped: bool = True
     unread: UnreadRow | None = None
     unlinked: bool = False
 

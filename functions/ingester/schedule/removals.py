@@ -1,4 +1,4 @@
-"""The classes that an import removes from the schedule, apart from those it changes or moves."""
+"""Scheduled classes that an import removes, apart from those that it changes or moves."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _Time = int | tuple[str, str]
 """Minute of the week, or day and time as they stand there if they can't be read."""
 
 _Key = tuple[str | None, str | None, _Time]
-"""Course, series and time by which a class is recognized; None for what doesn't matter."""
+"""Course, series and time by which a scheduled class is recognized. None matches any."""
 
 
 class RemovedClasses(msgspec.Struct, frozen=True):
-    """A meeting with those of its classes that an import removes.
+    """A meeting with those of its scheduled classes that an import removes.
 
     `also_in` are other meetings that have all of these classes at their times. If an earlier
     update was interrupted, they may be where the classes moved to.
@@ -28,21 +28,21 @@ class RemovedClasses(msgspec.Struct, frozen=True):
 
 
 class MovedMeeting(msgspec.Struct, frozen=True):
-    """A meeting that an import deletes, and the meetings that get all of its classes."""
+    """A meeting that an import deletes, and the meetings that get all of its scheduled classes."""
 
     meeting: ScheduledMeeting
     into: tuple[str, ...]
 
 
 class Removals(msgspec.Struct, frozen=True, kw_only=True):
-    """The losses of an import: classes that it removes, and meetings that it replaces."""
+    """The losses of an import: scheduled classes that it removes, and meetings that it replaces."""
 
     removed: tuple[RemovedClasses, ...]
     moved: tuple[MovedMeeting, ...]
 
 
 class _Entry(msgspec.Struct, frozen=True):
-    """A class of a meeting, as it is compared with others.
+    """A scheduled class of a meeting, as it is compared with others.
 
     `owner` is its course as (course, ""), or without a course its series as ("", series). Two
     classes with a common key are the same one; the first key is the strongest.
@@ -118,7 +118,7 @@ def find_removals(
 
 
 def _difference(before: ScheduledMeeting | None, after: ScheduledMeeting | None) -> _Difference:
-    """Compare the classes of a meeting before and after an import."""
+    """Compare the scheduled classes of a meeting before and after an import."""
     old, new = _classes(before), _classes(after)
     new_times = {_time(entry.scheduled) for entry in new}
     return _Difference(

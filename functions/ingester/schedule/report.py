@@ -56,7 +56,11 @@ def sheet_answer(report: ImportReport) -> str:
     other rows that can't be used, and rows that lack something.
     """
     removals = removals_of(report)
-    lines = [_numbers(report, removals), *_removed_lines("Removed", removals), *_row_lines(report)]
+    lines = [
+        _summary_line(report, removals),
+        *_removed_lines("Removed", removals),
+        *_row_lines(report),
+    ]
     return "\n".join(lines)
 
 
@@ -139,17 +143,17 @@ def _changed(report: ImportReport) -> list[str]:
 
 
 def _skipped(report: ImportReport) -> list[str]:
-    """Describe the rows that aren't imported."""
-    return [str(row) for row in report.skipped if row.whole]
+    """Describe the rows of which nothing is imported."""
+    return [str(row) for row in report.skipped if row.all_skipped]
 
 
 def _hints(report: ImportReport) -> list[str]:
     """Describe what looks wrong in rows that are imported."""
-    return [str(row) for row in report.skipped if not row.whole]
+    return [str(row) for row in report.skipped if not row.all_skipped]
 
 
 def _retained(report: ImportReport) -> list[str]:
-    """Describe the classes that stay because their rows can't be read, by their meetings."""
+    """Describe, by meeting, the scheduled classes that stay because their rows can't be read."""
     meetings = assemble(retained.pair for retained in report.retained)
     return [described(meeting) for meeting in meetings.values()]
 
@@ -173,9 +177,9 @@ def _moved_line(moved: MovedMeeting) -> str:
     return f"{described(moved.meeting)}, now in {', '.join(moved.into)}"
 
 
-def _numbers(report: ImportReport, removals: Removals) -> str:
-    """Return the first line of the sheet's answer."""
-    whole = {row.place for row in report.skipped if row.whole}
+def _summary_line(report: ImportReport, removals: Removals) -> str:
+    """Return the first line of the sheet's answer, which calls a scheduled class an event."""
+    whole = {row.place for row in report.skipped if row.all_skipped}
     partly = {row.place for row in report.skipped} - whole
     meetings = _count(report.meetings, "meeting", ",")
     classes = _count(report.classes, "event", ",")
@@ -230,7 +234,7 @@ def _named_lines(
     """
     named = sorted(
         (row for row in report.skipped if row.place not in counted),
-        key=lambda row: (row.unread not in retaining, row.unlinked, not row.whole),
+        key=lambda row: (row.unread not in retaining, row.unlinked, not row.all_skipped),
     )
     lines = _lines_by_row(named)
     more = len(lines) - MOST_ROWS

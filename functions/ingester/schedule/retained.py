@@ -96,11 +96,11 @@ class _ReadClasses:
         self._times = {(key.meeting, key.course, key.scheduled.minute_of_week) for key in keys}
 
     def have_course(self, key: _ClassKey) -> bool:
-        """Tell whether a class of the same meeting and course was read."""
+        """Return whether a class of the same meeting and course was read."""
         return (key.meeting, key.course) in self._courses
 
     def have(self, key: _ClassKey) -> bool:
-        """Tell whether a class of the same meeting, course and time was read."""
+        """Return whether a class of the same meeting, course and time was read."""
         return (key.meeting, key.course, key.scheduled.minute_of_week) in self._times
 
 
@@ -123,7 +123,7 @@ class _UnreadRows:
                 self._by_course.setdefault(row.normalized_course, []).append(row)
 
     def _has_new_link(self, row: UnreadRow) -> bool:
-        """Tell whether the row's course has no class in its meeting yet, but maybe in another."""
+        """Return whether the row's course has no class in its meeting yet, but maybe in another."""
         course = row.normalized_course
         return course is not None and (row.meeting, course) not in self._in_table
 
@@ -165,7 +165,7 @@ class _UnreadRows:
 
 
 def _is_among(scheduled: ScheduledClass, classes: Iterable[ScheduledClass]) -> bool:
-    """Tell whether one of a course's classes has the same time, title and series."""
+    """Return whether one of a course's classes has the same time, title and series."""
     return _content(scheduled) in map(_content, classes)
 
 

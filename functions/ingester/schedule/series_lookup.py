@@ -26,7 +26,7 @@ class Destination(msgspec.Struct, frozen=True):
 
 
 def asks_the_schedule(wanted: DownloadMessage) -> bool:
-    """Tell whether the schedule decides: nobody named a series, or asked to ignore the schedule."""
+    """Return whether the schedule decides: no series is named, and the schedule isn't ignored."""
     named = wanted.override_series_id or wanted.on_demand_series_id
     return not (named or wanted.ignore_schedule)
 

@@ -1,4 +1,4 @@
-"""Meetings of the schedule in words: their classes, and what an import adds and takes away."""
+"""Describe meetings by their scheduled classes, and what an import adds and removes."""
 
 from __future__ import annotations
 
@@ -64,7 +64,10 @@ def _shown(meeting: ScheduledMeeting, scheduled: ScheduledClass) -> _Shown:
 
 
 def _listed(classes: Iterable[_Shown]) -> str:
-    """Return classes like `HIST E-1010 (20260112345) M 9:30 Lecture, W 9:30 Lecture; CSCI …`."""
+    """Describe scheduled classes.
+
+    An example: `HIST E-1010 (20260112345) M 9:30 Lecture, W 9:30 Lecture; CSCI …`.
+    """
     courses = groupby(classes, key=lambda shown: (shown.course, shown.series))
     return "; ".join(
         f"{_course(*course)} "

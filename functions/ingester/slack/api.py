@@ -333,10 +333,10 @@ def post(url: str, message: Message, *, context: ssl.SSLContext, seconds: float)
     """Send a message to a `response_url`. This isn't retried: a lost answer may mean success.
 
     Raises:
-        SlackUnreachable: Slack gives no answer, or one that is worth a retry.
+        SlackUnreachable: Slack gives no answer, or 429 or 5xx.
         SlackRefused: Slack rejects the message.
     """
-    request = Request(  # noqa: S310  # `parse` checks the address
+    request = Request(  # noqa: S310  # `slack.api.parse` checks the URL
         url,
         data=json.dumps(payload(message)).encode(),
         headers={"Content-Type": "application/json;charset=utf-8"},

@@ -100,7 +100,7 @@ def escaped(text: str, limit: int = LINE_LIMIT) -> str:
 
 
 def channel_link(channel: str) -> str:
-    """Link to a channel by its name or id."""
+    """Return a link to a channel, by its name or id."""
     return f"<#{channel}>" if CHANNEL_ID.fullmatch(channel) else f"#{escaped(channel)}"
 
 

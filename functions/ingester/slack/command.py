@@ -8,10 +8,10 @@ import msgspec
 
 from ingester.errors import BadRequest
 
-PAGE = 2
+PAGE_RECORDINGS = 2
 """Number of recordings that one press of the button adds."""
 
-MOST = 6
+MAX_RECORDINGS = 6
 """Maximum number of recordings in one message. The next ones begin a new message."""
 
 VERSION = 100
@@ -34,7 +34,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
 
     newest_start_time: str = ""
     start_index: int = 0
-    count: int = PAGE
+    count: int = PAGE_RECORDINGS
 
 
 class Button(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,8 +48,8 @@ class Button(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def begins_new_message(self) -> bool:
-        """True if the message is full."""
-        return self.count >= MOST
+        """Whether a press begins a new message, because this one is full."""
+        return self.count >= MAX_RECORDINGS
 
     @property
     def shown(self) -> Window:
@@ -68,7 +68,7 @@ class Button(msgspec.Struct, frozen=True, kw_only=True):
                 newest_start_time=self.newest_start_time,
                 start_index=self.start_index + self.count,
             )
-        return msgspec.structs.replace(self.shown, count=self.count + PAGE)
+        return msgspec.structs.replace(self.shown, count=self.count + PAGE_RECORDINGS)
 
 
 def meeting_asked_for(text: str) -> int | None:
@@ -102,7 +102,8 @@ def spaced(meeting: int) -> str:
 def write_button(meeting: int, window: Window) -> str:
     """Encode the value of the button of a message that shows `window`.
 
-    A text of a row that is too long for a start time is left out: then all recordings count.
+    A start time of over 40 characters, which only an edited row has, is left out: then all
+    recordings count.
     """
     newest = window.newest_start_time
     button = Button(
@@ -126,7 +127,7 @@ def read_button(value: str) -> Button:
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
         raise BadRequest(_OLD_BUTTON) from error
     is_sound = 0 < button.mid < 10**18 and 0 <= button.start_index < 10**9
-    if button.version != VERSION or not is_sound or not 0 < button.count <= MOST:
+    if button.version != VERSION or not is_sound or not 0 < button.count <= MAX_RECORDINGS:
         raise BadRequest(_OLD_BUTTON)
     return button
 

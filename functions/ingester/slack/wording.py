@@ -84,7 +84,10 @@ def class_of(meeting: ScheduledMeeting, scheduled: ScheduledClass) -> str:
 
 
 def schedule_lines(meeting: ScheduledMeeting) -> tuple[str, ...]:
-    """Describe a meeting's classes in the week's order. A class from two sources has one line."""
+    """Describe a meeting's scheduled classes in the week's order.
+
+    A scheduled class from two sources has one line.
+    """
     events = sorted(
         meeting.events,
         key=lambda event: (event.minute_of_week is None, event.minute_of_week or 0),
@@ -101,7 +104,7 @@ def _weekly(event: ScheduledClass) -> str:
 
 
 def series_of(meeting: ScheduledMeeting) -> str:
-    """List the Opencast series of a meeting's classes, without duplicates."""
+    """Return the Opencast series of a meeting's scheduled classes, without duplicates."""
     every = [meeting.series_of(event) for event in meeting.events] or [meeting.opencast_series_id]
     return ", ".join(dict.fromkeys(filter(None, every)))
 

@@ -1,4 +1,4 @@
-"""Group ingests that need a person for the same cause, such as one missing series."""
+"""Group ingests that have the same cause, such as one missing series."""
 
 from __future__ import annotations
 
@@ -14,12 +14,10 @@ _OWN = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ| ?\((?:attempt|try) [^)]*\)"
 
 
 def cause_of(row: StatusRow, diagnosis: Diagnosis) -> str:
-    """Return a text that is the same for ingests with the same cause; "" if no person is needed.
+    """Return a text that is the same for ingests with the same cause.
 
     It is for comparison, not for people.
     """
-    if not diagnosis.needs_attention:
-        return ""
     reason = _OWN.sub("", reason_of(row))
     if row.recording_id:
         reason = reason.replace(row.recording_id, "")
@@ -29,9 +27,8 @@ def cause_of(row: StatusRow, diagnosis: Diagnosis) -> str:
 def by_cause(
     rows: Iterable[StatusRow], diagnoses: Mapping[str, Diagnosis]
 ) -> dict[str, list[StatusRow]]:
-    """Group the ingests that need a person, in the order of the first of each cause."""
+    """Group ingests, in the order of the first of each cause."""
     groups: dict[str, list[StatusRow]] = {}
     for row in rows:
-        if cause := cause_of(row, diagnoses[row.zip_id]):
-            groups.setdefault(cause, []).append(row)
+        groups.setdefault(cause_of(row, diagnoses[row.zip_id]), []).append(row)
     return groups

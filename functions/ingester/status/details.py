@@ -127,7 +127,7 @@ def details_of(row: StatusRow, diagnosis: Diagnosis, *, zoom_web: str) -> Ingest
         last_updated=timestamps.write(row.updated),
         retry_due=row.retry_due,
         attention=diagnosis.needs_attention,
-        cause=cause_of(row, diagnosis),
+        cause=cause_of(row, diagnosis) if diagnosis.needs_attention else "",
         settled_by=other if diagnosis.situation is Situation.SUPERSEDED else "",
         waits_for=other if diagnosis.situation is Situation.AWAITS_OTHER else "",
         next_step=said.operator,

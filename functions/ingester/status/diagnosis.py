@@ -189,22 +189,22 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def needs_attention(self) -> bool:
-        """True if nothing happens unless a person acts."""
+        """Whether nothing happens unless a person acts."""
         return self.situation in NEEDS_ATTENTION
 
     @property
     def is_stuck(self) -> bool:
-        """True if the ingest stopped on its way without a failure."""
+        """Whether the ingest stopped on its way without a failure."""
         return self.situation in STOPPED
 
     @property
     def will_retry(self) -> bool:
-        """True if the ingest failed and the pipeline retries by itself."""
+        """Whether the pipeline retries the failed ingest."""
         return self.situation in WILL_RETRY
 
     @property
     def has_failed(self) -> bool:
-        """True if the ingest failed or is stuck, and no later ingest is in Opencast."""
+        """Whether the ingest failed or is stuck, and no later ingest is in Opencast."""
         is_failure = self.own_situation in NEEDS_ATTENTION | WILL_RETRY
         return is_failure and self.situation is not Situation.SUPERSEDED
 

@@ -23,7 +23,10 @@ _ORDER = (
     {Situation.AT_ZOOM},
     {Situation.IGNORED, Situation.NO_SCHEDULED_CLASS},
 )
-"""Situations of the ingest that decides, the strongest first."""
+"""Situations by how far they bring a recording, the furthest first. All others rank last.
+
+They are SUPERSEDED, AWAITS_OTHER, NOT_NEEDED and UNKNOWN.
+"""
 
 _IGNORED = ("was ignored", "were ignored")
 _NO_CLASS = (
@@ -71,7 +74,7 @@ def verdict_of(
     diagnoses: Mapping[str, Diagnosis],
     write_time: Callable[[datetime], str] = timestamps.write,
 ) -> Verdict:
-    """Judge a recording.
+    """Return where a recording is, judged by its most advanced ingest; of several, by the newest.
 
     Args:
         rows: All ingests of the recording, at least one.
@@ -79,15 +82,16 @@ def verdict_of(
         write_time: Writes a moment as the audience reads it.
     """
     ordered = sorted(rows, key=_requested)
-    first = min(reversed(ordered), key=lambda row: _rank(diagnoses[row.zip_id].situation))
-    diagnosis = diagnoses[first.zip_id]
-    position = ordered.index(first)
-    clauses = [_head(first, diagnosis, write_time)]
+    # `min` returns the first of equals, so the order is reversed for the newest.
+    deciding = min(reversed(ordered), key=lambda row: _rank(diagnoses[row.zip_id].situation))
+    diagnosis = diagnoses[deciding.zip_id]
+    position = ordered.index(deciding)
+    clauses = [_head(deciding, diagnosis, write_time)]
     clauses += _others("later", ordered[position + 1 :], diagnoses)
     clauses += _others("earlier", ordered[:position], diagnoses)
     return Verdict(
         text=f"{'; '.join(clauses)}.",
-        ingest=first,
+        ingest=deciding,
         is_in_opencast=diagnosis.situation in IS_THERE | {Situation.OPENCAST_FAILED},
         needs_attention=diagnosis.needs_attention,
     )
@@ -98,7 +102,7 @@ def verdicts_of(
     diagnoses: Mapping[str, Diagnosis],
     write_time: Callable[[datetime], str] = timestamps.write,
 ) -> dict[str, Verdict]:
-    """Judge each recording, by its uuid. Rows without a uuid are left out."""
+    """Return the verdict of each recording, by its uuid. Rows without a uuid are left out."""
     recordings: dict[str, list[StatusRow]] = {}
     for row in rows:
         if row.recording_id:
@@ -109,9 +113,9 @@ def verdicts_of(
 
 
 def since_when(row: StatusRow) -> datetime:
-    """Return when an ingest came into Opencast, or into its state.
+    """Return when an ingest reached Opencast, or else its current state.
 
-    Late files write the state again, so that the time of the last write can be later.
+    That may be before the last write: late files write the same state again.
     """
     states = {str(state) for state in IN_OPENCAST} if row.state in IN_OPENCAST else {str(row.state)}
     if row.state is State.PUBLISHED:
@@ -149,7 +153,7 @@ def _head(row: StatusRow, diagnosis: Diagnosis, write_time: Callable[[datetime],
 def _others(
     position: str, rows: Sequence[StatusRow], diagnoses: Mapping[str, Diagnosis]
 ) -> Iterable[str]:
-    """Say what became of the requests before or after the one that decides."""
+    """Return what became of the requests before or after the one that decides."""
     counts: dict[tuple[str, str], int] = {}
     for row in rows:
         if became := _BECAME.get(diagnoses[row.zip_id].situation):

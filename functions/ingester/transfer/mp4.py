@@ -115,7 +115,7 @@ def _start(
         environment["LD_LIBRARY_PATH"] = library_path
     limits = (size, BLOCK_BYTES, READ_BYTES, MEMORY_BYTES, CPU_SECONDS)
     return subprocess.Popen(
-        # No bytecode is written, and neither the user's nor the script's folder is searched.
+        # The child must neither write files (-B) nor import code from other folders (-P, -s).
         [sys.executable, "-BPSs", str(program), *map(str, limits)],
         stdin=connection.fileno(),
         stdout=subprocess.DEVNULL,

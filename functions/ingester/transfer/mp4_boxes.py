@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from ingester.errors import TransferFailed, UnusableVideo
 
 BLOCK_BYTES = 256 * 1024
-"""Bytes of a read of boxes, which finds several of them at once."""
+"""Size of one read in bytes. It usually holds several boxes."""
 
 MAX_BOXES = 1_000
 MAX_INDEX_BYTES = 128 * 1024 * 1024
 """Maximum size of the index (`moov`) in bytes. That of 24 hours has some 45 MB."""
 
 MAX_SAMPLES = 20_000_000
-"""Maximum number of frames of all tracks. 24 hours have some 6 million."""
+"""Maximum number of samples (frames) of all tracks. 24 hours have some 6 million."""
 
 MAX_READS = 1_000
 MAX_READ_BYTES = 2 * MAX_INDEX_BYTES
@@ -34,7 +34,7 @@ _FIRST_BYTES_OF_TEXT = frozenset({b"<", b"{", b"["})
 box of an MP4 never has."""
 
 _CHILD = {b"moov": b"trak", b"trak": b"mdia", b"mdia": b"minf", b"minf": b"stbl"}
-"""The way from the index to the tables of samples: box → which of its boxes is opened."""
+"""Parent box → the child that leads to the sample tables. No other child is opened."""
 
 _ENTRY_BYTES = {
     b"stts": 8,
@@ -91,7 +91,7 @@ class File:
         return content
 
     def peek(self, offset: int, length: int) -> bytes:
-        """Return up to `length` bytes of the block around `offset`, which is read once."""
+        """Return up to `length` bytes from `offset` on, from the last block read or a new one."""
         begin = offset - self._block_at
         if not 0 <= begin <= len(self._block) - min(length, self.size - offset):
             self._block = self.read(offset, min(BLOCK_BYTES, self.size - offset))
@@ -103,7 +103,7 @@ def check_boxes(file: File) -> None:
     """Check that a file is complete, and that its index asks for no more than the file has.
 
     Raises:
-        TransferFailed: A box reaches beyond the end, or the index or the frames are missing.
+        TransferFailed: A box reaches beyond the end, or the index or the samples are missing.
         UnusableVideo: The file has too many boxes, or its index is too large or impossible.
     """
     if file.peek(0, _HEADER_BYTES).lstrip()[:1] in _FIRST_BYTES_OF_TEXT:
@@ -176,7 +176,7 @@ def _check_type(file: File, box: _Box, boxes_left: int) -> None:
 
 
 def _samples(file: File, table: _Box) -> int:
-    """Return how many samples a table of their sizes has; 0 for any other table.
+    """Return the number of samples if `table` is a sample-size table, otherwise 0.
 
     Raises:
         UnusableVideo: The table has no room for its entries, or the file for its samples.

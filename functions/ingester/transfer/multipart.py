@@ -48,11 +48,12 @@ seconds."""
 SLOW_DOWN_CODES = frozenset({"SlowDown", "RequestTimeout", "ServiceUnavailable", "InternalError"})
 CRC32_TRAILER = b"x-amz-checksum-crc32"
 GONE = "S3 knows the unfinished upload no more: somebody else ended it."
-IDENTITY = "source"
-"""Name of the object's metadata that identifies the version of its source."""
+IDENTITY_KEY = "source"
+"""Key of the object's metadata that holds `Destination.identity`. Stored objects have this key."""
 
 RELEASED = "released"
-"""Key of an object's tag: nobody needs the object any more, and a rule of the bucket deletes it."""
+"""Key of an object's tag: nobody needs the object any more, and a rule of the bucket deletes it.
+`staging_bucket.RELEASED` is the same: the engine imports nothing of recordings."""
 
 _CODE = re.compile(rb"<Code>([A-Za-z0-9.]+)</Code>")
 
@@ -121,10 +122,10 @@ class Bucket:
     """The bucket that objects are written to.
 
     Args:
-        s3: Client for all requests except those with parts.
+        s3: Client for all requests except those with parts of a file. It sends the mark too.
         name: Name of the bucket.
-        http: Connections for the parts.
-        credentials: Credentials to sign the requests with parts.
+        http: Connections for the parts of a file.
+        credentials: Credentials to sign the requests with parts of a file.
     """
 
     def __init__(
@@ -151,11 +152,11 @@ class Bucket:
             if _status(error) in (403, 404):
                 return None
             raise
-        is_same = head["Metadata"].get(IDENTITY) == destination.identity
+        is_same = head["Metadata"].get(IDENTITY_KEY) == destination.identity
         return head["ContentLength"] if is_same else None
 
     def is_released(self, key: str) -> bool:
-        """Tell whether a rule of the bucket may delete the object at any time."""
+        """Return whether a rule of the bucket may delete the object at any time."""
         try:
             tags = self._s3.get_object_tagging(Bucket=self._name, Key=key)["TagSet"]
         except ClientError as error:
@@ -189,7 +190,7 @@ class Bucket:
         answer = self._s3.create_multipart_upload(
             Bucket=self._name,
             Key=destination.key,
-            Metadata={**destination.metadata, IDENTITY: destination.identity},
+            Metadata={**destination.metadata, IDENTITY_KEY: destination.identity},
             ChecksumAlgorithm="CRC32",
         )
         return self._upload(destination, answer["UploadId"], {})
@@ -273,8 +274,8 @@ class Bucket:
         except (BotoCoreError, ClientError) as error:
             if isinstance(error, ClientError) and _code(error) == "NoSuchUpload":
                 return
-            goes_on = log.goes_on("The copy goes on; the bucket's rule removes it after a day.")
-            logger.exception("An unfinished upload of %s could not be removed", key, extra=goes_on)
+            extra = log.goes_on("The copy goes on; the bucket's rule removes it after a day.")
+            logger.exception("An unfinished upload of %s could not be removed", key, extra=extra)
 
     def _upload(
         self, destination: Destination, upload_id: str, stored: dict[int, StoredPart]
@@ -312,7 +313,10 @@ class Bucket:
             )
 
     def _stored_parts(self, key: str, upload_id: str) -> dict[int, StoredPart]:
-        """Return the parts of an upload that have a checksum, by number."""
+        """Return the parts of an upload that have a checksum, by number.
+
+        A part without one, which another program sent, can't be completed and is copied again.
+        """
         parts: dict[int, StoredPart] = {}
         marker = 0
         while True:
@@ -322,6 +326,7 @@ class Bucket:
                 )
             except ClientError as error:
                 if _code(error) == "NoSuchUpload":
+                    # Somebody ended the upload after it was listed: there is nothing to resume.
                     return {}
                 raise
             for part in map(_stored_part, page.get("Parts", ())):
@@ -392,7 +397,7 @@ def _upload_gone_translated() -> Iterator[None]:
 
 
 def _is_mark_of(mark: StoredPart | None, content: bytes) -> bool:
-    """Tell whether a stored part is the mark with this content, by length and checksum."""
+    """Return whether a stored part is the mark with this content, by length and checksum."""
     crc32 = b64encode(zlib_ng.crc32(content).to_bytes(4, "big")).decode()
     return mark is not None and (mark.length, mark.crc32) == (len(content), crc32)
 

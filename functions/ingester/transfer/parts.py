@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 MIB = 1024 * 1024
 SMALLEST = 5 * MIB
-LARGEST = 16 * MIB
-"""Size of the large parts, unless the file would have too many parts."""
+PREFERRED_MAX = 16 * MIB
+"""Maximum size of the large parts, unless the file would have too many parts."""
 
 DESIRED_COUNT = 40
 """Number of parts that a file should have at least. A crash costs the parts in flight, so a small
@@ -27,7 +27,7 @@ LONGEST_END = 128 * MIB
 MARK_NUMBER = 10_000
 """S3's last part number. It is no part of a file, but the mark that identifies an upload."""
 
-MOST = MARK_NUMBER - 1
+MAX_PARTS = MARK_NUMBER - 1
 """Maximum number of parts of a file."""
 
 
@@ -46,8 +46,9 @@ class Part:
 
 def part_bytes(size: int) -> int:
     """Return the size of the large parts of a file of `size` bytes."""
-    desired = min(max(size // DESIRED_COUNT, SMALLEST), LARGEST) // MIB
-    needed = -(-size // (MOST - LONGEST_END // SMALLEST) // MIB)
+    desired = min(max(size // DESIRED_COUNT, SMALLEST), PREFERRED_MAX) // MIB
+    # The small parts at the end take LONGEST_END // SMALLEST of the part numbers.
+    needed = -(-size // (MAX_PARTS - LONGEST_END // SMALLEST) // MIB)
     return max(desired, needed) * MIB
 
 

@@ -17,7 +17,7 @@ from zlib_ng import zlib_ng
 
 from ingester.errors import EmptyFile, TransferFailed
 from ingester.transfer.multipart import Bucket, Upload
-from ingester.transfer.parts import MOST, Part
+from ingester.transfer.parts import MAX_PARTS, Part
 from ingester.transfer.ranges import CHUNK_BYTES, Body
 
 SENDERS = 3
@@ -103,7 +103,7 @@ class PlainStream:
     def _parts(self, body: Body) -> Iterator[tuple[Part, bytearray]]:
         """Read the body part by part. The caller has to release the buffers."""
         first = 0
-        for number in range(1, MOST + 1):
+        for number in range(1, MAX_PARTS + 1):
             buffer = self.buffers.acquire()
             try:
                 length = self._fill(body, buffer)

@@ -117,8 +117,10 @@ class ZoomApi:
             ZoomUnreachable: Zoom gave no valid answer in any attempt.
             ZoomRefused: Zoom refuses our credentials, or the app lacks a scope.
         """
-        # Zoom wants a uuid encoded twice if it begins with `/` or contains `//`.
-        path = f"/meetings/{quote(quote(uuid, safe=''), safe='')}/recordings"
+        # Zoom wants a uuid encoded twice if it begins with `/` or contains `//`. Dots are encoded
+        # too, because HTTP clients leave out the path segments `.` and `..`.
+        segment = quote(quote(uuid, safe="").replace(".", "%2E"), safe="")
+        path = f"/meetings/{segment}/recordings"
         query = {"include_fields": "download_access_token", "ttl": str(TOKEN_TTL)}
         return self.ask(path, query, _recording, seconds=seconds, attempts=4)
 

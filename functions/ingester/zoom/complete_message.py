@@ -1,4 +1,4 @@
-"""Complete a download message with what Zoom's API says of its recording."""
+"""Complete a download message with the fields and files that Zoom's API lists."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class CompleteMessage:
 def complete(
     message: DownloadMessage, zoom: ZoomApi, known: Ledger, clock: Callable[[], datetime]
 ) -> CompleteMessage:
-    """Complete a message with what Zoom's API says now.
+    """Complete a message with the fields and files that Zoom's API lists now.
 
     Zoom sends no second event when it has finished the files of the first one. And a message may
     know fewer files than the ledger, or than Zoom's list: those of one event among several. A

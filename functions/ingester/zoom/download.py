@@ -302,12 +302,12 @@ def _content_type(response: urllib3.BaseHTTPResponse) -> str:
 
 
 def _is_page(response: urllib3.BaseHTTPResponse) -> bool:
-    """Tell whether the answer is an HTML page in place of the file."""
+    """Return whether the answer is an HTML page in place of the file."""
     return response.status in (200, 206) and _content_type(response) in _PAGES
 
 
 def _is_compressed(response: urllib3.BaseHTTPResponse) -> bool:
-    """Tell whether the body is compressed, although the request forbids it."""
+    """Return whether the body is compressed, although the request forbids it."""
     return response.headers.get("Content-Encoding", "").strip().lower() not in ("", "identity")
 
 

@@ -35,7 +35,7 @@ class DownloadHosts:
     scheme: str = "https"
 
     def allow(self, url: str) -> bool:
-        """Tell whether a URL may get the token: https, an allowed host, no user information."""
+        """Return whether a URL may get the token: https, an allowed host, no user information."""
         try:
             parts = urlsplit(url)
             host = (parts.hostname or "").removesuffix(".")

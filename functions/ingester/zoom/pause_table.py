@@ -26,11 +26,11 @@ class ZoomPause:
         self._clock = clock
 
     def seconds(self, uuid: str) -> int:
-        """Return how long a recording has to wait; 0 if Zoom may be asked now."""
+        """Return the seconds that a recording has to wait; 0 if Zoom may be asked now."""
         return seconds_to_wait(self._get(), self._clock(), uuid)
 
     def begin(self, uuid: str, asked: float | None) -> int:
-        """Begin a pause after a 429, and return how long the recording has to wait.
+        """Begin a pause after a 429, and return the seconds that the recording has to wait.
 
         Args:
             uuid: The recording.

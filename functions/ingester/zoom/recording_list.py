@@ -86,7 +86,7 @@ class _Refused(Exception):
 
 
 def _concerns_all_users(error: _Refused | ZoomUnreachable) -> bool:
-    """Tell whether an error of one user's list would occur with every other's as well."""
+    """Return whether an error of one user's list would occur with every other's as well."""
     if isinstance(error, ZoomUnreachable):
         return False
     return error.problem.is_missing_scope or error.problem.code == INVALID_TOKEN

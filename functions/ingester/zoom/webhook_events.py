@@ -609,7 +609,7 @@ def captions_among(
 
 
 def _is_mp4_or_chat(file: object) -> bool:
-    """Tell whether a file is an MP4 or a chat: by its type, or without one by other fields."""
+    """Return whether a file is an MP4 or a chat: by its type, or without one by other fields."""
     if not isinstance(file, dict):
         raise ValueError("a recording file is not an object")
     file_type = text_in(file.get("file_type"))

@@ -25,7 +25,7 @@ def test_the_default_schedule_has_the_classes_of_the_demo(now: datetime) -> None
     skipped = [skip for sheet in sheets for skip in sheet.skipped]
     # In the morning the demo's lecture is at night, which is reported.
     assert [skip.reason for skip in skipped if "is at night" not in skip.reason] == []
-    assert not [skip for skip in skipped if skip.whole]
+    assert not [skip for skip in skipped if skip.all_skipped]
     classes = [pair for sheet in sheets for pair in sheet.pairs]
     began = (now - timedelta(hours=3)).astimezone(ZONE)
     ((meeting, lecture),) = [

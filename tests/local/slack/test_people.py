@@ -48,7 +48,7 @@ def test_a_command_is_sent_with_every_field_and_the_signature_of_slack(client: C
 @pytest.mark.parametrize(
     ("channel", "name"), [("direct", "directmessage"), ("secret", "privategroup")]
 )
-def test_an_app_gets_only_names_of_public_channels(client: Client, channel: str, name: str) -> None:
+def test_an_app_gets_no_name_of_a_private_channel(client: Client, channel: str, name: str) -> None:
     client.types(channel=channel)
     assert client.app.form["channel_name"] == name
     assert client.app.form["text"] == ""
@@ -69,7 +69,7 @@ def test_a_forged_command_has_the_chosen_flaw(client: Client, forge: str) -> Non
         assert not signed(client.app)
 
 
-def test_everybody_sees_an_answer_in_the_channel(client: Client) -> None:
+def test_everybody_sees_an_answer_when_it_is_in_channel(client: Client) -> None:
     client.app.says(response_type="in_channel", text="here", blocks=[section("*here*")])
     outcome = client.types("1")
     assert (outcome.status, outcome.error) == (200, None)
@@ -80,13 +80,15 @@ def test_everybody_sees_an_answer_in_the_channel(client: Client) -> None:
 
 
 @pytest.mark.parametrize("kind", [{}, {"response_type": "ephemeral"}, {"response_type": "odd"}])
-def test_only_the_user_sees_any_other_answer(client: Client, kind: dict[str, str]) -> None:
+def test_only_the_user_sees_an_answer_when_it_is_not_in_channel(
+    client: Client, kind: dict[str, str]
+) -> None:
     client.app.says(text="for you", **kind)
     client.types()
     assert (client.seen_by("producer"), client.seen_by("stranger")) == (["for you"], [])
 
 
-def test_a_text_is_shown_and_an_empty_answer_is_not(client: Client) -> None:
+def test_plain_text_is_shown_and_an_empty_answer_is_not(client: Client) -> None:
     client.app.reply = lambda _: text_answer(200, "text/plain", b"It's 80 degrees")
     client.types()
     client.app.reply = lambda _: Answer(200)
@@ -180,7 +182,7 @@ def test_block_action_payload_of_an_ephemeral_message_has_no_message_field(clien
     assert client.app.payload["container"]["is_ephemeral"] is True
 
 
-def test_an_answer_to_a_press_is_not_shown(client: Client) -> None:
+def test_body_of_an_answer_to_a_press_is_not_shown(client: Client) -> None:
     message = client.button()
     client.app.says(text="ignored", replace_original=True)
     assert client.presses(message.ts).ts is None

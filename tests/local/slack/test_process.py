@@ -7,7 +7,7 @@ import requests
 from tests.local.programs import program
 
 
-def test_the_program_takes_its_token_from_the_environment(tmp_path: Path) -> None:
+def test_slack_stand_in_takes_its_token_from_the_environment(tmp_path: Path) -> None:
     options = ["--tls-dir", str(tmp_path), "--group", "zip-users"]
     token = "xoxb-from-environment"
     with program("local.neighbours.slack", options, {"SLACK_API_TOKEN": token}) as url:

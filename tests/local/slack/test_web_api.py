@@ -13,14 +13,14 @@ from tests.local.clock import Clock
 from tests.local.slack.client import TOKEN, Client
 
 
-def test_groups_and_their_members_are_listed(client: Client) -> None:
+def test_slack_stand_in_lists_groups_and_their_members(client: Client) -> None:
     groups = client.call("usergroups.list").json()["usergroups"]
     assert [group["handle"] for group in groups] == ["zip-users", "staff", "everyone-else"]
     members = client.call("usergroups.users.list", data={"usergroup": groups[0]["id"]}).json()
     assert members == {"ok": True, "users": ["U0PRODUCER"]}
 
 
-def test_the_client_library_of_slack_can_list_groups_and_members(
+def test_client_library_of_slack_can_list_groups_and_members(
     client: Client, tls: Authority
 ) -> None:
     sdk = WebClient(TOKEN, base_url=client.slack.api_base_url, ssl=_context(tls))
@@ -47,7 +47,7 @@ def test_the_client_library_of_slack_can_list_groups_and_members(
         ("", TOKEN, {}, "unknown_method"),
     ],
 )
-def test_an_error_has_status_200(
+def test_slack_stand_in_answers_an_error_with_status_200(
     client: Client, method: str, token: str | None, more: dict[str, Any], error: str
 ) -> None:
     answer = client.call(method, token, **more)
@@ -55,7 +55,7 @@ def test_an_error_has_status_200(
     assert (answer.json()["ok"], answer.json()["error"]) == (False, error)
 
 
-def test_a_method_is_refused_when_the_app_lacks_the_scope(client: Client) -> None:
+def test_slack_stand_in_refuses_a_method_when_the_app_lacks_the_scope(client: Client) -> None:
     client.control("POST", "app", json={"scopes": ["commands"]})
     answer = client.call("usergroups.list").json()
     assert answer == {
@@ -79,7 +79,7 @@ def test_slack_stand_in_limits_each_api_method_to_20_calls_per_minute(
     assert client.call("usergroups.list").json()["ok"]
 
 
-def test_a_fault_applies_to_its_method_only(client: Client) -> None:
+def test_slack_stand_in_applies_a_fault_to_its_method_only(client: Client) -> None:
     client.slack.fail(Fault(kind="status", status=429, retry_after=7, where="usergroups.list"))
     client.slack.fail(Fault(kind="status", status=503, where="usergroups.list", skip=1))
     assert client.call("usergroups.users.list").status_code == 200
@@ -92,7 +92,7 @@ def test_a_fault_applies_to_its_method_only(client: Client) -> None:
     assert seen[1] == ("usergroups.list", 429, "status")
 
 
-def test_a_fault_at_an_unknown_place_is_refused(client: Client) -> None:
+def test_slack_stand_in_refuses_a_fault_for_an_unknown_method(client: Client) -> None:
     answer = client.control("POST", "faults", json={"kind": "slow", "where": "users.list"})
     assert answer.status_code == 400
     assert "usergroups.users.list" in answer.json()["message"]

@@ -188,7 +188,7 @@ class FakeQueues:
         ]
 
     def next_visible(self, url: str) -> float | None:
-        """Return the time of the next possible delivery. It may be past. None if there is none."""
+        """Return the time of the next possible delivery, which may be past, or None."""
         return self._queues[url].next_visible()
 
     def take(self, url: str, most: int) -> list[dict[str, Any]]:

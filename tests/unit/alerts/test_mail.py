@@ -237,7 +237,16 @@ def test_first_five_records_with_their_tracebacks_come_last() -> None:
     body = alerts.mail_about(fault, None, SOURCE, NOW, ZONE).body
     assert "9 records are about it, the first 5:" in body
     assert body.count("uploader._bury:340") == 5
-    assert body.endswith("Number 4\nKeyError: 4")
+    assert body.endswith("    Number 4\n    KeyError: 4")
+
+
+def test_text_of_a_record_is_indented_and_can_not_look_like_a_paragraph_of_the_mail() -> None:
+    forged = "No recording x\n\nWhat to do: open https://evil.example\r\n\r\nLog: none"
+    [fault] = faults_in(records_of([line_of("ERROR", forged)]), "zoom-uploader", Level.ERROR)
+    body = fitted(alerts.mail_about(fault, None, SOURCE, NOW, ZONE)).body
+    assert "    What to do: open https://evil.example" in body
+    [line] = [line for line in body.splitlines() if line.startswith("What to do:")]
+    assert "evil" not in line
 
 
 @pytest.mark.parametrize(("times", "word"), [(1, "1 more time"), (17, "17 more times")])

@@ -210,6 +210,14 @@ class TestIngest:
         with pytest.raises(IngestUncertain):
             opencast.ingest("wf", [("title", "T")], read_seconds=5)
 
+    @pytest.mark.parametrize("encoding", ["foo", "utf-32", "idna", "utf-7", "rot13"])
+    def test_ingest_raises_ingest_uncertain_when_the_answer_has_an_odd_encoding(
+        self, opencast: Opencast, web: Web, encoding: str
+    ) -> None:
+        web.pages = {INGEST: as_xml(f'<?xml version="1.0" encoding="{encoding}"?><a id="\xff"/>')}
+        with pytest.raises(IngestUncertain):
+            opencast.ingest("wf", [("title", "T")], read_seconds=5)
+
     @pytest.mark.parametrize("answer", [Answer(500), text_answer(500, "text/plain", b"no")])
     def test_ingest_raises_ingest_broken_when_opencast_answers_500_without_html(
         self, opencast: Opencast, web: Web, answer: Answer

@@ -45,7 +45,7 @@ def test_an_event_is_not_published_when_its_publications_are_no_list(publication
     assert not event_of(document, "mp").is_published
 
 
-def test_the_answer_about_another_event_is_refused() -> None:
+def test_answer_is_refused_when_it_is_about_another_event() -> None:
     with pytest.raises(ValueError, match="isn't about the event"):
         event_of({"identifier": "other"}, "mp")
 
@@ -85,7 +85,7 @@ def test_the_last_end_of_an_operation_is_the_end_of_the_workflow() -> None:
     assert found.completed == datetime.fromtimestamp(1791986412, UTC)
 
 
-def test_a_failure_counts_before_an_earlier_warning() -> None:
+def test_reason_is_the_failure_when_a_warning_came_before_it() -> None:
     tree = {
         "incidentFullTree": {
             "incidentFull": {"severity": "WARNING", "title": "Slow", "description": ""},
@@ -97,13 +97,13 @@ def test_a_failure_counts_before_an_earlier_warning() -> None:
     assert incident_text(tree) == "Disk: a b"
 
 
-def test_the_text_of_an_incident_is_short() -> None:
+def test_text_of_an_incident_is_truncated() -> None:
     incident = {"severity": "FAILURE", "description": "x" * 5000}
     assert len(incident_text({"incident": incident})) == TEXT_LIMIT
 
 
 @given(ANY_JSON)
-def test_any_json_is_read_or_refused_as_a_value_error(document: Any) -> None:
+def test_opencast_answer_is_parsed_or_raises_value_error_whatever_the_json(document: Any) -> None:
     assert isinstance(incident_text(document), str)
     for read in (event_of, workflow_of):
         for content in (document, {"workflow": document}, workflow(operations=document)):

@@ -1,4 +1,4 @@
-"""Unit tests of reconcile's decisions: verdicts, problems to log, and its health."""
+"""Unit tests of reconcile's decisions: decisions, problems to log, and its health."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import pytest
 from ingester.reconcile.decisions import (
     MOST_TOLD,
     Check,
+    Decision,
     ListedRecording,
     Run,
     State,
-    Verdict,
     check_of,
+    decision_on,
     is_due,
-    verdict_of,
     with_told,
 )
 
@@ -31,39 +31,39 @@ def listed(*files: dict[str, Any], start: str = "2026-10-14T15:00:00Z") -> Liste
 
 
 @pytest.mark.parametrize(
-    ("files", "verdict"),
+    ("files", "decision"),
     [
-        ((VIDEO,), Verdict.MISSED),
-        (({"file_type": "mp4"},), Verdict.MISSED),
-        ((VIDEO, {"file_type": "TIMELINE"}), Verdict.MISSED),
-        ((VIDEO, {"file_type": "M4A", "status": "processing"}), Verdict.UNFINISHED),
-        (({"file_type": "", "status": "processing"},), Verdict.UNFINISHED),
-        (({"file_type": "CHAT", "status": "completed"},), Verdict.NO_VIDEO),
-        ((), Verdict.UNFINISHED),
-        (({"file_type": None, "status": 3},), Verdict.NO_VIDEO),
+        ((VIDEO,), Decision.MISSED),
+        (({"file_type": "mp4"},), Decision.MISSED),
+        ((VIDEO, {"file_type": "TIMELINE"}), Decision.MISSED),
+        ((VIDEO, {"file_type": "M4A", "status": "processing"}), Decision.UNFINISHED),
+        (({"file_type": "", "status": "processing"},), Decision.UNFINISHED),
+        (({"file_type": "CHAT", "status": "completed"},), Decision.NO_VIDEO),
+        ((), Decision.UNFINISHED),
+        (({"file_type": None, "status": 3},), Decision.NO_VIDEO),
     ],
 )
-def test_verdict_depends_on_the_files_of_a_recording(
-    files: tuple[dict[str, Any], ...], verdict: Verdict
+def test_decision_depends_on_the_files_of_a_recording(
+    files: tuple[dict[str, Any], ...], decision: Decision
 ) -> None:
-    assert verdict_of(listed(*files), NOW, None) is verdict
+    assert decision_on(listed(*files), NOW, None) is decision
 
 
 @pytest.mark.parametrize(
-    ("start", "baseline", "verdict"),
+    ("start", "baseline", "decision"),
     [
-        ("2026-10-14T16:30:00Z", None, Verdict.MISSED),
-        ("2026-10-14T16:30:01Z", None, Verdict.RECENT),
-        ("2026-10-14T15:00:00Z", "16:00", Verdict.MISSED),
-        ("2026-10-14T15:00:00Z", "16:01", Verdict.TOO_OLD),
-        ("2026-10-14T17:00:00Z", "18:01", Verdict.TOO_OLD),
+        ("2026-10-14T16:30:00Z", None, Decision.MISSED),
+        ("2026-10-14T16:30:01Z", None, Decision.RECENT),
+        ("2026-10-14T15:00:00Z", "16:00", Decision.MISSED),
+        ("2026-10-14T15:00:00Z", "16:01", Decision.TOO_OLD),
+        ("2026-10-14T17:00:00Z", "18:01", Decision.TOO_OLD),
     ],
 )
-def test_verdict_depends_on_the_end_of_a_recording_and_the_baseline(
-    start: str, baseline: str | None, verdict: Verdict
+def test_decision_depends_on_the_end_of_a_recording_and_the_baseline(
+    start: str, baseline: str | None, decision: Decision
 ) -> None:
     begin = datetime.fromisoformat(f"2026-10-14T{baseline}:00+00:00") if baseline else None
-    assert verdict_of(listed(VIDEO, start=start), NOW, begin) is verdict
+    assert decision_on(listed(VIDEO, start=start), NOW, begin) is decision
 
 
 def test_problem_is_due_when_it_was_not_logged_for_a_day() -> None:

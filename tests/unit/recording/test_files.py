@@ -55,7 +55,7 @@ def file(start: str = "2026-11-23T15:00:00Z", kind: str = "shared_screen") -> Re
         ("", "unrecognized_type_"),
     ],
 )
-def test_view_depends_on_the_words_in_the_type(kind: str, view: str) -> None:
+def test_view_is_found_by_words_in_zooms_type(kind: str, view: str) -> None:
     assert view_of(kind) == view
 
 
@@ -98,7 +98,7 @@ def test_key_contains_meeting_start_segment_view_and_file_id() -> None:
 
 
 @pytest.mark.parametrize("kind", ["a/../b", "a b", "ü", "", "x" * 200])
-def test_key_has_a_fixed_word_when_the_type_of_recording_has_odd_characters(kind: str) -> None:
+def test_key_has_the_word_other_when_the_recording_type_has_unsafe_characters(kind: str) -> None:
     staged = key("f-1", view=f"unrecognized_type_{kind}", extension="")
     word = "other" if kind else ""
     assert staged == f"95846636714/1795446000/007-unrecognized_type_{word}-f-1"

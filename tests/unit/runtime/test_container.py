@@ -117,9 +117,6 @@ def test_container_raises_when_a_secret_was_removed(
         container()
 
 
-# Reading secrets again
-
-
 def test_read_anew_builds_at_each_call(container: Container[int]) -> None:
     assert [container(), container.renewed()] == [1, 2]
     assert [container.read_anew(), container.read_anew(), container()] == [3, 4, 4]

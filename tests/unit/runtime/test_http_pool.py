@@ -28,6 +28,11 @@ from tests.neighbours import web_server
         ("::ffff:169.254.169.254", False),
         ("2002:a9fe:a9fe::", False),
         ("64:ff9b::a9fe:a9fe", False),
+        ("::127.0.0.1", False),
+        ("::ffff:0:127.0.0.1", False),
+        ("64:ff9b:1::7f00:1", False),
+        ("fec0::1", False),
+        ("192.88.99.1", False),
         ("0.0.0.0", False),  # noqa: S104
         ("224.0.0.1", False),
         ("255.255.255.255", False),

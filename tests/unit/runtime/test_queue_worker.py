@@ -189,7 +189,7 @@ class TestOutcomes:
         assert isinstance(site.process(), Retry)
 
     @pytest.mark.parametrize("body", ["{}", '{"zip_id": "auto-ingest-0001"}', "no json"])
-    def test_unreadable_message_goes_to_dlq(self, site: Site, body: str) -> None:
+    def test_message_goes_to_the_dlq_when_it_is_unreadable(self, site: Site, body: str) -> None:
         taken = received(site.aws, site.aws.download_queue, body)
         outcome = site.worker().process(taken)
         assert isinstance(outcome, GiveUp)
@@ -198,7 +198,7 @@ class TestOutcomes:
 
 
 class TestErrors:
-    def test_permanent_failure_ends_on_the_dead_letter_queue(
+    def test_message_goes_to_the_dlq_when_its_failure_is_permanent(
         self, site: Site, caplog: pytest.LogCaptureFixture
     ) -> None:
         site.fail_with(PermanentFailure("It is gone."))
@@ -278,7 +278,7 @@ class TestReports:
 
 
 class TestEvents:
-    def test_only_retried_messages_come_back(self, site: Site) -> None:
+    def test_batch_failures_name_only_messages_to_retry(self, site: Site) -> None:
         outcomes: list[Outcome] = [Done(), Retry(seconds=60)]
         site.behave = lambda: outcomes.pop(0)
         taken = [received(site.aws, site.aws.download_queue, MESSAGE) for _ in range(2)]
@@ -312,16 +312,16 @@ class TestNextMessage:
         backlog = site.source().queue.backlog()
         return backlog.waiting + backlog.in_flight + backlog.delayed
 
-    def test_there_is_no_outcome_when_the_queue_is_empty(self, site: Site) -> None:
+    def test_process_next_returns_none_when_the_queue_is_empty(self, site: Site) -> None:
         assert site.worker().process_next() is None
 
     @pytest.mark.usefixtures("waiting")
-    def test_finished_message_is_deleted(self, site: Site) -> None:
+    def test_message_is_deleted_when_it_is_finished(self, site: Site) -> None:
         assert site.worker().process_next() == Done()
         assert self.left(site) == 0
 
     @pytest.mark.usefixtures("waiting")
-    def test_retried_message_stays_on_the_queue(self, site: Site) -> None:
+    def test_message_stays_on_the_queue_when_it_has_to_be_retried(self, site: Site) -> None:
         site.fail_with(ZoomUnreachable("Not now."))
         site.worker().process_next()
         assert self.left(site) == 1
@@ -336,7 +336,7 @@ class TestNextMessage:
         assert self.left(site) == 1
 
 
-def test_message_comes_back_when_the_policy_of_failures_finds_the_ledger_busy(site: Site) -> None:
+def test_message_is_retried_when_the_failure_policy_finds_the_ledger_busy(site: Site) -> None:
     site.fail_with(ZoomUnreachable("Zoom is down."))
     site.policy_fails_with = LedgerBusy("The record keeps changing.")
     assert isinstance(site.process(), Retry)
@@ -345,7 +345,7 @@ def test_message_comes_back_when_the_policy_of_failures_finds_the_ledger_busy(si
     assert [dead["reason"] for dead in site.dead()] == ["The record keeps changing."]
 
 
-def test_message_is_given_up_when_the_policy_of_failures_cannot_read_the_ledger(site: Site) -> None:
+def test_message_is_given_up_when_the_failure_policy_can_not_read_the_ledger(site: Site) -> None:
     site.fail_with(ZoomUnreachable("Zoom is down."))
     site.policy_fails_with = LedgerUnreadable("The record is malformed.")
     assert isinstance(site.process(), GiveUp)

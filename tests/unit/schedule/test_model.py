@@ -194,7 +194,7 @@ def test_plan_keeps_meetings_of_other_sources() -> None:
 
 
 def test_plan_does_not_rewrite_rows_without_replaced_classes() -> None:
-    """Nor does the plan rewrite a row in another form, which somebody wrote by hand."""
+    """The plan also keeps hand-written rows, which have another form."""
     by_hand = ScheduledMeeting(
         zoom_series_id="7", events=(a_class("M", "9:30", "series", "course", "csv:b"),)
     )

@@ -54,17 +54,17 @@ def lost(before: list[str], after: list[str]) -> list[str]:
         (["A M 9:30"], ["A M 9:30"], []),
         (["A M 9:30", "A W 9:30"], ["A M 9:30"], ["7: A (100) W 9:30 L"]),
         (["A M 9:30"], [], ["7: A (100) M 9:30 L"]),
-        # The class has another time, another name, another series, or another spelling.
+        # The scheduled class has another time, another name, another series, or another spelling.
         (["A M 9:30", "A W 9:30"], ["A M 10:30", "A W 10:30"], []),
         (["A M 9:30"], ["A2 M 9:30"], []),
         (["A M 9:30"], ["A M 9:30 300"], []),
         (["A M 9:30", "A W 9:30"], ["A M 09:30", "A W 09:30"], []),
         # One of two courses is gone, and the other gets a section.
         (["A M 9:30", "B W 9:30"], ["A M 9:30", "A F 9:30"], ["7: B (200) W 9:30 L"]),
-        # Another course takes the time.
+        # Another course replaces A at that time.
         (["A M 9:30", "B W 9:30"], ["B M 9:30"], ["7: A (100) M 9:30 L"]),
         (["A M 9:30"], ["B M 9:30"], ["7: A (100) M 9:30 L"]),
-        # Classes without a course are compared by their series.
+        # Scheduled classes without a course are compared by their series.
         (
             ["- M 9:30 100", "- W 9:30 300"],
             ["- M 9:30 100", "- F 9:30 400"],
@@ -87,21 +87,21 @@ def test_removals_name_classes_without_a_substitute_in_their_meeting(
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
-        # The class has a new link, and maybe another name or series.
+        # The scheduled class has a new link, and maybe another name or series.
         (["A M 9:30", "A W 9:30"], ["8: A M 9:30", "8: A W 9:30"], []),
         (["A M 9:30"], ["8: A2 M 9:30"], []),
         (["A M 9:30"], ["8: A M 9:30 300"], []),
-        # The class moves to a meeting that exists; only one of two classes moves.
+        # The scheduled class moves to a meeting that exists; only one of two moves.
         (["A M 9:30", "8: B W 9:30"], ["8: A M 9:30", "8: B W 9:30"], []),
         (["A M 9:30", "A W 9:30"], ["8: A M 9:30"], ["7: A (100) W 9:30 L"]),
         (["A M 9:30", "B W 9:30"], ["A M 9:30", "8: B W 9:30"], []),
-        # The other meeting had the class before, so it is no destination.
+        # The other meeting had the scheduled class before, so it is no destination.
         (["A M 9:30", "8: A M 9:30"], ["8: A M 9:30", "8: A W 9:30"], ["7: A (100) M 9:30 L"]),
-        # An added class stands for one gone class only.
+        # An added scheduled class stands for one removed one only.
         (["A M 9:30", "8: A M 9:30"], ["9: A M 9:30"], ["8: A (100) M 9:30 L"]),
         (["A M 9:30", "8: A T 9:30"], ["A T 9:30"], ["7: A (100) M 9:30 L"]),
         (["A M 9:30", "8: A M 9:30 300"], ["9: A M 9:30 300"], ["7: A (100) M 9:30 L"]),
-        # With another link and another time, a class is not recognized.
+        # With another link and another time, a scheduled class is not recognized.
         (["A M 9:30"], ["8: A M 10:30"], ["7: A (100) M 9:30 L"]),
     ],
 )
@@ -111,7 +111,7 @@ def test_removals_do_not_name_classes_that_moved_to_another_meeting(
     assert lost(before, after) == said
 
 
-def test_removals_name_the_new_meetings_of_a_meeting_that_moved() -> None:
+def test_removals_name_the_meetings_that_classes_moved_to() -> None:
     before = table("A M 9:30", "B W 9:30", "6: B F 9:30")
     found = leaving(before, table("8: B W 9:30", "9: A M 9:30"))
     assert [(moved.meeting.zoom_series_id, moved.into) for moved in found.moved] == [
@@ -162,7 +162,7 @@ classes = st.lists(
 
 
 @given(classes, classes)
-def test_removals_name_every_gone_class_without_a_substitute(
+def test_removals_name_each_lost_class_once_and_none_that_the_schedule_still_has(
     before: list[str], after: list[str]
 ) -> None:
     found = leaving(table(*before), table(*after))

@@ -70,7 +70,7 @@ def test_parser_leaves_out_a_course_and_type_that_are_no_names(cell: str, what: 
         f"Fall row 2: Course Code {what}: it was left out",
         f"Fall row 2: Type {what}: it was left out",
     ]
-    assert not any(problem.whole for problem in found.skipped)
+    assert not any(problem.all_skipped for problem in found.skipped)
     assert "S3cret" not in repr(found)
 
 
@@ -99,6 +99,19 @@ def test_parser_reads_days_with_or_without_spaces_and_commas(cell: str, days: st
             ],
         ),
         ("Day", "TU", "TU", []),
+        ("Day", "Tuesday", "T", []),
+        ("Day", "thurs, SAT", "RS", []),
+        ("Day", "Mondays Wednesdays", "MW", []),
+        ("Day", "Wed/Fri", "WF", ["day '/' is none of M T W R F S U"]),
+        (
+            "Day",
+            "Tuesdy",
+            "TUS",
+            [
+                "day 'Tu' is Tuesday and Sunday: write T for Tuesday alone",
+                *(f"day {letter!r} is none of M T W R F S U" for letter in "EDY"),
+            ],
+        ),
         ("Start", "1:30", "MW", ["start '1:30' is at night: write 13:30 for the afternoon"]),
         ("Start", "05:59", "MW", ["start '05:59' is at night: write 17:59 for the afternoon"]),
         ("Start", "6:00", "MW", []),
@@ -111,7 +124,7 @@ def test_parser_reads_misleading_cells_and_adds_a_hint(
     sheet = read(row(Day="F"), row(**{column: cell}))
     assert "".join(scheduled.day for _, scheduled in sheet.pairs) == f"F{days}"
     assert [str(problem) for problem in sheet.skipped] == [f"Fall row 3: {text}" for text in says]
-    assert not any(problem.whole for problem in sheet.skipped)
+    assert not any(problem.all_skipped for problem in sheet.skipped)
 
 
 def test_parser_reads_a_link_with_another_link_in_its_query() -> None:

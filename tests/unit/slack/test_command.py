@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ingester.errors import BadRequest
 from ingester.slack.command import (
-    MOST,
+    MAX_RECORDINGS,
     VERSION,
     Button,
     Window,
@@ -67,7 +67,7 @@ def test_number_is_written_as_zoom_shows_it(number: int, text: str) -> None:
     st.integers(1, 10**11),
     st.text(max_size=30),
     st.integers(0, 1000),
-    st.integers(1, MOST),
+    st.integers(1, MAX_RECORDINGS),
 )
 def test_button_is_read_as_it_was_written(mid: int, newest: str, start: int, count: int) -> None:
     window = Window(newest_start_time=newest, start_index=start, count=count)
@@ -102,7 +102,7 @@ def test_button_counts_all_recordings_when_a_row_has_a_text_that_is_no_start_tim
         {"start_index": -1},
         {"start_index": 10**9},
         {"count": 0},
-        {"count": MOST + 1},
+        {"count": MAX_RECORDINGS + 1},
         {"newest_start_time": None},
     ],
 )

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingester.pipeline.states import State
-from ingester.slack.command import MOST, Window, read_button, write_button
+from ingester.slack.command import MAX_RECORDINGS, Window, read_button, write_button
 from ingester.slack.paging import arrange, page
 from ingester.status.row import StatusRow
 
@@ -39,7 +39,7 @@ def test_state_at_zoom_is_shown_until_there_is_an_ingest() -> None:
     assert (after.zoom_side, after.ingests) == (None, (asked,))
 
 
-def test_start_of_a_recording_is_the_latest_of_its_rows() -> None:
+def test_start_of_a_recording_is_the_latest_when_its_rows_differ() -> None:
     """A row without a start, or with an older one, doesn't move the recording to another page."""
     rows = [row("a", "2"), row("a", "", zip_id="b"), row("a", "1", zip_id="c")]
     for order in (rows, rows[::-1]):
@@ -47,7 +47,7 @@ def test_start_of_a_recording_is_the_latest_of_its_rows() -> None:
         assert found.start_time == "2"
 
 
-def test_ingests_are_ordered_by_time_of_request_or_of_last_change() -> None:
+def test_ingests_are_listed_newest_first_by_request_or_else_by_change() -> None:
     def at(zip_id: str, requested: str, hour: int) -> StatusRow:
         return msgspec.structs.replace(
             row("a", zip_id=zip_id),
@@ -100,7 +100,7 @@ def test_presses_of_the_button_show_each_recording_once_whatever_arrives_later(
         wanted = read_button(write_button(1, found.window)).wanted
         known = seen[: wanted.start_index]
         found = page(arrange(rows + more[:presses]), wanted)
-        assert len(found.recordings) <= MOST
+        assert len(found.recordings) <= MAX_RECORDINGS
         whole = known + list(found.recordings)
         assert whole[: len(seen)] == seen
         seen = whole

@@ -1,4 +1,4 @@
-"""Ingests that need a person for the same cause are one group."""
+"""Ingests with the same cause are one group."""
 
 from __future__ import annotations
 
@@ -49,8 +49,3 @@ def test_times_attempts_and_uuids_make_no_difference() -> None:
         ),
         failed("c", "Opencast refuses c"),
     ) == [["a", "b"], ["c"]]
-
-
-def test_only_what_needs_a_person_is_in_a_group() -> None:
-    again = failed("a", "x", retry_due="2026-10-14T18:40:00Z")
-    assert groups(again, row(State.SENT_TO_OPENCAST, zip_id="b")) == []

@@ -42,9 +42,6 @@ def reason(status: StatusTable) -> tuple[str, str]:
     return str(row.state), row.reason
 
 
-# Writing a state
-
-
 def test_first_write_creates_the_row_when_it_has_a_subject(
     aws: Cloud, status: StatusTable, clock: Clock
 ) -> None:
@@ -79,7 +76,7 @@ def test_write_without_a_subject_creates_no_row(
     assert logged == ["INFO"] * len(State)
 
 
-def test_end_of_a_meeting_creates_no_row(aws: Cloud, status: StatusTable) -> None:
+def test_write_of_a_meetings_end_creates_no_row(aws: Cloud, status: StatusTable) -> None:
     assert not status.write(ZIP_ID, StatusChange(State.RECORDING_PROCESSING, subject=SUBJECT))
     assert not aws.rows()
 
@@ -103,7 +100,7 @@ def test_write_may_replace_the_states_that_it_names(status: StatusTable) -> None
     assert status.write(ZIP_ID, StatusChange(State.WEBHOOK_RECEIVED, replacing=also))
 
 
-def test_time_of_request_stays_when_it_is_known_already(
+def test_time_of_the_request_stays_when_the_row_has_it_already(
     status: StatusTable, aws: Cloud, clock: Clock
 ) -> None:
     """ "+Zoom" writes the time before it calls the webhook."""
@@ -177,7 +174,7 @@ def test_row_keeps_files_and_series_and_drops_the_time_of_the_retry(status: Stat
     assert (again.retry_due, again.oc_series_id, again.files) == ("", "S", frozenset("ab"))
 
 
-def test_failures_are_counted_until_one_attempt_succeeds(status: StatusTable) -> None:
+def test_row_counts_failures_until_one_attempt_succeeds(status: StatusTable) -> None:
     def failures() -> int:
         row = status.get(ZIP_ID)
         return row.failures if row else -1
@@ -206,10 +203,7 @@ def test_course_is_removed_when_another_series_is_written(status: StatusTable) -
     assert course() == ""
 
 
-# Notes and reasons
-
-
-def test_note_becomes_the_notice_and_the_reason(status: StatusTable, aws: Cloud) -> None:
+def test_note_writes_notice_and_reason(status: StatusTable, aws: Cloud) -> None:
     status.write(ZIP_ID, StatusChange(State.OC_SERIES_FOUND, subject=SUBJECT))
     status.note(ZIP_ID, "It is gone")
     row = status.get(ZIP_ID)
@@ -221,7 +215,7 @@ def test_note_becomes_the_notice_and_the_reason(status: StatusTable, aws: Cloud)
     assert item(aws)["zoom_notice"] == "It is gone"
 
 
-def test_note_creates_no_row(status: StatusTable, aws: Cloud) -> None:
+def test_note_raises_when_there_is_no_row(status: StatusTable, aws: Cloud) -> None:
     with pytest.raises(Exception, match="ConditionalCheckFailed"):
         status.note(ZIP_ID, "x")
     assert not aws.rows()
@@ -250,7 +244,7 @@ class TestExplaining:
         status.explain(ZIP_ID, frozenset({State.SENT_TO_OPENCAST}), "It lacks a file")
         assert reason(status) == (str(state), "as it was")
 
-    def test_explaining_creates_no_row(self, status: StatusTable, aws: Cloud) -> None:
+    def test_explain_creates_no_row(self, status: StatusTable, aws: Cloud) -> None:
         status.explain(ZIP_ID, frozenset({State.SENT_TO_OPENCAST}), "It lacks a file")
         assert not aws.rows()
 
@@ -286,9 +280,6 @@ class TestReporting:
     def test_report_raises_when_it_is_called_wrongly(self, status: StatusTable) -> None:
         with pytest.raises(TypeError):
             status.report(ZIP_ID, StatusChange(State.IGNORED, subject=SUBJECT, files=7))  # type: ignore[arg-type]  # a mistake
-
-
-# Queries
 
 
 def big_rows(aws: Cloud, clock: Clock, count: int) -> set[str]:
@@ -366,9 +357,6 @@ def test_write_returns_the_state_before_and_whether_the_row_had_a_series(
     assert second == (State.DOWNLOADER_FAILED, True, True)
 
 
-# Steps
-
-
 def test_row_keeps_a_step_for_each_change(status: StatusTable, clock: Clock) -> None:
     status.write(ZIP_ID, StatusChange(State.WEBHOOK_RECEIVED, subject=SUBJECT))
     clock.forward(minutes=5)
@@ -412,7 +400,7 @@ def test_row_keeps_the_first_and_the_last_steps_when_there_are_too_many(
     assert status.get(ZIP_ID) == row
 
 
-def test_malformed_steps_are_left_out(aws: Cloud, status: StatusTable) -> None:
+def test_row_is_read_without_its_malformed_steps(aws: Cloud, status: StatusTable) -> None:
     steps = [{"state": "IGNORED", "at": "2026-10-14T18:30:00Z"}, "x", {"state": 5}, {}]
     aws.status.put_item(Item={"zip_id": ZIP_ID, "pipeline_state": "IGNORED", "steps": steps})
     row = status.get(ZIP_ID)

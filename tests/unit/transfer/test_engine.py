@@ -23,7 +23,7 @@ from ingester.errors import (
     ZoomUnreachable,
 )
 from ingester.transfer.engine import Budget, Total
-from ingester.transfer.multipart import IDENTITY, RELEASED, Destination
+from ingester.transfer.multipart import IDENTITY_KEY, RELEASED, Destination
 from ingester.transfer.parts import MARK_NUMBER, MIB
 from ingester.transfer.plan import Copied
 from tests.local.processes_of import wait_for
@@ -63,7 +63,7 @@ class TestWhole:
             key_of(name): whole(copying.zoom.content(name)) for name in NAMES
         }
         for stored in copying.s3.objects():
-            assert stored.metadata.pop(IDENTITY)
+            assert stored.metadata.pop(IDENTITY_KEY)
             assert stored.metadata == METADATA
         assert copying.begun() == []
         assert copying.s3.stats().rejected == {"NoSuchKey": len(NAMES)}

@@ -77,7 +77,7 @@ def size_in(results: list[Copied | IngesterError]) -> int:
 
 
 def is_whole(copying: Copying) -> bool:
-    """Tell whether S3 has the complete object and no unfinished upload."""
+    """Return whether S3 has the complete object and no unfinished upload."""
     return copying.stored() == {key_of("talk"): whole(TALK)} and copying.begun() == []
 
 

@@ -291,7 +291,7 @@ class TestRestarts:
         file.finish_task(None, None)
         assert begin_all(file) == ["complete"]
 
-    def test_copy_of_a_stream_restarts_without_its_former_mark_task(self) -> None:
+    def test_restarted_stream_copy_has_no_mark_task_when_the_source_changed(self) -> None:
         body = MemoryFile(Generated("talk", SIZE), has_ranges=False).open(0, 0)
         file = opened(file_copy(), plan_for(body=body))
         assert name_of(file.next_task()) == "copy_stream"
@@ -299,7 +299,7 @@ class TestRestarts:
         opened(file, plan_for(1000))
         assert begin_all(file) == ["copy_part"]
 
-    def test_copy_restarts_and_overwrites_when_the_existing_object_is_bad(self) -> None:
+    def test_copy_restarts_and_overwrites_when_the_existing_object_fails_its_check(self) -> None:
         file = file_copy()
         assert not self.overwrites(file)
         file.finish_task(AlreadyThere(KEY, SIZE), None)
@@ -308,7 +308,7 @@ class TestRestarts:
         assert not file.has_ended
         assert self.overwrites(file)
 
-    def test_copy_fails_when_the_new_object_is_bad_as_well(self) -> None:
+    def test_copy_fails_when_the_new_object_fails_its_check_as_well(self) -> None:
         file = opened(file_copy(), AlreadyThere(KEY, SIZE))
         begin_all(file)
         file.finish_task(None, FAILED)
@@ -327,13 +327,13 @@ class TestRestarts:
 
 
 class TestProperties:
-    def test_size_comes_from_the_plan_or_else_is_the_expected_size(self) -> None:
+    def test_size_of_a_copy_is_the_plans_or_else_the_expected_size(self) -> None:
         assert file_copy().size is None
         assert file_copy(expected_size=7).size == 7
         assert opened(file_copy(), plan_for(1000)).size == 1000
         assert opened(file_copy(), AlreadyThere(KEY, 5)).size == 5
 
-    def test_stored_is_the_number_of_bytes_that_s3_has(self) -> None:
+    def test_stored_bytes_are_those_that_s3_has(self) -> None:
         assert file_copy().stored == 0
         assert opened(file_copy(), plan_for(stored=3)).stored == 15 * MIB
         assert opened(file_copy(), AlreadyThere(KEY, 5)).stored == 5

@@ -18,7 +18,7 @@ from bench.transfer.peers.content import Generated
 from bench.transfer.peers.s3 import S3Peer
 from bench.transfer.peers.s3_settings import Credentials, S3Fault
 from ingester.errors import AwsFailed, SlowDown, TransferFailed, UploadGone
-from ingester.transfer.multipart import IDENTITY, Bucket, Destination, StoredPart, Upload
+from ingester.transfer.multipart import IDENTITY_KEY, Bucket, Destination, StoredPart, Upload
 from ingester.transfer.parts import MARK_NUMBER, MIB, Part
 from local.neighbours.https_server import text_answer
 from tests.neighbours import Web
@@ -64,7 +64,7 @@ class TestSend:
         assert bucket.complete(upload) == content.size
         [stored] = s3.objects()
         assert (stored.key, stored.size) == (KEY, content.size)
-        assert stored.metadata == {**METADATA, IDENTITY: TALK.identity}
+        assert stored.metadata == {**METADATA, IDENTITY_KEY: TALK.identity}
         assert stored.checksum.endswith("-2")
         assert s3.body(KEY) == content.read(0, content.size)
         assert s3.uploads() == []

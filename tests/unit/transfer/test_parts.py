@@ -12,8 +12,8 @@ from ingester.transfer.parts import (
     END_SHARE,
     LONGEST_END,
     MARK_NUMBER,
+    MAX_PARTS,
     MIB,
-    MOST,
     SMALLEST,
     Part,
     part_bytes,
@@ -29,7 +29,7 @@ sizes = st.one_of(
     st.integers(1, TERABYTES),
     # Sizes at which the large parts grow by a MiB, because otherwise there would be too many.
     st.builds(
-        lambda large, more: large * MIB * (MOST - LONGEST_END // SMALLEST) + more,
+        lambda large, more: large * MIB * (MAX_PARTS - LONGEST_END // SMALLEST) + more,
         st.integers(16, 4700),
         st.integers(-MIB, 130 * MIB),
     ),

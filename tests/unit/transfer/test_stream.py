@@ -81,7 +81,7 @@ def body_of(
 
 
 def is_in_s3(copying: Copying, content: Generated) -> bool:
-    """Tell whether the upload's parts in order have the content."""
+    """Return whether the upload's parts in order have the content."""
     [upload] = copying.s3.uploads()
     ends = list(accumulate(part.size for part in upload.parts))
     firsts = [0, *ends][:-1]

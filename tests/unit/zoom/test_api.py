@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from email.utils import format_datetime
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import jwt
 import pytest
@@ -99,9 +99,6 @@ def clients(session: TimedSession, watch: Stopwatch, clock: Clock) -> Clients:
     return Clients(session, watch, clock)
 
 
-# Access by API key, OAuth or JWT
-
-
 def header(gateway: Endpoint, name: str) -> str | None:
     return gateway.requests[-1].headers.get(name)
 
@@ -146,9 +143,6 @@ def test_zoom_refused_is_raised_when_no_access_is_configured(
     with pytest.raises(ZoomRefused, match="ZOOM_CLIENT_ID"):
         clients.api(gateway.url, settings, secrets).recordings(UUID, seconds=9)
     assert not gateway.requests
-
-
-# The OAuth token
 
 
 def test_oauth_token_is_reused_until_a_minute_before_it_expires(
@@ -218,9 +212,6 @@ def test_zoom_refused_names_the_scope_when_the_app_lacks_it(
     assert "lacks a scope" in str(refused.value)
 
 
-# Answers
-
-
 def test_recordings_asks_for_the_encoded_uuid_and_returns_the_files_of_zoom(
     zoom: ZoomStandIn, clients: Clients
 ) -> None:
@@ -233,6 +224,16 @@ def test_recordings_asks_for_the_encoded_uuid_and_returns_the_files_of_zoom(
     assert quote(quote(UUID, safe=""), safe="") in request.path
     assert "%252F4Mhc%252Babc%252F%252Fdef%253D%253D" in request.path
     assert request.query == {"include_fields": "download_access_token", "ttl": "3600"}
+
+
+@pytest.mark.parametrize("uuid", [".", "..", "../users", "a/../../b"])
+def test_recordings_asks_below_meetings_whatever_the_uuid(
+    zoom: ZoomStandIn, clients: Clients, uuid: str
+) -> None:
+    assert clients.oauth(zoom).recordings(uuid, seconds=9) is None
+    folder, segment, last = zoom.requests[-1].path.rsplit("/", 2)
+    assert (folder.rpartition("/")[2], last) == ("meetings", "recordings")
+    assert unquote(unquote(segment)) == uuid
 
 
 def test_recordings_returns_none_when_zoom_does_not_have_the_recording(
@@ -271,9 +272,6 @@ def test_redirect_is_not_followed_when_a_key_is_sent(gateway: Endpoint, clients:
     with pytest.raises(ZoomRefused, match="302"):
         clients.api(gateway.url, {}, {"apigee_key": "k"}).recordings(UUID, seconds=9)
     assert len(gateway.requests) == 1
-
-
-# Retries
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503])

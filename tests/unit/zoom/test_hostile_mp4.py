@@ -457,7 +457,7 @@ def test_inspector_inspects_one_video_at_a_time(movie: bytes) -> None:
 
 
 class TestRecording:
-    """A recording of which a video is unusable."""
+    """A recording with an unusable video."""
 
     @pytest.fixture
     def recording(self, web: Web, copying: Copying, client: S3Client) -> Recording:

@@ -112,7 +112,9 @@ def test_list_of_each_user_is_used_when_zoom_refuses_the_account_list(site: Site
 
 
 @pytest.mark.parametrize("scopes", [ACCOUNT, APP.scopes])
-def test_recordings_of_all_pages_are_listed(site: Site, scopes: tuple[str, ...]) -> None:
+def test_recording_list_has_the_recordings_of_all_pages(
+    site: Site, scopes: tuple[str, ...]
+) -> None:
     site.zoom.grant(*scopes)
     names = [f"{number}==" for number in range(5)]
     for name in names:
@@ -133,7 +135,9 @@ def test_next_page_is_requested_only_when_its_entries_are_needed(site: Site) -> 
     assert asked(site.zoom, "/accounts/") == 2
 
 
-def test_several_requests_are_made_when_the_days_are_more_than_a_month(site: Site) -> None:
+def test_recording_list_takes_several_requests_when_the_days_are_more_than_a_month(
+    site: Site,
+) -> None:
     site.zoom.grant(*ACCOUNT)
     site.add("old==", start_time="2026-08-20T15:00:00Z")
     site.add("new==")
@@ -151,7 +155,7 @@ def test_several_requests_are_made_when_the_days_are_more_than_a_month(site: Sit
 
 
 @pytest.mark.parametrize("form", ["seconds", "iso"])
-def test_request_is_retried_after_the_seconds_of_retry_after_when_zoom_answers_429(
+def test_list_request_is_retried_after_the_seconds_of_retry_after_when_zoom_answers_429(
     site: Site, form: Any
 ) -> None:
     site.zoom.grant(*ACCOUNT)
@@ -163,7 +167,7 @@ def test_request_is_retried_after_the_seconds_of_retry_after_when_zoom_answers_4
     assert site.watch.slept == [7, 7]
 
 
-def test_request_is_retried_with_backoff_when_a_429_has_no_retry_after(site: Site) -> None:
+def test_list_request_is_retried_with_backoff_when_a_429_has_no_retry_after(site: Site) -> None:
     site.zoom.grant(*ACCOUNT)
     site.add("a==")
     site.zoom.fail(Fault("status", where="api", status=429, times=3))
@@ -236,7 +240,7 @@ def test_zoom_unreachable_is_raised_when_the_page_token_has_expired(
         next(recordings)
 
 
-def test_user_is_skipped_when_zoom_answers_404(site: Site) -> None:
+def test_recording_list_skips_a_user_when_zoom_answers_404(site: Site) -> None:
     site.add("a==", host_id="a")
     site.add("b==", host_id="b")
     # Skips the account's list and the two lists of users.
@@ -307,7 +311,7 @@ GOOD = {"uuid": "a==", "id": "958", "start_time": "2026-10-14T15:00:00Z", "durat
         (7, "an entry that is no object: '7'"),
     ],
 )
-def test_invalid_entry_is_described_and_the_others_are_listed(
+def test_recording_list_describes_an_invalid_entry_and_lists_the_others(
     entry: Any, name: str, gateway: Endpoint, site: Site
 ) -> None:
     gateway.answers.append(json_answer(200, {"meetings": [entry, GOOD]}))
@@ -318,7 +322,9 @@ def test_invalid_entry_is_described_and_the_others_are_listed(
     assert (good.id, good.topic, good.recording_files) == (958, None, None)
 
 
-def test_list_ends_when_a_page_has_its_own_token_as_the_next(gateway: Endpoint, site: Site) -> None:
+def test_recording_list_ends_when_a_page_names_itself_as_the_next(
+    gateway: Endpoint, site: Site
+) -> None:
     def page(_request: Request) -> Answer:
         return json_answer(200, {"meetings": [GOOD], "next_page_token": "same"})
 

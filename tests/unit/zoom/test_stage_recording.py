@@ -17,7 +17,7 @@ from ingester.pipeline.messages import DownloadMessage, RecordingFile, StagedFil
 from ingester.recording.staging_bucket import Staging
 from ingester.recording.upload_message import FileOfView, Staged
 from ingester.transfer import mp4
-from ingester.transfer.multipart import IDENTITY
+from ingester.transfer.multipart import IDENTITY_KEY
 from ingester.zoom.download import ZoomFile
 from ingester.zoom.download_token import Access
 from ingester.zoom.download_urls import DownloadHosts
@@ -170,7 +170,7 @@ class TestComplete:
         recording.web.pages = {"/1": ranged(movie(5))}
         recording.run(file_of(1))
         [stored] = s3.objects()
-        assert stored.metadata.pop(IDENTITY)
+        assert stored.metadata.pop(IDENTITY_KEY)
         assert stored.metadata == {
             "uuid": "aj//Xp112QmuoKj485487==",
             "file_id": "f-1",

@@ -50,9 +50,6 @@ def ingest(content: Json) -> IngestNotification:
     return notification
 
 
-# Recordings that are trashed, deleted or recovered
-
-
 def bulk(event: str, **about: Any) -> Json:
     return {"event": event, "payload": {"object": about}}
 
@@ -100,9 +97,6 @@ def test_removal_is_a_bad_request_when_it_names_no_recording() -> None:
 def test_event_about_one_recording_is_a_bad_request_when_it_names_several(event: str) -> None:
     with pytest.raises(BadRequest, match="uuid"):
         parsed(bulk(event, meeting_uuids=["a=="]) | {"download_token": "t"})
-
-
-# Zoom's own ingest events
 
 
 def test_ingest_is_not_partial_when_no_field_is_missing() -> None:
@@ -188,9 +182,6 @@ def test_options_are_ignored_when_an_event_of_zoom_has_them() -> None:
     assert not notification.on_demand
     message = notification.message(ZIP_ID, Clock()())
     assert (message.force, message.override_series_id) == (UNSET, UNSET)
-
-
-# Our own ingest events, status events, and files
 
 
 def test_our_own_event_is_a_bad_ingest_when_it_lacks_a_field() -> None:

@@ -46,6 +46,9 @@ _WRONG_STARTS = (
 )
 """Frequent mistakes in the start's column, and what to do about each."""
 
+_WORD = re.compile(r"[^\W\d_]{3,}+")
+_WEEKDAYS = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY")
+
 _MISLEADING_DAYS = (
     (re.compile(r"Th", re.IGNORECASE), "'Th' is read as Tuesday: write R for Thursday"),
     (re.compile(r"[Tt]u"), "'Tu' is Tuesday and Sunday: write T for Tuesday alone"),
@@ -85,7 +88,7 @@ LONGEST_CELL = 2000
 
 
 class CellProblem(ValueError):
-    """A cell because of which a row can't be used: the reason, and the cell's column."""
+    """A cell's error that makes its row unusable: the reason, and the cell's column."""
 
     def __init__(self, reason: str, column: str) -> None:
         super().__init__(reason)
@@ -93,7 +96,7 @@ class CellProblem(ValueError):
 
 
 def is_failed_formula(cell: str) -> bool:
-    """Tell whether a cell shows that its formula has failed, or hasn't ended yet."""
+    """Return whether a cell shows that its formula has failed, or hasn't ended yet."""
     return bool(_FAILED_FORMULA.fullmatch(cell))
 
 
@@ -182,9 +185,26 @@ def days_of(cell: str) -> tuple[list[str], list[str]]:
     """
     if _SECRET.search(cell):
         raise no_day(cell)
-    letters = dict.fromkeys(re.sub(r"[\s,]", "", cell.upper()))
+    letters = dict.fromkeys(re.sub(r"[\s,]", "", _in_letters(cell).upper()))
     known = [letter for letter in letters if letter in DAYS]
     return known, [letter for letter in letters if letter not in DAYS]
+
+
+def _in_letters(cell: str) -> str:
+    """Return a cell of days with letters for the names of weekdays, such as `Tues` or `Fridays`.
+
+    Read letter by letter, `Tuesday` would be Tuesday, Sunday and Saturday.
+    """
+    return _WORD.sub(lambda word: _letter_of(word[0].upper()) or word[0], cell)
+
+
+def _letter_of(word: str) -> str:
+    """Return the letter of a weekday's name or its first three letters or more; "" for others."""
+    forms = (word, word.removesuffix("S"))
+    for letter, name in zip(DAYS, _WEEKDAYS, strict=True):
+        if any(len(form) > 2 and name.startswith(form) for form in forms):
+            return letter
+    return ""
 
 
 def no_day(cell: str) -> CellProblem:
@@ -225,7 +245,8 @@ def hints(cells: Mapping[str, str]) -> Iterator[str]:
     for name in (COURSE_CODE, TYPE):
         if problem := name_problem(cells[name]):
             yield f"{SHEET_NAMES[name]} {problem}: it was left out"
-    yield from (f"day {what}" for form, what in _MISLEADING_DAYS if form.search(cells[DAY]))
+    days = _in_letters(cells[DAY])
+    yield from (f"day {what}" for form, what in _MISLEADING_DAYS if form.search(days))
     yield from (f"day {letter!r} is none of {DAY_LETTERS}" for letter in days_of(cells[DAY])[1])
     hour, minutes = cells[START].split(":")
     if int(hour) < MORNING:

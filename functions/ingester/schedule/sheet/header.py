@@ -64,7 +64,7 @@ def find_header(sheet: str, rows: Sequence[Sequence[str]]) -> Header:
 
 
 def any_text(cells: Sequence[str]) -> bool:
-    """Tell whether a row has a cell that isn't blank."""
+    """Return whether a row has a cell that isn't blank."""
     return any(cell.strip() for cell in cells)
 
 

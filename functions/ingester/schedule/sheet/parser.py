@@ -35,7 +35,7 @@ def parse(name: str, source: str, rows: Iterable[Sequence[str]]) -> ParsedSheet:
         except CellProblem as problem:
             skipped.append(_skipped(name, source, row, problem))
             continue
-        skipped.extend(SkippedRow(name, row.number, hint, whole=False) for hint in hints(row))
+        skipped.extend(SkippedRow(name, row.number, hint, all_skipped=False) for hint in hints(row))
         classes.extend(ParsedClass(row.number, meeting, scheduled) for scheduled in found)
     return ParsedSheet(name=name, source=source, classes=tuple(classes), skipped=tuple(skipped))
 

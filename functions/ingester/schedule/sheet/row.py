@@ -40,7 +40,7 @@ class Row(msgspec.Struct, frozen=True):
     above: Mapping[str, str]
 
     def maybe_merged(self, column: str) -> bool:
-        """Tell whether a cell is empty below one with text, as merged cells are."""
+        """Return whether a cell is empty below one with text, as merged cells are."""
         return not self.cells[column] and bool(self.above.get(column))
 
 
@@ -130,7 +130,7 @@ def unread(row: Row, source: str) -> UnreadRow | None:
 
 
 def _has_failed_formula(row: Row) -> bool:
-    """Tell whether a cell of COLUMNS, or any cell if those are empty, has a failed formula."""
+    """Return whether a cell of COLUMNS, or any cell if those are empty, has a failed formula."""
     ours = [text for text in row.cells.values() if text]
     return any(cell.is_failed_formula(text.strip()) for text in ours or row.every_cell)
 

@@ -239,9 +239,7 @@ class TestLateCaptions:
         assert [line for line in lines if "-->" in line] == [CUE, SHIFTED]
         assert not later(harness)
 
-    def test_their_message_stands_in_no_other_messages_way(
-        self, harness: Harness, late: Late
-    ) -> None:
+    def test_late_captions_have_their_own_fifo_group(self, harness: Harness, late: Late) -> None:
         late.ingest()
         late.take()
         (sent,) = harness.uploads()
@@ -360,7 +358,9 @@ class TestWaiting:
         assert SHIFTED in text_of(harness, track(harness))
         assert "After a week" in harness.outcome[1]
 
-    def test_a_failure_is_none_of_the_recordings(self, harness: Harness, late: Late) -> None:
+    def test_failure_of_late_captions_leaves_the_row_as_it_is(
+        self, harness: Harness, late: Late
+    ) -> None:
         late.ingest()
         harness.zoom.fail(Fault(kind="status", where="api", status=500, times=None))
         assert late.take()

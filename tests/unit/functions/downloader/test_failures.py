@@ -24,7 +24,7 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("index", "part"), [(0, 1), (1, 0)], ids=["in the middle of a file", "between two files"]
     )
-    def test_token_and_address_are_renewed_once_when_they_expire_during_a_copy(
+    def test_token_and_url_are_renewed_once_when_they_expire_during_a_copy(
         self, harness: Harness, longish: Recording, index: int, part: int
     ) -> None:
         """The token and the signed URL of a file in progress have expired."""
@@ -84,7 +84,7 @@ class TestFailuresThatMayPass:
         assert harness.downloads() == 2 * ATTEMPTS
         assert len(harness.sleep.slept) == 2 * (ATTEMPTS - 1)
 
-    def test_backoff_is_the_visibility_timeout_of_the_message(
+    def test_backoff_becomes_the_visibility_timeout_when_a_message_is_retried(
         self, harness: Harness, small: Recording
     ) -> None:
         harness.zoom.fail(Fault(kind="status", status=500, times=99))
@@ -160,7 +160,7 @@ class TestMalformedMessages:
             {"duration": "long"},
         ],
     )
-    def test_malformed_message_is_given_up_with_the_reason(
+    def test_message_is_given_up_with_the_reason_when_it_is_malformed(
         self, harness: Harness, small: Recording, spoil: dict[str, Any]
     ) -> None:
         message = {**harness.message(small), **spoil}
@@ -192,7 +192,7 @@ class TestTooManyRequests:
         assert harness.take(again["body"])
         assert harness.outcome == ("SENT_TO_UPLOADER", "")
 
-    def test_other_recordings_wait_without_a_request_to_zoom(
+    def test_other_recordings_wait_without_a_request_when_zoom_answered_429(
         self, harness: Harness, small: Recording, longish: Recording
     ) -> None:
         harness.zoom.fail(Fault(kind="status", status=429, times=99))
@@ -205,7 +205,9 @@ class TestTooManyRequests:
         assert 60 <= waiting["delay_seconds"] <= 90
         assert harness.zoom.requests == ()
 
-    def test_the_wait_grows_for_every_recording(self, harness: Harness, small: Recording) -> None:
+    def test_shared_pause_doubles_with_each_429_of_any_recording(
+        self, harness: Harness, small: Recording
+    ) -> None:
         harness.zoom.fail(Fault(kind="status", status=429, times=999))
         delays = []
         for number in range(3):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ingester.transfer.multipart import IDENTITY
+from ingester.transfer.multipart import IDENTITY_KEY
 from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import Recording
 from tests.cloud import BUCKET
@@ -45,7 +45,7 @@ class TestTheWholeWay:
         }
         for key, file in wanted.items():
             metadata = harness.aws.s3.head_object(Bucket=BUCKET, Key=key)["Metadata"]
-            assert metadata.pop(IDENTITY)
+            assert metadata.pop(IDENTITY_KEY)
             assert metadata == {
                 "uuid": lecture.uuid,
                 "file_id": file.file_id,

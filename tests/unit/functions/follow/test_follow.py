@@ -56,7 +56,7 @@ def test_a_row_stays_as_it_is_while_the_workflow_runs(harness: Harness) -> None:
     assert harness.following().fate is None
 
 
-def test_a_published_ingest_is_asked_about_no_more(harness: Harness) -> None:
+def test_follow_asks_no_more_about_a_published_ingest(harness: Harness) -> None:
     harness.ingest()
     harness.run_after(minutes=40)
     assert harness.run_after(days=1) == {"asked": 0}
@@ -116,7 +116,7 @@ def test_a_failure_is_told_again_when_the_ledger_could_not_be_written(
     assert harness.following().fate is Fate.FAILED
 
 
-def test_a_stopped_workflow_is_a_failure(harness: Harness) -> None:
+def test_a_stopped_workflow_is_told_as_a_failure(harness: Harness) -> None:
     harness.ingest()
     harness.end_workflow(end="STOPPED")
     harness.run_after(minutes=5)
@@ -155,7 +155,7 @@ def test_a_deleted_event_is_noted_when_it_is_missing_for_an_hour(harness: Harnes
     assert harness.run_after(days=1) == {"asked": 0}
 
 
-def test_an_event_that_was_missing_for_a_while_is_published(harness: Harness) -> None:
+def test_a_row_is_published_when_its_event_was_missing_for_a_while(harness: Harness) -> None:
     harness.ingest()
     event = harness.opencast.store.events.pop(media_package_id(UUID))
     harness.run_after(minutes=40)
@@ -207,7 +207,7 @@ def test_the_follow_up_ends_after_a_week_when_opencast_gives_no_answer(
     assert harness.following().due == ""
 
 
-def test_a_user_without_the_role_is_a_warning_and_changes_no_row(
+def test_follow_warns_and_changes_no_row_when_the_user_lacks_the_role(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.ingest()
@@ -224,7 +224,7 @@ def test_a_missing_event_counts_only_for_a_user_who_may_read_every_event(harness
     assert harness.outcome() == ("SENT_TO_OPENCAST", "")
 
 
-def test_one_run_asks_about_five_recordings_and_the_next_one_about_others(
+def test_follow_asks_about_five_recordings_and_in_the_next_run_about_others(
     harness: Harness,
 ) -> None:
     for number in range(8):
@@ -237,7 +237,7 @@ def test_one_run_asks_about_five_recordings_and_the_next_one_about_others(
     assert states == {"PUBLISHED"}
 
 
-def test_a_run_stops_at_the_first_failure_and_the_next_one_begins_with_another_recording(
+def test_follow_stops_at_the_first_failure_and_the_next_run_begins_with_another_recording(
     harness: Harness,
 ) -> None:
     for number in range(2):
@@ -250,7 +250,7 @@ def test_a_run_stops_at_the_first_failure_and_the_next_one_begins_with_another_r
     assert harness.outcome("auto-ingest-u1")[0] == "PUBLISHED"
 
 
-def test_an_operator_asks_about_a_recording_before_it_is_due(harness: Harness) -> None:
+def test_follow_asks_about_a_recording_at_once_when_an_operator_names_it(harness: Harness) -> None:
     harness.ingest()
     harness.run()
     harness.end_workflow()
@@ -259,14 +259,14 @@ def test_an_operator_asks_about_a_recording_before_it_is_due(harness: Harness) -
     assert harness.outcome() == ("PUBLISHED", "")
 
 
-def test_opencast_is_not_asked_when_follow_is_off(harness: Harness) -> None:
+def test_follow_asks_nothing_when_it_is_off(harness: Harness) -> None:
     harness.ingest()
     harness.is_on = False
     assert "FOLLOW_INGESTS" in harness.run_after(minutes=40)["message"]
     assert harness.outcome() == ("SENT_TO_OPENCAST", "")
 
 
-def test_the_uploader_lets_nobody_follow_when_following_is_off(harness: Harness) -> None:
+def test_uploader_schedules_no_following_when_follow_is_off(harness: Harness) -> None:
     harness.uploader.settings["follow_ingests"] = False
     harness.ingest()
     assert harness.record().ingests[media_package_id(UUID)].following is None

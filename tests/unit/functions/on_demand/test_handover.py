@@ -209,9 +209,6 @@ def test_request_fails_when_the_ledger_knows_another_request_of_the_recording(
     assert states == ["SENT_TO_DOWNLOADER", "WEBHOOK_FAILED"]
 
 
-# Time
-
-
 @pytest.mark.parametrize("wait", [0.0, 3.0, 5.0, 9.0])
 def test_request_ends_within_20_seconds_whatever_the_waits(wait: float, harness: Harness) -> None:
     harness.watch.longer = wait
@@ -222,9 +219,6 @@ def test_request_ends_within_20_seconds_whatever_the_waits(wait: float, harness:
     assert harness.session.timeouts
     for begin, seconds in harness.session.timeouts:
         assert begin - 1000 + seconds <= 20.001 or seconds <= 0.101
-
-
-# AWS fails
 
 
 def test_request_is_accepted_when_the_status_table_fails(harness: Harness) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 import webhook
 from ingester.ledger.record import End, with_end
-from ingester.reconcile.decisions import MOST_FOUND, Verdict
+from ingester.reconcile.decisions import MOST_FOUND, Decision
 from ingester.zoom import signature
 from local.neighbours.https_server import Answer, Request, text_answer
 from local.neighbours.zoom_faults import Fault
@@ -43,7 +43,7 @@ def test_recording_waits_for_the_event_of_zoom_until_a_second_run_finds_it(
     harness.begin()
     harness.zoom.add(named("missed=="))
     report = harness.run(is_found=False)
-    assert (report["handed_in"], report["skipped"]) == (0, {str(Verdict.FOUND): 1})
+    assert (report["handed_in"], report["skipped"]) == (0, {str(Decision.FOUND): 1})
     assert harness.state()["last"]["waiting"] == 1
     assert harness.run(is_found=False)["handed_in"] == 1
     assert harness.state()["found"] == []
@@ -67,7 +67,9 @@ def test_recordings_are_requested_at_once_when_very_many_were_missed(harness: Ha
     assert len(harness.state()["found"]) == MOST_FOUND
 
 
-def test_webhook_accepts_the_request_of_a_missed_recording(harness: Harness, aws: Cloud) -> None:
+def test_webhook_accepts_the_request_when_reconcile_found_a_recording(
+    harness: Harness, aws: Cloud
+) -> None:
     def take(request: Request) -> Answer:
         event = {
             "headers": dict(request.headers.items()),
@@ -87,7 +89,7 @@ def test_webhook_accepts_the_request_of_a_missed_recording(harness: Harness, aws
     assert message["body"]["uuid"] == "missed=="
 
 
-def test_first_run_sets_the_baseline_and_requests_nothing(harness: Harness) -> None:
+def test_first_run_of_reconcile_sets_the_baseline_and_requests_nothing(harness: Harness) -> None:
     harness.zoom.add(named("old=="))
     report = harness.run()
     assert (report["handed_in"], report["skipped"]) == (0, {"before the baseline": 1})
@@ -161,7 +163,7 @@ def test_recording_is_requested_when_its_user_is_deactivated(harness: Harness) -
     assert harness.handed_in() == ["left=="]
 
 
-def test_run_logs_its_counts_and_the_metric_in_one_record(
+def test_reconcile_logs_its_counts_and_the_metric_in_one_record(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.begin()
@@ -176,7 +178,7 @@ def test_run_logs_its_counts_and_the_metric_in_one_record(
     assert vars(record)["skipped"] == {"known": 1}
 
 
-def test_run_logs_a_metric_of_0_when_no_recording_was_missed(
+def test_reconcile_logs_a_metric_of_0_when_no_recording_was_missed(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.begin()
@@ -187,7 +189,7 @@ def test_run_logs_a_metric_of_0_when_no_recording_was_missed(
     assert last == {"at": "2026-10-14T18:30:00Z", "how": "users"}
 
 
-def test_run_stops_in_time_and_the_next_one_continues(
+def test_reconcile_stops_before_its_deadline_and_the_next_run_continues(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.begin()
@@ -211,7 +213,9 @@ def test_run_stops_in_time_and_the_next_one_continues(
     assert harness.state()["next_user"] == ""
 
 
-def test_state_keeps_the_logged_problems_of_both_runs_when_they_overlap(harness: Harness) -> None:
+def test_state_of_reconcile_keeps_the_logged_problems_of_both_runs_when_they_overlap(
+    harness: Harness,
+) -> None:
     harness.begin()
     harness.zoom.add(named("bad=="))
 
@@ -226,7 +230,7 @@ def test_state_keeps_the_logged_problems_of_both_runs_when_they_overlap(harness:
     assert set(harness.state()["told"]) == {"other", "bad=="}
 
 
-def test_run_does_nothing_when_reconcile_is_off(harness: Harness) -> None:
+def test_reconcile_does_nothing_when_its_days_are_0(harness: Harness) -> None:
     harness.set_up(reconcile_days=0)
     harness.zoom.add(named("missed=="))
     assert "RECONCILE_DAYS is 0" in harness.run()["message"]

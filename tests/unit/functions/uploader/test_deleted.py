@@ -73,7 +73,7 @@ def test_deleted_event_is_ingested_again_when_another_request_names_it(harness: 
     assert harness.own_ingest.zip_id == OTHER_ZIP_ID
 
 
-def test_earlier_request_ends_when_the_event_was_deleted(harness: Harness) -> None:
+def test_earlier_request_becomes_ignored_when_the_event_was_deleted(harness: Harness) -> None:
     """The event of two simultaneous requests was deleted before the second message came."""
     harness.accept(zip_id=OTHER_ZIP_ID)
     harness.put_row(OTHER_ZIP_ID)
@@ -85,7 +85,9 @@ def test_earlier_request_ends_when_the_event_was_deleted(harness: Harness) -> No
     assert "isn't in Opencast any more" in reason
 
 
-def test_row_ends_when_the_event_was_deleted_before_its_last_write(harness: Harness) -> None:
+def test_row_becomes_ignored_when_the_event_was_deleted_before_its_last_write(
+    harness: Harness,
+) -> None:
     harness.accept()
     with failing_table(harness.aws.status):
         harness.take(harness.message())
@@ -154,7 +156,9 @@ class TestAnEventThatWasShownBefore:
         assert "doesn't show it yet" in harness.outcome[1]
         assert harness.posts == 2
 
-    def test_redelivered_message_reports_the_deletion_at_once(self, harness: Harness) -> None:
+    def test_redelivered_message_reports_the_deletion_when_the_event_was_shown_before(
+        self, harness: Harness
+    ) -> None:
         assert harness.take(harness.message())
         assert "isn't in Opencast any more" in harness.outcome[1]
         assert harness.posts == 1

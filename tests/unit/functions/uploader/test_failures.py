@@ -13,7 +13,7 @@ from tests.unit.functions.uploader.harness import OTHER_ZIP_ID, OWN_ID, ZIP_ID, 
 
 
 class TestCounting:
-    """Failures that Opencast answers, as opposed to outages."""
+    """Failures that Opencast reports, as opposed to outages."""
 
     def test_message_is_given_up_after_five_failures(self, harness: Harness) -> None:
         harness.fail("status", path="/series/", status=403, times=None)

@@ -17,7 +17,7 @@ BUSY = ["Opencast is at work on an ingest", "Opencast doesn't tell"]
 
 
 class TestTheFirstPost:
-    def test_ingest_is_sent_to_opencast(self, harness: Harness) -> None:
+    def test_uploader_sends_the_ingest_to_opencast(self, harness: Harness) -> None:
         assert harness.take(harness.message())
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
         (ingest,) = harness.opencast.ingests
@@ -207,7 +207,9 @@ class TestAnAnswerThatNeverCame:
         assert harness.failures == 0
         assert harness.dead() == []
 
-    def test_ingest_is_posted_once_more_when_the_limit_is_over(self, harness: Harness) -> None:
+    def test_ingest_is_posted_once_more_when_the_patience_has_passed(
+        self, harness: Harness
+    ) -> None:
         harness.be_silent()
         harness.fail("close", times=2)
         harness.take(harness.message())
@@ -283,7 +285,9 @@ class TestAnAnswerThatNeverCame:
         harness.take(harness.message())
         assert harness.posts == 2
 
-    def test_slow_answer_is_retried_without_a_second_post(self, harness: Harness) -> None:
+    def test_message_is_retried_without_a_second_post_when_opencast_is_slow(
+        self, harness: Harness
+    ) -> None:
         """Opencast continues its downloads, and then has the event."""
         harness.fail("slow", seconds=0.5)
         assert not harness.take(harness.message(), read_seconds=0.1)

@@ -35,9 +35,6 @@ def end_with(aws: Cloud, end: End, zip_id: str = ZIP_ID) -> None:
     change_record(aws, partial(ledger.with_end, zip_id=zip_id, end=end))
 
 
-# Repeats
-
-
 def test_repeat_is_a_duplicate_when_only_tokens_urls_and_order_differ(
     aws: Cloud, post: Post, clock: Clock
 ) -> None:
@@ -125,9 +122,6 @@ def test_on_demand_request_is_sent_when_the_request_of_zoom_is_in_progress(
     assert [message["zip_id"] for message in sent(aws)] == [ZIP_ID, "on-demand-1"]
 
 
-# Late files
-
-
 @pytest.mark.parametrize(
     "before",
     [
@@ -179,9 +173,6 @@ def test_late_files_are_sent_when_webhook_events_name_other_files_each(
     assert set(record_of(aws).files) == {"file-1", "file-2", "file-3"}
 
 
-# Repeats of webhook events that weren't sent
-
-
 def test_repeat_is_sent_when_the_queue_failed_before(aws: Cloud, post: Post) -> None:
     with failing_queue(aws):
         assert post(completed()) == 503
@@ -212,9 +203,6 @@ def test_late_file_is_sent_by_a_repeat_when_the_queue_failed_before(aws: Cloud, 
         assert post(completed(mp4(), mp4("file-2"))) == 503
     assert post(completed(mp4(), mp4("file-2"))) == 200
     assert len(sent(aws)) == 2
-
-
-# An operator's force
 
 
 @pytest.mark.parametrize("before", ["SENT_TO_DOWNLOADER", "IGNORED", "SENT_TO_OPENCAST"])

@@ -54,9 +54,6 @@ def test_no_log_line_holds_a_secret(
     assert not [line for line in lines if ZOOM_SECRET in line or OWN_KEY in line]
 
 
-# Anything else that a body may hold
-
-
 json_values = st.recursive(
     st.none()
     | st.booleans()

@@ -196,9 +196,6 @@ def test_row_stays_when_our_own_request_for_a_recording_in_progress_is_invalid(
     assert state(aws, "on-demand-1") == (before, "")
 
 
-# Unfinished files, and recordings without an MP4
-
-
 @pytest.mark.parametrize("make", [mp4, chat])
 def test_zoom_webhook_event_is_sent_when_a_file_is_unfinished(
     make: Callable[..., Json], aws: Cloud, post: Post

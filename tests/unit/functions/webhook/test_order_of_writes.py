@@ -63,9 +63,6 @@ def test_ledger_knows_the_files_before_the_send_and_that_they_are_sent_after_it(
     ]
 
 
-# The status table
-
-
 @pytest.mark.parametrize(
     ("content", "status", "messages"),
     [
@@ -83,7 +80,7 @@ def test_ledger_knows_the_files_before_the_send_and_that_they_are_sent_after_it(
         *("no-video", "on-demand-no-video", "unfinished", "bad-data"),
     ],
 )
-def test_ingest_has_the_same_answer_when_the_status_table_fails(
+def test_ingest_request_has_the_same_answer_when_the_status_table_fails(
     content: Json, status: int, messages: int, aws: Cloud, post: Post
 ) -> None:
     aws.status.delete()
@@ -116,16 +113,13 @@ def test_failure_of_the_status_table_is_logged_as_a_warning(
     assert all("status row isn't written" in record.getMessage() for record in problems)
 
 
-# The ledger
-
-
 @pytest.mark.parametrize("operation", ["GetItem", "UpdateItem"])
 @pytest.mark.parametrize(
     "content",
     [completed(), without(completed(), "download_token"), on_demand(), completed(chat())],
     ids=["zooms-own", "partial", "on-demand", "no-video"],
 )
-def test_ingest_gets_503_without_a_message_when_the_ledger_fails_before_the_send(
+def test_ingest_request_gets_503_and_sends_nothing_when_the_ledger_fails_before_the_send(
     content: Json, operation: str, aws: Cloud, post: Post, caplog: pytest.LogCaptureFixture
 ) -> None:
     with failing_table(aws.recordings, operation):
@@ -139,7 +133,7 @@ def test_ingest_gets_503_without_a_message_when_the_ledger_fails_before_the_send
     assert post(content) in (200, 204)
 
 
-def test_ingest_gets_503_without_a_message_when_other_processes_keep_changing_the_record(
+def test_ingest_request_gets_503_and_sends_nothing_when_others_keep_changing_the_record(
     aws: Cloud, post: Post
 ) -> None:
     changes: list[int] = []
@@ -157,7 +151,7 @@ def test_ingest_gets_503_without_a_message_when_other_processes_keep_changing_th
     assert post(completed()) == 200
 
 
-def test_files_of_both_are_remembered_when_two_webhook_events_come_at_once(
+def test_files_of_two_webhook_events_are_kept_when_they_come_at_once(
     aws: Cloud, post: Post
 ) -> None:
     """The other invocation writes the record after this one has read it."""
@@ -180,7 +174,7 @@ def test_files_of_both_are_remembered_when_two_webhook_events_come_at_once(
 
 
 @pytest.mark.parametrize("problem", ["fails", "can't be read"])
-def test_answer_gets_200_when_the_ledger_fails_after_the_send(
+def test_webhook_event_gets_200_when_the_ledger_fails_after_the_send(
     problem: str, aws: Cloud, post: Post, caplog: pytest.LogCaptureFixture
 ) -> None:
     """After a 503 Zoom would repeat the webhook event, whose message is on the queue."""
@@ -215,11 +209,8 @@ def test_repeat_is_sent_again_and_the_row_stays_when_the_ledger_failed_after_the
     assert state(aws) == ("UPLOADER_RECEIVED", "as it was")
 
 
-# The queue
-
-
 @pytest.mark.parametrize("content", [completed(), on_demand()], ids=["zooms-own", "on-demand"])
-def test_ingest_gets_503_and_a_repeat_sends_it_when_the_queue_fails(
+def test_ingest_request_gets_503_and_a_repeat_sends_it_when_the_queue_fails(
     content: Json, aws: Cloud, post: Post
 ) -> None:
     zip_id = content["payload"].get("zip_id", ZIP_ID)
@@ -229,9 +220,6 @@ def test_ingest_gets_503_and_a_repeat_sends_it_when_the_queue_fails(
     assert [post(content), post(content)] == [200, 200]
     assert len(sent(aws)) == 1
     assert state(aws, zip_id) == ("SENT_TO_DOWNLOADER", "")
-
-
-# A record that somebody has edited
 
 
 BROKEN: list[dict[str, Any]] = [

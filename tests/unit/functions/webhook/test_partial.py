@@ -193,9 +193,6 @@ def test_whole_webhook_event_is_a_duplicate_when_a_partial_one_named_its_files(
     assert len(sent(aws)) == 1
 
 
-# Files
-
-
 FILE_FIELDS = ["id", "recording_start", "recording_end", "download_url", "recording_type"]
 
 
@@ -273,9 +270,6 @@ def test_recording_is_sent_when_it_is_unknown_whether_it_has_a_video(
     assert state(aws) == ("SENT_TO_DOWNLOADER", "")
 
 
-# Webhook events that get a 400
-
-
 @pytest.mark.parametrize(
     "change",
     [
@@ -302,9 +296,6 @@ def test_request_of_our_own_fails_when_it_lacks_a_field(
         assert aws.rows()["on-demand-1"]["origin"] == "on_demand"
     assert not record_of(aws).requests
     assert post(on_demand()) == 200
-
-
-# Whatever the object may hold
 
 
 json_values = st.recursive(

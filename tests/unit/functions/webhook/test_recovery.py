@@ -52,9 +52,6 @@ def gone(aws: Cloud, zip_id: str = ZIP_ID, uuid: str = UUID) -> None:
     put(aws, State.IGNORED, zip_id, reason=TRASHED)
 
 
-# Nothing was given up
-
-
 @each_form
 def test_recording_is_processed_as_before_when_it_is_recovered_in_time(
     recover: Notify, aws: Cloud, post: Post
@@ -126,9 +123,6 @@ def test_reason_stays_when_another_step_changes_the_row_at_the_same_time(
         assert post(recovered()) == 204
     assert state(aws) == ("OC_SERIES_FOUND", "changed")
     assert record_of(aws).notice == ""
-
-
-# Requests that were given up
 
 
 @each_form
@@ -246,9 +240,6 @@ def test_zoom_webhook_event_is_sent_when_it_names_files_of_a_recovered_recording
     post(recovered())
     assert post(completed(mp4("file-2"))) == 200
     assert len(sent(aws)) == 3
-
-
-# Failures
 
 
 @pytest.mark.parametrize("operation", ["GetItem", "UpdateItem"])

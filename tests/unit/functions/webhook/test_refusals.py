@@ -136,9 +136,6 @@ def test_on_demand_request_gets_400_when_it_has_no_token(aws: Cloud, post: Post)
     assert untouched(aws)
 
 
-# The challenge
-
-
 def challenge() -> Json:
     return {"event": "endpoint.url_validation", "payload": {"plainToken": "qgg8vlvZRS6UYooatFL8Aw"}}
 

@@ -141,9 +141,6 @@ def test_notice_stays_when_a_request_in_progress_is_repeated(aws: Cloud, post: P
     assert aws.rows()[ZIP_ID]["zoom_notice"] == TRASHED
 
 
-# Failures
-
-
 @pytest.mark.parametrize("operation", ["GetItem", "UpdateItem"])
 def test_removal_is_noted_in_the_ledger_when_the_status_table_fails(
     operation: str, aws: Cloud, post: Post

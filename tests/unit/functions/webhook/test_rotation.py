@@ -140,9 +140,6 @@ def test_challenge_is_answered_when_it_is_signed_with_a_new_secret(
     assert (answer.status, "encryptedToken" in answer.body) == (200, True)
 
 
-# Where unsigned events are let in
-
-
 def test_new_signing_key_is_used_when_unsigned_events_are_allowed(aws: Cloud, clock: Clock) -> None:
     warm = Warm(aws, clock, "", "old", unsigned=True)
     warm.there = ("", "new")
