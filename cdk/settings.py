@@ -403,6 +403,15 @@ class Settings:
         "16 for a transcript that comes after its video.",
         read_by=(WEBHOOK, DOWNLOADER),
     )
+    ingest_chapters: bool = setting(
+        _CAPTIONS,
+        False,
+        checks.yes_or_no,
+        "Whether Zoom's smart chapters go to Opencast, with or without captions. It needs Opencast "
+        "19.",
+        see="captions.md#chapters",
+        read_by=(WEBHOOK, DOWNLOADER),
+    )
     captions_language: str = setting(
         _CAPTIONS,
         "en-US",
@@ -412,8 +421,8 @@ class Settings:
     )
     captions_workflow: str = text_setting(
         _CAPTIONS,
-        "The workflow that publishes captions that were added to an event. Without it, somebody "
-        "has to publish them.",
+        "The workflow that publishes captions and chapters that were added to an event. Without "
+        "it, somebody has to publish them.",
         read_by=(UPLOADER,),
     )
 

@@ -311,7 +311,7 @@ def _message_to_uploader(
         title=destination.title,
         zone=zone_of(deps.settings.local_time_zone),
     )
-    if not deps.settings.ingest_captions:
+    if not (deps.settings.ingest_captions or deps.settings.ingest_chapters):
         return ready, ""
     return captions.with_captions(ready, message, _captions_deps(deps))
 

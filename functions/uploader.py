@@ -177,7 +177,7 @@ def _after_failure(
 ) -> Outcome:
     """Wait for Opencast or AWS; count a failure of any other kind."""
     if message.late_for is not UNSET:
-        return _retry_captions(error, received, deps)
+        return _retry_captions(error, message, received, deps)
     match error:
         case AskLater():
             return _ask_later(error, message, received, deps)
@@ -188,13 +188,16 @@ def _after_failure(
     return _retry_after_failure(error, message, received, deps)
 
 
-def _retry_captions(error: IngesterError, received: Received, deps: Dependencies) -> Outcome:
+def _retry_captions(
+    error: IngesterError, message: UploadMessage, received: Received, deps: Dependencies
+) -> Outcome:
     """Retry the captions after a backoff; give up at the last receive.
 
     The recording itself hasn't failed.
     """
     if received.receive_count >= deps.settings.upload_receive_limit:
-        return _give_up(f"The captions can't be added: {error}")
+        added = captions.name_of(captions.tracks_of(message))
+        return _give_up(f"The {added} can't be added: {error}")
     seconds = retry_policy.backoff_seconds(received.receive_count, LONGEST_WAIT_SECONDS)
     return Retry(
         seconds=seconds, report=partial(logger.info, "The captions have to wait: %s", error)
@@ -339,7 +342,7 @@ def _release(message: UploadMessage, ingest: IngestRecord, deps: Dependencies) -
     if not is_needed:
         staged = message.s3_files.values()
         videos = (file.filename for view in staged for file in view.segments)
-        tracks = () if message.captions is UNSET else message.captions
+        tracks = captions.tracks_of(message)
         deps.staging.release((*videos, *(track.filename for track in tracks)))
 
 

@@ -314,12 +314,13 @@ class Opencast:
         """
         form: list[_Part] = [
             ("flavor", (None, flavor)),
-            ("tags", (None, ",".join(tags))),
+            *([("tags", (None, ",".join(tags)))] if tags else []),
             ("overwriteExisting", (None, "false")),
             ("track", (name, content, "text/vtt")),
         ]
         path = f"/api/events/{media_package_id}/track"
-        return self._post(path, form, "the captions").status_code != 409
+        what = f"the {flavor.partition('/')[0]}"
+        return self._post(path, form, what).status_code != 409
 
     def start_workflow(self, media_package_id: str, workflow: str) -> bool:
         """Start a workflow of an event.
