@@ -14,9 +14,11 @@ from ingester.captions.chapters import MOST_CHAPTERS, joined_chapters, read_chap
 from ingester.captions.cues import (
     MOST_BYTES,
     MOST_CUES,
+    MOST_TEXT,
     Cue,
     joined,
     read_cues,
+    text_size,
     too_large,
     written,
 )
@@ -136,18 +138,23 @@ class CaptionStaging:
         }
         copied = [file for file in finished if file not in large]
         results = self.transfer.run_captions(self.message, copied, self._segments) if copied else ()
+        text_left = MOST_TEXT
         for file, result in zip(copied, results, strict=True):
             if isinstance(result, IngesterError):
                 logger.info("The %s isn't there yet: %s", file.captions_kind, result)
             else:
-                contents[file.recording_id] = self._cues(file, result)
+                cues = self._cues(file, result, text_left)
+                contents[file.recording_id] = cues
+                text_left -= text_size(cues) if isinstance(cues, list) else 0
         return contents
 
-    def _cues(self, file: RecordingFile, copied: Copied) -> list[Cue] | UnusableCaptions:
+    def _cues(
+        self, file: RecordingFile, copied: Copied, most_text: int
+    ) -> list[Cue] | UnusableCaptions:
         content = self.staging.read_range(copied.key, 0, MOST_BYTES + 1)
         try:
             if file.captions_kind != CHAPTERS:
-                return read_cues(content)
+                return read_cues(content, most_text)
             stretch = self.timeline[self._segments[file.recording_start]]
             return read_chapters(content, stretch.length, _longest(file, stretch))
         except UnusableCaptions as error:

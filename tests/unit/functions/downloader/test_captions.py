@@ -131,7 +131,7 @@ class TestBrokenCaptions:
         ("text", "reason"),
         [
             (b"\x00\x01 no captions", "it isn't WebVTT"),
-            (b"WEBVTT\n\n" + b"x" * 6_000_000, "it has more than 5 MB"),
+            (b"WEBVTT\n\n" + b"x" * 6_000_000, "it has more than 2 MB"),
             (b"WEBVTT\n\n00:01.000 --> \n", "it has no captions"),
         ],
     )
@@ -146,6 +146,21 @@ class TestBrokenCaptions:
         # The other segment's captions are staged.
         assert SHIFTED in text_of(harness, track(harness))
 
+    def test_text_of_all_segments_together_is_limited(
+        self, harness: Harness, lecture: Recording, tmp_path: Any
+    ) -> None:
+        """The downloader holds all of it in memory."""
+        text = f"WEBVTT\n\n00:01.000 --> 00:02.000\n{'a' * 1_900_000}\n".encode()
+        for number in range(2):
+            (tmp_path / str(number)).mkdir()
+            lecture = with_text(lecture, text, tmp_path / str(number), number)
+        harness.zoom.add(lecture)
+        harness.take(harness.message(lecture))
+        state, told = harness.outcome
+        assert state == "SENT_TO_UPLOADER"
+        assert "left out: the captions of the recording have too much text." in told
+        assert len(text_of(harness, track(harness))) < 2_000_000
+
     def test_a_transcript_of_50_megabytes_is_not_even_fetched(
         self, harness: Harness, lecture: Recording, tmp_path: Any
     ) -> None:
@@ -153,7 +168,7 @@ class TestBrokenCaptions:
         file_id = transcripts(lecture)[0].file_id
         before = harness.zoom.sent.get(file_id)
         harness.take(harness.message(large))
-        assert "it has more than 5 MB" in harness.outcome[1]
+        assert "it has more than 2 MB" in harness.outcome[1]
         assert harness.zoom.sent.get(file_id) == before
 
 

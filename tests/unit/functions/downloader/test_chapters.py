@@ -114,7 +114,7 @@ class TestBesideTheVideo:
         ("text", "reason"),
         [
             (b"no chapters", "it isn't JSON"),
-            (b"[" * 6_000_000, "it has more than 5 MB"),
+            (b"[" * 6_000_000, "it has more than 2 MB"),
             (b'{"list": [{"headline": "Ada"}]}', "its fields are: list, headline"),
         ],
     )
