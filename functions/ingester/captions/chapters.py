@@ -53,6 +53,7 @@ _CLOCK = re.compile(r"(?:([0-9]{1,3}):)?([0-9]{1,3}):([0-9]{1,2}(?:\.[0-9]{1,9})
 _NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,9})?")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
 _LARGEST = 10.0**15
+_NO_MARKUP = str.maketrans("<>", "\u2039\u203a")
 
 
 class _Milliseconds(float):
@@ -183,8 +184,12 @@ def _title(value: object) -> str:
 
 
 def _escaped(title: str) -> str:
-    """Return a title as WebVTT has it, which can't contain `-->` then."""
-    return title.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """Return a title as WebVTT has it, which can't contain `-->` or markup then.
+
+    The player decodes entities, and it isn't known whether it takes the result for HTML, as it took
+    captions before 20.2 (CVE-2026-77615). So angle brackets are replaced by signs like them.
+    """
+    return title.replace("&", "&amp;").translate(_NO_MARKUP)
 
 
 def _time(value: object) -> float | None:

@@ -75,7 +75,8 @@ def read_cues(content: bytes, most_text: int = MOST_TEXT) -> list[Cue]:
         Cue(
             begins=caption.start_time.in_milliseconds(),
             ends=caption.end_time.in_milliseconds(),
-            lines=tuple(_as_text(line) for line in caption.lines if line.strip()),
+            # A line without text would end the cue.
+            lines=tuple(filter(str.strip, map(_as_text, caption.lines))),
         )
         for caption in captions
     ]

@@ -121,8 +121,8 @@ class TestTitles:
         ("title", "shown"),
         [
             ("a\nb\r\n\x00\x1b[1m\x85c\u2028d", "a b [1m c d"),
-            ("<script>alert(1)</script>", "&lt;script&gt;alert(1)&lt;/script&gt;"),
-            ("00:01.000 --> 00:02.000", "00:01.000 --&gt; 00:02.000"),
+            ("<script>alert(1)</script>", "\u2039script\u203aalert(1)\u2039/script\u203a"),
+            ("00:01.000 --> 00:02.000", "00:01.000 --\u203a 00:02.000"),
             ("&lt;b&gt;", "&amp;lt;b&amp;gt;"),
             ("x" * 5000, "x" * LONGEST_TITLE),
         ],

@@ -60,6 +60,10 @@ class TestReading:
         ((*_, read),) = cues_of(("00:01.000", "00:02.000", text))
         assert read == shown
 
+    def test_a_line_with_nothing_but_markup_is_left_out(self) -> None:
+        ((*_, read),) = cues_of(("00:01.000", "00:02.000", "<v Ada>Good\n</v>\nmorning"))
+        assert read == "Ada: Good\nmorning"
+
     def test_a_file_with_too_many_captions_is_refused_before_it_is_parsed(self) -> None:
         content = b"WEBVTT\n\n" + b"00:01.000 --> 00:02.000\nx\n\n" * (MOST_CUES + 1)
         with pytest.raises(UnusableCaptions, match="more than 20,000 captions"):
