@@ -63,7 +63,7 @@ class Notifications(Construct):
     def subscribe_to_logs(
         self, log_groups: Mapping[str, logs.LogGroup], alias: lambda_.Alias, level: str
     ) -> None:
-        """Send log records from `level` on to `alias`, and call it regularly to mail repeats.
+        """Send log records of `level` and above to `alias`. Call it regularly to mail repeats.
 
         Args:
             log_groups: The log group of each function, by the function's name. The alias's own

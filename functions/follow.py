@@ -164,7 +164,7 @@ def _tell(
     """Write into the row what became of an ingest, and mail it if a person has to act."""
     page = deps.opencast.page_of(ingest.workflow)
     if rules.is_given_up(after):
-        reason = rules.unfinished(news)
+        reason = rules.reason_of_giving_up(news)
         deps.status.explain(ingest.zip_id, frozenset({State.SENT_TO_OPENCAST}), reason)
         extra = log.goes_on("It isn't followed any more.", LOOK)
         logger.error("%s %s", reason, page, extra=extra)

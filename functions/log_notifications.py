@@ -120,7 +120,7 @@ def mail_repeats(deps: Dependencies) -> None:
     """
     until = deps.clock() + WAIT
     # Claim each just before its mail: a claim doesn't last as long as many mails take.
-    _each(partial(_send, claim, claim.mail, until, deps) for claim in deps.faults.waiting())
+    _each(partial(_send, claim, claim.mail, until, deps) for claim in deps.faults.claim_due())
 
 
 def _each(mails: Iterable[Callable[[], None]]) -> None:
@@ -154,7 +154,7 @@ def _mail_or_count(
     mail = redacted(mail_about(fault, row, source, now, zone, is_readable=is_readable))
     own = len(fault.records)
     try:
-        claim = deps.faults.happened(fault.key, own, mail)
+        claim = deps.faults.count_and_claim(fault.key, own, mail)
         if claim is not None and deps.faults.count_mail_and_check_limit(fault.function):
             own = claim.times
             mail = redacted(one_of_many(mail))
@@ -181,7 +181,7 @@ def _function_claim(
     Returns:
         The claim of the function's mail; None if that mail has to wait.
     """
-    claim = deps.faults.happened(function, fault_claim.times, mail)
+    claim = deps.faults.count_and_claim(function, fault_claim.times, mail)
     # The function's mail names this fault, so release its claim; the next occurrence checks the
     # limit again.
     deps.faults.give_back(fault_claim, fault_claim.times)

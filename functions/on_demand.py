@@ -120,7 +120,9 @@ class IngestRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     """Handle a request from API Gateway."""
-    return http_endpoint.handle(context, lambda: respond(event, container(), container.renewed))
+    return http_endpoint.handle(
+        context, lambda: respond(event, container(), container.rebuild_sparingly)
+    )
 
 
 def respond(

@@ -130,7 +130,7 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     """Handle the event of EventBridge's rule, or an operator's call."""
     log.start(context)
     seconds = context.get_remaining_time_in_millis() / 1000 - MARGIN_SECONDS
-    return answer(event, container(), seconds, container.renewed)
+    return answer(event, container(), seconds, container.rebuild_sparingly)
 
 
 def answer(

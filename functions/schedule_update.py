@@ -108,7 +108,9 @@ container = Container(build)
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     """Handle a request from API Gateway."""
-    return http_endpoint.handle(context, lambda: respond(event, container(), container.renewed))
+    return http_endpoint.handle(
+        context, lambda: respond(event, container(), container.rebuild_sparingly)
+    )
 
 
 def respond(

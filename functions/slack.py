@@ -142,7 +142,9 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
         log.start(context)
         finish(event, container())
         return {}
-    return http_endpoint.handle(context, lambda: respond(event, container(), container.renewed))
+    return http_endpoint.handle(
+        context, lambda: respond(event, container(), container.rebuild_sparingly)
+    )
 
 
 def respond(

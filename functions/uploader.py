@@ -381,7 +381,7 @@ def _end_as_deleted(message: UploadMessage, ingest: IngestRecord, deps: Dependen
     outside = differences.stayed_outside(differences.files_of(message), ingest)
     reason = f"{differences.deleted(ingest)} {outside}".rstrip()
     _ignore(message, reason, deps)
-    # A row that says that its ingest is there can't be ignored any more.
+    # A row in SENT_TO_OPENCAST or later can't become IGNORED, so replace its reason only.
     deps.status.explain(message.zip_id, IN_OPENCAST, reason)
     logger.error("%s", reason, extra=log.goes_on("Nothing is sent.", differences.SEND_IT))
 

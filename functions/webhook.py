@@ -56,13 +56,13 @@ from ingester.zoom import signature
 from ingester.zoom import webhook_events as zoom_events
 from ingester.zoom.webhook_events import (
     BadIngest,
-    IngestNotification,
-    Notification,
-    RecoveryNotification,
-    RemovalNotification,
-    StatusNotification,
-    TranscriptNotification,
+    IngestEvent,
+    RecoveryEvent,
+    RemovalEvent,
+    StatusEvent,
+    TranscriptEvent,
     UrlValidation,
+    WebhookEvent,
 )
 
 logger = logging.getLogger("ingester.webhook")
@@ -110,7 +110,7 @@ def build() -> Dependencies:
 container = Container(build)
 
 
-ReadAgain = Callable[[], Dependencies | None]
+Rebuild = Callable[[], Dependencies | None]
 
 
 class OwnRequestRefused(RequestError):
@@ -132,20 +132,20 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     """Handle a request from API Gateway."""
     return http_endpoint.handle(
         context,
-        lambda: respond(event, container(), container.read_anew, container.read_lately),
+        lambda: respond(event, container(), container.rebuild_or_none, container.built_recently),
     )
 
 
 def respond(
     event: Mapping[str, Any],
     deps: Dependencies,
-    read_anew: ReadAgain | None = None,
-    read_lately: ReadAgain | None = None,
+    rebuild_or_none: Rebuild | None = None,
+    built_recently: Rebuild | None = None,
 ) -> Answer:
     """Answer one request.
 
-    `read_anew` gives dependencies with the current secrets, and `read_lately` those of some seconds
-    ago; None if they can't be read now.
+    `rebuild_or_none` gives dependencies with the current secrets, and `built_recently` those of
+    some seconds ago; None if they can't be read now.
     """
 
     def report(status: int, error: Exception | str) -> None:
@@ -158,8 +158,8 @@ def respond(
         logger.warning("Refused with %s: %s", status, error, extra=counts)
 
     errors = ErrorAnswers(report=report)
-    anew, lately = read_anew or (lambda: deps), read_lately or (lambda: deps)
-    return errors.respond(event, lambda request: take(request, deps, anew, lately))
+    rebuild, recent = rebuild_or_none or (lambda: deps), built_recently or (lambda: deps)
+    return errors.respond(event, lambda request: take(request, deps, rebuild, recent))
 
 
 def _counted(values: Mapping[Metric, float], deps: Dependencies) -> dict[str, Any]:
@@ -167,27 +167,27 @@ def _counted(values: Mapping[Metric, float], deps: Dependencies) -> dict[str, An
 
 
 def take(
-    request: Request, deps: Dependencies, read_anew: ReadAgain, read_lately: ReadAgain
+    request: Request, deps: Dependencies, rebuild_or_none: Rebuild, built_recently: Rebuild
 ) -> Answer:
     """Authenticate a request, parse its event, and do what the event asks for.
 
     Raises:
         RequestError: the event can't be taken: never (4xx), or not now (503).
     """
-    signed_with, deps = _authenticate(request, deps, read_anew, read_lately)
+    signed_with, deps = _authenticate(request, deps, rebuild_or_none, built_recently)
     own_key = deps.secrets.pipeline_signing_key
     try:
-        event, notification = zoom_events.parse(request.body)
+        event, webhook_event = zoom_events.parse(request.body)
         if event == zoom_events.ON_DEMAND and signed_with != own_key:
             raise Unauthorized("An on-demand request must be signed with the pipeline's own key.")
-        zip_id = _zip_id(notification, deps)
-        with log.about(**_log_keys(notification, zip_id)):
+        zip_id = _zip_id(webhook_event, deps)
+        with log.about(**_log_keys(webhook_event, zip_id)):
             is_zooms = signed_with in deps.secrets.zoom_secrets
             # The alarm looks at the least value of an hour: wrong signatures beside right ones are
             # forged.
             counts = _counted({Metric.WEBHOOK_WRONGLY_SIGNED: 0.0} if is_zooms else {}, deps)
             logger.info("Received %s", event, extra={"zoom_event": event, **counts})
-            return _dispatch(notification, zip_id, signed_with, deps)
+            return _dispatch(webhook_event, zip_id, signed_with, deps)
     except RequestError as error:
         if signed_with and signed_with == own_key:
             raise OwnRequestRefused(error) from error
@@ -195,7 +195,7 @@ def take(
 
 
 def _authenticate(
-    request: Request, deps: Dependencies, read_anew: ReadAgain, read_lately: ReadAgain
+    request: Request, deps: Dependencies, rebuild_or_none: Rebuild, built_recently: Rebuild
 ) -> tuple[str, Dependencies]:
     """Verify a request's signature.
 
@@ -214,7 +214,7 @@ def _authenticate(
         try:
             return _verify(request, deps), deps
         except WrongSignature as wrong:
-            newer = read_anew()
+            newer = rebuild_or_none()
             if newer is None and not _takes_unsigned(deps):
                 raise SignatureUnchecked from wrong
             deps = newer or deps
@@ -222,7 +222,7 @@ def _authenticate(
     except Unauthorized:
         if not _takes_unsigned(deps):
             raise
-        latest = read_lately()
+        latest = built_recently()
         if latest is None:
             raise SignatureUnchecked from None
         if not _takes_unsigned(latest):
@@ -240,27 +240,27 @@ def _verify(request: Request, deps: Dependencies) -> str:
 
 
 def _dispatch(
-    notification: Notification | BadIngest, zip_id: str, signed_with: str, deps: Dependencies
+    webhook_event: WebhookEvent | BadIngest, zip_id: str, signed_with: str, deps: Dependencies
 ) -> Answer:
     try:
-        match notification:
+        match webhook_event:
             case UrlValidation():
-                return _answer_challenge(notification, signed_with, deps)
-            case StatusNotification():
-                return _record_status(notification, deps)
-            case RemovalNotification():
-                return _note_removals(notification, deps)
-            case RecoveryNotification():
-                return _recover_all(notification, deps)
+                return _answer_challenge(webhook_event, signed_with, deps)
+            case StatusEvent():
+                return _record_status(webhook_event, deps)
+            case RemovalEvent():
+                return _note_removals(webhook_event, deps)
+            case RecoveryEvent():
+                return _recover_all(webhook_event, deps)
             case BadIngest():
-                _reject(notification, deps)
-            case IngestNotification():
-                return _ingest(notification, zip_id, deps)
-            case TranscriptNotification():
-                return _ask_for_captions(notification, deps)
+                _reject(webhook_event, deps)
+            case IngestEvent():
+                return _ingest(webhook_event, zip_id, deps)
+            case TranscriptEvent():
+                return _ask_for_captions(webhook_event, deps)
     except FAILURES as error:
         raise _not_taken(error) from error
-    logger.info("Nothing to do: %s", notification.reason)
+    logger.info("Nothing to do: %s", webhook_event.reason)
     return NO_CONTENT
 
 
@@ -275,28 +275,28 @@ def _not_taken(error: Exception) -> NotReady:
     return NotReady("Not now. Send it again later.")
 
 
-def _zip_id(notification: Notification | BadIngest, deps: Dependencies) -> str:
+def _zip_id(webhook_event: WebhookEvent | BadIngest, deps: Dependencies) -> str:
     """Return the `zip_id` of the ingest that an event asks for; "" if it asks for none."""
-    match notification:
+    match webhook_event:
         case BadIngest():
-            return notification.zip_id
-        case IngestNotification(on_demand=False):
-            return automated(notification.subject.recording_id)
-        case IngestNotification():
-            return notification.options.zip_id or f"on-demand-{deps.new_id()}"
+            return webhook_event.zip_id
+        case IngestEvent(on_demand=False):
+            return automated(webhook_event.subject.recording_id)
+        case IngestEvent():
+            return webhook_event.options.zip_id or f"on-demand-{deps.new_id()}"
     return ""
 
 
-def _log_keys(notification: Notification | BadIngest, zip_id: str) -> dict[str, str]:
+def _log_keys(webhook_event: WebhookEvent | BadIngest, zip_id: str) -> dict[str, str]:
     """Return what every log record about an event says of it."""
     about = {"zip_id": zip_id} if zip_id else {}
-    match notification:
+    match webhook_event:
         case BadIngest():
-            return {**about, "uuid": notification.uuid}
-        case IngestNotification() | StatusNotification():
-            return {**about, "uuid": notification.subject.recording_id}
-        case TranscriptNotification():
-            return {"uuid": notification.uuid}
+            return {**about, "uuid": webhook_event.uuid}
+        case IngestEvent() | StatusEvent():
+            return {**about, "uuid": webhook_event.subject.recording_id}
+        case TranscriptEvent():
+            return {"uuid": webhook_event.uuid}
     return about
 
 
@@ -312,12 +312,12 @@ def _answer_challenge(challenge: UrlValidation, signed_with: str, deps: Dependen
     return json_answer(200, {"plainToken": token, "encryptedToken": proof})
 
 
-def _record_status(notification: StatusNotification, deps: Dependencies) -> Answer:
-    subject, state = notification.subject, notification.state
+def _record_status(webhook_event: StatusEvent, deps: Dependencies) -> Answer:
+    subject, state = webhook_event.subject, webhook_event.state
     is_first_start = False
-    if notification.event is not None:
+    if webhook_event.event is not None:
         try:
-            is_first_start = _append_event(notification.event, subject.recording_id, deps)
+            is_first_start = _append_event(webhook_event.event, subject.recording_id, deps)
         except (BotoCoreError, ClientError):
             logger.exception(
                 "The recording's event could not be kept", extra=log.goes_on(PAUSES_MISSING)
@@ -358,7 +358,7 @@ def _for_each(uuids: Iterable[str], act: Callable[[str], None]) -> Answer:
     return NO_CONTENT
 
 
-def _note_removals(removal: RemovalNotification, deps: Dependencies) -> Answer:
+def _note_removals(removal: RemovalEvent, deps: Dependencies) -> Answer:
     return _for_each(removal.uuids, lambda uuid: _note_removal(uuid, removal.notice, deps))
 
 
@@ -384,7 +384,7 @@ def _report_removal(zip_id: str, notice: str, deps: Dependencies) -> None:
         logger.warning("%s while it was on its way", notice, extra={"zip_id": zip_id})
 
 
-def _recover_all(recovery: RecoveryNotification, deps: Dependencies) -> Answer:
+def _recover_all(recovery: RecoveryEvent, deps: Dependencies) -> Answer:
     return _for_each(recovery.uuids, lambda uuid: _recover(uuid, deps))
 
 
@@ -461,7 +461,7 @@ def _fail(zip_id: str, reason: str, subject: Subject | None, deps: Dependencies)
     )
 
 
-def _ask_for_captions(notification: TranscriptNotification, deps: Dependencies) -> Answer:
+def _ask_for_captions(webhook_event: TranscriptEvent, deps: Dependencies) -> Answer:
     """Put a recording's captions on the download queue, and its chapters.
 
     A second message for them does no harm.
@@ -469,9 +469,9 @@ def _ask_for_captions(notification: TranscriptNotification, deps: Dependencies) 
     settings, now = deps.settings, deps.clock()
     messages = []
     if settings.ingest_captions:
-        messages.append(notification.message(now))
+        messages.append(webhook_event.message(now))
     if settings.ingest_chapters:
-        messages.append(notification.chapters_message(now))
+        messages.append(webhook_event.chapters_message(now))
     for message in messages:
         deps.downloads.send(encode(message), delay_seconds=settings.webhook_delay_seconds)
         logger.info("Zoom has made a transcript: sent to the downloader")
@@ -480,7 +480,7 @@ def _ask_for_captions(notification: TranscriptNotification, deps: Dependencies) 
     return NO_CONTENT
 
 
-def _is_first(request: IngestNotification, written: Written | None) -> bool:
+def _is_first(request: IngestEvent, written: Written | None) -> bool:
     """Return whether Zoom says for the first time that a recording is complete."""
     if request.on_demand or written is None:
         return False
@@ -488,7 +488,7 @@ def _is_first(request: IngestNotification, written: Written | None) -> bool:
     return before is None or before in ZOOM_SIDE or before is State.WEBHOOK_FAILED
 
 
-def _ingest(request: IngestNotification, zip_id: str, deps: Dependencies) -> Answer:
+def _ingest(request: IngestEvent, zip_id: str, deps: Dependencies) -> Answer:
     if request.on_demand and not all(file.is_completed for file in request.files):
         reason = "Zoom has not finished all files of this recording yet"
         _fail(zip_id, reason, request.subject, deps)
@@ -513,9 +513,7 @@ def _ingest(request: IngestNotification, zip_id: str, deps: Dependencies) -> Ans
     return SUCCESS
 
 
-def _accepted(
-    record: Record, request: IngestNotification, zip_id: str, deps: Dependencies
-) -> Record:
+def _accepted(record: Record, request: IngestEvent, zip_id: str, deps: Dependencies) -> Record:
     """Return the record with a request's files, and with the request unless it is under way.
 
     Only an operator's request makes a forgotten recording known again.
@@ -533,7 +531,7 @@ def _accepted(
     return ledger.with_request(record, zip_id, request.asked, deps.clock())
 
 
-def _ignore(zip_id: str, request: IngestNotification, deps: Dependencies) -> None:
+def _ignore(zip_id: str, request: IngestEvent, deps: Dependencies) -> None:
     """End a request without an ingest: the recording has no video."""
     written = deps.status.report(
         zip_id,
@@ -546,9 +544,7 @@ def _ignore(zip_id: str, request: IngestNotification, deps: Dependencies) -> Non
     logger.info("Ignored: it has no MP4 files", extra=_counted(counts, deps))
 
 
-def _hand_on(
-    request: IngestNotification, zip_id: str, known: LedgerRequest, deps: Dependencies
-) -> None:
+def _hand_on(request: IngestEvent, zip_id: str, known: LedgerRequest, deps: Dependencies) -> None:
     """Put the recording on the download queue.
 
     The order of the writes makes a crash between any two harmless. The ledger knows the files

@@ -63,7 +63,10 @@ class Run(Result, frozen=True, kw_only=True, tag="run"):
 
 
 class Curl(Result, frozen=True, kw_only=True, tag="curl"):
-    """One direction by curl alone. `program` is `GET` or `PUT`, `at_once` how many ran."""
+    """Result of `at_once` parallel curl processes that only download or only upload.
+
+    `program` is `GET` or `PUT`.
+    """
 
     at_once: int
     peer_cpu_s: float

@@ -117,7 +117,7 @@ def _shared_libraries(distribution: Distribution, site: Path) -> Iterator[dict[s
 
 
 def _declared(distribution: Distribution, name: str) -> Iterator[dict[str, Any]]:
-    """Yield what a wheel's own bills name (PEP 770), such as cryptography's OpenSSL."""
+    """Yield the components that a wheel's own SBOMs list (PEP 770), such as OpenSSL."""
     found = set()
     for file in distribution.files or ():
         if "sboms" not in file.parts or file.suffix != ".json":

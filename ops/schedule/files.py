@@ -143,7 +143,7 @@ def _parse_columns(name: str, entries: Sequence[dict[str, Any]]) -> ParsedSheet:
 
 
 def _without_header(parsed: ParsedSheet) -> ParsedSheet:
-    """Count rows without the header, which is no object of the file: the first object is 1."""
+    """Renumber the rows: JSON has no header, so the first object is row 1."""
     return msgspec.structs.replace(
         parsed,
         classes=tuple(msgspec.structs.replace(row, row=row.row - 1) for row in parsed.classes),

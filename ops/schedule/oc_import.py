@@ -65,7 +65,7 @@ class Endpoint:
 
 
 def endpoint_of(address: str | None, path: str, user: str, password: str) -> Endpoint:
-    """Return the endpoint for an address as typed: of Opencast, or of the `series.json` there.
+    """Return the endpoint that a typed address names: Opencast's address, or its `series.json`'s.
 
     `path` is where Opencast lists the classes. It is not used if the address names the listing.
 

@@ -379,7 +379,7 @@ class TestFaults:
         if moment == "middle":
             assert 2_000_000 <= stats.body_bytes < len(BIG)
 
-    def test_s3_peer_forgets_open_uploads_when_its_fault_is_gone(
+    def test_s3_peer_forgets_open_uploads_at_a_fault_of_kind_gone(
         self, s3: S3Peer, client: S3Client
     ) -> None:
         s3.configure(replace(S3, faults=(S3Fault(kind="gone", nth=2),)))

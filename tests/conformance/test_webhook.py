@@ -26,7 +26,7 @@ NEW_IN_ROWS = {"expiration", "file_ids", "steps", "asked"}
 
 
 def check(case: dict[str, Any], aws: Cloud, clock: Clock) -> None:
-    """Post a case's requests and check answers, messages, rows and events against the record."""
+    """Post a case's requests, and check all results against what the first system did."""
     clock.set(case["now"])
     deps = webhook_dependencies(aws, clock)
     for step in case["steps"]:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from ingester.captions.chapters import LONGEST_TITLE, MOST_CHAPTERS, read_chapters
-from ingester.captions.cues import LONGEST_MS, joined, read_cues, written
+from ingester.captions.cues import LONGEST_MS, joined, read_cues, to_webvtt
 from ingester.errors import UnusableCaptions
 from ingester.recording.timeline import Stretch
 from tests.fuzz.mutations import Mutator, encoded, filled
@@ -48,7 +48,7 @@ def check_captions(given: Any) -> Iterator[str]:
         all(SEGMENT_MS <= cue.begins < cue.ends <= 2 * SEGMENT_MS for cue in moved),
         "A cue leaves its segment",
     )
-    file = written(cues)
+    file = to_webvtt(cues)
     require(read_cues(file) == cues, "Cues don't read back the same")
     text = file.decode()
     require("<" not in text and text.count(">") == len(cues), "Markup is left")
@@ -84,7 +84,7 @@ def check_chapters(given: Any) -> Iterator[str]:
     bounds = [0, *(chapter.ends for chapter in chapters)]
     require([*(chapter.begins for chapter in chapters), SEGMENT_MS] == bounds, "There is a gap")
     require(bounds == sorted(set(bounds)), "Chapters aren't in order")
-    text = written(chapters).decode()
+    text = to_webvtt(chapters).decode()
     require(len(text.split("\n")) == 2 + 3 * len(chapters), "A title has several lines")
     require("<" not in text and text.count(">") == len(chapters), "Markup is left")
     require(max(map(len, text.split("\n"))) <= 5 * LONGEST_TITLE, "A title is too long")

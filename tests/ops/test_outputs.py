@@ -129,7 +129,7 @@ def steady(printed: str) -> str:
 
 
 def pages(run: Callable[[type[io.StringIO]], str], shell: pytest.MonkeyPatch) -> str:
-    """Return the outputs of a command in the several ways, each below a title."""
+    """Return a command's output at 80 and 120 columns, in colour and in a pipe, with titles."""
     shell.setenv("TERM", "xterm-256color")
     shell.setenv("NO_COLOR", "1")
     shell.setenv("COLUMNS", "80")

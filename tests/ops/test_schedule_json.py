@@ -166,7 +166,7 @@ def test_json_import_retains_a_class_whose_row_cannot_be_read(aws: Cloud, tmp_pa
     # An empty list is valid: the meeting has no scheduled classes.
     load(aws, write(tmp_path / "a.json", [rows[0], {**rows[1], "events": []}]))
     assert set(stored(aws)) == {"1001"}
-    # Only the scheduled class whose row can't be read isn't replaced. It gets this file's source.
+    # All classes are replaced but that of the unreadable row, which gets this file's source.
     columns = [SHEET, {**SHEET, "Meeting ID with Password": "https://zoom.us/j/1001", "Start": "9"}]
     load(aws, write(tmp_path / "b.json", columns), replace_all=True)
     assert {event["source"] for event in stored(aws)["1001"]["events"]} == {"json:b.json"}

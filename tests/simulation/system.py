@@ -375,14 +375,14 @@ class WebhookSession:
 
 def _run_webhook(event: Any, container: Container[webhook.Dependencies], _context: Context) -> Any:
     return proxy_answer(
-        webhook.respond(event, container(), container.read_anew, container.read_lately)
+        webhook.respond(event, container(), container.rebuild_or_none, container.built_recently)
     )
 
 
 def _run_on_demand(
     event: Any, container: Container[on_demand.Dependencies], _context: Context
 ) -> Any:
-    return proxy_answer(on_demand.respond(event, container(), container.renewed))
+    return proxy_answer(on_demand.respond(event, container(), container.rebuild_sparingly))
 
 
 def _run_follow(event: Any, container: Container[follow.Dependencies], _context: Context) -> Any:
@@ -393,4 +393,4 @@ def _run_reconcile(
     event: Any, container: Container[reconcile.Dependencies], context: Context
 ) -> Any:
     seconds = context.get_remaining_time_in_millis() / 1000 - reconcile.MARGIN_SECONDS
-    return reconcile.answer(event, container(), seconds, container.renewed)
+    return reconcile.answer(event, container(), seconds, container.rebuild_sparingly)

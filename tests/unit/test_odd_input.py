@@ -31,7 +31,7 @@ from ingester.status.time_index import Position
 from ingester.zoom import webhook_client
 from ingester.zoom.api import MeetingRecordings, _Token, decoded, problem_in
 from ingester.zoom.recording_list import _entry
-from ingester.zoom.webhook_events import RemovalNotification, parse
+from ingester.zoom.webhook_events import RemovalEvent, parse
 from ops.command import OpsError
 from ops.schedule.files import read_json
 from tests.cloud import Clock, Cloud
@@ -142,9 +142,9 @@ def test_event_is_refused_when_its_uuid_is_longer_than_a_key() -> None:
 def test_other_recordings_of_an_event_count_when_the_uuid_of_one_is_longer_than_a_key() -> None:
     about = {"meeting_uuids": ["u" * (LONGEST_UUID + 1), "a=="]}
     event = payloads.completed(event="recording.batch_trashed", payload={"object": about})
-    _, notification = parse(encoded(event))
-    assert isinstance(notification, RemovalNotification)
-    assert notification.uuids == ("a==",)
+    _, webhook_event = parse(encoded(event))
+    assert isinstance(webhook_event, RemovalEvent)
+    assert webhook_event.uuids == ("a==",)
 
 
 @pytest.mark.parametrize("uuid", ["a b", "ä==", "u" * 129])

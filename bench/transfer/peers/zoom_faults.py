@@ -47,7 +47,10 @@ class FaultSchedule:
                 self._bodies.discard(body)
 
     def before_next(self, total: int) -> int | None:
-        """Return the number of bytes before the next fault at a total; None if there is none."""
+        """Return how many bytes are left until the next fault that is set at a total of bytes.
+
+        None if there is no such fault.
+        """
         due = self._at_total
         return due[0][0] - total if due else None
 

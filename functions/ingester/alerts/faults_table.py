@@ -60,7 +60,7 @@ class FaultsTable:
         self._quiet = quiet
         self._clock = clock
 
-    def happened(self, key: str, times: int, mail: Mail) -> Claim | None:
+    def count_and_claim(self, key: str, times: int, mail: Mail) -> Claim | None:
         """Count occurrences of a fault. Return a claim to mail them now, or None to wait.
 
         `times` is their number.
@@ -108,7 +108,7 @@ class FaultsTable:
         )
         return int(counted["Attributes"]["mails"]) > MOST_MAILS
 
-    def waiting(self) -> Iterator[Claim]:
+    def claim_due(self) -> Iterator[Claim]:
         """Claim each fault whose repeats are due, one at a time."""
         scan: dict[str, Any] = {
             "FilterExpression": "unmailed > :none AND quiet_until <= :now",

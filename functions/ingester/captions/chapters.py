@@ -88,7 +88,7 @@ def read_chapters(content: bytes, length: int, longest: int) -> list[Cue]:
     begins = [at for at in sorted(titles) if 0 <= at < length]
     if not begins:
         raise UnusableCaptions("its chapters begin before or after their segment")
-    # The first chapter may begin with the first word.
+    # Zoom may begin the first chapter at the first word; it has to begin at 0.
     bounds = [0, *begins[1:], length]
     return [
         Cue(begins=at, ends=end, lines=(_escaped(titles[begin]),))

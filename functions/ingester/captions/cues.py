@@ -48,7 +48,9 @@ class Cue(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_cues(content: bytes, most_text: int = MOST_TEXT) -> list[Cue]:
-    """Return the cues of a file in the order of time, repaired.
+    """Return the repaired cues of a file.
+
+    Cues are sorted, overlaps cut, durations limited to a minute, and empty lines dropped.
 
     Args:
         content: The file.
@@ -141,7 +143,7 @@ def joined(cues_by_start: Mapping[str, Sequence[Cue]], timeline: Timeline) -> li
     ]
 
 
-def written(cues: Iterable[Cue]) -> bytes:
+def to_webvtt(cues: Iterable[Cue]) -> bytes:
     """Return the cues as a WebVTT file."""
     blocks = [
         "\n".join((f"{_timestamp(cue.begins)} --> {_timestamp(cue.ends)}", *cue.lines, ""))

@@ -19,8 +19,8 @@ from ingester.captions.cues import (
     joined,
     read_cues,
     text_size,
+    to_webvtt,
     too_large,
-    written,
 )
 from ingester.errors import IngesterError, UnusableCaptions
 from ingester.pipeline.messages import (
@@ -185,7 +185,7 @@ class CaptionStaging:
         return (self._write(kind, file_ids, all_cues),), reasons
 
     def _write(self, kind: str, ids: tuple[str, ...], cues: Sequence[Cue]) -> CaptionTrack:
-        content = written(cues)
+        content = to_webvtt(cues)
         # The key depends on the content, so no object ever gets other captions.
         digest = hashlib.sha256(content).hexdigest()[:32]
         number, start = self.message.zoom_series_id, self.message.start_time

@@ -173,7 +173,9 @@ def _is_done(ingest: IngestRecord, track: CaptionTrack) -> bool:
 
 
 def _add_track(uuid: str, media_package: str, track: CaptionTrack, deps: Dependencies) -> str:
-    """Add captions under the protection of a note in the ledger. Return a problem to tell, or "".
+    """Add captions to the event. Return the problem, or "".
+
+    The attempt is noted in the ledger first, so that nobody adds them twice.
 
     Raises:
         AskLater: A workflow is running, or another process has changed the record.

@@ -97,8 +97,8 @@ def reason_of(fate: Fate, workflow: Workflow | None, said: str) -> str:
     return f"Opencast's {operation} failed: {said}" if said else f"Opencast's {operation} failed."
 
 
-def unfinished(news: News | None) -> str:
-    """Return how far an ingest is that isn't followed any more."""
+def reason_of_giving_up(news: News | None) -> str:
+    """Return the sentence for the row of an ingest that is no longer followed: how far it got."""
     days = LONGEST.days
     if news is None:
         return f"Opencast hasn't told for {days} days what became of the ingest."

@@ -94,7 +94,8 @@ class Lookup:
         """Look up a recording of which the ledger has an ingest already."""
         is_own = ingest.zip_id == message.zip_id
         now = self.clock()
-        # Ask this before the event: a POST that ends between the two questions has made its event.
+        # Ask whether Opencast is idle first: a POST that ends in between has made its event, which
+        # the next question finds.
         is_doubtful = ledger.is_doubtful(ingest, now)
         is_idle = self.opencast.is_idle(media_package) if is_doubtful else None
         if self.opencast.has_event(media_package):

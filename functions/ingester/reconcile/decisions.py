@@ -82,7 +82,7 @@ class Decision(StrEnum):
 
     MISSED = "missed"
     KNOWN = "known"
-    """An ingest was requested before, however it ended."""
+    """An ingest was requested before, however it ended, with all files that Zoom lists now."""
 
     TOO_OLD = "before the baseline"
     """The meeting ended before reconcile's first run in this stack."""
@@ -124,9 +124,12 @@ def decision_on(listed: ListedRecording, now: datetime, baseline: datetime | Non
 def is_known(record: Record, listed: ListedRecording) -> bool:
     """Return whether the ingest of a listed recording was requested, with all its files.
 
-    Zoom may send several webhook events about one recording, and a single one may be lost. If no
-    request is in progress, a person decides, so missing files don't matter. A recording that an
-    operator had forgotten is known, too.
+    Zoom may send several webhook events about one recording, and a single one may be lost. So a
+    recording isn't known if Zoom lists an MP4 or chat file that the record lacks, even if it is in
+    Opencast or was ignored. It is known whatever Zoom lists if all requests failed (a person
+    decides then), if another stack sent one, or if an operator had it forgotten. Requests that
+    never got onto the download queue don't count, such as one that the webhook ignored for lack of
+    an MP4.
     """
     if record.forgotten:
         return True

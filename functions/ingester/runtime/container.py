@@ -26,11 +26,11 @@ UNSIGNED_SECONDS = 10.0
 """The longest time until a request that is taken unsigned would meet a secret that was set."""
 
 SUSPICION_SECONDS = 10.0
-"""Minimum seconds between two rebuilds by `renewed`, also if many requests are forged."""
+"""Minimum seconds between two rebuilds by `rebuild_sparingly`, however many requests are forged."""
 
 READINGS = 10
 READING_SECONDS = 60.0
-"""Seconds in which `read_anew` rebuilds at most `READINGS` times, for the same reason."""
+"""Seconds in which `rebuild_or_none` rebuilds at most `READINGS` times, for the same reason."""
 
 
 class Container(Generic[Kept]):
@@ -74,10 +74,10 @@ class Container(Generic[Kept]):
             self._kept = (now, self._carry(self._kept[1], built) if self._kept else built)
             self._built_at = now
         elif now - self._kept[0] >= self._seconds:
-            self._kept = (now, self._built_anew(self._kept[1]))
+            self._kept = (now, self._rebuild_or_keep(self._kept[1]))
         return self._kept[1]
 
-    def renewed(self, seconds: float = SUSPICION_SECONDS) -> Kept:
+    def rebuild_sparingly(self, seconds: float = SUSPICION_SECONDS) -> Kept:
         """Rebuild now, but at most once every `seconds`, and return the dependencies.
 
         Call it when a secret may have been rotated.
@@ -86,10 +86,10 @@ class Container(Generic[Kept]):
         if self._suspected is not None and now - self._suspected < seconds:
             return kept
         self._suspected = now
-        self._kept = (now, self._built_anew(kept))
+        self._kept = (now, self._rebuild_or_keep(kept))
         return self._kept[1]
 
-    def read_anew(self) -> Kept | None:
+    def rebuild_or_none(self) -> Kept | None:
         """Rebuild now. Return None if AWS fails, or after too many rebuilds in a short time.
 
         Call it for a decision that must not depend on secrets that were read before.
@@ -98,9 +98,9 @@ class Container(Generic[Kept]):
         if len(self._readings) == READINGS and now - self._readings[0] < READING_SECONDS:
             return None
         self._readings.append(now)
-        return self._rebuilt(old)
+        return self._rebuild(old)
 
-    def read_lately(self) -> Kept | None:
+    def built_recently(self) -> Kept | None:
         """Return dependencies that were built within UNSIGNED_SECONDS; None if AWS fails.
 
         Call it before a decision that a new secret would forbid.
@@ -108,14 +108,14 @@ class Container(Generic[Kept]):
         kept, now = self(), self._clock()
         if now - self._built_at < UNSIGNED_SECONDS:
             return kept
-        return self._rebuilt(kept)
+        return self._rebuild(kept)
 
-    def _built_anew(self, old: Kept) -> Kept:
+    def _rebuild_or_keep(self, old: Kept) -> Kept:
         """Rebuild, or keep the old dependencies while AWS fails: secrets seldom change."""
-        new = self._rebuilt(old)
+        new = self._rebuild(old)
         return old if new is None else new
 
-    def _rebuilt(self, old: Kept) -> Kept | None:
+    def _rebuild(self, old: Kept) -> Kept | None:
         """Rebuild, keep the result, and return it; None while AWS fails."""
         try:
             built = self._build()

@@ -1,6 +1,6 @@
-"""Answer with a page of one file that runs its own script and style, and nothing else.
+"""Answer with a one-file page.
 
-The policy names them by their hashes, which are made from the file itself.
+Its Content-Security-Policy allows only its own script and style, by their hashes.
 https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Content-Security-Policy
 """
 

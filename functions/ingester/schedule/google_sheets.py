@@ -290,7 +290,7 @@ class _Transport:
     ) -> _Reply:
         """Send a request for a token, as `google.auth.transport.Request` does.
 
-        It raises a temporary error itself: google-auth would sleep and repeat the request.
+        Raises on a temporary answer; google-auth would sleep and repeat.
         """
         reply = self._send(method, url, body, headers or {})
         if reply.is_temporary:

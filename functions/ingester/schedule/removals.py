@@ -19,8 +19,8 @@ _Key = tuple[str | None, str | None, _Time]
 class RemovedClasses(msgspec.Struct, frozen=True):
     """A meeting with those of its scheduled classes that an import removes.
 
-    `also_in` are other meetings that have all of these classes at their times. If an earlier
-    update was interrupted, they may be where the classes moved to.
+    `also_in` are other meetings that together have all of these classes at their times. If an
+    earlier update was interrupted, the classes may have moved there.
     """
 
     meeting: ScheduledMeeting
@@ -100,10 +100,11 @@ def find_removals(
 ) -> Removals:
     """Find what leaves the table `before` when an import writes `put` and deletes `delete`.
 
-    A class that is gone isn't removed in three cases. It has changed: its meeting has a class at
-    its time, of its course or series. It has moved: another meeting gets such a class. It has
-    another time: its meeting gets a class of its course (or series, if it has no course). Each
-    class that is added stands for one that is gone.
+    A class that is missing from the new rows doesn't count as removed in three cases. It has
+    changed: its meeting has a class at its time, of its course or series. It has moved: another
+    meeting gets such a class. It has another time: its meeting gets as many other classes of its
+    course (or series, if it has no course) as it loses. Each added class explains one missing class
+    only.
     """
     old = {meeting.zoom_series_id: meeting for meeting in before}
     new: dict[str, ScheduledMeeting | None] = {key: None for key in delete if key in old}

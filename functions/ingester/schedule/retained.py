@@ -23,9 +23,9 @@ from ingester.schedule.model import (
 class UnreadRow(msgspec.Struct, frozen=True, kw_only=True):
     """The readable fields of a row that can't be used but may hold a scheduled class.
 
-    `meeting` is "" if the link can't be read, and `course` None if it is no name. A row with
-    `maybe_merged` has no link. It may share that of the row above, whose `meeting` it then has,
-    and `classes` are its own if it lacks nothing but the link.
+    `meeting` is "" if the link can't be read, and `course` None if it is no name. With
+    `maybe_merged`, the row's link cell is empty and may be merged with the one above: `meeting` is
+    then that row's. `classes` are set only if nothing but the link is missing.
     """
 
     source: str

@@ -119,7 +119,7 @@ class Situation(Enum):
     """Stuck. `invoke migrate` copied the row from another stack, whose queues have the message."""
 
 
-AT_OPENCAST = {
+SITUATIONS_AT_OPENCAST = {
     State.SENT_TO_OPENCAST: Situation.IN_OPENCAST,
     State.PUBLISHED: Situation.PUBLISHED,
     State.OPENCAST_FAILED: Situation.OPENCAST_FAILED,
@@ -274,11 +274,11 @@ def _own_situation(row: StatusRow, now: datetime, patience: timedelta) -> Situat
         return Situation.FAILED_ELSEWHERE if _is_from_elsewhere(row) else _failure(row)
     if row.state is State.IGNORED:
         return _IGNORED.get(row.reason, Situation.IGNORED)
-    if row.state in AT_OPENCAST:
-        return AT_OPENCAST[row.state]
+    if row.state in SITUATIONS_AT_OPENCAST:
+        return SITUATIONS_AT_OPENCAST[row.state]
     limit = _quiet_limit(row, patience)
     if limit is not None and now - row.updated > limit:
-        return _stop(row)
+        return _stopped_situation(row)
     return Situation.AT_ZOOM if row.state in ZOOM_SIDE else Situation.IN_PROGRESS
 
 
@@ -295,7 +295,7 @@ def _failure(row: StatusRow) -> Situation:
     return Situation.UPLOAD_FAILED
 
 
-def _stop(row: StatusRow) -> Situation:
+def _stopped_situation(row: StatusRow) -> Situation:
     """Diagnose an ingest that hasn't changed for too long."""
     if _is_from_elsewhere(row):
         return Situation.STUCK_ELSEWHERE

@@ -41,7 +41,7 @@ REASONS = {
     # The stored reason names two minutes, whatever `MINIMUM_DURATION` is.
     reasons.TOO_SHORT: "It is too short",
     reasons.NO_MP4: "Zoom gave us no video of this recording",
-    reasons.BAD_DATA: "Zoom's notification lacks something",
+    reasons.BAD_DATA: "Zoom's webhook event lacks something",
 }
 """Words for a stored reason that is one of these, whole."""
 

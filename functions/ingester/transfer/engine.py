@@ -177,7 +177,7 @@ class _Run:
                 task = file.next_task(parts=may_copy_parts)
                 if task is None:
                     break
-                # The context has the recording that log records of the thread name.
+                # The context carries the recording's uuid into the thread's log records.
                 run_in_context = contextvars.copy_context().run
                 future = self._executor.submit(run_in_context, task.run)
                 self._running[future] = (file, task, self._engine.clock())

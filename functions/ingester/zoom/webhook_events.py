@@ -95,7 +95,7 @@ class UrlValidation(msgspec.Struct, frozen=True):
     plain_token: str
 
 
-class StatusNotification(msgspec.Struct, frozen=True):
+class StatusEvent(msgspec.Struct, frozen=True):
     """A webhook event about a meeting that is being recorded.
 
     Attributes:
@@ -110,20 +110,20 @@ class StatusNotification(msgspec.Struct, frozen=True):
     event: RecordingEvent | None
 
 
-class RemovalNotification(msgspec.Struct, frozen=True):
+class RemovalEvent(msgspec.Struct, frozen=True):
     """Recordings were trashed or deleted in Zoom; `notice` is the text for their rows."""
 
     uuids: tuple[str, ...]
     notice: str
 
 
-class RecoveryNotification(msgspec.Struct, frozen=True):
+class RecoveryEvent(msgspec.Struct, frozen=True):
     """Recordings were recovered from Zoom's trash."""
 
     uuids: tuple[str, ...]
 
 
-class TranscriptNotification(msgspec.Struct, frozen=True):
+class TranscriptEvent(msgspec.Struct, frozen=True):
     """Zoom has made the transcript of a recording: files of these ids."""
 
     uuid: str
@@ -175,7 +175,7 @@ class IngestOptions(msgspec.Struct, frozen=True, kw_only=True):
     ignore_schedule: bool | UnsetType = UNSET
 
 
-class IngestNotification(msgspec.Struct, frozen=True, kw_only=True):
+class IngestEvent(msgspec.Struct, frozen=True, kw_only=True):
     """A webhook event that asks for the ingest of a recording.
 
     Attributes:
@@ -260,13 +260,13 @@ class Unhandled(msgspec.Struct, frozen=True):
     reason: str = "not handled"
 
 
-Notification = (
+WebhookEvent = (
     UrlValidation
-    | StatusNotification
-    | RemovalNotification
-    | RecoveryNotification
-    | IngestNotification
-    | TranscriptNotification
+    | StatusEvent
+    | RemovalEvent
+    | RecoveryEvent
+    | IngestEvent
+    | TranscriptEvent
     | Unhandled
 )
 
@@ -309,7 +309,7 @@ class _IngestObject(_RecordingObject, kw_only=True):
 _ObjectType = TypeVar("_ObjectType", bound=_RecordingObject)
 
 
-def parse(body: bytes) -> tuple[str, Notification | BadIngest]:
+def parse(body: bytes) -> tuple[str, WebhookEvent | BadIngest]:
     """Parse a request's body into the event's name and the typed webhook event.
 
     An event that lacks a field is treated by its kind:
@@ -331,7 +331,7 @@ def parse(body: bytes) -> tuple[str, Notification | BadIngest]:
     event = content.get("event")
     if not isinstance(event, str) or not event:
         raise BadRequest("The body has no event.")
-    return event, _notification(event, content)
+    return event, _webhook_event(event, content)
 
 
 _PLAIN_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,128}")
@@ -339,9 +339,9 @@ _PLAIN_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,128}")
 signature the answer would be (`v0:<time>:<body>`)."""
 
 
-def _notification(event: str, content: dict[str, Any]) -> Notification | BadIngest:
+def _webhook_event(event: str, content: dict[str, Any]) -> WebhookEvent | BadIngest:
     if event == TRANSCRIPT_COMPLETED:
-        return _transcript_notification(event, content)
+        return _transcript_event(event, content)
     others = {COMPLETED, ON_DEMAND, URL_VALIDATION, *REMOVAL_EVENTS, *RECOVERY_EVENTS}
     if not (event in STATUS_EVENTS or event in others):
         return Unhandled(event)
@@ -353,25 +353,25 @@ def _notification(event: str, content: dict[str, Any]) -> Notification | BadInge
         if not isinstance(token, str) or not _PLAIN_TOKEN.fullmatch(token):
             raise BadRequest("The payload has no plainToken of 1 to 128 letters, digits, - or _.")
         return UrlValidation(token)
-    return _recording_notification(event, content, payload)
+    return _event_of_recordings(event, content, payload)
 
 
-def _recording_notification(
+def _event_of_recordings(
     event: str, content: dict[str, Any], payload: dict[str, Any]
-) -> Notification | BadIngest:
+) -> WebhookEvent | BadIngest:
     """Parse an event about one recording or several."""
     about = payload.get("object")
     uuids = _uuids(about) if isinstance(about, dict) else ()
     if not isinstance(about, dict) or not uuids:
         raise BadRequest("The payload has no object with a uuid.")
     if event in REMOVAL_EVENTS:
-        return RemovalNotification(uuids, REMOVAL_EVENTS[event])
+        return RemovalEvent(uuids, REMOVAL_EVENTS[event])
     if event in RECOVERY_EVENTS:
-        return RecoveryNotification(uuids)
+        return RecoveryEvent(uuids)
     if about.get("uuid") not in uuids:
         raise BadRequest("The payload has no object with a uuid.")
     if event in STATUS_EVENTS:
-        return _status_notification(event, content, about)
+        return _status_event(event, content, about)
     token = text_in(content.get("download_token"))
     if event == COMPLETED:
         return _completed_ingest(about, token)
@@ -380,7 +380,7 @@ def _recording_notification(
     return _on_demand_ingest(payload, about, token)
 
 
-def _transcript_notification(event: str, content: dict[str, Any]) -> Notification:
+def _transcript_event(event: str, content: dict[str, Any]) -> WebhookEvent:
     payload = content.get("payload")
     about = payload.get("object") if isinstance(payload, dict) else None
     uuids = _uuids(about) if isinstance(about, dict) else ()
@@ -388,7 +388,7 @@ def _transcript_notification(event: str, content: dict[str, Any]) -> Notificatio
         return Unhandled(event, "it names no recording")
     files = about.get("recording_files")
     found = captions_among(files[:MOST_TRANSCRIPTS] if isinstance(files, list) else ())
-    return TranscriptNotification(uuids[0], tuple(file.recording_id for file in found))
+    return TranscriptEvent(uuids[0], tuple(file.recording_id for file in found))
 
 
 def _uuids(about: dict[str, Any]) -> tuple[str, ...]:
@@ -409,16 +409,23 @@ def _uuids(about: dict[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(uuid for uuid in texts if 0 < len(uuid) <= LONGEST_UUID))
 
 
-def _status_notification(
-    event: str, content: dict[str, Any], about: dict[str, Any]
-) -> Notification:
+def _status_event(event: str, content: dict[str, Any], about: dict[str, Any]) -> WebhookEvent:
+    """Parse a webhook event about a meeting that is being recorded.
+
+    Only those named `recording.*` are recording events; a meeting's end isn't.
+
+    Args:
+        event: The event's name.
+        content: The whole body.
+        about: The body's `payload.object`.
+    """
     try:
         fields = _converted(about, _RecordingObject)
     except ValueError as error:
         return Unhandled(event, str(error))
     timestamp = content.get("event_ts")
     seconds = number_in(timestamp) // 1000 if event.startswith("recording.") else 0
-    return StatusNotification(
+    return StatusEvent(
         STATUS_EVENTS[event],
         _subject(fields, Origin.WEBHOOK),
         RecordingEvent(event, seconds) if 0 < seconds < LAST_SECOND else None,
@@ -427,7 +434,7 @@ def _status_notification(
 
 def _on_demand_ingest(
     payload: dict[str, Any], about: dict[str, Any], token: str
-) -> IngestNotification | BadIngest:
+) -> IngestEvent | BadIngest:
     """Parse our own event that asks for an ingest."""
     zip_id = text_in(payload.get("zip_id"))
     origin = Origin.WEBHOOK if zip_id == automated(about["uuid"]) else Origin.ON_DEMAND
@@ -441,7 +448,7 @@ def _on_demand_ingest(
     return _complete_ingest(fields, files, token, origin=origin, options=options, on_demand=True)
 
 
-def _completed_ingest(about: dict[str, Any], token: str) -> IngestNotification:
+def _completed_ingest(about: dict[str, Any], token: str) -> IngestEvent:
     """Parse Zoom's own event that asks for an ingest; it is partial if it lacks a field.
 
     Zoom never repeats an event that is rejected, and Zoom's API has the missing fields.
@@ -457,7 +464,7 @@ def _completed_ingest(about: dict[str, Any], token: str) -> IngestNotification:
         pass
     subject = _readable_subject(about, Origin.WEBHOOK)
     files, has_video = _readable_files(about.get("recording_files"))
-    return IngestNotification(
+    return IngestEvent(
         subject=subject,
         on_demand=False,
         host_id=text_in(about.get("host_id")),
@@ -480,8 +487,8 @@ def _complete_ingest(
     origin: Origin,
     options: IngestOptions,
     on_demand: bool = False,
-) -> IngestNotification:
-    return IngestNotification(
+) -> IngestEvent:
+    return IngestEvent(
         subject=_subject(fields, origin),
         on_demand=on_demand,
         host_id=fields.host_id,
@@ -588,7 +595,8 @@ def captions_among(
 ) -> tuple[RecordingFile, ...]:
     """Parse the files of captions of these kinds. Those that can't be read are left out.
 
-    Zoom lists a file of closed captions without id and type. Its id is made of what it has.
+    Zoom lists closed captions without `id` and `recording_type`. The id is then made of `file_type`
+    and the start.
     """
     found: list[RecordingFile] = []
     for file in recording_files:

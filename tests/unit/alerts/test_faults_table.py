@@ -22,80 +22,80 @@ def table(aws: Cloud, clock: Clock) -> FaultsTable:
 def test_first_occurrence_is_claimed_and_repeats_are_counted(
     table: FaultsTable, clock: Clock
 ) -> None:
-    first = table.happened("k", 2, MAIL)
+    first = table.count_and_claim("k", 2, MAIL)
     assert first
     assert first.times == 2
     table.mailed(first)
     began = clock.now
     for body in ("c", "d"):
         clock.forward(minutes=1)
-        assert table.happened("k", 3, Mail(subject="t", body=body)) is None
-    assert list(table.waiting()) == []
+        assert table.count_and_claim("k", 3, Mail(subject="t", body=body)) is None
+    assert list(table.claim_due()) == []
     clock.forward(minutes=8)
-    [claim] = table.waiting()
+    [claim] = table.claim_due()
     assert (claim.times, claim.since, claim.latest) == (6, began, began + timedelta(minutes=2))
     assert claim.mail == Mail(subject="t", body="d")
     table.mailed(claim)
     clock.forward(minutes=10)
-    assert list(table.waiting()) == []
+    assert list(table.claim_due()) == []
 
 
 def test_quiet_period_starts_again_after_a_mail_about_repeats(
     table: FaultsTable, clock: Clock
 ) -> None:
     for _ in range(2):
-        claim = table.happened("k", 1, MAIL)
+        claim = table.count_and_claim("k", 1, MAIL)
         if claim:
             table.mailed(claim)
     clock.forward(minutes=10)
-    [claim] = table.waiting()
+    [claim] = table.claim_due()
     table.mailed(claim)
     clock.forward(minutes=9)
-    assert table.happened("k", 1, MAIL) is None
+    assert table.count_and_claim("k", 1, MAIL) is None
     clock.forward(minutes=1)
-    [claim] = table.waiting()
+    [claim] = table.claim_due()
     assert claim.times == 1
 
 
 def test_occurrence_is_a_first_one_when_the_row_has_expired(
     table: FaultsTable, clock: Clock
 ) -> None:
-    first = table.happened("k", 1, MAIL)
+    first = table.count_and_claim("k", 1, MAIL)
     assert first
     table.mailed(first)
     clock.forward(minutes=10)
-    again = table.happened("k", 1, MAIL)
+    again = table.count_and_claim("k", 1, MAIL)
     assert again
     assert again.times == 1
 
 
 def test_next_occurrence_claims_the_repeats_that_wait(table: FaultsTable, clock: Clock) -> None:
-    first = table.happened("k", 1, MAIL)
+    first = table.count_and_claim("k", 1, MAIL)
     assert first
     table.mailed(first)
     began = clock.now
-    table.happened("k", 4, MAIL)
+    table.count_and_claim("k", 4, MAIL)
     clock.forward(minutes=11)
-    again = table.happened("k", 1, MAIL)
+    again = table.count_and_claim("k", 1, MAIL)
     assert again
     assert (again.times, again.since) == (5, began)
 
 
 def test_fault_has_one_claim_until_it_expires(table: FaultsTable, clock: Clock) -> None:
     """If an invocation dies before its mail, the next one claims the fault with its count."""
-    assert table.happened("k", 1, MAIL)
-    assert table.happened("k", 1, MAIL) is None
+    assert table.count_and_claim("k", 1, MAIL)
+    assert table.count_and_claim("k", 1, MAIL) is None
     clock.forward(seconds=CLAIM.total_seconds())
-    [claim] = table.waiting()
+    [claim] = table.claim_due()
     assert claim.times == 2
-    assert list(table.waiting()) == []
+    assert list(table.claim_due()) == []
 
 
 def test_released_claim_can_be_claimed_again(table: FaultsTable) -> None:
-    claim = table.happened("k", 3, MAIL)
+    claim = table.count_and_claim("k", 3, MAIL)
     assert claim
     table.give_back(claim, 3)
-    again = table.happened("k", 3, MAIL)
+    again = table.count_and_claim("k", 3, MAIL)
     assert again
     assert again.times == 3
 
@@ -103,8 +103,8 @@ def test_released_claim_can_be_claimed_again(table: FaultsTable) -> None:
 def test_each_fault_has_its_own_row_that_expires(
     aws: Cloud, table: FaultsTable, clock: Clock
 ) -> None:
-    assert table.happened("k", 1, MAIL)
-    assert table.happened("l", 1, Mail(subject="s", body="x" * 99_999))
+    assert table.count_and_claim("k", 1, MAIL)
+    assert table.count_and_claim("l", 1, Mail(subject="s", body="x" * 99_999))
     for item in aws.faults.scan()["Items"]:
         assert item["expiration"] == int((clock.now + timedelta(days=1)).timestamp())
         assert len(item["body"]) <= BODY_KEPT
@@ -115,13 +115,13 @@ def test_every_fault_with_repeats_that_are_due_is_claimed(aws: Cloud, table: Fau
         item = {"fault": str(number), "unmailed": 1, "quiet_until": 0, "body": "x" * 390_000}
         aws.faults.put_item(Item=item)
     assert "LastEvaluatedKey" in aws.faults.scan()
-    assert {claim.key for claim in table.waiting()} == {"0", "1", "2", "3"}
+    assert {claim.key for claim in table.claim_due()} == {"0", "1", "2", "3"}
 
 
 def test_fault_is_mailed_when_its_row_expired_while_it_was_counted(
     aws: Cloud, table: FaultsTable
 ) -> None:
     aws.faults.put_item(Item={"fault": "k", "unmailed": 1})
-    claim = table.happened("k", 1, MAIL)
+    claim = table.count_and_claim("k", 1, MAIL)
     assert claim
     assert claim.times == 2

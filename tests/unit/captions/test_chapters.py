@@ -20,7 +20,7 @@ from ingester.captions.chapters import (
     joined_chapters,
     read_chapters,
 )
-from ingester.captions.cues import MOST_BYTES, Cue, written
+from ingester.captions.cues import MOST_BYTES, Cue, to_webvtt
 from ingester.errors import UnusableCaptions
 from ingester.recording.timeline import Stretch
 
@@ -132,7 +132,7 @@ class TestTitles:
 
     def test_a_title_is_no_part_of_the_files_structure(self) -> None:
         hostile = [{"start": 0, "title": "a\n\n00:01.000 --> 00:02.000\nb"}, *items(9)]
-        file = written(read_chapters(json.dumps(hostile).encode(), HOUR, HOUR)).decode()
+        file = to_webvtt(read_chapters(json.dumps(hostile).encode(), HOUR, HOUR)).decode()
         assert [line.count("-->") for line in file.splitlines()] == [0, 0, 1, 0, 0, 1, 0]
 
 
@@ -244,7 +244,7 @@ def test_any_json_becomes_chapters_that_cover_the_segment_or_is_refused(
     titles = [html.unescape(line) for cue in cues for line in cue.lines]
     assert len(titles) == len(cues)
     assert all(0 < len(title) <= LONGEST_TITLE for title in titles)
-    lines = written(cues).decode().split("\n")
+    lines = to_webvtt(cues).decode().split("\n")
     assert sum("-->" in line for line in lines) == len(cues)
     assert len(lines) == 2 + 3 * len(cues)
 

@@ -19,7 +19,7 @@ from ingester.captions.cues import (
     Cue,
     joined,
     read_cues,
-    written,
+    to_webvtt,
 )
 from ingester.errors import UnusableCaptions
 from ingester.recording.timeline import Stretch
@@ -74,7 +74,7 @@ class TestReading:
 
     def test_lines_may_end_in_any_of_the_three_ways(self) -> None:
         texts = [ZOOMS.replace("\r\n", end) for end in ("\n", "\r", "\r\n")]
-        assert len({written(read_cues(text.encode())) for text in texts}) == 1
+        assert len({to_webvtt(read_cues(text.encode())) for text in texts}) == 1
 
     def test_text_that_is_no_utf_8_is_shown_with_replacement_characters(self) -> None:
         (cue,) = read_cues(ZOOMS.encode().replace(b"Ada", b"\xff\0da"))
@@ -109,7 +109,7 @@ class TestReading:
         content = one_cue(text)
         tracemalloc.start()
         try:
-            written(read_cues(content))
+            to_webvtt(read_cues(content))
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
@@ -165,11 +165,11 @@ class TestRepairing:
         self, times: list[tuple[int, int]]
     ) -> None:
         cues = [Cue(begins=begins, ends=ends, lines=("a",)) for begins, ends in times]
-        repaired = read_cues(written(cues))
+        repaired = read_cues(to_webvtt(cues))
         assert len(repaired) == len(times)
         assert [cue.begins for cue in repaired] == sorted(begins for begins, _ in times)
         assert all(0 < cue.ends - cue.begins <= LONGEST_MS for cue in repaired)
-        assert read_cues(written(repaired)) == repaired
+        assert read_cues(to_webvtt(repaired)) == repaired
 
 
 class TestJoining:
@@ -200,7 +200,7 @@ def test_captions_are_written_as_web_vtt() -> None:
         Cue(begins=1500, ends=2000, lines=("Ada: <b>a</b>", "b")),
         Cue(begins=3_661_001, ends=3_662_000, lines=("c",)),
     ]
-    assert written(cues).decode() == (
+    assert to_webvtt(cues).decode() == (
         "WEBVTT\n\n00:00:01.500 --> 00:00:02.000\nAda: <b>a</b>\nb\n\n"
         "01:01:01.001 --> 01:01:02.000\nc\n"
     )

@@ -72,14 +72,19 @@ def test_container_keeps_the_old_secrets_while_aws_fails(
     assert container() == 2
 
 
-def test_renewed_builds_at_most_once_in_ten_seconds(
+def test_rebuild_sparingly_builds_at_most_once_in_ten_seconds(
     building: Building, container: Container[int]
 ) -> None:
-    assert [container(), container.renewed(), container.renewed(), container()] == [1, 2, 2, 2]
+    assert [
+        container(),
+        container.rebuild_sparingly(),
+        container.rebuild_sparingly(),
+        container(),
+    ] == [1, 2, 2, 2]
     building.now = 9.9
-    assert container.renewed() == 2
+    assert container.rebuild_sparingly() == 2
     building.now = 10
-    assert [container.renewed(), container.renewed()] == [3, 3]
+    assert [container.rebuild_sparingly(), container.rebuild_sparingly()] == [3, 3]
     # Dependencies are rebuilt 300 seconds after they were built, which was at 10.
     building.now = 309.9
     assert container() == 3
@@ -87,21 +92,21 @@ def test_renewed_builds_at_most_once_in_ten_seconds(
     assert container() == 4
 
 
-def test_renewed_reads_secrets_at_most_once_in_ten_seconds_while_aws_fails(
+def test_rebuild_sparingly_reads_secrets_at_most_once_in_ten_seconds_while_aws_fails(
     building: Building, container: Container[int]
 ) -> None:
     container()
     building.failure = EndpointConnectionError(endpoint_url="https://ssm")
-    assert container.renewed() == 1
+    assert container.rebuild_sparingly() == 1
     building.now, building.failure = 9, None
-    assert container.renewed() == 1
+    assert container.rebuild_sparingly() == 1
     building.now = 10
-    assert container.renewed() == 2
+    assert container.rebuild_sparingly() == 2
 
 
 def test_container_reuses_parts_of_the_old_dependencies(building: Building) -> None:
     container = Container(building, 300, building.clock, lambda old, new: 10 * old + new)
-    assert [container(), container.renewed(), container.read_anew()] == [1, 12, 123]
+    assert [container(), container.rebuild_sparingly(), container.rebuild_or_none()] == [1, 12, 123]
     building.now = 300
     assert container() == 1234
     building.now, building.failure = 600, EndpointConnectionError(endpoint_url="https://ssm")
@@ -117,71 +122,71 @@ def test_container_raises_when_a_secret_was_removed(
         container()
 
 
-def test_read_anew_builds_at_each_call(container: Container[int]) -> None:
-    assert [container(), container.renewed()] == [1, 2]
-    assert [container.read_anew(), container.read_anew(), container()] == [3, 4, 4]
+def test_rebuild_or_none_builds_at_each_call(container: Container[int]) -> None:
+    assert [container(), container.rebuild_sparingly()] == [1, 2]
+    assert [container.rebuild_or_none(), container.rebuild_or_none(), container()] == [3, 4, 4]
 
 
-def test_read_anew_is_none_and_the_old_is_kept_while_aws_fails(
+def test_rebuild_or_none_returns_none_and_old_dependencies_stay_while_aws_fails(
     building: Building, container: Container[int]
 ) -> None:
     container()
     building.failure = EndpointConnectionError(endpoint_url="https://ssm")
-    assert [container.read_anew(), container()] == [None, 1]
+    assert [container.rebuild_or_none(), container()] == [None, 1]
     building.failure = None
-    assert [container.read_anew(), container()] == [2, 2]
+    assert [container.rebuild_or_none(), container()] == [2, 2]
 
 
-def test_read_anew_raises_when_a_secret_was_removed(
+def test_rebuild_or_none_raises_when_a_secret_was_removed(
     building: Building, container: Container[int]
 ) -> None:
     container()
     building.failure = SettingsError("A secret is missing")
     with pytest.raises(SettingsError):
-        container.read_anew()
+        container.rebuild_or_none()
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_read_anew_is_none_when_ten_readings_lie_within_a_minute(
+def test_rebuild_or_none_returns_none_after_ten_rebuilds_within_a_minute(
     fails: bool, building: Building, container: Container[int]
 ) -> None:
     container()
     building.failure = EndpointConnectionError(endpoint_url="https://ssm") if fails else None
     for second in range(10):
         building.now = second
-        assert (container.read_anew() is None) is fails
+        assert (container.rebuild_or_none() is None) is fails
     building.failure = None
     kept = container()
     for moment in (10.0, 30.0, 59.9):
         building.now = moment
-        assert [container.read_anew(), container()] == [None, kept]
+        assert [container.rebuild_or_none(), container()] == [None, kept]
     # One for each reading that is a minute old.
     building.now = 60
-    assert [container.read_anew(), container.read_anew()] == [kept + 1, None]
+    assert [container.rebuild_or_none(), container.rebuild_or_none()] == [kept + 1, None]
     building.now = 61
-    assert [container.read_anew(), container.read_anew()] == [kept + 2, None]
+    assert [container.rebuild_or_none(), container.rebuild_or_none()] == [kept + 2, None]
     building.now = 121
-    assert container.read_anew() == kept + 3
+    assert container.rebuild_or_none() == kept + 3
 
 
-def test_age_of_the_container_counts_from_read_anew(
+def test_age_of_the_container_counts_from_rebuild_or_none(
     building: Building, container: Container[int]
 ) -> None:
     container()
     building.now = 299
-    assert container.read_anew() == 2
+    assert container.rebuild_or_none() == 2
     building.now = 598.9
     assert container() == 2
     building.now = 599
     assert container() == 3
 
 
-def test_age_of_the_container_stays_when_read_anew_fails(
+def test_age_of_the_container_stays_when_rebuild_or_none_fails(
     building: Building, container: Container[int]
 ) -> None:
     container()
     building.now, building.failure = 299, EndpointConnectionError(endpoint_url="https://ssm")
-    assert container.read_anew() is None
+    assert container.rebuild_or_none() is None
     building.now, building.failure = 300, None
     assert container() == 2
 
@@ -201,14 +206,14 @@ def test_old_dependencies_are_used_for_a_quarter_of_an_hour_at_most_while_aws_fa
     assert container() == 2
 
 
-def test_read_lately_builds_again_when_the_last_building_is_ten_seconds_old(
+def test_built_recently_builds_again_when_the_last_building_is_ten_seconds_old(
     building: Building, container: Container[int]
 ) -> None:
     assert container() == 1
     building.now = 9
-    assert container.read_lately() == 1
+    assert container.built_recently() == 1
     building.now = 10
-    assert [container.read_lately(), container()] == [2, 2]
+    assert [container.built_recently(), container()] == [2, 2]
     building.now = 20
     building.failure = EndpointConnectionError(endpoint_url="https://ssm")
-    assert [container.read_lately(), container()] == [None, 2]
+    assert [container.built_recently(), container()] == [None, 2]

@@ -41,7 +41,7 @@ def test_code_of_a_state_stands_in_brackets() -> None:
         ("", ""),
     ],
 )
-def test_reason_is_read_without_what_the_state_says(stored: str, words: str) -> None:
+def test_reason_leaves_out_what_the_state_already_says(stored: str, words: str) -> None:
     said = reason_of(row(State.UPLOADER_FAILED, stored, oc_series_id="S"))
     assert said.startswith(words)
     assert "operator" not in said

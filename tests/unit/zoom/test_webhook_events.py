@@ -13,12 +13,12 @@ from ingester.pipeline.messages import DownloadMessage, decode, encode
 from ingester.pipeline.states import Origin
 from ingester.zoom.webhook_events import (
     BadIngest,
-    IngestNotification,
-    Notification,
-    RecoveryNotification,
-    RemovalNotification,
-    StatusNotification,
+    IngestEvent,
+    RecoveryEvent,
+    RemovalEvent,
+    StatusEvent,
     Unhandled,
+    WebhookEvent,
     files_of,
     parse,
 )
@@ -38,16 +38,16 @@ from tests.unit.functions.webhook.notifications import (
 )
 
 
-def parsed(content: Json) -> Notification | BadIngest:
-    event, notification = parse(json.dumps(content).encode())
+def parsed(content: Json) -> WebhookEvent | BadIngest:
+    event, webhook_event = parse(json.dumps(content).encode())
     assert event == content["event"]
-    return notification
+    return webhook_event
 
 
-def ingest(content: Json) -> IngestNotification:
-    notification = parsed(content)
-    assert isinstance(notification, IngestNotification)
-    return notification
+def ingest(content: Json) -> IngestEvent:
+    webhook_event = parsed(content)
+    assert isinstance(webhook_event, IngestEvent)
+    return webhook_event
 
 
 def bulk(event: str, **about: Any) -> Json:
@@ -70,20 +70,20 @@ def bulk(event: str, **about: Any) -> Json:
 @pytest.mark.parametrize(
     ("event", "kind"),
     [
-        ("recording.trashed", RemovalNotification),
-        ("recording.batch_trashed", RemovalNotification),
-        ("recording.deleted", RemovalNotification),
-        ("recording.batch_deleted", RemovalNotification),
-        ("recording.recovered", RecoveryNotification),
-        ("recording.batch_recovered", RecoveryNotification),
+        ("recording.trashed", RemovalEvent),
+        ("recording.batch_trashed", RemovalEvent),
+        ("recording.deleted", RemovalEvent),
+        ("recording.batch_deleted", RemovalEvent),
+        ("recording.recovered", RecoveryEvent),
+        ("recording.batch_recovered", RecoveryEvent),
     ],
 )
 def test_removal_or_recovery_has_each_recording_once(
     event: str, kind: type, about: Json, uuids: tuple[str, ...]
 ) -> None:
-    notification = parsed(bulk(event, **about))
-    assert isinstance(notification, kind)
-    assert getattr(notification, "uuids", ()) == uuids
+    webhook_event = parsed(bulk(event, **about))
+    assert isinstance(webhook_event, kind)
+    assert getattr(webhook_event, "uuids", ()) == uuids
 
 
 def test_removal_is_a_bad_request_when_it_names_no_recording() -> None:
@@ -100,13 +100,13 @@ def test_event_about_one_recording_is_a_bad_request_when_it_names_several(event:
 
 
 def test_ingest_is_not_partial_when_no_field_is_missing() -> None:
-    notification = ingest(completed(mp4(), chat()))
-    assert (notification.is_partial, notification.has_video) == (False, True)
-    assert notification.names == {
+    webhook_event = ingest(completed(mp4(), chat()))
+    assert (webhook_event.is_partial, webhook_event.has_video) == (False, True)
+    assert webhook_event.names == {
         "file-1": "shared_screen_with_speaker_view of 2026-10-14T15:00:00Z",
         "chat-1": "chat_file of 2026-10-14T15:00:00Z",
     }
-    message = notification.message(ZIP_ID, Clock()())
+    message = webhook_event.message(ZIP_ID, Clock()())
     assert message.is_partial is UNSET
 
 
@@ -128,9 +128,9 @@ def test_ingest_is_not_partial_when_no_field_is_missing() -> None:
 def test_has_video_of_a_partial_ingest_is_none_when_only_unreadable_files_could_be_videos(
     files: Any, has_video: bool | None
 ) -> None:
-    notification = ingest(completed(recording_files=files, host_id=None))
-    assert notification.is_partial
-    assert notification.has_video is has_video
+    webhook_event = ingest(completed(recording_files=files, host_id=None))
+    assert webhook_event.is_partial
+    assert webhook_event.has_video is has_video
 
 
 def test_partial_ingest_names_every_file_that_has_an_id_even_if_other_fields_are_missing() -> None:
@@ -145,26 +145,26 @@ def test_partial_ingest_names_every_file_that_has_an_id_even_if_other_fields_are
         {"id": 5, "file_type": "MP4"},
         "x",
     ]
-    notification = ingest(completed(recording_files=files))
+    webhook_event = ingest(completed(recording_files=files))
     view = "shared_screen_with_speaker_view of"
-    assert notification.names == {
+    assert webhook_event.names == {
         "file-1": f"{view} 2026-10-14T15:00:00Z",
         "no-start": f"{view} an unknown time",
         "no-type": "unrecognized_type_ of 2026-10-14T15:00:00Z",
         "bad-end": f"{view} 2026-10-14T15:00:00Z",
     }
-    assert [file.recording_id for file in notification.files] == ["file-1"]
+    assert [file.recording_id for file in webhook_event.files] == ["file-1"]
 
 
 def test_partial_ingest_keeps_the_fields_that_can_be_read() -> None:
     content = completed(id=str(MEETING), topic=5, start_time="now", duration=61.5, host_id="h")
-    notification = ingest(content)
-    subject = notification.subject
+    webhook_event = ingest(content)
+    subject = webhook_event.subject
     assert (subject.meeting_id, subject.topic, subject.start_time) == (MEETING, "", "")
     assert (subject.recording_id, subject.origin) == (UUID, Origin.WEBHOOK)
-    assert (notification.host_id, notification.duration) == ("h", 61.5)
-    assert (notification.total_size, notification.download_token) == (2000, "SECRET-token")
-    message = notification.message(ZIP_ID, Clock()())
+    assert (webhook_event.host_id, webhook_event.duration) == ("h", 61.5)
+    assert (webhook_event.total_size, webhook_event.download_token) == (2000, "SECRET-token")
+    message = webhook_event.message(ZIP_ID, Clock()())
     assert decode(encode(message), DownloadMessage) == message
     assert message.zoom_processing_minutes is UNSET
 
@@ -178,9 +178,9 @@ def test_duration_is_0_when_it_is_no_number_of_minutes(duration: Any) -> None:
 def test_options_are_ignored_when_an_event_of_zoom_has_them() -> None:
     content = completed(host_id=None)
     content["payload"] |= {"force": True, "override_series_id": "S", "zip_id": "x"}
-    notification = ingest(content)
-    assert not notification.on_demand
-    message = notification.message(ZIP_ID, Clock()())
+    webhook_event = ingest(content)
+    assert not webhook_event.on_demand
+    message = webhook_event.message(ZIP_ID, Clock()())
     assert (message.force, message.override_series_id) == (UNSET, UNSET)
 
 
@@ -201,7 +201,7 @@ def test_our_own_event_has_its_options() -> None:
 @pytest.mark.parametrize("name", ["id", "topic", "start_time"])
 def test_status_event_is_unhandled_when_it_lacks_a_field(name: str) -> None:
     content = status_event()
-    assert isinstance(parsed(content), StatusNotification)
+    assert isinstance(parsed(content), StatusEvent)
     content["payload"]["object"] = without(content["payload"]["object"], name)
     assert isinstance(parsed(content), Unhandled)
 

@@ -52,7 +52,7 @@ class Warm:
         now = self.clock().timestamp() - late
         if key:
             event["headers"] = signature.signed_headers(key, now, event["body"].encode())
-        return webhook.respond(event, self.deps(), self.deps.read_anew)
+        return webhook.respond(event, self.deps(), self.deps.rebuild_or_none)
 
     def post(self, content: Any, key: str = "", *, late: int = 0) -> int:
         return self.answer(content, key, late=late).status
