@@ -306,7 +306,10 @@ def _report_ingest(
     found = differences.differences(message, ingest)
     sentences = [*(difference.reason for difference in found), captions_reason]
     reason = " ".join(filter(None, sentences))
-    written = deps.status.report(message.zip_id, StatusChange(State.SENT_TO_OPENCAST, reason))
+    # The downloader wrote the series that was asked for into the row.
+    series = ingest.series if ingest.series != message.opencast_series_id else ""
+    change = StatusChange(State.SENT_TO_OPENCAST, reason, oc_series_id=series)
+    written = deps.status.report(message.zip_id, change)
     if reason and not written:
         # The row may already hold the final state of the ingest.
         deps.status.explain(message.zip_id, FOLLOWED, reason)

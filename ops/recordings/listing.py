@@ -79,6 +79,7 @@ def as_json(row: StatusRow, step: str | None) -> dict[str, Any]:
         "state": row.state,
         "reason": row.reason or None,
         "oc_series_id": row.oc_series_id or None,
+        "asked_oc_series_id": row.asked.oc_series_id or None,
         "ingest_request_time": row.ingest_request_time or None,
         "last_updated": timestamps.write(row.updated),
         "retry_due": row.retry_due or None,

@@ -18,7 +18,7 @@ from ingester.status.causes import by_cause
 from ingester.status.diagnosis import Diagnosis
 from ingester.status.row import StatusRow
 from ingester.status.verdict import Verdict, verdicts_of
-from ingester.status.words import reason_of, reason_with_code, state_with_code
+from ingester.status.words import reason_of, reason_with_code, series_words, state_with_code
 from ops import terminal
 from ops.printable import printable, table_time
 
@@ -104,7 +104,7 @@ def cells(row: StatusRow) -> tuple[str, ...]:
         kind(row),
         state_with_code(row.state),
         printable(reason_with_code(row)) or "-",
-        printable(row.oc_series_id) or "-",
+        printable(series_words(row)) or "-",
         short_time(row.ingest_request_time),
         table_time(row.updated),
         printable(row.recording_id) or "-",
@@ -157,7 +157,7 @@ def _ingest(row: StatusRow, listed: Listed) -> Text:
     if row.reason:
         text.append(f": {printable(reason_with_code(row))}")
     if row.oc_series_id:
-        text.append(f" (series {printable(row.oc_series_id)})")
+        text.append(f" (series {printable(series_words(row))})")
     return text
 
 

@@ -16,6 +16,7 @@ from ingester.ledger.table import Ledger
 from ingester.pipeline.reasons import ALREADY_THERE
 from ingester.pipeline.states import State
 from ingester.reconcile.state_table import KEY
+from ingester.status.row import Asked
 from ingester.status.table import FIRST_STEPS, MOST_STEPS, StatusChange
 from ingester.status.time_index import StatusPages
 from tests.browser.conftest import Watch
@@ -180,6 +181,27 @@ def test_a_recording_is_shown_with_its_steps_and_details(page: Page, site: Site)
     page.go_back()
     page.get_by_role("link", name="All recordings").click()
     expect(page.get_by_role("heading", name="Needs attention")).to_be_visible()
+
+
+def test_the_series_that_was_asked_for_is_shown_beside_that_of_the_event(
+    page: Page, site: Site, aws: Cloud
+) -> None:
+    week = Week(aws)
+    week.begin("elsewhere==", timedelta(minutes=3), 1)
+    for state, series in (
+        (State.SENT_TO_DOWNLOADER, ""),
+        (State.OC_SERIES_FOUND, "9999999"),
+        (State.SENT_TO_UPLOADER, ""),
+        (State.SENT_TO_OPENCAST, "20260110021"),
+    ):
+        asked = Asked(oc_series_id="9999999") if series == "9999999" else None
+        week.write("elsewhere==", timedelta(minutes=1), state, oc_series_id=series, asked=asked)
+    open_page(page, site)
+    expect(page.get_by_text("series 20260110021, asked for 9999999")).to_be_visible()
+    open_page(page, site, "#recording=elsewhere%3D%3D")
+    assert re.search(
+        r"Series\s+20260110021, asked for 9999999", page.locator("article").inner_text()
+    )
 
 
 def test_a_long_list_of_steps_says_how_many_are_missing(page: Page, site: Site, aws: Cloud) -> None:

@@ -14,9 +14,9 @@ from ingester.ledger.record import IngestRecord, Outcome, Post, Record
 from ingester.pipeline.reasons import ALREADY_THERE, INVALID_SERIES
 from ingester.pipeline.states import Origin, State
 from ingester.status.diagnosis import PATIENCE, diagnose_each
-from ingester.status.row import StatusRow
+from ingester.status.row import Asked, StatusRow
 from ingester.status.verdict import verdict_of
-from ops.recordings.listing import links_of
+from ops.recordings.listing import as_json, links_of
 from ops.recordings.printing import Listed, show
 
 Printed = Callable[[Listed, int], str]
@@ -142,6 +142,18 @@ def test_no_word_is_broken_on_a_terminal(
         assert known.recording_id in shown
         assert any(f"({known.state})" in word for word in shown)
         assert all(word in text for word in (*known.topic.split(), known.oc_series_id))
+
+
+@pytest.mark.parametrize("columns", [80, 130])
+def test_series_that_was_asked_for_is_named_beside_that_of_the_event(
+    printed: Printed, columns: int
+) -> None:
+    asked = Asked(oc_series_id="9999999")
+    elsewhere = row(State.SENT_TO_OPENCAST, oc_series_id="20260112345", asked=asked)
+    words = plain(printed(listed(elsewhere), columns)).split()
+    assert {"asked", "9999999"} <= {word.strip("()") for word in words}
+    found = as_json(elsewhere, None)
+    assert (found["oc_series_id"], found["asked_oc_series_id"]) == ("20260112345", "9999999")
 
 
 def test_failure_is_red_on_a_terminal_only_where_colours_are_wanted(

@@ -15,7 +15,7 @@ from ingester.schedule.model import DAYS, ScheduledClass, ScheduledMeeting
 from ingester.status.advice import phrases
 from ingester.status.diagnosis import Diagnosis
 from ingester.status.row import StatusRow
-from ingester.status.words import reason_of, state_words
+from ingester.status.words import reason_of, series_words, state_words
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
@@ -135,7 +135,7 @@ def ingest_lines(
     if row.reason and row.state is not State.IGNORED:
         lines.append(f"Reason: {in_words(row, zone)}")
     if on_demand and row.oc_series_id:
-        lines.append(f"Opencast series: {row.oc_series_id}")
+        lines.append(f"Opencast series: {series_words(row)}")
     return (*lines, f"Updated {moment(row.updated, zone)}")
 
 

@@ -54,6 +54,14 @@ def state_words(state: State | None) -> str:
     return STATES[state] if state else UNKNOWN_STATE
 
 
+def series_words(row: StatusRow) -> str:
+    """Return a row's series, and the one that was asked for if they differ; "" without a series."""
+    asked = row.asked.oc_series_id
+    if not row.oc_series_id or asked in {"", row.oc_series_id}:
+        return row.oc_series_id
+    return f"{row.oc_series_id}, asked for {asked}"
+
+
 def state_with_code(state: State | None) -> str:
     """Return the words for a state with its code in brackets, which operators search for."""
     return f"{STATES[state]} ({state})" if state else UNKNOWN_STATE
