@@ -157,9 +157,22 @@ def test_a_meeting_is_found_by_its_number(page: Page, site: Site) -> None:
     page.get_by_label("Zoom meeting number").fill("95x")
     page.get_by_role("button", name="Find").click()
     expect(page.locator("#find-wrong")).to_have_text(
-        "A meeting number has digits only, like 958 4663 6714."
+        "A meeting number has 9 to 11 digits, like 958 4663 6714."
     )
     assert focused(page) == "meeting"
+
+
+def test_a_meeting_is_found_by_a_link_to_join_it(page: Page, site: Site) -> None:
+    open_page(page, site)
+    page.get_by_label("Zoom meeting number").fill("https://zoom.us/j/96655443322?pwd=s3cret")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Data Structures")
+    assert page.url.endswith("#meeting=96655443322")
+    expect(page.get_by_label("Zoom meeting number")).to_have_value("96655443322")
+    open_page(page, site)
+    page.get_by_label("Search all seven days").fill("https://zoom.us/j/96655443322?pwd=s3cret")
+    expect(page.locator("#list").get_by_text("Data Structures").first).to_be_visible()
+    assert "s3cret" not in str(site.queries)
 
 
 def test_a_recording_is_shown_with_its_steps_and_details(page: Page, site: Site) -> None:
