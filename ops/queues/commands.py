@@ -315,7 +315,7 @@ def report_nothing(
 VIEW_HELP = {"limit": "how many messages of each queue at most", "json": "for other programs"}
 RETRY_HELP = {
     "limit": "how many, the first ones: 1, unless --uuid or --all is given",
-    "uuid": "those of this recording, all of them",
+    "uuid": "those of this recording, all of them: its uuid, or the link to it in Zoom",
     "all": "all, those that can't be read too",
     "dry-run": "only show which messages would be sent again",
 }
