@@ -80,9 +80,9 @@ def error_line(error: Exception) -> str:
     is_unreachable = isinstance(error, NoConnection) or "certificate bundle" in str(error)
     if is_unreachable and is_local(os.environ):
         return (
-            "The local stack, which this shell has selected, doesn't answer: start it "
-            '(`invoke local.up`) and select it again (`eval "$(invoke local.env)"`), or open a '
-            "new shell for the stack in AWS."
+            "The local stack, which this shell has selected, doesn't answer. Open a new shell; "
+            "for the local stack, start it there (`invoke local.up`) and select it (`eval "
+            '"$(invoke local.env)"`).'
         )
     if isinstance(error, ClientError) and (
         advice := AWS_ERROR_ADVICE.get(error.response["Error"]["Code"])

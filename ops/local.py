@@ -40,9 +40,11 @@ COUNTED = {
 PICTURE_COLUMNS = 90
 
 AFTER_THE_DEMO = (
-    "Next: `invoke local.up` starts a stack that stays, and `invoke local.record` sends a "
-    "recording through it (docs/local.md). docs/set-up.md makes a stack in AWS."
+    "Next: `. .venv/bin/activate`, then `invoke local.up` starts a stack that stays, and "
+    "`invoke local.record` sends a recording through it (docs/local.md). AWS: docs/set-up.md."
 )
+SELECT = 'eval "$(invoke local.env)"'
+"""The shell command that selects the local stack."""
 
 BRINGING_UP = "Bringing up the local stack"
 
@@ -71,13 +73,15 @@ def up(_context: Context) -> None:
     check = stack.template_check
     terminal.say(f"Set through the API after the deploy: {', '.join(check.set_after)}.")
     terminal.say(f"Not honoured locally: {', '.join(check.not_honoured)}.")
-    terminal.say('Other commands work on it after: eval "$(invoke local.env)"')
+    terminal.say(f"Other commands work on it after: {SELECT}")
 
 
 @command()
 def down(_context: Context) -> None:
     """End the local stack; only its logs are kept."""
-    print("The local stack is down." if local_state.end(HOME) else "No local stack is up.")
+    with terminal.working("Stopping the local stack"):
+        was_up = local_state.end(HOME)
+    print("The local stack is down." if was_up else "No local stack is up.")
 
 
 @command(help={"json": "for other programs"})
@@ -96,6 +100,10 @@ def status(_context: Context, json: bool = False) -> None:
 def env(_context: Context) -> None:
     """Print shell commands that select the local stack."""
     running()
+    if sys.stdout.isatty():
+        # The commands hold the key of the cloud's root.
+        terminal.say(f"To select the local stack in this shell, type: {SELECT}")
+        return
     file = HOME / local_state.ENVIRONMENT
     for line in file.read_text("utf-8").splitlines():
         name = line.removeprefix("export ").partition("=")[0]
@@ -181,7 +189,7 @@ def record(
         )
     terminal.say(f"Recorded: {recording.uuid} of meeting {recording.meeting_id}, {topic}")
     terminal.say(f"Webhook: {answer.status} {answer.body}".rstrip())
-    terminal.say(f'See it on its way: {state.api_url}/ or, after `eval "$(invoke local.env)"`, by')
+    terminal.say(f"See it on its way: {state.api_url}/ or, after `{SELECT}`, by")
     terminal.say(f"  invoke recordings --uuid {recording.uuid}")
 
 
