@@ -473,7 +473,7 @@ def _wait_for_end_of_outage(
     if is_last or deps.clock() - since >= longest:
         return _give_up(f"{reason} (since {timestamps.write(since)}, no more tries)")
     seconds, due = _backoff(received.receive_count, LONGEST_WAIT_SECONDS, deps)
-    told = f"{reason} (waiting since {timestamps.write(since)}, next try at {due})"
+    told = f"{reason} (waiting since {timestamps.write(since)}, {retry_policy.NEXT_TRY} {due})"
 
     def report() -> None:
         deps.status.report(message.zip_id, StatusChange(State.UPLOADER_FAILED, told, retry_due=due))

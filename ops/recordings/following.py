@@ -17,7 +17,12 @@ from ingester.pipeline.states import FOLLOWED, IN_OPENCAST, State
 from ingester.status.advice import phrases
 from ingester.status.diagnosis import PATIENCE, diagnose, has_ended
 from ingester.status.row import StatusRow
-from ingester.status.words import reason_with_code, state_with_code, state_words
+from ingester.status.words import (
+    reason_with_code,
+    state_with_code,
+    state_words,
+    without_next_try,
+)
 from ops.command import OpsError, error_line
 from ops.logs.lines import Line
 from ops.printable import printable
@@ -33,7 +38,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
 
 def lines(row: StatusRow) -> list[str]:
     """Return the lines to print after a change of a row. Times are UTC."""
-    reason = printable(reason_with_code(row))
+    reason = printable(without_next_try(row))
     about = f"{timestamps.write(row.updated)}  {state_with_code(row.state):<41}  {reason}".rstrip()
     if row.retry_due and not has_ended(row):
         return [about, f"{'':<22}tries again at {row.retry_due}"]

@@ -134,6 +134,14 @@ def test_follow_continues_after_a_failure_when_a_retry_is_due(failed: State) -> 
     ]
 
 
+def test_follow_says_once_when_a_retry_is_due() -> None:
+    due = "2026-11-24T15:01:00Z"
+    reason = f"Zoom answered 503 (attempt 1 of 12, next try at {due})"
+    said = following.lines(row(State.DOWNLOADER_FAILED, reason, retry_due=due))
+    assert said[0].endswith("Zoom answered 503 (attempt 1 of 12)")
+    assert said[1].strip() == f"tries again at {due}"
+
+
 def test_follow_prints_no_control_characters() -> None:
     (line,) = following.lines(row(State.IGNORED, "a\x1b[2Jb\nc"))
     assert line.isprintable()
