@@ -161,10 +161,10 @@ def draw_demo(path: Path) -> None:
 
 @command(
     help={
-        "segments": "how often the recording was stopped and started, and once",
+        "segments": "number of parts: how often the recording was started",
         "minutes": "its length; the video is a still picture",
         "topic": "its topic",
-        "fail": f"what goes wrong at first: {', '.join(local_play.FAILURES)}",
+        "fail": "; ".join(f"{name}: {what}" for name, what in local_play.FAILURES.items()),
     }
 )
 def record(
@@ -189,6 +189,8 @@ def record(
         )
     terminal.say(f"Recorded: {recording.uuid} of meeting {recording.meeting_id}, {topic}")
     terminal.say(f"Webhook: {answer.status} {answer.body}".rstrip())
+    if fail is not None:
+        terminal.say(f"What goes wrong: {local_play.FAILURES[fail]}.")
     terminal.say(f"See it on its way: {state.api_url}/ or, after `{SELECT}`, by")
     terminal.say(f"  invoke recordings --uuid {recording.uuid}")
 
@@ -196,22 +198,22 @@ def record(
 @command(
     name="fail",
     help={
-        "neighbour": f"who fails: {', '.join(local_play.NEIGHBOURS)}",
+        "who": f"the stand-in that fails: {', '.join(local_play.STAND_INS)}",
         "status": "the HTTP status of its answers",
         "for": "for how many seconds",
     },
 )
-def fail_neighbour(_context: Context, neighbour: str, status: str, for_: int = 60) -> None:
-    """Let a neighbour fail for a while."""
-    if neighbour not in local_play.NEIGHBOURS:
-        raise OpsError(f"There is no {neighbour}: {', '.join(local_play.NEIGHBOURS)}.")
+def fail_stand_in(_context: Context, who: str, status: str, for_: int = 60) -> None:
+    """Let a stand-in fail for a while."""
+    if who not in local_play.STAND_INS:
+        raise OpsError(f"There is no stand-in {who}: {', '.join(local_play.STAND_INS)}.")
     if not status.isdecimal() or not 400 <= int(status) <= 599:
         raise OpsError(f"{status} is no HTTP status of an error: 400 to 599.")
     if for_ < 1:
         raise OpsError("--for has to be 1 or more seconds.")
     with closing(Driver(running())) as driver:
-        local_play.fail(driver, neighbour, int(status), for_)
-    terminal.say(f"{neighbour} answers {status} for {for_} seconds.")
+        local_play.fail(driver, who, int(status), for_)
+    terminal.say(f"{who} answers {status} for {for_} seconds.")
 
 
 def zone_of(stack: LocalStack) -> ZoneInfo:
@@ -292,4 +294,4 @@ def as_json(state: State) -> dict[str, Any]:
     }
 
 
-collection = Collection("local", up, down, status, env, demo, record, fail_neighbour)
+collection = Collection("local", up, down, status, env, demo, record, fail_stand_in)

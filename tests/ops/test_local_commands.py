@@ -5,9 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import NoCredentialsError
 
+from cdk.settings_reader import SettingsError
+from local import play, stack
 from local import state as local_state
-from ops import local
+from ops import command, local
+from ops.code.package import ROOT
 from tests.command_line import invoke
 from tests.local.test_state import state
 from tests.ops.terminals import TerminalText, plain
@@ -50,3 +54,29 @@ def test_down_shows_that_it_is_at_work_on_a_terminal() -> None:
 def test_the_demo_ends_with_how_a_shell_finds_invoke() -> None:
     said = local.AFTER_THE_DEMO
     assert said.index("`. .venv/bin/activate`") < said.index("`invoke local.up`")
+
+
+@pytest.mark.parametrize("error", [NoCredentialsError(), SettingsError(["STACK_NAME is missing."])])
+def test_a_command_without_a_stack_names_the_local_one_when_it_is_up(
+    home: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    hint = 'A local stack is up: `eval "$(invoke local.env)"` selects it.'
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.setattr(command, "LOCAL_STATE", home / local_state.STATE)
+    assert command.error_line(error).endswith(hint)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://127.0.0.1:4566")
+    assert hint not in command.error_line(error)
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    local_state.end(home)
+    assert hint not in command.error_line(error)
+
+
+def test_the_file_of_the_running_stack_is_that_of_the_local_commands() -> None:
+    assert stack.HOME / local_state.STATE == command.LOCAL_STATE
+
+
+def test_help_of_record_says_what_follows_a_failure() -> None:
+    shown = (ROOT / "docs" / "commands.md").read_text()
+    assert all(f"{name}: {what}" in shown for name, what in play.FAILURES.items())
+    assert "fails for good" in play.FAILURES["video"]
+    assert "after a minute" in play.FAILURES["upload"]
