@@ -11,7 +11,7 @@ help:  ## this list
 setup:  ## install what the project needs, into this folder only
 	@$(PYTHON) -m ops.setup
 
-check: setup  ## the fast loop: linters, types and the unit tests of the rooms
+check: setup  ## the fast loop: linters, types, unit tests of the rooms, some fuzzing
 	@.venv/bin/tox -e lint,unit -- --ignore=tests/unit/functions
 
 test: setup  ## every check and test, as CI runs them

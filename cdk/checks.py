@@ -56,7 +56,7 @@ def in_capitals(check: Check[str]) -> Check[str]:
 
 
 def list_of(check_part: Check[str]) -> Check[tuple[str, ...]]:
-    """Return a check for parts between commas, at least one of which isn't empty."""
+    """Return a check for a comma-separated list with at least one part that isn't empty."""
 
     def check(text: str) -> tuple[str, ...]:
         parts = tuple(check_part(part.strip()) for part in text.split(",") if part.strip())

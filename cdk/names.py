@@ -126,7 +126,7 @@ class Names:
         return f"{self.stack}/{function.name}.zip"
 
     def archive_key(self, function: Function, code_sha256: str) -> str:
-        """Return the key in `LAMBDA_CODE_BUCKET` that keeps a zip for good.
+        """Return the key in `LAMBDA_CODE_BUCKET` that keeps a zip permanently.
 
         `code_sha256` is the zip's hash as Lambda gives it, in base64.
         """

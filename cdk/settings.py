@@ -403,6 +403,15 @@ class Settings:
         "16 for a transcript that comes after its video.",
         read_by=(WEBHOOK, DOWNLOADER),
     )
+    ingest_chapters: bool = setting(
+        _CAPTIONS,
+        False,
+        checks.yes_or_no,
+        "Whether Zoom's smart chapters go to Opencast, with or without captions. It needs Opencast "
+        "19.",
+        see="captions.md#chapters",
+        read_by=(WEBHOOK, DOWNLOADER),
+    )
     captions_language: str = setting(
         _CAPTIONS,
         "en-US",
@@ -412,8 +421,8 @@ class Settings:
     )
     captions_workflow: str = text_setting(
         _CAPTIONS,
-        "The workflow that publishes captions that were added to an event. Without it, somebody "
-        "has to publish them.",
+        "The workflow that publishes captions and chapters that were added to an event. Without "
+        "it, somebody has to publish them.",
         read_by=(UPLOADER,),
     )
 
@@ -650,8 +659,8 @@ def weaknesses(environment: Mapping[str, str], env_file: Path | None) -> tuple[W
 def load(environment: Mapping[str, str], env_file: Path | None) -> Settings:
     """Return the stack's settings from the environment and `env_file`.
 
-    What was looked up of the Opencast cluster that they name (see cdk/opencast.py) counts where
-    they leave it out. Raises SettingsError, which names every setting that is missing or wrong.
+    Settings that both omit come from the cached look-up of the Opencast cluster (cdk/opencast.py).
+    Raises SettingsError, which names every setting that is missing or wrong.
     """
     given = given_settings(environment, env_file)
     reader = Reader({**opencast.cached_settings(given, env_file), **given})

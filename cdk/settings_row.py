@@ -19,7 +19,7 @@ _NONSENSE = "?"
 
 @dataclass(frozen=True)
 class Section:
-    """A heading of `example.env` and docs/settings.md, and what is said below the heading."""
+    """A heading of `example.env` and docs/settings.md, and the text below it."""
 
     title: str
     about: str = ""

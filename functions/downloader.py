@@ -159,7 +159,11 @@ def run(
     build_worker: Callable[[], QueueWorker[DownloadMessage]],
     build_source: Callable[[], SourceQueue],
 ) -> dict[str, Any]:
-    """Run one invocation. `build_source` needs no secret."""
+    """Run one invocation.
+
+    `build_source` needs no secret. It serves to put messages off when `build_worker` can't read the
+    secrets.
+    """
     if "Records" in event:
         return queue_worker.process_event(event, build_worker, build_source)
     return process_next(event, build_worker())
@@ -220,7 +224,7 @@ def _after_failure(
         reason = f"{error} ({retry_policy.outlook(attempt, limit, '')})"
         return GiveUp(reason=reason, row_reason=f"retryable failure: {reason}", headline=reason)
     seconds = retry_policy.backoff_seconds(attempt)
-    due = retry_policy.next_try(deps.clock(), seconds)
+    due = retry_policy.next_attempt(deps.clock(), seconds)
     reason = f"{error} ({retry_policy.outlook(attempt, limit, due)})"
     return Retry(seconds=seconds, report=partial(_report_retry, message, reason, due, deps))
 
@@ -302,19 +306,19 @@ def _message_to_uploader(
     """Return the uploader's message, and which captions it lacks ("" if none)."""
     ready = upload_message(
         message,
-        staged.pieces,
+        staged.files,
         series_id=destination.series_id,
         title=destination.title,
         zone=zone_of(deps.settings.local_time_zone),
     )
-    if not deps.settings.ingest_captions:
+    if not (deps.settings.ingest_captions or deps.settings.ingest_chapters):
         return ready, ""
     return captions.with_captions(ready, message, _captions_deps(deps))
 
 
 def _left_out(message: DownloadMessage, staged: Staged) -> list[str]:
     """Return the ids of files of the message that aren't staged."""
-    staged_ids = {piece.file.file_id for piece in staged.pieces}
+    staged_ids = {item.file.file_id for item in staged.files}
     files = (file.recording_id for file in message.recording_files)
     return [file_id for file_id in files if file_id not in staged_ids]
 
@@ -456,7 +460,7 @@ def _continue_later(message: DownloadMessage, stopped: OutOfTime, deps: Dependen
 
 def _report_continued(message: DownloadMessage, stopped: OutOfTime, deps: Dependencies) -> None:
     deps.status.report(message.zip_id, StatusChange(State.OC_SERIES_FOUND, str(stopped)))
-    logger.info("Handed over: %s", stopped)
+    logger.info("Out of time: %s", stopped)
 
 
 def _wait(
@@ -474,7 +478,7 @@ def _wait(
         return GiveUp(reason=told, row_reason=told, headline=headline, body=body)
     delay = seconds or int(min(MAX_DELAY_SECONDS, max(FIRST_WAIT_SECONDS, age.total_seconds())))
     again = msgspec.structs.replace(message, first_seen=timestamps.write(first_seen))
-    told = f"{reason}; asks again at {retry_policy.next_try(now, delay)}"
+    told = f"{reason}; asks again at {retry_policy.next_attempt(now, delay)}"
     return Requeue(
         body=encode(again),
         delay_seconds=delay,

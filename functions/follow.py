@@ -108,7 +108,7 @@ def answer(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
 
 
 def _read(uuid: str, deps: Dependencies) -> Record | None:
-    """Return a record; None if it can't be read, which is told once."""
+    """Return a record; None if it can't be read, which is logged as an error once."""
     try:
         return deps.ledger.get(uuid)
     except LedgerUnreadable as error:

@@ -212,7 +212,7 @@ def _row(fault: Fault, deps: Dependencies) -> tuple[StatusRow | None, bool]:
 
 
 def _send(claim: Claim, mail: Mail, until: datetime, deps: Dependencies, *, own: int = 0) -> None:
-    """Send the mail of a claim, of which `own` occurrences are the caller's.
+    """Send the mail of a claim. `own` of its occurrences are the caller's.
 
     If it may not go out before `until`, or can't be sent, it waits in the table for the scheduled
     run.

@@ -266,12 +266,23 @@ def _plain(value: object) -> object:
     return value.strip() if isinstance(value, str) else value
 
 
-def ingest(asked: IngestRequest, deps: Dependencies, renewed: Callable[[], Dependencies]) -> None:
-    """Ask Zoom for the recording and post its event to the webhook, within `BUDGET_SECONDS`."""
+def ingest(wanted: IngestRequest, deps: Dependencies, renewed: Callable[[], Dependencies]) -> None:
+    """Ask Zoom for the recording and post its event to the webhook, within `BUDGET_SECONDS`.
+
+    `renewed` builds dependencies with fresh secrets. It is called once if the webhook refuses our
+    key.
+
+    Raises:
+        BadRequest: The recording has no video.
+        NotFound: Zoom doesn't know the recording, or an operator has removed it.
+        NotReady: Zoom hasn't finished the files.
+        WebhookFailed, WebhookUnreachable: The webhook doesn't take the event.
+        ZoomRefused, ZoomUnreachable: Zoom doesn't answer, or not usably.
+    """
     begin = deps.monotonic()
-    recording = deps.zoom.recordings(asked.uuid, seconds=ZOOM_SECONDS)
+    recording = deps.zoom.recordings(wanted.uuid, seconds=ZOOM_SECONDS)
     if recording is None:
-        raise NotFound(f"Zoom knows no recording {asked.uuid}.")
+        raise NotFound(f"Zoom knows no recording {wanted.uuid}.")
     if _record_of(recording.uuid, deps).forgotten:
         raise NotFound(f"{FORGOTTEN} Only an operator can ingest it again.")
     webhook_client.check_files(recording)
@@ -292,19 +303,19 @@ def ingest(asked: IngestRequest, deps: Dependencies, renewed: Callable[[], Depen
                 subject=subject,
                 requested=Requested.NOW,
                 asked=Asked(
-                    oc_series_id=asked.oc_series_id,
-                    oc_workflow=asked.oc_workflow,
-                    allow_multiple_ingests=asked.allow_multiple_ingests,
-                    ingest_all_mp4=asked.ingest_all_mp4,
+                    oc_series_id=wanted.oc_series_id,
+                    oc_workflow=wanted.oc_workflow,
+                    allow_multiple_ingests=wanted.allow_multiple_ingests,
+                    ingest_all_mp4=wanted.ingest_all_mp4,
                 ),
             ),
         )
         options = IngestOptions(
             zip_id=zip_id,
-            on_demand_series_id=asked.oc_series_id or UNSET,
-            oc_workflow=asked.oc_workflow or UNSET,
-            allow_multiple_ingests=asked.allow_multiple_ingests,
-            ingest_all_mp4=asked.ingest_all_mp4,
+            on_demand_series_id=wanted.oc_series_id or UNSET,
+            oc_workflow=wanted.oc_workflow or UNSET,
+            allow_multiple_ingests=wanted.allow_multiple_ingests,
+            ingest_all_mp4=wanted.ingest_all_mp4,
         )
         body = webhook_client.event_of(recording, options, deps.clock())
         try:

@@ -392,7 +392,7 @@ class _Run:
         return [*self._found, *sorted(kept)][:MOST_FOUND]
 
     def _tell(self) -> None:
-        """Write the run's one record, with its metric."""
+        """Log the run's one record, with its metric."""
         handed_in = self._count["handed_in"]
         values = {Metric.RECORDINGS_RECONCILED: float(handed_in)}
         # A run that failed counts no 0: an alarm waits for missing values.

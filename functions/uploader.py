@@ -128,7 +128,11 @@ def run(
     build_worker: Callable[[], QueueWorker[UploadMessage]],
     build_source: Callable[[], SourceQueue],
 ) -> dict[str, Any]:
-    """Run one invocation. `build_source` needs no secret."""
+    """Run one invocation.
+
+    `build_source` needs no secret. It serves to put messages off when `build_worker` can't read the
+    secrets.
+    """
     if "Records" in event:
         return queue_worker.process_event(event, build_worker, build_source)
     return process_next(build_worker())
@@ -173,7 +177,7 @@ def _after_failure(
 ) -> Outcome:
     """Wait for Opencast or AWS; count a failure of any other kind."""
     if message.late_for is not UNSET:
-        return _retry_captions(error, received, deps)
+        return _retry_captions(error, message, received, deps)
     match error:
         case AskLater():
             return _ask_later(error, message, received, deps)
@@ -184,10 +188,16 @@ def _after_failure(
     return _retry_after_failure(error, message, received, deps)
 
 
-def _retry_captions(error: IngesterError, received: Received, deps: Dependencies) -> Outcome:
-    """Add captions later. That spends a receive, and isn't a failure of the recording."""
+def _retry_captions(
+    error: IngesterError, message: UploadMessage, received: Received, deps: Dependencies
+) -> Outcome:
+    """Retry the captions after a backoff; give up at the last receive.
+
+    The recording itself hasn't failed.
+    """
     if received.receive_count >= deps.settings.upload_receive_limit:
-        return _give_up(f"The captions can't be added: {error}")
+        added = captions.name_of(captions.tracks_of(message))
+        return _give_up(f"The {added} can't be added: {error}")
     seconds = retry_policy.backoff_seconds(received.receive_count, LONGEST_WAIT_SECONDS)
     return Retry(
         seconds=seconds, report=partial(logger.info, "The captions have to wait: %s", error)
@@ -335,7 +345,7 @@ def _release(message: UploadMessage, ingest: IngestRecord, deps: Dependencies) -
     if not is_needed:
         staged = message.s3_files.values()
         videos = (file.filename for view in staged for file in view.segments)
-        tracks = () if message.captions is UNSET else message.captions
+        tracks = captions.tracks_of(message)
         deps.staging.release((*videos, *(track.filename for track in tracks)))
 
 
@@ -456,7 +466,7 @@ def _report_waiting(message: UploadMessage, told: str, deps: Dependencies) -> No
 def _backoff(attempt: int, longest: int, deps: Dependencies) -> tuple[int, str]:
     """Return the seconds until the next attempt, and its moment."""
     seconds = retry_policy.backoff_seconds(attempt, longest)
-    return seconds, retry_policy.next_try(deps.clock(), seconds)
+    return seconds, retry_policy.next_attempt(deps.clock(), seconds)
 
 
 def _wait_for_end_of_outage(

@@ -122,7 +122,7 @@ class OwnRequestRefused(RequestError):
 
 
 class SignatureUnchecked(NotReady):
-    """The secrets can't be read anew, so a signature that the known ones didn't make is open."""
+    """The known secrets didn't make the signature, and newer secrets can't be read now."""
 
     def __init__(self) -> None:
         super().__init__("The signature can't be checked at this moment. Send it again later.")
@@ -172,7 +172,7 @@ def take(
     """Authenticate a request, parse its event, and do what the event asks for.
 
     Raises:
-        RequestError: the event can't be taken, for good (4xx) or now (503).
+        RequestError: the event can't be taken: never (4xx), or not now (503).
     """
     signed_with, deps = _authenticate(request, deps, read_anew, read_lately)
     own_key = deps.secrets.pipeline_signing_key
@@ -256,11 +256,8 @@ def _dispatch(
                 _reject(notification, deps)
             case IngestNotification():
                 return _ingest(notification, zip_id, deps)
-            case TranscriptNotification() if deps.settings.ingest_captions:
-                return _ask_for_captions(notification, deps)
             case TranscriptNotification():
-                logger.info("Nothing to do: INGEST_CAPTIONS is off")
-                return NO_CONTENT
+                return _ask_for_captions(notification, deps)
     except FAILURES as error:
         raise _not_taken(error) from error
     logger.info("Nothing to do: %s", notification.reason)
@@ -465,10 +462,21 @@ def _fail(zip_id: str, reason: str, subject: Subject | None, deps: Dependencies)
 
 
 def _ask_for_captions(notification: TranscriptNotification, deps: Dependencies) -> Answer:
-    """Put a recording's captions on the download queue. A second message for them does no harm."""
-    message = encode(notification.message(deps.clock()))
-    deps.downloads.send(message, delay_seconds=deps.settings.webhook_delay_seconds)
-    logger.info("Zoom has made a transcript: sent to the downloader")
+    """Put a recording's captions on the download queue, and its chapters.
+
+    A second message for them does no harm.
+    """
+    settings, now = deps.settings, deps.clock()
+    messages = []
+    if settings.ingest_captions:
+        messages.append(notification.message(now))
+    if settings.ingest_chapters:
+        messages.append(notification.chapters_message(now))
+    for message in messages:
+        deps.downloads.send(encode(message), delay_seconds=settings.webhook_delay_seconds)
+        logger.info("Zoom has made a transcript: sent to the downloader")
+    if not messages:
+        logger.info("Nothing to do: INGEST_CAPTIONS is off")
     return NO_CONTENT
 
 

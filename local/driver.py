@@ -206,6 +206,10 @@ class Driver:
         """Remove every fault of Opencast's."""
         self._control("DELETE", "opencast", "faults")
 
+    def switch_opencast(self, **switches: Any) -> None:
+        """Change Opencast's behaviour (`local.neighbours.opencast_store.Switches`)."""
+        self._control("POST", "opencast", "switches", switches)
+
     def change_workflows(self, **change: Any) -> None:
         """Change how an event's workflows go on (`opencast_store.WorkflowChange`)."""
         self._control("POST", "opencast", "workflows", change)

@@ -5,6 +5,7 @@ those of a real recording.
 """
 
 import hashlib
+import json
 import math
 import random
 from array import array
@@ -113,6 +114,18 @@ def write_transcript(path: Path, seed: str = "transcript", words: Sequence[float
         for number, second in enumerate(words, 1)
     ]
     path.write_text("\r\n".join(("WEBVTT\r\n", *cues)), encoding="utf-8", newline="")
+    return path
+
+
+def write_chapters(path: Path, seed: str, begins: Sequence[float], seconds: float) -> Path:
+    """Write chapters that begin at these seconds, in the form that Zoom's web player gets."""
+    ends = [*begins[1:], seconds]
+    items = [
+        {"startTime": begin, "endTime": end, "title": f"{seed} & {number}", "chapter": "…"}
+        for number, (begin, end) in enumerate(zip(begins, ends, strict=True), 1)
+    ]
+    content = {"status": True, "result": {"recordingSmartChapters": {"itemList": items}}}
+    path.write_text(json.dumps(content), encoding="utf-8")
     return path
 
 

@@ -61,7 +61,7 @@ class Busy(Exception):
 
 @dataclass(frozen=True)
 class _Prepared:
-    """The choices of a start before its first process.
+    """What is decided before the local stack's first process starts.
 
     Attributes:
         authority: Certificates of every local server.

@@ -153,7 +153,7 @@ class TypedTask(Task[Callable[..., None]]):
     """A task whose optional numbers are numbers: invoke takes an option's type from its default."""
 
     def arg_opts(self, name: str, default: Any, taken_names: set[str]) -> dict[str, Any]:
-        """Return what invoke knows of an option, and its type if the default is None."""
+        """Return invoke's keywords for an option. An `int | None` gets the kind `int`."""
         options: dict[str, Any] = super().arg_opts(name, default, taken_names)
         if inspect.signature(self.body).parameters[name].annotation == "int | None":
             options["kind"] = int

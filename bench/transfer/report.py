@@ -23,7 +23,15 @@ MARK = b'{"zb"'
 
 
 class Reported(msgspec.Struct, frozen=True):
-    """A report: seconds, CPU seconds including child processes, and MB before the transfer."""
+    """A report of a transfer.
+
+    Attributes:
+        transfer_s: Duration in seconds.
+        cpu_s: CPU seconds, child processes included.
+        rss_before_mb: Memory of the process before the transfer, in MB.
+        attempts: Number of attempts, if the program counts them.
+        error: Why the transfer failed; None if it didn't.
+    """
 
     transfer_s: float
     cpu_s: float

@@ -83,6 +83,7 @@ class WebhookSettings(Settings, frozen=True, kw_only=True):
     webhook_delay_seconds: int = 0
     allow_unsigned_webhooks: bool = False
     ingest_captions: bool = False
+    ingest_chapters: bool = False
 
 
 class WebhookSecrets(Secrets, frozen=True, kw_only=True):
@@ -152,6 +153,7 @@ class DownloaderSettings(ZoomSettings, frozen=True, kw_only=True):
     buffer_minutes: int = 30
     local_time_zone: str = "US/Eastern"
     ingest_captions: bool = False
+    ingest_chapters: bool = False
 
     @property
     def download_hosts(self) -> tuple[str, ...]:

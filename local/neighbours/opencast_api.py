@@ -19,7 +19,13 @@ from local.neighbours.opencast_form import (
     boundary_of,
     read_parts,
 )
-from local.neighbours.opencast_ingest import IngestFailedError, ingest, recorded, track_of
+from local.neighbours.opencast_ingest import (
+    IngestFailedError,
+    check_chapters,
+    ingest,
+    recorded,
+    track_of,
+)
 from local.neighbours.opencast_signin import SignIn, UnauthorizedError
 from local.neighbours.opencast_store import (
     ADMIN,
@@ -172,6 +178,7 @@ class Api:
         try:
             parts = {part.name: part for part in read_parts(request.body, boundary, files=True)}
             file = track_of(parts, with_tags=self._store.switches.major >= TAGS_VERSION)
+            check_chapters(file, self._store.switches)
             overwrite = "overwriteExisting" in parts and parts["overwriteExisting"].value == "true"
             if not self._store.add_track(identifier, file, overwrite=overwrite):
                 return _text(f"Cannot find an event with id '{identifier}'.", 404)

@@ -28,6 +28,7 @@ from local.neighbours.opencast_store import (
     Ingest,
     Store,
     StoredFile,
+    Switches,
     Workflow,
     timestamp,
 )
@@ -35,6 +36,10 @@ from local.neighbours.opencast_store import (
 FLAVOR = re.compile(r"[^/\s]+/[^/\s]+")
 IDENTIFIER = re.compile(r"[\w\-.:;()]+", re.ASCII)
 CONNECT_SECONDS = 10
+
+CHAPTERS = "chapters/source"
+CHAPTERS_VERSION = 19
+CUE = re.compile(r"(\d\d):(\d\d):(\d\d\.\d{3}) --> (\d\d):(\d\d):(\d\d\.\d{3})\n([^\n<>]+)\n?")
 
 
 class IngestFailedError(Exception):
@@ -95,6 +100,33 @@ def _content(answer: requests.Response, uri: SplitResult) -> Content:
         captions += block if name.endswith(".vtt") else b""
     content_type = answer.headers.get("Content-Type", "")
     return Content(name, sha256.hexdigest(), size, content_type, captions.decode())
+
+
+def check_chapters(file: StoredFile, switches: Switches) -> None:
+    """Check that chapters can be shown and edited. The real Opencast takes any, and shows nothing.
+
+    Raises:
+        BadRequestError: this version knows no chapters, or they don't follow each other from 0 on.
+    """
+    if file.flavor != CHAPTERS:
+        return
+    if switches.major < CHAPTERS_VERSION:
+        raise BadRequestError(f"Opencast {switches.version} knows no chapters")
+    header, *blocks = file.text.removesuffix("\n").split("\n\n")
+    cues = [CUE.fullmatch(block) for block in blocks]
+    if header != "WEBVTT" or not cues or file.tags:
+        raise BadRequestError("Chapters are WebVTT without tags")
+    at = 0.0
+    for cue in cues:
+        if cue is None:
+            raise BadRequestError("A chapter isn't a cue with a title of one line")
+        begins, ends = (
+            3600 * int(hours) + 60 * int(minutes) + float(seconds)
+            for hours, minutes, seconds in (cue.groups()[:3], cue.groups()[3:6])
+        )
+        if begins != at or ends <= begins:
+            raise BadRequestError("A chapter doesn't begin where the last one ends")
+        at = ends
 
 
 def track_of(parts: Mapping[str, Part], *, with_tags: bool) -> StoredFile:
@@ -181,16 +213,16 @@ class MediaPackage:
             raise BadRequestError("A flavor has to be given in the request before the media file")
         uri = uri_of(part)
         content = fetch(uri, self._ca_bundle)
-        self._record.files.append(
-            StoredFile(
-                part=part.name,
-                kind=kind,
-                flavor=self._flavor,
-                path=unquote(uri.path),
-                tags=tuple(self._tags),
-                **content._asdict(),
-            )
+        file = StoredFile(
+            part=part.name,
+            kind=kind,
+            flavor=self._flavor,
+            path=unquote(uri.path),
+            tags=tuple(self._tags),
+            **content._asdict(),
         )
+        check_chapters(file, self._store.switches)
+        self._record.files.append(file)
         self._tags.clear()
 
     def start(self, workflow: str) -> tuple[Workflow, Event]:

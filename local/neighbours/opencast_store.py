@@ -61,7 +61,7 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True):
     publishes: bool = True
     """Whether a workflow that succeeds publishes its event."""
     version: str = "17.3.0"
-    """The version that its services tell. Before 16, a track gets no tags."""
+    """The version that its services tell. Before 16, a track gets no tags. Chapters need 19."""
 
     @property
     def major(self) -> int:

@@ -7,7 +7,7 @@ import base64
 import hashlib
 import os
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -110,7 +110,8 @@ class Lecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A lecture to make: `segments` of `seconds`, with `pause` seconds between two of them.
 
     Each segment has a file for each of `views`, a chat file if `chat`, and with `extras` the other
-    files of Zoom's (M4A, TIMELINE, TRANSCRIPT). `broken` maps a view to the content of its first
+    files of Zoom's (M4A, TIMELINE, TRANSCRIPT). `chapters` are the seconds at which the chapters of
+    each segment begin. `broken` maps a view to the content of its first
     file. Without `uuid` the seed decides it. Each MP4 has `padding` more bytes (none, or at least
     8) and is sent at `bytes_per_second`; 0 is no limit.
     """
@@ -130,6 +131,7 @@ class Lecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     words: tuple[float, ...] = ()
     captions: bool = False
     transcript_asks: int = 0
+    chapters: tuple[float, ...] = ()
     broken: Mapping[str, media.Broken] | None = None
     padding: int = 0
     bytes_per_second: int = 0
@@ -218,11 +220,29 @@ def _segment(
             replace(timeline, bare=True),
             replace(said, processing_asks=asks),
         ]
+    return files + _timed_texts(room, lecture, f"{number}", stamp, listed)
+
+
+def _timed_texts(
+    room: Path,
+    lecture: Lecture,
+    number: str,
+    stamp: str,
+    listed: Callable[[str, str, str, Path], RecordingFile],
+) -> list[RecordingFile]:
+    """Make a segment's closed captions and chapters."""
+    seed = f"{lecture.seed}/{lecture.meeting_id}/{number}"
+    files = []
     if lecture.captions:
         typed = room / f"{number}-typed.vtt"
-        media.write_transcript(typed, seed("typed"), lecture.words or (1.0,))
+        media.write_transcript(typed, f"{seed}/typed", lecture.words or (1.0,))
         written = listed("CC", "closed_caption", f"{stamp}_Recording.cc.vtt", typed)
         files.append(replace(written, bare=True))
+    if lecture.chapters:
+        path = room / f"{number}-chapters.json"
+        media.write_chapters(path, f"{seed}/chapters", lecture.chapters, lecture.seconds)
+        name = f"{stamp}_Recording.smart_chapters.json"
+        files.append(listed("SUMMARY", "summary_smart_chapters", name, path))
     return files
 
 

@@ -168,11 +168,13 @@ def content_to_ship(name: str, content: bytes) -> bytes:
 
 def _without_documentation(part: Any) -> Any:
     if isinstance(part, dict):
-        # A shape may have a member of this name, which is no text.
+        # A shape may have a member of this name, which is no text. The key stays: botocore's
+        # `ServiceModel.client_context_parameters` needs it, and S3's endpoints need these.
         return {
-            key: _without_documentation(value)
+            key: ""
+            if key == "documentation" and isinstance(value, str)
+            else _without_documentation(value)
             for key, value in part.items()
-            if key != "documentation" or not isinstance(value, str)
         }
     return [_without_documentation(item) for item in part] if isinstance(part, list) else part
 

@@ -99,7 +99,7 @@ ReasonToSkip = Callable[[Item], str]
 
 @dataclass(frozen=True)
 class Rules:
-    """The rules of copying one table. `differs` tells whether a row that stays is to be named.
+    """The rules of copying one table. `differs` returns whether a row that stays has to be named.
 
     `besides` are keys of rows that hold something else, and aren't copied.
     """

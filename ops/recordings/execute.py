@@ -193,7 +193,7 @@ def resend(
 
 @command(help={"uuid": UUID_HELP, "oc_series_id": SERIES_HELP})
 def webhook(_context: Context, uuid: str, oc_series_id: str = "") -> None:
-    """Send Zoom's notification of a recording once more."""
+    """Request an ingest again, without following it."""
     wanted = uuid_of(uuid)
     target = target_to_change()
     with requests.Session() as session:

@@ -107,10 +107,10 @@ def schedule_of(target: Target) -> Table:
 
 
 def _endpoint(target: Target, address: str | None, path: str) -> oc_import.Endpoint:
-    """Return DCE's endpoint, with the user of the stack.
+    """Return the endpoint of DCE's class listing, with the stack's user.
 
-    Without an address it is at the stack's Opencast. The password comes from SSM, else from the
-    settings.
+    If `address` is None, the stack's own Opencast is asked. The password comes from SSM, or from
+    the settings if SSM has none.
     """
     given = given_settings(os.environ, ENV_FILE)
     if address is None:

@@ -43,11 +43,11 @@ CHANGE = re.compile(
 
 
 def changed_resource(line: str) -> str | None:
-    """Return the change of a resource of which a line of the CLI tells, or None."""
+    """Return the change of a resource that a line of the CLI reports; None if it reports none."""
     found = CHANGE.search(line)
     if not found:
         return None
-    # The logical id in brackets; behind it the reason of a failure.
+    # Drop the logical id in brackets; a failure's reason follows it.
     name = re.sub(r" \(\w+\)", "", found["resource"], count=1)
     state = found["state"].removesuffix("_COMPLETE").replace("_", " ").lower()
     return f"{STATES.get(state, state)}: {name} ({found['type'].removeprefix('AWS::')})"

@@ -109,7 +109,7 @@ def write_cache(path: Path, found: Location, cluster: str, *, is_ecs: bool, regi
 def opsworks_location(ec2: EC2Client, cluster: str) -> Location:
     """Return the location of an OpsWorks cluster's admin node, by the tags of its instances.
 
-    The tags don't tell the network.
+    The tags don't name the network, so the location has none.
 
     Raises:
         OpsError: There is no admin node, or more than one.

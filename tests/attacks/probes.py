@@ -136,7 +136,7 @@ def started(uid: str, **changes: Any) -> dict[str, Any]:
 
 
 def encoded(content: object) -> bytes:
-    """Return content as JSON in ASCII, as half a letter has no other form."""
+    """Return content as JSON in ASCII, the only form in which half a surrogate pair can be sent."""
     return json.dumps(content).encode()
 
 

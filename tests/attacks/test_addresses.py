@@ -126,7 +126,9 @@ def _allowed_before_and_after(target: Target) -> Iterator[None]:
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=str)
 @pytest.mark.usefixtures("refused")
-def test_status_is_refused_to_a_strange_address_when_it_is(attack: Attack, target: Target) -> None:
+def test_status_is_refused_to_a_strange_address_however_it_asks(
+    attack: Attack, target: Target
+) -> None:
     target.withstands(attack, HONEST)
 
 
@@ -147,7 +149,7 @@ def test_status_is_refused_to_a_strange_address_when_it_is(attack: Attack, targe
     ids=str,
 )
 @pytest.mark.usefixtures("refused")
-def test_ingest_is_refused_to_a_strange_address_when_it_is_asked(
+def test_ingest_is_refused_to_a_strange_address_however_it_asks(
     attack: Attack, target: Target
 ) -> None:
     target.withstands(attack, INGEST)

@@ -51,13 +51,13 @@ NO_JSON: Mapping[str, bytes] = {
 
 
 @pytest.mark.parametrize("name", NO_JSON)
-def test_webhook_refuses_a_body_of(name: str, target: Target) -> None:
+def test_webhook_refuses_a_body_that_is_no_json_object(name: str, target: Target) -> None:
     # API Gateway changes bytes that are no text, so the signature is wrong.
     target.fails(to_webhook(NO_JSON[name], target.zoom_secret), 400, *WRONGLY_SIGNED)
 
 
 @pytest.mark.parametrize("name", NO_JSON)
-def test_ingest_refuses_a_body_of(name: str, target: Target) -> None:
+def test_ingest_refuses_a_body_that_is_no_json_object(name: str, target: Target) -> None:
     target.fails(to_ingest(NO_JSON[name]), 400)
 
 
@@ -96,7 +96,7 @@ EVENTS: Mapping[str, tuple[bytes, int]] = {
 
 
 @pytest.mark.parametrize("name", EVENTS)
-def test_webhook_writes_nothing_when_an_event_has(name: str, target: Target) -> None:
+def test_webhook_writes_nothing_when_an_event_is_malformed(name: str, target: Target) -> None:
     body, status = EVENTS[name]
     target.fails(to_webhook(body, target.zoom_secret), status)
     uid = new_uuid()
@@ -138,7 +138,7 @@ FIELDS: Mapping[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_ingest_refuses_a_request_with(name: str, target: Target) -> None:
+def test_ingest_refuses_a_request_with_a_malformed_field(name: str, target: Target) -> None:
     honest = {"uuid": new_uuid()}
     target.fails(to_ingest({**honest, **FIELDS[name]}), 400)
     target.fails(to_ingest(honest), 404)
@@ -167,7 +167,7 @@ QUERIES: Mapping[str, str] = {
 
 
 @pytest.mark.parametrize("name", QUERIES)
-def test_status_refuses_a_query_with(name: str, target: Target) -> None:
+def test_status_refuses_a_malformed_query(name: str, target: Target) -> None:
     now = f"{target.stack.start:%Y-%m-%dT%H:%M:%SZ}"
     answer = target.fails(to_status(QUERIES[name].replace("{now}", now)), 400)
     assert answer.headers["content-type"] == "application/json"
@@ -198,7 +198,7 @@ FORMS: Mapping[str, bytes | dict[str, str]] = {
 
 
 @pytest.mark.parametrize("name", FORMS)
-def test_slack_refuses_a_form_with(name: str, target: Target) -> None:
+def test_slack_refuses_a_malformed_form(name: str, target: Target) -> None:
     target.fails(to_slack(FORMS[name], target.slack_secret), 400, 401)
     assert target.send(to_slack(HELP, target.slack_secret)).status == 200
 
@@ -236,7 +236,7 @@ ENCODINGS = [
 
 
 @pytest.mark.parametrize("attack", ENCODINGS, ids=str)
-def test_webhook_refuses_a_body_that_is(attack: Attack, target: Target) -> None:
+def test_webhook_refuses_a_body_that_is_encoded(attack: Attack, target: Target) -> None:
     honest = to_webhook(body_of_an_honest_event(new_uuid()), target.zoom_secret)
     target.withstands(attack, honest)
     assert target.send(honest).status == 204

@@ -62,7 +62,7 @@ def since() -> int:
 
 @pytest.mark.parametrize("name", REQUESTS)
 @pytest.mark.usefixtures("since")
-def test_answer_repeats_no_header_of_a_request_to(name: str, target: Target) -> None:
+def test_answer_repeats_no_header_of_its_request(name: str, target: Target) -> None:
     probe, statuses = REQUESTS[name](target)
     answer = target.fails(probe.having(**MARKED), *statuses)
     assert MARK not in answer.text
@@ -92,7 +92,7 @@ ODD: Mapping[str, Mapping[str, str]] = {
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_webhook_refuses_an_unsigned_event_with(name: str, target: Target) -> None:
+def test_webhook_refuses_an_unsigned_event_whatever_its_headers(name: str, target: Target) -> None:
     uid = new_uuid()
     honest = to_webhook(encoded(started(uid)), target.zoom_secret)
     unsigned = honest.having(x_zm_signature=None, **ODD[name])

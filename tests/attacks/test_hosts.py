@@ -118,7 +118,7 @@ def found(target: Target, zoom: Web, private: Listener, movie: bytes) -> dict[st
 
 
 def assert_nothing_came(outcome: Outcome, reason: str) -> None:
-    """Assert that a recording has failed for good, for this reason, and brought nothing."""
+    """Assert that a recording failed permanently for this reason, and that nothing was staged."""
     assert outcome.state == "DOWNLOADER_FAILED"
     assert outcome.reason.startswith("permanent failure: ")
     assert reason in outcome.reason
@@ -127,14 +127,14 @@ def assert_nothing_came(outcome: Outcome, reason: str) -> None:
 
 
 @pytest.mark.parametrize("name", ADDRESSES)
-def test_recording_fails_for_good_when_its_download_address_is(
+def test_recording_fails_permanently_when_its_download_address_is_not_allowed(
     name: str, found: dict[str, Outcome]
 ) -> None:
     assert_nothing_came(found[name], ELSEWHERE)
 
 
 @pytest.mark.parametrize("name", REDIRECTS)
-def test_recording_fails_for_good_when_its_download_is_redirected(
+def test_recording_fails_permanently_when_its_download_is_redirected(
     name: str, found: dict[str, Outcome]
 ) -> None:
     assert_nothing_came(found[name], REDIRECTS[name][1])
@@ -190,7 +190,9 @@ def command(response_url: str) -> dict[str, str]:
         "",
     ],
 )
-def test_slack_refuses_a_command_when_its_answer_would_go_to(url: str, target: Target) -> None:
+def test_slack_refuses_a_command_when_its_response_url_is_not_one_of_slacks(
+    url: str, target: Target
+) -> None:
     answer = target.fails(to_slack(command(url), target.slack_secret), 400)
     assert answer.json()["message"] == "The response_url is not an https address of Slack's."
     honest = to_slack(command("https://127.0.0.1:9/hook"), target.slack_secret)

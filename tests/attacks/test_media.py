@@ -104,7 +104,7 @@ def found(
 
 
 @pytest.mark.parametrize("name", UNUSABLE)
-def test_recording_fails_and_nothing_is_ingested_when_its_video_has(
+def test_recording_fails_and_nothing_is_ingested_when_its_video_is_unusable(
     name: str, found: Found
 ) -> None:
     outcome = found.outcomes[name]
@@ -121,7 +121,9 @@ def test_recording_fails_and_nothing_is_staged_when_the_download_host_sends(
     assert (outcome.keys, outcome.ingests) == ([], [])
 
 
-def test_no_more_is_read_than_zoom_has_told_when_a_download_does_not_end(found: Found) -> None:
+def test_no_more_bytes_are_read_than_zoom_announced_when_a_download_does_not_end(
+    found: Found,
+) -> None:
     assert sum(found.endless_bytes) < 8 * MEBI
 
 

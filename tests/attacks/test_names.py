@@ -138,6 +138,6 @@ SERIES = {
 
 
 @pytest.mark.parametrize("name", SERIES)
-def test_ingest_is_refused_when_its_series_is(name: str, target: Target) -> None:
+def test_ingest_is_refused_when_its_series_is_no_id(name: str, target: Target) -> None:
     target.fails(to_ingest({"uuid": new_uuid(), "oc_series_id": SERIES[name]}), 400)
     target.fails(to_ingest({"uuid": new_uuid(), "oc_series_id": "20260112345"}), 404)

@@ -101,7 +101,7 @@ def await_answer(target: Target, sent: Sent) -> Mapping[str, object]:
 
 
 @pytest.mark.parametrize("name", XML)
-def test_uploader_takes_the_outcome_as_unknown_when_opencast_answers_with(
+def test_uploader_takes_the_outcome_as_unknown_when_opencast_answers_with_hostile_xml(
     name: str, rows: dict[str, Mapping[str, object]]
 ) -> None:
     row = rows[name]

@@ -41,7 +41,7 @@ def page(target: Target, query: str = "", **headers: str) -> Answer:
 
 
 @pytest.mark.parametrize("name", TOPICS)
-def test_topic_stays_json_and_out_of_the_page_when_it_is(name: str, target: Target) -> None:
+def test_topic_stays_json_and_out_of_the_page_when_it_is_hostile(name: str, target: Target) -> None:
     """A browser's test (tests/browser) shows that the page makes text of it."""
     meeting, uid = target.stack.new_meeting(), new_uuid()
     event = encoded(started(uid, id=meeting, topic=TOPICS[name]))
@@ -84,7 +84,7 @@ def test_page_runs_its_own_script_only_and_in_no_frame(target: Target) -> None:
 
 
 @pytest.mark.parametrize("origin", ORIGINS)
-def test_page_elsewhere_reads_no_status_when_it_is(origin: str, target: Target) -> None:
+def test_page_of_another_origin_reads_no_status(origin: str, target: Target) -> None:
     """Without CORS headers a browser keeps the answer from the page."""
     asked = to_status("meeting_id=1").having(origin=origin)
     for probe in (asked, asked.at(f"{STAGE}/")):

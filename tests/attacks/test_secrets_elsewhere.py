@@ -65,7 +65,7 @@ def target(target: Target) -> Iterator[Target]:
 
 
 def others(*own: str) -> list[str]:
-    """Return the names of all secrets but a door's own."""
+    """Return the names of all secrets except `own`."""
     return [name for name in EVERY_SECRET if name not in own]
 
 

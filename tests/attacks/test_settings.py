@@ -44,7 +44,7 @@ def settings(operator: Operator, target: Target) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", WEAK)
-def test_update_is_refused_when_a_setting_is(name: str, settings: dict[str, str]) -> None:
+def test_update_is_refused_when_a_setting_is_weak(name: str, settings: dict[str, str]) -> None:
     with pytest.raises(SettingsError, match="is weak: ") as refused:
         load({**settings, **WEAK[name]}, None)
     secrets = [value for setting, value in WEAK[name].items() if "TOKEN" in setting and value]

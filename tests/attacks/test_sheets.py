@@ -70,7 +70,7 @@ def sheet(target: Target) -> Spreadsheet:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_update_takes_only_what_is_clean_when_a_row_has(
+def test_update_takes_only_what_is_clean_when_rows_are_hostile(
     name: str, target: Target, sheet: Spreadsheet
 ) -> None:
     sheet.fill([HEADER, HONEST, *[HOSTILE[name]] * REPEATS], [HEADER])

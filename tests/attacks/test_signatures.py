@@ -100,7 +100,9 @@ def uuid() -> str:
 
 
 @pytest.mark.parametrize("attack", CHANGED, ids=str)
-def test_webhook_refuses_an_event_when_it_is(attack: Attack, uuid: str, target: Target) -> None:
+def test_webhook_refuses_an_event_when_it_is_not_signed_as_zoom_does(
+    attack: Attack, uuid: str, target: Target
+) -> None:
     honest = to_webhook(encoded(started(uuid)), target.zoom_secret)
     target.withstands(attack, honest)
     assert target.row_of(uuid) == {}

@@ -98,7 +98,9 @@ FORGED = [
 
 
 @pytest.mark.parametrize("attack", FORGED, ids=str)
-def test_slack_refuses_a_command_when_it_is(attack: Attack, target: Target, meeting: int) -> None:
+def test_slack_refuses_a_command_when_it_is_not_signed_as_slack_does(
+    attack: Attack, target: Target, meeting: int
+) -> None:
     honest = to_slack(command(meeting), target.slack_secret)
     answer = target.fails(attack.change(honest), *attack.statuses)
     assert TOPIC not in answer.body
@@ -146,7 +148,9 @@ STRANGERS: Mapping[str, dict[str, str]] = {
 
 
 @pytest.mark.parametrize("name", STRANGERS)
-def test_slack_shows_nothing_to(name: str, target: Target, meeting: int) -> None:
+def test_slack_shows_nothing_to_strangers_or_in_other_channels(
+    name: str, target: Target, meeting: int
+) -> None:
     shown = show(target, command(meeting, **STRANGERS[name]))
     assert TOPIC not in shown
     assert msgspec.json.decode(shown)["response_type"] == "ephemeral"
@@ -219,7 +223,7 @@ TAMPERED: Mapping[str, Any] = {
 
 
 @pytest.mark.parametrize("name", TAMPERED)
-def test_press_shows_nothing_when_the_button_has(
+def test_press_shows_nothing_when_the_button_was_tampered_with(
     name: str, target: Target, hooks: Web, meeting: int
 ) -> None:
     shown = result(target, hooks, TAMPERED[name](meeting))

@@ -159,7 +159,10 @@ def check(case: Case, aws: Cloud, clock: Clock, bucket: StagingBucket) -> None:
     if case["schedule"]:
         aws.schedule.put_item(Item=with_series_in_events(case["schedule"]))
 
-    def open_file(file_id: str, url: str, access: AccessInUse) -> ZoomFile:
+    def open_file(
+        file_id: str, url: str, access: AccessInUse, *, is_json: bool = False
+    ) -> ZoomFile:
+        assert not is_json
         assert (files[url]["recording_id"], access.now.token) == (
             file_id,
             message["download_token"],

@@ -25,7 +25,7 @@ Message = dict[str, Any]
 
 @dataclass
 class RowHistory:
-    """The requests about one row, and the attributes that may therefore differ from the record."""
+    """The requests about one row, and the attributes that may differ from the recorded row."""
 
     requests: list[Request] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)

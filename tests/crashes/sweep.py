@@ -242,5 +242,5 @@ def _downloads_through(driver: Driver, proxies: Proxies) -> Iterator[None]:
 
 
 def aims_of(calls: Iterable[Call]) -> list[Aim]:
-    """Return both moments of each call."""
+    """Return two aims for each call: a kill before it arrives, and a kill after its answer."""
     return [Aim(call, moment) for call in calls for moment in Moment]

@@ -63,7 +63,7 @@ def at_once(driver: Driver, function: str, number: int) -> Iterator[None]:
 
 @contextmanager
 def visible_again_after(driver: Driver, queue: str, seconds: int) -> Iterator[None]:
-    """Set a queue's visibility timeout."""
+    """Set a queue's visibility timeout in the block, and restore it afterwards."""
     sqs, url, name = driver.client("sqs"), driver.queue_url(queue), "VisibilityTimeout"
     usual = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name]
     sqs.set_queue_attributes(QueueUrl=url, Attributes={name: str(seconds)})

@@ -113,7 +113,7 @@ def followed(stack: Stack) -> None:
     recording = stack.lecture()
     stack.send_completed(recording)
     stack.await_state(recording, "SENT_TO_OPENCAST")
-    # As the rule does: whatever is due.
+    # As the scheduled rule does: follow every ingest that is due.
     stack.driver.follow()
 
     def is_published() -> bool:

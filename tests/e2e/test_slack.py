@@ -237,7 +237,7 @@ def days(shown: Shown) -> list[str]:
     return re.findall(r"^\*(\w+, \w+ \d+), \d+, \d", texts(shown), re.MULTILINE)
 
 
-def test_presses_page_through_fourteen_recordings_while_others_arrive(
+def test_button_pages_through_fourteen_recordings_while_others_arrive(
     stack: Stack, meeting: int
 ) -> None:
     for number in range(14):

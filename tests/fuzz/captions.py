@@ -1,4 +1,4 @@
-"""Target: files of captions."""
+"""Targets: files of captions, and of chapters."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
+from ingester.captions.chapters import LONGEST_TITLE, MOST_CHAPTERS, read_chapters
 from ingester.captions.cues import LONGEST_MS, joined, read_cues, written
 from ingester.errors import UnusableCaptions
 from ingester.recording.timeline import Stretch
-from tests.fuzz.mutations import Mutator, filled
+from tests.fuzz.mutations import Mutator, encoded, filled
 from tests.fuzz.target import Target, require
 
 LINES = (
@@ -54,5 +55,44 @@ def check_captions(given: Any) -> Iterator[str]:
     yield text
 
 
-TARGETS = (Target("captions", 4, make_captions, check_captions),)
+CHAPTERS = {
+    "result": {
+        "recordingSmartChapters": {
+            "itemList": [
+                {"startTime": 0, "endTime": 12.5, "title": "Waves", "chapter": "…"},
+                {"startTime": "00:12.5", "end": 30_000, "title": "<b>Tides</b> --> & more"},
+                {"start_time": 45, "name": "Currents\n\n00:01.000 --> 00:02.000"},
+            ]
+        }
+    }
+}
+
+
+def make_chapters(mutator: Mutator) -> Any:
+    changed = mutator.value(CHAPTERS, 12)
+    return mutator.raw(encoded(changed)) if mutator.chance(0.3) else changed
+
+
+def check_chapters(given: Any) -> Iterator[str]:
+    """Chapters cover their segment, and their titles are one line each, without markup."""
+    try:
+        chapters = read_chapters(encoded(given), SEGMENT_MS, SEGMENT_MS)
+    except UnusableCaptions as error:
+        yield str(error)
+        return
+    require(len(chapters) <= MOST_CHAPTERS, "There are too many chapters")
+    bounds = [0, *(chapter.ends for chapter in chapters)]
+    require([*(chapter.begins for chapter in chapters), SEGMENT_MS] == bounds, "There is a gap")
+    require(bounds == sorted(set(bounds)), "Chapters aren't in order")
+    text = written(chapters).decode()
+    require(len(text.split("\n")) == 2 + 3 * len(chapters), "A title has several lines")
+    require("<" not in text and text.count(">") == len(chapters), "Markup is left")
+    require(max(map(len, text.split("\n"))) <= 5 * LONGEST_TITLE, "A title is too long")
+    yield text
+
+
+TARGETS = (
+    Target("captions", 4, make_captions, check_captions),
+    Target("chapters", 4, make_chapters, check_chapters),
+)
 """The targets of this module."""

@@ -89,7 +89,7 @@ def make_event(mutator: Mutator) -> Any:
 
 
 def check_event(given: Any) -> Iterator[str]:
-    """Any event ends without an error, which would make Lambda repeat it."""
+    """Every event is handled without an error: after an error, Lambda would repeat the event."""
     sns = functions.Sns()
     event = given if isinstance(given, dict) else {}
     log_notifications.take(event, functions.notifications_of(Aws(), sns))

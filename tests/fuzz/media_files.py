@@ -93,7 +93,7 @@ def _put(content: bytes, at: int, number: int) -> bytes:
 
 
 def check_file(given: Any) -> Iterator[str]:
-    """The boxes are accepted, or refused for good or for now, after few reads."""
+    """The boxes are accepted, or refused permanently or retryably, after few reads."""
     content = content_of(given)
     reads = 0
 

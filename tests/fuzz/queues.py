@@ -37,7 +37,7 @@ def body_of(content: Any) -> str:
 
 
 def check_ended(aws: Aws, url: str, dead: str, given: Any, deps: Any) -> Iterator[str]:
-    """A message ends as done, comes back after a bounded time, or is a dead letter with a reason.
+    """A message ends as done, comes back after a bounded time, or goes to the DLQ with a reason.
 
     At its last receive it doesn't come back.
     """

@@ -185,7 +185,7 @@ def run(shares: dict[str, int], seed: int, processes: int, seconds: float) -> di
 
 
 def shrunk(name: str, given: Any, kind: str) -> Any:
-    """Return a smaller input that finds the same, as small as some tries make it."""
+    """Return a smaller input with the same finding, after at most `SHRINKING_TRIES` attempts."""
     tries, ends = SHRINKING_TRIES, time.monotonic() + SHRINKING_SECONDS
     with LogInMemory() as log:
         candidates = smaller(given)

@@ -180,7 +180,7 @@ def make_groups(mutator: Mutator) -> Any:
 
 
 def check_groups(given: Any) -> Iterator[str]:
-    """Whoever asks is told whether they are a member, or that Slack gives no answer."""
+    """A user is a member or isn't, or an error says that Slack gives no answer."""
     client, watch = cast(Any, GroupsApi(given)), Watch()
     members = Members(client, ["@Producers"], sleep=watch.sleep, monotonic=watch)
     try:

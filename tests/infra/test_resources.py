@@ -193,7 +193,7 @@ def test_the_ledger_has_an_index_of_the_records_to_follow(template: Template) ->
 
 
 @pytest.mark.parametrize(("days", "alarm_after"), [("3", 1), ("10", 7), ("30", 7)])
-def test_staging_days_say_when_files_are_deleted_and_when_dead_uploads_are_told_again(
+def test_staging_days_set_the_buckets_expiration_and_the_age_alarm_of_the_upload_dlq(
     changed: Changed, days: str, alarm_after: int
 ) -> None:
     template = changed({"STAGING_DAYS": days})

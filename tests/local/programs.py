@@ -13,7 +13,7 @@ from local.processes import ROOT
 
 @contextmanager
 def program(module: str, options: Sequence[str], environ: Mapping[str, str]) -> Iterator[str]:
-    """Run a stand-in's program for as long as the block lasts. Yields its address."""
+    """Run a stand-in's program during the block, and yield its address."""
     command = [sys.executable, "-m", module, *options]
     with subprocess.Popen(
         command, cwd=ROOT, env=os.environ | environ, stdout=subprocess.PIPE

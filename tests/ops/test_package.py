@@ -164,7 +164,8 @@ def shapes(model: bytes) -> dict[str, list[str]]:
     members = {
         name: list(kind.members) for name, kind in kinds.items() if isinstance(kind, StructureShape)
     }
-    return {**members, "operations": list(service.operation_names)}
+    context = [parameter.name for parameter in service.client_context_parameters]
+    return {**members, "operations": list(service.operation_names), "context": context}
 
 
 @by_name

@@ -112,7 +112,7 @@ def test_redrive_repeats_no_message_after_a_crash(uploads: Queues) -> None:
         (State.SENT_TO_OPENCAST, State.SENT_TO_OPENCAST),
     ],
 )
-def test_redrive_rewinds_a_row_before_its_ingest(
+def test_redrive_moves_a_row_back_unless_opencast_has_its_ingest(
     uploads: Queues, state: State, after: State
 ) -> None:
     uploads.row(1, State.SENT_TO_DOWNLOADER)

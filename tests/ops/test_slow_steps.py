@@ -145,5 +145,5 @@ def test_differences_are_printed_when_all_are_known(tmp_path: Path) -> None:
         ("Outputs:", None),
     ],
 )
-def test_the_end_of_a_resources_change_is_told_in_words(line: str, change: str | None) -> None:
+def test_the_end_of_a_resources_change_is_described_in_words(line: str, change: str | None) -> None:
     assert changed_resource(line) == change

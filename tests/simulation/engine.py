@@ -6,9 +6,11 @@ copies end.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import pairwise
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -27,12 +29,15 @@ from ingester.transfer.multipart import GONE
 from ingester.transfer.plan import Copied, Copy, Target
 from ingester.transfer.ranges import Body
 from tests.simulation.aws.s3 import FakeBucket
-from tests.simulation.truth import TRANSCRIPT, FileTruth
+from tests.simulation.truth import CHAPTERS, TRANSCRIPT, FileTruth
 from tests.simulation.world import World
 
 RESERVE_SECONDS = 5.0
 RESTARTS = 3
 OPENINGS = 4
+SECOND_CHAPTER = 100
+"""The second of a segment at which its second chapter begins."""
+
 LEAST_BYTES = 5 * 1024 * 1024
 """Size of the smallest part, without which the next run starts again."""
 
@@ -64,9 +69,21 @@ class Copies:
     begun: dict[tuple[str, str], Upload] = field(default_factory=dict)
 
     def content(self, etag: str) -> str:
-        """Return the content of an object: that of a transcript is WebVTT that has the token."""
+        """Return the content of an object: that of a transcript is WebVTT that has the token.
+
+        That of chapters is JSON with two chapters whose title is the token.
+        """
         token = self.contents[etag]
-        if self.files[token].type != TRANSCRIPT:
+        file = self.files[token]
+        if file.type == CHAPTERS:
+            unit = 1 if file.finished % 2 < 1 else 1000
+            bounds = [0, unit * SECOND_CHAPTER, unit * file.seconds]
+            chapters = [
+                {"title": token, "startTime": begin, "endTime": end}
+                for begin, end in pairwise(bounds)
+            ]
+            return json.dumps({"itemList": chapters})
+        if file.type != TRANSCRIPT:
             return token
         return f"WEBVTT\n\n00:00:01.000 --> 00:00:02.000\n{token}\n"
 

@@ -24,8 +24,11 @@ from tests.simulation.aws.sqs import MessageView
 from tests.simulation.cloud import EXPIRED, uuid_of
 from tests.simulation.faults import Kind
 from tests.simulation.logs import Mail
-from tests.simulation.opencast import CAPTIONS, Ingest
+from tests.simulation.opencast import CAPTIONS, CHAPTERS, Ingest
 from tests.simulation.play import Played, Request
+from tests.simulation.truth import (
+    CHAPTERS as CHAPTERS_TYPE,
+)
 from tests.simulation.truth import (
     CHAT,
     TRANSCRIPT,
@@ -41,7 +44,16 @@ from tests.simulation.world import BEGIN
 
 MINIMUM_SECONDS = 120.0
 
+UNTITLED = "…"
+"""The title of a segment without chapters."""
+
 CUE = re.compile(r"(\d\d):(\d\d):(\d\d\.\d{3}) --> .*\n(.*)")
+
+TEXTS = (TRANSCRIPT, CHAPTERS_TYPE)
+"""The types of files that become captions and chapters."""
+
+CHAPTERS_IN_TIME = 2 * 3600.0
+"""Seconds after the event about a transcript in which chapters are certainly waited for."""
 
 MAILS_FOR_A_CAUSE = 6
 OUTAGE_MAIL_SECONDS = 300.0
@@ -165,7 +177,7 @@ class _Recording:
             return []
         named = self._named_or_requested()
         first = min(file.begins for file in self.truth.files)
-        videos = [file for file in self.truth.files if file.type not in (CHAT, TRANSCRIPT)]
+        videos = [file for file in self.truth.files if file.type not in (CHAT, *TEXTS)]
         false_start = any(
             video.begins == first and video.seconds < MINIMUM_SECONDS for video in videos
         )
@@ -173,7 +185,7 @@ class _Recording:
             file
             for file in self.truth.files
             if file.id in named
-            and file.type != TRANSCRIPT
+            and file.type not in TEXTS
             and not (false_start and file.begins == first)
         ]
         known = [file for file in kept if file.recording_type in VIEWS]
@@ -328,7 +340,7 @@ class _Recording:
         files = {self.truth.content_of(file): file for file in self.truth.files}
         last: dict[str, FileTruth] = {}
         for ingested in ingest.files:
-            if ingested.flavor == CAPTIONS:
+            if ingested.flavor in (CAPTIONS, CHAPTERS):
                 continue
             file = files.get(ingested.content)
             before = last.get(ingested.flavor)
@@ -346,27 +358,40 @@ class _Recording:
             yield self._verdict(Category.WRONG_BYTES, f"{ingest.id} {problem} ({ingested.key})")
 
     def _captions(self) -> Iterator[Verdict]:
-        """Check that each event has the recording's captions once, at the right times."""
-        if not self.played.scenario.site.captions:
-            return
+        """Check that each event has the recording's captions once, at the right times.
+
+        The same holds for its chapters, which begin with a segment, and with its second 100.
+        """
+        site = self.played.scenario.site
+        if site.captions:
+            yield from self._texts(CAPTIONS, (1.0,), is_needed=self._needs_captions())
+        if site.chapters:
+            yield from self._texts(CHAPTERS, (0.0, 100.0), is_needed=self._needs_chapters())
+
+    def _texts(
+        self, flavor: str, seconds: tuple[float, ...], *, is_needed: bool
+    ) -> Iterator[Verdict]:
+        what = flavor.partition("/")[0]
         times = Counter(ingest.id for ingest in self.ingests)
         for ingest in {ingest.id: ingest for ingest in self.ingests}.values():
             found = [
                 captions
                 for captions in self.played.system.opencast.captions
-                if captions.event == ingest.id
+                if captions.event == ingest.id and captions.flavor == flavor
             ]
             if len(found) > times[ingest.id]:
-                yield self._verdict(Category.TWICE, f"{ingest.id} has captions {len(found)} times")
+                yield self._verdict(Category.TWICE, f"{ingest.id} has {what} {len(found)} times")
             for captions in found:
-                yield from self._cues(ingest, captions.text)
-            if not found and self._needs_captions():
-                told = self._report_of_captions()
+                yield from self._cues(ingest, captions.text, what, seconds)
+            if not found and is_needed:
+                told = self._report_of_captions(what)
                 category = Category.TOLD if told else Category.LOST
-                text = f"The captions of {ingest.id} is not in Opencast. {told}".strip()
+                text = f"The {what} of {ingest.id} is not in Opencast. {told}".strip()
                 yield self._verdict(category, text)
 
-    def _cues(self, ingest: Ingest, text: str) -> Iterator[Verdict]:
+    def _cues(
+        self, ingest: Ingest, text: str, what: str, seconds_of_cues: tuple[float, ...]
+    ) -> Iterator[Verdict]:
         """Compare the cues with where their segments lie in the video of the first flavor."""
         own = {self.truth.content_of(file): file for file in self.truth.files}
         begins: dict[float, float] = {}
@@ -378,39 +403,57 @@ class _Recording:
         for hours, minutes, seconds, token in CUE.findall(text):
             at = int(hours) * 3600 + int(minutes) * 60 + float(seconds)
             file = own.get(token)
-            if file is None:
-                what = f"{ingest.id} has captions of {token}"
-                yield self._verdict(Category.WRONG_BYTES, what)
-            elif abs(begins.get(file.begins, -9.0) + 1.0 - at) > 0.01:
+            if file is None and not (token == UNTITLED and what == "chapters"):
+                yield self._verdict(Category.WRONG_BYTES, f"{ingest.id} has {what} of {token}")
+            elif file is not None and not any(
+                abs(begins.get(file.begins, -9.0) + second - at) < 0.01
+                for second in seconds_of_cues
+            ):
                 yield self._verdict(Category.WRONG_BYTES, f"{ingest.id} has {token} at {at} s")
 
     def _needs_captions(self) -> bool:
         """Return whether Zoom announced and served all transcripts, and nobody deleted anything."""
         files = [file for file in self.truth.files if file.type == TRANSCRIPT]
-        told = {
-            file_id
+        told = {file_id for event in self._transcript_events() for file_id in event.files}
+        all_told = bool(files) and {file.id for file in files} <= told
+        return all_told and self._may_have_texts(16)
+
+    def _needs_chapters(self) -> bool:
+        """Return whether Zoom listed all chapters soon enough after an event about transcripts."""
+        listed = [file.listed for file in self.truth.files if file.type == CHAPTERS_TYPE]
+        last = max((event.at for event in self._transcript_events()), default=-math.inf)
+        in_time = bool(listed) and max(listed) < last + CHAPTERS_IN_TIME
+        return in_time and self._may_have_texts(19)
+
+    def _transcript_events(self) -> list[WebhookEvent]:
+        """Return Zoom's events about transcripts that the webhook took."""
+        return [
+            delivery.webhook_event
             for delivery in self.played.zoom.deliveries
             if delivery.webhook_event.event == "recording.transcript_completed"
             and delivery.webhook_event.uuid == self.truth.uuid
             and delivery.was_taken
-            for file_id in delivery.webhook_event.files
-        }
-        is_old = int(self.played.scenario.site.opencast_version.partition(".")[0]) < 16
-        was_trashed = self.played.zoom.recordings[self.truth.uuid].trashed_ever
-        all_told = bool(files) and {file.id for file in files} <= told
-        return all_told and not (is_old or was_trashed or self.deletions)
+        ]
 
-    def _report_of_captions(self) -> str:
-        """Return the dead letter or mail that reports missing captions; "" if there is none."""
+    def _may_have_texts(self, version: int) -> bool:
+        """Return whether Opencast has the version, and nobody deleted anything."""
+        is_old = int(self.played.scenario.site.opencast_version.partition(".")[0]) < version
+        was_trashed = self.played.zoom.recordings[self.truth.uuid].trashed_ever
+        return not (is_old or was_trashed or self.deletions)
+
+    def _report_of_captions(self, what: str) -> str:
+        """Return the dead letter or mail that reports what is missing; "" if there is none."""
+        words = {"captions": ("captions", "transcript"), "chapters": ("chapter",)}[what]
         for message in self._dead_letters():
-            if _is_about_captions(_reason(message)):
+            if any(word in _reason(message) for word in words):
                 return f"Dead letter: {_reason(message)}"
         mails = [mail.text for mail in self.played.mails if self._is_about(mail)]
-        return next((f"Mail: {text}" for text in mails if _is_about_captions(text)), "")
+        texts = (text for text in mails if any(word in text for word in words))
+        return next((f"Mail: {text}" for text in texts), "")
 
 
 def _is_about_captions(text: str) -> bool:
-    return "captions" in text or "transcript" in text
+    return "captions" in text or "transcript" in text or "chapter" in text
 
 
 def _is_taken(noted: Mapping[str, Any]) -> bool:
@@ -542,7 +585,8 @@ def _noise(played: Played) -> Iterator[Verdict]:
     mails = {(mail.text, int(mail.at // 600)) for mail in played.mails}
     outages = [fault for fault in played.world.struck if fault.kind is Kind.OUTAGE]
     during = sum(outage.seconds / OUTAGE_MAIL_SECONDS for outage in outages)
-    if len(mails) > MAILS_FOR_A_CAUSE * causes + during:
+    most = MAILS_FOR_A_CAUSE * (1 + played.scenario.site.chapters)
+    if len(mails) > most * causes + during:
         yield Verdict(Category.NOISE, "", f"{len(mails)} mails for {causes} causes")
     sent = played.cloud.sent["all", ""]
     most_sent = MESSAGES_FOR_A_RECORDING + MESSAGES_FOR_CAPTIONS * played.scenario.site.captions
@@ -558,6 +602,8 @@ def _noise(played: Played) -> Iterator[Verdict]:
             len(request.answers) for request in played.requests if request.happening.uuid == uuid
         )
         twice = sum(fault.kind is Kind.DELIVERED_TWICE for fault in played.world.struck)
-        if most > notified + asked + twice + MESSAGES_AT_ONCE:
+        # Chapters have messages of their own.
+        causes = (notified + asked + twice) * (1 + played.scenario.site.chapters)
+        if most > causes + MESSAGES_AT_ONCE:
             where = queue.rpartition("/")[2]
             yield Verdict(Category.NOISE, uuid, f"{most} messages at once on {where}")

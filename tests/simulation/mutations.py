@@ -258,6 +258,14 @@ MUTATIONS: Sequence[Mutation] = (
         seed=41,
     ),
     Mutation(
+        "the ledger doesn't note the chapters that went along with an ingest",
+        CAPTIONS_UPLOAD,
+        "        for track in tracks\n    }\n",
+        '        for track in tracks if track.kind != "chapters"\n    }\n',
+        profile="captions",
+        seed=14,
+    ),
+    Mutation(
         "the follow-up of an ingest never ends",
         FOLLOWING,
         '    if age >= LONGEST:\n        return ""\n',

@@ -28,6 +28,8 @@ IDENTIFIER = re.compile(r"[\w\-.:;()]+")
 EMPTY_500 = Response(500, b"")
 
 CAPTIONS = "captions/source"
+CHAPTERS = "chapters/source"
+CHAPTERS_VERSION = 19
 
 Form = Sequence[tuple[str, tuple[None, str] | tuple[str, bytes, str]]]
 Answer = tuple[Response | None, BaseException | None]
@@ -98,11 +100,12 @@ class _Form:
 
 @dataclass(frozen=True)
 class EventCaptions:
-    """Captions of an event: the text of a track, that of an ingest or one that was added later."""
+    """Captions or chapters of an event: a track of an ingest, or one that was added later."""
 
     event: str
     text: str
     at: float
+    flavor: str = CAPTIONS
 
 
 class Opencast:
@@ -238,14 +241,21 @@ class Opencast:
         if self.world.time < event.active_until:
             return Response(409, b"A workflow is running.")
         parts = dict(form)
-        text = parts["track"][1]
+        flavor, text = str(parts["flavor"][1]), parts["track"][1]
         assert isinstance(text, bytes)
-        self._caption(event_id, text.decode())
+        if not self._shows(flavor):
+            return Response(400, b"This version knows no chapters.")
+        self._caption(event_id, flavor, text.decode())
         return Response(200, b"added")
 
-    def _caption(self, event_id: str, text: str) -> None:
-        self.captions.append(EventCaptions(event_id, text, self.world.time))
-        self.world.record(f"has captions of {event_id}")
+    def _shows(self, flavor: str) -> bool:
+        """Return whether this version shows tracks of a flavor. The real one takes any."""
+        major = int(self.site.opencast_version.partition(".")[0])
+        return flavor != CHAPTERS or major >= CHAPTERS_VERSION
+
+    def _caption(self, event_id: str, flavor: str, text: str) -> None:
+        self.captions.append(EventCaptions(event_id, text, self.world.time, flavor))
+        self.world.record(f"has {flavor.partition('/')[0]} of {event_id}")
 
     def start_workflow(self, form: Form) -> Response:
         """Answer a POST of a workflow for an event."""
@@ -285,6 +295,8 @@ class Opencast:
         sent = _read(form)
         if sent.problem:
             return Response(400, sent.problem.encode(), {"Content-Type": "text/plain"})
+        if not all(self._shows(flavor) for flavor, _ in sent.media):
+            return Response(400, b"This version knows no chapters.")
         self.world.record(f"takes a POST of {sent.id} with {len(sent.media)} files")
         promised = [self._content_behind(url) for _, url in sent.media]
         files: list[IngestedFile] = []
@@ -332,8 +344,8 @@ class Opencast:
         active_until = math.inf if end == "PAUSED" else ends
         self.events[sent.id] = Event(sent.id, sent.series, visible, active_until)
         for file in files:
-            if file.flavor == CAPTIONS:
-                self._caption(sent.id, file.content)
+            if file.flavor in (CAPTIONS, CHAPTERS):
+                self._caption(sent.id, file.flavor, file.content)
         self.ingests.append(
             Ingest(
                 sent.id,

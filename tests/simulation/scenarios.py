@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from tests.simulation.faults import Fault, Kind
 from tests.simulation.truth import (
+    CHAPTERS,
     CHAT,
     TRANSCRIPT,
     VIDEO,
@@ -133,6 +134,7 @@ def scenario_of(seed: int, profile: Profile, most_faults: int = 4) -> Scenario:
         version = chance.choice(("17.3.0", "17.3.0", "17.3.0", "15.6.0"))
         site = replace(site, captions=True, opencast_version=version)
         recordings = tuple(_with_transcripts(chance, recording) for recording in recordings)
+        site, recordings = _with_chapters(Random(f"{seed}/chapters"), site, recordings)
         told = [event for recording in recordings for event in _announced(chance, recording)]
         happenings = sorted([*happenings, *told], key=lambda each: (each.at, each.key))
         faults += tuple(_captions_faults(chance, most_faults))
@@ -162,6 +164,40 @@ def _with_transcripts(chance: Random, recording: RecordingTruth) -> RecordingTru
                 finished=finished,
                 fetchable=NEVER if never and number == 0 else finished + lag,
                 listed=ends + 30.0 if is_listed_early else finished,
+            )
+        )
+    return replace(recording, files=(*recording.files, *made))
+
+
+def _with_chapters(
+    chance: Random, site: Site, recordings: tuple[RecordingTruth, ...]
+) -> tuple[Site, tuple[RecordingTruth, ...]]:
+    """In three of four sites turn chapters on, in most of them with an Opencast that shows them."""
+    if chance.random() < 0.25:
+        return site, recordings
+    version = "19.1.0" if chance.random() < 0.7 else site.opencast_version
+    site = replace(site, chapters=True, opencast_version=version)
+    return site, tuple(_with_own_chapters(chance, recording) for recording in recordings)
+
+
+def _with_own_chapters(chance: Random, recording: RecordingTruth) -> RecordingTruth:
+    """Add chapters of each segment, which Zoom makes after the transcript. No event says so."""
+    transcripts = [file for file in recording.files if file.type == TRANSCRIPT]
+    if chance.random() < 0.1:
+        return recording
+    made = []
+    for number, transcript in enumerate(transcripts):
+        finished = transcript.finished + chance.choice((0, 0, 0, 5, 30, 100, 400)) * MINUTE
+        made.append(
+            replace(
+                transcript,
+                id=f"c{number}-{chance.randrange(10**6):06}",
+                type=CHAPTERS,
+                recording_type="summary_smart_chapters",
+                size=chance.randrange(300, 9000),
+                finished=finished,
+                fetchable=finished + chance.choice((0.0, 0.0, 3 * MINUTE, 2 * HOUR)),
+                listed=finished,
             )
         )
     return replace(recording, files=(*recording.files, *made))

@@ -177,6 +177,7 @@ class System:
             download_queue_url=cloud.download_queue,
             webhook_delay_seconds=self.site.webhook_delay,
             ingest_captions=self.site.captions,
+            ingest_chapters=self.site.chapters,
         )
         return webhook.Dependencies(
             settings=settings,
@@ -239,6 +240,7 @@ class System:
             schedule_table=cloud.schedule.name,
             staging_bucket=cloud.bucket.name,
             ingest_captions=self.site.captions,
+            ingest_chapters=self.site.chapters,
             download_queue_url=cloud.download_queue,
             download_dlq_url=cloud.download_dlq,
             download_receive_limit=DOWNLOAD_RECEIVE_LIMIT,

@@ -14,7 +14,7 @@ from functools import lru_cache
 from tests.simulation.faults import Fault
 from tests.simulation.world import BEGIN, DAY
 
-VIDEO, CHAT, TRANSCRIPT = "MP4", "CHAT", "TRANSCRIPT"
+VIDEO, CHAT, TRANSCRIPT, CHAPTERS = "MP4", "CHAT", "TRANSCRIPT", "SUMMARY"
 VIEWS = (
     "active_speaker",
     "shared_screen",
@@ -197,6 +197,8 @@ class Site:
     """OC_TRACK_UPLOAD_MAX."""
     captions: bool = False
     """INGEST_CAPTIONS."""
+    chapters: bool = False
+    """INGEST_CHAPTERS."""
     opencast_version: str = "17.3.0"
 
 

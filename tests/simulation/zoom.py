@@ -20,6 +20,7 @@ import urllib3
 from tests.simulation.faults import Fault, Kind
 from tests.simulation.http import HTML, PAGE, Response, json_response, lost, page
 from tests.simulation.truth import (
+    CHAPTERS,
     CHAT,
     TRANSCRIPT,
     VIDEO,
@@ -41,7 +42,7 @@ TOKEN_LIFE = DAY
 OAUTH_LIFE = 3600.0
 PAGE_TOKEN_LIFE = 900.0
 HOST, CDN = "acme.zoom.us", "ssrweb.zoom.us"
-EXTENSIONS = {VIDEO: "mp4", CHAT: "txt", TRANSCRIPT: "vtt"}
+EXTENSIONS = {VIDEO: "mp4", CHAT: "txt", TRANSCRIPT: "vtt", CHAPTERS: "json"}
 
 PostWebhook = Callable[[bytes, Mapping[str, str], float], int | None]
 """(body, headers, seconds) → the status of the webhook's answer, None if none comes."""

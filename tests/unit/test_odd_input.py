@@ -86,7 +86,7 @@ def test_sheets_unreachable_is_raised_when_a_token_lives_too_long(clock: Clock) 
         sheets.tabs("doc", ["Fall"], seconds=1)
 
 
-def test_problem_of_zoom_is_empty_when_it_is_nested_too_deeply() -> None:
+def test_message_of_zooms_error_is_empty_when_its_json_is_nested_too_deeply() -> None:
     assert problem_in(response({"status": 400, "content": {"a": DEEP}})).message == ""
 
 

@@ -1,7 +1,7 @@
 """Every regular expression of the deployed code is matched against long, hostile text.
 
-A pattern that backtracks takes the square of the text's length: hours for these. The suite's own
-time limit ends such a run.
+The time of a pattern that backtracks grows with the square of the text's length: hours for these
+texts. The suite's own time limit ends such a run.
 """
 
 from __future__ import annotations

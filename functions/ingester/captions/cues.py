@@ -15,11 +15,18 @@ from webvtt.errors import MalformedCaptionError, MalformedFileError
 from ingester.errors import UnusableCaptions
 from ingester.recording.timeline import Timeline
 
-MOST_BYTES = 5_000_000
+MOST_BYTES = 2_000_000
 """The largest file that is read. The transcript of a day's lecture has 1 MB."""
+
+MOST_TEXT = 3_000_000
+"""The most characters of the captions of a recording, with markup escaped. A character may take
+four bytes, and the downloader holds the text several times."""
 
 MOST_CUES = 20_000
 """The most cues of a file: a day's lecture has some thousand. Each costs memory and time."""
+
+MOST_LINES = 10 * MOST_CUES
+"""The most lines of a file. A usual cue has four."""
 
 LONGEST_MS = 60_000
 """The longest time that a cue is shown. A longer one has no sensible end."""
@@ -40,8 +47,12 @@ class Cue(msgspec.Struct, frozen=True, kw_only=True):
     lines: tuple[str, ...]
 
 
-def read_cues(content: bytes) -> list[Cue]:
+def read_cues(content: bytes, most_text: int = MOST_TEXT) -> list[Cue]:
     """Return the cues of a file in the order of time, repaired.
+
+    Args:
+        content: The file.
+        most_text: The most characters that its text may have with markup escaped.
 
     Raises:
         UnusableCaptions: The file is too large, isn't WebVTT, or has no cue.
@@ -50,7 +61,12 @@ def read_cues(content: bytes) -> list[Cue]:
         raise too_large()
     if content.count(b"-->") > MOST_CUES:
         raise UnusableCaptions(f"it has more than {MOST_CUES:,} captions")
+    if content.count(b"\n") + content.count(b"\r") > MOST_LINES:
+        raise UnusableCaptions(f"it has more than {MOST_LINES:,} lines")
     text = content.decode("utf-8-sig", errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
+    # Each `<` and `>` becomes four characters.
+    if len(text) + 3 * (text.count("<") + text.count(">")) > most_text:
+        raise UnusableCaptions("the captions of the recording have too much text")
     try:
         captions = WebVTT.from_string(text).captions
     except (MalformedFileError, MalformedCaptionError) as error:
@@ -59,7 +75,8 @@ def read_cues(content: bytes) -> list[Cue]:
         Cue(
             begins=caption.start_time.in_milliseconds(),
             ends=caption.end_time.in_milliseconds(),
-            lines=tuple(_as_text(line) for line in caption.lines if line.strip()),
+            # A line without text would end the cue.
+            lines=tuple(filter(str.strip, map(_as_text, caption.lines))),
         )
         for caption in captions
     ]
@@ -77,6 +94,11 @@ def _as_text(line: str) -> str:
     """
     spoken = _VOICE.sub(lambda voice: f"{voice[1].strip()}: ", line.replace("</v>", ""))
     return spoken.replace("<", "&lt;").replace(">", "&gt;")
+
+
+def text_size(cues: Iterable[Cue]) -> int:
+    """Return the number of characters of the cues' text."""
+    return sum(len(line) for cue in cues for line in cue.lines)
 
 
 def too_large() -> UnusableCaptions:

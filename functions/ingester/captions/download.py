@@ -1,6 +1,6 @@
-"""Bring a recording's captions from Zoom to the uploader: with its video, or after it.
+"""Bring a recording's captions and chapters from Zoom to the uploader: with its video, or after it.
 
-Captions never delay or fail a recording: what isn't there yet is waited for in a message of its
+They never delay or fail a recording: what isn't there yet is waited for in a message of its
 own, and what doesn't come is told after a week.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -24,7 +25,7 @@ from ingester.ledger.record import IngestRecord
 from ingester.ledger.table import Ledger
 from ingester.opencast import mediapackage
 from ingester.pipeline.messages import (
-    CAPTIONS,
+    CHAPTERS,
     CaptionsWanted,
     CaptionTrack,
     DownloadMessage,
@@ -41,7 +42,7 @@ from ingester.status.table import StatusTable
 from ingester.zoom.api import MeetingRecordings, ZoomApi
 from ingester.zoom.complete_message import ZOOM_SECONDS, ask_zoom, with_answer
 from ingester.zoom.stage_recording import RecordingTransfer
-from ingester.zoom.webhook_events import captions_among, captions_message
+from ingester.zoom.webhook_events import CAPTION_KINDS, captions_among, captions_message
 
 logger = logging.getLogger("ingester.captions")
 
@@ -59,12 +60,50 @@ a quarter of an hour at most."""
 EACH_SEGMENT = timedelta(hours=1)
 """How long a transcript of each segment is waited for, after Zoom has made the first."""
 
+CHAPTERS_COME = timedelta(hours=3)
+"""How long chapters are waited for that Zoom doesn't list. No event of Zoom's announces them, and
+an account may have none. Zoom makes them after the transcript, whose event begins the time anew."""
+
 LEAST_SECONDS = 120.0
 """The least time that an invocation has to have left for captions, so that the video never waits
 for them."""
 
 CAME_LATE = "came after the captions of the event and stayed outside of them."
 ADD_CAPTIONS = "If they are wanted, add them in Opencast."
+
+
+@dataclass(frozen=True)
+class Group:
+    """Kinds of captions that are fetched together. Each group has messages of its own.
+
+    Attributes:
+        kinds: The kinds.
+        expected: Those of them that Zoom is expected to make of each recording.
+        each_segment: How long a file of each segment is waited for, and an expected kind.
+    """
+
+    kinds: AbstractSet[str]
+    expected: tuple[str, ...]
+    each_segment: timedelta
+
+    @property
+    def is_chapters(self) -> bool:
+        return CHAPTERS in self.kinds
+
+    @property
+    def prefix(self) -> str:
+        """Beginning of the group on the upload queue, so that no group waits for the other."""
+        return f"{CHAPTERS}-" if self.is_chapters else ""
+
+
+CAPTIONS_GROUP = Group(CAPTION_KINDS, (), EACH_SEGMENT)
+CHAPTERS_GROUP = Group(frozenset({CHAPTERS}), (CHAPTERS,), CHAPTERS_COME)
+
+
+def groups_of(settings: DownloaderSettings) -> list[Group]:
+    """Return the groups that are to be ingested."""
+    captions = [CAPTIONS_GROUP] if settings.ingest_captions else []
+    return [*captions, CHAPTERS_GROUP] if settings.ingest_chapters else captions
 
 
 @dataclass(frozen=True)
@@ -95,17 +134,22 @@ def with_captions(
 
     The video doesn't wait for captions. A message of their own asks for those that aren't there.
     """
-    captions = _captions_now(ready, message, deps)
-    if captions.waiting:
-        logger.info("The captions come later: %s", ", ".join(captions.waiting))
-        later = captions_message(message.uuid, (), deps.clock())
-        deps.downloads.send(encode(later), delay_seconds=FIRST_WAIT_SECONDS)
-    told = " ".join(captions.reasons)
-    return msgspec.structs.replace(ready, captions=captions.tracks), told
+    tracks: list[CaptionTrack] = []
+    reasons: list[str] = []
+    for group in groups_of(deps.settings):
+        captions = _captions_now(group, ready, message, deps)
+        if captions.waiting:
+            logger.info("The captions come later: %s", ", ".join(captions.waiting))
+            now = deps.clock()
+            later = captions_message(message.uuid, (), now, is_chapters=group.is_chapters)
+            deps.downloads.send(encode(later), delay_seconds=FIRST_WAIT_SECONDS)
+        tracks += captions.tracks
+        reasons += captions.reasons
+    return msgspec.structs.replace(ready, captions=tuple(tracks)), " ".join(reasons)
 
 
 def _captions_now(
-    ready: UploadMessage, message: DownloadMessage, deps: Dependencies
+    group: Group, ready: UploadMessage, message: DownloadMessage, deps: Dependencies
 ) -> StagedCaptions:
     """Stage the captions that Zoom lists. Whatever fails, the video goes on."""
     not_yet = StagedCaptions(waiting=("all captions",))
@@ -116,7 +160,8 @@ def _captions_now(
         timeline = mediapackage.timeline(ready, kept) if kept else ()
         answer = ask_zoom(message.uuid, deps.zoom)
         captions = _caption_staging(message, answer, timeline, deps)
-        return captions.run(captions_among(answer.recording_files))
+        files = captions_among(answer.recording_files, group.kinds)
+        return captions.run(files, expected=group.expected)
     except NoPresenter:
         return StagedCaptions()
     except (IngesterError, BotoCoreError, ClientError) as error:
@@ -172,14 +217,15 @@ def _send(
     """Send the captions that are there to the uploader, for each event that lacks them.
 
     Raises:
-        AskLater: Something isn't there yet.
+        AskLater: Opencast may still get the recording, or Zoom doesn't hand out captions yet.
         IngesterError, BotoCoreError, ClientError: A later attempt may succeed.
     """
     record = deps.ledger.get(message.uuid)
     if record.forgotten:
         logger.info("Dropped: %s", ledger.FORGOTTEN)
         return
-    if not deps.settings.ingest_captions or not _expects_events(record, age):
+    group = CHAPTERS_GROUP if wanted.is_chapters is True else CAPTIONS_GROUP
+    if group not in groups_of(deps.settings) or not _expects_events(record, age):
         logger.info("There is no event for captions, and none is on its way")
         return
     events = {name: ingest for name, ingest in record.ingests.items() if ingest.timeline}
@@ -187,7 +233,7 @@ def _send(
     if answer is None:
         logger.info("Zoom doesn't have the recording any more")
         return
-    listed = captions_among(answer.recording_files)
+    listed = captions_among(answer.recording_files, group.kinds)
     waiting = [
         f"the transcript {file_id}"
         for file_id in set(wanted.announced) - {file.recording_id for file in listed}
@@ -204,8 +250,9 @@ def _send(
             _tell(f"{len(late)} transcript(s) {CAME_LATE}", [ingest], deps)
         staging = _caption_staging(message, answer, ingest.timeline, deps)
         captions = staging.run(
-            [file for file in listed if CAPTIONS[file.file_type.upper()] not in ingest.captions],
-            is_each_expected=age < EACH_SEGMENT,
+            [file for file in listed if file.captions_kind not in ingest.captions],
+            expected=[kind for kind in group.expected if kind not in ingest.captions],
+            is_each_expected=age < group.each_segment,
             is_last=age >= LONGEST_WAIT,
         )
         waiting += captions.waiting
@@ -213,7 +260,7 @@ def _send(
             _tell(" ".join(captions.reasons), [ingest], deps)
         if captions.tracks:
             body = encode(_late_message(staging.message, media_package, ingest, captions.tracks))
-            deps.uploads.send_in_order(body, group=message.zip_id)
+            deps.uploads.send_in_order(body, group=f"{group.prefix}{message.zip_id}")
             logger.info("Sent captions to the uploader")
     if waiting:
         raise AskLater(f"Zoom doesn't hand out {', '.join(dict.fromkeys(waiting))}")

@@ -1,4 +1,4 @@
-"""Stage a recording's captions: one WebVTT file of each kind, timed for the joined video."""
+"""Stage a recording's captions and chapters: a WebVTT file of each kind, for the joined video."""
 
 from __future__ import annotations
 
@@ -9,27 +9,39 @@ from dataclasses import dataclass
 
 from msgspec import UNSET
 
+from ingester import timestamps
+from ingester.captions.chapters import MOST_CHAPTERS, joined_chapters, read_chapters
 from ingester.captions.cues import (
     MOST_BYTES,
     MOST_CUES,
+    MOST_TEXT,
     Cue,
     joined,
     read_cues,
+    text_size,
     too_large,
     written,
 )
 from ingester.errors import IngesterError, UnusableCaptions
-from ingester.pipeline.messages import CAPTIONS, CaptionTrack, DownloadMessage, RecordingFile
+from ingester.pipeline.messages import (
+    CAPTIONS,
+    CHAPTERS,
+    CaptionTrack,
+    DownloadMessage,
+    RecordingFile,
+)
 from ingester.recording.files import JOINED, name_of, staging_key
 from ingester.recording.staging_bucket import Staging
-from ingester.recording.timeline import Timeline
+from ingester.recording.timeline import Stretch, Timeline
 from ingester.transfer.plan import Copied
 from ingester.zoom.stage_recording import RecordingTransfer
 
 logger = logging.getLogger("ingester.captions")
 
 TRANSCRIPT = CAPTIONS["TRANSCRIPT"]
-"""The kind of which Zoom makes a file for each segment."""
+
+OF_EACH_SEGMENT = frozenset({TRANSCRIPT, CHAPTERS})
+"""The kinds of which Zoom makes a file for each segment."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +61,7 @@ class StagedCaptions:
 
 @dataclass(frozen=True)
 class CaptionStaging:
-    """Stage captions of one recording.
+    """Stage captions or chapters of one recording.
 
     Attributes:
         transfer: Copies the files.
@@ -67,6 +79,7 @@ class CaptionStaging:
         self,
         files: Sequence[RecordingFile],
         *,
+        expected: Sequence[str] = (),
         is_each_expected: bool = True,
         is_last: bool = False,
     ) -> StagedCaptions:
@@ -76,8 +89,9 @@ class CaptionStaging:
 
         Args:
             files: The files of captions that Zoom lists.
-            is_each_expected: Whether each segment gets a transcript. Zoom makes one file after the
-                other, and maybe none for a segment in which nobody speaks.
+            expected: Kinds that Zoom makes even if it lists no file of them yet.
+            is_each_expected: Whether each segment gets a transcript, or chapters. Zoom makes one
+                file after the other, and maybe none for a segment in which nobody speaks.
             is_last: Whether to take what is there, because the rest has been waited for.
 
         Raises:
@@ -88,17 +102,17 @@ class CaptionStaging:
         fitting = [file for file in files if file.recording_start in starts]
         contents = self._contents(fitting)
         results = []
-        for kind in dict.fromkeys(map(_kind_of, fitting)):
+        for kind in dict.fromkeys([*(file.captions_kind for file in fitting), *expected]):
             ids = {
                 file.recording_start: file.recording_id
                 for file in fitting
-                if _kind_of(file) == kind
+                if file.captions_kind == kind
             }
             found = {
                 start: contents[file_id] for start, file_id in ids.items() if file_id in contents
             }
-            wanted = starts if kind == TRANSCRIPT and is_each_expected else set(ids)
-            missing = tuple(name_of(kind, start) for start in sorted(wanted - set(found)))
+            wanted = starts if kind in OF_EACH_SEGMENT and is_each_expected else set(ids)
+            missing = tuple(_name_of(kind, start) for start in sorted(wanted - set(found)))
             if missing and not is_last:
                 results.append(StagedCaptions(waiting=missing))
                 continue
@@ -124,16 +138,25 @@ class CaptionStaging:
         }
         copied = [file for file in finished if file not in large]
         results = self.transfer.run_captions(self.message, copied, self._segments) if copied else ()
+        text_left = MOST_TEXT
         for file, result in zip(copied, results, strict=True):
             if isinstance(result, IngesterError):
-                logger.info("The %s isn't there yet: %s", _kind_of(file), result)
+                logger.info("The %s isn't there yet: %s", file.captions_kind, result)
             else:
-                contents[file.recording_id] = self._cues(result)
+                cues = self._cues(file, result, text_left)
+                contents[file.recording_id] = cues
+                text_left -= text_size(cues) if isinstance(cues, list) else 0
         return contents
 
-    def _cues(self, file: Copied) -> list[Cue] | UnusableCaptions:
+    def _cues(
+        self, file: RecordingFile, copied: Copied, most_text: int
+    ) -> list[Cue] | UnusableCaptions:
+        content = self.staging.read_range(copied.key, 0, MOST_BYTES + 1)
         try:
-            return read_cues(self.staging.read_range(file.key, 0, MOST_BYTES + 1))
+            if file.captions_kind != CHAPTERS:
+                return read_cues(content, most_text)
+            stretch = self.timeline[self._segments[file.recording_start]]
+            return read_chapters(content, stretch.length, _longest(file, stretch))
         except UnusableCaptions as error:
             return error
 
@@ -146,13 +169,16 @@ class CaptionStaging:
         """Join what was found of a kind. Return its track, if any, and what is left out of it."""
         cues = {start: read for start, read in found.items() if isinstance(read, list)}
         reasons = tuple(
-            f"The {name_of(kind, start)} is left out: {read}."
+            f"The {_name_of(kind, start)} is left out: {read}."
             for start, read in found.items()
             if not isinstance(read, list)
         )
+        if kind == CHAPTERS and sum(map(len, cues.values())) > MOST_CHAPTERS:
+            return (), (*reasons, f"The recording has more than {MOST_CHAPTERS} chapters.")
         if sum(map(len, cues.values())) > MOST_CUES:
             return (), (*reasons, f"The {kind} has more than {MOST_CUES:,} captions.")
-        all_cues = joined(cues, self.timeline)
+        join = joined_chapters if kind == CHAPTERS else joined
+        all_cues = join(cues, self.timeline)
         if not all_cues:
             return (), reasons
         file_ids = tuple(ids[start] for start in sorted(found))
@@ -173,5 +199,11 @@ def _is_too_large(file: RecordingFile) -> bool:
     return file.file_size is not UNSET and file.file_size > MOST_BYTES
 
 
-def _kind_of(file: RecordingFile) -> str:
-    return CAPTIONS[file.file_type.upper()]
+def _name_of(kind: str, start: str) -> str:
+    return name_of("chapter file" if kind == CHAPTERS else kind, start)
+
+
+def _longest(file: RecordingFile, stretch: Stretch) -> int:
+    """Return the longest time in which chapters may lie: Zoom's times may contain pauses."""
+    span = timestamps.parse(file.recording_end) - timestamps.parse(file.recording_start)
+    return max(stretch.length, round(span.total_seconds() * 1000))

@@ -1,12 +1,12 @@
-"""Bring a recording's captions into Opencast: with its video, or to an event that is there.
+"""Bring a recording's captions and chapters into Opencast: with its video, or to an event.
 
-Captions never cost the video: what can't be done is told in the row.
+They never cost the video: what can't be done is told in the row.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -29,7 +29,7 @@ from ingester.ledger.record import CaptionsState, IngestRecord, Record
 from ingester.ledger.table import Ledger
 from ingester.opencast import mediapackage
 from ingester.opencast.client import Opencast, Parts
-from ingester.pipeline.messages import CaptionTrack, UploadMessage
+from ingester.pipeline.messages import CHAPTERS, CaptionTrack, UploadMessage
 from ingester.pipeline.states import IN_OPENCAST
 from ingester.recording.staging_bucket import Staging
 from ingester.runtime.queue_worker import Done
@@ -44,11 +44,14 @@ VERSION = 15
 LATE_VERSION = 16
 """The first Opencast that takes tags with a track, and so a language."""
 
+CHAPTERS_VERSION = 19
+"""The first Opencast whose player reads chapters: opencast/opencast#7237."""
+
 MOST_FAILURES = 2
 """After so many failed attempts the video goes without its captions, which may be the cause."""
 
-WITHOUT_CAPTIONS = "Its captions stay outside, because ingests with them failed."
-OUTCOME_UNKNOWN = "It isn't known whether the event has its captions: look for them in Opencast."
+WITHOUT_THEM = "Its {} stay outside, because ingests with them failed."
+OUTCOME_UNKNOWN = "It isn't known whether the event has its {}: look for them in Opencast."
 ADD_CAPTIONS = "If they are wanted, add or publish them in Opencast."
 
 
@@ -72,7 +75,7 @@ class IngestedCaptions:
     Attributes:
         parts: Their parts of the form.
         sent: What the ledger keeps of them, by their kind.
-        reason: Why they aren't sent; "" if they are, or if there are none.
+        reason: Why some aren't sent; "" if all are, or if there are none.
     """
 
     parts: Parts = ()
@@ -80,21 +83,37 @@ class IngestedCaptions:
     reason: str = ""
 
 
+def tracks_of(message: UploadMessage) -> tuple[CaptionTrack, ...]:
+    """Return the captions and chapters of a message."""
+    return () if message.captions is UNSET else message.captions
+
+
+def name_of(tracks: Iterable[CaptionTrack]) -> str:
+    """Return the word for these tracks: captions, chapters, or both."""
+    words = dict.fromkeys(map(_word_of, tracks))
+    return " and ".join(words)
+
+
+def _word_of(track: CaptionTrack) -> str:
+    return "chapters" if track.kind == CHAPTERS else "captions"
+
+
 def captions_to_ingest(
     message: UploadMessage, record: Record, address_seconds: int, deps: Dependencies
 ) -> IngestedCaptions:
     """Return the captions to ingest with a recording, none of which may cost the video."""
-    tracks = () if message.captions is UNSET else message.captions
-    if not tracks:
+    given = tracks_of(message)
+    if not given:
         return IngestedCaptions()
     if record.request(message.zip_id).failures >= MOST_FAILURES:
-        return IngestedCaptions(reason=WITHOUT_CAPTIONS)
+        return IngestedCaptions(reason=WITHOUT_THEM.format(name_of(given)))
     try:
         version = deps.opencast.version()
     except OpencastUnreachable:
         version = None
-    if version is None or version < VERSION:
-        return IngestedCaptions(reason=_too_old(version, VERSION))
+    tracks = [track for track in given if not _too_old(version, track, VERSION)]
+    reasons = dict.fromkeys(_too_old(version, track, VERSION) for track in given)
+    reason = " ".join(filter(None, reasons))
     try:
         parts = [
             part
@@ -106,13 +125,14 @@ def captions_to_ingest(
             )
         ]
     except StagedFileLost as error:
-        return IngestedCaptions(reason=f"Its captions stay outside: {error}")
+        lost = f"Its {name_of(tracks)} stay outside: {error}"
+        return IngestedCaptions(reason=f"{reason} {lost}".strip())
     attempt = deps.new_id()
     sent = {
         track.kind: SentCaptions(files=track.file_ids, state=CaptionsState.DONE, attempt=attempt)
         for track in tracks
     }
-    return IngestedCaptions(parts, sent)
+    return IngestedCaptions(parts, sent, reason)
 
 
 def add(message: UploadMessage, media_package: str, deps: Dependencies) -> Done:
@@ -125,13 +145,14 @@ def add(message: UploadMessage, media_package: str, deps: Dependencies) -> Done:
         IngesterError, BotoCoreError, ClientError: A later attempt may succeed.
     """
     ingest = deps.ledger.get(message.uuid).ingests.get(media_package)
-    tracks = () if message.captions is UNSET else message.captions
+    tracks = tracks_of(message)
     if ingest is None or all(_is_done(ingest, track) for track in tracks):
         logger.info("The event has these captions already, or isn't the pipeline's any more")
         return Done()
     version = deps.opencast.version()
-    if version is None or version < LATE_VERSION:
-        return _tell(ingest, _too_old(version, LATE_VERSION), deps, logging.WARNING)
+    too_old = next(filter(None, (_too_old(version, each, LATE_VERSION) for each in tracks)), "")
+    if too_old:
+        return _tell(ingest, too_old, deps, logging.WARNING)
     if not deps.opencast.has_event(media_package):
         if deps.clock() - timestamps.parse(ingest.posted_at) < ledger.POST_ARRIVAL_LIMIT:
             raise AskLater("Opencast doesn't show the event yet")
@@ -143,7 +164,7 @@ def add(message: UploadMessage, media_package: str, deps: Dependencies) -> Done:
         told = _add_track(message.uuid, media_package, track, deps)
         if told:
             return _tell(ingest, told, deps)
-    return _publish(message.uuid, media_package, deps)
+    return _publish(message.uuid, media_package, name_of(tracks), deps)
 
 
 def _is_done(ingest: IngestRecord, track: CaptionTrack) -> bool:
@@ -161,9 +182,10 @@ def _add_track(uuid: str, media_package: str, track: CaptionTrack, deps: Depende
     record = deps.ledger.get(uuid)
     ingest = record.ingests.get(media_package)
     known = ingest.captions.get(track.kind) if ingest else None
+    outcome_unknown = OUTCOME_UNKNOWN.format(_word_of(track))
     if ingest is None or known:
         is_doubtful = known is not None and known.state is CaptionsState.SENT
-        return OUTCOME_UNKNOWN if is_doubtful else ""
+        return outcome_unknown if is_doubtful else ""
     content = deps.staging.read(track.filename)
     attempt = deps.new_id()
 
@@ -177,19 +199,18 @@ def _add_track(uuid: str, media_package: str, track: CaptionTrack, deps: Depende
         written = now.captions.get(track.kind) if now else None
         if written is None or written.attempt != attempt:
             raise AskLater("The recording's record in the ledger has just changed")
+    flavor = mediapackage.caption_flavor(track.kind)
     tags = mediapackage.caption_tags(track.kind, deps.settings.captions_language)
     name = f"{track.kind}.vtt"
     try:
-        is_added = deps.opencast.add_track(
-            media_package, mediapackage.CAPTIONS_FLAVOR, tags, name, content
-        )
+        is_added = deps.opencast.add_track(media_package, flavor, tags, name, content)
     except (IngestRefused, IngestNotSent) as error:
         deps.ledger.change(uuid, lambda record: noted(record, None))
         if isinstance(error, IngestNotSent):
             raise
-        return f"Its captions stay outside: {error}"
+        return f"Its {_word_of(track)} stay outside: {error}"
     except (IngestBroken, IngestUncertain) as error:
-        return f"{error} {OUTCOME_UNKNOWN}"
+        return f"{error} {outcome_unknown}"
     state = CaptionsState.ADDED if is_added else None
     deps.ledger.change(uuid, lambda record: noted(record, state))
     if not is_added:
@@ -198,8 +219,8 @@ def _add_track(uuid: str, media_package: str, track: CaptionTrack, deps: Depende
     return ""
 
 
-def _publish(uuid: str, media_package: str, deps: Dependencies) -> Done:
-    """Start the workflow that publishes an event's new captions."""
+def _publish(uuid: str, media_package: str, added: str, deps: Dependencies) -> Done:
+    """Start the workflow that publishes an event's new captions. `added` is the word for them."""
     ingest = deps.ledger.get(uuid).ingests.get(media_package)
     if ingest is None:
         logger.info("Dropped: %s", ledger.FORGOTTEN)
@@ -207,9 +228,9 @@ def _publish(uuid: str, media_package: str, deps: Dependencies) -> Done:
     name = deps.settings.captions_workflow
     told = ""
     if not name:
-        told = "Its captions were added after the ingest. They wait for a workflow to publish them."
+        told = f"Its {added} were added after the ingest. They wait for a workflow to publish them."
     elif not deps.opencast.start_workflow(media_package, name):
-        told = f"Its captions were added, but Opencast has no workflow {name} to publish them."
+        told = f"Its {added} were added, but Opencast has no workflow {name} to publish them."
 
     def note(record: Record) -> Record:
         known_ingest = record.ingests.get(media_package)
@@ -222,7 +243,7 @@ def _publish(uuid: str, media_package: str, deps: Dependencies) -> Done:
     deps.ledger.change(uuid, note)
     if told:
         return _tell(ingest, told, deps)
-    logger.info("The event's captions were added after the ingest")
+    logger.info("The event's %s were added after the ingest", added)
     return Done()
 
 
@@ -233,6 +254,13 @@ def _tell(ingest: IngestRecord, told: str, deps: Dependencies, level: int = logg
     return Done()
 
 
-def _too_old(version: int | None, needed: int) -> str:
+def _too_old(version: int | None, track: CaptionTrack, least: int) -> str:
+    """Return why Opencast is too old for a track; "" if it isn't.
+
+    Captions need the version `least`, and chapters theirs.
+    """
+    needed = CHAPTERS_VERSION if track.kind == CHAPTERS else least
+    if version is not None and version >= needed:
+        return ""
     told = "doesn't tell its version" if version is None else f"has the version {version}"
-    return f"Its captions stay outside: this Opencast {told}, and they need {needed}."
+    return f"Its {_word_of(track)} stay outside: this Opencast {told}, and they need {needed}."

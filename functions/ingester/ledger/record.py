@@ -250,7 +250,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def follow_due(self) -> str:
-        """When Opencast is to be asked about one of the ingests next; "" if none is followed."""
+        """When the next question to Opencast about an ingest is due; "" if none is followed."""
         dues = [ingest.following.due for ingest in self.ingests.values() if ingest.following]
         return min((due for due in dues if due), default="")
 

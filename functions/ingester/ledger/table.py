@@ -102,7 +102,9 @@ class Ledger:
         return written
 
     def change(self, uuid: str, change: Callable[[Record], Record]) -> Record:
-        """Change a record and return the changed one. See `may_replace` for one that can't change.
+        """Change a record and return the changed one.
+
+        If `may_replace` forbids the change, the record is returned unchanged.
 
         Args:
             uuid: The recording.

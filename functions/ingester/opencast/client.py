@@ -314,12 +314,13 @@ class Opencast:
         """
         form: list[_Part] = [
             ("flavor", (None, flavor)),
-            ("tags", (None, ",".join(tags))),
+            *([("tags", (None, ",".join(tags)))] if tags else []),
             ("overwriteExisting", (None, "false")),
             ("track", (name, content, "text/vtt")),
         ]
         path = f"/api/events/{media_package_id}/track"
-        return self._post(path, form, "the captions").status_code != 409
+        what = f"the {flavor.partition('/')[0]}"
+        return self._post(path, form, what).status_code != 409
 
     def start_workflow(self, media_package_id: str, workflow: str) -> bool:
         """Start a workflow of an event.
@@ -346,7 +347,7 @@ class Opencast:
     def _post(
         self, path: str, form: Sequence[_Part], what: str, *, read_seconds: float = READ_SECONDS
     ) -> requests.Response:
-        """POST a form, and return an answer with 2xx or 409. `what` it is stands in errors.
+        """POST a form, and return an answer with 2xx or 409. `what` names the form in errors.
 
         Raises:
             IngestNotSent, IngestRefused: The POST certainly did nothing.

@@ -58,7 +58,7 @@ class Lookup:
     """Look up recordings in Opencast and the ledger.
 
     Attributes:
-        opencast: Knows the events.
+        opencast: Opencast's client, which is asked about events.
         patience: How long Opencast may take to process a POST.
         clock: Returns the time.
         new_id: Returns the id of a second media package.

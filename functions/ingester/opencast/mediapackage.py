@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from ingester.opencast import flavors
-from ingester.pipeline.messages import CAPTIONS, CaptionTrack, StagedFile, UploadMessage
+from ingester.pipeline.messages import CAPTIONS, CHAPTERS, CaptionTrack, StagedFile, UploadMessage
 from ingester.recording.files import CHAT, VIEWS
 from ingester.recording.pauses import RecordingEvent, recording_times
 from ingester.recording.timeline import Timeline, timeline_of
@@ -18,6 +18,8 @@ LICENSE = "Creative Commons 3.0: Attribution-NonCommercial-NoDerivs"
 _TYPES = {"Lecture": "L", "Section": "S"}
 OTHER_TYPE = "P"
 CAPTIONS_FLAVOR = "captions/source"
+CHAPTERS_FLAVOR = "chapters/source"
+"""Source: opencast/opencast#7237, and `getChapters` of polimediaupv/paella-opencast."""
 
 CHAT_PARTS = {"attachment": "attachmentUri", "track": "mediaUri", "none": ""}
 """Name of the form's part for a chat file, by `OC_CHAT_AS`; "" if chats aren't ingested.
@@ -120,19 +122,28 @@ def timeline(message: UploadMessage, kept: KeptFiles) -> Timeline:
     return timeline_of(kept.views[next(iter(_chosen(message, kept)))])
 
 
+def caption_flavor(kind: str) -> str:
+    """Return the flavor of a track of captions or chapters."""
+    return CHAPTERS_FLAVOR if kind == CHAPTERS else CAPTIONS_FLAVOR
+
+
 def caption_tags(kind: str, language: str) -> tuple[str, ...]:
     """Return the tags of a track of captions, by which Opencast's player knows them.
 
+    Chapters have none: the player takes the first track with their flavor.
+
     Source: Opencast's guide, "Subtitles": `lang`, `generator-type`, `generator` and `type`.
     """
+    if kind == CHAPTERS:
+        return ()
     shown_as = "subtitle" if kind == CAPTIONS["TRANSCRIPT"] else "closed-caption"
     return (f"lang:{language}", "generator-type:auto", "generator:zoom", f"type:{shown_as}")
 
 
 def caption_parts(track: CaptionTrack, address: str, language: str) -> list[tuple[str, str]]:
-    """Return the parts of the ingest form for captions: Opencast applies tags to what follows."""
+    """Return the form's parts for captions or chapters: Opencast applies tags to what follows."""
     tags = [("tag", tag) for tag in caption_tags(track.kind, language)]
-    return [("flavor", CAPTIONS_FLAVOR), *tags, ("mediaUri", address)]
+    return [("flavor", caption_flavor(track.kind)), *tags, ("mediaUri", address)]
 
 
 class Publishing(msgspec.Struct, frozen=True, kw_only=True):

@@ -35,6 +35,17 @@ Minutes = Annotated[int, _MINUTES] | Annotated[float, _MINUTES]
 CAPTIONS = {"TRANSCRIPT": "transcript", "CC": "closed_caption"}
 """Zoom's `file_type` of a file of captions → the kind of the captions, which is its view's name."""
 
+CHAPTERS = "chapters"
+"""The kind of Zoom's smart chapters, which go the same way as captions."""
+
+
+def captions_kind(file_type: str, recording_type: str) -> str:
+    """Return the kind of a file of captions or chapters of Zoom's; "" for any other file."""
+    is_chapters = recording_type.lower() == "summary_smart_chapters"
+    if is_chapters and file_type.upper() == "SUMMARY":
+        return CHAPTERS
+    return CAPTIONS.get(file_type.upper(), "")
+
 
 class RecordingFile(msgspec.Struct, frozen=True, kw_only=True):
     """One file of a recording in the download message.
@@ -65,8 +76,9 @@ class RecordingFile(msgspec.Struct, frozen=True, kw_only=True):
         return self.file_type.upper() == "CHAT"
 
     @property
-    def is_captions(self) -> bool:
-        return self.file_type.upper() in CAPTIONS
+    def captions_kind(self) -> str:
+        """The kind of captions, or `CHAPTERS`; "" for any other file."""
+        return captions_kind(self.file_type, self.recording_type)
 
     @property
     def is_completed(self) -> bool:
@@ -88,15 +100,19 @@ class Copying(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CaptionsWanted(msgspec.Struct, frozen=True, kw_only=True):
-    """The captions that a download message is about. Zoom has announced files of these ids."""
+    """The captions that a download message is about. Zoom has announced files of these ids.
+
+    With `is_chapters` the message is about the chapters, which have messages of their own.
+    """
 
     announced: tuple[str, ...] = ()
+    is_chapters: bool | UnsetType = UNSET
 
 
 class DownloadMessage(msgspec.Struct, frozen=True, kw_only=True):
     """Webhook to downloader: fetch one recording from Zoom.
 
-    `captions`: fetch only the captions, for events that are in Opencast already.
+    `captions`: fetch only the captions, or the chapters, for events that are in Opencast already.
 
     `is_partial`: only `uuid`, `zip_id` and `received_time` are sure to be known. The downloader has
     to ask Zoom for all files and for the empty fields.
@@ -162,7 +178,7 @@ class CaptionTrack(msgspec.Struct, frozen=True, kw_only=True):
     """The captions of one kind of a recording: one WebVTT file in the staging bucket.
 
     `filename` is its key, and `file_ids` are Zoom's ids of the files that it is made of. `kind` is
-    a value of `CAPTIONS`.
+    a value of `CAPTIONS`, or `CHAPTERS`.
     """
 
     kind: str
@@ -173,8 +189,8 @@ class CaptionTrack(msgspec.Struct, frozen=True, kw_only=True):
 class UploadMessage(msgspec.Struct, frozen=True, kw_only=True):
     """Downloader to uploader: ingest one staged recording into its Opencast series.
 
-    `captions` is there if captions are ingested. `late_for` is there if the captions are all that
-    the message is about: they are added to the event of this media package.
+    `captions` is there if captions or chapters are ingested. `late_for` is there if they are all
+    that the message is about: they are added to the event of this media package.
     """
 
     uuid: Uuid

@@ -31,7 +31,7 @@ _IDENTIFIER = re.compile(r"[!-~]{1,128}")
 class Received(msgspec.Struct, frozen=True, kw_only=True):
     """A message that SQS has delivered. `receive_count` is 1 at the first receive.
 
-    `first_received` is the moment of that; None if SQS doesn't tell.
+    `first_received` is the time of the first receive; None if SQS doesn't tell it.
     """
 
     message_id: str

@@ -33,7 +33,7 @@ def read_seconds(remaining_milliseconds: int) -> float:
     return max(SHORTEST_READ_SECONDS, remaining_milliseconds / 1000 - MARGIN_SECONDS)
 
 
-def next_try(now: datetime, seconds: int) -> str:
+def next_attempt(now: datetime, seconds: int) -> str:
     """Return the moment of the next attempt, as a status row has it."""
     return timestamps.write(now + timedelta(seconds=seconds))
 

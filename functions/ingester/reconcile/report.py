@@ -45,7 +45,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         listed: Number of recordings in the list.
         handed_in: Number of recordings whose ingest the run requested.
         failed: Number of recordings whose ingest couldn't be requested.
-        skipped: Number of recordings that were left alone, by decision.
+        skipped: Numbers of recordings whose ingest wasn't requested, by the decision that says why.
         is_complete: Whether the run got through the whole list.
         recordings: The missed recordings.
         left_out: Number of further missed recordings that `recordings` doesn't name.

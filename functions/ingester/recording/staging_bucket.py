@@ -65,7 +65,7 @@ class Staging:
         Raises:
             StagedFileLost: The file isn't there any more, or has another size.
         """
-        return self._address(file.filename, file.ffprobe_bytes, seconds)
+        return self._presign_checked(file.filename, file.ffprobe_bytes, seconds)
 
     def address_of_captions(self, track: CaptionTrack, seconds: int) -> str:
         """Check that captions are staged, and presign their URL for `seconds`.
@@ -73,9 +73,10 @@ class Staging:
         Raises:
             StagedFileLost: The file isn't there any more.
         """
-        return self._address(track.filename, 0, seconds)
+        return self._presign_checked(track.filename, 0, seconds)
 
-    def _address(self, key: str, expected_size: int, seconds: int) -> str:
+    def _presign_checked(self, key: str, expected_size: int, seconds: int) -> str:
+        """Presign an object's URL if it exists and has `expected_size` bytes (0: any size)."""
         try:
             size = self._s3.head_object(Bucket=self._bucket, Key=key)["ContentLength"]
         except ClientError as error:

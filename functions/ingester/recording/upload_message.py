@@ -22,12 +22,12 @@ class Staged(msgspec.Struct, frozen=True):
     """Result of staging a recording.
 
     Attributes:
-        pieces: The staged files.
+        files: The staged files.
         missing: View and segment of each file that Zoom didn't provide.
         unusable: For each video that can't be checked, a sentence that says why.
     """
 
-    pieces: tuple[FileOfView, ...]
+    files: tuple[FileOfView, ...]
     missing: tuple[str, ...] = ()
     unusable: tuple[str, ...] = ()
 

@@ -11,9 +11,9 @@ from ingester.schedule.retained import UnreadRow
 class SkippedRow(msgspec.Struct, frozen=True):
     """A row that can't be used, or not as a whole, and why.
 
-    `all_skipped` is False if the rest of the row is imported. `unread` is what is known of a class
-    that the row may hold all the same. `unlinked` is True for a row without a meeting link, as
-    rows have that nobody wants recorded.
+    `all_skipped` is False if the rest of the row is imported; then `reason` is only a hint.
+    `unread` is what is known of a class that the row may hold all the same. `unlinked` is True for
+    a row without a meeting link: usually nobody wants its class recorded.
     """
 
     sheet: str

@@ -91,7 +91,11 @@ def log_entries(report: ImportReport) -> Iterator[LogEntry]:
 
 
 def terminal_lines(report: ImportReport, *, dry_run: bool) -> list[str]:
-    """Return what a command prints of an import: the numbers, then a section for each change."""
+    """Return what a command prints of an import.
+
+    A line with the numbers comes first, then a section for each kind of change, and for the rows to
+    look at. Scheduled classes are called events, as in the sheet.
+    """
     plan = report.plan
     before = {meeting.zoom_series_id: meeting for meeting in report.before}
     deleted = [described(before[key]) for key in plan.delete if key in before]

@@ -1,4 +1,4 @@
-"""The DynamoDB table of the schedule: one row a Zoom meeting."""
+"""The DynamoDB table of the schedule: one row per Zoom meeting."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class ScheduleTable:
         self._table = table
 
     def get(self, zoom_series_id: int) -> ScheduledMeeting | None:
-        """Return a meeting's row, or None. Raise ScheduleUnreadable if it makes no sense."""
+        """Return a meeting's row, or None. Raise ScheduleUnreadable if it can't be parsed."""
         item = self._table.get_item(Key={"zoom_series_id": str(zoom_series_id)}).get("Item")
         return _meeting(item) if item else None
 
     def all(self) -> list[ScheduledMeeting]:
-        """Return every meeting's row. Raise ScheduleUnreadable if one makes no sense."""
+        """Return every meeting's row. Raise ScheduleUnreadable if one can't be parsed."""
         meetings: list[ScheduledMeeting] = []
         scan: dict[str, Any] = {"ConsistentRead": True}
         while True:

@@ -10,7 +10,7 @@ from ingester.schedule.model import ScheduledClass, ScheduledMeeting
 
 
 class _Shown(NamedTuple):
-    """The fields of a scheduled class that people are told."""
+    """The fields of a scheduled class that messages to people contain."""
 
     course: str
     series: str

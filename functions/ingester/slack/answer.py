@@ -38,12 +38,12 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
-    """A recording. `parts` are its ingests in lines, or one line of its state at Zoom."""
+    """A recording. `ingests` has the lines of each ingest, or one line about its state at Zoom."""
 
     start: str
     class_name: str
     link: str
-    parts: tuple[tuple[str, ...], ...]
+    ingests: tuple[tuple[str, ...], ...]
 
 
 class MeetingAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,9 +132,9 @@ def _shown(
     diagnoses: Mapping[str, Diagnosis],
 ) -> Shown:
     if row := recording.zoom_side:
-        parts: tuple[tuple[str, ...], ...] = ((wording.zoom_side(row, diagnoses[row.zip_id]),),)
+        ingests: tuple[tuple[str, ...], ...] = ((wording.zoom_side(row, diagnoses[row.zip_id]),),)
     else:
-        parts = tuple(
+        ingests = tuple(
             wording.ingest_lines(row, diagnoses[row.zip_id], site.zone, site.cluster)
             for row in recording.ingests
         )
@@ -142,7 +142,7 @@ def _shown(
         start=wording.moment_of(recording.start_time, site.zone),
         class_name=_class(recording, schedule, site),
         link=zoom_page_of(recording.recording_id, site.zoom_web),
-        parts=parts,
+        ingests=ingests,
     )
 
 

@@ -185,14 +185,14 @@ def _ingests(recordings: Sequence[Shown], room: int) -> list[list[Block]]:
     """
     packs = [_Pack(SECTIONS_OF_A_RECORDING, "\n\n") for _ in recordings]
     for number, (pack, recording) in enumerate(zip(packs, recordings, strict=True)):
-        newest, share = recording.parts[0], room // (len(packs) - number)
+        newest, share = recording.ingests[0], room // (len(packs) - number)
         room -= pack.take(_part(newest), share) or pack.take(_part(newest[:2]), room)
-    for turn in range(1, max((len(recording.parts) for recording in recordings), default=0)):
+    for turn in range(1, max((len(recording.ingests) for recording in recordings), default=0)):
         for pack, recording in zip(packs, recordings, strict=True):
-            if pack.held == turn < len(recording.parts):
-                room -= pack.take(_part(recording.parts[turn]), room)
+            if pack.held == turn < len(recording.ingests):
+                room -= pack.take(_part(recording.ingests[turn]), room)
     return [
-        pack.sections(_left_out(len(recording.parts) - pack.held, pack))
+        pack.sections(_left_out(len(recording.ingests) - pack.held, pack))
         for pack, recording in zip(packs, recordings, strict=True)
     ]
 

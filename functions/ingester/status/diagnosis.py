@@ -1,7 +1,7 @@
 """Diagnose an ingest: find its situation, and whether a person has to act.
 
 Everything that explains an ingest to people (the page, `invoke recordings`, `/zip`, mails) starts
-here and looks its words up in `advice`. Nothing else interprets a status row.
+here and looks its words up in `advice`. Nothing else decides whether a person has to act.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Situation(Enum):
     IN_PROGRESS = auto()
     RETRY_SCHEDULED = auto()
     RETRY_DUE = auto()
-    """The time of the next attempt is over, and its message waits in the queue."""
+    """The time of the next attempt has passed, and its message waits in the queue."""
 
     IN_OPENCAST = auto()
     PUBLISHED = auto()
@@ -174,7 +174,7 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
         situation: Situation with regard to the other ingests of the recording.
         own_situation: Situation without regard to them.
         since: When the row last changed.
-        queue: Queue that has the ingest's message, if any has: "downloads" or "uploads".
+        queue: Queue that would have the ingest's message: "downloads" or "uploads".
         retry_at: When the pipeline retries by itself, or should have.
         other: The ingest that counts instead, if the situation is SUPERSEDED, AWAITS_OTHER or
             NOT_NEEDED.
@@ -341,8 +341,8 @@ def _superseding(
     """Find the ingest that counts instead of one that got nowhere.
 
     It is one that was requested, or came into Opencast, after the row; otherwise one in progress.
-    An earlier success counts only for a request that named no series: a failed one may have been
-    for another series.
+    An earlier success counts only for a row that was ignored because no class fits. A failed
+    request may have named another series.
     """
     others = [
         other

@@ -36,12 +36,12 @@ class ConcurrencyLimit:
         self._ticks_to_hold = 0
 
     def adapt(self, rate: float, in_use: int) -> None:
-        """Adapt the limit after a tick.
+        """Adapt the limit after a tick (`engine.TICK_SECONDS`).
 
         Args:
             rate: Bytes a second during the tick.
             in_use: Connections that were in use during the tick. If these are fewer than the limit,
-                the rate doesn't show what more connections would bring.
+                the limit stays: the rate doesn't show what more connections would bring.
         """
         if in_use < self.connections:
             return

@@ -189,10 +189,10 @@ class _Run:
         for future in done:
             file, task, began = self._running.pop(future)
             error = future.exception()
-            if task.is_part and error is None:
+            if task.part and error is None:
                 self._parts_copied += 1
                 self._slowest_part = max(self._slowest_part, self._engine.clock() - began)
-            file.finish_task(None if error else future.result(), error)
+            file.finish_task(None if error else future.result(), error, task.part)
 
     def _tick(self) -> None:
         """Adapt the concurrency limit each tick, and log the progress every few seconds."""

@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ingester.errors import AwsFailed, IngesterError, SourceChanged, TransferFailed, UploadGone
 from ingester.transfer.part_worker import Stopped, Worker
-from ingester.transfer.parts import Part, part_bytes
+from ingester.transfer.parts import Part
 from ingester.transfer.plan import AlreadyThere, Copied, Plan
 
 RESTARTS = 3
@@ -26,7 +26,9 @@ RESTARTS = 3
 
 IN_FLIGHT_DIVISOR = 4
 MIN_IN_FLIGHT = 8
-"""A crash costs the parts in flight: at most the larger of a quarter of the file and 8 parts."""
+"""A crash costs the parts in flight: at most the larger of a quarter of the file and 8 parts. The
+quarter is counted in bytes, so that more of the small parts at the end of a file are in flight.
+Then all connections end at about the same time."""
 
 
 class Stage(Enum):
@@ -42,10 +44,10 @@ class Stage(Enum):
 
 @dataclass(frozen=True)
 class Task:
-    """Work for one thread. `is_part`: it copies a part, and may be left to the next run."""
+    """Work for one thread. `part` is the part that it copies, which may be left to the next run."""
 
     run: Callable[[], Any]
-    is_part: bool = False
+    part: Part | None = None
 
 
 class FileCopy:
@@ -64,7 +66,7 @@ class FileCopy:
         self._ready: deque[Task] = deque()
         self._missing: deque[Part] = deque()
         self._in_flight = 0
-        self._most_in_flight = MIN_IN_FLIGHT
+        self._bytes_in_flight = 0
         self._restarts_left = RESTARTS
         self._overwrite = False
         self._failure: BaseException | None = None
@@ -118,23 +120,27 @@ class FileCopy:
         elif self._stage is Stage.COPYING and self._ready:
             task = self._ready.popleft()
         elif self._stage is Stage.COPYING and self._missing and isinstance(self._plan, Plan):
-            if parts and self._in_flight < self._most_in_flight:
+            if parts and self._may_start(self._missing[0]):
                 part = self._missing.popleft()
-                task = Task(partial(self.worker.copy_part, self._plan, part), is_part=True)
+                task = Task(partial(self.worker.copy_part, self._plan, part), part)
         elif self._stage is Stage.COPYING and not self._in_flight and self._plan:
             self._stage = Stage.COMPLETING
             task = Task(partial(self.worker.complete, self._plan))
         if task:
             self._in_flight += 1
+            self._bytes_in_flight += task.part.length if task.part else 0
         return task
 
-    def finish_task(self, result: Any, error: BaseException | None) -> None:
-        """Take the result or the error of a task.
+    def finish_task(
+        self, result: Any, error: BaseException | None, part: Part | None = None
+    ) -> None:
+        """Take the result or the error of a task, and the part that it copied, if any.
 
         Raises:
             BaseException: The error, if it is neither ours nor botocore's: then it is a bug.
         """
         self._in_flight -= 1
+        self._bytes_in_flight -= part.length if part else 0
         if error is not None:
             self._fail(error)
         elif self._stage is Stage.OPENING:
@@ -172,15 +178,17 @@ class FileCopy:
             return 0
         return self.stored if isinstance(self._plan, Plan) else 0
 
+    def _may_start(self, part: Part) -> bool:
+        """Whether a crash wouldn't cost too much if this part were in flight too."""
+        most_bytes = (self.size or 0) // IN_FLIGHT_DIVISOR
+        is_cheap = self._bytes_in_flight + part.length <= most_bytes
+        return is_cheap or self._in_flight < MIN_IN_FLIGHT
+
     def _prepare_tasks(self, plan: Plan | AlreadyThere) -> None:
         if isinstance(plan, AlreadyThere):
             return
         if plan.body:
             self._ready.append(Task(partial(self.worker.copy_stream, plan)))
-        else:
-            size = plan.version.size or 0
-            share = size // IN_FLIGHT_DIVISOR // part_bytes(size)
-            self._most_in_flight = max(MIN_IN_FLIGHT, share)
         if (plan.body or len(plan.missing) > 1) and not plan.upload.is_marked:
             self._ready.append(Task(partial(self.worker.mark, plan)))
         self._missing.extend(plan.missing)

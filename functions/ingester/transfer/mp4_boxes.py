@@ -1,4 +1,4 @@
-"""Check the boxes of an MP4 before libav opens it, by few reads.
+"""Check the boxes of an MP4 before libav opens it, with few reads.
 
 An MP4 is a sequence of boxes, each of which begins with its length (ISO/IEC 14496-12, section 4.2).
 libav opens a file that was cut off after its index (`moov`) without an error, and it allocates
@@ -103,7 +103,8 @@ def check_boxes(file: File) -> None:
     """Check that a file is complete, and that its index asks for no more than the file has.
 
     Raises:
-        TransferFailed: A box reaches beyond the end, or the index or the samples are missing.
+        TransferFailed: The file is a page (HTML, XML or JSON), a box reaches beyond the end, or the
+            index or the samples are missing.
         UnusableVideo: The file has too many boxes, or its index is too large or impossible.
     """
     if file.peek(0, _HEADER_BYTES).lstrip()[:1] in _FIRST_BYTES_OF_TEXT:
@@ -115,7 +116,7 @@ def check_boxes(file: File) -> None:
     boxes_left = MAX_BOXES
     for box in _boxes(file, 0, file.size):
         boxes_left -= 1
-        _check_type(file, box, boxes_left)
+        _check_box(file, box, boxes_left)
         if box.type == b"moov":
             if index or box.end - box.begin > MAX_INDEX_BYTES:
                 raise UnusableVideo.of(
@@ -139,7 +140,7 @@ def _check_index(file: File, index: _Box, boxes_left: int) -> None:
         parent = waiting.pop()
         for box in _boxes(file, parent.begin, parent.end):
             boxes_left -= 1
-            _check_type(file, box, boxes_left)
+            _check_box(file, box, boxes_left)
             if box.type == _CHILD.get(parent.type):
                 waiting.append(box)
             elif parent.type == b"stbl":
@@ -169,7 +170,7 @@ def _boxes(file: File, offset: int, end: int) -> Iterator[_Box]:
         offset += length
 
 
-def _check_type(file: File, box: _Box, boxes_left: int) -> None:
+def _check_box(file: File, box: _Box, boxes_left: int) -> None:
     if boxes_left < 0:
         raise UnusableVideo.of(file.name, f"it has more than {MAX_BOXES:,} boxes")
     if box.type == b"cmov":

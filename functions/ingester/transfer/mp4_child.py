@@ -21,7 +21,7 @@ import av.error
 
 
 class RangeFile(io.RawIOBase):
-    """A seekable file of `size` bytes that the parent reads, `read_bytes` at most at once."""
+    """A seekable file of `size` bytes. The parent reads it: at most `read_bytes` in one request."""
 
     def __init__(self, parent: socket.socket, size: int, read_bytes: int) -> None:
         super().__init__()

@@ -161,7 +161,7 @@ class Worker:
         return body
 
     def _with_retries(self, request: Callable[[], Result]) -> Result:
-        """Make a request, and retry it while that may help."""
+        """Make a request, and retry it after failures that may go away."""
 
         def once() -> Result:
             self._raise_if_stopped()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -116,6 +117,7 @@ class ZoomFile:
         http: Connections.
         hosts: The hosts that may get the token.
         stall_seconds: How long to wait for a byte.
+        is_json: Whether the file itself is JSON, which for any other file is an error message.
     """
 
     def __init__(
@@ -127,6 +129,7 @@ class ZoomFile:
         http: urllib3.PoolManager,
         hosts: DownloadHosts,
         stall_seconds: float = STALL_SECONDS,
+        is_json: bool = False,
     ) -> None:
         self._file_id = file_id
         self._download_url = download_url
@@ -134,6 +137,7 @@ class ZoomFile:
         self._hosts = hosts
         self._access = access
         self._timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=stall_seconds)
+        self._error_bodies = _ERROR_BODIES - {"application/json"} if is_json else _ERROR_BODIES
         self._lock = threading.Lock()
         self._address: _Address | None = None
 
@@ -150,12 +154,12 @@ class ZoomFile:
         if known is not None:
             response = self._get(known.url, known.token, first, last)
             if response.status not in _REFUSALS and not _is_page(response):
-                return _body(response, known, first)
+                return self._body(response, known, first)
             response.close()
         with self._lock:
             if self._address is known:
                 response, self._address = self._find_address(first, last)
-                return _body(response, self._address, first)
+                return self._body(response, self._address, first)
         # Another thread has found the new address meanwhile.
         return self.open(first, last)
 
@@ -201,7 +205,7 @@ class ZoomFile:
                 token = ""
                 response = self._get(url, token, first, last)
             if response.status not in _REDIRECTS:
-                _raise_for(response)
+                _raise_for(response, self._error_bodies)
                 disposition = response.headers.get("Content-Disposition", "")
                 name = name or name_in_disposition(disposition) or name_in_url(url)
                 return response, _Address(url, token, name)
@@ -233,21 +237,20 @@ class ZoomFile:
                 f"Zoom's download host {host_of(url)} can't be reached ({type(error).__name__})."
             ) from error
 
-
-def _body(response: urllib3.BaseHTTPResponse, address: _Address, first: int) -> ZoomBody:
-    """Return the answer as a body, or close it and raise if it has no bytes of the file."""
-    try:
-        _raise_for(response)
-        total = _total(response, first)
-    except Exception:
-        response.close()
-        raise
-    if total == 0:
-        response.close()
-        raise EmptyFile(f"Zoom handed out {address.name or 'a file'} with no bytes in it.")
-    headers = response.headers
-    version = Version(total, headers.get("ETag", ""), headers.get("Last-Modified", ""))
-    return ZoomBody(response, address.name, first if response.status == 206 else 0, version)
+    def _body(self, response: urllib3.BaseHTTPResponse, address: _Address, first: int) -> ZoomBody:
+        """Return the answer as a body, or close it and raise if it has no bytes of the file."""
+        try:
+            _raise_for(response, self._error_bodies)
+            total = _total(response, first)
+        except Exception:
+            response.close()
+            raise
+        if total == 0:
+            response.close()
+            raise EmptyFile(f"Zoom handed out {address.name or 'a file'} with no bytes in it.")
+        headers = response.headers
+        version = Version(total, headers.get("ETag", ""), headers.get("Last-Modified", ""))
+        return ZoomBody(response, address.name, first if response.status == 206 else 0, version)
 
 
 def _discard(response: urllib3.BaseHTTPResponse) -> None:
@@ -260,8 +263,11 @@ def _discard(response: urllib3.BaseHTTPResponse) -> None:
     response.close()
 
 
-def _raise_for(response: urllib3.BaseHTTPResponse) -> None:
-    """Close an answer and raise its error, unless it has bytes of the file or is a 416."""
+def _raise_for(response: urllib3.BaseHTTPResponse, error_bodies: AbstractSet[str]) -> None:
+    """Close an answer and raise its error, unless it has bytes of the file or is a 416.
+
+    `error_bodies` are the types of content that are error messages.
+    """
     status = response.status
     if status == 416:
         # `_total` reads its headers. Its body may be HTML or XML, for people.
@@ -271,7 +277,7 @@ def _raise_for(response: urllib3.BaseHTTPResponse) -> None:
         raise NotAFile("Zoom answered with an HTML page: deleted, or not authorized.")
     if status in (200, 206):
         content_type = _content_type(response)
-        if content_type in _ERROR_BODIES:
+        if content_type in error_bodies:
             response.close()
             raise TransferFailed(f"Zoom answered with {content_type} where a file should be.")
         if _is_compressed(response):

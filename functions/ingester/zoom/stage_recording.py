@@ -20,7 +20,7 @@ from ingester.errors import (
     PermanentFailure,
     UnusableVideo,
 )
-from ingester.pipeline.messages import CAPTIONS, DownloadMessage, RecordingFile, StagedFile
+from ingester.pipeline.messages import CHAPTERS, DownloadMessage, RecordingFile, StagedFile
 from ingester.recording.files import (
     extension_of,
     safe_extension,
@@ -60,8 +60,13 @@ Inspect = Callable[[str, Callable[[int, int], bytes], int], Movie]
 """Inspects a video of some bytes, which its errors call by name, by a function that reads it:
 `transfer.mp4.inspect`."""
 
-OpenFile = Callable[[str, str, AccessInUse], Source]
-"""Opens the file of an id, a download_url and an access: `zoom.download.ZoomFile`."""
+
+class OpenFile(Protocol):
+    """Opens the file of an id, a download_url and an access: `zoom.download.ZoomFile`."""
+
+    def __call__(
+        self, file_id: str, download_url: str, access: AccessInUse, /, *, is_json: bool = False
+    ) -> Source: ...
 
 
 @dataclass(frozen=True)
@@ -135,7 +140,7 @@ class RecordingTransfer:
     def run_captions(
         self, message: DownloadMessage, files: Sequence[RecordingFile], segments: Mapping[str, int]
     ) -> list[Copied | IngesterError]:
-        """Stage files of captions.
+        """Stage files of captions or chapters.
 
         Args:
             message: Names the recording.
@@ -151,8 +156,7 @@ class RecordingTransfer:
         """
         access = AccessInUse(Access(message.download_token), self.refresh)
         sources = [
-            _SourceFile(file, CAPTIONS[file.file_type.upper()], segments[file.recording_start])
-            for file in files
+            _SourceFile(file, file.captions_kind, segments[file.recording_start]) for file in files
         ]
         specs = [self._copy_spec_of(message, source, access) for source in sources]
         return self.engine.copy(specs)
@@ -182,11 +186,16 @@ class RecordingTransfer:
         tolerated_errors: tuple[type[PermanentFailure], ...] = (NotAFile, UnusableVideo)
         if file.is_chat:
             tolerated_errors = (NotAFile, EmptyFile)
-        if file.is_captions:
+        if file.captions_kind:
             tolerated_errors = (PermanentFailure,)
         return Copy(
             label=source.label,
-            source=self.open_file(file.recording_id, file.download_url, access),
+            source=self.open_file(
+                file.recording_id,
+                file.download_url,
+                access,
+                is_json=file.captions_kind == CHAPTERS,
+            ),
             target_of=target_of,
             expected_size=None if file.file_size is UNSET else file.file_size,
             inspect=inspect if file.is_mp4 else None,

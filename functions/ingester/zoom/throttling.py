@@ -56,7 +56,8 @@ def pause_after(earlier: Pause | None, now: datetime, asked: float | None) -> Pa
 def seconds_to_wait(pause: Pause | None, now: datetime, uuid: str) -> int:
     """Return how long a recording waits for the end of a pause; 0 if there is none.
 
-    The recordings come back one after the other within half the pause's length.
+    Each recording waits up to half the pause's length more, by a hash of its uuid, so that not all
+    come back at once.
     """
     if pause is None:
         return 0

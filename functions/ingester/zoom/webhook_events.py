@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -29,6 +30,7 @@ from ingester.pipeline.messages import (
     Minutes,
     RecordingFile,
     ZipId,
+    captions_kind,
 )
 from ingester.pipeline.states import Origin, State
 from ingester.recording.files import (
@@ -49,6 +51,8 @@ from ingester.zoom.event_fields import (
     text_in,
 )
 from ingester.zoom.lenient_json import readable
+
+CAPTION_KINDS = frozenset(CAPTIONS.values())
 
 MOST_TRANSCRIPTS = 500
 """Files of captions that one event may announce: more than a recording has segments."""
@@ -129,9 +133,18 @@ class TranscriptNotification(msgspec.Struct, frozen=True):
         """Build the message for the download queue."""
         return captions_message(self.uuid, self.file_ids, now)
 
+    def chapters_message(self, now: datetime) -> DownloadMessage:
+        """Build the message about the chapters, which Zoom makes from the transcript."""
+        return captions_message(self.uuid, (), now, is_chapters=True)
 
-def captions_message(uuid: str, announced: tuple[str, ...], now: datetime) -> DownloadMessage:
-    """Build a message that asks for a recording's captions. Zoom's API has the rest."""
+
+def captions_message(
+    uuid: str, announced: tuple[str, ...], now: datetime, *, is_chapters: bool = False
+) -> DownloadMessage:
+    """Build a message that asks for a recording's captions, or else for its chapters.
+
+    Zoom's API has the rest.
+    """
     return DownloadMessage(
         uuid=uuid,
         zoom_series_id=0,
@@ -145,7 +158,7 @@ def captions_message(uuid: str, announced: tuple[str, ...], now: datetime) -> Do
         received_time=timestamps.write(now),
         download_token="",
         is_partial=True,
-        captions=CaptionsWanted(announced=announced),
+        captions=CaptionsWanted(announced=announced, is_chapters=is_chapters or UNSET),
     )
 
 
@@ -570,8 +583,10 @@ def files_of(recording_files: Iterable[dict[str, Any]]) -> tuple[RecordingFile, 
     return tuple(_file(file) for file in recording_files if _is_mp4_or_chat(file))
 
 
-def captions_among(recording_files: Iterable[object]) -> tuple[RecordingFile, ...]:
-    """Parse the files of captions among Zoom's files. Those that can't be read are left out.
+def captions_among(
+    recording_files: Iterable[object], kinds: AbstractSet[str] = CAPTION_KINDS
+) -> tuple[RecordingFile, ...]:
+    """Parse the files of captions of these kinds. Those that can't be read are left out.
 
     Zoom lists a file of closed captions without id and type. Its id is made of what it has.
     """
@@ -580,11 +595,13 @@ def captions_among(recording_files: Iterable[object]) -> tuple[RecordingFile, ..
         if not isinstance(file, dict):
             continue
         file_type = text_in(file.get("file_type")).upper()
-        if file_type in CAPTIONS:
+        recording_type = text_in(file.get("recording_type"))
+        kind = captions_kind(file_type, recording_type)
+        if kind in kinds:
             named = {
                 **file,
                 "id": text_in(file.get("id")) or f"{file_type}-{file.get('recording_start')}",
-                "recording_type": text_in(file.get("recording_type")) or CAPTIONS[file_type],
+                "recording_type": recording_type or kind,
             }
             with suppress(ValueError):
                 found.append(_file(named))

@@ -128,3 +128,58 @@ def test_anyone_may_ask_for_the_version(client: Client, opencast: OpencastStandI
     opencast.set(version="19.1.0")
     services = client.ask("/info/components.json").json()["rest"]
     assert {service["version"] for service in services} == {"19.1.0"}
+
+
+CHAPTERS = (
+    "WEBVTT\n\n00:00:00.000 --> 00:00:02.000\na\n\n00:00:02.000 --> 01:00:00.000\nb &amp; c\n"
+)
+
+
+def add_chapters(client: Client, text: str = CHAPTERS, tags: str | None = None) -> int:
+    flavor = (None, "chapters/source")
+    given = (None, tags) if tags else None
+    track = ("c.vtt", text, "text/vtt")
+    return add(client, flavor=flavor, tags=given, track=track).status_code
+
+
+def test_chapters_need_version_19(client: Client, event: str, opencast: OpencastStandIn) -> None:
+    assert event
+    opencast.set(version="18.9.0")
+    assert add_chapters(client) == 400
+    opencast.set(version="19.0.0")
+    assert add_chapters(client) == 200
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        CHAPTERS.removeprefix("WEBVTT\n\n"),
+        "WEBVTT\n",
+        CHAPTERS.replace("00:00:00.000", "00:00:01.000"),
+        CHAPTERS.replace("00:00:02.000 -->", "00:00:03.000 -->"),
+        CHAPTERS.replace("\na\n", "\n<b>\n"),
+        CHAPTERS.replace("\na\n", "\n"),
+    ],
+)
+def test_chapters_have_to_follow_each_other_from_the_beginning(
+    client: Client, event: str, opencast: OpencastStandIn, text: str
+) -> None:
+    assert event
+    opencast.set(version="19.0.0")
+    assert add_chapters(client, text) == 400
+
+
+def test_chapters_have_no_tags(client: Client, event: str, opencast: OpencastStandIn) -> None:
+    assert event
+    opencast.set(version="19.0.0")
+    assert add_chapters(client, tags="lang:en") == 400
+
+
+def test_an_ingest_checks_its_chapters(
+    client: Client, files: FileServer, opencast: OpencastStandIn
+) -> None:
+    files.files["/b/c.vtt"] = CHAPTERS.encode()
+    chapters = [("flavor", "chapters/source"), ("mediaUri", f"{files.url}/b/c.vtt")]
+    assert client.ingest([*lecture(files), *chapters]).status_code == 400
+    opencast.set(version="19.0.0")
+    assert client.ingest([*lecture(files), *chapters]).status_code == 200

@@ -156,7 +156,7 @@ class FakeTable:
         self._stored: dict[Any, Item] = {}
         self._bounds: dict[Any, int] = {}
 
-    # The simulator's and the judge's interface, without the hook.
+    # For the simulator and the judge: these methods call neither the hook nor `on_write`.
 
     def items(self) -> list[dict[str, Any]]:
         """Return every item, in the order of the first writes."""

@@ -90,7 +90,7 @@ class FakeBucket:
         self.tagged: list[tuple[float, StoredObject]] = []
         """The objects that were tagged, each with the time in seconds since the epoch."""
 
-    # The simulator's and the judge's interface, without the hook.
+    # For the simulator and the judge: these methods don't call the hook.
 
     def store(
         self,

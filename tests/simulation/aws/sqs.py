@@ -153,7 +153,7 @@ class FakeQueues:
         self._queues: dict[str, _Queue] = {}
         self._sequence = 0
 
-    # The simulator's and the judge's interface, without the hook.
+    # For the simulator and the judge: these methods don't call the hook.
 
     def create(
         self,

@@ -1,4 +1,4 @@
-"""Captions in the simulator: its fakes, and worlds with transcripts."""
+"""Captions and chapters in the simulator: its fakes, and worlds with transcripts."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from tests.simulation.runner import FAILURES, run_seed
 from tests.simulation.scenarios import HOUR, NEVER, Profile
 from tests.simulation.tests.comparison import Ids, Time, code_of
 from tests.simulation.truth import (
+    CHAPTERS,
     TRANSCRIPT,
     FileTruth,
     RecordingTruth,
@@ -63,13 +64,56 @@ def test_an_event_has_its_captions_once_and_at_the_right_times(made: float) -> N
     assert "00:30:01.000" in captions.text
 
 
-def test_a_transcript_that_never_comes_delays_no_video_and_is_told() -> None:
+def test_a_transcript_that_never_comes_is_reported_and_delays_no_video() -> None:
     late = replace(transcript(1, DONE), fetchable=NEVER)
     played = play(replace(world(DONE, DONE), recordings=_with(world(DONE, DONE), late)))
     assert worst(judge(played)) in (Category.OK, Category.TOLD)
     (ingest,) = played.system.opencast.ingests
     assert ingest.finished < DONE + HOUR
     assert [mail.text for mail in played.mails if "After a week" in mail.text]
+
+
+def chapters(segment: int, made: float) -> FileTruth:
+    """Make the chapters of a segment, which Zoom has made at a time."""
+    kind = "summary_smart_chapters"
+    return replace(transcript(segment, made), id=f"c{segment}", type=CHAPTERS, recording_type=kind)
+
+
+def world_with_chapters(made: float, version: str = "19.0.0") -> Scenario:
+    """Make a world with transcripts and chapters, which Zoom has made at this time."""
+    begun = world(DONE + 60, DONE + 60)
+    (recording,) = begun.recordings
+    files = (*recording.files, chapters(0, made), chapters(1, made))
+    site = replace(begun.site, chapters=True, opencast_version=version)
+    return replace(begun, recordings=(replace(recording, files=files),), site=site)
+
+
+@pytest.mark.parametrize("made", [DONE, DONE + 2 * HOUR])
+@pytest.mark.parametrize("captions", [True, False])
+def test_an_event_has_its_chapters_once_and_at_the_right_times(made: float, captions: bool) -> None:
+    scenario = world_with_chapters(made)
+    played = play(replace(scenario, site=replace(scenario.site, captions=captions)))
+    assert not judge(played)
+    found = played.system.opencast.captions
+    assert {text.flavor for text in found} == {
+        "chapters/source",
+        *(("captions/source",) if captions else ()),
+    }
+    (text,) = [text.text for text in found if text.flavor == "chapters/source"]
+    assert "00:01:40.000 --> 00:30:00.000" in text
+    assert "00:30:00.000 --> 00:31:40.000" in text
+
+
+def test_judge_misses_chapters_that_are_not_in_opencast() -> None:
+    played = play(world_with_chapters(DONE + HOUR))
+    played.system.opencast.captions.pop()
+    assert worst(judge(played)) is Category.LOST
+
+
+def test_chapters_of_an_opencast_that_is_too_old_cost_nothing() -> None:
+    played = play(world_with_chapters(DONE, "18.2.0"))
+    assert worst(judge(played)) is Category.OK
+    assert [text.flavor for text in played.system.opencast.captions] == ["captions/source"]
 
 
 def _with(scenario: Scenario, changed: FileTruth) -> tuple[RecordingTruth, ...]:

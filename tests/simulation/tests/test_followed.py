@@ -42,7 +42,7 @@ def following_of(played: Played) -> dict[str, Any]:
         ("UNPUBLISHED", "SENT_TO_OPENCAST", 1),
     ],
 )
-def test_a_row_has_what_became_of_its_ingest_and_a_mail_tells_what_needs_somebody(
+def test_a_row_has_the_end_of_its_ingest_and_a_mail_reports_what_needs_a_person(
     end: str, state: str, mails: int
 ) -> None:
     played = followed(end)
@@ -67,7 +67,7 @@ def test_a_wrong_fate_is_found(fate: str) -> None:
 
 
 @pytest.mark.parametrize("end", ["FAILED", "PAUSED"])
-def test_a_failure_that_nobody_knows_is_found(end: str) -> None:
+def test_the_judge_finds_a_failure_that_was_not_reported(end: str) -> None:
     played = followed(end)
     played.mails.clear()
     assert worst_of(played) is Category.UNTOLD

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,8 @@ from ingester.captions.cues import (
     LONGEST_MS,
     MOST_BYTES,
     MOST_CUES,
+    MOST_LINES,
+    MOST_TEXT,
     Cue,
     joined,
     read_cues,
@@ -22,6 +25,11 @@ from ingester.errors import UnusableCaptions
 from ingester.recording.timeline import Stretch
 
 ZOOMS = "WEBVTT\r\n\r\n1\r\n00:00:01.000 --> 00:00:04.500\r\nAda Lovelace: Good morning\r\n"
+
+
+def one_cue(text: str) -> bytes:
+    """Return a file with one cue."""
+    return f"WEBVTT\n\n00:01.000 --> 00:02.000\n{text}\n".encode()
 
 
 def cues_of(*cues: tuple[str, str, str]) -> list[tuple[int, int, str]]:
@@ -52,6 +60,10 @@ class TestReading:
         ((*_, read),) = cues_of(("00:01.000", "00:02.000", text))
         assert read == shown
 
+    def test_a_line_with_nothing_but_markup_is_left_out(self) -> None:
+        ((*_, read),) = cues_of(("00:01.000", "00:02.000", "<v Ada>Good\n</v>\nmorning"))
+        assert read == "Ada: Good\nmorning"
+
     def test_a_file_with_too_many_captions_is_refused_before_it_is_parsed(self) -> None:
         content = b"WEBVTT\n\n" + b"00:01.000 --> 00:02.000\nx\n\n" * (MOST_CUES + 1)
         with pytest.raises(UnusableCaptions, match="more than 20,000 captions"):
@@ -80,7 +92,9 @@ class TestReading:
             ("WEBVTT".encode("utf-16"), "it isn't WebVTT"),
             (b"WEBVTT\n", "it has no captions"),
             (b"WEBVTT\n\n00:01.000 --> 00:02.000\n \n", "it has no captions"),
-            (b"WEBVTT\n\n" + b"x" * MOST_BYTES, "it has more than 5 MB"),
+            (b"WEBVTT\n\n" + b"x" * MOST_BYTES, "it has more than 2 MB"),
+            (b"WEBVTT\n\n" + b"\n" * MOST_LINES, "it has more than 200,000 lines"),
+            (one_cue("<" * (MOST_TEXT // 4)), "the captions of the recording have too much text"),
         ],
     )
     def test_a_file_without_captions_is_refused_with_the_reason(
@@ -88,6 +102,18 @@ class TestReading:
     ) -> None:
         with pytest.raises(UnusableCaptions, match=reason):
             read_cues(content)
+
+    @pytest.mark.parametrize("text", ["\U0001f600" + "<" * 740_000, "\U0001f600" + "a" * 1_990_000])
+    def test_memory_is_bounded_whatever_the_text(self, text: str) -> None:
+        """One character of four bytes makes all of the text so large in memory."""
+        content = one_cue(text)
+        tracemalloc.start()
+        try:
+            written(read_cues(content))
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert peak < 100_000_000
 
     def test_reading_takes_linear_time(self) -> None:
         def seconds(count: int) -> float:
@@ -104,7 +130,7 @@ class TestReading:
 
     def test_a_line_of_half_a_file_takes_linear_time(self) -> None:
         began = time.process_time()
-        for text in ("<" * 2_000_000, "1" * 2_000_000, " " * 2_000_000 + "x", "-->" * 19_000):
+        for text in ("<" * 700_000, "1" * 1_900_000, " " * 1_900_000 + "x", "-->" * 19_000):
             content = f"{ZOOMS}\n00:00:05.000 --> 00:00:06.000\n{text}\n".encode()
             assert read_cues(content)
         assert time.process_time() - began < 5

@@ -42,7 +42,7 @@ def write(deps: status_query.Dependencies, state: State, reason: str) -> None:
         (State.OPENCAST_DELETED, "Its event isn't in Opencast any more.", None),
     ],
 )
-def test_an_ingest_without_details_is_sent_to_opencast_whatever_became_of_it(
+def test_state_of_an_ingest_without_details_stays_sent_to_opencast(
     deps: status_query.Dependencies, state: State, reason: str, shown: str | None
 ) -> None:
     write(deps, state, reason)
@@ -53,7 +53,7 @@ def test_an_ingest_without_details_is_sent_to_opencast_whatever_became_of_it(
 
 
 @pytest.mark.parametrize("state", [State.PUBLISHED, State.OPENCAST_FAILED, State.OPENCAST_DELETED])
-def test_an_ingest_with_details_has_what_became_of_it(
+def test_details_of_an_ingest_have_its_state_in_opencast(
     deps: status_query.Dependencies, state: State
 ) -> None:
     write(deps, state, "why")

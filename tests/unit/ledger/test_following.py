@@ -105,7 +105,7 @@ def test_the_earliest_of_several_ingests_decides_when_a_record_is_due() -> None:
     assert record().follow_due == ""
 
 
-def test_a_new_post_of_a_media_package_is_followed_anew(clock: Clock) -> None:
+def test_a_new_post_of_a_media_package_is_followed_again(clock: Clock) -> None:
     followed = with_following(record(), "mp", clock())
     again = with_claim(followed, "mp", ingest(outcome=Outcome.UNKNOWN))
     assert again.ingests["mp"].following is None

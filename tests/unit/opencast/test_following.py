@@ -67,7 +67,7 @@ def test_the_next_question_is_later_or_there_is_none(answer: News, age: timedelt
 
 
 @given(news)
-def test_an_ingest_is_published_only_when_its_event_is(answer: News) -> None:
+def test_an_ingest_is_published_only_when_its_event_is_published(answer: News) -> None:
     if fate_of(answer) is Fate.PUBLISHED:
         assert answer.event is not None
         assert answer.event.is_published
@@ -88,7 +88,7 @@ def test_an_ingest_whose_workflow_failed_is_not_published_by_an_earlier_publicat
     assert fate_of(answer) is Fate.FAILED
 
 
-def test_an_ingest_without_its_workflow_fails_when_its_event_does() -> None:
+def test_an_ingest_without_its_workflow_fails_when_its_event_fails() -> None:
     event = Event(state=WorkflowState.FAILED, is_published=False)
     assert fate_of(News(event=event)) is Fate.FAILED
 

@@ -97,7 +97,7 @@ def test_removals_name_classes_without_a_substitute_in_their_meeting(
         (["A M 9:30", "B W 9:30"], ["A M 9:30", "8: B W 9:30"], []),
         # The other meeting had the scheduled class before, so it is no destination.
         (["A M 9:30", "8: A M 9:30"], ["8: A M 9:30", "8: A W 9:30"], ["7: A (100) M 9:30 L"]),
-        # An added scheduled class stands for one removed one only.
+        # One added scheduled class accounts for only one removed class.
         (["A M 9:30", "8: A M 9:30"], ["9: A M 9:30"], ["8: A (100) M 9:30 L"]),
         (["A M 9:30", "8: A T 9:30"], ["A T 9:30"], ["7: A (100) M 9:30 L"]),
         (["A M 9:30", "8: A M 9:30 300"], ["9: A M 9:30 300"], ["7: A (100) M 9:30 L"]),

@@ -53,7 +53,9 @@ def answer(**more: Any) -> MeetingAnswer:
 
 def test_message_fits_when_six_recordings_have_forty_ingests_of_the_longest_texts() -> None:
     part = (BAD,) * 7
-    recording = Shown(start=BAD, class_name=BAD, link="https://z/" + "x" * 5000, parts=(part,) * 40)
+    recording = Shown(
+        start=BAD, class_name=BAD, link="https://z/" + "x" * 5000, ingests=(part,) * 40
+    )
     message = meeting_message(
         answer(
             title=BAD,
@@ -74,7 +76,7 @@ def test_message_stays_within_the_limit_of_all_blocks() -> None:
     """The newest ingests are shown, the others are counted, and recordings share the room."""
     part = ("Automated ingest", "Upload failed", 'Reason: "' + "x" * 300)
     recordings = tuple(
-        Shown(start=f"day {number}", class_name="", link="https://z/x", parts=(part,) * 8)
+        Shown(start=f"day {number}", class_name="", link="https://z/x", ingests=(part,) * 8)
         for number in range(6)
     )
     blocks = check(meeting_message(answer(recordings=recordings, older=3, button="value")))
@@ -88,7 +90,7 @@ def test_message_stays_within_the_limit_of_all_blocks() -> None:
 
 
 def shown_with(*parts: tuple[str, ...]) -> Shown:
-    return Shown(start="now", class_name="", link="https://z/x", parts=parts)
+    return Shown(start="now", class_name="", link="https://z/x", ingests=parts)
 
 
 def test_newest_ingest_of_each_recording_has_room_before_older_ones() -> None:
@@ -129,7 +131,7 @@ def test_no_older_ingest_is_shown_after_one_that_does_not_fit() -> None:
     """A shorter ingest isn't shown after a longer one that doesn't fit."""
     long = ("Ingest", *("x" * 390,) * 7)
     parts = (("Newest", "y"), *(long,) * 5, ("Oldest", "z"))
-    shown = Shown(start="now", class_name="", link="https://z/x", parts=parts)
+    shown = Shown(start="now", class_name="", link="https://z/x", ingests=parts)
     text = str(check(meeting_message(answer(recordings=(shown,)))))
     assert "Newest" in text
     assert "Oldest" not in text
@@ -138,12 +140,12 @@ def test_no_older_ingest_is_shown_after_one_that_does_not_fit() -> None:
 
 def test_short_ingests_share_a_section() -> None:
     parts = tuple((f"Ingest {number}", "Done") for number in range(40))
-    shown = Shown(start="now", class_name="", link="https://z/x", parts=parts)
+    shown = Shown(start="now", class_name="", link="https://z/x", ingests=parts)
     blocks = check(meeting_message(answer(recordings=(shown,))))
     assert all(f"*Ingest {number}*\n> Done" in blocks[-1]["text"]["text"] for number in range(40))
 
 
-def test_button_is_there_when_older_recordings_are() -> None:
+def test_message_has_a_button_when_there_are_older_recordings() -> None:
     blocks = check(meeting_message(answer(older=3, button="value")))
     (element,) = blocks[-1]["elements"]
     assert (element["type"], element["value"]) == ("button", "value")
@@ -166,6 +168,6 @@ def test_escaped_text_fits_and_has_no_markup(text: str, limit: int) -> None:
 
 @given(texts, st.lists(st.lists(texts, min_size=1, max_size=7).map(tuple), min_size=1, max_size=5))
 def test_any_texts_make_a_valid_message(title: str, parts: list[tuple[str, ...]]) -> None:
-    shown = Shown(start=title, class_name=title, link="https://z", parts=tuple(parts))
+    shown = Shown(start=title, class_name=title, link="https://z", ingests=tuple(parts))
     blocks = check(meeting_message(answer(title=title, recordings=(shown,), schedule=(title,))))
     assert blocks[0]["text"]["text"] == escaped(title, HEADER_LIMIT)

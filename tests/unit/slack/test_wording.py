@@ -113,7 +113,7 @@ def test_failure_says_whether_it_is_retried(state: State) -> None:
 )
 @example(State.UPLOADER_FAILED, "", State.SENT_TO_OPENCAST, timedelta(0), 6)
 @example(State.UPLOADER_FAILED, "", State.SENT_TO_UPLOADER, timedelta(0), 6)
-def test_slack_sends_to_an_operator_when_the_page_does(
+def test_slack_names_an_operator_when_the_page_asks_for_attention(
     state: State, retry_due: str, again_in: State | None, later: timedelta, hours: int
 ) -> None:
     """Slack and the page agree whatever the limits of waiting and later requests are."""
@@ -129,7 +129,7 @@ def test_slack_sends_to_an_operator_when_the_page_does(
         details_of(ingest, diagnoses[ingest.zip_id], zoom_web="https://zoom.us") for ingest in rows
     ]
     (shown,) = zip_answer.about(1234567890, rows, None, Window(), site(patience), now).recordings
-    said = [" ".join(part) for part in shown.parts]
+    said = [" ".join(lines) for lines in shown.ingests]
     there = [ingest for ingest in page if ingest.state not in ZOOM_SIDE] or page[:1]
     assert ["an operator has to look" in line for line in said] == [
         ingest.attention for ingest in there

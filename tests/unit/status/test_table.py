@@ -158,7 +158,9 @@ def test_time_of_the_row_is_utc_whatever_the_zone_of_the_clock(
     assert (item(aws)["update_date"], item(aws)["update_time"]) == ("2026-10-15", 2 * 3600)
 
 
-def test_row_keeps_files_and_series_and_drops_the_time_of_the_retry(status: StatusTable) -> None:
+def test_row_drops_the_retry_time_and_keeps_files_and_series_when_the_next_attempt_begins(
+    status: StatusTable,
+) -> None:
     status.write(ZIP_ID, StatusChange(State.WEBHOOK_RECEIVED, subject=SUBJECT, files=["a"]))
     status.write(ZIP_ID, StatusChange(State.OC_SERIES_FOUND, oc_series_id="S", files=["b"]))
     status.write(

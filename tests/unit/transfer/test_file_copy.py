@@ -21,7 +21,7 @@ from ingester.errors import (
 from ingester.transfer.file_copy import IN_FLIGHT_DIVISOR, MIN_IN_FLIGHT, FileCopy, Task
 from ingester.transfer.multipart import Bucket, Destination, StoredPart, Upload
 from ingester.transfer.part_worker import Stopped, Worker
-from ingester.transfer.parts import MIB, parts_of
+from ingester.transfer.parts import MIB, Part, parts_of
 from ingester.transfer.plan import AlreadyThere, Copied, Copy, Plan, Target
 from ingester.transfer.progress import Progress
 from ingester.transfer.ranges import Version
@@ -113,13 +113,15 @@ class TestOrder:
         assert (file.result, file.error) == (COPIED, None)
         assert begin_all(file) == []
 
-    def test_task_is_a_part_only_when_it_copies_one(self) -> None:
-        file = opened(file_copy(), plan_for())
+    def test_task_names_its_part_only_when_it_copies_one(self) -> None:
+        plan = plan_for()
+        file = opened(file_copy(), plan)
         tasks = [file.next_task() for _ in range(3)]
-        assert [(name_of(task), task.is_part) for task in tasks if task] == [
-            ("mark", False),
-            ("copy_part", True),
-            ("copy_part", True),
+        first, second = plan.missing[:2]
+        assert [(name_of(task), task.part) for task in tasks if task] == [
+            ("mark", None),
+            ("copy_part", first),
+            ("copy_part", second),
         ]
 
     def test_parts_are_copied_in_the_order_of_the_file(self) -> None:
@@ -151,7 +153,7 @@ class TestOrder:
     @pytest.mark.parametrize(
         ("marked", "tasks"), [(False, ["copy_stream", "mark"]), (True, ["copy_stream"])]
     )
-    def test_stream_is_copied_and_marked_unless_it_is_marked(
+    def test_stream_is_copied_and_its_upload_is_marked_unless_it_has_a_mark(
         self, marked: bool, tasks: list[str]
     ) -> None:
         body = MemoryFile(Generated("talk", SIZE), has_ranges=False).open(0, 0)
@@ -179,6 +181,22 @@ class TestInFlight:
         begun = len(begin_all(file))
         share = size / IN_FLIGHT_DIVISOR / parts_of(size)[0].length
         assert begun == max(MIN_IN_FLIGHT, int(share))
+
+    def test_more_of_the_small_parts_at_the_end_are_in_flight(self) -> None:
+        """So all connections end at about the same time."""
+        size = 512_000_000
+        file = opened(file_copy(), plan_for(size, marked=True))
+        running: list[Part] = []
+        counts = []
+        while True:
+            while (task := file.next_task()) and task.part:
+                running.append(task.part)
+            if not running:
+                break
+            assert sum(part.length for part in running) <= size // IN_FLIGHT_DIVISOR
+            counts.append(len(running))
+            file.finish_task(None, None, running.pop(0))
+        assert max(counts) > counts[0]
 
     def test_share_of_parts_in_flight_is_at_most_a_quarter(self) -> None:
         assert IN_FLIGHT_DIVISOR >= 4

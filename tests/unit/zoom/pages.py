@@ -72,7 +72,7 @@ class Opener:
         self.access, self.fresh, self.refreshed = Access(TOKEN), list(fresh), 0
         self.in_use = AccessInUse(self.access, self._refresh)
 
-    def file(self, url: str = "", file_id: str = "f-1") -> ZoomFile:
+    def file(self, url: str = "", file_id: str = "f-1", *, is_json: bool = False) -> ZoomFile:
         return ZoomFile(
             file_id,
             url or f"{self.web.url}/a",
@@ -80,6 +80,7 @@ class Opener:
             http=self.http,
             hosts=DownloadHosts(("127.0.0.1",)),
             stall_seconds=self.stall_seconds,
+            is_json=is_json,
         )
 
     def fetch(self, url: str = "") -> tuple[ZoomBody, bytes]:

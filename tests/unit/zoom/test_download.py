@@ -17,7 +17,7 @@ from ingester.errors import (
 )
 from local.neighbours.https_server import Answer, Spoil
 from tests.neighbours import Web
-from tests.unit.zoom.pages import BEARER, DIGITS, TOKEN, Opener, page, ranged, redirect
+from tests.unit.zoom.pages import BEARER, DIGITS, TOKEN, Opener, page, ranged, read, redirect
 
 
 @pytest.fixture
@@ -234,6 +234,13 @@ class TestRefusals:
         web.pages = {"/a": page(b'{"status":false}', kind=kind)}
         with pytest.raises(TransferFailed, match="where a file should be"):
             opener.fetch()
+
+    def test_json_is_the_file_when_the_file_is_json(self, opener: Opener, web: Web) -> None:
+        web.pages = {"/a": page(b'{"a": 1}', kind="application/json")}
+        assert read(opener.file(is_json=True).open(0, 7)) == b'{"a": 1}'
+        web.pages = {"/a": page(b"<a/>", kind="text/xml")}
+        with pytest.raises(TransferFailed, match="where a file should be"):
+            opener.file(is_json=True).open(0, 7)
 
     @pytest.mark.parametrize("status", [401, 403, 404, 410])
     def test_refused_is_raised_when_a_fresh_token_may_help(

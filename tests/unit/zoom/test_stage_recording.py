@@ -96,7 +96,7 @@ class Recording:
             refresh=lambda: self.fresh.pop(0),
         )
         self.staged = transfer.run(message(self.web, *files))
-        return list(self.staged.pieces)
+        return list(self.staged.files)
 
     @property
     def keys(self) -> list[str]:

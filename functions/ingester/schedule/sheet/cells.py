@@ -46,6 +46,9 @@ _WRONG_STARTS = (
 )
 """Frequent mistakes in the start's column, and what to do about each."""
 
+_WORD = re.compile(r"[^\W\d_]{3,}+")
+_WEEKDAYS = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY")
+
 _MISLEADING_DAYS = (
     (re.compile(r"Th", re.IGNORECASE), "'Th' is read as Tuesday: write R for Thursday"),
     (re.compile(r"[Tt]u"), "'Tu' is Tuesday and Sunday: write T for Tuesday alone"),
@@ -118,8 +121,8 @@ def check_lengths(cells: Mapping[str, str]) -> None:
 def check_formulas(cells: Mapping[str, str]) -> None:
     """Raise CellProblem if the formula of a cell that the row needs has failed.
 
-    Otherwise `#REF!` would be read as Thursday and Friday, or as the series `REF!`. A row without
-    a meeting link needs all cells, so that the reason names the formula and not the link.
+    Otherwise `#REF!` would be read as Thursday and Friday, or as the series `REF!`. If the link is
+    missing, all cells are checked: a failed formula is then reported instead of "no meeting link".
     """
     needed = (MEETING, DAY, START, SERIES) if cells[MEETING] else COLUMNS
     for name in needed:
@@ -193,9 +196,26 @@ def days_of(cell: str) -> tuple[list[str], list[str]]:
     """
     if _SECRET.search(cell):
         raise no_day(cell)
-    letters = dict.fromkeys(re.sub(r"[\s,]", "", cell.upper()))
+    letters = dict.fromkeys(re.sub(r"[\s,]", "", _in_letters(cell).upper()))
     known = [letter for letter in letters if letter in DAYS]
     return known, [letter for letter in letters if letter not in DAYS]
+
+
+def _in_letters(cell: str) -> str:
+    """Return a cell of days with letters for the names of weekdays, such as `Tues` or `Fridays`.
+
+    Read letter by letter, `Tuesday` would be Tuesday, Sunday and Saturday.
+    """
+    return _WORD.sub(lambda word: _letter_of(word[0].upper()) or word[0], cell)
+
+
+def _letter_of(word: str) -> str:
+    """Return the letter of a weekday's name or its first three letters or more; "" for others."""
+    forms = (word, word.removesuffix("S"))
+    for letter, name in zip(DAYS, _WEEKDAYS, strict=True):
+        if any(len(form) > 2 and name.startswith(form) for form in forms):
+            return letter
+    return ""
 
 
 def no_day(cell: str) -> CellProblem:
@@ -236,7 +256,8 @@ def hints(cells: Mapping[str, str]) -> Iterator[str]:
     for name in (COURSE_CODE, TYPE):
         if problem := name_problem(cells[name]):
             yield f"{SHEET_NAMES[name]} {problem}: it was left out"
-    yield from (f"day {what}" for form, what in _MISLEADING_DAYS if form.search(cells[DAY]))
+    days = _in_letters(cells[DAY])
+    yield from (f"day {what}" for form, what in _MISLEADING_DAYS if form.search(days))
     yield from (f"day {letter!r} is none of {DAY_LETTERS}" for letter in days_of(cells[DAY])[1])
     hour, minutes = cells[START].split(":")
     if int(hour) < MORNING:

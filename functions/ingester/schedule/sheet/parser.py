@@ -20,7 +20,8 @@ def parse(name: str, source: str, rows: Iterable[Sequence[str]]) -> ParsedSheet:
 
     `name` is the sheet's name for people; `source` is what its classes note as their source. The
     first row with all columns' names is the header. Columns are found by name, in any case and
-    order; other columns and rows above the header are ignored. Rows count from 1.
+    order; other columns and rows above the header are ignored. Rows count from 1. `skipped` of the
+    result also has the hints about rows that are imported (`all_skipped` is False there).
 
     Raises:
         UnusableSheet: the sheet has no sound header, so nothing of it can be trusted; or more than

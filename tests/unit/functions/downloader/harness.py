@@ -245,11 +245,12 @@ class _Watched:
         *,
         before: Callable[[str, int], None],
         http: urllib3.PoolManager,
+        is_json: bool = False,
     ) -> None:
         self._file_id = file_id
         self._before = before
         hosts = DownloadHosts(("127.0.0.1",))
-        self._file = ZoomFile(file_id, url, access, http=http, hosts=hosts)
+        self._file = ZoomFile(file_id, url, access, http=http, hosts=hosts, is_json=is_json)
 
     def open(self, first: int, last: int) -> ZoomBody:
         self._before(self._file_id, first)

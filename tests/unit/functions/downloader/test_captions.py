@@ -6,32 +6,15 @@ import dataclasses
 from datetime import timedelta
 from typing import Any
 
-import msgspec
 import pytest
 
-from ingester.ledger.record import (
-    Captions,
-    CaptionsState,
-    IngestRecord,
-    Outcome,
-    Post,
-    with_answer,
-    with_claim,
-)
-from ingester.pipeline.messages import encode
+from ingester.ledger.record import Captions, CaptionsState, Outcome
 from ingester.recording.files import captions_of
-from ingester.recording.timeline import Stretch
-from ingester.zoom.webhook_events import captions_message
 from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import Recording, RecordingFile
 from tests.hooks import failing
-from tests.unit.functions.downloader.harness import (
-    SERIES,
-    ZIP_ID,
-    Harness,
-    key_of,
-    row_in,
-)
+from tests.unit.functions.downloader.harness import Harness, key_of
+from tests.unit.functions.downloader.late_captions import Late, later, text_of
 
 CUE = "00:00:01.000 --> 00:00:02.000"
 SHIFTED = "00:00:13.000 --> 00:00:14.000"
@@ -78,16 +61,6 @@ def track(harness: Harness) -> dict[str, Any]:
     (sent,) = harness.uploads()
     (found,) = sent["body"]["captions"]
     return dict(found)
-
-
-def text_of(harness: Harness, found: dict[str, Any]) -> str:
-    return harness.objects()[found["filename"]].decode()
-
-
-def later(harness: Harness) -> list[dict[str, Any]]:
-    """Return the messages about captions that are on the download queue."""
-    sent = [each["body"] for each in harness.aws.sent_to(harness.aws.download_queue)]
-    return [body for body in sent if "captions" in body]
 
 
 class TestBesideTheVideo:
@@ -158,7 +131,7 @@ class TestBrokenCaptions:
         ("text", "reason"),
         [
             (b"\x00\x01 no captions", "it isn't WebVTT"),
-            (b"WEBVTT\n\n" + b"x" * 6_000_000, "it has more than 5 MB"),
+            (b"WEBVTT\n\n" + b"x" * 6_000_000, "it has more than 2 MB"),
             (b"WEBVTT\n\n00:01.000 --> \n", "it has no captions"),
         ],
     )
@@ -173,6 +146,21 @@ class TestBrokenCaptions:
         # The other segment's captions are staged.
         assert SHIFTED in text_of(harness, track(harness))
 
+    def test_text_of_all_segments_together_is_limited(
+        self, harness: Harness, lecture: Recording, tmp_path: Any
+    ) -> None:
+        """The downloader holds all of it in memory."""
+        text = f"WEBVTT\n\n00:01.000 --> 00:02.000\n{'a' * 1_900_000}\n".encode()
+        for number in range(2):
+            (tmp_path / str(number)).mkdir()
+            lecture = with_text(lecture, text, tmp_path / str(number), number)
+        harness.zoom.add(lecture)
+        harness.take(harness.message(lecture))
+        state, told = harness.outcome
+        assert state == "SENT_TO_UPLOADER"
+        assert "left out: the captions of the recording have too much text." in told
+        assert len(text_of(harness, track(harness))) < 2_000_000
+
     def test_a_transcript_of_50_megabytes_is_not_even_fetched(
         self, harness: Harness, lecture: Recording, tmp_path: Any
     ) -> None:
@@ -180,7 +168,7 @@ class TestBrokenCaptions:
         file_id = transcripts(lecture)[0].file_id
         before = harness.zoom.sent.get(file_id)
         harness.take(harness.message(large))
-        assert "it has more than 5 MB" in harness.outcome[1]
+        assert "it has more than 2 MB" in harness.outcome[1]
         assert harness.zoom.sent.get(file_id) == before
 
 
@@ -245,41 +233,6 @@ class TestCaptionsThatAreNotThereYet:
             harness.take(harness.message(lecture))
         assert harness.outcome == ("SENT_TO_UPLOADER", "")
         assert len(later(harness)) == 1
-
-
-class Late:
-    """A message about captions, after or before the ingest."""
-
-    def __init__(self, harness: Harness, recording: Recording) -> None:
-        self.harness = harness
-        self.recording = recording
-
-    def ingest(self, *, outcome: Outcome = Outcome.TAKEN, **more: Any) -> None:
-        """Note in the ledger, as the uploader does, an ingest of both segments."""
-        starts = sorted({file.recording_start for file in self.recording.files})
-        timeline = tuple(
-            Stretch(start=start, begins=12_000 * number, length=12_000)
-            for number, start in enumerate(starts)
-        )
-        record = IngestRecord(
-            zip_id=ZIP_ID,
-            series=SERIES,
-            files={},
-            posts=(Post(attempt="a", at="2026-10-14T18:00:00Z"),),
-            **{"timeline": timeline, **more},
-        )
-        change, uuid = self.harness.ledger().change, self.recording.uuid
-        change(uuid, lambda old: with_claim(old, "mp", record))
-        change(uuid, lambda old: with_answer(old, "mp", "a", outcome))
-        self.harness.aws.status.put_item(Item=row_in("SENT_TO_OPENCAST"))
-
-    def take(self, *announced: str, waiting: timedelta | None = None) -> bool:
-        now = self.harness.clock()
-        message = captions_message(self.recording.uuid, announced, now)
-        if waiting is not None:
-            seen = (now - waiting).strftime("%Y-%m-%dT%H:%M:%SZ")
-            message = msgspec.structs.replace(message, first_seen=seen)
-        return self.harness.take(encode(message))
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ class TestFailed:
         assert harness.take(harness.message(slow, first_seen="2026-10-14T18:30:00Z"))
         assert end_of(harness, slow) == (End.FAILED, False)
 
-    def test_dead_letter_is_staged_when_it_is_redriven(
+    def test_recording_is_staged_when_its_message_is_redriven(
         self, harness: Harness, accepted: dict[str, Any]
     ) -> None:
         harness.zoom.fail(Fault(kind="status", status=500, times=999))

@@ -181,7 +181,7 @@ class TestTheHandler:
     def test_overrides_of_an_operator_stay_with_a_failed_message(
         self, harness: Harness, small: Recording, limit: int
     ) -> None:
-        """The changed message is on the queue, or a dead letter after its last attempt."""
+        """The changed message is on the queue, or after its last attempt on the DLQ."""
         harness.settings["download_receive_limit"] = limit
         harness.zoom.fail(Fault(kind="status", status=500, times=99))
         harness.aws.sqs.send_message(

@@ -355,7 +355,7 @@ class TestAPartialMessage:
         assert row["recording_id"] == small.uuid
         assert row["origin"] == "webhook_notification"
 
-    def test_origin_is_on_demand_when_the_request_was(
+    def test_origin_is_on_demand_when_the_request_was_on_demand(
         self, harness: Harness, partial: dict[str, Any]
     ) -> None:
         harness.take(partial | {"zip_id": "on-demand-7"})

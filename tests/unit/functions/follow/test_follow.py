@@ -73,7 +73,7 @@ def test_a_row_keeps_the_reason_about_late_files_when_it_is_published(harness: H
     assert harness.outcome() == ("PUBLISHED", "It lacks a file")
 
 
-def test_a_failed_workflow_is_told_with_operation_reason_and_link(
+def test_a_failed_workflow_is_reported_with_operation_reason_and_link(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.ingest()
@@ -88,14 +88,16 @@ def test_a_failed_workflow_is_told_with_operation_reason_and_link(
     assert vars(told)["outlook"] == "Nothing happens automatically: it needs attention."
 
 
-def test_a_failed_workflow_is_told_once(harness: Harness, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failed_workflow_is_reported_once(
+    harness: Harness, caplog: pytest.LogCaptureFixture
+) -> None:
     harness.ingest()
     harness.end_workflow(end="FAILED")
     harness.run_for(days=1)
     assert len(errors(caplog)) == 1
 
 
-def test_a_failed_workflow_is_told_without_its_reason_when_opencast_has_none(
+def test_a_failed_workflow_is_reported_without_a_reason_when_opencast_has_none(
     harness: Harness,
 ) -> None:
     harness.ingest()
@@ -104,7 +106,7 @@ def test_a_failed_workflow_is_told_without_its_reason_when_opencast_has_none(
     assert harness.outcome()[1].startswith("Opencast's operation encode failed")
 
 
-def test_a_failure_is_told_again_when_the_ledger_could_not_be_written(
+def test_a_failure_is_reported_again_when_the_ledger_could_not_be_written(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.ingest()
@@ -116,7 +118,7 @@ def test_a_failure_is_told_again_when_the_ledger_could_not_be_written(
     assert harness.following().fate is Fate.FAILED
 
 
-def test_a_stopped_workflow_is_told_as_a_failure(harness: Harness) -> None:
+def test_a_stopped_workflow_is_reported_as_a_failure(harness: Harness) -> None:
     harness.ingest()
     harness.end_workflow(end="STOPPED")
     harness.run_after(minutes=5)
@@ -182,7 +184,7 @@ def test_an_ingest_without_a_known_workflow_is_followed_by_its_event(harness: Ha
 
 
 @pytest.mark.parametrize("change", [{"end": "PAUSED"}, {"publishes": False}])
-def test_an_ingest_that_is_never_published_is_told_once_after_a_week(
+def test_an_ingest_that_is_never_published_is_reported_once_after_a_week(
     harness: Harness, caplog: pytest.LogCaptureFixture, change: dict[str, Any]
 ) -> None:
     harness.ingest()
@@ -273,7 +275,7 @@ def test_uploader_schedules_no_following_when_follow_is_off(harness: Harness) ->
     assert harness.run_after(minutes=40) == {"asked": 0}
 
 
-def test_other_ingests_are_followed_when_one_record_is_unreadable_and_it_is_told_once(
+def test_other_ingests_are_followed_when_one_record_is_unreadable_and_it_is_reported_once(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.ingest()

@@ -1,4 +1,4 @@
-"""The answers about Google, the token and the key, and the function as Lambda calls it."""
+"""Tests of schedule-update: its answers when Google, the token or the key fails; its handler."""
 
 from __future__ import annotations
 

@@ -210,6 +210,8 @@ def test_other_invocation_ends_before_its_timeout() -> None:
     assert slack.LATER_SECONDS + 2 * slack.POST_SECONDS <= 28
 
 
-def test_event_of_an_own_invocation_can_not_come_through_the_api(harness: Harness) -> None:
+def test_event_of_the_functions_own_invocation_is_refused_when_it_comes_through_the_api(
+    harness: Harness,
+) -> None:
     event = {"body": '{"slack_asked": {"type": "command"}}', "slack_user": "x", "headers": {}}
     assert slack.respond(event, harness.deps).status == 401

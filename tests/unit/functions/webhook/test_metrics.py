@@ -40,7 +40,7 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     return listen(caplog)
 
 
-def test_recording_is_completed_once_when_zoom_repeats_its_webhook_event(
+def test_completed_recording_is_counted_once_when_zoom_repeats_its_webhook_event(
     post: Post, log: pytest.LogCaptureFixture
 ) -> None:
     post(status_event("recording.stopped"))
@@ -58,7 +58,7 @@ def test_events_that_zoom_signed_are_counted_and_those_of_the_pipeline_are_not(
     assert rightly_signed(log) == 2
 
 
-def test_recording_is_completed_once_when_files_come_late(
+def test_completed_recording_is_counted_once_when_files_come_late(
     aws: Cloud, post: Post, log: pytest.LogCaptureFixture
 ) -> None:
     post(completed())
@@ -68,7 +68,7 @@ def test_recording_is_completed_once_when_files_come_late(
     assert measured(log) == [{Metric.RECORDING_COMPLETED: 1}]
 
 
-def test_recording_is_completed_once_when_the_queue_fails_at_first(
+def test_completed_recording_is_counted_once_when_the_queue_fails_at_first(
     deps: webhook.Dependencies, log: pytest.LogCaptureFixture
 ) -> None:
     class Broken:
@@ -88,7 +88,7 @@ def test_request_of_our_own_counts_as_no_completed_recording(
     assert measured(log) == []
 
 
-def test_recording_is_completed_and_ignored_once_when_it_has_no_mp4(
+def test_recording_without_mp4_is_counted_once_as_completed_and_as_ignored(
     post: Post, log: pytest.LogCaptureFixture
 ) -> None:
     assert [post(completed(chat())) for _ in range(2)] == [204, 204]
@@ -97,7 +97,7 @@ def test_recording_is_completed_and_ignored_once_when_it_has_no_mp4(
     assert count_of(Metric.RECORDING_COMPLETED, log) == 1
 
 
-def test_recording_is_completed_once_when_its_webhook_event_lacks_something(
+def test_completed_recording_is_counted_once_when_its_webhook_event_lacks_something(
     post: Post, log: pytest.LogCaptureFixture
 ) -> None:
     bad = completed(without(mp4(), "id"))
@@ -107,7 +107,7 @@ def test_recording_is_completed_once_when_its_webhook_event_lacks_something(
     assert measured(log) == [{Metric.RECORDING_COMPLETED: 1}]
 
 
-def test_request_of_our_own_fails_once_when_its_data_are_bad(
+def test_failure_of_our_own_request_is_counted_once_when_its_data_are_bad(
     post: Post, log: pytest.LogCaptureFixture
 ) -> None:
     bad = on_demand(without(mp4(), "download_url"))
@@ -124,7 +124,7 @@ def test_nothing_is_counted_when_the_status_table_fails(
     assert measured(log) == []
 
 
-def test_meeting_is_started_once_when_its_recording_starts_again(
+def test_started_meeting_is_counted_once_when_its_recording_starts_again(
     post: Post, log: pytest.LogCaptureFixture
 ) -> None:
     for event in ("resumed", "started", "paused", "started", "stopped", "started"):
@@ -132,14 +132,16 @@ def test_meeting_is_started_once_when_its_recording_starts_again(
     assert measured(log) == [{Metric.MEETING_STARTED: 1}]
 
 
-def test_meeting_is_started_for_each_recording(post: Post, log: pytest.LogCaptureFixture) -> None:
+def test_started_meeting_is_counted_for_each_recording(
+    post: Post, log: pytest.LogCaptureFixture
+) -> None:
     post(status_event(uuid="a=="))
     post(status_event(uuid="b=="))
     assert count_of(Metric.MEETING_STARTED, log) == 2
 
 
 @pytest.mark.parametrize("event", ["meeting.ended", "webinar.ended"])
-def test_meeting_is_ended_once_when_it_was_recorded(
+def test_ended_meeting_is_counted_once_when_it_was_recorded(
     event: str, post: Post, log: pytest.LogCaptureFixture
 ) -> None:
     post(status_event(event))

@@ -147,7 +147,7 @@ def test_message_has_only_the_uuid_when_the_webhook_event_has_nothing_else(
 
 
 @pytest.mark.parametrize("name", ["start_time", "duration"])
-def test_processing_time_of_zoom_is_unknown_when_the_end_of_the_meeting_is(
+def test_processing_time_of_zoom_is_unknown_when_the_end_of_the_meeting_is_unknown(
     name: str, aws: Cloud, post: Post
 ) -> None:
     content = completed()

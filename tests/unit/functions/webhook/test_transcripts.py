@@ -86,3 +86,20 @@ def test_event_gets_204_and_does_nothing_when_captions_are_off(
 ) -> None:
     assert post_webhook(deps, transcripts(transcript("t-1"))).status == 204
     assert untouched(aws)
+
+
+@pytest.mark.parametrize("captions", [True, False])
+def test_chapters_have_a_message_of_their_own(
+    deps: webhook.Dependencies, aws: Cloud, captions: bool
+) -> None:
+    settings = msgspec.structs.replace(
+        deps.settings, ingest_captions=captions, ingest_chapters=True
+    )
+    summary = transcript("s-1", file_type="SUMMARY", recording_type="summary_smart_chapters")
+    event = transcripts(transcript("t-1"), summary)
+    assert post_webhook(dataclasses.replace(deps, settings=settings), event).status == 204
+    sent = [each["body"] for each in aws.sent_to(aws.download_queue)]
+    assert {body["zip_id"] for body in sent} == {CAPTIONS_ID}
+    told = [body["captions"] for body in sent]
+    about_captions = [{"announced": ["t-1"]}] if captions else []
+    assert told == [*about_captions, {"announced": [], "is_chapters": True}]

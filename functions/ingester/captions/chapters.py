@@ -1,0 +1,229 @@
+"""Read the chapters of a file of Zoom's. Each segment has a file of its own.
+
+Zoom documents the type of the file (`recording_type` `summary_smart_chapters`, `file_type` SUMMARY,
+a JSON file: developers.zoom.us, "Get meeting recordings") and not its form. The only evidence of a
+form is what the service behind Zoom's web player answers (`/nws/recording/1.0/smart-chapters`):
+`{"result": {"recordingSmartChapters": {"itemList": [{"startTime": …, "endTime": …, "title": …,
+"chapter": …}]}}}`, with times of an unknown unit. So any list of objects with a title and a start
+is taken for the chapters.
+
+Opencast takes chapters as a WebVTT track: opencast/opencast#7237. The player of Opencast 19 and
+later reads a cue's start and text, and decodes HTML's entities (polimediaupv/paella-opencast,
+`EventConversor.ts`). Opencast's editor expects chapters from the beginning of the video to its end,
+without gaps. So a chapter ends where the next one begins, whatever Zoom says.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
+
+import msgspec
+
+from ingester.captions.cues import MOST_BYTES, Cue, joined, too_large
+from ingester.errors import UnusableCaptions
+from ingester.recording.timeline import Timeline
+from ingester.zoom.lenient_json import readable
+
+MOST_CHAPTERS = 500
+"""The most chapters of a file, and of a recording."""
+
+MOST_BRACKETS = 20_000
+"""The most objects and lists of a file. Each costs memory, so they are counted before parsing."""
+
+DEEPEST = 50
+"""The deepest nesting of a file."""
+
+LONGEST_TITLE = 200
+"""The longest title, in characters. A longer one is cut off."""
+
+UNTITLED = "…"
+"""The title of a segment without chapters, whose stretch of the video has to be covered."""
+
+TOLERANCE_MS = 60_000
+"""How far behind the end of its segment a chapter may end for its times to count as seconds."""
+
+MOST_NAMES = 20
+"""The most names of fields that a reason has."""
+
+_STARTS, _ENDS, _TITLES = ("starttime", "start"), ("endtime", "end"), ("title", "name")
+_CLOCK = re.compile(r"(?:([0-9]{1,3}):)?([0-9]{1,3}):([0-9]{1,2}(?:\.[0-9]{1,9})?)")
+_NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,9})?")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
+_LARGEST = 10.0**15
+_NO_MARKUP = str.maketrans("<>", "\u2039\u203a")
+
+
+class _Milliseconds(float):
+    """A time that needs no unit, because it was written as hours, minutes and seconds."""
+
+
+def read_chapters(content: bytes, length: int, longest: int) -> list[Cue]:
+    """Return the chapters of a segment. They cover it, from 0 to its length.
+
+    Args:
+        content: Zoom's file.
+        length: The length of the segment's video in milliseconds.
+        longest: The longest time that Zoom may take for the segment's length, in milliseconds. It
+            differs from `length` if the recording was paused.
+
+    Raises:
+        UnusableCaptions: The file is too large, or no chapters are found in it.
+    """
+    document = _parsed(content)
+    items = next(filter(None, map(_chapters_in, _lists(document))), [])
+    if not items:
+        names = ", ".join(_names(document)) or "none"
+        raise UnusableCaptions(
+            f"no list in it has objects with a title and a start; its fields are: {names}"
+        )
+    if len(items) > MOST_CHAPTERS:
+        raise UnusableCaptions(f"it has more than {MOST_CHAPTERS} chapters")
+    unit = _unit_of([time for _, *times in items for time in times if time is not None], longest)
+    titles: dict[int, str] = {}
+    for title, start, _ in items:
+        titles.setdefault(_milliseconds(start, unit), title)
+    begins = [at for at in sorted(titles) if 0 <= at < length]
+    if not begins:
+        raise UnusableCaptions("its chapters begin before or after their segment")
+    # The first chapter may begin with the first word.
+    bounds = [0, *begins[1:], length]
+    return [
+        Cue(begins=at, ends=end, lines=(_escaped(titles[begin]),))
+        for begin, (at, end) in zip(begins, pairwise(bounds), strict=True)
+    ]
+
+
+def joined_chapters(chapters: Mapping[str, Sequence[Cue]], timeline: Timeline) -> list[Cue]:
+    """Return the chapters of all segments, moved to where they lie in the joined video.
+
+    A segment without chapters becomes one without a title, so that no other chapter covers it.
+    """
+    untitled = {
+        stretch.start: (Cue(begins=0, ends=stretch.length, lines=(UNTITLED,)),)
+        for stretch in timeline
+    }
+    return joined({**untitled, **chapters}, timeline) if any(chapters.values()) else []
+
+
+def _parsed(content: bytes) -> object:
+    if len(content) > MOST_BYTES:
+        raise too_large()
+    depth = deepest = 0
+    brackets = re.findall(rb"[][{}]", content)
+    for bracket in brackets:
+        depth += 1 if bracket in b"[{" else -1
+        deepest = max(deepest, depth)
+    if len(brackets) > 2 * MOST_BRACKETS or deepest > DEEPEST:
+        raise UnusableCaptions("it has too many objects and lists")
+    try:
+        return msgspec.json.decode(readable(content.removeprefix(b"\xef\xbb\xbf")))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UnusableCaptions("it isn't JSON") from error
+
+
+def _lists(document: object) -> Iterator[list[object]]:
+    """Yield the lists in a document, the outer ones first."""
+    for value in _values(document):
+        if isinstance(value, list):
+            yield value
+
+
+def _values(document: object) -> Iterator[object]:
+    """Yield every value in a document, the outer ones first."""
+    level: list[object] = [document]
+    while level:
+        yield from level
+        level = [child for value in level for child in _children(value)]
+
+
+def _children(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+_Item = tuple[str, float, float | None]
+"""A chapter's title, start and end."""
+
+
+def _chapters_in(values: list[object]) -> list[_Item]:
+    """Return the chapters among the values of a list."""
+    found: list[_Item] = []
+    for value in values:
+        fields = _fields(value)
+        title = _title(_first(fields, _TITLES))
+        start = _time(_first(fields, _STARTS))
+        if title and start is not None:
+            found.append((title, start, _time(_first(fields, _ENDS))))
+    return found
+
+
+def _fields(value: object) -> dict[str, object]:
+    """Return the fields of an object by their names in lower case without underscores."""
+    if not isinstance(value, dict):
+        return {}
+    return {name.lower().replace("_", ""): field for name, field in value.items()}
+
+
+def _first(fields: Mapping[str, object], names: Iterable[str]) -> object:
+    return next((fields[name] for name in names if fields.get(name) is not None), None)
+
+
+def _title(value: object) -> str:
+    """Return a title as one line of text; "" if it is none."""
+    if not isinstance(value, str):
+        return ""
+    kept = (
+        " " if unicodedata.category(character) == "Cc" else character
+        for character in value[: 10 * LONGEST_TITLE]
+    )
+    return " ".join("".join(kept).split())[:LONGEST_TITLE].rstrip()
+
+
+def _escaped(title: str) -> str:
+    """Return a title as WebVTT has it, which can't contain `-->` or markup then.
+
+    The player decodes entities, and it isn't known whether it takes the result for HTML, as it took
+    captions before 20.2 (CVE-2026-77615). So angle brackets are replaced by signs like them.
+    """
+    return title.replace("&", "&amp;").translate(_NO_MARKUP)
+
+
+def _time(value: object) -> float | None:
+    """Return a time, whose unit is unknown unless it is `_Milliseconds`; None if it is none."""
+    if isinstance(value, str):
+        clock = _CLOCK.fullmatch(value.strip())
+        if clock:
+            hours, minutes, seconds = (float(part or 0) for part in clock.groups())
+            return _Milliseconds(1000 * (3600 * hours + 60 * minutes + seconds))
+        return float(value) if _NUMBER.fullmatch(value.strip()) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if abs(value) <= _LARGEST else None
+
+
+def _unit_of(times: Iterable[float], longest: int) -> int:
+    """Return the milliseconds of the unit of a file's times: seconds, or milliseconds.
+
+    They are seconds if the last of them lies in the segment then. As milliseconds such times would
+    all lie in the first thousandth of the segment, where no chapter ends.
+    """
+    last = max((time for time in times if not isinstance(time, _Milliseconds)), default=0.0)
+    return 1000 if last * 1000 <= longest + TOLERANCE_MS else 1
+
+
+def _milliseconds(time: float, unit: int) -> int:
+    return round(time if isinstance(time, _Milliseconds) else time * unit)
+
+
+def _names(document: object) -> list[str]:
+    """Return the names of the fields in a document, which an operator can report.
+
+    A name that isn't one of a program may be somebody's text, and is left out.
+    """
+    names = (name for value in _values(document) if isinstance(value, dict) for name in value)
+    found = dict.fromkeys(name for name in names if _NAME.fullmatch(name))
+    return list(found)[:MOST_NAMES]

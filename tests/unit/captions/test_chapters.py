@@ -1,0 +1,255 @@
+"""Chapters: reading Zoom's file, of which only the web player's form is known, and joining."""
+
+from __future__ import annotations
+
+import html
+import json
+import time
+from contextlib import suppress
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingester.captions.chapters import (
+    LONGEST_TITLE,
+    MOST_CHAPTERS,
+    UNTITLED,
+    joined_chapters,
+    read_chapters,
+)
+from ingester.captions.cues import MOST_BYTES, Cue, written
+from ingester.errors import UnusableCaptions
+from ingester.recording.timeline import Stretch
+
+HOUR = 3_600_000
+
+
+def read(document: object, length: int = HOUR, longest: int = 0) -> list[tuple[int, str]]:
+    """Return begin and title of each chapter. They cover the segment without gaps."""
+    content = document if isinstance(document, bytes) else json.dumps(document).encode()
+    cues = read_chapters(content, length, max(length, longest))
+    assert cues[0].begins == 0
+    assert cues[-1].ends == length
+    assert all(a.begins < a.ends == b.begins for a, b in pairwise(cues))
+    return [(cue.begins, " ".join(cue.lines)) for cue in cues]
+
+
+def items(*starts: object) -> list[dict[str, object]]:
+    return [{"startTime": start, "title": f"t{number}"} for number, start in enumerate(starts)]
+
+
+def player(*chapters: tuple[float, float, str]) -> dict[str, Any]:
+    """Return chapters in the form that Zoom's web player gets."""
+    found = [
+        {"startTime": begin, "endTime": end, "title": title, "chapter": "What was said"}
+        for begin, end, title in chapters
+    ]
+    return {"status": True, "result": {"recordingSmartChapters": {"itemList": found}}}
+
+
+class TestForm:
+    def test_form_of_zooms_web_player_is_read(self) -> None:
+        document = player((0, 38.214, "Pro & Cons"), (38.214, 3500, "Questions"))
+        assert read(document) == [(0, "Pro &amp; Cons"), (38_214, "Questions")]
+
+    @pytest.mark.parametrize("start", ["startTime", "start_time", "start", "StartTime"])
+    @pytest.mark.parametrize("title", ["title", "name", "Title"])
+    def test_fields_may_have_other_names(self, start: str, title: str) -> None:
+        document = {"chapters": [{start: 0, title: "a"}, {start: 60, title: "b"}]}
+        assert read(document) == [(0, "a"), (60_000, "b")]
+
+    def test_a_list_at_the_top_is_read(self) -> None:
+        assert read(items(0, 60)) == [(0, "t0"), (60_000, "t1")]
+
+    def test_an_outer_list_counts_before_an_inner_one(self) -> None:
+        outer = [{"start": 0, "title": "a", "parts": items(0, 10)}, {"start": 60, "title": "b"}]
+        assert read({"meta": {}, "list": outer}) == [(0, "a"), (60_000, "b")]
+
+    def test_an_item_without_title_or_start_is_left_out(self) -> None:
+        odd: list[Any] = [None, 7, {"title": "x"}, {"start": 9}, {"start": True, "title": "x"}]
+        titles: list[Any] = [None, 7, "", " \t\n", []]
+        starts: list[Any] = ["soon", "1:2:3:4", [], 10**400]
+        odd += [{"start": 9, "title": title} for title in titles]
+        odd += [{"start": start, "title": "x"} for start in starts]
+        assert read([*odd, *items(0, 60)]) == [(0, "t0"), (60_000, "t1")]
+
+    def test_a_byte_order_mark_and_half_an_emoji_do_no_harm(self) -> None:
+        content = b'\xef\xbb\xbf[{"start": 0, "title": "a\\ud83d"}]'
+        assert read(content) == [(0, "a\N{REPLACEMENT CHARACTER}")]
+
+
+class TestTimes:
+    @pytest.mark.parametrize(
+        "starts",
+        [
+            (0, 90.5, 3000),
+            (0, 90_500, 3_000_000),
+            ("0", "90.5", "3000"),
+            ("00:00", "01:30.500", "50:00"),
+            ("00:00:00.000", "00:01:30.500", "00:50:00.000"),
+        ],
+    )
+    def test_seconds_milliseconds_and_clocks_are_told_apart(self, starts: tuple[object]) -> None:
+        assert [at for at, _ in read(items(*starts))] == [0, 90_500, 3_000_000]
+
+    def test_ends_help_to_tell_milliseconds_from_seconds(self) -> None:
+        assert read(player((0, 20_000, "a"), (20_000, HOUR, "b"))) == [(0, "a"), (20_000, "b")]
+        assert read(player((0, 20_000, "a")), length=30_000) == [(0, "a")]
+
+    def test_seconds_may_go_beyond_a_video_whose_pauses_are_left_out(self) -> None:
+        paused = items(0, 600, 5000)
+        assert [at for at, _ in read(paused, longest=2 * HOUR)] == [0, 600_000]
+
+    def test_chapters_in_disorder_come_in_the_order_of_time(self) -> None:
+        assert read(items(600, 0, 60)) == [(0, "t1"), (60_000, "t2"), (600_000, "t0")]
+
+    def test_the_first_chapter_begins_at_zero(self) -> None:
+        assert read(items(4.2, 60)) == [(0, "t0"), (60_000, "t1")]
+
+    def test_of_two_chapters_that_begin_together_the_first_is_kept(self) -> None:
+        assert read(items(0, 60, 60)) == [(0, "t0"), (60_000, "t1")]
+
+    def test_chapters_outside_of_the_segment_are_left_out(self) -> None:
+        assert read(items(-5, 0, 3600)) == [(0, "t1")]
+
+
+class TestTitles:
+    @pytest.mark.parametrize(
+        ("title", "shown"),
+        [
+            ("a\nb\r\n\x00\x1b[1m\x85c\u2028d", "a b [1m c d"),
+            ("<script>alert(1)</script>", "\u2039script\u203aalert(1)\u2039/script\u203a"),
+            ("00:01.000 --> 00:02.000", "00:01.000 --\u203a 00:02.000"),
+            ("&lt;b&gt;", "&amp;lt;b&amp;gt;"),
+            ("x" * 5000, "x" * LONGEST_TITLE),
+        ],
+    )
+    def test_a_title_is_one_line_of_text(self, title: str, shown: str) -> None:
+        assert read([{"start": 0, "title": title}]) == [(0, shown)]
+
+    def test_a_title_is_no_part_of_the_files_structure(self) -> None:
+        hostile = [{"start": 0, "title": "a\n\n00:01.000 --> 00:02.000\nb"}, *items(9)]
+        file = written(read_chapters(json.dumps(hostile).encode(), HOUR, HOUR)).decode()
+        assert [line.count("-->") for line in file.splitlines()] == [0, 0, 1, 0, 0, 1, 0]
+
+
+class TestRefusing:
+    @pytest.mark.parametrize(
+        ("content", "reason"),
+        [
+            (b"", "it isn't JSON"),
+            (b"<!DOCTYPE html><html>", "it isn't JSON"),
+            (b"\xff", "it isn't JSON"),
+            (b'[{"title": "a", "start": 1e999}]', "it isn't JSON"),
+            (b" " * MOST_BYTES + b"[]", "it has more than 2 MB"),
+            (b"[" * 100 + b"]" * 100, "it has too many objects and lists"),
+            (b"[" * 2_000_000, "it has too many objects and lists"),
+            (b"[" + b"{}," * 30_000 + b"{}]", "it has too many objects and lists"),
+            (b"[]", "no list in it has objects with a title and a start; .* are: none"),
+            (b'[{"start": 90000000, "title": "a"}]', "begin before or after their segment"),
+        ],
+    )
+    def test_a_file_without_chapters_is_refused_with_the_reason(
+        self, content: bytes, reason: str
+    ) -> None:
+        with pytest.raises(UnusableCaptions, match=reason):
+            read_chapters(content, HOUR, HOUR)
+
+    def test_a_file_with_too_many_chapters_is_refused(self) -> None:
+        assert len(read(items(*range(MOST_CHAPTERS)))) == MOST_CHAPTERS
+        with pytest.raises(UnusableCaptions, match="more than 500 chapters"):
+            read(items(*range(MOST_CHAPTERS + 1)))
+
+    def test_reason_names_the_fields_and_no_values(self) -> None:
+        document = {"data": {"sections": [{"headline": "Secret", "at": 5, "Ada's <plan>": 1}]}}
+        with pytest.raises(UnusableCaptions) as refused:
+            read(document)
+        assert str(refused.value).endswith("its fields are: data, sections, headline, at")
+
+    def test_reason_names_twenty_fields_at_most(self) -> None:
+        with pytest.raises(UnusableCaptions) as refused:
+            read({f"field{number}": 1 for number in range(1000)})
+        assert str(refused.value).count("field") == 21
+
+    def test_the_largest_files_take_seconds(self) -> None:
+        began = time.process_time()
+        many = b",".join([b'{"start":1,"title":"' + b"<" * 200 + b'"}'] * 19_000)
+        for content in (b"[" + many + b"]", b'"' + b"[" * 4_999_000 + b'"', b"1" * 4_999_000):
+            with pytest.raises(UnusableCaptions):
+                read_chapters(content, HOUR, HOUR)
+        assert time.process_time() - began < 10
+
+
+class TestJoining:
+    TIMELINE = (
+        Stretch(start="first", begins=0, length=10_000),
+        Stretch(start="second", begins=10_000, length=5_000),
+    )
+
+    def joined(self, **documents: object) -> list[tuple[int, int, str]]:
+        lengths = {stretch.start: stretch.length for stretch in self.TIMELINE}
+        cues = {
+            start: read_chapters(json.dumps(document).encode(), lengths[start], lengths[start])
+            for start, document in documents.items()
+        }
+        return [(cue.begins, cue.ends, *cue.lines) for cue in joined_chapters(cues, self.TIMELINE)]  # type: ignore[misc]
+
+    def test_chapters_move_to_where_their_segment_lies_in_the_video(self) -> None:
+        assert self.joined(first=items(0, 4), second=items(1, 2)) == [
+            (0, 4000, "t0"),
+            (4000, 10_000, "t1"),
+            (10_000, 12_000, "t0"),
+            (12_000, 15_000, "t1"),
+        ]
+
+    def test_a_segment_without_chapters_is_covered_by_one_without_a_title(self) -> None:
+        assert self.joined(second=items(0)) == [(0, 10_000, UNTITLED), (10_000, 15_000, "t0")]
+        assert self.joined(first=items(0)) == [(0, 10_000, "t0"), (10_000, 15_000, UNTITLED)]
+
+    def test_no_chapters_at_all_are_no_file(self) -> None:
+        assert self.joined() == []
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(("startTime", "start", "end", "title", "name")) | st.text(), inner
+        )
+    ),
+    max_leaves=30,
+)
+TIMES = st.floats(allow_nan=False, allow_infinity=False) | st.integers() | st.just("00:01.5")
+ITEMS = st.lists(st.fixed_dictionaries({"start": TIMES, "title": st.text()}), max_size=20)
+
+
+@given(VALUES | ITEMS, st.integers(1, 10**8))
+def test_any_json_becomes_chapters_that_cover_the_segment_or_is_refused(
+    document: object, length: int
+) -> None:
+    content = json.dumps(document).encode()
+    try:
+        cues = read_chapters(content, length, length)
+    except UnusableCaptions:
+        return
+    assert [cues[0].begins, *(cue.ends for cue in cues)] == [
+        *(cue.begins for cue in cues),
+        length,
+    ]
+    assert all(cue.begins < cue.ends for cue in cues)
+    titles = [html.unescape(line) for cue in cues for line in cue.lines]
+    assert len(titles) == len(cues)
+    assert all(0 < len(title) <= LONGEST_TITLE for title in titles)
+    lines = written(cues).decode().split("\n")
+    assert sum("-->" in line for line in lines) == len(cues)
+    assert len(lines) == 2 + 3 * len(cues)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_or_refused(content: bytes) -> None:
+    with suppress(UnusableCaptions):
+        assert all(isinstance(cue, Cue) for cue in read_chapters(content, 1000, 1000))

@@ -1,0 +1,63 @@
+"""Messages about captions and chapters that come after the ingest."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from ingester.ledger.record import IngestRecord, Outcome, Post, with_answer, with_claim
+from ingester.pipeline.messages import encode
+from ingester.recording.timeline import Stretch
+from ingester.zoom.webhook_events import captions_message
+from local.neighbours.zoom_recordings import Recording
+from tests.unit.functions.downloader.harness import SERIES, ZIP_ID, Harness, row_in
+
+
+def text_of(harness: Harness, found: dict[str, Any]) -> str:
+    return harness.objects()[found["filename"]].decode()
+
+
+def later(harness: Harness) -> list[dict[str, Any]]:
+    """Return the messages about captions that are on the download queue."""
+    sent = [each["body"] for each in harness.aws.sent_to(harness.aws.download_queue)]
+    return [body for body in sent if "captions" in body]
+
+
+class Late:
+    """A message about captions, after or before the ingest."""
+
+    def __init__(self, harness: Harness, recording: Recording) -> None:
+        self.harness = harness
+        self.recording = recording
+
+    def ingest(self, *, outcome: Outcome = Outcome.TAKEN, **more: Any) -> None:
+        """Note in the ledger, as the uploader does, an ingest of both segments."""
+        starts = sorted({file.recording_start for file in self.recording.files})
+        timeline = tuple(
+            Stretch(start=start, begins=12_000 * number, length=12_000)
+            for number, start in enumerate(starts)
+        )
+        record = IngestRecord(
+            zip_id=ZIP_ID,
+            series=SERIES,
+            files={},
+            posts=(Post(attempt="a", at="2026-10-14T18:00:00Z"),),
+            **{"timeline": timeline, **more},
+        )
+        change, uuid = self.harness.ledger().change, self.recording.uuid
+        change(uuid, lambda old: with_claim(old, "mp", record))
+        change(uuid, lambda old: with_answer(old, "mp", "a", outcome))
+        self.harness.aws.status.put_item(Item=row_in("SENT_TO_OPENCAST"))
+
+    def take(
+        self, *announced: str, waiting: timedelta | None = None, is_chapters: bool = False
+    ) -> bool:
+        now = self.harness.clock()
+        uuid = self.recording.uuid
+        message = captions_message(uuid, announced, now, is_chapters=is_chapters)
+        if waiting is not None:
+            seen = (now - waiting).strftime("%Y-%m-%dT%H:%M:%SZ")
+            message = msgspec.structs.replace(message, first_seen=seen)
+        return self.harness.take(encode(message))

@@ -1,0 +1,241 @@
+"""Chapters: beside the video, and later for an event that Opencast has."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from ingester.ledger.record import Captions, CaptionsState
+from ingester.recording.files import captions_of
+from local.neighbours.zoom_faults import Fault
+from local.neighbours.zoom_recordings import Recording, RecordingFile
+from tests.hooks import failing
+from tests.unit.functions.downloader.harness import Harness
+from tests.unit.functions.downloader.late_captions import Late, later, text_of
+
+LISTED = {"itemList": [{"startTime": 0, "title": "Waves"}, {"startTime": 4, "title": "Tides"}]}
+
+
+@pytest.fixture
+def lecture(lecture: Recording, tmp_path: Any) -> Recording:
+    """The lecture with one view, transcript and chapters of each segment of 12 seconds."""
+    kept = ("active_speaker", "audio_transcript")
+    files = [file for file in lecture.files if file.recording_type in kept]
+    path = tmp_path / "chapters.json"
+    path.write_text(json.dumps(LISTED))
+    files += [
+        dataclasses.replace(
+            file,
+            file_id=f"chapters-{number}",
+            file_type="SUMMARY",
+            recording_type="summary_smart_chapters",
+            name="chapters.json",
+            path=path,
+        )
+        for number, file in enumerate(files)
+        if file.file_type == "TRANSCRIPT"
+    ]
+    return dataclasses.replace(lecture, files=tuple(files))
+
+
+@pytest.fixture(autouse=True)
+def chapters_are_on(harness: Harness) -> None:
+    harness.settings["ingest_chapters"] = True
+    harness.settings["minimum_duration"] = 0
+
+
+@pytest.fixture
+def late(harness: Harness, lecture: Recording) -> Late:
+    return Late(harness, lecture)
+
+
+def chapters(recording: Recording) -> list[RecordingFile]:
+    return [file for file in recording.files if file.file_type == "SUMMARY"]
+
+
+def without_chapters(recording: Recording, *segments: int) -> Recording:
+    """Return the recording without the chapters of some segments, or of all."""
+    gone = chapters(recording)
+    gone = [gone[number] for number in segments] if segments else gone
+    files = tuple(file for file in recording.files if file not in gone)
+    return dataclasses.replace(recording, files=files)
+
+
+def tracks(harness: Harness) -> dict[str, dict[str, Any]]:
+    (sent,) = harness.uploads()
+    return {found["kind"]: found for found in sent["body"]["captions"]}
+
+
+def asks_for_chapters(harness: Harness) -> list[bool]:
+    """Return for each late message about captions whether it is about chapters."""
+    return [body["captions"].get("is_chapters", False) for body in later(harness)]
+
+
+JOINED = [
+    *("WEBVTT", ""),
+    *("00:00:00.000 --> 00:00:04.000", "Waves", ""),
+    *("00:00:04.000 --> 00:00:12.000", "Tides", ""),
+    *("00:00:12.000 --> 00:00:16.000", "Waves", ""),
+    *("00:00:16.000 --> 00:00:24.000", "Tides"),
+]
+
+
+class TestBesideTheVideo:
+    def test_chapters_of_all_segments_become_one_file(
+        self, harness: Harness, lecture: Recording
+    ) -> None:
+        assert harness.take(harness.message(lecture))
+        assert harness.outcome == ("SENT_TO_UPLOADER", "")
+        found = tracks(harness)
+        assert set(found) == {"chapters"}
+        assert found["chapters"]["file_ids"] == [file.file_id for file in chapters(lecture)]
+        assert text_of(harness, found["chapters"]).splitlines() == JOINED
+        assert not later(harness)
+
+    def test_chapters_go_beside_captions(self, harness: Harness, lecture: Recording) -> None:
+        harness.settings["ingest_captions"] = True
+        harness.take(harness.message(lecture))
+        assert set(tracks(harness)) == {"transcript", "chapters"}
+
+    def test_no_chapters_are_requested_or_staged_when_chapters_are_off(
+        self, harness: Harness, lecture: Recording
+    ) -> None:
+        harness.settings |= {"ingest_chapters": False, "ingest_captions": True}
+        harness.take(harness.message(lecture))
+        assert set(tracks(harness)) == {"transcript"}
+        assert not [key for key in harness.objects() if "chapters" in key]
+        assert not later(harness)
+
+    @pytest.mark.parametrize(
+        ("text", "reason"),
+        [
+            (b"no chapters", "it isn't JSON"),
+            (b"[" * 6_000_000, "it has more than 2 MB"),
+            (b'{"list": [{"headline": "Ada"}]}', "its fields are: list, headline"),
+        ],
+    )
+    def test_row_says_what_is_left_out_and_the_video_goes_on(
+        self, harness: Harness, lecture: Recording, text: bytes, reason: str, tmp_path: Any
+    ) -> None:
+        other = tmp_path / "other.json"
+        other.write_bytes(text)
+        first = chapters(lecture)[0]
+        files = (
+            dataclasses.replace(file, path=other) if file is first else file
+            for file in lecture.files
+        )
+        harness.zoom.add(dataclasses.replace(lecture, files=tuple(files)))
+        harness.take(harness.message(lecture))
+        state, told = harness.outcome
+        assert state == "SENT_TO_UPLOADER"
+        assert told.startswith(f"The chapter file of {lecture.start_time} is left out: ")
+        assert reason in told
+        lines = text_of(harness, tracks(harness)["chapters"]).splitlines()
+        assert lines == [*JOINED[:2], "00:00:00.000 --> 00:00:12.000", "…", "", *JOINED[8:]]
+
+
+class TestChaptersThatAreNotThereYet:
+    @pytest.mark.parametrize("segments", [(), (1,)])
+    def test_video_goes_on_and_the_chapters_come_later(
+        self, harness: Harness, lecture: Recording, segments: tuple[int, ...]
+    ) -> None:
+        harness.settings["ingest_captions"] = True
+        harness.zoom.add(without_chapters(lecture, *segments))
+        harness.take(harness.message(lecture))
+        assert harness.outcome == ("SENT_TO_UPLOADER", "")
+        assert set(tracks(harness)) == {"transcript"}
+        assert asks_for_chapters(harness) == [True]
+
+    def test_captions_and_chapters_have_messages_of_their_own(
+        self, harness: Harness, lecture: Recording
+    ) -> None:
+        harness.settings["ingest_captions"] = True
+        harness.zoom.fail(Fault(kind="status", where="api", status=500, times=None))
+        harness.take(harness.message(lecture))
+        assert not tracks(harness)
+        assert asks_for_chapters(harness) == [False, True]
+
+    def test_video_goes_on_when_s3_takes_no_chapters(
+        self, harness: Harness, lecture: Recording
+    ) -> None:
+        with failing(harness.aws.s3, "s3.PutObject", "SlowDown"):
+            harness.take(harness.message(lecture))
+        assert harness.outcome == ("SENT_TO_UPLOADER", "")
+        assert asks_for_chapters(harness) == [True]
+
+
+class TestLateChapters:
+    def test_chapters_are_sent_for_the_event(self, harness: Harness, late: Late) -> None:
+        late.ingest()
+        assert late.take(is_chapters=True)
+        (sent,) = harness.uploads()
+        assert sent["body"]["late_for"] == "mp"
+        assert sent["body"]["zip_id"] == captions_of(late.recording.uuid)
+        (found,) = sent["body"]["captions"]
+        assert text_of(harness, found).splitlines() == JOINED
+        assert not later(harness)
+
+    def test_a_message_about_captions_brings_no_chapters(
+        self, harness: Harness, late: Late
+    ) -> None:
+        harness.settings["ingest_captions"] = True
+        late.ingest()
+        assert late.take()
+        assert set(tracks(harness)) == {"transcript"}
+
+    @pytest.mark.parametrize("is_chapters", [True, False])
+    def test_nothing_is_done_for_what_is_off(
+        self, harness: Harness, late: Late, is_chapters: bool
+    ) -> None:
+        harness.settings |= {"ingest_chapters": not is_chapters, "ingest_captions": is_chapters}
+        late.ingest()
+        assert late.take(is_chapters=is_chapters)
+        assert not harness.uploads()
+        assert not later(harness)
+        assert harness.asked_of_api() == 0
+
+    def test_nothing_is_sent_or_waited_for_when_the_event_has_its_chapters(
+        self, harness: Harness, late: Late
+    ) -> None:
+        done = Captions(files=("chapters-1",), state=CaptionsState.DONE, attempt="a")
+        late.ingest(captions={"chapters": done})
+        assert late.take(is_chapters=True)
+        harness.zoom.add(without_chapters(late.recording))
+        assert late.take(is_chapters=True)
+        assert not harness.uploads()
+        assert not later(harness)
+
+    def test_chapters_that_zoom_does_not_list_are_waited_for_three_hours(
+        self, harness: Harness, late: Late
+    ) -> None:
+        late.ingest()
+        harness.zoom.add(without_chapters(late.recording))
+        assert late.take(is_chapters=True, waiting=timedelta(minutes=179))
+        assert asks_for_chapters(harness) == [True]
+        assert late.take(is_chapters=True, waiting=timedelta(minutes=181))
+        assert len(later(harness)) == 0
+        assert not harness.uploads()
+        assert harness.outcome == ("SENT_TO_OPENCAST", "")
+
+    def test_after_three_hours_the_chapters_that_are_there_are_taken(
+        self, harness: Harness, late: Late
+    ) -> None:
+        late.ingest()
+        harness.zoom.add(without_chapters(late.recording, 0))
+        assert late.take(is_chapters=True, waiting=timedelta(minutes=179))
+        assert not harness.uploads()
+        assert late.take(is_chapters=True, waiting=timedelta(minutes=181))
+        assert text_of(harness, tracks(harness)["chapters"]).splitlines()[3] == "…"
+
+    def test_listed_chapters_are_waited_for_a_week(self, harness: Harness, late: Late) -> None:
+        late.ingest()
+        harness.zoom.fail(Fault(kind="html", file_id="chapters-3", times=None))
+        assert late.take(is_chapters=True, waiting=timedelta(days=6))
+        assert not harness.uploads()
+        assert late.take(is_chapters=True, waiting=timedelta(days=7))
+        assert harness.outcome[0] == "SENT_TO_OPENCAST"
+        assert "After a week: Zoom doesn't hand out chapter file of" in harness.outcome[1]

@@ -1,0 +1,52 @@
+"""Files of captions and of chapters among those that Zoom lists."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ingester.pipeline.messages import CHAPTERS
+from ingester.zoom.webhook_events import captions_among
+
+START = "2026-10-14T14:00:12Z"
+
+
+def listed(file_type: str, recording_type: str | None, **changes: Any) -> dict[str, Any]:
+    made = {
+        "id": f"{file_type}-1",
+        "file_type": file_type,
+        "recording_type": recording_type,
+        "recording_start": START,
+        "recording_end": "2026-10-14T15:00:12Z",
+        "download_url": "https://zoom.us/rec/download/a",
+    }
+    return {key: value for key, value in {**made, **changes}.items() if value is not None}
+
+
+FILES = [
+    None,
+    listed("MP4", "active_speaker"),
+    listed("TRANSCRIPT", "audio_transcript"),
+    listed("CC", None, id=None),
+    listed("SUMMARY", "summary"),
+    listed("SUMMARY", "summary_next_steps"),
+    listed("SUMMARY", "summary_smart_chapters"),
+]
+
+
+def test_chapters_are_no_captions_unless_they_are_asked_for() -> None:
+    found = captions_among(FILES)
+    assert [file.captions_kind for file in found] == ["transcript", "closed_caption"]
+
+
+def test_chapters_alone_are_found() -> None:
+    (found,) = captions_among(FILES, {CHAPTERS})
+    assert (found.recording_id, found.captions_kind) == ("SUMMARY-1", CHAPTERS)
+
+
+@pytest.mark.parametrize("file_type", ["SUMMARY", "summary"])
+def test_chapters_without_an_id_get_one_of_their_segment(file_type: str) -> None:
+    bare = listed(file_type, "summary_smart_chapters", id=None)
+    (found,) = captions_among([bare], {CHAPTERS})
+    assert found.recording_id == f"SUMMARY-{START}"
