@@ -35,6 +35,7 @@ from ingester.ledger.record import FORGOTTEN, Record
 from ingester.ledger.table import Ledger
 from ingester.pipeline.states import Origin, State
 from ingester.recording.files import Subject, is_meeting_number, uuid_in
+from ingester.recording.meeting_number import meeting_number_to_join
 from ingester.retry import Chance, Sleep
 from ingester.runtime import clients, http_endpoint, new_ids
 from ingester.runtime.api_gateway import Answer, Request, json_answer
@@ -68,6 +69,7 @@ _WORKFLOW = re.compile(r"(?!\.{1,2}$)[^/\\\x00-\x1f\x7f]*")
 """A name that stays one part of a path: Opencast's address ends with it."""
 
 ACCEPTED = "Ingest accepted"
+NO_MEETING_ID = "The Zoom link holds no meeting_id."
 
 
 @dataclass(frozen=True)
@@ -233,13 +235,30 @@ def parse(request: Request) -> IngestRequest:
         raise BadRequest("oc_workflow is no workflow's name: it is . or .., or has a slash in it.")
     series = series_id_in(asked.oc_series_id)
     if asked.oc_series_id and not series:
-        raise BadRequest("oc_series_id is no series' id, nor Opencast's link to a series.")
-    uuid = uuid_in(asked.uuid)
+        raise BadRequest(
+            "The Opencast series (oc_series_id) is neither a series' id nor Opencast's link to one."
+        )
+    return msgspec.structs.replace(asked, uuid=_uuid(asked.uuid), oc_series_id=series)
+
+
+def _uuid(text: str) -> str:
+    """Return the uuid of a recording, named alone or in a link.
+
+    Raises:
+        NotFound: the link contains no `meeting_id`, or the text names a meeting. The link isn't
+            repeated: it may hold the meeting's passcode.
+    """
+    if number := meeting_number_to_join(text):
+        raise NotFound(
+            f"{NO_MEETING_ID} It is the link to join meeting {number}: choose one of the meeting's "
+            "recordings."
+        )
+    uuid = uuid_in(text)
     if not uuid:
-        raise NotFound("The Zoom link holds no meeting_id.")
+        raise NotFound(f"{NO_MEETING_ID} Paste the link to the recording's page in Zoom.")
     if is_meeting_number(uuid):
         raise NotFound("This is a meeting number. Choose one of its recordings.")
-    return msgspec.structs.replace(asked, uuid=uuid, oc_series_id=series)
+    return uuid
 
 
 def _plain(value: object) -> object:

@@ -316,7 +316,10 @@ def _report_ingest(
     found = differences.differences(message, ingest)
     sentences = [*(difference.reason for difference in found), captions_reason]
     reason = " ".join(filter(None, sentences))
-    written = deps.status.report(message.zip_id, StatusChange(State.SENT_TO_OPENCAST, reason))
+    # The downloader wrote the series that was asked for into the row.
+    series = ingest.series if ingest.series != message.opencast_series_id else ""
+    change = StatusChange(State.SENT_TO_OPENCAST, reason, oc_series_id=series)
+    written = deps.status.report(message.zip_id, change)
     if reason and not written:
         # The row may already hold the final state of the ingest.
         deps.status.explain(message.zip_id, FOLLOWED, reason)
@@ -480,7 +483,7 @@ def _wait_for_end_of_outage(
     if is_last or deps.clock() - since >= longest:
         return _give_up(f"{reason} (since {timestamps.write(since)}, no more tries)")
     seconds, due = _backoff(received.receive_count, LONGEST_WAIT_SECONDS, deps)
-    told = f"{reason} (waiting since {timestamps.write(since)}, next try at {due})"
+    told = f"{reason} (waiting since {timestamps.write(since)}, {retry_policy.NEXT_TRY} {due})"
 
     def report() -> None:
         deps.status.report(message.zip_id, StatusChange(State.UPLOADER_FAILED, told, retry_due=due))

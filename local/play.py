@@ -10,20 +10,23 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from ingester.opencast.mediapackage import media_package_id
 from local.demo import SCHEDULED_SERIES, import_schedule
 from local.driver import Answer, Driver, ZoomRecording
 
 MOST_MINUTES = 60
 MEETING = 85550001111
 
-NEIGHBOURS = ("zoom", "opencast", "slack", "sheets")
+STAND_INS = ("zoom", "opencast", "slack", "sheets")
 
 FAILURES: Mapping[str, str] = {
-    "download": "Zoom's hosts refuse the first three requests for its files",
-    "upload": "Opencast refuses the first three ingests",
-    "video": "the first video breaks off",
+    "download": "Zoom's hosts refuse the first three requests for its files; the copy goes on "
+    "after some seconds",
+    "upload": "Opencast answers 503 to the first question about it; the upload is retried after a "
+    "minute",
+    "video": "its video breaks off; the download is retried for some six hours, and fails for good",
 }
-"""What can go wrong with a recording."""
+"""What can go wrong with a recording, and what follows."""
 
 
 @dataclass(frozen=True)
@@ -63,14 +66,15 @@ def record(
     if wish.fail == "download":
         driver.trouble_zoom(kind="status", status=503, where="cdn", times=3)
     if wish.fail == "upload":
-        driver.trouble_opencast(kind="status", status=503, path="/ingest", times=3)
+        event = f"/api/events/{media_package_id(recording.uuid)}"
+        driver.trouble_opencast(kind="status", status=503, path=event)
     return recording, driver.send("recording.completed", recording.uuid)
 
 
-def fail(driver: Driver, neighbour: str, status: int, seconds: int) -> None:
+def fail(driver: Driver, stand_in: str, status: int, seconds: int) -> None:
     """Let a stand-in answer with an error for some seconds."""
     fault: dict[str, Any] = {"kind": "status", "status": status, "lasting": seconds}
-    match neighbour:
+    match stand_in:
         case "zoom":
             driver.trouble_zoom(where="any", **fault)
         case "opencast":

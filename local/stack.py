@@ -226,7 +226,7 @@ class LocalStack:
         )
         mails = self._start_mailbox(prepared)
         stand_ins_ready = pool.submit(
-            self._timed, "neighbours started", lambda: self._start_stand_ins(prepared)
+            self._timed, "stand-ins started", lambda: self._start_stand_ins(prepared)
         )
         self._timed("cloud started", lambda: cloud.wait(prepared.authority.ca_bundle))
         self._upload_secrets_and_code(site, prepared.names, packages.result)

@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Any, ParamSpec
 from urllib.parse import urlsplit
@@ -22,12 +23,16 @@ from botocore.exceptions import ConnectionError as NoConnection
 from invoke import Exit, Task, UnexpectedExit, task
 from invoke.util import log
 
+from cdk.settings_reader import SettingsError
 from ops.terminal import discard_output, fitted
 
 P = ParamSpec("P")
 
 OWN_PACKAGES = ("cdk", "ingester", "local", "ops")
 """Packages whose errors are sentences for the operator."""
+
+LOCAL_STATE = Path(__file__).resolve().parent.parent / ".local" / "stack.json"
+"""The file about a running local stack (`local/state.py`)."""
 
 ERROR_ADVICE: Mapping[type[Exception], str] = {
     NoCredentialsError: (
@@ -75,14 +80,14 @@ def silence_request_logs() -> None:
 def error_line(error: Exception) -> str:
     """Return an error in one line: the project's own as they are, others with their type."""
     if type(error).__module__.partition(".")[0] in OWN_PACKAGES:
-        return str(error)
+        return str(error) + local_hint(error)
     # The local stack's authority is gone with it, too.
     is_unreachable = isinstance(error, NoConnection) or "certificate bundle" in str(error)
     if is_unreachable and is_local(os.environ):
         return (
-            "The local stack, which this shell has selected, doesn't answer: start it "
-            '(`invoke local.up`) and select it again (`eval "$(invoke local.env)"`), or open a '
-            "new shell for the stack in AWS."
+            "The local stack, which this shell has selected, doesn't answer. Open a new shell; "
+            "for the local stack, start it there (`invoke local.up`) and select it (`eval "
+            '"$(invoke local.env)"`).'
         )
     if isinstance(error, ClientError) and (
         advice := AWS_ERROR_ADVICE.get(error.response["Error"]["Code"])
@@ -90,9 +95,21 @@ def error_line(error: Exception) -> str:
         return f"{' '.join(str(error).split()).rstrip('.')}: {advice}"
     for kind, advice in ERROR_ADVICE.items():
         if isinstance(error, kind):
-            return advice.format(str(error).rstrip("."))
+            return advice.format(str(error).rstrip(".")) + local_hint(error)
     said = " ".join(str(error).split())
     return f"{type(error).__name__}: {said} (`invoke --debug` shows where)"
+
+
+def local_hint(error: Exception) -> str:
+    """Return how to select the local stack, if it is up and the shell has selected no stack."""
+    if isinstance(error, SettingsError):
+        # Its text ends with a list.
+        between = "\n" if any("is missing" in problem for problem in error.problems) else ""
+    else:
+        between = " " if isinstance(error, NoCredentialsError) else ""
+    if not between or is_local(os.environ) or not LOCAL_STATE.exists():
+        return ""
+    return f'{between}A local stack is up: `eval "$(invoke local.env)"` selects it.'
 
 
 def is_local(environment: Mapping[str, str]) -> bool:

@@ -40,9 +40,11 @@ COUNTED = {
 PICTURE_COLUMNS = 90
 
 AFTER_THE_DEMO = (
-    "Next: `invoke local.up` starts a stack that stays, and `invoke local.record` sends a "
-    "recording through it (docs/local.md). docs/set-up.md makes a stack in AWS."
+    "Next: `. .venv/bin/activate`, then `invoke local.up` starts a stack that stays, and "
+    "`invoke local.record` sends a recording through it (docs/local.md). AWS: docs/set-up.md."
 )
+SELECT = 'eval "$(invoke local.env)"'
+"""The shell command that selects the local stack."""
 
 BRINGING_UP = "Bringing up the local stack"
 
@@ -71,13 +73,15 @@ def up(_context: Context) -> None:
     check = stack.template_check
     terminal.say(f"Set through the API after the deploy: {', '.join(check.set_after)}.")
     terminal.say(f"Not honoured locally: {', '.join(check.not_honoured)}.")
-    terminal.say('Other commands work on it after: eval "$(invoke local.env)"')
+    terminal.say(f"Other commands work on it after: {SELECT}")
 
 
 @command()
 def down(_context: Context) -> None:
     """End the local stack; only its logs are kept."""
-    print("The local stack is down." if local_state.end(HOME) else "No local stack is up.")
+    with terminal.working("Stopping the local stack"):
+        was_up = local_state.end(HOME)
+    print("The local stack is down." if was_up else "No local stack is up.")
 
 
 @command(help={"json": "for other programs"})
@@ -96,6 +100,10 @@ def status(_context: Context, json: bool = False) -> None:
 def env(_context: Context) -> None:
     """Print shell commands that select the local stack."""
     running()
+    if sys.stdout.isatty():
+        # The commands hold the key of the cloud's root.
+        terminal.say(f"To select the local stack in this shell, type: {SELECT}")
+        return
     file = HOME / local_state.ENVIRONMENT
     for line in file.read_text("utf-8").splitlines():
         name = line.removeprefix("export ").partition("=")[0]
@@ -153,10 +161,10 @@ def draw_demo(path: Path) -> None:
 
 @command(
     help={
-        "segments": "how often the recording was stopped and started, and once",
+        "segments": "number of parts: how often the recording was started",
         "minutes": "its length; the video is a still picture",
         "topic": "its topic",
-        "fail": f"what goes wrong at first: {', '.join(local_play.FAILURES)}",
+        "fail": "; ".join(f"{name}: {what}" for name, what in local_play.FAILURES.items()),
     }
 )
 def record(
@@ -181,29 +189,31 @@ def record(
         )
     terminal.say(f"Recorded: {recording.uuid} of meeting {recording.meeting_id}, {topic}")
     terminal.say(f"Webhook: {answer.status} {answer.body}".rstrip())
-    terminal.say(f'See it on its way: {state.api_url}/ or, after `eval "$(invoke local.env)"`, by')
+    if fail is not None:
+        terminal.say(f"What goes wrong: {local_play.FAILURES[fail]}.")
+    terminal.say(f"See it on its way: {state.api_url}/ or, after `{SELECT}`, by")
     terminal.say(f"  invoke recordings --uuid {recording.uuid}")
 
 
 @command(
     name="fail",
     help={
-        "neighbour": f"who fails: {', '.join(local_play.NEIGHBOURS)}",
+        "who": f"the stand-in that fails: {', '.join(local_play.STAND_INS)}",
         "status": "the HTTP status of its answers",
         "for": "for how many seconds",
     },
 )
-def fail_neighbour(_context: Context, neighbour: str, status: str, for_: int = 60) -> None:
-    """Let a neighbour fail for a while."""
-    if neighbour not in local_play.NEIGHBOURS:
-        raise OpsError(f"There is no {neighbour}: {', '.join(local_play.NEIGHBOURS)}.")
+def fail_stand_in(_context: Context, who: str, status: str, for_: int = 60) -> None:
+    """Let a stand-in fail for a while."""
+    if who not in local_play.STAND_INS:
+        raise OpsError(f"There is no stand-in {who}: {', '.join(local_play.STAND_INS)}.")
     if not status.isdecimal() or not 400 <= int(status) <= 599:
         raise OpsError(f"{status} is no HTTP status of an error: 400 to 599.")
     if for_ < 1:
         raise OpsError("--for has to be 1 or more seconds.")
     with closing(Driver(running())) as driver:
-        local_play.fail(driver, neighbour, int(status), for_)
-    terminal.say(f"{neighbour} answers {status} for {for_} seconds.")
+        local_play.fail(driver, who, int(status), for_)
+    terminal.say(f"{who} answers {status} for {for_} seconds.")
 
 
 def zone_of(stack: LocalStack) -> ZoneInfo:
@@ -284,4 +294,4 @@ def as_json(state: State) -> dict[str, Any]:
     }
 
 
-collection = Collection("local", up, down, status, env, demo, record, fail_neighbour)
+collection = Collection("local", up, down, status, env, demo, record, fail_stand_in)

@@ -328,11 +328,21 @@ def set_up(for_docs: bool) -> None:
         Step(".venv-cloud", (CLOUD_LOCK,), python, install_cloud),
         Step("node_modules", NODE_LOCKS, node, install_node),
     ]
-    bring_up_to_date(f"{python} and {node}", steps)
+    if bring_up_to_date(f"{python} and {node}", steps):
+        say_how_to_use()
 
 
-def bring_up_to_date(programs: str, steps: "list[Step]") -> None:
-    """Run the steps whose folders are out of date, while no other set-up does so."""
+def say_how_to_use() -> None:
+    """Print how a shell finds `invoke`, unless it does so already."""
+    if shutil.which("invoke") != str(ROOT / ".venv" / "bin" / "invoke"):
+        print("Before you use `invoke` in a shell: . .venv/bin/activate", flush=True)
+
+
+def bring_up_to_date(programs: str, steps: "list[Step]") -> bool:
+    """Run the steps whose folders are out of date, while no other set-up does so.
+
+    Return whether there were any.
+    """
     STATE.mkdir(exist_ok=True)
     with (STATE / "setup.lock").open("w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -341,6 +351,7 @@ def bring_up_to_date(programs: str, steps: "list[Step]") -> None:
             check_disk()
             print(f"Setting up with {programs}:", flush=True)
             run_all(stale)
+        return bool(stale)
 
 
 def main() -> int:

@@ -176,9 +176,9 @@ class UnusableVideo(PermanentFailure):
     """A complete copy of a video can't be checked within the limits of memory, time and reads."""
 
     @classmethod
-    def of(cls, key: str, reason: str) -> UnusableVideo:
-        """Make the error for the object `key`."""
-        return cls(f"{key} is refused: {reason}. If it plays in Zoom, add it in Opencast.")
+    def of(cls, name: str, reason: str) -> UnusableVideo:
+        """Make the error for the file `name`."""
+        return cls(f"{name} is refused: {reason}. If it plays in Zoom, add it in Opencast.")
 
 
 class UnusableCaptions(PermanentFailure):

@@ -132,9 +132,21 @@ def show(views: Sequence[QueueView]) -> None:
         columns = ("queue", "uuid", "meeting", "topic", "sent (UTC)", "received", "failed because")
         terminal.show("Messages", columns, rows)
     else:
-        terminal.say("No message can be seen.")
+        terminal.say(nothing_to_see(views))
     for line in (line for view in views for line in remarks(view)):
         terminal.say(line)
+
+
+def nothing_to_see(views: Sequence[QueueView]) -> str:
+    """Return why no message is shown."""
+    if not any(view.counts.total for view in views):
+        return "Both queues are empty."
+    if any(view.counts.total and not view.is_dead for view in views):
+        return (
+            "No message can be shown: each is being worked on, or waits for its next attempt. "
+            "`invoke recordings` shows which recordings."
+        )
+    return "No message can be shown."
 
 
 def held_by_others(name: str, count: int) -> str:
@@ -315,7 +327,7 @@ def report_nothing(
 VIEW_HELP = {"limit": "how many messages of each queue at most", "json": "for other programs"}
 RETRY_HELP = {
     "limit": "how many, the first ones: 1, unless --uuid or --all is given",
-    "uuid": "those of this recording, all of them",
+    "uuid": "those of this recording, all of them: its uuid, or the link to it in Zoom",
     "all": "all, those that can't be read too",
     "dry-run": "only show which messages would be sent again",
 }

@@ -153,6 +153,11 @@ class QueueCounts:
     receive_limit: int
     at: datetime
 
+    @property
+    def total(self) -> int:
+        """Number of all messages."""
+        return self.waiting + self.in_flight + self.delayed
+
 
 class SqsQueue:
     """One SQS queue, which has to exist. `take` waits `poll_seconds` for messages."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
+from ingester.recording.files import is_meeting_number, uuid_in
+from ingester.recording.meeting_number import DIGITS, meeting_number_to_join
 from ops.command import OpsError
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -30,12 +32,23 @@ def since(text: str) -> timedelta:
 
 
 def recording_uuid(text: str) -> str:
-    """Return a recording's uuid without spaces around it.
+    """Return the uuid that is typed, alone or in a link to the recording's page in Zoom.
 
     Raises:
-        OpsError: The text can't be a uuid.
+        OpsError: The text can't be a uuid and has none. A link isn't repeated: it may hold a
+            passcode.
     """
-    uuid = text.strip()
+    if number := meeting_number_to_join(text):
+        raise OpsError(f"This is the link to join meeting {number}. {_of_meeting(number)}")
+    uuid = uuid_in(text).strip()
+    if text.strip() and not uuid:
+        raise OpsError(
+            "The link holds no meeting_id: paste the link to the recording's page in Zoom, or name "
+            "its uuid."
+        )
+    if is_meeting_number(uuid):
+        number = "".join(uuid.split()).replace("-", "")
+        raise OpsError(f"{uuid} is a meeting number. {_of_meeting(number)}")
     if not uuid or len(uuid) > LONGEST_UUID or not uuid.isprintable() or " " in uuid:
         raise OpsError(
             f"{text!r} can't be a recording's uuid, which looks like Aimtz4gZlGgbue/Yk7qppQ==: "
@@ -44,13 +57,23 @@ def recording_uuid(text: str) -> str:
     return uuid
 
 
+def _of_meeting(number: str) -> str:
+    return (
+        f"Choose one of its recordings: `invoke recordings --meeting {number}` lists those that "
+        "are known."
+    )
+
+
 def meeting_number(text: str) -> int:
-    """Return a Zoom meeting's number, also of groups.
+    """Return a Zoom meeting's number, also of groups, or of a link to join the meeting.
+
+    Numbers of another length than Zoom's are accepted: edited rows may have them.
 
     Raises:
-        OpsError: The text is no meeting number.
+        OpsError: The text is no meeting number. A link isn't repeated: it may hold a passcode.
     """
-    digits = re.sub(r"[\s-]", "", text)
+    digits = meeting_number_to_join(text) or re.sub(r"[\s-]", "", text)
     if not re.fullmatch(r"[0-9]{1,19}", digits):
-        raise OpsError(f"{text!r} is no meeting's number: digits, like 861 6892 1331.")
+        shown = "The link" if "/" in text else repr(text)
+        raise OpsError(f"{shown} is no meeting's number: {DIGITS}, like 861 6892 1331.")
     return int(digits)

@@ -88,7 +88,11 @@ def request_ingest(
         status, text = call_directly(body)
     said = message_in(text)
     if status != 200:
-        raise OpsError(f"{urlsplit(url).path} answered {status}: {said}")
+        path = urlsplit(url).path
+        if said.endswith("."):
+            # A sentence for people begins the error.
+            raise OpsError(f"{said} ({path} answered {status}.)")
+        raise OpsError(f"{path} answered {status}: {said}")
     return said
 
 

@@ -17,7 +17,12 @@ from ingester.pipeline.states import FOLLOWED, IN_OPENCAST, State
 from ingester.status.advice import phrases
 from ingester.status.diagnosis import PATIENCE, diagnose, has_ended
 from ingester.status.row import StatusRow
-from ingester.status.words import reason_with_code, state_with_code, state_words
+from ingester.status.words import (
+    reason_with_code,
+    state_with_code,
+    state_words,
+    without_next_try,
+)
 from ops.command import OpsError, error_line
 from ops.logs.lines import Line
 from ops.printable import printable
@@ -33,7 +38,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
 
 def lines(row: StatusRow) -> list[str]:
     """Return the lines to print after a change of a row. Times are UTC."""
-    reason = printable(reason_with_code(row))
+    reason = printable(without_next_try(row))
     about = f"{timestamps.write(row.updated)}  {state_with_code(row.state):<41}  {reason}".rstrip()
     if row.retry_due and not has_ended(row):
         return [about, f"{'':<22}tries again at {row.retry_due}"]
@@ -174,13 +179,7 @@ def outcome(row: StatusRow, now: datetime, record: Record) -> str:
     media_package = record.ingest_of(row.zip_id)
     ingest = record.ingests.get(media_package)
     if ingest and is_earlier(row, ingest):
-        series = f" --oc-series-id {shlex.quote(row.oc_series_id)}" if row.oc_series_id else ""
-        raise OpsError(
-            f"It was in Opencast already, since {ingest.posted_at} (media package "
-            f"{media_package}), and stays as it is: delete the event there first, or let it in "
-            f"once more by `invoke exec.on-demand {shlex.quote(row.recording_id)}{series} "
-            "--allow-multiple-ingests`."
-        )
+        raise OpsError(_there_already(row, media_package, ingest))
     known = {
         # The row has the series of the last request.
         "series": ingest.series if ingest else row.oc_series_id,
@@ -188,6 +187,24 @@ def outcome(row: StatusRow, now: datetime, record: Record) -> str:
     }
     details = ", ".join(f"{what} {value}" for what, value in known.items() if value)
     return f"In Opencast: {details}" if details else "In Opencast."
+
+
+def _there_already(row: StatusRow, media_package: str, ingest: IngestRecord) -> str:
+    """Return what to say of a recording that was in Opencast before the request."""
+    asked = row.asked.oc_series_id
+    if asked and asked != ingest.series:
+        advice = f"To move it to series {asked}, change its series in Opencast"
+    else:
+        advice = (
+            "To replace it, delete its event in Opencast, then "
+            f"`invoke exec.pipeline {shlex.quote(row.recording_id)}`"
+        )
+    series = f" --oc-series-id {shlex.quote(asked or ingest.series)}"
+    return (
+        f"It was in Opencast already, since {ingest.posted_at} (series {ingest.series}, media "
+        f"package {media_package}), and stays as it is. {advice}. For a second event: `invoke "
+        f"exec.on-demand {shlex.quote(row.recording_id)}{series} --allow-multiple-ingests`."
+    )
 
 
 def recordings_command(uuid: str) -> str:

@@ -306,6 +306,15 @@ def check_it_rests(uuid: str, traces: Traces, when: datetime) -> None:
         )
 
 
+def check_it_is_known(uuid: str, traces: Traces) -> None:
+    """Raise OpsError if the stack has nothing of a recording."""
+    if not traces.is_known and not traces.uploads:
+        raise OpsError(
+            f"Nothing is known of {uuid}: is the uuid right? To have it refused if it comes, add "
+            "--even-if-running."
+        )
+
+
 def confirm(uuid: str, traces: Traces) -> None:
     """Ask whether to forget a recording.
 
@@ -320,7 +329,7 @@ def confirm(uuid: str, traces: Traces) -> None:
 @command(
     help={
         "uuid": "the recording's uuid, or the link to it in Zoom",
-        "even_if_running": "also if an ingest of it is running: the ingest stops",
+        "even_if_running": "also if an ingest of it is running, which stops, or nothing is known",
     }
 )
 def forget(_context: Context, uuid: str, even_if_running: bool = False) -> None:
@@ -331,6 +340,7 @@ def forget(_context: Context, uuid: str, even_if_running: bool = False) -> None:
     traces = places.find(wanted)
     if not even_if_running:
         check_it_rests(wanted, traces, places.clock())
+        check_it_is_known(wanted, traces)
     if may_ask():
         confirm(wanted, traces)
     letters = places.remove(wanted, traces)

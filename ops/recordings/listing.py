@@ -79,6 +79,7 @@ def as_json(row: StatusRow, step: str | None) -> dict[str, Any]:
         "state": row.state,
         "reason": row.reason or None,
         "oc_series_id": row.oc_series_id or None,
+        "asked_oc_series_id": row.asked.oc_series_id or None,
         "ingest_request_time": row.ingest_request_time or None,
         "last_updated": timestamps.write(row.updated),
         "retry_due": row.retry_due or None,
@@ -86,13 +87,24 @@ def as_json(row: StatusRow, step: str | None) -> dict[str, Any]:
     }
 
 
-def say_none_found(*, failed: bool) -> None:
-    """Print that no recording was found. `failed`: whether the command listed only failures."""
-    nothing = "Nothing has failed or got stuck" if failed else "No such recording is known"
-    terminal.say(
-        f"{nothing}. (Without --since that is of the last day, unless a meeting or a uuid is "
-        "named or --failed; rows live seven days after their last change.)"
-    )
+def say_none_found(*, since: str | None, failed: bool, is_open: bool) -> None:
+    """Print that no recording was found.
+
+    Args:
+        since: The period that was given.
+        failed: Whether only failures were listed.
+        is_open: Whether neither a meeting nor a uuid was named.
+    """
+    period = f"in the last {since.strip()}" if since else "in the last seven days"
+    if failed:
+        text = f"Nothing has failed or got stuck {period}."
+    elif is_open:
+        text = f"No recording changed {period if since else 'in the last day'}."
+        text += "" if since else " --since 7d shows all that is kept."
+    else:
+        text = f"No such recording changed {period}."
+        text += "" if since else " Rows are kept for seven days after their last change."
+    terminal.say(text)
 
 
 def links_of(record: Record, verdict: Verdict, opencast: str) -> list[str]:
@@ -109,8 +121,8 @@ def links_of(record: Record, verdict: Verdict, opencast: str) -> list[str]:
 @command(
     name="list",
     help={
-        "meeting": "those of this Zoom meeting, by its number",
-        "uuid": "this recording, with every ingest of it",
+        "meeting": "those of this Zoom meeting, by its number or the link to join",
+        "uuid": "this recording, with every ingest of it: its uuid, or the link to it in Zoom",
         "since": "only what was updated since: a number with s, m, h or d behind it "
         "(1d, unless a meeting or a uuid is given)",
         "failed": "only those that failed or stopped on their way, of all that is known",
@@ -143,7 +155,7 @@ def recordings(
         steps = steps_of(found, diagnoses)
         terminal.show_json([as_json(row, steps.get(row.zip_id)) for row in rows])
     elif not rows:
-        say_none_found(failed=failed)
+        say_none_found(since=since, failed=failed, is_open=is_open)
     else:
         listed = Listed(rows, found, diagnoses)
         if wanted:

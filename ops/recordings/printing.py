@@ -15,10 +15,16 @@ from rich.text import Text
 from ingester.pipeline.states import Origin
 from ingester.status.advice import phrases
 from ingester.status.causes import by_cause
-from ingester.status.diagnosis import Diagnosis
+from ingester.status.diagnosis import Diagnosis, Situation
 from ingester.status.row import StatusRow
 from ingester.status.verdict import Verdict, verdicts_of
-from ingester.status.words import reason_of, reason_with_code, state_with_code
+from ingester.status.words import (
+    reason_of,
+    reason_with_code,
+    series_words,
+    state_with_code,
+    without_next_try,
+)
 from ops import terminal
 from ops.printable import printable, table_time
 
@@ -84,6 +90,21 @@ def kind(row: StatusRow) -> str:
     return next((word for origin, word in KINDS.items() if row.origin == origin), "-")
 
 
+def shown_reason(row: StatusRow, listed: Listed, verdict: Verdict | None = None) -> str:
+    """Return a row's reason as a list shows it.
+
+    The time of the next attempt is left out if the verdict above the row, or the advice below the
+    list, says it too.
+    """
+    situation = listed.diagnoses[row.zip_id].situation
+    is_in_verdict = verdict is not None and verdict.ingest.zip_id == row.zip_id
+    if situation is Situation.RETRY_DUE or (
+        situation is Situation.RETRY_SCHEDULED and is_in_verdict
+    ):
+        return printable(without_next_try(row))
+    return printable(reason_with_code(row))
+
+
 def steps_of(rows: Sequence[StatusRow], diagnoses: Mapping[str, Diagnosis]) -> dict[str, str]:
     """Return what an operator can do about each ingest that needs anything, by zip id."""
     said = {row.zip_id: phrases(row, diagnoses[row.zip_id]).operator for row in rows}
@@ -95,16 +116,16 @@ def short_time(wire: str) -> str:
     return printable(wire[:16].replace("T", " ")) or "-"
 
 
-def cells(row: StatusRow) -> tuple[str, ...]:
-    """Return a row of the table."""
+def cells(row: StatusRow, reason: str) -> tuple[str, ...]:
+    """Return a row of the table, with the reason as `shown_reason` has it."""
     return (
         str(row.meeting_id or "-"),
         printable(row.topic) or "-",
         short_time(row.start_time),
         kind(row),
         state_with_code(row.state),
-        printable(reason_with_code(row)) or "-",
-        printable(row.oc_series_id) or "-",
+        reason or "-",
+        printable(series_words(row)) or "-",
         short_time(row.ingest_request_time),
         table_time(row.updated),
         printable(row.recording_id) or "-",
@@ -115,7 +136,9 @@ def show(listed: Listed) -> None:
     """Print ingests, and below them what to do."""
     console = terminal.console()
     if not sys.stdout.isatty():
-        terminal.show("Recordings", COLUMNS, [cells(row) for row in listed.rows])
+        terminal.show(
+            "Recordings", COLUMNS, [cells(row, shown_reason(row, listed)) for row in listed.rows]
+        )
     else:
         rows = table_of(listed)
         widths = longest_words(rows)
@@ -145,19 +168,19 @@ def show_blocks(listed: Listed, console: Console) -> None:
         if verdict:
             style = FAILED_STYLE if verdict.needs_attention else ""
             lines.append(Text(printable(verdict.text), style=style))
-        lines += [_ingest(row, listed) for row in recording]
+        lines += [_ingest(row, listed, verdict) for row in recording]
         for line in lines:
             console.print(Padding(line, (0, 0, 0, 2), expand=False))
         console.print()
 
 
-def _ingest(row: StatusRow, listed: Listed) -> Text:
+def _ingest(row: StatusRow, listed: Listed, verdict: Verdict | None) -> Text:
     text = Text(f"{table_time(row.updated)[:16]}  {kind(row)}: ")
     text.append(state_with_code(row.state), style=FAILED_STYLE if listed.has_failed(row) else "")
     if row.reason:
-        text.append(f": {printable(reason_with_code(row))}")
+        text.append(f": {shown_reason(row, listed, verdict)}")
     if row.oc_series_id:
-        text.append(f" (series {printable(row.oc_series_id)})")
+        text.append(f" (series {printable(series_words(row))})")
     return text
 
 
@@ -167,11 +190,13 @@ def table_of(listed: Listed) -> list[tuple[str | Text, ...]]:
     rows: list[tuple[str | Text, ...]] = []
     for recording in listed.recordings():
         verdict = verdicts.get(recording[0].recording_id)
-        if verdict and len(recording) > 1:
-            meeting, topic, recorded, *_, uuid = cells(recording[0])
+        if len(recording) == 1:
+            verdict = None
+        if verdict:
+            meeting, topic, recorded, *_, uuid = cells(recording[0], "")
             what = (f"{uuid}\n{meeting}", f"{topic}\n{recorded}", printable(verdict.text))
             rows.append((*what, f"{len(recording)} ingests", ""))
-        rows += [_stacked(row, listed) for row in recording]
+        rows += [_stacked(row, listed, verdict) for row in recording]
     return rows
 
 
@@ -181,8 +206,10 @@ def longest_words(rows: Sequence[Sequence[str | Text]]) -> list[int]:
     return [max(len(word) for cell in column for word in str(cell).split()) for column in columns]
 
 
-def _stacked(row: StatusRow, listed: Listed) -> tuple[str | Text, ...]:
-    meeting, topic, recorded, kind, state, reason, series, requested, updated, uuid = cells(row)
+def _stacked(row: StatusRow, listed: Listed, verdict: Verdict | None) -> tuple[str | Text, ...]:
+    meeting, topic, recorded, kind, state, reason, series, requested, updated, uuid = cells(
+        row, shown_reason(row, listed, verdict)
+    )
     said = Text(state, style=FAILED_STYLE if listed.has_failed(row) else "")
     said.append(f"\n{reason}", style="not bold default" if listed.has_failed(row) else "")
     return (
@@ -197,7 +224,13 @@ def _stacked(row: StatusRow, listed: Listed) -> tuple[str | Text, ...]:
 def say_next_steps(listed: Listed, console: Console) -> None:
     """Print what to do: once for the recordings that have one cause, otherwise for each ingest."""
     steps = steps_of(listed.rows, listed.diagnoses)
-    rows = [row for row in listed.rows if row.zip_id in steps]
+    # The list says when a retry comes. Nobody has to do anything.
+    rows = [
+        row
+        for row in listed.rows
+        if row.zip_id in steps
+        and listed.diagnoses[row.zip_id].situation is not Situation.RETRY_SCHEDULED
+    ]
     groups = by_cause(rows, listed.diagnoses).values()
     alone = [some[0] for some in groups if len(some) == 1]
     lines = [(2, f"{_name(row)}: {steps[row.zip_id]}") for row in alone]

@@ -11,7 +11,7 @@ from msgspec import UNSET
 
 from cdk.names import Names
 from cdk.settings import Settings
-from ingester.recording.files import automated, is_meeting_number, uuid_in
+from ingester.recording.files import automated
 from ingester.settings import OnDemandSecrets, SsmClient, ZoomSettings, read_secrets
 from ingester.zoom import webhook_client as hand_in
 from ingester.zoom.api import MeetingRecordings, ZoomApi
@@ -107,18 +107,11 @@ def resender(
 
 
 def uuid_of(text: str) -> str:
-    """Return the uuid that is typed, alone or in a link.
+    """Return the uuid that is typed as a command's argument, alone or in a link.
 
     Raises:
-        OpsError: The text contains no uuid.
+        OpsError: The text contains no uuid, or looks like an option.
     """
-    uuid = uuid_in(text)
+    uuid = recording_uuid(text)
     refuse_options([uuid])
-    if text.strip() and not uuid:
-        raise OpsError("The link holds no meeting_id: name the recording's uuid instead.")
-    if is_meeting_number(uuid):
-        raise OpsError(
-            f"{uuid} is a meeting number. Choose one of its recordings: "
-            "`invoke recordings --meeting` lists those that are known."
-        )
-    return recording_uuid(uuid)
+    return uuid

@@ -157,6 +157,21 @@ def test_the_form_does_not_send_the_number_of_a_meeting(
     expect(page.get_by_role("heading", level=1)).to_have_text("Data Structures")
 
 
+@pytest.mark.parametrize("scheme", ["https://", ""])
+def test_the_form_does_not_send_a_link_to_join_a_meeting(
+    page: Page, site: Site, scheme: str
+) -> None:
+    open_page(page, site, "#request")
+    send(page, f"{scheme}harvard.zoom.us/j/96655443322?pwd=s3cret")
+    expect(page.locator("#wrong-uuid")).to_have_text(
+        "This is a link to join a meeting. Choose one of its recordings."
+    )
+    assert site.posted == []
+    assert "s3cret" not in str(site.queries)
+    page.get_by_role("link", name="one of its recordings").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Data Structures")
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -191,7 +206,7 @@ def test_an_accepted_recording_can_be_followed_however_it_was_entered(
             (
                 "There is no such recording.",
                 "Zoom knows no recording gone==.",
-                "not the meeting's number",
+                "or its uuid",
             ),
         ),
         (json_answer(429, {"message": "Limit Exceeded"}), ("Too many requests at once.",)),
@@ -344,6 +359,29 @@ class TestAboutTheRecording:
         open_page(page, site, f"#request&uuid={uuid}")
         page.clock.run_for(500)
         expect(page.locator("#about")).to_contain_text(words)
+
+    @pytest.mark.parametrize("again", [False, True])
+    def test_the_form_says_that_a_request_is_ignored_when_the_recording_is_in_opencast(
+        self, page: Page, site: Site, again: bool
+    ) -> None:
+        open_page(page, site, "#request&uuid=done01==")
+        page.clock.run_for(500)
+        expect(page.locator("#there")).to_have_text(
+            "A request is ignored, unless you tick “Ingest it again”."
+        )
+        page.get_by_role("checkbox", name="Ingest it again").set_checked(again)
+        page.get_by_role("button", name="Request ingest").click()
+        ignored = "It is ignored if the recording is still in Opencast."
+        said = "The recording is on its way to Opencast." if again else ignored
+        expect(page.locator("#answer")).to_have_text(f"Accepted. {said} Follow it")
+
+    def test_the_form_promises_nothing_else_for_a_recording_that_is_not_in_opencast(
+        self, page: Page, site: Site
+    ) -> None:
+        open_page(page, site, "#request&uuid=private0==")
+        page.clock.run_for(500)
+        expect(page.locator("#about")).to_contain_text("So far")
+        expect(page.locator("#there")).to_have_count(0)
 
     def test_the_form_works_when_the_status_can_not_be_read(
         self, page: Page, site: Site, watch: Watch

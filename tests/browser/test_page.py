@@ -16,6 +16,7 @@ from ingester.ledger.table import Ledger
 from ingester.pipeline.reasons import ALREADY_THERE
 from ingester.pipeline.states import State
 from ingester.reconcile.state_table import KEY
+from ingester.status.row import Asked
 from ingester.status.table import FIRST_STEPS, MOST_STEPS, StatusChange
 from ingester.status.time_index import StatusPages
 from tests.browser.conftest import Watch
@@ -156,9 +157,22 @@ def test_a_meeting_is_found_by_its_number(page: Page, site: Site) -> None:
     page.get_by_label("Zoom meeting number").fill("95x")
     page.get_by_role("button", name="Find").click()
     expect(page.locator("#find-wrong")).to_have_text(
-        "A meeting number has digits only, like 958 4663 6714."
+        "A meeting number has 9 to 11 digits, like 958 4663 6714."
     )
     assert focused(page) == "meeting"
+
+
+def test_a_meeting_is_found_by_a_link_to_join_it(page: Page, site: Site) -> None:
+    open_page(page, site)
+    page.get_by_label("Zoom meeting number").fill("https://zoom.us/j/96655443322?pwd=s3cret")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Data Structures")
+    assert page.url.endswith("#meeting=96655443322")
+    expect(page.get_by_label("Zoom meeting number")).to_have_value("96655443322")
+    open_page(page, site)
+    page.get_by_label("Search all seven days").fill("https://zoom.us/j/96655443322?pwd=s3cret")
+    expect(page.locator("#list").get_by_text("Data Structures").first).to_be_visible()
+    assert "s3cret" not in str(site.queries)
 
 
 def test_a_recording_is_shown_with_its_steps_and_details(page: Page, site: Site) -> None:
@@ -180,6 +194,27 @@ def test_a_recording_is_shown_with_its_steps_and_details(page: Page, site: Site)
     page.go_back()
     page.get_by_role("link", name="All recordings").click()
     expect(page.get_by_role("heading", name="Needs attention")).to_be_visible()
+
+
+def test_the_series_that_was_asked_for_is_shown_beside_that_of_the_event(
+    page: Page, site: Site, aws: Cloud
+) -> None:
+    week = Week(aws)
+    week.begin("elsewhere==", timedelta(minutes=3), 1)
+    for state, series in (
+        (State.SENT_TO_DOWNLOADER, ""),
+        (State.OC_SERIES_FOUND, "9999999"),
+        (State.SENT_TO_UPLOADER, ""),
+        (State.SENT_TO_OPENCAST, "20260110021"),
+    ):
+        asked = Asked(oc_series_id="9999999") if series == "9999999" else None
+        week.write("elsewhere==", timedelta(minutes=1), state, oc_series_id=series, asked=asked)
+    open_page(page, site)
+    expect(page.get_by_text("series 20260110021, asked for 9999999")).to_be_visible()
+    open_page(page, site, "#recording=elsewhere%3D%3D")
+    assert re.search(
+        r"Series\s+20260110021, asked for 9999999", page.locator("article").inner_text()
+    )
 
 
 def test_a_long_list_of_steps_says_how_many_are_missing(page: Page, site: Site, aws: Cloud) -> None:

@@ -15,6 +15,7 @@ from ops.interrupts import deferred_signals
 from ops.printable import printable
 from ops.recordings import arguments
 
+JOIN_LINK = "https://zoom.us/j/85550001111?pwd=s3cret"
 WRONG = ("0m", "3661d", "999999999d")
 
 
@@ -57,6 +58,42 @@ def test_recording_uuid_refuses_text_that_can_not_be_a_uuid(text: str) -> None:
 
 def test_recording_uuid_ignores_surrounding_spaces() -> None:
     assert arguments.recording_uuid(" /Aimtz4gZlGg+ue//k7qppQ==\n") == "/Aimtz4gZlGg+ue//k7qppQ=="
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "https://zoom.us/recording/detail?meeting_id=%2FAimtz4gZlGg%2Bue%2F%2Fk7qppQ%3D%3D",
+        "https://zoom.us/recording/detail?meeting_id=/Aimtz4gZlGg+ue//k7qppQ==#x",
+    ],
+)
+def test_recording_uuid_is_read_from_a_link_to_the_recordings_page(link: str) -> None:
+    assert arguments.recording_uuid(link) == "/Aimtz4gZlGg+ue//k7qppQ=="
+
+
+@pytest.mark.parametrize(
+    "text", ["855 5000 1111", JOIN_LINK, JOIN_LINK.removeprefix("https://"), f"x={JOIN_LINK}"]
+)
+def test_recording_uuid_names_the_command_that_lists_the_meetings_recordings(text: str) -> None:
+    with pytest.raises(OpsError, match="`invoke recordings --meeting 85550001111` lists") as said:
+        arguments.recording_uuid(text)
+    assert "s3cret" not in str(said.value)
+
+
+def test_recording_uuid_says_which_link_to_paste() -> None:
+    with pytest.raises(OpsError, match="paste the link to the recording's page in Zoom") as said:
+        arguments.recording_uuid("https://zoom.us/rec/share/x?pwd=s3cret")
+    assert "s3cret" not in str(said.value)
+
+
+def test_meeting_number_is_read_from_a_link_to_join() -> None:
+    assert arguments.meeting_number(JOIN_LINK) == 85550001111
+
+
+def test_meeting_number_repeats_no_link() -> None:
+    with pytest.raises(OpsError, match="The link is no meeting's number: 9 to 11 digits") as said:
+        arguments.meeting_number("https://zoom.us/my/someone?pwd=s3cret")
+    assert "s3cret" not in str(said.value)
 
 
 @pytest.mark.parametrize("text", ["86168921331", "861 6892 1331", "861-6892-1331"])

@@ -174,7 +174,9 @@ def test_a_shell_of_the_local_stack_is_told_that_the_stack_is_down(
 ) -> None:
     code, _, err = invoke(project, "fail", "offline", AWS_ENDPOINT_URL=f"https://{host}:4566")
     assert code == 1
-    assert err.startswith("The local stack, which this shell has selected, doesn't answer:")
+    assert err.startswith("The local stack, which this shell has selected, doesn't answer.")
+    # `local.up` refuses the settings of a stack that is gone.
+    assert err.index("Open a new shell") < err.index("`invoke local.up`")
     assert err.count("\n") == 1
 
 

@@ -13,7 +13,7 @@ from cdk.names import DOWNLOADER
 from ingester.ledger.record import IngestRecord, Outcome, Post, Record, with_following
 from ingester.ledger.table import Ledger
 from ingester.pipeline.states import State
-from ingester.status.row import StatusRow
+from ingester.status.row import Asked, StatusRow
 from ingester.status.words import state_with_code
 from ops.command import OpsError
 from ops.logs.lines import Line
@@ -134,6 +134,14 @@ def test_follow_continues_after_a_failure_when_a_retry_is_due(failed: State) -> 
     ]
 
 
+def test_follow_says_once_when_a_retry_is_due() -> None:
+    due = "2026-11-24T15:01:00Z"
+    reason = f"Zoom answered 503 (attempt 1 of 12, next try at {due})"
+    said = following.lines(row(State.DOWNLOADER_FAILED, reason, retry_due=due))
+    assert said[0].endswith("Zoom answered 503 (attempt 1 of 12)")
+    assert said[1].strip() == f"tries again at {due}"
+
+
 def test_follow_prints_no_control_characters() -> None:
     (line,) = following.lines(row(State.IGNORED, "a\x1b[2Jb\nc"))
     assert line.isprintable()
@@ -195,7 +203,7 @@ def test_the_outcome_is_shorter_when_the_ledger_has_no_ingest_of_the_request(
 def test_the_outcome_is_an_error_when_the_ingest_was_posted_before_the_request(
     posts: dict[str, Outcome], requested: str, is_earlier: bool
 ) -> None:
-    arrived = row(State.SENT_TO_OPENCAST, oc_series_id="S", ingest_request_time=requested)
+    arrived = row(State.SENT_TO_OPENCAST, oc_series_id="T", ingest_request_time=requested)
     known = record(**posts)
     if not is_earlier:
         assert following.outcome(arrived, NOW, known).startswith("In Opencast: ")
@@ -204,9 +212,25 @@ def test_the_outcome_is_an_error_when_the_ingest_was_posted_before_the_request(
         following.outcome(arrived, NOW, known)
     since = known.ingests["mp"].posted_at
     assert str(said.value) == (
-        f"It was in Opencast already, since {since} (media package mp), and stays as it is: "
-        "delete the event there first, or let it in once more by `invoke exec.on-demand "
-        f"{UUID} --oc-series-id S --allow-multiple-ingests`."
+        f"It was in Opencast already, since {since} (series T, media package mp), and stays as it "
+        f"is. To replace it, delete its event in Opencast, then `invoke exec.pipeline {UUID}`. For "
+        f"a second event: `invoke exec.on-demand {UUID} --oc-series-id T --allow-multiple-ingests`."
+    )
+
+
+def test_the_outcome_advises_to_change_the_series_when_another_one_was_asked_for() -> None:
+    arrived = row(
+        State.SENT_TO_OPENCAST,
+        oc_series_id="T",
+        ingest_request_time="2026-11-24T15:00:01Z",
+        asked=Asked(oc_series_id="S"),
+    )
+    with pytest.raises(OpsError) as said:
+        following.outcome(arrived, NOW, record())
+    assert str(said.value) == (
+        "It was in Opencast already, since 2026-11-24T15:00:00Z (series T, media package mp), and "
+        "stays as it is. To move it to series S, change its series in Opencast. For a second "
+        f"event: `invoke exec.on-demand {UUID} --oc-series-id S --allow-multiple-ingests`."
     )
 
 

@@ -264,6 +264,20 @@ def test_the_command_asks_before_it_removes_anything(
     assert automated(ANN) not in stack.aws.rows()
 
 
+def test_the_command_says_that_nothing_is_known_of_a_recording(
+    stack: Stack, shell_of_stack: pytest.MonkeyPatch
+) -> None:
+    with answering(shell_of_stack, "y"):
+        done = invoke("recordings.forget", "never-seen==")
+    assert done.code == 1
+    assert "Nothing is known of never-seen==: is the uuid right?" in " ".join(done.err.split())
+    assert "Forget" not in done.out
+    assert not stack.ledger.get("never-seen==").forgotten
+    done = invoke("recordings.forget", "never-seen==", "--even-if-running")
+    assert done.code == 0, done.err
+    assert stack.ledger.get("never-seen==").forgotten
+
+
 def test_the_command_removes_nothing_if_a_setting_that_it_needs_is_wrong(
     stack: Stack, shell_of_stack: pytest.MonkeyPatch
 ) -> None:

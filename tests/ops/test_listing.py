@@ -17,6 +17,10 @@ from tests.cloud import Clock, Cloud
 from tests.command_line import invoke
 from tests.ops.queue_harness import subject_of
 
+KEPT = (
+    "No such recording changed in the last seven days. Rows are kept for seven days after their "
+    "last change."
+)
 NOW = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)
 
 
@@ -101,6 +105,25 @@ def begin_ingest(aws: Cloud) -> Callable[..., StatusTable]:
         return table
 
     return begin
+
+
+@pytest.mark.usefixtures("shell_of_stack", "aws")
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--failed"], "Nothing has failed or got stuck in the last seven days."),
+        (["--failed", "--since", "2h"], "Nothing has failed or got stuck in the last 2h."),
+        ([], "No recording changed in the last day. --since 7d shows all that is kept."),
+        (["--since", "3d"], "No recording changed in the last 3d."),
+        (
+            ["--uuid", "u=="],
+            KEPT,
+        ),
+    ],
+)
+def test_empty_list_names_its_period(options: list[str], said: str) -> None:
+    done = invoke("recordings", *options)
+    assert (done.code, done.out.strip()) == (0, said)
 
 
 def next_steps(*options: str) -> dict[str, str | None]:

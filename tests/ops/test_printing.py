@@ -8,15 +8,16 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from ingester.ledger.record import IngestRecord, Outcome, Post, Record
 from ingester.pipeline.reasons import ALREADY_THERE, INVALID_SERIES
 from ingester.pipeline.states import Origin, State
 from ingester.status.diagnosis import PATIENCE, diagnose_each
-from ingester.status.row import StatusRow
+from ingester.status.row import Asked, StatusRow
 from ingester.status.verdict import verdict_of
-from ops.recordings.listing import links_of
+from ops.recordings.listing import as_json, links_of
 from ops.recordings.printing import Listed, show
 
 Printed = Callable[[Listed, int], str]
@@ -142,6 +143,52 @@ def test_no_word_is_broken_on_a_terminal(
         assert known.recording_id in shown
         assert any(f"({known.state})" in word for word in shown)
         assert all(word in text for word in (*known.topic.split(), known.oc_series_id))
+
+
+@pytest.mark.parametrize("columns", [80, 130])
+def test_series_that_was_asked_for_is_named_beside_that_of_the_event(
+    printed: Printed, columns: int
+) -> None:
+    asked = Asked(oc_series_id="9999999")
+    elsewhere = row(State.SENT_TO_OPENCAST, oc_series_id="20260112345", asked=asked)
+    words = plain(printed(listed(elsewhere), columns)).split()
+    assert {"asked", "9999999"} <= {word.strip("()") for word in words}
+    found = as_json(elsewhere, None)
+    assert (found["oc_series_id"], found["asked_oc_series_id"]) == ("20260112345", "9999999")
+
+
+WAITING = row(
+    State.UPLOADER_FAILED,
+    "Opencast answered 503 (attempt 2 of 12, next try at 2026-10-14T18:40:00Z)",
+    retry_due="2026-10-14T18:40:00Z",
+)
+
+
+@pytest.mark.parametrize("columns", [80, 130, 0])
+@pytest.mark.parametrize("others", [(), TWICE[:1]], ids=["alone", "one of two"])
+def test_time_of_the_next_attempt_is_printed_once(
+    printed: Printed,
+    capsys: pytest.CaptureFixture[str],
+    others: tuple[StatusRow, ...],
+    columns: int,
+) -> None:
+    ingests = listed(WAITING, *others)
+    if columns:
+        text = plain(printed(ingests, columns))
+    else:
+        show(ingests)
+        text = capsys.readouterr().out
+    assert len(re.findall("18:40", text)) == 1
+    assert "attempt 2 of 12" in " ".join(text.split()) or columns == 130
+
+
+def test_time_of_an_attempt_that_is_due_is_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
+    due = WAITING.retry_due.replace("18:40", "18:20")
+    reason = WAITING.reason.replace("18:40", "18:20")
+    show(listed(msgspec.structs.replace(WAITING, retry_due=due, reason=reason)))
+    text = capsys.readouterr().out
+    assert text.count("18:20") == 1
+    assert "due since 2026-10-14T18:20:00Z" in text
 
 
 def test_failure_is_red_on_a_terminal_only_where_colours_are_wanted(

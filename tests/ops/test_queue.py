@@ -124,6 +124,20 @@ def test_a_view_is_shown_as_json_or_tables(
     assert "spent one receive of each" in shown
 
 
+def test_a_message_in_work_is_told_from_an_empty_queue(
+    downloads: Queues, capsys: pytest.CaptureFixture[str]
+) -> None:
+    queue.show(queue.view_both(target(), DOWNLOADS, 20))
+    assert "Both queues are empty." in capsys.readouterr().out
+    downloads.redrive.live.send(body(3))
+    queue.view_queue(downloads.redrive.live, 20)
+    url = downloads.aws.sqs.get_queue_url(QueueName="test-download")["QueueUrl"]
+    downloads.aws.sqs.receive_message(QueueUrl=url, VisibilityTimeout=60)
+    queue.show(queue.view_both(target(), DOWNLOADS, 20))
+    said = "No message can be shown: each is being worked on, or waits for its next attempt."
+    assert said in " ".join(capsys.readouterr().out.split())
+
+
 def test_a_missing_queue_is_named(aws: Cloud) -> None:
     with pytest.raises(OpsError, match="There is no queue gone"):
         SqsQueue(aws.sqs, "gone")

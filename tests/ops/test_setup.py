@@ -166,6 +166,29 @@ def test_a_folder_is_refreshed_with_its_lock_and_filled_afresh_after_a_failure(
     assert installation.runs == [True, False, False, True]
 
 
+@pytest.mark.parametrize("is_active", [False, True])
+def test_setup_says_how_a_shell_finds_invoke_unless_it_does(
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    is_active: bool,
+) -> None:
+    monkeypatch.setattr(setup, "ROOT", project)
+    program(project, "invoke", "", folder=".venv/bin")
+    monkeypatch.setenv("PATH", str(project / (".venv/bin" if is_active else "bin")))
+    setup.say_how_to_use()
+    said = "Before you use `invoke` in a shell: . .venv/bin/activate\n"
+    assert capsys.readouterr().out == ("" if is_active else said)
+
+
+def test_setup_says_only_once_that_it_set_something_up(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(setup, "check_disk", lambda: None)
+    assert setup.bring_up_to_date("Python", [step_of(installation)])
+    assert not setup.bring_up_to_date("Python", [step_of(installation)])
+
+
 def test_setup_replaces_a_link_and_leaves_its_target_alone(installation: Installation) -> None:
     others = Path("another's")
     others.mkdir()

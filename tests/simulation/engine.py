@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -103,12 +104,16 @@ class Copies:
     def _is_open(self, upload_id: str) -> bool:
         return any(upload.upload_id == upload_id for upload in self.bucket.open_uploads())
 
-    def inspect(self, key: str, _read: object, _size: int) -> Movie:
-        """Return an object's container metadata, as `RecordingTransfer.inspect` does."""
-        found = self.bucket.stored(key)
+    def inspect(self, name: str, read: Callable[[int, int], bytes], _size: int) -> Movie:
+        """Return an object's container metadata, as `RecordingTransfer.inspect` does.
+
+        No request to S3 is made: the object's key is the argument that `read` already has.
+        """
+        assert isinstance(read, partial)
+        found = self.bucket.stored(read.args[0])
         if found is not None and found.content.decode() in self.files:
             return Movie(self.files[found.content.decode()].seconds)
-        raise TransferFailed(f"{key} is not an MP4.")
+        raise TransferFailed(f"{name} is not an MP4.")
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from ingester.pipeline.states import FAILED, State
 from ingester.status.advice import phrases
 from ingester.status.diagnosis import PATIENCE, diagnose
 from ingester.status.row import StatusRow
-from ingester.status.words import reason_with_code, state_with_code
+from ingester.status.words import reason_with_code, series_words, state_with_code
 
 SUBJECT_LIMIT = 99
 """Characters. SNS requires fewer than 100."""
@@ -284,7 +284,7 @@ def _recording(
     except (ValueError, OverflowError):
         start = _one_line(row.start_time)
     course = f"Course: {_one_line(row.course)}\n" if row.course else ""
-    series = f"Series: {_one_line(row.oc_series_id)[:TEXT_LIMIT]}\n" if row.oc_series_id else ""
+    series = f"Series: {_one_line(series_words(row))[:TEXT_LIMIT]}\n" if row.oc_series_id else ""
     yield (
         f"Recording: {_one_line(row.topic)[:TEXT_LIMIT]}\n{course}{series}"
         f"Began {start} ({zone}), meeting {row.meeting_id}, uuid {_one_line(row.recording_id)}"

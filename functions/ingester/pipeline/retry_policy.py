@@ -16,6 +16,9 @@ ZOOM_REPEATS = "Zoom does so three times within an hour and a half."
 """Outlook of a webhook event that got no answer or 5xx: Zoom retries after 5, 20 and 60 more
 minutes."""
 
+NEXT_TRY = "next try at"
+"""Words in a row's reason before the moment of the next attempt."""
+
 GIVEN_UP = "Not retried automatically. The message is kept 14 days."
 """Outlook in the log record of a message that isn't retried any more."""
 
@@ -38,5 +41,5 @@ def next_attempt(now: datetime, seconds: int) -> str:
 def outlook(attempt: int, limit: int, due: str) -> str:
     """Return what follows a failed attempt; "" for `due` if no other attempt does."""
     if due:
-        return f"attempt {attempt} of {limit}, next try at {due}"
+        return f"attempt {attempt} of {limit}, {NEXT_TRY} {due}"
     return f"attempt {attempt} of {limit}, no more tries: an operator is needed"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 import msgspec
 
 from ingester.errors import BadRequest
+from ingester.recording.meeting_number import DIGITS, meeting_number_in
 
 PAGE_RECORDINGS = 2
 """Number of recordings that one press of the button adds."""
@@ -20,9 +19,6 @@ whose buttons have the same fields. The number is higher than any version of the
 
 LONGEST_TIME = 40
 """Characters of a start time in a button. Slack's limit for the whole value is 2,000."""
-
-_FILLING = re.compile(r"[\s\u200b*\-\u2010-\u2015\u2212]+")
-"""Characters that people write or paste between a meeting number's digits."""
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +68,7 @@ class Button(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def meeting_asked_for(text: str) -> int | None:
-    """Parse the text after `/zip`.
+    """Parse the text after `/zip`: a meeting number, or a link to join the meeting.
 
     Returns:
         The meeting number; None if the text asks for help.
@@ -82,10 +78,10 @@ def meeting_asked_for(text: str) -> int | None:
     """
     if text.strip().lower() in {"", "help"}:
         return None
-    digits = _FILLING.sub("", text)
-    if not re.fullmatch(r"[0-9]{10,11}", digits):
+    digits = meeting_number_in(text)
+    if not digits:
         raise BadRequest(
-            "That is no Zoom meeting number: it has 10 or 11 digits, like 123 456 7890. "
+            f"That is no Zoom meeting number: it has {DIGITS}, like 123 456 7890. "
             "`/zip help` shows how to ask."
         )
     return int(digits)

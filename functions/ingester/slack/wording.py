@@ -15,13 +15,13 @@ from ingester.schedule.model import DAYS, ScheduledClass, ScheduledMeeting
 from ingester.status.advice import phrases
 from ingester.status.diagnosis import Diagnosis
 from ingester.status.row import StatusRow
-from ingester.status.words import reason_of, state_words
+from ingester.status.words import reason_of, series_words, state_words
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 HELP = """\
 `/zip 123 456 7890` shows where the recordings of a Zoom meeting are on their way to Opencast. \
-Spaces and dashes in the number don't matter.
+Spaces and dashes in the number don't matter, and a link to join the meeting does, too.
 
 You get the classes that the schedule has for the meeting, and its recordings of the last seven \
 days, newest first: whether Zoom is still recording, what was sent to Opencast, what wasn't and \
@@ -135,7 +135,7 @@ def ingest_lines(
     if row.reason and row.state is not State.IGNORED:
         lines.append(f"Reason: {in_words(row, zone)}")
     if on_demand and row.oc_series_id:
-        lines.append(f"Opencast series: {row.oc_series_id}")
+        lines.append(f"Opencast series: {series_words(row)}")
     return (*lines, f"Updated {moment(row.updated, zone)}")
 
 

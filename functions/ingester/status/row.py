@@ -30,7 +30,7 @@ class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
     """A row of the status table. Absent texts are "".
 
     Attributes:
-        oc_series_id: Series that was found for the recording.
+        oc_series_id: Series that was found for the recording; that of its event, once it is known.
         updated: Time of the last write, in UTC.
         retry_due: When the pipeline retries by itself, as a wire timestamp.
         zoom_notice: What Zoom reported of the recording, such as a move to the trash.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from ingester.pipeline import reasons
+from ingester.pipeline import reasons, retry_policy
 from ingester.pipeline.states import State
 from ingester.status.row import StatusRow
 
@@ -54,6 +54,14 @@ def state_words(state: State | None) -> str:
     return STATES[state] if state else UNKNOWN_STATE
 
 
+def series_words(row: StatusRow) -> str:
+    """Return a row's series, and the one that was asked for if they differ; "" without a series."""
+    asked = row.asked.oc_series_id
+    if not row.oc_series_id or asked in {"", row.oc_series_id}:
+        return row.oc_series_id
+    return f"{row.oc_series_id}, asked for {asked}"
+
+
 def state_with_code(state: State | None) -> str:
     """Return the words for a state with its code in brackets, which operators search for."""
     return f"{STATES[state]} ({state})" if state else UNKNOWN_STATE
@@ -77,6 +85,11 @@ def reason_words(reason: str, series: str = "") -> str:
 def reason_of(row: StatusRow) -> str:
     """Return a row's reason as people read it."""
     return reason_words(row.reason, row.oc_series_id)
+
+
+def without_next_try(row: StatusRow) -> str:
+    """Return `reason_with_code` without the time of the next attempt, for where it is said too."""
+    return reason_with_code(row).replace(f", {retry_policy.NEXT_TRY} {row.retry_due}", "")
 
 
 def reason_with_code(row: StatusRow) -> str:

@@ -53,7 +53,7 @@ class Movie:
 
 
 def inspect(
-    key: str,
+    name: str,
     read_range: Callable[[int, int], bytes],
     size: int,
     *,
@@ -64,7 +64,7 @@ def inspect(
     """Open an MP4 and read its duration and streams.
 
     Args:
-        key: Its S3 key, for error messages.
+        name: Its name, for error messages.
         read_range: Reads so many bytes from an offset on.
         size: Its size in bytes.
         program: What the child runs.
@@ -75,7 +75,7 @@ def inspect(
         TransferFailed: It isn't a complete MP4 with a video.
         UnusableVideo: Checking it takes more memory or time than any recording, or crashes libav.
     """
-    file = File(key, read_range, size)
+    file = File(name, read_range, size)
     check_boxes(file)
     ours, theirs = socket.socketpair()
     with ours:
@@ -83,7 +83,7 @@ def inspect(
             process = _start(program, theirs, size, library_path)
         with process:
             try:
-                return _serve(file, _Child(key, process, ours, seconds))
+                return _serve(file, _Child(name, process, ours, seconds))
             finally:
                 process.kill()
 
@@ -95,10 +95,10 @@ class Inspector:
         self._library_path = library_path
         self._lock = threading.Lock()
 
-    def inspect(self, key: str, read_range: Callable[[int, int], bytes], size: int) -> Movie:
+    def inspect(self, name: str, read_range: Callable[[int, int], bytes], size: int) -> Movie:
         """Open an MP4, once no other thread does. See `inspect`."""
         with self._lock:
-            return inspect(key, read_range, size, library_path=self._library_path)
+            return inspect(name, read_range, size, library_path=self._library_path)
 
 
 def _start(
@@ -145,16 +145,16 @@ class _Answer(msgspec.Struct, frozen=True):
 
 
 class _Child:
-    """The child that opens the video `key`, and our end of its socket."""
+    """The child that opens the video `name`, and our end of its socket."""
 
     def __init__(
         self,
-        key: str,
+        name: str,
         process: subprocess.Popen[bytes],
         connection: socket.socket,
         seconds: float,
     ) -> None:
-        self._key = key
+        self._name = name
         self._process = process
         self._connection = connection
         self._seconds_left = seconds
@@ -175,12 +175,12 @@ class _Child:
                     raise EOFError
             line += received
             if len(line) > LINE_BYTES:
-                raise UnusableVideo.of(self._key, "libav answers nonsense when it opens it")
+                raise UnusableVideo.of(self._name, "libav answers nonsense when it opens it")
         self._has_begun = True
         try:
             return msgspec.json.decode(line, type=_Answer)
         except msgspec.DecodeError as error:
-            raise UnusableVideo.of(self._key, "libav answers nonsense when it opens it") from error
+            raise UnusableVideo.of(self._name, "libav answers nonsense when it opens it") from error
 
     def send(self, content: bytes) -> None:
         """Send the bytes of a range. Raises as `receive` does."""
@@ -210,8 +210,8 @@ class _Child:
             told = self._process.stderr.read(LINE_BYTES) if self._process.stderr else b""
             return RuntimeError(f"The child ended with {code}: {told.decode(errors='replace')}")
         if is_late or code == -signal.SIGXCPU:
-            return UnusableVideo.of(self._key, "libav takes longer to open it than any recording")
-        return UnusableVideo.of(self._key, f"libav crashes when it opens it (exit code {code})")
+            return UnusableVideo.of(self._name, "libav takes longer to open it than any recording")
+        return UnusableVideo.of(self._name, f"libav crashes when it opens it (exit code {code})")
 
 
 def _serve(file: File, child: _Child) -> Movie:
@@ -221,15 +221,15 @@ def _serve(file: File, child: _Child) -> Movie:
         if not (
             0 < answer.length <= READ_BYTES and 0 <= answer.offset <= file.size - answer.length
         ):
-            raise UnusableVideo.of(file.key, "libav answers nonsense when it opens it")
+            raise UnusableVideo.of(file.name, "libav answers nonsense when it opens it")
         child.send(file.read(answer.offset, answer.length))
         answer = child.receive()
     if answer.failure == "MemoryError":
         raise UnusableVideo.of(
-            file.key, "libav needs more memory to open it than for any recording"
+            file.name, "libav needs more memory to open it than for any recording"
         )
     if answer.failure:
-        raise TransferFailed(f"{file.key} is not a whole MP4: {answer.failure}.")
+        raise TransferFailed(f"{file.name} is not a whole MP4: {answer.failure}.")
     if "video" not in answer.streams or answer.seconds <= 0:
-        raise TransferFailed(f"{file.key} holds no video of any length.")
+        raise TransferFailed(f"{file.name} holds no video of any length.")
     return Movie(answer.seconds, answer.streams)

@@ -60,11 +60,11 @@ class _Box:
 class File:
     """A file of `size` bytes that is read by `read_range(offset, length)`, within limits.
 
-    `key` names it in error messages.
+    `name` names it in error messages.
     """
 
-    def __init__(self, key: str, read_range: Callable[[int, int], bytes], size: int) -> None:
-        self.key = key
+    def __init__(self, name: str, read_range: Callable[[int, int], bytes], size: int) -> None:
+        self.name = name
         self.size = size
         self._read_range = read_range
         self._reads_left = MAX_READS
@@ -82,12 +82,12 @@ class File:
         self._bytes_left -= length
         if self._reads_left < 0 or self._bytes_left < 0:
             raise UnusableVideo.of(
-                self.key,
+                self.name,
                 f"checking it takes over {MAX_READS:,} reads, or over {MAX_READ_BYTES:,} bytes",
             )
         content = self._read_range(offset, length)
         if len(content) != length:
-            raise TransferFailed(f"{self.key} has fewer bytes than S3 tells.")
+            raise TransferFailed(f"{self.name} has fewer bytes than S3 tells.")
         return content
 
     def peek(self, offset: int, length: int) -> bytes:
@@ -109,7 +109,7 @@ def check_boxes(file: File) -> None:
     """
     if file.peek(0, _HEADER_BYTES).lstrip()[:1] in _FIRST_BYTES_OF_TEXT:
         raise TransferFailed(
-            f"{file.key} is a page or an error message under a video's name, and no MP4."
+            f"{file.name} is a page or an error message under a video's name, and no MP4."
         )
     index: _Box | None = None
     box_types = set()
@@ -120,7 +120,7 @@ def check_boxes(file: File) -> None:
         if box.type == b"moov":
             if index or box.end - box.begin > MAX_INDEX_BYTES:
                 raise UnusableVideo.of(
-                    file.key, f"it has two indexes, or one of over {MAX_INDEX_BYTES:,} bytes"
+                    file.name, f"it has two indexes, or one of over {MAX_INDEX_BYTES:,} bytes"
                 )
             index = box
         box_types.add(box.type)
@@ -128,7 +128,9 @@ def check_boxes(file: File) -> None:
             # The index comes before the fragments, which may be thousands; libav checks the rest.
             break
     if index is None or not box_types & {b"mdat", b"moof"}:
-        raise TransferFailed(f"{file.key} is not a whole MP4: its index or its frames are missing.")
+        raise TransferFailed(
+            f"{file.name} is not a whole MP4: its index or its frames are missing."
+        )
     _check_index(file, index, boxes_left)
 
 
@@ -144,7 +146,7 @@ def _check_index(file: File, index: _Box, boxes_left: int) -> None:
             elif parent.type == b"stbl":
                 samples += _samples(file, box)
     if samples > MAX_SAMPLES:
-        raise UnusableVideo.of(file.key, f"its index has more than {MAX_SAMPLES:,} frames")
+        raise UnusableVideo.of(file.name, f"its index has more than {MAX_SAMPLES:,} frames")
 
 
 def _boxes(file: File, offset: int, end: int) -> Iterator[_Box]:
@@ -162,7 +164,7 @@ def _boxes(file: File, offset: int, end: int) -> Iterator[_Box]:
             length = end - offset
         if length < content or offset + length > end:
             raise TransferFailed(
-                f"{file.key} is not a whole MP4: it breaks off, or is none at all."
+                f"{file.name} is not a whole MP4: it breaks off, or is none at all."
             )
         yield _Box(header[4:8], offset + content, offset + length)
         offset += length
@@ -170,10 +172,10 @@ def _boxes(file: File, offset: int, end: int) -> Iterator[_Box]:
 
 def _check_box(file: File, box: _Box, boxes_left: int) -> None:
     if boxes_left < 0:
-        raise UnusableVideo.of(file.key, f"it has more than {MAX_BOXES:,} boxes")
+        raise UnusableVideo.of(file.name, f"it has more than {MAX_BOXES:,} boxes")
     if box.type == b"cmov":
         # A small one may expand to gigabytes. Zoom doesn't compress its indexes.
-        raise UnusableVideo.of(file.key, "its index is compressed")
+        raise UnusableVideo.of(file.name, "its index is compressed")
 
 
 def _samples(file: File, table: _Box) -> int:
@@ -196,5 +198,5 @@ def _samples(file: File, table: _Box) -> int:
         fits = 8 + first * _ENTRY_BYTES[table.type] <= length
     if not fits:
         name = table.type.decode()
-        raise UnusableVideo.of(file.key, f"its table {name} tells of more than the file can hold")
+        raise UnusableVideo.of(file.name, f"its table {name} tells of more than the file can hold")
     return samples

@@ -6,6 +6,7 @@ import logging
 import string
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 from urllib.parse import quote
 
@@ -56,7 +57,8 @@ ReadRange = Callable[[str, int, int], bytes]
 """Reads `length` bytes at `offset` of the object `key`: `recording.staging_bucket.Staging`."""
 
 Inspect = Callable[[str, Callable[[int, int], bytes], int], Movie]
-"""Inspects the video `key` of `size` bytes by a function that reads it: `transfer.mp4.inspect`."""
+"""Inspects a video of some bytes, which its errors call by name, by a function that reads it:
+`transfer.mp4.inspect`."""
 
 
 class OpenFile(Protocol):
@@ -179,8 +181,7 @@ class RecordingTransfer:
             )
 
         def inspect(key: str, size: int) -> Movie:
-            read = self.read_range
-            return self.inspect(key, lambda offset, length: read(key, offset, length), size)
+            return self.inspect(source.label, partial(self.read_range, key), size)
 
         tolerated_errors: tuple[type[PermanentFailure], ...] = (NotAFile, UnusableVideo)
         if file.is_chat:

@@ -18,7 +18,7 @@ from ingester.alerts.log_records import records_of
 from ingester.alerts.mail import BODY_LIMIT, SUBJECT_LIMIT, Mail, Source, fitted, log_link
 from ingester.log_level import Level
 from ingester.pipeline.states import State
-from ingester.status.row import StatusRow
+from ingester.status.row import Asked, StatusRow
 from tests import log_lines
 from tests.log_lines import line_of
 
@@ -52,6 +52,11 @@ def row(state: State = State.UPLOADER_FAILED, **more: object) -> StatusRow:
 def mail(line: str, about: StatusRow | None = None, function: str = "zoom-uploader") -> Mail:
     [fault] = faults_in(records_of([line]), function, Level.DEBUG)
     return alerts.mail_about(fault, about, SOURCE, NOW, ZONE)
+
+
+def test_series_that_was_asked_for_is_named_beside_that_of_the_event() -> None:
+    sent = mail(line_of(), row(asked=Asked(oc_series_id="9999999")))
+    assert "\nSeries: 20260112345, asked for 9999999\n" in sent.body
 
 
 def test_first_lines_have_what_a_reader_needs() -> None:

@@ -183,6 +183,12 @@ def test_parser_makes_the_title_from_the_type(cell: str, title: str) -> None:
         ("OC_Series", "#12345", "no Opencast series, but something else"),
         ("OC_Series", "https://admin/#!/series?series=abc", "no Opencast series, but"),
         ("OC_Series", "https://o/#/2026/01/1\nhttps://o/#/2026/01/2", "no Opencast series, but"),
+        ("OC_Series", "20260199996", "no Opencast series, but an id alone: paste the link"),
+        (
+            "OC_Series",
+            "4c05b4f5-7e5c-4d64-a9fc-1aa4bd8d3c4d",
+            "no Opencast series, but an id alone: paste the link to the series",
+        ),
         ("OC_Series", "#REF!", "OC Series is '#REF!': wait"),
         ("Day", "#NV", "Day is '#NV': wait"),
         ("Day", "", "day '' holds none of M T W R F S U"),

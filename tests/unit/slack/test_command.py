@@ -33,6 +33,8 @@ KNOWN = Button(version=VERSION, mid=12345678901, newest_start_time="", start_ind
         ("123-4567-8901", 12345678901),
         ("*123 4567 8901*", 12345678901),
         (" 123\u00a04567\u00a08901 ", 12345678901),
+        ("123456789", 123456789),
+        ("https://zoom.us/j/85550001111?pwd=s3cret", 85550001111),
         ("", None),
         ("help", None),
         (" Help\n", None),

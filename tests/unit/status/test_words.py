@@ -6,11 +6,13 @@ import pytest
 
 from ingester.pipeline import reasons
 from ingester.pipeline.states import State
+from ingester.status.row import Asked
 from ingester.status.words import (
     STATES,
     reason_of,
     reason_with_code,
     reason_words,
+    series_words,
     state_with_code,
     state_words,
 )
@@ -45,6 +47,18 @@ def test_reason_leaves_out_what_the_state_already_says(stored: str, words: str) 
     said = reason_of(row(State.UPLOADER_FAILED, stored, oc_series_id="S"))
     assert said.startswith(words)
     assert "operator" not in said
+
+
+@pytest.mark.parametrize(
+    ("found", "asked", "words"),
+    [("S", "", "S"), ("S", "S", "S"), ("S", "T", "S, asked for T"), ("", "T", "")],
+)
+def test_series_that_was_asked_for_is_named_when_the_event_is_in_another_one(
+    found: str, asked: str, words: str
+) -> None:
+    asked_for = Asked(oc_series_id=asked)
+    row_of_it = row(State.SENT_TO_OPENCAST, oc_series_id=found, asked=asked_for)
+    assert series_words(row_of_it) == words
 
 
 def test_missing_series_is_named_only_when_it_is_known() -> None:

@@ -477,7 +477,7 @@ class TestRecording:
         assert [item.view for item in staged] == ["active_speaker"]
         assert recording.staged.missing == ()
         assert re.fullmatch(
-            r"\S+-gallery_view-\S+\.mp4 is refused: .* If it plays in Zoom, add it in Opencast\.",
+            r"gallery_view of segment 0 is refused: .* If it plays in Zoom, add it in Opencast\.",
             recording.staged.reason,
         )
 

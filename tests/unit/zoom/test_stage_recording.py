@@ -234,6 +234,14 @@ class TestMissing:
         assert "Skipped chat_file of segment 0: Zoom" in caplog.text
         assert recording.staged.missing == missing
 
+    def test_reason_names_view_and_segment_when_a_video_is_not_whole(
+        self, recording: Recording, movie: Movie
+    ) -> None:
+        recording.web.pages = {"/1": ranged(movie(5)[:-1000])}
+        said = r"^active_speaker of segment 0 is not a whole MP4: it breaks off"
+        with pytest.raises(TransferFailed, match=said):
+            recording.run(file_of(1))
+
     def test_view_is_missing_when_zoom_answers_with_a_page(
         self, recording: Recording, movie: Movie
     ) -> None:
@@ -277,7 +285,7 @@ class TestChecks:
         self, recording: Recording, movie: Movie
     ) -> None:
         recording.web.pages = {"/1": ranged(movie(5)[:-50])}
-        with pytest.raises(TransferFailed, match="000-active_speaker"):
+        with pytest.raises(TransferFailed, match="active_speaker of segment 0"):
             recording.run(file_of(1))
 
     def test_view_is_copied_again_by_the_next_run_when_it_was_no_complete_mp4(

@@ -74,6 +74,11 @@ _ZOOM_LINK = re.compile(r"(?<!=)https?://[^\s/]+/(?:j|w|s|my|wc/join)/[0-9]+", r
 """A Zoom link anywhere in a cell. Nothing has to separate two links. A link after a `=` belongs
 to the query of another one."""
 
+_SERIES_ALONE = re.compile(
+    r"[0-9]{6,20}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE
+)
+"""A series' id without the link, as people type it. Schedules have links only."""
+
 _LINK = re.compile(r"://|pwd=", re.IGNORECASE)
 _SECRET = re.compile(r"//|pwd|passw|passc", re.IGNORECASE)
 
@@ -172,9 +177,15 @@ def series_of(cell: str) -> str:
     """
     series = series_link.in_link(cell)
     if not series:
-        hint = ", but something else after a #" if series_link.after_hash(cell) else ""
-        raise CellProblem(f"no Opencast series{hint}", SERIES)
+        raise CellProblem(f"no Opencast series{_series_mistake(cell)}", SERIES)
     return series
+
+
+def _series_mistake(cell: str) -> str:
+    """Return what a cell without a link to a series holds instead, if that is known."""
+    if _SERIES_ALONE.fullmatch(cell):
+        return ", but an id alone: paste the link to the series"
+    return ", but something else after a #" if series_link.after_hash(cell) else ""
 
 
 def days_of(cell: str) -> tuple[list[str], list[str]]:

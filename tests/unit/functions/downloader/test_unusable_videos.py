@@ -20,10 +20,10 @@ JUST_NOW = "2026-10-14T17:31:00Z"
 def process(harness: Harness, recording: Recording, is_unusable: Callable[[str], bool]) -> bool:
     """Process a recording whose webhook event has just come. False if it has to come back."""
 
-    def inspect(key: str, read_range: Callable[[int, int], bytes], size: int) -> mp4.Movie:
-        if is_unusable(key):
-            raise UnusableVideo.of(key, "it is hostile")
-        return mp4.inspect(key, read_range, size)
+    def inspect(name: str, read_range: Callable[[int, int], bytes], size: int) -> mp4.Movie:
+        if is_unusable(name):
+            raise UnusableVideo.of(name, "it is hostile")
+        return mp4.inspect(name, read_range, size)
 
     message = harness.message(recording, received_time=JUST_NOW)
     taken = received(harness.aws, harness.aws.download_queue, message)
@@ -33,7 +33,7 @@ def process(harness: Harness, recording: Recording, is_unusable: Callable[[str],
 def test_other_files_go_on_at_once_when_a_video_is_unusable(
     harness: Harness, lecture: Recording, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert process(harness, lecture, lambda key: "shared_screen" in key and "/000-" in key)
+    assert process(harness, lecture, lambda name: "shared_screen" in name and "segment 0" in name)
     state, reason = harness.outcome
     assert state == "SENT_TO_UPLOADER"
     assert "is refused: it is hostile. If it plays in Zoom, add it in Opencast." in reason

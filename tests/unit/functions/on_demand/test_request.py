@@ -112,6 +112,26 @@ def test_on_demand_request_gets_404_when_it_has_a_meeting_number(
     assert not harness.aws.rows()
 
 
+@pytest.mark.parametrize("scheme", ["https://", ""])
+def test_on_demand_request_gets_404_when_its_link_is_one_to_join(
+    harness: Harness, caplog: pytest.LogCaptureFixture, scheme: str
+) -> None:
+    caplog.set_level(0)
+    answer = harness.ask({"uuid": f"{scheme}zoom.us/j/85550001111?pwd=s3cret"})
+    said = (
+        "The Zoom link holds no meeting_id. It is the link to join meeting 85550001111: choose "
+        "one of the meeting's recordings."
+    )
+    assert answer == (404, said)
+    assert "s3cret" not in caplog.text
+    assert not any("s3cret" in str(vars(record)) for record in caplog.records)
+
+
+def test_on_demand_request_names_the_field_when_the_series_is_no_id(harness: Harness) -> None:
+    said = "The Opencast series (oc_series_id) is neither a series' id nor Opencast's link to one."
+    assert harness.ask({"uuid": "u==", "oc_series_id": "no id"}) == (400, said)
+
+
 def test_on_demand_request_gets_404_when_its_link_has_no_meeting_id(harness: Harness) -> None:
     for link in ("https://zoom.us/rec", LINK, "https://[x?meeting_id=y", "https://zoom.us/?id=1"):
         assert harness.ask({"uuid": link})[0] == 404

@@ -199,6 +199,7 @@ class TestAnotherSeries:
         said = f"It was ingested into series {SERIES}, before it was asked for in {ANOTHER_SERIES}"
         assert harness.outcome[0] == "SENT_TO_OPENCAST"
         assert harness.outcome[1].startswith(said)
+        assert harness.row["oc_series_id"] == SERIES
         assert harness.part("isPartOf") == [harness.own_ingest.series] == [SERIES]
         assert error_record(caplog, said).advice == one_ingest.CHANGE_IT
 
