@@ -37,6 +37,7 @@ from cdk.names import (
     Function,
     Names,
 )
+from cdk.queues import Queues
 from cdk.settings import Settings
 
 GRANTS = "grants"
@@ -204,18 +205,7 @@ class Functions(Construct):
             )
             for function in FUNCTIONS
         }
-        queues = resources.queues
-        self.by_function[DOWNLOADER].consume(queues.download, settings.downloads_at_once)
-        uploader = self.by_function[UPLOADER]
-        uploader.consume(queues.upload, settings.oc_track_upload_max)
-        # Slack invokes itself asynchronously to answer late. Don't retry: a retry would post twice.
-        self.by_function[SLACK].alias.configure_async_invoke(
-            retry_attempts=0, max_event_age=Duration.seconds(60)
-        )
-        if settings.reconcile_days:
-            self._reconcile_every_hour(names)
-        if settings.follow_ingests:
-            self._follow_every_minute(names)
+        self._let_queues_and_schedules_invoke(settings, resources.queues, names)
         if network:
             for function in (UPLOADER, FOLLOW):
                 self.by_function[function].attach_to_vpc(network.subnets, network.security_group)
@@ -230,6 +220,21 @@ class Functions(Construct):
             self.alias(LOG_NOTIFICATIONS),
             settings.log_notifications_filter_log_level,
         )
+
+    def _let_queues_and_schedules_invoke(
+        self, settings: Settings, queues: Queues, names: Names
+    ) -> None:
+        self.by_function[DOWNLOADER].consume(queues.download, settings.downloads_at_once)
+        uploader = self.by_function[UPLOADER]
+        uploader.consume(queues.upload, settings.oc_track_upload_max)
+        # Slack invokes itself asynchronously to answer late. Don't retry: a retry would post twice.
+        self.by_function[SLACK].alias.configure_async_invoke(
+            retry_attempts=0, max_event_age=Duration.seconds(60)
+        )
+        if settings.reconcile_days:
+            self._reconcile_every_hour(names)
+        if settings.follow_ingests:
+            self._follow_every_minute(names)
 
     def _reconcile_every_hour(self, names: Names) -> None:
         events.Rule(

@@ -304,12 +304,7 @@ def ingest(wanted: IngestRequest, deps: Dependencies, renewed: Callable[[], Depe
                 State.ON_DEMAND_RECEIVED,
                 subject=subject,
                 requested=Requested.NOW,
-                asked=Asked(
-                    oc_series_id=wanted.oc_series_id,
-                    oc_workflow=wanted.oc_workflow,
-                    allow_multiple_ingests=wanted.allow_multiple_ingests,
-                    ingest_all_mp4=wanted.ingest_all_mp4,
-                ),
+                asked=_shown(wanted),
             ),
         )
         options = IngestOptions(
@@ -321,19 +316,36 @@ def ingest(wanted: IngestRequest, deps: Dependencies, renewed: Callable[[], Depe
         )
         body = webhook_client.event_of(recording, options, deps.clock())
         try:
-            try:
-                _post(body, begin, deps)
-            except KeyRefused:
-                newer = renewed()
-                if newer.secrets == deps.secrets:
-                    raise
-                _post(body, begin, newer)
+            _post_with_fresh_key(body, begin, deps, renewed)
         except (WebhookFailed, WebhookUnreachable) as error:
             if _record_of(recording.uuid, deps).request(zip_id).is_sent:
                 logger.info("Only the webhook's answers were lost")
                 return
             deps.status.report(zip_id, StatusChange(State.WEBHOOK_FAILED, str(error)))
             raise
+
+
+def _shown(wanted: IngestRequest) -> Asked:
+    """Return what the row shows of a request."""
+    return Asked(
+        oc_series_id=wanted.oc_series_id,
+        oc_workflow=wanted.oc_workflow,
+        allow_multiple_ingests=wanted.allow_multiple_ingests,
+        ingest_all_mp4=wanted.ingest_all_mp4,
+    )
+
+
+def _post_with_fresh_key(
+    body: bytes, begin: float, deps: Dependencies, renewed: Callable[[], Dependencies]
+) -> None:
+    """Post an event to the webhook; once more with a fresh key if the webhook refuses ours."""
+    try:
+        _post(body, begin, deps)
+    except KeyRefused:
+        newer = renewed()
+        if newer.secrets == deps.secrets:
+            raise
+        _post(body, begin, newer)
 
 
 def _record_of(uuid: str, deps: Dependencies) -> Record:
