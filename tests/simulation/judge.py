@@ -589,7 +589,9 @@ def _noise(played: Played) -> Iterator[Verdict]:
     if len(mails) > most * causes + during:
         yield Verdict(Category.NOISE, "", f"{len(mails)} mails for {causes} causes")
     sent = played.cloud.sent["all", ""]
-    most_sent = MESSAGES_FOR_A_RECORDING + MESSAGES_FOR_CAPTIONS * played.scenario.site.captions
+    site = played.scenario.site
+    # Chapters have messages of their own.
+    most_sent = MESSAGES_FOR_A_RECORDING + MESSAGES_FOR_CAPTIONS * (site.captions + site.chapters)
     if sent > most_sent * recordings:
         yield Verdict(Category.NOISE, "", f"{sent} messages for {recordings} recordings")
     for (queue, uuid), most in played.cloud.most_waiting.items():

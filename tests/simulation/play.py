@@ -42,6 +42,11 @@ Zoom's list lacks a file for 30 hours at most, and a copy may wait for a day.
 HOURLY, RARELY = 4 * HOUR, 6
 """Reconcile runs hourly until `HOURLY` seconds after the last happening, then every six hours."""
 
+CAPTIONS_DAYS = 13
+"""Days that a world with captions lasts after its last happening. Captions are waited for a week after
+the ingest, and behind a paused workflow two messages wait 42 hours each.
+"""
+
 FOLLOWED_DAYS = 8
 """Days that a world lasts longer if its ingests are followed, for a week at most."""
 
@@ -94,6 +99,9 @@ def play(
     for happening in scenario.happenings:
         world.at(happening.at, lambda happening=happening: happenings.start(happening))  # type: ignore[misc]  # bound now
     until = max(scenario.until, _plan_reconciles(system, scenario) + 2 * DAY)
+    if scenario.site.captions:
+        last = max((happening.at for happening in scenario.happenings), default=0.0)
+        until = max(until, last + CAPTIONS_DAYS * DAY)
     if scenario.site.follows:
         until += FOLLOWED_DAYS * DAY
         _FollowClock(system).look()

@@ -270,14 +270,17 @@ def _expects_events(record: ledger.Record, age: timedelta) -> bool:
     """Return whether a recording has events, all of which Opencast certainly has.
 
     Raises:
-        AskLater: An ingest is on its way. Before Zoom's event about the video there is no request.
+        AskLater: An ingest is on its way, or may be. Before Zoom's event about the video there is
+            no request. If a write to the ledger failed, it may not know that a message was sent.
     """
     requests = record.requests
-    is_on_its_way = any(
-        request.is_sent and request.end is None and not record.ingest_of(zip_id)
+    pending = [
+        request
         for zip_id, request in requests.items()
-    )
-    if is_on_its_way or (not requests and not record.ingests and age < ONE_DAY):
+        if request.end is None and not record.ingest_of(zip_id)
+    ]
+    may_come = not record.ingests and (bool(pending) or not requests) and age < ONE_DAY
+    if may_come or any(request.is_sent for request in pending):
         raise AskLater("The recording isn't in Opencast yet")
     if not all(ingest.is_taken for ingest in record.ingests.values()):
         raise AskLater("It isn't known yet whether Opencast has the recording")

@@ -180,11 +180,16 @@ class Harness:
 
     def accept(self, recording: Recording, *files: RecordingFile, zip_id: str = ZIP_ID) -> None:
         """Note in the ledger, as the webhook does, a request whose message names these files."""
+        self.request(recording, *files, zip_id=zip_id)
+        sent = [file.file_id for file in files]
+        self.ledger().change(recording.uuid, partial(with_sent, zip_id=zip_id, files=sent))
+
+    def request(self, recording: Recording, *files: RecordingFile, zip_id: str = ZIP_ID) -> None:
+        """Note in the ledger a request, but not that its message is on the queue."""
         self.name(recording, *files)
-        change, sent = self.ledger().change, [file.file_id for file in files]
         asked, now = Asked(), self.clock()
+        change = self.ledger().change
         change(recording.uuid, partial(with_request, zip_id=zip_id, asked=asked, now=now))
-        change(recording.uuid, partial(with_sent, zip_id=zip_id, files=sent))
 
     def notice(self, recording: Recording, notice: str) -> None:
         """Note in the ledger, as the webhook does, that a recording was removed."""

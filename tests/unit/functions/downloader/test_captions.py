@@ -304,6 +304,16 @@ class TestWaiting:
         assert again["first_seen"] == "2026-10-14T18:30:00Z"
         assert harness.asked_of_api() == 0
 
+    def test_captions_wait_for_a_day_when_the_ledger_does_not_know_that_the_message_was_sent(
+        self, harness: Harness, late: Late, lecture: Recording
+    ) -> None:
+        """The webhook goes on when the ledger doesn't take its second write."""
+        harness.request(lecture, lecture.files[0])
+        assert late.take(waiting=timedelta(hours=23))
+        assert len(later(harness)) == 1
+        assert late.take(waiting=timedelta(hours=25))
+        assert not later(harness)
+
     def test_captions_wait_while_the_outcome_of_the_ingest_is_unknown(
         self, harness: Harness, late: Late
     ) -> None:
