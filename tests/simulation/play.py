@@ -43,8 +43,8 @@ HOURLY, RARELY = 4 * HOUR, 6
 """Reconcile runs hourly until `HOURLY` seconds after the last happening, then every six hours."""
 
 CAPTIONS_DAYS = 13
-"""Days that a world with captions lasts after its last happening. Captions are waited for a week after
-the ingest, and behind a paused workflow two messages wait 42 hours each.
+"""Days that a world with captions lasts after its last happening. A week is waited for captions
+after the ingest, and behind a paused workflow two messages wait 42 hours each.
 """
 
 FOLLOWED_DAYS = 8
