@@ -76,11 +76,16 @@ class Sweep:
         self._urls = {name: stack.driver.queue_url(name) for name in (*QUEUES, *DEAD)}
 
     def learn(self) -> Calls:
-        """Process two recordings without a crash, the first in a new process."""
+        """Process two recordings without a crash, the first in a new process.
+
+        A further call of a name counts only if both made it: a message of another recording, or a
+        retry on a slow machine, makes some that no later run makes.
+        """
         self._gate.kill()
         cold, cold_seconds = self._calls_of_one()
         warm, warm_seconds = self._calls_of_one()
-        return Calls(tuple(cold), frozenset(cold) - set(warm), cold_seconds, warm_seconds)
+        steady = tuple(call for call in cold if call.number == 1 or call in warm)
+        return Calls(steady, frozenset(steady) - set(warm), cold_seconds, warm_seconds)
 
     def crash(self, aim: Aim, calls: Calls) -> Result:
         """Kill the function at a call for a new recording. DriverError if it never gets there."""
