@@ -61,7 +61,7 @@ class Busy(Exception):
 
 @dataclass(frozen=True)
 class _Prepared:
-    """What is decided before the local stack's first process starts.
+    """The decisions of a start, before the local stack's first process.
 
     Attributes:
         authority: Certificates of every local server.

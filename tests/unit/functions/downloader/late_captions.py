@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import timedelta
 from typing import Any
 
@@ -11,8 +12,21 @@ from ingester.ledger.record import IngestRecord, Outcome, Post, with_answer, wit
 from ingester.pipeline.messages import encode
 from ingester.recording.timeline import Stretch
 from ingester.zoom.webhook_events import captions_message
-from local.neighbours.zoom_recordings import Recording
+from local.neighbours.zoom_recordings import Recording, RecordingFile
 from tests.unit.functions.downloader.harness import SERIES, ZIP_ID, Harness, row_in
+
+
+def files_of_type(recording: Recording, file_type: str) -> list[RecordingFile]:
+    """Return the recording's files of one of Zoom's types, a segment each."""
+    return [file for file in recording.files if file.file_type == file_type]
+
+
+def without_type(recording: Recording, file_type: str, *segments: int) -> Recording:
+    """Return the recording without its files of a type, those of some segments or all."""
+    gone = files_of_type(recording, file_type)
+    gone = [gone[number] for number in segments] if segments else gone
+    files = tuple(file for file in recording.files if file not in gone)
+    return dataclasses.replace(recording, files=files)
 
 
 def text_of(harness: Harness, found: dict[str, Any]) -> str:

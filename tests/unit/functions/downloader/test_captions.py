@@ -14,7 +14,13 @@ from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import Recording, RecordingFile
 from tests.hooks import failing
 from tests.unit.functions.downloader.harness import Harness, key_of
-from tests.unit.functions.downloader.late_captions import Late, later, text_of
+from tests.unit.functions.downloader.late_captions import (
+    Late,
+    files_of_type,
+    later,
+    text_of,
+    without_type,
+)
 
 CUE = "00:00:01.000 --> 00:00:02.000"
 SHIFTED = "00:00:13.000 --> 00:00:14.000"
@@ -36,15 +42,12 @@ def captions_are_on(harness: Harness) -> None:
 
 
 def transcripts(recording: Recording) -> list[RecordingFile]:
-    return [file for file in recording.files if file.file_type == "TRANSCRIPT"]
+    return files_of_type(recording, "TRANSCRIPT")
 
 
 def without_transcripts(recording: Recording, *segments: int) -> Recording:
     """Return the recording without the transcripts of some segments, or of all."""
-    gone = transcripts(recording)
-    gone = [gone[number] for number in segments] if segments else gone
-    files = tuple(file for file in recording.files if file not in gone)
-    return dataclasses.replace(recording, files=files)
+    return without_type(recording, "TRANSCRIPT", *segments)
 
 
 def with_text(recording: Recording, text: bytes, folder: Any, number: int = 0) -> Recording:

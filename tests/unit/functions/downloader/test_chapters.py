@@ -15,7 +15,13 @@ from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import Recording, RecordingFile
 from tests.hooks import failing
 from tests.unit.functions.downloader.harness import Harness
-from tests.unit.functions.downloader.late_captions import Late, later, text_of
+from tests.unit.functions.downloader.late_captions import (
+    Late,
+    files_of_type,
+    later,
+    text_of,
+    without_type,
+)
 
 LISTED = {"itemList": [{"startTime": 0, "title": "Waves"}, {"startTime": 4, "title": "Tides"}]}
 
@@ -54,15 +60,12 @@ def late(harness: Harness, lecture: Recording) -> Late:
 
 
 def chapters(recording: Recording) -> list[RecordingFile]:
-    return [file for file in recording.files if file.file_type == "SUMMARY"]
+    return files_of_type(recording, "SUMMARY")
 
 
 def without_chapters(recording: Recording, *segments: int) -> Recording:
     """Return the recording without the chapters of some segments, or of all."""
-    gone = chapters(recording)
-    gone = [gone[number] for number in segments] if segments else gone
-    files = tuple(file for file in recording.files if file not in gone)
-    return dataclasses.replace(recording, files=files)
+    return without_type(recording, "SUMMARY", *segments)
 
 
 def tracks(harness: Harness) -> dict[str, dict[str, Any]]:
