@@ -62,8 +62,8 @@ OUTAGE_MAIL_SECONDS = 300.0
 MESSAGES_FOR_A_RECORDING = 700
 """Enough for seven messages that wait for a day, requeued every quarter of an hour."""
 
-MESSAGES_FOR_CAPTIONS = 2100
-"""Enough for three messages that wait for a week."""
+MESSAGES_FOR_CAPTIONS = 700
+"""Enough for a message that waits for a week. Each notification and each request begins one."""
 
 MESSAGES_AT_ONCE = 4
 
@@ -590,22 +590,29 @@ def _noise(played: Played) -> Iterator[Verdict]:
         yield Verdict(Category.NOISE, "", f"{len(mails)} mails for {causes} causes")
     sent = played.cloud.sent["all", ""]
     site = played.scenario.site
+    begun = sum(_messages_begun(played, each.uuid) for each in played.scenario.recordings)
     # Chapters have messages of their own.
-    most_sent = MESSAGES_FOR_A_RECORDING + MESSAGES_FOR_CAPTIONS * (site.captions + site.chapters)
-    if sent > most_sent * recordings:
+    waits = begun * (site.captions + site.chapters)
+    if sent > MESSAGES_FOR_A_RECORDING * recordings + MESSAGES_FOR_CAPTIONS * waits:
         yield Verdict(Category.NOISE, "", f"{sent} messages for {recordings} recordings")
     for (queue, uuid), most in played.cloud.most_waiting.items():
-        notified = sum(
-            len(delivery.answers)
-            for delivery in played.zoom.deliveries
-            if delivery.webhook_event.uuid == uuid and delivery.webhook_event.files
-        )
-        asked = sum(
-            len(request.answers) for request in played.requests if request.happening.uuid == uuid
-        )
-        twice = sum(fault.kind is Kind.DELIVERED_TWICE for fault in played.world.struck)
         # Chapters have messages of their own.
-        causes = (notified + asked + twice) * (1 + played.scenario.site.chapters)
+        causes = _messages_begun(played, uuid) * (1 + site.chapters)
         if most > causes + MESSAGES_AT_ONCE:
             where = queue.rpartition("/")[2]
             yield Verdict(Category.NOISE, uuid, f"{most} messages at once on {where}")
+
+
+def _messages_begun(played: Played, uuid: str) -> int:
+    """Return how often Zoom or a person sent the pipeline something about a recording."""
+    notified = sum(
+        len(delivery.answers)
+        for delivery in played.zoom.deliveries
+        if delivery.webhook_event.uuid == uuid and delivery.webhook_event.files
+    )
+    asked = sum(
+        len(request.answers) for request in played.requests if request.happening.uuid == uuid
+    )
+    return (
+        notified + asked + sum(fault.kind is Kind.DELIVERED_TWICE for fault in played.world.struck)
+    )

@@ -211,8 +211,8 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation(
         "the ledger doesn't note the captions of an event",
         LEDGER,
-        "captions={**others, kind: captions} if captions else others)\n",
-        "captions=others)\n",
+        "captions={**ingest.captions, kind: captions})\n",
+        "captions=ingest.captions)\n",
         profile="captions",
         seed=10,
     ),

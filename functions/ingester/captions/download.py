@@ -262,8 +262,22 @@ def _send(
             body = encode(_late_message(staging.message, media_package, ingest, captions.tracks))
             deps.uploads.send_in_order(body, group=f"{group.prefix}{message.zip_id}")
             logger.info("Sent captions to the uploader")
+            _note_queued(message.uuid, media_package, captions.tracks, deps)
     if waiting:
         raise AskLater(f"Zoom doesn't hand out {', '.join(dict.fromkeys(waiting))}")
+
+
+def _note_queued(
+    uuid: str, media_package: str, tracks: Iterable[CaptionTrack], deps: Dependencies
+) -> None:
+    """Note that the uploader gets these captions, so that no later message sends them again."""
+
+    def noted(record: ledger.Record) -> ledger.Record:
+        for track in tracks:
+            record = ledger.with_queued_captions(record, media_package, track.kind, track.file_ids)
+        return record
+
+    deps.ledger.change(uuid, noted)
 
 
 def _expects_events(record: ledger.Record, age: timedelta) -> bool:

@@ -185,14 +185,14 @@ def _add_track(uuid: str, media_package: str, track: CaptionTrack, deps: Depende
     ingest = record.ingests.get(media_package)
     known = ingest.captions.get(track.kind) if ingest else None
     outcome_unknown = OUTCOME_UNKNOWN.format(_word_of(track))
-    if ingest is None or known:
+    if ingest is None or (known and known.state is not CaptionsState.QUEUED):
         is_doubtful = known is not None and known.state is CaptionsState.SENT
         return outcome_unknown if is_doubtful else ""
     content = deps.staging.read(track.filename)
     attempt = deps.new_id()
 
-    def noted(record: Record, state: CaptionsState | None) -> Record:
-        sent = SentCaptions(files=track.file_ids, state=state, attempt=attempt) if state else None
+    def noted(record: Record, state: CaptionsState) -> Record:
+        sent = SentCaptions(files=track.file_ids, state=state, attempt=attempt)
         return ledger.with_captions(record, media_package, track.kind, sent)
 
     if not deps.ledger.replace(record, noted(record, CaptionsState.SENT)):
@@ -207,13 +207,13 @@ def _add_track(uuid: str, media_package: str, track: CaptionTrack, deps: Depende
     try:
         is_added = deps.opencast.add_track(media_package, flavor, tags, name, content)
     except (IngestRefused, IngestNotSent) as error:
-        deps.ledger.change(uuid, lambda record: noted(record, None))
+        deps.ledger.change(uuid, lambda record: noted(record, CaptionsState.QUEUED))
         if isinstance(error, IngestNotSent):
             raise
         return f"Its {_word_of(track)} stay outside: {error}"
     except (IngestBroken, IngestUncertain) as error:
         return f"{error} {outcome_unknown}"
-    state = CaptionsState.ADDED if is_added else None
+    state = CaptionsState.ADDED if is_added else CaptionsState.QUEUED
     deps.ledger.change(uuid, lambda record: noted(record, state))
     if not is_added:
         raise AskLater("A workflow of the event is running")

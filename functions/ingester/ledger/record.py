@@ -126,6 +126,9 @@ class Post(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class CaptionsState(StrEnum):
     """Progress of an event's captions."""
 
+    QUEUED = "queued"
+    """The uploader's message with the captions is sent, and the event doesn't have them."""
+
     SENT = "sent"
     """The captions are POSTed, and the outcome is unknown."""
 
@@ -136,17 +139,17 @@ class CaptionsState(StrEnum):
 
 
 class Captions(msgspec.Struct, frozen=True, kw_only=True):
-    """The captions of one kind that an event has.
+    """The captions of one kind that an event has, or gets.
 
     Attributes:
         files: Ids of the files of Zoom's that they are made of.
         state: How far they are.
-        attempt: Id of the attempt that POSTed them.
+        attempt: Id of the attempt that POSTed them; "" before the first.
     """
 
     files: tuple[str, ...]
     state: CaptionsState
-    attempt: str
+    attempt: str = ""
 
 
 class Following(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -474,16 +477,24 @@ def with_shown(record: Record, media_package: str) -> Record:
     return replace(record, ingests={**record.ingests, media_package: shown})
 
 
-def with_captions(
-    record: Record, media_package: str, kind: str, captions: Captions | None
-) -> Record:
-    """Note the captions of one kind of an event, unless it is forgotten; None if it has none."""
+def with_captions(record: Record, media_package: str, kind: str, captions: Captions) -> Record:
+    """Note the captions of one kind of an event, unless it is forgotten."""
     ingest = record.ingests.get(media_package)
     if ingest is None:
         return record
-    others = {name: found for name, found in ingest.captions.items() if name != kind}
-    changed = replace(ingest, captions={**others, kind: captions} if captions else others)
+    changed = replace(ingest, captions={**ingest.captions, kind: captions})
     return replace(record, ingests={**record.ingests, media_package: changed})
+
+
+def with_queued_captions(
+    record: Record, media_package: str, kind: str, files: tuple[str, ...]
+) -> Record:
+    """Note that captions are on the upload queue, unless the uploader has noted more already."""
+    ingest = record.ingests.get(media_package)
+    if ingest is None or kind in ingest.captions:
+        return record
+    queued = Captions(files=files, state=CaptionsState.QUEUED)
+    return with_captions(record, media_package, kind, queued)
 
 
 def captions_outside(ingest: IngestRecord, kind: str, files: AbstractSet[str]) -> set[str]:

@@ -257,6 +257,17 @@ class TestLateCaptions:
         assert [line for line in lines if "-->" in line] == [CUE, SHIFTED]
         assert not later(harness)
 
+    def test_captions_are_sent_once_while_others_are_waited_for(
+        self, harness: Harness, late: Late
+    ) -> None:
+        late.ingest()
+        for _ in range(2):
+            assert late.take("unlisted")
+            assert len(later(harness)) == 1
+        assert len(harness.uploads()) == 1
+        (known,) = harness.record(late.recording).ingests["mp"].captions.values()
+        assert known.state is CaptionsState.QUEUED
+
     def test_late_captions_have_their_own_fifo_group(self, harness: Harness, late: Late) -> None:
         late.ingest()
         late.take()

@@ -191,7 +191,7 @@ class TestAddingLater:
         ingest(harness)
         harness.fail("status", path="/api/events", method="POST", status=409, times=2)
         assert not harness.take(late(harness))
-        assert states(harness.own_ingest) == {}
+        assert states(harness.own_ingest) == {"transcript": CaptionsState.QUEUED}
         harness.opencast.store.faults.clear()
         assert harness.take(late(harness), receive_count=2)
         assert len(harness.opencast.added) == 1
@@ -243,7 +243,7 @@ class TestAddingLater:
         harness.fail("status", path="/api/events", method="POST", status=400, times=2)
         assert harness.take(late(harness))
         assert "Its captions stay outside: Opencast answered 400" in harness.outcome[1]
-        assert states(harness.own_ingest) == {}
+        assert states(harness.own_ingest) == {"transcript": CaptionsState.QUEUED}
 
     @pytest.mark.parametrize("kind", ["close", "status"])
     def test_captions_are_never_posted_again_when_the_answer_is_lost(
@@ -261,7 +261,7 @@ class TestAddingLater:
         own = harness.session.get_adapter("https://")
         harness.when_answered("hasActiveWorkflows", lambda: refuse(harness.session))
         assert not harness.take(late(harness))
-        assert states(harness.own_ingest) == {}
+        assert states(harness.own_ingest) == {"transcript": CaptionsState.QUEUED}
         harness.session.mount("https://", own)
         assert harness.take(late(harness), receive_count=2)
         assert len(harness.opencast.added) == 1
