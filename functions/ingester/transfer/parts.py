@@ -17,7 +17,7 @@ PREFERRED_MAX = 16 * MIB
 """Maximum size of the large parts, unless the file would have too many parts."""
 
 DESIRED_COUNT = 40
-"""Number of parts that a file should have at least. A crash costs the parts in flight, so a small
+"""Minimum number of parts that a file should have. A crash costs the parts in flight, so a small
 file needs small parts."""
 
 END_SHARE = 8
@@ -25,7 +25,7 @@ LONGEST_END = 128 * MIB
 """The last eighth of a file, at most 128 MiB, is divided into parts of 5 MiB."""
 
 MARK_NUMBER = 10_000
-"""S3's last part number. It is no part of a file, but the mark that identifies an upload."""
+"""Part number of the mark, which identifies an upload. It is the highest that S3 takes."""
 
 MAX_PARTS = MARK_NUMBER - 1
 """Maximum number of parts of a file."""
