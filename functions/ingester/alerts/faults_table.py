@@ -67,7 +67,7 @@ class FaultsTable:
     def count_and_claim(self, key: str, times: int, mail: Mail) -> Claim | None:
         """Count `times` occurrences of a fault. Claim the fault if a mail is due.
 
-        `mail` is about the last occurrence. It is stored for a later mail about repeats.
+        `mail` is about the last occurrence, and is stored for a later mail about repeats.
 
         Returns:
             The claim; None in the quiet period, or while another invocation holds a claim.
@@ -92,7 +92,7 @@ class FaultsTable:
         return claim
 
     def count_mail_and_check_limit(self, function: str) -> bool:
-        """Count a mail about a function. Return whether more than MOST_MAILS are counted now."""
+        """Count a mail about a function. Return whether its quiet period has too many now."""
         now, key = self._clock(), {"fault": function}
         begun = self._if_so(
             "attribute_not_exists(mails_until) OR mails_until <= :now",

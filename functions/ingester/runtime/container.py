@@ -85,7 +85,7 @@ class Container(Generic[Kept]):
     def rebuild_sparingly(self, seconds: float = SUSPICION_SECONDS) -> Kept:
         """Rebuild now, but at most once every `seconds`, and return the dependencies.
 
-        Call it when a secret may have been rotated.
+        Call this method when a secret may have been rotated.
         """
         kept, now = self(), self._clock()
         if self._suspected is not None and now - self._suspected < seconds:
@@ -97,7 +97,7 @@ class Container(Generic[Kept]):
     def rebuild_or_none(self) -> Kept | None:
         """Rebuild now. Return None if AWS fails, or after READINGS rebuilds in READING_SECONDS.
 
-        Call it for a decision that must not depend on secrets that were read earlier.
+        Call this method for a decision that must not depend on secrets that were read earlier.
         """
         old, now = self(), self._clock()
         if len(self._readings) == READINGS and now - self._readings[0] < READING_SECONDS:
@@ -108,7 +108,8 @@ class Container(Generic[Kept]):
     def built_recently(self) -> Kept | None:
         """Return dependencies that were built within UNSIGNED_SECONDS; None if AWS fails.
 
-        Call it before an unsigned request is accepted: a secret may have been set just now.
+        Call this method before an unsigned request is accepted: a secret may have been set just
+        now.
         """
         kept, now = self(), self._clock()
         if now - self._built_at < UNSIGNED_SECONDS:
@@ -116,12 +117,12 @@ class Container(Generic[Kept]):
         return self._rebuild(kept)
 
     def _rebuild_or_keep(self, old: Kept) -> Kept:
-        """Rebuild, and return the result; the old dependencies while AWS fails."""
+        """Rebuild and return the dependencies; return `old` while AWS fails."""
         new = self._rebuild(old)
         return old if new is None else new
 
     def _rebuild(self, old: Kept) -> Kept | None:
-        """Rebuild, and keep and return the result; None while AWS fails."""
+        """Rebuild, keep and return the dependencies; return None while AWS fails."""
         try:
             built = self._build()
         except (BotoCoreError, ClientError):

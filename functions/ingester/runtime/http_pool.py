@@ -50,7 +50,7 @@ def public_http(connections: int, named_hosts: Collection[str]) -> urllib3.PoolM
 
     Args:
         connections: Number of connections to each host that the pool keeps.
-        named_hosts: Hosts that a setting names exactly. They may have any address.
+        named_hosts: Hosts that a setting names exactly, and that may have any address.
 
     Raises:
         FileUnavailable: Raised by the pool's connections before anything is sent, if the peer's

@@ -4,8 +4,8 @@ A function's use case returns an outcome or raises. Only the worker deals with S
 
 * ``Done``: SQS deletes the message.
 * ``SendOn``: the next queue gets a message, then SQS deletes this one.
-* ``Requeue``: a new message replaces this one. Its count of receives starts again.
-* ``Retry``: the message becomes visible again after a backoff. The next receive counts.
+* ``Requeue``: a new message replaces this one. The count of receives starts again.
+* ``Retry``: the message becomes visible again after a backoff. The count of receives goes on.
 * ``GiveUp``: the dead-letter queue gets the message with the reason, because a person has to act.
 
 The worker carries an outcome out first and reports it afterwards. A report (status row, log record,
@@ -70,7 +70,7 @@ class Done:
     """The outcome of finished work.
 
     Attributes:
-        is_success: False if there was nothing to work on. An operator's command reports that.
+        is_success: False if there was nothing to work on, which an operator's command reports.
     """
 
     is_success: bool = True
@@ -225,7 +225,7 @@ class QueueWorker(Generic[Message]):
     failures: FailureReporter
 
     def process(self, received: Received) -> Outcome:
-        """Process a message, carry out its outcome, and return it."""
+        """Process a message, carry out the outcome, and return that outcome."""
         try:
             message = decode(received.body, self.message_type)
         except MessageError as error:
@@ -289,7 +289,7 @@ class QueueWorker(Generic[Message]):
         """Return the outcome of a failure, as the function's policy decides.
 
         The policy may itself fail, for instance if it can't read or write the ledger's record. Then
-        a retry or the end of the message is returned. Otherwise SQS would move the message to the
+        the outcome is a Retry or a GiveUp. Without an outcome, SQS would move the message to the
         dead-letter queue without a reason.
         """
         try:

@@ -20,7 +20,7 @@ _ELEMENTS = {
 def page_answer(html: str) -> Answer:
     """Return an answer with the page and its policy.
 
-    The policy allows the page to send requests only to its own host, and no page to frame it.
+    By this policy, the page may send requests only to its own host, and no page may frame it.
     """
     policy = {
         "default-src": "'none'",

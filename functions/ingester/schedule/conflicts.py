@@ -14,7 +14,7 @@ from ingester.schedule.parsed import ParsedSheet, SkippedRow
 from ingester.schedule.wording import source_name
 
 _Slot = tuple[str, int | None]
-"""A meeting's number and a minute of the week. One class can have a slot."""
+"""A meeting's number and a minute of the week. Only one class counts in a slot."""
 
 
 class _Holder(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""The client of Google Sheets. It reads the rows of a document's tabs with a service account's key.
+"""The client of Google Sheets, which reads the rows of tabs with a service account's key.
 
 Sources: Google's guides "Sheets API: Reading cell values" (`spreadsheets.values.batchGet`), "A1
 notation", "Usage limits" and "OAuth 2.0 for server to server applications". googleapiclient builds
@@ -101,8 +101,8 @@ class _Reply(msgspec.Struct, frozen=True):
 class Sheets:
     """The client of Google Sheets for one service account.
 
-    `key` is the account's key, the JSON that Google's console saves. It is parsed at the first
-    request.
+    `key` is the account's key, the JSON that Google's console saves. The first request parses the
+    key.
     """
 
     def __init__(
@@ -263,7 +263,7 @@ class _Transport:
             SheetsUnreachable, SheetsRefused: The answer's status isn't 200, or there is no answer.
         """
         signed = dict(headers or {})
-        # `requests` then asks for the encodings that it can decode.
+        # Without this header, `requests` asks for the encodings that it can decode.
         signed.pop("accept-encoding", None)
         try:
             self.credentials.before_request(self._token_request, method, uri, signed)
@@ -298,7 +298,8 @@ class _Transport:
         """Send a request for a token, like `google.auth.transport.Request`.
 
         Raises:
-            SheetsUnreachable: The answer is temporary. google-auth would sleep and retry.
+            SheetsUnreachable: The answer is temporary. Without this error, google-auth would sleep
+                and retry.
         """
         reply = self._send(method, url, body, headers or {})
         if reply.is_temporary:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("ingester.schedule_lock")
 
 LIFE_SECONDS = 40
-"""Lifetime of an update's lock, longer than the function may run. A crashed update keeps its lock
-for so long."""
+"""Lifetime of an update's lock, longer than the function may run. A crashed update doesn't release
+its lock earlier."""
 
 COMMAND_SECONDS = 300
 """Lifetime of a command's lock. A command may read and write the table over a slow connection."""

@@ -134,7 +134,7 @@ class _UnreadRows:
     def holding(self, key: _ClassKey, *, is_read: bool) -> UnreadRow | None:
         """Return the first row that may hold a class of the table, or None.
 
-        `is_read` says that a row of the same meeting and course could be read.
+        `is_read` says whether a row of the same meeting and course could be read.
         """
         rows = [*self._of_meeting(key, is_read=is_read), *self._of_course(key, is_read=is_read)]
         if not is_read:

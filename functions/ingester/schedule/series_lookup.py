@@ -1,4 +1,4 @@
-"""The Opencast series that a recording goes to, and its title there."""
+"""The Opencast series that a recording goes to, and the title of the recording's event."""
 
 from __future__ import annotations
 

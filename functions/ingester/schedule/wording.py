@@ -29,7 +29,7 @@ def described(meeting: ScheduledMeeting) -> str:
 
 
 def described_change(before: ScheduledMeeting, after: ScheduledMeeting) -> str:
-    """Describe the classes that a meeting loses (-) and gets (+); without any, the difference."""
+    """Describe a meeting's change: lost (-) and added (+) classes, or another source or order."""
     old, new = _classes(before), _classes(after)
     lost = [shown for shown in old if shown not in new]
     added = [shown for shown in new if shown not in old]

@@ -276,7 +276,7 @@ class Members:
 
         Args:
             user_id: Slack's id of the user.
-            seconds: Longest time after which an attempt may begin.
+            seconds: Time after which no retry begins.
 
         Raises:
             SlackUnreachable: Slack's API gives no usable answer.
@@ -336,7 +336,7 @@ def web_client(token: str, base_url: str, context: ssl.SSLContext) -> WebClient:
 
 
 def post(url: str, message: Message, *, context: ssl.SSLContext, seconds: float) -> None:
-    """Send a message to a `response_url`, in one attempt. If the answer is lost, Slack may have it.
+    """Send a message to a `response_url` once. A retry after a lost answer could send it twice.
 
     `seconds` is the timeout of each step: to connect, to send, and to wait for bytes.
 
@@ -379,7 +379,7 @@ def _reason(error: HTTPError) -> str:
 
 
 def _pages(first: SlackResponse, page_type: type[_Answer]) -> Iterator[_Answer]:
-    """Yield the pages of an answer, of which `first` is the first. The SDK requests the others.
+    """Yield the pages of an answer, beginning with `first`. The SDK requests the other pages.
 
     Raises:
         SlackUnreachable: A page is malformed.
@@ -417,5 +417,5 @@ def _silent() -> logging.Logger:
 
 
 def _kind(error: Exception) -> str:
-    """Return the name of an error's type. The error's text may contain an address, a secret."""
+    """Return the name of an error's type. The error's text may contain a secret address."""
     return type(getattr(error, "reason", error)).__name__

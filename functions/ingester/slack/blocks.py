@@ -41,7 +41,8 @@ BLOCKS_LIMIT = 12_000
 slightly longer messages as `msg_blocks_too_long` (slackapi/bolt-js, issues 2509 and 2867)."""
 
 SECTION = 150
-"""Number of characters that a section adds to its text as JSON, with a count of omitted ingests."""
+"""Number of characters of a section as JSON without its texts, but with the count of omitted
+ingests."""
 
 LINE_LIMIT = 400
 LINK_LIMIT = 2000
@@ -181,8 +182,8 @@ def _ingests(recordings: Sequence[Shown], room: int) -> list[list[Block]]:
     """Build the sections of each recording's ingests within `room` characters.
 
     The newest ingest of each recording comes first, without its reason if necessary, so that every
-    recording shows a state. Older ingests follow while there is room, one of each recording in a
-    round. A recording gets no more ingests after one that doesn't fit. `room` doesn't limit the
+    recording shows a state. Older ingests follow while there is room: in each round one of each
+    recording. A recording gets no more ingests after one that doesn't fit. `room` doesn't limit the
     counts of omitted ingests.
     """
     packs = [_Pack(SECTIONS_OF_A_RECORDING, "\n\n") for _ in recordings]

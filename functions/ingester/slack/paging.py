@@ -61,7 +61,7 @@ def _recording(uuid: str, rows: Sequence[StatusRow]) -> Recording:
 
 
 def page(recordings: Sequence[Recording], window: Window) -> Page:
-    """Return the recordings in a window. The page's window has a `newest_start_time`."""
+    """Return the recordings in a window. An empty `newest_start_time` is filled in."""
     newest = window.newest_start_time or (recordings[0].start_time if recordings else "")
     counted = [recording for recording in recordings if recording.start_time <= newest]
     end = window.start_index + window.count

@@ -30,7 +30,7 @@ class IngestDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         reason_words: Words for the reason.
         zoom_page: Address of the recording's page in Zoom.
         attention: Whether a person has to act.
-        cause: Text that ingests have in common that need a person for the same cause.
+        cause: Text that is the same for all ingests that need a person for the same cause.
         settled_by: Zip id of the later ingest that is in Opencast, so that nobody has to act.
         waits_for: Zip id of the ingest in progress, so that nobody has to act yet.
         next_step: Advice for operators, with commands.

@@ -1,8 +1,8 @@
 """Diagnose an ingest: find its situation, and whether a person has to act.
 
 All explanations of an ingest to people (the page, `invoke recordings`, `/zip`, mails) start with a
-diagnosis. `status/advice.py` has the phrases for it. Only this module decides whether a person has
-to act.
+diagnosis. `status/advice.py` has the phrases for each situation. Only this module decides whether a
+person has to act.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Situation(Enum):
     IN_PROGRESS = auto()
     RETRY_SCHEDULED = auto()
     RETRY_DUE = auto()
-    """The time of the next attempt has passed, and its message waits in the queue."""
+    """The next attempt is due, and the ingest's message waits in the queue."""
 
     IN_OPENCAST = auto()
     PUBLISHED = auto()
@@ -86,7 +86,7 @@ class Situation(Enum):
     IGNORED = auto()
     NO_SCHEDULED_CLASS = auto()
     NOT_NEEDED = auto()
-    """The ingest was ignored, because no class fits. An earlier one is in Opencast."""
+    """The ingest was ignored, because no class fits, but an earlier ingest is in Opencast."""
 
     SUPERSEDED = auto()
     """The ingest ended early, and a later ingest of the recording is in Opencast."""
@@ -104,7 +104,7 @@ class Situation(Enum):
     """The staged files are gone or were replaced before the upload."""
 
     RETRY_LOST = auto()
-    """The next attempt is overdue for longer than a message may wait in its queue."""
+    """The next attempt is overdue for longer than the ingest's message may wait in its queue."""
 
     NEVER_QUEUED = auto()
     """The request was received, but its message never reached the download queue."""
@@ -249,7 +249,7 @@ def diagnose_each(
 
 
 def retry_at(row: StatusRow) -> datetime | None:
-    """Return the time of the next automatic attempt; None if there is none, or it is unreadable."""
+    """Return the time of the next automatic attempt; None without one, or if it is unreadable."""
     if row.state not in FAILED or not row.retry_due:
         return None
     try:
@@ -341,9 +341,9 @@ def _superseding(
 ) -> tuple[Situation, StatusRow | None]:
     """Find the ingest that counts instead of the row's.
 
-    An ingest in Opencast counts if it was requested, or came into Opencast, after the row;
-    otherwise an ingest in progress. An earlier success counts only if the row was ignored because
-    no class fits: a failed request may have named another series.
+    An ingest in Opencast counts if it was requested, or came into Opencast, after the row. An
+    earlier success counts only if the row was ignored because no class fits: a failed request may
+    have named another series. If no success counts, an ingest in progress counts.
 
     Returns:
         The row's situation and the other ingest; `own` and None if no other ingest counts.
@@ -368,7 +368,7 @@ def _superseding(
 def _came_after(other: StatusRow, row: StatusRow) -> bool:
     """Return whether `other` was requested, or came into Opencast, after the row.
 
-    A later request counts even if the row changed afterwards, because its last attempt may be late.
+    A later request counts even if the row changed afterwards: the row's last attempt may be late.
     """
     if row.ingest_request_time and other.ingest_request_time > row.ingest_request_time:
         return True

@@ -42,8 +42,8 @@ REASON_LIMIT = 1000
 STEP_REASON_LIMIT = 300
 FIRST_STEPS = 10
 MOST_STEPS = 40
-"""Maximum number of steps in a row. With reasons these take at most 50 KB. DynamoDB limits an item
-to 400 KB."""
+"""Maximum number of steps in a row. So many steps take at most 50 KB with their reasons. DynamoDB
+limits an item to 400 KB."""
 
 
 class Requested(Enum):

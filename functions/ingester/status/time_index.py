@@ -127,7 +127,7 @@ class StatusPages:
 
 
 def _days(begin: datetime, end: datetime) -> Iterator[tuple[datetime, int, int]]:
-    """Yield the UTC days from `end` back to `begin`: midnight, and the first and last second."""
+    """Yield the UTC days from `end` back to `begin`: midnight, first and last second to read."""
     day = end.replace(hour=0, minute=0, second=0, microsecond=0)
     while day + timedelta(days=1) > begin:
         first = max(0, int((begin - day).total_seconds()))

@@ -43,7 +43,7 @@ REASONS = {
     reasons.NO_MP4: "Zoom gave us no video of this recording",
     reasons.BAD_DATA: "Zoom's webhook event lacks something",
 }
-"""Words for stored reasons. They replace a reason only if it equals one of these as a whole."""
+"""Words for stored reasons. Words replace a reason only if the whole reason equals a key."""
 
 _KIND_OF_FAILURE = re.compile(r"^(?:permanent|retryable) failure: ")
 _OPERATOR_NEEDED = re.compile(r"[:,;]? ?an operator is needed\.?", re.IGNORECASE)

@@ -1,7 +1,7 @@
 """Copy files from sources into a bucket: many at once, over few connections, in limited time.
 
-The main thread schedules tasks, and worker threads carry out the tasks. A task copies one part from
-the source straight into S3. The main thread alone decides on the next task, the number of
+The main thread schedules tasks, and worker threads carry out the tasks. Most tasks copy one part
+straight from the source into S3. The main thread alone decides on the next task, the number of
 connections and the end of the run. All files share the connections, so that ten files need no more
 memory than one.
 
@@ -106,7 +106,7 @@ class Engine:
         """Copy all files.
 
         Returns:
-            The result of each copy, in order. A result is an error only if its copy tolerates that.
+            The result of each copy, in order. An error is a result only if the copy tolerates it.
 
         Raises:
             PermanentFailure: A copy failed for good. All uploads of the run are aborted.

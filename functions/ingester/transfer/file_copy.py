@@ -54,7 +54,7 @@ class FileCopy:
     """The copy of one file.
 
     Attributes:
-        worker: Carries out the tasks.
+        worker: Worker that carries out the tasks.
         result: Result of the copy: Copied or an error. None while the copy is in progress.
     """
 
@@ -179,7 +179,7 @@ class FileCopy:
         return self.stored if isinstance(self._plan, Plan) else 0
 
     def _may_start(self, part: Part) -> bool:
-        """Return whether the limits of the parts in flight allow to start this part."""
+        """Return whether the limits of the parts in flight allow one more part, `part`."""
         most_bytes = (self.size or 0) // IN_FLIGHT_DIVISOR
         is_cheap = self._bytes_in_flight + part.length <= most_bytes
         return is_cheap or self._in_flight < MIN_IN_FLIGHT

@@ -1,8 +1,8 @@
 """Check the boxes of an MP4 before libav opens it, with few reads.
 
 An MP4 is a sequence of boxes, each of which begins with its length (ISO/IEC 14496-12, section 4.2).
-libav opens a file that was cut off after its index (`moov`) without an error, and it allocates
-whatever the index asks for.
+libav opens a file that was cut off after its index (`moov`) without an error, and allocates as much
+memory as the index asks for.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ingester.errors import TransferFailed, UnusableVideo
 
 BLOCK_BYTES = 256 * 1024
-"""Size of one read in bytes. It usually holds several boxes."""
+"""Size of one read in bytes, enough for several usual boxes."""
 
 MAX_BOXES = 1_000
 MAX_INDEX_BYTES = 128 * 1024 * 1024
@@ -30,8 +30,8 @@ _HEADER_BYTES = 16
 """Size of the longest header: length (4), type (4) and, if the length is 1, the real length (8)."""
 
 _FIRST_BYTES_OF_TEXT = frozenset({b"<", b"{", b"["})
-"""First bytes of HTML, XML and JSON. As a length they would mean 1 GB or more, which the first
-box of an MP4 never has."""
+"""First bytes of HTML, XML and JSON. An MP4 never begins with these, because its first box would be
+longer than 1 GB."""
 
 _CHILD = {b"moov": b"trak", b"trak": b"mdia", b"mdia": b"minf", b"minf": b"stbl"}
 """The child box that leads to the sample tables, by parent box. No other child is opened."""

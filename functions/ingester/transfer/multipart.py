@@ -54,7 +54,8 @@ IDENTITY_KEY = "source"
 
 RELEASED = "released"
 """Key of the tag of objects that nobody needs any more, which a rule of the bucket deletes.
-`staging_bucket.RELEASED` is equal. The engine doesn't import code about recordings."""
+`staging_bucket.RELEASED` has the same value. The engine can't import it, because the engine knows
+nothing about recordings."""
 
 _CODE = re.compile(rb"<Code>([A-Za-z0-9.]+)</Code>")
 

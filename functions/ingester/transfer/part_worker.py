@@ -37,18 +37,18 @@ Result = TypeVar("Result")
 
 
 class Stopped(Exception):
-    """The end of a cancelled task. Another task of the file has failed, or the time is up."""
+    """The error that ends a cancelled task: another task of the file failed, or the time is up."""
 
 
 @dataclass(frozen=True)
 class Worker:
-    """Worker for the tasks of one file's copy, until `stop` is set. Each call is in its own thread.
+    """Worker for the tasks of one file's copy, until `stop` is set. Each task has its own thread.
 
     Attributes:
         copy: The file to copy.
         bucket: Bucket for the object.
         buffers: Buffers for a source without ranges.
-        progress: Counts bytes and retries.
+        progress: Counter of bytes and retries.
         on_throttled: Called when the source or S3 asks for fewer requests.
         wait: Waits until an event is set, for at most some seconds; returns whether the event is
             set.

@@ -2,9 +2,9 @@
 
 S3 takes 10,000 parts, each of 5 MiB to 5 GiB except the last
 (https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html). The parts depend on the file's
-size alone, so that every process that resumes an upload divides the file in the same way. Parts are
-large because each request costs CPU. They are small at the end of the file, so that all connections
-finish at about the same time.
+size alone, so that every process that resumes an upload divides the file in the same way. Most
+parts are large, because each request costs CPU. Parts at the end of the file are small, so that all
+connections finish at about the same time.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LONGEST_END = 128 * MIB
 """The last eighth of a file, at most 128 MiB, is divided into parts of 5 MiB."""
 
 MARK_NUMBER = 10_000
-"""Part number of the mark, which identifies an upload. It is the highest that S3 takes."""
+"""Part number of the mark, which identifies an upload: the highest number that S3 takes."""
 
 MAX_PARTS = MARK_NUMBER - 1
 """Maximum number of parts of a file."""

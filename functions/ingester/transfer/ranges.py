@@ -19,7 +19,8 @@ from ingester.retry import Sleep, backoff
 logger = logging.getLogger("ingester.transfer")
 
 CHUNK_BYTES = 256 * 1024
-"""Number of a part's bytes in memory. Smaller chunks cost CPU, larger ones gain nothing."""
+"""Number of bytes of a part that are in memory at once. Smaller chunks cost CPU, larger ones gain
+nothing."""
 
 FAILURES = 5
 """Maximum number of retried failures in a row. After one more, the part fails, and is sent again
@@ -93,7 +94,7 @@ class RangeReader:
         source: The source.
         version: Version to read. No other version is ever read.
         sleep: Waits the given number of seconds.
-        on_bytes: Called with the length of each chunk. It may raise to end the reading.
+        on_bytes: Called with the length of each chunk; may raise to end the reading.
         on_failure: Called with each failure.
     """
 
@@ -144,7 +145,7 @@ class RangeReader:
         while first <= last:
             try:
                 with closing(body):
-                    # This loop runs some thousand times for a gigabyte, so keep the body short.
+                    # Keep this loop short, because it runs some thousand times for a gigabyte.
                     while first <= last:
                         chunk = body.read(min(CHUNK_BYTES, last - first + 1))
                         if not chunk:

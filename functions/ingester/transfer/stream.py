@@ -54,7 +54,7 @@ class PlainStream:
         bucket: The bucket.
         upload: The upload.
         buffers: Buffers for the parts.
-        on_bytes: Called with the length of each chunk. It may raise to end the copy.
+        on_bytes: Called with the length of each chunk; may raise to end the copy.
         with_retries: Makes a request to S3 with retries.
         most_bytes: Expected size of the body in bytes; None if unknown. The copy fails at the part
             that exceeds this size.

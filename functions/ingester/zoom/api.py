@@ -38,7 +38,7 @@ JWT_LIFE = 60
 """Lifetime of a JWT, in seconds."""
 
 EXPIRY_MARGIN = 60
-"""Seconds before the expiry of an OAuth token in which the token isn't used any more."""
+"""Seconds before an OAuth token's expiry during which the token isn't used any more."""
 
 MISSING_SCOPE = 4711
 """Zoom's code for an app that lacks a scope."""

@@ -61,7 +61,7 @@ def complete(
     """Complete a message with the fields and files that Zoom's API lists now.
 
     Zoom sends no second event when it has finished the files of the first one. Zoom may also send
-    several events, each with some of the files, so that a message has fewer files than the ledger
+    several events, each with some of the files. So a message may have fewer files than the ledger
     or Zoom's list. A message that lacks nothing stays as it is.
 
     Raises:
@@ -121,7 +121,7 @@ def _answer_with_others(
     the list is only logged, because the message is complete without the list.
 
     Returns:
-        Zoom's answer; None if the message has all files, or nobody knows.
+        Zoom's answer; None if the message has all files or isn't new, or the list is unreadable.
     """
     if message.on_demand_ingest or not is_new(message, now):
         return None

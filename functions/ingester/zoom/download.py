@@ -43,7 +43,7 @@ MAX_REDIRECTS = 5
 CONNECT_SECONDS = 5.0
 SHORT_BODY_BYTES = 10_000
 STALL_SECONDS = 10.0
-"""Longest time without a byte of a download. S3 closes the request for the part after 20 s."""
+"""Longest time without a byte of a download. S3 closes a request that sends nothing for 20 s."""
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _BUSY = {429: ZoomThrottles, 503: ZoomBusy}
@@ -52,8 +52,8 @@ _REFUSALS = _GONE | {401, 403}
 _PAGES = frozenset({"text/html", "application/xhtml+xml"})
 _ERROR_BODIES = frozenset({"application/json", "application/xml", "text/xml"})
 _SIZE = r"[0-9]{1,15}"
-"""Pattern of a number of bytes in a header. Longer numbers aren't sizes. Python refuses to parse
-some of them."""
+"""Pattern of a number of bytes in a header. Longer numbers aren't sizes, and Python refuses to
+parse very long ones."""
 
 _CONTENT_LENGTH = re.compile(_SIZE)
 _CONTENT_RANGE = re.compile(rf"bytes (?:({_SIZE})-({_SIZE})|\*)/({_SIZE}|\*)")
@@ -92,7 +92,7 @@ class ZoomBody:
             ) from error
 
     def close(self) -> None:
-        """Close the answer. The connection returns to the pool if the answer was read to its end."""
+        """Close the answer. The connection returns to the pool if the whole answer was read."""
         self._response.close()
 
 

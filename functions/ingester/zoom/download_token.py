@@ -39,7 +39,7 @@ class AccessInUse:
     def instead_of(self, refused: Access) -> Access | None:
         """Return another access than the refused one; None if the refused one is fresh already.
 
-        Several threads may ask for a fresh access. Only the first of them calls `refresh`.
+        Of several threads that ask for a fresh access, only the first calls `refresh`.
         """
         with self._lock:
             if self.now is refused:

@@ -33,7 +33,7 @@ class ZoomPause:
         """Begin a pause after a 429, and return the seconds that the recording has to wait.
 
         Args:
-            uuid: The recording.
+            uuid: Uuid of the recording.
             asked: Seconds for which Zoom asks to wait; None if Zoom doesn't say.
         """
         now = self._clock()

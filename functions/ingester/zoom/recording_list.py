@@ -31,7 +31,7 @@ LONGEST_DATE_RANGE = timedelta(days=29)
 
 ATTEMPTS = 6
 MOST_FAILURES_IN_A_ROW = 3
-"""Number of users in a row whose lists fail, after which reading ends: the cause isn't a user."""
+"""Number of users in a row whose lists fail, after which reading ends. The cause isn't a user."""
 
 INVALID_TOKEN = 124
 """Zoom's code for an invalid token, with which every request fails."""
@@ -109,7 +109,7 @@ class RecordingList:
 
     Attributes:
         how: The list that was used.
-        is_complete: Whether the list didn't end early.
+        is_complete: False if the list ended early.
         user: Id of the user to begin with next time; "" if the list is complete.
     """
 

@@ -91,11 +91,11 @@ class RecordingTransfer:
     """Copier of recordings to the staging bucket.
 
     Attributes:
-        engine: Copies the files.
+        engine: Engine that copies the files.
         open_file: Opens a file at Zoom.
         read_range: Reads a staged file.
         inspect: Checks a staged video.
-        refresh: Gets a fresh access from Zoom's API when Zoom refuses the message's.
+        refresh: Gets a fresh access from Zoom's API when Zoom refuses the message's access.
     """
 
     engine: Engine
@@ -229,7 +229,7 @@ def _staged_file(source: _SourceFile, copied: Copied) -> StagedFile:
 
 
 def _metadata(uuid: str, file_id: str, extension: str) -> dict[str, str]:
-    """Return an object's metadata. Other characters than ASCII, which S3 rejects, are escaped.
+    """Return an object's metadata, with percent-encoding, because S3 takes only ASCII characters.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html
     """

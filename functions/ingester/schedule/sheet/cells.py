@@ -135,8 +135,8 @@ def meeting_of(cell: str) -> str:
     """Return the meeting's number, which ends the path of the cell's Zoom link.
 
     Raises:
-        CellProblem: The cell has no such link, or several. The reason doesn't repeat the link,
-            which holds the meeting's passcode, because the answer and the log have the reason.
+        CellProblem: The cell has no such link, or several. The reason is shown and logged, so it
+            doesn't repeat the link, which holds the meeting's passcode.
     """
     if not cell:
         raise CellProblem("no meeting link", MEETING)
@@ -202,7 +202,7 @@ def days_of(cell: str) -> tuple[list[str], list[str]]:
 
 
 def _in_letters(cell: str) -> str:
-    """Return a cell of days with a letter for each name of a weekday, as `Tues` or `Fridays`.
+    """Return a cell of days with a letter for each weekday's name, such as `Tues` or `Fridays`.
 
     Read letter by letter, `Tuesday` would be Tuesday, Sunday and Saturday.
     """

@@ -44,8 +44,8 @@ def parse(name: str, source: str, rows: Iterable[Sequence[str]]) -> ParsedSheet:
 def _limited(name: str, rows: Iterable[Sequence[str]]) -> list[tuple[str, ...]]:
     """Return the rows with at most `MOST_COLUMNS` cells of limited length.
 
-    A cell that is too long keeps one character more than the limit, so that `check_lengths` finds
-    it.
+    A cell that is too long keeps one character more than the limit, by which `check_lengths` finds
+    the cell.
 
     Raises:
         UnusableSheet: The sheet has more than `MOST_ROWS` rows.

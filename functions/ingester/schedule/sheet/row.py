@@ -107,8 +107,8 @@ def reason(row: Row, problem: CellProblem) -> str:
 def unread(row: Row, source: str) -> UnreadRow | None:
     """Return the readable fields of a row that can't be used; None if the row holds no class.
 
-    A row without a meeting link holds no class, because nobody records one. The exceptions are a
-    row that may share the link of the row above, and a row with a failed formula.
+    A row without a meeting link holds no class that is recorded. The exceptions are a row that may
+    share the link of the row above, and a row with a failed formula.
     """
     course = row.cells[COURSE_CODE] or row.above.get(COURSE_CODE, "")
     if row.cells[MEETING]:
