@@ -3,7 +3,7 @@
 Each fault has a row for a day. Occurrences before `quiet_until` are only counted (`unmailed`).
 After `quiet_until`, an invocation may claim the fault and mail it. A claim expires: if the
 invocation dies before it sends the mail, another invocation claims the fault, with the same count.
-Each function has a row with the number of mails about it. `rate_limit` keeps a row in the same
+Each function has a row with the number of mails about it. `rate_limit.py` keeps a row in the same
 table.
 """
 
@@ -92,7 +92,7 @@ class FaultsTable:
         return claim
 
     def count_mail_and_check_limit(self, function: str) -> bool:
-        """Count a mail about a function. Return whether its quiet period has too many now."""
+        """Count a mail about a function. Return whether that mail exceeds MOST_MAILS."""
         now, key = self._clock(), {"fault": function}
         begun = self._if_so(
             "attribute_not_exists(mails_until) OR mails_until <= :now",

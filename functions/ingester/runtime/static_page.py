@@ -49,7 +49,7 @@ def page_answer(html: str) -> Answer:
 
 
 def _hashes(html: str, element: str) -> str:
-    """Return a directive's sources: the hash of each such element, or `'none'` without any."""
+    """Return a directive's sources: the hash of each `element`, or `'none'` without any."""
     digests = (
         base64.b64encode(hashlib.sha256(found.encode()).digest()).decode()
         for found in _ELEMENTS[element].findall(html)

@@ -48,7 +48,7 @@ def conflicts(sheets: Iterable[ParsedSheet], others: Iterable[MeetingClass]) -> 
     """Return the rows whose class conflicts with another: same meeting and time, other series.
 
     `others` are the classes that stay in the table in addition to those of `sheets`. The first of
-    two rows wins, and a row wins over `others`. `plan_import` writes the classes in this order.
+    two rows wins, and a row wins over `others`. `plan_import` puts the classes in this order.
     """
     found = _Conflicts()
     holders = _add_conflicts_of_rows(found, sheets)

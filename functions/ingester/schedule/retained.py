@@ -1,7 +1,7 @@
 """Scheduled classes that an import retains because their rows can't be read.
 
 An import removes a class from the table if the class isn't in its source any more. But a class
-whose row is still there, and only can't be read now, stays: its lectures are still recorded.
+whose row is still there, but can't be read now, stays: its lectures are still recorded.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ WORK_SECONDS = 1.5
 invocation."""
 
 COLD_SECONDS, COLD_WORK_SECONDS = 0.5, 2.0
-"""Minimum seconds of work after a cold start, and the limit of that minimum from the request's
-arrival."""
+"""Minimum duration of the work after a cold start, and the longest time from the request's arrival
+to the end of that minimum."""
 
 ANSWER_SECONDS = 2.6
 """Seconds from the request's arrival to the answer, which has to reach Slack within three."""

@@ -56,7 +56,7 @@ class Situation(Enum):
     """Situations of an ingest.
 
     A new situation needs a case in `_own_situation`, a place in `NEEDS_ATTENTION` if a person has
-    to act, and its phrases in `advice`. Tests fail until it has phrases and an example.
+    to act, and phrases in `status/advice.py`. Tests fail until it has phrases and an example.
     """
 
     UNKNOWN = auto()
@@ -114,10 +114,16 @@ class Situation(Enum):
 
     STUCK = auto()
     FAILED_ELSEWHERE = auto()
-    """The ingest failed in another stack, whose queues have the message (`invoke migrate`)."""
+    """The ingest failed in another stack, whose queues have its message.
+
+    `invoke migrate` copied the row from that stack.
+    """
 
     STUCK_ELSEWHERE = auto()
-    """The ingest is stuck in another stack, whose queues have the message (`invoke migrate`)."""
+    """The ingest is stuck in another stack, whose queues have its message.
+
+    `invoke migrate` copied the row from that stack.
+    """
 
 
 SITUATIONS_AT_OPENCAST = {

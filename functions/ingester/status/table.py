@@ -4,7 +4,8 @@ Each change of state appends a step to the row's list, in the same update. The l
 because a recording may be retried for days. The first and the last steps stay, and the number of
 dropped steps between them is kept. An expression can't branch on a list's length. So there are two
 updates, each with a condition on the length: one appends a step, the other shifts the last steps
-to make room. The shift works because UpdateItem evaluates the right sides of SET before it writes.
+to make room. The shift works because UpdateItem evaluates the right sides of SET before it writes:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/example_dynamodb_Scenario_UpdateExpressionOrder_section.html
 """
 
 from __future__ import annotations
