@@ -117,12 +117,12 @@ class Container(Generic[Kept]):
         return self._rebuild(kept)
 
     def _rebuild_or_keep(self, old: Kept) -> Kept:
-        """Rebuild and return the dependencies; return `old` while AWS fails."""
+        """Rebuild the dependencies and return the new ones, or `old` while AWS fails."""
         new = self._rebuild(old)
         return old if new is None else new
 
     def _rebuild(self, old: Kept) -> Kept | None:
-        """Rebuild, keep and return the dependencies; return None while AWS fails."""
+        """Rebuild the dependencies. Keep and return the new ones; return None while AWS fails."""
         try:
             built = self._build()
         except (BotoCoreError, ClientError):

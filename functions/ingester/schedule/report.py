@@ -25,8 +25,8 @@ MOST_ALSO_IN = 3
 """Maximum number of other meetings that are named because they have a removed class too."""
 
 MOST_UNLINKED = 2
-"""Maximum number of rows without a link that the sheet's answer names. More of them are only
-counted, because most lack a link on purpose."""
+"""Maximum number of rows without a link that the sheet's answer names. If more rows lack a link,
+the answer only counts these rows, because most lack a link on purpose."""
 
 LONGEST_LINE = 400
 """Maximum number of characters of a line of the sheet's answer. The names of two tabs, a class on
@@ -42,7 +42,7 @@ MOST_IN_SECTION = 20
 
 
 class LogEntry(msgspec.Struct, frozen=True):
-    """A log record, with `rows` as the lines of the report that it is about."""
+    """A log record about some lines of the report, `rows`."""
 
     level: Level
     message: str

@@ -11,7 +11,7 @@ PAGE_RECORDINGS = 2
 """Number of recordings in a first message, and of those that a press of the button adds."""
 
 MAX_RECORDINGS = 6
-"""Maximum number of recordings in one message. The next ones begin a new message."""
+"""Maximum number of recordings in one message. More recordings begin a new message."""
 
 VERSION = 100
 """Version of the button's value. Messages stay in Slack for years, and buttons of older messages

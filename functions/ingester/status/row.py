@@ -30,7 +30,7 @@ class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
     """A row of the status table. A text that the row lacks is "".
 
     Attributes:
-        oc_series_id: Series that was found for the recording; that of its event, once it is known.
+        oc_series_id: Series that was found for the recording, or the event's series once known.
         updated: Time of the last write, in UTC.
         files: Ids of the recording's files.
         retry_due: Time of the next automatic attempt, as a wire timestamp.

@@ -240,7 +240,7 @@ class _Run:
         if len(results) == len(self._files):
             return results
         # After OutOfTime, the next invocation continues without spending a receive. So raise it
-        # only after progress that the next run keeps; otherwise the run would never end.
+        # only after progress that the next run keeps; otherwise invocations would follow for ever.
         if self._parts_copied or any(file.was_completed for file in self._files):
             sizes = [file.size for file in self._files]
             total = None if None in sizes else sum(size or 0 for size in sizes)

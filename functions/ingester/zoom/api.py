@@ -262,7 +262,7 @@ def _raise_if_busy(response: requests.Response, now: datetime) -> None:
 
 
 def problem_in(response: requests.Response) -> Problem:
-    """Read the body of an API error; return an empty problem if it can't be read."""
+    """Return the problem in the body of an API error; an empty one if the body is unreadable."""
     try:
         return msgspec.json.decode(response.content, type=Problem)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

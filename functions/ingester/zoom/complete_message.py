@@ -46,7 +46,7 @@ class CompleteMessage:
 
     @property
     def reason(self) -> str:
-        """The sentence about files that stay outside; "" if there are none."""
+        """The sentence about the files in `given_up`; "" if there are none."""
         if not self.given_up:
             return ""
         return (

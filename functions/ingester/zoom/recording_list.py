@@ -155,8 +155,8 @@ class RecordingList:
     def _recordings_by_user(self) -> Iterator[ListedRecording | UnreadableEntry]:
         """List the recordings of each user, beginning with `self.user`.
 
-        If a single user's list fails, the other users' lists are still read. At the end, the error
-        is raised if Zoom couldn't be reached; a refusal is only logged, unless all lists failed.
+        If one user's list fails, the other users' lists are still read. The error is raised at the
+        end if Zoom couldn't be reached. A refusal is only logged, unless all lists failed.
         """
         users = self._users()
         from_first_on = [user for user in users if user >= self.user]
