@@ -1,4 +1,4 @@
-"""`GET /status` of ingests that are followed: older callers see what they know."""
+"""`GET /status` of followed ingests, whose new states older callers don't see."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_details_of_an_ingest_have_its_state_in_opencast(
     assert ingest.attention is (state is State.OPENCAST_FAILED)
 
 
-def test_failed_ingests_are_open_and_published_ones_are_not(
+def test_list_of_open_ingests_has_failed_ones_and_no_published_ones(
     deps: status_query.Dependencies,
 ) -> None:
     since: dict[str, Any] = {"since": "2026-10-14T00:00:00Z", "open": "true"}

@@ -16,7 +16,7 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     return listen(caplog)
 
 
-def test_duration_is_counted_when_the_series_is_found(
+def test_duration_of_a_recording_is_counted_when_its_series_is_found(
     harness: Harness, small: Recording, log: pytest.LogCaptureFixture
 ) -> None:
     harness.take(harness.message(small))
@@ -24,7 +24,7 @@ def test_duration_is_counted_when_the_series_is_found(
     assert count_of(Metric.RECORDING_DURATION, log) == 30
 
 
-def test_duration_is_not_counted_again_when_the_message_is_retried(
+def test_duration_of_a_recording_is_not_counted_again_when_its_message_is_retried(
     harness: Harness, small: Recording, log: pytest.LogCaptureFixture
 ) -> None:
     harness.zoom.fail(Fault(kind="status", status=500, times=99, where="download"))

@@ -22,7 +22,9 @@ from tests.unit.functions.requesting import OK
 from tests.unit.zoom_account import file
 
 
-def test_missed_recording_is_requested_as_a_zoom_webhook_event(harness: Harness) -> None:
+def test_missed_recording_is_requested_under_the_zip_id_of_the_lost_webhook_event(
+    harness: Harness,
+) -> None:
     harness.begin()
     harness.zoom.add(named("missed=="))
     report = harness.run()
@@ -37,7 +39,7 @@ def test_missed_recording_is_requested_as_a_zoom_webhook_event(harness: Harness)
     assert signature.verify([OWN_KEY], dict(request.headers.items()), request.body, now) == OWN_KEY
 
 
-def test_recording_waits_for_the_event_of_zoom_until_a_second_run_finds_it(
+def test_missed_recording_is_requested_when_a_second_run_of_reconcile_finds_it(
     harness: Harness,
 ) -> None:
     harness.begin()
@@ -49,7 +51,9 @@ def test_recording_waits_for_the_event_of_zoom_until_a_second_run_finds_it(
     assert harness.state()["found"] == []
 
 
-def test_recording_is_requested_by_the_next_run_when_its_request_failed(harness: Harness) -> None:
+def test_next_run_of_reconcile_requests_a_recording_when_its_request_failed(
+    harness: Harness,
+) -> None:
     harness.begin()
     harness.zoom.add(named("missed=="))
     harness.run(is_found=False)
@@ -139,7 +143,7 @@ def test_recording_waits_when_zoom_has_not_finished_it(harness: Harness) -> None
 def test_recording_is_skipped_when_zoom_lists_it_and_answers_404(harness: Harness) -> None:
     harness.begin()
     harness.zoom.add(named("ghost=="))
-    # Token, account list (refused), two lists of users, the user's list: then the recording.
+    # Skip the requests for the account's list, for two lists of users, and for the user's list.
     harness.zoom.fail(Fault("status", where="api", status=404, skip=4))
     assert harness.run()["skipped"] == {"gone from Zoom": 1}
     assert not harness.hook.requests
