@@ -273,7 +273,7 @@ class TestConflicts:
         assert record.request("another").failures == ATTEMPTS
         assert not record.request("z").is_sent
 
-    def test_change_is_written_once_when_the_answer_to_its_write_was_lost(
+    def test_change_is_written_once_when_dynamodb_answers_are_lost(
         self, aws: Cloud, ledger: Ledger
     ) -> None:
         with lost_answer(aws):
@@ -291,7 +291,7 @@ class TestConflicts:
 
 
 class TestNoting:
-    """Tests of `note`. It follows a send: an error would make the old message visible."""
+    """Tests of `note`, which follows a send: an error would make the old message visible again."""
 
     def test_note_writes_the_change(self, ledger: Ledger) -> None:
         ledger.note(UUID, with_file_sent)

@@ -99,7 +99,7 @@ class TestGone:
     def test_message_goes_to_the_dlq_when_the_recording_is_gone_without_a_notice(
         self, harness: Harness, small: Recording, accepted: dict[str, Any], after_expiry: str
     ) -> None:
-        """Zoom's event of the removal may be lost. Its event of a recovery starts the request again."""
+        """Zoom's event of a removal may be lost. The event of a recovery repeats the request."""
         harness.zoom.set(after_expiry=after_expiry)
         harness.zoom.expire_download_tokens(small.uuid)
         harness.zoom.trash(small.uuid)
@@ -161,7 +161,7 @@ class TestTheLedger:
     def test_message_is_retried_when_the_ledger_can_not_be_written(
         self, harness: Harness, small: Recording, accepted: dict[str, Any]
     ) -> None:
-        """Unless the ledger notes the left-out chat, the uploader drops the message as superseded."""
+        """Unless the ledger notes the left-out chat, the uploader drops the message."""
         chat = small.files[1]
         harness.zoom.fail(Fault(kind="html", file_id=chat.file_id, times=99))
         with failing_table(harness.aws.recordings):

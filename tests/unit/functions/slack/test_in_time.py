@@ -1,4 +1,4 @@
-"""Answers within Slack's limit of three seconds, and later ones by the function's own invocation."""
+"""Answers within Slack's three seconds, and later answers by the function's own invocation."""
 
 from __future__ import annotations
 

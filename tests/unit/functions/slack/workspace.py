@@ -149,7 +149,7 @@ class Harness:
         return self.deps
 
     def command(self, text: str = "", **changes: str) -> dict[str, Any]:
-        """Send a slash command, and return the answer's message, which has to be valid for Slack."""
+        """Send a slash command, and return the answer's message, which Slack has to accept."""
         fields = {
             "command": "/zip",
             "text": text,

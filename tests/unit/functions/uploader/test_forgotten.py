@@ -1,4 +1,4 @@
-"""Messages of a recording that an operator had forgotten."""
+"""Upload messages of a forgotten recording, whose traces an operator removed."""
 
 from __future__ import annotations
 

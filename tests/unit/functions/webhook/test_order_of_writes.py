@@ -1,4 +1,4 @@
-"""The order of an ingest's writes, and what follows when one of them fails."""
+"""The order of an ingest's writes, and the effect of a failed write."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ def test_webhook_event_gets_200_when_the_ledger_fails_after_the_send(
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
-def test_repeat_is_sent_again_and_the_row_stays_when_the_ledger_failed_after_the_send(
+def test_repeated_webhook_event_is_sent_and_the_row_stays_when_the_ledger_failed_after_the_send(
     aws: Cloud, post: Post
 ) -> None:
     """A message may be lost unless the ledger says that it was sent. A later step drops repeats."""

@@ -38,7 +38,7 @@ def test_webhook_request_gets_400_when_its_body_is_no_json_object_with_an_event(
 
 
 @pytest.mark.parametrize("body", [b"\xff", b'{"event": "\xff"}', b"[" * 100_000])
-def test_webhook_request_gets_400_when_its_body_breaks_parsers(
+def test_webhook_request_gets_400_when_its_body_can_not_be_parsed(
     body: bytes, deps: webhook.Dependencies, clock: Clock
 ) -> None:
     headers = signature.signed_headers(ZOOM_SECRET, clock().timestamp(), body)
@@ -163,7 +163,7 @@ def test_challenge_is_answered_under_the_secret_that_signed_it(
 def test_challenge_is_refused_when_its_token_does_not_look_like_one_of_zoom(
     token: object, post: Post, aws: Cloud
 ) -> None:
-    """The answer signs the token, so it must not have the form of a webhook event."""
+    """The answer signs the token, so the token must not have the form of a webhook event."""
     body = {"event": "endpoint.url_validation", "payload": {"plainToken": token}}
     assert post(body) == 400
     assert untouched(aws)
