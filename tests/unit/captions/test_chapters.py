@@ -1,4 +1,4 @@
-"""Reading and joining of chapters. Zoom documents no form of its file."""
+"""Reading and joining of chapters. Zoom documents no form of its chapter files."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ class TestTimes:
     def test_first_chapter_begins_at_zero_whatever_its_start(self) -> None:
         assert read(items(4.2, 60)) == [(0, "t0"), (60_000, "t1")]
 
-    def test_first_chapter_is_kept_when_two_begin_at_the_same_time(self) -> None:
+    def test_first_chapter_is_kept_when_two_chapters_begin_at_the_same_time(self) -> None:
         assert read(items(0, 60, 60)) == [(0, "t0"), (60_000, "t1")]
 
     def test_chapters_are_left_out_when_they_begin_outside_their_segment(self) -> None:

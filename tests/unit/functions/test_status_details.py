@@ -283,7 +283,7 @@ def test_status_details_of_one_recording_have_its_event_files_and_scheduled_clas
     [({}, {}), ({"zoom_series_id": "1", "events": "x"}, None)],
     ids=["no class", "unreadable"],
 )
-def test_recording_has_no_series_when_the_schedule_has_none_for_it(
+def test_status_details_have_no_series_when_the_schedule_has_none_for_the_recording(
     ask: Ask,
     deps: status_query.Dependencies,
     aws: Cloud,
@@ -297,7 +297,7 @@ def test_recording_has_no_series_when_the_schedule_has_none_for_it(
     assert found.get("scheduled") == scheduled
 
 
-def test_recording_is_shown_when_its_record_can_not_be_read(
+def test_status_details_show_a_recording_when_its_record_can_not_be_read(
     ask: Ask, deps: status_query.Dependencies, aws: Cloud
 ) -> None:
     write(deps, "u", State.SENT_TO_OPENCAST, files=["1"])
@@ -431,7 +431,7 @@ def test_queues_answer_has_a_problem_of_reconcile_when_the_state_is_unreadable(
         ({"meeting_id": "1", "details": ""}, "details must be true or false."),
     ],
 )
-def test_details_query_gets_400_when_a_parameter_is_invalid(
+def test_status_details_query_gets_400_when_a_parameter_is_invalid(
     ask: Ask, query: dict[str, str], problem: str
 ) -> None:
     status, body = ask(**query)
@@ -463,7 +463,7 @@ def test_queues_answer_is_503_when_sqs_fails(ask: Ask, aws: Cloud) -> None:
         st.text(max_size=30) | st.sampled_from(["true", SINCE, "2026-10-14T18:30:00Z"]),
     )
 )
-def test_details_query_gets_200_or_400_whatever_the_parameters(
+def test_status_details_query_gets_200_or_400_whatever_the_parameters(
     ask: Ask, query: dict[str, str]
 ) -> None:
     status, body = ask(**query)

@@ -42,7 +42,7 @@ def write(deps: status_query.Dependencies, state: State, reason: str) -> None:
         (State.OPENCAST_DELETED, "Its event isn't in Opencast any more.", None),
     ],
 )
-def test_state_of_an_ingest_without_details_stays_sent_to_opencast(
+def test_plain_status_of_a_followed_ingest_stays_sent_to_opencast(
     deps: status_query.Dependencies, state: State, reason: str, shown: str | None
 ) -> None:
     write(deps, state, reason)
@@ -53,7 +53,7 @@ def test_state_of_an_ingest_without_details_stays_sent_to_opencast(
 
 
 @pytest.mark.parametrize("state", [State.PUBLISHED, State.OPENCAST_FAILED, State.OPENCAST_DELETED])
-def test_details_of_an_ingest_have_its_state_in_opencast(
+def test_status_details_of_an_ingest_have_its_state_in_opencast(
     deps: status_query.Dependencies, state: State
 ) -> None:
     write(deps, state, "why")

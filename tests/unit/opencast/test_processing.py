@@ -32,7 +32,7 @@ def workflow(**changes: Any) -> dict[str, Any]:
     ("publications", "is_published"),
     [(["internal"], False), (["internal", "engage-player"], True), (["api"], True), ([], False)],
 )
-def test_an_event_is_published_when_others_than_editors_see_it(
+def test_an_event_is_published_when_people_other_than_editors_see_it(
     publications: list[str], is_published: bool
 ) -> None:
     document = {"identifier": "mp", "publication_status": publications}

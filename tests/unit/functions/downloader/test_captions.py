@@ -410,7 +410,7 @@ class TestWaiting:
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
         assert captions_of(late.recording.uuid) not in harness.record(late.recording).requests
 
-    def test_late_captions_stop_waiting_when_zoom_no_longer_has_the_recording(
+    def test_late_captions_stop_waiting_when_the_recording_is_in_the_zoom_trash(
         self, harness: Harness, late: Late
     ) -> None:
         late.ingest()

@@ -99,7 +99,7 @@ class TestGone:
     def test_message_goes_to_the_dlq_when_the_recording_is_gone_without_a_notice(
         self, harness: Harness, small: Recording, accepted: dict[str, Any], after_expiry: str
     ) -> None:
-        """Zoom's event of a removal may be lost. The event of a recovery repeats the request."""
+        """Zoom's webhook event of the removal may be lost. A recovery repeats the request."""
         harness.zoom.set(after_expiry=after_expiry)
         harness.zoom.expire_download_tokens(small.uuid)
         harness.zoom.trash(small.uuid)

@@ -28,7 +28,7 @@ def source(harness: Harness) -> EventSource:
 
 
 def stored(peer: S3Peer) -> int:
-    """Return the bytes in objects and in parts of unfinished uploads."""
+    """Return the number of bytes in objects and in parts of unfinished uploads."""
     parts = [part for upload in peer.uploads() for part in upload.parts]
     unfinished = sum(part.size for part in parts if part.number != MARK_NUMBER)
     return unfinished + sum(stored.size for stored in peer.objects())

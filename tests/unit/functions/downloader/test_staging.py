@@ -80,7 +80,7 @@ class TestTheWholeWay:
     def test_late_files_overwrite_no_staged_object(
         self, harness: Harness, lecture: Recording
     ) -> None:
-        """Alone in a message, the second segment has the number 0, as the first one had before."""
+        """In a message of its own, the second segment gets the number 0 of the first segment."""
         message = harness.message(lecture)
         harness.take(message)
         before = harness.objects()

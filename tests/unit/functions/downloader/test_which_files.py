@@ -45,7 +45,7 @@ def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 class TestAMessageThatKnowsEverything:
-    def test_zoom_is_not_asked_when_the_message_has_every_file_of_the_ledger(
+    def test_zoom_is_not_asked_for_a_list_of_files_when_the_message_has_every_file_of_the_ledger(
         self, harness: Harness, small: Recording
     ) -> None:
         harness.accept(small, *small.files)
@@ -53,7 +53,7 @@ class TestAMessageThatKnowsEverything:
         assert harness.outcome == ("SENT_TO_UPLOADER", "")
         assert harness.asked_of_api() == 0
 
-    def test_zoom_is_not_asked_when_the_ledger_knows_nothing(
+    def test_zoom_is_not_asked_for_a_list_of_files_when_the_ledger_has_no_record(
         self, harness: Harness, small: Recording
     ) -> None:
         """A message may be older than the ledger."""

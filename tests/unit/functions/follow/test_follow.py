@@ -204,7 +204,7 @@ def test_an_ingest_that_is_never_published_is_reported_once_after_a_week(
     assert harness.run_after(days=1) == {"asked": 0}
 
 
-def test_the_follow_up_ends_after_a_week_when_opencast_gives_no_answer(
+def test_follow_up_of_an_ingest_ends_after_a_week_when_opencast_gives_no_answer(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.ingest()

@@ -44,7 +44,9 @@ def test_event_for_the_webhook_is_signed_with_the_pipeline_signing_key(harness: 
     assert harness.row()["zip_id"] == event["payload"]["zip_id"]
 
 
-def test_row_is_written_before_the_webhook_is_called(harness: Harness) -> None:
+def test_row_of_an_on_demand_request_is_written_before_the_webhook_is_called(
+    harness: Harness,
+) -> None:
     seen: list[dict[str, Any]] = []
 
     def look(_: Request) -> Answer:
@@ -115,7 +117,9 @@ def test_on_demand_request_gets_500_when_the_webhook_can_not_be_reached(harness:
     assert len(harness.watch.slept) == 2
 
 
-def test_row_has_the_options_of_the_request_when_the_webhook_refuses_it(harness: Harness) -> None:
+def test_row_has_the_options_of_an_on_demand_request_when_the_webhook_refuses_the_request(
+    harness: Harness,
+) -> None:
     harness.set_up(webhook_url=CLOSED)
     asked = {"oc_series_id": "S-1", "oc_workflow": "wf", "ingest_all_mp4": True}
     assert harness.ask({"uuid": UUID, **asked})[0] == 500
@@ -128,7 +132,7 @@ def test_row_has_the_options_of_the_request_when_the_webhook_refuses_it(harness:
     assert step.startswith(f"`invoke {command}` requests it again")
 
 
-def test_row_has_no_options_when_the_request_has_none(harness: Harness) -> None:
+def test_row_has_no_options_when_the_on_demand_request_has_none(harness: Harness) -> None:
     assert harness.ask()[0] == 200
     assert "asked" not in harness.row()
 
@@ -172,7 +176,7 @@ def test_on_demand_request_is_sent_once_when_an_answer_is_lost(harness: Harness)
 def test_on_demand_request_is_accepted_when_every_answer_is_lost(
     has_row: bool, harness: Harness
 ) -> None:
-    """The ledger shows that the webhook accepted the request. A user would repeat a failed one."""
+    """The ledger shows that the webhook accepted the request, so the user need not repeat it."""
     harness.hook.answers[:] = [losing_its_answer(real_webhook(harness))]
     if not has_row:
         harness.aws.status.delete()

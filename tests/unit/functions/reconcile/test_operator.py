@@ -9,7 +9,9 @@ import pytest
 from tests.unit.functions.reconcile.harness import Harness, named
 
 
-def test_dry_run_lists_the_recordings_that_a_run_would_request(harness: Harness) -> None:
+def test_dry_run_of_reconcile_lists_the_recordings_that_a_run_would_request(
+    harness: Harness,
+) -> None:
     harness.begin()
     harness.zoom.add(named("missed=="))
     harness.zoom.add(named("known=="))
@@ -36,7 +38,7 @@ def test_run_of_an_operator_requests_missed_recordings_at_once(harness: Harness)
     assert harness.run({})["handed_in"] == 1
 
 
-def test_dry_run_sets_no_baseline_when_it_is_the_first_run(harness: Harness) -> None:
+def test_dry_run_of_reconcile_sets_no_baseline_when_it_is_the_first_run(harness: Harness) -> None:
     assert "no baseline" in harness.run({"dry_run": True})["message"]
     assert not harness.aws.recordings.scan()["Items"]
 
@@ -55,7 +57,9 @@ def test_run_of_an_operator_requests_recordings_from_before_the_baseline(
     assert "last" not in harness.state() or not harness.state()["last"]
 
 
-def test_run_of_an_operator_requests_recordings_when_reconcile_is_off(harness: Harness) -> None:
+def test_run_of_an_operator_requests_missed_recordings_when_reconcile_is_off(
+    harness: Harness,
+) -> None:
     harness.set_up(reconcile_days=0)
     harness.zoom.add(named("a=="))
     assert harness.run({"since": "2026-10-14"})["handed_in"] == 1

@@ -23,7 +23,7 @@ def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
 
 
-def test_other_recordings_are_requested_when_the_webhook_refuses_one(
+def test_reconcile_requests_other_recordings_when_the_webhook_refuses_one(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.begin()
@@ -44,7 +44,7 @@ def test_other_recordings_are_requested_when_the_webhook_refuses_one(
     )
 
 
-def test_other_recordings_are_requested_when_one_ledger_record_is_unreadable(
+def test_reconcile_requests_other_recordings_when_one_ledger_record_is_unreadable(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.begin()
@@ -58,7 +58,7 @@ def test_other_recordings_are_requested_when_one_ledger_record_is_unreadable(
     assert "edited==" in error
 
 
-def test_other_recordings_are_requested_when_one_entry_of_the_zoom_list_is_invalid(
+def test_reconcile_requests_other_recordings_when_one_entry_of_the_zoom_list_is_invalid(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.begin()
@@ -90,7 +90,7 @@ def test_run_of_reconcile_stops_and_the_next_one_requests_all_recordings_when_th
     assert "error" not in harness.state()["last"]
 
 
-def test_signing_key_is_read_again_when_it_was_rotated(harness: Harness) -> None:
+def test_reconcile_reads_the_signing_key_again_when_it_was_rotated(harness: Harness) -> None:
     harness.begin()
     harness.zoom.add(named("a=="))
     harness.hook.answers[:] = [json_answer(401, {"message": "signature is wrong"}), OK]
@@ -114,7 +114,9 @@ def test_run_of_reconcile_stops_when_the_webhook_does_not_know_the_signing_key(
     assert len(errors(caplog)) == 1
 
 
-def test_other_recordings_are_requested_when_the_zoom_api_refuses_one(harness: Harness) -> None:
+def test_reconcile_requests_other_recordings_when_the_zoom_api_refuses_one(
+    harness: Harness,
+) -> None:
     harness.begin()
     harness.zoom.add(named("a==", start_time="2026-10-14T15:01:00Z"))
     harness.zoom.add(named("b=="))

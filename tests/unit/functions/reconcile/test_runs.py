@@ -63,7 +63,7 @@ def test_next_run_of_reconcile_requests_a_recording_when_its_request_failed(
     assert harness.run(is_found=False)["handed_in"] == 1
 
 
-def test_recordings_are_requested_at_once_when_very_many_were_missed(harness: Harness) -> None:
+def test_reconcile_requests_recordings_at_once_when_very_many_were_missed(harness: Harness) -> None:
     harness.begin()
     for number in range(MOST_FOUND + 2):
         harness.zoom.add(named(f"missed{number}=="))
@@ -71,7 +71,7 @@ def test_recordings_are_requested_at_once_when_very_many_were_missed(harness: Ha
     assert len(harness.state()["found"]) == MOST_FOUND
 
 
-def test_webhook_accepts_the_request_when_reconcile_found_a_recording(
+def test_webhook_accepts_the_request_of_reconcile_for_a_missed_recording(
     harness: Harness, aws: Cloud
 ) -> None:
     def take(request: Request) -> Answer:
@@ -105,7 +105,9 @@ def test_first_run_of_reconcile_sets_the_baseline_and_requests_nothing(harness: 
 
 
 @pytest.mark.parametrize("end", [None, End.FAILED, End.IGNORED, End.GONE])
-def test_recording_is_skipped_when_it_was_ever_requested(harness: Harness, end: End | None) -> None:
+def test_reconcile_skips_a_recording_when_it_was_ever_requested(
+    harness: Harness, end: End | None
+) -> None:
     harness.begin()
     harness.zoom.add(named("known=="))
     harness.note_request("known==")
@@ -116,7 +118,7 @@ def test_recording_is_skipped_when_it_was_ever_requested(harness: Harness, end: 
     assert not harness.hook.requests
 
 
-def test_recording_is_requested_when_the_ledger_has_only_a_notice_of_the_zoom_trash(
+def test_reconcile_requests_a_recording_when_the_ledger_has_only_a_notice_of_the_zoom_trash(
     harness: Harness,
 ) -> None:
     harness.begin()
@@ -128,7 +130,9 @@ def test_recording_is_requested_when_the_ledger_has_only_a_notice_of_the_zoom_tr
     assert harness.run()["handed_in"] == 1
 
 
-def test_recording_waits_when_zoom_has_not_finished_it(harness: Harness) -> None:
+def test_reconcile_does_not_request_a_recording_that_zoom_has_not_finished(
+    harness: Harness,
+) -> None:
     harness.begin()
     unfinished = replace(file("f"), processing_asks=1)
     harness.zoom.add(named("early==", files=(unfinished, file("g"))))
@@ -140,7 +144,7 @@ def test_recording_waits_when_zoom_has_not_finished_it(harness: Harness) -> None
     assert not harness.hook.requests
 
 
-def test_recording_is_skipped_when_zoom_lists_it_and_answers_404(harness: Harness) -> None:
+def test_reconcile_skips_a_recording_when_zoom_lists_it_and_answers_404(harness: Harness) -> None:
     harness.begin()
     harness.zoom.add(named("ghost=="))
     # Skip the requests for the account's list, for two lists of users, and for the user's list.
@@ -149,7 +153,7 @@ def test_recording_is_skipped_when_zoom_lists_it_and_answers_404(harness: Harnes
     assert not harness.hook.requests
 
 
-def test_recording_is_not_listed_when_it_is_older_than_the_days_of_the_setting(
+def test_reconcile_lists_no_recording_that_is_older_than_the_days_of_the_setting(
     harness: Harness,
 ) -> None:
     harness.begin("2026-10-01T00:00:00Z")
@@ -159,7 +163,7 @@ def test_recording_is_not_listed_when_it_is_older_than_the_days_of_the_setting(
     assert harness.handed_in() == ["yesterday=="]
 
 
-def test_recording_is_requested_when_its_user_is_deactivated(harness: Harness) -> None:
+def test_reconcile_requests_a_recording_when_its_user_is_deactivated(harness: Harness) -> None:
     harness.begin()
     harness.zoom.add(named("left=="))
     harness.zoom.set_user("host", "inactive")
@@ -242,7 +246,7 @@ def test_reconcile_does_nothing_when_its_days_are_0(harness: Harness) -> None:
     assert not harness.aws.recordings.scan()["Items"]
 
 
-def test_recording_is_requested_when_zoom_lists_a_file_that_no_webhook_event_named(
+def test_reconcile_requests_a_recording_when_zoom_lists_a_file_that_no_webhook_event_named(
     harness: Harness,
 ) -> None:
     harness.begin()

@@ -1,4 +1,4 @@
-"""The fixtures of the slack function's tests, of which those of a module share one server."""
+"""The fixtures of the slack function's tests, with one server for each test module."""
 
 from __future__ import annotations
 

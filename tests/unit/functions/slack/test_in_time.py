@@ -42,7 +42,7 @@ def late(harness: Harness, milliseconds: int = 2000) -> None:
     harness.post = post  # type: ignore[method-assign, assignment]
 
 
-def test_command_is_answered_at_once_and_finished_later_when_slack_is_slow(
+def test_slash_command_is_answered_at_once_and_finished_later_when_slack_is_slow(
     harness: Harness, slow: threading.Event, put: Put
 ) -> None:
     put("u1")
@@ -55,7 +55,7 @@ def test_command_is_answered_at_once_and_finished_later_when_slack_is_slow(
     assert harness.invoked == []
 
 
-def test_stranger_gets_no_later_answer_when_slack_is_slow(
+def test_slash_command_of_a_stranger_is_refused_later_when_slack_is_slow(
     harness: Harness, slow: threading.Event, put: Put
 ) -> None:
     put("u1")
@@ -89,7 +89,7 @@ def test_slack_answer_comes_within_three_seconds_of_real_time_when_slack_is_slow
     assert not slow.is_set()
 
 
-def test_command_is_answered_at_once_when_a_cold_start_leaves_some_time(
+def test_slash_command_is_answered_at_once_when_a_cold_start_leaves_some_time(
     harness: Harness, put: Put
 ) -> None:
     put("u1")
@@ -98,7 +98,7 @@ def test_command_is_answered_at_once_when_a_cold_start_leaves_some_time(
     assert harness.invoked == []
 
 
-def test_command_that_needs_no_lookup_is_answered_after_a_slow_start(
+def test_slash_command_that_needs_no_lookup_is_answered_after_a_slow_start(
     harness: Harness, slow: threading.Event
 ) -> None:
     late(harness)
@@ -108,7 +108,7 @@ def test_command_that_needs_no_lookup_is_answered_after_a_slow_start(
     assert not slow.is_set()
 
 
-def test_command_is_finished_later_when_the_cold_start_took_all_time(
+def test_slash_command_is_finished_later_when_the_cold_start_took_all_time(
     harness: Harness, slow: threading.Event, put: Put
 ) -> None:
     """The function's clock stands still at 2.1 s after the request reached API Gateway."""
@@ -182,7 +182,7 @@ def seven(put: Put) -> None:
         put(f"u{number}", recording_start_time=f"2026-10-0{number}T15:00:00Z")
 
 
-def test_nothing_is_posted_after_a_message_that_slack_refuses(
+def test_no_further_message_is_posted_when_slack_refuses_one(
     harness: Harness, workspace: Workspace, put: Put
 ) -> None:
     seven(put)

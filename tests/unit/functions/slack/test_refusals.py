@@ -120,7 +120,7 @@ def test_slack_answer_says_that_slack_is_not_set_up_when_a_setting_is_missing(
     assert "missing" in caplog.text
 
 
-def test_command_is_refused_when_the_user_is_in_no_allowed_group(
+def test_slash_command_is_refused_when_the_user_is_in_no_allowed_group(
     harness: Harness, put: Put
 ) -> None:
     put("u1")
@@ -144,7 +144,7 @@ def value() -> str:
     )
 
 
-def test_command_is_refused_outside_of_the_channel(harness: Harness) -> None:
+def test_slash_command_is_refused_outside_of_the_channel(harness: Harness) -> None:
     elsewhere = harness.command("help", channel_name="random", channel_id="C2")
     assert refused(elsewhere) == "This command works only in #zip and in direct messages."
     (pressed,) = harness.press(value(), channel={"id": "C2", "name": "random"})
@@ -153,7 +153,7 @@ def test_command_is_refused_outside_of_the_channel(harness: Harness) -> None:
         assert "shows where" in harness.command("help", **allowed)["text"]
 
 
-def test_private_channel_is_recognized_by_its_id(harness: Harness) -> None:
+def test_private_slack_channel_is_recognized_by_its_id(harness: Harness) -> None:
     harness.set_up(slack_zip_channel="C0123ABCD")
     private = {"channel_name": "privategroup", "channel_id": "C0123ABCD"}
     assert "shows where" in harness.command("help", **private)["text"]
@@ -161,7 +161,7 @@ def test_private_channel_is_recognized_by_its_id(harness: Harness) -> None:
     assert text == "This command works only in <#C0123ABCD> and in direct messages."
 
 
-def test_only_direct_messages_are_answered_when_no_channel_is_set(harness: Harness) -> None:
+def test_only_direct_messages_are_answered_when_no_slack_channel_is_set(harness: Harness) -> None:
     harness.set_up(slack_zip_channel="")
     for name in ("zip", ""):
         text = refused(harness.command("help", channel_name=name, channel_id=""))

@@ -59,7 +59,7 @@ class Refusing(HTTPAdapter):
 
 @dataclass
 class Harness:
-    """An uploader and its neighbours, which keeps its dependencies as a container does."""
+    """An uploader, which keeps its dependencies as a container does, and its neighbours."""
 
     aws: Cloud
     clock: Clock
@@ -125,7 +125,7 @@ class Harness:
         first_received: datetime | None = None,
         read_seconds: float = READ_SECONDS,
     ) -> bool:
-        """Send a message, process it as the event source would, and return whether it is done.
+        """Send and process a message as the event source would, and return whether it is done.
 
         Unless `first_received` is given, the message is received for the first time now.
         """

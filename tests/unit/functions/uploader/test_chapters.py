@@ -125,7 +125,7 @@ class TestAddingLater:
         assert harness.take(late(harness))
         assert not harness.opencast.added
 
-    def test_row_says_that_opencast_is_too_old_for_chapters(self, harness: Harness) -> None:
+    def test_row_says_that_opencast_is_too_old_for_late_chapters(self, harness: Harness) -> None:
         ingest(harness)
         harness.opencast.set(version="18.0.0")
         assert harness.take(late(harness))

@@ -52,7 +52,9 @@ def test_redriven_message_is_not_posted_again_after_the_event_was_deleted_in_ope
     assert (harness.posts, harness.outcome[0]) == (1, "SENT_TO_OPENCAST")
 
 
-def test_deleted_event_is_ingested_again_when_it_is_requested_afterwards(harness: Harness) -> None:
+def test_deleted_event_is_ingested_again_when_the_same_request_is_accepted_again(
+    harness: Harness,
+) -> None:
     ingest_and_delete(harness)
     harness.take(harness.message())
     harness.accept()
@@ -125,7 +127,10 @@ def test_message_waits_when_opencast_accepted_the_event_and_never_showed_it(
 
 
 class TestAnEventThatWasShownBefore:
-    """Deleted events that the uploader had seen, as before `exec.pipeline`, which asks for this."""
+    """Deleted events that the uploader had seen.
+
+    For `exec.pipeline`, an operator has to delete the event first.
+    """
 
     @pytest.fixture(autouse=True)
     def _deleted(self, harness: Harness) -> None:

@@ -21,7 +21,7 @@ SPEAKER, SCREEN = id_of("active_speaker", 0), id_of("shared_screen", 0)
 
 
 class TestAMessageThatKnowsFewerFiles:
-    def test_message_is_superseded_when_another_message_has_more_files(
+    def test_uploader_drops_a_message_when_another_message_has_more_files(
         self, harness: Harness, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.INFO)
@@ -47,7 +47,7 @@ class TestAMessageThatKnowsFewerFiles:
         assert harness.take(harness.message("active_speaker"))
         assert harness.outcome == ("IGNORED", "Already in opencast")
 
-    def test_message_is_ingested_when_the_ledger_knows_nothing(self, harness: Harness) -> None:
+    def test_message_is_ingested_when_the_ledger_has_no_record(self, harness: Harness) -> None:
         """A message may be older than the ledger."""
         assert harness.take(harness.message())
         assert harness.outcome == ("SENT_TO_OPENCAST", "")

@@ -71,12 +71,14 @@ def test_short_recording_is_counted_as_skipped(
     assert measured(log) == [{Metric.RECORDING_IGNORED: 1, Metric.SKIPPED_FOR_DURATION: 1}]
 
 
-def test_permanent_failure_is_counted(harness: Harness, log: pytest.LogCaptureFixture) -> None:
+def test_permanent_failure_of_an_upload_is_counted(
+    harness: Harness, log: pytest.LogCaptureFixture
+) -> None:
     harness.take(harness.message(opencast_series_id="nowhere"))
     assert measured(log) == [{Metric.RECORDING_FAILED: 1}]
 
 
-def test_retryable_failure_is_counted_when_the_message_goes_to_the_dlq(
+def test_retryable_failure_of_an_upload_is_counted_when_the_message_goes_to_the_dlq(
     harness: Harness, log: pytest.LogCaptureFixture
 ) -> None:
     for count in range(1, 6):

@@ -1,4 +1,4 @@
-"""One ingest of a recording, by a claim in the ledger before each POST."""
+"""The single ingest of a recording, which the ledger claims before each POST."""
 
 from __future__ import annotations
 

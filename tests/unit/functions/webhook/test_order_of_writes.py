@@ -31,7 +31,7 @@ from tests.unit.functions.webhook.notifications import (
 )
 
 
-def test_ledger_knows_the_files_before_the_send_and_that_they_are_sent_after_it(
+def test_ledger_has_the_files_before_the_send_and_notes_the_sent_message_afterwards(
     aws: Cloud, post: Post
 ) -> None:
     writes: list[str] = []
@@ -210,7 +210,7 @@ def test_repeated_webhook_event_is_sent_and_the_row_stays_when_the_ledger_failed
 
 
 @pytest.mark.parametrize("content", [completed(), on_demand()], ids=["zooms-own", "on-demand"])
-def test_ingest_request_gets_503_and_a_repeat_sends_it_when_the_queue_fails(
+def test_ingest_request_gets_503_and_is_sent_by_a_repeat_when_the_queue_fails(
     content: Json, aws: Cloud, post: Post
 ) -> None:
     zip_id = content["payload"].get("zip_id", ZIP_ID)

@@ -24,7 +24,7 @@ from tests.unit.functions.webhook.notifications import (
 
 
 class Warm:
-    """A warm container of the webhook, which has read `known` and `own`; `there` is in SSM now."""
+    """A warm container of the webhook, with the secrets `known` and `own`; SSM has `there`."""
 
     def __init__(
         self, aws: Cloud, clock: Clock, known: str, own: str, *, unsigned: bool = False
@@ -86,7 +86,7 @@ def test_new_webhook_token_is_used_within_ten_seconds_of_a_forged_request(
     assert len(sent(aws)) == 1
 
 
-def test_request_gets_503_when_secrets_can_not_be_read_and_is_accepted_when_they_can(
+def test_webhook_event_gets_503_while_secrets_can_not_be_read_and_is_accepted_afterwards(
     aws: Cloud, clock: Clock
 ) -> None:
     """Zoom repeats a webhook event after a 503, and not after a 401."""
@@ -130,7 +130,7 @@ def test_secrets_are_not_read_when_a_request_is_unsigned_or_too_old(
     assert warm.looks == 1
 
 
-def test_challenge_is_answered_when_it_is_signed_with_a_new_secret(
+def test_zoom_challenge_is_answered_when_it_is_signed_with_a_new_secret(
     aws: Cloud, clock: Clock
 ) -> None:
     warm = Warm(aws, clock, "old", "own")
