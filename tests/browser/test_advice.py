@@ -1,4 +1,4 @@
-"""The page's advice about a recording, and its links to the form."""
+"""Tests of the page's advice about a recording, and of the links to the form."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_retry_that_is_overdue_is_shown_as_waiting_for_its_turn(
     expect(shown).to_contain_text("Its retry waits for its turn, due 35 min ago")
 
 
-def test_a_command_is_hidden_until_an_operator_unfolds_it_and_stays_unfolded(
+def test_a_command_is_hidden_until_a_person_unfolds_it_and_then_stays_unfolded(
     page: Page, site: Site, aws: Cloud
 ) -> None:
     open_page(page, site)
@@ -39,7 +39,7 @@ def test_a_command_is_hidden_until_an_operator_unfolds_it_and_stays_unfolded(
     expect(command).to_be_hidden()
     place.get_by_text("For operators").first.click()
     expect(command).to_be_visible()
-    # It stays unfolded when the page refreshes.
+    # The command stays unfolded when the page refreshes.
     Week(aws).begin("new==", timedelta(seconds=1), "Just now")
     page.get_by_role("button", name="Refresh").click()
     expect(page.get_by_role("link", name="Just now").first).to_be_visible()
@@ -47,7 +47,7 @@ def test_a_command_is_hidden_until_an_operator_unfolds_it_and_stays_unfolded(
     expect(place.get_by_text("invoke queue.retry-downloads")).to_be_hidden()
 
 
-def test_a_failed_recording_has_a_link_to_the_form_with_its_uuid(page: Page, site: Site) -> None:
+def test_the_page_links_a_failed_recording_to_a_form_that_has_its_uuid(page: Page, site: Site) -> None:
     open_page(page, site)
     place = section(page, "Needs attention")
     place.get_by_role("link", name="Request it: Mapping the Ocean").click()
@@ -79,7 +79,7 @@ def test_the_form_does_not_repeat_a_series_that_opencast_does_not_have(
 
 
 def test_the_form_does_not_repeat_the_default_series(page: Page, site: Site, aws: Cloud) -> None:
-    """Otherwise it would win over a class that was added to the schedule meanwhile."""
+    # A repeated default series would win over a class that was added to the schedule meanwhile.
     week = Week(aws)
     week.begin("d==", timedelta(hours=3), "Stood in for")
     week.write("d==", timedelta(hours=2.8), State.OC_SERIES_FOUND, oc_series_id="DEFAULT")
@@ -92,7 +92,7 @@ def test_the_form_does_not_repeat_the_default_series(page: Page, site: Site, aws
 def test_a_recording_whose_ingest_has_an_unknown_outcome_may_be_requested_again(
     page: Page, site: Site, aws: Cloud
 ) -> None:
-    """The ledger knows the ingest, so another request starts no second one."""
+    # The ledger knows the ingest, so another request starts no second ingest.
     week = Week(aws)
     week.begin("m==", timedelta(hours=8), "Sent, perhaps")
     reason = "The ingest was sent to Opencast: look for it in Opencast: an operator is needed"
@@ -186,7 +186,7 @@ def test_an_ignored_recording_needs_nobody_when_it_was_requested_with_a_series(
     expect(ignored.get_by_role("link")).to_have_count(0)
 
 
-def test_a_request_without_a_series_is_not_advised_again_when_the_recording_is_in_opencast(
+def test_the_page_advises_no_other_request_when_an_ignored_recording_is_in_opencast(
     page: Page, site: Site, aws: Cloud
 ) -> None:
     week = Week(aws)
@@ -198,7 +198,7 @@ def test_a_request_without_a_series_is_not_advised_again_when_the_recording_is_i
     expect(ignored.get_by_role("link")).to_have_count(0)
 
 
-def test_recordings_that_need_a_person_for_one_cause_are_one_entry(
+def test_recordings_are_one_entry_when_they_need_a_person_for_the_same_cause(
     page: Page, site: Site, aws: Cloud
 ) -> None:
     week = Week(aws)

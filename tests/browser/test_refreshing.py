@@ -1,4 +1,4 @@
-"""The page over time: when it refreshes, what it leaves as it is, and how it shows errors."""
+"""Tests of the page over time: its refreshes, the view during them, and its errors."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from tests.hooks import failing
 
 
 class TestRefreshing:
-    def test_the_page_refreshes_by_itself(self, page: Page, site: Site, aws: Cloud) -> None:
+    def test_the_page_refreshes_twice_a_minute(self, page: Page, site: Site, aws: Cloud) -> None:
         open_page(page, site)
         Week(aws).begin("new==", timedelta(seconds=1), "Just now")
         page.clock.run_for(31_000)
         expect(section(page, "Under way").get_by_text("Just now", exact=True)).to_be_visible()
         assert page.get_by_role("button", name="The list has changed").count() == 0
 
-    def test_the_list_stays_while_a_link_has_the_focus_and_offers_its_change(
+    def test_the_page_offers_a_change_of_the_list_while_a_link_in_it_has_the_focus(
         self, page: Page, site: Site, aws: Cloud
     ) -> None:
         open_page(page, site)
@@ -40,7 +40,7 @@ class TestRefreshing:
         changed.click()
         expect(section(page, "Under way").get_by_role("link", name="Just now")).to_be_visible()
         expect(changed).to_be_hidden()
-        # A change that was shown is not offered again.
+        # The page offers a change only once.
         link.focus()
         with page.expect_response(lambda answer: "queues" in answer.url):
             page.clock.run_for(31_000)
@@ -65,7 +65,7 @@ class TestRefreshing:
         expect(page.get_by_role("button", name="The list has changed")).to_be_visible()
         assert page.get_by_role("link", name="Just now").count() == 0
 
-    def test_the_list_changes_at_once_while_the_focus_is_on_the_heading(
+    def test_the_list_changes_without_a_click_while_the_focus_is_on_the_heading(
         self, page: Page, site: Site, aws: Cloud
     ) -> None:
         open_page(page, site, "#request")
@@ -76,7 +76,7 @@ class TestRefreshing:
         page.clock.run_for(31_000)
         expect(section(page, "Under way").get_by_role("link", name="Just now")).to_be_visible()
 
-    def test_the_view_of_a_recording_changes_and_keeps_the_focus(
+    def test_the_view_of_a_recording_keeps_the_focus_when_it_changes(
         self, page: Page, site: Site, aws: Cloud
     ) -> None:
         open_page(page, site)
@@ -125,7 +125,7 @@ class TestRefreshing:
         expect(page.locator("#updated")).to_have_text("Updated 14:32")
         assert len(site.queries) > count
 
-    def test_a_paused_page_refreshes_only_when_told_to(self, page: Page, site: Site) -> None:
+    def test_a_paused_page_refreshes_only_when_its_button_is_clicked(self, page: Page, site: Site) -> None:
         open_page(page, site)
         page.get_by_role("button", name="Pause").click()
         count = len(site.queries)
@@ -146,7 +146,7 @@ class TestTrouble:
             (json_answer(504, "x"), "The answer was 504."),
         ],
     )
-    def test_an_error_is_shown_and_announced_once_until_it_is_over(
+    def test_the_page_shows_an_error_and_announces_it_once_until_it_is_over(
         self, page: Page, site: Site, watch: Watch, answer: object, words: str
     ) -> None:
         watch.expected = (REFUSED,)
@@ -156,13 +156,13 @@ class TestTrouble:
         expect(page.locator("#trouble")).to_contain_text(words)
         expect(page.locator("#trouble")).to_contain_text("What is shown is of 14:30.")
         expect(page.locator("#say")).to_contain_text(words)
-        # A screen reader hears it once, not every half minute, and hears its end.
+        # A screen reader announces the error once, not every half minute, and announces its end.
         page.evaluate("document.getElementById('say').textContent = 'something else'")
         with page.expect_response(lambda answer: "status" in answer.url):
             page.clock.run_for(31_000)
         page.clock.run_for(5_000)
         expect(page.locator("#say")).to_have_text("something else")
-        # The recordings are still shown.
+        # The page still shows the recordings that it read before the error.
         assert topics(section(page, "Needs attention")) == ["Mapping the Ocean", "Data Structures"]
         site.trouble = None
         page.clock.run_for(31_000)
@@ -197,7 +197,7 @@ class TestTrouble:
             "The status can't be read now. Try again later. It is retried automatically."
         )
 
-    def test_a_day_that_can_not_be_loaded_shows_no_recordings_of_another_day(
+    def test_a_day_shows_no_recordings_of_another_day_when_it_can_not_be_loaded(
         self, page: Page, site: Site, watch: Watch
     ) -> None:
         watch.expected = (REFUSED,)
@@ -214,13 +214,13 @@ class TestTrouble:
         page.get_by_label("Search all seven days").fill("")
         expect(page.locator("#c-")).to_have_text("\u2013")
         expect(page.locator("#say")).not_to_contain_text("recordings")
-        # The other sections are still shown.
+        # The error of one section doesn't empty the others.
         assert topics(section(page, "Needs attention")) == ["Mapping the Ocean", "Data Structures"]
         site.trouble = None
         page.get_by_role("button", name="Refresh").click()
         expect(place.get_by_role("link", name="Office hours").first).to_be_visible()
 
-    def test_the_page_says_that_the_pipeline_can_not_be_reached(
+    def test_the_page_says_that_the_pipeline_can_not_be_reached_when_requests_fail(
         self, page: Page, site: Site, watch: Watch
     ) -> None:
         watch.expected = (REFUSED,)
@@ -251,7 +251,7 @@ def test_days_are_right_when_the_clock_of_the_computer_is_days_off(
     assert "Microeconomic Theory" in topics(section(page, "By day"))
 
 
-def test_a_day_that_is_being_loaded_shows_no_recordings_of_another_day(
+def test_a_day_shows_no_recordings_of_another_day_while_it_is_being_loaded(
     page: Page, site: Site
 ) -> None:
     open_page(page, site)
@@ -267,7 +267,7 @@ def test_a_day_that_is_being_loaded_shows_no_recordings_of_another_day(
     expect(place.get_by_role("link", name="Data Structures").first).to_be_visible()
 
 
-def test_a_search_that_is_being_loaded_shows_no_recordings_of_a_day(page: Page, site: Site) -> None:
+def test_a_search_shows_no_recordings_of_a_day_while_it_is_being_loaded(page: Page, site: Site) -> None:
     open_page(page, site)
     held = hold(page, "**/status?*")
     with page.expect_request(lambda request: "since=" in request.url):
@@ -275,7 +275,7 @@ def test_a_search_that_is_being_loaded_shows_no_recordings_of_a_day(page: Page, 
     place = section(page, "Search")
     assert topics(place) == []
     expect(place).to_contain_text("Loading…")
-    # Words that are typed meanwhile count, and nothing is asked for again.
+    # The page searches for the words typed meanwhile, without another request.
     page.get_by_label("Search all seven days").fill("private2==")
     assert len(held) == 1
     held[0].continue_()
@@ -283,7 +283,7 @@ def test_a_search_that_is_being_loaded_shows_no_recordings_of_a_day(page: Page, 
     assert topics(place) == ["Office hours 3"]
 
 
-def test_an_answer_for_a_view_that_was_left_is_dropped(page: Page, site: Site) -> None:
+def test_the_page_drops_an_answer_for_a_view_that_the_person_has_left(page: Page, site: Site) -> None:
     open_page(page, site)
     held = hold(page, "**/status?*")
     with page.expect_request(lambda request: "until=" in request.url):
@@ -294,7 +294,7 @@ def test_an_answer_for_a_view_that_was_left_is_dropped(page: Page, site: Site) -
         with page.expect_event("requestfinished"):
             route.continue_()
     page.unroute("**/status?*")
-    # After the answer to a later request has been read, the earlier ones have been too.
+    # The page reads answers in order, so it has read the held ones when it has read this one.
     page.evaluate("fetch('status?queues=true').then(answer => answer.text())")
     expect(page.locator("body")).to_have_attribute("data-ready", "request")
     expect(page.locator("#say")).to_have_text("")

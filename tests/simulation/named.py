@@ -40,7 +40,7 @@ SITE = Site(default_series=SERIES[0], series=SERIES, opencast_rate=100e6, zoom_r
 
 @dataclass(frozen=True)
 class NamedWorld:
-    """A world with the number and a description of its cause."""
+    """A world, the number of its cause, and a sentence that describes the cause."""
 
     cause: str
     sentence: str
@@ -51,7 +51,7 @@ class NamedWorld:
 
 
 REPORTED = frozenset(("5a", "5b", "7", "13"))
-"""The causes that leave out and report a file."""
+"""The causes by which a file is left out and reported."""
 
 
 def file(

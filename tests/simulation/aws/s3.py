@@ -23,15 +23,18 @@ from tests.simulation.aws.calls import Call, answer, client_error
 
 DAY = 86400.0
 MAX_PRESIGNED_SECONDS = 7 * 24 * 3600
-"""S3's guide, "Download and upload objects with presigned URLs"."""
+"""Longest validity of a presigned URL.
+
+Source: S3's guide, "Download and upload objects with presigned URLs".
+"""
 
 
 class NoSuchKey(ClientError):
-    """There is no such object."""
+    """Botocore's error for a key without an object."""
 
 
 class FetchFailed(Exception):
-    """S3 refuses a presigned URL. `status` is HTTP's, `code` is S3's."""
+    """S3's refusal of a presigned URL, with HTTP's status and S3's error code."""
 
     def __init__(self, status: int, code: str) -> None:
         super().__init__(f"S3 answers {status} {code}.")
@@ -41,7 +44,7 @@ class FetchFailed(Exception):
 
 @dataclass(frozen=True)
 class StoredObject:
-    """An object. `modified` is in seconds since the epoch."""
+    """An object of the bucket. `modified` is in seconds since the epoch."""
 
     key: str
     content: bytes
@@ -61,7 +64,7 @@ class OpenUpload:
 
 
 class FakeBucket:
-    """S3's client, with one bucket. The caller has s3:ListBucket.
+    """A fake of S3's client, with one bucket. The caller has s3:ListBucket.
 
     Args:
         name: The bucket's name.
@@ -86,7 +89,7 @@ class FakeBucket:
         self._objects: dict[str, StoredObject] = {}
         self._uploads: dict[str, OpenUpload] = {}
         self.keys: set[str] = set()
-        """The keys of all objects, deleted ones too."""
+        """The keys of all objects, including deleted ones."""
         self.tagged: list[tuple[float, StoredObject]] = []
         """The objects that were tagged, each with the time in seconds since the epoch."""
 
@@ -188,7 +191,7 @@ class FakeBucket:
             raise FetchFailed(404, "NoSuchKey")
         return found
 
-    # Production's interface.
+    # boto3's interface, as far as production uses it.
 
     def head_object(
         self, *, Bucket: str, Key: str, ChecksumMode: str | None = None
@@ -217,7 +220,7 @@ class FakeBucket:
         return self._call("s3.PutObject", effect)
 
     def get_object(self, *, Bucket: str, Key: str, Range: str = "") -> dict[str, Any]:
-        """Return an object, or its beginning."""
+        """Return an object, or its beginning if `Range` is given."""
 
         def effect() -> dict[str, Any]:
             found = self._objects.get(Key) if Bucket == self.name else None

@@ -74,7 +74,7 @@ class Update:
         return new
 
     def growth(self, item: Item, values: Values) -> int:
-        """Most bytes by which the update enlarges an item."""
+        """Return an upper limit of the bytes by which the update enlarges an item."""
         names = sum(len(name) for name in self.attributes)
         given = sum(map(size_of, values.values())) * self.most_uses
         copies = (look_up(item, path) for path in self.copied)
@@ -109,7 +109,7 @@ def _added(old: Any, value: Any) -> Any:
 
 
 def _take(item: Item, path: Path, values: Any) -> None:
-    """Remove elements from a set, and the set if it is then empty."""
+    """Remove elements from a set, and remove the set if no element is left."""
     if type(values) is not frozenset:
         raise InvalidRequest(
             "Invalid UpdateExpression: Incorrect operand type for operator or function; operator: "
@@ -136,7 +136,7 @@ def _are_sets_of_one_kind(first: Any, second: Any) -> bool:
 
 @lru_cache(maxsize=4096)
 def update(text: str, names: tuple[tuple[str, str], ...]) -> Update:
-    """Parse an UpdateExpression; `names` are ExpressionAttributeNames as pairs.
+    """Parse an UpdateExpression. `names` are ExpressionAttributeNames as pairs.
 
     Raises:
         InvalidRequest: The expression is wrong.

@@ -8,7 +8,7 @@ from tests.simulation.capacity.loads import ENGINE_RATE
 from tests.simulation.capacity.measure import Measured
 
 SATURATED = 0.85
-"""Share of a resource, from its first use to its last, from which on it bounds the load."""
+"""Used share of a resource at which the resource counts as the bottleneck."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Bound:
 
 
 def bound_of(measured: Measured) -> Bound:
-    """Find the saturated resource. Of several, take the one nearest to Opencast."""
+    """Return the saturated resource; of several, the resource nearest to Opencast."""
     load, site = measured.load, measured.load.opencast
     if load.recordings <= min(load.uploads, load.downloads):
         return Bound("nothing: one copy, one ingest", "nothing")

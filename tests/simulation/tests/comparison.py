@@ -53,7 +53,7 @@ def outcome(call: Callable[..., Any], **arguments: Any) -> Any:
     except ClientError as error:
         return error.response["Error"]["Code"], error.operation_name
     if not found.get("Attributes"):
-        found.pop("Attributes", None)  # moto answers with an empty map, AWS with none
+        found.pop("Attributes", None)  # moto's answer has an empty map, AWS's has none
     for name in ("ResponseMetadata", "ConsumedCapacity"):
         found.pop(name, None)
     return found
@@ -67,7 +67,7 @@ def code_of(call: Callable[..., Any], **arguments: Any) -> str:
 
 
 def expressions(values: Mapping[str, Any], **texts: str | None) -> dict[str, Any]:
-    """Make the arguments of expressions, with the placeholders that they use."""
+    """Make the arguments for expressions, with only the placeholders that they use."""
     given = {name: text for name, text in texts.items() if text}
     used = set(re.findall(r"[#:]\w+", " ".join(given.values())))
     arguments: dict[str, Any] = dict(given)

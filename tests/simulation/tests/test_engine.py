@@ -1,4 +1,4 @@
-"""The fake engine ends its copies as the real engine does."""
+"""Tests that the fake engine ends its copies as the real engine does."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.simulation.world import World
 
 F0 = file(0)
 RATE = SIZE / 100.0
-"""Bytes a second: a file takes 100 s."""
+"""Bytes a second. A file takes 100 s."""
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Lambda, API Gateway and the event source mappings around the functions."""
+"""Tests of the fake Lambda, API Gateway and event source mappings."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Harness:
 
 
 def slow(seconds: float) -> Callable[[World], Any]:
-    """Make work that takes `seconds`."""
+    """Return work that takes `seconds` of the world's time."""
 
     def work(world: World) -> Any:
         world.sleep(seconds)

@@ -1,4 +1,4 @@
-"""The fake SQS, compared with moto where moto behaves as AWS."""
+"""Tests of the fake SQS, compared with moto where moto behaves as AWS."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def fifo_trace(sqs: Any, url: str, operations: list[Any]) -> list[Any]:
             sqs.send_message(QueueUrl=url, MessageBody=body, MessageGroupId=group, **more)
         elif kind == "receive":
             got = received(sqs, url, rest[0])
-            # moto mixes the groups of one receive. SQS doesn't define their order.
+            # moto mixes the groups of one receive. SQS doesn't define the order of groups.
             trace.append(
                 sorted((record["attributes"]["MessageGroupId"], record["body"]) for record in got)
             )
@@ -138,7 +138,7 @@ def test_fifo_queue_behaves_as_in_moto_when_operations_are_generated(aws: Cloud)
 
 
 def standard_trace(sqs: Any, url: str) -> list[Any]:
-    """Use messages, attributes and handles of a standard queue. Return its answers."""
+    """Use messages, attributes and handles of a standard queue. Return the answers."""
     reason = {"FailedReason": {"DataType": "String", "StringValue": "why"}}
     for body in ("one", "two", "three"):
         sqs.send_message(QueueUrl=url, MessageBody=body, MessageAttributes=reason)
@@ -199,7 +199,7 @@ def test_send_is_refused_when_the_message_is_invalid(
     assert fake.messages(urls[kind]) == []
 
 
-# moto accepts the others, which SendMessage's documentation forbids.
+# moto accepts the other messages of WRONG, although SendMessage's documentation forbids them.
 @pytest.mark.parametrize("number", [0, 7, 8])
 def test_send_is_refused_by_moto_when_the_message_is_invalid(aws: Cloud, number: int) -> None:
     kind, message, code = WRONG[number]

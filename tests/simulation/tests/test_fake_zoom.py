@@ -1,4 +1,4 @@
-"""The fake Zoom behaves as Zoom's documents say."""
+"""Tests that the fake Zoom behaves as Zoom's documents say."""
 
 from __future__ import annotations
 
@@ -182,6 +182,6 @@ def test_download_answers_with_a_page_or_404_when_the_file_is_missing(
 
 
 @pytest.mark.parametrize(("cdn", "status"), [("ignores", 206), ("wants", 206), ("refuses", 403)])
-def test_cdn_may_refuse_the_token(cdn: str, status: int) -> None:
+def test_cdn_ignores_wants_or_refuses_the_token_as_the_site_says(cdn: str, status: int) -> None:
     zoom = zoom_of(scenario((file(0),), site=replace(SITE, cdn=cdn)))
     assert opened(zoom, zoom.new_token(UUID)).status == status

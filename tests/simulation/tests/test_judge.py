@@ -1,4 +1,4 @@
-"""The judge finds mistakes that are added to worlds that ended well."""
+"""Tests that the judge finds mistakes that are added to worlds that ended well."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Time, crashes and faults of the simulated world."""
+"""Tests of time, crashes and faults in a simulated world."""
 
 from __future__ import annotations
 
