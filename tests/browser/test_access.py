@@ -53,7 +53,9 @@ def test_no_view_is_wider_than_a_narrow_window(page: Page, site: Site) -> None:
 
 
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
-def test_axe_finds_no_violation_in_a_search_and_a_filled_form_in_any_window(page: Page, site: Site) -> None:
+def test_axe_finds_no_violation_in_a_search_and_a_filled_form_in_any_window(
+    page: Page, site: Site
+) -> None:
     open_page(page, site)
     page.get_by_label("Search all seven days").fill("data")
     expect(page.locator("#c-")).to_have_text("4")
@@ -70,7 +72,9 @@ def test_axe_finds_no_violation_in_a_search_and_a_filled_form_in_any_window(page
     ("options", "background"),
     [({"color_scheme": "light"}, "rgb(255, 255, 255)"), ({"color_scheme": "dark"}, "rgb(16, 20")],
 )
-def test_the_background_of_the_page_follows_the_color_scheme(page: Page, site: Site, background: str) -> None:
+def test_the_background_of_the_page_follows_the_color_scheme(
+    page: Page, site: Site, background: str
+) -> None:
     open_page(page, site)
     shown = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert shown.startswith(background)

@@ -47,7 +47,9 @@ def test_a_command_is_hidden_until_a_person_unfolds_it_and_then_stays_unfolded(
     expect(place.get_by_text("invoke queue.retry-downloads")).to_be_hidden()
 
 
-def test_the_page_links_a_failed_recording_to_a_form_that_has_its_uuid(page: Page, site: Site) -> None:
+def test_the_page_links_a_failed_recording_to_a_form_that_has_its_uuid(
+    page: Page, site: Site
+) -> None:
     open_page(page, site)
     place = section(page, "Needs attention")
     place.get_by_role("link", name="Request it: Mapping the Ocean").click()

@@ -98,11 +98,13 @@ def test_the_page_shows_recordings_under_way_and_what_the_queues_hold(
     expect(place.get_by_text("invoke queue.downloads")).to_be_hidden()
     place.get_by_text("For operators").click()
     expect(place.get_by_text("invoke queue.downloads")).to_be_visible()
-    # The page must not receive a message, because that would count toward the queue's limit.
+    # The page receives no message, since that would hide it from the operator's commands.
     assert len(aws.messages(aws.download_dlq)) == 1
 
 
-def test_the_page_says_that_there_is_nothing_to_do_when_no_recording_changed(page: Page, site: Site, clock: Clock) -> None:
+def test_the_page_says_that_there_is_nothing_to_do_when_no_recording_changed(
+    page: Page, site: Site, clock: Clock
+) -> None:
     clock.forward(days=20)
     page.clock.set_system_time(clock())
     open_page(page, site)
@@ -217,7 +219,9 @@ def test_the_requested_series_is_shown_beside_the_series_of_the_event(
     )
 
 
-def test_a_long_list_of_steps_says_how_many_steps_are_missing(page: Page, site: Site, aws: Cloud) -> None:
+def test_a_long_list_of_steps_says_how_many_steps_are_missing(
+    page: Page, site: Site, aws: Cloud
+) -> None:
     Week(aws).begin("lo+ng/==", timedelta(hours=9), "A long way")
     steps = [
         {"state": "DOWNLOADER_FAILED", "at": "2026-10-14T10:00:00Z", "reason": f"try {number}"}
@@ -255,7 +259,9 @@ def test_the_page_shows_a_row_that_has_no_topic_and_no_steps(
     expect(page.locator("article")).to_contain_text("The steps of this ingest weren't kept")
 
 
-def test_the_page_says_that_a_recording_is_not_known_when_it_has_no_row(page: Page, site: Site) -> None:
+def test_the_page_says_that_a_recording_is_not_known_when_it_has_no_row(
+    page: Page, site: Site
+) -> None:
     open_page(page, site, "#recording=nobody")
     expect(page.get_by_role("heading", level=1)).to_have_text("This recording isn't known")
 
@@ -356,7 +362,9 @@ def put_rows(aws: Cloud, count: int, newest: int, *states: str) -> None:
             )
 
 
-def test_the_page_reads_a_day_in_parts_when_it_has_many_recordings(page: Page, site: Site, aws: Cloud) -> None:
+def test_the_page_reads_a_day_in_parts_when_it_has_many_recordings(
+    page: Page, site: Site, aws: Cloud
+) -> None:
     put_rows(aws, 110, 50_000, "SENT_TO_OPENCAST")
     site.deps = replace(site.deps, pages=StatusPages(aws.status, page_rows=50))
     open_page(page, site)
@@ -413,7 +421,9 @@ def test_the_page_finds_the_api_below_any_base_path(
     expect(page.get_by_role("heading", name="Needs attention")).to_have_text("Needs attention 2")
 
 
-def test_the_page_measures_the_time_of_an_unfinished_recording_to_now(page: Page, site: Site, clock: Clock) -> None:
+def test_the_page_measures_the_time_of_an_unfinished_recording_to_now(
+    page: Page, site: Site, clock: Clock
+) -> None:
     open_page(page, site, "#recording=fresh%3D%3D")
     article = page.locator("article")
     expect(article).to_contain_text(re.compile(r"On its way\s*1 min"))
@@ -422,7 +432,9 @@ def test_the_page_measures_the_time_of_an_unfinished_recording_to_now(page: Page
     expect(article).to_contain_text(re.compile(r"On its way\s*8 min"))
 
 
-def test_times_in_reasons_and_verdicts_are_in_the_time_zone_of_the_viewer(page: Page, site: Site) -> None:
+def test_times_in_reasons_and_verdicts_are_in_the_time_zone_of_the_viewer(
+    page: Page, site: Site
+) -> None:
     open_page(page, site)
     open_page(page, site, "#recording=hostile%3D%3D")
     expect(page.locator(".verdict")).to_have_text(
@@ -431,7 +443,9 @@ def test_times_in_reasons_and_verdicts_are_in_the_time_zone_of_the_viewer(page: 
     assert not re.search(r"\d\dT\d\d:", page.locator("main").inner_text())
 
 
-def test_each_time_in_a_reason_is_in_the_time_zone_of_the_viewer(page: Page, site: Site, aws: Cloud) -> None:
+def test_each_time_in_a_reason_is_in_the_time_zone_of_the_viewer(
+    page: Page, site: Site, aws: Cloud
+) -> None:
     week = Week(aws)
     week.begin("m==", timedelta(hours=1), "Waiting")
     reason = (

@@ -125,7 +125,9 @@ class TestRefreshing:
         expect(page.locator("#updated")).to_have_text("Updated 14:32")
         assert len(site.queries) > count
 
-    def test_a_paused_page_refreshes_only_when_its_button_is_clicked(self, page: Page, site: Site) -> None:
+    def test_a_paused_page_refreshes_only_when_its_button_is_clicked(
+        self, page: Page, site: Site
+    ) -> None:
         open_page(page, site)
         page.get_by_role("button", name="Pause").click()
         count = len(site.queries)
@@ -267,7 +269,9 @@ def test_a_day_shows_no_recordings_of_another_day_while_it_is_being_loaded(
     expect(place.get_by_role("link", name="Data Structures").first).to_be_visible()
 
 
-def test_a_search_shows_no_recordings_of_a_day_while_it_is_being_loaded(page: Page, site: Site) -> None:
+def test_a_search_shows_no_recordings_of_a_day_while_it_is_being_loaded(
+    page: Page, site: Site
+) -> None:
     open_page(page, site)
     held = hold(page, "**/status?*")
     with page.expect_request(lambda request: "since=" in request.url):
@@ -283,7 +287,9 @@ def test_a_search_shows_no_recordings_of_a_day_while_it_is_being_loaded(page: Pa
     assert topics(place) == ["Office hours 3"]
 
 
-def test_the_page_drops_an_answer_for_a_view_that_the_person_has_left(page: Page, site: Site) -> None:
+def test_the_page_drops_an_answer_for_a_view_that_the_person_has_left(
+    page: Page, site: Site
+) -> None:
     open_page(page, site)
     held = hold(page, "**/status?*")
     with page.expect_request(lambda request: "until=" in request.url):
@@ -294,7 +300,7 @@ def test_the_page_drops_an_answer_for_a_view_that_the_person_has_left(page: Page
         with page.expect_event("requestfinished"):
             route.continue_()
     page.unroute("**/status?*")
-    # The page reads answers in order, so it has read the held ones when it has read this one.
+    # Once the answer to this later request is read, the page has read the earlier answers too.
     page.evaluate("fetch('status?queues=true').then(answer => answer.text())")
     expect(page.locator("body")).to_have_attribute("data-ready", "request")
     expect(page.locator("#say")).to_have_text("")

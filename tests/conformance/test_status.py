@@ -1,4 +1,4 @@
-"""Status queries over random tables are answered as by the first system."""
+"""Tests that queries of random status tables are answered as by the first system."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ from tests.function_harness import status_tools
 
 
 def crashed(case: dict[str, Any]) -> bool:
-    """Return whether the first system crashed (`seconds=0`). Ours lists this second's updates."""
+    """Return whether the first system crashed, as it did for `seconds=0`.
+
+    The pipeline answers such a query with the updates of this second.
+    """
     return str(case["status_code"]).startswith("raises")
 
 
 def as_sets(meeting: dict[str, Any] | None) -> Any:
-    """Return a meeting whose recordings and ingests compare equal in any order (section 9)."""
+    """Return a meeting in a form in which the order of recordings and ingests doesn't count."""
     if meeting is None:
         return None
     return {

@@ -1,7 +1,7 @@
-"""The webhook does with random requests what the first system did.
+"""Tests that the webhook does with random requests what the first system did.
 
-Where it may differ, a rule in `webhook_rules.py` quotes the specification. The recorded cases are
-few, so cases derived from them (`webhook_derived.py`) combine the rules.
+For each allowed difference a rule in `webhook_rules.py` quotes the specification. Only few cases are
+recorded, so `webhook_derived.py` derives further cases to which several rules apply.
 """
 
 from __future__ import annotations

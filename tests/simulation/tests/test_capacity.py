@@ -38,7 +38,9 @@ def test_capacity_document_has_every_load(text: str) -> None:
     assert found[2:] == ["1", "100", "300", "1,000"]
 
 
-def test_capacity_document_has_the_measurements_of_one_recording(text: str, one_recording: Measured) -> None:
+def test_capacity_document_has_the_measurements_of_one_recording(
+    text: str, one_recording: Measured
+) -> None:
     assert document.load_row(one_recording) in rows(document.part_of(text, "loads"))
     for name, make in (("counts", document.count_rows), ("costs", document.cost_rows)):
         found = {row[0]: row[1] for row in rows(document.part_of(text, name))[2:]}
