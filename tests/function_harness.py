@@ -1,4 +1,4 @@
-"""Harness of the functions: their dependencies over the fake AWS, as their handlers build them."""
+"""Harness of the functions: their dependencies over the fake AWS, as the handlers build them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fixtures: one browser for all tests of a process, and a page with its own tables for each test."""
+"""Fixtures: one browser for all tests of a process, and a page with own tables for each test."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Watch:
 
 @pytest.fixture(scope="session")
 def week() -> list[dict[str, Any]]:
-    """Return the status rows of a week. Writing them takes longer than a test, so it's done once."""
+    """Return the status rows of a week, written once, since writing takes longer than a test."""
     with pytest.MonkeyPatch.context() as environment:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             environment.setenv(name, "test")

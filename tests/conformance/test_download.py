@@ -84,7 +84,7 @@ def _bucket() -> Iterator[StagingBucket]:
 
 @pytest.fixture
 def bucket(_bucket: StagingBucket) -> StagingBucket:
-    """Return an empty staging bucket that keeps checksums: hours of lecture don't fit into memory."""
+    """Return an empty staging bucket that keeps only checksums, since memory is too small."""
     _bucket.begin("hash")
     return _bucket
 
@@ -205,9 +205,9 @@ def check(case: Case, aws: Cloud, clock: Clock, bucket: StagingBucket) -> None:
 def with_ids(recorded: dict[str, Any], files: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the recorded upload message with each file's id, also in its key.
 
-    Section 7 of the specification, "changed since": a key contains the file's id. If Zoom has a view
-    twice in one segment, with and without captions, the first system used one key for both. The
-    pipeline adds a view `<view>_2`.
+    Section 7 of the specification, "changed since": a key contains the file's id. If Zoom has a
+    view twice in one segment, with and without captions, the first system used one key for both.
+    The pipeline adds a view `<view>_2`.
     """
     views: dict[str, Any] = {}
     for view, found in recorded["s3_files"].items():

@@ -79,7 +79,7 @@ def expected_of(case: Case) -> Expected:
 
 
 def _follow(history: RowHistory, request: Request, outcome: Outcome, recorded: int) -> bool:
-    """Add a request to its row's history. Return whether the request puts a message on the queue."""
+    """Add a request to its row's history. Return whether the request has to send a message."""
     is_late = outcome is not Outcome.ACCEPTED and bool(history.states)
     history.requests.append(request)
     history.outcomes.append(outcome)

@@ -140,9 +140,9 @@ def _is_whole(file: File, *, unfinished_may_lack: bool) -> bool:
 def is_fixed(request: Request) -> bool:
     """Return whether the specification accepts an ingest that the first system refused.
 
-    Section 3, about an ingest that lacks nothing else: files other than MP4s and chats "need nothing
-    [fixed]". A file whose status isn't `completed` is, in "Zoom's own [fixed], accepted with a
-    delay".
+    Section 3, about an ingest that lacks nothing else: files other than MP4s and chats "need
+    nothing [fixed]". A file whose status isn't `completed` is, in "Zoom's own [fixed], accepted
+    with a delay".
     """
     if not (is_readable(request) and has_whole_object(request)):
         return False

@@ -13,7 +13,10 @@ ROOT = Path(__file__).parents[2]
 
 
 def main() -> int:
-    """Run the sweep. Return 1 if a recording was lost, ingested twice or damaged, 2 without a stack."""
+    """Run the sweep.
+
+    Return 1 if a recording was lost, ingested twice or damaged, and 2 if no local stack is up.
+    """
     sys.path.insert(0, str(ROOT / "functions"))
     from local.stack import HOME, LocalStack  # noqa: PLC0415  # they need the path
     from tests.e2e.operator import shell_environment  # noqa: PLC0415

@@ -29,8 +29,9 @@ class Call:
 
 
 def name_of(origin: str, request: Request, stack: str) -> str:
-    """Return the name of a call to `origin`, "" for a presigned URL, which the function doesn't call.
+    """Return the name of a call to `origin`, "" for a presigned URL.
 
+    Not the killed function but Opencast requests presigned URLs.
     `stack` is the stack's name, which is the prefix of tables, queues and secrets.
     """
     if origin != "aws":

@@ -51,7 +51,7 @@ class Calls:
     """The calls of a function while it processes one recording, in order.
 
     `cold` are the calls that only a new process makes. `cold_seconds` and `warm_seconds` are the
-    times from the delivery to the final state, with and without them.
+    times from the delivery to the final state, in a new process and in a used process.
     """
 
     all: tuple[Call, ...]
@@ -81,8 +81,9 @@ class Sweep:
     def learn(self) -> Calls:
         """Process two recordings without a crash, the first in a new process.
 
-        A second or later call with the same name counts only if both recordings caused it. A message
-        of another recording, or a retry on a slow machine, causes calls that no later run makes.
+        A second or later call with the same name counts only if both recordings caused it. A
+        message of another recording, or a retry on a slow machine, causes calls that no later run
+        makes.
         """
         self._gate.kill()
         cold, cold_seconds = self._calls_of_one()

@@ -102,7 +102,7 @@ class Zoom:
         self._numbers: Counter[str] = Counter()
 
     def notify(self, webhook_event: WebhookEvent, post: PostWebhook) -> None:
-        """Send a webhook event, and retry after a failure. The caller must be a simulated process."""
+        """Send a webhook event, and retry after a failure. The caller is a simulated process."""
         delivery = Delivery(webhook_event)
         self.deliveries.append(delivery)
         if webhook_event.key in self._lost:
