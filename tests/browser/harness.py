@@ -157,7 +157,7 @@ def await_view(page: Page) -> None:
 
 
 def hold(page: Page, pattern: str) -> list[Route]:
-    """Hold back the page's requests whose URLs match. Return a list to which they are appended."""
+    """Hold back requests whose URLs match `pattern`. Return a list to which each is appended."""
     held: list[Route] = []
 
     def keep(route: Route) -> None:
@@ -185,8 +185,8 @@ def focused(page: Page) -> str:
 def violations(page: Page) -> list[str]:
     """Return the certain violations that axe-core finds in the page.
 
-    The debugger runs axe-core's script, since the page's Content-Security-Policy forbids scripts of
-    others.
+    The debugger runs axe-core's script, since the page's Content-Security-Policy forbids foreign
+    scripts.
     """
     page.evaluate(AXE.read_text("utf-8"))
     found = page.evaluate("axe.run({ resultTypes: ['violations'] })")

@@ -17,7 +17,7 @@ from tests.browser.recordings import NOW, SECOND_REQUEST, Week
 from tests.cloud import Cloud
 
 
-def test_a_retry_that_is_overdue_is_shown_as_waiting_for_its_turn(
+def test_an_overdue_retry_is_shown_as_waiting_for_its_turn(
     page: Page, site: Site, aws: Cloud
 ) -> None:
     week = Week(aws)
@@ -30,7 +30,7 @@ def test_a_retry_that_is_overdue_is_shown_as_waiting_for_its_turn(
     expect(shown).to_contain_text("Its retry waits for its turn, due 35 min ago")
 
 
-def test_a_command_is_hidden_until_a_person_unfolds_it_and_then_stays_unfolded(
+def test_a_command_for_operators_is_hidden_until_a_person_unfolds_it_and_then_stays_visible(
     page: Page, site: Site, aws: Cloud
 ) -> None:
     open_page(page, site)
@@ -39,7 +39,7 @@ def test_a_command_is_hidden_until_a_person_unfolds_it_and_then_stays_unfolded(
     expect(command).to_be_hidden()
     place.get_by_text("For operators").first.click()
     expect(command).to_be_visible()
-    # The command stays unfolded when the page refreshes.
+    # The command has to stay unfolded when the page refreshes.
     Week(aws).begin("new==", timedelta(seconds=1), "Just now")
     page.get_by_role("button", name="Refresh").click()
     expect(page.get_by_role("link", name="Just now").first).to_be_visible()
@@ -103,7 +103,7 @@ def test_a_recording_whose_ingest_has_an_unknown_outcome_may_be_requested_again(
     open_page(page, site)
     shown = section(page, "Needs attention").locator("li").filter(has_text="Sent, perhaps")
     expect(shown).to_contain_text("Request it again; if that fails too, tell an operator.")
-    # The form doesn't request a second ingest, although the first request did.
+    # The link must not ask for a second ingest, although the first request did.
     link = shown.get_by_role("link", name="Request it: Sent, perhaps")
     expect(link).to_have_attribute("href", "#request&uuid=m%3D%3D")
     open_page(page, site, "#recording=m==")
@@ -125,7 +125,7 @@ def test_a_failure_that_an_older_stack_may_still_retry_is_left_to_an_operator(
     expect(article.get_by_role("link")).to_have_count(0)
 
 
-def test_a_failure_needs_nobody_while_a_later_request_is_under_way_and_after_its_ingest(
+def test_a_failure_needs_no_person_while_a_later_request_is_under_way_and_after_its_ingest(
     page: Page, site: Site, aws: Cloud
 ) -> None:
     week = Week(aws)
@@ -172,7 +172,7 @@ def test_an_overdue_retry_is_not_announced_while_a_later_request_is_under_way(
     expect(settled).not_to_contain_text("Next try")
 
 
-def test_an_ignored_recording_needs_nobody_when_it_was_requested_with_a_series(
+def test_an_ignored_recording_needs_no_person_when_it_was_requested_with_a_series(
     page: Page, site: Site, aws: Cloud
 ) -> None:
     week = Week(aws)

@@ -47,7 +47,7 @@ def test_the_form_sends_all_five_parameters(page: Page, site: Site) -> None:
             "ingest_all_mp4": True,
         }
     ]
-    # The form is empty after an accepted request, so that a second click sends nothing.
+    # The form has to be empty after an accepted request, so that a second click sends nothing.
     expect(page.get_by_label("Recording (required)")).to_have_value("")
     page.get_by_role("link", name="Follow it").click()
     await_view(page)
@@ -69,7 +69,7 @@ def test_the_form_keeps_its_fields_for_a_recording_and_is_empty_for_another(
     page.get_by_role("checkbox", name="Ingest it again").check()
     page.get_by_role("button", name="Request ingest").click()
     expect(page.locator("#answer")).to_contain_text("There is no such recording.")
-    # The fields keep their values while another view is shown.
+    # The fields have to keep their values while another view is shown.
     page.get_by_role("link", name="Recordings", exact=True).click()
     page.go_back()
     expect(page.get_by_label("Opencast series")).to_have_value("20260112345")
@@ -246,7 +246,7 @@ def test_the_form_shows_each_answer_with_advice(
     for text in texts:
         expect(place).to_contain_text(text)
     assert place.locator("b").count() == 0
-    # A screen reader announces the answer, and the fields keep their values for another request.
+    # A screen reader has to announce the answer. The fields keep their values for a next request.
     expect(place).to_have_role("status")
     assert texts[0] in focused(page)
     expect(page.get_by_label("Recording (required)")).to_have_value("gone==")
@@ -341,7 +341,7 @@ class TestAboutTheRecording:
         expect(about).to_have_role("status")
         assert violations(page) == []
         assert site.posted == []
-        # Without a recording the form has nothing to show.
+        # An emptied field has no recording that the form could show.
         page.get_by_label("Recording (required)").fill("")
         expect(about).to_be_empty()
 

@@ -56,7 +56,7 @@ def test_the_page_shows_the_recordings_that_need_a_person_first(page: Page, site
         ),
     ],
 )
-def test_the_last_check_with_zoom_is_one_line(
+def test_the_page_shows_the_last_check_with_zoom_in_one_line(
     page: Page, site: Site, aws: Cloud, last: dict[str, object], words: str
 ) -> None:
     at = timestamps.write(site.deps.clock() - timedelta(minutes=25))
@@ -69,7 +69,9 @@ def test_the_last_check_with_zoom_is_one_line(
     expect(line).to_have_class(re.compile("trouble" if "error" in last else "muted"))
 
 
-def test_the_last_check_with_zoom_is_hidden_when_reconcile_is_off(page: Page, site: Site) -> None:
+def test_the_page_hides_the_last_check_with_zoom_when_reconcile_is_off(
+    page: Page, site: Site
+) -> None:
     open_page(page, site)
     expect(page.locator("#reconcile")).to_be_hidden()
 
@@ -98,7 +100,7 @@ def test_the_page_shows_recordings_under_way_and_what_the_queues_hold(
     expect(place.get_by_text("invoke queue.downloads")).to_be_hidden()
     place.get_by_text("For operators").click()
     expect(place.get_by_text("invoke queue.downloads")).to_be_visible()
-    # The page receives no message, since that would hide it from the operator's commands.
+    # The page must not receive messages, because that would hide them from operators.
     assert len(aws.messages(aws.download_dlq)) == 1
 
 
@@ -145,7 +147,7 @@ def test_a_meeting_is_found_by_its_number(page: Page, site: Site) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("Data Structures")
     assert focused(page) == "h-detail"
     assert page.url.endswith("#meeting=96655443322")
-    # The view shows each recording of the meeting, the newest first.
+    # The newest recording of the meeting has to come first.
     found = page.get_by_role("heading", level=2).all_inner_texts()
     assert found == [
         "Recorded Tue 13 Oct, 09:32",
@@ -307,7 +309,7 @@ def test_a_search_by_words_finds_recordings_of_all_seven_days(
     expect(page.locator("#say")).to_have_text(f"{len(found)} recording" + "s" * (len(found) != 1))
     if not found:
         expect(place).to_contain_text("No recording of the last seven days matches.")
-    # The found recordings stay when the page refreshes. Without words the page shows the day again.
+    # A refresh must not end the search. An emptied search has to show the day again.
     page.get_by_role("button", name="Refresh").click()
     await_view(page)
     assert topics(place) == found
@@ -402,7 +404,7 @@ def test_a_long_section_shows_the_first_recordings_until_a_person_asks_for_all(
         expect(button).to_have_count(0)
         assert len(topics(place)) == count
         expect(place.locator("a.topic").nth(12)).to_be_focused()
-    # All recordings stay visible when the page refreshes.
+    # A refresh must not hide the recordings again.
     page.get_by_role("button", name="Refresh").click()
     await_view(page)
     assert len(topics(section(page, "Under way"))) == 204

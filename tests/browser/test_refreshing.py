@@ -40,7 +40,7 @@ class TestRefreshing:
         changed.click()
         expect(section(page, "Under way").get_by_role("link", name="Just now")).to_be_visible()
         expect(changed).to_be_hidden()
-        # The page offers a change only once.
+        # The page must not offer the same change twice.
         link.focus()
         with page.expect_response(lambda answer: "queues" in answer.url):
             page.clock.run_for(31_000)
@@ -55,7 +55,7 @@ class TestRefreshing:
         ],
         ids=["selected", "scrolled"],
     )
-    def test_the_list_stays_when_text_is_selected_or_the_page_is_scrolled(
+    def test_the_list_does_not_change_while_text_is_selected_or_the_page_is_scrolled(
         self, page: Page, site: Site, aws: Cloud, reads: str
     ) -> None:
         open_page(page, site)
@@ -158,13 +158,13 @@ class TestTrouble:
         expect(page.locator("#trouble")).to_contain_text(words)
         expect(page.locator("#trouble")).to_contain_text("What is shown is of 14:30.")
         expect(page.locator("#say")).to_contain_text(words)
-        # A screen reader announces the error once, not every half minute, and announces its end.
+        # A screen reader must announce the error once, not every half minute, and announce its end.
         page.evaluate("document.getElementById('say').textContent = 'something else'")
         with page.expect_response(lambda answer: "status" in answer.url):
             page.clock.run_for(31_000)
         page.clock.run_for(5_000)
         expect(page.locator("#say")).to_have_text("something else")
-        # The page still shows the recordings that it read before the error.
+        # The recordings that the page read before the error must stay visible.
         assert topics(section(page, "Needs attention")) == ["Mapping the Ocean", "Data Structures"]
         site.trouble = None
         page.clock.run_for(31_000)
@@ -187,7 +187,7 @@ class TestTrouble:
         expect(place.get_by_text("none given up").first).to_be_visible()
         expect(place).not_to_contain_text("can't be counted")
 
-    def test_the_advice_of_an_error_is_not_repeated(
+    def test_the_page_does_not_repeat_the_advice_of_an_error_message(
         self, page: Page, site: Site, watch: Watch
     ) -> None:
         watch.expected = (REFUSED,)
@@ -216,7 +216,7 @@ class TestTrouble:
         page.get_by_label("Search all seven days").fill("")
         expect(page.locator("#c-")).to_have_text("\u2013")
         expect(page.locator("#say")).not_to_contain_text("recordings")
-        # The error of one section doesn't empty the others.
+        # The error of one section must not empty the others.
         assert topics(section(page, "Needs attention")) == ["Mapping the Ocean", "Data Structures"]
         site.trouble = None
         page.get_by_role("button", name="Refresh").click()
@@ -236,14 +236,16 @@ class TestTrouble:
         expect(section(page, "Needs attention")).to_contain_text("Data Structures")
 
 
-def test_ages_are_right_when_the_clock_of_the_computer_is_hours_off(page: Page, site: Site) -> None:
+def test_the_page_shows_right_ages_when_the_clock_of_the_computer_is_hours_off(
+    page: Page, site: Site
+) -> None:
     page.clock.set_system_time(NOW + timedelta(hours=3))
     open_page(page, site)
     expect(section(page, "Needs attention")).to_contain_text("4 h 24 min ago")
 
 
 @pytest.mark.parametrize("days", [-2.0, 2.0])
-def test_days_are_right_when_the_clock_of_the_computer_is_days_off(
+def test_the_page_shows_right_days_when_the_clock_of_the_computer_is_days_off(
     page: Page, site: Site, days: float
 ) -> None:
     page.clock.set_system_time(NOW + timedelta(days=days))
@@ -279,7 +281,7 @@ def test_a_search_shows_no_recordings_of_a_day_while_it_is_being_loaded(
     place = section(page, "Search")
     assert topics(place) == []
     expect(place).to_contain_text("Loading…")
-    # The page searches for the words typed meanwhile, without another request.
+    # The words that a person types meanwhile have to count, without another request.
     page.get_by_label("Search all seven days").fill("private2==")
     assert len(held) == 1
     held[0].continue_()

@@ -72,7 +72,7 @@ class Cloud:
     ) -> None:
         self.world = world
         self._instrumentation = instrumentation or Instrumentation()
-        # Messages about captions that never come wait for a week.
+        # Worlds with captions have more messages: a message waits a week for missing captions.
         most = MOST_MESSAGES * (10 if scenario.site.captions else 1)
         self._most_messages = max(most, 10 * len(scenario.recordings))
         self.on_queue_call: Callable[[], None] = lambda: None
@@ -151,7 +151,7 @@ class Cloud:
         return [*messages(self.download_dlq), *messages(self.upload_dlq)]
 
     def expire(self) -> None:
-        """Delete expired data, as AWS does."""
+        """Delete expired rows, objects, uploads and messages, as AWS does."""
         for row in self.status.expire():
             self.states.setdefault(str(row["zip_id"]), []).append((self.world.time, EXPIRED))
         self.events.expire()

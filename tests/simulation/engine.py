@@ -51,7 +51,7 @@ class Movie:
 
 @dataclass
 class Upload:
-    """An unfinished upload; `stored` is in bytes."""
+    """An unfinished upload. `stored` is the number of bytes that S3 has."""
 
     upload_id: str
     stored: int = 0
@@ -109,6 +109,9 @@ class Copies:
         """Return an object's container metadata, as `RecordingTransfer.inspect` does.
 
         The fake makes no request to S3: the object's key is the argument that `read` already has.
+
+        Raises:
+            TransferFailed: The object isn't a video.
         """
         assert isinstance(read, partial)
         found = self.bucket.stored(read.args[0])

@@ -37,7 +37,7 @@ class Context:
 
 @dataclass
 class Warm(Generic[Kept]):
-    """A container between two invocations, last used at `used`."""
+    """A container between two invocations. `used` is the time of its last use."""
 
     container: Container[Kept]
     used: float
@@ -67,7 +67,7 @@ class LambdaFunction(Generic[Kept]):
         self._idle: list[Warm[Kept]] = []
 
     def invoke(self, event: Any) -> Promise[Outcome]:
-        """Start an invocation. The promise holds its answer or the error that ended it."""
+        """Start an invocation, and return a promise of its answer or of the error that ended it."""
         return self._world.start(
             self.name, lambda: self._timed(event), seconds=self._seconds, can_crash=True
         )
@@ -119,7 +119,7 @@ class Gateway:
     def post(
         self, body: bytes, headers: Mapping[str, str], seconds: float
     ) -> tuple[int, bytes] | None:
-        """Send a POST. Return its status and body, or None if no answer comes within `seconds`."""
+        """Send a POST. Return the answer's status and body, None without an answer in `seconds`."""
         world = self._world
         event = {"headers": dict(headers), "body": body.decode(), "isBase64Encoded": False}
         if world.is_out("webhook"):

@@ -7,10 +7,10 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """Kind of a fault.
+    """The effect of a fault.
 
-    The first group hits one outbound call: the world's `nth` call with the name `target` ("*" is
-    any name).
+    The members up to SENT_TWICE hit one outbound call: the world's `nth` call with the name
+    `target` ("*" is any name).
     """
 
     ERROR_BEFORE = "error before"

@@ -1,8 +1,8 @@
 """Judge a world that has run: the fate of each file, the queues, states and mails.
 
-The judge shares no code with production. It derives the expected result from the scenario, the
-answers that people got and the documents. In unclear cases it is lenient, except about a file that
-is missing without a report.
+The judge shares no code with production. The judge derives the expected result from the scenario,
+the answers that people got and the documents. In unclear cases the judge is lenient, except about a
+file that is missing without a report.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class Verdict:
 
 
 def judge(played: Played) -> list[Verdict]:
-    """Return everything that is wrong in a world; nothing if the world ended well."""
+    """Return every mistake and report in a world, nothing if the world ended well."""
     found: list[Verdict] = []
     for recording in played.scenario.recordings:
         found += _Recording(played, recording).verdicts()
@@ -130,7 +130,7 @@ def judge(played: Played) -> list[Verdict]:
 
 
 def worst(verdicts: list[Verdict]) -> Category:
-    """Return the worst category of verdicts."""
+    """Return the worst category of the verdicts, OK without verdicts."""
     order = list(Category)
     return min((verdict.category for verdict in verdicts), key=order.index, default=Category.OK)
 
@@ -304,10 +304,13 @@ class _Recording:
                 yield self._verdict(Category.NOISE, f"{asked} questions about {ingest.id}")
 
     def _fate(self, ingest: Ingest) -> str:
-        """Return what became of an ingest. A deletion counts only if it came before the end."""
+        """Return the fate of an ingest: by its workflow, "deleted", or "either".
+
+        "either" is a deletion after the publication, which follow may have seen or not.
+        """
         end = _FATES.get(ingest.end, "")
         deleted = [at for at in self.deletions if at >= ingest.finished]
-        # Only a published ingest isn't followed any more; others are followed for a week.
+        # Following ends with the publication. Other ingests are followed for a week.
         until = ingest.ends + SLOWEST_QUESTION if end == "published" else math.inf
         if not deleted or min(deleted) > until:
             return end
@@ -614,7 +617,7 @@ def _noise(played: Played) -> Iterator[Verdict]:
 
 
 def _messages_begun(played: Played, uuid: str) -> int:
-    """Return how often Zoom or a person sent the pipeline something about a recording."""
+    """Return the most messages that webhook events and requests about a recording began."""
     notified = sum(
         len(delivery.answers)
         for delivery in played.zoom.deliveries

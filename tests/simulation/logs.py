@@ -15,8 +15,8 @@ from tests.simulation.world import World
 class Mail:
     """An error record, which production mails to a person.
 
-    `goes_on` is whether the record says that the work continues. `advice` is what the person should
-    do.
+    `goes_on` is whether the record says that the work continues. `advice` is the advice to the
+    person.
     """
 
     at: float

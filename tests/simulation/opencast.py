@@ -72,7 +72,7 @@ class Ingest:
     began: float
     finished: float
     number: int = 0
-    """The id of its workflow."""
+    """The id of the ingest's workflow."""
     ends: float = 0.0
     """Time at which the workflow ends."""
     end: str = "SUCCEEDED"
@@ -139,7 +139,7 @@ class Opencast:
         return self.world.is_out("opencast")
 
     def get(self, path: str) -> Response:
-        """Answer a GET of a user with every role."""
+        """Answer a GET. The user has every role."""
         if path == "/api/info/me/roles":
             return json_response(["ROLE_ADMIN", "ROLE_API"])
         kind, _, name = path.strip("/").rpartition("/")

@@ -53,7 +53,7 @@ FOLLOWED_DAYS = 8
 """Days that a world lasts longer if its ingests are followed, which takes a week at most."""
 
 FAILED_PAUSE = 300.0
-"""Seconds from a failed run of follow to the next one. The rule would start it every minute."""
+"""Seconds from a failed run of follow to the next run, which the real rule starts every minute."""
 
 ASYNC_RETRIES = 2
 MOST_EVENTS, EVENTS_OF_A_RECORDING = 200_000, 2_000

@@ -138,7 +138,7 @@ def _ends_in(scenario: Scenario, category: Category) -> bool:
 
 
 def story_of(scenario: Scenario) -> tuple[str, list[Verdict]]:
-    """Play a scenario. Return its story and its verdicts."""
+    """Play a scenario, and return its story and its verdicts."""
     played = play(scenario, story=True)
     return story_text(played.world), judge(played)
 

@@ -142,7 +142,7 @@ def scenario_of(seed: int, profile: Profile, most_faults: int = 4) -> Scenario:
 
 
 def _with_transcripts(chance: Random, recording: RecordingTruth) -> RecordingTruth:
-    """Add a transcript of each segment, which Zoom makes minutes or hours after the video."""
+    """Add a transcript of each segment. Zoom makes it minutes or hours after the video."""
     if chance.random() < 0.1:
         return recording
     segments = sorted({(file.begins, file.ends) for file in recording.files})
@@ -395,7 +395,7 @@ def _completed(chance: Random, recording: RecordingTruth) -> list[Happening]:
 def _late_after_deletion(
     chance: Random, notified: list[Happening], people: list[Happening]
 ) -> list[Happening]:
-    """Move Zoom's second webhook event sometimes to after the deletion in Opencast."""
+    """Return the webhook events, the second of them sometimes after the deletion in Opencast."""
     deleted = next(
         (happening.at for happening in people if isinstance(happening, DeletedInOpencast)), None
     )

@@ -127,7 +127,7 @@ class System:
 
     @property
     def errors(self) -> list[Exception]:
-        """Errors that the functions' handlers raised, which no handler should do."""
+        """Errors that the functions' handlers raised. No handler should raise an error."""
         return [error for function in self.functions for error in function.errors]
 
     def recording_for_operator(self, uuid: str) -> MeetingRecordings | None:

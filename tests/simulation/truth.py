@@ -78,7 +78,7 @@ class RecordingTruth:
 
 @dataclass(frozen=True)
 class Happening:
-    """An event from outside at the time `at`, named by `key`."""
+    """An event outside of the pipeline at the time `at`. `key` names it."""
 
     at: float
     uuid: str
@@ -206,7 +206,7 @@ class Site:
 
 @dataclass(frozen=True)
 class Scenario:
-    """The data of a world before it runs."""
+    """The complete data from which a world is made."""
 
     seed: int
     recordings: tuple[RecordingTruth, ...]

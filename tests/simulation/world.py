@@ -2,7 +2,7 @@
 
 A process is an invocation of a function, a webhook event by Zoom or an ingest in Opencast. Each
 outbound call of a process goes through `World.call`. The call lets time pass and other processes
-run, and planned faults take place there. So crashes and interleavings need no threads, and a seed
+run, and planned faults happen there. So crashes and interleavings need no threads, and a seed
 always gives the same world.
 """
 
@@ -60,7 +60,7 @@ class Endless(Exception):
 
 @dataclass
 class Promise(Generic[T]):
-    """The outcome of a process, for which others can wait."""
+    """The outcome of a process, for which other processes can wait."""
 
     value: T | None = None
     is_kept: bool = False
@@ -76,7 +76,7 @@ class Promise(Generic[T]):
 
 
 class Process:
-    """A greenlet that makes outbound calls, waits, and may die at each call."""
+    """A greenlet that makes outbound calls and waits. A process may crash at each call."""
 
     def __init__(self, name: str, number: int, seed: int) -> None:
         self.name = name
@@ -120,7 +120,7 @@ class World:
         self.current: Process | None = None
         self.story: list[StoryLine] | None = [] if story else None
         self.struck: list[Fault] = []
-        """The faults that took place."""
+        """The faults that have happened so far."""
         self.calls: Counter[str] = Counter()
         self.failure: Exception | None = None
         """An error of the simulator itself."""
@@ -137,7 +137,7 @@ class World:
         self._outages = [fault for fault in faults if fault.kind is Kind.OUTAGE]
 
     def now(self) -> datetime:
-        """Return the time as production's clocks give it."""
+        """Return the world's time as a datetime, as production's clocks do."""
         return BEGIN + timedelta(seconds=self.time)
 
     def monotonic(self) -> float:
@@ -195,7 +195,7 @@ class World:
     ) -> Promise[tuple[T | None, BaseException | None]]:
         """Start a process that is killed after `seconds`.
 
-        The promise holds the process's result, and the error that ended it.
+        The promise holds the process's result, and the error that ended the process.
         """
         self._numbers[name] += 1
         process = Process(name, self._numbers[name], self.seed)
@@ -237,7 +237,7 @@ class World:
         return float("inf") if ends is None else ends - self.time
 
     def wait(self, promise: Promise[Any], seconds: float) -> bool:
-        """Wait until a promise is kept, at most `seconds`. Return whether the promise is kept."""
+        """Wait for a promise, at most `seconds`. Return whether the promise is kept."""
         process = self._running()
         if promise.is_kept:
             return True

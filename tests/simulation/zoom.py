@@ -210,7 +210,7 @@ class Zoom:
         return owner == uuid and self.world.time < ends
 
     def next_odd(self) -> Fault | None:
-        """Count a request to the API. Return its planned fault, None if there is none."""
+        """Count a request to the API, and return its planned fault or None."""
         self._requests += 1
         return self._odd.pop(self._requests, None)
 
@@ -301,7 +301,7 @@ class Zoom:
         return Download(302, {"Location": target, "Content-Length": "0"})
 
     def has(self, state: State, file: FileTruth) -> bool:
-        """Return whether Zoom serves a file now."""
+        """Return whether Zoom's download host serves a file now."""
         return not state.is_gone and self.world.time >= file.fetchable
 
     def _serve(

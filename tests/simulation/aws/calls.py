@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Call(Protocol):
-    """The hook around each outbound call.
+    """The type of the hook around each outbound call.
 
     `name` is like "dynamodb.UpdateItem". `effect` does the call's work and returns its answer. The
     hook may run `effect` never, once or several times, also later. So a fake copies its arguments

@@ -297,7 +297,7 @@ class FakeTable:
         return self._call(f"dynamodb.{operation}", run)
 
     def _key_of(self, key: Item, problem: str) -> Any:
-        """Check a request's key and return its value."""
+        """Check a request's key, and return the value of the hash key."""
         if problem:
             raise InvalidRequest(problem)
         if key.keys() != {self._key}:
@@ -318,7 +318,7 @@ class FakeTable:
         return value
 
     def _check_index_keys(self, item: Item, attributes: Iterable[str]) -> None:
-        """Refuse a value that an index can't have as a key."""
+        """Raise InvalidRequest for a value that an index can't have as a key."""
         for name in sorted(self._index_keys.keys() & set(attributes)):
             value = item.get(name, MISSING)
             if value is MISSING:

@@ -1,7 +1,8 @@
 """A fake of boto3's S3 client, for one bucket.
 
-An object's content is a small token, and its nominal size another number: the simulator moves no
-real files. Not modelled: versions, listings, parts of uploads, checksums, storage classes.
+An object's content is a small token, and its nominal size is a separate number, because the
+simulator moves no real files. Not modelled: versions, listings, parts of uploads, checksums,
+storage classes.
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ class FakeBucket:
         size: int | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> None:
-        """Store an object in place of an earlier one. `size` is its nominal size in bytes."""
+        """Store an object in place of an earlier object. `size` is its nominal size in bytes."""
         nominal = len(content) if size is None else size
         given = {name.lower(): value for name, value in (metadata or {}).items()}
         self.keys.add(key)
@@ -135,7 +136,7 @@ class FakeBucket:
                 self.abort(upload.upload_id)
 
     def begin_upload(self, key: str) -> str:
-        """Begin a multipart upload. Return its id."""
+        """Begin a multipart upload, and return its id."""
         upload_id = self._new_id()
         self._uploads[upload_id] = OpenUpload(upload_id, key, self._now())
         return upload_id
@@ -287,7 +288,7 @@ def read_presigned(url: str) -> Presigned:
     """Parse a presigned URL of the fake.
 
     Raises:
-        FetchFailed: The URL isn't one of the fake's.
+        FetchFailed: The fake didn't make the URL.
     """
     parts = urlsplit(url)
     query = {name: values[0] for name, values in parse_qs(parts.query).items()}

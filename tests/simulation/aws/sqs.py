@@ -163,9 +163,9 @@ class FakeQueues:
         visibility_seconds: int = 30,
         redrive: tuple[str, int] | None = None,
     ) -> str:
-        """Create a queue. Return its URL.
+        """Create a queue, and return its URL.
 
-        `redrive`: the URL of the dead-letter queue, and the most receives of a message.
+        `redrive` is the URL of the dead-letter queue, and the most receives of a message.
         """
         if name.endswith(".fifo") != fifo:
             raise ValueError(f"{name}: the name of a FIFO queue, and of no other, ends in .fifo.")
@@ -312,7 +312,7 @@ class FakeQueues:
         return answer(**answered)
 
     def _received(self, queue: _Queue, most: int, visibility: int) -> list[_Message]:
-        """Deliver up to `most` messages. Move those received too often to the DLQ."""
+        """Deliver up to `most` messages, and move messages received too often to the DLQ."""
         now = self._now()
         waiting, found = queue.deliverable(now), list[_Message]()
         while waiting and len(found) < most:
@@ -472,7 +472,7 @@ def _md5(text: str) -> str:
 
 
 def _copied(attributes: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """Copy a caller's message attributes. Only texts are supported."""
+    """Copy a caller's message attributes. The fake supports only texts."""
     if any("BinaryValue" in attribute for attribute in attributes.values()):
         raise TypeError("The fake of SQS has no binary attributes.")
     return {name: dict(value) for name, value in attributes.items()}

@@ -69,7 +69,7 @@ class Parser:
         return token
 
     def accept(self, token: str) -> bool:
-        """Read the next token if it is this symbol, or this word in any case."""
+        """Read the next token if it is `token`, in any case. Return whether it is `token`."""
         if self.peek().upper() != token:
             return False
         self._at += 1
@@ -84,7 +84,7 @@ class Parser:
             raise self.unexpected()
 
     def value(self) -> str:
-        """Read a placeholder of a value."""
+        """Read and return a placeholder of a value."""
         if not self.peek().startswith(":"):
             raise self.unexpected()
         token = self.next()
@@ -92,7 +92,7 @@ class Parser:
         return token
 
     def path(self) -> Path:
-        """Read a document path, its placeholders replaced by the attributes' names."""
+        """Read a document path. Return it with the placeholders replaced by attributes' names."""
         parts: list[str | int] = [self._attribute()]
         while True:
             if self.accept("."):

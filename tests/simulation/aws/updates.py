@@ -89,7 +89,7 @@ def _put(item: Item, path: Path, value: Any) -> None:
 
 
 def _parent(item: Item, path: Path, change: Callable[[Any, Path], Any]) -> Any:
-    """Change a nested path. Return its new top-level attribute."""
+    """Change a nested path, and return the new top-level attribute."""
     return change(look_up(item, path[:1]), path[1:])
 
 
@@ -246,7 +246,7 @@ class _UpdateParser:
         return read
 
     def _two(self, first: Callable[[Path], First], target: Path) -> tuple[First, Reader]:
-        """Read a function's name and its two arguments."""
+        """Read a function, and return its two arguments."""
         self._parser.next()
         self._parser.expect("(")
         found = first(target)

@@ -1,4 +1,4 @@
-"""Find the bottleneck of a load, and the setting that widens it."""
+"""Find the bottleneck of a load, and the change that widens the bottleneck."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ SATURATED = 0.85
 
 @dataclass(frozen=True)
 class Bound:
-    """The bottleneck of a load, and the change that widens it."""
+    """The bottleneck of a load, and the change that widens the bottleneck."""
 
     by: str
     change: str
 
 
 def bound_of(measured: Measured) -> Bound:
-    """Return the saturated resource; of several, the resource nearest to Opencast."""
+    """Return the bottleneck: of the saturated resources, the nearest to Opencast."""
     load, site = measured.load, measured.load.opencast
     if load.recordings <= min(load.uploads, load.downloads):
         return Bound("nothing: one copy, one ingest", "nothing")

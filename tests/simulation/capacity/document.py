@@ -64,7 +64,7 @@ STEPS = 20
 
 
 def duration(seconds: float) -> str:
-    """Format seconds for a reader: to the minute from ten minutes on."""
+    """Format seconds for a reader, with whole minutes if they are ten minutes or more."""
     if seconds < 600:
         return f"{int(seconds // 60)} min {int(seconds % 60)} s"
     minutes = round(seconds / 60)
@@ -252,7 +252,7 @@ def fixed_table(_: Results) -> str:
 
 
 def assumed_table(_: Results) -> str:
-    """Make the table of what the simulation assumes, with the figures of its code."""
+    """Make the table of the simulation's assumptions, with the figures of its code."""
     calls = ", ".join(f"{name} {seconds * 1000:.0f}" for name, seconds in LATENCIES.items())
     shortest, longest = 0.5 * COLD_SECONDS, 1.5 * COLD_SECONDS
     rows = [
@@ -294,7 +294,7 @@ def assumed_table(_: Results) -> str:
 
 
 def thousand_table(results: Results) -> str:
-    """Make the table of what 1,000 recordings cost, before and after files are released."""
+    """Make the table that compares the costs of 1,000 recordings (see `comparison`)."""
     plain, followed = (results[load] for load in THOUSAND)
     return comparison(plain, followed)
 

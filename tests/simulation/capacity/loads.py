@@ -53,7 +53,7 @@ FAST = OpencastSite("fast", 100e6, 2500e6)
 
 @dataclass(frozen=True)
 class Load:
-    """A burst of recordings, the limits of concurrency, and the Opencast."""
+    """A burst of recordings, the limits of concurrency, and the rates of an Opencast."""
 
     recordings: int
     downloads: int = 20

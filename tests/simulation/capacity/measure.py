@@ -29,12 +29,12 @@ PLATFORM_LOG_BYTES = 400
 """Bytes of Lambda's START, END and REPORT lines of an invocation."""
 
 MB_OF = {"webhook": 1024, "downloader": 512, "uploader": 256, "follow": 256}
-"""Memory of each function in MB. `tests/test_capacity.py` compares it with `cdk/functions.py`."""
+"""Memory of each function in MB. `test_capacity.py` compares it with `cdk/functions.py`."""
 
 
 @dataclass(frozen=True)
 class Runs:
-    """The invocations of a function."""
+    """Number, billed time and concurrency of a function's invocations."""
 
     count: int
     seconds: float

@@ -74,7 +74,7 @@ class Meter:
 
 
 class MeteredTable(FakeTable):
-    """A table that counts its request units."""
+    """A fake table that counts the request units of its calls."""
 
     def __init__(self, name: str, key: str, *, meter: Meter, **given: Any) -> None:
         super().__init__(name, key, **given)

@@ -44,7 +44,7 @@ ALARMS = 27
 
 METRICS_OF_GATEWAY = 10
 POLLS = 657_000
-"""A month's requests of an idle event source: five pollers ask for 20 s each."""
+"""A month's requests of an idle event source: five pollers with long polls of 20 s."""
 
 PRICES = (
     LAMBDA_TIME,

@@ -47,7 +47,7 @@ def fake_queues(now: Callable[[], float], **more: Any) -> FakeQueues:
 
 
 def outcome(call: Callable[..., Any], **arguments: Any) -> Any:
-    """Make a call. Return its answer, or the code and operation of its error."""
+    """Make a call, and return its answer, or the code and operation of its error."""
     try:
         found = dict(call(**arguments))
     except ClientError as error:
@@ -60,7 +60,7 @@ def outcome(call: Callable[..., Any], **arguments: Any) -> Any:
 
 
 def code_of(call: Callable[..., Any], **arguments: Any) -> str:
-    """Make a call that fails. Return its error's code."""
+    """Make a call that fails, and return the code of its error."""
     found = outcome(call, **arguments)
     assert isinstance(found, tuple), found
     return str(found[0])

@@ -64,7 +64,7 @@ def test_an_event_has_its_captions_once_and_at_the_right_times(made: float) -> N
     assert "00:30:01.000" in captions.text
 
 
-def test_a_transcript_that_never_comes_is_reported_and_delays_no_video() -> None:
+def test_a_transcript_is_reported_and_delays_no_video_when_it_never_comes() -> None:
     late = replace(transcript(1, DONE), fetchable=NEVER)
     played = play(replace(world(DONE, DONE), recordings=_with(world(DONE, DONE), late)))
     assert worst(judge(played)) in (Category.OK, Category.TOLD)
@@ -104,7 +104,7 @@ def test_an_event_has_its_chapters_once_and_at_the_right_times(made: float, capt
     assert "00:30:00.000 --> 00:31:40.000" in text
 
 
-def test_chapters_are_lost_when_they_are_missing_in_opencast() -> None:
+def test_judge_reports_chapters_as_lost_when_they_are_missing_in_opencast() -> None:
     played = play(world_with_chapters(DONE + HOUR))
     played.system.opencast.captions.pop()
     assert worst(judge(played)) is Category.LOST

@@ -100,7 +100,7 @@ def attribute_of(part: tuple[str, str]) -> str:
 
 @st.composite
 def update_expressions(draw: st.DrawFn) -> str:
-    """Draw an update without overlapping paths: moto tests the condition before it refuses them."""
+    """Draw an update without overlapping paths, since moto refuses them later than DynamoDB."""
     chosen = draw(st.lists(st.sampled_from(PARTS), min_size=1, max_size=4, unique_by=attribute_of))
     words = draw(st.permutations(["SET", "REMOVE", "ADD", "DELETE"]))
     clauses = [(word, [text for kind, text in chosen if kind == word]) for word in words]
@@ -223,7 +223,7 @@ def test_update_item_is_refused_when_it_removes_a_path_without_parent() -> None:
 
 
 def test_condition_on_size_fails_when_the_attribute_is_missing() -> None:
-    # No comparison with moto, which raises a ValueError.
+    # moto isn't compared, because it raises a ValueError.
     table = fake_table(SCHEDULE)
     code = code_of(table.update_item, **update_of("SET n = :num", "size(steps) >= :num"))
     assert code == "ConditionalCheckFailedException"

@@ -19,7 +19,7 @@ def now() -> Time:
 
 
 def received(sqs: Any, url: str, most: int = 10) -> list[dict[str, Any]]:
-    """Receive messages. Return them in the form of the records of an SQS event."""
+    """Receive messages, and return them in the form of the records of an SQS event."""
     if isinstance(sqs, FakeQueues):
         return sqs.take(url, most)
     answer = sqs.receive_message(
@@ -72,7 +72,7 @@ takes = st.tuples(st.sampled_from(["receive", "release", "delete"]), st.integers
 
 
 def fifo_trace(sqs: Any, url: str, operations: list[Any]) -> list[Any]:
-    """Run operations on a FIFO queue. Return the received bodies and the counts."""
+    """Run operations on a FIFO queue, and return the received bodies and the counts."""
     trace: list[Any] = []
     held: list[dict[str, Any]] = []
     for kind, *rest in operations:
@@ -138,7 +138,7 @@ def test_fifo_queue_behaves_as_in_moto_when_operations_are_generated(aws: Cloud)
 
 
 def standard_trace(sqs: Any, url: str) -> list[Any]:
-    """Use messages, attributes and handles of a standard queue. Return the answers."""
+    """Use messages, attributes and handles of a standard queue, and return the answers."""
     reason = {"FailedReason": {"DataType": "String", "StringValue": "why"}}
     for body in ("one", "two", "three"):
         sqs.send_message(QueueUrl=url, MessageBody=body, MessageAttributes=reason)
