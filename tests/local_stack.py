@@ -29,7 +29,7 @@ from tests.e2e.stack import SERIES, Stack
 PACKAGES = ROOT / ".local" / "e2e-packages"
 MEMORY = Path("/dev/shm")
 MEMORY_BYTES = 12 * 2**30
-"""Bytes for the files of two local stacks, which unpack a package at each cold start."""
+"""Free memory in bytes that two local stacks need, as each cold start unpacks a package."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

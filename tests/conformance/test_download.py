@@ -84,7 +84,7 @@ def _bucket() -> Iterator[StagingBucket]:
 
 @pytest.fixture
 def bucket(_bucket: StagingBucket) -> StagingBucket:
-    """Return an empty staging bucket that keeps only checksums, since memory is too small."""
+    """Return an empty staging bucket that keeps only checksums of parts, to save memory."""
     _bucket.begin("hash")
     return _bucket
 
@@ -203,7 +203,7 @@ def check(case: Case, aws: Cloud, clock: Clock, bucket: StagingBucket) -> None:
 
 
 def with_ids(recorded: dict[str, Any], files: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the recorded upload message with each file's id, also in its key.
+    """Return the recorded upload message with each file's id, also in the file's key.
 
     Section 7 of the specification, "changed since": a key contains the file's id. If Zoom has a
     view twice in one segment, with and without captions, the first system used one key for both.

@@ -1,4 +1,4 @@
-"""Tests that queries of random status tables are answered as by the first system."""
+"""Tests that the pipeline answers queries of random status tables as the first system did."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def as_sets(meeting: dict[str, Any] | None) -> Any:
 
 
 @pytest.mark.parametrize("case", cases("status_query"))
-def test_a_status_query_is_answered_as_by_the_first_system(
+def test_a_status_query_gets_the_answer_of_the_first_system(
     case: dict[str, Any], aws: Cloud, clock: Clock
 ) -> None:
     clock.set(case["now"])

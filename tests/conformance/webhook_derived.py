@@ -107,14 +107,14 @@ def _unreadable(
 
 
 def _failed_after_status(source: Case, number: int) -> Case:
-    """Return a status event and an ingest whose file lacks a field: the row fails."""
+    """Return a status event and an ingest whose file lacks a field, so that the row fails."""
     case = _status_before(_ingest_alone(source))
     _drop_file_field(case["steps"][-1]["request"], number)
     return _refused(case, [*_status_rows(case), _row_of(source) | BAD_DATA])
 
 
 def _without_host_after_status(source: Case, *, fails: bool) -> Case:
-    """Return a status event and an ingest without a host. `fails`: its recorded row failed."""
+    """Return a status event and an ingest without a host. `fails`: the recorded row failed."""
     case = _status_before(_ingest_alone(source))
     request = case["steps"][-1]["request"]
     del request["payload"]["object"]["host_id"]

@@ -63,7 +63,7 @@ def uuid_of(request: Request) -> str:
 
 
 def zip_id_of(request: Request) -> str:
-    """Return the key of the request's row, "" if the request doesn't say it."""
+    """Return the key of the request's row, "" if the request has no id."""
     if request.get("event") == "on.demand.ingest":
         return _text(payload_of(request).get("zip_id"))
     return f"auto-ingest-{uuid_of(request)}" if uuid_of(request) else ""
@@ -160,7 +160,7 @@ def is_fixed(request: Request) -> bool:
 def is_asked_of_zoom(request: Request) -> bool:
     """Return whether the webhook accepts Zoom's own event despite a missing or invalid field.
 
-    Section 3, changed since: "A `recording.completed` that names a recording (uuid) is never
+    Section 3, "changed since": "A `recording.completed` that names a recording (uuid) is never
     refused for a field that Zoom's API can tell". A body without event, payload or uuid still gets
     a 400, and so does a wrong request of the pipeline's own functions.
     """

@@ -1,4 +1,4 @@
-"""`python -m tests.crashes`: kills each function at each of its calls, on a local stack."""
+"""Kill each function at each of its calls, on a local stack (`python -m tests.crashes`)."""
 
 from __future__ import annotations
 

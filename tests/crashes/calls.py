@@ -31,8 +31,8 @@ class Call:
 def name_of(origin: str, request: Request, stack: str) -> str:
     """Return the name of a call to `origin`, "" for a presigned URL.
 
-    Not the killed function but Opencast requests presigned URLs.
-    `stack` is the stack's name, which is the prefix of tables, queues and secrets.
+    The caller of a presigned URL isn't the killed function but Opencast. `stack` is the stack's
+    name, which is the prefix of tables, queues and secrets.
     """
     if origin != "aws":
         title = {"zoom": "Zoom", "cdn": "Zoom's CDN", "opencast": "Opencast"}[origin]

@@ -246,7 +246,7 @@ def _captions_on(driver: Driver, names: Names) -> Iterator[None]:
 
 @contextmanager
 def _downloads_through(driver: Driver, proxies: Proxies) -> Iterator[None]:
-    """Make Zoom hand out download URLs that lead through the proxies."""
+    """Make Zoom's stand-in send download URLs that lead through the proxies."""
     driver.switch_zoom(downloads_at=proxies.url("zoom"))
     try:
         yield

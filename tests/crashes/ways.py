@@ -61,7 +61,7 @@ def _lecture_with_transcript(stack: Stack) -> ZoomRecording:
 
 
 def _ingested_lecture(stack: Stack) -> ZoomRecording:
-    """Add a lecture to Zoom and ingest it; its workflow in Opencast has ended."""
+    """Add a lecture to Zoom, ingest it, and end its workflow in Opencast."""
     recording = _lecture(stack)
     stack.send_completed(recording)
     stack.await_state(recording, "SENT_TO_OPENCAST")
@@ -120,7 +120,7 @@ def _account_list(driver: Driver) -> Iterator[None]:
 WAYS = (
     Way(WEBHOOK, _lecture, _notify),
     Way(ON_DEMAND, _lecture_of_no_class, _ask),
-    # Without captions: the proxies can't take the chunked body of S3's PutObject.
+    # This way has no captions, because the proxies can't forward PutObject's chunked body.
     Way(DOWNLOADER, _lecture, _notify, queue="download"),
     Way(
         UPLOADER,

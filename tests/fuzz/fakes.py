@@ -261,7 +261,7 @@ class NoEngine:
     """A fake engine that opens each file and copies none of its bytes."""
 
     time_left: Any = forever
-    report: Any = lambda _: None  # production replaces it for an invocation
+    report: Any = lambda _: None  # production replaces this default for an invocation
 
     def copy(self, copies: Sequence[Copy]) -> list[Copied | IngesterError]:
         results: list[Copied | IngesterError] = []

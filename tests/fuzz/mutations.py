@@ -65,7 +65,7 @@ class Mutator:
         return values[self.random.randrange(len(values))]
 
     def value(self, value: T, most: int = 4) -> T:
-        """Return a copy of a value with at least one mutation, rarely without a mutation."""
+        """Return a copy of a value with one to `most` mutations, rarely without any."""
         changed: Any = [copy.deepcopy(value)]
         if self.chance(0.03):
             return changed[0]  # type: ignore[no-any-return]  # a copy
@@ -131,7 +131,7 @@ class Mutator:
         return self.one_of(changes)()
 
     def raw(self, content: bytes, most: int = 4) -> bytes:
-        """Return content with at least one mutation."""
+        """Return content with one to `most` mutations."""
         for _ in range(1 + int(self.random.random() ** 2 * most)):
             content = self._raw(content)
         return content

@@ -51,7 +51,7 @@ SECRET_VALUES = {
 
 @dataclass(frozen=True)
 class Instrumentation:
-    """The choice of what a world records about its run.
+    """The options of a world's records about its run.
 
     With `for_judge` the world records the rows' states and the waiting messages, which takes a time
     that grows with the square of the recordings. Without it staged files aren't deleted, so that

@@ -153,7 +153,7 @@ class Forgery(Happening):
 
 @dataclass(frozen=True)
 class ScheduledClass:
-    """A scheduled class, at the recording's local time."""
+    """A scheduled class, whose day and time are the local start of a recording."""
 
     meeting_id: int
     day: str
@@ -183,7 +183,7 @@ class Site:
     index_lag: float = 5.0
     zoom_rate: float = 60e6
     cdn: str = "ignores"
-    """What Zoom's CDN does with the Authorization header: `ignores`, `wants` or `refuses`."""
+    """The treatment of the Authorization header by Zoom's CDN: `ignores`, `wants` or `refuses`."""
     gone_is_page: bool = True
     """Whether Zoom's download host answers for a missing file with a page and 200, or with 404."""
     etags_differ: bool = False

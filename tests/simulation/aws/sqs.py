@@ -352,8 +352,8 @@ class FakeQueues:
     def _change_visibility(self, queue: _Queue, handle: str, seconds: int, operation: str) -> None:
         """Change the visibility of the message of a receipt handle.
 
-        A standard queue accepts an expired handle and does nothing (localstack's pull request 9632,
-        whose test was run against AWS).
+        A standard queue accepts an expired handle and does nothing. Source:
+        https://github.com/localstack/localstack/pull/9632, whose test was run against AWS.
         """
         if not 0 <= seconds <= MAX_VISIBILITY:
             raise client_error(

@@ -139,7 +139,7 @@ def test_copy_fails_when_the_time_is_too_short_for_a_part() -> None:
         harness.copy(copy_of(Source()), seconds=5.0)
 
 
-def test_skipped_error_ends_only_its_own_copy() -> None:
+def test_tolerated_error_ends_only_its_own_copy() -> None:
     harness = Harness()
     gone = copy_of(Source(errors=(NotAFile("a page"),)), "a.mp4", tolerated_errors=(NotAFile,))
     first, second = harness.copy(gone, copy_of(Source(), "b.mp4"))

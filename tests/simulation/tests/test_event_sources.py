@@ -16,7 +16,7 @@ DONE: dict[str, Any] = {"batchItemFailures": []}
 
 
 class Harness:
-    """A queue and a function that does `work` for each message."""
+    """A world with a queue, and a function that does `work` for each message."""
 
     def __init__(
         self, work: Callable[[World], Any], *faults: Fault, seconds: float = 900.0

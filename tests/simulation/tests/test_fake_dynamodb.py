@@ -210,13 +210,14 @@ def test_update_item_is_refused_when_a_placeholder_is_unused(aws: Cloud, kind: s
 
 
 def test_update_item_is_refused_when_parentheses_are_redundant() -> None:
-    # AWS: "The expression has redundant parentheses"; moto accepts them.
+    # DynamoDB answers "The expression has redundant parentheses". moto accepts the expression.
     code = code_of(fake_table(SCHEDULE).update_item, **update_of("SET a = :num", "((n = :num))"))
     assert code == "ValidationException"
 
 
 def test_update_item_is_refused_when_it_removes_a_path_without_parent() -> None:
-    # moto accepts such an update. Source of DynamoDB's behaviour: scylladb's issue 10043.
+    # DynamoDB refuses such an update, which moto accepts. Source:
+    # https://github.com/scylladb/scylladb/issues/10043
     table = seeded(fake_table(SCHEDULE), m={})
     assert code_of(table.update_item, **update_of("REMOVE gone.x")) == "ValidationException"
     assert outcome(table.update_item, **update_of("REMOVE m.gone")) == {}
@@ -248,7 +249,7 @@ def test_update_item_returns_updated_attributes_as_in_moto_when_all_change(
 
 
 def test_update_item_returns_attributes_when_it_sets_them_to_the_same_value() -> None:
-    # UpdateItem: UPDATED_NEW "returns only the updated attributes"; moto returns changed values.
+    # UPDATED_NEW "returns only the updated attributes" (UpdateItem). moto returns changed values.
     table = seeded(fake_table(SCHEDULE), n=2, m={"x": 1, "y": 2})
     found = outcome(table.update_item, **update_of("SET n = :num", ReturnValues="UPDATED_NEW"))
     assert found == {"Attributes": {"n": 2}}
@@ -267,13 +268,13 @@ def test_update_item_changes_a_list_as_in_moto_when_it_writes_several_elements(a
 
 
 def test_update_item_appends_elements_of_a_list_in_the_order_of_their_indexes() -> None:
-    # Developer guide, "Adding elements to a list". moto uses the expression's order.
+    # Source: developer guide, "Adding elements to a list". moto uses the expression's order.
     table = seeded(fake_table(SCHEDULE), l=[])
     table.update_item(**update_of("SET l[9] = :num, l[8] = :text"))
     assert table.items()[0]["l"] == ["a", 2]
 
 
-def test_put_and_get_answer_as_in_moto(aws: Cloud) -> None:
+def test_put_item_and_get_item_answer_as_in_moto(aws: Cloud) -> None:
     moto, fake = aws.schedule, fake_table(SCHEDULE)
     condition = {
         "ConditionExpression": "attribute_not_exists(zoom_series_id) OR n < :num",
@@ -361,7 +362,7 @@ def status_table(**more: Any) -> FakeTable:
 
 @pytest.mark.parametrize("value", ["12", ""])
 def test_put_item_is_refused_when_an_index_key_has_the_wrong_type_or_is_empty(value: str) -> None:
-    # Global secondary indexes, "Data synchronization": types must match. moto accepts a text.
+    # Types must match (developer guide, "Data synchronization"). moto accepts a text.
     item = {"zip_id": "one", "meeting_id": value}
     assert code_of(status_table().put_item, Item=item) == "ValidationException"
 

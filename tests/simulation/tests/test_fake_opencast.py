@@ -24,7 +24,7 @@ SIZE = 100_000_000
 
 
 class Harness:
-    """An Opencast with two staged files, and a session to it."""
+    """A fake Opencast with two staged files, and a session for it."""
 
     def __init__(self, *faults: Fault, **site: Any) -> None:
         chosen: Site = replace(

@@ -190,7 +190,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("kind", "message", "code"), WRONG)
-def test_send_is_refused_when_the_message_is_invalid(
+def test_send_message_is_refused_when_the_message_is_invalid(
     kind: str, message: dict[str, Any], code: str
 ) -> None:
     fake = fake_queues(Time())
@@ -201,7 +201,7 @@ def test_send_is_refused_when_the_message_is_invalid(
 
 # moto accepts the other messages of WRONG, although SendMessage's documentation forbids them.
 @pytest.mark.parametrize("number", [0, 7, 8])
-def test_send_is_refused_by_moto_when_the_message_is_invalid(aws: Cloud, number: int) -> None:
+def test_moto_refuses_an_invalid_message_with_the_code_of_the_fake(aws: Cloud, number: int) -> None:
     kind, message, code = WRONG[number]
     url = aws.upload_queue if kind == "fifo" else aws.download_queue
     assert code_of(aws.sqs.send_message, QueueUrl=url, **message) == code
@@ -253,7 +253,7 @@ def test_message_is_visible_again_when_its_visibility_timeout_ends(now: Time) ->
     fake.change_message_visibility(QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=100)
     assert fake.next_visible(url) == now() + 100
     now.now += 100
-    # The handle still deletes the message, because nobody has received it since.
+    # The handle still deletes the message, because no later receive has made another handle.
     fake.delete(url, handle)
     assert fake.messages(url) == []
 

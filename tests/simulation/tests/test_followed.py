@@ -53,7 +53,7 @@ def test_a_row_has_the_end_of_its_ingest_and_a_mail_reports_what_needs_a_person(
     assert [mail.who for mail in played.mails] == ["follow"] * mails
 
 
-def test_an_ingest_is_stuck_when_it_is_followed_for_ever() -> None:
+def test_the_judge_calls_an_ingest_stuck_when_it_is_followed_for_ever() -> None:
     played = followed("SUCCEEDED")
     following_of(played)["due"] = "2026-03-20T12:00:00Z"
     assert worst_of(played) is Category.STUCK
@@ -73,7 +73,7 @@ def test_the_judge_finds_a_failure_that_was_not_reported(end: str) -> None:
     assert worst_of(played) is Category.UNTOLD
 
 
-def test_a_staged_file_is_lost_when_it_is_released_before_its_ingest() -> None:
+def test_the_judge_calls_a_staged_file_lost_when_it_is_released_before_its_ingest() -> None:
     played = followed("SUCCEEDED")
     ((_, stored),) = played.cloud.bucket.tagged
     played.cloud.bucket.tagged.append((0.0, stored))
