@@ -15,8 +15,8 @@ from contextlib import contextmanager
 def heard(number: signal.Signals) -> Iterator[None]:
     """Give a signal its usual effect during the block.
 
-    Outside the block the signal stays ignored, so that a test run under `nohup` survives the end of
-    its terminal.
+    Outside the block a test run under `nohup` still ignores SIGHUP, and so survives the end of its
+    terminal.
     """
     is_interrupt = number is signal.SIGINT
     usual = signal.default_int_handler if is_interrupt else signal.SIG_DFL

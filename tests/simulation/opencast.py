@@ -428,7 +428,7 @@ class OpencastSession:
         auth: object = None,
         allow_redirects: bool = False,
     ) -> Response:
-        """POST an ingest. Wait for the answer at most `timeout`, in seconds."""
+        """Send an ingest by POST. `timeout` is the seconds to connect and to wait for an answer."""
         assert auth
         assert headers is not None
         assert not allow_redirects
@@ -452,7 +452,7 @@ class OpencastSession:
         return self._world.call("opencast.answer", lambda: answer, lost_answer)
 
     def _api(self, path: str, form: Form, url: str) -> Response:
-        """POST to the External API, which answers at once."""
+        """Send a POST to the External API, which answers at once."""
         if path == "/api/workflows":
             name, effect = "opencast.workflow", lambda: self._opencast.start_workflow(form)
         else:

@@ -373,7 +373,7 @@ class DownloadHttp:
         preload_content: object,
         decode_content: object,
     ) -> Download:
-        """GET from a download host."""
+        """Send a GET to a download host."""
         assert method == "GET"
         assert not any((retries, redirect, preload_content, decode_content))
         assert timeout
