@@ -13,7 +13,7 @@ from typing import Any
 
 from ingester import log, timestamps
 from ingester.errors import BadRequest, LedgerUnreadable, ScheduleUnreadable
-from ingester.ledger.record import Record, event_of
+from ingester.ledger.record import Record, event_of, files_of_event
 from ingester.ledger.table import Ledger
 from ingester.pipeline.queue import Queue
 from ingester.pipeline.states import FOLLOWED, OVER, State
@@ -28,7 +28,7 @@ from ingester.runtime.static_page import page_answer
 from ingester.schedule.series_lookup import scheduled_destination
 from ingester.schedule.table import ScheduleTable
 from ingester.settings import StatusQuerySettings, read
-from ingester.status.details import RecordingDetails, Scheduled, details_of, editor_of
+from ingester.status.details import RecordingDetails, Scheduled, details_of, editor_of, file_words
 from ingester.status.diagnosis import Diagnosis, diagnose, diagnose_each
 from ingester.status.row import StatusRow
 from ingester.status.table import STATUS_LIFE, StatusTable
@@ -209,14 +209,16 @@ def _whole(uuid: str, verdict: Verdict, deps: Dependencies) -> RecordingDetails:
     except LedgerUnreadable:
         record = Record(uuid=uuid)
     media_package = event_of(record, verdict.ingest.zip_id)
-    ingest = record.ingests.get(media_package)
-    named = {file_id: file.name for file_id, file in record.files.items()}
+    named = sorted(record.files.values(), key=lambda file: file.name)
     is_linked = verdict.is_in_opencast and media_package and deps.opencast
     return RecordingDetails(
         uuid=uuid,
         verdict=verdict.text,
         editor=editor_of(media_package, deps.opencast) if is_linked else "",
-        files=sorted((ingest.certain_files if ingest else named).values()),
+        files=[
+            file_words(file.name, file.seconds, file.size)
+            for file in files_of_event(record, media_package) or named
+        ],
         scheduled=_scheduled(verdict.ingest, deps),
     )
 

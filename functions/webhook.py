@@ -520,7 +520,7 @@ def _accepted(record: Record, request: IngestEvent, zip_id: str, deps: Dependenc
     """
     if record.forgotten and not request.options.force:
         return record
-    record = ledger.with_files(record, request.names, deps.clock())
+    record = ledger.with_files(record, request.names, deps.clock(), request.files)
     if request.has_video is False:
         if record.request(zip_id).is_sent:
             return record

@@ -16,6 +16,7 @@ import msgspec
 from msgspec.structs import replace
 
 from ingester import timestamps
+from ingester.pipeline.messages import RecordingFile
 from ingester.recording.timeline import Timeline
 from ingester.status.row import Asked
 
@@ -66,16 +67,20 @@ class Fate(StrEnum):
     DELETED = "deleted"
 
 
-class NamedFile(msgspec.Struct, frozen=True, kw_only=True):
+class NamedFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A file that Zoom has named.
 
     Attributes:
         name: What people read: view and start.
         at: When the pipeline first saw the file.
+        size: Its size in bytes; 0 if it was unknown at that time.
+        seconds: Length of a video's segment; 0 if it is unknown.
     """
 
     name: str
     at: str
+    size: int = 0
+    seconds: int = 0
 
     def __post_init__(self) -> None:
         timestamps.parse(self.at)
@@ -276,14 +281,42 @@ def event_of(record: Record, zip_id: str) -> str:
     return record.ingest_of(zip_id) or newest
 
 
-def with_files(record: Record, names: Mapping[str, str], now: datetime) -> Record:
-    """Remember files that Zoom has named; `names` are their names by id."""
+def files_of_event(record: Record, media_package: str) -> list[NamedFile]:
+    """Return the files that a media package certainly has, by name. Some may lack a size."""
+    ingest = record.ingests.get(media_package)
+    if ingest is None:
+        return []
+    files = [
+        record.files.get(file_id) or NamedFile(name=name, at=ingest.posted_at)
+        for file_id, name in ingest.certain_files.items()
+    ]
+    return sorted(files, key=lambda file: file.name)
+
+
+def with_files(
+    record: Record,
+    names: Mapping[str, str],
+    now: datetime,
+    files: Iterable[RecordingFile] = (),
+) -> Record:
+    """Remember files that Zoom has named.
+
+    Args:
+        names: Their names, by id.
+        files: Those of them that Zoom has described, with their sizes and lengths.
+    """
     at = timestamps.write(now)
-    new = {
-        file_id: NamedFile(name=name, at=at)
-        for file_id, name in names.items()
-        if file_id not in record.files
-    }
+    sizes = {file.recording_id: file for file in files}
+    new = {}
+    for file_id, name in names.items():
+        if file_id not in record.files:
+            known = sizes.get(file_id)
+            new[file_id] = NamedFile(
+                name=name,
+                at=at,
+                size=known.known_size if known else 0,
+                seconds=known.seconds if known and known.is_mp4 else 0,
+            )
     return replace(record, files={**record.files, **new}) if new else record
 
 

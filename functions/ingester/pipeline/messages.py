@@ -81,6 +81,18 @@ class RecordingFile(msgspec.Struct, frozen=True, kw_only=True):
         return captions_kind(self.file_type, self.recording_type)
 
     @property
+    def known_size(self) -> int:
+        """Size in bytes; 0 if Zoom doesn't say it."""
+        return 0 if self.file_size is UNSET else self.file_size
+
+    @property
+    def seconds(self) -> int:
+        """Time from the segment's start to its end in seconds; 0 if Zoom's times make no sense."""
+        begins = timestamps.parse_recorded(self.recording_start)
+        ends = timestamps.parse_recorded(self.recording_end)
+        return max(0, round((ends - begins).total_seconds()))
+
+    @property
     def is_completed(self) -> bool:
         return self.status is UNSET or self.status == "completed"
 

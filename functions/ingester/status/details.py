@@ -86,7 +86,7 @@ class RecordingDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     Attributes:
         verdict: Where it is, in a sentence.
         editor: Address of its event in Opencast's editor.
-        files: Names of the files that its event has, or else of those that Zoom named.
+        files: The files that its event has, or else those that Zoom named: what people read.
         scheduled: What the schedule says of it; None if it can't be read.
     """
 
@@ -95,6 +95,26 @@ class RecordingDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     editor: str = ""
     files: Sequence[str] = ()
     scheduled: Scheduled | None = None
+
+
+def file_words(name: str, seconds: int, size: int) -> str:
+    """Return what people read of a file of `size` bytes; 0 stands for an unknown value."""
+    known = ", ".join(filter(None, (_length_words(seconds), _size_words(size))))
+    return f"{name} ({known})" if known else name
+
+
+def _length_words(seconds: int) -> str:
+    if not seconds:
+        return ""
+    return f"{round(seconds / 60)} min" if seconds >= 60 else f"{seconds} s"
+
+
+def _size_words(size: int) -> str:
+    if not size:
+        return ""
+    if size >= 1_000_000_000:
+        return f"{size / 1e9:.1f} GB"
+    return f"{round(size / 1e6)} MB" if size >= 1_000_000 else f"{max(1, round(size / 1e3))} KB"
 
 
 def editor_of(media_package: str, opencast: str) -> str:

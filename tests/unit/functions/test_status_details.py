@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import status_query
 from ingester import timestamps
 from ingester.ledger.record import IngestRecord, Outcome, Post, Record, with_files
+from ingester.pipeline.messages import RecordingFile
 from ingester.pipeline.states import Origin, State
 from ingester.reconcile.state_table import KEY
 from ingester.recording.files import Subject
@@ -250,7 +251,16 @@ def put_ingest(deps: status_query.Dependencies, clock: Clock, uuid: str) -> None
     )
 
     def with_ingest(record: Record) -> Record:
-        named = with_files(record, files, clock())
+        described = RecordingFile(
+            recording_id="1",
+            recording_start="2026-10-14T15:00:00Z",
+            recording_end="2026-10-14T15:48:10Z",
+            download_url="https://zoom.us/1",
+            file_type="MP4",
+            recording_type="shared_screen",
+            file_size=302_400_000,
+        )
+        named = with_files(record, files, clock(), [described])
         return msgspec.structs.replace(named, ingests={"mp": ingest})
 
     deps.ledger.change(uuid, with_ingest)
@@ -267,7 +277,7 @@ def test_status_details_of_one_recording_have_its_event_files_and_scheduled_clas
     query = {"meeting_id": "1", "details": "true", "uuid": "u"}
     [found] = ask(**query)[1]["recordings"]
     assert found["scheduled"] == {"oc_series_id": "S7", "title": "Lecture 5", "course": "HIST"}
-    assert found["files"] == ["shared_screen 15:00"]
+    assert found["files"] == ["shared_screen 15:00 (48 min, 302 MB)"]
     # The page must not link to an event that may not exist.
     assert "editor" not in found
     write(deps, "u", State.SENT_TO_OPENCAST)

@@ -68,10 +68,13 @@ def test_zoom_webhook_event_is_sent_as_a_message(aws: Cloud, deps: webhook.Depen
         "file-1": NamedFile(
             name="shared_screen_with_speaker_view of 2026-10-14T15:00:00Z",
             at="2026-10-14T18:30:00Z",
+            size=1000,
+            seconds=3600,
         ),
         "chat-1": NamedFile(
             name="chat_file of 2026-10-14T15:00:00Z",
             at="2026-10-14T18:30:00Z",
+            size=1000,
         ),
     }
     assert record_of(aws).requests == {
