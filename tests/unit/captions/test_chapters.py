@@ -139,7 +139,7 @@ class TestTitles:
     def test_chapter_title_becomes_one_line_of_escaped_text(self, title: str, shown: str) -> None:
         assert read([{"start": 0, "title": title}]) == [(0, shown)]
 
-    def test_chapter_title_adds_no_cue_to_the_file_when_it_looks_like_one(self) -> None:
+    def test_chapter_title_adds_no_cue_to_the_file_when_the_title_looks_like_a_cue(self) -> None:
         hostile = [{"start": 0, "title": "a\n\n00:01.000 --> 00:02.000\nb"}, *items(9)]
         file = to_webvtt(read_chapters(json.dumps(hostile).encode(), HOUR, HOUR)).decode()
         assert [line.count("-->") for line in file.splitlines()] == [0, 0, 1, 0, 0, 1, 0]

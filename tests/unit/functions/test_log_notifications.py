@@ -164,7 +164,7 @@ def test_fault_is_mailed_when_a_table_fails(
     aws: Cloud, deps: log_notifications.Dependencies, operations: tuple[str, ...]
 ) -> None:
     line = failed_upload(deps)
-    # In tests, the tables share a client, so this refuses the operations of both.
+    # In tests, the tables share a client, so both refuse the operations.
     with refusing(aws.status.meta.client, *operations):
         log_notifications.take(log_event(line), deps)
     [(subject, body)] = aws.mails()

@@ -205,14 +205,16 @@ class TestEnds:
         assert is_duplicate(record, ZIP, set("ab"))
         assert not is_duplicate(record, ZIP, set("abc"))
 
-    def test_end_is_cleared_when_a_message_is_sent_for_a_request_accepted_again(self) -> None:
+    def test_end_of_a_request_is_cleared_when_the_request_is_accepted_and_sent_again(self) -> None:
         record = with_end(sent("ab"), ZIP, End.FAILED)
         record = with_request(record, ZIP, Asked(), NOW)
         again = with_sent(record, ZIP, "ab").request(ZIP)
         assert (again.end, again.is_sent, again.sent) == (None, True, ("a", "b"))
 
     @pytest.mark.parametrize("end", [End.FAILED, End.GONE])
-    def test_end_is_kept_when_it_is_noted_before_the_sent_message(self, end: End) -> None:
+    def test_end_of_a_request_is_kept_when_it_is_noted_before_the_sent_message(
+        self, end: End
+    ) -> None:
         record = with_end(with_request(sent("a"), ZIP, Asked(), NOW), ZIP, end)
         late = with_sent(record, ZIP, "ab").request(ZIP)
         assert (late.end, late.is_sent) == (end, False)

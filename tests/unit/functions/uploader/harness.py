@@ -128,6 +128,7 @@ class Harness:
         """Send and process a message as the event source would, and return whether it is done.
 
         Unless `first_received` is given, the message is received for the first time now.
+        `read_seconds` is the read timeout of the POST.
         """
         taken = msgspec.structs.replace(
             self.receive(message, receive_count), first_received=first_received or self.clock()

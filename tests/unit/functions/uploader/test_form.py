@@ -81,7 +81,7 @@ class TestTheParts:
         ],
         ids=["overridden", "the series'", "the default"],
     )
-    def test_publisher_is_the_override_or_the_series_or_the_default(
+    def test_publisher_of_an_ingest_is_that_of_the_override_or_the_series_or_the_default(
         self, harness: Harness, override: str, series: str, publisher: str
     ) -> None:
         harness.settings["override_publisher"] = override
@@ -91,7 +91,7 @@ class TestTheParts:
     @pytest.mark.parametrize(
         ("asked", "used"), [({}, "dce-wf"), ({"oc_workflow": "other-wf"}, "other-wf")]
     )
-    def test_workflow_is_the_requested_one_or_the_default(
+    def test_workflow_of_an_ingest_is_the_requested_one_or_the_default(
         self, harness: Harness, asked: dict[str, Any], used: str
     ) -> None:
         harness.take(harness.message(**asked))
@@ -114,7 +114,7 @@ class TestTheParts:
 
 
 class TestChat:
-    def test_chat_is_a_track_when_the_settings_say_so(self, harness: Harness) -> None:
+    def test_chat_is_sent_as_a_track_when_the_setting_is_track(self, harness: Harness) -> None:
         """Opencast without DCE's changes silently drops an attachment."""
         harness.opencast.set(dce=False)
         harness.settings["oc_chat_as"] = "track"

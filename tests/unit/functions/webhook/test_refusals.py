@@ -160,7 +160,7 @@ def test_zoom_challenge_is_answered_under_the_secret_that_signed_it(
 @pytest.mark.parametrize(
     "token", ["v0:1760466600:{}", "a b", "", "x" * 129, 'a"', "é", None, ["a"], 7]
 )
-def test_zoom_challenge_is_refused_when_its_token_does_not_look_like_one_of_zoom(
+def test_zoom_challenge_is_refused_when_its_token_does_not_look_like_a_token_of_zoom(
     token: object, post: Post, aws: Cloud
 ) -> None:
     """The answer signs the token, so the token must not have the form of a webhook event."""

@@ -49,7 +49,7 @@ def test_row_has_the_state_of_a_running_recording(
 
 
 @pytest.mark.parametrize("event", ["meeting.ended", "webinar.ended"])
-def test_end_of_a_meeting_is_written_only_when_it_was_recorded(
+def test_end_of_a_meeting_is_written_only_when_the_meeting_was_recorded(
     event: str, aws: Cloud, post: Post
 ) -> None:
     assert post(status_event(event, id=str(MEETING))) == 204
