@@ -1,4 +1,4 @@
-"""Follow ingests: ask Opencast what became of each, and write that into row, ledger and log.
+"""Follow ingests: ask Opencast what became of each, and write the answer into row, ledger and log.
 
 A rule of EventBridge starts this function every minute if `FOLLOW_INGESTS` is on. `invoke
 exec.pipeline` starts it for one recording. docs/decisions/0032 says why the ledger, and not a
@@ -113,7 +113,7 @@ def answer(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
 
 
 def _read(uuid: str, deps: Dependencies) -> Record | None:
-    """Return a record; None if it can't be read. That is logged as an error once."""
+    """Return a record; None if it can't be read, which is logged as an error once."""
     try:
         return deps.ledger.get(uuid)
     except LedgerUnreadable as error:

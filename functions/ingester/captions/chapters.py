@@ -1,11 +1,11 @@
-"""Read the chapters in Zoom's files, of which each segment has its own.
+"""Read the chapters of a recording from Zoom's files, one file for each segment.
 
 Zoom documents the type of the file (`recording_type` `summary_smart_chapters`, `file_type` SUMMARY,
 a JSON file: developers.zoom.us, "Get meeting recordings") and not its format. The only evidence of
 a format is the answer of the service behind Zoom's web player
 (`/nws/recording/1.0/smart-chapters`): `{"result": {"recordingSmartChapters": {"itemList":
 [{"startTime": …, "endTime": …, "title": …, "chapter": …}]}}}`, with times in an unknown unit. So
-this module takes the first list of objects that have a title and a start for the chapters.
+this module takes the first list of objects that have a title and a start as the chapters.
 
 Opencast takes chapters as a WebVTT track: opencast/opencast#7237. The player of Opencast 19 and
 later reads a cue's start and text, and decodes HTML's entities (polimediaupv/paella-opencast,
@@ -31,8 +31,8 @@ MOST_CHAPTERS = 500
 """Maximum number of chapters in a file, and in a recording."""
 
 MOST_BRACKETS = 20_000
-"""Maximum number of objects and lists in a file. They are counted before parsing, which takes
-memory for each."""
+"""Maximum number of objects and lists in a file. Parsing takes memory for each, so the check comes
+first."""
 
 DEEPEST = 50
 """Maximum depth of nested objects and lists in a file."""

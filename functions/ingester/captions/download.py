@@ -58,8 +58,7 @@ ONCE_AN_HOUR = timedelta(seconds=MAX_DELAY_SECONDS + 60)
 by 15 minutes at most, so at least one message arrives in this part."""
 
 EACH_SEGMENT = timedelta(hours=1)
-"""Longest wait for a transcript of each segment. It begins when Zoom announces the first
-transcript."""
+"""Longest wait for a transcript of each segment, which begins when Zoom announces the first one."""
 
 CHAPTERS_COME = timedelta(hours=3)
 """Longest wait for chapters that Zoom doesn't list. No webhook event announces chapters, and an
@@ -94,10 +93,7 @@ class Group:
 
     @property
     def prefix(self) -> str:
-        """Prefix of the message group on the upload queue.
-
-        It keeps captions and chapters from waiting for each other.
-        """
+        """Prefix of the message group on the upload queue, so that no group waits for another."""
         return f"{CHAPTERS}-" if self.is_chapters else ""
 
 
@@ -142,7 +138,7 @@ def with_captions(
     Args:
         ready: The uploader's message.
         message: The download message of the recording.
-        deps: The dependencies.
+        deps: Clients, tables, queues, clock and settings.
     """
     tracks: list[CaptionTrack] = []
     reasons: list[str] = []
