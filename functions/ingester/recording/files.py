@@ -79,7 +79,7 @@ _CAPTIONS_PREFIX = "captions-"
 
 
 def captions_of(uuid: str) -> str:
-    """Return the `zip_id` of messages about a recording's captions. No status row has this id."""
+    """Return the `zip_id` of messages about a recording's captions, which isn't in any row."""
     return f"{_CAPTIONS_PREFIX}{uuid}"
 
 
