@@ -1,4 +1,4 @@
-"""Process the download queue: find a recording's series, stage its files, tell the uploader."""
+"""Process the download queue: find each recording's series, and stage its files."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ def process_next(
 
 
 def worker_of(deps: Dependencies, context: object = None) -> QueueWorker[DownloadMessage]:
-    """Return the worker of one invocation. Its copies end before Lambda ends the invocation.
+    """Return the worker of one invocation, whose copies end before Lambda ends the invocation.
 
     `context` is Lambda's, as https://docs.aws.amazon.com/lambda/latest/dg/python-context.html
     describes.
@@ -224,7 +224,7 @@ def _give_up(error: IngesterError) -> GiveUp:
 def _after_failure(
     error: IngesterError, message: DownloadMessage, received: Received, deps: Dependencies
 ) -> Outcome:
-    """Return a retry after a backoff; at the queue's limit of receives, give up."""
+    """Return a retry after a backoff, or GiveUp at the queue's limit of receives."""
     attempt, limit = received.receive_count, deps.settings.download_receive_limit
     if attempt >= limit:
         reason = f"{error} ({retry_policy.outlook(attempt, limit, '')})"
@@ -312,7 +312,7 @@ def _stage(message: DownloadMessage, deps: Dependencies) -> Outcome:
 def _message_to_uploader(
     message: DownloadMessage, staged: Staged, destination: Destination, deps: Dependencies
 ) -> tuple[UploadMessage, str]:
-    """Return the uploader's message, and which captions it lacks ("" if none)."""
+    """Return the uploader's message, and sentences about captions that it lacks ("" if none)."""
     ready = upload_message(
         message,
         staged.files,
@@ -326,7 +326,7 @@ def _message_to_uploader(
 
 
 def _left_out(message: DownloadMessage, staged: Staged) -> list[str]:
-    """Return the ids of files of the message that aren't staged."""
+    """Return the ids of those files of a message that aren't staged."""
     staged_ids = {item.file.file_id for item in staged.files}
     files = (file.recording_id for file in message.recording_files)
     return [file_id for file_id in files if file_id not in staged_ids]
@@ -340,7 +340,7 @@ def _report_series(message: DownloadMessage, destination: Destination, deps: Dep
             State.OC_SERIES_FOUND,
             oc_series_id=destination.series_id,
             course=destination.course,
-            # A partial message's row may have no subject, because the webhook didn't know it.
+            # The row of a partial message may lack the subject, which the webhook doesn't know.
             subject=_subject(message) if message.is_partial else None,
         ),
     )
@@ -479,7 +479,7 @@ def _report_continued(message: DownloadMessage, stopped: OutOfTime, deps: Depend
 def _wait(
     message: DownloadMessage, reason: str, deps: Dependencies, seconds: int | None = None
 ) -> Outcome:
-    """Ask Zoom again after `seconds`, or after a backoff; give up after a day."""
+    """Requeue a message for `seconds`, or for a backoff; give up after a day."""
     now = deps.clock()
     first_seen = now if message.first_seen is UNSET else timestamps.parse(message.first_seen)
     age = now - first_seen

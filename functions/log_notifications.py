@@ -81,8 +81,8 @@ container = Container(build)
 def handler(event: Mapping[str, Any], context: object) -> None:
     """Handle records of one log from CloudWatch Logs, or the event of EventBridge's schedule.
 
-    Lambda retries a failed event after one and two minutes. The scheduled run sends every mail that
-    waits in the table, so `take` raises an error only for a mail that the table couldn't store.
+    The scheduled run sends every mail that waits in the table, so `take` raises an error only for a
+    mail that the table couldn't store. Lambda then retries the event after one and two minutes:
     https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
     """
     log.start(context)
@@ -191,7 +191,7 @@ def _function_claim(
 
 
 def _mail_uncounted(mails: list[Mail], until: datetime, deps: Dependencies) -> None:
-    """Send the mails that the table couldn't count in one mail, as nothing else limits them.
+    """Send one mail in place of the mails that the table couldn't count, to limit their number.
 
     Raises:
         AwsFailed: The limit of mails allows none before `until`. Lambda then retries the event.
@@ -240,6 +240,6 @@ def _send(claim: Claim, mail: Mail, until: datetime, deps: Dependencies, *, own:
 
 
 def _give_back(claim: Claim, deps: Dependencies) -> None:
-    """Release a claim, so that another invocation can mail it. Otherwise the claim lapses later."""
+    """Release a claim, so that another invocation can mail it. If AWS fails, the claim lapses."""
     with suppress(BotoCoreError, ClientError):
         deps.faults.give_back(claim)

@@ -184,8 +184,8 @@ ERRORS = ErrorAnswers(
 def check_origin(request: Request, allowed: AbstractSet[str]) -> None:
     """Refuse a request that a foreign page makes a browser send (CSRF).
 
-    A browser names the page's origin in each such request, and the page can't change that. Programs
-    name no origin. The API's own page has the origin of the API.
+    A browser names the page's origin in each such request, and the page can't change the origin.
+    Programs name no origin. The API's own page has the origin of the API.
 
     Args:
         request: The request.
@@ -212,9 +212,9 @@ def check_origin(request: Request, allowed: AbstractSet[str]) -> None:
 def parse(request: Request) -> IngestRequest:
     """Parse a request's body, in all the forms that callers send.
 
-    null and blank texts count as absent, and texts are stripped. The texts "true" and "false" count
-    as booleans, and numbers as their digits. Opencast's link to a series may stand in place of the
-    series' id.
+    A null or a blank text counts as absent, and texts are stripped. The texts "true" and "false"
+    count as booleans, and numbers as their digits. Opencast's link to a series may stand in place
+    of the series' id.
 
     Raises:
         BadRequest: The body is wrong.
@@ -277,12 +277,12 @@ def _plain(value: object) -> object:
 def ingest(wanted: IngestRequest, deps: Dependencies, renewed: Callable[[], Dependencies]) -> None:
     """Ask Zoom for the recording and post its event to the webhook, within `BUDGET_SECONDS`.
 
-    `renewed` returns dependencies with the current secrets. It is called only if the webhook
+    `renewed` returns dependencies with the current secrets, and is called only if the webhook
     refuses our key.
 
     Raises:
         BadRequest: The recording has no video.
-        NotFound: Zoom doesn't know the recording, or an operator had it forgotten.
+        NotFound: Zoom doesn't know the recording, or an operator had the recording forgotten.
         NotReady: Zoom hasn't finished the files.
         WebhookFailed, WebhookUnreachable: The webhook doesn't accept the event.
         ZoomRefused, ZoomUnreachable: Zoom refuses our credentials, or gives no usable answer.

@@ -150,7 +150,7 @@ def answer(
     `renewed` returns dependencies with the current secrets.
 
     Returns:
-        A `Report`, or only a `message` if the run couldn't look at anything.
+        A `Report`, or only a `message` if the run couldn't check anything.
     """
     now = deps.clock()
     try:
@@ -333,9 +333,9 @@ class _Run:
         return Decision.MISSED
 
     def _is_found_first(self, listed: ListedRecording) -> bool:
-        """Leave a recording to the next run, and return whether that was done.
+        """Leave a recording to the next run, and return whether that was possible.
 
-        It isn't done if an earlier run found the recording, or if the list of found recordings is
+        A recording isn't left if an earlier run found it, or if the list of found recordings is
         full.
         """
         if listed.uuid in self._found_before or len(self._found) == MOST_FOUND:
@@ -396,7 +396,7 @@ class _Run:
         )
 
     def _found_until_now(self) -> list[str]:
-        """Return the uuids of the missed recordings that wait for a later run, for that run."""
+        """Return the uuids of missed recordings that aren't requested yet, for the next run."""
         if self._is_complete:
             kept = {outcome.uuid for outcome in self._missed if outcome.outcome != REQUESTED}
         else:
@@ -408,7 +408,7 @@ class _Run:
         """Log the result of the run, with its metric."""
         handed_in = self._count["handed_in"]
         values = {Metric.RECORDINGS_RECONCILED: float(handed_in)}
-        # A run that failed counts no 0, because an alarm looks for missing values.
+        # A failed run sends no 0, because an alarm looks for missing values.
         counts = values if self._is_scheduled and (handed_in or not self._error) else {}
         end = "" if self._is_complete else ", not done with the list: the next run goes on"
         logger.info(

@@ -198,8 +198,8 @@ def update(
             deps.schedule.apply(report.plan.put, report.plan.delete)
         except (BotoCoreError, ClientError) as error:
             logger.exception("AWS failed")
-            # Report the changes in the error. The next update can't, because it compares the sheet
-            # with a table that is partly written.
+            # Report the changes in the error. The next update can't report them, because it
+            # compares the sheet with a table that is partly written.
             raise NotReady("\n".join([NOT_NOW, *interrupted_lines(report)])) from error
         return report
 

@@ -124,7 +124,7 @@ def build() -> Dependencies:
 
 
 def _invoke(own_alias: str, event: bytes) -> None:
-    """Invoke this function. Only this call makes Lambda's client, which slows down a cold start."""
+    """Invoke this function. Lambda's client is made only here, as it slows down a cold start."""
     clients.lambda_().invoke(FunctionName=own_alias, InvocationType="Event", Payload=event)
 
 
@@ -345,7 +345,7 @@ def _is_allowed_here(asked: Asked, settings: SlackSettings) -> bool:
 class Lookup:
     """A running query of the tables for a meeting, in other threads.
 
-    `button` is the one that was pressed; None for a command.
+    `button` is the pressed button; None for a command.
     """
 
     meeting: int
@@ -354,7 +354,7 @@ class Lookup:
     schedule: Future[tuple[ScheduledMeeting | None, bool]]
 
     def messages(self, ends: float, deps: Dependencies) -> tuple[Message, ...]:
-        """Return the answer's messages.
+        """Return the messages to post, once the tables have answered.
 
         Raises:
             TimeoutError: The tables haven't answered by `ends`.

@@ -1,4 +1,4 @@
-"""GET /status: query the status table. GET /: return the page that does so."""
+"""GET /status: query the status table. GET /: return the page that shows the status."""
 
 from __future__ import annotations
 
@@ -233,7 +233,7 @@ def _whole(uuid: str, verdict: Verdict, deps: Dependencies) -> RecordingDetails:
 
 
 def _scheduled(row: StatusRow, deps: Dependencies) -> Scheduled | None:
-    """Return a recording's series by the schedule; None if the schedule can't be read."""
+    """Return a recording's series in the schedule; None if the schedule can't be read."""
     try:
         found = scheduled_destination(
             row.start_time,
@@ -251,8 +251,9 @@ def _scheduled(row: StatusRow, deps: Dependencies) -> Scheduled | None:
 def changed_since(query: Mapping[str, str], deps: Dependencies) -> dict[str, Any]:
     """Return the ingests updated from `since` to `until` (now), the newest first, page by page.
 
-    `uuid` selects those of a recording, `open=true` those that are neither in Opencast nor ignored.
-    If there may be more, the caller sends the answer's `next` with the same query.
+    `uuid` selects the ingests of a recording, and `open=true` the ingests that are neither in
+    Opencast nor ignored. If there may be more, the caller sends the answer's `next` with the same
+    query.
 
     Raises:
         BadRequest: The query is wrong.

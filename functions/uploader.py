@@ -1,4 +1,4 @@
-"""Process the upload queue: ingest each recording into Opencast, and never one twice by mistake."""
+"""Process the upload queue: ingest each recording into Opencast, and only once."""
 
 from __future__ import annotations
 
@@ -325,7 +325,7 @@ def _report_ingest(
     found = differences.differences(message, ingest)
     sentences = [*(difference.reason for difference in found), captions_reason]
     reason = " ".join(filter(None, sentences))
-    # The row has the series that was asked for, because the downloader wrote it.
+    # Correct the series in the row, where the downloader wrote the requested one.
     series = ingest.series if ingest.series != message.opencast_series_id else ""
     change = StatusChange(State.SENT_TO_OPENCAST, reason, oc_series_id=series)
     written = deps.status.report(message.zip_id, change)
@@ -414,7 +414,10 @@ def _end_as_ingested(
 def _end_beside_other_request(
     message: UploadMessage, media_package: str, ingest: IngestRecord, deps: Dependencies
 ) -> None:
-    """End a request whose recording another request has ingested."""
+    """End a request whose recording another request has ingested.
+
+    If the ingest lacks files of the message, the row and the log name these files.
+    """
     _note_shown(message, media_package, ingest, deps)
     outside = differences.stayed_outside(differences.files_of(message), ingest)
     _ignore(message, reasons.ALREADY_THERE, deps)
@@ -498,8 +501,9 @@ def _wait_for_end_of_outage(
         deps.status.report(message.zip_id, StatusChange(State.UPLOADER_FAILED, told, retry_due=due))
         is_opencast = isinstance(error, OpencastUnreachable)
         if received.receive_count == MAX_FAILURES and not is_opencast:
-            # Mail it: a missing grant looks like an outage of AWS, and a person has to add it.
-            # Opencast's outages aren't mailed here, because they have an alarm.
+            # Log an error, which is mailed: a missing grant looks like an outage of AWS, and a
+            # person has to add the grant. Opencast's outages aren't mailed here, because they have
+            # an alarm.
             logger.error("%s", told, extra=log.goes_on("It is tried again by itself."))
         else:
             counts = metrics.once(Metric.OPENCAST_UNREACHABLE, is_opencast)

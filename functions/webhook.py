@@ -474,7 +474,7 @@ def _fail(zip_id: str, reason: str, subject: Subject | None, deps: Dependencies)
 def _ask_for_captions(webhook_event: TranscriptEvent, deps: Dependencies) -> Answer:
     """Put messages about a recording's captions and chapters on the download queue.
 
-    A second message about them does no harm.
+    A repeated message does no harm.
     """
     settings, now = deps.settings, deps.clock()
     messages = []
@@ -558,8 +558,8 @@ def _hand_on(request: IngestEvent, zip_id: str, known: LedgerRequest, deps: Depe
     """Put the recording on the download queue.
 
     The order of the writes makes a crash between any two of them harmless. The ledger knows the
-    files before the message is sent, and notes the send after it. A repeat that finds no such note
-    sends the message again.
+    files before the message is sent, and notes the send afterwards. A repeat that finds no such
+    note sends the message again.
     """
     if known.is_sent:
         logger.warning("Files that were not known before arrived late: sent on")
@@ -572,7 +572,8 @@ def _hand_on(request: IngestEvent, zip_id: str, known: LedgerRequest, deps: Depe
         StatusChange(
             State.WEBHOOK_RECEIVED,
             subject=request.subject,
-            # A "+Zoom" request wrote its time into its row before it came here.
+            # `on_demand.py` has already written the time of a "+Zoom" request into the request's
+            # row.
             requested=Requested.UNLESS_KNOWN if has_row else Requested.NOW,
             asked=request.asked,
             files=request.names,
@@ -594,8 +595,8 @@ def _send(
 
     Args:
         message: The message.
-        files: The ids of its files.
-        accept: Changes the record before it notes that the message was sent.
+        files: Ids of the message's files.
+        accept: Returns the record to which the note that the message was sent is added.
     """
     delay = 0 if message.on_demand_ingest else deps.settings.webhook_delay_seconds
     deps.downloads.send(encode(message), delay_seconds=delay)

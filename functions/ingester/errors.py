@@ -17,7 +17,7 @@
     ├── PermanentFailure         no retry can help: dead-letter queue, a person has to act
     │   ├── FileUnavailable      Zoom doesn't provide a file
     │   │   ├── FileRefused      Zoom answered 401, 403, 404 or 410 to a download
-    │   │   │   └── FileNotThere   it was 404 or 410 (it is a FileGone too)
+    │   │   │   └── FileNotThere   the answer was 404 or 410 (also a FileGone)
     │   │   ├── FileGone         Zoom doesn't know the file any more
     │   │   │   └── NotAFile     Zoom answered a download with a page
     │   │   └── EmptyFile        Zoom provides a file without bytes
@@ -178,7 +178,7 @@ class UnusableVideo(PermanentFailure):
 
     @classmethod
     def of(cls, name: str, reason: str) -> UnusableVideo:
-        """Return the error for the file `name`. `reason` says why it can't be checked."""
+        """Return the error for the file `name`. `reason` says why the file can't be checked."""
         return cls(f"{name} is refused: {reason}. If it plays in Zoom, add it in Opencast.")
 
 
@@ -223,7 +223,7 @@ class AttemptsSpent(PermanentFailure):
 
 
 class Unforeseen(PermanentFailure):
-    """An error of no known type, at a message's last attempt. The log has its traceback."""
+    """An error of no known type, at a message's last attempt. The log has the traceback."""
 
     @classmethod
     def of(cls, error: Exception) -> Unforeseen:
@@ -257,7 +257,7 @@ class ZoomThrottles(ZoomBusy):
 class ZoomRefused(RetryableFailure):
     """A request that Zoom's API refused, because of wrong credentials or a missing scope.
 
-    An operator can fix that.
+    An operator can fix the credentials or the scopes.
     """
 
 
@@ -340,7 +340,7 @@ class SheetsTimedOut(SheetsUnreachable):
 
 
 class SheetsRefused(RetryableFailure):
-    """A sheet that Google refused to provide. The owner of the key or the sheet can fix that."""
+    """A sheet that Google refused to provide. The owner of the key or the sheet has to act."""
 
 
 class GoogleKeyRefused(SheetsRefused):

@@ -60,7 +60,7 @@ def retrying(
         attempts: Maximum number of attempts.
         seconds: Time limit, from now. No wait begins that would end later.
         sleep: Waits for a number of seconds.
-        before: Is called before each wait.
+        before: Function that is called before each wait.
         monotonic: Clock for the time limit, in seconds.
         by_chance: Source of the jitter.
     """

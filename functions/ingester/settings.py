@@ -2,7 +2,8 @@
 
 Each function has one frozen type of settings. A field is the environment variable of the same name
 in capitals, and the stack's template sets exactly these variables (a test compares them). Secrets
-are SSM SecureStrings under `secrets_path`. A container reads them when it starts.
+are SSM SecureStrings under `secrets_path`. A container keeps the secrets that it has read
+(`runtime/container.py`).
 """
 
 from __future__ import annotations
@@ -34,20 +35,20 @@ class Settings(
 
 
 class Secrets(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
-    """Secrets of a function. Their values never appear in a `repr`, a log record or an error."""
+    """Secrets of a function, whose values never appear in a `repr`, a log record or an error."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(…)"
 
 
 class LambdaVariables(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
-    """Variables that Lambda itself sets. A process that a function starts needs some of them."""
+    """Variables that Lambda sets, and that a function passes on to a process."""
 
     ld_library_path: str = ""
 
 
 class ZoomSite(Settings, frozen=True, kw_only=True):
-    """The site of the account in Zoom. Its pages have the host of `zoom_oauth_url`."""
+    """The account's Zoom site, whose pages have the host of `zoom_oauth_url`."""
 
     zoom_oauth_url: str = "https://zoom.us/oauth/token"
 
@@ -166,7 +167,7 @@ class DownloaderSettings(ZoomSettings, frozen=True, kw_only=True):
 
     @property
     def fallback_series_id(self) -> str:
-        """Value of `DEFAULT_SERIES_ID`. `None` counts as unset, because old templates wrote it."""
+        """Value of `DEFAULT_SERIES_ID`; "" for the text `None`, which old templates wrote."""
         return "" if self.default_series_id == "None" else self.default_series_id
 
 
@@ -246,7 +247,7 @@ class StatusQuerySettings(ZoomSite, frozen=True, kw_only=True):
 
     @property
     def fallback_series_id(self) -> str:
-        """Value of `DEFAULT_SERIES_ID`. `None` counts as unset, because old templates wrote it."""
+        """Value of `DEFAULT_SERIES_ID`; "" for the text `None`, which old templates wrote."""
         return "" if self.default_series_id == "None" else self.default_series_id
 
 
@@ -280,7 +281,7 @@ class SlackSettings(ZoomSite, frozen=True, kw_only=True):
 
 
 class SlackSecrets(Secrets, frozen=True, kw_only=True):
-    """Secrets of `slack.py`. Both are "" where Slack isn't set up."""
+    """Secrets of `slack.py`, which are "" where Slack isn't set up."""
 
     slack_signing_secret: str = ""
     slack_api_token: str = ""

@@ -76,7 +76,7 @@ class IngestedCaptions:
     Attributes:
         parts: Their parts of the ingest form.
         sent: Their entries in the ledger, by their kind.
-        reason: Why some aren't sent; "" if all are, or if there are none.
+        reason: Sentences that say why some aren't sent; "" if all are, or if there are none.
     """
 
     parts: Parts = ()
@@ -102,9 +102,9 @@ def _word_of(track: CaptionTrack) -> str:
 def captions_to_ingest(
     message: UploadMessage, record: Record, address_seconds: int, deps: Dependencies
 ) -> IngestedCaptions:
-    """Return the captions to ingest with a recording. A problem with them never fails the video.
+    """Return the captions to ingest with a recording. No problem with captions fails the video.
 
-    `address_seconds` is how long the files' URLs are valid.
+    `address_seconds` is the time for which the files' URLs are valid.
     """
     given = tracks_of(message)
     if not given:

@@ -44,18 +44,20 @@ class End(StrEnum):
     FAILED = "failed"
     IGNORED = "ignored"
     GONE = "gone"
-    """Zoom no longer had the recording: it was in Zoom's trash, or deleted."""
+    """End of a request for a recording that Zoom no longer has: it is in Zoom's trash, or
+    deleted."""
 
 
 class Outcome(StrEnum):
     """The result of a POST to Opencast, as far as the pipeline knows it."""
 
     UNKNOWN = "unknown"
-    """Opencast itself hasn't answered. It may still process the POST."""
+    """Outcome of a POST that Opencast itself hasn't answered, and may still process."""
 
     TAKEN = "taken"
     REFUSED = "refused"
-    """Opencast itself refused, or no connection was made: the POST created nothing."""
+    """Outcome of a POST that created nothing: Opencast itself refused it, or no connection was
+    made."""
 
 
 class Fate(StrEnum):
@@ -63,7 +65,8 @@ class Fate(StrEnum):
 
     PUBLISHED = "published"
     FAILED = "failed"
-    """The workflow failed or was stopped. A person may repair it in Opencast."""
+    """Fate of an ingest whose workflow failed or was stopped. A person may repair the event in
+    Opencast."""
 
     DELETED = "deleted"
 
@@ -94,8 +97,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         at: Time at which the request was last accepted; "" if the record doesn't have the time.
         asked: The options that came with the request.
         is_sent: Whether a download message of the request certainly got onto the queue.
-        is_taken_over: Whether another stack sent the message. Its files are unknown, so every file
-            counts as sent.
+        is_taken_over: Whether another stack sent the message. The message's files are unknown, so
+            every file counts as sent.
         sent: Ids of the files that those messages named. Empty for a request that failed.
         end: End of the request; None while it is in progress or if it got into Opencast.
         failures: Number of the uploader's failed attempts.
@@ -114,10 +117,10 @@ class Post(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One POST to Opencast.
 
     Attributes:
-        attempt: The id of the attempt that made it.
-        at: Its time.
-        outcome: Its result.
-        lacks: Ids of files of the ingest record that this POST didn't have.
+        attempt: Id of the attempt that made the POST.
+        at: Time of the POST.
+        outcome: Outcome of the POST.
+        lacks: Ids of files of the ingest record that the POST didn't have.
     """
 
     attempt: str
@@ -133,13 +136,14 @@ class CaptionsState(StrEnum):
     """Progress of an event's captions."""
 
     QUEUED = "queued"
-    """The message with the captions is on the upload queue, and the event doesn't have them yet."""
+    """State of captions whose message is on the upload queue, and which the event doesn't have
+    yet."""
 
     SENT = "sent"
-    """The captions were POSTed, and the outcome is unknown."""
+    """State of captions that were POSTed with an unknown outcome."""
 
     ADDED = "added"
-    """The event has the captions, but they aren't published yet."""
+    """State of captions that the event has, but that aren't published yet."""
 
     DONE = "done"
 
@@ -220,7 +224,7 @@ class IngestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
     @property
     def certain_files(self) -> dict[str, str]:
-        """Names, by id, of the files of every POST that may have made the media package."""
+        """Names, by id, of the files in all of the POSTs that may have made the media package."""
         taken = [post for post in self.posts if post.outcome is Outcome.TAKEN]
         possible = taken or [post for post in self.posts if post.outcome is not Outcome.REFUSED]
         lacking = {file_id for post in possible for file_id in post.lacks}
@@ -336,7 +340,7 @@ def is_duplicate(record: Record, zip_id: str, files: AbstractSet[str]) -> bool:
 
 
 def with_request(record: Record, zip_id: str, asked: Asked, now: datetime) -> Record:
-    """Add an accepted request, or replace it. None of its files counts as sent.
+    """Add an accepted request, or replace one of the same id. None of the files counts as sent.
 
     If there are more than `MOST_REQUESTS`, the oldest ones without an ingest record are dropped.
     """
@@ -403,7 +407,7 @@ def missing_files(
     """Return the names, by id, of files that Zoom named and that the next ingest would lack.
 
     Args:
-        record: The record of their recording.
+        record: The recording's record.
         listed: Ids of the files that Zoom's API lists.
         may_ingest_again: Whether the next ingest may be a second one, which needs all files.
             Otherwise the files of ingest records aren't missing, because they were POSTed already.
@@ -480,7 +484,7 @@ def _lacking(posts: Iterable[Post], files: AbstractSet[str]) -> list[Post]:
 def with_answer(
     record: Record, media_package: str, attempt: str, outcome: Outcome, workflow: str = ""
 ) -> Record:
-    """Note Opencast's answer to one POST. `attempt` is the POST's.
+    """Note Opencast's answer to the POST of one attempt.
 
     An answer TAKEN without a workflow says only that Opencast has the media package, which an
     earlier POST may have made. While a workflow of the media package runs, Opencast refuses another
@@ -574,16 +578,17 @@ class Absence(StrEnum):
     """Reason why Opencast doesn't show the event of a media package."""
 
     COMING = "coming"
-    """Opencast may still process a POST, or its index lags behind."""
+    """Absence of an event that may still come: Opencast may process a POST, or its index lags
+    behind."""
 
     LOST = "lost"
-    """No POST was ever confirmed, and Opencast can't be processing any of them."""
+    """Absence of an event that can't come: no POST was confirmed, and Opencast processes none."""
 
     DELETED = "deleted"
-    """The event was deleted, and nobody has requested the recording since its POST."""
+    """Absence of a deleted event, whose recording nobody has requested since the POST."""
 
     ASKED_AGAIN = "asked again"
-    """The event was deleted, and somebody has requested the recording since its POST."""
+    """Absence of a deleted event, whose recording somebody has requested since the POST."""
 
 
 def is_doubtful(ingest: IngestRecord, now: datetime) -> bool:

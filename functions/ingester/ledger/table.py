@@ -32,7 +32,7 @@ FOLLOW_INDEX = "follow_index"
 Opencast."""
 
 FOLLOW = "yes"
-"""Value of the index's partition key. A record without it isn't in the index."""
+"""Value of the index's partition key. A record without this value isn't in the index."""
 
 ATTEMPTS = 10
 """Maximum number of attempts of a change when other processes write the record at the same time."""
@@ -110,8 +110,8 @@ class Ledger:
 
         Args:
             uuid: The recording.
-            change: Returns the changed record. It is called again if another process wrote the
-                record meanwhile, so it must have no side effects.
+            change: Returns the changed record. The function must have no side effects, because it
+                is called again if another process wrote the record meanwhile.
 
         Raises:
             LedgerBusy: Other processes wrote the record during each of `ATTEMPTS` attempts.
@@ -142,7 +142,7 @@ class Ledger:
         return [str(item["uuid"]) for item in found["Items"]]
 
     def unlist(self, uuid: str) -> None:
-        """Remove a record that can't be read from the index of records to follow."""
+        """Remove an unreadable record from the index of records to follow."""
         self._table.update_item(
             Key={"uuid": uuid},
             UpdateExpression="REMOVE #follow, #follow_due",

@@ -165,8 +165,8 @@ class Opencast:
         """Return whether Opencast works on no ingest and has no workflow of this media package.
 
         The service registry counts the POSTs for which any node of Opencast is fetching files. Once
-        a POST has ended, its workflow is visible at once, and its event a little later. Both
-        endpoints need ROLE_ADMIN.
+        a POST has ended, its workflow is visible at once, and its event a little later. The
+        endpoints of the service registry and of workflows need ROLE_ADMIN.
 
         Returns:
             None if Opencast doesn't say.
@@ -187,7 +187,7 @@ class Opencast:
     def news_of(self, media_package_id: str, workflow_id: str) -> News:
         """Ask Opencast what became of an ingest. `workflow_id` is "" if it is unknown.
 
-        Both endpoints show everything only to a user with ROLE_ADMIN.
+        The endpoints of events and workflows show everything only to a user with ROLE_ADMIN.
 
         Raises:
             OpencastUnreachable: Opencast gives no valid answer.
@@ -379,8 +379,8 @@ class Opencast:
             raise IngestUncertain(f"Opencast's answer to {what} never came.") from error
         status = response.status_code
         if status >= 500 and (status != 500 or _is_page(response)):
-            # A proxy answers this while Opencast may still fetch the files. Opencast itself answers
-            # its errors with 500 and no HTML page.
+            # A proxy sends such an answer while Opencast may still fetch the files. Opencast itself
+            # answers its errors with 500 and no HTML page.
             raise IngestUncertain(f"A proxy before Opencast answered {what} with {status}")
         if status >= 500:
             raise IngestBroken(f"Opencast answered {status} to {what}.")
@@ -404,7 +404,7 @@ class Opencast:
             ) from error
         logger.debug("Opencast answered %s to %s", response.status_code, path)
         if response.status_code == 404 and _is_page(response):
-            # A proxy answers this while Opencast restarts: the event or series may exist.
+            # A proxy sends such a page while Opencast restarts, so the event or series may exist.
             raise OpencastUnreachable(f"{self.host} answered 404 with a page, as a proxy does.")
         return response
 
@@ -471,8 +471,8 @@ def _workflow_id(response: requests.Response) -> str:
     try:
         root = ET.fromstring(response.content)  # noqa: S314  # our own Opencast's answer; expat bounds entities since 2.4.1
     except (ET.ParseError, LookupError, ValueError) as error:
-        # LookupError and ValueError: the answer names an encoding that Python doesn't know or can't
-        # decode.
+        # LookupError and ValueError mean that the answer names an encoding which Python doesn't
+        # know or can't decode.
         raise IngestUncertain("Opencast's answer to the ingest can't be read.") from error
     workflow = root.get("id") if root.tag.rpartition("}")[2] == "workflow" else ""
     if not workflow:

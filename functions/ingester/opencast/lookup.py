@@ -71,7 +71,7 @@ class Lookup:
     new_id: Callable[[], str]
 
     def run(self, message: UploadMessage, record: Record) -> Found:
-        """Return where the recording of a message is, or that it has to be ingested.
+        """Return whether a message's recording is in Opencast, is deleted, or has to be ingested.
 
         Raises:
             AskLater: An ingest is on its way.

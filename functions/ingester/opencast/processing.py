@@ -50,10 +50,11 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
     """A workflow instance as Opencast shows it.
 
     Attributes:
-        state: Its state.
-        operation: Name of the operation that failed, or at which it is; "" if none is known.
+        state: State of the workflow.
+        operation: Name of the operation that failed, or at which the workflow is; "" if none is
+            known.
         job: Id of that operation's job; "" if it is unknown.
-        completed: Time at which its last operation ended; None if that is unknown.
+        completed: Time at which the last operation ended; None if that is unknown.
     """
 
     state: WorkflowState
@@ -119,7 +120,7 @@ def workflow_of(document: Any, media_package: str) -> Workflow:
 def incident_text(document: Any) -> str:
     """Return Opencast's text about a job's first incident; "" if there is none.
 
-    `document` is the tree of incidents in the full format. A failure counts before a warning.
+    `document` is the tree of incidents in the full format. A failure comes before a warning.
     """
     incidents = list(_incidents(document))
     failures = [each for each in incidents if each.get("severity") == "FAILURE"]

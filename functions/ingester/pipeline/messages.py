@@ -115,9 +115,10 @@ class Copying(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CaptionsWanted(msgspec.Struct, frozen=True, kw_only=True):
-    """The captions that a download message is about. `announced` are ids of Zoom's files.
+    """The captions that a download message is about.
 
-    With `is_chapters` the message is about the chapters, which have their own messages.
+    `announced` has the ids of the files that Zoom has announced. With `is_chapters` the message is
+    about the chapters, which have their own messages.
     """
 
     announced: tuple[str, ...] = ()
@@ -167,7 +168,10 @@ class DownloadMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StagedFile(msgspec.Struct, frozen=True, kw_only=True):
-    """One file of one view in the staging bucket. `filename` is its key, `file_id` is Zoom's id."""
+    """One file of one view in the staging bucket.
+
+    `filename` is the file's S3 key, and `file_id` is Zoom's id of the file.
+    """
 
     filename: str
     segment_num: int
@@ -193,8 +197,8 @@ class StagedView(msgspec.Struct, frozen=True, kw_only=True):
 class CaptionTrack(msgspec.Struct, frozen=True, kw_only=True):
     """The captions of one kind of a recording: one WebVTT file in the staging bucket.
 
-    `filename` is the file's key. `file_ids` are the ids of Zoom's files of which it is made. `kind`
-    is a value of `CAPTIONS`, or `CHAPTERS`.
+    `filename` is the file's S3 key. `file_ids` are the ids of Zoom's files of which the track is
+    made. `kind` is a value of `CAPTIONS`, or `CHAPTERS`.
     """
 
     kind: str
@@ -205,8 +209,8 @@ class CaptionTrack(msgspec.Struct, frozen=True, kw_only=True):
 class UploadMessage(msgspec.Struct, frozen=True, kw_only=True):
     """The message from downloader to uploader: a request to ingest one staged recording.
 
-    `captions` is set if captions or chapters are ingested. `late_for` is set if the message only
-    adds captions to an event: the id of the event's media package.
+    `captions` is set if captions or chapters are ingested. `late_for` is the id of a media package
+    if the message only adds captions to the event of that media package.
     """
 
     uuid: Uuid

@@ -25,8 +25,8 @@ _NOT_TEXT = re.compile(r"[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]+")
 
 
 _IDENTIFIER = re.compile(r"[!-~]{1,128}")
-"""Form of texts that SQS accepts as the id of a message group (SendMessage). Zoom's uuids have
-it."""
+"""Form of texts that SQS accepts as the id of a message group (SendMessage). Zoom's uuids have this
+form."""
 
 
 class Received(msgspec.Struct, frozen=True, kw_only=True):

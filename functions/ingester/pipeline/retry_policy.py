@@ -29,7 +29,7 @@ def backoff_seconds(attempt: int, longest: int = LONGEST_SECONDS) -> int:
 
 
 def read_seconds(remaining_milliseconds: int) -> float:
-    """Return the timeout in seconds for an ingest's answer: a minute less than is left."""
+    """Return an ingest's timeout in seconds: a minute less than the invocation has left."""
     return max(SHORTEST_READ_SECONDS, remaining_milliseconds / 1000 - MARGIN_SECONDS)
 
 
@@ -39,7 +39,7 @@ def next_attempt(now: datetime, seconds: int) -> str:
 
 
 def outlook(attempt: int, limit: int, due: str) -> str:
-    """Return the words for the result of an attempt; `due` is "" if no attempt follows."""
+    """Return the words for a failed attempt and the next one; `due` is "" if no attempt follows."""
     if due:
         return f"attempt {attempt} of {limit}, {NEXT_TRY} {due}"
     return f"attempt {attempt} of {limit}, no more tries: an operator is needed"

@@ -1,10 +1,10 @@
 """The states of a recording, and which change of state is allowed.
 
-Two sources move a row: Zoom (the meeting is being recorded, paused, …) and the pipeline. Events
-arrive late, twice and out of order, and steps overtake each other: the uploader may be done before
-the downloader has written that it sent the upload message. So each state lists which states it may
-replace, and a write that isn't allowed is dropped. A row moves backwards only when work starts
-again: after a failure or `IGNORED`, or by an operator's command.
+Two sources move a row: Zoom (the meeting is being recorded, paused, …) and the pipeline. Webhook
+events arrive late, twice and out of order. Steps overtake each other: the uploader may be done
+before the downloader has written that it sent the upload message. So each state lists which states
+it may replace, and a write that isn't allowed is dropped. A row moves backwards only when work
+starts again: after a failure or `IGNORED`, or by an operator's command.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """The state of an ingest, or of a meeting before it: `pipeline_state` of the status table."""
+    """The last step that an ingest, or its meeting, has reached: `pipeline_state` of the row."""
 
     RECORDING_IN_PROGRESS = "RECORDING_IN_PROGRESS"
     RECORDING_PAUSED = "RECORDING_PAUSED"

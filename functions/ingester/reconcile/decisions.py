@@ -82,20 +82,21 @@ class Decision(StrEnum):
 
     MISSED = "missed"
     KNOWN = "known"
-    """An ingest was requested before, however it ended, with all files that Zoom lists now."""
+    """Decision on a recording whose ingest was requested before, however it ended, with all files
+    that Zoom lists now."""
 
     TOO_OLD = "before the baseline"
-    """The meeting ended before reconcile's first run in this stack."""
+    """Decision on a recording whose meeting ended before reconcile's first run in this stack."""
 
     RECENT = "ended less than an hour ago"
     FOUND = "found by this run, is ingested by the next one"
-    """Zoom may have finished the recording a moment ago, so that its webhook event is on the
-    way."""
+    """Decision on a recording that Zoom may have finished a moment ago, so that its webhook event
+    is on the way."""
 
     UNFINISHED = "not finished by Zoom"
     NO_VIDEO = "no video"
     GONE = "gone from Zoom"
-    """The recording is in the list, but Zoom's API doesn't find it any more."""
+    """Decision on a recording that is in the list, but that Zoom's API doesn't find any more."""
 
 
 WAITING = frozenset({Decision.RECENT, Decision.FOUND, Decision.UNFINISHED})
@@ -186,7 +187,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         baseline: Time of the first run. Recordings that ended earlier are ignored.
         version: Number of times the state was written.
         last: The last run that EventBridge started.
-        next_user: Id of the Zoom user with whom the next run begins, because the last one ran out
+        next_user: Id of the Zoom user with whom the next run begins, because the last run ran out
             of time there.
         told: Time at which each problem was last logged as an error.
         found: Uuids of the missed recordings that the last run found for the first time.
@@ -207,7 +208,7 @@ def is_due(told: Mapping[str, str], problem: str, now: datetime) -> bool:
 
 
 def with_told(told: Mapping[str, str], problems: Iterable[str], now: datetime) -> dict[str, str]:
-    """Return `told` with problems logged as errors now, without those that are due again."""
+    """Return `told` with the problems logged now, without old problems that are due again."""
     recent = {problem: at for problem, at in told.items() if not is_due(told, problem, now)}
     noted = {**recent, **dict.fromkeys(problems, timestamps.write(now))}
     return dict(sorted(noted.items(), key=lambda pair: pair[1])[-MOST_TOLD:])
@@ -249,7 +250,7 @@ SINCE = (
 
 
 def since_of(text: str, now: datetime) -> datetime:
-    """Return the time from which on an operator's run looks, from an age or a date.
+    """Return the start of an operator's search, which `text` gives as an age or a date.
 
     Raises:
         BadRequest: The text doesn't have one of the forms in `SINCE`.

@@ -57,8 +57,8 @@ class ReconcileState:
         """Change the state and return the changed one.
 
         Args:
-            change: Returns the changed state. It is called again if another run wrote the item
-                meanwhile.
+            change: Returns the changed state. The function must have no side effects, because it is
+                called again if another run wrote the item meanwhile.
 
         Raises:
             LedgerBusy: Other runs wrote the item during each of `ATTEMPTS` attempts.

@@ -22,7 +22,7 @@ GALLERY = "gallery_view"
 CHAT = "chat_file"
 
 UNKNOWN_TYPE = "unrecognized_type_"
-"""Prefix of the view of a type that isn't one of the known ones."""
+"""Prefix of the view's name if Zoom's type of the file is unknown."""
 
 _SAFE_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _SAFE_VIEW = re.compile(r"[A-Za-z0-9_()-]{1,100}")

@@ -52,7 +52,7 @@ def recording_times(
     before the first segment are ignored.
 
     Args:
-        segments: Start and end of each segment. Pauses within a segment don't show in them.
+        segments: Start and end of each segment, which don't show the pauses within the segment.
         events: Recording events, which show the pauses.
     """
     changes: list[_Change] = []

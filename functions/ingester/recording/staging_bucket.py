@@ -32,7 +32,7 @@ class Staging:
         self._bucket = bucket
 
     def write(self, key: str, content: bytes) -> None:
-        """Write a WebVTT file."""
+        """Write a WebVTT file into the bucket."""
         self._s3.put_object(
             Bucket=self._bucket, Key=key, Body=content, ContentType="text/vtt; charset=utf-8"
         )
@@ -80,9 +80,9 @@ class Staging:
         """Return an object's presigned URL after a check of its size.
 
         Args:
-            key: The object.
+            key: Key of the object.
             expected_size: The size that the object must have, in bytes; 0 for any size.
-            seconds: How long the URL is valid.
+            seconds: Time for which the URL is valid.
 
         Raises:
             StagedFileLost: The object isn't there any more, or has another size.
