@@ -200,7 +200,7 @@ def check_origin(request: Request, allowed: AbstractSet[str]) -> None:
     host = request.headers.get("host", "").lower()
     is_own = bool(host) and origin == f"https://{host}"
     if not allowed or origin in allowed or is_own:
-        # This record shows an operator what INGEST_ALLOWED_ORIGINS has to name.
+        # This log record shows an operator what INGEST_ALLOWED_ORIGINS has to name.
         logger.info("A page of %s asks", origin[:LONGEST_ORIGIN])
         return
     raise Forbidden(

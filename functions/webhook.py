@@ -145,8 +145,9 @@ def respond(
 ) -> Answer:
     """Answer one request.
 
-    `rebuild_or_none` returns dependencies with the current secrets, and `built_recently` returns
-    dependencies of the last seconds. Both return None if the secrets can't be read now.
+    `rebuild_or_none` returns dependencies with the current secrets. `built_recently` returns
+    dependencies that were built some seconds ago. Both return None if the secrets can't be read
+    now.
     """
 
     def report(status: int, error: Exception | str) -> None:
@@ -204,12 +205,12 @@ def _authenticate(
     event that got a 401, so the answer is 401 only if the current secrets were read.
 
     Zoom signs its requests even where unsigned requests are allowed, with a secret that this system
-    doesn't know. There such a request counts as unsigned. The request is accepted only if secrets
-    that were read within the last seconds still contain no token of Zoom's.
+    doesn't know. Such a request counts as unsigned. The request is accepted only if secrets that
+    were read within the last seconds still contain no token of Zoom's.
 
     Returns:
         The secret that the request is signed with ("" for an unsigned one), and the dependencies
-        that know it.
+        that know the secret.
 
     Raises:
         Unauthorized: The signature is missing, wrong or too old.

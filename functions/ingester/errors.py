@@ -90,7 +90,7 @@ class BadRequest(RequestError):
 
 
 class UnusableSheet(BadRequest):
-    """A refusal of sheets, because one has no sound header or no usable row. None is imported."""
+    """A refusal of all sheets, because one has no sound header or no usable row."""
 
     status = 422
 

@@ -174,7 +174,7 @@ def refused(
 
     Args:
         error: The reason of the refusal.
-        is_own: Whether our own functions sent the request. Their 4xx isn't counted, because the
+        is_own: Whether our own functions sent the request. A 4xx isn't counted then, because the
             sender gets the answer.
         is_unchecked: Whether the signature couldn't be checked. Such a request isn't counted,
             because anybody can send it.

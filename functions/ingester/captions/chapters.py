@@ -68,8 +68,8 @@ def read_chapters(content: bytes, length: int, longest: int) -> list[Cue]:
     Args:
         content: Zoom's file.
         length: The length of the segment's video in milliseconds.
-        longest: The longest time that Zoom may take for the segment's length, in milliseconds. It
-            differs from `length` if the recording was paused.
+        longest: The longest time that Zoom may take for the segment's length, in milliseconds,
+            which differs from `length` if the recording was paused.
 
     Raises:
         UnusableCaptions: The file is too large, or no chapters are found in it.

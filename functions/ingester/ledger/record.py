@@ -99,7 +99,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         is_sent: Whether a download message of the request certainly got onto the queue.
         is_taken_over: Whether another stack sent the message. The message's files are unknown, so
             every file counts as sent.
-        sent: Ids of the files that those messages named. Empty for a request that failed.
+        sent: Ids of the files that the messages named. Empty for a request that failed.
         end: End of the request; None while it is in progress or if it got into Opencast.
         failures: Number of the uploader's failed attempts.
     """

@@ -1,7 +1,8 @@
 """Compare an ingest that Opencast already has with an upload message for the same recording.
 
 A recording is ingested once. If a later message has more files or another series, the pipeline
-doesn't ingest the recording again. Instead, people get to know the difference and what they can do.
+doesn't ingest the recording again. Instead, the row and the log say what differs and what a person
+can do.
 """
 
 from __future__ import annotations

@@ -101,5 +101,5 @@ class ReconcileState:
 
 
 def _fields(state: State) -> list[tuple[str, Any]]:
-    """Return all fields. Those with a default value are needed to overwrite former values."""
+    """Return the names and values of all fields, as default values overwrite former ones."""
     return list(msgspec.structs.asdict(state).items())
