@@ -201,7 +201,7 @@ def _authenticate(
         The current dependencies, without verification, if no secret is set at all.
 
     Raises:
-        Unauthorized: Neither the known nor the current secret made the signature.
+        Unauthorized: The signature is missing, too old, or made with another secret.
     """
     if deps.secrets.slack_signing_secret:
         try:

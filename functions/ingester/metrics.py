@@ -28,7 +28,7 @@ class Unit(StrEnum):
 
 
 class Metric(StrEnum):
-    """A metric: its name in CloudWatch, its unit, and the meaning of one value."""
+    """A metric of the pipeline: its name in CloudWatch, its unit, and what one value means."""
 
     unit: Unit
     meaning: str

@@ -58,7 +58,8 @@ ONCE_AN_HOUR = timedelta(seconds=MAX_DELAY_SECONDS + 60)
 by 15 minutes at most, so at least one message arrives in this part."""
 
 EACH_SEGMENT = timedelta(hours=1)
-"""Longest wait for a transcript of each segment, which begins when Zoom announces the first one."""
+"""Longest wait for a transcript of each segment. A webhook event about a transcript begins a new
+wait."""
 
 CHAPTERS_COME = timedelta(hours=3)
 """Longest wait for chapters that Zoom doesn't list. No webhook event announces chapters, and an

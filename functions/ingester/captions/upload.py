@@ -39,13 +39,13 @@ from ingester.status.table import StatusTable
 logger = logging.getLogger("ingester.captions")
 
 VERSION = 15
-"""First version of Opencast whose player reads captions from tracks."""
+"""First major version of Opencast whose player reads captions from tracks."""
 
 LATE_VERSION = 16
-"""First version of Opencast that accepts tags with a track, such as the language."""
+"""First major version of Opencast that accepts tags with a track, such as the language."""
 
 CHAPTERS_VERSION = 19
-"""First version of Opencast whose player reads chapters: opencast/opencast#7237."""
+"""First major version of Opencast whose player reads chapters: opencast/opencast#7237."""
 
 MOST_FAILURES = 2
 """Number of failed attempts after which the video is ingested without captions, as these may be the

@@ -84,12 +84,12 @@ class RecordingFile(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def known_size(self) -> int:
-        """Size in bytes; 0 if Zoom doesn't say it."""
+        """Size in bytes; 0 if Zoom doesn't state the size."""
         return 0 if self.file_size is UNSET else self.file_size
 
     @property
     def seconds(self) -> int:
-        """Time from the segment's start to its end in seconds; 0 if Zoom's times make no sense."""
+        """Length of the segment in seconds, pauses included; 0 if the end isn't after the start."""
         begins = timestamps.parse_recorded(self.recording_start)
         ends = timestamps.parse_recorded(self.recording_end)
         return max(0, round((ends - begins).total_seconds()))
