@@ -1,4 +1,4 @@
-"""Download queue → S3 → upload queue: find a recording's series and stage its files."""
+"""Process the download queue: find each recording's series, and stage its files."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ ADD_THEM = "If Zoom has them after all, add them in Opencast; or a second event:
 
 @dataclass(frozen=True)
 class Dependencies:
-    """The dependencies of the use case."""
+    """Clients, tables, queues, clock and settings that the downloader works with."""
 
     settings: DownloaderSettings
     zoom: ZoomApi
@@ -139,7 +139,7 @@ container = Container(build)
 
 
 def build_source() -> SourceQueue:
-    """Make the queue that drives this function, without any secret."""
+    """Make the download queue, its DLQ and its limit of receives, without reading any secret."""
     settings, sqs = read(DownloaderSettings, os.environ), clients.sqs()
     return SourceQueue(
         Queue(sqs, settings.download_queue_url),
@@ -159,10 +159,10 @@ def run(
     build_worker: Callable[[], QueueWorker[DownloadMessage]],
     build_source: Callable[[], SourceQueue],
 ) -> dict[str, Any]:
-    """Run one invocation.
+    """Process the event's queue messages, or the next message if an operator called.
 
-    `build_source` needs no secret. It serves to put messages off when `build_worker` can't read the
-    secrets.
+    `build_source` reads no secret. If `build_worker` can't read the secrets, the messages return to
+    that queue and are received again after a backoff.
     """
     if "Records" in event:
         return queue_worker.process_event(event, build_worker, build_source)
@@ -172,7 +172,12 @@ def run(
 def process_next(
     overrides: Mapping[str, Any], worker: QueueWorker[DownloadMessage]
 ) -> dict[str, Any]:
-    """Process the next message for an operator, who may override the schedule's decision."""
+    """Process the next message for an operator, who may override the schedule's decision.
+
+    Args:
+        overrides: May have `override_series_id` and `ignore_schedule`.
+        worker: Processes the message.
+    """
     series_id = str(overrides.get("override_series_id") or "")
     ignore_schedule = bool(overrides.get("ignore_schedule"))
     outcome = worker.process_next(lambda body: overridden(body, series_id, ignore_schedule))
@@ -185,9 +190,10 @@ def process_next(
 
 
 def worker_of(deps: Dependencies, context: object = None) -> QueueWorker[DownloadMessage]:
-    """Return the worker of one invocation. Its copies end before Lambda ends the invocation.
+    """Return the worker of one invocation, whose copies end before Lambda ends the invocation.
 
-    `get_remaining_time_in_millis`: https://docs.aws.amazon.com/lambda/latest/dg/python-context.html
+    `context` is Lambda's, as https://docs.aws.amazon.com/lambda/latest/dg/python-context.html
+    describes.
     """
     remaining = getattr(context, "get_remaining_time_in_millis", None)
     time_left = (lambda: remaining() / 1000) if remaining else forever
@@ -218,7 +224,7 @@ def _give_up(error: IngesterError) -> GiveUp:
 def _after_failure(
     error: IngesterError, message: DownloadMessage, received: Received, deps: Dependencies
 ) -> Outcome:
-    """Retry with backoff, until the queue's limit of receives."""
+    """Return a retry after a backoff, or GiveUp at the queue's limit of receives."""
     attempt, limit = received.receive_count, deps.settings.download_receive_limit
     if attempt >= limit:
         reason = f"{error} ({retry_policy.outlook(attempt, limit, '')})"
@@ -236,7 +242,10 @@ def _report_retry(message: DownloadMessage, reason: str, due: str, deps: Depende
 
 
 def download(message: DownloadMessage, deps: Dependencies) -> Outcome:
-    """Stage one recording for the uploader, or as much of it as is possible now."""
+    """Stage one recording for the uploader, or as much of it as is possible now.
+
+    A message about captions stages only captions.
+    """
     if message.captions is not UNSET:
         return captions.download(message, message.captions, _captions_deps(deps))
     if seconds := deps.pause.seconds(message.uuid):
@@ -264,13 +273,13 @@ def download(message: DownloadMessage, deps: Dependencies) -> Outcome:
 
 
 def _stage(message: DownloadMessage, deps: Dependencies) -> Outcome:
-    """Stage one recording and return the uploader's message.
+    """Stage a recording and return the uploader's message, or Done if nothing is to be ingested.
 
     Raises:
-        OutOfTime: the invocation's time is nearly up.
-        AskLater: Zoom doesn't hand out all files yet.
+        OutOfTime: The invocation's time is nearly up.
+        AskLater: Zoom doesn't provide all files yet.
         FileGone: Zoom doesn't know the recording any more.
-        Forgotten: an operator had the recording forgotten.
+        Forgotten: An operator had the recording forgotten.
     """
     complete = complete_message.complete(message, deps.zoom, deps.ledger, deps.clock)
     message = complete.message
@@ -288,7 +297,7 @@ def _stage(message: DownloadMessage, deps: Dependencies) -> Outcome:
     if staged.missing and complete_message.is_new(message, deps.clock()):
         raise AskLater(staged.reason.removesuffix("."))
     ready, without_captions = _message_to_uploader(message, staged, destination, deps)
-    # Before the send: the uploader waits for a message with every file that isn't left out.
+    # Note this before the send, because the uploader waits for every file that isn't left out.
     left_out = [*_left_out(message, staged), *complete.unlisted]
     deps.ledger.change(message.uuid, lambda record: ledger.without(record, left_out))
     reason = " ".join(filter(None, (staged.reason, complete.reason, without_captions)))
@@ -303,7 +312,7 @@ def _stage(message: DownloadMessage, deps: Dependencies) -> Outcome:
 def _message_to_uploader(
     message: DownloadMessage, staged: Staged, destination: Destination, deps: Dependencies
 ) -> tuple[UploadMessage, str]:
-    """Return the uploader's message, and which captions it lacks ("" if none)."""
+    """Return the uploader's message, and sentences about captions that it lacks ("" if none)."""
     ready = upload_message(
         message,
         staged.files,
@@ -317,21 +326,21 @@ def _message_to_uploader(
 
 
 def _left_out(message: DownloadMessage, staged: Staged) -> list[str]:
-    """Return the ids of files of the message that aren't staged."""
+    """Return the ids of those files of a message that aren't staged."""
     staged_ids = {item.file.file_id for item in staged.files}
     files = (file.recording_id for file in message.recording_files)
     return [file_id for file_id in files if file_id not in staged_ids]
 
 
 def _report_series(message: DownloadMessage, destination: Destination, deps: Dependencies) -> None:
-    """Report the series that a recording goes to."""
+    """Write a recording's series into its row and the log; the first time, count its minutes."""
     written = deps.status.report(
         message.zip_id,
         StatusChange(
             State.OC_SERIES_FOUND,
             oc_series_id=destination.series_id,
             course=destination.course,
-            # The webhook may not have known it.
+            # The row of a partial message may lack the subject, which the webhook doesn't know.
             subject=_subject(message) if message.is_partial else None,
         ),
     )
@@ -352,7 +361,7 @@ def _transfer(message: DownloadMessage, deps: Dependencies) -> RecordingTransfer
 
 
 def _captions_deps(deps: Dependencies) -> captions.Dependencies:
-    # The metrics of copies are about videos: a file of captions is too small to tell a speed.
+    # A file of captions is too small to measure a speed, so only copies of videos have metrics.
     quiet = replace(deps, engine=replace(deps.engine, report=lambda _: None))
     return captions.Dependencies(
         settings=deps.settings,
@@ -369,7 +378,7 @@ def _captions_deps(deps: Dependencies) -> captions.Dependencies:
 
 
 def _report_sent(ready: UploadMessage, reason: str, deps: Dependencies) -> None:
-    """Report what was sent to the uploader; `reason` says which files it lacks."""
+    """Report a message sent to the uploader. `reason` names the files that it lacks, if any."""
     deps.status.report(ready.zip_id, StatusChange(State.SENT_TO_UPLOADER, reason))
     logger.info("Sent to the uploader", extra={"bytes": ready.total_file_bytes})
     if reason:
@@ -400,7 +409,7 @@ def _destination(message: DownloadMessage, deps: Dependencies) -> Destination:
 
 
 def _ignore(message: DownloadMessage, reason: str, deps: Dependencies) -> Done:
-    """End a request without staging anything."""
+    """End a request without staging anything. `reason` goes into the status row."""
     subject = _subject(message) if message.is_partial else None
     deps.ledger.note(
         message.uuid, lambda record: ledger.with_end(record, message.zip_id, End.IGNORED)
@@ -416,7 +425,7 @@ def _ignore(message: DownloadMessage, reason: str, deps: Dependencies) -> Done:
 
 
 def _report_late_files(message: DownloadMessage, deps: Dependencies) -> None:
-    """Name the files of an ignored message that an earlier ingest of its recording lacks."""
+    """Log the files of an ignored message that an earlier ingest of its recording lacks."""
     ingests = deps.ledger.get(message.uuid).ingests.values()
     names = names_of(message.recording_files)
     outside = [
@@ -431,7 +440,10 @@ def _report_late_files(message: DownloadMessage, deps: Dependencies) -> None:
 
 
 def _ignore_trashed(message: DownloadMessage, notice: str, deps: Dependencies) -> Done:
-    """End a request for a recording that Zoom said was thrown away: that is no failure."""
+    """End a request as ignored, because its recording is in Zoom's trash or deleted.
+
+    `notice` is the sentence about the trash. Such a request hasn't failed.
+    """
     deps.ledger.change(
         message.uuid, lambda record: ledger.with_end(record, message.zip_id, End.GONE)
     )
@@ -442,14 +454,15 @@ def _ignore_trashed(message: DownloadMessage, notice: str, deps: Dependencies) -
 
 
 def _continue_later(message: DownloadMessage, stopped: OutOfTime, deps: Dependencies) -> Requeue:
-    """Continue a copy in the next invocation.
+    """Replace the message with a new one, so that the next invocation continues the copy.
 
-    A retry would spend one of the message's receives, and a long recording needs more than it has.
-    The fresh message carries how far the copy is, so that one that doesn't grow comes to an end.
+    A retry would spend one of the message's receives, and a long recording needs more invocations
+    than the queue allows receives. The new message says how much is copied, so that a copy without
+    progress comes to an end.
 
     Raises:
-        CopyStuck: several invocations in a row have added nothing.
-        CopyEndless: the copy has gone on for a day.
+        CopyStuck: Several invocations in a row have added nothing.
+        CopyEndless: The copy has gone on for a day.
     """
     copying = continued(message.copying, stopped.stored, deps.clock())
     return Requeue(
@@ -466,13 +479,13 @@ def _report_continued(message: DownloadMessage, stopped: OutOfTime, deps: Depend
 def _wait(
     message: DownloadMessage, reason: str, deps: Dependencies, seconds: int | None = None
 ) -> Outcome:
-    """Ask Zoom again after `seconds`, or after a backoff; for a day at most."""
+    """Requeue a message for `seconds`, or for a backoff; give up after a day."""
     now = deps.clock()
     first_seen = now if message.first_seen is UNSET else timestamps.parse(message.first_seen)
     age = now - first_seen
     if age >= LONGEST_WAIT:
         told = f"permanent failure: {reason} after a day: an operator is needed"
-        # Once an operator sends it back to the queue, it waits as long as a new one.
+        # A message that an operator redrives waits as long as a new one.
         body = encode(msgspec.structs.replace(message, first_seen=UNSET))
         headline = f"Gave up waiting: {reason}"
         return GiveUp(reason=told, row_reason=told, headline=headline, body=body)
@@ -497,7 +510,7 @@ def _report_waiting(message: DownloadMessage, told: str, deps: Dependencies) -> 
 
 
 def _report_copy(total: Total, deps: Dependencies) -> None:
-    """Log, with metrics, how much of a recording this invocation copied, whether all or not."""
+    """Log how much of a recording this invocation copied, with metrics."""
     speed = rate(total.fetched, total.seconds)
     values = {Metric.BYTES_TRANSFERRED: float(total.fetched)}
     if total.fetched:

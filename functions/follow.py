@@ -1,7 +1,8 @@
-"""Follow ingests: ask Opencast what became of each, and write it into row, ledger and log.
+"""Follow ingests: ask Opencast what became of each, and write the answer into row, ledger and log.
 
-A rule starts it every minute where `FOLLOW_INGESTS` is on; `invoke exec.pipeline` starts it for one
-recording. docs/decisions/0032 says why it asks from the ledger, and not from a queue.
+A rule of EventBridge starts this function every minute if `FOLLOW_INGESTS` is on. `invoke
+exec.pipeline` starts it for one recording. docs/decisions/0032 says why the ledger, and not a
+queue, lists the ingests to follow.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ from ingester.status.table import StatusChange, StatusTable
 logger = logging.getLogger("ingester.follow")
 
 MOST_RECORDINGS = 5
-"""The most recordings that one run asks about: two requests each, with seldom a third."""
+"""Maximum number of recordings of one run. An ingest takes two requests to Opencast, rarely
+three."""
 
 OFF = "Ingests aren't followed in this stack (FOLLOW_INGESTS is off)."
 FAILED = {"outlook": "Nothing happens automatically: it needs attention."}
@@ -44,7 +46,7 @@ LOOK = "Look for the event in Opencast."
 
 @dataclass(frozen=True)
 class Dependencies:
-    """The dependencies of the use case."""
+    """Clients, tables, clock and settings that the following of ingests works with."""
 
     settings: FollowSettings
     opencast: Opencast
@@ -77,10 +79,11 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
 
 
 def answer(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
-    """Run once: ask Opencast about the recordings that are due, or about the event's `uuid`.
+    """Ask Opencast about the recordings that are due, or only about the event's `uuid`.
 
     Returns:
-        `asked`, the number of ingests, and a `message` if a problem ended the run early.
+        `asked`, the number of ingests, and a `message` if a problem ended the run early. Only a
+        `message` if `FOLLOW_INGESTS` is off.
     """
     if not deps.settings.follow_ingests:
         return {"message": OFF}
@@ -93,7 +96,9 @@ def answer(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
             if record is None:
                 continue
             if not record.follow_due:
-                # An older version of the code wrote the record, or the index lags behind.
+                # The index still has a record that needs no question: an older version of the code
+                # wrote the record, or the index lags behind. This write takes the record out of the
+                # index.
                 deps.ledger.replace(record, record)
             for media_package, ingest in record.ingests.items():
                 if ingest.following is None or not ingest.following.due:
@@ -102,7 +107,7 @@ def answer(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
                     continue
                 asked += 1
                 if problem := _follow(record, media_package, ingest, deps):
-                    # The next run goes on, and begins with another recording.
+                    # The next run begins with another recording, because this one is due later.
                     return {"asked": asked, "message": problem}
     return {"asked": asked}
 
@@ -118,13 +123,13 @@ def _read(uuid: str, deps: Dependencies) -> Record | None:
 
 
 def _follow(record: Record, media_package: str, ingest: IngestRecord, deps: Dependencies) -> str:
-    """Ask about one ingest and write down the answer. Return the problem that prevented one, or "".
+    """Ask Opencast about one ingest and record the answer. Return why none came, or "".
 
-    The ledger is written last: if this invocation dies before the write, another invocation
-    reports a failure again, so no failure stays unreported.
+    The ledger is written last. If this invocation dies before the write, another invocation reports
+    a failure again, so no failure stays unreported.
     """
     before = ingest.following
-    assert before is not None  # noqa: S101  # the caller looked
+    assert before is not None  # noqa: S101  # `answer` checks it
     news: News | None = None
     problem = ""
     try:
@@ -147,7 +152,7 @@ def _follow(record: Record, media_package: str, ingest: IngestRecord, deps: Depe
 
 
 def _noted(record: Record, media_package: str, before: Following, after: Following) -> Record:
-    """Write the follow-up down, unless another run or a new POST has changed it."""
+    """Return the record with `after`; unchanged if another run or a new POST replaced `before`."""
     ingest = record.ingests.get(media_package)
     if ingest is None or ingest.following != before:
         return record
@@ -161,7 +166,7 @@ def _tell(
     ingest: IngestRecord,
     deps: Dependencies,
 ) -> None:
-    """Write into the row what became of an ingest, and mail it if a person has to act."""
+    """Write what became of an ingest into its row, and log an error if a person has to act."""
     page = deps.opencast.page_of(ingest.workflow)
     if rules.is_given_up(after):
         reason = rules.reason_of_giving_up(news)
@@ -174,7 +179,8 @@ def _tell(
     failed = after.fate is Fate.FAILED
     said = deps.opencast.reason_of(workflow) if workflow and failed else ""
     reason = rules.reason_of(after.fate, workflow, said)
-    # A row may name files that came too late for the ingest: it says so also once it is published.
+    # A row may name late files, which a published ingest lacks too. So the first fate keeps the
+    # reason.
     is_first = before.fate is None
     change = StatusChange(rules.STATES[after.fate], reason, keeps_reason=is_first)
     deps.status.report(ingest.zip_id, change)
@@ -187,7 +193,7 @@ def _tell(
 def _metrics_of_publication(
     record: Record, ingest: IngestRecord, news: News | None, deps: Dependencies
 ) -> dict[str, Any]:
-    """Return the metric of an ingest that is published: the minutes since its request."""
+    """Return a log record's `extra` with a published ingest's metric: minutes since its request."""
     now = deps.clock()
     requested = record.request(ingest.zip_id).at or ingest.posted_at
     completed = news.workflow.completed if news and news.workflow else None

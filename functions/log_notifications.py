@@ -1,4 +1,4 @@
-"""Error records of the other functions → mails to the operators, one mail per fault."""
+"""Mail the error records of the other functions to the operators, one mail per fault."""
 
 from __future__ import annotations
 
@@ -41,12 +41,13 @@ UNCOUNTED = "This occurrence is mailed, whether it is a repeat or not."
 SENT_LATER = "The scheduled run sends it."
 
 WAIT = timedelta(seconds=20)
-"""The longest wait of an invocation, which has 30 s, until its mails may go out."""
+"""Longest time that an invocation waits until its mails may go out. The function's timeout is 30
+s."""
 
 
 @dataclass(frozen=True)
 class Dependencies:
-    """The dependencies of the use case."""
+    """Tables, topic, clock and settings that the mailing of faults works with."""
 
     settings: LogNotificationsSettings
     status: StatusTable
@@ -80,8 +81,8 @@ container = Container(build)
 def handler(event: Mapping[str, Any], context: object) -> None:
     """Handle records of one log from CloudWatch Logs, or the event of EventBridge's schedule.
 
-    Lambda retries a failed event after one and two minutes. A mail that the table holds is sent by
-    the scheduled run, so `take` raises only the failure of a mail that the table couldn't store.
+    The scheduled run sends every mail that waits in the table, so `take` raises an error only for a
+    mail that the table couldn't store. Lambda then retries the event after one and two minutes:
     https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
     """
     log.start(context)
@@ -95,7 +96,7 @@ def take(event: Mapping[str, Any], deps: Dependencies) -> None:
     """Mail the faults in the records of one log, or count them as repeats.
 
     Raises:
-        ExceptionGroup: a mail that isn't stored in the table couldn't be sent.
+        ExceptionGroup: A mail that isn't stored in the table couldn't be sent.
     """
     try:
         batch = batch_of(event)
@@ -116,10 +117,11 @@ def mail_repeats(deps: Dependencies) -> None:
     """Mail the repeats of faults that have been counted long enough.
 
     Raises:
-        ExceptionGroup: a mail couldn't be sent. It waits in the table for the next run.
+        ExceptionGroup: A mail couldn't be sent. The mail waits in the table for the next run.
     """
     until = deps.clock() + WAIT
-    # Claim each just before its mail: a claim doesn't last as long as many mails take.
+    # Claim each fault just before its mail, because a claim doesn't last as long as many mails
+    # take.
     _each(partial(_send, claim, claim.mail, until, deps) for claim in deps.faults.claim_due())
 
 
@@ -138,7 +140,7 @@ def _each(mails: Iterable[Callable[[], None]]) -> None:
 def _mail_or_count(
     fault: Fault, batch: LogBatch, until: datetime, uncounted: list[Mail], deps: Dependencies
 ) -> None:
-    """Mail a fault, or count it if it was mailed a short time ago.
+    """Mail a fault, or count the fault if it was mailed a short time ago.
 
     If the table fails, add the mail to `uncounted`.
     """
@@ -168,8 +170,8 @@ def _mail_or_count(
     try:
         _send(claim, mail, until, deps, own=own)
     except AwsFailed:
-        # Don't raise: Lambda retries only twice in three minutes, whereas `mail_repeats` sends it
-        # later.
+        # Don't raise: Lambda retries only twice in three minutes, but `mail_repeats` can send the
+        # mail later.
         logger.exception("A mail couldn't be sent", extra={"outlook": SENT_LATER})
 
 
@@ -182,17 +184,17 @@ def _function_claim(
         The claim of the function's mail; None if that mail has to wait.
     """
     claim = deps.faults.count_and_claim(function, fault_claim.times, mail)
-    # The function's mail names this fault, so release its claim; the next occurrence checks the
-    # limit again.
+    # The function's mail names this fault, so release the fault's claim. The fault's next
+    # occurrence checks the limit again.
     deps.faults.give_back(fault_claim, fault_claim.times)
     return claim
 
 
 def _mail_uncounted(mails: list[Mail], until: datetime, deps: Dependencies) -> None:
-    """Send the mails that the table couldn't count as one mail, because nothing else limits them.
+    """Send one mail in place of the mails that the table couldn't count, to limit their number.
 
     Raises:
-        AwsFailed: SNS may not take the mail before `until`. Lambda then retries the event.
+        AwsFailed: The limit of mails allows none before `until`. Lambda then retries the event.
     """
     if not mails:
         return
@@ -212,13 +214,13 @@ def _row(fault: Fault, deps: Dependencies) -> tuple[StatusRow | None, bool]:
 
 
 def _send(claim: Claim, mail: Mail, until: datetime, deps: Dependencies, *, own: int = 0) -> None:
-    """Send the mail of a claim. `own` of its occurrences are the caller's.
+    """Send the mail of a claim. `own` of the claim's occurrences are the caller's.
 
-    If it may not go out before `until`, or can't be sent, it waits in the table for the scheduled
-    run.
+    If the limit of mails allows none before `until`, or if SNS fails, the mail waits in the table
+    for the scheduled run.
 
     Raises:
-        AwsFailed: it can't be sent.
+        AwsFailed: SNS failed.
     """
     if claim.times > max(own, 1 if claim.is_first else 0):
         mail = repeated(mail, claim.times, claim.since, claim.latest, deps.zone)
@@ -238,6 +240,6 @@ def _send(claim: Claim, mail: Mail, until: datetime, deps: Dependencies, *, own:
 
 
 def _give_back(claim: Claim, deps: Dependencies) -> None:
-    """Give a claim back, so that another invocation can mail it. Otherwise it lapses by itself."""
+    """Release a claim, so that another invocation can mail it. If AWS fails, the claim lapses."""
     with suppress(BotoCoreError, ClientError):
         deps.faults.give_back(claim)

@@ -53,20 +53,22 @@ from ingester.zoom.webhook_events import IngestOptions
 logger = logging.getLogger("ingester.on_demand")
 
 BUDGET_SECONDS = 20.0
-"""The time limit of a request, retries included: API Gateway gives up after 29 s."""
+"""Time limit of a request in seconds, with retries. API Gateway's own limit is 29 s."""
 
 ZOOM_SECONDS = 11.0
 LONGEST_UUID = 2000
-"""The longest uuid, or link that contains it, in characters."""
+"""Maximum length of a uuid, or of a link that contains it, in characters."""
 
 LONGEST_WORKFLOW = 200
-"""The longest workflow name in characters: it stays in the row, and /status returns it."""
+"""Maximum length of a workflow's name, in characters, because the status row and /status contain
+the name."""
 
 LONGEST_ORIGIN = 100
-"""The most characters of an origin that a log record or an answer shows."""
+"""Maximum number of characters of an origin that a log record or an answer shows."""
 
 _WORKFLOW = re.compile(r"(?!\.{1,2}$)[^/\\\x00-\x1f\x7f]*")
-"""A name that stays one part of a path: Opencast's address ends with it."""
+"""Form of workflow names that stay one part of a path, because an Opencast URL ends with the
+name."""
 
 ACCEPTED = "Ingest accepted"
 NO_MEETING_ID = "The Zoom link holds no meeting_id."
@@ -74,7 +76,10 @@ NO_MEETING_ID = "The Zoom link holds no meeting_id."
 
 @dataclass(frozen=True)
 class Dependencies:
-    """The dependencies of the use case. `monotonic` counts seconds for its time limit."""
+    """Clients, tables, clocks and settings that a "+Zoom" request works with.
+
+    `monotonic` counts seconds for the time limit.
+    """
 
     settings: OnDemandSettings
     secrets: OnDemandSecrets
@@ -130,12 +135,12 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
 def respond(
     event: Mapping[str, Any], deps: Dependencies, renewed: Callable[[], Dependencies] | None = None
 ) -> Answer:
-    """Answer one request. `renewed` gives dependencies with the current secrets."""
+    """Answer one request. `renewed` returns dependencies with the current secrets."""
     return ERRORS.respond(event, lambda request: take(request, deps, renewed or (lambda: deps)))
 
 
 def take(request: Request, deps: Dependencies, renewed: Callable[[], Dependencies]) -> Answer:
-    """Take a request for a recording's ingest."""
+    """Check a request for a recording's ingest, carry it out, and return the answer."""
     check_origin(request, deps.settings.origins)
     asked = parse(request)
 
@@ -144,7 +149,7 @@ def take(request: Request, deps: Dependencies, renewed: Callable[[], Dependencie
         logger.info("200 %s", ACCEPTED)
         return _message(200, ACCEPTED)
 
-    # The log record of an error belongs to the recording, too.
+    # An error's log record has the recording's uuid, too, so `ERRORS.answer` runs in this block.
     with log.about(uuid=asked.uuid):
         return ERRORS.answer(ingest_it)
 
@@ -177,17 +182,17 @@ ERRORS = ErrorAnswers(
 
 
 def check_origin(request: Request, allowed: AbstractSet[str]) -> None:
-    """Refuse a request that a page elsewhere has a browser send (CSRF).
+    """Refuse a request that a foreign page makes a browser send (CSRF).
 
-    A browser names the page's origin in each such request, and a page can't change it. Programs
-    name none. The API's own page has the origin of the API.
+    A browser names the page's origin in each such request, and the page can't change the origin.
+    Programs name no origin. The API's own page has the origin of the API.
 
     Args:
         request: The request.
         allowed: The origins that may send requests. If there are none, every page may.
 
     Raises:
-        Forbidden: the page isn't allowed.
+        Forbidden: The page isn't allowed.
     """
     origin = request.headers.get("origin", "").strip().lower()
     if not origin:
@@ -195,7 +200,7 @@ def check_origin(request: Request, allowed: AbstractSet[str]) -> None:
     host = request.headers.get("host", "").lower()
     is_own = bool(host) and origin == f"https://{host}"
     if not allowed or origin in allowed or is_own:
-        # An operator finds here what INGEST_ALLOWED_ORIGINS has to name.
+        # This log record shows an operator what INGEST_ALLOWED_ORIGINS has to name.
         logger.info("A page of %s asks", origin[:LONGEST_ORIGIN])
         return
     raise Forbidden(
@@ -207,12 +212,13 @@ def check_origin(request: Request, allowed: AbstractSet[str]) -> None:
 def parse(request: Request) -> IngestRequest:
     """Parse a request's body, in all the forms that callers send.
 
-    null and blank texts count as absent, and texts are stripped. "true", "false", and numbers in
-    digits are accepted, and Opencast's link to a series in place of its id.
+    A null or a blank text counts as absent, and texts are stripped. The texts "true" and "false"
+    count as booleans, and numbers as their digits. Opencast's link to a series may stand in place
+    of the series' id.
 
     Raises:
-        BadRequest: the body is wrong.
-        NotFound: the link contains no `meeting_id`, or the uuid is a meeting's number.
+        BadRequest: The body is wrong.
+        NotFound: The link contains no `meeting_id`, or the uuid is a meeting's number.
     """
     if not request.body:
         raise BadRequest("The request has no body.")
@@ -242,11 +248,11 @@ def parse(request: Request) -> IngestRequest:
 
 
 def _uuid(text: str) -> str:
-    """Return the uuid of a recording, named alone or in a link.
+    """Return the uuid of a recording from a text that is the uuid or a link.
 
     Raises:
-        NotFound: the link contains no `meeting_id`, or the text names a meeting. The link isn't
-            repeated: it may hold the meeting's passcode.
+        NotFound: The link contains no `meeting_id`, or the text names a meeting. The error doesn't
+            repeat the link, because the link may contain the meeting's passcode.
     """
     if number := meeting_number_to_join(text):
         raise NotFound(
@@ -262,7 +268,7 @@ def _uuid(text: str) -> str:
 
 
 def _plain(value: object) -> object:
-    """Return a number as its digits and a text without blanks around it."""
+    """Return a number as its digits, and a text without blanks around it."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return value.strip() if isinstance(value, str) else value
@@ -271,15 +277,15 @@ def _plain(value: object) -> object:
 def ingest(wanted: IngestRequest, deps: Dependencies, renewed: Callable[[], Dependencies]) -> None:
     """Ask Zoom for the recording and post its event to the webhook, within `BUDGET_SECONDS`.
 
-    `renewed` builds dependencies with fresh secrets. It is called once if the webhook refuses our
-    key.
+    `renewed` returns dependencies with the current secrets, and is called only if the webhook
+    refuses our key.
 
     Raises:
         BadRequest: The recording has no video.
-        NotFound: Zoom doesn't know the recording, or an operator has removed it.
+        NotFound: Zoom doesn't know the recording, or an operator had the recording forgotten.
         NotReady: Zoom hasn't finished the files.
-        WebhookFailed, WebhookUnreachable: The webhook doesn't take the event.
-        ZoomRefused, ZoomUnreachable: Zoom doesn't answer, or not usably.
+        WebhookFailed, WebhookUnreachable: The webhook doesn't accept the event.
+        ZoomRefused, ZoomUnreachable: Zoom refuses our credentials, or gives no usable answer.
     """
     begin = deps.monotonic()
     recording = deps.zoom.recordings(wanted.uuid, seconds=ZOOM_SECONDS)
@@ -326,7 +332,7 @@ def ingest(wanted: IngestRequest, deps: Dependencies, renewed: Callable[[], Depe
 
 
 def _shown(wanted: IngestRequest) -> Asked:
-    """Return what the row shows of a request."""
+    """Return the options of a request, for the status row."""
     return Asked(
         oc_series_id=wanted.oc_series_id,
         oc_workflow=wanted.oc_workflow,
@@ -357,7 +363,7 @@ def _record_of(uuid: str, deps: Dependencies) -> Record:
 
 
 def _post(body: bytes, begin: float, deps: Dependencies) -> None:
-    """Post the event in the time that is left since `begin`."""
+    """Post the event within `BUDGET_SECONDS` from `begin`, a time of `monotonic`."""
     webhook_client.post(
         body,
         url=deps.settings.webhook_url,

@@ -1,6 +1,7 @@
-"""Reconcile: post the events of recordings that Zoom never reported to the webhook.
+"""Reconcile: send the webhook an event for each recording that Zoom didn't report.
 
-A rule starts it every hour, an operator at any time. docs/decisions/0023 says what it may ingest.
+EventBridge's rule starts this function every hour, and an operator can start it at any time.
+docs/decisions/0023 says which recordings reconcile may ingest.
 """
 
 from __future__ import annotations
@@ -65,16 +66,18 @@ from ingester.zoom.webhook_events import IngestOptions
 logger = logging.getLogger("ingester.reconcile")
 
 MARGIN_SECONDS = 60.0
-"""Seconds before the invocation's timeout in which the run begins nothing more."""
+"""Seconds before the invocation's timeout at which the run begins nothing more."""
 
 ZOOM_SECONDS = 15.0
 WEBHOOK_SECONDS = 20.0
 
 MOST_REFUSALS = 3
-"""The run stops when Zoom's API refuses so many recordings: the cause isn't these recordings."""
+"""Number of recordings refused by Zoom's API at which the run stops, because the cause can't be the
+recordings."""
 
 MOST_TOLD = 300
-"""The most recordings that the answer to an operator names: Lambda allows 6 MB."""
+"""Maximum number of recordings that the answer to an operator names. Lambda allows an answer of 6
+MB."""
 
 REQUESTED = "requested"
 OFF = "Reconcile is off in this stack (RECONCILE_DAYS is 0). With --since it looks all the same."
@@ -90,7 +93,10 @@ STOPPED = {"outlook": "The next run looks again, also for what was missed now."}
 
 @dataclass(frozen=True)
 class Dependencies:
-    """The dependencies of the use case. `monotonic` counts seconds for its deadlines."""
+    """Clients, tables, clocks and settings that reconcile works with.
+
+    `monotonic` counts seconds for the deadlines.
+    """
 
     settings: ReconcileSettings
     secrets: OnDemandSecrets
@@ -139,12 +145,12 @@ def answer(
     seconds: float,
     renewed: Callable[[], Dependencies] | None = None,
 ) -> dict[str, Any]:
-    """Run once, for `seconds` at most.
+    """Run reconcile once, for `seconds` at most, and return the report.
 
-    `renewed` gives dependencies with the current secrets.
+    `renewed` returns dependencies with the current secrets.
 
     Returns:
-        A `Report`, or only a `message` if the run couldn't look at anything.
+        A `Report`, or only a `message` if the run couldn't check anything.
     """
     now = deps.clock()
     try:
@@ -179,7 +185,7 @@ def answer(
 
 
 def _first(now: datetime, deps: Dependencies) -> State:
-    """Set the baseline: recordings that ended before now are never requested."""
+    """Set the baseline to `now`, so that recordings that ended earlier are ignored."""
     state = deps.state.begin(State(baseline=timestamps.write(now)))
     logger.info(
         "The first run of reconcile in this stack: recordings that ended before %s are left alone",
@@ -189,7 +195,7 @@ def _first(now: datetime, deps: Dependencies) -> State:
 
 
 class _Run:
-    """One run, and what it has counted so far."""
+    """One run of reconcile, and its counts so far."""
 
     def __init__(
         self,
@@ -236,7 +242,10 @@ class _Run:
         return self._ends - self._deps.monotonic()
 
     def report(self) -> Report:
-        """Go through Zoom's list, request the missed recordings, and keep a record of the run."""
+        """Go through Zoom's list, request the missed recordings, and return the report.
+
+        A scheduled run is also noted in reconcile's state.
+        """
         try:
             self._go_through()
         except (ZoomUnreachable, ZoomRefused, WebhookUnreachable, KeyRefused) as error:
@@ -297,7 +306,7 @@ class _Run:
             self._skipped[decision] += 1
 
     def _bring(self, listed: ListedRecording) -> Decision:
-        """Hand a recording in, unless it turns out that it wasn't missed."""
+        """Request a recording's ingest, unless it proves not to be missed. Return the decision."""
         deps = self._deps
         if is_known(deps.ledger.get(listed.uuid), listed):
             return Decision.KNOWN
@@ -324,7 +333,11 @@ class _Run:
         return Decision.MISSED
 
     def _is_found_first(self, listed: ListedRecording) -> bool:
-        """Note a recording for the next run, unless an earlier run found it or the list is full."""
+        """Leave a recording to the next run, and return whether that was possible.
+
+        A recording isn't left if an earlier run found it, or if the list of found recordings is
+        full.
+        """
         if listed.uuid in self._found_before or len(self._found) == MOST_FOUND:
             return False
         self._found.append(listed.uuid)
@@ -341,12 +354,12 @@ class _Run:
             _post(body, newer)
 
     def _fail(self, problem: str, text: str) -> None:
-        """Note a recording that can't be requested: an error, but not every hour."""
+        """Count and log a recording that can't be requested, once a day as an error."""
         self._count["failed"] += 1
         self._say(problem, text, log.goes_on(AGAIN, SEND_IT))
 
     def _stop(self, error: IngesterError) -> None:
-        """Note the error that stopped the run, as an error only if it doesn't pass by itself."""
+        """Note the error that stopped the run, and log an error if a person has to act."""
         self._error = str(error)[:LONGEST_ERROR]
         self._is_complete = False
         if isinstance(error, ZoomRefused | KeyRefused):
@@ -383,7 +396,7 @@ class _Run:
         )
 
     def _found_until_now(self) -> list[str]:
-        """Return the recordings that the next run doesn't find for the first time."""
+        """Return the uuids of missed recordings that aren't requested yet, for the next run."""
         if self._is_complete:
             kept = {outcome.uuid for outcome in self._missed if outcome.outcome != REQUESTED}
         else:
@@ -392,10 +405,10 @@ class _Run:
         return [*self._found, *sorted(kept)][:MOST_FOUND]
 
     def _tell(self) -> None:
-        """Log the run's one record, with its metric."""
+        """Log the result of the run, with its metric."""
         handed_in = self._count["handed_in"]
         values = {Metric.RECORDINGS_RECONCILED: float(handed_in)}
-        # A run that failed counts no 0: an alarm waits for missing values.
+        # A failed run sends no 0, because an alarm looks for missing values.
         counts = values if self._is_scheduled and (handed_in or not self._error) else {}
         end = "" if self._is_complete else ", not done with the list: the next run goes on"
         logger.info(

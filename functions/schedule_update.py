@@ -51,8 +51,8 @@ from ingester.settings import (
 logger = logging.getLogger("ingester.schedule_update")
 
 GOOGLE_SECONDS = 15.0
-"""The time limit for reading the sheet, with all retries and a second key. API Gateway gives up
-after 29 s, and the table has to be written in the rest."""
+"""Time limit in seconds for reading the sheet, with all retries and a second key. API Gateway's
+limit is 29 s, and the rest is needed to write the table."""
 
 UNAUTHORIZED = (
     "The request doesn't carry the right token: the script's property SCHEDULE_TOKEN has to be the "
@@ -73,7 +73,7 @@ NOT_NOW = (
 
 @dataclass(frozen=True)
 class Dependencies:
-    """The dependencies of the use case."""
+    """Clients, tables, clock and settings that the update of the schedule works with."""
 
     settings: ScheduleUpdateSettings
     secrets: ScheduleUpdateSecrets
@@ -118,7 +118,7 @@ def respond(
 ) -> Answer:
     """Answer one request with a text for the spreadsheet's toast, or for its alert.
 
-    `renewed` gives dependencies with the current secrets.
+    `renewed` returns dependencies with the current secrets.
     """
     return ERRORS.respond(
         event, lambda request: handle_update(request, deps, renewed or (lambda: deps))
@@ -158,14 +158,14 @@ ERRORS = ErrorAnswers(
 def update(
     request: Request, deps: Dependencies, renewed: Callable[[], Dependencies]
 ) -> ImportReport:
-    """Read and check every tab, and then log and write what has changed.
+    """Read and check every tab, log and write what has changed, and return the report.
 
     Raises:
-        Unauthorized: the request lacks the token, or the stack has none and isn't open.
-        NotSetUp: the settings name no sheet.
-        UpdateRunning: another update is running.
+        Unauthorized: The request lacks the token, or the stack has none and isn't open.
+        NotSetUp: The settings name no sheet.
+        UpdateRunning: Another update is running.
         NotReady: AWS failed while the table was written: part of the update may be done.
-        Other errors of `Sheets.tabs` and `import_sheets`.
+        IngesterError: See `Sheets.tabs` and `import_sheets`.
     """
     ends = deps.monotonic() + GOOGLE_SECONDS
     if not _is_authorized(request, deps):
@@ -191,14 +191,15 @@ def update(
             THE_GOOGLE_SHEET,
             dry_run=True,
         )
-        # Before the writes: if they break off, no later update can tell all of this.
+        # Log before the writes: if the writes break off, no later update can report all changes.
         for entry in log_entries(report):
             logger.log(entry.level, entry.message, extra={"rows": entry.rows})
         try:
             deps.schedule.apply(report.plan.put, report.plan.delete)
         except (BotoCoreError, ClientError) as error:
             logger.exception("AWS failed")
-            # The next update compares with what this one has left: it won't know all of these.
+            # Report the changes in the error. The next update can't report them, because it
+            # compares the sheet with a table that is partly written.
             raise NotReady("\n".join([NOT_NOW, *interrupted_lines(report)])) from error
         return report
 

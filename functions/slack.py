@@ -1,8 +1,8 @@
 """POST /slack: the command `/zip` and the button below its answers.
 
-Slack waits three seconds for an answer. The function acknowledges a press at once, and answers a
-command that takes more than half of that with "One moment". It then invokes itself to do the work
-and to post the result to the request's `response_url`.
+Slack waits three seconds for an answer. The function acknowledges a press of the button at once. If
+a command takes more than half of the three seconds, the answer is "One moment". In both cases the
+function invokes itself to do the work and to post the result to the request's `response_url`.
 """
 
 from __future__ import annotations
@@ -58,14 +58,16 @@ from ingester.time_zones import zone_of
 logger = logging.getLogger("ingester.slack")
 
 LATER_SECONDS = 18.0
-"""The time limit of the work in the function's own invocation, which has 30 s."""
+"""Time limit in seconds of the work in the function's own invocation, which has a timeout of 30
+s."""
 
 POST_SECONDS = 5.0
-"""The time limit for Slack to take a message; a press brings two at most."""
+"""Time limit in seconds to post a message to Slack. A press of the button causes two posts at
+most."""
 
 LATER = "slack_asked"
-"""The key of the event of the function's own invocation. An event of API Gateway never has it: what
-a caller sends is inside its `body`."""
+"""Key in the event of the function's own invocation. An event of API Gateway never has this key,
+because its `body` contains everything that a caller sends."""
 
 ACKNOWLEDGED: Final = Answer(status=200)
 ERRORS = ErrorAnswers()
@@ -73,9 +75,10 @@ ERRORS = ErrorAnswers()
 
 @dataclass(frozen=True)
 class Dependencies:
-    """The dependencies of the use case.
+    """Clients, tables, clocks and settings that the answers to Slack work with.
 
-    `invoke` is given the event of another invocation; `post` an address, a message and seconds.
+    `invoke` takes the event of another invocation. `post` takes a URL, a message and a timeout in
+    seconds.
     """
 
     settings: SlackSettings
@@ -121,7 +124,7 @@ def build() -> Dependencies:
 
 
 def _invoke(own_alias: str, event: bytes) -> None:
-    """Invoke this function. Lambda's client is made only here: it slows down a cold start."""
+    """Invoke this function. Lambda's client is made only here, as it slows down a cold start."""
     clients.lambda_().invoke(FunctionName=own_alias, InvocationType="Event", Payload=event)
 
 
@@ -152,7 +155,7 @@ def respond(
 ) -> Answer:
     """Answer one request within Slack's three seconds.
 
-    `renewed` gives dependencies with the current secrets.
+    `renewed` returns dependencies with the current secrets.
     """
     ends = _limits(event, deps)
     return ERRORS.respond(
@@ -166,7 +169,7 @@ def take(
     """Authenticate and parse a request, and answer it."""
     deps = _authenticate(request, deps, renewed)
     if not deps.secrets.slack_signing_secret:
-        # A warning, because the sender is unknown: it must not be able to cause mails.
+        # Log only a warning: an unknown sender must not be able to cause mails.
         logger.warning("SLACK_SIGNING_SECRET is missing: a request to /slack was not taken")
         return _message_answer(note(wording.NOT_SET_UP))
     asked = api.parse(request.body, deps.settings.slack_api_base_url)
@@ -179,7 +182,7 @@ def take(
 
 
 def _limits(event: Mapping[str, Any], deps: Dependencies) -> Limits:
-    """Return how long to wait for others, given when the request arrived at API Gateway."""
+    """Return the deadlines of a request, from the time at which it arrived at API Gateway."""
     now = deps.monotonic()
     arrived = (event.get("requestContext") or {}).get("requestTimeEpoch")
     if not isinstance(arrived, int):
@@ -192,10 +195,13 @@ def _authenticate(
 ) -> Dependencies:
     """Verify a request, and return the dependencies with the secret that it is signed with.
 
-    An unknown signature may be made with a secret that was set since the secrets were read.
+    An unknown signature may be made with a secret that was set after the secrets were read.
 
     Returns:
         The current dependencies, without verification, if no secret is set at all.
+
+    Raises:
+        Unauthorized: The signature is missing, too old, or made with another secret.
     """
     if deps.secrets.slack_signing_secret:
         try:
@@ -216,7 +222,7 @@ def _verify(request: Request, deps: Dependencies) -> None:
 
 
 def _answer_press(press: Press, deps: Dependencies, ends: Limits) -> Answer:
-    """Acknowledge a press, and leave its work to another invocation."""
+    """Acknowledge a press of the button, and leave its work to another invocation."""
     if not _hand_over(press, deps, ends):
         _deliver(press, (note(wording.NO_STATUS),), ends.answer - deps.monotonic(), deps)
     return ACKNOWLEDGED
@@ -279,17 +285,18 @@ def _deliver(
             logger.exception("Slack refused a message")
             return
         except (SlackUnreachable, TimeoutError):
-            # Slack may have posted the message. Don't repeat it; remove the old message's button.
+            # Slack may have posted the message, so don't repeat it. The next message removes the
+            # old message's button.
             logger.exception("A message may not have been posted to Slack")
 
 
 def messages_for(asked: Command | Press, deps: Dependencies, ends: float) -> tuple[Message, ...]:
-    """Return the messages to post. A press may also bring the old message again.
+    """Return the messages to post. After a press, one of them may replace the old message.
 
-    Slack and the tables are asked side by side, until `ends` (as `monotonic` counts).
+    Slack and the tables are asked at the same time, until `ends` (as `monotonic` counts).
 
     Raises:
-        TimeoutError: they haven't answered by then.
+        TimeoutError: Slack or a table hasn't answered by `ends`.
     """
     settings = deps.settings
     if missing := _missing(deps):
@@ -319,7 +326,7 @@ def messages_for(asked: Command | Press, deps: Dependencies, ends: float) -> tup
 
 
 def _missing(deps: Dependencies) -> tuple[str, ...]:
-    """Return the missing settings without which nobody may be answered."""
+    """Return the names of missing settings without which nobody gets an answer."""
     needed = {
         "SLACK_API_TOKEN": deps.secrets.slack_api_token,
         "SLACK_ALLOWED_GROUPS": deps.settings.groups,
@@ -336,9 +343,9 @@ def _is_allowed_here(asked: Asked, settings: SlackSettings) -> bool:
 
 @dataclass(frozen=True)
 class Lookup:
-    """A meeting that the tables are being asked for, in other threads.
+    """A running query of the tables for a meeting, in other threads.
 
-    `button` is the one that was pressed, None for a command.
+    `button` is the pressed button; None for a command.
     """
 
     meeting: int
@@ -347,10 +354,10 @@ class Lookup:
     schedule: Future[tuple[ScheduledMeeting | None, bool]]
 
     def messages(self, ends: float, deps: Dependencies) -> tuple[Message, ...]:
-        """Return the answer's messages.
+        """Return the messages to post, once the tables have answered.
 
         Raises:
-            TimeoutError: The tables are late.
+            TimeoutError: The tables haven't answered by `ends`.
         """
         rows = result(self.rows, ends, deps.monotonic)
         schedule, is_readable = result(self.schedule, ends, deps.monotonic)
@@ -366,7 +373,7 @@ def _begin_lookup(
     """Start asking the tables, before it is known whether the user may see the answer.
 
     Returns:
-        The lookup; or a message, if no meeting is asked for.
+        The lookup; or a message if the request names no meeting.
     """
     try:
         button = read_button(asked.value) if isinstance(asked, Press) else None
@@ -420,7 +427,7 @@ class FoundMeeting:
 def _messages_of_press(
     button: Button, found: FoundMeeting, deps: Dependencies
 ) -> tuple[Message, ...]:
-    """Return the same message with more; or a new one, and the old one without its button."""
+    """Return the old message with more rows; or a new one, and the old one without its button."""
     if not button.begins_new_message:
         return (found.message(button.wanted, deps, replaces=True),)
     return (

@@ -1,4 +1,4 @@
-"""GET /status: query the status table; and GET /: the page that does so."""
+"""GET /status: query the status table. GET /: return the page that shows the status."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from ingester import log, timestamps
 from ingester.errors import BadRequest, LedgerUnreadable, ScheduleUnreadable
-from ingester.ledger.record import Record, event_of
+from ingester.ledger.record import Record, event_of, files_of_event
 from ingester.ledger.table import Ledger
 from ingester.pipeline.queue import Queue
 from ingester.pipeline.states import FOLLOWED, OVER, State
@@ -28,7 +28,7 @@ from ingester.runtime.static_page import page_answer
 from ingester.schedule.series_lookup import scheduled_destination
 from ingester.schedule.table import ScheduleTable
 from ingester.settings import StatusQuerySettings, read
-from ingester.status.details import RecordingDetails, Scheduled, details_of, editor_of
+from ingester.status.details import RecordingDetails, Scheduled, details_of, editor_of, file_words
 from ingester.status.diagnosis import Diagnosis, diagnose, diagnose_each
 from ingester.status.row import StatusRow
 from ingester.status.table import STATUS_LIFE, StatusTable
@@ -42,14 +42,16 @@ logger = logging.getLogger("ingester.status_query")
 MAX_SECONDS = 3600
 MAX_DIGITS = 18
 MAX_PERIOD = STATUS_LIFE + timedelta(days=1)
-"""A day more than rows live: callers count days in their own time zone."""
+"""Longest period of a query: a day more than rows live, because callers count days in their own
+zone."""
 
 MEETING_INGESTS = 200
-"""The most ingests of a meeting in an answer: 4 of Lambda's 6 MB with the longest reasons."""
+"""Maximum number of a meeting's ingests in an answer. With the longest reasons, these are 4 MB of
+Lambda's 6 MB."""
 
 MEETINGS_LOOKED_UP = 100
-"""The most meetings, for each page of ingests, whose other ingests are looked up: these may have
-settled one that needs a person. That takes a second at most."""
+"""Maximum number of meetings per page of ingests whose other ingests are read, because a later
+ingest may have settled one that needs a person. The reads take a second at most."""
 
 ERRORS = ErrorAnswers(
     aws=AwsFailure(
@@ -68,10 +70,10 @@ WORDS_IN_PAGE = "const WORDS = {};"
 
 @dataclass(frozen=True)
 class Dependencies:
-    """The dependencies of the use case. An answer names the `queues` by their keys here.
+    """Tables, queues, clock and settings that the queries work with.
 
-    `reconcile` remembers the last run of reconcile. `opencast` is Opencast's address, "" if it is
-    unknown.
+    An answer names the `queues` by their keys here. `reconcile` remembers the last run of
+    reconcile. `opencast` is Opencast's URL; "" if it is unknown.
     """
 
     stack_name: str
@@ -125,7 +127,7 @@ def build() -> Dependencies:
 
 
 def page_text() -> str:
-    """Return the page with the words for states."""
+    """Return the page's HTML with the words for states filled in."""
     words = json.dumps(
         {str(state): words for state, words in STATES.items()}, separators=(",", ":")
     )
@@ -161,7 +163,11 @@ def query_status(request: Request, deps: Dependencies) -> Answer:
 
 
 def records(query: Mapping[str, str], deps: Dependencies) -> dict[str, Any] | None:
-    """Return one meeting by `meeting_id`, or None; or the meetings of the last `seconds`."""
+    """Return one meeting by `meeting_id`, or None; or the meetings of the last `seconds`.
+
+    Raises:
+        BadRequest: The query is wrong.
+    """
     if "meeting_id" in query:
         meetings = _meetings(deps.status.of_meeting(_meeting_id(query)))
         return meetings[0] if meetings else None
@@ -176,9 +182,12 @@ def records(query: Mapping[str, str], deps: Dependencies) -> dict[str, Any] | No
 
 
 def of_meeting(query: Mapping[str, str], deps: Dependencies) -> dict[str, Any]:
-    """Return every ingest of a meeting with its steps, the newest first; and its recordings.
+    """Return the newest ingests of a meeting with their steps, and the meeting's recordings.
 
-    `uuid` selects the recording of which everything is told.
+    `uuid` in the query selects the recording that is returned with all details.
+
+    Raises:
+        BadRequest: The query is wrong.
     """
     rows = deps.status.of_meeting(_meeting_id(query))
     rows.sort(key=lambda row: (row.updated, row.zip_id), reverse=True)
@@ -203,26 +212,28 @@ def _recordings(
 
 
 def _whole(uuid: str, verdict: Verdict, deps: Dependencies) -> RecordingDetails:
-    """Return a recording with what the ledger and the schedule know of it."""
+    """Return the details of a recording from the ledger and the schedule."""
     try:
         record = deps.ledger.get(uuid)
     except LedgerUnreadable:
         record = Record(uuid=uuid)
     media_package = event_of(record, verdict.ingest.zip_id)
-    ingest = record.ingests.get(media_package)
-    named = {file_id: file.name for file_id, file in record.files.items()}
+    named = sorted(record.files.values(), key=lambda file: file.name)
     is_linked = verdict.is_in_opencast and media_package and deps.opencast
     return RecordingDetails(
         uuid=uuid,
         verdict=verdict.text,
         editor=editor_of(media_package, deps.opencast) if is_linked else "",
-        files=sorted((ingest.certain_files if ingest else named).values()),
+        files=[
+            file_words(file.name, file.seconds, file.size)
+            for file in files_of_event(record, media_package) or named
+        ],
         scheduled=_scheduled(verdict.ingest, deps),
     )
 
 
 def _scheduled(row: StatusRow, deps: Dependencies) -> Scheduled | None:
-    """Return what the schedule says of a recording; None if that can't be read."""
+    """Return a recording's series in the schedule; None if the schedule can't be read."""
     try:
         found = scheduled_destination(
             row.start_time,
@@ -240,8 +251,12 @@ def _scheduled(row: StatusRow, deps: Dependencies) -> Scheduled | None:
 def changed_since(query: Mapping[str, str], deps: Dependencies) -> dict[str, Any]:
     """Return the ingests updated from `since` to `until` (now), the newest first, page by page.
 
-    `uuid` selects those of a recording, `open=true` those that are neither in Opencast nor ignored.
-    If there may be more, the caller sends the answer's `next` with the same query.
+    `uuid` selects the ingests of a recording, and `open=true` the ingests that are neither in
+    Opencast nor ignored. If there may be more, the caller sends the answer's `next` with the same
+    query.
+
+    Raises:
+        BadRequest: The query is wrong.
     """
     now = deps.clock()
     begin = _moment(query["since"], "since")
@@ -258,7 +273,7 @@ def changed_since(query: Mapping[str, str], deps: Dependencies) -> dict[str, Any
 
 
 def backlogs(deps: Dependencies) -> dict[str, Any]:
-    """Return the number of messages of each queue, and the state of reconcile unless it is off."""
+    """Return the number of messages of each queue, and the health of reconcile unless it is off."""
     check = _reconcile_check(deps)
     return {
         "now": timestamps.write(deps.clock()),
@@ -281,8 +296,8 @@ def _reconcile_check(deps: Dependencies) -> Check | None:
 def _siblings(rows: Sequence[StatusRow], now: datetime, deps: Dependencies) -> list[StatusRow]:
     """Return all ingests, with their steps, of the meetings of those rows that need a person.
 
-    The rows of a page lack the steps. Without these, late files would make an earlier success look
-    like a later one.
+    The rows of a page lack the steps. Without the steps, late files would make an earlier success
+    look like a later one.
     """
     needy = [
         row.meeting_id
@@ -349,7 +364,7 @@ def _meetings(rows: Sequence[StatusRow]) -> list[dict[str, Any]]:
 def _ingest(row: StatusRow) -> dict[str, str]:
     """Return an ingest without details, in the states that older callers know.
 
-    What became of it in Opencast is among the details.
+    Only the details say what became of the ingest in Opencast.
     """
     state = State.SENT_TO_OPENCAST if row.state in FOLLOWED else row.state
     is_unknown = row.state in FOLLOWED - {State.PUBLISHED}

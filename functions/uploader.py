@@ -1,4 +1,4 @@
-"""Upload queue → Opencast: ingest each recording once, and never a second time by mistake."""
+"""Process the upload queue: ingest each recording into Opencast, and only once."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ from ingester.status.table import StatusChange, StatusTable, Written
 logger = logging.getLogger("ingester.uploader")
 
 MAX_FAILURES = 5
-"""Attempts of a request that fail before a person has to act. Waiting doesn't count as one."""
+"""Number of a request's failed attempts after which a person has to act. A wait isn't a failure."""
 
 LONGEST_WAIT_SECONDS = 600
-"""The longest backoff while a message waits for Opencast or AWS.
+"""Longest backoff while a message waits for Opencast or AWS.
 
-`cdk/receive_limits.py` computes the upload queue's limit of receives from it.
+`cdk/receive_limits.py` computes the upload queue's limit of receives from this value.
 """
 
 UNREACHABLE = "Unable to reach Opencast."
@@ -71,7 +71,7 @@ UNREACHABLE = "Unable to reach Opencast."
 
 @dataclass(frozen=True)
 class Dependencies:
-    """The dependencies of the use case."""
+    """Clients, tables, queues, clock and settings that the uploader works with."""
 
     settings: UploaderSettings
     opencast: Opencast
@@ -108,7 +108,7 @@ container = Container(build)
 
 
 def build_source() -> SourceQueue:
-    """Make the queue that drives this function, without any secret."""
+    """Make the upload queue, its DLQ and its limit of receives, without reading any secret."""
     settings, sqs = read(UploaderSettings, os.environ), clients.sqs()
     return SourceQueue(
         Queue(sqs, settings.upload_queue_url),
@@ -128,10 +128,10 @@ def run(
     build_worker: Callable[[], QueueWorker[UploadMessage]],
     build_source: Callable[[], SourceQueue],
 ) -> dict[str, Any]:
-    """Run one invocation.
+    """Process the event's queue messages, or the next message if an operator called.
 
-    `build_source` needs no secret. It serves to put messages off when `build_worker` can't read the
-    secrets.
+    `build_source` reads no secret. If `build_worker` can't read the secrets, the messages return to
+    that queue and are received again after a backoff.
     """
     if "Records" in event:
         return queue_worker.process_event(event, build_worker, build_source)
@@ -149,7 +149,7 @@ def process_next(worker: QueueWorker[UploadMessage]) -> dict[str, Any]:
 
 
 def read_seconds_of(context: Any) -> float:
-    """Return how long this invocation may wait for Opencast's answer to a POST."""
+    """Return the timeout in seconds for Opencast's answer to a POST in this invocation."""
     return retry_policy.read_seconds(context.get_remaining_time_in_millis())
 
 
@@ -175,7 +175,7 @@ def _give_up(reason: str) -> GiveUp:
 def _after_failure(
     error: IngesterError, message: UploadMessage, received: Received, deps: Dependencies
 ) -> Outcome:
-    """Wait for Opencast or AWS; count a failure of any other kind."""
+    """Return the outcome after a failure: a wait for Opencast or AWS, or a counted retry."""
     if message.late_for is not UNSET:
         return _retry_captions(error, message, received, deps)
     match error:
@@ -205,7 +205,10 @@ def _retry_captions(
 
 
 def upload(message: UploadMessage, deps: Dependencies, read_seconds: float) -> Outcome:
-    """Ingest one recording, unless it is there already or on its way."""
+    """Ingest one recording, unless Opencast has it already or is at work on it.
+
+    A message about captions only adds captions to an event.
+    """
     if message.late_for is not UNSET:
         return captions.add(message, message.late_for, _captions_deps(deps))
     record = deps.ledger.get(message.uuid)
@@ -215,7 +218,7 @@ def upload(message: UploadMessage, deps: Dependencies, read_seconds: float) -> O
     if ledger.is_superseded(record, message.zip_id, set(differences.files_of(message))):
         logger.info("Another message of this request brings more files: nothing to do")
         return Done()
-    # Not before: the row of a message that is superseded may have ended by the other one.
+    # Report this only now: another message may have ended the row of a message that is superseded.
     deps.status.report(message.zip_id, StatusChange(State.UPLOADER_RECEIVED))
     settings = deps.settings
     patience = timedelta(hours=settings.oc_ingest_patience_hours)
@@ -240,7 +243,13 @@ def _ingest(
     deps: Dependencies,
     read_seconds: float,
 ) -> None:
-    """Ingest a recording that isn't in Opencast, and release its staged files."""
+    """Ingest a recording that isn't in Opencast, and release its staged files.
+
+    Raises:
+        UnknownSeries: Opencast doesn't have the message's series.
+        IngesterError: See `Opencast`, `Staging.address_of`, `mediapackage.form` and
+            `IngestOnce.run`.
+    """
     settings = deps.settings
     series = deps.opencast.series(message.opencast_series_id)
     if series is None:
@@ -311,12 +320,12 @@ def _report_ingest(
 ) -> Written | None:
     """Report that a recording is in Opencast, and how its ingest differs from the message.
 
-    `captions_reason` says why captions aren't in the ingest; "" if they are, or if there are none.
+    `captions_reason` says why captions aren't in the ingest; "" if all are, or if there are none.
     """
     found = differences.differences(message, ingest)
     sentences = [*(difference.reason for difference in found), captions_reason]
     reason = " ".join(filter(None, sentences))
-    # The downloader wrote the series that was asked for into the row.
+    # Correct the series in the row, where the downloader wrote the requested one.
     series = ingest.series if ingest.series != message.opencast_series_id else ""
     change = StatusChange(State.SENT_TO_OPENCAST, reason, oc_series_id=series)
     written = deps.status.report(message.zip_id, change)
@@ -332,8 +341,8 @@ def _report_ingest(
 def _release(message: UploadMessage, ingest: IngestRecord, deps: Dependencies) -> None:
     """Release the staged files of an ingest that Opencast has, unless somebody still needs them.
 
-    Another request may, and a person if files stay outside. Nothing may fail here: Opencast has
-    the recording.
+    Another request may need the files, and so may a person if files stay outside of the ingest. A
+    failure is only logged, because Opencast has the recording.
     """
     if differences.differences(message, ingest):
         return
@@ -350,7 +359,7 @@ def _release(message: UploadMessage, ingest: IngestRecord, deps: Dependencies) -
 
 
 def _metrics_of_ingest(message: UploadMessage, deps: Dependencies) -> dict[str, Any]:
-    """Return the metrics of an ingest that Opencast has."""
+    """Return a log record's `extra` with the metrics of an ingest that Opencast has."""
     counts = metrics.once(Metric.WORKFLOW_INITIATED)
     try:
         received = timestamps.parse(message.webhook_received_time)
@@ -405,7 +414,10 @@ def _end_as_ingested(
 def _end_beside_other_request(
     message: UploadMessage, media_package: str, ingest: IngestRecord, deps: Dependencies
 ) -> None:
-    """End a request whose recording another one has ingested, and report the files it lacks."""
+    """End a request whose recording another request has ingested.
+
+    If the ingest lacks files of the message, the row and the log name these files.
+    """
     _note_shown(message, media_package, ingest, deps)
     outside = differences.stayed_outside(differences.files_of(message), ingest)
     _ignore(message, reasons.ALREADY_THERE, deps)
@@ -429,14 +441,14 @@ def _note_shown(
 
 
 def _followed(record: Record, media_package: str, deps: Dependencies) -> Record:
-    """Let the function `follow` follow an ingest that Opencast has, if ingests are followed."""
+    """Begin to follow an ingest that Opencast has, if ingests are followed."""
     if not deps.settings.follow_ingests:
         return record
     return ledger.with_following(record, media_package, deps.clock())
 
 
 def _events(message: UploadMessage, deps: Dependencies) -> list[RecordingEvent]:
-    """Return the recording events, or none if they can't be read: then the files' times decide."""
+    """Return the recording events; none if they can't be read, so that the files' times decide."""
     try:
         return deps.events.of(message.uuid)
     except (BotoCoreError, ClientError, ArithmeticError, LookupError, TypeError, ValueError):
@@ -448,7 +460,7 @@ def _events(message: UploadMessage, deps: Dependencies) -> list[RecordingEvent]:
 def _ask_later(
     waiting: AskLater, message: UploadMessage, received: Received, deps: Dependencies
 ) -> Outcome:
-    """Ask Opencast again after a backoff. That spends a receive; at the last one, give up."""
+    """Ask Opencast again after a backoff, which spends a receive; give up at the last receive."""
     if received.receive_count >= deps.settings.upload_receive_limit:
         return _give_up(
             f"{waiting}: look for it in Opencast. No more questions: an operator is needed"
@@ -464,7 +476,7 @@ def _report_waiting(message: UploadMessage, told: str, deps: Dependencies) -> No
 
 
 def _backoff(attempt: int, longest: int, deps: Dependencies) -> tuple[int, str]:
-    """Return the seconds until the next attempt, and its moment."""
+    """Return the seconds until the next attempt, and the attempt's time."""
     seconds = retry_policy.backoff_seconds(attempt, longest)
     return seconds, retry_policy.next_attempt(deps.clock(), seconds)
 
@@ -475,7 +487,7 @@ def _wait_for_end_of_outage(
     received: Received,
     deps: Dependencies,
 ) -> Outcome:
-    """Wait while Opencast or AWS can't be reached: that isn't a failure of the recording."""
+    """Wait while Opencast or AWS can't be reached, which isn't a failure of the recording."""
     since = received.first_received or deps.clock()
     longest = timedelta(hours=deps.settings.oc_outage_hours)
     is_last = received.receive_count >= deps.settings.upload_receive_limit
@@ -489,8 +501,9 @@ def _wait_for_end_of_outage(
         deps.status.report(message.zip_id, StatusChange(State.UPLOADER_FAILED, told, retry_due=due))
         is_opencast = isinstance(error, OpencastUnreachable)
         if received.receive_count == MAX_FAILURES and not is_opencast:
-            # Mail it: a missing grant looks like an outage of AWS, and a person has to add it.
-            # Opencast's outages aren't mailed here, because they have an alarm.
+            # Log an error, which is mailed: a missing grant looks like an outage of AWS, and a
+            # person has to add the grant. Opencast's outages aren't mailed here, because they have
+            # an alarm.
             logger.error("%s", told, extra=log.goes_on("It is tried again by itself."))
         else:
             counts = metrics.once(Metric.OPENCAST_UNREACHABLE, is_opencast)
@@ -506,7 +519,10 @@ def _reason_of(error: IngesterError) -> str:
 def _retry_after_failure(
     error: IngesterError, message: UploadMessage, received: Received, deps: Dependencies
 ) -> Outcome:
-    """Retry a failure of the recording. The ledger counts it: waiting spends receives, too."""
+    """Count a failure of the recording in the ledger, and retry or give up.
+
+    The message's receives don't count failures, because waiting spends receives, too.
+    """
     try:
         record = deps.ledger.change(
             message.uuid, lambda record: ledger.with_failure(record, message.zip_id)

@@ -1,7 +1,8 @@
-"""POST /new_recording: Zoom's webhook events, and on-demand requests, onto the download queue.
+"""POST /new_recording: turn webhook events and on-demand requests into download messages.
 
-Zoom repeats an event that wasn't answered with 200 or 204 within three seconds, but maybe not after
-a 4xx. So a failure of ours answers 5xx. Only a request that will never be right gets a 4xx.
+Zoom repeats a webhook event that gets no 200 or 204 within three seconds (docs/zoom.md), but maybe
+not after a 4xx. So a failure of ours is answered with 5xx, and only a request that can never
+succeed with 4xx.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ logger = logging.getLogger("ingester.webhook")
 STARTED = "recording.started"
 AGAIN = f"Zoom (or our own caller) is told to send it again. {ZOOM_REPEATS}"
 FAILURES = (BotoCoreError, ClientError, LedgerBusy, LedgerUnreadable)
-"""Errors of AWS and of the ledger, with an event that is right."""
+"""Errors of AWS and of the ledger while a valid event is processed."""
 
 PAUSES_MISSING = "The recording goes on its way; in Opencast some of its pauses may be missing."
 
@@ -80,7 +81,7 @@ SUCCESS: Final = Answer(status=200, body="Success", headers={"Content-Type": "te
 
 @dataclass(frozen=True)
 class Dependencies:
-    """The dependencies of the use case."""
+    """Tables, queue, clock and settings that the webhook works with."""
 
     settings: WebhookSettings
     secrets: WebhookSecrets
@@ -114,7 +115,7 @@ Rebuild = Callable[[], Dependencies | None]
 
 
 class OwnRequestRefused(RequestError):
-    """A request that the pipeline itself signed can't be taken. Its sender reports that."""
+    """A refusal of a request that the pipeline itself signed. The sender reports the error."""
 
     def __init__(self, error: RequestError) -> None:
         super().__init__(str(error))
@@ -122,7 +123,7 @@ class OwnRequestRefused(RequestError):
 
 
 class SignatureUnchecked(NotReady):
-    """The known secrets didn't make the signature, and newer secrets can't be read now."""
+    """A signature that the known secrets didn't make, while newer secrets can't be read."""
 
     def __init__(self) -> None:
         super().__init__("The signature can't be checked at this moment. Send it again later.")
@@ -144,8 +145,9 @@ def respond(
 ) -> Answer:
     """Answer one request.
 
-    `rebuild_or_none` gives dependencies with the current secrets, and `built_recently` those of
-    some seconds ago; None if they can't be read now.
+    `rebuild_or_none` returns dependencies with the current secrets. `built_recently` returns
+    dependencies that were built some seconds ago. Both return None if the secrets can't be read
+    now.
     """
 
     def report(status: int, error: Exception | str) -> None:
@@ -172,7 +174,7 @@ def take(
     """Authenticate a request, parse its event, and do what the event asks for.
 
     Raises:
-        RequestError: the event can't be taken: never (4xx), or not now (503).
+        RequestError: The event can't be accepted: never (4xx), or not now (503).
     """
     signed_with, deps = _authenticate(request, deps, rebuild_or_none, built_recently)
     own_key = deps.secrets.pipeline_signing_key
@@ -183,8 +185,8 @@ def take(
         zip_id = _zip_id(webhook_event, deps)
         with log.about(**_log_keys(webhook_event, zip_id)):
             is_zooms = signed_with in deps.secrets.zoom_secrets
-            # The alarm looks at the least value of an hour: wrong signatures beside right ones are
-            # forged.
+            # The alarm looks at the minimum of an hour, because wrong signatures beside right ones
+            # are forged. So this 0 keeps the alarm quiet.
             counts = _counted({Metric.WEBHOOK_WRONGLY_SIGNED: 0.0} if is_zooms else {}, deps)
             logger.info("Received %s", event, extra={"zoom_event": event, **counts})
             return _dispatch(webhook_event, zip_id, signed_with, deps)
@@ -199,16 +201,20 @@ def _authenticate(
 ) -> tuple[str, Dependencies]:
     """Verify a request's signature.
 
-    An unknown signature may be made with a secret that was rotated since. Zoom never repeats an
-    event that got a 401, so that is the answer only if the current secrets were read.
+    A signature may be unknown because a secret was rotated after it was read. Zoom never repeats an
+    event that got a 401, so the answer is 401 only if the current secrets were read.
 
-    Zoom signs also where unsigned requests are allowed, with a secret that this system doesn't
-    know. There such a request counts as an unsigned one. It is taken only if the secrets that were
-    read within the last seconds still have no token of Zoom's.
+    Zoom signs its requests even where unsigned requests are allowed, with a secret that this system
+    doesn't know. Such a request counts as unsigned. The request is accepted only if secrets that
+    were read within the last seconds still contain no token of Zoom's.
 
     Returns:
         The secret that the request is signed with ("" for an unsigned one), and the dependencies
-        that know it.
+        that know the secret.
+
+    Raises:
+        Unauthorized: The signature is missing, wrong or too old.
+        SignatureUnchecked: The current secrets can't be read now.
     """
     try:
         try:
@@ -265,7 +271,7 @@ def _dispatch(
 
 
 def _not_taken(error: Exception) -> NotReady:
-    """Log a failure, and return the answer that makes the sender repeat the event."""
+    """Log a failure, and return the error that makes the sender repeat the event."""
     is_aws = isinstance(error, BotoCoreError | ClientError)
     told = AwsFailed.of(error) if is_aws else error
     trace = error if is_aws else None
@@ -288,7 +294,7 @@ def _zip_id(webhook_event: WebhookEvent | BadIngest, deps: Dependencies) -> str:
 
 
 def _log_keys(webhook_event: WebhookEvent | BadIngest, zip_id: str) -> dict[str, str]:
-    """Return what every log record about an event says of it."""
+    """Return the keys that every log record about an event has."""
     about = {"zip_id": zip_id} if zip_id else {}
     match webhook_event:
         case BadIngest():
@@ -303,6 +309,7 @@ def _log_keys(webhook_event: WebhookEvent | BadIngest, zip_id: str) -> dict[str,
 def _answer_challenge(challenge: UrlValidation, signed_with: str, deps: Dependencies) -> Answer:
     """Prove that the endpoint knows the secret that the request is signed with.
 
+    Zoom documents the proof at
     https://developers.zoom.us/docs/api/webhooks/#validate-your-webhook-endpoint
     """
     if signed_with not in deps.secrets.zoom_secrets:
@@ -344,7 +351,8 @@ def _for_each(uuids: Iterable[str], act: Callable[[str], None]) -> Answer:
     """Act on each recording of an event, also after one has failed.
 
     Raises:
-        NotReady: at least one has failed. Zoom repeats the event, which changes no other recording.
+        NotReady: At least one action has failed. Zoom repeats the event, which then changes no
+            other recording.
     """
     failure: NotReady | None = None
     for uuid in uuids:
@@ -363,7 +371,7 @@ def _note_removals(removal: RemovalEvent, deps: Dependencies) -> Answer:
 
 
 def _note_removal(uuid: str, notice: str, deps: Dependencies) -> None:
-    """Note that a recording was thrown away: a download that then finds nothing isn't a failure."""
+    """Note that a recording is in Zoom's trash or deleted, so its missing files are no failure."""
     record = deps.ledger.get(uuid)
     if record.requests:
         record = deps.ledger.change(uuid, partial(ledger.with_notice, notice=notice))
@@ -389,7 +397,7 @@ def _recover_all(recovery: RecoveryEvent, deps: Dependencies) -> Answer:
 
 
 def _recover(uuid: str, deps: Dependencies) -> None:
-    """Remove the note that a recording was thrown away, and resume its requests."""
+    """Remove the note that a recording is in Zoom's trash, and resume its requests."""
     record = deps.ledger.get(uuid)
     if record.notice:
         record = deps.ledger.change(uuid, partial(ledger.with_notice, notice=""))
@@ -409,7 +417,10 @@ def _report_recovery(zip_id: str, deps: Dependencies) -> None:
 
 
 def _resume(uuid: str, zip_id: str, request: LedgerRequest, deps: Dependencies) -> None:
-    """Send a download message for a request that was given up. Zoom's API has the rest."""
+    """Send a download message for a request that was given up.
+
+    The message is partial, so the downloader asks Zoom for the other fields.
+    """
     is_automated = zip_id == automated(uuid)
     asked = request.asked
     message = DownloadMessage(
@@ -462,9 +473,9 @@ def _fail(zip_id: str, reason: str, subject: Subject | None, deps: Dependencies)
 
 
 def _ask_for_captions(webhook_event: TranscriptEvent, deps: Dependencies) -> Answer:
-    """Put a recording's captions on the download queue, and its chapters.
+    """Put messages about a recording's captions and chapters on the download queue.
 
-    A second message for them does no harm.
+    A repeated message does no harm.
     """
     settings, now = deps.settings, deps.clock()
     messages = []
@@ -514,13 +525,13 @@ def _ingest(request: IngestEvent, zip_id: str, deps: Dependencies) -> Answer:
 
 
 def _accepted(record: Record, request: IngestEvent, zip_id: str, deps: Dependencies) -> Record:
-    """Return the record with a request's files, and with the request unless it is under way.
+    """Return the record with a request's files, and with the request unless it is in progress.
 
     Only an operator's request makes a forgotten recording known again.
     """
     if record.forgotten and not request.options.force:
         return record
-    record = ledger.with_files(record, request.names, deps.clock())
+    record = ledger.with_files(record, request.names, deps.clock(), request.files)
     if request.has_video is False:
         if record.request(zip_id).is_sent:
             return record
@@ -532,7 +543,7 @@ def _accepted(record: Record, request: IngestEvent, zip_id: str, deps: Dependenc
 
 
 def _ignore(zip_id: str, request: IngestEvent, deps: Dependencies) -> None:
-    """End a request without an ingest: the recording has no video."""
+    """End a request as ignored, because the recording has no video."""
     written = deps.status.report(
         zip_id,
         StatusChange(
@@ -547,9 +558,9 @@ def _ignore(zip_id: str, request: IngestEvent, deps: Dependencies) -> None:
 def _hand_on(request: IngestEvent, zip_id: str, known: LedgerRequest, deps: Dependencies) -> None:
     """Put the recording on the download queue.
 
-    The order of the writes makes a crash between any two harmless. The ledger knows the files
-    before the message is sent, and notes the send after it. A repeat that finds no such note sends
-    the message again.
+    The order of the writes makes a crash between any two of them harmless. The ledger knows the
+    files before the message is sent, and notes the send afterwards. A repeat that finds no such
+    note sends the message again.
     """
     if known.is_sent:
         logger.warning("Files that were not known before arrived late: sent on")
@@ -562,7 +573,8 @@ def _hand_on(request: IngestEvent, zip_id: str, known: LedgerRequest, deps: Depe
         StatusChange(
             State.WEBHOOK_RECEIVED,
             subject=request.subject,
-            # A "+Zoom" request wrote its time into its row before it came here.
+            # `on_demand.py` has already written the time of a "+Zoom" request into the request's
+            # row.
             requested=Requested.UNLESS_KNOWN if has_row else Requested.NOW,
             asked=request.asked,
             files=request.names,
@@ -584,8 +596,8 @@ def _send(
 
     Args:
         message: The message.
-        files: The ids of its files.
-        accept: Changes the record before it notes that the message was sent.
+        files: Ids of the message's files.
+        accept: Returns the record to which the note that the message was sent is added.
     """
     delay = 0 if message.on_demand_ingest else deps.settings.webhook_delay_seconds
     deps.downloads.send(encode(message), delay_seconds=delay)

@@ -1,4 +1,4 @@
-"""Canaries: secrets that a test plants, and the search for them in each form they may take."""
+"""Canaries: secrets that a test plants, and the search for their forms in texts and files."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ BITS_OF_A_BYTE, BITS_OF_A_LETTER = 8, 6
 
 
 def forms_of(secret: str) -> set[str]:
-    """Return a secret's forms: itself, URL-encoded, escaped as in JSON, and within base64."""
+    """Return a secret's forms: plain, URL-encoded, escaped as in JSON, and within base64."""
     raw = secret.encode()
     escaped = json.dumps(secret)[1:-1]
     forms = {secret, quote(secret, safe=""), quote_plus(secret), quote(secret)}
     forms |= {escaped, json.dumps(escaped)[1:-1]}
     for before in range(3):
-        # The letters that depend on the secret alone, after this number of other bytes.
+        # With `before` other bytes in front, only these letters depend on the secret alone.
         first = -(-before * BITS_OF_A_BYTE // BITS_OF_A_LETTER)
         end = (before + len(raw)) * BITS_OF_A_BYTE // BITS_OF_A_LETTER
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
@@ -26,7 +26,7 @@ def forms_of(secret: str) -> set[str]:
 
 
 class Canaries:
-    """The search for planted secrets, which are given by name."""
+    """The search for planted secrets. `planted` is the secrets by name."""
 
     def __init__(self, planted: Mapping[str, str]) -> None:
         self._forms = [
@@ -43,7 +43,7 @@ class Canaries:
         return sorted({name for name, form in self._encoded if form in content})
 
     def where(self, texts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-        """Yield the places and names of the secrets that some texts contain."""
+        """Yield (place, name) for each secret in the texts, which are given by place."""
         for place, text in texts.items():
             for name in self.found_in(text):
                 yield place, name

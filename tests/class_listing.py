@@ -1,4 +1,4 @@
-"""Stand-in for DCE's Opencast: lists classes over HTTPS on loopback, with Digest authentication."""
+"""Stand-in for DCE's Opencast, which lists classes over HTTPS with Digest authentication."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def listed(number: int = 86168921331, **changes: Any) -> dict[str, Any]:
 
 @dataclass
 class ClassListing:
-    """The listed classes, `at_once` in a page, and the requests that signed in.
+    """The listed classes, `at_once` of them in a page, and the requests that signed in.
 
-    `content` is the answer in place of the classes, `total` the total in place of their number.
+    `content` replaces the answer with the classes. `total` replaces the number of classes.
     """
 
     sign_in: SignIn
@@ -55,7 +55,7 @@ class ClassListing:
         return f"127.0.0.1:{self.port}"
 
     def answer(self, request: Request) -> Answer:
-        """Answer as Opencast: with a challenge only if the request asks for Digest."""
+        """Answer as Opencast does: with a challenge only if the request asks for Digest."""
         if request.headers.get("X-Requested-Auth") != "Digest":
             return Answer(302, (("Location", "/login.html"),))
         try:
@@ -81,7 +81,7 @@ class ClassListing:
 
 @contextmanager
 def class_listing(tls: Authority, user: str, password: str) -> Iterator[ClassListing]:
-    """Serve a listing during the block."""
+    """Serve a class listing during the block, for this user and password."""
     store = Store(
         users=default_users(user, password),
         workflows=(),

@@ -1,4 +1,4 @@
-"""Fake AWS (moto) in this process, with the stack's tables, queues, topic and bucket."""
+"""A fake AWS (moto) in this process, with the stack's tables, queues, topic and bucket."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Cloud:
     sends: list[dict[str, Any]] = field(default_factory=list)
 
     def sent_to(self, url: str) -> list[dict[str, Any]]:
-        """Return all messages sent to a queue so far: body (parsed) and delay_seconds."""
+        """Return all messages sent to a queue so far: parsed `body`, and `delay_seconds`."""
         return [
             {
                 "body": json.loads(send["MessageBody"]),
@@ -67,7 +67,7 @@ class Cloud:
         ]
 
     def messages(self, url: str) -> list[dict[str, Any]]:
-        """Take every visible message off a queue: body (parsed) and attributes."""
+        """Delete and return every visible message of a queue: parsed `body`, and `attributes`."""
         found: list[dict[str, Any]] = []
         while True:
             answer = self.sqs.receive_message(
@@ -92,17 +92,17 @@ class Cloud:
 
     @property
     def topic(self) -> str:
-        """The ARN of the topic of the mails."""
+        """The ARN of the topic that sends the mails."""
         return self._mailing[0]
 
     def mails(self) -> list[tuple[str, str]]:
-        """Take every mail that the topic has sent so far: subject and body."""
+        """Delete and return the subject and body of every mail that the topic has sent so far."""
         sent = [message["body"] for message in self.messages(self._mailing[1])]
         return [(mail["Subject"], mail["Message"]) for mail in sent]
 
     @cached_property
     def _mailing(self) -> tuple[str, str]:
-        """The topic and the queue that gets its mails. Few tests need them: made on first use."""
+        """The topic and the queue that gets its mails, made on first use as few tests need them."""
         topic = self.sns.create_topic(Name="test-notifications")["TopicArn"]
         queue = self.sqs.create_queue(QueueName="test-mails")["QueueUrl"]
         asked = self.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
@@ -136,7 +136,7 @@ class _Clients(NamedTuple):
 
 @cache
 def _clients() -> _Clients:
-    """Return the clients, made once: reading AWS's service models takes longer than most tests."""
+    """Return the clients, made once, because boto3 needs longer for that than most tests take."""
     return _Clients(
         sqs=boto3.client("sqs", REGION),
         s3=boto3.client("s3", REGION, config=Config(signature_version="s3v4")),
@@ -197,7 +197,7 @@ def _table(dynamodb: Any, name: str, key: str, **more: Any) -> Any:
 
 @cache
 def _table_of(name: str) -> Any:
-    """Return the resource of a table, which has no state. Making one takes as long as a call."""
+    """Return boto3's resource of a table, made once, because making it takes as long as a call."""
     return _clients().dynamodb.Table(name)
 
 

@@ -37,7 +37,7 @@ REQUIRED = {
     "schedule.save-creds": ["-f", "{key}"],
     "secrets.rotate": ["PIPELINE_SIGNING_KEY"],
 }
-"""The arguments that a command requires."""
+"""Command → its required arguments. `words` fills in the paths of files."""
 
 NAMES = sorted(set(tasks.namespace.task_names) - WITHOUT_AWS)
 
@@ -58,7 +58,7 @@ def invoke(
 ) -> Ended:
     """Run a command as the program does, with the settings of this environment.
 
-    `output` and `errors` are the types of what collects its texts.
+    `output` and `errors` are the classes of the streams in place of stdout and stderr.
     """
     out, err, code = output(), errors(), 0
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -70,7 +70,7 @@ def invoke(
 
 
 def good_files(folder: Path) -> None:
-    """Write the valid files that `words` names."""
+    """Write valid files whose paths `words` inserts into arguments."""
     (folder / "schedule.csv").write_text(SHEET + ROW)
     row = dict(zip(SHEET.strip().split(","), ROW.strip().split(","), strict=True))
     (folder / "schedule.json").write_text(json.dumps([row]))
@@ -79,14 +79,14 @@ def good_files(folder: Path) -> None:
 
 
 def words(name: str, folder: Path) -> list[str]:
-    """Return a command's name and required arguments."""
+    """Return a command's name and required arguments, with the paths of files in `folder`."""
     files = {"csv": "schedule.csv", "json": "schedule.json", "key": "key.json"}
     paths = {word: str(folder / file) for word, file in files.items()}
     return [name, *(word.format(**paths) for word in REQUIRED.get(name, ()))]
 
 
 def said_in_a_line(done: Ended) -> str:
-    """Return the one line of stderr of a command that failed."""
+    """Return stderr of a command that failed, after the check that it is one line."""
     assert done.code == 1, done
     assert done.err.endswith("\n")
     assert done.err.count("\n") == 1, done.err

@@ -13,15 +13,15 @@ from tests.cloud import Clock, Cloud, cloud
 
 pytest_plugins = ("tests.local_stack",)
 
-# No deadline: the time of an example depends on what else the machine is doing.
+# No deadline, since the time of an example depends on the machine's other work.
 settings.register_profile("project", deadline=None, max_examples=50)
 settings.load_profile("project")
 
 
 def pytest_configure() -> None:
-    """Make ^C end the tests and the programs that they start.
+    """Make ^C end the tests and the programs that the tests start.
 
-    A shell that starts them with `&` makes them ignore SIGINT.
+    A shell that starts the tests with `&` makes the tests and those programs ignore SIGINT.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -29,7 +29,7 @@ def pytest_configure() -> None:
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    """A fake AWS in this process, with the stack's empty resources."""
+    """Yield a fake AWS in this process, with the stack's empty resources."""
     for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
@@ -42,11 +42,11 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
 
 @pytest.fixture(scope="session")
 def tls(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """The authority of all servers on loopback, which their clients trust."""
+    """Return the certificate authority of all servers on loopback, which their clients trust."""
     return ensure_authority(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture
 def clock() -> Clock:
-    """2026-10-14T18:30:00Z until a test moves it."""
+    """Return a clock that says 2026-10-14T18:30:00Z until a test moves it."""
     return Clock()

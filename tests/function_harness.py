@@ -1,4 +1,4 @@
-"""Harness of the functions: their dependencies over the fake AWS, as their handlers build them."""
+"""Harness of the functions: their dependencies over the fake AWS, as the handlers build them."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def webhook_dependencies(
 
 
 def post_webhook(deps: webhook.Dependencies, content: Any, *, key: str | None = None) -> Answer:
-    """Post to the webhook with the signature of the sender: Zoom, or the pipeline itself."""
+    """Send a POST to the webhook, signed as its sender would: Zoom, or the pipeline itself."""
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
     own = isinstance(content, dict) and content.get("event") == "on.demand.ingest"
     key = key or (OWN_KEY if own else ZOOM_SECRET)

@@ -30,8 +30,8 @@ GOOD_TOKEN = json_answer(
 
 @cache
 def account() -> ServiceAccount:
-    """Return the service account. Its key is made once."""
-    # A key of 2048 bits takes 60 ms to load, in each test.
+    """Return the service account, whose key is made once."""
+    # A key of 2048 bits would take 60 ms to load, in each test.
     key = rsa.generate_private_key(65537, 1024)  # noqa: S505
     return ServiceAccount(email=EMAIL, key=key)
 
@@ -59,7 +59,7 @@ def row(
 
 
 def tabs(*rows: Sequence[Sequence[Any]], name: str = "Fall") -> Answer:
-    """Return batchGet's answer with the rows of each tab."""
+    """Return batchGet's answer with these rows for each tab. All tabs are named `name`."""
     ranges = [
         {"range": f"{name}!A1:Z1000", "majorDimension": "ROWS", "values": values} for values in rows
     ]
@@ -75,7 +75,7 @@ def refusal(status: int, name: str, message: str, **detail: str) -> Answer:
 
 @dataclass
 class Google:
-    """The stand-in, and a session that reaches it. `urls` are the answered requests."""
+    """A stand-in for Google, and a session for it. `urls` are the URLs of answered requests."""
 
     web: Web
     session: requests.Session
@@ -86,7 +86,7 @@ class Google:
         return service_key(f"{self.web.url}{TOKEN}")
 
     def answers(self, *values: Page, token: Page = GOOD_TOKEN) -> None:
-        """Set the answers of batchGet: in order, and the last one repeatedly."""
+        """Set the answers of batchGet, which come in order, and the last one repeatedly."""
         self.web.forget()
         self.urls.clear()
         self.web.pages = {TOKEN: token, VALUES: list(values)}
@@ -98,7 +98,7 @@ class Google:
 
 @contextmanager
 def google(tls: Authority) -> Iterator[Google]:
-    """Serve a Google during the block."""
+    """Serve the stand-in for Google during the block."""
     with web_server(tls) as web, client_session(tls) as session:
         made = Google(web, session)
 

@@ -11,7 +11,10 @@ from botocore.exceptions import ClientError
 
 @contextmanager
 def recorded(client: Any, operation: str) -> Iterator[list[dict[str, Any]]]:
-    """Yield a list of the parameters of every call of an operation, such as `sqs.SendMessage`."""
+    """Yield a list that gets the parameters of every call of an operation in the block.
+
+    An operation is named like `sqs.SendMessage`.
+    """
     seen: list[dict[str, Any]] = []
 
     def note(params: dict[str, Any], **_: Any) -> None:
@@ -29,7 +32,10 @@ def failing(
     when: Callable[[dict[str, Any]], bool] = bool,
     status: int = 400,
 ) -> Iterator[None]:
-    """Fail the calls whose parameters fulfil `when`, with AWS's error `code`."""
+    """Make calls of an operation fail in the block with AWS's error `code`, if `when` holds.
+
+    `when` gets the parameters of a call. `status` is HTTP's status of the error.
+    """
     answer = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
 
     def fail(params: dict[str, Any], **_: Any) -> None:
@@ -43,7 +49,7 @@ def failing(
 def failing_table(
     table: Any, operation: str = "UpdateItem", when: Callable[[dict[str, Any]], bool] = bool
 ) -> AbstractContextManager[None]:
-    """DynamoDB throttles an operation on one table."""
+    """Make DynamoDB throttle an operation on one table in the block."""
 
     def concerns(params: dict[str, Any]) -> bool:
         return params["TableName"] == table.name and when(params)
@@ -53,7 +59,7 @@ def failing_table(
 
 @contextmanager
 def _registered(client: Any, event: str, handler: Callable[..., None]) -> Iterator[None]:
-    # The clients outlive the test, since tests.cloud makes them once.
+    # The handler must not stay, since tests.cloud shares the clients among tests.
     client.meta.events.register(event, handler)
     try:
         yield

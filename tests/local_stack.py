@@ -1,6 +1,7 @@
-"""Fixtures of the tests that use a local stack: their own, or with `--running` the one that is up.
+"""Fixtures of a local stack: a stack of the tests' own, or with `--running` the stack that is up.
 
-tests/conftest.py loads them as a plugin, so tests/attacks and tests/e2e share one stack a process.
+tests/conftest.py loads this file as a plugin, so that tests/attacks and tests/e2e share one stack
+in each process.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from tests.e2e.stack import SERIES, Stack
 PACKAGES = ROOT / ".local" / "e2e-packages"
 MEMORY = Path("/dev/shm")
 MEMORY_BYTES = 12 * 2**30
-"""Free memory for the files of two local stacks, which unpack a package at each cold start."""
+"""Free memory in bytes that two local stacks need, as each cold start unpacks a package."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -49,10 +50,10 @@ def build_once(_: Path) -> list[Package]:
 
 @contextmanager
 def stack_folder(kept: Path) -> Iterator[Path]:
-    """Yield a folder for a stack: in memory if there is room, otherwise `kept`.
+    """Yield a folder for a stack: in memory if enough is free, otherwise `kept`.
 
-    Some file systems take minutes to delete the tens of thousands of unpacked files. The logs are
-    copied to `kept`.
+    Some file systems take minutes to delete the tens of thousands of unpacked files. At the end the
+    logs are copied to `kept`.
     """
     has_room = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= MEMORY_BYTES
     if not has_room or os.statvfs(MEMORY).f_flag & os.ST_NOEXEC:
@@ -69,9 +70,9 @@ def stack_folder(kept: Path) -> Iterator[Path]:
 def home(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Path]:
-    """The folder of the local stack, which runs the real template between the stand-ins."""
+    """Yield the folder of the local stack, which runs the real template between the stand-ins."""
     if request.config.getoption("--running", default=False):
-        # Two test files at once would change each other's grants and queues.
+        # Two test processes on one stack would change each other's grants and queues.
         assert not hasattr(request.config, "workerinput"), "--running needs -n 0"
         yield HOME
         return
@@ -84,7 +85,7 @@ def home(
 
 @pytest.fixture(scope="session")
 def state(home: Path) -> State:
-    """The addresses and secrets of the local stack."""
+    """Return the addresses and secrets of the local stack."""
     state = read_state(home)
     assert state, "No local stack is up: `invoke local.up` starts it."
     return state
@@ -92,13 +93,13 @@ def state(home: Path) -> State:
 
 @pytest.fixture(scope="session")
 def operator(home: Path) -> Operator:
-    """The operator of the local stack."""
+    """Return an operator of the local stack, who runs commands of `invoke`."""
     return operator_of(home)
 
 
 @pytest.fixture(scope="session")
 def driver(state: State) -> Iterator[Driver]:
-    """Access to the stack and to the controls of its stand-ins."""
+    """Yield a driver of the stack and of the controls of its stand-ins."""
     driver = Driver(state)
     yield driver
     driver.close()
@@ -106,14 +107,14 @@ def driver(state: State) -> Iterator[Driver]:
 
 @pytest.fixture(scope="session")
 def stack(driver: Driver) -> Stack:
-    """The running stack, with a series in Opencast."""
+    """Return the running stack, with a series in Opencast."""
     driver.add_series(SERIES, "Mapping the Ocean")
     return Stack(driver)
 
 
 @pytest.fixture(scope="session")
 def session(state: State) -> Iterator[requests.Session]:
-    """An HTTP client that trusts the stack and the stand-ins, and ignores the environment."""
+    """Yield an HTTP client that trusts the stack and the stand-ins, and ignores the environment."""
     with requests.Session() as session:
         session.trust_env, session.verify = False, state.ca_bundle
         yield session

@@ -1,4 +1,4 @@
-"""Lines of a function's log: our own, from the real formatter, and Lambda's."""
+"""Lines of a function's log: the function's own, from the real formatter, and Lambda's."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def line_of(
     error: BaseException | None = None,
     **extra: Any,
 ) -> str:
-    """Return a line as a function writes it."""
+    """Return a line of the log as a function writes it."""
     info = (type(error), error, error.__traceback__) if error else None
     record = logging.getLogger("ingester.uploader").makeRecord(
         "ingester.uploader",
@@ -81,5 +81,5 @@ def line_of(
 
 
 def with_level(line: str, level: str) -> str:
-    """Return the line with another level, also one that Python doesn't know."""
+    """Return the line with another level, which may be unknown to Python."""
     return json.dumps({**json.loads(line), "level": level})

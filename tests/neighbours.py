@@ -15,14 +15,15 @@ Page = Answer | Callable[[Request], Answer]
 
 CONTROL_TOKEN = "control"
 CONTROL = {"Authorization": f"Bearer {CONTROL_TOKEN}"}
-"""The header of requests to control paths."""
+"""The header of requests to the control paths of the stand-ins."""
 
 
 @dataclass
 class Web:
     """A web server with two names, `url` (127.0.0.1) and `other` (localhost).
 
-    `pages` are the answers by path. A list is answered in order, and its last page repeatedly.
+    `pages` are the answers by path. The answers of a list come in order, and the last one
+    repeatedly.
     """
 
     port: int = 0
@@ -45,7 +46,7 @@ class Web:
         return page if isinstance(page, Answer) else page(request)
 
     def tokens(self) -> list[tuple[str, str]]:
-        """Return (path, Authorization) of every request so far."""
+        """Return the path and the Authorization header, or "", of every request so far."""
         return [(request.path, request.headers.get("Authorization", "")) for request in self.seen]
 
     def forget(self) -> None:
@@ -55,7 +56,7 @@ class Web:
 
 @contextmanager
 def served(answer: Callable[[Request], Answer], tls: Authority) -> Iterator[int]:
-    """Serve answers during the block. Yield the port."""
+    """Serve answers on loopback during the block. Yield the port."""
     server = HttpsServer(answer, tls.ssl_context())
     server.start()
     try:
@@ -66,7 +67,7 @@ def served(answer: Callable[[Request], Answer], tls: Authority) -> Iterator[int]
 
 @contextmanager
 def web_server(tls: Authority) -> Iterator[Web]:
-    """Serve a Web during the block."""
+    """Serve an empty Web during the block."""
     web = Web()
     with served(web.answer, tls) as web.port:
         yield web

@@ -15,7 +15,7 @@ DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "openapi.yaml"
 
 @cache
 def document() -> Mapping[str, Any]:
-    """Return the document."""
+    """Return the parsed docs/openapi.yaml."""
     content, _ = read_from_filename(str(DOCUMENT))
     return content
 
@@ -40,11 +40,19 @@ def operations() -> dict[tuple[str, str], Mapping[str, Any]]:
 
 
 def contents(method: str, path: str, status: int) -> Mapping[str, Any]:
-    """Return an answer's content types. KeyError for a status that isn't documented."""
+    """Return the content types of an answer, by name.
+
+    Raises:
+        KeyError: The document doesn't have this status.
+    """
     answer = operations()[method, path]["responses"][str(status)]
     return dict(resolved(answer).get("content", {}))
 
 
 def check(schema: Mapping[str, Any], value: object) -> None:
-    """Check a value against a schema of the document. Raises ValidationError."""
+    """Check a value against a schema of the document.
+
+    Raises:
+        ValidationError: The schema doesn't allow the value.
+    """
     OAS31Validator({**schema, "components": document()["components"]}).validate(value)

@@ -1,7 +1,7 @@
-"""Restores signals that the shell lets the tests ignore.
+"""Restore signals that the shell makes the tests ignore.
 
-`nohup` makes programs ignore SIGHUP, and a shell's `&` makes them ignore SIGINT. The workers of
-pytest-xdist and the programs that tests start inherit both.
+`nohup` makes a program ignore SIGHUP, and a shell's `&` makes a program ignore SIGINT. The workers
+of pytest-xdist and the programs that tests start inherit both.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from contextlib import contextmanager
 def heard(number: signal.Signals) -> Iterator[None]:
     """Give a signal its usual effect during the block.
 
-    Outside the block a test run under `nohup` has to survive the end of its terminal.
+    Outside the block a test run under `nohup` still ignores SIGHUP, and so survives the end of its
+    terminal.
     """
     is_interrupt = number is signal.SIGINT
     usual = signal.default_int_handler if is_interrupt else signal.SIG_DFL

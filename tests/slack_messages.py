@@ -7,7 +7,7 @@ from typing import Any
 
 
 def texts(message: Mapping[str, Any]) -> str:
-    """Return all texts of a message, one in a line."""
+    """Return all texts of a message, each on its own line."""
     lines = []
     for block in message.get("blocks", ()):
         parts = [block.get("text"), *block.get("fields", ()), *block.get("elements", ())]

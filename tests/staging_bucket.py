@@ -1,4 +1,4 @@
-"""Stand-in for the staging bucket on loopback: parts are streamed to it past the fake AWS."""
+"""Stand-in for the staging bucket: a server on loopback, to which the engine streams parts."""
 
 from __future__ import annotations
 
@@ -26,14 +26,17 @@ KNOWN = Credentials(access_key="AKIDTEST", secret_key="secret", token="session")
 
 @dataclass(frozen=True)
 class StagingBucket:
-    """The bucket's server, and a client with its credentials."""
+    """The bucket's server, and a client with credentials that the server accepts."""
 
     peer: S3Peer
     client: S3Client
     signing: Signing
 
     def begin(self, mode: Mode = "keep", *faults: S3Fault) -> None:
-        """Empty the bucket and reset its counts. Mode `hash` keeps checksums instead of bytes."""
+        """Empty the bucket, reset the counts and set the faults.
+
+        Mode `hash` keeps checksums instead of bytes.
+        """
         settings = S3Settings(mode=mode, bucket=BUCKET, credentials=KNOWN, faults=faults)
         self.peer.configure(settings)
 

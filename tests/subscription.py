@@ -27,5 +27,5 @@ def log_event(*lines: str, group: str = GROUP, kind: str = "DATA_MESSAGE") -> di
 
 
 def packed(content: bytes) -> str:
-    """Return content as CloudWatch Logs compresses and encodes it."""
+    """Return content compressed and encoded as CloudWatch Logs does."""
     return base64.b64encode(gzip.compress(content)).decode()

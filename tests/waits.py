@@ -10,7 +10,7 @@ from tests.cloud import Clock
 
 @dataclass
 class Sleeper:
-    """A sleep that returns at once, records the seconds, and moves a clock if it has one."""
+    """A fake sleep that returns at once, records the seconds, and moves `clock` if it is given."""
 
     clock: Clock | None = None
     slept: list[float] = field(default_factory=list)
@@ -21,14 +21,14 @@ class Sleeper:
             self.clock.forward(seconds=seconds)
 
     def wait(self, stop: threading.Event, seconds: float) -> bool:
-        """Replace `threading.Event.wait`."""
+        """Replace `threading.Event.wait`: sleep at once, and return whether `stop` is set."""
         self(seconds)
         return stop.is_set()
 
 
 @dataclass
 class Stopwatch:
-    """A monotonic clock that a test or `sleep` moves."""
+    """A fake monotonic clock that a test or `sleep` moves. `now` is in seconds."""
 
     now: float = 1000.0
     slept: list[float] = field(default_factory=list)

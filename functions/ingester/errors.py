@@ -17,7 +17,7 @@
     ├── PermanentFailure         no retry can help: dead-letter queue, a person has to act
     │   ├── FileUnavailable      Zoom doesn't provide a file
     │   │   ├── FileRefused      Zoom answered 401, 403, 404 or 410 to a download
-    │   │   │   └── FileNotThere   it was 404 or 410 (it is a FileGone too)
+    │   │   │   └── FileNotThere   the answer was 404 or 410 (also a FileGone)
     │   │   ├── FileGone         Zoom doesn't know the file any more
     │   │   │   └── NotAFile     Zoom answered a download with a page
     │   │   └── EmptyFile        Zoom provides a file without bytes
@@ -29,6 +29,7 @@
     │   ├── LedgerUnreadable     the ledger's record of the recording is malformed
     │   ├── CopyEndless          a copy hasn't ended after a day
     │   ├── TooManyFailures      a retryable failure happened too often
+    │   ├── AttemptsSpent        no attempt with a message ended with an outcome
     │   └── Unforeseen           an error of no known type, at a message's last attempt
     ├── RetryableFailure         a retry may help: the message comes back after a backoff
     │   ├── ZoomUnreachable      no connection, a timeout, 429 or 5xx
@@ -62,8 +63,8 @@
     ├── OutOfTime                no failure: the copy continues in the next invocation
     └── AskLater                 no failure: something isn't finished yet
 
-An error with data of a module's own stands in that module. The text of each error is a sentence for
-the operator: what happened, to what, and what to do. It goes into the status row and the log, so it
+An error that carries data of one module is defined in that module. The text of each error tells the
+operator what happened, to what, and what to do. The status row and the log show this text, so it
 never contains a token, a password or a presigned URL.
 """
 
@@ -75,146 +76,146 @@ class IngesterError(Exception):
 
 
 class SettingsError(IngesterError):
-    """A setting is missing or malformed."""
+    """A setting that is missing or malformed."""
 
 
 class RequestError(IngesterError):
-    """An HTTP request can't be accepted. `status` is the answer's status code."""
+    """A refusal of an HTTP request. `status` is the answer's status code."""
 
     status = 400
 
 
 class BadRequest(RequestError):
-    """The request is wrong, and sending it again can't help."""
+    """A refusal of a request that is wrong, so that sending it again can't help."""
 
 
 class UnusableSheet(BadRequest):
-    """A sheet has no sound header or no usable row. No sheet of the request is imported."""
+    """A refusal of all sheets, because one has no sound header or no usable row."""
 
     status = 422
 
 
 class Unauthorized(RequestError):
-    """The signature or the token is missing, wrong or too old."""
+    """A refusal, because the signature or the token is missing, wrong or too old."""
 
     status = 401
 
 
 class WrongSignature(Unauthorized):
-    """None of the known secrets made the signature. A secret may have been rotated since."""
+    """A signature that no known secret made. A secret may have been rotated since it was read."""
 
 
 class Forbidden(RequestError):
-    """The sender may not make this request."""
+    """A refusal of a request that its sender may not make."""
 
     status = 403
 
 
 class NotFound(RequestError):
-    """The requested thing doesn't exist."""
+    """A refusal, because the requested thing doesn't exist."""
 
     status = 404
 
 
 class UpdateRunning(RequestError):
-    """Another process is updating the schedule."""
+    """A refusal, because another process is updating the schedule."""
 
     status = 409
 
 
 class NothingToImport(RequestError):
-    """A schedule has no usable row."""
+    """A refusal of a schedule without a usable row."""
 
     status = 422
 
 
 class NotSetUp(RequestError):
-    """The settings of a function are incomplete, so it does nothing."""
+    """A refusal by a function that does nothing, because its settings are incomplete."""
 
     status = 503
 
 
 class NotReady(RequestError):
-    """The request can't be accepted yet. The caller may retry."""
+    """A refusal of a request that can't be accepted yet. The caller may retry."""
 
     status = 503
 
 
 class MessageError(IngesterError):
-    """A queue message can't be read."""
+    """A queue message that can't be read."""
 
 
 class PermanentFailure(IngesterError):
-    """A failure that no retry can mend. A person has to act."""
+    """A failure that no retry can fix. A person has to act."""
 
 
 class FileUnavailable(PermanentFailure):
-    """Zoom doesn't provide a file: it is deleted, not accessible, or no recording at all."""
+    """A file that Zoom doesn't provide: it is deleted, not accessible, or no recording at all."""
 
 
 class FileRefused(FileUnavailable):
-    """Zoom answered a download with 401, 403, 404 or 410. A fresh token may help once."""
+    """A download that Zoom answered with 401, 403, 404 or 410. A fresh token may help once."""
 
 
 class FileGone(FileUnavailable):
-    """Zoom doesn't know a recording or a file any more, for example because it is in the trash."""
+    """A recording or file that Zoom no longer knows, for example because it is in the trash."""
 
 
 class FileNotThere(FileRefused, FileGone):
-    """Zoom answered a download with 404 or 410."""
+    """A download that Zoom answered with 404 or 410."""
 
 
 class NotAFile(FileGone):
-    """Zoom answered a download with an HTML page: the file is deleted, or the token is refused."""
+    """An HTML page from Zoom instead of a file, which is deleted or needs another token."""
 
 
 class EmptyFile(FileUnavailable):
-    """Zoom provides a file without bytes."""
+    """A file without bytes at Zoom."""
 
 
 class UnusableVideo(PermanentFailure):
-    """A complete copy of a video can't be checked within the limits of memory, time and reads."""
+    """A complete copy of a video that can't be checked within limits of memory, time and reads."""
 
     @classmethod
     def of(cls, name: str, reason: str) -> UnusableVideo:
-        """Make the error for the file `name`."""
+        """Return the error for the file `name`. `reason` says why the file can't be checked."""
         return cls(f"{name} is refused: {reason}. If it plays in Zoom, add it in Opencast.")
 
 
 class UnusableCaptions(PermanentFailure):
-    """A file of captions can't be read. The text ends the sentence "it is left out: …"."""
+    """A file of captions that can't be read. The text ends the sentence "it is left out: …"."""
 
 
 class NoPresenter(PermanentFailure):
-    """No view of a recording can be published as the presenter."""
+    """A recording without a view that can be published as the presenter."""
 
 
 class UnknownSeries(PermanentFailure):
-    """Opencast doesn't have the series."""
+    """A series that Opencast doesn't have."""
 
 
 class StagedFileLost(PermanentFailure):
-    """A staged file is missing in S3, or was replaced by another one."""
+    """A staged file that is missing in S3, or that another file has replaced."""
 
 
 class LedgerUnreadable(PermanentFailure):
-    """The ledger's record of a recording is malformed. A retry could ingest the recording twice."""
+    """A malformed record in the ledger. A retry could ingest its recording twice."""
 
 
 class CopyEndless(PermanentFailure):
-    """A copy hasn't ended after a day of invocations."""
+    """A copy that hasn't ended after a day of invocations."""
 
 
 class TooManyFailures(PermanentFailure):
-    """A retryable failure happened as often as the retry policy allows."""
+    """A retryable failure that happened as often as the retry policy allows."""
 
 
 class AttemptsSpent(PermanentFailure):
-    """A message was received as often as its function works on it, and none of that ended it."""
+    """A message whose allowed attempts have all broken off, so that none had an outcome."""
 
     @classmethod
     def of(cls, limit: int) -> AttemptsSpent:
-        """Make the error for a message on which a function works `limit` times."""
+        """Return the error for a message that was attempted `limit` times."""
         return cls(
             f"None of {limit} attempts could tell how it ended: the function ran out of time or "
             "memory, or SQS failed. The log has the attempts."
@@ -222,22 +223,22 @@ class AttemptsSpent(PermanentFailure):
 
 
 class Unforeseen(PermanentFailure):
-    """An error of no known type, at a message's last attempt. The log has its traceback."""
+    """An error of no known type, at a message's last attempt. The log has the traceback."""
 
     @classmethod
     def of(cls, error: Exception) -> Unforeseen:
-        """Make the error for a cause whose own text isn't meant for the status row."""
+        """Return the error for an exception, whose own text isn't meant for the status row."""
         return cls(f"An error that was not foreseen ({type(error).__name__}): see the log.")
 
 
 class RetryableFailure(IngesterError):
-    """A failure that may go away. A retry may help."""
+    """A failure that may go away, so that a retry may help."""
 
 
 class ZoomUnreachable(RetryableFailure):
-    """Zoom couldn't be reached, or answered that it is busy or broken.
+    """A failure to reach Zoom, or Zoom's answer that it is busy or broken.
 
-    `retry_after` are the seconds that Zoom asked us to wait, None if it didn't.
+    `retry_after` is the number of seconds that Zoom asked us to wait; None if it gave no number.
     """
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
@@ -246,61 +247,64 @@ class ZoomUnreachable(RetryableFailure):
 
 
 class ZoomBusy(ZoomUnreachable):
-    """Zoom is overloaded, or we send too many requests."""
+    """Zoom's answer that it is overloaded, or that we send too many requests."""
 
 
 class ZoomThrottles(ZoomBusy):
-    """Zoom has answered 429: we send too many requests. All downloads pause."""
+    """Zoom's answer 429: we send too many requests. All downloads pause."""
 
 
 class ZoomRefused(RetryableFailure):
-    """Zoom's API refused our credentials, or the app lacks a scope. An operator can mend that."""
+    """A request that Zoom's API refused, because of wrong credentials or a missing scope.
+
+    An operator can fix the credentials or the scopes.
+    """
 
 
 class TransferFailed(RetryableFailure):
-    """The bytes of a file didn't arrive completely."""
+    """A transfer in which the bytes of a file didn't arrive completely."""
 
 
 class SourceChanged(RetryableFailure):
-    """A file at Zoom changed while it was copied."""
+    """A file at Zoom that changed while it was copied."""
 
 
 class CopyStuck(RetryableFailure):
-    """Several invocations in a row added nothing to a copy."""
+    """A copy to which several invocations in a row added nothing."""
 
 
 class UploadGone(RetryableFailure):
-    """S3 doesn't have the multipart upload any more: another process ended it."""
+    """A multipart upload that S3 doesn't have any more, because another process ended it."""
 
 
 class OpencastUnreachable(RetryableFailure):
-    """Opencast couldn't be reached, or its answer is malformed."""
+    """A failure to reach Opencast, or a malformed answer from Opencast."""
 
 
 class IngestNotSent(OpencastUnreachable):
-    """Opencast accepted no connection for the POST, so the POST created nothing."""
+    """A POST for which Opencast accepted no connection, so the POST created nothing."""
 
 
 class IngestUncertain(OpencastUnreachable):
-    """Opencast's answer to the POST never came, so the outcome is unknown."""
+    """A POST whose outcome is unknown, because Opencast's answer never came."""
 
 
 class IngestBroken(OpencastUnreachable):
-    """Opencast itself answered the POST with 500. Only Opencast knows whether the event exists."""
+    """A POST that Opencast itself answered with 500. Opencast has to be asked for the event."""
 
 
 class OpencastRefused(RetryableFailure):
-    """Opencast refused our user. An operator can mend that."""
+    """A request for which Opencast refused our user. An operator can fix the user or its roles."""
 
 
 class IngestRefused(OpencastRefused):
-    """Opencast answered the POST with 4xx, so the POST created nothing."""
+    """A POST that Opencast answered with 4xx, so the POST created nothing."""
 
 
 class SlackUnreachable(RetryableFailure):
-    """Slack couldn't be reached, or answered that it is busy or broken.
+    """A failure to reach Slack, or Slack's answer that it is busy or broken.
 
-    `retry_after` are the seconds that Slack asked us to wait, None if it didn't.
+    `retry_after` is the number of seconds that Slack asked us to wait; None if it gave no number.
     """
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
@@ -309,21 +313,21 @@ class SlackUnreachable(RetryableFailure):
 
 
 class SlackRefused(RetryableFailure):
-    """Slack refused our token, the app lacks a scope, or a message came too late."""
+    """A request that Slack refused: a wrong token, a missing scope, or an expired address."""
 
 
 class LedgerBusy(RetryableFailure):
-    """Other processes keep changing the ledger's record of a recording."""
+    """A record in the ledger that other processes keep changing."""
 
 
 class ScheduleUnreadable(RetryableFailure):
-    """The schedule's row of a meeting is malformed. An operator can mend that."""
+    """A malformed row of the schedule. An operator can fix the row."""
 
 
 class SheetsUnreachable(RetryableFailure):
-    """Google couldn't be reached, is busy or broken, or its answer is malformed.
+    """A failure to reach Google, or a malformed answer or a 429 or 5xx from Google.
 
-    `retry_after` are the seconds that Google asked us to wait, None if it didn't.
+    `retry_after` is the number of seconds that Google asked us to wait; None if it gave no number.
     """
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
@@ -332,25 +336,25 @@ class SheetsUnreachable(RetryableFailure):
 
 
 class SheetsTimedOut(SheetsUnreachable):
-    """Google didn't answer before the deadline."""
+    """A request that Google didn't answer before the deadline."""
 
 
 class SheetsRefused(RetryableFailure):
-    """Google refused to provide the sheet. The owner of the key or the sheet can mend that."""
+    """A sheet that Google refused to provide. The owner of the key or the sheet has to act."""
 
 
 class GoogleKeyRefused(SheetsRefused):
-    """The key is missing, malformed or refused by Google. A newer one may have been saved since."""
+    """A key that is missing, malformed or refused by Google. SSM may have a newer key."""
 
 
 class Forgotten(IngesterError):
-    """An operator had the recording forgotten, so its message is dropped."""
+    """A message that is dropped, because an operator had its recording forgotten."""
 
 
 class OutOfTime(IngesterError):
-    """The invocation's time is nearly over. The parts that were copied are kept.
+    """The end of an invocation's time during a copy. The copied parts are kept.
 
-    `stored` of `total` bytes are in S3. `total` is None if Zoom doesn't tell the size of a file.
+    `stored` of `total` bytes are in S3. `total` is None if Zoom doesn't state the size of a file.
     """
 
     def __init__(self, stored: int, total: int | None) -> None:
@@ -361,27 +365,27 @@ class OutOfTime(IngesterError):
 
 
 class AskLater(IngesterError):
-    """Something isn't finished yet. The caller has to ask again later."""
+    """Something that isn't finished yet. The caller has to ask again later."""
 
 
 class WebhookUnreachable(RetryableFailure):
-    """Our own webhook endpoint couldn't be reached."""
+    """A failure to reach our own webhook endpoint."""
 
 
 class WebhookFailed(IngesterError):
-    """Our own webhook endpoint refused a request."""
+    """A request that our own webhook endpoint refused."""
 
 
 class KeyRefused(WebhookFailed):
-    """The webhook endpoint has another signing key: ours may have been rotated since."""
+    """A refusal of our signing key by our webhook endpoint. The key may have been rotated."""
 
 
 class AwsFailed(RetryableFailure):
-    """A call to AWS failed."""
+    """A call to AWS that failed."""
 
     @classmethod
     def of(cls, error: Exception) -> AwsFailed:
-        """Make the error for one of botocore, with its operation and code but not its long text."""
+        """Return the error for a botocore error, with its operation and code, not its long text."""
         # botocore's connection errors have a `response` too, which is None.
         response = getattr(error, "response", None) or {}
         code = response.get("Error", {}).get("Code") or type(error).__name__
@@ -390,4 +394,4 @@ class AwsFailed(RetryableFailure):
 
 
 class SlowDown(AwsFailed):
-    """S3 is overloaded: retry later, with fewer requests."""
+    """S3's answer that it is overloaded: retry later, with fewer requests."""

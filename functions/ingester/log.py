@@ -22,24 +22,25 @@ _NAMES = (
     rf"|token|{_PASSCODES}|secret|api[_-]?key"
 )
 _SEPARATOR = r"(?:\s*=\s*|\s*:(?!\s)|\s*:\s+(?=[A-Za-z.,;!?]*+[^\sA-Za-z.,;!?\"']))"
-"""The separator of a secret's name and its value. A plain word after ": " isn't a secret: it may
-be part of a topic, like "Secret: the Life of Bees"."""
+"""The separator of a secret's name and its value. A plain word after ": " doesn't count as a
+secret, because it may be part of a topic, like "Secret: the Life of Bees"."""
 
 _SECRETS = (
     re.compile(r"(?i)(\bbearer\s+|\bbasic\s+)[A-Za-z0-9._~+/=-]+"),
-    # By shape: Slack's tokens, JSON web tokens, private keys, the password in a URL, Slack's hooks.
+    # The shape identifies Slack's tokens, JSON web tokens, private keys, the password in a URL, and
+    # Slack's hooks.
     re.compile(r"()\bxox[a-z]-[A-Za-z0-9-]{8,}+"),
     re.compile(r"()\beyJ[A-Za-z0-9_-]{8,}+\.[A-Za-z0-9_-]++(?:\.[A-Za-z0-9_-]*+)?"),
     re.compile(r"(?s)(-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----).*?(?=-----END|\Z)"),
     re.compile(r"(?i)(\b[a-z][a-z0-9+.-]{0,20}://)[^\s/@:]*+:[^\s/@]*+(?=@)"),
     re.compile(r"(?i)(\bhooks\.slack(?:-gov)?\.com/)[^\s\"'\\]+"),
-    # A secret in a URL that is itself a value of another URL's query.
+    # A URL's query may contain another URL, whose own secret is encoded.
     re.compile(rf"(?i)((?:{_NAMES})%3D)(?:(?!%26)[^\s\"'\\&])+"),
     # A quoted value ends at its own quote, which may itself be escaped, as in JSON within JSON.
     re.compile(rf"(?i)((?:{_NAMES})(?:\\*[\"'])?\s*[=:]\s*b?(\\*[\"']))(?:(?!(?<!\\)\2).)+"),
-    # Such a name is never a word of a topic.
+    # A name after `_` or `-`, and "api key", are never words of a topic.
     re.compile(rf"(?i)((?:[_-](?:{_NAMES})|api[_-]?key)(?:\\*[\"'])?\s*[=:]\s*)[^\s\"'\\&,;}}]+"),
-    # A passcode may contain what separates other values.
+    # A passcode may contain the characters that end other values.
     re.compile(rf"(?i)((?:{_PASSCODES})(?:\\*[\"'])?{_SEPARATOR})[^\s\"'\\}}]+"),
     re.compile(rf"(?i)((?:{_NAMES})(?:\\*[\"'])?{_SEPARATOR})[^\s\"'\\&,;}}]+"),
 )
@@ -51,11 +52,12 @@ _context: ContextVar[dict[str, str]] = ContextVar("recording")
 _hidden: ContextVar[tuple[str, ...]] = ContextVar("hidden", default=())
 
 SHORTEST_HIDDEN = 8
-"""Characters of the shortest secret that is hidden by its value. A shorter one is in many words."""
+"""Minimum length, in characters, of a secret that is hidden by its value. Many words contain
+shorter ones."""
 
 
 def redact(text: str) -> str:
-    """Return `text` without secrets: known values, known shapes, and what follows known names."""
+    """Return `text` without secrets: known values, known shapes, values after known names."""
     for form in _hidden.get():
         text = text.replace(form, "***")
     for pattern in _SECRETS:
@@ -64,7 +66,10 @@ def redact(text: str) -> str:
 
 
 def hide(secret: str) -> None:
-    """Let `redact` remove a secret, wherever it appears from now on, also in an encoded form."""
+    """Let `redact` remove a secret from now on, in plain or encoded form.
+
+    Each part of a secret with commas counts as a secret, too.
+    """
     found = {*_hidden.get()}
     for value in (secret, *secret.split(",")):
         if len(value.strip()) >= SHORTEST_HIDDEN:
@@ -73,7 +78,7 @@ def hide(secret: str) -> None:
 
 
 def _forms(secret: str) -> set[str]:
-    """Return a secret as it is, URL-encoded, escaped as in JSON, HTML, Python, and in base64."""
+    """Return a secret's forms: plain, URL-encoded, base64, escaped as in JSON, HTML, Python."""
     raw = secret.encode()
     encoded = {quote(secret), quote(secret, safe=""), quote_plus(secret)}
     lower = {_PERCENT.sub(lambda found: found[0].lower(), form) for form in encoded}
@@ -83,7 +88,8 @@ def _forms(secret: str) -> set[str]:
     once = {msgspec.json.encode(secret).decode()[1:-1], json.dumps(secret)[1:-1]}
     forms |= once | {json.dumps(form)[1:-1] for form in once}
     for before in range(3):
-        # Three bytes are four characters, so the form depends on the number of bytes before.
+        # Base64 makes four characters of three bytes, so the form depends on the number of bytes
+        # before.
         text = base64.b64encode(b"\0" * before + raw).decode()
         whole = text[-(-before * 4 // 3) : (before + len(raw)) * 4 // 3]
         forms |= {whole, whole.replace("+", "-").replace("/", "_")}
@@ -92,7 +98,7 @@ def _forms(secret: str) -> set[str]:
 
 @contextmanager
 def about(**keys: str) -> Iterator[None]:
-    """Add `uuid`, `zip_id` or other keys to every record that the block writes."""
+    """Add `uuid`, `zip_id` or other keys to every log record that the block writes."""
     token = _context.set({**_context.get({}), **keys})
     try:
         yield
@@ -101,7 +107,7 @@ def about(**keys: str) -> Iterator[None]:
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats a record as JSON.
+    """Formatter of log records as JSON objects.
 
     The object has `level`, `timestamp`, `location` and `message`, the keys of `about`, those of the
     call's `extra`, and `exception` if there is one.
@@ -136,7 +142,7 @@ def _redacted(value: Any) -> Any:
 
 
 def _encodable(text: str) -> str:
-    """Return a text with a `?` for each half of a surrogate pair, which JSON may hold alone."""
+    """Return a text with `?` for each lone half of a surrogate pair, which UTF-8 can't encode."""
     return text.encode("utf-8", "replace").decode()
 
 
@@ -144,8 +150,9 @@ def goes_on(outlook: str, advice: str = "") -> dict[str, Any]:
     """Return the `extra` of an error record after which processing continues.
 
     Args:
-        outlook: What happens automatically.
-        advice: What a person should do; "" for nothing. UUID in it stands for the recording's uuid.
+        outlook: Sentence that says what happens automatically.
+        advice: Sentence that says what a person should do, with UUID for the recording's uuid; ""
+            for none.
     """
     return {"outlook": outlook, "goes_on": True, **({"advice": advice} if advice else {})}
 

@@ -1,5 +1,6 @@
 """Metrics in log records. CloudWatch extracts them from the log, without a request of ours.
 
+This is CloudWatch's embedded metric format:
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 
 A metric counts each fact once. So the code that makes a change writes the record, and not the code
@@ -18,7 +19,7 @@ from ingester.errors import RequestError, Unauthorized, WrongSignature
 
 
 class Unit(StrEnum):
-    """The units of CloudWatch that are used. CloudWatch has no unit for minutes."""
+    """The units of CloudWatch that this project uses. CloudWatch has no unit for minutes."""
 
     COUNT = "Count"
     BYTES = "Bytes"
@@ -27,7 +28,7 @@ class Unit(StrEnum):
 
 
 class Metric(StrEnum):
-    """A metric: its name in CloudWatch, its unit, and the meaning of one value."""
+    """A metric of the pipeline: its name in CloudWatch, its unit, and what one value means."""
 
     unit: Unit
     meaning: str
@@ -153,12 +154,12 @@ def record(stack_name: str, now: datetime, values: Mapping[Metric, float]) -> di
 
 
 def once(metric: Metric, happened: object = True) -> dict[Metric, float]:
-    """Return the value 1 of `metric` for `record`, or {} unless it `happened`."""
+    """Return `metric` with the value 1; {} if `happened` is false."""
     return {metric: 1.0} if happened else {}
 
 
 def ignored(happened: object, *, too_short: bool) -> dict[Metric, float]:
-    """Return the metrics of an ingest that ended with nothing to ingest, or {} unless it did."""
+    """Return the metrics of an ingest that was ignored; {} if `happened` is false."""
     counts = once(Metric.RECORDING_IGNORED, happened)
     return counts | once(Metric.SKIPPED_FOR_DURATION, happened and too_short)
 
@@ -168,10 +169,15 @@ def refused(
 ) -> dict[Metric, float]:
     """Return the metrics of a request that the webhook refused.
 
-    `is_own` says that our own functions sent the request. Such a 4xx isn't counted: its sender gets
-    the answer. A 401 is counted apart, because anybody in the internet can cause it. But a wrong
-    signature most likely comes from Zoom, which has another secret than ours. `is_unchecked` says
-    that the signature couldn't be checked: anybody can cause that, too, so it isn't counted.
+    A 401 has its own metric, because anybody on the internet can cause it. A wrong signature is
+    counted in addition, because it most likely comes from Zoom, which has another secret than ours.
+
+    Args:
+        error: The reason of the refusal.
+        is_own: Whether our own functions sent the request. A 4xx isn't counted then, because the
+            sender gets the answer.
+        is_unchecked: Whether the signature couldn't be checked. Such a request isn't counted,
+            because anybody can send it.
     """
     if is_unchecked:
         return {}

@@ -15,7 +15,7 @@ from ingester.errors import IngesterError
 
 Sleep = Callable[[float], None]
 Chance = Callable[[], float]
-"""A function that returns a number from 0 up to, but not including, 1, as `random.random`."""
+"""A function that returns a number from 0 up to, but not including, 1, such as `random.random`."""
 
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 30.0
@@ -33,7 +33,10 @@ def backoff(
     longest: float = LONGEST_WAIT,
     by_chance: Chance = random.random,
 ) -> float:
-    """Return the seconds to wait after `failures` failures in a row: exponential, full jitter."""
+    """Return the seconds to wait after `failures` failures in a row: exponential, full jitter.
+
+    Source: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+    """
     return by_chance() * min(longest, first * 2.0 ** (failures - 1))
 
 
@@ -47,12 +50,19 @@ def retrying(
     monotonic: Callable[[], float] = time.monotonic,
     by_chance: Chance = random.random,
 ) -> tenacity.Retrying:
-    """Return a tenacity `Retrying` that retries after `errors`. Call it once.
+    """Return a tenacity `Retrying` that retries after `errors`. Use it for one call only.
 
-    It waits for the seconds in the error's `retry_after`, else for an exponential backoff with
-    jitter. It stops after `attempts`, or before a wait that would end later than `seconds` from
-    now; then it raises the last error unchanged. It calls `before` before each wait. `monotonic`
-    is the clock of the seconds.
+    Before a retry, the object waits for the seconds in the error's `retry_after`, or else for an
+    exponential backoff with jitter. After the last attempt, the object raises the error unchanged.
+
+    Args:
+        errors: Types of the errors after which a retry may help.
+        attempts: Maximum number of attempts.
+        seconds: Time limit, from now. No wait begins that would end later.
+        sleep: Waits for a number of seconds.
+        before: Function that is called before each wait.
+        monotonic: Clock for the time limit, in seconds.
+        by_chance: Source of the jitter.
     """
     begin = monotonic()
 
@@ -79,7 +89,7 @@ def retrying(
 
 
 def retry_after(header: str, now: datetime) -> float | None:
-    """Return the seconds from `now` that a `Retry-After` asks for, None if it can't be read.
+    """Return the seconds from `now` that a `Retry-After` asks for; None if it can't be read.
 
     The header holds a number, an HTTP date or an ISO date; "" stands for no header.
     """

@@ -2,7 +2,8 @@
 
 Each function has one frozen type of settings. A field is the environment variable of the same name
 in capitals, and the stack's template sets exactly these variables (a test compares them). Secrets
-are SSM SecureStrings under `secrets_path`. A container reads them when it starts.
+are SSM SecureStrings under `secrets_path`. A container keeps the secrets that it has read
+(`runtime/container.py`).
 """
 
 from __future__ import annotations
@@ -34,26 +35,26 @@ class Settings(
 
 
 class Secrets(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
-    """Secrets of a function. Their values never stand in a `repr`, a log record or an error."""
+    """Secrets of a function, whose values never appear in a `repr`, a log record or an error."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(…)"
 
 
 class LambdaVariables(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
-    """Variables that Lambda itself sets. A process that a function starts needs some of them."""
+    """Variables that Lambda sets, and that a function passes on to a process."""
 
     ld_library_path: str = ""
 
 
 class ZoomSite(Settings, frozen=True, kw_only=True):
-    """The Zoom of the account. Its pages have the host of `zoom_oauth_url`."""
+    """The account's Zoom site, whose pages have the host of `zoom_oauth_url`."""
 
     zoom_oauth_url: str = "https://zoom.us/oauth/token"
 
     @property
     def zoom_web(self) -> str:
-        """The address of Zoom's pages, without a slash at its end."""
+        """Base URL of Zoom's web pages, without a slash at the end."""
         parts = urlsplit(self.zoom_oauth_url)
         return f"{parts.scheme}://{parts.netloc}"
 
@@ -87,7 +88,10 @@ class WebhookSettings(Settings, frozen=True, kw_only=True):
 
 
 class WebhookSecrets(Secrets, frozen=True, kw_only=True):
-    """`webhook_validation_secret_token` may hold several secrets, separated by commas."""
+    """Secrets of `webhook.py`.
+
+    `webhook_validation_secret_token` may hold several secrets, separated by commas.
+    """
 
     webhook_validation_secret_token: str = ""
     pipeline_signing_key: str
@@ -110,7 +114,7 @@ class OnDemandSettings(ZoomSettings, frozen=True, kw_only=True):
 
     @property
     def origins(self) -> frozenset[str]:
-        """The origins of the pages that may send requests, in lower case."""
+        """Origins of the pages that may send requests, in lower case."""
         return frozenset(origin.lower() for origin in split(self.ingest_allowed_origins))
 
 
@@ -121,7 +125,8 @@ class OnDemandSecrets(ZoomSecrets, frozen=True, kw_only=True):
 class ReconcileSettings(ZoomSettings, frozen=True, kw_only=True):
     """Settings of `reconcile.py`.
 
-    `reconcile_days` is how many days back reconcile looks for recordings; 0 turns it off.
+    `reconcile_days` is the number of past days whose recordings reconcile checks; 0 turns reconcile
+    off.
     """
 
     recordings_table: str
@@ -132,7 +137,8 @@ class ReconcileSettings(ZoomSettings, frozen=True, kw_only=True):
 class DownloaderSettings(ZoomSettings, frozen=True, kw_only=True):
     """Settings of `downloader.py`.
 
-    `download_receive_limit` is the queue's, so that a row can name the last attempt.
+    `download_receive_limit` is the download queue's limit of receives, by which a row can name the
+    last attempt.
 
     `download_connections` is the largest number of connections to Zoom's download host, for all
     files together.
@@ -161,7 +167,7 @@ class DownloaderSettings(ZoomSettings, frozen=True, kw_only=True):
 
     @property
     def fallback_series_id(self) -> str:
-        """`DEFAULT_SERIES_ID`. The text `None` counts as unset: old templates wrote it."""
+        """Value of `DEFAULT_SERIES_ID`; "" for the text `None`, which old templates wrote."""
         return "" if self.default_series_id == "None" else self.default_series_id
 
 
@@ -177,10 +183,11 @@ class OpencastSettings(Settings, frozen=True, kw_only=True):
 class UploaderSettings(OpencastSettings, frozen=True, kw_only=True):
     """Settings of `uploader.py`.
 
-    `upload_receive_limit` is the queue's, so that a row can name the last attempt.
+    `upload_receive_limit` is the upload queue's limit of receives, by which a row can name the last
+    attempt.
 
-    `oc_outage_hours` is how long an upload waits for an Opencast that can't be reached.
-    `follow_ingests` is whether the function `follow` asks Opencast for each ingest's final state.
+    `oc_outage_hours` is the longest wait of an upload for an Opencast that can't be reached.
+    `follow_ingests` says whether the function `follow` asks Opencast for each ingest's final state.
     """
 
     status_table: str
@@ -210,7 +217,7 @@ class UploaderSecrets(Secrets, frozen=True, kw_only=True):
 class FollowSettings(OpencastSettings, frozen=True, kw_only=True):
     """Settings of `follow.py`.
 
-    `follow_ingests` is False where ingests aren't followed.
+    `follow_ingests` says whether ingests are followed.
     """
 
     status_table: str
@@ -240,14 +247,14 @@ class StatusQuerySettings(ZoomSite, frozen=True, kw_only=True):
 
     @property
     def fallback_series_id(self) -> str:
-        """`DEFAULT_SERIES_ID`. The text `None` counts as unset: old templates wrote it."""
+        """Value of `DEFAULT_SERIES_ID`; "" for the text `None`, which old templates wrote."""
         return "" if self.default_series_id == "None" else self.default_series_id
 
 
 class SlackSettings(ZoomSite, frozen=True, kw_only=True):
     """Settings of `slack.py`.
 
-    `own_alias` is `<function>:<alias>`, which the function invokes to go on after its answer.
+    `own_alias` is `<function>:<alias>`, which the function invokes to continue after its answer.
     """
 
     secrets_path: str
@@ -264,17 +271,17 @@ class SlackSettings(ZoomSite, frozen=True, kw_only=True):
 
     @property
     def channel(self) -> str:
-        """The channel's name or id, without `#`."""
+        """Name or id of the channel, without `#`."""
         return self.slack_zip_channel.strip().removeprefix("#")
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """The handles of the groups, without `@`, or their ids."""
+        """Handles of the groups, without `@`, or their ids."""
         return tuple(group.removeprefix("@") for group in split(self.slack_allowed_groups))
 
 
 class SlackSecrets(Secrets, frozen=True, kw_only=True):
-    """Both secrets are "" where Slack isn't set up."""
+    """Secrets of `slack.py`, which are "" where Slack isn't set up."""
 
     slack_signing_secret: str = ""
     slack_api_token: str = ""
@@ -283,8 +290,8 @@ class SlackSecrets(Secrets, frozen=True, kw_only=True):
 class LogNotificationsSettings(Settings, frozen=True, kw_only=True):
     """Settings of `log_notifications.py`.
 
-    `notification_quiet_seconds` is how long after its mail a fault is only counted. `page_url` is
-    the page's address.
+    `notification_quiet_seconds` is the time after a fault's mail in which repeats of the fault are
+    only counted. `page_url` is the status page's URL.
     """
 
     status_table: str
@@ -297,10 +304,10 @@ class LogNotificationsSettings(Settings, frozen=True, kw_only=True):
 
     @property
     def at_least(self) -> Level:
-        """The lowest level of mailed records.
+        """Lowest level of mailed records.
 
         Raises:
-            SettingsError: The name is no level.
+            SettingsError: The setting names no level.
         """
         name = self.log_notifications_filter_log_level.upper()
         if name not in Level.__members__:
@@ -311,7 +318,7 @@ class LogNotificationsSettings(Settings, frozen=True, kw_only=True):
 class ScheduleUpdateSettings(Settings, frozen=True, kw_only=True):
     """Settings of `schedule_update.py`.
 
-    `google_credentials` is the SSM parameter with the service account's key.
+    `google_credentials` is the name of the SSM parameter with the service account's key.
     """
 
     secrets_path: str
@@ -324,7 +331,7 @@ class ScheduleUpdateSettings(Settings, frozen=True, kw_only=True):
 
     @property
     def tabs(self) -> tuple[str, ...]:
-        """The tabs' names, each once."""
+        """Names of the sheet's tabs, each once."""
         return tuple(dict.fromkeys(split(self.gsheets_sheet_names)))
 
 
@@ -345,7 +352,7 @@ def read(settings_type: type[SettingsType], environment: Mapping[str, str]) -> S
     """Return a function's settings from its environment. An empty variable counts as not set.
 
     Raises:
-        SettingsError: a variable is missing or malformed. The sentence names it.
+        SettingsError: A variable is missing or malformed. The error's text names the variable.
     """
     given = {name: value for name, value in environment.items() if value != ""}
     try:
@@ -355,16 +362,16 @@ def read(settings_type: type[SettingsType], environment: Mapping[str, str]) -> S
 
 
 class SsmClient(Protocol):
-    """The one call of boto3's SSM client that is used here, and its errors."""
+    """The one call of boto3's SSM client that is used here, and the client's errors."""
 
     @property
     def exceptions(self) -> Any: ...
 
-    def get_parameter(self, *, Name: str, WithDecryption: bool) -> Any: ...  # boto3's
+    def get_parameter(self, *, Name: str, WithDecryption: bool) -> Any: ...  # names of boto3
 
 
 def read_parameter(ssm: SsmClient, name: str) -> str:
-    """Return a parameter of SSM, "" if it doesn't exist. Its value stays out of the log."""
+    """Return an SSM parameter; "" if it doesn't exist. The log never shows the value."""
     try:
         answer = ssm.get_parameter(Name=name, WithDecryption=True)
     except ssm.exceptions.ParameterNotFound:
@@ -382,10 +389,10 @@ def variables_of(struct_type: type[msgspec.Struct]) -> tuple[str, ...]:
 def read_secrets(secrets_type: type[SecretsType], ssm: SsmClient, path: str) -> SecretsType:
     """Return a function's secrets from SSM. A missing parameter counts as not configured.
 
-    Each secret takes a call of its own, so that each has a grant of its own.
+    Each secret is read by a call of its own, so that each has a grant of its own.
 
     Raises:
-        SettingsError: a secret without a default is missing.
+        SettingsError: A secret without a default is missing.
     """
     found = {name: read_parameter(ssm, f"{path}/{name}") for name in variables_of(secrets_type)}
     given = {name: value for name, value in found.items() if value}

@@ -1,4 +1,4 @@
-"""Time zones, in their own module: tzdata is 10% of a small function's deployment package."""
+"""Time zones, in their own module because tzdata is 10% of a small function's package."""
 
 from __future__ import annotations
 

@@ -10,16 +10,16 @@ FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 @lru_cache(maxsize=1024)
 def parse(text: str) -> datetime:
-    """Return the moment of a timestamp, aware, in UTC. Raise ValueError if it is malformed."""
+    """Return the moment of a timestamp, aware, in UTC. Raise ValueError if `text` is malformed."""
     return datetime.strptime(text, FORMAT).replace(tzinfo=UTC)
 
 
 def parse_recorded(text: str) -> datetime:
-    """Return the moment of a timestamp of a recording, as `parse` does.
+    """Return the moment of a recording's timestamp, aware, in UTC.
 
     Raises:
-        ValueError: It is malformed, or of a year that has no recordings, near which local times
-            are beyond Python's calendar.
+        ValueError: `text` is malformed, or its year isn't from 1970 to 2999. Python's calendar
+            doesn't have all local times near its limits.
     """
     moment = parse(text)
     if not 1970 <= moment.year < 3000:
@@ -35,8 +35,8 @@ def write(moment: datetime) -> str:
 def write_local(moment: datetime, zone: tzinfo) -> str:
     """Return the local time of an aware moment in the form of a timestamp.
 
-    It ends in `Z` although it isn't UTC. The upload message's `created_local` has this form, which
-    is kept for compatibility.
+    The result ends in `Z` although it isn't UTC. The upload message's `created_local` has this
+    form, which is kept for compatibility.
     """
     return moment.astimezone(zone).strftime(FORMAT)
 

@@ -13,9 +13,9 @@ from typing import Any
 from invoke import Collection, Context
 
 from ingester import timestamps
-from ingester.ledger.record import Record, event_of
+from ingester.ledger.record import Record, event_of, files_of_event
 from ingester.ledger.table import Ledger
-from ingester.status.details import editor_of
+from ingester.status.details import editor_of, file_words
 from ingester.status.diagnosis import Diagnosis, diagnose_each
 from ingester.status.row import StatusRow
 from ingester.status.table import STATUS_LIFE, StatusTable
@@ -110,9 +110,9 @@ def say_none_found(*, since: str | None, failed: bool, is_open: bool) -> None:
 def links_of(record: Record, verdict: Verdict, opencast: str) -> list[str]:
     """Return lines with what the ledger knows of a recording: its files, and its event."""
     media_package = event_of(record, verdict.ingest.zip_id)
-    ingest = record.ingests.get(media_package)
-    names = sorted(ingest.certain_files.values()) if ingest else []
-    lines = [f"Files in Opencast: {', '.join(names)}"] if names else []
+    files = files_of_event(record, media_package)
+    words = [file_words(file.name, file.seconds, file.size) for file in files]
+    lines = [f"Files in Opencast: {', '.join(words)}"] if words else []
     if verdict.is_in_opencast and media_package and opencast:
         lines.append(f"In Opencast's editor: {editor_of(media_package, opencast)}")
     return lines

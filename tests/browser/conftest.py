@@ -1,4 +1,4 @@
-"""One browser for all tests of a process; for each test the page with its own tables."""
+"""Fixtures: one browser for all tests of a process, and a page with own tables for each test."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from tests.function_harness import status_tools
 
 ZONE = "America/New_York"
 REFUSED = "Failed to load resource"
-"""The beginning of what Chromium writes to the console for each HTTP error."""
+"""The beginning of the message that Chromium writes to the console for each HTTP error."""
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium."""
+    """Yield Debian's Chromium."""
     yield from installed_browser()
 
 
 @dataclass
 class Watch:
-    """A page's console errors and requested URLs. Errors that begin with `expected` don't count."""
+    """A page's requested URLs, and its console errors unless they begin with `expected`."""
 
     errors: list[str] = field(default_factory=list)
     requested: set[str] = field(default_factory=set)
@@ -40,7 +40,7 @@ class Watch:
 
 @pytest.fixture(scope="session")
 def week() -> list[dict[str, Any]]:
-    """The status rows of a week, written once because that takes longer than a test."""
+    """Return the status rows of a week, written once, since writing takes longer than a test."""
     with pytest.MonkeyPatch.context() as environment:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             environment.setenv(name, "test")
@@ -52,7 +52,7 @@ def week() -> list[dict[str, Any]]:
 
 @pytest.fixture
 def site(aws: Cloud, clock: Clock, week: list[dict[str, Any]]) -> Iterator[Site]:
-    """The page and its API, with a week of recordings."""
+    """Serve the page and its API, with a week of recordings."""
     clock.now = NOW
     with aws.status.batch_writer() as batch:
         for item in week:
@@ -68,7 +68,7 @@ def watch() -> Watch:
 
 @pytest.fixture
 def options() -> dict[str, Any]:
-    """Options of the browser context, which tests set by parameters."""
+    """Return the options of the browser context, which tests set by parameters."""
     return {}
 
 
@@ -82,7 +82,7 @@ def context(browser: Browser, options: dict[str, Any]) -> Iterator[BrowserContex
 
 @pytest.fixture
 def page(context: BrowserContext, site: Site, watch: Watch) -> Iterator[Page]:
-    """An empty tab. Afterwards it must have no console errors and no requests to other sites."""
+    """Yield an empty tab, then check it for console errors and requests to other sites."""
     page = context.new_page()
     page.clock.install(time=NOW)
     page.on("console", watch.console)

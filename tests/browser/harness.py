@@ -1,4 +1,4 @@
-"""Harness of the page's tests: Chromium, the page's API on loopback, and ways to read the page."""
+"""Harness of the page's tests: Chromium, the page's API on loopback, and readers of the page."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ import status_query
 from ingester.runtime.api_gateway import Answer, json_answer
 
 TIMEOUT_MS = 60_000
-"""Longest wait for something on the page, on a busy machine too."""
+"""Milliseconds of the longest wait for something on the page, also on a busy machine."""
 
 # Chromium's sandbox doesn't work for root. The other options turn off calls to other hosts.
 ARGUMENTS = (
@@ -43,7 +43,7 @@ def chromium() -> str:
 
 
 def installed_browser() -> Iterator[Browser]:
-    """Yield Debian's Chromium. Without it skip the tests, or fail in CI."""
+    """Yield Debian's Chromium. If it isn't installed, skip the test, or fail it in CI."""
     program = chromium()
     if not program:
         message = "No chromium here: `apt-get install chromium` lets the page's tests run."
@@ -70,9 +70,9 @@ def launched(program: str, *arguments: str) -> Iterator[Browser]:
 class Site:
     """Server of `GET /`, `GET /status` and `POST /ingest` below any base path.
 
-    The real function answers `/status`, unless `trouble` is set. `ingest` is the answer of
-    `/ingest`; None never answers. `posted` are the bodies received there, `queries` those of
-    `/status`.
+    The real function answers `GET /status`, unless `trouble` is set to another answer. `ingest` is
+    the answer to `POST /ingest`; None sends no answer. `posted` are the bodies sent to `/ingest`.
+    `queries` are the query parameters sent to `/status`.
     """
 
     deps: status_query.Dependencies
@@ -85,7 +85,7 @@ class Site:
 
     @property
     def url(self) -> str:
-        """The page's address, as API Gateway has it."""
+        """The page's address, with a stage as in API Gateway."""
         return f"{self.origin}/live/"
 
     def get(self, path: str, query: dict[str, str]) -> Answer:
@@ -145,7 +145,7 @@ def serving(site: Site) -> Iterator[Site]:
 
 
 def open_page(page: Page, site: Site, view: str = "") -> None:
-    """Load a view anew and wait until it is complete."""
+    """Load the page with a view, and wait until the view is complete."""
     page.goto("about:blank")
     page.goto(site.url + view)
     await_view(page)
@@ -157,7 +157,7 @@ def await_view(page: Page) -> None:
 
 
 def hold(page: Page, pattern: str) -> list[Route]:
-    """Hold back the page's requests whose URLs match. They are appended to the returned list."""
+    """Hold back requests whose URLs match `pattern`. Return a list to which each is appended."""
     held: list[Route] = []
 
     def keep(route: Route) -> None:
@@ -183,9 +183,10 @@ def focused(page: Page) -> str:
 
 
 def violations(page: Page) -> list[str]:
-    """Return what axe-core finds wrong for certain.
+    """Return the certain violations that axe-core finds in the page.
 
-    Its script is run by the debugger, since the page's Content-Security-Policy forbids it.
+    The debugger runs axe-core's script, since the page's Content-Security-Policy forbids foreign
+    scripts.
     """
     page.evaluate(AXE.read_text("utf-8"))
     found = page.evaluate("axe.run({ resultTypes: ['violations'] })")

@@ -1,4 +1,4 @@
-"""A week of recordings as the functions write them, for the page's tests and screenshots."""
+"""A week of status rows as the functions write them, for the page's tests and screenshots."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ USUAL = (
     (9, State.UPLOADER_RECEIVED),
     (14, State.SENT_TO_OPENCAST),
 )
-"""The usual states of a recording, with the minutes after the webhook event."""
+"""The usual states of a recording, each after its minutes from the webhook event."""
 
 
 class Week:
@@ -50,7 +50,10 @@ class Week:
     def begin(
         self, uuid: str, ago: timedelta, lecture: int | str, *, origin: Origin = Origin.WEBHOOK
     ) -> None:
-        """Write a recording's first state. `lecture` is an index of LECTURES, or a topic."""
+        """Write a recording's first state at the time `ago` before NOW.
+
+        `lecture` is an index of LECTURES, or a topic.
+        """
         topic, _, _, meeting = LECTURES[lecture % 6] if isinstance(lecture, int) else LECTURES[0]
         self.clock.now = NOW - ago
         subject = Subject(
@@ -67,7 +70,7 @@ class Week:
         )
 
     def go(self, uuid: str, ago: timedelta, lecture: int, until: State) -> None:
-        """Write a recording's usual states up to `until`."""
+        """Write a recording's usual states up to `until`, from the time `ago` before NOW on."""
         self.begin(uuid, ago, lecture)
         _, course, series, _ = LECTURES[lecture % 6]
         for minutes, state in USUAL[1:]:
@@ -78,7 +81,7 @@ class Week:
                 break
 
     def request_again(self, uuid: str) -> None:
-        """Write a second request for the recording, by "+Zoom" now."""
+        """Write a second request for the recording, by "+Zoom" at NOW."""
         self.clock.now = NOW
         row = self.status.get(f"auto-ingest-{uuid}")
         assert row
@@ -93,7 +96,7 @@ class Week:
         self.status.write(SECOND_REQUEST, change)
 
     def ingest_second_request(self, series: str = "") -> None:
-        """Write that the second request reached Opencast."""
+        """Write that the second request has brought the recording into Opencast."""
         change = StatusChange(State.SENT_TO_OPENCAST, oc_series_id=series)
         self.status.write(SECOND_REQUEST, change)
 

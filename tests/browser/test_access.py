@@ -1,4 +1,4 @@
-"""Accessibility of the page: keyboard, screen reader, narrow windows, colours, motion."""
+"""Tests of the page's accessibility: keyboard, screen reader, narrow windows, colours, motion."""
 
 from __future__ import annotations
 
@@ -53,7 +53,9 @@ def test_no_view_is_wider_than_a_narrow_window(page: Page, site: Site) -> None:
 
 
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
-def test_a_search_and_a_filled_form_are_accessible_in_any_window(page: Page, site: Site) -> None:
+def test_axe_finds_no_violation_in_a_search_and_a_filled_form_in_any_window(
+    page: Page, site: Site
+) -> None:
     open_page(page, site)
     page.get_by_label("Search all seven days").fill("data")
     expect(page.locator("#c-")).to_have_text("4")
@@ -70,14 +72,16 @@ def test_a_search_and_a_filled_form_are_accessible_in_any_window(page: Page, sit
     ("options", "background"),
     [({"color_scheme": "light"}, "rgb(255, 255, 255)"), ({"color_scheme": "dark"}, "rgb(16, 20")],
 )
-def test_the_background_follows_the_color_scheme(page: Page, site: Site, background: str) -> None:
+def test_the_background_of_the_page_follows_the_color_scheme(
+    page: Page, site: Site, background: str
+) -> None:
     open_page(page, site)
     shown = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert shown.startswith(background)
 
 
 @pytest.mark.parametrize("options", [{"reduced_motion": "reduce"}])
-def test_nothing_is_animated_when_reduced_motion_is_preferred(page: Page, site: Site) -> None:
+def test_the_page_animates_nothing_when_reduced_motion_is_preferred(page: Page, site: Site) -> None:
     open_page(page, site)
     assert page.evaluate(
         "[...document.querySelectorAll('*')].map(element => getComputedStyle(element))"
@@ -104,7 +108,7 @@ def test_a_recording_and_a_meeting_can_be_opened_by_keyboard(page: Page, site: S
     assert focused(page) == "Mapping the Ocean"
     page.keyboard.press("Enter")
     await_view(page)
-    # The heading of the new view has the focus; Tab goes to the next element below.
+    # The heading of the new view has the focus, so that Tab goes to the next element below.
     expect(page.get_by_role("heading", level=1, name="Mapping the Ocean")).to_be_focused()
     page.keyboard.press("Tab")
     assert focused(page) == "Meeting 958 4663 6714"

@@ -1,4 +1,4 @@
-"""The page's advice about a recording, and its links to the form."""
+"""Tests of the page's advice about a recording, and of the links to the form."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.browser.recordings import NOW, SECOND_REQUEST, Week
 from tests.cloud import Cloud
 
 
-def test_a_retry_that_is_overdue_is_shown_as_waiting_for_its_turn(
+def test_an_overdue_retry_is_shown_as_waiting_for_its_turn(
     page: Page, site: Site, aws: Cloud
 ) -> None:
     week = Week(aws)
@@ -30,7 +30,7 @@ def test_a_retry_that_is_overdue_is_shown_as_waiting_for_its_turn(
     expect(shown).to_contain_text("Its retry waits for its turn, due 35 min ago")
 
 
-def test_a_command_is_hidden_until_an_operator_unfolds_it_and_stays_unfolded(
+def test_a_command_for_operators_is_hidden_until_a_person_unfolds_it_and_then_stays_visible(
     page: Page, site: Site, aws: Cloud
 ) -> None:
     open_page(page, site)
@@ -39,7 +39,7 @@ def test_a_command_is_hidden_until_an_operator_unfolds_it_and_stays_unfolded(
     expect(command).to_be_hidden()
     place.get_by_text("For operators").first.click()
     expect(command).to_be_visible()
-    # It stays unfolded when the page refreshes.
+    # The command has to stay unfolded when the page refreshes.
     Week(aws).begin("new==", timedelta(seconds=1), "Just now")
     page.get_by_role("button", name="Refresh").click()
     expect(page.get_by_role("link", name="Just now").first).to_be_visible()
@@ -47,7 +47,9 @@ def test_a_command_is_hidden_until_an_operator_unfolds_it_and_stays_unfolded(
     expect(place.get_by_text("invoke queue.retry-downloads")).to_be_hidden()
 
 
-def test_a_failed_recording_has_a_link_to_the_form_with_its_uuid(page: Page, site: Site) -> None:
+def test_the_page_links_a_failed_recording_to_a_form_that_has_its_uuid(
+    page: Page, site: Site
+) -> None:
     open_page(page, site)
     place = section(page, "Needs attention")
     place.get_by_role("link", name="Request it: Mapping the Ocean").click()
@@ -79,7 +81,7 @@ def test_the_form_does_not_repeat_a_series_that_opencast_does_not_have(
 
 
 def test_the_form_does_not_repeat_the_default_series(page: Page, site: Site, aws: Cloud) -> None:
-    """Otherwise it would win over a class that was added to the schedule meanwhile."""
+    # A repeated default series would win over a class that was added to the schedule meanwhile.
     week = Week(aws)
     week.begin("d==", timedelta(hours=3), "Stood in for")
     week.write("d==", timedelta(hours=2.8), State.OC_SERIES_FOUND, oc_series_id="DEFAULT")
@@ -92,7 +94,7 @@ def test_the_form_does_not_repeat_the_default_series(page: Page, site: Site, aws
 def test_a_recording_whose_ingest_has_an_unknown_outcome_may_be_requested_again(
     page: Page, site: Site, aws: Cloud
 ) -> None:
-    """The ledger knows the ingest, so another request starts no second one."""
+    # The ledger knows the ingest, so another request starts no second ingest.
     week = Week(aws)
     week.begin("m==", timedelta(hours=8), "Sent, perhaps")
     reason = "The ingest was sent to Opencast: look for it in Opencast: an operator is needed"
@@ -101,7 +103,7 @@ def test_a_recording_whose_ingest_has_an_unknown_outcome_may_be_requested_again(
     open_page(page, site)
     shown = section(page, "Needs attention").locator("li").filter(has_text="Sent, perhaps")
     expect(shown).to_contain_text("Request it again; if that fails too, tell an operator.")
-    # The form doesn't request a second ingest, although the first request did.
+    # The link must not ask for a second ingest, although the first request did.
     link = shown.get_by_role("link", name="Request it: Sent, perhaps")
     expect(link).to_have_attribute("href", "#request&uuid=m%3D%3D")
     open_page(page, site, "#recording=m==")
@@ -123,7 +125,7 @@ def test_a_failure_that_an_older_stack_may_still_retry_is_left_to_an_operator(
     expect(article.get_by_role("link")).to_have_count(0)
 
 
-def test_a_failure_needs_nobody_while_a_later_request_is_under_way_and_after_its_ingest(
+def test_a_failure_needs_no_person_while_a_later_request_is_under_way_and_after_its_ingest(
     page: Page, site: Site, aws: Cloud
 ) -> None:
     week = Week(aws)
@@ -170,7 +172,7 @@ def test_an_overdue_retry_is_not_announced_while_a_later_request_is_under_way(
     expect(settled).not_to_contain_text("Next try")
 
 
-def test_an_ignored_recording_needs_nobody_when_it_was_requested_with_a_series(
+def test_an_ignored_recording_needs_no_person_when_it_was_requested_with_a_series(
     page: Page, site: Site, aws: Cloud
 ) -> None:
     week = Week(aws)
@@ -186,7 +188,7 @@ def test_an_ignored_recording_needs_nobody_when_it_was_requested_with_a_series(
     expect(ignored.get_by_role("link")).to_have_count(0)
 
 
-def test_a_request_without_a_series_is_not_advised_again_when_the_recording_is_in_opencast(
+def test_the_page_advises_no_other_request_when_an_ignored_recording_is_in_opencast(
     page: Page, site: Site, aws: Cloud
 ) -> None:
     week = Week(aws)
@@ -198,7 +200,7 @@ def test_a_request_without_a_series_is_not_advised_again_when_the_recording_is_i
     expect(ignored.get_by_role("link")).to_have_count(0)
 
 
-def test_recordings_that_need_a_person_for_one_cause_are_one_entry(
+def test_recordings_are_one_entry_when_they_need_a_person_for_the_same_cause(
     page: Page, site: Site, aws: Cloud
 ) -> None:
     week = Week(aws)

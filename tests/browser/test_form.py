@@ -1,4 +1,4 @@
-"""The form that requests an ingest: its requests, and its messages for each answer."""
+"""Tests of the form that requests an ingest: its requests, and its texts for each answer."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_the_form_sends_all_five_parameters(page: Page, site: Site) -> None:
             "ingest_all_mp4": True,
         }
     ]
-    # The form is empty, so that a second click requests no second ingest.
+    # The form has to be empty after an accepted request, so that a second click sends nothing.
     expect(page.get_by_label("Recording (required)")).to_have_value("")
     page.get_by_role("link", name="Follow it").click()
     await_view(page)
@@ -69,7 +69,7 @@ def test_the_form_keeps_its_fields_for_a_recording_and_is_empty_for_another(
     page.get_by_role("checkbox", name="Ingest it again").check()
     page.get_by_role("button", name="Request ingest").click()
     expect(page.locator("#answer")).to_contain_text("There is no such recording.")
-    # The fields keep their values while another view is shown.
+    # The fields have to keep their values while another view is shown.
     page.get_by_role("link", name="Recordings", exact=True).click()
     page.go_back()
     expect(page.get_by_label("Opencast series")).to_have_value("20260112345")
@@ -103,7 +103,7 @@ def test_a_link_to_request_again_fills_in_the_parameters_of_the_first_request(
     expect(page.get_by_role("checkbox", name="Ingest it again")).not_to_be_checked()
 
 
-def test_a_second_request_that_is_wrong_leaves_no_answer_of_the_first(
+def test_the_form_drops_the_first_answer_when_the_second_recording_is_no_uuid(
     page: Page, site: Site
 ) -> None:
     open_page(page, site, "#request")
@@ -128,7 +128,7 @@ def test_the_form_omits_empty_text_fields(page: Page, site: Site) -> None:
     ]
 
 
-def test_the_form_sends_nothing_without_a_recording(page: Page, site: Site) -> None:
+def test_the_form_sends_nothing_when_it_has_no_recording(page: Page, site: Site) -> None:
     open_page(page, site, "#request")
     send(page, "  ")
     field = page.get_by_label("Recording (required)")
@@ -147,7 +147,7 @@ def test_the_form_sends_nothing_without_a_recording(page: Page, site: Site) -> N
 def test_the_form_does_not_send_the_number_of_a_meeting(
     page: Page, site: Site, number: str
 ) -> None:
-    """Zoom would return the meeting's latest recording."""
+    # For a meeting's number, Zoom would return the latest recording of the meeting.
     open_page(page, site, "#request")
     send(page, number)
     assert focused(page) == "f-uuid"
@@ -181,7 +181,7 @@ def test_the_form_does_not_send_a_link_to_join_a_meeting(
         "lo+ng/==",
     ],
 )
-def test_an_accepted_recording_can_be_followed_however_it_was_entered(
+def test_the_form_links_to_an_accepted_recording_whatever_form_its_uuid_was_entered_in(
     page: Page, site: Site, text: str
 ) -> None:
     open_page(page, site, "#request")
@@ -235,7 +235,7 @@ def test_an_accepted_recording_can_be_followed_however_it_was_entered(
     ],
     ids=lambda value: str(value.status) if isinstance(value, Answer) else "",
 )
-def test_the_form_shows_each_answer_with_what_to_do(
+def test_the_form_shows_each_answer_with_advice(
     page: Page, site: Site, watch: Watch, answer: Answer, texts: tuple[str, ...]
 ) -> None:
     watch.expected = (REFUSED,)
@@ -246,7 +246,7 @@ def test_the_form_shows_each_answer_with_what_to_do(
     for text in texts:
         expect(place).to_contain_text(text)
     assert place.locator("b").count() == 0
-    # A screen reader announces it, and the fields keep their values for another try.
+    # A screen reader has to announce the answer. The fields keep their values for a next request.
     expect(place).to_have_role("status")
     assert texts[0] in focused(page)
     expect(page.get_by_label("Recording (required)")).to_have_value("gone==")
@@ -261,7 +261,7 @@ def test_the_form_shows_each_answer_with_what_to_do(
     ],
     ids=["200", "404"],
 )
-def test_an_answer_for_one_recording_leaves_the_form_of_another_as_it_is(
+def test_the_form_of_a_recording_stays_as_it_is_when_an_answer_for_another_comes(
     page: Page, site: Site, watch: Watch, answer: Answer, text: str
 ) -> None:
     watch.expected = (REFUSED,)
@@ -281,7 +281,7 @@ def test_an_answer_for_one_recording_leaves_the_form_of_another_as_it_is(
     expect(workflow).to_be_focused()
 
 
-def test_the_form_says_that_the_pipeline_can_not_be_reached(
+def test_the_form_says_that_the_pipeline_can_not_be_reached_when_the_request_fails(
     page: Page, site: Site, watch: Watch
 ) -> None:
     watch.expected = (REFUSED,)
@@ -291,11 +291,11 @@ def test_the_form_says_that_the_pipeline_can_not_be_reached(
     expect(page.locator("#answer")).to_contain_text("The pipeline can't be reached.")
 
 
-def test_the_form_says_that_no_answer_came_and_sends_the_request_once(
+def test_the_form_says_that_no_answer_came_and_sends_one_request_when_its_time_is_over(
     page: Page, site: Site
 ) -> None:
     site.ingest = None
-    # The page waits for half a minute. The test ends that wait itself.
+    # The page would wait for half a minute. The test ends that wait itself.
     page.add_init_script(
         """const controllers = [];
         AbortSignal.timeout = () => {
@@ -313,21 +313,21 @@ def test_the_form_says_that_no_answer_came_and_sends_the_request_once(
     page.evaluate("window.expire()")
     expect(page.locator("#answer")).to_contain_text("No answer came in time.")
     expect(button).to_have_text("Request ingest")
-    # The second click came before the answer to the first one, and sent nothing.
+    # The second click comes before the answer to the first request, and sends nothing.
     assert len(site.posted) == 1
 
 
 class TestAboutTheRecording:
     @pytest.fixture(autouse=True)
     def scheduled(self, aws: Cloud) -> None:
-        """The schedule has a class for the recordings of Data Structures."""
+        """Add a scheduled class for the recordings of Data Structures."""
         event = ScheduledClass(day="T", time="9:30", title="Lecture", opencast_series_id="S7")
         meeting = ScheduledMeeting(
             zoom_series_id="96655443322", course_code="CSCI E-22", events=(event,)
         )
         aws.schedule.put_item(Item=msgspec.to_builtins(meeting))
 
-    def test_the_form_shows_topic_date_and_the_series_of_the_schedule(
+    def test_the_form_shows_the_topic_the_date_and_the_scheduled_series_of_a_recording(
         self, page: Page, site: Site
     ) -> None:
         open_page(page, site, "#request")
@@ -341,7 +341,7 @@ class TestAboutTheRecording:
         expect(about).to_have_role("status")
         assert violations(page) == []
         assert site.posted == []
-        # It goes with the recording.
+        # An emptied field has no recording that the form could show.
         page.get_by_label("Recording (required)").fill("")
         expect(about).to_be_empty()
 
@@ -353,7 +353,7 @@ class TestAboutTheRecording:
             ("nobody==", "Nothing is known of it here. Zoom is asked when you request it."),
         ],
     )
-    def test_the_form_says_what_is_known(
+    def test_the_form_says_what_is_known_of_a_recording(
         self, page: Page, site: Site, uuid: str, words: str
     ) -> None:
         open_page(page, site, f"#request&uuid={uuid}")
@@ -375,7 +375,7 @@ class TestAboutTheRecording:
         said = "The recording is on its way to Opencast." if again else ignored
         expect(page.locator("#answer")).to_have_text(f"Accepted. {said} Follow it")
 
-    def test_the_form_promises_nothing_else_for_a_recording_that_is_not_in_opencast(
+    def test_the_form_does_not_say_that_a_request_is_ignored_when_the_recording_is_not_in_opencast(
         self, page: Page, site: Site
     ) -> None:
         open_page(page, site, "#request&uuid=private0==")
@@ -396,7 +396,7 @@ class TestAboutTheRecording:
         expect(page.locator("#about")).to_be_empty()
 
 
-def test_a_second_request_that_is_refused_replaces_the_answer_of_the_first(
+def test_the_form_replaces_the_first_answer_when_a_second_request_is_refused(
     page: Page, site: Site, watch: Watch
 ) -> None:
     watch.expected = (REFUSED,)

@@ -1,4 +1,4 @@
-"""The page in a browser: its views, and how people find them."""
+"""Tests of the page in a browser: its views, and the ways to find recordings."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.cloud import Clock, Cloud
 DATA_STRUCTURES = "#meeting=96655443322&recording=gone%3D%3D"
 
 
-def test_recordings_that_need_a_person_come_first(page: Page, site: Site) -> None:
+def test_the_page_shows_the_recordings_that_need_a_person_first(page: Page, site: Site) -> None:
     open_page(page, site)
     first = page.get_by_role("heading", level=2).first
     expect(first).to_have_text("Needs attention 2")
@@ -56,7 +56,7 @@ def test_recordings_that_need_a_person_come_first(page: Page, site: Site) -> Non
         ),
     ],
 )
-def test_the_last_check_with_zoom_is_one_line(
+def test_the_page_shows_the_last_check_with_zoom_in_one_line(
     page: Page, site: Site, aws: Cloud, last: dict[str, object], words: str
 ) -> None:
     at = timestamps.write(site.deps.clock() - timedelta(minutes=25))
@@ -69,7 +69,9 @@ def test_the_last_check_with_zoom_is_one_line(
     expect(line).to_have_class(re.compile("trouble" if "error" in last else "muted"))
 
 
-def test_the_last_check_with_zoom_is_hidden_when_reconcile_is_off(page: Page, site: Site) -> None:
+def test_the_page_hides_the_last_check_with_zoom_when_reconcile_is_off(
+    page: Page, site: Site
+) -> None:
     open_page(page, site)
     expect(page.locator("#reconcile")).to_be_hidden()
 
@@ -98,11 +100,13 @@ def test_the_page_shows_recordings_under_way_and_what_the_queues_hold(
     expect(place.get_by_text("invoke queue.downloads")).to_be_hidden()
     place.get_by_text("For operators").click()
     expect(place.get_by_text("invoke queue.downloads")).to_be_visible()
-    # The page receives no message.
+    # The page must not receive messages, because that would hide them from operators.
     assert len(aws.messages(aws.download_dlq)) == 1
 
 
-def test_the_page_says_that_there_is_nothing_to_do(page: Page, site: Site, clock: Clock) -> None:
+def test_the_page_says_that_there_is_nothing_to_do_when_no_recording_changed(
+    page: Page, site: Site, clock: Clock
+) -> None:
     clock.forward(days=20)
     page.clock.set_system_time(clock())
     open_page(page, site)
@@ -119,7 +123,7 @@ def test_html_in_a_topic_is_shown_as_plain_text(page: Page, site: Site) -> None:
         assert page.title() != "1"
 
 
-def test_the_policy_of_the_page_forbids_to_make_html_or_scripts_from_text(
+def test_the_content_security_policy_of_the_page_forbids_html_and_scripts_from_text(
     page: Page, site: Site, watch: Watch
 ) -> None:
     watch.expected = ("This document requires 'Trusted", "Executing inline script violates")
@@ -143,7 +147,7 @@ def test_a_meeting_is_found_by_its_number(page: Page, site: Site) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("Data Structures")
     assert focused(page) == "h-detail"
     assert page.url.endswith("#meeting=96655443322")
-    # Each recording of the meeting, the newest first.
+    # The newest recording of the meeting has to come first.
     found = page.get_by_role("heading", level=2).all_inner_texts()
     assert found == [
         "Recorded Tue 13 Oct, 09:32",
@@ -196,7 +200,7 @@ def test_a_recording_is_shown_with_its_steps_and_details(page: Page, site: Site)
     expect(page.get_by_role("heading", name="Needs attention")).to_be_visible()
 
 
-def test_the_series_that_was_asked_for_is_shown_beside_that_of_the_event(
+def test_the_requested_series_is_shown_beside_the_series_of_the_event(
     page: Page, site: Site, aws: Cloud
 ) -> None:
     week = Week(aws)
@@ -217,7 +221,9 @@ def test_the_series_that_was_asked_for_is_shown_beside_that_of_the_event(
     )
 
 
-def test_a_long_list_of_steps_says_how_many_are_missing(page: Page, site: Site, aws: Cloud) -> None:
+def test_a_long_list_of_steps_says_how_many_steps_are_missing(
+    page: Page, site: Site, aws: Cloud
+) -> None:
     Week(aws).begin("lo+ng/==", timedelta(hours=9), "A long way")
     steps = [
         {"state": "DOWNLOADER_FAILED", "at": "2026-10-14T10:00:00Z", "reason": f"try {number}"}
@@ -228,7 +234,7 @@ def test_a_long_list_of_steps_says_how_many_are_missing(page: Page, site: Site, 
         UpdateExpression="SET steps = :steps, steps_left_out = :count",
         ExpressionAttributeValues={":steps": steps, ":count": 23},
     )
-    # The uuid isn't encoded, as people type it; its plus sign is no space.
+    # People type the uuid without encoding it. The plus sign in it is no space.
     open_page(page, site, "#recording=lo+ng/==")
     shown = page.get_by_role("list", name="Steps").get_by_role("listitem")
     assert shown.count() == MOST_STEPS + 1
@@ -237,7 +243,7 @@ def test_a_long_list_of_steps_says_how_many_are_missing(page: Page, site: Site, 
     expect(shown.nth(FIRST_STEPS + 1)).to_contain_text("try 10")
 
 
-def test_a_migrated_row_is_shown_without_topic_and_steps(
+def test_the_page_shows_a_row_that_has_no_topic_and_no_steps(
     page: Page, site: Site, aws: Cloud
 ) -> None:
     aws.status.put_item(
@@ -255,7 +261,9 @@ def test_a_migrated_row_is_shown_without_topic_and_steps(
     expect(page.locator("article")).to_contain_text("The steps of this ingest weren't kept")
 
 
-def test_the_page_says_that_a_recording_is_not_known(page: Page, site: Site) -> None:
+def test_the_page_says_that_a_recording_is_not_known_when_it_has_no_row(
+    page: Page, site: Site
+) -> None:
     open_page(page, site, "#recording=nobody")
     expect(page.get_by_role("heading", level=1)).to_have_text("This recording isn't known")
 
@@ -289,7 +297,7 @@ def test_recordings_can_be_filtered_by_day_and_state(page: Page, site: Site) -> 
         ("office ocean", []),
     ],
 )
-def test_all_seven_days_are_searched_by_words(
+def test_a_search_by_words_finds_recordings_of_all_seven_days(
     page: Page, site: Site, words: str, found: list[str]
 ) -> None:
     open_page(page, site)
@@ -301,7 +309,7 @@ def test_all_seven_days_are_searched_by_words(
     expect(page.locator("#say")).to_have_text(f"{len(found)} recording" + "s" * (len(found) != 1))
     if not found:
         expect(place).to_contain_text("No recording of the last seven days matches.")
-    # What is found stays when the page refreshes, and the day comes back without words.
+    # A refresh must not end the search. An emptied search has to show the day again.
     page.get_by_role("button", name="Refresh").click()
     await_view(page)
     assert topics(place) == found
@@ -309,7 +317,7 @@ def test_all_seven_days_are_searched_by_words(
     assert "Microeconomic Theory" in topics(section(page, "By day"))
 
 
-def test_recordings_are_found_by_the_date_of_their_class_and_their_state(
+def test_recordings_are_found_by_the_date_of_their_class_and_by_their_state(
     page: Page, site: Site
 ) -> None:
     open_page(page, site)
@@ -323,7 +331,7 @@ def test_recordings_are_found_by_the_date_of_their_class_and_their_state(
     assert topics(place) == []
 
 
-def test_the_first_hundred_recordings_that_are_found_are_shown_until_all_are_wanted(
+def test_a_search_shows_the_first_hundred_recordings_until_a_person_asks_for_all(
     page: Page, site: Site, aws: Cloud
 ) -> None:
     put_rows(aws, 130, 50_000, "SENT_TO_OPENCAST")
@@ -356,32 +364,34 @@ def put_rows(aws: Cloud, count: int, newest: int, *states: str) -> None:
             )
 
 
-def test_a_day_is_read_in_pages(page: Page, site: Site, aws: Cloud) -> None:
+def test_the_page_reads_a_day_in_parts_when_it_has_many_recordings(
+    page: Page, site: Site, aws: Cloud
+) -> None:
     put_rows(aws, 110, 50_000, "SENT_TO_OPENCAST")
     site.deps = replace(site.deps, pages=StatusPages(aws.status, page_rows=50))
     open_page(page, site)
     place, earlier = section(page, "By day"), page.get_by_role("button", name="Show earlier ones")
     assert place.locator("a.topic").count() == 50
-    # Counts are about the recordings that have been loaded.
+    # The count covers only the recordings that have been loaded.
     expect(page.locator("#c-")).to_have_text("50+")
     for count in (100, 120):
         earlier.focus()
         page.keyboard.press("Enter")
         expect(place.locator("a.topic").nth(count - 1)).to_be_attached()
     expect(earlier).to_have_count(0)
-    # The button is gone: the focus is on what it brought.
+    # The button is gone, so the focus goes to the first recording that was added.
     expect(place.locator("a.topic").nth(100)).to_be_focused()
     expect(page.locator("#c-")).to_have_text("120")
     numbered = [topic for topic in topics(place) if topic.startswith("Number")]
     assert numbered == [f"Number {number}" for number in range(110)]
 
 
-def test_a_long_section_shows_the_first_recordings_until_all_are_wanted(
+def test_a_long_section_shows_the_first_recordings_until_a_person_asks_for_all(
     page: Page, site: Site, aws: Cloud
 ) -> None:
     put_rows(aws, 400, 66_590, "SENT_TO_DOWNLOADER", "DOWNLOADER_FAILED")
     open_page(page, site)
-    # Those with one cause are one entry, of which the first twelve are shown.
+    # Recordings with the same cause are one entry, which shows the first twelve of them.
     for heading, some, group, count in (
         ("Needs attention", 14, 200, 202),
         ("Under way", 12, 204, 204),
@@ -394,7 +404,7 @@ def test_a_long_section_shows_the_first_recordings_until_all_are_wanted(
         expect(button).to_have_count(0)
         assert len(topics(place)) == count
         expect(place.locator("a.topic").nth(12)).to_be_focused()
-    # They stay when the page refreshes.
+    # A refresh must not hide the recordings again.
     page.get_by_role("button", name="Refresh").click()
     await_view(page)
     assert len(topics(section(page, "Under way"))) == 204
@@ -413,7 +423,9 @@ def test_the_page_finds_the_api_below_any_base_path(
     expect(page.get_by_role("heading", name="Needs attention")).to_have_text("Needs attention 2")
 
 
-def test_time_on_its_way_is_measured_to_now(page: Page, site: Site, clock: Clock) -> None:
+def test_the_page_measures_the_time_of_an_unfinished_recording_to_now(
+    page: Page, site: Site, clock: Clock
+) -> None:
     open_page(page, site, "#recording=fresh%3D%3D")
     article = page.locator("article")
     expect(article).to_contain_text(re.compile(r"On its way\s*1 min"))
@@ -422,7 +434,9 @@ def test_time_on_its_way_is_measured_to_now(page: Page, site: Site, clock: Clock
     expect(article).to_contain_text(re.compile(r"On its way\s*8 min"))
 
 
-def test_times_in_reasons_and_verdicts_are_those_of_the_viewer(page: Page, site: Site) -> None:
+def test_times_in_reasons_and_verdicts_are_in_the_time_zone_of_the_viewer(
+    page: Page, site: Site
+) -> None:
     open_page(page, site)
     open_page(page, site, "#recording=hostile%3D%3D")
     expect(page.locator(".verdict")).to_have_text(
@@ -431,7 +445,9 @@ def test_times_in_reasons_and_verdicts_are_those_of_the_viewer(page: Page, site:
     assert not re.search(r"\d\dT\d\d:", page.locator("main").inner_text())
 
 
-def test_a_time_in_a_reason_is_that_of_the_viewer(page: Page, site: Site, aws: Cloud) -> None:
+def test_each_time_in_a_reason_is_in_the_time_zone_of_the_viewer(
+    page: Page, site: Site, aws: Cloud
+) -> None:
     week = Week(aws)
     week.begin("m==", timedelta(hours=1), "Waiting")
     reason = (
@@ -468,7 +484,7 @@ def test_a_recording_has_one_verdict_above_its_ingests(
     )
 
 
-def test_a_running_copy_shows_how_much_the_last_invocation_had_copied(
+def test_the_page_shows_how_much_of_a_running_copy_the_last_invocation_had_copied(
     page: Page, site: Site, aws: Cloud
 ) -> None:
     reason = "1,200 of 4,800 MB are copied; the next invocation goes on."

@@ -1,4 +1,4 @@
-"""The page over time: when it refreshes, what it leaves as it is, and how it shows errors."""
+"""Tests of the page over time: its refreshes, the view during them, and its errors."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from tests.hooks import failing
 
 
 class TestRefreshing:
-    def test_the_page_refreshes_by_itself(self, page: Page, site: Site, aws: Cloud) -> None:
+    def test_the_page_refreshes_twice_a_minute(self, page: Page, site: Site, aws: Cloud) -> None:
         open_page(page, site)
         Week(aws).begin("new==", timedelta(seconds=1), "Just now")
         page.clock.run_for(31_000)
         expect(section(page, "Under way").get_by_text("Just now", exact=True)).to_be_visible()
         assert page.get_by_role("button", name="The list has changed").count() == 0
 
-    def test_the_list_stays_while_a_link_has_the_focus_and_offers_its_change(
+    def test_the_page_offers_a_change_of_the_list_while_a_link_in_it_has_the_focus(
         self, page: Page, site: Site, aws: Cloud
     ) -> None:
         open_page(page, site)
@@ -40,7 +40,7 @@ class TestRefreshing:
         changed.click()
         expect(section(page, "Under way").get_by_role("link", name="Just now")).to_be_visible()
         expect(changed).to_be_hidden()
-        # A change that was shown is not offered again.
+        # The page must not offer the same change twice.
         link.focus()
         with page.expect_response(lambda answer: "queues" in answer.url):
             page.clock.run_for(31_000)
@@ -55,7 +55,7 @@ class TestRefreshing:
         ],
         ids=["selected", "scrolled"],
     )
-    def test_the_list_stays_when_text_is_selected_or_the_page_is_scrolled(
+    def test_the_list_does_not_change_while_text_is_selected_or_the_page_is_scrolled(
         self, page: Page, site: Site, aws: Cloud, reads: str
     ) -> None:
         open_page(page, site)
@@ -65,7 +65,7 @@ class TestRefreshing:
         expect(page.get_by_role("button", name="The list has changed")).to_be_visible()
         assert page.get_by_role("link", name="Just now").count() == 0
 
-    def test_the_list_changes_at_once_while_the_focus_is_on_the_heading(
+    def test_the_list_changes_without_a_click_while_the_focus_is_on_the_heading(
         self, page: Page, site: Site, aws: Cloud
     ) -> None:
         open_page(page, site, "#request")
@@ -76,7 +76,7 @@ class TestRefreshing:
         page.clock.run_for(31_000)
         expect(section(page, "Under way").get_by_role("link", name="Just now")).to_be_visible()
 
-    def test_the_view_of_a_recording_changes_and_keeps_the_focus(
+    def test_the_view_of_a_recording_keeps_the_focus_when_it_changes(
         self, page: Page, site: Site, aws: Cloud
     ) -> None:
         open_page(page, site)
@@ -125,7 +125,9 @@ class TestRefreshing:
         expect(page.locator("#updated")).to_have_text("Updated 14:32")
         assert len(site.queries) > count
 
-    def test_a_paused_page_refreshes_only_when_told_to(self, page: Page, site: Site) -> None:
+    def test_a_paused_page_refreshes_only_when_its_button_is_clicked(
+        self, page: Page, site: Site
+    ) -> None:
         open_page(page, site)
         page.get_by_role("button", name="Pause").click()
         count = len(site.queries)
@@ -146,7 +148,7 @@ class TestTrouble:
             (json_answer(504, "x"), "The answer was 504."),
         ],
     )
-    def test_an_error_is_shown_and_announced_once_until_it_is_over(
+    def test_the_page_shows_an_error_and_announces_it_once_until_it_is_over(
         self, page: Page, site: Site, watch: Watch, answer: object, words: str
     ) -> None:
         watch.expected = (REFUSED,)
@@ -156,13 +158,13 @@ class TestTrouble:
         expect(page.locator("#trouble")).to_contain_text(words)
         expect(page.locator("#trouble")).to_contain_text("What is shown is of 14:30.")
         expect(page.locator("#say")).to_contain_text(words)
-        # A screen reader hears it once, not every half minute, and hears its end.
+        # A screen reader must announce the error once, not every half minute, and announce its end.
         page.evaluate("document.getElementById('say').textContent = 'something else'")
         with page.expect_response(lambda answer: "status" in answer.url):
             page.clock.run_for(31_000)
         page.clock.run_for(5_000)
         expect(page.locator("#say")).to_have_text("something else")
-        # The recordings are still shown.
+        # The recordings that the page read before the error must stay visible.
         assert topics(section(page, "Needs attention")) == ["Mapping the Ocean", "Data Structures"]
         site.trouble = None
         page.clock.run_for(31_000)
@@ -185,7 +187,7 @@ class TestTrouble:
         expect(place.get_by_text("none given up").first).to_be_visible()
         expect(place).not_to_contain_text("can't be counted")
 
-    def test_the_advice_of_an_error_is_not_repeated(
+    def test_the_page_does_not_repeat_the_advice_of_an_error_message(
         self, page: Page, site: Site, watch: Watch
     ) -> None:
         watch.expected = (REFUSED,)
@@ -197,7 +199,7 @@ class TestTrouble:
             "The status can't be read now. Try again later. It is retried automatically."
         )
 
-    def test_a_day_that_can_not_be_loaded_shows_no_recordings_of_another_day(
+    def test_a_day_shows_no_recordings_of_another_day_when_it_can_not_be_loaded(
         self, page: Page, site: Site, watch: Watch
     ) -> None:
         watch.expected = (REFUSED,)
@@ -214,13 +216,13 @@ class TestTrouble:
         page.get_by_label("Search all seven days").fill("")
         expect(page.locator("#c-")).to_have_text("\u2013")
         expect(page.locator("#say")).not_to_contain_text("recordings")
-        # The other sections are still shown.
+        # The error of one section must not empty the others.
         assert topics(section(page, "Needs attention")) == ["Mapping the Ocean", "Data Structures"]
         site.trouble = None
         page.get_by_role("button", name="Refresh").click()
         expect(place.get_by_role("link", name="Office hours").first).to_be_visible()
 
-    def test_the_page_says_that_the_pipeline_can_not_be_reached(
+    def test_the_page_says_that_the_pipeline_can_not_be_reached_when_requests_fail(
         self, page: Page, site: Site, watch: Watch
     ) -> None:
         watch.expected = (REFUSED,)
@@ -234,14 +236,16 @@ class TestTrouble:
         expect(section(page, "Needs attention")).to_contain_text("Data Structures")
 
 
-def test_ages_are_right_when_the_clock_of_the_computer_is_hours_off(page: Page, site: Site) -> None:
+def test_the_page_shows_right_ages_when_the_clock_of_the_computer_is_hours_off(
+    page: Page, site: Site
+) -> None:
     page.clock.set_system_time(NOW + timedelta(hours=3))
     open_page(page, site)
     expect(section(page, "Needs attention")).to_contain_text("4 h 24 min ago")
 
 
 @pytest.mark.parametrize("days", [-2.0, 2.0])
-def test_days_are_right_when_the_clock_of_the_computer_is_days_off(
+def test_the_page_shows_right_days_when_the_clock_of_the_computer_is_days_off(
     page: Page, site: Site, days: float
 ) -> None:
     page.clock.set_system_time(NOW + timedelta(days=days))
@@ -251,7 +255,7 @@ def test_days_are_right_when_the_clock_of_the_computer_is_days_off(
     assert "Microeconomic Theory" in topics(section(page, "By day"))
 
 
-def test_a_day_that_is_being_loaded_shows_no_recordings_of_another_day(
+def test_a_day_shows_no_recordings_of_another_day_while_it_is_being_loaded(
     page: Page, site: Site
 ) -> None:
     open_page(page, site)
@@ -267,7 +271,9 @@ def test_a_day_that_is_being_loaded_shows_no_recordings_of_another_day(
     expect(place.get_by_role("link", name="Data Structures").first).to_be_visible()
 
 
-def test_a_search_that_is_being_loaded_shows_no_recordings_of_a_day(page: Page, site: Site) -> None:
+def test_a_search_shows_no_recordings_of_a_day_while_it_is_being_loaded(
+    page: Page, site: Site
+) -> None:
     open_page(page, site)
     held = hold(page, "**/status?*")
     with page.expect_request(lambda request: "since=" in request.url):
@@ -275,7 +281,7 @@ def test_a_search_that_is_being_loaded_shows_no_recordings_of_a_day(page: Page, 
     place = section(page, "Search")
     assert topics(place) == []
     expect(place).to_contain_text("Loading…")
-    # Words that are typed meanwhile count, and nothing is asked for again.
+    # The words that a person types meanwhile have to count, without another request.
     page.get_by_label("Search all seven days").fill("private2==")
     assert len(held) == 1
     held[0].continue_()
@@ -283,7 +289,9 @@ def test_a_search_that_is_being_loaded_shows_no_recordings_of_a_day(page: Page, 
     assert topics(place) == ["Office hours 3"]
 
 
-def test_an_answer_for_a_view_that_was_left_is_dropped(page: Page, site: Site) -> None:
+def test_the_page_drops_an_answer_for_a_view_that_the_person_has_left(
+    page: Page, site: Site
+) -> None:
     open_page(page, site)
     held = hold(page, "**/status?*")
     with page.expect_request(lambda request: "until=" in request.url):
@@ -294,7 +302,7 @@ def test_an_answer_for_a_view_that_was_left_is_dropped(page: Page, site: Site) -
         with page.expect_event("requestfinished"):
             route.continue_()
     page.unroute("**/status?*")
-    # After the answer to a later request has been read, the earlier ones have been too.
+    # Once the answer to this later request is read, the page has read the earlier answers too.
     page.evaluate("fetch('status?queues=true').then(answer => answer.text())")
     expect(page.locator("body")).to_have_attribute("data-ready", "request")
     expect(page.locator("#say")).to_have_text("")

@@ -1,4 +1,4 @@
-"""The downloader stages, sends and records what the first system did for random messages."""
+"""Tests that the downloader does what the first system did for random messages."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from tests.staging_bucket import StagingBucket, staging_bucket
 Case = dict[str, Any]
 BYTES_A_SECOND = 1000
 ONE_IN = 8
-"""One of so many recorded cases is the source of derived ones."""
+"""One in this many recorded cases is the source of derived cases."""
 
 
 @dataclass
 class Body:
-    """The zeros from `first` to `last` of a file."""
+    """A download's response whose content is the zeros from byte `first` to byte `last`."""
 
     version: Version
     first: int
@@ -56,7 +56,7 @@ class Body:
 
 @dataclass(frozen=True)
 class ZoomFile:
-    """A file on Zoom's download host, with BYTES_A_SECOND for each second."""
+    """A file on Zoom's download host, with BYTES_A_SECOND bytes for each second of video."""
 
     file: dict[str, Any]
 
@@ -84,7 +84,7 @@ def _bucket() -> Iterator[StagingBucket]:
 
 @pytest.fixture
 def bucket(_bucket: StagingBucket) -> StagingBucket:
-    """A staging bucket that keeps checksums only: hours of lecture would not fit into memory."""
+    """Return an empty staging bucket that keeps only checksums of parts, to save memory."""
     _bucket.begin("hash")
     return _bucket
 
@@ -97,10 +97,10 @@ def test_a_download_does_what_the_first_system_did(
 
 
 def derived_cases() -> list[Any]:
-    """Return cases derived from recorded ones, with the outcome of the first system.
+    """Return cases derived from recorded cases, with the outcome of the first system.
 
-    They have ids like Zoom's, which are valid in a key; a video of an unknown type; or a view with
-    captions beside the same view without captions.
+    A derived case has ids like Zoom's, which are valid in a key, or a video of an unknown type, or
+    a view with captions beside the same view without captions.
     """
     sources = [case for case in load("download") if case["upload_message"]]
     return [
@@ -153,7 +153,7 @@ def test_a_download_of_a_derived_case_does_what_the_first_system_did(
 
 
 def check(case: Case, aws: Cloud, clock: Clock, bucket: StagingBucket) -> None:
-    """Download a case's message and check the staged files, the message sent and the row."""
+    """Process a case's message, and check the staged files, the upload message and the row."""
     message = case["message"]
     files = {file["download_url"]: file for file in message["recording_files"]}
     if case["schedule"]:
@@ -203,11 +203,11 @@ def check(case: Case, aws: Cloud, clock: Clock, bucket: StagingBucket) -> None:
 
 
 def with_ids(recorded: dict[str, Any], files: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the recorded upload message with each file's id, also in its key.
+    """Return the recorded upload message with each file's id, also in the file's key.
 
-    Section 7, "changed since": a key has the file's id in it. Where Zoom holds a view twice in one
-    segment, with and without captions, the first system had one key for both; ours adds a view
-    `<view>_2`.
+    Section 7 of the specification, "changed since": a key contains the file's id. If Zoom has a
+    view twice in one segment, with and without captions, the first system used one key for both.
+    The pipeline adds a view `<view>_2`.
     """
     views: dict[str, Any] = {}
     for view, found in recorded["s3_files"].items():
@@ -232,7 +232,10 @@ def with_ids(recorded: dict[str, Any], files: list[dict[str, Any]]) -> dict[str,
 
 
 def key_with_id(key: str, view: str, name: str, file_id: str) -> str:
-    """Return `<…>-<view>.<extension>` with the file's id, or its hash if a key can't have it."""
+    """Return `<…>-<name>-<id>.<extension>` for the key `<…>-<view>.<extension>`.
+
+    `<id>` is a hash of the file's id if the id isn't safe in a key.
+    """
     is_safe = re.fullmatch(r"[A-Za-z0-9-]{1,64}", file_id)
     digest = hashlib.sha256(file_id.encode()).hexdigest()[:32]
     begin, _, extension = key.rpartition(".")
@@ -242,7 +245,7 @@ def key_with_id(key: str, view: str, name: str, file_id: str) -> str:
 
 
 def matches_now(case: Case) -> bool:
-    """Return whether ours may find a class for a recording without one in the first system."""
+    """Return whether the pipeline may find a class where the first system found none."""
     start = timestamps.parse(case["message"]["start_time"])
     return case["reason"] == "No opencast series match" and may_match_now(
         start, ZoneInfo("US/Eastern"), 30
@@ -250,7 +253,7 @@ def matches_now(case: Case) -> bool:
 
 
 def with_series_in_events(schedule: dict[str, Any]) -> dict[str, Any]:
-    """Return the schedule as ours: each class has its course and series (see vectors/README)."""
+    """Return a recorded schedule in today's form, in which each class has its course and series."""
     events = [
         {
             **event,
@@ -263,7 +266,7 @@ def with_series_in_events(schedule: dict[str, Any]) -> dict[str, Any]:
 
 
 def row_of(message: dict[str, Any]) -> dict[str, Any]:
-    """Return the row that the webhook wrote."""
+    """Return the row that the webhook has written for a download message."""
     return {
         "zip_id": message["zip_id"],
         "meeting_id": message["zoom_series_id"],

@@ -1,4 +1,4 @@
-"""The schedule matches a recording's start to the class that the first system found."""
+"""Tests that a recording's start matches the scheduled class that the first system found."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from tests.conformance.vectors import cases, may_match_now
 
 
 @pytest.mark.parametrize("case", cases("schedule_match"))
-def test_a_start_matches_the_class_that_the_first_system_found(case: dict[str, Any]) -> None:
+def test_a_recording_start_matches_the_class_that_the_first_system_found(
+    case: dict[str, Any],
+) -> None:
     meeting = msgspec.convert({"zoom_series_id": "1", "events": case["events"]}, ScheduledMeeting)
     found = match(
         meeting,

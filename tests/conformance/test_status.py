@@ -1,4 +1,4 @@
-"""Status queries over random tables are answered as by the first system."""
+"""Tests that the pipeline answers queries of random status tables as the first system did."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ from tests.function_harness import status_tools
 
 
 def crashed(case: dict[str, Any]) -> bool:
-    """Return whether the first system crashed (`seconds=0`). Ours lists this second's updates."""
+    """Return whether the first system crashed, as it did for `seconds=0`.
+
+    The pipeline answers such a query with the updates of this second.
+    """
     return str(case["status_code"]).startswith("raises")
 
 
 def as_sets(meeting: dict[str, Any] | None) -> Any:
-    """Return a meeting whose recordings and ingests compare equal in any order (section 9)."""
+    """Return a meeting in a form in which the order of recordings and ingests doesn't count."""
     if meeting is None:
         return None
     return {
@@ -35,7 +38,7 @@ def as_sets(meeting: dict[str, Any] | None) -> Any:
 
 
 @pytest.mark.parametrize("case", cases("status_query"))
-def test_a_status_query_is_answered_as_by_the_first_system(
+def test_a_status_query_gets_the_answer_of_the_first_system(
     case: dict[str, Any], aws: Cloud, clock: Clock
 ) -> None:
     clock.set(case["now"])

@@ -1,4 +1,4 @@
-"""The uploader sends to Opencast what the first system sent for random messages."""
+"""Tests that the uploader sends to Opencast what the first system sent for random messages."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CHAT = "chat_file"
 MINIMUM_SECONDS = 120
 FILE_PARTS = ("flavor", "mediaUri", "attachmentUri")
 ONE_IN = 4
-"""One of so many recorded cases is the source of a derived one."""
+"""One in this many recorded cases is the source of a derived case."""
 
 WORKFLOW = (
     b'<ns2:workflow xmlns:ns2="http://workflow.opencastproject.org" id="1603"'
@@ -34,7 +34,7 @@ WORKFLOW = (
 
 
 class RecordedOpencast(BaseAdapter):
-    """A fake Opencast with one series and some events, which records the ingests it receives."""
+    """A fake Opencast with one series and some events, which records the ingests."""
 
     def __init__(self, series: dict[str, Any], events: set[str]) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ def test_an_upload_sends_what_the_first_system_sent(case: Case, aws: Cloud, cloc
 
 
 def check(case: Case, aws: Cloud, clock: Clock) -> None:
-    """Upload a case's message and check the requests to Opencast and the row."""
+    """Process a case's message, and check the requests to Opencast and the row."""
     message = case["message"]
     there = {media_package_id(message["uuid"])} if case["already_in_opencast"] else set()
     opencast = RecordedOpencast(case["series_catalog"], there)
@@ -99,7 +99,7 @@ def check(case: Case, aws: Cloud, clock: Clock) -> None:
         assert opencast.ingests == []
         return
     if not kept_videos(case):
-        # Section 8, step 3: "If nothing is left: IGNORED [fixed]".
+        # Section 8 of the specification, step 3: "If nothing is left: IGNORED [fixed]".
         assert state == ("IGNORED", "Recording <2 minutes")
         assert opencast.ingests == []
         return
@@ -117,7 +117,7 @@ def check(case: Case, aws: Cloud, clock: Clock) -> None:
 
 
 def prepare(case: Case, aws: Cloud) -> None:
-    """Write the recording events, the staged files and the row of the earlier steps."""
+    """Write the recording events, the staged files and the row that a case starts with."""
     message = case["message"]
     if case["recording_events"]:
         aws.events.put_item(
@@ -141,7 +141,7 @@ def prepare(case: Case, aws: Cloud) -> None:
 
 
 def kept_files(case: Case) -> dict[str, list[dict[str, Any]]]:
-    """Return the files that section 8, step 3 keeps, by view."""
+    """Return by view the files that step 3 of the specification's section 8 keeps."""
     kept: dict[str, list[dict[str, Any]]] = {}
     has_false_start = False
     for view, found in case["message"]["s3_files"].items():
@@ -156,15 +156,15 @@ def kept_files(case: Case) -> dict[str, list[dict[str, Any]]]:
 
 
 def kept_videos(case: Case) -> list[str]:
-    """Return the views with a video that is kept."""
+    """Return the views of the videos that `kept_files` keeps."""
     return [view for view in kept_files(case) if view != CHAT]
 
 
 def new_choice(case: Case) -> list[list[str]] | None:
-    """Return the parts of the files if no view is known; None if the recorded parts are right.
+    """Return the form's file parts if no view is known; None if the recorded parts are right.
 
-    Section 7, "changed since": a video of an unknown type is the presenter of last choice. The
-    first system found no presenter then, and sent no file.
+    Section 7 of the specification, "changed since": a video of an unknown type is the presenter of
+    last choice. For such a video the first system found no presenter and sent no file.
     """
     kept, videos = kept_files(case), kept_videos(case)
     if not all(view.startswith("unrecognized_type_") for view in videos):
@@ -202,7 +202,7 @@ def _with_unknown_type(case: Case) -> Case:
 
 
 @pytest.mark.parametrize("case", lone_unknown_videos())
-def test_an_upload_of_a_single_video_of_an_unknown_type_sends_it_as_presenter(
+def test_an_upload_sends_a_video_as_presenter_when_it_is_the_only_one_and_of_an_unknown_type(
     case: Case, aws: Cloud, clock: Clock
 ) -> None:
     check(case, aws, clock)

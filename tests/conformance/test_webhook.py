@@ -1,7 +1,7 @@
-"""The webhook does with random requests what the first system did.
+"""Tests that the webhook does with random requests what the first system did.
 
-Where it may differ, a rule in `webhook_rules.py` quotes the specification. The recorded cases are
-few, so cases derived from them (`webhook_derived.py`) combine the rules.
+For each allowed difference a rule in `webhook_rules.py` quotes the specification. Only few cases
+are recorded, so `webhook_derived.py` derives further cases to which several rules apply.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def test_the_webhook_does_what_the_first_system_did(
 
 
 @pytest.mark.parametrize("case", derived_cases())
-def test_the_webhook_follows_the_rules_when_several_apply_to_one_case(
+def test_the_webhook_follows_the_rules_when_several_rules_apply_to_one_case(
     case: dict[str, Any], aws: Cloud, clock: Clock
 ) -> None:
     check(case, aws, clock)

@@ -1,4 +1,8 @@
-"""The recorded cases. The files may be replaced by others of the same form."""
+"""The recorded cases of the first system, which other cases of the same form may replace.
+
+The tests that compare with these cases quote the specification by which the first system was
+replaced. The specification isn't in the repository.
+"""
 
 from __future__ import annotations
 
@@ -30,10 +34,11 @@ def empty_is_absent(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def may_match_now(start: datetime, zone: ZoneInfo, buffer_minutes: int) -> bool:
-    """Return whether a start without a class in the first system may have one in ours.
+    """Return whether the pipeline may find a class where the first system found none.
 
-    Section 6: "The difference is taken on the clock around midnight [fixed]", and "in whole
-    minutes [fixed] (seconds dropped)": 29:59 after the event is 29 minutes.
+    Section 6 of the specification: "The difference is taken on the clock around midnight [fixed]",
+    and "in whole minutes [fixed] (seconds dropped)". So 29:59 after the class's start is 29
+    minutes.
     """
     local = start.astimezone(zone)
     minute = local.hour * 60 + local.minute

@@ -1,4 +1,4 @@
-"""Cases to which several rules apply, derived from recorded ones, the same in every run.
+"""Cases to which several rules apply, derived from recorded cases, the same in every run.
 
 The specification (section 3) says what the first system did with them: an unreadable body left no
 trace, a file without a field failed the row, an object without a field left the row alone or
@@ -24,11 +24,11 @@ from tests.conformance.webhook_rules import Request
 EARLIER, LATER = timedelta(minutes=-7), timedelta(minutes=11)
 BAD_DATA = {"pipeline_state": "WEBHOOK_FAILED", "reason": "Bad webhook data"}
 ONE_IN = 4
-"""One of this many combinations of a source and a kind is tested."""
+"""One in this many combinations of a recorded case and a derivation is tested."""
 
 
 def derived_cases() -> list[Any]:
-    """Return the derived cases as pytest parameters, named after what they combine."""
+    """Return the derived cases as pytest parameters. An id names the conditions of its case."""
     sources = [case for case in load("webhook") if _is_plain_ingest(case)]
     sources.sort(key=lambda case: str(case["steps"][-1]["request"]["event"]))
     return [
@@ -40,7 +40,7 @@ def derived_cases() -> list[Any]:
 
 
 def _is_plain_ingest(case: Case) -> bool:
-    """Return whether a case is one accepted ingest after any status events."""
+    """Return whether a case is one accepted ingest, after status events or none."""
     *before, last = case["steps"]
     return (
         last["status_code"] == 200
@@ -95,7 +95,7 @@ UNREADABLE: dict[str, Callable[[Request], None]] = {
 def _unreadable(
     source: Case, drop: Callable[[Request], None], number: int, *, others: bool = False
 ) -> Case:
-    """Return the ingest alone, unreadable and with a file that lacks a field."""
+    """Return the ingest alone, made unreadable and with a file that lacks a field."""
     case = _ingest_alone(source)
     request = case["steps"][0]["request"]
     if others:
@@ -107,14 +107,14 @@ def _unreadable(
 
 
 def _failed_after_status(source: Case, number: int) -> Case:
-    """Return a status event and an ingest whose file lacks a field: the row fails."""
+    """Return a status event and an ingest whose file lacks a field, so that the row fails."""
     case = _status_before(_ingest_alone(source))
     _drop_file_field(case["steps"][-1]["request"], number)
     return _refused(case, [*_status_rows(case), _row_of(source) | BAD_DATA])
 
 
 def _without_host_after_status(source: Case, *, fails: bool) -> Case:
-    """Return a status event and an ingest without a host. `fails`: the recorded row does."""
+    """Return a status event and an ingest without a host. `fails`: the recorded row failed."""
     case = _status_before(_ingest_alone(source))
     request = case["steps"][-1]["request"]
     del request["payload"]["object"]["host_id"]
@@ -125,7 +125,7 @@ def _without_host_after_status(source: Case, *, fails: bool) -> Case:
 
 
 def _other_file_lacks(source: Case, *, with_status: bool = False, unfinished: bool = False) -> Case:
-    """Return a refused ingest: a file that is neither MP4 nor chat lacks a field."""
+    """Return a refused ingest in which a file that is neither MP4 nor chat lacks a field."""
     case = _ingest_alone(source)
     request = case["steps"][0]["request"]
     if unfinished and request["event"] == rules.COMPLETED:
@@ -138,7 +138,7 @@ def _other_file_lacks(source: Case, *, with_status: bool = False, unfinished: bo
 
 
 def _then_whole(case: Case, source: Case) -> Case:
-    """Add the same ingest again, complete and with its own files only."""
+    """Add the source's ingest, which is complete and has only its own files, to the case."""
     request = source["steps"][-1]["request"]
     case["steps"].append({"request": deepcopy(request), "status_code": 200})
     case["download_queue"].append(deepcopy(source["download_queue"][0]))
@@ -147,7 +147,7 @@ def _then_whole(case: Case, source: Case) -> Case:
 
 
 def _repeat(source: Case, shift: timedelta) -> Case:
-    """Return the same ingest twice, with two start times: the first system sent two messages."""
+    """Return an ingest twice, with two start times. The first system sent two messages."""
     case = deepcopy(source)
     request = deepcopy(source["steps"][-1]["request"])
     _shift_start(request, shift)
@@ -159,7 +159,7 @@ def _repeat(source: Case, shift: timedelta) -> Case:
 
 
 def _late_files(case: Case, source: Case) -> Case:
-    """Add the ingest with one more file."""
+    """Add the source's ingest with one more file to the case."""
     request = deepcopy(source["steps"][-1]["request"])
     late = deepcopy(rules.needed_files(request)[0]) | {"id": "late-file"}
     request["payload"]["object"]["recording_files"].append(late)
@@ -215,7 +215,7 @@ def _one_each(rows: list[Row]) -> list[Row]:
 
 
 def _drop_file_field(request: Request, number: int) -> None:
-    """Remove a field from a file that is needed. The case's number chooses the field."""
+    """Remove a field from a needed file. `number` chooses the field."""
     names = [name for name in rules.FILE_FIELDS if name != "file_type"]
     del rules.needed_files(request)[-1][names[number % len(names)]]
 
@@ -233,7 +233,7 @@ def _shift_start(request: Request, shift: timedelta) -> None:
 
 
 def _status_of(request: Request, shift: timedelta) -> Request:
-    """Return the webhook event `recording.started` of the recording, without a time."""
+    """Return the webhook event `recording.started` of the recording, without the event's time."""
     about = {
         name: value
         for name, value in rules.object_of(request).items()

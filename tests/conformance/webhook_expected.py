@@ -1,4 +1,4 @@
-"""The messages and rows that the webhook has to write for a case, by the rules of each step."""
+"""The messages and rows that the webhook has to write for a case, by the rules for each request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SUBJECT = {
     "topic": "topic",
     "recording_start_time": "start_time",
 }
-"""Attributes of a row → fields of Zoom's object with the same content."""
+"""Attribute of a row → field of Zoom's object with the same content."""
 
 Case = dict[str, Any]
 Row = dict[str, Any]
@@ -35,30 +35,33 @@ class RowHistory:
 
     @property
     def states(self) -> set[str]:
-        """The states that the row may have; empty if it has the recorded one."""
+        """The states that the row may have. Empty if the row has to have its recorded state."""
         if Outcome.ACCEPTED in self.outcomes:
             return {"SENT_TO_DOWNLOADER"}
         found = {Outcome.FAILED: "WEBHOOK_FAILED", Outcome.IGNORED: "IGNORED"}
         return {state for outcome, state in found.items() if outcome in self.outcomes}
 
     def may_say(self, name: str) -> set[Any]:
-        """Return the values that the row may have for an attribute: those of its requests."""
+        """Return the values that the row's requests have for the attribute `name`."""
         key = SUBJECT[name]
         values = {str(rules.object_of(request).get(key) or "") for request in self.requests}
-        # An invalid value isn't written.
+        # The webhook doesn't write an invalid value.
         return values | {""} if self.is_ours_alone else values
 
 
 @dataclass
 class Expected:
-    """The rows' histories by zip id, and the messages. None is a message that wasn't recorded."""
+    """The rows' histories by zip id, and each request with its message.
+
+    The message is None if the first system sent none.
+    """
 
     histories: dict[str, RowHistory]
     messages: list[tuple[Request, Message | None]]
 
 
 def expected_of(case: Case) -> Expected:
-    """Follow a case step by step."""
+    """Return the messages and rows that the webhook has to write for a case."""
     recorded: Iterator[Message] = iter(case["download_queue"])
     found = Expected({}, [])
     for step in case["steps"]:
@@ -76,13 +79,13 @@ def expected_of(case: Case) -> Expected:
 
 
 def _follow(history: RowHistory, request: Request, outcome: Outcome, recorded: int) -> bool:
-    """Add a request to its row's history. Return whether it puts a message on the queue."""
+    """Add a request to its row's history. Return whether the request has to send a message."""
     is_late = outcome is not Outcome.ACCEPTED and bool(history.states)
     history.requests.append(request)
     history.outcomes.append(outcome)
     if is_late:
-        # Section 2: "A Zoom-side state never replaces […] [fixed] any pipeline state". A refusal
-        # doesn't replace one either.
+        # Section 2 of the specification: "A Zoom-side state never replaces […] [fixed] any
+        # pipeline state". The state of a refused request doesn't replace such a state either.
         history.differs |= {*CHANGED_WITH_THE_STATE, "ingest_request_time"}
     if outcome is Outcome.FAILED:
         history.differs |= {*CHANGED_WITH_THE_STATE, "ingest_request_time"}
@@ -94,7 +97,8 @@ def _follow(history: RowHistory, request: Request, outcome: Outcome, recorded: i
             history.differs |= set(SUBJECT)
     if outcome is not Outcome.ACCEPTED:
         return False
-    # Section 3, Duplicates [fixed]: the same event, uuid and file ids put one message on the queue.
+    # Section 3 of the specification, Duplicates [fixed]: requests with the same event, uuid and
+    # file ids put one message on the queue.
     files = {str(file["id"]) for file in rules.needed_files(request) if file.get("id")}
     if history.known_files is not None and files <= history.known_files:
         return False
@@ -103,12 +107,12 @@ def _follow(history: RowHistory, request: Request, outcome: Outcome, recorded: i
 
 
 def _is_ours(request: Request, recorded: int) -> bool:
-    """Return whether we accept a request that the first system refused."""
+    """Return whether the webhook accepts a request that the first system refused."""
     return recorded == 400 and (rules.is_asked_of_zoom(request) or rules.is_fixed(request))
 
 
 def check_messages(expected: Expected, sent: list[Message]) -> None:
-    """Check the messages that were sent against those that the case has to send."""
+    """Check the sent messages against the messages that the case has to send."""
     assert len(sent) == len(expected.messages)
     for message, (request, recorded) in zip(sent, expected.messages, strict=True):
         body = message["body"]
@@ -118,12 +122,12 @@ def check_messages(expected: Expected, sent: list[Message]) -> None:
             continue
         assert body["uuid"] == rules.uuid_of(request)
         assert body["zip_id"] == rules.zip_id_of(request)
-        # The downloader asks Zoom's API for what a partial message lacks.
+        # The downloader asks Zoom's API for the fields that a partial message lacks.
         assert body.get("is_partial", False) is not rules.is_fixed(request)
 
 
 def check_rows(expected: Expected, rows: list[Row], recorded_rows: list[Row]) -> None:
-    """Check the rows against the recorded ones, apart from what a row's history lets differ."""
+    """Check the rows against the recorded rows, except for attributes that may differ."""
     ours = {row["zip_id"]: row for row in rows}
     recorded = {row["zip_id"]: row for row in recorded_rows}
     alone = {
@@ -149,7 +153,7 @@ def check_rows(expected: Expected, rows: list[Row], recorded_rows: list[Row]) ->
 
 
 def _check_subject(history: RowHistory, row: Row) -> None:
-    """Check that each attribute about the recording has a value of one of the row's requests."""
+    """Check that each attribute of SUBJECT has the value of one of the row's requests."""
     for name in SUBJECT:
         assert str(row.get(name, "")) in history.may_say(name)
 

@@ -1,7 +1,7 @@
 """Rules for allowed differences between the webhook and the first system for the same request.
 
-Each rule depends on the content of one request, never on a case's number, so that other recorded
-cases pass too and several rules may apply to one case. The rules quote the specification.
+Each rule depends on the content of one request, never on a case's number. So other recorded cases
+pass too, and several rules may apply to one case. The rules quote sections of the specification.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def uuid_of(request: Request) -> str:
 
 
 def zip_id_of(request: Request) -> str:
-    """Return the key of the request's row, "" if it is unknown."""
+    """Return the key of the request's row, "" if the request has no id."""
     if request.get("event") == "on.demand.ingest":
         return _text(payload_of(request).get("zip_id"))
     return f"auto-ingest-{uuid_of(request)}" if uuid_of(request) else ""
@@ -100,7 +100,7 @@ def _type(file: File) -> str:
 
 
 def is_readable(request: Request) -> bool:
-    """Return whether it is an ingest with the recording's uuid and a download token.
+    """Return whether a request is an ingest with the recording's uuid and a download token.
 
     Section 3: "no `payload`; no `payload.object.uuid`; ingest event without `download_token`: 400".
     """
@@ -140,9 +140,9 @@ def _is_whole(file: File, *, unfinished_may_lack: bool) -> bool:
 def is_fixed(request: Request) -> bool:
     """Return whether the specification accepts an ingest that the first system refused.
 
-    Section 3, of an ingest that lacks nothing else: files other than MP4s and chats "need nothing
-    [fixed]"; a file whose status is not `completed` is, in "Zoom's own [fixed], accepted with a
-    delay".
+    Section 3, about an ingest that lacks nothing else: files other than MP4s and chats "need
+    nothing [fixed]". A file whose status isn't `completed` is, in "Zoom's own [fixed], accepted
+    with a delay".
     """
     if not (is_readable(request) and has_whole_object(request)):
         return False
@@ -160,15 +160,18 @@ def is_fixed(request: Request) -> bool:
 def is_asked_of_zoom(request: Request) -> bool:
     """Return whether the webhook accepts Zoom's own event despite a missing or invalid field.
 
-    Section 3, changed since: "A `recording.completed` that names a recording (uuid) is never
-    refused for a field that Zoom's API can tell". A body without event, payload or uuid stays a
-    400, and so does what our own functions send.
+    Section 3, "changed since": "A `recording.completed` that names a recording (uuid) is never
+    refused for a field that Zoom's API can tell". A body without event, payload or uuid still gets
+    a 400, and so does a wrong request of the pipeline's own functions.
     """
     return request.get("event") == COMPLETED and bool(uuid_of(request))
 
 
 def has_surely_no_video(request: Request) -> bool:
-    """Return whether all files are readable and none is a video: Zoom's API isn't needed then."""
+    """Return whether all files are readable, and none is a video.
+
+    The webhook doesn't ask Zoom's API about such a request.
+    """
     files = object_of(request).get("recording_files")
     return (
         isinstance(files, list)
@@ -179,7 +182,7 @@ def has_surely_no_video(request: Request) -> bool:
 
 
 def expected_status(request: Request, recorded: int) -> int:
-    """Return the status that we have to answer where the first system answered `recorded`."""
+    """Return the status that the webhook has to answer if the first system answered `recorded`."""
     if recorded != 400 or not is_ingest(request):
         return recorded
     if is_asked_of_zoom(request):
@@ -190,7 +193,7 @@ def expected_status(request: Request, recorded: int) -> int:
 
 
 def outcome(request: Request, recorded: int) -> Outcome:
-    """Return what we have to do with a request to which the first system answered `recorded`."""
+    """Return what the webhook has to do if the first system answered `recorded` to the request."""
     if not is_ingest(request):
         return Outcome.OTHER
     status = expected_status(request, recorded)

@@ -1,4 +1,4 @@
-"""`python -m tests.crashes`: kills each function at each of its calls, on a local stack."""
+"""Kill each function at each of its calls, on a local stack (`python -m tests.crashes`)."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ ROOT = Path(__file__).parents[2]
 
 
 def main() -> int:
-    """Run the sweep. Return 1 if a recording was lost, ingested twice or damaged."""
+    """Run the sweep.
+
+    Return 1 if a recording was lost, ingested twice or damaged, and 2 if no local stack is up.
+    """
     sys.path.insert(0, str(ROOT / "functions"))
     from local.stack import HOME, LocalStack  # noqa: PLC0415  # they need the path
     from tests.e2e.operator import shell_environment  # noqa: PLC0415
 
     options = _options()
-    # SIGTERM must not leave the functions with changed settings.
+    # SIGTERM has to run the cleanup that restores the functions' settings.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if options.running:
         return _sweep(HOME, options)

@@ -29,9 +29,10 @@ class Call:
 
 
 def name_of(origin: str, request: Request, stack: str) -> str:
-    """Return the name of a call to `origin`, "" for a presigned URL, which others call.
+    """Return the name of a call to `origin`, "" for a presigned URL.
 
-    `stack` is the stack's name, which is the prefix of tables, queues and secrets.
+    The caller of a presigned URL isn't the killed function but Opencast. `stack` is the stack's
+    name, which is the prefix of tables, queues and secrets.
     """
     if origin != "aws":
         title = {"zoom": "Zoom", "cdn": "Zoom's CDN", "opencast": "Opencast"}[origin]
@@ -44,13 +45,13 @@ def name_of(origin: str, request: Request, stack: str) -> str:
 
 
 def _sign_in(origin: str, request: Request) -> str:
-    """Return a suffix for the first request of a Digest sign-in, which Opencast refuses."""
+    """Return a suffix if Opencast refuses the request as the first of a Digest sign-in, else ""."""
     is_first = origin == "opencast" and "Authorization" not in request.headers
     return " (before signing in)" if is_first else ""
 
 
 def _plain(path: str) -> str:
-    """Return a path with … in place of ids."""
+    """Return a path with "…" in place of ids."""
     segments = path.split("/")
     return "/".join(text if not text or _WORD.fullmatch(text) else "…" for text in segments)
 

@@ -14,11 +14,11 @@ PATH = Path(__file__).parents[2] / "docs" / "reliability.md"
 END = "<!-- end -->"
 HEAD = "| call | killed before it | killed after it |\n| --- | --- | --- |"
 GOOD = re.compile(r"once, after \d deliveries")
-"""The text of a cell if the recording is in Opencast once and whole."""
+"""The text of a table's cell if the recording is in Opencast once and whole."""
 
 
 class NoPlace(Exception):
-    """The document has no place for a function's table."""
+    """The error for a document that has no place for a function's table."""
 
 
 def table(results: Iterable[Result]) -> str:
@@ -34,14 +34,18 @@ def table(results: Iterable[Result]) -> str:
 
 
 def cell(result: Result) -> str:
-    """Return the text of a result's cell."""
+    """Return the text of the table's cell for a result."""
     if result.problem:
         return f"**{result.problem.replace('|', '/')}**"
     return f"once, after {result.deliveries} deliveries"
 
 
 def with_table(text: str, function: str, rendered: str) -> str:
-    """Return the document with this table for the function. Raises NoPlace without its comments."""
+    """Return the document with this table for the function.
+
+    Raises:
+        NoPlace: The document lacks the comments around the function's table.
+    """
     part = re.compile(rf"({re.escape(_begin(function))}\n).*?({re.escape(END)})", re.DOTALL)
     found, count = part.subn(lambda match: f"{match[1]}\n{rendered}\n\n{match[2]}", text)
     if not count:

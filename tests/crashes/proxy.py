@@ -39,25 +39,25 @@ _DEAD = text_answer(502, "text/plain", b"the caller was killed\n")
 
 
 class Moment(StrEnum):
-    """The moment of the kill."""
+    """The moment of a call at which the function is killed."""
 
     BEFORE = "before"
-    """The request was sent, and is never forwarded."""
+    """The function has sent the request, which the proxy never forwards."""
 
     AFTER = "after"
-    """The request was answered, and the answer is never forwarded."""
+    """The neighbour has sent the answer, which the proxy never forwards."""
 
 
 @dataclass(frozen=True)
 class Aim:
-    """The call at which the function is killed."""
+    """The call and the moment at which the function is killed."""
 
     call: Call
     moment: Moment
 
 
 class Gate:
-    """A gate that counts the calls of one function, and kills it at one of them. Thread-safe.
+    """A thread-safe gate that counts a function's calls, and kills the function at one call.
 
     `kill` ends the function's processes and returns their number.
     """
@@ -71,7 +71,7 @@ class Gate:
         self._lock = threading.Lock()
 
     def begin(self, aim: Aim | None) -> None:
-        """Reset the counts, and kill the function once at this call."""
+        """Reset the counts. Kill the function once at `aim`, or never if `aim` is None."""
         with self._lock:
             self.calls.clear()
             self._counts.clear()
@@ -79,7 +79,7 @@ class Gate:
             self._aim = aim
 
     def answer(self, name: str, forward: Callable[[], Answer]) -> Answer:
-        """Count a call and forward it, unless the function is killed before it."""
+        """Count a call, forward it and return its answer; kill the function if this is the aim."""
         moment = self._count(name)
         if moment is Moment.BEFORE:
             return self._end()

@@ -22,7 +22,10 @@ from tests.e2e import deployed
 from tests.e2e.stack import SERIES, Stack, count_messages
 
 SECONDS = 240.0
-"""Longest time of a recording to its final state. After a crash in the POST it waits a minute."""
+"""Seconds of the longest wait for a recording's final state.
+
+After a crash during the POST to Opencast, the next attempt waits for a minute.
+"""
 
 MOST_DELIVERIES = 5
 QUEUES = ("download", "upload.fifo")
@@ -31,7 +34,7 @@ CAPTIONS = "captions/source"
 CAPTIONS_ON = {"INGEST_CAPTIONS": "true"}
 FINAL_STATES = {"SENT_TO_OPENCAST", "IGNORED"}
 NEVER_ACCEPTED = "ON_DEMAND_RECEIVED"
-"""The state of a "+Zoom" request that failed, and that the caller sent again."""
+"""The state of a "+Zoom" request that failed, so that the caller repeats it."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Calls:
     """The calls of a function while it processes one recording, in order.
 
     `cold` are the calls that only a new process makes. `cold_seconds` and `warm_seconds` are the
-    times from the delivery to the final state.
+    times from the delivery to the final state, in a new process and in a used process.
     """
 
     all: tuple[Call, ...]
@@ -59,7 +62,7 @@ class Calls:
     def visible_after(self, way: Way, *, is_cold: bool) -> int:
         """Return the visibility timeout in seconds, which is 16 minutes in production.
 
-        The first delivery has to reach its crash earlier, also on a slow machine.
+        The function has to reach its crash within that time, also on a slow machine.
         """
         return max(way.visible_after, ceil(self.cold_seconds if is_cold else self.warm_seconds))
 
@@ -78,8 +81,9 @@ class Sweep:
     def learn(self) -> Calls:
         """Process two recordings without a crash, the first in a new process.
 
-        A further call of a name counts only if both made it: a message of another recording, or a
-        retry on a slow machine, makes some that no later run makes.
+        A second or later call with the same name counts only if both recordings caused it. A
+        message of another recording, or a retry on a slow machine, causes calls that no later run
+        makes.
         """
         self._gate.kill()
         cold, cold_seconds = self._calls_of_one()
@@ -88,7 +92,11 @@ class Sweep:
         return Calls(steady, frozenset(steady) - set(warm), cold_seconds, warm_seconds)
 
     def crash(self, aim: Aim, calls: Calls) -> Result:
-        """Kill the function at a call for a new recording. DriverError if it never gets there."""
+        """Kill the function at a call for a new recording.
+
+        Raises:
+            DriverError: The function never made the call.
+        """
         is_cold = aim.call in calls.cold
         result = self._crash(aim, calls, is_cold=is_cold)
         if result is None and not is_cold:
@@ -129,7 +137,7 @@ class Sweep:
         return Result(aim, self._invocations(began), problem)
 
     def _deliver(self, recording: ZoomRecording, visible_after: int) -> None:
-        """Deliver until the caller succeeds; if a queue calls the function, wait for the crash."""
+        """Deliver until the caller succeeds. If a queue calls the function, wait for the crash."""
         way, stack = self.way, self._stack
         with ExitStack() as exits:
             if way.queue:
@@ -147,7 +155,7 @@ class Sweep:
         self._stack.wait(lambda: self._is_settled(recording), "The final state")
 
     def _is_settled(self, recording: ZoomRecording) -> bool:
-        """Return whether nothing more will happen. The cheapest question comes first."""
+        """Return whether the recording has its final state and no message is left."""
         if not self._stack.driver.ingests_of(recording) or self._messages(QUEUES):
             return False
         rows = self._rows(recording)
@@ -155,9 +163,9 @@ class Sweep:
         return is_final and bool(FINAL_STATES & rows.keys())
 
     def _messages(self, queues: Iterable[str]) -> int:
-        """Return the number of messages on the queues, with those delayed or in flight.
+        """Return the number of messages on the queues, including messages delayed or in flight.
 
-        A message moves from the first queue to the second, so they are counted in this order.
+        Messages move from the first queue to the second, so the first queue is counted first.
         """
         return sum(count_messages(self._sqs, self._urls[name]) for name in queues)
 
@@ -166,7 +174,7 @@ class Sweep:
         return Counter(row.status for row in found)
 
     def _problem(self, recording: ZoomRecording) -> str:
-        """Return what is wrong with the recording in Opencast or its leftovers, or ""."""
+        """Return what is wrong with the recording in Opencast or what it left behind, or ""."""
         ingests = self._stack.driver.ingests_of(recording)
         accepted = [ingest for ingest in ingests if ingest.status == 200]
         if len(accepted) != 1:
@@ -197,7 +205,7 @@ class Sweep:
 
 @contextmanager
 def sweep_of(way: Way, driver: Driver, home: Path) -> Iterator[Sweep]:
-    """Lead a function's calls through proxies during the block, and yield its sweep.
+    """Route a function's calls through proxies during the block, and yield its sweep.
 
     `home` is the folder of the local stack.
     """
@@ -238,7 +246,7 @@ def _captions_on(driver: Driver, names: Names) -> Iterator[None]:
 
 @contextmanager
 def _downloads_through(driver: Driver, proxies: Proxies) -> Iterator[None]:
-    """Make Zoom hand out download URLs that lead through the proxies."""
+    """Make Zoom's stand-in send download URLs that lead through the proxies."""
     driver.switch_zoom(downloads_at=proxies.url("zoom"))
     try:
         yield

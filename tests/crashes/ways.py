@@ -16,8 +16,8 @@ from tests.e2e.stack import SERIES, Stack
 PATIENCE_HOURS = "0.0015"
 """OC_INGEST_PATIENCE_HOURS of the uploader in the sweep: five seconds.
 
-The next delivery, after nine seconds, may conclude that an ingest that Opencast doesn't show was
-never made.
+If Opencast doesn't show an ingest by then, the next delivery, after nine seconds, may conclude that
+the POST never arrived.
 """
 
 _BETWEEN_LECTURES = timedelta(minutes=3)
@@ -28,11 +28,17 @@ _lectures = itertools.count()
 class Way:
     """A way of a recording to a function.
 
-    `make` adds a recording to Zoom. `deliver` makes the first call once, and returns whether its
-    caller saw a success; otherwise the caller repeats it. `queue` is the queue that calls the
-    function, if any, and `visible_after` its shortest visibility timeout in seconds. `settings`
-    override the function's. `around` prepares the neighbours for the whole sweep. `has_captions` is
-    whether the recording is ingested with captions, and `is_followed` whether it ends as published.
+    Attributes:
+        function: The function that the sweep kills.
+        make: Adds a recording to Zoom.
+        deliver: Makes the first call of the pipeline once. Returns whether its caller saw a
+            success; otherwise the caller repeats the call.
+        queue: The queue that calls the function, "" if none does.
+        visible_after: The shortest visibility timeout of the queue, in seconds.
+        settings: Override the function's settings.
+        around: Prepares the neighbours for the whole sweep.
+        has_captions: Whether the recording is ingested with captions.
+        is_followed: Whether the recording ends as published.
     """
 
     function: Function
@@ -55,7 +61,7 @@ def _lecture_with_transcript(stack: Stack) -> ZoomRecording:
 
 
 def _ingested_lecture(stack: Stack) -> ZoomRecording:
-    """Add a lecture that is in Opencast, whose workflow has ended."""
+    """Add a lecture to Zoom, ingest it, and end its workflow in Opencast."""
     recording = _lecture(stack)
     stack.send_completed(recording)
     stack.await_state(recording, "SENT_TO_OPENCAST")
@@ -69,7 +75,7 @@ def _lecture_of_no_class(stack: Stack) -> ZoomRecording:
 
 
 def _missed_lecture(stack: Stack) -> ZoomRecording:
-    """Add a lecture that ended over an hour ago, as the only one after reconcile's baseline."""
+    """Add a lecture that ended over an hour ago, the only lecture after reconcile's baseline."""
     begin = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=4)
     start = begin + _BETWEEN_LECTURES * next(_lectures)
     stack.driver.begin_reconcile(start)
@@ -103,7 +109,7 @@ def _follow(stack: Stack, recording: ZoomRecording) -> bool:
 
 @contextmanager
 def _account_list(driver: Driver) -> Iterator[None]:
-    """Give Zoom's app the scope for the account's list: one call for any number of users."""
+    """Give Zoom's app the scope for the account's list, which takes one call for all users."""
     driver.scopes_in_zoom(READ_FILES_SCOPE, *ACCOUNT_RECORDINGS_SCOPES[:1])
     try:
         yield
@@ -114,7 +120,7 @@ def _account_list(driver: Driver) -> Iterator[None]:
 WAYS = (
     Way(WEBHOOK, _lecture, _notify),
     Way(ON_DEMAND, _lecture_of_no_class, _ask),
-    # Without captions: the proxies can't take the chunked body of S3's PutObject.
+    # This way has no captions, because the proxies can't forward PutObject's chunked body.
     Way(DOWNLOADER, _lecture, _notify, queue="download"),
     Way(
         UPLOADER,

@@ -13,7 +13,15 @@ from zoneinfo import ZoneInfo
 from cdk.names import DOWNLOADER, Function, Names
 from ingester.schedule.model import DAYS
 from ingester.transfer.parts import MARK_NUMBER
-from local.driver import Driver, DriverError, Found, Ingest, ZoomRecording, wait_for
+from local.driver import (
+    Driver,
+    DriverError,
+    Found,
+    Ingest,
+    OpencastFile,
+    ZoomRecording,
+    wait_for,
+)
 
 SERIES = "20260112345"
 SECONDS = 120.0
@@ -87,6 +95,32 @@ class Stack:
             "extras": False,
         }
         return self.driver.add_lecture(**{**defaults, **options})
+
+    def send_late_files(self, recording: ZoomRecording, **lecture: Any) -> list[OpencastFile]:
+        """Make Zoom finish the other files of a recording that is in Opencast, and say so twice.
+
+        Args:
+            recording: The recording.
+            lecture: The options with which it was added, and those of its other files.
+
+        Returns:
+            The tracks that its event has got.
+        """
+        (ingest,) = self.driver.ingests_of(recording)
+        assert not self.driver.added_to(ingest.mediapackage_id)
+        self.driver.add_lecture(
+            meeting_id=recording.meeting_id,
+            start_time=self.start,
+            uuid=recording.uuid,
+            views=("active_speaker",),
+            chat=False,
+            extras=True,
+            **lecture,
+        )
+        for _ in range(2):
+            answer = self.driver.send("recording.transcript_completed", recording.uuid)
+            assert answer.status == 204, answer
+        return self.wait(lambda: self.driver.added_to(ingest.mediapackage_id), "late tracks")
 
     def schedule_class(self, meeting: int) -> None:
         """Put a class of the meeting, at the recordings' start, into the schedule."""

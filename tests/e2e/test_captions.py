@@ -105,23 +105,6 @@ def test_a_late_transcript_is_added_to_the_event_once(stack: Stack, tmp_path: Pa
     recording = stack.lecture(seed=seed, **LECTURE)
     stack.send_completed(recording)
     stack.await_state(recording, "SENT_TO_OPENCAST")
-    (ingest,) = stack.driver.ingests_of(recording)
-    assert not stack.driver.added_to(ingest.mediapackage_id)
-    # Zoom makes the transcripts now: the same lecture with its other files.
-    stack.driver.add_lecture(
-        meeting_id=recording.meeting_id,
-        start_time=stack.start,
-        seed=seed,
-        uuid=recording.uuid,
-        views=("active_speaker",),
-        chat=False,
-        extras=True,
-        **LECTURE,
-    )
-    for _ in range(2):
-        assert stack.driver.send("recording.transcript_completed", recording.uuid).status == 204
-    added = stack.wait(
-        lambda: stack.driver.added_to(ingest.mediapackage_id), "captions of the event"
-    )
+    added = stack.send_late_files(recording, seed=seed, **LECTURE)
     assert_right(added[0], videos_in(stack, recording, tmp_path, seed))
     assert len(added) == 1

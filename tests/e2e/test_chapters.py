@@ -74,24 +74,6 @@ def test_late_chapters_are_added_to_the_event_once(stack: Stack) -> None:
     recording = stack.lecture(seed=seed, **LECTURE)
     stack.send_completed(recording)
     stack.await_state(recording, "SENT_TO_OPENCAST")
-    (ingest,) = stack.driver.ingests_of(recording)
-    assert not stack.driver.added_to(ingest.mediapackage_id)
-    # Zoom makes the transcripts and the chapters now: the same lecture with its other files.
-    stack.driver.add_lecture(
-        meeting_id=recording.meeting_id,
-        start_time=stack.start,
-        seed=seed,
-        uuid=recording.uuid,
-        views=("active_speaker",),
-        chat=False,
-        extras=True,
-        chapters=STARTS,
-        **LECTURE,
-    )
-    for _ in range(2):
-        assert stack.driver.send("recording.transcript_completed", recording.uuid).status == 204
-    added = stack.wait(
-        lambda: stack.driver.added_to(ingest.mediapackage_id), "chapters of the event"
-    )
+    added = stack.send_late_files(recording, seed=seed, chapters=STARTS, **LECTURE)
     assert_right(added[0])
     assert len(added) == 1

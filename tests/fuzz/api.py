@@ -1,4 +1,4 @@
-"""Targets: requests to /ingest and /status, mutated or as docs/openapi.yaml allows them."""
+"""Targets: mutated requests to /ingest and /status, and requests that docs/openapi.yaml allows."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ LINKS = (
 SERIES_LINK = "https://oc.example.edu/engage/ui/index.html#/2026/01/12345"
 ZOOM = {"/recordings": recording_answer()}
 DECIDING = ("meeting_id", "seconds", "since", "queues")
-"""The parameters of /status, of which the first one counts."""
+"""The parameters that choose a query of /status. The first one in a request counts."""
 
 
 def make_ingest(mutator: Mutator) -> Any:
@@ -51,7 +51,7 @@ def make_ingest(mutator: Mutator) -> Any:
 
 
 def check_ingest(given: Any) -> Iterator[str]:
-    """With a Zoom and a webhook that work, a request succeeds or gets a 4xx."""
+    """Check that a request succeeds or gets a 4xx, with a Zoom and a webhook that work."""
     aws = Aws()
     event = proxy_event(encoded(given)[:400_000], {"Content-Type": "application/json"})
     answered = on_demand.respond(event, functions.on_demand_of(aws, ZOOM))
@@ -82,7 +82,7 @@ def make_query(mutator: Mutator) -> Any:
 
 
 def check_query(given: Any) -> Iterator[str]:
-    """A query gets rows or a 400."""
+    """Check that a query gets rows or a 400."""
     aws = Aws()
     aws.status.put([payloads.status_row()])
     items = given.items() if isinstance(given, dict) else ()
@@ -118,7 +118,7 @@ def parameters() -> dict[str, OAS31Validator]:
 
 
 def made_of(mutator: Mutator, schema: Mapping[str, Any]) -> Any:
-    """Make a value that a schema allows, seldom one that it doesn't."""
+    """Make a value that a schema allows; rarely, make a value that the schema forbids."""
     schema = openapi.resolved(schema)
     if "enum" in schema:
         return mutator.one_of(list(schema["enum"]))
@@ -164,7 +164,7 @@ def make_documented(mutator: Mutator) -> Any:
 
 
 def check_documented(given: Any) -> Iterator[str]:
-    """A request gets a documented status and content; a wrong one no 2xx, and none a 5xx."""
+    """Check that a request gets a documented answer below 500, and a wrong request no 2xx."""
     path, content = given["path"], given["content"]
     method = "GET" if path == "status" else "POST"
     answered = _answered(path, content)
@@ -201,8 +201,9 @@ def _answered(path: str, content: Any) -> Answer:
 def _is_wrong(path: str, content: Any) -> bool:
     """Return whether the document forbids a request whose function is as strict as the document.
 
-    /ingest takes more than the schema says, as the schema's description tells: numbers for texts,
-    "" for nothing. /new_recording answers 204 to events of no interest, whatever they lack.
+    /ingest accepts more than its schema: numbers for texts, and "" for a missing value. The
+    schema's description says so. /new_recording answers 204 to events that it ignores, even if
+    fields are missing.
     """
     if path == "ingest":
         return not isinstance(content, dict) or not content.get("uuid")

@@ -31,7 +31,7 @@ def make_captions(mutator: Mutator) -> Any:
 
 
 def check_captions(given: Any) -> Iterator[str]:
-    """Cues are in order and end, hold no markup, and read back as they were written."""
+    """Check that cues are in order, end, have no markup, and read back as they were written."""
     content = given if isinstance(given, bytes) else filled(given).encode("utf-8", "replace")
     try:
         cues = read_cues(content)
@@ -74,7 +74,7 @@ def make_chapters(mutator: Mutator) -> Any:
 
 
 def check_chapters(given: Any) -> Iterator[str]:
-    """Chapters cover their segment, and their titles are one line each, without markup."""
+    """Check that chapters cover their segment, and that each title is one line without markup."""
     try:
         chapters = read_chapters(encoded(given), SEGMENT_MS, SEGMENT_MS)
     except UnusableCaptions as error:

@@ -45,10 +45,10 @@ def make_settings(mutator: Mutator) -> Any:
 
 
 def check_settings(given: Any) -> Iterator[str]:
-    """An environment makes settings or a SettingsError, also of what they compute."""
+    """Check that an environment makes settings whose properties can be read, or a SettingsError."""
     kind = SETTINGS[given["type"]]
     items = given["values"].items() if isinstance(given["values"], dict) else ()
-    # Lambda's variables are UTF-8 without a NUL.
+    # Lambda's environment variables are UTF-8 without NUL.
     texts = {str(name): filled(str(value)).replace("\0", "") for name, value in items}
     values = {name: text.encode("utf-8", "replace").decode() for name, text in texts.items()}
     try:
@@ -68,13 +68,13 @@ def make_secrets(mutator: Mutator) -> Any:
 
 
 def check_secrets(given: Any) -> Iterator[str]:
-    """Secrets are read or refused by name, and never shown."""
+    """Check that secrets are read or refused by name, and never shown."""
     kind, parameters = SECRETS[given["type"]], FakeParameters(call=at_once)
     for name, value in given["values"].items():
         # SSM holds UTF-8.
         parameters.set(f"/p/{name}", value.encode("utf-8", "replace").decode())
     try:
-        # Once read, a secret is hidden from the log in this context.
+        # A secret that was read is hidden from the log in this context only.
         read = copy_context().run(settings.read_secrets, kind, parameters, "/p")
         yield repr(read)
         values = [value for value in msgspec.structs.astuple(read) if len(value) > 8]

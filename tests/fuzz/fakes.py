@@ -1,4 +1,4 @@
-"""AWS, HTTP sessions and a log in memory, for the functions that are fuzzed."""
+"""Fakes of AWS and HTTP sessions, and a log in memory, for the fuzzed functions."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def seconds() -> float:
 
 
 class Table(FakeTable):
-    """A table with production's queries and scans."""
+    """A fake table with production's queries and scans."""
 
     def query(self, **query: Any) -> dict[str, Any]:
         values = query["ExpressionAttributeValues"]
@@ -74,7 +74,7 @@ class Table(FakeTable):
         yield self
 
     def put(self, items: Any) -> None:
-        """Put those of a mutated list of items that DynamoDB can hold."""
+        """Put the items of a mutated list into the table, except those that DynamoDB refuses."""
         for item in items if isinstance(items, list) else ():
             if isinstance(item, dict):
                 try:
@@ -84,7 +84,7 @@ class Table(FakeTable):
 
 
 def item_of(value: Any, depth: int = 0) -> Any:
-    """Return a mutated value as DynamoDB's resource would give it: numbers as Decimals."""
+    """Return a mutated value as boto3's DynamoDB resource returns it: numbers as Decimals."""
     if value == DEEP or depth > 25:
         return [[[[["deep"]]]]]
     if value == DIGITS:
@@ -109,7 +109,7 @@ def _number(value: float) -> Any:
 
 
 class Queues(FakeQueues):
-    """Queues with production's counts."""
+    """Fake queues that also answer GetQueueAttributes, with fixed counts."""
 
     def get_queue_attributes(self, **_: Any) -> dict[str, Any]:
         kinds = ("", "NotVisible", "Delayed")
@@ -117,7 +117,7 @@ class Queues(FakeQueues):
 
 
 class Aws:
-    """The stack's empty resources."""
+    """Fakes of the stack's AWS resources, at first empty."""
 
     def __init__(self) -> None:
         ids = itertools.count(1)
@@ -150,7 +150,7 @@ class Aws:
         self.upload_dlq = self.queues.create("fuzz-upload-dlq.fifo", fifo=True)
 
     def seen(self) -> Iterator[str]:
-        """Yield what people see of the tables and the dead-letter queues."""
+        """Yield the texts that people can see in the tables and the dead-letter queues."""
         for table in (self.status, self.recordings, self.events, self.schedule, self.faults):
             for item in table.items():
                 yield str(item)
@@ -161,7 +161,7 @@ class Aws:
 
 @dataclass
 class Watch:
-    """A monotonic clock that only sleeps move. It records no endless sleep."""
+    """A monotonic clock that only sleeps move. An endless sleep raises Finding."""
 
     time: float = 1000.0
 
@@ -174,7 +174,7 @@ class Watch:
 
 
 def response(given: Any) -> requests.Response:
-    """Make an answer of `requests` from {"status", "headers", "content"}."""
+    """Make a response of `requests` from a dict with status, headers and content."""
     given = given if isinstance(given, dict) else {"content": given}
     made = requests.Response()
     status = given.get("status", 200)
@@ -185,7 +185,7 @@ def response(given: Any) -> requests.Response:
 
 
 def headers_of(given: Mapping[str, Any]) -> dict[str, str]:
-    """Return mutated headers as an HTTP library would: in latin-1, and each on one line."""
+    """Return mutated headers as an HTTP library returns headers: in latin-1, each on one line."""
     headers = given.get("headers")
     found = headers if isinstance(headers, dict) else {}
     return {
@@ -200,7 +200,7 @@ def headers_of(given: Mapping[str, Any]) -> dict[str, str]:
 class Session:
     """The part of `requests.Session` that production uses. `answers` are by part of the address.
 
-    A list is answered in order, its last one repeatedly.
+    The answers of a list come in order, and the last one repeatedly.
     """
 
     answers: Mapping[str, Any]
@@ -258,10 +258,10 @@ class Movie:
 
 @dataclass(frozen=True)
 class NoEngine:
-    """An engine that opens each file and copies none of its bytes."""
+    """A fake engine that opens each file and copies none of its bytes."""
 
     time_left: Any = forever
-    report: Any = lambda _: None  # a default
+    report: Any = lambda _: None  # production replaces this default for an invocation
 
     def copy(self, copies: Sequence[Copy]) -> list[Copied | IngesterError]:
         results: list[Copied | IngesterError] = []
@@ -293,7 +293,10 @@ class NoEngine:
 
 
 class LogInMemory(logging.Handler):
-    """The functions' log at DEBUG, in production's format. What can't be written raises."""
+    """The functions' log at DEBUG, in production's format.
+
+    A record that can't be formatted raises the error of the formatter.
+    """
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Targets: files with a schedule, and cells of CSV."""
+"""Targets: files with a schedule, and cells of a CSV file."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\
 
 @cache
 def folder() -> TemporaryDirectory[str]:
-    """Return a folder for the files, which goes with this process."""
+    """Return a folder for the files, which is deleted when this process ends."""
     return TemporaryDirectory(prefix="zip-fuzz-")
 
 
@@ -55,7 +55,7 @@ def make_csv(mutator: Mutator) -> Any:
 
 
 def check_csv(given: Any) -> Iterator[str]:
-    """A CSV file is imported, or refused with a sentence."""
+    """Check that a CSV file is imported, or refused with a sentence."""
     path = written("a.csv", given if isinstance(given, bytes) else csv_of(given))
     aws = Aws()
     table = functions.schedule_update_of(aws, "", {}).schedule
@@ -77,7 +77,7 @@ def make_json(mutator: Mutator) -> Any:
 
 
 def check_json(given: Any) -> Iterator[str]:
-    """A JSON file is imported, or refused with a sentence."""
+    """Check that a JSON file is imported, or refused with a sentence."""
     aws = Aws()
     table = functions.schedule_update_of(aws, "", {}).schedule
     try:
@@ -95,7 +95,7 @@ def make_cell(mutator: Mutator) -> Any:
 
 
 def check_cell(given: Any) -> Iterator[str]:
-    """A cell reads back as it was, and a spreadsheet doesn't run it."""
+    """Check that a cell reads back as it was, and that no spreadsheet runs the cell."""
     text = filled(given)
     cell = escaped(text)
     require(unescaped(cell) == text, "A cell doesn't read back the same")

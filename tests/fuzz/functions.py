@@ -84,7 +84,7 @@ GOOD_OAUTH = {"content": {"access_token": planted.OAUTH_TOKEN, "expires_in": 360
 
 @cache
 def parameters() -> FakeParameters:
-    """Return SSM with the secrets. Reading one hides it from the log."""
+    """Return a fake SSM with the planted secrets."""
     made = FakeParameters(call=at_once)
     for name, value in {
         "WEBHOOK_VALIDATION_SECRET_TOKEN": planted.ZOOM_SECRET,
@@ -142,7 +142,7 @@ def webhook_of(aws: Aws) -> webhook.Dependencies:
 
 @dataclass
 class OwnWebhook:
-    """A session whose POST is answered by the webhook function."""
+    """A session that answers a POST by the webhook function."""
 
     aws: Aws
 
@@ -274,7 +274,7 @@ def uploader_of(aws: Aws, opencast: Mapping[str, Any]) -> uploader.Dependencies:
 
 
 class StagedFiles:
-    """S3's client: each file is there, with the size that the messages name."""
+    """A fake S3 client in which each file is there, with the size in the messages."""
 
     def head_object(self, **_: Any) -> dict[str, Any]:
         return {"ContentLength": 1}
@@ -287,7 +287,7 @@ class StagedFiles:
 
 
 def process(aws: Aws, url: str, body: str, receives: int, deps: Any) -> list[str]:
-    """Hand a message to the queue's function, and return the ids that have to come back."""
+    """Pass a message to the queue's function. Return the ids of the messages to deliver again."""
     in_order: dict[str, Any] = {
         "MessageGroupId": aws.new_id(),
         "MessageDeduplicationId": aws.new_id(),
@@ -335,7 +335,7 @@ def status_of(aws: Aws) -> status_query.Dependencies:
 
 @dataclass
 class SlackFakes:
-    """Slack's function, the events of its own invocations, and the messages that it posts."""
+    """The `slack` function over fakes, the events of its own invocations, and its messages."""
 
     aws: Aws
     members: Any
@@ -393,7 +393,7 @@ def schedule_update_of(
 
 
 class Sns:
-    """SNS's client, with its limits of a mail."""
+    """A fake SNS client that checks SNS's limits of a mail."""
 
     def __init__(self) -> None:
         self.mails: list[str] = []
@@ -427,7 +427,7 @@ def notifications_of(aws: Aws, sns: Sns) -> log_notifications.Dependencies:
 
 
 def text_of(answered: Answer) -> str:
-    """Return what an answer shows, with its headers."""
+    """Return the status, headers and body of an answer as one text."""
     return f"{answered.status} {dict(answered.headers)} {answered.body}"
 
 

@@ -1,4 +1,4 @@
-"""Targets: Google's answers, its key, and the cells of the sheet."""
+"""Targets: Google's answers, the service account's key, and the cells of the sheet."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ REFUSED = {
 
 @cache
 def key() -> str:
-    """Return a service account's key. Its private key is a secret, too."""
+    """Return a service account's key as JSON. The private key in it is a secret, too."""
     return service_key("https://oauth2.googleapis.com/token")
 
 
@@ -71,7 +71,7 @@ def make_key(mutator: Mutator) -> Any:
 
 
 def check_update(given: Any, aws: Aws | None = None) -> Iterator[str]:
-    """An update gets a documented status and a sentence, without a secret of the key."""
+    """Check that an update gets a documented status and a sentence, without the private key."""
     aws = aws or Aws()
     deps = functions.schedule_update_of(aws, given["key"] or key(), given["answers"])
     event = proxy_event(b"", {"X-Schedule-Token": planted.SCHEDULE_TOKEN})
@@ -91,7 +91,7 @@ def make_sheet(mutator: Mutator) -> Any:
 
 
 def check_sheet(given: Any) -> Iterator[str]:
-    """A sheet is imported, or refused as a whole with a sentence."""
+    """Check that a sheet is imported, or refused as a whole with a sentence."""
     aws = Aws()
     aws.schedule.put(given["known"])
     rows = given["rows"] if isinstance(given["rows"], list) else []

@@ -1,4 +1,4 @@
-"""Targets: what CloudWatch Logs sends, and the lines of the logs."""
+"""Targets: the events that CloudWatch Logs sends, and the lines in them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ LINES = (
 
 
 def document(lines: Any) -> dict[str, Any]:
-    """Return the content of CloudWatch Logs' event."""
+    """Return the content of CloudWatch Logs' event with these lines."""
     return {
         "messageType": "DATA_MESSAGE",
         "owner": "123456789012",
@@ -52,7 +52,7 @@ def document(lines: Any) -> dict[str, Any]:
 
 
 def subscription_event(lines: Any) -> dict[str, Any]:
-    """Return CloudWatch Logs' event with some lines."""
+    """Return CloudWatch Logs' event with these lines."""
     return _event(encoded(document(lines)))
 
 
@@ -73,7 +73,7 @@ def _mutated(mutator: Mutator, line: str) -> str:
 
 
 def check_lines(given: Any) -> Iterator[str]:
-    """Any lines are mailed or counted, within SNS's limits."""
+    """Check that any lines are handled without an error, with mails within SNS's limits."""
     sns = functions.Sns()
     lines = [filled(line) for line in given]
     log_notifications.take(subscription_event(lines), functions.notifications_of(Aws(), sns))
@@ -89,7 +89,7 @@ def make_event(mutator: Mutator) -> Any:
 
 
 def check_event(given: Any) -> Iterator[str]:
-    """Every event is handled without an error: after an error, Lambda would repeat the event."""
+    """Check that an event is handled without an error, after which Lambda would repeat it."""
     sns = functions.Sns()
     event = given if isinstance(given, dict) else {}
     log_notifications.take(event, functions.notifications_of(Aws(), sns))

@@ -1,4 +1,4 @@
-"""Targets: MP4 files, whose boxes are checked in this process, and which libav opens in a child."""
+"""Targets: MP4 files, whose boxes this process checks, and which libav opens in a child process."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NUMBERS = (0, 1, 7, 8, 9, 15, 16, 17, 100, 2**16, 2**24, 2**31 - 1, 2**31, 2**32
 
 @cache
 def movies() -> tuple[bytes, ...]:
-    """Return small MP4s: the index at the end, the index first, and no sound."""
+    """Return small MP4s: with the index at the end, with the index first, and without sound."""
     with TemporaryDirectory() as folder:
         path = Path(folder)
         return (
@@ -37,7 +37,7 @@ def movies() -> tuple[bytes, ...]:
 
 
 def make(mutator: Mutator) -> Any:
-    """Make a file's number and changes of it, so that a finding is short."""
+    """Make the number of a movie and changes of its bytes, so that a finding is short."""
     changes = [_change(mutator) for _ in range(1 + int(mutator.random.random() ** 2 * 5))]
     return {"movie": mutator.random.randrange(3), "changes": changes}
 
@@ -60,7 +60,7 @@ def _change(mutator: Mutator) -> Any:
 
 
 def content_of(given: Any) -> bytes:
-    """Return the file of an input."""
+    """Return the bytes of the file that an input describes."""
     content: bytes = movies()[given["movie"]]
     for change in given["changes"]:
         content = _changed(content, change)
@@ -93,7 +93,7 @@ def _put(content: bytes, at: int, number: int) -> bytes:
 
 
 def check_file(given: Any) -> Iterator[str]:
-    """The boxes are accepted, or refused permanently or retryably, after few reads."""
+    """Check that the boxes are accepted, or refused by an expected error, after few reads."""
     content = content_of(given)
     reads = 0
 
@@ -112,7 +112,7 @@ def check_file(given: Any) -> Iterator[str]:
 
 
 def check_child(given: Any) -> Iterator[str]:
-    """libav accepts a file or refuses it, and its end is an error of this system."""
+    """Check that libav accepts or refuses a file. If libav dies, an expected error is raised."""
     content = content_of(given)
     try:
         movie = inspect("1/a.mp4", lambda at, size: content[at : at + size], len(content))

@@ -1,7 +1,7 @@
-"""Mutations of payloads: of values as JSON has them, of texts, and of raw bytes.
+"""Mutations of payloads: of JSON values, of texts, and of raw bytes.
 
-A value may hold marks (`DEEP`, `DIGITS`, `LONG`), which `encoded` replaces by content that would be
-too large, or impossible, as a Python value. So a finding stays short.
+A value may contain placeholders (`DEEP`, `DIGITS`, `LONG`). `encoded` replaces a placeholder by
+content that is too large, or impossible, as a Python value. So a finding stays short.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ TEXTS = (
     *("{", "[]", '{"a": 1}', "&a=1", ";", "|", "#", "#reconcile", "an import is running", "MP4"),
     *("auto-ingest-", "on-demand-", LONG),
 )
-"""Texts that have broken some program before."""
+"""Texts that often break programs."""
 
 SCALARS: tuple[Any, ...] = (
     *(None, True, False, 0, -1, 1, 2, 59, 86_400, 2**31, 2**53 + 1, 2**63, 2**64, -(2**64)),
     *(10**18, 10**19, 10**38, 10**40, 0.5, -0.0, 1e22, 1e308, float("nan"), float("inf")),
     *([], {}, [[]], [None], {"": None}, DEEP, DIGITS, *TEXTS),
 )
-"""Values that have broken some program before."""
+"""Values that often break programs."""
 
 PIECES = (
     *(b"\0", b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xef\xbb\xbf", b"\xff\xfe", b"\x1f\x8b", b"\\u"),
@@ -53,7 +53,7 @@ PIECES = (
 
 
 class Mutator:
-    """A source of mutations, which repeats itself for the same `random`."""
+    """A source of mutations, which are the same for the same `random`."""
 
     def __init__(self, random: Random) -> None:
         self.random = random
@@ -65,7 +65,7 @@ class Mutator:
         return values[self.random.randrange(len(values))]
 
     def value(self, value: T, most: int = 4) -> T:
-        """Return a copy of a value with one mutation or some; seldom without any."""
+        """Return a copy of a value with one to `most` mutations, rarely without any."""
         changed: Any = [copy.deepcopy(value)]
         if self.chance(0.03):
             return changed[0]  # type: ignore[no-any-return]  # a copy
@@ -75,7 +75,7 @@ class Mutator:
         return changed[0] if changed else None  # type: ignore[return-value]  # whatever it became
 
     def scalar(self) -> Any:
-        # A copy: some are lists, which later mutations change.
+        # Some values are lists, and later mutations change them in place.
         return copy.deepcopy(self.one_of(SCALARS))
 
     def _change(self, parent: Any, key: Any, root: list[Any]) -> None:
@@ -131,7 +131,7 @@ class Mutator:
         return self.one_of(changes)()
 
     def raw(self, content: bytes, most: int = 4) -> bytes:
-        """Return content with one mutation or some."""
+        """Return content with one to `most` mutations."""
         for _ in range(1 + int(self.random.random() ** 2 * most)):
             content = self._raw(content)
         return content
@@ -148,7 +148,7 @@ class Mutator:
             lambda: content[:at] + self.random.randbytes(4) + content[at + 4 :],
             lambda: content[:at] + bytes([self.random.randrange(256)]) + content[at + 1 :],
         )
-        # These leave little of the content.
+        # These mutations are rare because they leave little of the content.
         rare: tuple[Callable[[], bytes], ...] = (
             lambda: content[:at],
             lambda: content[at:],
@@ -160,7 +160,7 @@ class Mutator:
 
 
 def _places(value: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield each (container, key) in a value."""
+    """Yield (container, key) for each place in a value, at any depth."""
     entries: Any = ()
     if isinstance(value, dict):
         entries = list(value)
@@ -172,7 +172,7 @@ def _places(value: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _contains(value: Any, container: Any) -> bool:
-    """Return whether a container is a value or within it: the value can't move there."""
+    """Return whether a container is the value or within the value, which can't move there then."""
     if value is container:
         return True
     inner: Any = value.values() if isinstance(value, dict) else value
@@ -180,12 +180,12 @@ def _contains(value: Any, container: Any) -> bool:
 
 
 def filled(text: str) -> str:
-    """Return a text with its marks of length replaced."""
+    """Return a text with the placeholders LONG and DIGITS replaced."""
     return text.replace(LONG, "L" * LENGTH).replace(DIGITS, "7" * MANY_DIGITS)
 
 
 def encoded(value: Any) -> bytes:
-    """Return a value as JSON, with its marks replaced; bytes stay as they are."""
+    """Return a value as JSON, with the placeholders replaced. Bytes stay as they are."""
     if isinstance(value, bytes):
         return value
     text = json.dumps(value, default=str)

@@ -27,7 +27,7 @@ WORKFLOW = (
 
 
 def good_answers() -> dict[str, Any]:
-    """Return the answers of an Opencast that has no such event yet, by part of the address."""
+    """Return the answers of an Opencast without the recording's event, by part of the address."""
     return {
         "/api/events/": {"status": 404, "headers": JSON, "content": {}},
         "/api/info/me/roles": {"headers": JSON, "content": ["ROLE_ADMIN", "ROLE_USER"]},
@@ -65,7 +65,7 @@ def make(mutator: Mutator) -> Any:
 
 
 def check(given: Any) -> Iterator[str]:
-    """An upload ends in an outcome, and POSTs at most once."""
+    """Check that a message's uploads end without an error, with no second POST after a 200."""
     aws = Aws()
     message = payloads.upload_messages()[given["number"] % 60]
     if given["known"]:

@@ -1,4 +1,4 @@
-"""Real payloads to mutate: of the documents, of tests/vectors, and of the stand-ins' forms."""
+"""Payloads to mutate: from the documents, from tests/vectors, and as the stand-ins send them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SERIES = "20260112345"
 
 @cache
 def vectors(name: str) -> list[dict[str, Any]]:
-    """Return the cases of one file of tests/vectors. A mutation works on a copy."""
+    """Return the cases of one file of tests/vectors. Callers mustn't change them."""
     found: list[dict[str, Any]] = json.loads((VECTORS / f"{name}.json").read_bytes())
     return found
 
@@ -44,7 +44,7 @@ def recording_file(number: int = 1, **changes: Any) -> dict[str, Any]:
 
 
 def meeting(**changes: Any) -> dict[str, Any]:
-    """Return Zoom's answer about one recording, which is also its event's `object`."""
+    """Return Zoom's answer about one recording, which is also the `object` of webhook events."""
     files = [
         recording_file(1),
         recording_file(2, recording_type="active_speaker"),

@@ -1,4 +1,4 @@
-"""The secrets of the fuzzed functions. None of them may appear where people or tables see it."""
+"""The secrets of the fuzzed functions, which no table, log or text for people may contain."""
 
 from __future__ import annotations
 
@@ -34,5 +34,5 @@ CANARIES = Canaries(SECRETS)
 
 
 def is_secret(value: object) -> bool:
-    """Return whether a value is a planted secret, which a mutation must not copy elsewhere."""
+    """Return whether a value contains a planted secret, which no mutation may copy elsewhere."""
     return isinstance(value, str) and any(secret in value for secret in SECRETS.values())

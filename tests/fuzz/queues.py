@@ -26,7 +26,7 @@ def make_message(mutator: Mutator, messages: list[dict[str, Any]], limit: int) -
 
 
 def body_of(content: Any) -> str:
-    """Return a body as SQS delivers it: text without the characters that it refuses."""
+    """Return a body as SQS delivers it: text without the characters that SQS refuses."""
     text = encoded(content).decode("utf-8", "replace")[:MOST_BYTES]
     kept = (
         letter
@@ -37,9 +37,9 @@ def body_of(content: Any) -> str:
 
 
 def check_ended(aws: Aws, url: str, dead: str, given: Any, deps: Any) -> Iterator[str]:
-    """A message ends as done, comes back after a bounded time, or goes to the DLQ with a reason.
+    """Check that a message ends: as done, by coming back, or on the DLQ with a reason.
 
-    At its last receive it doesn't come back.
+    A message must not come back after its last receive.
     """
     limit = DOWNLOAD_RECEIVES if url == aws.download_queue else UPLOAD_RECEIVES
     receives = given["receives"]

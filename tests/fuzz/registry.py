@@ -1,4 +1,4 @@
-"""All targets. A new neighbour gets a module with `TARGETS`, and its place here."""
+"""All targets. A module with `TARGETS` for a new neighbour has to be added here."""
 
 from __future__ import annotations
 
@@ -39,6 +39,6 @@ TARGETS: dict[str, Target] = {
 
 
 def share_of(inputs: int, names: list[str]) -> dict[str, int]:
-    """Divide a number of inputs among targets by their weights, with one for each at least."""
+    """Divide a number of inputs among targets by weight, with at least one input for each."""
     whole = sum(TARGETS[name].weight for name in names)
     return {name: max(1, round(inputs * TARGETS[name].weight / whole)) for name in names}

@@ -1,4 +1,4 @@
-"""Run inputs, judge what comes of them, and shrink those that find something."""
+"""Run inputs, find problems, and shrink the inputs that found a problem."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from tests.fuzz.registry import TARGETS
 from tests.fuzz.target import Finding
 
 MOST_SECONDS = 1.0
-"""CPU time of an input, measured a second time if the first one is longer."""
+"""Most CPU seconds of an input. An input that takes longer is measured a second time."""
 
 CHILD_SECONDS = 10.0
-"""The same for a file that libav opens, whose limits are 20 s of CPU and 256 MB."""
+"""Most CPU seconds of a file that libav opens, in a child limited to 20 s of CPU and 256 MB."""
 
 MOST_BYTES = 64 * 1024 * 1024
-"""Memory that Python allocates for an input. The largest inputs have some hundred KB."""
+"""Most bytes that Python allocates for an input. The largest inputs have some hundred KB."""
 
 RSS_STEP = 8 * 1024
-"""Kilobytes by which the process has to grow until an input's memory is measured."""
+"""Kilobytes by which the process has to grow before an input's memory is measured."""
 
 ENDLESS_SECONDS = 60.0
 CHUNK = 250
@@ -48,7 +48,7 @@ class Problem:
 
 @dataclass
 class Found:
-    """A kind of problem: how often it was found, and the first input that did."""
+    """A kind of problem: how often inputs found it, and the number of the first such input."""
 
     index: int
     text: str
@@ -57,7 +57,7 @@ class Found:
 
 @dataclass
 class Outcome:
-    """The result of some inputs of a target. `found` is by kind of problem."""
+    """The result of several inputs of a target. `found` is by kind of problem."""
 
     target: str
     inputs: int
@@ -75,12 +75,12 @@ class Outcome:
 
 
 def input_of(name: str, seed: int, index: int) -> Any:
-    """Make the input of a target with this number."""
+    """Make the input of a target that has the number `index`."""
     return TARGETS[name].make(Mutator(Random(f"{seed}/{name}/{index}")))
 
 
 def problem_in(name: str, given: Any, log: LogInMemory) -> Problem | None:
-    """Hand an input to its target, and return what is wrong, except for its time and memory."""
+    """Check an input by its target. Return the problem, except for time and memory, or None."""
     log.lines.clear()
     try:
         shown = list(TARGETS[name].check(given))
@@ -107,7 +107,7 @@ def _problem_of(error: Exception) -> Problem:
 
 
 def measured_problem(name: str, given: Any, log: LogInMemory) -> Problem | None:
-    """Return what is wrong with an input, also if it takes too much time or memory."""
+    """Return the problem of an input, including too much time or memory, or None."""
     limit = CHILD_SECONDS if name == "mp4-child" else MOST_SECONDS
     before, began = _peak(), time.process_time()
     problem = problem_in(name, given, log)
@@ -134,7 +134,7 @@ def _peak() -> int:
 
 @contextmanager
 def _ended_after(seconds: float) -> Iterator[None]:
-    """Raise a Finding in the block if it takes longer."""
+    """Raise a Finding inside the block if the block takes longer."""
 
     def end(_signal: int, _frame: FrameType | None) -> None:
         raise Finding(f"It is endless: {seconds} s")
@@ -149,7 +149,7 @@ def _ended_after(seconds: float) -> Iterator[None]:
 
 
 def run_chunk(name: str, seed: int, begin: int, end: int, ends: float) -> Outcome:
-    """Run the inputs of a target with these numbers, until the monotonic clock says `ends`."""
+    """Run the inputs from `begin` up to `end`, at most until the monotonic clock says `ends`."""
     outcome, began = Outcome(name, 0), time.monotonic()
     with LogInMemory() as log:
         for index in range(begin, end):
@@ -167,14 +167,17 @@ def run_chunk(name: str, seed: int, begin: int, end: int, ends: float) -> Outcom
 
 
 def run(shares: dict[str, int], seed: int, processes: int, seconds: float) -> dict[str, Outcome]:
-    """Run so many inputs of each target, in some processes, or as many as the seconds allow."""
+    """Run inputs of each target in parallel processes. `shares` are the numbers of inputs.
+
+    After `seconds` no further input starts.
+    """
     ends = time.monotonic() + seconds
     chunks = [
         (name, begin, min(begin + CHUNK, count))
         for name, count in shares.items()
         for begin in range(0, count, CHUNK)
     ]
-    # In turns, so that each target gets its share of the time.
+    # The targets take turns, so that each gets its share of the time.
     chunks.sort(key=lambda chunk: chunk[1] / shares[chunk[0]])
     outcomes = {name: Outcome(name, 0) for name in shares}
     with ProcessPoolExecutor(processes) as pool:
@@ -202,7 +205,7 @@ def shrunk(name: str, given: Any, kind: str) -> Any:
 
 
 def smaller(value: Any) -> Iterator[tuple[Any]]:
-    """Yield smaller values, each in a tuple, since None is one of them."""
+    """Yield smaller values, each in a tuple, since one of the values may be None."""
     if isinstance(value, dict):
         for key in value:
             yield ({name: inner for name, inner in value.items() if name != key},)

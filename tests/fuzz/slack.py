@@ -1,4 +1,4 @@
-"""Targets: Slack's forms, presses of buttons, and the answers of Slack's API."""
+"""Targets: Slack's forms, clicks on buttons, and the answers of Slack's API."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MEMBER = "U0MEMBER"
 
 
 class Everybody:
-    """User groups with one member."""
+    """A fake of the allowed user groups, with one member."""
 
     def has(self, user_id: str, *, seconds: float) -> bool:
         assert seconds > 0
@@ -111,7 +111,7 @@ def signed(body: bytes) -> dict[str, Any]:
 
 
 def check_request(given: Any, aws: Aws | None = None) -> Iterator[str]:
-    """A signed request gets 200, 400 or 401, and Slack takes each message of its answer."""
+    """Check that a signed request gets 200, 400 or 401, and that Slack accepts each message."""
     if aws is None:
         aws = Aws()
         aws.status.put(rows())
@@ -138,7 +138,7 @@ def check_message(message: Any) -> Iterator[str]:
 
 
 class GroupsApi:
-    """Slack's client with mutated answers."""
+    """A fake of Slack's client, with mutated answers."""
 
     token, base_url = planted.SLACK_TOKEN, "https://slack.com/api/"
 
@@ -154,7 +154,7 @@ class GroupsApi:
     def _answer(self, name: str) -> SlackResponse:
         found = self._given.get(name) if isinstance(self._given, dict) else None
         data = found if isinstance(found, dict) else {"ok": True}
-        # The SDK asks for the next page itself, over HTTP.
+        # With a next page in the answer, the SDK itself would ask for that page over HTTP.
         data = {key: value for key, value in data.items() if key != "response_metadata"}
         made = SlackResponse(
             client=self,
@@ -180,7 +180,7 @@ def make_groups(mutator: Mutator) -> Any:
 
 
 def check_groups(given: Any) -> Iterator[str]:
-    """A user is a member or isn't, or an error says that Slack gives no answer."""
+    """Check that the search for a member gives an answer or an expected error."""
     client, watch = cast(Any, GroupsApi(given)), Watch()
     members = Members(client, ["@Producers"], sleep=watch.sleep, monotonic=watch)
     try:

@@ -1,4 +1,4 @@
-"""Targets: items of the tables, as somebody may have edited them."""
+"""Targets: items of the tables, as a person may have edited them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def make_rows(mutator: Mutator) -> Any:
 
 
 def check_rows(given: Any) -> Iterator[str]:
-    """Every reader of the status table shows odd rows: /status, /zip and the mails."""
+    """Check that every reader of the status table shows odd rows: /status, /zip and the mails."""
     aws = Aws()
     aws.status.put(given)
     aws.schedule.put([payloads.schedule_row()])
@@ -59,7 +59,7 @@ def make_record(mutator: Mutator) -> Any:
 
 
 def check_record(given: Any) -> Iterator[str]:
-    """An odd record lets a message end, and a webhook event get an answer."""
+    """Check that messages end and webhook events get an answer, despite an odd ledger record."""
     items = given if isinstance(given, list) else []
     event = {"content": payloads.completed(), "own": False, "headers": {}, "known": items or [{}]}
     yield from check_event(event)
@@ -91,7 +91,7 @@ def make_others(mutator: Mutator) -> Any:
 
 
 def check_others(given: Any) -> Iterator[str]:
-    """Odd recording events, scheduled classes and a state of reconcile stop nothing else."""
+    """Check that odd items of other tables stop no function."""
     aws = Aws()
     for table, name in ((aws.events, "events"), (aws.schedule, "schedule")):
         table.put(given[name])

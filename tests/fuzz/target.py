@@ -1,4 +1,4 @@
-"""A target of the fuzzer: how its inputs are made, and what has to hold for each of them."""
+"""A target of the fuzzer: how its inputs are made, and what has to hold for each input."""
 
 from __future__ import annotations
 
@@ -10,19 +10,22 @@ from tests.fuzz.mutations import Mutator
 
 
 class Finding(AssertionError):
-    """An input breaks what has to hold. The text up to the first colon is the same for each."""
+    """The error for an input that breaks what has to hold.
+
+    The text up to the first colon is the kind of problem.
+    """
 
 
 @dataclass(frozen=True)
 class Target:
-    """A parser or a handler, with what comes to it from outside.
+    """A parser or a handler, with the maker and the check of its inputs.
 
     Attributes:
-        name: Its name on the command line.
-        weight: Its part of all inputs.
+        name: The target's name on the command line.
+        weight: The target's part of all inputs, relative to other targets.
         make: Makes an input: a Python value whose `repr` can be pasted into a test.
-        check: Hands an input to the product, and returns every text that people, tables or
-            neighbours then see. Raises Finding, or any other error, if the input breaks it.
+        check: Passes an input to the code, and returns every text that people, tables or
+            neighbours then see. Raises Finding or another error if the input breaks the code.
     """
 
     name: str
@@ -32,6 +35,6 @@ class Target:
 
 
 def require(holds: object, finding: str) -> None:
-    """Raise a Finding unless something holds."""
+    """Raise a Finding with this text unless `holds` is true."""
     if not holds:
         raise Finding(finding)

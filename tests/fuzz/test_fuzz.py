@@ -1,4 +1,4 @@
-"""A share of the fuzzed inputs, and every input that has found something before."""
+"""Tests with some fuzzed inputs, and with every input that has found a problem before."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ SEED = 13
 
 
 def zoom_answer(**changes: Any) -> dict[str, Any]:
-    """Return an input in which Zoom's API answers about a recording with changes."""
+    """Return an input in which Zoom's answer about a recording has these changes."""
     return {"zoom": {"/recordings": answer(payloads.meeting(**changes))}, "downloads": []}
 
 
 def zoom_list(**changes: Any) -> dict[str, Any]:
-    """Return an input in which Zoom lists a recording with changes."""
+    """Return an input in which the recording in Zoom's list has these changes."""
     page = answer({"meetings": [payloads.meeting(**changes)]})
     return {"zoom": {"/accounts/me": page}, "state": [payloads.reconcile_item()]}
 
 
 def opencast_answer(part: str, content: Any) -> dict[str, Any]:
-    """Return an input in which Opencast answers to a part of its API with this content."""
+    """Return an input in which Opencast answers requests to `part` with this content."""
     return {"answers": good_answers() | {part: {"content": content}}, "number": 1, "known": False}
 
 
 def google_token(**changes: Any) -> dict[str, Any]:
-    """Return an input in which Google's answer with a token has changes."""
+    """Return an input in which Google's answer with a token has these changes."""
     return {"answers": {"/token": {"content": TOKEN | changes}}, "key": ""}
 
 
@@ -55,11 +55,11 @@ REGRESSIONS: tuple[tuple[str, Any], ...] = (
     ("google-answers", google_token(expires_in=2**63)),
     ("zoom-list", {**zoom_list(), "state": [{**payloads.reconcile_item(), "version": "2"}]}),
 )
-"""Targets and inputs."""
+"""Inputs that have found a problem before, each with the name of its target."""
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_mutated_inputs_break_nothing_and_show_no_secret(name: str) -> None:
+def test_mutated_inputs_break_no_target_and_show_no_secret(name: str) -> None:
     count = share_of(INPUTS, list(TARGETS))[name]
     with LogInMemory() as log:
         problems = {
@@ -71,6 +71,6 @@ def test_mutated_inputs_break_nothing_and_show_no_secret(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "given"), REGRESSIONS)
-def test_input_that_broke_something_breaks_nothing_any_more(name: str, given: Any) -> None:
+def test_input_that_found_a_problem_before_finds_none_now(name: str, given: Any) -> None:
     with LogInMemory() as log:
         assert problem_in(name, given, log) is None

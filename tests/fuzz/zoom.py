@@ -1,4 +1,4 @@
-"""Targets: what Zoom sends, as webhook events, answers of its API, and downloads."""
+"""Targets: webhook events, answers of Zoom's API, and downloads."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BODY_LIMIT = 400_000
 
 
 def proxy_event(body: bytes, headers: dict[str, Any]) -> dict[str, Any]:
-    """Return API Gateway's event: a body that is no text comes in base64."""
+    """Return API Gateway's event. A body that isn't UTF-8 is encoded in base64."""
     try:
         text, is_base64 = body.decode(), False
     except UnicodeDecodeError:
@@ -44,7 +44,7 @@ def make_event(mutator: Mutator) -> Any:
 
 
 def check_event(given: Any) -> Iterator[str]:
-    """A signed event gets a 2xx or a 4xx, and its repeat makes no second message."""
+    """Check that a signed event gets a 2xx or a 4xx, and that a repeat sends no second message."""
     aws, body = Aws(), encoded(given["content"])[:BODY_LIMIT]
     aws.recordings.put(given["known"])
     is_odd_record = bool(given["known"])
@@ -67,7 +67,7 @@ def check_event(given: Any) -> Iterator[str]:
 
 
 def check_downloads(aws: Aws, zoom: dict[str, Any], downloads: list[Any]) -> Iterator[str]:
-    """Each message of the download queue can be read, and ends in an outcome."""
+    """Check that the first message of the download queue can be read and processed."""
     for message in aws.queues.messages(aws.download_queue)[:1]:
         decode(message.body, DownloadMessage)
         deps = functions.downloader_of(aws, zoom, downloads)
@@ -84,7 +84,7 @@ def answer(content: Any, **more: Any) -> dict[str, Any]:
 
 
 def problems() -> list[dict[str, Any]]:
-    """Return errors of Zoom's API."""
+    """Return answers with which Zoom's API refuses a request."""
     text = "Invalid access token, does not contain scopes:[cloud_recording:read]."
     return [
         answer({"code": 3301, "message": "This recording does not exist."}, status=404),
@@ -96,7 +96,7 @@ def problems() -> list[dict[str, Any]]:
 
 
 def mutated_answer(mutator: Mutator, good: dict[str, Any]) -> Any:
-    """Return an answer, or seldom an error, with mutations."""
+    """Return the good answer with mutations; rarely, return an error with mutations."""
     found: Any = mutator.one_of(problems()) if mutator.chance(0.1) else good
     if mutator.chance(0.7):
         found = {**found, "content": mutator.value(found["content"])}
@@ -119,9 +119,9 @@ def make_recording(mutator: Mutator) -> Any:
 
 
 def check_recording(given: Any) -> Iterator[str]:
-    """A "+Zoom" request gets a documented status, whatever Zoom answers about the recording.
+    """Check that a "+Zoom" request gets a documented status, whatever Zoom's API answers.
 
-    So does a download of a message that lacks everything but its ids.
+    Then download its message, and a message that has only ids, with the same answers.
     """
     aws = Aws()
     deps = functions.on_demand_of(aws, given["zoom"])
@@ -165,7 +165,7 @@ def make_list(mutator: Mutator) -> Any:
 
 
 def check_list(given: Any) -> Iterator[str]:
-    """A run of reconcile ends with a report, whatever Zoom lists."""
+    """Check that a run of reconcile ends with a report, whatever Zoom lists."""
     aws = Aws()
     aws.recordings.put(given["state"])
     deps = functions.reconcile_of(aws, given["zoom"])
@@ -198,12 +198,12 @@ def make_download(mutator: Mutator) -> Any:
 
 
 def steps_of(given: Any) -> list[Any]:
-    """Return the answers to a download, in order."""
+    """Return the answers to a download as a list, in order."""
     return list(given) if isinstance(given, list) else [given]
 
 
 def check_download(given: Any) -> Iterator[str]:
-    """Opening a file ends with a body or an error of this system."""
+    """Check that opening a file ends with a body or an IngesterError."""
     access = AccessInUse(Access(planted.DOWNLOAD_TOKEN), lambda: Access(planted.DOWNLOAD_TOKEN))
     http = cast(Any, Downloads(steps_of(given)))
     file = ZoomFile("f", "https://zoom.us/rec/download/f", access, http=http, hosts=HOSTS)

@@ -1,4 +1,4 @@
-"""Run simulated worlds; print a table of their outcomes and the stories of failing worlds."""
+"""Run simulated worlds, and print a table of their outcomes and the stories of failing worlds."""
 
 from __future__ import annotations
 

@@ -33,10 +33,10 @@ VISIBILITY = 960
 STAGED_DAYS, TAKEN_DAYS, UPLOAD_DAYS = 7, 1, 1
 """Days after which the bucket's rules delete files, files that Opencast has taken, and parts."""
 MOST_MESSAGES = 1000
-"""Limit of messages in a world of up to a hundred recordings; beyond it the world fails."""
+"""Most messages in a world of up to a hundred recordings. A world with more fails."""
 
 EXPIRED = "expired"
-"""The state of a row that has expired."""
+"""The state that a world records for a row that has expired."""
 
 BEGIN_SECONDS = BEGIN.timestamp()
 
@@ -51,12 +51,12 @@ SECRET_VALUES = {
 
 @dataclass(frozen=True)
 class Instrumentation:
-    """Records of a world about its run.
+    """The options of a world's records about its run.
 
-    Without `for_judge` staged files aren't deleted, so that they can be counted at the end.
-
-    `for_judge`: record the rows' states and the waiting messages; the cost grows with the square of
-    the recordings. `table` makes tables. `log` gets each record that the functions log.
+    With `for_judge` the world records the rows' states and the waiting messages, which takes a time
+    that grows with the square of the recordings. Without it staged files aren't deleted, so that
+    they can be counted at the end. `table` makes tables. `log` gets each record that the functions
+    log.
     """
 
     for_judge: bool = True
@@ -65,14 +65,14 @@ class Instrumentation:
 
 
 class Cloud:
-    """The resources. `on_queue_call` runs after each call to a queue."""
+    """The AWS resources of a stack. `on_queue_call` runs after each call to a queue."""
 
     def __init__(
         self, world: World, scenario: Scenario, instrumentation: Instrumentation | None = None
     ) -> None:
         self.world = world
         self._instrumentation = instrumentation or Instrumentation()
-        # Messages about captions that never come wait for a week.
+        # Worlds with captions have more messages: a message waits a week for missing captions.
         most = MOST_MESSAGES * (10 if scenario.site.captions else 1)
         self._most_messages = max(most, 10 * len(scenario.recordings))
         self.on_queue_call: Callable[[], None] = lambda: None
@@ -151,7 +151,7 @@ class Cloud:
         return [*messages(self.download_dlq), *messages(self.upload_dlq)]
 
     def expire(self) -> None:
-        """Delete expired data, as AWS does."""
+        """Delete expired rows, objects, uploads and messages, as AWS does."""
         for row in self.status.expire():
             self.states.setdefault(str(row["zip_id"]), []).append((self.world.time, EXPIRED))
         self.events.expire()
@@ -258,7 +258,7 @@ class Cloud:
 
 
 def uuid_of(body: str) -> str:
-    """Return the uuid of a message's recording, "" if it has none."""
+    """Return the uuid of the recording in a message's body, "" if the body has none."""
     try:
         content: Any = json.loads(body)
     except ValueError:

@@ -39,7 +39,7 @@ SECOND_CHAPTER = 100
 """The second of a segment at which its second chapter begins."""
 
 LEAST_BYTES = 5 * 1024 * 1024
-"""Size of the smallest part, without which the next run starts again."""
+"""Bytes of the smallest part. A run that copies less stores nothing."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Movie:
 
 @dataclass
 class Upload:
-    """An unfinished upload; `stored` is in bytes."""
+    """An unfinished upload. `stored` is the number of bytes that S3 has."""
 
     upload_id: str
     stored: int = 0
@@ -69,9 +69,10 @@ class Copies:
     begun: dict[tuple[str, str], Upload] = field(default_factory=dict)
 
     def content(self, etag: str) -> str:
-        """Return the content of an object: that of a transcript is WebVTT that has the token.
+        """Return the content of an object: the token of the file, unless that is a text.
 
-        That of chapters is JSON with two chapters whose title is the token.
+        A transcript is WebVTT with the token as its cue. Chapters are JSON with two chapters whose
+        title is the token.
         """
         token = self.contents[etag]
         file = self.files[token]
@@ -88,7 +89,7 @@ class Copies:
         return f"WEBVTT\n\n00:00:01.000 --> 00:00:02.000\n{token}\n"
 
     def resume(self, key: str, identity: str) -> Upload:
-        """Return the source's unfinished upload; abort those of other sources to the key."""
+        """Return the source's unfinished or new upload, and abort other sources' to the key."""
         for other in [name for name in self.begun if name[0] == key and name[1] != identity]:
             self.abort(other)
         found = self.begun.get((key, identity))
@@ -107,7 +108,10 @@ class Copies:
     def inspect(self, name: str, read: Callable[[int, int], bytes], _size: int) -> Movie:
         """Return an object's container metadata, as `RecordingTransfer.inspect` does.
 
-        No request to S3 is made: the object's key is the argument that `read` already has.
+        The fake makes no request to S3: the object's key is the argument that `read` already has.
+
+        Raises:
+            TransferFailed: The object isn't a video.
         """
         assert isinstance(read, partial)
         found = self.bucket.stored(read.args[0])
@@ -118,7 +122,7 @@ class Copies:
 
 @dataclass(frozen=True)
 class FakeEngine:
-    """An engine with the fields that production replaces for an invocation."""
+    """A fake engine with the fields that production replaces for an invocation."""
 
     world: World
     copies: Copies
@@ -130,9 +134,9 @@ class FakeEngine:
         """Copy the files in turn, with the results of `ingester.transfer.engine.Engine.copy`.
 
         Raises:
-            PermanentFailure: At once, unless the copy tolerates it.
-            RetryableFailure: When the other copies are done.
-            OutOfTime: The next invocation continues the copies.
+            PermanentFailure: A copy failed for good, and doesn't tolerate the error.
+            RetryableFailure: A copy failed. The other copies are done.
+            OutOfTime: The time ended. The next invocation continues the copies.
         """
         run = _Run(self)
         began = self.world.time
@@ -241,7 +245,7 @@ class _Run:
         return copy.source.open(0, 0)
 
     def _is_there(self, key: str, identity: str) -> bool:
-        """Return whether the object can be used: it is the same, and Opencast hasn't taken it."""
+        """Return whether the object has this identity, and Opencast hasn't taken the object."""
 
         def look() -> bool:
             found = self._copies.bucket.stored(key)
@@ -254,7 +258,7 @@ class _Run:
         return found is not None and found.metadata.get("source") == identity
 
     def _transfer(self, begun: Upload, size: int) -> None:
-        """Make a transfer's time pass, as far as the invocation has time."""
+        """Make a transfer's time pass. Raise OutOfTime if the invocation has too little time."""
         missing = size - begun.stored
         rate = self._engine.rate
         seconds = self._engine.time_left() - RESERVE_SECONDS
@@ -274,7 +278,7 @@ class _Run:
         begun = self._copies.begun.pop(name, None)
         metadata = {**target.metadata, "source": name[1]}
         if begun is None:
-            # Another invocation has completed the same upload, or removed it.
+            # Another invocation has completed or removed the same upload.
             if self._is_stored(target.key, name[1]):
                 return
             raise UploadGone(GONE)

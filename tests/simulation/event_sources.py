@@ -1,4 +1,4 @@
-"""Lambda, API Gateway and SQS's event sources, which run the functions and end them."""
+"""Fakes of Lambda, API Gateway and SQS's event sources, which run the functions."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Context:
 
 @dataclass
 class Warm(Generic[Kept]):
-    """A container between two invocations, last used at `used`."""
+    """A container between two invocations. `used` is the time of its last use."""
 
     container: Container[Kept]
     used: float
@@ -58,7 +58,7 @@ class LambdaFunction(Generic[Kept]):
         self.errors: list[Exception] = []
         """Errors that the handler raised."""
         self.seconds: list[float] = []
-        """Duration of each invocation, with its cold start."""
+        """Seconds of each invocation, with its cold start."""
         self.running = self.most_at_once = 0
         self._world = world
         self._build = build
@@ -67,7 +67,7 @@ class LambdaFunction(Generic[Kept]):
         self._idle: list[Warm[Kept]] = []
 
     def invoke(self, event: Any) -> Promise[Outcome]:
-        """Start an invocation; the promise holds its answer, or the error that ended it."""
+        """Start an invocation, and return a promise of its answer or of the error that ended it."""
         return self._world.start(
             self.name, lambda: self._timed(event), seconds=self._seconds, can_crash=True
         )
@@ -89,7 +89,7 @@ class LambdaFunction(Generic[Kept]):
         if warm is None:
             world.sleep(COLD_SECONDS * (0.5 + world.by_chance()))
             warm = Warm(Container(self._build, clock=world.monotonic), world.time)
-        # A crash skips the lines that put the container back, and so ends it too.
+        # A crash ends the container too, because it skips the lines that put the container back.
         try:
             answer = self._handle(event, warm.container, Context(world, ends))
         except Exception as error:
@@ -119,7 +119,7 @@ class Gateway:
     def post(
         self, body: bytes, headers: Mapping[str, str], seconds: float
     ) -> tuple[int, bytes] | None:
-        """POST, and wait `seconds` for the answer; None if none comes."""
+        """Send a POST. Return the answer's status and body, None without an answer in `seconds`."""
         world = self._world
         event = {"headers": dict(headers), "body": body.decode(), "isBase64Encoded": False}
         if world.is_out("webhook"):
@@ -147,7 +147,7 @@ class Source:
 
 
 class EventSources:
-    """The event source mappings: they deliver messages, and delete the handled ones."""
+    """The event source mappings, which deliver messages and delete handled messages."""
 
     def __init__(self, world: World, cloud: Cloud) -> None:
         self._world = world

@@ -7,10 +7,10 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """Kind of a fault.
+    """The effect of a fault.
 
-    The first group hits one outbound call: the world's `nth` call with the name `target` ("*" is
-    any name).
+    The members up to SENT_TWICE hit one outbound call: the world's `nth` call with the name
+    `target` ("*" is any name).
     """
 
     ERROR_BEFORE = "error before"
@@ -19,20 +19,20 @@ class Kind(StrEnum):
     CRASH_AFTER = "crash after"
     SLOW = "slow"
     SENT_TWICE = "sent twice"
-    """The answer is lost, and botocore repeats the request by itself."""
+    """A lost answer, after which botocore repeats the request by itself."""
 
     OUTAGE = "outage"
-    """The service `target` fails from `at`, for `seconds`."""
+    """A failure of the service `target` from `at`, for `seconds`."""
     DELIVERED_TWICE = "delivered twice"
-    """The queue `target` delivers its `nth` message twice."""
+    """Two deliveries of the `nth` message of the queue `target`."""
     WEBHOOK_LOST = "webhook lost"
-    """Zoom never sends the webhook event with the key `target`."""
+    """The loss of the webhook event with the key `target`, which Zoom never sends."""
     PROXY = "proxy gives up"
-    """A proxy answers the `nth` POST to Opencast with status `detail`, while Opencast goes on."""
+    """A proxy's answer with status `detail` to the `nth` POST, which Opencast still processes."""
     REFUSAL = "own refusal"
-    """Opencast itself answers the `nth` POST with status `detail`."""
+    """Opencast's own answer with status `detail` to the `nth` POST."""
     ANSWER = "odd answer"
-    """Zoom's API answers its `nth` request with `detail`."""
+    """An answer `detail` of Zoom's API to its `nth` request."""
 
 
 ON_CALLS = frozenset(

@@ -47,13 +47,13 @@ def page(status: int, headers: Mapping[str, str] | None = None) -> Response:
 
 
 def refused(url: str) -> requests.exceptions.ConnectionError:
-    """Make the error of a refused connection."""
+    """Make the error for a refused connection."""
     reason = NewConnectionError(None, "Connection refused")  # type: ignore[arg-type]  # unused
     return requests.exceptions.ConnectionError(MaxRetryError(None, url, reason))  # type: ignore[arg-type]  # unused
 
 
 def lost(done: bool) -> requests.exceptions.RequestException:
-    """Make a timeout: of the read if the request is `done`, else of the connection."""
+    """Make a timeout error: of the read if the request is `done`, else of the connection."""
     if done:
         return requests.exceptions.ReadTimeout("Read timed out.")
     return requests.exceptions.ConnectTimeout("Connect timed out.")

@@ -1,8 +1,8 @@
 """Judge a world that has run: the fate of each file, the queues, states and mails.
 
-The judge shares no code with production. It derives the expected result from the scenario, the
-answers that people got and the documents. In unclear cases it is lenient, except about a file that
-is missing without a report.
+The judge shares no code with production. The judge derives the expected result from the scenario,
+the answers that people got and the documents. In unclear cases the judge is lenient, except about a
+file that is missing without a report.
 """
 
 from __future__ import annotations
@@ -53,29 +53,38 @@ TEXTS = (TRANSCRIPT, CHAPTERS_TYPE)
 """The types of files that become captions and chapters."""
 
 CHAPTERS_IN_TIME = 2 * 3600.0
-"""Seconds after the event about a transcript in which chapters are certainly waited for."""
+"""Seconds after a transcript's webhook event in which the pipeline surely waits for chapters."""
 
 MAILS_FOR_A_CAUSE = 6
 OUTAGE_MAIL_SECONDS = 300.0
-"""A long outage is mailed again: two kinds of failures, each every ten minutes at most."""
+"""Seconds of an outage for which one mail is allowed.
+
+Two kinds of failures are mailed, each once in ten minutes.
+"""
 
 MESSAGES_FOR_A_RECORDING = 700
-"""Enough for seven messages that wait for a day, requeued every quarter of an hour."""
+"""Most messages sent for a recording.
+
+Seven messages that wait for a day, requeued every quarter of an hour, need that many.
+"""
 
 MESSAGES_FOR_CAPTIONS = 700
-"""Enough for a message that waits for a week. Each notification and each request begins one."""
+"""Most messages sent for the captions of one webhook event or request.
+
+A message that waits for a week needs that many.
+"""
 
 MESSAGES_AT_ONCE = 4
 
 MOST_QUESTIONS = 90
-"""The most questions about a workflow: a week with a backoff, and some that are repeated."""
+"""Most requests to Opencast about a workflow: a week with a backoff, and some repeats."""
 
 SLOWEST_QUESTION = 6 * 3600.0
-"""Seconds after its end in which an ingest may not have been asked about."""
+"""Most seconds from a workflow's end until the pipeline asks Opencast about the ingest."""
 
 
 class Category(StrEnum):
-    """Kind of a verdict, from the worst to the best. TOLD: a missing file was reported."""
+    """Kind of a verdict, from the worst to the best. TOLD is a missing file that was reported."""
 
     LOST = "lost"
     TWICE = "twice"
@@ -103,7 +112,7 @@ class Verdict:
 
 
 def judge(played: Played) -> list[Verdict]:
-    """Find everything that is wrong in a world; return an empty list if it ended well."""
+    """Return every mistake and report in a world, nothing if the world ended well."""
     found: list[Verdict] = []
     for recording in played.scenario.recordings:
         found += _Recording(played, recording).verdicts()
@@ -121,7 +130,7 @@ def judge(played: Played) -> list[Verdict]:
 
 
 def worst(verdicts: list[Verdict]) -> Category:
-    """Return the worst category of verdicts."""
+    """Return the worst category of the verdicts, OK without verdicts."""
     order = list(Category)
     return min((verdict.category for verdict in verdicts), key=order.index, default=Category.OK)
 
@@ -195,7 +204,7 @@ class _Recording:
         return [*wanted, *chats] if wanted else []
 
     def _named_or_requested(self) -> set[str]:
-        """Return the ids of files in webhook events (lost ones too) and accepted requests."""
+        """Return the ids of files in accepted requests and in webhook events, lost or not."""
         found = {
             file
             for happening in self.played.scenario.happenings
@@ -233,7 +242,7 @@ class _Recording:
         for message in self._dead_letters():
             reason = _reason(message)
             if _is_about_captions(reason):
-                # No video may wait for captions.
+                # A failure of captions is no excuse for a missing video.
                 continue
             if reason and (not self.ingests or names(message.body, file, self.truth)):
                 return f"Dead letter: {reason}"
@@ -249,8 +258,9 @@ class _Recording:
     def _is_final(self, mail: Mail, file: FileTruth) -> bool:
         """Return whether a mail reports that nothing more happens to a file.
 
-        The webhook's mails don't while Zoom repeats its webhook event. Mails of "+Zoom" are about
-        the person's request, those of follow about files that are in Opencast.
+        A mail of the webhook doesn't report that if a later attempt of the webhook event succeeded.
+        Mails of "+Zoom" are about the person's request. Mails of follow are about files that are in
+        Opencast.
         """
         if mail.who in ("on_demand", "follow"):
             return False
@@ -294,10 +304,13 @@ class _Recording:
                 yield self._verdict(Category.NOISE, f"{asked} questions about {ingest.id}")
 
     def _fate(self, ingest: Ingest) -> str:
-        """Return what became of an ingest. A deletion counts if it came before the end."""
+        """Return the fate of an ingest: by its workflow, "deleted", or "either".
+
+        "either" is a deletion after the publication, which follow may have seen or not.
+        """
         end = _FATES.get(ingest.end, "")
         deleted = [at for at in self.deletions if at >= ingest.finished]
-        # A failure is followed for a week, and what isn't published too.
+        # Following ends with the publication. Other ingests are followed for a week.
         until = ingest.ends + SLOWEST_QUESTION if end == "published" else math.inf
         if not deleted or min(deleted) > until:
             return end
@@ -310,7 +323,7 @@ class _Recording:
         )
 
     def _staged(self) -> Iterator[Verdict]:
-        """Check that no staged file was given up before Opencast had one of the recording's."""
+        """Check that no staged file was released before Opencast had a file of the recording."""
         own = f"{self.truth.uuid}|"
         taken = [at for at, content in self.played.system.opencast.taken if content.startswith(own)]
         for at, stored in self.played.cloud.bucket.tagged:
@@ -331,12 +344,12 @@ class _Recording:
             yield self._verdict(Category.TWICE, f"{ids[False]} further events, {asked}")
 
     def _is_asked_for(self) -> bool:
-        """Return whether Zoom sent a webhook event of the recording, or a person requested it."""
+        """Return whether Zoom sent a webhook event of the recording, or a person made a request."""
         happenings = self.played.scenario.happenings
         return any(happening.uuid == self.truth.uuid for happening in happenings)
 
     def _content(self, ingest: Ingest) -> Iterator[Verdict]:
-        """Check that an ingest has the bytes that its form promised, each view in order."""
+        """Check that an ingest has the bytes that its form promised, and each view in order."""
         files = {self.truth.content_of(file): file for file in self.truth.files}
         last: dict[str, FileTruth] = {}
         for ingested in ingest.files:
@@ -360,7 +373,7 @@ class _Recording:
     def _captions(self) -> Iterator[Verdict]:
         """Check that each event has the recording's captions once, at the right times.
 
-        The same holds for its chapters, which begin with a segment, and with its second 100.
+        The same holds for chapters. A segment's chapters begin at its start and at its second 100.
         """
         site = self.played.scenario.site
         if site.captions:
@@ -392,7 +405,7 @@ class _Recording:
     def _cues(
         self, ingest: Ingest, text: str, what: str, seconds_of_cues: tuple[float, ...]
     ) -> Iterator[Verdict]:
-        """Compare the cues with where their segments lie in the video of the first flavor."""
+        """Check each cue's time by its segment's place in the video of the first flavor."""
         own = {self.truth.content_of(file): file for file in self.truth.files}
         begins: dict[float, float] = {}
         length = 0.0
@@ -436,13 +449,13 @@ class _Recording:
         ]
 
     def _may_have_texts(self, version: int) -> bool:
-        """Return whether Opencast has the version, and nobody deleted anything."""
+        """Return whether Opencast has this version or a later one, and nobody deleted anything."""
         is_old = int(self.played.scenario.site.opencast_version.partition(".")[0]) < version
         was_trashed = self.played.zoom.recordings[self.truth.uuid].trashed_ever
         return not (is_old or was_trashed or self.deletions)
 
     def _report_of_captions(self, what: str) -> str:
-        """Return the dead letter or mail that reports what is missing; "" if there is none."""
+        """Return the dead letter or mail that reports missing captions or chapters, or ""."""
         words = {"captions": ("captions", "transcript"), "chapters": ("chapter",)}[what]
         for message in self._dead_letters():
             if any(word in _reason(message) for word in words):
@@ -472,7 +485,7 @@ def media_package_of(uuid: str) -> str:
 
 
 def names(text: str, file: FileTruth, recording: RecordingTruth) -> bool:
-    """Return whether a text names a file by id, or by view and its segment's start or number."""
+    """Return whether a text names a file by id, or by view and segment (its start or number)."""
     if file.id in text:
         return True
     # Production names an unknown view by a prefix and Zoom's type.
@@ -502,12 +515,12 @@ def _queues(played: Played) -> Iterator[Verdict]:
 
 
 def _uploads(played: Played, reported: set[str]) -> Iterator[Verdict]:
-    """Find the uploads that only S3's lifecycle rule ends. Their parts cost money until then.
+    """Yield a verdict for each upload that only S3's lifecycle rule ends, because parts cost money.
 
-    Four kinds are allowed. A redriven dead letter and a recording recovered from the trash continue
-    their uploads. A later message with more segments may renumber a file's key. A file that leaves
-    Zoom's list during its copy is left out a day later. `reported` are the uuids of the recordings
-    with a file that is reported as missing.
+    Four kinds of uploads are allowed. A redriven dead letter and a recording recovered from the
+    trash continue their uploads. A later message with more segments may renumber a file's key. A
+    file that leaves Zoom's list during its copy is left out a day later. `reported` are the uuids
+    of the recordings with a file that is reported as missing.
     """
     cloud = played.cloud
     dead = {uuid_of(message.body) for message in cloud.queues.messages(cloud.download_dlq)}
@@ -566,7 +579,7 @@ def _states(played: Played) -> Iterator[Verdict]:
 
 
 def is_backwards(before: str, after: str) -> bool:
-    """Return whether a row's change of state goes back on the recording's way."""
+    """Return whether a row's change of state goes back to an earlier step of the pipeline."""
     if EXPIRED in (before, after):
         return False
     if before in _IN_OPENCAST:
@@ -591,12 +604,12 @@ def _noise(played: Played) -> Iterator[Verdict]:
     sent = played.cloud.sent["all", ""]
     site = played.scenario.site
     begun = sum(_messages_begun(played, each.uuid) for each in played.scenario.recordings)
-    # Chapters have messages of their own.
+    # Chapters have their own messages.
     waits = begun * (site.captions + site.chapters)
     if sent > MESSAGES_FOR_A_RECORDING * recordings + MESSAGES_FOR_CAPTIONS * waits:
         yield Verdict(Category.NOISE, "", f"{sent} messages for {recordings} recordings")
     for (queue, uuid), most in played.cloud.most_waiting.items():
-        # Chapters have messages of their own.
+        # Chapters have their own messages.
         causes = _messages_begun(played, uuid) * (1 + site.chapters)
         if most > causes + MESSAGES_AT_ONCE:
             where = queue.rpartition("/")[2]
@@ -604,7 +617,7 @@ def _noise(played: Played) -> Iterator[Verdict]:
 
 
 def _messages_begun(played: Played, uuid: str) -> int:
-    """Return how often Zoom or a person sent the pipeline something about a recording."""
+    """Return the most messages that webhook events and requests about a recording began."""
     notified = sum(
         len(delivery.answers)
         for delivery in played.zoom.deliveries

@@ -15,7 +15,8 @@ from tests.simulation.world import World
 class Mail:
     """An error record, which production mails to a person.
 
-    `goes_on`: the record says that the work continues. `advice`: what the person should do then.
+    `goes_on` is whether the record says that the work continues. `advice` is the advice to the
+    person.
     """
 
     at: float
@@ -62,7 +63,7 @@ class Collector(logging.Handler):
 
 @contextmanager
 def collected(world: World, also: logging.Handler | None = None) -> Iterator[Collector]:
-    """Collect the records of a block; the handler `also` gets every record."""
+    """Collect the records that are logged in a block. The handler `also` gets every record."""
     logger = logging.getLogger("ingester")
     collector = Collector(world)
     before = logger.level, logger.propagate, list(logger.handlers)

@@ -1,7 +1,7 @@
 """Mistakes in the code that the simulator must catch.
 
-`python -m tests.simulation.mutations` applies each to a copy of the code, runs worlds until one
-fails, and prints which one.
+`python -m tests.simulation.mutations` applies each mistake to a copy of the code, runs worlds until
+one fails, and prints the number of that world.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ CAPTIONS_UPLOAD = "functions/ingester/captions/upload.py"
 class Mutation:
     """A mistake: `new` replaces `old`, which occurs once in `file`.
 
-    `seed` is a world that fails. The tests start there to save time.
+    `seed` is the seed of a world that fails. The tests start there to save time.
     """
 
     name: str
@@ -309,7 +309,7 @@ MUTATIONS: Sequence[Mutation] = (
 
 
 def caught_by(mutation: Mutation, seed: int = 0) -> tuple[bool, str]:
-    """Run worlds from `seed` on with a mistake. Return whether one fails, and the output.
+    """Run worlds from `seed` on with a mistake. Return whether a world fails, and the output.
 
     Raises:
         ValueError: The replaced code doesn't occur once.
@@ -338,7 +338,7 @@ def caught_by(mutation: Mutation, seed: int = 0) -> tuple[bool, str]:
 
 
 def main() -> int:
-    """Try the mutations, or those whose name contains the argument, two at a time."""
+    """Try all mutations, or those whose name contains the argument. Return 1 if one is missed."""
     chosen = [
         mutation for mutation in MUTATIONS if not sys.argv[1:] or sys.argv[1] in mutation.name
     ]

@@ -1,7 +1,7 @@
 """Named worlds: the smallest world for each known cause of a loss.
 
-Each world ends well, because the design removes its cause. In the worlds of `REPORTED` a file is
-left out and reported by name.
+Each world ends well, because the pipeline's design removes the cause. In the worlds of `REPORTED`
+the pipeline leaves out a file and reports it by name.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SPEAKER, SCREEN = "active_speaker", "shared_screen"
 SEGMENT, GAP = 1800.0, 120.0
 BEGIN = 600.0
 DONE = BEGIN + 2 * (SEGMENT + GAP) + 300.0
-"""The time at which Zoom has processed the files of two segments."""
+"""The second at which Zoom has processed the files of two segments."""
 
 SIZE = 450_000_000
 SITE = Site(default_series=SERIES[0], series=SERIES, opencast_rate=100e6, zoom_rate=60e6)
@@ -40,7 +40,7 @@ SITE = Site(default_series=SERIES[0], series=SERIES, opencast_rate=100e6, zoom_r
 
 @dataclass(frozen=True)
 class NamedWorld:
-    """A world with the number and a description of its cause."""
+    """A world, the number of its cause, and a sentence that describes the cause."""
 
     cause: str
     sentence: str
@@ -51,7 +51,7 @@ class NamedWorld:
 
 
 REPORTED = frozenset(("5a", "5b", "7", "13"))
-"""The causes that leave out and report a file."""
+"""The causes by which a file is left out and reported."""
 
 
 def file(

@@ -1,7 +1,7 @@
-"""A fake Opencast: events, series, and the ingest, which fetches files during the request.
+"""A fake Opencast with events, series, and an ingest that fetches files during the request.
 
-Written from Opencast's sources. A POST runs as its own process, which continues when its caller has
-gone.
+The fake follows Opencast's sources. A POST runs as its own process, which continues when the caller
+has gone.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ CHAPTERS_VERSION = 19
 
 Form = Sequence[tuple[str, tuple[None, str] | tuple[str, bytes, str]]]
 Answer = tuple[Response | None, BaseException | None]
-"""Opencast's answer to a POST, None after an outage; and an error of the simulator."""
+"""Opencast's answer to a POST or None after an outage, and an error of the simulator or None."""
 
 
 @dataclass(frozen=True)
 class IngestedFile:
     """A file of an ingest.
 
-    `promised`: the object's content when the form came. `content`: the fetched content.
+    `promised` is the object's content when the form came. `content` is the fetched content.
     """
 
     flavor: str
@@ -72,7 +72,7 @@ class Ingest:
     began: float
     finished: float
     number: int = 0
-    """The id of its workflow."""
+    """The id of the ingest's workflow."""
     ends: float = 0.0
     """Time at which the workflow ends."""
     end: str = "SUCCEEDED"
@@ -100,7 +100,7 @@ class _Form:
 
 @dataclass(frozen=True)
 class EventCaptions:
-    """Captions or chapters of an event: a track of an ingest, or one that was added later."""
+    """Captions or chapters of an event: a track of an ingest, or a track that was added later."""
 
     event: str
     text: str
@@ -109,7 +109,7 @@ class EventCaptions:
 
 
 class Opencast:
-    """Opencast's side of a world."""
+    """A fake Opencast: the state and the answers of Opencast in a world."""
 
     def __init__(self, world: World, scenario: Scenario, bucket: FakeBucket) -> None:
         self.world = world
@@ -127,7 +127,7 @@ class Opencast:
         self.taken: list[tuple[float, str]] = []
         """The time and content of each file that an ingest has taken."""
         self.questions: Counter[str] = Counter()
-        """The questions about each workflow."""
+        """Workflow id → number of requests about the workflow."""
         self._planned: dict[tuple[Kind, int], Fault] = {
             (fault.kind, fault.nth): fault
             for fault in scenario.faults
@@ -139,7 +139,7 @@ class Opencast:
         return self.world.is_out("opencast")
 
     def get(self, path: str) -> Response:
-        """Answer a GET of a user with every role."""
+        """Answer a GET. The user has every role."""
         if path == "/api/info/me/roles":
             return json_response(["ROLE_ADMIN", "ROLE_API"])
         kind, _, name = path.strip("/").rpartition("/")
@@ -170,7 +170,7 @@ class Opencast:
         return Response(404, b"", {"Content-Type": "text/plain"})
 
     def _workflow(self, number: str) -> Response:
-        """Answer with a workflow. It stays when its event is deleted."""
+        """Answer with a workflow, which outlives the deletion of its event."""
         self.questions[number] += 1
         ingest = next((each for each in self.ingests if str(each.number) == number), None)
         if ingest is None:
@@ -227,7 +227,7 @@ class Opencast:
                 self.events[ingest.id].active_until = self.world.time
 
     def planned(self, kind: Kind) -> Fault | None:
-        """Return the planned fault of the latest POST."""
+        """Remove and return the planned fault of the latest POST; None if there is none."""
         found = self._planned.pop((kind, self._posts), None)
         if found is not None:
             self.world.struck.append(found)
@@ -249,7 +249,7 @@ class Opencast:
         return Response(200, b"added")
 
     def _shows(self, flavor: str) -> bool:
-        """Return whether this version shows tracks of a flavor. The real one takes any."""
+        """Return whether this version shows tracks of a flavor. The real Opencast accepts any."""
         major = int(self.site.opencast_version.partition(".")[0])
         return flavor != CHAPTERS or major >= CHAPTERS_VERSION
 
@@ -274,7 +274,7 @@ class Opencast:
         return event if is_there else None
 
     def begin(self, workflow: str, form: Form) -> Promise[Answer]:
-        """Accept a POST. Its process has no answer if Opencast goes down."""
+        """Start the process of a POST. The process has no answer if Opencast goes down."""
         self._posts += 1
         refusal = self.planned(Kind.REFUSAL)
         if refusal is not None and int(refusal.detail) < 500:
@@ -428,7 +428,7 @@ class OpencastSession:
         auth: object = None,
         allow_redirects: bool = False,
     ) -> Response:
-        """POST an ingest, and wait for the answer until `timeout`."""
+        """Send an ingest by POST. `timeout` is the seconds to connect and to wait for an answer."""
         assert auth
         assert headers is not None
         assert not allow_redirects
@@ -452,7 +452,7 @@ class OpencastSession:
         return self._world.call("opencast.answer", lambda: answer, lost_answer)
 
     def _api(self, path: str, form: Form, url: str) -> Response:
-        """POST to the External API, which answers at once."""
+        """Send a POST to the External API, which answers at once."""
         if path == "/api/workflows":
             name, effect = "opencast.workflow", lambda: self._opencast.start_workflow(form)
         else:
@@ -463,7 +463,7 @@ class OpencastSession:
 
 
 def lost_answer(_done: bool) -> Exception:
-    """Make the error of an answer that is lost on its way."""
+    """Make the error for an answer that is lost on its way."""
     return lost(True)
 
 

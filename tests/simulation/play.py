@@ -35,32 +35,34 @@ from tests.simulation.zoom import Zoom, signed
 NEW_SECRET = "zoom-secret-2"
 HOUR = 3600.0
 RECONCILED_AFTER = 48 * HOUR
-"""Seconds after the last happening in which reconcile runs.
+"""Seconds for which reconcile runs after the last happening.
 
 Zoom's list lacks a file for 30 hours at most, and a copy may wait for a day.
 """
 HOURLY, RARELY = 4 * HOUR, 6
-"""Reconcile runs hourly until `HOURLY` seconds after the last happening, then every six hours."""
+"""Seconds of hourly runs of reconcile after the last happening, and hours between later runs."""
 
 CAPTIONS_DAYS = 13
-"""Days that a world with captions lasts after its last happening. A week is waited for captions
-after the ingest, and behind a paused workflow two messages wait 42 hours each.
+"""Days that a world with captions lasts after its last happening.
+
+The pipeline waits a week for captions after the ingest. Behind a paused workflow two messages wait
+42 hours each.
 """
 
 FOLLOWED_DAYS = 8
-"""Days that a world lasts longer if its ingests are followed, for a week at most."""
+"""Days that a world lasts longer if its ingests are followed, which takes a week at most."""
 
 FAILED_PAUSE = 300.0
-"""Seconds from a failed run of follow to the next one. The rule would start it every minute."""
+"""Seconds from a failed run of follow to the next run, which the real rule starts every minute."""
 
 ASYNC_RETRIES = 2
 MOST_EVENTS, EVENTS_OF_A_RECORDING = 200_000, 2_000
-"""Limits of a world's events in a day."""
+"""Most events in a day of a world, and of one recording; the greater limit counts."""
 
 
 @dataclass
 class Request:
-    """A person's request and its answers. `known`: the ids that Zoom's API listed by then."""
+    """A person's request and its answers. `known` are the file ids that Zoom listed by then."""
 
     happening: PlusZoom | Forced
     answers: list[int | None] = field(default_factory=list)
@@ -73,7 +75,7 @@ class Request:
 
 @dataclass
 class Played:
-    """A world that has run."""
+    """A world that has run, with the data that the judge needs."""
 
     scenario: Scenario
     world: World
@@ -116,7 +118,7 @@ def play(
 
 
 def _plan_reconciles(system: System, scenario: Scenario) -> float:
-    """Plan EventBridge's calls of reconcile. Returns the end of the last call's hour.
+    """Plan EventBridge's calls of reconcile. Return the end of the last call's hour.
 
     The first call comes before all happenings, and sets the stack's baseline.
     """
@@ -128,14 +130,14 @@ def _plan_reconciles(system: System, scenario: Scenario) -> float:
     last = end + RECONCILED_AFTER
     for hour in range(int(last / HOUR) + 1):
         if hour * HOUR > end + HOURLY and hour % RARELY:
-            # These runs would be a third of a world's calls, and nothing new happens.
+            # These runs would be a third of a world's calls, and would find nothing new.
             continue
         system.world.at(hour * HOUR, partial(_reconcile, system.reconcile, system.world))
     return last + HOUR
 
 
 def _reconcile(function: LambdaFunction[Any], world: World, retries: int = 0) -> None:
-    """Invoke as EventBridge does. Lambda retries a failure twice, after one and two minutes.
+    """Invoke a function as EventBridge does: Lambda retries a failure after one and two minutes.
 
     Source: Lambda's guide, "How Lambda handles errors and retries with asynchronous invocation".
     """
@@ -151,7 +153,7 @@ def _reconcile(function: LambdaFunction[Any], world: World, retries: int = 0) ->
 
 
 class _FollowClock:
-    """The rule that starts follow every minute. Runs with nothing to do are left out."""
+    """The rule that starts follow every minute, without the runs that have nothing to do."""
 
     def __init__(self, system: System) -> None:
         self._system = system
@@ -191,7 +193,7 @@ class _FollowClock:
 
 
 def _run(world: World, cloud: Cloud, scenario: Scenario, until: float) -> None:
-    """Run the world. AWS deletes expired data once a day."""
+    """Run the world until it ends or until `until`, and delete expired data once a day."""
     day = 0.0
     most_events = max(MOST_EVENTS, EVENTS_OF_A_RECORDING * len(scenario.recordings))
     while not world.has_ended and day < until:

@@ -21,12 +21,12 @@ from tests.simulation.world import story_text
 FAILURES = tuple(category for category in Category if category not in (Category.TOLD, Category.OK))
 CHUNK = 25
 REASON_LENGTH = 70
-"""Length of a reason's beginning, which comes before names of files."""
+"""Characters of a reason that count. Names of files come later in the reason."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The outcome of a world. `error` is the simulator's own, "" if it has none."""
+    """The outcome of a world. `error` is the traceback of the simulator's own error, or ""."""
 
     seed: int
     categories: tuple[Category, ...]
@@ -71,7 +71,7 @@ def run_worlds(
 
 
 def _collect_rarely() -> None:
-    """Make a worker collect garbage rarely: worlds are small and make few cycles."""
+    """Make a worker process collect garbage rarely, since worlds have few reference cycles."""
     gc.freeze()
     gc.set_threshold(50_000)
 
@@ -100,7 +100,7 @@ def table(outcomes: Iterable[Outcome]) -> str:
 def reported_reasons(outcomes: Iterable[Outcome]) -> list[tuple[str, int]]:
     """Count the reports of missing files by reason, the most frequent first.
 
-    The reasons are without numbers and names of files, so that similar reasons count together.
+    Numbers and names of files are left out of the reasons, so that similar reasons count together.
     """
     counts: Counter[str] = Counter()
     for outcome in outcomes:
@@ -112,7 +112,7 @@ def reported_reasons(outcomes: Iterable[Outcome]) -> list[tuple[str, int]]:
 
 
 def shrunk(scenario: Scenario, category: Category) -> Scenario:
-    """Leave out parts of a scenario as long as it ends in the category."""
+    """Return a smaller scenario that still ends in the category."""
     smaller: Scenario | None = scenario
     while smaller is not None:
         scenario = smaller
@@ -123,7 +123,7 @@ def shrunk(scenario: Scenario, category: Category) -> Scenario:
 
 
 def _smaller(scenario: Scenario) -> Iterable[Scenario]:
-    """Yield the scenario with one part left out, large parts first."""
+    """Yield copies of the scenario, each with another part left out, large parts first."""
     if len(scenario.recordings) > 1:
         yield from map(scenario.without_recording, range(len(scenario.recordings)))
     yield from map(scenario.without_fault, range(len(scenario.faults)))
@@ -138,13 +138,13 @@ def _ends_in(scenario: Scenario, category: Category) -> bool:
 
 
 def story_of(scenario: Scenario) -> tuple[str, list[Verdict]]:
-    """Play a scenario. Return its story and its verdicts."""
+    """Play a scenario, and return its story and its verdicts."""
     played = play(scenario, story=True)
     return story_text(played.world), judge(played)
 
 
 def describe(scenario: Scenario) -> str:
-    """Format the parts of a scenario, one a line."""
+    """Return a text with a line for each part of a scenario."""
     lines = [f"Recordings: {len(scenario.recordings)}; site: {scenario.site}"]
     for recording in scenario.recordings:
         lines.append(f"  {recording.uuid} begins at {recording.begins:.0f} s")

@@ -42,10 +42,10 @@ OTHER_SERIES = "20260199999"
 BYTES_A_SECOND = 250_000
 
 LONGER_THAN_WAITED = 30 * HOUR
-"""Seconds for which Zoom's list may lack a file; the pipeline waits only for a day."""
+"""Most seconds for which Zoom's list lacks a file. The pipeline waits only for a day."""
 
 IN_USE = 600.0
-"""Earliest second of an outage: AWS works while a stack is created and sets its baseline."""
+"""Earliest second of an outage. AWS has to work until a new stack has set its baseline."""
 
 CALLS = {
     "dynamodb.UpdateItem": 9.0,
@@ -74,7 +74,7 @@ CAPTIONS_CALLS = (
     "opencast.answer",
 )
 NEVER = 1e9
-"""The second from which on Zoom serves a file that it never serves."""
+"""`fetchable` of a file that Zoom never serves: a second after the end of every world."""
 WORKFLOW_ENDS = ("SUCCEEDED", "FAILED", "STOPPED", "PAUSED", "UNPUBLISHED")
 FOLLOWED_SHARE = 0.5
 
@@ -84,13 +84,13 @@ SERVICES = ("dynamodb", "sqs", "ssm", "s3", "opencast", "zoom", "webhook")
 ODD_ANSWERS = ("429", "429 with seconds", "500", "502", "503", "timeout", "nonsense")
 PROXY_ANSWERS = ("502", "503", "504", "520", "524")
 OWN_REFUSALS = ("400", "403", "500", "500")
-"""Without 409, which the fake Opencast answers while a workflow is active."""
+"""Statuses by which Opencast refuses a POST, without 409: the fake itself answers with 409."""
 
 
 class Profile(StrEnum):
     """Disturbances of a world: Zoom's disorder alone, or faults of every service as well.
 
-    With CAPTIONS, captions are ingested in a world with faults.
+    CAPTIONS is a world with faults in which captions are ingested.
     """
 
     DISORDER = "disorder"
@@ -115,7 +115,7 @@ def scenario_of(seed: int, profile: Profile, most_faults: int = 4) -> Scenario:
     happenings += _others(Random(f"{seed}/others"))
     old = Random(f"{seed}/old")
     if old.random() < 0.15:
-        # Zoom still lists a recording that is older than the stack. Nobody requests it.
+        # Zoom still lists this recording, which is older than the stack and which nobody requests.
         before = _recording(old, len(recordings), -40 * HOUR)
         recordings = (*recordings, before)
         site = replace(site, schedule=(*site.schedule, class_of(before, SERIES[0])))
@@ -142,7 +142,7 @@ def scenario_of(seed: int, profile: Profile, most_faults: int = 4) -> Scenario:
 
 
 def _with_transcripts(chance: Random, recording: RecordingTruth) -> RecordingTruth:
-    """Add a transcript of each segment, which Zoom makes minutes or hours after the video."""
+    """Add a transcript of each segment. Zoom makes it minutes or hours after the video."""
     if chance.random() < 0.1:
         return recording
     segments = sorted({(file.begins, file.ends) for file in recording.files})
@@ -172,7 +172,7 @@ def _with_transcripts(chance: Random, recording: RecordingTruth) -> RecordingTru
 def _with_chapters(
     chance: Random, site: Site, recordings: tuple[RecordingTruth, ...]
 ) -> tuple[Site, tuple[RecordingTruth, ...]]:
-    """In three of four sites turn chapters on, in most of them with an Opencast that shows them."""
+    """Turn chapters on in three of four sites, mostly with an Opencast that shows chapters."""
     if chance.random() < 0.25:
         return site, recordings
     version = "19.1.0" if chance.random() < 0.7 else site.opencast_version
@@ -181,7 +181,7 @@ def _with_chapters(
 
 
 def _with_own_chapters(chance: Random, recording: RecordingTruth) -> RecordingTruth:
-    """Add chapters of each segment, which Zoom makes after the transcript. No event says so."""
+    """Add chapters of each segment. Zoom makes chapters after the transcript, without an event."""
     transcripts = [file for file in recording.files if file.type == TRANSCRIPT]
     if chance.random() < 0.1:
         return recording
@@ -204,7 +204,7 @@ def _with_own_chapters(chance: Random, recording: RecordingTruth) -> RecordingTr
 
 
 def _announced(chance: Random, recording: RecordingTruth) -> list[Happening]:
-    """Draw recording.transcript_completed: once for all transcripts, or once for each."""
+    """Draw recording.transcript_completed: one for all transcripts, or one for each."""
     files = [file for file in recording.files if file.type == TRANSCRIPT]
     groups = [files] if chance.random() < 0.6 else [[file] for file in files]
     lacks = ("download_token",) if chance.random() < 0.3 else ()
@@ -223,7 +223,7 @@ def _announced(chance: Random, recording: RecordingTruth) -> list[Happening]:
 
 
 def _release_faults(chance: Random, most: int) -> list[Fault]:
-    """Draw a fault of the call that releases a staged file, which only an ingest makes."""
+    """Draw a fault of the call by which an ingest releases a staged file, or none."""
     if not most or chance.random() < 0.95:
         return []
     kind = chance.choice((*NOT_CRASHING, *CRASHING))
@@ -231,7 +231,7 @@ def _release_faults(chance: Random, most: int) -> list[Fault]:
 
 
 def _captions_faults(chance: Random, most: int) -> list[Fault]:
-    """Draw faults of the calls that only captions need."""
+    """Draw a fault of a call that only captions need, or none."""
     if not most or chance.random() < 0.5:
         return []
     kind = chance.choice((*NOT_CRASHING, *CRASHING))
@@ -239,7 +239,7 @@ def _captions_faults(chance: Random, most: int) -> list[Fault]:
 
 
 def _with_unknown_type(chance: Random, recording: RecordingTruth) -> RecordingTruth:
-    """In one of ten recordings with a single view, replace its type by an unknown one."""
+    """Replace the view of one in ten recordings with a single view by an unknown view."""
     types = {file.recording_type for file in recording.files if file.type == VIDEO}
     if len(types) > 1 or chance.random() >= 0.1:
         return recording
@@ -251,7 +251,7 @@ def _with_unknown_type(chance: Random, recording: RecordingTruth) -> RecordingTr
 
 
 def _with_less(chance: Random, happening: Happening) -> Happening:
-    """Remove a field from one of twenty webhook events of completed files."""
+    """Remove a field from one in twenty recording.completed events."""
     if not isinstance(happening, WebhookEvent) or happening.event != "recording.completed":
         return happening
     if chance.random() >= 0.05:
@@ -363,7 +363,7 @@ def _notified(chance: Random, recording: RecordingTruth) -> list[Happening]:
 
 
 def _completed(chance: Random, recording: RecordingTruth) -> list[Happening]:
-    """Draw recording.completed: once, or for some files and then for all or the others."""
+    """Draw recording.completed: one event, or one for some files and one for all or the rest."""
     files = recording.files
     whole = tuple(file.id for file in files)
     done = max(file.finished for file in files) + chance.uniform(5, 120)
@@ -395,7 +395,7 @@ def _completed(chance: Random, recording: RecordingTruth) -> list[Happening]:
 def _late_after_deletion(
     chance: Random, notified: list[Happening], people: list[Happening]
 ) -> list[Happening]:
-    """Sometimes move Zoom's second webhook event to after the event's deletion in Opencast."""
+    """Return the webhook events, the second of them sometimes after the deletion in Opencast."""
     deleted = next(
         (happening.at for happening in people if isinstance(happening, DeletedInOpencast)), None
     )

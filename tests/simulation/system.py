@@ -1,6 +1,6 @@
 """The real functions over the fakes, built like production's.
 
-In the simulator only this module knows the functions and their Dependencies.
+In the simulator only this module knows the functions and the classes of their dependencies.
 """
 
 from __future__ import annotations
@@ -127,11 +127,11 @@ class System:
 
     @property
     def errors(self) -> list[Exception]:
-        """Errors that handlers raised: production doesn't expect them."""
+        """Errors that the functions' handlers raised. No handler should raise an error."""
         return [error for function in self.functions for error in function.errors]
 
     def recording_for_operator(self, uuid: str) -> MeetingRecordings | None:
-        """Ask Zoom's API for a recording as an operator's command does; None if that fails."""
+        """Return a recording from Zoom's API, as an operator's command does; None if that fails."""
         secrets = ZoomSecrets(zoom_client_secret="client-secret")
         api = self._zoom_api(ZoomSettings(**ZOOM_ACCESS), secrets)
         try:

@@ -37,8 +37,8 @@ def wire(time: float) -> str:
 class FileTruth:
     """A file of a recording.
 
-    `begins` and `ends` are its segment's. Zoom has processed the file at `finished`, serves it from
-    `fetchable` on and lists it in its API from `listed` on.
+    `begins` and `ends` are the segment's times. Zoom has processed the file at `finished`, serves
+    the file from `fetchable` on and lists it in the API from `listed` on.
     """
 
     id: str
@@ -78,7 +78,7 @@ class RecordingTruth:
 
 @dataclass(frozen=True)
 class Happening:
-    """An event from outside at the time `at`, named by `key`."""
+    """An event outside of the pipeline at the time `at`. `key` names it."""
 
     at: float
     uuid: str
@@ -90,9 +90,9 @@ class Happening:
 
 @dataclass(frozen=True)
 class WebhookEvent(Happening):
-    """Zoom notifies the webhook of `event`. `files` are the ids of the files in it.
+    """A webhook event of Zoom's, named `event`. `files` are the ids of the files in it.
 
-    `lacks`: the fields that its body or object lacks. `uuids`: the recordings of a batch.
+    `lacks` are the fields that the body or object lacks. `uuids` are the recordings of a batch.
     """
 
     event: str
@@ -100,7 +100,7 @@ class WebhookEvent(Happening):
     lacks: tuple[str, ...] = ()
     uuids: tuple[str, ...] = ()
     is_repeated: bool = False
-    """Zoom sends the webhook event once more although it was answered."""
+    """Whether Zoom sends the webhook event once more although it was answered."""
 
     @property
     def key(self) -> str:
@@ -109,7 +109,7 @@ class WebhookEvent(Happening):
 
 @dataclass(frozen=True)
 class PlusZoom(Happening):
-    """A person requests a recording by "+Zoom", and retries up to `again` times."""
+    """A person's request by "+Zoom", with up to `again` retries."""
 
     series: str = ""
     allow_multiple: bool = False
@@ -119,16 +119,17 @@ class PlusZoom(Happening):
 
 @dataclass(frozen=True)
 class Forced(Happening):
-    """An operator runs `exec.pipeline`: a forced request for the webhook's row."""
+    """An operator's `exec.pipeline`: a forced request for the webhook's row."""
 
     series: str = ""
 
 
 @dataclass(frozen=True)
 class Trash(Happening):
-    """A person trashes the recording in Zoom, and recovers it after `recovered` seconds (0: never).
+    """A move of the recording to Zoom's trash, and its recovery after `recovered` seconds.
 
-    With `batch`, Zoom notifies of a batch.
+    `recovered` is 0 if nobody recovers the recording. With `batch`, Zoom sends the webhook events
+    for a batch of recordings.
     """
 
     recovered: float = 0.0
@@ -137,22 +138,22 @@ class Trash(Happening):
 
 @dataclass(frozen=True)
 class DeletedInOpencast(Happening):
-    """A person deletes the recording's events in Opencast."""
+    """A person's deletion of the recording's events in Opencast."""
 
 
 @dataclass(frozen=True)
 class Rotation(Happening):
-    """Zoom's secret is rotated. Zoom signs with the new secret from then on."""
+    """A rotation of Zoom's secret. Zoom signs with the new secret from then on."""
 
 
 @dataclass(frozen=True)
 class Forgery(Happening):
-    """Somebody sends a request with a wrong signature."""
+    """A request with a wrong signature to the webhook."""
 
 
 @dataclass(frozen=True)
 class ScheduledClass:
-    """A scheduled class, at the recording's local time."""
+    """A scheduled class, whose day and time are the local start of a recording."""
 
     meeting_id: int
     day: str
@@ -174,14 +175,15 @@ class Site:
     """Bytes a second that Opencast fetches for all ingests together."""
     workflow_seconds: float = 1800.0
     workflow_ends: tuple[str, ...] = ("SUCCEEDED",)
-    """The ends of Opencast's workflows, in the order of the ingests, over and over. UNPUBLISHED: it
-    succeeds and publishes nothing."""
+    """The ends of Opencast's workflows, in the order of the ingests, over and over.
+
+    A workflow that is UNPUBLISHED succeeds and publishes nothing."""
     follows: bool = False
-    """FOLLOW_INGESTS."""
+    """The setting FOLLOW_INGESTS."""
     index_lag: float = 5.0
     zoom_rate: float = 60e6
     cdn: str = "ignores"
-    """Zoom's CDN `ignores`, `wants` or `refuses` the Authorization header."""
+    """The treatment of the Authorization header by Zoom's CDN: `ignores`, `wants` or `refuses`."""
     gone_is_page: bool = True
     """Whether Zoom's download host answers for a missing file with a page and 200, or with 404."""
     etags_differ: bool = False
@@ -190,21 +192,21 @@ class Site:
     zoom_limit: float = math.inf
     """Requests a second beyond which Zoom's API answers 429."""
     webhook_delay: int = 0
-    """WEBHOOK_DELAY_SECONDS."""
+    """The setting WEBHOOK_DELAY_SECONDS."""
     downloads_at_once: int = 20
-    """DOWNLOADS_AT_ONCE."""
+    """The setting DOWNLOADS_AT_ONCE."""
     uploads_at_once: int = 5
-    """OC_TRACK_UPLOAD_MAX."""
+    """The setting OC_TRACK_UPLOAD_MAX."""
     captions: bool = False
-    """INGEST_CAPTIONS."""
+    """The setting INGEST_CAPTIONS."""
     chapters: bool = False
-    """INGEST_CHAPTERS."""
+    """The setting INGEST_CHAPTERS."""
     opencast_version: str = "17.3.0"
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """A world before it runs."""
+    """The complete data from which a world is made."""
 
     seed: int
     recordings: tuple[RecordingTruth, ...]

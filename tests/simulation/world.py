@@ -1,9 +1,9 @@
 """A simulated world: a heap of timed events, and processes that are greenlets.
 
-A process is an invocation of a function, a webhook event by Zoom or an ingest in Opencast. Each of
-its outbound calls goes through `World.call`. The call lets time pass and other processes run, and
-planned faults strike there. So crashes and interleavings need no threads, and a seed always gives
-the same world.
+A process is an invocation of a function, a webhook event by Zoom or an ingest in Opencast. Each
+outbound call of a process goes through `World.call`. The call lets time pass and other processes
+run, and planned faults happen there. So crashes and interleavings need no threads, and a seed
+always gives the same world.
 """
 
 from __future__ import annotations
@@ -38,36 +38,36 @@ LATENCIES = {
     "opencast": 0.15,
     "webhook": 0.03,
 }
-"""Average seconds of a call to a service, which is the first part of the call's name."""
+"""Average seconds of a call, by service. A call's name begins with the service."""
 
 SLOW_SHARE = 0.01
 """Share of calls that take up to two seconds longer."""
 
 HALF, THROTTLED = "half", "throttled"
-"""Values of `Fault.detail`: half of the calls fail, or calls fail quickly."""
+"""Values of an outage's `Fault.detail`: half of the calls fail, or calls fail quickly."""
 
 Failure = Callable[[bool], Exception]
 """A function that makes the error of a failed call, given whether the call had its effect."""
 
 
 class Killed(BaseException):
-    """The end of a dead process. No `except Exception` of the simulated code catches it."""
+    """The exception that ends a process; no `except Exception` of the simulated code catches it."""
 
 
 class Endless(Exception):
-    """The world has too many events or messages."""
+    """The error of a world with too many events or messages."""
 
 
 @dataclass
 class Promise(Generic[T]):
-    """The outcome of a process, for which others can wait."""
+    """The outcome of a process, for which other processes can wait."""
 
     value: T | None = None
     is_kept: bool = False
     waiting: list[Callable[[], None]] = field(default_factory=list)
 
     def keep(self, value: T) -> None:
-        """Set the outcome and call the waiting functions; ignore a second outcome."""
+        """Set the outcome and call the waiting functions. Ignore a second outcome."""
         if self.is_kept:
             return
         self.value, self.is_kept = value, True
@@ -76,13 +76,13 @@ class Promise(Generic[T]):
 
 
 class Process:
-    """A greenlet that makes outbound calls, waits, and may die at each call."""
+    """A greenlet that makes outbound calls and waits. A process may crash at each call."""
 
     def __init__(self, name: str, number: int, seed: int) -> None:
         self.name = name
         self.number = number
         self.ends: float | None = None
-        """The time at which its time limit ends it."""
+        """The time of the process's time limit, None if it has none."""
         self.is_dead = False
         self.is_over = False
         self.can_crash = False
@@ -104,7 +104,7 @@ class Process:
 
 @dataclass(frozen=True)
 class StoryLine:
-    """One line of the story."""
+    """One line of a world's story."""
 
     at: float
     who: str
@@ -112,7 +112,7 @@ class StoryLine:
 
 
 class World:
-    """Time, processes and faults. With `story`, the world keeps a line for each step."""
+    """A simulated world. With `story`, the world keeps a line for each step."""
 
     def __init__(self, seed: int, faults: Iterable[Fault] = (), *, story: bool = False) -> None:
         self.seed = seed
@@ -120,7 +120,7 @@ class World:
         self.current: Process | None = None
         self.story: list[StoryLine] | None = [] if story else None
         self.struck: list[Fault] = []
-        """The faults that took place."""
+        """The faults that have happened so far."""
         self.calls: Counter[str] = Counter()
         self.failure: Exception | None = None
         """An error of the simulator itself."""
@@ -137,7 +137,7 @@ class World:
         self._outages = [fault for fault in faults if fault.kind is Kind.OUTAGE]
 
     def now(self) -> datetime:
-        """Return the time as production's clocks give it."""
+        """Return the world's time as a datetime, as production's clocks do."""
         return BEGIN + timedelta(seconds=self.time)
 
     def monotonic(self) -> float:
@@ -159,7 +159,11 @@ class World:
         self.at(self.time + seconds, event)
 
     def run(self, until: float, most_events: int = 200_000) -> None:
-        """Run the events until a time, or until none is planned."""
+        """Run the events until a time, or until none is planned.
+
+        Raises:
+            Endless: There are more than `most_events`.
+        """
         heap = self._heap
         left = most_events
         while heap and heap[0][0] <= until:
@@ -172,7 +176,7 @@ class World:
                 raise Endless(f"{most_events} events by {self.time:.0f} s")
 
     def reach(self, time: float) -> None:
-        """Advance the time to a moment without events, unless the world has ended before it."""
+        """Advance the time to a moment without events, unless the world has ended already."""
         if self._heap:
             self.time = max(self.time, time)
 
@@ -191,7 +195,7 @@ class World:
     ) -> Promise[tuple[T | None, BaseException | None]]:
         """Start a process that is killed after `seconds`.
 
-        The promise holds the process's result, and the error that ended it.
+        The promise holds the process's result, and the error that ended the process.
         """
         self._numbers[name] += 1
         process = Process(name, self._numbers[name], self.seed)
@@ -217,7 +221,7 @@ class World:
         return promise
 
     def kill(self, process: Process) -> None:
-        """End a waiting process. Call this outside of any process only."""
+        """End a waiting process. Only code outside of all processes may call this."""
         if process.is_over or process.is_dead or process.greenlet is None:
             return
         self.record("is ended by its time limit", str(process))
@@ -228,12 +232,12 @@ class World:
         self.current = None
 
     def time_left(self) -> float:
-        """Seconds until the running process's limit."""
+        """Return the seconds until the running process's time limit; infinity without a limit."""
         ends = self.current.ends if self.current else None
         return float("inf") if ends is None else ends - self.time
 
     def wait(self, promise: Promise[Any], seconds: float) -> bool:
-        """Wait until a promise is kept, at most `seconds`. Return whether it is."""
+        """Wait for a promise, at most `seconds`. Return whether the promise is kept."""
         process = self._running()
         if promise.is_kept:
             return True
@@ -284,7 +288,7 @@ class World:
         self.current = None
 
     def call(self, name: str, effect: Callable[[], T], failure: Failure | None = None) -> T:
-        """Make an outbound call: let its time pass, and fail or crash if that is planned.
+        """Make an outbound call: let time pass, and fail or crash if a fault is planned.
 
         `failure` makes the error of a failed call; the default is botocore's error.
         """
@@ -306,7 +310,7 @@ class World:
         return self._struck(fault, process, name, effect, fail)
 
     def is_out(self, service: str, process: Process | None = None) -> bool:
-        """Return whether a call to a service fails now; during a partial outage chance decides."""
+        """Return whether a call to a service fails now. During a partial outage, chance decides."""
         return self._outage_of(service, process) is not None
 
     def back_at(self, service: str) -> float | None:
@@ -395,7 +399,7 @@ class World:
         raise Killed
 
     def record(self, what: str, who: str = "") -> None:
-        """Add a line to the story, if the world keeps one."""
+        """Add a line to the story, if the world keeps a story."""
         if self.story is not None:
             who = who or (str(self.current) if self.current else "world")
             self.story.append(StoryLine(self.time, who, what))
@@ -411,7 +415,7 @@ def is_aws(name: str) -> bool:
 
 
 def aws_error(name: str, done: bool) -> Exception:
-    """Make botocore's error of a call: a read timeout if it is `done`, else a 503."""
+    """Make botocore's error for a call: a read timeout if the call is `done`, else a 503."""
     if done:
         return ReadTimeoutError(endpoint_url="https://aws.example")
     operation = name.partition(".")[2]

@@ -1,6 +1,6 @@
 """A fake Zoom: its REST API, its download hosts and its webhook events.
 
-Written from the documents about Zoom (webhooks, API, downloads), not from the pipeline's code.
+The fake follows the documents about Zoom (webhooks, API, downloads), not the pipeline's code.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Delivery:
 
 
 class Zoom:
-    """Zoom's side of a world."""
+    """A fake Zoom: the state and the answers of Zoom in a world."""
 
     def __init__(self, world: World, scenario: Scenario, secret: str) -> None:
         self.world = world
@@ -98,11 +98,11 @@ class Zoom:
         self._odd = {fault.nth: fault for fault in scenario.faults if fault.kind is Kind.ANSWER}
         self._requests = 0
         self.asked: Counter[int] = Counter()
-        """Second → the API's requests in it."""
+        """Second → number of requests to the API."""
         self._numbers: Counter[str] = Counter()
 
     def notify(self, webhook_event: WebhookEvent, post: PostWebhook) -> None:
-        """Send a webhook event, and retry after a failure. Run it in a simulated process."""
+        """Send a webhook event, and retry after a failure. The caller is a simulated process."""
         delivery = Delivery(webhook_event)
         self.deliveries.append(delivery)
         if webhook_event.key in self._lost:
@@ -128,7 +128,7 @@ class Zoom:
         return status
 
     def body_of(self, webhook_event: WebhookEvent) -> bytes:
-        """Make a webhook event's body. Each has new tokens and URLs."""
+        """Make a webhook event's body, with new tokens and URLs."""
         about: dict[str, Any] = {}
         if webhook_event.uuids:
             about = (
@@ -210,7 +210,7 @@ class Zoom:
         return owner == uuid and self.world.time < ends
 
     def next_odd(self) -> Fault | None:
-        """Return the planned fault of this request to the API."""
+        """Count a request to the API, and return its planned fault or None."""
         self._requests += 1
         return self._odd.pop(self._requests, None)
 
@@ -301,7 +301,7 @@ class Zoom:
         return Download(302, {"Location": target, "Content-Length": "0"})
 
     def has(self, state: State, file: FileTruth) -> bool:
-        """Return whether Zoom serves a file now."""
+        """Return whether Zoom's download host serves a file now."""
         return not state.is_gone and self.world.time >= file.fetchable
 
     def _serve(
@@ -337,7 +337,7 @@ class Zoom:
 
 
 class Download:
-    """The part of a urllib3 response that production reads. It has only a file's first bytes."""
+    """The part of a urllib3 response that production reads, with a file's first bytes only."""
 
     def __init__(self, status: int, headers: Mapping[str, str], content: bytes = b"\0") -> None:
         self.status = status
@@ -349,10 +349,10 @@ class Download:
         return content
 
     def drain_conn(self) -> None:
-        """Read the rest of the response."""
+        """Do nothing: no rest of the response needs to be read."""
 
     def close(self) -> None:
-        """Close the connection."""
+        """Do nothing: there is no connection."""
 
 
 class DownloadHttp:
@@ -373,7 +373,7 @@ class DownloadHttp:
         preload_content: object,
         decode_content: object,
     ) -> Download:
-        """GET from a download host."""
+        """Send a GET to a download host."""
         assert method == "GET"
         assert not any((retries, redirect, preload_content, decode_content))
         assert timeout
@@ -457,7 +457,7 @@ def _odd_answer(detail: str, world: World, timeout: tuple[float, float]) -> Resp
 
 
 def signed(secret: str, now: float, body: bytes) -> dict[str, str]:
-    """Make Zoom's headers of a request at `now`."""
+    """Make Zoom's headers for a webhook event. `now` is in seconds since the epoch."""
     timestamp = str(int(now))
     message = f"v0:{timestamp}:".encode() + body
     signature = hmac.new(secret.encode(), message, hashlib.sha256).hexdigest()

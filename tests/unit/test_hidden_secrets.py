@@ -1,4 +1,4 @@
-"""Secrets stay out of every text that people see: by value, by shape, and by name."""
+"""The removal of secrets by value, by shape and by name from texts that people see."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_secret_is_removed_by_its_shape_or_name(text: str, secret: str) -> None:
     "topic",
     ["Secret: the Life of Bees", "Tokens: a history", "The password: how it failed", "A policy"],
 )
-def test_topic_stays_as_it_is_when_it_has_such_a_word(topic: str) -> None:
+def test_topic_is_not_changed_when_it_has_a_word_like_password(topic: str) -> None:
     assert redact(f"Received {topic}") == f"Received {topic}"
 
 
@@ -88,7 +88,7 @@ def test_each_of_several_secrets_is_removed_when_commas_separate_them() -> None:
     copy_context().run(check)
 
 
-def test_short_value_is_not_removed_because_words_contain_it() -> None:
+def test_short_secret_is_not_removed_because_words_contain_it() -> None:
     def check() -> None:
         hide("lect")
         assert redact("the lecture") == "the lecture"

@@ -54,7 +54,7 @@ def test_record_has_level_message_and_the_id_of_the_request(
     }
 
 
-def test_record_contains_the_redacted_traceback_of_its_exception(
+def test_log_record_contains_the_redacted_traceback_of_its_exception(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     log.start(Context())
@@ -69,7 +69,7 @@ def test_record_contains_the_redacted_traceback_of_its_exception(
     assert "abc123" not in line["exception"]
 
 
-def test_records_name_the_recording_inside_of_about(capsys: pytest.CaptureFixture[str]) -> None:
+def test_log_records_name_the_recording_inside_of_about(capsys: pytest.CaptureFixture[str]) -> None:
     log.start(Context())
     with log.about(uuid="u=="):
         with log.about(zip_id="auto-ingest-u=="):
@@ -83,7 +83,7 @@ def test_records_name_the_recording_inside_of_about(capsys: pytest.CaptureFixtur
     assert none["aws_request_id"] == "request-1"
 
 
-def test_records_of_a_new_invocation_do_not_name_the_last_recording(
+def test_log_records_of_a_new_invocation_do_not_name_the_last_recording(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     log.start(Context())
@@ -95,7 +95,7 @@ def test_records_of_a_new_invocation_do_not_name_the_last_recording(
     assert line["aws_request_id"] == ""
 
 
-def test_record_is_written_once_when_the_log_is_started_twice(
+def test_log_record_is_written_once_when_the_log_is_started_twice(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     log.start(Context())
@@ -173,7 +173,7 @@ def record(**extra: Any) -> dict[str, Any]:
     return dict(json.loads(JsonFormatter().format(made)))
 
 
-def test_nested_values_of_a_record_are_redacted() -> None:
+def test_nested_values_of_a_log_record_are_redacted() -> None:
     line = record(
         request={"download_token": "SECRET", "headers": [("Authorization", "Bearer SECRET")]},
         webhook_secret="SECRET",
@@ -190,13 +190,13 @@ json_values = st.recursive(
 )
 
 
-def test_record_has_a_question_mark_when_a_text_holds_half_a_character() -> None:
+def test_log_record_has_a_question_mark_when_a_text_has_a_lone_surrogate() -> None:
     found = record(msg="half \ud800", args=(), key={"\udfff": "\ud800"})
     assert (found["message"], found["key"]) == ("half ?", {"?": "?"})
 
 
 @given(json_values)
-def test_record_is_json_whatever_its_values(value: object) -> None:
+def test_log_record_is_json_whatever_its_values(value: object) -> None:
     assert record(thing=value)["message"] == "text"
 
 

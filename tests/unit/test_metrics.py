@@ -21,12 +21,12 @@ VALUES = {Metric.BYTES_TRANSFERRED: 12_345_678.0, Metric.TRANSFER_RATE: 41.5}
 
 
 def written(values: dict[Metric, float]) -> dict[str, Any]:
-    """Return the line of a record with these values."""
+    """Return the log record with these values of metrics, as written to the log."""
     made = logging.makeLogRecord({"msg": "Copied", **record("test", NOW, values)})
     return dict(json.loads(JsonFormatter().format(made)))
 
 
-def test_record_declares_its_metrics() -> None:
+def test_metric_record_declares_its_metrics() -> None:
     assert written(VALUES)["_aws"] == {
         "Timestamp": 1795545000250,
         "CloudWatchMetrics": [
@@ -42,13 +42,13 @@ def test_record_declares_its_metrics() -> None:
     }
 
 
-def test_record_has_the_values_of_its_metrics() -> None:
+def test_metric_record_has_the_values_of_its_metrics() -> None:
     line = written(VALUES)
     assert (line["BytesTransferred"], line["TransferRate"]) == (12_345_678.0, 41.5)
     assert line["message"] == "Copied"
 
 
-def test_record_declares_only_metrics_with_a_value() -> None:
+def test_metric_record_declares_only_metrics_with_a_value() -> None:
     line = written({Metric.BYTES_TRANSFERRED: 0.0})
     [directive] = line["_aws"]["CloudWatchMetrics"]
     assert [metric["Name"] for metric in directive["Metrics"]] == ["BytesTransferred"]
@@ -56,7 +56,7 @@ def test_record_declares_only_metrics_with_a_value() -> None:
 
 
 def test_unit_of_every_metric_is_known_to_cloudwatch() -> None:
-    """The units are those of AWS's own description of its API."""
+    """The known units come from botocore's model of CloudWatch's API."""
     model = botocore.session.get_session().get_service_model("cloudwatch")
     units = model.shape_for("StandardUnit").enum  # type: ignore[attr-defined]  # a StringShape's
     assert {metric.unit for metric in Metric} <= set(units)
@@ -67,11 +67,11 @@ def test_every_metric_has_its_own_meaning() -> None:
     assert len({metric.meaning for metric in Metric}) == len(Metric)
 
 
-def test_record_declares_nothing_when_once_gets_none() -> None:
+def test_metric_record_is_empty_when_once_gets_no_value() -> None:
     assert record("test", NOW, once(Metric.MEETING_ENDED, None)) == {}
     assert once(Metric.MEETING_ENDED, "yes") == {Metric.MEETING_ENDED: 1.0}
 
 
 @pytest.mark.parametrize("name", ["zip-dev", "test"])
-def test_namespace_contains_the_name_of_the_stack(name: str) -> None:
+def test_namespace_of_metrics_contains_the_name_of_the_stack(name: str) -> None:
     assert namespace_of(name) == f"{name}-log-metrics"

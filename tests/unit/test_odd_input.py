@@ -1,4 +1,4 @@
-"""Input that the fuzzer (`tests/fuzz`) found. The code answers it with one of its own errors."""
+"""Input found by the fuzzer (`tests/fuzz`), which has to cause one of our own errors at most."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from tests.waits import Stopwatch
 
 
 @pytest.mark.parametrize("text", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "1969-12-31"])
-def test_time_of_a_recording_is_refused_when_its_year_has_none(text: str) -> None:
+def test_time_of_a_recording_is_refused_when_its_year_is_out_of_range(text: str) -> None:
     with pytest.raises(ValueError, match=r"no year|does not match"):
         timestamps.parse_recorded(text)
 
@@ -86,12 +86,12 @@ def test_sheets_unreachable_is_raised_when_a_token_lives_too_long(clock: Clock) 
         sheets.tabs("doc", ["Fall"], seconds=1)
 
 
-def test_message_of_zooms_error_is_empty_when_its_json_is_nested_too_deeply() -> None:
+def test_message_of_a_zoom_error_is_empty_when_its_json_is_nested_too_deeply() -> None:
     assert problem_in(response({"status": 400, "content": {"a": DEEP}})).message == ""
 
 
 @pytest.mark.parametrize("mark", [DEEP, DIGITS])
-def test_entry_of_a_list_is_unreadable_when_a_field_can_not_be_parsed(mark: str) -> None:
+def test_entry_of_the_zoom_list_is_unreadable_when_a_field_can_not_be_parsed(mark: str) -> None:
     entry = encoded(payloads.meeting(recording_files=[{"a": mark}]))
     assert getattr(_entry(entry), "name", "") == "an entry whose fields can't be read"
 
@@ -133,13 +133,13 @@ def test_upload_message_is_refused_when_a_segment_has_no_time() -> None:
         decode(message.replace(start, "soon"), UploadMessage)
 
 
-def test_event_is_refused_when_its_uuid_is_longer_than_a_key() -> None:
+def test_webhook_event_is_refused_when_its_uuid_is_too_long_for_a_key() -> None:
     about = {**payloads.meeting(), "uuid": "u" * (LONGEST_UUID + 1)}
     with pytest.raises(BadRequest, match="uuid"):
         parse(encoded(payloads.completed(payload={"object": about})))
 
 
-def test_other_recordings_of_an_event_count_when_the_uuid_of_one_is_longer_than_a_key() -> None:
+def test_other_recordings_of_a_webhook_event_count_when_one_uuid_is_too_long_for_a_key() -> None:
     about = {"meeting_uuids": ["u" * (LONGEST_UUID + 1), "a=="]}
     event = payloads.completed(event="recording.batch_trashed", payload={"object": about})
     _, webhook_event = parse(encoded(event))
@@ -160,13 +160,15 @@ def test_message_group_is_a_hash_when_sqs_does_not_accept_the_uuid(aws: Cloud, u
     assert len(groups[0]) == 64
 
 
-def test_next_is_refused_when_it_is_nested_too_deeply() -> None:
+def test_next_parameter_is_refused_when_it_is_nested_too_deeply() -> None:
     text = f'["2026-10-14", 5, "a", {"[" * 3000}{"]" * 3000}]'
     with pytest.raises(BadRequest):
         Position.read(base64.urlsafe_b64encode(text.encode()).decode())
 
 
-def test_google_key_refused_is_raised_when_the_key_is_of_another_google(clock: Clock) -> None:
+def test_google_key_refused_is_raised_when_the_key_has_another_universe_domain(
+    clock: Clock,
+) -> None:
     key = json.dumps({**json.loads(service_key("https://x")), "universe_domain": "example.org"})
     watch = Stopwatch()
     sheets = Sheets(key, base_url="https://x", session=session({}), sleep=watch.sleep, clock=clock)
@@ -189,19 +191,21 @@ def test_state_of_reconcile_is_unreadable_when_its_version_is_no_whole_number(
         ReconcileState(aws.recordings).get()
 
 
-def test_record_is_unreadable_when_its_version_is_no_whole_number(aws: Cloud, clock: Clock) -> None:
+def test_ledger_record_is_unreadable_when_its_version_is_no_whole_number(
+    aws: Cloud, clock: Clock
+) -> None:
     aws.recordings.put_item(Item=item_of({**payloads.record(), "version": 2.5}))
     with pytest.raises(LedgerUnreadable, match="version"):
         Ledger(aws.recordings, clock).get(payloads.UUID)
 
 
-def test_cell_has_a_question_mark_when_google_sends_half_a_character() -> None:
+def test_cell_of_a_sheet_has_a_question_mark_when_google_sends_a_lone_surrogate() -> None:
     header, first, *_ = payloads.SHEET
     [parsed] = parse_sheet("Fall", "sheet:Fall", [header, ["a\udfff", *first[1:]]]).classes[:1]
     assert parsed.scheduled.course_code == "a?"
 
 
-def test_json_schedule_has_a_question_mark_when_it_holds_half_a_character(tmp_path: Path) -> None:
+def test_json_schedule_has_a_question_mark_when_a_text_has_a_lone_surrogate(tmp_path: Path) -> None:
     row = {**payloads.schedule_row(), "events": payloads.schedule_row()["events"][:1]}
     row["events"][0]["title"] = "a\udfff"
     (tmp_path / "a.json").write_text(json.dumps([row]))

@@ -1,7 +1,7 @@
-"""Every regular expression of the deployed code is matched against long, hostile text.
+"""Match every regular expression of the deployed code against long, hostile text.
 
-The time of a pattern that backtracks grows with the square of the text's length: hours for these
-texts. The suite's own time limit ends such a run.
+The time of a pattern that backtracks grows with the square of the text's length, and is hours for
+these texts. The suite's own time limit ends such a run.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PIECES = (
 
 
 def patterns() -> Iterator[re.Pattern[Any]]:
-    """Yield each pattern on the module level of the deployed code."""
+    """Yield each compiled pattern at the module level of the deployed code."""
     for module in (*MODULES, *FUNCTIONS):
         for value in vars(importlib.import_module(module)).values():
             yield from _patterns_in(value)
@@ -49,14 +49,16 @@ def _patterns_in(value: object) -> Iterator[re.Pattern[Any]]:
 PATTERNS = {pattern.pattern: pattern for pattern in patterns()}
 
 
-def test_there_are_patterns_to_try() -> None:
+def test_patterns_of_the_deployed_code_are_found() -> None:
     assert len(PATTERNS) > 40
 
 
 @pytest.mark.parametrize(
     "pattern", PATTERNS.values(), ids=lambda pattern: str(pattern.pattern)[:40]
 )
-def test_pattern_takes_linear_time_when_the_text_is_hostile(pattern: re.Pattern[Any]) -> None:
+def test_pattern_is_matched_in_linear_time_when_the_text_is_hostile(
+    pattern: re.Pattern[Any],
+) -> None:
     for piece in PIECES:
         text: Any = piece * (LENGTH // len(piece)) + "!\nx"
         if isinstance(pattern.pattern, bytes):

@@ -49,7 +49,7 @@ def recording(*files: RecordingFile, uuid: str = UUID) -> Recording:
 
 @contextmanager
 def zoom_stand_in(tls: Authority, folder: Path, clock: Clock) -> Iterator[ZoomStandIn]:
-    """Return a Zoom stand-in with the test's clock."""
+    """Yield a Zoom stand-in with the test's clock."""
     with ZoomStandIn(tls=tls, folder=folder, app=APP, clock=lambda: clock().timestamp()) as zoom:
         yield zoom
 
@@ -61,7 +61,7 @@ def asked(zoom: ZoomStandIn, part: str) -> int:
 
 @dataclass
 class Endpoint:
-    """An HTTPS endpoint with scripted answers. It repeats the last one."""
+    """An HTTPS endpoint with scripted answers, which repeats the last answer."""
 
     url: str = ""
     answers: list[Answer | Callable[[Request], Answer]] = field(default_factory=list)

@@ -1,11 +1,11 @@
-"""Read the chapters of a file of Zoom's. Each segment has a file of its own.
+"""Read the chapters of a recording from Zoom's files, one file for each segment.
 
 Zoom documents the type of the file (`recording_type` `summary_smart_chapters`, `file_type` SUMMARY,
-a JSON file: developers.zoom.us, "Get meeting recordings") and not its form. The only evidence of a
-form is what the service behind Zoom's web player answers (`/nws/recording/1.0/smart-chapters`):
-`{"result": {"recordingSmartChapters": {"itemList": [{"startTime": …, "endTime": …, "title": …,
-"chapter": …}]}}}`, with times of an unknown unit. So any list of objects with a title and a start
-is taken for the chapters.
+a JSON file: developers.zoom.us, "Get meeting recordings") and not its format. The only evidence of
+a format is the answer of the service behind Zoom's web player
+(`/nws/recording/1.0/smart-chapters`): `{"result": {"recordingSmartChapters": {"itemList":
+[{"startTime": …, "endTime": …, "title": …, "chapter": …}]}}}`, with times in an unknown unit. So
+this module takes the first list of objects that have a title and a start as the chapters.
 
 Opencast takes chapters as a WebVTT track: opencast/opencast#7237. The player of Opencast 19 and
 later reads a cue's start and text, and decodes HTML's entities (polimediaupv/paella-opencast,
@@ -28,25 +28,27 @@ from ingester.recording.timeline import Timeline
 from ingester.zoom.lenient_json import readable
 
 MOST_CHAPTERS = 500
-"""The most chapters of a file, and of a recording."""
+"""Maximum number of chapters in a file, and in a recording."""
 
 MOST_BRACKETS = 20_000
-"""The most objects and lists of a file. Each costs memory, so they are counted before parsing."""
+"""Maximum number of objects and lists in a file. Parsing takes memory for each, so the check comes
+first."""
 
 DEEPEST = 50
-"""The deepest nesting of a file."""
+"""Maximum depth of nested objects and lists in a file."""
 
 LONGEST_TITLE = 200
-"""The longest title, in characters. A longer one is cut off."""
+"""Maximum length of a title, in characters. A longer title is cut off."""
 
 UNTITLED = "…"
-"""The title of a segment without chapters, whose stretch of the video has to be covered."""
+"""Title of a segment without chapters. Some chapter has to cover each part of the video."""
 
 TOLERANCE_MS = 60_000
-"""How far behind the end of its segment a chapter may end for its times to count as seconds."""
+"""Tolerance for the unit of times, in milliseconds. Times count as seconds if the last of them lies
+at most so far behind the segment's end."""
 
 MOST_NAMES = 20
-"""The most names of fields that a reason has."""
+"""Maximum number of field names in the text of an error."""
 
 _STARTS, _ENDS, _TITLES = ("starttime", "start"), ("endtime", "end"), ("title", "name")
 _CLOCK = re.compile(r"(?:([0-9]{1,3}):)?([0-9]{1,3}):([0-9]{1,2}(?:\.[0-9]{1,9})?)")
@@ -57,17 +59,17 @@ _NO_MARKUP = str.maketrans("<>", "\u2039\u203a")
 
 
 class _Milliseconds(float):
-    """A time that needs no unit, because it was written as hours, minutes and seconds."""
+    """A time in milliseconds, which Zoom wrote as hours, minutes and seconds."""
 
 
 def read_chapters(content: bytes, length: int, longest: int) -> list[Cue]:
-    """Return the chapters of a segment. They cover it, from 0 to its length.
+    """Return the chapters of a segment, which together cover it from 0 to its length.
 
     Args:
         content: Zoom's file.
         length: The length of the segment's video in milliseconds.
-        longest: The longest time that Zoom may take for the segment's length, in milliseconds. It
-            differs from `length` if the recording was paused.
+        longest: The longest time that Zoom may take for the segment's length, in milliseconds,
+            which differs from `length` if the recording was paused.
 
     Raises:
         UnusableCaptions: The file is too large, or no chapters are found in it.
@@ -88,7 +90,7 @@ def read_chapters(content: bytes, length: int, longest: int) -> list[Cue]:
     begins = [at for at in sorted(titles) if 0 <= at < length]
     if not begins:
         raise UnusableCaptions("its chapters begin before or after their segment")
-    # Zoom may begin the first chapter at the first word; it has to begin at 0.
+    # Opencast's editor needs a chapter at 0, but Zoom may begin the first one at the first word.
     bounds = [0, *begins[1:], length]
     return [
         Cue(begins=at, ends=end, lines=(_escaped(titles[begin]),))
@@ -97,9 +99,10 @@ def read_chapters(content: bytes, length: int, longest: int) -> list[Cue]:
 
 
 def joined_chapters(chapters: Mapping[str, Sequence[Cue]], timeline: Timeline) -> list[Cue]:
-    """Return the chapters of all segments, moved to where they lie in the joined video.
+    """Return the chapters of all segments, with their times in the joined video.
 
-    A segment without chapters becomes one without a title, so that no other chapter covers it.
+    A segment without chapters gets one titled `UNTITLED`, so that no other chapter covers it. If no
+    segment has chapters, the result is empty.
     """
     untitled = {
         stretch.start: (Cue(begins=0, ends=stretch.length, lines=(UNTITLED,)),)
@@ -162,7 +165,7 @@ def _chapters_in(values: list[object]) -> list[_Item]:
 
 
 def _fields(value: object) -> dict[str, object]:
-    """Return the fields of an object by their names in lower case without underscores."""
+    """Return an object's fields, by their names in lower case without underscores."""
     if not isinstance(value, dict):
         return {}
     return {name.lower().replace("_", ""): field for name, field in value.items()}
@@ -173,7 +176,7 @@ def _first(fields: Mapping[str, object], names: Iterable[str]) -> object:
 
 
 def _title(value: object) -> str:
-    """Return a title as one line of text; "" if it is none."""
+    """Return a value as a title on one line; "" if it isn't a text."""
     if not isinstance(value, str):
         return ""
     kept = (
@@ -184,16 +187,19 @@ def _title(value: object) -> str:
 
 
 def _escaped(title: str) -> str:
-    """Return a title as WebVTT has it, which can't contain `-->` or markup then.
+    """Return a title escaped for WebVTT: it contains neither `-->` nor markup.
 
-    The player decodes entities, and it isn't known whether it takes the result for HTML, as it took
-    captions before 20.2 (CVE-2026-77615). So angle brackets are replaced by signs like them.
+    The player decodes entities, and may treat the result as HTML, as it treated captions before
+    20.2 (CVE-2026-77615). So similar characters replace angle brackets.
     """
     return title.replace("&", "&amp;").translate(_NO_MARKUP)
 
 
 def _time(value: object) -> float | None:
-    """Return a time, whose unit is unknown unless it is `_Milliseconds`; None if it is none."""
+    """Return a value as a time; None if it isn't one.
+
+    The unit is unknown unless the time is a `_Milliseconds`.
+    """
     if isinstance(value, str):
         clock = _CLOCK.fullmatch(value.strip())
         if clock:
@@ -206,10 +212,11 @@ def _time(value: object) -> float | None:
 
 
 def _unit_of(times: Iterable[float], longest: int) -> int:
-    """Return the milliseconds of the unit of a file's times: seconds, or milliseconds.
+    """Return how many milliseconds the unit of a file's times has: 1000 (seconds) or 1.
 
-    They are seconds if the last of them lies in the segment then. As milliseconds such times would
-    all lie in the first thousandth of the segment, where no chapter ends.
+    The unit is seconds if the last time, taken as seconds, lies in the segment of `longest`
+    milliseconds. Taken as milliseconds, such times would all lie in the first thousandth of the
+    segment, where no chapter ends.
     """
     last = max((time for time in times if not isinstance(time, _Milliseconds)), default=0.0)
     return 1000 if last * 1000 <= longest + TOLERANCE_MS else 1
@@ -222,7 +229,7 @@ def _milliseconds(time: float, unit: int) -> int:
 def _names(document: object) -> list[str]:
     """Return the names of the fields in a document, which an operator can report.
 
-    A name that isn't one of a program may be somebody's text, and is left out.
+    A name that isn't a program's identifier is left out, because it may be a person's text.
     """
     names = (name for value in _values(document) if isinstance(value, dict) for name in value)
     found = dict.fromkeys(name for name in names if _NAME.fullmatch(name))

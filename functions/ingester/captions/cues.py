@@ -1,6 +1,6 @@
-"""Read the cues of a WebVTT file of Zoom's, repair them, and join those of several segments.
+"""Read the cues of Zoom's WebVTT files, repair them, and join the cues of several segments.
 
-WebVTT: https://www.w3.org/TR/webvtt1/. `webvtt-py` parses it, and ignores blocks that are no cues.
+`webvtt-py` parses WebVTT (https://www.w3.org/TR/webvtt1/), and ignores blocks that aren't cues.
 """
 
 from __future__ import annotations
@@ -16,23 +16,24 @@ from ingester.errors import UnusableCaptions
 from ingester.recording.timeline import Timeline
 
 MOST_BYTES = 2_000_000
-"""The largest file that is read. The transcript of a day's lecture has 1 MB."""
+"""Maximum size of a file, in bytes. The transcript of a day-long lecture has 1 MB."""
 
 MOST_TEXT = 3_000_000
-"""The most characters of the captions of a recording, with markup escaped. A character may take
-four bytes, and the downloader holds the text several times."""
+"""Maximum number of characters in a recording's captions, with markup escaped. A character may take
+four bytes, and the downloader holds the text in memory several times."""
 
 MOST_CUES = 20_000
-"""The most cues of a file: a day's lecture has some thousand. Each costs memory and time."""
+"""Maximum number of cues in a file, as each costs memory and time. A day-long lecture has a few
+thousand."""
 
 MOST_LINES = 10 * MOST_CUES
-"""The most lines of a file. A usual cue has four."""
+"""Maximum number of lines in a file. A usual cue has four."""
 
 LONGEST_MS = 60_000
-"""The longest time that a cue is shown. A longer one has no sensible end."""
+"""Longest time that a cue is shown, in milliseconds. A longer cue has no sensible end."""
 
 DEFAULT_MS = 3_000
-"""How long a cue is shown that ends before it begins."""
+"""Duration in milliseconds of a cue whose end isn't after its beginning."""
 
 
 _VOICE = re.compile(r"<v(?:\.[^\s<>]*)?\s([^<>]{1,200})>")
@@ -54,7 +55,7 @@ def read_cues(content: bytes, most_text: int = MOST_TEXT) -> list[Cue]:
 
     Args:
         content: The file.
-        most_text: The most characters that its text may have with markup escaped.
+        most_text: Maximum number of characters of the file's text, with markup escaped.
 
     Raises:
         UnusableCaptions: The file is too large, isn't WebVTT, or has no cue.
@@ -66,7 +67,7 @@ def read_cues(content: bytes, most_text: int = MOST_TEXT) -> list[Cue]:
     if content.count(b"\n") + content.count(b"\r") > MOST_LINES:
         raise UnusableCaptions(f"it has more than {MOST_LINES:,} lines")
     text = content.decode("utf-8-sig", errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
-    # Each `<` and `>` becomes four characters.
+    # Escaping turns each `<` and `>` into four characters.
     if len(text) + 3 * (text.count("<") + text.count(">")) > most_text:
         raise UnusableCaptions("the captions of the recording have too much text")
     try:
@@ -77,7 +78,7 @@ def read_cues(content: bytes, most_text: int = MOST_TEXT) -> list[Cue]:
         Cue(
             begins=caption.start_time.in_milliseconds(),
             ends=caption.end_time.in_milliseconds(),
-            # A line without text would end the cue.
+            # In WebVTT a line without text ends the cue.
             lines=tuple(filter(str.strip, map(_as_text, caption.lines))),
         )
         for caption in captions
@@ -91,8 +92,8 @@ def read_cues(content: bytes, most_text: int = MOST_TEXT) -> list[Cue]:
 def _as_text(line: str) -> str:
     """Return a line of a cue as text without markup, with a speaker's name in front.
 
-    Opencast's player before 20.2 takes the text of captions for HTML (CVE-2026-77615), and Zoom's
-    files hold what people say and what they are called.
+    Opencast's player before 20.2 treats the text of captions as HTML (CVE-2026-77615), and Zoom's
+    files contain people's words and names.
     """
     spoken = _VOICE.sub(lambda voice: f"{voice[1].strip()}: ", line.replace("</v>", ""))
     return spoken.replace("<", "&lt;").replace(">", "&gt;")
@@ -104,12 +105,12 @@ def text_size(cues: Iterable[Cue]) -> int:
 
 
 def too_large() -> UnusableCaptions:
-    """Return the error of a file that has more than `MOST_BYTES`."""
+    """Return the error for a file of more than `MOST_BYTES`."""
     return UnusableCaptions(f"it has more than {MOST_BYTES // 1_000_000} MB")
 
 
 def _repaired(cues: Iterable[Cue]) -> list[Cue]:
-    """Return the cues in the order of time. Each ends when the next later one begins, or before."""
+    """Return the cues sorted by start. Each ends by the start of the next later cue."""
     repaired: list[Cue] = []
     later: int | None = None
     following: int | None = None
@@ -125,7 +126,7 @@ def _repaired(cues: Iterable[Cue]) -> list[Cue]:
 
 
 def joined(cues_by_start: Mapping[str, Sequence[Cue]], timeline: Timeline) -> list[Cue]:
-    """Return the cues of all segments, moved to where their segments lie in the joined video.
+    """Return the cues of all segments, with their times in the joined video.
 
     Args:
         cues_by_start: The cues of each segment, by the segment's start at Zoom.

@@ -1,7 +1,7 @@
-"""Bring a recording's captions and chapters from Zoom to the uploader: with its video, or after it.
+"""Stage a recording's captions and chapters, and send them to the uploader.
 
-They never delay or fail a recording: what isn't there yet is waited for in a message of its
-own, and what doesn't come is told after a week.
+The message with the video contains captions that are ready. A separate message waits for the other
+ones, which are logged as an error after a week. So captions never delay or fail a recording.
 """
 
 from __future__ import annotations
@@ -50,23 +50,25 @@ FIRST_WAIT_SECONDS = 60
 
 ONE_DAY = timedelta(days=1)
 LONGEST_WAIT = timedelta(days=7)
-"""How long captions are waited for that Zoom has announced or lists."""
+"""Longest wait for captions that Zoom has announced or lists."""
 
 ASKS_HOURLY = timedelta(hours=1)
 ONCE_AN_HOUR = timedelta(seconds=MAX_DELAY_SECONDS + 60)
-"""After a day Zoom is asked for captions at the first message of each hour: SQS delays a message by
-a quarter of an hour at most."""
+"""Part of each hour in which Zoom is asked for captions, after the first day. SQS delays a message
+by 15 minutes at most, so at least one message arrives in this part."""
 
 EACH_SEGMENT = timedelta(hours=1)
-"""How long a transcript of each segment is waited for, after Zoom has made the first."""
+"""Longest wait for a transcript of each segment. A webhook event about a transcript begins a new
+wait."""
 
 CHAPTERS_COME = timedelta(hours=3)
-"""How long chapters are waited for that Zoom doesn't list. No event of Zoom's announces them, and
-an account may have none. Zoom makes them after the transcript, whose event begins the time anew."""
+"""Longest wait for chapters that Zoom doesn't list. No webhook event announces chapters, and an
+account may have none. Zoom makes chapters after the transcript, whose webhook event begins a new
+wait."""
 
 LEAST_SECONDS = 120.0
-"""The least time that an invocation has to have left for captions, so that the video never waits
-for them."""
+"""Minimum time in seconds that an invocation must have left to stage captions, so that the video
+never waits for them."""
 
 CAME_LATE = "came after the captions of the event and stayed outside of them."
 ADD_CAPTIONS = "If they are wanted, add them in Opencast."
@@ -74,12 +76,12 @@ ADD_CAPTIONS = "If they are wanted, add them in Opencast."
 
 @dataclass(frozen=True)
 class Group:
-    """Kinds of captions that are fetched together. Each group has messages of its own.
+    """Kinds of captions that are fetched together. Each group has its own messages.
 
     Attributes:
-        kinds: The kinds.
-        expected: Those of them that Zoom is expected to make of each recording.
-        each_segment: How long a file of each segment is waited for, and an expected kind.
+        kinds: Kinds of the group, as in `CaptionTrack`.
+        expected: Kinds of the group that Zoom is expected to make of each recording.
+        each_segment: Longest wait for a file of each segment, and for an expected kind.
     """
 
     kinds: AbstractSet[str]
@@ -92,7 +94,7 @@ class Group:
 
     @property
     def prefix(self) -> str:
-        """Beginning of the group on the upload queue, so that no group waits for the other."""
+        """Prefix of the message group on the upload queue, so that no group waits for another."""
         return f"{CHAPTERS}-" if self.is_chapters else ""
 
 
@@ -101,17 +103,17 @@ CHAPTERS_GROUP = Group(frozenset({CHAPTERS}), (CHAPTERS,), CHAPTERS_COME)
 
 
 def groups_of(settings: DownloaderSettings) -> list[Group]:
-    """Return the groups that are to be ingested."""
+    """Return the groups that the settings say to ingest."""
     captions = [CAPTIONS_GROUP] if settings.ingest_captions else []
     return [*captions, CHAPTERS_GROUP] if settings.ingest_chapters else captions
 
 
 @dataclass(frozen=True)
 class Dependencies:
-    """The dependencies of the use case.
+    """Clients, tables, queues, clock and settings that the staging of captions works with.
 
     Attributes:
-        transfer_of: Returns what copies the files of a message's recording.
+        transfer_of: Returns the transfer that copies the files of a message's recording.
         time_left: Returns the seconds that the invocation has left.
     """
 
@@ -130,9 +132,14 @@ class Dependencies:
 def with_captions(
     ready: UploadMessage, message: DownloadMessage, deps: Dependencies
 ) -> tuple[UploadMessage, str]:
-    """Add the captions that are there now to a message. Return it, and what is left out of them.
+    """Return the uploader's message with the captions that are ready, and why others are left out.
 
-    The video doesn't wait for captions. A message of their own asks for those that aren't there.
+    The video doesn't wait for captions. A separate message asks for the missing ones.
+
+    Args:
+        ready: The uploader's message.
+        message: The download message of the recording.
+        deps: Clients, tables, queues, clock and settings.
     """
     tracks: list[CaptionTrack] = []
     reasons: list[str] = []
@@ -151,7 +158,7 @@ def with_captions(
 def _captions_now(
     group: Group, ready: UploadMessage, message: DownloadMessage, deps: Dependencies
 ) -> StagedCaptions:
-    """Stage the captions that Zoom lists. Whatever fails, the video goes on."""
+    """Stage those captions of a group that Zoom lists. An error never stops the video."""
     not_yet = StagedCaptions(waiting=("all captions",))
     if deps.time_left() < LEAST_SECONDS:
         return not_yet
@@ -167,7 +174,7 @@ def _captions_now(
     except (IngesterError, BotoCoreError, ClientError) as error:
         logger.warning("The captions have to wait: %s", error)
         return not_yet
-    except Exception:  # a file of somebody else's may cost the captions, never the video
+    except Exception:  # no file of captions may stop the video
         logger.exception("The captions can't be read now")
         return not_yet
 
@@ -180,9 +187,9 @@ def _caption_staging(
 
 
 def download(message: DownloadMessage, wanted: CaptionsWanted, deps: Dependencies) -> Outcome:
-    """Stage captions for the events of a recording that lack them.
+    """Stage captions for those events of a recording that lack them.
 
-    Captions never fail a recording: what goes wrong is waited for, and told after a week.
+    A failure is retried for a week, and then reported. No failure here fails the recording.
     """
     now = deps.clock()
     first_seen = now if message.first_seen is UNSET else timestamps.parse(message.first_seen)
@@ -214,10 +221,12 @@ def _wait(message: DownloadMessage, first_seen: datetime, age: timedelta, reason
 def _send(
     message: DownloadMessage, wanted: CaptionsWanted, age: timedelta, deps: Dependencies
 ) -> None:
-    """Send the captions that are there to the uploader, for each event that lacks them.
+    """Send the captions that are ready to the uploader, for each event that lacks them.
+
+    `age` is the time since the message was first received.
 
     Raises:
-        AskLater: Opencast may still get the recording, or Zoom doesn't hand out captions yet.
+        AskLater: Opencast may still get the recording, or Zoom doesn't provide the captions yet.
         IngesterError, BotoCoreError, ClientError: A later attempt may succeed.
     """
     record = deps.ledger.get(message.uuid)
@@ -270,7 +279,7 @@ def _send(
 def _note_queued(
     uuid: str, media_package: str, tracks: Iterable[CaptionTrack], deps: Dependencies
 ) -> None:
-    """Note that the uploader gets these captions, so that no later message sends them again."""
+    """Note that captions are on the upload queue, so that no later message sends them again."""
 
     def noted(record: ledger.Record) -> ledger.Record:
         for track in tracks:
@@ -281,11 +290,12 @@ def _note_queued(
 
 
 def _expects_events(record: ledger.Record, age: timedelta) -> bool:
-    """Return whether a recording has events, all of which Opencast certainly has.
+    """Return whether a recording has events, once it is certain that Opencast has them all.
 
     Raises:
-        AskLater: An ingest is on its way, or may be. Before Zoom's event about the video there is
-            no request. If a write to the ledger failed, it may not know that a message was sent.
+        AskLater: An ingest is on its way, or its outcome is unknown. On the first day an ingest may
+            also come without a sign in the record: the webhook event about the video may be late,
+            and after a failed write a request lacks the note that its message was sent.
     """
     requests = record.requests
     pending = [
@@ -325,7 +335,7 @@ def _late_message(
 
 
 def _tell(told: str, ingests: Iterable[IngestRecord], deps: Dependencies) -> None:
-    """Tell people that an event lacks captions. The recording isn't failed."""
+    """Report in the row and the log that an event lacks captions. The recording hasn't failed."""
     for ingest in ingests:
         deps.status.explain(ingest.zip_id, IN_OPENCAST, told)
     logger.error("%s", told, extra=log.goes_on("The event stays without them.", ADD_CAPTIONS))

@@ -1,4 +1,4 @@
-"""Stage a recording's captions and chapters: a WebVTT file of each kind, for the joined video."""
+"""Stage a recording's captions and chapters: one WebVTT file of each kind for the joined video."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ logger = logging.getLogger("ingester.captions")
 TRANSCRIPT = CAPTIONS["TRANSCRIPT"]
 
 OF_EACH_SEGMENT = frozenset({TRANSCRIPT, CHAPTERS})
-"""The kinds of which Zoom makes a file for each segment."""
+"""Kinds of captions of which Zoom makes one file for each segment."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +61,12 @@ class StagedCaptions:
 
 @dataclass(frozen=True)
 class CaptionStaging:
-    """Stage captions or chapters of one recording.
+    """The staging of one recording's captions or chapters.
 
     Attributes:
-        transfer: Copies the files.
-        staging: Reads them, and takes the joined ones.
-        message: Names the recording.
+        transfer: Copies Zoom's files.
+        staging: The bucket of Zoom's files and of the joined ones.
+        message: The download message that names the recording.
         timeline: The segments of the video.
     """
 
@@ -85,14 +85,15 @@ class CaptionStaging:
     ) -> StagedCaptions:
         """Stage the files of captions whose segments are in the video.
 
-        An event gets captions of a kind once. So they are ready when all of their files are there.
+        An event gets captions of a kind only once. So a kind is ready when all of its files are
+        there.
 
         Args:
             files: The files of captions that Zoom lists.
             expected: Kinds that Zoom makes even if it lists no file of them yet.
-            is_each_expected: Whether each segment gets a transcript, or chapters. Zoom makes one
-                file after the other, and maybe none for a segment in which nobody speaks.
-            is_last: Whether to take what is there, because the rest has been waited for.
+            is_each_expected: Whether to expect a transcript, or chapters, of each segment. Zoom
+                makes one file after the other, and maybe none for a segment in which nobody speaks.
+            is_last: Whether to use the files that are there, because this is the last attempt.
 
         Raises:
             RetryableFailure, OutOfTime: See `RecordingTransfer.run_captions`.
@@ -126,11 +127,15 @@ class CaptionStaging:
 
     @property
     def _segments(self) -> dict[str, int]:
-        """The number of each segment, by its start."""
+        """Number of each segment, by its start."""
         return {stretch.start: number for number, stretch in enumerate(self.timeline)}
 
     def _contents(self, files: Sequence[RecordingFile]) -> dict[str, list[Cue] | UnusableCaptions]:
-        """Stage the files that Zoom has finished, and return what is in those that are there."""
+        """Stage the files that Zoom has finished.
+
+        Returns:
+            The cues of each file that is there, or why they can't be used, by the file's id.
+        """
         finished = [file for file in files if file.is_completed]
         large = [file for file in finished if _is_too_large(file)]
         contents: dict[str, list[Cue] | UnusableCaptions] = {
@@ -166,7 +171,13 @@ class CaptionStaging:
         ids: Mapping[str, str],
         found: Mapping[str, list[Cue] | UnusableCaptions],
     ) -> tuple[tuple[CaptionTrack, ...], tuple[str, ...]]:
-        """Join what was found of a kind. Return its track, if any, and what is left out of it."""
+        """Join the captions of one kind. Return the track, if any, and why files are left out.
+
+        Args:
+            kind: The kind.
+            ids: Ids of the kind's files, by the start of their segments.
+            found: Cues of the files that are there, or why they can't be used, by the same starts.
+        """
         cues = {start: read for start, read in found.items() if isinstance(read, list)}
         reasons = tuple(
             f"The {_name_of(kind, start)} is left out: {read}."
@@ -186,7 +197,7 @@ class CaptionStaging:
 
     def _write(self, kind: str, ids: tuple[str, ...], cues: Sequence[Cue]) -> CaptionTrack:
         content = to_webvtt(cues)
-        # The key depends on the content, so no object ever gets other captions.
+        # The key depends on the content, so no staged object is overwritten with other captions.
         digest = hashlib.sha256(content).hexdigest()[:32]
         number, start = self.message.zoom_series_id, self.message.start_time
         key = staging_key(number, start, 0, f"{JOINED}{kind}", digest, "vtt")
@@ -195,7 +206,7 @@ class CaptionStaging:
 
 
 def _is_too_large(file: RecordingFile) -> bool:
-    """Return whether Zoom says that a file is too large. It doesn't always say a size."""
+    """Return whether Zoom states a size above `MOST_BYTES`. Some files have no stated size."""
     return file.file_size is not UNSET and file.file_size > MOST_BYTES
 
 
@@ -204,6 +215,6 @@ def _name_of(kind: str, start: str) -> str:
 
 
 def _longest(file: RecordingFile, stretch: Stretch) -> int:
-    """Return the longest time in which chapters may lie: Zoom's times may contain pauses."""
+    """Return the milliseconds that chapters may cover. Zoom's times may include pauses."""
     span = timestamps.parse(file.recording_end) - timestamps.parse(file.recording_start)
     return max(stretch.length, round(span.total_seconds() * 1000))

@@ -1,6 +1,6 @@
-"""Bring a recording's captions and chapters into Opencast: with its video, or to an event.
+"""Bring a recording's captions and chapters into Opencast, with its video or to an existing event.
 
-They never cost the video: what can't be done is told in the row.
+Captions never fail the video. The status row says what couldn't be added.
 """
 
 from __future__ import annotations
@@ -39,16 +39,17 @@ from ingester.status.table import StatusTable
 logger = logging.getLogger("ingester.captions")
 
 VERSION = 15
-"""The first Opencast whose player reads captions from tracks."""
+"""First major version of Opencast whose player reads captions from tracks."""
 
 LATE_VERSION = 16
-"""The first Opencast that takes tags with a track, and so a language."""
+"""First major version of Opencast that accepts tags with a track, such as the language."""
 
 CHAPTERS_VERSION = 19
-"""The first Opencast whose player reads chapters: opencast/opencast#7237."""
+"""First major version of Opencast whose player reads chapters: opencast/opencast#7237."""
 
 MOST_FAILURES = 2
-"""After so many failed attempts the video goes without its captions, which may be the cause."""
+"""Number of failed attempts after which the video is ingested without captions, as these may be the
+cause."""
 
 WITHOUT_THEM = "Its {} stay outside, because ingests with them failed."
 OUTCOME_UNKNOWN = "It isn't known whether the event has its {}: look for them in Opencast."
@@ -57,7 +58,7 @@ ADD_CAPTIONS = "If they are wanted, add or publish them in Opencast."
 
 @dataclass(frozen=True)
 class Dependencies:
-    """The dependencies of the use case."""
+    """Clients, tables, clock and settings that the upload of captions works with."""
 
     settings: UploaderSettings
     opencast: Opencast
@@ -73,9 +74,9 @@ class IngestedCaptions:
     """The captions that are sent with an ingest.
 
     Attributes:
-        parts: Their parts of the form.
-        sent: What the ledger keeps of them, by their kind.
-        reason: Why some aren't sent; "" if all are, or if there are none.
+        parts: Their parts of the ingest form.
+        sent: Their entries in the ledger, by their kind.
+        reason: Sentences that say why some aren't sent; "" if all are, or if there are none.
     """
 
     parts: Parts = ()
@@ -101,7 +102,10 @@ def _word_of(track: CaptionTrack) -> str:
 def captions_to_ingest(
     message: UploadMessage, record: Record, address_seconds: int, deps: Dependencies
 ) -> IngestedCaptions:
-    """Return the captions to ingest with a recording, none of which may cost the video."""
+    """Return the captions to ingest with a recording. No problem with captions fails the video.
+
+    `address_seconds` is the time for which the files' URLs are valid.
+    """
     given = tracks_of(message)
     if not given:
         return IngestedCaptions()
@@ -136,9 +140,9 @@ def captions_to_ingest(
 
 
 def add(message: UploadMessage, media_package: str, deps: Dependencies) -> Done:
-    """Add captions to an event that is in Opencast, once, and publish them.
+    """Add captions to an event that is in Opencast, each kind once, and publish them.
 
-    Captions never fail a recording: what can't be done is told in the row.
+    The status row says what couldn't be added. No failure here fails the recording.
 
     Raises:
         AskLater: A workflow of the event is running, or Opencast doesn't show the event yet.
@@ -173,9 +177,10 @@ def _is_done(ingest: IngestRecord, track: CaptionTrack) -> bool:
 
 
 def _add_track(uuid: str, media_package: str, track: CaptionTrack, deps: Dependencies) -> str:
-    """Add captions to the event. Return the problem, or "".
+    """Add captions to the event. Return the problem, or "" if there is none.
 
-    The attempt is noted in the ledger first, so that nobody adds them twice.
+    The attempt is noted in the ledger before the POST, so that no other attempt adds the same
+    captions.
 
     Raises:
         AskLater: A workflow is running, or another process has changed the record.
@@ -196,7 +201,7 @@ def _add_track(uuid: str, media_package: str, track: CaptionTrack, deps: Depende
         return ledger.with_captions(record, media_package, track.kind, sent)
 
     if not deps.ledger.replace(record, noted(record, CaptionsState.SENT)):
-        # As in `IngestOnce`, our own write may have succeeded.
+        # As in `IngestOnce`, the write may have succeeded although its answer was lost.
         now = deps.ledger.get(uuid).ingests.get(media_package)
         written = now.captions.get(track.kind) if now else None
         if written is None or written.attempt != attempt:
@@ -250,7 +255,7 @@ def _publish(uuid: str, media_package: str, added: str, deps: Dependencies) -> D
 
 
 def _tell(ingest: IngestRecord, told: str, deps: Dependencies, level: int = logging.ERROR) -> Done:
-    """Tell people what an event lacks. The recording isn't failed."""
+    """Report in the row and the log what an event lacks. The recording hasn't failed."""
     deps.status.explain(ingest.zip_id, IN_OPENCAST, told)
     logger.log(level, "%s", told, extra=log.goes_on("The ingest stays as it is.", ADD_CAPTIONS))
     return Done()
@@ -259,7 +264,8 @@ def _tell(ingest: IngestRecord, told: str, deps: Dependencies, level: int = logg
 def _too_old(version: int | None, track: CaptionTrack, least: int) -> str:
     """Return why Opencast is too old for a track; "" if it isn't.
 
-    Captions need the version `least`, and chapters theirs.
+    Captions need the version `least`, and chapters `CHAPTERS_VERSION`. An unknown version (None)
+    counts as too old.
     """
     needed = CHAPTERS_VERSION if track.kind == CHAPTERS else least
     if version is not None and version >= needed:

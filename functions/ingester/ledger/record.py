@@ -16,6 +16,7 @@ import msgspec
 from msgspec.structs import replace
 
 from ingester import timestamps
+from ingester.pipeline.messages import RecordingFile
 from ingester.recording.timeline import Timeline
 from ingester.status.row import Asked
 
@@ -26,7 +27,8 @@ ZOOM_LIST_LAG = timedelta(days=1)
 """The longest time until Zoom's API lists a file that a webhook event has named."""
 
 POST_ARRIVAL_LIMIT = timedelta(minutes=15)
-"""The longest time that a POST takes to pass the proxies, until Opencast shows its event."""
+"""Longest time from the sending of a POST until it has passed the proxies and Opencast shows its
+event."""
 
 BUSY_FACTOR = 4
 """Factor for the timeout of a POST while Opencast says that it is at work on ingests."""
@@ -42,18 +44,20 @@ class End(StrEnum):
     FAILED = "failed"
     IGNORED = "ignored"
     GONE = "gone"
-    """Zoom no longer had the recording: it was in Zoom's trash, or deleted."""
+    """End of a request for a recording that Zoom no longer has: it is in Zoom's trash, or
+    deleted."""
 
 
 class Outcome(StrEnum):
     """The result of a POST to Opencast, as far as the pipeline knows it."""
 
     UNKNOWN = "unknown"
-    """Opencast itself hasn't answered. It may still process the POST."""
+    """Outcome of a POST that Opencast itself hasn't answered, and may still process."""
 
     TAKEN = "taken"
     REFUSED = "refused"
-    """Opencast itself refused, or no connection was made: the POST created nothing."""
+    """Outcome of a POST that created nothing: Opencast itself refused it, or no connection was
+    made."""
 
 
 class Fate(StrEnum):
@@ -61,21 +65,26 @@ class Fate(StrEnum):
 
     PUBLISHED = "published"
     FAILED = "failed"
-    """The workflow failed or was stopped. A person may repair it in Opencast."""
+    """Fate of an ingest whose workflow failed or was stopped. A person may repair the event in
+    Opencast."""
 
     DELETED = "deleted"
 
 
-class NamedFile(msgspec.Struct, frozen=True, kw_only=True):
+class NamedFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A file that Zoom has named.
 
     Attributes:
-        name: What people read: view and start.
-        at: When the pipeline first saw the file.
+        name: View and start, for people to read.
+        at: Time at which the pipeline first saw the file.
+        size: Size in bytes; 0 if it was unknown at that time.
+        seconds: Length of a video's segment; 0 if it is unknown.
     """
 
     name: str
     at: str
+    size: int = 0
+    seconds: int = 0
 
     def __post_init__(self) -> None:
         timestamps.parse(self.at)
@@ -85,13 +94,13 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One request for an ingest: one row of the status table.
 
     Attributes:
-        at: When the request was last accepted; "" if the record doesn't have it.
+        at: Time at which the request was last accepted; "" if the record doesn't have the time.
         asked: The options that came with the request.
         is_sent: Whether a download message of the request certainly got onto the queue.
-        sent: Ids of the files that those messages named. Empty for a request that failed.
-        is_taken_over: Whether another stack sent the message. Its files are unknown, so every file
-            counts as sent.
-        end: How the request ended; None while it is in progress or if it got into Opencast.
+        is_taken_over: Whether another stack sent the message. The message's files are unknown, so
+            every file counts as sent.
+        sent: Ids of the files that the messages named. Empty for a request that failed.
+        end: End of the request; None while it is in progress or if it got into Opencast.
         failures: Number of the uploader's failed attempts.
     """
 
@@ -108,10 +117,10 @@ class Post(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One POST to Opencast.
 
     Attributes:
-        attempt: The id of the attempt that made it.
-        at: Its time.
-        outcome: Its result.
-        lacks: Ids of files of the ingest record that this POST didn't have.
+        attempt: Id of the attempt that made the POST.
+        at: Time of the POST.
+        outcome: Outcome of the POST.
+        lacks: Ids of files of the ingest record that the POST didn't have.
     """
 
     attempt: str
@@ -127,13 +136,14 @@ class CaptionsState(StrEnum):
     """Progress of an event's captions."""
 
     QUEUED = "queued"
-    """The uploader's message with the captions is sent, and the event doesn't have them."""
+    """State of captions whose message is on the upload queue, and which the event doesn't have
+    yet."""
 
     SENT = "sent"
-    """The captions are POSTed, and the outcome is unknown."""
+    """State of captions that were POSTed with an unknown outcome."""
 
     ADDED = "added"
-    """The event has the captions, and they aren't published yet."""
+    """State of captions that the event has, but that aren't published yet."""
 
     DONE = "done"
 
@@ -142,9 +152,9 @@ class Captions(msgspec.Struct, frozen=True, kw_only=True):
     """The captions of one kind that an event has, or gets.
 
     Attributes:
-        files: Ids of the files of Zoom's that they are made of.
-        state: How far they are.
-        attempt: Id of the attempt that POSTed them; "" before the first.
+        files: Ids of Zoom's files of which the captions are made.
+        state: Progress of the captions.
+        attempt: Id of the attempt that POSTed the captions; "" before the first.
     """
 
     files: tuple[str, ...]
@@ -156,10 +166,11 @@ class Following(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The follow-up of an ingest: what Opencast has said of it.
 
     Attributes:
-        since: When the follow-up began.
-        due: When Opencast is asked next; "" once the follow-up has ended.
-        fate: What became of the ingest; None while nobody knows.
-        missing_since: When Opencast first didn't show the event; "" if it showed it last time.
+        since: Start of the follow-up.
+        due: Time of the next question to Opencast; "" once the follow-up has ended.
+        fate: Final state of the ingest; None while it is unknown.
+        missing_since: Time at which Opencast first didn't show the event; "" if the last answer
+            showed it.
     """
 
     since: str
@@ -181,7 +192,7 @@ class IngestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         posts: Its POSTs, the oldest first. There is at least one.
         workflow: Id of the workflow that Opencast started; "" if it is unknown.
         is_shown: Whether Opencast has ever shown its event.
-        timeline: Where its segments lie in the joined video. Empty if captions aren't ingested.
+        timeline: Positions of its segments in the joined video. Empty if captions aren't ingested.
         captions: Its captions by their kind.
         following: Its follow-up; None if it isn't followed.
     """
@@ -213,7 +224,7 @@ class IngestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
     @property
     def certain_files(self) -> dict[str, str]:
-        """Names, by id, of the files of every POST that may have made the media package."""
+        """Names, by id, of the files in all of the POSTs that may have made the media package."""
         taken = [post for post in self.posts if post.outcome is Outcome.TAKEN]
         possible = taken or [post for post in self.posts if post.outcome is not Outcome.REFUSED]
         lacking = {file_id for post in possible for file_id in post.lacks}
@@ -226,12 +237,13 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         version: Number of times the record was written; 0 if it isn't in the table yet.
         files: Every file that Zoom has named, by its id.
-        left_out: Ids of files that a download went on without because Zoom didn't provide them.
+        left_out: Ids of files that a download left out because Zoom didn't provide them.
         requests: Requests by `zip_id`.
         ingests: Ingest records by the id of their media package.
-        notice: What Zoom's webhook event said when the recording was deleted; "" if it wasn't.
-        forgotten: When an operator had the recording forgotten; "" if nobody did. Such a record
-            holds nothing else, and keeps the recording from being ingested again.
+        notice: Sentence that the recording is in Zoom's trash or deleted; "" if it isn't.
+        forgotten: Time at which an operator had the recording forgotten; "" if nobody did. A
+            forgotten record holds only its uuid, and only an operator can have the recording
+            ingested again.
     """
 
     uuid: str
@@ -253,7 +265,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def follow_due(self) -> str:
-        """When the next question to Opencast about an ingest is due; "" if none is followed."""
+        """Time of the next question to Opencast about an ingest; "" if no ingest is followed."""
         dues = [ingest.following.due for ingest in self.ingests.values() if ingest.following]
         return min((due for due in dues if due), default="")
 
@@ -270,37 +282,67 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def event_of(record: Record, zip_id: str) -> str:
-    """Return the media package of a request, or else the last that Opencast took; "" for none."""
+    """Return the media package of a request, or the last that Opencast took; "" for none."""
     taken = {name: ingest for name, ingest in record.ingests.items() if ingest.is_taken}
     newest = max(taken, key=lambda name: taken[name].posted_at, default="")
     return record.ingest_of(zip_id) or newest
 
 
-def with_files(record: Record, names: Mapping[str, str], now: datetime) -> Record:
-    """Remember files that Zoom has named; `names` are their names by id."""
+def files_of_event(record: Record, media_package: str) -> list[NamedFile]:
+    """Return the files that a media package certainly has, sorted by name, some without a size."""
+    ingest = record.ingests.get(media_package)
+    if ingest is None:
+        return []
+    files = [
+        record.files.get(file_id) or NamedFile(name=name, at=ingest.posted_at)
+        for file_id, name in ingest.certain_files.items()
+    ]
+    return sorted(files, key=lambda file: file.name)
+
+
+def with_files(
+    record: Record,
+    names: Mapping[str, str],
+    now: datetime,
+    files: Iterable[RecordingFile] = (),
+) -> Record:
+    """Add files that Zoom has named.
+
+    Args:
+        record: The record to change.
+        names: Names of the files, by their ids.
+        now: Current time.
+        files: Those of the files that Zoom has described with their sizes and lengths.
+    """
     at = timestamps.write(now)
-    new = {
-        file_id: NamedFile(name=name, at=at)
-        for file_id, name in names.items()
-        if file_id not in record.files
-    }
+    sizes = {file.recording_id: file for file in files}
+    new = {}
+    for file_id, name in names.items():
+        if file_id not in record.files:
+            known = sizes.get(file_id)
+            new[file_id] = NamedFile(
+                name=name,
+                at=at,
+                size=known.known_size if known else 0,
+                seconds=known.seconds if known and known.is_mp4 else 0,
+            )
     return replace(record, files={**record.files, **new}) if new else record
 
 
 def is_duplicate(record: Record, zip_id: str, files: AbstractSet[str]) -> bool:
-    """Return whether messages of this request that are already sent named all these files.
+    """Return whether the messages already sent for this request named all these files.
 
-    Zoom repeats a webhook event that it got no answer to, with other tokens and URLs. The repeated
-    event is recognized by the recording and the ids of its files.
+    Zoom repeats a webhook event that it got no answer to, with other tokens and URLs. So the
+    recording and the ids of its files identify a repeat.
     """
     request = record.request(zip_id)
     return request.is_sent and (request.is_taken_over or files <= set(request.sent))
 
 
 def with_request(record: Record, zip_id: str, asked: Asked, now: datetime) -> Record:
-    """Accept a request, again if the record has it already. None of its files counts as sent.
+    """Add an accepted request, or replace one of the same id. None of the files counts as sent.
 
-    The oldest requests are dropped if there are more than `MOST_REQUESTS`.
+    If there are more than `MOST_REQUESTS`, the oldest ones without an ingest record are dropped.
     """
     request = Request(at=timestamps.write(now), asked=asked)
     others = {key: value for key, value in record.requests.items() if key != zip_id}
@@ -319,8 +361,8 @@ def _requests_to_keep(record: Record, requests: Mapping[str, Request]) -> dict[s
 def with_sent(record: Record, zip_id: str, files: Iterable[str]) -> Record:
     """Note that a message with these files is on the download queue.
 
-    A request that has failed since it was accepted stays as it is: the downloader may process the
-    message before its sender notes it.
+    A request that has failed since it was accepted stays as it is, because the downloader may
+    process the message before the sender notes the send.
     """
     request = record.request(zip_id)
     if request.end in (End.FAILED, End.GONE):
@@ -348,9 +390,9 @@ def _with_request(record: Record, zip_id: str, request: Request) -> Record:
 
 
 def files_to_wait_for(missing: Iterable[str], record: Record, now: datetime) -> list[str]:
-    """Return the ids of missing files that Zoom's API may still list.
+    """Return the ids of those missing files that Zoom's API may still list.
 
-    Zoom named them less than a day ago.
+    Zoom's API may list a file until a day after Zoom named it.
     """
     return [
         file_id
@@ -365,10 +407,10 @@ def missing_files(
     """Return the names, by id, of files that Zoom named and that the next ingest would lack.
 
     Args:
-        record: The record of their recording.
+        record: The recording's record.
         listed: Ids of the files that Zoom's API lists.
-        may_ingest_again: Whether the next ingest may be a second one, which needs all files. Else
-            files that an ingest record has are in Opencast already.
+        may_ingest_again: Whether the next ingest may be a second one, which needs all files.
+            Otherwise the files of ingest records aren't missing, because they were POSTed already.
     """
     ingested = set() if may_ingest_again else _ingested_files(record)
     return {
@@ -393,16 +435,17 @@ def not_listed(record: Record, listed: AbstractSet[str]) -> list[str]:
 
 
 def without(record: Record, files: Iterable[str]) -> Record:
-    """Note the ids of files that a download goes on without. No message will contain them."""
+    """Note the ids of files that a download leaves out. No later message contains them."""
     left_out = tuple(sorted({*record.left_out, *files}))
     return record if left_out == record.left_out else replace(record, left_out=left_out)
 
 
 def is_superseded(record: Record, zip_id: str, files: AbstractSet[str]) -> bool:
-    """Return whether another message of the same request will bring more than `files`.
+    """Return whether another message of the same request has more than `files`.
 
     Each download starts with every file that the record has at that time and that no ingest record
-    has. So the download of the newest files contains all of them, or has noted which it left out.
+    has. So the download of the newest files contains all of them, or has noted the files that it
+    left out.
     """
     expected = set(record.request(zip_id).sent) - set(record.left_out) - _ingested_files(record)
     return not expected <= files
@@ -415,8 +458,8 @@ def with_claim(record: Record, media_package: str, claim: IngestRecord) -> Recor
         record: The record to change.
         media_package: Id of the media package.
         claim: The ingest record with the new POST. Earlier POSTs with unknown outcomes are kept,
-            because Opencast may still process them. If Opencast had the media package, it was
-            deleted there, and the earlier POSTs are dropped.
+            because Opencast may still process them. If Opencast once had the media package,
+            somebody deleted it there, and the earlier POSTs are dropped.
     """
     known = record.ingests.get(media_package)
     if known and not known.is_taken:
@@ -425,7 +468,7 @@ def with_claim(record: Record, media_package: str, claim: IngestRecord) -> Recor
 
 
 def _joined(known: IngestRecord, claim: IngestRecord) -> IngestRecord:
-    """Return the claim with the earlier POSTs. Each POST notes which of all files it lacks."""
+    """Return the claim with the earlier POSTs, and with the ids of files that each POST lacks."""
     added, dropped = claim.files.keys() - known.files, known.files.keys() - claim.files
     return replace(
         claim,
@@ -441,11 +484,11 @@ def _lacking(posts: Iterable[Post], files: AbstractSet[str]) -> list[Post]:
 def with_answer(
     record: Record, media_package: str, attempt: str, outcome: Outcome, workflow: str = ""
 ) -> Record:
-    """Note Opencast's answer to one POST.
+    """Note Opencast's answer to the POST of one attempt.
 
     An answer TAKEN without a workflow says only that Opencast has the media package, which an
-    earlier POST may have made: while its workflow runs, Opencast refuses another POST with 409
-    (Opencast 11: 500). So every POST that wasn't refused counts as taken.
+    earlier POST may have made. While a workflow of the media package runs, Opencast refuses another
+    POST with 409 (Opencast 11: 500). So every POST that wasn't refused counts as taken.
 
     An ingest record whose POSTs were all refused is removed: Opencast never had the media package.
     """
@@ -478,7 +521,7 @@ def with_shown(record: Record, media_package: str) -> Record:
 
 
 def with_captions(record: Record, media_package: str, kind: str, captions: Captions) -> Record:
-    """Note the captions of one kind of an event, unless it is forgotten."""
+    """Note the captions of one kind of an event, unless the recording is forgotten."""
     ingest = record.ingests.get(media_package)
     if ingest is None:
         return record
@@ -489,7 +532,7 @@ def with_captions(record: Record, media_package: str, kind: str, captions: Capti
 def with_queued_captions(
     record: Record, media_package: str, kind: str, files: tuple[str, ...]
 ) -> Record:
-    """Note that captions are on the upload queue, unless the uploader has noted more already."""
+    """Note that captions are on the upload queue, unless the record has captions of this kind."""
     ingest = record.ingests.get(media_package)
     if ingest is None or kind in ingest.captions:
         return record
@@ -498,7 +541,7 @@ def with_queued_captions(
 
 
 def captions_outside(ingest: IngestRecord, kind: str, files: AbstractSet[str]) -> set[str]:
-    """Return the ids of those files that came after the event's captions of their kind."""
+    """Return those of `files` that came after the event's captions of their kind."""
     known = ingest.captions.get(kind)
     return set(files) - set(known.files) if known else set()
 
@@ -513,7 +556,7 @@ def with_following(record: Record, media_package: str, now: datetime) -> Record:
 
 
 def with_followed(record: Record, media_package: str, following: Following) -> Record:
-    """Note how far the follow-up of an ingest is."""
+    """Replace the follow-up of an ingest."""
     followed = replace(record.ingests[media_package], following=following)
     return replace(record, ingests={**record.ingests, media_package: followed})
 
@@ -521,7 +564,7 @@ def with_followed(record: Record, media_package: str, following: Following) -> R
 def needs_staged_files(record: Record, zip_id: str) -> bool:
     """Return whether a request other than this one may still need the recording's staged files.
 
-    A failed request does, once a person redrives its message.
+    A failed request needs the files once a person redrives its message.
     """
     done = {ingest.zip_id for ingest in record.ingests.values() if ingest.is_taken}
     return any(
@@ -535,20 +578,21 @@ class Absence(StrEnum):
     """Reason why Opencast doesn't show the event of a media package."""
 
     COMING = "coming"
-    """Opencast may still process a POST, or its index lags behind."""
+    """Absence of an event that may still come: Opencast may process a POST, or its index lags
+    behind."""
 
     LOST = "lost"
-    """No POST was ever confirmed, and Opencast can't be processing any of them."""
+    """Absence of an event that can't come: no POST was confirmed, and Opencast processes none."""
 
     DELETED = "deleted"
-    """The event was deleted, and nobody has requested the recording since its POST."""
+    """Absence of a deleted event, whose recording nobody has requested since the POST."""
 
     ASKED_AGAIN = "asked again"
-    """The event was deleted, and somebody has requested the recording since its POST."""
+    """Absence of a deleted event, whose recording somebody has requested since the POST."""
 
 
 def is_doubtful(ingest: IngestRecord, now: datetime) -> bool:
-    """Return whether Opencast may never have received a POST: none was answered for 15 minutes."""
+    """Return whether Opencast may have received no POST: none was answered for 15 minutes."""
     return not ingest.is_taken and now - timestamps.parse(ingest.posted_at) >= POST_ARRIVAL_LIMIT
 
 
@@ -566,8 +610,8 @@ def absence_of(
         ingest: The ingest record.
         request: The request that asks for the recording now.
         now: Current time.
-        post_timeout: How long Opencast may take to process a POST; four times as long while it says
-            that it is at work on ingests.
+        post_timeout: Longest time that Opencast takes to process a POST. The limit is `BUSY_FACTOR`
+            times as long while Opencast says that it is at work on ingests.
         is_idle: Whether Opencast said, before it was asked for the event, that it is at work on no
             ingest; None if it didn't say.
     """
@@ -582,17 +626,17 @@ def absence_of(
 
 
 def with_notice(record: Record, notice: str) -> Record:
-    """Note what Zoom said when the recording was deleted; "" once it has been recovered."""
+    """Note the sentence that the recording is in Zoom's trash or deleted; "" if it isn't."""
     return replace(record, notice=notice)
 
 
 def with_nothing_but(record: Record, now: datetime) -> Record:
-    """Forget a recording: keep only that it was forgotten, and when."""
+    """Forget a recording: keep only its uuid and the time."""
     return Record(uuid=record.uuid, version=record.version, forgotten=timestamps.write(now))
 
 
 def may_replace(old: Record, new: Record) -> bool:
-    """Return whether `new` changes `old`. A forgotten record takes no change but a new request."""
+    """Return whether `new` may replace `old`: not if they are equal, or both are forgotten."""
     return new != old and not (old.forgotten and new.forgotten)
 
 

@@ -1,7 +1,7 @@
 """The ledger in DynamoDB: the table `<stack>-recordings`.
 
 The table has one record for each recording and keeps it for a year. The pipeline's decisions depend
-on it; the status table only reports to people.
+on the ledger, whereas the status table only informs people.
 """
 
 from __future__ import annotations
@@ -28,24 +28,25 @@ LIFE = timedelta(days=365)
 """Time for which DynamoDB keeps a record after its last write."""
 
 FOLLOW_INDEX = "follow_index"
-"""The index of the records of which Opencast has to be asked, by the time that this is due."""
+"""Name of the index of records with an ingest to follow, by the time of the next question to
+Opencast."""
 
 FOLLOW = "yes"
-"""Value of the index's partition key. A record without it isn't in the index."""
+"""Value of the index's partition key. A record without this value isn't in the index."""
 
 ATTEMPTS = 10
 """Maximum number of attempts of a change when other processes write the record at the same time."""
 
 
 class Ledger:
-    """Read and write records. Every write is conditional on the version that was read."""
+    """The table of records. Every write is conditional on the version that was read."""
 
     def __init__(self, table: Table, clock: Callable[[], datetime]) -> None:
         self._table = table
         self._clock = clock
 
     def note(self, uuid: str, change: Callable[[Record], Record]) -> None:
-        """Change a record after a message has been sent: log a failure instead of raising it.
+        """Change a record after a message was sent, and log a failure instead of raising it.
 
         An exception would make the received message visible again, beside the one that was sent.
         """
@@ -57,7 +58,7 @@ class Ledger:
             logger.warning("The ledger isn't written. %s", error)
 
     def get(self, uuid: str) -> Record:
-        """Read the record of a recording consistently; return an empty one if there is none.
+        """Return a recording's record, read consistently; an empty record if there is none.
 
         Raises:
             LedgerUnreadable: Somebody has edited the item so that it is no valid record.
@@ -70,7 +71,8 @@ class Ledger:
 
         Returns:
             The record as it was written. None if another process wrote the record meanwhile, or if
-            the answer to our own write was lost: then botocore's retry finds the new version.
+            the answer to our own write was lost, because botocore's retry then finds the new
+            version.
         """
         written = msgspec.structs.replace(new, version=old.version + 1)
         values = msgspec.to_builtins(written)
@@ -108,8 +110,8 @@ class Ledger:
 
         Args:
             uuid: The recording.
-            change: Returns the changed record. It is called again if another process wrote the
-                record meanwhile, so it must have no side effects.
+            change: Returns the changed record. The function must have no side effects, because it
+                is called again if another process wrote the record meanwhile.
 
         Raises:
             LedgerBusy: Other processes wrote the record during each of `ATTEMPTS` attempts.
@@ -126,7 +128,7 @@ class Ledger:
         raise LedgerBusy(f"The ledger's record of {uuid} keeps changing.")
 
     def due_to_follow(self, most: int) -> list[str]:
-        """Return the uuids of records that are due to be followed, the longest due first."""
+        """Return the uuids of at most `most` records with a due question, the longest due first."""
         found = self._table.query(
             IndexName=FOLLOW_INDEX,
             KeyConditionExpression="#follow = :follow AND follow_due <= :now",
@@ -140,7 +142,7 @@ class Ledger:
         return [str(item["uuid"]) for item in found["Items"]]
 
     def unlist(self, uuid: str) -> None:
-        """Take a record that can't be read out of the index of those to follow."""
+        """Remove an unreadable record from the index of records to follow."""
         self._table.update_item(
             Key={"uuid": uuid},
             UpdateExpression="REMOVE #follow, #follow_due",
@@ -160,7 +162,7 @@ def _record_from(item: Mapping[str, Any]) -> Record:
 
 
 def without_decimals(value: Any) -> Any:
-    """Turn each Decimal of DynamoDB's into an int, or into a float if it isn't whole."""
+    """Return `value` with each Decimal of DynamoDB's as an int, or as a float if it isn't whole."""
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, Mapping):

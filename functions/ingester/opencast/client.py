@@ -43,7 +43,7 @@ PUBLISHER = "publisher"
 DUBLIN_CORE = "http://purl.org/dc/terms/"
 
 _Part = tuple[str, tuple[None, str] | tuple[str, bytes, str]]
-"""Name of a form's part, and its text or its file with a name and a type."""
+"""Name of a form's part, and its text; or its name, and a file with name, content and type."""
 
 Parts = Sequence[tuple[str, str]]
 """Names and values of a form's parts, in order. A name may occur several times."""
@@ -79,7 +79,7 @@ class _Components(msgspec.Struct, frozen=True):
 
 
 class NothingThere(IngestRefused):
-    """Opencast answered a POST with 404."""
+    """A POST that Opencast answered with 404."""
 
 
 def opencast_of(
@@ -101,7 +101,7 @@ class Opencast:
     Args:
         base_url: Scheme and host of Opencast's admin node.
         user: Name of the API user.
-        password: Its password.
+        password: The user's password.
         auth: `digest` or `basic`.
         session: Session for all requests.
     """
@@ -119,7 +119,7 @@ class Opencast:
 
     @property
     def host(self) -> str:
-        """The address without its scheme, for messages to people."""
+        """Address of Opencast without the scheme, for messages to people."""
         return self._base_url.partition("://")[2]
 
     def has_event(self, media_package_id: str) -> bool:
@@ -146,7 +146,7 @@ class Opencast:
 
         Raises:
             OpencastUnreachable: Opencast gives no valid answer.
-            OpencastRefused: The user may not.
+            OpencastRefused: The user may not read every event, or not even its own roles.
         """
         if self._can_read_every_event:
             return
@@ -165,8 +165,8 @@ class Opencast:
         """Return whether Opencast works on no ingest and has no workflow of this media package.
 
         The service registry counts the POSTs for which any node of Opencast is fetching files. Once
-        a POST has ended, its workflow is visible at once, and its event a little later. Both
-        endpoints need ROLE_ADMIN.
+        a POST has ended, its workflow is visible at once, and its event a little later. The
+        endpoints of the service registry and of workflows need ROLE_ADMIN.
 
         Returns:
             None if Opencast doesn't say.
@@ -185,9 +185,9 @@ class Opencast:
         return is_idle.get(active.text.strip()) if active.status_code == 200 else None
 
     def news_of(self, media_package_id: str, workflow_id: str) -> News:
-        """Ask what became of an ingest. `workflow_id` is "" if it is unknown.
+        """Ask Opencast what became of an ingest. `workflow_id` is "" if it is unknown.
 
-        Both endpoints show everything to a user with ROLE_ADMIN only.
+        The endpoints of events and workflows show everything only to a user with ROLE_ADMIN.
 
         Raises:
             OpencastUnreachable: Opencast gives no valid answer.
@@ -217,7 +217,7 @@ class Opencast:
             return ""
 
     def page_of(self, workflow_id: str) -> str:
-        """Return the address of a workflow; that of Opencast if the workflow is unknown."""
+        """Return the URL of a workflow; Opencast's own URL if the workflow is unknown."""
         if not workflow_id:
             return self._base_url
         return f"{self._base_url}/workflow/instance/{quote(workflow_id, safe='')}.json"
@@ -253,7 +253,7 @@ class Opencast:
         Args:
             workflow: Name of the workflow definition to start.
             parts: Parts of the form.
-            read_seconds: How long to wait for the answer.
+            read_seconds: Timeout for the answer.
 
         Returns:
             Id of the workflow; "" if a workflow of this media package is already running (409).
@@ -270,9 +270,9 @@ class Opencast:
         return "" if response.status_code == 409 else _workflow_id(response)
 
     def version(self) -> int | None:
-        """Return Opencast's major version; None if it doesn't tell.
+        """Return Opencast's major version; None if Opencast doesn't state it.
 
-        Each of its REST services has the version of its bundle, which is Opencast's.
+        Each REST service states the version of its bundle, which is Opencast's.
 
         Raises:
             OpencastUnreachable: Opencast gives no answer.
@@ -303,7 +303,14 @@ class Opencast:
     def add_track(
         self, media_package_id: str, flavor: str, tags: Sequence[str], name: str, content: bytes
     ) -> bool:
-        """Add a small file to an event as a track, beside those that it has.
+        """Add a small file to an event as a track. The event keeps its other tracks.
+
+        Args:
+            media_package_id: Id of the event.
+            flavor: Flavor of the track.
+            tags: Tags of the track.
+            name: Name of the file.
+            content: The file, which is WebVTT.
 
         Returns:
             False if a workflow of the event is running: then nothing was added.
@@ -330,7 +337,8 @@ class Opencast:
 
         Raises:
             AskLater: A workflow of the event is running.
-            OpencastUnreachable, OpencastRefused: It wasn't started, or the outcome is unknown.
+            OpencastUnreachable, OpencastRefused: The workflow wasn't started, or the outcome is
+                unknown.
         """
         form: list[_Part] = [
             ("event_identifier", (None, media_package_id)),
@@ -371,8 +379,8 @@ class Opencast:
             raise IngestUncertain(f"Opencast's answer to {what} never came.") from error
         status = response.status_code
         if status >= 500 and (status != 500 or _is_page(response)):
-            # A proxy answers this while Opencast may still fetch the files. Opencast itself answers
-            # its errors with 500 and no HTML page.
+            # A proxy sends such an answer while Opencast may still fetch the files. Opencast itself
+            # answers its errors with 500 and no HTML page.
             raise IngestUncertain(f"A proxy before Opencast answered {what} with {status}")
         if status >= 500:
             raise IngestBroken(f"Opencast answered {status} to {what}.")
@@ -396,12 +404,14 @@ class Opencast:
             ) from error
         logger.debug("Opencast answered %s to %s", response.status_code, path)
         if response.status_code == 404 and _is_page(response):
-            # A proxy answers this while Opencast restarts: the event or series may exist.
+            # A proxy sends such a page while Opencast restarts, so the event or series may exist.
             raise OpencastUnreachable(f"{self.host} answered 404 with a page, as a proxy does.")
         return response
 
     def _read(self, path: str, doing: str, read: Callable[[Any], Answer]) -> Answer | None:
-        """Return what `read` makes of a JSON document, None for a 404.
+        """Return the result of `read` for a JSON document; None for a 404.
+
+        `doing` names the request in errors.
 
         Raises:
             OpencastUnreachable: Opencast gives no valid answer, or `read` raised a ValueError.
@@ -418,7 +428,7 @@ class Opencast:
             raise OpencastUnreachable(str(error)) from error
 
     def _refusal(self, response: requests.Response, doing: str) -> Exception:
-        """Return the error for an unexpected status. `doing` says what the request was for."""
+        """Return the error for an unexpected status. `doing` names the request in the error."""
         status = response.status_code
         if status in (401, 403) or 300 <= status < 400:
             return OpencastRefused(
@@ -437,7 +447,7 @@ class Opencast:
 
 
 def _is_page(response: requests.Response) -> bool:
-    """Return whether an answer is an HTML page, as of a proxy or a login form."""
+    """Return whether an answer is an HTML page, such as a proxy's or a login form."""
     return "html" in response.headers.get("Content-Type", "")
 
 
@@ -461,7 +471,8 @@ def _workflow_id(response: requests.Response) -> str:
     try:
         root = ET.fromstring(response.content)  # noqa: S314  # our own Opencast's answer; expat bounds entities since 2.4.1
     except (ET.ParseError, LookupError, ValueError) as error:
-        # The last two: the answer names an encoding that Python doesn't know, or can't decode.
+        # LookupError and ValueError mean that the answer names an encoding which Python doesn't
+        # know or can't decode.
         raise IngestUncertain("Opencast's answer to the ingest can't be read.") from error
     workflow = root.get("id") if root.tag.rpartition("}")[2] == "workflow" else ""
     if not workflow:

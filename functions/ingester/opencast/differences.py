@@ -1,7 +1,8 @@
 """Compare an ingest that Opencast already has with an upload message for the same recording.
 
 A recording is ingested once. If a later message has more files or another series, the pipeline
-doesn't ingest it again but tells people how the ingest differs and what they can do.
+doesn't ingest the recording again. Instead, the row and the log say what differs and what a person
+can do.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def _id_of(file: StagedFile) -> str:
 
 
 def deleted(ingest: IngestRecord) -> str:
-    """Return the sentence that Opencast no longer has the event of an ingest."""
+    """Return a sentence that says that Opencast no longer has the event of an ingest."""
     return (
         f"The ingest of {ingest.posted_at} isn't in Opencast any more: was it deleted there? It "
         "isn't sent again by itself; `exec.pipeline` sends it."
@@ -59,7 +60,10 @@ def differences(message: UploadMessage, ingest: IngestRecord) -> list[Difference
 
 
 def stayed_outside(files: Mapping[str, str], ingest: IngestRecord) -> str:
-    """Name the files that an ingest lacks; "" if it has all. `files` are names by id."""
+    """Return a sentence that names the files which an ingest lacks; "" if it has all.
+
+    `files` are names by id.
+    """
     missing = [name for file_id, name in files.items() if file_id not in ingest.certain_files]
     if not missing:
         return ""
@@ -70,7 +74,7 @@ def stayed_outside(files: Mapping[str, str], ingest: IngestRecord) -> str:
 
 
 def _other_series(message: UploadMessage, ingest: IngestRecord) -> str:
-    """Return a sentence if an ingest went into another series than the message's, otherwise ""."""
+    """Return a sentence if an ingest went into another series than the message's; "" if not."""
     if ingest.series == message.opencast_series_id:
         return ""
     return (

@@ -35,7 +35,8 @@ _FOLLOWERS = {
     SHARED_SCREEN_WITH_GALLERY: (GALLERY,),
     GALLERY: (),
 }
-"""Views that may be the presenter, in order of preference, each with its followers in order."""
+"""Views that may be the presenter, the best one first, each with the views that are published
+beside it, in order of preference."""
 
 _ARCHIVE_FLAVORS = {
     ACTIVE_SPEAKER: "speaker/chunked+source",
@@ -80,7 +81,7 @@ def for_publishing(views: Iterable[str]) -> dict[str, str]:
 def for_archiving(views: Iterable[str]) -> dict[str, str]:
     """Choose the views to archive: every video of a known type (`ingest_all_mp4`), no chat.
 
-    If there is none, the first video of an unknown type is archived as the speaker.
+    If no video has a known type, the first video of an unknown type is archived as the speaker.
 
     Returns:
         Flavors by view, in the order of the ingest form.

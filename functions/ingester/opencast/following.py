@@ -12,31 +12,33 @@ from ingester.opencast.processing import ENDED, News, Workflow, WorkflowState
 from ingester.pipeline.states import State
 
 LONGEST = timedelta(days=7)
-"""After this time an ingest isn't followed any more, whatever became of it."""
+"""Maximum duration of a follow-up, whatever became of the ingest."""
 
 SHORTEST_PAUSE = timedelta(minutes=2)
 LONGEST_PAUSE = timedelta(hours=6)
 
 PAUSES_IN_AGE = 4
-"""An ingest is asked about after a quarter of its age. A workflow of an hour takes 13 questions."""
+"""Divisor of an ingest's age that gives the wait before the next question to Opencast. A workflow
+of an hour takes 13 questions."""
 
 ABSENT = timedelta(hours=1)
-"""An event that Opencast doesn't show for so long was deleted. Its index may lack it for a while,
-for example while it is rebuilt."""
+"""Time without an event in Opencast after which the event counts as deleted. Opencast's index may
+lack an event for a while, for example during a rebuild."""
 
 STATES = {
     Fate.PUBLISHED: State.PUBLISHED,
     Fate.FAILED: State.OPENCAST_FAILED,
     Fate.DELETED: State.OPENCAST_DELETED,
 }
-"""The state of the ingest's row."""
+"""States of an ingest's status row, by the ingest's fate."""
 
 
 def fate_of(news: News) -> Fate | None:
-    """Return what became of an ingest whose event Opencast shows; None if that is open.
+    """Return the final state of an ingest; None if it has none yet, or no event.
 
-    A workflow that succeeds without publishing leaves it open: a person may have to cut the video.
-    A later workflow, such as a repair by a person, can publish what the ingest's own one didn't.
+    A workflow that succeeds without publishing isn't final, because a person may have to cut the
+    video. A later workflow, such as a person's repair, can publish the event that the first
+    workflow didn't.
     """
     event, workflow = news.event, news.workflow
     if event is None or (workflow and workflow.state not in ENDED):
@@ -51,7 +53,7 @@ def fate_of(news: News) -> Fate | None:
 
 
 def followed(following: Following, news: News | None, now: datetime) -> Following:
-    """Return the follow-up after a question. `news` is None if Opencast gave no answer."""
+    """Return the follow-up after a question to Opencast. `news` is None if no answer came."""
     if news is not None:
         following = _with_news(following, news, now)
     is_final = following.fate in (Fate.PUBLISHED, Fate.DELETED)
@@ -60,7 +62,7 @@ def followed(following: Following, news: News | None, now: datetime) -> Followin
 
 
 def is_given_up(following: Following) -> bool:
-    """Return whether the follow-up has ended, and nobody has heard what became of the ingest."""
+    """Return whether the follow-up has ended without a final state of the ingest."""
     return not following.due and following.fate is None
 
 
@@ -83,9 +85,9 @@ def _next_question(following: Following, now: datetime) -> str:
 
 
 def reason_of(fate: Fate, workflow: Workflow | None, said: str) -> str:
-    """Return why Opencast couldn't process an ingest; "" if it could.
+    """Return why an ingest failed or is gone from Opencast; "" if it is published.
 
-    `said` is Opencast's own text about the failed operation, "" if it has none.
+    `said` is Opencast's own text about the failed operation; "" if it has none.
     """
     if fate is Fate.DELETED:
         return "Its event isn't in Opencast any more: somebody has deleted it there."
@@ -98,7 +100,7 @@ def reason_of(fate: Fate, workflow: Workflow | None, said: str) -> str:
 
 
 def reason_of_giving_up(news: News | None) -> str:
-    """Return the sentence for the row of an ingest that is no longer followed: how far it got."""
+    """Return a sentence that says how far an ingest got until its follow-up was given up."""
     days = LONGEST.days
     if news is None:
         return f"Opencast hasn't told for {days} days what became of the ingest."

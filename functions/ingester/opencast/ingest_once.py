@@ -1,4 +1,4 @@
-"""POST a recording to Opencast under the protection of a claim in the ledger, so only once."""
+"""POST a recording to Opencast only once: a claim in the ledger precedes the POST."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from ingester.opencast.client import Opencast, Parts
 
 @dataclass(frozen=True)
 class IngestOnce:
-    """Ingest a recording at most once.
+    """An ingest that sends its POST at most once.
 
     Attributes:
-        opencast: Takes the POST.
-        ledger: Keeps the claim, and Opencast's answer.
-        with_taken: Returns the record with what else follows once Opencast has a media package.
+        opencast: Client that sends the POST.
+        ledger: Table of the claim and Opencast's answer.
+        with_taken: Returns the record, changed for a media package that Opencast now has.
     """
 
     opencast: Opencast
@@ -51,12 +51,12 @@ class IngestOnce:
             claim: The ingest record with the POST.
             parts: The parts of the form.
             workflow: Name of Opencast's workflow.
-            read_seconds: How long to wait for Opencast's answer.
+            read_seconds: Timeout for Opencast's answer.
 
         Raises:
             AskLater: Another process has changed the record, so the decision has to be made again;
                 or Opencast's answer never came, and the POST may be at work.
-            IngestBroken, IngestRefused, IngestNotSent: The POST has made nothing.
+            IngestBroken, IngestRefused, IngestNotSent: The POST has created nothing.
         """
         self._claim(record, media_package, claim)
         attempt = claim.posts[0].attempt

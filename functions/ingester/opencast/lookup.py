@@ -1,7 +1,8 @@
 """Find out whether a recording has to be ingested, is in Opencast already, or is on its way.
 
-Opencast shows an event only after it has fetched the files. The ledger bridges that time: if it has
-an ingest, an event in Opencast is the pipeline's own, and a missing event may still come.
+Opencast shows an event only after it has fetched the files. The ledger bridges that time. If the
+ledger has an ingest record, an event in Opencast is the pipeline's own, and a missing event may
+still come.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ BEING_INGESTED = "Another request for this recording is just being ingested"
 
 @dataclass(frozen=True)
 class ToIngest:
-    """The recording has to be ingested as this media package."""
+    """A recording that has to be ingested as this media package."""
 
     media_package: str
 
 
 @dataclass(frozen=True)
 class AlreadyThere:
-    """Opencast has the event of this ingest."""
+    """A recording that Opencast has, as the event of this ingest."""
 
     media_package: str
     ingest: IngestRecord
@@ -40,12 +41,12 @@ class AlreadyThere:
 
 @dataclass(frozen=True)
 class MadeElsewhere:
-    """Opencast has an event of the recording, which the pipeline didn't make."""
+    """A recording of which Opencast has an event that the pipeline didn't make."""
 
 
 @dataclass(frozen=True)
 class Deleted:
-    """Somebody has deleted the event of this ingest in Opencast."""
+    """A recording whose event, made by this ingest, somebody has deleted in Opencast."""
 
     ingest: IngestRecord
 
@@ -55,11 +56,11 @@ Found = ToIngest | AlreadyThere | MadeElsewhere | Deleted
 
 @dataclass(frozen=True)
 class Lookup:
-    """Look up recordings in Opencast and the ledger.
+    """The search for a recording in Opencast and the ledger.
 
     Attributes:
-        opencast: Opencast's client, which is asked about events.
-        patience: How long Opencast may take to process a POST.
+        opencast: Client that asks Opencast for events.
+        patience: Longest time that Opencast takes to process a POST.
         clock: Returns the time.
         new_id: Returns the id of a second media package.
     """
@@ -70,11 +71,12 @@ class Lookup:
     new_id: Callable[[], str]
 
     def run(self, message: UploadMessage, record: Record) -> Found:
-        """Look up the recording of a message.
+        """Return whether a message's recording is in Opencast, is deleted, or has to be ingested.
 
         Raises:
             AskLater: An ingest is on its way.
-            OpencastUnreachable, OpencastRefused: Opencast doesn't say.
+            OpencastUnreachable, OpencastRefused: Opencast gives no valid answer, or refuses our
+                user.
         """
         primary = mediapackage.media_package_id(message.uuid)
         own = record.ingest_of(message.zip_id)
@@ -91,11 +93,11 @@ class Lookup:
     def _after_ingest(
         self, message: UploadMessage, media_package: str, ingest: IngestRecord, record: Record
     ) -> Found:
-        """Look up a recording of which the ledger has an ingest already."""
+        """Look up a recording of which the ledger has an ingest record already."""
         is_own = ingest.zip_id == message.zip_id
         now = self.clock()
-        # Ask whether Opencast is idle first: a POST that ends in between has made its event, which
-        # the next question finds.
+        # Ask whether Opencast is idle first: a POST that ends after this question has made its
+        # event, which the question for the event then finds.
         is_doubtful = ledger.is_doubtful(ingest, now)
         is_idle = self.opencast.is_idle(media_package) if is_doubtful else None
         if self.opencast.has_event(media_package):

@@ -19,7 +19,8 @@ _TYPES = {"Lecture": "L", "Section": "S"}
 OTHER_TYPE = "P"
 CAPTIONS_FLAVOR = "captions/source"
 CHAPTERS_FLAVOR = "chapters/source"
-"""Source: opencast/opencast#7237, and `getChapters` of polimediaupv/paella-opencast."""
+"""Flavor of chapters. Source: opencast/opencast#7237, and `getChapters` of
+polimediaupv/paella-opencast."""
 
 CHAT_PARTS = {"attachment": "attachmentUri", "track": "mediaUri", "none": ""}
 """Name of the form's part for a chat file, by `OC_CHAT_AS`; "" if chats aren't ingested.
@@ -29,7 +30,7 @@ Only DCE's Opencast has `attachmentUri`.
 
 
 def media_package_id(uuid: str) -> str:
-    """Return the id of a recording's media package and event. It depends on the uuid only."""
+    """Return the id of a recording's media package and event, which depends on the uuid only."""
     return str(uuids.UUID(hashlib.md5(uuid.encode(), usedforsecurity=False).hexdigest()))
 
 
@@ -46,13 +47,13 @@ class KeptFiles(msgspec.Struct, frozen=True):
 
 
 def keep(message: UploadMessage, minimum_minutes: float) -> KeptFiles | None:
-    """Select the files to ingest: drop a first segment that is too short, a false start.
+    """Select the files to ingest, without a false start: a first segment that is too short.
 
     A view's first file is dropped if it belongs to segment 0 and lasts less than `minimum_minutes`.
     Then the chat and the times of segment 0 are dropped as well.
 
     Returns:
-        None if dropping leaves no video.
+        The files; None if no video is left.
     """
     has_false_start = False
     views: dict[str, tuple[StagedFile, ...]] = {}
@@ -82,8 +83,8 @@ def _times_by_segment(
 ) -> dict[int, tuple[str, str]]:
     """Return start and end of each segment by its number.
 
-    Views of unknown types count only if there is no other video, because then one of them is the
-    presenter.
+    Views of unknown types count only if there is no other video, because one of these views then is
+    the presenter.
     """
     has_known_video = any(view in VIEWS and view != CHAT for view in views)
     times: dict[int, tuple[str, str]] = {}
@@ -95,7 +96,7 @@ def _times_by_segment(
 
 
 def _views_to_choose_from(kept: KeptFiles) -> list[str]:
-    """List the views without those of unknown types that are no videos: these have no duration."""
+    """List the views, without files of unknown types that have no duration: they aren't videos."""
     return [
         view
         for view, files in kept.views.items()
@@ -114,7 +115,7 @@ def _chosen(message: UploadMessage, kept: KeptFiles) -> dict[str, str]:
 
 
 def timeline(message: UploadMessage, kept: KeptFiles) -> Timeline:
-    """Return where the segments lie in the joined video of the first view.
+    """Return the position of each segment in the joined video of the first view.
 
     Raises:
         NoPresenter: There is no video to ingest.
@@ -128,11 +129,11 @@ def caption_flavor(kind: str) -> str:
 
 
 def caption_tags(kind: str, language: str) -> tuple[str, ...]:
-    """Return the tags of a track of captions, by which Opencast's player knows them.
+    """Return the tags by which Opencast's player recognizes a track of captions.
 
-    Chapters have none: the player takes the first track with their flavor.
+    Chapters have no tags, because the player takes the first track with their flavor.
 
-    Source: Opencast's guide, "Subtitles": `lang`, `generator-type`, `generator` and `type`.
+    Opencast's guide, "Subtitles", documents `lang`, `generator-type`, `generator` and `type`.
     """
     if kind == CHAPTERS:
         return ()
@@ -141,7 +142,10 @@ def caption_tags(kind: str, language: str) -> tuple[str, ...]:
 
 
 def caption_parts(track: CaptionTrack, address: str, language: str) -> list[tuple[str, str]]:
-    """Return the form's parts for captions or chapters: Opencast applies tags to what follows."""
+    """Return the form's parts for captions or chapters.
+
+    Opencast applies the flavor and the tags to the file that follows them.
+    """
     tags = [("tag", tag) for tag in caption_tags(track.kind, language)]
     return [("flavor", caption_flavor(track.kind)), *tags, ("mediaUri", address)]
 

@@ -1,7 +1,7 @@
 """Read Opencast's answers about events, workflows and incidents.
 
 Opencast writes the workflow as JAXB does: a list of one element is an object, and numbers may be
-texts. Sources: JaxbWorkflowInstance, JaxbWorkflowOperationInstance and IncidentServiceEndpoint.
+strings. Sources: JaxbWorkflowInstance, JaxbWorkflowOperationInstance and IncidentServiceEndpoint.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 INTERNAL = "internal"
-"""The publication that only Opencast's own editors see."""
+"""Name of the publication that only Opencast's own editors see."""
 
 TEXT_LIMIT = 300
 
@@ -38,7 +38,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     """An event as the External API shows it.
 
     Attributes:
-        state: State of its last workflow; None if this code doesn't know it.
+        state: State of its last workflow; None if this code doesn't know the state.
         is_published: Whether people can watch it somewhere.
     """
 
@@ -47,13 +47,14 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Workflow(msgspec.Struct, frozen=True, kw_only=True):
-    """A workflow.
+    """A workflow instance as Opencast shows it.
 
     Attributes:
-        state: Its state.
-        operation: Name of the operation that failed, or at which it is; "" if none is known.
+        state: State of the workflow.
+        operation: Name of the operation that failed, or at which the workflow is; "" if none is
+            known.
         job: Id of that operation's job; "" if it is unknown.
-        completed: When its last operation ended; None if that is unknown.
+        completed: Time at which the last operation ended; None if that is unknown.
     """
 
     state: WorkflowState
@@ -66,8 +67,8 @@ class News(msgspec.Struct, frozen=True, kw_only=True):
     """Opencast's answers about an ingest.
 
     Attributes:
-        event: None if Opencast doesn't show it.
-        workflow: None if it is unknown, or Opencast doesn't have it any more.
+        event: The ingest's event; None if Opencast doesn't show it.
+        workflow: The ingest's workflow; None if it is unknown, or if Opencast no longer has it.
     """
 
     event: Event | None
@@ -75,7 +76,7 @@ class News(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def event_of(document: Any, media_package: str) -> Event:
-    """Read an event.
+    """Return the event in a JSON document of Opencast's External API.
 
     Raises:
         ValueError: The document is no event, or another one.
@@ -91,7 +92,7 @@ def event_of(document: Any, media_package: str) -> Event:
 
 
 def workflow_of(document: Any, media_package: str) -> Workflow:
-    """Read a workflow.
+    """Return the workflow in a JSON document of Opencast's.
 
     Raises:
         ValueError: The document is no workflow, or one of another media package.
@@ -117,9 +118,9 @@ def workflow_of(document: Any, media_package: str) -> Workflow:
 
 
 def incident_text(document: Any) -> str:
-    """Return what Opencast says of a job's first incident; "" if it says nothing.
+    """Return Opencast's text about a job's first incident; "" if there is none.
 
-    `document` is the tree of incidents in the full format. A failure counts before a warning.
+    `document` is the tree of incidents in the full format. A failure comes before a warning.
     """
     incidents = list(_incidents(document))
     failures = [each for each in incidents if each.get("severity") == "FAILURE"]
@@ -157,7 +158,7 @@ def _last_end(operations: list[dict[str, Any]]) -> datetime | None:
 
 
 def _incidents(value: Any) -> Iterator[dict[str, Any]]:
-    """Iterate over the incidents of a tree, from its root down."""
+    """Yield the incidents of a tree, from its root down."""
     if isinstance(value, list):
         for inner in value:
             yield from _incidents(inner)

@@ -19,7 +19,7 @@ def continued(copying: Copying | UnsetType, stored_bytes: int, now: datetime) ->
 
     Raises:
         CopyStuck: `MOST_IDLE` invocations in a row have added nothing.
-        CopyEndless: the copy has gone on for `LONGEST`.
+        CopyEndless: The copy has gone on for `LONGEST`.
     """
     if isinstance(copying, UnsetType):
         return Copying(since=timestamps.write(now), stored_bytes=stored_bytes)

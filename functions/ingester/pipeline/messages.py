@@ -1,7 +1,8 @@
 """The two queue messages: the contract between webhook, downloader and uploader.
 
-The names of the fields are kept for compatibility: messages may be in flight when a site switches
-over. A message lacks the fields that are `UNSET`, because their values are unknown.
+The names of the fields are kept for compatibility, because messages may be in flight when a site
+switches to this system. A message lacks the fields that are `UNSET`, because their values are
+unknown.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ from ingester.errors import MessageError
 MessageType = TypeVar("MessageType", bound=msgspec.Struct)
 
 LARGEST_NUMBER = 10**18
-"""Largest number that counts as Zoom's. DynamoDB takes 38 digits, and Zoom's have 9 to 13."""
+"""Largest valid meeting number. DynamoDB stores 38 digits, and Zoom's numbers have 9 to 13."""
 
 LONGEST_MINUTES = 1_000_000
-"""Longest duration that counts as one, in minutes."""
+"""Longest valid duration of a recording, in minutes."""
 
 LONGEST_UUID = 480
-"""Characters. DynamoDB takes keys of 2048 bytes, and a `zip_id` contains a uuid."""
+"""Maximum length of a uuid, in characters. DynamoDB takes keys of 2048 bytes, and a `zip_id`
+contains a uuid."""
 
 _MINUTES = Meta(ge=0, le=LONGEST_MINUTES)
 Uuid = Annotated[str, Meta(min_length=1, max_length=LONGEST_UUID)]
@@ -33,10 +35,10 @@ Minutes = Annotated[int, _MINUTES] | Annotated[float, _MINUTES]
 
 
 CAPTIONS = {"TRANSCRIPT": "transcript", "CC": "closed_caption"}
-"""Zoom's `file_type` of a file of captions → the kind of the captions, which is its view's name."""
+"""Kinds of captions, by Zoom's `file_type`. The kind is also the name of the view."""
 
 CHAPTERS = "chapters"
-"""The kind of Zoom's smart chapters, which go the same way as captions."""
+"""The kind of Zoom's smart chapters, which the pipeline processes like captions."""
 
 
 def captions_kind(file_type: str, recording_type: str) -> str:
@@ -81,6 +83,18 @@ class RecordingFile(msgspec.Struct, frozen=True, kw_only=True):
         return captions_kind(self.file_type, self.recording_type)
 
     @property
+    def known_size(self) -> int:
+        """Size in bytes; 0 if Zoom doesn't state the size."""
+        return 0 if self.file_size is UNSET else self.file_size
+
+    @property
+    def seconds(self) -> int:
+        """Length of the segment in seconds, pauses included; 0 if the end isn't after the start."""
+        begins = timestamps.parse_recorded(self.recording_start)
+        ends = timestamps.parse_recorded(self.recording_end)
+        return max(0, round((ends - begins).total_seconds()))
+
+    @property
     def is_completed(self) -> bool:
         return self.status is UNSET or self.status == "completed"
 
@@ -88,7 +102,8 @@ class RecordingFile(msgspec.Struct, frozen=True, kw_only=True):
 class Copying(msgspec.Struct, frozen=True, kw_only=True):
     """The progress of a copy that continues from invocation to invocation.
 
-    It began at `since`; `stored_bytes` are in S3, and `idle` invocations in a row have added none.
+    The copy began at `since`; `stored_bytes` are in S3, and `idle` invocations in a row have added
+    none.
     """
 
     since: str
@@ -100,9 +115,10 @@ class Copying(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CaptionsWanted(msgspec.Struct, frozen=True, kw_only=True):
-    """The captions that a download message is about. Zoom has announced files of these ids.
+    """The captions that a download message is about.
 
-    With `is_chapters` the message is about the chapters, which have messages of their own.
+    `announced` has the ids of the files that Zoom has announced. With `is_chapters` the message is
+    about the chapters, which have their own messages.
     """
 
     announced: tuple[str, ...] = ()
@@ -110,12 +126,13 @@ class CaptionsWanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DownloadMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """Webhook to downloader: fetch one recording from Zoom.
+    """The message from webhook to downloader: a request to fetch one recording from Zoom.
 
-    `captions`: fetch only the captions, or the chapters, for events that are in Opencast already.
+    With `captions` the downloader fetches only captions or chapters, for events that are in
+    Opencast already.
 
-    `is_partial`: only `uuid`, `zip_id` and `received_time` are sure to be known. The downloader has
-    to ask Zoom for all files and for the empty fields.
+    With `is_partial` only `uuid`, `zip_id` and `received_time` are sure to be known. The downloader
+    has to ask Zoom for all files and for the empty fields.
     """
 
     uuid: Uuid
@@ -151,7 +168,10 @@ class DownloadMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StagedFile(msgspec.Struct, frozen=True, kw_only=True):
-    """One file of one view in the staging bucket. `filename` is its key, `file_id` is Zoom's id."""
+    """One file of one view in the staging bucket.
+
+    `filename` is the file's S3 key, and `file_id` is Zoom's id of the file.
+    """
 
     filename: str
     segment_num: int
@@ -177,8 +197,8 @@ class StagedView(msgspec.Struct, frozen=True, kw_only=True):
 class CaptionTrack(msgspec.Struct, frozen=True, kw_only=True):
     """The captions of one kind of a recording: one WebVTT file in the staging bucket.
 
-    `filename` is its key, and `file_ids` are Zoom's ids of the files that it is made of. `kind` is
-    a value of `CAPTIONS`, or `CHAPTERS`.
+    `filename` is the file's S3 key. `file_ids` are the ids of Zoom's files of which the track is
+    made. `kind` is a value of `CAPTIONS`, or `CHAPTERS`.
     """
 
     kind: str
@@ -187,10 +207,10 @@ class CaptionTrack(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UploadMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """Downloader to uploader: ingest one staged recording into its Opencast series.
+    """The message from downloader to uploader: a request to ingest one staged recording.
 
-    `captions` is there if captions or chapters are ingested. `late_for` is there if they are all
-    that the message is about: they are added to the event of this media package.
+    `captions` is set if captions or chapters are ingested. `late_for` is the id of a media package
+    if the message only adds captions to the event of that media package.
     """
 
     uuid: Uuid
@@ -224,10 +244,10 @@ def encode(message: msgspec.Struct) -> str:
 
 
 def decode(text: str, message_type: type[MessageType]) -> MessageType:
-    """Decode a queue's text.
+    """Decode the body of a queue's message.
 
     Raises:
-        MessageError: a field is missing or wrong; the text names it.
+        MessageError: A field is missing or wrong; the error's text names the field.
     """
     try:
         return msgspec.json.decode(text, type=message_type)
@@ -238,7 +258,7 @@ def decode(text: str, message_type: type[MessageType]) -> MessageType:
 def overridden(text: str, series_id: str, ignore_schedule: bool) -> str:
     """Return a download message with an operator's overrides of the schedule.
 
-    A message that can't be read stays as it is, and so does one without overrides.
+    `text` is returned unchanged if it can't be read, or if there are no overrides.
     """
     changes: dict[str, str | bool] = {}
     if series_id:

@@ -21,17 +21,18 @@ MAX_DELAY_SECONDS = 900
 
 
 _NOT_TEXT = re.compile(r"[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]+")
-"""Characters that SQS accepts in no message or attribute (SendMessage)."""
+"""Characters that SQS accepts in no message and no attribute (SendMessage)."""
 
 
 _IDENTIFIER = re.compile(r"[!-~]{1,128}")
-"""Texts that SQS accepts as the id of a message group (SendMessage). Zoom's uuids are such."""
+"""Form of texts that SQS accepts as the id of a message group (SendMessage). Zoom's uuids have this
+form."""
 
 
 class Received(msgspec.Struct, frozen=True, kw_only=True):
     """A message that SQS has delivered. `receive_count` is 1 at the first receive.
 
-    `first_received` is the time of the first receive; None if SQS doesn't tell it.
+    `first_received` is the time of the first receive; None if SQS doesn't state the time.
     """
 
     message_id: str
@@ -44,7 +45,7 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
 def received_of(record: Mapping[str, Any]) -> Received:
     """Return the message in a record of an SQS event.
 
-    https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
+    The event is documented at https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html.
     """
     return Received(
         message_id=record["messageId"],
@@ -60,7 +61,7 @@ def _moment(milliseconds: str | None) -> datetime | None:
 
 
 class Backlog(msgspec.Struct, frozen=True, kw_only=True):
-    """The approximate numbers of messages of a queue: SQS counts them a little late."""
+    """The approximate numbers of messages of a queue, which SQS counts with a delay."""
 
     waiting: int
     in_flight: int
@@ -75,7 +76,7 @@ class Queue:
         self._url = url
 
     def send(self, body: str, *, delay_seconds: int = 0) -> None:
-        """Send a message to a standard queue. It arrives after `delay_seconds`, at most 900."""
+        """Send a message to a standard queue, to arrive after `delay_seconds` (at most 900)."""
         self._sqs.send_message(
             QueueUrl=self._url,
             MessageBody=body,
@@ -94,9 +95,9 @@ class Queue:
     def send_with_reason(self, body: str, reason: str, *, group: str, identity: str) -> None:
         """Send a message to a dead-letter queue, with the reason as the attribute `FailedReason`.
 
-        A FIFO queue needs `group` and `identity`, the id of the message that failed: it drops
-        repeats by that. By content, it would drop a message that an operator sent again and that
-        failed again within five minutes.
+        A FIFO queue needs `group` and `identity`, the id of the message that failed, by which the
+        queue drops repeats. By content, the queue would drop a message that an operator sent again
+        and that failed again within five minutes.
         """
         in_order: dict[str, Any] = {}
         if self._url.endswith(".fifo"):
@@ -115,7 +116,7 @@ class Queue:
         )
 
     def take_one(self) -> Received | None:
-        """Receive a message, if one is visible. It stays on the queue until `delete`."""
+        """Return a message, and keep it on the queue until `delete`; None if none is visible."""
         answer = self._sqs.receive_message(
             QueueUrl=self._url,
             MaxNumberOfMessages=1,
@@ -137,7 +138,7 @@ class Queue:
         return None
 
     def backlog(self) -> Backlog:
-        """Return how many messages there are, without receiving any."""
+        """Return the number of messages on the queue, without receiving any."""
         kinds = ("", "NotVisible", "Delayed")
         counts = self._sqs.get_queue_attributes(
             QueueUrl=self._url,
@@ -155,7 +156,7 @@ class Queue:
 
 
 def _identifier(text: str) -> str:
-    """Return a text as the id of a message group: its hash, if SQS doesn't accept it."""
+    """Return a text as the id of a message group: a hash of the text if SQS doesn't accept it."""
     return text if _IDENTIFIER.fullmatch(text) else hashlib.sha256(text.encode()).hexdigest()
 
 

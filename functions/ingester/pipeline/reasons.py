@@ -9,7 +9,7 @@ ALREADY_THERE = "Already in opencast"
 NO_MP4 = "No mp4 files"
 BAD_DATA = "Bad webhook data"
 TOO_SHORT = "Recording <2 minutes"
-"""Below `MINIMUM_DURATION`, whatever that is."""
+"""Reason to ignore a recording shorter than `MINIMUM_DURATION`, whatever that setting is."""
 
 FILES_GONE = "Its staged files are gone from S3"
 FILES_REPLACED = "Its staged files are not as they were staged"

@@ -13,33 +13,33 @@ MARGIN_SECONDS = 60.0
 SHORTEST_READ_SECONDS = 5.0
 
 ZOOM_REPEATS = "Zoom does so three times within an hour and a half."
-"""Outlook of a webhook event that got no answer or 5xx: Zoom retries after 5, 20 and 60 more
-minutes."""
+"""Outlook of a webhook event that got no answer or 5xx. Zoom repeats such an event after 5, 20 and
+60 more minutes (docs/zoom.md)."""
 
 NEXT_TRY = "next try at"
-"""Words in a row's reason before the moment of the next attempt."""
+"""Words in a row's reason before the time of the next attempt."""
 
 GIVEN_UP = "Not retried automatically. The message is kept 14 days."
 """Outlook in the log record of a message that isn't retried any more."""
 
 
 def backoff_seconds(attempt: int, longest: int = LONGEST_SECONDS) -> int:
-    """Return the seconds from attempt `attempt` (the first is 1) to the next: doubled each time."""
+    """Return the backoff in seconds after attempt `attempt` (the first is 1): doubled each time."""
     return min(longest, FIRST_SECONDS << min(attempt - 1, 20))
 
 
 def read_seconds(remaining_milliseconds: int) -> float:
-    """Return how long to wait for an ingest's answer: until a minute before the invocation ends."""
+    """Return an ingest's timeout in seconds: a minute less than the invocation has left."""
     return max(SHORTEST_READ_SECONDS, remaining_milliseconds / 1000 - MARGIN_SECONDS)
 
 
 def next_attempt(now: datetime, seconds: int) -> str:
-    """Return the moment of the next attempt, as a status row has it."""
+    """Return the time of the next attempt, as a status row shows it."""
     return timestamps.write(now + timedelta(seconds=seconds))
 
 
 def outlook(attempt: int, limit: int, due: str) -> str:
-    """Return what follows a failed attempt; "" for `due` if no other attempt does."""
+    """Return the words for a failed attempt and the next one; `due` is "" if no attempt follows."""
     if due:
         return f"attempt {attempt} of {limit}, {NEXT_TRY} {due}"
     return f"attempt {attempt} of {limit}, no more tries: an operator is needed"

@@ -1,10 +1,10 @@
 """The states of a recording, and which change of state is allowed.
 
-Two sources move a row: Zoom (the meeting is being recorded, paused, …) and the pipeline. Events
-arrive late, twice and out of order, and steps overtake each other: the uploader may be done before
-the downloader has written that it sent the upload message. So each state lists which states it may
-replace, and a write that isn't allowed is dropped. A row moves backwards only when work starts
-again: after a failure or `IGNORED`, or by an operator's command.
+Two sources move a row: Zoom (the meeting is being recorded, paused, …) and the pipeline. Webhook
+events arrive late, twice and out of order. Steps overtake each other: the uploader may be done
+before the downloader has written that it sent the upload message. So each state lists which states
+it may replace, and a write that isn't allowed is dropped. A row moves backwards only when work
+starts again: after a failure or `IGNORED`, or by an operator's command.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """`pipeline_state` of the status table."""
+    """The last step that an ingest, or its meeting, has reached: `pipeline_state` of the row."""
 
     RECORDING_IN_PROGRESS = "RECORDING_IN_PROGRESS"
     RECORDING_PAUSED = "RECORDING_PAUSED"
@@ -49,10 +49,10 @@ FOLLOWED = frozenset({State.PUBLISHED, State.OPENCAST_FAILED, State.OPENCAST_DEL
 """Final states of an ingest in Opencast, where `FOLLOW_INGESTS` is on."""
 
 IN_OPENCAST = FOLLOWED | {State.SENT_TO_OPENCAST}
-"""Opencast has taken the ingest, whatever became of it."""
+"""States of an ingest that Opencast has taken, whatever became of it."""
 
 OVER = frozenset({State.SENT_TO_OPENCAST, State.PUBLISHED, State.OPENCAST_DELETED, State.IGNORED})
-"""Nothing is left to do, for the pipeline or for a person."""
+"""States in which nothing is left to do, for the pipeline or for a person."""
 
 ENDED = FAILED | {State.IGNORED}
 DONE = FAILED | OVER | FOLLOWED
@@ -69,10 +69,12 @@ FOLLOWS: dict[State, frozenset[State]] = {
     State.ON_DEMAND_RECEIVED: ZOOM_SIDE | {State.ON_DEMAND_RECEIVED},
     State.WEBHOOK_RECEIVED: _ASKED | {State.WEBHOOK_FAILED},
     State.WEBHOOK_FAILED: _ASKED | {State.WEBHOOK_FAILED},
-    # A message handed on: only forwards, because the next step may have ended it already.
+    # A message was sent on. These states only replace earlier ones, because the next step may have
+    # ended the work already.
     State.SENT_TO_DOWNLOADER: _ASKED | {State.SENT_TO_DOWNLOADER},
     State.SENT_TO_UPLOADER: _DOWNLOADING | {State.SENT_TO_UPLOADER},
-    # A message taken up: also after an end, which a redelivery or an operator takes up again.
+    # Work begins. These states also replace an end, because a redelivery or an operator may begin
+    # again.
     State.OC_SERIES_FOUND: _DOWNLOADING | ENDED,
     State.UPLOADER_RECEIVED: _UPLOADING | ENDED,
     # An ingest stays in Opencast, whatever a second message wrote while Opencast fetched files.
@@ -86,13 +88,13 @@ FOLLOWS: dict[State, frozenset[State]] = {
     State.OPENCAST_FAILED: _UPLOADING | ENDED | {State.SENT_TO_OPENCAST, State.OPENCAST_FAILED},
     State.OPENCAST_DELETED: _UPLOADING | ENDED | IN_OPENCAST - {State.PUBLISHED},
 }
-"""State → the states that it may replace (a missing row apart, see `begins`)."""
+"""The states that each state may replace. `begins` decides if there is no row yet."""
 
 
 def begins(state: State) -> bool:
     """Return whether a recording's first row may be written in this state.
 
-    `RECORDING_PROCESSING` may not: a meeting's end says nothing of a recording.
+    `RECORDING_PROCESSING` may not, because a meeting's end doesn't mean that there is a recording.
     """
     return state is not State.RECORDING_PROCESSING
 

@@ -19,28 +19,28 @@ from ingester.errors import BadRequest
 from ingester.ledger.record import Record
 
 WAIT = timedelta(hours=1)
-"""Time after a meeting's end in which reconcile waits for Zoom's own webhook event. An event may be
-late: Zoom repeats it for an hour and a half. The webhook ignores an event that comes even later as
-a duplicate."""
+"""Time after a meeting's end in which reconcile waits for Zoom's own webhook event. A webhook event
+may be late, because Zoom repeats it for an hour and a half. The webhook ignores a webhook event
+that comes even later as a duplicate."""
 
 MOST_DAYS = 30
-"""Days that an operator's run may look back at most."""
+"""Maximum number of days that an operator's run may look back."""
 
 LATE = timedelta(hours=3)
-"""So long without a run is a problem, because reconcile runs every hour."""
+"""Time without a run that counts as a problem, because reconcile runs every hour."""
 
 TELL_AGAIN = timedelta(days=1)
-"""The same problem of the same recording is logged as an error once in this time."""
+"""Time in which the same problem of the same recording is logged as an error only once."""
 
 MOST_FOUND = 200
-"""Maximum number of uuids of found recordings in the item. When Zoom's events of so many are
-missing, none is about to come."""
+"""Maximum number of uuids of found recordings in the state's item. If so many webhook events are
+missing, none of them is about to come."""
 
 MOST_TOLD = 200
-"""Maximum number of problems in the item: some 20 KB of DynamoDB's 400 KB."""
+"""Maximum number of problems in the state's item: some 20 KB of DynamoDB's 400 KB."""
 
 LONGEST_ERROR = 1000
-"""Maximum number of characters of an error in the item."""
+"""Maximum number of characters of an error in the state's item."""
 
 VIDEO = "MP4"
 _MINUTES = Meta(ge=0, le=1_000_000)
@@ -50,7 +50,7 @@ _Stamp = Annotated[str, Meta(pattern=r"^\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-
 class ListedRecording(msgspec.Struct, frozen=True, kw_only=True):
     """A recording in a list of Zoom's API, with the fields that reconcile needs.
 
-    `duration` is in minutes. `recording_files` are in Zoom's own form.
+    `duration` is in minutes. `recording_files` are as Zoom's API returns them.
     """
 
     uuid: Annotated[str, Meta(min_length=1)]
@@ -62,7 +62,7 @@ class ListedRecording(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def end(self) -> datetime:
-        """The end of the meeting.
+        """Time at which the meeting ended.
 
         Raises:
             ValueError: `start_time` is no timestamp.
@@ -82,19 +82,21 @@ class Decision(StrEnum):
 
     MISSED = "missed"
     KNOWN = "known"
-    """An ingest was requested before, however it ended, with all files that Zoom lists now."""
+    """Decision on a recording whose ingest was requested before, however it ended, with all files
+    that Zoom lists now."""
 
     TOO_OLD = "before the baseline"
-    """The meeting ended before reconcile's first run in this stack."""
+    """Decision on a recording whose meeting ended before reconcile's first run in this stack."""
 
     RECENT = "ended less than an hour ago"
     FOUND = "found by this run, is ingested by the next one"
-    """Zoom may have finished the recording a moment ago: then its webhook event is on the way."""
+    """Decision on a recording that Zoom may have finished a moment ago, so that its webhook event
+    is on the way."""
 
     UNFINISHED = "not finished by Zoom"
     NO_VIDEO = "no video"
     GONE = "gone from Zoom"
-    """The recording is in the list, but Zoom's API doesn't find it any more."""
+    """Decision on a recording that is in the list, but that Zoom's API doesn't find any more."""
 
 
 WAITING = frozenset({Decision.RECENT, Decision.FOUND, Decision.UNFINISHED})
@@ -102,12 +104,12 @@ WAITING = frozenset({Decision.RECENT, Decision.FOUND, Decision.UNFINISHED})
 
 
 def decision_on(listed: ListedRecording, now: datetime, baseline: datetime | None) -> Decision:
-    """Decide about a listed recording by the list alone. MISSED is only final if the ledger agrees.
+    """Return the decision on a listed recording, by the list alone. The ledger must confirm MISSED.
 
     Args:
         listed: The recording.
         now: Current time.
-        baseline: Recordings that ended before are left alone; None to check all of them.
+        baseline: Recordings that ended before this time are ignored; None to check all of them.
     """
     if baseline and listed.end < baseline:
         return Decision.TOO_OLD
@@ -125,11 +127,11 @@ def is_known(record: Record, listed: ListedRecording) -> bool:
     """Return whether the ingest of a listed recording was requested, with all its files.
 
     Zoom may send several webhook events about one recording, and a single one may be lost. So a
-    recording isn't known if Zoom lists an MP4 or chat file that the record lacks, even if it is in
-    Opencast or was ignored. It is known whatever Zoom lists if all requests failed (a person
-    decides then), if another stack sent one, or if an operator had it forgotten. Requests that
-    never got onto the download queue don't count, such as one that the webhook ignored for lack of
-    an MP4.
+    recording isn't known if Zoom lists an MP4 or chat file that the record lacks, even if the
+    recording is in Opencast or was ignored. A recording is known whatever Zoom lists if all
+    requests failed (a person decides then), if another stack sent a request, or if an operator had
+    the recording forgotten. Requests that never got onto the download queue don't count, such as
+    one that the webhook ignored for lack of an MP4.
     """
     if record.forgotten:
         return True
@@ -161,12 +163,12 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes:
         at: End of the run.
-        how: The list that was used.
+        how: The list that was used, as in `How`.
         listed: Number of recordings in the list.
         handed_in: Number of recordings whose ingest the run requested.
         waiting: Number of recordings that the next run checks again.
         failed: Number of recordings whose ingest couldn't be requested.
-        error: What stopped the run; "" if nothing did.
+        error: Error that stopped the run; "" if none did.
     """
 
     at: _Stamp
@@ -182,12 +184,12 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The state that reconcile keeps from run to run.
 
     Attributes:
-        baseline: Recordings that ended before are left alone.
+        baseline: Time of the first run. Recordings that ended earlier are ignored.
         version: Number of times the state was written.
         last: The last run that EventBridge started.
-        next_user: Id of the Zoom user with whom the next run begins, because the last one ran out
+        next_user: Id of the Zoom user with whom the next run begins, because the last run ran out
             of time there.
-        told: When each problem was last logged as an error.
+        told: Time at which each problem was last logged as an error.
         found: Uuids of the missed recordings that the last run found for the first time.
     """
 
@@ -200,13 +202,13 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def is_due(told: Mapping[str, str], problem: str, now: datetime) -> bool:
-    """Return whether a problem has to be logged as an error (again)."""
+    """Return whether a problem has to be logged as an error now, for the first time or again."""
     at = told.get(problem)
     return at is None or now - timestamps.parse(at) >= TELL_AGAIN
 
 
 def with_told(told: Mapping[str, str], problems: Iterable[str], now: datetime) -> dict[str, str]:
-    """Note that problems were logged as errors now, and drop those that are due again."""
+    """Return `told` with the problems logged now, without old problems that are due again."""
     recent = {problem: at for problem, at in told.items() if not is_due(told, problem, now)}
     noted = {**recent, **dict.fromkeys(problems, timestamps.write(now))}
     return dict(sorted(noted.items(), key=lambda pair: pair[1])[-MOST_TOLD:])
@@ -227,7 +229,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def check_of(state: State | None, days: int, now: datetime) -> Check | None:
-    """Check the health of reconcile; None if it is off. `days` is the setting RECONCILE_DAYS."""
+    """Return the health of reconcile; None if it is off. `days` is the setting RECONCILE_DAYS."""
     if not days:
         return None
     if state is None or state.last is None:
@@ -248,7 +250,7 @@ SINCE = (
 
 
 def since_of(text: str, now: datetime) -> datetime:
-    """Parse the time from which on an operator's run looks.
+    """Return the start of an operator's search, which `text` gives as an age or a date.
 
     Raises:
         BadRequest: The text doesn't have one of the forms in `SINCE`.

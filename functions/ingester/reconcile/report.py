@@ -12,12 +12,12 @@ from ingester.reconcile.decisions import ListedRecording
 
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Options of a run.
+    """Options of a run of reconcile.
 
     Attributes:
         since: The start of the search, also before the baseline; "" for RECONCILE_DAYS and the
             baseline.
-        dry_run: Whether to report only what a run would do.
+        dry_run: Whether the run only reports what it would do.
     """
 
     since: str = ""
@@ -40,7 +40,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         since: The start of the search.
         baseline: The baseline; "" if there is none yet.
-        how: The list that was used.
+        how: The list that was used, as in `How`.
         dry_run: Whether the run only reports.
         listed: Number of recordings in the list.
         handed_in: Number of recordings whose ingest the run requested.
@@ -49,7 +49,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         is_complete: Whether the run got through the whole list.
         recordings: The missed recordings.
         left_out: Number of further missed recordings that `recordings` doesn't name.
-        message: What stopped the run; "" if nothing did.
+        message: Error that stopped the run; "" if none did.
     """
 
     since: str
@@ -67,12 +67,12 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def is_rules(event: Mapping[str, Any]) -> bool:
-    """Return whether EventBridge's rule started the run, and no person."""
+    """Return whether EventBridge's rule, and not a person, started the run."""
     return event.get("source") == "aws.events"
 
 
 def wanted(event: Mapping[str, Any]) -> RunOptions:
-    """Read the options from the function's event; EventBridge's own event has none.
+    """Return the options in the function's event. EventBridge's own event has none.
 
     Raises:
         BadRequest: The event has an unknown or wrong field.
@@ -86,7 +86,7 @@ def wanted(event: Mapping[str, Any]) -> RunOptions:
 
 
 def outcome_of(listed: ListedRecording, outcome: str) -> Outcome:
-    """Return the outcome for a listed recording."""
+    """Return the report's entry for a listed recording, with `outcome` as its text."""
     return Outcome(
         uuid=listed.uuid,
         meeting_id=listed.id,
@@ -97,6 +97,6 @@ def outcome_of(listed: ListedRecording, outcome: str) -> Outcome:
 
 
 def words_of(listed: ListedRecording) -> str:
-    """Describe a listed recording within a sentence."""
+    """Return the words that describe a listed recording within a sentence."""
     topic = listed.topic or "A recording without a topic"
     return f"{topic}, {listed.start_time}, meeting {listed.id}"

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 KEY = "#reconcile"
-"""The item's `uuid`. Zoom's uuids are base64, which has no `#`."""
+"""Key of the state's item, its `uuid`. Zoom's uuids are base64, which has no `#`."""
 
 ATTEMPTS = 10
 """Maximum number of attempts of a change when other runs write the item at the same time."""
 
 
 class ReconcileState:
-    """Reconcile's item. Every write is conditional on the version that was read.
+    """The item with reconcile's state. Every write is conditional on the version that was read.
 
     The item never expires.
     """
@@ -31,7 +31,7 @@ class ReconcileState:
         self._table = table
 
     def get(self) -> State | None:
-        """Read the state consistently; None before the first run.
+        """Return the state, read consistently; None before the first run.
 
         Raises:
             LedgerUnreadable: Somebody has edited the item so that it is no valid state.
@@ -50,15 +50,15 @@ class ReconcileState:
             ) from error
 
     def begin(self, first: State) -> State:
-        """Write the first state unless another run has written one; return the state then."""
+        """Write the first state, unless another run has, and return the state that is stored."""
         return self._write(None, first) or self._current()
 
     def change(self, change: Callable[[State], State]) -> State:
         """Change the state and return the changed one.
 
         Args:
-            change: Returns the changed state. It is called again if another run wrote the item
-                meanwhile.
+            change: Returns the changed state. The function must have no side effects, because it is
+                called again if another run wrote the item meanwhile.
 
         Raises:
             LedgerBusy: Other runs wrote the item during each of `ATTEMPTS` attempts.
@@ -82,7 +82,7 @@ class ReconcileState:
         version = old.version if old else 0
         written = msgspec.structs.replace(new, version=version + 1)
         values = {name: msgspec.to_builtins(value) for name, value in _fields(written)}
-        # A new item has no version, nor has one that somebody has edited so.
+        # A new item has no version, and one that somebody has edited may have none, too.
         absent = "" if version else "attribute_not_exists(#version) OR "
         try:
             self._table.update_item(
@@ -101,5 +101,5 @@ class ReconcileState:
 
 
 def _fields(state: State) -> list[tuple[str, Any]]:
-    """Return all fields, also those with a default value, which have to overwrite former values."""
+    """Return the names and values of all fields, as default values overwrite former ones."""
     return list(msgspec.structs.asdict(state).items())

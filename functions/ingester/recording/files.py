@@ -22,7 +22,7 @@ GALLERY = "gallery_view"
 CHAT = "chat_file"
 
 UNKNOWN_TYPE = "unrecognized_type_"
-"""Prefix of the view of a type that isn't one of the known ones."""
+"""Prefix of the view's name if Zoom's type of the file is unknown."""
 
 _SAFE_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _SAFE_VIEW = re.compile(r"[A-Za-z0-9_()-]{1,100}")
@@ -39,7 +39,7 @@ VIEWS = frozenset(
         CHAT,
     }
 )
-"""The known views."""
+"""The views that the pipeline knows."""
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +55,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
         """Check the start time.
 
         Raises:
-            ValueError: It is no time stamp of a year that has recordings.
+            ValueError: `start_time` is malformed, or its year isn't from 1970 to 2999.
         """
         timestamps.parse_recorded(self.start_time)
 
@@ -64,14 +64,14 @@ def zoom_page_of(uuid: str, zoom_web: str) -> str:
     """Return the URL of a recording's page in Zoom.
 
     Args:
-        uuid: The recording.
+        uuid: Uuid of the recording.
         zoom_web: Base URL of Zoom's web pages, such as https://zoom.us.
     """
     return f"{zoom_web}/recording/management/detail?meeting_id={quote(uuid, safe='')}"
 
 
 def automated(uuid: str) -> str:
-    """Return the `zip_id` of the ingest that Zoom's own webhook events of a recording request."""
+    """Return the `zip_id` of the ingest that Zoom's own webhook events request for a recording."""
     return f"auto-ingest-{uuid}"
 
 
@@ -79,7 +79,7 @@ _CAPTIONS_PREFIX = "captions-"
 
 
 def captions_of(uuid: str) -> str:
-    """Return the `zip_id` of the messages about a recording's captions. It names no row."""
+    """Return the `zip_id` of messages about a recording's captions, which isn't in any row."""
     return f"{_CAPTIONS_PREFIX}{uuid}"
 
 
@@ -91,7 +91,7 @@ def is_about_captions(zip_id: str) -> bool:
 def uuid_in(text: str) -> str:
     """Return the uuid in a text that is a uuid or a link to a recording's page in Zoom.
 
-    Such a link has the uuid in its query, as `meeting_id`. Returns "" if there is none.
+    Such a link has the uuid in its query, as `meeting_id`. The result is "" if the link has none.
     """
     text = text.strip()
     if "://" not in text and "meeting_id=" not in text:
@@ -132,7 +132,7 @@ def view_of(recording_type: str) -> str:
 
 
 def segment_numbers(files: Iterable[RecordingFile]) -> dict[str, int]:
-    """Number the segments from 0 in the order of time.
+    """Number a recording's segments from 0 in the order of time.
 
     Zoom begins a new segment whenever a recording is stopped and started again. The files of one
     segment have the same start.
@@ -145,18 +145,18 @@ def segment_numbers(files: Iterable[RecordingFile]) -> dict[str, int]:
 
 
 def extension_of(file_name: str) -> str:
-    """Return the extension of a file name, as `safe_extension` does."""
+    """Return a file name's extension in lower case; "" if it isn't safe (see `safe_extension`)."""
     return safe_extension(posixpath.splitext(unquote(file_name).strip())[1].lstrip("."))
 
 
 def safe_extension(text: str) -> str:
-    """Return an extension in lower case; "" if it isn't one of letters and digits."""
+    """Return an extension in lower case; "" unless it consists of 1 to 10 letters and digits."""
     extension = text.lower()
     return extension if _EXTENSION.fullmatch(extension) else ""
 
 
 JOINED = "joined_"
-"""Beginning of the view in the key of captions that are joined from those of segments."""
+"""Prefix of the view in the S3 key of captions that are joined from those of segments."""
 
 
 def staging_key(
@@ -165,9 +165,9 @@ def staging_key(
     """Return the S3 key of a staged file.
 
     The key has the form `<meeting>/<start in epoch seconds>/<segment, 3 digits>-<view>-<file
-    id>.<extension>`. It contains the file's id because the numbers of segments may differ from
-    message to message. So a key never gets the bytes of another file. A view that isn't made of
-    word characters, brackets and dashes stands as `unrecognized_type_other`.
+    id>.<extension>`. The key contains the file's id because the numbers of segments may differ from
+    message to message. So a key never gets the bytes of another file. A view with other characters
+    than letters, digits, `_`, `-` and brackets is called `unrecognized_type_other` in the key.
     """
     prefix = staging_prefix(zoom_series_id, start_time)
     suffix = f".{extension}" if extension else ""
@@ -176,14 +176,14 @@ def staging_key(
 
 
 def staging_prefix(zoom_series_id: int, start_time: str) -> str:
-    """Return the beginning that the S3 keys of a recording's staged files have in common."""
+    """Return the prefix that the S3 keys of a recording's staged files have in common."""
     return f"{zoom_series_id}/{int(timestamps.parse(start_time).timestamp())}/"
 
 
 def key_id(file_id: str) -> str:
     """Return a file's id as a part of an S3 key.
 
-    An id of up to 64 letters, digits and dashes, such as a UUID, is unchanged. Others are hashed.
+    Up to 64 letters, digits and dashes, such as a UUID, are unchanged. Any other id is hashed.
     """
     if _SAFE_ID.fullmatch(file_id) and not file_id.startswith(_HASH_PREFIX):
         return file_id
@@ -199,7 +199,7 @@ def view_names(files: Sequence[RecordingFile]) -> list[str]:
     """Return the view of each file, unique within its segment.
 
     Zoom may have two files of one view in one segment, for example with and without captions. The
-    first one has the view's name, and each further one a number after it. Those with a number are
+    first one has the view's name, and each further one a number after it. Views with a number are
     staged but not ingested, like views of unknown types.
     """
     taken: set[tuple[str, str]] = set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 DIGITS = "9 to 11 digits"
-"""The length of a meeting number, in words.
+"""Number of digits of a meeting number, in words.
 
 Source: Zoom's support article "Understanding Zoom meeting ID".
 """
@@ -14,8 +14,8 @@ _NUMBER = re.compile(r"[0-9]{9,11}")
 _JOIN_LINK = re.compile(
     r"\.[a-z0-9:-]{1,70}/(?:j|w|s|wc|wc/join)/([0-9]{9,11})(?![0-9])", re.IGNORECASE
 )
-"""A link to join: the end of a host, then `/j/` (a meeting), `/w/` (a webinar), `/s/` (its host) or
-`/wc/` (the browser), and the number."""
+"""Form of a link to join: the end of a host, then `/j/` (a meeting), `/w/` (a webinar), `/s/` (its
+host) or `/wc/` (the browser), and the number."""
 
 _FILLING = re.compile(r"[\s\u200b*\-\u2010-\u2015\u2212]+")
 """Characters that people write or paste between a meeting number's digits."""
@@ -31,6 +31,6 @@ def meeting_number_in(text: str) -> str:
 
 
 def meeting_number_to_join(text: str) -> str:
-    """Return the meeting number in a link to join, "" if the text isn't such a link."""
+    """Return the meeting number in a link to join; "" if the text isn't such a link."""
     found = _JOIN_LINK.search(text)
     return found[1] if found else ""

@@ -21,10 +21,11 @@ class RecordingEvent(NamedTuple):
 
     @property
     def moment(self) -> datetime:
-        """The time of the event.
+        """Time of the event.
 
         Raises:
-            OverflowError: The time is beyond the calendar, for example in milliseconds.
+            OverflowError: The time is beyond the calendar, for example because it is in
+                milliseconds.
         """
         return EPOCH + timedelta(seconds=self.timestamp)
 
@@ -32,7 +33,8 @@ class RecordingEvent(NamedTuple):
 class _Change(NamedTuple):
     """A start or stop of the recording.
 
-    Changes are sorted by time. At the same time those of files come before those of events.
+    Changes are sorted by time. Of changes at the same time, those of files come before those of
+    events.
     """
 
     moment: datetime
@@ -50,7 +52,7 @@ def recording_times(
     before the first segment are ignored.
 
     Args:
-        segments: Start and end of each segment. They don't show the pauses within a segment.
+        segments: Start and end of each segment, which don't show the pauses within the segment.
         events: Recording events, which show the pauses.
     """
     changes: list[_Change] = []

@@ -1,4 +1,4 @@
-"""Read the staging bucket, presign and release its objects. `transfer.multipart` writes them."""
+"""Read, presign and release objects of the staging bucket. `transfer.multipart` copies videos."""
 
 from __future__ import annotations
 
@@ -19,28 +19,29 @@ if TYPE_CHECKING:
 logger = logging.getLogger("ingester.staging_bucket")
 
 RELEASED = "released"
-"""Key of the tag of objects that nobody needs any more. A download copies such a file anew.
-`transfer.multipart.RELEASED` is the same: the engine imports nothing of recordings."""
+"""Key of the tag that marks objects which nobody needs any more. A download copies a tagged file
+anew. `transfer.multipart.RELEASED` repeats this value, because the engine for copies imports no
+module about recordings."""
 
 
 class Staging:
-    """The staging bucket."""
+    """The S3 bucket of staged files."""
 
     def __init__(self, s3: S3Client, bucket: str) -> None:
         self._s3 = s3
         self._bucket = bucket
 
     def write(self, key: str, content: bytes) -> None:
-        """Write a small object of text."""
+        """Write a WebVTT file into the bucket."""
         self._s3.put_object(
             Bucket=self._bucket, Key=key, Body=content, ContentType="text/vtt; charset=utf-8"
         )
 
     def read(self, key: str) -> bytes:
-        """Read a small object.
+        """Return the content of a small object.
 
         Raises:
-            StagedFileLost: It isn't there any more.
+            StagedFileLost: The object isn't there any more.
         """
         try:
             answer = self._s3.get_object(Bucket=self._bucket, Key=key)
@@ -52,7 +53,7 @@ class Staging:
             return body.read()
 
     def read_range(self, key: str, offset: int, length: int) -> bytes:
-        """Read `length` bytes of an object from `offset` on, or fewer at its end."""
+        """Return `length` bytes of an object from `offset` on, or fewer at its end."""
         answer = self._s3.get_object(
             Bucket=self._bucket, Key=key, Range=f"bytes={offset}-{offset + length - 1}"
         )
@@ -60,7 +61,7 @@ class Staging:
             return body.read()
 
     def address_of(self, file: StagedFile, seconds: int) -> str:
-        """Check that a staged file is unchanged, and presign its URL for `seconds`.
+        """Check that a staged file is unchanged, and return a presigned URL valid for `seconds`.
 
         Raises:
             StagedFileLost: The file isn't there any more, or has another size.
@@ -68,7 +69,7 @@ class Staging:
         return self._presign_checked(file.filename, file.ffprobe_bytes, seconds)
 
     def address_of_captions(self, track: CaptionTrack, seconds: int) -> str:
-        """Check that captions are staged, and presign their URL for `seconds`.
+        """Check that captions are staged, and return a presigned URL of them valid for `seconds`.
 
         Raises:
             StagedFileLost: The file isn't there any more.
@@ -76,11 +77,21 @@ class Staging:
         return self._presign_checked(track.filename, 0, seconds)
 
     def _presign_checked(self, key: str, expected_size: int, seconds: int) -> str:
-        """Presign an object's URL if it exists and has `expected_size` bytes (0: any size)."""
+        """Return an object's presigned URL after a check of its size.
+
+        Args:
+            key: Key of the object.
+            expected_size: The size that the object must have, in bytes; 0 for any size.
+            seconds: Time for which the URL is valid.
+
+        Raises:
+            StagedFileLost: The object isn't there any more, or has another size.
+        """
         try:
             size = self._s3.head_object(Bucket=self._bucket, Key=key)["ContentLength"]
         except ClientError as error:
-            # Without the grant s3:ListBucket S3 answers 403 for an object that doesn't exist.
+            # Without the grant s3:ListBucket, S3 answers 403 for an object that doesn't exist:
+            # https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
             if error.response["ResponseMetadata"]["HTTPStatusCode"] not in (403, 404):
                 raise
             raise StagedFileLost(
@@ -95,9 +106,9 @@ class Staging:
         return self.presign(key, seconds)
 
     def release(self, keys: Iterable[str]) -> None:
-        """Tag objects that nobody needs any more. The bucket's rule deletes them after a day.
+        """Tag objects that nobody needs any more, so that S3 deletes the objects after a day.
 
-        A failure is logged: then they stay for `STAGING_DAYS`.
+        A failure is only logged, because the objects are deleted after `STAGING_DAYS` in any case.
         """
         tags: TaggingTypeDef = {"TagSet": [{"Key": RELEASED, "Value": "yes"}]}
         for key in keys:

@@ -1,8 +1,8 @@
-"""Where each segment of a recording lies in the video that Opencast publishes.
+"""The position of each segment of a recording in the video that Opencast publishes.
 
 Opencast's workflow joins the segments of a view in their order, without the pauses between them. So
-a segment begins after the lengths of the segments before it. A length is the one of the video file,
-not the time between Zoom's stamps, which are whole seconds and may contain pauses.
+a segment begins after the lengths of the segments before it. A segment's length is that of its
+video file, not the time between Zoom's timestamps, which are whole seconds and may contain pauses.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ingester.pipeline.messages import StagedFile
 class Stretch(msgspec.Struct, frozen=True, kw_only=True):
     """A segment's place in the joined video: from `begins` on, for `length`, in milliseconds.
 
-    `start` is the segment's start at Zoom, by which its other files are found.
+    `start` is the segment's start at Zoom, which all files of the segment have in common.
     """
 
     start: str

@@ -33,7 +33,7 @@ class Staged(msgspec.Struct, frozen=True):
 
     @property
     def reason(self) -> str:
-        """The reason for the status row; "" if every file is staged."""
+        """Sentences for the status row about files that aren't staged; "" if every file is."""
         sentences = list(self.unusable)
         if self.missing:
             sentences.append(
@@ -71,7 +71,7 @@ def upload_message(
     Args:
         message: The download message.
         staged: The staged files.
-        series_id: The Opencast series.
+        series_id: Id of the Opencast series.
         title: Title of the event in Opencast.
         zone: Time zone of the local start time.
     """

@@ -86,7 +86,7 @@ class RecordingDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     Attributes:
         verdict: Sentence that says where the recording is.
         editor: Address of the recording's event in Opencast's editor.
-        files: Names of the event's files; without an event, of the files that Zoom reported.
+        files: Words for each of the event's files; without an event, for each that Zoom reported.
         scheduled: Series and class by the schedule; None if the schedule can't be read.
     """
 
@@ -95,6 +95,26 @@ class RecordingDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     editor: str = ""
     files: Sequence[str] = ()
     scheduled: Scheduled | None = None
+
+
+def file_words(name: str, seconds: int, size: int) -> str:
+    """Return the words for a file, with its duration and size (in bytes) unless these are 0."""
+    known = ", ".join(filter(None, (_length_words(seconds), _size_words(size))))
+    return f"{name} ({known})" if known else name
+
+
+def _length_words(seconds: int) -> str:
+    if not seconds:
+        return ""
+    return f"{round(seconds / 60)} min" if seconds >= 60 else f"{seconds} s"
+
+
+def _size_words(size: int) -> str:
+    if not size:
+        return ""
+    if size >= 1_000_000_000:
+        return f"{size / 1e9:.1f} GB"
+    return f"{round(size / 1e6)} MB" if size >= 1_000_000 else f"{max(1, round(size / 1e3))} KB"
 
 
 def editor_of(media_package: str, opencast: str) -> str:

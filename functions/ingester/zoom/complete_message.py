@@ -90,7 +90,8 @@ def complete(
         raise AskLater(f"Zoom has not finished {unfinished or 'any'} of the files")
     now = clock()
     names = {**names_of(message.recording_files), **names_of(files)}
-    record = known.change(message.uuid, lambda old: ledger.with_files(old, names, now))
+    described = [*message.recording_files, *files]
+    record = known.change(message.uuid, lambda old: ledger.with_files(old, names, now, described))
     listed = {file.recording_id for file in files}
     missing = ledger.missing_files(record, listed, may_ingest_again=message.allow_multiple_ingests)
     if awaited := ledger.files_to_wait_for(missing, record, now):

@@ -29,11 +29,11 @@ MISSING: Final = _Missing()
 
 
 class InvalidRequest(Exception):
-    """DynamoDB refuses the request with a ValidationException of this text."""
+    """DynamoDB's refusal of a request: a ValidationException with this text."""
 
 
 class BadPath(InvalidRequest):
-    """A nested path's parent is missing, or is no map or list."""
+    """The error for a nested path whose parent is missing, or is no map or list."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -69,7 +69,7 @@ def _frozen_number(value: Any) -> Decimal:
     if not isinstance(exponent, int):
         raise TypeError("Infinity and NaN not supported")
     if exponent < 0:
-        # DynamoDB trims trailing zeroes (Naming rules and data types, "Number").
+        # DynamoDB trims trailing zeroes (developer guide, "Naming rules and data types").
         number = number.normalize()
         if number == number.to_integral_value():
             number = Decimal(int(number))
@@ -123,7 +123,7 @@ def frozen(value: Any) -> Any:
     freezer = _FREEZERS.get(kind)
     if freezer is not None:
         return freezer(value)
-    if isinstance(value, str):  # a StrEnum
+    if isinstance(value, str):  # boto3 sends a StrEnum as its text
         return str(value)
     return _frozen_map(value) if isinstance(value, Mapping) else _refuse(value)
 
@@ -154,7 +154,7 @@ def same(first: Any, second: Any) -> bool:
 
 
 def size_of(value: Any) -> int:
-    """Size of a stored value in bytes (developer guide, "DynamoDB item sizes and formats")."""
+    """Return the size of a stored value in bytes ("DynamoDB item sizes and formats")."""
     kind = type(value)
     if kind is str:
         return len(value) if value.isascii() else len(value.encode())
@@ -193,7 +193,7 @@ def with_value(container: Any, path: Path, value: Any) -> Any:
     if type(part) is str and type(container) is dict:
         return {**container, part: value}
     if isinstance(part, int) and type(container) is tuple:
-        # An index past the end appends (Update expressions, "Adding elements to a list").
+        # An index past the end appends (developer guide, "Adding elements to a list").
         return (*container[:part], value, *container[part + 1 :])
     raise BadPath
 

@@ -11,10 +11,11 @@ T = TypeVar("T")
 
 
 class Call(Protocol):
-    """The hook around each outbound call.
+    """The type of the hook around each outbound call.
 
     `name` is like "dynamodb.UpdateItem". `effect` does the call's work and returns its answer. The
-    hook may run it never, once or several times, also later. So a fake copies its arguments first.
+    hook may run `effect` never, once or several times, also later. So a fake copies its arguments
+    first.
     """
 
     def __call__(self, name: str, effect: Callable[[], T], /) -> T: ...
@@ -33,7 +34,7 @@ def client_error(
     status: int = 400,
     error: type[ClientError] = ClientError,
 ) -> ClientError:
-    """Make botocore's error; `error` is the client's own class of it, if there is one."""
+    """Make botocore's error. `error` is the client's own class for the error, if it has one."""
     response: Any = {
         "Error": {"Code": code, "Message": message},
         "ResponseMetadata": {"HTTPStatusCode": status, "RetryAttempts": 0},

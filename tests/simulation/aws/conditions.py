@@ -36,7 +36,7 @@ _ORDERS = {"<": lt, "<=": le, ">": gt, ">=": ge}
 
 @dataclass(frozen=True)
 class Operand:
-    """A path, the size of what is at a path, or a value's placeholder."""
+    """A path, the size of the value at a path, or a value's placeholder."""
 
     path: Path = ()
     value: str = ""
@@ -65,18 +65,18 @@ Node = Comparison | Combination
 
 @dataclass(frozen=True)
 class Condition:
-    """A parsed condition. `holds` tests whether an item meets it."""
+    """A parsed condition. `holds` returns whether an item meets the condition."""
 
     holds: Test
     used_names: frozenset[str]
     used_values: frozenset[str]
     ordered: tuple[tuple[str, str], ...]
-    """Operators that compare by order, each with a placeholder that it compares."""
+    """Pairs of an operator that compares by order, and a placeholder that is its operand."""
     ranges: tuple[tuple[str, str], ...]
     """The placeholders of BETWEEN's bounds."""
 
     def check(self, values: Values) -> None:
-        """Refuse values that the operators can't take for any item."""
+        """Raise InvalidRequest for values that the operators can't take, whatever the item."""
         for operator, name in self.ordered:
             kind = kind_of(values[name])
             if kind not in {"S", "N", "B"}:
@@ -95,7 +95,7 @@ class Condition:
 
 @lru_cache(maxsize=4096)
 def condition(text: str, names: tuple[tuple[str, str], ...]) -> Condition:
-    """Parse a ConditionExpression; `names` are ExpressionAttributeNames as pairs.
+    """Parse a ConditionExpression. `names` are ExpressionAttributeNames as pairs.
 
     Raises:
         InvalidRequest: The expression is wrong.

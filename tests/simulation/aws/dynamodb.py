@@ -1,6 +1,6 @@
 """A fake of one DynamoDB table, with the interface of boto3's resource.
 
-Of queries, only the first page of an index is modelled. Not modelled: scans, deletions, batches, a
+A query returns only the first page of an index. Not modelled: scans, deletions, batches, a
 table with a range key, transactions, eventual reads, capacity and throttling (the hook injects
 those errors).
 """
@@ -29,24 +29,25 @@ from tests.simulation.aws.updates import Update, update
 
 ITEM_LIMIT = 400 * 1024
 KEY_LIMIT = 2048
-"""Bytes of a hash key (Quotas, "Partition key length")."""
+"""Most bytes of a hash key (developer guide, "Quotas", "Partition key length")."""
 
 ReturnValues = Literal["NONE", "ALL_OLD", "UPDATED_OLD", "ALL_NEW", "UPDATED_NEW"]
 Index = tuple[str, str | None]
 
 
 class ConditionalCheckFailedException(ClientError):
-    """Botocore's error of a write whose condition doesn't hold."""
+    """Botocore's error for a write whose condition doesn't hold."""
 
 
 class _Conditional(Exception):
-    """A write's condition doesn't hold."""
+    """The fake's own error for a write whose condition doesn't hold."""
 
 
 class _Placeholders:
     """A request's copied ExpressionAttributeNames and ExpressionAttributeValues.
 
-    An error in them is raised when the call takes place: the server finds it, not boto3.
+    The fake checks the placeholders when the call takes place, because the server does so and
+    boto3 doesn't.
     """
 
     def __init__(self, names: Mapping[str, str] | None, values: Mapping[str, Any] | None) -> None:
@@ -86,7 +87,7 @@ class _Placeholders:
             )
 
     def check(self) -> None:
-        """Refuse wrong values, and placeholders that no expression uses."""
+        """Raise InvalidRequest for wrong values, and for placeholders that no expression uses."""
         if self._problem:
             raise InvalidRequest(self._problem)
         for kind, given, used in (
@@ -101,7 +102,7 @@ class _Placeholders:
 
 
 def _copied(values: Mapping[str, Any]) -> tuple[Item, str]:
-    """Copy a caller's map into the stored form. Return it with DynamoDB's objection or ""."""
+    """Return a copy of a caller's map in the stored form, and DynamoDB's objection or ""."""
     try:
         return {name: frozen(value) for name, value in values.items()}, ""
     except InvalidRequest as error:
@@ -109,7 +110,7 @@ def _copied(values: Mapping[str, Any]) -> tuple[Item, str]:
 
 
 class FakeTable:
-    """A table.
+    """A fake of a DynamoDB table that has a hash key only.
 
     Args:
         name: The table's name.
@@ -152,7 +153,7 @@ class FakeTable:
             part: name for name, parts in self._indexes.items() for part in parts if part
         }
         self.on_write: Callable[[], None] = lambda: None
-        """Is called after each write of an item."""
+        """The callback after each write of an item."""
         self._stored: dict[Any, Item] = {}
         self._bounds: dict[Any, int] = {}
 
@@ -174,7 +175,7 @@ class FakeTable:
             self._forget(key)
         return [thawed(item) for _, item in gone]
 
-    # Production's interface.
+    # boto3's interface, as far as production uses it.
 
     def get_item(
         self,
@@ -278,8 +279,6 @@ class FakeTable:
 
         return self._request("Query", effect)
 
-    # Implementation.
-
     def _request(self, operation: str, effect: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         def run() -> dict[str, Any]:
             try:
@@ -298,7 +297,7 @@ class FakeTable:
         return self._call(f"dynamodb.{operation}", run)
 
     def _key_of(self, key: Item, problem: str) -> Any:
-        """Check a request's key and return its value."""
+        """Check a request's key, and return the value of the hash key."""
         if problem:
             raise InvalidRequest(problem)
         if key.keys() != {self._key}:
@@ -319,7 +318,7 @@ class FakeTable:
         return value
 
     def _check_index_keys(self, item: Item, attributes: Iterable[str]) -> None:
-        """Refuse a value that an index can't have as a key."""
+        """Raise InvalidRequest for a value that an index can't have as a key."""
         for name in sorted(self._index_keys.keys() & set(attributes)):
             value = item.get(name, MISSING)
             if value is MISSING:
@@ -338,14 +337,14 @@ class FakeTable:
                 )
 
     def _required(self, key: Any, required: Condition | None, given: _Placeholders) -> Item | None:
-        """Return the present item, if it meets the condition."""
+        """Return the present item, or None. Raise _Conditional if the condition doesn't hold."""
         old = self._stored.get(key)
         if required is not None and not required.holds(old or {}, given.values):
             raise _Conditional
         return old
 
     def _put(self, key: Any, item: Item, bound: int) -> None:
-        """Store an item; `bound` is a size in bytes that it doesn't exceed."""
+        """Store an item. `bound` is an upper limit of its size in bytes."""
         if bound > ITEM_LIMIT:
             bound = size_of(item)
             _check_size(bound)

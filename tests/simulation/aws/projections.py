@@ -11,7 +11,7 @@ Tree = dict[str | int, Any]
 
 
 class Projection:
-    """Selects parts of items. The selected elements of a list move together."""
+    """A selector of parts of items. The selected elements of a list move together."""
 
     def __init__(self, paths: Iterable[Path]) -> None:
         self._tree: Tree = {}

@@ -1,7 +1,8 @@
 """A fake of boto3's S3 client, for one bucket.
 
-An object's content is a small token, and its nominal size another number: the simulator moves no
-real files. Not modelled: versions, listings, parts of uploads, checksums, storage classes.
+An object's content is a small token, and its nominal size is a separate number, because the
+simulator moves no real files. Not modelled: versions, listings, parts of uploads, checksums,
+storage classes.
 """
 
 from __future__ import annotations
@@ -23,15 +24,18 @@ from tests.simulation.aws.calls import Call, answer, client_error
 
 DAY = 86400.0
 MAX_PRESIGNED_SECONDS = 7 * 24 * 3600
-"""S3's guide, "Download and upload objects with presigned URLs"."""
+"""Longest validity of a presigned URL.
+
+Source: S3's guide, "Download and upload objects with presigned URLs".
+"""
 
 
 class NoSuchKey(ClientError):
-    """There is no such object."""
+    """Botocore's error for a key without an object."""
 
 
 class FetchFailed(Exception):
-    """S3 refuses a presigned URL. `status` is HTTP's, `code` is S3's."""
+    """S3's refusal of a presigned URL, with HTTP's status and S3's error code."""
 
     def __init__(self, status: int, code: str) -> None:
         super().__init__(f"S3 answers {status} {code}.")
@@ -41,7 +45,7 @@ class FetchFailed(Exception):
 
 @dataclass(frozen=True)
 class StoredObject:
-    """An object. `modified` is in seconds since the epoch."""
+    """An object of the bucket. `modified` is in seconds since the epoch."""
 
     key: str
     content: bytes
@@ -61,7 +65,7 @@ class OpenUpload:
 
 
 class FakeBucket:
-    """S3's client, with one bucket. The caller has s3:ListBucket.
+    """A fake of S3's client, with one bucket. The caller has s3:ListBucket.
 
     Args:
         name: The bucket's name.
@@ -86,7 +90,7 @@ class FakeBucket:
         self._objects: dict[str, StoredObject] = {}
         self._uploads: dict[str, OpenUpload] = {}
         self.keys: set[str] = set()
-        """The keys of all objects, deleted ones too."""
+        """The keys of all objects, including deleted ones."""
         self.tagged: list[tuple[float, StoredObject]] = []
         """The objects that were tagged, each with the time in seconds since the epoch."""
 
@@ -99,7 +103,7 @@ class FakeBucket:
         size: int | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> None:
-        """Store an object in place of an earlier one. `size` is its nominal size in bytes."""
+        """Store an object in place of an earlier object. `size` is its nominal size in bytes."""
         nominal = len(content) if size is None else size
         given = {name.lower(): value for name, value in (metadata or {}).items()}
         self.keys.add(key)
@@ -132,7 +136,7 @@ class FakeBucket:
                 self.abort(upload.upload_id)
 
     def begin_upload(self, key: str) -> str:
-        """Begin a multipart upload. Return its id."""
+        """Begin a multipart upload, and return its id."""
         upload_id = self._new_id()
         self._uploads[upload_id] = OpenUpload(upload_id, key, self._now())
         return upload_id
@@ -188,7 +192,7 @@ class FakeBucket:
             raise FetchFailed(404, "NoSuchKey")
         return found
 
-    # Production's interface.
+    # boto3's interface, as far as production uses it.
 
     def head_object(
         self, *, Bucket: str, Key: str, ChecksumMode: str | None = None
@@ -217,7 +221,7 @@ class FakeBucket:
         return self._call("s3.PutObject", effect)
 
     def get_object(self, *, Bucket: str, Key: str, Range: str = "") -> dict[str, Any]:
-        """Return an object, or its beginning."""
+        """Return an object, or its beginning if `Range` is given."""
 
         def effect() -> dict[str, Any]:
             found = self._objects.get(Key) if Bucket == self.name else None
@@ -284,7 +288,7 @@ def read_presigned(url: str) -> Presigned:
     """Parse a presigned URL of the fake.
 
     Raises:
-        FetchFailed: The URL isn't one of the fake's.
+        FetchFailed: The fake didn't make the URL.
     """
     parts = urlsplit(url)
     query = {name: values[0] for name, values in parse_qs(parts.query).items()}

@@ -20,7 +20,7 @@ from tests.simulation.aws.calls import Call, answer, client_error
 
 REGION, ACCOUNT = "us-east-1", "123456789012"
 MAX_BYTES = 1024 * 1024
-"""SendMessage, MessageBody: "The maximum size is 1 MiB or 1,048,576 bytes"."""
+"""Largest message (SendMessage, MessageBody: "The maximum size is 1 MiB or 1,048,576 bytes")."""
 MAX_DELAY = 900
 MAX_VISIBILITY = 43200
 DEDUPLICATION_SECONDS = 300
@@ -33,11 +33,11 @@ _EXPIRED = "The receipt handle has expired."
 
 
 class ReceiptHandleIsInvalid(ClientError):
-    """SQS never gave this receipt handle."""
+    """Botocore's error for a receipt handle that SQS never gave."""
 
 
 class QueueDoesNotExist(ClientError):
-    """There is no queue with this URL."""
+    """Botocore's error for a URL without a queue."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class _Message:
     receipt_handle: str | None = None
 
     def is_hidden(self, now: float) -> bool:
-        """Return whether a receive, and not its queue's delay, hides the message."""
+        """Return whether a receive, and not the queue's delay, hides the message."""
         return self.receive_count > 0 and self.visible_at > now
 
 
@@ -86,7 +86,7 @@ class _Queue:
     """Deduplication id → the time of its first send, and the answer."""
 
     def deliverable(self, now: float) -> list[list[_Message]]:
-        """Return the messages that may be received now; the order within each list is fixed."""
+        """Return the messages that may be received now. The order within each list is fixed."""
         if not self.fifo:
             return [[message] for message in self.messages.values() if message.visible_at <= now]
         free = [
@@ -119,7 +119,7 @@ class _Queue:
 
 
 class FakeQueues:
-    """SQS's client.
+    """A fake of SQS's client.
 
     Args:
         call: The hook around each call.
@@ -163,9 +163,9 @@ class FakeQueues:
         visibility_seconds: int = 30,
         redrive: tuple[str, int] | None = None,
     ) -> str:
-        """Create a queue. Return its URL.
+        """Create a queue, and return its URL.
 
-        `redrive`: the URL of the dead-letter queue, and the most receives of a message.
+        `redrive` is the URL of the dead-letter queue, and the most receives of a message.
         """
         if name.endswith(".fifo") != fifo:
             raise ValueError(f"{name}: the name of a FIFO queue, and of no other, ends in .fifo.")
@@ -215,7 +215,7 @@ class FakeQueues:
         """Delete the message of a receipt handle, as an event source mapping does.
 
         A standard queue may keep the message if the handle isn't the latest (DeleteMessage, "you
-        must use the most recently received ReceiptHandle"). The fake always keeps it.
+        must use the most recently received ReceiptHandle"). The fake always keeps the message.
         """
         queue = self._queues[url]
         message = self._message(queue, receipt_handle, "DeleteMessage")
@@ -235,7 +235,7 @@ class FakeQueues:
                 if message.sent_at < limit:
                     del queue.messages[message.message_id]
 
-    # Production's interface.
+    # boto3's interface, as far as production uses it.
 
     def send_message(
         self,
@@ -271,8 +271,6 @@ class FakeQueues:
             return answer()
 
         return self._call("sqs.ChangeMessageVisibility", effect)
-
-    # Implementation.
 
     def _queue(self, url: str, operation: str) -> _Queue:
         if url not in self._queues:
@@ -314,7 +312,7 @@ class FakeQueues:
         return answer(**answered)
 
     def _received(self, queue: _Queue, most: int, visibility: int) -> list[_Message]:
-        """Deliver up to `most` messages; move those received too often to the dead-letter queue."""
+        """Deliver up to `most` messages, and move messages received too often to the DLQ."""
         now = self._now()
         waiting, found = queue.deliverable(now), list[_Message]()
         while waiting and len(found) < most:
@@ -354,8 +352,8 @@ class FakeQueues:
     def _change_visibility(self, queue: _Queue, handle: str, seconds: int, operation: str) -> None:
         """Change the visibility of the message of a receipt handle.
 
-        A standard queue accepts an expired handle and does nothing (localstack's pull request 9632,
-        whose test was run against AWS).
+        A standard queue accepts an expired handle and does nothing. Source:
+        https://github.com/localstack/localstack/pull/9632, whose test was run against AWS.
         """
         if not 0 <= seconds <= MAX_VISIBILITY:
             raise client_error(
@@ -400,7 +398,7 @@ def _wrong_handle(operation: str, handle: str, reason: str) -> ClientError:
 
 
 def _check_content(body: str, attributes: Mapping[str, Mapping[str, str]]) -> None:
-    """Refuse invalid content (SendMessage, MessageBody and MessageAttributes)."""
+    """Raise a ClientError for invalid content (SendMessage, MessageBody and MessageAttributes)."""
     if not body:
         code = "MissingParameter"
         raise client_error(
@@ -474,7 +472,7 @@ def _md5(text: str) -> str:
 
 
 def _copied(attributes: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """Copy a caller's message attributes. Only texts are supported."""
+    """Copy a caller's message attributes. The fake supports only texts."""
     if any("BinaryValue" in attribute for attribute in attributes.values()):
         raise TypeError("The fake of SQS has no binary attributes.")
     return {name: dict(value) for name, value in attributes.items()}

@@ -11,11 +11,11 @@ from tests.simulation.aws.calls import Call, answer, client_error
 
 
 class ParameterNotFound(ClientError):
-    """There is no such parameter."""
+    """Botocore's error for a name without a parameter."""
 
 
 class FakeParameters:
-    """SSM's client with SecureStrings. `call` is the hook around each call."""
+    """A fake of SSM's client, with SecureStrings. `call` is the hook around each call."""
 
     def __init__(self, *, call: Call) -> None:
         self.exceptions = SimpleNamespace(
@@ -29,7 +29,7 @@ class FakeParameters:
         self._values[name] = value, self._values.get(name, ("", 0))[1] + 1
 
     def get_parameter(self, *, Name: str, WithDecryption: bool = False) -> dict[str, Any]:
-        """Return the parameter; without `WithDecryption` its value is encrypted."""
+        """Return the parameter. Without `WithDecryption` its value is encrypted."""
 
         def effect() -> dict[str, Any]:
             if Name not in self._values:

@@ -16,7 +16,7 @@ _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 @cache
 def _reserved_words() -> frozenset[str]:
-    """The developer guide's "Reserved words in DynamoDB", from moto's copy."""
+    """Return moto's copy of the developer guide's "Reserved words in DynamoDB"."""
     text = files("moto").joinpath("dynamodb/parsing/reserved_keywords.txt").read_text()
     return frozenset(text.upper().split())
 
@@ -53,11 +53,11 @@ class Parser:
         return InvalidRequest(f"Invalid {self.kind}: {problem}")
 
     def unexpected(self) -> InvalidRequest:
-        """Make the error about the next token."""
+        """Make the error for a syntax error at the next token."""
         return self.error(f'Syntax error; token: "{self.peek() or "<EOF>"}"')
 
     def peek(self, ahead: int = 0) -> str:
-        """Return the token `ahead` of the next one; "" after the last."""
+        """Return the token that is `ahead` places after the next one, "" after the last."""
         at = self._at + ahead
         return self._tokens[at] if at < len(self._tokens) else ""
 
@@ -69,7 +69,7 @@ class Parser:
         return token
 
     def accept(self, token: str) -> bool:
-        """Read the next token if it is this symbol, or this word in any case."""
+        """Read the next token if it is `token`, in any case. Return whether it is `token`."""
         if self.peek().upper() != token:
             return False
         self._at += 1
@@ -84,7 +84,7 @@ class Parser:
             raise self.unexpected()
 
     def value(self) -> str:
-        """Read a placeholder of a value."""
+        """Read and return a placeholder of a value."""
         if not self.peek().startswith(":"):
             raise self.unexpected()
         token = self.next()
@@ -92,7 +92,7 @@ class Parser:
         return token
 
     def path(self) -> Path:
-        """Read a document path, its placeholders replaced by the attributes' names."""
+        """Read a document path. Return it with the placeholders replaced by attributes' names."""
         parts: list[str | int] = [self._attribute()]
         while True:
             if self.accept("."):
@@ -123,7 +123,7 @@ class Parser:
         return self.next()
 
     def check_overlap(self, paths: Iterable[Path]) -> None:
-        """Refuse paths if one equals another or contains it."""
+        """Raise InvalidRequest if a path equals or contains another path."""
         known: list[Path] = []
         for path in paths:
             for other in known:

@@ -74,7 +74,7 @@ class Update:
         return new
 
     def growth(self, item: Item, values: Values) -> int:
-        """Most bytes by which the update enlarges an item."""
+        """Return an upper limit of the bytes by which the update enlarges an item."""
         names = sum(len(name) for name in self.attributes)
         given = sum(map(size_of, values.values())) * self.most_uses
         copies = (look_up(item, path) for path in self.copied)
@@ -89,7 +89,7 @@ def _put(item: Item, path: Path, value: Any) -> None:
 
 
 def _parent(item: Item, path: Path, change: Callable[[Any, Path], Any]) -> Any:
-    """Change a nested path. Return its new top-level attribute."""
+    """Change a nested path, and return the new top-level attribute."""
     return change(look_up(item, path[:1]), path[1:])
 
 
@@ -109,7 +109,7 @@ def _added(old: Any, value: Any) -> Any:
 
 
 def _take(item: Item, path: Path, values: Any) -> None:
-    """Remove elements from a set, and the set if it is then empty."""
+    """Remove elements from a set, and remove the set if no element is left."""
     if type(values) is not frozenset:
         raise InvalidRequest(
             "Invalid UpdateExpression: Incorrect operand type for operator or function; operator: "
@@ -136,7 +136,7 @@ def _are_sets_of_one_kind(first: Any, second: Any) -> bool:
 
 @lru_cache(maxsize=4096)
 def update(text: str, names: tuple[tuple[str, str], ...]) -> Update:
-    """Parse an UpdateExpression; `names` are ExpressionAttributeNames as pairs.
+    """Parse an UpdateExpression. `names` are ExpressionAttributeNames as pairs.
 
     Raises:
         InvalidRequest: The expression is wrong.
@@ -246,7 +246,7 @@ class _UpdateParser:
         return read
 
     def _two(self, first: Callable[[Path], First], target: Path) -> tuple[First, Reader]:
-        """Read a function's name and its two arguments."""
+        """Read a function, and return its two arguments."""
         self._parser.next()
         self._parser.expect("(")
         found = first(target)

@@ -1,4 +1,4 @@
-"""Simulate bursts of recordings; print their duration, their bottleneck and their cost."""
+"""Simulate bursts of recordings, and print their duration, their bottleneck and their cost."""
 
 from __future__ import annotations
 

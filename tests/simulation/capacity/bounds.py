@@ -1,4 +1,4 @@
-"""Find the bottleneck of a load, and the setting that widens it."""
+"""Find the bottleneck of a load, and the change that widens the bottleneck."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from tests.simulation.capacity.loads import ENGINE_RATE
 from tests.simulation.capacity.measure import Measured
 
 SATURATED = 0.85
-"""Share of a resource, from its first use to its last, from which on it bounds the load."""
+"""Used share of a resource at which the resource counts as the bottleneck."""
 
 
 @dataclass(frozen=True)
 class Bound:
-    """The bottleneck of a load, and the change that widens it."""
+    """The bottleneck of a load, and the change that widens the bottleneck."""
 
     by: str
     change: str
 
 
 def bound_of(measured: Measured) -> Bound:
-    """Find the saturated resource. Of several, take the one nearest to Opencast."""
+    """Return the bottleneck: of the saturated resources, the nearest to Opencast."""
     load, site = measured.load, measured.load.opencast
     if load.recordings <= min(load.uploads, load.downloads):
         return Bound("nothing: one copy, one ingest", "nothing")

@@ -64,7 +64,7 @@ STEPS = 20
 
 
 def duration(seconds: float) -> str:
-    """Format seconds for a reader: to the minute from ten minutes on."""
+    """Format seconds for a reader, with whole minutes if they are ten minutes or more."""
     if seconds < 600:
         return f"{int(seconds // 60)} min {int(seconds % 60)} s"
     minutes = round(seconds / 60)
@@ -72,7 +72,7 @@ def duration(seconds: float) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: int = 0) -> str:
-    """Make a Markdown table. The columns from `right` on are aligned right, unless it is 0."""
+    """Make a Markdown table, whose columns from `right` on are aligned right unless it is 0."""
     line = ["---:" if right and at >= right else "---" for at in range(len(head))]
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, line, *rows))
 
@@ -181,7 +181,7 @@ def early_table(results: Results) -> str:
 
 
 def count_rows(measured: Measured) -> dict[str, str]:
-    """Count a load's messages, invocations and requests."""
+    """Make the rows of a load's messages, invocations and requests."""
     functions = measured.functions
     return {
         "messages sent": f"{measured.messages:,}",
@@ -252,7 +252,7 @@ def fixed_table(_: Results) -> str:
 
 
 def assumed_table(_: Results) -> str:
-    """Make the table of what the simulation assumes, with the figures of its code."""
+    """Make the table of the simulation's assumptions, with the figures of its code."""
     calls = ", ".join(f"{name} {seconds * 1000:.0f}" for name, seconds in LATENCIES.items())
     shortest, longest = 0.5 * COLD_SECONDS, 1.5 * COLD_SECONDS
     rows = [
@@ -294,13 +294,13 @@ def assumed_table(_: Results) -> str:
 
 
 def thousand_table(results: Results) -> str:
-    """Make the table of what 1,000 recordings cost, before and after files are released."""
+    """Make the table that compares the costs of 1,000 recordings (see `comparison`)."""
     plain, followed = (results[load] for load in THOUSAND)
     return comparison(plain, followed)
 
 
 def comparison(plain: Measured, followed: Measured) -> str:
-    """Make the table of a load's costs: all files stay, they are released, and it is followed."""
+    """Make the table of a load's costs without release, with release, and with following too."""
     columns = [cost_rows(measured) for measured in (without_release(plain), plain, followed)]
     head = ("", "all stay for seven days", "released files go after a day", "and followed")
     return table(head, [(name, *(each[name] for each in columns)) for name in columns[0]], right=1)
@@ -321,7 +321,7 @@ PARTS: dict[str, Callable[[Results], str]] = {
 
 
 def chart(results: Results) -> str:
-    """Draw the share of the recordings in Opencast over time."""
+    """Draw the share of the recordings in Opencast over time, as SVG."""
     loads = [_series(f"{load.recordings:,}", results[load]) for load in LOADS]
     uploads = [_series(f"{load.uploads} at once", results[load]) for load in MORE_UPLOADS]
     return draw(
@@ -376,7 +376,7 @@ def _pattern(name: str) -> re.Pattern[str]:
 
 
 def written(document: str, results: Results) -> str:
-    """Replace every generated part of the document."""
+    """Return the document with every generated part replaced."""
     for name, make in PARTS.items():
         part_of(document, name)
         text = marked(name, make(results))

@@ -40,7 +40,7 @@ ENGINE_RATE = 71e6
 
 @dataclass(frozen=True)
 class OpencastSite:
-    """Bytes a second that an Opencast fetches: for one ingest, and for all together."""
+    """The bytes a second that an Opencast fetches for one ingest, and for all together."""
 
     name: str
     an_ingest: float
@@ -53,18 +53,18 @@ FAST = OpencastSite("fast", 100e6, 2500e6)
 
 @dataclass(frozen=True)
 class Load:
-    """A burst of recordings, the limits of concurrency, and the Opencast."""
+    """A burst of recordings, the limits of concurrency, and the rates of an Opencast."""
 
     recordings: int
     downloads: int = 20
     uploads: int = 5
     opencast: OpencastSite = MODEST
     is_early: bool = False
-    """Whether Zoom notifies twenty minutes before it has processed the files."""
+    """Whether Zoom sends the webhook event twenty minutes before it has processed the files."""
     is_followed: bool = False
-    """FOLLOW_INGESTS."""
+    """The setting FOLLOW_INGESTS."""
     delay: int = 0
-    """WEBHOOK_DELAY_SECONDS."""
+    """The setting WEBHOOK_DELAY_SECONDS."""
     zoom_limit: float = math.inf
     """Requests a second beyond which Zoom's API answers 429."""
 
@@ -74,7 +74,7 @@ class Load:
 
 
 def notified_at(load: Load, number: int) -> float:
-    """Time at which Zoom notifies of a recording's files."""
+    """Return the time of a recording's webhook event, in seconds since the world's beginning."""
     return LECTURE + PROCESSED + WITHIN * number / load.recordings
 
 

@@ -17,26 +17,28 @@ from tests.simulation.world import DAY
 
 MONTH_DAYS = 30.4
 PUTS_BESIDE_PARTS = 4
-"""ListMultipartUploads, CreateMultipartUpload, the marker's UploadPart and CompleteMultipartUpload
-(`ingester/transfer/multipart.py`)."""
+"""PUT requests of a file besides its parts (`ingester/transfer/multipart.py`).
+
+ListMultipartUploads, CreateMultipartUpload, the mark's UploadPart and CompleteMultipartUpload.
+"""
 
 GETS_OF_A_FILE = 10
-"""Two HeadObject, about seven ranges to inspect the MP4, and Opencast's GET."""
+"""GET requests of a file: two HeadObject, about seven ranges of the MP4, and Opencast's GET."""
 
 PLATFORM_LOG_BYTES = 400
 """Bytes of Lambda's START, END and REPORT lines of an invocation."""
 
 MB_OF = {"webhook": 1024, "downloader": 512, "uploader": 256, "follow": 256}
-"""`cdk/functions.py`, SIZES; tests/simulation/tests/test_capacity.py compares them."""
+"""Memory of each function in MB. `test_capacity.py` compares it with `cdk/functions.py`."""
 
 
 @dataclass(frozen=True)
 class Runs:
-    """The invocations of a function."""
+    """Number, billed time and concurrency of a function's invocations."""
 
     count: int
     seconds: float
-    """Billed seconds: each invocation's are rounded up to a millisecond."""
+    """Billed seconds: Lambda rounds each invocation up to a millisecond."""
     most_at_once: int
 
 
@@ -67,12 +69,12 @@ class Measured:
     standard_requests: int
     fifo_requests: int
     s3_puts: int
-    """With the requests that tag files."""
+    """PUT requests to S3, including those that tag files."""
     s3_tags: int
     s3_gets: int
     staged_gb_months: float
     unreleased_gb_months: float
-    """What it would be if every file stayed for STAGING_DAYS."""
+    """GB-months in the staging bucket if every file stayed for STAGING_DAYS."""
     decryptions: int
     log_bytes: int
 
@@ -185,6 +187,6 @@ def _staged(played: Played, first: float) -> tuple[float, ...]:
 
 
 def _gb_months(stored: StoredObject, days: int) -> float:
-    """GB-months of an object that a rule deletes at the midnight (UTC) after so many days."""
+    """Return the GB-months of an object that is deleted at the midnight (UTC) after `days`."""
     end = ceil((stored.modified + days * DAY) / DAY) * DAY
     return stored.size / 1e9 * (end - stored.modified) / DAY / MONTH_DAYS

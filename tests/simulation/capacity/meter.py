@@ -48,14 +48,14 @@ def _entry(item: Item, index: Index) -> tuple[Any, ...]:
 
 @dataclass
 class Meter:
-    """Sums of charged units and bytes."""
+    """Sums of the DynamoDB request units and log bytes that AWS charges."""
 
     write_units: float = 0.0
     read_units: float = 0.0
     log_bytes: int = 0
 
     def write(self, old: Stored, new: Stored) -> None:
-        """Count a write: the larger of both sizes, and each index that changes.
+        """Count a write by the larger of both sizes, and once more for each index that changes.
 
         https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html ("Provisioned
         throughput considerations for Global Secondary Indexes")
@@ -69,12 +69,12 @@ class Meter:
                 self.write_units += after if is_now else before
 
     def read(self, item: Stored, *, consistent: bool) -> None:
-        """Count a read of an item; an eventually consistent read costs half."""
+        """Count a read of an item. An eventually consistent read costs half."""
         self.read_units += item.units(READ_BYTES) * (1.0 if consistent else 0.5)
 
 
 class MeteredTable(FakeTable):
-    """A table that counts its request units."""
+    """A fake table that counts the request units of its calls."""
 
     def __init__(self, name: str, key: str, *, meter: Meter, **given: Any) -> None:
         super().__init__(name, key, **given)

@@ -13,7 +13,7 @@ PRICES_OF = "2026-11-28"
 
 @dataclass(frozen=True)
 class Price:
-    """`dollars` for `per` units in us-east-1, without free tiers and discounts."""
+    """A price of `dollars` for `per` units in us-east-1, without free tiers and discounts."""
 
     name: str
     dollars: float
@@ -40,11 +40,11 @@ METRIC_DOLLARS, ALARM_DOLLARS, DASHBOARD_DOLLARS = 0.30, 0.10, 3.00
 """A month's price of a metric, an alarm and a dashboard in CloudWatch."""
 
 ALARMS = 27
-"""The alarms of a stack; tests/infra/test_alarms.py compares them."""
+"""Number of a stack's alarms. `tests/infra/test_alarms.py` compares it with the stack."""
 
 METRICS_OF_GATEWAY = 10
 POLLS = 657_000
-"""A month's requests of an idle event source: five pollers ask for 20 s each."""
+"""A month's requests of an idle event source: five pollers with long polls of 20 s."""
 
 PRICES = (
     LAMBDA_TIME,
@@ -63,7 +63,7 @@ PRICES = (
 
 
 def gigabyte_seconds(measured: Measured, function: str) -> float:
-    """GB-seconds that Lambda bills for a function."""
+    """Return the GB-seconds that Lambda bills for a function."""
     return measured.functions[function].seconds * MB_OF[function] / 1024
 
 
@@ -85,7 +85,7 @@ def fixed_costs() -> dict[str, float]:
 
 
 def costs(measured: Measured) -> dict[str, float]:
-    """Dollars of each item of the bill."""
+    """Return the dollars of each item of the bill."""
     functions = measured.functions
     requests = sum(functions[name].count for name in MB_OF)
     return {
@@ -105,7 +105,7 @@ def costs(measured: Measured) -> dict[str, float]:
 
 
 def without_release(measured: Measured) -> Measured:
-    """Return the same load as if every file stayed for STAGING_DAYS, and none were tagged."""
+    """Return the measurements as if every file stayed for STAGING_DAYS, and none were tagged."""
     return replace(
         measured,
         staged_gb_months=measured.unreleased_gb_months,
@@ -115,5 +115,5 @@ def without_release(measured: Measured) -> Measured:
 
 
 def total(measured: Measured) -> float:
-    """Sum of the dollars."""
+    """Return the cost of a load in dollars."""
     return sum(costs(measured).values())

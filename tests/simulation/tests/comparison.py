@@ -47,27 +47,27 @@ def fake_queues(now: Callable[[], float], **more: Any) -> FakeQueues:
 
 
 def outcome(call: Callable[..., Any], **arguments: Any) -> Any:
-    """Make a call. Return its answer, or the code and operation of its error."""
+    """Make a call, and return its answer, or the code and operation of its error."""
     try:
         found = dict(call(**arguments))
     except ClientError as error:
         return error.response["Error"]["Code"], error.operation_name
     if not found.get("Attributes"):
-        found.pop("Attributes", None)  # moto answers with an empty map, AWS with none
+        found.pop("Attributes", None)  # moto's answer has an empty map, AWS's has none
     for name in ("ResponseMetadata", "ConsumedCapacity"):
         found.pop(name, None)
     return found
 
 
 def code_of(call: Callable[..., Any], **arguments: Any) -> str:
-    """Make a call that fails. Return its error's code."""
+    """Make a call that fails, and return the code of its error."""
     found = outcome(call, **arguments)
     assert isinstance(found, tuple), found
     return str(found[0])
 
 
 def expressions(values: Mapping[str, Any], **texts: str | None) -> dict[str, Any]:
-    """Make the arguments of expressions, with the placeholders that they use."""
+    """Make the arguments for expressions, with only the placeholders that they use."""
     given = {name: text for name, text in texts.items() if text}
     used = set(re.findall(r"[#:]\w+", " ".join(given.values())))
     arguments: dict[str, Any] = dict(given)

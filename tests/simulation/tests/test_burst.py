@@ -1,4 +1,4 @@
-"""A burst of 300 recordings with the default settings."""
+"""Tests of a burst of 300 recordings with the default settings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.simulation.play import Played, play
 
 BURST = Load(300)
 LONGEST_OF_MEDIAN = 2.5
-"""Most wait as a multiple of the median. A queue without order has a multiple of two."""
+"""Longest wait as a multiple of the median. A queue without order has a multiple of two."""
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def played() -> Played:
     return play(scenario_of(BURST))
 
 
-def test_burst_is_in_opencast_with_each_recording_once(played: Played) -> None:
+def test_each_recording_of_a_burst_is_ingested_once(played: Played) -> None:
     ingested = [ingest.uuid for ingest in played.system.opencast.ingests]
     assert sorted(ingested) == sorted(recording.uuid for recording in played.scenario.recordings)
     assert [str(verdict) for verdict in judge(played)] == []
@@ -36,7 +36,7 @@ def test_message_is_received_once_when_it_waits_for_a_free_invocation(played: Pl
     assert (most[cloud.download_queue], most[cloud.upload_queue]) == (1, 1)
 
 
-def test_burst_has_no_recording_that_waits_much_longer_than_the_others(played: Played) -> None:
+def test_no_recording_of_a_burst_waits_much_longer_than_the_others(played: Played) -> None:
     notified = {
         recording.uuid: notified_at(BURST, at)
         for at, recording in enumerate(played.scenario.recordings)
@@ -52,8 +52,7 @@ def test_message_is_received_once_when_it_waits_for_the_zoom_files() -> None:
     assert early.system.sources.most_receives[early.cloud.download_queue] == 1
 
 
-def test_message_is_received_once_when_zoom_answers_429() -> None:
-    """The recordings wait together, and none is lost."""
+def test_message_is_received_once_and_not_lost_when_zoom_answers_429() -> None:
     refused = play(scenario_of(Load(60, 60, is_early=True, zoom_limit=2)))
     assert [str(verdict) for verdict in judge(refused)] == []
     assert max(refused.zoom.asked.values()) > 2

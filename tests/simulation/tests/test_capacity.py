@@ -1,4 +1,4 @@
-"""Tests of the capacity measurements, and that docs/capacity.md agrees with them."""
+"""Tests of the capacity measurements, and of their agreement with docs/capacity.md."""
 
 from __future__ import annotations
 
@@ -33,28 +33,30 @@ def rows(part: str) -> list[tuple[str, ...]]:
     return [tuple(cell.strip() for cell in line.split("|")[1:-1]) for line in part.splitlines()]
 
 
-def test_document_has_every_load(text: str) -> None:
+def test_capacity_document_has_every_load(text: str) -> None:
     found = [row[0] for row in rows(document.part_of(text, "loads"))]
     assert found[2:] == ["1", "100", "300", "1,000"]
 
 
-def test_document_has_the_measurements_of_one_recording(text: str, one_recording: Measured) -> None:
+def test_capacity_document_has_the_measurements_of_one_recording(
+    text: str, one_recording: Measured
+) -> None:
     assert document.load_row(one_recording) in rows(document.part_of(text, "loads"))
     for name, make in (("counts", document.count_rows), ("costs", document.cost_rows)):
         found = {row[0]: row[1] for row in rows(document.part_of(text, name))[2:]}
         assert found == make(one_recording)
 
 
-def test_document_has_the_prices_of_the_code(text: str) -> None:
+def test_capacity_document_has_the_prices_of_the_code(text: str) -> None:
     assert document.part_of(text, "prices") == document.prices_table({})
 
 
-def test_document_has_the_fixed_costs_and_assumptions_of_the_code(text: str) -> None:
+def test_capacity_document_has_the_fixed_costs_and_assumptions_of_the_code(text: str) -> None:
     assert document.part_of(text, "fixed") == document.fixed_table({})
     assert document.part_of(text, "assumed") == document.assumed_table({})
 
 
-def test_document_shows_a_burst_in_s3_within_ten_minutes_with_the_default_settings(
+def test_capacity_document_shows_a_burst_in_s3_within_ten_minutes_with_the_default_settings(
     text: str,
 ) -> None:
     found = [row[:2] for row in rows(document.part_of(text, "downloads"))[2:]]
@@ -63,7 +65,7 @@ def test_document_shows_a_burst_in_s3_within_ten_minutes_with_the_default_settin
     assert (f"{Load(300).downloads}", "0") in found
 
 
-def test_document_has_every_combination_of_settings(text: str) -> None:
+def test_capacity_document_has_every_combination_of_settings(text: str) -> None:
     found = [row[2:4] for row in rows(document.part_of(text, "settings"))[2:]]
     assert found == [(f"{load.downloads}", f"{load.uploads}") for load in document.SETTINGS]
 
@@ -83,13 +85,13 @@ def test_recording_is_staged_at_the_rate_of_the_engine(one_recording: Measured) 
     assert RECORDING_BYTES / ENGINE_RATE < seconds < RECORDING_BYTES / ENGINE_RATE + 5
 
 
-def test_puts_count_every_part_of_a_file(one_recording: Measured) -> None:
+def test_put_requests_include_every_part_of_a_file(one_recording: Measured) -> None:
     sizes = [file.size for file in scenario_of(Load(1)).recordings[0].files]
     puts = sum(len(parts_of(size)) + PUTS_BESIDE_PARTS for size in sizes)
     assert one_recording.s3_puts - one_recording.s3_tags == puts
 
 
-def test_total_is_the_sum_of_the_costs(one_recording: Measured) -> None:
+def test_total_cost_is_the_sum_of_the_costs(one_recording: Measured) -> None:
     assert total(one_recording) == pytest.approx(sum(costs(one_recording).values()))
     before = without_release(one_recording)
     assert costs(before)["S3, staged files"] > 3 * total(before) / 4
@@ -147,7 +149,7 @@ def test_bottleneck_is_the_saturated_resource_nearest_to_opencast(
     assert bound_of(measured).change == setting
 
 
-def test_write_costs_its_larger_size_and_each_changed_index() -> None:
+def test_write_costs_the_larger_size_and_each_changed_index() -> None:
     meter = Meter()
     meter.write(NOTHING, Stored(100, ((),)))
     assert meter.write_units == 1

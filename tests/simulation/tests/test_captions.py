@@ -1,4 +1,4 @@
-"""Captions and chapters in the simulator: its fakes, and worlds with transcripts."""
+"""Tests of captions and chapters in the simulator: its fakes, and worlds with transcripts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ANNOUNCED = "recording.transcript_completed"
 
 
 def transcript(segment: int, made: float) -> FileTruth:
-    """Make the transcript of a segment, which Zoom has made at a time."""
+    """Make the transcript of a segment. Zoom finishes the transcript at the second `made`."""
     return replace(
         file(segment),
         id=f"t{segment}",
@@ -43,7 +43,7 @@ def transcript(segment: int, made: float) -> FileTruth:
 
 
 def world(*made: float) -> Scenario:
-    """Make a world with two segments, whose transcripts Zoom has made at these times."""
+    """Make a world with two segments. Zoom finishes their transcripts at the seconds `made`."""
     videos = (file(0), file(1))
     transcripts = tuple(transcript(number, at) for number, at in enumerate(made))
     return scenario(
@@ -64,7 +64,7 @@ def test_an_event_has_its_captions_once_and_at_the_right_times(made: float) -> N
     assert "00:30:01.000" in captions.text
 
 
-def test_a_transcript_that_never_comes_is_reported_and_delays_no_video() -> None:
+def test_a_transcript_is_reported_and_delays_no_video_when_it_never_comes() -> None:
     late = replace(transcript(1, DONE), fetchable=NEVER)
     played = play(replace(world(DONE, DONE), recordings=_with(world(DONE, DONE), late)))
     assert worst(judge(played)) in (Category.OK, Category.TOLD)
@@ -74,13 +74,13 @@ def test_a_transcript_that_never_comes_is_reported_and_delays_no_video() -> None
 
 
 def chapters(segment: int, made: float) -> FileTruth:
-    """Make the chapters of a segment, which Zoom has made at a time."""
+    """Make the chapters of a segment. Zoom finishes the chapters at the second `made`."""
     kind = "summary_smart_chapters"
     return replace(transcript(segment, made), id=f"c{segment}", type=CHAPTERS, recording_type=kind)
 
 
 def world_with_chapters(made: float, version: str = "19.0.0") -> Scenario:
-    """Make a world with transcripts and chapters, which Zoom has made at this time."""
+    """Make a world with transcripts and chapters. Zoom finishes the chapters at `made`."""
     begun = world(DONE + 60, DONE + 60)
     (recording,) = begun.recordings
     files = (*recording.files, chapters(0, made), chapters(1, made))
@@ -104,13 +104,13 @@ def test_an_event_has_its_chapters_once_and_at_the_right_times(made: float, capt
     assert "00:30:00.000 --> 00:31:40.000" in text
 
 
-def test_judge_misses_chapters_that_are_not_in_opencast() -> None:
+def test_judge_reports_chapters_as_lost_when_they_are_missing_in_opencast() -> None:
     played = play(world_with_chapters(DONE + HOUR))
     played.system.opencast.captions.pop()
     assert worst(judge(played)) is Category.LOST
 
 
-def test_chapters_of_an_opencast_that_is_too_old_cost_nothing() -> None:
+def test_a_world_with_chapters_ends_well_when_opencast_is_too_old_for_them() -> None:
     played = play(world_with_chapters(DONE, "18.2.0"))
     assert worst(judge(played)) is Category.OK
     assert [text.flavor for text in played.system.opencast.captions] == ["captions/source"]

@@ -1,4 +1,4 @@
-"""The fake engine ends its copies as the real engine does."""
+"""Tests that the fake engine ends its copies as the real engine does."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from tests.simulation.world import World
 
 F0 = file(0)
 RATE = SIZE / 100.0
-"""Bytes a second: a file takes 100 s."""
+"""Bytes a second. A file takes 100 s."""
 
 
 @dataclass
 class Body:
-    """A source's response."""
+    """A fake response of a source."""
 
     version: Version
     name: str = "video.mp4"
@@ -42,12 +42,12 @@ class Body:
         return bytes(min(length, 1))
 
     def close(self) -> None:
-        """Do nothing."""
+        """Do nothing: there is no connection."""
 
 
 @dataclass
 class Source:
-    """A source whose `open` raises these errors, then returns a body."""
+    """A fake source whose `open` raises each of `errors` once, then returns a body."""
 
     etag: str = '"f0"'
     errors: tuple[IngesterError, ...] = ()
@@ -62,7 +62,7 @@ class Source:
 
 
 class Harness:
-    """An engine and its bucket."""
+    """A fake engine in a world, and its bucket."""
 
     def __init__(self, *faults: Fault) -> None:
         made = scenario((F0,), faults=faults)
@@ -73,7 +73,11 @@ class Harness:
         self.engine = FakeEngine(self.world, self.copies, RATE)
 
     def copy(self, *copies: Copy, seconds: float = 1e6) -> list[Copied | IngesterError]:
-        """Run the copies in `seconds`. Return their results, or raise the run's error."""
+        """Run the copies with a time limit of `seconds`, and return their results.
+
+        Raises:
+            Exception: The error that ended the run.
+        """
         ends = self.world.time + seconds
         engine = replace(self.engine, time_left=lambda: ends - self.world.time)
         promise = self.world.start("downloader", lambda: engine.copy(copies))
@@ -135,7 +139,7 @@ def test_copy_fails_when_the_time_is_too_short_for_a_part() -> None:
         harness.copy(copy_of(Source()), seconds=5.0)
 
 
-def test_skipped_error_ends_only_its_own_copy() -> None:
+def test_tolerated_error_ends_only_its_own_copy() -> None:
     harness = Harness()
     gone = copy_of(Source(errors=(NotAFile("a page"),)), "a.mp4", tolerated_errors=(NotAFile,))
     first, second = harness.copy(gone, copy_of(Source(), "b.mp4"))

@@ -1,4 +1,4 @@
-"""Lambda, API Gateway and the event source mappings around the functions."""
+"""Tests of the fake Lambda, API Gateway and event source mappings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DONE: dict[str, Any] = {"batchItemFailures": []}
 
 
 class Harness:
-    """A queue and a function that does `work` for each message."""
+    """A world with a queue, and a function that does `work` for each message."""
 
     def __init__(
         self, work: Callable[[World], Any], *faults: Fault, seconds: float = 900.0
@@ -49,7 +49,7 @@ class Harness:
 
 
 def slow(seconds: float) -> Callable[[World], Any]:
-    """Make work that takes `seconds`."""
+    """Return work that takes `seconds` of the world's time."""
 
     def work(world: World) -> Any:
         world.sleep(seconds)
@@ -94,7 +94,7 @@ def test_message_moves_to_the_dlq_when_it_fails_too_often() -> None:
     assert len(harness.cloud.queues.messages(harness.cloud.download_dlq)) == 1
 
 
-def test_queue_runs_no_more_invocations_at_once_than_allowed() -> None:
+def test_queue_starts_no_more_invocations_at_once_than_allowed() -> None:
     running, most = 0, 0
 
     def work(world: World) -> Any:
@@ -127,7 +127,7 @@ def test_message_is_handled_twice_when_it_is_delivered_twice() -> None:
 
 
 def answered(work: Callable[[World], Any], *faults: Fault, seconds: float = 10.0) -> Any:
-    """POST to the gateway. Return its answer."""
+    """Send a POST to a gateway, and return the gateway's answer."""
     harness = Harness(work, *faults, seconds=30.0)
     gateway = Gateway(harness.world, harness.function)
     promise = harness.world.start("caller", lambda: gateway.post(b"{}", {}, seconds))
@@ -148,7 +148,7 @@ def test_caller_gets_no_answer_when_its_own_timeout_ends() -> None:
     assert answered(slow(20.0), seconds=3.0) is None
 
 
-def test_gateway_answers_504_after_29_seconds() -> None:
+def test_gateway_answers_504_when_the_function_takes_more_than_29_seconds() -> None:
     status, _ = answered(slow(29.5), seconds=60.0)
     assert status == 504
 

@@ -1,4 +1,4 @@
-"""The fake DynamoDB table, compared with moto where moto behaves as AWS."""
+"""Tests of the fake DynamoDB table, compared with moto where moto behaves as AWS."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def attribute_of(part: tuple[str, str]) -> str:
 
 @st.composite
 def update_expressions(draw: st.DrawFn) -> str:
-    """Updates without overlapping paths, which moto refuses only after it tests the condition."""
+    """Draw an update without overlapping paths, since moto refuses them later than DynamoDB."""
     chosen = draw(st.lists(st.sampled_from(PARTS), min_size=1, max_size=4, unique_by=attribute_of))
     words = draw(st.permutations(["SET", "REMOVE", "ADD", "DELETE"]))
     clauses = [(word, [text for kind, text in chosen if kind == word]) for word in words]
@@ -109,7 +109,7 @@ def update_expressions(draw: st.DrawFn) -> str:
 
 @st.composite
 def conditions(draw: st.DrawFn) -> str:
-    """Terms joined by AND and OR; moto can't parse NOT before NOT or a parenthesis."""
+    """Draw terms joined by AND and OR. moto can't parse NOT before NOT or a parenthesis."""
 
     def joined(most: int) -> str:
         terms = draw(st.lists(st.sampled_from(TESTS), min_size=1, max_size=most))
@@ -210,20 +210,21 @@ def test_update_item_is_refused_when_a_placeholder_is_unused(aws: Cloud, kind: s
 
 
 def test_update_item_is_refused_when_parentheses_are_redundant() -> None:
-    # AWS: "The expression has redundant parentheses"; moto accepts them.
+    # DynamoDB answers "The expression has redundant parentheses". moto accepts the expression.
     code = code_of(fake_table(SCHEDULE).update_item, **update_of("SET a = :num", "((n = :num))"))
     assert code == "ValidationException"
 
 
 def test_update_item_is_refused_when_it_removes_a_path_without_parent() -> None:
-    # moto ignores this. DynamoDB's behaviour: scylladb's issue 10043.
+    # DynamoDB refuses such an update, which moto accepts. Source:
+    # https://github.com/scylladb/scylladb/issues/10043
     table = seeded(fake_table(SCHEDULE), m={})
     assert code_of(table.update_item, **update_of("REMOVE gone.x")) == "ValidationException"
     assert outcome(table.update_item, **update_of("REMOVE m.gone")) == {}
 
 
 def test_condition_on_size_fails_when_the_attribute_is_missing() -> None:
-    # moto raises a ValueError.
+    # moto isn't compared, because it raises a ValueError.
     table = fake_table(SCHEDULE)
     code = code_of(table.update_item, **update_of("SET n = :num", "size(steps) >= :num"))
     assert code == "ConditionalCheckFailedException"
@@ -237,7 +238,7 @@ def test_condition_on_size_fails_when_the_attribute_is_missing() -> None:
         ("SET l = list_append(l, :list)", {"l": ["a"]}, {"l": ["a", "c"]}),
     ],
 )
-def test_update_item_returns_updated_attributes_as_in_moto_when_all_changed(
+def test_update_item_returns_updated_attributes_as_in_moto_when_all_change(
     aws: Cloud, text: str, old: dict[str, Any], new: dict[str, Any]
 ) -> None:
     for returned, expected in (("UPDATED_OLD", old), ("UPDATED_NEW", new)):
@@ -247,8 +248,8 @@ def test_update_item_returns_updated_attributes_as_in_moto_when_all_changed(
             assert found == {"Attributes": expected}
 
 
-def test_update_item_returns_attributes_when_it_set_them_to_the_same_value() -> None:
-    # UpdateItem: UPDATED_NEW "returns only the updated attributes"; moto gives those that differ.
+def test_update_item_returns_attributes_when_it_sets_them_to_the_same_value() -> None:
+    # UPDATED_NEW "returns only the updated attributes" (UpdateItem). moto returns changed values.
     table = seeded(fake_table(SCHEDULE), n=2, m={"x": 1, "y": 2})
     found = outcome(table.update_item, **update_of("SET n = :num", ReturnValues="UPDATED_NEW"))
     assert found == {"Attributes": {"n": 2}}
@@ -267,13 +268,13 @@ def test_update_item_changes_a_list_as_in_moto_when_it_writes_several_elements(a
 
 
 def test_update_item_appends_elements_of_a_list_in_the_order_of_their_indexes() -> None:
-    # Update expressions, "Adding elements to a list". moto uses the expression's order.
+    # Source: developer guide, "Adding elements to a list". moto uses the expression's order.
     table = seeded(fake_table(SCHEDULE), l=[])
     table.update_item(**update_of("SET l[9] = :num, l[8] = :text"))
     assert table.items()[0]["l"] == ["a", 2]
 
 
-def test_put_and_get_answer_as_in_moto(aws: Cloud) -> None:
+def test_put_item_and_get_item_answer_as_in_moto(aws: Cloud) -> None:
     moto, fake = aws.schedule, fake_table(SCHEDULE)
     condition = {
         "ConditionExpression": "attribute_not_exists(zoom_series_id) OR n < :num",
@@ -361,7 +362,7 @@ def status_table(**more: Any) -> FakeTable:
 
 @pytest.mark.parametrize("value", ["12", ""])
 def test_put_item_is_refused_when_an_index_key_has_the_wrong_type_or_is_empty(value: str) -> None:
-    # Global secondary indexes, "Data synchronization": types must match. moto accepts a text.
+    # Types must match (developer guide, "Data synchronization"). moto accepts a text.
     item = {"zip_id": "one", "meeting_id": value}
     assert code_of(status_table().put_item, Item=item) == "ValidationException"
 

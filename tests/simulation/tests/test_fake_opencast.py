@@ -1,4 +1,4 @@
-"""The fake Opencast behaves as Opencast's documents and sources say."""
+"""Tests that the fake Opencast behaves as Opencast's documents and sources say."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SIZE = 100_000_000
 
 
 class Harness:
-    """An Opencast with two staged files, and a session to it."""
+    """A fake Opencast with two staged files, and a session for it."""
 
     def __init__(self, *faults: Fault, **site: Any) -> None:
         chosen: Site = replace(
@@ -173,7 +173,7 @@ def test_event_is_unknown_when_a_person_has_deleted_it() -> None:
     assert harness.event_status() == 404
 
 
-def test_series_has_arrays_of_values() -> None:
+def test_opencast_answers_with_arrays_of_values_for_a_series() -> None:
     harness = Harness()
     series = harness.opencast.get(f"/series/{SERIES[0]}.json").json()
     assert series["http://purl.org/dc/terms/"]["identifier"] == [{"value": SERIES[0]}]

@@ -1,4 +1,4 @@
-"""The fake S3 and SSM, compared with moto where moto behaves as AWS."""
+"""Tests of the fake S3 and SSM, compared with moto where moto behaves as AWS."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_head_object_fails_as_in_moto_when_the_object_is_missing(
         assert code_of(s3.head_object, Bucket=BUCKET, Key="gone") == "404"
 
 
-def test_head_object_gives_the_nominal_size(bucket: FakeBucket) -> None:
+def test_head_object_returns_the_nominal_size(bucket: FakeBucket) -> None:
     bucket.store("big", b"token", 5_000_000_000, {"Identity": "i"})
     found = bucket.head_object(Bucket=BUCKET, Key="big")
     assert (found["ContentLength"], found["Metadata"]) == (5_000_000_000, {"identity": "i"})

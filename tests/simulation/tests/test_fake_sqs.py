@@ -1,4 +1,4 @@
-"""The fake SQS, compared with moto where moto behaves as AWS."""
+"""Tests of the fake SQS, compared with moto where moto behaves as AWS."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def now() -> Time:
 
 
 def received(sqs: Any, url: str, most: int = 10) -> list[dict[str, Any]]:
-    """Receive messages. Return them in the form of the records of an SQS event."""
+    """Receive messages, and return them in the form of the records of an SQS event."""
     if isinstance(sqs, FakeQueues):
         return sqs.take(url, most)
     answer = sqs.receive_message(
@@ -72,7 +72,7 @@ takes = st.tuples(st.sampled_from(["receive", "release", "delete"]), st.integers
 
 
 def fifo_trace(sqs: Any, url: str, operations: list[Any]) -> list[Any]:
-    """Run operations on a FIFO queue. Return the received bodies and the counts."""
+    """Run operations on a FIFO queue, and return the received bodies and the counts."""
     trace: list[Any] = []
     held: list[dict[str, Any]] = []
     for kind, *rest in operations:
@@ -82,7 +82,7 @@ def fifo_trace(sqs: Any, url: str, operations: list[Any]) -> list[Any]:
             sqs.send_message(QueueUrl=url, MessageBody=body, MessageGroupId=group, **more)
         elif kind == "receive":
             got = received(sqs, url, rest[0])
-            # moto mixes the groups of one receive. SQS doesn't define their order.
+            # moto mixes the groups of one receive. SQS doesn't define the order of groups.
             trace.append(
                 sorted((record["attributes"]["MessageGroupId"], record["body"]) for record in got)
             )
@@ -138,7 +138,7 @@ def test_fifo_queue_behaves_as_in_moto_when_operations_are_generated(aws: Cloud)
 
 
 def standard_trace(sqs: Any, url: str) -> list[Any]:
-    """Use messages, attributes and handles of a standard queue. Return its answers."""
+    """Use messages, attributes and handles of a standard queue, and return the answers."""
     reason = {"FailedReason": {"DataType": "String", "StringValue": "why"}}
     for body in ("one", "two", "three"):
         sqs.send_message(QueueUrl=url, MessageBody=body, MessageAttributes=reason)
@@ -190,7 +190,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("kind", "message", "code"), WRONG)
-def test_send_is_refused_when_the_message_is_invalid(
+def test_send_message_is_refused_when_the_message_is_invalid(
     kind: str, message: dict[str, Any], code: str
 ) -> None:
     fake = fake_queues(Time())
@@ -199,9 +199,9 @@ def test_send_is_refused_when_the_message_is_invalid(
     assert fake.messages(urls[kind]) == []
 
 
-# moto accepts the others, which SendMessage's documentation forbids.
+# moto accepts the other messages of WRONG, although SendMessage's documentation forbids them.
 @pytest.mark.parametrize("number", [0, 7, 8])
-def test_send_is_refused_by_moto_when_the_message_is_invalid(aws: Cloud, number: int) -> None:
+def test_moto_refuses_an_invalid_message_with_the_code_of_the_fake(aws: Cloud, number: int) -> None:
     kind, message, code = WRONG[number]
     url = aws.upload_queue if kind == "fifo" else aws.download_queue
     assert code_of(aws.sqs.send_message, QueueUrl=url, **message) == code
@@ -253,7 +253,7 @@ def test_message_is_visible_again_when_its_visibility_timeout_ends(now: Time) ->
     fake.change_message_visibility(QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=100)
     assert fake.next_visible(url) == now() + 100
     now.now += 100
-    # The handle still deletes the message, because nobody has received it since.
+    # The handle still deletes the message, because no later receive has made another handle.
     fake.delete(url, handle)
     assert fake.messages(url) == []
 

@@ -1,4 +1,4 @@
-"""The fake Zoom behaves as Zoom's documents say."""
+"""Tests that the fake Zoom behaves as Zoom's documents say."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def listed(zoom: Zoom, uuid: str = UUID) -> tuple[int, Any]:
 
 
 def deliver(answers: list[int | None]) -> list[float]:
-    """Make Zoom send a webhook event that gets these answers. Return the times of its attempts."""
+    """Make Zoom send a webhook event that gets these answers. Return the times of the attempts."""
     zoom = zoom_of(ONE_FILE)
     attempts: list[float] = []
 
@@ -86,7 +86,7 @@ def test_webhook_event_has_a_new_token_and_new_urls_when_it_is_repeated() -> Non
     assert url != other
 
 
-def test_file_is_processing_and_without_url_when_it_is_unfinished() -> None:
+def test_file_has_the_status_processing_and_no_url_when_it_is_unfinished() -> None:
     truth = file(0, finished=DONE + HOUR)
     zoom = zoom_of(scenario((truth,)))
     body = json.loads(zoom.body_of(notify(DONE, truth)))
@@ -182,6 +182,6 @@ def test_download_answers_with_a_page_or_404_when_the_file_is_missing(
 
 
 @pytest.mark.parametrize(("cdn", "status"), [("ignores", 206), ("wants", 206), ("refuses", 403)])
-def test_cdn_may_refuse_the_token(cdn: str, status: int) -> None:
+def test_cdn_answers_403_only_when_it_refuses_the_token(cdn: str, status: int) -> None:
     zoom = zoom_of(scenario((file(0),), site=replace(SITE, cdn=cdn)))
     assert opened(zoom, zoom.new_token(UUID)).status == status

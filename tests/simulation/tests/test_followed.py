@@ -1,4 +1,4 @@
-"""Ingests are followed in a world, and the judge finds what is wrong with that."""
+"""Tests of worlds that follow ingests, and of what the judge finds wrong in them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ F0 = file(0)
 
 
 def followed(*ends: str) -> Played:
-    """Play a world with one recording, whose ingests are followed and end so."""
+    """Play a world that follows the ingests of one recording. `ends` are the workflows' ends."""
     site = replace(SITE, follows=True, workflow_ends=ends)
     return play(scenario((F0,), notify(DONE + 10, F0), site=site))
 
@@ -25,7 +25,7 @@ def worst_of(played: Played) -> Category:
 
 
 def following_of(played: Played) -> dict[str, Any]:
-    """Return the stored note of the ingest that is followed."""
+    """Return the `following` that the ledger has stored for the only ingest."""
     stored = played.cloud.recordings._stored  # noqa: SLF001  # `items` returns copies
     ((ingest,),) = [item["ingests"].values() for item in stored.values() if item["uuid"] == UUID]
     found: dict[str, Any] = ingest["following"]
@@ -48,19 +48,19 @@ def test_a_row_has_the_end_of_its_ingest_and_a_mail_reports_what_needs_a_person(
     played = followed(end)
     assert judge(played) == []
     (states,) = played.cloud.states.values()
-    # Rows that are a week old are deleted.
+    # The world lasts longer than a week, after which rows expire.
     assert [seen for _, seen in states if seen != "expired"][-1] == state
     assert [mail.who for mail in played.mails] == ["follow"] * mails
 
 
-def test_an_ingest_that_is_followed_for_ever_is_stuck() -> None:
+def test_the_judge_calls_an_ingest_stuck_when_it_is_followed_for_ever() -> None:
     played = followed("SUCCEEDED")
     following_of(played)["due"] = "2026-03-20T12:00:00Z"
     assert worst_of(played) is Category.STUCK
 
 
 @pytest.mark.parametrize("fate", ["failed", "deleted", ""])
-def test_a_wrong_fate_is_found(fate: str) -> None:
+def test_the_judge_finds_a_wrong_fate_of_an_ingest(fate: str) -> None:
     played = followed("SUCCEEDED")
     following_of(played)["fate"] = fate
     assert worst_of(played) is Category.UNTOLD
@@ -73,7 +73,7 @@ def test_the_judge_finds_a_failure_that_was_not_reported(end: str) -> None:
     assert worst_of(played) is Category.UNTOLD
 
 
-def test_a_staged_file_that_is_given_up_too_early_is_lost() -> None:
+def test_the_judge_calls_a_staged_file_lost_when_it_is_released_before_its_ingest() -> None:
     played = followed("SUCCEEDED")
     ((_, stored),) = played.cloud.bucket.tagged
     played.cloud.bucket.tagged.append((0.0, stored))

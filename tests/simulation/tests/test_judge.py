@@ -1,4 +1,4 @@
-"""The judge finds mistakes that are added to worlds that ended well."""
+"""Tests that the judge finds mistakes that are added to worlds that ended well."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def without_second_file(played: Played) -> None:
     played.system.opencast.ingests[:] = [replace(ingest, files=ingest.files[:1])]
 
 
-def test_world_has_no_verdicts_when_it_ends_well() -> None:
+def test_judge_finds_nothing_when_a_world_ends_well() -> None:
     assert judge(well_ended()) == []
 
 
-def test_file_is_lost_when_it_is_missing_and_not_reported() -> None:
+def test_judge_calls_a_file_lost_when_it_is_missing_and_not_reported() -> None:
     played = well_ended()
     without_second_file(played)
     assert category(played) is Category.LOST
@@ -52,35 +52,35 @@ def test_file_is_lost_when_it_is_missing_and_not_reported() -> None:
         "Not there: active_speaker of segment 1.",
     ],
 )
-def test_missing_file_is_reported_when_a_mail_names_it(text: str) -> None:
+def test_judge_calls_a_missing_file_reported_when_a_mail_names_it(text: str) -> None:
     played = well_ended()
     without_second_file(played)
     played.mails.append(mail(text, goes_on=True))
     assert category(played) is Category.TOLD
 
 
-def test_missing_file_is_lost_when_the_mail_names_another_file() -> None:
+def test_judge_calls_a_missing_file_lost_when_the_mail_names_another_file() -> None:
     played = well_ended()
     without_second_file(played)
     played.mails.append(mail(f"The file {F0.id} stayed outside.", goes_on=True))
     assert category(played) is Category.LOST
 
 
-def test_missing_file_is_lost_when_the_mail_is_older_than_the_ingest() -> None:
+def test_judge_calls_a_missing_file_lost_when_the_mail_is_older_than_the_ingest() -> None:
     played = well_ended()
     without_second_file(played)
     played.mails.append(mail("It failed.", at=DONE))
     assert category(played) is Category.LOST
 
 
-def test_missing_file_is_lost_when_zoom_repeated_the_webhook_event_with_success() -> None:
+def test_judge_calls_a_missing_file_lost_when_a_retry_of_the_webhook_event_succeeded() -> None:
     played = well_ended()
     played.system.opencast.ingests.clear()
     played.mails.append(mail("This webhook event wasn't taken.", who="webhook"))
     assert category(played) is Category.LOST
 
 
-def test_missing_recording_is_reported_when_its_dead_letter_has_a_reason() -> None:
+def test_judge_calls_a_missing_recording_reported_when_its_dead_letter_has_a_reason() -> None:
     played = well_ended()
     played.system.opencast.ingests.clear()
     played.cloud.queues.send_message(
@@ -91,47 +91,47 @@ def test_missing_recording_is_reported_when_its_dead_letter_has_a_reason() -> No
     assert category(played) is Category.TOLD
 
 
-def test_dead_letter_is_stuck_when_it_has_no_reason() -> None:
+def test_judge_calls_a_dead_letter_stuck_when_it_has_no_reason() -> None:
     played = well_ended()
     body = json.dumps({"uuid": UUID})
     played.cloud.queues.send_message(QueueUrl=played.cloud.download_dlq, MessageBody=body)
     assert category(played) is Category.STUCK
 
 
-def test_message_is_stuck_when_it_still_waits() -> None:
+def test_judge_calls_a_message_stuck_when_it_still_waits_at_the_end() -> None:
     played = well_ended()
     body = json.dumps({"uuid": UUID})
     played.cloud.queues.send_message(QueueUrl=played.cloud.download_queue, MessageBody=body)
     assert category(played) is Category.STUCK
 
 
-def test_upload_is_stuck_when_it_stays_open() -> None:
+def test_judge_calls_an_upload_stuck_when_it_stays_open() -> None:
     played = well_ended()
     played.cloud.bucket.begin_upload(f"{F0.begins:.0f}/1772464970/000-gallery_view.mp4")
     assert category(played) is Category.STUCK
 
 
-def test_open_upload_is_allowed_when_its_key_was_renumbered() -> None:
+def test_judge_allows_an_open_upload_when_its_key_was_renumbered() -> None:
     played = well_ended()
     key = min(played.cloud.bucket.keys)
     played.cloud.bucket.begin_upload(key.replace("/000-", "/001-"))
     assert judge(played) == []
 
 
-def test_second_ingest_is_found_when_nobody_requested_it() -> None:
+def test_judge_finds_a_second_ingest_when_no_person_requested_it() -> None:
     played = well_ended()
     played.system.opencast.ingests *= 2
     assert category(played) is Category.TWICE
 
 
-def test_further_event_is_found_when_nobody_requested_it() -> None:
+def test_judge_finds_a_further_event_when_no_person_requested_it() -> None:
     played = well_ended()
     (ingest,) = played.system.opencast.ingests
     played.system.opencast.ingests.append(replace(ingest, id="another"))
     assert category(played) is Category.TWICE
 
 
-def test_bytes_are_wrong_when_they_are_those_of_another_file() -> None:
+def test_judge_finds_wrong_bytes_when_a_file_has_those_of_another() -> None:
     played = well_ended()
     (ingest,) = played.system.opencast.ingests
     first, second = ingest.files
@@ -140,21 +140,21 @@ def test_bytes_are_wrong_when_they_are_those_of_another_file() -> None:
     assert Category.WRONG_BYTES in {verdict.category for verdict in judge(played)}
 
 
-def test_bytes_are_wrong_when_segments_are_in_the_wrong_order() -> None:
+def test_judge_finds_wrong_bytes_when_segments_are_in_the_wrong_order() -> None:
     played = well_ended()
     (ingest,) = played.system.opencast.ingests
     played.system.opencast.ingests[:] = [replace(ingest, files=ingest.files[::-1])]
     assert category(played) is Category.WRONG_BYTES
 
 
-def test_series_is_wrong_when_nobody_requested_it() -> None:
+def test_judge_finds_a_wrong_series_when_no_person_requested_it() -> None:
     played = well_ended()
     (ingest,) = played.system.opencast.ingests
     played.system.opencast.ingests[:] = [replace(ingest, series=SERIES[1])]
     assert category(played) is Category.WRONG_SERIES
 
 
-def test_missing_recording_is_allowed_when_a_person_trashed_it() -> None:
+def test_judge_allows_a_missing_recording_when_a_person_trashed_it() -> None:
     slow = replace(SITE, webhook_delay=300)
     made = scenario((F0,), notify(DONE + 10, F0), Trash(DONE + 60, UUID), site=slow)
     played = well_ended(made)
@@ -162,12 +162,12 @@ def test_missing_recording_is_allowed_when_a_person_trashed_it() -> None:
     assert category(played) is Category.OK
 
 
-def test_missing_recording_is_allowed_when_it_has_no_series() -> None:
+def test_judge_allows_a_missing_recording_when_it_has_no_series() -> None:
     made = scenario((F0,), notify(DONE + 10, F0), site=replace(SITE, default_series=""))
     assert category(well_ended(made)) is Category.OK
 
 
-def test_chat_file_is_lost_when_it_is_missing() -> None:
+def test_judge_calls_a_chat_file_lost_when_it_is_missing() -> None:
     chat = file(0, "chat_file", size=100)
     played = well_ended(scenario((F0, chat), notify(DONE + 10, F0, chat)))
     assert category(played) is Category.OK
@@ -175,7 +175,7 @@ def test_chat_file_is_lost_when_it_is_missing() -> None:
     assert category(played) is Category.LOST
 
 
-def test_mails_are_noise_when_there_are_too_many() -> None:
+def test_judge_calls_mails_noise_when_there_are_too_many() -> None:
     played = well_ended()
     played.mails += [mail(f"Mail {number}", at=600.0 * number) for number in range(30)]
     assert category(played) is Category.NOISE
@@ -194,7 +194,7 @@ def test_mails_are_noise_when_there_are_too_many() -> None:
         ("IGNORED", "RECORDING_STOPPED", True),
     ],
 )
-def test_change_of_state_is_found_when_it_goes_backwards(
+def test_judge_finds_a_change_of_state_when_it_goes_backwards(
     before: str, after: str, *, expected: bool
 ) -> None:
     assert is_backwards(before, after) is expected
@@ -203,7 +203,7 @@ def test_change_of_state_is_found_when_it_goes_backwards(
     assert (category(played) is Category.BACKWARDS) is expected
 
 
-def test_view_is_not_named_when_the_text_has_a_longer_view() -> None:
+def test_text_names_no_view_when_it_only_has_a_longer_view() -> None:
     recording = scenario((file(0, "shared_screen"),)).recordings[0]
     text = "shared_screen_with_speaker_view of segment 0"
     assert not names(text, recording.files[0], recording)

@@ -1,6 +1,6 @@
-"""The simulator finds mistakes in the code.
+"""Tests that the simulator finds mistakes in the code.
 
-`python -m tests.simulation.mutations` starts each at world 0, which takes longer.
+`python -m tests.simulation.mutations` starts each mutation at world 0, which takes longer.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Repeatable worlds, shrunk worlds and tables of outcomes."""
+"""Tests of repeatable worlds, shrunk worlds and tables of outcomes."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_shrunk_world_still_fails_with_fewer_parts() -> None:
     assert len(smaller.happenings) < len(scenario.happenings)
 
 
-def test_reasons_count_together_when_only_numbers_differ() -> None:
+def test_reports_are_counted_together_when_only_numbers_differ() -> None:
     texts = tuple(
         f"told: f{number} is not in Opencast. Dead letter: attempt {number} failed"
         for number in (1, 2)

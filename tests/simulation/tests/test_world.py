@@ -1,4 +1,4 @@
-"""Time, crashes and faults of the simulated world."""
+"""Tests of time, crashes and faults in a simulated world."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_request_has_its_effect_twice_when_botocore_repeats_it() -> None:
     assert len(done) == 2
 
 
-def test_outage_fails_the_calls_during_it_only() -> None:
+def test_outage_makes_only_the_calls_during_it_fail() -> None:
     simulated = world(Fault(Kind.OUTAGE, "ssm", at=10.0, seconds=10.0))
     outcomes: list[bool] = []
 

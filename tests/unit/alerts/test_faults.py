@@ -41,7 +41,7 @@ OTHER = [
 
 
 @pytest.mark.parametrize(("first", "second"), SAME)
-def test_records_are_of_the_same_fault_when_only_ids_times_or_numbers_differ(
+def test_log_records_are_of_the_same_fault_when_only_request_ids_times_or_numbers_differ(
     first: LogRecord, second: LogRecord
 ) -> None:
     [fault] = faults(first, second)
@@ -50,23 +50,23 @@ def test_records_are_of_the_same_fault_when_only_ids_times_or_numbers_differ(
 
 
 @pytest.mark.parametrize(("first", "second"), OTHER)
-def test_records_are_of_different_faults_when_anything_else_differs(
+def test_log_records_are_of_different_faults_when_message_recording_location_or_crash_differs(
     first: LogRecord, second: LogRecord
 ) -> None:
     assert [fault.records for fault in faults(first, second)] == [(first,), (second,)]
 
 
-def test_same_record_is_another_fault_in_another_function() -> None:
+def test_same_log_record_is_of_another_fault_when_another_function_logs_it() -> None:
     assert faults(record())[0].key != faults(record(), function="zoom-webhook")[0].key
 
 
-def test_record_below_the_level_is_no_fault() -> None:
+def test_log_record_is_of_no_fault_when_its_level_is_below_the_minimum() -> None:
     below = LogRecord(level=Level.WARNING, message="hm")
     assert faults(below) == []
     assert len(faults_in([below], "zoom-webhook", Level.WARNING)) == 1
 
 
-def test_shape_of_a_message_replaces_ids_times_and_numbers() -> None:
+def test_shape_of_replaces_ids_times_and_numbers_of_a_message() -> None:
     assert shape_of("attempt 3 of 12, next try at 2026-10-14T18:30:00Z") == (
         "attempt # of #, next try at #"
     )

@@ -1,4 +1,4 @@
-"""The table of mailed faults: what is claimed, and what is only counted."""
+"""The table of mailed faults: claims, counts of repeats, and expiry."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def table(aws: Cloud, clock: Clock) -> FaultsTable:
     return FaultsTable(aws.faults, QUIET, clock)
 
 
-def test_first_occurrence_is_claimed_and_repeats_are_counted(
+def test_first_occurrence_of_a_fault_is_claimed_and_repeats_are_counted(
     table: FaultsTable, clock: Clock
 ) -> None:
     first = table.count_and_claim("k", 2, MAIL)
@@ -57,7 +57,7 @@ def test_quiet_period_starts_again_after_a_mail_about_repeats(
     assert claim.times == 1
 
 
-def test_occurrence_is_a_first_one_when_the_row_has_expired(
+def test_occurrence_of_a_fault_counts_as_the_first_when_the_quiet_period_has_ended(
     table: FaultsTable, clock: Clock
 ) -> None:
     first = table.count_and_claim("k", 1, MAIL)
@@ -69,7 +69,9 @@ def test_occurrence_is_a_first_one_when_the_row_has_expired(
     assert again.times == 1
 
 
-def test_next_occurrence_claims_the_repeats_that_wait(table: FaultsTable, clock: Clock) -> None:
+def test_occurrence_of_a_fault_claims_earlier_repeats_when_the_quiet_period_has_ended(
+    table: FaultsTable, clock: Clock
+) -> None:
     first = table.count_and_claim("k", 1, MAIL)
     assert first
     table.mailed(first)
@@ -81,8 +83,8 @@ def test_next_occurrence_claims_the_repeats_that_wait(table: FaultsTable, clock:
     assert (again.times, again.since) == (5, began)
 
 
-def test_fault_has_one_claim_until_it_expires(table: FaultsTable, clock: Clock) -> None:
-    """If an invocation dies before its mail, the next one claims the fault with its count."""
+def test_fault_has_only_one_claim_until_the_claim_expires(table: FaultsTable, clock: Clock) -> None:
+    """If an invocation dies before it sends the mail, a later invocation claims the fault."""
     assert table.count_and_claim("k", 1, MAIL)
     assert table.count_and_claim("k", 1, MAIL) is None
     clock.forward(seconds=CLAIM.total_seconds())
@@ -91,7 +93,7 @@ def test_fault_has_one_claim_until_it_expires(table: FaultsTable, clock: Clock) 
     assert list(table.claim_due()) == []
 
 
-def test_released_claim_can_be_claimed_again(table: FaultsTable) -> None:
+def test_fault_can_be_claimed_again_when_its_claim_was_released(table: FaultsTable) -> None:
     claim = table.count_and_claim("k", 3, MAIL)
     assert claim
     table.give_back(claim, 3)
@@ -100,7 +102,7 @@ def test_released_claim_can_be_claimed_again(table: FaultsTable) -> None:
     assert again.times == 3
 
 
-def test_each_fault_has_its_own_row_that_expires(
+def test_each_fault_has_its_own_row_that_expires_after_a_day(
     aws: Cloud, table: FaultsTable, clock: Clock
 ) -> None:
     assert table.count_and_claim("k", 1, MAIL)
@@ -110,7 +112,9 @@ def test_each_fault_has_its_own_row_that_expires(
         assert len(item["body"]) <= BODY_KEPT
 
 
-def test_every_fault_with_repeats_that_are_due_is_claimed(aws: Cloud, table: FaultsTable) -> None:
+def test_every_fault_with_due_repeats_is_claimed_when_the_scan_has_several_pages(
+    aws: Cloud, table: FaultsTable
+) -> None:
     for number in range(4):
         item = {"fault": str(number), "unmailed": 1, "quiet_until": 0, "body": "x" * 390_000}
         aws.faults.put_item(Item=item)
@@ -118,7 +122,7 @@ def test_every_fault_with_repeats_that_are_due_is_claimed(aws: Cloud, table: Fau
     assert {claim.key for claim in table.claim_due()} == {"0", "1", "2", "3"}
 
 
-def test_fault_is_mailed_when_its_row_expired_while_it_was_counted(
+def test_fault_is_claimed_when_its_row_expired_between_two_writes(
     aws: Cloud, table: FaultsTable
 ) -> None:
     aws.faults.put_item(Item={"fault": "k", "unmailed": 1})

@@ -1,4 +1,4 @@
-"""Lines of a log: our own records, what Lambda writes, and anything else."""
+"""Lines of a log: records of our code, Lambda's own lines, and any other text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests import log_lines
 from tests.log_lines import REQUEST, line_of
 
 
-def test_our_records_are_parsed_as_they_were_written() -> None:
+def test_log_record_of_our_code_is_parsed_as_it_was_written() -> None:
     error = KeyError("no such thing")
     with log.about(uuid="u==", zip_id="auto-ingest-u==", aws_request_id="r"):
         line = line_of("ERROR", "Gave up: %s", "enough", error=error, outlook="Nothing.")
@@ -38,7 +38,7 @@ def test_our_records_are_parsed_as_they_were_written() -> None:
         (log_lines.PRINTED, "crashed", "KeyError: 1"),
     ],
 )
-def test_crash_has_its_kind_and_its_headline(line: str, crash: str, headline: str) -> None:
+def test_record_of_a_crash_has_its_kind_and_headline(line: str, crash: str, headline: str) -> None:
     [record] = records_of([line])
     assert (record.level, record.crash) == (Level.CRITICAL, crash)
     assert record.headline.startswith(headline)
@@ -52,23 +52,23 @@ def test_crash_has_its_kind_and_its_headline(line: str, crash: str, headline: st
         log_lines.PRINTED.splitlines(),
     ],
 )
-def test_lines_about_the_same_crash_are_one_record(lines: tuple[str, ...]) -> None:
+def test_log_lines_about_the_same_crash_become_one_record(lines: tuple[str, ...]) -> None:
     [record] = records_of([line_of("INFO"), *lines, line_of("INFO")])[1:2]
     assert record.crash
     assert len(records_of(lines)) == 1
 
 
-def test_two_crashes_are_two_records() -> None:
+def test_crashes_of_two_requests_become_two_records() -> None:
     other = log_lines.TIMED_OUT.replace(REQUEST[:8], "00000000")
     records = records_of([log_lines.TIMED_OUT, other])
     assert [record.crash for record in records] == ["timed out"] * 2
 
 
-def test_routine_lines_are_left_out() -> None:
+def test_routine_lines_of_lambda_become_no_records() -> None:
     assert records_of([*log_lines.ROUTINE, "", "\n", "  "]) == []
 
 
-def test_other_text_has_the_level_that_it_names() -> None:
+def test_log_line_of_other_text_has_the_level_that_it_names() -> None:
     lines = ["moov: ERROR at 12", "CRITICAL disk", "a WARNING", "ERRORS are no level", "hm"]
     assert [record.level.name for record in records_of(lines)] == [
         "ERROR",
@@ -79,7 +79,7 @@ def test_other_text_has_the_level_that_it_names() -> None:
     ]
 
 
-def test_malformed_record_is_parsed_as_text() -> None:
+def test_malformed_log_record_is_parsed_as_text() -> None:
     lines = ["{", "{}", '{"level": 3}', log_lines.with_level(line_of(), "LOUD"), "[1]"]
     assert [record.message for record in records_of(lines)] == list(lines)
     [record] = records_of(['{"level": "error", "message": {"a": 1}, "uuid": null}'])
@@ -87,6 +87,6 @@ def test_malformed_record_is_parsed_as_text() -> None:
 
 
 @given(st.lists(st.text() | st.sampled_from([*log_lines.CRASHES, *log_lines.ROUTINE, line_of()])))
-def test_any_lines_can_be_parsed(lines: list[str]) -> None:
+def test_log_lines_are_parsed_whatever_their_text(lines: list[str]) -> None:
     for record in records_of(lines):
         assert record.headline == "" or record.headline in record.message

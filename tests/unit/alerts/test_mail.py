@@ -54,12 +54,12 @@ def mail(line: str, about: StatusRow | None = None, function: str = "zoom-upload
     return alerts.mail_about(fault, about, SOURCE, NOW, ZONE)
 
 
-def test_series_that_was_asked_for_is_named_beside_that_of_the_event() -> None:
+def test_mail_names_the_requested_series_beside_the_series_of_the_row() -> None:
     sent = mail(line_of(), row(asked=Asked(oc_series_id="9999999")))
     assert "\nSeries: 20260112345, asked for 9999999\n" in sent.body
 
 
-def test_first_lines_have_what_a_reader_needs() -> None:
+def test_mail_begins_with_cause_recording_state_advice_and_links() -> None:
     sent = mail(line_of(), row())
     assert sent.subject == "[zip] Upload failed: Oceans"
     what, recording, state, following, step, link, *_ = sent.body.split("\n\n")
@@ -132,7 +132,9 @@ def test_mail_says_what_happens_next_and_what_to_do(
         (line_of("WARNING", "Late"), "[zip] Download, warning: Late"),
     ],
 )
-def test_subject_has_the_headline_when_there_is_no_recording(line: str, subject: str) -> None:
+def test_mail_subject_has_the_headline_of_the_record_when_no_recording_is_known(
+    line: str, subject: str
+) -> None:
     sent = mail(line, function="zoom-downloader")
     assert sent.subject.startswith(subject)
     if "warning" not in subject:
@@ -150,18 +152,20 @@ def test_subject_has_the_headline_when_there_is_no_recording(line: str, subject:
             ),
             "Upload failed: Opencast is down (attempt 9 of 9, no more tries)",
         ),
-        # The row is about the recording, and the record about what failed.
+        # The row's state isn't a failure or has no reason, so the log record names the cause.
         (line_of("ERROR", "Gave up"), row(State.SENT_TO_OPENCAST), "Upload failed: Gave up"),
         (line_of("ERROR", "Gave up"), row(reason=""), "Upload failed: Gave up"),
         (line_of("ERROR", "Gave up"), None, "Upload failed: Gave up"),
         (log_lines.TIMED_OUT, row(), "Upload timed out: Task timed out after 900.10 seconds"),
     ],
 )
-def test_first_line_names_the_cause(line: str, about: StatusRow | None, first: str) -> None:
+def test_first_line_of_a_mail_names_the_cause(
+    line: str, about: StatusRow | None, first: str
+) -> None:
     assert mail(line, about).body.splitlines()[0] == first
 
 
-def test_page_is_linked_when_recording_and_address_are_known() -> None:
+def test_mail_links_the_status_page_when_the_recording_and_the_page_address_are_known() -> None:
     with log.about(uuid="/a+b=="):
         line = line_of("ERROR", "AWS failed.")
     link = "Page: https://zip.example.edu/live/#recording=%2Fa%2Bb%3D%3D\nLog: https"
@@ -172,7 +176,7 @@ def test_page_is_linked_when_recording_and_address_are_known() -> None:
     assert "Page:" not in alerts.mail_about(fault, None, unknown, NOW, ZONE).body
 
 
-def test_title_does_not_say_failed_when_the_work_went_on() -> None:
+def test_mail_subject_does_not_say_failed_when_the_work_went_on() -> None:
     extra = log.goes_on("Its pauses will be missing.", "Look at UUID.")
     with log.about(uuid="u=="):
         sent = mail(line_of("ERROR", "No events", **extra), row(State.SENT_TO_OPENCAST))
@@ -183,7 +187,7 @@ def test_title_does_not_say_failed_when_the_work_went_on() -> None:
     assert "\n\nWhat to do: Nothing, unless it happens again.\n\n" in without.body
 
 
-def test_unreadable_row_is_not_called_missing() -> None:
+def test_mail_does_not_call_an_unreadable_row_missing() -> None:
     with log.about(uuid="u"):
         [fault] = faults_in(records_of([line_of()]), "zoom-uploader", Level.ERROR)
     missing = alerts.mail_about(fault, None, SOURCE, NOW, ZONE)
@@ -193,7 +197,7 @@ def test_unreadable_row_is_not_called_missing() -> None:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
-def test_crash_of_every_function_has_advice(function: object) -> None:
+def test_mail_about_a_crash_says_what_happens_next_for_every_function(function: object) -> None:
     if function == LOG_NOTIFICATIONS:
         return
     sent = mail(log_lines.RAISED, function=getattr(function, "name", ""))
@@ -207,20 +211,18 @@ def test_crash_of_every_function_has_advice(function: object) -> None:
         ("schedule-update", "Part of the schedule may be changed already"),
     ],
 )
-def test_mail_about_a_timeout_says_that_part_of_the_work_may_be_done(
-    function: str, said: str
-) -> None:
+def test_mail_about_a_timeout_names_its_possible_consequence(function: str, said: str) -> None:
     assert said in mail(log_lines.TIMED_OUT, function=function).body
 
 
-def test_commands_name_the_recording_when_it_is_known() -> None:
+def test_commands_in_a_mail_name_the_recording_when_it_is_known() -> None:
     with log.about(uuid="/a b=="):
         line = line_of("ERROR", "AWS failed.")
     assert "`invoke exec.pipeline '/a b=='`" in mail(line, function="zoom-webhook").body
     assert "`invoke exec.pipeline UUID`" in mail(line_of(), function="zoom-webhook").body
 
 
-def test_unknown_function_has_a_mail_too() -> None:
+def test_mail_about_an_unknown_function_has_the_name_of_the_function() -> None:
     sent = mail(line_of(), function="my-own")
     assert sent.subject == "[zip] my-own failed: Gave up: Invalid Opencast series id."
 
@@ -229,14 +231,14 @@ def test_unknown_function_has_a_mail_too() -> None:
     "topic",
     ["<img src=x onerror=alert(1)>", "a\nSubject: b\r\n\r\nState: fine", "\x1b[31mred\u202egnp"],
 )
-def test_topic_is_plain_text_on_its_own_line(topic: str) -> None:
+def test_topic_in_a_mail_is_plain_text_on_one_line(topic: str) -> None:
     sent = fitted(mail(line_of(), row(topic=topic)))
     shown = "".join(letter if letter.isprintable() else " " for letter in topic)
     assert f"Recording: {' '.join(shown.split())}\n" in sent.body
     assert sent.subject.isprintable()
 
 
-def test_first_five_records_with_their_tracebacks_come_last() -> None:
+def test_mail_ends_with_the_first_five_records_and_their_tracebacks() -> None:
     lines = [line_of("ERROR", "Number %d", number, error=KeyError(number)) for number in range(9)]
     [fault] = faults_in(records_of(lines), "zoom-uploader", Level.ERROR)
     body = alerts.mail_about(fault, None, SOURCE, NOW, ZONE).body
@@ -255,7 +257,7 @@ def test_text_of_a_record_is_indented_and_can_not_look_like_a_paragraph_of_the_m
 
 
 @pytest.mark.parametrize(("times", "word"), [(1, "1 more time"), (17, "17 more times")])
-def test_repeats_are_one_mail_with_a_count(times: int, word: str) -> None:
+def test_repeats_of_a_fault_are_mailed_with_their_count(times: int, word: str) -> None:
     sent = mail(line_of(), row())
     again = alerts.repeated(sent, times, NOW, NOW + timedelta(minutes=9), ZONE)
     assert again.subject == f"({word}) {sent.subject}"
@@ -263,7 +265,7 @@ def test_repeats_are_one_mail_with_a_count(times: int, word: str) -> None:
     assert again.body.endswith(sent.body)
 
 
-def test_link_is_encoded_as_the_console_expects() -> None:
+def test_link_to_the_log_is_encoded_as_the_cloudwatch_console_expects() -> None:
     assert log_link(SOURCE) == (
         "https://us-east-1.console.aws.amazon.com/cloudwatch/home?region=us-east-1"
         "#logsV2:log-groups/log-group/$252Faws$252Flambda$252Fzip-zoom-uploader"
@@ -278,19 +280,19 @@ def test_link_is_encoded_as_the_console_expects() -> None:
         ("cn-north-1", "cn-north-1.console.amazonaws.cn"),
     ],
 )
-def test_link_has_the_console_of_the_partition(region: str, host: str) -> None:
+def test_link_to_the_log_has_the_console_host_of_the_aws_partition(region: str, host: str) -> None:
     source = Source(stack="zip", region=region, log_group="g", log_stream="s")
     assert log_link(source).startswith(f"https://{host}/cloudwatch/home?region={region}#")
 
 
-def test_subject_is_ascii() -> None:
+def test_mail_subject_is_ascii_when_the_title_has_other_characters() -> None:
     subject = "[zip] Upload failed: Übergröße à la carte, 历史"
     sent = fitted(Mail(subject=subject, body="b"))
     assert sent.subject == "[zip] Upload failed: Ubergro?e a la carte, ??"
 
 
 @given(st.text(), st.text() | st.text().map(lambda text: text * 20_000))
-def test_any_mail_fits_the_limits_of_sns(subject: str, body: str) -> None:
+def test_mail_fits_the_limits_of_sns_whatever_its_text(subject: str, body: str) -> None:
     sent = fitted(Mail(subject=subject, body=body))
     assert 0 < len(sent.subject) <= SUBJECT_LIMIT
     assert sent.subject.isascii()

@@ -1,4 +1,4 @@
-"""Mails stay below SNS's limit, however many containers send them."""
+"""The rate limit of mails, which all containers share."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def deps(aws: Cloud, clock: Clock) -> log_notifications.Dependencies:
 
 @contextmanager
 def mail_times(aws: Cloud, clock: Clock, *, seconds_each: float = 0) -> Iterator[list[datetime]]:
-    """Record the times at which mails are published. Each lets some seconds pass."""
+    """Yield a list of the times at which mails are published; each mail takes `seconds_each`."""
     times: list[datetime] = []
 
     def note(model: Any, **_: object) -> None:
@@ -51,7 +51,9 @@ def assert_slow(times: list[datetime]) -> None:
     assert all(later - earlier >= PAUSE for earlier, later in pairwise(times))
 
 
-def test_all_containers_together_stay_below_the_limit_of_sns(aws: Cloud, clock: Clock) -> None:
+def test_mails_of_all_containers_together_stay_below_the_rate_limit_of_sns(
+    aws: Cloud, clock: Clock
+) -> None:
     lines = failures_of(range(MOST_MAILS + 2))
     containers = [notifying_dependencies(aws, clock) for _ in GROUPS]
     with mail_times(aws, clock) as times:
@@ -61,7 +63,7 @@ def test_all_containers_together_stay_below_the_limit_of_sns(aws: Cloud, clock: 
     assert_slow(times)
 
 
-def test_mail_waits_for_the_scheduled_run_when_others_use_the_limit_up(
+def test_mail_waits_for_the_scheduled_run_when_other_mails_use_the_limit_up(
     aws: Cloud,
     deps: log_notifications.Dependencies,
     clock: Clock,
@@ -84,10 +86,10 @@ def test_mail_waits_for_the_scheduled_run_when_others_use_the_limit_up(
     assert aws.mails() == []
 
 
-def test_scheduled_run_claims_no_more_than_it_can_mail(
+def test_scheduled_run_claims_no_more_faults_than_it_can_mail(
     aws: Cloud, deps: log_notifications.Dependencies, clock: Clock
 ) -> None:
-    """A claim lasts 30 seconds. If its mail came later, another run would claim the fault too."""
+    """If a mail came after its claim expires (30 seconds), another run would mail the fault too."""
     for number in range(15):
         aws.faults.put_item(
             Item={"fault": str(number), "unmailed": 1, "quiet_until": 0, "subject": str(number)}
@@ -103,7 +105,7 @@ def test_scheduled_run_claims_no_more_than_it_can_mail(
     assert len(sent) == len(set(sent)) == 15
 
 
-def test_batch_has_one_mail_after_a_random_wait_when_the_table_fails(
+def test_batch_of_log_lines_has_one_mail_after_a_random_wait_when_the_table_fails(
     aws: Cloud, clock: Clock
 ) -> None:
     sleeper = Sleeper(clock)

@@ -16,7 +16,7 @@ from ingester.errors import MessageError
 from tests.subscription import GROUP, log_event, packed
 
 
-def test_batch_has_the_lines_in_order() -> None:
+def test_batch_of_log_lines_has_group_stream_and_lines_in_order() -> None:
     batch = batch_of(log_event("one", "two\nlines", "ü"))
     assert batch is not None
     assert batch.log_group == GROUP
@@ -24,7 +24,7 @@ def test_batch_has_the_lines_in_order() -> None:
     assert batch.lines == ["one", "two\nlines", "ü"]
 
 
-def test_test_event_of_cloudwatch_has_no_batch() -> None:
+def test_control_message_of_cloudwatch_logs_has_no_batch() -> None:
     assert batch_of(log_event("CWL CONTROL MESSAGE", kind="CONTROL_MESSAGE")) is None
 
 
@@ -43,17 +43,21 @@ def test_test_event_of_cloudwatch_has_no_batch() -> None:
         {"awslogs": {"data": base64.b64encode(gzip.compress(b"x" * 99)[:-9]).decode()}},
     ],
 )
-def test_malformed_event_is_a_message_error(event: dict[str, Any]) -> None:
+def test_malformed_event_of_cloudwatch_logs_raises_message_error(event: dict[str, Any]) -> None:
     with pytest.raises(MessageError, match="What CloudWatch Logs sent can't be read"):
         batch_of(event)
 
 
-def test_data_that_decompresses_to_too_much_is_a_message_error() -> None:
+def test_event_of_cloudwatch_logs_raises_message_error_when_its_data_decompress_to_too_much() -> (
+    None
+):
     with pytest.raises(MessageError, match="larger than any"):
         batch_of({"awslogs": {"data": packed(b" " * (LARGEST + 1))}})
 
 
 @given(st.binary() | st.binary().map(gzip.compress))
-def test_any_data_is_a_batch_or_a_message_error(data: bytes) -> None:
+def test_event_of_cloudwatch_logs_is_decoded_or_raises_message_error_whatever_its_data(
+    data: bytes,
+) -> None:
     with suppress(MessageError):
         batch_of({"awslogs": {"data": base64.b64encode(data).decode()}})

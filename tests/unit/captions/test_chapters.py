@@ -1,4 +1,4 @@
-"""Chapters: reading Zoom's file, of which only the web player's form is known, and joining."""
+"""Reading and joining of chapters. Zoom documents no form of its chapter files."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ HOUR = 3_600_000
 
 
 def read(document: object, length: int = HOUR, longest: int = 0) -> list[tuple[int, str]]:
-    """Return begin and title of each chapter. They cover the segment without gaps."""
+    """Return the begin in milliseconds and the title of each chapter of a file.
+
+    Check that the chapters cover the segment of `length` milliseconds without gaps.
+    """
     content = document if isinstance(document, bytes) else json.dumps(document).encode()
     cues = read_chapters(content, length, max(length, longest))
     assert cues[0].begins == 0
@@ -42,7 +45,7 @@ def items(*starts: object) -> list[dict[str, object]]:
 
 
 def player(*chapters: tuple[float, float, str]) -> dict[str, Any]:
-    """Return chapters in the form that Zoom's web player gets."""
+    """Return chapters, with times in seconds, in the form that Zoom's web player gets."""
     found = [
         {"startTime": begin, "endTime": end, "title": title, "chapter": "What was said"}
         for begin, end, title in chapters
@@ -51,24 +54,26 @@ def player(*chapters: tuple[float, float, str]) -> dict[str, Any]:
 
 
 class TestForm:
-    def test_form_of_zooms_web_player_is_read(self) -> None:
+    def test_chapters_are_read_from_the_form_that_the_zoom_web_player_gets(self) -> None:
         document = player((0, 38.214, "Pro & Cons"), (38.214, 3500, "Questions"))
         assert read(document) == [(0, "Pro &amp; Cons"), (38_214, "Questions")]
 
     @pytest.mark.parametrize("start", ["startTime", "start_time", "start", "StartTime"])
     @pytest.mark.parametrize("title", ["title", "name", "Title"])
-    def test_fields_may_have_other_names(self, start: str, title: str) -> None:
+    def test_chapters_are_read_when_their_fields_have_other_names(
+        self, start: str, title: str
+    ) -> None:
         document = {"chapters": [{start: 0, title: "a"}, {start: 60, title: "b"}]}
         assert read(document) == [(0, "a"), (60_000, "b")]
 
-    def test_a_list_at_the_top_is_read(self) -> None:
+    def test_chapters_are_read_when_the_whole_document_is_a_list(self) -> None:
         assert read(items(0, 60)) == [(0, "t0"), (60_000, "t1")]
 
-    def test_an_outer_list_counts_before_an_inner_one(self) -> None:
+    def test_chapters_come_from_the_outer_list_when_its_items_contain_lists(self) -> None:
         outer = [{"start": 0, "title": "a", "parts": items(0, 10)}, {"start": 60, "title": "b"}]
         assert read({"meta": {}, "list": outer}) == [(0, "a"), (60_000, "b")]
 
-    def test_an_item_without_title_or_start_is_left_out(self) -> None:
+    def test_chapter_is_left_out_when_its_title_or_start_is_missing_or_invalid(self) -> None:
         odd: list[Any] = [None, 7, {"title": "x"}, {"start": 9}, {"start": True, "title": "x"}]
         titles: list[Any] = [None, 7, "", " \t\n", []]
         starts: list[Any] = ["soon", "1:2:3:4", [], 10**400]
@@ -76,7 +81,7 @@ class TestForm:
         odd += [{"start": start, "title": "x"} for start in starts]
         assert read([*odd, *items(0, 60)]) == [(0, "t0"), (60_000, "t1")]
 
-    def test_a_byte_order_mark_and_half_an_emoji_do_no_harm(self) -> None:
+    def test_chapters_are_read_when_the_file_has_a_byte_order_mark_and_half_an_emoji(self) -> None:
         content = b'\xef\xbb\xbf[{"start": 0, "title": "a\\ud83d"}]'
         assert read(content) == [(0, "a\N{REPLACEMENT CHARACTER}")]
 
@@ -92,27 +97,31 @@ class TestTimes:
             ("00:00:00.000", "00:01:30.500", "00:50:00.000"),
         ],
     )
-    def test_seconds_milliseconds_and_clocks_are_told_apart(self, starts: tuple[object]) -> None:
+    def test_chapter_starts_are_read_as_seconds_milliseconds_or_clock_times(
+        self, starts: tuple[object]
+    ) -> None:
         assert [at for at, _ in read(items(*starts))] == [0, 90_500, 3_000_000]
 
-    def test_ends_help_to_tell_milliseconds_from_seconds(self) -> None:
+    def test_ends_of_chapters_decide_whether_times_are_milliseconds_or_seconds(self) -> None:
         assert read(player((0, 20_000, "a"), (20_000, HOUR, "b"))) == [(0, "a"), (20_000, "b")]
         assert read(player((0, 20_000, "a")), length=30_000) == [(0, "a")]
 
-    def test_seconds_may_go_beyond_a_video_whose_pauses_are_left_out(self) -> None:
+    def test_chapter_starts_are_read_as_seconds_when_they_lie_beyond_a_video_without_its_pauses(
+        self,
+    ) -> None:
         paused = items(0, 600, 5000)
         assert [at for at, _ in read(paused, longest=2 * HOUR)] == [0, 600_000]
 
-    def test_chapters_in_disorder_come_in_the_order_of_time(self) -> None:
+    def test_chapters_are_sorted_by_time(self) -> None:
         assert read(items(600, 0, 60)) == [(0, "t1"), (60_000, "t2"), (600_000, "t0")]
 
-    def test_the_first_chapter_begins_at_zero(self) -> None:
+    def test_first_chapter_begins_at_zero_whatever_its_start(self) -> None:
         assert read(items(4.2, 60)) == [(0, "t0"), (60_000, "t1")]
 
-    def test_of_two_chapters_that_begin_together_the_first_is_kept(self) -> None:
+    def test_first_chapter_is_kept_when_two_chapters_begin_at_the_same_time(self) -> None:
         assert read(items(0, 60, 60)) == [(0, "t0"), (60_000, "t1")]
 
-    def test_chapters_outside_of_the_segment_are_left_out(self) -> None:
+    def test_chapters_are_left_out_when_they_begin_outside_their_segment(self) -> None:
         assert read(items(-5, 0, 3600)) == [(0, "t1")]
 
 
@@ -127,10 +136,10 @@ class TestTitles:
             ("x" * 5000, "x" * LONGEST_TITLE),
         ],
     )
-    def test_a_title_is_one_line_of_text(self, title: str, shown: str) -> None:
+    def test_chapter_title_becomes_one_line_of_escaped_text(self, title: str, shown: str) -> None:
         assert read([{"start": 0, "title": title}]) == [(0, shown)]
 
-    def test_a_title_is_no_part_of_the_files_structure(self) -> None:
+    def test_chapter_title_adds_no_cue_to_the_file_when_the_title_looks_like_a_cue(self) -> None:
         hostile = [{"start": 0, "title": "a\n\n00:01.000 --> 00:02.000\nb"}, *items(9)]
         file = to_webvtt(read_chapters(json.dumps(hostile).encode(), HOUR, HOUR)).decode()
         assert [line.count("-->") for line in file.splitlines()] == [0, 0, 1, 0, 0, 1, 0]
@@ -152,29 +161,29 @@ class TestRefusing:
             (b'[{"start": 90000000, "title": "a"}]', "begin before or after their segment"),
         ],
     )
-    def test_a_file_without_chapters_is_refused_with_the_reason(
+    def test_unusable_chapter_file_is_refused_with_the_reason(
         self, content: bytes, reason: str
     ) -> None:
         with pytest.raises(UnusableCaptions, match=reason):
             read_chapters(content, HOUR, HOUR)
 
-    def test_a_file_with_too_many_chapters_is_refused(self) -> None:
+    def test_chapter_file_is_refused_when_it_has_too_many_chapters(self) -> None:
         assert len(read(items(*range(MOST_CHAPTERS)))) == MOST_CHAPTERS
         with pytest.raises(UnusableCaptions, match="more than 500 chapters"):
             read(items(*range(MOST_CHAPTERS + 1)))
 
-    def test_reason_names_the_fields_and_no_values(self) -> None:
+    def test_refusal_of_a_chapter_file_names_its_fields_and_no_values(self) -> None:
         document = {"data": {"sections": [{"headline": "Secret", "at": 5, "Ada's <plan>": 1}]}}
         with pytest.raises(UnusableCaptions) as refused:
             read(document)
         assert str(refused.value).endswith("its fields are: data, sections, headline, at")
 
-    def test_reason_names_twenty_fields_at_most(self) -> None:
+    def test_refusal_of_a_chapter_file_names_at_most_twenty_fields(self) -> None:
         with pytest.raises(UnusableCaptions) as refused:
             read({f"field{number}": 1 for number in range(1000)})
         assert str(refused.value).count("field") == 21
 
-    def test_the_largest_files_take_seconds(self) -> None:
+    def test_largest_chapter_files_are_refused_within_ten_seconds(self) -> None:
         began = time.process_time()
         many = b",".join([b'{"start":1,"title":"' + b"<" * 200 + b'"}'] * 19_000)
         for content in (b"[" + many + b"]", b'"' + b"[" * 4_999_000 + b'"', b"1" * 4_999_000):
@@ -197,7 +206,7 @@ class TestJoining:
         }
         return [(cue.begins, cue.ends, *cue.lines) for cue in joined_chapters(cues, self.TIMELINE)]  # type: ignore[misc]
 
-    def test_chapters_move_to_where_their_segment_lies_in_the_video(self) -> None:
+    def test_joined_chapters_lie_where_their_segment_lies_in_the_video(self) -> None:
         assert self.joined(first=items(0, 4), second=items(1, 2)) == [
             (0, 4000, "t0"),
             (4000, 10_000, "t1"),
@@ -205,11 +214,11 @@ class TestJoining:
             (12_000, 15_000, "t1"),
         ]
 
-    def test_a_segment_without_chapters_is_covered_by_one_without_a_title(self) -> None:
+    def test_segment_without_chapters_is_covered_by_an_untitled_chapter(self) -> None:
         assert self.joined(second=items(0)) == [(0, 10_000, UNTITLED), (10_000, 15_000, "t0")]
         assert self.joined(first=items(0)) == [(0, 10_000, "t0"), (10_000, 15_000, UNTITLED)]
 
-    def test_no_chapters_at_all_are_no_file(self) -> None:
+    def test_joined_chapters_are_empty_when_no_segment_has_chapters(self) -> None:
         assert self.joined() == []
 
 
@@ -228,7 +237,7 @@ ITEMS = st.lists(st.fixed_dictionaries({"start": TIMES, "title": st.text()}), ma
 
 
 @given(VALUES | ITEMS, st.integers(1, 10**8))
-def test_any_json_becomes_chapters_that_cover_the_segment_or_is_refused(
+def test_chapter_file_covers_its_segment_or_is_refused_whatever_its_json(
     document: object, length: int
 ) -> None:
     content = json.dumps(document).encode()
@@ -250,6 +259,6 @@ def test_any_json_becomes_chapters_that_cover_the_segment_or_is_refused(
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_read_or_refused(content: bytes) -> None:
+def test_chapter_file_is_read_or_refused_whatever_its_bytes(content: bytes) -> None:
     with suppress(UnusableCaptions):
         assert all(isinstance(cue, Cue) for cue in read_chapters(content, 1000, 1000))

@@ -28,19 +28,19 @@ ZOOMS = "WEBVTT\r\n\r\n1\r\n00:00:01.000 --> 00:00:04.500\r\nAda Lovelace: Good 
 
 
 def one_cue(text: str) -> bytes:
-    """Return a file with one cue."""
+    """Return a WebVTT file with one cue of this text."""
     return f"WEBVTT\n\n00:01.000 --> 00:02.000\n{text}\n".encode()
 
 
 def cues_of(*cues: tuple[str, str, str]) -> list[tuple[int, int, str]]:
-    """Return begin, end and text of each cue that is read from a file with these."""
+    """Return begin, end (in milliseconds) and text of each cue as read from a file of `cues`."""
     blocks = [f"{begins} --> {ends}\n{text}\n" for begins, ends, text in cues]
     content = "\n".join(("WEBVTT\n", *blocks)).encode()
     return [(cue.begins, cue.ends, "\n".join(cue.lines)) for cue in read_cues(content)]
 
 
 class TestReading:
-    def test_zooms_own_file_is_read(self) -> None:
+    def test_transcript_of_zoom_is_read(self) -> None:
         assert read_cues(ZOOMS.encode()) == [
             Cue(begins=1000, ends=4500, lines=("Ada Lovelace: Good morning",))
         ]
@@ -55,32 +55,32 @@ class TestReading:
             ("if a < b && b > c", "if a &lt; b && b &gt; c"),
         ],
     )
-    def test_markup_is_shown_as_text(self, text: str, shown: str) -> None:
-        """Opencast's player before 20.2 takes captions for HTML (CVE-2026-77615)."""
+    def test_markup_in_captions_is_escaped_or_becomes_text(self, text: str, shown: str) -> None:
+        """Opencast's player before 20.2 interprets captions as HTML (CVE-2026-77615)."""
         ((*_, read),) = cues_of(("00:01.000", "00:02.000", text))
         assert read == shown
 
-    def test_a_line_with_nothing_but_markup_is_left_out(self) -> None:
+    def test_caption_line_is_left_out_when_it_is_only_markup(self) -> None:
         ((*_, read),) = cues_of(("00:01.000", "00:02.000", "<v Ada>Good\n</v>\nmorning"))
         assert read == "Ada: Good\nmorning"
 
-    def test_a_file_with_too_many_captions_is_refused_before_it_is_parsed(self) -> None:
+    def test_caption_file_with_too_many_cues_is_refused_before_it_is_parsed(self) -> None:
         content = b"WEBVTT\n\n" + b"00:01.000 --> 00:02.000\nx\n\n" * (MOST_CUES + 1)
         with pytest.raises(UnusableCaptions, match="more than 20,000 captions"):
             read_cues(content)
 
-    def test_a_byte_order_mark_is_no_part_of_the_file(self) -> None:
+    def test_byte_order_mark_is_ignored_when_captions_are_read(self) -> None:
         assert read_cues(b"\xef\xbb\xbf" + ZOOMS.encode()) == read_cues(ZOOMS.encode())
 
-    def test_lines_may_end_in_any_of_the_three_ways(self) -> None:
+    def test_captions_are_read_whatever_their_line_ends(self) -> None:
         texts = [ZOOMS.replace("\r\n", end) for end in ("\n", "\r", "\r\n")]
         assert len({to_webvtt(read_cues(text.encode())) for text in texts}) == 1
 
-    def test_text_that_is_no_utf_8_is_shown_with_replacement_characters(self) -> None:
+    def test_captions_get_replacement_characters_when_their_text_is_not_utf_8(self) -> None:
         (cue,) = read_cues(ZOOMS.encode().replace(b"Ada", b"\xff\0da"))
         assert cue.lines == ("��da Lovelace: Good morning",)
 
-    def test_a_block_that_is_no_cue_is_left_out(self) -> None:
+    def test_block_of_a_caption_file_is_left_out_when_it_is_no_cue(self) -> None:
         odd = f"{ZOOMS}\nNOTE private\n\nSTYLE\n::cue {{}}\n\n00:99 -> 7\nbroken\n"
         assert read_cues(odd.encode()) == read_cues(ZOOMS.encode())
 
@@ -97,15 +97,15 @@ class TestReading:
             (one_cue("<" * (MOST_TEXT // 4)), "the captions of the recording have too much text"),
         ],
     )
-    def test_a_file_without_captions_is_refused_with_the_reason(
+    def test_unusable_caption_file_is_refused_with_the_reason(
         self, content: bytes, reason: str
     ) -> None:
         with pytest.raises(UnusableCaptions, match=reason):
             read_cues(content)
 
     @pytest.mark.parametrize("text", ["\U0001f600" + "<" * 740_000, "\U0001f600" + "a" * 1_990_000])
-    def test_memory_is_bounded_whatever_the_text(self, text: str) -> None:
-        """One character of four bytes makes all of the text so large in memory."""
+    def test_memory_for_reading_captions_is_bounded_whatever_the_text(self, text: str) -> None:
+        """Because of one emoji, Python stores every character of the text in four bytes."""
         content = one_cue(text)
         tracemalloc.start()
         try:
@@ -115,7 +115,7 @@ class TestReading:
             tracemalloc.stop()
         assert peak < 100_000_000
 
-    def test_reading_takes_linear_time(self) -> None:
+    def test_reading_of_captions_takes_linear_time(self) -> None:
         def seconds(count: int) -> float:
             blocks = "".join(
                 f"\n{n // 3600:02}:{n // 60 % 60:02}:{n % 60:02}.000 --> 99:00:00.000\n<<<<<<<<\n"
@@ -128,7 +128,7 @@ class TestReading:
         # Quadratic time would be 64 times as much.
         assert seconds(8000) < 32 * min(seconds(1000) for _ in range(3))
 
-    def test_a_line_of_half_a_file_takes_linear_time(self) -> None:
+    def test_captions_are_read_within_five_seconds_when_one_line_is_huge(self) -> None:
         began = time.process_time()
         for text in ("<" * 700_000, "1" * 1_900_000, " " * 1_900_000 + "x", "-->" * 19_000):
             content = f"{ZOOMS}\n00:00:05.000 --> 00:00:06.000\n{text}\n".encode()
@@ -137,11 +137,11 @@ class TestReading:
 
 
 class TestRepairing:
-    def test_cues_in_disorder_come_in_the_order_of_time(self) -> None:
+    def test_cues_are_sorted_by_time(self) -> None:
         cues = cues_of(("00:05.000", "00:06.000", "later"), ("00:01.000", "00:02.000", "sooner"))
         assert [text for _, _, text in cues] == ["sooner", "later"]
 
-    def test_an_overlapping_cue_ends_when_the_next_begins(self) -> None:
+    def test_overlapping_cue_ends_when_the_next_cue_begins(self) -> None:
         cues = cues_of(("00:01.000", "00:09.000", "a"), ("00:03.000", "00:05.000", "b"))
         assert cues == [(1000, 3000, "a"), (3000, 5000, "b")]
 
@@ -153,15 +153,15 @@ class TestRepairing:
         )
         assert cues == [(1000, 4000, "a"), (1000, 2000, "b"), (4000, 5000, "c")]
 
-    def test_a_backward_cue_is_shown_for_a_while(self) -> None:
+    def test_cue_gets_the_default_duration_when_it_does_not_end_after_its_begin(self) -> None:
         cues = cues_of(("00:07.000", "00:02.000", "a"), ("00:20.000", "00:20.000", "b"))
         assert cues == [(7000, 7000 + DEFAULT_MS, "a"), (20000, 20000 + DEFAULT_MS, "b")]
 
-    def test_an_endless_cue_ends_after_a_minute(self) -> None:
+    def test_cue_ends_after_a_minute_when_its_end_is_much_later(self) -> None:
         assert cues_of(("00:01.000", "99:59:59.999", "a")) == [(1000, 1000 + LONGEST_MS, "a")]
 
     @given(st.lists(st.tuples(st.integers(0, 10**7), st.integers(0, 10**7)), min_size=1))
-    def test_any_times_become_cues_that_end_after_they_begin(
+    def test_cues_end_after_they_begin_whatever_the_times_in_the_file(
         self, times: list[tuple[int, int]]
     ) -> None:
         cues = [Cue(begins=begins, ends=ends, lines=("a",)) for begins, ends in times]
@@ -178,24 +178,24 @@ class TestJoining:
         Stretch(start="second", begins=10_000, length=5_000),
     )
 
-    def test_cues_move_to_where_their_segment_lies_in_the_video(self) -> None:
+    def test_joined_cues_lie_where_their_segment_lies_in_the_video(self) -> None:
         cue = Cue(begins=1000, ends=2000, lines=("a",))
         cues = joined({"second": [cue], "first": [cue]}, self.TIMELINE)
         assert [(cue.begins, cue.ends) for cue in cues] == [(1000, 2000), (11_000, 12_000)]
 
-    def test_a_cue_ends_with_its_segment_at_the_latest(self) -> None:
+    def test_joined_cue_ends_with_its_segment_at_the_latest(self) -> None:
         late = Cue(begins=9_000, ends=14_000, lines=("a",))
         after = Cue(begins=10_000, ends=11_000, lines=("b",))
         assert joined({"first": [late, after]}, self.TIMELINE) == [
             Cue(begins=9_000, ends=10_000, lines=("a",))
         ]
 
-    def test_cues_of_a_segment_that_is_not_in_the_video_are_left_out(self) -> None:
+    def test_joined_cues_are_left_out_when_their_segment_is_not_in_the_video(self) -> None:
         cue = Cue(begins=1000, ends=2000, lines=("a",))
         assert joined({"false start": [cue]}, self.TIMELINE) == []
 
 
-def test_captions_are_written_as_web_vtt() -> None:
+def test_captions_are_written_as_webvtt() -> None:
     cues = [
         Cue(begins=1500, ends=2000, lines=("Ada: <b>a</b>", "b")),
         Cue(begins=3_661_001, ends=3_662_000, lines=("c",)),

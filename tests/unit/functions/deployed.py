@@ -17,7 +17,7 @@ PREFIX = "cold_"
 
 
 class Context:
-    """Lambda's context, as far as functions use it."""
+    """The attributes of Lambda's context that our functions use."""
 
     aws_request_id = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
 
@@ -26,7 +26,7 @@ class Context:
 
 
 def environment_of(aws: Cloud) -> dict[str, str]:
-    """Return the environment variables of functions with a queue."""
+    """Return the environment variables of the functions that read a queue."""
     return {
         "STACK_NAME": "test",
         "SECRETS_PATH": "/zoom-ingester/test",
@@ -54,14 +54,14 @@ def cold(name: str) -> ModuleType:
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where dataclasses looks for it
+    sys.modules[spec.name] = module  # `dataclasses` looks modules up here.
     spec.loader.exec_module(module)
     return module
 
 
 @contextmanager
 def container() -> Iterator[None]:
-    """Remove the handlers and modules of cold starts at the end."""
+    """Restore the loggers, and remove the modules that `cold` loaded, at the end."""
     root, own = logging.getLogger(), logging.getLogger("ingester")
     before = root.handlers[:], root.level, own.level
     try:

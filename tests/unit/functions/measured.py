@@ -15,13 +15,13 @@ RIGHTLY_SIGNED = {Metric.WEBHOOK_WRONGLY_SIGNED: 0.0}
 def measured(caplog: pytest.LogCaptureFixture) -> list[dict[Metric, float]]:
     """Return the metrics of each record that has any, in order.
 
-    Each event that Zoom signed counts as 0 wrong signatures. That metric alone is left out.
+    Records with only `RIGHTLY_SIGNED` are left out, because each event of Zoom's writes one.
     """
     return [values for values in _all_measured(caplog) if values != RIGHTLY_SIGNED]
 
 
 def rightly_signed(caplog: pytest.LogCaptureFixture) -> int:
-    """Return the number of events that count as rightly signed by Zoom."""
+    """Return the number of events that count as correctly signed by Zoom."""
     return sum(values == RIGHTLY_SIGNED for values in _all_measured(caplog))
 
 
@@ -36,11 +36,11 @@ def values_of(record: dict[str, Any]) -> dict[Metric, float]:
 
 
 def count_of(metric: Metric, caplog: pytest.LogCaptureFixture) -> float:
-    """Return the sum of a metric's values."""
+    """Return the sum of a metric's values in all records."""
     return sum(values.get(metric, 0) for values in _all_measured(caplog))
 
 
 def listen(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    """Capture the function's own records from level INFO on."""
+    """Capture our own records from level INFO up, and return `caplog`."""
     caplog.set_level(logging.INFO, logger="ingester")
     return caplog

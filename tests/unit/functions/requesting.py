@@ -1,4 +1,4 @@
-"""The harness of functions that request recordings from the webhook: on-demand and reconcile."""
+"""The harness of functions that send requests to the webhook: on-demand and reconcile."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class RequestingHarness(ABC):
 
     @abstractmethod
     def set_up(self, **settings: Any) -> None:
-        """Build the function's dependencies, with settings other than the usual ones."""
+        """Build the function's dependencies with the usual settings, except `settings`."""
 
     def settings(self, **changes: Any) -> dict[str, Any]:
         return {

@@ -41,12 +41,14 @@ def record(aws: Cloud, url: str, body: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", ["downloader", "uploader"])
 @pytest.mark.usefixtures("environment")
-def test_call_of_an_operator_says_so_when_the_queue_is_empty(name: str) -> None:
+def test_call_of_an_operator_is_answered_with_nothing_waiting_when_the_queue_is_empty(
+    name: str,
+) -> None:
     assert cold(name).handler({}, Context()) == {"message": "nothing waiting"}
 
 
 @pytest.mark.parametrize("name", ["downloader", "uploader"])
-def test_malformed_message_is_given_up_in_a_new_container(
+def test_malformed_message_goes_to_the_dlq_in_a_new_container(
     environment: Cloud, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     queue, dead = {
@@ -80,10 +82,9 @@ def test_error_names_a_missing_secret(environment: Cloud) -> None:
         module.handler({}, Context())
 
 
-def test_reconcile_sets_its_baseline_in_a_new_container(
+def test_reconcile_sets_its_baseline_in_a_new_container_when_zoom_is_unreachable(
     environment: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Zoom isn't reachable."""
     given = {
         "RECORDINGS_TABLE": environment.recordings.name,
         "WEBHOOK_URL": "https://127.0.0.1:9/new_recording",

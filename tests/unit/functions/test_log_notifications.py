@@ -1,4 +1,4 @@
-"""Mails about faults, also when tables or the topic fail."""
+"""Mails about faults, with and without failures of the tables or the topic."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_repeats_of_a_fault_become_one_mail_with_a_count(
 def test_mails_stay_few_when_many_recordings_fail_at_once(
     aws: Cloud, deps: log_notifications.Dependencies, clock: Clock
 ) -> None:
-    """SNS would remove the subscription of the mailbox, which also gets the alarms."""
+    """SNS cuts off a mailbox with too many mails a second, and the mailbox also gets the alarms."""
     for first in range(0, 30, 10):
         log_notifications.take(log_event(*failures_of(range(first, first + 10))), deps)
     subjects = [subject for subject, _ in aws.mails()]
@@ -112,7 +112,6 @@ def test_mails_stay_few_when_many_recordings_fail_at_once(
     assert subject.startswith("(24 more times) (many) [zip] Upload failed")
     assert "`invoke recordings --failed`" in body
     assert "uuid29==" in body
-    # They fail once more.
     log_notifications.take(log_event(*failures_of(range(10, 20))), deps)
     assert len(aws.mails()) <= MOST_MAILS + 1
     clock.forward(minutes=20)
@@ -165,7 +164,7 @@ def test_fault_is_mailed_when_a_table_fails(
     aws: Cloud, deps: log_notifications.Dependencies, operations: tuple[str, ...]
 ) -> None:
     line = failed_upload(deps)
-    # The tables share a client in tests: both are refused.
+    # In tests, the tables share a client, so both refuse the operations.
     with refusing(aws.status.meta.client, *operations):
         log_notifications.take(log_event(line), deps)
     [(subject, body)] = aws.mails()
@@ -174,7 +173,7 @@ def test_fault_is_mailed_when_a_table_fails(
     assert UUID in body
 
 
-def test_refused_mail_is_sent_by_the_first_scheduled_run_that_can(
+def test_refused_mail_is_sent_by_the_first_scheduled_run_that_can_publish(
     aws: Cloud,
     deps: log_notifications.Dependencies,
     clock: Clock,
@@ -210,7 +209,7 @@ def test_repeat_is_mailed_at_once_when_the_first_mail_was_refused(
     assert [subject.partition(" [zip]")[0] for subject, _ in aws.mails()] == ["(2 more times)"]
 
 
-def test_invocation_fails_when_neither_table_nor_topic_is_available(
+def test_invocation_of_log_notifications_fails_when_neither_table_nor_topic_is_available(
     aws: Cloud, deps: log_notifications.Dependencies
 ) -> None:
     """Only the event has the fault, so Lambda has to retry it."""
@@ -223,7 +222,7 @@ def test_invocation_fails_when_neither_table_nor_topic_is_available(
         log_notifications.take(event, deps)
 
 
-def test_repeats_are_counted_later_when_their_mail_was_refused(
+def test_mail_about_repeats_is_sent_later_when_it_was_refused(
     aws: Cloud, deps: log_notifications.Dependencies, clock: Clock
 ) -> None:
     for _ in range(3):
@@ -238,7 +237,7 @@ def test_repeats_are_counted_later_when_their_mail_was_refused(
     assert subject.startswith("(2 more times)")
 
 
-def test_malformed_event_is_logged_and_not_retried(
+def test_malformed_event_of_cloudwatch_logs_is_logged_and_not_retried(
     deps: log_notifications.Dependencies, caplog: pytest.LogCaptureFixture
 ) -> None:
     log_notifications.take({"awslogs": {"data": "?"}}, deps)
@@ -256,7 +255,7 @@ def test_mail_contains_no_secret(aws: Cloud, deps: log_notifications.Dependencie
     assert "5ec2e7" not in str(aws.faults.scan()["Items"])
 
 
-def test_handler_takes_records_and_scheduled_events(
+def test_handler_of_log_notifications_takes_log_records_and_scheduled_events(
     aws: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     environment = {
@@ -276,6 +275,8 @@ def test_handler_takes_records_and_scheduled_events(
         assert len(aws.mails()) == 2
 
 
-def test_error_names_the_setting_when_the_level_is_unknown(aws: Cloud, clock: Clock) -> None:
+def test_error_names_the_setting_when_the_level_for_mails_is_unknown(
+    aws: Cloud, clock: Clock
+) -> None:
     with pytest.raises(SettingsError, match="LOG_NOTIFICATIONS_FILTER_LOG_LEVEL 'LOUD'"):
         log_notifications.take(log_event(line_of()), notifying_dependencies(aws, clock, "loud"))

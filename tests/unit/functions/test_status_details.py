@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import status_query
 from ingester import timestamps
 from ingester.ledger.record import IngestRecord, Outcome, Post, Record, with_files
+from ingester.pipeline.messages import RecordingFile
 from ingester.pipeline.states import Origin, State
 from ingester.reconcile.state_table import KEY
 from ingester.recording.files import Subject
@@ -65,14 +66,14 @@ def uuids(body: dict[str, Any]) -> list[str]:
     return [ingest["uuid"] for ingest in body["ingests"]]
 
 
-def test_root_resource_answers_the_page(deps: status_query.Dependencies) -> None:
+def test_root_resource_returns_the_status_page(deps: status_query.Dependencies) -> None:
     answer = status_query.respond({"resource": "/", "queryStringParameters": None}, deps)
     assert answer.status == 200
     assert answer.body == status_query.page_text()
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
 
 
-def test_page_has_words_for_every_state_and_the_number_of_first_steps() -> None:
+def test_status_page_has_words_for_every_state_and_the_number_of_first_steps() -> None:
     page = status_query.page_text()
     words = json.loads(page.partition("const WORDS = ")[2].partition(";")[0])
     assert words == {str(state): state_words(state) for state in State}
@@ -82,7 +83,7 @@ def test_page_has_words_for_every_state_and_the_number_of_first_steps() -> None:
     assert f"steps_left_out ? {FIRST_STEPS} : 0" in page
 
 
-def test_answer_has_all_fields_of_an_ingest(
+def test_status_details_have_all_fields_of_an_ingest(
     ask: Ask, deps: status_query.Dependencies, clock: Clock
 ) -> None:
     write(deps, "u", State.WEBHOOK_RECEIVED, requested=Requested.NOW, files=["a"])
@@ -129,7 +130,7 @@ def test_answer_has_all_fields_of_an_ingest(
         "left_out": 0,
     }
     assert ask(meeting_id="1", details="true") == (200, expected_body)
-    # The plain query has none of these fields.
+    # The answer to a plain query stays as older callers know it.
     ((_, old),) = ask(meeting_id="1")[1].items()
     assert set(old["recordings"][0]["zip_ingests"][0]) == {
         *("last_updated", "status", "origin", "reason", "ingest_request_time", "oc_series_id")
@@ -218,10 +219,10 @@ def test_failed_ingest_needs_no_attention_when_a_later_request_succeeded(
     assert needy == [ingest["zip_id"] for ingest in body["ingests"] if ingest.get("request_helps")]
 
 
-def test_failed_ingest_waits_for_a_later_request_while_that_makes_progress(
+def test_failed_ingest_waits_for_a_later_request_while_the_request_makes_progress(
     ask: Ask, deps: status_query.Dependencies, clock: Clock
 ) -> None:
-    """Otherwise the next person would request it once more."""
+    """Otherwise the next person would request the recording once more."""
     write(deps, "u", State.WEBHOOK_RECEIVED, requested=Requested.NOW, files=["a"])
     write(deps, "u", State.DOWNLOADER_FAILED, "permanent failure: x")
     request_again(deps, clock, "u", State.SENT_TO_DOWNLOADER)
@@ -236,13 +237,13 @@ def test_failed_ingest_waits_for_a_later_request_while_that_makes_progress(
 
     said = "Wait: another request for it is on its way to Opencast."
     assert failed() == [(None, None, "on-u", said, said)] * 2
-    # A stuck request isn't waited for.
+    # No ingest waits for a stuck request.
     clock.forward(hours=3)
     assert [fields[:3] for fields in failed()] == [(True, True, None)] * 2
 
 
 def put_ingest(deps: status_query.Dependencies, clock: Clock, uuid: str) -> None:
-    """Write an ingest that Opencast has taken, of two files, to the ledger."""
+    """Write to the ledger two files, and an ingest of the first one that Opencast has taken."""
     files = {"1": "shared_screen 15:00", "2": "gallery_view 15:00"}
     post = Post(attempt="a", at=timestamps.write(clock()), outcome=Outcome.TAKEN)
     ingest = IngestRecord(
@@ -250,13 +251,22 @@ def put_ingest(deps: status_query.Dependencies, clock: Clock, uuid: str) -> None
     )
 
     def with_ingest(record: Record) -> Record:
-        named = with_files(record, files, clock())
+        described = RecordingFile(
+            recording_id="1",
+            recording_start="2026-10-14T15:00:00Z",
+            recording_end="2026-10-14T15:48:10Z",
+            download_url="https://zoom.us/1",
+            file_type="MP4",
+            recording_type="shared_screen",
+            file_size=302_400_000,
+        )
+        named = with_files(record, files, clock(), [described])
         return msgspec.structs.replace(named, ingests={"mp": ingest})
 
     deps.ledger.change(uuid, with_ingest)
 
 
-def test_one_recording_has_its_event_its_files_and_what_the_schedule_says(
+def test_status_details_of_one_recording_have_its_event_files_and_scheduled_class(
     ask: Ask, deps: status_query.Dependencies, aws: Cloud, clock: Clock
 ) -> None:
     write(deps, "u", State.WEBHOOK_RECEIVED, files=["1"])
@@ -267,14 +277,14 @@ def test_one_recording_has_its_event_its_files_and_what_the_schedule_says(
     query = {"meeting_id": "1", "details": "true", "uuid": "u"}
     [found] = ask(**query)[1]["recordings"]
     assert found["scheduled"] == {"oc_series_id": "S7", "title": "Lecture 5", "course": "HIST"}
-    assert found["files"] == ["shared_screen 15:00"]
-    # Nothing links to an event that may not be there.
+    assert found["files"] == ["shared_screen 15:00 (48 min, 302 MB)"]
+    # The page must not link to an event that may not exist.
     assert "editor" not in found
     write(deps, "u", State.SENT_TO_OPENCAST)
     [found] = ask(**query)[1]["recordings"]
     assert found["verdict"] == "In Opencast since 2026-10-14T18:30:00Z."
     assert found["editor"] == "https://opencast.example.edu/editor-ui/index.html?id=mp"
-    # The others have only a verdict, which reads nothing else.
+    # Other recordings have only a verdict, which needs no further reads.
     assert set(ask(**{**query, "uuid": "x"})[1]["recordings"][0]) == {"uuid", "verdict"}
 
 
@@ -283,7 +293,7 @@ def test_one_recording_has_its_event_its_files_and_what_the_schedule_says(
     [({}, {}), ({"zoom_series_id": "1", "events": "x"}, None)],
     ids=["no class", "unreadable"],
 )
-def test_recording_has_no_series_when_the_schedule_has_none_for_it(
+def test_status_details_have_no_series_when_the_schedule_has_none_for_the_recording(
     ask: Ask,
     deps: status_query.Dependencies,
     aws: Cloud,
@@ -297,7 +307,7 @@ def test_recording_has_no_series_when_the_schedule_has_none_for_it(
     assert found.get("scheduled") == scheduled
 
 
-def test_recording_is_shown_when_its_record_can_not_be_read(
+def test_status_details_show_a_recording_when_its_record_can_not_be_read(
     ask: Ask, deps: status_query.Dependencies, aws: Cloud
 ) -> None:
     write(deps, "u", State.SENT_TO_OPENCAST, files=["1"])
@@ -307,7 +317,7 @@ def test_recording_is_shown_when_its_record_can_not_be_read(
     assert "editor" not in found
 
 
-def test_meetings_are_looked_up_up_to_a_maximum_for_one_page(
+def test_status_list_looks_up_meetings_only_up_to_a_maximum(
     deps: status_query.Dependencies, clock: Clock
 ) -> None:
     few = replace(deps, meetings_looked_up=3)
@@ -326,7 +336,7 @@ def test_meetings_are_looked_up_up_to_a_maximum_for_one_page(
     assert all(found == (None, f"on-{uuid}") for uuid, found in ingests.items())
 
 
-def test_rows_are_answered_page_by_page(
+def test_status_rows_are_returned_in_pages(
     deps: status_query.Dependencies, aws: Cloud, clock: Clock
 ) -> None:
     for number in range(5):
@@ -344,7 +354,9 @@ def test_rows_are_answered_page_by_page(
     assert found == [["u4", "u3"], ["u2", "u1"], ["u0"]]
 
 
-def test_oldest_ingests_are_counted_when_a_meeting_has_too_many(ask: Ask, aws: Cloud) -> None:
+def test_oldest_ingests_are_left_out_and_counted_when_a_meeting_has_too_many(
+    ask: Ask, aws: Cloud
+) -> None:
     with aws.status.batch_writer() as batch:
         for number in range(203):
             item = {"zip_id": f"z{number}", "meeting_id": 1, "recording_id": f"z{number}"}
@@ -355,7 +367,7 @@ def test_oldest_ingests_are_counted_when_a_meeting_has_too_many(ask: Ask, aws: C
     assert body["left_out"] == 3
 
 
-def test_queues_have_the_counts_of_their_messages(ask: Ask, aws: Cloud) -> None:
+def test_queues_answer_has_the_counts_of_messages(ask: Ask, aws: Cloud) -> None:
     aws.sqs.send_message(QueueUrl=aws.download_queue, MessageBody="1")
     aws.sqs.send_message(QueueUrl=aws.download_queue, MessageBody="2", DelaySeconds=60)
     for body in "34":
@@ -405,7 +417,9 @@ def test_queues_answer_has_the_last_run_and_the_problem_of_reconcile(
     assert json.loads(answer.body)["reconcile"] == expected
 
 
-def test_reconcile_has_a_problem_when_its_state_is_unreadable(aws: Cloud, clock: Clock) -> None:
+def test_queues_answer_has_a_problem_of_reconcile_when_the_state_is_unreadable(
+    aws: Cloud, clock: Clock
+) -> None:
     aws.recordings.put_item(Item={"uuid": KEY, "baseline": "x"})
     event = {"resource": "/status", "queryStringParameters": {"queues": "true"}}
     answer = status_query.respond(event, status_tools(aws, clock, reconcile_days=3))
@@ -427,7 +441,7 @@ def test_reconcile_has_a_problem_when_its_state_is_unreadable(aws: Cloud, clock:
         ({"meeting_id": "1", "details": ""}, "details must be true or false."),
     ],
 )
-def test_details_query_gets_400_when_a_parameter_is_invalid(
+def test_status_details_query_gets_400_when_a_parameter_is_invalid(
     ask: Ask, query: dict[str, str], problem: str
 ) -> None:
     status, body = ask(**query)
@@ -435,7 +449,7 @@ def test_details_query_gets_400_when_a_parameter_is_invalid(
     assert problem in body["message"]
 
 
-def test_plain_query_is_answered_as_before_when_it_has_other_parameters(
+def test_plain_status_query_ignores_other_parameters(
     ask: Ask, deps: status_query.Dependencies
 ) -> None:
     write(deps, "u", State.IGNORED, "x")
@@ -459,7 +473,7 @@ def test_queues_answer_is_503_when_sqs_fails(ask: Ask, aws: Cloud) -> None:
         st.text(max_size=30) | st.sampled_from(["true", SINCE, "2026-10-14T18:30:00Z"]),
     )
 )
-def test_details_query_gets_200_or_400_whatever_the_parameters(
+def test_status_details_query_gets_200_or_400_whatever_the_parameters(
     ask: Ask, query: dict[str, str]
 ) -> None:
     status, body = ask(**query)

@@ -1,4 +1,4 @@
-"""`GET /status` of ingests that are followed: older callers see what they know."""
+"""`GET /status` of followed ingests, whose new states older callers don't see."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def write(deps: status_query.Dependencies, state: State, reason: str) -> None:
         (State.OPENCAST_DELETED, "Its event isn't in Opencast any more.", None),
     ],
 )
-def test_state_of_an_ingest_without_details_stays_sent_to_opencast(
+def test_plain_status_of_a_followed_ingest_stays_sent_to_opencast(
     deps: status_query.Dependencies, state: State, reason: str, shown: str | None
 ) -> None:
     write(deps, state, reason)
@@ -53,7 +53,7 @@ def test_state_of_an_ingest_without_details_stays_sent_to_opencast(
 
 
 @pytest.mark.parametrize("state", [State.PUBLISHED, State.OPENCAST_FAILED, State.OPENCAST_DELETED])
-def test_details_of_an_ingest_have_its_state_in_opencast(
+def test_status_details_of_an_ingest_have_its_state_in_opencast(
     deps: status_query.Dependencies, state: State
 ) -> None:
     write(deps, state, "why")
@@ -62,7 +62,7 @@ def test_details_of_an_ingest_have_its_state_in_opencast(
     assert ingest.attention is (state is State.OPENCAST_FAILED)
 
 
-def test_failed_ingests_are_open_and_published_ones_are_not(
+def test_list_of_open_ingests_has_failed_ones_and_no_published_ones(
     deps: status_query.Dependencies,
 ) -> None:
     since: dict[str, Any] = {"since": "2026-10-14T00:00:00Z", "open": "true"}

@@ -49,7 +49,7 @@ def write(
     assert deps.status.write(zip_id, StatusChange(state, subject=subject, **more))
 
 
-def test_query_gets_400_when_a_parameter_is_missing_or_invalid(ask: Ask) -> None:
+def test_status_query_gets_400_when_a_parameter_is_missing_or_invalid(ask: Ask) -> None:
     queries: list[dict[str, str] | None] = [None, {}, {"minutes": "5"}]
     queries += [{"meeting_id": text} for text in ("", "x", "1.5", "-1", "٣", "9" * 40, "958 466")]
     queries += [{"seconds": text} for text in ("", "x", "-1", "3601", "9" * 40, "²", "1e3")]
@@ -62,12 +62,12 @@ def test_query_gets_400_when_a_parameter_is_missing_or_invalid(ask: Ask) -> None
         assert "meeting_id" in body["message"] or (name == "seconds" and name in body["message"])
 
 
-def test_answer_has_no_records_when_nothing_is_known_of_a_meeting(ask: Ask) -> None:
+def test_status_answer_has_no_records_when_nothing_is_known_of_a_meeting(ask: Ask) -> None:
     assert ask({"meeting_id": "95846636714"}) == (200, {"records": None})
     assert ask({"seconds": "3600"}) == (200, {"records": {"meetings": []}})
 
 
-def test_answer_has_every_recording_and_ingest_of_a_meeting(
+def test_status_answer_has_every_recording_and_ingest_of_a_meeting(
     ask: Ask, deps: status_query.Dependencies, clock: Clock
 ) -> None:
     write(deps, "a", "u1", requested=True, oc_series_id="S")
@@ -100,7 +100,7 @@ def test_answer_has_every_recording_and_ingest_of_a_meeting(
     ]
 
 
-def test_meetings_of_the_last_seconds_are_in_order_across_midnight(
+def test_meetings_of_the_last_seconds_are_listed_in_order_across_midnight(
     ask: Ask, deps: status_query.Dependencies, clock: Clock
 ) -> None:
     clock.set("2026-10-14T23:59:00+00:00")
@@ -116,7 +116,7 @@ def test_meetings_of_the_last_seconds_are_in_order_across_midnight(
     assert [meeting["meeting_id"] for meeting in body["records"]["meetings"]] == [1]
 
 
-def test_query_gets_503_when_the_table_fails(ask: Ask, aws: Cloud) -> None:
+def test_status_query_gets_503_when_the_table_fails(ask: Ask, aws: Cloud) -> None:
     aws.status.delete()
     status, body = ask({"meeting_id": "1"})
     assert (status, list(body)) == (503, ["message"])
@@ -131,6 +131,8 @@ queries = st.dictionaries(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(query=queries)
-def test_query_gets_200_or_400_whatever_the_parameters(query: dict[str, str], ask: Ask) -> None:
+def test_status_query_gets_200_or_400_whatever_the_parameters(
+    query: dict[str, str], ask: Ask
+) -> None:
     status, body = ask(query)
     assert (status, list(body)) in [(200, ["records"]), (400, ["message"])]

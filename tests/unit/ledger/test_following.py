@@ -1,4 +1,4 @@
-"""The ledger's notes of ingests that are followed, and the index by which they are found."""
+"""The ledger's notes of followed ingests, and the index that finds due records."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ def test_an_ingest_is_due_as_soon_as_it_is_followed(
     assert index_of(aws) == ("yes", AT)
 
 
-def test_a_record_is_read_as_it_was_written(ledger: Ledger, clock: Clock) -> None:
+def test_record_with_a_follow_up_is_read_as_it_was_written(ledger: Ledger, clock: Clock) -> None:
     written = begin(ledger, clock)
     assert ledger.get("u==") == written
     assert written.ingests["mp"].following == Following(since=AT, due=AT)
 
 
-def test_following_begins_once(clock: Clock) -> None:
+def test_follow_up_of_an_ingest_begins_only_once(clock: Clock) -> None:
     once = with_following(record(), "mp", clock())
     assert with_following(once, "mp", clock() + timedelta(hours=1)) == once
     assert with_following(record(), "unknown", clock()) == record()
@@ -84,7 +84,7 @@ def test_a_record_leaves_the_index_when_its_follow_up_has_ended(
     assert index_of(aws) == (None, None)
 
 
-def test_records_are_due_in_order_up_to_a_maximum(ledger: Ledger, clock: Clock) -> None:
+def test_due_records_are_returned_in_order_up_to_a_maximum(ledger: Ledger, clock: Clock) -> None:
     for number in range(4):
         begin(ledger, clock, f"u{number}")
         clock.forward(seconds=1)
@@ -105,13 +105,13 @@ def test_the_earliest_of_several_ingests_decides_when_a_record_is_due() -> None:
     assert record().follow_due == ""
 
 
-def test_a_new_post_of_a_media_package_is_followed_again(clock: Clock) -> None:
+def test_follow_up_is_cleared_when_a_media_package_is_posted_again(clock: Clock) -> None:
     followed = with_following(record(), "mp", clock())
     again = with_claim(followed, "mp", ingest(outcome=Outcome.UNKNOWN))
     assert again.ingests["mp"].following is None
 
 
-def test_an_unlisted_record_is_not_due_and_keeps_all_else(ledger: Ledger, clock: Clock) -> None:
+def test_unlisted_record_is_not_due_and_keeps_its_content(ledger: Ledger, clock: Clock) -> None:
     written = begin(ledger, clock)
     ledger.unlist("u==")
     assert ledger.due_to_follow(5) == []

@@ -1,4 +1,4 @@
-"""The ledger's record of a recording that an operator had forgotten."""
+"""The ledger's record of a forgotten recording, whose traces an operator removed."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ FORGOTTEN = record_after(partial(ledger.with_nothing_but, now=NOW))
     ],
     ids=lambda change: change.func.__name__,
 )
-def test_a_forgotten_record_takes_no_change_of_a_late_message(
+def test_forgotten_record_ignores_the_change_of_a_late_message(
     aws: Cloud, clock: Clock, change: Change
 ) -> None:
     table = Ledger(aws.recordings, clock)
@@ -56,7 +56,7 @@ def test_a_forgotten_record_takes_no_change_of_a_late_message(
     assert table.change("u==", change) == kept == table.get("u==")
 
 
-def test_a_request_makes_a_forgotten_record_an_ordinary_one(aws: Cloud, clock: Clock) -> None:
+def test_request_makes_a_forgotten_record_an_ordinary_record(aws: Cloud, clock: Clock) -> None:
     table = Ledger(aws.recordings, clock)
     table.change("u==", partial(ledger.with_nothing_but, now=NOW))
     assert table.change("u==", REQUESTED).forgotten == ""
@@ -74,7 +74,7 @@ def test_forgetting_clears_every_attribute_in_the_table(aws: Cloud, clock: Clock
     assert kept["version"] == 3
 
 
-def test_reconcile_knows_a_forgotten_recording() -> None:
+def test_reconcile_treats_a_forgotten_recording_as_known() -> None:
     listed = ListedRecording(uuid="u==", id=1, start_time="2026-10-14T15:00:00Z", duration=60)
     assert is_known(FORGOTTEN, listed)
     assert not is_known(Record(uuid="u=="), listed)

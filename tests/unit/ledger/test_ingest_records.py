@@ -39,14 +39,14 @@ def at(minutes: float = 0) -> str:
 def post(
     attempt: str = "a", minutes: float = 0, outcome: Outcome = Outcome.UNKNOWN, lacks: str = ""
 ) -> Post:
-    """Return a POST that lacks files with ids of one letter each."""
+    """Return a POST; each letter of `lacks` is the id of a file that the POST lacks."""
     return Post(attempt=attempt, at=at(minutes), outcome=outcome, lacks=tuple(lacks))
 
 
 def ingest(
     *posts: Post, zip_id: str = ZIP, files: str = "f", is_shown: bool = False
 ) -> IngestRecord:
-    """Return an ingest record of files with ids of one letter each."""
+    """Return an ingest record; each letter of `files` is a file's id."""
     named = {file_id: f"{file_id} of noon" for file_id in files}
     return IngestRecord(
         zip_id=zip_id, series="S", files=named, posts=posts or (post(),), is_shown=is_shown
@@ -77,7 +77,7 @@ class TestIngestRecords:
     def test_claim_drops_earlier_posts_when_opencast_had_the_media_package(
         self, is_shown: bool
     ) -> None:
-        """Somebody deleted its event in Opencast."""
+        """A new claim means that somebody has deleted the earlier event in Opencast."""
         taken = ingest(post("a", outcome=Outcome.TAKEN), is_shown=is_shown)
         record = with_claim(EMPTY, "mp", taken)
         record = with_claim(record, "mp", ingest(post("b", 5)))
@@ -131,7 +131,7 @@ class TestIngestRecords:
         with pytest.raises(ValueError, match="without a POST"):
             IngestRecord(zip_id=ZIP, series="S", files={}, posts=())
 
-    def test_post_is_rejected_when_its_time_is_no_time_stamp(self) -> None:
+    def test_post_is_rejected_when_its_time_is_no_timestamp(self) -> None:
         with pytest.raises(ValueError, match="noon"):
             Post(attempt="a", at="noon")
 
@@ -140,7 +140,7 @@ UNKNOWN, TAKEN, REFUSED = Outcome
 
 
 class TestCertainFiles:
-    """A second POST has other files than the first, whose answer never came."""
+    """The files that an event certainly has after two POSTs, the first without an answer."""
 
     def record(self, first: str, second: str) -> Record:
         record = with_claim(EMPTY, "mp", ingest(post("a"), files=first))
@@ -173,8 +173,8 @@ class TestCertainFiles:
         known = with_answer(record, "mp", "b", TAKEN).ingests["mp"]
         assert set(known.certain_files) == {"f", "g"}
 
-    def test_event_counts_as_young_when_the_second_post_got_a_409(self) -> None:
-        """Opencast shows it a little later, and until then nothing is sent again."""
+    def test_age_of_an_event_counts_from_the_second_post_when_that_post_got_a_409(self) -> None:
+        """Opencast shows the event a little later, and until then nothing is sent again."""
         known = with_answer(self.record("f", "fg"), "mp", "b", TAKEN).ingests["mp"]
         assert known.posted_at == at(400)
 
@@ -218,7 +218,7 @@ class TestAbsence:
             (ingest(post(), is_shown=True), 1, False, Absence.DELETED),
         ],
     )
-    def test_absence_depends_on_posts_age_and_whether_opencast_is_idle(
+    def test_absence_of_an_event_depends_on_posts_their_age_and_whether_opencast_is_idle(
         self, known: IngestRecord, minutes: float, is_idle: bool | None, expected: Absence
     ) -> None:
         now = NOW + timedelta(minutes=minutes)

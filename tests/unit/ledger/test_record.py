@@ -47,7 +47,7 @@ def at(minutes: float = 0) -> str:
 
 
 def ingest(zip_id: str = ZIP, files: str = "f") -> IngestRecord:
-    """Return an ingest record of files with ids of one letter each."""
+    """Return an ingest record; each letter of `files` is a file's id."""
     post = Post(attempt="a", at=at())
     return IngestRecord(
         zip_id=zip_id, series="S", files=dict.fromkeys(files, "a file"), posts=(post,)
@@ -55,7 +55,7 @@ def ingest(zip_id: str = ZIP, files: str = "f") -> IngestRecord:
 
 
 def named(record: Record, files: str, minutes: float = 0) -> Record:
-    """Return the record with files that Zoom has named; their ids are one letter each."""
+    """Return the record with files that Zoom has named; each letter of `files` is a file's id."""
     names = {file_id: f"{file_id} of noon" for file_id in files}
     return with_files(record, names, NOW + timedelta(minutes=minutes))
 
@@ -81,7 +81,7 @@ class TestFiles:
         record = named(EMPTY, "ab")
         assert named(record, "a", minutes=5) is record
 
-    def test_named_file_is_rejected_when_its_time_is_no_time_stamp(self) -> None:
+    def test_named_file_is_rejected_when_its_time_is_no_timestamp(self) -> None:
         with pytest.raises(ValueError, match="noon"):
             NamedFile(name="a", at="noon")
 
@@ -132,7 +132,7 @@ class TestRequests:
         assert again.files == record.files
 
     def test_notice_is_cleared_when_a_request_is_accepted(self) -> None:
-        """Zoom deleted the recording before this request."""
+        """The notice is about a time before this request."""
         record = with_notice(sent("a"), "It was deleted")
         assert record.notice == "It was deleted"
         assert accepted(record).notice == ""
@@ -174,7 +174,7 @@ class TestDuplicates:
         assert not is_duplicate(sent("ab"), OTHER, set("ab"))
 
     def test_every_message_is_a_duplicate_when_another_stack_sent_the_request(self) -> None:
-        """The files of that message are unknown."""
+        """The files that the other stack sent are unknown, so all count as sent."""
         request = Request(at=at(), is_sent=True, is_taken_over=True)
         record = msgspec.structs.replace(EMPTY, requests={ZIP: request})
         assert is_duplicate(record, ZIP, set("xyz"))
@@ -205,14 +205,16 @@ class TestEnds:
         assert is_duplicate(record, ZIP, set("ab"))
         assert not is_duplicate(record, ZIP, set("abc"))
 
-    def test_end_is_cleared_when_a_message_is_sent_for_a_request_accepted_again(self) -> None:
+    def test_end_of_a_request_is_cleared_when_the_request_is_accepted_and_sent_again(self) -> None:
         record = with_end(sent("ab"), ZIP, End.FAILED)
         record = with_request(record, ZIP, Asked(), NOW)
         again = with_sent(record, ZIP, "ab").request(ZIP)
         assert (again.end, again.is_sent, again.sent) == (None, True, ("a", "b"))
 
     @pytest.mark.parametrize("end", [End.FAILED, End.GONE])
-    def test_end_is_kept_when_it_is_noted_before_the_sent_message(self, end: End) -> None:
+    def test_end_of_a_request_is_kept_when_it_is_noted_before_the_sent_message(
+        self, end: End
+    ) -> None:
         record = with_end(with_request(sent("a"), ZIP, Asked(), NOW), ZIP, end)
         late = with_sent(record, ZIP, "ab").request(ZIP)
         assert (late.end, late.is_sent) == (end, False)
@@ -230,7 +232,7 @@ class TestEnds:
     def test_recording_counts_as_requested_when_a_request_was_sent_or_failed(
         self, end: End | None, expected: bool
     ) -> None:
-        """A request that was ignored because it has no MP4 never got onto the queue."""
+        """The webhook ignores a request without an MP4, and sends no message about it."""
         record = accepted() if end is None else with_end(accepted(), ZIP, end)
         assert record.was_asked_for is expected
         assert with_sent(record, ZIP, "a").was_asked_for
@@ -258,7 +260,7 @@ class TestSuperseded:
     def test_message_is_not_superseded_when_it_only_lacks_files_that_an_ingest_record_has(
         self,
     ) -> None:
-        """Zoom may no longer have these files; then no message contains them."""
+        """If Zoom no longer has these files, no message contains them."""
         record = with_claim(sent("abc"), "mp", ingest(files="ab"))
         assert not is_superseded(record, ZIP, set("c"))
         assert is_superseded(record, ZIP, set("ab"))

@@ -40,7 +40,7 @@ FILES = st.sets(st.sampled_from("abcd"))
 
 
 class Posts(RuleBasedStateMachine):
-    """POST two media packages; their answers come at any time, in any order, or never.
+    """POSTs of two media packages, whose answers come at any time, in any order, or never.
 
     The machine keeps its own list of each media package's POSTs since Opencast last had it.
     """
@@ -95,7 +95,7 @@ class Posts(RuleBasedStateMachine):
         self.record = with_answer(self.record, media_package, attempt, outcome, workflow)
         posts[attempt] = outcome
         if outcome is Outcome.TAKEN and not workflow:
-            # A 409: any of the POSTs may have started the workflow.
+            # After a 409, any of the POSTs may have started the workflow.
             posts.update(dict.fromkeys(unanswered, Outcome.TAKEN))
 
     @rule(media_package=st.sampled_from(MEDIA_PACKAGES))

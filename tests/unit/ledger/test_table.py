@@ -103,20 +103,22 @@ def lost_answer(aws: Cloud) -> Iterator[None]:
 
 
 class TestReading:
-    def test_get_returns_an_empty_record_when_there_is_no_item(self, ledger: Ledger) -> None:
+    def test_ledger_get_returns_an_empty_record_when_there_is_no_item(self, ledger: Ledger) -> None:
         assert ledger.get(UUID) == Record(uuid=UUID, version=0)
 
-    def test_get_reads_consistently(self, aws: Cloud, ledger: Ledger) -> None:
+    def test_ledger_get_reads_consistently(self, aws: Cloud, ledger: Ledger) -> None:
         with recorded(aws.recordings.meta.client, "dynamodb.GetItem") as reads:
             ledger.get(UUID)
         assert [read["ConsistentRead"] for read in reads] == [True]
 
-    def test_get_returns_the_record_that_was_written(self, ledger: Ledger) -> None:
+    def test_ledger_get_returns_the_record_that_was_written(self, ledger: Ledger) -> None:
         written = ledger.replace(Record(uuid=UUID), FULL)
         assert written == msgspec.structs.replace(FULL, version=1)
         assert ledger.get(UUID) == written
 
-    def test_get_ignores_attributes_that_it_does_not_know(self, aws: Cloud, ledger: Ledger) -> None:
+    def test_ledger_get_ignores_attributes_that_it_does_not_know(
+        self, aws: Cloud, ledger: Ledger
+    ) -> None:
         """A later version of this system may write more attributes."""
         ledger.replace(Record(uuid=UUID), FULL)
         aws.recordings.put_item(Item={**item(aws), "later": {"x": 1}})
@@ -139,7 +141,7 @@ class TestReading:
             {"notice": {}},
         ],
     )
-    def test_error_names_the_item_and_what_to_do_when_the_item_is_invalid(
+    def test_ledger_error_names_the_item_and_what_to_do_when_the_item_is_invalid(
         self, aws: Cloud, ledger: Ledger, edited: dict[str, Any]
     ) -> None:
         aws.recordings.put_item(Item={"uuid": UUID, "version": 1, **edited})
@@ -172,7 +174,7 @@ class TestReading:
         )
     )
     @example(edited={"version": 0})
-    def test_get_returns_a_record_or_raises_ledger_unreadable_whatever_the_item_has(
+    def test_ledger_get_returns_a_record_or_raises_ledger_unreadable_whatever_the_item_has(
         self, aws: Cloud, ledger: Ledger, edited: dict[str, Any]
     ) -> None:
         aws.recordings.put_item(Item={"uuid": UUID, **edited})
@@ -185,7 +187,7 @@ class TestReading:
 
 
 class TestWriting:
-    def test_item_expires_a_year_after_its_last_write(
+    def test_ledger_item_expires_a_year_after_its_last_write(
         self, aws: Cloud, ledger: Ledger, clock: Clock
     ) -> None:
         ledger.change(UUID, with_notice)
@@ -195,12 +197,12 @@ class TestWriting:
         ledger.change(UUID, partial(with_notice, notice="y"))
         assert item(aws)["expiration"] == in_a_year + 30 * 86_400
 
-    def test_version_increases_by_one_with_each_write(self, ledger: Ledger) -> None:
+    def test_ledger_version_increases_by_one_with_each_write(self, ledger: Ledger) -> None:
         for number in (1, 2, 3):
             assert ledger.change(UUID, partial(with_notice, notice=str(number))).version == number
         assert ledger.get(UUID).version == 3
 
-    def test_change_writes_nothing_when_the_record_stays_the_same(
+    def test_ledger_change_writes_nothing_when_the_record_stays_the_same(
         self, aws: Cloud, ledger: Ledger
     ) -> None:
         ledger.change(UUID, with_file_sent)
@@ -209,7 +211,7 @@ class TestWriting:
             assert ledger.change("another==", lambda record: record).version == 0
         assert writes == []
 
-    def test_change_keeps_attributes_that_it_does_not_know(
+    def test_ledger_change_keeps_attributes_that_it_does_not_know(
         self, aws: Cloud, ledger: Ledger
     ) -> None:
         ledger.change(UUID, with_notice)
@@ -217,7 +219,7 @@ class TestWriting:
         ledger.change(UUID, with_file_sent)
         assert item(aws)["later"] == "x"
 
-    def test_change_writes_version_1_when_the_item_has_no_version(
+    def test_ledger_change_writes_version_1_when_the_item_has_no_version(
         self, aws: Cloud, ledger: Ledger
     ) -> None:
         """Somebody has created the item by hand."""
@@ -225,7 +227,9 @@ class TestWriting:
         assert ledger.change(UUID, with_file_sent).version == 1
         assert ledger.get(UUID).notice == "by hand"
 
-    def test_replace_writes_nothing_when_the_record_has_changed(self, ledger: Ledger) -> None:
+    def test_ledger_replace_writes_nothing_when_the_record_has_changed(
+        self, ledger: Ledger
+    ) -> None:
         old = ledger.get(UUID)
         ledger.change(UUID, with_notice)
         assert ledger.replace(old, with_notice(old, "late")) is None
@@ -235,7 +239,7 @@ class TestWriting:
         assert ledger.replace(current, with_notice(current, "late")) is None
         assert ledger.get(UUID).notice == "in time"
 
-    def test_replace_raises_when_dynamodb_fails(self, aws: Cloud, ledger: Ledger) -> None:
+    def test_ledger_replace_raises_when_dynamodb_fails(self, aws: Cloud, ledger: Ledger) -> None:
         throttled = failing(aws.recordings.meta.client, "dynamodb.UpdateItem", "Throttling")
         with throttled, pytest.raises(ClientError, match="Throttling"):
             ledger.replace(Record(uuid=UUID), FULL)
@@ -255,7 +259,7 @@ class TestConflicts:
         return change
 
     @pytest.mark.parametrize("times", [1, ATTEMPTS - 1])
-    def test_change_is_repeated_when_another_process_wrote_the_record(
+    def test_ledger_change_is_repeated_when_another_process_wrote_the_record(
         self, ledger: Ledger, times: int
     ) -> None:
         record = ledger.change(UUID, self.change_with_conflicts(ledger, times))
@@ -264,7 +268,7 @@ class TestConflicts:
         assert record.request("another").failures == times
         assert record.version == times + 1
 
-    def test_change_raises_ledger_busy_when_other_processes_write_the_record_each_time(
+    def test_ledger_change_raises_ledger_busy_when_other_processes_write_the_record_each_time(
         self, ledger: Ledger
     ) -> None:
         with pytest.raises(LedgerBusy, match=f"record of {UUID} keeps changing"):
@@ -273,7 +277,7 @@ class TestConflicts:
         assert record.request("another").failures == ATTEMPTS
         assert not record.request("z").is_sent
 
-    def test_change_is_written_once_when_the_answer_to_its_write_was_lost(
+    def test_ledger_change_is_written_once_when_the_answer_to_its_write_was_lost(
         self, aws: Cloud, ledger: Ledger
     ) -> None:
         with lost_answer(aws):
@@ -281,7 +285,7 @@ class TestConflicts:
         assert (record.version, record.request("z").sent) == (1, ("a",))
         assert ledger.get(UUID) == record
 
-    def test_replace_returns_none_when_the_answer_to_its_write_was_lost(
+    def test_ledger_replace_returns_none_when_the_answer_to_its_write_was_lost(
         self, aws: Cloud, ledger: Ledger
     ) -> None:
         """The caller has to check whether the record is its own."""
@@ -291,9 +295,9 @@ class TestConflicts:
 
 
 class TestNoting:
-    """Tests of `note`. It follows a send: an error would make the old message visible."""
+    """Tests of `note`, which follows a send: an error would make the old message visible again."""
 
-    def test_note_writes_the_change(self, ledger: Ledger) -> None:
+    def test_ledger_note_writes_the_change(self, ledger: Ledger) -> None:
         ledger.note(UUID, with_file_sent)
         assert ledger.get(UUID).request("z").is_sent
 
@@ -306,7 +310,7 @@ class TestNoting:
             LedgerUnreadable("It can't be read."),
         ],
     )
-    def test_note_logs_a_failure_and_does_not_raise_it(
+    def test_ledger_note_logs_a_failure_and_does_not_raise_it(
         self, ledger: Ledger, error: Exception, caplog: pytest.LogCaptureFixture
     ) -> None:
         def fail(_: Record) -> Record:
@@ -317,7 +321,9 @@ class TestNoting:
         assert logged.levelno == logging.WARNING
         assert logged.getMessage().startswith("The ledger isn't written. ")
 
-    def test_note_raises_an_error_that_is_no_failure_of_the_ledger(self, ledger: Ledger) -> None:
+    def test_ledger_note_raises_an_error_that_is_no_failure_of_the_ledger(
+        self, ledger: Ledger
+    ) -> None:
         def stumble(_: Record) -> Record:
             raise KeyError("x")
 

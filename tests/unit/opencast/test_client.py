@@ -96,7 +96,7 @@ class TestEvents:
 
 
 class TestIdleness:
-    """Opencast may still work on a POST with unknown outcome, or may never have got it."""
+    """Opencast's answers about running ingests and workflows, after a POST with unknown outcome."""
 
     @pytest.mark.parametrize(
         ("ingests", "active", "expected"),
@@ -107,7 +107,7 @@ class TestIdleness:
             ("0", "true", False),
         ],
     )
-    def test_opencast_is_idle_when_it_counts_no_ingest_and_no_workflow(
+    def test_is_idle_returns_whether_opencast_counts_no_ingest_and_no_workflow(
         self, opencast: Opencast, web: Web, ingests: str, active: str, expected: bool
     ) -> None:
         web.pages = {COUNT: plain(ingests), ACTIVE: plain(active)}

@@ -35,7 +35,7 @@ FLAVORS = ["multipart/chunked+source", "presentation/chunked+source", "other/chu
         ([GALLERY], [GALLERY]),
     ],
 )
-def test_for_publishing_chooses_a_presenter_and_up_to_two_followers(
+def test_for_publishing_chooses_a_presenter_and_up_to_two_other_views(
     views: list[str], chosen: list[str]
 ) -> None:
     assert list(for_publishing(views).items()) == list(zip(chosen, FLAVORS, strict=False))

@@ -49,7 +49,9 @@ def asked_until_the_end(answer: News | None) -> list[datetime]:
 
 
 @pytest.mark.parametrize("answer", [RUNNING, None])
-def test_pauses_grow_and_the_follow_up_ends_after_a_week(answer: News | None) -> None:
+def test_pauses_between_questions_grow_and_the_follow_up_ends_after_a_week(
+    answer: News | None,
+) -> None:
     asked = asked_until_the_end(answer)
     pauses = [after - before for before, after in pairwise(asked)]
     # The last pause is cut, so that the follow-up ends at its deadline.
@@ -60,7 +62,7 @@ def test_pauses_grow_and_the_follow_up_ends_after_a_week(answer: News | None) ->
 
 
 @given(news, st.timedeltas(timedelta(0), LONGEST * 2))
-def test_the_next_question_is_later_or_there_is_none(answer: News, age: timedelta) -> None:
+def test_next_question_to_opencast_is_never_in_the_past(answer: News, age: timedelta) -> None:
     now = NOW + age
     after = followed(BEGUN, answer, now)
     assert after.due == "" or timestamps.parse(after.due) >= now.replace(microsecond=0)
@@ -75,20 +77,20 @@ def test_an_ingest_is_published_only_when_its_event_is_published(answer: News) -
 
 
 @pytest.mark.parametrize("own", [WorkflowState.RUNNING, WorkflowState.PAUSED])
-def test_the_publication_of_an_earlier_ingest_does_not_count_while_the_workflow_runs(
+def test_earlier_publication_of_an_event_does_not_count_while_the_workflow_runs(
     own: WorkflowState,
 ) -> None:
     event = Event(state=WorkflowState.SUCCEEDED, is_published=True)
     assert fate_of(News(event=event, workflow=Workflow(state=own))) is None
 
 
-def test_an_ingest_whose_workflow_failed_is_not_published_by_an_earlier_publication() -> None:
+def test_ingest_fails_when_its_workflow_failed_despite_an_earlier_publication() -> None:
     event = Event(state=WorkflowState.FAILED, is_published=True)
     answer = News(event=event, workflow=Workflow(state=WorkflowState.FAILED))
     assert fate_of(answer) is Fate.FAILED
 
 
-def test_an_ingest_without_its_workflow_fails_when_its_event_fails() -> None:
+def test_ingest_without_a_known_workflow_fails_when_its_event_fails() -> None:
     event = Event(state=WorkflowState.FAILED, is_published=False)
     assert fate_of(News(event=event)) is Fate.FAILED
 
@@ -102,7 +104,7 @@ def test_an_event_is_deleted_when_it_is_missing_for_an_hour_without_a_break() ->
     assert followed(once, gone, NOW + ABSENT).fate is Fate.DELETED
 
 
-def test_a_failure_stays_when_opencast_gives_no_answer() -> None:
+def test_failure_of_an_ingest_stays_when_opencast_gives_no_answer() -> None:
     failed = Following(since=AT, due=AT, fate=Fate.FAILED)
     after = followed(failed, None, NOW + LONGEST)
     assert (after.fate, after.due) == (Fate.FAILED, "")

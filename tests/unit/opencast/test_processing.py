@@ -32,7 +32,7 @@ def workflow(**changes: Any) -> dict[str, Any]:
     ("publications", "is_published"),
     [(["internal"], False), (["internal", "engage-player"], True), (["api"], True), ([], False)],
 )
-def test_an_event_is_published_when_others_than_editors_see_it(
+def test_an_event_is_published_when_people_other_than_editors_see_it(
     publications: list[str], is_published: bool
 ) -> None:
     document = {"identifier": "mp", "publication_status": publications}
@@ -45,7 +45,7 @@ def test_an_event_is_not_published_when_its_publications_are_no_list(publication
     assert not event_of(document, "mp").is_published
 
 
-def test_answer_is_refused_when_it_is_about_another_event() -> None:
+def test_event_of_opencast_is_refused_when_it_has_another_id() -> None:
     with pytest.raises(ValueError, match="isn't about the event"):
         event_of({"identifier": "other"}, "mp")
 
@@ -74,18 +74,20 @@ def test_a_workflow_of_an_older_opencast_names_its_event_in_the_media_package() 
         {"id": 4, "template": "encode", "state": "FAILED", "job": 17},
     ],
 )
-def test_a_failed_operation_is_named_in_both_forms(operation: dict[str, Any]) -> None:
+def test_failed_operation_is_named_in_both_forms_of_the_answer_of_opencast(
+    operation: dict[str, Any],
+) -> None:
     found = workflow_of(workflow(operations={"operation": operation}), "mp")
     assert (found.operation, found.job) == ("encode", "17")
 
 
-def test_the_last_end_of_an_operation_is_the_end_of_the_workflow() -> None:
+def test_end_of_a_workflow_is_the_last_end_of_its_operations() -> None:
     operations = [{"completed": 1791986412000}, {"completed": "1791986400000"}, {"completed": "x"}]
     found = workflow_of(workflow(operations={"operation": operations}), "mp")
     assert found.completed == datetime.fromtimestamp(1791986412, UTC)
 
 
-def test_reason_is_the_failure_when_a_warning_came_before_it() -> None:
+def test_incident_text_is_of_the_failure_when_a_warning_came_before() -> None:
     tree = {
         "incidentFullTree": {
             "incidentFull": {"severity": "WARNING", "title": "Slow", "description": ""},

@@ -1,4 +1,4 @@
-"""The fixtures of the downloader's tests. They share one Zoom with a lecture."""
+"""The fixtures of the downloader's tests, which share one Zoom stand-in with a lecture."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.unit.functions.downloader.harness import (
 
 @pytest.fixture(scope="package")
 def lecture(tmp_path_factory: pytest.TempPathFactory) -> Recording:
-    """A lecture of two segments with two views, chat and Zoom's other files."""
+    """Return a lecture of two segments, each with two views, a chat and Zoom's other files."""
     made = Lecture(meeting_id=MEETING, start_time=START, seconds=12)
     return dataclasses.replace(build_lecture(tmp_path_factory.mktemp("media"), made), duration=30)
 
@@ -44,7 +44,7 @@ def _zoom(tls: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture
 def zoom(_zoom: ZoomStandIn, lecture: Recording) -> ZoomStandIn:
-    """The Zoom with the lecture, without faults and earlier requests."""
+    """Return the Zoom stand-in with the lecture, without faults and earlier requests."""
     _zoom.add(lecture)
     _zoom.clear_faults()
     _zoom.set(after_expiry="401", name_in="location", ranges=True)
@@ -60,14 +60,14 @@ def _bucket() -> Iterator[StagingBucket]:
 
 @pytest.fixture
 def bucket(_bucket: StagingBucket) -> StagingBucket:
-    """The empty bucket, without faults and earlier requests."""
+    """Return the empty staging bucket, without faults and earlier requests."""
     _bucket.begin()
     return _bucket
 
 
 @pytest.fixture(scope="package")
 def http(tls: Authority) -> Iterator[urllib3.PoolManager]:
-    """The connections of a warm function."""
+    """Yield the connection pool of a warm container."""
     with pytest.MonkeyPatch.context() as patch:
         # OpenSSL takes the default authorities from this file.
         patch.setenv("SSL_CERT_FILE", str(tls.ca_bundle))
@@ -91,13 +91,13 @@ def harness(
         yield Harness(aws, clock, zoom, session, bucket, http)
     for thread in threading.enumerate():
         if thread.name.startswith("transfer"):
-            # A cancelled copy ends a little later than the call that cancelled it.
+            # A cancelled copy's thread ends a little later than the call that cancelled the copy.
             thread.join()
 
 
 @pytest.fixture
 def small(zoom: ZoomStandIn, lecture: Recording) -> Recording:
-    """One view of one segment, and its chat."""
+    """Return a recording with one view of one segment, and its chat."""
     return zoom.add(only(lecture, "active_speaker", "chat_file"))
 
 
@@ -106,7 +106,7 @@ Lengthen = Callable[[Recording, int], Recording]
 
 @pytest.fixture(scope="package")
 def lengthen(tmp_path_factory: pytest.TempPathFactory) -> Lengthen:
-    """A function that makes the first file of a recording larger."""
+    """Return a function that pads the first file of a recording to a size in bytes."""
     folder = tmp_path_factory.mktemp("long")
 
     def lengthen(recording: Recording, size: int) -> Recording:
@@ -122,12 +122,12 @@ def lengthen(tmp_path_factory: pytest.TempPathFactory) -> Lengthen:
 
 @pytest.fixture
 def long(zoom: ZoomStandIn, lecture: Recording, lengthen: Lengthen) -> Recording:
-    """A view that takes several invocations, a short one, and a chat."""
+    """Return a recording with a view that takes several invocations, a short view, and a chat."""
     three = only(lecture, "active_speaker", "shared_screen", "chat_file")
     return zoom.add(lengthen(three, LONG))
 
 
 @pytest.fixture
 def longish(zoom: ZoomStandIn, small: Recording, lengthen: Lengthen) -> Recording:
-    """A view of some parts, and a chat."""
+    """Return a recording with a view of four parts, and a chat."""
     return zoom.add(lengthen(small, LONGISH))

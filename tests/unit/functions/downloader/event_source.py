@@ -1,4 +1,4 @@
-"""A fake of Lambda's event source of the download queue."""
+"""A fake of Lambda's event source mapping for the download queue."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BYTES_A_SECOND = 1_000_000
 
 @dataclass
 class BucketTime:
-    """Seconds that pass with each megabyte that S3 gets, and on demand."""
+    """A clock that advances by a second with each megabyte that S3 gets, and on demand."""
 
     bucket: StagingBucket
     skipped: float = 0.0
@@ -28,7 +28,7 @@ class BucketTime:
 
 @dataclass
 class Context:
-    """Lambda's context in an invocation that ends at `end`."""
+    """Lambda's context in an invocation that ends when `time` is `end` (in seconds)."""
 
     time: BucketTime
     end: float
@@ -40,7 +40,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Delivery:
-    """A message that an invocation got, and whether it came back."""
+    """A message that an invocation got, and whether the message came back to the queue."""
 
     body: dict[str, Any]
     receive_count: int
@@ -68,9 +68,9 @@ class EventSource:
         self._harness.aws.sends.clear()
 
     def deliver(self, seconds: float, *, crashes: bool = False) -> Delivery | None:
-        """Run one invocation of `seconds`. Return None if no message is visible.
+        """Run one invocation of `seconds` with a message, or return None if no message is visible.
 
-        One that `crashes` does so at its very end: Lambda never says that it has succeeded.
+        An invocation that `crashes` does all of its work, but its message becomes visible again.
         """
         harness, queue = self._harness, self._harness.aws.download_queue
         answer = harness.aws.sqs.receive_message(

@@ -1,4 +1,4 @@
-"""A downloader with a Zoom over HTTPS and an in-process AWS."""
+"""A downloader with a Zoom stand-in over HTTPS and an in-process AWS."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Harness:
     """A downloader and its neighbours.
 
     `before_bytes` is called with the file id and the first byte before each request of a range.
-    `run_clock` is that of the copies.
+    `run_clock` is the clock of the copies, in seconds.
     """
 
     aws: Cloud
@@ -141,7 +141,7 @@ class Harness:
         }
 
     def take(self, message: Any, *, receive_count: int = 1) -> bool:
-        """Send a message, process it, and return False if it is retried."""
+        """Send a message, process it, and return whether the message needs no retry."""
         taken = received(self.aws, self.aws.download_queue, message, receive_count=receive_count)
         self.aws.sends.clear()
         return self.process(taken, self.deps())
@@ -149,18 +149,18 @@ class Harness:
     def process(
         self, received: Received, deps: downloader.Dependencies, context: object = None
     ) -> bool:
-        """Process a message, and return False if it is retried."""
+        """Process a message, and return whether the message needs no retry."""
         outcome = downloader.worker_of(deps, context).process(received)
         return not isinstance(outcome, Retry)
 
     def run(self, event: dict[str, Any], context: object = None) -> dict[str, Any]:
-        """Run one invocation."""
+        """Run one invocation, and return its answer to Lambda."""
         return downloader.run(
             event, lambda: downloader.worker_of(self.deps(), context), self.source
         )
 
     def source(self) -> SourceQueue:
-        """Return the queue that needs no secret."""
+        """Return the download queue with its dead-letter queue and its limit of receives."""
         deps = self.deps()
         limit = deps.settings.download_receive_limit
         return SourceQueue(deps.downloads, deps.dead_letters, limit)
@@ -240,7 +240,7 @@ class Harness:
 
 
 class _Watched:
-    """A file at Zoom that calls `before` with each range before it requests it."""
+    """A file at Zoom that calls `before` before each request of a range."""
 
     def __init__(
         self,
@@ -274,7 +274,7 @@ def row_in(state: str, **more: Any) -> dict[str, Any]:
 
 
 def only(recording: Recording, *types: str) -> Recording:
-    """Return the recording with the files of some types of its first segment only."""
+    """Return the recording with only the files of its first segment that have one of `types`."""
     files = tuple(
         file
         for file in recording.files

@@ -17,12 +17,12 @@ from tests.unit.functions.downloader.harness import SERIES, ZIP_ID, Harness, row
 
 
 def files_of_type(recording: Recording, file_type: str) -> list[RecordingFile]:
-    """Return the recording's files of one of Zoom's types, a segment each."""
+    """Return the recording's files of one of Zoom's types: one for each segment."""
     return [file for file in recording.files if file.file_type == file_type]
 
 
 def without_type(recording: Recording, file_type: str, *segments: int) -> Recording:
-    """Return the recording without its files of a type, those of some segments or all."""
+    """Return the recording without its files of a type: those of `segments`, or by default all."""
     gone = files_of_type(recording, file_type)
     gone = [gone[number] for number in segments] if segments else gone
     files = tuple(file for file in recording.files if file not in gone)
@@ -40,7 +40,7 @@ def later(harness: Harness) -> list[dict[str, Any]]:
 
 
 class Late:
-    """A message about captions, after or before the ingest."""
+    """The sender of messages about the captions of one recording, before or after its ingest."""
 
     def __init__(self, harness: Harness, recording: Recording) -> None:
         self.harness = harness

@@ -1,4 +1,4 @@
-"""Captions: beside the video, and later for an event that Opencast has."""
+"""The downloader's captions: sent with the video, or later for an event in Opencast."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from tests.unit.functions.downloader.late_captions import (
 
 CUE = "00:00:01.000 --> 00:00:02.000"
 SHIFTED = "00:00:13.000 --> 00:00:14.000"
-"""The same cue behind a segment of 12 seconds."""
+"""The times of `CUE` after a segment of 12 seconds."""
 
 
 @pytest.fixture
 def lecture(lecture: Recording) -> Recording:
-    """The lecture with one view of each segment and the transcripts."""
+    """Return the lecture with one view of each segment and the transcripts."""
     kept = ("active_speaker", "audio_transcript")
     files = tuple(file for file in lecture.files if file.recording_type in kept)
     return dataclasses.replace(lecture, files=files)
@@ -46,12 +46,12 @@ def transcripts(recording: Recording) -> list[RecordingFile]:
 
 
 def without_transcripts(recording: Recording, *segments: int) -> Recording:
-    """Return the recording without the transcripts of some segments, or of all."""
+    """Return the recording without the transcripts of `segments`, or by default of all."""
     return without_type(recording, "TRANSCRIPT", *segments)
 
 
 def with_text(recording: Recording, text: bytes, folder: Any, number: int = 0) -> Recording:
-    """Return the recording with another text in one of its transcripts."""
+    """Return the recording with another text in the transcript of one segment."""
     old = transcripts(recording)[number]
     path = folder / "other.vtt"
     path.write_bytes(text)
@@ -88,7 +88,7 @@ class TestBesideTheVideo:
             assert file.path
             assert harness.objects()[key] == file.path.read_bytes()
 
-    def test_captions_are_no_view_of_the_recording(
+    def test_captions_are_not_among_the_views_of_the_upload_message(
         self, harness: Harness, lecture: Recording
     ) -> None:
         harness.take(harness.message(lecture))
@@ -105,7 +105,7 @@ class TestBesideTheVideo:
         assert harness.asked_of_api() == 0
         assert not [key for key in harness.objects() if key.endswith(".vtt")]
 
-    def test_closed_captions_are_a_track_of_their_own(
+    def test_closed_captions_become_a_separate_track(
         self, harness: Harness, lecture: Recording
     ) -> None:
         first = transcripts(lecture)[0]
@@ -138,7 +138,7 @@ class TestBrokenCaptions:
             (b"WEBVTT\n\n00:01.000 --> \n", "it has no captions"),
         ],
     )
-    def test_row_says_what_is_left_out_and_the_video_goes_on(
+    def test_row_names_a_broken_transcript_and_the_recording_is_sent_on(
         self, harness: Harness, lecture: Recording, tmp_path: Any, text: bytes, reason: str
     ) -> None:
         broken = harness.zoom.add(with_text(lecture, text, tmp_path))
@@ -146,13 +146,12 @@ class TestBrokenCaptions:
         start = lecture.start_time
         told = f"The transcript of {start} is left out: {reason}."
         assert harness.outcome == ("SENT_TO_UPLOADER", told)
-        # The other segment's captions are staged.
         assert SHIFTED in text_of(harness, track(harness))
 
-    def test_text_of_all_segments_together_is_limited(
+    def test_text_of_the_captions_of_all_segments_together_is_limited(
         self, harness: Harness, lecture: Recording, tmp_path: Any
     ) -> None:
-        """The downloader holds all of it in memory."""
+        """The downloader holds the captions of all segments in memory."""
         text = f"WEBVTT\n\n00:01.000 --> 00:02.000\n{'a' * 1_900_000}\n".encode()
         for number in range(2):
             (tmp_path / str(number)).mkdir()
@@ -164,7 +163,7 @@ class TestBrokenCaptions:
         assert "left out: the captions of the recording have too much text." in told
         assert len(text_of(harness, track(harness))) < 2_000_000
 
-    def test_a_transcript_of_50_megabytes_is_not_even_fetched(
+    def test_transcript_is_not_downloaded_when_it_is_too_large(
         self, harness: Harness, lecture: Recording, tmp_path: Any
     ) -> None:
         large = harness.zoom.add(with_text(lecture, b"WEBVTT\n" + bytes(50_000_000), tmp_path))
@@ -177,7 +176,7 @@ class TestBrokenCaptions:
 
 class TestCaptionsThatAreNotThereYet:
     @pytest.mark.parametrize("kind", ["html", "status"])
-    def test_video_goes_on_and_the_captions_come_later(
+    def test_captions_come_later_when_zoom_does_not_deliver_a_transcript(
         self, harness: Harness, lecture: Recording, kind: Any
     ) -> None:
         file = transcripts(lecture)[1]
@@ -212,7 +211,7 @@ class TestCaptionsThatAreNotThereYet:
         assert sent["body"]["captions"] == []
         assert len(later(harness)) == 1
 
-    def test_nothing_is_waited_for_when_zoom_makes_no_transcripts(
+    def test_captions_are_not_waited_for_when_zoom_makes_no_transcripts(
         self, harness: Harness, lecture: Recording
     ) -> None:
         harness.zoom.add(without_transcripts(lecture))
@@ -221,7 +220,7 @@ class TestCaptionsThatAreNotThereYet:
         assert sent["body"]["captions"] == []
         assert not later(harness)
 
-    def test_video_goes_on_when_zooms_api_does_not_answer(
+    def test_recording_is_sent_on_without_captions_when_the_zoom_api_fails(
         self, harness: Harness, lecture: Recording
     ) -> None:
         harness.zoom.fail(Fault(kind="status", where="api", status=500, times=None))
@@ -229,7 +228,7 @@ class TestCaptionsThatAreNotThereYet:
         assert harness.outcome == ("SENT_TO_UPLOADER", "")
         assert len(later(harness)) == 1
 
-    def test_video_goes_on_when_s3_takes_no_captions(
+    def test_recording_is_sent_on_without_captions_when_s3_can_not_store_them(
         self, harness: Harness, lecture: Recording
     ) -> None:
         with failing(harness.aws.s3, "s3.PutObject", "SlowDown"):
@@ -244,7 +243,7 @@ def late(harness: Harness, lecture: Recording) -> Late:
 
 
 class TestLateCaptions:
-    def test_captions_are_sent_for_the_event_when_opencast_has_it(
+    def test_late_captions_are_sent_to_the_uploader_when_opencast_has_the_event(
         self, harness: Harness, late: Late
     ) -> None:
         late.ingest()
@@ -257,7 +256,7 @@ class TestLateCaptions:
         assert [line for line in lines if "-->" in line] == [CUE, SHIFTED]
         assert not later(harness)
 
-    def test_captions_are_sent_once_while_others_are_waited_for(
+    def test_late_captions_are_sent_once_while_other_files_are_waited_for(
         self, harness: Harness, late: Late
     ) -> None:
         late.ingest()
@@ -274,7 +273,7 @@ class TestLateCaptions:
         (sent,) = harness.uploads()
         assert sent["group"] != late.recording.uuid
 
-    def test_nothing_is_sent_when_the_event_has_its_captions(
+    def test_late_captions_are_not_sent_when_the_event_has_them(
         self, harness: Harness, late: Late
     ) -> None:
         ids = tuple(file.file_id for file in transcripts(late.recording))
@@ -298,7 +297,7 @@ class TestLateCaptions:
             "1 transcript(s) came after the captions of the event and stayed outside of them.",
         )
 
-    def test_nothing_is_sent_when_the_event_was_ingested_while_captions_were_off(
+    def test_late_captions_are_not_sent_when_captions_were_off_at_the_ingest(
         self, harness: Harness, late: Late
     ) -> None:
         late.ingest(timeline=())
@@ -308,7 +307,7 @@ class TestLateCaptions:
 
 
 class TestWaiting:
-    def test_captions_wait_while_the_ingest_is_on_its_way(
+    def test_late_captions_wait_while_the_ingest_is_in_progress(
         self, harness: Harness, late: Late, lecture: Recording
     ) -> None:
         harness.accept(lecture, lecture.files[0])
@@ -318,24 +317,24 @@ class TestWaiting:
         assert again["first_seen"] == "2026-10-14T18:30:00Z"
         assert harness.asked_of_api() == 0
 
-    def test_captions_wait_for_a_day_when_the_ledger_does_not_know_that_the_message_was_sent(
+    def test_late_captions_wait_for_a_day_when_the_ledger_has_no_note_of_a_sent_message(
         self, harness: Harness, late: Late, lecture: Recording
     ) -> None:
-        """The webhook goes on when the ledger doesn't take its second write."""
+        """The webhook accepts a request even if its second write to the ledger fails."""
         harness.request(lecture, lecture.files[0])
         assert late.take(waiting=timedelta(hours=23))
         assert len(later(harness)) == 1
         assert late.take(waiting=timedelta(hours=25))
         assert not later(harness)
 
-    def test_captions_wait_while_the_outcome_of_the_ingest_is_unknown(
+    def test_late_captions_wait_while_the_outcome_of_the_ingest_is_unknown(
         self, harness: Harness, late: Late
     ) -> None:
         late.ingest(outcome=Outcome.UNKNOWN)
         assert late.take()
         assert len(later(harness)) == 1
 
-    def test_captions_wait_for_zooms_event_about_the_video_for_a_day(
+    def test_late_captions_wait_for_a_day_when_no_ingest_was_requested(
         self, harness: Harness, late: Late
     ) -> None:
         assert late.take(waiting=timedelta(hours=23))
@@ -343,7 +342,7 @@ class TestWaiting:
         assert late.take(waiting=timedelta(hours=25))
         assert not later(harness)
 
-    def test_captions_wait_when_zoom_has_announced_a_file_that_it_does_not_list(
+    def test_late_captions_wait_when_zoom_does_not_list_a_file_of_its_webhook_event(
         self, harness: Harness, late: Late
     ) -> None:
         late.ingest()
@@ -355,7 +354,9 @@ class TestWaiting:
         ]
         assert delay == 60
 
-    def test_the_other_segments_are_waited_for_an_hour(self, harness: Harness, late: Late) -> None:
+    def test_late_captions_wait_an_hour_for_the_captions_of_other_segments(
+        self, harness: Harness, late: Late
+    ) -> None:
         late.ingest()
         harness.zoom.add(without_transcripts(late.recording, 0))
         assert late.take(waiting=timedelta(minutes=59))
@@ -363,7 +364,9 @@ class TestWaiting:
         assert late.take(waiting=timedelta(minutes=61))
         assert SHIFTED in text_of(harness, track(harness))
 
-    def test_zoom_is_asked_once_an_hour_after_a_day(self, harness: Harness, late: Late) -> None:
+    def test_zoom_is_asked_for_late_captions_only_once_an_hour_after_a_day(
+        self, harness: Harness, late: Late
+    ) -> None:
         late.ingest()
         assert late.take(waiting=timedelta(days=2, minutes=30))
         assert harness.asked_of_api() == 0
@@ -372,7 +375,7 @@ class TestWaiting:
         assert harness.asked_of_api() == 1
         assert len(harness.uploads()) == 1
 
-    def test_people_are_told_after_a_week_of_what_never_came(
+    def test_missing_captions_are_reported_after_a_week(
         self, harness: Harness, late: Late, caplog: pytest.LogCaptureFixture
     ) -> None:
         late.ingest()
@@ -385,7 +388,7 @@ class TestWaiting:
             "ERROR"
         ]
 
-    def test_after_a_week_the_transcripts_that_are_there_are_taken(
+    def test_available_transcripts_are_sent_after_a_week_when_another_is_missing(
         self, harness: Harness, late: Late
     ) -> None:
         late.ingest()
@@ -397,7 +400,7 @@ class TestWaiting:
         assert SHIFTED in text_of(harness, track(harness))
         assert "After a week" in harness.outcome[1]
 
-    def test_failure_of_late_captions_leaves_the_row_as_it_is(
+    def test_failure_of_late_captions_does_not_change_the_row(
         self, harness: Harness, late: Late
     ) -> None:
         late.ingest()
@@ -407,7 +410,7 @@ class TestWaiting:
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
         assert captions_of(late.recording.uuid) not in harness.record(late.recording).requests
 
-    def test_waiting_ends_when_zoom_has_the_recording_no_more(
+    def test_late_captions_stop_waiting_when_the_recording_is_in_the_zoom_trash(
         self, harness: Harness, late: Late
     ) -> None:
         late.ingest()

@@ -1,4 +1,4 @@
-"""Chapters: beside the video, and later for an event that Opencast has."""
+"""The downloader's chapters: sent with the video, or later for an event in Opencast."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LISTED = {"itemList": [{"startTime": 0, "title": "Waves"}, {"startTime": 4, "tit
 
 @pytest.fixture
 def lecture(lecture: Recording, tmp_path: Any) -> Recording:
-    """The lecture with one view, transcript and chapters of each segment of 12 seconds."""
+    """Return the lecture with a view, a transcript and chapters of each segment of 12 seconds."""
     kept = ("active_speaker", "audio_transcript")
     files = [file for file in lecture.files if file.recording_type in kept]
     path = tmp_path / "chapters.json"
@@ -64,7 +64,7 @@ def chapters(recording: Recording) -> list[RecordingFile]:
 
 
 def without_chapters(recording: Recording, *segments: int) -> Recording:
-    """Return the recording without the chapters of some segments, or of all."""
+    """Return the recording without the chapters of `segments`, or by default of all."""
     return without_type(recording, "SUMMARY", *segments)
 
 
@@ -74,7 +74,7 @@ def tracks(harness: Harness) -> dict[str, dict[str, Any]]:
 
 
 def asks_for_chapters(harness: Harness) -> list[bool]:
-    """Return for each late message about captions whether it is about chapters."""
+    """Return, for each late message about captions, whether the message is about chapters."""
     return [body["captions"].get("is_chapters", False) for body in later(harness)]
 
 
@@ -99,7 +99,9 @@ class TestBesideTheVideo:
         assert text_of(harness, found["chapters"]).splitlines() == JOINED
         assert not later(harness)
 
-    def test_chapters_go_beside_captions(self, harness: Harness, lecture: Recording) -> None:
+    def test_chapters_and_captions_become_two_tracks(
+        self, harness: Harness, lecture: Recording
+    ) -> None:
         harness.settings["ingest_captions"] = True
         harness.take(harness.message(lecture))
         assert set(tracks(harness)) == {"transcript", "chapters"}
@@ -121,7 +123,7 @@ class TestBesideTheVideo:
             (b'{"list": [{"headline": "Ada"}]}', "its fields are: list, headline"),
         ],
     )
-    def test_row_says_what_is_left_out_and_the_video_goes_on(
+    def test_row_names_a_broken_chapter_file_and_the_recording_is_sent_on(
         self, harness: Harness, lecture: Recording, text: bytes, reason: str, tmp_path: Any
     ) -> None:
         other = tmp_path / "other.json"
@@ -143,7 +145,7 @@ class TestBesideTheVideo:
 
 class TestChaptersThatAreNotThereYet:
     @pytest.mark.parametrize("segments", [(), (1,)])
-    def test_video_goes_on_and_the_chapters_come_later(
+    def test_chapters_come_later_when_a_segment_has_none_yet(
         self, harness: Harness, lecture: Recording, segments: tuple[int, ...]
     ) -> None:
         harness.settings["ingest_captions"] = True
@@ -153,7 +155,7 @@ class TestChaptersThatAreNotThereYet:
         assert set(tracks(harness)) == {"transcript"}
         assert asks_for_chapters(harness) == [True]
 
-    def test_captions_and_chapters_have_messages_of_their_own(
+    def test_captions_and_chapters_have_separate_messages_when_both_come_later(
         self, harness: Harness, lecture: Recording
     ) -> None:
         harness.settings["ingest_captions"] = True
@@ -162,7 +164,7 @@ class TestChaptersThatAreNotThereYet:
         assert not tracks(harness)
         assert asks_for_chapters(harness) == [False, True]
 
-    def test_video_goes_on_when_s3_takes_no_chapters(
+    def test_recording_is_sent_on_without_chapters_when_s3_can_not_store_them(
         self, harness: Harness, lecture: Recording
     ) -> None:
         with failing(harness.aws.s3, "s3.PutObject", "SlowDown"):
@@ -172,7 +174,9 @@ class TestChaptersThatAreNotThereYet:
 
 
 class TestLateChapters:
-    def test_chapters_are_sent_for_the_event(self, harness: Harness, late: Late) -> None:
+    def test_late_chapters_are_sent_to_the_uploader_when_opencast_has_the_event(
+        self, harness: Harness, late: Late
+    ) -> None:
         late.ingest()
         assert late.take(is_chapters=True)
         (sent,) = harness.uploads()
@@ -182,7 +186,7 @@ class TestLateChapters:
         assert text_of(harness, found).splitlines() == JOINED
         assert not later(harness)
 
-    def test_a_message_about_captions_brings_no_chapters(
+    def test_late_chapters_are_not_sent_when_the_message_is_about_captions(
         self, harness: Harness, late: Late
     ) -> None:
         harness.settings["ingest_captions"] = True
@@ -191,7 +195,7 @@ class TestLateChapters:
         assert set(tracks(harness)) == {"transcript"}
 
     @pytest.mark.parametrize("is_chapters", [True, False])
-    def test_nothing_is_done_for_what_is_off(
+    def test_late_message_is_dropped_when_its_kind_of_captions_is_off(
         self, harness: Harness, late: Late, is_chapters: bool
     ) -> None:
         harness.settings |= {"ingest_chapters": not is_chapters, "ingest_captions": is_chapters}
@@ -201,7 +205,7 @@ class TestLateChapters:
         assert not later(harness)
         assert harness.asked_of_api() == 0
 
-    def test_nothing_is_sent_or_waited_for_when_the_event_has_its_chapters(
+    def test_late_chapters_are_neither_sent_nor_waited_for_when_the_event_has_chapters(
         self, harness: Harness, late: Late
     ) -> None:
         done = Captions(files=("chapters-1",), state=CaptionsState.DONE, attempt="a")
@@ -212,7 +216,7 @@ class TestLateChapters:
         assert not harness.uploads()
         assert not later(harness)
 
-    def test_chapters_that_zoom_does_not_list_are_waited_for_three_hours(
+    def test_late_message_waits_three_hours_for_chapters_that_zoom_does_not_list(
         self, harness: Harness, late: Late
     ) -> None:
         late.ingest()
@@ -224,7 +228,7 @@ class TestLateChapters:
         assert not harness.uploads()
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
 
-    def test_after_three_hours_the_chapters_that_are_there_are_taken(
+    def test_available_chapters_are_sent_after_three_hours_when_a_segment_has_none(
         self, harness: Harness, late: Late
     ) -> None:
         late.ingest()
@@ -234,7 +238,9 @@ class TestLateChapters:
         assert late.take(is_chapters=True, waiting=timedelta(minutes=181))
         assert text_of(harness, tracks(harness)["chapters"]).splitlines()[3] == "…"
 
-    def test_listed_chapters_are_waited_for_a_week(self, harness: Harness, late: Late) -> None:
+    def test_late_message_waits_a_week_for_chapters_that_zoom_lists(
+        self, harness: Harness, late: Late
+    ) -> None:
         late.ingest()
         harness.zoom.fail(Fault(kind="html", file_id="chapters-3", times=None))
         assert late.take(is_chapters=True, waiting=timedelta(days=6))

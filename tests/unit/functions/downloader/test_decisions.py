@@ -81,7 +81,7 @@ class TestTheSeries:
         ],
         ids=["its own", "another's", "the meeting's", "too late", "another day"],
     )
-    def test_series_of_the_schedule_is_chosen_before_the_default(
+    def test_series_of_the_schedule_is_preferred_to_the_default_series(
         self,
         harness: Harness,
         small: Recording,
@@ -113,7 +113,7 @@ class TestTheSeries:
 class TestFilesThatAreNotFinished:
     @pytest.fixture
     def unfinished(self, zoom: ZoomStandIn, small: Recording) -> Recording:
-        """The recording is finished after two more requests."""
+        """Return a recording that Zoom reports as finished after two more requests."""
         files = tuple(
             dataclasses.replace(file, processing_asks=2, file_id=f"late-{number}")
             for number, file in enumerate(small.files)
@@ -121,7 +121,7 @@ class TestFilesThatAreNotFinished:
         uuid = f"late{len(zoom.recordings)}=="
         return zoom.add(dataclasses.replace(small, uuid=uuid, files=files))
 
-    def test_message_is_requeued_when_zoom_has_not_finished_the_files(
+    def test_download_message_is_requeued_when_zoom_has_not_finished_the_files(
         self, harness: Harness, unfinished: Recording
     ) -> None:
         message = harness.message(unfinished)
@@ -145,7 +145,7 @@ class TestFilesThatAreNotFinished:
         harness.zoom.forget_requests()
         assert harness.take(again["body"])
         assert harness.outcome == ("SENT_TO_UPLOADER", "")
-        # The same answer has the token, so there is no second request.
+        # Zoom's answer with the files also has the token, so there is no second request.
         assert (
             sum(request.path.startswith("/v2/meetings/") for request in harness.zoom.requests) == 1
         )
@@ -162,7 +162,7 @@ class TestFilesThatAreNotFinished:
         assert again["delay_seconds"] == delay
         assert again["body"]["first_seen"] == first_seen
 
-    def test_message_goes_to_dlq_when_zoom_has_not_finished_the_files_after_a_day(
+    def test_message_goes_to_the_dlq_when_zoom_has_not_finished_the_files_after_a_day(
         self, harness: Harness, unfinished: Recording
     ) -> None:
         harness.clock.forward(days=1)
@@ -201,7 +201,7 @@ class TestFilesThatAreNotFinished:
         assert "asks again at" in harness.outcome[1]
         assert "retry_due" not in harness.row
 
-    def test_message_goes_to_dlq_when_zoom_answers_404(
+    def test_message_goes_to_the_dlq_when_zoom_answers_404(
         self, harness: Harness, unfinished: Recording
     ) -> None:
         message = harness.message(unfinished)

@@ -23,13 +23,13 @@ Printed = Callable[[], str]
 
 @dataclass(frozen=True)
 class Function:
-    """The function in its container."""
+    """The downloader, called as Lambda calls it."""
 
     harness: Harness
     set: Callable[[str, str], None]
 
     def take(self, message: dict[str, Any], **settings: str) -> dict[str, Any]:
-        """Return the answer of an invocation in a new container with more settings."""
+        """Run an invocation in a new container with these settings, and return its answer."""
         for name, value in settings.items():
             self.set(name, value)
         taken = received(self.harness.aws, self.harness.aws.download_queue, message)
@@ -45,7 +45,7 @@ class Function:
 
 @pytest.fixture
 def printed(capsys: pytest.CaptureFixture[str]) -> Iterator[Printed]:
-    """A function that returns the text printed since its last call. Loggers are restored."""
+    """Yield a function that returns the text printed since its last call; restore the loggers."""
     with container():
         yield lambda: capsys.readouterr().out
 
@@ -62,7 +62,7 @@ def function(
         "ZOOM_OAUTH_URL": zoom.oauth_url,
         "ZOOM_ACCOUNT_ID": zoom.app.account_id,
         "ZOOM_CLIENT_ID": zoom.app.client_id,
-        # The second one is the CDN, to which downloads are redirected.
+        # `localhost` is the CDN, to which Zoom redirects downloads.
         "ZOOM_DOWNLOAD_HOSTS": "127.0.0.1,localhost",
         "DEFAULT_SERIES_ID": "99999999999",
         "DEBUG": "1",
@@ -89,14 +89,14 @@ def records_in(text: str) -> list[dict[str, Any]]:
 
 @pytest.mark.usefixtures("function")
 @pytest.mark.parametrize(("given", "connections"), [("", 16), ("3", 3)])
-def test_number_of_connections_is_a_setting(
+def test_number_of_download_connections_is_a_setting(
     monkeypatch: pytest.MonkeyPatch, given: str, connections: int
 ) -> None:
     monkeypatch.setenv("DOWNLOAD_CONNECTIONS", given)
     assert cold("downloader").build().engine.budget.connections == connections
 
 
-def test_deployed_function_stages_a_recording(function: Function, longish: Recording) -> None:
+def test_deployed_downloader_stages_a_recording(function: Function, longish: Recording) -> None:
     answer = function.take(function.harness.message(longish), DOWNLOAD_CONNECTIONS="1")
     assert answer == {"batchItemFailures": []}
     assert function.harness.outcome == ("SENT_TO_UPLOADER", "")
@@ -104,10 +104,10 @@ def test_deployed_function_stages_a_recording(function: Function, longish: Recor
     assert function.harness.bucket.peer.stats().most_bodies == 1
 
 
-def test_log_records_name_their_recording_when_much_fails(
+def test_log_records_name_the_recording_and_no_secret_when_downloads_fail(
     function: Function, longish: Recording, printed: Printed
 ) -> None:
-    """The records of all threads name the recording, and none contains a secret."""
+    """The check covers the records of all threads."""
     harness, video = function.harness, longish.files[0].file_id
     message = harness.message(longish)
     harness.zoom.expire_download_tokens(longish.uuid)
@@ -140,13 +140,13 @@ def secrets_of(harness: Harness) -> set[str]:
 
 
 class TestMetrics:
-    """CloudWatch reads the metrics from the log."""
+    """The metrics of copies in the log, from which CloudWatch reads them."""
 
     @pytest.fixture
     def copied(
         self, harness: Harness, printed: Printed
     ) -> Callable[[dict[str, Any]], dict[str, Any]]:
-        """Return the record with the metrics of a message's copies."""
+        """Return a function that processes a message and returns the record with its metrics."""
 
         def take(message: dict[str, Any]) -> dict[str, Any]:
             taken = received(harness.aws, harness.aws.download_queue, message)
@@ -158,7 +158,7 @@ class TestMetrics:
 
         return take
 
-    def test_copied_bytes_and_their_rate_are_counted(
+    def test_copied_bytes_and_the_transfer_rate_are_counted(
         self, harness: Harness, longish: Recording, copied: Any
     ) -> None:
         record = copied(harness.message(longish))
@@ -179,7 +179,7 @@ class TestMetrics:
             ],
         }
 
-    def test_rate_is_not_counted_when_nothing_is_copied(
+    def test_transfer_rate_is_not_counted_when_nothing_is_copied(
         self, harness: Harness, small: Recording, copied: Any
     ) -> None:
         """A redelivery without copies would spoil the average."""

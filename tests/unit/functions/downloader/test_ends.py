@@ -1,4 +1,4 @@
-"""Ends of requests in the downloader, in the ledger and in the row."""
+"""The ends of requests that the downloader notes in the ledger and in the row."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ def end_of(harness: Harness, recording: Recording) -> tuple[End | None, bool]:
 
 @pytest.fixture
 def accepted(harness: Harness, small: Recording) -> dict[str, Any]:
-    """The message of a request that is in the ledger."""
+    """Return the message of a request that is in the ledger."""
     harness.accept(small, *small.files)
     return harness.message(small)
 
 
 class TestIgnored:
-    def test_end_is_in_the_ledger_when_the_recording_is_too_short(
+    def test_end_of_the_request_is_in_the_ledger_when_the_recording_is_too_short(
         self, harness: Harness, small: Recording, accepted: dict[str, Any]
     ) -> None:
         assert harness.take(accepted | {"duration": 1})
         assert end_of(harness, small) == (End.IGNORED, True)
 
-    def test_end_is_in_the_ledger_when_there_is_no_series(
+    def test_end_of_the_request_is_in_the_ledger_when_there_is_no_series(
         self, harness: Harness, small: Recording, accepted: dict[str, Any]
     ) -> None:
         harness.settings["default_series_id"] = ""
@@ -45,7 +45,7 @@ class TestIgnored:
 
 
 class TestFailed:
-    def test_end_is_in_the_ledger_when_the_failure_is_permanent(
+    def test_end_of_the_request_is_in_the_ledger_when_the_failure_is_permanent(
         self, harness: Harness, small: Recording, accepted: dict[str, Any]
     ) -> None:
         accepted["recording_files"][0]["download_url"] = "https://cdn.elsewhere.example/x"
@@ -53,7 +53,7 @@ class TestFailed:
         assert len(harness.dead()) == 1
         assert end_of(harness, small) == (End.FAILED, False)
 
-    def test_end_is_in_the_ledger_only_when_the_last_attempt_fails(
+    def test_end_of_the_request_is_in_the_ledger_only_when_the_last_attempt_fails(
         self, harness: Harness, small: Recording, accepted: dict[str, Any]
     ) -> None:
         harness.zoom.fail(Fault(kind="status", status=500, times=999))
@@ -62,7 +62,7 @@ class TestFailed:
         assert harness.take(accepted, receive_count=12)
         assert end_of(harness, small) == (End.FAILED, False)
 
-    def test_end_is_in_the_ledger_when_zoom_does_not_finish_within_a_day(
+    def test_end_of_the_request_is_in_the_ledger_when_zoom_does_not_finish_within_a_day(
         self, harness: Harness, small: Recording
     ) -> None:
         slow = harness.zoom.add(with_file(small, 0, processing_asks=999, file_id="slow"))
@@ -83,7 +83,7 @@ class TestFailed:
 
 class TestGone:
     @pytest.mark.parametrize("after_expiry", ["401", "html"])
-    def test_recording_is_ignored_when_zoom_notified_its_removal(
+    def test_recording_is_ignored_when_it_is_gone_and_zoom_has_reported_its_removal(
         self, harness: Harness, small: Recording, accepted: dict[str, Any], after_expiry: str
     ) -> None:
         harness.notice(small, NOTICE)
@@ -99,7 +99,7 @@ class TestGone:
     def test_message_goes_to_the_dlq_when_the_recording_is_gone_without_a_notice(
         self, harness: Harness, small: Recording, accepted: dict[str, Any], after_expiry: str
     ) -> None:
-        """The webhook event may be lost. `recording.recovered` sends the request again anyway."""
+        """Zoom's webhook event of the removal may be lost. A recovery repeats the request."""
         harness.zoom.set(after_expiry=after_expiry)
         harness.zoom.expire_download_tokens(small.uuid)
         harness.zoom.trash(small.uuid)
@@ -127,7 +127,7 @@ class TestGone:
         assert harness.take(accepted)
         assert harness.outcome == ("SENT_TO_UPLOADER", "")
 
-    def test_message_is_given_up_when_its_address_is_elsewhere_despite_a_notice(
+    def test_message_goes_to_the_dlq_despite_a_notice_when_a_download_url_has_a_foreign_host(
         self, harness: Harness, small: Recording, accepted: dict[str, Any]
     ) -> None:
         harness.notice(small, NOTICE)
@@ -138,7 +138,7 @@ class TestGone:
         assert "ZOOM_DOWNLOAD_HOSTS" in harness.outcome[1]
         assert end_of(harness, small) == (End.FAILED, False)
 
-    def test_malformed_message_is_given_up_despite_a_notice(
+    def test_malformed_message_goes_to_the_dlq_despite_a_notice(
         self, harness: Harness, small: Recording
     ) -> None:
         harness.notice(small, NOTICE)
@@ -148,7 +148,7 @@ class TestGone:
 
 
 class TestTheLedger:
-    def test_message_is_given_up_when_its_ledger_record_is_unreadable(
+    def test_message_goes_to_the_dlq_when_its_ledger_record_is_unreadable(
         self, harness: Harness, small: Recording
     ) -> None:
         harness.aws.recordings.put_item(Item={"uuid": small.uuid, "version": "first"})
@@ -161,7 +161,7 @@ class TestTheLedger:
     def test_message_is_retried_when_the_ledger_can_not_be_written(
         self, harness: Harness, small: Recording, accepted: dict[str, Any]
     ) -> None:
-        """Without its note in the ledger, the uploader would drop the message as superseded."""
+        """Unless the ledger notes the left-out chat, the uploader drops the message."""
         chat = small.files[1]
         harness.zoom.fail(Fault(kind="html", file_id=chat.file_id, times=99))
         with failing_table(harness.aws.recordings):
@@ -172,7 +172,7 @@ class TestTheLedger:
         assert len(harness.uploads()) == 1
         assert harness.record(small).left_out == (chat.file_id,)
 
-    def test_message_is_done_when_only_its_end_can_not_be_written(
+    def test_message_is_done_when_only_the_end_of_its_request_can_not_be_written(
         self, harness: Harness, accepted: dict[str, Any], caplog: pytest.LogCaptureFixture
     ) -> None:
         with failing_table(harness.aws.recordings):

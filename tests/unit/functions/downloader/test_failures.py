@@ -27,7 +27,6 @@ class TestRefusals:
     def test_token_and_url_are_renewed_once_when_they_expire_during_a_copy(
         self, harness: Harness, longish: Recording, index: int, part: int
     ) -> None:
-        """The token and the signed URL of a file in progress have expired."""
         last_good = (longish.files[index].file_id, parts_of(LONGISH)[part].first)
         died: list[str] = []
 
@@ -48,7 +47,7 @@ class TestRefusals:
         assert harness.fetched() <= 1.3 * longish.total_size
 
     @pytest.mark.parametrize("status", [401, 403, 404])
-    def test_message_is_given_up_when_a_fresh_token_is_refused_too(
+    def test_message_goes_to_the_dlq_when_a_fresh_token_is_refused_too(
         self, harness: Harness, small: Recording, status: int
     ) -> None:
         harness.connections = 1
@@ -68,7 +67,7 @@ class TestRefusals:
 
 class TestFailuresThatMayPass:
     @pytest.mark.parametrize("status", [500, 503])
-    def test_message_is_retried_when_the_zoom_host_is_busy_or_broken(
+    def test_message_is_retried_when_the_download_host_of_zoom_answers_500_or_503(
         self, harness: Harness, small: Recording, status: int
     ) -> None:
         harness.zoom.fail(Fault(kind="status", status=status, times=99))
@@ -94,10 +93,10 @@ class TestFailuresThatMayPass:
         assert change["QueueUrl"] == harness.aws.download_queue
         assert change["VisibilityTimeout"] == 120
 
-    def test_message_is_given_up_with_a_reason_when_its_last_receive_fails(
+    def test_message_goes_to_the_dlq_with_a_reason_when_its_last_receive_fails(
         self, harness: Harness, small: Recording
     ) -> None:
-        """Otherwise SQS would move it to the dead-letter queue without a reason."""
+        """Otherwise SQS would move the message to the dead-letter queue without a reason."""
         harness.zoom.fail(Fault(kind="status", status=500, times=99))
         assert harness.take(harness.message(small), receive_count=12)
         (dead,) = harness.dead()
@@ -132,7 +131,7 @@ class TestFailuresThatMayPass:
     def test_message_is_retried_when_the_schedule_can_not_be_read(
         self, harness: Harness, small: Recording, events: Any
     ) -> None:
-        """Somebody may edit a message by hand. The row then has the reason."""
+        """Somebody may edit the schedule's table by hand. The status row then has the reason."""
         harness.aws.schedule.put_item(Item={"zoom_series_id": str(MEETING), "events": events})
         assert not harness.take(harness.message(small))
         state, reason = harness.outcome
@@ -160,7 +159,7 @@ class TestMalformedMessages:
             {"duration": "long"},
         ],
     )
-    def test_message_is_given_up_with_the_reason_when_it_is_malformed(
+    def test_message_goes_to_the_dlq_with_the_reason_when_it_is_malformed(
         self, harness: Harness, small: Recording, spoil: dict[str, Any]
     ) -> None:
         message = {**harness.message(small), **spoil}
@@ -173,10 +172,10 @@ class TestMalformedMessages:
 
 
 class TestTooManyRequests:
-    """Zoom answers 429: that costs a wait, never a receive, and all recordings wait."""
+    """Answers of 429, after which all recordings wait without using up a receive."""
 
     @pytest.mark.parametrize("is_partial", [False, True], ids=["of a file", "of the API"])
-    def test_message_waits_in_a_fresh_message_when_zoom_answers_429(
+    def test_request_waits_in_a_fresh_message_when_zoom_answers_429(
         self, harness: Harness, small: Recording, is_partial: bool
     ) -> None:
         where: Literal["api", "download"] = "api" if is_partial else "download"
@@ -192,7 +191,7 @@ class TestTooManyRequests:
         assert harness.take(again["body"])
         assert harness.outcome == ("SENT_TO_UPLOADER", "")
 
-    def test_other_recordings_wait_without_a_request_when_zoom_answered_429(
+    def test_other_recordings_wait_without_a_request_to_zoom_when_one_got_a_429(
         self, harness: Harness, small: Recording, longish: Recording
     ) -> None:
         harness.zoom.fail(Fault(kind="status", status=429, times=99))
@@ -205,7 +204,7 @@ class TestTooManyRequests:
         assert 60 <= waiting["delay_seconds"] <= 90
         assert harness.zoom.requests == ()
 
-    def test_shared_pause_doubles_with_each_429_of_any_recording(
+    def test_shared_pause_of_downloads_doubles_with_each_429_of_any_recording(
         self, harness: Harness, small: Recording
     ) -> None:
         harness.zoom.fail(Fault(kind="status", status=429, times=999))

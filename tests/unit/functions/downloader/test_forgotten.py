@@ -1,4 +1,4 @@
-"""Messages of a recording that an operator had forgotten."""
+"""Download messages of a forgotten recording, whose traces an operator removed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.unit.functions.downloader.harness import Harness
 
 
 @pytest.mark.parametrize("changes", [{}, {"is_partial": True}, {"allow_multiple_ingests": True}])
-def test_message_of_a_forgotten_recording_is_dropped(
+def test_download_message_of_a_forgotten_recording_is_dropped(
     harness: Harness, small: Recording, changes: dict[str, Any]
 ) -> None:
     harness.accept(small, *small.files)

@@ -17,7 +17,7 @@ from tests.unit.functions.downloader.harness import LONGISH, MB, Harness, conten
 SECONDS = 30.0
 """Seconds of an invocation, in which about 20 MB are copied."""
 BARELY = 15.0
-"""Seconds for a part or two with one connection."""
+"""Seconds of an invocation in which one connection copies one or two parts."""
 Deliver = Callable[..., Delivery]
 HOW_FAR = re.compile(r"(\d+) of (\d+) MB are copied; the next invocation goes on\.")
 
@@ -28,7 +28,7 @@ def source(harness: Harness) -> EventSource:
 
 
 def stored(peer: S3Peer) -> int:
-    """Return the bytes in objects and in parts of unfinished uploads."""
+    """Return the number of bytes in objects and in parts of unfinished uploads."""
     parts = [part for upload in peer.uploads() for part in upload.parts]
     unfinished = sum(part.size for part in parts if part.number != MARK_NUMBER)
     return unfinished + sum(stored.size for stored in peer.objects())
@@ -60,7 +60,7 @@ class TestThreeInvocations:
         assert set(harness.objects().values()) == contents(long)
         assert harness.bucket.peer.uploads() == []
 
-    def test_each_invocation_of_a_copy_sends_one_fresh_message(
+    def test_each_unfinished_invocation_of_a_copy_sends_one_fresh_message(
         self, harness: Harness, source: EventSource, longish: Recording
     ) -> None:
         harness.connections = 1
@@ -83,7 +83,7 @@ class TestThreeInvocations:
     def test_copy_is_continued_when_an_invocation_crashes(
         self, harness: Harness, longish: Recording
     ) -> None:
-        """S3 has the parts. The message comes back by itself."""
+        """S3 keeps the stored parts, and SQS delivers the message again."""
         breaks = parts_of(LONGISH)[2].first
 
         def break_down(_: str, first: int) -> None:
@@ -104,11 +104,11 @@ class TestThreeInvocations:
 
 
 class TestACopyThatDoesNotGrow:
-    """Each invocation starts again if ETag or Last-Modified differ between Zoom's servers."""
+    """Copies that each invocation begins anew, as when Zoom's servers send different ETags."""
 
     @pytest.fixture
     def deliver(self, harness: Harness, source: EventSource, longish: Recording) -> Deliver:
-        """A function that runs an invocation without progress after the given progress."""
+        """Return a function that runs an invocation which adds nothing to the given progress."""
         harness.connections = 1
 
         def deliver(copying: dict[str, Any] | None = None) -> Delivery:
@@ -127,7 +127,7 @@ class TestACopyThatDoesNotGrow:
         copying: dict[str, Any] = again["body"]["copying"]
         return copying
 
-    def test_message_has_the_begin_and_the_progress_of_its_copy(
+    def test_message_of_a_continued_copy_has_the_begin_and_the_progress(
         self, harness: Harness, source: EventSource, longish: Recording
     ) -> None:
         harness.connections = 1
@@ -201,7 +201,7 @@ class TestTwoMessages:
     def test_recording_is_sent_on_once_when_a_crash_leaves_two_messages(
         self, harness: Harness, source: EventSource, longish: Recording
     ) -> None:
-        """Both messages are delivered from then on, with the same result."""
+        """Both messages lead to the same upload message, which the FIFO queue keeps only once."""
         harness.connections = 1
         source.send(harness.message(longish))
         assert source.deliver(BARELY, crashes=True)

@@ -16,7 +16,7 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     return listen(caplog)
 
 
-def test_duration_is_counted_when_the_series_is_found(
+def test_duration_of_a_recording_is_counted_when_its_series_is_found(
     harness: Harness, small: Recording, log: pytest.LogCaptureFixture
 ) -> None:
     harness.take(harness.message(small))
@@ -24,7 +24,7 @@ def test_duration_is_counted_when_the_series_is_found(
     assert count_of(Metric.RECORDING_DURATION, log) == 30
 
 
-def test_duration_is_not_counted_again_when_the_message_is_retried(
+def test_duration_of_a_recording_is_not_counted_again_when_its_message_is_retried(
     harness: Harness, small: Recording, log: pytest.LogCaptureFixture
 ) -> None:
     harness.zoom.fail(Fault(kind="status", status=500, times=99, where="download"))
@@ -65,7 +65,7 @@ def test_recording_in_the_trash_is_counted_as_ignored(
 
 
 class TestFailures:
-    def test_permanent_failure_is_counted(
+    def test_permanent_failure_of_a_download_is_counted(
         self, harness: Harness, small: Recording, log: pytest.LogCaptureFixture
     ) -> None:
         harness.zoom.fail(Fault(kind="status", status=404, times=9))
@@ -73,13 +73,13 @@ class TestFailures:
         assert count_of(Metric.RECORDING_FAILED, log) == 1
         assert len(harness.dead()) == 1
 
-    def test_malformed_message_is_counted_as_a_failure(
+    def test_malformed_download_message_is_counted_as_a_failure(
         self, harness: Harness, log: pytest.LogCaptureFixture
     ) -> None:
         harness.take({"zip_id": ZIP_ID})
         assert measured(log) == [{Metric.RECORDING_FAILED: 1}]
 
-    def test_retryable_failure_is_counted_at_the_last_receive(
+    def test_retryable_failure_of_a_download_is_counted_at_the_last_receive(
         self, harness: Harness, small: Recording, log: pytest.LogCaptureFixture
     ) -> None:
         harness.zoom.fail(Fault(kind="status", status=500, times=99))

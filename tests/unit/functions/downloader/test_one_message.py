@@ -1,4 +1,4 @@
-"""A failing status table neither multiplies nor loses messages, because it is a report."""
+"""Messages while the status table fails: the downloader neither loses nor repeats any."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Downloads that Zoom answers with a page: deleted, or not authorized."""
+"""Downloads that Zoom answers with a web page, as for a deleted file or a refused request."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from local.neighbours.zoom_recordings import Recording
 from tests.unit.functions.downloader.harness import Harness, staged
 
 
-def test_other_files_are_staged_when_zoom_answers_with_a_page_for_one(
+def test_other_files_are_staged_when_zoom_answers_with_a_page_for_one_file(
     harness: Harness, lecture: Recording, caplog: pytest.LogCaptureFixture
 ) -> None:
     gone = staged(lecture, view="shared_screen", segment=0)
@@ -30,7 +30,7 @@ def test_other_files_are_staged_when_zoom_answers_with_a_page_for_one(
     assert len(harness.objects()) == 5
 
 
-def test_message_is_given_up_when_zoom_answers_with_pages_for_all_files(
+def test_message_goes_to_the_dlq_when_zoom_answers_with_pages_for_all_files(
     harness: Harness, lecture: Recording
 ) -> None:
     message = harness.message(lecture)

@@ -80,7 +80,7 @@ class TestTheWholeWay:
     def test_late_files_overwrite_no_staged_object(
         self, harness: Harness, lecture: Recording
     ) -> None:
-        """The second segment alone is number 0, whose object Opencast may still be fetching."""
+        """In a message of its own, the second segment gets the number 0 of the first segment."""
         message = harness.message(lecture)
         harness.take(message)
         before = harness.objects()
@@ -95,10 +95,10 @@ class TestTheWholeWay:
         assert harness.objects() == before
         assert harness.uploads() in ([], [upload]), "SQS drops the same content within five minutes"
 
-    def test_no_object_gets_another_files_bytes_when_segments_change_their_numbers(
+    def test_no_object_gets_the_bytes_of_another_file_when_segments_change_their_numbers(
         self, harness: Harness, lecture: Recording
     ) -> None:
-        """Zoom names the second segment first: it is number 0 in one message and 1 in the next."""
+        """Zoom names the second segment first: its number is 0 in one message and 1 in the next."""
         message = harness.message(lecture)
         late = [
             file
@@ -114,7 +114,7 @@ class TestTheWholeWay:
 
 
 class TestRepeats:
-    def test_upload_message_is_the_same_when_the_message_is_redelivered(
+    def test_upload_message_is_the_same_when_the_download_message_is_redelivered(
         self, harness: Harness, small: Recording
     ) -> None:
         """The FIFO queue drops the second upload message because it is the same."""
@@ -128,7 +128,7 @@ class TestRepeats:
         assert len(harness.uploads()) == 1
 
     @pytest.mark.parametrize("state", ["UPLOADER_RECEIVED", "SENT_TO_OPENCAST"])
-    def test_row_is_not_moved_backwards_by_a_redelivery(
+    def test_row_keeps_its_later_state_when_the_message_is_redelivered(
         self, harness: Harness, small: Recording, state: str
     ) -> None:
         harness.aws.status.put_item(Item=row_in(state, reason="as it was"))
@@ -181,7 +181,7 @@ class TestTheHandler:
     def test_overrides_of_an_operator_stay_with_a_failed_message(
         self, harness: Harness, small: Recording, limit: int
     ) -> None:
-        """The changed message is on the queue, or after its last attempt on the DLQ."""
+        """The changed message is on the queue or, after the last attempt, on the DLQ."""
         harness.settings["download_receive_limit"] = limit
         harness.zoom.fail(Fault(kind="status", status=500, times=99))
         harness.aws.sqs.send_message(

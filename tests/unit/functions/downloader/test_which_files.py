@@ -27,7 +27,7 @@ TOPIC = "HIST E-1010 Mapping the Ocean: L'été"
 
 
 def with_files_of(message: dict[str, Any], *files: RecordingFile) -> dict[str, Any]:
-    """Return the message with some of its files only."""
+    """Return the message with only these of its files."""
     ids = {file.file_id for file in files}
     some = [file for file in message["recording_files"] if file["recording_id"] in ids]
     assert len(some) == len(ids)
@@ -45,7 +45,7 @@ def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 class TestAMessageThatKnowsEverything:
-    def test_zoom_is_not_asked_when_the_message_has_every_file_of_the_ledger(
+    def test_zoom_is_not_asked_for_a_list_of_files_when_the_message_has_every_file_of_the_ledger(
         self, harness: Harness, small: Recording
     ) -> None:
         harness.accept(small, *small.files)
@@ -53,10 +53,10 @@ class TestAMessageThatKnowsEverything:
         assert harness.outcome == ("SENT_TO_UPLOADER", "")
         assert harness.asked_of_api() == 0
 
-    def test_zoom_is_not_asked_when_the_ledger_knows_nothing(
+    def test_zoom_is_not_asked_for_a_list_of_files_when_the_ledger_has_no_record(
         self, harness: Harness, small: Recording
     ) -> None:
-        """The message is older than the ledger."""
+        """A message may be older than the ledger."""
         assert harness.take(harness.message(small))
         assert harness.outcome == ("SENT_TO_UPLOADER", "")
         assert harness.asked_of_api() == 0
@@ -64,16 +64,16 @@ class TestAMessageThatKnowsEverything:
 
 
 class TestANewMessageOfSomeFiles:
-    """Zoom may tell of a recording's files in several webhook events, minutes apart."""
+    """New messages with some of a recording's files, which Zoom names in several webhook events."""
 
     @pytest.fixture
     def first(self, harness: Harness, small: Recording) -> dict[str, Any]:
-        """The message of an event of this minute that names the first of the files."""
+        """Return the message of a new webhook event that names only the first file."""
         harness.accept(small, small.files[0])
         message = with_files_of(harness.message(small), small.files[0])
         return message | {"received_time": timestamps.write(harness.clock())}
 
-    def test_every_file_that_zoom_lists_is_staged_and_remembered(
+    def test_every_file_that_zoom_lists_is_staged_and_noted_in_the_ledger(
         self, harness: Harness, small: Recording, first: dict[str, Any]
     ) -> None:
         assert harness.take(first)
@@ -97,7 +97,7 @@ class TestANewMessageOfSomeFiles:
         (upload,) = harness.uploads()
         assert staged_ids(upload) == {file.file_id for file in small.files}
 
-    def test_message_goes_on_after_an_hour_when_zoom_never_finishes_another_file(
+    def test_recording_is_staged_after_an_hour_when_zoom_never_finishes_another_file(
         self, harness: Harness, small: Recording, first: dict[str, Any]
     ) -> None:
         harness.zoom.add(with_file(small, 1, processing_asks=999))
@@ -109,7 +109,7 @@ class TestANewMessageOfSomeFiles:
         assert staged_ids(upload) == {small.files[0].file_id}
 
     @pytest.mark.parametrize("status", [404, 429, 500])
-    def test_message_goes_on_when_zoom_gives_no_list(
+    def test_recording_is_staged_when_zoom_gives_no_list_of_files(
         self, harness: Harness, small: Recording, first: dict[str, Any], status: int
     ) -> None:
         harness.zoom.fail(Fault(kind="status", status=status, where="api", times=99))
@@ -118,7 +118,7 @@ class TestANewMessageOfSomeFiles:
         (upload,) = harness.uploads()
         assert staged_ids(upload) == {small.files[0].file_id}
 
-    def test_message_goes_on_when_zoom_does_not_list_its_own_file_yet(
+    def test_file_of_a_new_message_is_staged_when_zoom_does_not_list_it_yet(
         self, harness: Harness, small: Recording, first: dict[str, Any]
     ) -> None:
         harness.zoom.add(dataclasses.replace(small, files=small.files[1:]))
@@ -126,20 +126,20 @@ class TestANewMessageOfSomeFiles:
         (upload,) = harness.uploads()
         assert staged_ids(upload) == {small.files[0].file_id}
 
-    def test_zoom_is_not_asked_again_about_a_request_that_has_its_list(
+    def test_zoom_is_not_asked_for_a_list_of_files_when_the_request_is_on_demand(
         self, harness: Harness, first: dict[str, Any]
     ) -> None:
-        """An on-demand request has just asked."""
+        """The on-demand function has just asked Zoom for the list."""
         assert harness.take(first | {"on_demand_ingest": True})
         assert harness.outcome == ("SENT_TO_UPLOADER", "")
         assert harness.asked_of_api() == 0
 
 
 class TestAMessageThatKnowsFewerFiles:
-    def test_every_file_is_staged_when_the_ledger_knows_more(
+    def test_every_file_is_staged_when_the_ledger_knows_more_files_than_the_message(
         self, harness: Harness, lecture: Recording
     ) -> None:
-        """Two webhook events that come close together end as one ingest."""
+        """Two webhook events that come close together become one ingest."""
         harness.accept(lecture, *wanted(lecture))
         first = wanted(lecture)[:2]
         assert harness.take(with_files_of(harness.message(lecture), *first))
@@ -148,7 +148,7 @@ class TestAMessageThatKnowsFewerFiles:
         (upload,) = harness.uploads()
         assert staged_ids(upload) == {file.file_id for file in wanted(lecture)}
 
-    def test_files_that_only_zoom_knows_are_staged_and_remembered(
+    def test_files_that_only_zoom_knows_are_staged_and_noted_in_the_ledger(
         self, harness: Harness, small: Recording
     ) -> None:
         harness.accept(small, small.files[0])
@@ -162,7 +162,7 @@ class TestAMessageThatKnowsFewerFiles:
 class TestAFileThatZoomDoesNotListYet:
     @pytest.fixture
     def lagging(self, harness: Harness, lecture: Recording) -> RecordingFile:
-        """Zoom has named the whole first segment, and its list lacks the shared screen."""
+        """Return a file that Zoom has named in a webhook event, but doesn't list yet."""
         named = only(lecture, "active_speaker", "shared_screen", "chat_file")
         harness.accept(named, *named.files)
         harness.zoom.add(only(lecture, "active_speaker", "chat_file"))
@@ -172,7 +172,7 @@ class TestAFileThatZoomDoesNotListYet:
     def message(
         self, harness: Harness, lagging: RecordingFile, lecture: Recording
     ) -> dict[str, Any]:
-        """The message of a webhook event that named the speaker only."""
+        """Return the message of a webhook event that named only the speaker's video."""
         speaker = staged(lecture, view="active_speaker", segment=0)
         assert speaker.file_id != lagging.file_id
         return with_files_of(harness.message(lecture), speaker)
@@ -214,7 +214,7 @@ class TestAFileThatZoomDoesNotListYet:
         assert lagging.file_id in staged_ids(upload)
         assert harness.record(lecture).left_out == ()
 
-    def test_unlisted_file_is_reported_by_name_after_a_day_and_the_others_go_on(
+    def test_unlisted_file_is_reported_by_name_after_a_day_and_the_others_are_staged(
         self,
         harness: Harness,
         message: dict[str, Any],
@@ -267,11 +267,11 @@ class TestAFileThatZoomDoesNotListYet:
 
 
 class TestAFileThatAnIngestHolds:
-    """A file was deleted in Zoom after the recording had come into Opencast."""
+    """A file that was deleted in Zoom, but is in Opencast already."""
 
     @pytest.fixture
     def late(self, harness: Harness, lecture: Recording) -> dict[str, Any]:
-        """The message of a late webhook event, which names the chat."""
+        """Return the message of a late webhook event that names the chat."""
         files = only(lecture, "active_speaker", "shared_screen", "chat_file")
         speaker, screen = (
             staged(lecture, view=view, segment=0) for view in ("active_speaker", "shared_screen")
@@ -281,7 +281,7 @@ class TestAFileThatAnIngestHolds:
         harness.zoom.add(only(lecture, "active_speaker", "chat_file"))
         return with_files_of(harness.message(lecture), staged(lecture, view="chat_file", segment=0))
 
-    def test_message_does_not_wait_for_a_deleted_file_that_an_ingest_holds(
+    def test_message_does_not_wait_for_a_deleted_file_that_an_ingest_has(
         self, harness: Harness, late: dict[str, Any], caplog: pytest.LogCaptureFixture
     ) -> None:
         assert harness.take(late)
@@ -312,7 +312,7 @@ class TestAFileThatAnIngestHolds:
 
 class TestAFileThatIsNotHandedOut:
     @pytest.mark.parametrize("view", ["shared_screen", "chat_file"])
-    def test_file_is_left_out_in_the_ledger_when_zoom_does_not_deliver_it(
+    def test_ledger_notes_a_file_as_left_out_when_zoom_does_not_deliver_it(
         self, harness: Harness, lecture: Recording, view: str
     ) -> None:
         harness.accept(lecture, *wanted(lecture))
@@ -344,7 +344,7 @@ class TestAPartialMessage:
             is_partial=True,
         )
 
-    def test_row_has_the_topic_and_start_from_the_zoom_api(
+    def test_row_has_topic_and_start_from_the_zoom_api_when_the_message_lacks_them(
         self, harness: Harness, small: Recording, partial: dict[str, Any]
     ) -> None:
         assert harness.take(partial)
@@ -355,13 +355,13 @@ class TestAPartialMessage:
         assert row["recording_id"] == small.uuid
         assert row["origin"] == "webhook_notification"
 
-    def test_origin_is_on_demand_when_the_request_was_on_demand(
+    def test_origin_of_the_row_is_on_demand_when_the_request_was_on_demand(
         self, harness: Harness, partial: dict[str, Any]
     ) -> None:
         harness.take(partial | {"zip_id": "on-demand-7"})
         assert harness.aws.rows()["on-demand-7"]["origin"] == "on_demand"
 
-    def test_upload_message_has_the_topic_and_start_from_the_zoom_api(
+    def test_upload_message_has_topic_and_start_from_the_zoom_api_when_the_message_lacks_them(
         self, harness: Harness, small: Recording, partial: dict[str, Any]
     ) -> None:
         harness.take(partial)
@@ -371,7 +371,7 @@ class TestAPartialMessage:
         assert body["created"] == small.start_time
         assert staged_ids(upload) == {file.file_id for file in small.files}
 
-    def test_row_has_the_topic_and_start_from_the_zoom_api_when_the_recording_is_ignored(
+    def test_row_has_the_topic_from_the_zoom_api_when_the_recording_is_ignored(
         self, harness: Harness, partial: dict[str, Any]
     ) -> None:
         harness.settings["default_series_id"] = ""
@@ -441,5 +441,5 @@ class TestAPartialMessage:
 
 
 def wanted(recording: Recording) -> tuple[RecordingFile, ...]:
-    """Return the files of a recording without audio, transcript and timeline."""
+    """Return the videos and chats of a recording."""
     return tuple(file for file in recording.files if file.file_type in ("MP4", "CHAT"))

@@ -1,4 +1,4 @@
-"""An uploader and a follow function with one Opencast. All of them use the tests' clock."""
+"""The fixture of the follow function: an uploader and an Opencast with the test's clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A follow function whose ingests a real uploader has made."""
+"""A follow function, and a real uploader that makes the ingests."""
 
 from __future__ import annotations
 
@@ -66,16 +66,16 @@ class Harness:
         assert self.uploader.take(self.uploader.message(uuid=uuid, zip_id=zip_id))
 
     def run(self, uuid: str = "") -> dict[str, Any]:
-        """Run once: as the rule does, or as an operator does for a recording."""
+        """Run once as the EventBridge rule does, or as an operator does for one recording."""
         return follow.answer({"uuid": uuid} if uuid else EVERY_MINUTE, self.deps())
 
     def run_after(self, **time: float) -> dict[str, Any]:
-        """Run once after some time."""
+        """Move the clock forward, and run once."""
         self.clock.now += timedelta(**time)
         return self.run()
 
     def run_for(self, days: float) -> int:
-        """Run every hour for some days, and return the number of questions."""
+        """Run every hour for some days, and return how often a run asked about a recording."""
         return sum(self.run_after(hours=1).get("asked", 0) for _ in range(round(days * 24)))
 
     def end_workflow(self, uuid: str = UUID, **change: Any) -> None:
@@ -95,11 +95,11 @@ class Harness:
         return found
 
     def outcome(self, zip_id: str = "auto-ingest-0001") -> tuple[str, str]:
-        """Return state and reason of the row."""
+        """Return the state and the reason of an ingest's row."""
         return self.uploader.outcome_of(zip_id)
 
     def asked(self) -> list[str]:
-        """Return the paths that were asked for so far, without those of signing in."""
+        """Return the paths of the GET requests to Opencast, without the refused ones (401)."""
         return [
             request.path
             for request in self.opencast.requests
@@ -107,7 +107,7 @@ class Harness:
         ]
 
     def change_workflow_id(self, workflow: str) -> None:
-        """Note another workflow in the ledger."""
+        """Note another workflow's id for the only ingest in the ledger."""
 
         def change(record: Record) -> Record:
             ((media_package, ingest),) = record.ingests.items()

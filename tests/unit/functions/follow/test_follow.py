@@ -1,4 +1,4 @@
-"""The follow function writes what became of each ingest, and tells it once."""
+"""The follow function: states of rows, reports of failures, and its questions to Opencast."""
 
 from __future__ import annotations
 
@@ -33,14 +33,16 @@ def metrics(caplog: pytest.LogCaptureFixture) -> list[Any]:
     return [value for value in values if value is not None]
 
 
-def test_a_row_is_published_when_the_workflow_has_published_its_event(harness: Harness) -> None:
+def test_row_gets_state_published_when_the_workflow_has_published_its_event(
+    harness: Harness,
+) -> None:
     harness.ingest()
     assert harness.run_after(minutes=40) == {"asked": 1}
     assert harness.outcome() == ("PUBLISHED", "")
     assert (harness.following().fate, harness.following().due) == (Fate.PUBLISHED, "")
 
 
-def test_the_metric_counts_the_minutes_until_the_workflow_ended_once(
+def test_minutes_until_the_workflow_ended_are_counted_once(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.ingest()
@@ -49,20 +51,22 @@ def test_the_metric_counts_the_minutes_until_the_workflow_ended_once(
     assert metrics(caplog) == [30.0]
 
 
-def test_a_row_stays_as_it_is_while_the_workflow_runs(harness: Harness) -> None:
+def test_row_does_not_change_while_the_workflow_runs(harness: Harness) -> None:
     harness.ingest()
     harness.run_after(minutes=20)
     assert harness.outcome() == ("SENT_TO_OPENCAST", "")
     assert harness.following().fate is None
 
 
-def test_follow_asks_no_more_about_a_published_ingest(harness: Harness) -> None:
+def test_follow_does_not_ask_again_about_a_published_ingest(harness: Harness) -> None:
     harness.ingest()
     harness.run_after(minutes=40)
     assert harness.run_after(days=1) == {"asked": 0}
 
 
-def test_a_row_keeps_the_reason_about_late_files_when_it_is_published(harness: Harness) -> None:
+def test_row_keeps_the_reason_about_late_files_when_its_event_is_published(
+    harness: Harness,
+) -> None:
     harness.ingest()
     harness.aws.status.update_item(
         Key={"zip_id": "auto-ingest-0001"},
@@ -97,7 +101,7 @@ def test_a_failed_workflow_is_reported_once(
     assert len(errors(caplog)) == 1
 
 
-def test_a_failed_workflow_is_reported_without_a_reason_when_opencast_has_none(
+def test_a_failed_workflow_is_reported_with_its_operation_when_opencast_gives_no_reason(
     harness: Harness,
 ) -> None:
     harness.ingest()
@@ -106,7 +110,7 @@ def test_a_failed_workflow_is_reported_without_a_reason_when_opencast_has_none(
     assert harness.outcome()[1].startswith("Opencast's operation encode failed")
 
 
-def test_a_failure_is_reported_again_when_the_ledger_could_not_be_written(
+def test_a_failed_workflow_is_reported_again_when_the_ledger_could_not_be_written(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.ingest()
@@ -126,7 +130,7 @@ def test_a_stopped_workflow_is_reported_as_a_failure(harness: Harness) -> None:
     assert harness.outcome() == ("OPENCAST_FAILED", reason)
 
 
-def test_a_row_is_published_when_somebody_has_repaired_the_workflow(
+def test_row_gets_state_published_when_a_failed_workflow_succeeds_in_the_end(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.ingest()
@@ -138,14 +142,16 @@ def test_a_row_is_published_when_somebody_has_repaired_the_workflow(
     assert len(metrics(caplog)) == 1
 
 
-def test_a_paused_workflow_leaves_the_row_as_it_is(harness: Harness) -> None:
+def test_row_does_not_change_while_the_workflow_is_paused(harness: Harness) -> None:
     harness.ingest()
     harness.end_workflow(end="PAUSED")
     harness.run_after(minutes=5)
     assert harness.outcome() == ("SENT_TO_OPENCAST", "")
 
 
-def test_a_deleted_event_is_noted_when_it_is_missing_for_an_hour(harness: Harness) -> None:
+def test_row_gets_state_opencast_deleted_when_its_event_is_missing_for_an_hour(
+    harness: Harness,
+) -> None:
     harness.ingest()
     harness.run_after(minutes=5)
     harness.delete_event()
@@ -157,7 +163,7 @@ def test_a_deleted_event_is_noted_when_it_is_missing_for_an_hour(harness: Harnes
     assert harness.run_after(days=1) == {"asked": 0}
 
 
-def test_a_row_is_published_when_its_event_was_missing_for_a_while(harness: Harness) -> None:
+def test_row_gets_state_published_when_its_event_was_missing_only_once(harness: Harness) -> None:
     harness.ingest()
     event = harness.opencast.store.events.pop(media_package_id(UUID))
     harness.run_after(minutes=40)
@@ -166,7 +172,7 @@ def test_a_row_is_published_when_its_event_was_missing_for_a_while(harness: Harn
     assert harness.outcome() == ("PUBLISHED", "")
 
 
-def test_an_ingest_is_not_published_by_the_workflow_of_another_event(harness: Harness) -> None:
+def test_row_does_not_change_when_the_known_workflow_is_of_another_event(harness: Harness) -> None:
     harness.ingest("another==", "auto-ingest-0002")
     harness.ingest()
     other = harness.record("another==").ingests[media_package_id("another==")].workflow
@@ -198,7 +204,7 @@ def test_an_ingest_that_is_never_published_is_reported_once_after_a_week(
     assert harness.run_after(days=1) == {"asked": 0}
 
 
-def test_the_follow_up_ends_after_a_week_when_opencast_gives_no_answer(
+def test_follow_up_of_an_ingest_ends_after_a_week_when_opencast_gives_no_answer(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.ingest()
@@ -209,7 +215,7 @@ def test_the_follow_up_ends_after_a_week_when_opencast_gives_no_answer(
     assert harness.following().due == ""
 
 
-def test_follow_warns_and_changes_no_row_when_the_user_lacks_the_role(
+def test_follow_changes_no_row_when_the_opencast_user_lacks_role_admin(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.ingest()
@@ -219,14 +225,16 @@ def test_follow_warns_and_changes_no_row_when_the_user_lacks_the_role(
     assert harness.outcome() == ("SENT_TO_OPENCAST", "")
 
 
-def test_a_missing_event_counts_only_for_a_user_who_may_read_every_event(harness: Harness) -> None:
+def test_missing_event_is_not_noted_when_the_opencast_user_may_not_read_every_event(
+    harness: Harness,
+) -> None:
     harness.ingest()
     harness.user = "blind"
     harness.run_for(days=1)
     assert harness.outcome() == ("SENT_TO_OPENCAST", "")
 
 
-def test_follow_asks_about_five_recordings_and_in_the_next_run_about_others(
+def test_follow_asks_about_at_most_five_recordings_in_a_run(
     harness: Harness,
 ) -> None:
     for number in range(8):
@@ -261,21 +269,21 @@ def test_follow_asks_about_a_recording_at_once_when_an_operator_names_it(harness
     assert harness.outcome() == ("PUBLISHED", "")
 
 
-def test_follow_asks_nothing_when_it_is_off(harness: Harness) -> None:
+def test_follow_asks_opencast_nothing_when_it_is_off(harness: Harness) -> None:
     harness.ingest()
     harness.is_on = False
     assert "FOLLOW_INGESTS" in harness.run_after(minutes=40)["message"]
     assert harness.outcome() == ("SENT_TO_OPENCAST", "")
 
 
-def test_uploader_schedules_no_following_when_follow_is_off(harness: Harness) -> None:
+def test_uploader_notes_no_follow_up_when_follow_is_off(harness: Harness) -> None:
     harness.uploader.settings["follow_ingests"] = False
     harness.ingest()
     assert harness.record().ingests[media_package_id(UUID)].following is None
     assert harness.run_after(minutes=40) == {"asked": 0}
 
 
-def test_other_ingests_are_followed_when_one_record_is_unreadable_and_it_is_reported_once(
+def test_unreadable_record_is_reported_once_and_other_ingests_are_followed(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.ingest()
@@ -290,7 +298,9 @@ def test_other_ingests_are_followed_when_one_record_is_unreadable_and_it_is_repo
     assert len(errors(caplog)) == 1
 
 
-def test_a_record_that_an_older_version_wrote_leaves_the_index(harness: Harness) -> None:
+def test_record_leaves_the_index_when_an_older_version_has_dropped_its_follow_up(
+    harness: Harness,
+) -> None:
     harness.ingest()
     item = harness.aws.recordings.get_item(Key={"uuid": UUID})["Item"]
     for ingest in item["ingests"].values():

@@ -1,4 +1,4 @@
-"""The on-demand function between a real HTTPS Zoom and a real HTTPS webhook endpoint."""
+"""The on-demand function between Zoom's stand-in and a webhook endpoint, over real HTTPS."""
 
 from __future__ import annotations
 

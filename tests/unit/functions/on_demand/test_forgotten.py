@@ -1,4 +1,4 @@
-"""Requests for a recording that an operator had forgotten."""
+"""Requests for a forgotten recording, whose traces an operator removed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The request to the webhook: signed, sent once, and within the time limit."""
+"""The on-demand function's request to the webhook: signed, sent once, and before a deadline."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.unit.zoom_account import (
 )
 
 
-def test_event_is_signed_with_the_key_of_the_pipeline(harness: Harness) -> None:
+def test_event_for_the_webhook_is_signed_with_the_pipeline_signing_key(harness: Harness) -> None:
     assert harness.ask({"uuid": UUID, "oc_workflow": "wf"}) == (200, "Ingest accepted")
     (request,) = harness.hook.requests
     headers = {name.lower(): value for name, value in request.headers.items()}
@@ -44,7 +44,9 @@ def test_event_is_signed_with_the_key_of_the_pipeline(harness: Harness) -> None:
     assert harness.row()["zip_id"] == event["payload"]["zip_id"]
 
 
-def test_row_is_written_before_the_webhook_is_called(harness: Harness) -> None:
+def test_row_of_an_on_demand_request_is_written_before_the_webhook_is_called(
+    harness: Harness,
+) -> None:
     seen: list[dict[str, Any]] = []
 
     def look(_: Request) -> Answer:
@@ -71,7 +73,7 @@ def test_row_is_written_before_the_webhook_is_called(harness: Harness) -> None:
         (json_answer(503, {}), 3),
     ],
 )
-def test_request_gets_500_and_its_row_says_why_when_the_webhook_refuses_it(
+def test_on_demand_request_gets_500_and_its_row_says_why_when_the_webhook_refuses_it(
     answer: Answer, tries: int, harness: Harness
 ) -> None:
     harness.hook.answers[:] = [answer]
@@ -83,8 +85,8 @@ def test_request_gets_500_and_its_row_says_why_when_the_webhook_refuses_it(
     assert (row["pipeline_state"], row["reason"]) == ("WEBHOOK_FAILED", message)
 
 
-def test_request_is_accepted_when_the_signing_key_was_rotated(harness: Harness) -> None:
-    """The webhook has the new key, and this container the old one."""
+def test_on_demand_request_is_accepted_when_the_signing_key_was_rotated(harness: Harness) -> None:
+    """The webhook has the new key, and this container still has the old one."""
     harness.hook.answers[:] = [real_webhook(harness)]
     now = harness.deps
     old = replace(now, secrets=OnDemandSecrets(pipeline_signing_key="old"))
@@ -95,7 +97,7 @@ def test_request_is_accepted_when_the_signing_key_was_rotated(harness: Harness) 
     assert len(harness.aws.sent_to(harness.aws.download_queue)) == 1
 
 
-def test_request_gets_500_after_one_attempt_when_the_webhook_does_not_know_its_key(
+def test_on_demand_request_gets_500_after_one_attempt_when_the_webhook_refuses_the_signing_key(
     harness: Harness,
 ) -> None:
     harness.hook.answers[:] = [real_webhook(harness)]
@@ -107,7 +109,7 @@ def test_request_gets_500_after_one_attempt_when_the_webhook_does_not_know_its_k
     assert harness.row()["pipeline_state"] == "WEBHOOK_FAILED"
 
 
-def test_request_gets_500_when_the_webhook_can_not_be_reached(harness: Harness) -> None:
+def test_on_demand_request_gets_500_when_the_webhook_can_not_be_reached(harness: Harness) -> None:
     harness.set_up(webhook_url=CLOSED)
     status, message = harness.ask()
     assert (status, "can't be reached" in message) == (500, True)
@@ -115,7 +117,9 @@ def test_request_gets_500_when_the_webhook_can_not_be_reached(harness: Harness) 
     assert len(harness.watch.slept) == 2
 
 
-def test_row_has_the_options_of_the_request_when_the_webhook_refuses_it(harness: Harness) -> None:
+def test_row_has_the_options_of_an_on_demand_request_when_the_webhook_refuses_the_request(
+    harness: Harness,
+) -> None:
     harness.set_up(webhook_url=CLOSED)
     asked = {"oc_series_id": "S-1", "oc_workflow": "wf", "ingest_all_mp4": True}
     assert harness.ask({"uuid": UUID, **asked})[0] == 500
@@ -128,7 +132,7 @@ def test_row_has_the_options_of_the_request_when_the_webhook_refuses_it(harness:
     assert step.startswith(f"`invoke {command}` requests it again")
 
 
-def test_row_has_no_options_when_the_request_has_none(harness: Harness) -> None:
+def test_row_has_no_options_when_the_on_demand_request_has_none(harness: Harness) -> None:
     assert harness.ask()[0] == 200
     assert "asked" not in harness.row()
 
@@ -158,7 +162,7 @@ def losing_its_answer(take: Take) -> Take:
     return lose
 
 
-def test_request_is_sent_once_when_an_answer_is_lost(harness: Harness) -> None:
+def test_on_demand_request_is_sent_once_when_an_answer_is_lost(harness: Harness) -> None:
     take = real_webhook(harness)
     harness.hook.answers[:] = [losing_its_answer(take), take]
     assert harness.ask() == (200, "Ingest accepted")
@@ -169,8 +173,10 @@ def test_request_is_sent_once_when_an_answer_is_lost(harness: Harness) -> None:
 
 
 @pytest.mark.parametrize("has_row", [True, False])
-def test_request_is_accepted_when_every_answer_is_lost(has_row: bool, harness: Harness) -> None:
-    """The ledger shows that the webhook accepted it. Otherwise the user would request it again."""
+def test_on_demand_request_is_accepted_when_every_answer_is_lost(
+    has_row: bool, harness: Harness
+) -> None:
+    """The ledger shows that the webhook accepted the request, so the user need not repeat it."""
     harness.hook.answers[:] = [losing_its_answer(real_webhook(harness))]
     if not has_row:
         harness.aws.status.delete()
@@ -180,10 +186,10 @@ def test_request_is_accepted_when_every_answer_is_lost(has_row: bool, harness: H
 
 
 @pytest.mark.parametrize("before", ["SENT_TO_DOWNLOADER", "SENT_TO_OPENCAST"])
-def test_request_fails_when_only_the_status_row_says_that_it_was_accepted(
+def test_on_demand_request_fails_when_only_the_status_row_says_that_it_was_accepted(
     before: str, harness: Harness
 ) -> None:
-    """The ledger decides, not the row, and the queue has no message."""
+    """The ledger decides, not the row: the queue has no message."""
 
     def write_row(_: Request) -> Answer:
         harness.aws.status.update_item(
@@ -198,7 +204,7 @@ def test_request_fails_when_only_the_status_row_says_that_it_was_accepted(
     assert harness.row()["pipeline_state"] == before
 
 
-def test_request_fails_when_the_ledger_knows_another_request_of_the_recording(
+def test_on_demand_request_fails_when_the_ledger_knows_only_another_request_for_the_recording(
     harness: Harness,
 ) -> None:
     harness.hook.answers[:] = [real_webhook(harness)]
@@ -210,7 +216,9 @@ def test_request_fails_when_the_ledger_knows_another_request_of_the_recording(
 
 
 @pytest.mark.parametrize("wait", [0.0, 3.0, 5.0, 9.0])
-def test_request_ends_within_20_seconds_whatever_the_waits(wait: float, harness: Harness) -> None:
+def test_on_demand_request_ends_within_20_seconds_whatever_the_waits(
+    wait: float, harness: Harness
+) -> None:
     harness.watch.longer = wait
     harness.zoom.fail(Fault("status", "token", status=503))
     harness.zoom.fail(Fault("status", "api", status=503))
@@ -221,7 +229,7 @@ def test_request_ends_within_20_seconds_whatever_the_waits(wait: float, harness:
         assert begin - 1000 + seconds <= 20.001 or seconds <= 0.101
 
 
-def test_request_is_accepted_when_the_status_table_fails(harness: Harness) -> None:
+def test_on_demand_request_is_accepted_when_the_status_table_fails(harness: Harness) -> None:
     harness.hook.answers[:] = [real_webhook(harness)]
     harness.aws.status.delete()
     assert harness.ask() == (200, "Ingest accepted")
@@ -230,7 +238,9 @@ def test_request_is_accepted_when_the_status_table_fails(harness: Harness) -> No
     assert request.is_sent
 
 
-def test_row_is_made_by_the_webhook_when_its_first_write_failed(harness: Harness) -> None:
+def test_webhook_makes_the_row_when_the_first_write_of_the_on_demand_function_failed(
+    harness: Harness,
+) -> None:
     harness.hook.answers[:] = [real_webhook(harness)]
 
     def is_first(params: dict[str, Any]) -> bool:
@@ -245,7 +255,7 @@ def test_row_is_made_by_the_webhook_when_its_first_write_failed(harness: Harness
     assert row["ingest_request_time"] == "2026-10-14T18:30:00Z"
 
 
-def test_answer_has_the_failure_of_the_webhook_when_the_status_table_fails(
+def test_on_demand_answer_has_the_failure_of_the_webhook_when_the_status_table_fails(
     harness: Harness,
 ) -> None:
     harness.aws.status.delete()
@@ -254,7 +264,7 @@ def test_answer_has_the_failure_of_the_webhook_when_the_status_table_fails(
 
 
 @pytest.mark.parametrize("problem", ["fails", "can't be read"])
-def test_request_fails_when_the_ledger_can_not_confirm_that_it_was_accepted(
+def test_on_demand_request_fails_when_the_ledger_can_not_confirm_that_it_was_accepted(
     problem: str, harness: Harness
 ) -> None:
     take = losing_its_answer(real_webhook(harness))
@@ -271,7 +281,7 @@ def test_request_fails_when_the_ledger_can_not_confirm_that_it_was_accepted(
 
     def is_own(params: dict[str, Any]) -> bool:
         reads.append(params)
-        # The webhook reads it twice: to accept the request, and to note that it is sent.
+        # The webhook reads the record twice: to accept the request, and to note the sent message.
         return problem == "fails" and len(reads) > 2
 
     with failing_table(harness.aws.recordings, "GetItem", is_own):

@@ -1,4 +1,4 @@
-"""Pages elsewhere that send requests (CSRF), and workflow names that aren't one part of a path."""
+"""Requests of other sites' pages (CSRF), and workflow names that aren't one path segment."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def closed(harness: Harness) -> Harness:
     ],
     ids=str,
 )
-def test_request_of_an_allowed_page_or_a_program_is_accepted(
+def test_on_demand_request_of_an_allowed_page_or_a_program_is_accepted(
     closed: Harness, headers: dict[str, str]
 ) -> None:
     assert closed.ask(headers=headers) == (200, "Ingest accepted")
@@ -49,7 +49,7 @@ def test_request_of_an_allowed_page_or_a_program_is_accepted(
         "x" * 10_000,
     ],
 )
-def test_request_of_another_page_gets_403_when_origins_are_set(
+def test_on_demand_request_of_another_page_gets_403_when_origins_are_set(
     closed: Harness, origin: str
 ) -> None:
     status, message = closed.ask(headers=OWN | {"Origin": origin})
@@ -59,18 +59,22 @@ def test_request_of_another_page_gets_403_when_origins_are_set(
     assert not closed.aws.rows()
 
 
-def test_request_of_any_page_is_accepted_when_no_origins_are_set(harness: Harness) -> None:
-    """Where people open Opencast isn't known: a site that sets nothing notices nothing."""
+def test_on_demand_request_of_any_page_is_accepted_when_no_origins_are_set(
+    harness: Harness,
+) -> None:
+    """The default allows every origin, because the address of a site's Opencast isn't known."""
     headers = OWN | {"Origin": "https://anywhere.example"}
     assert harness.ask(headers=headers) == (200, "Ingest accepted")
 
 
-def test_a_page_without_a_host_header_isnt_the_apis_own(closed: Harness) -> None:
+def test_on_demand_request_of_a_page_gets_403_when_the_host_header_is_missing(
+    closed: Harness,
+) -> None:
     assert closed.ask(headers={"Origin": "https://"})[0] == 403
 
 
 @pytest.mark.parametrize("name", [".", "..", "a/b", "/", "../x", "a\\b", "a\x00b", "a\nb"])
-def test_on_demand_request_gets_400_when_its_workflow_is_no_name(
+def test_on_demand_request_gets_400_when_its_workflow_is_no_valid_name(
     harness: Harness, name: str
 ) -> None:
     status, message = harness.ask({"uuid": UUID, "oc_workflow": name})
@@ -79,5 +83,7 @@ def test_on_demand_request_gets_400_when_its_workflow_is_no_name(
 
 
 @pytest.mark.parametrize("name", ["dce-wf", "...", ".hidden", "a..b", "Ünïcode wf", "1.0"])
-def test_on_demand_request_is_accepted_with_any_other_workflow(harness: Harness, name: str) -> None:
+def test_on_demand_request_is_accepted_when_its_workflow_is_a_valid_name(
+    harness: Harness, name: str
+) -> None:
     assert harness.ask({"uuid": UUID, "oc_workflow": name}) == (200, "Ingest accepted")

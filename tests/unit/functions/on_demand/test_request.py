@@ -73,7 +73,7 @@ FLAGS = {"allow_multiple_ingests": False, "ingest_all_mp4": False}
         ({"ingest_all_mp4": "false", "oc_series_id": "S"}, {"on_demand_series_id": "S"}),
     ],
 )
-def test_on_demand_request_is_accepted_in_the_types_that_callers_send(
+def test_on_demand_request_is_accepted_when_its_fields_have_the_types_that_callers_send(
     given: dict[str, Any], expected: dict[str, Any], harness: Harness
 ) -> None:
     assert harness.ask({"uuid": UUID} | given) == (200, "Ingest accepted")
@@ -96,7 +96,7 @@ def test_on_demand_request_is_accepted_in_the_types_that_callers_send(
 def test_on_demand_request_is_accepted_when_it_has_a_uuid_or_a_link_with_it(
     uuid: str, harness: Harness
 ) -> None:
-    """A plus that a link doesn't encode is read as a space. No uuid contains a space."""
+    """An unencoded plus in a link is read as a space. No uuid contains a space."""
     assert harness.ask({"uuid": uuid}) == (200, "Ingest accepted")
     assert harness.posted()["payload"]["object"]["uuid"] == UUID
 
@@ -105,7 +105,7 @@ def test_on_demand_request_is_accepted_when_it_has_a_uuid_or_a_link_with_it(
 def test_on_demand_request_gets_404_when_it_has_a_meeting_number(
     number: Any, harness: Harness
 ) -> None:
-    """Zoom would answer with the latest recording of the meeting."""
+    """For a meeting number, Zoom would answer with the meeting's latest recording."""
     said = (404, "This is a meeting number. Choose one of its recordings.")
     assert harness.ask({"uuid": number}) == said
     assert not harness.zoom.requests
@@ -113,7 +113,7 @@ def test_on_demand_request_gets_404_when_it_has_a_meeting_number(
 
 
 @pytest.mark.parametrize("scheme", ["https://", ""])
-def test_on_demand_request_gets_404_when_its_link_is_one_to_join(
+def test_on_demand_request_gets_404_when_its_link_is_for_joining_the_meeting(
     harness: Harness, caplog: pytest.LogCaptureFixture, scheme: str
 ) -> None:
     caplog.set_level(0)
@@ -127,7 +127,9 @@ def test_on_demand_request_gets_404_when_its_link_is_one_to_join(
     assert not any("s3cret" in str(vars(record)) for record in caplog.records)
 
 
-def test_on_demand_request_names_the_field_when_the_series_is_no_id(harness: Harness) -> None:
+def test_on_demand_request_gets_400_with_the_name_of_the_field_when_the_series_is_no_id(
+    harness: Harness,
+) -> None:
     said = "The Opencast series (oc_series_id) is neither a series' id nor Opencast's link to one."
     assert harness.ask({"uuid": "u==", "oc_series_id": "no id"}) == (400, said)
 

@@ -1,4 +1,4 @@
-"""Zoom's answers and failures."""
+"""Answers of the on-demand function when Zoom lacks a recording or fails."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.unit.zoom_account import (
 )
 
 
-def test_request_gets_404_when_zoom_knows_no_such_recording(harness: Harness) -> None:
+def test_on_demand_request_gets_404_when_zoom_knows_no_such_recording(harness: Harness) -> None:
     status, message = harness.ask({"uuid": "unknown=="})
     assert (status, "unknown==" in message) == (404, True)
     assert not harness.aws.rows()
@@ -29,7 +29,7 @@ def test_request_gets_404_when_zoom_knows_no_such_recording(harness: Harness) ->
         (file("file-1"), replace(file("late"), processing_asks=2)),
     ],
 )
-def test_request_gets_503_when_zoom_has_not_finished_the_files(
+def test_on_demand_request_gets_503_when_zoom_has_not_finished_the_files(
     files: tuple[RecordingFile, ...], harness: Harness
 ) -> None:
     uuid = f"early{len(files)}=="
@@ -46,7 +46,7 @@ def test_request_gets_503_when_zoom_has_not_finished_the_files(
         (file("audio", "M4A", "audio_only"), file("chat-1", "CHAT", "chat_file")),
     ],
 )
-def test_request_gets_400_when_the_recording_has_no_video(
+def test_on_demand_request_gets_400_when_the_recording_has_no_video(
     files: tuple[RecordingFile, ...], harness: Harness
 ) -> None:
     """A retry can't help, so the answer is no 5xx."""
@@ -69,7 +69,7 @@ def test_request_gets_400_when_the_recording_has_no_video(
         Fault("early_close", "api", times=9, after_bytes=5),
     ],
 )
-def test_request_gets_500_when_zoom_fails(fault: Fault, harness: Harness) -> None:
+def test_on_demand_request_gets_500_when_zoom_fails(fault: Fault, harness: Harness) -> None:
     harness.zoom.fail(fault)
     status, message = harness.ask()
     assert (status, "Zoom" in message) == (500, True)
@@ -78,7 +78,7 @@ def test_request_gets_500_when_zoom_fails(fault: Fault, harness: Harness) -> Non
     assert sum(harness.watch.slept) < 11
 
 
-def test_request_ends_in_time_when_zoom_is_slow(harness: Harness) -> None:
+def test_on_demand_request_ends_before_its_deadline_when_zoom_is_slow(harness: Harness) -> None:
     """A slow first attempt leaves only 0.2 s for the next one."""
     harness.watch.longer = 10.3
     harness.zoom.fail(Fault("status", "api", status=502))

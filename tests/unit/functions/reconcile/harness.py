@@ -1,4 +1,4 @@
-"""The reconcile function between a real HTTPS Zoom and a real HTTPS webhook endpoint."""
+"""The reconcile function between Zoom's stand-in and a webhook endpoint, over real HTTPS."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Harness(RequestingHarness):
         )
 
     def begin(self, baseline: str = "2026-10-12T18:30:00Z") -> None:
-        """Write the state as a first run at this time would."""
+        """Write the state as a first run at the time `baseline` would."""
         self.aws.recordings.put_item(Item={"uuid": KEY, "baseline": baseline, "version": 1})
 
     def run(
@@ -47,9 +47,11 @@ class Harness(RequestingHarness):
         *,
         is_found: bool = True,
     ) -> dict[str, Any]:
-        """Run once and return the answer to the EventBridge rule's event, or to `event`.
+        """Run once, and return the answer.
 
         Args:
+            event: The event of an operator, if it isn't the rule's.
+            seconds: The time that the run may take.
             is_found: Whether an earlier run has found all of Zoom's recordings.
         """
         if is_found and event is None and "Item" in self.aws.recordings.get_item(Key={"uuid": KEY}):
@@ -64,7 +66,7 @@ class Harness(RequestingHarness):
         return reconcile.answer(EVERY_HOUR if event is None else event, self.deps, seconds)
 
     def state(self) -> dict[str, Any]:
-        """Return the item of the state."""
+        """Return reconcile's item in the table of recordings."""
         item = self.aws.recordings.get_item(Key={"uuid": KEY})["Item"]
         return dict(plain(item))
 
@@ -77,7 +79,7 @@ class Harness(RequestingHarness):
         return [event["payload"]["object"]["uuid"] for event in self.posted()]
 
     def note_request(self, uuid: str) -> None:
-        """Note in the ledger that an ingest of a recording was requested, with its file."""
+        """Note in the ledger a request for a recording, with the recording's file."""
         zip_id, file_id = f"auto-ingest-{uuid}", f"file-{uuid}"
         now = self.clock()
         self.deps.ledger.change(

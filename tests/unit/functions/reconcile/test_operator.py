@@ -9,7 +9,9 @@ import pytest
 from tests.unit.functions.reconcile.harness import Harness, named
 
 
-def test_dry_run_lists_the_recordings_that_a_run_would_request(harness: Harness) -> None:
+def test_dry_run_of_reconcile_lists_the_recordings_that_a_run_would_request(
+    harness: Harness,
+) -> None:
     harness.begin()
     harness.zoom.add(named("missed=="))
     harness.zoom.add(named("known=="))
@@ -30,18 +32,18 @@ def test_dry_run_lists_the_recordings_that_a_run_would_request(harness: Harness)
     assert harness.state() == before
 
 
-def test_run_of_an_operator_requests_at_once_what_it_finds(harness: Harness) -> None:
+def test_run_of_an_operator_requests_missed_recordings_at_once(harness: Harness) -> None:
     harness.begin()
     harness.zoom.add(named("missed=="))
     assert harness.run({})["handed_in"] == 1
 
 
-def test_dry_run_sets_no_baseline_when_it_is_the_first_run(harness: Harness) -> None:
+def test_dry_run_of_reconcile_sets_no_baseline_when_it_is_the_first_run(harness: Harness) -> None:
     assert "no baseline" in harness.run({"dry_run": True})["message"]
     assert not harness.aws.recordings.scan()["Items"]
 
 
-def test_run_of_an_operator_requests_recordings_before_the_baseline(
+def test_run_of_an_operator_requests_recordings_from_before_the_baseline(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.begin("2026-10-14T18:00:00Z")
@@ -50,12 +52,14 @@ def test_run_of_an_operator_requests_recordings_before_the_baseline(
         report = harness.run({"since": "5d"})
     assert (report["since"], report["handed_in"]) == ("2026-10-09T18:30:00Z", 1)
     assert harness.handed_in() == ["old=="]
-    # No webhook event was lost, so there is no alarm, and no run of the schedule.
+    # A run of an operator writes no metric for the alarm, and doesn't count as a scheduled run.
     assert "RecordingsReconciled" not in vars(caplog.records[-1])
     assert "last" not in harness.state() or not harness.state()["last"]
 
 
-def test_run_of_an_operator_requests_recordings_when_reconcile_is_off(harness: Harness) -> None:
+def test_run_of_an_operator_requests_missed_recordings_when_reconcile_is_off(
+    harness: Harness,
+) -> None:
     harness.set_up(reconcile_days=0)
     harness.zoom.add(named("a=="))
     assert harness.run({"since": "2026-10-14"})["handed_in"] == 1
@@ -70,7 +74,9 @@ def test_run_of_an_operator_sets_the_baseline_when_it_is_the_first(harness: Harn
 @pytest.mark.parametrize(
     "since", ["yesterday", "31d", "0d", "5", "2026-10-15", "2026-02-30", "2026-01-01", "-1d"]
 )
-def test_run_answers_one_sentence_when_since_is_invalid(harness: Harness, since: str) -> None:
+def test_run_of_an_operator_answers_one_sentence_when_since_is_invalid(
+    harness: Harness, since: str
+) -> None:
     said = harness.run({"since": since})["message"]
     assert said == (
         f"since {since!r} has to be a number of days or hours, like 5d or 12h, or a date like "
@@ -80,7 +86,7 @@ def test_run_answers_one_sentence_when_since_is_invalid(harness: Harness, since:
 
 
 @pytest.mark.parametrize("event", [{"days": 3}, {"since": 5}, {"dry_run": "yes"}])
-def test_run_answers_one_sentence_when_the_event_is_invalid(
+def test_run_of_an_operator_answers_one_sentence_when_the_event_is_invalid(
     harness: Harness, event: dict[str, object]
 ) -> None:
     assert harness.run(event)["message"].startswith('Ask with {"since": "5d", "dry_run": true}: ')

@@ -23,7 +23,7 @@ def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
 
 
-def test_other_recordings_are_requested_when_the_webhook_refuses_one(
+def test_reconcile_requests_other_recordings_when_the_webhook_refuses_one(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.begin()
@@ -44,7 +44,7 @@ def test_other_recordings_are_requested_when_the_webhook_refuses_one(
     )
 
 
-def test_other_recordings_are_requested_when_one_ledger_record_is_unreadable(
+def test_reconcile_requests_other_recordings_when_one_ledger_record_is_unreadable(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.begin()
@@ -58,7 +58,7 @@ def test_other_recordings_are_requested_when_one_ledger_record_is_unreadable(
     assert "edited==" in error
 
 
-def test_other_recordings_are_requested_when_one_entry_of_the_zoom_list_is_invalid(
+def test_reconcile_requests_other_recordings_when_one_entry_of_the_zoom_list_is_invalid(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.begin()
@@ -69,7 +69,7 @@ def test_other_recordings_are_requested_when_one_entry_of_the_zoom_list_is_inval
     assert "uuid odd==, id 95846636714, topic Odd" in error
 
 
-def test_run_stops_and_the_next_one_requests_all_when_the_webhook_is_down(
+def test_run_of_reconcile_stops_and_the_next_one_requests_all_recordings_when_the_webhook_is_down(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.begin()
@@ -90,7 +90,7 @@ def test_run_stops_and_the_next_one_requests_all_when_the_webhook_is_down(
     assert "error" not in harness.state()["last"]
 
 
-def test_signing_key_is_read_again_when_it_was_rotated(harness: Harness) -> None:
+def test_reconcile_reads_the_signing_key_again_when_it_was_rotated(harness: Harness) -> None:
     harness.begin()
     harness.zoom.add(named("a=="))
     harness.hook.answers[:] = [json_answer(401, {"message": "signature is wrong"}), OK]
@@ -102,7 +102,7 @@ def test_signing_key_is_read_again_when_it_was_rotated(harness: Harness) -> None
         assert report["handed_in"] == expected
 
 
-def test_run_stops_when_the_webhook_does_not_know_the_signing_key(
+def test_run_of_reconcile_stops_when_the_webhook_does_not_know_the_signing_key(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.begin()
@@ -114,18 +114,20 @@ def test_run_stops_when_the_webhook_does_not_know_the_signing_key(
     assert len(errors(caplog)) == 1
 
 
-def test_other_recordings_are_requested_when_the_zoom_api_refuses_one(harness: Harness) -> None:
+def test_reconcile_requests_other_recordings_when_the_zoom_api_refuses_one(
+    harness: Harness,
+) -> None:
     harness.begin()
     harness.zoom.add(named("a==", start_time="2026-10-14T15:01:00Z"))
     harness.zoom.add(named("b=="))
-    # The account's list, two lists of users, and the user's list come before.
+    # Skip the requests for the account's list, for two lists of users, and for the user's list.
     harness.zoom.fail(Fault("status", where="api", status=403, skip=4))
     report = harness.run()
     assert (report["handed_in"], report["failed"], report["message"]) == (1, 1, "")
     assert harness.handed_in() == ["b=="]
 
 
-def test_run_stops_when_the_zoom_api_refuses_every_recording(
+def test_run_of_reconcile_stops_when_the_zoom_api_refuses_every_recording(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.begin()
@@ -138,7 +140,7 @@ def test_run_stops_when_the_zoom_api_refuses_every_recording(
     assert len(errors(caplog)) == 3
 
 
-def test_missing_scope_is_logged_once_a_day(
+def test_reconcile_logs_a_missing_scope_once_a_day(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.begin()
@@ -154,7 +156,7 @@ def test_missing_scope_is_logged_once_a_day(
     assert USERS_SCOPES[0] in harness.state()["last"]["error"]
 
 
-def test_no_error_is_logged_when_zoom_is_down(
+def test_reconcile_logs_no_error_when_zoom_is_down(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.begin()
@@ -164,7 +166,7 @@ def test_no_error_is_logged_when_zoom_is_down(
     assert harness.state()["last"]["error"] == "Zoom's API answered 503."
 
 
-def test_nothing_is_requested_when_the_state_is_unreadable(
+def test_reconcile_requests_nothing_when_its_state_is_unreadable(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.aws.recordings.put_item(Item={"uuid": KEY, "baseline": "long ago", "version": 1})

@@ -22,7 +22,9 @@ from tests.unit.functions.requesting import OK
 from tests.unit.zoom_account import file
 
 
-def test_missed_recording_is_requested_as_a_zoom_webhook_event(harness: Harness) -> None:
+def test_missed_recording_is_requested_under_the_zip_id_of_the_lost_webhook_event(
+    harness: Harness,
+) -> None:
     harness.begin()
     harness.zoom.add(named("missed=="))
     report = harness.run()
@@ -37,7 +39,7 @@ def test_missed_recording_is_requested_as_a_zoom_webhook_event(harness: Harness)
     assert signature.verify([OWN_KEY], dict(request.headers.items()), request.body, now) == OWN_KEY
 
 
-def test_recording_waits_for_the_event_of_zoom_until_a_second_run_finds_it(
+def test_missed_recording_is_requested_when_a_second_run_of_reconcile_finds_it(
     harness: Harness,
 ) -> None:
     harness.begin()
@@ -49,7 +51,9 @@ def test_recording_waits_for_the_event_of_zoom_until_a_second_run_finds_it(
     assert harness.state()["found"] == []
 
 
-def test_recording_is_requested_by_the_next_run_when_its_request_failed(harness: Harness) -> None:
+def test_next_run_of_reconcile_requests_a_recording_when_its_request_failed(
+    harness: Harness,
+) -> None:
     harness.begin()
     harness.zoom.add(named("missed=="))
     harness.run(is_found=False)
@@ -59,7 +63,7 @@ def test_recording_is_requested_by_the_next_run_when_its_request_failed(harness:
     assert harness.run(is_found=False)["handed_in"] == 1
 
 
-def test_recordings_are_requested_at_once_when_very_many_were_missed(harness: Harness) -> None:
+def test_reconcile_requests_recordings_at_once_when_very_many_were_missed(harness: Harness) -> None:
     harness.begin()
     for number in range(MOST_FOUND + 2):
         harness.zoom.add(named(f"missed{number}=="))
@@ -67,7 +71,7 @@ def test_recordings_are_requested_at_once_when_very_many_were_missed(harness: Ha
     assert len(harness.state()["found"]) == MOST_FOUND
 
 
-def test_webhook_accepts_the_request_when_reconcile_found_a_recording(
+def test_webhook_accepts_the_request_of_reconcile_for_a_missed_recording(
     harness: Harness, aws: Cloud
 ) -> None:
     def take(request: Request) -> Answer:
@@ -101,7 +105,9 @@ def test_first_run_of_reconcile_sets_the_baseline_and_requests_nothing(harness: 
 
 
 @pytest.mark.parametrize("end", [None, End.FAILED, End.IGNORED, End.GONE])
-def test_recording_is_skipped_when_it_was_ever_requested(harness: Harness, end: End | None) -> None:
+def test_reconcile_skips_a_recording_when_it_was_ever_requested(
+    harness: Harness, end: End | None
+) -> None:
     harness.begin()
     harness.zoom.add(named("known=="))
     harness.note_request("known==")
@@ -112,7 +118,7 @@ def test_recording_is_skipped_when_it_was_ever_requested(harness: Harness, end: 
     assert not harness.hook.requests
 
 
-def test_recording_is_requested_when_the_ledger_has_only_a_notice_of_the_zoom_trash(
+def test_reconcile_requests_a_recording_when_the_ledger_has_only_a_notice_of_the_zoom_trash(
     harness: Harness,
 ) -> None:
     harness.begin()
@@ -124,7 +130,9 @@ def test_recording_is_requested_when_the_ledger_has_only_a_notice_of_the_zoom_tr
     assert harness.run()["handed_in"] == 1
 
 
-def test_recording_waits_when_zoom_has_not_finished_it(harness: Harness) -> None:
+def test_reconcile_does_not_request_a_recording_that_zoom_has_not_finished(
+    harness: Harness,
+) -> None:
     harness.begin()
     unfinished = replace(file("f"), processing_asks=1)
     harness.zoom.add(named("early==", files=(unfinished, file("g"))))
@@ -136,16 +144,16 @@ def test_recording_waits_when_zoom_has_not_finished_it(harness: Harness) -> None
     assert not harness.hook.requests
 
 
-def test_recording_is_skipped_when_zoom_lists_it_and_answers_404(harness: Harness) -> None:
+def test_reconcile_skips_a_recording_when_zoom_lists_it_and_answers_404(harness: Harness) -> None:
     harness.begin()
     harness.zoom.add(named("ghost=="))
-    # Token, account list (refused), two lists of users, the user's list: then the recording.
+    # Skip the requests for the account's list, for two lists of users, and for the user's list.
     harness.zoom.fail(Fault("status", where="api", status=404, skip=4))
     assert harness.run()["skipped"] == {"gone from Zoom": 1}
     assert not harness.hook.requests
 
 
-def test_recording_is_not_listed_when_it_is_older_than_the_days_of_the_setting(
+def test_reconcile_lists_no_recording_that_is_older_than_the_days_of_the_setting(
     harness: Harness,
 ) -> None:
     harness.begin("2026-10-01T00:00:00Z")
@@ -155,7 +163,7 @@ def test_recording_is_not_listed_when_it_is_older_than_the_days_of_the_setting(
     assert harness.handed_in() == ["yesterday=="]
 
 
-def test_recording_is_requested_when_its_user_is_deactivated(harness: Harness) -> None:
+def test_reconcile_requests_a_recording_when_its_user_is_deactivated(harness: Harness) -> None:
     harness.begin()
     harness.zoom.add(named("left=="))
     harness.zoom.set_user("host", "inactive")
@@ -238,7 +246,7 @@ def test_reconcile_does_nothing_when_its_days_are_0(harness: Harness) -> None:
     assert not harness.aws.recordings.scan()["Items"]
 
 
-def test_recording_is_requested_when_zoom_lists_a_file_that_no_webhook_event_named(
+def test_reconcile_requests_a_recording_when_zoom_lists_a_file_that_no_webhook_event_named(
     harness: Harness,
 ) -> None:
     harness.begin()

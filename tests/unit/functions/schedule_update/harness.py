@@ -21,7 +21,7 @@ SENTENCES = [
     re.compile(".+?".join(map(re.escape, text.split("…"))))
     for text in re.findall(r"^\| `([^`]+)` \|", SAID, re.MULTILINE)
 ]
-"""The sentences that the handbook lists as answers."""
+"""The patterns of the answers that docs/google-sheets.md lists."""
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Tests of schedule-update: its answers when Google, the token or the key fails; its handler."""
+"""Answers of schedule-update when Google, its key or the token fails, and the handler."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from tests.waits import Stopwatch
         (json_answer(200, {"valueRanges": []}), 503, "0 tabs instead of 1"),
     ],
 )
-def test_update_answers_failures_of_google_and_changes_nothing(
+def test_schedule_update_answers_with_the_reason_and_changes_nothing_when_google_fails(
     user: SheetUser, answer: Answer, status: int, says: str
 ) -> None:
     user.google.answers(answer)
@@ -53,7 +53,7 @@ def test_update_answers_failures_of_google_and_changes_nothing(
     assert user.stored() == {}, "the lock must be released too"
 
 
-def test_update_answers_504_when_google_is_slow(user: SheetUser) -> None:
+def test_schedule_update_answers_504_when_google_is_slow(user: SheetUser) -> None:
     watch = Stopwatch(longer=60)
 
     def slow(_: Request) -> Answer:
@@ -74,7 +74,7 @@ def test_update_answers_504_when_google_is_slow(user: SheetUser) -> None:
 
 
 @pytest.mark.parametrize("headers", [{}, {"X_Schedule_Token": "wrong"}, {"x": "right"}])
-def test_update_without_the_token_is_refused_before_google_is_asked(
+def test_schedule_update_without_the_token_is_refused_before_google_is_asked(
     user: SheetUser, headers: dict[str, str]
 ) -> None:
     user.deps = schedule_tools(
@@ -89,7 +89,7 @@ def test_update_without_the_token_is_refused_before_google_is_asked(
 
 
 @pytest.mark.parametrize("name", ["X_Schedule_Token", "x_schedule_token"])
-def test_update_accepts_the_token_and_a_renewed_one(user: SheetUser, name: str) -> None:
+def test_schedule_update_accepts_the_token_and_a_renewed_one(user: SheetUser, name: str) -> None:
     old, new = (
         schedule_tools(user.aws, user.clock, user.deps.sheets, token=t, gsheets_doc_id=DOCUMENT)
         for t in ("old", "new")
@@ -106,7 +106,7 @@ def test_update_accepts_the_token_and_a_renewed_one(user: SheetUser, name: str) 
 @pytest.mark.parametrize(
     "settings", [{"gsheets_doc_id": ""}, {"gsheets_doc_id": DOCUMENT, "gsheets_sheet_names": ", "}]
 )
-def test_update_answers_503_when_no_sheet_is_set_up(
+def test_schedule_update_answers_503_when_no_sheet_is_set_up(
     user: SheetUser, settings: Mapping[str, str]
 ) -> None:
     user.deps = schedule_tools(user.aws, user.clock, user.deps.sheets, **settings)
@@ -115,7 +115,7 @@ def test_update_answers_503_when_no_sheet_is_set_up(
     assert "GSHEETS_DOC_ID" in text
 
 
-def test_update_uses_a_replaced_google_key_at_once(user: SheetUser) -> None:
+def test_schedule_update_uses_a_replaced_google_key_at_once(user: SheetUser) -> None:
     user.sheet(row())
     gone = service_key("https://127.0.0.1:9/token").replace("PRIVATE", "LOST")
     new = user.deps
@@ -130,10 +130,10 @@ def test_update_uses_a_replaced_google_key_at_once(user: SheetUser) -> None:
 @pytest.mark.parametrize(
     ("first", "renewing", "second", "status"), [(6, 2, 6, 200), (10, 0, 6, 504), (6, 9, 0, 502)]
 )
-def test_update_with_a_second_key_stays_within_one_deadline(
+def test_schedule_update_with_a_second_key_stays_within_one_deadline(
     user: SheetUser, first: int, renewing: int, second: int, status: int
 ) -> None:
-    """After 29 seconds API Gateway would answer without the reason."""
+    """After 29 seconds, API Gateway would answer without the reason."""
     watch = Stopwatch()
 
     def after(seconds: int, answer: Answer) -> Callable[[Request], Answer]:
@@ -167,10 +167,10 @@ def test_update_with_a_second_key_stays_within_one_deadline(
     assert user.update()[0] == status
 
 
-def test_schedule_update_runs_as_lambda_calls_it(
+def test_schedule_update_imports_a_sheet_when_lambda_calls_the_handler(
     aws: Cloud, google_server: Google, tls: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Settings come from the environment, key and token from SSM; the CA bundle is trusted."""
+    """The handler reads settings from the environment, and Google's key and the token from SSM."""
     for name, value in {
         "STACK_NAME": "test",
         "SECRETS_PATH": "/zoom-ingester/test",

@@ -62,7 +62,7 @@ def by_json(user: SheetUser, *, dry_run: bool = False) -> object:
 
 @pytest.mark.parametrize("command", [by_csv, by_json])
 @pytest.mark.usefixtures("now")
-def test_update_is_refused_while_a_command_imports(
+def test_schedule_update_is_refused_while_a_command_imports(
     user: SheetUser, command: Callable[[SheetUser], object]
 ) -> None:
     user.sheet(row("LATE", link=f"{ZOOM}333", day="T"))
@@ -76,7 +76,7 @@ def test_update_is_refused_while_a_command_imports(
 
 @pytest.mark.parametrize("command", [by_csv, by_json])
 @pytest.mark.usefixtures("now")
-def test_command_is_refused_during_an_update_unless_it_is_a_dry_run(
+def test_import_command_is_refused_during_an_update_unless_it_is_a_dry_run(
     user: SheetUser, command: Callable[..., object]
 ) -> None:
     with user.deps.lock.held():
@@ -89,7 +89,7 @@ def test_command_is_refused_during_an_update_unless_it_is_a_dry_run(
 
 
 @pytest.mark.usefixtures("now")
-def test_command_holds_the_lock_long_enough_for_a_slow_connection(user: SheetUser) -> None:
+def test_import_command_holds_the_lock_long_enough_for_a_slow_connection(user: SheetUser) -> None:
     user.sheet(row())
     later: list[int] = []
 

@@ -1,4 +1,4 @@
-"""The sentences about mistakes in a sheet."""
+"""The answers about mistakes in a sheet."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ MISTAKES: list[tuple[str, list[Sequence[str]], int, str]] = [
     [mistake[1:] for mistake in MISTAKES],
     ids=[mistake[0] for mistake in MISTAKES],
 )
-def test_update_names_a_mistake_with_sheet_and_row(
+def test_schedule_update_names_a_mistake_with_sheet_and_row(
     user: SheetUser, cells: list[Sequence[str]], status: int, says: str
 ) -> None:
     other = {"day": "M", "time": "9:00", "title": "L", "source": "csv:extra.csv"}
@@ -171,7 +171,7 @@ def test_update_names_a_mistake_with_sheet_and_row(
         assert user.stored() == {"222": [other]}, "the table must be unchanged"
 
 
-def test_update_changes_nothing_when_one_tab_is_unusable(user: SheetUser) -> None:
+def test_schedule_update_changes_nothing_when_one_tab_is_unusable(user: SheetUser) -> None:
     with_tabs(user, "Fall,Spring")
     user.google.answers(tabs([HEADER, row()], []))
     status, text = user.update()
@@ -179,7 +179,7 @@ def test_update_changes_nothing_when_one_tab_is_unusable(user: SheetUser) -> Non
     assert user.stored() == {}
 
 
-def test_update_imports_thousands_of_rows(user: SheetUser) -> None:
+def test_schedule_update_imports_thousands_of_rows(user: SheetUser) -> None:
     rows = [
         row(link=f"https://zoom.us/j/{900000000 + number % 400}", start=f"{8 + number % 12}:00")
         for number in range(5000)
@@ -191,7 +191,9 @@ def test_update_imports_thousands_of_rows(user: SheetUser) -> None:
     assert len(user.stored()) == 400
 
 
-def test_update_refuses_a_meeting_too_large_for_a_row_before_writing(user: SheetUser) -> None:
+def test_schedule_update_refuses_a_meeting_too_large_for_a_row_before_writing(
+    user: SheetUser,
+) -> None:
     many = [row(f"COURSE {n}" + "x" * 180, link="https://zoom.us/j/999") for n in range(700)]
     user.sheet(row(), *many)
     status, text = user.update()
@@ -211,7 +213,7 @@ cells = st.one_of(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(with_header=st.booleans(), foreign=st.lists(st.lists(cells, max_size=8), max_size=6))
-def test_update_answers_200_or_422_with_a_sentence_for_any_sheet(
+def test_schedule_update_answers_200_or_422_with_a_sentence_for_any_sheet(
     user: SheetUser, with_header: bool, foreign: list[list[Any]]
 ) -> None:
     user.google.answers(tabs([list(HEADER), *foreign] if with_header else foreign))

@@ -1,4 +1,4 @@
-"""The sheet's script, as it is documented: a toast goes away, an alert stays until it is read."""
+"""The sheet's script in docs/google-sheets.md: a toast disappears, but an alert stays."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.neighbours import web_server
         (503, "Google is busy", "alert", "not updated"),
     ],
 )
-def test_script_shows_a_toast_for_success_and_an_alert_for_anything_to_look_at(
+def test_sheet_script_shows_a_toast_on_success_and_an_alert_when_a_person_has_to_look(
     tls: Authority, status: int, text: str, kind: str, title: str
 ) -> None:
     with web_server(tls) as web:

@@ -17,7 +17,7 @@ from tests.unit.functions.schedule_update.harness import (
 )
 
 
-def test_update_writes_the_classes_of_the_sheet_to_the_table(user: SheetUser) -> None:
+def test_schedule_update_writes_the_classes_of_the_sheet_to_the_table(user: SheetUser) -> None:
     user.sheet(row(), row("CSCI E-7", "section", "F", "14:05", "https://zoom.us/j/5556667777"))
     assert user.update() == (200, "Success: 2 meetings with 3 events (2 new).")
     stored = user.stored()
@@ -35,7 +35,7 @@ def test_update_writes_the_classes_of_the_sheet_to_the_table(user: SheetUser) ->
     assert user.update() == (200, "Success: 2 meetings with 3 events (nothing has changed).")
 
 
-def test_update_removes_and_names_classes_that_left_the_sheet(user: SheetUser) -> None:
+def test_schedule_update_removes_and_names_classes_that_left_the_sheet(user: SheetUser) -> None:
     user.sheet(row(), row(link="https://zoom.us/j/5556667777"))
     user.update()
     user.sheet(row(day="M"))
@@ -50,7 +50,7 @@ def test_update_removes_and_names_classes_that_left_the_sheet(user: SheetUser) -
     assert list(user.stored()) == ["86168921331"]
 
 
-def test_update_counts_a_class_that_moved_to_another_meeting_as_replaced(
+def test_schedule_update_counts_a_class_that_moved_to_another_meeting_as_replaced(
     user: SheetUser, caplog: pytest.LogCaptureFixture
 ) -> None:
     user.sheet(row(), row("B", link="https://zoom.us/j/5556667777"))
@@ -66,7 +66,7 @@ def test_update_counts_a_class_that_moved_to_another_meeting_as_replaced(
     ]
 
 
-def test_update_names_the_first_five_removals_and_logs_all(
+def test_schedule_update_names_the_first_five_removals_and_logs_all(
     user: SheetUser, caplog: pytest.LogCaptureFixture
 ) -> None:
     many = [row(f"C-{n}", link=f"https://zoom.us/j/{1000 + n}") for n in range(30)]
@@ -96,7 +96,9 @@ def test_update_names_the_first_five_removals_and_logs_all(
     ]
 
 
-def test_update_imports_all_tabs_and_removes_a_tab_that_is_not_configured(user: SheetUser) -> None:
+def test_schedule_update_imports_all_tabs_and_removes_the_classes_of_a_tab_that_is_not_configured(
+    user: SheetUser,
+) -> None:
     with_tabs(user, "Fall, Spring 2027,Fall")
     user.google.answers(tabs([HEADER, row()], [HEADER, row(link="https://zoom.us/j/5556667777")]))
     assert user.update()[0] == 200
@@ -109,7 +111,7 @@ def test_update_imports_all_tabs_and_removes_a_tab_that_is_not_configured(user: 
     }
 
 
-def test_update_shortens_a_meeting_of_many_classes_in_the_log(
+def test_schedule_update_shortens_a_meeting_of_many_classes_in_the_log(
     user: SheetUser, caplog: pytest.LogCaptureFixture
 ) -> None:
     rows = [row(f"COURSE {n} {'x' * 150}", start=f"{n % 24}:{n % 60:02d}") for n in range(20)]
@@ -122,7 +124,7 @@ def test_update_shortens_a_meeting_of_many_classes_in_the_log(
     assert (line[:11], len(line)) == ("86168921331", 1000)
 
 
-def test_update_names_the_first_ten_rows_and_logs_all(
+def test_schedule_update_names_the_first_ten_rows_and_logs_all(
     user: SheetUser, caplog: pytest.LogCaptureFixture
 ) -> None:
     user.sheet(
@@ -148,7 +150,7 @@ def test_update_names_the_first_ten_rows_and_logs_all(
     assert logged[-1] == "Fall row 253: day 'X' is none of M T W R F S U"
 
 
-def test_update_puts_all_reasons_of_a_row_into_one_line(user: SheetUser) -> None:
+def test_schedule_update_puts_all_reasons_of_a_row_into_one_line(user: SheetUser) -> None:
     user.sheet(*[row(day="Tu/Th", link=f"https://zoom.us/j/{100 + n}") for n in range(11)])
     first, *rows, more = user.update()[1].splitlines()
     assert "11 rows incomplete." in first
@@ -163,7 +165,9 @@ def test_update_puts_all_reasons_of_a_row_into_one_line(user: SheetUser) -> None
     assert more == "And 1 more row, named once these are corrected."
 
 
-def test_update_does_not_shorten_a_line_about_classes_of_a_whole_week(user: SheetUser) -> None:
+def test_schedule_update_does_not_shorten_a_line_about_classes_of_a_whole_week(
+    user: SheetUser,
+) -> None:
     with_tabs(user, "Fall 2026 Graduate School of Arts and Sciences without laboratories")
     user.sheet(row("A", day="MTWRFSU"), row("B", day="MTWRFSU", series="https://oc/#/2027"))
     (line,) = user.update()[1].splitlines()[1:]
@@ -173,7 +177,7 @@ def test_update_does_not_shorten_a_line_about_classes_of_a_whole_week(user: Shee
     assert line.count("U 9:30 Lecture") == 2
 
 
-def test_update_names_rows_with_retained_classes_first_and_unlinked_rows_last(
+def test_schedule_update_names_rows_with_retained_classes_first_and_unlinked_rows_last(
     user: SheetUser,
 ) -> None:
     """Rows that nobody will mend must not hide later mistakes."""
@@ -187,7 +191,7 @@ def test_update_names_rows_with_retained_classes_first_and_unlinked_rows_last(
     assert places == [f"Fall row {number}" for number in (6, 5, 2, 3, 4)]
 
 
-def test_update_names_conflicts_and_the_class_of_the_sheet_wins(user: SheetUser) -> None:
+def test_schedule_update_names_conflicts_and_the_class_of_the_sheet_wins(user: SheetUser) -> None:
     csv = {"day": "M", "time": "9:30", "title": "L", "source": "csv:fall.csv"}
     csv |= {"course_code": "A", "opencast_series_id": "OLD"}
     user.aws.schedule.put_item(Item={"zoom_series_id": "86168921331", "events": [csv]})
@@ -205,7 +209,7 @@ def test_update_names_conflicts_and_the_class_of_the_sheet_wins(user: SheetUser)
     assert (series, meeting.opencast_series_id) == (["20260112345", "2027", "OLD"], "2027")
 
 
-def test_update_is_refused_while_another_one_runs(user: SheetUser) -> None:
+def test_schedule_update_is_refused_while_another_one_runs(user: SheetUser) -> None:
     inside, go_on = threading.Event(), threading.Event()
 
     def wait(_: Request) -> Answer:
@@ -228,7 +232,7 @@ def test_update_is_refused_while_another_one_runs(user: SheetUser) -> None:
     assert user.update()[0] == 200
 
 
-def test_update_takes_over_the_lock_of_an_update_that_died(user: SheetUser) -> None:
+def test_schedule_update_takes_over_the_lock_of_an_update_that_died(user: SheetUser) -> None:
     user.sheet(row())
     with user.deps.lock.held():
         assert user.update()[0] == 409
@@ -240,7 +244,7 @@ def test_update_takes_over_the_lock_of_an_update_that_died(user: SheetUser) -> N
     assert IMPORT_LOCK not in user.stored()
 
 
-def test_lock_that_another_process_took_over_is_not_released(
+def test_schedule_lock_is_not_released_when_another_process_took_it_over(
     user: SheetUser, caplog: pytest.LogCaptureFixture
 ) -> None:
     with user.deps.lock.held():
@@ -255,7 +259,7 @@ def test_lock_that_another_process_took_over_is_not_released(
 
 
 @pytest.mark.parametrize("operation", ["PutItem", "Scan", "BatchWriteItem"])
-def test_update_answers_503_when_aws_fails(user: SheetUser, operation: str) -> None:
+def test_schedule_update_answers_503_when_aws_fails(user: SheetUser, operation: str) -> None:
     user.sheet(row())
     client = user.aws.schedule.meta.client
     with failing(client, f"dynamodb.{operation}", "InternalServerError"):
@@ -267,7 +271,7 @@ def test_update_answers_503_when_aws_fails(user: SheetUser, operation: str) -> N
 
 
 def broken_off(user: SheetUser, call: int) -> str:
-    """Return the answer of an update whose write to the table fails."""
+    """Return the answer of an update whose batch `call` (from 0) can't be written to the table."""
     client, calls = user.aws.schedule.meta.client, count()
     fails = failing(
         client, "dynamodb.BatchWriteItem", "InternalServerError", lambda _: next(calls) == call
@@ -278,7 +282,9 @@ def broken_off(user: SheetUser, call: int) -> str:
     return text
 
 
-def test_update_can_be_repeated_when_aws_fails_between_two_batches(user: SheetUser) -> None:
+def test_schedule_update_can_be_repeated_when_aws_fails_between_two_batches(
+    user: SheetUser,
+) -> None:
     """Rows are written in batches. A second update writes the rest."""
     user.sheet(*[row(link=f"https://zoom.us/j/{1000 + number}") for number in range(60)])
     text = broken_off(user, call=1)
@@ -287,10 +293,10 @@ def test_update_can_be_repeated_when_aws_fails_between_two_batches(user: SheetUs
     assert user.update()[1] == "Success: 60 meetings with 120 events (35 new)."
 
 
-def test_interrupted_update_names_what_it_was_to_remove(
+def test_interrupted_schedule_update_names_the_classes_that_it_had_to_remove(
     user: SheetUser, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The next update compares with what this one left, so it can't name these classes."""
+    """The next update compares with the changed table, so it can't name the removed classes."""
     links = [f"https://zoom.us/j/{1000 + number}" for number in range(60)]
     user.sheet(*[row(link=link) for link in links])
     user.update()
@@ -304,7 +310,7 @@ def test_interrupted_update_names_what_it_was_to_remove(
     assert "(10 changed)" in user.update()[1]
 
 
-def test_update_answers_500_when_a_row_of_the_table_is_malformed(user: SheetUser) -> None:
+def test_schedule_update_answers_500_when_a_row_of_the_table_is_malformed(user: SheetUser) -> None:
     user.aws.schedule.put_item(Item={"zoom_series_id": "222", "events": "x"})
     user.sheet(row())
     status, text = user.update()

@@ -1,4 +1,4 @@
-"""A stack without a token refuses updates, unless its settings open it."""
+"""The token of the sheet's script, which a stack needs unless its settings open it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def configure(user: SheetUser, *, token: str, is_open: str) -> None:
 
 
 @pytest.mark.parametrize("headers", [{}, {"X-Schedule-Token": ""}, {"X-Schedule-Token": "x"}])
-def test_update_is_refused_before_google_is_asked_when_the_stack_has_no_token(
+def test_schedule_update_is_refused_before_google_is_asked_when_the_stack_has_no_token(
     user: SheetUser, headers: dict[str, str]
 ) -> None:
     configure(user, token="", is_open="false")
@@ -33,20 +33,20 @@ def test_update_is_refused_before_google_is_asked_when_the_stack_has_no_token(
     assert user.stored() == {}
 
 
-def test_update_needs_no_token_when_the_stack_is_open(user: SheetUser) -> None:
+def test_schedule_update_needs_no_token_when_the_stack_is_open(user: SheetUser) -> None:
     configure(user, token="", is_open="true")
     user.sheet(row())
     assert user.update()[0] == 200
 
 
-def test_update_needs_the_token_of_an_open_stack_that_has_one(user: SheetUser) -> None:
+def test_schedule_update_needs_the_token_of_an_open_stack_that_has_one(user: SheetUser) -> None:
     configure(user, token="right", is_open="true")
     user.sheet(row())
     assert user.update()[0] == 401
     assert user.update(X_Schedule_Token="right")[0] == 200
 
 
-def test_update_accepts_a_token_that_was_made_after_the_container_started(
+def test_schedule_update_accepts_a_token_that_was_made_after_the_container_started(
     user: SheetUser,
 ) -> None:
     configure(user, token="made", is_open="false")

@@ -38,7 +38,7 @@ def many(number: int, **cells: str) -> list[list[str]]:
 @pytest.mark.parametrize(
     "link", [f"{ZOOM}81000000001", f"{ZOOM}81000000002"], ids=["shared", "own"]
 )
-def test_update_retains_the_class_of_an_unreadable_row_and_imports_the_others(
+def test_schedule_update_retains_the_class_of_an_unreadable_row_and_imports_the_others(
     user: SheetUser, broken: dict[str, str], link: str
 ) -> None:
     def sheet(first: str, **cells: str) -> tuple[int, str]:
@@ -59,7 +59,7 @@ def test_update_retains_the_class_of_an_unreadable_row_and_imports_the_others(
     assert classes(user) == mended
 
 
-def test_update_retains_classes_of_merged_cells(user: SheetUser) -> None:
+def test_schedule_update_retains_classes_of_merged_cells(user: SheetUser) -> None:
     user.sheet(row("A"), row("A", "section", start="11:00"), row("B", start="12:00"))
     assert user.update()[0] == 200
     before = user.stored()
@@ -69,7 +69,7 @@ def test_update_retains_classes_of_merged_cells(user: SheetUser) -> None:
     assert sorted(user.stored()["86168921331"], key=str) == sorted(before["86168921331"], key=str)
 
 
-def test_update_removes_a_class_whose_row_has_no_link_or_is_gone(user: SheetUser) -> None:
+def test_schedule_update_removes_a_class_whose_row_has_no_link_or_is_gone(user: SheetUser) -> None:
     user.sheet(row("A"), row("B", link=f"{ZOOM}2222"), [], row("C", link=f"{ZOOM}3333"))
     assert user.update()[0] == 200
     user.sheet(row("A"), [], row("C", link=""))
@@ -87,7 +87,7 @@ def test_unlinked_row_that_was_never_recorded_retains_no_class(user: SheetUser) 
 
 
 @pytest.mark.parametrize("is_first", [True, False])
-def test_update_retains_a_class_whose_row_lost_only_its_link(
+def test_schedule_update_retains_a_class_whose_row_lost_only_its_link(
     user: SheetUser, is_first: bool
 ) -> None:
     """The row above may be of the same meeting or of another."""
@@ -103,7 +103,9 @@ def test_update_retains_a_class_whose_row_lost_only_its_link(
     assert classes(user) == before
 
 
-def test_update_retains_the_class_of_a_row_with_a_new_link_and_a_bad_cell(user: SheetUser) -> None:
+def test_schedule_update_retains_the_class_of_a_row_with_a_new_link_and_a_bad_cell(
+    user: SheetUser,
+) -> None:
     user.sheet(row("A", day="M"), row("A", day="W"), row("B", link=f"{ZOOM}444"))
     assert user.update()[0] == 200
     before = user.stored()
@@ -113,13 +115,14 @@ def test_update_retains_the_class_of_a_row_with_a_new_link_and_a_bad_cell(user: 
     assert sorted(user.stored()["86168921331"], key=str) == sorted(before["86168921331"], key=str)
     user.sheet(bad, row("B", link=f"{ZOOM}444"))
     assert "2 events kept as before" in user.update()[1]
-    # The mended row replaces the retained classes.
     user.sheet(row("A", day="M", link=f"{ZOOM}555"), row("B", link=f"{ZOOM}444"))
     assert user.update()[0] == 200
     assert set(user.stored()) == {"555", "444"}
 
 
-def test_update_removes_nothing_when_a_column_has_the_wrong_format(user: SheetUser) -> None:
+def test_schedule_update_removes_nothing_when_a_column_has_the_wrong_format(
+    user: SheetUser,
+) -> None:
     user.sheet(row("TEXT"), *many(400))
     assert user.update()[0] == 200
     before = user.stored()
@@ -137,12 +140,12 @@ def test_update_removes_nothing_when_a_column_has_the_wrong_format(user: SheetUs
         ([["Loading..."]], "Fall row 2: Course Code is 'Loading...'"),
     ],
 )
-def test_update_is_refused_when_a_tab_with_classes_has_no_usable_row(
+def test_schedule_update_is_refused_when_a_tab_with_classes_has_no_usable_row(
     user: SheetUser, rows: list[list[str]], says: str
 ) -> None:
     with_tabs(user, "Fall,Spring")
     other = row(link=f"{ZOOM}5556667777")
-    # A tab without classes in the table does not keep other tabs from being imported.
+    # A tab without classes in the table doesn't prevent the import of other tabs.
     user.google.answers(tabs([HEADER, *rows], [HEADER, other]))
     assert user.update()[0] == 200
     user.google.answers(tabs([HEADER, *many(50)], [HEADER, other]))
@@ -164,7 +167,7 @@ def test_update_is_refused_when_a_tab_with_classes_has_no_usable_row(
 
 @pytest.mark.parametrize("cell", ["#REF!", "Loading...", "#¡REF!"])
 @pytest.mark.parametrize("column", ["link", "day", "start", "series"])
-def test_update_retains_the_class_of_a_row_with_a_failed_formula(
+def test_schedule_update_retains_the_class_of_a_row_with_a_failed_formula(
     user: SheetUser, column: str, cell: str
 ) -> None:
     user.sheet(row("OK", link=f"{ZOOM}999"), row(day="M"))
@@ -178,7 +181,7 @@ def test_update_retains_the_class_of_a_row_with_a_failed_formula(
 
 
 @pytest.mark.parametrize("cell", ["#REF!", "Loading..."])
-def test_update_leaves_out_a_name_whose_formula_failed(user: SheetUser, cell: str) -> None:
+def test_schedule_update_leaves_out_a_name_whose_formula_failed(user: SheetUser, cell: str) -> None:
     user.sheet(row(cell, cell, "M"))
     status, text = user.update()
     assert (status, f"Course Code is {cell!r}: it was left out" in text) == (200, True)
@@ -186,8 +189,8 @@ def test_update_leaves_out_a_name_whose_formula_failed(user: SheetUser, cell: st
     assert (event["title"], event.get("course_code")) == ("Lecture", None)
 
 
-def test_update_names_a_row_at_the_time_of_a_retained_class(user: SheetUser) -> None:
-    """A recording goes to one series only. The readable row wins."""
+def test_schedule_update_names_a_row_at_the_time_of_a_retained_class(user: SheetUser) -> None:
+    """A recording goes to only one series, which is the series of the readable row."""
     user.sheet(row("A", day="M"), row("B", day="W", series="https://oc/#/2027"))
     assert user.update()[0] == 200
     user.sheet(row("A", day="MW"), row("B", start="9.30", series="https://oc/#/2027"))

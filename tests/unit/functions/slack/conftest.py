@@ -1,4 +1,4 @@
-"""The fixtures of Slack's function. The tests of a module share one server."""
+"""The fixtures of the slack function's tests, with one server for each test module."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def harness(aws: Cloud, clock: Clock, workspace: Workspace, tls: Authority) -> H
 
 @pytest.fixture
 def put(aws: Cloud) -> Put:
-    """A function that writes a status row."""
+    """Return a function that writes a status row."""
 
     def write(uuid: str, state: str = "SENT_TO_OPENCAST", **more: Any) -> None:
         row = {

@@ -24,14 +24,14 @@ def schedule(harness: Harness, **more: object) -> None:
     harness.aws.schedule.put_item(Item=item)
 
 
-def test_help_is_shown_when_no_meeting_is_named(harness: Harness) -> None:
+def test_slack_answer_shows_help_when_no_meeting_is_named(harness: Harness) -> None:
     for text in ("", "  ", "help", " HELP "):
         answer = harness.command(text)
         assert answer["response_type"] == "ephemeral"
         assert "`/zip 123 456 7890`" in answer["text"]
 
 
-def test_answer_shows_the_recordings_of_a_meeting(harness: Harness, put: Put) -> None:
+def test_slack_answer_shows_the_recordings_of_a_meeting(harness: Harness, put: Put) -> None:
     schedule(harness)
     put("u/1==", ingest_request_time="2026-10-14T17:00:00Z")
     answer = harness.command(COMMAND)
@@ -55,14 +55,16 @@ def test_answer_shows_the_recordings_of_a_meeting(harness: Harness, put: Put) ->
     ]
 
 
-def test_answer_says_so_when_nothing_is_known_of_a_meeting(harness: Harness) -> None:
+def test_slack_answer_says_that_a_meeting_has_neither_a_schedule_nor_recordings(
+    harness: Harness,
+) -> None:
     text = texts(harness.command("123 456 7890"))
     assert text.splitlines()[0] == "123 456 7890"
     assert "This meeting is not in the schedule." in text
     assert "No recordings of this meeting in the last seven days." in text
 
 
-def test_answer_shows_the_schedule_when_a_meeting_has_no_recordings(harness: Harness) -> None:
+def test_slack_answer_shows_the_schedule_when_a_meeting_has_no_recordings(harness: Harness) -> None:
     schedule(harness)
     text = texts(harness.command(COMMAND))
     assert text.splitlines()[0] == "HIST E-1010"
@@ -70,7 +72,9 @@ def test_answer_shows_the_schedule_when_a_meeting_has_no_recordings(harness: Har
     assert "No recordings of this meeting in the last seven days." in text
 
 
-def test_answer_says_so_when_the_schedule_can_not_be_read(harness: Harness, put: Put) -> None:
+def test_slack_answer_shows_recordings_and_a_problem_when_the_schedule_can_not_be_read(
+    harness: Harness, put: Put
+) -> None:
     schedule(harness, events="nonsense")
     put("u1")
     text = texts(harness.command(COMMAND))
@@ -78,7 +82,7 @@ def test_answer_says_so_when_the_schedule_can_not_be_read(harness: Harness, put:
     assert "Oct 14" in text
 
 
-def test_answer_says_so_when_a_recording_is_outside_the_schedule(
+def test_slack_answer_marks_a_recording_that_is_outside_the_schedule(
     harness: Harness, put: Put
 ) -> None:
     schedule(harness)
@@ -88,7 +92,7 @@ def test_answer_says_so_when_a_recording_is_outside_the_schedule(
     assert "·  HIST E-1010 Lecture  ·" in texts(harness.command(COMMAND))
 
 
-def test_answer_names_the_cluster_of_the_setting_when_an_upload_failed(
+def test_slack_answer_names_the_cluster_of_the_setting_when_an_upload_failed(
     harness: Harness, put: Put
 ) -> None:
     harness.set_up(oc_cluster_name="oc-prod")
@@ -97,7 +101,7 @@ def test_answer_names_the_cluster_of_the_setting_when_an_upload_failed(
     assert "> Upload failed (cluster oc-prod)" in text
 
 
-def test_answer_depends_on_how_long_the_stack_waits_for_opencast(
+def test_slack_answer_calls_an_ingest_stuck_only_after_the_time_limit_of_the_setting(
     harness: Harness, put: Put
 ) -> None:
     put("u1", "SENT_TO_UPLOADER")
@@ -107,7 +111,9 @@ def test_answer_depends_on_how_long_the_stack_waits_for_opencast(
     assert STUCK not in texts(harness.command(COMMAND))
 
 
-def test_answer_is_valid_whatever_the_rows_hold(harness: Harness, put: Put) -> None:
+def test_slack_answer_is_valid_when_rows_have_unknown_or_missing_values(
+    harness: Harness, put: Put
+) -> None:
     put("u1", "SOMETHING_ELSE", topic=None, recording_start_time=None, origin=None)
     put("u2", "IGNORED", recording_start_time="noon", reason="<!here>")
     text = texts(harness.command(COMMAND))

@@ -1,4 +1,4 @@
-"""The function as Lambda calls it, for a command and for its own invocation."""
+"""The slack function as Lambda calls it, for a command and for its own invocation."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ def handler(
 
 @pytest.fixture
 def now(harness: Harness) -> None:
-    """The handler's clock is the real one."""
+    """Set the test's clock to the real time, which the handler uses."""
     harness.clock.now = datetime.now(UTC)
 
 
 @pytest.mark.usefixtures("now")
-def test_deployed_function_answers_a_command(handler: Handler, harness: Harness) -> None:
+def test_deployed_slack_function_answers_a_command(handler: Handler, harness: Harness) -> None:
     answer = handler({"headers": signed(harness), "body": BODY.decode()}, Context())
     assert answer["statusCode"] == 200
     assert answer["headers"]["Content-Type"] == "application/json"
@@ -81,7 +81,7 @@ def test_group_members_stay_cached_when_a_request_is_forged(
 
 
 @pytest.mark.usefixtures("now")
-def test_group_members_are_read_again_when_the_token_has_changed(
+def test_group_members_are_read_again_when_the_slack_token_has_changed(
     handler: Handler, harness: Harness, aws: Cloud
 ) -> None:
     command = {"headers": signed(harness), "body": BODY.decode()}
@@ -108,7 +108,7 @@ def asked(harness: Harness) -> dict[str, str]:
     }
 
 
-def test_deployed_function_finishes_its_own_invocation(
+def test_deployed_slack_function_finishes_its_own_invocation(
     handler: Handler, harness: Harness, put: Put
 ) -> None:
     put("u1")
@@ -121,10 +121,10 @@ def test_deployed_function_finishes_its_own_invocation(
 
 @pytest.mark.usefixtures("now")
 @pytest.mark.parametrize("is_later", [False, True])
-def test_each_log_record_names_the_user(
+def test_each_log_record_names_the_slack_user(
     handler: Handler, harness: Harness, capsys: pytest.CaptureFixture[str], is_later: bool
 ) -> None:
-    """The records of the threads that call Slack name the user, too."""
+    """The check includes records of the threads that call Slack."""
     harness.workspace.groups = {}
     request = {"headers": signed(harness), "body": BODY.decode()}
     handler({"slack_asked": asked(harness)} if is_later else request, Context())
@@ -135,7 +135,7 @@ def test_each_log_record_names_the_user(
 
 
 @pytest.mark.usefixtures("now")
-def test_request_is_answered_when_slack_is_not_set_up(handler: Handler, aws: Cloud) -> None:
+def test_slack_request_is_answered_when_slack_is_not_set_up(handler: Handler, aws: Cloud) -> None:
     for name in ("SLACK_SIGNING_SECRET", "SLACK_API_TOKEN"):
         aws.ssm.delete_parameter(Name=f"/zoom-ingester/test/{name}")
     answer = handler({"headers": {}, "body": BODY.decode()}, Context())

@@ -1,4 +1,4 @@
-"""Answers within Slack's three seconds. The function's own invocation finishes the others."""
+"""Answers within Slack's three seconds, and later answers by the function's own invocation."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ONE_MOMENT = "One moment, I'm looking…"
 
 @pytest.fixture
 def slow(workspace: Workspace) -> Iterator[threading.Event]:
-    """An event. Slack doesn't answer with groups until it is set."""
+    """Yield an event: until a test sets the event, Slack doesn't answer with groups."""
     ready = threading.Event()
     workspace.before = lambda: ready.wait(30)
     yield ready
@@ -32,7 +32,7 @@ def slow(workspace: Workspace) -> Iterator[threading.Event]:
 
 
 def late(harness: Harness, milliseconds: int = 2000) -> None:
-    """Make requests arrive `milliseconds` after Slack sent them."""
+    """Make requests reach the function `milliseconds` after they reached API Gateway."""
     original = harness.post
 
     def post(body: bytes, **more: Any) -> Any:
@@ -42,7 +42,7 @@ def late(harness: Harness, milliseconds: int = 2000) -> None:
     harness.post = post  # type: ignore[method-assign, assignment]
 
 
-def test_command_is_answered_at_once_and_finished_later_when_slack_is_slow(
+def test_slash_command_is_answered_at_once_and_finished_later_when_slack_is_slow(
     harness: Harness, slow: threading.Event, put: Put
 ) -> None:
     put("u1")
@@ -55,7 +55,7 @@ def test_command_is_answered_at_once_and_finished_later_when_slack_is_slow(
     assert harness.invoked == []
 
 
-def test_stranger_gets_no_later_answer_when_slack_is_slow(
+def test_slash_command_of_a_stranger_is_refused_later_when_slack_is_slow(
     harness: Harness, slow: threading.Event, put: Put
 ) -> None:
     put("u1")
@@ -66,7 +66,7 @@ def test_stranger_gets_no_later_answer_when_slack_is_slow(
     assert refused(message).startswith("You may not use this command")
 
 
-def test_press_is_acknowledged_at_once_and_finished_later(
+def test_button_press_is_acknowledged_at_once_and_finished_later(
     harness: Harness, workspace: Workspace, slow: threading.Event, put: Put
 ) -> None:
     """The function makes no request before it answers."""
@@ -79,7 +79,7 @@ def test_press_is_acknowledged_at_once_and_finished_later(
     assert "HIST E-1010" in texts(message)
 
 
-def test_answer_comes_in_time_by_the_real_clock(
+def test_slack_answer_comes_within_three_seconds_of_real_time_when_slack_is_slow(
     harness: Harness, slow: threading.Event, put: Put
 ) -> None:
     put("u1")
@@ -89,14 +89,16 @@ def test_answer_comes_in_time_by_the_real_clock(
     assert not slow.is_set()
 
 
-def test_command_is_answered_when_a_cold_start_leaves_some_time(harness: Harness, put: Put) -> None:
+def test_slash_command_is_answered_at_once_when_a_cold_start_leaves_some_time(
+    harness: Harness, put: Put
+) -> None:
     put("u1")
     late(harness, 1500)
     assert "HIST E-1010" in texts(harness.command(str(MEETING)))
     assert harness.invoked == []
 
 
-def test_command_that_needs_no_lookup_is_answered_after_a_slow_start(
+def test_slash_command_that_needs_no_lookup_is_answered_after_a_slow_start(
     harness: Harness, slow: threading.Event
 ) -> None:
     late(harness)
@@ -106,10 +108,10 @@ def test_command_that_needs_no_lookup_is_answered_after_a_slow_start(
     assert not slow.is_set()
 
 
-def test_command_is_finished_later_when_the_cold_start_took_all_time(
+def test_slash_command_is_finished_later_when_the_cold_start_took_all_time(
     harness: Harness, slow: threading.Event, put: Put
 ) -> None:
-    """The clock stands still at 2.1 s after the arrival."""
+    """The function's clock stands still at 2.1 s after the request reached API Gateway."""
     put("u1")
     late(harness, 2100)
     harness.deps = slack.Dependencies(**{**vars(harness.deps), "monotonic": Stopwatch()})
@@ -123,7 +125,7 @@ def fail(_event: bytes) -> None:
     raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "Invoke")
 
 
-def test_user_is_asked_to_try_again_when_the_function_can_not_invoke_itself(
+def test_user_is_asked_to_try_again_when_the_slack_function_can_not_invoke_itself(
     harness: Harness, workspace: Workspace, slow: threading.Event
 ) -> None:
     late(harness)
@@ -135,7 +137,7 @@ def test_user_is_asked_to_try_again_when_the_function_can_not_invoke_itself(
     slow.set()
 
 
-def test_user_is_answered_in_time_when_the_invocation_is_slow(
+def test_slack_user_is_answered_in_time_when_the_own_invocation_is_slow(
     harness: Harness, slow: threading.Event, put: Put
 ) -> None:
     """Slack's three seconds include the cold start."""
@@ -147,7 +149,7 @@ def test_user_is_answered_in_time_when_the_invocation_is_slow(
     assert time.monotonic() - begin < 2.5
 
 
-def test_press_is_acknowledged_in_time_when_its_note_is_slow(
+def test_button_press_is_acknowledged_in_time_when_posting_a_message_is_slow(
     harness: Harness, slow: threading.Event
 ) -> None:
     """Slack may send single bytes, so that the connection never times out."""
@@ -160,12 +162,12 @@ def test_press_is_acknowledged_in_time_when_its_note_is_slow(
 
 
 def full_message_s_button() -> str:
-    """The message has six recordings, so a press begins a new one."""
+    """Return the button of a message with six recordings; a press on it begins a new message."""
     return value().replace('"count": 2', '"count": 6')
 
 
 @pytest.mark.parametrize("answer", [Answer(503), Answer(200, spoil=Spoil(after_bytes=0))])
-def test_old_message_loses_its_button_when_the_new_one_may_be_there(
+def test_old_message_loses_its_button_when_the_new_message_may_have_arrived(
     harness: Harness, workspace: Workspace, put: Put, answer: Answer
 ) -> None:
     """Otherwise a second press would show the same recordings again."""
@@ -180,7 +182,7 @@ def seven(put: Put) -> None:
         put(f"u{number}", recording_start_time=f"2026-10-0{number}T15:00:00Z")
 
 
-def test_nothing_is_posted_after_a_message_that_slack_refuses(
+def test_no_further_message_is_posted_when_slack_refuses_one(
     harness: Harness, workspace: Workspace, put: Put
 ) -> None:
     seven(put)
@@ -190,13 +192,13 @@ def test_nothing_is_posted_after_a_message_that_slack_refuses(
 
 
 @pytest.mark.parametrize("text", ["help", str(MEETING)])
-def test_user_is_asked_to_try_again_when_slack_is_slow_in_the_other_invocation_too(
+def test_user_is_asked_to_try_again_when_slack_is_slow_in_the_own_invocation_too(
     harness: Harness, slow: threading.Event, text: str
 ) -> None:
     """Otherwise the user would only see "One moment"."""
     late(harness)
     assert refused(harness.command(text)) == ONE_MOMENT
-    # The clock stands still, so only posting takes time.
+    # The clock jumps to the deadline of the lookup at its second reading.
     clock = iter([0.0, slack.LATER_SECONDS, *range(100, 200)])
     harness.deps = slack.Dependencies(**{**vars(harness.deps), "monotonic": lambda: next(clock)})
     (message,) = harness.finish()
@@ -204,13 +206,13 @@ def test_user_is_asked_to_try_again_when_slack_is_slow_in_the_other_invocation_t
     assert not slow.is_set()
 
 
-def test_other_invocation_ends_before_its_timeout() -> None:
+def test_own_invocation_of_the_slack_function_ends_before_its_timeout() -> None:
     """The invocation waits for two answers of Slack's API and posts two messages, within 30 s."""
     assert 2 * API_SECONDS <= slack.LATER_SECONDS
     assert slack.LATER_SECONDS + 2 * slack.POST_SECONDS <= 28
 
 
-def test_event_of_the_functions_own_invocation_is_refused_when_it_comes_through_the_api(
+def test_event_of_an_own_invocation_is_refused_when_it_comes_through_the_api(
     harness: Harness,
 ) -> None:
     event = {"body": '{"slack_asked": {"type": "command"}}', "slack_user": "x", "headers": {}}

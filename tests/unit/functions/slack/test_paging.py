@@ -14,7 +14,7 @@ from tests.unit.functions.slack.workspace import MEETING, Harness
 
 @pytest.fixture
 def lecture(put: Put) -> Put:
-    """Return the start of a recording: the higher its number, the later."""
+    """Return a function that adds a recording; a higher number means a later start."""
 
     def add(number: int) -> None:
         put(f"u{number:02}", recording_start_time=f"2026-10-{number:02}T15:00:00Z")
@@ -57,7 +57,7 @@ def test_paging_shows_each_recording_once_while_others_arrive(
     assert shown(harness.command(str(MEETING))) == [20, 19]
 
 
-def test_message_has_no_button_when_all_recordings_are_shown(
+def test_slack_message_has_no_button_when_it_shows_all_recordings(
     harness: Harness, lecture: Put
 ) -> None:
     lecture(1)
@@ -67,7 +67,7 @@ def test_message_has_no_button_when_all_recordings_are_shown(
     assert texts(answer).endswith("End of results.")
 
 
-def test_last_page_has_one_recording_when_their_number_is_odd(
+def test_last_page_adds_one_recording_when_the_number_of_recordings_is_odd(
     harness: Harness, lecture: Put
 ) -> None:
     for number in (1, 2, 3):
@@ -78,7 +78,9 @@ def test_last_page_has_one_recording_when_their_number_is_odd(
     assert (shown(more), button_of(more)) == ([3, 2, 1], "")
 
 
-def test_press_is_answered_when_the_rows_have_expired(harness: Harness, lecture: Put) -> None:
+def test_button_press_is_answered_when_the_rows_have_expired(
+    harness: Harness, lecture: Put
+) -> None:
     for number in (1, 2, 3):
         lecture(number)
     button = button_of(harness.command(str(MEETING)))

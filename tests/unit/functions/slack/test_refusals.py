@@ -26,14 +26,14 @@ BODY = b"user_id=U111&channel_id=C&channel_name=zip&response_url=https%3A%2F%2F1
 
 
 def refused(answer: dict[str, Any]) -> str:
-    """Return the text of a refusal, which only the user sees."""
+    """Return the text of a refusal, and check that only the user sees it."""
     assert set(answer) == {"response_type", "replace_original", "text"}
     assert (answer["response_type"], answer["replace_original"]) == ("ephemeral", False)
     return str(answer["text"])
 
 
 @pytest.mark.parametrize("minutes", [-5.1, 5.1])
-def test_request_gets_401_when_its_time_is_five_minutes_off(
+def test_slack_request_gets_401_when_its_time_is_more_than_five_minutes_off(
     harness: Harness, clock: Clock, minutes: float
 ) -> None:
     headers = signed(harness)
@@ -59,7 +59,7 @@ def signed(harness: Harness, secret: str = SIGNING_SECRET) -> dict[str, str]:
         {"x-slack-request-timestamp": "9" * 40},
     ],
 )
-def test_request_gets_401_when_slack_did_not_sign_it(
+def test_slack_request_gets_401_when_slack_did_not_sign_it(
     harness: Harness, workspace: Workspace, change: dict[str, str]
 ) -> None:
     headers = {**signed(harness), **change}
@@ -67,7 +67,7 @@ def test_request_gets_401_when_slack_did_not_sign_it(
     assert workspace.asked == []
 
 
-def test_request_gets_401_when_its_body_was_changed(harness: Harness) -> None:
+def test_slack_request_gets_401_when_its_body_was_changed(harness: Harness) -> None:
     body = BODY.decode() + "1"
     assert slack.respond({"headers": signed(harness), "body": body}, harness.deps).status == 401
     assert (
@@ -76,12 +76,14 @@ def test_request_gets_401_when_its_body_was_changed(harness: Harness) -> None:
     )
 
 
-def test_request_is_refused_when_its_body_is_not_text(harness: Harness) -> None:
+def test_slack_request_is_refused_when_its_body_is_not_text(harness: Harness) -> None:
     event = {"headers": signed(harness), "body": "//79", "isBase64Encoded": True}
     assert slack.respond(event, harness.deps).status == 401
 
 
-def test_request_is_answered_when_the_secret_was_set_after_the_cold_start(harness: Harness) -> None:
+def test_slack_request_is_answered_when_the_secret_was_set_after_the_cold_start(
+    harness: Harness,
+) -> None:
     old, new = harness.set_up(secret="old"), harness.set_up()
     event = {"headers": signed(harness), "body": BODY.decode()}
     assert slack.respond(event, old).status == 401
@@ -92,7 +94,7 @@ def test_request_is_answered_when_the_secret_was_set_after_the_cold_start(harnes
     assert "shows where" in json.loads(slack.respond(event, harness.deps, lambda: new).body)["text"]
 
 
-def test_request_is_not_parsed_when_there_is_no_signing_secret(
+def test_slack_request_is_not_parsed_when_there_is_no_signing_secret(
     harness: Harness, workspace: Workspace, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.set_up(secret="")
@@ -110,7 +112,7 @@ def test_request_is_not_parsed_when_there_is_no_signing_secret(
 
 
 @pytest.mark.parametrize("missing", [{"token": ""}, {"slack_allowed_groups": " , "}])
-def test_answer_says_so_when_slack_is_not_set_up(
+def test_slack_answer_says_that_slack_is_not_set_up_when_a_setting_is_missing(
     harness: Harness, missing: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.set_up(**missing)
@@ -118,7 +120,7 @@ def test_answer_says_so_when_slack_is_not_set_up(
     assert "missing" in caplog.text
 
 
-def test_command_is_refused_when_the_user_is_in_no_allowed_group(
+def test_slash_command_is_refused_when_the_user_is_in_no_allowed_group(
     harness: Harness, put: Put
 ) -> None:
     put("u1")
@@ -142,7 +144,7 @@ def value() -> str:
     )
 
 
-def test_command_is_refused_outside_of_the_channel(harness: Harness) -> None:
+def test_slash_command_is_refused_outside_of_the_channel(harness: Harness) -> None:
     elsewhere = harness.command("help", channel_name="random", channel_id="C2")
     assert refused(elsewhere) == "This command works only in #zip and in direct messages."
     (pressed,) = harness.press(value(), channel={"id": "C2", "name": "random"})
@@ -151,7 +153,7 @@ def test_command_is_refused_outside_of_the_channel(harness: Harness) -> None:
         assert "shows where" in harness.command("help", **allowed)["text"]
 
 
-def test_private_channel_is_recognized_by_its_id(harness: Harness) -> None:
+def test_private_slack_channel_is_recognized_by_its_id(harness: Harness) -> None:
     harness.set_up(slack_zip_channel="C0123ABCD")
     private = {"channel_name": "privategroup", "channel_id": "C0123ABCD"}
     assert "shows where" in harness.command("help", **private)["text"]
@@ -159,7 +161,7 @@ def test_private_channel_is_recognized_by_its_id(harness: Harness) -> None:
     assert text == "This command works only in <#C0123ABCD> and in direct messages."
 
 
-def test_only_direct_messages_are_answered_when_no_channel_is_set(harness: Harness) -> None:
+def test_only_direct_messages_are_answered_when_no_slack_channel_is_set(harness: Harness) -> None:
     harness.set_up(slack_zip_channel="")
     for name in ("zip", ""):
         text = refused(harness.command("help", channel_name=name, channel_id=""))
@@ -172,21 +174,23 @@ def test_only_direct_messages_are_answered_when_no_channel_is_set(harness: Harne
 @pytest.mark.parametrize(
     "text", ["1", "12345678", "123456789012", "12345x78901", "help me", "٣" * 10]
 )
-def test_answer_says_so_when_the_meeting_number_is_invalid(harness: Harness, text: str) -> None:
+def test_slack_answer_explains_meeting_numbers_when_the_number_is_invalid(
+    harness: Harness, text: str
+) -> None:
     assert "9 to 11 digits" in refused(harness.command(text))
 
 
 @pytest.mark.parametrize(
     "changed", ["", "{}", "null", '{"version": 1', value().replace(str(VERSION), "1", 1)]
 )
-def test_answer_says_so_when_the_button_is_of_another_version(
+def test_slack_answer_says_that_the_button_is_of_another_version(
     harness: Harness, changed: str
 ) -> None:
     (message,) = harness.press(changed)
     assert "another version" in refused(message)
 
 
-def test_answer_says_so_when_slack_refuses_the_list_of_members(
+def test_slack_answer_says_that_the_user_can_not_be_checked_when_slack_refuses_the_members(
     harness: Harness, workspace: Workspace, caplog: pytest.LogCaptureFixture
 ) -> None:
     problem = {"ok": False, "error": "missing_scope", "needed": "usergroups:read"}
@@ -196,7 +200,7 @@ def test_answer_says_so_when_slack_refuses_the_list_of_members(
     assert "xoxb" not in caplog.text
 
 
-def test_answer_says_so_when_the_tables_can_not_be_read(harness: Harness) -> None:
+def test_slack_answer_says_that_the_tables_can_not_be_read(harness: Harness) -> None:
     harness.aws.status.delete()
     assert "can't be read now" in refused(harness.command("12345678901"))
 
@@ -210,7 +214,7 @@ def test_error_is_logged_when_slack_refuses_a_message(
     assert "used_url" in caplog.text
 
 
-def test_request_gets_200_or_400_when_it_is_no_command_and_no_press(harness: Harness) -> None:
+def test_slack_request_gets_200_or_400_when_it_is_no_command_and_no_press(harness: Harness) -> None:
     assert harness.post(b"ssl_check=1&token=x").status == 200
     assert harness.post(b"payload=" + b"%7B%22type%22%3A%22view_closed%22%7D").status == 200
     for body in (b"", b"user_id=U111", b"payload=x", BODY.replace(b"https", b"http")):

@@ -1,4 +1,4 @@
-"""The function between a Slack workspace over real HTTPS and the in-process AWS."""
+"""The slack function between a Slack workspace over real HTTPS and the in-process AWS."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ GROUPS = {"S1": ("producers", [MEMBER]), "S2": ("staff", ["U222"]), "S3": ("othe
 
 @dataclass
 class Workspace:
-    """A workspace with user groups, which answers as the Slack stand-in and checks messages as it.
+    """A workspace with user groups, which uses the Slack stand-in's answers and checks.
 
     `before` is called before each answer about groups, and may wait. Other tests use the server
     too, perhaps with threads that still run, so each workspace has addresses of its own.
@@ -87,7 +87,7 @@ class Workspace:
         return SlackApi(workspace).answer(replace(request, path=path))
 
     def take(self, request: Request) -> HttpAnswer:
-        """Take a message at the response_url, unless Slack refuses or misunderstands it."""
+        """Take a message at the response_url, unless Slack would refuse or misunderstand it."""
         message = json.loads(request.body)
         try:
             problems = read_draft(message).problems
@@ -101,7 +101,10 @@ class Workspace:
 
 @dataclass
 class Harness:
-    """Sender of Slack's signed requests. Keeps the events of the function's own invocations."""
+    """The sender of Slack's signed requests.
+
+    `invoked` holds the events of the function's own invocations.
+    """
 
     aws: Cloud
     clock: Clock
@@ -146,7 +149,7 @@ class Harness:
         return self.deps
 
     def command(self, text: str = "", **changes: str) -> dict[str, Any]:
-        """Send a slash command, and return the message in the answer, which Slack has to take."""
+        """Send a slash command, and return the answer's message, which Slack has to accept."""
         fields = {
             "command": "/zip",
             "text": text,
@@ -163,14 +166,14 @@ class Harness:
         return message
 
     def press(self, value: str, **changes: Any) -> list[dict[str, Any]]:
-        """Press a button. Return the messages that the function's own invocation posts for it."""
+        """Press a button, and return the messages that the function's own invocation posts."""
         before = len(self.workspace.messages)
         self.acknowledged(value, **changes)
         assert self.workspace.messages[before:] == []
         return self.finish()
 
     def acknowledged(self, value: str, **changes: Any) -> None:
-        """Press a button, and check the answer for which Slack waits."""
+        """Press a button, and check that the answer to Slack is an empty 200."""
         payload = {
             "type": "block_actions",
             "user": {"id": MEMBER},
@@ -190,7 +193,7 @@ class Harness:
         return slack.respond({"headers": headers, "body": body.decode(), **event}, self.deps)
 
     def finish(self) -> list[dict[str, Any]]:
-        """Run the function's own invocation. Return the messages that it posts."""
+        """Run the function's own invocation, and return the messages that it posts."""
         before = len(self.workspace.messages)
         slack.finish(msgspec.json.decode(self.invoked.pop()), self.deps)
         return self.workspace.messages[before:]

@@ -1,4 +1,4 @@
-"""The fixtures of the uploader's tests. They share one Opencast, which is reset for each test."""
+"""The fixtures of the uploader's tests, which share one Opencast that is reset for each test."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ from tests.function_harness import uploader_dependencies
 
 ZIP_ID = "auto-ingest-0001"
 OTHER_ZIP_ID = "on-demand-0002"
-"""Another request for the same recording: somebody clicked "+Zoom"."""
+"""The zip_id of another request for the same recording, made with "+Zoom"."""
 UUID = "aj//Xp112QmuoKj485487=="
 OWN_ID = media_package_id(UUID)
 SERIES = "20260112345"
@@ -59,7 +59,7 @@ class Refusing(HTTPAdapter):
 
 @dataclass
 class Harness:
-    """An uploader and its neighbours. It keeps its dependencies, as a container does."""
+    """An uploader, which keeps its dependencies as a container does, and its neighbours."""
 
     aws: Cloud
     clock: Clock
@@ -82,7 +82,7 @@ class Harness:
         self.settings["opencast_api_user"] = self.password = user
 
     def message(self, *views: str, segments: int = 1, **changes: Any) -> dict[str, Any]:
-        """Return a message, and stage its files: an hour each, with a few bytes of their own."""
+        """Stage files of 50 minutes and a few bytes each, and return a message that names them."""
         s3_files = {}
         for view in views or ("active_speaker",):
             files = [self._stage(view, number) for number in range(segments)]
@@ -125,9 +125,10 @@ class Harness:
         first_received: datetime | None = None,
         read_seconds: float = READ_SECONDS,
     ) -> bool:
-        """Send a message, process it as the event source would, and return whether it is done.
+        """Send and process a message as the event source would, and return whether it is done.
 
         Unless `first_received` is given, the message is received for the first time now.
+        `read_seconds` is the read timeout of the POST.
         """
         taken = msgspec.structs.replace(
             self.receive(message, receive_count), first_received=first_received or self.clock()
@@ -139,13 +140,13 @@ class Harness:
         return done
 
     def run(self, event: dict[str, Any]) -> dict[str, Any]:
-        """Run one invocation."""
+        """Run one invocation, and return its answer to Lambda."""
         return uploader.run(
             event, lambda: uploader.worker_of(self.deps(), READ_SECONDS), self.source
         )
 
     def source(self) -> SourceQueue:
-        """Return the queue that needs no secret."""
+        """Return the upload queue with its dead-letter queue and its limit of receives."""
         deps = self.deps()
         return SourceQueue(deps.uploads, deps.dead_letters, deps.settings.upload_receive_limit)
 
@@ -220,7 +221,7 @@ class Harness:
         change(UUID, partial(with_sent, zip_id=zip_id, files=files))
 
     def send_late(self, *files: str, zip_id: str = ZIP_ID) -> None:
-        """Note in the ledger that a message of the same request with more files is sent."""
+        """Note in the ledger that a message of the same request with more files was sent."""
         names = {file_id: f"{file_id} of some time" for file_id in files}
         self.ledger.change(UUID, partial(with_files, names=names, now=self.clock()))
         self.ledger.change(UUID, partial(with_sent, zip_id=zip_id, files=files))
@@ -249,7 +250,7 @@ class Harness:
         self.opencast.store.add_event(event, active=False)
 
     def break_down(self, *, after_work: bool = False) -> None:
-        """Make Opencast itself answer the next ingest with 500: without a page, unlike a proxy."""
+        """Make Opencast answer the next ingest with 500 and without a page, unlike a proxy."""
 
         def take_page(response: requests.Response, **_: Any) -> None:
             if "/ingest/" in str(response.url) and response.status_code == 500:
@@ -284,7 +285,7 @@ class Harness:
         self.session.hooks["response"].append(hook)
 
     def parts(self) -> list[tuple[str, str]]:
-        """Return the form of the only ingest."""
+        """Return the parts of the only ingest's form."""
         (ingest,) = self.opencast.ingests
         return ingest.parts
 
@@ -303,15 +304,15 @@ def row_in(zip_id: str, state: str) -> dict[str, Any]:
 
 
 def id_of(view: str, number: int) -> str:
-    """Return the id of a segment's file of a view."""
+    """Return the id of the file of a view and a segment."""
     return f"{view.replace('_', '-')}-{number}"
 
 
 def key_of(view: str, number: int) -> str:
-    """Return the staging key of a segment's file of a view."""
+    """Return the staging key of the file of a view and a segment."""
     return f"{FOLDER}/{number:03d}-{view}-{id_of(view, number)}.{EXTENSIONS.get(view, 'mp4')}"
 
 
 def content(view: str, number: int) -> bytes:
-    """Return the bytes of a staged file."""
+    """Return the bytes of the staged file of a view and a segment."""
     return f"{view} {number} ".encode() * 50 + bytes(range(256))

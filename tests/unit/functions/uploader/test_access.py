@@ -71,7 +71,9 @@ class TestIsItThere:
         assert harness.posts == 0
         assert "External API" in harness.outcome[1]
 
-    def test_roles_are_read_once_a_container(self, harness: Harness) -> None:
+    def test_roles_of_the_opencast_user_are_read_once_in_a_container(
+        self, harness: Harness
+    ) -> None:
         harness.fail("status", status=400)
         harness.take(harness.message())
         harness.take(harness.message())
@@ -90,7 +92,9 @@ class TestSigningIn:
         assert len(challenged) == 1
         assert harness.opencast.ingests[0].user == "zip"
 
-    def test_request_is_repeated_when_the_digests_nonce_has_expired(self, harness: Harness) -> None:
+    def test_request_to_opencast_is_repeated_when_the_nonce_has_expired(
+        self, harness: Harness
+    ) -> None:
         harness.take(harness.message(uuid="first==", zip_id="another"))
         harness.time.ahead = 301
         assert harness.take(harness.message())
@@ -132,7 +136,9 @@ class TestSigningIn:
 
 
 class TestTheSeries:
-    def test_message_is_given_up_when_opencast_has_no_such_series(self, harness: Harness) -> None:
+    def test_message_goes_to_the_dlq_when_opencast_has_no_such_series(
+        self, harness: Harness
+    ) -> None:
         message = harness.message(opencast_series_id="20269999999")
         assert harness.take(message)
         assert harness.outcome == ("UPLOADER_FAILED", "Invalid Opencast series id.")
@@ -143,7 +149,7 @@ class TestTheSeries:
         assert harness.posts == 0
 
     @pytest.mark.parametrize("status", [500, 403, 401])
-    def test_message_is_retried_when_the_question_for_the_series_fails(
+    def test_message_is_retried_when_the_query_for_the_series_fails(
         self, harness: Harness, status: int
     ) -> None:
         harness.fail("status", path="/series/", status=status, times=9)

@@ -27,13 +27,13 @@ ANOTHER_SERIES = "20260100000"
 
 @pytest.fixture
 def other(harness: Harness) -> dict[str, Any]:
-    """The message of another request for the same recording."""
+    """Return the message of another request for the same recording."""
     harness.put_row(OTHER_ZIP_ID)
     return harness.message(zip_id=OTHER_ZIP_ID)
 
 
 def error_record(caplog: pytest.LogCaptureFixture, part: str) -> LogRecord:
-    """Return the only ERROR record with these words, as log-notifications reads it."""
+    """Return the only ERROR record that contains `part`, as log-notifications reads the record."""
     [found] = [
         record
         for record in caplog.records
@@ -44,7 +44,7 @@ def error_record(caplog: pytest.LogCaptureFixture, part: str) -> LogRecord:
 
 
 class TestAnEventThatTheLedgerDoesNotKnow:
-    def test_message_is_ignored_when_the_ledger_does_not_know_the_event(
+    def test_message_is_ignored_when_opencast_has_an_event_that_the_ledger_does_not_know(
         self, harness: Harness
     ) -> None:
         harness.has_event()
@@ -68,7 +68,7 @@ class TestAnotherRequestsIngest:
         assert harness.record.request(ZIP_ID).end is End.IGNORED
         assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
-    def test_row_of_the_request_names_the_files_that_the_event_lacks(
+    def test_row_of_the_ingested_request_names_the_files_that_the_event_lacks(
         self, harness: Harness, other: dict[str, Any], caplog: pytest.LogCaptureFixture
     ) -> None:
         harness.take(other)
@@ -145,7 +145,7 @@ class TestMultipleIngests:
         assert ingest.mediapackage_id != OWN_ID
         assert harness.posts_of == {OWN_ID: ["unknown"], ingest.mediapackage_id: ["taken"]}
 
-    def test_first_event_has_the_primary_id(self, harness: Harness) -> None:
+    def test_first_event_has_the_id_that_follows_from_the_uuid(self, harness: Harness) -> None:
         harness.take(harness.message(allow_multiple_ingests=True))
         assert harness.opencast.ingests[0].mediapackage_id == OWN_ID
 
@@ -193,7 +193,7 @@ class TestAnotherSeries:
     def test_reason_names_the_series_that_the_ingest_is_in(
         self, harness: Harness, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """`exec.pipeline --oc-series-id` sent it while an earlier message was on the queue."""
+        """`exec.pipeline --oc-series-id` sent the second message before the first was received."""
         harness.take(harness.message())
         assert harness.take(harness.message(opencast_series_id=ANOTHER_SERIES))
         said = f"It was ingested into series {SERIES}, before it was asked for in {ANOTHER_SERIES}"
@@ -224,7 +224,7 @@ class TestLateFiles:
     def test_file_is_not_late_when_another_message_gave_it_another_number(
         self, harness: Harness
     ) -> None:
-        """Zoom finished an earlier segment later, so that segment 0 became segment 1."""
+        """Zoom finished the earlier segment later, so segment 0 of one message is 1 in the next."""
         both = harness.message(segments=2)
         harness.take(second_alone(both))
         assert harness.take(both)
@@ -239,7 +239,7 @@ class TestLateFiles:
         assert harness.take(second_alone(both))
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
 
-    def test_message_is_given_up_after_five_failures_when_its_ingest_is_done(
+    def test_message_goes_to_the_dlq_after_five_failures_when_its_ingest_is_done(
         self, harness: Harness
     ) -> None:
         harness.take(harness.message("active_speaker"))
@@ -266,7 +266,7 @@ class TestLateFiles:
 
 
 def second_alone(both: dict[str, Any]) -> dict[str, Any]:
-    """Return a message with the second segment only, which is number 0 in it."""
+    """Return a message with only the second segment, whose number there is 0."""
     alone = copy.deepcopy(both)
     files = alone["s3_files"]["active_speaker"]["segments"]
     files[:] = [{**files[1], "segment_num": 0}]

@@ -1,4 +1,4 @@
-"""Captions: in the ingest form, and added to an event that Opencast has."""
+"""The uploader's captions: in the form of an ingest, or added to an event in Opencast."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TAGS = ("lang:en-US", "generator-type:auto", "generator:zoom", "type:subtitle")
 
 
 def staged(harness: Harness, *tracks: dict[str, Any]) -> list[dict[str, Any]]:
-    """Stage captions and return what an upload message has of them."""
+    """Stage captions, and return their entries for an upload message."""
     for track in tracks:
         harness.aws.s3.put_object(Bucket=BUCKET, Key=track["filename"], Body=TEXT.encode())
     return list(tracks)
@@ -71,7 +71,7 @@ class TestInTheForm:
         assert captions.tags == TAGS
         assert captions.text == TEXT
 
-    def test_closed_captions_are_tagged_as_such_and_in_the_settings_language(
+    def test_closed_captions_have_their_own_tag_and_the_language_of_the_setting(
         self, harness: Harness
     ) -> None:
         harness.settings["captions_language"] = "de-CH"
@@ -81,7 +81,7 @@ class TestInTheForm:
         assert (transcript.tags[0], transcript.tags[-1]) == ("lang:de-CH", "type:subtitle")
         assert (typed.tags[0], typed.tags[-1]) == ("lang:de-CH", "type:closed-caption")
 
-    def test_ledger_keeps_the_captions_and_where_segments_lie_in_the_video(
+    def test_ledger_keeps_the_captions_and_the_timeline_of_the_video(
         self, harness: Harness
     ) -> None:
         harness.take(with_captions(harness, TRANSCRIPT))
@@ -96,7 +96,7 @@ class TestInTheForm:
             id_of("active_speaker", 1),
         }
 
-    def test_form_and_ledger_are_as_ever_when_captions_are_off(self, harness: Harness) -> None:
+    def test_form_and_ledger_have_no_captions_when_captions_are_off(self, harness: Harness) -> None:
         harness.take(harness.message(segments=2))
         assert not harness.part("tag")
         assert harness.asked("/info/") == 0
@@ -112,7 +112,7 @@ class TestInTheForm:
             ("develop", "doesn't tell its version"),
         ],
     )
-    def test_row_says_that_opencast_is_too_old(
+    def test_row_says_that_opencast_is_too_old_for_captions_in_an_ingest(
         self, harness: Harness, version: str, told: str
     ) -> None:
         harness.opencast.set(version=version)
@@ -123,21 +123,23 @@ class TestInTheForm:
         assert states(harness.own_ingest) == {}
 
     @pytest.mark.parametrize("kind", ["status", "maintenance", "close"])
-    def test_video_goes_without_captions_when_opencast_does_not_tell_its_version(
+    def test_video_is_ingested_without_captions_when_opencast_does_not_tell_its_version(
         self, harness: Harness, kind: Any
     ) -> None:
         harness.fail(kind, path="/info/", status=404, times=None)
         assert harness.take(with_captions(harness, TRANSCRIPT))
         assert "doesn't tell its version" in harness.outcome[1]
 
-    def test_video_goes_without_captions_when_they_are_gone_from_s3(self, harness: Harness) -> None:
+    def test_video_is_ingested_without_captions_when_they_are_gone_from_s3(
+        self, harness: Harness
+    ) -> None:
         message = with_captions(harness, TRANSCRIPT)
         harness.aws.s3.delete_object(Bucket=BUCKET, Key=TRANSCRIPT["filename"])
         assert harness.take(message)
         assert harness.outcome[0] == "SENT_TO_OPENCAST"
         assert "Its captions stay outside: Its staged files are gone" in harness.outcome[1]
 
-    def test_video_goes_without_captions_when_ingests_with_them_have_failed(
+    def test_video_is_ingested_without_captions_when_ingests_with_them_have_failed(
         self, harness: Harness
     ) -> None:
         message = with_captions(harness, TRANSCRIPT)
@@ -151,7 +153,7 @@ class TestInTheForm:
 
 
 class TestAddingLater:
-    def test_opencast_gets_the_captions_and_the_workflow(self, harness: Harness) -> None:
+    def test_opencast_gets_late_captions_and_starts_their_workflow(self, harness: Harness) -> None:
         harness.settings["captions_workflow"] = "other-wf"
         ingest(harness)
         assert harness.take(late(harness))
@@ -164,19 +166,23 @@ class TestAddingLater:
         assert states(harness.own_ingest) == {"transcript": CaptionsState.DONE}
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
 
-    def test_captions_are_added_once_when_their_message_comes_twice(self, harness: Harness) -> None:
+    def test_late_captions_are_added_once_when_their_message_comes_twice(
+        self, harness: Harness
+    ) -> None:
         ingest(harness)
         assert harness.take(late(harness))
         assert harness.take(late(harness))
         assert len(harness.opencast.added) == 1
 
-    def test_captions_that_went_along_with_the_ingest_are_not_added(self, harness: Harness) -> None:
+    def test_late_captions_are_not_added_when_the_ingest_contained_them(
+        self, harness: Harness
+    ) -> None:
         harness.take(with_captions(harness, TRANSCRIPT))
         harness.time.ahead += 3600
         assert harness.take(late(harness))
         assert not harness.opencast.added
 
-    def test_captions_wait_while_a_workflow_of_the_event_runs(self, harness: Harness) -> None:
+    def test_late_captions_wait_while_a_workflow_of_the_event_runs(self, harness: Harness) -> None:
         harness.take(with_captions(harness))
         assert not harness.take(late(harness))
         assert not harness.opencast.added
@@ -185,7 +191,7 @@ class TestAddingLater:
         assert harness.take(late(harness), receive_count=2)
         assert len(harness.opencast.added) == 1
 
-    def test_captions_wait_when_a_workflow_begins_at_the_last_moment(
+    def test_late_captions_wait_when_opencast_answers_their_post_with_409(
         self, harness: Harness
     ) -> None:
         ingest(harness)
@@ -196,7 +202,7 @@ class TestAddingLater:
         assert harness.take(late(harness), receive_count=2)
         assert len(harness.opencast.added) == 1
 
-    def test_workflow_waits_while_another_one_runs(self, harness: Harness) -> None:
+    def test_captions_workflow_waits_while_another_workflow_runs(self, harness: Harness) -> None:
         harness.settings["captions_workflow"] = "other-wf"
         ingest(harness)
         harness.fail("status", path="/api/workflows", status=409, times=2)
@@ -207,7 +213,7 @@ class TestAddingLater:
         assert len(harness.opencast.added) == 1
         assert len(harness.opencast.store.workflows) == 2
 
-    def test_row_says_that_the_workflow_does_not_exist(
+    def test_row_says_that_the_captions_workflow_does_not_exist(
         self, harness: Harness, caplog: pytest.LogCaptureFixture
     ) -> None:
         harness.settings["captions_workflow"] = "none-such"
@@ -220,7 +226,7 @@ class TestAddingLater:
             "ERROR"
         ]
 
-    def test_row_says_that_nothing_publishes_the_captions(self, harness: Harness) -> None:
+    def test_row_says_that_no_workflow_publishes_the_late_captions(self, harness: Harness) -> None:
         ingest(harness)
         assert harness.take(late(harness))
         assert harness.outcome == (
@@ -228,7 +234,7 @@ class TestAddingLater:
             "Its captions were added after the ingest. They wait for a workflow to publish them.",
         )
 
-    def test_row_says_that_opencast_is_too_old_for_captions(self, harness: Harness) -> None:
+    def test_row_says_that_opencast_is_too_old_for_late_captions(self, harness: Harness) -> None:
         harness.opencast.set(version="15.6.0")
         ingest(harness)
         assert harness.take(late(harness))
@@ -238,7 +244,7 @@ class TestAddingLater:
             "Its captions stay outside: this Opencast has the version 15, and they need 16.",
         )
 
-    def test_row_has_the_reason_when_opencast_refuses_captions(self, harness: Harness) -> None:
+    def test_row_has_the_reason_when_opencast_refuses_late_captions(self, harness: Harness) -> None:
         ingest(harness)
         harness.fail("status", path="/api/events", method="POST", status=400, times=2)
         assert harness.take(late(harness))
@@ -246,7 +252,7 @@ class TestAddingLater:
         assert states(harness.own_ingest) == {"transcript": CaptionsState.QUEUED}
 
     @pytest.mark.parametrize("kind", ["close", "status"])
-    def test_captions_are_never_posted_again_when_the_answer_is_lost(
+    def test_late_captions_are_never_posted_again_when_the_answer_is_lost(
         self, harness: Harness, kind: Any
     ) -> None:
         ingest(harness)
@@ -256,7 +262,9 @@ class TestAddingLater:
         assert harness.take(late(harness))
         assert len(harness.opencast.added) == 1
 
-    def test_captions_are_posted_again_when_no_connection_was_made(self, harness: Harness) -> None:
+    def test_late_captions_are_posted_again_when_no_connection_was_made(
+        self, harness: Harness
+    ) -> None:
         ingest(harness)
         own = harness.session.get_adapter("https://")
         harness.when_answered("hasActiveWorkflows", lambda: refuse(harness.session))
@@ -266,18 +274,22 @@ class TestAddingLater:
         assert harness.take(late(harness), receive_count=2)
         assert len(harness.opencast.added) == 1
 
-    def test_nothing_is_posted_when_the_ledger_can_not_note_it(self, harness: Harness) -> None:
+    def test_late_captions_are_not_posted_when_the_ledger_can_not_be_written(
+        self, harness: Harness
+    ) -> None:
         ingest(harness)
         with failing(harness.aws.recordings.meta.client, "dynamodb.UpdateItem", "Throttling"):
             assert not harness.take(late(harness))
         assert not harness.opencast.added
 
-    def test_no_other_event_gets_the_captions(self, harness: Harness) -> None:
+    def test_late_captions_are_not_added_to_an_event_that_the_ledger_does_not_know(
+        self, harness: Harness
+    ) -> None:
         ingest(harness)
         assert harness.take(late(harness, media_package="another"))
         assert not harness.opencast.added
 
-    def test_captions_wait_when_opencast_does_not_show_the_event_yet(
+    def test_late_captions_wait_when_opencast_does_not_show_the_event_yet(
         self, harness: Harness
     ) -> None:
         ingest(harness)
@@ -287,7 +299,7 @@ class TestAddingLater:
         assert harness.take(late(harness), receive_count=2)
         assert len(harness.opencast.added) == 1
 
-    def test_an_event_that_was_deleted_gets_no_captions(self, harness: Harness) -> None:
+    def test_late_captions_are_not_added_when_the_event_was_deleted(self, harness: Harness) -> None:
         ingest(harness)
         harness.delete_event()
         harness.clock.forward(minutes=15)
@@ -295,7 +307,9 @@ class TestAddingLater:
         assert not harness.opencast.added
         assert states(harness.own_ingest) == {}
 
-    def test_both_kinds_are_added_and_published_by_one_workflow(self, harness: Harness) -> None:
+    def test_one_workflow_publishes_late_transcript_and_closed_captions(
+        self, harness: Harness
+    ) -> None:
         harness.settings["captions_workflow"] = "other-wf"
         ingest(harness)
         assert harness.take(late(harness, TRANSCRIPT, TYPED))
@@ -307,7 +321,9 @@ class TestAddingLater:
 
 
 class TestGivingUp:
-    def test_recording_is_not_failed_when_captions_are_given_up(self, harness: Harness) -> None:
+    def test_request_does_not_fail_when_its_late_captions_go_to_the_dlq(
+        self, harness: Harness
+    ) -> None:
         ingest(harness)
         harness.fail("close", path="/", times=None)
         assert harness.take(late(harness), receive_count=50)
@@ -317,7 +333,7 @@ class TestGivingUp:
         assert captions_of(UUID) not in harness.record.requests
         assert captions_of(UUID) not in harness.aws.rows()
 
-    def test_waiting_is_no_failure_of_the_recording(self, harness: Harness) -> None:
+    def test_waiting_captions_count_as_no_failure_of_the_request(self, harness: Harness) -> None:
         harness.opencast.set(active_seconds=3600)
         harness.take(with_captions(harness))
         assert not harness.take(late(harness))
@@ -326,5 +342,5 @@ class TestGivingUp:
 
 
 def refuse(session: requests.Session) -> None:
-    """Refuse all further connections."""
+    """Make all further connections of a session fail."""
     session.mount("https://", Refusing())

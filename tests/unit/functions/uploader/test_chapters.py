@@ -1,4 +1,4 @@
-"""Chapters: in the ingest form, and added to an event that Opencast has."""
+"""The uploader's chapters: in the form of an ingest, or added to an event in Opencast."""
 
 from __future__ import annotations
 
@@ -67,7 +67,9 @@ class TestInTheForm:
         assert harness.outcome == ("SENT_TO_OPENCAST", told)
         assert set(states(harness)) == {"transcript"}
 
-    def test_row_says_that_opencast_is_too_old_for_both(self, harness: Harness) -> None:
+    def test_row_says_that_opencast_is_too_old_for_captions_and_chapters(
+        self, harness: Harness
+    ) -> None:
         harness.opencast.set(version="14.1.0")
         assert harness.take(with_tracks(harness, TRANSCRIPT, CHAPTERS))
         told = (
@@ -77,14 +79,16 @@ class TestInTheForm:
         assert harness.outcome == ("SENT_TO_OPENCAST", told)
         assert states(harness) == {}
 
-    def test_video_goes_without_chapters_when_they_are_gone_from_s3(self, harness: Harness) -> None:
+    def test_video_is_ingested_without_chapters_when_they_are_gone_from_s3(
+        self, harness: Harness
+    ) -> None:
         message = with_tracks(harness, CHAPTERS)
         harness.aws.s3.delete_object(Bucket=BUCKET, Key=CHAPTERS["filename"])
         assert harness.take(message)
         assert harness.outcome[0] == "SENT_TO_OPENCAST"
         assert "Its chapters stay outside: Its staged files are gone" in harness.outcome[1]
 
-    def test_video_goes_without_chapters_when_ingests_with_them_have_failed(
+    def test_video_is_ingested_without_chapters_when_ingests_with_them_have_failed(
         self, harness: Harness
     ) -> None:
         message = with_tracks(harness, TRANSCRIPT, CHAPTERS)
@@ -98,7 +102,9 @@ class TestInTheForm:
 
 
 class TestAddingLater:
-    def test_opencast_gets_the_chapters_once_and_the_workflow(self, harness: Harness) -> None:
+    def test_opencast_gets_late_chapters_once_and_starts_their_workflow(
+        self, harness: Harness
+    ) -> None:
         harness.settings["captions_workflow"] = "other-wf"
         ingest(harness)
         assert harness.take(late(harness))
@@ -111,13 +117,15 @@ class TestAddingLater:
         assert states(harness) == {"chapters": CaptionsState.DONE}
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
 
-    def test_chapters_that_went_along_with_the_ingest_are_not_added(self, harness: Harness) -> None:
+    def test_late_chapters_are_not_added_when_the_ingest_contained_them(
+        self, harness: Harness
+    ) -> None:
         harness.take(with_tracks(harness, CHAPTERS))
         harness.time.ahead += 3600
         assert harness.take(late(harness))
         assert not harness.opencast.added
 
-    def test_row_says_that_opencast_is_too_old_for_chapters(self, harness: Harness) -> None:
+    def test_row_says_that_opencast_is_too_old_for_late_chapters(self, harness: Harness) -> None:
         ingest(harness)
         harness.opencast.set(version="18.0.0")
         assert harness.take(late(harness))
@@ -125,13 +133,13 @@ class TestAddingLater:
         told = "Its chapters stay outside: this Opencast has the version 18, and they need 19."
         assert harness.outcome == ("SENT_TO_OPENCAST", told)
 
-    def test_row_says_that_nothing_publishes_the_chapters(self, harness: Harness) -> None:
+    def test_row_says_that_no_workflow_publishes_the_late_chapters(self, harness: Harness) -> None:
         ingest(harness)
         assert harness.take(late(harness))
         told = "Its chapters were added after the ingest. They wait for a workflow to publish them."
         assert harness.outcome == ("SENT_TO_OPENCAST", told)
 
-    def test_chapters_are_never_posted_again_when_the_answer_is_lost(
+    def test_late_chapters_are_never_posted_again_when_the_answer_is_lost(
         self, harness: Harness
     ) -> None:
         ingest(harness)
@@ -142,7 +150,9 @@ class TestAddingLater:
         assert harness.take(late(harness))
         assert len(harness.opencast.added) == 1
 
-    def test_recording_is_not_failed_when_chapters_are_given_up(self, harness: Harness) -> None:
+    def test_request_does_not_fail_when_its_late_chapters_go_to_the_dlq(
+        self, harness: Harness
+    ) -> None:
         ingest(harness)
         harness.fail("close", path="/", times=None)
         assert harness.take(late(harness), receive_count=50)

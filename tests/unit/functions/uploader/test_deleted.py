@@ -1,4 +1,4 @@
-"""Events that were deleted in Opencast: they are ingested again only on request."""
+"""Events that were deleted in Opencast, and are ingested again only on request."""
 
 from __future__ import annotations
 
@@ -52,7 +52,9 @@ def test_redriven_message_is_not_posted_again_after_the_event_was_deleted_in_ope
     assert (harness.posts, harness.outcome[0]) == (1, "SENT_TO_OPENCAST")
 
 
-def test_deleted_event_is_ingested_again_when_it_is_requested_afterwards(harness: Harness) -> None:
+def test_deleted_event_is_ingested_again_when_the_same_request_is_accepted_again(
+    harness: Harness,
+) -> None:
     ingest_and_delete(harness)
     harness.take(harness.message())
     harness.accept()
@@ -74,7 +76,7 @@ def test_deleted_event_is_ingested_again_when_another_request_names_it(harness: 
 
 
 def test_earlier_request_becomes_ignored_when_the_event_was_deleted(harness: Harness) -> None:
-    """The event of two simultaneous requests was deleted before the second message came."""
+    """Somebody deletes the event of two simultaneous requests before the second message comes."""
     harness.accept(zip_id=OTHER_ZIP_ID)
     harness.put_row(OTHER_ZIP_ID)
     ingest_and_delete(harness)
@@ -85,7 +87,7 @@ def test_earlier_request_becomes_ignored_when_the_event_was_deleted(harness: Har
     assert "isn't in Opencast any more" in reason
 
 
-def test_row_becomes_ignored_when_the_event_was_deleted_before_its_last_write(
+def test_row_becomes_ignored_when_the_event_was_deleted_before_the_last_write_of_the_row(
     harness: Harness,
 ) -> None:
     harness.accept()
@@ -125,7 +127,10 @@ def test_message_waits_when_opencast_accepted_the_event_and_never_showed_it(
 
 
 class TestAnEventThatWasShownBefore:
-    """`exec.pipeline` says that the event has to be deleted first."""
+    """Deleted events that the uploader had seen.
+
+    For `exec.pipeline`, an operator has to delete the event first.
+    """
 
     @pytest.fixture(autouse=True)
     def _deleted(self, harness: Harness) -> None:

@@ -15,7 +15,7 @@ from tests.unit.functions.uploader.harness import OTHER_ZIP_ID, OWN_ID, ZIP_ID, 
 class TestCounting:
     """Failures that Opencast reports, as opposed to outages."""
 
-    def test_message_is_given_up_after_five_failures(self, harness: Harness) -> None:
+    def test_message_goes_to_the_dlq_after_five_failures(self, harness: Harness) -> None:
         harness.fail("status", path="/series/", status=403, times=None)
         message = harness.message()
         dues = ["18:31:00", "18:32:00", "18:34:00", "18:38:00"]
@@ -61,14 +61,18 @@ class TestCounting:
         assert not harness.take(harness.message())
         assert "attempt 1 of 5" in harness.outcome[1]
 
-    def test_dead_letter_is_not_dropped_when_it_fails_again_at_once(self, harness: Harness) -> None:
-        """A FIFO queue drops messages that it had within the last five minutes."""
+    def test_dlq_keeps_a_redriven_message_when_it_fails_again_at_once(
+        self, harness: Harness
+    ) -> None:
+        """A FIFO queue drops a message if its deduplication id came in the last five minutes."""
         message = harness.message(opencast_series_id="20269999999")
         harness.take(message)
         harness.take(message)
         assert len(harness.dead()) == 2
 
-    def test_failures_stay_the_same_when_the_message_waits(self, harness: Harness) -> None:
+    def test_number_of_failures_stays_the_same_while_the_message_waits(
+        self, harness: Harness
+    ) -> None:
         harness.be_busy()
         harness.fail("status", path="/series/", status=403, times=2)
         harness.take(harness.message())
@@ -101,10 +105,10 @@ class TestCounting:
         assert harness.take(harness.message(), receive_count=2)
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
 
-    def test_message_is_given_up_when_waiting_has_used_the_last_receive(
+    def test_message_goes_to_the_dlq_when_waiting_has_used_up_the_last_receive(
         self, harness: Harness
     ) -> None:
-        """Otherwise SQS would move it to the dead-letter queue without a reason."""
+        """Otherwise SQS would move the message to the dead-letter queue without a reason."""
         harness.fail("close")
         harness.take(harness.message())
         assert not harness.take(harness.message(), receive_count=49)
@@ -117,7 +121,7 @@ class TestCounting:
         assert dead["reason"] == reason
         assert harness.posts_of == {OWN_ID: ["unknown"]}
 
-    def test_message_is_given_up_when_its_last_receive_fails(self, harness: Harness) -> None:
+    def test_message_goes_to_the_dlq_when_its_last_receive_fails(self, harness: Harness) -> None:
         harness.fail("status", path="/series/", status=403)
         assert harness.take(harness.message(), receive_count=50)
         assert "attempt 1 of 5, no more tries: an operator is needed" in harness.outcome[1]
@@ -146,7 +150,7 @@ class TestMalformedMessages:
     @pytest.mark.parametrize(
         "spoil", [{"uuid": None}, {"s3_files": []}, {"created": "yesterday"}, {"oc_title": 7}]
     )
-    def test_malformed_message_is_given_up_with_the_reason(
+    def test_malformed_message_goes_to_the_dlq_with_the_reason(
         self, harness: Harness, spoil: dict[str, Any]
     ) -> None:
         message = {**harness.message(), **spoil}
@@ -203,7 +207,7 @@ def test_recording_is_ingested_when_its_row_is_gone(harness: Harness) -> None:
 
 
 def test_failures_are_counted_when_the_row_is_gone(harness: Harness) -> None:
-    """Rows live for 7 days, messages for 14."""
+    """The table keeps a row for 7 days, and the queue keeps a message for 14."""
     harness.aws.status.delete_item(Key={"zip_id": ZIP_ID})
     harness.fail("status", status=400, times=None)
     for receive_count in range(1, 5):

@@ -1,4 +1,4 @@
-"""Messages of a recording that an operator had forgotten."""
+"""Upload messages of a forgotten recording, whose traces an operator removed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.unit.functions.uploader.harness import UUID, Harness
 
 
 @pytest.mark.parametrize("changes", [{}, {"allow_multiple_ingests": True}])
-def test_message_of_a_forgotten_recording_is_dropped(
+def test_upload_message_of_a_forgotten_recording_is_dropped(
     harness: Harness, changes: dict[str, Any]
 ) -> None:
     harness.ledger.change(UUID, partial(with_nothing_but, now=harness.clock()))

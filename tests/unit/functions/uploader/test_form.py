@@ -20,7 +20,7 @@ def name_of(view: str, number: int) -> str:
 
 
 class TestTheParts:
-    def test_form_has_its_parts_in_order(self, harness: Harness) -> None:
+    def test_form_of_an_ingest_has_its_parts_in_order(self, harness: Harness) -> None:
         harness.settings["override_contributor"] = "Extension School"
         message = harness.message("active_speaker", "shared_screen", "chat_file", segments=2)
         assert harness.take(message)
@@ -63,7 +63,7 @@ class TestTheParts:
         terms = json.loads(catalog)["http://purl.org/dc/terms/"]
         assert terms["title"] == [{"value": "History & <more>: Vorträge"}]
 
-    def test_opencast_fetches_the_staged_bytes(self, harness: Harness) -> None:
+    def test_opencast_fetches_the_staged_files_unchanged(self, harness: Harness) -> None:
         harness.take(harness.message("active_speaker", "chat_file", segments=2))
         (ingest,) = harness.opencast.ingests
         assert [(file.name, file.sha256) for file in ingest.files] == [
@@ -81,7 +81,7 @@ class TestTheParts:
         ],
         ids=["overridden", "the series'", "the default"],
     )
-    def test_publisher_is_the_override_or_the_series_or_the_default(
+    def test_publisher_of_an_ingest_is_that_of_the_override_or_the_series_or_the_default(
         self, harness: Harness, override: str, series: str, publisher: str
     ) -> None:
         harness.settings["override_publisher"] = override
@@ -91,7 +91,7 @@ class TestTheParts:
     @pytest.mark.parametrize(
         ("asked", "used"), [({}, "dce-wf"), ({"oc_workflow": "other-wf"}, "other-wf")]
     )
-    def test_workflow_is_the_requested_one_or_the_default(
+    def test_workflow_of_an_ingest_is_the_requested_one_or_the_default(
         self, harness: Harness, asked: dict[str, Any], used: str
     ) -> None:
         harness.take(harness.message(**asked))
@@ -114,8 +114,8 @@ class TestTheParts:
 
 
 class TestChat:
-    def test_chat_is_a_track_when_the_settings_say_so(self, harness: Harness) -> None:
-        """Upstream's Opencast would silently drop the attachment."""
+    def test_chat_is_sent_as_a_track_when_the_setting_is_track(self, harness: Harness) -> None:
+        """Opencast without DCE's changes silently drops an attachment."""
         harness.opencast.set(dce=False)
         harness.settings["oc_chat_as"] = "track"
         harness.take(harness.message("active_speaker", "chat_file"))
@@ -128,7 +128,9 @@ class TestChat:
 
 
 class TestViews:
-    def test_message_is_given_up_when_its_recording_has_no_video(self, harness: Harness) -> None:
+    def test_message_goes_to_the_dlq_when_its_recording_has_no_video(
+        self, harness: Harness
+    ) -> None:
         assert harness.take(harness.message("chat_file"))
         assert harness.outcome[0] == "UPLOADER_FAILED"
         assert len(harness.dead()) == 1
@@ -160,7 +162,7 @@ class TestRecordingTimes:
         item = {"zoom_uuid": UUID, "recording_event_times": events}
         harness.aws.events.put_item(Item=item)
 
-    def test_recording_times_contain_the_pauses(self, harness: Harness) -> None:
+    def test_recording_times_leave_out_the_pauses(self, harness: Harness) -> None:
         paused = [
             {"event": "recording.paused", "timestamp": 1791986612},
             {"event": "recording.resumed", "timestamp": 1791986712},
@@ -178,7 +180,7 @@ class TestRecordingTimes:
             [{"event": "recording.paused"}],
             [{"timestamp": "x"}],
             7,
-            # Milliseconds.
+            # A timestamp has to be in seconds, and this one is in milliseconds.
             [{"event": "recording.paused", "timestamp": 1791986612000}],
             [{"event": "recording.paused", "timestamp": -(10**20)}],
         ],

@@ -1,4 +1,4 @@
-"""The ledger's part: superseded messages, and unreadable records."""
+"""The uploader and the ledger: superseded messages, and unreadable records."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SPEAKER, SCREEN = id_of("active_speaker", 0), id_of("shared_screen", 0)
 
 
 class TestAMessageThatKnowsFewerFiles:
-    def test_message_is_superseded_when_another_message_has_more_files(
+    def test_uploader_drops_a_message_when_another_message_has_more_files(
         self, harness: Harness, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.INFO)
@@ -38,15 +38,17 @@ class TestAMessageThatKnowsFewerFiles:
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
         assert set(harness.own_ingest.files) == {SPEAKER, SCREEN}
 
-    def test_row_stays_when_the_superseding_message_was_first(self, harness: Harness) -> None:
+    def test_row_does_not_change_when_the_superseded_message_comes_last(
+        self, harness: Harness
+    ) -> None:
         harness.has_event()
         harness.accept(SPEAKER, SCREEN)
         harness.take(harness.message("active_speaker", "shared_screen"))
         assert harness.take(harness.message("active_speaker"))
         assert harness.outcome == ("IGNORED", "Already in opencast")
 
-    def test_message_is_ingested_when_the_ledger_knows_nothing(self, harness: Harness) -> None:
-        """The message is older than the ledger."""
+    def test_message_is_ingested_when_the_ledger_has_no_record(self, harness: Harness) -> None:
+        """A message may be older than the ledger."""
         assert harness.take(harness.message())
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
 
@@ -70,7 +72,7 @@ class TestARecordThatSomebodyHasEdited:
             {"version": "first"},
         ],
     )
-    def test_message_is_given_up_with_advice_when_the_ledger_record_is_unreadable(
+    def test_message_goes_to_the_dlq_with_advice_when_the_ledger_record_is_unreadable(
         self, harness: Harness, edited: dict[str, Any]
     ) -> None:
         """The recording may have been posted under an unknown id."""

@@ -18,7 +18,7 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 def test_workflow_and_minutes_in_the_pipeline_are_counted(
     harness: Harness, log: pytest.LogCaptureFixture
 ) -> None:
-    """The minutes count from the message's time of the request."""
+    """The minutes begin at the time of the request, which the message has."""
     received = harness.clock()
     harness.clock.forward(minutes=42, seconds=30)
     stamp = received.strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -26,7 +26,7 @@ def test_workflow_and_minutes_in_the_pipeline_are_counted(
     assert measured(log) == [{Metric.WORKFLOW_INITIATED: 1, Metric.MINUTES_IN_PIPELINE: 42.5}]
 
 
-def test_nothing_is_counted_when_the_message_is_redelivered_after_the_end(
+def test_nothing_is_counted_when_a_message_is_redelivered_after_its_ingest(
     harness: Harness, log: pytest.LogCaptureFixture
 ) -> None:
     harness.take(harness.message())
@@ -34,7 +34,7 @@ def test_nothing_is_counted_when_the_message_is_redelivered_after_the_end(
     assert count_of(Metric.WORKFLOW_INITIATED, log) == 1
 
 
-def test_workflow_is_counted_once_when_the_posts_answer_was_lost(
+def test_workflow_is_counted_once_when_the_answer_to_the_post_was_lost(
     harness: Harness, log: pytest.LogCaptureFixture
 ) -> None:
     harness.fail("close", after_work=True)
@@ -71,12 +71,14 @@ def test_short_recording_is_counted_as_skipped(
     assert measured(log) == [{Metric.RECORDING_IGNORED: 1, Metric.SKIPPED_FOR_DURATION: 1}]
 
 
-def test_permanent_failure_is_counted(harness: Harness, log: pytest.LogCaptureFixture) -> None:
+def test_permanent_failure_of_an_upload_is_counted(
+    harness: Harness, log: pytest.LogCaptureFixture
+) -> None:
     harness.take(harness.message(opencast_series_id="nowhere"))
     assert measured(log) == [{Metric.RECORDING_FAILED: 1}]
 
 
-def test_retryable_failure_is_counted_when_the_message_is_given_up(
+def test_retryable_failure_of_an_upload_is_counted_when_the_message_goes_to_the_dlq(
     harness: Harness, log: pytest.LogCaptureFixture
 ) -> None:
     for count in range(1, 6):

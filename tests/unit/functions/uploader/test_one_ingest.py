@@ -1,4 +1,4 @@
-"""A recording is ingested once: the ledger claims a media package before its POST."""
+"""The single ingest of a recording, which the ledger claims before each POST."""
 
 from __future__ import annotations
 
@@ -103,12 +103,12 @@ class TestTheFirstPost:
     def test_row_says_that_the_ingest_was_sent_whatever_was_written_meanwhile(
         self, harness: Harness, state: str
     ) -> None:
-        """Another message has written that the recording is in the trash."""
+        """Another message may write the row, for example if the recording is in Zoom's trash."""
         harness.when_answered("/ingest/", lambda: harness.rewrite(state))
         assert harness.take(harness.message())
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
 
-    def test_nothing_is_posted_again_when_the_message_is_redelivered_after_the_end(
+    def test_nothing_is_posted_again_when_a_message_is_redelivered_after_its_ingest(
         self, harness: Harness
     ) -> None:
         harness.take(harness.message())
@@ -117,7 +117,7 @@ class TestTheFirstPost:
         assert harness.posts == 1
         assert harness.own_ingest.is_shown
 
-    def test_row_ends_when_the_uploader_crashed_between_the_answer_and_the_state(
+    def test_row_says_that_the_ingest_was_sent_when_the_uploader_crashed_before_it_wrote_the_state(
         self, harness: Harness
     ) -> None:
         harness.take(harness.message())
@@ -207,7 +207,7 @@ class TestAnAnswerThatNeverCame:
         assert harness.failures == 0
         assert harness.dead() == []
 
-    def test_ingest_is_posted_once_more_when_the_patience_has_passed(
+    def test_ingest_is_posted_once_more_when_the_time_limit_has_passed(
         self, harness: Harness
     ) -> None:
         harness.be_silent()
@@ -227,7 +227,7 @@ class TestAnAnswerThatNeverCame:
         assert harness.posts_of == {OWN_ID: ["unknown", "unknown", "taken"]}
 
     def test_ingest_is_posted_again_soon_when_opencast_is_idle(self, harness: Harness) -> None:
-        """A proxy lost the POST."""
+        """A proxy may have lost the POST."""
         harness.fail("close")
         harness.take(harness.message())
         harness.clock.forward(minutes=14)
@@ -273,7 +273,7 @@ class TestAnAnswerThatNeverCame:
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
         assert harness.posts == 1
 
-    def test_limit_of_waiting_for_a_post_is_a_setting(self, harness: Harness) -> None:
+    def test_time_limit_before_a_second_post_is_a_setting(self, harness: Harness) -> None:
         harness.be_silent()
         harness.settings["oc_ingest_patience_hours"] = 0.5
         harness.fail("close")
@@ -301,8 +301,10 @@ class TestAnAnswerThatNeverCame:
         assert harness.posts == 1
 
     @pytest.mark.parametrize("status", [500, 502])
-    def test_outcome_is_unknown_when_a_proxy_answers(self, harness: Harness, status: int) -> None:
-        """Opencast's own errors have no page, so Opencast may still be working."""
+    def test_outcome_is_unknown_when_a_proxy_answers_500_or_502(
+        self, harness: Harness, status: int
+    ) -> None:
+        """An error with a page is a proxy's error, so Opencast may still be working."""
         harness.fail("status", status=status)
         assert not harness.take(harness.message())
         assert harness.outcome[0] == "UPLOADER_RECEIVED"

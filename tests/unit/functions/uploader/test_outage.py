@@ -1,4 +1,4 @@
-"""Outages of Opencast and AWS: recordings wait, and nothing counts as their failure."""
+"""Outages of Opencast and AWS, in which recordings wait without counted failures."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_recording_is_ingested_when_the_outage_is_over(harness: Harness) -> None
 
 @pytest.mark.usefixtures("down")
 @pytest.mark.parametrize(("settings", "hours"), [({}, 24.0), ({"oc_outage_hours": 2}, 2.0)])
-def test_message_is_given_up_when_the_outage_takes_too_long(
+def test_message_goes_to_the_dlq_when_the_outage_takes_too_long(
     harness: Harness, settings: dict[str, float], hours: float
 ) -> None:
     harness.settings |= settings
@@ -95,7 +95,7 @@ def test_message_is_given_up_when_the_outage_takes_too_long(
 
 
 @pytest.mark.usefixtures("down")
-def test_message_is_given_up_with_its_reason_at_its_last_receive(harness: Harness) -> None:
+def test_message_goes_to_the_dlq_with_its_reason_at_its_last_receive(harness: Harness) -> None:
     assert not harness.take(harness.message(), receive_count=49)
     assert harness.take(harness.message(), receive_count=50)
     (dead,) = harness.dead()
@@ -103,7 +103,7 @@ def test_message_is_given_up_with_its_reason_at_its_last_receive(harness: Harnes
 
 
 def run_third_receive(harness: Harness, **attributes: str) -> dict[str, Any]:
-    """Run an invocation with an event whose record has these attributes."""
+    """Run an invocation with a message's third receive, whose record has these attributes."""
     taken = harness.receive(harness.message(), 3)
     record = {
         "messageId": taken.message_id,
@@ -172,7 +172,7 @@ class TestAws:
 
 
 class TestTheStatusTable:
-    """The row is a report: a failed write of it has no other effect."""
+    """Failed writes of the status row, which have no effect on messages."""
 
     def test_recording_is_ingested_when_its_row_can_not_be_written(
         self, harness: Harness, caplog: pytest.LogCaptureFixture
@@ -213,7 +213,7 @@ class TestTheStatusTable:
     def test_late_files_are_mailed_when_the_row_can_not_be_written(
         self, harness: Harness, caplog: pytest.LogCaptureFixture, zip_id: str
     ) -> None:
-        """The row is that of the message or of the request that made the ingest."""
+        """The late message is of the request that made the ingest, or of another one."""
         harness.take(harness.message())
         with failing_table(harness.aws.status):
             assert harness.take(harness.message("active_speaker", "chat_file", zip_id=zip_id))

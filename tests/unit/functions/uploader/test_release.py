@@ -1,4 +1,4 @@
-"""The uploader releases the staged files that Opencast has taken."""
+"""The release of staged files that Opencast has taken."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ def test_every_file_of_an_ingest_is_released_when_opencast_has_taken_it(harness:
 
 
 @pytest.mark.parametrize("kind", ["conflict", "close"])
-def test_files_are_released_when_the_event_is_there_after_all(harness: Harness, kind: str) -> None:
+def test_files_are_released_when_the_event_exists_despite_a_conflict_or_a_lost_answer(
+    harness: Harness, kind: str
+) -> None:
     harness.fail(kind, after_work=kind == "close")
     if not take(harness):
         assert released(harness) == []
@@ -79,7 +81,7 @@ def test_files_are_released_by_the_last_of_two_ingests(harness: Harness) -> None
     assert released(harness) == KEYS
 
 
-def test_the_ingest_has_ended_when_its_files_can_not_be_released(
+def test_ingest_succeeds_when_its_files_can_not_be_released(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     with failing(harness.aws.s3, "s3.PutObjectTagging", "AccessDenied", status=403):

@@ -11,7 +11,7 @@ SEGMENT_0 = key_of("active_speaker", 0)
 
 
 def test_nothing_is_posted_when_a_staged_file_is_gone(harness: Harness) -> None:
-    """An old dead letter, for example. Opencast would fail to fetch the file."""
+    """A redriven message may outlive its staged files, which Opencast would fail to fetch."""
     message = harness.message("active_speaker", "shared_screen")
     harness.aws.s3.delete_object(Bucket=BUCKET, Key=SEGMENT_0)
     assert harness.take(message)
@@ -38,7 +38,7 @@ def test_nothing_is_posted_when_a_staged_file_has_another_size(harness: Harness)
     assert harness.posts_of == {}
 
 
-def test_recording_is_ingested_when_only_a_file_is_gone_that_is_not_ingested(
+def test_recording_is_ingested_when_the_only_missing_file_is_not_part_of_the_ingest(
     harness: Harness,
 ) -> None:
     message = harness.message("active_speaker", "unrecognized_type_x")

@@ -1,4 +1,4 @@
-"""Webhook events as Zoom and the pipeline send them, and the state that they lead to."""
+"""Webhook events as Zoom and the pipeline send them, and readers of their effects."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def change_record(aws: Cloud, change: Callable[[Record], Record], uuid: str = UU
 
 
 def edit_record(aws: Cloud, uuid: str = UUID, **attributes: Any) -> None:
-    """Write a record as somebody may by hand."""
+    """Write a record in the ledger's table, as somebody may by hand."""
     aws.recordings.put_item(Item={"uuid": uuid, "version": 3, **attributes})
 
 
@@ -138,7 +138,7 @@ def notes_sent(params: Json) -> bool:
 
 @contextmanager
 def failing_queue(aws: Cloud) -> Iterator[None]:
-    """SQS refuses messages."""
+    """Make SQS refuse messages."""
     taken = list(aws.sends)
     with failing(aws.sqs, "sqs.SendMessage", "InternalError", status=500):
         yield

@@ -1,4 +1,4 @@
-"""Repeated webhook events, and later ones with other files."""
+"""Repeated webhook events, and later webhook events with other files."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def end_with(aws: Cloud, end: End, zip_id: str = ZIP_ID) -> None:
     change_record(aws, partial(ledger.with_end, zip_id=zip_id, end=end))
 
 
-def test_repeat_is_a_duplicate_when_only_tokens_urls_and_order_differ(
+def test_repeated_webhook_event_is_a_duplicate_when_only_tokens_urls_and_order_differ(
     aws: Cloud, post: Post, clock: Clock
 ) -> None:
     for number in range(3):
@@ -47,7 +47,7 @@ def test_repeat_is_a_duplicate_when_only_tokens_urls_and_order_differ(
 
 
 @pytest.mark.parametrize("before", list(State))
-def test_repeat_is_a_duplicate_whatever_the_status_row_says(
+def test_repeated_webhook_event_is_a_duplicate_whatever_the_status_row_says(
     before: State, aws: Cloud, post: Post
 ) -> None:
     assert post(completed()) == 200
@@ -57,8 +57,10 @@ def test_repeat_is_a_duplicate_whatever_the_status_row_says(
     assert state(aws) == (before, "as it was")
 
 
-def test_repeat_is_a_duplicate_when_the_status_row_is_gone(aws: Cloud, post: Post) -> None:
-    """A row lives for seven days, the ledger's record for a year."""
+def test_repeated_webhook_event_is_a_duplicate_when_the_status_row_is_gone(
+    aws: Cloud, post: Post
+) -> None:
+    """A row is kept for seven days, and the ledger's record for a year."""
     assert post(completed()) == 200
     aws.status.delete_item(Key={"zip_id": ZIP_ID})
     assert post(completed()) == 200
@@ -76,7 +78,7 @@ def test_webhook_event_is_sent_when_only_the_status_row_has_its_files(
 
 @pytest.mark.parametrize("end", [End.FAILED, End.GONE])
 @pytest.mark.parametrize("row", ["WEBHOOK_FAILED", "DOWNLOADER_FAILED", "UPLOADER_FAILED"])
-def test_repeat_is_accepted_again_when_the_request_has_failed(
+def test_repeated_webhook_event_is_accepted_again_when_the_request_has_failed(
     end: End, row: str, aws: Cloud, post: Post, clock: Clock
 ) -> None:
     assert post(completed()) == 200
@@ -90,7 +92,7 @@ def test_repeat_is_accepted_again_when_the_request_has_failed(
     assert (request.at, request.end) == ("2026-10-14T19:30:00Z", None)
 
 
-def test_repeat_is_a_duplicate_when_another_stack_sent_the_recording(
+def test_repeated_webhook_event_is_a_duplicate_when_another_stack_sent_the_recording(
     aws: Cloud, post: Post
 ) -> None:
     """The files that the other stack sent are unknown, so all count as sent."""
@@ -159,7 +161,7 @@ def test_late_file_moves_the_status_row_when_the_recording_was_ignored(
     assert steps[-2:] == ["WEBHOOK_RECEIVED", "SENT_TO_DOWNLOADER"]
 
 
-def test_late_files_are_sent_when_webhook_events_name_other_files_each(
+def test_late_files_are_sent_when_each_webhook_event_names_different_files(
     aws: Cloud, post: Post
 ) -> None:
     """The ledger has all files, so the downloader finds those that a message lacks."""
@@ -173,7 +175,9 @@ def test_late_files_are_sent_when_webhook_events_name_other_files_each(
     assert set(record_of(aws).files) == {"file-1", "file-2", "file-3"}
 
 
-def test_repeat_is_sent_when_the_queue_failed_before(aws: Cloud, post: Post) -> None:
+def test_repeated_webhook_event_is_sent_when_the_queue_failed_before(
+    aws: Cloud, post: Post
+) -> None:
     with failing_queue(aws):
         assert post(completed()) == 503
     assert state(aws) == ("WEBHOOK_RECEIVED", "")
@@ -184,10 +188,10 @@ def test_repeat_is_sent_when_the_queue_failed_before(aws: Cloud, post: Post) -> 
     assert state(aws) == ("SENT_TO_DOWNLOADER", "")
 
 
-def test_repeat_is_sent_when_its_queue_failed_and_another_webhook_event_was_sent(
+def test_repeated_webhook_event_is_sent_when_the_queue_failed_and_another_event_was_sent(
     aws: Cloud, post: Post
 ) -> None:
-    """Such a file would be lost."""
+    """Otherwise the file of the failed webhook event would be lost."""
     with failing_queue(aws):
         assert post(completed(mp4("file-1"))) == 503
     assert post(completed(mp4("file-2"))) == 200
@@ -197,7 +201,9 @@ def test_repeat_is_sent_when_its_queue_failed_and_another_webhook_event_was_sent
     assert files == [["file-2"], ["file-1"]]
 
 
-def test_late_file_is_sent_by_a_repeat_when_the_queue_failed_before(aws: Cloud, post: Post) -> None:
+def test_late_file_is_sent_by_a_repeated_webhook_event_when_the_queue_failed_before(
+    aws: Cloud, post: Post
+) -> None:
     assert post(completed()) == 200
     with failing_queue(aws):
         assert post(completed(mp4(), mp4("file-2"))) == 503
@@ -248,10 +254,10 @@ def test_row_keeps_zoom_as_its_origin_when_an_operator_forces_its_request(
 
 
 @pytest.mark.parametrize("files", [[mp4()], [{"file_type": "MP4"}]], ids=["good", "bad"])
-def test_new_row_has_zoom_as_its_origin_when_an_operator_requests_it_by_its_zip_id(
+def test_new_row_has_zoom_as_its_origin_when_an_operator_uses_the_zip_id_of_zoom(
     files: list[Json], aws: Cloud, post: Post
 ) -> None:
-    """The webhook event never came, or its row has expired."""
+    """Zoom's webhook event may never have come, or its row may have expired."""
     post(on_demand(*files, zip_id=ZIP_ID, force=True))
     post(on_demand(*files, zip_id="auto-ingest-another", force=True))
     assert aws.rows()[ZIP_ID]["origin"] == "webhook_notification"

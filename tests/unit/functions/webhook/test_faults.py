@@ -29,7 +29,7 @@ from tests.unit.functions.webhook.notifications import (
 )
 
 
-def test_no_log_line_holds_a_secret(
+def test_log_lines_of_the_webhook_contain_no_secret(
     aws: Cloud, post: Post, caplog: pytest.LogCaptureFixture, deps: webhook.Dependencies
 ) -> None:
     caplog.set_level(logging.DEBUG, "ingester")

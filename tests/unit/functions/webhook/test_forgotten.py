@@ -1,4 +1,4 @@
-"""Events of a recording that an operator had forgotten."""
+"""Webhook events of a forgotten recording, whose traces an operator removed."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def forgotten(aws: Cloud, clock: Clock) -> None:
     ],
     ids=str,
 )
-def test_an_event_of_a_forgotten_recording_leaves_no_trace(
+def test_webhook_event_of_a_forgotten_recording_leaves_no_trace(
     aws: Cloud, post: Post, event: Json, status: int
 ) -> None:
     before = record_of(aws)
@@ -52,7 +52,7 @@ def test_an_event_of_a_forgotten_recording_leaves_no_trace(
 
 
 @pytest.mark.usefixtures("forgotten")
-def test_an_operators_request_makes_a_forgotten_recording_known_again(
+def test_request_of_an_operator_makes_a_forgotten_recording_known_again(
     aws: Cloud, post: Post
 ) -> None:
     assert post(on_demand(zip_id=ZIP_ID, force=True)) == 200

@@ -1,4 +1,4 @@
-"""Ingest events: the message they become, unfinished files, and recordings without a video."""
+"""Ingest events: their messages, unfinished files, and recordings without a video."""
 
 from __future__ import annotations
 
@@ -68,10 +68,13 @@ def test_zoom_webhook_event_is_sent_as_a_message(aws: Cloud, deps: webhook.Depen
         "file-1": NamedFile(
             name="shared_screen_with_speaker_view of 2026-10-14T15:00:00Z",
             at="2026-10-14T18:30:00Z",
+            size=1000,
+            seconds=3600,
         ),
         "chat-1": NamedFile(
             name="chat_file of 2026-10-14T15:00:00Z",
             at="2026-10-14T18:30:00Z",
+            size=1000,
         ),
     }
     assert record_of(aws).requests == {
@@ -91,7 +94,7 @@ def test_zoom_webhook_event_is_sent_as_a_message(aws: Cloud, deps: webhook.Depen
 def test_topic_is_kept_as_far_as_it_can_be_read_when_it_has_odd_characters(
     aws: Cloud, post: Post, escaped: bytes, read: str
 ) -> None:
-    """Zoom never repeats a refused webhook event. It may cut a topic within an emoji."""
+    """Zoom may cut a topic within an emoji, and never repeats a refused webhook event."""
     assert post(json.dumps(completed(topic="TOPIC")).encode().replace(b"TOPIC", escaped)) == 200
     (message,) = aws.sends
     assert not set(message["MessageBody"]) & {"\ufffe", "\uffff"}, "SQS takes neither"
@@ -170,7 +173,7 @@ def test_message_has_the_overrides_of_an_operator(aws: Cloud, post: Post) -> Non
 
 
 def test_row_has_the_options_of_the_latest_request(aws: Cloud, post: Post) -> None:
-    """The page proposes this series for another request."""
+    """The status page proposes the series of these options for another request."""
     post(on_demand(zip_id=ZIP_ID, force=True, override_series_id="S"))
     assert aws.rows()[ZIP_ID]["asked"] == {"oc_series_id": "S"}
     post(on_demand(zip_id=ZIP_ID, force=True))
@@ -181,7 +184,9 @@ def test_row_has_the_options_of_the_latest_request(aws: Cloud, post: Post) -> No
     assert aws.rows()["on-demand-1"]["asked"] == by_plus_zoom
 
 
-def test_row_has_no_series_when_a_zoom_webhook_event_is_accepted(aws: Cloud, post: Post) -> None:
+def test_row_has_no_requested_series_when_a_zoom_webhook_event_is_accepted(
+    aws: Cloud, post: Post
+) -> None:
     put(aws, State.DOWNLOADER_FAILED, asked={"oc_series_id": "S"})
     assert post(completed()) == 200
     assert "asked" not in aws.rows()[ZIP_ID]
@@ -257,5 +262,5 @@ def test_row_stays_when_a_late_chat_comes_for_a_recording_in_progress(
     request = record_of(aws).request(zip_id)
     assert (request.is_sent, request.end) == (True, None)
     assert set(record_of(aws).files) == {"file-1", "late"}
-    # The late chat of Zoom's own webhook event is sent like any late file.
+    # Only a webhook event of Zoom's may bring late files.
     assert len(sent(aws)) == (2 if make is completed else 1)

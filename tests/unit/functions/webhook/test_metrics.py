@@ -1,4 +1,4 @@
-"""The webhook's metrics: each fact is counted once, however often Zoom repeats it."""
+"""The webhook's metrics, which count each fact once, however often Zoom repeats an event."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_completed_recording_is_counted_once_when_zoom_repeats_its_webhook_event
 def test_events_that_zoom_signed_are_counted_and_those_of_the_pipeline_are_not(
     post: Post, log: pytest.LogCaptureFixture
 ) -> None:
-    """The alarm on wrong signatures stays silent while right ones come."""
+    """The alarm on wrong signatures needs the number of correctly signed events."""
     post(status_event("recording.stopped"))
     post(completed())
     post(on_demand())
@@ -97,7 +97,7 @@ def test_recording_without_mp4_is_counted_once_as_completed_and_as_ignored(
     assert count_of(Metric.RECORDING_COMPLETED, log) == 1
 
 
-def test_completed_recording_is_counted_once_when_its_webhook_event_lacks_something(
+def test_completed_recording_is_counted_once_when_its_webhook_event_lacks_a_field(
     post: Post, log: pytest.LogCaptureFixture
 ) -> None:
     bad = completed(without(mp4(), "id"))
@@ -186,10 +186,10 @@ def test_refused_request_of_our_own_is_neither_counted_nor_mailed(
     assert not [record for record in log.records if record.levelno >= logging.ERROR]
 
 
-def test_invalid_request_is_mailed_when_it_is_for_the_row_of_zoom(
+def test_invalid_request_is_mailed_when_it_has_the_zip_id_of_zoom(
     post: Post, log: pytest.LogCaptureFixture
 ) -> None:
-    """An operator sends it in place of Zoom's webhook event."""
+    """An operator sends such a request in place of Zoom's webhook event."""
     log.handler.setFormatter(JsonFormatter())
     assert post(on_demand(without(mp4(), "id"), zip_id=ZIP_ID)) == 400
     records = records_of(log.text.splitlines())
@@ -206,7 +206,7 @@ def test_invalid_request_is_not_mailed_when_the_recording_is_in_progress(
     assert not [record for record in log.records if record.levelno >= logging.ERROR]
 
 
-def test_zoom_webhook_event_that_lacks_something_is_not_mailed(
+def test_zoom_webhook_event_that_lacks_a_field_is_not_mailed(
     post: Post, log: pytest.LogCaptureFixture
 ) -> None:
     assert post(completed(without(mp4(), "id"))) == 200

@@ -1,4 +1,4 @@
-"""The order of an ingest's writes, and what follows when one of them fails."""
+"""The order of an ingest's writes, and the effect of a failed write."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.unit.functions.webhook.notifications import (
 )
 
 
-def test_ledger_knows_the_files_before_the_send_and_that_they_are_sent_after_it(
+def test_ledger_has_the_files_before_the_send_and_notes_the_sent_message_afterwards(
     aws: Cloud, post: Post
 ) -> None:
     writes: list[str] = []
@@ -197,7 +197,7 @@ def test_webhook_event_gets_200_when_the_ledger_fails_after_the_send(
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
-def test_repeat_is_sent_again_and_the_row_stays_when_the_ledger_failed_after_the_send(
+def test_repeated_webhook_event_is_sent_and_the_row_stays_when_the_ledger_failed_after_the_send(
     aws: Cloud, post: Post
 ) -> None:
     """A message may be lost unless the ledger says that it was sent. A later step drops repeats."""
@@ -210,7 +210,7 @@ def test_repeat_is_sent_again_and_the_row_stays_when_the_ledger_failed_after_the
 
 
 @pytest.mark.parametrize("content", [completed(), on_demand()], ids=["zooms-own", "on-demand"])
-def test_ingest_request_gets_503_and_a_repeat_sends_it_when_the_queue_fails(
+def test_ingest_request_gets_503_and_is_sent_by_a_repeat_when_the_queue_fails(
     content: Json, aws: Cloud, post: Post
 ) -> None:
     zip_id = content["payload"].get("zip_id", ZIP_ID)

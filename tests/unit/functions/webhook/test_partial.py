@@ -1,4 +1,4 @@
-"""Zoom's webhook events that lack fields. They are accepted: the downloader asks Zoom's API."""
+"""Zoom's webhook events that lack fields, for which the downloader asks Zoom's API."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tests.unit.functions.webhook.notifications import (
 
 
 def only_sent(aws: Cloud) -> Json:
-    """Return the only message, which the downloader can decode."""
+    """Return the only message that was sent, and check that the downloader can decode it."""
     (message,) = aws.sends
     decode(message["MessageBody"], DownloadMessage)
     (body,) = sent(aws)
@@ -78,7 +78,7 @@ EMPTY: dict[str, Json] = {
 
 
 def check_partial(content: Json, name: str, aws: Cloud, post: Post) -> None:
-    """Assert that the webhook event is sent once, without one of its fields."""
+    """Assert that the webhook event is sent once, as a message without the field `name`."""
     assert [post(content), post(content)] == [200, 200]
     message = without(only_sent(aws), "received_time", "zoom_processing_minutes")
     message["recording_files"] = [file["recording_id"] for file in message["recording_files"]]
@@ -107,7 +107,9 @@ def test_message_is_partial_and_has_the_known_fields_when_a_field_is_invalid(
 
 
 @pytest.mark.parametrize("token", [None, "", 5, {}])
-def test_message_is_partial_when_there_is_no_token(token: object, aws: Cloud, post: Post) -> None:
+def test_message_is_partial_when_the_webhook_event_has_no_token(
+    token: object, aws: Cloud, post: Post
+) -> None:
     content = completed() | {"download_token": token}
     assert [post(content), post(content)] == [200, 200]
     message = only_sent(aws)
@@ -167,7 +169,7 @@ def test_row_keeps_its_topic_and_start_when_a_webhook_event_lacks_them(
     assert row["recording_start_time"] == "2026-10-14T15:00:00Z"
 
 
-def test_webhook_event_that_lacks_something_is_a_duplicate_when_its_files_are_sent(
+def test_webhook_event_that_lacks_a_field_is_a_duplicate_when_its_files_were_sent(
     aws: Cloud, post: Post
 ) -> None:
     assert post(completed()) == 200
@@ -198,7 +200,7 @@ FILE_FIELDS = ["id", "recording_start", "recording_end", "download_url", "record
 
 @pytest.mark.parametrize("make", [mp4, chat])
 @pytest.mark.parametrize("name", FILE_FIELDS)
-def test_message_holds_the_readable_files_when_one_lacks_a_field(
+def test_message_has_the_readable_files_when_another_lacks_a_field(
     name: str, make: Any, aws: Cloud, post: Post
 ) -> None:
     content = completed(mp4("other"), without(make("spoilt"), name))

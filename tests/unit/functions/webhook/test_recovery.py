@@ -108,7 +108,7 @@ def test_notice_is_removed_from_the_row_when_no_ingest_was_requested(
     assert not aws.sends
 
 
-def test_reason_stays_when_another_step_changes_the_row_at_the_same_time(
+def test_reason_of_the_row_stays_when_another_step_changes_the_row_at_the_same_time(
     aws: Cloud, post: Post
 ) -> None:
     post(completed())
@@ -221,7 +221,7 @@ def test_each_recording_is_sent_again_when_several_are_recovered_at_once(
 def test_recovered_recording_is_sent_again_when_it_has_no_notice_of_removal(
     aws: Cloud, post: Post
 ) -> None:
-    """The webhook event of the removal was lost, or comes after the download."""
+    """The webhook event of the removal may be lost, or come after the download."""
     post(completed())
     change_record(aws, partial(ledger.with_end, zip_id=ZIP_ID, end=End.GONE))
     put(aws, State.DOWNLOADER_FAILED, reason="permanent failure")
@@ -256,7 +256,7 @@ def test_recovered_recording_is_sent_again_when_the_status_table_fails(
     assert record_of(aws).notice == ""
 
 
-def test_recovered_recording_is_sent_by_a_repeat_when_the_queue_failed(
+def test_recovered_recording_is_sent_by_a_repeated_webhook_event_when_the_queue_failed(
     aws: Cloud, post: Post
 ) -> None:
     post(completed())

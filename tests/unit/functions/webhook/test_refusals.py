@@ -38,7 +38,7 @@ def test_webhook_request_gets_400_when_its_body_is_no_json_object_with_an_event(
 
 
 @pytest.mark.parametrize("body", [b"\xff", b'{"event": "\xff"}', b"[" * 100_000])
-def test_webhook_request_gets_400_when_its_body_breaks_parsers(
+def test_webhook_request_gets_400_when_its_body_can_not_be_parsed(
     body: bytes, deps: webhook.Dependencies, clock: Clock
 ) -> None:
     headers = signature.signed_headers(ZOOM_SECRET, clock().timestamp(), body)
@@ -81,7 +81,7 @@ def test_on_demand_request_gets_401_when_it_is_signed_with_another_key_than_our_
     ("secrets", "unsigned", "status"),
     [("", True, 204), ("", False, 401), (ZOOM_SECRET, True, 401), (ZOOM_SECRET, False, 401)],
 )
-def test_unsigned_event_is_taken_only_when_that_is_allowed_and_there_are_no_secrets(
+def test_unsigned_event_is_taken_only_when_a_setting_allows_it_and_there_are_no_secrets(
     secrets: str, unsigned: bool, status: int, aws: Cloud, clock: Clock
 ) -> None:
     deps = webhook_dependencies(aws, clock, secrets=secrets, unsigned=unsigned)
@@ -99,7 +99,7 @@ def test_on_demand_request_needs_a_signature_when_unsigned_events_are_allowed(
 
 
 @pytest.mark.parametrize("event", ["recording.renamed", "user.created"])
-def test_event_gets_204_when_it_is_not_handled(event: str, aws: Cloud, post: Post) -> None:
+def test_webhook_event_gets_204_when_it_is_not_handled(event: str, aws: Cloud, post: Post) -> None:
     assert post({"event": event}) == 204
     assert post(completed() | {"event": event}) == 204
     assert untouched(aws)
@@ -117,7 +117,7 @@ def test_event_gets_204_when_it_is_not_handled(event: str, aws: Cloud, post: Pos
         "endpoint.url_validation",
     ],
 )
-def test_event_gets_400_when_it_has_no_payload_or_names_no_recording(
+def test_webhook_event_gets_400_when_it_has_no_payload_or_names_no_recording(
     event: str, aws: Cloud, post: Post
 ) -> None:
     objects: list[Any] = [None, [], "x", {}, {"id": 1, "uuid": ""}, {"uuid": 5}]
@@ -149,7 +149,7 @@ def answered(answer: Answer, secret: str) -> bool:
 
 
 @pytest.mark.parametrize("secret", ["one", "two"])
-def test_challenge_is_answered_under_the_secret_that_signed_it(
+def test_zoom_challenge_is_answered_under_the_secret_that_signed_it(
     secret: str, aws: Cloud, clock: Clock
 ) -> None:
     deps = webhook_dependencies(aws, clock, secrets="one,two")
@@ -160,20 +160,22 @@ def test_challenge_is_answered_under_the_secret_that_signed_it(
 @pytest.mark.parametrize(
     "token", ["v0:1760466600:{}", "a b", "", "x" * 129, 'a"', "é", None, ["a"], 7]
 )
-def test_challenge_is_refused_when_its_token_does_not_look_like_one_of_zoom(
+def test_zoom_challenge_is_refused_when_its_token_does_not_look_like_a_token_of_zoom(
     token: object, post: Post, aws: Cloud
 ) -> None:
-    """The answer signs the token, so it must not have the form of a webhook event."""
+    """The answer signs the token, so the token must not have the form of a webhook event."""
     body = {"event": "endpoint.url_validation", "payload": {"plainToken": token}}
     assert post(body) == 400
     assert untouched(aws)
 
 
-def test_challenge_gets_204_when_there_is_no_secret(aws: Cloud, clock: Clock) -> None:
+def test_zoom_challenge_gets_204_when_there_is_no_secret(aws: Cloud, clock: Clock) -> None:
     deps = webhook_dependencies(aws, clock, secrets="", unsigned=True)
     assert webhook.respond(raw(challenge()), deps).status == 204
 
 
-def test_challenge_gets_204_when_it_is_signed_with_our_own_key(deps: webhook.Dependencies) -> None:
+def test_zoom_challenge_gets_204_when_it_is_signed_with_our_own_key(
+    deps: webhook.Dependencies,
+) -> None:
     answer = post_webhook(deps, challenge(), key=OWN_KEY)
     assert (answer.status, answer.body) == (204, "")

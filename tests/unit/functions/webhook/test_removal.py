@@ -80,10 +80,10 @@ def test_removal_is_noted_in_the_ledger_and_in_the_rows_in_progress(
     ("row_state", "retry_due"),
     [(State.IGNORED, "2026-10-14T18:40:00Z"), (State.DOWNLOADER_FAILED, "soon")],
 )
-def test_removal_changes_no_row_when_its_ingest_has_ended_whatever_its_retry_says(
+def test_removal_changes_no_row_when_its_ingest_has_ended_whatever_its_retry_time(
     row_state: State, retry_due: str, aws: Cloud, post: Post
 ) -> None:
-    """The diagnosis decides: only a failure with a readable time is retried."""
+    """The diagnosis decides: only a failure with a readable retry time is retried."""
     post(completed())
     put(aws, row_state, retry_due=retry_due)
     before = aws.rows()

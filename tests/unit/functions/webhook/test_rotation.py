@@ -24,7 +24,7 @@ from tests.unit.functions.webhook.notifications import (
 
 
 class Warm:
-    """A warm container of the webhook. `known` are its secrets, `there` are those in SSM."""
+    """A warm container of the webhook, with the secrets `known` and `own`; SSM has `there`."""
 
     def __init__(
         self, aws: Cloud, clock: Clock, known: str, own: str, *, unsigned: bool = False
@@ -86,7 +86,7 @@ def test_new_webhook_token_is_used_within_ten_seconds_of_a_forged_request(
     assert len(sent(aws)) == 1
 
 
-def test_request_gets_503_when_secrets_can_not_be_read_and_is_accepted_when_they_can(
+def test_webhook_event_gets_503_while_secrets_can_not_be_read_and_is_accepted_afterwards(
     aws: Cloud, clock: Clock
 ) -> None:
     """Zoom repeats a webhook event after a 503, and not after a 401."""
@@ -103,7 +103,7 @@ def test_request_gets_503_when_secrets_can_not_be_read_and_is_accepted_when_they
     assert len(sent(aws)) == 1
 
 
-def test_forged_requests_are_503_and_read_no_secrets_when_there_are_too_many(
+def test_forged_requests_get_503_and_read_no_secrets_when_there_are_too_many(
     aws: Cloud, clock: Clock
 ) -> None:
     warm = Warm(aws, clock, "token", "own")
@@ -114,7 +114,7 @@ def test_forged_requests_are_503_and_read_no_secrets_when_there_are_too_many(
     assert statuses == [401] * 10 + [503] * 50
     assert warm.looks == 1 + 10
     assert untouched(aws)
-    # A signature that can be explained needs no secrets of this moment.
+    # A signature with a known secret needs no new read of the secrets.
     assert warm.post(completed(), "token") == 200
     warm.seconds = 60
     assert warm.post(completed(), "forged") == 401
@@ -130,7 +130,7 @@ def test_secrets_are_not_read_when_a_request_is_unsigned_or_too_old(
     assert warm.looks == 1
 
 
-def test_challenge_is_answered_when_it_is_signed_with_a_new_secret(
+def test_zoom_challenge_is_answered_when_it_is_signed_with_a_new_secret(
     aws: Cloud, clock: Clock
 ) -> None:
     warm = Warm(aws, clock, "old", "own")
@@ -151,7 +151,7 @@ def test_new_signing_key_is_used_when_unsigned_events_are_allowed(aws: Cloud, cl
 def test_signed_events_of_zoom_are_accepted_when_unsigned_ones_are_allowed(
     is_ssm_down: bool, aws: Cloud, clock: Clock
 ) -> None:
-    """Zoom always signs. Without a secret its signature can't be verified."""
+    """Zoom signs every event. Without a secret, the webhook can't verify the signature."""
     warm = Warm(aws, clock, "", "own", unsigned=True)
     warm.is_ssm_down = is_ssm_down
     for number in range(12):
@@ -160,7 +160,7 @@ def test_signed_events_of_zoom_are_accepted_when_unsigned_ones_are_allowed(
 
 
 def test_unsigned_event_gets_401_when_a_secret_has_been_set(aws: Cloud, clock: Clock) -> None:
-    """An event is accepted until the container reads its secrets again."""
+    """An unsigned event is accepted until the container reads its secrets again."""
     warm = Warm(aws, clock, "", "own", unsigned=True)
     warm.there = ("token", "own")
     assert warm.post(completed()) == 200

@@ -49,7 +49,7 @@ def test_row_has_the_state_of_a_running_recording(
 
 
 @pytest.mark.parametrize("event", ["meeting.ended", "webinar.ended"])
-def test_end_of_a_meeting_is_written_only_when_it_was_recorded(
+def test_end_of_a_meeting_is_written_only_when_the_meeting_was_recorded(
     event: str, aws: Cloud, post: Post
 ) -> None:
     assert post(status_event(event, id=str(MEETING))) == 204
@@ -103,7 +103,7 @@ def test_recording_events_are_kept_with_their_time_in_seconds(
     }
 
 
-def test_recording_event_is_kept_when_its_state_comes_too_late(aws: Cloud, post: Post) -> None:
+def test_recording_event_is_kept_when_it_comes_after_the_ingest(aws: Cloud, post: Post) -> None:
     put(aws, State.SENT_TO_OPENCAST)
     post(status_event("recording.paused"))
     assert len(aws.events.scan()["Items"]) == 1
