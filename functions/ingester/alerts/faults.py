@@ -18,13 +18,17 @@ _VARIES = (
     re.compile(r"\b0x[0-9a-f]+\b", re.IGNORECASE),
     re.compile(r"\d+(?:[.,:]\d+)*"),
 )
-"""Parts that differ between the records of one fault: ids, times, addresses, numbers."""
+"""Patterns of texts that differ between the records of one fault: ids, times, memory addresses and
+numbers."""
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
-    """One fault of one function. `key` is the same for each occurrence.
+    """One occurrence of a fault.
 
-    `records` are those of this occurrence, at least one.
+    Attributes:
+        key: Identifier of the fault, the same for each occurrence.
+        function: Name of the function without the stack's, such as `slack`.
+        records: Records of this occurrence, at least one.
     """
 
     key: str
@@ -37,7 +41,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def faults_in(records: Iterable[LogRecord], function: str, at_least: Level) -> list[Fault]:
-    """Group a function's records by fault, in order. Records below `at_least` are left out."""
+    """Group a function's records of the level `at_least` or above by fault, in order."""
     by_key: dict[str, list[LogRecord]] = {}
     for record in records:
         if record.level >= at_least:
@@ -48,7 +52,7 @@ def faults_in(records: Iterable[LogRecord], function: str, at_least: Level) -> l
 
 
 def shape_of(message: str) -> str:
-    """Return a message with the parts that differ between records replaced."""
+    """Return the start of a message, with each part that differs between records as `#`."""
     shape = message[:_SHAPE_LIMIT]
     for pattern in _VARIES:
         shape = pattern.sub("#", shape)
@@ -58,7 +62,7 @@ def shape_of(message: str) -> str:
 def _key(record: LogRecord, function: str) -> str:
     # Prefer the uuid: each request for a recording has its own zip id.
     about = record.uuid or record.zip_id
-    # Leave out the line's number, so that a release doesn't change the key.
+    # Leave out the line number, so that a release doesn't change the key.
     where = record.crash or record.location.rpartition(":")[0]
     parts = "\0".join((function, record.level.name, about, where, shape_of(record.headline)))
     return hashlib.sha256(parts.encode("utf-8", "surrogatepass")).hexdigest()

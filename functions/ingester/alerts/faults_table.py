@@ -1,9 +1,10 @@
-"""The table of mailed faults, which turns repeats into one mail.
+"""The table of mailed faults, which turns the repeats of a fault into one mail.
 
 Each fault has a row for a day. Occurrences before `quiet_until` are only counted (`unmailed`).
-After that an invocation may claim the fault, and then mails it. A claim expires: if the invocation
-dies before it sends the mail, another one claims the fault, with the same count. Each function has
-a row with the number of mails about it, and `rate_limit` has a row in the same table.
+After `quiet_until`, an invocation may claim the fault and mail it. A claim expires: if the
+invocation dies before it sends the mail, another invocation claims the fault, with the same count.
+Each function has a row with the number of mails about it. `rate_limit.py` keeps a row in the same
+table.
 """
 
 from __future__ import annotations
@@ -20,26 +21,26 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 CLAIM = timedelta(seconds=30)
-"""Lifetime of a claim: an invocation's timeout. Lambda retries a failed event after a minute."""
+"""Lifetime of a claim, equal to the function's timeout. Lambda waits a minute before it retries."""
 
 LIFE = timedelta(days=1)
 
 MOST_MAILS = 5
-"""Maximum number of mails about one function in one quiet period. Nobody reads hundreds, and SNS
-cuts off a mailbox that gets more than ten in a second (`rate_limit.py`)."""
+"""Maximum number of mails about one function in one quiet period. SNS disables the subscription of
+a mailbox that gets more than ten mails in a second (`rate_limit.py`)."""
 
 BODY_KEPT = 20_000
-"""Characters of the last mail that are stored. DynamoDB limits a row to 400 KB."""
+"""Maximum number of stored characters of the last mail. DynamoDB limits a row to 400 KB."""
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """The exclusive right of one invocation to mail about a fault.
 
     Attributes:
-        key: The fault.
+        key: Key of the fault.
         times: Number of occurrences since the last mail.
-        is_first: Whether there was no mail yet.
-        since: Time of the last mail.
+        is_first: Whether no mail about the fault has been sent.
+        since: Time of the last mail; if there was none, the time of the claim.
         latest: Time of the last occurrence.
         mail: Mail about the last occurrence.
     """
@@ -53,7 +54,10 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FaultsTable:
-    """`<stack>-notification-faults`. For `quiet` after a mail, a fault is only counted."""
+    """The table `<stack>-notification-faults`.
+
+    For the time `quiet` after a mail about a fault, its occurrences are only counted.
+    """
 
     def __init__(self, table: Table, quiet: timedelta, clock: Callable[[], datetime]) -> None:
         self._table = table
@@ -61,9 +65,12 @@ class FaultsTable:
         self._clock = clock
 
     def count_and_claim(self, key: str, times: int, mail: Mail) -> Claim | None:
-        """Count occurrences of a fault. Return a claim to mail them now, or None to wait.
+        """Count `times` occurrences of a fault. Claim the fault if a mail is due.
 
-        `times` is their number.
+        `mail` is about the last occurrence, and is stored for a later mail about repeats.
+
+        Returns:
+            The claim; None in the quiet period, or while another invocation holds a claim.
         """
         values: dict[str, Any] = {
             ":subject": mail.subject,
@@ -85,7 +92,7 @@ class FaultsTable:
         return claim
 
     def count_mail_and_check_limit(self, function: str) -> bool:
-        """Count a mail about a function. Return whether the function has had too many."""
+        """Count a mail about a function. Return whether that mail exceeds MOST_MAILS."""
         now, key = self._clock(), {"fault": function}
         begun = self._if_so(
             "attribute_not_exists(mails_until) OR mails_until <= :now",
@@ -109,7 +116,7 @@ class FaultsTable:
         return int(counted["Attributes"]["mails"]) > MOST_MAILS
 
     def claim_due(self) -> Iterator[Claim]:
-        """Claim each fault whose repeats are due, one at a time."""
+        """Claim each fault with unmailed occurrences after its quiet period, one at a time."""
         scan: dict[str, Any] = {
             "FilterExpression": "unmailed > :none AND quiet_until <= :now",
             "ExpressionAttributeValues": {":none": 0, ":now": self._now()},
@@ -141,7 +148,7 @@ class FaultsTable:
         )
 
     def give_back(self, claim: Claim, times: int = 0) -> None:
-        """Release a claim whose mail wasn't sent. `times` occurrences are subtracted."""
+        """Release a claim whose mail wasn't sent, and subtract `times` from the unmailed count."""
         self._table.update_item(
             Key={"fault": claim.key},
             UpdateExpression="SET quiet_until = :now ADD unmailed :minus_mailed",

@@ -1,7 +1,8 @@
-"""Parse a function's log: our own records, and what Lambda and Python write.
+"""Parse a function's log: our own records, and the lines that Lambda and Python write.
 
-Our records are JSON (`ingester/log.py`). Lambda's lines about crashes and timeouts are text, and so
-is what a library prints. A log line is foreign input: the parser accepts anything and never raises.
+Our records are JSON (`ingester/log.py`). Lambda's lines about crashes and timeouts are text, as are
+the lines that libraries print. Log lines are untrusted input: the parser accepts any text and never
+raises.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ _PREFIX = re.compile(rf"^(?:\d{{4}}-\S+Z\s+)?(?:RequestId:\s*)?(?:{_ID}\s+)?(?:\
 
 
 class LogRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One record of a log. Absent texts are "".
+    """One record of a log. A text that the record lacks is "".
 
     Attributes:
-        outlook: What the function does by itself.
-        advice: What a person can do.
+        outlook: Text about the next automatic step, such as a retry.
+        advice: Text about what a person can do.
         goes_on: Whether the work went on in spite of the error (`log.goes_on`).
-        crash: How the function itself ended, such as "timed out"; "" if it didn't.
+        crash: How the function itself ended, such as "timed out"; "" if it didn't crash.
     """
 
     level: Level
@@ -44,7 +45,7 @@ class LogRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def headline(self) -> str:
-        """The line that says what happened. A crash's lacks time, id and traceback."""
+        """The message's line that says what happened; for a crash, without time and request id."""
         lines = [line for line in self.message.splitlines() if line.strip()] or [""]
         if not self.crash:
             return lines[0]
@@ -69,7 +70,7 @@ class _Written(msgspec.Struct):
 
 # Lambda writes `[ERROR] KeyError: …` for an exception of a handler or an import, `… Task timed out
 # after 3.00 seconds`, `RequestId: … Error: Runtime exited with error: signal: killed`, and a REPORT
-# with the status of an invocation that failed. `Traceback …` is Python's.
+# with the status of an invocation that failed. Python writes `Traceback …`.
 # https://docs.aws.amazon.com/lambda/latest/dg/troubleshooting-invocation.html
 _CRASHES = (
     (
@@ -90,7 +91,7 @@ def records_of(lines: Iterable[str]) -> list[LogRecord]:
     """Parse the lines of one log stream, in their order.
 
     Lambda's routine lines are left out. Lines that continue a crash, or report it a second time,
-    become part of its record.
+    become part of the crash's record.
     """
     return list(_joined(record for line in lines if (record := _record(line)) is not None))
 
@@ -101,7 +102,7 @@ def _record(line: str) -> LogRecord | None:
 
 
 def _parse_json(text: str) -> LogRecord | None:
-    """Parse a record of our `JsonFormatter`; None if the line isn't one."""
+    """Parse a record of our `JsonFormatter`. Return None if the line isn't such a record."""
     if not text.startswith("{"):
         return None
     try:
@@ -145,7 +146,7 @@ def _parse_text(text: str) -> LogRecord | None:
 
 
 def _joined(records: Iterable[LogRecord]) -> Iterator[LogRecord]:
-    """Join a crash with the text after it: its traceback, or a second report of it."""
+    """Join each crash with the records after it that are its traceback or report it again."""
     crash: LogRecord | None = None
     messages: list[str] = []
     for record in records:
@@ -167,7 +168,7 @@ def _with_message(crash: LogRecord, messages: list[str]) -> LogRecord:
 
 def _continues(crash: LogRecord, record: LogRecord) -> bool:
     if record.location:
-        return False  # one of ours
+        return False  # only our own records have a location
     if record.crash:
         return record.request_id == crash.request_id or not record.request_id
     return not record.request_id

@@ -1,7 +1,7 @@
-"""Mails about faults. A mail names the failure, the recordings, the outlook and the advice.
+"""Mails about faults. A mail names the failure, the recording, the outlook and the advice.
 
-The first lines say everything, because mails are read on phones. Details come last. SNS sends
-plain text, so that nothing in a mail is markup. Limits:
+The first lines say everything, because people read mails on phones. Details come last. SNS sends
+plain text, so nothing in a mail is markup. SNS documents its limits:
 https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
 """
 
@@ -29,10 +29,10 @@ from ingester.status.row import StatusRow
 from ingester.status.words import reason_with_code, series_words, state_with_code
 
 SUBJECT_LIMIT = 99
-"""Characters. SNS requires fewer than 100."""
+"""Maximum number of characters in a subject. SNS requires fewer than 100."""
 
 BODY_LIMIT = 64 * 1024
-"""Bytes. SNS accepts 256 KB and bills each 64 KB; nobody reads more than that."""
+"""Maximum number of bytes in a body. SNS accepts 256 KB, and bills each 64 KB as a message."""
 
 RECORDS_SHOWN = 5
 OTHERS_NAMED = 50
@@ -43,14 +43,17 @@ CUT = "\n[…] The rest is in the log."
 
 
 class Mail(msgspec.Struct, frozen=True, kw_only=True):
-    """A mail. `fitted` brings it within SNS's limits."""
+    """The subject and the body of a mail. `fitted` brings a mail within SNS's limits."""
 
     subject: str
     body: str
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
-    """Log stream that the records come from. `page` is the page's address, "" if unknown."""
+    """Log stream that the records come from, and its stack.
+
+    `page` is the address of the stack's web page that shows recordings, "" if unknown.
+    """
 
     stack: str
     region: str
@@ -66,7 +69,7 @@ AFTER_CRASH = (
 
 
 class _About(msgspec.Struct, frozen=True):
-    """A function's work, the recovery after a crash, and the advice."""
+    """Texts for mails about one function: its work, the outlook after a crash, and the advice."""
 
     work: str
     after_crash: str
@@ -140,11 +143,11 @@ def mail_about(
 
     Args:
         fault: The fault.
-        row: Row of the recording that the fault is about, if it is known.
+        row: Status row of the ingest that the fault is about; None if it is unknown.
         source: Log stream of the fault's records.
         now: Current time.
         zone: Local time zone.
-        is_readable: False if `row` is None because it couldn't be read.
+        is_readable: False if `row` is None because reading the status table failed.
     """
     first = fault.first
     about = _ABOUT.get(fault.function, _OTHER)
@@ -167,7 +170,15 @@ def mail_about(
 
 
 def repeated(mail: Mail, times: int, since: datetime, until: datetime, zone: ZoneInfo) -> Mail:
-    """Write the mail about a fault that happened `times` more since its last mail."""
+    """Write the mail about a fault that happened again after its last mail.
+
+    Args:
+        mail: Mail about the last occurrence.
+        times: Number of occurrences since the last mail.
+        since: Time of the last mail.
+        until: Time of the last occurrence.
+        zone: Local time zone.
+    """
     more = f"{times} more {'time' if times == 1 else 'times'}"
     first, last = (moment.astimezone(zone).strftime("%H:%M") for moment in (since, until))
     return Mail(
@@ -178,7 +189,7 @@ def repeated(mail: Mail, times: int, since: datetime, until: datetime, zone: Zon
 
 
 def one_of_many(mail: Mail) -> Mail:
-    """Write the mail about a fault after too many mails about its function."""
+    """Return the mail with a note that further failures are counted instead of mailed."""
     return Mail(
         subject=f"(many) {mail.subject}",
         body="Too many failures: from here on they are counted, not mailed one by one. "
@@ -188,9 +199,9 @@ def one_of_many(mail: Mail) -> Mail:
 
 
 def together(mails: Sequence[Mail]) -> Mail:
-    """Write one mail about faults that can't be counted, at least one.
+    """Write one mail about all faults of `mails`, at least one, when none can be counted.
 
-    It has the first fault's mail, and the subjects of the others.
+    The mail has the first fault's text, and the subjects of the others.
     """
     first, *others = mails
     if not others:
@@ -205,7 +216,7 @@ def together(mails: Sequence[Mail]) -> Mail:
 
 
 def fitted(mail: Mail) -> Mail:
-    """Bring a mail within SNS's limits: a short ASCII subject, and a body that isn't too long."""
+    """Shorten a mail to SNS's limits, and convert its subject to ASCII."""
     plain = unicodedata.normalize("NFKD", _one_line(mail.subject))
     letters = "".join(letter for letter in plain if not unicodedata.combining(letter))
     subject = letters.encode("ascii", "replace").decode()
@@ -222,7 +233,7 @@ def fitted(mail: Mail) -> Mail:
 def log_link(source: Source) -> str:
     """Return the log stream's address in CloudWatch's console.
 
-    After the `#`, the console expects names that are encoded twice, with `$` for `%`.
+    After the `#`, the console expects names that are encoded twice, with `$` instead of `%`.
     """
     group, stream = (
         quote(quote(name, safe=""), safe="").replace("%", "$")
@@ -241,7 +252,7 @@ def log_link(source: Source) -> str:
 
 
 def page_link(page: str, uuid: str, meeting_id: int = 0) -> str:
-    """Return the address of a recording on the page."""
+    """Return the address of a recording on the stack's web page, whose address is `page`."""
     meeting = f"meeting={meeting_id}&" if meeting_id else ""
     return f"{page}#{meeting}recording={quote(uuid, safe='')}"
 
@@ -253,7 +264,7 @@ def _page_link(record: LogRecord, row: StatusRow | None, page: str) -> Iterable[
 
 
 def _cause(record: LogRecord, row: StatusRow | None) -> str:
-    """Return why it failed: the row's reason if the work ended in a failure, else the headline."""
+    """Return a failure's cause: the row's reason if the ingest has failed, else the headline."""
     ended = row is not None and row.state in FAILED | {State.OPENCAST_FAILED}
     if row and ended and row.reason and not record.crash and not record.goes_on:
         return _one_line(reason_with_code(row))
@@ -297,14 +308,14 @@ def _recording(
 def _outlook(
     record: LogRecord, row: StatusRow | None, about: _About, now: datetime
 ) -> tuple[str, str]:
-    """Return what happens by itself, and what a person can do."""
+    """Return the outlook (what happens automatically), and the advice for a person."""
     if record.crash:
         return about.after_crash, about.advice
     if record.goes_on:
         return record.outlook, record.advice or "Nothing, unless it happens again."
     if row is None:
         return record.outlook or "Not known.", about.advice
-    # The function reads one row, so that other ingests of the recording don't count.
+    # The function that mails reads only this row, so it doesn't know the recording's other ingests.
     diagnosis = diagnose(row, (), now, PATIENCE)
     said = phrases(row, diagnosis)
     if record.outlook and not diagnosis.will_retry:
@@ -327,13 +338,13 @@ def _details(records: tuple[LogRecord, ...]) -> Iterable[str]:
             if value
         )
         texts = (record.message[:EXCEPTION_LIMIT], record.exception[-EXCEPTION_LIMIT:])
-        # Indented, so that foreign text can't look like a paragraph of the mail.
+        # Indent each line, so that foreign text can't look like a paragraph of the mail.
         quoted = (indent(text, INDENT, lambda _line: True) for text in texts)
         yield "\n".join(filter(None, (where, ids, *quoted)))
 
 
 def _one_line(text: str) -> str:
-    """Put foreign text on one line, without control characters."""
+    """Return foreign text on one line, without control characters."""
     return " ".join("".join(map(_visible, text)).split())
 
 

@@ -23,16 +23,16 @@ KEY = "(the next mail)"
 """Key of the row. No fault and no function has such a name."""
 
 PAUSE = timedelta(milliseconds=200)
-"""Minimum time between two mails. CloudWatch's alarms need the rest of the ten in a second."""
+"""Minimum time between two mails. Of SNS's ten mails in a second, five remain for alarms."""
 
 SPREAD_SECONDS = 5.0
-"""Maximum of the random wait for a mail while the table is unavailable."""
+"""Longest random wait before a mail while the table is unavailable."""
 
 LIFE = timedelta(days=1)
 
 
 class MailPace:
-    """Limit of one mail in 200 ms. `by_chance` returns random numbers from 0 to 1."""
+    """Rate limit of one mail per PAUSE. `by_chance` returns random numbers from 0 to 1."""
 
     def __init__(
         self,
@@ -48,7 +48,10 @@ class MailPace:
         self._by_chance = by_chance
 
     def turn(self, until: datetime) -> bool:
-        """Wait until a mail may be sent. Return False if it may not before `until`."""
+        """Wait until a mail may be sent. Return False if none may be sent before `until`.
+
+        While the table is unavailable, wait for a random time instead.
+        """
         while (now := self._clock()) < until:
             try:
                 if self._is_ours(now):
@@ -61,7 +64,7 @@ class MailPace:
         return False
 
     def _is_ours(self, now: datetime) -> bool:
-        """Reserve this moment. Return False if the last mail was sent too recently."""
+        """Reserve the time `now` for a mail. Return False if the last mail was too recent."""
         try:
             self._table.update_item(
                 Key={"fault": KEY},

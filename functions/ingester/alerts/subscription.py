@@ -17,7 +17,7 @@ from ingester.errors import MessageError
 
 RECORDS = "DATA_MESSAGE"
 LARGEST = 32 * 1024 * 1024
-"""Maximum of bytes to decompress. CloudWatch Logs sends at most 1 MB of compressed data."""
+"""Maximum number of decompressed bytes. CloudWatch Logs sends at most 1 MB of compressed data."""
 
 GZIP = zlib.MAX_WBITS | 16
 
@@ -53,10 +53,10 @@ class _Kind(msgspec.Struct, rename="camel"):
 
 
 def batch_of(event: Mapping[str, Any]) -> LogBatch | None:
-    """Decode an event.
+    """Decode an event of the subscription.
 
     Returns:
-        The lines; None for CloudWatch's test whether the function is reachable.
+        The lines; None for a control message, which tests whether the function is reachable.
 
     Raises:
         MessageError: The event is malformed.

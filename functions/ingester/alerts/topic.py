@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Topic:
-    """`<stack>-notifications`."""
+    """The SNS topic `<stack>-notifications`."""
 
     def __init__(self, sns: SNSClient, arn: str) -> None:
         self._sns = sns
@@ -26,18 +26,18 @@ class Topic:
         return self._arn.split(":")[3]
 
     def publish(self, mail: Mail) -> None:
-        """Send a mail without secrets and within SNS's limits.
+        """Send a mail, after removing secrets and shortening it to SNS's limits.
 
-        Our records are redacted when they are written. Texts of Lambda and libraries aren't.
+        Our log records are redacted when they are written. Texts of Lambda and libraries aren't.
         """
         safe = redacted(mail)
         self._sns.publish(TopicArn=self._arn, Subject=safe.subject, Message=safe.body)
 
 
 def redacted(mail: Mail) -> Mail:
-    """Return a mail without secrets and within SNS's limits.
+    """Return a mail without its secrets and within SNS's limits.
 
-    Truncation comes last, because a secret is recognized by the name before it.
+    Truncation comes last, because a secret is recognized by the name before the secret.
     """
     return fitted(
         msgspec.structs.replace(mail, subject=redact(mail.subject), body=redact(mail.body))

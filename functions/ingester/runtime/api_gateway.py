@@ -1,6 +1,6 @@
 """Convert API Gateway's proxy events to requests, and answers to its proxy responses.
 
-See "Input format of a Lambda function for proxy integration" in API Gateway's guide.
+https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
 """
 
 from __future__ import annotations
@@ -15,9 +15,13 @@ from ingester.errors import BadRequest
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """An HTTP request. Header names are in lower case; `body` holds the bytes as they were sent.
+    """An HTTP request.
 
-    `resource` is the route, such as `/status`, whatever the address is.
+    Attributes:
+        headers: Headers, with names in lower case.
+        query: Parameters of the query string.
+        body: Bytes as the client sent them.
+        resource: Route in API Gateway, such as `/status`.
     """
 
     headers: Mapping[str, str]
@@ -27,7 +31,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """An HTTP answer."""
+    """An HTTP answer, before its conversion to a proxy response."""
 
     status: int
     body: str = ""
@@ -38,7 +42,7 @@ def request_of(event: Mapping[str, Any]) -> Request:
     """Return the request in a proxy event.
 
     Raises:
-        BadRequest: the body should be base64 and isn't.
+        BadRequest: The event says that its body is base64, but it isn't.
     """
     body = event.get("body") or ""
     try:

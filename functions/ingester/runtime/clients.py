@@ -1,4 +1,4 @@
-"""Make AWS clients. They are handed to the code that uses them."""
+"""Make AWS clients. The code that uses a client gets it as an argument."""
 
 from __future__ import annotations
 
@@ -48,7 +48,13 @@ def s3() -> S3Client:
 
 
 def s3_for_uploads(connections: int) -> tuple[S3Client, Credentials]:
-    """Make a client for uploads, and return the credentials that sign parts, too."""
+    """Make a client for uploads. Return it with the credentials that sign requests for parts.
+
+    `connections` is the size of the client's connection pool.
+
+    Raises:
+        NoCredentialsError: boto3 finds no credentials.
+    """
     session = boto3.Session()
     config = _S3_CONFIG.merge(Config(max_pool_connections=connections))
     client, credentials = session.client("s3", config=config), session.get_credentials()

@@ -1,4 +1,4 @@
-"""The real clock. Use cases get it as an argument, so tests and simulations can set their time."""
+"""The real clock. Use cases get a clock as an argument, so tests and simulations set the time."""
 
 from __future__ import annotations
 

@@ -17,27 +17,28 @@ logger = logging.getLogger("ingester.container")
 Kept = TypeVar("Kept")
 
 SECONDS = 300.0
-"""The longest time until a warm container notices a rotated secret."""
+"""Lifetime of the dependencies, and so the longest time until a rotated secret takes effect."""
 
 LONGEST_SECONDS = 900.0
-"""Longest time that a revoked secret works while AWS fails. After it, requests fail."""
+"""Longest time for which a revoked secret works while AWS fails. After that, requests fail."""
 
 UNSIGNED_SECONDS = 10.0
-"""The longest time until a request that is taken unsigned would meet a secret that was set."""
+"""Longest time for which unsigned requests are accepted after a secret was set."""
 
 SUSPICION_SECONDS = 10.0
 """Minimum seconds between two rebuilds by `rebuild_sparingly`, however many requests are forged."""
 
 READINGS = 10
 READING_SECONDS = 60.0
-"""Seconds in which `rebuild_or_none` rebuilds at most `READINGS` times, for the same reason."""
+"""Period in which `rebuild_or_none` rebuilds at most `READINGS` times, so that forged requests
+can't cause more rebuilds."""
 
 
 class Container(Generic[Kept]):
     """A function's dependencies, built at the first call and again when they are old.
 
-    Settings are checked and secrets read when it is built, so a rotated secret is taken up
-    without a deployment, and nothing happens when a module is imported.
+    Each build checks the settings and reads the secrets. So a rotated secret takes effect without a
+    deployment, and importing a module has no effects.
     """
 
     def __init__(
@@ -47,11 +48,14 @@ class Container(Generic[Kept]):
         clock: Callable[[], float] = time.monotonic,
         carry: Callable[[Kept, Kept], Kept] = lambda _old, new: new,
     ) -> None:
-        """Args:
-        build: Builds the dependencies.
-        seconds: How long they are kept.
-        clock: Counts seconds.
-        carry: Returns the new dependencies with those parts of the old ones that still hold.
+        """Prepare the container. The first call builds the dependencies.
+
+        Args:
+            build: Builds the dependencies.
+            seconds: Lifetime of the dependencies.
+            clock: Returns a monotonic time in seconds.
+            carry: Takes the old and the new dependencies, and returns the new ones with the parts
+                of the old ones that are still valid, such as caches.
         """
         self._build = build
         self._carry = carry
@@ -66,7 +70,8 @@ class Container(Generic[Kept]):
         """Return the dependencies.
 
         Raises:
-            BotoCoreError, ClientError: AWS fails, and there are none or only too old ones.
+            BotoCoreError, ClientError: AWS fails, and the last build that succeeded is older than
+                LONGEST_SECONDS, or there was none.
         """
         now = self._clock()
         if self._kept is None or now - self._built_at >= LONGEST_SECONDS:
@@ -80,7 +85,7 @@ class Container(Generic[Kept]):
     def rebuild_sparingly(self, seconds: float = SUSPICION_SECONDS) -> Kept:
         """Rebuild now, but at most once every `seconds`, and return the dependencies.
 
-        Call it when a secret may have been rotated.
+        Call this method when a secret may have been rotated.
         """
         kept, now = self(), self._clock()
         if self._suspected is not None and now - self._suspected < seconds:
@@ -90,9 +95,9 @@ class Container(Generic[Kept]):
         return self._kept[1]
 
     def rebuild_or_none(self) -> Kept | None:
-        """Rebuild now. Return None if AWS fails, or after too many rebuilds in a short time.
+        """Rebuild now. Return None if AWS fails, or after READINGS rebuilds in READING_SECONDS.
 
-        Call it for a decision that must not depend on secrets that were read before.
+        Call this method for a decision that must not depend on secrets that were read earlier.
         """
         old, now = self(), self._clock()
         if len(self._readings) == READINGS and now - self._readings[0] < READING_SECONDS:
@@ -103,7 +108,8 @@ class Container(Generic[Kept]):
     def built_recently(self) -> Kept | None:
         """Return dependencies that were built within UNSIGNED_SECONDS; None if AWS fails.
 
-        Call it before a decision that a new secret would forbid.
+        Call this method before an unsigned request is accepted: a secret may have been set just
+        now.
         """
         kept, now = self(), self._clock()
         if now - self._built_at < UNSIGNED_SECONDS:
@@ -111,12 +117,12 @@ class Container(Generic[Kept]):
         return self._rebuild(kept)
 
     def _rebuild_or_keep(self, old: Kept) -> Kept:
-        """Rebuild, or keep the old dependencies while AWS fails: secrets seldom change."""
+        """Rebuild the dependencies and return the new ones, or `old` while AWS fails."""
         new = self._rebuild(old)
         return old if new is None else new
 
     def _rebuild(self, old: Kept) -> Kept | None:
-        """Rebuild, keep the result, and return it; None while AWS fails."""
+        """Rebuild the dependencies. Keep and return the new ones; return None while AWS fails."""
         try:
             built = self._build()
         except (BotoCoreError, ClientError):

@@ -1,4 +1,4 @@
-"""Run calls in other threads, and wait for them until a deadline.
+"""Run calls in other threads, and wait for their results until a deadline.
 
 A call that misses its deadline keeps running in its thread until its own timeouts end it.
 """
@@ -19,17 +19,29 @@ Monotonic = Callable[[], float]
 def begin(
     pool: ThreadPoolExecutor, work: Callable[..., Result], *given: Any, **named: Any
 ) -> Future[Result]:
-    """Start a call in another thread, with the context of the log."""
+    """Start a call in another thread, with this thread's context variables, which log records need.
+
+    Returns:
+        The future that `result` waits for.
+    """
     return pool.submit(contextvars.copy_context().run, partial(work, *given, **named))
 
 
 def result(future: Future[Result], ends: float, monotonic: Monotonic) -> Result:
-    """Return the result of a call. Raises TimeoutError at `ends`, as `monotonic` counts."""
+    """Wait for a call that `begin` started, and return its result.
+
+    Raises:
+        TimeoutError: The clock `monotonic` reaches `ends`, in seconds, before the call is done.
+    """
     return future.result(timeout=max(0.0, ends - monotonic()))
 
 
 def within(ends: float, monotonic: Monotonic, work: Callable[..., Result], *given: Any) -> Result:
-    """Run a call and return its result. Raises TimeoutError at `ends`."""
+    """Run a call in another thread, and return its result.
+
+    Raises:
+        TimeoutError: The clock `monotonic` reaches `ends`, in seconds, before the call is done.
+    """
     pool = ThreadPoolExecutor(1, "in-time")
     try:
         return result(begin(pool, work, *given), ends, monotonic)

@@ -1,7 +1,7 @@
-"""Answer the requests that API Gateway hands to a function, also where its use case raises.
+"""Answer the requests that API Gateway passes to a function, even if the use case raises.
 
 A `RequestError` carries its own status. A function names the status of every other error that it
-expects. Any error beside those escapes: Lambda logs it, and API Gateway answers 502.
+expects. Any other error escapes: Lambda logs the error, and API Gateway answers 502.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ logger = logging.getLogger("ingester.http_endpoint")
 
 @dataclass(frozen=True, kw_only=True)
 class AwsFailure:
-    """The answer when AWS fails, and the log record that its traceback goes into.
+    """The answer when AWS fails, and the log record with the traceback.
 
     Attributes:
-        status: The answer's status.
-        text: What the caller is told.
-        headline: What the log says; gets the error.
-        outlook: What follows by itself, as the log says it.
+        status: HTTP status of the answer.
+        text: Text of the answer.
+        headline: Returns the message of the log record for an error.
+        outlook: Text of the log record about the next automatic step; "" for none.
     """
 
     status: int
@@ -38,17 +38,17 @@ class AwsFailure:
 
 
 def message_answer(status: int, text: str) -> Answer:
-    """Return an answer in JSON with a `message`."""
+    """Return a JSON answer whose `message` is `text`."""
     return json_answer(status, {"message": text})
 
 
 def log_refusal(status: int, error: object) -> None:
-    """Log a request that was refused."""
+    """Log a warning that a request was refused."""
     logger.warning("Refused with %s: %s", status, error)
 
 
 def log_nothing(_status: int, _error: object) -> None:
-    """Log nothing: such an answer is the caller's own affair."""
+    """Log nothing, for a function whose refusals concern only its callers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,10 +56,10 @@ class ErrorAnswers:
     """A function's answers to the errors that its use case raises.
 
     Attributes:
-        statuses: The status of each type of error; the first that fits counts.
-        aws: The answer when AWS fails; None lets that escape.
-        make: Makes an answer from its status and its text.
-        report: Writes the log record of an answer, given its status and the error (or the text, if
+        statuses: HTTP status of each type of error. The first type that matches counts.
+        aws: Answer when AWS fails. If it is None, AWS's errors escape.
+        make: Makes an answer from a status and a text.
+        report: Writes the log record of an answer from its status and the error (or its text, if
             AWS failed).
     """
 
@@ -95,9 +95,10 @@ class ErrorAnswers:
 
 
 def handle(context: object, respond: Callable[[], Answer]) -> dict[str, Any]:
-    """Run one invocation and return its answer as API Gateway takes it.
+    """Run one invocation, and return its answer as a proxy response.
 
-    `respond` builds the function's dependencies and answers with them: the log is ready by then.
+    `respond` builds the function's dependencies and answers. The log is started first, so that it
+    has the errors of building.
     """
     log.start(context)
     return proxy_answer(respond())

@@ -1,4 +1,4 @@
-"""Make connections for large bodies: downloads, and parts on their way to S3."""
+"""Make connection pools for large bodies: downloads, and parts that are sent to S3."""
 
 from __future__ import annotations
 
@@ -14,22 +14,26 @@ from urllib3.util.ssl_ import create_urllib3_context
 from ingester.errors import FileUnavailable
 
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
-"""IPv6 addresses that stand for IPv4 ones (RFC 6052), also for private ones."""
+"""IPv6 addresses that stand for IPv4 addresses, even for private ones (RFC 6052)."""
 
 GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
-"""The IPv6 addresses that IANA gives out. `ipaddress` calls others global too: `::127.0.0.1`."""
+"""The IPv6 addresses that IANA assigns. `ipaddress` calls others global too: `::127.0.0.1`."""
 
 RELAY_ANYCAST = ipaddress.ip_network("192.88.99.0/24")
 """Deprecated relays from IPv6 to IPv4 (RFC 7526)."""
 
 WINDOW_BYTES = 1024 * 1024
-"""The most bytes of a download that the kernel buffers for each connection. They count as the
-function's memory, and are lost when the connection breaks. Enough for 10 MB/s at 100 ms latency."""
+"""Maximum number of bytes of a download that the kernel buffers for each connection.
+
+Buffered bytes count as the function's memory, and are lost when the connection breaks. The value
+allows 10 MB/s at a latency of 100 ms.
+"""
 
 
 def http(connections: int) -> urllib3.PoolManager:
-    """Make a pool of `connections` to each host. They trust the system's authorities, or those of
-    SSL_CERT_FILE.
+    """Make a pool that keeps up to `connections` connections to each host.
+
+    The connections trust the system's certificate authorities, or those in SSL_CERT_FILE.
     """
     context = create_urllib3_context()
     context.load_default_certs()
@@ -42,13 +46,15 @@ def http(connections: int) -> urllib3.PoolManager:
 def public_http(connections: int, named_hosts: Collection[str]) -> urllib3.PoolManager:
     """Make a pool like `http` for hosts that foreign input names.
 
-    A connection whose peer's address isn't on the internet raises FileUnavailable before anything
-    is sent: a cloud's metadata service has such an address. The peer of the connection itself is
-    checked, so it makes no difference what DNS answered.
+    The address of each connection's peer is checked, so a forged DNS answer can't evade the check.
 
     Args:
-        connections: Number of connections to each host.
-        named_hosts: Hosts that a setting names exactly. They may have any address.
+        connections: Number of connections to each host that the pool keeps.
+        named_hosts: Hosts that a setting names exactly, and that may have any address.
+
+    Raises:
+        FileUnavailable: Raised by the pool's connections before anything is sent, if the peer's
+            address isn't on the internet. A cloud's metadata service has such an address.
     """
 
     class Connection(HTTPSConnection):
@@ -72,7 +78,7 @@ def public_http(connections: int, named_hosts: Collection[str]) -> urllib3.PoolM
 
 
 def is_public(address: str) -> bool:
-    """Return whether an IP address is on the internet, not loopback, link-local, private etc."""
+    """Return whether an IP address is on the internet, and not loopback, private or the like."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         translated = ipaddress.IPv4Address(ip.packed[-4:]) if ip in NAT64 else None

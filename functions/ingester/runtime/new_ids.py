@@ -1,4 +1,4 @@
-"""New ids. Use cases get their source as an argument, so that a test or a simulation knows them."""
+"""New ids. Use cases get this function as an argument, so tests and simulations choose the ids."""
 
 from __future__ import annotations
 

@@ -1,15 +1,15 @@
-"""Process the messages of the SQS queue that drives a function, and carry out each one's outcome.
+"""Process the messages of the SQS queue that drives a function, and carry out their outcomes.
 
-A function's use case returns an outcome or raises. The worker alone knows SQS:
+A function's use case returns an outcome or raises. Only the worker deals with SQS:
 
 * ``Done``: SQS deletes the message.
 * ``SendOn``: the next queue gets a message, then SQS deletes this one.
-* ``Requeue``: a fresh message replaces this one. Waiting that way spends no receive.
-* ``Retry``: the message becomes visible again after a backoff. That spends a receive.
+* ``Requeue``: a new message replaces this one. The count of receives starts again.
+* ``Retry``: the message becomes visible again after a backoff. The count of receives goes on.
 * ``GiveUp``: the dead-letter queue gets the message with the reason, because a person has to act.
 
-An outcome is carried out first and reported afterwards. A report (status row, log record, metric)
-never raises: the message would come back beside the one that has just been sent.
+The worker carries an outcome out first and reports it afterwards. A report (status row, log record,
+metric) never raises: otherwise the message would come back although its outcome is carried out.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ logger = logging.getLogger("ingester.queue_worker")
 Message = TypeVar("Message", DownloadMessage, UploadMessage)
 
 NOT_READY = (BotoCoreError, ClientError, IngesterError)
-"""Errors of building a function's dependencies: AWS fails, or a setting or a secret is missing."""
+"""Errors while dependencies are built: AWS fails, or a setting or a secret is missing."""
 
 UNREPORTED = "The outcome is carried out. Only the status row or the metrics lack it."
 
@@ -62,7 +62,7 @@ CAPTIONS_GIVEN_UP = log.goes_on(
 
 
 def report_nothing() -> None:
-    """Report nothing: the use case has already done so."""
+    """Report nothing, because the use case has already reported the outcome."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,7 @@ class Done:
     """The outcome of finished work.
 
     Attributes:
-        is_success: False if there was nothing to work on, which an operator who asked is told.
+        is_success: False if there was nothing to work on, which an operator's command reports.
     """
 
     is_success: bool = True
@@ -78,7 +78,7 @@ class Done:
 
 @dataclass(frozen=True, kw_only=True)
 class SendOn:
-    """The outcome of finished work that sends `body` to the FIFO queue `queue`, in `group`."""
+    """The outcome that sends a message to the FIFO queue `queue`, in the message group `group`."""
 
     queue: Queue
     body: str
@@ -88,7 +88,7 @@ class SendOn:
 
 @dataclass(frozen=True, kw_only=True)
 class Requeue:
-    """The outcome that replaces the message with a new one with `body`, after `delay_seconds`."""
+    """The outcome that replaces the message with a new one, visible after `delay_seconds`."""
 
     body: str
     delay_seconds: int = 0
@@ -108,12 +108,12 @@ class GiveUp:
     """The outcome that moves the message to the dead-letter queue.
 
     Attributes:
-        reason: Stands on the dead-letter queue as the attribute `FailedReason`.
-        row_reason: Stands in the status row.
-        headline: Stands in the log.
-        body: The message's body; "" for the received one.
-        end: How the ledger remembers the end of the request.
-        cause: An error whose traceback goes into the log.
+        reason: Value of the message's attribute `FailedReason` on the dead-letter queue.
+        row_reason: Reason in the status row.
+        headline: Message of the log record.
+        body: Body on the dead-letter queue; "" for the received body.
+        end: End of the request in the ledger.
+        cause: Error whose traceback the log record has.
     """
 
     reason: str
@@ -131,9 +131,10 @@ Outcome = Done | SendOn | Requeue | Retry | GiveUp
 class SourceQueue:
     """The queue that drives a function, its dead-letter queue, and the limit of receives.
 
-    The function works on a message at its first `receive_limit` receives, of which the last one
-    moves it to the dead-letter queue. SQS delivers it some more times (`cdk/receive_limits.py`), in
-    case that receive was cut short; then it moves the message itself, without a reason.
+    The function works on a message at its first `receive_limit` receives. If the last of these
+    fails, the function moves the message to the dead-letter queue. In case that receive was cut
+    short, SQS delivers the message a few more times (`cdk/receive_limits.py`). After those, SQS
+    moves the message without a reason.
     """
 
     queue: Queue
@@ -141,7 +142,7 @@ class SourceQueue:
     receive_limit: int
 
     def is_last(self, received: Received) -> bool:
-        """Return whether the function doesn't work on the message another time."""
+        """Return whether the function won't work on the message after this receive."""
         return received.receive_count >= self.receive_limit
 
     def is_spent(self, received: Received) -> bool:
@@ -149,7 +150,14 @@ class SourceQueue:
         return received.receive_count > self.receive_limit
 
     def give_up(self, received: Received, reason: str, *, body: str = "", group: str = "") -> None:
-        """Send a message to the dead-letter queue; `group` is its message group there."""
+        """Send a message to the dead-letter queue, with a reason.
+
+        Args:
+            received: The message.
+            reason: Why a person has to act.
+            body: Body to send; "" for the received body.
+            group: Message group on the dead-letter queue; "" for a group of its own.
+        """
         self.dead_letters.send_with_reason(
             body or received.body,
             reason,
@@ -160,9 +168,9 @@ class SourceQueue:
 
 @dataclass(frozen=True)
 class FailureReporter:
-    """Reports that an ingest failed: in the ledger, its status row, the log and the metrics.
+    """Reporter of failed ingests to the ledger, the status table, the log and the metrics.
 
-    `state` is the status row's.
+    `state` is the state that the status rows get.
     """
 
     ledger: Ledger
@@ -172,9 +180,9 @@ class FailureReporter:
     clock: Callable[[], datetime]
 
     def report(self, outcome: GiveUp, *, uuid: str, zip_id: str) -> None:
-        """Report a message that was given up. `uuid` or `zip_id` are "" if they are unknown.
+        """Report a message that was given up. `uuid` or `zip_id` is "" if unknown.
 
-        A message about captions is no ingest: the recording isn't failed.
+        A failed message about captions goes only into the log, because its ingest hasn't failed.
         """
         if is_about_captions(zip_id):
             logger.error("%s", outcome.headline, exc_info=outcome.cause, extra=CAPTIONS_GIVEN_UP)
@@ -201,12 +209,12 @@ class QueueWorker(Generic[Message]):
 
     Attributes:
         source: The queue.
-        message_type: The type of its messages.
+        message_type: Type of the queue's messages.
         use_case: Does the work for a message.
-        after_failure: Decides what follows an error that may pass (`RetryableFailure`, or
+        after_failure: Returns the outcome for an error that may go away (`RetryableFailure`, or
             `AskLater` where the use case raises it).
-        give_up: Words the end of a message after an error that doesn't pass.
-        failures: Reports the messages that were given up.
+        give_up: Returns the outcome for an error that no retry can fix.
+        failures: Reporter of the messages that were given up.
     """
 
     source: SourceQueue
@@ -217,7 +225,7 @@ class QueueWorker(Generic[Message]):
     failures: FailureReporter
 
     def process(self, received: Received) -> Outcome:
-        """Process a message, carry out its outcome, and return it."""
+        """Process a message, carry out the outcome, and return that outcome."""
         try:
             message = decode(received.body, self.message_type)
         except MessageError as error:
@@ -233,11 +241,12 @@ class QueueWorker(Generic[Message]):
         return outcome
 
     def process_next(self, change_body: Callable[[str], str] = str) -> Outcome | None:
-        """Take a message off the queue, as an operator asks for, and process it.
+        """Take a message off the queue for an operator's command, and process it.
 
         Args:
-            change_body: Returns the body to process. If such a message has to be retried, a fresh
-                one is sent with all its receives before it: the queue's copy lacks the change.
+            change_body: Returns the body to process. If a changed message has to be retried, a new
+                message replaces it, because the queue's copy lacks the change. The new message's
+                count of receives starts again.
 
         Returns:
             The message's outcome; None if no message is visible.
@@ -277,10 +286,11 @@ class QueueWorker(Generic[Message]):
         return outcome
 
     def _after(self, error: IngesterError, message: Message, received: Received) -> Outcome:
-        """Ask the function's policy what follows a failure, which may itself fail.
+        """Return the outcome of a failure, as the function's policy decides.
 
-        A policy that counts in the ledger finds the record unreadable or busy at times. Left to SQS
-        the message would end on the dead-letter queue without a reason.
+        The policy may itself fail, for instance if it can't read or write the ledger's record. Then
+        the outcome is a Retry or a GiveUp. Without an outcome, SQS would move the message to the
+        dead-letter queue without a reason.
         """
         try:
             return self.after_failure(error, message, received)
@@ -319,12 +329,13 @@ def process_event(
     build_worker: Callable[[], QueueWorker[Any]],
     build_source: Callable[[], SourceQueue],
 ) -> dict[str, Any]:
-    """Process the messages of an SQS event and return those that have to come back.
+    """Process the messages of an SQS event, and return those that have to come back.
 
     Args:
         event: The event of the event source mapping.
-        build_worker: May fail, because it reads secrets: then the messages wait.
-        build_source: Builds what that waiting needs, without any secret.
+        build_worker: Builds the worker. If it fails, for instance to read a secret, the messages
+            are retried.
+        build_source: Builds the queue for those retries without reading a secret.
 
     Returns:
         A batch response:
@@ -341,10 +352,10 @@ def process_event(
 
 
 def _put_off(messages: list[Received], error: Exception, source: SourceQueue) -> list[Received]:
-    """Retry messages with backoff, but give up each at its last receive.
+    """Retry messages with a backoff, but give up each at its last receive.
 
-    SQS alone would deliver them again as soon as the visibility timeout is over, and soon move them
-    to the dead-letter queue without a reason.
+    Without this, SQS would deliver the messages again as soon as the visibility timeout is over,
+    and soon move them to the dead-letter queue without a reason.
 
     Returns:
         The messages that are retried.

@@ -1,6 +1,6 @@
-"""Answer with a one-file page.
+"""Answer a request with a page that is one HTML file.
 
-Its Content-Security-Policy allows only its own script and style, by their hashes.
+The page's Content-Security-Policy allows only its own script and style, by their hashes.
 https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Content-Security-Policy
 """
 
@@ -18,7 +18,10 @@ _ELEMENTS = {
 
 
 def page_answer(html: str) -> Answer:
-    """Return the page with a policy: it may ask only its own host, and no page may frame it."""
+    """Return an answer with the page and its policy.
+
+    By this policy, the page may send requests only to its own host, and no page may frame it.
+    """
     policy = {
         "default-src": "'none'",
         "script-src": _hashes(html, "script"),
@@ -46,7 +49,7 @@ def page_answer(html: str) -> Answer:
 
 
 def _hashes(html: str, element: str) -> str:
-    """Return the sources of a directive: each element's hash; `'none'` without such an element."""
+    """Return a directive's sources: the hash of each `element`, or `'none'` without any."""
     digests = (
         base64.b64encode(hashlib.sha256(found.encode()).digest()).decode()
         for found in _ELEMENTS[element].findall(html)

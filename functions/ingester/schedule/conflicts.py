@@ -14,7 +14,7 @@ from ingester.schedule.parsed import ParsedSheet, SkippedRow
 from ingester.schedule.wording import source_name
 
 _Slot = tuple[str, int | None]
-"""A meeting's number and a time in the week: the place of one class."""
+"""A meeting's number and a minute of the week. Only one class counts in a slot."""
 
 
 class _Holder(msgspec.Struct, frozen=True):
@@ -26,7 +26,7 @@ class _Holder(msgspec.Struct, frozen=True):
 
 
 class _Conflicts:
-    """The conflicts found so far, in their order. A row's times of one reason stand together."""
+    """The conflicts found so far, in order. Times of one row with the same reason are grouped."""
 
     def __init__(self) -> None:
         self._times: dict[tuple[str, int, str], list[str]] = {}
@@ -37,7 +37,7 @@ class _Conflicts:
         times.append(f"{scheduled.day} {scheduled.time}")
 
     def rows(self) -> list[SkippedRow]:
-        """Return a sentence for each row and reason."""
+        """Return an entry for each row and reason, with all times."""
         return [
             SkippedRow(sheet, row, f"{', '.join(dict.fromkeys(times))} {reason}", all_skipped=False)
             for (sheet, row, reason), times in self._times.items()
@@ -45,10 +45,10 @@ class _Conflicts:
 
 
 def conflicts(sheets: Iterable[ParsedSheet], others: Iterable[MeetingClass]) -> list[SkippedRow]:
-    """Return the rows with a class at whose time another class goes to another series.
+    """Return the rows whose class conflicts with another: same meeting and time, other series.
 
-    `others` are the classes that stay in the table beside those of `sheets`. Of two rows the first
-    wins, and a row wins over the other classes: `plan_import` puts them in this order.
+    `others` are the classes that stay in the table in addition to those of `sheets`. The first of
+    two rows wins, and a row wins over `others`. `plan_import` puts the classes in this order.
     """
     found = _Conflicts()
     holders = _add_conflicts_of_rows(found, sheets)
@@ -59,7 +59,7 @@ def conflicts(sheets: Iterable[ParsedSheet], others: Iterable[MeetingClass]) -> 
 def _add_conflicts_of_rows(
     found: _Conflicts, sheets: Iterable[ParsedSheet]
 ) -> dict[_Slot, _Holder]:
-    """Add the conflicts between rows. Return the row that wins each slot."""
+    """Add the conflicts between rows to `found`. Return the row that wins each slot."""
     holders: dict[_Slot, _Holder] = {}
     for sheet in sheets:
         for parsed in sheet.classes:
@@ -77,7 +77,7 @@ def _add_conflicts_of_rows(
 def _add_conflicts_with_others(
     found: _Conflicts, holders: dict[_Slot, _Holder], others: Iterable[MeetingClass]
 ) -> None:
-    """Add the conflicts of rows with classes that stay in the table."""
+    """Add the conflicts between rows and classes that stay in the table to `found`."""
     for meeting, scheduled in others:
         holder = holders.get((meeting, scheduled.minute_of_week))
         if holder and holder.series != scheduled.opencast_series_id:

@@ -32,10 +32,10 @@ class _Refusal(msgspec.Struct, frozen=True):
 
 
 def refusal(status: int, body: bytes, *, account: str, tabs: Sequence[str]) -> SheetsRefused:
-    """Return the error for an answer with a permanent error's `status`.
+    """Return the error for an answer by which Google refuses a request.
 
-    `account` is the service account's address, and `tabs` are the names of the requested tabs. It
-    is a GoogleKeyRefused if another key may help.
+    `account` is the service account's address, and `tabs` are the names of the requested tabs. The
+    error is a GoogleKeyRefused if another key may help.
     """
     problem = _problem_in(body)
     said = one_line(problem.message) or "without a reason"
@@ -86,7 +86,7 @@ def _no_such_tab(message: str, tabs: Sequence[str]) -> str:
 
 
 def whole_tab(name: str) -> str:
-    """Return a tab in A1 notation. The quotes keep it from being a cell or a named range."""
+    """Return a tab in A1 notation. Without the quotes, a name may mean a cell or a named range."""
     return "'" + name.replace("'", "''") + "'"
 
 

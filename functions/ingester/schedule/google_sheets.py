@@ -1,8 +1,8 @@
-"""The client of Google Sheets. It reads the rows of a document's tabs with a service account's key.
+"""The client of Google Sheets, which reads the rows of tabs with a service account's key.
 
 Sources: Google's guides "Sheets API: Reading cell values" (`spreadsheets.values.batchGet`), "A1
-notation", "Usage limits" and "OAuth 2.0 for server to server applications". The service is built
-from the discovery document in the package, never from the network.
+notation", "Usage limits" and "OAuth 2.0 for server to server applications". googleapiclient builds
+the service from the discovery document in its package, never from the network.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ from ingester.schedule.google_refusals import one_line, refusal, whole_tab
 API = ("sheets", "v4")
 SCOPES = ("https://www.googleapis.com/auth/spreadsheets.readonly",)
 TIMEOUT = (3.05, 12.0)
-"""Seconds to connect, and between two bytes of an answer."""
+"""Timeouts in seconds: to connect, and between two bytes of an answer."""
 
 ATTEMPTS = 4
 LARGEST_ANSWER = 32 * 1024 * 1024
-"""Bytes. 5,000 rows of a schedule are about one MB."""
+"""Maximum number of bytes of an answer. 5,000 rows of a schedule are about one MB."""
 
 CHUNK = 256 * 1024
 SLOW = "Google did not answer in time. Try again in a minute."
@@ -55,7 +55,8 @@ Cell = str | int | float | bool | None
 class Tab(msgspec.Struct, frozen=True):
     """A tab's cells as the sheet shows them, from the first row and column on.
 
-    Empty rows are included, so rows count as in the sheet. Cells behind a row's last text are not.
+    Empty rows are included, so the numbers of rows are those of the sheet. Cells after a row's last
+    text are left out.
     """
 
     name: str
@@ -72,7 +73,7 @@ class _Batch(msgspec.Struct, frozen=True):
 
 
 class _Key(msgspec.Struct, frozen=True):
-    """The parts of a service account's key that are used."""
+    """The fields of a service account's key that this client uses."""
 
     client_email: str
     private_key: str
@@ -85,7 +86,7 @@ class _Key(msgspec.Struct, frozen=True):
 
 
 class _Reply(msgspec.Struct, frozen=True):
-    """An HTTP answer, as google-auth takes it."""
+    """An HTTP answer with the attributes that google-auth expects."""
 
     status: int
     headers: Mapping[str, str]
@@ -93,14 +94,15 @@ class _Reply(msgspec.Struct, frozen=True):
 
     @property
     def is_temporary(self) -> bool:
-        """Whether Google is busy or broken, and may answer otherwise soon."""
+        """Whether Google is busy or has an error, so that a retry may help."""
         return self.status == 429 or self.status >= 500
 
 
 class Sheets:
-    """The client, for one service account.
+    """The client of Google Sheets for one service account.
 
-    `key` is the account's key, JSON as Google's console saves it. It is read at the first request.
+    `key` is the account's key, the JSON that Google's console saves. The first request parses the
+    key.
     """
 
     def __init__(
@@ -122,15 +124,15 @@ class Sheets:
         self._monotonic = monotonic
 
     def tabs(self, document: str, names: Sequence[str], *, seconds: float) -> list[Tab]:
-        """Read some tabs of a document, all of them in one request.
+        """Read some tabs of a document in one request.
 
-        The request is repeated if it fails, within `seconds` in all.
+        A failed request is retried. `seconds` is the limit for all attempts together.
 
         Raises:
-            GoogleKeyRefused: the key is missing, malformed, or refused by Google.
-            SheetsRefused: Google refuses the request for another reason; a person has to act.
+            GoogleKeyRefused: The key is missing, malformed, or refused by Google.
+            SheetsRefused: Google refuses the request for another reason. A person has to act.
             SheetsUnreachable: Google can't be reached, is busy, or gives an answer without the
-                tabs. SheetsTimedOut if that is because of the time.
+                tabs. Its subclass SheetsTimedOut means that Google didn't answer in time.
         """
         self._credentials = self._credentials or _credentials(self._key)
         transport = _Transport(
@@ -154,7 +156,7 @@ def _credentials(key: str) -> Credentials:
     """Return the credentials of a service account's key.
 
     Raises:
-        GoogleKeyRefused: the key is empty or malformed. The sentence repeats nothing of the key.
+        GoogleKeyRefused: The key is empty or malformed. The error's text has nothing of the key.
     """
     if not key:
         raise GoogleKeyRefused(
@@ -176,7 +178,7 @@ def _credentials(key: str) -> Credentials:
 def _values(transport: _Transport, base_url: str) -> Any:
     """Return googleapiclient's `spreadsheets.values`, built from the package's discovery document.
 
-    It has only the method that is used: building all methods and their help takes half a second.
+    Only the method in use is built, because all methods with their help take half a second.
     """
     document = json.loads(get_static_doc(*API))
     values = document["resources"]["spreadsheets"]["resources"]["values"]
@@ -189,7 +191,11 @@ def _values(transport: _Transport, base_url: str) -> Any:
 
 
 def _read(request: Any, names: Sequence[str]) -> list[Tab]:
-    """Send googleapiclient's `batchGet` of whole tabs, and return the tabs."""
+    """Send googleapiclient's `batchGet` of whole tabs, and return the tabs.
+
+    Raises:
+        SheetsUnreachable: The answer doesn't have the tabs.
+    """
     try:
         batch = msgspec.convert(request.execute(), _Batch)
     except (msgspec.ValidationError, ValueError, RecursionError) as error:
@@ -205,7 +211,7 @@ def _read(request: Any, names: Sequence[str]) -> list[Tab]:
 
 
 def _tab(name: str, found: _Range) -> Tab:
-    # People are told row numbers, so the first row has to be the sheet's first.
+    # Messages name rows by number, so the first row of the answer has to be the sheet's first.
     if not re.search(r"(^|!)\$?A\$?1(:|$)", found.range):
         raise SheetsUnreachable(f"Google answered with other cells than the tab {name}'s.")
     return Tab(name, tuple(tuple(_text(cell) for cell in row) for row in found.values))
@@ -219,22 +225,22 @@ def _text(cell: Cell) -> str:
 
 @dataclass(frozen=True)
 class _Deadline:
-    """The moment, on the clock `monotonic`, until which Google may take."""
+    """The deadline for Google's answer: `ends`, in seconds on the clock `monotonic`."""
 
     ends: float
     monotonic: Callable[[], float]
 
     def left(self) -> float:
-        """Return the seconds that are left, negative after the deadline."""
+        """Return the seconds until the deadline, negative after it."""
         return self.ends - self.monotonic()
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Transport:
-    """A replacement of `httplib2.Http` for googleapiclient, which sends requests by `requests`.
+    """A replacement for googleapiclient's `httplib2.Http` that sends requests with `requests`.
 
-    So the certificates are those that every other request trusts, and a request has a deadline
-    and a largest answer. `tabs` are the tabs that are read.
+    So this client trusts the same certificates as all others, and a request has a deadline and a
+    limit for its answer. `tabs` are the names of the requested tabs.
     """
 
     credentials: Credentials
@@ -251,12 +257,13 @@ class _Transport:
         headers: Mapping[str, str] | None = None,
         **_connection: Any,
     ) -> tuple[httplib2.Response, bytes]:
-        """Send a request with the account's token, as `httplib2.Http.request` does.
+        """Send a request with the account's token, like `httplib2.Http.request`.
 
-        It returns only an answer of 200, and raises the errors of `Sheets.tabs` for others.
+        Raises:
+            SheetsUnreachable, SheetsRefused: The answer's status isn't 200, or there is no answer.
         """
         signed = dict(headers or {})
-        # requests decodes only the encodings that it asked for itself.
+        # Without this header, `requests` asks for the encodings that it can decode.
         signed.pop("accept-encoding", None)
         try:
             self.credentials.before_request(self._token_request, method, uri, signed)
@@ -288,9 +295,11 @@ class _Transport:
         timeout: float | None = None,  # noqa: ARG002  # google-auth's interface
         **_more: Any,
     ) -> _Reply:
-        """Send a request for a token, as `google.auth.transport.Request` does.
+        """Send a request for a token, like `google.auth.transport.Request`.
 
-        Raises on a temporary answer; google-auth would sleep and repeat.
+        Raises:
+            SheetsUnreachable: The answer is temporary. Without this error, google-auth would sleep
+                and retry.
         """
         reply = self._send(method, url, body, headers or {})
         if reply.is_temporary:
@@ -310,7 +319,7 @@ class _Transport:
                 data=body,
                 headers=dict(headers),
                 timeout=within(left, TIMEOUT),
-                # The token is for Google alone: a redirect could lead elsewhere.
+                # Only Google may get the token, and a redirect could lead elsewhere.
                 allow_redirects=False,
                 stream=True,
             ) as response:
@@ -341,7 +350,7 @@ class _Transport:
         return SheetsUnreachable(f"Google {what}. Try again in a minute.", seconds)
 
     def _key_refused(self, error: RefreshError) -> GoogleKeyRefused:
-        """Return the error for a key that google-auth could not exchange for a token.
+        """Return the error for a key that google-auth couldn't exchange for a token.
 
         The arguments of google-auth's error are the answer of Google's endpoint, without the key.
         """

@@ -25,13 +25,14 @@ JSON_SOURCE = "json:"
 OPENCAST_SOURCE = "oc:"
 SHEET_SOURCE = "sheet:"
 FIRST_SYSTEM = ""
-"""The source of the rows that the first system wrote: they don't name one."""
+"""Source of the rows that the first system wrote, which don't name a source."""
 
 THE_GOOGLE_SHEET = ReplacedSources(names=frozenset({FIRST_SYSTEM}), prefixes=(SHEET_SOURCE,))
-"""All classes of the Google Sheet: of its tabs, also renamed ones, and of the first system."""
+"""Sources of all classes of the Google Sheet: its tabs, even renamed ones, and the first system."""
 
 LARGEST_ROW = 380_000
-"""Bytes of a meeting as JSON: a bit less than what DynamoDB takes as one item (400 KB)."""
+"""Maximum number of bytes of a meeting as JSON, a bit less than DynamoDB's limit for an item
+(400 KB)."""
 
 MOST_NAMED = 10
 """Maximum number of skipped rows that an error names."""
@@ -46,7 +47,10 @@ class Table(Protocol):
 
 
 class Sheet(msgspec.Struct, frozen=True):
-    """A sheet's rows of text. `name` is for people; `source` is what its classes note."""
+    """A sheet's rows of text.
+
+    `name` is the sheet's name for people. `source` is the source that the sheet's classes get.
+    """
 
     name: str
     source: str
@@ -56,8 +60,9 @@ class Sheet(msgspec.Struct, frozen=True):
 class ImportReport(msgspec.Struct, frozen=True):
     """Result of an import, or of a dry run.
 
-    `meetings` and `classes` count what was read. `retained` are the classes that stay as they were,
-    because rows that may be theirs can't be read. `before` is the whole table before the import.
+    `meetings` and `classes` are the numbers of meetings and classes that were read. `retained` are
+    the classes that stay as they were, because rows that may be theirs can't be read. `before` is
+    the whole table before the import.
     """
 
     plan: ImportPlan
@@ -75,13 +80,14 @@ def import_sheets(
     *,
     dry_run: bool = False,
 ) -> ImportReport:
-    """Replace what came from these sheets and from `also_replaced` by what the sheets hold.
+    """Replace the classes of these sheets' sources and of `also_replaced` by the sheets' classes.
 
-    A dry run writes nothing. After an error nothing was written either.
+    A dry run writes nothing. Nothing is written either if one of these errors is raised.
 
     Raises:
-        UnusableSheet: a sheet has no sound header, or all of its rows have become unusable.
-        NothingToImport: no row can be used.
+        UnusableSheet: A sheet has no sound header, all of its rows have become unusable, or a
+            meeting has too many classes for a row of the table.
+        NothingToImport: No row can be used.
     """
     names = also_replaced.names | {sheet.source for sheet in sheets}
     return import_parsed(
@@ -99,7 +105,7 @@ def import_parsed(
     *,
     dry_run: bool = False,
 ) -> ImportReport:
-    """Replace what came from `replaced` by what these sheets or files hold.
+    """Replace the classes of the sources `replaced` by the classes of these sheets or files.
 
     A class whose row is there but can't be read stays as it was. `dry_run` and the errors are those
     of `import_sheets`.
@@ -139,7 +145,7 @@ def _first(skipped: Sequence[SkippedRow]) -> str:
 def _check_sheets(sheets: Iterable[ParsedSheet], table: Collection[ScheduledMeeting]) -> None:
     """Raise UnusableSheet if a sheet's rows are all unusable, but the table has classes from it.
 
-    Then somebody changed a column's format, or a formula failed. An empty sheet is allowed.
+    The usual cause is a column with another format, or a failed formula. An empty sheet is allowed.
     """
     in_table = {scheduled.source for meeting in table for scheduled in meeting.events}
     for sheet in sheets:
@@ -151,7 +157,10 @@ def _check_sheets(sheets: Iterable[ParsedSheet], table: Collection[ScheduledMeet
 
 
 def _check_sizes(plan: ImportPlan) -> None:
-    """Raise UnusableSheet if DynamoDB would refuse a row, after others have been written."""
+    """Raise UnusableSheet if DynamoDB would refuse a row.
+
+    Without this check, other rows would be written before DynamoDB refuses that row.
+    """
     for meeting in plan.put:
         if len(msgspec.json.encode(meeting)) > LARGEST_ROW:
             raise UnusableSheet(

@@ -21,17 +21,18 @@ if TYPE_CHECKING:
 logger = logging.getLogger("ingester.schedule_lock")
 
 LIFE_SECONDS = 40
-"""Seconds after which the lock of an update that died ends: longer than the function may run."""
+"""Lifetime of an update's lock, longer than the function may run. A crashed update doesn't release
+its lock earlier."""
 
 COMMAND_SECONDS = 300
-"""The same for a command, which may read and write the table over a slow connection."""
+"""Lifetime of a command's lock. A command may read and write the table over a slow connection."""
 
 
 class ScheduleLock:
     """A lock for one process at a time, to read the schedule's source and write its table.
 
-    Without the lock two imports at once could leave half of each in the table, or one could undo
-    the other. The lock ends by itself after `life` seconds.
+    Without the lock, two imports at once could leave half of each in the table, or one could undo
+    the other. The lock expires after `life` seconds.
     """
 
     def __init__(
@@ -43,7 +44,11 @@ class ScheduleLock:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the lock during the block. Raise UpdateRunning if another process holds it."""
+        """Hold the lock during the block.
+
+        Raises:
+            UpdateRunning: Another process holds the lock.
+        """
         owner = str(uuid.uuid4())
         self._take(owner)
         try:
@@ -56,7 +61,7 @@ class ScheduleLock:
         try:
             self._table.put_item(
                 Item={"zoom_series_id": IMPORT_LOCK, "owner": owner, "ends": now + self._life},
-                # The row may be this process's own: botocore repeats a call whose answer was lost.
+                # The row may be this process's own, because botocore retries if an answer is lost.
                 ConditionExpression="attribute_not_exists(zoom_series_id) OR #ends <= :now"
                 " OR #owner = :owner",
                 ExpressionAttributeNames={"#ends": "ends", "#owner": "owner"},

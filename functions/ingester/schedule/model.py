@@ -1,8 +1,8 @@
 """The class schedule: the course, and so the Opencast series, that a recording belongs to.
 
-One Zoom meeting can serve several courses. So a meeting has scheduled classes, and each of them
-its own course and series. Rows that the first system wrote have one course and one series for
-the whole meeting; they can be read too.
+One Zoom meeting can serve several courses. So a meeting has scheduled classes, each of which has
+its own course and series. Rows that the first system wrote have one course and one series for the
+whole meeting. This module reads such rows too.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import datetime, tzinfo
 import msgspec
 
 DAYS = "MTWRFSU"
-"""Monday to Sunday, in the letters that course catalogs use."""
+"""Letters of Monday to Sunday, as course catalogs use them."""
 
 DAY_MINUTES = 24 * 60
 WEEK_MINUTES = 7 * DAY_MINUTES
@@ -22,8 +22,8 @@ WEEK_MINUTES = 7 * DAY_MINUTES
 class ScheduledClass(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One weekly class of the schedule.
 
-    `day` is a letter of DAYS and `time` the local start, `H:MM`. `source` names the sheet or file
-    that the class came from; it is "" in rows of the first system.
+    `day` is a letter of DAYS, and `time` is the local start, `H:MM`. `source` names the sheet or
+    file that the class came from. In rows of the first system, `source` is "".
     """
 
     day: str
@@ -50,8 +50,8 @@ class ScheduledClass(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 class ScheduledMeeting(msgspec.Struct, frozen=True, kw_only=True):
     """A row of the schedule table: a Zoom meeting and its scheduled classes.
 
-    `course_code` and `opencast_series_id` are those of the class that was imported last. The first
-    system reads them, if a site switches back to it.
+    `course_code` and `opencast_series_id` are those of the class that was imported last. Both are
+    kept for compatibility.
     """
 
     zoom_series_id: str
@@ -66,8 +66,8 @@ class ScheduledMeeting(msgspec.Struct, frozen=True, kw_only=True):
     def course_of(self, scheduled: ScheduledClass) -> str:
         """Return the course of one of the meeting's classes, "" for none.
 
-        A class with a source and without a course has no course: the meeting's course is that of
-        another class.
+        A class with a source but without a course has no course, because the meeting's course is
+        that of another class.
         """
         return scheduled.course_code or ("" if scheduled.source else self.course_code)
 
@@ -87,7 +87,7 @@ MeetingClass = tuple[str, ScheduledClass]
 class ReplacedSources(msgspec.Struct, frozen=True, kw_only=True):
     """The sources whose classes an import replaces.
 
-    `names` are sources, `prefixes` beginnings of sources. `every` stands for all of them.
+    `names` are sources, and `prefixes` are beginnings of sources. `every` means all sources.
     """
 
     names: frozenset[str] = frozenset()
@@ -100,7 +100,15 @@ class ReplacedSources(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ImportPlan(msgspec.Struct, frozen=True):
-    """The changes of an import to the table: rows to write, meetings to delete."""
+    """The changes of an import to the table.
+
+    Attributes:
+        put: Rows to write.
+        delete: Numbers of the meetings to delete.
+        added: Number of new meetings.
+        changed: Number of meetings that change.
+        unchanged: Number of imported meetings whose rows stay the same.
+    """
 
     put: tuple[ScheduledMeeting, ...]
     delete: tuple[str, ...]
@@ -110,7 +118,7 @@ class ImportPlan(msgspec.Struct, frozen=True):
 
 
 def normalized_course(course: str) -> str:
-    """Return a course's name without differences of case and white space."""
+    """Return a course's name for comparisons, without differences of case and white space."""
     return " ".join(course.casefold().split())
 
 
@@ -120,8 +128,8 @@ def match(
     """Return the scheduled class of a recording that starts at `start` (aware), or None.
 
     A class matches if the local start lies less than `buffer_minutes` from it on the clock of the
-    week, in whole minutes. So 00:05 on Tuesday is near 23:50 on Monday. Of several the nearest
-    matches, and of equally near ones the first. A class that can't be read never matches.
+    week, in whole minutes. So 00:05 on Tuesday is near 23:50 on Monday. Of several such classes,
+    the nearest matches; of equally near ones, the first. A class that can't be read never matches.
     """
     local = start.astimezone(zone)
     minute = local.weekday() * DAY_MINUTES + local.hour * 60 + local.minute
@@ -141,8 +149,9 @@ def assemble(
 ) -> dict[str, ScheduledMeeting]:
     """Return a row for each meeting, with its classes without repeats.
 
-    A meeting's `classes` stand before its `others`, so that they win where both have the same
-    time. The last of `classes`, else the last of `others`, gives the row its own course and series.
+    In a row, classes of `classes` come before those of `others`, and so win at the same time. The
+    last of a meeting's `classes`, else the last of its `others`, gives the row its own course and
+    series.
     """
     meetings: dict[str, dict[ScheduledClass, None]] = {}
     last: dict[str, ScheduledClass] = {}
@@ -172,10 +181,10 @@ def plan_import(
     *,
     retained: Sequence[MeetingClass] = (),
 ) -> ImportPlan:
-    """Plan the changes after which the table holds `classes` in place of those it replaces.
+    """Plan the changes that put `classes` into the table in place of the classes from `replaced`.
 
-    Classes of other sources stay, and so do those in `retained`. Within a meeting they stand behind
-    those of `classes`. Meetings without a replaced or new class keep their rows as they are.
+    Classes of other sources and those in `retained` stay, and follow `classes` in a meeting's row.
+    Meetings without a replaced or new class keep their rows as they are.
     """
     before = {meeting.zoom_series_id: meeting for meeting in existing}
     affected = {*dict(classes), *dict(retained), *_meetings_of(replaced, existing)}
@@ -194,9 +203,9 @@ def plan_import(
 
 
 def _meetings_of(sources: ReplacedSources, existing: Iterable[ScheduledMeeting]) -> set[str]:
-    """Return the meetings that have a class of these sources.
+    """Return the numbers of the meetings that have a class from these sources.
 
-    A row without classes is the first system's, whose source is "".
+    Rows without classes come from the first system, whose source is "".
     """
     return {
         meeting.zoom_series_id

@@ -9,11 +9,15 @@ from ingester.schedule.retained import UnreadRow
 
 
 class SkippedRow(msgspec.Struct, frozen=True):
-    """A row that can't be used, or not as a whole, and why.
+    """A row that can't be used, or only in part, and the reason.
 
-    `all_skipped` is False if the rest of the row is imported; then `reason` is only a hint.
-    `unread` is what is known of a class that the row may hold all the same. `unlinked` is True for
-    a row without a meeting link: usually nobody wants its class recorded.
+    Attributes:
+        sheet: Name of the sheet for people.
+        row: Number of the row, counted from 1.
+        reason: Why the row can't be used, or a hint about a row that is imported.
+        all_skipped: False if the row is imported.
+        unread: The readable fields, if the row may still hold a class; else None.
+        unlinked: Whether the row lacks a meeting link. Usually nobody wants its class recorded.
     """
 
     sheet: str
@@ -33,7 +37,7 @@ class SkippedRow(msgspec.Struct, frozen=True):
 
 
 class ParsedClass(msgspec.Struct, frozen=True):
-    """A scheduled class that was read, the number of its meeting, and the row it stands in."""
+    """A scheduled class that was read, with the numbers of its meeting and its row."""
 
     row: int
     meeting: str
@@ -43,7 +47,7 @@ class ParsedClass(msgspec.Struct, frozen=True):
 class ParsedSheet(msgspec.Struct, frozen=True, kw_only=True):
     """Result of parsing one sheet or file.
 
-    `name` is for people; `source` is what the classes note as their source.
+    `name` is the sheet's or file's name for people. `source` is the source that its classes get.
     """
 
     name: str

@@ -10,17 +10,17 @@ import msgspec
 from ingester.schedule.model import ScheduledClass, ScheduledMeeting, normalized_course
 
 _Time = int | tuple[str, str]
-"""Minute of the week, or day and time as they stand there if they can't be read."""
+"""Minute of the week; for an unreadable day or time, both as the class has them."""
 
 _Key = tuple[str | None, str | None, _Time]
-"""Course, series and time by which a scheduled class is recognized. None matches any."""
+"""Course, series and time by which a scheduled class is recognized. A None isn't compared."""
 
 
 class RemovedClasses(msgspec.Struct, frozen=True):
     """A meeting with those of its scheduled classes that an import removes.
 
-    `also_in` are other meetings that together have all of these classes at their times. If an
-    earlier update was interrupted, the classes may have moved there.
+    `also_in` are other meetings that together have all of these classes at the same times. If an
+    earlier update was interrupted, the classes may have moved to those meetings.
     """
 
     meeting: ScheduledMeeting
@@ -42,10 +42,10 @@ class Removals(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Entry(msgspec.Struct, frozen=True):
-    """A scheduled class of a meeting, as it is compared with others.
+    """A scheduled class of a meeting, with the values by which it is compared with others.
 
-    `owner` is its course as (course, ""), or without a course its series as ("", series). Two
-    classes with a common key are the same one; the first key is the strongest.
+    `owner` is the course as (course, ""), or without a course the series as ("", series). Two
+    classes with a common key are the same class. The first key is the strongest.
     """
 
     meeting: str
@@ -78,8 +78,8 @@ _STRENGTHS = range(3)
 class _Difference(msgspec.Struct, frozen=True, kw_only=True):
     """The changes of an import in one meeting.
 
-    `before` is its row before the import, None for a new meeting. `gone` are the classes
-    that only the row before the import has, `added` those that only the row after it has.
+    `before` is the meeting's row before the import, None for a new meeting. `gone` are the classes
+    that only the row before the import has. `added` are those that only the row after it has.
     """
 
     before: ScheduledMeeting | None
@@ -98,13 +98,17 @@ class _Moves(msgspec.Struct, frozen=True):
 def find_removals(
     before: Iterable[ScheduledMeeting], put: Sequence[ScheduledMeeting], delete: Sequence[str]
 ) -> Removals:
-    """Find what leaves the table `before` when an import writes `put` and deletes `delete`.
+    """Find the classes that an import removes from the table `before`, and the meetings that move.
 
-    A class that is missing from the new rows doesn't count as removed in three cases. It has
-    changed: its meeting has a class at its time, of its course or series. It has moved: another
-    meeting gets such a class. It has another time: its meeting gets as many other classes of its
-    course (or series, if it has no course) as it loses. Each added class explains one missing class
-    only.
+    The import writes the rows `put` and deletes the meetings `delete`. A class that is missing from
+    the new rows doesn't count as removed in three cases:
+
+    * The class has changed: its meeting has a class of its course or series at the same time.
+    * The class has moved: another meeting gets such a class.
+    * The class has another time: its meeting gets as many other classes of the course (or of the
+      series, without a course) as it loses.
+
+    Each added class explains only one missing class.
     """
     old = {meeting.zoom_series_id: meeting for meeting in before}
     new: dict[str, ScheduledMeeting | None] = {key: None for key in delete if key in old}
@@ -128,8 +132,8 @@ def _difference(before: ScheduledMeeting | None, after: ScheduledMeeting | None)
         gone=[
             entry
             for entry in _only_in(old, new)
-            # A row of the first system has the course of its last class for all of them. So its
-            # classes, which have no source, are recognized by their times alone.
+            # A row of the first system has one course, that of its last class. So the row's
+            # classes, which have no source, are recognized only by their times.
             if entry.scheduled.source or _time(entry.scheduled) not in new_times
         ],
         added=_only_in(new, old),
@@ -143,9 +147,9 @@ def _only_in(classes: Iterable[_Entry], others: Iterable[_Entry]) -> list[_Entry
 
 
 def _find_moves(differences: Sequence[_Difference]) -> _Moves:
-    """Find which gone classes came into another meeting, and as which added class.
+    """Find the gone classes that moved to another meeting, and the added class that each became.
 
-    The strongest keys are compared first, and an added class stands for one gone class only.
+    The strongest keys are compared first. An added class stands for only one gone class.
     """
     gone = [entry for difference in differences for entry in difference.gone]
     free = dict.fromkeys(entry for difference in differences for entry in difference.added)
@@ -178,7 +182,7 @@ def _lost(difference: _Difference, moves: _Moves) -> list[_Entry]:
 def _removed(
     differences: Iterable[_Difference], moves: _Moves, places: Mapping[_Key, Sequence[str]]
 ) -> Iterator[RemovedClasses]:
-    """Return the meetings that lose classes, and those that are deleted and have no class."""
+    """Yield the meetings that lose classes, and the deleted meetings without classes."""
     for difference in differences:
         meeting, lost = difference.before, _lost(difference, moves)
         if meeting and (lost or (difference.is_deleted and not meeting.events)):
@@ -188,7 +192,7 @@ def _removed(
 
 
 def _moved(differences: Iterable[_Difference], moves: _Moves) -> Iterator[MovedMeeting]:
-    """Return the deleted meetings all of whose classes came into others."""
+    """Yield the deleted meetings whose classes have all moved to other meetings."""
     for difference in differences:
         meeting = difference.before
         if meeting and meeting.events and difference.is_deleted and not _lost(difference, moves):
@@ -197,7 +201,7 @@ def _moved(differences: Iterable[_Difference], moves: _Moves) -> Iterator[MovedM
 
 
 def _places(table: Iterable[ScheduledMeeting | None]) -> dict[_Key, list[str]]:
-    """Return which meetings have a class with each key."""
+    """Return the numbers of the meetings that have a class with each key."""
     places: dict[_Key, list[str]] = {}
     for meeting in table:
         for entry in _classes(meeting):
@@ -207,7 +211,7 @@ def _places(table: Iterable[ScheduledMeeting | None]) -> dict[_Key, list[str]]:
 
 
 def _also_in(classes: Sequence[_Entry], places: Mapping[_Key, Sequence[str]]) -> tuple[str, ...]:
-    """Return other meetings that have these classes; () if one of the classes is in none."""
+    """Return other meetings that have these classes; () if one class isn't in another meeting."""
     found = [_other_meeting(entry, places) for entry in classes]
     return tuple(dict.fromkeys(found)) if all(found) else ()
 

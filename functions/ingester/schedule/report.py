@@ -15,8 +15,8 @@ from ingester.schedule.retained import UnreadRow
 from ingester.schedule.wording import described, described_change
 
 MOST_ROWS = 10
-"""Maximum number of rows that the sheet's answer names. With any, the sheet shows an alert,
-which has room."""
+"""Maximum number of rows that the sheet's answer names. An answer that names rows is shown as an
+alert, which has room for these lines."""
 
 MOST_REMOVED = 5
 """Maximum number of meetings that lose classes and that the sheet's answer names."""
@@ -25,12 +25,12 @@ MOST_ALSO_IN = 3
 """Maximum number of other meetings that are named because they have a removed class too."""
 
 MOST_UNLINKED = 2
-"""Maximum number of rows without a link that the sheet's answer names. More of them are only
-counted, because most lack a link on purpose."""
+"""Maximum number of rows without a link that the sheet's answer names. If more rows lack a link,
+the answer only counts these rows, because most lack a link on purpose."""
 
 LONGEST_LINE = 400
-"""Characters of a line of the sheet's answer. Two tabs' names and a class on all days fit, and
-what is wrong with them."""
+"""Maximum number of characters of a line of the sheet's answer. The names of two tabs, a class on
+all days and the problem fit."""
 
 LOGGED_AT_ONCE = 100
 LONGEST_LOGGED = 1000
@@ -42,7 +42,7 @@ MOST_IN_SECTION = 20
 
 
 class LogEntry(msgspec.Struct, frozen=True):
-    """A log record about some lines of the report."""
+    """A log record about some lines of the report, `rows`."""
 
     level: Level
     message: str
@@ -50,10 +50,10 @@ class LogEntry(msgspec.Struct, frozen=True):
 
 
 def sheet_answer(report: ImportReport) -> str:
-    """Return what the sheet shows of an update: a line with the numbers, then what to look at.
+    """Return the text that the sheet shows after an update.
 
-    Removed classes come first. Rows follow whose classes stay in the schedule as they were, then
-    other rows that can't be used, and rows that lack something.
+    A line with numbers comes first, then lines about removed classes, rows whose classes stay in
+    the schedule as they were, other rows that can't be used, and rows that lack something.
     """
     removals = removals_of(report)
     lines = [
@@ -65,15 +65,16 @@ def sheet_answer(report: ImportReport) -> str:
 
 
 def interrupted_lines(report: ImportReport) -> list[str]:
-    """Return what an interrupted update was to remove.
+    """Return lines about the classes that an interrupted update was to remove.
 
-    The next update may not name these classes: it compares with what the interrupted one left.
+    The next update may not name these classes, because it compares with the table that the
+    interrupted update left.
     """
     return _removed_lines("To be removed", removals_of(report))
 
 
 def log_entries(report: ImportReport) -> Iterator[LogEntry]:
-    """Return the log records of an update: all that the answer tells, and every change."""
+    """Return the log records of an update: everything in the sheet's answer, and every change."""
     removals = removals_of(report)
     removed = [_removed_line(classes, LONGEST_LOGGED) for classes in removals.removed]
     for level, message, lines in (
@@ -91,7 +92,7 @@ def log_entries(report: ImportReport) -> Iterator[LogEntry]:
 
 
 def terminal_lines(report: ImportReport, *, dry_run: bool) -> list[str]:
-    """Return what a command prints of an import.
+    """Return the lines that a command prints about an import.
 
     A line with the numbers comes first, then a section for each kind of change, and for the rows to
     look at. Scheduled classes are called events, as in the sheet.
@@ -117,7 +118,7 @@ def terminal_lines(report: ImportReport, *, dry_run: bool) -> list[str]:
 
 
 def terminal_removal_lines(report: ImportReport, source: str, *, dry_run: bool) -> list[str]:
-    """Return what a command prints when it has removed the classes of one source."""
+    """Return the lines that a command prints about the removal of one source's classes."""
     plan = report.plan
     done = "would be removed" if dry_run else "removed"
     deleted = f"{_count(len(plan.delete), 'meeting')} {done}"
@@ -126,7 +127,7 @@ def terminal_removal_lines(report: ImportReport, source: str, *, dry_run: bool) 
 
 
 def removals_of(report: ImportReport) -> Removals:
-    """Return what leaves the table."""
+    """Return the classes that an import removes from the table, and the meetings that move."""
     return find_removals(report.before, report.plan.put, report.plan.delete)
 
 
@@ -152,7 +153,7 @@ def _skipped(report: ImportReport) -> list[str]:
 
 
 def _hints(report: ImportReport) -> list[str]:
-    """Describe what looks wrong in rows that are imported."""
+    """Describe the possible mistakes in rows that are imported."""
     return [str(row) for row in report.skipped if not row.all_skipped]
 
 
@@ -163,7 +164,7 @@ def _retained(report: ImportReport) -> list[str]:
 
 
 def _removed_lines(word: str, removals: Removals) -> list[str]:
-    """Return a line for each of the first meetings that lose classes."""
+    """Return a line for each of the first meetings that lose classes, and the number of others."""
     first = removals.removed[:MOST_REMOVED]
     lines = [f"{word}: {_removed_line(classes, LONGEST_LINE)}" for classes in first]
     more = len(removals.removed) - MOST_REMOVED
@@ -201,8 +202,8 @@ def _summary_line(report: ImportReport, removals: Removals) -> str:
 def _changes(report: ImportReport, removals: Removals) -> str:
     """Return how many meetings are new, changed, replaced and removed.
 
-    The sheet's script shows an alert if it finds "removed", so the word stands there only if a
-    class is lost.
+    The sheet's script shows an alert if it finds the word "removed", so the text has that word only
+    if a class is lost.
     """
     plan, replaced = report.plan, len(removals.moved)
     numbers = (
@@ -217,7 +218,10 @@ def _changes(report: ImportReport, removals: Removals) -> str:
 
 
 def _row_lines(report: ImportReport) -> list[str]:
-    """Return a line for each of the first rows that can't be used, the costliest first."""
+    """Return lines about rows with problems, the most important first.
+
+    If many rows lack a meeting link, these are only counted.
+    """
     retaining = {retained.row for retained in report.retained}
     unlinked = [row for row in report.skipped if row.unlinked and row.unread not in retaining]
     counted = unlinked if len(unlinked) > MOST_UNLINKED else []
@@ -234,7 +238,7 @@ def _named_lines(
 ) -> list[str]:
     """Return a line for each of the first rows but the `counted` ones, and the number of others.
 
-    Rows in `retaining` come first: classes of theirs stay in the schedule as they were.
+    Rows in `retaining`, whose classes stay in the schedule as they were, come first.
     """
     named = sorted(
         (row for row in report.skipped if row.place not in counted),

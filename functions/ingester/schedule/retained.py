@@ -1,7 +1,7 @@
 """Scheduled classes that an import retains because their rows can't be read.
 
-An import replaces: a class that left its source leaves the table. But a class whose row is still
-there, and can't be read now, has not left its source, and its lectures are still recorded.
+An import removes a class from the table if the class isn't in its source any more. But a class
+whose row is still there, but can't be read now, stays: its lectures are still recorded.
 """
 
 from __future__ import annotations
@@ -23,9 +23,13 @@ from ingester.schedule.model import (
 class UnreadRow(msgspec.Struct, frozen=True, kw_only=True):
     """The readable fields of a row that can't be used but may hold a scheduled class.
 
-    `meeting` is "" if the link can't be read, and `course` None if it is no name. With
-    `maybe_merged`, the row's link cell is empty and may be merged with the one above: `meeting` is
-    then that row's. `classes` are set only if nothing but the link is missing.
+    Attributes:
+        source: Source of the row's classes.
+        meeting: Number of the meeting; "" if the link can't be read.
+        course: The course; None if the cell holds no name.
+        maybe_merged: Whether the row's link cell is empty, and so may be merged with a cell above.
+            Then `meeting` is the meeting of the row above.
+        classes: The row's classes, if nothing but the link is missing.
     """
 
     source: str
@@ -36,12 +40,12 @@ class UnreadRow(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def normalized_course(self) -> str | None:
-        """The course without differences of case and white space."""
+        """The course in the form for comparisons; None if there is none."""
         return None if self.course is None else normalized_course(self.course)
 
 
 class RetainedClass(msgspec.Struct, frozen=True):
-    """A scheduled class that stays in a meeting, and the row that may hold it."""
+    """A scheduled class that stays in a meeting, with the row that may hold the class."""
 
     meeting: str
     scheduled: ScheduledClass
@@ -61,8 +65,8 @@ def retained_classes(
 ) -> list[RetainedClass]:
     """Return the table's classes that an import replaces and that an unread row may hold.
 
-    They get their row's source, and are complete with course and series. A class that was `read`
-    replaces one of the same meeting, course and time.
+    The returned classes have their row's source, and their course and series filled in. A class
+    isn't retained if one of the same meeting, course and time was `read`.
     """
     read_classes, unread_rows = _ReadClasses(read), _UnreadRows(table, unread)
     retained: list[RetainedClass] = []
@@ -76,7 +80,7 @@ def retained_classes(
 
 
 class _ClassKey(msgspec.Struct, frozen=True):
-    """A class of a meeting, and its course without differences of case and white space."""
+    """A class of a meeting, with its course in the form for comparisons."""
 
     meeting: str
     course: str
@@ -105,7 +109,7 @@ class _ReadClasses:
 
 
 class _UnreadRows:
-    """The rows that couldn't be read, by what is known of them."""
+    """The rows that couldn't be read, by meeting and by course."""
 
     def __init__(self, table: Iterable[ScheduledMeeting], unread: Iterable[UnreadRow]) -> None:
         self._in_table = {
@@ -123,25 +127,25 @@ class _UnreadRows:
                 self._by_course.setdefault(row.normalized_course, []).append(row)
 
     def _has_new_link(self, row: UnreadRow) -> bool:
-        """Return whether the row's course has no class in its meeting yet, but maybe in another."""
+        """Return whether the row's course is known, and has no class in the row's meeting yet."""
         course = row.normalized_course
         return course is not None and (row.meeting, course) not in self._in_table
 
     def holding(self, key: _ClassKey, *, is_read: bool) -> UnreadRow | None:
         """Return the first row that may hold a class of the table, or None.
 
-        `is_read` says that a row of the same meeting and course could be read.
+        `is_read` says whether a row of the same meeting and course could be read.
         """
         rows = [*self._of_meeting(key, is_read=is_read), *self._of_course(key, is_read=is_read)]
         if not is_read:
-            # A row of which nothing can be read may hold any class that no other row has.
+            # A row without a readable course may hold any class that no other row has.
             rows += self._by_course.get(None, ())
         return rows[0] if rows else None
 
     def _of_meeting(self, key: _ClassKey, *, is_read: bool) -> Sequence[UnreadRow]:
         """Return the rows of the class's meeting, those of its course first.
 
-        Rows of another course count only if no row of the class's own could be read.
+        Rows of another course count only if no row of the class's own course could be read.
         """
         rows = self._by_meeting.get(key.meeting, ())
         own = [row for row in rows if row.normalized_course == key.course]
@@ -150,9 +154,9 @@ class _UnreadRows:
     def _of_course(self, key: _ClassKey, *, is_read: bool) -> Sequence[UnreadRow]:
         """Return the rows of the class's course whose meeting is unknown or new.
 
-        Most rows without a link are for classes that nobody records. If a row of the class's
-        meeting and course could be read, such a row counts only if it stands below a row of that
-        meeting, or lacks nothing but the link and has the same class.
+        Most rows without a link are for classes that nobody records. So if a row of the class's
+        meeting and course could be read, a row without a link counts only if it is below a row of
+        that meeting, or if it lacks nothing but the link and has the same class.
         """
         return [
             row
@@ -165,7 +169,7 @@ class _UnreadRows:
 
 
 def _is_among(scheduled: ScheduledClass, classes: Iterable[ScheduledClass]) -> bool:
-    """Return whether one of a course's classes has the same time, title and series."""
+    """Return whether one of `classes` has the same time, title and series as `scheduled`."""
     return _content(scheduled) in map(_content, classes)
 
 

@@ -1,4 +1,4 @@
-"""The id of an Opencast series as people have it at hand: bare, or in a link to the series."""
+"""Find the id of an Opencast series in a text: a bare id, or a link to the series."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from urllib.parse import urlsplit
 
 LONGEST = 200
-"""Characters of an id. Opencast's own ids are UUIDs."""
+"""Maximum number of characters of an id. Opencast's own ids are UUIDs."""
 
 _ID_IN_LINK = re.compile(r"[\w.:-]+")
 _BARE_ID = re.compile(rf"[^\s/#]{{1,{LONGEST}}}")
@@ -24,7 +24,7 @@ def in_link(link: str) -> str:
 
 
 def after_hash(link: str) -> str:
-    """Return a link's fragment without slashes."""
+    """Return a link's fragment without slashes; "" for a malformed link."""
     try:
         return urlsplit(link).fragment.replace("/", "").strip()
     except ValueError:
@@ -32,5 +32,5 @@ def after_hash(link: str) -> str:
 
 
 def series_id_in(text: str) -> str:
-    """Return the id that a text is or links to, "" if it is no id and has none."""
+    """Return the id that a text is or links to; "" if there is none."""
     return text if _BARE_ID.fullmatch(text) and text.isprintable() else in_link(text)

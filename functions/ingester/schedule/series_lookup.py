@@ -1,4 +1,4 @@
-"""The Opencast series that a recording goes to, and its title there."""
+"""The Opencast series that a recording goes to, and the title of the recording's event."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ DEFAULT_TITLE = "Lecture"
 
 
 class Destination(msgspec.Struct, frozen=True):
-    """An Opencast series ("" for none), and the title of the recording's event there.
+    """An Opencast series ("" for none), and the title of the recording's event in Opencast.
 
-    `course` is "" unless the schedule gave the series.
+    `course` is "" unless the series comes from the schedule.
     """
 
     series_id: str
@@ -41,8 +41,9 @@ def destination_of(
 ) -> Destination:
     """Return the operator's series, else the request's, the scheduled class's or the fallback.
 
-    `meeting` is the schedule's row if the schedule decides and has one. Its classes start at local
-    times of `zone`, and a recording may start up to `buffer_minutes` before or after its class.
+    `meeting` is the schedule's row if the schedule decides and has such a row. Classes start at
+    local times of `zone`. A recording may start less than `buffer_minutes` before or after its
+    class.
     """
     if named := wanted.override_series_id or wanted.on_demand_series_id:
         return Destination(named)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 IMPORT_LOCK = "an import is running"
-"""Key of the one row that is no meeting but the lock (schedule/lock.py)."""
+"""Key of the row that isn't a meeting but the lock (`schedule/lock.py`)."""
 
 
 class ScheduleTable:
@@ -24,12 +24,20 @@ class ScheduleTable:
         self._table = table
 
     def get(self, zoom_series_id: int) -> ScheduledMeeting | None:
-        """Return a meeting's row, or None. Raise ScheduleUnreadable if it can't be parsed."""
+        """Return a meeting's row, or None.
+
+        Raises:
+            ScheduleUnreadable: The row can't be parsed.
+        """
         item = self._table.get_item(Key={"zoom_series_id": str(zoom_series_id)}).get("Item")
         return _meeting(item) if item else None
 
     def all(self) -> list[ScheduledMeeting]:
-        """Return every meeting's row. Raise ScheduleUnreadable if one can't be parsed."""
+        """Return every meeting's row.
+
+        Raises:
+            ScheduleUnreadable: A row can't be parsed.
+        """
         meetings: list[ScheduledMeeting] = []
         scan: dict[str, Any] = {"ConsistentRead": True}
         while True:
@@ -41,7 +49,10 @@ class ScheduleTable:
             scan["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     def apply(self, put: Iterable[ScheduledMeeting], delete: Iterable[str]) -> None:
-        """Write rows, then delete others, so that a class that moves is never missing."""
+        """Write the rows `put`, then delete the meetings `delete`.
+
+        In this order, a class that moves is never missing.
+        """
         with self._table.batch_writer() as batch:
             for meeting in put:
                 batch.put_item(Item=msgspec.to_builtins(meeting))

@@ -20,7 +20,7 @@ class _Shown(NamedTuple):
 
 
 def described(meeting: ScheduledMeeting) -> str:
-    """Describe a meeting by its courses, their series, and when they meet."""
+    """Describe a meeting by its courses, with their series and the times of their classes."""
     classes = _classes(meeting)
     if not classes:
         course = _course(meeting.course_code, meeting.opencast_series_id)
@@ -29,7 +29,7 @@ def described(meeting: ScheduledMeeting) -> str:
 
 
 def described_change(before: ScheduledMeeting, after: ScheduledMeeting) -> str:
-    """Describe what a meeting loses (-) and what it gets (+)."""
+    """Describe a meeting's change: lost (-) and added (+) classes, or another source or order."""
     old, new = _classes(before), _classes(after)
     lost = [shown for shown in old if shown not in new]
     added = [shown for shown in new if shown not in old]
@@ -64,9 +64,9 @@ def _shown(meeting: ScheduledMeeting, scheduled: ScheduledClass) -> _Shown:
 
 
 def _listed(classes: Iterable[_Shown]) -> str:
-    """Describe scheduled classes.
+    """Return a list of scheduled classes by course.
 
-    An example: `HIST E-1010 (20260112345) M 9:30 Lecture, W 9:30 Lecture; CSCI …`.
+    An example is `HIST E-1010 (20260112345) M 9:30 Lecture, W 9:30 Lecture; CSCI …`.
     """
     courses = groupby(classes, key=lambda shown: (shown.course, shown.series))
     return "; ".join(

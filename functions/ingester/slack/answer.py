@@ -1,4 +1,4 @@
-"""The answer of `/zip` about a meeting, as texts. `blocks` makes Slack's blocks of them."""
+"""The answer of `/zip` about a meeting, as texts. `slack/blocks.py` makes blocks of the texts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
         buffer_minutes: Minutes around a class's start in which a recording belongs to the class.
         cluster: Name of the Opencast cluster; may be "".
         zoom_web: Address of Zoom's pages.
-        patience: How long the stack waits for Opencast.
+        patience: Longest wait for Opencast (`OC_INGEST_PATIENCE_HOURS`).
     """
 
     stack_name: str
@@ -38,7 +38,15 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
-    """A recording. `ingests` has the lines of each ingest, or one line about its state at Zoom."""
+    """A recording as a message shows it.
+
+    Attributes:
+        start: Local time of the start.
+        class_name: Name of the scheduled class; "" if the meeting has no classes.
+        link: Address of the recording's page in Zoom.
+        ingests: Lines of each ingest. A recording without ingests has one line about its state at
+            Zoom.
+    """
 
     start: str
     class_name: str
@@ -47,13 +55,13 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MeetingAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """A message about a meeting.
+    """The texts of a message about a meeting.
 
     Attributes:
         facts: Labels with values.
         schedule: Lines about the meeting's classes.
         closing: Line at the end; may be "".
-        older: Number of recordings that the message doesn't show.
+        older: Number of older recordings that the message doesn't show.
         button: Value of the button that shows more; "" for no button.
     """
 
@@ -147,7 +155,7 @@ def _shown(
 
 
 def _class(recording: Recording, schedule: ScheduledMeeting | None, site: Site) -> str:
-    """Name the class of a recording's start; "" if the meeting has no classes."""
+    """Return the name of the class at a recording's start; "" if the meeting has no classes."""
     if not schedule or not schedule.events:
         return ""
     try:

@@ -1,4 +1,4 @@
-"""Slack's requests, the members of its user groups, and messages to a `response_url`.
+"""Slack's requests, the members of Slack's user groups, and messages to a `response_url`.
 
 Sources: https://docs.slack.dev/authentication/verifying-requests-from-slack,
 https://docs.slack.dev/interactivity/implementing-slash-commands,
@@ -41,7 +41,7 @@ SIGNATURE_HEADER = "x-slack-signature"
 TIMESTAMP_HEADER = "x-slack-request-timestamp"
 
 API_SECONDS = 8
-"""Timeout of a call of Slack's API, in seconds."""
+"""Timeout of a call to Slack's API, in seconds."""
 
 GROUPS_SECONDS = 300.0
 """Time for which the members of the groups are cached, in seconds."""
@@ -62,11 +62,11 @@ PASSING = frozenset(
         "team_added_to_org",
     }
 )
-"""Errors of the API that are worth a retry."""
+"""Error codes of Slack's API that a retry may fix."""
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """The user who asks, and the channel. `response_url` accepts five messages in 30 minutes."""
+    """A request of a user in a channel. `response_url` accepts five messages in 30 minutes."""
 
     user_id: str
     channel_id: str
@@ -75,12 +75,15 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_direct_message(self) -> bool:
-        """True for a direct message. The id decides too, because any channel may have that name."""
+        """Whether the request comes from a direct message.
+
+        The id decides too, because any channel may have that name.
+        """
         return self.channel_name == DIRECT_MESSAGE and self.channel_id.startswith("D")
 
 
 class Command(Asked, frozen=True, kw_only=True, tag="command"):
-    """A slash command. `text` follows the command's name."""
+    """A slash command. `text` is the text after the command's name."""
 
     text: str = ""
 
@@ -92,7 +95,7 @@ class Press(Asked, frozen=True, kw_only=True, tag="press"):
 
 
 class Nothing(msgspec.Struct, frozen=True):
-    """A request that needs no answer but 200."""
+    """A request that needs no answer except the status 200."""
 
 
 class _User(msgspec.Struct, frozen=True):
@@ -120,7 +123,7 @@ class _BlockActions(msgspec.Struct, frozen=True):
 
 
 _GROUP_ID = re.compile(r"S(?=[A-Z]*[0-9])[A-Z0-9]{8,}")
-"""Slack's id of a user group, such as S0615G0KT. Handles are in lower case."""
+"""Pattern of the id of a user group, such as S0615G0KT. Handles are in lower case."""
 
 
 class _Group(msgspec.Struct, frozen=True):
@@ -140,7 +143,7 @@ _Answer = TypeVar("_Answer", bound=msgspec.Struct)
 
 
 class _At(Clock):
-    """A clock for the SDK that stands still."""
+    """A clock for the SDK that always returns the same time."""
 
     def __init__(self, now: float) -> None:
         self._now = now
@@ -181,10 +184,10 @@ def parse(body: bytes, base_url: str) -> Command | Press | Nothing:
 
     Args:
         body: The request's body.
-        base_url: Address of Slack's API. A `response_url` has to be on its host or below it.
+        base_url: Address of Slack's API. A `response_url` has to be on its host or a subdomain.
 
     Raises:
-        BadRequest: The body isn't such a form.
+        BadRequest: The body isn't such a form, or the `response_url` isn't Slack's.
     """
     try:
         fields = parse_qs(
@@ -235,7 +238,7 @@ def _checked(asked: _Checked, base_url: str) -> _Checked:
 
 
 def _is_slacks(url: str, base_url: str) -> bool:
-    """Return whether a URL is on the host of Slack's API, or on a host below it."""
+    """Return whether a URL is on the host of Slack's API, or on a subdomain of that host."""
     slack = urlsplit(base_url).hostname or ""
     try:
         parts = urlsplit(url)
@@ -248,9 +251,9 @@ def _is_slacks(url: str, base_url: str) -> bool:
 
 
 class Members:
-    """Members of user groups of the workspace, which are named by their ids or handles.
+    """Members of some user groups of the workspace. `groups` are the groups' ids or handles.
 
-    An id names the same group for good; a handle names whichever group has it now.
+    An id always names the same group. A handle can move from one group to another.
     """
 
     def __init__(
@@ -273,7 +276,7 @@ class Members:
 
         Args:
             user_id: Slack's id of the user.
-            seconds: How long to retry.
+            seconds: Time after which no retry begins.
 
         Raises:
             SlackUnreachable: Slack's API gives no usable answer.
@@ -287,7 +290,10 @@ class Members:
         return user_id in known[1]
 
     def or_known(self, other: Members) -> Members:
-        """Return `other`, for its cache, if it asks for the same groups with the same token."""
+        """Return `other`, which may have cached members, if groups and token are the same.
+
+        Otherwise return this object.
+        """
         mine, theirs = self._client, other._client
         same = (mine.token, mine.base_url) == (theirs.token, theirs.base_url)
         same_groups = (self._ids, self._handles) == (other._ids, other._handles)
@@ -318,7 +324,7 @@ class Members:
 
 
 def web_client(token: str, base_url: str, context: ssl.SSLContext) -> WebClient:
-    """Make a client of Slack's API that doesn't retry or log by itself."""
+    """Make a client of Slack's API that neither retries nor logs."""
     return WebClient(
         token=token,
         base_url=base_url,
@@ -330,7 +336,9 @@ def web_client(token: str, base_url: str, context: ssl.SSLContext) -> WebClient:
 
 
 def post(url: str, message: Message, *, context: ssl.SSLContext, seconds: float) -> None:
-    """Send a message to a `response_url`. This isn't retried: a lost answer may mean success.
+    """Send a message to a `response_url` once. A retry after a lost answer could send it twice.
+
+    `seconds` is the timeout of each step: to connect, to send, and to wait for bytes.
 
     Raises:
         SlackUnreachable: Slack gives no answer, or 429 or 5xx.
@@ -355,14 +363,14 @@ def post(url: str, message: Message, *, context: ssl.SSLContext, seconds: float)
 
 
 class _NoRedirects(HTTPRedirectHandler):
-    """Follows no redirect: it could lead to any host."""
+    """A handler that follows no redirect, because a redirect could lead to any host."""
 
     def redirect_request(self, *_: object) -> None:
         return None
 
 
 def _reason(error: HTTPError) -> str:
-    """Return Slack's word for an error, such as `expired_url`; "" for any other answer."""
+    """Return a comma and Slack's code for an error, such as `expired_url`; "" without a code."""
     try:
         word = error.read(100).decode(errors="replace")
     except (OSError, http.client.HTTPException):
@@ -371,7 +379,7 @@ def _reason(error: HTTPError) -> str:
 
 
 def _pages(first: SlackResponse, page_type: type[_Answer]) -> Iterator[_Answer]:
-    """Iterate over an answer's pages.
+    """Yield the pages of an answer, beginning with `first`. The SDK requests the other pages.
 
     Raises:
         SlackUnreachable: A page is malformed.
@@ -386,7 +394,7 @@ def _pages(first: SlackResponse, page_type: type[_Answer]) -> Iterator[_Answer]:
 
 
 def _convert_error(error: SlackApiError) -> SlackUnreachable | SlackRefused:
-    """Convert an error of Slack's API."""
+    """Return our error for an error of Slack's API."""
     response = error.response
     code, status = str(response.get("error"))[:200], response.status_code
     if status == 429 or status >= 500 or code in PASSING:
@@ -402,12 +410,12 @@ def _convert_error(error: SlackApiError) -> SlackUnreachable | SlackRefused:
 
 
 def _silent() -> logging.Logger:
-    """Make a silent logger for the SDK, whose records contain addresses that are secrets."""
+    """Return a silent logger for the SDK, whose log records contain addresses that are secrets."""
     quiet = logging.getLogger("ingester.slack.sdk")
     quiet.setLevel(logging.CRITICAL)
     return quiet
 
 
 def _kind(error: Exception) -> str:
-    """Name the error's type. Its text may contain addresses, which are secrets at Slack."""
+    """Return the name of an error's type. The error's text may contain a secret address."""
     return type(getattr(error, "reason", error)).__name__

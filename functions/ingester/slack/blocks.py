@@ -1,7 +1,7 @@
 """Messages in Slack's Block Kit, within its limits.
 
 https://docs.slack.dev/reference/block-kit/blocks and
-https://docs.slack.dev/messaging/formatting-message-text have the limits and the control characters.
+https://docs.slack.dev/messaging/formatting-message-text list the limits and control characters.
 """
 
 from __future__ import annotations
@@ -33,21 +33,23 @@ TEXT_LIMIT = 3000
 FIELD_LIMIT = 2000
 
 SECTIONS_OF_A_RECORDING = 5
-"""Maximum for one recording's ingests, so that six recordings fit into Slack's 50 blocks."""
+"""Maximum number of sections for one recording's ingests. Six recordings fit into Slack's limit of
+50 blocks."""
 
 BLOCKS_LIMIT = 12_000
-"""Characters of all blocks as JSON. Slack documents no such limit, but rejects messages that are
-slightly longer as `msg_blocks_too_long` (slackapi/bolt-js, issues 2509 and 2867)."""
+"""Maximum number of characters of all blocks as JSON. Slack documents no such limit, but rejects
+slightly longer messages as `msg_blocks_too_long` (slackapi/bolt-js, issues 2509 and 2867)."""
 
 SECTION = 150
-"""Characters of a section as JSON without its text, including a count of omitted ingests."""
+"""Number of characters of a section as JSON without its texts, but with the count of omitted
+ingests."""
 
 LINE_LIMIT = 400
 LINK_LIMIT = 2000
 ACTION = "more_recordings"
 
 CHANNEL_ID = re.compile(r"[CG][A-Z0-9]{8,}", re.ASCII)
-"""Id of a channel. A channel's name has no capitals."""
+"""Pattern of a channel's id. A channel's name has no capitals."""
 
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
@@ -58,8 +60,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         text: The message; if there are `blocks`, the text of notifications.
         blocks: Blocks of Block Kit.
-        in_channel: Whether everybody in the channel sees it, or only the user who asked.
-        replaces: Whether it replaces the message whose button was pressed.
+        in_channel: Whether everybody in the channel sees the message, or only the user who asked.
+        replaces: Whether the message replaces the one whose button was pressed.
     """
 
     text: str
@@ -79,14 +81,14 @@ def payload(message: Message) -> dict[str, Any]:
 
 
 def note(text: str) -> Message:
-    """Make a message for the user who asked. Foreign text in it has to be `escaped` already."""
+    """Make a message for the user who asked. Foreign text in `text` has to be `escaped` already."""
     return Message(text=text)
 
 
 def escaped(text: str, limit: int = LINE_LIMIT) -> str:
-    """Escape foreign text, so that it has no links or mentions, is one line and fits into `limit`.
+    """Return foreign text as one line of at most `limit` characters, without links and mentions.
 
-    Slack can't escape `*bold*`, `~struck~` and `:emoji:`. They do no harm.
+    Slack has no escape for `*bold*`, `~struck~` and `:emoji:`, which do no harm.
     """
     out: list[str] = []
     size = 0
@@ -144,12 +146,12 @@ def meeting_message(answer: MeetingAnswer, *, replaces: bool = False) -> Message
 
 
 def _size(blocks: Iterable[Block]) -> int:
-    """Count the characters of blocks as JSON."""
+    """Return the number of characters of blocks as JSON."""
     return len(json.dumps([block.to_dict() for block in blocks], ensure_ascii=False))
 
 
 def _head(recording: Shown) -> list[Block]:
-    """Build the blocks above a recording's ingests: a divider, and its start with its link."""
+    """Build the blocks above a recording's ingests: a divider, and the start, class and link."""
     head = [f"*{escaped(recording.start)}*"]
     if recording.class_name:
         head.append(escaped(recording.class_name))
@@ -180,8 +182,9 @@ def _ingests(recordings: Sequence[Shown], room: int) -> list[list[Block]]:
     """Build the sections of each recording's ingests within `room` characters.
 
     The newest ingest of each recording comes first, without its reason if necessary, so that every
-    recording shows a state. Older ones follow in turns while there is room. An ingest that doesn't
-    fit ends its recording. Counts of omitted ingests aren't limited by `room`.
+    recording shows a state. Older ingests follow while there is room: in each round one of each
+    recording. A recording gets no more ingests after one that doesn't fit. `room` doesn't limit the
+    counts of omitted ingests.
     """
     packs = [_Pack(SECTIONS_OF_A_RECORDING, "\n\n") for _ in recordings]
     for number, (pack, recording) in enumerate(zip(packs, recordings, strict=True)):
@@ -204,7 +207,13 @@ def _left_out(number: int, pack: _Pack) -> str:
 
 @dataclass
 class _Pack:
-    """Texts packed into as few sections as possible, at most `most`. `held` counts the texts."""
+    """Texts packed into as few sections as possible.
+
+    Attributes:
+        most: Maximum number of sections.
+        between: Separator of the texts in a section.
+        held: Number of texts.
+    """
 
     most: int
     between: str
@@ -212,7 +221,11 @@ class _Pack:
     _packed: list[str] = field(default_factory=list)
 
     def take(self, text: str, room: int) -> int:
-        """Add a text if it fits. Return the number of characters of `room` that it uses."""
+        """Add a text if it fits into `room` characters, and into the sections.
+
+        Returns:
+            The number of characters that the text uses; 0 if it doesn't fit.
+        """
         packed = self._packed
         joins = bool(packed) and len(packed[-1] + self.between + text) <= TEXT_LIMIT - 100
         size = len(json.dumps(text, ensure_ascii=False)) + (len(self.between) if joins else SECTION)
@@ -226,11 +239,11 @@ class _Pack:
         return size
 
     def sections(self, more: str) -> list[Block]:
-        """Return the sections, with `more` at the end of the last."""
+        """Return the sections, with the text `more` at the end of the last one."""
         texts = [*self._packed[:-1], self.between.join(filter(None, [*self._packed[-1:], more]))]
         return [SectionBlock(text=_markup(text)) for text in texts if text]
 
 
 def _markup(text: str) -> MarkdownTextObject:
-    """Wrap our own markup. `verbatim` keeps Slack from turning plain text into links."""
+    """Return markup as a text object. `verbatim` keeps Slack from turning plain text into links."""
     return MarkdownTextObject(text=text, verbatim=True)

@@ -8,24 +8,25 @@ from ingester.errors import BadRequest
 from ingester.recording.meeting_number import DIGITS, meeting_number_in
 
 PAGE_RECORDINGS = 2
-"""Number of recordings that one press of the button adds."""
+"""Number of recordings in a first message, and of those that a press of the button adds."""
 
 MAX_RECORDINGS = 6
-"""Maximum number of recordings in one message. The next ones begin a new message."""
+"""Maximum number of recordings in one message. More recordings begin a new message."""
 
 VERSION = 100
-"""Version of the button's value. Messages stay in Slack for years, also those of the first system,
-whose buttons have the same fields. The number is higher than any version of the first system."""
+"""Version of the button's value. Messages stay in Slack for years, and buttons of older messages
+may have the same fields. So the number is higher than any version in those."""
 
 LONGEST_TIME = 40
-"""Characters of a start time in a button. Slack's limit for the whole value is 2,000."""
+"""Maximum number of characters of a start time in a button's value. Slack limits the value to
+2,000."""
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
     """The recordings of a meeting that a message shows, counted from the newest.
 
-    Only recordings that started no later than `newest_start_time` count, so that new recordings
-    don't shift the others. "" counts all.
+    Recordings that started after `newest_start_time` don't count, so that new recordings don't
+    shift the others. With "", all recordings count.
     """
 
     newest_start_time: str = ""
@@ -44,7 +45,7 @@ class Button(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def begins_new_message(self) -> bool:
-        """Whether a press begins a new message, because this one is full."""
+        """Whether a press begins a new message, because the button's message is full."""
         return self.count >= MAX_RECORDINGS
 
     @property
@@ -58,7 +59,7 @@ class Button(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def wanted(self) -> Window:
-        """The window that a press asks for: more in the same message, or the first of a new one."""
+        """The window that a press asks for: more in the same message, or the start of a new one."""
         if self.begins_new_message:
             return Window(
                 newest_start_time=self.newest_start_time,
@@ -74,7 +75,7 @@ def meeting_asked_for(text: str) -> int | None:
         The meeting number; None if the text asks for help.
 
     Raises:
-        BadRequest: The text is neither.
+        BadRequest: The text is none of these.
     """
     if text.strip().lower() in {"", "help"}:
         return None
@@ -88,7 +89,7 @@ def meeting_asked_for(text: str) -> int | None:
 
 
 def spaced(meeting: int) -> str:
-    """Write a meeting number as Zoom shows it: 123 456 7890 or 123 4567 8901."""
+    """Return a meeting number as Zoom shows it: 123 456 7890 or 123 4567 8901."""
     digits = str(meeting)
     if len(digits) == 10:
         return f"{digits[:3]} {digits[3:6]} {digits[6:]}"
@@ -98,7 +99,7 @@ def spaced(meeting: int) -> str:
 def write_button(meeting: int, window: Window) -> str:
     """Encode the value of the button of a message that shows `window`.
 
-    A start time of over 40 characters, which only an edited row has, is left out: then all
+    A start time of over 40 characters, which only an edited row has, is left out. Then all
     recordings count.
     """
     newest = window.newest_start_time

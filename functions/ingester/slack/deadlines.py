@@ -1,14 +1,19 @@
-"""Deadlines of a request. Slack waits three seconds, which include a cold start."""
+"""Deadlines of a request. Slack waits three seconds, which include a cold start.
+
+https://docs.slack.dev/interactivity/implementing-slash-commands
+"""
 
 from __future__ import annotations
 
 import msgspec
 
 WORK_SECONDS = 1.5
-"""Seconds from the request's arrival. Work that takes longer continues in another invocation."""
+"""Seconds from the request's arrival to the end of the work. Longer work continues in another
+invocation."""
 
 COLD_SECONDS, COLD_WORK_SECONDS = 0.5, 2.0
-"""Minimum seconds of work after a cold start, and the limit from the request's arrival then."""
+"""Minimum duration of the work after a cold start, and the longest time from the request's arrival
+to the end of that minimum."""
 
 ANSWER_SECONDS = 2.6
 """Seconds from the request's arrival to the answer, which has to reach Slack within three."""
@@ -17,7 +22,7 @@ HAND_OVER_SECONDS = 1.0
 """Seconds for Lambda to accept the event of another invocation."""
 
 LEAST_SECONDS = 0.3
-"""Minimum seconds for the answer. A late one still arrives, maybe after an error in Slack."""
+"""Minimum seconds for the answer. Slack shows a late answer too, maybe after an error message."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):

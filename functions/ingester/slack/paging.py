@@ -13,7 +13,10 @@ from ingester.status.row import StatusRow
 
 
 class Recording(msgspec.Struct, frozen=True, kw_only=True):
-    """A recording: its ingests, newest first. Without any, `zoom_side` is its row."""
+    """A recording with its ingests, newest first.
+
+    If there are no ingests, `zoom_side` is the row about the recording's state at Zoom.
+    """
 
     recording_id: str
     topic: str
@@ -31,7 +34,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def arrange(rows: Iterable[StatusRow]) -> tuple[Recording, ...]:
-    """Group rows by recording, newest first. The order is total, so that pages don't overlap."""
+    """Group rows by recording, newest first. No two recordings tie, so that pages don't overlap."""
     groups: dict[str, list[StatusRow]] = {}
     for row in rows:
         groups.setdefault(row.recording_id, []).append(row)
@@ -58,7 +61,7 @@ def _recording(uuid: str, rows: Sequence[StatusRow]) -> Recording:
 
 
 def page(recordings: Sequence[Recording], window: Window) -> Page:
-    """Select the recordings in a window, and set its `newest_start_time` if it is empty."""
+    """Return the recordings in a window. An empty `newest_start_time` is filled in."""
     newest = window.newest_start_time or (recordings[0].start_time if recordings else "")
     counted = [recording for recording in recordings if recording.start_time <= newest]
     end = window.start_index + window.count

@@ -1,6 +1,7 @@
 """Texts of `/zip` for lecturers, and the functions that format them.
 
-They cover ingests and scheduled classes. `status.words` has the words for states and reasons.
+The texts are about ingests and scheduled classes. `status/words.py` has the words for states and
+reasons.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ _STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
 def moment(when: datetime, zone: ZoneInfo) -> str:
-    """Write a moment in local time: Wed, Oct 14, 2026, 2:30 PM EDT."""
+    """Return a moment in local time, such as `Wed, Oct 14, 2026, 2:30 PM EDT`."""
     local = when.astimezone(zone)
     return (
         f"{local:%a, %b} {local.day}, {local.year}, {_clock(local.hour, local.minute)} {local:%Z}"
@@ -61,7 +62,7 @@ def moment(when: datetime, zone: ZoneInfo) -> str:
 
 
 def moment_of(stamp: str, zone: ZoneInfo) -> str:
-    """Write a wire time stamp in local time. An unreadable one is returned unchanged."""
+    """Return a wire timestamp in local time; an unreadable one unchanged, `unknown` for ""."""
     try:
         return moment(timestamps.parse(stamp), zone)
     except (ValueError, OverflowError):
@@ -73,18 +74,18 @@ def _clock(hour: int, minute: int) -> str:
 
 
 def zoom_side(row: StatusRow, diagnosis: Diagnosis) -> str:
-    """Describe a recording that Zoom is working on, and that nobody has requested."""
+    """Describe a recording that Zoom records or processes, and that nobody has requested."""
     outlook = phrases(row, diagnosis).lecturer
     return ". ".join(filter(None, (state_words(row.state), outlook)))
 
 
 def class_of(meeting: ScheduledMeeting, scheduled: ScheduledClass) -> str:
-    """Name a scheduled class: course and title."""
+    """Return the name of a scheduled class: its course and title."""
     return " ".join(filter(None, (meeting.course_of(scheduled), scheduled.title)))
 
 
 def schedule_lines(meeting: ScheduledMeeting) -> tuple[str, ...]:
-    """Describe a meeting's scheduled classes in the week's order.
+    """Return a line for each of a meeting's scheduled classes, in the week's order.
 
     A scheduled class from two sources has one line.
     """
@@ -112,7 +113,7 @@ def series_of(meeting: ScheduledMeeting) -> str:
 def ingest_lines(
     row: StatusRow, diagnosis: Diagnosis, zone: ZoneInfo, cluster: str
 ) -> tuple[str, ...]:
-    """Describe an ingest in lines: the first says what it is, the second its state.
+    """Describe an ingest in lines: its kind and time of request, its state, then details.
 
     `cluster` is the Opencast cluster's name, "" if it has none.
     """
@@ -149,5 +150,5 @@ def _status(row: StatusRow, zone: ZoneInfo, cluster: str) -> str:
 
 
 def in_words(row: StatusRow, zone: ZoneInfo) -> str:
-    """Put a row's reason in plain words, with its time stamps in local time."""
+    """Return a row's reason in plain words, with timestamps in local time."""
     return _STAMP.sub(lambda found: moment_of(found[0], zone), reason_of(row))

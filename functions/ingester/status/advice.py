@@ -18,12 +18,12 @@ class Phrases(msgspec.Struct, frozen=True, kw_only=True):
     """Phrases for one situation. `phrases` fills in the names in braces.
 
     Attributes:
-        operator: What to do with a terminal, with the command. Empty if there is nothing to do.
-        producer: What to do without a terminal: plain words, no command. Empty likewise.
+        operator: Advice for operators, with a command. Empty if there is nothing to do.
+        producer: Advice for producers, without commands. Empty if there is nothing to do.
         can_request: Whether the producer's phrase asks for a request by the page's form.
-        lecturer: What to expect, for Slack. Empty if the state says all.
-        mail_outlook: What happens by itself, in a mail.
-        mail_advice: What to do, in a mail. If empty, the mail has the operator's phrase.
+        lecturer: Outlook for lecturers, in Slack. Empty if the state says everything.
+        mail_outlook: Outlook in a mail: what happens automatically.
+        mail_advice: Advice in a mail. If empty, the mail has the operator's phrase.
     """
 
     operator: str
@@ -35,7 +35,7 @@ class Phrases(msgspec.Struct, frozen=True, kw_only=True):
 
 
 NOTHING = ""
-"""Phrase of an audience that has nothing to do."""
+"""Phrase for an audience that has nothing to do."""
 
 HISTORY = "`invoke logs.recording {uuid}` shows what happened"
 ELSEWHERE = (
@@ -231,15 +231,15 @@ def phrases(
     diagnosis: Diagnosis,
     write_time: Callable[[datetime], str] = timestamps.write,
 ) -> Phrases:
-    """Return the phrases for a diagnosed ingest, filled in.
+    """Return the phrases for a diagnosed ingest, with the names in braces filled in.
 
     Args:
         row: The ingest.
-        diagnosis: Its diagnosis.
-        write_time: Writes a moment as the audience reads it.
+        diagnosis: Diagnosis of the ingest.
+        write_time: Returns a moment as text for the audience.
     """
     other = diagnosis.other
-    # Quoted for a shell: a uuid is foreign text if webhook events may be unsigned.
+    # Quote the uuid for a shell, because it is foreign text if webhook events may be unsigned.
     uuid = shlex.quote(row.recording_id) if row.recording_id else "UUID"
     values = {
         "uuid": uuid,
@@ -263,7 +263,7 @@ def phrases(
 
 
 def _request_command(row: StatusRow, uuid: str) -> str:
-    """Return the command that requests a recording again, with what the first request asked for."""
+    """Return the command that requests a recording again, with the first request's options."""
     asked, is_on_demand = row.asked, row.origin == Origin.ON_DEMAND
     words = ["exec.on-demand" if is_on_demand else "exec.webhook", uuid]
     if asked.oc_series_id:

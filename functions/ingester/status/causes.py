@@ -10,14 +10,11 @@ from ingester.status.row import StatusRow
 from ingester.status.words import reason_of
 
 _OWN = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ| ?\((?:attempt|try) [^)]*\)")
-"""Parts of a reason that differ between recordings with the same cause."""
+"""Pattern of the parts of a reason that differ between recordings with the same cause."""
 
 
 def cause_of(row: StatusRow, diagnosis: Diagnosis) -> str:
-    """Return a text that is the same for ingests with the same cause.
-
-    It is for comparison, not for people.
-    """
+    """Return a text, not for people, that is the same for ingests with the same cause."""
     reason = _OWN.sub("", reason_of(row))
     if row.recording_id:
         reason = reason.replace(row.recording_id, "")
@@ -27,7 +24,7 @@ def cause_of(row: StatusRow, diagnosis: Diagnosis) -> str:
 def by_cause(
     rows: Iterable[StatusRow], diagnoses: Mapping[str, Diagnosis]
 ) -> dict[str, list[StatusRow]]:
-    """Group ingests, in the order of the first of each cause."""
+    """Group ingests by cause, in the order of each cause's first ingest."""
     groups: dict[str, list[StatusRow]] = {}
     for row in rows:
         groups.setdefault(cause_of(row, diagnoses[row.zip_id]), []).append(row)

@@ -17,28 +17,28 @@ from ingester.status.words import reason_of, reason_words, state_words
 
 
 class StepDetails(Step, frozen=True, kw_only=True, omit_defaults=True):
-    """A step, with its reason as people read it if that differs from the stored one."""
+    """A step, with the words for its reason if those differ from the stored reason."""
 
     reason_words: str = ""
 
 
 class IngestDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An ingest in the names of `invoke recordings --json`. Unknown values are left out.
+    """Details of an ingest, named as in `invoke recordings --json`. Unknown values are left out.
 
     Attributes:
-        state_words: The state as people read it.
-        reason_words: The reason as people read it.
+        state_words: Words for the state.
+        reason_words: Words for the reason.
         zoom_page: Address of the recording's page in Zoom.
         attention: Whether a person has to act.
-        cause: The same text for ingests that need a person for the same cause.
+        cause: Text that is the same for all ingests that need a person for the same cause.
         settled_by: Zip id of the later ingest that is in Opencast, so that nobody has to act.
         waits_for: Zip id of the ingest in progress, so that nobody has to act yet.
-        next_step: What an operator can do, with commands.
-        what_to_do: What anybody can do, without a terminal.
+        next_step: Advice for operators, with commands.
+        what_to_do: Advice for people without a terminal.
         request_helps: Whether `what_to_do` asks for a request by the page's form.
         steps: The row's states, from the first to the last.
         steps_left_out: Number of steps that are missing between the first and the last ones.
-        asked: What the request asked for in addition to the recording.
+        asked: Options of the request.
     """
 
     zip_id: str
@@ -70,9 +70,9 @@ class IngestDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class Scheduled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The series that a request without a series would get, and its class if the schedule has one.
+    """The series that a request without a series would get, and its scheduled class, if any.
 
-    Both are empty if such a request would be ignored.
+    All attributes are empty if such a request would be ignored.
     """
 
     oc_series_id: str = ""
@@ -84,10 +84,10 @@ class RecordingDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     """Details of a recording that don't depend on one of its ingests.
 
     Attributes:
-        verdict: Where it is, in a sentence.
-        editor: Address of its event in Opencast's editor.
-        files: The files that its event has, or else those that Zoom named: what people read.
-        scheduled: What the schedule says of it; None if it can't be read.
+        verdict: Sentence that says where the recording is.
+        editor: Address of the recording's event in Opencast's editor.
+        files: Words for each of the event's files; without an event, for each that Zoom reported.
+        scheduled: Series and class by the schedule; None if the schedule can't be read.
     """
 
     uuid: str
@@ -98,7 +98,7 @@ class RecordingDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 
 
 def file_words(name: str, seconds: int, size: int) -> str:
-    """Return what people read of a file of `size` bytes; 0 stands for an unknown value."""
+    """Return the words for a file, with its duration and size (in bytes) unless these are 0."""
     known = ", ".join(filter(None, (_length_words(seconds), _size_words(size))))
     return f"{name} ({known})" if known else name
 

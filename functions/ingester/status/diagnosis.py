@@ -1,7 +1,8 @@
 """Diagnose an ingest: find its situation, and whether a person has to act.
 
-Everything that explains an ingest to people (the page, `invoke recordings`, `/zip`, mails) starts
-here and looks its words up in `advice`. Nothing else decides whether a person has to act.
+All explanations of an ingest to people (the page, `invoke recordings`, `/zip`, mails) start with a
+diagnosis. `status/advice.py` has the phrases for each situation. Only this module decides whether a
+person has to act.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from ingester.pipeline.states import DONE, FAILED, IN_OPENCAST, ZOOM_SIDE, State
 from ingester.status.row import StatusRow
 
 DOWNLOAD_WAIT = timedelta(hours=2)
-"""Longest normal wait of a message in the download queue. The alarm of the queue's age rings after
-the same time (`cdk/alarms.py`; a test compares)."""
+"""Longest normal wait of a message in the download queue. The alarm on the age of the queue's
+messages has the same limit (`cdk/alarms.py`; a test compares the two)."""
 
 UPLOAD_MARGIN = timedelta(hours=2)
-"""Longest normal wait of a message in the upload queue, in addition to the patience with Opencast.
-The alarm of the queue's age rings after the same time."""
+"""Longest normal wait of a message in the upload queue, in addition to the longest wait for
+Opencast. The alarm on the age of the queue's messages has the same limit."""
 
 PATIENCE = timedelta(hours=6)
 """Default of `OC_INGEST_PATIENCE_HOURS`, for callers that don't know the stack's setting."""
@@ -36,7 +37,7 @@ QUIET_LIMITS = {
     State.UPLOADER_RECEIVED: timedelta(hours=1),
     State.RECORDING_PROCESSING: timedelta(days=1),
 }
-"""Longest time for which a row may stay unchanged in a state. It exceeds any invocation or wait.
+"""Longest time for which a row may stay unchanged in a state, longer than any invocation or wait.
 `_queue_limit` has the limit of a row whose message waits in a queue."""
 
 UPLOADING = frozenset({State.SENT_TO_UPLOADER, State.UPLOADER_RECEIVED, State.UPLOADER_FAILED})
@@ -48,14 +49,14 @@ BEFORE_FILES = ZOOM_SIDE | {
     State.WEBHOOK_FAILED,
     State.IGNORED,
 }
-"""States in which a row that this system wrote may lack file ids."""
+"""States in which a row may lack file ids even if this stack wrote it."""
 
 
 class Situation(Enum):
-    """All situations that an ingest can be in.
+    """Situations of an ingest.
 
     A new situation needs a case in `_own_situation`, a place in `NEEDS_ATTENTION` if a person has
-    to act, and its phrases in `advice`. Tests fail until it has phrases and an example.
+    to act, and phrases in `status/advice.py`. Tests fail until it has phrases and an example.
     """
 
     UNKNOWN = auto()
@@ -67,25 +68,25 @@ class Situation(Enum):
     IN_PROGRESS = auto()
     RETRY_SCHEDULED = auto()
     RETRY_DUE = auto()
-    """The time of the next attempt has passed, and its message waits in the queue."""
+    """The next attempt is due, and the ingest's message waits in the queue."""
 
     IN_OPENCAST = auto()
     PUBLISHED = auto()
-    """Opencast has processed and published it."""
+    """Opencast has processed and published the recording."""
 
     OPENCAST_FAILED = auto()
-    """Opencast has it, and its workflow failed."""
+    """Opencast has the recording, but its workflow failed."""
 
     OPENCAST_DELETED = auto()
-    """Opencast had it, and somebody has deleted it there."""
+    """Somebody has deleted the recording in Opencast."""
 
     ALREADY_IN_OPENCAST = auto()
-    """Ignored, because an earlier ingest brought the recording into Opencast."""
+    """The ingest was ignored, because an earlier one brought the recording into Opencast."""
 
     IGNORED = auto()
     NO_SCHEDULED_CLASS = auto()
     NOT_NEEDED = auto()
-    """Ignored, because no class fits it, and an earlier ingest of the recording is in Opencast."""
+    """The ingest was ignored, because no class fits, but an earlier ingest is in Opencast."""
 
     SUPERSEDED = auto()
     """The ingest ended early, and a later ingest of the recording is in Opencast."""
@@ -103,20 +104,26 @@ class Situation(Enum):
     """The staged files are gone or were replaced before the upload."""
 
     RETRY_LOST = auto()
-    """The next attempt is overdue for longer than a message may wait in its queue."""
+    """The next attempt is overdue for longer than the ingest's message may wait in its queue."""
 
     NEVER_QUEUED = auto()
-    """A request was received, and its message never reached the download queue."""
+    """The request was received, but its message never reached the download queue."""
 
     NEVER_COMPLETED = auto()
     """Zoom has been processing for a day."""
 
     STUCK = auto()
     FAILED_ELSEWHERE = auto()
-    """Failed. `invoke migrate` copied the row from another stack, whose queues have the message."""
+    """The ingest failed in another stack, whose queues have its message.
+
+    `invoke migrate` copied the row from that stack.
+    """
 
     STUCK_ELSEWHERE = auto()
-    """Stuck. `invoke migrate` copied the row from another stack, whose queues have the message."""
+    """The ingest is stuck in another stack, whose queues have its message.
+
+    `invoke migrate` copied the row from that stack.
+    """
 
 
 SITUATIONS_AT_OPENCAST = {
@@ -131,10 +138,10 @@ _IGNORED = {
     reasons.NO_SERIES: Situation.NO_SCHEDULED_CLASS,
     reasons.ALREADY_THERE: Situation.ALREADY_IN_OPENCAST,
 }
-"""Situations of ingests that are ignored for a reason of these."""
+"""Situations of ignored ingests, by reason. Any other reason means IGNORED."""
 
 IS_THERE = frozenset({Situation.IN_OPENCAST, Situation.PUBLISHED, Situation.ALREADY_IN_OPENCAST})
-"""Situations of ingests whose recording is in Opencast, and hasn't failed there."""
+"""Situations of ingests whose recording is in Opencast and hasn't failed there."""
 
 WILL_RETRY = frozenset({Situation.RETRY_SCHEDULED, Situation.RETRY_DUE})
 STOPPED = frozenset(
@@ -172,10 +179,10 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         situation: Situation with regard to the other ingests of the recording.
-        own_situation: Situation without regard to them.
-        since: When the row last changed.
+        own_situation: Situation without regard to the other ingests.
+        since: Time of the row's last change.
         queue: Queue that would have the ingest's message: "downloads" or "uploads".
-        retry_at: When the pipeline retries by itself, or should have.
+        retry_at: Time of the next automatic attempt, which may have passed; None for none.
         other: The ingest that counts instead, if the situation is SUPERSEDED, AWAITS_OTHER or
             NOT_NEEDED.
     """
@@ -216,9 +223,9 @@ def diagnose(
 
     Args:
         row: The ingest.
-        others: Ingests that may count instead. Those of other recordings are left out of account.
+        others: Ingests that may count instead. Those of other recordings have no effect.
         now: Current time.
-        patience: How long the stack waits for Opencast (`OC_INGEST_PATIENCE_HOURS`).
+        patience: Longest wait for Opencast (`OC_INGEST_PATIENCE_HOURS`).
     """
     own = _own_situation(row, now, patience)
     situation, other = own, None
@@ -237,7 +244,7 @@ def diagnose(
 def diagnose_each(
     rows: Iterable[StatusRow], others: Sequence[StatusRow], now: datetime, patience: timedelta
 ) -> dict[str, Diagnosis]:
-    """Diagnose ingests, by zip id. The arguments are those of `diagnose`."""
+    """Return the diagnosis of each ingest by its zip id. The arguments are those of `diagnose`."""
     recordings: dict[str, list[StatusRow]] = {}
     for other in others:
         recordings.setdefault(other.recording_id, []).append(other)
@@ -248,7 +255,7 @@ def diagnose_each(
 
 
 def retry_at(row: StatusRow) -> datetime | None:
-    """Return when the pipeline retries by itself; None if it doesn't, or the time is unreadable."""
+    """Return the time of the next automatic attempt; None without one, or if it is unreadable."""
     if row.state not in FAILED or not row.retry_due:
         return None
     try:
@@ -258,7 +265,7 @@ def retry_at(row: StatusRow) -> datetime | None:
 
 
 def has_ended(row: StatusRow) -> bool:
-    """Return whether the pipeline does nothing more for the ingest by itself."""
+    """Return whether the pipeline does nothing more for the ingest automatically."""
     return row.state in DONE and retry_at(row) is None
 
 
@@ -317,7 +324,7 @@ def _is_from_elsewhere(row: StatusRow) -> bool:
 
 
 def _quiet_limit(row: StatusRow, patience: timedelta) -> timedelta | None:
-    """Return how long the row may stay unchanged in its state; None for any time."""
+    """Return the longest time for which the row may stay unchanged in its state; None for any."""
     # A reason in these states says that a new message waits in the queue: the copy continues in
     # the next invocation, or Opencast is asked again.
     is_queued_again = row.state in {State.OC_SERIES_FOUND, State.UPLOADER_RECEIVED} and row.reason
@@ -327,7 +334,7 @@ def _quiet_limit(row: StatusRow, patience: timedelta) -> timedelta | None:
 
 
 def _queue_limit(row: StatusRow, patience: timedelta) -> timedelta:
-    """Return how long the row's message may wait in its queue."""
+    """Return the longest normal wait of the row's message in its queue."""
     return patience + UPLOAD_MARGIN if row.state in UPLOADING else DOWNLOAD_WAIT
 
 
@@ -338,11 +345,14 @@ def _superseding(
     now: datetime,
     patience: timedelta,
 ) -> tuple[Situation, StatusRow | None]:
-    """Find the ingest that counts instead of one that got nowhere.
+    """Find the ingest that counts instead of the row's.
 
-    It is one that was requested, or came into Opencast, after the row; otherwise one in progress.
-    An earlier success counts only for a row that was ignored because no class fits. A failed
-    request may have named another series.
+    An ingest in Opencast counts if it was requested, or came into Opencast, after the row. An
+    earlier success counts only if the row was ignored because no class fits: a failed request may
+    have named another series. If no success counts, an ingest in progress counts.
+
+    Returns:
+        The row's situation and the other ingest; `own` and None if no other ingest counts.
     """
     others = [
         other
@@ -364,11 +374,11 @@ def _superseding(
 def _came_after(other: StatusRow, row: StatusRow) -> bool:
     """Return whether `other` was requested, or came into Opencast, after the row.
 
-    A later request counts even if the row changed after it: the row's last attempt may come late.
+    A later request counts even if the row changed afterwards: the row's last attempt may be late.
     """
     if row.ingest_request_time and other.ingest_request_time > row.ingest_request_time:
         return True
-    # Late files write the state again. The first time is when the recording came into Opencast.
+    # Late files write the state again, so the first time is that of the arrival in Opencast.
     states = IN_OPENCAST | {other.state}
     came = [step.at for step in other.steps if step.state in states]
     return min(came, default=timestamps.write(other.updated)) > timestamps.write(row.updated)

@@ -27,19 +27,20 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of the status table. Absent texts are "".
+    """A row of the status table. A text that the row lacks is "".
 
     Attributes:
-        oc_series_id: Series that was found for the recording; that of its event, once it is known.
+        oc_series_id: Series that was found for the recording, or the event's series once known.
         updated: Time of the last write, in UTC.
-        retry_due: When the pipeline retries by itself, as a wire timestamp.
-        zoom_notice: What Zoom reported of the recording, such as a move to the trash.
-        failures: Consecutive failures to upload.
+        files: Ids of the recording's files.
+        retry_due: Time of the next automatic attempt, as a wire timestamp.
+        zoom_notice: Zoom's report about the recording, such as a move to the trash.
+        failures: Number of consecutive failures to upload.
         steps: Changes of state, from the first to the last. If there are too many, steps between
             the first ten and the last thirty are missing. A row that `invoke migrate` copied has
             no steps and no course.
         steps_left_out: Number of the missing steps.
-        asked: What the request asked for; `asked.oc_series_id` is the series of the request.
+        asked: Options of the request. `asked.oc_series_id` is the series that it asked for.
     """
 
     zip_id: str

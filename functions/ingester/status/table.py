@@ -1,10 +1,11 @@
 """The status table in DynamoDB: one row for each ingest, for people to read.
 
 Each change of state appends a step to the row's list, in the same update. The list is bounded,
-because a recording may be retried for days: the first and the last steps stay, and the ones dropped
-between them are counted. An expression can't branch on a list's length. So there are two updates,
-each on a condition about the length: one appends a step, one shifts the last steps to make room.
-UpdateItem evaluates the right sides of SET before it writes (its reference).
+because a recording may be retried for days. The first and the last steps stay, and the number of
+dropped steps between them is kept. An expression can't branch on a list's length. So there are two
+updates, each with a condition on the length: one appends a step, the other shifts the last steps
+to make room. The shift works because UpdateItem evaluates the right sides of SET before it writes:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/example_dynamodb_Scenario_UpdateExpressionOrder_section.html
 """
 
 from __future__ import annotations
@@ -42,11 +43,12 @@ REASON_LIMIT = 1000
 STEP_REASON_LIMIT = 300
 FIRST_STEPS = 10
 MOST_STEPS = 40
-"""With their reasons 50 KB at most. DynamoDB limits an item to 400 KB."""
+"""Maximum number of steps in a row. So many steps take at most 50 KB with their reasons. DynamoDB
+limits an item to 400 KB."""
 
 
 class Requested(Enum):
-    """Time of request that a write sets: `NOW`, or `NOW` unless the row has one."""
+    """Ways to set a row's time of request to the current time: always, or if the row has none."""
 
     NOW = auto()
     UNLESS_KNOWN = auto()
@@ -58,18 +60,18 @@ class StatusChange:
 
     Attributes:
         state: New state.
-        reason: Replaces the old reason. Without one, the old reason is removed, unless the row
-            already is in `state`.
-        subject: Creates the row if there is none.
-        requested: Sets the time of request.
-        asked: What the request asked for. An empty one removes that of an earlier request.
+        reason: New reason. Without one, the old reason is removed, unless the row already is in
+            `state`.
+        subject: Subject for a new row. Without one, the change doesn't create a row.
+        requested: Way to set the time of request; None to leave it unchanged.
+        asked: Options of the request. An empty `Asked` removes those of an earlier request.
         files: File ids to add.
-        oc_series_id: Series that was found. Removes the old course unless `course` is given.
+        oc_series_id: Series that was found. The old course is removed unless `course` is given.
         course: Course of the series.
-        retry_due: When the pipeline retries by itself. The old time is removed in any case.
-        failed_again: Counts a failure.
+        retry_due: Time of the next automatic attempt. The old time is removed in any case.
+        failed_again: Whether to count a failure.
         replacing: More states that the change may replace.
-        keeps_reason: Keeps the old reason if there is no new one.
+        keeps_reason: Whether to keep the old reason if there is no new one.
     """
 
     state: State
@@ -88,7 +90,7 @@ class StatusChange:
 
 
 class Written(msgspec.Struct, frozen=True):
-    """Result of a write: the states before and after, and what the row held before."""
+    """Result of a write: the states before and after, and the row's series and files before."""
 
     before: State | None
     after: State
@@ -105,7 +107,7 @@ def _state(item: Mapping[str, Any]) -> State | None:
 
 
 def row_of(item: Mapping[str, Any]) -> StatusRow:
-    """Convert an item of DynamoDB's resource.
+    """Convert an item of boto3's table to a row.
 
     An unreadable attribute is logged and left out, so that a row that was edited by hand doesn't
     make a whole list unreadable.
@@ -150,7 +152,7 @@ def _several(item: Mapping[str, Any], name: str) -> Iterable[Any]:
 
 
 def _steps(item: Mapping[str, Any]) -> Iterator[Step]:
-    """Return the readable steps. No decision depends on a step."""
+    """Yield the readable steps. The others are logged and left out."""
     for step in _several(item, "steps"):
         try:
             yield msgspec.convert(step, Step)
@@ -181,7 +183,7 @@ R = TypeVar("R")
 
 
 def never_raising(write: Callable[P, R]) -> Callable[P, R | None]:
-    """Make `write` log an error of AWS's and return None. The row then lags behind."""
+    """Return `write`, changed to log an error of AWS and return None. The row is then outdated."""
 
     @wraps(write)
     def report(*args: P.args, **kwargs: P.kwargs) -> R | None:
@@ -195,7 +197,7 @@ def never_raising(write: Callable[P, R]) -> Callable[P, R | None]:
 
 
 class StatusTable:
-    """`<stack>-pipeline-status`: one row for each ingest, for people. Decisions read the ledger.
+    """The table `<stack>-pipeline-status`, for people. The pipeline's decisions read the ledger.
 
     Every change of state is one conditional update. A change that `pipeline.states` doesn't allow
     is dropped.
@@ -206,15 +208,15 @@ class StatusTable:
         self._clock = clock
 
     def get(self, zip_id: str) -> StatusRow | None:
-        """Read a row consistently; None if there is none."""
+        """Return a row, read consistently; None if there is none."""
         item = self._table.get_item(Key={"zip_id": zip_id}, ConsistentRead=True).get("Item")
         return row_of(item) if item else None
 
     def write(self, zip_id: str, change: StatusChange) -> Written | None:
-        """Change a row, if it may go to the new state from its state (`pipeline.states`).
+        """Change a row if its state may change to the new one (`pipeline/states.py`).
 
         Returns:
-            None if there is no row, or it may not go to the state.
+            The result; None if there is no row, or its state may not change to the new one.
         """
         state, now = change.state, self._clock()
         update = _update_of(change, now, self._expiration())
@@ -235,12 +237,15 @@ class StatusTable:
         return written
 
     report = never_raising(write)
-    """`write` that logs errors instead of raising them, for steps that don't depend on it."""
+    """Variant of `write` that logs AWS's errors, for callers that don't depend on the row."""
 
     def note(self, zip_id: str, zoom_notice: str, outlook: str = "") -> None:
-        """Write Zoom's notice of a recording in progress into its row.
+        """Write Zoom's notice about a recording into its row.
 
-        The reason becomes the notice, followed by `outlook`: what happens next.
+        The row's reason becomes the notice followed by `outlook`, a text about the next step.
+
+        Raises:
+            ConditionalCheckFailedException: There is no such row.
         """
         self._table.update_item(
             Key={"zip_id": zip_id},
@@ -254,7 +259,7 @@ class StatusTable:
 
     @never_raising
     def explain(self, zip_id: str, states: AbstractSet[State], reason: str) -> None:
-        """Replace the reason of a row that is in one of `states`. This adds no step."""
+        """Replace the reason of a row that is in one of `states`, without a new step."""
         allowed = {f":state{index}": str(state) for index, state in enumerate(sorted(states))}
         try:
             self._table.update_item(
@@ -271,7 +276,11 @@ class StatusTable:
             logger.info("No reason written: the row of %s is gone or further on", zip_id)
 
     def take_back_note(self, row: StatusRow, reason: str) -> bool:
-        """Remove Zoom's notice from a row; False if the row has changed since it was read."""
+        """Remove Zoom's notice from a row, and set its reason.
+
+        Returns:
+            False if the row has changed since it was read; then nothing is written.
+        """
         try:
             self._table.update_item(
                 Key={"zip_id": row.zip_id},
@@ -291,7 +300,7 @@ class StatusTable:
         return True
 
     def of_meeting(self, meeting_id: int) -> list[StatusRow]:
-        """Return all rows of a meeting, in no order."""
+        """Return all rows of a meeting, in no particular order."""
         return [
             row_of(item)
             for item in self._query(
@@ -361,10 +370,10 @@ class _Update(msgspec.Struct, frozen=True):
     """One update of a row.
 
     Attributes:
-        sets: Attribute → expression of its new value.
+        sets: Expressions of new values, by attribute.
         removes: Attributes to remove.
-        adds: Attribute → number or set to add to it.
-        values: Placeholders of values.
+        adds: Numbers or sets to add, by attribute.
+        values: Values by placeholder.
         step: The step to append: `state`, `at` and, if there is one, `reason`.
     """
 
@@ -375,7 +384,7 @@ class _Update(msgspec.Struct, frozen=True):
     step: dict[str, str]
 
     def with_reason(self, reason: str) -> _Update:
-        """Return the same change with another reason; "" removes the old one."""
+        """Return the same update with another reason; "" removes the old reason."""
         text = redact(reason)[:REASON_LIMIT]
         return msgspec.structs.replace(
             self,
@@ -385,9 +394,9 @@ class _Update(msgspec.Struct, frozen=True):
         )
 
     def arguments(self, condition: str) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return UpdateItem's arguments for a row whose steps have room, and for a full one.
+        """Return UpdateItem's arguments for a row with room for a step, and for a row without.
 
-        `condition` has to hold in either case.
+        The update happens only if `condition` holds.
         """
         appending = self._arguments(
             {"steps": "list_append(if_not_exists(steps, :no_steps), :steps)"},
@@ -433,7 +442,7 @@ class _Update(msgspec.Struct, frozen=True):
 
 
 def _update_of(change: StatusChange, now: datetime, expiration: int) -> _Update:
-    """Convert a change, without its reason."""
+    """Return the update for a change, without the change's reason."""
     utc = now.astimezone(UTC)
     midnight = utc.replace(hour=0, minute=0, second=0, microsecond=0)
     values: dict[str, Any] = {
@@ -468,10 +477,10 @@ def _update_of(change: StatusChange, now: datetime, expiration: int) -> _Update:
 
 
 def _outdated(change: StatusChange) -> list[str]:
-    """Return the attributes to remove from the row."""
+    """Return the attributes that a change removes from the row."""
     removes = [] if change.retry_due else ["retry_due"]
     if change.state is State.WEBHOOK_RECEIVED:
-        # The notice is older than this request.
+        # An old notice isn't about this request.
         removes.append("zoom_notice")
     if change.oc_series_id and not change.course:
         removes.append("course")

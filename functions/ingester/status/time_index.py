@@ -19,24 +19,25 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 PAGE_ROWS = 500
-"""Rows read for one page: 3 MB with the longest reasons. Lambda limits an answer to 6 MB."""
+"""Maximum number of rows read for one page: 3 MB with the longest reasons. Lambda limits an answer
+to 6 MB."""
 
 LAST_SECOND = 86_399
-"""Last second of a day."""
+"""Last second of a day, counted from midnight in UTC."""
 
 LONGEST_KEY = 500
-"""Characters. DynamoDB limits a key to 2048 bytes; Zoom's uuids have about 24 characters."""
+"""Maximum number of characters in a zip id. DynamoDB limits a key to 2048 bytes."""
 
 _ATTRIBUTES = (
     "zip_id, meeting_id, recording_id, topic, recording_start_time, origin, pipeline_state, "
     "reason, course, oc_series_id, ingest_request_time, update_date, update_time, retry_due, "
     "file_ids, asked"
 )
-"""Attributes of a list's rows: all but the steps."""
+"""Attributes that a list of rows needs. The steps, which take most of a row, are left out."""
 
 
 class Position(msgspec.Struct, frozen=True, array_like=True):
-    """Last row of a page. The next page begins after it."""
+    """Position of a page's last row. The next page begins after that row."""
 
     update_date: str
     update_time: Annotated[int, msgspec.Meta(ge=0, le=LAST_SECOND)]
@@ -44,10 +45,10 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
 
     @classmethod
     def read(cls, token: str) -> Self:
-        """Decode a token.
+        """Return the position that a token encodes.
 
         Raises:
-            BadRequest: The token isn't one of ours.
+            BadRequest: The token is malformed.
         """
         try:
             content = base64.urlsafe_b64decode(token.encode("ascii"))
@@ -64,7 +65,7 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
 
 
 class StatusPages:
-    """`<stack>-pipeline-status`, read by its index of time."""
+    """The table `<stack>-pipeline-status`, read page by page through its index by time."""
 
     def __init__(self, table: Table, page_rows: int = PAGE_ROWS) -> None:
         self._table = table
@@ -79,8 +80,8 @@ class StatusPages:
             begin: Earliest time.
             end: Latest time.
             after: Last row of the page before; None for the first page.
-            without: States to leave out. Their rows count towards a page's size, so that a page
-                may be empty although others follow.
+            without: States to leave out. Rows in these states count towards a page's size, so a
+                page may be empty although others follow.
 
         Returns:
             The rows, and the position for the next page; None if this page is the last.
@@ -95,7 +96,8 @@ class StatusPages:
             if after and date == after.update_date:
                 query["ExclusiveStartKey"] = msgspec.structs.asdict(after)
             while True:
-                # A day that ends where the page ends has no key: read one row of the next day.
+                # If a day's rows end exactly where the page is full, there is no key for the next
+                # page. So read one row of the day before.
                 found = self._table.query(**query, Limit=max(1, left))
                 rows += [row_of(item) for item in found["Items"]]
                 left -= found["ScannedCount"]
@@ -125,7 +127,7 @@ class StatusPages:
 
 
 def _days(begin: datetime, end: datetime) -> Iterator[tuple[datetime, int, int]]:
-    """Iterate over the UTC days from `end` back to `begin`: midnight, first and last second."""
+    """Yield the UTC days from `end` back to `begin`: midnight, first and last second to read."""
     day = end.replace(hour=0, minute=0, second=0, microsecond=0)
     while day + timedelta(days=1) > begin:
         first = max(0, int((begin - day).total_seconds()))

@@ -23,10 +23,8 @@ _ORDER = (
     {Situation.AT_ZOOM},
     {Situation.IGNORED, Situation.NO_SCHEDULED_CLASS},
 )
-"""Situations by how far they bring a recording, the furthest first. All others rank last.
-
-They are SUPERSEDED, AWAITS_OTHER, NOT_NEEDED and UNKNOWN.
-"""
+"""Situations from the most advanced to the least. All others rank last: SUPERSEDED, AWAITS_OTHER,
+NOT_NEEDED and UNKNOWN."""
 
 _IGNORED = ("was ignored", "were ignored")
 _NO_CLASS = (
@@ -50,17 +48,18 @@ _BECAME: dict[Situation, tuple[str, str]] = {
     Situation.SUPERSEDED: _FAILED,
     Situation.AWAITS_OTHER: _FAILED,
 }
-"""What became of another request, of one and of several. Situations without words are left out."""
+"""Words for the result of one other request, and of several, by situation. Requests in situations
+without words aren't mentioned."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a recording is.
+    """The verdict on a recording, which says where it is.
 
     Attributes:
-        text: A sentence.
-        ingest: The ingest that decides.
+        text: The verdict as a sentence.
+        ingest: The ingest that decides the verdict.
         is_in_opencast: Whether Opencast has the recording, processed or not.
-        needs_attention: Whether a person has to act for that ingest.
+        needs_attention: Whether a person has to act for `ingest`.
     """
 
     text: str
@@ -74,15 +73,15 @@ def verdict_of(
     diagnoses: Mapping[str, Diagnosis],
     write_time: Callable[[datetime], str] = timestamps.write,
 ) -> Verdict:
-    """Return where a recording is, judged by its most advanced ingest; of several, by the newest.
+    """Return the verdict on a recording. The newest of its most advanced ingests decides.
 
     Args:
         rows: All ingests of the recording, at least one.
-        diagnoses: Their diagnoses by zip id.
-        write_time: Writes a moment as the audience reads it.
+        diagnoses: Diagnoses of the ingests, by zip id.
+        write_time: Returns a moment as text for the audience.
     """
     ordered = sorted(rows, key=_requested)
-    # `min` returns the first of equals, so the order is reversed for the newest.
+    # `min` returns the first of equals, so reverse the order to get the newest.
     deciding = min(reversed(ordered), key=lambda row: _rank(diagnoses[row.zip_id].situation))
     diagnosis = diagnoses[deciding.zip_id]
     position = ordered.index(deciding)
@@ -113,9 +112,9 @@ def verdicts_of(
 
 
 def since_when(row: StatusRow) -> datetime:
-    """Return when an ingest reached Opencast, or else its current state.
+    """Return when an ingest reached Opencast; if it didn't, when it reached its current state.
 
-    That may be before the last write: late files write the same state again.
+    That may be before the row's last write, because late files write the same state again.
     """
     states = {str(state) for state in IN_OPENCAST} if row.state in IN_OPENCAST else {str(row.state)}
     if row.state is State.PUBLISHED:
@@ -153,7 +152,10 @@ def _head(row: StatusRow, diagnosis: Diagnosis, write_time: Callable[[datetime],
 def _others(
     position: str, rows: Sequence[StatusRow], diagnoses: Mapping[str, Diagnosis]
 ) -> Iterable[str]:
-    """Return what became of the requests before or after the one that decides."""
+    """Yield clauses about the results of `rows`, one for each result.
+
+    `position` says whether the rows are "earlier" or "later" than the deciding ingest.
+    """
     counts: dict[tuple[str, str], int] = {}
     for row in rows:
         if became := _BECAME.get(diagnoses[row.zip_id].situation):

@@ -43,7 +43,7 @@ REASONS = {
     reasons.NO_MP4: "Zoom gave us no video of this recording",
     reasons.BAD_DATA: "Zoom's webhook event lacks something",
 }
-"""Words for a stored reason that is one of these, whole."""
+"""Words for stored reasons. Words replace a reason only if the whole reason equals a key."""
 
 _KIND_OF_FAILURE = re.compile(r"^(?:permanent|retryable) failure: ")
 _OPERATOR_NEEDED = re.compile(r"[:,;]? ?an operator is needed\.?", re.IGNORECASE)
@@ -55,7 +55,7 @@ def state_words(state: State | None) -> str:
 
 
 def series_words(row: StatusRow) -> str:
-    """Return a row's series, and the one that was asked for if they differ; "" without a series."""
+    """Return a row's series, with the requested one if that differs; "" without a series."""
     asked = row.asked.oc_series_id
     if not row.oc_series_id or asked in {"", row.oc_series_id}:
         return row.oc_series_id
@@ -63,15 +63,15 @@ def series_words(row: StatusRow) -> str:
 
 
 def state_with_code(state: State | None) -> str:
-    """Return the words for a state with its code in brackets, which operators search for."""
+    """Return the words for a state, with the code that operators search for in brackets."""
     return f"{STATES[state]} ({state})" if state else UNKNOWN_STATE
 
 
 def reason_words(reason: str, series: str = "") -> str:
-    """Return a stored reason as people read it. Unknown reasons stay as they are.
+    """Return the words for a stored reason. Unknown reasons stay as they are.
 
-    What the state and the advice say anyway is left out: the kind of a failure, and that an
-    operator is needed.
+    The kind of a failure and the call for an operator are left out, because the state and the
+    advice say the same.
 
     Args:
         reason: Reason of a row or a step.
@@ -83,17 +83,17 @@ def reason_words(reason: str, series: str = "") -> str:
 
 
 def reason_of(row: StatusRow) -> str:
-    """Return a row's reason as people read it."""
+    """Return the words for a row's reason."""
     return reason_words(row.reason, row.oc_series_id)
 
 
 def without_next_try(row: StatusRow) -> str:
-    """Return `reason_with_code` without the time of the next attempt, for where it is said too."""
+    """Return `reason_with_code` without the time of the next attempt, which is shown elsewhere."""
     return reason_with_code(row).replace(f", {retry_policy.NEXT_TRY} {row.retry_due}", "")
 
 
 def reason_with_code(row: StatusRow) -> str:
-    """Return a row's reason in words. A stored text that they replace follows in brackets."""
+    """Return the words for a row's reason, then in brackets the stored text that they replace."""
     words = reason_of(row)
     if reasons.INVALID_SERIES in row.reason:
         return f"{words.rstrip('.')} ({reasons.INVALID_SERIES})"

@@ -1,15 +1,15 @@
-"""Adapt the number of concurrent connections to what the link gives.
+"""Adapt the number of concurrent connections to the throughput.
 
-The limit starts low and doubles as long as the throughput grows with it. When it doesn't, the limit
-goes back to the last one that paid, and a few more connections are tried now and then. When the
-source or S3 throttles (429, 503), the limit is halved at once. Each connection costs memory and, on
-two cores or less, CPU, so more connections than the link needs make a copy slower.
+The limit starts low and doubles while the throughput grows with the limit. When the throughput
+stops growing, the limit returns to the last useful value, and a few more connections are tried now
+and then. When the source or S3 throttles (429, 503), the limit is halved at once. Each connection
+costs memory and, on two cores or less, CPU, so too many connections make a copy slower.
 """
 
 from __future__ import annotations
 
 MIN_GAIN = 0.25
-"""Least gain of more connections, as a share of the gain if each were as fast as the others. A
+"""Minimum gain from more connections, as a share of the gain if each were as fast as the others. A
 smaller gain may be chance."""
 
 TICKS_BETWEEN_TRIALS = 12
@@ -40,8 +40,8 @@ class ConcurrencyLimit:
 
         Args:
             rate: Bytes a second during the tick.
-            in_use: Connections that were in use during the tick. If these are fewer than the limit,
-                the limit stays: the rate doesn't show what more connections would bring.
+            in_use: Number of connections that were in use during the tick. If fewer than the limit
+                were in use, the limit stays, because the rate says nothing about more connections.
         """
         if in_use < self.connections:
             return

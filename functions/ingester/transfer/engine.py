@@ -1,9 +1,9 @@
 """Copy files from sources into a bucket: many at once, over few connections, in limited time.
 
-The main thread schedules tasks, and worker threads carry them out. Each copies one part from the
-source straight into S3. So all decisions (the next task, the number of connections, the end) are
-made in one place and between two parts. All files share the connections, so that ten files need no
-more memory than one.
+The main thread schedules tasks, and worker threads carry out the tasks. Most tasks copy one part
+straight from the source into S3. The main thread alone decides on the next task, the number of
+connections and the end of the run. All files share the connections, so that ten files need no more
+memory than one.
 
 Whatever fails, an object in S3 is either complete or doesn't exist. A part that S3 has stored is
 never copied again, neither by this run nor by a later run in another process.
@@ -36,8 +36,8 @@ GRACE_SECONDS = 1.0
 """Longest wait for cancelled tasks to end, in seconds."""
 
 PART_MARGIN = 1.5
-"""A part starts only if the time left, without the reserve, is this multiple of the slowest part's
-duration."""
+"""Factor for the slowest part's duration. A part starts only if the time left, without the reserve,
+is longer than the product."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,11 @@ class Budget:
     """Limits of a run.
 
     Attributes:
-        connections: Maximum number of concurrent connections to the sources, and as many to S3.
-        first_connections: Concurrent connections at the beginning.
+        connections: Maximum number of concurrent connections to the sources, and to S3.
+        first_connections: Limit of concurrent connections at the beginning.
         buffers: Maximum number of buffers for sources without ranges.
         buffer_bytes: Size of a buffer.
-        reserve_seconds: Seconds of the time left that the copy leaves for what follows.
+        reserve_seconds: Seconds of the time left that the copy leaves for the work after it.
     """
 
     connections: int = 16
@@ -60,7 +60,7 @@ class Budget:
 
 
 def forever() -> float:
-    """Return an unlimited time left."""
+    """Return infinity, as the time left of a run without a deadline."""
     return float("inf")
 
 
@@ -86,12 +86,13 @@ class Engine:
     """Engine that copies files into a bucket.
 
     Attributes:
-        bucket: Where the objects go.
+        bucket: Bucket for the objects.
         budget: Limits of a run.
         time_left: Returns the seconds until the invocation ends.
         clock: Monotonic clock in seconds.
-        wait: Waits until an event is set or so many seconds are over; returns whether it is set.
-        report: Called with the totals at the end of each run, however it ends.
+        wait: Waits until an event is set, for at most some seconds; returns whether the event is
+            set.
+        report: Called with the totals at the end of each run, even after an error.
     """
 
     bucket: Bucket
@@ -105,11 +106,11 @@ class Engine:
         """Copy all files.
 
         Returns:
-            The result of each copy, in order. An error is among them only if its copy tolerates it.
+            The result of each copy, in order. An error is a result only if the copy tolerates it.
 
         Raises:
             PermanentFailure: A copy failed for good. All uploads of the run are aborted.
-            RetryableFailure: A copy failed; the others were finished first.
+            RetryableFailure: A copy failed. The others were finished first.
             OutOfTime: The time ran out. The next run continues.
         """
         return _Run(self, copies).results()
@@ -145,7 +146,10 @@ class _Run:
         self._began = self._last_tick = self._last_report = engine.clock()
 
     def results(self) -> list[Copied | IngesterError]:
-        """Run until all files have ended, one has failed for good, or the time is up."""
+        """Run until all files have ended, one has failed for good, or the time is up.
+
+        Returns or raises as `Engine.copy` does.
+        """
         try:
             while not all(file.has_ended for file in self._files) and self._may_continue():
                 self._start_tasks()
@@ -164,7 +168,7 @@ class _Run:
         return has_time and self._permanent_failure() is None
 
     def _permanent_failure(self) -> PermanentFailure | None:
-        """Return the error of a file that makes copying the others pointless."""
+        """Return the error of a file that failed for good, which ends the run; None without one."""
         errors = (file.error for file in self._files)
         return next((error for error in errors if isinstance(error, PermanentFailure)), None)
 
@@ -184,7 +188,7 @@ class _Run:
         self._in_use = len(self._running)
 
     def _finish_tasks(self) -> None:
-        """Wait at most a tick until a task ends, and tell its file the result."""
+        """Wait at most a tick until a task ends, and pass the results of tasks to their files."""
         done, _ = wait(self._running, TICK_SECONDS, FIRST_COMPLETED)
         for future in done:
             file, task, began = self._running.pop(future)
@@ -228,15 +232,15 @@ class _Run:
         }
 
     def _outcome(self) -> list[Copied | IngesterError]:
-        """Return the results of all copies, or raise why there are none."""
+        """Return the results of all copies, or raise the error that ended the run."""
         for error in (self._permanent_failure(), *(file.error for file in self._files)):
             if error is not None:
                 raise error
         results = [file.result for file in self._files if file.result is not None]
         if len(results) == len(self._files):
             return results
-        # OutOfTime lets the next invocation continue without spending a receive. So it needs
-        # progress that the next run keeps; otherwise messages would follow each other for ever.
+        # After OutOfTime, the next invocation continues without spending a receive. So raise it
+        # only after progress that the next run keeps; otherwise invocations would follow for ever.
         if self._parts_copied or any(file.was_completed for file in self._files):
             sizes = [file.size for file in self._files]
             total = None if None in sizes else sum(size or 0 for size in sizes)

@@ -1,8 +1,8 @@
-"""The state machine of one file's copy: it gives out small tasks, and takes their results.
+"""The state machine of one file's copy, which returns small tasks and processes their results.
 
-The tasks are: open the source, copy each missing part, complete the upload. They run in worker
-threads. The state changes only in the main thread, which asks for the next task and reports how
-each one ended.
+The tasks are: open the source, copy each missing part, complete the upload. Tasks run in worker
+threads. The state changes only in the main thread, which asks for the next task and reports the
+result of each task.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ RESTARTS = 3
 
 IN_FLIGHT_DIVISOR = 4
 MIN_IN_FLIGHT = 8
-"""A crash costs the parts in flight: at most the larger of a quarter of the file and 8 parts. The
-quarter is counted in bytes, so that more of the small parts at the end of a file are in flight.
-Then all connections end at about the same time."""
+"""Limits of the parts in flight, which a crash costs: a quarter of the file or 8 parts, whichever
+is larger. The quarter is counted in bytes, so that more of the small parts at the end of a file are
+in flight. Then all connections end at about the same time."""
 
 
 class Stage(Enum):
@@ -44,7 +44,7 @@ class Stage(Enum):
 
 @dataclass(frozen=True)
 class Task:
-    """Work for one thread. `part` is the part that it copies, which may be left to the next run."""
+    """Work for one thread. `part` is the part that the task copies; None for other work."""
 
     run: Callable[[], Any]
     part: Part | None = None
@@ -54,8 +54,8 @@ class FileCopy:
     """The copy of one file.
 
     Attributes:
-        worker: Carries out the tasks.
-        result: How the copy ended: Copied or an error. None while it is in progress.
+        worker: Worker that carries out the tasks.
+        result: Result of the copy: Copied or an error. None while the copy is in progress.
     """
 
     def __init__(self, worker: Worker) -> None:
@@ -88,27 +88,27 @@ class FileCopy:
 
     @property
     def was_completed(self) -> bool:
-        """Whether this run created the object, and the next run will recognize it."""
+        """Whether this run created an object that the next run recognizes."""
         if not isinstance(self.result, Copied) or not isinstance(self._plan, Plan):
             return False
         return self._plan.version.size is not None
 
     @property
     def size(self) -> int | None:
-        """Size in bytes; None as long as it is unknown."""
+        """Size of the file in bytes; None while the size is unknown."""
         if isinstance(self._plan, Plan):
             return self._plan.version.size
         return self._plan.size if self._plan else self.worker.copy.expected_size
 
     @property
     def stored(self) -> int:
-        """Number of bytes that S3 has stored."""
+        """Number of bytes of the file that S3 has stored."""
         if isinstance(self._plan, Plan):
             return sum(part.length for part in list(self._plan.upload.stored.values()))
         return self._plan.size if self._plan else 0
 
     def next_task(self, *, parts: bool = True) -> Task | None:
-        """Return the next task; None if another one has to end first.
+        """Return the next task; None if no task can start now.
 
         Args:
             parts: Whether there is time to copy a part.
@@ -134,10 +134,10 @@ class FileCopy:
     def finish_task(
         self, result: Any, error: BaseException | None, part: Part | None = None
     ) -> None:
-        """Take the result or the error of a task, and the part that it copied, if any.
+        """Process the result or the error of a task. `part` is the part that the task copied.
 
         Raises:
-            BaseException: The error, if it is neither ours nor botocore's: then it is a bug.
+            BaseException: `error`, if that is neither ours nor botocore's, and so is a bug.
         """
         self._in_flight -= 1
         self._bytes_in_flight -= part.length if part else 0
@@ -159,10 +159,10 @@ class FileCopy:
         self._missing.clear()
 
     def release(self, *, abort: bool) -> int:
-        """Close what a copy has open that didn't succeed.
+        """Close the open bodies of a copy that didn't succeed.
 
         Args:
-            abort: Whether to abort its uploads as well.
+            abort: Whether to abort the copy's uploads as well.
 
         Returns:
             Number of bytes in S3 with which the next run can continue.
@@ -179,7 +179,7 @@ class FileCopy:
         return self.stored if isinstance(self._plan, Plan) else 0
 
     def _may_start(self, part: Part) -> bool:
-        """Whether a crash wouldn't cost too much if this part were in flight too."""
+        """Return whether the limits of the parts in flight allow one more part, `part`."""
         most_bytes = (self.size or 0) // IN_FLIGHT_DIVISOR
         is_cheap = self._bytes_in_flight + part.length <= most_bytes
         return is_cheap or self._in_flight < MIN_IN_FLIGHT
@@ -209,8 +209,8 @@ class FileCopy:
         if (is_object_bad or has_changed) and self._restarts_left:
             self._restarts_left -= 1
             self._overwrite = self._overwrite or is_object_bad
-            # The upload is kept, because a single wrong answer also looks like another version.
-            # The next plan compares it with the source, and removes it if the source did change.
+            # Keep the upload, because a single wrong answer also looks like another version. The
+            # next plan compares upload and source, and removes the upload if they differ.
             self.release(abort=False)
             self._plan = None
             self._stage = Stage.NEW

@@ -1,8 +1,8 @@
 """Check that an object is a complete MP4 with a video, by reading ranges of it from S3.
 
 libav opens the file in a child process with limits, because a sample table (in the moov box) of a
-few kilobytes can make it allocate gigabytes. The child has no credentials: this process reads for
-it, and hides its own memory and environment from it.
+few kilobytes can make it allocate gigabytes. The child has no credentials. So this process reads
+the file for the child, and keeps the child from reading this process's memory and environment.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from ingester.transfer.mp4_boxes import BLOCK_BYTES, File, check_boxes
 CHILD = Path(__file__).with_name("mp4_child.py")
 
 MEMORY_BYTES = 256 * 1024 * 1024
-"""Maximum memory of the child. A function of 512 MB has room for it next to the downloader."""
+"""Maximum memory of the child. A function of 512 MB has room for that beside the downloader."""
 
 CPU_SECONDS = 20
 CHILD_SECONDS = 30.0
-"""Maximum seconds that the child takes, without the time of the reads from S3."""
+"""Longest duration of the child, without the time of the reads from S3."""
 
 READ_BYTES = 4 * 1024 * 1024
-"""Maximum number of bytes of a read by libav, which reads a table at once."""
+"""Maximum number of bytes of one read by libav, which reads a whole table at once."""
 
 PR_SET_DUMPABLE = 4
 """A code of Linux's prctl. https://man7.org/linux/man-pages/man2/PR_SET_DUMPABLE.2const.html"""
@@ -64,16 +64,17 @@ def inspect(
     """Open an MP4 and read its duration and streams.
 
     Args:
-        name: Its name, for error messages.
-        read_range: Reads so many bytes from an offset on.
-        size: Its size in bytes.
-        program: What the child runs.
-        seconds: Maximum time that the child takes, without the time of `read_range`.
-        library_path: The child's LD_LIBRARY_PATH. Lambda's Python doesn't start without it.
+        name: Name of the file, for error messages.
+        read_range: Reads bytes of the file, given their offset and number.
+        size: Size of the file in bytes.
+        program: Python program that the child runs.
+        seconds: Longest duration of the child, without the time of `read_range`.
+        library_path: The child's LD_LIBRARY_PATH, without which Lambda's Python doesn't start.
 
     Raises:
-        TransferFailed: It isn't a complete MP4 with a video.
-        UnusableVideo: Checking it takes more memory or time than any recording, or crashes libav.
+        TransferFailed: The file isn't a complete MP4 with a video.
+        UnusableVideo: The check takes more memory or time than for any recording, or crashes libav.
+        RuntimeError, OSError: The child doesn't start.
     """
     file = File(name, read_range, size)
     check_boxes(file)
@@ -89,14 +90,14 @@ def inspect(
 
 
 class Inspector:
-    """Inspects one MP4 at a time: together the children could exceed the function's memory."""
+    """Inspector of one MP4 at a time. Several children could exceed the function's memory."""
 
     def __init__(self, library_path: str) -> None:
         self._library_path = library_path
         self._lock = threading.Lock()
 
     def inspect(self, name: str, read_range: Callable[[int, int], bytes], size: int) -> Movie:
-        """Open an MP4, once no other thread does. See `inspect`."""
+        """Call the function `inspect` once no other thread inspects an MP4."""
         with self._lock:
             return inspect(name, read_range, size, library_path=self._library_path)
 
@@ -104,7 +105,7 @@ class Inspector:
 def _start(
     program: Path, connection: socket.socket, size: int, library_path: str
 ) -> subprocess.Popen[bytes]:
-    """Start the child. It finds its packages where we do, and gets nothing of our environment.
+    """Start the child, with this process's search path for packages but without its environment.
 
     Raises:
         OSError: The system has no memory or no processes left.
@@ -127,15 +128,15 @@ def _start(
 def _hide_this_process() -> None:
     """Keep processes of the same user from reading this one's environment and memory.
 
-    Without it the child could read the credentials under `/proc`. Starting a program resets it, so
-    it doesn't hide the child from us.
+    Otherwise the child could read the credentials under `/proc`. Starting a program resets the
+    attribute, so the child itself isn't hidden.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 class _Answer(msgspec.Struct, frozen=True):
-    """A line of the child's: a request for a range if it has a length, else the result."""
+    """A line from the child: a request for a range if `length` is set, else the result."""
 
     offset: int = 0
     length: int = 0
@@ -145,7 +146,7 @@ class _Answer(msgspec.Struct, frozen=True):
 
 
 class _Child:
-    """The child that opens the video `name`, and our end of its socket."""
+    """The child that opens the video `name` within some seconds, and our end of its socket."""
 
     def __init__(
         self,
@@ -165,7 +166,7 @@ class _Child:
 
         Raises:
             UnusableVideo: The child died, took too long, or sent something else.
-            RuntimeError: It didn't even begin, which isn't the file's fault.
+            RuntimeError: The child ended before its first line, so the file isn't the cause.
         """
         line = b""
         while not line.endswith(b"\n"):
@@ -183,7 +184,11 @@ class _Child:
             raise UnusableVideo.of(self._name, "libav answers nonsense when it opens it") from error
 
     def send(self, content: bytes) -> None:
-        """Send the bytes of a range. Raises as `receive` does."""
+        """Send the bytes of a range to the child.
+
+        Raises:
+            UnusableVideo: The child died or took too long.
+        """
         with self._within_its_time():
             self._connection.sendall(content)
 
@@ -198,10 +203,10 @@ class _Child:
         self._seconds_left -= time.monotonic() - began
 
     def _failure(self, error: Exception) -> Exception:
-        """Return why the child doesn't answer any more."""
+        """Return the error for a child that doesn't answer any more."""
         is_late = isinstance(error, TimeoutError)
         if not is_late:
-            # Its socket closes shortly before it ends.
+            # The child's socket closes shortly before the child ends.
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(EXIT_SECONDS)
         self._process.kill()
@@ -215,7 +220,12 @@ class _Child:
 
 
 def _serve(file: File, child: _Child) -> Movie:
-    """Read for the child until it answers the movie."""
+    """Answer the child's requests for ranges, until the child sends the result.
+
+    Raises:
+        TransferFailed: The file isn't a complete MP4 with a video.
+        UnusableVideo: The child died, took too long, or sent something else.
+    """
     answer = child.receive()
     while answer.length:
         if not (

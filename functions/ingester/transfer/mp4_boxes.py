@@ -1,8 +1,8 @@
 """Check the boxes of an MP4 before libav opens it, with few reads.
 
 An MP4 is a sequence of boxes, each of which begins with its length (ISO/IEC 14496-12, section 4.2).
-libav opens a file that was cut off after its index (`moov`) without an error, and it allocates
-whatever the index asks for.
+libav opens a file that was cut off after its index (`moov`) without an error, and allocates as much
+memory as the index asks for.
 """
 
 from __future__ import annotations
@@ -13,28 +13,28 @@ from dataclasses import dataclass
 from ingester.errors import TransferFailed, UnusableVideo
 
 BLOCK_BYTES = 256 * 1024
-"""Size of one read in bytes. It usually holds several boxes."""
+"""Size of one read in bytes, enough for several usual boxes."""
 
 MAX_BOXES = 1_000
 MAX_INDEX_BYTES = 128 * 1024 * 1024
-"""Maximum size of the index (`moov`) in bytes. That of 24 hours has some 45 MB."""
+"""Maximum size of the index (`moov`) in bytes. The index of 24 hours has some 45 MB."""
 
 MAX_SAMPLES = 20_000_000
 """Maximum number of samples (frames) of all tracks. 24 hours have some 6 million."""
 
 MAX_READS = 1_000
 MAX_READ_BYTES = 2 * MAX_INDEX_BYTES
-"""Maximum number of reads of a file, and of their bytes together, libav's included."""
+"""Maximum number of reads of a file, and of all bytes read, including those for libav."""
 
 _HEADER_BYTES = 16
-"""Bytes of a box's length (4), its type (4) and, if the length is 1, its real length (8)."""
+"""Size of the longest header: length (4), type (4) and, if the length is 1, the real length (8)."""
 
 _FIRST_BYTES_OF_TEXT = frozenset({b"<", b"{", b"["})
-"""First bytes of HTML, XML and JSON. As a length they would mean 1 GB or more, which the first
-box of an MP4 never has."""
+"""First bytes of HTML, XML and JSON. An MP4 never begins with these, because its first box would be
+longer than 1 GB."""
 
 _CHILD = {b"moov": b"trak", b"trak": b"mdia", b"mdia": b"minf", b"minf": b"stbl"}
-"""Parent box → the child that leads to the sample tables. No other child is opened."""
+"""The child box that leads to the sample tables, by parent box. No other child is opened."""
 
 _ENTRY_BYTES = {
     b"stts": 8,
@@ -45,12 +45,13 @@ _ENTRY_BYTES = {
     b"stco": 4,
     b"co64": 8,
 }
-"""Tables with a count at byte 4 → bytes of an entry (ISO/IEC 14496-12, sections 8.6 and 8.7)."""
+"""Bytes of an entry, by the type of a table with a count at byte 4 (ISO/IEC 14496-12, sections 8.6
+and 8.7)."""
 
 
 @dataclass(frozen=True)
 class _Box:
-    """A box: its type, and where its content begins and ends."""
+    """A box: its type, and the offsets of its content's first byte and of the byte after it."""
 
     type: bytes
     begin: int
@@ -60,7 +61,7 @@ class _Box:
 class File:
     """A file of `size` bytes that is read by `read_range(offset, length)`, within limits.
 
-    `name` names it in error messages.
+    `name` is the file's name in error messages.
     """
 
     def __init__(self, name: str, read_range: Callable[[int, int], bytes], size: int) -> None:
@@ -75,7 +76,7 @@ class File:
         """Read exactly `length` bytes.
 
         Raises:
-            UnusableVideo: The file takes too many reads.
+            UnusableVideo: The file takes too many reads, or reads of too many bytes.
             TransferFailed: The file is shorter than its size.
         """
         self._reads_left -= 1
@@ -100,7 +101,7 @@ class File:
 
 
 def check_boxes(file: File) -> None:
-    """Check that a file is complete, and that its index asks for no more than the file has.
+    """Check that a file is complete, and that its index describes no more than the file can hold.
 
     Raises:
         TransferFailed: The file is a page (HTML, XML or JSON), a box reaches beyond the end, or the
@@ -174,7 +175,7 @@ def _check_box(file: File, box: _Box, boxes_left: int) -> None:
     if boxes_left < 0:
         raise UnusableVideo.of(file.name, f"it has more than {MAX_BOXES:,} boxes")
     if box.type == b"cmov":
-        # A small one may expand to gigabytes. Zoom doesn't compress its indexes.
+        # A small compressed index may expand to gigabytes. Zoom doesn't compress its indexes.
         raise UnusableVideo.of(file.name, "its index is compressed")
 
 
@@ -182,7 +183,7 @@ def _samples(file: File, table: _Box) -> int:
     """Return the number of samples if `table` is a sample-size table, otherwise 0.
 
     Raises:
-        UnusableVideo: The table has no room for its entries, or the file for its samples.
+        UnusableVideo: The table has no room for its entries, or the file none for its samples.
     """
     length, samples, fits = table.end - table.begin, 0, True
     head = file.peek(table.begin, min(12, length)).ljust(12, b"\0")
@@ -192,7 +193,7 @@ def _samples(file: File, table: _Box) -> int:
         fits = samples * first <= file.size if first else 12 + 4 * samples <= length
     elif table.type == b"stz2":
         samples = second
-        # The last byte of the first number is the bits of an entry.
+        # The last byte of the first number says how many bits an entry has.
         fits = 12 + samples * (first & 0xFF) / 8 <= length
     elif table.type in _ENTRY_BYTES:
         fits = 8 + first * _ENTRY_BYTES[table.type] <= length

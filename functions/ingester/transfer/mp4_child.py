@@ -1,10 +1,11 @@
-"""Open an MP4 with libav, in a process of its own with limits. `mp4` starts this as a program.
+"""Open an MP4 with libav, in a process of its own with limits. `mp4.py` starts this program.
 
-It asks its parent for ranges of the file and answers the movie's duration and streams, as lines of
-JSON over the socket that is its standard input. The parent answers a request by the bytes alone.
+The program asks its parent for ranges of the file, and sends the movie's duration and streams, as
+lines of JSON over the socket that is its standard input. The parent answers a request with the
+bytes alone.
 
-Arguments: the file's bytes, the bytes of a small read, the most bytes of a large read, and the most
-bytes of memory and seconds of CPU time.
+Arguments: the size of the file, the size of a small read, the maximum size of a large read and the
+maximum memory, all in bytes; then the maximum CPU time in seconds.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import av.error
 
 
 class RangeFile(io.RawIOBase):
-    """A seekable file of `size` bytes. The parent reads it: at most `read_bytes` in one request."""
+    """A seekable file of `size` bytes, of which the parent reads at most `read_bytes` at once."""
 
     def __init__(self, parent: socket.socket, size: int, read_bytes: int) -> None:
         super().__init__()
@@ -60,12 +61,12 @@ class RangeFile(io.RawIOBase):
 
 
 def tell(parent: socket.socket, message: dict[str, Any]) -> None:
-    """Send the parent a line of JSON."""
+    """Send a message to the parent as a line of JSON."""
     parent.sendall(json.dumps(message).encode() + b"\n")
 
 
 def limit(memory_bytes: int, cpu_seconds: int) -> None:
-    """Limit this process: memory, CPU time, and no written files.
+    """Limit this process's memory and CPU time, and forbid it to write files.
 
     RLIMIT_DATA counts all private memory that can be written; RLIMIT_AS would count libav's code.
     https://man7.org/linux/man-pages/man2/getrlimit.2.html

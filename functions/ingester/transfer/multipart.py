@@ -1,9 +1,10 @@
 """Write an object to S3 by a multipart upload that another process can resume.
 
 S3's list of stored parts is the only checkpoint of a copy. One more small part, the mark,
-identifies the upload: it contains the file's version, the object's key and its metadata. It has the
-highest part number that S3 takes, and is left out when the upload is completed. Parts are streamed:
-each is sent while it is still being received. S3 checks its CRC32, which follows as a trailer.
+identifies the upload: the mark contains the file's version, the object's key and the object's
+metadata. The mark has the highest part number that S3 takes, and is left out when the upload is
+completed. Parts are streamed: a part is sent while it is still being received. S3 checks each
+part's CRC32, which follows the part as a trailer.
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
 """
 
@@ -42,24 +43,25 @@ if TYPE_CHECKING:
 logger = logging.getLogger("ingester.transfer")
 
 TIMEOUT = urllib3.Timeout(connect=5.0, read=60.0)
-"""In seconds. S3 answers once it has stored a part, and closes a request that sends nothing for 20
-seconds."""
+"""Timeouts in seconds. S3 answers once it has stored a part, and closes a request that sends
+nothing for 20 seconds."""
 
 SLOW_DOWN_CODES = frozenset({"SlowDown", "RequestTimeout", "ServiceUnavailable", "InternalError"})
 CRC32_TRAILER = b"x-amz-checksum-crc32"
 GONE = "S3 knows the unfinished upload no more: somebody else ended it."
 IDENTITY_KEY = "source"
-"""Key of the object's metadata that holds `Destination.identity`. Stored objects have this key."""
+"""Key of `Destination.identity` in an object's metadata. Stored objects already have this key."""
 
 RELEASED = "released"
-"""Key of an object's tag: nobody needs the object any more, and a rule of the bucket deletes it.
-`staging_bucket.RELEASED` is the same: the engine imports nothing of recordings."""
+"""Key of the tag of objects that nobody needs any more, which a rule of the bucket deletes.
+`staging_bucket.RELEASED` has the same value. The engine can't import it, because the engine knows
+nothing about recordings."""
 
 _CODE = re.compile(rb"<Code>([A-Za-z0-9.]+)</Code>")
 
 
 class Credentials(Protocol):
-    """botocore's credentials, which are renewed by botocore."""
+    """Credentials of botocore, which renews them."""
 
     def get_frozen_credentials(self) -> ReadOnlyCredentials: ...
 
@@ -69,8 +71,8 @@ class Destination:
     """An object to write.
 
     Attributes:
-        key: Its S3 key.
-        metadata: Its metadata.
+        key: S3 key of the object.
+        metadata: Metadata of the object.
         source: Everything that distinguishes this version of the source from others.
     """
 
@@ -107,7 +109,7 @@ class Upload:
         destination: The object to write.
         upload_id: S3's id of the upload.
         url: URL of the object, without a query.
-        stored: Its stored parts by number, also those of earlier invocations, without the mark.
+        stored: Stored parts by number, including earlier invocations', without the mark.
         is_marked: Whether S3 has stored the mark.
     """
 
@@ -122,7 +124,7 @@ class Bucket:
     """The bucket that objects are written to.
 
     Args:
-        s3: Client for all requests except those with parts of a file. It sends the mark too.
+        s3: Client for all requests except those with parts of a file.
         name: Name of the bucket.
         http: Connections for the parts of a file.
         credentials: Credentials to sign the requests with parts of a file.
@@ -142,7 +144,7 @@ class Bucket:
         self._credentials = credentials
 
     def size_of(self, destination: Destination) -> int | None:
-        """Return the object's size in bytes; None unless it exists and has this identity."""
+        """Return the object's size in bytes; None unless the object exists with this identity."""
         try:
             head = self._s3.head_object(
                 Bucket=self._name, Key=destination.key, ChecksumMode="ENABLED"
@@ -156,7 +158,7 @@ class Bucket:
         return head["ContentLength"] if is_same else None
 
     def is_released(self, key: str) -> bool:
-        """Return whether a rule of the bucket may delete the object at any time."""
+        """Return whether a rule of the bucket may delete the object at any time, or has done so."""
         try:
             tags = self._s3.get_object_tagging(Bucket=self._name, Key=key)["TagSet"]
         except ClientError as error:
@@ -172,6 +174,9 @@ class Bucket:
         Args:
             destination: The object.
             discard_all: Whether to abort that upload as well.
+
+        Returns:
+            The upload; None if there is none or it was aborted.
         """
         resumed: Upload | None = None
         for upload_id in self._unfinished_uploads(destination.key):
@@ -196,7 +201,11 @@ class Bucket:
         return self._upload(destination, answer["UploadId"], {})
 
     def mark(self, upload: Upload) -> None:
-        """Store the mark, without which no other process resumes the upload."""
+        """Store the mark, without which no other process resumes the upload.
+
+        Raises:
+            UploadGone: The upload doesn't exist any more.
+        """
         with _upload_gone_translated():
             self._s3.upload_part(
                 Bucket=self._name,
@@ -214,7 +223,7 @@ class Bucket:
         Args:
             upload: The upload.
             part: The part.
-            chunks: Exactly the bytes of the part. Their errors are raised unchanged.
+            chunks: Exactly the bytes of the part. Errors of the iterator are raised unchanged.
 
         Raises:
             UploadGone: The upload doesn't exist any more.
@@ -247,7 +256,7 @@ class Bucket:
     def complete(self, upload: Upload) -> int:
         """Complete an upload, and return the object's size in bytes.
 
-        S3 compares the checksum of each part and the size.
+        S3 checks the checksum of each part and the size.
 
         Raises:
             UploadGone: The upload doesn't exist any more.
@@ -265,7 +274,10 @@ class Bucket:
         return size
 
     def abort(self, upload: Upload) -> None:
-        """Remove an upload and its parts. A failure is logged, because a bucket rule removes it."""
+        """Remove an upload and its parts.
+
+        A failure is only logged, because a rule of the bucket removes unfinished uploads.
+        """
         self._abort(upload.destination.key, upload.upload_id)
 
     def _abort(self, key: str, upload_id: str) -> None:
@@ -287,7 +299,7 @@ class Bucket:
         return Upload(destination, upload_id, url, stored)
 
     def _unfinished_uploads(self, key: str) -> Iterator[str]:
-        """Iterate over the ids of the key's unfinished uploads, the newest first."""
+        """Yield the ids of the key's unfinished uploads, the newest first."""
         try:
             uploads = list(self._list_uploads(key))
         except ClientError as error:
@@ -299,7 +311,7 @@ class Bucket:
             yield upload["UploadId"]
 
     def _list_uploads(self, key: str) -> Iterator[MultipartUploadTypeDef]:
-        # A paginator of boto3's would load its model, which takes 30 ms of CPU, for a single page.
+        # boto3's paginator would load its model, which takes 30 ms of CPU, for a single page.
         page = self._s3.list_multipart_uploads(Bucket=self._name, Prefix=key)
         while True:
             yield from (upload for upload in page.get("Uploads", ()) if upload["Key"] == key)
@@ -315,7 +327,8 @@ class Bucket:
     def _stored_parts(self, key: str, upload_id: str) -> dict[int, StoredPart]:
         """Return the parts of an upload that have a checksum, by number.
 
-        A part without one, which another program sent, can't be completed and is copied again.
+        A part without a checksum, which only another program sends, is copied again. An upload with
+        such a part can't be completed.
         """
         parts: dict[int, StoredPart] = {}
         marker = 0
@@ -339,7 +352,7 @@ class Bucket:
     def _signed(self, method: str, url: str, headers: dict[str, str]) -> dict[str, str]:
         """Return the headers with a signature that doesn't cover the body."""
         request = AWSRequest(method=method, url=url, headers=headers)
-        # botocore sets this for a checksum in a trailer; it leaves the body out of the signature.
+        # botocore sets this key for a checksum in a trailer, and then doesn't sign the body.
         request.context["checksum"] = {"request_algorithm": {"in": "trailer"}}
         credentials = self._credentials.get_frozen_credentials()
         S3SigV4Auth(credentials, "s3", self._s3.meta.region_name).add_auth(request)
@@ -347,7 +360,7 @@ class Bucket:
 
 
 class _BodyWithTrailer:
-    """The body of a request: a part as one `aws-chunked` chunk, then its CRC32 as a trailer.
+    """The body of a request: a part as one `aws-chunked` chunk, then the part's CRC32 as a trailer.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming-trailers.html
     """
@@ -419,7 +432,7 @@ def _code(error: ClientError) -> str:
 
 
 def _error_of(status: int, body: bytes) -> AwsFailed | UploadGone:
-    """Return our error for an error of S3's.
+    """Return our error for S3's answer with an error.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
     """

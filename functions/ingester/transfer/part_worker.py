@@ -31,29 +31,30 @@ logger = logging.getLogger("ingester.transfer")
 
 ATTEMPTS = 6
 RETRY_SECONDS = 180.0
-"""Time for which a task is retried, in seconds. Then the queue retries the whole message."""
+"""Longest time for which a task is retried. After that, the queue retries the whole message."""
 
 Result = TypeVar("Result")
 
 
 class Stopped(Exception):
-    """A task was cancelled: another task of its file failed, or the time is up."""
+    """The error that ends a cancelled task: another task of the file failed, or the time is up."""
 
 
 @dataclass(frozen=True)
 class Worker:
-    """Carries out the tasks of one file's copy, each in its own thread, until `stop` is set.
+    """Worker for the tasks of one file's copy, until `stop` is set. Each task has its own thread.
 
     Attributes:
-        copy: What to copy.
-        bucket: Where the object goes.
+        copy: The file to copy.
+        bucket: Bucket for the object.
         buffers: Buffers for a source without ranges.
-        progress: Counts bytes and retries.
+        progress: Counter of bytes and retries.
         on_throttled: Called when the source or S3 asks for fewer requests.
-        wait: Waits until an event is set or so many seconds are over; returns whether it is set.
+        wait: Waits until an event is set, for at most some seconds; returns whether the event is
+            set.
         clock: Monotonic clock in seconds.
-        stop: Cancels the tasks.
-        plans: All plans of this run, even if their task ended after it was cancelled.
+        stop: Event that cancels the tasks.
+        plans: All plans of this run, including those of cancelled tasks.
     """
 
     copy: Copy
@@ -67,7 +68,7 @@ class Worker:
     plans: list[Plan] = field(default_factory=list)
 
     def plan(self, *, overwrite: bool) -> Plan | AlreadyThere:
-        """Open the source, and find out what S3 has stored of it.
+        """Open the source, and return the work that is left of the copy.
 
         Args:
             overwrite: Whether to copy the file even if S3 has the object.

@@ -2,9 +2,9 @@
 
 S3 takes 10,000 parts, each of 5 MiB to 5 GiB except the last
 (https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html). The parts depend on the file's
-size alone, so that every process that resumes an upload divides the file in the same way. Parts are
-large because each request costs CPU. They are small at the end of the file, so that all connections
-finish at about the same time.
+size alone, so that every process that resumes an upload divides the file in the same way. Most
+parts are large, because each request costs CPU. Parts at the end of the file are small, so that all
+connections finish at about the same time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ PREFERRED_MAX = 16 * MIB
 """Maximum size of the large parts, unless the file would have too many parts."""
 
 DESIRED_COUNT = 40
-"""Number of parts that a file should have at least. A crash costs the parts in flight, so a small
+"""Minimum number of parts that a file should have. A crash costs the parts in flight, so a small
 file needs small parts."""
 
 END_SHARE = 8
@@ -25,7 +25,7 @@ LONGEST_END = 128 * MIB
 """The last eighth of a file, at most 128 MiB, is divided into parts of 5 MiB."""
 
 MARK_NUMBER = 10_000
-"""S3's last part number. It is no part of a file, but the mark that identifies an upload."""
+"""Part number of the mark, which identifies an upload: the highest number that S3 takes."""
 
 MAX_PARTS = MARK_NUMBER - 1
 """Maximum number of parts of a file."""

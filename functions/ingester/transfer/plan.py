@@ -1,4 +1,4 @@
-"""Plan the copy of a file: open its source, and find out which parts S3 has stored already."""
+"""Plan the copy of a file: open the source, and find the parts that S3 has stored already."""
 
 from __future__ import annotations
 
@@ -26,11 +26,12 @@ class Copy:
     """A file to copy.
 
     Attributes:
-        label: Its name in logs.
-        source: Where it comes from.
-        target_of: Returns the target for the name that the source gives.
-        expected_size: Size in bytes that Zoom's API says; None if it doesn't.
-        inspect: Inspects the object (key, size). Raises TransferFailed if it isn't valid.
+        label: Name of the file in log records.
+        source: Source of the file.
+        target_of: Returns the target, given the file's name at the source.
+        expected_size: Size in bytes by Zoom's API; None if the API doesn't say it.
+        inspect: Inspects the object, given its key and size in bytes. Raises TransferFailed if the
+            object isn't valid.
         tolerated_errors: Types of errors that end this copy, but not the run.
     """
 
@@ -47,10 +48,10 @@ class Copied:
     """Result of a copy: S3 has the complete object.
 
     Attributes:
-        key: Its S3 key.
-        size: Its size in bytes.
-        inspected: What the copy's `inspect` returned.
-        fetched: Bytes that this run read from the source.
+        key: S3 key of the object.
+        size: Size of the object in bytes.
+        inspected: Result of the copy's `inspect`.
+        fetched: Number of bytes that this run read from the source.
         seconds: Duration in this run.
         retries: Number of retries in this run.
     """
@@ -71,7 +72,7 @@ class Plan:
         version: Version of the source.
         upload: The upload to write to.
         missing: The parts that S3 hasn't stored.
-        body: The open body of a source without ranges; None if it has ranges.
+        body: The open body of a source without ranges; None for a source with ranges.
     """
 
     version: Version
@@ -82,18 +83,18 @@ class Plan:
 
 @dataclass(frozen=True)
 class AlreadyThere:
-    """S3 has the complete object of this version already."""
+    """A complete object of this version that S3 already has. `size` is in bytes."""
 
     key: str
     size: int
 
 
 def plan_of(copy: Copy, bucket: Bucket, *, overwrite: bool) -> Plan | AlreadyThere:
-    """Open the source of a copy, and find out what S3 has stored of it.
+    """Open the source of a copy, and return the work that is left.
 
     Args:
         copy: The file.
-        bucket: Where the object goes.
+        bucket: Bucket for the object.
         overwrite: Whether to copy the file even if S3 has the object.
 
     Raises:
@@ -118,7 +119,12 @@ def plan_of(copy: Copy, bucket: Bucket, *, overwrite: bool) -> Plan | AlreadyThe
 
 
 def _open(copy: Copy) -> Body:
-    """Request the first byte of the source, and compare the size with the expected one."""
+    """Request the first byte of the source, and compare the file's size with the expected one.
+
+    Raises:
+        TransferFailed: The sizes differ.
+        IngesterError: See `ranges.Source.open`.
+    """
     try:
         body = copy.source.open(0, 0)
     except EmptyFile as error:
@@ -145,7 +151,7 @@ def _plan(copy: Copy, bucket: Bucket, body: Body, *, overwrite: bool) -> Plan | 
     }
     destination = Destination(target.key, target.metadata, source)
     if version.size is None:
-        # Without a size another version can't be recognized, so nothing is resumed.
+        # Without a size, a change of the file can't be recognized, so nothing is resumed.
         bucket.resume(destination, discard_all=True)
         return Plan(version, bucket.begin(destination), body=body)
     is_there = not overwrite and bucket.size_of(destination) == version.size

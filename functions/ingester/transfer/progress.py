@@ -9,7 +9,7 @@ class Progress:
     """Counts of one file's copy.
 
     Attributes:
-        began: When the copy first began, on the run's clock.
+        began: Time at which the copy first began, in seconds on the run's clock.
         fetched: Number of bytes from the source.
         retries: Number of failures that were retried.
     """
@@ -21,7 +21,7 @@ class Progress:
         self._lock = threading.Lock()
 
     def begin(self, now: float) -> None:
-        """Note the time of the beginning; a restart doesn't change it."""
+        """Set the time of the beginning to `now`. A restart doesn't change that time."""
         self.began = self.began or now
 
     def add_bytes(self, length: int) -> None:
@@ -36,5 +36,5 @@ class Progress:
 
 
 def rate(fetched: int, seconds: float) -> float:
-    """Return the throughput in megabytes (1,000,000 bytes) a second."""
+    """Return the throughput in megabytes (1,000,000 bytes) a second; `fetched` is in bytes."""
     return round(fetched / seconds / 1e6, 1) if seconds else 0.0

@@ -1,4 +1,4 @@
-"""Read a range of a source as one stream of bytes, and continue it where it breaks off."""
+"""Read a range of a source as one stream of bytes, with a new request where the stream breaks."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ from ingester.retry import Sleep, backoff
 logger = logging.getLogger("ingester.transfer")
 
 CHUNK_BYTES = 256 * 1024
-"""Bytes of a part that are in memory at once. Smaller chunks cost CPU, larger ones gain nothing."""
+"""Number of bytes of a part that are in memory at once. Smaller chunks cost CPU, larger ones gain
+nothing."""
 
 FAILURES = 5
-"""After so many failures in a row the part starts again later, with a new request to S3."""
+"""Maximum number of retried failures in a row. After one more, the part fails, and is sent again
+later with a new request to S3."""
 
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 5.0
@@ -34,7 +36,7 @@ request that sends nothing for 20 seconds."""
 class Version:
     """The version of a file, which may change at the same URL (RFC 9110, sections 8.6 and 8.8).
 
-    `size` is in bytes; None if the source doesn't say it.
+    `size` is in bytes, and None if the source doesn't say the size.
     """
 
     size: int | None
@@ -43,7 +45,7 @@ class Version:
 
 
 class Body(Protocol):
-    """The answer of a source: bytes of a file of `version`, from offset `first` on.
+    """The answer of a source: bytes of a file's `version`, from offset `first` on.
 
     `is_range` is False if the source has no ranges, and answers with the whole file.
     """
@@ -61,7 +63,7 @@ class Body(Protocol):
     def name(self) -> str: ...
 
     def read(self, length: int) -> bytes:
-        """Read at most `length` bytes; none at the end.
+        """Return at most `length` bytes, at least one except at the end.
 
         Raises:
             TransferFailed: The answer breaks off or stalls.
@@ -75,10 +77,10 @@ class Source(Protocol):
     """A file that can be opened any number of times."""
 
     def open(self, first: int, last: int) -> Body:
-        """Request the bytes `first` to `last`.
+        """Request the bytes `first` to `last`, inclusive.
 
         Raises:
-            EmptyFile, FileUnavailable: There is no file for us.
+            EmptyFile, FileUnavailable: The file is empty, or can't be downloaded.
             ZoomUnreachable, TransferFailed: A retry may help.
             SourceChanged: The file has no byte `first`.
         """
@@ -90,9 +92,9 @@ class RangeReader:
 
     Args:
         source: The source.
-        version: The version. Another one is never read.
+        version: Version to read. No other version is ever read.
         sleep: Waits the given number of seconds.
-        on_bytes: Called with the length of each chunk. It may raise to end the reading.
+        on_bytes: Called with the length of each chunk; may raise to end the reading.
         on_failure: Called with each failure.
     """
 
@@ -112,10 +114,11 @@ class RangeReader:
         self._on_failure = on_failure
 
     def open(self, first: int, last: int) -> Body:
-        """Open a range.
+        """Request the bytes `first` to `last`, inclusive.
 
         Raises:
             SourceChanged: The source has another version now.
+            IngesterError: See `Source.open`.
         """
         body = self._source.open(first, last)
         if body.is_range and body.first == first and body.version == self._version:
@@ -124,23 +127,25 @@ class RangeReader:
         raise SourceChanged(f"{body.name or 'The file'} changed at Zoom while it was copied.")
 
     def chunks(self, body: Body, first: int, last: int) -> Generator[bytes, None, None]:
-        """Read the bytes `first` to `last` chunk by chunk.
+        """Yield the bytes `first` to `last` chunk by chunk.
 
-        After a failure only the missing bytes are requested.
+        After a failure, only the missing bytes are requested again.
 
         Args:
-            body: The range, opened by `open`. It is closed at the end.
+            body: The range, opened by `open`. This method closes the body.
             first: Offset of the first byte.
             last: Offset of the last byte.
 
         Raises:
-            TransferFailed, ZoomUnreachable: Too many failures in a row, or too long a pause.
+            TransferFailed, ZoomUnreachable: There were too many failures in a row, or Zoom asks for
+                a pause that is too long.
+            SourceChanged: The source has another version now.
         """
         failures = 0
         while first <= last:
             try:
                 with closing(body):
-                    # This loop runs some thousand times a gigabyte, so keep it short.
+                    # Keep this loop short, because it runs some thousand times for a gigabyte.
                     while first <= last:
                         chunk = body.read(min(CHUNK_BYTES, last - first + 1))
                         if not chunk:
@@ -164,7 +169,7 @@ class RangeReader:
         """Wait before the next request, and return the number of failures in a row.
 
         Raises:
-            RetryableFailure: `error`, if there have been too many or the pause would be too long.
+            RetryableFailure: `error`, if there were too many failures or the pause is too long.
         """
         self._on_failure(error)
         pause = getattr(error, "retry_after", None)

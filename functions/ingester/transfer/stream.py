@@ -1,7 +1,7 @@
-"""Copy a source without ranges: divide one plain stream into parts as it comes.
+"""Copy a source without ranges: divide one plain stream into parts while it is received.
 
-The source can't repeat a single byte. So each part stays in a buffer until S3 has stored it, and
-the next part is read while the last one is sent. All files of a recording share a few buffers.
+The source can't send a byte again. So each part stays in a buffer until S3 has stored the part. The
+next part is read while the last one is sent. All files of a recording share a few buffers.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from ingester.transfer.parts import MAX_PARTS, Part
 from ingester.transfer.ranges import CHUNK_BYTES, Body
 
 SENDERS = 3
-"""Threads that send parts. One connection to S3 may be slower than the stream."""
+"""Number of threads that send parts. One connection to S3 may be slower than the stream."""
 
 WithRetries = Callable[[Callable[[], object]], object]
-"""A function that calls a function, and calls it again after a failure."""
+"""A function that calls its argument, and calls the argument again after a failure."""
 
 
 class BufferPool:
@@ -38,26 +38,26 @@ class BufferPool:
             self._free.put(None)
 
     def acquire(self) -> bytearray:
-        """Return a free buffer; wait until there is one."""
+        """Wait until a buffer is free, and return that buffer."""
         return self._free.get() or bytearray(self.length)
 
     def release(self, buffer: bytearray) -> None:
-        """Return a buffer to the pool."""
+        """Put a buffer back into the pool."""
         self._free.put(buffer)
 
 
 @dataclass(frozen=True)
 class PlainStream:
-    """A copy of a body, from its begin to its end, into an upload.
+    """Copier of whole bodies into an upload.
 
     Attributes:
         bucket: The bucket.
         upload: The upload.
         buffers: Buffers for the parts.
-        on_bytes: Called with the length of each chunk. It may raise to end the copy.
+        on_bytes: Called with the length of each chunk; may raise to end the copy.
         with_retries: Makes a request to S3 with retries.
-        most_bytes: The size that the body should have; None if nobody knows. The copy ends with
-            the part that goes beyond.
+        most_bytes: Expected size of the body in bytes; None if unknown. The copy fails at the part
+            that exceeds this size.
     """
 
     bucket: Bucket
@@ -73,7 +73,7 @@ class PlainStream:
         A part that an earlier attempt has stored with the same checksum isn't sent again.
 
         Raises:
-            EmptyFile: There are no bytes.
+            EmptyFile: The body has no bytes.
             TransferFailed: The number of bytes isn't the size that the source says, or exceeds
                 `most_bytes`.
         """
@@ -89,7 +89,7 @@ class PlainStream:
                     sent.remove(done)
         for future in sent:
             future.result()
-        # Parts after the last one come from an earlier, longer stream.
+        # Stored parts after the last one are from an earlier attempt with a longer stream.
         last = -(-size // self.buffers.length)
         for number in [number for number in self.upload.stored if number > last]:
             del self.upload.stored[number]
@@ -101,7 +101,11 @@ class PlainStream:
         return size
 
     def _parts(self, body: Body) -> Iterator[tuple[Part, bytearray]]:
-        """Read the body part by part. The caller has to release the buffers."""
+        """Yield the body's parts, each with its buffer, which the caller has to release.
+
+        Raises:
+            TransferFailed: The body is too large.
+        """
         first = 0
         for number in range(1, MAX_PARTS + 1):
             buffer = self.buffers.acquire()
@@ -131,7 +135,7 @@ class PlainStream:
         return filled
 
     def _store(self, part: Part, buffer: bytearray) -> None:
-        """Send a part unless S3 has it, and release its buffer."""
+        """Send a part unless S3 has stored it, and release the part's buffer."""
         try:
             content = memoryview(buffer)[: part.length]
             crc32 = b64encode(zlib_ng.crc32(content).to_bytes(4, "big")).decode()

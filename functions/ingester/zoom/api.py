@@ -1,7 +1,7 @@
 """Client of Zoom's REST API: access, retries, and the files of one recording.
 
-`recording_list` uses the client to list the recordings of the account. The facts here come from
-Zoom's API reference ("Get meeting recordings", "Server-to-Server OAuth", "Rate limits").
+`recording_list.py` uses the client to list the recordings of the account. The facts in this module
+come from Zoom's API reference ("Get meeting recordings", "Server-to-Server OAuth", "Rate limits").
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from ingester.zoom.lenient_json import readable
 logger = logging.getLogger("ingester.zoom")
 
 TIMEOUT = (3.05, 6.0)
-"""Seconds to connect, and seconds between two bytes of an answer."""
+"""Timeouts in seconds: to connect, and between two bytes of an answer."""
 
 TOKEN_TTL = 3600
-"""Seconds that a download token is to live."""
+"""Requested lifetime of a download token, in seconds."""
 
 JWT_LIFE = 60
-"""Seconds that a JWT is valid."""
+"""Lifetime of a JWT, in seconds."""
 
 EXPIRY_MARGIN = 60
-"""Seconds before its expiry from which on an OAuth token isn't used any more."""
+"""Seconds before an OAuth token's expiry during which the token isn't used any more."""
 
 MISSING_SCOPE = 4711
 """Zoom's code for an app that lacks a scope."""
@@ -84,7 +84,7 @@ _Result = TypeVar("_Result")
 
 
 class ZoomApi:
-    """Client of Zoom's API. It has access by an Apigee gateway's key, by OAuth, or by a JWT."""
+    """Client of Zoom's API, with access by the key of an Apigee gateway, by OAuth, or by a JWT."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class ZoomApi:
         """Return the recording of a meeting instance, or None if Zoom doesn't have it.
 
         Args:
-            uuid: The meeting instance.
+            uuid: Zoom's uuid of the meeting instance.
             seconds: Limit for all attempts together.
 
         Raises:
@@ -133,9 +133,9 @@ class ZoomApi:
         seconds: float,
         attempts: int,
     ) -> _Result:
-        """GET a path of the API and return what `read` returns for the answer.
+        """Send a GET request to the API, and return the result of `read` for the answer.
 
-        After a 401 to an OAuth token, each attempt repeats the request once with a new token.
+        After a 401 for an OAuth token, each attempt sends the request once more with a new token.
 
         Args:
             path: Path below the API's base URL.
@@ -168,7 +168,7 @@ class ZoomApi:
     def _get_with_fresh_token(
         self, path: str, query: Mapping[str, str], deadline: float
     ) -> requests.Response:
-        """GET a path; once more with a new OAuth token if Zoom answers 401 to the first one."""
+        """Send a GET request, and once more with a new OAuth token if Zoom answers 401."""
         url = f"{self._settings.zoom_api_base_url.rstrip('/')}{path}"
         response = self._get(url, query, deadline)
         if response.status_code == 401 and self._token:
@@ -262,7 +262,7 @@ def _raise_if_busy(response: requests.Response, now: datetime) -> None:
 
 
 def problem_in(response: requests.Response) -> Problem:
-    """Read the body of an API error; return an empty problem if it can't be read."""
+    """Return the problem in the body of an API error; an empty one if the body is unreadable."""
     try:
         return msgspec.json.decode(response.content, type=Problem)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -270,7 +270,7 @@ def problem_in(response: requests.Response) -> Problem:
 
 
 def refused(response: requests.Response) -> ZoomRefused:
-    """Return the error for a refusal: it has Zoom's message and what an operator can do."""
+    """Return the error for a refusal, with Zoom's message and the advice for an operator."""
     problem = problem_in(response)
     hint = (
         "The Zoom app lacks a scope"
@@ -295,5 +295,5 @@ def decoded(response: requests.Response, answer_type: type[_Answer]) -> _Answer:
 
 
 def _kind(error: requests.RequestException) -> str:
-    """Return the error's type. Its text may contain URLs with secrets."""
+    """Return the name of an error's type. The error's text may contain URLs with secrets."""
     return type(error).__name__

@@ -21,20 +21,21 @@ from ingester.zoom.webhook_events import files_of, names_of
 logger = logging.getLogger("ingester.zoom")
 
 INCOMPLETE_AT_FIRST = timedelta(hours=1)
-"""After a webhook event Zoom may list more files, or refuse to hand one out, for so long."""
+"""Time after a webhook event in which Zoom may still list more files, or refuse to provide one."""
 
 ZOOM_SECONDS = 60.0
-"""The longest time for Zoom's API to list a recording's files, retries included."""
+"""The longest time for a request to Zoom's API about a recording's files, retries included."""
 
 
 @dataclass(frozen=True)
 class CompleteMessage:
-    """A message that names all files of its recording, all of them finished.
+    """A message that names all files of its recording, which Zoom has finished.
 
     Attributes:
         message: The message.
-        unlisted: The ids of files that Zoom has named and its API doesn't list.
-        given_up: Those that its API hasn't listed for a day and that the ingest lacks (id → name).
+        unlisted: Ids of files that Zoom has named but its API doesn't list.
+        given_up: Names, by id, of files that the ingest lacks because Zoom's API hasn't listed them
+            for a day.
         has_video: False if neither Zoom's API nor an earlier webhook event names a video.
     """
 
@@ -45,7 +46,7 @@ class CompleteMessage:
 
     @property
     def reason(self) -> str:
-        """The sentence about files that stay outside; "" if there are none."""
+        """The sentence about the files in `given_up`; "" if there are none."""
         if not self.given_up:
             return ""
         return (
@@ -59,14 +60,15 @@ def complete(
 ) -> CompleteMessage:
     """Complete a message with the fields and files that Zoom's API lists now.
 
-    Zoom sends no second event when it has finished the files of the first one. And a message may
-    know fewer files than the ledger, or than Zoom's list: those of one event among several. A
-    message that lacks nothing stays as it is.
+    Zoom sends no second event when it has finished the files of the first one. Zoom may also send
+    several events, each with some of the files. So a message may have fewer files than the ledger
+    or Zoom's list. A message that lacks nothing stays as it is.
 
     Raises:
-        AskLater: Zoom hasn't finished the files, or its API doesn't list one yet that it has named.
+        AskLater: Zoom hasn't finished the files, or its API doesn't list a file yet that Zoom has
+            named.
         FileGone: Zoom doesn't know the recording any more.
-        Forgotten: an operator had the recording forgotten.
+        Forgotten: An operator had the recording forgotten.
     """
     record = known.get(message.uuid)
     if record.forgotten:
@@ -103,7 +105,7 @@ def complete(
 
 
 def is_new(message: DownloadMessage, now: datetime) -> bool:
-    """Return whether Zoom may not list or hand out all files yet: it lags behind its events."""
+    """Return whether a message is so new that Zoom may not list or provide all files yet."""
     try:
         received = timestamps.parse(message.received_time)
     except ValueError:
@@ -116,8 +118,11 @@ def _answer_with_others(
 ) -> MeetingRecordings | None:
     """Return Zoom's list if it has files of the recording that a new message lacks.
 
-    Zoom may tell of a recording's files in several webhook events, some minutes apart. A message
-    that is complete by itself doesn't need the list: whatever is wrong with the list, it goes on.
+    Zoom may report a recording's files in several webhook events, some minutes apart. An error of
+    the list is only logged, because the message is complete without the list.
+
+    Returns:
+        Zoom's answer; None if the message has all files or isn't new, or the list is unreadable.
     """
     if message.on_demand_ingest or not is_new(message, now):
         return None
@@ -134,7 +139,7 @@ def _answer_with_others(
 def with_answer(
     message: DownloadMessage, answer: MeetingRecordings, files: tuple[RecordingFile, ...]
 ) -> DownloadMessage:
-    """Return the message with the files, and the fields that it lacks, from Zoom's API."""
+    """Return the message with the files of Zoom's answer, and with the fields that it lacked."""
     return msgspec.structs.replace(
         message,
         zoom_series_id=message.zoom_series_id or answer.id,
@@ -148,7 +153,7 @@ def with_answer(
 
 
 def ask_zoom(uuid: str, zoom: ZoomApi) -> MeetingRecordings:
-    """Ask Zoom's API for a recording's files.
+    """Return the answer of Zoom's API about a recording and its files.
 
     Raises:
         FileGone: Zoom doesn't know the recording any more.
@@ -160,7 +165,11 @@ def ask_zoom(uuid: str, zoom: ZoomApi) -> MeetingRecordings:
 
 
 def fresh_access(message: DownloadMessage, zoom: ZoomApi) -> Access:
-    """Ask Zoom for another token and the files' current addresses."""
+    """Return a new download token and the files' current URLs from Zoom's API.
+
+    Raises:
+        FileGone: Zoom doesn't know the recording any more.
+    """
     answer = ask_zoom(message.uuid, zoom)
     urls = {
         str(file["id"]): str(file["download_url"])

@@ -1,8 +1,8 @@
-"""Download a recording's file from Zoom: follow its download_url and open ranges of it.
+"""Download a recording's file from Zoom: follow the download_url, and open ranges of the file.
 
-Zoom redirects a download_url to another host, a CDN with signed URLs. It answers **200 with an HTML
-page** if the file is deleted or we aren't authorized (Zoom's developer forum). The token is a
-secret: it is sent only to allowed hosts, over https.
+Zoom redirects a download_url to another host, a CDN with signed URLs. Zoom answers **200 with an
+HTML page** if the file is deleted or we aren't authorized (Zoom's developer forum). The token is a
+secret, which is sent only to allowed hosts, over https.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ MAX_REDIRECTS = 5
 CONNECT_SECONDS = 5.0
 SHORT_BODY_BYTES = 10_000
 STALL_SECONDS = 10.0
-"""A download without a byte for so long counts as broken. S3 closes its request after 20 s."""
+"""Longest time without a byte of a download. S3 closes a request that sends nothing for 20 s."""
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _BUSY = {429: ZoomThrottles, 503: ZoomBusy}
@@ -52,7 +52,8 @@ _REFUSALS = _GONE | {401, 403}
 _PAGES = frozenset({"text/html", "application/xhtml+xml"})
 _ERROR_BODIES = frozenset({"application/json", "application/xml", "text/xml"})
 _SIZE = r"[0-9]{1,15}"
-"""A number of bytes in a header. Longer numbers are no sizes; Python refuses to parse some."""
+"""Pattern of a number of bytes in a header. Longer numbers aren't sizes, and Python refuses to
+parse very long ones."""
 
 _CONTENT_LENGTH = re.compile(_SIZE)
 _CONTENT_RANGE = re.compile(rf"bytes (?:({_SIZE})-({_SIZE})|\*)/({_SIZE}|\*)")
@@ -78,7 +79,7 @@ class ZoomBody:
         self._response = response
 
     def read(self, length: int) -> bytes:
-        """Read at most `length` bytes; none at the end.
+        """Return at most `length` bytes; none at the end.
 
         Raises:
             TransferFailed: The connection broke off.
@@ -91,7 +92,7 @@ class ZoomBody:
             ) from error
 
     def close(self) -> None:
-        """Return the connection to the pool if the answer is read to its end, else close it."""
+        """Close the answer. The connection returns to the pool if the whole answer was read."""
         self._response.close()
 
 
@@ -107,17 +108,17 @@ class _Address:
 class ZoomFile:
     """A file at Zoom that can be opened at any byte (`ranges.Source`).
 
-    The URL that the download_url leads to is kept. When Zoom refuses it because it has expired, the
+    The URL that the download_url leads to is kept. When Zoom refuses an expired URL, the
     download_url is followed again.
 
     Args:
         file_id: Zoom's id of the file.
         download_url: The file's URL in the message.
         access: Token and fresh URLs, shared by all files of the recording.
-        http: Connections.
+        http: Connection pool.
         hosts: The hosts that may get the token.
-        stall_seconds: How long to wait for a byte.
-        is_json: Whether the file itself is JSON, which for any other file is an error message.
+        stall_seconds: Longest wait for a byte.
+        is_json: Whether the file is JSON. For any other file, a body in JSON is an error message.
     """
 
     def __init__(
@@ -142,10 +143,11 @@ class ZoomFile:
         self._address: _Address | None = None
 
     def open(self, first: int, last: int) -> ZoomBody:
-        """Request the bytes `first` to `last`. The answer may also be the whole file.
+        """Request the bytes `first` to `last`, inclusive. The answer may also be the whole file.
 
         Raises:
-            FileRefused, NotAFile, EmptyFile, FileUnavailable: There is no file for us.
+            FileRefused, NotAFile, EmptyFile, FileUnavailable: The file can't be downloaded, or is
+                empty.
             ZoomUnreachable: A retry may help.
             SourceChanged: The file ends before `first`.
             TransferFailed: Zoom answered with something else than the file.
@@ -175,7 +177,7 @@ class ZoomFile:
             return self._follow(fresh, first, last)
 
     def _fresh_access(self, access: Access, error: FileRefused | NotAFile) -> Access | None:
-        """Get a fresh access after `error`; None if there is none to try."""
+        """Return a fresh access after `error`; None if there is none."""
         try:
             return self._access.instead_of(access)
         except FileGone:
@@ -188,7 +190,7 @@ class ZoomFile:
     def _follow(
         self, access: Access, first: int, last: int
     ) -> tuple[urllib3.BaseHTTPResponse, _Address]:
-        """Follow the redirects of the download_url to an answer that is none."""
+        """Follow the redirects of the download_url, and return the final answer and its address."""
         url = access.urls.get(self._file_id, self._download_url)
         if not self._hosts.allow(url):
             raise FileUnavailable(
@@ -215,7 +217,7 @@ class ZoomFile:
         raise FileUnavailable(f"Zoom redirects the download more than {MAX_REDIRECTS} times.")
 
     def _get(self, url: str, token: str, first: int, last: int) -> urllib3.BaseHTTPResponse:
-        # `identity`, because a compressed answer would not have the size that Zoom's API says.
+        # Ask for `identity`, because a compressed answer wouldn't have the size by Zoom's API.
         headers = {"Accept-Encoding": "identity", "Range": f"bytes={first}-{last}"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
@@ -254,8 +256,8 @@ class ZoomFile:
 
 
 def _discard(response: urllib3.BaseHTTPResponse) -> None:
-    """Close an answer without its body. A short body is read, to keep the connection."""
-    # A chunked body may have no end, also beside a length.
+    """Close an answer whose body isn't needed. Read a short body, to keep the connection."""
+    # A chunked body may have no end, even if the answer has a length.
     length = response.headers.get("Content-Length", "")
     is_short = _CONTENT_LENGTH.fullmatch(length) and int(length) <= SHORT_BODY_BYTES
     if is_short and "Transfer-Encoding" not in response.headers:
@@ -270,7 +272,7 @@ def _raise_for(response: urllib3.BaseHTTPResponse, error_bodies: AbstractSet[str
     """
     status = response.status
     if status == 416:
-        # `_total` reads its headers. Its body may be HTML or XML, for people.
+        # `_total` reads the headers of a 416. The body may be HTML or XML for people.
         return
     if _is_page(response):
         response.close()
@@ -281,7 +283,7 @@ def _raise_for(response: urllib3.BaseHTTPResponse, error_bodies: AbstractSet[str
             response.close()
             raise TransferFailed(f"Zoom answered with {content_type} where a file should be.")
         if _is_compressed(response):
-            # 200 KB may stand for 200 MB, and nobody knows before they are decompressed.
+            # A body of 200 KB may decompress to 200 MB, which only decompression shows.
             response.close()
             raise TransferFailed("Zoom answered with a compressed file, which wasn't asked for.")
         return
@@ -319,7 +321,7 @@ def _total(response: urllib3.BaseHTTPResponse, first: int) -> int | None:
 
     Raises:
         SourceChanged: The file has no byte `first`.
-        TransferFailed: The answer has another range than `first` on, or a range of other bytes.
+        TransferFailed: The answer's range doesn't begin at `first`, or is malformed.
     """
     headers = response.headers
     if response.status == 200:

@@ -1,4 +1,4 @@
-"""The token to download a recording's files with, and a fresh one when Zoom refuses it."""
+"""The token to download a recording's files with, and a fresh token when Zoom refuses the first."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Access:
 
     Attributes:
         token: Download token.
-        urls: Download URLs by file id. They replace those of the message.
+        urls: Download URLs by file id, which replace the message's URLs.
         is_fresh: Whether the access comes from Zoom's API, not from the message.
     """
 
@@ -37,9 +37,9 @@ class AccessInUse:
         self._lock = threading.Lock()
 
     def instead_of(self, refused: Access) -> Access | None:
-        """Return another access than the refused one; None if that was the fresh one.
+        """Return another access than the refused one; None if the refused one is fresh already.
 
-        Only the first caller that was refused the message's access calls `refresh`.
+        Of several threads that ask for a fresh access, only the first calls `refresh`.
         """
         with self._lock:
             if self.now is refused:

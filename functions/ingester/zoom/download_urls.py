@@ -14,11 +14,12 @@ from ingester.errors import FileUnavailable
 NO_HTTPS = "Zoom redirects the download to something that is no https address."
 
 LONGEST_DISPOSITION = 1000
-"""Characters of a `Content-Disposition`. Zoom's have some hundred."""
+"""Maximum number of characters of a `Content-Disposition`. Zoom's headers have some hundred."""
 
 _HOST = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*")
 _PLAIN_URL = re.compile(r"[!-\[\]-~]+")
-"""No blanks, control characters or `\\`, because URL parsers disagree about these."""
+"""Pattern of a URL without blanks, control characters and `\\`, which URL parsers read in different
+ways."""
 _EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,10}$")
 
 
@@ -27,8 +28,8 @@ class DownloadHosts:
     """The hosts that may get the token (ZOOM_DOWNLOAD_HOSTS).
 
     Attributes:
-        names: Names of hosts. `*.` in front of a name allows every host below it.
-        scheme: `https`; `http` only in benchmarks, which connect to themselves.
+        names: Names of hosts. A name that begins with `*.` allows every subdomain.
+        scheme: `https`; `http` only in benchmarks, whose server is on the same machine.
     """
 
     names: Sequence[str]
@@ -55,7 +56,7 @@ class DownloadHosts:
         """Return the URL that a redirect leads to.
 
         Raises:
-            FileUnavailable: It isn't an https URL.
+            FileUnavailable: The redirect doesn't lead to an https URL.
         """
         try:
             target = urljoin(url, location)
@@ -68,7 +69,7 @@ class DownloadHosts:
 
 
 def host_of(url: str) -> str:
-    """Return the host of a URL, for messages to people. The rest may contain secrets."""
+    """Return the host of a URL, for messages to people. The rest of a URL may contain secrets."""
     try:
         return urlsplit(url).hostname or "no host"
     except ValueError:
@@ -83,7 +84,7 @@ def name_in_url(url: str) -> str:
 def name_in_disposition(disposition: str) -> str:
     """Return the file name in a `Content-Disposition`, also in RFC 5987's form; "" for none.
 
-    A header that is too long counts as none: Python parses its parameters in quadratic time.
+    A header that is too long is ignored, because Python parses parameters in quadratic time.
     """
     if len(disposition) > LONGEST_DISPOSITION:
         return ""

@@ -1,7 +1,7 @@
 """Read fields of Zoom's webhook events whose types vary.
 
 Zoom sends numbers as strings, leaves fields out, or sends null. Each function returns an empty
-value for what it can't read, and never raises.
+value for an unreadable one, and never raises.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def minutes_in(value: object) -> int | float:
 def size_in(value: object) -> int | UnsetType:
     """Return `value` as a size in bytes, or UNSET if it isn't one.
 
-    Sizes only serve as a check, so a recording with an unreadable size isn't rejected.
+    Sizes are only used for checks, so a recording with an unreadable size isn't rejected.
     """
     if isinstance(value, float) and value.is_integer():
         value = int(value)

@@ -33,8 +33,8 @@ class ZoomPause:
         """Begin a pause after a 429, and return the seconds that the recording has to wait.
 
         Args:
-            uuid: The recording.
-            asked: The seconds that Zoom asks to wait; None if it doesn't say.
+            uuid: Uuid of the recording.
+            asked: Seconds for which Zoom asks to wait; None if Zoom doesn't say.
         """
         now = self._clock()
         earlier = self._get()
@@ -45,7 +45,7 @@ class ZoomPause:
         return seconds_to_wait(pause, now, uuid)
 
     def _get(self) -> Pause | None:
-        """Read the pause; None if there was none, or if somebody has edited it."""
+        """Return the last pause; None if there was none, or its item is unreadable."""
         answer = self._table.get_item(Key={"uuid": KEY}, ConsistentRead=True)
         item: dict[str, Any] | None = answer.get("Item")
         if item is None:

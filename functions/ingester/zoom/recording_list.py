@@ -1,9 +1,9 @@
 """List the recordings of the Zoom account page by page.
 
-Zoom's API reference ("List recordings of an account", "List all recordings", "List users") says: a
+By Zoom's API reference ("List recordings of an account", "List all recordings", "List users"), a
 request covers at most a month and 300 entries, and a `next_page_token` is valid for 15 minutes.
-Zoom offers the account's list to some accounts only. If Zoom refuses it, the list of each user is
-read instead.
+Zoom offers the account's list only to some accounts. If Zoom refuses that list, the list of each
+user is read instead.
 """
 
 from __future__ import annotations
@@ -31,15 +31,16 @@ LONGEST_DATE_RANGE = timedelta(days=29)
 
 ATTEMPTS = 6
 MOST_FAILURES_IN_A_ROW = 3
-"""Give up after so many users in a row whose lists fail: the cause isn't the users."""
+"""Number of users in a row whose lists fail, after which reading ends. The cause isn't a user."""
 
 INVALID_TOKEN = 124
-"""Zoom's code for an invalid token. It concerns every request."""
+"""Zoom's code for an invalid token, with which every request fails."""
 
 ACCOUNT_PATH = "/accounts/me/recordings"
 USERS_PATH = "/users"
 USER_STATUSES = ("active", "inactive")
-"""Statuses to ask for. By default Zoom's list leaves out deactivated users, who have recordings."""
+"""Statuses of the users to list. By default Zoom's list leaves out deactivated users, who may have
+recordings."""
 
 ADVICE = (
     "Give the app the scopes user:read:list_users:admin and "
@@ -77,7 +78,7 @@ _PageType = TypeVar("_PageType", bound=_Page)
 
 
 class _Refused(Exception):
-    """Zoom refuses a list. `answer` is its answer."""
+    """The error for a list that Zoom refuses. `answer` is Zoom's answer."""
 
     def __init__(self, answer: requests.Response) -> None:
         self.error = refused(answer)
@@ -86,16 +87,16 @@ class _Refused(Exception):
 
 
 def _concerns_all_users(error: _Refused | ZoomUnreachable) -> bool:
-    """Return whether an error of one user's list would occur with every other's as well."""
+    """Return whether an error of one user's list would occur with all other users' lists too."""
     if isinstance(error, ZoomUnreachable):
         return False
     return error.problem.is_missing_scope or error.problem.code == INVALID_TOKEN
 
 
 class RecordingList:
-    """The recordings of some days. Iterating, once only, reads them from Zoom.
+    """The recordings of some days, which an iteration reads from Zoom. Iterate only once.
 
-    Iterating raises ZoomUnreachable and ZoomRefused.
+    The iteration raises ZoomUnreachable or ZoomRefused if Zoom doesn't provide the list.
 
     Args:
         zoom: Zoom's API.
@@ -104,11 +105,11 @@ class RecordingList:
         seconds_left: Returns the seconds until the list has to be done. At 0 the list by users ends
             early.
         first_user: Id of the user to begin with, if an earlier list ended early.
-        page_size: Entries of one request.
+        page_size: Maximum number of entries in one answer.
 
     Attributes:
         how: The list that was used.
-        is_complete: Whether the list didn't end early.
+        is_complete: False if the list ended early.
         user: Id of the user to begin with next time; "" if the list is complete.
     """
 
@@ -154,8 +155,8 @@ class RecordingList:
     def _recordings_by_user(self) -> Iterator[ListedRecording | UnreadableEntry]:
         """List the recordings of each user, beginning with `self.user`.
 
-        An error of a single user's list doesn't hide the others' recordings: it is raised at the
-        end if Zoom couldn't be reached, and only logged if Zoom refused the list.
+        If one user's list fails, the other users' lists are still read. The error is raised at the
+        end if Zoom couldn't be reached. A refusal is only logged, unless all lists failed.
         """
         users = self._users()
         from_first_on = [user for user in users if user >= self.user]
@@ -246,7 +247,7 @@ def _date_ranges(begin: date, end: date) -> list[tuple[date, date]]:
 
 
 def _entry(content: bytes) -> ListedRecording | UnreadableEntry:
-    """Parse one entry of a list of recordings."""
+    """Parse one entry of a list of recordings. Return an UnreadableEntry if it is invalid."""
     try:
         listed = msgspec.json.decode(content, type=ListedRecording, strict=False)
         _ = listed.end
@@ -256,7 +257,7 @@ def _entry(content: bytes) -> ListedRecording | UnreadableEntry:
 
 
 def _name_in(content: bytes) -> str:
-    """Describe an invalid entry to people by the fields that can be read."""
+    """Describe an invalid entry for people, by the fields that can be read."""
     try:
         entry = msgspec.json.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

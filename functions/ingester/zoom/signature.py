@@ -1,4 +1,4 @@
-"""Sign and verify webhook events by Zoom's scheme. Our own events use it with our own key.
+"""Sign and verify webhook events by Zoom's scheme. Our own events use the scheme with our own key.
 
 `x-zm-signature` is `v0=` + hex HMAC-SHA256(secret, `v0:{timestamp}:{raw body}`). The timestamp in
 seconds is in `x-zm-request-timestamp` (Zoom's developer pages, "Verify webhook events").
@@ -18,7 +18,7 @@ MAX_AGE_SECONDS = 300
 
 
 def sign(secret: str, timestamp: int, body: bytes) -> str:
-    """Return the value of the signature header."""
+    """Return the signature header's value for a body. `timestamp` is in seconds since the epoch."""
     return _signature(secret, str(timestamp), body)
 
 
@@ -33,7 +33,7 @@ def verify(secrets: Iterable[str], headers: Mapping[str, str], body: bytes, now:
 
     Args:
         secrets: The secrets that are valid.
-        headers: Headers of the request; their names are in lower case.
+        headers: Headers of the request, with names in lower case.
         body: Raw body of the request.
         now: Current time in seconds since the epoch.
 

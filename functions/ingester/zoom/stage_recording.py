@@ -37,13 +37,13 @@ from ingester.zoom.download_token import Access, AccessInUse
 logger = logging.getLogger("ingester.transfer")
 
 PRINTABLE = string.punctuation.replace("%", "")
-"""The characters that `quote` leaves as they are, beside letters and digits."""
+"""The characters that `quote` leaves as they are, in addition to letters and digits."""
 
 VIDEO_EXTENSIONS = frozenset({"mp4", "m4v", "m4a", "mov"})
 TEXT_EXTENSIONS = frozenset({"txt", "vtt"})
 
 MOST_METADATA = 500
-"""Characters of a value in an object's metadata, which may be 2 KB in all."""
+"""Maximum number of characters of a value in an object's metadata, which may have 2 KB in all."""
 
 
 class Movie(Protocol):
@@ -54,15 +54,19 @@ class Movie(Protocol):
 
 
 ReadRange = Callable[[str, int, int], bytes]
-"""Reads `length` bytes at `offset` of the object `key`: `recording.staging_bucket.Staging`."""
+"""A function of a key, an offset and a length that reads a staged object
+(`recording.staging_bucket.Staging`)."""
 
 Inspect = Callable[[str, Callable[[int, int], bytes], int], Movie]
-"""Inspects a video of some bytes, which its errors call by name, by a function that reads it:
-`transfer.mp4.inspect`."""
+"""A function that inspects a video (`transfer.mp4.inspect`). The arguments are a name for errors, a
+function that reads bytes by offset and length, and the size in bytes."""
 
 
 class OpenFile(Protocol):
-    """Opens the file of an id, a download_url and an access: `zoom.download.ZoomFile`."""
+    """A function of a file's id, download_url and access that returns the file as a source.
+
+    `zoom.download.ZoomFile` has this signature.
+    """
 
     def __call__(
         self, file_id: str, download_url: str, access: AccessInUse, /, *, is_json: bool = False
@@ -71,7 +75,7 @@ class OpenFile(Protocol):
 
 @dataclass(frozen=True)
 class _SourceFile:
-    """A file of Zoom's with its view and the number of its segment."""
+    """A file at Zoom, with its view and the number of its segment."""
 
     file: RecordingFile
     view: str
@@ -84,14 +88,14 @@ class _SourceFile:
 
 @dataclass(frozen=True)
 class RecordingTransfer:
-    """Copy a recording to the staging bucket.
+    """Copier of recordings to the staging bucket.
 
     Attributes:
-        engine: Copies the files.
+        engine: Engine that copies the files.
         open_file: Opens a file at Zoom.
         read_range: Reads a staged file.
         inspect: Checks a staged video.
-        refresh: Gets a fresh access from Zoom's API when Zoom refuses the message's.
+        refresh: Gets a fresh access from Zoom's API when Zoom refuses the message's access.
     """
 
     engine: Engine
@@ -104,8 +108,8 @@ class RecordingTransfer:
         """Stage every file that Zoom provides and that is usable.
 
         Returns:
-            The staged files in the message's order, and those that are missing or unusable. An
-            empty chat is in none of them.
+            The staged files in the message's order, and the missing and unusable files. An empty
+            chat isn't among any of these.
 
         Raises:
             FileGone: Zoom provides no MP4.
@@ -143,12 +147,12 @@ class RecordingTransfer:
         """Stage files of captions or chapters.
 
         Args:
-            message: Names the recording.
+            message: Message that names the recording.
             files: The files, each of a segment that is in `segments`.
-            segments: The number of each segment, by its start.
+            segments: The number of each segment, by the segment's start.
 
         Returns:
-            The staged file or what is wrong with it, for each file.
+            The staged file or the error, for each file.
 
         Raises:
             RetryableFailure: A retry may help.
@@ -225,7 +229,7 @@ def _staged_file(source: _SourceFile, copied: Copied) -> StagedFile:
 
 
 def _metadata(uuid: str, file_id: str, extension: str) -> dict[str, str]:
-    """Return an object's metadata. S3 takes ASCII only: other characters are percent-encoded.
+    """Return an object's metadata, with percent-encoding, because S3 takes only ASCII characters.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html
     """
@@ -236,8 +240,8 @@ def _metadata(uuid: str, file_id: str, extension: str) -> dict[str, str]:
 def _extension(file: RecordingFile, source_name: str) -> str:
     """Return a file's extension: of the name that the download host sends, else of Zoom's event.
 
-    An extension that isn't one of a recording's files counts as none. Opencast may serve a staged
-    file by its extension, and a download host must not be able to make it a page with a script.
+    An extension that recordings' files don't have is ignored. Opencast may serve a staged file by
+    its extension, and a download host must not be able to make the file a page with a script.
     """
     told = "" if file.file_extension is UNSET else safe_extension(file.file_extension)
     for extension in (extension_of(source_name), told):

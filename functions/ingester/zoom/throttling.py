@@ -14,15 +14,15 @@ FIRST_SECONDS = 60
 LONGEST_SECONDS = 600
 
 CALM = timedelta(minutes=30)
-"""After so long without a 429 the next pause is short again."""
+"""Time without a 429 after which the next pause is short again."""
 
 
 class Pause(msgspec.Struct, frozen=True, kw_only=True):
     """A pause of all downloads.
 
     Attributes:
-        until: Its end.
-        seconds: Its length.
+        until: End of the pause, as a wire timestamp.
+        seconds: Length of the pause.
     """
 
     until: str
@@ -33,14 +33,15 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def pause_after(earlier: Pause | None, now: datetime, asked: float | None) -> Pause:
-    """Return the pause after a 429: twice as long as the one before it.
+    """Return the pause after a 429: the current pause, or a new one.
 
-    Several downloads get a 429 at the same moment. They share one pause.
+    Several downloads may get a 429 at the same time, and share one pause. A new pause is twice as
+    long as the last one, unless CALM is over since the last one's end.
 
     Args:
         earlier: The last pause; None if there was none.
         now: Current time.
-        asked: The seconds that Zoom asks to wait; None if it doesn't say.
+        asked: Seconds for which Zoom asks to wait; None if Zoom doesn't say.
     """
     seconds = FIRST_SECONDS
     if earlier is not None:
@@ -54,10 +55,10 @@ def pause_after(earlier: Pause | None, now: datetime, asked: float | None) -> Pa
 
 
 def seconds_to_wait(pause: Pause | None, now: datetime, uuid: str) -> int:
-    """Return how long a recording waits for the end of a pause; 0 if there is none.
+    """Return the seconds that a recording waits for the end of a pause; 0 if there is no pause.
 
     Each recording waits up to half the pause's length more, by a hash of its uuid, so that not all
-    come back at once.
+    recordings come back at once.
     """
     if pause is None:
         return 0

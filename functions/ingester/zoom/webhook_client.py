@@ -1,4 +1,4 @@
-"""Request the ingest of a recording from our own webhook, by a signed `on.demand.ingest` event.
+"""Request the ingest of a recording from our own webhook, with a signed `on.demand.ingest` event.
 
 The on-demand function does this for Opencast's "+Zoom", reconcile for recordings whose webhook
 event never came, and the operators' commands for recordings to send again.
@@ -28,7 +28,7 @@ from ingester.zoom.signature import signed_headers
 from ingester.zoom.webhook_events import ON_DEMAND, IngestOptions, files_of
 
 TIMEOUT = (3.05, 8.0)
-"""Seconds to connect to the webhook, and to wait for its answer."""
+"""Timeouts in seconds: to connect to the webhook, and to wait for the webhook's answer."""
 
 ATTEMPTS = 3
 
@@ -88,8 +88,8 @@ def post(
 ) -> None:
     """POST an event to the webhook, and return once the webhook has accepted it.
 
-    A retry after a lost answer causes no second ingest: the webhook recognizes the event by its
-    `zip_id` and files.
+    A retry after a lost answer causes no second ingest, because the webhook recognizes the event by
+    its `zip_id` and files.
 
     Args:
         body: Body of the event.
@@ -98,13 +98,13 @@ def post(
         seconds: Limit for all attempts together.
         session: HTTP session.
         sleep: Waits between attempts.
-        clock: Current time.
+        clock: Returns the current time.
         monotonic: Clock for the limit, in seconds.
-        by_chance: Random number between 0 and 1, for the backoff.
+        by_chance: Returns a random number between 0 and 1, for the backoff.
 
     Raises:
         WebhookUnreachable: No attempt got an answer below 500.
-        WebhookFailed: The webhook answered another status than 200. Its subclass KeyRefused (401)
+        WebhookFailed: The webhook answered another status than 200. The subclass KeyRefused (401)
             means that the webhook has another key.
     """
     attempt = retrying(
@@ -135,7 +135,7 @@ def _post_once(
     timeout: tuple[float, float],
     session: requests.Session,
 ) -> None:
-    """Make one attempt. Raises as `post` does."""
+    """POST an event to the webhook once. The errors are those of `post`."""
     try:
         response = session.post(
             url, data=body, headers=headers, timeout=timeout, allow_redirects=False
@@ -157,7 +157,7 @@ class _Answer(msgspec.Struct):
 
 
 def _text(response: requests.Response) -> str:
-    """Return the answer's message in at most 200 characters."""
+    """Return at most 200 characters of the answer's message."""
     try:
         return msgspec.json.decode(response.content, type=_Answer).message[:200]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

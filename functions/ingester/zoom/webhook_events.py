@@ -1,8 +1,8 @@
 """Parse Zoom's webhook events, and our own events of the same form, into typed objects.
 
 Zoom's developer pages ("Webhooks", events of Meetings and Recordings) name the fields. In practice
-their form varies: ids are numbers or strings, files lack a type or a status, and types come in
-upper or lower case.
+the fields' form varies: ids are numbers or strings, files lack a type or a status, and types come
+in upper or lower case.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ from ingester.zoom.lenient_json import readable
 CAPTION_KINDS = frozenset(CAPTIONS.values())
 
 MOST_TRANSCRIPTS = 500
-"""Files of captions that one event may announce: more than a recording has segments."""
+"""Maximum number of caption files that one event may announce, more than a recording's segments."""
 
 COMPLETED = "recording.completed"
 ON_DEMAND = "on.demand.ingest"
@@ -79,11 +79,12 @@ REMOVAL_EVENTS = {
     "recording.batch_deleted": _DELETED,
 }
 RECOVERY_EVENTS = frozenset({"recording.recovered", "recording.batch_recovered"})
-"""An admin's bulk action causes a batch event. It names several recordings and no meeting number
-(zoom/rivet-javascript, meetings.d.ts)."""
+"""Events about recordings that were recovered from Zoom's trash. An admin's bulk action causes a
+batch event, which names several recordings and no meeting number (zoom/rivet-javascript,
+meetings.d.ts)."""
 
 OTHER_VIDEOS = frozenset({"production_studio", "host_video", "sign_interpretation"})
-"""Recording types of Zoom's that are videos but none of the five views."""
+"""Zoom's recording types that are videos but none of the five views."""
 
 LAST_SECOND = int(datetime(3000, 1, 1, tzinfo=UTC).timestamp())
 """Latest time of a recording event, in seconds since the epoch."""
@@ -111,30 +112,33 @@ class StatusEvent(msgspec.Struct, frozen=True):
 
 
 class RemovalEvent(msgspec.Struct, frozen=True):
-    """Recordings were trashed or deleted in Zoom; `notice` is the text for their rows."""
+    """An event about recordings that were moved to the trash or deleted in Zoom.
+
+    `notice` is the text for the recordings' rows.
+    """
 
     uuids: tuple[str, ...]
     notice: str
 
 
 class RecoveryEvent(msgspec.Struct, frozen=True):
-    """Recordings were recovered from Zoom's trash."""
+    """An event about recordings that were recovered from Zoom's trash."""
 
     uuids: tuple[str, ...]
 
 
 class TranscriptEvent(msgspec.Struct, frozen=True):
-    """Zoom has made the transcript of a recording: files of these ids."""
+    """An event about a recording's finished transcript, the files with the ids `file_ids`."""
 
     uuid: str
     file_ids: tuple[str, ...]
 
     def message(self, now: datetime) -> DownloadMessage:
-        """Build the message for the download queue."""
+        """Build the message about the transcript, for the download queue."""
         return captions_message(self.uuid, self.file_ids, now)
 
     def chapters_message(self, now: datetime) -> DownloadMessage:
-        """Build the message about the chapters, which Zoom makes from the transcript."""
+        """Build the message about the chapters, which Zoom makes of the transcript."""
         return captions_message(self.uuid, (), now, is_chapters=True)
 
 
@@ -143,7 +147,7 @@ def captions_message(
 ) -> DownloadMessage:
     """Build a message that asks for a recording's captions, or else for its chapters.
 
-    Zoom's API has the rest.
+    The message has no other fields of the recording, because Zoom's API has these.
     """
     return DownloadMessage(
         uuid=uuid,
@@ -184,13 +188,13 @@ class IngestEvent(msgspec.Struct, frozen=True, kw_only=True):
         on_demand: Whether the event is our own.
         host_id: Zoom's id of the meeting's host.
         duration: Duration of the meeting in minutes.
-        files: Its MP4 and chat files. In a partial event those that can be read.
+        files: MP4 and chat files of the recording. In a partial event, those that can be read.
         total_size: Size of all of Zoom's files in bytes.
         download_token: Token to download the files with.
         options: Options of our own events.
         is_partial: Whether the event lacks fields, which the downloader then reads from Zoom's API.
-            Only the uuid is certain to be there.
-        has_video: Whether there is a video; None if that can't be told from a partial event.
+            Only the uuid is always there.
+        has_video: Whether there is a video; None if a partial event doesn't say enough.
         names: Names of all MP4 and chat files that have an id, by that id.
     """
 
@@ -234,7 +238,7 @@ class IngestEvent(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def _processing_minutes(self, now: datetime) -> float | UnsetType:
-        """Return the whole minutes between the end of the meeting and this event."""
+        """Return the whole minutes from the end of the meeting to `now`; UNSET if unknown."""
         is_end_unknown = not self.subject.start_time or (self.is_partial and not self.duration)
         if self.on_demand or is_end_unknown:
             return UNSET
@@ -272,13 +276,13 @@ WebhookEvent = (
 
 
 class BadIngest(BadRequest):
-    """Our own event that asks for an ingest lacks a field.
+    """An event of our own that asks for an ingest but lacks a field.
 
     Args:
-        problem: What is missing or wrong, for people.
-        uuid: The recording.
-        subject: What else is known about the recording.
-        zip_id: The row that the event is for; "" if it names none.
+        problem: Text for people about the missing or wrong field.
+        uuid: Uuid of the recording.
+        subject: Known fields of the recording.
+        zip_id: Zip id of the row that the event is for; "" if the event names none.
     """
 
     def __init__(self, problem: str, uuid: str, subject: Subject, zip_id: str) -> None:
@@ -316,8 +320,8 @@ def parse(body: bytes) -> tuple[str, WebhookEvent | BadIngest]:
 
     * A status event is Unhandled, because nobody can add the field.
     * Zoom's own ingest event is partial, because Zoom's API has the rest.
-    * Our own event is returned as BadIngest. It isn't raised because the caller may have to choose
-      the secret of the signature by the event's name first.
+    * Our own event is returned as a BadIngest. The error isn't raised, because the caller may have
+      to choose the secret of the signature by the event's name first.
 
     Raises:
         BadRequest: The body isn't a webhook event.
@@ -335,8 +339,9 @@ def parse(body: bytes) -> tuple[str, WebhookEvent | BadIngest]:
 
 
 _PLAIN_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,128}")
-"""Zoom's challenge is random letters and digits. Any other text could be a webhook event of whose
-signature the answer would be (`v0:<time>:<body>`)."""
+"""Pattern of Zoom's challenge: random letters and digits. With other characters, a challenge could
+be the signed text of a webhook event (`v0:<time>:<body>`), and our answer would be a valid
+signature."""
 
 
 def _webhook_event(event: str, content: dict[str, Any]) -> WebhookEvent | BadIngest:
@@ -394,7 +399,7 @@ def _transcript_event(event: str, content: dict[str, Any]) -> WebhookEvent:
 def _uuids(about: dict[str, Any]) -> tuple[str, ...]:
     """Return the recordings that an event is about: one, or those of an admin's bulk action.
 
-    A text that is too long for a key of the tables is none.
+    A text that is too long for a key of the tables is left out.
     """
     meeting_uuids = about.get("meeting_uuids")
     meetings = about.get("meetings")
@@ -412,7 +417,7 @@ def _uuids(about: dict[str, Any]) -> tuple[str, ...]:
 def _status_event(event: str, content: dict[str, Any], about: dict[str, Any]) -> WebhookEvent:
     """Parse a webhook event about a meeting that is being recorded.
 
-    Only those named `recording.*` are recording events; a meeting's end isn't.
+    Only webhook events named `recording.*` are recording events. A meeting's end isn't.
 
     Args:
         event: The event's name.
@@ -449,9 +454,10 @@ def _on_demand_ingest(
 
 
 def _completed_ingest(about: dict[str, Any], token: str) -> IngestEvent:
-    """Parse Zoom's own event that asks for an ingest; it is partial if it lacks a field.
+    """Parse Zoom's own event that asks for an ingest. An event that lacks a field is partial.
 
-    Zoom never repeats an event that is rejected, and Zoom's API has the missing fields.
+    A partial event isn't rejected, because Zoom never repeats a rejected event, and Zoom's API has
+    the missing fields.
     """
     try:
         fields = _converted(about, _IngestObject)
@@ -529,7 +535,10 @@ def _readable_files(files: object) -> tuple[tuple[RecordingFile, ...], bool | No
 
 
 def _readable_names(files: object) -> dict[str, str]:
-    """Return the names, by id, of the MP4 and chat files that have an id, whatever they lack."""
+    """Return the names of the MP4 and chat files that have an id, by that id.
+
+    Files that lack other fields are included.
+    """
     return {
         file["id"]: name_of(
             view_of(text_in(file.get("recording_type"))),
@@ -585,7 +594,7 @@ def files_of(recording_files: Iterable[dict[str, Any]]) -> tuple[RecordingFile, 
     """Parse the MP4 and chat files among Zoom's files.
 
     Raises:
-        ValueError: One of them lacks a field.
+        ValueError: An MP4 or chat file lacks a field.
     """
     return tuple(_file(file) for file in recording_files if _is_mp4_or_chat(file))
 
@@ -593,7 +602,7 @@ def files_of(recording_files: Iterable[dict[str, Any]]) -> tuple[RecordingFile, 
 def captions_among(
     recording_files: Iterable[object], kinds: AbstractSet[str] = CAPTION_KINDS
 ) -> tuple[RecordingFile, ...]:
-    """Parse the files of captions of these kinds. Those that can't be read are left out.
+    """Parse the files of captions of some kinds. Unreadable files are left out.
 
     Zoom lists closed captions without `id` and `recording_type`. The id is then made of `file_type`
     and the start.
@@ -617,7 +626,11 @@ def captions_among(
 
 
 def _is_mp4_or_chat(file: object) -> bool:
-    """Return whether a file is an MP4 or a chat: by its type, or without one by other fields."""
+    """Return whether a file is an MP4 or a chat, by its type, or without a type by other fields.
+
+    Raises:
+        ValueError: The file isn't a JSON object.
+    """
     if not isinstance(file, dict):
         raise ValueError("a recording file is not an object")
     file_type = text_in(file.get("file_type"))

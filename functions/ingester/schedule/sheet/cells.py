@@ -24,7 +24,7 @@ SHEET_NAMES = dict(
         strict=True,
     )
 )
-"""The columns as sheets write them."""
+"""Names of the columns as sheets write them."""
 
 DAY_LETTERS = " ".join(DAYS)
 
@@ -44,7 +44,7 @@ _WRONG_STARTS = (
         "a date: only the time belongs here",
     ),
 )
-"""Frequent mistakes in the start's column, and what to do about each."""
+"""Patterns of frequent mistakes in the column Start, with a hint for each."""
 
 _WORD = re.compile(r"[^\W\d_]{3,}+")
 _WEEKDAYS = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY")
@@ -54,46 +54,46 @@ _MISLEADING_DAYS = (
     (re.compile(r"[Tt]u"), "'Tu' is Tuesday and Sunday: write T for Tuesday alone"),
     (re.compile(r"[Ss]u"), "'Su' is Saturday and Sunday: write U for Sunday alone"),
 )
-"""Spellings of a day that are read letter by letter, and seldom meant so."""
+"""Patterns of days that are read letter by letter but probably mean something else, with hints."""
 
 MORNING = 6
-"""Hour of the earliest usual class. An earlier hour is probably written by twelve hours."""
+"""Hour of the earliest usual class. An earlier hour is probably PM on a twelve-hour clock."""
 
 _FAILED_FORMULA = re.compile(
     r"#¡?[^\W\d_a-z][^\Wa-z]*(?:/[^\Wa-z]+)?[!?]|#N/[A-Z]|#NV|(?i:loading)(?:\.{3}|…)"
 )
-"""The content of a cell whose formula has failed, in any language, or hasn't ended yet."""
+"""Pattern of a cell whose formula has failed, in any language, or hasn't ended yet."""
 
 _MEETING_NUMBER = re.compile(r"[1-9][0-9]{2,19}")
-"""A number with a leading 0 would never match: Zoom's numbers have none."""
+"""Pattern of a meeting's number. Zoom's numbers have no leading 0."""
 
 _NUMBER_ALONE = re.compile(r"[0-9 .,+-]+(E[+-]?[0-9]+)?", re.IGNORECASE)
-"""A meeting's number as people or spreadsheets write it, without the link."""
+"""Pattern of a meeting's number without a link, as people or spreadsheets write it."""
 
 _ZOOM_LINK = re.compile(r"(?<!=)https?://[^\s/]+/(?:j|w|s|my|wc/join)/[0-9]+", re.IGNORECASE)
-"""A Zoom link anywhere in a cell. Nothing has to separate two links. A link after a `=` belongs
-to the query of another one."""
+"""Pattern of a Zoom link anywhere in a cell, even directly after another link. A link after a `=`
+doesn't count, because it belongs to the query of another link."""
 
 _SERIES_ALONE = re.compile(
     r"[0-9]{6,20}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE
 )
-"""A series' id without the link, as people type it. Schedules have links only."""
+"""Pattern of a series' id without a link, as people type it. Schedules need links."""
 
 _LINK = re.compile(r"://|pwd=", re.IGNORECASE)
 _SECRET = re.compile(r"//|pwd|passw|passc", re.IGNORECASE)
 
 LONGEST_NAME = 200
-"""Characters of a course or type. Slack, mails and the status page show them, and each
-recording's row holds them. A link may hold a passcode, and a cell 50,000 characters."""
+"""Maximum number of characters of a course or type. Slack, mails and the status page show both, and
+each recording's row holds them."""
 
 
 LONGEST_CELL = 2000
-"""Characters of a cell. A link that a mail program has wrapped takes some hundreds. Google allows
-50,000, and each pattern here is matched against every cell."""
+"""Maximum number of characters of a cell. A link that a mail program has wrapped takes some
+hundreds. Google allows 50,000, but each pattern here is matched against every cell."""
 
 
 class CellProblem(ValueError):
-    """A cell's error that makes its row unusable: the reason, and the cell's column."""
+    """An error in a cell that makes its row unusable. `column` is the cell's column."""
 
     def __init__(self, reason: str, column: str) -> None:
         super().__init__(reason)
@@ -106,7 +106,7 @@ def is_failed_formula(cell: str) -> bool:
 
 
 def encodable(text: str) -> str:
-    """Return a text with a `?` for each half of a surrogate pair, which JSON may hold alone."""
+    """Return a text with a `?` for each unpaired surrogate, which JSON can have but UTF-8 can't."""
     return text.encode("utf-8", "replace").decode()
 
 
@@ -135,8 +135,8 @@ def meeting_of(cell: str) -> str:
     """Return the meeting's number, which ends the path of the cell's Zoom link.
 
     Raises:
-        CellProblem: the cell has no such link, or several. The reason doesn't repeat the link: it
-            holds the meeting's passcode, and the reason goes into the answer and the log.
+        CellProblem: The cell has no such link, or several. The reason is shown and logged, so it
+            doesn't repeat the link, which holds the meeting's passcode.
     """
     if not cell:
         raise CellProblem("no meeting link", MEETING)
@@ -148,7 +148,7 @@ def meeting_of(cell: str) -> str:
     except ValueError as error:
         raise CellProblem("the meeting link is broken", MEETING) from error
     number = parts.path.rstrip("/").rsplit("/", 1)[-1]
-    # Mail programs wrap a link into a longer one of their own: then it doesn't start the cell.
+    # Mail programs put a link into a longer link of their own. Then the cell begins with that one.
     is_wrapped = starts not in ([0], [])
     is_link = parts.scheme == "https" and parts.netloc and not is_wrapped
     if is_link and _MEETING_NUMBER.fullmatch(number):
@@ -164,7 +164,7 @@ def _no_link(cell: str) -> CellProblem:
 
 
 def _count_links(cell: str, zoom_links: int) -> int:
-    """Return how many links a cell holds, `zoom_links` of which are recognized as Zoom's."""
+    """Return the number of links in a cell, of which `zoom_links` are recognized as Zoom's."""
     joined = 0 if zoom_links else cell.partition("?")[0].count("://")
     return max(zoom_links, joined, sum("://" in word for word in cell.split()))
 
@@ -173,7 +173,7 @@ def series_of(cell: str) -> str:
     """Return the id of the Opencast series that the cell links to.
 
     Raises:
-        CellProblem: the cell has no link to a series.
+        CellProblem: The cell has no link to a series.
     """
     series = series_link.in_link(cell)
     if not series:
@@ -182,17 +182,17 @@ def series_of(cell: str) -> str:
 
 
 def _series_mistake(cell: str) -> str:
-    """Return what a cell without a link to a series holds instead, if that is known."""
+    """Return a hint about the content of a cell without a link to a series; "" for no hint."""
     if _SERIES_ALONE.fullmatch(cell):
         return ", but an id alone: paste the link to the series"
     return ", but something else after a #" if series_link.after_hash(cell) else ""
 
 
 def days_of(cell: str) -> tuple[list[str], list[str]]:
-    """Return the letters of days in their order, each once, and the letters that aren't days.
+    """Return a cell's letters of days in order, each once, and its letters that aren't days.
 
     Raises:
-        CellProblem: the cell may hold a passcode, which must not be repeated letter by letter.
+        CellProblem: The cell may hold a passcode, which messages must not repeat letter by letter.
     """
     if _SECRET.search(cell):
         raise no_day(cell)
@@ -202,7 +202,7 @@ def days_of(cell: str) -> tuple[list[str], list[str]]:
 
 
 def _in_letters(cell: str) -> str:
-    """Return a cell of days with letters for the names of weekdays, such as `Tues` or `Fridays`.
+    """Return a cell of days with a letter for each weekday's name, such as `Tues` or `Fridays`.
 
     Read letter by letter, `Tuesday` would be Tuesday, Sunday and Saturday.
     """
@@ -210,7 +210,7 @@ def _in_letters(cell: str) -> str:
 
 
 def _letter_of(word: str) -> str:
-    """Return the letter of a weekday's name or its first three letters or more; "" for others."""
+    """Return the letter of a weekday, given at least three letters of its name; "" for others."""
     forms = (word, word.removesuffix("S"))
     for letter, name in zip(DAYS, _WEEKDAYS, strict=True):
         if any(len(form) > 2 and name.startswith(form) for form in forms):
@@ -224,7 +224,11 @@ def no_day(cell: str) -> CellProblem:
 
 
 def start_of(cell: str) -> str:
-    """Return the start as `H:MM`. Raise CellProblem if the cell holds anything else."""
+    """Return the start as `H:MM`.
+
+    Raises:
+        CellProblem: The cell holds anything else.
+    """
     if _START.fullmatch(cell):
         return cell
     mistake = next((what for form, what in _WRONG_STARTS if form.fullmatch(cell)), "")
@@ -238,7 +242,7 @@ def name_of(cell: str) -> str:
 
 
 def name_problem(cell: str) -> str:
-    """Return why a cell can't be the name of a course or type; "" if it can."""
+    """Return the reason why a cell can't be the name of a course or type; "" if it can."""
     if _LINK.search(cell):
         return "is a link"
     if is_failed_formula(cell):
@@ -247,12 +251,12 @@ def name_problem(cell: str) -> str:
 
 
 def shown(cell: str) -> str:
-    """Return a cell as a message may repeat it: without a link, which may hold a passcode."""
+    """Return a cell's text for a message. A link is left out, because it may hold a passcode."""
     return "(a link)" if _SECRET.search(cell) else repr(cell[:40])
 
 
 def hints(cells: Mapping[str, str]) -> Iterator[str]:
-    """Name what a usable row lacks, and what of it may be meant otherwise."""
+    """Yield hints about fields that a usable row lacks, or that may be mistakes."""
     for name in (COURSE_CODE, TYPE):
         if problem := name_problem(cells[name]):
             yield f"{SHEET_NAMES[name]} {problem}: it was left out"

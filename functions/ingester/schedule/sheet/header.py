@@ -10,18 +10,18 @@ from ingester.errors import UnusableSheet
 from ingester.schedule.sheet.cells import COLUMNS, SHEET_NAMES, shown
 
 MOST_OTHERS = 5
-"""Most of a row's other cells that an error names."""
+"""Maximum number of a row's other cells that an error names."""
 
 
 class Header(msgspec.Struct, frozen=True):
-    """The number of the header's row, and the index of each of COLUMNS in it."""
+    """The number of the header's row, and the index of each of COLUMNS in that row."""
 
     row: int
     columns: Mapping[str, int]
 
 
 class _Candidate(msgspec.Struct, frozen=True):
-    """A row that may be the header, and the names in its cells, normalized."""
+    """A row that may be the header, and the normalized names in the row's cells."""
 
     row: int
     cells: Sequence[str]
@@ -48,8 +48,8 @@ def find_header(sheet: str, rows: Sequence[Sequence[str]]) -> Header:
     """Return the first row that names all columns, in any case and order.
 
     Raises:
-        UnusableSheet: no row names all columns; a column is there twice; or rows of the schedule
-            stand above the header.
+        UnusableSheet: No row names all columns; the header names a column twice; or rows of the
+            schedule are above the header.
     """
     candidates: list[_Candidate] = []
     for number, cells in enumerate(rows, start=1):
@@ -75,7 +75,7 @@ def _candidate(number: int, cells: Sequence[str]) -> _Candidate:
 
 
 def _no_header(sheet: str, candidates: Sequence[_Candidate]) -> UnusableSheet:
-    """Return the error for a sheet without a header. It is about the row that is most like one."""
+    """Return the error for a sheet without a header, about the row that lacks the fewest names."""
     if not candidates:
         return UnusableSheet(
             f"{sheet} is empty: it needs a row with the columns' names. Nothing was changed."
@@ -100,7 +100,7 @@ def _check_columns(sheet: str, header: _Candidate) -> None:
 
 
 def _check_rows_above(sheet: str, header: int, rows: Sequence[Sequence[str]]) -> None:
-    """Raise UnusableSheet if rows of the schedule stand above the header's row."""
+    """Raise UnusableSheet if rows of the schedule are above the header's row."""
     for number, cells in enumerate(rows[: header - 1], start=1):
         if any("https://" in cell for cell in cells):
             raise UnusableSheet(

@@ -1,4 +1,4 @@
-"""The parser of a sheet: rows of text, as coordinators type them, become scheduled classes."""
+"""Parse a sheet's rows of text, as coordinators type them, into scheduled classes."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ MOST_COLUMNS = 200
 
 
 def parse(name: str, source: str, rows: Iterable[Sequence[str]]) -> ParsedSheet:
-    """Read a sheet.
+    """Parse a sheet into scheduled classes and rows that can't be used.
 
-    `name` is the sheet's name for people; `source` is what its classes note as their source. The
-    first row with all columns' names is the header. Columns are found by name, in any case and
-    order; other columns and rows above the header are ignored. Rows count from 1. `skipped` of the
-    result also has the hints about rows that are imported (`all_skipped` is False there).
+    `name` is the sheet's name for people. `source` is the source that its classes get. The first
+    row with all columns' names is the header. Columns are found by name, in any case and order.
+    Other columns and rows above the header are ignored. Rows count from 1. The result's `skipped`
+    also has the hints about imported rows, whose `all_skipped` is False.
 
     Raises:
-        UnusableSheet: the sheet has no sound header, so nothing of it can be trusted; or more than
-            `MOST_ROWS` rows.
+        UnusableSheet: The sheet has no sound header, so its rows can't be trusted; or it has more
+            than `MOST_ROWS` rows.
     """
     every = _limited(name, rows)
     classes: list[ParsedClass] = []
@@ -42,9 +42,13 @@ def parse(name: str, source: str, rows: Iterable[Sequence[str]]) -> ParsedSheet:
 
 
 def _limited(name: str, rows: Iterable[Sequence[str]]) -> list[tuple[str, ...]]:
-    """Return the rows with no more columns and characters than anything here has to match.
+    """Return the rows with at most `MOST_COLUMNS` cells of limited length.
 
-    A cell that is too long keeps one character beyond the limit, by which `check_lengths` knows it.
+    A cell that is too long keeps one character more than the limit, by which `check_lengths` finds
+    the cell.
+
+    Raises:
+        UnusableSheet: The sheet has more than `MOST_ROWS` rows.
     """
     limited = [
         tuple(encodable(cell[: LONGEST_CELL + 1]) for cell in cells[:MOST_COLUMNS])

@@ -1,4 +1,4 @@
-"""One row of a sheet: its scheduled classes, or what is known of a row that can't be used."""
+"""Read a row of a sheet: its scheduled classes, or the readable fields of an unusable row."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _MERGED = " (merged cells? Each row needs its own)"
 class Row(msgspec.Struct, frozen=True):
     """A row below the header.
 
-    `number` counts from 1, as the sheet shows it. `cells` are those of COLUMNS, stripped, and
-    `every_cell` all of them. `above` holds, for each column, the nearest text in the rows above,
-    up to an empty row.
+    `number` counts from 1, as in the sheet. `cells` are the stripped cells of COLUMNS, and
+    `every_cell` has all cells of the row. `above` has, for each column, the nearest text in the
+    rows above, up to an empty row.
     """
 
     number: int
@@ -45,7 +45,7 @@ class Row(msgspec.Struct, frozen=True):
 
 
 def rows_below(header: Header, rows: Sequence[Sequence[str]]) -> Iterator[Row]:
-    """Return the rows below the header that aren't blank."""
+    """Yield the rows below the header that aren't blank."""
     above: dict[str, str] = {}
     for number, every_cell in enumerate(rows[header.row :], start=header.row + 1):
         if not any_text(every_cell):
@@ -63,7 +63,7 @@ def read_row(row: Row, source: str) -> tuple[str, list[ScheduledClass]]:
     """Return the number of the row's meeting, and a scheduled class for each of its days.
 
     Raises:
-        CellProblem: a cell that the row needs can't be read.
+        CellProblem: A cell that the row needs can't be read.
     """
     cell.check_lengths(row.cells)
     cell.check_formulas(row.cells)
@@ -91,24 +91,24 @@ def _classes(cells: Mapping[str, str], source: str) -> list[ScheduledClass]:
 
 
 def hints(row: Row) -> Iterator[str]:
-    """Name what a usable row lacks, and what of it may be meant otherwise."""
+    """Yield hints about fields that a usable row lacks, or that may be mistakes."""
     yield from cell.hints(row.cells)
     for name in COLUMNS:
-        # A row needs no type: without one its class is a lecture.
+        # A row needs no type: without a type, its class is a lecture.
         if row.maybe_merged(name) and name != TYPE:
             yield f"no {SHEET_NAMES[name]}{_MERGED}"
 
 
 def reason(row: Row, problem: CellProblem) -> str:
-    """Return why a row can't be used."""
+    """Return the reason why a row can't be used, for people."""
     return f"{problem}{_MERGED if row.maybe_merged(problem.column) else ''}"
 
 
 def unread(row: Row, source: str) -> UnreadRow | None:
-    """Return what is known of a row that can't be used, or None if it holds no class.
+    """Return the readable fields of a row that can't be used; None if the row holds no class.
 
-    A row without a meeting link holds no class: nobody records it. But it may share the link of
-    the row above, or have a formula that has failed.
+    A row without a meeting link holds no class that is recorded. The exceptions are a row that may
+    share the link of the row above, and a row with a failed formula.
     """
     course = row.cells[COURSE_CODE] or row.above.get(COURSE_CODE, "")
     if row.cells[MEETING]:
@@ -140,7 +140,7 @@ def _course_or_none(text: str) -> str | None:
 
 
 def _classes_or_none(cells: Mapping[str, str], source: str) -> tuple[ScheduledClass, ...]:
-    """Return the classes of a row that lacks nothing but its meeting link; else none."""
+    """Return the classes of a row that lacks nothing but its meeting link; () for other rows."""
     try:
         return tuple(_classes(cells, source))
     except CellProblem:
