@@ -191,7 +191,7 @@ class Settings:
     )
     opencast_api_password: str = text_setting(
         _OPENCAST,
-        "That user's password.",
+        "The password of `OPENCAST_API_USER`.",
         missing="the password of OPENCAST_API_USER",
         read_by=(UPLOADER, FOLLOW),
         secret=True,
@@ -277,7 +277,7 @@ class Settings:
         7,
         checks.whole(3, 90),
         "Days that the staging bucket keeps files that Opencast hasn't taken, at least as long as "
-        "uploads wait for it. What it has taken is deleted after a day.",
+        "uploads wait for it. Files that Opencast has taken are deleted after a day.",
     )
     oc_track_upload_max: int = setting(
         _OPENCAST_OPTIONS,
@@ -319,13 +319,13 @@ class Settings:
         _OPENCAST_OPTIONS,
         "",
         checks.matching("sg-[0-9a-f]+", "a security group's id"),
-        "Their security group in that VPC. Looked up for an ECS cluster.",
+        "The security group of uploader and follow in Opencast's VPC, looked up for ECS.",
     )
     oc_vpc_id: str = setting(
         _OPENCAST_OPTIONS,
         "",
         checks.matching("vpc-[0-9a-f]+", "a VPC's id"),
-        "That VPC, only as a note: the subnets say which VPC it is.",
+        "Opencast's VPC, only as a note: the subnets determine the VPC.",
     )
     default_publisher: str = text_setting(
         _OPENCAST_OPTIONS,
@@ -354,7 +354,7 @@ class Settings:
         _RECORDINGS,
         2.0,
         checks.decimal(0, 1440),
-        "Minutes. Shorter recordings are ignored; a first segment that is shorter is left out.",
+        "In minutes: shorter recordings are ignored, and a shorter first segment is left out.",
         read_by=(DOWNLOADER, UPLOADER),
     )
     buffer_minutes: int = setting(
@@ -481,7 +481,7 @@ class Settings:
     )
     schedule_update_token: str = text_setting(
         _SHEET,
-        "What a request to update the schedule has to carry. If it isn't given, the first "
+        "The token that a request to update the schedule needs. If it isn't given, the first "
         "deployment makes one, which `invoke secrets.schedule-token` prints.",
         read_by=(SCHEDULE_UPDATE,),
         secret=True,

@@ -29,14 +29,14 @@ DOCUMENT_HEAD = """\
 # Settings
 
 Copy the example by `install -m 600 example.env .env`, so that nobody else can read it. Fill in
-what is required; everything else has a default that works.
-`invoke stack.synth` needs no AWS and names every setting that is missing or wrong.
+the required settings; all others have defaults that work.
+`invoke stack.synth` needs no AWS, and names every setting that is missing or wrong.
 `invoke stack.update` brings changed settings to the stack.
 
-A setting in the shell wins over `.env`, and an empty one counts as not given. Secrets go to SSM, as
-`/zoom-ingester/<STACK_NAME>/<NAME>`; all others go into the stack's template. The last column names
-the functions that read a setting while they run. Only the template and the commands read a setting
-without an entry there.
+A setting in the shell overrides `.env`. An empty setting counts as not given. Secrets go to SSM,
+as `/zoom-ingester/<STACK_NAME>/<NAME>`; all other settings go into the stack's template. The last
+column names the functions that read a setting while they run. Only the template and the commands
+read a setting without an entry there.
 
 `python -m ops.settings_documents` makes this page and `example.env` from `cdk/settings.py`.
 """

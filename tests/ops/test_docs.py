@@ -164,7 +164,7 @@ def test_limits_in_documents_are_those_of_the_code() -> None:
         ),
         (
             f"| {part_worker.ATTEMPTS}, after growing waits or what `Retry-After` asks | "
-            f"no new try after {part_worker.RETRY_SECONDS:g} s |"
+            f"no new attempt after {part_worker.RETRY_SECONDS:g} s |"
         ),
         f"| {file_copy.RESTARTS}, from the beginning |",
         (
