@@ -18,7 +18,7 @@ from ingester.errors import MessageError
 MessageType = TypeVar("MessageType", bound=msgspec.Struct)
 
 LARGEST_NUMBER = 10**18
-"""Largest valid meeting number. DynamoDB stores 38 digits, and Zoom's numbers have 9 to 13."""
+"""Largest number in a message. DynamoDB stores 38 digits, and meeting numbers have 9 to 11."""
 
 LONGEST_MINUTES = 1_000_000
 """Longest valid duration of a recording, in minutes."""
