@@ -37,7 +37,8 @@ class StagingBucket(Construct):
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             encryption=s3.BucketEncryption.KMS if key else s3.BucketEncryption.S3_MANAGED,
             encryption_key=key,
-            # One data key for many parts: a lecture of 2 GB has 200.
+            # KMS bills each request. A bucket key serves many parts, of which a lecture of 2 GB has
+            # 200.
             bucket_key_enabled=True if key else None,
             enforce_ssl=True,
             lifecycle_rules=[
@@ -45,7 +46,9 @@ class StagingBucket(Construct):
                     expiration=Duration.days(staging_days),
                     abort_incomplete_multipart_upload_after=Duration.days(1),
                 ),
-                # Files that Opencast has taken. If two rules match, S3 applies the earlier end.
+                # This rule expires files that Opencast has taken. If two rules match, the earlier
+                # expiry wins.
+                # https://docs.aws.amazon.com/AmazonS3/latest/userguide/intro-lifecycle-rules.html
                 s3.LifecycleRule(expiration=Duration.days(1), tag_filters={RELEASED: "yes"}),
             ],
             removal_policy=RemovalPolicy.DESTROY,
