@@ -25,7 +25,7 @@ class AtRest:
 
     @classmethod
     def of(cls, scope: Construct, settings: Settings) -> AtRest:
-        """Return the key and the retention that the settings name. The stack doesn't own the key."""
+        """Return the key and retention that the settings name. The stack doesn't own the key."""
         arn = settings.kms_key_arn
         key = kms.Key.from_key_arn(scope, "SiteKey", arn) if arn else None
         return cls(key, settings.log_retention_days)

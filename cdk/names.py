@@ -135,7 +135,7 @@ class Names:
         return f"{self.stack}/archive/{function.name}/{digest}.zip"
 
     def loan_key(self, function: Function) -> str:
-        """Return the key in `LAMBDA_CODE_BUCKET` of the backup of `$LATEST` (ops/code/archive.py)."""
+        """Return the key in `LAMBDA_CODE_BUCKET` of the backup of `$LATEST`."""
         return f"{self.stack}/loans/{function.name}.json"
 
     def release_key(self, release: str) -> str:

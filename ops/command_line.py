@@ -98,7 +98,7 @@ class Machine(ParseMachine):
         self._transitions.extend(ParseMachine._class_transitions)  # noqa: SLF001
 
     def handle(self, token: str) -> None:
-        """Read the next word. After a command, `--help` shows help even if arguments are missing."""
+        """Read the next word. After a command, `--help` works even if arguments are missing."""
         self.token = token
         if (
             token in {"--help", "-h"}

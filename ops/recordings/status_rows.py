@@ -12,8 +12,9 @@ from ingester.status.table import STATUS_LIFE, StatusTable
 def rows_of(status: StatusTable, uuid: str, now: datetime) -> list[StatusRow]:
     """Return every ingest of a recording, in no order.
 
-    The table has no index by uuid: the row of Zoom's own webhook event tells the meeting, whose
-    rows can be queried. Without that row every row is read, because there may be "+Zoom" requests.
+    The table has no index by uuid. The row of Zoom's own webhook event names the meeting, whose
+    rows can be queried. Without such a row every row is read, because there may be "+Zoom"
+    requests.
     """
     own = status.get(automated(uuid))
     if own and own.meeting_id:
