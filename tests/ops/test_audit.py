@@ -144,7 +144,7 @@ VULNERABLE = Report("a", 1, (Vulnerability("p", "1", "x", "2", "tools"),))
     ],
     ids=["vulnerable", "unchecked"],
 )
-def test_a_vulnerability_counts_more_than_what_was_not_checked(
+def test_audit_exit_code_is_that_of_a_vulnerability_when_other_releases_were_not_checked(
     reports: list[Report], code: Result
 ) -> None:
     with pytest.raises(Exit) as ended:
@@ -152,12 +152,12 @@ def test_a_vulnerability_counts_more_than_what_was_not_checked(
     assert ended.value.code == code
 
 
-def test_releases_are_divided_so_that_no_package_has_two_versions() -> None:
+def test_audit_asks_about_two_versions_of_a_package_separately() -> None:
     pins = {("a", "1"), ("a", "2"), ("a", "3"), ("b", "1")}
     assert audit.without_duplicates(pins) == [{"a": "1", "b": "1"}, {"a": "2"}, {"a": "3"}]
 
 
-def test_the_command_audits_every_lock_of_this_project_and_ends_with_the_exit_code(
+def test_the_audit_command_checks_every_lock_and_ends_with_the_exit_code(
     services: Services, tmp_path: Path
 ) -> None:
     locks = [(ROOT / source).with_suffix(".txt") for source in sources()]

@@ -52,7 +52,7 @@ def root(write_tree: Callable[[Mapping[str, str]], Path]) -> Path:
     return write_tree(TREE)
 
 
-def test_imported_modules_are_those_of_a_cold_start(root: Path) -> None:
+def test_imported_modules_lists_the_modules_that_a_cold_start_imports(root: Path) -> None:
     assert sorted(map(str, imported_modules([root / "own.py"], ["s3", "sqs"], root / "site"))) == [
         "boto3/s3/inject.py",
         "here.py",

@@ -138,7 +138,7 @@ def test_the_website_has_every_document_in_its_sidebar_once() -> None:
 
 
 @pytest.mark.parametrize("document", ["README.md", "docs/index.md"])
-def test_each_group_of_people_has_a_page_to_begin_with(document: str) -> None:
+def test_start_pages_link_the_page_for_each_group_of_readers(document: str) -> None:
     text = (ROOT / document).read_text("utf-8")
     groups = {path.name for path in (ROOT / "docs").glob("for-*.md")}
     assert len(groups) == 5
@@ -153,7 +153,7 @@ def test_zoom_md_lists_the_recording_and_meeting_events_of_zoom() -> None:
     assert sorted(events) == sorted(handled)
 
 
-def test_limits_in_documents_are_those_of_the_code() -> None:
+def test_documents_quote_the_limits_of_the_code() -> None:
     documents = (ROOT / "docs" / f"{name}.md" for name in ("architecture", "reliability"))
     text = " ".join(" ".join(document.read_text("utf-8").split()) for document in documents)
     for sentence in (

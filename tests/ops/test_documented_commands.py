@@ -81,7 +81,7 @@ def mistake(words: list[str]) -> str:
 @pytest.mark.parametrize(
     "document", [path for path in DOCUMENTS if path.name not in LATER], ids=name
 )
-def test_invoke_reads_each_documented_command_line(document: Path) -> None:
+def test_invoke_accepts_each_documented_command_line(document: Path) -> None:
     for words, is_block in invoked(document):
         found = mistake(["7" if word == "NUMBER" else word for word in words])
         # A sentence may name a command or an option without its value.
@@ -89,7 +89,7 @@ def test_invoke_reads_each_documented_command_line(document: Path) -> None:
         assert not found or is_name, found
 
 
-def test_each_documented_command_is_run_by_a_test_or_marked() -> None:
+def test_each_documented_command_is_run_by_a_test_or_exempted() -> None:
     tests = "\n".join(
         path.read_text("utf-8")
         for path in (ROOT / "tests").rglob("test_*.py")
@@ -107,7 +107,7 @@ def test_each_documented_command_is_run_by_a_test_or_marked() -> None:
 @pytest.mark.parametrize(
     "document", [path for path in DOCUMENTS if path.name not in LATER], ids=name
 )
-def test_other_documented_programs_exist_or_are_marked(document: Path) -> None:
+def test_each_other_documented_program_exists_or_is_exempted(document: Path) -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     environments = re.findall(r"^\[testenv:(\w+)\]", (ROOT / "tox.ini").read_text(), re.MULTILINE)
     for text, _ in command_lines(document):

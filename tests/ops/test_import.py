@@ -65,7 +65,7 @@ def noticed(
 
 
 @pytest.mark.parametrize("folder", ["functions", "ops", "local"])
-def test_an_import_reads_and_starts_nothing(folder: str) -> None:
+def test_an_import_has_no_effects(folder: str) -> None:
     names = modules(ROOT / "functions" if folder == "functions" else ROOT, ROOT / folder)
     assert len(names) > 3
     # The gateway runs in the cloud's own environment.
@@ -84,7 +84,9 @@ def test_an_import_of_the_template_starts_only_the_kernel_of_the_cdk() -> None:
     assert sum(line.startswith("process:") for line in lines) <= 1
 
 
-def test_the_audit_hook_sees_network_processes_and_files(tmp_path: Path) -> None:
+def test_the_audit_hook_of_the_import_test_notices_network_processes_and_files(
+    tmp_path: Path,
+) -> None:
     bad = tmp_path / "bad.py"
     bad.write_text(
         "import socket, subprocess\n"

@@ -72,7 +72,7 @@ def found(
     return [row.zip_id for row in listed]
 
 
-def test_find_selects_by_meeting_uuid_and_time(status: StatusTable, clock: Clock) -> None:
+def test_find_selects_rows_by_meeting_uuid_and_time(status: StatusTable, clock: Clock) -> None:
     everything = ["auto-ingest-b==", "on-demand-2", "on-demand-1", "auto-ingest-a=="]
     assert found(status, clock) == everything
     assert found(status, clock, hours=12) == everything[:2]
@@ -121,7 +121,7 @@ def begin_ingest(aws: Cloud) -> Callable[..., StatusTable]:
         ),
     ],
 )
-def test_empty_list_names_its_period(options: list[str], said: str) -> None:
+def test_an_empty_list_of_recordings_names_its_period(options: list[str], said: str) -> None:
     done = invoke("recordings", *options)
     assert (done.code, done.out.strip()) == (0, said)
 
@@ -133,7 +133,7 @@ def next_steps(*options: str) -> dict[str, str | None]:
 
 
 @pytest.mark.usefixtures("shell_of_stack")
-def test_failed_lists_open_failures_with_their_next_steps(
+def test_recordings_failed_lists_open_failures_with_their_next_steps(
     begin_ingest: Callable[..., StatusTable],
 ) -> None:
     for uuid in ("gone", "settled", "awaited"):
@@ -161,7 +161,7 @@ def test_failed_lists_open_failures_with_their_next_steps(
 
 
 @pytest.mark.usefixtures("shell_of_stack")
-def test_request_without_a_series_needs_nothing_when_the_recording_is_in_opencast(
+def test_a_request_without_a_series_needs_no_step_when_the_recording_is_in_opencast(
     begin_ingest: Callable[..., StatusTable],
 ) -> None:
     begin_ingest("auto-ingest-u", "u", 5).write(

@@ -71,7 +71,9 @@ def everything(*tables: Any) -> list[list[Any]]:
     return [sorted((plain(item) for item in table.scan()["Items"]), key=str) for table in tables]
 
 
-def test_migrate_copies_every_table_unchanged_and_once(aws: Cloud, stacks: Stacks) -> None:
+def test_migrate_copies_the_rows_of_every_table_unchanged_and_once(
+    aws: Cloud, stacks: Stacks
+) -> None:
     fill(stacks)
     there = everything(*tables_of(stacks))
     dry = stacks.migrate(dry_run=True)
@@ -113,7 +115,7 @@ def test_migrate_copies_status_rows_of_the_last_days_only(stacks: Stacks) -> Non
     assert tallies["ledger"].copied == REQUESTS + 1
 
 
-def test_pipeline_reads_the_rows_that_migrate_copied(aws: Cloud, stacks: Stacks) -> None:
+def test_the_pipeline_reads_the_rows_that_migrate_copied(aws: Cloud, stacks: Stacks) -> None:
     fill(stacks)
     stacks.migrate()
     meeting = ScheduleTable(aws.schedule).get(86168921331)
@@ -129,7 +131,7 @@ def of_status(stacks: Stacks) -> Any:
     return plan_migration(stacks.target, OLD, days=7, now=stacks.clock()).status
 
 
-def test_migrate_keeps_a_row_that_changes_meanwhile(aws: Cloud, stacks: Stacks) -> None:
+def test_migrate_keeps_a_row_that_changes_during_the_copy(aws: Cloud, stacks: Stacks) -> None:
     now = stacks.clock()
     stacks.status.put_item(Item=status_row("u1", "SENT_TO_OPENCAST", now - timedelta(hours=1)))
     ours = {**status_row("u1", "SENT_TO_DOWNLOADER", now), "file_ids": {"f1"}}
@@ -166,7 +168,7 @@ EARLIER, LATER = timedelta(hours=2), timedelta(hours=1)
         (("RECORDING_IN_PROGRESS", EARLIER, {}), ("RECORDING_STOPPED", LATER, {}), False),
     ],
 )
-def test_migrate_replaces_a_status_row_only_when_the_old_stack_is_further_on(
+def test_migrate_replaces_a_status_row_only_when_the_ingest_is_further_in_the_old_stack(
     aws: Cloud,
     stacks: Stacks,
     there: tuple[str, timedelta, dict[str, Any]],
@@ -202,7 +204,9 @@ def test_migrate_merges_recording_events_of_both_stacks(aws: Cloud, stacks: Stac
     assert stacks.migrate()["recording events"].copied == 0
 
 
-def test_migrate_keeps_and_names_a_meeting_of_the_new_stack(aws: Cloud, stacks: Stacks) -> None:
+def test_migrate_keeps_a_meeting_of_the_new_stack_and_names_it_when_it_differs(
+    aws: Cloud, stacks: Stacks
+) -> None:
     stacks.schedule.put_item(Item=MEETING)
     stacks.schedule.put_item(Item={**MEETING, "zoom_series_id": "2002"})
     same: dict[str, Any] = copy.deepcopy(MEETING)
@@ -258,7 +262,9 @@ def test_migrate_refuses_a_wrong_name_of_the_old_stack(stacks: Stacks, name: str
         plan_migration(stacks.target, name, days=7, now=datetime.now(UTC))
 
 
-def test_migrate_prints_counts_and_rows(stacks: Stacks, capsys: pytest.CaptureFixture[str]) -> None:
+def test_migrate_prints_counts_and_unreadable_rows(
+    stacks: Stacks, capsys: pytest.CaptureFixture[str]
+) -> None:
     fill(stacks)
     show(list(stacks.migrate().values()), OLD, dry_run=False)
     said = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]

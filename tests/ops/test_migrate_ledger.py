@@ -40,7 +40,7 @@ def is_taken_again(stacks: Stacks, *files: dict[str, Any]) -> bool:
     return bool(stacks.aws.sent_to(stacks.aws.download_queue))
 
 
-def test_each_state_is_in_one_list() -> None:
+def test_the_migration_tests_list_each_state_once() -> None:
     assert sorted([*SENT, *FAILED, *EARLY, "IGNORED"]) == sorted(State)
 
 
@@ -93,7 +93,7 @@ def test_a_migrated_request_counts_as_sent_when_a_retry_is_due(stacks: Stacks) -
 
 
 @pytest.mark.parametrize("asked_at", [None, "yesterday", ""])
-def test_a_migrated_request_gets_the_time_of_its_row_when_it_has_none(
+def test_a_migrated_request_gets_the_update_time_of_its_row_when_it_has_no_time(
     stacks: Stacks, asked_at: str | None
 ) -> None:
     stacks.migrate_row(UUID, "IGNORED", ingest_request_time=asked_at)
@@ -110,7 +110,7 @@ def test_each_request_of_a_recording_is_migrated(stacks: Stacks) -> None:
     }
 
 
-def test_migrate_finds_a_recording_when_its_row_names_it_by_key(stacks: Stacks) -> None:
+def test_migrate_finds_the_uuid_of_a_recording_in_the_key_of_its_row(stacks: Stacks) -> None:
     now = stacks.clock()
     for zip_id in (ZIP_ID, OTHER_ID):
         row = status_row(UUID, "IGNORED", now, zip_id=zip_id)
@@ -170,7 +170,9 @@ def test_migrate_keeps_the_ingest_of_another_request(stacks: Stacks) -> None:
     assert after.request(ZIP_ID).is_taken_over
 
 
-def test_migrate_keeps_a_request_when_a_webhook_event_comes_meanwhile(stacks: Stacks) -> None:
+def test_migrate_keeps_a_request_that_a_webhook_event_begins_during_the_copy(
+    stacks: Stacks,
+) -> None:
     stacks.add_row(UUID, "SENT_TO_DOWNLOADER")
     table = stacks.target.table(stacks.aws.recordings.name)
     planned = plan_migration(stacks.target, OLD, days=7, now=stacks.clock()).ledger
@@ -182,7 +184,7 @@ def test_migrate_keeps_a_request_when_a_webhook_event_comes_meanwhile(stacks: St
     assert (request.is_sent, request.is_taken_over) == (True, False)
 
 
-def test_migrate_leaves_and_names_a_record_that_changes_all_the_time(stacks: Stacks) -> None:
+def test_migrate_skips_and_names_a_record_that_changes_at_each_attempt(stacks: Stacks) -> None:
     stacks.add_row(UUID, "SENT_TO_DOWNLOADER")
 
     class Busy(Ledger):
@@ -210,7 +212,7 @@ def test_an_unreadable_record_does_not_stop_the_migration(stacks: Stacks, is_dry
     assert "auto-ingest-u1" not in stacks.aws.rows()
 
 
-def test_a_new_on_demand_request_is_accepted_beside_a_migrated_one(stacks: Stacks) -> None:
+def test_a_new_on_demand_request_is_accepted_beside_a_migrated_request(stacks: Stacks) -> None:
     stacks.migrate_row(UUID, "SENT_TO_OPENCAST", zip_id=OTHER_ID, origin="on_demand")
     deps = webhook_dependencies(stacks.aws, stacks.clock)
     assert post_webhook(deps, on_demand(zip_id="on-demand-new")).status == 200

@@ -175,7 +175,7 @@ def store_or_compare(outputs: dict[str, str], *, store: bool) -> None:
     assert not differing, "\n".join(differing.values())
 
 
-def test_commands_print_what_is_stored(
+def test_commands_print_the_stored_outputs(
     shell: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     # One scene for all: making it takes longer than the commands.
@@ -192,7 +192,7 @@ def test_commands_print_what_is_stored(
     store_or_compare(found, store=request.config.getoption("--rewrite-outputs"))
 
 
-def test_answers_are_printed_as_they_are_stored(
+def test_functions_that_print_answers_print_the_stored_outputs(
     monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     def outputs(show: Callable[[], None]) -> str:

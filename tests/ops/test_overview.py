@@ -23,7 +23,7 @@ WHOLE: Mapping[str, Answer] = {"cloudformation.DescribeStacks": (200, {"Stacks":
 """CloudFormation knows the stack; moto answers everything else."""
 
 
-def test_the_overview_is_complete_but_for_what_is_missing(aws: Cloud) -> None:
+def test_the_overview_of_an_incomplete_stack_names_missing_resources(aws: Cloud) -> None:
     aws.sqs.delete_queue(QueueUrl=aws.upload_dlq)
     aws.sqs.send_message(QueueUrl=aws.download_dlq, MessageBody="{}")
     gone = (404, {"Error": {"Code": "NotFound", "Message": "no topic"}})
@@ -46,7 +46,7 @@ def test_the_overview_is_complete_but_for_what_is_missing(aws: Cloud) -> None:
 
 
 @pytest.mark.usefixtures("aws")
-def test_the_overview_is_shown_when_the_password_may_not_be_read() -> None:
+def test_the_overview_is_shown_when_the_opencast_password_may_not_be_read() -> None:
     denied = (400, {"Error": {"Code": "AccessDeniedException", "Message": "not authorized"}})
     answers = {**WHOLE, **mailbox(TOPIC), **released_function(), "ssm.GetParameter": denied}
     found = overview.read_overview(target_answering(answers))
@@ -81,7 +81,7 @@ def test_the_overview_says_which_addresses_get_mails(capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.usefixtures("aws")
-def test_the_overview_names_the_command_when_nobody_gets_mails() -> None:
+def test_the_overview_names_the_command_to_subscribe_when_nobody_gets_mails() -> None:
     found = overview.read_overview(target_answering({**WHOLE, **mailbox()}))
     assert found.mails == {}
     assert f"Nobody gets mails: `aws sns subscribe --topic-arn {TOPIC} " in found.problems[-1]

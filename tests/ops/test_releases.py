@@ -111,7 +111,7 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
         yield made
 
 
-def test_a_release_moves_the_alias_to_what_was_deployed(stack: Stack) -> None:
+def test_a_release_moves_the_alias_to_the_deployed_code(stack: Stack) -> None:
     stack.deploy(WEBHOOK, "second")
     assert stack.runs(WEBHOOK) == "1"
     moves = release_all(stack.releases, THREE, "v2")
@@ -166,7 +166,7 @@ def test_roll_back_moves_nothing_when_the_name_is_empty(stack: Stack) -> None:
     assert stack.runs(WEBHOOK) == "1"
 
 
-def test_roll_back_restores_what_ran_as_of_a_release(stack: Stack) -> None:
+def test_roll_back_restores_all_versions_of_a_named_release(stack: Stack) -> None:
     """A release publishes versions only of functions that changed."""
     stack.deploy(WEBHOOK, "second")
     release_all(stack.releases, THREE, "v2")
@@ -194,7 +194,7 @@ def test_roll_back_moves_nothing_when_one_function_lacks_the_version(stack: Stac
     assert stack.runs(WEBHOOK) == "2"
 
 
-def test_a_release_that_stopped_half_way_can_be_repeated(stack: Stack) -> None:
+def test_an_incomplete_release_can_be_repeated(stack: Stack) -> None:
     for function in THREE:
         stack.deploy(function, "second")
     name = NAMES.function(DOWNLOADER)
@@ -210,7 +210,7 @@ def test_a_release_that_stopped_half_way_can_be_repeated(stack: Stack) -> None:
     assert [(move.before, move.after) for move in moves] == [("2", "2"), ("1", "2"), ("1", "2")]
 
 
-def test_a_changed_setting_reaches_the_alias_without_other_code(stack: Stack) -> None:
+def test_a_changed_setting_is_released_without_other_code(stack: Stack) -> None:
     stack.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60")
     moves, waiting = apply_changed_settings(stack.releases, THREE)
     assert [(move.function, move.after) for move in moves] == [(WEBHOOK, "2")]
@@ -228,7 +228,9 @@ def test_an_update_of_settings_keeps_debug_logging(stack: Stack) -> None:
         assert code.variables["WEBHOOK_DELAY_SECONDS"] == "60"
 
 
-def test_a_changed_setting_waits_when_unreleased_code_is_deployed(stack: Stack) -> None:
+def test_a_changed_setting_waits_for_a_release_when_unreleased_code_is_deployed(
+    stack: Stack,
+) -> None:
     stack.deploy(WEBHOOK, "second")
     stack.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60")
     assert apply_changed_settings(stack.releases, THREE) == ([], [WEBHOOK])
@@ -305,7 +307,9 @@ CHANGES: dict[str, Callable[[Stack], object]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_move_of_the_alias_by_somebody_else_stays(stack: Stack, change: str) -> None:
+def test_a_release_is_an_error_when_somebody_else_moves_the_alias_meanwhile(
+    stack: Stack, change: str
+) -> None:
     stack.deploy(WEBHOOK, "second")
     release_all(stack.releases, [WEBHOOK], "")
     stack.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60")
@@ -321,7 +325,7 @@ def test_a_move_of_the_alias_by_somebody_else_stays(stack: Stack, change: str) -
     assert stack.runs(WEBHOOK) == "1"
 
 
-def test_lacks_alias_notices_another_name_of_the_alias(stack: Stack) -> None:
+def test_lacks_alias_is_true_when_the_alias_has_another_name(stack: Stack) -> None:
     assert not stack.releases.lacks_alias(WEBHOOK)
     renamed = Releases(stack.client, NAMES, "prod")
     assert renamed.lacks_alias(WEBHOOK)
@@ -330,7 +334,9 @@ def test_lacks_alias_notices_another_name_of_the_alias(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
-def test_debug_restores_latest_before_an_interrupt(stack: Stack, number: signal.Signals) -> None:
+def test_debug_restores_latest_before_a_signal_ends_the_command(
+    stack: Stack, number: signal.Signals
+) -> None:
     stack.deploy(WEBHOOK, "second")
     own = stack.code(WEBHOOK)
     publishing = "before-call.lambda.PublishVersion"
@@ -343,7 +349,7 @@ def test_debug_restores_latest_before_an_interrupt(stack: Stack, number: signal.
     assert stack.releases.released(DOWNLOADER).variables["DEBUG"] == ""
 
 
-def test_a_missing_function_is_named(stack: Stack) -> None:
+def test_a_missing_function_is_an_error_with_its_name(stack: Stack) -> None:
     gone = Function("zoom-nothing", "nothing", "nothing", ())
     with pytest.raises(OpsError, match="There is no function zip-test-zoom-nothing"):
         stack.releases.latest(gone)

@@ -32,7 +32,7 @@ DISTRIBUTIONS = {
 
 
 @pytest.mark.parametrize("source", sources(), ids=str)
-def test_a_lock_fits_its_source(source: Path) -> None:
+def test_a_lock_agrees_with_its_source(source: Path) -> None:
     assert lock_problems(source) == []
 
 
@@ -103,7 +103,7 @@ def test_lock_problems_is_empty_when_lock_and_source_agree(locked: Path) -> None
         ("base.txt", "3.1", "3.2", "idna is pinned to 3.1, and in base.txt to 3.2"),
     ],
 )
-def test_lock_problems_names_each_disagreement(
+def test_lock_problems_describes_each_difference(
     locked: Path, file: str, old: str, new: str, complaint: str
 ) -> None:
     path = locked / file
@@ -112,7 +112,7 @@ def test_lock_problems_names_each_disagreement(
     assert found.startswith(complaint)
 
 
-def test_the_cdk_cli_reads_the_schema_of_the_library() -> None:
+def test_the_cdk_cli_can_read_the_schema_version_of_the_cdk_library() -> None:
     """The CLI has version numbers of its own: the schema of the cloud assembly has to fit."""
     wanted = json.loads((ROOT / "package.json").read_text())["devDependencies"]["aws-cdk"]
     installed = json.loads((ROOT / "node_modules" / "aws-cdk" / "package.json").read_text())
@@ -123,7 +123,7 @@ def test_the_cdk_cli_reads_the_schema_of_the_library() -> None:
     assert Version(metadata.version("aws-cdk.cloud-assembly-schema")) <= Version(newest.group(1))
 
 
-def test_the_installed_cdk_library_is_the_locked_one() -> None:
+def test_the_installed_cdk_library_has_the_locked_version() -> None:
     lock = pinned(ROOT / "requirements" / "base.txt")["aws-cdk-lib"]
     assert lock.specifier.contains(metadata.version("aws-cdk-lib"))
 

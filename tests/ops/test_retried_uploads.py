@@ -146,7 +146,7 @@ def test_a_retried_upload_is_ingested_once_its_cause_is_fixed(retrying: Retrying
     assert retrying.row == ("SENT_TO_OPENCAST", "")
 
 
-def test_a_retried_upload_is_done_when_its_ingest_exists(retrying: Retrying) -> None:
+def test_a_retried_upload_is_not_posted_again_when_its_ingest_exists(retrying: Retrying) -> None:
     retrying.opencast.is_mended = True
     retrying.upload("f0")
     retrying.queues.add_to_dlq(message(retrying.queues, "f0"), group=UUID)
@@ -170,7 +170,7 @@ def test_a_retried_upload_includes_late_files(retrying: Retrying, limit: int | N
     assert retrying.row == ("SENT_TO_OPENCAST", "")
 
 
-def test_a_superseded_upload_leaves_the_row_alone(retrying: Retrying) -> None:
+def test_a_superseded_upload_leaves_the_row_unchanged(retrying: Retrying) -> None:
     retrying.upload("f0")
     retrying.accept("f0", "f1")
     retrying.queues.status.write(ZIP_ID, StatusChange(State.IGNORED, "Recording <2 minutes"))

@@ -137,7 +137,9 @@ def test_csv_import_explains_a_missing_file_and_a_folder(aws: Cloud, tmp_path: P
         import_csv(aws.schedule, tmp_path)
 
 
-def test_csv_import_deletes_only_meetings_that_left_the_file(aws: Cloud, tmp_path: Path) -> None:
+def test_csv_import_deletes_only_meetings_that_are_no_longer_in_the_file(
+    aws: Cloud, tmp_path: Path
+) -> None:
     first_system = {"zoom_series_id": "5", "opencast_series_id": "s", "course_code": "c"}
     aws.schedule.put_item(Item={**first_system, "events": []})
     import_csv(aws.schedule, write(tmp_path / "fall.csv", [HEADER, row(1001), row(1002)]))
@@ -149,7 +151,7 @@ def test_csv_import_deletes_only_meetings_that_left_the_file(aws: Cloud, tmp_pat
     assert set(stored(aws)) == {"1004"}
 
 
-def test_csv_import_dry_run_reports_and_changes_nothing(
+def test_a_dry_run_of_csv_import_reports_changes_and_makes_none(
     aws: Cloud, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     report = import_csv(

@@ -62,7 +62,7 @@ def test_the_status_of_a_secret_shows_no_part_of_its_value(aws: Cloud) -> None:
         assert str(len(value)) not in shown
 
 
-def test_every_secret_has_a_reader() -> None:
+def test_every_secret_is_read_by_a_function() -> None:
     assert {name for read in READ_BY.values() for name in read} == {*SECRETS, SIGNING_KEY}
 
 
@@ -76,7 +76,7 @@ def test_rotate_refuses_an_unknown_name_without_repeating_it() -> None:
 
 
 @pytest.mark.parametrize("name", [*SECRETS, SIGNING_KEY])
-def test_rotate_keeps_an_old_value_of_webhook_tokens_only(name: str) -> None:
+def test_rotate_can_keep_the_old_value_only_of_the_webhook_token(name: str) -> None:
     check_name(name, keep_old=False)
     if name == WEBHOOK_TOKEN:
         check_name(name, keep_old=True)
@@ -85,7 +85,7 @@ def test_rotate_keeps_an_old_value_of_webhook_tokens_only(name: str) -> None:
             check_name(name, keep_old=True)
 
 
-def test_rotate_reads_a_value_from_a_terminal_or_a_pipe() -> None:
+def test_rotate_reads_the_new_value_from_a_terminal_or_a_pipe() -> None:
     prompts: list[str] = []
 
     def ask(prompt: str) -> str:
@@ -99,7 +99,7 @@ def test_rotate_reads_a_value_from_a_terminal_or_a_pipe() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "\n", "  \n", "a\nb\n", "a\x00b", "x" * 5000, "a\x1bb"])
-def test_rotate_refuses_a_value_that_can_not_be_one(text: str) -> None:
+def test_rotate_refuses_text_that_can_not_be_a_secret(text: str) -> None:
     with pytest.raises(OpsError, match="nothing was changed") as said:
         read_value("APIGEE_KEY", io.StringIO(text), refuse)
     assert "xxx" not in str(said.value)
@@ -115,7 +115,7 @@ def test_rotate_replaces_the_signing_key_completely() -> None:
     assert new_value(SIGNING_KEY, "", "k1", keep_old=False) == "k1"
 
 
-def test_rotate_keeps_old_tokens_on_request() -> None:
+def test_rotate_keeps_old_webhook_tokens_only_with_keep_old() -> None:
     assert new_value(WEBHOOK_TOKEN, "a", "b", keep_old=False) == "b"
     assert new_value(WEBHOOK_TOKEN, "a", "b", keep_old=True) == "b,a"
     assert new_value(WEBHOOK_TOKEN, "a, c", "b", keep_old=True) == "b,a,c"
@@ -128,7 +128,9 @@ def test_rotate_keeps_old_tokens_on_request() -> None:
     st.sampled_from("abcdef"),
     st.booleans(),
 )
-def test_rotate_puts_the_new_token_first_and_once(old: list[str], new: str, keep: bool) -> None:
+def test_rotate_puts_the_new_webhook_token_first_and_only_once(
+    old: list[str], new: str, keep: bool
+) -> None:
     before = ",".join(dict.fromkeys(old))
     try:
         found = split(new_value(WEBHOOK_TOKEN, before, new, keep_old=keep))
@@ -215,7 +217,7 @@ def test_a_rotated_secret_is_not_overwritten_by_an_old_setting(aws: Cloud) -> No
     assert secrets.write(aws.ssm, NAMES, wanted).lines() == []
 
 
-def test_a_kept_old_token_does_not_count_as_a_difference(aws: Cloud) -> None:
+def test_a_kept_old_webhook_token_is_not_a_difference_from_the_settings(aws: Cloud) -> None:
     name = WEBHOOK_TOKEN
     secrets.write(aws.ssm, NAMES, {name: "old"})
     secrets.put(aws.ssm, NAMES, name, "new,old", secrets.ROTATED)
@@ -225,7 +227,7 @@ def test_a_kept_old_token_does_not_count_as_a_difference(aws: Cloud) -> None:
     assert not secrets.is_same(name, "", "new")
 
 
-def test_delete_all_leaves_secrets_of_another_stack_alone(aws: Cloud) -> None:
+def test_delete_all_keeps_the_secrets_of_another_stack(aws: Cloud) -> None:
     for stack in ("zip-a", "zip-ab"):
         secrets.write(aws.ssm, Names(stack), {f"KEY_{number}": "v" for number in range(12)})
     secrets.delete_all(aws.ssm, NAMES)
