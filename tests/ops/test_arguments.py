@@ -1,4 +1,4 @@
-"""Operators' input (periods, uuids, meeting numbers, ^C), and printing of strangers' texts."""
+"""Tests of operators' input (periods, uuids, meeting numbers, ^C), and of untrusted text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`invoke audit`, with the real pip-audit and npm against services on loopback."""
+"""Tests of `invoke audit`, with the real pip-audit and npm against stand-ins on loopback."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.ops.vulnerability_services import Services, served
 CONTROLS = {PYTHON_CONTROL, NODE_CONTROL}
 HASH = f"\\\n    --hash=sha256:{'0' * 64}"
 NOWHERE = "http://127.0.0.1:9"
-"""An address where nothing listens."""
+"""An address at which no server listens."""
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def services() -> Iterator[Services]:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A project with a lock of each kind: one release is deployed, the others are tools."""
+    """Return a project with a lock of each kind: one release is deployed, the others are tools."""
     files = {
         "function_requirements/webhook.txt": f"requests==2.32.1 {HASH}\n",
         "requirements/dev.txt": f"requests==2.32.1 {HASH}\nPyYAML==6.0.1 {HASH}\n",
@@ -110,7 +110,7 @@ def test_audit_result_is_unchecked_when_the_services_can_not_be_reached(
 def test_audit_result_is_unchecked_when_the_services_know_no_vulnerability(
     services: Services, project: Path, tmp_path: Path
 ) -> None:
-    """A mirror may lack the data and answer as if there were no vulnerability at all."""
+    # A mirror may lack the data and answer as if there were no vulnerability at all.
     services.python, services.node = {}, {}
     found = reports(project, environment(services, tmp_path))
     assert audit.result_of(found) is Result.UNCHECKED

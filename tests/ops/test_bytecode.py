@@ -1,4 +1,4 @@
-"""The modules that a cold start imports, and their reproducible bytecode."""
+"""Tests of the modules that a cold start imports, and of their reproducible bytecode."""
 
 from __future__ import annotations
 

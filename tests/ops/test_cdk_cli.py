@@ -1,4 +1,4 @@
-"""The CDK's command line, as a script that stands in for it, and the question before a change."""
+"""Tests of the CDK's command line, played by a script, and of the question before a change."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PLACE = Place("zip-test", "zip-code", "live", "us-east-1", "")
 
 
 def cli(folder: Path, script: str) -> CdkCli:
-    """Return a command line whose program is this shell script."""
+    """Return the CDK's command line with a shell script as its program."""
     program = folder / "cdk"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
@@ -24,7 +24,8 @@ def cli(folder: Path, script: str) -> CdkCli:
 
 
 def test_cdk_output_is_returned_as_text(tmp_path: Path) -> None:
-    # So the program never writes to a pipe that `| head` has closed.
+    # The command prints the text itself, so the CLI never writes to a pipe that `| head` has
+    # closed.
     assert cli(tmp_path, "echo Resources:").output_of("synth") == "Resources:\n"
 
 

@@ -1,4 +1,4 @@
-"""The closure of a module's imports."""
+"""Tests of the closure of a module's imports."""
 
 from __future__ import annotations
 

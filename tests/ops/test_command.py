@@ -1,4 +1,4 @@
-"""Rules for every command: both spellings, errors of one line, output that may close."""
+"""Tests of rules for every command: both spellings, errors on one line, closed output."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def start(project: Path, *words: str, **environment: str) -> subprocess.Popen[bytes]:
-    """Start a command of the project."""
+    """Start a command in a project, and return the process."""
     return subprocess.Popen(
         [sys.executable, "-m", "invoke", *words],
         cwd=project,
@@ -108,7 +108,7 @@ def start(project: Path, *words: str, **environment: str) -> subprocess.Popen[by
 
 
 def invoke(project: Path, *words: str, **environment: str) -> tuple[int, str, str]:
-    """Run a command of the project. Return its exit code, output and errors."""
+    """Run a command in a project, and return its exit code, output and errors."""
     running = start(project, *words, **environment)
     out, err = running.communicate()
     return running.returncode, out.decode(), err.decode()
@@ -177,7 +177,7 @@ def test_a_command_says_that_the_local_stack_is_down_when_it_does_not_answer(
     code, _, err = invoke(project, "fail", "offline", AWS_ENDPOINT_URL=f"https://{host}:4566")
     assert code == 1
     assert err.startswith("The local stack, which this shell has selected, doesn't answer.")
-    # `local.up` refuses the settings of a stack that is gone.
+    # `local.up` refuses a shell with the settings of a stack that has ended.
     assert err.index("Open a new shell") < err.index("`invoke local.up`")
     assert err.count("\n") == 1
 

@@ -1,4 +1,4 @@
-"""Answers to mistyped commands and to requests for help."""
+"""Tests of the answers to mistyped commands and to requests for help."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_the_version_option_of_a_command_prints_the_version_of_this_project() ->
 
 
 def test_bash_completes_commands_and_options() -> None:
-    """As docs/operations.md describes it."""
+    # docs/operations.md describes this completion.
     script = """
         eval "$(invoke --print-completion-script bash)"
         complete_line() {

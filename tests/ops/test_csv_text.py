@@ -1,4 +1,4 @@
-"""CSV files hold no formula, and are read back as they were."""
+"""Tests that CSV files contain no formula and are read back unchanged."""
 
 from __future__ import annotations
 

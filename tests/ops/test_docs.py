@@ -1,4 +1,4 @@
-"""Documents name only commands, files, links and limits that exist."""
+"""Tests that documents name only commands, files, links and limits that exist."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SOURCE_ROOTS = (ROOT, ROOT / "functions", INGESTER, INGESTER / "transfer")
 
 GENERATED = {".local", ".venv", ".venv-cloud", ".venv-docs", "cdk.out", "dist", "node_modules"}
 TYPES = {".py", ".md", ".toml", ".ini", ".yml", ".svg"}
-"""Endings by which a name without a folder counts as a file of this project."""
+"""Suffixes of names without a folder that count as files of this project."""
 
 
 def name(path: Path) -> str:
@@ -70,7 +70,7 @@ def test_the_picture_of_the_demo_shows_that_all_checks_passed() -> None:
 
 
 def test_readme_and_contributing_list_the_environments_of_tox() -> None:
-    """`make test` runs them in this order, and each can run alone."""
+    # `make test` runs the environments in this order, and each environment can run alone.
     found = re.search(r"^env_list = (.+)$", (ROOT / "tox.ini").read_text(), re.MULTILINE)
     environments = found[1].split(", ") if found else []
     for document in ("README.md", "CONTRIBUTING.md"):
@@ -84,12 +84,12 @@ def test_readme_and_contributing_list_the_environments_of_tox() -> None:
 
 
 def is_path(text: str) -> bool:
-    """Return whether a piece of code in a document names a file or folder of this project."""
+    """Return whether code in a document names a file or folder of this project."""
     if not re.fullmatch(r"\.?[\w-][\w.-]*(/[\w.-]+)*/?", text):
         return False
     first = text.partition("/")[0]
     if first in GENERATED or text.endswith("/source"):
-        # A name that ends in `/source` is a flavor of Opencast's.
+        # A name that ends in `/source` is a flavor of Opencast.
         return False
     known = any((root / first).is_dir() for root in SOURCE_ROOTS)
     return ("/" in text and known) or Path(text).suffix in TYPES

@@ -1,4 +1,4 @@
-"""`invoke exec.…`: requests, direct calls and resent events, and the messages about them."""
+"""Tests of `invoke exec.…`: requests, direct calls, resent events, and messages about these."""
 
 from __future__ import annotations
 

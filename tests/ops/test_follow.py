@@ -39,7 +39,7 @@ def row(state: State, reason: str = "", *, minute: int = 0, **more: Any) -> Stat
 
 
 class ScriptedReads:
-    """A row that is read again and again, with prepared results."""
+    """A row whose repeated reads have prepared results."""
 
     def __init__(self, *found: StatusRow | Exception | None) -> None:
         self.found = list(found)
@@ -167,7 +167,7 @@ def test_follow_reports_a_row_that_is_gone() -> None:
 
 
 def record(series: str = "T", *, zip_id: str = ZIP_ID, **posts: Outcome) -> Record:
-    """Return the ledger's record after POSTs at these hours, as `h15=Outcome.TAKEN`."""
+    """Return the ledger's record after POSTs at the hours of `posts`, as in `h15=Outcome.TAKEN`."""
     made = tuple(
         Post(attempt=at, at=f"2026-11-24T{at[1:]}:00:00Z", outcome=outcome)
         for at, outcome in (posts or {"h15": Outcome.TAKEN}).items()

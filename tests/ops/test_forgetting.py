@@ -1,4 +1,4 @@
-"""`invoke recordings.forget`: what it removes, what it leaves, and when it refuses."""
+"""Tests of `invoke recordings.forget`: removed traces, kept traces, and refusals."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ POST = Post(attempt="a", at="2026-10-14T12:30:00Z")
 
 
 class Stack:
-    """A stack with two recordings of one meeting: each has two ingests in Opencast, and traces."""
+    """A stack with two recordings of one meeting, each with two ingests in Opencast and traces."""
 
     def __init__(self, aws: Cloud, clock: Clock) -> None:
         self.aws, self.clock = aws, clock
@@ -61,7 +61,7 @@ class Stack:
         clock.forward(hours=3)
 
     def add(self, uuid: str, start: str) -> None:
-        """Add a recording that is in Opencast, with all traces that one can leave."""
+        """Add a recording that is in Opencast, with all kinds of traces."""
         file_id = f"file-of-{uuid[:3]}"
         record = ledger.with_files(Record(uuid=uuid), {file_id: "speaker"}, self.clock())
         for zip_id in (automated(uuid), f"on-demand-{uuid[:3]}"):
@@ -75,7 +75,8 @@ class Stack:
             record = ledger.with_answer(record, zip_id, POST.attempt, Outcome.TAKEN)
         self.ledger.change(uuid, lambda _: record)
         self.events.append(uuid, RecordingEvent("recording.started", 1_791_990_000))
-        # The second one is of a time that no row knows; its file's id tells.
+        # No row has the start in the second key, so only the file's id in the key tells its
+        # recording.
         for begin, view in ((start, "gallery_view"), ("2026-10-01T12:00:00Z", "active_speaker")):
             self.put(staging_key(MEETING, begin, 0, view, file_id, "mp4"))
         for queue in (self.aws.download_dlq, self.aws.upload_dlq):
@@ -86,7 +87,7 @@ class Stack:
         self.aws.s3.put_object(Bucket=BUCKET, Key=key, Body=b"x")
 
     def left(self) -> str:
-        """Return everything that is left in tables, bucket and dead-letter queues, as text."""
+        """Return the content of tables, bucket and dead-letter queues as text."""
         tables = (self.aws.status, self.aws.recordings, self.aws.events)
         items = [item for table in tables for item in table.scan()["Items"]]
         versions = self.aws.s3.list_object_versions(Bucket=BUCKET)
@@ -111,7 +112,7 @@ def stack(aws: Cloud, clock: Clock) -> Stack:
 
 @contextmanager
 def answering(monkeypatch: pytest.MonkeyPatch, answer: str) -> Iterator[None]:
-    """Somebody sits at the terminal and types an answer."""
+    """Let an operator at the terminal type `answer` during the block."""
     with monkeypatch.context() as patch:
         patch.setenv("NONINTERACTIVE", "")
         patch.setattr("sys.stdin", io.StringIO(f"{answer}\n"))
@@ -130,7 +131,7 @@ def test_forgetting_leaves_only_uuid_and_time_and_keeps_other_recordings(stack: 
     left = stack.left()
     assert left.count(ANN) == 1
     assert "file-of-ann" not in left
-    # Two staged files and the record.
+    # The other recording's file id is in the keys of two staged files, and in the record.
     assert left.count("file-of-bob") >= 3
     assert left.count(f"'uuid': '{BOB}'") == 3
 
@@ -167,7 +168,7 @@ def test_forgetting_completes_an_interrupted_run(stack: Stack) -> None:
     client = stack.aws.status.meta.client
     with failing(client, "dynamodb.DeleteItem", "InternalServerError"), pytest.raises(ClientError):
         stack.forget()
-    # Until the end the record itself keeps the recording from being ingested again.
+    # Until the end of a run, the old record prevents a second ingest of the recording.
     assert stack.ledger.get(ANN) == record
     stack.forget()
     assert stack.left().count(ANN) == 1

@@ -1,4 +1,4 @@
-"""The generated documents (commands, API, settings, example.env) are up to date and complete."""
+"""Tests that the generated documents (commands, API, settings, example.env) are up to date."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ stack.deploy
 recordings recordings.forget secrets.status secrets.rotate migrate
 local.up local.demo local.down local.status local.env
 """.split()
-"""Commands that sites use."""
+"""Commands that sites use, so that none may be removed or renamed."""
 
 OPTIONS = {
     "codebuild": "-r --revision",
@@ -61,7 +61,7 @@ OPTIONS = {
 
 
 def written_by(module: str) -> str:
-    """Return what a module prints as a program."""
+    """Return the output of a module that runs as a program."""
     command = [sys.executable, "-m", module]
     environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'functions'}"}
     done = subprocess.run(
@@ -77,7 +77,7 @@ def made() -> str:
 
 @pytest.fixture(scope="module")
 def options(made: str) -> dict[str, str]:
-    """Return the options of each command, by each of its names."""
+    """Return the options of each command, under each of its names."""
     cells = re.findall(r"^\| (`.+?) \| ", made, re.MULTILINE)
     found = {name: "" for cell in cells for name in re.findall(r"`([a-z][a-z.-]+)", cell)}
     for heading, listed in re.findall(r"^(`.+`):\n\n((?:- .+\n)+)", made, re.MULTILINE):
@@ -123,7 +123,7 @@ def test_each_command_has_a_description_of_one_line(made: str) -> None:
 
 
 def test_invoke_list_has_one_line_for_each_command() -> None:
-    """invoke folds what is longer than 80 columns."""
+    # invoke folds descriptions that are longer than 80 columns.
     command = [sys.executable, "-m", "invoke", "--list"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     lines = [line for line in listed.splitlines() if line.startswith("  ")]

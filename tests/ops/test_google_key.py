@@ -1,4 +1,4 @@
-"""The Google account's key: SSM gets only a valid one, and no message shows any of it."""
+"""Tests that SSM gets only a valid Google key, and that no message shows a part of the key."""
 
 from __future__ import annotations
 

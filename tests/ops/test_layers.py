@@ -1,4 +1,4 @@
-"""Rules of imports for the functions' own files: modules, which import-linter can't see."""
+"""Tests of import rules for the functions' own files, which import-linter can't check."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PURE |= {"contextlib", "hmac", "zoneinfo", "zlib"}
 """Modules of Python that do no I/O: they know no clock, no machine and no network."""
 
 IO_ROOMS = {"runtime", "transfer"}
-"""Rooms in which every module may do I/O."""
+"""Rooms (packages of `ingester`) in which every module may do I/O."""
 
 IO_MODULES = {
     "log",
@@ -71,7 +71,7 @@ IO_MODULES = {
     "zoom/stage_recording",
     "zoom/webhook_client",
 }
-"""Modules of the other rooms that do I/O. All others are pure."""
+"""Modules of the other rooms that do I/O. All modules that aren't listed are pure."""
 
 
 def name_of(path: Path) -> str:
@@ -125,7 +125,7 @@ def test_the_init_file_of_a_package_imports_nothing(path: Path) -> None:
 @pytest.mark.parametrize("path", PURE_MODULES, ids=name_of)
 def test_a_pure_module_imports_no_io(path: Path) -> None:
     assert tops(path) & sys.stdlib_module_names <= PURE
-    # webvtt parses a text; it opens a file only if it is given a name.
+    # webvtt opens files, but not in the calls of this project, which pass texts.
     assert tops(path) - sys.stdlib_module_names <= {"ingester", "msgspec", "webvtt"}
     ours = {name.replace(".", "/") for name in imports(path) if name.startswith("ingester.")}
     io = {

@@ -1,4 +1,4 @@
-"""`invoke recordings`: the selection of rows, their table, and the next steps."""
+"""Tests of `invoke recordings`: the selection of rows, the texts, and the next steps."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_find_skips_a_row_without_a_state(aws: Cloud, status: StatusTable, clock
 
 @pytest.fixture
 def begin_ingest(aws: Cloud) -> Callable[..., StatusTable]:
-    """Return a function that writes an ingest, requested some hours ago, and returns the table."""
+    """Return a function that writes an ingest of some hours ago, and returns the table."""
 
     def begin(zip_id: str, uuid: str, hours: float) -> StatusTable:
         table = StatusTable(aws.status, Clock(datetime.now(UTC) - timedelta(hours=hours)))
@@ -144,7 +144,7 @@ def test_recordings_failed_lists_open_failures_with_their_next_steps(
     begin_ingest("on-demand-1", "settled", 4).write(
         "on-demand-1", StatusChange(State.SENT_TO_OPENCAST)
     )
-    # It has waited for longer than --since looks back.
+    # This ingest has waited for longer than the period of --since.
     begin_ingest("on-demand-2", "awaited", 3).write(
         "on-demand-2", StatusChange(State.SENT_TO_UPLOADER)
     )

@@ -1,4 +1,4 @@
-"""`invoke local.…` without a running cloud: what the commands print."""
+"""Tests of the output of `invoke local.…` without a running cloud."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.ops.terminals import TerminalText, plain
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of a local stack whose processes have ended."""
+    """Return the folder of a local stack whose processes have ended."""
     monkeypatch.setattr(local, "HOME", tmp_path)
     monkeypatch.setenv("TERM", "xterm-256color")
     settings = {"AWS_SECRET_ACCESS_KEY": "s3cret", "SLACK_API_TOKEN": "xoxb-s3cret"}

@@ -1,4 +1,4 @@
-"""`invoke logs.…`, on CloudWatch Logs in process."""
+"""Tests of `invoke logs.…` with the in-process CloudWatch Logs."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def event(text: str, second: float = 0, stream: str = "s", **more: Any) -> dict[
 
 @dataclass
 class LogGroups:
-    """The log groups of a stack, and writes to them."""
+    """The log groups of a stack, with a function that writes events."""
 
     client: Any
     logs: Logs

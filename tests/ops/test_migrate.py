@@ -1,4 +1,4 @@
-"""`invoke migrate`: an old stack's tables, filled as the first system fills them, are copied."""
+"""Tests of `invoke migrate`, from an old stack's tables with the first system's rows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.cloud import Cloud, plain
 from tests.ops.migration_harness import OLD, Stacks, during_first_write, events_row, status_row
 
 REQUESTS = len(SENT) + 3 + 1
-"""Number of states of a processed request: sent, failed, ignored."""
+"""Number of states of a processed request: those in SENT, three failures, and ignored."""
 
 
 def counts(tallies: dict[str, Tally]) -> dict[str, tuple[int, int, dict[str, int]]]:
@@ -152,7 +152,7 @@ EARLIER, LATER = timedelta(hours=2), timedelta(hours=1)
 @pytest.mark.parametrize(
     ("there", "here", "copied"),
     [
-        # The row was copied before, and the old stack has continued since.
+        # The row was copied earlier, and the old stack has continued since.
         (("SENT_TO_OPENCAST", LATER, {}), ("SENT_TO_DOWNLOADER", EARLIER, {}), True),
         (("SENT_TO_DOWNLOADER", EARLIER, {}), ("SENT_TO_OPENCAST", LATER, {}), False),
         # This pipeline has processed the request.
@@ -161,7 +161,7 @@ EARLIER, LATER = timedelta(hours=2), timedelta(hours=1)
             ("SENT_TO_DOWNLOADER", EARLIER, {"file_ids": {"f"}}),
             False,
         ),
-        # The switch was during the meeting: an ingest's state says more than Zoom's progress.
+        # The switch was during the meeting. An ingest's state is further than Zoom's progress.
         (("SENT_TO_OPENCAST", EARLIER, {}), ("RECORDING_STOPPED", LATER, {}), True),
         (("RECORDING_IN_PROGRESS", LATER, {}), ("IGNORED", EARLIER, {}), False),
         (("RECORDING_STOPPED", LATER, {}), ("RECORDING_IN_PROGRESS", EARLIER, {}), True),
@@ -246,7 +246,7 @@ def test_migrate_writes_nothing_when_an_old_table_is_missing(aws: Cloud, stacks:
 
 
 def test_migrate_writes_nothing_when_the_ledger_is_missing(aws: Cloud, stacks: Stacks) -> None:
-    """The checkout may be newer than the stack."""
+    # The stack may be older than the checkout, and have no ledger yet.
     fill(stacks)
     aws.recordings.delete()
     with pytest.raises(

@@ -1,4 +1,4 @@
-"""The old stack's requests in this stack's ledger, and the pipeline's decisions about repeats."""
+"""Tests of migrated requests in the ledger, and of the pipeline's decisions about repeats."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NOW = "2026-10-14T18:30:00Z"
 
 
 def is_taken_again(stacks: Stacks, *files: dict[str, Any]) -> bool:
-    """Post Zoom's webhook event. Return whether it begins an ingest."""
+    """Post Zoom's webhook event, and return whether the event begins an ingest."""
     answer = post_webhook(
         webhook_dependencies(stacks.aws, stacks.clock), completed(*(files or (mp4(), chat())))
     )
@@ -85,7 +85,7 @@ def test_a_recording_that_zoom_only_announced_is_not_migrated(stacks: Stacks, st
 
 
 def test_a_migrated_request_counts_as_sent_when_a_retry_is_due(stacks: Stacks) -> None:
-    """Only a stack of this system notes the time; the message is still on its queue."""
+    # Only stacks of this system write the time of a retry, for which a message waits on the queue.
     stacks.migrate_row(UUID, "DOWNLOADER_FAILED", retry_due=NOW, asked={"oc_workflow": "w"})
     request = stacks.ledger.get(UUID).request(ZIP_ID)
     assert (request.is_sent, request.asked) == (True, Asked(oc_workflow="w"))
@@ -123,7 +123,7 @@ def test_migrate_finds_the_uuid_of_a_recording_in_the_key_of_its_row(stacks: Sta
 
 def test_migrate_updates_a_migrated_request_when_it_runs_again(stacks: Stacks) -> None:
     stacks.migrate_row(UUID, "SENT_TO_DOWNLOADER")
-    # A repeat is dropped, but the ledger has its files.
+    # The webhook drops a repeated event, but adds its files to the ledger.
     assert not is_taken_again(stacks)
     assert set(stacks.ledger.get(UUID).files) == {"file-1", "chat-1"}
     stacks.clock.forward(hours=1)
@@ -145,7 +145,7 @@ def test_migrate_keeps_a_request_that_this_pipeline_accepted(stacks: Stacks, sta
 
 
 def test_migrate_keeps_a_row_whose_request_is_in_the_ledger(stacks: Stacks) -> None:
-    """Zoom's webhook event named no files, so the row names none."""
+    # The row names no files, because Zoom's webhook event named none.
     stacks.ledger.change(UUID, lambda old: rules.with_request(old, ZIP_ID, Asked(), stacks.clock()))
     ours = status_row(UUID, "WEBHOOK_RECEIVED", stacks.clock())
     stacks.aws.status.put_item(Item=ours)

@@ -1,4 +1,4 @@
-"""The downloader's package holds the program that its MP4 check starts."""
+"""Tests that the downloader's package contains the program that its MP4 check starts."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Each command asks for the settings that it needs, and for no others."""
+"""Tests that each command requires only the settings that it uses."""
 
 from __future__ import annotations
 

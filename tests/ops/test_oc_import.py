@@ -1,4 +1,4 @@
-"""`invoke schedule.oc-import`: the listing of DCE's Opencast, over real HTTPS with Digest."""
+"""Tests of `invoke schedule.oc-import` with a stand-in for DCE's Opencast (HTTPS, Digest)."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_fetch_refuses_an_incomplete_listing(
     listing.classes, listing.total = [listed(), listed()], "5"
     with pytest.raises(OpsError, match=r"speaks of 5 classes and gave 2: nothing was changed"):
         fetch(at(listing), session)
-    # A server that ignores offsets returns the same page again and again.
+    # A server that ignores offsets returns the same page for each request.
     page = {"helixEvents": {"total": 5, "resultSet": [listed(), listed()]}}
     listing.content = json_answer(200, page)
     with pytest.raises(OpsError, match=r"speaks of 5 classes and gave 2"):
@@ -181,7 +181,7 @@ def test_fetch_reads_classes_from_the_whole_address_of_a_listing(
 def listed_stack(
     shell_of_stack: pytest.MonkeyPatch, listing: ClassListing, tls: Authority
 ) -> ClassListing:
-    """A listing of one class, and a shell that names a stack and its Opencast user."""
+    """Return a listing of one class, and set a stack and its Opencast user in the shell."""
     settings = {"OPENCAST_API_USER": USER, "OPENCAST_API_PASSWORD": PASSWORD}
     unset = {"OPENCAST_BASE_URL": "", "OC_CLUSTER_NAME": ""}
     for name, value in {**settings, **unset, "REQUESTS_CA_BUNDLE": str(tls.ca_bundle)}.items():
@@ -216,7 +216,7 @@ def test_oc_import_asks_for_an_address_when_no_opencast_is_known() -> None:
 def test_oc_import_does_not_ask_the_opencast_of_the_stack_when_the_given_address_is_empty(
     monkeypatch: pytest.MonkeyPatch, listed_stack: ClassListing
 ) -> None:
-    """An empty address is a script's unset variable."""
+    # An empty address may be a script's unset variable.
     monkeypatch.setenv("OPENCAST_BASE_URL", listed_stack.url)
     line = said_in_a_line(invoke("schedule.oc-import", "--dry-run", "--endpoint", ""))
     assert "--endpoint has to be" in line

@@ -1,4 +1,4 @@
-"""The look-up of an Opencast cluster's location in AWS, and its cache beside `.env`."""
+"""Tests of the look-up of an Opencast cluster in AWS, and of its cache beside `.env`."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def stack(exports: Mapping[str, str]) -> dict[str, Any]:
 
 @pytest.fixture
 def cloudformation(aws: Cloud) -> Iterator[Any]:
-    """A stub: moto's CloudFormation needs packages that aren't installed."""
+    """Yield a stub of CloudFormation, because moto's needs packages that aren't installed."""
     assert aws.bucket
     with Stubber(boto3.client("cloudformation", region_name=REGION)) as answers:
         yield answers
@@ -53,7 +53,7 @@ def cloudformation(aws: Cloud) -> Iterator[Any]:
 
 @dataclass
 class Vpc:
-    """A VPC with a public subnet and two private ones, one of them by the main route table."""
+    """A VPC with subnets of each kind. `private` are those with a route to a NAT gateway."""
 
     ec2: Any
     id: str
@@ -207,7 +207,7 @@ def test_the_location_of_opencast_is_cached_once_and_read_by_the_settings(
     assert load(given, env_file).opencast_base_url == found
     cached = cache_file(env_file).read_text()
     assert cached.startswith(f"# Looked up in {REGION} from the Opencast cluster oc-prod.")
-    # It isn't looked up again: another node would be an error.
+    # A second look-up would fail, because there are two admin nodes now.
     launch(ec2, stack=CLUSTER, layer="admin")
     ensure_location(given, env_file)
     assert cache_file(env_file).read_text() == cached

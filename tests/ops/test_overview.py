@@ -1,4 +1,4 @@
-"""`invoke stack.status`, also of a stack that is incomplete."""
+"""Tests of `invoke stack.status`, also for an incomplete stack."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STACK = {
 TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:test-notifications"
 
 WHOLE: Mapping[str, Answer] = {"cloudformation.DescribeStacks": (200, {"Stacks": [STACK]})}
-"""CloudFormation knows the stack; moto answers everything else."""
+"""CloudFormation's answer about an existing stack. moto answers all other calls."""
 
 
 def test_the_overview_of_an_incomplete_stack_names_missing_resources(aws: Cloud) -> None:
@@ -56,7 +56,7 @@ def test_the_overview_is_shown_when_the_opencast_password_may_not_be_read() -> N
 
 
 def mailbox(*subscriptions: str) -> dict[str, Answer]:
-    """Return SNS's answer: subscriptions with these ARNs, of ops0@example.edu and so on."""
+    """Return SNS's answer with subscriptions of these ARNs, for ops0@example.edu and so on."""
     listed = [
         {"Endpoint": f"ops{number}@example.edu", "SubscriptionArn": arn}
         for number, arn in enumerate(subscriptions)
@@ -66,7 +66,7 @@ def mailbox(*subscriptions: str) -> dict[str, Answer]:
 
 @pytest.mark.usefixtures("aws")
 def test_the_overview_says_which_addresses_get_mails(capsys: pytest.CaptureFixture[str]) -> None:
-    """SNS accepts a mail to an address that isn't confirmed, and drops it."""
+    # SNS drops mails to an address that isn't confirmed without an error.
     answers = {**WHOLE, **mailbox(f"{TOPIC}:1", "PendingConfirmation", "Deleted")}
     found = overview.read_overview(target_answering(answers))
     assert found.as_json()["mails"] == {

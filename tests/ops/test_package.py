@@ -1,4 +1,4 @@
-"""Packages of functions: reproducible, complete, and without anything superfluous."""
+"""Tests that packages of functions are reproducible, complete, and free of unneeded files."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ HASH_BASED_AND_UNCHECKED = 0b01
 """Flags of bytecode that isn't compared with its source (PEP 552)."""
 
 LATE_IMPORTS = 16
-"""Limit of modules that boto3's clients import inside functions or compiled code."""
+"""Maximum number of modules without bytecode, which boto3's clients import late."""
 
 INSTALLED = Path(botocore.__file__).parents[1]
 
@@ -47,14 +47,14 @@ by_name = pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: fu
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """The packages of all functions for this machine."""
+    """Return the packages of all functions for this machine, by name."""
     out = tmp_path_factory.mktemp("dist")
     return {made.name: made for made in package.build(FUNCTIONS, host(), out)}
 
 
 @pytest.fixture
 def copied_project(tmp_path: Path) -> Path:
-    """A copy of the project's sources and locks, with other times and modes."""
+    """Return a copy of the project's sources and locks, with other times and modes."""
     root = tmp_path / "copy"
     for folder in ("functions", "function_requirements"):
         shutil.copytree(package.ROOT / folder, root / folder, copy_function=shutil.copyfile)
@@ -99,7 +99,7 @@ for name, module in sorted(sys.modules.items()):
 def test_a_package_runs_alone_with_exactly_its_modules_and_services(
     function: Function, built: Built, tmp_path: Path
 ) -> None:
-    """The package runs with nothing but Python, the unpacked zip, and an empty environment."""
+    # The program has only Python, the unpacked zip, and an empty environment.
     made = built[function.name]
     with zipfile.ZipFile(made.path) as archive:
         archive.extractall(tmp_path)
@@ -122,7 +122,7 @@ def test_a_package_runs_alone_with_exactly_its_modules_and_services(
         file.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for file in files
     }
     assert {name for kind, name in said if kind == "module"} == modules
-    # Sources may have bytecode beside them from earlier tests.
+    # The source folders may contain bytecode from earlier tests.
     held = (name for name in entries(made) if not name.endswith(".pyc"))
     ours = {name for name in held if (SOURCE_ROOT / name).is_file()}
     assert ours == files | set(function.files)
@@ -172,7 +172,7 @@ def shapes(model: bytes) -> dict[str, list[str]]:
 
 @by_name
 def test_the_bytecode_in_a_package_belongs_to_its_sources(function: Function, built: Built) -> None:
-    """Python doesn't compare bytecode with its source."""
+    # Python doesn't compare this bytecode with its source, so the package has to be consistent.
     files = entries(built[function.name])
     bytecode = [name for name in files if name.endswith(".pyc")]
     assert {name for name in files if "__pycache__" in name} == set(bytecode)

@@ -1,4 +1,4 @@
-"""The output of `invoke recordings`, on terminals of any width, and in a pipe."""
+"""Tests of the output of `invoke recordings`, on terminals of any width and in a pipe."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ UUID = "8dXp112QmuoKj48wAbcdeQ=="
 
 
 class Terminal(io.StringIO):
-    """An output that is a terminal."""
+    """An output whose `isatty` is true."""
 
     def isatty(self) -> bool:
         return True
@@ -88,7 +88,7 @@ FAILED = (missing(1), row(State.DOWNLOADER_FAILED, "permanent failure: gone"), m
 
 @pytest.fixture
 def printed(monkeypatch: pytest.MonkeyPatch) -> Printed:
-    """Return a function that prints on a terminal of some columns, and returns the text."""
+    """Return a function that prints on a terminal of some columns and returns the text."""
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)
 
@@ -129,7 +129,7 @@ def test_recordings_prints_a_table_with_verdicts_on_a_wide_terminal(printed: Pri
     assert "updated" in text
     assert text.index("In Opencast since") < text.index("Ignored (IGNORED)")
     assert "2 ingests" in text
-    # One ingest needs no verdict above it.
+    # A single ingest needs no verdict above it.
     assert "since" not in plain(printed(listed(TWICE[1]), 130))
 
 

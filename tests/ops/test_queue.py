@@ -1,4 +1,4 @@
-"""The views of `invoke queue.…`, on SQS in process."""
+"""Tests of the views of `invoke queue.…` with the in-process SQS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`invoke exec.reconcile`: the call of the function, and the printed report."""
+"""Tests of `invoke exec.reconcile`: the call of the function, and the printed report."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_exec_reconcile_refuses_a_wrong_since_in_one_sentence(since: str) -> Non
 
 
 def status_of_reconcile(aws: Cloud, clock: Clock, days: str, **item: Any) -> str:
-    """Return what `stack.status` says of reconcile."""
+    """Return the sentence of `stack.status` on reconcile."""
     target = target_answering(released_function(RECONCILE_DAYS=days))
     if item:
         aws.recordings.put_item(Item={"uuid": KEY, "baseline": "2026-10-01T00:00:00Z", **item})

@@ -1,4 +1,4 @@
-"""`invoke queue.retry-…`: messages return from the DLQ to their queue, also after failures."""
+"""Tests of `invoke queue.retry-…`, which redrives messages, also after failures."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_redrive_repeats_no_message_after_a_crash(uploads: Queues) -> None:
     uploads.add_to_dlq(body(1))
     with hold_messages(uploads.redrive.dead, 30) as held:
         (message,) = held.next_page()
-        # The message is sent, and the program dies before it deletes the message of the DLQ.
+        # The program crashes after the send, before it deletes the message from the DLQ.
         uploads.redrive._send(message)  # noqa: SLF001 - what lies between two of its steps
     uploads.run(Selection())
     assert len(uploads.aws.messages(uploads.live_url)) == 1
@@ -135,7 +135,7 @@ def test_redrive_leaves_messages_that_arrived_after_its_start(downloads: Queues)
     downloads.add_to_dlq(body(1))
     late = replace(
         downloads.redrive.dead.counts(), at=datetime(2020, 1, 1, tzinfo=UTC)
-    )  # as if it began long ago
+    )  # as if the redrive began before the message arrived
 
     class Early(SqsQueue):
         def counts(self) -> queue_messages.QueueCounts:

@@ -1,4 +1,4 @@
-"""Versions and the release alias, in moto's Lambda."""
+"""Tests of versions and the release alias in moto's Lambda."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ THREE = (WEBHOOK, DOWNLOADER, UPLOADER)
 
 
 def package(code: str) -> bytes:
-    """Return a zip with this as its one file. Equal code gives equal bytes."""
+    """Return a zip whose one file has the content `code`. The same code gives the same bytes."""
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w") as archive:
         archive.writestr(zipfile.ZipInfo("code.py"), code)
@@ -47,14 +47,14 @@ def package(code: str) -> bytes:
 
 @dataclass
 class Stack:
-    """Three functions as the stack makes them: version 1 of each, with the alias on it."""
+    """Three functions as CloudFormation makes them, each with an alias that points to version 1."""
 
     client: Any
     s3: Any
     releases: Releases
 
     def deploy(self, function: Function, code: str) -> None:
-        """Deploy code by way of the bucket, which archives it."""
+        """Deploy code from the bucket's archive."""
         content = package(code)
         digest = base64.b64encode(hashlib.sha256(content).digest()).decode()
         key = NAMES.archive_key(function, digest)
@@ -69,12 +69,12 @@ class Stack:
         return Archive(self.s3, BUCKET, NAMES)
 
     def set(self, function: Function, **variables: str) -> None:
-        """Change the function's variables as an update of the stack does."""
+        """Change variables of the function as an update of the stack does."""
         now = self.releases.latest(function).variables
         self.releases.configure(function, {"Environment": {"Variables": {**now, **variables}}})
 
     def runs(self, function: Function) -> str:
-        """Return the number of the version that runs."""
+        """Return the number of the released version."""
         return self.releases.released(function).version
 
     def code(self, function: Function, version: str = "$LATEST") -> str:
@@ -167,7 +167,7 @@ def test_roll_back_moves_nothing_when_the_name_is_empty(stack: Stack) -> None:
 
 
 def test_roll_back_restores_all_versions_of_a_named_release(stack: Stack) -> None:
-    """A release publishes versions only of functions that changed."""
+    # A release publishes versions only of functions whose code changed.
     stack.deploy(WEBHOOK, "second")
     release_all(stack.releases, THREE, "v2")
     versions = {function.name: stack.runs(function) for function in THREE}
@@ -263,11 +263,11 @@ def test_debug_keeps_unreleased_code_in_latest(stack: Stack) -> None:
 
 
 class Killed(BaseException):
-    """Stands for the end of the process."""
+    """An exception that stands for the end of the process."""
 
 
 class KilledHalfWay(Archive):
-    """An archive of a command that is killed before it restores `$LATEST`."""
+    """An archive whose command is killed before it restores `$LATEST`."""
 
     def backup(self, function: Function) -> LatestBackup | None:
         if super().backup(function):
@@ -329,7 +329,7 @@ def test_lacks_alias_is_true_when_the_alias_has_another_name(stack: Stack) -> No
     assert not stack.releases.lacks_alias(WEBHOOK)
     renamed = Releases(stack.client, NAMES, "prod")
     assert renamed.lacks_alias(WEBHOOK)
-    # A function that the next update creates.
+    # The next update of the stack creates a function that doesn't exist.
     assert not renamed.lacks_alias(Function("zoom-nothing", "nothing", "nothing", ()))
 
 

@@ -1,4 +1,4 @@
-"""Bills of materials of packages: complete, with licences, and valid CycloneDX."""
+"""Tests that SBOMs of packages are complete, have licences, and are valid CycloneDX."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from ops.code.wheels import CACHE, host, install
 from ops.requirements import pinned, version_of
 
 SHA256 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
-"""The hash of nothing, as Lambda writes hashes."""
+"""The hash of an empty text, in Lambda's form."""
 
 by_name = pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
 
 
 def site_of(function: Function) -> Path:
-    """Return the folder with the function's lock, installed for this machine."""
+    """Return the folder in which the function's lock is installed for this machine."""
     return install(lock_of(function, ROOT), host(), ROOT / CACHE)
 
 
@@ -62,7 +62,7 @@ def test_each_release_in_an_sbom_has_a_licence(function: Function) -> None:
 
 @by_name
 def test_an_sbom_is_valid_cyclonedx(function: Function) -> None:
-    # CycloneDX's library comes with pip-audit.
+    # CycloneDX's library is installed as a dependency of pip-audit.
     validation = importlib.import_module("cyclonedx.validation.json")
     schema = importlib.import_module("cyclonedx.schema").SchemaVersion.V1_6
     problem = validation.JsonStrictValidator(schema).validate_str(json.dumps(bill(function)))
@@ -95,7 +95,7 @@ def test_an_sbom_is_written_beside_its_zip_with_the_same_bytes_each_time(tmp_pat
 
 
 class Described(Distribution):
-    """A distribution with nothing but metadata."""
+    """A distribution that has only metadata."""
 
     def __init__(self, **fields: str) -> None:
         self._fields = fields

@@ -1,4 +1,4 @@
-"""The class schedule: import from CSV files, and removal of a source."""
+"""Tests of the class schedule's import from CSV files, and of the removal of a source."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ HEADER = ["Course Code", "Type", "Day", "Start", "Meeting ID with Password", "OC
 
 
 def import_csv(table: Any, path: Path, **how: bool) -> ImportReport:
-    """Import a file as the command does."""
+    """Import a CSV file as `invoke schedule.csv-import` does."""
     return schedule.import_csv(table, read_csv(path), **how)
 
 
 def row(meeting: int = 86168921331, changes: Mapping[str, str] | None = None) -> list[str]:
-    """Return a good row with some cells changed."""
+    """Return a valid row of the sheet with some cells changed."""
     cells = {
         "Course Code": "HIST E-1010",
         "Type": "lecture",
@@ -74,7 +74,7 @@ def test_csv_import_writes_a_course_and_series_for_each_class(aws: Cloud, tmp_pa
             ("F", "CSCI E-7", "202601777"),
         )
     ]
-    # The first system reads these fields if a site switches back to it.
+    # The first system reads these fields if a site switches back to that system.
     assert (meeting["course_code"], meeting["opencast_series_id"]) == ("CSCI E-7", "202601777")
 
 
@@ -168,7 +168,7 @@ def test_a_dry_run_of_csv_import_reports_changes_and_makes_none(
 
 @pytest.fixture
 def table(aws: Cloud) -> Any:
-    """Two meetings of a file, one of them shared with another file, and a first-system row."""
+    """Return a table with classes of two files, and a row of the first system."""
     for name, *rows in (
         ("a.csv", sheet_row("A", day="M"), sheet_row("B", link="https://zoom.us/j/222", day="T")),
         ("b.csv", sheet_row("C", day="F")),

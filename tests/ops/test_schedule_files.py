@@ -1,4 +1,4 @@
-"""CSV files as spreadsheets write them, and files that are no CSV."""
+"""Tests of CSV files in the forms of spreadsheets, and of files that aren't CSV."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The import of the class schedule from every form of JSON."""
+"""Tests of the import of the class schedule from every form of JSON."""
 
 from __future__ import annotations
 
@@ -165,10 +165,10 @@ def test_json_import_keeps_a_class_when_its_row_can_not_be_read(aws: Cloud, tmp_
     }
     assert {key: row["events"][0]["day"] for key, row in stored(aws).items()}.keys() == set(before)
     assert "Kept as before, 2 in all:" in terminal_lines(report, dry_run=False)
-    # An empty list is valid: the meeting has no scheduled classes.
+    # An empty list is valid for a meeting without scheduled classes.
     load(aws, write(tmp_path / "a.json", [rows[0], {**rows[1], "events": []}]))
     assert set(stored(aws)) == {"1001"}
-    # All classes are replaced but that of the unreadable row, which gets this file's source.
+    # The class of the unreadable row isn't replaced, but gets this file as its source.
     columns = [SHEET, {**SHEET, "Meeting ID with Password": "https://zoom.us/j/1001", "Start": "9"}]
     load(aws, write(tmp_path / "b.json", columns), replace_all=True)
     assert {event["source"] for event in stored(aws)["1001"]["events"]} == {"json:b.json"}

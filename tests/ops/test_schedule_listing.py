@@ -1,4 +1,4 @@
-"""The schedule as operators list and save it."""
+"""Tests of the commands that list and save the schedule."""
 
 from __future__ import annotations
 

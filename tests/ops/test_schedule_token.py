@@ -1,4 +1,4 @@
-"""The token of `POST /schedule_update`: who makes it, and how long it stays."""
+"""Tests of the origin and lifetime of the token for `POST /schedule_update`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OWN_TOKEN = "a-token-of-the-site-itself"
 
 
 def site(**changes: str) -> Settings:
-    """Return settings without a token, after changes."""
+    """Return settings without a schedule token, with `changes`."""
     return load({**SETTINGS, SCHEDULE_TOKEN: "", **changes}, None)
 
 

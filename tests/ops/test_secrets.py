@@ -1,4 +1,4 @@
-"""`invoke secrets.…`: the status of secrets, their rotation, and their storage in SSM."""
+"""Tests of `invoke secrets.…`: the status of secrets, their rotation, and storage in SSM."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_the_status_of_a_secret_shows_no_part_of_its_value(aws: Cloud) -> None:
     assert found[SIGNING_KEY].read_by == ("zoom-webhook", "zoom-on-demand", "zoom-reconcile")
     assert found["APIGEE_KEY"].since
     assert not found[WEBHOOK_TOKEN].since
-    # Timestamps may contain any digits.
+    # A timestamp may contain the digits of a value's length by chance.
     shown = json.dumps([asdict(replace(secret, since="")) for secret in found.values()])
     for value in (VALUE, secrets.stored(aws.ssm, NAMES)[SIGNING_KEY]):
         assert value not in shown
@@ -71,7 +71,7 @@ def test_rotate_refuses_an_unknown_name_without_repeating_it() -> None:
         with pytest.raises(OpsError, match="There is no secret of this name") as said:
             check_name(name, keep_old=False)
         assert all(known in str(said.value) for known in SECRETS)
-        # The wrong name may be a secret value.
+        # An operator may have typed a secret value in place of the name.
         assert VALUE not in str(said.value)
 
 
@@ -161,7 +161,7 @@ def test_rotation_advice_names_readers_and_next_steps() -> None:
 
 
 def versions(aws: Cloud) -> dict[str, int]:
-    """Return how often each parameter below the stack's path was written."""
+    """Return the version of each parameter below the stack's path, which counts its writes."""
     answer = aws.ssm.get_parameters_by_path(Path=NAMES.secrets_path)
     return {parameter["Name"]: parameter["Version"] for parameter in answer["Parameters"]}
 
@@ -212,7 +212,7 @@ def test_a_rotated_secret_is_not_overwritten_by_an_old_setting(aws: Cloud) -> No
     (line,) = [line for line in written.lines() if "APIGEE_KEY" in line]
     assert "rotated" in line
     assert "`invoke secrets.rotate APIGEE_KEY`" in line
-    # The settings were corrected.
+    # A correction of the settings ends the message.
     wanted = {"APIGEE_KEY": "new", "ZOOM_API_SECRET": "s2"}
     assert secrets.write(aws.ssm, NAMES, wanted).lines() == []
 

@@ -1,4 +1,4 @@
-"""`make setup`: its messages about what is missing, and its second run, which does nothing."""
+"""Tests of `make setup`: messages about missing programs, and updates of its folders."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROOT = Path(setup.__file__).parent.parent
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A project with only its set-up, and an empty folder for programs."""
+    """Return a project with only its set-up, and an empty folder for programs."""
     (tmp_path / "ops").mkdir()
     (tmp_path / "bin").mkdir()
     for name in ("__init__.py", "setup.py"):
@@ -28,7 +28,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def program(project: Path, name: str, prints: str, folder: str = "bin") -> None:
-    """Write a program that prints one line into a folder of the project."""
+    """Write a program to a folder of the project. The program prints the line `prints`."""
     path = project / folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"#!/bin/sh\necho {prints}\n")
@@ -36,7 +36,7 @@ def program(project: Path, name: str, prints: str, folder: str = "bin") -> None:
 
 
 def failure(project: Path, *arguments: str) -> str:
-    """Run the set-up, which has to fail. Return its one line on stderr."""
+    """Run the set-up, which has to fail, and return its one line on stderr."""
     done = subprocess.run(
         [sys.executable, *(arguments or ("-m", "ops.setup"))],
         cwd=project,
@@ -116,7 +116,7 @@ def test_setup_reports_the_error_of_pip(tmp_path: Path) -> None:
 
 
 class Installation:
-    """An installation that counts its runs, and whether each started afresh."""
+    """A fake installation, which notes whether each run fills a fresh folder."""
 
     def __init__(self) -> None:
         self.runs: list[bool] = []
@@ -134,7 +134,7 @@ LOCK = Path("lock.txt")
 
 @pytest.fixture
 def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installation:
-    """An installation in an empty folder, beside its lock."""
+    """Return an installation in an empty folder, beside its lock."""
     monkeypatch.chdir(tmp_path)
     Path(setup.STATE).mkdir()
     LOCK.write_text("one")

@@ -1,4 +1,4 @@
-"""Every module has a telling name and a docstring."""
+"""Tests that every module has a docstring and no vague name."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Commands whose work takes long show that it goes on, on a terminal.
+"""Tests that slow commands show progress on a terminal.
 
-Each slow program here ends only when the terminal has printed something since it began: a command
-that is silent would wait for it in vain.
+Each slow program here ends only after the terminal has printed something meanwhile, so a silent
+command would fail after a timeout.
 """
 
 from __future__ import annotations
@@ -77,9 +77,10 @@ print(audit.ask("npm audit", audit.audit_node, ROOT, os.environ).line)
 
 
 def run_slowly(folder: Path, code: str) -> str:
-    """Run Python code on a terminal. Return what it has printed, without movements.
+    """Run Python code on a terminal, and return its output without movements.
 
-    The slow program may end as soon as the terminal got two pieces of output after its begin.
+    The slow program may end as soon as the terminal has got two pieces of output since the
+    program's start.
     """
     for name in ("slow", "npm"):
         path = folder / name

@@ -1,4 +1,4 @@
-"""`invoke stack.…`: checks and preparations around the CDK's command line."""
+"""Tests of the checks and preparations of `invoke stack.…`."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_the_schedule_is_saved_in_the_form_that_csv_import_reads(
         "Meeting ID with Password": "https://zoom.us/j/9999999999",
         "OC Series": "https://opencast/engage/ui/index.html#/20270199999",
     }
-    # An interrupted deletion writes the same again; other content is never overwritten.
+    # A repeated deletion writes the same content again. Other content is never overwritten.
     assert export.save_schedule(aws.schedule, path) == 3
     aws.schedule.delete_item(Key={"zoom_series_id": "9999999999"})
     with pytest.raises(OpsError, match="is there already"):
@@ -116,7 +116,7 @@ def test_a_class_without_a_course_is_saved_without_a_course() -> None:
 
 
 def test_an_import_lock_is_not_saved_as_a_class(aws: Cloud, tmp_path: Path) -> None:
-    """The row of the lock may hold anything."""
+    # The row of an import's lock may contain anything.
     aws.schedule.put_item(Item={"zoom_series_id": IMPORT_LOCK, "events": "none", "ends": 1})
     assert export.save_schedule(aws.schedule, tmp_path / "schedule.csv") == 0
 

@@ -1,4 +1,4 @@
-"""The stack that a command works on, and the question before a change."""
+"""Tests of the choice of a command's stack, and of the question before a change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The output of commands on terminals of several widths, and while a step is slow."""
+"""Tests of commands' output on terminals of several widths, and during slow steps."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ ENVIRONMENT = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "COLUMNS": "
 
 
 def test_a_slow_step_shows_a_moving_line_on_a_terminal_until_it_ends(tmp_path: Path) -> None:
-    """The step ends only when the terminal has shown that it goes on."""
+    # The step ends only after the terminal has shown its progress.
     before = 0
 
     def on_output(printed: str) -> None:

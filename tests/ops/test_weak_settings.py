@@ -1,4 +1,4 @@
-"""Weak settings in `invoke stack.status`, and weak values in `invoke secrets.rotate`."""
+"""Tests of weak settings in `invoke stack.status` and weak values in `invoke secrets.rotate`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Wrong input to every command: one line that says what is wrong, and an exit code.
+"""Tests that every command answers wrong input with one line and an exit code.
 
-tests/e2e covers a stack that doesn't exist: that needs a cloud.
+tests/e2e covers stacks that don't exist, because these tests need a cloud.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tests.infra.template import SETTINGS
 
 @pytest.fixture
 def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A shell with complete settings and without credentials; a folder with valid files."""
+    """Return a folder with valid files. Set complete settings without credentials in the shell."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     for name, value in SETTINGS.items():
@@ -47,7 +47,7 @@ def test_a_command_names_a_missing_aws_profile(
 def test_a_command_names_every_wrong_setting_at_once(
     name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The command names the settings before it does anything."""
+    # A command checks its settings before it does anything else.
     monkeypatch.setenv("STACK_NAME", "")
     monkeypatch.setenv("LAMBDA_CODE_BUCKET", "No bucket")
     upload = ["--upload-to-s3"] if name == "package" else []
@@ -79,7 +79,7 @@ def test_a_command_lists_the_functions_when_the_given_function_is_unknown(
 
 @pytest.mark.usefixtures("folder")
 def test_codebuild_refuses_an_empty_revision() -> None:
-    """The revision may be a script's unset variable, and doesn't mean the default branch."""
+    # An empty revision may be a script's unset variable, and must not mean the default branch.
     assert "--revision is empty" in said_in_a_line(invoke("codebuild", "-r", " "))
 
 
