@@ -1,4 +1,4 @@
-"""The alarms. Each one mails to the stack's topic, and its description says what to do.
+"""The alarms. Each alarm mails to the stack's topic, and its description says what to do.
 
 Each alarm watches a single metric, because the local cloud can't deploy metric math. Comments give
 the reasons for limits and for how missing data is treated. docs/operations.md lists the alarms; a
@@ -221,8 +221,8 @@ class Alarms(Construct):
         self._add(
             "opencast-unreachable",
             self._metrics.own("OpencastUnreachable"),
-            # A restart of Opencast breaks one period only. Two in a row are an outage, because a
-            # waiting upload asks Opencast at least every ten minutes.
+            # A restart of Opencast breaks one period only. Two broken periods in a row are an
+            # outage, because a waiting upload asks Opencast at least every ten minutes.
             Rule(FROM, 1, minutes=15, times=2),
             "For half an hour uploads have found no Opencast. None of them fails for that: they "
             "wait for OC_OUTAGE_HOURS, and go on by themselves. Do: look whether Opencast is up "
@@ -284,7 +284,8 @@ class Alarms(Construct):
     def _reconcile_idle(self) -> None:
         self._add(
             "reconcile-idle",
-            # Each run that succeeds emits how many recordings it found, even if none.
+            # A successful run emits the number of recordings that it found, even if the number is
+            # 0.
             self._metrics.own("RecordingsReconciled", SAMPLE_COUNT),
             Rule(BELOW, 1, minutes=180, missing_data=cloudwatch.TreatMissingData.BREACHING),
             "For three hours reconcile hasn't run, or couldn't list Zoom's recordings: recordings "

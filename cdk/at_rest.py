@@ -17,7 +17,7 @@ from cdk.settings import Settings
 class AtRest:
     """Encryption at rest and retention of logs.
 
-    `key` is None where AWS's own keys encrypt. `log_days` is the retention in days.
+    `key` is None if AWS's own keys encrypt the data. `log_days` is the retention in days.
     """
 
     key: kms.IKey | None

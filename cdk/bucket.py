@@ -16,8 +16,8 @@ RELEASED = "released"
 class StagingBucket(Construct):
     """The staging bucket, as `bucket`.
 
-    CloudFormation deletes it with the stack after `stack.delete` has emptied it. (CDK could empty
-    it, but would add a function to the stack for that.)
+    CloudFormation deletes the bucket with the stack, after `stack.delete` has emptied it. (CDK
+    could empty the bucket, but only with an additional function in the stack.)
     """
 
     def __init__(

@@ -1,8 +1,9 @@
 """The Lambda functions, each with a role, a log group, one version and the release alias.
 
 The properties of version and alias never change, so CloudFormation creates both once and never
-updates them. Only `invoke release` moves the alias. (CDK's `current_version` would publish whatever
-$LATEST holds whenever a setting changes.) See docs/decisions/0003-arm64-versions-alias.md.
+updates them. Only `invoke release` moves the alias. (CDK's `current_version` would publish
+`$LATEST` with unreleased code whenever a setting changes.) See
+docs/decisions/0003-arm64-versions-alias.md.
 """
 
 from __future__ import annotations

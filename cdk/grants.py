@@ -1,4 +1,4 @@
-"""The grants of each function's role: exactly what the function uses.
+"""The grants of each function's role, which are only those that the function uses.
 
 CDK's own `grant_…` methods grant whole families of actions. The end-to-end tests remove each grant
 here once, to prove that the function needs it.

@@ -27,7 +27,7 @@ class Metrics:
     names: Names
 
     def own(self, name: str, statistic: str = SUM) -> cloudwatch.Metric:
-        """Return a metric that the functions emit in their logs. It has no dimensions."""
+        """Return a metric without dimensions, which the functions emit in their logs."""
         return _metric(self.names.metrics, name, statistic)
 
     def of_function(self, function: Function, name: str, statistic: str) -> cloudwatch.Metric:

@@ -27,7 +27,7 @@ CRASHES = (
     "Status: timeout",
     "Status: error",
 )
-"""Texts in the log of a function that crashes. Lambda or Python writes them."""
+"""Texts that Lambda or Python writes to a function's log when the function crashes."""
 
 QUIET_SECONDS = 600
 """Seconds after a mail in which repeats of its fault are counted and not mailed."""

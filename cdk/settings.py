@@ -38,7 +38,7 @@ from cdk.stack_location import Place
 from cdk.weaknesses import REFUSED, Weakness, weak_settings
 
 SIGNING_KEY = "PIPELINE_SIGNING_KEY"
-"""The name of a secret that isn't a setting. The first deployment makes it permanently."""
+"""The name of a secret that isn't a setting. The first deployment makes the secret."""
 
 SCHEDULE_TOKEN = "SCHEDULE_UPDATE_TOKEN"  # noqa: S105  # its name
 """The name of a secret setting. A deployment makes the secret if the site doesn't set one."""
@@ -101,7 +101,7 @@ class Network:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """A stack's settings, all of them checked.
+    """A stack's settings, which are checked.
 
     Each field is a row of the table of settings. A field's name in capitals is the setting's name.
     Commands print `notes` once.

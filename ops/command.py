@@ -101,7 +101,7 @@ def error_line(error: Exception) -> str:
 
 
 def local_hint(error: Exception) -> str:
-    """Return how to select the local stack, if it is up and the shell has selected no stack."""
+    """Return a hint to select the local stack, or "" unless that stack is up and could help."""
     if isinstance(error, SettingsError):
         # The text of a SettingsError ends with a list.
         between = "\n" if any("is missing" in problem for problem in error.problems) else ""
@@ -137,7 +137,7 @@ def tolerate_closed_output() -> Iterator[None]:
 
 
 def tolerate_closed_output_everywhere() -> None:
-    """Tolerate closed output also where invoke itself prints, as in `invoke -l | head`."""
+    """Tolerate closed output also when invoke itself prints, as in `invoke -l | head`."""
     usual = sys.excepthook
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -164,7 +164,7 @@ class TypedTask(Task[Callable[..., None]]):
 
 
 def command(**options: Any) -> Callable[[Callable[P, None]], Task[Callable[P, None]]]:
-    """Return a decorator that makes a command, whose errors are one line and exit code 1."""
+    """Return a decorator that makes a command. An error is one line on stderr, and exit code 1."""
 
     def decorate(body: Callable[P, None]) -> Task[Callable[P, None]]:
         words = [

@@ -160,7 +160,7 @@ class Machine(ParseMachine):
             raise ParseError(said, self.context) from None
 
     def error(self, msg: str) -> None:
-        """Raise ParseError for a word that is no command, option or value here."""
+        """Raise ParseError for a word that isn't a command, option or value here."""
         del msg
         raise ParseError(self._unknown(), self.context)
 
@@ -180,7 +180,7 @@ class Machine(ParseMachine):
 
 
 class CommandLine(Program):
-    """The program `invoke`, as this project uses it."""
+    """The program `invoke` with this project's parser, options and help."""
 
     def core_args(self) -> list[Argument]:
         """Return the options that every command accepts."""

@@ -71,7 +71,7 @@ KINDS = (
 
 @dataclass(frozen=True, order=True)
 class Grant:
-    """One action on one resource.
+    """A grant of one action on one resource.
 
     `function` is the function's name without the stack's name. `resource` is an ARN.
     """
@@ -247,7 +247,7 @@ def all_rows() -> list[Row]:
 
 
 def document(text: str, found: Iterable[Row]) -> str:
-    """Return the document's text with the table of grants replaced by one of the rows `found`."""
+    """Return the document's text with a new table of grants, which has the rows `found`."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     if not after:

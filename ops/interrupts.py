@@ -15,7 +15,7 @@ SIGNALS = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)
 
 @contextmanager
 def deferred_signals() -> Iterator[Interrupted]:
-    """Defer the first of SIGNALS during the block; yield a function that says if one came.
+    """Defer the first of SIGNALS, and yield a function that returns whether a signal came.
 
     A second signal ends the program as usual, in case the current step hangs.
     """

@@ -214,7 +214,7 @@ def show_json(content: object) -> None:
 
 
 class DiscardingOutput(io.TextIOBase):
-    """An output that discards what is written once its reader is gone."""
+    """An output that discards all text once its reader is gone."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out

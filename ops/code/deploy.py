@@ -25,7 +25,7 @@ def releases_of(target: Target) -> Releases:
 
 
 def deploy(target: Target, functions: Sequence[Function]) -> list[Function]:
-    """Deploy this checkout's code to `$LATEST` where it differs. Return the changed functions."""
+    """Deploy this checkout's code to each `$LATEST` with other code, and return these functions."""
     releases = releases_of(target)
     restore_all_latest(target, functions)
     platform = package.platform_of(os.environ)

@@ -209,7 +209,8 @@ def build_again(
 ) -> None:
     """Build the functions' packages from a copy of the sources, and compare them with `packages`.
 
-    The copy begins without packages and wheels. `copy` is its folder, by default a temporary one.
+    The copy begins without packages and wheels. `copy` is the folder of the copy, by default a
+    temporary folder.
 
     Raises:
         OpsError: The packages differ. The text names each file that differs.
@@ -232,8 +233,8 @@ def select_functions(task_name: str | None) -> tuple[Function, ...]:
     """Return the function with this name (in AWS or in `invoke`), or all for None.
 
     Raises:
-        OpsError: There is no such function. An empty name, such as a script's unset variable, names
-            none.
+        OpsError: There is no such function. An empty name, such as a script's unset variable, is
+            unknown.
     """
     if task_name is None:
         return names.FUNCTIONS

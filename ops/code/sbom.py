@@ -102,7 +102,7 @@ def licenses(distribution: Distribution) -> list[dict[str, Any]]:
 def _shared_libraries(distribution: Distribution, site: Path) -> Iterator[dict[str, Any]]:
     """Yield the shared libraries that a wheel bundles, such as PyAV's libav.
 
-    auditwheel puts them into `<name>.libs`, as `<library>-<hash>.so.<version>`.
+    auditwheel puts these libraries into `<name>.libs`, as `<library>-<hash>.so.<version>`.
     """
     for file in sorted(distribution.files or (), key=str):
         parts = re.fullmatch(r"(.+?)(?:-[0-9a-f]{8})?\.so\.?([0-9.]*)", file.name)

@@ -71,7 +71,7 @@ class Write:
 
 @dataclass
 class Tally:
-    """Counts of one table.
+    """Counts of one table's rows.
 
     `skipped` counts by reason. `named` are sentences on rows that an operator should look at.
     """

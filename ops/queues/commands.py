@@ -256,7 +256,7 @@ def redrive_and_report(redrive: Redrive, selection: Selection, interrupted: Inte
 
     Raises:
         Exit: A signal interrupted the redrive (exit code 130).
-        OpsError: The redrive failed, or the selected recording has no message there.
+        OpsError: The redrive failed, or the selected recording has no message in the DLQ.
     """
     moved: list[RedrivenMessage] = []
     left: tuple[QueueMessage, ...] = ()

@@ -1,8 +1,8 @@
 """Redrive messages from a DLQ to their queue, for `invoke queue.retry-…`.
 
 For each message, a redrive sets the row back to the state after the first send, sends the body
-again unchanged, and deletes the message from the DLQ. A crash loses no message, but between send
-and delete it leaves the message in both queues. A second redrive is then harmless:
+again unchanged, and deletes the message from the DLQ. A crash loses no message, but a crash between
+send and delete leaves the message in both queues. A second redrive is then harmless:
 
 - Uploads: the deduplication id is made of the DLQ message's id, so SQS drops a repeat within five
   minutes. Later the uploader gets a second message of the same request, in the same group and so
@@ -129,7 +129,7 @@ class Redrive:
         return selection.takes(message) and self.has_lost_files(message, now)
 
     def has_lost_files(self, message: QueueMessage, now: datetime) -> bool:
-        """Return whether an upload's staged files have expired. Opencast couldn't fetch them."""
+        """Return whether an upload's staged files have expired and can't be fetched any more."""
         return (
             self.pair.is_fifo
             and message.content is not None

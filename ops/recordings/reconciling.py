@@ -30,8 +30,8 @@ LISTS = {"account": "the account's list", "users": "the lists of its users"}
 def reconcile(_context: Context, since: str = "", dry_run: bool = False) -> None:
     """Ingest recordings that Zoom never announced.
 
-    Without --since it does what each hourly run does: it looks RECONCILE_DAYS back and leaves out
-    recordings that ended before the baseline, the time of reconcile's first run in this stack.
+    Without --since, the command works as each hourly run: it looks RECONCILE_DAYS back and leaves
+    out recordings that ended before the baseline, the time of reconcile's first run in this stack.
     """
     event: dict[str, Any] = {"dry_run": dry_run}
     if since.strip():

@@ -227,7 +227,7 @@ def import_from_opencast(
 def remove(_context: Context, source: str, dry_run: bool = False) -> None:
     """Take the classes of one file out of the schedule.
 
-    They are there under the file's name, and stay when the same classes come from a sheet.
+    The classes are stored under the file's name, and stay when the same classes come from a sheet.
     """
     # An empty source, such as a script's unset variable, would name the first system's classes.
     if not source.strip():

@@ -130,7 +130,7 @@ def check_strength(name: str, value: str, given: Mapping[str, str]) -> None:
 
 
 def new_value(name: str, old: str, new: str, *, keep_old: bool) -> str:
-    """Return the value to store in SSM, given the stored one ("" if none).
+    """Return the value to store in SSM, given the stored value `old` ("" if there is none).
 
     Raises:
         OpsError: Nothing would change, or the value would be too long.

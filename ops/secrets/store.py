@@ -3,7 +3,7 @@
 Secrets are written before the stack is deployed, because CloudFormation can't make SecureStrings
 and a template must not contain secrets. Functions read secrets when a container starts, and again
 every five minutes. Each parameter's description names the origin of its value, so that an old value
-in somebody's `.env` doesn't overwrite a rotated one.
+in somebody's `.env` doesn't overwrite a rotated value.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ def copy(tmp_path: Path) -> Path:
 def rewrite(path: Path, changes: dict[str, bytes | None]) -> None:
     """Change files of a zip, or remove files whose content is None.
 
-    The zip keeps its comment, so a build takes it for up to date.
+    The zip keeps its comment, so a build treats the zip as up to date.
     """
     before = path.with_suffix(".before")
     path.rename(before)
