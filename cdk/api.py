@@ -98,7 +98,7 @@ class Api(Construct):
             cloud_watch_role_removal_policy=RemovalPolicy.RETAIN,
             deploy_options=_stage(at_rest.log_group(self, "AccessLog", names.access_log)),
         )
-        # Otherwise API Gateway creates the group itself, without a retention period.
+        # API Gateway itself would create this log group without a retention period.
         execution_log = at_rest.log_group(
             self, "ExecutionLog", f"API-Gateway-Execution-Logs_{self.rest_api.rest_api_id}/{STAGE}"
         )
@@ -166,7 +166,7 @@ class Api(Construct):
 
     def _allow(self, method: str, path: str, only_from: tuple[str, ...] | None) -> None:
         """Add a statement to the API's policy that allows `only_from` to call a route."""
-        # One statement for all routes of the same callers: a policy has at most 8192 bytes.
+        # Routes with the same callers share a statement, because a policy has at most 8192 bytes.
         if only_from not in self._statements:
             self._statements[only_from] = iam.PolicyStatement(
                 principals=[iam.AnyPrincipal()],

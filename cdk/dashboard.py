@@ -156,7 +156,7 @@ class Dashboard(Construct):
             ),
             _graph(
                 # The metric of the oldest message's age ignores messages that were received three
-                # times, as commands do to failed messages.
+                # times, and commands receive failed messages.
                 "Do failed messages need attention?",
                 {what: of_queue(queue, WAITING) for what, queue in dead.items()},
             ),

@@ -2,8 +2,8 @@
 
 A function always has every variable, empty if the setting isn't given, so that Lambda's console
 lists every setting. No variable holds a secret: the functions read secrets from SSM below
-`SECRETS_PATH`. A test compares the environments
-with what the functions read (`functions/ingester/settings.py`).
+`SECRETS_PATH`. A test compares the environments with the settings that the functions read
+(`functions/ingester/settings.py`).
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ SIZES = {
 
 
 class LambdaFunction(Construct):
-    """A function with its log group, its version, and the `alias` that everything calls."""
+    """A function with its log group, its version, and the `alias` that callers invoke."""
 
     def __init__(
         self,

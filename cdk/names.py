@@ -22,10 +22,10 @@ GOOGLE_CREDENTIALS = "/zoom-ingester/common/gapi-credentials"
 
 MID_INDEX = "mid_index"
 TIME_INDEX = "time_index"
-"""The status table's indexes."""
+"""The names of the status table's indexes."""
 
 FOLLOW_INDEX = "follow_index"
-"""The ledger's index."""
+"""The name of the ledger's index."""
 
 WEBHOOK_PATH = "new_recording"
 ON_DEMAND_PATH = "ingest"
@@ -46,11 +46,11 @@ class Function:
     Attributes:
         name: The function's name in AWS after the stack's name; also that of zip and requirements
             file.
-        module: Its file in `functions/`.
-        task: Its name in the commands, such as `invoke logs.webhook`.
-        services: The AWS services whose models its package holds.
-        google_apis: The Google APIs whose discovery documents its package holds.
-        files: The other files of its package, relative to `functions/`. Imported code isn't listed.
+        module: The function's file in `functions/`.
+        task: The function's name in commands, such as `webhook` in `invoke logs.webhook`.
+        services: The AWS services whose models are in the function's package.
+        google_apis: The Google APIs whose discovery documents are in the function's package.
+        files: The package's other files, relative to `functions/`. Imported code isn't listed.
     """
 
     name: str

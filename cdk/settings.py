@@ -65,7 +65,7 @@ _ZOOM_API = (ON_DEMAND, DOWNLOADER, RECONCILE)
 
 # https://docs.aws.amazon.com/lambda/latest/api/API_ScalingConfig.html
 _AT_ONCE = 2, 1000
-"""The fewest and the most invocations at once that AWS takes as an event source's limit."""
+"""The lowest and the highest concurrency that AWS accepts as an event source's limit."""
 
 _AT_ONCE_REASON = (
     " (it is the MaximumConcurrency of the {} queue's event source, and AWS takes no 1 there)"

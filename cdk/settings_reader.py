@@ -25,7 +25,7 @@ class Reader:
     """A reader of single settings, which gathers problems with the settings in `problems`."""
 
     def __init__(self, given: Mapping[str, str]) -> None:
-        """Read from `given`: the text of each setting that is given, by name."""
+        """Make a reader of `given`, which has the text of each given setting by name."""
         self.given = given
         self.problems: list[str] = []
 

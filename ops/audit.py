@@ -35,7 +35,7 @@ TOOLS = "requirements"
 """The folders of the locks."""
 
 SECONDS = 15
-"""Timeout of one request by pip-audit."""
+"""Timeout in seconds of one request by pip-audit."""
 
 
 class Result(IntEnum):
@@ -63,7 +63,7 @@ class Vulnerability:
 
 @dataclass(frozen=True)
 class Report:
-    """A tool's findings among `checked` releases. `trouble` says why the tool stopped, or ""."""
+    """A tool's findings among `checked` releases. `trouble` says why releases weren't checked."""
 
     tool: str
     checked: int

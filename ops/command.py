@@ -1,4 +1,4 @@
-"""The decorator of every command: one-line errors, closed output.
+"""The decorator of every command, which handles errors and closed output.
 
 `tasks.py` collects the commands; each module of `ops` offers a `collection`, or single tasks.
 """
@@ -63,7 +63,7 @@ class OpsError(Exception):
 
 
 def wants_traceback() -> bool:
-    """Return whether to show tracebacks of errors, as with `invoke --debug` or a `DEBUG`."""
+    """Return whether to show tracebacks of errors, because of `invoke --debug` or DEBUG."""
     return bool(os.environ.get("DEBUG")) or log.isEnabledFor(10)
 
 

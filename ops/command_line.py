@@ -215,7 +215,7 @@ class CommandLine(Program):
     def parse_cleanup(self) -> None:
         """Print the version for `--version`, and refuse options that have no effect here."""
         if self.args.version.value:
-            # `--version` stood behind a command. In front of a command, invoke itself answers.
+            # This is a `--version` after a command. invoke itself answers one before a command.
             print(version_line())
             raise Exit
         with fitted_parse_errors():

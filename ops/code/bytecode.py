@@ -80,8 +80,8 @@ def imported_modules(
 ) -> set[PurePosixPath]:
     """Return the files below the folder `site` that an import of the files `own` imports.
 
-    The paths are relative to `site`. The sources tell the imports outside of functions. Imports
-    inside functions are left out, except boto3's additions to the clients of `services`.
+    The paths are relative to `site`. Imports are read from the sources. Imports inside functions
+    are left out, except boto3's additions to the clients of `services`.
     """
     found: set[PurePosixPath] = set()
     waiting = [path for file in own for path in _imports(file, "", site)]

@@ -193,7 +193,7 @@ def write_zip(files: dict[str, Path], path: Path, level: int, comment: bytes) ->
         for name in sorted(files):
             entry = zipfile.ZipInfo(name, EPOCH)
             entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.create_system = 3  # Unix: otherwise unzip ignores the file modes
+            entry.create_system = 3  # Unix, because unzip ignores file modes of other systems
             entry.external_attr = (0o100755 if ".so" in Path(name).suffixes else 0o100644) << 16
             content = content_to_ship(name, files[name].read_bytes())
             archive.writestr(entry, content, compresslevel=level)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 NOT_THERE = {"404", "NoSuchKey", "NoSuchBucket", "AccessDenied"}
-"""Codes of S3's error for a missing key: AccessDenied if the caller may not list the bucket."""
+"""S3's error codes for a missing key. A caller that may not list the bucket gets AccessDenied."""
 
 
 def write(

@@ -364,7 +364,7 @@ def _apply_each(functions: Sequence[Function], work: Any) -> list[AliasMove]:
 
 
 def _code(found: Mapping[str, Any]) -> Code:
-    # Lambda omits empty values in some answers only. Comparisons need the same form, without them.
+    # Empty values are left out, because Lambda omits them in some answers only.
     network = found.get("VpcConfig") or {}
     known = {
         "SubnetIds": sorted(network.get("SubnetIds") or ()),

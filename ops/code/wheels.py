@@ -120,7 +120,7 @@ slack_sdk also installs its former package `slack`.
 def files_to_ship(
     site: Path, function: Function, bytecode: Collection[PurePosixPath]
 ) -> Iterator[PurePosixPath]:
-    """Yield the files below `site` that a function needs. Of the .pyc files, only `bytecode`."""
+    """Yield the files below `site` that a function needs, with no .pyc files but `bytecode`."""
     for path in site.rglob("*"):
         inside = PurePosixPath(path.relative_to(site).as_posix())
         if path.is_file() and (inside in bytecode or is_needed(inside, function)):

@@ -30,7 +30,7 @@ from ops.recordings.status_rows import rows_of
 from ops.target import Target, existing_target
 
 RETRYING = Config(retries={"mode": "standard", "max_attempts": 10})
-"""Configuration with many retries, because an account may call FilterLogEvents five times a second.
+"""A client's configuration with many retries, because AWS throttles FilterLogEvents.
 
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html
 """

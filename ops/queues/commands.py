@@ -64,7 +64,7 @@ def view_both(target: Target, pair: QueuePair, limit: int) -> tuple[QueueView, Q
 
 
 def view_queue(queue: SqsQueue, limit: int) -> QueueView:
-    """Return the view of a live queue, from one receive, or none if no message waits."""
+    """Return the view of a live queue, which takes one receive if a message waits."""
     counts = queue.counts()
     seen = tuple(queue.peek(limit)) if counts.waiting else ()
     return QueueView(queue.name, counts, seen, is_dead=False)

@@ -38,7 +38,7 @@ MAX_BATCH = 10
 LOOK_SECONDS = 30
 MOVE_SECONDS = 120
 POLL_SECONDS = 1
-"""Time for which a receive waits: without it, SQS may miss messages on some of its servers.
+"""Seconds for which a receive waits. SQS may miss messages in a receive that doesn't wait.
 
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html
 """

@@ -288,7 +288,7 @@ def what_stays(uuid: str, when: datetime, retention: timedelta) -> list[str]:
 
 
 def places_of(target: Target) -> Places:
-    """Return the places of a stack."""
+    """Return the places in which a stack keeps traces of recordings."""
     names, sqs = target.names, target.client("sqs")
     pairs = (queue_messages.downloads(names), queue_messages.uploads(names))
     return Places(

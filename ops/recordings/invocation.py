@@ -20,8 +20,7 @@ CONFIG = Config(
     read_timeout=READ_SECONDS,
     # A retry would start the function a second time.
     retries={"total_max_attempts": 1},
-    # Keepalive prevents that a NAT gateway or firewall drops the idle connection after some
-    # minutes.
+    # Keepalive keeps a NAT gateway or firewall from dropping a connection that is idle for minutes.
     tcp_keepalive=True,
 )
 """Configuration of a client that waits for a function's answer."""

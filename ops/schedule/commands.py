@@ -85,7 +85,7 @@ def remove_source(table: Table, source: str, *, dry_run: bool = False) -> Import
 
 @contextmanager
 def _alone(table: Table, *, dry_run: bool) -> Iterator[None]:
-    """Hold the schedule's lock during the block, unless it is a dry run.
+    """Hold the schedule's lock during the block, unless `dry_run`.
 
     Raises:
         OpsError: Somebody else is changing the schedule, or the block raised RequestError.

@@ -61,7 +61,7 @@ class FunctionStatus:
 
 @dataclass(frozen=True)
 class QueueStatus:
-    """The numbers of a queue's messages, and the age of the oldest message (None if unknown)."""
+    """The numbers of a queue's messages, and the oldest one's age in seconds (None if unknown)."""
 
     name: str
     waiting: int

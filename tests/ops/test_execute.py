@@ -337,7 +337,7 @@ def test_the_resender_has_the_settings_and_secrets_of_the_stack(
         ),
     ],
 )
-def test_uuid_of_accepts_a_uuid_or_a_link(text: str, uuid: str) -> None:
+def test_the_uuid_argument_of_exec_commands_may_be_a_uuid_or_a_link(text: str, uuid: str) -> None:
     assert uuid_of(text) == uuid
 
 
@@ -345,7 +345,7 @@ def test_uuid_of_accepts_a_uuid_or_a_link(text: str, uuid: str) -> None:
     "text",
     ["", "  ", "\n", "a b", "--help", "a\x1b", "https://zoom.us/r", "x" * 999, "95846636714"],
 )
-def test_uuid_of_refuses_anything_else_in_one_line(text: str) -> None:
+def test_exec_commands_refuse_any_other_uuid_argument_in_one_line(text: str) -> None:
     with pytest.raises(OpsError) as said:
         uuid_of(text)
     assert "\n" not in str(said.value)

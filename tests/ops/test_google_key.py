@@ -70,7 +70,7 @@ def without(name: str) -> dict[str, Any]:
         ({**KEY, "more": "secretsecret" * 400}, "larger than the 4096 bytes"),
     ],
 )
-def test_read_key_refuses_other_files_without_quoting_them(
+def test_save_creds_refuses_other_files_without_quoting_them(
     tmp_path: Path, content: object, why: str
 ) -> None:
     with pytest.raises(OpsError, match=why) as error:

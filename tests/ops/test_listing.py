@@ -72,7 +72,7 @@ def found(
     return [row.zip_id for row in listed]
 
 
-def test_find_selects_rows_by_meeting_uuid_and_time(status: StatusTable, clock: Clock) -> None:
+def test_recordings_finds_rows_by_meeting_uuid_and_time(status: StatusTable, clock: Clock) -> None:
     everything = ["auto-ingest-b==", "on-demand-2", "on-demand-1", "auto-ingest-a=="]
     assert found(status, clock) == everything
     assert found(status, clock, hours=12) == everything[:2]
@@ -84,7 +84,9 @@ def test_find_selects_rows_by_meeting_uuid_and_time(status: StatusTable, clock: 
     assert found(status, clock, uuid="nobody") == []
 
 
-def test_find_skips_a_row_without_a_state(aws: Cloud, status: StatusTable, clock: Clock) -> None:
+def test_recordings_skips_a_row_without_a_state(
+    aws: Cloud, status: StatusTable, clock: Clock
+) -> None:
     aws.status.put_item(Item={"zip_id": "auto-ingest-d==", "expiration": 1})
     assert found(status, clock, uuid="d==") == []
 

@@ -75,7 +75,7 @@ def test_listed_classes_are_imported_by_day_and_series(
 
 
 @pytest.mark.parametrize(("number", "at_once"), [(0, 10), (1, 10), (7, 7), (7, 3), (7, 1)])
-def test_fetch_reads_every_page_of_the_listing(
+def test_oc_import_reads_every_page_of_the_listing(
     listing: ClassListing, session: requests.Session, number: int, at_once: int
 ) -> None:
     listing.classes = [listed(10_000 + index) for index in range(number)]
@@ -84,7 +84,7 @@ def test_fetch_reads_every_page_of_the_listing(
     assert len(listing.seen) == max(1, -(-number // at_once))
 
 
-def test_fetch_refuses_an_incomplete_listing(
+def test_oc_import_refuses_an_incomplete_listing(
     listing: ClassListing, session: requests.Session
 ) -> None:
     listing.classes, listing.total = [listed(), listed()], "5"
@@ -108,7 +108,7 @@ def test_fetch_refuses_an_incomplete_listing(
         (json_answer(200, {"helixEvents": {"total": None}}), "no total"),
     ],
 )
-def test_fetch_explains_any_answer_that_is_not_a_listing(
+def test_oc_import_explains_any_answer_that_is_not_a_listing(
     listing: ClassListing, session: requests.Session, answer: Answer, sentence: str
 ) -> None:
     listing.content = answer
@@ -117,13 +117,15 @@ def test_fetch_explains_any_answer_that_is_not_a_listing(
     assert "\n" not in str(error.value)
 
 
-def test_fetch_never_shows_the_password(listing: ClassListing, session: requests.Session) -> None:
+def test_oc_import_never_shows_the_password(
+    listing: ClassListing, session: requests.Session
+) -> None:
     with pytest.raises(OpsError, match=r"refuses zip \(401\)") as error:
         fetch(at(listing, "wr0ng"), session)
     assert "wr0ng" not in f"{error.value}{at(listing, 'wr0ng')!r}"
 
 
-def test_fetch_says_that_opencast_can_not_be_reached(
+def test_oc_import_says_that_opencast_can_not_be_reached(
     tls: Authority, session: requests.Session
 ) -> None:
     with class_listing(tls, USER, PASSWORD) as gone:
@@ -139,13 +141,13 @@ def test_fetch_says_that_opencast_can_not_be_reached(
         *("https://oc.example.edu/series.json?q=1", "https://oc.example.edu/series.json#top"),
     ],
 )
-def test_endpoint_of_refuses_a_malformed_address(address: str) -> None:
+def test_oc_import_refuses_a_malformed_address(address: str) -> None:
     with pytest.raises(OpsError, match="--endpoint has to be") as error:
         endpoint_of(address, PATH, USER, PASSWORD)
     assert "pw@" not in str(error.value)
 
 
-def test_endpoint_of_adds_https_to_a_host_and_requires_a_password() -> None:
+def test_oc_import_adds_https_to_a_host_and_requires_a_password() -> None:
     assert endpoint_of("oc.edu/", PATH, USER, PASSWORD).url == f"https://oc.edu/{PATH}"
     with pytest.raises(OpsError, match="OPENCAST_API_PASSWORD isn't set"):
         endpoint_of("oc.edu", PATH, USER, "")
@@ -162,13 +164,13 @@ def test_endpoint_of_adds_https_to_a_host_and_requires_a_password() -> None:
         ("https://oc.edu/myseries.json/", f"https://oc.edu/myseries.json/{PATH}"),
     ],
 )
-def test_endpoint_of_uses_an_address_of_series_json_unchanged(address: str, url: str) -> None:
+def test_oc_import_uses_an_address_of_series_json_unchanged(address: str, url: str) -> None:
     endpoint = endpoint_of(address, PATH, USER, PASSWORD)
     assert endpoint.url == url
     assert endpoint.host == url.split("/")[2]
 
 
-def test_fetch_reads_classes_from_the_whole_address_of_a_listing(
+def test_oc_import_reads_classes_from_the_whole_address_of_a_listing(
     listing: ClassListing, session: requests.Session
 ) -> None:
     listing.classes = [listed()]
@@ -284,7 +286,7 @@ def test_an_imported_class_is_kept_when_its_listing_becomes_unusable(aws: Cloud)
         ("TR TR", "TR"),
     ],
 )
-def test_days_of_accepts_every_spelling(text: str, letters: str) -> None:
+def test_oc_import_accepts_every_spelling_of_days(text: str, letters: str) -> None:
     assert days_of(text) == list(letters)
 
 
@@ -300,12 +302,12 @@ def test_days_of_accepts_every_spelling(text: str, letters: str) -> None:
         ("09:05:00", "9:05"),
     ],
 )
-def test_time_of_accepts_every_spelling(text: str, time: str) -> None:
+def test_oc_import_accepts_every_spelling_of_times(text: str, time: str) -> None:
     assert time_of(text) == time
 
 
 @pytest.mark.parametrize("text", ["", "13:00 PM", "0:30 AM", "24:00", "9:60", "noon", "9"])
-def test_time_of_refuses_text_that_is_not_a_time(text: str) -> None:
+def test_oc_import_refuses_text_that_is_not_a_time(text: str) -> None:
     with pytest.raises(ValueError, match="is not like 02:30 PM"):
         time_of(text)
 

@@ -239,7 +239,7 @@ def test_only_the_package_of_status_query_contains_the_status_page(built: Built)
     assert entries(built[STATUS_QUERY.name])["status_page.html"] == page
 
 
-def test_build_raises_an_error_with_the_name_of_a_missing_file(
+def test_package_build_raises_an_error_with_the_name_of_a_missing_file(
     copied_project: Path, tmp_path: Path
 ) -> None:
     (copied_project / "functions" / "status_page.html").unlink()
@@ -248,7 +248,7 @@ def test_build_raises_an_error_with_the_name_of_a_missing_file(
 
 
 @pytest.mark.parametrize("file", ["status_query.py", "status_page.html"])
-def test_build_keeps_packages_whose_sources_are_unchanged(
+def test_package_build_keeps_packages_whose_sources_are_unchanged(
     file: str, copied_project: Path, built: Built
 ) -> None:
     dist = copied_project / "dist"

@@ -143,7 +143,7 @@ def test_a_missing_queue_is_an_error_with_its_name(aws: Cloud) -> None:
         SqsQueue(aws.sqs, "gone")
 
 
-def test_selection_of_accepts_one_option_and_refuses_several() -> None:
+def test_queue_retry_accepts_one_option_of_selection_and_refuses_several() -> None:
     assert queue.selection_of(3, None, every=False) == Selection(most=3)
     assert queue.selection_of(None, None, every=False) == Selection(most=1)
     assert queue.selection_of(None, " u== ", every=False) == Selection(most=None, uuid="u==")
@@ -159,7 +159,7 @@ def test_selection_of_accepts_one_option_and_refuses_several() -> None:
             queue.selection_of(limit, uuid, every=every)
 
 
-def test_report_nothing_says_why_no_message_was_redriven(
+def test_queue_retry_says_why_no_message_was_redriven(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     queue.report_nothing(UPLOADS, Selection(), (), 0)

@@ -239,7 +239,7 @@ def test_a_changed_setting_waits_for_a_release_when_unreleased_code_is_deployed(
     assert stack.releases.released(WEBHOOK).variables["WEBHOOK_DELAY_SECONDS"] == "60"
 
 
-def test_debug_changes_only_its_variable_in_alias_and_latest(stack: Stack) -> None:
+def test_the_debug_command_changes_only_its_variable_in_alias_and_latest(stack: Stack) -> None:
     move = stack.debug(WEBHOOK, "1")
     assert move
     assert (move.before, move.after) == ("1", "2")
@@ -251,7 +251,7 @@ def test_debug_changes_only_its_variable_in_alias_and_latest(stack: Stack) -> No
     assert stack.code(WEBHOOK, stack.runs(WEBHOOK)) == stack.code(WEBHOOK, "1")
 
 
-def test_debug_keeps_unreleased_code_in_latest(stack: Stack) -> None:
+def test_the_debug_command_keeps_unreleased_code_in_latest(stack: Stack) -> None:
     stack.deploy(WEBHOOK, "second")
     stack.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60")
     assert stack.debug(WEBHOOK, "1")
@@ -275,7 +275,7 @@ class KilledHalfWay(Archive):
         return None
 
 
-def test_the_next_command_restores_latest_after_debug_was_killed(stack: Stack) -> None:
+def test_the_next_command_restores_latest_when_the_debug_command_was_killed(stack: Stack) -> None:
     stack.deploy(WEBHOOK, "second")
     stack.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60")
     before = stack.releases.latest(WEBHOOK)
@@ -289,7 +289,7 @@ def test_the_next_command_restores_latest_after_debug_was_killed(stack: Stack) -
     assert not restore_latest(stack.releases, WEBHOOK, stack.archive)
 
 
-def test_debug_changes_nothing_when_the_archive_lacks_the_package(stack: Stack) -> None:
+def test_the_debug_command_changes_nothing_when_the_archive_lacks_the_package(stack: Stack) -> None:
     stack.deploy(WEBHOOK, "second")
     key = NAMES.archive_key(WEBHOOK, stack.code(WEBHOOK, "1"))
     stack.s3.delete_object(Bucket=BUCKET, Key=key)
@@ -334,7 +334,7 @@ def test_lacks_alias_is_true_when_the_alias_has_another_name(stack: Stack) -> No
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
-def test_debug_restores_latest_before_a_signal_ends_the_command(
+def test_the_debug_command_restores_latest_before_a_signal_ends_it(
     stack: Stack, number: signal.Signals
 ) -> None:
     stack.deploy(WEBHOOK, "second")

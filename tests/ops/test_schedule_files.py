@@ -57,6 +57,6 @@ def test_a_schedule_import_lists_hints_apart_from_skipped_rows(
     assert "row 2" in lines[hints + 1]
 
 
-def test_endpoint_of_refuses_a_single_word() -> None:
+def test_oc_import_refuses_a_single_word_as_an_address() -> None:
     with pytest.raises(OpsError, match="has to be an address"):
         endpoint_of("foo", "series.json", "user", "password")

@@ -140,7 +140,7 @@ def test_a_command_refuses_a_since_that_is_not_a_period(name: str) -> None:
 
 
 @pytest.mark.usefixtures("folder")
-def test_rotate_lists_the_secrets_when_the_given_name_is_unknown() -> None:
+def test_secrets_rotate_lists_the_secrets_when_the_given_name_is_unknown() -> None:
     line = said_in_a_line(invoke("secrets.rotate", "STACK_NAME"))
     assert "PIPELINE_SIGNING_KEY" in line
 
