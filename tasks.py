@@ -7,7 +7,8 @@ from pathlib import Path
 
 from invoke import Collection
 
-# `invoke` may import this file from any folder below. `ingester` is in another source root.
+# `ops` imports `ingester`, which lies in `functions/`. The path is absolute, because `invoke` also
+# runs in folders below this one.
 sys.path.append(str(Path(__file__).parent / "functions"))
 
 from ops import audit, checks, local, requirements

@@ -1,4 +1,4 @@
-"""The alarms. Each one mails to the stack's topic, and its description says what to do.
+"""The alarms. Each alarm mails to the stack's topic, and its description says what to do.
 
 Each alarm watches a single metric, because the local cloud can't deploy metric math. Comments give
 the reasons for limits and for how missing data is treated. docs/operations.md lists the alarms; a
@@ -39,27 +39,27 @@ BACKLOG = 40
 """Number of waiting uploads above which an alarm rings."""
 
 DOWNLOAD_AGE_HOURS = 2
-"""Highest allowed age of the oldest message on the download queue.
+"""Highest allowed age of the oldest message on the download queue, in hours.
 
 Ten downloads at once empty a burst of recordings in minutes. Retries take up to six hours and don't
-ring this alarm: SQS leaves messages that were received three times out of the age.
+ring this alarm, because SQS's age ignores messages that were received three times.
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
 """
 
 UPLOAD_AGE_MARGIN_HOURS = 2
-"""Hours beyond OC_INGEST_PATIENCE_HOURS, for which a message may rightly wait for Opencast."""
+"""Hours beyond OC_INGEST_PATIENCE_HOURS after which a waiting upload rings an alarm."""
 
 DAY = 24 * 60
 LEFT_FOR_DAYS = 7
 """Number of days in a row with failed messages after which a second alarm rings.
 
-SQS deletes them after 14 days. CloudWatch doesn't look back further than 7. The alarm
-doesn't use the age of the oldest message: SQS leaves messages that were received three times out of
-the age, and each command that looks at a failed message receives it.
+SQS deletes failed messages after 14 days, and an alarm of CloudWatch looks back at most 7. The
+alarm doesn't use the age of the oldest message, because SQS's age ignores messages that were
+received three times. Each command that looks at a failed message receives that message.
 """
 
 WEEKEND_DAYS = 3
-"""Days that an operator has after the alarm of dead uploads, until their staged files are deleted
-(STAGING_DAYS)."""
+"""Days between the alarm on failed uploads and the deletion of staged files (STAGING_DAYS)."""
 
 BACK_ON_ITS_QUEUE = "Its message comes back after 16 minutes, unless that was its last try."
 AFTER_CRASH = {
@@ -153,7 +153,7 @@ class Alarms(Construct):
         self._add(
             "webhook-401",
             self._metrics.own("WebhookUnauthorized"),
-            # Scanners on the internet cause a few.
+            # Scanners on the internet send a few unsigned requests an hour.
             Rule(FROM, 10, minutes=60),
             "Many requests to the webhook weren't signed, or wrongly, or too long ago: most likely "
             "strangers. If webhook-signature rings too, see there. Do: `invoke logs.webhook` says "
@@ -161,8 +161,9 @@ class Alarms(Construct):
         )
         self._add(
             "webhook-signature",
-            # An event with a right signature counts as 0. So a forged request an hour doesn't keep
-            # the alarm on. A small site has four events a meeting: a single wrong one has to ring.
+            # The minimum is 0 if any event has a right signature, so one forged request an hour
+            # doesn't keep the alarm on. A small site gets four events a meeting, so a single wrong
+            # signature has to ring.
             self._metrics.own("WebhookWronglySigned", MINIMUM),
             Rule(FROM, 1, minutes=60),
             "Requests to the webhook were signed with a secret that isn't the stack's, and none "
@@ -176,8 +177,9 @@ class Alarms(Construct):
         of_route = self._metrics.of_route
         self._add(
             "webhook-5xx",
-            # Not the route's 5XXError: forged requests get 503 while secrets may not be read again,
-            # so a stranger could ring it. A crash of the webhook rings zoom-webhook-errors.
+            # A stranger could ring an alarm on the route's 5XXError: a forged request gets 503
+            # while the webhook may not read its secrets again. A crash of the webhook rings
+            # zoom-webhook-errors.
             self._metrics.own("WebhookNotTaken"),
             Rule(FROM, 1),
             "The webhook couldn't take a notification that Zoom had signed; Zoom sends it again "
@@ -196,7 +198,7 @@ class Alarms(Construct):
         self._add(
             "ingest-5xx",
             of_route("POST", ON_DEMAND_PATH, "5XXError", SUM),
-            # The caller knows of a single one, which may mean that a recording isn't ready (503).
+            # A single failure may mean that a recording isn't ready (503), and the caller sees it.
             Rule(FROM, 3, minutes=15),
             "Several +Zoom requests failed; who made them was told. Do: `invoke logs.on-demand` "
             "says whether Zoom's API or the webhook doesn't answer. Recordings that Zoom hasn't "
@@ -219,7 +221,8 @@ class Alarms(Construct):
         self._add(
             "opencast-unreachable",
             self._metrics.own("OpencastUnreachable"),
-            # One alone is a restart. A waiting upload asks Opencast at least every ten minutes.
+            # A restart of Opencast breaks one period only. Two broken periods in a row are an
+            # outage, because a waiting upload asks Opencast at least every ten minutes.
             Rule(FROM, 1, minutes=15, times=2),
             "For half an hour uploads have found no Opencast. None of them fails for that: they "
             "wait for OC_OUTAGE_HOURS, and go on by themselves. Do: look whether Opencast is up "
@@ -229,10 +232,10 @@ class Alarms(Construct):
     def _downloader_idle(self) -> None:
         self._add(
             "downloader-idle",
-            # Invocations wouldn't do: Lambda has no data for a day without any, so a holiday looks
-            # like a disabled trigger. An enabled trigger polls the queue on holidays too.
+            # The metric Invocations has no data on a day without invocations, so a holiday would
+            # look like a disabled trigger. An enabled trigger polls the queue on holidays too.
             self._metrics.of_queue(self._names.download_queue, "NumberOfEmptyReceives", SUM),
-            # Lambda makes about 20,000 of them a day, `invoke queue.downloads` a few.
+            # Lambda makes about 20,000 empty receives a day, and `invoke queue.downloads` a few.
             Rule(BELOW, 100, minutes=DAY, missing_data=cloudwatch.TreatMissingData.BREACHING),
             "For a day the downloader was neither called nor its queue asked for messages. (A day "
             "without recordings is no reason.) Do: in the Lambda console, look whether the "
@@ -281,7 +284,8 @@ class Alarms(Construct):
     def _reconcile_idle(self) -> None:
         self._add(
             "reconcile-idle",
-            # Each run that succeeds emits how many recordings it found, even if none.
+            # A successful run emits the number of recordings that it found, even if the number is
+            # 0.
             self._metrics.own("RecordingsReconciled", SAMPLE_COUNT),
             Rule(BELOW, 1, minutes=180, missing_data=cloudwatch.TreatMissingData.BREACHING),
             "For three hours reconcile hasn't run, or couldn't list Zoom's recordings: recordings "

@@ -29,7 +29,7 @@ from cdk.settings import Settings
 MEASURED = (WEBHOOK_PATH, ON_DEMAND_PATH)
 """The routes that CloudWatch measures, because somebody waits for their answers.
 
-The others aren't measured: AWS bills the metrics of each route.
+AWS bills the metrics of each route, so the other routes aren't measured.
 """
 
 THROTTLED = {
@@ -44,17 +44,17 @@ THROTTLED = {
 API Gateway answers further requests with 429 and doesn't bill them. Without this limit a stranger,
 or a page that asks in a loop, could use up the account's Lambda concurrency and SSM's few reads a
 second, which the webhook needs. Opencast asks `/status` every ten seconds for each open page. The
-webhook isn't throttled: a refused request may be a recording.
+webhook isn't throttled, because each refused request may cost a recording.
 """
 
 ERRORS = apigateway.MethodLoggingLevel.ERROR
-"""The level of the execution log, which tells why API Gateway itself answered with an error.
+"""The level of the execution log, which has the reasons of API Gateway's own errors.
 
-Data traces are off, because they would log bodies and headers.
+Data traces would log bodies and headers, so they stay off.
 """
 
 ANYONE = None
-"""The callers of a route that checks each request itself: every address."""
+"""The value for `only_from` that lets every address call a route."""
 
 CORS_METHODS = ["POST", "OPTIONS"]
 CORS_HEADERS = [*apigateway.Cors.DEFAULT_HEADERS, "Accept-Language", "X-Requested-With"]
@@ -70,13 +70,13 @@ OPEN_TO_BROWSERS = {
 class Api(Construct):
     """The API and its stage. `route` adds a method that calls a function.
 
-    The API's resource policy allows what `route` names and nothing else: without an authorizer API
+    The API's resource policy allows only the routes that `route` adds. Without an authorizer, API
     Gateway refuses a request that no statement allows.
     https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-authorization-flow.html
 
-    `base_url` is the API's address for callers: `API_BASE_URL`, or the stage's own address. It
-    refers to the API and not to the stage, which depends on the functions; so the functions may
-    have the address in their environment.
+    `base_url` is the API's address for callers: `API_BASE_URL`, or the stage's own address. In the
+    template, `base_url` refers to the API and not to the stage. The stage depends on the functions,
+    whose environment contains the address.
     """
 
     def __init__(
@@ -93,12 +93,12 @@ class Api(Construct):
             endpoint_types=[apigateway.EndpointType.REGIONAL],
             # API Gateway writes logs with one role for the whole account and region. A new account
             # has none, and the stage can't be created without it. The role stays when the stack is
-            # deleted, because other APIs may log with it by then.
+            # deleted, because other APIs may use that role by then.
             cloud_watch_role=True,
             cloud_watch_role_removal_policy=RemovalPolicy.RETAIN,
             deploy_options=_stage(at_rest.log_group(self, "AccessLog", names.access_log)),
         )
-        # Otherwise API Gateway creates the group itself, without a retention period.
+        # API Gateway itself would create this log group without a retention period.
         execution_log = at_rest.log_group(
             self, "ExecutionLog", f"API-Gateway-Execution-Logs_{self.rest_api.rest_api_id}/{STAGE}"
         )
@@ -140,8 +140,8 @@ class Api(Construct):
             method: The HTTP method.
             path: The path without a slash in front; "" is the root.
             alias: The alias to call.
-            only_from: The addresses and networks that may call it, or `ANYONE`.
-            cors: Whether browsers may call it from any page.
+            only_from: The addresses and networks that may call the route, or `ANYONE`.
+            cors: Whether browsers may call the route from any page.
         """
         root = self.rest_api.root
         resource = root.add_resource(path) if path else root
@@ -149,7 +149,8 @@ class Api(Construct):
             method,
             apigateway.LambdaIntegration(
                 alias,
-                # The console's "test" button would need a second permission.
+                # Only the console's "test" button needs the second permission that CDK adds by
+                # default.
                 allow_test_invoke=False,
             ),
         )
@@ -164,8 +165,8 @@ class Api(Construct):
         return resource
 
     def _allow(self, method: str, path: str, only_from: tuple[str, ...] | None) -> None:
-        """Let the API's policy allow a route to `only_from`."""
-        # One statement for all routes of the same callers: a policy has at most 8192 bytes.
+        """Add a statement to the API's policy that allows `only_from` to call a route."""
+        # Routes with the same callers share a statement, because a policy has at most 8192 bytes.
         if only_from not in self._statements:
             self._statements[only_from] = iam.PolicyStatement(
                 principals=[iam.AnyPrincipal()],
@@ -183,7 +184,7 @@ class Api(Construct):
 
 
 def _stage(access_log: logs.LogGroup) -> apigateway.StageOptions:
-    """Return the stage's options: what is logged, measured and throttled."""
+    """Return the stage's options for logs, metrics and throttling."""
     return apigateway.StageOptions(
         stage_name=STAGE,
         logging_level=ERRORS,
@@ -221,7 +222,7 @@ def _options(method: str, path: str) -> apigateway.MethodDeploymentOptions:
 
 
 def _throttle_the_page(stage: apigateway.Stage) -> None:
-    """Name the root in the page's options as CloudFormation does: CDK escapes its slash.
+    """Replace the root's path in the stage's settings, because CDK escapes the path's slash.
 
     https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-apigateway-stage-methodsetting.html
     """

@@ -26,7 +26,7 @@ def build(settings: Settings, *, outdir: Path | None = None) -> App:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command and return its exit code: 1 if a setting is missing or wrong."""
+    """Write the stack's template. Return the exit code: 1 if a setting is missing or wrong."""
     try:
         settings = load(os.environ, Path(arguments[0]) if arguments else None)
     except SettingsError as error:

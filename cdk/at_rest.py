@@ -1,4 +1,4 @@
-"""How the stack keeps data at rest: under which key, and logs for how long."""
+"""Encryption and retention of the data that the stack keeps."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ from cdk.settings import Settings
 
 @dataclass(frozen=True)
 class AtRest:
-    """How data is kept. `key` is None where AWS's own keys do; `log_days` is a retention."""
+    """Encryption at rest and retention of logs.
+
+    `key` is None if AWS's own keys encrypt the data. `log_days` is the retention in days.
+    """
 
     key: kms.IKey | None
     log_days: int
 
     @classmethod
     def of(cls, scope: Construct, settings: Settings) -> AtRest:
-        """Return what the settings say. The site's key belongs to the site, not to the stack."""
+        """Return the key and retention that the settings name. The stack doesn't own the key."""
         arn = settings.kms_key_arn
         key = kms.Key.from_key_arn(scope, "SiteKey", arn) if arn else None
         return cls(key, settings.log_retention_days)
@@ -36,6 +39,6 @@ class AtRest:
             encryption_key=self.key,
             removal_policy=RemovalPolicy.DESTROY,
         )
-        # CDK has a name for each number of days; the setting has the number.
+        # CDK takes a name for each number of days, but the setting has the number itself.
         cast(logs.CfnLogGroup, made.node.default_child).retention_in_days = self.log_days
         return made

@@ -16,8 +16,8 @@ RELEASED = "released"
 class StagingBucket(Construct):
     """The staging bucket, as `bucket`.
 
-    CloudFormation deletes it with the stack after `stack.delete` has emptied it. (CDK could empty
-    it, but would add a function to the stack for that.)
+    CloudFormation deletes the bucket with the stack, after `stack.delete` has emptied it. (CDK
+    could empty the bucket, but only with an additional function in the stack.)
     """
 
     def __init__(
@@ -37,7 +37,8 @@ class StagingBucket(Construct):
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             encryption=s3.BucketEncryption.KMS if key else s3.BucketEncryption.S3_MANAGED,
             encryption_key=key,
-            # One data key for many parts: a lecture of 2 GB has 200.
+            # KMS bills each request. A bucket key serves many parts, of which a lecture of 2 GB has
+            # 200.
             bucket_key_enabled=True if key else None,
             enforce_ssl=True,
             lifecycle_rules=[
@@ -45,7 +46,9 @@ class StagingBucket(Construct):
                     expiration=Duration.days(staging_days),
                     abort_incomplete_multipart_upload_after=Duration.days(1),
                 ),
-                # Files that Opencast has taken. If two rules match, S3 applies the earlier end.
+                # This rule expires files that Opencast has taken. If two rules match, the earlier
+                # expiry wins.
+                # https://docs.aws.amazon.com/AmazonS3/latest/userguide/intro-lifecycle-rules.html
                 s3.LifecycleRule(expiration=Duration.days(1), tag_filters={RELEASED: "yes"}),
             ],
             removal_policy=RemovalPolicy.DESTROY,

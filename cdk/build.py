@@ -26,7 +26,7 @@ NO_SOURCE = "echo 'This stack has no CODEBUILD_SOURCE_URL: set it and update the
 
 
 class Build(Construct):
-    """The CodeBuild project. It runs on arm64, as the functions do."""
+    """The CodeBuild project, which runs on arm64 as the functions do."""
 
     def __init__(
         self, scope: Construct, construct_id: str, settings: Settings, names: Names, at_rest: AtRest
@@ -68,7 +68,7 @@ class Build(Construct):
 
 
 def _statements(stack: Stack, settings: Settings, names: Names) -> list[iam.PolicyStatement]:
-    """Return the grants of the project's role: to deploy and release the stack's functions."""
+    """Return the grants for deploying and releasing the stack's functions."""
     functions = [
         stack.format_arn(
             service="lambda",

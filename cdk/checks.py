@@ -1,6 +1,7 @@
-"""Checks of single settings: each makes a value of a text, or raises ValueError.
+"""Checks of single settings. Each check returns a text's value, or raises ValueError.
 
-The error's text ends the sentence "<NAME> is …, but has to be", and docs/settings.md quotes it.
+The error's text ends the sentence "<NAME> is …, but has to be". docs/settings.md quotes these
+texts.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _TAG = re.compile(r"Key=([^,\s][^,]{0,127}),Value=(\S(?:.{0,254}?\S)?)?(?=\s+Key
 
 
 def any_text(text: str) -> str:
-    """Accept any text."""
+    """Return the text unchanged."""
     return text
 
 
@@ -40,7 +41,7 @@ def matching(pattern: str, description: str) -> Check[str]:
 
 
 def one_of(*choices: str) -> Check[str]:
-    """Return a check for one of a few words, in any case."""
+    """Return a check for one of `choices`, in upper or lower case."""
 
     def check(text: str) -> str:
         if text.lower() not in choices:
@@ -51,7 +52,7 @@ def one_of(*choices: str) -> Check[str]:
 
 
 def in_capitals(check: Check[str]) -> Check[str]:
-    """Return the same check with its value in capitals."""
+    """Return a check that converts the value of `check` to capitals."""
     return lambda text: check(text).upper()
 
 
@@ -68,7 +69,7 @@ def list_of(check_part: Check[str]) -> Check[tuple[str, ...]]:
 
 
 def whole(lowest: int, highest: int, why: str = "") -> Check[int]:
-    """Return a check for a whole number from `lowest` to `highest`; `why` is added to the error."""
+    """Return a check for a whole number from `lowest` to `highest`. `why` ends the error's text."""
 
     def check(text: str) -> int:
         if not re.fullmatch(r"[0-9]{1,9}", text) or not lowest <= int(text) <= highest:
@@ -79,7 +80,7 @@ def whole(lowest: int, highest: int, why: str = "") -> Check[int]:
 
 
 def whole_of(*choices: int) -> Check[int]:
-    """Return a check for one of a few whole numbers."""
+    """Return a check for one of `choices`."""
 
     def check(text: str) -> int:
         if text not in map(str, choices):
@@ -101,14 +102,14 @@ def decimal(lowest: float, highest: float) -> Check[float]:
 
 
 def yes_or_no(text: str) -> bool:
-    """Accept `true` or `false`."""
+    """Return the bool for the text `true` or `false`."""
     if text.lower() not in {"true", "false"}:
         raise ValueError("true or false")
     return text.lower() == "true"
 
 
 def url(*schemes: str) -> Check[str]:
-    """Return a check for an address without query and fragment. Slashes at its end are removed."""
+    """Return a check for a URL without query and fragment. The check removes slashes at the end."""
 
     def check(text: str) -> str:
         problem = ValueError(
@@ -129,7 +130,7 @@ def url(*schemes: str) -> Check[str]:
 
 
 def origin(text: str) -> str:
-    """Accept the origin of web pages: scheme and host, maybe a port."""
+    """Check that a text is an origin of web pages (scheme, host, perhaps port), and return it."""
     problem = ValueError("origins like https://opencast.example.edu, separated by commas")
     try:
         accepted = url("https", "http")(text).lower()
@@ -141,7 +142,7 @@ def origin(text: str) -> str:
 
 
 def network(text: str) -> str:
-    """Accept an IPv4 or IPv6 address or network."""
+    """Check that a text is an IPv4 or IPv6 address or network, and return it."""
     try:
         ipaddress.ip_network(text, strict=False)
     except ValueError:
@@ -152,14 +153,14 @@ def network(text: str) -> str:
 
 
 def host(text: str) -> str:
-    """Accept a host's name without a port; `*.` may stand in front."""
+    """Check that a text is a host's name without port, which may begin with `*.`, and return it."""
     if not _HOST.fullmatch(text) and not _LOOPBACK.fullmatch(text):
         raise ValueError("host names (`*.` may stand in front), without ports, separated by commas")
     return text.lower()
 
 
 def time_zone(text: str) -> str:
-    """Accept the name of an IANA time zone."""
+    """Check that a text is the name of an IANA time zone, and return it."""
     try:
         ZoneInfo(text)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -168,14 +169,14 @@ def time_zone(text: str) -> str:
 
 
 def language(text: str) -> str:
-    """Accept a BCP 47 tag of a language, perhaps with its script and region."""
+    """Check that a text is a BCP 47 tag of language, script and region, and return it."""
     if not _LANGUAGE.fullmatch(text):
         raise ValueError("a language as BCP 47 writes it, like en-US, de or zh-Hans-CN")
     return text
 
 
 def tags(text: str) -> tuple[tuple[str, str], ...]:
-    """Return the pairs of `Key=a,Value=1 Key=b,Value=2`."""
+    """Return the (key, value) pairs of a text like `Key=a,Value=1 Key=b,Value=2`."""
     found = _TAG.findall(text)
     if _TAG.sub("", text).strip() or not found:
         raise ValueError("written Key=a,Value=1 Key=b,Value=2")

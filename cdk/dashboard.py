@@ -155,7 +155,8 @@ class Dashboard(Construct):
                 limit=(BACKLOG, "an alarm rings for uploads that wait"),
             ),
             _graph(
-                # Not their age: it leaves out messages that commands have received three times.
+                # The metric of the oldest message's age ignores messages that were received three
+                # times, and commands receive failed messages.
                 "Do failed messages need attention?",
                 {what: of_queue(queue, WAITING) for what, queue in dead.items()},
             ),
@@ -225,7 +226,7 @@ class Dashboard(Construct):
         names, metrics = self._names, self._metrics
         tables: dict[str, tuple[str, str | None]] = {
             "status": (names.status_table, None),
-            # A table's figures don't include what is read and written of its indexes.
+            # DynamoDB's metrics of a table don't include reads and writes of the table's indexes.
             "status by meeting": (names.status_table, MID_INDEX),
             "status by day": (names.status_table, TIME_INDEX),
             "events": (names.events_table, None),
@@ -264,7 +265,7 @@ class Dashboard(Construct):
         ]
 
     def _gb_seconds(self, function: Function) -> cloudwatch.MathExpression:
-        """Return the GB-seconds that Lambda bills: a function's duration times its memory."""
+        """Return the GB-seconds that Lambda bills for a function: duration times memory."""
         milliseconds = f"{function.module}_milliseconds"
         duration = self._metrics.of_function(function, "Duration", SUM)
         return cloudwatch.MathExpression(
@@ -289,7 +290,7 @@ def _graph(
     stacked: bool = False,
     limit: tuple[float, str] | None = None,
 ) -> cloudwatch.GraphWidget:
-    """Return a graph. `limit` is a value of the left axis and the label of a line there."""
+    """Return a graph. `limit` is the value and the label of a horizontal line at the left axis."""
     line = cloudwatch.HorizontalAnnotation(value=limit[0], label=limit[1]) if limit else None
     return cloudwatch.GraphWidget(
         title=title,

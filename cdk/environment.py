@@ -1,9 +1,9 @@
-"""The environment of each function in the template: settings, and what the stack itself has.
+"""The environment variables of each function: settings, and facts about the stack itself.
 
 A function always has every variable, empty if the setting isn't given, so that Lambda's console
 lists every setting. No variable holds a secret: the functions read secrets from SSM below
-`SECRETS_PATH`. A test compares the environments
-with what the functions read (`functions/ingester/settings.py`).
+`SECRETS_PATH`. A test compares the environments with the settings that the functions read
+(`functions/ingester/settings.py`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The stack's outputs. Each is exported, for other stacks, scripts and people."""
+"""The stack's outputs. Each output is exported for other stacks, scripts and people."""
 
 from __future__ import annotations
 

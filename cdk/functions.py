@@ -1,8 +1,9 @@
-"""The Lambda functions, each with its role, its log group, one version and the release alias.
+"""The Lambda functions, each with a role, a log group, one version and the release alias.
 
-The properties of version and alias never change, so CloudFormation creates them once and never
-touches them again; only `release` moves the alias. (CDK's `current_version` would publish whatever
-$LATEST holds whenever a setting changes.) See docs/decisions/0003-arm64-versions-alias.md.
+The properties of version and alias never change, so CloudFormation creates both once and never
+updates them. Only `invoke release` moves the alias. (CDK's `current_version` would publish
+`$LATEST` with unreleased code whenever a setting changes.) See
+docs/decisions/0003-arm64-versions-alias.md.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ RECONCILE_EVERY = Duration.hours(1)
 FOLLOW_EVERY = Duration.minutes(1)
 
 CODE_BY_KEY = "@aws-cdk/aws-lambda:codeFromBucketObjectVersionNotSpecified"
-"""CDK's warning that an update of the stack doesn't bring new code."""
+"""The id of CDK's warning that an update of the stack doesn't bring new code."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +60,13 @@ class Size:
 
 
 # Lambda gives CPU in proportion to memory. Functions that somebody waits for get at least 512 MB:
-# importing botocore takes about 0.5 s of a cold start there and over 2 s at 128 MB, at the same
-# price, since Lambda bills MB times seconds. Zoom waits 3 s and repeats only after minutes, so the
-# webhook gets 1024 MB: a cold start has to import, create clients and write to DynamoDB in 3 s.
-# Slack waits 3 s too, and then tells its user that the app failed. Google's client takes longer to
-# import than botocore, and somebody waits for the sheet. The downloader needs CPU for TLS in both
-# directions. The uploader gets little, because Lambda bills it while it waits for Opencast. Nobody
-# waits for reconcile, follow and log-notifications.
+# importing botocore in a cold start takes about 0.5 s with 512 MB and over 2 s with 128 MB. The
+# price is the same, because Lambda bills MB times seconds. Zoom waits 3 s and repeats only after
+# minutes, so the webhook gets 1024 MB: a cold start has to import, create clients and write to
+# DynamoDB in 3 s. Slack waits 3 s too, and then tells its user that the app failed. Google's client
+# takes longer to import than botocore, and somebody waits for the sheet. The downloader needs CPU
+# for TLS in both directions. The uploader gets little, because Lambda bills it while it waits for
+# Opencast. Nobody waits for reconcile, follow and log-notifications.
 SIZES = {
     WEBHOOK: Size(timeout=30, memory=1024),
     ON_DEMAND: Size(timeout=30, memory=512),
@@ -81,7 +82,7 @@ SIZES = {
 
 
 class LambdaFunction(Construct):
-    """A function with its log group, its version, and the `alias` that everything calls."""
+    """A function with its log group, its version, and the `alias` that callers invoke."""
 
     def __init__(
         self,
@@ -114,7 +115,7 @@ class LambdaFunction(Construct):
             role=self._role(statements),
             log_group=self.log_group,
         )
-        # On purpose, an update of the stack releases no new code: `release` does.
+        # An update of the stack must not release new code; only `invoke release` does.
         Annotations.of(self).acknowledge_warning(CODE_BY_KEY)
         self.version = lambda_.Version(self, "Version", lambda_=self.function)
         self.alias = lambda_.Alias(
@@ -151,7 +152,7 @@ class LambdaFunction(Construct):
         )
 
     def reserve(self, at_once: int) -> None:
-        """Reserve invocations at once for the function, which then never has more."""
+        """Reserve `at_once` concurrent invocations, which are then also the function's maximum."""
         resource = cast(lambda_.CfnFunction, self.function.node.default_child)
         resource.reserved_concurrent_executions = at_once
 
@@ -227,7 +228,7 @@ class Functions(Construct):
         self.by_function[DOWNLOADER].consume(queues.download, settings.downloads_at_once)
         uploader = self.by_function[UPLOADER]
         uploader.consume(queues.upload, settings.oc_track_upload_max)
-        # Slack invokes itself asynchronously to answer late. Don't retry: a retry would post twice.
+        # The Slack function invokes itself asynchronously to answer late. A retry would post twice.
         self.by_function[SLACK].alias.configure_async_invoke(
             retry_attempts=0, max_event_age=Duration.seconds(60)
         )
@@ -257,5 +258,5 @@ class Functions(Construct):
         )
 
     def alias(self, function: Function) -> lambda_.Alias:
-        """Return the alias of a function, which is what callers invoke."""
+        """Return the release alias of a function. Callers invoke only the alias."""
         return self.by_function[function].alias

@@ -1,4 +1,4 @@
-"""The grants of each function's role: exactly what the function uses.
+"""The grants of each function's role, which are only those that the function uses.
 
 CDK's own `grant_…` methods grant whole families of actions. The end-to-end tests remove each grant
 here once, to prove that the function needs it.
@@ -32,15 +32,16 @@ from cdk.names import (
 )
 from cdk.settings import READ_BY
 
-# An event source mapping receives messages with the function's role.
+# Lambda's event source mapping receives messages with the function's role.
+# https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 CONSUME = (
     "sqs:ReceiveMessage",
     "sqs:DeleteMessage",
     "sqs:GetQueueAttributes",
     "sqs:ChangeMessageVisibility",
 )
-# Lambda itself uses these in a VPC, with the function's role. They can't be narrowed down.
-# https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
+# Lambda itself takes these actions in a VPC, with the function's role. No resource can narrow them
+# down. https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
 NETWORK_INTERFACES = (
     "ec2:CreateNetworkInterface",
     "ec2:DescribeNetworkInterfaces",
@@ -52,7 +53,7 @@ NETWORK_INTERFACES = (
 
 READ_WRITE = ("dynamodb:GetItem", "dynamodb:UpdateItem")
 
-# A table's client needs all of these; queues, bucket and topic need a part.
+# A client of an encrypted table needs all of these actions; queues, bucket and topic need a part.
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
 USE_KEY = (
     "kms:Decrypt",
@@ -64,9 +65,9 @@ USE_KEY = (
     "kms:ReEncryptTo",
 )
 ENCRYPTED = frozenset({"dynamodb", "s3", "sns", "sqs"})
-"""The services that keep data under the site's key, if there is one. SSM uses its own."""
+"""The services that encrypt data with the site's key, if the site has one."""
 
-# An import compares all rows with the sheet's rows, and holds a row as its lock meanwhile.
+# An import of the schedule compares all rows with the sheet's rows, and writes a row as its lock.
 REPLACE = (
     "dynamodb:Scan",
     "dynamodb:BatchWriteItem",
@@ -81,7 +82,7 @@ def allow(actions: tuple[str, ...], *resources: str) -> iam.PolicyStatement:
 
 
 def secrets_of(stack: Stack, names: Names, function: Function) -> list[iam.PolicyStatement]:
-    """Return the grant to read the function's secrets, each named.
+    """Return the grant to read the function's secrets, without wildcards.
 
     SSM encrypts them with the account's `aws/ssm` key. The key's own policy admits everyone who may
     read the parameter, so no grant on KMS is needed.
@@ -119,8 +120,8 @@ def invoke_itself(stack: Stack, name: str, alias: str) -> iam.PolicyStatement:
 def network_interfaces(stack: Stack, name: str) -> list[iam.PolicyStatement]:
     """Return the grants of a function in a VPC.
 
-    Lambda uses them; a Deny keeps the function's code from using them: calls of that code carry the
-    function's ARN, those of Lambda don't.
+    Only Lambda itself needs these grants. A Deny keeps the function's code from using them: a call
+    of that code carries the function's ARN, and a call of Lambda doesn't.
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
     """
     arn = stack.format_arn(
@@ -139,7 +140,7 @@ def network_interfaces(stack: Stack, name: str) -> list[iam.PolicyStatement]:
 
 
 def use_key(stack: Stack, key: kms.IKey, function: Function) -> iam.PolicyStatement:
-    """Return the grant to use the site's key, only by way of the services that keep data."""
+    """Return the grant to use the site's key through the services that keep data."""
     services = sorted(ENCRYPTED.intersection(function.services))
     hosts = [f"{service}.{stack.region}.{stack.url_suffix}" for service in services]
     return iam.PolicyStatement(
@@ -186,7 +187,7 @@ def statements(resources: Resources) -> dict[Function, list[iam.PolicyStatement]
 
 
 def _downloader(resources: Resources) -> list[iam.PolicyStatement]:
-    """Return the downloader's grants: it stages files, and sends and requeues messages."""
+    """Return the downloader's grants: to stage files, and to send and requeue messages."""
     tables, queues, bucket = resources.tables, resources.queues, resources.staging.bucket
     on_files = (
         "s3:PutObject",
@@ -209,8 +210,8 @@ def _downloader(resources: Resources) -> list[iam.PolicyStatement]:
 def _uploader(resources: Resources) -> list[iam.PolicyStatement]:
     """Return the uploader's grants.
 
-    It checks that a staged file exists, and tags it once Opencast has it. Opencast reads the file
-    by a URL that the uploader signs, with the uploader's rights.
+    The uploader checks that a staged file exists, and tags the file once Opencast has it. Opencast
+    reads the file from a URL that the uploader signs, with the uploader's rights.
     """
     tables, queues = resources.tables, resources.queues
     return [
@@ -226,8 +227,7 @@ def _uploader(resources: Resources) -> list[iam.PolicyStatement]:
 
 
 def _status_query(resources: Resources) -> list[iam.PolicyStatement]:
-    """Return the grants of `/status`: rows by the two indexes, what ledger and schedule know of one
-    recording, reconcile's last run, and how many messages the queues hold, without reading any."""
+    """Return the grants of the function behind `/status`."""
     tables, queues = resources.tables, resources.queues
     status = tables.status.table_arn
     counted = (queues.download, queues.download_dlq, queues.upload, queues.upload_dlq)

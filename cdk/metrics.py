@@ -1,7 +1,7 @@
-"""The metrics that alarms and dashboard use: this system's own, and AWS's.
+"""The metrics for alarms and dashboard: the functions' own metrics and AWS's.
 
-A test compares each with `functions/ingester/metrics.py` and with AWS's documented metrics, because
-an alarm on a misspelt metric never rings.
+A test compares each metric with `functions/ingester/metrics.py` and with AWS's documented metrics,
+because an alarm on a misspelt metric never rings.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SUM = "Sum"
 MAXIMUM = "Maximum"
 MINIMUM = "Minimum"
 SAMPLE_COUNT = "SampleCount"
-"""Number of values that were emitted, whatever they are."""
+"""CloudWatch's statistic that counts a metric's values."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Metrics:
     names: Names
 
     def own(self, name: str, statistic: str = SUM) -> cloudwatch.Metric:
-        """Return a metric that the functions emit in their logs. It has no dimensions."""
+        """Return a metric without dimensions, which the functions emit in their logs."""
         return _metric(self.names.metrics, name, statistic)
 
     def of_function(self, function: Function, name: str, statistic: str) -> cloudwatch.Metric:
@@ -35,7 +35,7 @@ class Metrics:
         return _metric("AWS/Lambda", name, statistic, FunctionName=self.names.function(function))
 
     def of_queue(self, queue: str, name: str, statistic: str = MAXIMUM) -> cloudwatch.Metric:
-        """Return a metric of SQS's for a queue, which is named as in AWS."""
+        """Return a metric of SQS's for a queue. `queue` is the queue's name in AWS."""
         return _metric("AWS/SQS", name, statistic, QueueName=queue)
 
     def of_route(self, method: str, path: str, name: str, statistic: str) -> cloudwatch.Metric:
@@ -55,12 +55,12 @@ class Metrics:
         return _metric("AWS/ApiGateway", name, statistic, ApiName=self.names.api)
 
     def of_table(self, table: str, name: str, index: str | None = None) -> cloudwatch.Metric:
-        """Return a metric of DynamoDB's for a table (its name in AWS) or one of its indexes."""
+        """Return a metric of DynamoDB's for a table or an index. `table` is the name in AWS."""
         of = {"GlobalSecondaryIndexName": index} if index else {}
         return _metric("AWS/DynamoDB", name, SUM, TableName=table, **of)
 
     def stored_bytes(self) -> cloudwatch.Metric:
-        """Return the size of the staging bucket, which S3 emits once a day."""
+        """Return the metric of the staging bucket's size, which S3 emits once a day."""
         return _metric(
             "AWS/S3",
             "BucketSizeBytes",
@@ -70,7 +70,7 @@ class Metrics:
         )
 
     def logged_bytes(self, log_group: str) -> cloudwatch.Metric:
-        """Return how many bytes were written to a log group."""
+        """Return the metric of the bytes written to a log group."""
         return _metric("AWS/Logs", "IncomingBytes", SUM, LogGroupName=log_group)
 
 

@@ -1,6 +1,6 @@
-"""AWS names of the stack. `Names` has those that contain the stack's name; most start with it.
+"""Names of the stack's AWS resources. `Names` has the names that contain the stack's name.
 
-Don't rename them: sites have them in dashboards, scripts and Zoom apps.
+Don't change a name: sites use these names in dashboards, scripts and Zoom apps.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ STAGE = "live"
 """API Gateway's stage, a part of every URL that Zoom and Opencast call."""
 
 PRODUCTION = "prod"
-"""The part of a stack's name that says that it is in production."""
+"""The part of a stack's name that marks a production stack."""
 
 API_KEY = "ZoomIngesterApiKey"
 
@@ -22,10 +22,10 @@ GOOGLE_CREDENTIALS = "/zoom-ingester/common/gapi-credentials"
 
 MID_INDEX = "mid_index"
 TIME_INDEX = "time_index"
-"""The status table's indexes."""
+"""The names of the status table's indexes."""
 
 FOLLOW_INDEX = "follow_index"
-"""The ledger's index."""
+"""The name of the ledger's index."""
 
 WEBHOOK_PATH = "new_recording"
 ON_DEMAND_PATH = "ingest"
@@ -44,12 +44,13 @@ class Function:
     """One Lambda function.
 
     Attributes:
-        name: Its name in AWS after the stack's; also the name of its zip and requirements file.
-        module: Its file in `functions/`.
-        task: Its name in the commands, such as `invoke logs.webhook`.
-        services: The AWS services whose models its package holds.
-        google_apis: The Google APIs whose discovery documents its package holds.
-        files: What its package holds beside the code that it imports, relative to `functions/`.
+        name: The function's name in AWS after the stack's name; also that of zip and requirements
+            file.
+        module: The function's file in `functions/`.
+        task: The function's name in commands, such as `webhook` in `invoke logs.webhook`.
+        services: The AWS services whose models are in the function's package.
+        google_apis: The Google APIs whose discovery documents are in the function's package.
+        files: The package's other files, relative to `functions/`. Imported code isn't listed.
     """
 
     name: str
@@ -134,11 +135,11 @@ class Names:
         return f"{self.stack}/archive/{function.name}/{digest}.zip"
 
     def loan_key(self, function: Function) -> str:
-        """Return the key in `LAMBDA_CODE_BUCKET` of the note of what a lent `$LATEST` held."""
+        """Return the key in `LAMBDA_CODE_BUCKET` of the backup of `$LATEST`."""
         return f"{self.stack}/loans/{function.name}.json"
 
     def release_key(self, release: str) -> str:
-        """Return the key in `LAMBDA_CODE_BUCKET` of the note of a release's versions."""
+        """Return the key in `LAMBDA_CODE_BUCKET` of the note that lists a release's versions."""
         return f"{self.releases_path}{quote(release, safe='')}.json"
 
     @property
@@ -159,7 +160,7 @@ class Names:
 
     @property
     def build_log(self) -> str:
-        """CodeBuild's log group. If CodeBuild created it, it would outlive the stack."""
+        """CodeBuild's log group. A group that CodeBuild itself creates would outlive the stack."""
         return f"/aws/codebuild/{self.codebuild}"
 
     @property
@@ -196,7 +197,7 @@ class Names:
 
     @property
     def recordings_table(self) -> str:
-        """The ledger: one record for each recording, which outlives rows of the status table."""
+        """The ledger, which has one record for each recording."""
         return self.of("recordings")
 
     @property

@@ -1,4 +1,4 @@
-"""Alerts: the topic that mails operators, and which log records are mailed."""
+"""Alerts: the topic that mails operators, and the filters that choose log records for mails."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CRASHES = (
     "Status: timeout",
     "Status: error",
 )
-"""Texts that Lambda and Python log when a function crashes."""
+"""Texts that Lambda or Python writes to a function's log when the function crashes."""
 
 QUIET_SECONDS = 600
 """Seconds after a mail in which repeats of its fault are counted and not mailed."""
@@ -43,13 +43,14 @@ class Notifications(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self._names = names
-        # Not encrypted without a key of the site's: CloudWatch's alarms can't publish to a topic
-        # with AWS's own key. The site's key has to admit them (docs/security.md).
+        # The topic isn't encrypted without a key of the site's, because CloudWatch's alarms can't
+        # publish to a topic with AWS's own key. The site's key has to admit alarms
+        # (docs/security.md).
         self.topic = sns.Topic(
             self, "Topic", topic_name=names.topic, enforce_ssl=True, master_key=at_rest.key
         )
         self.topic.add_subscription(subscriptions.EmailSubscription(email))
-        # A topic's own policy replaces the default one, which lets the account's alarms publish.
+        # A topic's own policy replaces the default policy, which lets the account's alarms publish.
         self.topic.add_to_resource_policy(
             iam.PolicyStatement(
                 sid="AlarmsOfThisAccount",
@@ -63,7 +64,9 @@ class Notifications(Construct):
     def subscribe_to_logs(
         self, log_groups: Mapping[str, logs.LogGroup], alias: lambda_.Alias, level: str
     ) -> None:
-        """Send log records of `level` and above to `alias`. Call it regularly to mail repeats.
+        """Send log records of `level` and above to `alias`, and invoke `alias` regularly.
+
+        The regular invocations mail the repeats of faults.
 
         Args:
             log_groups: The log group of each function, by the function's name. The alias's own
@@ -94,9 +97,9 @@ def pattern(level: str) -> str:
     """Return the filter pattern for records from `level` on and for traces of crashes.
 
     The pattern is a list of words, one of which has to be in a line, so that one filter finds both
-    our JSON and Lambda's text. A log group can have two filters; the other is left for a site that
-    ships its logs. A word may also match elsewhere in a line, so the function checks again.
-    https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
+    our JSON and Lambda's text. A log group can have two filters, and a site may need the other
+    filter to ship its logs. A word may also match elsewhere in a line, so the function checks the
+    record. https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
     """
     words = [*LEVELS[LEVELS.index(level) :], *(f'"{crash}"' for crash in CRASHES)]
     return " ".join(f"?{word}" for word in words)

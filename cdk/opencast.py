@@ -1,8 +1,9 @@
-"""Read the cached address and network of the Opencast cluster that `OC_CLUSTER_NAME` names.
+"""Read the cached settings of the Opencast cluster that `OC_CLUSTER_NAME` names.
 
-`ops/stack/opencast.py` looks them up in AWS and writes them to `.env.opencast`, so that synth needs
-no AWS. Settings of the shell and of `.env` override the cached ones. The cache is ignored if
-OPENCAST_BASE_URL is set, because that may be another Opencast.
+`ops/stack/opencast.py` looks the cluster's address and network up in AWS and writes both to
+`.env.opencast`, so that `cdk synth` needs no AWS. Settings of the shell and of `.env` override the
+cached settings. The cache is ignored if OPENCAST_BASE_URL is set, because that address may be
+another Opencast's.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 from cdk.settings_reader import given_settings
 
 ECS = "ecs"
-"""The `STACK_TYPE` of an ECS cluster, which is looked up in exports; others in EC2's tags."""
+"""The `STACK_TYPE` of a cluster on ECS, whose address is in exports and not in EC2's tags."""
 
 CACHED = ("OPENCAST_BASE_URL", "OC_VPC_ID", "OC_SUBNET_IDS", "OC_SECURITY_GROUP_ID")
 
@@ -24,14 +25,14 @@ def cache_file(env_file: Path) -> Path:
 
 
 def needs_lookup(given: Mapping[str, str]) -> bool:
-    """Return whether the settings name a cluster without its address."""
+    """Return whether the settings name a cluster, and no address of Opencast."""
     return bool(given.get("OC_CLUSTER_NAME")) and not given.get("OPENCAST_BASE_URL")
 
 
 def cached_settings(given: Mapping[str, str], env_file: Path | None) -> dict[str, str]:
     """Return the cached settings of the cluster that `given` names.
 
-    They are {} if the cache is of another cluster or missing, or if `given` needs no lookup.
+    The result is {} if the cache is missing or of another cluster, or if `given` needs no lookup.
 
     Raises:
         SettingsError: The cache isn't UTF-8.

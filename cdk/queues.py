@@ -12,13 +12,16 @@ from cdk.receive_limits import DOWNLOAD_RECEIVE_LIMIT, RESERVE_RECEIVES
 
 RETENTION = Duration.days(14)
 VISIBILITY = Duration.seconds(960)
-"""A little more than the functions' 900 s: AWS refuses less, and more would delay retries."""
+"""The queues' visibility timeout, a little more than the functions' timeout of 900 s.
+
+AWS refuses less than the functions' timeout. More would delay retries after a crash.
+"""
 
 
 class Queues(Construct):
     """The queues `download` and `upload` with their dead-letter queues.
 
-    `upload_receive_limit` is how often the uploader works on a message.
+    `upload_receive_limit` is the maximum number of receives on which the uploader works.
     """
 
     def __init__(
@@ -44,7 +47,7 @@ class Queues(Construct):
     def _queue(
         self, construct_id: str, name: str, dlq: sqs.Queue | None = None, receive_limit: int = 0
     ) -> sqs.Queue:
-        # None for standard queues: CloudFormation accepts no `false` here.
+        # Standard queues get None, because CloudFormation accepts no `false` here.
         fifo = True if name.endswith(".fifo") else None
         return sqs.Queue(
             self,

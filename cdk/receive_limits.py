@@ -11,26 +11,28 @@ DOWNLOAD_RECEIVE_LIMIT = 12
 """Maximum number of receives of a message on which the downloader works."""
 
 UPLOAD_RECEIVES = 50
-"""Maximum number of receives of a message on which the uploader works, not counting waits for
-Opencast."""
+"""Maximum number of receives on which the uploader works, without waits for Opencast."""
 
 WAITING_RECEIVES_PER_HOUR = 6
-"""Receives of a waiting upload in an hour: one in LONGEST_WAIT_SECONDS of the uploader (600 s)."""
+"""Receives of a waiting upload in an hour: one each LONGEST_WAIT_SECONDS (600 s)."""
 
 RESERVE_RECEIVES = 20
 """Number of times that SQS delivers a message beyond its function's limit.
 
 At such a receive the function only moves the message to the dead-letter queue, with a reason. SQS
-itself moves it without one. Each failure of that costs the visibility timeout, so the reserve lasts
-for five hours in which SQS refuses every call.
+itself would move the message without a reason. Each failed move costs the visibility timeout of 16
+minutes, so the reserve lasts for five hours in which SQS refuses every call.
 """
 
 MOST_RECEIVES = 1000
-"""https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html"""
+"""SQS's highest `maxReceiveCount`.
+
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html
+"""
 
 
 def upload_receive_limit(patience_hours: float, outage_hours: float) -> int:
-    """Return how often the uploader works on a message.
+    """Return the maximum number of receives of a message on which the uploader works.
 
     Each wait for Opencast takes one receive. A message waits at most `patience_hours`
     (OC_INGEST_PATIENCE_HOURS) for an ingest whose outcome is unknown and `outage_hours`

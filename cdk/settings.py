@@ -1,10 +1,10 @@
 """The table of settings, and a stack's settings read from the environment and `.env`.
 
-Everything that is known of a setting is one field of `Settings`: its default, its check, whether it
-is secret, which functions read it, and a line for people. Made from these: the functions'
-environment (cdk/environment.py), their grants on secrets (cdk/grants.py), `example.env` and
-docs/settings.md (`python -m ops.settings_documents` writes these two). A test compares the table
-with what the functions read (functions/ingester/settings.py).
+One field of `Settings` holds all facts about one setting: its default, its check, whether it is
+secret, which functions read it, and a line for people. The functions' environment
+(cdk/environment.py), their grants on secrets (cdk/grants.py), `example.env` and docs/settings.md
+are made from these facts. `python -m ops.settings_documents` writes the two documents. A test
+compares the table with what the functions read (functions/ingester/settings.py).
 
 Secrets go to SSM (see ops/secrets/), never into the template or a function's environment.
 """
@@ -38,15 +38,15 @@ from cdk.stack_location import Place
 from cdk.weaknesses import REFUSED, Weakness, weak_settings
 
 SIGNING_KEY = "PIPELINE_SIGNING_KEY"
-"""A secret that is no setting: the first deployment makes it, and it stays."""
+"""The name of a secret that isn't a setting. The first deployment makes the secret."""
 
 SCHEDULE_TOKEN = "SCHEDULE_UPDATE_TOKEN"  # noqa: S105  # its name
-"""A secret setting: a deployment makes it if the site doesn't give it."""
+"""The name of a secret setting. A deployment makes the secret if the site doesn't set one."""
 
 SIGNING_KEY_READ_BY = (WEBHOOK, ON_DEMAND, RECONCILE)
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-"""The levels of a log, the least important first."""
+"""The levels of log records, the least important first."""
 
 # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
 LOG_RETENTIONS = (
@@ -65,7 +65,7 @@ _ZOOM_API = (ON_DEMAND, DOWNLOADER, RECONCILE)
 
 # https://docs.aws.amazon.com/lambda/latest/api/API_ScalingConfig.html
 _AT_ONCE = 2, 1000
-"""The fewest and the most invocations at once that AWS takes as an event source's limit."""
+"""The lowest and the highest concurrency that AWS accepts as an event source's limit."""
 
 _AT_ONCE_REASON = (
     " (it is the MaximumConcurrency of the {} queue's event source, and AWS takes no 1 there)"
@@ -93,7 +93,7 @@ _AWS = Section("AWS and commands: optional")
 
 @dataclass(frozen=True)
 class Network:
-    """Where in Opencast's VPC uploader and follow run."""
+    """The subnets and the security group of uploader and follow in Opencast's VPC."""
 
     subnets: tuple[str, ...]
     security_group: str
@@ -101,16 +101,17 @@ class Network:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """A stack's settings, all of them checked: the table.
+    """A stack's settings, which are checked.
 
-    A field's name in capitals is the setting's name. Commands print `notes` once.
+    Each field is a row of the table of settings. A field's name in capitals is the setting's name.
+    Commands print `notes` once.
     """
 
     stack_name: str = setting(
         _STACK,
         "",
-        # The longest name of a function, `-zoom-log-notifications`, has to fit into AWS's 64
-        # characters.
+        # A function's name has at most 64 characters in AWS, of which `-zoom-log-notifications`
+        # takes 23.
         checks.matching(
             r"[a-z][a-z0-9-]{0,40}",
             "at most 41 lower-case letters, digits and dashes, beginning with a letter",
@@ -614,19 +615,19 @@ class Settings:
 
     @property
     def network(self) -> Network | None:
-        """Where in Opencast's VPC uploader and follow run; None if they run outside."""
+        """The place of uploader and follow in Opencast's VPC; None if they run outside a VPC."""
         if not self.oc_subnet_ids:
             return None
         return Network(self.oc_subnet_ids, self.oc_security_group_id)
 
     @property
     def generated_secrets(self) -> tuple[str, ...]:
-        """The names of the secrets that a deployment makes."""
+        """The names of the secrets that a deployment makes if they don't exist."""
         needs_token = not self.schedule_update_token and not self.allow_open_schedule_update
         return (SIGNING_KEY, SCHEDULE_TOKEN) if needs_token else (SIGNING_KEY,)
 
     def secrets(self) -> dict[str, str]:
-        """Return the value of every secret setting by name, "" where it isn't given."""
+        """Return the value of every secret setting by name, "" for a setting that isn't given."""
         return {name: getattr(self, name.lower()) for name in SECRETS}
 
 
@@ -634,7 +635,7 @@ TABLE: Mapping[str, Setting[Any]] = MappingProxyType({row.name: row for row in r
 """All settings by name, in the order of `example.env`."""
 
 SECRETS = tuple(sorted(row.name for row in TABLE.values() if row.secret))
-"""The settings that are secrets."""
+"""The names of the settings that are secrets."""
 
 READ_BY: Mapping[Function, tuple[str, ...]] = MappingProxyType(
     {
@@ -645,11 +646,11 @@ READ_BY: Mapping[Function, tuple[str, ...]] = MappingProxyType(
         for function in FUNCTIONS
     }
 )
-"""The secrets that each function reads."""
+"""The names of the secrets that each function reads."""
 
 
 def weaknesses(environment: Mapping[str, str], env_file: Path | None) -> tuple[Weakness, ...]:
-    """Return what is weak in the environment and `env_file`, even if settings are missing."""
+    """Return the weak settings of the environment and `env_file`, even if settings are missing."""
     given = given_settings(environment, env_file)
     return tuple(
         weak_settings(_values(Reader({**opencast.cached_settings(given, env_file), **given})))
@@ -660,7 +661,9 @@ def load(environment: Mapping[str, str], env_file: Path | None) -> Settings:
     """Return the stack's settings from the environment and `env_file`.
 
     Settings that both omit come from the cached look-up of the Opencast cluster (cdk/opencast.py).
-    Raises SettingsError, which names every setting that is missing or wrong.
+
+    Raises:
+        SettingsError: Settings are missing or wrong. The text names all of these.
     """
     given = given_settings(environment, env_file)
     reader = Reader({**opencast.cached_settings(given, env_file), **given})
@@ -681,9 +684,9 @@ def _values(reader: Reader) -> dict[str, Any]:
 
 
 def read_place(reader: Reader, *, needs_code: bool = True) -> Place:
-    """Return where the stack is. What is missing or wrong is added to the reader's problems.
+    """Return the stack's location. Add missing and wrong settings to the reader's problems.
 
-    `needs_code`: whether the bucket of the functions' packages has to be known.
+    `needs_code` says whether LAMBDA_CODE_BUCKET is required.
     """
     has_bucket = needs_code or "LAMBDA_CODE_BUCKET" in reader.given
     return Place(

@@ -1,4 +1,4 @@
-"""Read settings from the shell and `.env`, and gather everything that is wrong with them."""
+"""Read settings from the shell and `.env`, and gather all problems with the settings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cdk.settings_row import Setting, Value
 
 
 class SettingsError(Exception):
-    """The stack's settings are incomplete or wrong; the text names every one of them."""
+    """An error whose text names every setting that is missing or wrong."""
 
     def __init__(self, problems: list[str]) -> None:
         lines = "\n".join(f"  - {problem}" for problem in problems)
@@ -22,15 +22,15 @@ class SettingsError(Exception):
 
 
 class Reader:
-    """Read settings one by one and gather what is wrong with them in `problems`."""
+    """A reader of single settings, which gathers problems with the settings in `problems`."""
 
     def __init__(self, given: Mapping[str, str]) -> None:
-        """Read from `given`: the text of each setting that is given, by name."""
+        """Make a reader of `given`, which has the text of each given setting by name."""
         self.given = given
         self.problems: list[str] = []
 
     def read(self, setting: Setting[Value]) -> Value:
-        """Return the setting's value; its default if the setting isn't given or is wrong."""
+        """Return the setting's value, or the default if the setting isn't given or is wrong."""
         if setting.missing and not self.given.get(setting.name):
             self.problems.append(f"{setting.name} is missing: {setting.missing}.")
         for name in filter(None, (setting.name, setting.fallback)):
@@ -50,9 +50,14 @@ class Reader:
 
 
 def given_settings(environment: Mapping[str, str], env_file: Path | None) -> dict[str, str]:
-    """Return the settings in `env_file` and the environment, which wins; stripped, not empty.
+    """Return the settings that `env_file` and the environment give, without empty ones.
 
-    `env_file` may be None or not exist. Raises SettingsError if it isn't UTF-8.
+    The environment overrides the file. Values are stripped of whitespace.
+
+    `env_file` may be None, or name a file that doesn't exist.
+
+    Raises:
+        SettingsError: The file isn't UTF-8.
     """
     try:
         from_file = dotenv_values(env_file, interpolate=False) if env_file else {}

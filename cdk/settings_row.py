@@ -31,17 +31,18 @@ class Setting(Generic[Value]):
     """One setting.
 
     Attributes:
-        name: Its name in the shell, in `.env` and in a function's environment.
-        section: The heading that it stands below.
-        default: Its value if it isn't given.
-        check: Makes a value of its text. Raises ValueError with what the text has to be.
-        line: Tells people what it is.
+        name: The setting's name in the shell, in `.env` and in a function's environment.
+        section: The heading above the setting in the documents.
+        default: The value of a setting that isn't given.
+        check: Converts the setting's text to a value. Raises ValueError with the form that is
+            required.
+        line: A description of the setting for people.
         see: The document with more, relative to `docs/`.
-        read_by: The functions that read it: from the environment, a secret from SSM.
-        secret: Whether its value belongs into SSM and into no message.
-        missing: Ends the message "<NAME> is missing: …". "" if nothing misses it.
-        example: What `example.env` has for it if it has no default.
-        fallback: The name of a setting whose text counts where this one has none.
+        read_by: The functions that read the setting from their environment, or a secret from SSM.
+        secret: Whether the value belongs in SSM and in no message.
+        missing: The end of the message "<NAME> is missing: …"; "" if the setting isn't required.
+        example: The setting's text in `example.env` if there is no default.
+        fallback: The name of the setting whose text is used if this setting isn't given.
     """
 
     name: str
@@ -63,7 +64,7 @@ class Setting(Generic[Value]):
 
     @property
     def wanted(self) -> str:
-        """The form that its check requires of its text; "" if any text will do."""
+        """The form that the setting's check requires; "" if any text is valid."""
         try:
             self.check(_NONSENSE)
         except ValueError as error:
@@ -72,7 +73,7 @@ class Setting(Generic[Value]):
 
 
 class Options(TypedDict, total=False):
-    """The fields that a row may leave out; see `Setting`."""
+    """The fields that a declaration of a setting may leave out; see `Setting`."""
 
     see: str
     read_by: tuple[Function, ...]
@@ -99,7 +100,7 @@ def setting(
 
 
 def text_setting(section: Section, line: str, **options: Unpack[Options]) -> str:
-    """Declare a setting that may be any text, and is empty if it isn't given; see `setting`."""
+    """Declare a setting that may be any text and is empty by default; see `setting`."""
     return setting(section, "", checks.any_text, line, **options)
 
 

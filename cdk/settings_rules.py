@@ -12,10 +12,10 @@ ZOOM_ACCESS = (
     ("ZOOM_ACCOUNT_ID", "ZOOM_CLIENT_ID", "ZOOM_CLIENT_SECRET"),
     ("ZOOM_API_KEY", "ZOOM_API_SECRET"),
 )
-"""The settings of each way into Zoom's API. The first way whose settings are all given is used."""
+"""The settings for each kind of access to Zoom's API. The first complete kind is used."""
 
 IN_THE_REGION = ("KMS_KEY_ARN", "WEB_ACL_ARN")
-"""The settings that are ARNs in the stack's own region."""
+"""The settings whose ARNs have to be in the stack's own region."""
 
 SHEET = ("GSHEETS_DOC_ID", "GSHEETS_SHEET_NAMES")
 
@@ -37,7 +37,7 @@ def problems(given: Mapping[str, str], values: Mapping[str, Any]) -> Iterator[st
 
 
 def _zoom_access(given: Mapping[str, str]) -> Iterator[str]:
-    """Require one complete way into Zoom's API."""
+    """Require the settings of one kind of access to Zoom's API."""
     missing = [[name for name in way if name not in given] for way in ZOOM_ACCESS]
     if not all(missing):
         return
@@ -67,7 +67,7 @@ def _webhook_token(given: Mapping[str, str], values: Mapping[str, Any]) -> Itera
 
 
 def _opencast_address(given: Mapping[str, str]) -> Iterator[str]:
-    """Require Opencast's address: given, or looked up for the cluster (see cdk/opencast.py)."""
+    """Require Opencast's address, set or looked up for the cluster (cdk/opencast.py)."""
     if "OPENCAST_BASE_URL" in given:
         return
     if cluster := given.get("OC_CLUSTER_NAME"):
@@ -107,7 +107,7 @@ def _sheet(given: Mapping[str, str]) -> Iterator[str]:
 
 
 def _region_of_arns(values: Mapping[str, Any]) -> Iterator[str]:
-    """Require that what AWS only takes from the stack's own region is there."""
+    """Require that the ARNs of `IN_THE_REGION` are in the stack's region."""
     for name in IN_THE_REGION:
         arn = values[name]
         if arn and arn.split(":")[3] != values["AWS_REGION"]:
@@ -115,7 +115,7 @@ def _region_of_arns(values: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _staging(values: Mapping[str, Any]) -> Iterator[str]:
-    """Require that staged files outlast the time for which an upload waits for Opencast."""
+    """Require that staged files are kept for longer than an upload waits for Opencast."""
     outage, patience = values["OC_OUTAGE_HOURS"], values["OC_INGEST_PATIENCE_HOURS"]
     days = math.ceil((outage + patience) / 24)
     if days > values["STAGING_DAYS"]:

@@ -37,10 +37,10 @@ from cdk.tables import Tables
 
 
 class ZoomIngester(Stack):
-    """Everything that a site has in AWS for this system.
+    """The CloudFormation stack, which has all of a site's AWS resources for this system.
 
-    It needs no CDK bootstrap: the caller's own credentials deploy it, and the template is uploaded
-    to the bucket with the functions' packages.
+    The stack needs no CDK bootstrap. The caller's own credentials deploy the template from the
+    bucket with the functions' packages.
     """
 
     def __init__(self, scope: Construct, settings: Settings) -> None:
@@ -107,7 +107,7 @@ def _routes(
 ) -> dict[str, apigateway.IResource]:
     """Make the routes, and return them by the names of their exports.
 
-    `allowed` are the callers of the routes that aren't open to everybody.
+    `allowed` lists the addresses and networks that may call the restricted routes.
     """
     alias = functions.alias
     return {

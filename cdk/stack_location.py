@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Place:
-    """A stack's name, the bucket with its code, its release alias, and the way to it.
+    """A stack's name, code bucket and release alias, with its AWS region and profile.
 
-    `profile` is "" where none is named, `code_bucket` where a command doesn't need it.
+    `profile` is "" if no profile is named. `code_bucket` is "" if a command doesn't need the
+    bucket.
     """
 
     stack_name: str

@@ -13,7 +13,7 @@ TEXT = dynamodb.AttributeType.STRING
 NUMBER = dynamodb.AttributeType.NUMBER
 EXPIRATION = "expiration"
 RECOVERY = dynamodb.PointInTimeRecoverySpecification(point_in_time_recovery_enabled=True)
-"""For tables whose content can't be obtained a second time."""
+"""Point-in-time recovery, for the tables whose content has no other source."""
 
 
 class Tables(Construct):
@@ -37,7 +37,8 @@ class Tables(Construct):
         self.recordings = self._table(
             "Recordings", names.recordings_table, "uuid", ttl=EXPIRATION, recovery=RECOVERY
         )
-        # Sparse: only records whose ingests are followed have these attributes.
+        # The index is sparse, because only records whose ingests are followed have these
+        # attributes.
         self.recordings.add_global_secondary_index(
             index_name=FOLLOW_INDEX,
             partition_key=dynamodb.Attribute(name="follow", type=TEXT),

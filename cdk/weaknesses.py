@@ -1,4 +1,4 @@
-"""Weak settings: valid ones that let strangers in, or give secrets away.
+"""Weak settings, which are valid but let strangers in or give secrets away.
 
 A weak setting is refused unless `ALLOW_WEAK_SETTINGS` names it. `invoke stack.status` names each
 weak setting, accepted or not.
@@ -19,33 +19,33 @@ from cdk.names import PRODUCTION
 Values = Mapping[str, Any]
 
 OPEN_SCHEDULE_UPDATE = "ALLOW_OPEN_SCHEDULE_UPDATE"
-"""A weak setting that needs no further consent: an update brings only the sheet's rows."""
+"""A weak setting without need of consent, because a stranger can only import the sheet."""
 
 ANY_ORIGIN = "INGEST_ALLOWED_ORIGINS"
-"""Accepts itself: where people open Opencast can't be told from the other settings."""
+"""A setting that may be weak without consent, because no default can name a site's pages."""
 
 ACCEPTED_ALWAYS = (OPEN_SCHEDULE_UPDATE, ANY_ORIGIN)
 
 TOKEN_CHARACTERS = 16
-"""Zoom's secret tokens have 22 characters, and Slack's signing secrets 32."""
+"""Minimum length of a token. Zoom's tokens have 22 characters, Slack's signing secrets 32."""
 
 TOKEN_VARIETY = 6
-"""Minimum number of different characters in a token. Random ones of 16 have more."""
+"""Minimum number of different characters in a token. A random token of 16 characters has more."""
 
 PASSWORD_CHARACTERS = 8
 
 WIDEST = {4: 8, 6: 16}
-"""The shortest prefix of an allowed network, by the version of IP."""
+"""The shortest prefix in bits of an allowed network, by the version of IP."""
 
 ZOOM_DOMAINS = ("zoom.us", "zoomgov.com", "zoom.com", "zoom.com.cn")
-"""Domains that are Zoom's as a whole, so that a wildcard there stands for hosts of Zoom."""
+"""Domains of which Zoom owns every host, so that a wildcard below such a domain is safe."""
 
 _LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}")
 
 
 @dataclass(frozen=True)
 class Weakness:
-    """A weak setting. `reason` ends the sentence "<NAME> is weak: …"."""
+    """A weak setting and the reason, which ends the sentence "<NAME> is weak: …"."""
 
     setting: str
     reason: str
@@ -71,13 +71,13 @@ def weak_settings(values: Values) -> Iterator[Weakness]:
 
 
 def weak_secret(name: str, value: str) -> str:
-    """Return why a secret's value is weak, "" if it isn't."""
+    """Return the reason why a secret's value is weak, or "" if the value isn't weak."""
     rule = RULES.get(name)
     return rule({name: value}) if rule else ""
 
 
 def _token(name: str) -> Callable[[Values], str]:
-    """Return the rule of a setting that is one random token, or empty."""
+    """Return the rule for a setting that holds one random token or is empty."""
     return lambda values: _weak_token(values[name]) if values[name] else ""
 
 
@@ -113,7 +113,7 @@ def _wide_networks(values: Values) -> str:
     networks = [ipaddress.ip_network(text, strict=False) for text in values["INGEST_ALLOWED_IPS"]]
     v4 = [network for network in networks if isinstance(network, ipaddress.IPv4Network)]
     v6 = [network for network in networks if isinstance(network, ipaddress.IPv6Network)]
-    # Neighbouring networks together may be a wide one.
+    # Adjacent networks may form a wide network together.
     merged: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = [
         *ipaddress.collapse_addresses(v4),
         *ipaddress.collapse_addresses(v6),
@@ -180,7 +180,7 @@ RULES: Mapping[str, Callable[[Values], str]] = MappingProxyType(
         ANY_ORIGIN: _any_origin,
     }
 )
-"""The settings that can be weak, each with a function that returns why, "" if it isn't."""
+"""The settings that can be weak, each with a function that returns the reason, or ""."""
 
 REFUSED = tuple(name for name in RULES if name not in ACCEPTED_ALWAYS)
 """The settings that `ALLOW_WEAK_SETTINGS` may name."""

@@ -1,7 +1,7 @@
 """Write docs/api.md from docs/openapi.yaml: `python -m ops.api_reference > docs/api.md`.
 
-A test compares the file with what this module writes. PyYAML is one of the developer's tools
-(`make setup`); the operator's commands don't need it.
+A test compares the file with this module's output. PyYAML is one of the developer's tools (`make
+setup`). The operator's commands don't need PyYAML.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ this file from [openapi.yaml](openapi.yaml), which programs can read.
 """
 
 LONG_ENUMERATION = 3
-"""A named enumeration with more values than this is listed once, and linked."""
+"""Number of values above which a named enumeration gets a section, to which fields link."""
 
 Schema = Mapping[str, Any]
 
 
 def load() -> Schema:
-    """Read docs/openapi.yaml."""
+    """Return the content of docs/openapi.yaml."""
     document: Schema = yaml.safe_load(DOCUMENT.read_text("utf-8"))
     return document
 
@@ -121,7 +121,7 @@ def _fields_table(document: Schema, schema: Schema) -> Iterator[str]:
 def _fields(
     document: Schema, schema: Schema, prefix: str = ""
 ) -> Iterator[tuple[str, Schema, bool]]:
-    """Yield (name, schema, whether it is required) of each field, also of nested objects."""
+    """Yield (name, schema, is required) of each field, including the fields of nested objects."""
     for name, field in schema.get("properties", {}).items():
         yield f"{prefix}{name}", field, name in schema.get("required", [])
         inner = field.get("items", field)
@@ -140,7 +140,7 @@ def _examples(title: str, content: Schema) -> Iterator[str]:
 
 
 def _type(document: Schema, schema: Schema) -> str:
-    """Name the type of a schema: a link if the schema has a section of its own."""
+    """Return the name of a schema's type, as a link if the schema has a section of its own."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         if _has_section(document, name):
@@ -161,7 +161,7 @@ def _type(document: Schema, schema: Schema) -> str:
 
 
 def _has_section(document: Schema, name: str) -> bool:
-    """Return whether a schema has a section of its own: objects and long enumerations have."""
+    """Return whether a schema has a section of its own, as objects and long enumerations have."""
     schema = document["components"]["schemas"][name]
     return name not in _bodies(document) and (
         "properties" in schema or len(schema.get("enum", [])) > LONG_ENUMERATION
@@ -169,7 +169,7 @@ def _has_section(document: Schema, name: str) -> bool:
 
 
 def _bodies(document: Schema) -> set[str]:
-    """Return the names of the schemas of request bodies. Their fields stand with the endpoint."""
+    """Return the names of the schemas of request bodies, which have no section of their own."""
     return {
         content["schema"]["$ref"].rpartition("/")[2]
         for item in document["paths"].values()
@@ -179,7 +179,7 @@ def _bodies(document: Schema) -> set[str]:
 
 
 def _resolved(document: Schema, value: Schema) -> Schema:
-    """Follow references inside the document."""
+    """Return the schema to which `value` refers inside the document, or `value` itself."""
     while "$ref" in value:
         found: Any = document
         for part in value["$ref"].removeprefix("#/").split("/"):
@@ -189,7 +189,7 @@ def _resolved(document: Schema, value: Schema) -> Schema:
 
 
 def _one_line(described: Schema) -> str:
-    """Return a description on one line, as the cell of a table needs it."""
+    """Return a description on one line, for the cell of a table."""
     return " ".join(str(described.get("description", "")).split()).replace("|", "\\|")
 
 

@@ -1,8 +1,8 @@
 """`invoke audit`: look up known vulnerabilities of every locked package (pip-audit, npm audit).
 
-Both tools ask a service on the internet. A mirror that lacks the data answers like a service that
-knows no vulnerability, so each tool also asks about a release that has one (the control): without
-it an answer counts for nothing.
+Both tools ask a service on the internet. A mirror without the data answers like a service that
+knows no vulnerability. So each tool also asks about a release with a known vulnerability, the
+control. An answer that doesn't report the control is ignored.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from ops.requirements import ROOT, versions
 
 PYTHON_CONTROL = ("jinja2", "2.10")
 NODE_CONTROL = ("minimist", "0.0.8")
-"""Releases with known vulnerabilities (CVE-2019-10906, CVE-2020-7598) that nothing here uses."""
+"""The controls: unused releases with known vulnerabilities (CVE-2019-10906, CVE-2020-7598)."""
 
 DEPLOYED = "function_requirements"
 TOOLS = "requirements"
 """The folders of the locks."""
 
 SECONDS = 15
-"""Longest wait of pip-audit for one answer."""
+"""Timeout in seconds of one request by pip-audit."""
 
 
 class Result(IntEnum):
-    """The command's exit codes. As with every command, 1 is any other error."""
+    """The command's exit codes. As with every command, 1 stands for any other error."""
 
     CLEAN = 0
     VULNERABLE = 2
@@ -50,7 +50,8 @@ class Result(IntEnum):
 class Vulnerability:
     """A known vulnerability of a locked release.
 
-    `fixed_in` are the versions without it, as text. `used_by` tells whether it is deployed.
+    `fixed_in` describes the versions without the vulnerability. `used_by` says whether the release
+    is deployed.
     """
 
     package: str
@@ -62,7 +63,7 @@ class Vulnerability:
 
 @dataclass(frozen=True)
 class Report:
-    """A tool's findings among `checked` releases. `trouble` says why others weren't checked."""
+    """A tool's findings among `checked` releases. `trouble` says why releases weren't checked."""
 
     tool: str
     checked: int
@@ -83,20 +84,20 @@ Tool = Callable[[Path, Mapping[str, str]], Report]
 
 
 def result_of(reports: list[Report]) -> Result:
-    """Return the result of all tools. A vulnerability counts more than what wasn't checked."""
+    """Return the result of all tools. VULNERABLE takes precedence over UNCHECKED."""
     if any(report.found for report in reports):
         return Result.VULNERABLE
     return Result.UNCHECKED if any(report.trouble for report in reports) else Result.CLEAN
 
 
 def audit_python(root: Path, environment: Mapping[str, str]) -> Report:
-    """Audit the releases in every Python lock by pip-audit.
+    """Audit the releases in every Python lock with pip-audit.
 
-    The variables `PIP_AUDIT_…` are pip-audit's own: they choose another service, say.
+    pip-audit reads its own variables `PIP_AUDIT_…`, which may choose another service.
     """
     pins = {pin for folder in (DEPLOYED, TOOLS) for pin in locked(root, folder)}
     options = ["--format=json", "--desc=off", "--progress-spinner=off", f"--timeout={SECONDS}"]
-    # Locks are complete: nothing has to be resolved or installed.
+    # Locks are complete, so pip-audit needn't resolve or install anything.
     command_line = [sys.executable, "-m", "pip_audit", *options, "--no-deps", "--disable-pip"]
     dependencies: list[Any] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -117,7 +118,7 @@ def locked(root: Path, folder: str) -> set[tuple[str, str]]:
 
 
 def without_duplicates(pins: set[tuple[str, str]]) -> list[dict[str, str]]:
-    """Divide pins so that none has two versions of a package, which pip-audit takes in no file."""
+    """Divide pins into groups with one version of each package, because pip-audit refuses two."""
     divided: list[dict[str, str]] = []
     for name, version in sorted(pins):
         for part in divided:
@@ -153,7 +154,7 @@ def python_report(dependencies: list[Any], deployed: set[tuple[str, str]]) -> Re
 
 
 def audit_node(root: Path, environment: Mapping[str, str]) -> Report:
-    """Audit package-lock.json by `npm audit`. npm's own settings choose the registry."""
+    """Audit package-lock.json with `npm audit`. npm's own settings choose the registry."""
     if not shutil.which("npm", path=environment.get("PATH")):
         return Report("npm audit", 0, (), "npm is not on the PATH.")
     package = json.loads((root / "package.json").read_text("utf-8"))
@@ -197,7 +198,8 @@ def _node_vulnerabilities(
     for package, entry in vulnerabilities.items():
         for node in entry["nodes"]:
             for via in entry["via"]:
-                # A text names another vulnerable package, which has an entry of its own.
+                # A `via` that is a text names another vulnerable package, which has an entry of its
+                # own.
                 if node in packages and isinstance(via, dict):
                     version, name = packages[node]["version"], via["url"].rsplit("/", 1)[-1]
                     yield Vulnerability(package, version, name, f"not {via['range']}", "tools")
@@ -212,7 +214,7 @@ def _run(
 
 
 def _json(text: str) -> dict[str, Any]:
-    """Return a tool's answer, empty if it gave none."""
+    """Return a tool's answer, or {} if the output isn't JSON."""
     try:
         return dict(json.loads(text))
     except ValueError:
@@ -220,7 +222,7 @@ def _json(text: str) -> dict[str, Any]:
 
 
 def _reason(said: str) -> str:
-    """Return the reason in what a tool said: the last error with a text, or the last line."""
+    """Return the reason in a tool's output: the last error with a text, or the last line."""
     lines = said.strip().splitlines() or ["It gave no reason."]
     errors = [line for line in lines if re.match(r"[\w.]+(Error|Exception): .", line)]
     return (errors or lines)[-1]
@@ -246,7 +248,7 @@ def conclude(reports: list[Report]) -> None:
 
 
 def ask(name: str, tool: Tool, root: Path, environment: Mapping[str, str]) -> Report:
-    """Return the report of a tool, and show that it is at work."""
+    """Run a tool, with a line on the terminal meanwhile, and return the tool's report."""
     with terminal.working(f"Asking about known vulnerabilities: {name}"):
         return tool(root, environment)
 

@@ -1,4 +1,4 @@
-"""`invoke test`: run what CI runs."""
+"""`invoke test`: run the checks and tests that CI runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The decorator of every command: one-line errors, closed output.
+"""The decorator of every command, which handles errors and closed output.
 
 `tasks.py` collects the commands; each module of `ops` offers a `collection`, or single tasks.
 """
@@ -29,7 +29,7 @@ from ops.terminal import discard_output, fitted
 P = ParamSpec("P")
 
 OWN_PACKAGES = ("cdk", "ingester", "local", "ops")
-"""Packages whose errors are sentences for the operator."""
+"""Packages of this project, whose errors are sentences for the operator."""
 
 LOCAL_STATE = Path(__file__).resolve().parent.parent / ".local" / "stack.json"
 """The file about a running local stack (`local/state.py`)."""
@@ -59,11 +59,11 @@ AWS_ERROR_ADVICE: Mapping[str, str] = {
 
 
 class OpsError(Exception):
-    """A command can't do what it was asked to. The text says why, and what to do."""
+    """An error of a command. The text tells the operator the reason and what to do."""
 
 
 def wants_traceback() -> bool:
-    """Return whether the traceback of an error is wanted: `invoke --debug`, or `DEBUG` is set."""
+    """Return whether to show tracebacks of errors, because of `invoke --debug` or DEBUG."""
     return bool(os.environ.get("DEBUG")) or log.isEnabledFor(10)
 
 
@@ -78,10 +78,10 @@ def silence_request_logs() -> None:
 
 
 def error_line(error: Exception) -> str:
-    """Return an error in one line: the project's own as they are, others with their type."""
+    """Return an error as one line, with the error's type unless the error is the project's own."""
     if type(error).__module__.partition(".")[0] in OWN_PACKAGES:
         return str(error) + local_hint(error)
-    # The local stack's authority is gone with it, too.
+    # When the local stack is down, the file of its certificate authority is missing, too.
     is_unreachable = isinstance(error, NoConnection) or "certificate bundle" in str(error)
     if is_unreachable and is_local(os.environ):
         return (
@@ -101,9 +101,9 @@ def error_line(error: Exception) -> str:
 
 
 def local_hint(error: Exception) -> str:
-    """Return how to select the local stack, if it is up and the shell has selected no stack."""
+    """Return a hint to select the local stack, or "" unless that stack is up and could help."""
     if isinstance(error, SettingsError):
-        # Its text ends with a list.
+        # The text of a SettingsError ends with a list.
         between = "\n" if any("is missing" in problem for problem in error.problems) else ""
     else:
         between = " " if isinstance(error, NoCredentialsError) else ""
@@ -137,7 +137,7 @@ def tolerate_closed_output() -> Iterator[None]:
 
 
 def tolerate_closed_output_everywhere() -> None:
-    """Tolerate closed output also where invoke itself prints, as in `invoke -l | head`."""
+    """Tolerate closed output also when invoke itself prints, as in `invoke -l | head`."""
     usual = sys.excepthook
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -150,10 +150,13 @@ def tolerate_closed_output_everywhere() -> None:
 
 
 class TypedTask(Task[Callable[..., None]]):
-    """A task whose optional numbers are numbers: invoke takes an option's type from its default."""
+    """A task whose options of type `int | None` are parsed as numbers."""
 
     def arg_opts(self, name: str, default: Any, taken_names: set[str]) -> dict[str, Any]:
-        """Return invoke's keywords for an option. An `int | None` gets the kind `int`."""
+        """Return invoke's keywords for an option, with the kind `int` for an `int | None`.
+
+        invoke itself takes an option's type from its default.
+        """
         options: dict[str, Any] = super().arg_opts(name, default, taken_names)
         if inspect.signature(self.body).parameters[name].annotation == "int | None":
             options["kind"] = int
@@ -161,7 +164,7 @@ class TypedTask(Task[Callable[..., None]]):
 
 
 def command(**options: Any) -> Callable[[Callable[P, None]], Task[Callable[P, None]]]:
-    """Make a command. An error ends it with exit code 1 and one line on stderr."""
+    """Return a decorator that makes a command. An error is one line on stderr, and exit code 1."""
 
     def decorate(body: Callable[P, None]) -> Task[Callable[P, None]]:
         words = [
@@ -198,8 +201,8 @@ def command(**options: Any) -> Callable[[Callable[P, None]], Task[Callable[P, No
 def refuse_options(given: Iterable[object]) -> None:
     """Raise OpsError if a positional argument looks like an option.
 
-    invoke takes the next word for such an argument, whatever it is: `invoke codebuild --help` would
-    build a revision of that name.
+    invoke takes any next word as a positional argument: `invoke codebuild --help` would build a
+    revision named `--help`.
     """
     for word in given:
         if isinstance(word, str) and word.startswith("-"):

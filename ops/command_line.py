@@ -1,6 +1,6 @@
-"""How the command line of `invoke` is read: names, options, help, and sentences for mistakes.
+"""The parser of the command line of `invoke`: names, options, help, and errors in sentences.
 
-invoke makes its parser and program itself, so `adapt_invoke` replaces their classes by these.
+invoke makes its parser and program itself, so `adapt_invoke` replaces invoke's classes.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "schedule.csv-import": ("schedule.import-csv",),
     "schedule.import-json": ("schedule.json-import",),
 }
-"""Further names of commands, kept for compatibility. They work, and aren't listed."""
+"""Further names of commands, which are kept for compatibility and not listed."""
 
 
 OPTIONAL_POSITIONALS: Mapping[str, tuple[str, ...]] = {"schedule.oc-import": ("endpoint",)}
-"""Arguments that may be given without their option's name, or not at all, by command.
+"""Arguments that are positional but optional, by command.
 
-They are `positional` in `@command`, and None if they aren't given.
+These arguments are `positional` in `@command`, and None if they aren't given.
 """
 
 
@@ -47,7 +47,7 @@ CORE_OPTIONS_WITHOUT_EFFECT: Mapping[str, str] = {
     "pty": "",
     "warn-only": "",
 }
-"""Options of invoke that these commands don't obey, each with advice. They are refused."""
+"""Options of invoke that these commands refuse, each with advice for the operator."""
 
 
 FIRST_STEPS = """\
@@ -78,27 +78,27 @@ OVERVIEW: Mapping[str, str] = {
     "update-requirements": "pin newer versions of packages",
     "test": "run all tests",
 }
-"""Groups of commands, and commands without a group, with a line for each."""
+"""A line about each group of commands, and about each command without a group."""
 
 
 YES_HELP = "ask nothing, as with NONINTERACTIVE"
 
 NEAR = 0.7
-"""Likeness from which on a known name is suggested, of 1 for the same."""
+"""Minimum similarity, from 0 to 1, of a known name that is suggested (`difflib`'s cutoff)."""
 
 
 class Machine(ParseMachine):
-    """Parser that explains mistakes in a sentence, and shows near names."""
+    """A parser that explains mistakes in a sentence and suggests similar names."""
 
     token = ""
 
     def _bring_definitions_to_object_level(self) -> None:
-        # invoke's state machine doesn't hand a class's states down to subclasses.
+        # Subclasses don't inherit the states of invoke's state machine.
         self._states.update(ParseMachine._class_states)  # noqa: SLF001 - it offers no other way
         self._transitions.extend(ParseMachine._class_transitions)  # noqa: SLF001
 
     def handle(self, token: str) -> None:
-        """Read the next word. `--help` after a command asks for its help, whatever is missing."""
+        """Read the next word. After a command, `--help` works even if arguments are missing."""
         self.token = token
         if (
             token in {"--help", "-h"}
@@ -115,7 +115,7 @@ class Machine(ParseMachine):
             raise ParseError(self._unknown(), self.context) from None
 
     def complete_context(self) -> None:
-        """Finish a command.
+        """Finish the command at the end of its arguments.
 
         Raises:
             ParseError: A required argument is missing.
@@ -135,7 +135,7 @@ class Machine(ParseMachine):
         super().complete_context()
 
     def complete_flag(self) -> None:
-        """Finish an option.
+        """Finish the current option.
 
         Raises:
             ParseError: The option's value is missing.
@@ -146,10 +146,10 @@ class Machine(ParseMachine):
         super().complete_flag()
 
     def see_value(self, value: Any) -> None:
-        """Take an option's value.
+        """Set the current option's value.
 
         Raises:
-            ParseError: The option needs a number, and the value is none.
+            ParseError: The option needs a number, and the value isn't a number.
         """
         try:
             super().see_value(value)
@@ -160,7 +160,7 @@ class Machine(ParseMachine):
             raise ParseError(said, self.context) from None
 
     def error(self, msg: str) -> None:
-        """Raise ParseError for a word that is no command, option or value here."""
+        """Raise ParseError for a word that isn't a command, option or value here."""
         del msg
         raise ParseError(self._unknown(), self.context)
 
@@ -180,21 +180,21 @@ class Machine(ParseMachine):
 
 
 class CommandLine(Program):
-    """The program `invoke`, as this project uses it."""
+    """The program `invoke` with this project's parser, options and help."""
 
     def core_args(self) -> list[Argument]:
-        """Return the options that every command takes."""
+        """Return the options that every command accepts."""
         yes = Argument(names=("yes", "y"), kind=bool, default=False, help=YES_HELP)
         return [*super().core_args(), yes]
 
     def execute(self) -> None:
-        """Run the commands. With `--yes` they ask nothing."""
+        """Run the commands. With `--yes` the commands ask nothing."""
         if "yes" in self.args and self.args.yes.value:
             os.environ["NONINTERACTIVE"] = "1"
         super().execute()
 
     def _update_core_context(self, context: ParserContext, new_args: Any) -> None:
-        # invoke read its own options before it loaded tasks.py, and so without --yes.
+        # invoke parses its own options before it loads tasks.py, when `--yes` isn't defined.
         if "yes" not in context.args:
             context.add_arg(new_args["yes"])
         super()._update_core_context(context, new_args)
@@ -208,14 +208,14 @@ class CommandLine(Program):
         return Parser(initial=self.initial_context, contexts=contexts)
 
     def parse_tasks(self) -> None:
-        """Read the commands. Raises ParseError with lines that fit into the terminal."""
+        """Parse the commands. Wrap the text of a ParseError to the terminal's width."""
         with fitted_parse_errors():
             super().parse_tasks()
 
     def parse_cleanup(self) -> None:
-        """Answer `--version`, refuse options of invoke that have no effect here, then go on."""
+        """Print the version for `--version`, and refuse options that have no effect here."""
         if self.args.version.value:
-            # Behind a command. In front of it invoke answers before it has read tasks.py.
+            # This is a `--version` after a command. invoke itself answers one before a command.
             print(version_line())
             raise Exit
         with fitted_parse_errors():
@@ -246,7 +246,7 @@ class CommandLine(Program):
             context.args["dry-run"].value = True
 
     def no_tasks_given(self) -> None:
-        """Print the groups of commands, and where to begin."""
+        """Print the groups of commands, and the first commands to use."""
         width = max(len(name) for name in OVERVIEW)
         print(f"{version_line()}\nUsage: invoke COMMAND [ARGUMENTS] [--OPTIONS]\n")
         for name, purpose in OVERVIEW.items():
@@ -267,7 +267,7 @@ class CommandLine(Program):
 
 @contextmanager
 def fitted_parse_errors() -> Iterator[None]:
-    """Let the text of a ParseError fit into the terminal."""
+    """Wrap the text of a ParseError to the terminal's width."""
     try:
         yield
     except ParseError as error:
@@ -275,23 +275,23 @@ def fitted_parse_errors() -> Iterator[None]:
 
 
 def version_line() -> str:
-    """Return the project's name and version: the checkout's tag or commit."""
+    """Return the project's name, and the checkout's tag or commit."""
     return f"Zoom Ingester Pipeline {revision() or '(no git checkout)'}"
 
 
 def adapt_invoke() -> None:
-    """Make the program that loads tasks.py at this moment a `CommandLine`.
+    """Change the running `Program` that loads tasks.py into a `CommandLine`.
 
-    invoke has no other way to a parser and program of one's own for a tasks.py.
+    invoke offers no way for a tasks.py to choose its parser and program.
     """
     invoke_parser.ParseMachine = Machine  # type: ignore[misc]
     program.__class__ = CommandLine
 
 
 def add_underscored(context: ParserContext) -> None:
-    """Add the spelling with underscores to a command's names and options.
+    """Add spellings with underscores to a command's names and options, for compatibility.
 
-    Documents of sites have `exec.on_demand --oc_workflow=X`.
+    Documents of sites contain `exec.on_demand --oc_workflow=X`.
     """
     known = [str(context.name), *context.aliases, *ALIASES.get(str(context.name), ())]
     others = {underscored(name) for name in known} - set(known)
@@ -302,13 +302,13 @@ def add_underscored(context: ParserContext) -> None:
 
 
 def underscored(name: str) -> str:
-    """Return `--oc-workflow` as `--oc_workflow`."""
+    """Return a name with underscores: `--oc-workflow` as `--oc_workflow`."""
     dashes = len(name) - len(name.lstrip("-"))
     return name[:dashes] + name[dashes:].replace("-", "_")
 
 
 def placeholder(argument: Argument) -> str:
-    """Return a positional argument as usage lines show it: `UUID`."""
+    """Return a positional argument's name in usage lines, such as `UUID`."""
     return str(argument.names[0]).strip("-_").upper()
 
 
@@ -327,7 +327,7 @@ def usage(context: ParserContext) -> str:
 
 
 def unknown_command(name: str, known: Iterable[str]) -> str:
-    """Return a sentence about a word that is no command."""
+    """Return the error for a word that isn't a command."""
     known = [*known, *(alias for aliases in ALIASES.values() for alias in aliases)]
     group = sorted(other for other in known if other.startswith(f"{name}.") and "_" not in other)
     if group:
@@ -336,7 +336,7 @@ def unknown_command(name: str, known: Iterable[str]) -> str:
 
 
 def near_name(name: str, known: Iterable[str]) -> str:
-    """Return a question for the known name that is nearest, or nothing."""
+    """Return a question with the most similar known name, or "" if no name is similar enough."""
     dashed = [other for other in known if "_" not in other]
     near = difflib.get_close_matches(name.replace("_", "-"), dashed, n=1, cutoff=NEAR)
     return f"Did you mean {near[0]}? " if near else ""

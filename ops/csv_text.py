@@ -1,7 +1,8 @@
-"""Cells of CSV files that spreadsheets don't run as formulas.
+"""Escape cells of CSV files, so that spreadsheets don't run text as formulas.
 
 A spreadsheet runs a cell that begins with `=`, `+`, `-`, `@` (also in full width), a tab or the end
-of a line: https://owasp.org/www-community/attacks/CSV_Injection. Courses are other people's text.
+of a line: https://owasp.org/www-community/attacks/CSV_Injection. The names of courses are untrusted
+text.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ _ESCAPED = re.compile(rf"'+{_STARTS}")
 
 
 def escaped(cell: str) -> str:
-    """Return a cell that shows `cell` as text, with an apostrophe in front if it needs one."""
+    """Return the cell, with an apostrophe in front if a spreadsheet would run it as a formula."""
     return f"'{cell}" if _FORMULA.match(cell) else cell
 
 
 def unescaped(cell: str) -> str:
-    """Return the text of a cell that `escaped` made."""
+    """Return the text that `escaped` turned into `cell`."""
     return cell[1:] if _ESCAPED.match(cell) else cell

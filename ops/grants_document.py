@@ -1,7 +1,7 @@
 """Write the table of grants in docs/security.md: `python -m ops.grants_document`.
 
-The grants come from the template, which is synthesized here. A test compares the document with
-what this module writes.
+This module synthesizes the template and reads the grants in it. A test compares the document with
+this module's output.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ ARNS = {
     "AWS::SNS::Topic": (f"arn:aws:sns:{REGION}:{ACCOUNT}:", "TopicName", ""),
     "AWS::Logs::LogGroup": (f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:", "LogGroupName", ":*"),
 }
-"""Types of resources: the text before the name in the ARN, the name's property, the text after."""
+"""By type of resource: the ARN before the name, the property with the name, the ARN after it."""
 
 OPTIONAL: Mapping[str, Mapping[str, str]] = {
     "`OC_SUBNET_IDS`": {"OC_SUBNET_IDS": "subnet-1", "OC_SECURITY_GROUP_ID": "sg-1"},
 }
-"""Settings that add grants: their name in the table, and their values."""
+"""Settings that add grants: example values, by the settings' name in the table."""
 
 
 class Kind(NamedTuple):
-    """A kind of resource: the pattern of its ARN, whose group is the name, and its words."""
+    """A kind of resource: the pattern of its ARN, whose group is the name, and words for people."""
 
     pattern: str
     singular: str
@@ -71,7 +71,7 @@ KINDS = (
 
 @dataclass(frozen=True, order=True)
 class Grant:
-    """One action on one resource.
+    """A grant of one action on one resource.
 
     `function` is the function's name without the stack's name. `resource` is an ARN.
     """
@@ -82,7 +82,7 @@ class Grant:
 
 
 class Row(NamedTuple):
-    """A row of the table: a function's task name, its actions, the kind of resource, the names."""
+    """A row of the table: a function's task name, its actions, the kind and names of resources."""
 
     function: str
     actions: tuple[str, ...]
@@ -92,10 +92,10 @@ class Row(NamedTuple):
 
 
 def grants(resources: Mapping[str, Any], stack: str) -> list[Grant]:
-    """Return all grants of a template's functions, with the ARNs in ACCOUNT and REGION.
+    """Return all grants of a template's functions. ARNs contain the examples ACCOUNT and REGION.
 
     Raises:
-        ValueError: A role has more than the one policy that the table shows.
+        ValueError: A role has other policies than one inline policy.
     """
     found = []
     for resource in resources.values():
@@ -111,9 +111,10 @@ def grants(resources: Mapping[str, Any], stack: str) -> list[Grant]:
 
 
 def pairs(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield each (action, resource) that a policy allows, whatever it denies.
+    """Yield each (action, resource) that a policy allows. Deny statements are ignored.
 
-    Raises ValueError for a permission with a condition.
+    Raises:
+        ValueError: A permission has a condition.
     """
     for statement in document["Statement"]:
         if statement["Effect"] == "Deny":
@@ -126,7 +127,7 @@ def pairs(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def resolve(value: Any, resources: Mapping[str, Any]) -> Any:
-    """Resolve in `value` the functions of CloudFormation that the policies use."""
+    """Return `value` with the results of CloudFormation's functions that the policies use."""
     if isinstance(value, list):
         return [resolve(part, resources) for part in value]
     if not isinstance(value, dict):
@@ -145,18 +146,18 @@ def resolve(value: Any, resources: Mapping[str, Any]) -> Any:
 
 
 def arn_of(name: str, resources: Mapping[str, Any]) -> str:
-    """Return the ARN of a resource by its logical id. (For a topic, `Ref` gives it too.)"""
+    """Return the ARN of a resource, given its logical id."""
     prefix, key, suffix = ARNS[resources[name]["Type"]]
     return str(prefix + resources[name]["Properties"][key] + suffix)
 
 
 def as_list(value: Any) -> list[Any]:
-    """Return the values as a list. A policy may write a single value without one."""
+    """Return the value itself if it is a list, else a list of it. Policies have both forms."""
     return value if isinstance(value, list) else [value]
 
 
 def rows(found: Collection[Grant], stack: str, condition: str = "") -> list[Row]:
-    """Return the rows of some grants. What every function has comes first, once."""
+    """Return the rows of the grants `found`. Rows that all functions share come first, once."""
     of_function = {
         function: list(_rows_of(function, found, stack, condition)) for function in FUNCTIONS
     }
@@ -172,7 +173,7 @@ def rows(found: Collection[Grant], stack: str, condition: str = "") -> list[Row]
 def _rows_of(
     function: Function, found: Iterable[Grant], stack: str, condition: str
 ) -> Iterator[Row]:
-    """Yield a function's rows: resources of one kind with the same actions share a row."""
+    """Yield a function's rows. Resources of one kind with the same actions share a row."""
     actions: dict[str, list[str]] = {}
     for grant in sorted(found):
         if grant.function == function.name:
@@ -186,7 +187,11 @@ def _rows_of(
 
 
 def described(resource: str, function: Function, stack: str) -> tuple[Kind, str]:
-    """Return the kind and the short name of a resource by its ARN. Raises ValueError."""
+    """Return the kind and the short name of a resource, given its ARN.
+
+    Raises:
+        ValueError: KINDS has no kind for the resource.
+    """
     for kind in KINDS:
         pattern = kind.pattern.replace("{stack}", stack).replace("{function}", function.name)
         if match := re.fullmatch(pattern, resource):
@@ -207,7 +212,7 @@ def lines(found: Iterable[Row]) -> Iterator[str]:
 
 
 def _short(actions: Iterable[str]) -> str:
-    """Return actions as text. The service's name stands in front of its first action only."""
+    """Return actions as text, with each service's name only before the service's first action."""
     by_service: dict[str, list[str]] = {}
     for action in actions:
         service, _, verb = action.partition(":")
@@ -220,7 +225,7 @@ def _short(actions: Iterable[str]) -> str:
 
 
 def synthesized(extra: Mapping[str, str]) -> dict[str, Any]:
-    """Return the resources of a stack's template with some extra settings."""
+    """Return the resources of an example stack's template with the settings `extra`."""
     addresses = Addresses(*(f"https://{name}.example.org" for name in ("aws", "z", "o", "s", "g")))
     given = {**stack_settings({"STACK_NAME": STACK}, addresses), **extra}
     with tempfile.TemporaryDirectory() as folder:
@@ -232,7 +237,7 @@ def synthesized(extra: Mapping[str, str]) -> dict[str, Any]:
 
 
 def all_rows() -> list[Row]:
-    """Return the rows of the table, those of optional settings at the end."""
+    """Return the rows of the table. Rows of optional settings are at the end."""
     usual = grants(synthesized({}), STACK)
     found = rows(usual, STACK)
     for condition, extra in OPTIONAL.items():
@@ -242,7 +247,7 @@ def all_rows() -> list[Row]:
 
 
 def document(text: str, found: Iterable[Row]) -> str:
-    """Return the text of docs/security.md with its table of grants made anew."""
+    """Return the document's text with a new table of grants, which has the rows `found`."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     if not after:

@@ -1,4 +1,4 @@
-"""Deferred signals: ^C or a lost connection doesn't fall between two steps that belong together."""
+"""Defer signals, so that ^C or a lost connection doesn't separate steps that belong together."""
 
 from __future__ import annotations
 
@@ -10,19 +10,18 @@ from types import FrameType
 Interrupted = Callable[[], bool]
 
 SIGNALS = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)
-"""^C, a closed terminal or ssh connection, and `kill`."""
+"""The signals of ^C, of a closed terminal or ssh connection, and of `kill`."""
 
 
 @contextmanager
 def deferred_signals() -> Iterator[Interrupted]:
-    """Defer the first of these signals during the block; the yielded function tells whether it
-    came.
+    """Defer the first of SIGNALS, and yield a function that returns whether a signal came.
 
     A second signal ends the program as usual, in case the current step hangs.
     """
     came: list[int] = []
     before = {number: signal.getsignal(number) for number in SIGNALS}
-    # A signal that is ignored stays so, as SIGHUP under nohup.
+    # A signal that is ignored stays ignored, as SIGHUP does under nohup.
     before = {number: how for number, how in before.items() if how is not signal.SIG_IGN}
 
     def as_before() -> None:

@@ -101,7 +101,7 @@ def env(_context: Context) -> None:
     """Print shell commands that select the local stack."""
     running()
     if sys.stdout.isatty():
-        # The commands hold the key of the cloud's root.
+        # The commands contain the access key of the local cloud's root.
         terminal.say(f"To select the local stack in this shell, type: {SELECT}")
         return
     file = HOME / local_state.ENVIRONMENT
@@ -115,7 +115,7 @@ def env(_context: Context) -> None:
 @command(help={"svg": "draw the terminal to this file, such as docs/demo.svg"})
 def demo(_context: Context, svg: str | None = None) -> None:
     """Send recordings through on this machine; check."""
-    # The demo writes secrets of the stack into files, which only their owner may read.
+    # The demo writes secrets of the stack into files, which only the files' owner may read.
     os.umask(0o077)
     if svg is not None:
         draw_demo(Path(svg))
@@ -145,7 +145,7 @@ def draw_demo(path: Path) -> None:
         OpsError: The demo fails.
     """
     program = [sys.executable, "-m", "invoke", "local.demo"]
-    # Terminals differ in what these say; a picture shouldn't.
+    # The picture must not depend on the size and type of the developer's terminal.
     environment = {**os.environ, "COLUMNS": str(PICTURE_COLUMNS), "TERM": "xterm-256color"}
     with terminal.working("Recording the demo"):
         code, printed = recorder.run_on_terminal(program, environment, lambda _: None, ROOT)
@@ -264,7 +264,7 @@ def show_addresses(state: State) -> None:
 
 
 def message_counts(state: State) -> dict[str, dict[str, int]]:
-    """Return the number of messages in each queue, by the words in COUNTED."""
+    """Return the number of messages in each state (the words in COUNTED) for each queue."""
     names = Names(state.stack_name)
     sqs: Any = Access.of(state).client("sqs")
     counts = {}
@@ -282,7 +282,7 @@ def show_queues(state: State) -> None:
 
 
 def as_json(state: State) -> dict[str, Any]:
-    """Return the stack's addresses, its processes and its queues for other programs."""
+    """Return the stack's addresses, processes and queues as an object for JSON."""
     running = {name: is_supervisor(pid) for name, pid in state.pids.items()}
     return {
         "stack_name": state.stack_name,

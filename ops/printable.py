@@ -1,4 +1,4 @@
-"""Format the cells of tables: foreign text (a topic is any text), and timestamps."""
+"""Format the cells of tables: untrusted text, such as a topic, and timestamps."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import unicodedata
 from datetime import UTC, datetime
 
 CONTROL_CATEGORIES = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-"""Unicode's categories of characters that are invisible, or control the terminal or text direction.
-"""
+"""Unicode's categories of characters that are invisible or control terminal or text direction."""
 
 
 def printable(text: str) -> str:
@@ -16,7 +15,7 @@ def printable(text: str) -> str:
 
 
 def printable_lines(text: str) -> str:
-    """Return `text` with its line breaks, and with other control characters as escapes."""
+    """Return `text` with its line breaks. Other control characters are escaped."""
     return "\n".join(printable(line) for line in text.splitlines())
 
 

@@ -1,6 +1,6 @@
 """Write docs/commands.md from the commands: `python -m ops.reference > docs/commands.md`.
 
-A test compares the file with what this module writes.
+A test compares the file with this module's output.
 """
 
 from __future__ import annotations
@@ -51,13 +51,13 @@ def pages(root: Collection) -> Iterator[str]:
 
 
 def group_lines(root: Collection, names: list[str]) -> Iterator[str]:
-    """Yield the table of one group of commands, and below it their options."""
+    """Yield the table of one group of commands, and the list of the commands' options."""
     yield "| command | what it does |"
     yield "| --- | --- |"
     by_options: dict[tuple[str, ...], list[str]] = {}
     for name in names:
         task = root[name]
-        # Call it once: a task hands out its help texts only the first time.
+        # A task's `get_arguments` returns the help texts only at the first call.
         arguments = task.get_arguments()
         others = "".join(f", `{other}`" for other in ALIASES.get(name, ()))
         words = "".join(
@@ -73,7 +73,7 @@ def group_lines(root: Collection, names: list[str]) -> Iterator[str]:
 
 
 def option(argument: Argument) -> str:
-    """Describe an option: how to type it, and what it means."""
+    """Return the description of an option: its spellings and its help text."""
     typed = [
         f"-{name}" if len(name) == 1 else f"--{name.replace('_', '-').rstrip('-')}"
         for name in argument.names
@@ -84,17 +84,17 @@ def option(argument: Argument) -> str:
 
 
 def word_of(argument: Argument, command: str) -> str:
-    """Name an argument that is typed without an option, such as `[REVISION]`."""
+    """Return the placeholder of a positional argument, such as `[REVISION]`."""
     value = value_of(argument)
     return f"[{value}]" if argument.name in OPTIONAL_POSITIONALS.get(command, ()) else value
 
 
 def value_of(argument: Argument) -> str:
-    """Name the value of an argument, such as `REVISION`."""
+    """Return the placeholder of an argument's value, such as `REVISION`."""
     return str(argument.name).upper().rstrip("_")
 
 
 if __name__ == "__main__":
-    import tasks  # tasks.py imports this package
+    import tasks  # not at the top, because tasks.py imports this package
 
     print("\n".join(pages(tasks.namespace)).rstrip())

@@ -1,7 +1,7 @@
 """`invoke update-requirements`: compile every lock, in the order in which they build on each other.
 
-Locks are compiled on the oldest supported Python: it needs at least the packages that newer
-versions need. The options of pip-compile are in pyproject.toml.
+Locks are compiled on the oldest supported Python, which needs all packages that newer versions
+need. The options of pip-compile are in pyproject.toml.
 """
 
 from __future__ import annotations
@@ -36,7 +36,11 @@ def sources() -> list[Path]:
 
 
 def compile_lock(source: Path, options: list[str], root: Path) -> None:
-    """Compile one `.in` file. Raises OpsError with pip-compile's last line if that fails."""
+    """Compile one `.in` file.
+
+    Raises:
+        OpsError: pip-compile failed. The text has its last line.
+    """
     command_line = [sys.executable, "-m", "piptools", "compile", "--quiet", *options]
     environment = {**os.environ, "CUSTOM_COMPILE_COMMAND": "invoke update-requirements"}
     done = subprocess.run(
@@ -53,7 +57,7 @@ def compile_lock(source: Path, options: list[str], root: Path) -> None:
 
 
 def requested(source: Path) -> dict[str, Requirement]:
-    """Return the requirements that an `.in` file names itself, without those of included files."""
+    """Return the requirements in an `.in` file by canonical name, without included files."""
     lines = (line.partition("#")[0].strip() for line in source.read_text().splitlines())
     found = (Requirement(line) for line in lines if line and not line.startswith("-"))
     return {canonicalize_name(requirement.name): requirement for requirement in found}
@@ -82,7 +86,7 @@ def version_of(pin: Requirement) -> str:
 
 
 def requirers(lock: Path) -> set[tuple[str, str]]:
-    """Return a lock's own record of which file requires which package: (canonical name, file)."""
+    """Return (canonical name, file) of each package and each file that requires the package."""
     found: set[tuple[str, str]] = set()
     for block in re.split(r"^(?=[A-Za-z0-9])", lock.read_text(), flags=re.MULTILINE)[1:]:
         name = canonicalize_name(re.split(r"[=\[]", block)[0])
@@ -91,7 +95,7 @@ def requirers(lock: Path) -> set[tuple[str, str]]:
 
 
 def lock_problems(source: Path, root: Path = ROOT) -> list[str]:
-    """Return a sentence for each way in which a lock doesn't fit its `.in` file. No network."""
+    """Return a sentence for each difference between a lock and its `.in` file, without network."""
     path = root / source
     lock = path.with_suffix(".txt")
     found = [
@@ -112,7 +116,7 @@ def lock_problems(source: Path, root: Path = ROOT) -> list[str]:
 def unmet_requirements(
     wanted: dict[str, Requirement], pins: dict[str, Requirement]
 ) -> Iterator[str]:
-    """Yield a sentence for each requirement that isn't pinned, or isn't met by its pin."""
+    """Yield a sentence for each requirement without a pin, or with a pin that doesn't meet it."""
     for name, requirement in wanted.items():
         if name not in pins:
             yield f"{name} is asked for and not pinned"

@@ -1,6 +1,7 @@
 """Write `example.env` and docs/settings.md from the table of settings.
 
-`python -m ops.settings_documents` does so; a test compares the files with what this makes.
+`python -m ops.settings_documents` writes both files. A test compares them with this module's
+output.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def sections() -> Iterator[tuple[Section, list[Setting[Any]]]]:
 
 
 def meaning(row: Setting[Any]) -> str:
-    """Return the description of a setting for people, without its value."""
+    """Return the description of a setting for people, without the form of its value."""
     parts = [
         "Required." if row.missing else "",
         row.line,

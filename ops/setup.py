@@ -1,9 +1,11 @@
 """`make setup`: create or refresh the virtual environments and the CDK's command line.
 
-With the word `docs` it does so for `make docs` alone.
-It runs as `python3 -m ops.setup` on any Python, so this file uses only the standard library and
-the syntax of Python 3.6 (annotations that 3.6 can't evaluate are quoted): an old Python has to get
-as far as saying that it is too old. When the locks haven't changed, it does nothing.
+`python3 -m ops.setup docs` sets up the environment of `make docs` alone. If the locks haven't
+changed, the program does nothing.
+
+The program runs on any Python, because an old Python has to print that it is too old. So this file
+uses only the standard library and the syntax of Python 3.6. Annotations that 3.6 can't evaluate are
+quoted.
 """
 
 import fcntl
@@ -33,14 +35,14 @@ DOCS_LOCK = Path("requirements", "docs.txt")
 CLOUD_LOCK = Path("requirements", "cloud.txt")
 NODE_LOCKS = (Path("package.json"), Path("package-lock.json"))
 
-# Errors that pip and npm print when they can't reach a server. A refusal isn't among them.
+# These are errors that pip and npm print if a server is unreachable. Refusals aren't included.
 UNREACHABLE = re.compile(
     r"NewConnectionError|ConnectTimeout|ConnectionError|NameResolutionError|ReadTimeoutError"
     r"|ProxyError|SSLError|Temporary failure in name resolution|Network is unreachable"
     r"|ENOTFOUND|ECONNREFUSED|ECONNRESET|ETIMEDOUT|EAI_AGAIN|ENETUNREACH"
 )
 
-# Settings of the caller's shell that would redirect an installation.
+# These variables in the caller's shell would redirect an installation.
 REDIRECTING_SETTINGS = (
     "PYTHONPATH",
     "PYTHONHOME",
@@ -52,15 +54,14 @@ REDIRECTING_SETTINGS = (
 
 
 class SetupError(Exception):
-    """Set-up can't go on. The text is one line for the person at the keyboard."""
+    """An error that stops the set-up. The text is one line for the developer."""
 
 
 class Step:
-    """A folder to install into, and the lock files that say what belongs in it.
+    """A folder to fill, and the lock files that determine the folder's content.
 
-    `interpreter` names the Python or Node that the content runs on: another one means a fresh
-    start.
-    `install(folder, fresh, log)` fills the folder.
+    `interpreter` names the Python or Node that runs the content. After a change of the interpreter,
+    the folder is filled anew. `install(folder, fresh, log)` fills the folder.
     """
 
     def __init__(
@@ -77,24 +78,24 @@ class Step:
         self.stamp = Path(folder, STAMP)
 
     def current_stamp(self) -> "list[str]":
-        """Return the stamp of an up-to-date folder: its interpreter, and the hash of its locks."""
+        """Return the stamp of an up-to-date folder: the interpreter and the hash of the locks."""
         digest = hashlib.sha256()
         for lock in self.locks:
             digest.update(lock.read_bytes())
         return [self.identity, digest.hexdigest()]
 
     def stored_stamp(self) -> "list[str]":
-        """Return the folder's stamp; empty if no installation was finished."""
+        """Return the stamp in the folder; [] if no installation was finished."""
         try:
             return self.stamp.read_text(encoding="utf-8").splitlines()
         except OSError:
             return []
 
     def run(self) -> None:
-        """Fill the folder. An interrupted run leaves no stamp, so the next one starts afresh."""
+        """Fill the folder. An interrupted run leaves no stamp, so the next run fills it anew."""
         current_stamp = self.current_stamp()
         if Path(self.folder).is_symlink():
-            # Otherwise npm would empty the folder that the link leads to.
+            # npm would empty the folder to which the link leads.
             Path(self.folder).unlink()
         fresh = self.stored_stamp()[:1] != [self.identity]
         if fresh:
@@ -107,12 +108,16 @@ class Step:
 
 
 def log_path(folder: str) -> Path:
-    """Return the file for a step's full output."""
+    """Return the path of the file with a step's full output."""
     return STATE / f"setup-{folder.strip('.')}.log"
 
 
 def call(command: "list[str]", log: BinaryIO) -> None:
-    """Run a command, its output to the log. Raises SetupError with the reason in one line."""
+    """Run a command, and write its output to the log.
+
+    Raises:
+        SetupError: The command failed. The text is the reason on one line.
+    """
     environment = {
         name: value for name, value in os.environ.items() if name not in REDIRECTING_SETTINGS
     }
@@ -135,7 +140,7 @@ def call(command: "list[str]", log: BinaryIO) -> None:
 
 
 def interpreter_outside() -> str:
-    """Return the Python that creates environments: never the one inside an environment."""
+    """Return the Python that creates environments, which isn't itself in an environment."""
     return str(getattr(sys, "_base_executable", None) or sys.executable)
 
 
@@ -150,7 +155,8 @@ def install_tools(folder: str, fresh: bool, log: BinaryIO) -> None:
     lock = str(DEV_LOCK)
     if fresh:
         call([interpreter_outside(), "-m", "venv", folder], log)
-        # Compiling everything now would double the time; Python compiles what it imports.
+        # Compiling all packages would double the time. Python compiles modules at their first
+        # import.
         pip = [python, "-m", "pip", "install", "--no-compile", "--require-hashes"]
         call([*pip, "--no-deps", "-r", lock], log)
         call([python, "-m", "pip", "check"], log)
@@ -162,7 +168,7 @@ def install_tools(folder: str, fresh: bool, log: BinaryIO) -> None:
 
 
 def install_cloud(folder: str, _fresh: bool, log: BinaryIO) -> None:
-    """Fill `.venv-cloud` with the local cloud alone: its functions see every package beside it."""
+    """Fill `.venv-cloud` with the local cloud alone, whose functions see all its packages."""
     shutil.rmtree(folder, ignore_errors=True)
     python = python_in(folder)
     lock = str(CLOUD_LOCK)
@@ -173,7 +179,7 @@ def install_cloud(folder: str, _fresh: bool, log: BinaryIO) -> None:
 
 
 def install_docs(folder: str, _fresh: bool, log: BinaryIO) -> None:
-    """Fill `.venv-docs` with what builds the website of the documents."""
+    """Fill `.venv-docs` with the tools that build the website of the documents."""
     shutil.rmtree(folder, ignore_errors=True)
     call([interpreter_outside(), "-m", "venv", folder], log)
     pip = [python_in(folder), "-m", "pip"]
@@ -183,7 +189,7 @@ def install_docs(folder: str, _fresh: bool, log: BinaryIO) -> None:
 
 def install_node(_folder: str, _fresh: bool, log: BinaryIO) -> None:
     """Fill `node_modules` with the CDK's command line."""
-    # By default npm waits a minute before its last attempt, also without a network.
+    # By default npm waits a minute before its last attempt, even without a network.
     call(
         [
             "npm",
@@ -201,7 +207,7 @@ def check_python() -> str:
     """Return the running Python's version.
 
     Raises:
-        SetupError: The version isn't usable.
+        SetupError: Python is too old, or can't make virtual environments.
     """
     version = ".".join(str(part) for part in sys.version_info[:3])
     oldest = ".".join(str(part) for part in OLDEST_PYTHON)
@@ -249,7 +255,7 @@ def check_disk(needed: float = DISK_NEEDED_GB) -> None:
 
 
 def failure_line(reason: str, steps: "list[Step]") -> str:
-    """Return one line about a failure, for all the steps that it stopped."""
+    """Return one line about a failure, with the steps that the failure stopped."""
     folders = ", ".join(step.folder for step in steps)
     logs = ", ".join(str(log_path(step.folder)) for step in steps)
     return f"{folders}: {reason} (everything that was said: {logs})"
@@ -261,9 +267,9 @@ def has_moving_line() -> bool:
 
 
 def wait_for(threads: "dict[str, threading.Thread]") -> None:
-    """Wait until threads end, and show who is still at work: in a terminal's last line.
+    """Wait until threads end, and show the unfinished ones in a terminal's last line.
 
-    Anything else gets a plain line now and then.
+    Output that isn't a terminal gets a plain line every `REPEAT_SECONDS`.
     """
     moves = has_moving_line()
     began = shown = time.monotonic()
@@ -284,7 +290,7 @@ def wait_for(threads: "dict[str, threading.Thread]") -> None:
 
 
 def run_all(steps: "list[Step]") -> None:
-    """Run the steps in parallel, and print each as it ends.
+    """Run the steps in parallel, and print a line when a step ends.
 
     Raises:
         SetupError: A step failed.
@@ -314,9 +320,10 @@ def run_all(steps: "list[Step]") -> None:
 
 
 def set_up(for_docs: bool) -> None:
-    """Bring the three folders up to date, or that of the documents.
+    """Bring the three folders up to date, or only the folder for the documents.
 
-    Raises SetupError with what to do about it.
+    Raises:
+        SetupError: The set-up failed. The text says what to do.
     """
     python = check_python()
     if for_docs:
@@ -333,15 +340,15 @@ def set_up(for_docs: bool) -> None:
 
 
 def say_how_to_use() -> None:
-    """Print how a shell finds `invoke`, unless it does so already."""
+    """Print the command that lets a shell find `invoke`, unless the shell finds it already."""
     if shutil.which("invoke") != str(ROOT / ".venv" / "bin" / "invoke"):
         print("Before you use `invoke` in a shell: . .venv/bin/activate", flush=True)
 
 
 def bring_up_to_date(programs: str, steps: "list[Step]") -> bool:
-    """Run the steps whose folders are out of date, while no other set-up does so.
+    """Run the steps whose folders are out of date, and return whether there were any.
 
-    Return whether there were any.
+    A lock keeps a second set-up waiting.
     """
     STATE.mkdir(exist_ok=True)
     with (STATE / "setup.lock").open("w", encoding="utf-8") as lock:
@@ -355,7 +362,7 @@ def bring_up_to_date(programs: str, steps: "list[Step]") -> bool:
 
 
 def main() -> int:
-    """Run the set-up. Return the exit code."""
+    """Run the set-up and return the exit code."""
     os.chdir(ROOT)
     try:
         set_up(for_docs=sys.argv[1:] == ["docs"])

@@ -46,13 +46,13 @@ class Target:
         return Names(self.place.stack_name)
 
     def client(self, service: str, config: Config | None = None) -> Any:
-        """Return a boto3 client of any service."""
+        """Return a boto3 client of a service."""
         return self.session.client(service, config=config)  # type: ignore[call-overload]
 
     def own_s3(self) -> S3Client:
         """Return an S3 client that refuses a bucket of another account.
 
-        Anyone may have the name of a bucket that was deleted, or was never made.
+        Another account may own a bucket with the name of a bucket that was deleted or never made.
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html
         """
         s3: S3Client = self.client("s3")
@@ -65,13 +65,13 @@ class Target:
         return self.session.resource("dynamodb").Table(name)
 
     def description(self) -> str:
-        """Return stack, region and profile: the first line of a command that changes something."""
+        """Return the first line of a command that makes changes: stack, region and profile."""
         profile = self.place.profile or "(not set)"
         return f"Stack {self.place.stack_name} in {self.place.region}, AWS_PROFILE {profile}"
 
 
 def _expect_owner(account: str, params: dict[str, Any], model: OperationModel, **_: object) -> None:
-    """Add the account that has to own the buckets to a request's parameters, if it may have it."""
+    """Add the account that has to own the buckets to a request's parameters, if S3 accepts that."""
     known = model.input_shape.members if model.input_shape else {}
     for name in ("ExpectedBucketOwner", "ExpectedSourceBucketOwner"):
         if name in known:
@@ -91,7 +91,7 @@ def target_of(place: Place) -> Target:
 def configured_target(*, needs_code: bool = False) -> Target:
     """Return the stack that the shell and `.env` name, whether it exists or not.
 
-    `needs_code`: whether the command reads or writes the functions' packages.
+    `needs_code` says whether the command reads or writes the functions' packages.
 
     Raises:
         SettingsError: A setting that the command needs is missing or wrong.
@@ -103,22 +103,22 @@ def configured_target(*, needs_code: bool = False) -> Target:
 
 
 def opencast_patience() -> timedelta:
-    """Return how long the stack waits for Opencast, by its settings."""
+    """Return the time for which an upload waits for an ingest with unknown outcome, as set."""
     return timedelta(hours=_configured("OC_INGEST_PATIENCE_HOURS"))
 
 
 def opencast_address() -> str:
-    """Return Opencast's address as it is set; "" if the stack looks it up."""
+    """Return the setting of Opencast's address; "" if the address is looked up instead."""
     return str(given_settings(os.environ, ENV_FILE).get("OPENCAST_BASE_URL", "")).strip()
 
 
 def log_retention() -> timedelta:
-    """Return how long the stack keeps its logs, by its settings."""
+    """Return the retention of the stack's logs, as set."""
     return timedelta(days=_configured("LOG_RETENTION_DAYS"))
 
 
 def _configured(name: str) -> Any:
-    """Return the value of a setting.
+    """Return the value of a setting in the shell or `.env`, or its default.
 
     Raises:
         SettingsError: The setting's text is wrong.
@@ -130,7 +130,7 @@ def _configured(name: str) -> Any:
 
 
 def staging_lifetime() -> timedelta:
-    """Return how long the staging bucket keeps files that Opencast hasn't taken."""
+    """Return the time for which the staging bucket keeps files that Opencast hasn't taken."""
     reader = Reader(given_settings(os.environ, ENV_FILE))
     days = reader.read(TABLE["STAGING_DAYS"])
     reader.check()
@@ -149,11 +149,11 @@ def existing_target(*, needs_code: bool = False) -> Target:
 
 
 def target_to_change(*, needs_code: bool = False) -> Target:
-    """Return the stack for a command that changes it, after printing its name and asking if
-    necessary.
+    """Return the stack for a command that changes it, after `begin_change`.
 
-    Raises SettingsError as `configured_target` does, and OpsError if the stack doesn't exist, or
-    the answer is no.
+    Raises:
+        SettingsError: A setting that the command needs is missing or wrong.
+        OpsError: The stack doesn't exist, or the operator doesn't confirm the change.
     """
     target = configured_target(needs_code=needs_code)
     begin_change(target, given_settings(os.environ, ENV_FILE), ask_on_terminal)
@@ -161,7 +161,11 @@ def target_to_change(*, needs_code: bool = False) -> Target:
 
 
 def begin_change(target: Target, given: Mapping[str, str], ask: Ask) -> None:
-    """Print the target; ask first if the stack is in production and somebody is there."""
+    """Print the target, and confirm the change of a production stack unless NONINTERACTIVE is set.
+
+    Raises:
+        OpsError: The stack doesn't exist, or the operator doesn't confirm the change.
+    """
     announce(target)
     require_stack(target)
     if is_interactive(given):
@@ -169,23 +173,23 @@ def begin_change(target: Target, given: Mapping[str, str], ask: Ask) -> None:
 
 
 def announce(target: Target) -> None:
-    """Print the target. From here on the command continues even if nobody reads its output."""
+    """Print the target, and let the command continue even if nobody reads its output any more."""
     terminal.survive_closed_output()
     print(target.description(), flush=True)
 
 
 def is_interactive(given: Mapping[str, str]) -> bool:
-    """Return whether somebody may be asked: NONINTERACTIVE isn't set in `given`."""
+    """Return whether commands may ask questions: `given` doesn't set NONINTERACTIVE."""
     return not given.get("NONINTERACTIVE")
 
 
 def may_ask() -> bool:
-    """Return whether somebody may be asked, by the shell and `.env`."""
+    """Return whether commands may ask questions, by the shell and `.env`."""
     return is_interactive(given_settings(os.environ, ENV_FILE))
 
 
 def ask_on_terminal(question: str) -> str:
-    """Return an answer typed at the terminal.
+    """Print a question, and return the answer from the terminal.
 
     Raises:
         EOFError: Nobody is at the terminal.
@@ -193,7 +197,7 @@ def ask_on_terminal(question: str) -> str:
     try:
         return input(f"{terminal.fitted(question, sys.stdout).rstrip()} ")
     except RuntimeError as error:
-        # Python raises this if standard input is closed.
+        # Python raises RuntimeError if standard input is closed.
         raise EOFError from error
 
 

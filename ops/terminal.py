@@ -1,8 +1,8 @@
 """Output of commands: tables, blocks and progress for people, plain lines for programs.
 
-`show` prints a table, or a block for each row where a terminal is too narrow for the table. `say`
-prints a sentence; a terminal's lines end between words. `working` shows that a slow step goes on.
-rich itself honours `NO_COLOR` and `TERM` (https://no-color.org).
+`show` prints a table, or a block for each row if the terminal is too narrow for the table. `say`
+prints a sentence, whose lines end between words on a terminal. `working` shows the progress of a
+slow step. rich itself honours `NO_COLOR` and `TERM` (https://no-color.org).
 """
 
 from __future__ import annotations
@@ -36,28 +36,28 @@ from rich.text import Text
 from ops.printable import printable_lines
 
 PLAIN_WIDTH = 10_000
-"""Width of a line in a pipe, in characters: nothing is folded or cut."""
+"""Width of a line in a pipe, in characters, so that no line is folded or cut."""
 
 BLOCKS_BELOW = 110
-"""Width in characters from which on a table's cells may have several lines."""
+"""Minimum width in characters of a terminal for tables whose cells have several lines."""
 
 PIECES = re.compile(r"\S+\s*|^\s+")
 WORDS = re.compile(r"[^\s`]*`[^`\n]+`\S*\s*|\S+\s*|^\s+")
-"""Words, and words with a command in backticks as one; each with the space behind it."""
+"""Words with the space behind each. A command in backticks counts as one word."""
 
 LONGEST_NAME = 20
-"""Length in characters up to which a cell stays on one line."""
+"""Maximum length in characters of a cell with spaces that stays on one line."""
 
 NOTHING = {"", "-"}
-"""Cells without content."""
+"""The texts of cells without content."""
 
 SILENT_SECONDS = 1.5
 REPEAT_SECONDS = 10.0
-"""Seconds until a slow step prints its first line, and its next ones, where no line can move."""
+"""Seconds before a slow step's first line and between its next lines, without a terminal."""
 
 
 class PipeAwareConsole(Console):
-    """rich's console, which raises BrokenPipeError for a closed pipe as the rest of Python does."""
+    """A console of rich that raises BrokenPipeError for a closed pipe, as `print` does."""
 
     def on_broken_pipe(self) -> None:
         raise  # noqa: PLE0704 - rich calls this while it handles the BrokenPipeError
@@ -70,9 +70,9 @@ def console() -> Console:
 
 
 def table(title: str, columns: Sequence[str | Column]) -> Table:
-    """Return a table for `console`: with lines on a terminal, otherwise columns alone."""
+    """Return a table for `console`, with lines on a terminal and without lines elsewhere."""
     lines = box.SIMPLE_HEAD if sys.stdout.isatty() else None
-    # Fold cells in a narrow terminal: a cut name or address is useless.
+    # A cut name or address is useless, so a narrow terminal gets folded cells.
     whole = (
         Column(column, overflow="fold") if isinstance(column, str) else column for column in columns
     )
@@ -80,9 +80,9 @@ def table(title: str, columns: Sequence[str | Column]) -> Table:
 
 
 def show(title: str, columns: Sequence[str | Column], rows: Iterable[Sequence[str | Text]]) -> None:
-    """Print a table. Control characters in cells are escaped; square brackets are no markup.
+    """Print a table, or a block of lines for each row if the terminal is too narrow.
 
-    A terminal that is too narrow for the table gets a block of lines for each row.
+    Control characters in cells are escaped. Square brackets aren't markup.
     """
     title = printable_lines(title)
     made = table(title, columns)
@@ -90,7 +90,7 @@ def show(title: str, columns: Sequence[str | Column], rows: Iterable[Sequence[st
     for row in cells:
         made.add_row(*row)
     for number, column in enumerate(made.columns):
-        # rich narrows columns to the same width, in mid-word: leave it those with sentences.
+        # rich narrows columns even within words, so only columns with sentences may wrap.
         column.no_wrap = all(is_name(row[number].plain) for row in cells)
     shown = console()
     if sys.stdout.isatty() and not has_room(shown, made, cells):
@@ -108,14 +108,15 @@ def _cell(content: str | Text) -> Text:
 
 
 def is_name(text: str) -> bool:
-    """Return whether a cell has to stay on one line: a name, a number or a time."""
+    """Return whether a cell has to stay on one line, like a name, a number or a time."""
     return len(text) <= LONGEST_NAME or " " not in text
 
 
 def has_room(shown: Console, made: Table, cells: Iterable[Iterable[Text]]) -> bool:
     """Return whether a table fits into the terminal.
 
-    On a wide terminal (`BLOCKS_BELOW`) its cells may have several lines, but break no word.
+    On a terminal of at least `BLOCKS_BELOW` characters, cells may have several lines that break no
+    word.
     """
     everything = shown.options.update(width=PLAIN_WIDTH)
     if shown.measure(made, options=everything).maximum <= shown.width:
@@ -130,9 +131,9 @@ def has_room(shown: Console, made: Table, cells: Iterable[Iterable[Text]]) -> bo
 def show_blocks(
     shown: Console, title: str, names: Sequence[str], rows: Iterable[Sequence[Text]]
 ) -> None:
-    """Print a block for each row: its first cell, and a line for each further cell with its name.
+    """Print a block for each row: the first cell, and a line with name and text of each other cell.
 
-    Cells without content are left out, and so is the name where there is but one further cell.
+    Cells without content are left out. The name is left out if a row has only two cells.
     """
     shown.print(Text(title, style="bold"))
     only = len(names) == 2
@@ -152,11 +153,11 @@ def show_blocks(
 
 
 def wrapped(text: Text, width: int) -> list[Text]:
-    """Return a text in lines of `width` characters, which end between words.
+    """Return a text in lines of at most `width` characters, which end between words.
 
-    A longer word stays whole. So does a command in backticks, if a line has room for it.
+    A longer word stays whole. A command in backticks stays whole if a line has room for it.
     """
-    # rich's own wrap breaks a long word, or doesn't wrap at all.
+    # rich's own `wrap` breaks long words.
     words = (
         piece
         for found in WORDS.finditer(text.plain)
@@ -181,10 +182,10 @@ def wrapped(text: Text, width: int) -> list[Text]:
 
 
 def fitted(text: str, out: TextIO) -> str:
-    """Return a text for `out`. If that is a terminal, its lines end between words.
+    """Return a text wrapped to the width of `out`, or unwrapped if `out` isn't a terminal.
 
-    What continues an indented line is indented further. Control characters are escaped, since the
-    text may quote what others wrote.
+    Continuations of an indented line are indented further. Control characters are escaped, because
+    the text may quote untrusted text.
     """
     text = printable_lines(text)
     if not out.isatty():
@@ -207,12 +208,13 @@ def say(text: str) -> None:
 
 def show_json(content: object) -> None:
     """Print JSON for another program."""
-    # In ASCII: a topic can hold half of a surrogate pair, which no encoding has.
+    # The JSON is ASCII, because a topic may contain half of a surrogate pair, which can't be
+    # encoded.
     print(json.dumps(content, indent=2, default=str))
 
 
 class DiscardingOutput(io.TextIOBase):
-    """An output that discards what is written once its reader is gone."""
+    """An output that discards all text once its reader is gone."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
@@ -245,14 +247,14 @@ class DiscardingOutput(io.TextIOBase):
         try:
             yield
         except OSError as error:
-            # A pipe without a reader, and a closed terminal.
+            # EPIPE means a pipe without a reader, and EIO a closed terminal.
             if error.errno not in {errno.EPIPE, errno.EIO}:
                 raise
             discard_output(self._out)
 
 
 def discard_output(out: TextIO) -> None:
-    """Discard all further output without an error, also Python's own flush at exit.
+    """Discard all further output without an error, including Python's own flush at exit.
 
     https://docs.python.org/3/library/signal.html#note-on-sigpipe
     """
@@ -260,17 +262,17 @@ def discard_output(out: TextIO) -> None:
 
 
 def survive_closed_output() -> None:
-    """Make the program finish its change even if the reader of its output goes away."""
+    """Let the program complete its change even if the reader of its output goes away."""
     sys.stdout = DiscardingOutput(sys.stdout)
 
 
 class Activity:
-    """A step of a command that goes on.
+    """A step of a command in progress.
 
     Args:
-        print_line: Prints a line beside the one that shows the step.
+        print_line: Prints a line without disturbing the line that shows the step.
         change: Replaces the text of the line that shows the step.
-        out: Where both print.
+        out: The stream to which both print.
     """
 
     def __init__(
@@ -285,7 +287,7 @@ class Activity:
         self._print_line(fitted(line, self._out))
 
     def answer(self, line: str) -> None:
-        """Print a line of the command's answer: on stdout, if that isn't a terminal."""
+        """Print a line of the command's answer, on stdout if stdout isn't a terminal."""
         if sys.stdout.isatty():
             self.say(line)
         else:
@@ -294,11 +296,10 @@ class Activity:
 
 @contextmanager
 def working(text: str) -> Iterator[Activity]:
-    """Show on stderr that a step goes on, for as long as the block runs.
+    """Show on stderr that a step is in progress while the block runs.
 
-    A terminal gets a moving line, which is gone at the end. Anything else gets a plain line if the
-    step takes longer than `SILENT_SECONDS`, and another every `REPEAT_SECONDS`. The block prints
-    by `Activity.say` only.
+    A terminal gets a moving line, which disappears at the end. Other output gets a plain line after
+    `SILENT_SECONDS` and every `REPEAT_SECONDS`. The block may only print with the `Activity`.
     """
     out = Console(stderr=True, highlight=False, markup=False, emoji=False)
     if out.is_terminal and not out.is_dumb_terminal:
@@ -330,7 +331,7 @@ def _repeated_line(text: str, out: TextIO) -> Iterator[Activity]:
         shown[0] = new
 
     def print_line(line: str) -> None:
-        # Without a reader the step goes on.
+        # If nobody reads stderr any more, the step must continue.
         with suppress(OSError):
             print(line, file=out, flush=True)
 
@@ -350,7 +351,7 @@ def _repeated_line(text: str, out: TextIO) -> Iterator[Activity]:
 
 
 def progress() -> Progress:
-    """Return a progress bar on stderr; it shows nothing unless stderr is a terminal."""
+    """Return a progress bar on stderr, which shows nothing if stderr isn't a terminal."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),

@@ -14,11 +14,16 @@ FOREIGN_FORMATS: Mapping[bytes, str] = {
     codecs.BOM_UTF16_LE: "in UTF-16",
     codecs.BOM_UTF16_BE: "in UTF-16",
 }
-"""First bytes of files that are no UTF-8, and what the file is."""
+"""Formats of files that aren't UTF-8, by a file's first bytes."""
 
 
 def read_text(path: Path, advice: str) -> str:
-    """Return a file's text. Raises OpsError, with `advice` if the file isn't UTF-8."""
+    """Return a file's text.
+
+    Raises:
+        OpsError: The file can't be read, or isn't UTF-8. In the latter case the text has the
+            `advice`.
+    """
     try:
         content = path.read_bytes()
         for start, what in FOREIGN_FORMATS.items():

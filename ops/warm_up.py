@@ -1,7 +1,7 @@
-"""The last step of the set-up: prepare what would slow down the local stack's first start.
+"""The last step of the set-up, which speeds up the local stack's first start.
 
-`python -m ops.warm_up`, run in `.venv`, fetches the functions' packages for this machine and lets
-Python compile the CDK's library, which is large.
+`python -m ops.warm_up`, run in `.venv`, fetches the functions' packages for this machine and makes
+Python compile the large library of the CDK.
 """
 
 from __future__ import annotations
@@ -17,7 +17,11 @@ from ops.stack.cdk_cli import QUIET
 
 
 def fetch_packages() -> None:
-    """Install every function's lock for this machine into the cache. Raises OpsError on failure."""
+    """Install every function's lock for this machine into the cache.
+
+    Raises:
+        OpsError: A lock can't be installed.
+    """
     locks = {lock_hash(lock): lock for lock in (lock_of(each, ROOT) for each in FUNCTIONS)}
     platform = host()
     with ThreadPoolExecutor() as pool:

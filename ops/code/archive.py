@@ -42,7 +42,7 @@ class Archive:
         """Return the key of a version's package.
 
         Raises:
-            OpsError: The bucket doesn't hold it.
+            OpsError: The bucket doesn't hold the package.
         """
         key = self.names.archive_key(function, code.sha256)
         try:
@@ -56,14 +56,14 @@ class Archive:
         return key
 
     def write_backup(self, function: Function, backup: LatestBackup | None) -> None:
-        """Write what `$LATEST` has to get back; None once it has it."""
+        """Write the backup of `$LATEST`. None marks that no backup has to be restored."""
         content = {"key": backup.key, "configuration": backup.configuration} if backup else None
         self.s3.put_object(
             Bucket=self.bucket, Key=self.names.loan_key(function), Body=json.dumps(content).encode()
         )
 
     def backup(self, function: Function) -> LatestBackup | None:
-        """Return what `$LATEST` has to get back; None unless a command was killed half-way."""
+        """Return the backup that has to be restored to `$LATEST`, or None if there is none."""
         try:
             found = self.s3.get_object(Bucket=self.bucket, Key=self.names.loan_key(function))
         except ClientError as error:
@@ -80,7 +80,7 @@ def archive_of(target: Target) -> Archive:
 
 
 def restore_latest(releases: Releases, function: Function, archive: Archive) -> bool:
-    """Restore `$LATEST` from its backup, if there is one. Return whether there was."""
+    """Restore `$LATEST` from its backup, and return whether there was a backup."""
     backup = archive.backup(function)
     if backup is None:
         return False

@@ -1,7 +1,7 @@
-"""Bytecode in packages, so that a cold start doesn't compile what it imports.
+"""Bytecode in packages, so that a cold start doesn't compile the modules that it imports.
 
-Lambda's file system is read-only: without bytecode in the package each cold start compiles
-everything, which is most of its time. A package holds the bytecode of every module that an import
+Lambda's file system is read-only. Without bytecode in the package, each cold start compiles all
+modules, which takes most of its time. A package holds the bytecode of every module that an import
 of the function's module imports. All sources stay, so that another version of Python can compile
 them. Python doesn't compare the bytecode with the sources (unchecked hashes, PEP 552): a zip holds
 both from one build.
@@ -27,16 +27,17 @@ VERSION = (
 
 @dataclass(frozen=True)
 class Compiler:
-    """A Python that compiles, with its version (`3.13.5`) and bytecode tag (`cpython-313`)."""
+    """A Python interpreter with its version (`3.13.5`) and bytecode tag (`cpython-313`)."""
 
     program: Path
     version: str
     tag: str
 
     def compile(self, folder: Path) -> None:
-        """Write the bytecode of each module below `folder` to `__pycache__`, reproducibly.
+        """Write the bytecode of each module below `folder` to `__pycache__`.
 
-        A source that can't be compiled (some packages ship code for other Pythons) gets none.
+        The same sources give the same bytes. A source that can't be compiled gets no bytecode: some
+        packages ship code for other Pythons.
         """
         options = ["-q", "-s", str(folder), "--invalidation-mode", "unchecked-hash"]
         subprocess.run(
@@ -53,7 +54,7 @@ class Compiler:
 
 
 def compiler_for(version: str, path: str | None = None) -> Compiler | None:
-    """Return a Python of this version (`3.13`) from the PATH, whose bytecode Lambda reads."""
+    """Return the first Python of a version, such as `3.13`, on a PATH (default: the shell's)."""
     folders = (os.environ.get("PATH", "") if path is None else path).split(os.pathsep)
     for folder in folders:
         program = Path(folder, f"python{version}")
@@ -63,7 +64,7 @@ def compiler_for(version: str, path: str | None = None) -> Compiler | None:
 
 
 def compiler(program: Path) -> Compiler | None:
-    """Return this Python as a compiler; None if it doesn't run (a shim, say) or isn't CPython."""
+    """Return a program as a compiler; None if the program doesn't run or isn't CPython."""
     try:
         said = subprocess.run(
             [program, "-I", "-S", "-c", VERSION], capture_output=True, text=True, check=False
@@ -77,10 +78,10 @@ def compiler(program: Path) -> Compiler | None:
 def imported_modules(
     own: Sequence[Path], services: Sequence[str], site: Path
 ) -> set[PurePosixPath]:
-    """Return the modules below `site`, relative to it, that an import of the modules `own` imports.
+    """Return the files below the folder `site` that an import of the files `own` imports.
 
-    They are read from the sources: all imports outside of functions, and those in `try`. Later
-    imports are left out, except what boto3 adds to the clients of `services`.
+    The paths are relative to `site`. Imports are read from the sources. Imports inside functions
+    are left out, except boto3's additions to the clients of `services`.
     """
     found: set[PurePosixPath] = set()
     waiting = [path for file in own for path in _imports(file, "", site)]
@@ -101,7 +102,7 @@ def _imports(file: Path, package: str, site: Path) -> Iterator[Path]:
 
 
 def _names(tree: ast.AST, package: str) -> Iterator[str]:
-    """Yield every dotted name that is imported when this runs, in a module of `package`."""
+    """Yield every dotted name that an import of a module of `package` imports, given its `tree`."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

@@ -10,8 +10,8 @@ from pathlib import Path
 def closure(module: str, root: Path) -> list[Path]:
     """Return the files, relative to the source root, that an import of `module` may import.
 
-    Imports inside functions count; those under `if TYPE_CHECKING` don't. A package's `__init__.py`
-    comes with each of its modules.
+    Imports inside functions count. Imports under `if TYPE_CHECKING` don't. A module's files include
+    the `__init__.py` of its packages.
 
     Raises:
         FileNotFoundError: The module doesn't exist.
@@ -31,7 +31,7 @@ def closure(module: str, root: Path) -> list[Path]:
 
 
 def files_of_name(name: str, root: Path) -> Iterator[Path]:
-    """Yield the files of a dotted name and of its packages, as far as they exist below `root`."""
+    """Yield the files below `root` that exist for a dotted name and for its packages."""
     parts = name.split(".")
     for length in range(1, len(parts) + 1):
         path = locate(".".join(parts[:length]), root)
@@ -40,7 +40,7 @@ def files_of_name(name: str, root: Path) -> Iterator[Path]:
 
 
 def locate(name: str, root: Path) -> Path | None:
-    """Return the file of a module or package, relative to `root`; None if there is none."""
+    """Return the file of a module or package, relative to `root`; None if no such file exists."""
     base = Path(*name.split("."))
     for path in (base.with_suffix(".py"), base / "__init__.py"):
         if (root / path).is_file():

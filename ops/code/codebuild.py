@@ -1,4 +1,4 @@
-"""`invoke codebuild`: let CodeBuild check, package, deploy and release a revision."""
+"""`invoke codebuild`: have CodeBuild check, package, deploy and release a revision."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Say = Callable[[str], None]
 
 @dataclass
 class Build:
-    """A build that is followed: the phases that ended, and the position in its log."""
+    """A build, with the phases and the part of the log that were printed already."""
 
     codebuild: Any
     logs: Any
@@ -30,7 +30,7 @@ class Build:
     _token: dict[str, str] = field(default_factory=dict)
 
     def poll(self) -> tuple[list[str], Mapping[str, Any]]:
-        """Return new lines (of the log, and of phases that ended) and the build's current state."""
+        """Return new lines, of the log and of phases that ended, and the build's current state."""
         (build,) = self.codebuild.batch_get_builds(ids=[self.build_id])["builds"]
         return [*self._log(build), *self._ended(build)], build
 
@@ -54,7 +54,7 @@ class Build:
                     **self._token,
                 )
             except ClientError as error:
-                # The log's stream is named before its first line creates it.
+                # CodeBuild names the log's stream before the first line creates the stream.
                 if error.response["Error"].get("Code") == "ResourceNotFoundException":
                     return
                 raise
@@ -104,7 +104,7 @@ def _log_link(build: Mapping[str, Any]) -> str:
 def run_build(_context: Context, revision: str) -> None:
     """Have CodeBuild test and release a revision."""
     if not revision.strip():
-        # CodeBuild would take the head of the default branch.
+        # With an empty revision, CodeBuild would take the head of the default branch.
         raise OpsError("--revision is empty: name the tag, branch or commit to release.")
     target = target_to_change()
     client = target.client("codebuild")

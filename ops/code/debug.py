@@ -1,8 +1,8 @@
-"""`invoke debug.…`: switch the debug logging of every function, in the alias and in `$LATEST`.
+"""`invoke debug.…`: switch every function's debug logging, in the alias and in `$LATEST`.
 
 A version's environment can't change, so the alias gets a new version: the released code and
-settings with the other `DEBUG`. If `$LATEST` holds something that isn't released, the released code
-replaces it for that moment, and it is restored afterwards.
+settings with the other `DEBUG`. If `$LATEST` holds unreleased code, a command puts the released
+code there, publishes the version, and then restores `$LATEST`.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def set_debug(
 ) -> AliasMove | None:
     """Set `DEBUG` in the alias and in `$LATEST`. Return None if both had the value already.
 
-    An OpsError or ClientError leaves the alias as it was. `$LATEST` is backed up before it is
-    replaced, so that the next command restores it even if this one is killed.
+    After an OpsError or ClientError the alias is unchanged. `$LATEST` is backed up before the
+    command replaces its code, so the next command can restore `$LATEST` if this command is killed.
     """
     restore_latest(releases, function, archive)
     latest, released = releases.latest(function), releases.released(function)
@@ -51,7 +51,7 @@ def set_debug(
 
 
 def publish_released(releases: Releases, function: Function, released: Code) -> AliasMove:
-    """Publish `$LATEST`, which holds the released code, and move the alias to it."""
+    """Publish `$LATEST`, which holds the released code, and move the alias to that version."""
     version = releases.publish(function, released, released.description)
     return releases.move(function, version, expected=released.version)
 
@@ -59,7 +59,7 @@ def publish_released(releases: Releases, function: Function, released: Code) -> 
 def set_debug_each(
     releases: Releases, functions: Sequence[Function], value: str, archive: Archive
 ) -> None:
-    """Set `DEBUG` in one function after the other, and print each.
+    """Set `DEBUG` in one function after the other, and print a line for each.
 
     A signal takes effect only between two functions, with exit code 130, so that `$LATEST` is
     always restored.

@@ -1,4 +1,4 @@
-"""`invoke deploy.…` and `invoke release`: bring code to `$LATEST`, and from there to the alias."""
+"""`invoke deploy.…` and `invoke release`: put code into `$LATEST`, and point the alias to it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def releases_of(target: Target) -> Releases:
 
 
 def deploy(target: Target, functions: Sequence[Function]) -> list[Function]:
-    """Deploy this checkout's code to `$LATEST` where it differs. Return the changed functions."""
+    """Deploy this checkout's code to each `$LATEST` with other code, and return these functions."""
     releases = releases_of(target)
     restore_all_latest(target, functions)
     platform = package.platform_of(os.environ)
@@ -56,7 +56,7 @@ def restore_all_latest(target: Target, functions: Sequence[Function]) -> None:
 
 
 def show(moves: Sequence[AliasMove], alias: str) -> None:
-    """Print what a release did."""
+    """Print each move of the alias `alias`, and each function that stayed."""
     for move in moves:
         how = f"{move.before} → {move.after}" if move.moved else f"stays at {move.after}"
         terminal.say(f"{move.function.name}: {alias} {how}")
@@ -84,7 +84,7 @@ def deploy_functions(functions: Sequence[Function], *, do_release: bool) -> None
 
 
 def release_functions(target: Target, functions: Sequence[Function], description: str) -> None:
-    """Release functions. With a description, note the versions that run from then on."""
+    """Release functions. With a description, write the release's index of versions."""
     releases = releases_of(target)
     restore_all_latest(target, functions)
     with terminal.working("Releasing"):
@@ -106,7 +106,7 @@ def check_name(release: str) -> None:
 
 
 def unknown_release(name: str, known: Mapping[str, str]) -> OpsError:
-    """Return the error about an unknown release. It lists the known ones, the newest first."""
+    """Return the error about an unknown release, which lists the known releases, newest first."""
     listed = ", ".join(f"{release} ({when} UTC)" for release, when in known.items())
     return OpsError(
         f"There is no release {name}, so nothing was moved. There are: {listed or 'none'}; or name "
@@ -115,7 +115,7 @@ def unknown_release(name: str, known: Mapping[str, str]) -> OpsError:
 
 
 def show_release(releases: Releases, functions: Sequence[Function]) -> None:
-    """Print what a release would do."""
+    """Print the moves of the alias that a release would make."""
     for function in functions:
         latest, released = releases.latest(function), releases.released(function)
         is_new = not latest.is_same(released)
@@ -127,14 +127,14 @@ def show_release(releases: Releases, functions: Sequence[Function]) -> None:
 
 
 def show_roll_back(releases: Releases, versions: Mapping[Function, str]) -> None:
-    """Print which version of each function would run."""
+    """Print the version of each function that would run after going back to `versions`."""
     for function, version in versions.items():
         before = releases.released(function).version
         terminal.say(f"{function.name}: {releases.alias} would go {before} → {version}")
 
 
 def report_changed_settings(releases: Releases, move: AliasMove) -> None:
-    """Print which settings differ in an earlier version: it keeps those of its time."""
+    """Print the settings that change, because an earlier version has its own settings."""
     function = move.function
     before = releases.version(function, move.before).variables
     after = releases.version(function, move.after).variables

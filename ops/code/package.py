@@ -1,8 +1,8 @@
-"""`invoke package`: build a function's zip, reproducibly: the same sources give the same bytes.
+"""`invoke package`: build the functions' zips. The same sources give the same bytes.
 
 A zip holds the function's module, the modules of `ingester` that it imports, its other files, the
-packages of its own lock, and the bytecode of what a cold start imports. The local stack builds the
-same zips for the host's platform.
+packages of its own lock, and the bytecode of modules that a cold start imports. The local stack
+builds the same zips for the host's platform.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 DIST = Path("dist")
 RECIPE = 3
-"""Version of the recipe. Raise it when the same sources should give another zip."""
+"""Version of the recipe for zips. Raise it when the same sources should give another zip."""
 
 NO_BYTECODE = (
     f"There is no python{LAMBDA_PYTHON} on the PATH: packages without bytecode, with which cold "
@@ -60,7 +60,7 @@ NO_BYTECODE = (
 )
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
-"""The earliest time that a zip can hold. Every file gets it."""
+"""The modification time of every file in a zip: the earliest that the format can hold."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,8 @@ def build(
     """Build the functions' zips for a platform into the folder `out`, unless they are up to date.
 
     Raises:
-        OpsError: a lock can't be installed.
-        FileNotFoundError: a function has no module.
+        OpsError: A lock can't be installed.
+        FileNotFoundError: A function has no module.
     """
     out.mkdir(parents=True, exist_ok=True)
     locks = {lock_hash(lock_of(function, root)): lock_of(function, root) for function in functions}
@@ -98,7 +98,7 @@ def build(
 
 
 def build_showing(functions: Sequence[Function], platform: Platform, out: Path) -> list[Package]:
-    """Build packages of this checkout as `build` does, and show that it goes on."""
+    """Build packages of this checkout with `build`, and show progress on the terminal."""
     if platform.compiler is None:
         terminal.say(NO_BYTECODE)
     with terminal.working(f"Building packages: {len(functions)}"):
@@ -144,7 +144,7 @@ def pack(
 def _own_files(
     own: Sequence[PurePath], source: Path, platform: Platform, folder: Path
 ) -> dict[str, Path]:
-    """Return our files by their names in the zip. Their bytecode is written to `folder`."""
+    """Return the project's files by their names in the zip, with bytecode made in `folder`."""
     for file in own:
         copied = folder / file
         copied.parent.mkdir(parents=True, exist_ok=True)
@@ -171,7 +171,7 @@ def _lock_files(
 
 
 def fingerprint(function: Function, platform: Platform, site: Path, own: Sequence[Path]) -> bytes:
-    """Return a hash of everything that a zip is built from. The zip's comment keeps it."""
+    """Return a hash of everything that a zip is built from, to be kept as the zip's comment."""
     digest = hashlib.sha256(repr((RECIPE, function, platform.level, site.name)).encode())
     for file in own:
         digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
@@ -185,15 +185,15 @@ def zip_comment(path: Path) -> bytes:
 
 
 def write_zip(files: dict[str, Path], path: Path, level: int, comment: bytes) -> None:
-    """Write files under their names in the archive: sorted, with fixed times and modes."""
-    # The name contains the process's id: two commands may build the same package at once.
+    """Write a zip of files by their names in the zip: sorted, with fixed times and modes."""
+    # Two commands may build the same package at once, so the name contains the process's id.
     unfinished = path.with_suffix(f".{os.getpid()}.part")
     with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED, compresslevel=level) as archive:
         archive.comment = comment
         for name in sorted(files):
             entry = zipfile.ZipInfo(name, EPOCH)
             entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.create_system = 3  # Unix: otherwise unzip ignores the file modes
+            entry.create_system = 3  # Unix, because unzip ignores file modes of other systems
             entry.external_attr = (0o100755 if ".so" in Path(name).suffixes else 0o100644) << 16
             content = content_to_ship(name, files[name].read_bytes())
             archive.writestr(entry, content, compresslevel=level)
@@ -209,9 +209,11 @@ def build_again(
 ) -> None:
     """Build the functions' packages from a copy of the sources, and compare them with `packages`.
 
-    The copy begins without packages and wheels. `copy` is its folder, by default a temporary one.
+    The copy begins without packages and wheels. `copy` is the folder of the copy, by default a
+    temporary folder.
 
-    Raises OpsError that names each file in which the packages differ.
+    Raises:
+        OpsError: The packages differ. The text names each file that differs.
     """
     with tempfile.TemporaryDirectory() as temporary:
         folder = copy or Path(temporary)
@@ -230,8 +232,9 @@ def build_again(
 def select_functions(task_name: str | None) -> tuple[Function, ...]:
     """Return the function with this name (in AWS or in `invoke`), or all for None.
 
-    Raises OpsError if there is no such function. An empty name is none: it may be a script's unset
-    variable.
+    Raises:
+        OpsError: There is no such function. An empty name, such as a script's unset variable, is
+            unknown.
     """
     if task_name is None:
         return names.FUNCTIONS
@@ -245,7 +248,7 @@ def select_functions(task_name: str | None) -> tuple[Function, ...]:
 def platform_of(environment: Mapping[str, str]) -> Platform:
     """Return the platform of packages: Lambda, or this machine with `PACKAGE_PLATFORM=host`.
 
-    `invoke local.env` sets the latter, because the local cloud's functions run here.
+    `invoke local.env` sets that variable, because the local cloud's functions run on this machine.
     """
     wanted = environment.get("PACKAGE_PLATFORM", "")
     if wanted in {"", "lambda"}:
@@ -282,7 +285,7 @@ def upload(packages: Sequence[Package], s3: S3Client, bucket: str, stack: names.
 
 
 def show(packages: Sequence[Package]) -> None:
-    """Print the packages."""
+    """Print the packages as a table."""
     rows = [(each.name, f"{each.size / 1e6:.2f} MB", each.sha256) for each in packages]
     terminal.show("", ("function", "zipped", "CodeSha256"), rows)
 

@@ -1,7 +1,8 @@
-"""The index of named releases: the version of each function that ran as of a release.
+"""The index of named releases, which has the version of each function in a release.
 
 A release publishes new versions only of functions whose code changed, so the versions' descriptions
-don't suffice. The index is a small file for each release in the code bucket.
+don't name all functions of a release. The index is a small file for each release in the code
+bucket.
 """
 
 from __future__ import annotations
@@ -19,19 +20,19 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 NOT_THERE = {"404", "NoSuchKey", "NoSuchBucket", "AccessDenied"}
-"""S3 answers AccessDenied for a missing key if the caller may not list the bucket."""
+"""S3's error codes for a missing key. A caller that may not list the bucket gets AccessDenied."""
 
 
 def write(
     s3: S3Client, bucket: str, names: Names, release: str, versions: Mapping[str, str]
 ) -> None:
-    """Write what runs under a release's name: versions by the functions' names."""
+    """Write the versions of a release, which `versions` gives by the functions' names."""
     content = json.dumps(versions, indent=2, sort_keys=True).encode()
     s3.put_object(Bucket=bucket, Key=names.release_key(release), Body=content)
 
 
 def releases(s3: S3Client, bucket: str, names: Names, most: int = 20) -> dict[str, str]:
-    """Return the last releases, the newest first: the time (UTC) by name."""
+    """Return the times (UTC) of the last `most` releases by name, the newest first."""
     prefix = names.releases_path
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
     files = (file for page in pages for file in page.get("Contents", ()))
@@ -43,7 +44,7 @@ def releases(s3: S3Client, bucket: str, names: Names, most: int = 20) -> dict[st
 
 
 def read(s3: S3Client, bucket: str, names: Names, release: str) -> dict[str, str]:
-    """Return the versions of a release; empty if there is none of this name."""
+    """Return the versions of a release by the functions' names; {} if the release is unknown."""
     try:
         found = s3.get_object(Bucket=bucket, Key=names.release_key(release))
     except ClientError as error:

@@ -1,7 +1,8 @@
 """Versions of the functions, and the release alias that decides which of them runs.
 
-`$LATEST` is what was deployed, a version is a published copy of it (code and configuration), the
-alias is what API Gateway and the queues call. See docs/decisions/0003-arm64-versions-alias.md.
+`$LATEST` holds the deployed code. A version is a published copy of `$LATEST`, code and
+configuration. API Gateway and the queues call the alias, which points to a version. See
+docs/decisions/0003-arm64-versions-alias.md.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ CONFIGURATION_PARTS = ("Environment", "Timeout", "MemorySize", "Handler", "Runti
 
 @dataclass(frozen=True)
 class Code:
-    """A version of a function: the hash of its code, and its configuration (CONFIGURED)."""
+    """A version of a function: the hash of its code, and the CONFIGURATION_PARTS."""
 
     version: str
     sha256: str
@@ -43,7 +44,7 @@ class Code:
 
     @property
     def debug(self) -> str:
-        """The variable that turns on debug records; "" for off."""
+        """The value of `DEBUG`, which turns on debug records; "" for off."""
         return self.variables.get("DEBUG", "")
 
     def with_debug(self, value: str) -> dict[str, Any]:
@@ -55,7 +56,7 @@ class Code:
         return self.sha256 == other.sha256
 
     def is_same(self, other: Code) -> bool:
-        """Return whether a release of this in place of the other would change nothing."""
+        """Return whether code and configuration are the same as those of `other`."""
         return self.same_code(other) and self.configuration == other.configuration
 
 
@@ -73,7 +74,7 @@ class AliasMove:
 
 
 class ReleaseStopped(OpsError):
-    """A release of several functions stopped half-way. The text says how far it came."""
+    """An error that stopped a release of several functions. The text names the moved functions."""
 
     def __init__(
         self, error: Exception, moved: Sequence[AliasMove], left: Sequence[Function]
@@ -95,7 +96,7 @@ class Releases:
         self.alias = alias
 
     def latest(self, function: Function) -> Code:
-        """Return what was deployed last.
+        """Return the code and configuration of `$LATEST`.
 
         Raises:
             OpsError: The function doesn't exist.
@@ -103,10 +104,10 @@ class Releases:
         return self._code(function, LATEST)
 
     def released(self, function: Function) -> Code:
-        """Return what the alias points to.
+        """Return the version to which the alias points.
 
         Raises:
-            OpsError: Function or alias don't exist.
+            OpsError: The function or the alias doesn't exist.
         """
         try:
             version = self._lambda.get_alias(FunctionName=self.name(function), Name=self.alias)
@@ -154,7 +155,7 @@ class Releases:
     def publish(self, function: Function, expected: Code, description: str = "") -> str:
         """Publish `$LATEST`, whose code has to be that of `expected`. Return the version's number.
 
-        If nothing changed since the newest version, Lambda returns that one's number.
+        If nothing changed since the newest version, Lambda returns that version's number.
         """
         self.wait_until_updated(function)
         answer = self._lambda.publish_version(
@@ -171,8 +172,9 @@ class Releases:
     def move(self, function: Function, version: str, expected: str | None = None) -> AliasMove:
         """Point the alias to a version.
 
-        Raises OpsError if the alias doesn't point to `expected` any more: somebody else has moved
-        it.
+        Raises:
+            OpsError: The alias doesn't point to `expected` any more, because somebody else has
+                moved it.
         """
         name = self.name(function)
         before = self._lambda.get_alias(FunctionName=name, Name=self.alias)
@@ -191,7 +193,7 @@ class Releases:
         return AliasMove(function, before["FunctionVersion"], version)
 
     def release(self, function: Function, description: str = "") -> AliasMove:
-        """Publish what is deployed, unless it is released already, and point the alias to it."""
+        """Publish `$LATEST` and point the alias to the version, unless it is released already."""
         latest, released = self.latest(function), self.released(function)
         if latest.is_same(released):
             return AliasMove(function, released.version, released.version)
@@ -199,9 +201,9 @@ class Releases:
         return self.move(function, version, expected=released.version)
 
     def put_code(self, function: Function, bucket: str, key: str) -> Code:
-        """Deploy a package from S3 to `$LATEST`, and wait until Lambda has applied it.
+        """Deploy a package from S3 to `$LATEST`, and wait until Lambda has finished.
 
-        `key` is the package's key in the archive, which holds its hash.
+        `key` is the package's key in the archive, which contains the package's hash.
 
         Raises:
             OpsError: Lambda got another package.
@@ -219,14 +221,14 @@ class Releases:
         return latest
 
     def configure(self, function: Function, configuration: Mapping[str, Any]) -> None:
-        """Change the configuration of `$LATEST`, and wait until Lambda has applied it."""
+        """Change the configuration of `$LATEST`, and wait until Lambda has finished."""
         self._lambda.update_function_configuration(
             FunctionName=self.name(function), **configuration
         )
         self.wait_until_updated(function)
 
     def reconfigure(self, function: Function, wanted: Mapping[str, Any]) -> None:
-        """Bring `$LATEST` to a configuration. Only differences are sent."""
+        """Give `$LATEST` the configuration `wanted`, by sending only the differences."""
         now = self.latest(function).configuration
         differing = {name: value for name, value in wanted.items() if now.get(name) != value}
         if differing:
@@ -256,7 +258,12 @@ class Releases:
 def release_all(
     releases: Releases, functions: Sequence[Function], description: str
 ) -> list[AliasMove]:
-    """Release each function. If one fails, ReleaseStopped is raised, and those before it stay."""
+    """Release each function.
+
+    Raises:
+        ReleaseStopped: A function can't be released. The functions before that function are
+            released.
+    """
     return _apply_each(functions, lambda function: releases.release(function, description))
 
 
@@ -268,7 +275,9 @@ def roll_back(
     `to` is a version's number, the name of a release (`known` has its versions by the functions'
     names) or a version's description. A number takes precedence over a release of the same name.
 
-    Raises OpsError if `to` is empty or a function has no such version. No alias is moved then.
+    Raises:
+        OpsError: `to` is empty, or a function has no such version. No alias was moved.
+        ReleaseStopped: An alias can't be moved.
     """
     targets = find_versions(releases, functions, to, known)
     return _apply_each(functions, lambda function: releases.move(function, targets[function]))
@@ -277,7 +286,7 @@ def roll_back(
 def find_versions(
     releases: Releases, functions: Sequence[Function], to: str, known: Mapping[str, str]
 ) -> dict[Function, str]:
-    """Return the version that each function goes back to. Arguments and errors: see `roll_back`."""
+    """Return the version to which each function goes back; see `roll_back`."""
     if not to:
         raise OpsError("--to names no version, so nothing was moved: a number, or a description.")
     if known and any(
@@ -293,7 +302,8 @@ def find_versions(
 def find_version(releases: Releases, function: Function, wanted: str) -> str:
     """Return the number of a version, given its number or description (the newest counts).
 
-    Raises OpsError if there is no such version. The text lists those that exist.
+    Raises:
+        OpsError: There is no such version. The text lists the newest ten versions.
     """
     versions = releases.versions(function)
     for code in reversed(versions):
@@ -315,11 +325,11 @@ def find_version(releases: Releases, function: Function, wanted: str) -> str:
 def apply_changed_settings(
     releases: Releases, functions: Sequence[Function]
 ) -> tuple[list[AliasMove], list[Function]]:
-    """Move the alias to changed settings, for each function where that releases no other code.
+    """Release changed settings of each function whose `$LATEST` holds the released code.
 
-    An update of the stack turns debug logging off where settings changed; this restores it. Return
-    the moves, and the functions whose `$LATEST` holds unreleased code: their settings come with the
-    next release.
+    An update of the stack turns debug logging off in functions with changed settings; this function
+    turns it on again. Return the moves, and the functions whose `$LATEST` holds unreleased code.
+    The settings of these functions have to wait for the next release.
 
     Raises:
         ReleaseStopped: An alias can't be moved.
@@ -354,7 +364,7 @@ def _apply_each(functions: Sequence[Function], work: Any) -> list[AliasMove]:
 
 
 def _code(found: Mapping[str, Any]) -> Code:
-    # Leave out empty values: Lambda omits them in some answers only.
+    # Empty values are left out, because Lambda omits them in some answers only.
     network = found.get("VpcConfig") or {}
     known = {
         "SubnetIds": sorted(network.get("SubnetIds") or ()),

@@ -1,7 +1,7 @@
-"""Software bills of materials: what a function's package holds, with licences, as CycloneDX JSON.
+"""Software bills of materials: the contents of a package, with licences, as CycloneDX JSON.
 
-https://cyclonedx.org/docs/1.6/json/ The few fields are written here, because CycloneDX's own
-library would bring six packages to write them. The same package gives the same bytes: there is no
+The form is that of https://cyclonedx.org/docs/1.6/json/. CycloneDX's own library would need six
+more packages to write a few fields. The same package gives the same bytes, because the SBOM has no
 time and no serial number.
 """
 
@@ -28,7 +28,7 @@ USUAL_SPELLINGS = {
     "3-Clause BSD License": "BSD-3-Clause",
     "BSD 3-Clause OR Apache-2.0": "BSD-3-Clause OR Apache-2.0",
 }
-"""Licences as authors write them, and as SPDX does (https://spdx.org/licenses/)."""
+"""Licences in SPDX's spelling (https://spdx.org/licenses/) by their authors' spelling."""
 
 
 def write_sbom(package: Package, site: Path) -> Path:
@@ -84,7 +84,7 @@ def component(distribution: Distribution, site: Path) -> dict[str, Any]:
 
 
 def licenses(distribution: Distribution) -> list[dict[str, Any]]:
-    """Return the licences that a distribution declares: an SPDX expression if it is one."""
+    """Return the licences that a distribution declares, as an SPDX expression if possible."""
     metadata = distribution.metadata
     declared = [
         text for name in ("License-Expression", "License") for text in metadata.get_all(name, ())
@@ -102,7 +102,7 @@ def licenses(distribution: Distribution) -> list[dict[str, Any]]:
 def _shared_libraries(distribution: Distribution, site: Path) -> Iterator[dict[str, Any]]:
     """Yield the shared libraries that a wheel bundles, such as PyAV's libav.
 
-    auditwheel puts them into `<name>.libs`, as `<library>-<hash>.so.<version>`.
+    auditwheel puts these libraries into `<name>.libs`, as `<library>-<hash>.so.<version>`.
     """
     for file in sorted(distribution.files or (), key=str):
         parts = re.fullmatch(r"(.+?)(?:-[0-9a-f]{8})?\.so\.?([0-9.]*)", file.name)

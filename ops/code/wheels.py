@@ -1,4 +1,4 @@
-"""Packages of a lock, installed for a platform into a cache, and the choice of files to ship."""
+"""Install a lock's packages for a platform into a cache, and choose the files to ship."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ CACHE = Path(".local", "wheels")
 
 @dataclass(frozen=True)
 class Platform:
-    """The platform that a package runs on: a name for the cache, and the arguments of pip.
+    """A platform on which packages run: a name for the cache, and the arguments of pip.
 
     `level` is the compression of zips: 9 for uploads, 1 for this machine. `compiler` makes the
-    bytecode; without one packages have none.
+    bytecode. If `compiler` is None, packages have no bytecode.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Platform:
 
     @property
     def label(self) -> str:
-        """The name with the version of the compiling Python, which packages depend on."""
+        """The platform's name, and the version of the Python that compiles the packages."""
         return f"{self.name}-by-{self.compiler.version}" if self.compiler else self.name
 
 
@@ -70,20 +70,20 @@ def host() -> Platform:
 
 
 def lock_hash(lock: Path) -> str:
-    """Return the hash of a lock's pins and hashes, whatever its comments."""
+    """Return the hash of a lock's pins and hashes, without its comments."""
     lines = (line.strip() for line in lock.read_text().splitlines())
     pins = "\n".join(line for line in lines if line and not line.startswith("#"))
     return hashlib.sha256(pins.encode()).hexdigest()[:16]
 
 
 def install(lock: Path, platform: Platform, root: Path) -> Path:
-    """Return the folder with a lock's packages for a platform, from the cache or installed now.
+    """Return the folder with a lock's packages for a platform, installed if the cache lacks it.
 
-    It includes their bytecode if the platform has a compiler. An existing folder is always
-    complete: it is renamed into place.
+    The folder includes the packages' bytecode if the platform has a compiler. An existing folder is
+    always complete, because `install` renames a finished folder into place.
 
     Raises:
-        OpsError: Pip failed, with its reason.
+        OpsError: pip failed. The text has pip's reason.
     """
     folder = root / f"{platform.label}-{lock_hash(lock)}"
     if folder.is_dir():
@@ -105,22 +105,22 @@ def install(lock: Path, platform: Platform, root: Path) -> Path:
     try:
         unfinished.rename(folder)
     except OSError:
-        # Another process was faster; its folder is as good.
+        # Another process has installed the same lock meanwhile, so its folder is as good.
         shutil.rmtree(unfinished)
     return folder
 
 
 SHADOWING_PACKAGES = frozenset({"slack"})
-"""Packages with the name of a function's module, which Python would find first.
+"""Packages that aren't shipped, because they have the name of a function's module.
 
-slack_sdk keeps its old name `slack` for old programs.
+slack_sdk also installs its former package `slack`.
 """
 
 
 def files_to_ship(
     site: Path, function: Function, bytecode: Collection[PurePosixPath]
 ) -> Iterator[PurePosixPath]:
-    """Yield the files below `site` that a function needs. Of the .pyc files, only `bytecode`."""
+    """Yield the files below `site` that a function needs, with no .pyc files but `bytecode`."""
     for path in site.rglob("*"):
         inside = PurePosixPath(path.relative_to(site).as_posix())
         if path.is_file() and (inside in bytecode or is_needed(inside, function)):
@@ -130,10 +130,13 @@ def files_to_ship(
 def is_needed(path: PurePosixPath, function: Function) -> bool:
     """Return whether a package needs an installed file.
 
-    Left out are: the models of the 400 services of botocore that the function doesn't use, and the
-    examples of the others; googleapiclient's documents of unused Google APIs (110 MB); dateutil's
-    own time zones, which botocore never asks for; and a distribution's metadata, except licences
-    and the file that `importlib.metadata` reads the version from.
+    A package needs none of these files:
+
+    - botocore's models of some 400 services that the function doesn't use, and botocore's examples
+    - googleapiclient's documents of unused Google APIs (110 MB)
+    - dateutil's own time zones, which botocore never reads
+    - a distribution's metadata, except licences and METADATA, from which `importlib.metadata` reads
+      the version
     """
     parts = path.parts
     if parts[0] in SHADOWING_PACKAGES:
@@ -154,10 +157,10 @@ def is_needed(path: PurePosixPath, function: Function) -> bool:
 
 
 def content_to_ship(name: str, content: bytes) -> bytes:
-    """Return what a package holds of a file.
+    """Return the content of a file in a package, shortened for botocore's models.
 
-    botocore's models lose the texts for its documentation, which are nine tenths of their bytes. A
-    container would read them at each cold start.
+    The models lose their texts for documentation, which are nine tenths of the models' bytes. A
+    container would read these texts at each cold start.
     """
     if not (name.startswith("botocore/data/") and name.endswith(".json.gz")):
         return content
@@ -168,8 +171,9 @@ def content_to_ship(name: str, content: bytes) -> bytes:
 
 def _without_documentation(part: Any) -> Any:
     if isinstance(part, dict):
-        # A shape may have a member of this name, which is no text. The key stays: botocore's
-        # `ServiceModel.client_context_parameters` needs it, and S3's endpoints need these.
+        # A shape may have a member of the name `documentation`, which is no text. The key stays
+        # with an empty text, because botocore's `ServiceModel.client_context_parameters` reads the
+        # key.
         return {
             key: ""
             if key == "documentation" and isinstance(value, str)

@@ -1,7 +1,7 @@
-"""`invoke logs.…`: show log records by time, as they arrive, or of one recording.
+"""`invoke logs.…`: show log records by time, live, or of one recording.
 
-Times are UTC. For people each line is `HH:MM:SS.mmm function level message key=value …`, with the
-date on a line of its own where it changes; for programs (`--json`) it is one JSON object.
+Times are UTC. For people each line is `HH:MM:SS.mmm function level message key=value …`, and a new
+date gets a line of its own. For programs (`--json`) each line is one JSON object.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ from ops.recordings.status_rows import rows_of
 from ops.target import Target, existing_target
 
 RETRYING = Config(retries={"mode": "standard", "max_attempts": 10})
-"""FilterLogEvents allows some five requests a second in an account."""
+"""A client's configuration with many retries, because AWS throttles FilterLogEvents.
+
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html
+"""
 
 HELP = {
     "watch": "go on showing what comes in, until ^C",
@@ -49,18 +52,19 @@ def logs_of(target: Target) -> Logs:
 
 
 class Printer:
-    """Prints lines as they arrive, and the date where it changes."""
+    """A printer of lines, which prints the date before the first line of each day."""
 
     def __init__(self, *, as_json: bool, hidden: Collection[str] = ()) -> None:
         self._as_json = as_json
         self._hidden = hidden
         self._date: date | None = None
         self._console = terminal.console()
-        # Python prints, not rich: rich would end the program with an error when a pipe is closed.
+        # Python's `print` writes instead of rich, which would fail with an error when a pipe is
+        # closed.
         self._console.file = io.StringIO()
 
     def __call__(self, lines: Iterable[Line]) -> None:
-        """Print some lines.
+        """Print the lines.
 
         Raises:
             BrokenPipeError: Nobody reads the output any more.
@@ -82,7 +86,7 @@ class Printer:
         print(captured.get(), end="")
 
     def _lines(self, text: Text) -> Iterator[Text]:
-        """Yield the lines of a text; on a terminal they end between words."""
+        """Yield the lines of a text, which end between words on a terminal."""
         if not sys.stdout.isatty():
             yield text
             return
@@ -94,7 +98,7 @@ class Printer:
 
 
 def run(functions: Sequence[Function], since: str, *, watched: bool, as_json: bool) -> None:
-    """Show the logs of some functions: every command but `recording` does this."""
+    """Show the logs of some functions, for every command but `recording`."""
     length = arguments.since(since)
     target = existing_target()
     logs, begin, show = logs_of(target), now() - length, Printer(as_json=as_json)

@@ -1,7 +1,7 @@
-"""A line of a function's log, and its forms for people and for programs.
+"""A line of a function's log, formatted for people or for programs.
 
-The functions write one JSON object a record (`ingester.log`). All other lines are Lambda's: START,
-END, REPORT, timeouts, and crashes before our logging began.
+The functions write one JSON object for each record (`ingester.log`). Lambda writes all other lines:
+START, END, REPORT, timeouts, and crashes before the function's logging starts.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ops.printable import printable
 ALWAYS_HIDDEN = frozenset(
     {"level", "timestamp", "location", "message", "exception", "aws_request_id", "_aws"}
 )
-"""Fields that have their own place in the line or are for machines. `--json` shows them all."""
+"""Fields that lines for people show elsewhere or not at all. `--json` shows all fields."""
 
 STYLES = {"DEBUG": "dim", "WARNING": "yellow", "ERROR": "red", "CRITICAL": "bold red"}
 INDENT = " " * 4
@@ -35,7 +35,7 @@ class Line:
     """One event of a log group.
 
     `moment` is the record's own timestamp, or else CloudWatch's, which is `stored`. `record` is
-    None for a line that isn't one of our records. `key` identifies the event.
+    None for a line of Lambda's. `key` identifies the event.
     """
 
     function: Function
@@ -47,13 +47,13 @@ class Line:
     record: Mapping[str, Any] | None
 
     def text_field(self, name: str) -> str:
-        """Return a text field of the record; "" if it has none of this name."""
+        """Return a text field of the record; "" if the record has no text of this name."""
         value = self.record.get(name) if self.record else None
         return value if isinstance(value, str) else ""
 
     @property
     def is_routine(self) -> bool:
-        """Whether this is Lambda's bookkeeping of an invocation without a failure."""
+        """Whether the line is Lambda's START, END or REPORT of an invocation without a failure."""
         is_bookkeeping = self.record is None and _ROUTINE.match(self.text)
         return bool(is_bookkeeping) and "Status: " not in self.text
 
@@ -95,9 +95,9 @@ def _moment(record: Mapping[str, Any]) -> datetime | None:
 
 
 def for_people(line: Line, hidden: Collection[str] = ()) -> Text:
-    """Return the line for people: time, function, level, message, then the rest as `key=value`.
+    """Return the line for people: time, function, level, message, and other fields as `key=value`.
 
-    `hidden` names fields that are left out because every line has them.
+    `hidden` names fields that are left out, because every line has the same value there.
     """
     moment = line.moment.strftime("%H:%M:%S.") + f"{line.moment.microsecond // 1000:03d}"
     head = f"{moment} {line.function.task:<12} "
@@ -130,7 +130,7 @@ def _value(value: object) -> str:
 
 
 def for_programs(line: Line) -> str:
-    """Return the line as a JSON object: the record's fields or `text`, with function and stream."""
+    """Return the line as a JSON object with function, stream, and the record's fields or `text`."""
     where = {"function": line.function.name, "log_stream": line.stream}
     if line.record is not None:
         return json.dumps({**where, **line.record}, ensure_ascii=True)

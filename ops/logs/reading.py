@@ -1,7 +1,7 @@
-"""Read CloudWatch Logs of the functions: all lines since a time, new lines, one recording's lines.
+"""Read all lines, new lines or one recording's lines from the functions' CloudWatch Logs.
 
-FilterLogEvents answers in pages, some of them empty. It shows an event some seconds after it was
-written, a late one after minutes.
+FilterLogEvents answers in pages, of which some are empty. An event appears some seconds after its
+writing, or in rare cases after minutes.
 https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html
 """
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MILLISECOND = timedelta(milliseconds=1)
 LATEST_ARRIVAL = timedelta(minutes=5)
-"""The longest time between the writing of an event and its appearance."""
+"""The longest expected time between the writing of an event and its appearance."""
 
 POLL_SECONDS = 2.0
 LONGEST_PATTERN = 1024
@@ -47,7 +47,7 @@ class Logs:
         pattern: str = "",
         stream: str = "",
     ) -> Iterator[Line]:
-        """Yield a function's events from `begin` on, by time; none if it never wrote any."""
+        """Yield a function's events from `begin` on, by time; none if there is no log group."""
         request: FilterLogEventsRequestPaginateTypeDef = {
             "logGroupName": self._names.log_group(function),
             "startTime": _ms(begin),
@@ -71,7 +71,7 @@ def _ms(moment: datetime) -> int:
 
 
 def in_order(lines: Iterable[Line]) -> list[Line]:
-    """Sort lines of several functions by their moments.
+    """Return lines of several functions sorted by their moments.
 
     A line without a timestamp of its own keeps its place before the next line of its stream, even
     if CloudWatch stored the whole log when the invocation ended (as the local cloud does).
@@ -91,7 +91,7 @@ def in_order(lines: Iterable[Line]) -> list[Line]:
 
 
 def read_all(logs: Logs, functions: Sequence[Function], begin: datetime) -> list[Line]:
-    """Return all lines of some functions from `begin` until now, in order, in memory."""
+    """Return all lines of some functions from `begin` until now, in order."""
     return in_order(line for function in functions for line in logs.read(function, begin))
 
 
@@ -103,10 +103,10 @@ def watch(
     clock: Callable[[], datetime],
     sleep: Callable[[float], None],
 ) -> Iterator[list[Line]]:
-    """Yield batches of lines for ever, each line once, beginning with those since `begin`.
+    """Yield batches of lines without end, each line once, beginning with the lines since `begin`.
 
-    Each round reads the last five minutes before the previous round again and leaves out lines
-    whose keys it knows. So late events are shown late, and none is missed.
+    Each round reads again from LATEST_ARRIVAL before the previous round, and leaves out known
+    lines. So an event that appears late is shown late and not missed.
     """
     seen: dict[str, datetime] = {}
     start = begin
@@ -120,7 +120,8 @@ def watch(
         ]
         seen.update((line.key, line.stored) for line in lines)
         yield in_order(lines)
-        # Whole milliseconds, as in CloudWatch: a forgotten key is never read again.
+        # CloudWatch counts whole milliseconds. With a start between two milliseconds, a line whose
+        # key was dropped from `seen` could be read again.
         start = max(start, EPOCH + _ms(now - LATEST_ARRIVAL) * MILLISECOND)
         seen = {key: stored for key, stored in seen.items() if stored >= start}
         sleep(POLL_SECONDS)
@@ -131,9 +132,9 @@ def recording_lines(
 ) -> list[Line]:
     """Return one recording's lines over all functions, in order.
 
-    `zip_ids` are the known ingests; further ones that the recording's records name are searched for
-    too. The lines of the same invocations that name no recording are included: what was received, a
-    crash, a timeout.
+    `zip_ids` are the known ingests. Ingests that the recording's records name are searched for,
+    too. The result includes lines of the same invocations that name no recording, such as a crash
+    or a timeout.
     """
     found: dict[str, Line] = {}
     searched: set[str] = set()
@@ -155,7 +156,7 @@ def recording_lines(
 
 
 def same_invocation_lines(logs: Logs, lines: Sequence[Line], begin: datetime) -> Iterator[Line]:
-    """Yield those invocations' lines that name no recording.
+    """Yield the lines that name no recording, of the invocations that wrote `lines`.
 
     Lambda's routine lines (START, END, REPORT) are left out.
     """
@@ -175,7 +176,7 @@ def same_invocation_lines(logs: Logs, lines: Sequence[Line], begin: datetime) ->
 
 
 def filter_string(text: str) -> str:
-    """Return text as a string of a filter pattern.
+    """Return text in quotes for a filter pattern.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
     """
@@ -184,7 +185,10 @@ def filter_string(text: str) -> str:
 
 
 def filter_patterns(conditions: Sequence[tuple[str, str]]) -> list[str]:
-    """Return filter patterns for records with any of these fields, each within AWS's limit."""
+    """Return filter patterns for records that meet one of the (field, value) conditions.
+
+    Each pattern is within AWS's limit of length.
+    """
     terms = [f"($.{name} = {filter_string(value)})" for name, value in conditions]
     made: list[list[str]] = [[]]
     for term in terms:

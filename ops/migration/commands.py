@@ -1,4 +1,4 @@
-"""`invoke migrate`: copy what the pipeline has to know from an old stack to a new one."""
+"""`invoke migrate`: copy schedule, recording events and requests from an old stack to a new one."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Migration(Protocol):
 
 @dataclass(frozen=True)
 class TableCopy:
-    """A table of the old stack, the same table of the new one, and the rules of the copy."""
+    """A table of the old stack, the same table of the new stack, and the rules of the copy."""
 
     old: Table
     new: Table
@@ -68,7 +68,10 @@ class TableCopy:
 
 @dataclass(frozen=True)
 class MigrationPlan:
-    """Everything to migrate, in this order: the pipeline decides by the ledger, not by a row."""
+    """The migrations in their order.
+
+    The ledger comes before the status table, because the pipeline decides by the ledger.
+    """
 
     schedule: TableCopy
     events: TableCopy
@@ -81,7 +84,7 @@ class MigrationPlan:
 
 
 def plan_migration(target: Target, old_stack: str, *, days: int, now: datetime) -> MigrationPlan:
-    """Return what to migrate.
+    """Return the migrations from `old_stack` to the target, with status rows of `days` days.
 
     Raises:
         OpsError: A name is wrong or a table doesn't exist.
@@ -122,7 +125,7 @@ def plan_migration(target: Target, old_stack: str, *, days: int, now: datetime) 
 
 
 def _is_ours(item: Item, ledger: Ledger) -> bool:
-    """Return whether this pipeline accepted a row's request, or the ledger can't be read."""
+    """Return whether this pipeline accepted a row's request, or its record can't be read."""
     row = row_of(item)
     uuid = uuid_of(row)
     try:
@@ -156,7 +159,7 @@ def _progress(bar: Progress, thing: str) -> Callable[[int, int], None]:
 
 
 def show(tallies: list[Tally], old_stack: str, *, dry_run: bool) -> None:
-    """Print the counts of each table, and the rows that somebody should look at."""
+    """Print the counts of each table, and the rows that an operator should look at."""
     head = "would be taken over" if dry_run else "taken over"
     terminal.show(
         f"From {old_stack}",

@@ -1,34 +1,35 @@
-"""Copy an old stack's tables into a new stack: what to write, and the conditional writes.
+"""Copy an old stack's tables into a new stack by conditional writes.
 
-Rows are copied as they are; both systems' forms can be read. The old stack is never written to, and
-nothing newer in the new stack is overwritten: each write has the condition that the new row is
-unchanged since the decision.
+Rows are copied unchanged, because this system reads the rows of both systems. The old stack is
+never written to. A newer row in the new stack is never overwritten: each write has the condition
+that the new row is unchanged since the decision.
 
-**Schedule.** An existing meeting stays: an import into the new stack is more recent.
+**Schedule.** An existing meeting stays, because an import into the new stack is more recent.
 
-**Recording events.** A recording that ran during the switch started in the old stack and stopped in
-the new one: its row becomes both lists together, in the order of time.
+**Recording events.** A recording that ran during the switch has its start in the old stack and its
+stop in the new one. The new row gets the events of both rows, in the order of time.
 
 **Status.** A row of the old stack replaces a row of the new one only if
 
 - the new stack has none; or
-- the new row only has Zoom's progress (`RECORDING_…`), and the old one has more: a late
+- the new row only has Zoom's progress (`RECORDING_…`), and the old row has more, so a late
   `meeting.ended` doesn't hide that the recording is in Opencast; or
-- the new row is older: it was copied earlier, and the old stack has continued since.
+- the new row is older, because it was copied earlier and the old stack has continued since.
 
-A new row stays if this pipeline accepted its request: then it names files, or the ledger has the
-request. Copied status rows are for people. The pipeline decides by the ledger, so the requests of
-these rows are added to it (`ops/migration/ledger.py`):
+A new row stays if this pipeline accepted its request, that is, if the row names files or the ledger
+has the request. Copied status rows are for people. The pipeline decides by the ledger, so the
+requests of these rows are added to it (`ops/migration/ledger.py`):
 
-- `SENT_TO_OPENCAST`: sent. A repeated webhook event is a duplicate, whichever files it names.
-- `SENT_TO_DOWNLOADER` to `UPLOADER_RECEIVED`: sent. The old stack has the recording in its queues
-  and brings it to Opencast. A repeat is a duplicate here too; otherwise both stacks would ingest
-  the recording. Another run of the command brings the request's end.
-- `…_FAILED`, `IGNORED`: ended. A repeat by Zoom or an operator is accepted; the uploader asks
-  Opencast before it ingests.
-- `RECORDING_…`, `ON_DEMAND_RECEIVED`, `WEBHOOK_RECEIVED`: none. The webhook event with the files,
-  or its repeat, reaches the new stack after the switch and begins the ingest.
-- `on-demand-…` rows: the same, under their own ids. A new request has an id of its own.
+- `SENT_TO_OPENCAST` counts as sent. A repeated webhook event is a duplicate, whichever files the
+  event names.
+- `SENT_TO_DOWNLOADER` to `UPLOADER_RECEIVED` count as sent. The old stack has the recording in its
+  queues and brings it to Opencast. A repeated event is a duplicate here, too; otherwise both stacks
+  would ingest the recording. Another run of the command copies the request's end.
+- `…_FAILED` and `IGNORED` count as ended. A repeat by Zoom or an operator is accepted, and the
+  uploader asks Opencast before it ingests.
+- `RECORDING_…`, `ON_DEMAND_RECEIVED` and `WEBHOOK_RECEIVED` add no request. The webhook event with
+  the files, or its repeat, reaches the new stack after the switch and begins the ingest.
+- `on-demand-…` rows follow the same rules, under their own ids. A new request has an id of its own.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
 Item = Mapping[str, Any]
 
 ATTEMPTS = 5
-"""Decisions about one row before it counts as busy: each change in between costs one."""
+"""Number of attempts to write one row. An attempt fails if the new row has changed meanwhile."""
 
 EXPIRED = "expired"
 UNREADABLE = "can't be read"
@@ -70,9 +71,9 @@ class Write:
 
 @dataclass
 class Tally:
-    """Counts of one table.
+    """Counts of one table's rows.
 
-    `skipped` counts by reason; `named` are rows that somebody should look at.
+    `skipped` counts by reason. `named` are sentences on rows that an operator should look at.
     """
 
     thing: str
@@ -82,7 +83,7 @@ class Tally:
     named: list[str] = field(default_factory=list)
 
     def leave_out(self, key: str, reason: str) -> None:
-        """Count a row that is left out, and name it if somebody should look at it."""
+        """Count a row that is left out, and name the row if an operator should look at it."""
         self.skipped[reason] += 1
         if reason == BUSY:
             self.named.append(f"{key} {BUSY}: run it again")
@@ -91,17 +92,17 @@ class Tally:
 
 
 Decide = Callable[[Item, Item | None], Write | None]
-"""(old row, new row if any) → the write; None if the new row stays."""
+"""The type of a decision: (old row, new row if any) → the write; None if the new row stays."""
 
 ReasonToSkip = Callable[[Item], str]
-"""Returns why a row isn't copied; "" if it is."""
+"""The type of a function that returns the reason why a row isn't copied, or ""."""
 
 
 @dataclass(frozen=True)
 class Rules:
-    """The rules of copying one table. `differs` returns whether a row that stays has to be named.
+    """The rules of copying one table. `differs` returns whether a kept row has to be named.
 
-    `besides` are keys of rows that hold something else, and aren't copied.
+    `besides` are keys of other rows in the table, which aren't copied.
     """
 
     thing: str
@@ -173,7 +174,7 @@ def put(table: Table, write: Write) -> bool:
 
 
 def has_expired(item: Item, now: datetime) -> bool:
-    """Return whether DynamoDB may delete a row. It does so up to days after the expiration."""
+    """Return whether a row has expired. DynamoDB deletes such a row within some days."""
     expiration = item.get("expiration")
     return isinstance(expiration, Decimal | int) and expiration <= now.timestamp()
 
@@ -238,7 +239,7 @@ def event_rules(now: datetime) -> Rules:
 
 
 def _times(item: Item) -> list[tuple[int, str]]:
-    """Return a row's events as (seconds, event); empty if it has none or they can't be read."""
+    """Return a row's events as (Unix seconds, event); [] if the row has no readable events."""
     try:
         return [
             (int(event["timestamp"]), str(event["event"]))
@@ -268,7 +269,7 @@ def _decide_events(row: Item, here: Item | None) -> Write | None:
 def status_rules(now: datetime, days: int, is_ours: Callable[[Item], bool]) -> Rules:
     """Return the rules for status rows of the last `days` days.
 
-    `is_ours` tells whether this stack has the row's request already; such a row isn't copied.
+    `is_ours` returns whether this pipeline accepted the row's request. Such a row isn't copied.
     """
     oldest_kept = now - timedelta(days=days)
 
@@ -301,7 +302,7 @@ def _updated(item: Item) -> datetime | None:
 
 
 def _is_status(item: Item) -> bool:
-    """Return whether the state is known and the meeting is a number, which the index requires."""
+    """Return whether the state is known, and the meeting a number as the table's index requires."""
     return item.get("pipeline_state") in State.__members__ and isinstance(
         item.get("meeting_id", 0), Decimal | int
     )

@@ -4,8 +4,8 @@ The pipeline decides by the ledger, not by status rows (`ingester/ledger/record.
 system has no ledger, and its rows name no files. So a migrated request counts as sent with all of
 the recording's files.
 
-A request that this pipeline accepted stays as it is, and so do the record's files and ingests. Only
-a migrated request is written again, so that another run brings its end.
+A request that this pipeline accepted stays unchanged. So do the record's files and ingests. Another
+run of the command writes only migrated requests again, to add their end.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ NO_UUID = f"{UNREADABLE}: it names no recording"
 
 @dataclass(frozen=True)
 class RequestMigration:
-    """The old stack's status table and this stack's ledger. `reason_to_skip` leaves rows out."""
+    """The migration of requests, from the old stack's status table to this stack's ledger."""
 
     old: Table
     ledger: Ledger
@@ -89,7 +89,7 @@ class RequestMigration:
 
 
 def uuid_of(row: StatusRow) -> str:
-    """Return the recording that a row is about; "" if it names none."""
+    """Return the uuid of the recording that a row is about; "" if the row names no recording."""
     named = row.zip_id.removeprefix(automated(""))
     return row.recording_id or (named if named != row.zip_id else "")
 

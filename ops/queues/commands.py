@@ -1,8 +1,8 @@
 """`invoke queue.…`: show the messages of the queues and dead-letter queues, and redrive them.
 
-A view takes nothing away from the functions. But if it finds messages on a live queue, it costs
-each of them one receive (of 12 on the download queue, 50 or more on the upload queue; see
-`ops/queues/queue_messages.py`), and says so.
+A view takes no message away from the functions. But a view costs each shown message of a live queue
+one receive (of 12 on the download queue, 50 or more on the upload queue; see
+`ops/queues/queue_messages.py`). The command prints this cost.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ PairOf = Callable[[Names], QueuePair]
 
 @dataclass(frozen=True)
 class QueueView:
-    """Result of a view of one queue. Views of a dead-letter queue cost no receives."""
+    """A view of one queue. A view of a dead-letter queue costs no receives."""
 
     name: str
     counts: QueueCounts
@@ -53,25 +53,25 @@ class QueueView:
 
     @property
     def unseen(self) -> int:
-        """Number of waiting messages that weren't received, by SQS's count."""
+        """Number of waiting messages that the view doesn't show, by SQS's count."""
         return max(0, self.counts.waiting - len(self.messages))
 
 
 def view_both(target: Target, pair: QueuePair, limit: int) -> tuple[QueueView, QueueView]:
-    """Return the views of a queue and its DLQ, with up to `limit` messages of each."""
+    """Return the views of a queue and its DLQ, each with up to `limit` messages."""
     sqs = target.client("sqs")
     return view_queue(SqsQueue(sqs, pair.queue), limit), view_dlq(SqsQueue(sqs, pair.dlq), limit)
 
 
 def view_queue(queue: SqsQueue, limit: int) -> QueueView:
-    """Return the view of a live queue: one receive, or none if nothing waits."""
+    """Return the view of a live queue, which takes one receive if a message waits."""
     counts = queue.counts()
     seen = tuple(queue.peek(limit)) if counts.waiting else ()
     return QueueView(queue.name, counts, seen, is_dead=False)
 
 
 def view_dlq(queue: SqsQueue, limit: int) -> QueueView:
-    """Return the view of a DLQ: its first messages, page by page."""
+    """Return the view of a DLQ with up to `limit` messages."""
     counts = queue.counts()
     seen: list[QueueMessage] = []
     with hold_messages(queue, LOOK_SECONDS) as held:
@@ -84,7 +84,7 @@ def view_dlq(queue: SqsQueue, limit: int) -> QueueView:
 
 
 def as_json(views: Sequence[QueueView]) -> dict[str, Any]:
-    """Return views for other programs."""
+    """Return views as an object for JSON."""
     return {
         "queues": [
             {
@@ -138,7 +138,7 @@ def show(views: Sequence[QueueView]) -> None:
 
 
 def nothing_to_see(views: Sequence[QueueView]) -> str:
-    """Return why no message is shown."""
+    """Return a sentence with the reason why no message is shown."""
     if not any(view.counts.total for view in views):
         return "Both queues are empty."
     if any(view.counts.total and not view.is_dead for view in views):
@@ -173,7 +173,7 @@ def row_of(view: QueueView, message: QueueMessage) -> tuple[str, ...]:
 
 
 def remarks(view: QueueView) -> list[str]:
-    """Return sentences to print below the tables of a view."""
+    """Return the sentences below the table of a view."""
     said = []
     if view.cost_receives:
         limit = f" of {view.counts.receive_limit}" if view.counts.receive_limit else ""
@@ -217,7 +217,7 @@ def selection_of(limit: int | None, uuid: str | None, *, every: bool) -> Selecti
     """Return an operator's selection of messages.
 
     Raises:
-        OpsError: The options contradict.
+        OpsError: More than one of the options is given, or the limit is below 1.
     """
     given = {"--all": every, "--uuid": uuid is not None, "--limit": limit is not None}
     options = [option for option, is_given in given.items() if is_given]
@@ -231,7 +231,7 @@ def selection_of(limit: int | None, uuid: str | None, *, every: bool) -> Selecti
 
 
 def redrive_dlq(pair_of: PairOf, selection: Selection, *, dry_run: bool) -> None:
-    """Redrive messages of a DLQ, or show which would be."""
+    """Redrive messages of a DLQ. In a dry run, only show these messages."""
     target = existing_target() if dry_run else target_to_change()
     pair, sqs = pair_of(target.names), target.client("sqs")
     redrive = Redrive(
@@ -252,7 +252,12 @@ def _now() -> datetime:
 
 
 def redrive_and_report(redrive: Redrive, selection: Selection, interrupted: Interrupted) -> None:
-    """Redrive messages and print them. Raises Exit (130) after a signal, OpsError on failure."""
+    """Redrive messages and print the redriven messages.
+
+    Raises:
+        Exit: A signal interrupted the redrive (exit code 130).
+        OpsError: The redrive failed, or the selected recording has no message in the DLQ.
+    """
     moved: list[RedrivenMessage] = []
     left: tuple[QueueMessage, ...] = ()
     error: Exception | None = None
@@ -281,7 +286,7 @@ def redrive_and_report(redrive: Redrive, selection: Selection, interrupted: Inte
 def show_redriven(
     redrive: Redrive, moved: Sequence[RedrivenMessage], left: Sequence[QueueMessage]
 ) -> None:
-    """Print the messages that were redriven, and those that were left with the reason."""
+    """Print the redriven messages, and the messages that stay with the reason."""
     if moved:
         terminal.show(
             f"{'Would be back' if redrive.is_dry else 'Back'} on {redrive.pair.queue}",
@@ -312,7 +317,7 @@ def report_nothing(
     """Print that nothing was redriven.
 
     Raises:
-        OpsError: A certain recording was selected.
+        OpsError: The selected recording has no message in the DLQ.
     """
     more = f" {held_by_others(pair.dlq, in_flight)}" if in_flight else ""
     if selection.uuid and not left:

@@ -2,14 +2,14 @@
 
 SQS shows messages only to a receiver.
 
-- Nobody else receives from a DLQ: a view holds its messages for a moment, so that the next page has
-  others, and releases them at the end, also after an error or ^C. (If the program is killed, they
-  reappear when their visibility timeout ends.)
+- Nobody else receives from a DLQ. A view holds received messages, so that the next page has other
+  messages, and releases all at the end, also after an error or ^C. (If the program is killed, the
+  messages reappear when their visibility timeout ends.)
 - The functions receive from a live queue. A view receives once, ten messages at most, with a
-  visibility timeout of 0: each stays available for the functions. It still costs each message one
-  receive, of which it has 12 on the download queue and 50 or more on the upload queue
-  (`cdk/receive_limits.py`); after the last it goes to the DLQ. So a view receives nothing if the
-  queue counts no waiting message, and reports what it cost.
+  visibility timeout of 0, so each message stays available for the functions. The view costs each
+  message one receive, of which a message has 12 on the download queue and 50 or more on the upload
+  queue (`cdk/receive_limits.py`). After the last receive, the message goes to the DLQ. So a view
+  doesn't receive if no message waits, and reports its cost.
 
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
 """
@@ -33,17 +33,20 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 MAX_BATCH = 10
-"""SQS's limit of messages a request, for ReceiveMessage and batches."""
+"""SQS's limit of messages in a request, for ReceiveMessage and batches."""
 
 LOOK_SECONDS = 30
 MOVE_SECONDS = 120
 POLL_SECONDS = 1
-"""A receive that waits asks all of SQS's servers; one that doesn't may miss messages."""
+"""Seconds for which a receive waits. SQS may miss messages in a receive that doesn't wait.
+
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html
+"""
 
 
 @dataclass(frozen=True)
 class QueuePair:
-    """One of the two queues: its names, and the states of a recording on it."""
+    """A queue and its DLQ, with the states of a recording before and after a receive."""
 
     command: str
     queue: str
@@ -80,9 +83,9 @@ def uploads(names: Names) -> QueuePair:
 
 @dataclass(frozen=True)
 class QueueMessage:
-    """A message as it was received. `content` is None if its body is no JSON object.
+    """A received message. `content` is None if the body isn't a JSON object.
 
-    `received` counts every receive, ours too; `reason` is the attribute `FailedReason`.
+    `received` counts every receive, also by commands. `reason` is the attribute `FailedReason`.
     """
 
     message_id: str
@@ -116,7 +119,7 @@ class QueueMessage:
 
 
 def message_of(message: Mapping[str, Any]) -> QueueMessage:
-    """Return a message of ReceiveMessage, whatever its body is."""
+    """Return the `QueueMessage` of a message from ReceiveMessage, which may have any body."""
     attributes = message.get("Attributes", {})
     reason = message.get("MessageAttributes", {}).get("FailedReason", {})
     milliseconds = int(attributes.get("SentTimestamp", 0))
@@ -142,9 +145,9 @@ def _content(body: str) -> Mapping[str, Any] | None:
 
 @dataclass(frozen=True)
 class QueueCounts:
-    """SQS's approximate counts of a queue, and their time by SQS's clock (rounded up to seconds).
+    """SQS's approximate counts of a queue at a time of SQS's clock, rounded up to seconds.
 
-    `receive_limit` is how often the queue's function works on a message; 0 for a DLQ.
+    `receive_limit` is the number of receives on which the queue's function works; 0 for a DLQ.
     """
 
     waiting: int
@@ -160,7 +163,7 @@ class QueueCounts:
 
 
 class SqsQueue:
-    """One SQS queue, which has to exist. `take` waits `poll_seconds` for messages."""
+    """A client of one existing SQS queue. `take` waits `poll_seconds` for messages."""
 
     def __init__(self, sqs: SQSClient, name: str, poll_seconds: int = POLL_SECONDS) -> None:
         self._sqs = sqs
@@ -188,9 +191,7 @@ class SqsQueue:
         )
 
     def peek(self, most: int) -> list[QueueMessage]:
-        """Return up to ten messages of a live queue, which stay available (see the module's
-        docstring).
-        """
+        """Return up to ten messages of a live queue, which stay available for the functions."""
         return self._receive(most, 0, 0)
 
     def take(self, most: int, visibility_seconds: int) -> list[QueueMessage]:
@@ -225,7 +226,7 @@ class SqsQueue:
         self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message.handle)
 
     def send(self, body: str, **fifo: str) -> None:
-        """Send a message; `fifo` are `MessageGroupId` and `MessageDeduplicationId`."""
+        """Send a message. `fifo` has `MessageGroupId` and `MessageDeduplicationId`."""
         self._sqs.send_message(QueueUrl=self._url, MessageBody=body, **fifo)  # type: ignore[arg-type]
 
 
@@ -238,7 +239,7 @@ def _server_time(date: str) -> datetime:
 
 @dataclass
 class HeldMessages:
-    """Messages of a DLQ that are invisible to others: each once, in the order of arrival."""
+    """Messages of a DLQ that are invisible to other receivers, each once."""
 
     _queue: SqsQueue
     _seconds: int
@@ -246,7 +247,7 @@ class HeldMessages:
     _seen: set[str] = field(default_factory=set)
 
     def next_page(self, most: int = MAX_BATCH) -> list[QueueMessage]:
-        """Return the next messages that weren't returned before.
+        """Return up to `most` messages that weren't returned before.
 
         The result is empty if SQS delivers none, or only messages that were returned before. While
         a message is held, a FIFO queue delivers no later message of its group.
@@ -258,19 +259,19 @@ class HeldMessages:
         return new
 
     def delete(self, message: QueueMessage) -> None:
-        """Delete a message."""
+        """Delete a held message."""
         self._queue.delete(self._held.get(message.message_id, message))
         self._held.pop(message.message_id, None)
 
     def release(self) -> None:
-        """Make all other messages available again."""
+        """Make all held messages that weren't deleted available again."""
         self._queue.release(list(self._held.values()))
         self._held.clear()
 
 
 @contextmanager
 def hold_messages(queue: SqsQueue, seconds: int) -> Iterator[HeldMessages]:
-    """Hold messages of a DLQ during the block; make the remaining ones available at its end."""
+    """Hold messages of a DLQ during the block. At its end, make the others available again."""
     held = HeldMessages(queue, seconds)
     try:
         yield held

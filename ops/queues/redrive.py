@@ -1,20 +1,20 @@
 """Redrive messages from a DLQ to their queue, for `invoke queue.retry-…`.
 
-For each message: its row returns to the state after the message was first sent, the body is sent
-again unchanged, and the message is deleted from the DLQ. A crash loses nothing, but between send
-and delete it leaves the message in both queues. A second redrive is then harmless:
+For each message, a redrive sets the row back to the state after the first send, sends the body
+again unchanged, and deletes the message from the DLQ. A crash loses no message, but a crash between
+send and delete leaves the message in both queues. A second redrive is then harmless:
 
 - Uploads: the deduplication id is made of the DLQ message's id, so SQS drops a repeat within five
   minutes. Later the uploader gets a second message of the same request, in the same group and so
-  after the first, and finds the first one's ingest (`opencast/lookup.py`). A message that
-  fails again has another id and is never dropped.
-- Downloads: the second message stages the same files under the same keys, where the first one's
-  files are found (`ingester.transfer`). The upload message is then dropped as a duplicate, or its
-  ingest is found in the ledger.
+  after the first message, whose ingest it finds (`opencast/lookup.py`). A message that fails again
+  has another id and is never dropped.
+- Downloads: the downloader finds the files of the first message under the same staging keys
+  (`ingester.transfer`). SQS drops the second upload message as a duplicate, or the uploader finds
+  the first message's ingest in the ledger.
 
-The ledger isn't written. A request whose message is on a DLQ has ended: it doesn't count as sent,
-and no failure is counted, so the uploader accepts its message again. Only if another message of the
-request continues with more files is a message superseded, and dropped.
+A redrive doesn't write the ledger. A request whose message is on a DLQ has ended. The request
+doesn't count as sent, and no failure is counted, so the uploader accepts its message again. The
+uploader drops a message only if another message of the request has superseded it with more files.
 """
 
 from __future__ import annotations
@@ -53,7 +53,10 @@ STAGING_LIFETIME = timedelta(days=7)
 
 @dataclass(frozen=True)
 class Selection:
-    """The first `most` messages (None: all), or those of `uuid`; and `unreadable` ones."""
+    """A selection of messages: the first `most` (None: all), or those of `uuid`.
+
+    `unreadable` selects messages that aren't JSON, too.
+    """
 
     most: int | None = 1
     uuid: str = ""
@@ -70,7 +73,7 @@ class Selection:
 
 @dataclass(frozen=True)
 class RedrivenMessage:
-    """A message that is back on its queue, with the reason it was on the DLQ."""
+    """A redriven message, with the reason for which the message was on the DLQ."""
 
     message: QueueMessage
     reason: str
@@ -78,7 +81,7 @@ class RedrivenMessage:
 
 @dataclass(frozen=True)
 class Redrive:
-    """Redrive of one DLQ: it moves the messages back to their queue, unless it is dry."""
+    """A redrive of one DLQ's messages to their queue. A dry redrive moves no message."""
 
     pair: QueuePair
     live: SqsQueue
@@ -96,10 +99,10 @@ class Redrive:
     ) -> tuple[QueueMessage, ...]:
         """Redrive the selected messages, and call `on_redriven` with each.
 
-        Only messages that were there at the beginning are moved, so one that fails again at once
-        isn't moved for ever. An error leaves the remaining messages in the DLQ. Return the messages
-        that were left and have to be reported: unreadable ones that weren't selected, and uploads
-        whose files are gone.
+        Only messages that were there at the beginning are moved, so a message that fails again at
+        once isn't moved for ever. An error leaves the remaining messages in the DLQ. Return the
+        messages that stay and have to be reported: unreadable messages that weren't selected, and
+        uploads whose files are gone.
         """
         begin = self.dead.counts().at
         left: list[QueueMessage] = []
@@ -120,13 +123,13 @@ class Redrive:
         return tuple(left)
 
     def _is_left(self, message: QueueMessage, selection: Selection, now: datetime) -> bool:
-        """Return whether a message is left and reported although it might have been meant."""
+        """Return whether a message stays and is reported, as unreadable or without files."""
         if message.content is None:
             return not selection.unreadable
         return selection.takes(message) and self.has_lost_files(message, now)
 
     def has_lost_files(self, message: QueueMessage, now: datetime) -> bool:
-        """Return whether an upload's staged files are gone. Opencast would get dead addresses."""
+        """Return whether an upload's staged files have expired and can't be fetched any more."""
         return (
             self.pair.is_fifo
             and message.content is not None
@@ -190,7 +193,7 @@ class Redrive:
 
 
 def upload_message_in(message: QueueMessage) -> UploadMessage | None:
-    """Return a message as an upload message; None if it isn't one."""
+    """Return the upload message in a message's body; None if the body is something else."""
     try:
         return decode(message.body, UploadMessage)
     except MessageError:
@@ -198,10 +201,10 @@ def upload_message_in(message: QueueMessage) -> UploadMessage | None:
 
 
 def most_files_first(messages: Sequence[QueueMessage]) -> list[QueueMessage]:
-    """Return messages grouped by request, and within a request the one with most files first.
+    """Return messages grouped by request, with the most files first within each request.
 
-    A second message of the request may have late files. If the message without them came first, its
-    ingest would exist already, and the late files would stay outside.
+    A request's second message may have late files. After an ingest by the message without these
+    files, Opencast would never get the late files.
     """
     requests: dict[str, list[QueueMessage]] = {}
     for message in messages:
@@ -221,8 +224,7 @@ def _count_of_files(message: QueueMessage) -> int:
 def arrived_since(message: QueueMessage, begin: datetime, moved: Sequence[QueueMessage]) -> bool:
     """Return whether a message was moved to the DLQ after `begin`, by SQS's clock in whole seconds.
 
-    Within CLOCK_TOLERANCE of `begin` only the body can tell whether it was redriven and failed
-    again.
+    Within CLOCK_TOLERANCE before `begin`, a message counts as new if its body was redriven before.
     """
     is_doubtful = message.sent >= begin - CLOCK_TOLERANCE
     return message.sent >= begin or (

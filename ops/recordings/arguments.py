@@ -1,4 +1,4 @@
-"""Parse what operators type to name recordings and periods."""
+"""Parse the uuids, meetings and periods that operators type."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ LONGEST_UUID = 200
 
 
 def since(text: str) -> timedelta:
-    """Return a period like `30s`, `10m`, `2h` or `7d`.
+    """Return the period that is written like `30s`, `10m`, `2h` or `7d`.
 
     Raises:
-        OpsError: The text is no period.
+        OpsError: The text isn't a period.
     """
     found = re.fullmatch(r"([0-9]{1,9})\s*([smhd])", text.strip().lower())
     if found:
@@ -32,10 +32,10 @@ def since(text: str) -> timedelta:
 
 
 def recording_uuid(text: str) -> str:
-    """Return the uuid that is typed, alone or in a link to the recording's page in Zoom.
+    """Return the uuid in a text: a uuid alone, or a link to the recording's page in Zoom.
 
     Raises:
-        OpsError: The text can't be a uuid and has none. A link isn't repeated: it may hold a
+        OpsError: The text contains no uuid. The error doesn't repeat a link, which may contain a
             passcode.
     """
     if number := meeting_number_to_join(text):
@@ -65,12 +65,13 @@ def _of_meeting(number: str) -> str:
 
 
 def meeting_number(text: str) -> int:
-    """Return a Zoom meeting's number, also of groups, or of a link to join the meeting.
+    """Return a Zoom meeting's number, also from groups of digits or from a link to join.
 
-    Numbers of another length than Zoom's are accepted: edited rows may have them.
+    Numbers of another length than Zoom's are accepted, because edited rows may have such numbers.
 
     Raises:
-        OpsError: The text is no meeting number. A link isn't repeated: it may hold a passcode.
+        OpsError: The text contains no meeting number. The error doesn't repeat a link, which may
+            contain a passcode.
     """
     digits = meeting_number_to_join(text) or re.sub(r"[\s-]", "", text)
     if not re.fullmatch(r"[0-9]{1,19}", digits):

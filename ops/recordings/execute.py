@@ -1,4 +1,4 @@
-"""`invoke exec.…`: send recordings through by hand, and call functions directly."""
+"""`invoke exec.…`: start ingests by hand, and call functions directly."""
 
 from __future__ import annotations
 
@@ -36,14 +36,17 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
 INGEST_SECONDS = (5.0, 35.0)
-"""Timeouts in seconds, to connect and to read. The API itself gives up after 29 seconds."""
+"""Timeouts in seconds, to connect and to read. The API's own timeout is 29 seconds.
+
+https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
+"""
 
 GOOD_ANSWERS = ("done", "nothing waiting")
 """Messages of a successful direct call of downloader or uploader."""
 
 
 def address(target: Target, route: str) -> str:
-    """Return the address of `webhook-url` or another export.
+    """Return the address that the stack exports under a name such as `webhook-url`.
 
     Raises:
         OpsError: The stack has no such export.
@@ -63,10 +66,10 @@ def request_ingest(
 ) -> str:
     """Return the message of `POST /ingest`.
 
-    `call_directly` sends the same body where the API refuses this machine's address.
+    If the API refuses this machine's address (403), `call_directly` sends the body instead.
 
     Raises:
-        OpsError: The request is refused, or can't be sent.
+        OpsError: The request can't be sent, or the answer isn't 200.
     """
     body = json.dumps(content)
     try:
@@ -90,14 +93,14 @@ def request_ingest(
     if status != 200:
         path = urlsplit(url).path
         if said.endswith("."):
-            # A sentence for people begins the error.
+            # The answer has a sentence for people, so the error begins with that sentence.
             raise OpsError(f"{said} ({path} answered {status}.)")
         raise OpsError(f"{path} answered {status}: {said}")
     return said
 
 
 def message_in(body: str) -> str:
-    """Return the `message` of an answer, or the beginning of anything else."""
+    """Return the `message` of an answer, or the first 200 characters of an answer without one."""
     try:
         return redact(str(json.loads(body)["message"]))
     except (ValueError, KeyError, TypeError):
@@ -105,7 +108,7 @@ def message_in(body: str) -> str:
 
 
 def call_on_demand(client: LambdaClient, name: str, alias: str, body: str) -> tuple[int, str]:
-    """Return status and body of the on-demand function, called without the API."""
+    """Call the on-demand function without the API, and return the answer's status and body."""
     event = {
         "httpMethod": "POST",
         "path": "/ingest",
@@ -176,7 +179,7 @@ def resender_of(target: Target, session: requests.Session) -> Resender:
 def resend(
     sender: Resender, uuid: str, series_id: str, *, ignore_schedule: bool = False
 ) -> tuple[MeetingRecordings, str]:
-    """Ask Zoom for a recording and resend it. Return the recording, and its row's zip id."""
+    """Ask Zoom for a recording and resend its event. Return the recording and the zip id."""
     with terminal.working("Asking Zoom for the recording"):
         recording = sender.recording(uuid)
     terminal.say(
@@ -229,7 +232,7 @@ def pipeline(
 
 
 def _follow(target: Target, uuid: str, zip_id: str) -> None:
-    """Follow a recording into Opencast and, where ingests are followed, until it is published."""
+    """Follow a recording into Opencast, and until it is published if the stack follows ingests."""
     table = StatusTable(target.table(target.names.status_table), now)
     logs = Logs(target.client("logs"), target.names)
     with terminal.working("Following the recording") as activity:
@@ -249,7 +252,7 @@ def _follow(target: Target, uuid: str, zip_id: str) -> None:
 
 
 def _copy_lines(logs: Logs, row: StatusRow) -> list[Line]:
-    """Return the log's lines about the copy of a row's files; none if the log can't be read."""
+    """Return the log's lines about the copy of a row's files; [] if the log can't be read."""
     if row.state is not State.OC_SERIES_FOUND:
         return []
     (pattern,) = filter_patterns([("zip_id", row.zip_id)])
@@ -274,7 +277,7 @@ def _follow_in_opencast(target: Target, uuid: str, read: Callable[[], StatusRow 
 
 
 def process_one(target: Target, function: Function, qualifier: str, event: dict[str, Any]) -> None:
-    """Make a function process one message of its queue.
+    """Have a function process one message of its queue, and print the result.
 
     Raises:
         OpsError: The function reports a failure.

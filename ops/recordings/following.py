@@ -30,10 +30,10 @@ from ops.printable import printable
 POLL_SECONDS = 2.0
 
 COPYING = "Copying"
-"""Message of the downloader's records that say how far a copy is (`transfer/engine.py`)."""
+"""Message of the downloader's records on the progress of a copy (`transfer/engine.py`)."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
-"""Seconds between two questions to Opencast, which grow."""
+"""Seconds between two calls of the function `follow`: at first, and at most."""
 
 
 def lines(row: StatusRow) -> list[str]:
@@ -54,8 +54,8 @@ def follow(
 ) -> StatusRow:
     """Print each change of a row until its ingest ends, and return the last row.
 
-    `read` returns the row; its first result has to belong to this attempt, not to an earlier one.
-    `show` gets the row after each reading, and shows that it goes on.
+    `read` returns the row. Its first result has to belong to the followed request, not to an
+    earlier request. `show` gets the row after each reading, to show progress.
 
     Raises:
         OpsError: The row can't be read or is gone.
@@ -75,9 +75,9 @@ def follow(
 
 
 def progress(row: StatusRow, lines: Iterable[Line]) -> str:
-    """Return what a row waits for, in words, and how far its copy is.
+    """Return the words for a row's state, with the progress of the copy of its files.
 
-    `lines` are those of the downloader's log about the row. The newest one counts.
+    `lines` are the lines of the downloader's log about the row. The newest line counts.
     """
     records = [line.record for line in lines if line.record]
     copying = [record for record in records if record.get("message") == COPYING]
@@ -103,7 +103,7 @@ def follow_in_opencast(
     say: Callable[[str], None],
     sleep: Callable[[float], None],
 ) -> StatusRow:
-    """Ask Opencast about an ingest until it is known what became of it, and return the row.
+    """Ask Opencast about an ingest until the ingest ends, and return the row.
 
     `ask` calls the function `follow` and returns its answer.
 
@@ -126,7 +126,7 @@ def follow_in_opencast(
             step = phrases(row, diagnose(row, (), datetime.now(UTC), PATIENCE)).operator
             raise OpsError(f"{printable(row.reason)} {step}".strip())
         if not answer.get("asked"):
-            # The ingest isn't followed any more.
+            # `follow` didn't ask Opencast, because the ingest isn't followed any more.
             return row
         sleep(pause)
         pause = min(1.5 * pause, LONGEST_PAUSE)
@@ -146,13 +146,13 @@ def _read_row(read: Callable[[], StatusRow | None], uuid: str) -> StatusRow:
 
 
 def is_followed(row: StatusRow, record: Record) -> bool:
-    """Return whether Opencast is asked what became of the row's ingest."""
+    """Return whether the stack follows the row's ingest in Opencast."""
     ingest = record.ingests.get(record.ingest_of(row.zip_id))
     return ingest is not None and ingest.following is not None
 
 
 def record_of(ledger: Ledger, uuid: str) -> Record:
-    """Return the ledger's record of a recording; an empty record if it can't be read."""
+    """Return the ledger's record of a recording, or an empty record if reading fails."""
     try:
         return ledger.get(uuid)
     except (BotoCoreError, ClientError, LedgerUnreadable):
@@ -167,10 +167,10 @@ def is_earlier(row: StatusRow, ingest: IngestRecord) -> bool:
 def outcome(row: StatusRow, now: datetime, record: Record) -> str:
     """Return the sentence about a recording that is in Opencast.
 
-    `record` is the ledger's, and names the ingest of the row's request.
+    `record` is the ledger's record, which names the ingest of the row's request.
 
-    Raises OpsError if the recording isn't there, with the reason; or it was there before the
-    request.
+    Raises:
+        OpsError: The recording isn't in Opencast, or was there before the request.
     """
     if row.state not in IN_OPENCAST:
         reason = printable(reason_with_code(row)).rstrip(".") or "no reason is known"
@@ -181,7 +181,7 @@ def outcome(row: StatusRow, now: datetime, record: Record) -> str:
     if ingest and is_earlier(row, ingest):
         raise OpsError(_there_already(row, media_package, ingest))
     known = {
-        # The row has the series of the last request.
+        # The row has the series of the last request, which may differ from the ingest's series.
         "series": ingest.series if ingest else row.oc_series_id,
         "media package": media_package,
     }
@@ -190,7 +190,7 @@ def outcome(row: StatusRow, now: datetime, record: Record) -> str:
 
 
 def _there_already(row: StatusRow, media_package: str, ingest: IngestRecord) -> str:
-    """Return what to say of a recording that was in Opencast before the request."""
+    """Return the sentence about a recording that was in Opencast before the request."""
     asked = row.asked.oc_series_id
     if asked and asked != ingest.series:
         advice = f"To move it to series {asked}, change its series in Opencast"

@@ -1,13 +1,13 @@
 """`invoke recordings.forget`: remove a recording's traces from the stack.
 
-What stays in the ledger is the uuid, and when it was forgotten: without a record, reconcile would
-hand the recording in again, and a late webhook event of Zoom's would count as a first one.
+The ledger keeps the uuid and the time of forgetting. Without a record, reconcile would request the
+recording again, and a late webhook event of Zoom's would count as a first event.
 
-The record is replaced last. Its file ids name the staged files, so a run that was interrupted finds
-them again; and until then the record itself keeps the recording from being ingested a second time.
+The record is replaced last. Its file ids name the staged files, so the next run after an
+interrupted run finds these files. Until then the record prevents a second ingest of the recording.
 
-Messages on the two queues aren't searched: SQS shows them only to a receiver, at the cost of a
-receive of each message of other recordings. The functions drop messages of a forgotten recording.
+Messages on the two queues aren't searched, because each look would cost the messages of other
+recordings a receive. The functions drop messages of a forgotten recording.
 """
 
 from __future__ import annotations
@@ -40,10 +40,13 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 ZOOM_REPEATS = timedelta(hours=2)
-"""Zoom repeats an event for an hour and a half. A repeat would make a new row of the recording."""
+"""Time for which a repeated webhook event may make a new row of the recording.
+
+Zoom repeats an event for an hour and a half (docs/zoom.md).
+"""
 
 MESSAGE_LIFE = timedelta(days=14)
-"""Time after which SQS deletes a message (cdk/queues.py): then no request waits for it."""
+"""Time after which SQS deletes a message (cdk/queues.py), so that no request waits in a queue."""
 
 MOST_KEYS = 1000
 """S3's limit of objects in one DeleteObjects."""
@@ -69,7 +72,7 @@ class StagedUpload:
 class Traces:
     """A recording's traces in the stack, except messages on the dead-letter queues.
 
-    `has_events` says whether the times of start, pause, resume and stop are there.
+    `has_events` says whether the table of recording events has the recording's row.
     """
 
     record: Record
@@ -80,13 +83,13 @@ class Traces:
 
     @property
     def is_known(self) -> bool:
-        """Whether anything of the recording is there, or it was forgotten before."""
+        """Whether the stack has traces of the recording, or of its forgetting."""
         return bool(self.record.version or self.rows or self.files or self.has_events)
 
 
 @dataclass(frozen=True)
 class Places:
-    """Where a stack keeps traces of a recording. `dead` are the dead-letter queues."""
+    """A stack's places with traces of recordings. `dead` are the dead-letter queues."""
 
     ledger: Ledger
     status: Any
@@ -104,7 +107,7 @@ class Places:
         """
         record = self.ledger.get(uuid)
         zip_ids = {automated(uuid), *record.requests}
-        # Every row, because a row lives a few days longer than the indexes are asked for.
+        # Expired rows may stay for some days, and queries of the indexes leave them out.
         rows = [
             row_of(item)
             for item in scan(self.status)
@@ -112,7 +115,8 @@ class Places:
         ]
         files = list(self._files())
         known = [file.key for file in files if _is_staged(record, rows, file.key)]
-        # Joined captions have an id of their own, and lie beside the recording's files.
+        # Joined captions have ids that the record doesn't list, but lie beside the recording's
+        # files.
         captions = tuple({f"{key.rpartition('/')[0]}/000-{JOINED}" for key in known})
         return Traces(
             record=record,
@@ -172,7 +176,8 @@ class Places:
 def _is_staged(record: Record, rows: Sequence[StatusRow], key: str) -> bool:
     """Return whether a key of the staging bucket belongs to a recording.
 
-    It has the meeting and the start of one of its rows, or the id of one of its files.
+    Such a key contains meeting and start of one of the recording's rows, or the id of one of its
+    files.
     """
     prefixes = [
         staging_prefix(row.meeting_id, row.start_time)
@@ -196,7 +201,7 @@ def _is_time(text: str) -> bool:
 
 
 def _delete_dead_letters(queue: SqsQueue, uuid: str) -> int:
-    """Delete a recording's messages from a DLQ. All others are available again afterwards."""
+    """Delete a recording's messages from a DLQ, and return the number of deleted messages."""
     count = 0
     with hold_messages(queue, MOVE_SECONDS) as held:
         while page := held.next_page():
@@ -214,7 +219,7 @@ def _is_about(message: QueueMessage, uuid: str) -> bool:
 
 
 def reasons_to_wait(traces: Traces, when: datetime) -> list[str]:
-    """Return why a recording can't be forgotten now: it is on its way, or was a moment ago."""
+    """Return the reasons why a recording can't be forgotten now; [] if it can."""
     rows, record = traces.rows, traces.record
     said = [
         f"{row.zip_id} is in {row.state}"
@@ -238,7 +243,7 @@ def reasons_to_wait(traces: Traces, when: datetime) -> list[str]:
 
 
 def summary(traces: Traces) -> str:
-    """Return what the stack has of a recording, in words."""
+    """Return the counts of a recording's traces, in words."""
     counts = {
         "rows of the status table": len(traces.rows),
         "staged files": len(traces.files),
@@ -250,7 +255,7 @@ def summary(traces: Traces) -> str:
 
 
 def what_stays(uuid: str, when: datetime, retention: timedelta) -> list[str]:
-    """Return the lines about what the command can't remove, and until when each of it stays."""
+    """Return lines about the traces that the command can't remove, with their last day."""
     until = {
         name: (when + life).strftime("%Y-%m-%d")
         for name, life in (
@@ -283,7 +288,7 @@ def what_stays(uuid: str, when: datetime, retention: timedelta) -> list[str]:
 
 
 def places_of(target: Target) -> Places:
-    """Return the places of a stack."""
+    """Return the places in which a stack keeps traces of recordings."""
     names, sqs = target.names, target.client("sqs")
     pairs = (queue_messages.downloads(names), queue_messages.uploads(names))
     return Places(
@@ -297,7 +302,7 @@ def places_of(target: Target) -> Places:
 
 
 def check_it_rests(uuid: str, traces: Traces, when: datetime) -> None:
-    """Raise OpsError if a recording is on its way."""
+    """Raise OpsError if there are reasons to wait (`reasons_to_wait`)."""
     if reasons := reasons_to_wait(traces, when):
         raise OpsError(
             f"{uuid} can't be forgotten now: {'; '.join(reasons)}. Wait until its ingest has "
@@ -307,7 +312,7 @@ def check_it_rests(uuid: str, traces: Traces, when: datetime) -> None:
 
 
 def check_it_is_known(uuid: str, traces: Traces) -> None:
-    """Raise OpsError if the stack has nothing of a recording."""
+    """Raise OpsError if the stack has no trace of a recording."""
     if not traces.is_known and not traces.uploads:
         raise OpsError(
             f"Nothing is known of {uuid}: is the uuid right? To have it refused if it comes, add "

@@ -14,22 +14,24 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
 READ_SECONDS = 960
-"""A minute more than a function's timeout, so that its own answer arrives first."""
+"""Timeout of a call: a minute more than a function's timeout, so that its answer arrives first."""
 
 CONFIG = Config(
     read_timeout=READ_SECONDS,
     # A retry would start the function a second time.
     retries={"total_max_attempts": 1},
-    # A NAT gateway or firewall may drop a connection that is idle for some minutes.
+    # Keepalive keeps a NAT gateway or firewall from dropping a connection that is idle for minutes.
     tcp_keepalive=True,
 )
 """Configuration of a client that waits for a function's answer."""
 
 
 def call(client: LambdaClient, name: str, qualifier: str, event: object) -> Any:
-    """Return a function's answer. `qualifier` is a version, an alias or `$LATEST`.
+    """Call a function and return its answer. `qualifier` is a version, an alias or `$LATEST`.
 
-    Raises OpsError if there is no such version, or the function failed: its error type and text.
+    Raises:
+        OpsError: There is no such version, or the function failed. The text has the function's
+            error.
     """
     try:
         answer = client.invoke(
@@ -46,7 +48,7 @@ def call(client: LambdaClient, name: str, qualifier: str, event: object) -> Any:
 
 
 def _error(content: Any) -> str:
-    """Return Lambda's `errorType` and `errorMessage` in a line, without the stack trace.
+    """Return Lambda's `errorType` and `errorMessage` on one line, without the stack trace.
 
     https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html
     """

@@ -1,6 +1,6 @@
-"""`invoke recordings`: show where recordings are, and what can be done about failed ones.
+"""`invoke recordings`: show the ingests of recordings, with advice about failed ingests.
 
-The rows of the status table live seven days after their last change. Times are UTC.
+The status table keeps rows for seven days after their last change. Times are UTC.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ DEFAULT_SINCE = "1d"
 def find(
     status: StatusTable, *, meeting: int | None, uuid: str, begin: datetime | None, now: datetime
 ) -> list[StatusRow]:
-    """Return the rows of a meeting, of a recording, or all, the newest first.
+    """Return the rows of a meeting, of a recording, or all rows, the newest first.
 
-    They go back beyond `begin`, as far as the table surely holds rows: a row that has waited for
-    longer may say what became of a recording.
+    The result includes rows from before `begin`, because an older row that still waits may decide
+    where a recording is.
     """
     if uuid:
         rows = rows_of(status, uuid, now)
@@ -59,16 +59,16 @@ def select(
     begin: datetime | None,
     failed: bool,
 ) -> list[StatusRow]:
-    """Return the rows to show: those updated since `begin`, or all.
+    """Return the rows that were updated since `begin`, or all if `begin` is None.
 
-    With `failed` only those that failed or are stuck, and that no later ingest has superseded.
+    With `failed`, return only rows that failed or are stuck, and that no later ingest supersedes.
     """
     recent = [row for row in rows if begin is None or row.updated >= begin.replace(microsecond=0)]
     return [row for row in recent if diagnoses[row.zip_id].has_failed] if failed else recent
 
 
 def as_json(row: StatusRow, step: str | None) -> dict[str, Any]:
-    """Return a row for other programs; unknown values are null."""
+    """Return a row as an object for JSON, in which unknown values are null."""
     return {
         "uuid": row.recording_id or None,
         "zip_id": row.zip_id,
@@ -91,8 +91,8 @@ def say_none_found(*, since: str | None, failed: bool, is_open: bool) -> None:
     """Print that no recording was found.
 
     Args:
-        since: The period that was given.
-        failed: Whether only failures were listed.
+        since: The period that the operator typed, if any.
+        failed: Whether only failures were to be listed.
         is_open: Whether neither a meeting nor a uuid was named.
     """
     period = f"in the last {since.strip()}" if since else "in the last seven days"
@@ -108,7 +108,7 @@ def say_none_found(*, since: str | None, failed: bool, is_open: bool) -> None:
 
 
 def links_of(record: Record, verdict: Verdict, opencast: str) -> list[str]:
-    """Return lines with what the ledger knows of a recording: its files, and its event."""
+    """Return lines with a recording's files in Opencast and the link to its event there."""
     media_package = event_of(record, verdict.ingest.zip_id)
     files = files_of_event(record, media_package)
     words = [file_words(file.name, file.seconds, file.size) for file in files]
@@ -141,7 +141,7 @@ def recordings(
     number = None if meeting is None else arguments.meeting_number(meeting)
     wanted = "" if uuid is None else arguments.recording_uuid(uuid)
     is_open = number is None and not wanted
-    # Failed and stuck ingests are listed for as long as the table has them.
+    # Failed and stuck ingests of all rows in the table are listed.
     length = arguments.since(since) if since is not None else None
     if since is None and is_open and not failed:
         length = arguments.since(DEFAULT_SINCE)

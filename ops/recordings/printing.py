@@ -29,10 +29,10 @@ from ops import terminal
 from ops.printable import printable, table_time
 
 NARROW = 110
-"""Columns of a terminal below which a table has no room. Longer words need more."""
+"""Minimum width in characters of a terminal for a table. Long words need more."""
 
 BETWEEN_COLUMNS = 4
-"""Columns of a terminal that a table needs beside each of its own columns, at most."""
+"""Maximum width in characters that a table needs beside each of its columns."""
 
 FAILED_STYLE = "bold red"
 KINDS = {Origin.WEBHOOK: "automated", Origin.ON_DEMAND: "+Zoom"}
@@ -55,15 +55,15 @@ TERMINAL_COLUMNS = (
     "kind\nseries",
     "updated\nrequested",
 )
-"""Columns for a terminal: two lines an ingest, so that a uuid fits."""
+"""The table's columns on a terminal. Each ingest takes two lines, so that a uuid fits."""
 
 
 @dataclass(frozen=True)
 class Listed:
     """Ingests to print, with the diagnoses of all ingests of their recordings.
 
-    `every` are these ingests, the selected `rows` among them. `links` are lines about a recording,
-    by its uuid.
+    `rows` are the ingests to print, and `every` all ingests of the same recordings. `links` are
+    lines about a recording, by its uuid.
     """
 
     rows: Sequence[StatusRow]
@@ -75,7 +75,7 @@ class Listed:
         return verdicts_of(self.every, self.diagnoses, lambda when: f"{table_time(when)[:16]} UTC")
 
     def recordings(self) -> list[list[StatusRow]]:
-        """Return the selected ingests by recording, in the order of the first of each."""
+        """Return the ingests to print, grouped by recording in the order of the first ingest."""
         found: dict[str, list[StatusRow]] = {}
         for row in self.rows:
             found.setdefault(row.recording_id or row.zip_id, []).append(row)
@@ -86,15 +86,15 @@ class Listed:
 
 
 def kind(row: StatusRow) -> str:
-    """Return who requested the ingest, in words."""
+    """Return the words for the ingest's origin: "automated", "+Zoom" or "-"."""
     return next((word for origin, word in KINDS.items() if row.origin == origin), "-")
 
 
 def shown_reason(row: StatusRow, listed: Listed, verdict: Verdict | None = None) -> str:
-    """Return a row's reason as a list shows it.
+    """Return the text of a row's reason for a list.
 
     The time of the next attempt is left out if the verdict above the row, or the advice below the
-    list, says it too.
+    list, contains that time.
     """
     situation = listed.diagnoses[row.zip_id].situation
     is_in_verdict = verdict is not None and verdict.ingest.zip_id == row.zip_id
@@ -106,18 +106,18 @@ def shown_reason(row: StatusRow, listed: Listed, verdict: Verdict | None = None)
 
 
 def steps_of(rows: Sequence[StatusRow], diagnoses: Mapping[str, Diagnosis]) -> dict[str, str]:
-    """Return what an operator can do about each ingest that needs anything, by zip id."""
+    """Return the operator's next step for each ingest that needs one, by zip id."""
     said = {row.zip_id: phrases(row, diagnoses[row.zip_id]).operator for row in rows}
     return {zip_id: step for zip_id, step in said.items() if step}
 
 
 def short_time(wire: str) -> str:
-    """Return a timestamp for a table: without `T`, seconds and `Z`."""
+    """Return a timestamp for a table, without `T`, seconds and `Z`."""
     return printable(wire[:16].replace("T", " ")) or "-"
 
 
 def cells(row: StatusRow, reason: str) -> tuple[str, ...]:
-    """Return a row of the table, with the reason as `shown_reason` has it."""
+    """Return a row of the table. `reason` is the text from `shown_reason`."""
     return (
         str(row.meeting_id or "-"),
         printable(row.topic) or "-",
@@ -133,7 +133,7 @@ def cells(row: StatusRow, reason: str) -> tuple[str, ...]:
 
 
 def show(listed: Listed) -> None:
-    """Print ingests, and below them what to do."""
+    """Print ingests, with links and the next steps below the list."""
     console = terminal.console()
     if not sys.stdout.isatty():
         terminal.show(
@@ -157,7 +157,7 @@ def show(listed: Listed) -> None:
 
 
 def show_blocks(listed: Listed, console: Console) -> None:
-    """Print a block for each recording: its verdict, and below it its ingests."""
+    """Print a block for each recording, with its verdict and its ingests."""
     verdicts = listed.verdicts()
     for recording in listed.recordings():
         first = recording[0]
@@ -185,7 +185,7 @@ def _ingest(row: StatusRow, listed: Listed, verdict: Verdict | None) -> Text:
 
 
 def table_of(listed: Listed) -> list[tuple[str | Text, ...]]:
-    """Return the table's rows: two lines an ingest, and a verdict above several ingests."""
+    """Return the table's rows: one for each ingest, after a verdict if a recording has several."""
     verdicts = listed.verdicts()
     rows: list[tuple[str | Text, ...]] = []
     for recording in listed.recordings():
@@ -222,9 +222,9 @@ def _stacked(row: StatusRow, listed: Listed, verdict: Verdict | None) -> tuple[s
 
 
 def say_next_steps(listed: Listed, console: Console) -> None:
-    """Print what to do: once for the recordings that have one cause, otherwise for each ingest."""
+    """Print the next steps: once for recordings with the same cause, otherwise for each ingest."""
     steps = steps_of(listed.rows, listed.diagnoses)
-    # The list says when a retry comes. Nobody has to do anything.
+    # A scheduled retry needs no step, and the list has its time.
     rows = [
         row
         for row in listed.rows
@@ -235,7 +235,7 @@ def say_next_steps(listed: Listed, console: Console) -> None:
     alone = [some[0] for some in groups if len(some) == 1]
     lines = [(2, f"{_name(row)}: {steps[row.zip_id]}") for row in alone]
     for some in (some for some in groups if len(some) > 1):
-        # Without its uuid, the phrase has UUID in its place.
+        # For a row without a uuid, the phrase contains the placeholder UUID.
         any_of = msgspec.structs.replace(some[0], recording_id="")
         what = reason_of(some[0]).rstrip(".") or state_with_code(some[0].state)
         lines.append((2, f"{what} ({len(some)} recordings):"))

@@ -1,4 +1,4 @@
-"""`invoke exec.reconcile`: look now for recordings whose webhook event never came."""
+"""`invoke exec.reconcile`: look for recordings whose webhook event never came."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ LISTS = {"account": "the account's list", "users": "the lists of its users"}
 def reconcile(_context: Context, since: str = "", dry_run: bool = False) -> None:
     """Ingest recordings that Zoom never announced.
 
-    Without --since it does what each hourly run does: it looks RECONCILE_DAYS back and leaves out
-    recordings that ended before the baseline, the time of reconcile's first run in this stack.
+    Without --since, the command works as each hourly run: it looks RECONCILE_DAYS back and leaves
+    out recordings that ended before the baseline, the time of reconcile's first run in this stack.
     """
     event: dict[str, Any] = {"dry_run": dry_run}
     if since.strip():
@@ -48,7 +48,7 @@ def report_of(target: Target, event: dict[str, Any]) -> Report:
     """Run reconcile and return its report.
 
     Raises:
-        OpsError: The function can't be called, fails, or returns only a message (for example:
+        OpsError: The function can't be called, fails, or returns only a message (for example, that
             reconcile is off).
         Exit: The operator pressed Ctrl-C. The run continues.
     """
@@ -67,10 +67,10 @@ def report_of(target: Target, event: dict[str, Any]) -> Report:
 
 
 def show(report: Report) -> None:
-    """Print what a run did, or would do.
+    """Print the report of a run or of a dry run.
 
     Raises:
-        OpsError: Something stopped the run.
+        OpsError: The report has the problem that stopped the run.
     """
     lists = LISTS.get(report.how, report.how)
     terminal.say(f"Looked at {lists} since {report.since}: {report.listed} recordings")

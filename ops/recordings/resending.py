@@ -43,7 +43,8 @@ class Resender:
 
         Raises:
             OpsError: Zoom has no such recording.
-            ZoomUnreachable, ZoomRefused, NotReady: from the pipeline.
+            ZoomUnreachable, ZoomRefused: Zoom's API can't be asked, or refuses the request.
+            NotReady: Zoom hasn't finished all files.
         """
         found = self.zoom.recordings(uuid, seconds=ZOOM_SECONDS)
         if found is None:
@@ -57,12 +58,12 @@ class Resender:
     def send(
         self, recording: MeetingRecordings, *, series_id: str = "", ignore_schedule: bool = False
     ) -> str:
-        """Restart the automated ingest of a recording, whatever its state. Return its zip id.
+        """Request the automated ingest of a recording again, in any state, and return its zip id.
 
-        On return the row has left its previous state.
+        When this function returns, the row has left its previous state.
 
         Raises:
-            WebhookFailed, WebhookUnreachable: the webhook doesn't accept the event.
+            WebhookFailed, WebhookUnreachable: The webhook doesn't accept the event.
         """
         zip_id = automated(recording.uuid)
         options = IngestOptions(
@@ -90,7 +91,7 @@ def resender(
     session: requests.Session,
     sleep: Callable[[float], None],
 ) -> Resender:
-    """Build a resender from the stack's settings, and its secrets in SSM."""
+    """Return a resender with the stack's settings and its secrets in SSM."""
     path = Names(settings.stack_name).secrets_path
     secrets = read_secrets(OnDemandSecrets, ssm, path)
     zoom = ZoomSettings(
@@ -107,7 +108,7 @@ def resender(
 
 
 def uuid_of(text: str) -> str:
-    """Return the uuid that is typed as a command's argument, alone or in a link.
+    """Return the uuid in a command's argument: a uuid alone, or a link.
 
     Raises:
         OpsError: The text contains no uuid, or looks like an option.

@@ -10,15 +10,16 @@ from ingester.status.table import STATUS_LIFE, StatusTable
 
 
 def rows_of(status: StatusTable, uuid: str, now: datetime) -> list[StatusRow]:
-    """Return every ingest of a recording, in no order.
+    """Return every ingest of a recording, in no particular order.
 
-    The table has no index by uuid: the row of Zoom's own webhook event tells the meeting, whose
-    rows can be queried. Without that row every row is read, because there may be "+Zoom" requests.
+    The table has no index by uuid. The row of Zoom's own webhook event names the meeting, whose
+    rows can be queried. Without such a row every row is read, because there may be "+Zoom"
+    requests.
     """
     own = status.get(automated(uuid))
     if own and own.meeting_id:
         rows = status.of_meeting(own.meeting_id)
-        # The index lags behind the table, usually by a second.
+        # The index lags behind the table, usually by a second, so it may lack the row just read.
         rows += [own] if own.zip_id not in {row.zip_id for row in rows} else []
     else:
         rows = status.updated_since(now - STATUS_LIFE)

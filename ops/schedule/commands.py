@@ -50,10 +50,10 @@ if TYPE_CHECKING:
 def import_csv(
     table: Table, sheet: Sheet, *, replace_all: bool = False, dry_run: bool = False
 ) -> ImportReport:
-    """Import a sheet in place of the same source.
+    """Import a sheet in place of the classes from the same source, or of all with `replace_all`.
 
     Raises:
-        OpsError: Nothing was changed.
+        OpsError: The import failed, and nothing was changed.
     """
     with _alone(table, dry_run=dry_run):
         replaced = ReplacedSources(every=replace_all)
@@ -63,10 +63,10 @@ def import_csv(
 def import_classes(
     table: Table, parsed: ParsedSheet, *, replace_all: bool = False, dry_run: bool = False
 ) -> ImportReport:
-    """Import classes in place of the same source.
+    """Import classes in place of those from the same source, or of all with `replace_all`.
 
     Raises:
-        OpsError: Nothing was changed.
+        OpsError: The import failed, and nothing was changed.
     """
     with _alone(table, dry_run=dry_run):
         replaced = ReplacedSources(names=frozenset({parsed.source}), every=replace_all)
@@ -74,17 +74,21 @@ def import_classes(
 
 
 def remove_source(table: Table, source: str, *, dry_run: bool = False) -> ImportReport:
-    """Remove the classes of `source`. Raises OpsError with the reason if nothing was changed."""
+    """Remove the classes of `source`.
+
+    Raises:
+        OpsError: Nothing was changed. The text has the reason.
+    """
     with _alone(table, dry_run=dry_run):
         return sources.remove(ScheduleTable(table), source, dry_run=dry_run)
 
 
 @contextmanager
 def _alone(table: Table, *, dry_run: bool) -> Iterator[None]:
-    """Hold the schedule's lock during the block, unless it is a dry run.
+    """Hold the schedule's lock during the block, unless `dry_run`.
 
     Raises:
-        OpsError: Somebody else is changing the schedule, or the block raised a RequestError.
+        OpsError: Somebody else is changing the schedule, or the block raised RequestError.
     """
     lock = ScheduleLock(table, lambda: datetime.now(UTC), COMMAND_SECONDS)
     try:
@@ -95,7 +99,7 @@ def _alone(table: Table, *, dry_run: bool) -> Iterator[None]:
 
 
 def show(report: ImportReport, *, dry_run: bool) -> None:
-    """Print what an import did, or would do."""
+    """Print the report of an import or of a dry run."""
     for line in terminal_lines(report, dry_run=dry_run):
         terminal.say(line)
 
@@ -223,9 +227,9 @@ def import_from_opencast(
 def remove(_context: Context, source: str, dry_run: bool = False) -> None:
     """Take the classes of one file out of the schedule.
 
-    They are there under the file's name, and stay when the same classes come from a sheet.
+    The classes are stored under the file's name, and stay when the same classes come from a sheet.
     """
-    # Otherwise a script's unset variable would name the first system.
+    # An empty source, such as a script's unset variable, would name the first system's classes.
     if not source.strip():
         raise OpsError("SOURCE is empty: name where the classes came from, like csv:fall.csv.")
     report = remove_source(
@@ -287,7 +291,7 @@ def export_csv(_context: Context, filepath: str) -> None:
 def save_creds(_context: Context, filename: str = "service_account.json") -> None:
     """Keep the key for the schedule's sheet in SSM."""
     key = google_key.read_key(Path(filename))
-    # This works without a stack: the key exists before the first stack, and serves all.
+    # The command works without a stack, because the key exists before the first stack.
     target = configured_target()
     announce(target)
     if may_ask():

@@ -1,4 +1,4 @@
-"""The schedule table as a CSV file that `schedule.csv-import` reads."""
+"""Export the schedule table as a CSV file that `schedule.csv-import` reads."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ COLUMNS = ("Course Code", "Type", "Day", "Start", "Meeting ID with Password", "O
 def save_schedule(table: Table, path: Path) -> int | None:
     """Write the schedule table to a CSV file that `schedule.csv-import` reads.
 
-    Return the number of classes; None if the table is gone, after a deletion that failed half-way.
+    Return the number of classes, or None if the table is gone after an incomplete deletion.
 
-    Raises OpsError if the file exists with other content. It may be the only copy of an earlier
-    schedule.
+    Raises:
+        OpsError: The file exists with other content, which may be the only copy of an earlier
+            schedule.
     """
     try:
         lines = [line for row in _rows(table) for line in _lines_of(row)]
@@ -47,7 +48,7 @@ def save_schedule(table: Table, path: Path) -> int | None:
         with path.open("xb") as file:
             file.write(content)
     except FileExistsError:
-        # The same content is that of an interrupted deletion, which is now repeated.
+        # A repeated deletion finds the file with the same content if the first was interrupted.
         if path.read_bytes() != content:
             raise OpsError(f"{path} is there already: move it away, nothing was changed.") from None
     return len(lines)
@@ -66,8 +67,8 @@ def _lines_of(row: dict[str, Any]) -> list[dict[str, str]]:
 def csv_lines(row: dict[str, Any]) -> Iterator[dict[str, str]]:
     """Yield a row of the schedule table as lines of the CSV, one for each of its classes.
 
-    The first system's rows have course and series once for the whole meeting. A class with a source
-    has its own course, or none.
+    The first system's rows have one course and one series for the whole meeting. A class with a
+    source has its own course or none.
     """
     for event in row.get("events", ()):
         shared = "" if event.get("source") else row.get("course_code", "")
@@ -78,7 +79,7 @@ def csv_lines(row: dict[str, Any]) -> Iterator[dict[str, str]]:
             "Day": str(event["day"]),
             "Start": str(event["time"]),
             "Meeting ID with Password": f"https://zoom.us/j/{row['zoom_series_id']}",
-            # The import reads the series from a link's fragment.
+            # The import reads the series from the fragment of a link.
             "OC Series": f"https://opencast/engage/ui/index.html#/{series}",
         }
 

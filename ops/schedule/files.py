@@ -33,10 +33,10 @@ _TIME = re.compile(r"([01]?[0-9]|2[0-3]):[0-5][0-9]")
 
 
 def read_csv(path: Path) -> Sheet:
-    """Return a CSV file as a sheet. The separator is the first line's: comma, semicolon or tab.
+    """Return a CSV file as a sheet. Cells are separated by commas, semicolons or tabs.
 
     Raises:
-        OpsError: The file is not CSV in UTF-8, with a BOM or not.
+        OpsError: The file isn't CSV in UTF-8. A BOM is allowed.
     """
     text = read_text(path, "save or export it as CSV in UTF-8")
     try:
@@ -48,7 +48,7 @@ def read_csv(path: Path) -> Sheet:
 
 
 def _separator(text: str) -> str:
-    """Return what separates the cells of the header: spreadsheets outside the US write `;`."""
+    """Return the separator of the header's cells: spreadsheets outside the US write `;`."""
     header = text.partition("\n")[0]
     return max(SEPARATORS, key=header.count)
 
@@ -56,11 +56,15 @@ def _separator(text: str) -> str:
 def read_json(path: Path) -> ParsedSheet:
     """Return the classes of a JSON file. A row that can't be used is skipped.
 
-    The file holds a list of objects with the sheet's columns; or a list of rows as the schedule
-    table of this or the first system holds them; or such rows by their meetings; or the output of
-    `aws dynamodb scan`.
+    The file has one of these forms:
 
-    Raises OpsError if the file has none of these forms. The sentence says where it differs.
+    - a list of objects with the sheet's columns
+    - a list of rows of a schedule table, of this or the first system
+    - an object of such rows by their meetings
+    - the output of `aws dynamodb scan`
+
+    Raises:
+        OpsError: The file has none of these forms. The text names the place of the difference.
     """
     text = read_text(path, "save it as JSON in UTF-8")
     try:
@@ -77,7 +81,11 @@ def read_json(path: Path) -> ParsedSheet:
 
 
 def parse_json(name: str, content: Any) -> ParsedSheet:
-    """Return the classes in the JSON of a file. Raise OpsError if it has none of the forms."""
+    """Return the classes in the JSON of a file.
+
+    Raises:
+        OpsError: The content has none of the forms that `read_json` lists.
+    """
     entries = [_plain(entry) for entry in _entries(name, content)]
     for number, entry in enumerate(entries, start=1):
         if not isinstance(entry, dict):
@@ -95,7 +103,11 @@ def parse_json(name: str, content: Any) -> ParsedSheet:
 
 
 def _entries(name: str, content: Any) -> list[Any]:
-    """Return the list that a file holds."""
+    """Return the entries of a file's JSON.
+
+    Raises:
+        OpsError: The content is neither a list nor an object of entries.
+    """
     if isinstance(content, dict):
         content = content.get("Items", list(content.values()))
     if not isinstance(content, list):
@@ -107,7 +119,7 @@ def _entries(name: str, content: Any) -> list[Any]:
 
 
 def _plain(entry: Any) -> Any:
-    """Return a row of DynamoDB's own JSON, where each value names its type, as a plain row."""
+    """Return a row as plain JSON, if it is DynamoDB's JSON in which each value names its type."""
     if not isinstance(entry, dict) or not entry or not all(map(_is_typed, entry.values())):
         return entry
     read = TypeDeserializer().deserialize
@@ -127,7 +139,7 @@ def _kind(value: Any) -> str:
 
 
 def _parse_columns(name: str, entries: Sequence[dict[str, Any]]) -> ParsedSheet:
-    """Read objects with the sheet's columns, by the sheet's own rules."""
+    """Return the classes of objects with the sheet's columns, parsed as the sheet's rows."""
     rows = [_columns(name, number, entry) for number, entry in enumerate(entries, start=1)]
     present: set[str] = set().union(*rows)
     header = [column for column in COLUMNS if column in present] or ["(none)"]
@@ -143,7 +155,7 @@ def _parse_columns(name: str, entries: Sequence[dict[str, Any]]) -> ParsedSheet:
 
 
 def _without_header(parsed: ParsedSheet) -> ParsedSheet:
-    """Renumber the rows: JSON has no header, so the first object is row 1."""
+    """Return the rows renumbered: JSON has no header, so the first object is row 1."""
     return msgspec.structs.replace(
         parsed,
         classes=tuple(msgspec.structs.replace(row, row=row.row - 1) for row in parsed.classes),
@@ -152,7 +164,7 @@ def _without_header(parsed: ParsedSheet) -> ParsedSheet:
 
 
 def _columns(name: str, number: int, entry: Mapping[str, Any]) -> dict[str, str]:
-    """Return an object's cells by the sheet's columns. Other names are ignored."""
+    """Return an object's cells by the sheet's columns, without names that aren't columns."""
     cells: dict[str, str] = {}
     for written, value in entry.items():
         column = " ".join(str(written).lower().split())
@@ -168,11 +180,10 @@ def _cell(name: str, number: int, column: str, value: Any) -> str:
 
 
 def parse_table_rows(name: str, source: str, rows: Iterable[Mapping[str, Any]]) -> ParsedSheet:
-    """Read rows as the schedule table holds them.
+    """Return the classes of rows of a schedule table.
 
-    Course and series come from each class, else from the row, where the first system has them. A
-    row that has no classes or that names no meeting is skipped, and so is a class that can't be
-    read.
+    Course and series come from each class, or else from the row, where the first system has both. A
+    row without classes or without a meeting is skipped, and so is an unreadable class.
     """
     classes: list[ParsedClass] = []
     skipped: list[SkippedRow] = []
@@ -202,9 +213,9 @@ def parse_table_rows(name: str, source: str, rows: Iterable[Mapping[str, Any]]) 
 def _scheduled(
     row: Mapping[str, Any], entries: Iterable[Any], source: str
 ) -> Iterator[ScheduledClass]:
-    """Return the scheduled classes of a row.
+    """Yield the scheduled classes of a row.
 
-    A field that an entry lacks comes from the row, else it is empty.
+    If an entry has no course or series, the row's course or series is used.
     """
     for entry in entries:
         known = entry if isinstance(entry, dict) else {}
@@ -220,7 +231,7 @@ def _scheduled(
 
 
 def _problem(scheduled: ScheduledClass) -> str:
-    """Return why a class can't be used; "" if it can."""
+    """Return the reason why a class can't be used; "" if it can be used."""
     if len(scheduled.day) != 1 or scheduled.day not in DAYS:
         return f"day {scheduled.day[:40]!r} is none of {' '.join(DAYS)}"
     if not _TIME.fullmatch(scheduled.time):
@@ -229,7 +240,7 @@ def _problem(scheduled: ScheduledClass) -> str:
 
 
 def _text(value: Any) -> str:
-    """Return a scalar as text. Any other value counts as absent."""
+    """Return a scalar as text, or "" for any other value."""
     if value is None or isinstance(value, dict | list | set | bool):
         return ""
     return encodable(str(value).strip())

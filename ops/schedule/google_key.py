@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FIELDS = ("client_email", "private_key", "token_uri")
 ORIGIN = "Written by schedule.save-creds, for all stacks of this account"
 LARGEST = 4096
-"""Bytes that a standard parameter of SSM holds. A key has some 2300."""
+"""Maximum bytes of a standard parameter of SSM. A key has some 2300 bytes."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ class GoogleKey:
 def read_key(path: Path) -> GoogleKey:
     """Return a service account's key from the file that Google's console saved.
 
-    Raises OpsError if the file holds something else. The sentence repeats nothing of its content.
+    Raises:
+        OpsError: The file isn't a service account's key. The text repeats nothing of its content.
     """
     text = read_text(path, "take it as Google's console saved it")
     advice = (
@@ -57,7 +58,7 @@ def read_key(path: Path) -> GoogleKey:
 
 
 def _problem(content: Any) -> str:
-    """Return why the content of a file is not a service account's key; "" if it is one."""
+    """Return the reason why a file's content isn't a service account's key; "" if it is a key."""
     if not isinstance(content, dict) or content.get("type") != "service_account":
         return "this has no type service_account"
     for name in FIELDS:
@@ -90,7 +91,7 @@ def save(ssm: SSMClient, key: GoogleKey) -> bool:
 
 
 def _same(stored: str, content: str) -> bool:
-    """Return whether two texts hold the same JSON. They may be formatted differently."""
+    """Return whether two texts contain the same JSON, whatever their format."""
     try:
         return bool(json.loads(stored) == json.loads(content))
     except ValueError:

@@ -1,7 +1,7 @@
-"""The class schedule from DCE's own Opencast, whose search endpoint lists each class.
+"""Read the class schedule from DCE's own Opencast, whose search endpoint lists each class.
 
 The answer has the form that the first system reads: `helixEvents` with `total` and `resultSet`.
-Each entry of that is a class, with `zoomLink`, `seriesId`, `seriesNumber`, `day` and `time`.
+Each entry of `resultSet` is a class, with `zoomLink`, `seriesId`, `seriesNumber`, `day` and `time`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ingester.schedule.retained import UnreadRow
 from ops.command import OpsError
 
 LISTING = "series.json"
-"""The last part of an address that names the listing itself."""
+"""The last part of the listing's address."""
 
 PATH = f"otherpubs/search/{LISTING}"
 CONNECT_SECONDS = 5.0
@@ -46,7 +46,7 @@ _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::\d{2})?\s*([ap])?\.?(?:m\.?)?", re.IGN
 
 @dataclass(frozen=True)
 class Endpoint:
-    """DCE's Opencast: its address, the path of the listing, and the user who asks."""
+    """DCE's Opencast: its address, the path of the listing, and a user with a password."""
 
     address: str
     path: str
@@ -60,17 +60,17 @@ class Endpoint:
 
     @property
     def host(self) -> str:
-        """The host, which becomes part of the classes' source."""
+        """The host and port of the address, which become part of the classes' source."""
         return urlsplit(self.address).netloc
 
 
 def endpoint_of(address: str | None, path: str, user: str, password: str) -> Endpoint:
-    """Return the endpoint that a typed address names: Opencast's address, or its `series.json`'s.
+    """Return the endpoint for an operator's address of Opencast or of its `series.json`.
 
-    `path` is where Opencast lists the classes. It is not used if the address names the listing.
+    `path` is the path of the listing. It isn't used if the address is that of `series.json`.
 
     Raises:
-        OpsError: The address is missing or malformed, or user or password are missing.
+        OpsError: The address is missing or malformed, or the user or the password is missing.
     """
     if address is None:
         raise OpsError(
@@ -92,7 +92,11 @@ def endpoint_of(address: str | None, path: str, user: str, password: str) -> End
 
 
 def _parts(address: str) -> SplitResult:
-    """Return the parts of an address, by default of https. Raise OpsError if it is malformed."""
+    """Return the parts of an address. The default scheme is https.
+
+    Raises:
+        OpsError: The address is malformed.
+    """
     parts = urlsplit(address if "://" in address else f"https://{address}")
     is_word = "://" not in address and "." not in address and parts.hostname != "localhost"
     if (
@@ -113,8 +117,9 @@ def _parts(address: str) -> SplitResult:
 def fetch(endpoint: Endpoint, session: requests.Session) -> list[Any]:
     """Return every class that the endpoint lists.
 
-    Raises OpsError if the list can't be read, or is incomplete. An import replaces, so an
-    incomplete list would remove classes.
+    Raises:
+        OpsError: The list can't be read or is incomplete. An import replaces the schedule's
+            classes, so an incomplete list would remove classes.
     """
     session.auth = HTTPDigestAuth(endpoint.user, endpoint.password)
     session.headers.update({"X-Requested-Auth": "Digest", "Accept": "application/json"})
@@ -142,7 +147,7 @@ class _Page:
 def _page(endpoint: Endpoint, session: requests.Session, offset: int) -> _Page:
     query = {"offset": str(offset)} if offset else {}
     try:
-        # A redirect would lead to a page where people sign in, which is no listing.
+        # A redirect would lead to a page on which people sign in, and not to the listing.
         response = session.get(
             endpoint.url,
             params=query,
@@ -172,9 +177,12 @@ def _page(endpoint: Endpoint, session: requests.Session, offset: int) -> _Page:
 
 
 def _read(content: Any) -> _Page:
-    """Return a page of the answer. Raise ValueError if it is something else.
+    """Return the page of the listing in an answer.
 
-    A listing of one class has an object in place of the list, as in Opencast's JSON made from XML.
+    A listing of one class has an object in place of the list, as Opencast's JSON made from XML has.
+
+    Raises:
+        ValueError: The answer isn't a page of the listing.
     """
     found = content.get("helixEvents") if isinstance(content, dict) else None
     if not isinstance(found, dict):
@@ -187,7 +195,7 @@ def _read(content: Any) -> _Page:
 
 
 def parse(host: str, rows: Iterable[Any]) -> ParsedSheet:
-    """Read the listed classes, each of them a `Lecture`. A class that can't be used is skipped."""
+    """Return the listed classes as lectures. Classes that can't be used are listed as skipped."""
     source = f"{OPENCAST_SOURCE}{host}"
     classes: list[ParsedClass] = []
     skipped: list[SkippedRow] = []
@@ -207,7 +215,11 @@ def parse(host: str, rows: Iterable[Any]) -> ParsedSheet:
 
 
 def _scheduled(row: Mapping[str, Any], source: str) -> list[ScheduledClass]:
-    """Return a listed class on each of its days. Raise ValueError if it can't be used."""
+    """Return a scheduled class for each day of a listed class.
+
+    Raises:
+        ValueError: The listed class can't be used.
+    """
     series = _text(row, "seriesId")
     if not series:
         raise ValueError("no seriesId")
@@ -226,7 +238,7 @@ def _scheduled(row: Mapping[str, Any], source: str) -> list[ScheduledClass]:
 
 
 def _unread(row: Mapping[str, Any], source: str) -> UnreadRow | None:
-    """Return what is known of a class that can't be used; None if nobody records it."""
+    """Return source, meeting and course of an unusable class; None if it has no Zoom link."""
     link = _text(row, "zoomLink")
     if not link:
         return None
@@ -245,7 +257,8 @@ def _text(row: Mapping[str, Any], name: str) -> str:
 def _meeting(link: str) -> str:
     """Return the meeting's number, which ends the path of a Zoom link.
 
-    Raises ValueError if there is none. The text doesn't repeat the link: it holds a passcode.
+    Raises:
+        ValueError: The link has no number. The text doesn't repeat the link, which has a passcode.
     """
     if not link:
         raise ValueError("no zoomLink")
@@ -256,7 +269,11 @@ def _meeting(link: str) -> str:
 
 
 def days_of(text: str) -> list[str]:
-    """Return the schedule's letters of days like `M`, `Tu Th` or `TuTh`. Raises ValueError."""
+    """Return the schedule's letters for days that are written like `M`, `Tu Th` or `TuTh`.
+
+    Raises:
+        ValueError: The text names no day, or contains a word that isn't a day.
+    """
     days: list[str] = []
     for word in re.split(r"[\s,;/&.]+", text.lower()):
         found = _DAY.findall(word)
@@ -269,10 +286,10 @@ def days_of(text: str) -> list[str]:
 
 
 def time_of(text: str) -> str:
-    """Return a time like `02:30 PM` as `14:30`. Without AM or PM it is a time of 24 hours.
+    """Return a time like `02:30 PM` as `14:30`. A time without AM or PM has 24 hours.
 
     Raises:
-        ValueError: The text is no time of these forms.
+        ValueError: The text isn't such a time.
     """
     found = _TIME.fullmatch(text)
     hour, minute = (_hour(int(found[1]), found[3] or ""), int(found[2])) if found else (24, 0)
@@ -282,7 +299,7 @@ def time_of(text: str) -> str:
 
 
 def _hour(hour: int, half: str) -> int:
-    """Return the hour of the day, or 24 if it is none. `half` is "a", "p" or ""."""
+    """Return the hour of the day, or 24 for an invalid hour. `half` is "a", "p" or ""."""
     if not half:
         return hour
     return hour % 12 + (12 if half in "pP" else 0) if 1 <= hour <= 12 else 24

@@ -10,13 +10,14 @@ from ingester.schedule.model import ReplacedSources, ScheduledMeeting, plan_impo
 from ops.command import OpsError
 
 FIRST_SYSTEM_NAME = "first-system"
-"""The name, on the command line, of the source of classes that note none."""
+"""The name on the command line for the source of classes without a source."""
 
 
 def remove(table: Table, source: str, *, dry_run: bool = False) -> ImportReport:
     """Remove the classes whose source is `source`. Other classes of a meeting stay.
 
-    Raises OpsError if no class has this source. The sentence names the sources that there are.
+    Raises:
+        OpsError: No class has this source. The text lists the sources of the schedule.
     """
     before = table.all()
     wanted = FIRST_SYSTEM if source == FIRST_SYSTEM_NAME else source
@@ -36,7 +37,10 @@ def remove(table: Table, source: str, *, dry_run: bool = False) -> ImportReport:
 
 
 def _classes_by_source(meetings: Iterable[ScheduledMeeting]) -> Counter[str]:
-    """Count the classes of each source. A row without classes counts as one of the first system."""
+    """Return the number of classes of each source.
+
+    A row without classes counts as one class of the first system.
+    """
     found: Counter[str] = Counter()
     for meeting in meetings:
         found.update([scheduled.source for scheduled in meeting.events] or [FIRST_SYSTEM])

@@ -32,15 +32,18 @@ NAMES = (*SECRETS, SIGNING_KEY)
 
 
 LONGEST_BYTES = 4096
-"""https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html"""
+"""Maximum bytes of a standard parameter of SSM.
+
+https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html
+"""
 
 
 @dataclass(frozen=True)
 class SecretStatus:
     """The facts about a secret that may be shown.
 
-    `since` is in UTC. `settings` compares `.env` and the shell: "same", "differs", "not set", or ""
-    for a secret that is no setting. `read_by` has names of functions.
+    `since` is in UTC. `settings` says how `.env` and the shell compare with SSM: "same", "differs",
+    "not set", or "" for a secret that isn't a setting. `read_by` has names of functions.
     """
 
     name: str
@@ -52,7 +55,7 @@ class SecretStatus:
 
 
 def readers(name: str) -> tuple[str, ...]:
-    """Return the functions that read a secret."""
+    """Return the names of the functions that read a secret."""
     return tuple(function.name for function, read in READ_BY.items() if name in read)
 
 
@@ -83,7 +86,7 @@ def _status(
 
 
 def check_name(name: str, *, keep_old: bool) -> None:
-    """Raise OpsError if there is no such secret, or `keep_old` isn't possible for it."""
+    """Raise OpsError if there is no secret `name`, or `keep_old` isn't possible for it."""
     if name not in NAMES:
         raise OpsError(f"There is no secret of this name. There are: {', '.join(NAMES)}.")
     if keep_old and name != WEBHOOK_TOKEN:
@@ -96,7 +99,8 @@ def check_name(name: str, *, keep_old: bool) -> None:
 def read_value(name: str, stdin: TextIO, ask: Callable[[str], str]) -> str:
     """Return a new value, from a hidden prompt on a terminal or from the one line of a pipe.
 
-    Raises OpsError if the value can't be used. The message shows no part of it.
+    Raises:
+        OpsError: The value can't be used. The text shows no part of the value.
     """
     if stdin.isatty():
         try:
@@ -116,7 +120,7 @@ def read_value(name: str, stdin: TextIO, ask: Callable[[str], str]) -> str:
 
 
 def check_strength(name: str, value: str, given: Mapping[str, str]) -> None:
-    """Raise OpsError if a value is weak and `given` (`.env` and shell) doesn't accept that."""
+    """Raise OpsError for a weak value, unless `given` (`.env` and shell) accepts weak ones."""
     reason = weak_secret(name, value)
     if reason and name not in split(given.get("ALLOW_WEAK_SETTINGS", "")):
         raise OpsError(
@@ -126,7 +130,7 @@ def check_strength(name: str, value: str, given: Mapping[str, str]) -> None:
 
 
 def new_value(name: str, old: str, new: str, *, keep_old: bool) -> str:
-    """Return the value to store in SSM, given the stored one ("" if none).
+    """Return the value to store in SSM, given the stored value `old` ("" if there is none).
 
     Raises:
         OpsError: Nothing would change, or the value would be too long.
@@ -146,7 +150,11 @@ def new_value(name: str, old: str, new: str, *, keep_old: bool) -> str:
 
 
 def schedule_token(ssm: SSMClient, names: Names) -> str:
-    """Return the token that an update of the schedule needs. OpsError if the stack has none."""
+    """Return the token that an update of the schedule needs.
+
+    Raises:
+        OpsError: The stack has no token.
+    """
     token = secrets.value_of(ssm, names, SCHEDULE_TOKEN)
     if not token:
         raise OpsError(
@@ -157,7 +165,7 @@ def schedule_token(ssm: SSMClient, names: Names) -> str:
 
 
 def rotation_advice(name: str, *, keep_old: bool) -> list[str]:
-    """Return what to know and to do after a rotation."""
+    """Return sentences on the effects of a rotation and on the operator's next steps."""
     lines = [f"{name} is replaced. {', '.join(readers(name))}: in use within {_minutes()} minutes."]
     if name == SIGNING_KEY:
         return lines

@@ -1,9 +1,9 @@
 """A stack's secrets in SSM: SecureStrings below `/zoom-ingester/<stack>/`.
 
-They are written before the stack is deployed: CloudFormation can't make SecureStrings, and a
-template must not hold secrets. Functions read them when a container starts, and again every five
-minutes. Each parameter's description names the origin of its value, so that an old value in
-somebody's `.env` doesn't overwrite a rotated one.
+Secrets are written before the stack is deployed, because CloudFormation can't make SecureStrings
+and a template must not contain secrets. Functions read secrets when a container starts, and again
+every five minutes. Each parameter's description names the origin of its value, so that an old value
+in somebody's `.env` doesn't overwrite a rotated value.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class StoredSecret:
 
 @dataclass(frozen=True)
 class WriteResult:
-    """The result of `write`: names of secrets, never their values. `made` are also `changed`."""
+    """The result of `write`: names of secrets, never their values. `changed` includes `made`."""
 
     changed: tuple[str, ...]
     made: tuple[str, ...]
@@ -85,9 +85,9 @@ def stored(ssm: SSMClient, names: Names) -> dict[str, str]:
 
 
 def value_of(ssm: SSMClient, names: Names, name: str) -> str:
-    """Return one secret's value in SSM; "" if it isn't there.
+    """Return one secret's value in SSM; "" if SSM has no such secret.
 
-    Needs the right to read only that one.
+    This call needs only the right to read that one secret.
     """
     try:
         found = ssm.get_parameter(Name=names.secret(name), WithDecryption=True)
@@ -97,7 +97,7 @@ def value_of(ssm: SSMClient, names: Names, name: str) -> str:
 
 
 def described(ssm: SSMClient, names: Names) -> dict[str, StoredSecret]:
-    """Return what SSM says of the stack's secrets, by name."""
+    """Return the description of each of the stack's secrets in SSM, by name."""
     pages = ssm.get_paginator("describe_parameters").paginate(
         ParameterFilters=[{"Key": "Path", "Option": "Recursive", "Values": [names.secrets_path]}]
     )
@@ -114,9 +114,10 @@ def described(ssm: SSMClient, names: Names) -> dict[str, StoredSecret]:
 
 
 def is_same(name: str, given: str, present: str) -> bool:
-    """Return whether a setting has the value in SSM.
+    """Return whether a setting's value is the value in SSM.
 
-    Of webhook tokens the first counts: `secrets.rotate --keep-old` keeps an old one behind it.
+    Only the first of several webhook tokens is compared, because `secrets.rotate --keep-old` keeps
+    old tokens after the new token.
     """
     if secrets.compare_digest(given.encode(), present.encode()):
         return True
@@ -132,11 +133,12 @@ def write(
     wanted: Mapping[str, str],
     generated: Collection[str] = (SIGNING_KEY,),
 ) -> WriteResult:
-    """Write the settings' secrets to SSM, and make the `generated` ones that aren't there.
+    """Write the settings' secrets to SSM, and make the `generated` secrets that SSM lacks.
 
-    `wanted` has every secret setting. An empty one is deleted: SSM has no empty values, and the
-    functions would go on using the old one. Only differences are written, and rotated values stay.
-    A generated secret replaces one that came from a setting which is no longer given.
+    `wanted` has every secret setting. An empty setting's secret is deleted, because SSM has no
+    empty values and the functions would continue to use the old value. Only differences are
+    written, and rotated values stay. A generated secret replaces a secret that came from a setting
+    which is no longer given.
     """
     present = stored(ssm, names)
     about = described(ssm, names) if present else {}
@@ -165,7 +167,7 @@ def write(
 
 
 def put(ssm: SSMClient, names: Names, name: str, value: str, origin: str) -> None:
-    """Write one secret."""
+    """Write one secret, with its origin as the parameter's description."""
     ssm.put_parameter(
         Name=names.secret(name),
         Value=value,

@@ -16,9 +16,9 @@ GOOD = "the uploader's user may read every event"
 
 
 def opencast_access(target: Target, releases: Releases) -> str:
-    """Return what Opencast says of the user with which the released uploader logs in.
+    """Return a sentence on the rights of the user with which the released uploader logs in.
 
-    Opencast may be unreachable from here although the uploader, in its VPC, reaches it.
+    Opencast may be unreachable for the operator although the uploader, in its VPC, reaches it.
     """
     variables = releases.released(UPLOADER).variables
     try:

@@ -21,19 +21,19 @@ QUIET = {
     "CDK_DISABLE_CLI_TELEMETRY": "true",
     "NODE_NO_WARNINGS": "1",
     "AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED": "1",
-    # jsii, below aws-cdk-lib, is silent about these versions of Node only.
+    # jsii, which aws-cdk-lib uses, warns about each version of Node that isn't named here.
     "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20",
     "JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION": "1",
     "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION": "1",
-    # Otherwise jsii unpacks 200 MB into the home folder, and fails if that is read-only.
+    # By default jsii unpacks 200 MB into the home folder, and fails if that folder is read-only.
     "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(ROOT / ".local" / "jsii"),
 }
-# No telemetry, and no paths and assets noted at each resource.
+# These options turn off telemetry, notices, and metadata at each resource of the template.
 OPTIONS = ("--no-notices", "--no-version-reporting", "--no-path-metadata", "--no-asset-metadata")
 
 
 LAST_LINES = 5
-"""Number of the output's last lines in an error."""
+"""Number of the last lines of output that an error quotes."""
 
 OnLine = Callable[[str], None]
 CHANGE = re.compile(
@@ -43,11 +43,11 @@ CHANGE = re.compile(
 
 
 def changed_resource(line: str) -> str | None:
-    """Return the change of a resource that a line of the CLI reports; None if it reports none."""
+    """Return the change of a resource that a line of the CLI reports, or None."""
     found = CHANGE.search(line)
     if not found:
         return None
-    # Drop the logical id in brackets; a failure's reason follows it.
+    # The logical id in brackets is dropped, but not a failure's reason, which follows.
     name = re.sub(r" \(\w+\)", "", found["resource"], count=1)
     state = found["state"].removesuffix("_COMPLETE").replace("_", " ").lower()
     return f"{STATES.get(state, state)}: {name} ({found['type'].removeprefix('AWS::')})"
@@ -57,16 +57,16 @@ STATES = {"create": "created", "update": "updated", "delete": "deleted"}
 
 
 def _ignore(_line: str) -> None:
-    """Do nothing with a line."""
+    """Ignore a line of output."""
 
 
 @dataclass(frozen=True)
 class CdkCli:
-    """The CDK's command line. The settings come from `environment` and, if given, `env_file`.
+    """The CDK's command line, with settings from `environment` and `env_file`.
 
     `environment` is the program's whole environment, with PATH and credentials. `output` is the
-    folder for the synthesized stack. `home` is the CLI's own folder (it remembers accounts there),
-    by default `~/.cdk`. `program` is its executable file.
+    folder for the synthesized stack. `home` is the CLI's own folder, in which the CLI caches
+    accounts, by default `~/.cdk`. `program` is the executable file.
     """
 
     environment: Mapping[str, str]
@@ -76,9 +76,10 @@ class CdkCli:
     program: Path = PROGRAM
 
     def run(self, *arguments: str, log: IO[bytes], on_line: OnLine = _ignore) -> None:
-        """Run `cdk <arguments>`, with its output to `log` and each line of it to `on_line`.
+        """Run `cdk <arguments>`. Write the output to `log`, and pass each line to `on_line`.
 
-        Raises OpsError on failure, with the last lines of the output.
+        Raises:
+            OpsError: The CLI failed. The text has the last lines of the output.
         """
         self._require_program()
         last: deque[str] = deque(maxlen=LAST_LINES)
@@ -105,15 +106,18 @@ class CdkCli:
             raise OpsError("\n".join([*last, f"{summary} What it said: {log.name}"]))
 
     def command(self, *arguments: str) -> list[str]:
-        """Return the command line with the app, as a list."""
+        """Return the words of the command line `cdk <arguments>` with the app and the options."""
         app = [sys.executable, "-m", "cdk.app", *([str(self.env_file)] if self.env_file else [])]
         where = ["--app", shlex.join(app), "--output", str(self.output)]
         return [str(self.program), *arguments, *OPTIONS, *where]
 
     def output_of(self, *arguments: str) -> str:
-        """Return what `cdk <arguments>` prints. Raises OpsError on failure.
+        """Return the standard output of `cdk <arguments>`.
 
-        The program would print a trace if the reader of its output went away.
+        The output is read completely, because the CLI would print a trace if its reader went away.
+
+        Raises:
+            OpsError: The CLI failed.
         """
         self._require_program()
         ended = subprocess.run(
@@ -131,7 +135,11 @@ class CdkCli:
         return ended.stdout.decode()
 
     def differences(self, stack_name: str, *, colour: bool) -> str:
-        """Return what an update would change, for people. Raises OpsError on failure."""
+        """Return the CLI's text about the changes of an update.
+
+        Raises:
+            OpsError: The CLI failed.
+        """
         coloured = replace(
             self, environment={**self.environment, **({"FORCE_COLOR": "1"} if colour else {})}
         )
@@ -146,15 +154,18 @@ class CdkCli:
         Raises:
             OpsError: CDK fails.
         """
-        # Without a change set, which saves much of the time.
+        # A deployment without a change set takes much less time.
         how = ("--method=direct", "--require-approval=never", "--progress=events")
         with self.open_log() as log:
             self.run("deploy", stack_name, *how, log=log, on_line=on_line)
 
     def prepare_change_set(self, stack_name: str, change_set: str) -> None:
-        """Make a change set that can be inspected and executed. Raises OpsError if that fails.
+        """Make a change set without executing it.
 
-        The CLI's output reads as if it had deployed.
+        The CLI's output isn't shown, because it reads as if the stack were deployed.
+
+        Raises:
+            OpsError: The CLI failed.
         """
         method = ("--method=prepare-change-set", f"--change-set-name={change_set}")
         with self.open_log() as log:
@@ -170,7 +181,7 @@ class CdkCli:
             self.run("destroy", stack_name, "--force", log=log, on_line=on_line)
 
     def open_log(self) -> IO[bytes]:
-        """Return the file for the CLI's own output, emptied."""
+        """Return the emptied file for the CLI's own output."""
         path = self.output.parent / ".local" / "cdk.log"
         path.parent.mkdir(exist_ok=True)
         return path.open("wb")

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 LAMBDA_ARCHITECTURE = "arm64"
 LAMBDA_RUNTIME = "python3.13"
-"""The platform of `invoke package`: see `lambda_` in ops/code/wheels.py."""
+"""The runtime of the packages that `invoke package` builds (`lambda_` in ops/code/wheels.py)."""
 
 NEXT_STEPS = (
     "Next: follow the link in the mail that AWS sends to NOTIFICATION_EMAIL, register webhook-url "
@@ -58,7 +58,11 @@ NEXT_STEPS = (
 
 
 def load_settings() -> Settings:
-    """Return the settings of the shell and `.env`. Raises SettingsError with all wrong ones."""
+    """Return the settings of the shell and `.env`.
+
+    Raises:
+        SettingsError: Settings are missing or wrong. The text names all of these.
+    """
     return stack_settings.load(os.environ, ENV_FILE)
 
 
@@ -100,7 +104,7 @@ def check_code_bucket(s3: S3Client, bucket: str) -> None:
 def ensure_code_bucket(s3: S3Client, bucket: str, region: str) -> bool:
     """Create the code bucket if it doesn't exist, and return whether it was created.
 
-    It holds packages and templates. `cdk bootstrap` isn't needed: nothing else of it is used.
+    The bucket holds packages and templates, so that a site doesn't need `cdk bootstrap`.
 
     Raises:
         OpsError: The bucket exists and can't be used.
@@ -115,7 +119,7 @@ def ensure_code_bucket(s3: S3Client, bucket: str, region: str) -> bool:
     if region == "us-east-1":
         s3.create_bucket(Bucket=bucket)
     else:
-        # S3 refuses its oldest region here, and requires every other one.
+        # S3 refuses us-east-1 as a LocationConstraint, and requires any other region.
         s3.create_bucket(
             Bucket=bucket,
             CreateBucketConfiguration={"LocationConstraint": region},  # type: ignore[typeddict-item]
@@ -145,7 +149,7 @@ def functions_without_code(target: Target) -> list[Function]:
 def upload_code_and_secrets(
     target: Target, settings: Settings, functions: Sequence[Function]
 ) -> None:
-    """Upload what a deployment needs: the packages of `functions`, and the secrets."""
+    """Upload the packages of `functions` and the secrets, which a deployment needs."""
     platform = package.platform_of(os.environ)
     check_platform(settings, platform)
     if functions:
@@ -162,9 +166,12 @@ def upload_code_and_secrets(
 
 
 def prepare(settings: Settings, *, expect_stack: bool | None) -> tuple[Target, bool]:
-    """Print the target, check that the stack is as expected, and confirm a change in production.
+    """Print the target, check the stack's existence, and confirm a change in production.
 
-    Return the target, and whether the stack exists.
+    Return the target, and whether the stack exists. `expect_stack` None accepts both.
+
+    Raises:
+        OpsError: The stack's existence isn't as expected, or the change isn't confirmed.
     """
     target = target_of(settings.place)
     name, region = settings.stack_name, settings.place.region
@@ -197,7 +204,7 @@ def check_alias(target: Target) -> None:
 
 
 def deploy_stack(*, expect_stack: bool | None) -> None:
-    """Create or change the stack, as `expect_stack` says; None does what is necessary."""
+    """Create the stack, or change it if it exists; see `prepare` for `expect_stack`."""
     opencast.ensure_location(os.environ, ENV_FILE)
     settings = load_settings()
     target, there = prepare(settings, expect_stack=expect_stack)
@@ -208,7 +215,8 @@ def deploy_stack(*, expect_stack: bool | None) -> None:
     if there:
         check_alias(target)
         check_code_bucket(s3, target.place.code_bucket)
-        # Before CloudFormation sets anything: restoring sets configuration too.
+        # A restored `$LATEST` gets its old configuration, which CloudFormation has to change
+        # afterwards.
         restore_all_latest(target, FUNCTIONS)
         upload_code_and_secrets(target, settings, functions_without_code(target))
     else:
@@ -232,7 +240,7 @@ def deploy_stack(*, expect_stack: bool | None) -> None:
 
 
 def changes_to(activity: terminal.Activity) -> OnLine:
-    """Return what takes the lines of the CDK's command line, and shows changed resources."""
+    """Return a function that shows the changed resources in lines of the CDK's command line."""
 
     def show(line: str) -> None:
         if change := changed_resource(line):
@@ -242,14 +250,18 @@ def changes_to(activity: terminal.Activity) -> OnLine:
 
 
 def show_differences(cli: CdkCli, stack_name: str) -> None:
-    """Print what an update would change."""
+    """Print the changes that an update would make."""
     with terminal.working("Comparing the settings with the stack"):
         found = cli.differences(stack_name, colour=sys.stdout.isatty())
     print(found, flush=True)
 
 
 def confirm_deployment(cli: CdkCli, place: Place, ask: Ask, *, there: bool) -> None:
-    """Show what a deployment changes, and ask. Raises Exit (130) if it isn't wanted."""
+    """Show the changes of a deployment, and ask for consent.
+
+    Raises:
+        Exit: The operator doesn't consent (exit code 130).
+    """
     name = place.stack_name
     question = f"Create {name} in {place.region}? [y/N] "
     try:
@@ -264,7 +276,7 @@ def confirm_deployment(cli: CdkCli, place: Place, ask: Ask, *, there: bool) -> N
 
 
 def apply_settings(target: Target) -> None:
-    """Apply changed settings to the alias, and print which have to wait for a release."""
+    """Release changed settings, and print the functions whose settings wait for a release."""
     releases = releases_of(target)
     with terminal.working("Releasing changed settings"):
         moves, waiting = apply_changed_settings(releases, FUNCTIONS)
@@ -285,7 +297,7 @@ def apply_settings(target: Target) -> None:
 @command()
 def synth(_context: Context) -> None:
     """Print the CloudFormation template (needs no AWS)."""
-    # The look-up of an instance role's credentials takes seconds elsewhere than on EC2.
+    # Outside of EC2, the look-up of an instance role's credentials takes seconds.
     environment = {**os.environ, "AWS_EC2_METADATA_DISABLED": "true"}
     cli = cli_for(load_settings(), environment)
     with terminal.working("Making the template"):
@@ -298,7 +310,7 @@ def diff(_context: Context) -> None:
     """Show what an update would change."""
     opencast.ensure_location(os.environ, ENV_FILE)
     settings = load_settings()
-    # Without credentials the CDK's errors don't mention credentials.
+    # This check fails with a clear error, while the CDK's errors don't mention missing credentials.
     target_of(settings.place).client("sts").get_caller_identity()
     show_differences(cli_for(settings, os.environ), settings.stack_name)
 
@@ -368,7 +380,7 @@ def delete(_context: Context, dry_run: bool = False) -> None:
     target = configured_target(needs_code=True)
     announce(target)
     there = stack_exists(target.client("cloudformation"), settings.stack_name)
-    # A deletion that failed after the stack itself was gone is continued.
+    # If an earlier deletion failed after the stack itself was gone, this command completes it.
     if not there and not removal.has_leftovers(target):
         require_stack(target)
     if dry_run:
@@ -387,7 +399,7 @@ def delete(_context: Context, dry_run: bool = False) -> None:
 
 
 def show_deletion(target: Target, *, there: bool) -> None:
-    """Print what a deletion would delete and keep. Nothing is changed."""
+    """Print the things that a deletion would delete and keep."""
     with terminal.working("Counting what would be deleted"):
         deleted = removal.deleted_by_a_deletion(target, there=there)
     terminal.show("Would be deleted", ("what", "how many"), deleted)

@@ -1,7 +1,8 @@
 """Look up the address and network of the Opencast cluster that `OC_CLUSTER_NAME` names in AWS.
 
-The result is cached in `.env.opencast` (cdk/opencast.py reads it), so that synth needs no AWS and a
-template doesn't change because another stack did. Without the file it is looked up again.
+The result is cached in `.env.opencast`, which cdk/opencast.py reads. So `cdk synth` needs no AWS,
+and a change of Opencast's stack doesn't change the template. Without the file, the next command
+looks the cluster up again.
 """
 
 from __future__ import annotations
@@ -25,15 +26,15 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
 
 EC2Client = Any
-"""boto3's client of EC2, whose stubs aren't installed."""
+"""The type of boto3's client of EC2, whose type stubs aren't installed."""
 
 MOST_SUBNETS = 16
-"""Lambda's limit of subnets a function."""
+"""Lambda's limit of subnets for one function."""
 
 
 @dataclass(frozen=True)
 class Location:
-    """The location of an Opencast. The network is empty if it wasn't looked up."""
+    """The address and network of an Opencast. The network is empty if it wasn't looked up."""
 
     base_url: str
     vpc: str = ""
@@ -41,7 +42,7 @@ class Location:
     security_group: str = ""
 
     def settings(self) -> dict[str, str]:
-        """Return the location as settings, without empty ones."""
+        """Return the location as settings, without empty values."""
         named = {
             "OPENCAST_BASE_URL": self.base_url,
             "OC_VPC_ID": self.vpc,
@@ -54,7 +55,7 @@ class Location:
 def ensure_location(environment: Mapping[str, str], env_file: Path) -> None:
     """Look up and cache Opencast's location, unless the settings or the cache have it.
 
-    Wrong settings aren't reported here: whoever loads all of them does that.
+    With wrong settings this function does nothing, because `load_settings` reports all of them.
 
     Raises:
         OpsError: The location can't be found.
@@ -85,7 +86,7 @@ def ensure_location(environment: Mapping[str, str], env_file: Path) -> None:
 
 
 def write_cache(path: Path, found: Location, cluster: str, *, is_ecs: bool, region: str) -> None:
-    """Write the location to a file in the form of `.env`.
+    """Write the location and the cluster to a file in the form of `.env`.
 
     Raises:
         OpsError: The file can't be written.
@@ -148,7 +149,7 @@ def ecs_location(
 ) -> Location:
     """Return the location of an ECS cluster: its stack's exports, and its VPC's private subnets.
 
-    `subnets` are the given ones: then none are looked up.
+    If `subnets` (OC_SUBNET_IDS) are given, no subnets are looked up.
 
     Raises:
         OpsError: A part of the location is missing.
@@ -192,9 +193,10 @@ def _exports(cloudformation: CloudFormationClient, stack: str) -> dict[str, str]
 
 
 def private_subnets(ec2: EC2Client, vpc: str) -> tuple[str, ...]:
-    """Return a VPC's subnets with a route to a NAT gateway, which a function needs.
+    """Return a VPC's subnets with a route to a NAT gateway, at most MOST_SUBNETS.
 
-    A function has no public address, so an internet gateway doesn't serve it.
+    A function in a VPC has no public address, so it can't use an internet gateway.
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc-internet.html
 
     Raises:
         OpsError: The VPC has no such subnet.
@@ -222,7 +224,7 @@ def private_subnets(ec2: EC2Client, vpc: str) -> tuple[str, ...]:
 def subnets_behind_nat(
     subnets: Iterable[str], tables: Iterable[Mapping[str, Any]]
 ) -> tuple[str, ...]:
-    """Return the subnets whose route table, or else the main one, leads to a NAT gateway."""
+    """Return the subnets with a route to a NAT gateway in their own table or the main table."""
     own: dict[str, bool] = {}
     main = False
     for table in tables:

@@ -32,7 +32,10 @@ Answer = TypeVar("Answer")
 WEEK = timedelta(days=7)
 
 AGE_PERIOD = timedelta(minutes=15)
-"""SQS reports a queue's age to CloudWatch every minute or, while it is idle, not at all."""
+"""Period that is searched for the age of a queue's oldest message.
+
+SQS emits the metric every minute, but not while the queue is idle.
+"""
 
 LINK = (
     "`aws sns subscribe --topic-arn {topic} --protocol email --notification-endpoint ADDRESS` "
@@ -43,9 +46,9 @@ FOLLOW = "follow the link in AWS's mail, or ask for another (docs/operations.md,
 
 @dataclass(frozen=True)
 class FunctionStatus:
-    """A function: the alias's version, when that was published, and how `$LATEST` differs.
+    """The status of a function: the released version, its time, and differences of `$LATEST`.
 
-    `unreleased` is "", "code", "settings" or both.
+    `unreleased` names these differences: "", "code", "settings" or both.
     """
 
     name: str
@@ -58,7 +61,7 @@ class FunctionStatus:
 
 @dataclass(frozen=True)
 class QueueStatus:
-    """A queue: numbers of messages, and the age of the oldest in seconds (None if unknown)."""
+    """The numbers of a queue's messages, and the oldest one's age in seconds (None if unknown)."""
 
     name: str
     waiting: int
@@ -69,7 +72,7 @@ class QueueStatus:
 
 @dataclass(frozen=True)
 class Strangers:
-    """Requests to the webhook that got 401: all, and those that another secret signed."""
+    """Numbers of requests that the webhook refused with 401: all, and wrongly signed ones."""
 
     refused: int
     wrongly_signed: int
@@ -77,12 +80,16 @@ class Strangers:
 
 @dataclass(frozen=True)
 class Overview:
-    """The content of `stack.status`. `outputs` has values by the exports' names.
+    """The content of `stack.status`.
 
-    `mails` are the topic's subscribers, and whether each has confirmed. `opencast` is a sentence on
-    the access to it, `reconcile` one on its last run, `problems` are sentences on what is missing.
-    `weak_settings` are those of the shell and `.env`. `strangers` are the last week's requests to
-    the webhook.
+    Attributes:
+        outputs: The values of the stack's exports by name.
+        mails: Whether each subscriber of the topic has confirmed, by address.
+        opencast: A sentence on the access to Opencast.
+        reconcile: A sentence on reconcile's last run.
+        strangers: Refused requests to the webhook in the last week.
+        problems: Sentences on missing resources.
+        weak_settings: Weak settings of the shell and `.env`.
     """
 
     stack: str
@@ -99,12 +106,12 @@ class Overview:
     weak_settings: tuple[Weakness, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """Return the same for other programs."""
+        """Return the overview as an object for JSON."""
         return asdict(self)
 
 
 def pipeline_stacks(cloudformation: CloudFormationClient) -> set[str]:
-    """Return the names of the pipelines in the account and region, by their exports."""
+    """Return the names of the pipelines' stacks in the account and region."""
     ending = f"-webhook{RESOURCE_ID}"
     pages = cloudformation.get_paginator("list_exports").paginate()
     return {
@@ -116,7 +123,7 @@ def pipeline_stacks(cloudformation: CloudFormationClient) -> set[str]:
 
 
 def read_overview(target: Target, weak_settings: tuple[Weakness, ...] = ()) -> Overview:
-    """Return the stack's current state, and what is weak in its settings."""
+    """Return the stack's current state, with the given `weak_settings`."""
     found = target.client("cloudformation").describe_stacks(StackName=target.place.stack_name)
     stack = found["Stacks"][0]
     names = target.names
@@ -150,10 +157,9 @@ def read_overview(target: Target, weak_settings: tuple[Weakness, ...] = ()) -> O
 def _each_or_problem(
     things: Sequence[Item], ask: Callable[[Item], Answer], problems: list[str]
 ) -> tuple[Answer, ...]:
-    """Return the status of each item; the sentence about a missing one goes to `problems`.
+    """Return the status of each item. Sentences about missing items are added to `problems`.
 
-    A stack whose creation was rolled back has nothing, and a new function comes with the next
-    update.
+    All items are missing after a failed creation. A new function is missing until an update.
     """
     answers = []
     for thing in things:
@@ -179,7 +185,7 @@ def _queues(target: Target, problems: list[str]) -> tuple[QueueStatus, ...]:
 
 
 def outputs(target: Target) -> dict[str, str]:
-    """Return the stack's outputs by export name, without resource ids, which only stacks need."""
+    """Return the stack's outputs by export name, without the resource ids for other stacks."""
     found = target.client("cloudformation").describe_stacks(StackName=target.place.stack_name)
     return _outputs(found["Stacks"][0])
 
@@ -218,7 +224,7 @@ def _queue(target: Target, name: str) -> QueueStatus:
 
 
 def _oldest_seconds(target: Target, queue: str) -> int | None:
-    """Return the age of a queue's oldest message from CloudWatch; SQS itself doesn't tell.
+    """Return the age in seconds of a queue's oldest message, which only CloudWatch knows.
 
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
     """
@@ -237,7 +243,7 @@ def _oldest_seconds(target: Target, queue: str) -> int | None:
 
 
 def _in_a_week(target: Target, metric: Metric) -> int:
-    """Return the sum of one of our own metrics over the last seven days."""
+    """Return the sum of one of the functions' own metrics over the last seven days."""
     now = datetime.now(UTC)
     answer = target.client("cloudwatch").get_metric_statistics(
         Namespace=target.names.metrics,
@@ -265,9 +271,10 @@ def _alarms(target: Target, names: Names) -> dict[str, str]:
 
 
 def _mails(target: Target, stack_arn: str, problems: list[str]) -> dict[str, bool]:
-    """Return the topic's subscribers, and whether each is confirmed and so gets mails.
+    """Return whether each subscriber of the topic has confirmed and so gets mails, by address.
 
-    SNS sets a mailbox that gets too many mails back to pending, and deletes it after 48 hours.
+    SNS sets the subscription of a mailbox with too many mails back to pending, and deletes it after
+    48 hours.
     """
     _, partition, _, region, account, _ = stack_arn.split(":", 5)
     topic = f"arn:{partition}:sns:{region}:{account}:{target.names.topic}"
@@ -366,7 +373,7 @@ def show(found: Overview) -> None:
 
 
 def age(seconds: int) -> str:
-    """Return a period as people read it: `2 h 5 min`."""
+    """Return a period in words, such as `2 h 5 min`."""
     minutes, rest = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

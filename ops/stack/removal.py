@@ -1,4 +1,4 @@
-"""Prepare the deletion of a stack: find what goes and what stays, and empty its bucket."""
+"""List the things that a stack's deletion deletes and keeps, and empty the stack's bucket."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def has_leftovers(target: Target) -> bool:
 
 
 def deleted_by_a_deletion(target: Target, *, there: bool) -> list[tuple[str, str]]:
-    """Return what `stack.delete` deletes: pairs of a thing and how many there are of it.
+    """Return the things that `stack.delete` deletes, each with the number or the names.
 
-    `there` tells whether CloudFormation still has the stack.
+    `there` says whether CloudFormation still has the stack.
     """
     names, s3 = target.names, target.own_s3()
     found: list[tuple[str, str]] = []
@@ -53,7 +53,7 @@ def deleted_by_a_deletion(target: Target, *, there: bool) -> list[tuple[str, str
 
 
 def kept_by_a_deletion(target: Target) -> list[str]:
-    """Return what `stack.delete` leaves."""
+    """Return the things that `stack.delete` keeps, in words."""
     return [
         f"the bucket {target.place.code_bucket}",
         "the CSV file",
@@ -73,7 +73,7 @@ def _resource_types(target: Target) -> Counter[str]:
 
 
 def _count_below(s3: S3Client, bucket: str, prefix: str) -> int:
-    """Return the number of files whose keys begin with `prefix`; 0 if there is no such bucket."""
+    """Return the number of files whose keys begin with `prefix`; 0 if the bucket doesn't exist."""
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
     try:
         return sum(page["KeyCount"] for page in pages)
@@ -82,7 +82,7 @@ def _count_below(s3: S3Client, bucket: str, prefix: str) -> int:
 
 
 def empty_bucket(s3: S3Client, bucket: str) -> None:
-    """Delete every file and every unfinished upload of a bucket, if it exists."""
+    """Delete every file and every unfinished upload of a bucket, if the bucket exists."""
     try:
         _abort_uploads(s3, bucket)
         delete_below(s3, bucket, "")

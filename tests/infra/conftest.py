@@ -1,4 +1,4 @@
-"""The template, which the CDK's command line synthesizes once for all tests."""
+"""Fixtures with the template, which the CDK's command line synthesizes once for all tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.infra.template import SETTINGS, STACK, Changed, Template, synthesize
 
 @pytest.fixture(scope="session")
 def template_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Path of the template, made from a `.env` alone: without AWS settings and credentials."""
+    """Return the path of a template that is made from a `.env`, without AWS credentials."""
     folder = tmp_path_factory.mktemp("synth")
     env_file = folder / "settings.env"
     env_file.write_text("".join(f"{name}='{value}'\n" for name, value in SETTINGS.items()))
@@ -30,11 +30,11 @@ def template_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def template(template_file: Path) -> Template:
-    """The template."""
+    """Return the template of the tests' settings."""
     return Template(template_file.read_text())
 
 
 @pytest.fixture
 def changed(tmp_path: Path) -> Changed:
-    """Function that synthesizes the template with some settings changed, in this process."""
+    """Return a function that synthesizes the template with changed settings, in this process."""
     return lambda changes: synthesize(tmp_path, changes)

@@ -1,4 +1,4 @@
-"""The types into which each function reads its environment and its secrets."""
+"""The types of each function's settings and secrets."""
 
 from __future__ import annotations
 

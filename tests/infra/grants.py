@@ -1,6 +1,6 @@
-"""The grants of a template as data: which function may do what to which resource.
+"""The grants of a template, as (function, action, resource).
 
-The end-to-end tests remove each of them once from the running stack, with `without`.
+The end-to-end tests remove each grant once from the running stack, with `without`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def grants(template: Template) -> list[Grant]:
 def without(document: Mapping[str, Any], action: str, resource: str) -> dict[str, Any]:
     """Return a policy document without one action on one resource.
 
-    The document's ARNs are resolved. It has to contain the action on the resource.
+    The document's ARNs have to be resolved. The policy has to allow the action on the resource.
     """
     before = list(pairs(document))
     left = [pair for pair in before if pair != (action, resource)]

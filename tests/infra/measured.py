@@ -1,4 +1,4 @@
-"""The metrics that a template's alarms and dashboard use, and those that AWS documents."""
+"""The metrics that a template's alarms and dashboard use, and the metrics that AWS documents."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ DOCUMENTED: dict[str, tuple[frozenset[str], tuple[set[str], ...]]] = {
     # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CloudWatch-Logs-Monitoring-CloudWatch-Metrics.html
     "AWS/Logs": (frozenset({"IncomingBytes", "IncomingLogEvents"}), ({"LogGroupName"},)),
 }
-"""AWS's namespaces: the documented metrics that are of use here, and their sets of dimensions."""
+"""The documented metrics and their sets of dimensions by AWS's namespace, as far as useful here."""
 
 
 class UsedMetric(NamedTuple):
@@ -62,7 +62,7 @@ class UsedMetric(NamedTuple):
 
 
 def of_alarms(template: Template) -> list[UsedMetric]:
-    """Return the metrics of the alarms, also those of an alarm on a formula."""
+    """Return the metrics of the alarms, including the metrics in an alarm's formula."""
     return [
         UsedMetric(
             metric["Namespace"],
@@ -90,7 +90,7 @@ def of_dashboard(template: Template) -> list[UsedMetric]:
         properties = widget["properties"]
         for metric in properties.get("metrics", ()):
             if isinstance(metric[0], dict):
-                continue  # a formula: its metrics are entries of their own, which the graph hides
+                continue  # a formula's metrics are separate entries, which the graph hides
             namespace, name, *rest = metric
             options = rest.pop() if rest and isinstance(rest[-1], dict) else {}
             dimensions = tuple(zip(rest[::2], rest[1::2], strict=True))

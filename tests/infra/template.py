@@ -32,7 +32,7 @@ SETTINGS = {
 
 
 def joined(value: Any) -> str:
-    """Return a value of the template as text, with names in braces for what AWS fills in."""
+    """Return a value of the template as text, in which references are names in braces."""
     if isinstance(value, str):
         return value
     [(function, argument)] = value.items()
@@ -94,7 +94,7 @@ class Template:
 
 
 Changed = Callable[[Mapping[str, str]], Template]
-"""A function that synthesizes a template with some settings changed."""
+"""The type of a function that synthesizes a template with changed settings."""
 
 
 def synthesize(
@@ -102,7 +102,7 @@ def synthesize(
 ) -> Template:
     """Return the template for SETTINGS after `changes` ("" removes a setting).
 
-    Settings of `env_file` count where these have none.
+    `env_file` has settings that SETTINGS lacks.
     """
     settings = load({**SETTINGS, **(changes or {})}, env_file)
     build(settings, outdir=folder).synth()
@@ -110,7 +110,7 @@ def synthesize(
 
 
 def problems(**changes: str) -> tuple[str, ...]:
-    """Return what is wrong with the tests' settings after changes ("" removes a setting)."""
+    """Return the problems of SETTINGS after `changes` ("" removes a setting)."""
     try:
         load({**SETTINGS, **changes}, None)
     except SettingsError as error:

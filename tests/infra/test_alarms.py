@@ -1,4 +1,4 @@
-"""The alarms: their limits, whom they mail, and what they tell people to do."""
+"""Tests of the alarms: their limits, their topic, and their advice to operators."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BAD = "breaching"
 
 @pytest.fixture
 def alarms(template: Template) -> dict[str, Any]:
-    """Properties of the alarms, by their names without the stack's."""
+    """Return the properties of the alarms, by their names without the stack's name."""
     return template.alarms
 
 
@@ -49,14 +49,14 @@ def rule_of(alarm: Mapping[str, Any]) -> tuple[Any, ...]:
     )
 
 
-def test_alarms_have_these_metrics_and_limits(alarms: dict[str, Any]) -> None:
+def test_alarms_have_the_expected_metrics_and_limits(alarms: dict[str, Any]) -> None:
     age, waiting = "ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible"
     dead = (waiting, "Maximum", ">=", 1, 300, 1, GOOD)
     assert {name: rule_of(alarm) for name, alarm in alarms.items()} == {
         **dict.fromkeys(ERRORS, ("Errors", "Sum", ">=", 1, 300, 1, GOOD)),
         "webhook-4xx": ("WebhookRejected", "Sum", ">=", 1, 300, 1, GOOD),
         "webhook-401": ("WebhookUnauthorized", "Sum", ">=", 10, HOUR, 1, GOOD),
-        # Its least value of an hour is 0 if Zoom signed any event with the stack's secret.
+        # The metric's minimum of an hour is 0 if Zoom signed any event with the stack's secret.
         "webhook-signature": ("WebhookWronglySigned", "Minimum", ">=", 1, HOUR, 1, GOOD),
         "webhook-5xx": ("WebhookNotTaken", "Sum", ">=", 1, 300, 1, GOOD),
         "webhook-latency": ("Latency", "Maximum", ">=", 10_000, 60, 3, GOOD),
@@ -75,11 +75,11 @@ def test_alarms_have_these_metrics_and_limits(alarms: dict[str, Any]) -> None:
     }
 
 
-def test_document_of_the_costs_counts_every_alarm(alarms: dict[str, Any]) -> None:
+def test_the_costs_document_counts_every_alarm(alarms: dict[str, Any]) -> None:
     assert len(alarms) == ALARMS
 
 
-def test_alarms_watch_the_resource_they_are_named_after(alarms: dict[str, Any]) -> None:
+def test_each_alarm_watches_the_resource_in_its_name(alarms: dict[str, Any]) -> None:
     def dimension(name: str, key: str) -> str:
         [value] = [each["Value"] for each in alarms[name]["Dimensions"] if each["Name"] == key]
         return str(value)
@@ -103,7 +103,7 @@ def test_alarms_watch_the_resource_they_are_named_after(alarms: dict[str, Any]) 
         assert dimension(name, "QueueName") == f"{STACK}-{queue}"
 
 
-def test_alarms_publish_to_the_topic_that_allows_it(
+def test_alarms_publish_to_a_topic_that_allows_cloudwatch(
     alarms: dict[str, Any], template: Template
 ) -> None:
     [topic] = template.of_type("AWS::SNS::Topic")
@@ -117,7 +117,7 @@ def test_alarms_publish_to_the_topic_that_allows_it(
     assert {"Service": "cloudwatch.amazonaws.com"} in allowed
 
 
-def test_the_upload_age_alarm_waits_as_long_as_the_patience_setting_says(changed: Changed) -> None:
+def test_the_upload_age_alarm_rings_two_hours_after_the_patience_setting(changed: Changed) -> None:
     patient = changed({"OC_INGEST_PATIENCE_HOURS": "24"})
     limit = patient.alarms["upload-age"]["Threshold"]
     assert limit == (24 + 2) * HOUR
@@ -129,13 +129,11 @@ def test_reconcile_has_no_idle_alarm_when_it_is_off(changed: Changed) -> None:
     assert "recordings-reconciled" in off
 
 
-def test_an_alarm_repeats_days_before_dead_letters_can_no_longer_be_retried(
+def test_a_second_alarm_rings_days_before_failed_messages_are_lost(
     alarms: dict[str, Any], template: Template
 ) -> None:
-    """SQS deletes a download's message after a time, and S3 deletes an upload's files.
-
-    CloudWatch looks back a week at most.
-    """
+    # SQS deletes a failed download's message after some days, and S3 deletes a failed upload's
+    # files. CloudWatch looks back a week at most.
     queues = template.queues
     [bucket] = [
         properties
@@ -154,7 +152,9 @@ def test_an_alarm_repeats_days_before_dead_letters_can_no_longer_be_retried(
         assert f"after {seconds // DAY}" in alarm["AlarmDescription"], kind
 
 
-def test_an_error_alarm_says_what_a_crash_of_its_function_means(alarms: dict[str, Any]) -> None:
+def test_an_error_alarm_describes_the_consequence_of_a_crash_of_its_function(
+    alarms: dict[str, Any],
+) -> None:
     descriptions = {name: alarms[f"{name}-errors"]["AlarmDescription"] for name in ERRORS_OF}
     assert {name for name, text in descriptions.items() if "message comes back" in text} == {
         "zoom-downloader",
@@ -166,12 +166,12 @@ def test_an_error_alarm_says_what_a_crash_of_its_function_means(alarms: dict[str
     assert "Whoever called it was told" in descriptions["status-query"]
 
 
-def test_no_alarm_needs_metric_math(alarms: dict[str, Any]) -> None:
-    """The local cloud can't deploy metric math."""
+def test_no_alarm_uses_metric_math(alarms: dict[str, Any]) -> None:
+    # The local cloud can't deploy metric math.
     assert not [name for name, alarm in alarms.items() if "Metrics" in alarm]
 
 
-def test_an_alarm_says_what_to_do_with_commands_that_exist(alarms: dict[str, Any]) -> None:
+def test_each_alarm_advises_commands_that_exist(alarms: dict[str, Any]) -> None:
     known = {*tasks.namespace.task_names, *(each for names in ALIASES.values() for each in names)}
     for name, alarm in alarms.items():
         what, _, to_do = alarm["AlarmDescription"].partition("Do: ")

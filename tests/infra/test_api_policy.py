@@ -1,4 +1,4 @@
-"""The API's resource policy: who may call which route, and that everything else is denied."""
+"""Tests of the API's resource policy: the callers of each route, and denial of all else."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OPEN = {
     ("POST", "slack"),
     ("OPTIONS", "ingest"),
 }
-"""Routes that anyone may call: the functions check signatures or tokens."""
+"""Routes that anyone may call, because their functions check signatures or tokens."""
 
 ONLY_ALLOWED = {("POST", "ingest"), ("GET", "status"), ("GET", "")}
 """Routes that only `INGEST_ALLOWED_IPS` may call."""
@@ -35,7 +35,10 @@ ONLY_ALLOWED = {("POST", "ingest"), ("GET", "status"), ("GET", "")}
 EVERY_ROUTE = sorted(OPEN | ONLY_ALLOWED)
 
 LARGEST_POLICY = 8192
-"""https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html, in bytes."""
+"""Maximum size of an API's resource policy, in bytes.
+
+https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
+"""
 
 
 def policy_of(template: Template) -> Mapping[str, Any]:
@@ -64,7 +67,7 @@ def holds(operator: str, condition: Mapping[str, Any], address: str) -> bool:
 
 
 def matches(pattern: str, resource: str) -> bool:
-    """Return whether a resource of a policy, with `*` and `?`, matches a requested one."""
+    """Return whether a policy's resource, with `*` and `?`, matches a requested resource."""
     expression = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
     return re.fullmatch(expression, resource, re.DOTALL) is not None
 
@@ -84,7 +87,7 @@ def effects(policy: Mapping[str, Any], resource: str, address: str) -> Iterator[
 def is_allowed(
     policy: Mapping[str, Any], method: str, path: str, address: str, stage: str = STAGE
 ) -> bool:
-    """Evaluate the policy as API Gateway does for a request that nobody has signed."""
+    """Return whether the policy allows an unsigned request, by the rules of API Gateway."""
     found = set(effects(policy, f"execute-api:/{stage}/{method}/{path}", address))
     return found == {"Allow"}
 
@@ -94,7 +97,7 @@ def spellings(path: str) -> tuple[str, ...]:
     return (path, f"{path}/") if path else ("",)
 
 
-def test_every_route_of_the_template_has_callers(template: Template) -> None:
+def test_the_policy_tests_cover_every_route_of_the_template(template: Template) -> None:
     assert set(methods_of(template)) == OPEN | ONLY_ALLOWED
 
 
@@ -210,7 +213,7 @@ def test_a_change_of_the_allowed_ips_deploys_the_api_again(
     later = changed({"INGEST_ALLOWED_IPS": STRANGER})
     for address, expected in ((STRANGER, True), (ALLOWED, False)):
         assert is_allowed(policy_of(later), "POST", "ingest", address) is expected
-    # API Gateway uses the old policy until the API is deployed again.
+    # API Gateway uses the old policy until CloudFormation deploys the API again.
     deployments = [set(t.of_type("AWS::ApiGateway::Deployment")) for t in (template, later)]
     assert deployments[0].isdisjoint(deployments[1])
 

@@ -1,4 +1,4 @@
-"""Optional protections: the site's own key, retention of logs, a web ACL, reserved concurrency."""
+"""Tests of optional protections: the site's key, log retention, web ACL, reserved concurrency."""
 
 from __future__ import annotations
 
@@ -29,12 +29,14 @@ def statements_on_keys(template: Template, function: Function) -> list[dict[str,
     return [each for each in found if any("kms:" in action for action in as_list(each["Action"]))]
 
 
-def test_the_template_has_nothing_of_what_is_off(template: Template) -> None:
+def test_the_template_has_no_optional_protection_by_default(template: Template) -> None:
     for name in ("kms", "Kms", "KMS", "SSESpecification", "WAF", "Reserved", "BucketKeyEnabled"):
         assert name not in template.text, name
 
 
-def test_the_sites_key_protects_queues_tables_bucket_topic_and_logs(encrypted: Template) -> None:
+def test_the_key_of_the_site_encrypts_queues_tables_bucket_topic_and_logs(
+    encrypted: Template,
+) -> None:
     queues = encrypted.queues.values()
     assert {queue["KmsMasterKeyId"] for queue in queues} == {KEY}
     assert not any("SqsManagedSseEnabled" in queue for queue in queues)
@@ -59,7 +61,7 @@ def test_the_sites_key_protects_queues_tables_bucket_topic_and_logs(encrypted: T
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
-def test_a_function_may_use_the_sites_key_only_by_way_of_its_services(
+def test_a_function_may_use_the_key_of_the_site_only_through_its_services(
     encrypted: Template, template: Template, function: Function
 ) -> None:
     assert statements_on_keys(template, function) == []
@@ -71,7 +73,7 @@ def test_a_function_may_use_the_sites_key_only_by_way_of_its_services(
     assert set(as_list(services)) == expected != set()
 
 
-def test_the_function_that_mails_may_use_the_key_for_the_topic(encrypted: Template) -> None:
+def test_log_notifications_may_use_the_key_of_the_site_for_the_topic(encrypted: Template) -> None:
     [statement] = statements_on_keys(encrypted, LOG_NOTIFICATIONS)
     assert "sns.us-east-1.amazonaws.com" in str(statement["Condition"])
     [other] = statements_on_keys(encrypted, UPLOADER)
@@ -86,7 +88,7 @@ def test_the_function_that_mails_may_use_the_key_for_the_topic(encrypted: Templa
         "arn:aws:kms:us-east-1:123456789012:alias/zip",
     ],
 )
-def test_a_key_that_is_no_arn_of_a_key_is_refused(key: str) -> None:
+def test_kms_key_arn_is_refused_when_it_is_not_the_arn_of_a_key(key: str) -> None:
     [problem] = problems(KMS_KEY_ARN=key)
     assert "the ARN of a key (not of an alias)" in problem
 
@@ -107,7 +109,7 @@ def test_a_web_acl_is_associated_with_the_stage(changed: Changed) -> None:
 
 
 @pytest.mark.parametrize("acl", [ACL.replace("regional", "global"), "zip", ACL[:-20]])
-def test_a_web_acl_that_an_api_cant_have_is_refused(acl: str) -> None:
+def test_web_acl_arn_is_refused_when_it_is_not_that_of_a_regional_acl(acl: str) -> None:
     [problem] = problems(WEB_ACL_ARN=acl)
     assert "the ARN of a regional web ACL" in problem
 
@@ -128,7 +130,7 @@ def test_all_logs_are_kept_as_long_as_the_setting_says(changed: Changed) -> None
 
 
 @pytest.mark.parametrize("days", ["0", "31", "six months", "-1", "180.0", "0180"])
-def test_a_retention_that_cloudwatch_hasnt_is_refused(days: str) -> None:
+def test_a_retention_that_cloudwatch_does_not_offer_is_refused(days: str) -> None:
     [problem] = problems(LOG_RETENTION_DAYS=days)
     assert problem.startswith(f"LOG_RETENTION_DAYS is {days!r}, but has to be one of 1, 3, 5, 7, ")
     assert problem.endswith(", 3653.")
@@ -142,6 +144,6 @@ def test_every_retention_of_cloudwatch_is_accepted() -> None:
 @pytest.mark.parametrize(
     "origins", ["opencast.example.edu", "https://oc.example.edu/admin", "*", "null", "ftp://x.edu"]
 )
-def test_an_origin_that_is_none_is_refused(origins: str) -> None:
+def test_a_text_that_is_not_an_origin_is_refused(origins: str) -> None:
     [problem] = problems(INGEST_ALLOWED_ORIGINS=origins)
     assert "has to be origins like https://opencast.example.edu" in problem

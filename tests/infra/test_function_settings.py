@@ -1,4 +1,4 @@
-"""The stack gives each function the settings and secrets that the function reads."""
+"""Tests that the stack gives each function the settings and secrets that the function reads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ every_function = pytest.mark.parametrize("function", FUNCTIONS, ids=lambda each:
 
 
 def fields_of(function: Function) -> list[msgspec.structs.FieldInfo]:
-    """Return the fields that a function reads settings of the table into."""
+    """Return the fields of a function's settings and secrets that are in the settings table."""
     settings, secrets = READS[function]
     fields = [
         *msgspec.structs.fields(settings),
@@ -29,22 +29,24 @@ def fields_of(function: Function) -> list[msgspec.structs.FieldInfo]:
 
 
 @every_function
-def test_the_table_names_the_functions_that_read_a_setting(function: Function) -> None:
+def test_the_settings_table_names_the_functions_that_read_a_setting(function: Function) -> None:
     rows = {name for name, row in TABLE.items() if function in row.read_by}
     assert rows == {field.encode_name for field in fields_of(function)}
 
 
 @every_function
-def test_settings_table_marks_the_secrets_of_each_function(function: Function) -> None:
+def test_the_settings_table_marks_the_secrets_of_each_function(function: Function) -> None:
     _, secrets = READS[function]
     expected = set(read.variables_of(secrets)) if secrets else set()
     assert set(READ_BY[function]) == expected
-    # The signing key is no setting and has no row: the first deployment makes it.
+    # The first deployment makes the signing key, which therefore has no row in the table.
     assert all(TABLE[name].secret for name in expected - {SIGNING_KEY})
 
 
 @every_function
-def test_a_function_has_the_same_default_of_a_setting_as_the_table(function: Function) -> None:
+def test_a_function_has_the_same_default_of_a_setting_as_the_settings_table(
+    function: Function,
+) -> None:
     optional = [field for field in fields_of(function) if not field.required]
     defaults = {field.encode_name: text_of(field.default) for field in optional}
     assert defaults == {name: text_of(TABLE[name].default) for name in defaults}
@@ -59,13 +61,13 @@ def test_a_stack_is_refused_without_a_setting_that_a_function_requires(function:
 
 
 @every_function
-def test_the_environment_of_a_function_has_exactly_what_the_function_reads(
+def test_the_environment_of_a_function_has_exactly_the_settings_that_it_reads(
     template: Template, function: Function
 ) -> None:
     functions = template.functions
     variables: dict[str, Any] = functions[function.name]["Environment"]["Variables"]
     settings, _ = READS[function]
     assert sorted(variables) == sorted(read.variables_of(settings))
-    # CloudFormation replaces references by text, here "x". The function has to read the rest.
+    # CloudFormation replaces references by text, for which "x" stands here.
     filled = {name: value if isinstance(value, str) else "x" for name, value in variables.items()}
     assert read.read(settings, filled).stack_name == STACK

@@ -1,4 +1,4 @@
-"""The functions in the template: their properties, their grants, and what invokes them."""
+"""Tests of the functions in the template: their properties, grants and invocations."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ EXPECTED: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {
         (("sns:Publish",), (f"arn:aws:sns:{REGION}:{ACCOUNT}:{STACK}-notifications",)),
     ],
 }
-"""The grants of each function, without those on its secrets and its log group."""
+"""The grants of each function, except the grants on its secrets and its log group."""
 
 
 def secret_grants(function: Function) -> list[Grant]:
@@ -184,7 +184,7 @@ def test_only_lambda_may_assume_the_roles_of_the_functions(template: Template) -
         assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}
 
 
-def test_queues_invoke_the_alias_for_one_message_at_a_time(template: Template) -> None:
+def test_queues_invoke_the_release_alias_with_one_message_each(template: Template) -> None:
     mappings = template.of_type("AWS::Lambda::EventSourceMapping")
     at_once = {}
     for mapping in mappings.values():
@@ -237,8 +237,8 @@ def test_follow_runs_every_minute_only_when_it_is_on(template: Template, changed
     assert (rule["ScheduleExpression"], rule["State"]) == ("rate(1 minute)", "ENABLED")
 
 
-def test_invocations_of_slack_by_itself_are_never_retried(template: Template) -> None:
-    """A retry would post an answer twice."""
+def test_invocations_of_the_slack_function_by_itself_are_never_retried(template: Template) -> None:
+    # A retry would post Slack's answer twice.
     [config] = template.of_type("AWS::Lambda::EventInvokeConfig").values()
     function = template.resources[config["FunctionName"]["Ref"]]["Properties"]
     assert template.short(function["FunctionName"]) == "slack"
@@ -248,12 +248,13 @@ def test_invocations_of_slack_by_itself_are_never_retried(template: Template) ->
 
 
 def test_the_lock_of_the_schedule_outlives_the_function_that_holds_it(template: Template) -> None:
-    """Otherwise a second update would begin while the first one still writes."""
+    # After an early end of the lock, a second update would begin while the first update still
+    # writes.
     seconds = template.functions[SCHEDULE_UPDATE.name]["Timeout"]
     assert seconds < LIFE_SECONDS < COMMAND_SECONDS
 
 
-def test_all_log_groups_keep_six_months(template: Template) -> None:
+def test_all_log_groups_keep_records_for_six_months(template: Template) -> None:
     groups = template.named("AWS::Logs::LogGroup", "LogGroupName")
     expected = {f"/aws/lambda/{STACK}-{function.name}" for function in FUNCTIONS}
     [api] = template.of_type("AWS::ApiGateway::RestApi")
@@ -312,7 +313,7 @@ def test_only_the_functions_that_call_opencast_run_in_its_vpc(
     }
 
 
-def test_code_of_the_uploader_may_not_use_the_rights_by_which_lambda_attaches_it(
+def test_the_code_of_the_uploader_may_not_use_the_vpc_grants_of_lambda(
     changed: Changed,
 ) -> None:
     inside = changed({"OC_SUBNET_IDS": "subnet-1a", "OC_SECURITY_GROUP_ID": "sg-3c"})
@@ -331,7 +332,7 @@ def test_code_of_the_uploader_may_not_use_the_rights_by_which_lambda_attaches_it
     assert resolve(condition, inside.resources) == {"lambda:SourceFunctionArn": arn}
 
 
-def test_a_looked_up_opencast_is_in_the_template(tmp_path: Path) -> None:
+def test_the_template_has_the_address_and_network_of_a_looked_up_opencast(tmp_path: Path) -> None:
     env_file = tmp_path / ".env"
     cache_file(env_file).write_text(
         "OC_CLUSTER_NAME=oc\nSTACK_TYPE=ecs\nOPENCAST_BASE_URL=https://admin.oc.example.edu\n"

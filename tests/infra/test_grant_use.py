@@ -1,4 +1,4 @@
-"""Each grant is needed by a scenario of the end-to-end tests, or has a reason why none needs it."""
+"""Tests that each grant has an end-to-end scenario that needs it, or a reason for having none."""
 
 from __future__ import annotations
 
@@ -24,28 +24,30 @@ NAMES = Names(STACK)
 
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory: pytest.TempPathFactory) -> list[Grant]:
-    """The grants of a stack that has every grant that it can have."""
+    """Return the grants of a stack with all optional grants."""
     changes = {"OC_SUBNET_IDS": "subnet-1", "OC_SECURITY_GROUP_ID": "sg-1"}
     return grants(synthesize(tmp_path_factory.mktemp("synth"), changes))
 
 
 def keys(grant: Grant) -> set[tuple[str, str, str]]:
-    """Return the keys by which a table may name a grant."""
+    """Return the keys under which a table of the end-to-end tests may list a grant."""
     name = short_name_of(grant, NAMES)
     return {(grant.function, *key) for key in ((grant.action, name), (grant.action, ""), ("", ""))}
 
 
 def is_tried(grant: Grant) -> bool:
-    """Return whether the end-to-end tests take the grant away."""
+    """Return whether the end-to-end tests run once without the grant."""
     is_enforced = grant.action not in NOT_ENFORCED or (grant.function, grant.action) in ENFORCED
     return is_enforced and not keys(grant) & set(HELD_BY_UNIT_TESTS)
 
 
-def test_every_grant_has_a_scenario_or_a_reason(everything: list[Grant]) -> None:
+def test_every_grant_has_an_end_to_end_scenario_or_a_reason(everything: list[Grant]) -> None:
     assert [g for g in everything if is_tried(g) and not keys(g) & set(NEEDED_BY)] == []
 
 
-def test_every_scenario_and_every_reason_belongs_to_a_grant(everything: list[Grant]) -> None:
+def test_every_end_to_end_scenario_and_every_reason_belongs_to_a_grant(
+    everything: list[Grant],
+) -> None:
     tried = {key for grant in everything if is_tried(grant) for key in keys(grant)}
     assert set(NEEDED_BY) - tried == set()
     assert set(HELD_BY_UNIT_TESTS) - {key for grant in everything for key in keys(grant)} == set()

@@ -1,4 +1,4 @@
-"""The table of grants in docs/security.md: up to date, complete, and legible."""
+"""Tests of the table of grants in docs/security.md."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_the_table_of_grants_names_the_setting_that_adds_a_grant(rows: list[Row]
         assert line.endswith("| everything, with `OC_SUBNET_IDS` |")
 
 
-def test_resources_with_the_same_actions_share_a_line_of_the_table() -> None:
+def test_resources_with_the_same_actions_share_a_line_of_the_table_of_grants() -> None:
     found = [
         Grant(WEBHOOK.name, "sqs:SendMessage", f"{QUEUE}a"),
         Grant(WEBHOOK.name, "sqs:SendMessage", f"{QUEUE}b"),
@@ -76,7 +76,7 @@ def test_resources_with_the_same_actions_share_a_line_of_the_table() -> None:
     ]
 
 
-def test_what_every_function_may_do_is_in_the_table_once() -> None:
+def test_a_grant_of_every_function_is_in_the_table_of_grants_once() -> None:
     found = [
         Grant(f.name, "logs:PutLogEvents", f"arn:aws:logs:x:1:log-group:/aws/lambda/zip-{f.name}:*")
         for f in FUNCTIONS
@@ -85,7 +85,7 @@ def test_what_every_function_may_do_is_in_the_table_once() -> None:
     assert lines == ["| each | `logs:PutLogEvents` | its own log group |"]
 
 
-def test_a_resource_of_an_unknown_kind_is_no_line_of_the_table() -> None:
+def test_the_table_of_grants_refuses_a_resource_of_an_unknown_kind() -> None:
     with pytest.raises(ValueError, match="has no kind for arn:aws:kms:x"):
         described("arn:aws:kms:x", WEBHOOK, STACK)
     log_group = f"arn:aws:logs:x:1:log-group:/aws/lambda/{STACK}-{UPLOADER.name}:*"
@@ -101,21 +101,23 @@ def test_a_resource_of_an_unknown_kind_is_no_line_of_the_table() -> None:
     ],
     ids=["not action", "condition"],
 )
-def test_a_statement_that_the_table_can_not_show_is_an_error(statement: dict[str, str]) -> None:
+def test_the_table_of_grants_refuses_a_statement_that_it_can_not_show(
+    statement: dict[str, str],
+) -> None:
     with pytest.raises(ValueError, match="can't show the statement"):
         list(grants_document.pairs({"Statement": [statement]}))
 
 
-def test_a_denial_is_no_grant() -> None:
+def test_the_table_of_grants_ignores_denials() -> None:
     denial = {"Effect": "Deny", "Action": "a:X", "Resource": "r"}
     assert not list(grants_document.pairs({"Statement": [denial]}))
 
 
-def test_a_document_without_the_lines_around_the_table_is_an_error() -> None:
+def test_the_grants_document_is_refused_without_the_lines_around_its_table() -> None:
     with pytest.raises(ValueError, match="lacks the lines"):
         grants_document.document("# Security\n", [])
 
 
-def test_each_kind_of_resource_has_a_pattern_with_one_name() -> None:
+def test_each_kind_of_resource_has_a_pattern_with_one_group() -> None:
     for kind in KINDS:
         assert re.compile(kind.pattern.format(stack="zip", function="f")).groups == 1

@@ -1,4 +1,4 @@
-"""Alarms and dashboard use metrics that exist, and the dashboard shows all metrics of ours."""
+"""Tests of the metrics in alarms and dashboard."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAMED_BY = {
     "TableName": ("AWS::DynamoDB::Table", "TableName"),
     "LogGroupName": ("AWS::Logs::LogGroup", "LogGroupName"),
 }
-"""Dimensions that name resources: the resources' type, and their property with the name."""
+"""The type of the resources that a dimension names, and their property with the name."""
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_the_stage_measures_exactly_the_routes_whose_metrics_are_used(
     assert {path for _, path in measured} <= paths
 
 
-def test_the_dashboard_shows_every_metric_of_our_own(template: Template) -> None:
+def test_the_dashboard_shows_every_metric_of_the_functions(template: Template) -> None:
     shown = {metric.name for metric in of_dashboard(template) if metric.namespace == OWN}
     assert shown == set(Metric)
 
@@ -86,12 +86,14 @@ def test_the_dashboard_shows_every_function_queue_and_table(template: Template) 
         assert {properties[key] for properties in template.of_type(resource_type).values()} <= shown
 
 
-def test_statistics_have_the_names_of_cloudwatch(used: list[UsedMetric]) -> None:
+def test_statistics_have_names_that_cloudwatch_knows(used: list[UsedMetric]) -> None:
     for metric in used:
         assert re.fullmatch(STATISTICS, metric.statistic), metric
 
 
-def test_the_dashboard_has_its_name_and_its_address_is_exported(template: Template) -> None:
+def test_the_dashboard_is_named_after_the_stack_and_its_address_is_exported(
+    template: Template,
+) -> None:
     [dashboard] = template.of_type("AWS::CloudWatch::Dashboard").values()
     assert dashboard["DashboardName"] == f"{STACK}-pipeline"
     outputs = [
@@ -157,7 +159,7 @@ SHOWN = {
     },
     "What is paid for: how many bytes are logged?": {"IncomingBytes"},
 }
-"""The metrics that answer each question."""
+"""The metrics that answer each question of the dashboard."""
 
 
 def test_each_question_of_the_dashboard_is_answered_by_its_metrics(template: Template) -> None:
@@ -185,7 +187,7 @@ def test_the_billed_gb_seconds_use_the_memory_of_each_function(template: Templat
 
 
 def test_the_dashboard_shows_the_indexes_of_tables(template: Template) -> None:
-    """A table's units don't include those of its indexes, which Opencast's page queries all day."""
+    # A table's units don't include the units of its indexes, which Opencast's page queries all day.
     shown = {
         (found["TableName"], found["GlobalSecondaryIndexName"])
         for metric in of_dashboard(template)

@@ -1,6 +1,6 @@
 """Checks of the stack by cdk-nag's AwsSolutions rules. REASONS justifies each accepted finding.
 
-A reason without a finding is an error too. Only this test uses cdk-nag: the app works without it.
+A reason without a finding is an error, too. Only this test uses cdk-nag.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ EVERYTHING = {
     "OC_SECURITY_GROUP_ID": "sg-0123456789abcdef0",
     "CODEBUILD_SOURCE_URL": "https://github.com/example/zip",
 }
-"""Settings with which a stack has every resource that it can have."""
+"""Settings of a stack with all optional resources."""
 
 SELF_AUTHENTICATING = (
     "Zoom, Slack and Opencast can't sign in with IAM or Cognito. The functions check each request "
@@ -96,7 +96,7 @@ REASONS = {
 
 
 class Finding(NamedTuple):
-    """A rule that a construct breaks. Rules about grants name the grant in brackets."""
+    """A rule that a construct breaks. In `rule`, rules about grants name the grant in brackets."""
 
     rule: str
     path: str
@@ -107,7 +107,7 @@ def findings(tmp_path_factory: pytest.TempPathFactory) -> set[Finding]:
     folder = tmp_path_factory.mktemp("nag")
     app = build(load(EVERYTHING, None), outdir=folder)
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))
-    # It raises for all findings, also for accepted ones; the report lists them.
+    # `synth` raises an error for every finding, also for accepted findings.
     with pytest.raises(RuntimeError, match="ValidationFailed"):
         app.synth()
     report = json.loads((folder / "validation-report.json").read_text())

@@ -1,4 +1,4 @@
-"""Alerts in the template: the topic, and which log records of which functions are mailed."""
+"""Tests of alerts in the template: the topic, and the log records that are mailed."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def pattern_of(template: Template) -> str:
     return str(pattern)
 
 
-def test_the_logs_of_all_functions_but_log_notifications_are_filtered(template: Template) -> None:
+def test_log_notifications_gets_the_logs_of_all_other_functions(template: Template) -> None:
     filters = template.of_type("AWS::Logs::SubscriptionFilter").values()
     groups = [
         template.resources[each["LogGroupName"]["Ref"]]["Properties"]["LogGroupName"]
         for each in filters
     ]
     others = [function for function in FUNCTIONS if function != LOG_NOTIFICATIONS]
-    # A log group may have two filters; the other is left for a site that ships its logs.
+    # A log group may have two filters. A site needs the second filter to ship its logs.
     assert sorted(groups) == sorted(f"/aws/lambda/{STACK}-{other.name}" for other in others)
     for each in filters:
         alias = template.resources[each["DestinationArn"]["Ref"]]
@@ -38,7 +38,7 @@ def test_the_logs_of_all_functions_but_log_notifications_are_filtered(template: 
 
 
 def test_a_log_filter_is_created_after_its_permission(template: Template) -> None:
-    """CloudWatch tests a new filter's function, and refuses one that it may not invoke."""
+    # CloudWatch tests a new filter's function, and refuses a function that it may not invoke.
     for resource in template.resources.values():
         if resource["Type"] == "AWS::Logs::SubscriptionFilter":
             [permission] = [
@@ -50,7 +50,7 @@ def test_a_log_filter_is_created_after_its_permission(template: Template) -> Non
 
 
 def is_of_reconcile(template: Template, permission: Mapping[str, Any]) -> bool:
-    """Return whether a permission belongs to the rule that starts reconcile."""
+    """Return whether a permission belongs to the rule that invokes reconcile."""
     source = template.resources[permission["SourceArn"]["Fn::GetAtt"][0]]["Properties"]
     return str(source.get("Name", "")).endswith("-reconcile")
 
@@ -75,7 +75,7 @@ def test_only_log_groups_and_the_repeats_rule_may_invoke_log_notifications(
 
 
 @pytest.mark.parametrize("level", Level)
-def test_the_log_filter_matches_what_log_notifications_mails(
+def test_the_log_filter_matches_the_records_that_log_notifications_mails(
     changed: Changed, level: Level
 ) -> None:
     template = changed({"LOG_NOTIFICATIONS_FILTER_LOG_LEVEL": level.name.lower()})
@@ -94,7 +94,7 @@ def test_the_log_filter_matches_what_log_notifications_mails(
     assert len(pattern) <= 1024
 
 
-def test_log_records_from_error_on_are_mailed_by_default(template: Template) -> None:
+def test_log_records_of_error_and_above_are_mailed_by_default(template: Template) -> None:
     pattern = pattern_of(template)
     assert [level for level in Level if matches(pattern, line_of(level.name))] == [
         Level.ERROR,
@@ -110,7 +110,7 @@ def test_the_topic_mails_to_the_notification_email(template: Template) -> None:
     assert subscription["TopicArn"] == {"Ref": topic_id}
 
 
-def test_topic_accepts_only_alarms_of_this_account_and_only_by_tls(template: Template) -> None:
+def test_the_topic_accepts_only_alarms_of_this_account_and_only_by_tls(template: Template) -> None:
     [policy] = template.of_type("AWS::SNS::TopicPolicy").values()
     statements = {each["Effect"]: each for each in policy["PolicyDocument"]["Statement"]}
     assert len(policy["PolicyDocument"]["Statement"]) == 2

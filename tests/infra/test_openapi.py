@@ -1,4 +1,4 @@
-"""docs/openapi.yaml is valid and agrees with the template and the functions' code."""
+"""Tests that docs/openapi.yaml is valid and agrees with the template and the code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.infra.test_resources import function_called, methods_of
 
 SOURCE = Path(__file__).resolve().parents[2] / "functions"
 GATEWAY = {("POST", "ingest"): {403}, ("GET", "status"): {403}, ("GET", ""): {403}}
-"""The statuses with which API Gateway answers by the API's policy, without calling a function."""
+"""The statuses of API Gateway's own answers because of the API's policy, by route."""
 
 NEVER = {
     ("POST", "ingest"): {401: "it signs its own events, and verifies nothing"},
@@ -29,10 +29,10 @@ NEVER = {
 
 
 def statuses_of(module: str) -> set[int]:
-    """Return the statuses that a function may answer, as its code says.
+    """Return the statuses that a function may answer, read from its code.
 
-    These are the statuses that its own file gives to answers, and those of each RequestError that
-    it or one of our modules that it imports raises.
+    The result has the statuses of answers in the function's own file, and of each RequestError that
+    the file or an imported module of this project raises.
     """
     found: set[int] = set()
     for file in closure(module, SOURCE):
@@ -54,7 +54,7 @@ def raised(tree: ast.Module) -> Iterator[type[errors.RequestError]]:
 
 
 MAKES_AN_ANSWER = {"Answer", "json_answer", "_message", "_text_answer", "AwsFailure"}
-"""Calls whose first argument, or whose argument `status`, is the status of an answer."""
+"""Functions whose first argument, or whose argument `status`, is the status of an answer."""
 
 
 def answered(tree: ast.Module) -> Iterator[int]:

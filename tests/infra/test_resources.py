@@ -1,4 +1,4 @@
-"""Queues, tables, bucket, API, exports and build project in the template."""
+"""Tests of queues, tables, bucket, API, exports and build project in the template."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ def function_called(template: Template, method: Mapping[str, Any]) -> str:
     return template.short(function["FunctionName"])
 
 
-def test_cfn_lint_finds_no_error(template_file: Path) -> None:
-    # W3005: CDK adds to each function a dependency on its role that a reference implies.
+def test_cfn_lint_finds_no_error_in_the_template(template_file: Path) -> None:
+    # W3005 reports redundant dependencies, of which CDK adds one to each function.
     program = Path(sys.executable).with_name("cfn-lint")
     command = [str(program), "--ignore-checks", "W3005", "--template", str(template_file)]
     lint = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (lint.returncode, lint.stdout, lint.stderr) == (0, "", "")
 
 
-def test_no_secret_is_in_the_template_or_beside_it(template_file: Path) -> None:
+def test_no_synthesized_file_contains_a_secret(template_file: Path) -> None:
     files = [path for path in template_file.parent.rglob("*") if path.is_file()]
     assert len(files) > 3
     for path in files:
@@ -60,7 +60,7 @@ def test_no_secret_is_in_the_template_or_beside_it(template_file: Path) -> None:
         assert not [name for name, value in SECRET_SETTINGS.items() if value in text], path
 
 
-def test_queues_are_encrypted_and_have_their_dead_letter_queues(template: Template) -> None:
+def test_queues_are_encrypted_and_have_dead_letter_queues(template: Template) -> None:
     queues = template.queues
     assert set(queues) == {"download", "download-dlq", "upload.fifo", "upload-dlq.fifo"}
     for name, queue in queues.items():
@@ -125,7 +125,7 @@ def test_the_visibility_timeout_of_a_queue_is_a_little_longer_than_the_timeout_o
         ("zoom-uploader", "UPLOAD_RECEIVE_LIMIT", "upload.fifo"),
     ],
 )
-def test_a_queue_delivers_a_message_some_more_times_than_its_function_works_on_it(
+def test_a_queue_delivers_a_message_more_often_than_its_function_works_on_it(
     changed: Changed, function: str, variable: str, queue: str
 ) -> None:
     template = changed({"OC_INGEST_PATIENCE_HOURS": "24", "OC_OUTAGE_HOURS": "36"})
@@ -146,7 +146,7 @@ def test_queues_and_bucket_refuse_requests_without_tls(template: Template) -> No
         assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
-def test_tables_have_their_keys_expiration_and_recovery(template: Template) -> None:
+def test_tables_have_the_expected_keys_expiration_and_recovery(template: Template) -> None:
     tables = template.tables
     keys = {name: table["KeySchema"] for name, table in tables.items()}
     assert keys == {
@@ -193,7 +193,7 @@ def test_the_ledger_has_an_index_of_the_records_to_follow(template: Template) ->
 
 
 @pytest.mark.parametrize(("days", "alarm_after"), [("3", 1), ("10", 7), ("30", 7)])
-def test_staging_days_set_the_buckets_expiration_and_the_age_alarm_of_the_upload_dlq(
+def test_staging_days_set_the_expiration_of_the_bucket_and_the_age_alarm_of_the_upload_dlq(
     changed: Changed, days: str, alarm_after: int
 ) -> None:
     template = changed({"STAGING_DAYS": days})
@@ -204,7 +204,9 @@ def test_staging_days_set_the_buckets_expiration_and_the_age_alarm_of_the_upload
     assert f"deleted after {days};" in alarm["AlarmDescription"]
 
 
-def test_the_staging_bucket_is_private_encrypted_and_expires_its_files(template: Template) -> None:
+def test_the_staging_bucket_is_private_and_encrypted_and_expires_its_files(
+    template: Template,
+) -> None:
     [bucket] = template.of_type("AWS::S3::Bucket").values()
     assert bucket["BucketName"] == f"{STACK}-zoom-recording-files"
     assert bucket["LifecycleConfiguration"]["Rules"] == [
@@ -279,7 +281,7 @@ def test_the_api_may_invoke_an_alias_only_by_its_routes(template: Template) -> N
     routes = set()
     for permission in template.of_type("AWS::Lambda::Permission").values():
         if permission["Principal"] != "apigateway.amazonaws.com":
-            continue  # see test_notifications.py
+            continue  # tests/infra/test_notifications.py checks the other callers
         target = template.resources[permission["FunctionName"]["Ref"]]
         assert target["Type"] == "AWS::Lambda::Alias"
         routes.add(permission["SourceArn"]["Fn::Join"][1][-1])
@@ -362,7 +364,7 @@ def test_every_resource_that_can_have_tags_has_the_tags_of_the_stack(template: T
     assert all(tags == expected for tags in tagged)
 
 
-def test_codebuild_takes_revisions_from_the_repository_that_is_set(
+def test_codebuild_takes_revisions_from_the_repository_of_the_setting(
     template: Template, changed: Changed
 ) -> None:
     [project] = template.of_type("AWS::CodeBuild::Project").values()
@@ -377,7 +379,7 @@ def test_codebuild_takes_revisions_from_the_repository_that_is_set(
 
 
 def test_every_route_but_the_webhook_is_throttled(template: Template) -> None:
-    """CloudFormation names the root `/`, and all other routes with an escaped slash."""
+    # CloudFormation names the root `/`, and all other routes with an escaped slash.
     [stage] = template.of_type("AWS::ApiGateway::Stage").values()
     assert {
         (route["HttpMethod"], route["ResourcePath"]): (

@@ -1,4 +1,4 @@
-"""Settings of a stack: how they are read, and how wrong ones are named."""
+"""Tests of reading a stack's settings, and of the messages about wrong settings."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ ALLOW_UNSIGNED_WEBHOOKS WEBHOOK_DELAY_SECONDS SCHEDULE_UPDATE_TOKEN API_BASE_URL
 CODEBUILD_SOURCE_URL RECONCILE_DAYS LAMBDA_ARCHITECTURE LAMBDA_RUNTIME DOWNLOAD_CONNECTIONS
 GSHEETS_API_BASE_URL DOWNLOADS_AT_ONCE OC_OUTAGE_HOURS
 """.split()
-"""Settings that a site may have in its `.env`: removing or renaming one breaks the site."""
+"""Settings that sites have in their `.env`, so that none may be removed or renamed."""
 
 
-def test_the_table_has_every_setting_that_a_site_may_have() -> None:
+def test_the_settings_table_keeps_every_setting_that_sites_use() -> None:
     assert set(KNOWN_NAMES) <= set(TABLE)
 
 
-def test_every_missing_setting_is_named_at_once() -> None:
+def test_all_missing_settings_are_named_at_once() -> None:
     with pytest.raises(SettingsError) as raised:
         load({}, None)
     message = str(raised.value)
@@ -136,7 +136,7 @@ def test_settings_that_are_not_given_have_their_defaults() -> None:
         ("AWS_DEFAULT_REGION", "us-east-1a", "a region of AWS, like us-east-1"),
     ],
 )
-def test_a_wrong_setting_is_named_with_its_value_and_what_it_has_to_be(
+def test_a_wrong_setting_is_named_with_its_value_and_the_required_form(
     name: str, value: str, wanted: str
 ) -> None:
     [problem] = [line for line in problems(**{name: value}) if line.startswith(f"{name} ")]
@@ -144,7 +144,7 @@ def test_a_wrong_setting_is_named_with_its_value_and_what_it_has_to_be(
     assert repr(value.strip()) in problem
 
 
-def test_a_sheet_is_refused_without_its_document_or_its_tabs() -> None:
+def test_a_schedule_sheet_is_refused_without_its_document_or_its_tabs() -> None:
     assert load(SETTINGS, None).gsheets_sheet_names == ()
     [problem] = problems(GSHEETS_DOC_ID="abc")
     assert problem.startswith("GSHEETS_SHEET_NAMES is missing")
@@ -176,7 +176,7 @@ def test_staged_files_have_to_stay_as_long_as_an_upload_waits_for_opencast() -> 
     assert problems(OC_INGEST_PATIENCE_HOURS="168", STAGING_DAYS="8") == ()
 
 
-def test_days_of_staging_are_refused_together_with_every_other_wrong_setting() -> None:
+def test_staging_days_are_refused_together_with_every_other_wrong_setting() -> None:
     wrong = {"OC_INGEST_PATIENCE_HOURS": "168", "DOWNLOADS_AT_ONCE": "1"}
     assert {problem.split()[0] for problem in problems(**wrong)} == {
         "STAGING_DAYS",
@@ -197,7 +197,7 @@ def test_the_older_name_of_the_slack_groups_is_read_when_the_new_one_is_not_give
         assert load({**SETTINGS, **groups}, None).slack_allowed_groups == ("staff", "chairs")
 
 
-def test_one_complete_way_into_the_zoom_api_is_required() -> None:
+def test_one_complete_kind_of_access_to_the_zoom_api_is_required() -> None:
     none = dict.fromkeys(
         (
             "APIGEE_KEY",
@@ -243,7 +243,7 @@ def test_a_vpc_is_refused_without_subnets_or_security_group() -> None:
     assert settings.network == Network(("subnet-1",), "sg-1")
 
 
-def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+def test_the_environment_overrides_the_settings_file(tmp_path: Path) -> None:
     env_file = tmp_path / ".env"
     lines = {**SETTINGS, "BUFFER_MINUTES": "10", "MINIMUM_DURATION": "7"}
     env_file.write_text("".join(f"{name}='{value}'\n" for name, value in lines.items()))
@@ -251,7 +251,7 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     assert (settings.buffer_minutes, settings.minimum_duration) == (20, 7)
 
 
-def test_a_dollar_in_a_secret_of_a_file_is_kept(tmp_path: Path) -> None:
+def test_a_dollar_sign_in_a_secret_of_the_settings_file_is_kept(tmp_path: Path) -> None:
     env_file = tmp_path / ".env"
     env_file.write_text("OPENCAST_API_PASSWORD=a${HOME}b\n")
     settings = load({k: v for k, v in SETTINGS.items() if k != "OPENCAST_API_PASSWORD"}, env_file)

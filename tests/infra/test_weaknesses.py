@@ -1,4 +1,4 @@
-"""Weak settings: refused, or accepted by name."""
+"""Tests of weak settings, which are refused or accepted by name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SLACK_SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
 
 
 def found(**changes: str) -> dict[str, bool]:
-    """Return the weak settings among the tests' settings after changes, and which are accepted."""
+    """Return whether each weak setting among SETTINGS after `changes` is accepted, by name."""
     return {
         weakness.setting: weakness.is_accepted
         for weakness in weaknesses({**SETTINGS, **changes}, None)
@@ -95,7 +95,7 @@ def test_usual_settings_are_not_weak(changes: dict[str, str]) -> None:
     assert problems(**changes) == ()
 
 
-def test_an_open_door_that_a_setting_opens_is_named_but_not_refused() -> None:
+def test_an_open_endpoint_that_a_setting_allows_is_named_but_not_refused() -> None:
     doors = {
         "ALLOW_UNSIGNED_WEBHOOKS": "true",
         "WEBHOOK_VALIDATION_SECRET_TOKEN": "",
@@ -131,12 +131,12 @@ def test_weak_settings_are_named_when_others_are_missing_or_wrong() -> None:
     assert [weakness.setting for weakness in weaknesses({}, None)] == ["INGEST_ALLOWED_ORIGINS"]
 
 
-def test_pages_of_any_origin_are_named_but_not_refused() -> None:
+def test_missing_ingest_allowed_origins_are_named_but_not_refused() -> None:
     assert found(INGEST_ALLOWED_ORIGINS="") == {"INGEST_ALLOWED_ORIGINS": True}
     assert problems(INGEST_ALLOWED_ORIGINS="") == ()
 
 
-def test_no_reason_shows_a_secret() -> None:
+def test_no_reason_for_a_weakness_shows_a_secret() -> None:
     for name in ("WEBHOOK_VALIDATION_SECRET_TOKEN", "OPENCAST_API_PASSWORD"):
         assert weak_secret(name, "Qz7")
         assert "Qz7" not in weak_secret(name, "Qz7")

@@ -1,4 +1,4 @@
-"""A target whose AWS gives prepared answers; every other call goes to the in-process AWS."""
+"""A target whose calls of AWS get prepared answers, or else reach the in-process AWS."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ops.target import Target
 from tests.cloud import REGION
 
 Answer = tuple[int, dict[str, Any]]
-"""An HTTP status, and the content that botocore would have parsed."""
+"""An HTTP status, and the content as botocore parses it."""
 
 
 def target_answering(answers: Mapping[str, Answer], stack: str = "test") -> Target:

@@ -1,4 +1,4 @@
-"""Fixtures that several tests of the commands share."""
+"""Fixtures that several test modules of the commands share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.ops.queue_harness import DOWNLOADS, UPLOADS, Queues
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option that writes tests/ops/outputs/ anew."""
+    """Add the option `--rewrite-outputs`, which writes the files in tests/ops/outputs/."""
     parser.addoption(
         "--rewrite-outputs",
         action="store_true",
@@ -46,7 +46,7 @@ def stacks(aws: Cloud, clock: Clock) -> Stacks:
 
 @pytest.fixture
 def shell_of_stack(aws: Cloud, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """A shell whose settings name the stack `test`, which CloudFormation knows."""
+    """Return a patch of the shell, whose settings name the existing stack `test`."""
     settings = {"STACK_NAME": "test", "AWS_REGION": REGION, "LAMBDA_CODE_BUCKET": aws.bucket}
     for name, value in {**settings, "NONINTERACTIVE": "1"}.items():
         monkeypatch.setenv(name, value)

@@ -1,4 +1,4 @@
-"""The harness of `invoke migrate`: an old stack beside this stack, in the in-process AWS."""
+"""The harness of `invoke migrate`: an old stack and a new stack in the in-process AWS."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OLD = "old-zip"
 
 @dataclass
 class Stacks:
-    """The old stack's tables, and this stack."""
+    """The tables of the old stack, and the new stack as target and `aws`."""
 
     aws: Cloud
     target: Target
@@ -59,7 +59,7 @@ def _table(name: str, key: str) -> Any:
 
 
 def stacks_of(aws: Cloud, clock: Clock) -> Stacks:
-    """Return an empty old stack beside this one."""
+    """Return an empty old stack, with `aws` as the new stack."""
     here = Place(aws.status.name.removesuffix("-pipeline-status"), "code", "live", REGION, "")
     return Stacks(
         aws=aws,
@@ -72,7 +72,7 @@ def stacks_of(aws: Cloud, clock: Clock) -> Stacks:
 
 
 def status_row(uuid: str, state: str, updated: datetime, **more: Any) -> dict[str, Any]:
-    """Return a status row in the first system's form: without file ids and steps."""
+    """Return a status row in the first system's form, without file ids and steps."""
     midnight = updated.replace(hour=0, minute=0, second=0, microsecond=0)
     return {
         "zip_id": f"auto-ingest-{uuid}",
@@ -102,7 +102,7 @@ def events_row(uuid: str, now: datetime, *events: tuple[str, int]) -> dict[str, 
 
 @contextmanager
 def during_first_write(operation: str, table: Any, do: Callable[[], object]) -> Iterator[None]:
-    """Call `do` during the block, just before the first call of an operation like `PutItem`."""
+    """Call `do` once in the block, just before the first call of an operation like `PutItem`."""
     waiting = [do]
 
     def come_between(**_: object) -> None:

@@ -1,4 +1,4 @@
-"""A stack, recordings, packages and vulnerabilities, for the outputs of test_outputs.py."""
+"""An example stack, recordings, packages and vulnerabilities for test_outputs.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The harness of `invoke queue.…`: a queue with its DLQ in the in-process AWS, and its rows."""
+"""The harness of `invoke queue.…`: a queue, its DLQ and status rows in the in-process AWS."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SERIES = "Invalid Opencast series id."
 def subject_of(
     uuid: str, meeting: int = 86168921331, origin: Origin = Origin.WEBHOOK, topic: str = "T"
 ) -> Subject:
-    """Return what a status row says of a recording."""
+    """Return the subject of a status row."""
     return Subject(
         meeting_id=meeting,
         recording_id=uuid,
@@ -45,7 +45,7 @@ def body(number: int, **more: object) -> str:
 
 
 class Queues:
-    """A queue with its DLQ."""
+    """A queue with its DLQ, and the redrive between them."""
 
     def __init__(self, aws: Cloud, clock: Clock, pair: QueuePair) -> None:
         self.aws, self.clock, self.pair = aws, clock, pair

@@ -1,4 +1,4 @@
-"""A terminal for output in this process."""
+"""A fake terminal for output in this process."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import pytest
 
 
 class TerminalText(io.StringIO):
-    """Collected output that says that it is a terminal."""
+    """An output that collects text, and whose `isatty` is true."""
 
     def isatty(self) -> bool:
         return True
 
 
 def plain(printed: str) -> str:
-    """Return output without bold type, colours and movements."""
+    """Return printed text without the escape sequences of colours, bold type and movements."""
     return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", printed)
 
 
 def terminal_of(shell: pytest.MonkeyPatch, columns: int, *, colour: bool = False) -> TerminalText:
-    """Make standard output a terminal with so many columns, and return what collects it."""
+    """Replace standard output by a fake terminal of some columns, and return that terminal."""
     shell.setenv("COLUMNS", str(columns))
     shell.setenv("TERM", "xterm-256color")
     shell.delenv("NO_COLOR", raising=False)

@@ -1,4 +1,4 @@
-"""Operators' input (periods, uuids, meeting numbers, ^C), and printing of strangers' texts."""
+"""Tests of operators' input (periods, uuids, meeting numbers, ^C), and of untrusted text."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WRONG = ("0m", "3661d", "999999999d")
         ("7 d", timedelta(days=7)),
     ],
 )
-def test_since_reads_a_number_with_a_unit(text: str, length: timedelta) -> None:
+def test_the_since_option_accepts_a_number_with_a_unit(text: str, length: timedelta) -> None:
     assert arguments.since(text) == length
 
 
@@ -41,7 +41,7 @@ def test_since_reads_a_number_with_a_unit(text: str, length: timedelta) -> None:
 @example("1w")
 @example("٣d")
 @example("1h30m")
-def test_since_is_read_or_refused_in_one_line_for_any_text(text: str) -> None:
+def test_the_since_option_accepts_any_text_or_refuses_it_in_one_line(text: str) -> None:
     if re.fullmatch(r"\s*[0-9]+\s*[smhdSMHD]\s*", text) and text not in WRONG:
         assert timedelta(0) < arguments.since(text) <= timedelta(days=3660)
         return
@@ -67,30 +67,32 @@ def test_recording_uuid_ignores_surrounding_spaces() -> None:
         "https://zoom.us/recording/detail?meeting_id=/Aimtz4gZlGg+ue//k7qppQ==#x",
     ],
 )
-def test_recording_uuid_is_read_from_a_link_to_the_recordings_page(link: str) -> None:
+def test_recording_uuid_accepts_a_link_to_the_page_of_the_recording(link: str) -> None:
     assert arguments.recording_uuid(link) == "/Aimtz4gZlGg+ue//k7qppQ=="
 
 
 @pytest.mark.parametrize(
     "text", ["855 5000 1111", JOIN_LINK, JOIN_LINK.removeprefix("https://"), f"x={JOIN_LINK}"]
 )
-def test_recording_uuid_names_the_command_that_lists_the_meetings_recordings(text: str) -> None:
+def test_recording_uuid_names_the_command_for_meetings_when_the_text_is_a_meeting_number(
+    text: str,
+) -> None:
     with pytest.raises(OpsError, match="`invoke recordings --meeting 85550001111` lists") as said:
         arguments.recording_uuid(text)
     assert "s3cret" not in str(said.value)
 
 
-def test_recording_uuid_says_which_link_to_paste() -> None:
+def test_recording_uuid_says_which_link_to_paste_when_it_gets_another_link() -> None:
     with pytest.raises(OpsError, match="paste the link to the recording's page in Zoom") as said:
         arguments.recording_uuid("https://zoom.us/rec/share/x?pwd=s3cret")
     assert "s3cret" not in str(said.value)
 
 
-def test_meeting_number_is_read_from_a_link_to_join() -> None:
+def test_meeting_number_accepts_a_link_to_join() -> None:
     assert arguments.meeting_number(JOIN_LINK) == 85550001111
 
 
-def test_meeting_number_repeats_no_link() -> None:
+def test_meeting_number_repeats_no_link_in_its_error() -> None:
     with pytest.raises(OpsError, match="The link is no meeting's number: 9 to 11 digits") as said:
         arguments.meeting_number("https://zoom.us/my/someone?pwd=s3cret")
     assert "s3cret" not in str(said.value)
@@ -102,7 +104,7 @@ def test_meeting_number_accepts_groups_of_digits(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "-", "abc", "1.5", "861_689", "٣٤٥", "1" * 20])
-def test_meeting_number_refuses_text_that_is_no_number(text: str) -> None:
+def test_meeting_number_refuses_text_that_is_not_a_number(text: str) -> None:
     with pytest.raises(OpsError, match="is no meeting's number"):
         arguments.meeting_number(text)
 
@@ -117,7 +119,7 @@ def test_printable_text_has_no_control_characters(text: str) -> None:
     shown.encode()
 
 
-def test_printable_keeps_plain_text() -> None:
+def test_printable_keeps_plain_text_unchanged() -> None:
     assert printable("L'été: [bold] 数学 🎓") == "L'été: [bold] 数学 🎓"
 
 

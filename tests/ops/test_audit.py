@@ -1,4 +1,4 @@
-"""`invoke audit`, with the real pip-audit and npm against services on loopback."""
+"""Tests of `invoke audit`, with the real pip-audit and npm against stand-ins on loopback."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.ops.vulnerability_services import Services, served
 CONTROLS = {PYTHON_CONTROL, NODE_CONTROL}
 HASH = f"\\\n    --hash=sha256:{'0' * 64}"
 NOWHERE = "http://127.0.0.1:9"
-"""An address where nothing listens."""
+"""An address at which no server listens."""
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def services() -> Iterator[Services]:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A project with a lock of each kind: one release is deployed, the others are tools."""
+    """Return a project with a lock of each kind: one release is deployed, the others are tools."""
     files = {
         "function_requirements/webhook.txt": f"requests==2.32.1 {HASH}\n",
         "requirements/dev.txt": f"requests==2.32.1 {HASH}\nPyYAML==6.0.1 {HASH}\n",
@@ -110,7 +110,7 @@ def test_audit_result_is_unchecked_when_the_services_can_not_be_reached(
 def test_audit_result_is_unchecked_when_the_services_know_no_vulnerability(
     services: Services, project: Path, tmp_path: Path
 ) -> None:
-    """A mirror may lack the data and answer as if there were no vulnerability at all."""
+    # A mirror may lack the data and answer as if there were no vulnerability at all.
     services.python, services.node = {}, {}
     found = reports(project, environment(services, tmp_path))
     assert audit.result_of(found) is Result.UNCHECKED
@@ -144,7 +144,7 @@ VULNERABLE = Report("a", 1, (Vulnerability("p", "1", "x", "2", "tools"),))
     ],
     ids=["vulnerable", "unchecked"],
 )
-def test_a_vulnerability_counts_more_than_what_was_not_checked(
+def test_audit_exit_code_is_that_of_a_vulnerability_when_other_releases_were_not_checked(
     reports: list[Report], code: Result
 ) -> None:
     with pytest.raises(Exit) as ended:
@@ -152,12 +152,12 @@ def test_a_vulnerability_counts_more_than_what_was_not_checked(
     assert ended.value.code == code
 
 
-def test_releases_are_divided_so_that_no_package_has_two_versions() -> None:
+def test_audit_asks_about_two_versions_of_a_package_separately() -> None:
     pins = {("a", "1"), ("a", "2"), ("a", "3"), ("b", "1")}
     assert audit.without_duplicates(pins) == [{"a": "1", "b": "1"}, {"a": "2"}, {"a": "3"}]
 
 
-def test_the_command_audits_every_lock_of_this_project_and_ends_with_the_exit_code(
+def test_the_audit_command_checks_every_lock_and_ends_with_the_exit_code(
     services: Services, tmp_path: Path
 ) -> None:
     locks = [(ROOT / source).with_suffix(".txt") for source in sources()]

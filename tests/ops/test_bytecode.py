@@ -1,4 +1,4 @@
-"""The modules that a cold start imports, and their reproducible bytecode."""
+"""Tests of the modules that a cold start imports, and of their reproducible bytecode."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def root(write_tree: Callable[[Mapping[str, str]], Path]) -> Path:
     return write_tree(TREE)
 
 
-def test_imported_modules_are_those_of_a_cold_start(root: Path) -> None:
+def test_imported_modules_lists_the_modules_that_a_cold_start_imports(root: Path) -> None:
     assert sorted(map(str, imported_modules([root / "own.py"], ["s3", "sqs"], root / "site"))) == [
         "boto3/s3/inject.py",
         "here.py",

@@ -1,4 +1,4 @@
-"""The CDK's command line, as a script that stands in for it, and the question before a change."""
+"""Tests of the CDK's command line, played by a script, and of the question before a change."""
 
 from __future__ import annotations
 
@@ -16,25 +16,26 @@ PLACE = Place("zip-test", "zip-code", "live", "us-east-1", "")
 
 
 def cli(folder: Path, script: str) -> CdkCli:
-    """Return a command line whose program is this shell script."""
+    """Return the CDK's command line with a shell script as its program."""
     program = folder / "cdk"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
     return CdkCli({"PATH": "/usr/bin:/bin"}, output=folder / "cdk.out", program=program)
 
 
-def test_a_template_is_read_before_it_is_printed(tmp_path: Path) -> None:
-    # So the program never writes to a pipe that `| head` has closed.
+def test_cdk_output_is_returned_as_text(tmp_path: Path) -> None:
+    # The command prints the text itself, so the CLI never writes to a pipe that `| head` has
+    # closed.
     assert cli(tmp_path, "echo Resources:").output_of("synth") == "Resources:\n"
 
 
-def test_a_failing_program_is_named_with_its_exit_code(tmp_path: Path) -> None:
+def test_a_failing_cdk_cli_is_named_with_its_exit_code(tmp_path: Path) -> None:
     with pytest.raises(OpsError, match=r"`cdk synth` failed \(exit code 3\)"):
         cli(tmp_path, "exit 3").output_of("synth")
 
 
 @pytest.mark.parametrize("answer", ["n", "", "no"])
-def test_a_refused_deployment_leaves_the_stack_as_it_is(tmp_path: Path, answer: str) -> None:
+def test_a_refused_deployment_leaves_the_stack_unchanged(tmp_path: Path, answer: str) -> None:
     asked: list[str] = []
 
     def ask(question: str) -> str:
@@ -47,7 +48,7 @@ def test_a_refused_deployment_leaves_the_stack_as_it_is(tmp_path: Path, answer: 
     assert asked == ["Change zip-test like this? [y/N] "]
 
 
-def test_an_interrupt_at_the_question_leaves_the_stack_as_it_is(tmp_path: Path) -> None:
+def test_an_interrupt_at_the_deployment_question_leaves_the_stack_unchanged(tmp_path: Path) -> None:
     def interrupt(_question: str) -> str:
         raise KeyboardInterrupt
 
@@ -63,7 +64,9 @@ def test_an_update_shows_its_changes_before_the_question(tmp_path: Path) -> None
     assert shown.read_text() == "diff zip-test\n"
 
 
-def test_a_failed_deployment_ends_with_the_programs_last_lines_and_its_log(tmp_path: Path) -> None:
+def test_a_failed_deployment_shows_the_last_lines_of_the_cdk_cli_and_its_log(
+    tmp_path: Path,
+) -> None:
     failing = cli(tmp_path, "seq 1 9; echo 'zip-test failed: no right' >&2; exit 2")
     with pytest.raises(OpsError) as error:
         failing.deploy("zip-test")

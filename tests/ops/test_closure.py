@@ -1,4 +1,4 @@
-"""The closure of a module's imports."""
+"""Tests of the closure of a module's imports."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def root(write_tree: Callable[[Mapping[str, str]], Path]) -> Path:
     return write_tree(TREE)
 
 
-def test_closure_holds_every_module_that_may_be_imported(root: Path) -> None:
+def test_an_import_closure_contains_every_module_that_may_be_imported(root: Path) -> None:
     assert [str(path) for path in closure("start", root)] == [
         "pkg/__init__.py",
         "pkg/circle.py",
@@ -50,12 +50,12 @@ def test_closure_holds_every_module_that_may_be_imported(root: Path) -> None:
     ]
 
 
-def test_closure_names_the_module_when_it_is_missing(root: Path) -> None:
+def test_an_import_closure_is_an_error_with_the_name_of_a_missing_module(root: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"There is no stop\.py in"):
         closure("stop", root)
 
 
-def test_closure_names_the_file_when_its_source_has_a_mistake(root: Path) -> None:
+def test_an_import_closure_is_an_error_with_the_name_of_a_file_of_wrong_syntax(root: Path) -> None:
     (root / "start.py").write_text("def broken(:\n")
     with pytest.raises(SyntaxError, match=r"start\.py, line 1"):
         closure("start", root)

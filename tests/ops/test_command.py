@@ -1,4 +1,4 @@
-"""Rules for every command: both spellings, errors of one line, output that may close."""
+"""Tests of rules for every command: both spellings, errors on one line, closed output."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def start(project: Path, *words: str, **environment: str) -> subprocess.Popen[bytes]:
-    """Start a command of the project."""
+    """Start a command in a project, and return the process."""
     return subprocess.Popen(
         [sys.executable, "-m", "invoke", *words],
         cwd=project,
@@ -108,7 +108,7 @@ def start(project: Path, *words: str, **environment: str) -> subprocess.Popen[by
 
 
 def invoke(project: Path, *words: str, **environment: str) -> tuple[int, str, str]:
-    """Run a command of the project. Return its exit code, output and errors."""
+    """Run a command in a project, and return its exit code, output and errors."""
     running = start(project, *words, **environment)
     out, err = running.communicate()
     return running.returncode, out.decode(), err.decode()
@@ -122,7 +122,9 @@ def invoke(project: Path, *words: str, **environment: str) -> tuple[int, str, st
         ("exec.on_demand", "--uuid=U", "--oc-workflow=X", "--ingest_all_mp4"),
     ],
 )
-def test_a_command_accepts_dashes_and_underscores(project: Path, words: tuple[str, ...]) -> None:
+def test_commands_and_options_accept_dashes_and_underscores(
+    project: Path, words: tuple[str, ...]
+) -> None:
     assert invoke(project, *words) == (0, "U X True\n", "")
 
 
@@ -161,7 +163,7 @@ def test_an_error_of_a_command_is_one_line_without_control_characters(
         ("denied", "these credentials lack that right"),
     ],
 )
-def test_a_command_adds_advice_when_it_helps(project: Path, how: str, advice: str) -> None:
+def test_an_aws_error_of_a_command_has_advice(project: Path, how: str, advice: str) -> None:
     code, _, err = invoke(project, "fail", how)
     assert code == 1
     assert advice in err
@@ -169,19 +171,19 @@ def test_a_command_adds_advice_when_it_helps(project: Path, how: str, advice: st
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
-def test_a_shell_of_the_local_stack_is_told_that_the_stack_is_down(
+def test_a_command_says_that_the_local_stack_is_down_when_it_does_not_answer(
     project: Path, host: str
 ) -> None:
     code, _, err = invoke(project, "fail", "offline", AWS_ENDPOINT_URL=f"https://{host}:4566")
     assert code == 1
     assert err.startswith("The local stack, which this shell has selected, doesn't answer.")
-    # `local.up` refuses the settings of a stack that is gone.
+    # `local.up` refuses a shell with the settings of a stack that has ended.
     assert err.index("Open a new shell") < err.index("`invoke local.up`")
     assert err.count("\n") == 1
 
 
 @pytest.mark.parametrize(("flags", "debug"), [((), {"DEBUG": "1"}), (("--debug",), {})])
-def test_a_command_prints_the_traceback_on_request(
+def test_a_command_prints_the_traceback_when_debug_is_set(
     project: Path, flags: tuple[str, ...], debug: dict[str, str]
 ) -> None:
     code, _, err = invoke(project, *flags, "fail", "bug", **debug)
@@ -196,7 +198,7 @@ def test_debug_output_has_no_secrets(project: Path) -> None:
 
 
 @pytest.mark.parametrize(("command", "continues"), [("look", False), ("change", True)])
-def test_only_a_command_that_changes_something_continues_when_nobody_reads_it(
+def test_only_a_command_that_makes_changes_continues_when_nobody_reads_its_output(
     project: Path, command: str, *, continues: bool
 ) -> None:
     with start(project, command) as running:
@@ -221,7 +223,7 @@ def test_show_json_prints_valid_json_for_any_text(project: Path, encoding: str) 
     assert json.loads(out) == {"topic": "half \ud83d of a pair, \U0001f600, \u00e9"}
 
 
-def test_invoke_list_prints_no_error_when_nobody_reads_it() -> None:
+def test_invoke_list_prints_no_error_when_nobody_reads_its_output() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Answers to mistyped commands and to requests for help."""
+"""Tests of the answers to mistyped commands and to requests for help."""
 
 from __future__ import annotations
 
@@ -55,7 +55,9 @@ from tests.command_line import NAMES, Ended, good_files, invoke, said_in_a_line,
         ),
     ],
 )
-def test_a_mistyped_command_gets_one_sentence_and_its_usage(typed: str, line: str) -> None:
+def test_a_mistyped_command_is_answered_by_one_sentence_with_the_usage(
+    typed: str, line: str
+) -> None:
     assert said_in_a_line(invoke(*typed.split())) == line
 
 
@@ -68,11 +70,11 @@ def test_an_option_of_invoke_without_effect_is_refused(option: str) -> None:
 
 
 @pytest.mark.parametrize("typed", ["--dry debug.on", "debug.on --dry", "-R debug.on"])
-def test_a_dry_run_is_refused_by_a_command_that_has_none(typed: str) -> None:
+def test_the_dry_option_of_invoke_is_refused_when_a_command_has_no_dry_run(typed: str) -> None:
     assert said_in_a_line(invoke(*typed.split())) == "debug.on has no dry run: leave --dry out."
 
 
-def test_invokes_dry_option_is_the_dry_run_of_a_command_that_has_one(tmp_path: Path) -> None:
+def test_the_dry_option_of_invoke_makes_a_dry_run_when_a_command_has_one(tmp_path: Path) -> None:
     good_files(tmp_path)
     file = str(tmp_path / "schedule.csv")
     asked, meant = (
@@ -90,13 +92,13 @@ def test_every_command_shows_its_help(name: str, order: str) -> None:
     assert done.out.startswith(f"Usage: invoke {name}")
 
 
-def test_help_is_shown_behind_the_arguments_of_a_command(tmp_path: Path) -> None:
+def test_help_is_shown_when_the_option_follows_the_arguments_of_a_command(tmp_path: Path) -> None:
     good_files(tmp_path)
     done = invoke(*words("schedule.csv-import", tmp_path), "--help")
     assert done.out.startswith("Usage: invoke schedule.csv-import")
 
 
-def test_invoke_alone_names_every_group_and_where_to_begin() -> None:
+def test_invoke_without_arguments_lists_every_group_and_the_first_steps() -> None:
     done: Ended = invoke()
     assert done.code == 0
     for name in NAMES:
@@ -106,12 +108,12 @@ def test_invoke_alone_names_every_group_and_where_to_begin() -> None:
     assert done.out.startswith(f"Zoom Ingester Pipeline {revision()}\n")
 
 
-def test_a_command_with_version_prints_the_version_of_this_project() -> None:
+def test_the_version_option_of_a_command_prints_the_version_of_this_project() -> None:
     assert invoke("debug.on", "--version") == Ended(0, f"Zoom Ingester Pipeline {revision()}\n", "")
 
 
 def test_bash_completes_commands_and_options() -> None:
-    """As docs/operations.md describes it."""
+    # docs/operations.md describes this completion.
     script = """
         eval "$(invoke --print-completion-script bash)"
         complete_line() {

@@ -1,4 +1,4 @@
-"""CSV files hold no formula, and are read back as they were."""
+"""Tests that CSV files contain no formula and are read back unchanged."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ FORMULAS = [
 
 
 @given(st.text(alphabet=st.sampled_from("'=+-@\t\rab ")) | st.text())
-def test_cell_is_no_formula_and_is_read_back_as_it_was(cell: str) -> None:
+def test_an_escaped_cell_is_not_a_formula_and_is_unescaped_unchanged(cell: str) -> None:
     assert not escaped(cell).startswith(("=", "+", "-", "@", "\t", "\r"))
     assert unescaped(escaped(cell)) == cell
 
 
 @pytest.mark.parametrize("course", FORMULAS)
-def test_saved_schedule_holds_no_formula_and_is_imported_as_it_was(
+def test_a_saved_schedule_contains_no_formula_and_is_read_back_unchanged(
     aws: Cloud, tmp_path: Path, course: str
 ) -> None:
     scheduled = {"day": "M", "time": "9:30", "title": "Lecture", "course_code": course}

@@ -1,4 +1,4 @@
-"""Documents name only commands, files, links and limits that exist."""
+"""Tests that documents name only commands, files, links and limits that exist."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SOURCE_ROOTS = (ROOT, ROOT / "functions", INGESTER, INGESTER / "transfer")
 
 GENERATED = {".local", ".venv", ".venv-cloud", ".venv-docs", "cdk.out", "dist", "node_modules"}
 TYPES = {".py", ".md", ".toml", ".ini", ".yml", ".svg"}
-"""Endings by which a name without a folder counts as a file of this project."""
+"""Suffixes of names without a folder that count as files of this project."""
 
 
 def name(path: Path) -> str:
@@ -70,7 +70,7 @@ def test_the_picture_of_the_demo_shows_that_all_checks_passed() -> None:
 
 
 def test_readme_and_contributing_list_the_environments_of_tox() -> None:
-    """`make test` runs them in this order, and each can run alone."""
+    # `make test` runs the environments in this order, and each environment can run alone.
     found = re.search(r"^env_list = (.+)$", (ROOT / "tox.ini").read_text(), re.MULTILINE)
     environments = found[1].split(", ") if found else []
     for document in ("README.md", "CONTRIBUTING.md"):
@@ -84,12 +84,12 @@ def test_readme_and_contributing_list_the_environments_of_tox() -> None:
 
 
 def is_path(text: str) -> bool:
-    """Return whether a piece of code in a document names a file or folder of this project."""
+    """Return whether code in a document names a file or folder of this project."""
     if not re.fullmatch(r"\.?[\w-][\w.-]*(/[\w.-]+)*/?", text):
         return False
     first = text.partition("/")[0]
     if first in GENERATED or text.endswith("/source"):
-        # A name that ends in `/source` is a flavor of Opencast's.
+        # A name that ends in `/source` is a flavor of Opencast.
         return False
     known = any((root / first).is_dir() for root in SOURCE_ROOTS)
     return ("/" in text and known) or Path(text).suffix in TYPES
@@ -138,7 +138,7 @@ def test_the_website_has_every_document_in_its_sidebar_once() -> None:
 
 
 @pytest.mark.parametrize("document", ["README.md", "docs/index.md"])
-def test_each_group_of_people_has_a_page_to_begin_with(document: str) -> None:
+def test_start_pages_link_the_page_for_each_group_of_readers(document: str) -> None:
     text = (ROOT / document).read_text("utf-8")
     groups = {path.name for path in (ROOT / "docs").glob("for-*.md")}
     assert len(groups) == 5
@@ -153,7 +153,7 @@ def test_zoom_md_lists_the_recording_and_meeting_events_of_zoom() -> None:
     assert sorted(events) == sorted(handled)
 
 
-def test_limits_in_documents_are_those_of_the_code() -> None:
+def test_documents_quote_the_limits_of_the_code() -> None:
     documents = (ROOT / "docs" / f"{name}.md" for name in ("architecture", "reliability"))
     text = " ".join(" ".join(document.read_text("utf-8").split()) for document in documents)
     for sentence in (

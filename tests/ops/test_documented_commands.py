@@ -1,4 +1,4 @@
-"""Command lines in documents: invoke reads each, and a test runs each or it is marked here."""
+"""Tests that invoke accepts each documented command line, and that a test runs each command."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ops.command_line import CommandLine
 from tests.ops.test_docs import DOCUMENTS, ROOT, name
 
 LATER = {"CHANGELOG.md"}
-"""Documents about commands that may be gone."""
+"""Documents that may name commands that no longer exist."""
 
 PROGRAMS = re.compile(r"(?:\.venv/bin/)?(invoke|make|python|tox|pytest|pre-commit)\s|(aws|curl) ")
 
@@ -37,28 +37,28 @@ NOT_RUN_HERE = {
     "curl": "needs a running stack",
     "pre-commit": "changes the checkout's git hooks",
 }
-"""Commands that no test runs as they stand, with the reason."""
+"""Commands that no test runs in the documented form, with the reason."""
 
 SHOWN_BY_NAME = {f"logs.{function.task}": "logs.all" for function in FUNCTIONS} | {
     f"deploy.{function.task}": "deploy.webhook" for function in FUNCTIONS
 }
-"""Commands that one function makes for each Lambda function, with the one that is run."""
+"""Commands that exist for each Lambda function, with the one command of the kind that tests run."""
 
 
 def command_lines(document: Path) -> Iterator[tuple[str, bool]]:
-    """Yield the command lines in a document, and whether each stands in a block of its own."""
+    """Yield each command line in a document, and whether the line is in a block."""
     for span, line in re.findall(
         r"`([^`\n]+)`|^ {4,}(.+)$", document.read_text("utf-8"), re.MULTILINE
     ):
         text = re.sub(r"^\$ |^[A-Z_]+=\S+ (?=invoke)", "", (span or line).strip())
-        # Behind several spaces stands what the command does; behind > and | another program.
+        # Text after several spaces is a description. Text after > or | belongs to another program.
         text = re.split(r"\s{3,}|\s#|\s[>|]\s| \\$", text)[0]
         if PROGRAMS.match(f"{text} "):
             yield text.removeprefix(".venv/bin/"), bool(line)
 
 
 def invoked(document: Path) -> Iterator[tuple[list[str], bool]]:
-    """Yield the words of the command lines of invoke that are complete."""
+    """Yield the words of each complete command line of invoke, and whether it is in a block."""
     for text, is_block in command_lines(document):
         program, *words = shlex.split(text)
         if program == "invoke" and words and "…" not in text and not words[0].startswith("-"):
@@ -66,7 +66,7 @@ def invoked(document: Path) -> Iterator[tuple[list[str], bool]]:
 
 
 def mistake(words: list[str]) -> str:
-    """Return invoke's sentence about a wrong command line, "" if there is none. Runs nothing."""
+    """Return invoke's error for a command line, or "", without running a command."""
     program = CommandLine(namespace=tasks.namespace)
     program.create_config()
     program.parse_core(["invoke", *words])
@@ -81,15 +81,15 @@ def mistake(words: list[str]) -> str:
 @pytest.mark.parametrize(
     "document", [path for path in DOCUMENTS if path.name not in LATER], ids=name
 )
-def test_invoke_reads_each_documented_command_line(document: Path) -> None:
+def test_invoke_accepts_each_documented_command_line(document: Path) -> None:
     for words, is_block in invoked(document):
         found = mistake(["7" if word == "NUMBER" else word for word in words])
-        # A sentence may name a command or an option without its value.
+        # A sentence in a document may name a command or an option without its value.
         is_name = not is_block and re.search(r" needs [A-Z]+|needs a value", found)
         assert not found or is_name, found
 
 
-def test_each_documented_command_is_run_by_a_test_or_marked() -> None:
+def test_each_documented_command_is_run_by_a_test_or_exempted() -> None:
     tests = "\n".join(
         path.read_text("utf-8")
         for path in (ROOT / "tests").rglob("test_*.py")
@@ -107,7 +107,7 @@ def test_each_documented_command_is_run_by_a_test_or_marked() -> None:
 @pytest.mark.parametrize(
     "document", [path for path in DOCUMENTS if path.name not in LATER], ids=name
 )
-def test_other_documented_programs_exist_or_are_marked(document: Path) -> None:
+def test_each_other_documented_program_exists_or_is_exempted(document: Path) -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     environments = re.findall(r"^\[testenv:(\w+)\]", (ROOT / "tox.ini").read_text(), re.MULTILINE)
     for text, _ in command_lines(document):

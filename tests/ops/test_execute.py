@@ -1,4 +1,4 @@
-"""`invoke exec.…`: requests, direct calls and resent events, and the messages about them."""
+"""Tests of `invoke exec.…`: requests, direct calls, resent events, and messages about these."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_on_demand_posts_the_body_of_plus_zoom(hook: Endpoint, session: requests
         (Answer(302), "{} 302: nothing more"),
     ],
 )
-def test_on_demand_reports_any_answer_but_200(
+def test_on_demand_reports_any_answer_other_than_200(
     answer: Answer, said: str, hook: Endpoint, session: requests.Session
 ) -> None:
     hook.answers[:] = [answer]
@@ -186,7 +186,9 @@ def test_a_direct_call_names_a_version_that_is_missing(functions: tuple[Any, Stu
         invocation.call(client, "f", "77", {})
 
 
-def test_a_direct_call_waits_long_and_is_never_retried(functions: tuple[Any, Stubber]) -> None:
+def test_a_direct_call_outlasts_the_function_and_is_never_retried(
+    functions: tuple[Any, Stubber],
+) -> None:
     config = functions[0].meta.config
     assert config.read_timeout > 900
     assert config.retries["total_max_attempts"] == 1
@@ -242,7 +244,9 @@ def real_webhook(aws: Cloud, clock: Clock) -> Callable[[Request], Answer]:
     return take
 
 
-def test_a_resent_event_is_signed_forced_and_automated(sender: Resender, hook: Endpoint) -> None:
+def test_a_resent_event_is_signed_and_forces_the_automated_ingest(
+    sender: Resender, hook: Endpoint
+) -> None:
     hook.answers[:] = [text_answer(200, "text/plain", b"Success")]
     assert sender.send(sender.recording(UUID), series_id="S", ignore_schedule=True) == ZIP_ID
     (request,) = hook.requests
@@ -264,7 +268,7 @@ def test_a_resent_event_is_signed_forced_and_automated(sender: Resender, hook: E
 
 
 @pytest.mark.parametrize("before", [None, State.IGNORED, State.SENT_TO_OPENCAST])
-def test_resending_restarts_the_row_whatever_its_state(
+def test_resending_restarts_the_ingest_in_any_state(
     before: State | None, sender: Resender, hook: Endpoint, aws: Cloud, clock: Clock
 ) -> None:
     if before:
@@ -297,7 +301,7 @@ def test_resending_reports_a_recording_that_zoom_has_not_finished(
     assert not hook.requests
 
 
-def test_resending_reports_why_the_webhook_refuses_it(
+def test_resending_reports_why_the_webhook_refuses_the_event(
     sender: Resender, zoom: ZoomStandIn, hook: Endpoint, aws: Cloud, clock: Clock
 ) -> None:
     zoom.add(recording(file("audio", "M4A", "audio_only"), uuid="audio=="))
@@ -311,7 +315,9 @@ def test_resending_reports_why_the_webhook_refuses_it(
         replace(sender, webhook_url=CLOSED).send(sender.recording(UUID))
 
 
-def test_the_resender_has_settings_and_secrets(aws: Cloud, session: requests.Session) -> None:
+def test_the_resender_has_the_settings_and_secrets_of_the_stack(
+    aws: Cloud, session: requests.Session
+) -> None:
     settings = load({**SETTINGS, "STACK_NAME": "zip-a"}, None)
     for name, value in (("PIPELINE_SIGNING_KEY", "key"), ("ZOOM_CLIENT_SECRET", "z")):
         aws.ssm.put_parameter(Name=f"/zoom-ingester/zip-a/{name}", Value=value, Type="SecureString")
@@ -331,7 +337,7 @@ def test_the_resender_has_settings_and_secrets(aws: Cloud, session: requests.Ses
         ),
     ],
 )
-def test_uuid_of_accepts_a_uuid_or_a_link(text: str, uuid: str) -> None:
+def test_the_uuid_argument_of_exec_commands_may_be_a_uuid_or_a_link(text: str, uuid: str) -> None:
     assert uuid_of(text) == uuid
 
 
@@ -339,7 +345,7 @@ def test_uuid_of_accepts_a_uuid_or_a_link(text: str, uuid: str) -> None:
     "text",
     ["", "  ", "\n", "a b", "--help", "a\x1b", "https://zoom.us/r", "x" * 999, "95846636714"],
 )
-def test_uuid_of_refuses_anything_else_in_one_line(text: str) -> None:
+def test_exec_commands_refuse_any_other_uuid_argument_in_one_line(text: str) -> None:
     with pytest.raises(OpsError) as said:
         uuid_of(text)
     assert "\n" not in str(said.value)

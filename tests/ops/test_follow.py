@@ -39,7 +39,7 @@ def row(state: State, reason: str = "", *, minute: int = 0, **more: Any) -> Stat
 
 
 class ScriptedReads:
-    """A row that is read again and again, with prepared results."""
+    """A row whose repeated reads have prepared results."""
 
     def __init__(self, *found: StatusRow | Exception | None) -> None:
         self.found = list(found)
@@ -59,7 +59,7 @@ class ScriptedReads:
         return following.follow(self, UUID, self.said.append, self.sleep)
 
 
-def test_follow_prints_each_change_once() -> None:
+def test_following_a_recording_prints_each_change_of_the_row_once() -> None:
     reads = ScriptedReads(
         row(State.SENT_TO_DOWNLOADER),
         row(State.SENT_TO_DOWNLOADER),
@@ -82,7 +82,7 @@ def line(message: str, **fields: object) -> Line:
     return Line(DOWNLOADER, "stream", message, NOW, NOW, "", record)
 
 
-def test_progress_tells_megabytes_speed_and_seconds_of_the_newest_record() -> None:
+def test_copy_progress_shows_megabytes_speed_and_seconds_of_the_newest_record() -> None:
     lines = [
         line("Copying", bytes=1, total_bytes=2, megabytes_per_second=3),
         line("Copying", bytes=1.2e9, total_bytes=4.8e9, megabytes_per_second=200.4),
@@ -99,19 +99,19 @@ def test_progress_tells_megabytes_speed_and_seconds_of_the_newest_record() -> No
         ({"bytes": "edited", "total_bytes": None}, "Downloading: 0 of 0 MB, 0 MB/s"),
     ],
 )
-def test_progress_tells_no_seconds_when_the_speed_is_unknown(
+def test_copy_progress_shows_no_seconds_when_the_speed_is_unknown(
     fields: dict[str, Any], told: str
 ) -> None:
     assert following.progress(row(State.OC_SERIES_FOUND), [line("Copying", **fields)]) == told
 
 
-def test_progress_tells_the_state_alone_when_nothing_is_copied() -> None:
+def test_copy_progress_shows_only_the_state_when_nothing_is_copied() -> None:
     lines = [line("Copying", bytes=1, total_bytes=2, megabytes_per_second=3)]
     assert following.progress(row(State.SENT_TO_UPLOADER), lines) == "Waiting for upload"
     assert following.progress(row(State.OC_SERIES_FOUND), []) == "Downloading"
 
 
-def test_follow_shows_the_row_until_its_end() -> None:
+def test_following_a_recording_shows_the_row_until_its_ingest_ends() -> None:
     reads = ScriptedReads(row(State.OC_SERIES_FOUND), row(State.SENT_TO_OPENCAST))
     shown: list[StatusRow] = []
     following.follow(reads, UUID, reads.said.append, reads.sleep, shown.append)
@@ -119,7 +119,7 @@ def test_follow_shows_the_row_until_its_end() -> None:
 
 
 @pytest.mark.parametrize("failed", [State.DOWNLOADER_FAILED, State.UPLOADER_FAILED])
-def test_follow_continues_after_a_failure_when_a_retry_is_due(failed: State) -> None:
+def test_following_a_recording_continues_after_a_failure_when_a_retry_is_due(failed: State) -> None:
     due = "2026-11-24T15:01:00Z"
     reads = ScriptedReads(
         row(failed, "Zoom answered 503", retry_due=due),
@@ -134,7 +134,7 @@ def test_follow_continues_after_a_failure_when_a_retry_is_due(failed: State) -> 
     ]
 
 
-def test_follow_says_once_when_a_retry_is_due() -> None:
+def test_following_a_recording_prints_the_time_of_a_retry_once() -> None:
     due = "2026-11-24T15:01:00Z"
     reason = f"Zoom answered 503 (attempt 1 of 12, next try at {due})"
     said = following.lines(row(State.DOWNLOADER_FAILED, reason, retry_due=due))
@@ -142,7 +142,7 @@ def test_follow_says_once_when_a_retry_is_due() -> None:
     assert said[1].strip() == f"tries again at {due}"
 
 
-def test_follow_prints_no_control_characters() -> None:
+def test_following_a_recording_prints_no_control_characters() -> None:
     (line,) = following.lines(row(State.IGNORED, "a\x1b[2Jb\nc"))
     assert line.isprintable()
 
@@ -154,20 +154,22 @@ def test_follow_prints_no_control_characters() -> None:
         ClientError({"Error": {"Code": "ExpiredTokenException"}}, "GetItem"),
     ],
 )
-def test_follow_says_that_the_recording_continues_when_a_read_fails(error: Exception) -> None:
+def test_following_a_recording_says_that_the_recording_continues_when_a_read_fails(
+    error: Exception,
+) -> None:
     reads = ScriptedReads(row(State.SENT_TO_DOWNLOADER), error)
     with pytest.raises(OpsError, match="goes on by itself") as said:
         reads.follow()
     assert f"`invoke recordings --uuid {UUID}`" in str(said.value)
 
 
-def test_follow_reports_a_row_that_is_gone() -> None:
+def test_following_a_recording_reports_a_row_that_is_gone() -> None:
     with pytest.raises(OpsError, match="no row"):
         ScriptedReads(None).follow()
 
 
 def record(series: str = "T", *, zip_id: str = ZIP_ID, **posts: Outcome) -> Record:
-    """Return the ledger's record after POSTs at these hours, as `h15=Outcome.TAKEN`."""
+    """Return the ledger's record after POSTs at the hours of `posts`, as in `h15=Outcome.TAKEN`."""
     made = tuple(
         Post(attempt=at, at=f"2026-11-24T{at[1:]}:00:00Z", outcome=outcome)
         for at, outcome in (posts or {"h15": Outcome.TAKEN}).items()
@@ -176,7 +178,7 @@ def record(series: str = "T", *, zip_id: str = ZIP_ID, **posts: Outcome) -> Reco
     return Record(uuid=UUID, version=1, ingests={"mp": ingest})
 
 
-def test_the_outcome_names_the_ingests_series_and_media_package() -> None:
+def test_the_outcome_names_series_and_media_package_of_the_ingest() -> None:
     arrived = row(State.SENT_TO_OPENCAST, oc_series_id="S")
     assert following.outcome(arrived, NOW, record()) == "In Opencast: series T, media package mp"
 
@@ -218,7 +220,7 @@ def test_the_outcome_is_an_error_when_the_ingest_was_posted_before_the_request(
     )
 
 
-def test_the_outcome_advises_to_change_the_series_when_another_one_was_asked_for() -> None:
+def test_the_outcome_advises_to_change_the_series_when_another_series_was_requested() -> None:
     arrived = row(
         State.SENT_TO_OPENCAST,
         oc_series_id="T",
@@ -255,7 +257,9 @@ def test_record_of_is_empty_when_the_ledger_can_not_be_read(aws: Cloud, clock: C
         (State.WEBHOOK_FAILED, "", "exec.webhook"),
     ],
 )
-def test_follow_error_names_the_next_command(state: State, reason: str, advice: str) -> None:
+def test_following_a_recording_names_the_next_command_in_its_error(
+    state: State, reason: str, advice: str
+) -> None:
     with pytest.raises(OpsError) as said:
         following.outcome(row(state, reason), NOW, Record(uuid=UUID))
     text = str(said.value)
@@ -265,7 +269,7 @@ def test_follow_error_names_the_next_command(state: State, reason: str, advice: 
     assert ".." not in text
 
 
-def test_follow_asks_about_an_ingest_with_backoff_until_it_is_published() -> None:
+def test_following_a_recording_asks_opencast_with_backoff_until_the_ingest_is_published() -> None:
     waiting, arrived = row(State.SENT_TO_OPENCAST), row(State.PUBLISHED, minute=9)
     reads = ScriptedReads(waiting, waiting, waiting, arrived)
     pauses: list[float] = []
@@ -278,7 +282,9 @@ def test_follow_asks_about_an_ingest_with_backoff_until_it_is_published() -> Non
 
 
 @pytest.mark.parametrize("state", [State.OPENCAST_FAILED, State.OPENCAST_DELETED])
-def test_follow_raises_when_opencast_failed_or_deleted_the_ingest(state: State) -> None:
+def test_following_a_recording_raises_when_opencast_failed_or_deleted_the_ingest(
+    state: State,
+) -> None:
     reads = ScriptedReads(row(state, "Opencast's operation encode failed."))
     with pytest.raises(OpsError, match=r"operation encode failed\. .*`invoke exec\.pipeline"):
         following.follow_in_opencast(
@@ -286,14 +292,14 @@ def test_follow_raises_when_opencast_failed_or_deleted_the_ingest(state: State) 
         )
 
 
-def test_follow_ends_when_the_ingest_is_not_followed_any_more() -> None:
+def test_following_a_recording_ends_when_the_ingest_is_not_followed_any_more() -> None:
     reads = ScriptedReads(row(State.SENT_TO_OPENCAST))
     asked = {"asked": 0}
     found = following.follow_in_opencast(reads, lambda: asked, UUID, reads.said.append, reads.sleep)
     assert found.state is State.SENT_TO_OPENCAST
 
 
-def test_follow_prints_a_refusal_of_opencast_once() -> None:
+def test_following_a_recording_prints_a_refusal_of_opencast_once() -> None:
     waiting = row(State.SENT_TO_OPENCAST)
     reads = ScriptedReads(waiting, waiting, row(State.PUBLISHED))
     answer = {"asked": 1, "message": "it needs ROLE_ADMIN"}
@@ -304,14 +310,14 @@ def test_follow_prints_a_refusal_of_opencast_once() -> None:
 
 
 @pytest.mark.parametrize("is_followed", [True, False])
-def test_an_ingest_is_followed_when_the_ledger_says_so(is_followed: bool) -> None:
+def test_is_followed_returns_whether_the_ledger_follows_the_ingest(is_followed: bool) -> None:
     known = record()
     if is_followed:
         known = with_following(known, "mp", NOW)
     assert following.is_followed(row(State.SENT_TO_OPENCAST), known) is is_followed
 
 
-def test_follow_leaves_an_interrupt_to_the_caller() -> None:
+def test_following_a_recording_raises_keyboard_interrupt_to_the_caller() -> None:
     def interrupt(_: float) -> None:
         raise KeyboardInterrupt
 

@@ -1,4 +1,4 @@
-"""`invoke recordings.forget`: what it removes, what it leaves, and when it refuses."""
+"""Tests of `invoke recordings.forget`: removed traces, kept traces, and refusals."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ POST = Post(attempt="a", at="2026-10-14T12:30:00Z")
 
 
 class Stack:
-    """A stack with two recordings of one meeting: each has two ingests in Opencast, and traces."""
+    """A stack with two recordings of one meeting, each with two ingests in Opencast and traces."""
 
     def __init__(self, aws: Cloud, clock: Clock) -> None:
         self.aws, self.clock = aws, clock
@@ -61,7 +61,7 @@ class Stack:
         clock.forward(hours=3)
 
     def add(self, uuid: str, start: str) -> None:
-        """Add a recording that is in Opencast, with all traces that one can leave."""
+        """Add a recording that is in Opencast, with all kinds of traces."""
         file_id = f"file-of-{uuid[:3]}"
         record = ledger.with_files(Record(uuid=uuid), {file_id: "speaker"}, self.clock())
         for zip_id in (automated(uuid), f"on-demand-{uuid[:3]}"):
@@ -75,7 +75,8 @@ class Stack:
             record = ledger.with_answer(record, zip_id, POST.attempt, Outcome.TAKEN)
         self.ledger.change(uuid, lambda _: record)
         self.events.append(uuid, RecordingEvent("recording.started", 1_791_990_000))
-        # The second one is of a time that no row knows; its file's id tells.
+        # No row has the start in the second key, so only the file's id in the key tells its
+        # recording.
         for begin, view in ((start, "gallery_view"), ("2026-10-01T12:00:00Z", "active_speaker")):
             self.put(staging_key(MEETING, begin, 0, view, file_id, "mp4"))
         for queue in (self.aws.download_dlq, self.aws.upload_dlq):
@@ -86,7 +87,7 @@ class Stack:
         self.aws.s3.put_object(Bucket=BUCKET, Key=key, Body=b"x")
 
     def left(self) -> str:
-        """Return everything that is left in tables, bucket and dead-letter queues, as text."""
+        """Return the content of tables, bucket and dead-letter queues as text."""
         tables = (self.aws.status, self.aws.recordings, self.aws.events)
         items = [item for table in tables for item in table.scan()["Items"]]
         versions = self.aws.s3.list_object_versions(Bucket=BUCKET)
@@ -111,14 +112,14 @@ def stack(aws: Cloud, clock: Clock) -> Stack:
 
 @contextmanager
 def answering(monkeypatch: pytest.MonkeyPatch, answer: str) -> Iterator[None]:
-    """Somebody sits at the terminal and types an answer."""
+    """Let an operator at the terminal type `answer` during the block."""
     with monkeypatch.context() as patch:
         patch.setenv("NONINTERACTIVE", "")
         patch.setattr("sys.stdin", io.StringIO(f"{answer}\n"))
         yield
 
 
-def test_forgetting_leaves_uuid_and_time_of_a_recording_and_all_of_another(stack: Stack) -> None:
+def test_forgetting_leaves_only_uuid_and_time_and_keeps_other_recordings(stack: Stack) -> None:
     other = stack.ledger.get(BOB)
     traces, letters = stack.forget()
     assert (len(traces.rows), len(traces.files), letters) == (2, 2, 2)
@@ -130,7 +131,7 @@ def test_forgetting_leaves_uuid_and_time_of_a_recording_and_all_of_another(stack
     left = stack.left()
     assert left.count(ANN) == 1
     assert "file-of-ann" not in left
-    # Two staged files and the record.
+    # The other recording's file id is in the keys of two staged files, and in the record.
     assert left.count("file-of-bob") >= 3
     assert left.count(f"'uuid': '{BOB}'") == 3
 
@@ -162,24 +163,26 @@ def test_forgetting_removes_all_versions_and_unfinished_copies_of_files(stack: S
     assert [upload["Key"] for upload in uploads] == keys[1:]
 
 
-def test_forgetting_goes_on_where_it_was_interrupted(stack: Stack) -> None:
+def test_forgetting_completes_an_interrupted_run(stack: Stack) -> None:
     record = stack.ledger.get(ANN)
     client = stack.aws.status.meta.client
     with failing(client, "dynamodb.DeleteItem", "InternalServerError"), pytest.raises(ClientError):
         stack.forget()
-    # Until the end the record itself keeps the recording from being ingested again.
+    # Until the end of a run, the old record prevents a second ingest of the recording.
     assert stack.ledger.get(ANN) == record
     stack.forget()
     assert stack.left().count(ANN) == 1
 
 
-def test_forgetting_an_unknown_recording_keeps_it_from_being_ingested(stack: Stack) -> None:
+def test_forgetting_an_unknown_recording_prevents_its_ingest(stack: Stack) -> None:
     traces, _ = stack.forget("never-seen==")
     assert not traces.is_known
     assert stack.ledger.get("never-seen==").forgotten
 
 
-def test_messages_without_json_are_removed_if_they_name_the_recording(stack: Stack) -> None:
+def test_forgetting_removes_messages_without_json_when_they_name_the_recording(
+    stack: Stack,
+) -> None:
     for text in (f"broken {ANN}", "broken"):
         dead = Queue(stack.aws.sqs, stack.aws.download_dlq)
         dead.send_with_reason(text, "no", group="g", identity=text)
@@ -190,7 +193,7 @@ def reasons(stack: Stack, uuid: str = ANN) -> list[str]:
     return reasons_to_wait(stack.places.find(uuid), stack.clock())
 
 
-def test_a_recording_in_opencast_can_be_forgotten_two_hours_later(stack: Stack) -> None:
+def test_a_recording_in_opencast_can_be_forgotten_after_two_hours(stack: Stack) -> None:
     assert reasons(stack) == []
     stack.clock.now -= timedelta(hours=3) - ZOOM_REPEATS + timedelta(seconds=1)
     [reason] = reasons(stack)
@@ -208,7 +211,7 @@ def test_a_recording_in_opencast_can_be_forgotten_two_hours_later(stack: Stack) 
         (State.IGNORED, "", False),
     ],
 )
-def test_a_recording_on_its_way_is_not_forgotten(
+def test_a_recording_is_not_forgotten_while_its_ingest_is_in_progress(
     stack: Stack, state: State, retry_due: str, is_running: bool
 ) -> None:
     stack.aws.status.update_item(
@@ -222,7 +225,7 @@ def test_a_recording_on_its_way_is_not_forgotten(
             check_it_rests(ANN, stack.places.find(ANN), stack.clock())
 
 
-def test_a_request_without_a_row_counts_as_long_as_its_message_may_be_on_a_queue(
+def test_a_recording_is_not_forgotten_while_a_message_of_its_request_may_be_on_a_queue(
     stack: Stack,
 ) -> None:
     change = partial(stack.ledger.change, "cy==")
@@ -240,7 +243,7 @@ def forget_command(*options: str) -> tuple[int, str]:
 
 
 @pytest.mark.usefixtures("shell_of_stack")
-def test_the_command_says_what_it_removed_and_what_stays(stack: Stack) -> None:
+def test_recordings_forget_prints_what_it_removed_and_what_stays(stack: Stack) -> None:
     code, said = forget_command("--even-if-running")
     assert code == 0, said
     assert "Removed: rows of the status table: 2, staged files: 2, " in said
@@ -250,7 +253,7 @@ def test_the_command_says_what_it_removed_and_what_stays(stack: Stack) -> None:
     assert stack.left().count(ANN) == 1
 
 
-def test_the_command_asks_before_it_removes_anything(
+def test_recordings_forget_asks_before_it_removes_anything(
     stack: Stack, shell_of_stack: pytest.MonkeyPatch
 ) -> None:
     before = stack.aws.rows()
@@ -264,7 +267,7 @@ def test_the_command_asks_before_it_removes_anything(
     assert automated(ANN) not in stack.aws.rows()
 
 
-def test_the_command_says_that_nothing_is_known_of_a_recording(
+def test_recordings_forget_says_that_a_recording_is_unknown(
     stack: Stack, shell_of_stack: pytest.MonkeyPatch
 ) -> None:
     with answering(shell_of_stack, "y"):
@@ -278,7 +281,7 @@ def test_the_command_says_that_nothing_is_known_of_a_recording(
     assert stack.ledger.get("never-seen==").forgotten
 
 
-def test_the_command_removes_nothing_if_a_setting_that_it_needs_is_wrong(
+def test_recordings_forget_removes_nothing_when_a_setting_is_wrong(
     stack: Stack, shell_of_stack: pytest.MonkeyPatch
 ) -> None:
     before = stack.aws.rows()
@@ -289,7 +292,7 @@ def test_the_command_removes_nothing_if_a_setting_that_it_needs_is_wrong(
 
 
 @pytest.mark.usefixtures("shell_of_stack", "stack")
-def test_the_plain_name_of_the_group_still_lists_recordings() -> None:
+def test_invoke_recordings_lists_recordings_although_it_is_also_a_group() -> None:
     done = invoke("recordings", "--uuid", ANN, "--json")
     assert done.code == 0, done.err
     found: list[dict[str, Any]] = json.loads(done.out)
@@ -297,6 +300,6 @@ def test_the_plain_name_of_the_group_still_lists_recordings() -> None:
 
 
 @pytest.mark.parametrize("name", ["recordings", "recordings.list", "schedule.import-csv"])
-def test_help_explains_a_command_by_each_of_its_names(name: str) -> None:
+def test_help_explains_a_command_under_each_of_its_names(name: str) -> None:
     done = invoke("--help", name)
     assert (done.code, done.out.startswith("Usage: invoke ")) == (0, True), done.err

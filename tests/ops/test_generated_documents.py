@@ -1,4 +1,4 @@
-"""The generated documents (commands, API, settings, example.env) are up to date and complete."""
+"""Tests that the generated documents (commands, API, settings, example.env) are up to date."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ stack.deploy
 recordings recordings.forget secrets.status secrets.rotate migrate
 local.up local.demo local.down local.status local.env
 """.split()
-"""Commands that sites use."""
+"""Commands that sites use, so that none may be removed or renamed."""
 
 OPTIONS = {
     "codebuild": "-r --revision",
@@ -61,7 +61,7 @@ OPTIONS = {
 
 
 def written_by(module: str) -> str:
-    """Return what a module prints as a program."""
+    """Return the output of a module that runs as a program."""
     command = [sys.executable, "-m", module]
     environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'functions'}"}
     done = subprocess.run(
@@ -77,7 +77,7 @@ def made() -> str:
 
 @pytest.fixture(scope="module")
 def options(made: str) -> dict[str, str]:
-    """Return the options of each command, by each of its names."""
+    """Return the options of each command, under each of its names."""
     cells = re.findall(r"^\| (`.+?) \| ", made, re.MULTILINE)
     found = {name: "" for cell in cells for name in re.findall(r"`([a-z][a-z.-]+)", cell)}
     for heading, listed in re.findall(r"^(`.+`):\n\n((?:- .+\n)+)", made, re.MULTILINE):
@@ -115,7 +115,7 @@ def test_commands_md_lists_deploy_and_logs_of_each_function(options: dict[str, s
         assert "--watch" in options[f"logs.{function.task}"]
 
 
-def test_each_command_says_in_one_line_what_it_does(made: str) -> None:
+def test_each_command_has_a_description_of_one_line(made: str) -> None:
     for line in made.splitlines():
         if line.startswith("| `"):
             said = line.split(" | ")[1].removesuffix(" |")
@@ -123,7 +123,7 @@ def test_each_command_says_in_one_line_what_it_does(made: str) -> None:
 
 
 def test_invoke_list_has_one_line_for_each_command() -> None:
-    """invoke folds what is longer than 80 columns."""
+    # invoke folds descriptions that are longer than 80 columns.
     command = [sys.executable, "-m", "invoke", "--list"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     lines = [line for line in listed.splitlines() if line.startswith("  ")]
@@ -133,7 +133,7 @@ def test_invoke_list_has_one_line_for_each_command() -> None:
 
 
 @pytest.mark.parametrize("path", SETTINGS_FILES, ids=lambda path: path.name)
-def test_a_settings_document_is_up_to_date_with_the_table(path: Path) -> None:
+def test_a_settings_document_is_up_to_date_with_the_settings_table(path: Path) -> None:
     up_to_date = path.read_text("utf-8") == SETTINGS_FILES[path]
     assert up_to_date, f"{path} is out of date: run `python -m ops.settings_documents`."
 
@@ -143,7 +143,7 @@ def test_the_example_file_has_every_setting_with_its_default() -> None:
     assert dotenv_values(ROOT / "example.env") == expected
 
 
-def test_the_example_file_explains_every_setting_in_lines_that_fit() -> None:
+def test_the_example_file_explains_every_setting_in_lines_of_limited_width() -> None:
     lines = settings_documents.example_file().splitlines()
     for above, line in pairwise(lines):
         assert len(line) <= settings_documents.WIDTH
@@ -156,11 +156,11 @@ def test_the_settings_page_has_every_setting_once() -> None:
     assert rows == list(TABLE)
 
 
-def test_the_line_of_a_setting_is_a_sentence_that_stays_in_its_cell() -> None:
+def test_the_description_of_a_setting_is_a_sentence_that_fits_into_a_table_cell() -> None:
     for row in TABLE.values():
         assert re.fullmatch(r"[A-Z][^|\n]{8,250}\.", row.line), row.name
 
 
-def test_each_section_of_settings_appears_once() -> None:
+def test_each_section_of_the_settings_table_appears_once() -> None:
     titles = [section.title for section, _ in settings_documents.sections()]
     assert len(titles) == len(set(titles))

@@ -1,4 +1,4 @@
-"""The Google account's key: SSM gets only a valid one, and no message shows any of it."""
+"""Tests that SSM gets only a valid Google key, and that no message shows a part of the key."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def write(path: Path, content: object) -> Path:
     return path
 
 
-def test_save_writes_a_key_once(aws: Cloud, tmp_path: Path) -> None:
+def test_save_writes_the_google_key_once(aws: Cloud, tmp_path: Path) -> None:
     key = read_key(write(tmp_path / "key.json", KEY))
     assert key.email == KEY["client_email"]
     assert save(aws.ssm, key)
@@ -43,7 +43,9 @@ def test_save_writes_a_key_once(aws: Cloud, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stored", [json.dumps(KEY, indent=2), "no JSON"])
-def test_save_keeps_a_stored_key_of_equal_json(aws: Cloud, tmp_path: Path, stored: str) -> None:
+def test_save_keeps_a_stored_google_key_with_equal_json(
+    aws: Cloud, tmp_path: Path, stored: str
+) -> None:
     aws.ssm.put_parameter(Name=GOOGLE_CREDENTIALS, Value=stored, Type="SecureString")
     written = save(aws.ssm, read_key(write(tmp_path / "key.json", KEY)))
     assert written is (stored == "no JSON")
@@ -68,7 +70,9 @@ def without(name: str) -> dict[str, Any]:
         ({**KEY, "more": "secretsecret" * 400}, "larger than the 4096 bytes"),
     ],
 )
-def test_read_key_refuses_other_files_unquoted(tmp_path: Path, content: object, why: str) -> None:
+def test_save_creds_refuses_other_files_without_quoting_them(
+    tmp_path: Path, content: object, why: str
+) -> None:
     with pytest.raises(OpsError, match=why) as error:
         read_key(write(tmp_path / "key.json", content))
     assert "is not a service account's key: make one" in str(error.value)

@@ -1,4 +1,4 @@
-"""An import has no effects: it reads no environment and touches no network, process or file."""
+"""Tests that imports have no effects on environment, network, processes and files."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ watching = False
 
 
 def modules(root: Path, folder: Path) -> list[str]:
-    """Return the dotted names of all modules below a folder, as seen from a source root."""
+    """Return the dotted names of all modules below a folder, relative to a source root."""
     found = []
     for path in sorted(folder.rglob("*.py")):
         parts = path.relative_to(root).with_suffix("").parts
@@ -51,7 +51,7 @@ def modules(root: Path, folder: Path) -> list[str]:
 def noticed(
     names: list[str], environment: dict[str, str], roots: str = f"{ROOT}:{ROOT / 'functions'}"
 ) -> list[str]:
-    """Import modules from source roots, and return a line for each effect."""
+    """Import modules from source roots in a new process, and return a line for each effect."""
     done = subprocess.run(
         [sys.executable, "-B", "-c", IMPORT_ALL, roots, *names],
         env=environment,
@@ -65,15 +65,15 @@ def noticed(
 
 
 @pytest.mark.parametrize("folder", ["functions", "ops", "local"])
-def test_an_import_reads_and_starts_nothing(folder: str) -> None:
+def test_an_import_has_no_effects(folder: str) -> None:
     names = modules(ROOT / "functions" if folder == "functions" else ROOT, ROOT / folder)
     assert len(names) > 3
-    # The gateway runs in the cloud's own environment.
+    # The gateway imports packages of `.venv-cloud`, which this environment lacks.
     assert noticed([name for name in names if name != "local.gateway"], {}) == []
 
 
 def test_an_import_of_the_template_starts_only_the_kernel_of_the_cdk() -> None:
-    """The CDK library always starts its kernel, in Node."""
+    # The CDK library always starts its kernel in Node.
     names = modules(ROOT, ROOT / "cdk")
     lines = noticed(
         names, {"PATH": os.environ["PATH"], "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20"}
@@ -84,7 +84,9 @@ def test_an_import_of_the_template_starts_only_the_kernel_of_the_cdk() -> None:
     assert sum(line.startswith("process:") for line in lines) <= 1
 
 
-def test_the_audit_hook_sees_network_processes_and_files(tmp_path: Path) -> None:
+def test_the_audit_hook_of_the_import_test_notices_network_processes_and_files(
+    tmp_path: Path,
+) -> None:
     bad = tmp_path / "bad.py"
     bad.write_text(
         "import socket, subprocess\n"
@@ -98,7 +100,7 @@ def test_the_audit_hook_sees_network_processes_and_files(tmp_path: Path) -> None
 
 
 def environment_uses(tree: ast.AST) -> list[str]:
-    """Return the places where a module touches the process's environment."""
+    """Return the places at which a module uses the process's environment."""
     names = {"environ", "environb", "getenv", "putenv", "setenv"}
     return [
         f"line {node.lineno}: {ast.unparse(node)}"
@@ -109,7 +111,7 @@ def environment_uses(tree: ast.AST) -> list[str]:
 
 
 def handed_to_settings(tree: ast.AST) -> list[str]:
-    """Return the places where a function passes `os.environ` to `ingester.settings.read`."""
+    """Return the places at which a function passes `os.environ` to `ingester.settings.read`."""
     return [
         f"line {argument.lineno}: {ast.unparse(argument)}"
         for node in ast.walk(tree)

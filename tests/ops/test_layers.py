@@ -1,4 +1,4 @@
-"""Rules of imports for the functions' own files: modules, which import-linter can't see."""
+"""Tests of import rules for the functions' own files, which import-linter can't check."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PURE |= {"contextlib", "hmac", "zoneinfo", "zlib"}
 """Modules of Python that do no I/O: they know no clock, no machine and no network."""
 
 IO_ROOMS = {"runtime", "transfer"}
-"""Rooms in which every module may do I/O."""
+"""Rooms (packages of `ingester`) in which every module may do I/O."""
 
 IO_MODULES = {
     "log",
@@ -71,7 +71,7 @@ IO_MODULES = {
     "zoom/stage_recording",
     "zoom/webhook_client",
 }
-"""Modules of the other rooms that do I/O. All others are pure."""
+"""Modules of the other rooms that do I/O. All modules that aren't listed are pure."""
 
 
 def name_of(path: Path) -> str:
@@ -99,17 +99,17 @@ def tops(path: Path) -> set[str]:
     return {name.partition(".")[0] for name in imports(path)}
 
 
-def test_every_function_has_a_file_and_every_file_a_function() -> None:
+def test_every_function_has_a_file_and_every_file_in_functions_a_function() -> None:
     assert {function.module for function in FUNCTIONS} == FUNCTION_MODULES
 
 
 @pytest.mark.parametrize("path", HANDLERS, ids=lambda path: path.stem)
-def test_a_function_imports_only_ingester_of_this_project(path: Path) -> None:
+def test_the_file_of_a_function_imports_only_ingester_from_this_project(path: Path) -> None:
     assert tops(path) & (OWN | FUNCTION_MODULES) == {"ingester"}
 
 
 @pytest.mark.parametrize("path", DEPLOYED, ids=lambda path: path.stem)
-def test_a_deployed_module_is_imported_by_one_name(path: Path) -> None:
+def test_a_deployed_module_imports_modules_of_this_project_only_as_ingester(path: Path) -> None:
     assert not tops(path) & (OWN - {"ingester"})
 
 
@@ -118,14 +118,14 @@ def test_a_deployed_module_is_imported_by_one_name(path: Path) -> None:
     sorted((SOURCE_ROOT / "ingester").rglob("__init__.py")),
     ids=lambda path: path.parent.name,
 )
-def test_an_init_file_imports_nothing(path: Path) -> None:
+def test_the_init_file_of_a_package_imports_nothing(path: Path) -> None:
     assert imports(path) <= {"__future__.annotations"}
 
 
 @pytest.mark.parametrize("path", PURE_MODULES, ids=name_of)
 def test_a_pure_module_imports_no_io(path: Path) -> None:
     assert tops(path) & sys.stdlib_module_names <= PURE
-    # webvtt parses a text; it opens a file only if it is given a name.
+    # webvtt opens files, but not in the calls of this project, which pass texts.
     assert tops(path) - sys.stdlib_module_names <= {"ingester", "msgspec", "webvtt"}
     ours = {name.replace(".", "/") for name in imports(path) if name.startswith("ingester.")}
     io = {
@@ -144,6 +144,6 @@ def test_every_listed_io_module_exists() -> None:
 
 
 @pytest.mark.parametrize("folder", ["cdk", "ops", "local", "bench", "functions/ingester"])
-def test_nobody_imports_a_function(folder: str) -> None:
+def test_no_module_imports_the_file_of_a_function(folder: str) -> None:
     for path in (ROOT / folder).rglob("*.py"):
         assert not tops(path) & FUNCTION_MODULES, path

@@ -1,4 +1,4 @@
-"""`invoke recordings`: the selection of rows, their table, and the next steps."""
+"""Tests of `invoke recordings`: the selection of rows, the texts, and the next steps."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def found(
     return [row.zip_id for row in listed]
 
 
-def test_find_selects_by_meeting_uuid_and_time(status: StatusTable, clock: Clock) -> None:
+def test_recordings_finds_rows_by_meeting_uuid_and_time(status: StatusTable, clock: Clock) -> None:
     everything = ["auto-ingest-b==", "on-demand-2", "on-demand-1", "auto-ingest-a=="]
     assert found(status, clock) == everything
     assert found(status, clock, hours=12) == everything[:2]
@@ -84,14 +84,16 @@ def test_find_selects_by_meeting_uuid_and_time(status: StatusTable, clock: Clock
     assert found(status, clock, uuid="nobody") == []
 
 
-def test_find_skips_a_row_without_a_state(aws: Cloud, status: StatusTable, clock: Clock) -> None:
+def test_recordings_skips_a_row_without_a_state(
+    aws: Cloud, status: StatusTable, clock: Clock
+) -> None:
     aws.status.put_item(Item={"zip_id": "auto-ingest-d==", "expiration": 1})
     assert found(status, clock, uuid="d==") == []
 
 
 @pytest.fixture
 def begin_ingest(aws: Cloud) -> Callable[..., StatusTable]:
-    """Return a function that writes an ingest, requested some hours ago, and returns the table."""
+    """Return a function that writes an ingest of some hours ago, and returns the table."""
 
     def begin(zip_id: str, uuid: str, hours: float) -> StatusTable:
         table = StatusTable(aws.status, Clock(datetime.now(UTC) - timedelta(hours=hours)))
@@ -121,7 +123,7 @@ def begin_ingest(aws: Cloud) -> Callable[..., StatusTable]:
         ),
     ],
 )
-def test_empty_list_names_its_period(options: list[str], said: str) -> None:
+def test_an_empty_list_of_recordings_names_its_period(options: list[str], said: str) -> None:
     done = invoke("recordings", *options)
     assert (done.code, done.out.strip()) == (0, said)
 
@@ -133,7 +135,7 @@ def next_steps(*options: str) -> dict[str, str | None]:
 
 
 @pytest.mark.usefixtures("shell_of_stack")
-def test_failed_lists_open_failures_with_their_next_steps(
+def test_recordings_failed_lists_open_failures_with_their_next_steps(
     begin_ingest: Callable[..., StatusTable],
 ) -> None:
     for uuid in ("gone", "settled", "awaited"):
@@ -144,7 +146,7 @@ def test_failed_lists_open_failures_with_their_next_steps(
     begin_ingest("on-demand-1", "settled", 4).write(
         "on-demand-1", StatusChange(State.SENT_TO_OPENCAST)
     )
-    # It has waited for longer than --since looks back.
+    # This ingest has waited for longer than the period of --since.
     begin_ingest("on-demand-2", "awaited", 3).write(
         "on-demand-2", StatusChange(State.SENT_TO_UPLOADER)
     )
@@ -161,7 +163,7 @@ def test_failed_lists_open_failures_with_their_next_steps(
 
 
 @pytest.mark.usefixtures("shell_of_stack")
-def test_request_without_a_series_needs_nothing_when_the_recording_is_in_opencast(
+def test_a_request_without_a_series_needs_no_step_when_the_recording_is_in_opencast(
     begin_ingest: Callable[..., StatusTable],
 ) -> None:
     begin_ingest("auto-ingest-u", "u", 5).write(

@@ -1,4 +1,4 @@
-"""`invoke local.…` without a running cloud: what the commands print."""
+"""Tests of the output of `invoke local.…` without a running cloud."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.ops.terminals import TerminalText, plain
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of a local stack whose processes have ended."""
+    """Return the folder of a local stack whose processes have ended."""
     monkeypatch.setattr(local, "HOME", tmp_path)
     monkeypatch.setenv("TERM", "xterm-256color")
     settings = {"AWS_SECRET_ACCESS_KEY": "s3cret", "SLACK_API_TOKEN": "xoxb-s3cret"}
@@ -28,7 +28,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.usefixtures("home")
-def test_env_prints_no_secret_on_a_terminal_but_what_to_type() -> None:
+def test_local_env_prints_no_secret_but_a_command_on_a_terminal() -> None:
     shown = invoke("local.env", output=TerminalText)
     assert (shown.code, shown.err) == (0, "")
     assert 'eval "$(invoke local.env)"' in plain(shown.out)
@@ -36,7 +36,7 @@ def test_env_prints_no_secret_on_a_terminal_but_what_to_type() -> None:
     assert "AWS_SECRET_ACCESS_KEY" not in shown.out
 
 
-def test_env_prints_shell_commands_in_a_pipe(home: Path) -> None:
+def test_local_env_prints_shell_commands_in_a_pipe(home: Path) -> None:
     assert invoke("local.env").out.splitlines() == [
         "export AWS_SECRET_ACCESS_KEY=s3cret",
         f". {home / local_state.ENVIRONMENT}  # the secrets",
@@ -44,20 +44,20 @@ def test_env_prints_shell_commands_in_a_pipe(home: Path) -> None:
 
 
 @pytest.mark.usefixtures("home")
-def test_down_shows_that_it_is_at_work_on_a_terminal() -> None:
+def test_local_down_shows_progress_on_a_terminal() -> None:
     ended = invoke("local.down", errors=TerminalText)
     assert (ended.code, ended.out) == (0, "The local stack is down.\n")
     assert "Stopping the local stack" in plain(ended.err)
     assert invoke("local.down").out == "No local stack is up.\n"
 
 
-def test_the_demo_ends_with_how_a_shell_finds_invoke() -> None:
+def test_the_demo_ends_with_the_command_that_lets_a_shell_find_invoke() -> None:
     said = local.AFTER_THE_DEMO
     assert said.index("`. .venv/bin/activate`") < said.index("`invoke local.up`")
 
 
 @pytest.mark.parametrize("error", [NoCredentialsError(), SettingsError(["STACK_NAME is missing."])])
-def test_a_command_without_a_stack_names_the_local_one_when_it_is_up(
+def test_a_command_without_a_stack_names_the_local_stack_when_it_is_up(
     home: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     hint = 'A local stack is up: `eval "$(invoke local.env)"` selects it.'
@@ -71,11 +71,11 @@ def test_a_command_without_a_stack_names_the_local_one_when_it_is_up(
     assert hint not in command.error_line(error)
 
 
-def test_the_file_of_the_running_stack_is_that_of_the_local_commands() -> None:
+def test_commands_look_for_the_state_file_that_the_local_stack_writes() -> None:
     assert stack.HOME / local_state.STATE == command.LOCAL_STATE
 
 
-def test_help_of_record_says_what_follows_a_failure() -> None:
+def test_the_help_of_local_record_explains_the_consequence_of_a_failure() -> None:
     shown = (ROOT / "docs" / "commands.md").read_text()
     assert all(f"{name}: {what}" in shown for name, what in play.FAILURES.items())
     assert "fails for good" in play.FAILURES["video"]

@@ -1,4 +1,4 @@
-"""`invoke logs.…`, on CloudWatch Logs in process."""
+"""Tests of `invoke logs.…` with the in-process CloudWatch Logs."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def event(text: str, second: float = 0, stream: str = "s", **more: Any) -> dict[
 
 @dataclass
 class LogGroups:
-    """The log groups of a stack, and writes to them."""
+    """The log groups of a stack, with a function that writes events."""
 
     client: Any
     logs: Logs
@@ -94,13 +94,13 @@ def test_log_lines_of_functions_are_merged_by_time(groups: LogGroups) -> None:
     assert read_all(groups.logs, FUNCTIONS, NOW + timedelta(seconds=6)) == []
 
 
-def test_logs_are_read_to_the_last_page(groups: LogGroups) -> None:
+def test_logs_are_read_up_to_the_last_page(groups: LogGroups) -> None:
     for first in range(0, 10_020, 5010):
         groups.log(WEBHOOK, *(f"line {number}" for number in range(first, first + 5010)))
     assert len(read_all(groups.logs, [WEBHOOK], HOUR_AGO)) == 10_020
 
 
-def test_log_lines_of_a_function_keep_their_order_when_cloudwatch_stores_them_at_once() -> None:
+def test_log_lines_of_a_function_keep_their_order_when_cloudwatch_stores_all_at_once() -> None:
     texts = ["START RequestId: r1", record("one", 1), record("two", 2), "END RequestId: r1"]
     lines = [line_of(WEBHOOK, event(text, 9)) for text in texts]
     other = line_of(UPLOADER, event(record("between", 1.5), 20))
@@ -108,7 +108,7 @@ def test_log_lines_of_a_function_keep_their_order_when_cloudwatch_stores_them_at
     assert messages(ordered) == [texts[0], "one", "between", "two", texts[3]]
 
 
-def test_watch_shows_each_line_once_and_late_lines_too(groups: LogGroups) -> None:
+def test_watch_shows_each_log_line_once_even_when_it_appears_late(groups: LogGroups) -> None:
     now = [NOW]
     slept: list[float] = []
     groups.log(WEBHOOK, record("old"), second=-600)
@@ -127,7 +127,9 @@ def test_watch_shows_each_line_once_and_late_lines_too(groups: LogGroups) -> Non
     assert slept == [2.0] * 8
 
 
-def test_recording_lines_include_its_ingests_and_invocations(groups: LogGroups) -> None:
+def test_recording_lines_include_the_ingests_and_invocations_of_the_recording(
+    groups: LogGroups,
+) -> None:
     own = {"uuid": UUID, "zip_id": AUTO}
     plus = {"uuid": UUID, "zip_id": "on-demand-1"}
     other = {"uuid": "other==", "zip_id": "auto-ingest-other=="}
@@ -170,7 +172,9 @@ def test_recording_lines_use_filter_patterns_of_uuid_ingest_and_request(groups: 
 
 
 @given(st.lists(st.text(min_size=1, max_size=200), min_size=1))
-def test_filter_patterns_are_short_and_complete(values: list[str]) -> None:
+def test_filter_patterns_are_within_the_limit_and_contain_every_condition(
+    values: list[str],
+) -> None:
     made = filter_patterns([("zip_id", value) for value in values])
     assert all(len(pattern) <= LONGEST_PATTERN for pattern in made)
     joined = " ".join(made)
@@ -185,7 +189,7 @@ def shown(text: str, **more: Any) -> str:
     return for_people(line_of(WEBHOOK, event(text, **more))).plain
 
 
-def test_a_record_for_people_has_time_level_message_and_fields() -> None:
+def test_a_log_record_for_people_has_time_level_message_and_fields() -> None:
     text = record("Going", 0.25, uuid=UUID, files=3, note="two words", _aws={"Timestamp": 1})
     moment = f"{NOW:%H:%M:%S}.250"
     assert shown(text) == (
@@ -195,12 +199,12 @@ def test_a_record_for_people_has_time_level_message_and_fields() -> None:
     assert for_people(line, ("uuid",)).plain.endswith('Going  files=3 note="two words"')
 
 
-def test_a_record_for_people_indents_the_exception() -> None:
+def test_a_log_record_for_people_indents_the_exception() -> None:
     text = record("AWS failed", exception="Traceback:\n  File x\nError: no")
     assert shown(text).splitlines()[1:] == ["    Traceback:", "      File x", "    Error: no"]
 
 
-def test_a_line_by_lambda_itself_is_shown_unchanged_but_redacted() -> None:
+def test_a_log_line_of_lambda_is_shown_unchanged_except_for_redaction() -> None:
     crash = "[ERROR] ImportError: no\nTraceback\n  File x token=abc123\x1b[2J"
     first, *rest = shown(crash).splitlines()
     assert first.endswith("webhook      [ERROR] ImportError: no")
@@ -209,7 +213,7 @@ def test_a_line_by_lambda_itself_is_shown_unchanged_but_redacted() -> None:
     assert shown("").endswith("webhook      ")
 
 
-def test_a_line_for_programs_is_json_with_the_function() -> None:
+def test_a_log_line_for_programs_is_json_with_the_function() -> None:
     content = json.loads(for_programs(line_of(WEBHOOK, event(record("Hi", uuid=UUID)))))
     assert (content["function"], content["message"], content["uuid"]) == (
         "zoom-webhook",
@@ -236,7 +240,9 @@ def test_any_log_line_can_be_shown(text: str) -> None:
     in_order([line])
 
 
-def test_the_printer_prints_the_date_where_it_changes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_log_printer_prints_the_date_when_it_changes(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     show = tasks.Printer(as_json=False)
     texts = ["2026-11-24T23:59:59.999Z", "2026-11-25T00:00:00.000Z", "2026-11-25T00:00:01.000Z"]
     lines = [
@@ -261,7 +267,7 @@ def test_a_log_line_ends_between_words_on_a_terminal(monkeypatch: pytest.MonkeyP
     assert " ".join(line.strip() for line in [first, *others]).count("no series of that name.") == 3
 
 
-def test_watch_ends_without_a_message_when_it_is_interrupted() -> None:
+def test_logs_watch_ends_without_a_message_when_it_is_interrupted() -> None:
     def batches() -> Any:
         yield []
         raise KeyboardInterrupt
@@ -283,7 +289,7 @@ with tolerate_closed_output():
 """
 
 
-def test_logs_end_without_an_error_when_the_reader_is_gone() -> None:
+def test_logs_end_without_an_error_when_nobody_reads_the_output() -> None:
     path = f"{ROOT}:{ROOT / 'functions'}"
     with subprocess.Popen(
         [sys.executable, "-c", READER_GONE],

@@ -1,4 +1,4 @@
-"""`invoke migrate`: an old stack's tables, filled as the first system fills them, are copied."""
+"""Tests of `invoke migrate`, from an old stack's tables with the first system's rows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.cloud import Cloud, plain
 from tests.ops.migration_harness import OLD, Stacks, during_first_write, events_row, status_row
 
 REQUESTS = len(SENT) + 3 + 1
-"""Number of states of a processed request: sent, failed, ignored."""
+"""Number of states of a processed request: those in SENT, three failures, and ignored."""
 
 
 def counts(tallies: dict[str, Tally]) -> dict[str, tuple[int, int, dict[str, int]]]:
@@ -71,7 +71,9 @@ def everything(*tables: Any) -> list[list[Any]]:
     return [sorted((plain(item) for item in table.scan()["Items"]), key=str) for table in tables]
 
 
-def test_migrate_copies_every_table_unchanged_and_once(aws: Cloud, stacks: Stacks) -> None:
+def test_migrate_copies_the_rows_of_every_table_unchanged_and_once(
+    aws: Cloud, stacks: Stacks
+) -> None:
     fill(stacks)
     there = everything(*tables_of(stacks))
     dry = stacks.migrate(dry_run=True)
@@ -113,7 +115,7 @@ def test_migrate_copies_status_rows_of_the_last_days_only(stacks: Stacks) -> Non
     assert tallies["ledger"].copied == REQUESTS + 1
 
 
-def test_pipeline_reads_the_rows_that_migrate_copied(aws: Cloud, stacks: Stacks) -> None:
+def test_the_pipeline_reads_the_rows_that_migrate_copied(aws: Cloud, stacks: Stacks) -> None:
     fill(stacks)
     stacks.migrate()
     meeting = ScheduleTable(aws.schedule).get(86168921331)
@@ -129,7 +131,7 @@ def of_status(stacks: Stacks) -> Any:
     return plan_migration(stacks.target, OLD, days=7, now=stacks.clock()).status
 
 
-def test_migrate_keeps_a_row_that_changes_meanwhile(aws: Cloud, stacks: Stacks) -> None:
+def test_migrate_keeps_a_row_that_changes_during_the_copy(aws: Cloud, stacks: Stacks) -> None:
     now = stacks.clock()
     stacks.status.put_item(Item=status_row("u1", "SENT_TO_OPENCAST", now - timedelta(hours=1)))
     ours = {**status_row("u1", "SENT_TO_DOWNLOADER", now), "file_ids": {"f1"}}
@@ -150,7 +152,7 @@ EARLIER, LATER = timedelta(hours=2), timedelta(hours=1)
 @pytest.mark.parametrize(
     ("there", "here", "copied"),
     [
-        # The row was copied before, and the old stack has continued since.
+        # The row was copied earlier, and the old stack has continued since.
         (("SENT_TO_OPENCAST", LATER, {}), ("SENT_TO_DOWNLOADER", EARLIER, {}), True),
         (("SENT_TO_DOWNLOADER", EARLIER, {}), ("SENT_TO_OPENCAST", LATER, {}), False),
         # This pipeline has processed the request.
@@ -159,14 +161,14 @@ EARLIER, LATER = timedelta(hours=2), timedelta(hours=1)
             ("SENT_TO_DOWNLOADER", EARLIER, {"file_ids": {"f"}}),
             False,
         ),
-        # The switch was during the meeting: an ingest's state says more than Zoom's progress.
+        # The switch was during the meeting. An ingest's state is further than Zoom's progress.
         (("SENT_TO_OPENCAST", EARLIER, {}), ("RECORDING_STOPPED", LATER, {}), True),
         (("RECORDING_IN_PROGRESS", LATER, {}), ("IGNORED", EARLIER, {}), False),
         (("RECORDING_STOPPED", LATER, {}), ("RECORDING_IN_PROGRESS", EARLIER, {}), True),
         (("RECORDING_IN_PROGRESS", EARLIER, {}), ("RECORDING_STOPPED", LATER, {}), False),
     ],
 )
-def test_migrate_replaces_a_status_row_only_when_the_old_stack_is_further_on(
+def test_migrate_replaces_a_status_row_only_when_the_ingest_is_further_in_the_old_stack(
     aws: Cloud,
     stacks: Stacks,
     there: tuple[str, timedelta, dict[str, Any]],
@@ -202,7 +204,9 @@ def test_migrate_merges_recording_events_of_both_stacks(aws: Cloud, stacks: Stac
     assert stacks.migrate()["recording events"].copied == 0
 
 
-def test_migrate_keeps_and_names_a_meeting_of_the_new_stack(aws: Cloud, stacks: Stacks) -> None:
+def test_migrate_keeps_a_meeting_of_the_new_stack_and_names_it_when_it_differs(
+    aws: Cloud, stacks: Stacks
+) -> None:
     stacks.schedule.put_item(Item=MEETING)
     stacks.schedule.put_item(Item={**MEETING, "zoom_series_id": "2002"})
     same: dict[str, Any] = copy.deepcopy(MEETING)
@@ -242,7 +246,7 @@ def test_migrate_writes_nothing_when_an_old_table_is_missing(aws: Cloud, stacks:
 
 
 def test_migrate_writes_nothing_when_the_ledger_is_missing(aws: Cloud, stacks: Stacks) -> None:
-    """The checkout may be newer than the stack."""
+    # The stack may be older than the checkout, and have no ledger yet.
     fill(stacks)
     aws.recordings.delete()
     with pytest.raises(
@@ -258,7 +262,9 @@ def test_migrate_refuses_a_wrong_name_of_the_old_stack(stacks: Stacks, name: str
         plan_migration(stacks.target, name, days=7, now=datetime.now(UTC))
 
 
-def test_migrate_prints_counts_and_rows(stacks: Stacks, capsys: pytest.CaptureFixture[str]) -> None:
+def test_migrate_prints_counts_and_unreadable_rows(
+    stacks: Stacks, capsys: pytest.CaptureFixture[str]
+) -> None:
     fill(stacks)
     show(list(stacks.migrate().values()), OLD, dry_run=False)
     said = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]

@@ -1,4 +1,4 @@
-"""The old stack's requests in this stack's ledger, and the pipeline's decisions about repeats."""
+"""Tests of migrated requests in the ledger, and of the pipeline's decisions about repeats."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NOW = "2026-10-14T18:30:00Z"
 
 
 def is_taken_again(stacks: Stacks, *files: dict[str, Any]) -> bool:
-    """Post Zoom's webhook event. Return whether it begins an ingest."""
+    """Post Zoom's webhook event, and return whether the event begins an ingest."""
     answer = post_webhook(
         webhook_dependencies(stacks.aws, stacks.clock), completed(*(files or (mp4(), chat())))
     )
@@ -40,7 +40,7 @@ def is_taken_again(stacks: Stacks, *files: dict[str, Any]) -> bool:
     return bool(stacks.aws.sent_to(stacks.aws.download_queue))
 
 
-def test_each_state_is_in_one_list() -> None:
+def test_the_migration_tests_list_each_state_once() -> None:
     assert sorted([*SENT, *FAILED, *EARLY, "IGNORED"]) == sorted(State)
 
 
@@ -85,7 +85,7 @@ def test_a_recording_that_zoom_only_announced_is_not_migrated(stacks: Stacks, st
 
 
 def test_a_migrated_request_counts_as_sent_when_a_retry_is_due(stacks: Stacks) -> None:
-    """Only a stack of this system notes the time; the message is still on its queue."""
+    # Only stacks of this system write the time of a retry, for which a message waits on the queue.
     stacks.migrate_row(UUID, "DOWNLOADER_FAILED", retry_due=NOW, asked={"oc_workflow": "w"})
     request = stacks.ledger.get(UUID).request(ZIP_ID)
     assert (request.is_sent, request.asked) == (True, Asked(oc_workflow="w"))
@@ -93,7 +93,7 @@ def test_a_migrated_request_counts_as_sent_when_a_retry_is_due(stacks: Stacks) -
 
 
 @pytest.mark.parametrize("asked_at", [None, "yesterday", ""])
-def test_a_migrated_request_gets_the_time_of_its_row_when_it_has_none(
+def test_a_migrated_request_gets_the_update_time_of_its_row_when_it_has_no_time(
     stacks: Stacks, asked_at: str | None
 ) -> None:
     stacks.migrate_row(UUID, "IGNORED", ingest_request_time=asked_at)
@@ -110,7 +110,7 @@ def test_each_request_of_a_recording_is_migrated(stacks: Stacks) -> None:
     }
 
 
-def test_migrate_finds_a_recording_when_its_row_names_it_by_key(stacks: Stacks) -> None:
+def test_migrate_finds_the_uuid_of_a_recording_in_the_key_of_its_row(stacks: Stacks) -> None:
     now = stacks.clock()
     for zip_id in (ZIP_ID, OTHER_ID):
         row = status_row(UUID, "IGNORED", now, zip_id=zip_id)
@@ -123,7 +123,7 @@ def test_migrate_finds_a_recording_when_its_row_names_it_by_key(stacks: Stacks) 
 
 def test_migrate_updates_a_migrated_request_when_it_runs_again(stacks: Stacks) -> None:
     stacks.migrate_row(UUID, "SENT_TO_DOWNLOADER")
-    # A repeat is dropped, but the ledger has its files.
+    # The webhook drops a repeated event, but adds its files to the ledger.
     assert not is_taken_again(stacks)
     assert set(stacks.ledger.get(UUID).files) == {"file-1", "chat-1"}
     stacks.clock.forward(hours=1)
@@ -145,7 +145,7 @@ def test_migrate_keeps_a_request_that_this_pipeline_accepted(stacks: Stacks, sta
 
 
 def test_migrate_keeps_a_row_whose_request_is_in_the_ledger(stacks: Stacks) -> None:
-    """Zoom's webhook event named no files, so the row names none."""
+    # The row names no files, because Zoom's webhook event named none.
     stacks.ledger.change(UUID, lambda old: rules.with_request(old, ZIP_ID, Asked(), stacks.clock()))
     ours = status_row(UUID, "WEBHOOK_RECEIVED", stacks.clock())
     stacks.aws.status.put_item(Item=ours)
@@ -170,7 +170,9 @@ def test_migrate_keeps_the_ingest_of_another_request(stacks: Stacks) -> None:
     assert after.request(ZIP_ID).is_taken_over
 
 
-def test_migrate_keeps_a_request_when_a_webhook_event_comes_meanwhile(stacks: Stacks) -> None:
+def test_migrate_keeps_a_request_that_a_webhook_event_begins_during_the_copy(
+    stacks: Stacks,
+) -> None:
     stacks.add_row(UUID, "SENT_TO_DOWNLOADER")
     table = stacks.target.table(stacks.aws.recordings.name)
     planned = plan_migration(stacks.target, OLD, days=7, now=stacks.clock()).ledger
@@ -182,7 +184,7 @@ def test_migrate_keeps_a_request_when_a_webhook_event_comes_meanwhile(stacks: St
     assert (request.is_sent, request.is_taken_over) == (True, False)
 
 
-def test_migrate_leaves_and_names_a_record_that_changes_all_the_time(stacks: Stacks) -> None:
+def test_migrate_skips_and_names_a_record_that_changes_at_each_attempt(stacks: Stacks) -> None:
     stacks.add_row(UUID, "SENT_TO_DOWNLOADER")
 
     class Busy(Ledger):
@@ -210,7 +212,7 @@ def test_an_unreadable_record_does_not_stop_the_migration(stacks: Stacks, is_dry
     assert "auto-ingest-u1" not in stacks.aws.rows()
 
 
-def test_a_new_on_demand_request_is_accepted_beside_a_migrated_one(stacks: Stacks) -> None:
+def test_a_new_on_demand_request_is_accepted_beside_a_migrated_request(stacks: Stacks) -> None:
     stacks.migrate_row(UUID, "SENT_TO_OPENCAST", zip_id=OTHER_ID, origin="on_demand")
     deps = webhook_dependencies(stacks.aws, stacks.clock)
     assert post_webhook(deps, on_demand(zip_id="on-demand-new")).status == 200

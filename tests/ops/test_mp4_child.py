@@ -1,4 +1,4 @@
-"""The downloader's package holds the program that its MP4 check starts."""
+"""Tests that the downloader's package contains the program that its MP4 check starts."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from ops.code.closure import closure
 from ops.code.package import ROOT, sources
 
 
-def test_downloader_package_holds_the_child_program_and_all_it_imports() -> None:
+def test_the_downloader_package_contains_the_mp4_program_and_all_its_imports() -> None:
     root = ROOT / "functions"
     child = CHILD.relative_to(root)
     assert child in sources(DOWNLOADER, root)

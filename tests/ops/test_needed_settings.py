@@ -1,4 +1,4 @@
-"""Each command asks for the settings that it needs, and for no others."""
+"""Tests that each command requires only the settings that it uses."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", WITHOUT_PACKAGES)
-def test_a_command_without_packages_asks_for_no_code_bucket(name: str) -> None:
+def test_a_command_requires_no_code_bucket_when_it_uses_no_packages(name: str) -> None:
     done = invoke(*name.split())
     assert "STACK_NAME is missing" in done.err
     assert "LAMBDA_CODE_BUCKET" not in done.err
 
 
 @pytest.mark.parametrize("name", WITH_PACKAGES)
-def test_a_command_with_packages_asks_for_the_code_bucket(name: str) -> None:
+def test_a_command_requires_the_code_bucket_when_it_uses_packages(name: str) -> None:
     assert "LAMBDA_CODE_BUCKET is missing" in invoke(*name.split()).err

@@ -1,4 +1,4 @@
-"""`invoke schedule.oc-import`: the listing of DCE's Opencast, over real HTTPS with Digest."""
+"""Tests of `invoke schedule.oc-import` with a stand-in for DCE's Opencast (HTTPS, Digest)."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_listed_classes_are_imported_by_day_and_series(
 
 
 @pytest.mark.parametrize(("number", "at_once"), [(0, 10), (1, 10), (7, 7), (7, 3), (7, 1)])
-def test_fetch_reads_every_page_of_the_listing(
+def test_oc_import_reads_every_page_of_the_listing(
     listing: ClassListing, session: requests.Session, number: int, at_once: int
 ) -> None:
     listing.classes = [listed(10_000 + index) for index in range(number)]
@@ -84,11 +84,13 @@ def test_fetch_reads_every_page_of_the_listing(
     assert len(listing.seen) == max(1, -(-number // at_once))
 
 
-def test_fetch_refuses_a_partial_listing(listing: ClassListing, session: requests.Session) -> None:
+def test_oc_import_refuses_an_incomplete_listing(
+    listing: ClassListing, session: requests.Session
+) -> None:
     listing.classes, listing.total = [listed(), listed()], "5"
     with pytest.raises(OpsError, match=r"speaks of 5 classes and gave 2: nothing was changed"):
         fetch(at(listing), session)
-    # A server that ignores offsets returns the same page again and again.
+    # A server that ignores offsets returns the same page for each request.
     page = {"helixEvents": {"total": 5, "resultSet": [listed(), listed()]}}
     listing.content = json_answer(200, page)
     with pytest.raises(OpsError, match=r"speaks of 5 classes and gave 2"):
@@ -106,7 +108,7 @@ def test_fetch_refuses_a_partial_listing(listing: ClassListing, session: request
         (json_answer(200, {"helixEvents": {"total": None}}), "no total"),
     ],
 )
-def test_fetch_explains_any_other_answer(
+def test_oc_import_explains_any_answer_that_is_not_a_listing(
     listing: ClassListing, session: requests.Session, answer: Answer, sentence: str
 ) -> None:
     listing.content = answer
@@ -115,13 +117,17 @@ def test_fetch_explains_any_other_answer(
     assert "\n" not in str(error.value)
 
 
-def test_fetch_never_shows_the_password(listing: ClassListing, session: requests.Session) -> None:
+def test_oc_import_never_shows_the_password(
+    listing: ClassListing, session: requests.Session
+) -> None:
     with pytest.raises(OpsError, match=r"refuses zip \(401\)") as error:
         fetch(at(listing, "wr0ng"), session)
     assert "wr0ng" not in f"{error.value}{at(listing, 'wr0ng')!r}"
 
 
-def test_fetch_says_when_opencast_is_not_reached(tls: Authority, session: requests.Session) -> None:
+def test_oc_import_says_that_opencast_can_not_be_reached(
+    tls: Authority, session: requests.Session
+) -> None:
     with class_listing(tls, USER, PASSWORD) as gone:
         pass
     with pytest.raises(OpsError, match="can't be reached"):
@@ -135,13 +141,13 @@ def test_fetch_says_when_opencast_is_not_reached(tls: Authority, session: reques
         *("https://oc.example.edu/series.json?q=1", "https://oc.example.edu/series.json#top"),
     ],
 )
-def test_endpoint_of_refuses_a_malformed_address(address: str) -> None:
+def test_oc_import_refuses_a_malformed_address(address: str) -> None:
     with pytest.raises(OpsError, match="--endpoint has to be") as error:
         endpoint_of(address, PATH, USER, PASSWORD)
     assert "pw@" not in str(error.value)
 
 
-def test_endpoint_of_takes_a_host_as_https_and_needs_a_password() -> None:
+def test_oc_import_adds_https_to_a_host_and_requires_a_password() -> None:
     assert endpoint_of("oc.edu/", PATH, USER, PASSWORD).url == f"https://oc.edu/{PATH}"
     with pytest.raises(OpsError, match="OPENCAST_API_PASSWORD isn't set"):
         endpoint_of("oc.edu", PATH, USER, "")
@@ -158,13 +164,13 @@ def test_endpoint_of_takes_a_host_as_https_and_needs_a_password() -> None:
         ("https://oc.edu/myseries.json/", f"https://oc.edu/myseries.json/{PATH}"),
     ],
 )
-def test_an_address_of_series_json_is_used_unchanged(address: str, url: str) -> None:
+def test_oc_import_uses_an_address_of_series_json_unchanged(address: str, url: str) -> None:
     endpoint = endpoint_of(address, PATH, USER, PASSWORD)
     assert endpoint.url == url
     assert endpoint.host == url.split("/")[2]
 
 
-def test_classes_are_read_from_the_whole_address_of_a_listing(
+def test_oc_import_reads_classes_from_the_whole_address_of_a_listing(
     listing: ClassListing, session: requests.Session
 ) -> None:
     listing.classes = [listed()]
@@ -177,7 +183,7 @@ def test_classes_are_read_from_the_whole_address_of_a_listing(
 def listed_stack(
     shell_of_stack: pytest.MonkeyPatch, listing: ClassListing, tls: Authority
 ) -> ClassListing:
-    """A listing of one class, and a shell that names a stack and its Opencast user."""
+    """Return a listing of one class, and set a stack and its Opencast user in the shell."""
     settings = {"OPENCAST_API_USER": USER, "OPENCAST_API_PASSWORD": PASSWORD}
     unset = {"OPENCAST_BASE_URL": "", "OC_CLUSTER_NAME": ""}
     for name, value in {**settings, **unset, "REQUESTS_CA_BUNDLE": str(tls.ca_bundle)}.items():
@@ -191,7 +197,7 @@ def listed_stack(
     [("{url}",), ("--endpoint", "{url}"), ("{url}/" + PATH,), ("-e", "{url}/" + PATH), ()],
     ids=" ".join,
 )
-def test_oc_import_asks_the_named_opencast_or_else_that_of_the_stack(
+def test_oc_import_asks_the_given_opencast_or_else_that_of_the_stack(
     listed_stack: ClassListing, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
 ) -> None:
     if not words:
@@ -203,7 +209,7 @@ def test_oc_import_asks_the_named_opencast_or_else_that_of_the_stack(
 
 
 @pytest.mark.usefixtures("listed_stack")
-def test_oc_import_says_what_to_name_when_no_opencast_is_known() -> None:
+def test_oc_import_asks_for_an_address_when_no_opencast_is_known() -> None:
     line = said_in_a_line(invoke("schedule.oc-import", "--dry-run"))
     assert line.startswith("It isn't known which Opencast to ask: name its address")
 
@@ -212,7 +218,7 @@ def test_oc_import_says_what_to_name_when_no_opencast_is_known() -> None:
 def test_oc_import_does_not_ask_the_opencast_of_the_stack_when_the_given_address_is_empty(
     monkeypatch: pytest.MonkeyPatch, listed_stack: ClassListing
 ) -> None:
-    """An empty address is a script's unset variable."""
+    # An empty address may be a script's unset variable.
     monkeypatch.setenv("OPENCAST_BASE_URL", listed_stack.url)
     line = said_in_a_line(invoke("schedule.oc-import", "--dry-run", "--endpoint", ""))
     assert "--endpoint has to be" in line
@@ -223,7 +229,7 @@ def test_oc_import_refuses_an_unknown_option() -> None:
     assert "--dry is no option here" in said_in_a_line(invoke("schedule.oc-import", "--dry"))
 
 
-def test_listed_classes_that_can_not_be_used_are_named_without_their_link() -> None:
+def test_unusable_listed_classes_are_named_without_their_link() -> None:
     rows = [
         listed(),
         listed(zoomLink="https://zoom.us/my/room?pwd=topsecret"),
@@ -247,7 +253,7 @@ def test_listed_classes_that_can_not_be_used_are_named_without_their_link() -> N
     ]
 
 
-def test_a_listed_class_stays_as_it_was_when_it_can_not_be_used_now(aws: Cloud) -> None:
+def test_an_imported_class_is_kept_when_its_listing_becomes_unusable(aws: Cloud) -> None:
     def bring(*rows: object) -> set[str]:
         report = import_classes(aws.schedule, parse("oc", rows))
         assert len(report.retained) == len({kept.meeting for kept in report.retained})
@@ -280,7 +286,7 @@ def test_a_listed_class_stays_as_it_was_when_it_can_not_be_used_now(aws: Cloud) 
         ("TR TR", "TR"),
     ],
 )
-def test_days_of_reads_every_spelling(text: str, letters: str) -> None:
+def test_oc_import_accepts_every_spelling_of_days(text: str, letters: str) -> None:
     assert days_of(text) == list(letters)
 
 
@@ -296,12 +302,12 @@ def test_days_of_reads_every_spelling(text: str, letters: str) -> None:
         ("09:05:00", "9:05"),
     ],
 )
-def test_time_of_reads_every_spelling(text: str, time: str) -> None:
+def test_oc_import_accepts_every_spelling_of_times(text: str, time: str) -> None:
     assert time_of(text) == time
 
 
 @pytest.mark.parametrize("text", ["", "13:00 PM", "0:30 AM", "24:00", "9:60", "noon", "9"])
-def test_time_of_refuses_text_that_is_no_time(text: str) -> None:
+def test_oc_import_refuses_text_that_is_not_a_time(text: str) -> None:
     with pytest.raises(ValueError, match="is not like 02:30 PM"):
         time_of(text)
 
@@ -314,7 +320,7 @@ anything = st.recursive(
 
 
 @given(st.lists(anything | st.fixed_dictionaries(dict.fromkeys(listed(), anything))))
-def test_every_listed_entry_is_used_or_named(rows: list[object]) -> None:
+def test_every_listed_entry_is_imported_or_named(rows: list[object]) -> None:
     parsed = parse("oc", rows)
     assert {row.row for row in parsed.skipped} <= set(range(1, len(rows) + 1))
     for meeting, event in parsed.pairs:

@@ -1,4 +1,4 @@
-"""The look-up of an Opencast cluster's location in AWS, and its cache beside `.env`."""
+"""Tests of the look-up of an Opencast cluster in AWS, and of its cache beside `.env`."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def stack(exports: Mapping[str, str]) -> dict[str, Any]:
 
 @pytest.fixture
 def cloudformation(aws: Cloud) -> Iterator[Any]:
-    """A stub: moto's CloudFormation needs packages that aren't installed."""
+    """Yield a stub of CloudFormation, because moto's needs packages that aren't installed."""
     assert aws.bucket
     with Stubber(boto3.client("cloudformation", region_name=REGION)) as answers:
         yield answers
@@ -53,7 +53,7 @@ def cloudformation(aws: Cloud) -> Iterator[Any]:
 
 @dataclass
 class Vpc:
-    """A VPC with a public subnet and two private ones, one of them by the main route table."""
+    """A VPC with subnets of each kind. `private` are those with a route to a NAT gateway."""
 
     ec2: Any
     id: str
@@ -111,7 +111,7 @@ def launch(ec2: Any, **tags: str) -> dict[str, Any]:
     return dict(instance)
 
 
-def test_the_location_of_an_opsworks_cluster_is_its_one_running_admin_node(ec2: Any) -> None:
+def test_the_location_of_an_opsworks_cluster_is_that_of_its_running_admin_node(ec2: Any) -> None:
     launch(ec2, stack=CLUSTER, layer="workers")
     launch(ec2, stack="oc-dev", layer="admin")
     gone = launch(ec2, stack=CLUSTER, layer="admin")
@@ -147,15 +147,15 @@ def test_the_location_of_an_ecs_cluster_has_exports_and_subnets(
     )
 
 
-def test_subnets_are_not_looked_up_when_they_are_given(ec2: Any, cloudformation: Any) -> None:
+def test_subnets_of_opencast_are_not_looked_up_when_they_are_given(
+    ec2: Any, cloudformation: Any
+) -> None:
     cloudformation.add_response("describe_stacks", stack(EXPORTS))
     found = ecs_location(cloudformation.client, ec2, CLUSTER, subnets="subnet-1")
     assert found == Location("https://admin.oc.example.edu", "vpc-0a", (), "sg-0b")
 
 
-def test_the_location_of_an_ecs_cluster_names_what_is_missing(
-    ec2: Any, cloudformation: Any
-) -> None:
+def test_the_look_up_of_an_ecs_cluster_names_missing_parts(ec2: Any, cloudformation: Any) -> None:
     cloudformation.add_client_error(
         "describe_stacks", "ValidationError", "Stack with id x does not exist", 400
     )
@@ -178,7 +178,9 @@ def test_the_location_of_an_ecs_cluster_names_what_is_missing(
         ({"DestinationCidrBlock": "10.1.0.0/16", "NatGatewayId": "nat-1"}, False),
     ],
 )
-def test_a_subnet_needs_a_route_to_a_nat_gateway(route: dict[str, str], taken: bool) -> None:
+def test_subnets_behind_nat_have_a_route_to_a_nat_gateway(
+    route: dict[str, str], taken: bool
+) -> None:
     tables = [{"Routes": [route], "Associations": [{"Main": True}]}]
     assert subnets_behind_nat(["subnet-1"], tables) == (("subnet-1",) if taken else ())
 
@@ -189,7 +191,7 @@ def settings_of(**changes: str) -> dict[str, str]:
     return {**left, **cluster, **changes}
 
 
-def test_the_location_is_cached_once_and_read_by_the_settings(
+def test_the_location_of_opencast_is_cached_once_and_read_by_the_settings(
     ec2: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     env_file = tmp_path / ".env"
@@ -205,7 +207,7 @@ def test_the_location_is_cached_once_and_read_by_the_settings(
     assert load(given, env_file).opencast_base_url == found
     cached = cache_file(env_file).read_text()
     assert cached.startswith(f"# Looked up in {REGION} from the Opencast cluster oc-prod.")
-    # It isn't looked up again: another node would be an error.
+    # A second look-up would fail, because there are two admin nodes now.
     launch(ec2, stack=CLUSTER, layer="admin")
     ensure_location(given, env_file)
     assert cache_file(env_file).read_text() == cached
@@ -223,7 +225,7 @@ def test_the_location_is_cached_once_and_read_by_the_settings(
         {"STACK_NAME": ""},
     ],
 )
-def test_no_location_is_looked_up_when_it_is_given_or_the_settings_are_wrong(
+def test_opencast_is_not_looked_up_when_its_address_is_given_or_the_settings_are_wrong(
     tmp_path: Path, changes: dict[str, str]
 ) -> None:
     ensure_location(settings_of(**changes), tmp_path / ".env")
@@ -248,7 +250,7 @@ def env_file(tmp_path: Path) -> Path:
     return tmp_path / ".env"
 
 
-def test_settings_override_the_cached_location(env_file: Path) -> None:
+def test_settings_override_the_cached_location_of_opencast(env_file: Path) -> None:
     settings = load(settings_of(STACK_TYPE="ECS"), env_file)
     assert settings.opencast_base_url == "https://admin.oc.example.edu"
     assert settings.network == Network(("subnet-0a", "subnet-0b"), "sg-0c")
@@ -260,14 +262,16 @@ def test_settings_override_the_cached_location(env_file: Path) -> None:
 @pytest.mark.parametrize(
     "changes", [{"OC_CLUSTER_NAME": "oc-dev", "STACK_TYPE": "ecs"}, {"STACK_TYPE": ""}]
 )
-def test_the_cached_location_is_ignored_when_it_is_that_of_another_cluster(
+def test_the_cached_location_of_opencast_is_ignored_when_it_is_that_of_another_cluster(
     env_file: Path, changes: dict[str, str]
 ) -> None:
     with pytest.raises(SettingsError, match="wasn't looked up yet"):
         load(settings_of(**changes), env_file)
 
 
-def test_the_cached_location_is_ignored_when_an_address_is_given(env_file: Path) -> None:
+def test_the_cached_location_of_opencast_is_ignored_when_an_address_is_given(
+    env_file: Path,
+) -> None:
     given = settings_of(
         STACK_TYPE="ecs", OPENCAST_BASE_URL="https://oc.example.edu", OC_SECURITY_GROUP_ID="sg-1"
     )

@@ -1,4 +1,4 @@
-"""The output of commands, in 80 and 120 columns, with and without colour, and in a pipe.
+"""Tests of commands' output at 80 and 120 columns, with and without colour, and in a pipe.
 
 The outputs are compared with tests/ops/outputs/, so that a review sees each change of a text.
 `.venv/bin/pytest -n 0 tests/ops/test_outputs.py --rewrite-outputs` writes the files anew.
@@ -41,7 +41,7 @@ from tests.ops.terminals import TerminalText, plain
 OUTPUTS = Path(__file__).parent / "outputs"
 
 SLOW = re.compile(r"^.* … [0-9]+ s\n", re.MULTILINE)
-"""A line that a command prints on a slow machine only: its work goes on (`terminal.working`)."""
+"""A line of progress (`terminal.working`), which a command prints only on a slow machine."""
 
 COMMANDS = {
     "overview": [],
@@ -61,7 +61,7 @@ COMMANDS = {
     "secrets.status": ["secrets.status"],
     "secrets.schedule-token": ["secrets.schedule-token"],
 }
-"""Commands that run on the in-process AWS, by the names of their files."""
+"""Commands that run on the in-process AWS, by the names of the files with their outputs."""
 
 
 def _show_audit() -> None:
@@ -80,7 +80,7 @@ SHOWN: dict[str, Callable[[], None]] = {
     "local.up": lambda: show_addresses(LOCAL),
     "audit": _show_audit,
 }
-"""Functions that print the answers of commands that need more than the in-process AWS."""
+"""Functions that print the answers of commands for which the in-process AWS doesn't suffice."""
 
 
 def _skipping() -> Tally:
@@ -97,7 +97,7 @@ def shell(
     shell_of_stack: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> pytest.MonkeyPatch:
-    """A shell in a folder with files, with a stack that has messages, secrets and classes."""
+    """Return a patch of the shell, for a stack that has messages, secrets and classes."""
     settings = {**SETTINGS, "STACK_NAME": "test", "AWS_REGION": REGION}
     for name, value in {**settings, "LAMBDA_CODE_BUCKET": aws.bucket}.items():
         shell_of_stack.setenv(name, value)
@@ -118,7 +118,7 @@ def shell(
 
 
 def steady(printed: str) -> str:
-    """Return output without what differs at each run, and without spaces at the ends of lines."""
+    """Return output with fixed times, ids and version, and without spaces at the ends of lines."""
     for pattern, text in (
         (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "2026-10-14 18:30:00"),
         (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "00000000-0000-0000-0000-000000000000"),
@@ -129,7 +129,7 @@ def steady(printed: str) -> str:
 
 
 def pages(run: Callable[[type[io.StringIO]], str], shell: pytest.MonkeyPatch) -> str:
-    """Return a command's output at 80 and 120 columns, in colour and in a pipe, with titles."""
+    """Return the output of `run` at 80 and 120 columns, in colour and in a pipe, with titles."""
     shell.setenv("TERM", "xterm-256color")
     shell.setenv("NO_COLOR", "1")
     shell.setenv("COLUMNS", "80")
@@ -162,7 +162,7 @@ def assert_no_word_breaks(printed: str, columns: int) -> None:
 
 
 def store_or_compare(outputs: dict[str, str], *, store: bool) -> None:
-    """Compare outputs with the stored ones, or store them. All that differ are named at once."""
+    """Compare outputs with the stored outputs, or store them. Fail with all differences at once."""
     differing = {}
     for name, found in outputs.items():
         path = OUTPUTS / f"{name}.txt"
@@ -175,13 +175,14 @@ def store_or_compare(outputs: dict[str, str], *, store: bool) -> None:
     assert not differing, "\n".join(differing.values())
 
 
-def test_commands_print_what_is_stored(
+def test_commands_print_the_stored_outputs(
     shell: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
-    # One scene for all: making it takes longer than the commands.
+    # All commands share one stack, because its set-up takes longer than the commands.
     def outputs(name: str) -> str:
         def run(output: type[io.StringIO]) -> str:
-            # Others may print a moving line to a terminal.
+            # A successful command may print a moving line on a terminal, so its stderr is none
+            # here.
             errors = output if name.startswith("wrong") else io.StringIO
             done = invoke(*COMMANDS[name], output=output, errors=errors)
             return f"{done.out}{SLOW.sub('', done.err)}exit code {done.code}\n"
@@ -192,7 +193,7 @@ def test_commands_print_what_is_stored(
     store_or_compare(found, store=request.config.getoption("--rewrite-outputs"))
 
 
-def test_answers_are_printed_as_they_are_stored(
+def test_functions_that_print_answers_print_the_stored_outputs(
     monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     def outputs(show: Callable[[], None]) -> str:

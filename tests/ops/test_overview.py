@@ -1,4 +1,4 @@
-"""`invoke stack.status`, also of a stack that is incomplete."""
+"""Tests of `invoke stack.status`, also for an incomplete stack."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ STACK = {
 TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:test-notifications"
 
 WHOLE: Mapping[str, Answer] = {"cloudformation.DescribeStacks": (200, {"Stacks": [STACK]})}
-"""CloudFormation knows the stack; moto answers everything else."""
+"""CloudFormation's answer about an existing stack. moto answers all other calls."""
 
 
-def test_the_overview_is_complete_but_for_what_is_missing(aws: Cloud) -> None:
+def test_the_overview_of_an_incomplete_stack_names_missing_resources(aws: Cloud) -> None:
     aws.sqs.delete_queue(QueueUrl=aws.upload_dlq)
     aws.sqs.send_message(QueueUrl=aws.download_dlq, MessageBody="{}")
     gone = (404, {"Error": {"Code": "NotFound", "Message": "no topic"}})
@@ -46,7 +46,7 @@ def test_the_overview_is_complete_but_for_what_is_missing(aws: Cloud) -> None:
 
 
 @pytest.mark.usefixtures("aws")
-def test_the_overview_is_shown_when_the_password_may_not_be_read() -> None:
+def test_the_overview_is_shown_when_the_opencast_password_may_not_be_read() -> None:
     denied = (400, {"Error": {"Code": "AccessDeniedException", "Message": "not authorized"}})
     answers = {**WHOLE, **mailbox(TOPIC), **released_function(), "ssm.GetParameter": denied}
     found = overview.read_overview(target_answering(answers))
@@ -56,7 +56,7 @@ def test_the_overview_is_shown_when_the_password_may_not_be_read() -> None:
 
 
 def mailbox(*subscriptions: str) -> dict[str, Answer]:
-    """Return SNS's answer: subscriptions with these ARNs, of ops0@example.edu and so on."""
+    """Return SNS's answer with subscriptions of these ARNs, for ops0@example.edu and so on."""
     listed = [
         {"Endpoint": f"ops{number}@example.edu", "SubscriptionArn": arn}
         for number, arn in enumerate(subscriptions)
@@ -66,7 +66,7 @@ def mailbox(*subscriptions: str) -> dict[str, Answer]:
 
 @pytest.mark.usefixtures("aws")
 def test_the_overview_says_which_addresses_get_mails(capsys: pytest.CaptureFixture[str]) -> None:
-    """SNS accepts a mail to an address that isn't confirmed, and drops it."""
+    # SNS drops mails to an address that isn't confirmed without an error.
     answers = {**WHOLE, **mailbox(f"{TOPIC}:1", "PendingConfirmation", "Deleted")}
     found = overview.read_overview(target_answering(answers))
     assert found.as_json()["mails"] == {
@@ -81,7 +81,7 @@ def test_the_overview_says_which_addresses_get_mails(capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.usefixtures("aws")
-def test_the_overview_names_the_command_when_nobody_gets_mails() -> None:
+def test_the_overview_names_the_command_to_subscribe_when_nobody_gets_mails() -> None:
     found = overview.read_overview(target_answering({**WHOLE, **mailbox()}))
     assert found.mails == {}
     assert f"Nobody gets mails: `aws sns subscribe --topic-arn {TOPIC} " in found.problems[-1]

@@ -1,4 +1,4 @@
-"""Packages of functions: reproducible, complete, and without anything superfluous."""
+"""Tests that packages of functions are reproducible, complete, and free of unneeded files."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ HASH_BASED_AND_UNCHECKED = 0b01
 """Flags of bytecode that isn't compared with its source (PEP 552)."""
 
 LATE_IMPORTS = 16
-"""Limit of modules that boto3's clients import inside functions or compiled code."""
+"""Maximum number of modules without bytecode, which boto3's clients import late."""
 
 INSTALLED = Path(botocore.__file__).parents[1]
 
@@ -47,14 +47,14 @@ by_name = pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: fu
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """The packages of all functions for this machine."""
+    """Return the packages of all functions for this machine, by name."""
     out = tmp_path_factory.mktemp("dist")
     return {made.name: made for made in package.build(FUNCTIONS, host(), out)}
 
 
 @pytest.fixture
 def copied_project(tmp_path: Path) -> Path:
-    """A copy of the project's sources and locks, with other times and modes."""
+    """Return a copy of the project's sources and locks, with other times and modes."""
     root = tmp_path / "copy"
     for folder in ("functions", "function_requirements"):
         shutil.copytree(package.ROOT / folder, root / folder, copy_function=shutil.copyfile)
@@ -99,7 +99,7 @@ for name, module in sorted(sys.modules.items()):
 def test_a_package_runs_alone_with_exactly_its_modules_and_services(
     function: Function, built: Built, tmp_path: Path
 ) -> None:
-    """The package runs with nothing but Python, the unpacked zip, and an empty environment."""
+    # The program has only Python, the unpacked zip, and an empty environment.
     made = built[function.name]
     with zipfile.ZipFile(made.path) as archive:
         archive.extractall(tmp_path)
@@ -122,14 +122,16 @@ def test_a_package_runs_alone_with_exactly_its_modules_and_services(
         file.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for file in files
     }
     assert {name for kind, name in said if kind == "module"} == modules
-    # Sources may have bytecode beside them from earlier tests.
+    # The source folders may contain bytecode from earlier tests.
     held = (name for name in entries(made) if not name.endswith(".pyc"))
     ours = {name for name in held if (SOURCE_ROOT / name).is_file()}
     assert ours == files | set(function.files)
 
 
 @by_name
-def test_a_package_holds_only_what_its_function_needs(function: Function, built: Built) -> None:
+def test_a_package_contains_only_the_files_that_its_function_needs(
+    function: Function, built: Built
+) -> None:
     paths = [PurePosixPath(name) for name in entries(built[function.name])]
     models = [path.parts for path in paths if path.parts[:2] == ("botocore", "data")]
     assert {parts[2] for parts in models if len(parts) > 3} == set(function.services)
@@ -143,7 +145,7 @@ def test_a_package_holds_only_what_its_function_needs(function: Function, built:
 
 
 @by_name
-def test_a_packages_models_have_every_operation_and_shape_but_no_documentation(
+def test_the_models_in_a_package_have_every_operation_and_shape_but_no_documentation(
     function: Function, built: Built
 ) -> None:
     for name, content in entries(built[function.name]).items():
@@ -169,8 +171,8 @@ def shapes(model: bytes) -> dict[str, list[str]]:
 
 
 @by_name
-def test_a_packages_bytecode_belongs_to_its_sources(function: Function, built: Built) -> None:
-    """Python doesn't compare bytecode with its source."""
+def test_the_bytecode_in_a_package_belongs_to_its_sources(function: Function, built: Built) -> None:
+    # Python doesn't compare this bytecode with its source, so the package has to be consistent.
     files = entries(built[function.name])
     bytecode = [name for name in files if name.endswith(".pyc")]
     assert {name for name in files if "__pycache__" in name} == set(bytecode)
@@ -230,14 +232,14 @@ def test_a_package_has_the_same_bytes_when_built_in_another_folder(
         assert again.sha256 == built[again.name].sha256
 
 
-def test_only_status_query_holds_the_page(built: Built) -> None:
+def test_only_the_package_of_status_query_contains_the_status_page(built: Built) -> None:
     page = (SOURCE_ROOT / "status_page.html").read_bytes()
     holders = {name for name, made in built.items() if entries(made).get("status_page.html")}
     assert holders == {STATUS_QUERY.name}
     assert entries(built[STATUS_QUERY.name])["status_page.html"] == page
 
 
-def test_build_raises_with_the_name_when_a_file_is_missing(
+def test_package_build_raises_an_error_with_the_name_of_a_missing_file(
     copied_project: Path, tmp_path: Path
 ) -> None:
     (copied_project / "functions" / "status_page.html").unlink()
@@ -246,7 +248,9 @@ def test_build_raises_with_the_name_when_a_file_is_missing(
 
 
 @pytest.mark.parametrize("file", ["status_query.py", "status_page.html"])
-def test_build_keeps_unchanged_packages(file: str, copied_project: Path, built: Built) -> None:
+def test_package_build_keeps_packages_whose_sources_are_unchanged(
+    file: str, copied_project: Path, built: Built
+) -> None:
     dist = copied_project / "dist"
     shutil.copytree(next(iter(built.values())).path.parent, dist)
     source = copied_project / "functions" / file
@@ -268,7 +272,7 @@ def test_a_package_has_the_size_and_hash_of_its_file(built: Built) -> None:
         assert base64.b64decode(made.sha256) == hashlib.sha256(content).digest()
 
 
-def test_zip_entries_are_sorted_with_fixed_modes(built: Built) -> None:
+def test_zip_entries_are_sorted_and_have_fixed_times_and_modes(built: Built) -> None:
     with zipfile.ZipFile(built[WEBHOOK.name].path) as archive:
         infos = archive.infolist()
     assert [info.filename for info in infos] == sorted(info.filename for info in infos)
@@ -286,7 +290,7 @@ def test_a_package_for_lambda_has_libraries_for_arm64(tmp_path: Path) -> None:
         assert "cpython-313-aarch64" in name or "abi3" in name, name
 
 
-def test_select_functions_accepts_any_name_of_a_function() -> None:
+def test_select_functions_accepts_each_name_of_a_function() -> None:
     assert package.select_functions(None) == FUNCTIONS
     for name in ("status-query", "status_query"):
         assert package.select_functions(name) == (STATUS_QUERY,)
@@ -300,7 +304,7 @@ def test_select_functions_accepts_any_name_of_a_function() -> None:
 
 
 @mock_aws
-def test_upload_writes_to_the_key_of_the_stack_and_the_archive(
+def test_upload_writes_a_package_to_the_key_of_the_stack_and_to_the_archive(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
@@ -315,7 +319,7 @@ def test_upload_writes_to_the_key_of_the_stack_and_the_archive(
         assert s3.get_object(Bucket="code", Key=key)["Body"].read() == b"zip"
 
 
-def test_write_zip_leaves_another_commands_file_alone(tmp_path: Path) -> None:
+def test_write_zip_keeps_the_unfinished_file_of_another_command(tmp_path: Path) -> None:
     source, path = tmp_path / "a.py", tmp_path / "made.zip"
     source.write_text("pass\n")
     unfinished = tmp_path / "made.part"
@@ -325,7 +329,7 @@ def test_write_zip_leaves_another_commands_file_alone(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.py", "made.part", "made.zip"]
 
 
-def test_the_host_platform_is_for_the_local_cloud_only() -> None:
+def test_the_host_platform_is_refused_without_the_local_cloud() -> None:
     local = {"PACKAGE_PLATFORM": "host", "AWS_ENDPOINT_URL": "https://127.0.0.1:1"}
     assert package.platform_of(local) == host()
     assert package.platform_of({}) == lambda_()

@@ -1,4 +1,4 @@
-"""`invoke package --verify`: a second build that has to give the same bytes."""
+"""Tests of `invoke package --verify`, whose second build has to give the same bytes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ops.command import OpsError
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> package.Package:
-    """A finished package, which tests copy."""
+    """Return a finished package, which tests copy."""
     (built,) = package.build([STATUS_QUERY], host(), tmp_path_factory.mktemp("dist"))
     return built
 
@@ -30,7 +30,7 @@ def made(kept: package.Package, tmp_path: Path) -> package.Package:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """The folder of the second build, with the wheels of this project's cache."""
+    """Return the folder of the second build, with the wheels of this project's cache."""
     folder = tmp_path / "copy"
     folder.mkdir()
     (folder / ".local").symlink_to(package.ROOT / ".local")
@@ -38,7 +38,10 @@ def copy(tmp_path: Path) -> Path:
 
 
 def rewrite(path: Path, changes: dict[str, bytes | None]) -> None:
-    """Change files of a zip, or remove them for None. It keeps its comment, so it looks current."""
+    """Change files of a zip, or remove files whose content is None.
+
+    The zip keeps its comment, so a build treats the zip as up to date.
+    """
     before = path.with_suffix(".before")
     path.rename(before)
     with zipfile.ZipFile(before) as old, zipfile.ZipFile(path, "w") as new:
@@ -51,7 +54,7 @@ def rewrite(path: Path, changes: dict[str, bytes | None]) -> None:
             new.writestr(name, added or b"")
 
 
-def test_verify_names_each_file_that_differs(made: package.Package, copy: Path) -> None:
+def test_package_verify_names_each_file_that_differs(made: package.Package, copy: Path) -> None:
     rewrite(made.path, {"status_query.py": b"pass", "added.py": b"", "status_page.html": None})
     with pytest.raises(OpsError) as caught:
         package.build_again([made], [STATUS_QUERY], host(), copy=copy)
@@ -63,7 +66,7 @@ def test_verify_names_each_file_that_differs(made: package.Package, copy: Path) 
     ]
 
 
-def test_zips_with_the_same_files_and_other_bytes_differ(tmp_path: Path) -> None:
+def test_zips_differ_when_they_have_the_same_files_and_other_bytes(tmp_path: Path) -> None:
     for name, method in (("a.zip", zipfile.ZIP_STORED), ("b.zip", zipfile.ZIP_DEFLATED)):
         with zipfile.ZipFile(tmp_path / name, "w", method) as archive:
             archive.writestr("x.py", b"pass")

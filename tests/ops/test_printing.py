@@ -1,4 +1,4 @@
-"""The output of `invoke recordings`, on terminals of any width, and in a pipe."""
+"""Tests of the output of `invoke recordings`, on terminals of any width and in a pipe."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ UUID = "8dXp112QmuoKj48wAbcdeQ=="
 
 
 class Terminal(io.StringIO):
-    """An output that is a terminal."""
+    """An output whose `isatty` is true."""
 
     def isatty(self) -> bool:
         return True
@@ -88,7 +88,7 @@ FAILED = (missing(1), row(State.DOWNLOADER_FAILED, "permanent failure: gone"), m
 
 @pytest.fixture
 def printed(monkeypatch: pytest.MonkeyPatch) -> Printed:
-    """Return a function that prints on a terminal of some columns, and returns the text."""
+    """Return a function that prints on a terminal of some columns and returns the text."""
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)
 
@@ -106,7 +106,9 @@ def plain(text: str) -> str:
     return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
 
-def test_narrow_terminal_has_a_block_for_each_recording(printed: Printed) -> None:
+def test_recordings_prints_a_block_for_each_recording_on_a_narrow_terminal(
+    printed: Printed,
+) -> None:
     lines = plain(printed(listed(*TWICE), 80)).splitlines()
     assert [line.rstrip() for line in lines] == [
         "Introduction to Machine Learning, Section 3",
@@ -122,18 +124,18 @@ def test_narrow_terminal_has_a_block_for_each_recording(printed: Printed) -> Non
     ]
 
 
-def test_wide_terminal_has_a_table_with_the_verdict_above_several_ingests(printed: Printed) -> None:
+def test_recordings_prints_a_table_with_verdicts_on_a_wide_terminal(printed: Printed) -> None:
     text = plain(printed(listed(*TWICE), 130))
     assert "updated" in text
     assert text.index("In Opencast since") < text.index("Ignored (IGNORED)")
     assert "2 ingests" in text
-    # One ingest needs no verdict above it.
+    # A single ingest needs no verdict above it.
     assert "since" not in plain(printed(listed(TWICE[1]), 130))
 
 
 @pytest.mark.parametrize("columns", [60, 80, 109, 110, 120, 160])
 @pytest.mark.parametrize("rows", [TWICE, FAILED, LONG_WORDS], ids=["twice", "failed", "long"])
-def test_no_word_is_broken_on_a_terminal(
+def test_recordings_breaks_no_word_on_a_terminal(
     printed: Printed, columns: int, rows: tuple[StatusRow, ...]
 ) -> None:
     text = plain(printed(listed(*rows), columns))
@@ -146,7 +148,7 @@ def test_no_word_is_broken_on_a_terminal(
 
 
 @pytest.mark.parametrize("columns", [80, 130])
-def test_series_that_was_asked_for_is_named_beside_that_of_the_event(
+def test_recordings_prints_the_requested_series_beside_that_of_the_event(
     printed: Printed, columns: int
 ) -> None:
     asked = Asked(oc_series_id="9999999")
@@ -166,7 +168,7 @@ WAITING = row(
 
 @pytest.mark.parametrize("columns", [80, 130, 0])
 @pytest.mark.parametrize("others", [(), TWICE[:1]], ids=["alone", "one of two"])
-def test_time_of_the_next_attempt_is_printed_once(
+def test_recordings_prints_the_time_of_the_next_attempt_once(
     printed: Printed,
     capsys: pytest.CaptureFixture[str],
     others: tuple[StatusRow, ...],
@@ -182,7 +184,9 @@ def test_time_of_the_next_attempt_is_printed_once(
     assert "attempt 2 of 12" in " ".join(text.split()) or columns == 130
 
 
-def test_time_of_an_attempt_that_is_due_is_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_recordings_prints_the_time_of_an_attempt_that_is_due_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     due = WAITING.retry_due.replace("18:40", "18:20")
     reason = WAITING.reason.replace("18:40", "18:20")
     show(listed(msgspec.structs.replace(WAITING, retry_due=due, reason=reason)))
@@ -191,7 +195,7 @@ def test_time_of_an_attempt_that_is_due_is_printed_once(capsys: pytest.CaptureFi
     assert "due since 2026-10-14T18:20:00Z" in text
 
 
-def test_failure_is_red_on_a_terminal_only_where_colours_are_wanted(
+def test_recordings_prints_failures_in_red_only_on_a_terminal_with_colours(
     printed: Printed,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -205,7 +209,9 @@ def test_failure_is_red_on_a_terminal_only_where_colours_are_wanted(
     assert "\x1b" not in capsys.readouterr().out
 
 
-def test_pipe_gets_one_line_an_ingest_and_the_codes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_recordings_prints_one_line_with_codes_for_each_ingest_in_a_pipe(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     known = row(State.DOWNLOADER_FAILED, "permanent failure: gone", topic="\x1b[2Jhidden")
     show(listed(known))
     header, line, said, step = capsys.readouterr().out.splitlines()[1:]
@@ -219,7 +225,9 @@ def test_pipe_gets_one_line_an_ingest_and_the_codes(capsys: pytest.CaptureFixtur
     )
 
 
-def test_recordings_with_one_cause_get_the_advice_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_recordings_prints_advice_once_for_recordings_with_the_same_cause(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     show(listed(*FAILED))
     steps = capsys.readouterr().out.partition("What to do next:\n")[2].splitlines()
     assert steps[0].startswith(f"  95846636714 {UUID} (automated): `invoke queue.retry-downloads")
@@ -231,7 +239,7 @@ def test_recordings_with_one_cause_get_the_advice_once(capsys: pytest.CaptureFix
     ]
 
 
-def test_recording_in_opencast_has_its_files_and_a_link() -> None:
+def test_recordings_lists_files_and_a_link_when_a_recording_is_in_opencast() -> None:
     there = TWICE[1]
     verdict = verdict_of([there], diagnose_each([there], [there], NOW, PATIENCE))
     post = Post(attempt="a", at="2026-10-14T17:30:00Z", outcome=Outcome.TAKEN)

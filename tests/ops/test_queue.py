@@ -1,4 +1,4 @@
-"""The views of `invoke queue.…`, on SQS in process."""
+"""Tests of the views of `invoke queue.…` with the in-process SQS."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_view_of_a_dlq_leaves_its_messages_visible(queues: Queues) -> None:
     assert queues.visible(queues.dead_url) == 23
 
 
-def test_held_messages_are_released_after_an_interrupt(queues: Queues) -> None:
+def test_held_messages_of_a_dlq_are_released_after_an_interrupt(queues: Queues) -> None:
     queues.add_to_dlq(body(1))
 
     def interrupted() -> None:
@@ -103,7 +103,7 @@ def target() -> Target:
     return Target(place, boto3.Session(region_name="us-east-1"))
 
 
-def test_a_view_is_shown_as_json_or_tables(
+def test_a_view_of_queues_is_shown_as_json_or_tables(
     downloads: Queues, capsys: pytest.CaptureFixture[str]
 ) -> None:
     downloads.add_to_dlq(body(1, topic="\x1b[2J [red]", zoom_series_id=None))
@@ -124,7 +124,7 @@ def test_a_view_is_shown_as_json_or_tables(
     assert "spent one receive of each" in shown
 
 
-def test_a_message_in_work_is_told_from_an_empty_queue(
+def test_a_view_distinguishes_a_message_in_flight_from_an_empty_queue(
     downloads: Queues, capsys: pytest.CaptureFixture[str]
 ) -> None:
     queue.show(queue.view_both(target(), DOWNLOADS, 20))
@@ -138,12 +138,12 @@ def test_a_message_in_work_is_told_from_an_empty_queue(
     assert said in " ".join(capsys.readouterr().out.split())
 
 
-def test_a_missing_queue_is_named(aws: Cloud) -> None:
+def test_a_missing_queue_is_an_error_with_its_name(aws: Cloud) -> None:
     with pytest.raises(OpsError, match="There is no queue gone"):
         SqsQueue(aws.sqs, "gone")
 
 
-def test_selection_of_reads_the_options_or_refuses_them() -> None:
+def test_queue_retry_accepts_one_option_of_selection_and_refuses_several() -> None:
     assert queue.selection_of(3, None, every=False) == Selection(most=3)
     assert queue.selection_of(None, None, every=False) == Selection(most=1)
     assert queue.selection_of(None, " u== ", every=False) == Selection(most=None, uuid="u==")
@@ -159,7 +159,9 @@ def test_selection_of_reads_the_options_or_refuses_them() -> None:
             queue.selection_of(limit, uuid, every=every)
 
 
-def test_report_nothing_says_why_nothing_moved(capsys: pytest.CaptureFixture[str]) -> None:
+def test_queue_retry_says_why_no_message_was_redriven(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     queue.report_nothing(UPLOADS, Selection(), (), 0)
     assert capsys.readouterr().out == "Nothing waits in test-upload-dlq.fifo.\n"
     queue.report_nothing(UPLOADS, Selection(), (), 1)
@@ -184,7 +186,7 @@ bodies = st.text() | st.one_of(
 
 
 @given(bodies)
-def test_a_view_shows_any_message_body(text: str) -> None:
+def test_a_view_of_a_queue_shows_any_message_body(text: str) -> None:
     message = message_of({"MessageId": "m", "ReceiptHandle": "h", "Body": text})
     seen = queue.QueueView(
         "q", queue_messages.QueueCounts(0, 0, 0, 0, datetime.now(UTC)), (message,), is_dead=True

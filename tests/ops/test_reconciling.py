@@ -1,4 +1,4 @@
-"""`invoke exec.reconcile`: the call of the function, and the printed report."""
+"""Tests of `invoke exec.reconcile`: the call of the function, and the printed report."""
 
 from __future__ import annotations
 
@@ -59,7 +59,9 @@ def test_reconcile_is_called_with_the_options_of_the_operator() -> None:
     assert [json.loads(request) for request in requests] == [{"since": "5d", "dry_run": True}]
 
 
-def test_a_dry_run_of_reconcile_fits_in_eighty_columns(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_report_of_a_reconcile_dry_run_fits_into_eighty_columns(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     reconciling.show(report())
     printed = capsys.readouterr().out
     assert all(len(line) <= 80 for line in printed.splitlines())
@@ -70,7 +72,7 @@ def test_a_dry_run_of_reconcile_fits_in_eighty_columns(capsys: pytest.CaptureFix
     assert "Would be requested: 1" in printed
 
 
-def test_a_reconcile_run_is_printed_with_failures(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_report_of_a_reconcile_run_lists_failures(capsys: pytest.CaptureFixture[str]) -> None:
     failed = Outcome(
         uuid="b==",
         meeting_id=1,
@@ -93,7 +95,7 @@ def test_a_stopped_run_of_reconcile_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("since", ["yesterday", "31d", "--dry-run"])
-def test_reconcile_refuses_a_wrong_since_in_one_sentence(since: str) -> None:
+def test_exec_reconcile_refuses_a_wrong_since_in_one_sentence(since: str) -> None:
     with pytest.raises(Exit) as caught:
         reconciling.reconcile(Context(), since=since)
     assert str(caught.value).startswith(f"--since '{since}' has to be a number of days or hours")
@@ -101,7 +103,7 @@ def test_reconcile_refuses_a_wrong_since_in_one_sentence(since: str) -> None:
 
 
 def status_of_reconcile(aws: Cloud, clock: Clock, days: str, **item: Any) -> str:
-    """Return what `stack.status` says of reconcile."""
+    """Return the sentence of `stack.status` on reconcile."""
     target = target_answering(released_function(RECONCILE_DAYS=days))
     if item:
         aws.recordings.put_item(Item={"uuid": KEY, "baseline": "2026-10-01T00:00:00Z", **item})
@@ -132,19 +134,19 @@ def status_of_reconcile(aws: Cloud, clock: Clock, days: str, **item: Any) -> str
         ),
     ],
 )
-def test_the_status_describes_the_last_run_of_reconcile(
+def test_stack_status_describes_the_last_run_of_reconcile(
     aws: Cloud, clock: Clock, days: str, item: dict[str, Any], said: str
 ) -> None:
     assert status_of_reconcile(aws, clock, days, **item) == said
 
 
-def test_the_status_says_that_the_state_of_reconcile_can_not_be_read(
+def test_stack_status_says_that_the_state_of_reconcile_can_not_be_read(
     aws: Cloud, clock: Clock
 ) -> None:
     assert "can't be read" in status_of_reconcile(aws, clock, "3", last="never")
 
 
-def test_the_status_says_that_the_table_of_reconcile_is_missing(aws: Cloud, clock: Clock) -> None:
+def test_stack_status_says_that_the_table_of_reconcile_is_missing(aws: Cloud, clock: Clock) -> None:
     aws.recordings.delete()
     assert (
         status_of_reconcile(aws, clock, "3")

@@ -1,4 +1,4 @@
-"""`invoke queue.retry-…`: messages return from the DLQ to their queue, also after failures."""
+"""Tests of `invoke queue.retry-…`, which redrives messages, also after failures."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_redrive_moves_unreadable_messages_only_with_all(queues: Queues) -> None
     assert queues.visible(queues.dead_url) == 0
 
 
-def test_redrive_leaves_the_rest_visible_when_it_is_interrupted(queues: Queues) -> None:
+def test_redrive_leaves_the_other_messages_visible_when_it_is_interrupted(queues: Queues) -> None:
     for number in range(5):
         queues.add_to_dlq(body(number), group=f"g{number}")
     moved, _ = queues.run(Selection(most=None, unreadable=True), stop_after=2)
@@ -78,7 +78,7 @@ def test_redrive_leaves_the_rest_visible_when_it_is_interrupted(queues: Queues) 
     assert (queues.visible(queues.dead_url), queues.visible(queues.live_url)) == (3, 2)
 
 
-def test_redrive_leaves_message_and_row_when_the_send_fails(downloads: Queues) -> None:
+def test_redrive_leaves_message_and_row_unchanged_when_the_send_fails(downloads: Queues) -> None:
     downloads.row(1, State.SENT_TO_DOWNLOADER)
     downloads.status.write("auto-ingest-uuid-1==", StatusChange(State.DOWNLOADER_FAILED, "down"))
     downloads.add_to_dlq(body(1))
@@ -95,7 +95,7 @@ def test_redrive_repeats_no_message_after_a_crash(uploads: Queues) -> None:
     uploads.add_to_dlq(body(1))
     with hold_messages(uploads.redrive.dead, 30) as held:
         (message,) = held.next_page()
-        # The message is sent, and the program dies before it deletes the message of the DLQ.
+        # The program crashes after the send, before it deletes the message from the DLQ.
         uploads.redrive._send(message)  # noqa: SLF001 - what lies between two of its steps
     uploads.run(Selection())
     assert len(uploads.aws.messages(uploads.live_url)) == 1
@@ -112,7 +112,7 @@ def test_redrive_repeats_no_message_after_a_crash(uploads: Queues) -> None:
         (State.SENT_TO_OPENCAST, State.SENT_TO_OPENCAST),
     ],
 )
-def test_redrive_moves_a_row_back_unless_opencast_has_its_ingest(
+def test_redrive_sets_a_row_back_unless_opencast_has_its_ingest(
     uploads: Queues, state: State, after: State
 ) -> None:
     uploads.row(1, State.SENT_TO_DOWNLOADER)
@@ -131,11 +131,11 @@ def test_redrive_moves_a_message_without_a_row(queues: Queues) -> None:
     assert queues.aws.rows() == {}
 
 
-def test_redrive_leaves_messages_that_arrived_after_its_beginning(downloads: Queues) -> None:
+def test_redrive_leaves_messages_that_arrived_after_its_start(downloads: Queues) -> None:
     downloads.add_to_dlq(body(1))
     late = replace(
         downloads.redrive.dead.counts(), at=datetime(2020, 1, 1, tzinfo=UTC)
-    )  # as if it began long ago
+    )  # as if the redrive began before the message arrived
 
     class Early(SqsQueue):
         def counts(self) -> queue_messages.QueueCounts:
@@ -146,7 +146,7 @@ def test_redrive_leaves_messages_that_arrived_after_its_beginning(downloads: Que
     assert downloads.visible(downloads.dead_url) == 1
 
 
-def test_redrive_says_how_far_it_came_when_it_is_interrupted(
+def test_redrive_prints_the_number_of_moved_messages_when_it_is_interrupted(
     queues: Queues, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for number in range(3):
@@ -164,7 +164,7 @@ def test_redrive_says_how_far_it_came_when_it_is_interrupted(
     assert (queues.visible(queues.dead_url), queues.visible(queues.live_url)) == (2, 1)
 
 
-def test_redrive_says_how_far_it_came_when_it_fails(downloads: Queues) -> None:
+def test_redrive_prints_the_number_of_moved_messages_when_it_fails(downloads: Queues) -> None:
     downloads.add_to_dlq(body(1))
     downloads.aws.sqs.delete_queue(QueueUrl=downloads.live_url)
     with pytest.raises(OpsError, match=r"^Stopped: .* 0 moved, the rest is where it was\.$"):
@@ -196,7 +196,7 @@ def test_redrive_moves_a_message_once_when_it_fails_again(queues: Queues) -> Non
     assert queues.visible(queues.dead_url) == 1
 
 
-def test_an_upload_has_lost_its_files_after_seven_days(queues: Queues) -> None:
+def test_the_files_of_an_upload_are_expired_after_seven_days(queues: Queues) -> None:
     queues.add_to_dlq(body(1))
     with hold_messages(SqsQueue(queues.aws.sqs, queues.pair.dlq, 0), 30) as held:
         (message,) = held.next_page()
@@ -216,7 +216,7 @@ class FirstWithoutFiles(Redrive):
         )
 
 
-def test_redrive_moves_the_next_message_when_one_is_left(
+def test_redrive_moves_the_next_message_when_a_message_has_no_files(
     uploads: Queues, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for number in (1, 2):

@@ -1,4 +1,4 @@
-"""Versions and the release alias, in moto's Lambda."""
+"""Tests of versions and the release alias in moto's Lambda."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ THREE = (WEBHOOK, DOWNLOADER, UPLOADER)
 
 
 def package(code: str) -> bytes:
-    """Return a zip with this as its one file. Equal code gives equal bytes."""
+    """Return a zip whose one file has the content `code`. The same code gives the same bytes."""
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w") as archive:
         archive.writestr(zipfile.ZipInfo("code.py"), code)
@@ -47,14 +47,14 @@ def package(code: str) -> bytes:
 
 @dataclass
 class Stack:
-    """Three functions as the stack makes them: version 1 of each, with the alias on it."""
+    """Three functions as CloudFormation makes them, each with an alias that points to version 1."""
 
     client: Any
     s3: Any
     releases: Releases
 
     def deploy(self, function: Function, code: str) -> None:
-        """Deploy code by way of the bucket, which archives it."""
+        """Deploy code from the bucket's archive."""
         content = package(code)
         digest = base64.b64encode(hashlib.sha256(content).digest()).decode()
         key = NAMES.archive_key(function, digest)
@@ -69,12 +69,12 @@ class Stack:
         return Archive(self.s3, BUCKET, NAMES)
 
     def set(self, function: Function, **variables: str) -> None:
-        """Change the function's variables as an update of the stack does."""
+        """Change variables of the function as an update of the stack does."""
         now = self.releases.latest(function).variables
         self.releases.configure(function, {"Environment": {"Variables": {**now, **variables}}})
 
     def runs(self, function: Function) -> str:
-        """Return the number of the version that runs."""
+        """Return the number of the released version."""
         return self.releases.released(function).version
 
     def code(self, function: Function, version: str = "$LATEST") -> str:
@@ -111,7 +111,7 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
         yield made
 
 
-def test_a_release_moves_the_alias_to_what_was_deployed(stack: Stack) -> None:
+def test_a_release_moves_the_alias_to_the_deployed_code(stack: Stack) -> None:
     stack.deploy(WEBHOOK, "second")
     assert stack.runs(WEBHOOK) == "1"
     moves = release_all(stack.releases, THREE, "v2")
@@ -166,8 +166,8 @@ def test_roll_back_moves_nothing_when_the_name_is_empty(stack: Stack) -> None:
     assert stack.runs(WEBHOOK) == "1"
 
 
-def test_roll_back_restores_what_ran_as_of_a_release(stack: Stack) -> None:
-    """A release publishes versions only of functions that changed."""
+def test_roll_back_restores_all_versions_of_a_named_release(stack: Stack) -> None:
+    # A release publishes versions only of functions whose code changed.
     stack.deploy(WEBHOOK, "second")
     release_all(stack.releases, THREE, "v2")
     versions = {function.name: stack.runs(function) for function in THREE}
@@ -194,7 +194,7 @@ def test_roll_back_moves_nothing_when_one_function_lacks_the_version(stack: Stac
     assert stack.runs(WEBHOOK) == "2"
 
 
-def test_a_release_that_stopped_half_way_can_be_repeated(stack: Stack) -> None:
+def test_an_incomplete_release_can_be_repeated(stack: Stack) -> None:
     for function in THREE:
         stack.deploy(function, "second")
     name = NAMES.function(DOWNLOADER)
@@ -210,7 +210,7 @@ def test_a_release_that_stopped_half_way_can_be_repeated(stack: Stack) -> None:
     assert [(move.before, move.after) for move in moves] == [("2", "2"), ("1", "2"), ("1", "2")]
 
 
-def test_a_changed_setting_reaches_the_alias_without_other_code(stack: Stack) -> None:
+def test_a_changed_setting_is_released_without_other_code(stack: Stack) -> None:
     stack.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60")
     moves, waiting = apply_changed_settings(stack.releases, THREE)
     assert [(move.function, move.after) for move in moves] == [(WEBHOOK, "2")]
@@ -228,7 +228,9 @@ def test_an_update_of_settings_keeps_debug_logging(stack: Stack) -> None:
         assert code.variables["WEBHOOK_DELAY_SECONDS"] == "60"
 
 
-def test_a_changed_setting_waits_when_unreleased_code_is_deployed(stack: Stack) -> None:
+def test_a_changed_setting_waits_for_a_release_when_unreleased_code_is_deployed(
+    stack: Stack,
+) -> None:
     stack.deploy(WEBHOOK, "second")
     stack.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60")
     assert apply_changed_settings(stack.releases, THREE) == ([], [WEBHOOK])
@@ -237,7 +239,7 @@ def test_a_changed_setting_waits_when_unreleased_code_is_deployed(stack: Stack) 
     assert stack.releases.released(WEBHOOK).variables["WEBHOOK_DELAY_SECONDS"] == "60"
 
 
-def test_debug_changes_only_its_variable_in_alias_and_latest(stack: Stack) -> None:
+def test_the_debug_command_changes_only_its_variable_in_alias_and_latest(stack: Stack) -> None:
     move = stack.debug(WEBHOOK, "1")
     assert move
     assert (move.before, move.after) == ("1", "2")
@@ -249,7 +251,7 @@ def test_debug_changes_only_its_variable_in_alias_and_latest(stack: Stack) -> No
     assert stack.code(WEBHOOK, stack.runs(WEBHOOK)) == stack.code(WEBHOOK, "1")
 
 
-def test_debug_keeps_unreleased_code_in_latest(stack: Stack) -> None:
+def test_the_debug_command_keeps_unreleased_code_in_latest(stack: Stack) -> None:
     stack.deploy(WEBHOOK, "second")
     stack.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60")
     assert stack.debug(WEBHOOK, "1")
@@ -261,11 +263,11 @@ def test_debug_keeps_unreleased_code_in_latest(stack: Stack) -> None:
 
 
 class Killed(BaseException):
-    """Stands for the end of the process."""
+    """An exception that stands for the end of the process."""
 
 
 class KilledHalfWay(Archive):
-    """An archive of a command that is killed before it restores `$LATEST`."""
+    """An archive whose command is killed before it restores `$LATEST`."""
 
     def backup(self, function: Function) -> LatestBackup | None:
         if super().backup(function):
@@ -273,7 +275,7 @@ class KilledHalfWay(Archive):
         return None
 
 
-def test_the_next_command_restores_latest_after_debug_was_killed(stack: Stack) -> None:
+def test_the_next_command_restores_latest_when_the_debug_command_was_killed(stack: Stack) -> None:
     stack.deploy(WEBHOOK, "second")
     stack.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60")
     before = stack.releases.latest(WEBHOOK)
@@ -287,7 +289,7 @@ def test_the_next_command_restores_latest_after_debug_was_killed(stack: Stack) -
     assert not restore_latest(stack.releases, WEBHOOK, stack.archive)
 
 
-def test_debug_changes_nothing_when_the_archive_lacks_the_package(stack: Stack) -> None:
+def test_the_debug_command_changes_nothing_when_the_archive_lacks_the_package(stack: Stack) -> None:
     stack.deploy(WEBHOOK, "second")
     key = NAMES.archive_key(WEBHOOK, stack.code(WEBHOOK, "1"))
     stack.s3.delete_object(Bucket=BUCKET, Key=key)
@@ -305,7 +307,9 @@ CHANGES: dict[str, Callable[[Stack], object]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_move_of_the_alias_by_somebody_else_stays(stack: Stack, change: str) -> None:
+def test_a_release_is_an_error_when_somebody_else_moves_the_alias_meanwhile(
+    stack: Stack, change: str
+) -> None:
     stack.deploy(WEBHOOK, "second")
     release_all(stack.releases, [WEBHOOK], "")
     stack.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60")
@@ -321,16 +325,18 @@ def test_a_move_of_the_alias_by_somebody_else_stays(stack: Stack, change: str) -
     assert stack.runs(WEBHOOK) == "1"
 
 
-def test_lacks_alias_notices_another_name_of_the_alias(stack: Stack) -> None:
+def test_lacks_alias_is_true_when_the_alias_has_another_name(stack: Stack) -> None:
     assert not stack.releases.lacks_alias(WEBHOOK)
     renamed = Releases(stack.client, NAMES, "prod")
     assert renamed.lacks_alias(WEBHOOK)
-    # A function that the next update creates.
+    # The next update of the stack creates a function that doesn't exist.
     assert not renamed.lacks_alias(Function("zoom-nothing", "nothing", "nothing", ()))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
-def test_debug_restores_latest_before_an_interrupt(stack: Stack, number: signal.Signals) -> None:
+def test_the_debug_command_restores_latest_before_a_signal_ends_it(
+    stack: Stack, number: signal.Signals
+) -> None:
     stack.deploy(WEBHOOK, "second")
     own = stack.code(WEBHOOK)
     publishing = "before-call.lambda.PublishVersion"
@@ -343,7 +349,7 @@ def test_debug_restores_latest_before_an_interrupt(stack: Stack, number: signal.
     assert stack.releases.released(DOWNLOADER).variables["DEBUG"] == ""
 
 
-def test_a_missing_function_is_named(stack: Stack) -> None:
+def test_a_missing_function_is_an_error_with_its_name(stack: Stack) -> None:
     gone = Function("zoom-nothing", "nothing", "nothing", ())
     with pytest.raises(OpsError, match="There is no function zip-test-zoom-nothing"):
         stack.releases.latest(gone)

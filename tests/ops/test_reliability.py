@@ -1,4 +1,4 @@
-"""The crash sweep's tables in docs/reliability.md cover every function without a hole."""
+"""Tests that the crash sweep's tables in docs/reliability.md are complete."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ TABLES = cells_in(PATH.read_text("utf-8"))
 SEND = Call("SQS: SendMessage download")
 
 
-def test_the_document_has_a_table_for_every_function_of_the_sweep() -> None:
+def test_the_reliability_document_has_a_crash_table_for_every_function_of_the_sweep() -> None:
     assert list(TABLES) == [way.function.name for way in WAYS]
 
 
 @pytest.mark.parametrize("function", TABLES)
-def test_the_crash_table_has_no_hole(function: str) -> None:
+def test_the_crash_table_of_a_function_has_a_good_result_in_every_cell(function: str) -> None:
     rows = TABLES[function]
     holes = [call for call, cells in rows.items() if not all(map(GOOD.fullmatch, cells))]
     assert holes == []
@@ -37,11 +37,13 @@ def test_the_crash_table_has_no_hole(function: str) -> None:
         ("zoom-reconcile", "webhook: POST /new_recording"),
     ],
 )
-def test_the_crash_table_has_the_calls_with_an_effect(function: str, call: str) -> None:
+def test_the_crash_table_of_a_function_has_its_calls_with_an_effect(
+    function: str, call: str
+) -> None:
     assert call in TABLES[function]
 
 
-def test_a_written_crash_table_can_be_read() -> None:
+def test_a_written_crash_table_can_be_read_back() -> None:
     results = [
         Result(Aim(SEND, Moment.BEFORE), deliveries=2),
         Result(Aim(SEND, Moment.AFTER), deliveries=3),
@@ -56,18 +58,18 @@ def test_a_written_crash_table_can_be_read() -> None:
     assert written.endswith("\nAfter.\n")
 
 
-def test_a_crash_table_has_a_hole_when_a_crash_was_left_out() -> None:
+def test_a_crash_table_has_an_empty_cell_when_a_crash_was_left_out() -> None:
     text = with_table(
         "<!-- crashes: one -->\n<!-- end -->", "one", table([Result(Aim(SEND, Moment.AFTER), 2)])
     )
     assert cells_in(text)["one"][str(SEND)] == ("", "once, after 2 deliveries")
 
 
-def test_a_crash_table_has_a_hole_when_a_recording_is_lost() -> None:
+def test_a_crash_table_cell_is_not_good_when_a_recording_is_lost() -> None:
     lost = cell(Result(Aim(SEND, Moment.AFTER), problem="0 times in Opencast"))
     assert not GOOD.fullmatch(lost)
 
 
-def test_with_table_names_a_function_without_a_place() -> None:
+def test_with_table_raises_an_error_when_a_function_has_no_place_in_the_document() -> None:
     with pytest.raises(NoPlace, match="crashes: two"):
         with_table("<!-- crashes: one -->\n<!-- end -->", "two", "")

@@ -1,4 +1,4 @@
-"""Locks fit their sources, and the sources name what the code imports."""
+"""Tests that locks agree with their sources, and that sources list the code's imports."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ DISTRIBUTIONS = {
     "zlib_ng": "zlib-ng",
     "zoneinfo": "tzdata",
 }
-"""Distributions whose modules have other names."""
+"""Distributions by their modules, where the names differ."""
 
 
 @pytest.mark.parametrize("source", sources(), ids=str)
-def test_a_lock_fits_its_source(source: Path) -> None:
+def test_a_lock_agrees_with_its_source(source: Path) -> None:
     assert lock_problems(source) == []
 
 
@@ -46,9 +46,9 @@ def test_a_lock_has_hashes_and_names_no_index(source: Path) -> None:
 
 
 def third_party(function: Function) -> set[str]:
-    """Return the packages that a function's code imports, without Python's and our own.
+    """Return the distributions that a function's code imports.
 
-    A program that the function starts is one of its `files`.
+    Programs that the function starts are among its `files`, and their imports count.
     """
     programs = [Path(file) for file in function.files if file.endswith(".py")]
     names = {
@@ -79,7 +79,7 @@ def test_the_common_lock_requires_what_the_functions_require() -> None:
 
 @pytest.fixture
 def locked(tmp_path: Path) -> Path:
-    """A source and its lock that agree, based on another lock."""
+    """Return a folder with a source and its lock, which agree and are based on another lock."""
     (tmp_path / "base.txt").write_text("idna==3.1\n    # via -r base.in\n")
     (tmp_path / "x.in").write_text("-c base.txt\nrequests[socks]>=2  # why\n")
     (tmp_path / "x.txt").write_text(
@@ -103,7 +103,7 @@ def test_lock_problems_is_empty_when_lock_and_source_agree(locked: Path) -> None
         ("base.txt", "3.1", "3.2", "idna is pinned to 3.1, and in base.txt to 3.2"),
     ],
 )
-def test_lock_problems_names_each_disagreement(
+def test_lock_problems_describes_each_difference(
     locked: Path, file: str, old: str, new: str, complaint: str
 ) -> None:
     path = locked / file
@@ -112,8 +112,9 @@ def test_lock_problems_names_each_disagreement(
     assert found.startswith(complaint)
 
 
-def test_the_cdk_cli_reads_the_schema_of_the_library() -> None:
-    """The CLI has version numbers of its own: the schema of the cloud assembly has to fit."""
+def test_the_cdk_cli_can_read_the_schema_version_of_the_cdk_library() -> None:
+    # CLI and library have different version numbers, but have to agree on the cloud assembly's
+    # schema.
     wanted = json.loads((ROOT / "package.json").read_text())["devDependencies"]["aws-cdk"]
     installed = json.loads((ROOT / "node_modules" / "aws-cdk" / "package.json").read_text())
     assert wanted == installed["version"]
@@ -123,7 +124,7 @@ def test_the_cdk_cli_reads_the_schema_of_the_library() -> None:
     assert Version(metadata.version("aws-cdk.cloud-assembly-schema")) <= Version(newest.group(1))
 
 
-def test_the_installed_cdk_library_is_the_locked_one() -> None:
+def test_the_installed_cdk_library_has_the_locked_version() -> None:
     lock = pinned(ROOT / "requirements" / "base.txt")["aws-cdk-lib"]
     assert lock.specifier.contains(metadata.version("aws-cdk-lib"))
 

@@ -1,4 +1,4 @@
-"""Retried uploads: the uploader decides about them by the ledger."""
+"""Tests of the uploader's decisions about retried uploads."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Opencast:
 
 
 def message(queues: Queues, *files: str) -> str:
-    """Stage files, and return the upload message that names them."""
+    """Stage files, and return the upload message that names these files."""
     for file_id in files:
         queues.aws.s3.put_object(Bucket=BUCKET, Key=f"1/2/{file_id}.mp4", Body=b"x" * 10)
     segments = [
@@ -88,14 +88,14 @@ def message(queues: Queues, *files: str) -> str:
 
 @dataclass
 class Retrying:
-    """The upload queue with an uploader behind it."""
+    """The upload queue with an uploader."""
 
     queues: Queues
     deps: uploader.Dependencies
     opencast: Opencast
 
     def accept(self, *files: str) -> None:
-        """Note a request, or its late files, as webhook and downloader do."""
+        """Write a request, or its late files, to ledger and status table, as the functions do."""
         queues, now = self.queues, self.queues.clock()
 
         def accepted(record: Record) -> Record:
@@ -110,13 +110,13 @@ class Retrying:
         queues.status.write(ZIP_ID, change)
 
     def upload(self, *files: str) -> None:
-        """Accept a request, and process its message."""
+        """Write a request, and process its message."""
         self.accept(*files)
         self.deps.uploads.send_in_order(message(self.queues, *files), group=UUID)
         self.work()
 
     def work(self) -> None:
-        """Process the waiting messages."""
+        """Let the uploader process the waiting messages."""
         while taken := self.deps.uploads.take_one():
             outcome = uploader.worker_of(self.deps, read_seconds=5).process(taken)
             assert not isinstance(outcome, Retry)
@@ -146,7 +146,7 @@ def test_a_retried_upload_is_ingested_once_its_cause_is_fixed(retrying: Retrying
     assert retrying.row == ("SENT_TO_OPENCAST", "")
 
 
-def test_a_retried_upload_is_done_when_its_ingest_exists(retrying: Retrying) -> None:
+def test_a_retried_upload_is_not_posted_again_when_its_ingest_exists(retrying: Retrying) -> None:
     retrying.opencast.is_mended = True
     retrying.upload("f0")
     retrying.queues.add_to_dlq(message(retrying.queues, "f0"), group=UUID)
@@ -170,7 +170,7 @@ def test_a_retried_upload_includes_late_files(retrying: Retrying, limit: int | N
     assert retrying.row == ("SENT_TO_OPENCAST", "")
 
 
-def test_a_superseded_upload_leaves_the_row_alone(retrying: Retrying) -> None:
+def test_a_superseded_upload_leaves_the_row_unchanged(retrying: Retrying) -> None:
     retrying.upload("f0")
     retrying.accept("f0", "f1")
     retrying.queues.status.write(ZIP_ID, StatusChange(State.IGNORED, "Recording <2 minutes"))

@@ -1,4 +1,4 @@
-"""Bills of materials of packages: complete, with licences, and valid CycloneDX."""
+"""Tests that SBOMs of packages are complete, have licences, and are valid CycloneDX."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from ops.code.wheels import CACHE, host, install
 from ops.requirements import pinned, version_of
 
 SHA256 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
-"""The hash of nothing, as Lambda writes hashes."""
+"""The hash of an empty text, in Lambda's form."""
 
 by_name = pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
 
 
 def site_of(function: Function) -> Path:
-    """Return the folder with the function's lock, installed for this machine."""
+    """Return the folder in which the function's lock is installed for this machine."""
     return install(lock_of(function, ROOT), host(), ROOT / CACHE)
 
 
@@ -35,7 +35,7 @@ def bill(function: Function, folder: Path = Path("dist")) -> dict[str, Any]:
 
 
 @by_name
-def test_a_bill_names_every_locked_release_of_its_function(function: Function) -> None:
+def test_an_sbom_lists_every_locked_release_of_its_function(function: Function) -> None:
     made = bill(function)
     pins = pinned(lock_of(function, ROOT)).items()
     wanted = {
@@ -51,7 +51,7 @@ def test_a_bill_names_every_locked_release_of_its_function(function: Function) -
 
 
 @by_name
-def test_each_release_of_a_bill_has_a_licence(function: Function) -> None:
+def test_each_release_in_an_sbom_has_a_licence(function: Function) -> None:
     for each in bill(function)["components"]:
         texts = [
             choice.get("expression") or choice["license"]["name"] for choice in each["licenses"]
@@ -61,15 +61,15 @@ def test_each_release_of_a_bill_has_a_licence(function: Function) -> None:
 
 
 @by_name
-def test_a_bill_is_valid_cyclonedx(function: Function) -> None:
-    # CycloneDX's library comes with pip-audit.
+def test_an_sbom_is_valid_cyclonedx(function: Function) -> None:
+    # CycloneDX's library is installed as a dependency of pip-audit.
     validation = importlib.import_module("cyclonedx.validation.json")
     schema = importlib.import_module("cyclonedx.schema").SchemaVersion.V1_6
     problem = validation.JsonStrictValidator(schema).validate_str(json.dumps(bill(function)))
     assert problem is None, problem
 
 
-def test_the_bill_of_the_downloader_names_the_libav_that_pyav_bundles() -> None:
+def test_the_sbom_of_the_downloader_lists_the_libav_that_pyav_bundles() -> None:
     (pyav,) = [each for each in bill(DOWNLOADER)["components"] if each["name"] == "av"]
     (libav,) = [each for each in pyav["components"] if each["name"] == "libavformat"]
     (file,) = (site_of(DOWNLOADER) / "av.libs").glob("libavformat-*.so.*")
@@ -78,13 +78,13 @@ def test_the_bill_of_the_downloader_names_the_libav_that_pyav_bundles() -> None:
     assert libav["hashes"] == [{"alg": "SHA-256", "content": digest}]
 
 
-def test_the_bill_of_schedule_update_names_the_openssl_of_cryptography() -> None:
+def test_the_sbom_of_schedule_update_lists_the_openssl_of_cryptography() -> None:
     components = bill(SCHEDULE_UPDATE)["components"]
     (cryptography,) = [each for each in components if each["name"] == "cryptography"]
     assert {"openssl"} <= {each["name"] for each in cryptography["components"]}
 
 
-def test_a_bill_lies_beside_its_zip_and_has_the_same_bytes_each_time(tmp_path: Path) -> None:
+def test_an_sbom_is_written_beside_its_zip_with_the_same_bytes_each_time(tmp_path: Path) -> None:
     package = Package(WEBHOOK.name, tmp_path / "zoom-webhook.zip", 0, SHA256)
     path = write_sbom(package, site_of(WEBHOOK))
     assert path == tmp_path / "zoom-webhook.cdx.json"
@@ -95,7 +95,7 @@ def test_a_bill_lies_beside_its_zip_and_has_the_same_bytes_each_time(tmp_path: P
 
 
 class Described(Distribution):
-    """A distribution with nothing but metadata."""
+    """A distribution that has only metadata."""
 
     def __init__(self, **fields: str) -> None:
         self._fields = fields
@@ -124,7 +124,7 @@ class Described(Distribution):
     ],
     ids=["expression", "case", "usual spelling", "classifier", "own words"],
 )
-def test_licenses_is_an_spdx_expression_where_the_metadata_has_one(
+def test_licenses_returns_an_spdx_expression_when_the_metadata_has_one(
     fields: dict[str, str], expected: list[dict[str, Any]]
 ) -> None:
     assert licenses(Described(**fields)) == expected

@@ -1,4 +1,4 @@
-"""The class schedule: import from CSV files, and removal of a source."""
+"""Tests of the class schedule's import from CSV files, and of the removal of a source."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ HEADER = ["Course Code", "Type", "Day", "Start", "Meeting ID with Password", "OC
 
 
 def import_csv(table: Any, path: Path, **how: bool) -> ImportReport:
-    """Import a file as the command does."""
+    """Import a CSV file as `invoke schedule.csv-import` does."""
     return schedule.import_csv(table, read_csv(path), **how)
 
 
 def row(meeting: int = 86168921331, changes: Mapping[str, str] | None = None) -> list[str]:
-    """Return a good row with some cells changed."""
+    """Return a valid row of the sheet with some cells changed."""
     cells = {
         "Course Code": "HIST E-1010",
         "Type": "lecture",
@@ -74,7 +74,7 @@ def test_csv_import_writes_a_course_and_series_for_each_class(aws: Cloud, tmp_pa
             ("F", "CSCI E-7", "202601777"),
         )
     ]
-    # The first system reads these fields if a site switches back to it.
+    # The first system reads these fields if a site switches back to that system.
     assert (meeting["course_code"], meeting["opencast_series_id"]) == ("CSCI E-7", "202601777")
 
 
@@ -137,7 +137,9 @@ def test_csv_import_explains_a_missing_file_and_a_folder(aws: Cloud, tmp_path: P
         import_csv(aws.schedule, tmp_path)
 
 
-def test_csv_import_deletes_only_meetings_that_left_the_file(aws: Cloud, tmp_path: Path) -> None:
+def test_csv_import_deletes_only_meetings_that_are_no_longer_in_the_file(
+    aws: Cloud, tmp_path: Path
+) -> None:
     first_system = {"zoom_series_id": "5", "opencast_series_id": "s", "course_code": "c"}
     aws.schedule.put_item(Item={**first_system, "events": []})
     import_csv(aws.schedule, write(tmp_path / "fall.csv", [HEADER, row(1001), row(1002)]))
@@ -149,7 +151,7 @@ def test_csv_import_deletes_only_meetings_that_left_the_file(aws: Cloud, tmp_pat
     assert set(stored(aws)) == {"1004"}
 
 
-def test_csv_import_dry_run_reports_and_changes_nothing(
+def test_a_dry_run_of_csv_import_reports_changes_and_makes_none(
     aws: Cloud, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     report = import_csv(
@@ -166,7 +168,7 @@ def test_csv_import_dry_run_reports_and_changes_nothing(
 
 @pytest.fixture
 def table(aws: Cloud) -> Any:
-    """Two meetings of a file, one of them shared with another file, and a first-system row."""
+    """Return a table with classes of two files, and a row of the first system."""
     for name, *rows in (
         ("a.csv", sheet_row("A", day="M"), sheet_row("B", link="https://zoom.us/j/222", day="T")),
         ("b.csv", sheet_row("C", day="F")),

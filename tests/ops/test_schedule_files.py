@@ -1,4 +1,4 @@
-"""CSV files as spreadsheets write them, and files that are no CSV."""
+"""Tests of CSV files in the forms of spreadsheets, and of files that aren't CSV."""
 
 from __future__ import annotations
 
@@ -16,9 +16,7 @@ from tests.command_line import ROW, SHEET
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
-def test_a_csv_file_may_separate_cells_as_any_spreadsheet_does(
-    tmp_path: Path, separator: str
-) -> None:
+def test_read_csv_accepts_commas_semicolons_and_tabs(tmp_path: Path, separator: str) -> None:
     path = tmp_path / "fall.csv"
     path.write_text((SHEET + ROW).replace(",", separator))
     assert [len(row) for row in read_csv(path).rows] == [6, 6]
@@ -33,7 +31,9 @@ def test_a_csv_file_may_separate_cells_as_any_spreadsheet_does(
         (codecs.BOM_UTF16_BE + SHEET.encode("utf-16-be"), "in UTF-16"),
     ],
 )
-def test_a_file_of_another_format_is_named(tmp_path: Path, content: bytes, what: str) -> None:
+def test_read_csv_names_the_format_of_another_file(
+    tmp_path: Path, content: bytes, what: str
+) -> None:
     path = tmp_path / "fall.csv"
     path.write_bytes(content)
     with pytest.raises(
@@ -42,7 +42,7 @@ def test_a_file_of_another_format_is_named(tmp_path: Path, content: bytes, what:
         read_csv(path)
 
 
-def test_an_import_lists_hints_apart_from_skipped_rows(
+def test_a_schedule_import_lists_hints_apart_from_skipped_rows(
     aws: Cloud, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "fall.csv"
@@ -57,6 +57,6 @@ def test_an_import_lists_hints_apart_from_skipped_rows(
     assert "row 2" in lines[hints + 1]
 
 
-def test_a_word_is_no_address_of_opencast() -> None:
+def test_oc_import_refuses_a_single_word_as_an_address() -> None:
     with pytest.raises(OpsError, match="has to be an address"):
         endpoint_of("foo", "series.json", "user", "password")

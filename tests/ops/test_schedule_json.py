@@ -1,4 +1,4 @@
-"""The import of the class schedule from every form of JSON."""
+"""Tests of the import of the class schedule from every form of JSON."""
 
 from __future__ import annotations
 
@@ -116,7 +116,9 @@ def test_json_import_replaces_the_classes_of_the_same_file(aws: Cloud, tmp_path:
     assert set(stored(aws)) == {"1001"}
 
 
-def test_json_import_names_rows_and_classes_that_cannot_be_used(aws: Cloud, tmp_path: Path) -> None:
+def test_json_import_names_rows_and_classes_that_can_not_be_used(
+    aws: Cloud, tmp_path: Path
+) -> None:
     rows = [
         FIRST_SYSTEM,
         {**FIRST_SYSTEM, "zoom_series_id": "abc"},
@@ -146,7 +148,7 @@ def test_json_import_names_rows_and_classes_that_cannot_be_used(aws: Cloud, tmp_
     ]
 
 
-def test_json_import_retains_a_class_whose_row_cannot_be_read(aws: Cloud, tmp_path: Path) -> None:
+def test_json_import_keeps_a_class_when_its_row_can_not_be_read(aws: Cloud, tmp_path: Path) -> None:
     rows = [{**FIRST_SYSTEM, "zoom_series_id": number} for number in ("1001", "1002", "1003")]
     load(aws, write(tmp_path / "a.json", rows))
     before = stored(aws)
@@ -163,10 +165,10 @@ def test_json_import_retains_a_class_whose_row_cannot_be_read(aws: Cloud, tmp_pa
     }
     assert {key: row["events"][0]["day"] for key, row in stored(aws).items()}.keys() == set(before)
     assert "Kept as before, 2 in all:" in terminal_lines(report, dry_run=False)
-    # An empty list is valid: the meeting has no scheduled classes.
+    # An empty list is valid for a meeting without scheduled classes.
     load(aws, write(tmp_path / "a.json", [rows[0], {**rows[1], "events": []}]))
     assert set(stored(aws)) == {"1001"}
-    # All classes are replaced but that of the unreadable row, which gets this file's source.
+    # The class of the unreadable row isn't replaced, but gets this file as its source.
     columns = [SHEET, {**SHEET, "Meeting ID with Password": "https://zoom.us/j/1001", "Start": "9"}]
     load(aws, write(tmp_path / "b.json", columns), replace_all=True)
     assert {event["source"] for event in stored(aws)["1001"]["events"]} == {"json:b.json"}
@@ -208,7 +210,7 @@ sheet_row = st.fixed_dictionaries({}, optional=dict.fromkeys(SHEET, anything))
 
 
 @given(anything | st.lists(row) | st.lists(sheet_row) | st.dictionaries(st.text(), row))
-def test_json_file_with_any_content_is_read_or_refused_in_one_line(content: Any) -> None:
+def test_parse_json_accepts_any_content_or_refuses_it_in_one_line(content: Any) -> None:
     try:
         parsed = parse_json("a.json", content)
     except OpsError as error:

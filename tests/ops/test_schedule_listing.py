@@ -1,4 +1,4 @@
-"""The schedule as operators list and save it."""
+"""Tests of the commands that list and save the schedule."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UNLINKED = ROW.replace("https://zoom.us/j/123", "no")
 
 
 @pytest.mark.usefixtures("shell_of_stack")
-def test_the_schedule_is_listed_and_saved(tmp_path: Path) -> None:
+def test_schedule_commands_list_and_save_the_schedule(tmp_path: Path) -> None:
     path = tmp_path / "fall.csv"
     path.write_text(SHEET + ROW)
     assert invoke("schedule.csv-import", str(path)).code == 0
@@ -38,7 +38,7 @@ def test_the_schedule_is_listed_and_saved(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("shell_of_stack", "aws")
-def test_all_stacks_of_this_kind_are_listed_after_that_of_the_settings() -> None:
+def test_stack_list_prints_all_pipelines_after_the_stack_of_the_settings() -> None:
     template = {
         "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
         "Outputs": {
@@ -60,7 +60,7 @@ def test_all_stacks_of_this_kind_are_listed_after_that_of_the_settings() -> None
         (True, SHEET + ROW.replace("9:30", "1:30"), False),
     ],
 )
-def test_a_strict_import_fails_only_if_a_row_was_skipped(
+def test_a_strict_schedule_import_fails_only_when_a_row_was_skipped(
     aws: Cloud, tmp_path: Path, text: str, *, strict: bool, ends: bool
 ) -> None:
     path = tmp_path / "fall.csv"

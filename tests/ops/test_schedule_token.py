@@ -1,4 +1,4 @@
-"""The token of `POST /schedule_update`: who makes it, and how long it stays."""
+"""Tests of the origin and lifetime of the token for `POST /schedule_update`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OWN_TOKEN = "a-token-of-the-site-itself"
 
 
 def site(**changes: str) -> Settings:
-    """Return settings without a token, after changes."""
+    """Return settings without a schedule token, with `changes`."""
     return load({**SETTINGS, SCHEDULE_TOKEN: "", **changes}, None)
 
 
@@ -25,7 +25,7 @@ def write(aws: Cloud, settings: Settings) -> secrets.WriteResult:
     return secrets.write(aws.ssm, NAMES, settings.secrets(), settings.generated_secrets)
 
 
-def test_first_deployment_generates_a_token_which_stays(aws: Cloud) -> None:
+def test_the_first_deployment_generates_a_schedule_token_which_stays(aws: Cloud) -> None:
     written = write(aws, site())
     assert SCHEDULE_TOKEN in written.changed
     assert any("invoke secrets.schedule-token" in line for line in written.lines())
@@ -36,19 +36,19 @@ def test_first_deployment_generates_a_token_which_stays(aws: Cloud) -> None:
     assert secrets.described(aws.ssm, NAMES)[SCHEDULE_TOKEN].origin == secrets.MADE
 
 
-def test_two_stacks_have_different_tokens(aws: Cloud) -> None:
+def test_two_stacks_have_different_schedule_tokens(aws: Cloud) -> None:
     write(aws, site())
     other, settings = Names("zip-b"), site()
     secrets.write(aws.ssm, other, settings.secrets(), settings.generated_secrets)
     assert schedule_token(aws.ssm, NAMES) != schedule_token(aws.ssm, other)
 
 
-def test_no_line_of_a_deployment_shows_the_token(aws: Cloud) -> None:
+def test_no_line_of_a_deployment_shows_the_schedule_token(aws: Cloud) -> None:
     lines = write(aws, site()).lines()
     assert not [line for line in lines if schedule_token(aws.ssm, NAMES) in line]
 
 
-def test_token_of_the_settings_replaces_the_generated_one(aws: Cloud) -> None:
+def test_the_schedule_token_of_the_settings_replaces_the_generated_token(aws: Cloud) -> None:
     write(aws, site())
     settings = site(SCHEDULE_UPDATE_TOKEN=OWN_TOKEN)
     assert settings.generated_secrets == (SIGNING_KEY,)
@@ -56,20 +56,20 @@ def test_token_of_the_settings_replaces_the_generated_one(aws: Cloud) -> None:
     assert schedule_token(aws.ssm, NAMES) == OWN_TOKEN
 
 
-def test_token_is_generated_when_the_settings_no_longer_have_one(aws: Cloud) -> None:
+def test_the_schedule_token_is_generated_when_the_settings_no_longer_have_one(aws: Cloud) -> None:
     write(aws, site(SCHEDULE_UPDATE_TOKEN=OWN_TOKEN))
     assert SCHEDULE_TOKEN in write(aws, site()).made
     assert schedule_token(aws.ssm, NAMES) != OWN_TOKEN
 
 
-def test_rotated_token_stays_when_the_settings_have_none(aws: Cloud) -> None:
+def test_a_rotated_schedule_token_stays_when_the_settings_have_none(aws: Cloud) -> None:
     write(aws, site())
     secrets.put(aws.ssm, NAMES, SCHEDULE_TOKEN, OWN_TOKEN, secrets.ROTATED)
     assert write(aws, site()).lines() == []
     assert schedule_token(aws.ssm, NAMES) == OWN_TOKEN
 
 
-def test_stack_has_no_token_when_open_schedule_updates_are_allowed(aws: Cloud) -> None:
+def test_a_stack_has_no_schedule_token_when_open_schedule_updates_are_allowed(aws: Cloud) -> None:
     write(aws, site())
     written = write(aws, site(ALLOW_OPEN_SCHEDULE_UPDATE="true"))
     assert written.deleted == (SCHEDULE_TOKEN,)
@@ -77,7 +77,9 @@ def test_stack_has_no_token_when_open_schedule_updates_are_allowed(aws: Cloud) -
         schedule_token(aws.ssm, NAMES)
 
 
-def test_token_of_the_settings_is_kept_when_open_schedule_updates_are_allowed(aws: Cloud) -> None:
+def test_the_schedule_token_of_the_settings_is_kept_when_open_updates_are_allowed(
+    aws: Cloud,
+) -> None:
     settings = site(SCHEDULE_UPDATE_TOKEN=OWN_TOKEN, ALLOW_OPEN_SCHEDULE_UPDATE="true")
     write(aws, settings)
     assert schedule_token(aws.ssm, NAMES) == OWN_TOKEN

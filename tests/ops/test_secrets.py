@@ -1,4 +1,4 @@
-"""`invoke secrets.…`: the status of secrets, their rotation, and their storage in SSM."""
+"""Tests of `invoke secrets.…`: the status of secrets, their rotation, and storage in SSM."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_the_status_of_a_secret_shows_no_part_of_its_value(aws: Cloud) -> None:
     assert found[SIGNING_KEY].read_by == ("zoom-webhook", "zoom-on-demand", "zoom-reconcile")
     assert found["APIGEE_KEY"].since
     assert not found[WEBHOOK_TOKEN].since
-    # Timestamps may contain any digits.
+    # A timestamp may contain the digits of a value's length by chance.
     shown = json.dumps([asdict(replace(secret, since="")) for secret in found.values()])
     for value in (VALUE, secrets.stored(aws.ssm, NAMES)[SIGNING_KEY]):
         assert value not in shown
@@ -62,21 +62,21 @@ def test_the_status_of_a_secret_shows_no_part_of_its_value(aws: Cloud) -> None:
         assert str(len(value)) not in shown
 
 
-def test_every_secret_has_a_reader() -> None:
+def test_every_secret_is_read_by_a_function() -> None:
     assert {name for read in READ_BY.values() for name in read} == {*SECRETS, SIGNING_KEY}
 
 
-def test_rotate_refuses_an_unknown_name_without_repeating_it() -> None:
+def test_secrets_rotate_refuses_an_unknown_name_without_repeating_it() -> None:
     for name in ("", " ", "APIGEE", "apigee_key", VALUE):
         with pytest.raises(OpsError, match="There is no secret of this name") as said:
             check_name(name, keep_old=False)
         assert all(known in str(said.value) for known in SECRETS)
-        # The wrong name may be a secret value.
+        # An operator may have typed a secret value in place of the name.
         assert VALUE not in str(said.value)
 
 
 @pytest.mark.parametrize("name", [*SECRETS, SIGNING_KEY])
-def test_rotate_keeps_an_old_value_of_webhook_tokens_only(name: str) -> None:
+def test_secrets_rotate_can_keep_the_old_value_only_of_the_webhook_token(name: str) -> None:
     check_name(name, keep_old=False)
     if name == WEBHOOK_TOKEN:
         check_name(name, keep_old=True)
@@ -85,7 +85,7 @@ def test_rotate_keeps_an_old_value_of_webhook_tokens_only(name: str) -> None:
             check_name(name, keep_old=True)
 
 
-def test_rotate_reads_a_value_from_a_terminal_or_a_pipe() -> None:
+def test_secrets_rotate_reads_the_new_value_from_a_terminal_or_a_pipe() -> None:
     prompts: list[str] = []
 
     def ask(prompt: str) -> str:
@@ -99,23 +99,23 @@ def test_rotate_reads_a_value_from_a_terminal_or_a_pipe() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "\n", "  \n", "a\nb\n", "a\x00b", "x" * 5000, "a\x1bb"])
-def test_rotate_refuses_a_value_that_can_not_be_one(text: str) -> None:
+def test_secrets_rotate_refuses_text_that_can_not_be_a_secret(text: str) -> None:
     with pytest.raises(OpsError, match="nothing was changed") as said:
         read_value("APIGEE_KEY", io.StringIO(text), refuse)
     assert "xxx" not in str(said.value)
 
 
-def test_rotate_refuses_an_empty_answer() -> None:
+def test_secrets_rotate_refuses_an_empty_answer() -> None:
     with pytest.raises(OpsError, match="empty"):
         read_value("APIGEE_KEY", Terminal(), lambda _: " ")
 
 
-def test_rotate_replaces_the_signing_key_completely() -> None:
+def test_secrets_rotate_replaces_the_signing_key_completely() -> None:
     assert new_value(SIGNING_KEY, "k1", "k2", keep_old=False) == "k2"
     assert new_value(SIGNING_KEY, "", "k1", keep_old=False) == "k1"
 
 
-def test_rotate_keeps_old_tokens_on_request() -> None:
+def test_secrets_rotate_keeps_old_webhook_tokens_only_with_keep_old() -> None:
     assert new_value(WEBHOOK_TOKEN, "a", "b", keep_old=False) == "b"
     assert new_value(WEBHOOK_TOKEN, "a", "b", keep_old=True) == "b,a"
     assert new_value(WEBHOOK_TOKEN, "a, c", "b", keep_old=True) == "b,a,c"
@@ -128,7 +128,9 @@ def test_rotate_keeps_old_tokens_on_request() -> None:
     st.sampled_from("abcdef"),
     st.booleans(),
 )
-def test_rotate_puts_the_new_token_first_and_once(old: list[str], new: str, keep: bool) -> None:
+def test_secrets_rotate_puts_the_new_webhook_token_first_and_only_once(
+    old: list[str], new: str, keep: bool
+) -> None:
     before = ",".join(dict.fromkeys(old))
     try:
         found = split(new_value(WEBHOOK_TOKEN, before, new, keep_old=keep))
@@ -139,7 +141,7 @@ def test_rotate_puts_the_new_token_first_and_once(old: list[str], new: str, keep
     assert sorted(found) == sorted({new, *(split(before) if keep else ())})
 
 
-def test_rotate_refuses_unset_equal_and_too_long_values() -> None:
+def test_secrets_rotate_refuses_unset_equal_and_too_long_values() -> None:
     with pytest.raises(OpsError, match=r"isn't set.*`invoke stack.update`"):
         new_value("APIGEE_KEY", "", VALUE, keep_old=False)
     with pytest.raises(OpsError, match="this value already") as said:
@@ -159,7 +161,7 @@ def test_rotation_advice_names_readers_and_next_steps() -> None:
 
 
 def versions(aws: Cloud) -> dict[str, int]:
-    """Return how often each parameter below the stack's path was written."""
+    """Return the version of each parameter below the stack's path, which counts its writes."""
     answer = aws.ssm.get_parameters_by_path(Path=NAMES.secrets_path)
     return {parameter["Name"]: parameter["Version"] for parameter in answer["Parameters"]}
 
@@ -210,12 +212,12 @@ def test_a_rotated_secret_is_not_overwritten_by_an_old_setting(aws: Cloud) -> No
     (line,) = [line for line in written.lines() if "APIGEE_KEY" in line]
     assert "rotated" in line
     assert "`invoke secrets.rotate APIGEE_KEY`" in line
-    # The settings were corrected.
+    # A correction of the settings ends the message.
     wanted = {"APIGEE_KEY": "new", "ZOOM_API_SECRET": "s2"}
     assert secrets.write(aws.ssm, NAMES, wanted).lines() == []
 
 
-def test_a_kept_old_token_does_not_count_as_a_difference(aws: Cloud) -> None:
+def test_a_kept_old_webhook_token_is_not_a_difference_from_the_settings(aws: Cloud) -> None:
     name = WEBHOOK_TOKEN
     secrets.write(aws.ssm, NAMES, {name: "old"})
     secrets.put(aws.ssm, NAMES, name, "new,old", secrets.ROTATED)
@@ -225,7 +227,7 @@ def test_a_kept_old_token_does_not_count_as_a_difference(aws: Cloud) -> None:
     assert not secrets.is_same(name, "", "new")
 
 
-def test_delete_all_leaves_secrets_of_another_stack_alone(aws: Cloud) -> None:
+def test_delete_all_keeps_the_secrets_of_another_stack(aws: Cloud) -> None:
     for stack in ("zip-a", "zip-ab"):
         secrets.write(aws.ssm, Names(stack), {f"KEY_{number}": "v" for number in range(12)})
     secrets.delete_all(aws.ssm, NAMES)

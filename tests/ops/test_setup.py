@@ -1,4 +1,4 @@
-"""`make setup`: its messages about what is missing, and its second run, which does nothing."""
+"""Tests of `make setup`: messages about missing programs, and updates of its folders."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROOT = Path(setup.__file__).parent.parent
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A project with only its set-up, and an empty folder for programs."""
+    """Return a project with only its set-up, and an empty folder for programs."""
     (tmp_path / "ops").mkdir()
     (tmp_path / "bin").mkdir()
     for name in ("__init__.py", "setup.py"):
@@ -28,7 +28,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def program(project: Path, name: str, prints: str, folder: str = "bin") -> None:
-    """Write a program that prints one line into a folder of the project."""
+    """Write a program to a folder of the project. The program prints the line `prints`."""
     path = project / folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"#!/bin/sh\necho {prints}\n")
@@ -36,7 +36,7 @@ def program(project: Path, name: str, prints: str, folder: str = "bin") -> None:
 
 
 def failure(project: Path, *arguments: str) -> str:
-    """Run the set-up, which has to fail. Return its one line on stderr."""
+    """Run the set-up, which has to fail, and return its one line on stderr."""
     done = subprocess.run(
         [sys.executable, *(arguments or ("-m", "ops.setup"))],
         cwd=project,
@@ -116,7 +116,7 @@ def test_setup_reports_the_error_of_pip(tmp_path: Path) -> None:
 
 
 class Installation:
-    """An installation that counts its runs, and whether each started afresh."""
+    """A fake installation, which notes whether each run fills a fresh folder."""
 
     def __init__(self) -> None:
         self.runs: list[bool] = []
@@ -134,7 +134,7 @@ LOCK = Path("lock.txt")
 
 @pytest.fixture
 def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installation:
-    """An installation in an empty folder, beside its lock."""
+    """Return an installation in an empty folder, beside its lock."""
     monkeypatch.chdir(tmp_path)
     Path(setup.STATE).mkdir()
     LOCK.write_text("one")
@@ -145,7 +145,7 @@ def step_of(installation: Installation, folder: str = "folder", python: str = "3
     return setup.Step(folder, (LOCK,), f"Python {python}", installation)
 
 
-def test_a_folder_is_refreshed_with_its_lock_and_filled_afresh_after_a_failure(
+def test_a_setup_folder_is_updated_after_a_change_of_its_lock_and_filled_anew_after_a_failure(
     installation: Installation,
 ) -> None:
     step = step_of(installation)
@@ -167,7 +167,7 @@ def test_a_folder_is_refreshed_with_its_lock_and_filled_afresh_after_a_failure(
 
 
 @pytest.mark.parametrize("is_active", [False, True])
-def test_setup_says_how_a_shell_finds_invoke_unless_it_does(
+def test_setup_prints_how_a_shell_finds_invoke_unless_the_shell_finds_it(
     project: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -181,7 +181,7 @@ def test_setup_says_how_a_shell_finds_invoke_unless_it_does(
     assert capsys.readouterr().out == ("" if is_active else said)
 
 
-def test_setup_says_only_once_that_it_set_something_up(
+def test_setup_does_nothing_when_all_folders_are_up_to_date(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(setup, "check_disk", lambda: None)
@@ -189,7 +189,7 @@ def test_setup_says_only_once_that_it_set_something_up(
     assert not setup.bring_up_to_date("Python", [step_of(installation)])
 
 
-def test_setup_replaces_a_link_and_leaves_its_target_alone(installation: Installation) -> None:
+def test_setup_replaces_a_link_and_keeps_the_target_of_the_link(installation: Installation) -> None:
     others = Path("another's")
     others.mkdir()
     (others / "tool").write_text("theirs")
@@ -200,7 +200,7 @@ def test_setup_replaces_a_link_and_leaves_its_target_alone(installation: Install
     assert not Path("folder").is_symlink()
 
 
-def test_setup_starts_afresh_when_python_changes(installation: Installation) -> None:
+def test_setup_fills_a_folder_anew_when_python_changes(installation: Installation) -> None:
     step_of(installation).run()
     other = step_of(installation, python="3.12")
     assert other.stored_stamp() != other.current_stamp()
@@ -230,7 +230,7 @@ def test_make_setup_uses_the_python_of_the_project_when_there_is_one(
     assert printed == f"{'.venv/bin/python' if made else 'python3'} -m ops.setup\n"
 
 
-def test_the_project_is_set_up_and_stays_so_quickly() -> None:
+def test_make_setup_does_nothing_within_seconds_when_the_project_is_set_up() -> None:
     done = subprocess.run(
         ["make", "setup", f"PYTHON={setup.interpreter_outside()}"],
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""Every module has a telling name and a docstring."""
+"""Tests that every module has a docstring and no vague name."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def name(path: Path) -> str:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name)
-def test_a_module_has_no_vague_name(path: Path) -> None:
+def test_a_module_has_no_forbidden_vague_name(path: Path) -> None:
     assert path.stem not in FORBIDDEN
 
 

@@ -1,7 +1,7 @@
-"""Commands whose work takes long show that it goes on, on a terminal.
+"""Tests that slow commands show progress on a terminal.
 
-Each slow program here ends only when the terminal has printed something since it began: a command
-that is silent would wait for it in vain.
+Each slow program here ends only after the terminal has printed something meanwhile, so a silent
+command would fail after a timeout.
 """
 
 from __future__ import annotations
@@ -77,9 +77,10 @@ print(audit.ask("npm audit", audit.audit_node, ROOT, os.environ).line)
 
 
 def run_slowly(folder: Path, code: str) -> str:
-    """Run Python code on a terminal. Return what it has printed, without movements.
+    """Run Python code on a terminal, and return its output without movements.
 
-    The slow program may end as soon as the terminal got two pieces of output after its begin.
+    The slow program may end as soon as the terminal has got two pieces of output since the
+    program's start.
     """
     for name in ("slow", "npm"):
         path = folder / name
@@ -112,7 +113,7 @@ def run_slowly(folder: Path, code: str) -> str:
     [(SETUP, "  tools: "), (DEPLOY, "Deploying zip-test"), (DIFF, "Comparing"), (AUDIT, "Asking")],
     ids=["setup", "deploy", "diff", "audit"],
 )
-def test_a_command_shows_that_its_slow_program_is_at_work(
+def test_a_command_shows_progress_while_its_slow_program_runs(
     code: str, says: str, tmp_path: Path
 ) -> None:
     assert says in run_slowly(tmp_path, code)
@@ -125,7 +126,7 @@ def test_a_deployment_prints_changed_resources_and_logs_the_rest(tmp_path: Path)
     assert (tmp_path / ".local" / "cdk.log").read_text() == f"{CHANGES}\n"
 
 
-def test_differences_are_printed_when_all_are_known(tmp_path: Path) -> None:
+def test_stack_diff_prints_all_differences_at_the_end(tmp_path: Path) -> None:
     assert "zip-test.ExportsApi = abc\r\n" in run_slowly(tmp_path, DIFF)
 
 
@@ -145,5 +146,7 @@ def test_differences_are_printed_when_all_are_known(tmp_path: Path) -> None:
         ("Outputs:", None),
     ],
 )
-def test_the_end_of_a_resources_change_is_described_in_words(line: str, change: str | None) -> None:
+def test_changed_resource_describes_the_end_of_a_change_in_words(
+    line: str, change: str | None
+) -> None:
     assert changed_resource(line) == change

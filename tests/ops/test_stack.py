@@ -1,4 +1,4 @@
-"""`invoke stack.…`: checks and preparations around the CDK's command line."""
+"""Tests of the checks and preparations of `invoke stack.…`."""
 
 from __future__ import annotations
 
@@ -65,7 +65,9 @@ def test_a_failed_cdk_cli_names_its_log(tmp_path: Path) -> None:
         cli.run("no-such-command", log=log)
 
 
-def test_the_schedule_is_saved_in_the_form_of_the_import(aws: Cloud, tmp_path: Path) -> None:
+def test_the_schedule_is_saved_in_the_form_that_csv_import_reads(
+    aws: Cloud, tmp_path: Path
+) -> None:
     events = [
         {"day": "M", "time": "9:30", "title": "Lecture", "course_code": "CSCI E-1"}
         | {"opencast_series_id": "20270112345"},
@@ -100,7 +102,7 @@ def test_the_schedule_is_saved_in_the_form_of_the_import(aws: Cloud, tmp_path: P
         "Meeting ID with Password": "https://zoom.us/j/9999999999",
         "OC Series": "https://opencast/engage/ui/index.html#/20270199999",
     }
-    # An interrupted deletion writes the same again; other content is never overwritten.
+    # A repeated deletion writes the same content again. Other content is never overwritten.
     assert export.save_schedule(aws.schedule, path) == 3
     aws.schedule.delete_item(Key={"zoom_series_id": "9999999999"})
     with pytest.raises(OpsError, match="is there already"):
@@ -114,12 +116,12 @@ def test_a_class_without_a_course_is_saved_without_a_course() -> None:
 
 
 def test_an_import_lock_is_not_saved_as_a_class(aws: Cloud, tmp_path: Path) -> None:
-    """The row of the lock may hold anything."""
+    # The row of an import's lock may contain anything.
     aws.schedule.put_item(Item={"zoom_series_id": IMPORT_LOCK, "events": "none", "ends": 1})
     assert export.save_schedule(aws.schedule, tmp_path / "schedule.csv") == 0
 
 
-def test_the_deletion_stops_when_a_schedule_row_can_not_be_saved(
+def test_a_stack_deletion_stops_when_a_schedule_row_can_not_be_saved(
     aws: Cloud, tmp_path: Path
 ) -> None:
     aws.schedule.put_item(Item={"zoom_series_id": "7", "events": "no"})
@@ -137,7 +139,7 @@ def test_empty_bucket_deletes_files_and_unfinished_uploads(aws: Cloud) -> None:
     assert aws.bucket not in [bucket["Name"] for bucket in aws.s3.list_buckets()["Buckets"]]
 
 
-def test_a_deletion_can_be_repeated_after_a_failure(aws: Cloud, tmp_path: Path) -> None:
+def test_a_stack_deletion_can_be_repeated_after_a_failure(aws: Cloud, tmp_path: Path) -> None:
     aws.schedule.delete()
     aws.s3.delete_bucket(Bucket=aws.bucket)
     path = tmp_path / "schedule.csv"
@@ -146,7 +148,7 @@ def test_a_deletion_can_be_repeated_after_a_failure(aws: Cloud, tmp_path: Path) 
     removal.empty_bucket(aws.s3, aws.bucket)
 
 
-def test_a_dry_run_of_a_deletion_lists_what_goes_and_stays_and_deletes_nothing(
+def test_a_dry_run_of_a_stack_deletion_lists_what_it_would_delete_and_keep(
     aws: Cloud, shell_of_stack: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for name, value in {**SETTINGS, "STACK_NAME": "test", "AWS_REGION": REGION}.items():

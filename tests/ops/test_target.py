@@ -1,4 +1,4 @@
-"""The stack that a command works on, and the question before a change."""
+"""Tests of the choice of a command's stack, and of the question before a change."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_is_interactive_is_false_when_noninteractive_is_set() -> None:
     assert not target.is_interactive({"NONINTERACTIVE": "1"})
 
 
-def test_stack_exists_tells_absence_from_refusal() -> None:
+def test_stack_exists_distinguishes_a_missing_stack_from_a_refused_call() -> None:
     client = boto3.client(
         "cloudformation",
         region_name="us-east-1",

@@ -1,4 +1,4 @@
-"""The output of commands on terminals of several widths, and while a step is slow."""
+"""Tests of commands' output on terminals of several widths, and during slow steps."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COLUMNS = ("function", "address", "what to do next")
 
 
 @pytest.mark.parametrize("width", [60, 80, 109])
-def test_a_table_without_room_is_a_block_for_each_row(
+def test_a_table_is_printed_as_blocks_when_the_terminal_is_too_narrow(
     width: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = terminal_of(monkeypatch, width)
@@ -53,7 +53,7 @@ def assert_whole_words(printed: str, rows: Sequence[Sequence[str]]) -> None:
     assert {word for row in rows for cell in row for word in cell.split()} <= shown | {"-"}
 
 
-def test_a_table_of_two_columns_without_room_has_the_second_below_the_first(
+def test_a_table_of_two_columns_has_the_second_below_the_first_on_a_narrow_terminal(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     out = terminal_of(monkeypatch, 40)
@@ -61,7 +61,9 @@ def test_a_table_of_two_columns_without_room_has_the_second_below_the_first(
     assert plain(out.getvalue()) == f"Outputs\nurl\n  https://x.example/{'y' * 30}\n\n"
 
 
-def test_a_table_that_fits_stays_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_is_printed_as_a_table_when_it_fits_into_the_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     out = terminal_of(monkeypatch, 40)
     terminal.show("Queues", ("queue", "waiting"), [("zip-download", "3")])
     assert "\u2500\u2500\u2500" in out.getvalue()
@@ -73,7 +75,7 @@ def test_a_block_keeps_the_colour_of_its_cells(monkeypatch: pytest.MonkeyPatch) 
     assert "\x1b[31mis gone\x1b[0m" in out.getvalue()
 
 
-def test_a_sentence_ends_its_lines_between_words_and_keeps_a_command_whole() -> None:
+def test_the_lines_of_a_printed_sentence_end_between_words_and_keep_a_command_whole() -> None:
     said = "  Nothing waits: `invoke queue.retry-downloads --all` sends all of them again."
     lines = terminal.fitted(said, narrow := TerminalText()).split("\n")
     assert narrow.isatty()
@@ -81,7 +83,9 @@ def test_a_sentence_ends_its_lines_between_words_and_keeps_a_command_whole() -> 
 
 
 @pytest.mark.parametrize("width", [30, 45, 80])
-def test_a_sentence_fits_into_the_terminal(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_printed_sentence_fits_into_the_terminal(
+    width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = terminal_of(monkeypatch, width)
     terminal.say("  Nothing waits: `invoke queue.uploads` shows what does, and the page, too.")
     lines = out.getvalue().splitlines()
@@ -94,7 +98,7 @@ HOSTILE = "\x1b]0;pwned\x07 \x1b]52;c;aGk=\x1b\\ \x9b2J \u202egnp"
 CONTROLS = ("\x1b", "\x07", "\x9b", "\u202e")
 
 
-def test_a_sentence_and_a_table_escape_the_control_characters_of_foreign_text(
+def test_sentences_and_tables_escape_the_control_characters_of_untrusted_text(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     terminal.say(f"Skipped: {HOSTILE}")
@@ -132,8 +136,8 @@ def slow(folder: Path) -> list[str]:
 ENVIRONMENT = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "COLUMNS": "80"}
 
 
-def test_a_slow_step_moves_on_a_terminal_until_it_ends(tmp_path: Path) -> None:
-    """The step ends only when the terminal has shown that it goes on."""
+def test_a_slow_step_shows_a_moving_line_on_a_terminal_until_it_ends(tmp_path: Path) -> None:
+    # The step ends only after the terminal has shown its progress.
     before = 0
 
     def on_output(printed: str) -> None:
@@ -152,7 +156,7 @@ def test_a_slow_step_moves_on_a_terminal_until_it_ends(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("on_terminal", [True, False])
-def test_a_slow_step_prints_plain_lines_where_no_line_can_move(
+def test_a_slow_step_prints_plain_lines_without_a_capable_terminal(
     tmp_path: Path, *, on_terminal: bool
 ) -> None:
     def on_output(printed: str) -> None:

@@ -1,4 +1,4 @@
-"""Weak settings in `invoke stack.status`, and weak values in `invoke secrets.rotate`."""
+"""Tests of weak settings in `invoke stack.status` and weak values in `invoke secrets.rotate`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.ops.test_overview import WHOLE
 
 
 @pytest.mark.usefixtures("aws")
-def test_status_names_weak_settings(capsys: pytest.CaptureFixture[str]) -> None:
+def test_stack_status_names_weak_settings(capsys: pytest.CaptureFixture[str]) -> None:
     weak = {
         "INGEST_ALLOWED_IPS": "0.0.0.0/0",
         "SLACK_SIGNING_SECRET": "Qz7",
@@ -33,7 +33,7 @@ def test_status_names_weak_settings(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Qz7" not in shown
 
 
-def test_rotation_refuses_a_weak_value_unless_it_is_accepted() -> None:
+def test_secrets_rotate_refuses_a_weak_value_unless_it_is_accepted() -> None:
     with pytest.raises(OpsError, match=r"is weak: .* so nothing was changed") as said:
         check_strength(WEBHOOK_TOKEN, "Qz7", {})
     assert "Qz7" not in str(said.value)

@@ -1,6 +1,6 @@
-"""Wrong input to every command: one line that says what is wrong, and an exit code.
+"""Tests that every command answers wrong input with one line and an exit code.
 
-tests/e2e covers a stack that doesn't exist: that needs a cloud.
+tests/e2e covers stacks that don't exist, because these tests need a cloud.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tests.infra.template import SETTINGS
 
 @pytest.fixture
 def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A shell with complete settings and without credentials; a folder with valid files."""
+    """Return a folder with valid files. Set complete settings without credentials in the shell."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     for name, value in SETTINGS.items():
@@ -29,12 +29,12 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_command_says_that_credentials_are_missing(name: str, folder: Path) -> None:
+def test_a_command_says_that_aws_credentials_are_missing(name: str, folder: Path) -> None:
     assert "There are no AWS credentials" in said_in_a_line(invoke(*words(name, folder)))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_command_names_a_profile_that_is_missing(
+def test_a_command_names_a_missing_aws_profile(
     name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_PROFILE", "nobody")
@@ -47,7 +47,7 @@ def test_a_command_names_a_profile_that_is_missing(
 def test_a_command_names_every_wrong_setting_at_once(
     name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The command names the settings before it does anything."""
+    # A command checks its settings before it does anything else.
     monkeypatch.setenv("STACK_NAME", "")
     monkeypatch.setenv("LAMBDA_CODE_BUCKET", "No bucket")
     upload = ["--upload-to-s3"] if name == "package" else []
@@ -70,14 +70,16 @@ def test_a_command_names_every_wrong_setting_at_once(
     ids=" ".join,
 )
 @pytest.mark.usefixtures("folder")
-def test_a_command_lists_the_functions_when_one_is_unknown(arguments: tuple[str, ...]) -> None:
+def test_a_command_lists_the_functions_when_the_given_function_is_unknown(
+    arguments: tuple[str, ...],
+) -> None:
     line = said_in_a_line(invoke(*arguments))
     assert line.startswith("There is no function nothing. There are: zoom-webhook, ")
 
 
 @pytest.mark.usefixtures("folder")
 def test_codebuild_refuses_an_empty_revision() -> None:
-    """The revision may be a script's unset variable, and doesn't mean the default branch."""
+    # An empty revision may be a script's unset variable, and must not mean the default branch.
     assert "--revision is empty" in said_in_a_line(invoke("codebuild", "-r", " "))
 
 
@@ -110,7 +112,7 @@ def test_a_command_refuses_an_empty_uuid(command: tuple[str, ...], uuid: str) ->
         ("schedule.import-json", b"{'", "is not JSON"),
     ],
 )
-def test_an_import_explains_a_wrong_file(
+def test_a_schedule_import_explains_a_wrong_file(
     command: str, content: bytes | None, reason: str, folder: Path
 ) -> None:
     path = folder / "wrong"
@@ -125,7 +127,7 @@ def test_schedule_remove_refuses_an_empty_source(source: str) -> None:
     assert "SOURCE is empty" in said_in_a_line(invoke("schedule.remove", source))
 
 
-def test_save_creds_names_the_file_when_it_is_no_key(folder: Path) -> None:
+def test_save_creds_names_the_file_when_it_is_not_a_key(folder: Path) -> None:
     (folder / "wrong").write_text('{"type": "authorized_user"}')
     line = said_in_a_line(invoke("schedule.save-creds", "-f", str(folder / "wrong")))
     assert str(folder / "wrong") in line
@@ -133,12 +135,12 @@ def test_save_creds_names_the_file_when_it_is_no_key(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ["recordings", "logs.all", "logs.webhook"])
 @pytest.mark.usefixtures("folder")
-def test_a_command_refuses_a_since_that_is_no_period(name: str) -> None:
+def test_a_command_refuses_a_since_that_is_not_a_period(name: str) -> None:
     assert "yesterday" in said_in_a_line(invoke(name, "--since", "yesterday"))
 
 
 @pytest.mark.usefixtures("folder")
-def test_rotate_lists_the_secrets_when_the_given_one_is_unknown() -> None:
+def test_secrets_rotate_lists_the_secrets_when_the_given_name_is_unknown() -> None:
     line = said_in_a_line(invoke("secrets.rotate", "STACK_NAME"))
     assert "PIPELINE_SIGNING_KEY" in line
 
@@ -151,5 +153,5 @@ def test_a_queue_command_refuses_a_limit_below_1(name: str, limit: str) -> None:
 
 
 @pytest.mark.usefixtures("folder")
-def test_release_refuses_a_number_as_its_name() -> None:
+def test_release_refuses_a_number_as_the_name_of_a_release() -> None:
     assert "can't be named 2" in said_in_a_line(invoke("release", "--description", "2"))
