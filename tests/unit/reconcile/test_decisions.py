@@ -1,4 +1,4 @@
-"""Unit tests of reconcile's decisions: decisions, problems to log, and its health."""
+"""Unit tests of reconcile's decisions, the problems that it logs, and the check of its last run."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_problem_is_due_when_it_was_not_logged_for_a_day() -> None:
     assert is_due(logged, "b", NOW)
 
 
-def test_problems_are_dropped_when_they_are_due_or_too_many() -> None:
+def test_logged_problems_are_dropped_when_they_are_a_day_old_or_too_many() -> None:
     logged = with_told({}, ["old"], NOW - timedelta(days=1))
     many = [str(number) for number in range(MOST_TOLD + 5)]
     assert len(with_told(logged, many, NOW)) == MOST_TOLD

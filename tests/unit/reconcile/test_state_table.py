@@ -63,7 +63,7 @@ def test_change_raises_ledger_busy_when_other_runs_write_the_item_each_time(
     "item",
     [{}, {"baseline": "now"}, {"baseline": 3}, {"baseline": FIRST.baseline, "last": "never"}],
 )
-def test_error_names_the_item_when_it_is_invalid(
+def test_error_names_the_item_of_reconcile_when_it_is_invalid(
     item: dict[str, object], table: ReconcileState, aws: Cloud
 ) -> None:
     aws.recordings.put_item(Item={"uuid": KEY, **item})
@@ -71,6 +71,6 @@ def test_error_names_the_item_when_it_is_invalid(
         table.get()
 
 
-def test_item_never_expires(table: ReconcileState, aws: Cloud) -> None:
+def test_item_of_reconcile_never_expires(table: ReconcileState, aws: Cloud) -> None:
     table.begin(FIRST)
     assert "expiration" not in aws.recordings.get_item(Key={"uuid": KEY})["Item"]

@@ -1,4 +1,4 @@
-"""The parser of sheets as coordinators type them."""
+"""The parser of sheets that coordinators type."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def skipped(*rows: list[str]) -> list[str]:
     return [str(problem) for problem in read(*rows).skipped]
 
 
-def test_parser_makes_one_class_for_each_day_of_a_row() -> None:
+def test_parser_makes_one_scheduled_class_for_each_day_of_a_row() -> None:
     assert read(row()).pairs == tuple(
         (
             "95846636714",
@@ -61,8 +61,8 @@ def test_parser_makes_one_class_for_each_day_of_a_row() -> None:
     ("cell", "what"),
     [(LINK, "is a link"), ("x" * 50_000, "is longer than 200 characters")],
 )
-def test_parser_leaves_out_a_course_and_type_that_are_no_names(cell: str, what: str) -> None:
-    """Slack, mails and the page would show the passcode in a link."""
+def test_parser_leaves_out_a_course_or_type_that_is_no_name(cell: str, what: str) -> None:
+    """Otherwise, Slack, mails and the page would show the passcode in a link."""
     found = read(row(Course_Code=cell, Type=cell, Day="M"))
     [(meeting, scheduled)] = found.pairs
     assert (meeting, scheduled.course_code, scheduled.title) == ("95846636714", "", "Lecture")
@@ -162,7 +162,7 @@ def test_parser_makes_the_title_from_the_type(cell: str, title: str) -> None:
                 "https://example.edu/111111,https://example.edu/222222",
             )
         ),
-        # A mail program has wrapped the link.
+        # Mail programs wrap links like this.
         *(
             ("Meeting_ID_with_Password", cell, "meeting link is not like")
             for cell in (
@@ -205,7 +205,7 @@ def test_parser_skips_a_row_with_a_wrong_cell_and_names_sheet_and_row(
     assert says in str(problem)
 
 
-def test_parser_skips_only_the_letter_that_is_no_day() -> None:
+def test_parser_skips_only_the_letters_that_stand_for_no_day() -> None:
     sheet = read(row(Day="MXW"))
     assert [scheduled.day for _, scheduled in sheet.pairs] == ["M", "W"]
     assert [str(problem) for problem in sheet.skipped] == [
@@ -274,7 +274,7 @@ rows = st.lists(st.lists(cells, max_size=7), max_size=4)
 
 @settings(max_examples=100)
 @given(st.booleans(), rows)
-def test_parser_raises_nothing_but_bad_request_for_any_cells(
+def test_parser_raises_only_bad_request_whatever_the_cells(
     with_header: bool, foreign: list[list[str]]
 ) -> None:
     try:
