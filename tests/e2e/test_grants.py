@@ -44,7 +44,7 @@ HELD_BY_UNIT_TESTS = {
     ),
     ("zoom-downloader", "s3:GetObjectTagging", "*"): (
         "tests/unit/transfer/test_multipart_resume.py"
-        "::test_an_object_without_rights_to_its_tags_counts_as_needed"
+        "::test_object_counts_as_not_released_when_s3_denies_reading_its_tags"
     ),
     ("zoom-uploader", "s3:PutObjectTagging", "*"): (
         "tests/unit/functions/uploader/test_release.py"

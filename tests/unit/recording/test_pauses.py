@@ -1,4 +1,4 @@
-"""Unit tests of `zoomRecordingTimes`, which combines the times of segments with recording events."""
+"""Unit tests of `zoomRecordingTimes`: times of segments combined with recording events."""
 
 from __future__ import annotations
 

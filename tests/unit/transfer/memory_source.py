@@ -15,7 +15,7 @@ VERSION = Version(None, '"v1"', "Mon, 02 Nov 2026 10:00:00 GMT")
 
 @dataclass(frozen=True)
 class Break:
-    """The end of a body after `after` bytes: with an error, or silently, as at its real end."""
+    """A break of a body after `after` bytes, with an error, or silently like a regular end."""
 
     after: int
     error: type[Exception] = TransferFailed
@@ -81,7 +81,7 @@ class MemoryFile:
         self.then(*self.script)
 
     def then(self, *script: Break | Exception | None) -> None:
-        """Set the failures of the next openings."""
+        """Set the failures of the next openings, in order. None stands for no failure."""
         self._script = deque(script)
 
     def open(self, first: int, last: int) -> MemoryBody:
