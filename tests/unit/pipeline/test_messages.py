@@ -1,4 +1,4 @@
-"""Encoding and decoding of the two queue messages, also of earlier versions and malformed ones."""
+"""Encoding and decoding of the two queue messages, also of earlier versions and malformed texts."""
 
 from __future__ import annotations
 
@@ -238,7 +238,9 @@ def test_message_error_is_raised_and_no_zip_id_is_found_when_a_text_is_no_messag
         ("[]", None),
     ],
 )
-def test_zip_id_of_a_malformed_message_is_read_or_none(text: str, zip_id: str | None) -> None:
+def test_zip_id_is_read_from_a_malformed_message_when_the_message_has_one(
+    text: str, zip_id: str | None
+) -> None:
     assert zip_id_of(text) == zip_id
 
 

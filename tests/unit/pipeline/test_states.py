@@ -32,7 +32,7 @@ WAY = [
     State.OPENCAST_FAILED,
     State.PUBLISHED,
 ]
-"""The states of an ingest in order. One state of a running recording stands for all of them."""
+"""The states of an ingest in order. One state stands for all states of a running recording."""
 
 RANK = {state: place for place, state in enumerate(WAY)} | dict.fromkeys(RUNNING, 0)
 RANK[State.OPENCAST_DELETED] = RANK[State.PUBLISHED]

@@ -19,7 +19,7 @@ def table(aws: Cloud) -> ReconcileState:
     return ReconcileState(aws.recordings)
 
 
-def test_state_is_none_before_the_first_run(table: ReconcileState) -> None:
+def test_state_of_reconcile_is_none_before_the_first_run(table: ReconcileState) -> None:
     assert table.get() is None
 
 
@@ -29,7 +29,9 @@ def test_begin_keeps_the_baseline_when_another_run_has_written_it(table: Reconci
     assert table.get() == msgspec.structs.replace(FIRST, version=1)
 
 
-def test_change_is_repeated_when_another_run_wrote_the_item(table: ReconcileState) -> None:
+def test_change_of_the_item_is_repeated_when_another_run_wrote_it_meanwhile(
+    table: ReconcileState,
+) -> None:
     table.begin(FIRST)
     calls = []
 

@@ -62,7 +62,7 @@ class TestAddressOf:
         )
 
     @pytest.mark.parametrize("size", [8, 0])
-    def test_url_of_a_file_is_presigned_when_its_size_is_that_of_the_message_or_unknown(
+    def test_url_of_a_file_is_presigned_when_its_size_is_the_expected_size_or_unknown(
         self, aws: Cloud, staging: Staging, size: int
     ) -> None:
         """In the message, a chat has the size 0."""

@@ -132,7 +132,7 @@ def test_scheduled_class_has_its_own_course_and_series_or_else_the_ones_of_its_m
 
 
 def test_scheduled_class_with_a_source_does_not_get_the_course_of_another_scheduled_class() -> None:
-    """The course of a meeting is that of the scheduled class that was imported last."""
+    """A meeting has the course of the scheduled class that was imported last."""
     nameless = a_class("M", "9:00", "S1", "", "csv:f")
     rows = list(planned([], [("1", nameless), ("1", SHEET)], "csv:f").put)
     assert rows[0].course_code == "Sheet"
@@ -247,7 +247,7 @@ def test_plan_puts_the_scheduled_class_that_was_imported_last_first() -> None:
     monday = datetime(2026, 11, 23, 9, 5, tzinfo=EASTERN)
     assert match(row, monday, EASTERN, BUFFER) == later
     assert row.opencast_series_id == "new"
-    # Within one import, the first class wins. Retained classes come after the imported ones.
+    # Within one import, the first class wins. Retained classes come after imported classes.
     both = [("1", later), ("1", a_class("M", "9:00", "other", "B", "sheet/a"))]
     (row,) = planned([], both, "sheet/a").put
     assert match(row, monday, EASTERN, BUFFER) == later

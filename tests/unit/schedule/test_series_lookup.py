@@ -58,7 +58,7 @@ def test_destination_is_the_fallback_when_no_scheduled_class_matches() -> None:
     assert going(msgspec.structs.replace(MEETING, opencast_series_id="")).series_id == "fallback"
 
 
-def test_destination_prefers_the_series_of_the_operator_then_that_of_the_request() -> None:
+def test_destination_is_the_series_of_the_operator_or_else_of_the_request() -> None:
     assert going(on_demand_series_id="asked") == Destination("asked")
     both = going(on_demand_series_id="asked", override_series_id="operator's")
     assert both == Destination("operator's")

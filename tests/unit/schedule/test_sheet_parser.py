@@ -162,7 +162,7 @@ def test_parser_makes_the_title_from_the_type(cell: str, title: str) -> None:
                 "https://example.edu/111111,https://example.edu/222222",
             )
         ),
-        # Mail programs wrap links like this.
+        # Mail programs may wrap a long link.
         *(
             ("Meeting_ID_with_Password", cell, "meeting link is not like")
             for cell in (

@@ -218,7 +218,7 @@ def test_members_are_the_users_of_every_group_that_is_named_by_its_handle(groups
 def test_members_are_the_users_of_a_group_that_is_named_by_its_id_whatever_its_handle(
     groups: Groups,
 ) -> None:
-    """A handle can pass to another group, whose members then get access. An id can't."""
+    """A handle can pass to another group, whose members then get access, but an id can't."""
     groups.tell(listed(S0615G0KT="renamed", S0999ABCD="s0615g0kt", S2="chairs"))
     users_of = users(S0615G0KT=["U1"], S0999ABCD=["U2"], S2=["U3"])
     groups.web.pages["/api/usergroups.users.list"] = users_of

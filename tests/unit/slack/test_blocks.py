@@ -131,7 +131,7 @@ def test_counts_of_omitted_ingests_stay_within_the_limit_of_all_blocks() -> None
 
 
 def test_no_ingest_is_shown_after_a_newer_ingest_that_does_not_fit() -> None:
-    """Even a shorter ingest, which would fit, is left out."""
+    """Even a shorter older ingest, which would fit, is left out."""
     long = ("Ingest", *("x" * 390,) * 7)
     parts = (("Newest", "y"), *(long,) * 5, ("Oldest", "z"))
     shown = Shown(start="now", class_name="", link="https://z/x", ingests=parts)

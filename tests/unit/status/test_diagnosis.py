@@ -240,7 +240,7 @@ class TestOthers:
         assert diagnosis.other is None
         assert diagnosis.needs_attention
 
-    def test_other_ingest_is_the_successful_one_when_another_is_in_progress(self) -> None:
+    def test_diagnosis_names_the_successful_ingest_when_another_ingest_is_in_progress(self) -> None:
         later = ingest("later", SENT, requested=2, changed=1)
         going = ingest("going", State.UPLOADER_RECEIVED, requested=1, changed=0.5)
         assert diagnosis_of(FAILURE, going, FAILURE, later).other is later

@@ -217,7 +217,7 @@ def test_note_writes_the_notice_and_the_reason(status: StatusTable, aws: Cloud) 
     assert item(aws)["zoom_notice"] == "It is gone"
 
 
-def test_note_raises_when_there_is_no_row(status: StatusTable, aws: Cloud) -> None:
+def test_note_raises_an_error_when_there_is_no_row(status: StatusTable, aws: Cloud) -> None:
     with pytest.raises(Exception, match="ConditionalCheckFailed"):
         status.note(ZIP_ID, "x")
     assert not aws.rows()
@@ -274,7 +274,9 @@ class TestReporting:
         assert logged == [("WARNING", expected)] * 2
         assert not aws.rows()
 
-    def test_write_raises_when_aws_fails(self, aws: Cloud, status: StatusTable) -> None:
+    def test_write_of_status_raises_client_error_when_aws_fails(
+        self, aws: Cloud, status: StatusTable
+    ) -> None:
         failure = failing(aws.status.meta.client, "dynamodb.UpdateItem", "Throttling")
         with failure, pytest.raises(ClientError):
             status.write(ZIP_ID, StatusChange(State.IGNORED, subject=SUBJECT))
@@ -348,7 +350,7 @@ def test_row_is_readable_when_it_lacks_attributes(aws: Cloud, status: StatusTabl
     assert (row.course, row.steps, row.steps_left_out) == ("", (), 0)
 
 
-def test_write_returns_the_state_before_and_whether_the_row_had_a_series(
+def test_write_of_status_returns_the_state_before_and_whether_the_row_had_a_series(
     status: StatusTable,
 ) -> None:
     def found(state: State, **more: Any) -> tuple[State | None, bool, bool]:

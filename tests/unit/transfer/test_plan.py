@@ -86,7 +86,7 @@ class TestOpening:
 
 class TestSize:
     @pytest.mark.parametrize("expected_size", [SMALL.size - 1, SMALL.size + 1])
-    def test_transfer_failed_is_raised_when_the_size_is_not_the_expected_one(
+    def test_transfer_failed_is_raised_when_the_size_is_not_the_expected_size(
         self, copying: Copying, bucket: Bucket, expected_size: int
     ) -> None:
         source = MemoryFile(SMALL)
@@ -95,7 +95,7 @@ class TestSize:
         assert source.bodies[0].is_closed
         assert copying.begun() == []
 
-    def test_plan_is_made_when_the_size_is_the_expected_one(self, bucket: Bucket) -> None:
+    def test_plan_is_made_when_the_size_is_the_expected_size(self, bucket: Bucket) -> None:
         plan = planned(MemoryFile(SMALL), bucket, expected_size=SMALL.size)
         assert plan.missing == parts_of(SMALL.size)
 
@@ -120,7 +120,7 @@ class TestSize:
 
 
 class TestStored:
-    def test_plan_is_already_there_when_s3_has_the_object_in_the_same_version(
+    def test_plan_of_returns_already_there_when_s3_has_the_object_in_the_same_version(
         self, copying: Copying, bucket: Bucket
     ) -> None:
         staged(bucket, MemoryFile(SMALL))
@@ -130,7 +130,7 @@ class TestStored:
         assert source.bodies[0].is_closed
         assert copying.begun() == []
 
-    def test_plan_is_already_there_when_s3_has_the_object_of_a_source_without_ranges(
+    def test_plan_of_returns_already_there_when_s3_has_the_object_of_a_source_without_ranges(
         self, bucket: Bucket
     ) -> None:
         plan = planned(MemoryFile(SMALL, has_ranges=False), bucket)
@@ -204,7 +204,7 @@ class TestFailures:
             planned(MemoryFile(SMALL, script=[error]), bucket)
         assert copying.s3.stats().operations == {}
 
-    def test_plan_closes_the_body_when_it_fails(self, bucket: Bucket) -> None:
+    def test_body_of_the_source_is_closed_when_the_plan_fails(self, bucket: Bucket) -> None:
         def target_of(_: str) -> Target:
             raise ValueError("no such view")
 

@@ -184,19 +184,23 @@ class TestBytes:
 
 
 class TestAddress:
-    def test_redirect_is_followed_once_for_several_ranges(self, opener: Opener, web: Web) -> None:
+    def test_redirect_of_a_download_is_followed_once_for_several_ranges(
+        self, opener: Opener, web: Web
+    ) -> None:
         web.pages = {"/a": redirect("/b"), "/b": ranged()}
         file = opener.file()
         assert [read(file.open(first, first + 1)) for first in (0, 4, 8)] == [b"01", b"45", b"89"]
         assert paths(web) == ["/a", "/b", "/b", "/b"]
 
-    def test_redirect_is_followed_when_its_body_has_no_end(self, opener: Opener, web: Web) -> None:
+    def test_redirect_of_a_download_is_followed_when_its_body_has_no_end(
+        self, opener: Opener, web: Web
+    ) -> None:
         chunked = (("Location", "/b"), ("Transfer-Encoding", "chunked"))
         web.pages = {"/a": Answer(302, chunked, b"5\r\nendle\r\n"), "/b": ranged()}
         file = replace(opener, stall_seconds=600.0).file()
         assert read(file.open(0, 1)) == b"01"
 
-    def test_redirect_is_not_followed_again_when_the_host_is_busy(
+    def test_redirect_of_a_download_is_not_followed_again_when_the_host_is_busy(
         self, opener: Opener, web: Web
     ) -> None:
         web.pages = {"/a": redirect("/b"), "/b": [ranged(), Answer(503), ranged()]}
@@ -207,7 +211,7 @@ class TestAddress:
         assert read(file.open(3, 9)) == b"3456789"
         assert paths(web) == ["/a", "/b", "/b", "/b"]
 
-    def test_redirect_is_followed_again_when_the_host_answers_with_a_page(
+    def test_redirect_of_a_download_is_followed_again_when_the_host_answers_with_a_page(
         self, opener: Opener, web: Web
     ) -> None:
         web.pages = {"/a": [redirect("/b"), redirect("/c")], "/b": [ranged(), PAGE], "/c": ranged()}
@@ -226,7 +230,7 @@ class TestAddress:
             file.open(3, 9)
 
     @pytest.mark.parametrize("status", [401, 403, 404, 410])
-    def test_redirect_is_followed_once_for_all_threads_when_the_url_has_expired(
+    def test_redirect_of_a_download_is_followed_once_for_all_threads_when_the_url_has_expired(
         self, opener: Opener, web: Web, status: int
     ) -> None:
         """All threads are refused before any thread follows the redirect again."""

@@ -37,7 +37,7 @@ def test_access_from_the_message_is_used_first() -> None:
     assert api.calls == 0
 
 
-def test_access_is_replaced_by_a_fresh_one_when_zoom_refuses_it() -> None:
+def test_access_is_replaced_by_a_fresh_access_when_zoom_refuses_it() -> None:
     access = AccessInUse(OLD, Api())
     fresh = access.instead_of(OLD)
     assert fresh == Access("fresh 1", {"f-1": "https://zoom.us/new"}, is_fresh=True)
@@ -53,7 +53,7 @@ def test_instead_of_returns_none_when_the_fresh_access_is_refused() -> None:
     assert api.calls == 1
 
 
-def test_instead_of_returns_the_same_fresh_access_when_the_old_one_is_refused_again() -> None:
+def test_instead_of_returns_the_same_fresh_access_when_the_old_access_is_refused_again() -> None:
     api = Api()
     access = AccessInUse(OLD, api)
     fresh = access.instead_of(OLD)

@@ -60,7 +60,7 @@ URL_PARTS = (
 
 
 class TestAllowedHosts:
-    def test_download_hosts_are_those_of_zoom_when_the_setting_is_missing(self) -> None:
+    def test_download_hosts_are_the_hosts_of_zoom_when_the_setting_is_missing(self) -> None:
         settings = DownloaderSettings(
             stack_name="s",
             secrets_path="/s",
@@ -88,7 +88,7 @@ class TestAllowedHosts:
             "HTTPS://zoom.us/x",
         ],
     )
-    def test_url_is_allowed_when_it_is_https_on_a_zoom_host(self, url: str) -> None:
+    def test_download_url_is_allowed_when_it_is_https_on_a_zoom_host(self, url: str) -> None:
         assert ZOOM.allow(url)
 
     @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ class TestAllowedHosts:
             "https://127.0.0.1/x",
         ],
     )
-    def test_url_is_rejected_unless_it_is_https_on_a_zoom_host(self, url: str) -> None:
+    def test_download_url_is_rejected_unless_it_is_https_on_a_zoom_host(self, url: str) -> None:
         assert not ZOOM.allow(url)
 
     def test_host_name_without_a_star_allows_only_that_host(self) -> None:

@@ -64,7 +64,7 @@ parent = re.search(r"VmHWM:\\s+([0-9]+) kB", Path("/proc/self/status").read_text
 child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
 print(json.dumps([result, reads, seconds, int(parent), child]))
 """
-"""A program that inspects a file. A new process runs it, so that only the inspection counts."""
+"""A program that inspects a file in a new process, whose memory only the inspection uses."""
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,7 @@ def test_recording_list_reads_the_list_of_the_account_when_the_app_has_its_scope
     assert asked(site.zoom, "/users") == 0
 
 
-def test_recording_list_reads_the_list_of_each_user_when_zoom_refuses_that_of_the_account(
+def test_recording_list_reads_the_list_of_each_user_when_zoom_refuses_the_account_list(
     site: Site,
 ) -> None:
     site.add("a==", host_id="one")
