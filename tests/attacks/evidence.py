@@ -95,7 +95,7 @@ def secrets_of(driver: Driver) -> dict[str, str]:
 
 
 def leaked(text: str, secrets: Collection[str]) -> list[str]:
-    """Return the secrets that a text contains, each as it occurs: plain or encoded."""
+    """Return the plain and encoded secrets that a text contains."""
     forms = {
         form
         for secret in secrets
@@ -135,5 +135,5 @@ def mailed_pattern(driver: Driver) -> str:
 
 
 def mailed(lines: Collection[str], pattern: str) -> list[str]:
-    """Return the lines that match the filter pattern of mailed lines."""
+    """Return the lines that match the filter pattern, which are mailed to operators."""
     return [line for line in lines if matches(pattern, line)]

@@ -35,7 +35,7 @@ class Probe:
     body: bytes = b""
 
     def having(self, **headers: str | None) -> Self:
-        """Return the request with changed headers.
+        """Return this request with changed headers.
 
         In names, `_` stands for `-`. None removes a header.
         """
@@ -45,15 +45,15 @@ class Probe:
         return replace(self, headers={**kept, **added})
 
     def at(self, path: str) -> Self:
-        """Return the request to another path."""
+        """Return this request with another path."""
         return replace(self, path=path)
 
     def by(self, method: str) -> Self:
-        """Return the request with another method."""
+        """Return this request with another method."""
         return replace(self, method=method)
 
     def containing(self, body: bytes) -> Self:
-        """Return the request with another body."""
+        """Return this request with another body."""
         return replace(self, body=body)
 
 
@@ -85,7 +85,7 @@ class Sender:
         self._tls = ssl.create_default_context(cafile=state.ca_bundle)
 
     def send(self, probe: Probe) -> Answer:
-        """Send a request, also repeatedly while API Gateway throttles, and return the answer."""
+        """Send a request, again and again while API Gateway throttles it, and return the answer."""
         ends = time.monotonic() + SECONDS
         while True:
             answer = self._send(probe)

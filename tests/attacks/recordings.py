@@ -17,7 +17,7 @@ from tests.e2e.deployed import at_once
 
 MINUTES = 2
 AT_ONCE = 2
-"""Largest number of the downloader's processes. Cold starts of more would take too long."""
+"""Largest number of the downloader's processes. Cold starts of more processes take too long."""
 
 ENDED = ("SENT_TO_OPENCAST", "IGNORED", "WEBHOOK_FAILED", "DOWNLOADER_FAILED", "UPLOADER_FAILED")
 
@@ -132,7 +132,7 @@ def outcome_of(target: Target, sent: Sent) -> Outcome:
 def outcomes(target: Target, recordings: Sequence[Hostile]) -> dict[str, Outcome]:
     """Send recordings and return their outcomes by name.
 
-    Delete the messages afterwards. Otherwise, their retries would run during other tests.
+    Then delete the messages, whose retries would otherwise run during other tests.
     """
     with at_once(target.driver, target.stack.downloader, AT_ONCE):
         sent = {hostile.name: send(target, hostile) for hostile in recordings}

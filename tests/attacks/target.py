@@ -59,7 +59,7 @@ class Target:
         return answer
 
     def fails(self, probe: Probe, *statuses: int) -> Answer:
-        """Assert that a request gets one of the statuses, and writes and leaks nothing."""
+        """Send a request, assert its status and that it does no harm, and return the answer."""
         before = self.known or holdings(self.driver)
         answer = self.send(probe)
         assert answer.status in statuses, answer

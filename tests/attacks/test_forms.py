@@ -62,7 +62,7 @@ def test_ingest_refuses_a_body_that_is_no_json_object(name: str, target: Target)
 
 
 def event(**changes: Any) -> bytes:
-    """Return the webhook event `recording.started`, with changed fields at its top."""
+    """Return the webhook event `recording.started`, with changed fields at its top level."""
     return encoded({**started("CHANGED=="), **changes})
 
 

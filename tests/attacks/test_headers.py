@@ -1,4 +1,4 @@
-"""Attacks with headers on answers, logs, and the check of signatures."""
+"""Attacks by headers that aim at answers, logs, and the check of signatures."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ REQUESTS: Mapping[str, Callable[[Target], tuple[Probe, tuple[int, ...]]]] = {
 
 @pytest.fixture(scope="module")
 def since() -> int:
-    """Return the time in ms before the first marked request."""
+    """Return the time before the first marked request, in ms since 1970."""
     return now_in_ms()
 
 

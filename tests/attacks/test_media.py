@@ -72,7 +72,7 @@ BESIDE = "an honest video beside a hostile one"
 class Found:
     """The outcomes by the names of the attacks, and the bytes sent for the endless download.
 
-    `since` is the time in ms before the attacks.
+    `since` is the time before the attacks, in ms since 1970.
     """
 
     outcomes: Mapping[str, Outcome]

@@ -30,7 +30,7 @@ def restamped(stamp: str) -> Callable[[Probe], Probe]:
 
 
 def resigned(change: Callable[[str], str | None]) -> Callable[[Probe], Probe]:
-    """Return a change of the signature. None removes the signature."""
+    """Return a change of the signature. If `change` returns None, the signature is removed."""
     return lambda probe: probe.having(x_zm_signature=change(probe.headers[SIGNATURE]))
 
 

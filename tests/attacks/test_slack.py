@@ -107,7 +107,7 @@ def test_slack_refuses_a_command_when_it_is_not_signed_as_slack_does(
 
 
 @pytest.mark.parametrize("seconds", [-OLD_SECONDS, OLD_SECONDS], ids=["old", "future"])
-def test_slack_refuses_a_command_that_was_signed_at_another_time(
+def test_slack_refuses_a_command_that_was_signed_over_five_minutes_ago_or_ahead(
     seconds: int, target: Target, meeting: int
 ) -> None:
     probe = to_slack(command(meeting), target.slack_secret, at=time.time() + seconds)

@@ -26,7 +26,7 @@ LOOK_BACK = timedelta(hours=1)
 
 
 def emitted(driver: Driver, uuid: str | None = None) -> dict[Metric, float]:
-    """Return the sum of each metric over all log records, or over those of one recording.
+    """Return the sum of each metric over all log records, or over the records about `uuid`.
 
     Raises: AssertionError if a record breaks the specification.
     """

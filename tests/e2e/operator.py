@@ -129,10 +129,9 @@ class Operator:
 def check_out(folder: Path) -> Path:
     """Copy the project's files into a folder, where tests may change them.
 
-    Return the folder.
-
-    Installed files are linked, because they depend only on the lock files. `make setup` must not run
-    in the folder, because it begins by emptying the folders to which the links lead.
+    Return the folder. Installed files are linked, because they depend only on the lock files.
+    `make setup` must not run in the folder, because it begins by emptying the folders to which the
+    links lead.
     """
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],

@@ -21,7 +21,7 @@ SECONDS = 120.0
 
 FAILED = ("WEBHOOK_FAILED", "DOWNLOADER_FAILED", "UPLOADER_FAILED")
 
-# Meeting numbers differ from those of earlier test runs, since a stack may stay up between runs.
+# Each test run has other meeting numbers, because a stack may stay up between runs.
 _meetings = itertools.count(10**10 + uuid.uuid4().int % 10**8 * 100)
 
 
@@ -112,7 +112,7 @@ class Stack:
         assert answer.status == 200, answer
 
     def refuse_download(self, recording: ZoomRecording) -> None:
-        """Make Zoom refuse the recording's only file also with a new token, a permanent failure."""
+        """Make Zoom refuse the recording's only file permanently, also with a new token."""
         (file,) = recording.wanted()
         self.driver.trouble_zoom(
             kind="status", status=403, where="download", file_id=file.id, times=2
@@ -146,7 +146,7 @@ class Stack:
     def wait(self, ask: Callable[[], Found | None], what: str) -> Found:
         """Call `ask` until its result is true, and return the result. Errors contain `what`.
 
-        Raises: DriverError after `seconds`, or at once if `cannot_succeed` says why.
+        Raises: DriverError after `seconds`, or at once if `cannot_succeed` returns a reason.
         """
 
         def look() -> Found | None:
@@ -183,11 +183,11 @@ class Stack:
         return sizes
 
     def message_count(self, queue: str) -> int:
-        """Return the number of messages on a queue, with those that are delayed or in flight."""
+        """Return the number of messages on a queue, including delayed and in-flight messages."""
         return count_messages(self.driver.client("sqs"), self.driver.queue_url(queue))
 
     def take_dead_letter(self, queue: str, text: str) -> dict[str, Any]:
-        """Wait for a message with `text` on a dead-letter queue, delete and return the message."""
+        """Wait for a message with `text` on a dead-letter queue, delete it, and return it."""
         sqs, url = self.driver.client("sqs"), self.driver.queue_url(queue)
 
         def look() -> dict[str, Any] | None:
@@ -209,7 +209,7 @@ class Stack:
 
 
 def count_messages(sqs: Any, url: str) -> int:
-    """Return the number of messages on a queue, with those that are delayed or in flight."""
+    """Return the number of messages on a queue, including delayed and in-flight messages."""
     found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
     kinds = ("", "Delayed", "NotVisible")
     return sum(int(found[f"ApproximateNumberOfMessages{kind}"]) for kind in kinds)

@@ -23,7 +23,7 @@ TRACEBACK = "Traceback (most recent call last)"
 
 @pytest.fixture(autouse=True)
 def no_known_faults(stack: Stack) -> None:
-    """Delete the faults of other tests, because after many faults the next one is only counted."""
+    """Delete the faults of other tests, because after many faults the next is only counted."""
     forget_faults(stack)
 
 

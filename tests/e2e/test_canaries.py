@@ -117,7 +117,7 @@ def _completed(recording: Any) -> dict[str, Any]:
 
 
 def assert_clean(canaries: Canaries, found: Mapping[str, str]) -> None:
-    """Assert that there are texts, and that none of them contains a secret."""
+    """Assert that some text isn't empty, and that no text contains a secret."""
     assert any(found.values())
     assert list(canaries.where(found)) == []
 

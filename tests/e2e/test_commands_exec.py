@@ -158,7 +158,7 @@ def test_secrets_status_lists_all_secrets_without_their_values(operator: Operato
 
 @contextmanager
 def restored(stack: Stack, *names: str) -> Iterator[dict[str, str]]:
-    """Yield all secrets of the stack by name, and restore those of `names` afterwards."""
+    """Yield all secrets of the stack by name, and restore the secrets in `names` afterwards."""
     ssm = stack.driver.client("ssm")
     before, about = secrets.stored(ssm, stack.names), secrets.described(ssm, stack.names)
     try:
@@ -190,7 +190,7 @@ def test_a_rotated_secret_works_at_once_and_the_old_secret_still_works(
         assert f"{KEY} is replaced. zoom-webhook, zoom-on-demand" in output
         assert new not in output
         assert state.webhook_secret not in output
-        # Forged requests of other tests may delay this, because they use up the rate of rereads.
+        # Forged requests of other tests may delay the success, because rereads are limited.
         stack.wait(
             lambda: signed_by(new, session, state) == 204, "An event signed with the new token"
         )

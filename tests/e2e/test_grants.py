@@ -1,7 +1,8 @@
 """Tests of the need for each grant of a function: a scenario fails without the grant.
 
-`tests/infra/test_functions.py` checks the grants that the local cloud doesn't enforce, and
-`tests/infra/test_grant_use.py` that the tables here name a scenario or a reason for each grant.
+`tests/infra/test_functions.py` checks the grants that the local cloud doesn't enforce.
+`tests/infra/test_grant_use.py` checks that the tables of this module name a scenario or a reason
+for each grant.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ class Life:
 
     @cached_property
     def stack(self) -> Stack:
-        """The stack as scenarios use it."""
+        """The stack in the form that scenarios use."""
         return Stack(self.driver)
 
     def lecture(self, **options: Any) -> ZoomRecording:
@@ -158,7 +158,7 @@ def check_opencast(life: Life) -> None:
 
 
 def import_the_schedule(life: Life) -> None:
-    """Import the class of the first lecture."""
+    """Import the scheduled class of the first lecture, after a dry run."""
     local = life.stack.start.astimezone(ZoneInfo("US/Eastern"))
     path = life.operator.checkout / "fall.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -171,7 +171,7 @@ def import_the_schedule(life: Life) -> None:
 
 
 def send_recordings_by_hand(life: Life) -> None:
-    """Ingest recordings by commands: by its class, with a chosen series, and as "+Zoom" does."""
+    """Ingest recordings by commands: by class, with a chosen series, and as "+Zoom" does."""
     scheduled = life.lecture(meeting_id=MEETING)
     assert f"In Opencast: series {SERIES}" in life.operator.output("exec.pipeline", scheduled.uuid)
     without_class = life.lecture()

@@ -25,7 +25,7 @@ POST = """async ([url, body]) => {
     });
     return [answer.status, await answer.json()];
 }"""
-"""The request of the form's script in Opencast. The browser sends a CORS preflight before."""
+"""The request of the form's script in Opencast. The browser first sends a CORS preflight."""
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,7 @@ def sheet(driver: Driver) -> Spreadsheet:
     return sheet
 
 
-def test_the_script_updates_the_schedule_and_shows_additions_as_toast_and_removals_as_alert(
+def test_the_script_shows_additions_as_a_toast_and_removals_as_an_alert(
     sheet: Spreadsheet,
 ) -> None:
     classes = sheet.scheduled()
@@ -59,7 +59,7 @@ def test_the_script_updates_the_schedule_and_shows_additions_as_toast_and_remova
     assert set(sheet.scheduled()) == {"81000000001"}
 
 
-def test_a_missing_column_in_the_sheet_is_shown_as_alert_and_changes_nothing(
+def test_a_missing_column_in_the_sheet_is_shown_as_an_alert_and_changes_nothing(
     sheet: Spreadsheet,
 ) -> None:
     before = sheet.scheduled()
@@ -83,7 +83,7 @@ def test_a_missing_column_in_the_sheet_is_shown_as_alert_and_changes_nothing(
     ],
     ids=["merged cells", "a time as a number", "a date"],
 )
-def test_a_mistake_in_a_row_of_the_sheet_is_shown_as_alert_that_names_the_row(
+def test_a_mistake_in_a_row_of_the_sheet_is_shown_as_an_alert_that_names_the_row(
     sheet: Spreadsheet, wrong: list[Any], options: dict[str, Any], text: str
 ) -> None:
     sheet.fill([HEADER, row(), wrong], **options)
@@ -114,7 +114,7 @@ def test_a_sheet_with_thousands_of_rows_updates_the_schedule(sheet: Spreadsheet)
         ({"kind": "broken", "where": "values", "times": 4}, "Google"),
     ],
 )
-def test_a_failure_of_google_is_shown_as_alert_and_changes_nothing(
+def test_a_failure_of_google_is_shown_as_an_alert_and_changes_nothing(
     sheet: Spreadsheet, fault: dict[str, Any], says: str
 ) -> None:
     before = sheet.scheduled()
@@ -140,7 +140,7 @@ def test_a_schedule_update_replaces_an_expired_google_token(sheet: Spreadsheet) 
     assert sheet.update().text.startswith("Success: 2 meetings")
 
 
-def test_a_renamed_tab_of_the_sheet_is_shown_as_alert(sheet: Spreadsheet) -> None:
+def test_a_renamed_tab_of_the_sheet_is_shown_as_an_alert(sheet: Spreadsheet) -> None:
     sheet.driver.rename_tab("Spring", "Sprung")
     try:
         shown = sheet.update()
@@ -182,7 +182,9 @@ def test_a_schedule_update_needs_the_token_when_one_is_set(sheet: Spreadsheet) -
         restart(sheet)
 
 
-def test_an_api_that_can_not_be_reached_is_shown_as_alert_in_the_sheet(sheet: Spreadsheet) -> None:
+def test_an_api_that_can_not_be_reached_is_shown_as_an_alert_in_the_sheet(
+    sheet: Spreadsheet,
+) -> None:
     shown = sheet.update("https://127.0.0.1:9/live/schedule_update")
     assert shown.kind == "alert"
     assert shown.text.startswith("The pipeline gave no answer: Address unavailable")

@@ -37,7 +37,7 @@ NOT_ALLOWED = "You may not use this command"
 
 @pytest.fixture(scope="module", autouse=True)
 def _warm(stack: Stack) -> Iterator[None]:
-    """Make a process of the function read the groups, so that its answers are fast."""
+    """Make a process of the function read the groups, so that answers are fast."""
     zip_command(stack)
     yield
     assert stack.driver.refused_by_slack() == []

@@ -32,7 +32,7 @@ def webhook_refusal(stack: Stack) -> None:
 
 
 def lost_webhook_answer(stack: Stack) -> None:
-    """Check that "+Zoom" accepts a request when the webhook's answer to it is lost."""
+    """Check that "+Zoom" accepts a request whose answer from the webhook is lost."""
     recording = stack.lecture(scheduled=False)
 
     def forward(headers: dict[str, str], body: bytes) -> None:
