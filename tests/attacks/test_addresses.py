@@ -1,4 +1,4 @@
-"""Attacks on the routes of `INGEST_ALLOWED_IPS` from an address that isn't among them."""
+"""Attacks on routes that `INGEST_ALLOWED_IPS` protects, from an address that the setting lacks."""
 
 from __future__ import annotations
 

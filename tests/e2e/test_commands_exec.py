@@ -99,7 +99,7 @@ def test_exec_pipeline_says_how_to_find_the_recording_when_the_command_is_interr
     )
 
 
-def test_the_upload_of_a_played_recording_fails_once_when_a_failed_upload_is_wished(
+def test_the_upload_of_a_local_recording_fails_only_once_when_it_was_made_to_fail(
     stack: Stack, tmp_path: Path
 ) -> None:
     wish = play.Wish(segments=1, minutes=3, topic="Played", fail="upload")

@@ -125,7 +125,9 @@ def test_match_finds_nothing_in_a_meeting_without_scheduled_classes() -> None:
     assert found("2026-11-23T10:00:00") is None
 
 
-def test_scheduled_class_has_its_own_course_and_series_or_else_the_ones_of_its_meeting() -> None:
+def test_scheduled_class_without_course_and_series_has_the_course_and_series_of_its_meeting() -> (
+    None
+):
     row = meeting(a_class("M", "9:00", "own", "A"), a_class("T", "9:00"), series="row", course="R")
     assert [row.series_of(scheduled) for scheduled in row.events] == ["own", "row"]
     assert [row.course_of(scheduled) for scheduled in row.events] == ["A", "R"]

@@ -405,7 +405,7 @@ def test_post_of_a_message_fails_when_slack_does_not_accept_it(
 def test_log_contains_no_secret_of_slack(
     groups: Groups, context: ssl.SSLContext, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """By default, Slack's SDK logs headers, and response URLs, which are secrets."""
+    """At DEBUG, Slack's SDK would log headers, and response URLs, which are secrets."""
     groups.web.pages["/actions/T1/key"] = Answer(200, body=b"ok")
     with caplog.at_level(logging.DEBUG):
         post(f"{groups.web.url}/actions/T1/key", note("hello"), context=context, seconds=5)

@@ -65,7 +65,9 @@ def test_pages_of_the_status_table_have_every_row_once_and_the_newest_first(
     assert all(len(page) <= page_rows + 3 for page in found)
 
 
-def test_no_query_has_a_range_that_ends_before_it_begins(aws: Cloud, rows: list[str]) -> None:
+def test_no_query_of_the_status_table_has_a_range_that_ends_before_it_begins(
+    aws: Cloud, rows: list[str]
+) -> None:
     """DynamoDB rejects such a query, which a client whose clock is ahead would cause."""
     with recorded(aws.status.meta.client, "dynamodb.Query") as seen:
         for ahead in (timedelta(seconds=1), timedelta(minutes=5), timedelta(days=2)):

@@ -122,7 +122,7 @@ class TestFails:
         assert list(copying.stored()) == [key_of("chat")]
 
     def test_other_copies_are_aborted_when_a_copy_fails_permanently(self, copying: Copying) -> None:
-        """Their unfinished uploads are removed, because no later run would resume them."""
+        """The uploads of the other copies are removed, because no later run would resume them."""
         in_flight, gone = threading.Semaphore(0), FileUnavailable("Zoom answered 400.")
 
         def wait(stop: threading.Event, seconds: float) -> bool:
@@ -233,7 +233,7 @@ class TestFails:
     def test_aws_failed_is_raised_when_the_connection_breaks_off_at_the_mark(
         self, copying: Copying
     ) -> None:
-        """The mark is sent by botocore, whose error differs from the error of a part."""
+        """The error comes from botocore, which sends the mark."""
         fault = S3Fault(kind="rst", operation="UploadPart")
         copying.s3.configure(replace(S3, faults=(fault,)))
         with pytest.raises(AwsFailed, match=r"answered ConnectionClosedError\.$"):

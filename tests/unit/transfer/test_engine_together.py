@@ -1,4 +1,4 @@
-"""Unit tests of two simultaneous runs for one key, as after a duplicate message."""
+"""Unit tests of two simultaneous runs for one key, which a duplicate message can cause."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ class TestResume:
         assert s3.stats().operations["ListMultipartUploads"] == 2
         assert unfinished(s3) == [first.upload_id]
 
-    def test_resume_returns_the_newest_upload_and_aborts_the_older_one(
+    def test_resume_returns_the_newest_upload_and_aborts_the_older_upload(
         self, boto: boto3.session.Session, http: urllib3.PoolManager
     ) -> None:
         began, seconds = datetime.now(UTC), count()
@@ -257,7 +257,9 @@ class TestSizeOf:
     def test_size_of_returns_none_when_there_is_no_object(self, bucket: Bucket) -> None:
         assert bucket.size_of(TALK) is None
 
-    def test_object_is_released_when_it_has_the_tag(self, bucket: Bucket, client: S3Client) -> None:
+    def test_object_counts_as_released_when_it_has_the_tag(
+        self, bucket: Bucket, client: S3Client
+    ) -> None:
         self.write_object(bucket)
         assert not bucket.is_released(KEY)
         tags: Any = {"TagSet": [{"Key": RELEASED, "Value": "yes"}]}

@@ -284,7 +284,7 @@ class TestRefusals:
             opener.fetch(f"https://127.0.0.1:{port}/a?token=secret")
         assert "secret" not in str(raised.value)
 
-    def test_zoom_unreachable_is_raised_when_zoom_does_not_answer_in_time(
+    def test_zoom_unreachable_is_raised_when_zoom_does_not_answer_before_the_timeout(
         self, opener: Opener, web: Web
     ) -> None:
         opener.stall_seconds = 0.4
