@@ -63,7 +63,7 @@ ANSWERS: Mapping[str, Callable[[bytes], Answer]] = {
 HONEST = "an honest video"
 ENDLESS = "64 MiB more than Zoom has told"
 FEW_BYTES = 8 * MEBI
-"""A limit in bytes above the video and the buffers of sockets, and far below 64 MiB."""
+"""A limit in bytes above the sizes of the video and of sockets' buffers, far below 64 MiB."""
 
 BESIDE = "an honest video beside a hostile one"
 

@@ -47,7 +47,7 @@ def limited(driver: Driver, function: str, seconds: int, **settings: str) -> Ite
 
 @contextmanager
 def at_once(driver: Driver, function: str, number: int) -> Iterator[None]:
-    """Limit the number of a function's processes, because each cold start takes seconds."""
+    """Limit a function's processes to `number` for a time, because each cold start takes seconds."""
     client = driver.client("lambda")
     mappings = client.list_event_source_mappings(FunctionName=f"{function}:{ALIAS}")
     (mapping,) = mappings["EventSourceMappings"]
@@ -95,7 +95,7 @@ def address_refused(driver: Driver) -> Iterator[None]:
 
 
 def kill(driver: Driver, function: str, endpoint: str = "") -> int:
-    """Kill every process in which the local cloud runs a function, and return their number.
+    """Kill every process in which the local cloud runs a function, and return the number.
 
     `endpoint` is the address at which the function calls AWS, if it isn't the cloud's own.
     """

@@ -187,7 +187,7 @@ class Stack:
         return count_messages(self.driver.client("sqs"), self.driver.queue_url(queue))
 
     def take_dead_letter(self, queue: str, text: str) -> dict[str, Any]:
-        """Return a message with `text` from a dead-letter queue, once it is there, and delete it."""
+        """Wait for a message with `text` on a dead-letter queue, delete it, and return it."""
         sqs, url = self.driver.client("sqs"), self.driver.queue_url(queue)
 
         def look() -> dict[str, Any] | None:

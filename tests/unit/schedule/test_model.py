@@ -74,7 +74,7 @@ def test_match_finds_a_scheduled_class_within_the_buffer_only(
 
 
 def test_match_uses_local_time_before_and_after_daylight_saving_ends() -> None:
-    """Daylight saving ends in US/Eastern on 2026-11-01. 10:00 is 14:00Z before, 15:00Z after."""
+    """Daylight saving ends in US/Eastern on 2026-11-01, which moves 10:00 from 14:00Z to 15:00Z."""
     ten = meeting(a_class("F", "10:00"))
     before = datetime(2026, 10, 30, 14, 0, tzinfo=UTC)
     after = datetime(2026, 11, 6, 15, 0, tzinfo=UTC)

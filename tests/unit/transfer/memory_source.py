@@ -60,10 +60,10 @@ class MemoryFile:
     Attributes:
         content: The bytes.
         version: Version of the file.
-        is_sized: Whether the source says its size.
+        is_sized: Whether the source states its size.
         has_ranges: Whether the source has ranges.
-        script: The failure at each opening, in order; None for no failure.
-        before: Called with each requested range, in the thread that requests it.
+        script: The failure at each opening, in order. None stands for no failure.
+        before: Function to call with each requested range, in the thread of the request.
         requested: The requested ranges.
         bodies: The opened bodies.
     """

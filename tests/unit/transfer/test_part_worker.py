@@ -269,7 +269,7 @@ class TestPlan:
             Harness(copying, source).worker.plan(overwrite=False)
         assert len(source.requested) == 1
 
-    def test_worker_remembers_its_plans(self, harness: Harness) -> None:
+    def test_worker_keeps_a_list_of_its_plans(self, harness: Harness) -> None:
         plan = harness.plan()
         assert harness.worker.plans == [plan]
 

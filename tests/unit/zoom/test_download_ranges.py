@@ -320,7 +320,7 @@ class TestFreshAccess:
     def test_open_raises_the_error_of_the_answer_or_file_gone_when_the_recording_is_deleted(
         self, opener: Opener, web: Web, answer: Answer, raises: type[Exception]
     ) -> None:
-        """After a page, the copy skips only this file, although the request for a fresh token failed."""
+        """After a page, a copy skips only this file, even if no fresh token is available."""
 
         def gone() -> Access:
             raise FileGone("Zoom knows this recording no more.")
