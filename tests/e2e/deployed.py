@@ -47,7 +47,7 @@ def limited(driver: Driver, function: str, seconds: int, **settings: str) -> Ite
 
 @contextmanager
 def at_once(driver: Driver, function: str, number: int) -> Iterator[None]:
-    """Limit a function's processes to `number` for a time, because each cold start takes seconds."""
+    """Limit a function's processes to `number` for a time, because cold starts are slow."""
     client = driver.client("lambda")
     mappings = client.list_event_source_mappings(FunctionName=f"{function}:{ALIAS}")
     (mapping,) = mappings["EventSourceMappings"]

@@ -182,7 +182,7 @@ def test_a_schedule_update_needs_the_token_when_one_is_set(sheet: Spreadsheet) -
         restart(sheet)
 
 
-def test_an_api_that_can_not_be_reached_is_shown_as_an_alert_in_the_sheet(
+def test_an_api_that_cannot_be_reached_is_shown_as_an_alert_in_the_sheet(
     sheet: Spreadsheet,
 ) -> None:
     shown = sheet.update("https://127.0.0.1:9/live/schedule_update")

@@ -117,7 +117,7 @@ def test_the_slack_command_says_that_it_is_not_set_up_when_a_secret_is_missing(
         assert "is not set up" in body
 
 
-def test_the_slack_command_says_that_groups_can_not_be_read_when_the_app_lacks_the_scope(
+def test_the_slack_command_says_that_groups_cannot_be_read_when_the_app_lacks_the_scope(
     stack: Stack,
 ) -> None:
     start_without_groups(stack)
@@ -140,14 +140,14 @@ def without_status(stack: Stack) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("without_status")
-def test_the_slack_command_says_that_the_status_can_not_be_read_without_the_grants(
+def test_the_slack_command_says_that_the_status_cannot_be_read_without_the_grants(
     stack: Stack, meeting: int
 ) -> None:
     assert private_text(stack, str(meeting)) == wording.NO_STATUS
     assert "`/zip 123 456 7890`" in private_text(stack)
 
 
-def test_a_press_says_that_the_status_can_not_be_read_and_leaves_the_message_unchanged(
+def test_a_press_says_that_the_status_cannot_be_read_and_leaves_the_message_unchanged(
     stack: Stack, meeting: int, request: pytest.FixtureRequest
 ) -> None:
     for number in range(3):
@@ -174,7 +174,7 @@ def test_the_slack_command_shows_the_class_of_a_meeting_without_recordings(stack
     assert NO_RECORDINGS in text
 
 
-def test_the_slack_command_shows_recordings_when_the_schedule_can_not_be_read(
+def test_the_slack_command_shows_recordings_when_the_schedule_cannot_be_read(
     stack: Stack, meeting: int
 ) -> None:
     put_row(stack, meeting)

@@ -183,7 +183,7 @@ class TestOutcomes:
         [sent] = site.sent()
         assert (sent["body"], sent["delay_seconds"]) == ({"a": 1}, 90)
 
-    def test_message_is_retried_when_its_outcome_can_not_be_carried_out(self, site: Site) -> None:
+    def test_message_is_retried_when_its_outcome_cannot_be_carried_out(self, site: Site) -> None:
         gone = Queue(site.aws.sqs, f"{site.aws.upload_queue}-gone")
         site.behave = lambda: SendOn(queue=gone, body="{}", group="g", report=nothing)
         assert isinstance(site.process(), Retry)
@@ -286,7 +286,7 @@ class TestEvents:
         assert answer == {"batchItemFailures": [{"itemIdentifier": taken[1].message_id}]}
 
     @pytest.mark.parametrize("error", [SettingsError("No secret."), THROTTLED])
-    def test_messages_are_retried_until_their_last_receive_when_the_worker_can_not_be_built(
+    def test_messages_are_retried_until_their_last_receive_when_the_worker_cannot_be_built(
         self, site: Site, error: Exception
     ) -> None:
         def build() -> QueueWorker[DownloadMessage]:
@@ -349,7 +349,7 @@ def test_message_is_retried_when_the_failure_policy_finds_the_ledger_busy(site: 
     assert [dead["reason"] for dead in site.dead()] == ["The record keeps changing."]
 
 
-def test_message_is_given_up_when_the_failure_policy_can_not_read_the_ledger(site: Site) -> None:
+def test_message_is_given_up_when_the_failure_policy_cannot_read_the_ledger(site: Site) -> None:
     site.fail_with(ZoomUnreachable("Zoom is down."))
     site.policy_fails_with = LedgerUnreadable("The record is malformed.")
     assert isinstance(site.process(), GiveUp)

@@ -173,7 +173,7 @@ SHEET = a_class("M", "9:00", "S1", "Sheet", "sheet/a")
 FILE = a_class("T", "9:00", "S2", "File", "file.csv")
 
 
-def test_plan_adds_every_meeting_to_an_empty_table() -> None:
+def test_import_plan_adds_every_meeting_to_an_empty_table() -> None:
     plan = planned([], [("1", SHEET), ("1", FILE), ("2", SHEET), ("2", SHEET)], "sheet/a")
     assert plan.put == (
         meeting(SHEET, FILE, series="S2", course="File"),
@@ -182,20 +182,20 @@ def test_plan_adds_every_meeting_to_an_empty_table() -> None:
     assert (plan.delete, plan.added, plan.changed, plan.unchanged) == ((), 2, 0, 0)
 
 
-def test_plan_deletes_meetings_that_left_their_source() -> None:
+def test_import_plan_deletes_meetings_that_left_their_source() -> None:
     before = [meeting(SHEET, series="S1", course="Sheet"), meeting(SHEET, number="2")]
     plan = planned(before, [("1", SHEET)], "sheet/a")
     assert (plan.put, plan.delete, plan.unchanged) == ((), ("2",), 1)
 
 
-def test_plan_keeps_meetings_of_other_sources() -> None:
+def test_import_plan_keeps_meetings_of_other_sources() -> None:
     other = meeting(FILE, number="2", series="S2", course="File")
     plan = planned([other], [("1", SHEET)], "sheet/a")
     assert [row.zoom_series_id for row in plan.put] == ["1"]
     assert plan.delete == ()
 
 
-def test_plan_does_not_rewrite_rows_without_replaced_scheduled_classes() -> None:
+def test_import_plan_does_not_rewrite_rows_without_replaced_scheduled_classes() -> None:
     """The plan also keeps hand-written rows, which have another form."""
     by_hand = ScheduledMeeting(
         zoom_series_id="7", events=(a_class("M", "9:30", "series", "course", "csv:b"),)
@@ -206,7 +206,7 @@ def test_plan_does_not_rewrite_rows_without_replaced_scheduled_classes() -> None
     assert (plan.added, plan.changed, plan.unchanged, plan.delete) == (1, 0, 0, ())
 
 
-def test_plan_replaces_one_of_two_sources_of_a_meeting() -> None:
+def test_import_plan_replaces_one_of_two_sources_of_a_meeting() -> None:
     both = meeting(SHEET, FILE, series="S2", course="File")
     moved = a_class("W", "9:00", "S1", "Sheet", "sheet/a")
     plan = planned([both], [("1", moved)], "sheet/a")
@@ -219,7 +219,7 @@ def test_plan_replaces_one_of_two_sources_of_a_meeting() -> None:
     assert gone.delete == ()
 
 
-def test_plan_replaces_rows_of_the_first_system_with_the_sheet_only() -> None:
+def test_import_plan_replaces_rows_of_the_first_system_with_the_sheet_only() -> None:
     old = meeting(a_class("M", "9:00"), series="old", course="Old")
     bare = meeting(number="2", series="bare")
     sheet = planned([old, bare], [("3", SHEET)], "sheet/a", "")
@@ -228,9 +228,7 @@ def test_plan_replaces_rows_of_the_first_system_with_the_sheet_only() -> None:
     assert file.delete == ()
 
 
-def test_plan_keeps_the_course_of_a_row_of_the_first_system_when_a_scheduled_class_is_added() -> (
-    None
-):
+def test_import_plan_keeps_the_course_of_a_row_of_the_first_system_when_a_class_is_added() -> None:
     old = meeting(a_class("M", "9:00"), series="old", course="Old")
     plan = planned([old], [("1", FILE)], "file.csv")
     (row,) = plan.put
@@ -241,7 +239,7 @@ def test_plan_keeps_the_course_of_a_row_of_the_first_system_when_a_scheduled_cla
     assert (row.opencast_series_id, row.course_code) == ("S2", "File")
 
 
-def test_plan_puts_the_scheduled_class_that_was_imported_last_first() -> None:
+def test_import_plan_puts_the_scheduled_class_that_was_imported_last_first() -> None:
     earlier = a_class("M", "9:00", "old", "A", "file.csv")
     later = a_class("M", "9:00", "new", "A", "sheet/a")
     before = [meeting(earlier, series="old", course="A")]
@@ -258,7 +256,7 @@ def test_plan_puts_the_scheduled_class_that_was_imported_last_first() -> None:
     assert plan.put[0].opencast_series_id == "new"
 
 
-def test_plan_replaces_every_source_when_replace_all_is_true() -> None:
+def test_import_plan_replaces_every_source_when_replace_all_is_true() -> None:
     before = [meeting(SHEET, number="2"), meeting(FILE, number="3"), meeting(number="4")]
     plan = planned(before, [("1", FILE)], "file.csv", replace_all=True)
     assert [row.zoom_series_id for row in plan.put] == ["1"]
@@ -290,7 +288,7 @@ def applied(before: list[ScheduledMeeting], plan: ImportPlan) -> list[ScheduledM
     st.lists(st.tuples(numbers, random_classes), min_size=1, max_size=8),
     sources,
 )
-def test_plan_replaces_only_the_imported_source_and_is_idempotent(
+def test_import_plan_replaces_only_the_imported_source_and_is_idempotent(
     held: list[tuple[str, ScheduledClass]], wanted: list[tuple[str, ScheduledClass]], source: str
 ) -> None:
     before = list(planned([], held, replace_all=True).put)

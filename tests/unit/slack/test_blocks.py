@@ -54,7 +54,7 @@ def answer(**more: Any) -> MeetingAnswer:
     return MeetingAnswer(**{**known, **more})
 
 
-def test_message_fits_when_six_recordings_have_forty_ingests_of_the_longest_texts() -> None:
+def test_slack_message_fits_when_six_recordings_have_forty_ingests_of_the_longest_texts() -> None:
     part = (BAD,) * 7
     recording = Shown(
         start=BAD, class_name=BAD, link="https://z/" + "x" * 5000, ingests=(part,) * 40
@@ -75,7 +75,7 @@ def test_message_fits_when_six_recordings_have_forty_ingests_of_the_longest_text
     assert "https://z/" not in str(blocks)
 
 
-def test_message_stays_within_the_slack_limit_of_all_blocks() -> None:
+def test_slack_message_stays_within_the_slack_limit_of_all_blocks() -> None:
     """The message shows the newest ingests and counts the others. Recordings share the space."""
     part = ("Automated ingest", "Upload failed", 'Reason: "' + "x" * 300)
     recordings = tuple(
@@ -148,7 +148,7 @@ def test_short_ingests_share_one_block_of_a_message() -> None:
     assert all(f"*Ingest {number}*\n> Done" in blocks[-1]["text"]["text"] for number in range(40))
 
 
-def test_message_has_a_button_when_there_are_older_recordings() -> None:
+def test_slack_message_has_a_button_when_there_are_older_recordings() -> None:
     blocks = check(meeting_message(answer(older=3, button="value")))
     (element,) = blocks[-1]["elements"]
     assert (element["type"], element["value"]) == ("button", "value")
@@ -170,7 +170,9 @@ def test_escaped_text_is_within_its_limit_and_has_no_markup(text: str, limit: in
 
 
 @given(texts, st.lists(st.lists(texts, min_size=1, max_size=7).map(tuple), min_size=1, max_size=5))
-def test_message_is_valid_whatever_its_texts(title: str, parts: list[tuple[str, ...]]) -> None:
+def test_slack_message_is_valid_whatever_its_texts(
+    title: str, parts: list[tuple[str, ...]]
+) -> None:
     shown = Shown(start=title, class_name=title, link="https://z", ingests=tuple(parts))
     blocks = check(meeting_message(answer(title=title, recordings=(shown,), schedule=(title,))))
     assert blocks[0]["text"]["text"] == escaped(title, HEADER_LIMIT)

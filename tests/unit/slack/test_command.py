@@ -93,7 +93,7 @@ def test_value_of_a_button_is_read_as_it_was_written(
     assert (button.mid, button.shown) == (mid, window)
 
 
-def test_button_leaves_out_a_start_time_that_is_too_long_to_be_valid() -> None:
+def test_slack_button_leaves_out_a_start_time_that_is_too_long_to_be_valid() -> None:
     value = write_button(1, Window(newest_start_time="9" * 3000, start_index=2))
     assert len(value) < 2000
     assert read_button(value).shown == Window(newest_start_time="", start_index=2)
@@ -116,7 +116,7 @@ def test_button_leaves_out_a_start_time_that_is_too_long_to_be_valid() -> None:
         {"newest_start_time": None},
     ],
 )
-def test_button_is_a_bad_request_when_its_value_is_of_another_version(
+def test_slack_button_is_a_bad_request_when_its_value_is_of_another_version(
     change: dict[str, object],
 ) -> None:
     value = {**json.loads(write_button(1, Window())), **change}
@@ -125,12 +125,12 @@ def test_button_is_a_bad_request_when_its_value_is_of_another_version(
 
 
 @given(st.text() | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps))
-def test_button_is_a_bad_request_when_its_value_is_any_other_text(value: str) -> None:
+def test_slack_button_is_a_bad_request_when_its_value_is_any_other_text(value: str) -> None:
     with pytest.raises(BadRequest, match="another version"):
         read_button(value)
 
 
-def test_button_is_a_bad_request_when_its_value_cannot_be_decoded() -> None:
+def test_slack_button_is_a_bad_request_when_its_value_cannot_be_decoded() -> None:
     for value in ("\ud800", "[" * 100_000):
         with pytest.raises(BadRequest):
             read_button(value)

@@ -176,7 +176,7 @@ def test_next_attempt_removes_the_retry_time_from_a_row_and_keeps_files_and_seri
     assert (again.retry_due, again.oc_series_id, again.files) == ("", "S", frozenset("ab"))
 
 
-def test_row_counts_failures_until_an_attempt_succeeds(status: StatusTable) -> None:
+def test_status_row_counts_failures_until_an_attempt_succeeds(status: StatusTable) -> None:
     def failures() -> int:
         row = status.get(ZIP_ID)
         return row.failures if row else -1
@@ -343,7 +343,7 @@ def test_rows_updated_since_a_time_are_found_across_midnight(
     assert since(minutes=9) == []
 
 
-def test_row_is_readable_when_it_lacks_attributes(aws: Cloud, status: StatusTable) -> None:
+def test_status_row_is_readable_when_it_lacks_attributes(aws: Cloud, status: StatusTable) -> None:
     aws.status.put_item(Item={"zip_id": ZIP_ID, "pipeline_state": "NEW_STATE", "meeting_id": 5})
     (row,) = status.of_meeting(5)
     assert (row.state, row.files, row.retry_due, row.failures) == (None, frozenset(), "", 0)
@@ -368,7 +368,7 @@ def test_write_of_status_returns_the_state_before_and_whether_the_row_had_a_seri
     assert second == (State.DOWNLOADER_FAILED, True, True)
 
 
-def test_row_keeps_a_step_for_each_change(status: StatusTable, clock: Clock) -> None:
+def test_status_row_keeps_a_step_for_each_change(status: StatusTable, clock: Clock) -> None:
     status.write(ZIP_ID, StatusChange(State.WEBHOOK_RECEIVED, subject=SUBJECT))
     clock.forward(minutes=5)
     status.write(ZIP_ID, StatusChange(State.DOWNLOADER_FAILED, "token=abc " + "x" * 500))
@@ -389,7 +389,7 @@ def test_row_keeps_a_step_for_each_change(status: StatusTable, clock: Clock) -> 
     assert row.steps_left_out == 0
 
 
-def test_row_keeps_the_first_and_the_last_steps_when_there_are_too_many(
+def test_status_row_keeps_the_first_and_the_last_steps_when_there_are_too_many(
     status: StatusTable, aws: Cloud
 ) -> None:
     status.write(ZIP_ID, StatusChange(State.OC_SERIES_FOUND, subject=SUBJECT))
@@ -411,7 +411,7 @@ def test_row_keeps_the_first_and_the_last_steps_when_there_are_too_many(
     assert status.get(ZIP_ID) == row
 
 
-def test_row_is_read_without_its_malformed_steps(aws: Cloud, status: StatusTable) -> None:
+def test_status_row_is_read_without_its_malformed_steps(aws: Cloud, status: StatusTable) -> None:
     steps = [{"state": "IGNORED", "at": "2026-10-14T18:30:00Z"}, "x", {"state": 5}, {}]
     aws.status.put_item(Item={"zip_id": ZIP_ID, "pipeline_state": "IGNORED", "steps": steps})
     row = status.get(ZIP_ID)

@@ -50,7 +50,7 @@ ATTRIBUTES = (
 
 
 @given(st.dictionaries(st.sampled_from(ATTRIBUTES), VALUES))
-def test_row_is_readable_whatever_values_its_attributes_have(edited: dict[str, Any]) -> None:
+def test_status_row_is_readable_whatever_values_its_attributes_have(edited: dict[str, Any]) -> None:
     row = row_of({"zip_id": ZIP_ID, **edited})
     assert row.zip_id == ZIP_ID
 

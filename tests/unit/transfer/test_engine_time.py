@@ -49,7 +49,7 @@ def slow(copying: Copying, timed: TimedBucket) -> Copying:
 
 class TestOutOfTime:
     @pytest.mark.parametrize(("seconds", "parts"), [(30.0, 1), (30.1, 2), (40.0, 2), (40.1, 3)])
-    def test_part_is_not_started_when_it_can_not_be_finished_before_the_deadline(
+    def test_part_is_not_started_when_it_cannot_be_finished_before_the_deadline(
         self, slow: Copying, clock: Clock, seconds: float, parts: int
     ) -> None:
         """A part needs 1.5 times the duration of the slowest part, and five seconds more."""

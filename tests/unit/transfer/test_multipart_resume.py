@@ -181,7 +181,7 @@ class TestLists:
         failing(s3, "ListParts", 404, "NoSuchUpload")
         assert bucket.resume(TALK) is None
 
-    def test_resume_returns_the_upload_when_another_upload_can_not_be_aborted(
+    def test_resume_returns_the_upload_when_another_upload_cannot_be_aborted(
         self, s3: S3Peer, bucket: Bucket
     ) -> None:
         first = begun(bucket)

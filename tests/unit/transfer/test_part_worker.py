@@ -139,9 +139,7 @@ class TestPart:
         assert len(harness.waited) == 1
         assert (harness.worker.progress.retries, harness.throttled) == (1, throttled)
 
-    def test_body_of_the_source_is_closed_when_s3_can_not_be_reached(
-        self, copying: Copying
-    ) -> None:
+    def test_body_of_the_source_is_closed_when_s3_cannot_be_reached(self, copying: Copying) -> None:
         harness = Harness(copying, MemoryFile(TALK))
         plan = harness.plan()
         unreachable = replace(harness.worker, bucket=UnreachableBucket())
@@ -256,7 +254,7 @@ class TestCancellation:
 
 
 class TestPlan:
-    def test_plan_is_retried_when_the_source_can_not_be_reached(self, copying: Copying) -> None:
+    def test_plan_is_retried_when_the_source_cannot_be_reached(self, copying: Copying) -> None:
         source = MemoryFile(TALK, script=[ZoomUnreachable("No."), TransferFailed("Not so.")])
         harness = Harness(copying, source)
         harness.worker.plan(overwrite=False)

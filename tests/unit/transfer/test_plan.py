@@ -70,7 +70,7 @@ class TestOpening:
             "part": part_bytes(SMALL.size),
         }
 
-    def test_plan_is_made_when_the_first_byte_can_not_be_read(self, bucket: Bucket) -> None:
+    def test_plan_is_made_when_the_first_byte_cannot_be_read(self, bucket: Bucket) -> None:
         source = MemoryFile(SMALL, script=[Break(0)])
         assert planned(source, bucket).missing == parts_of(SMALL.size)
         assert source.bodies[0].is_closed

@@ -147,7 +147,7 @@ class TestContinues:
 
 class TestGivesUp:
     @pytest.mark.parametrize("error", [TransferFailed, ZoomUnreachable])
-    def test_reader_gives_up_when_no_byte_arrives_several_times_in_a_row(
+    def test_range_reader_gives_up_when_no_byte_arrives_several_times_in_a_row(
         self, error: type[Exception]
     ) -> None:
         harness = harness_of(*[Break(0, error)] * 20)
@@ -157,14 +157,14 @@ class TestGivesUp:
         assert (len(harness.failures), len(harness.slept)) == (FAILURES + 1, FAILURES)
         assert harness.all_closed
 
-    def test_reader_gives_up_when_the_source_stays_unreachable(self) -> None:
+    def test_range_reader_gives_up_when_the_source_stays_unreachable(self) -> None:
         harness = harness_of(Break(7), *[ZoomUnreachable("No.")] * 20)
         with pytest.raises(ZoomUnreachable):
             harness.read()
         assert harness.lengths == [7]
         assert len(harness.file.requested) == FAILURES + 1
 
-    def test_reader_gives_up_when_retry_after_is_longer_than_the_longest_pause(self) -> None:
+    def test_range_reader_gives_up_when_retry_after_is_longer_than_the_longest_pause(self) -> None:
         """During a longer pause, S3 would close the request that sends the part."""
         harness = harness_of(Break(7), ZoomBusy("Zoom answered 503.", LONGEST_PAUSE + 1))
         with pytest.raises(ZoomBusy):
@@ -172,7 +172,7 @@ class TestGivesUp:
         assert len(harness.slept) == 1
         assert len(harness.failures) == 2
 
-    def test_reader_gives_up_when_the_file_is_unavailable(self) -> None:
+    def test_range_reader_gives_up_when_the_file_is_unavailable(self) -> None:
         harness = harness_of(Break(7), FileUnavailable("Zoom answered 400 to the download."))
         with pytest.raises(FileUnavailable):
             harness.read()
@@ -234,12 +234,12 @@ class TestEnds:
         assert [len(chunk) for chunk in harness.chunks(0, CONTENT.size - 1)] == harness.lengths
         assert max(harness.lengths) == harness.file.bodies[0].longest_read == CHUNK_BYTES
 
-    def test_reader_returns_no_byte_after_the_range(self) -> None:
+    def test_range_reader_returns_no_byte_after_the_range(self) -> None:
         harness = harness_of()
         body = harness.reader.open(0, CONTENT.size - 1)
         assert b"".join(harness.reader.chunks(body, 0, 9)) == part_of(0, 9)
 
-    def test_reader_ends_when_on_bytes_raises(self) -> None:
+    def test_range_reader_ends_when_on_bytes_raises(self) -> None:
         harness = harness_of()
         stop = threading.Event()
 

@@ -185,7 +185,7 @@ class TestRetries:
         assert copying.requests("UploadPart") == 7
 
     @pytest.mark.parametrize("number", [1, 5], ids=["the first", "the last"])
-    def test_copy_of_a_stream_ends_soon_when_a_part_can_not_be_sent(
+    def test_copy_of_a_stream_ends_soon_when_a_part_cannot_be_sent(
         self, streaming: Streaming, number: int
     ) -> None:
         numbers = count(1)
