@@ -116,7 +116,7 @@ def now_in_ms() -> int:
 
 
 def log_lines(driver: Driver, since: int) -> Iterator[str]:
-    """Yield the lines that the functions have logged since a time in ms since 1970."""
+    """Yield the lines that the functions have logged after a time in ms since 1970."""
     names, logs = Names(driver.state.stack_name), driver.client("logs")
     for function in FUNCTIONS:
         pages = logs.get_paginator("filter_log_events").paginate(

@@ -28,7 +28,7 @@ OTHER = "https://zoom.us/j/81000000002"
 
 
 def hostile(**changes: Any) -> list[Any]:
-    """Return a row of another meeting than the honest one."""
+    """Return a row, with changed cells, of another meeting than that of the honest row."""
     return row(changes.pop("link", OTHER), **changes)
 
 
