@@ -109,7 +109,7 @@ def test_a_late_transcript_is_added_to_the_event_once(stack: Stack, tmp_path: Pa
     stack.await_state(recording, "SENT_TO_OPENCAST")
     (ingest,) = stack.driver.ingests_of(recording)
     assert not stack.driver.added_to(ingest.mediapackage_id)
-    # The same seed makes the same lecture, to which this call adds the transcripts.
+    # Zoom makes the transcripts now: the same lecture with its other files.
     stack.driver.add_lecture(
         meeting_id=recording.meeting_id,
         start_time=stack.start,

@@ -76,7 +76,7 @@ def test_late_chapters_are_added_to_the_event_once(stack: Stack) -> None:
     stack.await_state(recording, "SENT_TO_OPENCAST")
     (ingest,) = stack.driver.ingests_of(recording)
     assert not stack.driver.added_to(ingest.mediapackage_id)
-    # The same seed makes the same lecture, to which this call adds transcripts and chapters.
+    # Zoom makes the transcripts and the chapters now: the same lecture with its other files.
     stack.driver.add_lecture(
         meeting_id=recording.meeting_id,
         start_time=stack.start,
