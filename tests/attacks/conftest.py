@@ -1,4 +1,4 @@
-"""The stack under attack, and what has to hold for its logs after each file of attacks."""
+"""Fixtures of the attacks: the stack under attack, and checks of its logs."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from tests.e2e.stack import Stack
 
 @pytest.fixture(scope="session")
 def target(stack: Stack) -> Target:
-    """The stack under attack."""
+    """Return the stack under attack."""
     state = stack.driver.state
     return Target(stack, Sender(state), secrets_of(stack.driver))
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _logs_without_secrets(target: Target) -> Iterator[None]:
-    """Assert after a file's attacks that no function has logged a secret."""
+    """Assert after each test file that no function has logged a secret."""
     since = now_in_ms()
     yield
     lines = "\n".join(log_lines(target.driver, since))
@@ -41,7 +41,7 @@ def _logs_without_secrets(target: Target) -> Iterator[None]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _rows_deleted(target: Target) -> Iterator[None]:
-    """Delete the rows that a file's attacks have made: some are large, and every look reads all."""
+    """Delete the new rows after each test file, because every comparison reads all rows."""
     before = row_keys(target.driver)
     yield
     delete_rows(target.driver, row_keys(target.driver) - before)
@@ -50,7 +50,7 @@ def _rows_deleted(target: Target) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def no_error_mail(target: Target) -> Iterator[None]:
-    """Assert after a file's attacks that none has caused a mail or a stack trace."""
+    """Assert after a test file that no attack has caused an error mail or a stack trace."""
     since = now_in_ms()
     yield
     lines = list(log_lines(target.driver, since))
@@ -61,6 +61,6 @@ def no_error_mail(target: Target) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def movie(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """A whole MP4 of two minutes."""
+    """Return a whole MP4 of two minutes."""
     path = tmp_path_factory.mktemp("media") / "movie.mp4"
     return media.write_lecture(path).read_bytes()

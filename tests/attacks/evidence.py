@@ -1,4 +1,4 @@
-"""Evidence that an attack did no harm: what the stack holds, what it said, and what it logged."""
+"""Evidence that an attack did no harm: the stack's content, its answers, and its logs."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ TABLES = {
     "recording-events": "zoom_uuid",
     "schedule": "zoom_series_id",
 }
-"""The tables, with the names of their keys."""
+"""The short names of the tables, with the names of their keys."""
 
 QUEUES = ("download", "download-dlq", "upload.fifo", "upload-dlq.fifo")
 TRACES = ("Traceback (most recent call last)", 'File "/', "botocore", "/var/task")
-"""Words that only a stack trace, or the inside of a function, has."""
+"""Texts that occur only in stack traces and in other internals of a function."""
 
 SHORTEST_SECRET = 8
 
@@ -41,7 +41,7 @@ class Holdings:
 
 
 def holdings(driver: Driver) -> Holdings:
-    """Return what the stack holds now."""
+    """Return the stack's current rows, messages and files, and Opencast's ingests."""
     bucket = Names(driver.state.stack_name).bucket
     found = driver.client("s3").list_objects_v2(Bucket=bucket)
     return Holdings(
@@ -55,7 +55,7 @@ def holdings(driver: Driver) -> Holdings:
 
 
 def _rows(driver: Driver, table: str) -> frozenset[str]:
-    """Return a table's rows as texts."""
+    """Return the rows of a table as JSON texts."""
     pages = (
         driver.client("dynamodb")
         .get_paginator("scan")
@@ -66,7 +66,7 @@ def _rows(driver: Driver, table: str) -> frozenset[str]:
 
 
 def row_keys(driver: Driver) -> set[tuple[str, str]]:
-    """Return table and key of every row."""
+    """Return the table and the key of every row."""
     return {
         (table, json.loads(row)[name]["S"])
         for table, name in TABLES.items()
@@ -95,7 +95,7 @@ def secrets_of(driver: Driver) -> dict[str, str]:
 
 
 def leaked(text: str, secrets: Collection[str]) -> list[str]:
-    """Return the secrets that a text holds, plain or encoded."""
+    """Return the plain and encoded secrets that a text contains."""
     forms = {
         form
         for secret in secrets
@@ -106,17 +106,17 @@ def leaked(text: str, secrets: Collection[str]) -> list[str]:
 
 
 def traces(text: str) -> list[str]:
-    """Return the words of a stack trace that a text holds."""
+    """Return the texts of `TRACES` that a text contains."""
     return [word for word in TRACES if word in text]
 
 
 def now_in_ms() -> int:
-    """Return the time as CloudWatch Logs counts it."""
+    """Return the current time in ms since 1970, as CloudWatch Logs counts it."""
     return int(time.time() * 1000)
 
 
 def log_lines(driver: Driver, since: int) -> Iterator[str]:
-    """Yield the lines that the functions have logged since a time in ms."""
+    """Yield the lines that the functions have logged after a time in ms since 1970."""
     names, logs = Names(driver.state.stack_name), driver.client("logs")
     for function in FUNCTIONS:
         pages = logs.get_paginator("filter_log_events").paginate(
@@ -126,7 +126,7 @@ def log_lines(driver: Driver, since: int) -> Iterator[str]:
 
 
 def mailed_pattern(driver: Driver) -> str:
-    """Return the pattern of the log lines that are mailed to operators."""
+    """Return the filter pattern of log lines that are mailed to operators."""
     group = Names(driver.state.stack_name).log_group(WEBHOOK)
     found = driver.client("logs").describe_subscription_filters(logGroupName=group)
     (subscription,) = found["subscriptionFilters"]
@@ -135,5 +135,5 @@ def mailed_pattern(driver: Driver) -> str:
 
 
 def mailed(lines: Collection[str], pattern: str) -> list[str]:
-    """Return the lines that are mailed to operators."""
+    """Return the lines that match the filter pattern, which are mailed to operators."""
     return [line for line in lines if matches(pattern, line)]

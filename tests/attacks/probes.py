@@ -1,4 +1,4 @@
-"""Requests as an attacker writes them: nothing tidies up a path, a header or a body."""
+"""Requests of an attacker, which are sent without a correction of path, headers or body."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from local.state import State
 
 STAGE = "/live"
 SECONDS = 60.0
-"""Longest wait for an answer, on a busy machine too."""
+"""Longest wait for an answer in seconds, also on a busy machine."""
 
 THROTTLED = 429
 THROTTLE_SECONDS = 0.5
@@ -27,7 +27,7 @@ THROTTLE_SECONDS = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
-    """A request. `path` includes the stage. Path and headers are sent unchanged."""
+    """A request to the API. `path` includes the stage."""
 
     path: str
     method: str = "POST"
@@ -35,28 +35,31 @@ class Probe:
     body: bytes = b""
 
     def having(self, **headers: str | None) -> Self:
-        """Return the request with other headers. `_` stands for `-`; None removes a header."""
+        """Return this request with changed headers.
+
+        In names, `_` stands for `-`. None removes a header.
+        """
         named = {name.replace("_", "-").lower(): value for name, value in headers.items()}
         kept = {name: value for name, value in self.headers.items() if name.lower() not in named}
         added = {name: value for name, value in named.items() if value is not None}
         return replace(self, headers={**kept, **added})
 
     def at(self, path: str) -> Self:
-        """Return the request to another path."""
+        """Return this request with another path."""
         return replace(self, path=path)
 
     def by(self, method: str) -> Self:
-        """Return the request with another method."""
+        """Return this request with another method."""
         return replace(self, method=method)
 
     def containing(self, body: bytes) -> Self:
-        """Return the request with another body."""
+        """Return this request with another body."""
         return replace(self, body=body)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer. Header names are in lower case."""
+    """An answer of the API. Names of headers are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -64,16 +67,16 @@ class Answer:
 
     @property
     def text(self) -> str:
-        """Headers and body in one text."""
+        """The headers and the body in one text."""
         return "\n".join([*map(": ".join, self.headers.items()), self.body])
 
     def json(self) -> Any:
-        """Return the body's JSON."""
+        """Return the body, decoded from JSON."""
         return json.loads(self.body)
 
 
 class Sender:
-    """Client of a stack's API that sends requests unchanged."""
+    """A client of a stack's API that sends requests unchanged."""
 
     def __init__(self, state: State) -> None:
         api = urlsplit(state.api_url)
@@ -82,7 +85,7 @@ class Sender:
         self._tls = ssl.create_default_context(cafile=state.ca_bundle)
 
     def send(self, probe: Probe) -> Answer:
-        """Send a request. It is repeated while API Gateway's throttle refuses it."""
+        """Send a request, again and again while API Gateway throttles it, and return the answer."""
         ends = time.monotonic() + SECONDS
         while True:
             answer = self._send(probe)
@@ -115,12 +118,15 @@ class Sender:
 
 
 def new_uuid() -> str:
-    """Return the uuid of a recording that nobody knows."""
+    """Return a new uuid, which no recording has."""
     return f"{uuid.uuid4().hex[:20]}=="
 
 
 def started(uid: str, **changes: Any) -> dict[str, Any]:
-    """Return the webhook event `recording.started`, the smallest one that writes a row."""
+    """Return the webhook event `recording.started`, with changed fields in its object.
+
+    No smaller webhook event writes a row.
+    """
     about = {
         "uuid": uid,
         "id": 86168921331,
@@ -141,7 +147,7 @@ def encoded(content: object) -> bytes:
 
 
 def to_webhook(body: bytes, secret: str, *, at: float | None = None) -> Probe:
-    """Return a request to the webhook that is signed with `secret`."""
+    """Return a request to the webhook, signed with `secret` at a Unix time, by default now."""
     headers = signed_headers(secret, time.time() if at is None else at, body)
     return Probe(
         path=f"{STAGE}/new_recording",
@@ -151,7 +157,7 @@ def to_webhook(body: bytes, secret: str, *, at: float | None = None) -> Probe:
 
 
 def to_slack(form: Mapping[str, str] | bytes, secret: str, *, at: float | None = None) -> Probe:
-    """Return a request to /slack that is signed with `secret`."""
+    """Return a request to /slack, signed with `secret` at a Unix time, by default now."""
     body = form if isinstance(form, bytes) else urlencode(form).encode()
     stamp = str(int(time.time() if at is None else at))
     digest = hmac.new(secret.encode(), f"v0:{stamp}:".encode() + body, hashlib.sha256).hexdigest()
@@ -164,13 +170,13 @@ def to_slack(form: Mapping[str, str] | bytes, secret: str, *, at: float | None =
 
 
 def to_ingest(content: object) -> Probe:
-    """Return a "+Zoom" request. Bytes are the body itself."""
+    """Return a "+Zoom" request. `content` is the body, or an object to encode as JSON."""
     body = content if isinstance(content, bytes) else encoded(content)
     return Probe(path=f"{STAGE}/ingest", headers={"content-type": "application/json"}, body=body)
 
 
 def to_status(query: str) -> Probe:
-    """Return a request to /status."""
+    """Return a request to /status with a query."""
     return Probe(path=f"{STAGE}/status?{query}", method="GET")
 
 
@@ -179,7 +185,7 @@ Change = Callable[[Probe], Probe]
 
 @dataclass(frozen=True)
 class Attack:
-    """An honest request that is changed in one way, and the statuses that the change may get."""
+    """One change of an honest request, and the statuses that the changed request may get."""
 
     name: str
     change: Change

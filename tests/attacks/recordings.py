@@ -1,4 +1,4 @@
-"""Recordings that an attacker makes up: their events, their files, and what becomes of them."""
+"""Recordings that an attacker makes up: webhook events, files and outcomes."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from tests.e2e.deployed import at_once
 
 MINUTES = 2
 AT_ONCE = 2
-"""Processes of the downloader. More would spend more time on cold starts than on recordings."""
+"""Largest number of the downloader's processes. Cold starts of more processes take too long."""
 
 ENDED = ("SENT_TO_OPENCAST", "IGNORED", "WEBHOOK_FAILED", "DOWNLOADER_FAILED", "UPLOADER_FAILED")
 
 
 def file(url: str, size: int, **changes: Any) -> dict[str, Any]:
-    """Return Zoom's description of a video. None removes a field."""
+    """Return Zoom's description of a video of `size` bytes. None in `changes` removes a field."""
     described = {
         "id": str(uuid.uuid4()),
         "file_type": "MP4",
@@ -39,9 +39,9 @@ def file(url: str, size: int, **changes: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Hostile:
-    """A recording that somebody with Zoom's secret, or Zoom's CDN, makes up.
+    """A recording of an attacker who knows Zoom's secret or controls Zoom's CDN.
 
-    `about` changes fields of the webhook event.
+    `about` changes fields of the recording in the webhook event.
     """
 
     name: str
@@ -51,14 +51,14 @@ class Hostile:
 
 @dataclass(frozen=True)
 class Sent:
-    """A recording whose event the webhook has accepted."""
+    """A recording whose webhook event was accepted."""
 
     uuid: str
     meeting: int
 
 
 def event_of(target: Target, hostile: Hostile, sent: Sent) -> dict[str, Any]:
-    """Return Zoom's recording.completed of a recording."""
+    """Return the webhook event `recording.completed` of a recording."""
     start = target.stack.start
     times = {
         "recording_start": f"{start:%Y-%m-%dT%H:%M:%SZ}",
@@ -83,7 +83,7 @@ def event_of(target: Target, hostile: Hostile, sent: Sent) -> dict[str, Any]:
 
 
 def send(target: Target, hostile: Hostile) -> Sent:
-    """Send the event of a recording that has a class in the schedule."""
+    """Schedule a class for a recording, send the webhook event, and return the recording."""
     meeting = target.stack.new_meeting()
     target.stack.schedule_class(meeting)
     sent = Sent(str(hostile.about.get("uuid", new_uuid())), meeting)
@@ -111,7 +111,7 @@ class Outcome:
 
 
 def outcome_of(target: Target, sent: Sent) -> Outcome:
-    """Wait for the end of a recording's way."""
+    """Wait until the ingest of a recording ends, and return the recording's outcome."""
 
     def look() -> Mapping[str, Any] | None:
         row = target.row_of(sent.uuid)
@@ -132,8 +132,7 @@ def outcome_of(target: Target, sent: Sent) -> Outcome:
 def outcomes(target: Target, recordings: Sequence[Hostile]) -> dict[str, Outcome]:
     """Send recordings and return their outcomes by name.
 
-    Their messages are deleted at once. One that comes back after a minute would be processed while
-    other tests look.
+    Then delete the messages, whose retries would otherwise run during other tests.
     """
     with at_once(target.driver, target.stack.downloader, AT_ONCE):
         sent = {hostile.name: send(target, hostile) for hostile in recordings}

@@ -12,15 +12,18 @@ from tests.attacks.probes import Answer, Attack, Probe, Sender
 from tests.e2e.stack import Stack
 
 WRONGLY_SIGNED = (401, 503)
-"""Statuses for a wrong signature. The secrets are read anew ten times a minute to explain such a
-signature; after that the answer is 503."""
+"""Statuses for a wrong signature.
+
+A function reads its secrets again after a wrong signature, at most ten times a minute. After that,
+the status is 503.
+"""
 
 
 @dataclass
 class Target:
     """A stack with its secrets, by the names of their settings.
 
-    `known` is what it held after the last attack, None if something was sent since.
+    `known` are the stack's holdings after the last attack, or None after another request.
     """
 
     stack: Stack
@@ -48,7 +51,7 @@ class Target:
         return self.secrets["SLACK_SIGNING_SECRET"]
 
     def send(self, probe: Probe) -> Answer:
-        """Send a request, whose answer must leak nothing."""
+        """Send a request, assert that its answer leaks nothing, and return the answer."""
         self.known = None
         answer = self.sender.send(probe)
         assert leaked(answer.text, self.secrets.values()) == []
@@ -56,7 +59,7 @@ class Target:
         return answer
 
     def fails(self, probe: Probe, *statuses: int) -> Answer:
-        """Send a request that has to get one of the statuses, write nothing and leak nothing."""
+        """Send a request, assert its status and that it does no harm, and return the answer."""
         before = self.known or holdings(self.driver)
         answer = self.send(probe)
         assert answer.status in statuses, answer
@@ -66,16 +69,16 @@ class Target:
         return answer
 
     def withstands(self, attack: Attack, honest: Probe) -> None:
-        """Make an attack, which has to fail."""
+        """Assert that the attack that changes an honest request fails."""
         self.fails(attack.change(honest), *attack.statuses)
 
     def row(self, zip_id: str) -> Mapping[str, object]:
-        """Return a row of the status table, {} if there is none."""
+        """Return a row of the status table, or {} if there is none."""
         table = self.driver.table("pipeline-status")
         found: dict[str, dict[str, object]]
         found = table.get_item(Key={"zip_id": zip_id}, ConsistentRead=True)
         return found.get("Item", {})
 
     def row_of(self, uuid: str) -> Mapping[str, object]:
-        """Return the row of the ingest that Zoom's events of a recording ask for."""
+        """Return the status row of the automated ingest of a recording."""
         return self.row(automated(uuid))

@@ -1,4 +1,4 @@
-"""Attacks on the routes of `INGEST_ALLOWED_IPS` from an address that isn't among them."""
+"""Attacks on routes that `INGEST_ALLOWED_IPS` protects, from an address that the setting lacks."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from tests.e2e.deployed import address_refused
 pytestmark = pytest.mark.usefixtures("no_error_mail")
 
 ALLOWED = "203.0.113.9"
-"""The address that the API's policy allows while this machine's isn't."""
+"""The only address that the API's policy allows during an attack."""
 
 HONEST = to_status("meeting_id=86168921331")
 INGEST = to_ingest({"uuid": "ajXp112QmuoKj4854875==", "oc_series_id": "20260112345"})
 UNKNOWN = "Zoom knows no recording ajXp112QmuoKj4854875==."
-"""What the function says when the request has reached it."""
+"""Answer of the function to a request that API Gateway lets through."""
 
 
 def from_elsewhere(name: str) -> Callable[[Probe], Probe]:
@@ -38,12 +38,12 @@ def from_elsewhere(name: str) -> Callable[[Probe], Probe]:
 
 
 def at(path: str) -> Callable[[Probe], Probe]:
-    """Return a change of the path in front of the query."""
+    """Return a change of a request's path, which keeps the query."""
     return lambda probe: probe.at(f"{path}?{probe.path.partition('?')[2]}")
 
 
 def asked_by(method: str) -> Callable[[Probe], Probe]:
-    """Return a change of the method."""
+    """Return a change of a request's method."""
     return lambda probe: probe.by(method)
 
 
@@ -109,7 +109,7 @@ ATTACKS = [
 
 @pytest.fixture(scope="module")
 def refused(target: Target) -> Iterator[None]:
-    """The API's policy without this machine's address."""
+    """Remove this machine's address from the API's policy during the tests."""
     with address_refused(target.driver):
         yield
 
@@ -126,7 +126,7 @@ def _allowed_before_and_after(target: Target) -> Iterator[None]:
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=str)
 @pytest.mark.usefixtures("refused")
-def test_status_is_refused_to_a_strange_address_however_it_asks(
+def test_status_is_refused_to_an_address_that_is_not_allowed_whatever_the_request(
     attack: Attack, target: Target
 ) -> None:
     target.withstands(attack, HONEST)
@@ -149,7 +149,7 @@ def test_status_is_refused_to_a_strange_address_however_it_asks(
     ids=str,
 )
 @pytest.mark.usefixtures("refused")
-def test_ingest_is_refused_to_a_strange_address_however_it_asks(
+def test_ingest_is_refused_to_an_address_that_is_not_allowed_whatever_the_request(
     attack: Attack, target: Target
 ) -> None:
     target.withstands(attack, INGEST)

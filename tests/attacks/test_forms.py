@@ -47,7 +47,7 @@ NO_JSON: Mapping[str, bytes] = {
     "multipart": b'--x\r\nContent-Disposition: form-data; name="uuid"\r\n\r\n1\r\n--x--',
     "pickle": b"cos\nsystem\n(S'id'\ntR.",
 }
-"""Bodies that are no object with an event or a uuid."""
+"""Bodies that are no JSON object with an event or a uuid."""
 
 
 @pytest.mark.parametrize("name", NO_JSON)
@@ -62,7 +62,7 @@ def test_ingest_refuses_a_body_that_is_no_json_object(name: str, target: Target)
 
 
 def event(**changes: Any) -> bytes:
-    """Return the webhook event `recording.started`, with changed fields at its top."""
+    """Return the webhook event `recording.started`, with changed fields at its top level."""
     return encoded({**started("CHANGED=="), **changes})
 
 
@@ -92,11 +92,13 @@ EVENTS: Mapping[str, tuple[bytes, int]] = {
     "a start in the year 0": (about(start_time="0000-01-01T00:00:00Z"), 204),
     "a topic that is an object": (about(topic={"S": "x"}), 204),
 }
-"""Events that are rightly signed and wrong, with the status of the answer."""
+"""Malformed webhook events with right signatures, and the statuses of the answers."""
 
 
 @pytest.mark.parametrize("name", EVENTS)
-def test_webhook_writes_nothing_when_an_event_is_malformed(name: str, target: Target) -> None:
+def test_webhook_writes_nothing_when_a_webhook_event_is_malformed(
+    name: str, target: Target
+) -> None:
     body, status = EVENTS[name]
     target.fails(to_webhook(body, target.zoom_secret), status)
     uid = new_uuid()
@@ -106,12 +108,12 @@ def test_webhook_writes_nothing_when_an_event_is_malformed(name: str, target: Ta
 
 
 def body_of_an_honest_event(uid: str) -> bytes:
-    """Return an event in the form that Zoom sends."""
+    """Return the body of a webhook event in the form that Zoom sends."""
     return encoded(started(uid))
 
 
-def test_webhook_takes_the_last_of_two_fields_with_one_name(target: Target) -> None:
-    """Whatever checks the first and acts on the last could be deceived."""
+def test_webhook_uses_the_last_of_two_fields_with_one_name(target: Target) -> None:
+    """If one part used the first field and another the last, an attacker could bypass a check."""
     uid = new_uuid()
     honest = body_of_an_honest_event(uid).decode()
     twice = honest.replace('{"event"', '{"event": "on.demand.ingest", "event"', 1).encode()
@@ -207,7 +209,9 @@ KINDS = ("text/plain", "multipart/form-data; boundary=x", "application/xml", "",
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind[:30] or "nothing")
-def test_content_type_opens_no_other_way_into_the_webhook(kind: str, target: Target) -> None:
+def test_webhook_checks_the_signature_and_accepts_an_event_whatever_the_content_type(
+    kind: str, target: Target
+) -> None:
     uid = new_uuid()
     honest = to_webhook(body_of_an_honest_event(uid), target.zoom_secret)
     odd = honest.having(content_type=kind)

@@ -1,4 +1,4 @@
-"""Attacks with headers: what they make a function believe, say or log."""
+"""Attacks by headers that aim at answers, logs, and the check of signatures."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.attacks.target import WRONGLY_SIGNED, Target
 pytestmark = pytest.mark.usefixtures("no_error_mail")
 
 MARK = f"mark{uuid.uuid4().hex}"
-"""A word that no log line may contain."""
+"""A word in headers that no answer and no log line may contain."""
 
 MARKED: Mapping[str, str] = {
     "authorization": f"Bearer {MARK}",
@@ -56,7 +56,7 @@ REQUESTS: Mapping[str, Callable[[Target], tuple[Probe, tuple[int, ...]]]] = {
 
 @pytest.fixture(scope="module")
 def since() -> int:
-    """The time in ms before the first marked request."""
+    """Return the time before the first marked request, in ms since 1970."""
     return now_in_ms()
 
 
@@ -104,7 +104,9 @@ def test_webhook_refuses_an_unsigned_event_whatever_its_headers(name: str, targe
     assert target.row_of(uid)
 
 
-def test_preflight_lets_a_page_elsewhere_send_only_plus_zoom(target: Target) -> None:
+def test_cors_preflight_allows_pages_of_other_origins_only_plus_zoom_requests(
+    target: Target,
+) -> None:
     asked = {"origin": "https://evil.example", "access-control-request-method": "POST"}
     for path in ("new_recording", "status", "slack", "schedule_update", ""):
         probe = Probe(path=f"{STAGE}/{path}", method="OPTIONS", headers=asked)

@@ -1,4 +1,4 @@
-"""Attacks that make the pipeline ask, or tell its token, another host than Zoom's."""
+"""Attacks that lead requests or the download token to another host than Zoom's."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from tests.unit.zoom.pages import ranged, redirect
 
 SIZE = 30_000
 PRIVATE = "127.0.0.2"
-"""An address that ZOOM_DOWNLOAD_HOSTS doesn't name, of a server that listens."""
+"""The private address of a listening server, which ZOOM_DOWNLOAD_HOSTS doesn't name."""
 
 
 @pytest.fixture(scope="module")
 def zoom(home: Path) -> Iterator[Web]:
-    """A host that the pipeline takes for Zoom's. It redirects, as /name says."""
+    """Yield a server that the pipeline takes for Zoom's download host."""
     with web_server(ensure_authority(home / "tls")) as web:
         yield web
 
 
 @dataclass
 class Listener:
-    """A server on a private address that counts connections and the bytes that they bring."""
+    """A server that counts connections and keeps the bytes that it receives."""
 
     port: int = 0
     connections: int = 0
@@ -52,7 +52,7 @@ class Listener:
 
 @pytest.fixture(scope="module")
 def private() -> Iterator[Listener]:
-    """A server on a private address, which no connection of the pipeline may tell anything."""
+    """Yield a server on a private address, to which the pipeline must send no request."""
     listener = Listener()
     with socket.create_server((PRIVATE, 0)) as server:
         listener.port = server.getsockname()[1]
@@ -83,7 +83,7 @@ ADDRESSES: Mapping[str, str] = {
     "an allowed host in another script": "https://\uff4cocalhost:{zoom}/video.mp4",
     "a line break": "https://127.0.0.1:{zoom}/video.mp4\r\nX-Evil: 1",
 }
-"""Download addresses in the webhook event."""
+"""Download URLs in the webhook event, by the names of the attacks."""
 
 REDIRECTS: Mapping[str, tuple[str, str]] = {
     "to a private address": ("https://127.0.0.2:{private}/video.mp4", "isn't on the internet"),
@@ -96,14 +96,14 @@ REDIRECTS: Mapping[str, tuple[str, str]] = {
     "to itself": ("https://127.0.0.1:{zoom}/to-itself", "more than 5 times"),
     "to nowhere": ("https://[", NO_HTTPS),
 }
-"""Locations that an allowed host redirects to, and the reason in the row."""
+"""Locations to which an allowed host redirects, and the reason in the row."""
 
 HONEST = "an honest file"
 
 
 @pytest.fixture(scope="module")
 def found(target: Target, zoom: Web, private: Listener, movie: bytes) -> dict[str, Outcome]:
-    """The outcomes of the recordings, by the names of the attacks."""
+    """Send the recordings, and return their outcomes by the names of the attacks."""
     ports = {"zoom": zoom.port, "private": private.port}
     recordings = [Hostile(HONEST, [file(f"{zoom.url}/video.mp4", len(movie))])]
     zoom.pages["/video.mp4"] = ranged(movie)
@@ -118,7 +118,7 @@ def found(target: Target, zoom: Web, private: Listener, movie: bytes) -> dict[st
 
 
 def assert_nothing_came(outcome: Outcome, reason: str) -> None:
-    """Assert that a recording failed permanently for this reason, and that nothing was staged."""
+    """Assert that a recording failed permanently for `reason`, and that nothing was staged."""
     assert outcome.state == "DOWNLOADER_FAILED"
     assert outcome.reason.startswith("permanent failure: ")
     assert reason in outcome.reason
@@ -134,7 +134,7 @@ def test_recording_fails_permanently_when_its_download_address_is_not_allowed(
 
 
 @pytest.mark.parametrize("name", REDIRECTS)
-def test_recording_fails_permanently_when_its_download_is_redirected(
+def test_recording_fails_permanently_when_its_download_redirects_to_a_forbidden_url(
     name: str, found: dict[str, Outcome]
 ) -> None:
     assert_nothing_came(found[name], REDIRECTS[name][1])
@@ -150,19 +150,19 @@ def test_recording_is_ingested_when_its_download_address_is_honest(
 
 @pytest.mark.usefixtures("found")
 def test_private_address_gets_no_request(private: Listener) -> None:
-    """A connection may be made, whose peer is then found to be private."""
+    """The pipeline may connect before it finds that the address is private."""
     assert b"HTTP" not in private.received
     assert b"download-token" not in private.received
 
 
 @pytest.mark.usefixtures("found")
-def test_token_goes_only_to_the_host_of_zoom(zoom: Web) -> None:
+def test_download_token_is_sent_only_to_the_host_of_zoom(zoom: Web) -> None:
     assert {token for _, token in zoom.tokens()} == {"Bearer download-token"}
     assert "/video.mp4" in {path for path, _ in zoom.tokens()}
 
 
 def command(response_url: str) -> dict[str, str]:
-    """Return the form of a command whose answer goes to `response_url`."""
+    """Return the form of a Slack command whose answer goes to `response_url`."""
     return {
         "command": "/zip",
         "text": "help",
@@ -190,7 +190,7 @@ def command(response_url: str) -> dict[str, str]:
         "",
     ],
 )
-def test_slack_refuses_a_command_when_its_response_url_is_not_one_of_slacks(
+def test_slack_command_is_refused_when_its_response_url_is_no_address_of_slack(
     url: str, target: Target
 ) -> None:
     answer = target.fails(to_slack(command(url), target.slack_secret), 400)
@@ -200,7 +200,7 @@ def test_slack_refuses_a_command_when_its_response_url_is_not_one_of_slacks(
 
 
 def press(response_url: str, value: str) -> dict[str, str]:
-    """Return the form of a press whose result goes to `response_url`."""
+    """Return the form of a press of a button whose result goes to `response_url`."""
     content = {
         "type": "block_actions",
         "user": {"id": "U1"},
@@ -212,7 +212,7 @@ def press(response_url: str, value: str) -> dict[str, str]:
 
 
 def test_message_to_slack_follows_no_redirect(target: Target, zoom: Web) -> None:
-    """127.0.0.1 is Slack's host too."""
+    """The redirect leads to 127.0.0.1, which the local stack takes for Slack's host."""
     zoom.pages["/hook"] = redirect(f"{zoom.url}/elsewhere", 307)
     zoom.pages["/other-hook"] = Answer(200)
 

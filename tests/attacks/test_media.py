@@ -1,4 +1,4 @@
-"""Attacks with files: videos that exhaust who opens them, and answers of a hostile CDN."""
+"""Attacks with files: videos made to exhaust the downloader, and answers of a hostile CDN."""
 
 from __future__ import annotations
 
@@ -58,19 +58,22 @@ ANSWERS: Mapping[str, Callable[[bytes], Answer]] = {
     "half of the video": lambda movie: page(movie[: len(movie) // 2]),
     "XML": lambda _: page(b"<?xml version='1.0'?><a/>", kind="application/xml"),
 }
-"""Answers of the download host, to which the video in the event is another one."""
+"""Functions that make hostile answers of the download host from the announced video."""
 
 HONEST = "an honest video"
 ENDLESS = "64 MiB more than Zoom has told"
 FEW_BYTES = 8 * MEBI
-"""More than the video and what sockets buffer, and far less than the 64 MiB beyond the video."""
+"""A limit in bytes above the sizes of the video and of sockets' buffers, far below 64 MiB."""
 
 BESIDE = "an honest video beside a hostile one"
 
 
 @dataclass
 class Found:
-    """The outcomes by the attacks' names, the endless download's bytes, and the mailed lines."""
+    """The outcomes by the names of the attacks, and the bytes sent for the endless download.
+
+    `since` is the time before the attacks, in ms since 1970.
+    """
 
     outcomes: Mapping[str, Outcome]
     endless_bytes: list[int] = field(default_factory=list)
@@ -81,7 +84,7 @@ class Found:
 def found(
     home: Path, target: Target, movie: bytes, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Found]:
-    """The outcomes of recordings with each hostile file, which are sent side by side."""
+    """Send a recording with each hostile file, and yield the outcomes."""
     since, sent = now_in_ms(), list[int]()
     pages: dict[str, Page] = {HONEST: ranged(movie)}
     sizes = dict.fromkeys([HONEST, ENDLESS, *ANSWERS], len(movie))
@@ -116,7 +119,7 @@ def test_recording_fails_and_nothing_is_ingested_when_its_video_is_unusable(
 
 
 @pytest.mark.parametrize("name", [*ANSWERS, ENDLESS])
-def test_recording_fails_and_nothing_is_staged_when_the_download_host_sends(
+def test_recording_fails_and_nothing_is_staged_when_the_download_host_is_hostile(
     name: str, found: Found
 ) -> None:
     outcome = found.outcomes[name]
@@ -134,7 +137,9 @@ def test_recording_is_ingested_when_its_video_is_honest(found: Found) -> None:
     assert len(outcome.keys) == len(outcome.ingests) == 1
 
 
-def test_other_video_of_a_recording_is_ingested_when_one_is_hostile(found: Found) -> None:
+def test_honest_video_of_a_recording_is_ingested_when_another_video_is_hostile(
+    found: Found,
+) -> None:
     outcome = found.outcomes[BESIDE]
     assert outcome.state == "SENT_TO_OPENCAST"
     (ingest,) = outcome.ingests
@@ -142,7 +147,7 @@ def test_other_video_of_a_recording_is_ingested_when_one_is_hostile(found: Found
 
 
 def test_operators_are_mailed_when_a_video_is_hostile(found: Found, target: Target) -> None:
-    """The test also shows that the other attacks' tests would notice a mailed error."""
+    """The test also proves that the fixture `no_error_mail` can find a mailed error."""
     lines = list(log_lines(target.driver, found.since))
     errors = "\n".join(mailed(lines, mailed_pattern(target.driver)))
     for name in (NO_BYTES, BESIDE):

@@ -1,4 +1,4 @@
-"""Attacks with names: what Zoom, or somebody with its secret, calls recordings and files."""
+"""Attacks with hostile names of recordings and files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("no_error_mail")
 KEY = re.compile(
     r"[0-9]{11}/[0-9]{10}/[0-9]{3}-[\w()-]{1,100}-[A-Za-z0-9-]{1,64}\.(mp4|txt)", re.ASCII
 )
-"""An S3 key that leads nowhere else."""
+"""The only form that an S3 key may have."""
 
 HTML = b"<script>alert(1)</script>"
 LONG = "x" * 300_000
@@ -30,7 +30,7 @@ CHAT = {"file_type": "CHAT", "recording_type": "chat_file", "file_extension": "T
 
 @pytest.fixture(scope="module")
 def zoom(home: Path, movie: bytes) -> Iterator[Web]:
-    """Zoom's download host, whose files have hostile names."""
+    """Yield a server in place of Zoom's download host, whose files have hostile names."""
     with web_server(ensure_authority(home / "tls")) as web:
         for path in ("/video.mp4", "/page.html"):
             web.pages[path] = ranged(movie)
@@ -48,10 +48,10 @@ VIDEOS: dict[str, dict[str, Any]] = {
     "a view that climbs": {"recording_type": "active_speaker/../../x\u202e\u0000"},
     "an id that climbs": {"id": "../../../id"},
 }
-"""Fields of the one video of a recording."""
+"""Hostile fields of the only video of a recording."""
 
 ADDRESSES = {"a page": "/page.html", "a disposition that climbs": "/named"}
-"""Paths of downloads, whose names may decide the extension."""
+"""Paths of downloads whose hostile names could determine the extension."""
 
 ABOUT: dict[str, dict[str, Any]] = {
     "a uuid that climbs": {"uuid": f"//../..//{new_uuid()}?a=b#c&d"},
@@ -60,12 +60,12 @@ ABOUT: dict[str, dict[str, Any]] = {
     "a topic of characters that SQS refuses": {"topic": "\ufffe\uffff\x00"},
     "a topic of 300 KB": {"topic": LONG},
 }
-"""Fields of a recording with an honest video."""
+"""Hostile fields of a recording with an honest video."""
 
 
 @pytest.fixture(scope="module")
 def found(target: Target, zoom: Web, movie: bytes) -> dict[str, Outcome]:
-    """The outcomes of the recordings, by the names of the attacks."""
+    """Send the recordings, and return their outcomes by the names of the attacks."""
     size, url = len(movie), f"{zoom.url}/video.mp4"
     return outcomes(
         target,
@@ -82,7 +82,9 @@ def found(target: Target, zoom: Web, movie: bytes) -> dict[str, Outcome]:
 
 
 @pytest.mark.parametrize("name", [*VIDEOS, *ADDRESSES, *ABOUT, "a chat of HTML"])
-def test_file_stays_in_its_place_when_zoom_names(name: str, found: dict[str, Outcome]) -> None:
+def test_staged_file_has_a_safe_key_when_zoom_sends_a_hostile_name(
+    name: str, found: dict[str, Outcome]
+) -> None:
     outcome = found[name]
     assert outcome.state == "SENT_TO_OPENCAST", outcome.reason
     assert len(outcome.keys) == (2 if "chat" in name else 1)
@@ -92,14 +94,14 @@ def test_file_stays_in_its_place_when_zoom_names(name: str, found: dict[str, Out
 
 
 @pytest.mark.usefixtures("found")
-def test_no_file_is_staged_below_another_name(target: Target) -> None:
+def test_all_staged_files_have_safe_keys(target: Target) -> None:
     listed = target.driver.client("s3").list_objects_v2(Bucket=target.stack.names.bucket)
     assert listed["Contents"]
     assert [item["Key"] for item in listed["Contents"] if not KEY.fullmatch(item["Key"])] == []
 
 
-def test_event_is_taken_when_a_topic_has_300_kb(target: Target) -> None:
-    """An answer of 5xx would make Zoom send it again and again."""
+def test_webhook_event_is_accepted_when_its_topic_has_300_kb(target: Target) -> None:
+    """After an answer of 5xx, Zoom would send the webhook event again."""
     uid = new_uuid()
     event = encoded(started(uid, topic=LONG))
     assert target.send(to_webhook(event, target.zoom_secret)).status == 204
@@ -118,12 +120,14 @@ INGESTS = {
 
 
 @pytest.mark.parametrize("name", INGESTS)
-def test_ingest_is_refused_when_it_names(name: str, target: Target) -> None:
+def test_ingest_request_is_refused_when_its_uuid_names_no_recording(
+    name: str, target: Target
+) -> None:
     uuid, status = INGESTS[name]
     target.fails(to_ingest({"uuid": uuid}), status)
 
 
-def test_ingest_is_taken_when_it_names_a_recording(target: Target) -> None:
+def test_ingest_request_is_accepted_when_its_uuid_names_a_recording(target: Target) -> None:
     recording = target.stack.lecture(scheduled=False)
     assert target.send(to_ingest({"uuid": recording.uuid})).status == 200
     target.stack.await_state(recording, "IGNORED", "No opencast series match")
@@ -138,6 +142,6 @@ SERIES = {
 
 
 @pytest.mark.parametrize("name", SERIES)
-def test_ingest_is_refused_when_its_series_is_no_id(name: str, target: Target) -> None:
+def test_ingest_request_is_refused_when_its_series_is_no_id(name: str, target: Target) -> None:
     target.fails(to_ingest({"uuid": new_uuid(), "oc_series_id": SERIES[name]}), 400)
     target.fails(to_ingest({"uuid": new_uuid(), "oc_series_id": "20260112345"}), 404)

@@ -1,4 +1,4 @@
-"""Attacks by a hostile Opencast, or by a proxy before it: answers to an ingest."""
+"""Attacks with hostile answers to an ingest, of Opencast or of a proxy before Opencast."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FUNCTION_SECONDS = 300
 
 
 def bomb(levels: int = 9) -> bytes:
-    """Return XML whose entities expand to 10^levels words."""
+    """Return XML whose entities expand to 10 to the power of `levels` words."""
     entities = ['<!ENTITY a0 "workflow">']
     entities += [f'<!ENTITY a{level} "{f"&a{level - 1};" * 10}">' for level in range(1, levels + 1)]
     return f'<?xml version="1.0"?><!DOCTYPE w [{"".join(entities)}]><w>&a{levels};</w>'.encode()
@@ -40,7 +40,7 @@ XML: Mapping[str, bytes] = {
     "100,000 elements in each other": b"<a>" * DEEP + b"</a>" * DEEP,
     "no XML": b"<html>",
 }
-"""Answers of Opencast to an ingest."""
+"""Hostile answers of Opencast to an ingest."""
 
 HONEST = "a workflow"
 WORKFLOW = b'<ns3:workflow xmlns:ns3="http://workflow.opencastproject.org" id="1601"/>'
@@ -49,7 +49,10 @@ LATER = "asks again at"
 
 @dataclass
 class Opencast:
-    """An Opencast without events, that also serves a video. `xml` are its answers by uuid."""
+    """A stand-in for Opencast, without events, which also serves a video.
+
+    `xml` are the answers to ingests, by the uuid of the recording.
+    """
 
     movie: bytes
     xml: dict[str, bytes] = field(default_factory=dict)
@@ -69,7 +72,7 @@ class Opencast:
 
 @pytest.fixture(scope="module")
 def rows(home: Path, target: Target, movie: bytes) -> Iterator[dict[str, Mapping[str, object]]]:
-    """The rows of the recordings by the names of the attacks, once each ingest was answered."""
+    """Yield the status rows by the names of the attacks, after each ingest was answered."""
     opencast = Opencast(movie=movie)
     with served(opencast.answer, ensure_authority(home / "tls")) as port:
         url = f"https://127.0.0.1:{port}"
@@ -90,7 +93,7 @@ def rows(home: Path, target: Target, movie: bytes) -> Iterator[dict[str, Mapping
 
 
 def await_answer(target: Target, sent: Sent) -> Mapping[str, object]:
-    """Wait until the uploader has read Opencast's answer, and return the row."""
+    """Wait until the uploader has read Opencast's answer, and return the status row."""
 
     def look() -> Mapping[str, object] | None:
         row = target.row_of(sent.uuid)
@@ -101,7 +104,7 @@ def await_answer(target: Target, sent: Sent) -> Mapping[str, object]:
 
 
 @pytest.mark.parametrize("name", XML)
-def test_uploader_takes_the_outcome_as_unknown_when_opencast_answers_with_hostile_xml(
+def test_outcome_of_an_ingest_is_unknown_when_opencast_answers_with_hostile_xml(
     name: str, rows: dict[str, Mapping[str, object]]
 ) -> None:
     row = rows[name]
@@ -109,7 +112,7 @@ def test_uploader_takes_the_outcome_as_unknown_when_opencast_answers_with_hostil
     assert str(row["reason"]).startswith("Opencast's answer to the ingest ")
 
 
-def test_uploader_has_ingested_a_recording_when_opencast_answers_with_a_workflow(
+def test_recording_is_ingested_when_opencast_answers_with_a_workflow(
     rows: dict[str, Mapping[str, object]],
 ) -> None:
     assert rows[HONEST]["pipeline_state"] == "SENT_TO_OPENCAST"
@@ -117,7 +120,7 @@ def test_uploader_has_ingested_a_recording_when_opencast_answers_with_a_workflow
 
 @pytest.fixture(scope="module", autouse=True)
 def _no_file_is_read(target: Target) -> Iterator[None]:
-    """Assert after the attacks that no log has what an entity would have brought."""
+    """Assert after the attacks that no log contains the file that an XML entity names."""
     since = now_in_ms()
     yield
     assert "root:" not in "\n".join(log_lines(target.driver, since))

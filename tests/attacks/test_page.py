@@ -1,4 +1,4 @@
-"""Attacks on the page and its viewers, over HTTP: scripts in texts, frames, foreign pages."""
+"""Attacks on the status page and its viewers: scripts in texts, frames, foreign pages."""
 
 from __future__ import annotations
 
@@ -35,14 +35,16 @@ ORIGINS = ("https://evil.example", "null", "http://localhost", "https://zoom.us.
 
 
 def page(target: Target, query: str = "", **headers: str) -> Answer:
-    """Get the page."""
+    """Return the answer with the status page."""
     probe = Probe(path=f"{STAGE}/{query}", method="GET", headers=headers)
     return target.fails(probe, 200)
 
 
 @pytest.mark.parametrize("name", TOPICS)
-def test_topic_stays_json_and_out_of_the_page_when_it_is_hostile(name: str, target: Target) -> None:
-    """A browser's test (tests/browser) shows that the page makes text of it."""
+def test_hostile_topic_is_sent_as_json_and_not_in_the_status_page(
+    name: str, target: Target
+) -> None:
+    """Tests in tests/browser check that the page shows the topic as text."""
     meeting, uid = target.stack.new_meeting(), new_uuid()
     event = encoded(started(uid, id=meeting, topic=TOPICS[name]))
     assert target.send(to_webhook(event, target.zoom_secret)).status == 204
@@ -53,7 +55,7 @@ def test_topic_stays_json_and_out_of_the_page_when_it_is_hostile(name: str, targ
     assert TOPICS[name] not in page(target).body
 
 
-def test_page_repeats_nothing_of_its_address(target: Target) -> None:
+def test_status_page_repeats_nothing_of_its_url(target: Target) -> None:
     plain = page(target)
     for query in ("?q=<script>", "?meeting_id=%3Cscript%3E", "?callback=alert", "?lang=../../x"):
         answer = page(target, query)
@@ -63,7 +65,7 @@ def test_page_repeats_nothing_of_its_address(target: Target) -> None:
         )
 
 
-def test_page_runs_its_own_script_only_and_in_no_frame(target: Target) -> None:
+def test_status_page_allows_only_its_own_script_and_no_frame(target: Target) -> None:
     answer = page(target)
     policy = {
         part.partition(" ")[0]: part.partition(" ")[2]
@@ -85,7 +87,7 @@ def test_page_runs_its_own_script_only_and_in_no_frame(target: Target) -> None:
 
 @pytest.mark.parametrize("origin", ORIGINS)
 def test_page_of_another_origin_reads_no_status(origin: str, target: Target) -> None:
-    """Without CORS headers a browser keeps the answer from the page."""
+    """Without CORS headers, a browser hides the answer from a page of another origin."""
     asked = to_status("meeting_id=1").having(origin=origin)
     for probe in (asked, asked.at(f"{STAGE}/")):
         answer = target.fails(probe, 200)

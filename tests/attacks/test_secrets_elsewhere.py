@@ -1,4 +1,4 @@
-"""Attacks that use a secret at another door than its own."""
+"""Attacks with a secret that the pipeline uses, but not for this kind of request."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ HELP = {
 
 @pytest.fixture(scope="module")
 def target(target: Target) -> Iterator[Target]:
-    """The stack with a token for the schedule's updates."""
+    """Yield the stack with a token for updates of the schedule."""
     driver = target.driver
     names, ssm = Names(driver.state.stack_name), driver.client("ssm")
     path = names.secret(SCHEDULE)
@@ -70,7 +70,9 @@ def others(*own: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", others(ZOOM, PIPELINE))
-def test_webhook_refuses_another_secret_as_zooms(name: str, target: Target) -> None:
+def test_webhook_refuses_an_event_of_zoom_that_is_signed_with_another_secret(
+    name: str, target: Target
+) -> None:
     uid = new_uuid()
     body = encoded(started(uid))
     target.fails(to_webhook(body, target.secrets[name]), *WRONGLY_SIGNED)
@@ -79,8 +81,10 @@ def test_webhook_refuses_another_secret_as_zooms(name: str, target: Target) -> N
 
 
 @pytest.mark.parametrize("name", others(PIPELINE))
-def test_webhook_refuses_another_secret_as_the_pipelines_key(name: str, target: Target) -> None:
-    """The honest request lacks its files: it gets a row that says so, and starts no ingest."""
+def test_webhook_refuses_an_event_of_the_pipeline_that_is_signed_with_another_secret(
+    name: str, target: Target
+) -> None:
+    """The honest request lacks files, so it writes only a failed row and starts no ingest."""
     zip_id = f"on-demand-{new_uuid()}"
     about = started(new_uuid())["payload"]["object"]
     content = {
@@ -94,19 +98,21 @@ def test_webhook_refuses_another_secret_as_the_pipelines_key(name: str, target: 
 
 
 @pytest.mark.parametrize("name", others(SLACK))
-def test_slack_function_refuses_another_secret_as_slacks(name: str, target: Target) -> None:
+def test_slack_function_refuses_a_command_that_is_signed_with_another_secret(
+    name: str, target: Target
+) -> None:
     target.fails(to_slack(HELP, target.secrets[name]), 401)
     assert target.send(to_slack(HELP, target.slack_secret)).status == 200
 
 
-def test_slack_function_refuses_a_command_that_is_signed_in_zooms_way(target: Target) -> None:
+def test_slack_function_refuses_a_command_that_is_signed_as_zoom_signs(target: Target) -> None:
     honest = to_slack(HELP, target.slack_secret)
     in_zooms_way = to_webhook(honest.body, target.zoom_secret).headers
     target.fails(replace(honest, headers=in_zooms_way), 401)
     assert target.send(honest).status == 200
 
 
-def test_webhook_refuses_an_event_that_slack_has_signed(target: Target) -> None:
+def test_webhook_refuses_an_event_that_is_signed_as_slack_signs(target: Target) -> None:
     uid = new_uuid()
     honest = to_webhook(encoded(started(uid)), target.zoom_secret)
     signed = to_slack(honest.body, target.slack_secret).headers
@@ -120,7 +126,7 @@ def test_webhook_refuses_an_event_that_slack_has_signed(target: Target) -> None:
 
 
 def update(headers: Mapping[str, str]) -> Probe:
-    """Return a request to update the schedule."""
+    """Return a request for an update of the schedule."""
     return Probe(path=f"{STAGE}/schedule_update", headers=headers)
 
 
@@ -146,20 +152,20 @@ CARRIED = [
 
 
 def token(probe: Probe) -> str:
-    """Return the token that an honest update carries."""
+    """Return the token in an honest request for an update."""
     return probe.headers["x-schedule-token"]
 
 
 @pytest.fixture(scope="module")
 def sheet(target: Target) -> Spreadsheet:
-    """A sheet with a class that the schedule lacks."""
+    """Return a sheet with a scheduled class that the schedule lacks."""
     sheet = Spreadsheet(target.driver)
     sheet.fill([HEADER, row()], [HEADER])
     return sheet
 
 
 @pytest.mark.parametrize("attack", CARRIED, ids=str)
-def test_schedule_update_refuses_its_token_when_it_is_in_another_place_or_form(
+def test_schedule_update_refuses_its_token_in_another_place_or_form(
     attack: Attack, target: Target
 ) -> None:
     target.withstands(attack, update({"x-schedule-token": target.secrets[SCHEDULE]}))

@@ -1,4 +1,4 @@
-"""Attacks by a weak setting: an update of the running stack refuses it."""
+"""Attacks by weak settings, which an update of the running stack refuses."""
 
 from __future__ import annotations
 
@@ -37,14 +37,16 @@ WEAK: Mapping[str, Mapping[str, str]] = {
 
 @pytest.fixture(scope="module")
 def settings(operator: Operator, target: Target) -> dict[str, str]:
-    """The running stack's settings, with which an update succeeds."""
+    """Return the running stack's settings, with which an update succeeds."""
     settings = dict(operator.environment)
     assert load(settings, None).stack_name == target.stack.name
     return settings
 
 
 @pytest.mark.parametrize("name", WEAK)
-def test_update_is_refused_when_a_setting_is_weak(name: str, settings: dict[str, str]) -> None:
+def test_stack_update_is_refused_when_a_setting_is_weak(
+    name: str, settings: dict[str, str]
+) -> None:
     with pytest.raises(SettingsError, match="is weak: ") as refused:
         load({**settings, **WEAK[name]}, None)
     secrets = [value for setting, value in WEAK[name].items() if "TOKEN" in setting and value]
@@ -52,7 +54,7 @@ def test_update_is_refused_when_a_setting_is_weak(name: str, settings: dict[str,
 
 
 @pytest.mark.parametrize("name", WEAK)
-def test_update_is_accepted_when_it_names_the_weak_setting(
+def test_stack_update_is_accepted_when_the_operator_names_the_weak_setting(
     name: str, settings: dict[str, str]
 ) -> None:
     changes = WEAK[name]

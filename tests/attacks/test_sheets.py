@@ -1,4 +1,4 @@
-"""Attacks by an editor of the sheet, or by whoever writes what stands in its cells."""
+"""Attacks by people who edit the Google Sheet or write texts that get into its cells."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from tests.e2e.spreadsheet import HEADER, Spreadsheet, row
 pytestmark = pytest.mark.usefixtures("no_error_mail")
 
 MOST_SECONDS = 15.0
-"""Longest time of an update on a busy machine. API Gateway gives up after 29 s."""
+"""Longest allowed time of an update, also on a busy machine. API Gateway gives up after 29 s."""
 
 REPEATS = 6
-"""Each hostile row stands in the sheet so many times."""
+"""Number of copies of a hostile row in the sheet."""
 
 OTHER = "https://zoom.us/j/81000000002"
 
 
 def hostile(**changes: Any) -> list[Any]:
-    """Return a row of another meeting than the honest one."""
+    """Return a row, with changed cells, of another meeting than that of the honest row."""
     return row(changes.pop("link", OTHER), **changes)
 
 
@@ -50,17 +50,17 @@ HOSTILE: Mapping[str, Sequence[Any]] = {
     "control characters": hostile(course="\x00\x1b[31m\x7f", day="M\x00"),
     "10,000 columns": [*hostile(), *["<script>"] * 10_000],
 }
-"""Rows of another meeting, whose classes have to be clean or left out."""
+"""Hostile rows of another meeting. An update has to clean or skip each row."""
 
 
 def update(target: Target) -> Answer:
-    """Ask for an update of the schedule."""
+    """Request an update of the schedule, and return the answer."""
     return target.send(Probe(path=f"{STAGE}/schedule_update"))
 
 
 @pytest.fixture(scope="module")
 def sheet(target: Target) -> Spreadsheet:
-    """A sheet with one honest class, which the schedule has."""
+    """Return a sheet with one honest row, after an update of the schedule."""
     target.driver.table("schedule").delete_item(Key={"zoom_series_id": IMPORT_LOCK})
     sheet = Spreadsheet(target.driver)
     sheet.fill([HEADER, HONEST], [HEADER])
@@ -70,7 +70,7 @@ def sheet(target: Target) -> Spreadsheet:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_update_takes_only_what_is_clean_when_rows_are_hostile(
+def test_schedule_update_takes_only_clean_values_when_rows_are_hostile(
     name: str, target: Target, sheet: Spreadsheet
 ) -> None:
     sheet.fill([HEADER, HONEST, *[HOSTILE[name]] * REPEATS], [HEADER])
@@ -102,7 +102,7 @@ FORMULAS = (
 )
 
 
-def test_saved_schedule_holds_no_formula(
+def test_saved_schedule_contains_no_formula(
     target: Target, sheet: Spreadsheet, tmp_path: Path
 ) -> None:
     rows = [row(course=f"'{text}", day=day) for text, day in zip(FORMULAS, "MTWRF", strict=True)]
@@ -118,7 +118,9 @@ def test_saved_schedule_holds_no_formula(
     assert f"'{FORMULAS[0]}" in saved
 
 
-def test_sheet_of_20_001_rows_changes_nothing(target: Target, sheet: Spreadsheet) -> None:
+def test_schedule_update_changes_nothing_when_a_sheet_has_20_001_rows(
+    target: Target, sheet: Spreadsheet
+) -> None:
     before = sheet.scheduled()
     sheet.fill([HEADER, *[["x"]] * 20_001], [HEADER])
     assert update(target).status == 422

@@ -25,12 +25,12 @@ OLD_SECONDS = 301
 
 
 def restamped(stamp: str) -> Callable[[Probe], Probe]:
-    """Return a change of the timestamp after the signature was made."""
+    """Return a change of the timestamp that keeps the signature."""
     return lambda probe: probe.having(x_zm_request_timestamp=stamp)
 
 
 def resigned(change: Callable[[str], str | None]) -> Callable[[Probe], Probe]:
-    """Return a change of the signature's text."""
+    """Return a change of the signature. If `change` returns None, the signature is removed."""
     return lambda probe: probe.having(x_zm_signature=change(probe.headers[SIGNATURE]))
 
 
@@ -95,7 +95,7 @@ CHANGED = [
 
 @pytest.fixture
 def uuid() -> str:
-    """The uuid of a recording that nobody knows."""
+    """Return a new uuid, which no recording has."""
     return new_uuid()
 
 
@@ -152,7 +152,7 @@ FORGERIES = [
 
 
 @pytest.mark.parametrize("forgery", FORGERIES, ids=str)
-def test_webhook_refuses_an_event_when_its_signature_is_made(
+def test_webhook_refuses_an_event_when_its_signature_is_forged(
     forgery: Forgery, uuid: str, target: Target
 ) -> None:
     honest = to_webhook(encoded(started(uuid)), target.zoom_secret)
@@ -166,11 +166,11 @@ def test_webhook_refuses_an_event_when_its_signature_is_made(
 @pytest.mark.parametrize(
     "seconds", [-OLD_SECONDS, -86_400, OLD_SECONDS, 86_400], ids="replay old later future".split()
 )
-def test_webhook_refuses_an_event_that_was_signed_at_another_time(
+def test_webhook_refuses_an_event_that_was_signed_over_five_minutes_ago_or_ahead(
     seconds: int, uuid: str, target: Target
 ) -> None:
     body, now = encoded(started(uuid)), time.time()
-    # A second more: the request takes some time.
+    # Two seconds make up for the duration of the request.
     when = now + seconds + (2 if seconds > 0 else 0)
     target.fails(to_webhook(body, target.zoom_secret, at=when), 401)
     late = to_webhook(body, target.zoom_secret, at=time.time() - OLD_SECONDS + 60)
@@ -187,12 +187,12 @@ def test_replay_within_five_minutes_writes_no_second_row(uuid: str, target: Targ
     again = target.row_of(uuid)
     assert again["pipeline_state"] == row["pipeline_state"]
     times = EventsTable(target.driver.table("recording-events"), utc_now).of(uuid)
-    # A repeat is noted again, which opens no second interval (`recording.pauses`).
+    # The table may have the event twice, but a repeat opens no interval (`recording.pauses`).
     assert times
     assert all(event == times[0] for event in times)
 
 
-def test_webhook_takes_an_event_during_a_flood_of_forged_ones(uuid: str, target: Target) -> None:
+def test_webhook_accepts_an_event_of_zoom_after_20_forged_events(uuid: str, target: Target) -> None:
     honest = to_webhook(encoded(started(uuid)), target.zoom_secret)
     for number in range(20):
         target.fails(honest.having(x_zm_signature=f"v0={number:064x}"), *WRONGLY_SIGNED)
@@ -201,12 +201,12 @@ def test_webhook_takes_an_event_during_a_flood_of_forged_ones(uuid: str, target:
 
 
 def challenge(token: object) -> bytes:
-    """Return the body of Zoom's challenge."""
+    """Return the body of Zoom's challenge with a token."""
     return encoded({"event": "endpoint.url_validation", "payload": {"plainToken": token}})
 
 
-def test_challenge_signs_no_event_for_an_attacker(uuid: str, target: Target) -> None:
-    """Whoever replays a challenge with a token of their own must not get an event's signature."""
+def test_answer_to_a_challenge_contains_no_signature_of_an_event(uuid: str, target: Target) -> None:
+    """An attacker must not get the signature of an event by a challenge with the event as token."""
     stamp = str(int(time.time()))
     forged = encoded(started(uuid))
     token = signed(stamp, forged).decode()
@@ -222,7 +222,7 @@ def test_challenge_signs_no_event_for_an_attacker(uuid: str, target: Target) -> 
     ["", "a" * 129, "a b", "a:b", "a\nb", "ä", ["a"], {"a": 1}, None, 7],
     ids="empty long blank colon line letter list object null number".split(),
 )
-def test_challenge_is_refused_when_its_token_is_not_of_zooms_kind(
+def test_challenge_is_refused_when_its_token_has_another_form_than_tokens_of_zoom(
     token: object, target: Target
 ) -> None:
     target.fails(to_webhook(challenge(token), target.zoom_secret), 400)

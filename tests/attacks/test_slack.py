@@ -1,4 +1,4 @@
-"""Attacks by way of Slack: forged requests, other people and places, buttons with other values."""
+"""Attacks through Slack: forged requests, other users and channels, and changed buttons."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ OLD_SECONDS = 302
 
 @pytest.fixture(scope="module")
 def hooks(home: Path) -> Iterator[Web]:
-    """A host that the pipeline takes for Slack's, and that gets its messages."""
+    """Yield a server that the pipeline takes for Slack's host and sends messages to."""
     with web_server(ensure_authority(home / "tls")) as web:
         yield web
 
 
 @pytest.fixture(scope="module")
 def meeting(target: Target) -> int:
-    """A meeting with a recording, whose topic only members of the group may read."""
+    """Return a meeting with a recording whose topic only members of the group may read."""
     meeting = target.stack.new_meeting()
     put_row(target.stack, meeting, topic=TOPIC)
     await_process(target.stack)
@@ -42,7 +42,7 @@ def meeting(target: Target) -> int:
 
 
 def command(meeting: int, **changes: str) -> dict[str, str]:
-    """Return the form of a command, typed by a member of the group in the right channel."""
+    """Return the form of a Slack command of a member of the group in the right channel."""
     return {
         "command": "/zip",
         "text": str(meeting),
@@ -56,7 +56,7 @@ def command(meeting: int, **changes: str) -> dict[str, str]:
 
 
 def show(target: Target, form: Mapping[str, str]) -> str:
-    """Send a rightly signed command that has to write nothing. Return the answer's text."""
+    """Send a rightly signed command, assert that it writes nothing, and return the answer."""
     answer = target.fails(to_slack(form, target.slack_secret), 200)
     return answer.body
 
@@ -107,7 +107,7 @@ def test_slack_refuses_a_command_when_it_is_not_signed_as_slack_does(
 
 
 @pytest.mark.parametrize("seconds", [-OLD_SECONDS, OLD_SECONDS], ids=["old", "future"])
-def test_slack_refuses_a_command_that_was_signed_at_another_time(
+def test_slack_refuses_a_command_that_was_signed_over_five_minutes_ago_or_ahead(
     seconds: int, target: Target, meeting: int
 ) -> None:
     probe = to_slack(command(meeting), target.slack_secret, at=time.time() + seconds)
@@ -144,7 +144,7 @@ STRANGERS: Mapping[str, dict[str, str]] = {
         "channel_name": "ZIP",
     },
 }
-"""People and places that may not see an answer, though Slack has signed the command."""
+"""Users and channels that may not see an answer, although Slack has signed the command."""
 
 
 @pytest.mark.parametrize("name", STRANGERS)
@@ -168,14 +168,16 @@ TYPED = (
 
 
 @pytest.mark.parametrize("text", TYPED, ids=lambda text: text[:20])
-def test_answer_repeats_nothing_that_is_typed(text: str, target: Target, meeting: int) -> None:
+def test_slack_answer_repeats_nothing_of_the_typed_text(
+    text: str, target: Target, meeting: int
+) -> None:
     shown = show(target, command(meeting, text=text))
     assert "That is no Zoom meeting number" in shown
     assert text not in shown
 
 
 def press(hooks: Web, name: str, value: object, **changes: Any) -> dict[str, str]:
-    """Return the form of a press, whose result goes to the path `name`."""
+    """Return the form of a press of a button whose result goes to the path `name`."""
     content = {
         "type": "block_actions",
         "user": {"id": PRODUCER},
@@ -188,7 +190,7 @@ def press(hooks: Web, name: str, value: object, **changes: Any) -> dict[str, str
 
 
 def result(target: Target, hooks: Web, value: object, **changes: Any) -> str:
-    """Press a button that has a value, and return the message that comes of it."""
+    """Press a button with a value, and return the message that the press causes."""
     name = f"hook-{len(hooks.seen)}"
     hooks.pages[f"/{name}"] = Answer(200)
     probe = to_slack(press(hooks, name, value, **changes), target.slack_secret)
@@ -201,7 +203,7 @@ def result(target: Target, hooks: Web, value: object, **changes: Any) -> str:
 
 
 def button(meeting: object, **changes: object) -> str:
-    """Return a button's value with other fields."""
+    """Return the value of a button for a meeting, with changed fields."""
     honest = msgspec.json.decode(write_button(1, Window()))
     return encoded({**honest, "mid": meeting, **changes}).decode()
 
@@ -223,7 +225,7 @@ TAMPERED: Mapping[str, Any] = {
 
 
 @pytest.mark.parametrize("name", TAMPERED)
-def test_press_shows_nothing_when_the_button_was_tampered_with(
+def test_press_shows_nothing_when_the_value_of_the_button_was_changed(
     name: str, target: Target, hooks: Web, meeting: int
 ) -> None:
     shown = result(target, hooks, TAMPERED[name](meeting))
@@ -231,24 +233,26 @@ def test_press_shows_nothing_when_the_button_was_tampered_with(
     assert TOPIC not in shown
 
 
-def test_press_shows_nothing_to_a_stranger(target: Target, hooks: Web, meeting: int) -> None:
+def test_press_shows_nothing_to_strangers_or_in_other_channels(
+    target: Target, hooks: Web, meeting: int
+) -> None:
     assert TOPIC in result(target, hooks, button(meeting))
     assert TOPIC not in result(target, hooks, button(meeting), user={"id": STRANGER})
     elsewhere = {"id": "C0GENERAL", "name": "general"}
     assert TOPIC not in result(target, hooks, button(meeting), channel=elsewhere)
 
 
-def test_replay_of_a_command_only_shows_the_same_again(target: Target, meeting: int) -> None:
+def test_replayed_slack_command_shows_the_same_answer_again(target: Target, meeting: int) -> None:
     probe = to_slack(command(meeting), target.slack_secret)
     first, second = target.fails(probe, 200), target.fails(probe, 200)
     assert first.body == second.body
     assert TOPIC in first.body
 
 
-def test_caller_from_outside_cannot_pretend_to_be_the_function_itself(
+def test_slack_function_refuses_a_request_that_imitates_its_own_invocation(
     target: Target, meeting: int
 ) -> None:
-    """The function invokes itself with `slack_asked`, which needs no signature."""
+    """The function's invocation of itself has the field `slack_asked` and no signature."""
     asked = {"slack_asked": {"type": "command", **command(meeting)}}
     for probe in (
         Probe(path="/live/slack", body=encoded(asked)),

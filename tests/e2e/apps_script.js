@@ -1,4 +1,4 @@
-// What Google Apps Script gives a sheet's script, as far as ours uses it, and as strict.
+// The part of Google Apps Script that our sheet's script uses, as strict as Google's.
 // stdin: {"script", "properties"}. stdout: {"menu", "item", "shown", "asked"}.
 'use strict';
 const { execFileSync } = require('child_process');
@@ -8,7 +8,7 @@ const { script, properties } = JSON.parse(require('fs').readFileSync(0, 'utf8'))
 const seen = { menu: '', item: '', shown: [], asked: [] };
 const actions = {};
 const OPTIONS = new Set(['method', 'headers', 'muteHttpExceptions', 'followRedirects']);
-// UrlFetchApp waits for its answer, which Node's own fetch can't.
+// UrlFetchApp is synchronous, but Node's fetch isn't, so a child process makes the request.
 const FETCH = `
   const [url, options] = JSON.parse(require('fs').readFileSync(0, 'utf8'));
   fetch(url, options).then(async (answer) => {

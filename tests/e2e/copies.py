@@ -11,11 +11,11 @@ from tests.e2e import deployed
 from tests.e2e.stack import FAILED, Stack
 
 SECONDS = 120.0
-"""Longest wait for the copy of a large file, also where a stack's other waits are shorter."""
+"""Longest wait for the copy of a large file, in seconds. A stack's other waits may be shorter."""
 
 
 def mended_file(stack: Stack) -> None:
-    """A copied file is no MP4; another request copies it again."""
+    """Check that another request copies a file again whose first copy was no MP4."""
     recording = stack.lecture()
     (file,) = recording.wanted()
     # The first request asks for the file's size only.
@@ -36,7 +36,7 @@ def mended_file(stack: Stack) -> None:
 
 
 def broken_connection(stack: Stack) -> None:
-    """The connection breaks and the URL expires during a copy, which continues where it was."""
+    """Check that a copy continues where it was after its connection broke and its URL expired."""
     stack = replace(stack, seconds=SECONDS)
     recording = stack.lecture(padding=40 * MIB)
     (file,) = recording.wanted()
@@ -54,11 +54,11 @@ def broken_connection(stack: Stack) -> None:
 
 
 def changed_source(stack: Stack) -> None:
-    """The file changes in Zoom during its copy: the copy has the bytes of the new file only."""
+    """Check that a copy has only bytes of the new file when the file changes in Zoom meanwhile."""
     stack = replace(stack, seconds=SECONDS)
     recording = stack.lecture(padding=40 * MIB)
     (old,) = recording.wanted()
-    # The first request asks for the size; the next six get parts of the old file.
+    # The first request asks for the size. The next six requests get parts of the old file.
     stack.driver.trouble_zoom(kind="changed", where="cdn", file_id=old.id, skip=7)
     stack.send_completed(recording)
     stack.await_state(recording, "SENT_TO_OPENCAST")
@@ -73,7 +73,7 @@ def changed_source(stack: Stack) -> None:
 
 
 def resumed_copy(stack: Stack) -> None:
-    """The function's process is killed during a copy: the next delivery copies the rest only."""
+    """Check that the next delivery copies only the rest after the function's process is killed."""
     stack = replace(stack, seconds=SECONDS)
     driver = stack.driver
     recording = stack.lecture(padding=40 * MIB)
@@ -98,10 +98,10 @@ def resumed_copy(stack: Stack) -> None:
 
 
 def continued_copy(stack: Stack) -> None:
-    """A copy takes longer than one invocation: the next ones continue it, and the row says so."""
+    """Check that further invocations continue a long copy, and that the status row says so."""
     stack = replace(stack, seconds=SECONDS)
     driver = stack.driver
-    # Two of six parts at once take three seconds; there is no time for the next two.
+    # Two of six parts take three seconds together, so no time is left for the next two.
     recording = stack.lecture(padding=28 * MIB, bytes_per_second=SMALLEST // 3)
     (file,) = recording.wanted()
     reasons: list[str] = []
@@ -114,7 +114,7 @@ def continued_copy(stack: Stack) -> None:
 
     before = stack.message_count("download-dlq")
     with (
-        # On a busy machine an invocation may time out before its first part.
+        # On a busy machine, an invocation may time out before its first part.
         deployed.visible_again_after(driver, "download", 20),
         deployed.limited(driver, stack.downloader, seconds=12, DOWNLOAD_CONNECTIONS="2"),
     ):

@@ -1,4 +1,4 @@
-"""Changes to the deployed functions, roles, queues and API, which tests make and take back."""
+"""Changes to the deployed functions, roles, queues and API during a test."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ALIAS = "live"
 def cold_start(driver: Driver, function: str, **changes: Any) -> None:
     """Publish a new version behind the alias, so that the next invocation is a cold start.
 
-    `changes` of the configuration, named as in Lambda's API, go into the new version.
+    The new version has the `changes` of the configuration, which are named as in Lambda's API.
     """
     client = driver.client("lambda")
     before = client.get_function_configuration(FunctionName=function).get("Description", "")
@@ -31,7 +31,7 @@ def cold_start(driver: Driver, function: str, **changes: Any) -> None:
 
 @contextmanager
 def limited(driver: Driver, function: str, seconds: int, **settings: str) -> Iterator[None]:
-    """Give a function another timeout in seconds, and some other `settings`."""
+    """Give a function another timeout in seconds and other settings, and restore both later."""
     client = driver.client("lambda")
     found = client.get_function_configuration(FunctionName=function)
     usual = {"Timeout": found["Timeout"], "Environment": found["Environment"]}
@@ -47,7 +47,7 @@ def limited(driver: Driver, function: str, seconds: int, **settings: str) -> Ite
 
 @contextmanager
 def at_once(driver: Driver, function: str, number: int) -> Iterator[None]:
-    """Let a queue start at most `number` processes of a function: each cold start takes seconds."""
+    """Limit a function's processes to `number` for a time, because cold starts are slow."""
     client = driver.client("lambda")
     mappings = client.list_event_source_mappings(FunctionName=f"{function}:{ALIAS}")
     (mapping,) = mappings["EventSourceMappings"]
@@ -63,7 +63,7 @@ def at_once(driver: Driver, function: str, number: int) -> Iterator[None]:
 
 @contextmanager
 def visible_again_after(driver: Driver, queue: str, seconds: int) -> Iterator[None]:
-    """Set a queue's visibility timeout in the block, and restore it afterwards."""
+    """Set a queue's visibility timeout to `seconds`, and restore the timeout afterwards."""
     sqs, url, name = driver.client("sqs"), driver.queue_url(queue), "VisibilityTimeout"
     usual = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name]
     sqs.set_queue_attributes(QueueUrl=url, Attributes={name: str(seconds)})
@@ -75,7 +75,7 @@ def visible_again_after(driver: Driver, queue: str, seconds: int) -> Iterator[No
 
 @contextmanager
 def address_refused(driver: Driver) -> Iterator[None]:
-    """Remove this machine's address from the addresses that the API's policy allows."""
+    """Remove this machine's address from the API's policy, and restore the policy afterwards."""
     api = driver.client("apigateway")
     (found,) = [item for item in api.get_rest_apis()["items"] if "policy" in item]
     policy = found["policy"]
@@ -95,7 +95,7 @@ def address_refused(driver: Driver) -> Iterator[None]:
 
 
 def kill(driver: Driver, function: str, endpoint: str = "") -> int:
-    """Kill every process in which the local cloud runs a function. Return their number.
+    """Kill every process in which the local cloud runs a function, and return the number.
 
     `endpoint` is the address at which the function calls AWS, if it isn't the cloud's own.
     """
@@ -127,7 +127,7 @@ def policy_of(driver: Driver, function: str) -> dict[str, Any]:
 
 @contextmanager
 def without_grant(driver: Driver, function: str, action: str, resource: str) -> Iterator[None]:
-    """Remove one grant from a function's role."""
+    """Remove one grant from a function's role, and restore the grant afterwards."""
     iam, role = driver.client("iam"), _role(driver, function)
     document = _policy(driver, role)
 

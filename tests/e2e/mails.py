@@ -1,4 +1,4 @@
-"""Harness of the alerts: the mails that a local stack has sent."""
+"""Harness of the alerts that a local stack sends as mails."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def mails(stack: Stack, text: str) -> list[Message]:
 
 
 def await_mail(stack: Stack, text: str, number: int = 1) -> tuple[str, str]:
-    """Wait for the `number`th mail that contains `text`. Return its subject and body."""
+    """Wait for the `number`th mail that contains `text`, and return its subject and body."""
 
     def look() -> list[Message]:
         found = mails(stack, text)
@@ -35,14 +35,14 @@ def await_mail(stack: Stack, text: str, number: int = 1) -> tuple[str, str]:
 
 
 def forget_faults(stack: Stack) -> None:
-    """Delete all known faults, so that the next failure is mailed at once."""
+    """Delete all known faults, so that the next fault is mailed at once."""
     faults = stack.driver.table("notification-faults")
     for row in faults.scan(ConsistentRead=True)["Items"]:
         faults.delete_item(Key={"fault": row["fault"]})
 
 
 def mailed_failure(stack: Stack) -> None:
-    """A failure is mailed with its recording; two repeats come as one mail with their number."""
+    """Check that a failure is mailed with its recording, and two repeats as one mail."""
     forget_faults(stack)
     recording = stack.lecture(scheduled=False, topic="Oceans")
     stack.request_ingest(recording, "nowhere")
@@ -61,7 +61,7 @@ def mailed_failure(stack: Stack) -> None:
 
     [fault] = stack.wait(repeated, "The count of two repeats")
     assert len(mails(stack, recording.uuid)) == 1
-    # End the quiet time now, and invoke the function as its schedule does.
+    # The test can't wait for the end of the quiet time and the next scheduled invocation.
     ended = {"UpdateExpression": "SET quiet_until = :now", "ExpressionAttributeValues": {":now": 0}}
     faults.update_item(Key={"fault": fault}, **ended)
     invoked = stack.driver.client("lambda").invoke(

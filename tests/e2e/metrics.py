@@ -1,4 +1,4 @@
-"""Harness of the metrics: what CloudWatch would extract from the functions' logs."""
+"""Harness of the metrics that CloudWatch would extract from the functions' logs."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ from local.driver import Driver
 NAMESPACE_LIMIT = 256
 METRICS_LIMIT = 100
 DIMENSIONS_LIMIT = 30
-"""https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html"""
+"""CloudWatch's limit of dimensions in a set.
+
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+"""
 
 LOOK_BACK = timedelta(hours=1)
 
 
 def emitted(driver: Driver, uuid: str | None = None) -> dict[Metric, float]:
-    """Return the sum of each metric over all log records, or over those of one recording.
+    """Return the sum of each metric over all log records, or over the records about `uuid`.
 
     Raises: AssertionError if a record breaks the specification.
     """
@@ -43,13 +46,16 @@ def _records(driver: Driver) -> Iterator[dict[str, Any]]:
             logGroupName=names.log_group(function), filterPattern='"_aws"'
         )
         for line in (event["message"] for page in pages for event in page["events"]):
-            # Lambda's own lines and those of a process that ends are not JSON.
+            # Lambda's own lines are not JSON, nor are the last lines of a process that ends.
             if line.startswith("{") and "_aws" in (record := json.loads(line)):
                 yield record
 
 
 def _declared(record: dict[str, Any], stack_name: str) -> dict[str, float]:
-    """Return a record's metrics. Raises AssertionError if CloudWatch would not accept them."""
+    """Return a record's metrics.
+
+    Raises: AssertionError if CloudWatch would not accept the record.
+    """
     metadata = record["_aws"]
     moment = datetime.fromtimestamp(metadata["Timestamp"] / 1000, UTC)
     assert abs(datetime.now(UTC) - moment) < LOOK_BACK, record
@@ -68,6 +74,6 @@ def _declared(record: dict[str, Any], stack_name: str) -> dict[str, float]:
 
 @cache
 def _units() -> list[str]:
-    """Return CloudWatch's units, read once: loading AWS's service model takes 100 ms."""
+    """Return CloudWatch's units. The cache saves 100 ms of loading the service model."""
     model = botocore.session.get_session().get_service_model("cloudwatch")
     return list(model.shape_for("StandardUnit").enum)  # type: ignore[attr-defined]  # a StringShape

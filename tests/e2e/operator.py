@@ -19,17 +19,17 @@ from local.state import ENVIRONMENT
 from ops.target import ROOT
 
 SECONDS = 600.0
-"""Longest time that a command may take, on a busy machine too."""
+"""Longest time in seconds that a command may take, also on a busy machine."""
 
 SLOW_STEP = re.compile(r" … \d+ s$")
-"""A line that tells a pipe that a step goes on."""
+"""End of a line on stderr that reports a slow step, which is written if stderr is no terminal."""
 
 INSTALLED = (".venv", ".venv-cloud", "node_modules", ".local/wheels", ".local/jsii")
 
 
 @dataclass(frozen=True)
 class Done:
-    """Exit code and output of a command that has ended."""
+    """The exit code and the output of a command that has ended."""
 
     code: int
     out: str
@@ -37,12 +37,12 @@ class Done:
 
     @property
     def errors(self) -> list[str]:
-        """The lines on stderr, but for those of slow steps."""
+        """The lines on stderr, except the lines about slow steps."""
         return [line for line in self.err.splitlines() if not SLOW_STEP.search(line)]
 
     @property
     def error(self) -> str:
-        """The one line that a failed command wrote to stderr, but for those of slow steps."""
+        """The only line of a failed command on stderr, except the lines about slow steps."""
         assert self.code != 0, self.out
         (line,) = self.errors
         return line
@@ -50,7 +50,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Running:
-    """A command that runs, with pipes as stdout and stderr."""
+    """A running command, with pipes as stdout and stderr."""
 
     program: subprocess.Popen[str]
 
@@ -65,16 +65,16 @@ class Running:
         raise AssertionError(f"No line has {part!r}: {read}")
 
     def interrupt(self) -> None:
-        """Send what ^C sends."""
+        """Send SIGINT, as ^C does."""
         self.program.send_signal(signal.SIGINT)
 
     def close_stdout(self) -> None:
-        """Stop reading, as `head` does."""
+        """Close the pipe from stdout, as `head` does after its last line."""
         assert self.program.stdout
         self.program.stdout.close()
 
     def end(self) -> Done:
-        """Wait for the command's end. `out` is empty: a test has read what it needs."""
+        """Wait for the end of the command, and return the result without stdout."""
         assert self.program.stderr
         err = self.program.stderr.read()
         return Done(self.program.wait(SECONDS), "", err)
@@ -92,7 +92,7 @@ class Operator:
     printed: list[str] = field(default_factory=list)
 
     def run(self, *arguments: str, answer: str = "", **environment: str) -> Done:
-        """Run a command to its end. `answer` is its stdin, `environment` overrides settings."""
+        """Run a command to its end. `answer` is its stdin, and `environment` overrides settings."""
         done = subprocess.run(
             [sys.executable, "-m", "invoke", *arguments],
             cwd=self.checkout,
@@ -107,14 +107,14 @@ class Operator:
         return Done(done.returncode, done.stdout, done.stderr)
 
     def output(self, *arguments: str, answer: str = "", **environment: str) -> str:
-        """Run a command that has to succeed. Return its stdout."""
+        """Run a command, assert that it succeeds, and return its stdout."""
         done = self.run(*arguments, answer=answer, **environment)
         assert done.code == 0, f"{arguments}: {done.out}\n{done.err}"
         return done.out
 
     @contextmanager
     def start(self, *arguments: str) -> Iterator[Running]:
-        """Start a command without waiting for its end."""
+        """Start a command, and yield the running command."""
         with subprocess.Popen(
             [sys.executable, "-m", "invoke", *arguments],
             cwd=self.checkout,
@@ -129,8 +129,9 @@ class Operator:
 def check_out(folder: Path) -> Path:
     """Copy the project's files into a folder, where tests may change them.
 
-    Installed files are linked, since they depend on the lock files alone. (`make setup` must not
-    run there: it would begin by emptying what the links lead to.)
+    Return the folder. Installed files are linked, because they depend only on the lock files.
+    `make setup` must not run in the folder, because it begins by emptying the folders to which the
+    links lead.
     """
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],

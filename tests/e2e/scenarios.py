@@ -1,7 +1,7 @@
 """Scenarios: functions that drive a stack and raise if something goes wrong.
 
-`test_pipeline.py` runs all of them. `test_grants.py` runs them with one grant removed and expects
-them to fail. Each scenario uses its own recordings, so scenarios don't influence each other.
+`test_pipeline.py` runs all scenarios. `test_grants.py` runs scenarios with one grant removed and
+expects failures. Each scenario uses its own recordings, so scenarios don't influence each other.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ CHAT = "chat/chunked+source"
 
 
 def scheduled_lecture(stack: Stack) -> None:
-    """A lecture with two segments, two views, chat and a pause is ingested once and whole."""
+    """Check that a lecture with segments, views, chat and a pause is ingested once and whole."""
     recording = stack.lecture(
         segments=2, views=("active_speaker", "shared_screen"), chat=True, extras=True
     )
@@ -63,7 +63,7 @@ def scheduled_lecture(stack: Stack) -> None:
 
 
 def on_demand(stack: Stack) -> None:
-    """A "+Zoom" request is ingested into the series that it names."""
+    """Check that a "+Zoom" request is ingested into the series that it names."""
     recording = stack.lecture(scheduled=False)
     answer = stack.driver.ask_for_ingest(uuid=recording.uuid, oc_series_id=SERIES)
     assert (answer.status, json.loads(answer.body)) == (200, {"message": "Ingest accepted"})
@@ -74,7 +74,7 @@ def on_demand(stack: Stack) -> None:
 
 
 def no_class(stack: Stack) -> None:
-    """A recording without a scheduled class is ignored."""
+    """Check that a recording without a scheduled class is ignored."""
     recording = stack.lecture(scheduled=False)
     stack.send_completed(recording)
     stack.await_state(recording, "IGNORED", "No opencast series match")
@@ -82,7 +82,7 @@ def no_class(stack: Stack) -> None:
 
 
 def trashed_while_processing(stack: Stack) -> None:
-    """A recording is trashed in Zoom while Zoom still processes its files."""
+    """Check the row of a recording that is trashed in Zoom while Zoom processes its files."""
     recording = stack.lecture(processing_asks=1000)
     stack.send_completed(recording)
     stack.await_state(recording, "SENT_TO_DOWNLOADER", "asks again at")
@@ -91,7 +91,7 @@ def trashed_while_processing(stack: Stack) -> None:
 
 
 def refused_download(stack: Stack) -> None:
-    """Zoom refuses a file, also with a new token: its message goes to the dead-letter queue."""
+    """Check that a message goes to the dead-letter queue when Zoom refuses a file permanently."""
     recording = stack.lecture()
     stack.refuse_download(recording)
     stack.send_completed(recording)
@@ -101,7 +101,7 @@ def refused_download(stack: Stack) -> None:
 
 
 def broken_file(stack: Stack) -> None:
-    """A file that is not a whole MP4 is not ingested; the download is retried later."""
+    """Check that a broken MP4 is not ingested, and that its download is retried later."""
     recording = stack.lecture(broken={"active_speaker": "truncated"})
     stack.send_completed(recording)
     stack.await_state(recording, "DOWNLOADER_FAILED", "next try at")
@@ -109,11 +109,11 @@ def broken_file(stack: Stack) -> None:
 
 
 def followed(stack: Stack) -> None:
-    """The recording is published in Opencast, and its row says so to who asks for details."""
+    """Check that the details of a recording say that it is published in Opencast."""
     recording = stack.lecture()
     stack.send_completed(recording)
     stack.await_state(recording, "SENT_TO_OPENCAST")
-    # As the scheduled rule does: follow every ingest that is due.
+    # This call follows every ingest that is due, as the scheduled rule does.
     stack.driver.follow()
 
     def is_published() -> bool:
@@ -128,9 +128,9 @@ def followed(stack: Stack) -> None:
 
 
 def opencast_busy(stack: Stack) -> None:
-    """Opencast answers 503; the upload is retried later."""
+    """Check that an upload is retried later when Opencast answers 503."""
     recording = stack.lecture()
-    # Only the request for this recording's event fails: others may still be on their way.
+    # Only the request for this recording's event fails, because other uploads may be running.
     path = f"/api/events/{media_package_id(recording.uuid)}"
     stack.driver.trouble_opencast(kind="status", status=503, path=path)
     stack.send_completed(recording)
@@ -138,7 +138,7 @@ def opencast_busy(stack: Stack) -> None:
 
 
 def unknown_series(stack: Stack) -> None:
-    """Opencast doesn't know the series: the message goes to the dead-letter queue."""
+    """Check that a message goes to the dead-letter queue when Opencast lacks the series."""
     recording = stack.lecture(scheduled=False)
     stack.request_ingest(recording, "nowhere")
     stack.await_state(recording, "UPLOADER_FAILED", "Invalid Opencast series id.")
@@ -148,7 +148,7 @@ def unknown_series(stack: Stack) -> None:
 
 
 def recent(stack: Stack) -> None:
-    """`GET /status?seconds=` lists the recordings that were updated."""
+    """Check that `GET /status?seconds=` lists a recording that was updated."""
     recording = stack.lecture()
     assert stack.driver.send("recording.started", recording.uuid).status == 204
     found = stack.driver.recent(60)
@@ -156,7 +156,7 @@ def recent(stack: Stack) -> None:
 
 
 def told_as_a_whole(stack: Stack) -> None:
-    """`GET /status?details=true` has a recording's verdict, and the series of its class."""
+    """Check that `GET /status?details=true` has a recording's verdict, and its class's series."""
     recording = stack.lecture()
     assert stack.driver.send("recording.started", recording.uuid).status == 204
     found = stack.driver.recording_details(recording)
@@ -164,7 +164,7 @@ def told_as_a_whole(stack: Stack) -> None:
 
 
 def backlogs(stack: Stack) -> None:
-    """`GET /status?queues=true` counts the messages on the four queues."""
+    """Check that `GET /status?queues=true` counts the messages on the four queues."""
     counts = stack.driver.backlogs()
     assert set(counts) == {"downloads", "downloads_dead", "uploads", "uploads_dead"}
     before = counts["downloads_dead"]["waiting"]
@@ -176,7 +176,7 @@ def backlogs(stack: Stack) -> None:
 
 
 def reconciled(stack: Stack) -> None:
-    """A recording without a webhook event is found in Zoom's list, and ingested once."""
+    """Check that reconcile finds a recording without a webhook event and ingests it once."""
     recording = stack.ready_for_reconcile().lecture()
     assert recording.uuid in handed_in(stack.driver.reconcile())
     stack.await_state(recording, "SENT_TO_OPENCAST")

@@ -1,4 +1,4 @@
-"""Harness of `/zip`: people who type and press buttons, what they see, and a slow Slack."""
+"""Harness of `/zip`: commands, presses of buttons, shown messages, and a slow Slack."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Shown = dict[str, Any]
 
 
 def put_row(stack: Stack, meeting: int, number: int = 0, **changes: Any) -> None:
-    """Put a row of a recording into the status table. It began `number` days after the start."""
+    """Put a row into the status table, of a recording `number` days after the stack's `start`."""
     start = stack.start + timedelta(days=number)
     uid = f"{meeting}/{number:02}=="
     row = {
@@ -38,7 +38,10 @@ def put_row(stack: Stack, meeting: int, number: int = 0, **changes: Any) -> None
 
 
 def type_command(stack: Stack, text: str, **options: Any) -> Shown:
-    """Type `/zip <text>` and return the answer's message. DriverError if Slack shows an error."""
+    """Type `/zip <text>`, and return the message of the answer.
+
+    Raises: DriverError if Slack shows an error.
+    """
     outcome = stack.driver.type(text, **options)
     if outcome["error"] or outcome["ts"] is None:
         raise DriverError(f"Slack shows {outcome}")
@@ -46,14 +49,14 @@ def type_command(stack: Stack, text: str, **options: Any) -> Shown:
 
 
 def message(stack: Stack, ts: str, user: str = "producer") -> Shown:
-    """Return a message as a user sees it. AssertionError if Slack would show it wrongly."""
+    """Return a message as a user sees it, and assert that Slack shows it rightly."""
     (found,) = [shown for shown in stack.driver.shown(user) if shown["ts"] == ts]
     assert not found["problems"], found
     return found
 
 
 def await_message(stack: Stack, after: str, word: str, user: str = "producer") -> Shown:
-    """Wait for a message that is newer than `after` and contains `word`. Return the newest."""
+    """Wait for messages with `word` that are newer than `after`, and return the newest message."""
 
     def look() -> Shown | None:
         found = [
@@ -67,14 +70,14 @@ def await_message(stack: Stack, after: str, word: str, user: str = "producer") -
 
 
 def press_button(stack: Stack, ts: str, **options: Any) -> None:
-    """Press a message's button, which the app has to acknowledge with an empty 200 within 3 s."""
+    """Press a message's button, and assert an acknowledgement by an empty 200 within 3 s."""
     outcome = stack.driver.press(ts, ACTION, **options)
     assert (outcome["status"], outcome["body"], outcome["error"]) == (200, "", None)
     assert outcome["seconds"] < 3
 
 
 def await_change(stack: Stack, before: Shown) -> Shown:
-    """Wait until a message has changed: a press changes it after the acknowledgement."""
+    """Wait until a message differs from `before`, and return the changed message."""
 
     def look() -> Shown | None:
         now = message(stack, before["ts"])
@@ -84,7 +87,7 @@ def await_change(stack: Stack, before: Shown) -> Shown:
 
 
 def await_process(stack: Stack) -> None:
-    """Wait until a process of the function runs: on a busy machine a cold start exceeds 3 s."""
+    """Wait until a process of the function runs, because a cold start can exceed Slack's 3 s."""
 
     def is_answered() -> bool:
         # An unsigned command is refused before the groups are needed.
@@ -100,14 +103,14 @@ def start_without_groups(stack: Stack) -> None:
 
 
 def slow_down_groups(stack: Stack) -> None:
-    """Start without groups, and let Slack take five seconds to tell them, at two requests."""
+    """Start without groups, and delay Slack's next two answers about groups by five seconds."""
     start_without_groups(stack)
     for _ in range(2):
         stack.driver.trouble_slack(kind="slow", where="usergroups.list", seconds=5)
 
 
 def zip_command(stack: Stack) -> None:
-    """`/zip` shows a scheduled lecture that is in Opencast to everybody in the channel."""
+    """Check that `/zip` shows a lecture in Opencast to everybody in the channel."""
     recording = stack.lecture()
     put_row(stack, recording.meeting_id, topic=f"Topic {uuid.uuid4().hex}")
     await_process(stack)
@@ -120,7 +123,7 @@ def zip_command(stack: Stack) -> None:
 
 
 def zip_command_when_slack_is_slow(stack: Stack) -> None:
-    """`/zip` is answered "One moment" within 3 s and shows the lecture later."""
+    """Check that `/zip` answers "One moment" within 3 s, and shows the lecture later."""
     recording = stack.lecture()
     put_row(stack, recording.meeting_id)
     slow_down_groups(stack)

@@ -1,4 +1,4 @@
-"""Harness of the Google Sheet: its tabs in Google's stand-in, and the documented script."""
+"""Harness of the Google Sheet: its tabs in the stand-in for Google, and the documented script."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.e2e.stack import Stack
 HEADER = ("Course Code", "Type", "Day", "Start", "Meeting ID with Password", "OC Series")
 SHIM = Path(__file__).with_name("apps_script.js")
 SECONDS = 300.0
-"""Longest time that a request or a run of the script may take, on a busy machine too."""
+"""Longest time in seconds of a request or a run of the script, also on a busy machine."""
 
 SERIES = "https://oc.example.edu/engage/ui/index.html#/2026/01/12345"
 
@@ -43,7 +43,7 @@ def row(
     day: str = "MW",
     start: str = "'9:30",
 ) -> list[Any]:
-    """Return a valid row as a person types it."""
+    """Return a valid row of the sheet as a person types it."""
     return [course, "lecture", day, start, link, SERIES]
 
 
@@ -58,7 +58,7 @@ class Shown:
 
 
 def run_script(properties: Mapping[str, str], ca_bundle: Path) -> Shown:
-    """Open a sheet with the documented script and its properties, and select the menu's item."""
+    """Run the documented script by the sheet's menu, and return the last message."""
     done = subprocess.run(
         ["node", str(SHIM)],
         input=json.dumps({"script": documented_script(), "properties": properties}),
@@ -83,12 +83,12 @@ class Spreadsheet:
     token: str = ""
 
     def fill(self, *tabs: Sequence[Sequence[Any]], **more: Any) -> None:
-        """Replace the rows of the tabs Fall and Spring, with the headers."""
+        """Replace the rows of the tabs Fall and Spring, including the headers."""
         for tab, rows in zip(("Fall", "Spring"), tabs, strict=False):
             self.driver.fill_tab(tab, [list(cells) for cells in rows], **more)
 
     def post(self) -> tuple[int, str]:
-        """Send the script's request without the script. Return the answer's status and text."""
+        """Send the script's request without the script, and return the answer's status and text."""
         headers = {"X-Schedule-Token": self.token} if self.token else {}
         answer = requests.post(
             f"{self.driver.state.api_url}/schedule_update",
@@ -99,7 +99,7 @@ class Spreadsheet:
         return answer.status_code, answer.text
 
     def update(self, url: str = "") -> Shown:
-        """Select the menu's item, which runs the documented script against the stack or `url`."""
+        """Run the documented script by the sheet's menu, against the stack or `url`."""
         address = url or f"{self.driver.state.api_url}/schedule_update"
         properties = {"SCHEDULE_URL": address}
         if self.token:
@@ -107,7 +107,7 @@ class Spreadsheet:
         return run_script(properties, Path(self.driver.state.ca_bundle))
 
     def scheduled(self) -> dict[str, list[Mapping[str, Any]]]:
-        """Return the table's scheduled classes that come from the sheet, by meeting."""
+        """Return the scheduled classes that come from the sheet, by meeting."""
         found: dict[str, list[Mapping[str, Any]]] = {}
         for item in self.driver.table("schedule").scan()["Items"]:
             for event in item.get("events", ()):
@@ -117,9 +117,9 @@ class Spreadsheet:
 
 
 def sheet_updated(stack: Stack) -> None:
-    """The schedule follows the sheet, also after a change of the sheet."""
+    """Check that the schedule follows the sheet, also after a change of the sheet."""
     sheet = Spreadsheet(stack.driver)
-    # An update that failed before may have left its lock.
+    # An earlier update that failed may have left its lock.
     stack.driver.table("schedule").delete_item(Key={"zoom_series_id": IMPORT_LOCK})
     for _ in range(2):
         meeting = stack.new_meeting()

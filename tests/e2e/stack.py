@@ -1,4 +1,4 @@
-"""Harness of the end-to-end tests: puts recordings into a running stack and waits for outcomes."""
+"""Harness of the end-to-end tests, which sends recordings through a running stack."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from local.driver import (
 
 SERIES = "20260112345"
 SECONDS = 120.0
-"""Longest wait for a condition. Only a failure or a very busy machine reaches it."""
+"""Longest wait for a condition, in seconds. Only a failure or a very busy machine takes longer."""
 
 FAILED = ("WEBHOOK_FAILED", "DOWNLOADER_FAILED", "UPLOADER_FAILED")
 
-# Meeting numbers differ from those of earlier test runs, since a stack may stay up between runs.
+# Each test run has other meeting numbers, because a stack may stay up between runs.
 _meetings = itertools.count(10**10 + uuid.uuid4().int % 10**8 * 100)
 
 
 def recent_start(**ago: float) -> datetime:
-    """Return a time in the past, in whole seconds."""
+    """Return the time `ago` (arguments of `timedelta`), in whole seconds."""
     return datetime.now(UTC).replace(microsecond=0) - timedelta(**ago)
 
 
@@ -42,8 +42,8 @@ def recent_start(**ago: float) -> datetime:
 class Stack:
     """A running stack. `seconds` limits each wait for a condition.
 
-    `cannot_succeed` returns why further waiting is useless, "" while it is useful. `start` is the
-    start time of the recordings.
+    `cannot_succeed` returns why further waiting is useless, or "" while waiting is useful. `start`
+    is the start time of the recordings.
     """
 
     driver: Driver
@@ -53,7 +53,7 @@ class Stack:
 
     @property
     def name(self) -> str:
-        """The stack's name."""
+        """The name of the stack."""
         return self.driver.state.stack_name
 
     @property
@@ -67,11 +67,11 @@ class Stack:
         return self.function(DOWNLOADER)
 
     def function(self, function: Function) -> str:
-        """Return a function's name in this stack."""
+        """Return the name of a function in this stack."""
         return self.names.function(function)
 
     def ready_for_reconcile(self) -> Self:
-        """Return the stack with recordings that ended over an hour ago, after the baseline."""
+        """Set reconcile's baseline, and return the stack with a `start` that reconcile covers."""
         start = recent_start(minutes=90)
         self.driver.begin_reconcile(start)
         return replace(self, start=start)
@@ -81,7 +81,7 @@ class Stack:
         return next(_meetings)
 
     def lecture(self, *, scheduled: bool = True, **options: Any) -> ZoomRecording:
-        """Add a recording to Zoom, by default with a scheduled class."""
+        """Add a recording to Zoom, by default with a scheduled class, and return the recording."""
         meeting = self.new_meeting()
         if scheduled:
             self.schedule_class(meeting)
@@ -123,7 +123,7 @@ class Stack:
         return self.wait(lambda: self.driver.added_to(ingest.mediapackage_id), "late tracks")
 
     def schedule_class(self, meeting: int) -> None:
-        """Put a class of the meeting, at the recordings' start, into the schedule."""
+        """Put a class of the meeting at the recordings' start time into the schedule."""
         local = self.start.astimezone(ZoneInfo("US/Eastern"))
         event = {
             "day": DAYS[local.weekday()],
@@ -136,17 +136,17 @@ class Stack:
         self.driver.table("schedule").put_item(Item=row)
 
     def send_completed(self, recording: ZoomRecording) -> None:
-        """Send Zoom's recording.completed, which the webhook has to accept."""
+        """Send the webhook event `recording.completed`, and assert that the webhook accepts it."""
         answer = self.driver.send("recording.completed", recording.uuid)
         assert answer.status == 200, answer
 
     def request_ingest(self, recording: ZoomRecording, series: str) -> None:
-        """Send a "+Zoom" request, which has to be accepted."""
+        """Send a "+Zoom" request, and assert that it is accepted."""
         answer = self.driver.ask_for_ingest(uuid=recording.uuid, oc_series_id=series)
         assert answer.status == 200, answer
 
     def refuse_download(self, recording: ZoomRecording) -> None:
-        """Make Zoom refuse the recording's one file, also with a new token: a permanent failure."""
+        """Make Zoom refuse the recording's only file permanently, also with a new token."""
         (file,) = recording.wanted()
         self.driver.trouble_zoom(
             kind="status", status=403, where="download", file_id=file.id, times=2
@@ -155,7 +155,7 @@ class Stack:
     def state(self, recording: ZoomRecording, expected: str = "") -> Ingest | None:
         """Return a recording's newest ingest.
 
-        Raises: DriverError if it failed, unless `expected` is its state.
+        Raises: DriverError if the ingest failed, unless `expected` is its state.
         """
         found = self.driver.ingest_status(recording)
         if found and found.status in FAILED and found.status != expected:
@@ -178,9 +178,9 @@ class Stack:
             raise DriverError(f"{error} Its newest ingest: {self.state(recording)}") from error
 
     def wait(self, ask: Callable[[], Found | None], what: str) -> Found:
-        """Call `ask` until its result is true, and return it. `what` describes it in errors.
+        """Call `ask` until its result is true, and return the result. Errors contain `what`.
 
-        Raises: DriverError after `seconds`, or at once if `cannot_succeed` says why.
+        Raises: DriverError after `seconds`, or at once if `cannot_succeed` returns a reason.
         """
 
         def look() -> Found | None:
@@ -212,20 +212,20 @@ class Stack:
             try:
                 parts = s3.list_parts(Bucket=self.names.bucket, **key).get("Parts", ())
             except s3.exceptions.NoSuchUpload:
-                continue  # It ended after it was listed.
+                continue  # The upload ended after it was listed.
             sizes += [part["Size"] for part in parts if part["PartNumber"] != MARK_NUMBER]
         return sizes
 
     def message_count(self, queue: str) -> int:
-        """Return the number of messages on a queue, with those that are delayed or in flight."""
+        """Return the number of messages on a queue, including delayed and in-flight messages."""
         return count_messages(self.driver.client("sqs"), self.driver.queue_url(queue))
 
     def take_dead_letter(self, queue: str, text: str) -> dict[str, Any]:
-        """Wait for a message that contains `text` on a dead-letter queue, and delete it there."""
+        """Wait for a message with `text` on a dead-letter queue, delete it, and return it."""
         sqs, url = self.driver.client("sqs"), self.driver.queue_url(queue)
 
         def look() -> dict[str, Any] | None:
-            # The other messages belong to other tests: they become visible again soon.
+            # Other messages belong to other tests, so they have to become visible again soon.
             answer = sqs.receive_message(
                 QueueUrl=url,
                 MaxNumberOfMessages=10,
@@ -243,7 +243,7 @@ class Stack:
 
 
 def count_messages(sqs: Any, url: str) -> int:
-    """Return the number of messages on a queue, with those that are delayed or in flight."""
+    """Return the number of messages on a queue, including delayed and in-flight messages."""
     found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
     kinds = ("", "Delayed", "NotVisible")
     return sum(int(found[f"ApproximateNumberOfMessages{kind}"]) for kind in kinds)

@@ -1,6 +1,6 @@
-"""Each kind of alert as a mail file: from the fault itself to the mailbox.
+"""Each kind of alert, from the fault to the mail file.
 
-A failed upload and its repeats are a scenario (`mailed_failure`), which the grants' test runs too.
+The scenario `mailed_failure` covers a failed upload and its repeats.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TRACEBACK = "Traceback (most recent call last)"
 
 @pytest.fixture(autouse=True)
 def no_known_faults(stack: Stack) -> None:
-    """After many faults, such as those of other tests, the next one would only be counted."""
+    """Delete the faults of other tests, because after many faults the next is only counted."""
     forget_faults(stack)
 
 
@@ -89,8 +89,8 @@ def test_a_function_that_times_out_is_mailed_and_its_message_is_processed_later(
         stack.await_state(recording, "SENT_TO_OPENCAST")
 
 
-def test_an_alarm_is_mailed_by_the_same_topic(stack: Stack) -> None:
-    """CloudWatch writes the text itself."""
+def test_an_alarm_of_cloudwatch_is_mailed_by_the_topic_of_the_stack(stack: Stack) -> None:
+    """The text of the mail comes from CloudWatch."""
     cloudwatch, name = stack.driver.client("cloudwatch"), f"{stack.name}-{uuids.uuid4().hex}"
     [topic] = [
         listed["TopicArn"]

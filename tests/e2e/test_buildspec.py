@@ -1,6 +1,6 @@
-"""The buildspec's own commands, run here with the credentials of the build's own role.
+"""The buildspec's commands, run with the credentials of the build's role.
 
-Only `make setup` is left out: it needs the network, and this machine has run it already.
+The tests leave out `make setup`, because it needs the network and has run on this machine already.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ CHECK = f"""
 [testenv:{CHECKS}]
 commands = pytest tests/ops/test_layers.py --junit-xml {{tox_root}}/checked.xml
 """
-"""The one check that the build runs here. `make test` runs all others beside this test."""
+"""The only check that the build runs in this test, because `make test` runs the others anyway."""
 
 PHASES = ("pre_build", "build", "post_build")
 SECONDS = 1200.0
-"""Longest time that a command may take, on a busy machine too."""
+"""Longest time in seconds that a command may take, also on a busy machine."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Builder:
 
 @contextmanager
 def list_aliases_allowed(driver: Driver, role: str) -> Iterator[None]:
-    """Allow a role to ListAliases, which the local cloud requires for GetAlias. AWS doesn't."""
+    """Allow a role to ListAliases, which the local cloud requires for GetAlias, unlike AWS."""
     iam, policy = driver.client("iam"), {"RoleName": role, "PolicyName": "local-cloud"}
     statement = {"Effect": "Allow", "Action": "lambda:ListAliases", "Resource": "*"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
@@ -124,7 +124,10 @@ def test_the_commands_of_the_buildspec_release_a_revision(
 
 
 def run_phases(builder: Builder, releases: Releases, before: Code) -> Code:
-    """Run every command. Until the last phase the released code has to stay the same."""
+    """Run every command, and return the released code.
+
+    Assert that the released code stays the same until the last phase.
+    """
     for phase, command in commands(builder.checkout):
         done = builder.run(command)
         assert done.returncode == 0, f"{phase}: {command}\n{done.stdout}\n{done.stderr}"

@@ -1,7 +1,7 @@
-"""No secret of a running stack is found outside of the places that are made for it.
+"""A search for secrets of a running stack outside of the places that are made for secrets.
 
-The functions log at DEBUG, recordings go their way and fail, people ask by Slack, the page and the
-sheet. Then each secret is searched for, as it is and in its encoded forms.
+First, recordings succeed and fail, and Slack and the sheet are used, while functions log at DEBUG.
+Then the tests search for each secret in its plain form and in its encoded forms.
 """
 
 from __future__ import annotations
@@ -39,21 +39,21 @@ TABLES = (
 QUEUES = ("download", "download-dlq", "upload.fifo", "upload-dlq.fifo")
 
 KEPT_FILES = {STATE, ENVIRONMENT, GOOGLE_KEY}
-"""Files of the local stack's folder that have secrets (local/state.py), for the owner alone."""
+"""Files in the local stack's folder that may contain secrets (see local/state.py)."""
 
 OF_THE_CLOUD = {"cloud", "tls"}
 """Folders of the local cloud: its own storage, of which SSM is a part, and its private keys."""
 
 PLANTED = {"download token": secrets.token_urlsafe(24), "passcode": secrets.token_urlsafe(12)}
-"""Secrets that Zoom's webhook event and the sheet's links bring."""
+"""Secrets that the tests put into a webhook event and into a link of the sheet."""
 
 SHORTEST = 12
-"""Characters of the shortest secret that can't be in a text by chance."""
+"""Length in characters of the shortest secret that can't occur in a text by chance."""
 
 
 @pytest.fixture(scope="module")
 def canaries(stack: Stack, operator: Operator, home: Path) -> Canaries:
-    """Every secret of the stack: of its settings, of SSM, of Google's key, and the planted ones."""
+    """Return every secret of the settings, of SSM and of Google's key, and the planted secrets."""
     found = {name: operator.environment.get(name, "") for name in SECRETS}
     found |= {f"{name} in SSM": value for name, value in _in_ssm(stack).items()}
     key = json.loads((home / GOOGLE_KEY).read_bytes())["private_key"].split("\n")
@@ -69,7 +69,7 @@ def _in_ssm(stack: Stack) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def used(stack: Stack) -> Iterator[Stack]:
-    """The stack after recordings, failures and questions, with the functions' log at DEBUG."""
+    """Yield the stack after recordings, failures and requests, which were logged at DEBUG."""
     with ExitStack() as verbose:
         for function in VERBOSE:
             name = stack.function(function)
@@ -79,12 +79,12 @@ def used(stack: Stack) -> Iterator[Stack]:
 
 
 def _use(stack: Stack) -> None:
-    """Let recordings go their way and fail, and ask by Slack and the sheet."""
+    """Let recordings succeed and fail, and use Slack and the sheet."""
     forget_faults(stack)
     link = f"https://zoom.us/j/81000000001?pwd={PLANTED['passcode']}"
     sheet = Spreadsheet(stack.driver, token=_in_ssm(stack).get(SCHEDULE_TOKEN, ""))
     sheet.fill([HEADER, row(link)], [HEADER])
-    # First, because the sheet replaces the schedule, with the class of the recording below.
+    # This comes first, because the sheet replaces the schedule of recordings added earlier.
     assert sheet.post()[0] == 200
     good, lost = stack.lecture(), stack.lecture(scheduled=False)
     assert stack.driver.send("recording.started", good.uuid).status == 204
@@ -97,7 +97,7 @@ def _use(stack: Stack) -> None:
 
 
 def _completed(recording: Any) -> dict[str, Any]:
-    """Return a webhook event with planted secrets. It lacks the files, which Zoom's API has."""
+    """Return a webhook event with planted secrets and without files, which Zoom's API lists."""
     about = {
         "uuid": recording.uuid,
         "id": recording.meeting_id,
@@ -117,12 +117,12 @@ def _completed(recording: Any) -> dict[str, Any]:
 
 
 def assert_clean(canaries: Canaries, found: Mapping[str, str]) -> None:
-    """Assert that there are texts, and that none of them contains a secret."""
+    """Assert that some text isn't empty, and that no text contains a secret."""
     assert any(found.values())
     assert list(canaries.where(found)) == []
 
 
-def test_logs_have_no_secret_at_debug(used: Stack, canaries: Canaries) -> None:
+def test_logs_of_a_used_stack_contain_no_secret_at_debug(used: Stack, canaries: Canaries) -> None:
     assert_clean(canaries, logs := dict(_logs(used)))
     assert '"level":"DEBUG"' in "".join(logs.values())
 
@@ -136,17 +136,17 @@ def _logs(stack: Stack) -> Iterator[tuple[str, str]]:
             yield name, "\n".join(event["message"] for page in pages for event in page["events"])
 
 
-def test_tables_have_no_secret(used: Stack, canaries: Canaries) -> None:
+def test_tables_of_a_used_stack_contain_no_secret(used: Stack, canaries: Canaries) -> None:
     tables = {name: used.driver.table(name).scan(ConsistentRead=True)["Items"] for name in TABLES}
     assert_clean(canaries, {name: str(items) for name, items in tables.items()})
 
 
-def test_queues_have_no_secret(used: Stack, canaries: Canaries) -> None:
+def test_queues_of_a_used_stack_contain_no_secret(used: Stack, canaries: Canaries) -> None:
     assert_clean(canaries, {name: str(_messages(used, name)) for name in QUEUES})
 
 
 def _messages(stack: Stack, queue: str) -> list[Any]:
-    """Return messages of a queue, which become visible again soon."""
+    """Return bodies and attributes of a queue's messages, which stay on the queue."""
     received: list[Any] = (
         stack.driver.client("sqs")
         .receive_message(
@@ -160,12 +160,12 @@ def _messages(stack: Stack, queue: str) -> list[Any]:
     return [(message["Body"], message.get("MessageAttributes")) for message in received]
 
 
-def test_mails_have_no_secret(used: Stack, canaries: Canaries) -> None:
+def test_mails_of_a_used_stack_contain_no_secret(used: Stack, canaries: Canaries) -> None:
     mails = Path(used.driver.state.mail_folder).glob("*.txt")
     assert_clean(canaries, {mail.name: mail.read_text("utf-8") for mail in mails})
 
 
-def test_page_and_its_answers_have_no_secret(
+def test_status_page_and_answers_of_the_status_api_contain_no_secret(
     used: Stack, session: requests.Session, canaries: Canaries
 ) -> None:
     since = f"{used.start:%Y-%m-%dT%H:%M:%SZ}"
@@ -177,13 +177,15 @@ def test_page_and_its_answers_have_no_secret(
     assert_clean(canaries, shown)
 
 
-def test_messages_in_slack_have_no_secret(used: Stack, canaries: Canaries) -> None:
+def test_messages_in_slack_contain_no_secret(used: Stack, canaries: Canaries) -> None:
     messages = used.driver.shown()
     assert any("> In Opencast" in texts(message) for message in messages)
     assert_clean(canaries, {message["ts"]: json.dumps(message) for message in messages})
 
 
-def test_template_and_environments_have_no_secret(used: Stack, canaries: Canaries) -> None:
+def test_template_and_environments_of_functions_contain_no_secret(
+    used: Stack, canaries: Canaries
+) -> None:
     template = used.driver.client("cloudformation").get_template(StackName=used.name)
     found = {"template": json.dumps(template["TemplateBody"], default=str)}
     client = used.driver.client("lambda")
@@ -195,7 +197,7 @@ def test_template_and_environments_have_no_secret(used: Stack, canaries: Canarie
 
 
 @pytest.mark.usefixtures("used")
-def test_files_of_the_local_stack_have_no_secret_but_those_made_for_it(
+def test_files_of_the_local_stack_contain_no_secret_except_the_files_for_secrets(
     home: Path, canaries: Canaries
 ) -> None:
     found = {
@@ -204,7 +206,7 @@ def test_files_of_the_local_stack_have_no_secret_but_those_made_for_it(
         if (names := canaries.found_in_bytes(path.read_bytes()))
     }
     assert {path for path in found if str(path) not in KEPT_FILES} == set()
-    # Else the search finds nothing.
+    # The search works only if it finds the secrets in this file.
     assert str(STATE) in map(str, found)
 
 
@@ -220,13 +222,13 @@ def _files(home: Path) -> Iterator[Path]:
             )
 
 
-def test_packages_have_no_secret(home: Path, canaries: Canaries) -> None:
+def test_packages_of_functions_contain_no_secret(home: Path, canaries: Canaries) -> None:
     folder = PACKAGES if list(PACKAGES.glob("*.zip")) else home / "packages"
     packages = sorted(folder.glob("*.zip"))
     assert packages
     for package in packages:
         with zipfile.ZipFile(package) as archive:
-            # Libraries come from their locks: only our own files could have a secret.
+            # Only our own files can contain a secret, because libraries are installed unchanged.
             ours = [name for name in archive.namelist() if _is_ours(name)]
             assert ours
             content = b"\n".join(archive.read(name) for name in ours)

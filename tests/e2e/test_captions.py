@@ -1,4 +1,4 @@
-"""Captions on the local stack: their times are those at which the sound of the video says them."""
+"""Captions on the local stack, whose times have to fit the sound of the video."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.e2e.stack import Stack
 WORDS = (2.0, 6.5)
 LECTURE: dict[str, Any] = {"segments": 2, "seconds": 12, "pause": 60, "words": WORDS}
 SLACK_SECONDS = 0.3
-"""An AAC encoder begins a tone some hundredths of a second early or late."""
+"""Tolerance in seconds. An AAC encoder begins a tone some hundredths of a second off."""
 
 LOUD = 0.1
 CUE = re.compile(r"(\d\d):(\d\d):(\d\d\.\d{3}) --> ")
@@ -29,7 +29,7 @@ CUE = re.compile(r"(\d\d):(\d\d):(\d\d\.\d{3}) --> ")
 
 @pytest.fixture(scope="module", autouse=True)
 def captions_are_on(stack: Stack) -> Iterator[None]:
-    """Turn captions on in the deployed functions, for recordings that are a minute long."""
+    """Turn captions on in the deployed functions, and allow short recordings."""
     settings = {
         "INGEST_CAPTIONS": "true",
         "CAPTIONS_WORKFLOW": "schedule-and-upload",
@@ -44,12 +44,12 @@ def captions_are_on(stack: Stack) -> Iterator[None]:
 
 
 def begins(text: str) -> list[float]:
-    """Return the seconds at which the cues begin."""
+    """Return the times in seconds at which the cues begin."""
     return [3600 * int(h) + 60 * int(m) + float(s) for h, m, s in CUE.findall(text)]
 
 
 def heard(videos: list[Path]) -> list[float]:
-    """Return the seconds at which a tone begins in videos that are joined one behind the other."""
+    """Return the times in seconds at which a tone begins in the joined videos."""
     onsets: list[float] = []
     joined = 0.0
     for video in videos:
@@ -70,7 +70,7 @@ def heard(videos: list[Path]) -> list[float]:
 
 
 def videos_in(stack: Stack, recording: ZoomRecording, made: Path, seed: str) -> list[Path]:
-    """Return the videos that Opencast has of a recording, in the order in which it joins them."""
+    """Return the videos of a recording in Opencast, in the order in which Opencast joins them."""
     lecture = build_lecture(
         made,
         Lecture(meeting_id=recording.meeting_id, start_time=stack.start, seed=seed, **LECTURE),
@@ -90,7 +90,9 @@ def assert_right(captions: OpencastFile, videos: list[Path]) -> None:
     assert shown == pytest.approx(said, abs=SLACK_SECONDS)
 
 
-def test_cues_are_shown_when_the_joined_video_says_them(stack: Stack, tmp_path: Path) -> None:
+def test_cues_begin_at_the_times_of_their_words_in_the_joined_video(
+    stack: Stack, tmp_path: Path
+) -> None:
     seed = uuid.uuid4().hex
     recording = stack.lecture(seed=seed, extras=True, **LECTURE)
     stack.send_completed(recording)

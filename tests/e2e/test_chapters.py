@@ -1,4 +1,4 @@
-"""Chapters on the local stack, without captions: along with the ingest, and after it."""
+"""Chapters on the local stack without captions, sent with the ingest or added later."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def assert_right(chapters: OpencastFile) -> None:
     begins, ends = zip(
         *(map(seconds, cue.split("\n")[0].split(" --> ")) for cue in cues), strict=True
     )
-    # The second segment begins where the video of the first ends.
+    # The second segment begins where the video of the first segment ends.
     second = begins[2]
     assert second == pytest.approx(LECTURE["seconds"], abs=SLACK_SECONDS)
     assert begins == pytest.approx((0.0, STARTS[1], second, second + STARTS[1]))
@@ -57,7 +57,7 @@ def seconds(stamp: str) -> float:
     return 3600 * int(hours) + 60 * int(minutes) + float(rest)
 
 
-def test_chapters_of_both_segments_go_along_with_the_ingest(stack: Stack) -> None:
+def test_chapters_of_both_segments_are_sent_with_the_ingest(stack: Stack) -> None:
     recording = stack.lecture(seed=uuid.uuid4().hex, chapters=STARTS, **LECTURE)
     stack.send_completed(recording)
     row = stack.await_state(recording, "SENT_TO_OPENCAST")

@@ -31,7 +31,7 @@ KEY = "PIPELINE_SIGNING_KEY"
 
 
 def awkward() -> str:
-    """Return a new uuid with the characters that need quoting in shells, links and paths."""
+    """Return a new uuid with characters that need quoting in shells, links and paths."""
     return f"/{uuids.uuid4().hex[:16]}+//{uuids.uuid4().hex[:4]}=="
 
 
@@ -49,10 +49,10 @@ def test_exec_on_demand_accepts_a_link_and_a_command_name_with_underscore(
     assert [file.flavor for file in ingest.files] == ["speaker/chunked+source"]
 
 
-def test_the_on_demand_function_accepts_a_request_that_does_not_come_through_the_api(
+def test_the_on_demand_function_accepts_a_request_by_a_direct_invocation(
     stack: Stack,
 ) -> None:
-    """The command invokes the function itself where the API refuses the machine's address."""
+    """The command uses such a request when the API refuses the machine's address."""
     recording = stack.lecture(scheduled=False)
     name = stack.function(ON_DEMAND)
     body = json.dumps({"uuid": recording.uuid, "oc_series_id": SERIES})
@@ -61,7 +61,7 @@ def test_the_on_demand_function_accepts_a_request_that_does_not_come_through_the
     stack.await_state(recording, "SENT_TO_OPENCAST")
 
 
-def test_exec_pipeline_follows_a_recording_to_the_end_of_the_attempt_that_it_started(
+def test_exec_pipeline_follows_a_recording_to_the_end_of_the_ingest_that_it_started(
     stack: Stack, operator: Operator
 ) -> None:
     recording = stack.lecture(scheduled=False, uuid=awkward())
@@ -71,7 +71,7 @@ def test_exec_pipeline_follows_a_recording_to_the_end_of_the_attempt_that_it_sta
     assert re.search(
         r"Z  Ignored \(IGNORED\) +No class .+ \(No opencast series match\)$", done.out, re.MULTILINE
     )
-    # The command must not take the end of the first attempt for the end of the second.
+    # The command must not take the end of the first ingest for the end of the second.
     output = operator.output("exec.pipeline", recording.uuid, "--oc-series-id", SERIES)
     assert "IGNORED" not in output
     assert re.search(r"Z  In Opencast \(SENT_TO_OPENCAST\)$", output, re.MULTILINE)
@@ -82,7 +82,7 @@ def test_exec_pipeline_follows_a_recording_to_the_end_of_the_attempt_that_it_sta
     assert (row.status, row.origin) == ("SENT_TO_OPENCAST", "webhook_notification")
 
 
-def test_exec_pipeline_says_how_to_find_the_recording_when_it_is_interrupted(
+def test_exec_pipeline_says_how_to_find_the_recording_when_the_command_is_interrupted(
     stack: Stack, operator: Operator
 ) -> None:
     recording = stack.lecture()
@@ -99,11 +99,13 @@ def test_exec_pipeline_says_how_to_find_the_recording_when_it_is_interrupted(
     )
 
 
-def test_the_upload_of_a_recording_to_play_with_fails_once(stack: Stack, tmp_path: Path) -> None:
+def test_the_upload_of_a_local_recording_fails_only_once_when_it_was_made_to_fail(
+    stack: Stack, tmp_path: Path
+) -> None:
     wish = play.Wish(segments=1, minutes=3, topic="Played", fail="upload")
     recording, _ = play.record(stack.driver, tmp_path, ZoneInfo("US/Eastern"), wish)
     stack.await_state(recording, "UPLOADER_FAILED", "503")
-    # The retry a minute later finds no other fault.
+    # The fault must be gone, so that the retry a minute later succeeds.
     event = f"{stack.driver.state.opencast_url}/api/events/{media_package_id(recording.uuid)}"
     asked = requests.get(
         event, verify=stack.driver.state.ca_bundle, timeout=10, allow_redirects=False
@@ -156,7 +158,7 @@ def test_secrets_status_lists_all_secrets_without_their_values(operator: Operato
 
 @contextmanager
 def restored(stack: Stack, *names: str) -> Iterator[dict[str, str]]:
-    """Yield all secrets of the stack by name, and restore those of `names` afterwards."""
+    """Yield all secrets of the stack by name, and restore the secrets in `names` afterwards."""
     ssm = stack.driver.client("ssm")
     before, about = secrets.stored(ssm, stack.names), secrets.described(ssm, stack.names)
     try:
@@ -167,18 +169,18 @@ def restored(stack: Stack, *names: str) -> Iterator[dict[str, str]]:
 
 
 def signed_by(secret: str, session: requests.Session, state: State) -> int:
-    """Return the webhook's status for an event without meaning: 204, or 401 for a wrong secret."""
+    """Return the webhook's status for an ignored event: 204, or 401 if `secret` is wrong."""
     body = b'{"event": "recording.renamed"}'
     headers = signed_headers(secret, time.time(), body)
     url = f"{state.api_url}/new_recording"
     return session.post(url, data=body, headers=headers, timeout=120).status_code
 
 
-def test_a_rotated_secret_works_at_once_and_the_old_one_still_does(
+def test_a_rotated_secret_works_at_once_and_the_old_secret_still_works(
     stack: Stack, operator: Operator, state: State, session: requests.Session
 ) -> None:
     by_command, by_request, by_zoom = (stack.lecture(scheduled=False) for _ in range(3))
-    # Processes of both functions run, and have read the old secrets.
+    # These requests start processes of both functions, which read the old secrets.
     assert stack.driver.ask_for_ingest(uuid="nowhere==").status == 404
     assert signed_by(state.webhook_secret, session, state) == 204
     new = uuids.uuid4().hex
@@ -188,7 +190,7 @@ def test_a_rotated_secret_works_at_once_and_the_old_one_still_does(
         assert f"{KEY} is replaced. zoom-webhook, zoom-on-demand" in output
         assert new not in output
         assert state.webhook_secret not in output
-        # A forged request of another test may delay this: it limits how often secrets are read.
+        # Forged requests of other tests may delay the success, because rereads are limited.
         stack.wait(
             lambda: signed_by(new, session, state) == 204, "An event signed with the new token"
         )
@@ -207,7 +209,7 @@ def test_a_rotated_secret_works_at_once_and_the_old_one_still_does(
         stack.await_state(recording, "SENT_TO_OPENCAST")
 
 
-def test_secrets_rotate_changes_nothing_when_it_is_refused(
+def test_secrets_rotate_changes_nothing_when_a_name_or_value_is_wrong(
     stack: Stack, operator: Operator
 ) -> None:
     with restored(stack) as before:

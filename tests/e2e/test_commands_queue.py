@@ -11,7 +11,7 @@ from tests.e2e.stack import Stack
 
 
 def dead_letters_of(operator: Operator, queue: str, uuid: str) -> list[dict[str, Any]]:
-    """Return a recording's messages in the JSON of `queue.uploads` or `queue.downloads`."""
+    """Return the messages of a recording that `queue.uploads` or `queue.downloads` lists."""
     listed = json.loads(operator.output(f"queue.{queue}", "--limit", "100", "--json"))
     return [message for message in listed["messages"] if message["uuid"] == uuid]
 
@@ -54,7 +54,7 @@ def test_an_upload_to_an_unknown_series_is_listed_and_retried_once_the_series_ex
 
     records = stack.wait(history, "The log record of the end")
     functions = list(dict.fromkeys(record["function"] for record in records))
-    # Its last record may come after the downloader's first one.
+    # The last record of zoom-on-demand may come after the downloader's first record.
     functions.remove("zoom-on-demand")
     assert functions[-3:] == ["zoom-webhook", "zoom-downloader", "zoom-uploader"]
     messages = [record.get("message") for record in records]
@@ -102,7 +102,7 @@ def test_a_logs_command_ends_without_an_error_when_its_reader_stops_reading(
     assert (done.code, done.errors) == (0, [])
 
 
-def test_logs_recording_names_a_wrong_uuid_and_one_without_records(operator: Operator) -> None:
+def test_logs_recording_reports_a_wrong_uuid_and_a_uuid_without_records(operator: Operator) -> None:
     assert "can't be a recording's uuid" in operator.run("logs.recording", " ").error
     nobody = f"{uuids.uuid4().hex}=="
     assert operator.run("logs.recording", nobody).error.startswith(f"No log records of {nobody}")

@@ -27,14 +27,14 @@ KEYS = {"schedule": "zoom_series_id", "recording-events": "zoom_uuid", "pipeline
 
 @pytest.fixture
 def meeting(driver: Driver) -> Iterator[str]:
-    """An unused meeting number, whose row is deleted after the test."""
+    """Yield an unused meeting number, and delete its row in the schedule after the test."""
     number = str(2 * 10**10 + uuid.uuid4().int % 10**9)
     yield number
     driver.table("schedule").delete_item(Key={"zoom_series_id": number})
 
 
 def classes_of(driver: Driver, meeting: str) -> list[dict[str, Any]]:
-    """Return a meeting's scheduled classes. Its row is deleted together with the last class."""
+    """Return a meeting's scheduled classes, and assert that no row without classes is left."""
     item = driver.table("schedule").get_item(Key={"zoom_series_id": meeting}).get("Item")
     assert item is None or item["events"]
     return list(plain(item)["events"]) if item else []
@@ -85,13 +85,13 @@ def test_imports_from_json_and_csv_and_removals_say_what_they_change(
     refused = operator.run("schedule.remove", f"csv:{sheet.name}")
     assert f"from csv:{sheet.name}, so nothing" in refused.error
     path.write_text('[{"zoom_series_id": 1,}]')
-    # Python's versions name different columns: the comma's or the next one.
+    # The rest of the column number depends on the version of Python.
     assert "is not JSON: line 1, column 2" in operator.run("schedule.import-json", str(path)).error
 
 
 @pytest.fixture
 def listing(state: State, driver: Driver, tls: Authority) -> Iterator[ClassListing]:
-    """An Opencast's list of classes. It accepts the password that the stack has in SSM."""
+    """Yield a stand-in for Opencast's list of classes, which accepts the password in SSM."""
     ssm = driver.client("ssm")
     name = Names(state.stack_name).secret(PASSWORD)
     password = ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
@@ -103,7 +103,7 @@ def test_oc_import_signs_in_with_the_password_in_ssm_and_imports_the_classes_of_
     operator: Operator, driver: Driver, meeting: str, listing: ClassListing, tls: Authority
 ) -> None:
     command = ("schedule.oc-import", "--endpoint", listing.url)
-    # The shell has an old password; the command has to use the one in SSM.
+    # The shell has an old password, but the command has to use the password in SSM.
     shell = {"OPENCAST_API_USER": "zip-operator", PASSWORD: "an-old-one"}
     shell["REQUESTS_CA_BUNDLE"] = str(tls.ca_bundle)
     output = operator.output(*command, **shell)
@@ -122,7 +122,7 @@ def test_oc_import_signs_in_with_the_password_in_ssm_and_imports_the_classes_of_
     assert "topsecret" not in "".join(operator.printed)
 
 
-def test_save_creds_stores_a_google_key_in_ssm_and_refuses_one_that_is_not_in_pem(
+def test_save_creds_stores_a_google_key_in_ssm_and_refuses_a_key_that_is_not_in_pem(
     operator: Operator, driver: Driver, tmp_path: Path
 ) -> None:
     ssm = driver.client("ssm")
@@ -151,7 +151,7 @@ def test_save_creds_stores_a_google_key_in_ssm_and_refuses_one_that_is_not_in_pe
 
 @pytest.fixture
 def older(driver: Driver) -> Iterator[str]:
-    """The name of an older stack. Its tables exist during the test."""
+    """Yield the name of an older stack, whose tables exist during the test."""
     dynamodb = driver.client("dynamodb")
     name = f"older-{uuid.uuid4().hex[:8]}"
     for table, key in KEYS.items():
@@ -167,7 +167,7 @@ def older(driver: Driver) -> Iterator[str]:
 
 
 def put(driver: Driver, table: str, item: dict[str, Any]) -> None:
-    """Put an item into a table whose name has no prefix."""
+    """Put an item into the table with the full name `table`."""
     serialize = TypeSerializer().serialize
     typed = {name: serialize(value) for name, value in item.items()}
     driver.client("dynamodb").put_item(TableName=table, Item=typed)
@@ -213,7 +213,7 @@ def test_migrate_copies_the_rows_of_an_older_stack_once_so_that_nothing_is_inges
         assert (
             _counts(operator.output("migrate", f"--from={older}", "--days", "3")) == ["0 1 0"] * 3
         )
-        # The older stack has ingested this recording.
+        # The older stack has ingested this recording, so this stack must not.
         stack.send_completed(recording)
         found = driver.table("pipeline-status").get_item(Key={"zip_id": zip_id})["Item"]
         assert plain(found) == status
@@ -226,7 +226,7 @@ def test_migrate_copies_the_rows_of_an_older_stack_once_so_that_nothing_is_inges
 
 
 def _counts(output: str) -> list[str]:
-    """Return for each of the three tables: rows copied, rows found here, rows skipped."""
+    """Return the counts of copied, existing and skipped rows, as a text for each table."""
     names = ("schedule", "recording events", "status")
     lines = [" ".join(line.split()) for line in output.splitlines()]
     return [

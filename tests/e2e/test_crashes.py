@@ -27,7 +27,7 @@ def around_the_post(calls: tuple[Call, ...]) -> list[Aim]:
 
 
 def empty_queues(stack: Stack) -> None:
-    """Delete messages that other tests left for a retry: a sweep waits until queues are empty."""
+    """Delete messages that other tests left, because a sweep waits until queues are empty."""
     for queue in QUEUES:
         stack.driver.client("sqs").purge_queue(QueueUrl=stack.driver.queue_url(queue))
 

@@ -1,4 +1,4 @@
-"""The demo succeeds, and the logs contain the metrics of what it did."""
+"""Tests of the demo's success, and of the metrics in the logs afterwards."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FORGED = 3
 
 @pytest.fixture(scope="module")
 def demo_output(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The output of the demo, which has ended."""
+    """Run the demo, assert that it succeeds, and return its output."""
     console = Console(file=io.StringIO(), width=100)
     folder = tmp_path_factory.mktemp("demo")
     with ExitStack() as changed:
@@ -41,26 +41,26 @@ def demo_output(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> str:
     return output + printed.getvalue()
 
 
-def test_every_check_of_the_demo_holds(demo_output: str) -> None:
+def test_every_check_of_the_demo_succeeds(demo_output: str) -> None:
     assert demo_output.count("✓") >= 10
 
 
 def test_the_table_of_the_demo_shows_captions_and_publication(demo_output: str) -> None:
     lines = (re.split(r"\s{2,}", line.strip()) for line in demo_output.splitlines())
     rows = {name: cells for name, *cells in lines}
-    # Nobody's recording (c) is the one without either.
+    # Only recording c, which belongs to no class, has no captions and isn't published.
     assert rows["captions"] == ["2 cues", "1 cue", "1 cue", "2 cues"]
     assert len(rows["PUBLISHED"]) == 4
 
 
 def recording_of(driver: Driver, meeting: int) -> ZoomRecording:
-    """Return the one recording of a meeting in the demo."""
+    """Return the only recording of a meeting in the demo."""
     (uuid,) = driver.status(meeting)
     return driver.recording(uuid)
 
 
 def metrics_of(driver: Driver, recording: ZoomRecording) -> dict[Metric, float]:
-    """Return a recording's metrics, without those whose value a test can't predict."""
+    """Return a recording's metrics, except the metrics whose values a test can't predict."""
     found = emitted(driver, recording.uuid)
     assert 0 <= found.pop(Metric.TRANSFER_RATE, 0.0) < 10_000
     assert 0 <= found.pop(Metric.MINUTES_IN_PIPELINE, 0.0) < 5
@@ -69,7 +69,7 @@ def metrics_of(driver: Driver, recording: ZoomRecording) -> dict[Metric, float]:
 
 
 def assert_becomes(stack: Stack, ask: Callable[[], object], wanted: object) -> None:
-    """Assert that `ask` returns `wanted` soon: log records may come after what they report."""
+    """Assert that `ask` returns `wanted` soon, because log records can be late."""
     with contextlib.suppress(DriverError):
         stack.wait(lambda: ask() == wanted, "The log records")
     assert ask() == wanted
@@ -78,7 +78,7 @@ def assert_becomes(stack: Stack, ask: Callable[[], object], wanted: object) -> N
 def assert_metrics(stack: Stack, recording: ZoomRecording, wanted: Mapping[Metric, float]) -> None:
     """Assert that a recording's metrics are `wanted` and no others.
 
-    Each event that Zoom signed counts as 0 wrong signatures.
+    The metric of wrong signatures has to be 0, and isn't part of `wanted`.
     """
 
     def counted() -> dict[Metric, float]:
@@ -90,13 +90,13 @@ def assert_metrics(stack: Stack, recording: ZoomRecording, wanted: Mapping[Metri
 
 
 def bytes_of(recording: ZoomRecording) -> int:
-    """Return the size of the files that the pipeline copies."""
+    """Return the total size in bytes of the recording's files that the pipeline copies."""
     return sum(file.size for file in recording.wanted())
 
 
 @pytest.mark.usefixtures("demo_output")
 class TestMetricsOfTheDemo:
-    def test_the_metrics_of_a_lecture_count_once_what_zoom_announced_three_times(
+    def test_the_metrics_count_a_lecture_once_when_zoom_announces_it_three_times(
         self, stack: Stack
     ) -> None:
         lecture = recording_of(stack.driver, demo.LECTURE)
@@ -121,9 +121,7 @@ class TestMetricsOfTheDemo:
         }
         assert_metrics(stack, guest, wanted)
 
-    def test_the_metrics_of_a_recording_without_a_class_count_it_as_ignored(
-        self, stack: Stack
-    ) -> None:
+    def test_the_metrics_count_a_recording_without_a_class_as_ignored(self, stack: Stack) -> None:
         private = recording_of(stack.driver, demo.UNCLAIMED)
         assert_metrics(stack, private, {Metric.RECORDING_COMPLETED: 1, Metric.RECORDING_IGNORED: 1})
 

@@ -1,7 +1,7 @@
-"""A function's role is denied what only other functions may do, and what no function may do.
+"""Denials of requests that a function's role must not make.
 
-Each request is made with the credentials of a role that has the function's policy. Requests that
-the policy allows are made too, so that a denial isn't the answer to everything.
+Each request has the credentials of a role with the function's policy. The tests also make requests
+that the policy allows, to prove that not every request is denied.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Client = Callable[[str], Any]
 """A function that returns a boto3 client of a service, with a role's credentials."""
 
 NO_KEY = {"nothing": {"S": "x"}}
-"""A key that no table has: an allowed request is refused for it, and changes nothing."""
+"""A key that fits no table, so that even an allowed request changes nothing."""
 
 
 def last(arn: str) -> str:
@@ -47,7 +47,7 @@ def upload(arn: str) -> dict[str, str]:
 
 
 def queue(client: Client, arn: str) -> str:
-    """Return a queue's URL, which a role without rights can't ask for."""
+    """Return a queue's URL, which SQS tells only to roles with rights to the queue."""
     return f"{client('sqs').meta.endpoint_url}/{ACCOUNT}/{last(arn)}"
 
 
@@ -137,7 +137,7 @@ ATTEMPTS: dict[str, Callable[[Client, str], object]] = {
     ),
     "sts:AssumeRole": lambda c, arn: c("sts").assume_role(RoleArn=arn, RoleSessionName="denied"),
 }
-"""A request for each action. One with a side effect goes to a resource that doesn't exist."""
+"""A request for each action. A request with side effects names a resource that doesn't exist."""
 
 SIDE_EFFECT = "an allowed request would send a mail, or take or give a function's message"
 OTHER_ARN = "the local cloud looks for a grant on the log group, where AWS looks at the stream"
@@ -158,7 +158,7 @@ ONLY_DENIALS = {
 def nobodys(names: Names, region: str) -> list[tuple[str, str]]:
     """Return actions that no function may do, each with a resource's ARN.
 
-    What an allowed request would destroy doesn't exist.
+    Resources that an allowed request would destroy don't exist.
     """
 
     def arn(service: str, resource: str) -> str:
@@ -227,7 +227,7 @@ def is_denied(client: Client, action: str, resource: str) -> bool:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
-def test_a_function_is_denied_what_only_other_functions_or_nobody_may_do(
+def test_a_role_of_a_function_is_denied_every_action_beyond_its_own_grants(
     function: Function, stack: Stack, state: State
 ) -> None:
     names = [stack.function(each) for each in FUNCTIONS]
@@ -244,6 +244,6 @@ def test_a_function_is_denied_what_only_other_functions_or_nobody_may_do(
     assert refused == []
 
 
-def test_every_action_that_some_function_may_do_is_tried(stack: Stack) -> None:
+def test_every_action_that_a_function_may_do_has_a_test_of_its_denial(stack: Stack) -> None:
     granted = [deployed.grants_of(stack.driver, stack.function(each)) for each in FUNCTIONS]
     assert {action for pairs in granted for action, _ in pairs} <= set(ATTEMPTS)

@@ -1,7 +1,8 @@
-"""Every grant of a function is needed: without it, some scenario fails.
+"""Tests of the need for each grant of a function: a scenario fails without the grant.
 
-`tests/infra/test_functions.py` checks the grants that the local cloud doesn't enforce, and
-`tests/infra/test_grant_use.py` that the tables here name a scenario or a reason for each grant.
+`tests/infra/test_functions.py` checks the grants that the local cloud doesn't enforce.
+`tests/infra/test_grant_use.py` checks that the tables of this module name a scenario or a reason
+for each grant.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from tests.e2e.scenarios import SCENARIOS
 from tests.e2e.stack import Stack
 
 SECONDS = 8.0
-"""Longest wait for a state in a scenario without a grant, where the state usually never comes."""
+"""Longest wait in seconds for a state in a scenario without a grant, which usually never comes."""
 
 LOG = "the local cloud writes a function's log itself"
 EVENT_SOURCE = "the local event source doesn't act with the function's role"
@@ -44,17 +45,17 @@ HELD_BY_UNIT_TESTS = {
     ),
     ("zoom-downloader", "s3:GetObjectTagging", "*"): (
         "tests/unit/transfer/test_multipart_resume.py"
-        "::test_an_object_without_rights_to_its_tags_counts_as_needed"
+        "::test_object_counts_as_not_released_when_s3_denies_reading_its_tags"
     ),
     ("zoom-uploader", "s3:PutObjectTagging", "*"): (
         "tests/unit/functions/uploader/test_release.py"
         "::test_the_ingest_has_ended_when_its_files_can_not_be_released"
     ),
 }
-"""Grants that no scenario needs, with a unit test that fails if they aren't used."""
+"""Grants that no scenario needs, each with a unit test that fails if the grant isn't used."""
 
 ENFORCED = {("status-query", "sqs:GetQueueAttributes")}
-"""Exceptions from NOT_ENFORCED: this function is not called by an event source."""
+"""Exceptions from NOT_ENFORCED, of a function that no event source invokes."""
 
 NEEDED_BY = {
     ("zoom-webhook", "dynamodb:GetItem", "pipeline-status"): "trashed_while_processing",
@@ -88,7 +89,10 @@ NEEDED_BY = {
     ("slack", "", ""): "zip_command",
     ("zoom-log-notifications", "", ""): "mailed_failure",
 }
-"""(function, action, resource's short name), "" for any → the scenario that needs the grant."""
+"""The scenario that needs a grant, by function, action and short name of the resource.
+
+"" stands for any action or resource.
+"""
 
 
 def short_name_of(grant: Grant, names: Names) -> str:
@@ -152,8 +156,8 @@ def test_the_api_answers_403_to_an_address_that_is_not_allowed(
 def _crash_of(driver: Driver, log_group: str, action: str) -> Callable[[], str]:
     """Return a function that returns the log line of a later crash for lack of a grant, or "".
 
-    After such a crash the message comes back only after 16 minutes. The function's own lines are
-    JSON objects; the crash is written by Lambda, as plain text.
+    After such a crash, the message comes back only after 16 minutes. The function's own lines are
+    JSON objects, but Lambda writes the line about the crash as plain text.
     """
     logs, since = driver.client("logs"), int(time.time() * 1000)
 

@@ -1,4 +1,4 @@
-"""A second stack from its creation to its deletion, by the operator's commands alone."""
+"""A second stack from its creation to its deletion, by commands of an operator only."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ class Life:
 
     @cached_property
     def stack(self) -> Stack:
-        """The stack as scenarios use it."""
+        """The stack in the form that scenarios use."""
         return Stack(self.driver)
 
     def lecture(self, **options: Any) -> ZoomRecording:
-        """Add a recording to Zoom, without a scheduled class."""
+        """Add a recording without a scheduled class to Zoom, and return the recording."""
         return self.stack.lecture(scheduled=False, **options)
 
     def queue(self, name: str) -> dict[str, Any]:
@@ -73,11 +73,11 @@ class Life:
         }
 
     def variables(self, function: str, qualifier: str = "live") -> dict[str, str]:
-        """Return the environment of a function's released version, or of another."""
+        """Return the environment of a function's version, by default the released version."""
         return dict(self._configuration(function, qualifier)["Environment"]["Variables"])
 
     def code(self, function: str, qualifier: str = "live") -> str:
-        """Return the hash of the code of a function's released version, or of another."""
+        """Return the hash of the code of a function's version, by default the released version."""
         return str(self._configuration(function, qualifier)["CodeSha256"])
 
     def change_code(self, function: str, comment: str) -> None:
@@ -108,7 +108,7 @@ def life(operator: Operator, state: State, tmp_path: Path) -> Iterator[Life]:
     driver = Driver(msgspec.structs.replace(state, stack_name=name, api_url=api))
     driver.add_series(SERIES, "The whole life")
     yield Life(name, own, driver)
-    # A failed test must leave nothing that later tests would meet.
+    # Even a failed test must leave nothing that disturbs later tests.
     driver.client("cloudformation").delete_stack(StackName=name)
     driver.close()
 
@@ -146,7 +146,7 @@ def create(life: Life) -> None:
 
 
 def check_opencast(life: Life) -> None:
-    """`stack.status` reports the access to Opencast, and doesn't show a wrong password."""
+    """Check that `stack.status` reports the access to Opencast, and hides a wrong password."""
     assert life.status()["opencast"] == GOOD
     ssm, name = life.driver.client("ssm"), "OPENCAST_API_PASSWORD"
     right = secrets.stored(ssm, life.names)[name]
@@ -158,7 +158,7 @@ def check_opencast(life: Life) -> None:
 
 
 def import_the_schedule(life: Life) -> None:
-    """Import the class of the first lecture."""
+    """Import the scheduled class of the first lecture, after a dry run."""
     local = life.stack.start.astimezone(ZoneInfo("US/Eastern"))
     path = life.operator.checkout / "fall.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -171,7 +171,7 @@ def import_the_schedule(life: Life) -> None:
 
 
 def send_recordings_by_hand(life: Life) -> None:
-    """Send a recording by its class, one with a chosen series, and one as "+Zoom" does."""
+    """Ingest recordings by commands: by class, with a chosen series, and as "+Zoom" does."""
     scheduled = life.lecture(meeting_id=MEETING)
     assert f"In Opencast: series {SERIES}" in life.operator.output("exec.pipeline", scheduled.uuid)
     without_class = life.lecture()
@@ -261,7 +261,7 @@ def switch_debug_logging(life: Life) -> None:
 
 
 def change_a_setting(life: Life) -> None:
-    """A changed setting is previewed, deployed and used; the released code stays the same."""
+    """Check that a changed setting is previewed and deployed, and the code stays the same."""
     before, code = life.released(), life.code("zoom-webhook")
     changed = {SETTING: CHANGED}
     shown = life.operator.output("stack.diff", **changed)
@@ -283,14 +283,14 @@ def change_a_setting(life: Life) -> None:
 
 
 def change_a_setting_beside_unreleased_code(life: Life) -> None:
-    """An update releases neither code that was deployed nor a setting that changed with it."""
+    """Check that an update releases neither deployed code nor a setting changed with the code."""
     before, code = life.released(), life.code("zoom-webhook")
     life.change_code("webhook", "The third version.")
     life.operator.output("deploy.webhook")
     output = life.operator.output("stack.update")
     assert "zoom-webhook: the changed settings wait for a release" in output
     assert (life.code("zoom-webhook"), life.released()) == (code, before)
-    # Debug logging changes the released version and does not release the waiting code.
+    # Debug logging changes the released version, but must not release the waiting code.
     waiting = life.code("zoom-webhook", "$LATEST")
     life.operator.output("debug.on")
     assert (life.code("zoom-webhook"), life.code("zoom-webhook", "$LATEST")) == (code, waiting)
@@ -360,7 +360,7 @@ def assert_absent(values: dict[str, str], texts: dict[str, str]) -> None:
 
 
 def delete(life: Life) -> None:
-    """Deletion needs a confirmation, and leaves only the bucket with the packages."""
+    """Check that deletion needs a confirmation, and leaves only the bucket with the packages."""
     asking = {"NONINTERACTIVE": ""}
     refused = life.operator.run("stack.delete", answer="no\n", **asking)
     assert "was left as it is" in refused.error[-60:]
@@ -375,7 +375,7 @@ def delete(life: Life) -> None:
 
 
 def remains_of(life: Life) -> list[str]:
-    """Return what is named after the stack in the cloud, without the account's role for the API."""
+    """Return the resources named after the stack, except the account's role for the API."""
     client, found = life.driver.client, []
     for service, call, key in (
         ("apigateway", "get_api_keys", "items"),

@@ -25,7 +25,7 @@ CONTROLS = [
 
 def test_only_the_owner_can_reach_and_read_the_files_of_a_stack(home: Path) -> None:
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
-    # The other folders have unpacked packages, with the modes that their makers chose.
+    # The other folders contain unpacked packages, whose makers chose the modes.
     own = [path for path in home.iterdir() if path.name not in {"cloud", "jsii", "wheels"}]
     own += [path for folder in own if folder.is_dir() for path in folder.rglob("*")]
     open_to_others = [
@@ -51,7 +51,7 @@ def test_no_secret_of_a_stack_is_on_a_command_line(home: Path, state: State) -> 
 
 
 @pytest.mark.parametrize(("neighbour", "method", "path"), CONTROLS)
-def test_a_stand_in_does_nothing_for_a_stranger(
+def test_a_stand_in_refuses_control_requests_without_the_token_or_from_a_web_page(
     state: State, session: requests.Session, neighbour: str, method: str, path: str
 ) -> None:
     url = f"{getattr(state, f'{neighbour}_url')}/_control/{path}"
@@ -62,14 +62,14 @@ def test_a_stand_in_does_nothing_for_a_stranger(
     assert session.request(method, url, json={}, headers=page, timeout=10).status_code == 403
 
 
-def test_the_developer_drives_each_stand_in(driver: Driver) -> None:
+def test_the_driver_of_a_local_stack_controls_each_stand_in(driver: Driver) -> None:
     assert driver.cdn_url()
     assert driver.ingests() is not None
     assert driver.shown() is not None
     driver.rename_tab("Spring", "Spring")
 
 
-def test_the_cloud_does_nothing_for_a_stranger_but_answers_the_apis_routes(
+def test_the_local_cloud_refuses_unsigned_aws_requests_and_answers_routes_of_the_api(
     state: State, session: requests.Session
 ) -> None:
     queues = {"Action": "ListQueues", "Version": "2012-11-05"}

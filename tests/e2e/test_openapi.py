@@ -1,4 +1,4 @@
-"""The running stack answers as docs/openapi.yaml describes."""
+"""Answers of the running stack, compared with docs/openapi.yaml."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Ask = Callable[..., int]
 
 @pytest.fixture
 def ask(state: State, session: requests.Session) -> Ask:
-    """Function that sends a request, checks the answer against the document, returns the status."""
+    """Return a function that sends a request, checks the answer and returns the status."""
 
     def request(method: str, path: str, **options: Any) -> int:
         answer = session.request(method, f"{state.api_url}/{path}", timeout=120, **options)
@@ -42,7 +42,7 @@ def ask(state: State, session: requests.Session) -> Ask:
     return request
 
 
-def test_the_answers_of_new_recording_are_as_documented(
+def test_the_answers_of_the_route_new_recording_are_as_documented(
     ask: Ask, state: State, stack: Stack
 ) -> None:
     def send(body: bytes, secret: str = "") -> int:
@@ -58,7 +58,7 @@ def test_the_answers_of_new_recording_are_as_documented(
     openapi.check(openapi.contents("POST", "new_recording", 200)["text/plain"]["schema"], "Success")
 
 
-def test_the_answers_of_ingest_are_as_documented(ask: Ask, stack: Stack) -> None:
+def test_the_answers_of_the_route_ingest_are_as_documented(ask: Ask, stack: Stack) -> None:
     recording = stack.lecture(scheduled=False)
     assert ask("POST", "ingest", json={"uuid": recording.uuid}) == 200
     assert ask("POST", "ingest", data="{") == 400
@@ -66,7 +66,7 @@ def test_the_answers_of_ingest_are_as_documented(ask: Ask, stack: Stack) -> None
     assert ask("OPTIONS", "ingest", headers={"Origin": "https://oc.example.edu"}) == 204
 
 
-def test_the_answers_of_status_are_as_documented(ask: Ask, stack: Stack) -> None:
+def test_the_answers_of_the_route_status_are_as_documented(ask: Ask, stack: Stack) -> None:
     recording = stack.lecture(scheduled=False)
     stack.send_completed(recording)
     assert ask("GET", "status", params={"meeting_id": str(recording.meeting_id)}) == 200
@@ -82,7 +82,7 @@ def test_the_answers_of_status_are_as_documented(ask: Ask, stack: Stack) -> None
     assert ask("GET", "") == 200
 
 
-def test_the_answers_of_schedule_update_are_as_documented(ask: Ask, stack: Stack) -> None:
+def test_the_answers_of_the_route_schedule_update_are_as_documented(ask: Ask, stack: Stack) -> None:
     sheet = Spreadsheet(stack.driver)
     sheet.fill([HEADER, row()], [HEADER])
     assert ask("POST", "schedule_update") == 200
@@ -94,7 +94,7 @@ def test_the_answers_of_schedule_update_are_as_documented(ask: Ask, stack: Stack
     assert ask("POST", "schedule_update") == 503
 
 
-def test_the_answers_of_slack_are_as_documented(ask: Ask, state: State) -> None:
+def test_the_answers_of_the_route_slack_are_as_documented(ask: Ask, state: State) -> None:
     def send(secret: str, **form: str) -> int:
         now, body = str(int(time.time())), urlencode(form)
         base = f"v0:{now}:{body}".encode()

@@ -1,4 +1,4 @@
-"""After an outage of the webhook or of Opencast every recording is ingested without an operator."""
+"""Outages of the webhook and Opencast, after which recordings are ingested automatically."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from tests.e2e.scenarios import handed_in
 from tests.e2e.stack import Stack
 
 FIRST_RETRY = 60.0
-"""Seconds until an upload's first retry."""
+"""Time in seconds until an upload's first retry."""
 
 
 def test_reconcile_ingests_the_recordings_whose_webhook_events_failed(stack: Stack) -> None:
     stack = stack.ready_for_reconcile()
     recordings = [stack.lecture() for _ in range(3)]
     webhook = stack.function(WEBHOOK)
-    # The webhook crashes because of a wrong setting.
+    # This wrong setting makes the webhook crash.
     with deployed.limited(stack.driver, webhook, seconds=29, WEBHOOK_DELAY_SECONDS="broken"):
         for recording in recordings:
             assert stack.driver.send("recording.completed", recording.uuid).status == 502

@@ -25,19 +25,19 @@ POST = """async ([url, body]) => {
     });
     return [answer.status, await answer.json()];
 }"""
-"""The request of the form's script in Opencast. The browser sends a CORS preflight first."""
+"""The request of the form's script in Opencast. The browser first sends a CORS preflight."""
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium."""
+    """Yield Debian's Chromium."""
     yield from installed_browser()
 
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """An empty tab."""
-    # Chromium trusts only its own store, which lacks the local stack's authority.
+    """Yield an empty tab."""
+    # Chromium trusts only its own store, which lacks the local certificate authority.
     context = browser.new_context(ignore_https_errors=True)
     context.set_default_timeout(TIMEOUT_MS)
     yield context.new_page()
@@ -46,7 +46,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 @pytest.fixture
 def other_site(page: Page, tmp_path: Path) -> Iterator[Page]:
-    """A page of another origin, as Opencast's is."""
+    """Yield a page of another origin, such as Opencast's page."""
     (tmp_path / "index.html").write_text("<!doctype html><title>Opencast</title>")
 
     class Quiet(SimpleHTTPRequestHandler):
@@ -66,13 +66,13 @@ def other_site(page: Page, tmp_path: Path) -> Iterator[Page]:
 
 
 def post_ingest(page: Page, stack: Stack, **body: Any) -> tuple[int, str]:
-    """Send the form's request. Return the status and the message that the page may read."""
+    """Send the form's request, and return the status and the message that the page may read."""
     status, content = page.evaluate(POST, [f"{stack.driver.state.api_url}/ingest", body])
     return status, str(content.get("message") or content.get("Message"))
 
 
 @pytest.mark.parametrize("end", ["/", ""])
-def test_the_page_is_shown_with_and_without_a_slash_after_the_stage(
+def test_the_status_page_is_shown_with_and_without_a_slash_after_the_stage(
     page: Page, stack: Stack, end: str
 ) -> None:
     errors: list[str] = []
@@ -87,7 +87,7 @@ def test_the_page_is_shown_with_and_without_a_slash_after_the_stage(
     assert errors == []
 
 
-def test_a_recording_that_is_requested_on_the_page_can_be_followed_to_opencast(
+def test_a_recording_that_is_requested_on_the_status_page_can_be_followed_to_opencast(
     page: Page, stack: Stack
 ) -> None:
     recording = stack.lecture(scheduled=False, topic="<img src=x onerror=alert(1)>")
@@ -112,7 +112,7 @@ class TestOtherSite:
         assert accepted == (200, "Ingest accepted")
         stack.await_state(recording, "SENT_TO_OPENCAST")
 
-    def test_another_site_can_read_why_a_request_is_refused(
+    def test_another_site_can_read_why_an_ingest_request_is_refused(
         self, other_site: Page, stack: Stack
     ) -> None:
         empty = post_ingest(other_site, stack, uuid=" ")
@@ -124,7 +124,7 @@ class TestOtherSite:
         assert status == 503
         assert text
 
-    def test_another_site_can_read_the_refusal_of_the_gateway(
+    def test_another_site_can_read_a_refusal_of_api_gateway(
         self, other_site: Page, stack: Stack
     ) -> None:
         with deployed.address_refused(stack.driver):
@@ -132,8 +132,8 @@ class TestOtherSite:
         assert status == 403
         assert "not authorized" in text
 
-    def test_another_site_can_not_read_the_status(self, other_site: Page, stack: Stack) -> None:
-        """Otherwise a hostile site could read it in the browser of an allowed visitor."""
+    def test_another_site_cannot_read_the_status(self, other_site: Page, stack: Stack) -> None:
+        """Otherwise, a hostile site could read the status in the browser of an allowed visitor."""
         url = json.dumps(f"{stack.driver.state.api_url}/status?queues=true")
         read = other_site.evaluate(f"fetch({url}).then(() => 'read', () => 'refused')")
         assert read == "refused"

@@ -1,4 +1,4 @@
-"""The scenarios, and the webhook's and the API's refusals, on the local stack."""
+"""The scenarios, and refusals of the webhook and the API, on the local stack."""
 
 from __future__ import annotations
 
@@ -30,9 +30,7 @@ def test_the_webhook_answers_the_validation_request_of_zoom(stack: Stack) -> Non
     assert set(json.loads(answer.body)) == {"plainToken", "encryptedToken"}
 
 
-def test_the_api_says_what_is_wrong_with_a_bad_request(
-    state: State, session: requests.Session
-) -> None:
+def test_the_api_says_why_it_refuses_a_bad_request(state: State, session: requests.Session) -> None:
     answer = session.post(f"{state.api_url}/ingest", data="{", timeout=120)
     assert answer.status_code == 400
     assert answer.json() == {"message": "The body is not JSON."}

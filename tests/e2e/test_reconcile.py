@@ -1,4 +1,4 @@
-"""Reconcile finds recordings whose webhook event never came, on the local stack."""
+"""Reconcile on the local stack, which finds recordings whose webhook event never came."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from tests.e2e.stack import Stack
 
 @pytest.fixture
 def missed(stack: Stack) -> ZoomRecording:
-    """A recording in Zoom without a webhook event."""
+    """Return a recording in Zoom whose webhook event is never sent."""
     return stack.ready_for_reconcile().lecture()
 
 
-def test_the_first_run_of_reconcile_sets_the_baseline_and_hands_nothing_in(stack: Stack) -> None:
+def test_the_first_run_of_reconcile_sets_the_baseline_and_requests_no_ingest(stack: Stack) -> None:
     stack.driver.table("recordings").delete_item(Key={"uuid": "#reconcile"})
     stack.lecture()
     assert handed_in(stack.driver.reconcile()) == []
     assert stack.driver.last_reconcile()["at"]
 
 
-def test_a_second_run_of_reconcile_does_not_hand_in_an_ingested_recording(
+def test_a_second_run_of_reconcile_does_not_request_an_ingested_recording(
     stack: Stack, missed: ZoomRecording
 ) -> None:
     assert missed.uuid in handed_in(stack.driver.reconcile())
@@ -32,7 +32,7 @@ def test_a_second_run_of_reconcile_does_not_hand_in_an_ingested_recording(
     stack.assert_ingested_once(missed)
 
 
-def test_a_second_run_of_reconcile_starts_no_second_ingest_while_the_first_is_under_way(
+def test_a_second_run_of_reconcile_starts_no_ingest_while_another_is_in_progress(
     stack: Stack, missed: ZoomRecording
 ) -> None:
     before = stack.message_count("download")
@@ -44,7 +44,7 @@ def test_a_second_run_of_reconcile_starts_no_second_ingest_while_the_first_is_un
     stack.assert_ingested_once(missed)
 
 
-def test_an_operator_can_preview_a_run_of_reconcile_and_see_the_last_one(
+def test_an_operator_can_preview_a_run_of_reconcile_and_see_the_last_run(
     stack: Stack, operator: Operator, missed: ZoomRecording
 ) -> None:
     output = operator.output("exec.reconcile", "--since", "2h", "--dry-run")

@@ -1,4 +1,4 @@
-"""The steps of docs/zoom.md, opencast.md and slack.md work against the stand-ins.
+"""The steps of docs/zoom.md, opencast.md and slack.md, performed against the stand-ins.
 
 `test_sheets.py` runs the script of docs/google-sheets.md.
 """
@@ -37,7 +37,7 @@ STATES = {
     "recording.recovered": "RECORDING_PROCESSING",
     "recording.deleted": "RECORDING_PROCESSING",
 }
-"""The state of a recording in `/status` after each event, in the order in which the test sends."""
+"""The state of a recording in `/status` after each webhook event, in the order of sending."""
 
 
 def document(name: str) -> str:
@@ -52,7 +52,7 @@ def commands_in(text: str) -> list[list[str]]:
 def test_the_steps_of_the_zoom_document_work(stack: Stack, operator: Operator) -> None:
     text = document("zoom")
     create, list_recordings, run_pipeline = commands_in(text)
-    assert create == ["invoke", "stack.create"]  # see test_life.py
+    assert create == ["invoke", "stack.create"]  # test_life.py runs this command.
     assert re.search(
         r"-webhook-url +https://\S+/live/new_recording\s", operator.output("stack.status")
     )
@@ -129,7 +129,7 @@ def test_an_app_with_the_addresses_and_scopes_of_the_slack_manifest_works(
 
 
 @pytest.mark.parametrize("name", ["zoom", "opencast"])
-def test_a_document_quotes_messages_as_the_code_has_them(name: str) -> None:
+def test_a_document_quotes_messages_as_they_are_in_the_code(name: str) -> None:
     code = "".join(path.read_text("utf-8") for path in (ROOT / "functions").rglob("*.py"))
     quoted = re.findall(r'^\| "([^"…:.]+)', document(name), re.MULTILINE)
     assert quoted

@@ -1,4 +1,4 @@
-"""The documented script of the Google Sheet updates the schedule on the local stack."""
+"""The documented script of the Google Sheet, which updates the schedule on the local stack."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ OTHER = "https://zoom.us/j/81000000002"
 
 @pytest.fixture
 def sheet(driver: Driver) -> Spreadsheet:
-    """A sheet with two meetings, which the schedule has."""
+    """Return a sheet with two meetings, after an update of the schedule."""
     sheet = Spreadsheet(driver)
     sheet.fill([HEADER, row()], [HEADER, row(OTHER, day="F")])
-    # Without the script, which takes longer to start.
+    # The script would take longer to start.
     status, text = sheet.post()
     assert status == 200
     assert text.startswith("Success: 2 meetings with 3 events")
@@ -29,7 +29,7 @@ def sheet(driver: Driver) -> Spreadsheet:
     return sheet
 
 
-def test_the_script_updates_the_schedule_and_shows_additions_as_toast_and_removals_as_alert(
+def test_the_script_shows_additions_as_a_toast_and_removals_as_an_alert(
     sheet: Spreadsheet,
 ) -> None:
     classes = sheet.scheduled()
@@ -59,7 +59,9 @@ def test_the_script_updates_the_schedule_and_shows_additions_as_toast_and_remova
     assert set(sheet.scheduled()) == {"81000000001"}
 
 
-def test_a_missing_column_is_an_alert_and_changes_nothing(sheet: Spreadsheet) -> None:
+def test_a_missing_column_in_the_sheet_is_shown_as_an_alert_and_changes_nothing(
+    sheet: Spreadsheet,
+) -> None:
     before = sheet.scheduled()
     sheet.fill([[*HEADER[:5], "Series"], row()])
     shown = sheet.update()
@@ -81,7 +83,7 @@ def test_a_missing_column_is_an_alert_and_changes_nothing(sheet: Spreadsheet) ->
     ],
     ids=["merged cells", "a time as a number", "a date"],
 )
-def test_a_mistake_in_a_row_is_an_alert_that_names_the_row(
+def test_a_mistake_in_a_row_of_the_sheet_is_shown_as_an_alert_that_names_the_row(
     sheet: Spreadsheet, wrong: list[Any], options: dict[str, Any], text: str
 ) -> None:
     sheet.fill([HEADER, row(), wrong], **options)
@@ -112,7 +114,7 @@ def test_a_sheet_with_thousands_of_rows_updates_the_schedule(sheet: Spreadsheet)
         ({"kind": "broken", "where": "values", "times": 4}, "Google"),
     ],
 )
-def test_a_failure_of_google_is_an_alert_and_changes_nothing(
+def test_a_failure_of_google_is_shown_as_an_alert_and_changes_nothing(
     sheet: Spreadsheet, fault: dict[str, Any], says: str
 ) -> None:
     before = sheet.scheduled()
@@ -125,18 +127,20 @@ def test_a_failure_of_google_is_an_alert_and_changes_nothing(
     assert sheet.scheduled() == before
 
 
-def test_a_broken_answer_and_a_500_of_google_are_retried(sheet: Spreadsheet) -> None:
+def test_a_schedule_update_retries_after_a_broken_answer_and_a_500_of_google(
+    sheet: Spreadsheet,
+) -> None:
     sheet.driver.trouble_sheets(kind="broken", where="values")
     sheet.driver.trouble_sheets(kind="status", where="values", status=500)
     assert sheet.update().text.startswith("Success: 2 meetings")
 
 
-def test_an_expired_google_token_is_replaced(sheet: Spreadsheet) -> None:
+def test_a_schedule_update_replaces_an_expired_google_token(sheet: Spreadsheet) -> None:
     sheet.driver.expire_google_tokens()
     assert sheet.update().text.startswith("Success: 2 meetings")
 
 
-def test_a_renamed_tab_is_an_alert(sheet: Spreadsheet) -> None:
+def test_a_renamed_tab_of_the_sheet_is_shown_as_an_alert(sheet: Spreadsheet) -> None:
     sheet.driver.rename_tab("Spring", "Sprung")
     try:
         shown = sheet.update()
@@ -146,7 +150,7 @@ def test_a_renamed_tab_is_an_alert(sheet: Spreadsheet) -> None:
         sheet.driver.rename_tab("Sprung", "Spring")
 
 
-def test_a_second_update_is_refused_while_the_first_one_runs(sheet: Spreadsheet) -> None:
+def test_a_second_schedule_update_is_refused_while_the_first_runs(sheet: Spreadsheet) -> None:
     sheet.driver.trouble_sheets(kind="slow", where="values", seconds=8)
     sheet.fill([HEADER, row(day="TR")])
     table = sheet.driver.table("schedule")
@@ -162,7 +166,7 @@ def test_a_second_update_is_refused_while_the_first_one_runs(sheet: Spreadsheet)
     assert [scheduled["day"] for scheduled in sheet.scheduled()["81000000001"]] == ["T", "R"]
 
 
-def test_an_update_needs_the_token_that_is_set(sheet: Spreadsheet) -> None:
+def test_a_schedule_update_needs_the_token_when_one_is_set(sheet: Spreadsheet) -> None:
     ssm = sheet.driver.client("ssm")
     path = Names(sheet.driver.state.stack_name).secret("SCHEDULE_UPDATE_TOKEN")
     ssm.put_parameter(Name=path, Value="swordfish", Type="SecureString")
@@ -178,13 +182,15 @@ def test_an_update_needs_the_token_that_is_set(sheet: Spreadsheet) -> None:
         restart(sheet)
 
 
-def test_an_address_without_a_server_is_an_alert(sheet: Spreadsheet) -> None:
+def test_an_api_that_cannot_be_reached_is_shown_as_an_alert_in_the_sheet(
+    sheet: Spreadsheet,
+) -> None:
     shown = sheet.update("https://127.0.0.1:9/live/schedule_update")
     assert shown.kind == "alert"
     assert shown.text.startswith("The pipeline gave no answer: Address unavailable")
 
 
 def restart(sheet: Spreadsheet) -> None:
-    """Start a new process of the function, without the secrets and tokens of the old one."""
+    """Start a new process of the function, without secrets and tokens of the old process."""
     names = Names(sheet.driver.state.stack_name)
     cold_start(sheet.driver, names.function(SCHEDULE_UPDATE))

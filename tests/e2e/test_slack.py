@@ -1,4 +1,4 @@
-"""Each answer and refusal of `/zip` on the local stack, whose Slack checks every message."""
+"""Each answer and refusal of `/zip` on the local stack, whose stand-in checks every message."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NOT_ALLOWED = "You may not use this command"
 
 @pytest.fixture(scope="module", autouse=True)
 def _warm(stack: Stack) -> Iterator[None]:
-    """Make a process of the function read the groups, so that answers come at once."""
+    """Make a process of the function read the groups, so that answers are fast."""
     zip_command(stack)
     yield
     assert stack.driver.refused_by_slack() == []
@@ -45,32 +45,32 @@ def _warm(stack: Stack) -> Iterator[None]:
 
 @pytest.fixture
 def meeting(stack: Stack) -> int:
-    """An unused meeting number."""
+    """Return an unused meeting number."""
     return stack.new_meeting()
 
 
 def private_text(stack: Stack, text: str = "help", **options: str) -> str:
-    """Type a command. Return the text of its answer, which only the user may see."""
+    """Type a command, and return the text of the answer, which only the user may see."""
     shown = type_command(stack, text, **options)
     assert shown["only_for"]
     assert shown["blocks"] == []
     return str(shown["text"])
 
 
-def test_help_is_shown_in_the_channel_and_in_a_direct_message(stack: Stack) -> None:
+def test_help_of_slash_zip_is_shown_in_the_channel_and_in_a_direct_message(stack: Stack) -> None:
     for text in ("", "help"):
         assert "`/zip 123 456 7890`" in private_text(stack, text)
     assert "`/zip 123 456 7890`" in private_text(stack, channel="direct")
 
 
 @pytest.mark.parametrize("forge", ["wrong_secret", "old_timestamp", "unsigned", "other_body"])
-def test_a_command_that_slack_did_not_sign_is_refused(stack: Stack, forge: str) -> None:
+def test_a_slack_command_without_a_right_signature_is_refused(stack: Stack, forge: str) -> None:
     outcome = stack.driver.type("help", forge=forge)
     assert outcome["status"] == 401
     assert outcome["ts"] is None
 
 
-def test_a_stranger_may_neither_type_the_command_nor_press_its_button(
+def test_a_stranger_may_use_neither_the_slack_command_nor_its_button(
     stack: Stack, meeting: int
 ) -> None:
     for number in range(4):
@@ -84,12 +84,14 @@ def test_a_stranger_may_neither_type_the_command_nor_press_its_button(
 
 
 @pytest.mark.parametrize("channel", ["general", "secret"])
-def test_the_command_is_refused_in_another_channel(stack: Stack, channel: str) -> None:
+def test_the_slack_command_is_refused_in_another_channel(stack: Stack, channel: str) -> None:
     assert "works only in #zip and in direct messages" in private_text(stack, channel=channel)
 
 
 @pytest.mark.parametrize("text", ["123", "one two", "123456789012"])
-def test_text_that_is_no_meeting_number_is_refused(stack: Stack, text: str) -> None:
+def test_the_slack_command_refuses_a_text_that_is_no_meeting_number(
+    stack: Stack, text: str
+) -> None:
     assert "9 to 11 digits" in private_text(stack, text)
 
 
@@ -107,7 +109,7 @@ def without_secret(stack: Stack, setting: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("setting", ["SLACK_SIGNING_SECRET", "SLACK_API_TOKEN"])
-def test_the_command_is_not_set_up_without_one_of_the_slack_secrets(
+def test_the_slack_command_says_that_it_is_not_set_up_when_a_secret_is_missing(
     stack: Stack, setting: str
 ) -> None:
     with without_secret(stack, setting):
@@ -115,7 +117,7 @@ def test_the_command_is_not_set_up_without_one_of_the_slack_secrets(
         assert "is not set up" in body
 
 
-def test_the_answer_says_that_the_groups_can_not_be_read_when_the_app_lacks_the_scope(
+def test_the_slack_command_says_that_groups_cannot_be_read_when_the_app_lacks_the_scope(
     stack: Stack,
 ) -> None:
     start_without_groups(stack)
@@ -128,7 +130,7 @@ def test_the_answer_says_that_the_groups_can_not_be_read_when_the_app_lacks_the_
 
 @pytest.fixture
 def without_status(stack: Stack) -> Iterator[None]:
-    """The function lacks its grants on the status table."""
+    """Remove the function's grants on the status table during the test."""
     function, table = stack.function(SLACK), f":table/{stack.names.of('pipeline-status')}"
     with ExitStack() as exits:
         for grant in deployed.grants_of(stack.driver, function):
@@ -138,12 +140,14 @@ def without_status(stack: Stack) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("without_status")
-def test_a_command_says_that_the_status_can_not_be_read(stack: Stack, meeting: int) -> None:
+def test_the_slack_command_says_that_the_status_cannot_be_read_without_the_grants(
+    stack: Stack, meeting: int
+) -> None:
     assert private_text(stack, str(meeting)) == wording.NO_STATUS
     assert "`/zip 123 456 7890`" in private_text(stack)
 
 
-def test_a_press_says_that_the_status_can_not_be_read_and_leaves_the_message_as_it_is(
+def test_a_press_says_that_the_status_cannot_be_read_and_leaves_the_message_unchanged(
     stack: Stack, meeting: int, request: pytest.FixtureRequest
 ) -> None:
     for number in range(3):
@@ -155,20 +159,24 @@ def test_a_press_says_that_the_status_can_not_be_read_and_leaves_the_message_as_
     assert message(stack, shown["ts"])["blocks"] == shown["blocks"]
 
 
-def test_an_unknown_meeting_has_neither_classes_nor_recordings(stack: Stack, meeting: int) -> None:
+def test_the_slack_command_shows_no_classes_and_recordings_of_an_unknown_meeting(
+    stack: Stack, meeting: int
+) -> None:
     text = texts(type_command(stack, str(meeting)))
     assert "This meeting is not in the schedule." in text
     assert NO_RECORDINGS in text
 
 
-def test_a_meeting_without_recordings_is_shown_with_its_class(stack: Stack) -> None:
+def test_the_slack_command_shows_the_class_of_a_meeting_without_recordings(stack: Stack) -> None:
     text = texts(type_command(stack, str(stack.lecture().meeting_id)))
     assert "HIST E-1010 Lecture: " in text
     assert "20260112345" in text
     assert NO_RECORDINGS in text
 
 
-def test_recordings_are_shown_when_the_schedule_can_not_be_read(stack: Stack, meeting: int) -> None:
+def test_the_slack_command_shows_recordings_when_the_schedule_cannot_be_read(
+    stack: Stack, meeting: int
+) -> None:
     put_row(stack, meeting)
     table, key = stack.driver.table("schedule"), {"zoom_series_id": str(meeting)}
     table.put_item(Item=key | {"events": "broken"})
@@ -181,14 +189,16 @@ def test_recordings_are_shown_when_the_schedule_can_not_be_read(stack: Stack, me
 
 
 @pytest.mark.parametrize("reason", REASONS)
-def test_a_reason_is_shown_in_words_for_people(stack: Stack, meeting: int, reason: str) -> None:
+def test_the_slack_command_shows_a_reason_in_words_for_people(
+    stack: Stack, meeting: int, reason: str
+) -> None:
     put_row(stack, meeting, pipeline_state="IGNORED", reason=reason)
     text = texts(type_command(stack, str(meeting)))
     words = html.escape(REASONS[reason], quote=False)
     assert f"{STATES[State.IGNORED]}: {words}" in text
 
 
-def test_every_state_is_shown_in_words_for_people(stack: Stack) -> None:
+def test_the_slack_command_shows_every_state_in_words_for_people(stack: Stack) -> None:
     for state in State:
         meeting = stack.new_meeting()
         put_row(stack, meeting, pipeline_state=str(state))
@@ -197,7 +207,7 @@ def test_every_state_is_shown_in_words_for_people(stack: Stack) -> None:
         assert shown["only_for"] is None
 
 
-def test_every_ingest_of_a_recording_is_shown(stack: Stack, meeting: int) -> None:
+def test_the_slack_command_shows_every_ingest_of_a_recording(stack: Stack, meeting: int) -> None:
     put_row(stack, meeting, pipeline_state="IGNORED", reason="No opencast series match")
     put_row(
         stack,
@@ -220,7 +230,9 @@ def test_every_ingest_of_a_recording_is_shown(stack: Stack, meeting: int) -> Non
         assert words in text
 
 
-def test_a_topic_with_markup_is_shown_as_plain_text(stack: Stack, meeting: int) -> None:
+def test_the_slack_command_shows_a_topic_with_markup_as_plain_text(
+    stack: Stack, meeting: int
+) -> None:
     topic = "<img src=x onerror=alert(1)> & <!channel> <https://evil.example|Zoom>"
     put_row(stack, meeting, topic=topic, reason=topic)
     shown = type_command(stack, str(meeting))
@@ -237,7 +249,7 @@ def days(shown: Shown) -> list[str]:
     return re.findall(r"^\*(\w+, \w+ \d+), \d+, \d", texts(shown), re.MULTILINE)
 
 
-def test_button_pages_through_fourteen_recordings_while_others_arrive(
+def test_the_slack_button_pages_through_14_recordings_while_new_recordings_arrive(
     stack: Stack, meeting: int
 ) -> None:
     for number in range(14):
@@ -266,7 +278,7 @@ def test_button_pages_through_fourteen_recordings_while_others_arrive(
 
 
 def day_text(stack: Stack, number: int) -> str:
-    """Return the text for a day in a message."""
+    """Return the text in a message for the day `number` days after the stack's `start`."""
     local = (stack.start + timedelta(days=number)).astimezone(ZoneInfo("US/Eastern"))
     return f"{local:%a, %b} {local.day}"
 

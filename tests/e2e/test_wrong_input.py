@@ -1,4 +1,4 @@
-"""Every command names a stack that doesn't exist in one line, and does nothing."""
+"""Commands for a stack that doesn't exist, which say so in one line and do nothing."""
 
 from __future__ import annotations
 

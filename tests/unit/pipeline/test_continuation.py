@@ -18,7 +18,7 @@ NOW = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)
 SINCE = timestamps.write(NOW)
 
 
-def test_copy_begins_now_when_it_is_continued_for_the_first_time() -> None:
+def test_time_of_a_copy_counts_from_its_first_continuation() -> None:
     assert continued(UNSET, 5, NOW) == Copying(since=SINCE, stored_bytes=5)
 
 
@@ -30,7 +30,7 @@ def test_copy_is_not_idle_when_it_has_grown() -> None:
 
 @pytest.mark.parametrize("stored", [0, 4, 5])
 def test_invocation_is_idle_when_it_adds_nothing(stored: int) -> None:
-    """Fewer bytes count as nothing, too: a changed file is copied from its beginning."""
+    """Fewer bytes count as nothing too, because a changed file is copied from its beginning."""
     before = Copying(since=SINCE, stored_bytes=5)
     assert continued(before, stored, NOW) == Copying(since=SINCE, stored_bytes=5, idle=1)
 
@@ -43,7 +43,7 @@ def test_copy_is_stuck_when_three_invocations_in_a_row_were_idle() -> None:
         continued(copying, 40_000_000, NOW)
 
 
-def test_copy_is_endless_when_it_goes_on_for_a_day() -> None:
+def test_copy_is_endless_when_it_is_continued_for_a_day() -> None:
     before = Copying(since=SINCE, stored_bytes=5)
     assert continued(before, 6, NOW + LONGEST - timedelta(seconds=1)).idle == 0
     with pytest.raises(CopyEndless, match=f"since {SINCE}"):
@@ -51,7 +51,7 @@ def test_copy_is_endless_when_it_goes_on_for_a_day() -> None:
 
 
 @given(st.lists(st.integers(0, 100), min_size=1, max_size=200))
-def test_copy_comes_to_an_end_or_grows(stored: list[int]) -> None:
+def test_copy_grows_or_is_stuck_after_at_most_three_idle_invocations(stored: list[int]) -> None:
     copying: Copying | UnsetType = UNSET
     most = 0
     for position, size in enumerate(stored):

@@ -1,4 +1,4 @@
-"""The two queue messages: encoded, decoded, of an earlier version, and malformed."""
+"""Encoding and decoding of the two queue messages, also of earlier versions and malformed texts."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_upload_message_of_an_earlier_version_is_decoded() -> None:
 
 
 @pytest.mark.parametrize("case", cases("webhook"))
-def test_download_message_of_an_earlier_webhook_is_decoded(case: dict[str, Any]) -> None:
+def test_download_message_of_an_earlier_webhook_function_is_decoded(case: dict[str, Any]) -> None:
     for sent in case["download_queue"]:
         message = decode(json.dumps(sent["body"]), DownloadMessage)
         assert message.zip_id == sent["body"]["zip_id"]
@@ -203,15 +203,13 @@ def test_message_is_the_same_when_it_is_encoded_and_decoded(
         ({"copying": {"since": START}}, "stored_bytes"),
     ],
 )
-def test_error_names_the_field_of_a_message_when_it_is_invalid(
-    change: dict[str, Any], says: str
-) -> None:
+def test_error_names_the_invalid_field_of_a_message(change: dict[str, Any], says: str) -> None:
     with pytest.raises(MessageError, match=says):
         decode(json.dumps(OLD_DOWNLOAD | change), DownloadMessage)
 
 
 @pytest.mark.parametrize("name", list(OLD_DOWNLOAD))
-def test_error_names_the_field_of_a_message_when_it_is_missing_and_has_no_default(
+def test_error_names_the_missing_field_of_a_message_unless_it_has_a_default(
     name: str,
 ) -> None:
     text = json.dumps({key: value for key, value in OLD_DOWNLOAD.items() if key != name})
@@ -223,7 +221,9 @@ def test_error_names_the_field_of_a_message_when_it_is_missing_and_has_no_defaul
 
 
 @given(st.text(max_size=30))
-def test_bad_message_is_raised_without_a_zip_id_when_the_text_is_no_message(text: str) -> None:
+def test_message_error_is_raised_and_no_zip_id_is_found_when_a_text_is_no_message(
+    text: str,
+) -> None:
     with pytest.raises(MessageError):
         decode(text, DownloadMessage)
     assert zip_id_of(text) is None
@@ -238,19 +238,21 @@ def test_bad_message_is_raised_without_a_zip_id_when_the_text_is_no_message(text
         ("[]", None),
     ],
 )
-def test_zip_id_of_a_malformed_message_is_found(text: str, zip_id: str | None) -> None:
+def test_zip_id_is_read_from_a_malformed_message_when_the_message_has_one(
+    text: str, zip_id: str | None
+) -> None:
     assert zip_id_of(text) == zip_id
 
 
-def test_bad_message_is_raised_when_a_message_is_nested_too_deeply() -> None:
+def test_message_error_is_raised_when_a_message_is_nested_too_deeply() -> None:
     text = '{"zip_id": "z", "x":' + "[" * 100_000
     with pytest.raises(MessageError, match="can't be read"):
         decode(text, UploadMessage)
     assert zip_id_of(text) is None
 
 
-def test_partial_message_needs_no_start() -> None:
-    """The downloader takes the start from Zoom's API."""
+def test_message_of_a_partial_ingest_needs_no_start_time() -> None:
+    """The downloader takes the start time from Zoom's API."""
     text = json.dumps(OLD_DOWNLOAD | {"start_time": "", "is_partial": True})
     assert decode(text, DownloadMessage).start_time == ""
 

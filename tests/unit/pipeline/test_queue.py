@@ -1,4 +1,4 @@
-"""Queues over moto: sending, receiving, retrying, and dead-letter queues."""
+"""Queues of moto's SQS: sending, receiving, retrying, and dead-letter queues."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ RECORD = {
 }
 
 
-def test_received_message_has_the_fields_of_the_events_record() -> None:
+def test_received_message_has_the_fields_of_its_record_in_the_lambda_event() -> None:
     message = received_of(RECORD)
     assert message.message_id == RECORD["messageId"]
     assert message.receipt_handle == "MessageReceiptHandle"
@@ -40,19 +40,19 @@ def test_received_message_has_the_fields_of_the_events_record() -> None:
     assert message.first_received == datetime(2018, 4, 9, 0, 0, 0, 1000, tzinfo=UTC)
 
 
-def test_received_message_has_no_first_receive_when_sqs_does_not_tell_it() -> None:
+def test_time_of_the_first_receive_is_none_when_the_record_lacks_it() -> None:
     attributes = {"ApproximateReceiveCount": "3"}
     assert received_of(RECORD | {"attributes": attributes}).first_received is None
 
 
 @pytest.mark.parametrize(("asked", "sent"), [(0, 0), (300, 300), (900, 900), (5000, 900)])
-def test_delay_is_at_most_what_sqs_accepts(aws: Cloud, asked: int, sent: int) -> None:
+def test_delay_of_a_message_is_at_most_900_seconds(aws: Cloud, asked: int, sent: int) -> None:
     Queue(aws.sqs, aws.download_queue).send("{}", delay_seconds=asked)
     (message,) = aws.sent_to(aws.download_queue)
     assert message["delay_seconds"] == sent
 
 
-def test_fifo_queue_keeps_the_order_and_drops_repeats(aws: Cloud) -> None:
+def test_fifo_queue_keeps_the_order_and_drops_repeated_messages(aws: Cloud) -> None:
     queue = Queue(aws.sqs, aws.upload_queue)
     for body in ('{"n": 1}', '{"n": 1}', '{"n": 2}'):
         queue.send_in_order(body, group="uuid==")
@@ -64,15 +64,13 @@ def test_fifo_queue_keeps_the_order_and_drops_repeats(aws: Cloud) -> None:
 
 
 class TestDeadLetters:
-    def test_dead_letter_has_the_reason(self, aws: Cloud) -> None:
+    def test_message_on_a_dlq_has_its_reason(self, aws: Cloud) -> None:
         queue = Queue(aws.sqs, aws.download_dlq)
         queue.send_with_reason('{"a": 1}', "It is gone.", group="g", identity="m-1")
         (dead,) = aws.messages(aws.download_dlq)
         assert (dead["body"], dead["reason"]) == ({"a": 1}, "It is gone.")
 
-    def test_dead_letter_is_dropped_only_when_the_same_message_failed_before(
-        self, aws: Cloud
-    ) -> None:
+    def test_dlq_drops_a_message_only_when_the_same_message_failed_before(self, aws: Cloud) -> None:
         queue = Queue(aws.sqs, aws.upload_dlq)
         for identity in ("m-1", "m-1", "m-2"):
             queue.send_with_reason('{"a": 1}', "why", group="uuid==", identity=identity)
@@ -81,7 +79,7 @@ class TestDeadLetters:
             ("why", "uuid==")
         ] * 2
 
-    def test_reason_of_a_dead_letter_contains_no_secret(self, aws: Cloud) -> None:
+    def test_reason_of_a_message_on_a_dlq_contains_no_secret(self, aws: Cloud) -> None:
         queue = Queue(aws.sqs, aws.download_dlq)
         reason = "at https://x/a?access_token=abc123&b=1"
         queue.send_with_reason("{}", reason, group="g", identity="m-1")
@@ -90,7 +88,9 @@ class TestDeadLetters:
 
     @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(reason=st.text(max_size=1200))
-    def test_sqs_accepts_any_reason(self, aws: Cloud, reason: str) -> None:
+    def test_reason_is_sent_in_a_form_that_sqs_accepts_whatever_its_text(
+        self, aws: Cloud, reason: str
+    ) -> None:
         queue = Queue(aws.sqs, aws.download_dlq)
         with recorded(aws.sqs, "sqs.SendMessage") as sent:
             queue.send_with_reason("{}", reason, group="g", identity="m-1")
@@ -106,7 +106,7 @@ class TestTaking:
     def test_nothing_is_received_from_an_empty_queue(self, aws: Cloud) -> None:
         assert Queue(aws.sqs, aws.download_queue).take_one() is None
 
-    def test_received_message_stays_until_it_is_deleted(self, aws: Cloud) -> None:
+    def test_received_message_stays_in_its_queue_until_it_is_deleted(self, aws: Cloud) -> None:
         queue = Queue(aws.sqs, aws.download_queue)
         queue.send('{"a": 1}')
         taken = queue.take_one()

@@ -1,4 +1,4 @@
-"""Allowed changes of state."""
+"""The allowed changes of an ingest's state."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ WAY = [
     State.OPENCAST_FAILED,
     State.PUBLISHED,
 ]
-"""The states of a recording in order. Those of a running recording have the same rank."""
+"""The states of an ingest in order. One state stands for all states of a running recording."""
 
 RANK = {state: place for place, state in enumerate(WAY)} | dict.fromkeys(RUNNING, 0)
 RANK[State.OPENCAST_DELETED] = RANK[State.PUBLISHED]
@@ -40,7 +40,7 @@ PIPELINE = frozenset(State) - ZOOM_SIDE
 states = st.sampled_from(list(State))
 
 
-def test_every_state_has_followers_and_a_rank() -> None:
+def test_every_state_has_followers_and_a_rank_unless_it_is_ended() -> None:
     assert set(FOLLOWS) == set(State)
     assert set(RANK) | ENDED == set(State)
 
@@ -81,20 +81,20 @@ def test_row_ends_in_the_last_state_when_steps_overtake_each_other(order: list[S
 
 
 @pytest.mark.parametrize("after", list(State))
-def test_first_state_of_a_row_creates_it_unless_it_is_the_end_of_a_meeting(after: State) -> None:
+def test_any_state_but_recording_processing_begins_a_row(after: State) -> None:
     assert begins(after) == may_follow(None, after) == (after is not State.RECORDING_PROCESSING)
 
 
-def test_processing_is_reached_from_a_running_recording_only() -> None:
+def test_recording_processing_follows_only_states_of_a_running_recording() -> None:
     assert {s for s in State if may_follow(s, State.RECORDING_PROCESSING)} == RUNNING
 
 
 @pytest.mark.parametrize("zoom_side", sorted(ZOOM_SIDE))
-def test_zoom_side_states_replace_running_ones_only(zoom_side: State) -> None:
+def test_state_at_zoom_follows_only_states_of_a_running_recording(zoom_side: State) -> None:
     assert {s for s in State if may_follow(s, zoom_side)} == RUNNING
 
 
-def test_on_demand_received_never_comes_after_the_downloader() -> None:
+def test_on_demand_received_never_follows_webhook_received_or_sent_to_downloader() -> None:
     assert not may_follow(State.SENT_TO_DOWNLOADER, State.ON_DEMAND_RECEIVED)
     assert not may_follow(State.WEBHOOK_RECEIVED, State.ON_DEMAND_RECEIVED)
 
@@ -110,15 +110,15 @@ def test_ingest_in_progress_may_be_ignored(state: State) -> None:
     assert may_follow(state, State.IGNORED)
 
 
-def test_sent_ingest_keeps_its_state() -> None:
+def test_only_states_in_opencast_follow_sent_to_opencast() -> None:
     assert {s for s in State if may_follow(State.SENT_TO_OPENCAST, s)} == IN_OPENCAST
 
 
 @pytest.mark.parametrize("state", [State.PUBLISHED, State.OPENCAST_DELETED])
-def test_no_state_follows_when_an_ingest_was_published_or_deleted(state: State) -> None:
+def test_no_other_state_follows_published_or_opencast_deleted(state: State) -> None:
     assert {after for after in State if may_follow(state, after)} == {state}
 
 
-def test_a_failure_in_opencast_may_be_repaired_or_deleted_there() -> None:
+def test_ingest_that_failed_in_opencast_may_be_repaired_or_deleted_there() -> None:
     after_failure = {after for after in State if may_follow(State.OPENCAST_FAILED, after)}
     assert after_failure == FOLLOWED

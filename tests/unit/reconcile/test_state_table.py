@@ -19,7 +19,7 @@ def table(aws: Cloud) -> ReconcileState:
     return ReconcileState(aws.recordings)
 
 
-def test_state_is_none_before_the_first_run(table: ReconcileState) -> None:
+def test_state_of_reconcile_is_none_before_the_first_run(table: ReconcileState) -> None:
     assert table.get() is None
 
 
@@ -29,7 +29,9 @@ def test_begin_keeps_the_baseline_when_another_run_has_written_it(table: Reconci
     assert table.get() == msgspec.structs.replace(FIRST, version=1)
 
 
-def test_change_is_repeated_when_another_run_wrote_the_item(table: ReconcileState) -> None:
+def test_change_of_the_item_is_repeated_when_another_run_wrote_it_meanwhile(
+    table: ReconcileState,
+) -> None:
     table.begin(FIRST)
     calls = []
 
@@ -63,7 +65,7 @@ def test_change_raises_ledger_busy_when_other_runs_write_the_item_each_time(
     "item",
     [{}, {"baseline": "now"}, {"baseline": 3}, {"baseline": FIRST.baseline, "last": "never"}],
 )
-def test_error_names_the_item_when_it_is_invalid(
+def test_error_names_the_item_of_reconcile_when_it_is_invalid(
     item: dict[str, object], table: ReconcileState, aws: Cloud
 ) -> None:
     aws.recordings.put_item(Item={"uuid": KEY, **item})
@@ -71,6 +73,6 @@ def test_error_names_the_item_when_it_is_invalid(
         table.get()
 
 
-def test_item_never_expires(table: ReconcileState, aws: Cloud) -> None:
+def test_item_of_reconcile_never_expires(table: ReconcileState, aws: Cloud) -> None:
     table.begin(FIRST)
     assert "expiration" not in aws.recordings.get_item(Key={"uuid": KEY})["Item"]

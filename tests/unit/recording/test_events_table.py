@@ -7,7 +7,7 @@ from ingester.recording.pauses import RecordingEvent
 from tests.cloud import Clock, Cloud, plain
 
 
-def test_events_are_kept_for_120_days_in_the_order_in_which_they_are_added(
+def test_recording_events_are_kept_for_120_days_in_the_order_of_their_arrival(
     aws: Cloud, clock: Clock
 ) -> None:
     table = EventsTable(aws.events, clock)

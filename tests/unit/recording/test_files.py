@@ -1,4 +1,4 @@
-"""Unit tests of the names of a recording, its views, segments and staged files."""
+"""Unit tests of the names of recordings, views, segments and staged files."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ def file(start: str = "2026-11-23T15:00:00Z", kind: str = "shared_screen") -> Re
         ("", "unrecognized_type_"),
     ],
 )
-def test_view_is_found_by_words_in_zooms_type(kind: str, view: str) -> None:
+def test_view_is_found_by_words_in_the_recording_type(kind: str, view: str) -> None:
     assert view_of(kind) == view
 
 
 @given(st.text())
-def test_view_is_a_known_one_or_contains_the_type_whatever_the_type(kind: str) -> None:
+def test_view_is_known_or_contains_the_recording_type(kind: str) -> None:
     assert view_of(kind) in VIEWS or view_of(kind) == f"unrecognized_type_{kind}"
 
 
@@ -83,7 +83,9 @@ def test_segments_are_numbered_from_0_in_the_order_of_time() -> None:
         ("", ""),
     ],
 )
-def test_extension_is_in_lower_case_without_the_dot(name: str, extension: str) -> None:
+def test_extension_of_a_file_name_is_in_lower_case_without_the_dot(
+    name: str, extension: str
+) -> None:
     assert extension_of(name) == extension
 
 
@@ -91,14 +93,16 @@ def key(file_id: str, *, view: str = "shared_screen", extension: str = "mp4") ->
     return staging_key(95846636714, "2026-11-23T15:00:00Z", 7, view, file_id, extension)
 
 
-def test_key_contains_meeting_start_segment_view_and_file_id() -> None:
+def test_staging_key_contains_meeting_start_segment_view_and_file_id() -> None:
     file_id = "a2f19f96-9294-4f51-8134-6f0eea108eb2"
     assert key(file_id) == f"95846636714/1795446000/007-shared_screen-{file_id}.mp4"
     assert key(file_id, extension="") == f"95846636714/1795446000/007-shared_screen-{file_id}"
 
 
 @pytest.mark.parametrize("kind", ["a/../b", "a b", "ü", "", "x" * 200])
-def test_key_has_the_word_other_when_the_recording_type_has_unsafe_characters(kind: str) -> None:
+def test_staging_key_has_the_word_other_when_the_recording_type_has_unsafe_characters(
+    kind: str,
+) -> None:
     staged = key("f-1", view=f"unrecognized_type_{kind}", extension="")
     word = "other" if kind else ""
     assert staged == f"95846636714/1795446000/007-unrecognized_type_{word}-f-1"
@@ -108,25 +112,27 @@ def test_key_has_the_word_other_when_the_recording_type_has_unsafe_characters(ki
     ("name", "extension"),
     [("a.MP4", "mp4"), ("a.mp4/x", ""), ("a.m p4", ""), ("a.é", ""), ("a.abcdefghijk", "")],
 )
-def test_extension_is_made_of_ten_letters_and_digits_at_most(name: str, extension: str) -> None:
+def test_extension_is_empty_unless_it_has_at_most_ten_letters_and_digits(
+    name: str, extension: str
+) -> None:
     assert extension_of(name) == extension
 
 
 @pytest.mark.parametrize(
     "file_id", ["", "a/b", "..", "a b", "ü", "x" * 65, "a.mp4", "sha256-0123", "a\n"]
 )
-def test_key_contains_a_hash_when_the_file_id_has_unsafe_characters(file_id: str) -> None:
+def test_staging_key_contains_a_hash_when_the_file_id_has_unsafe_characters(file_id: str) -> None:
     digest = sha256(file_id.encode()).hexdigest()[:32]
     assert key(file_id) == f"95846636714/1795446000/007-shared_screen-sha256-{digest}.mp4"
 
 
 @given(st.text(), st.text())
-def test_keys_differ_when_the_file_ids_differ(first: str, second: str) -> None:
+def test_staging_keys_differ_when_the_file_ids_differ(first: str, second: str) -> None:
     assert (key(first) == key(second)) is (first == second)
 
 
 @given(st.text())
-def test_key_needs_no_encoding_in_a_url_whatever_the_file_id(file_id: str) -> None:
+def test_staging_key_needs_no_encoding_in_a_url_whatever_the_file_id(file_id: str) -> None:
     assert re.fullmatch(r"\d+/\d+/\d{3}-shared_screen-[A-Za-z0-9-]{1,64}\.mp4", key(file_id))
 
 
@@ -135,7 +141,7 @@ def test_name_of_a_file_contains_its_view_and_start() -> None:
     assert name == "gallery_view of 2026-11-23T15:00:00Z"
 
 
-def test_view_gets_a_number_when_its_segment_has_it_twice() -> None:
+def test_name_of_a_view_gets_a_number_when_its_segment_has_the_view_twice() -> None:
     other = "2026-11-23T15:30:00Z"
     files = [
         file(),
@@ -156,13 +162,13 @@ def test_view_gets_a_number_when_its_segment_has_it_twice() -> None:
 
 
 @given(st.lists(st.sampled_from(["shared_screen", "screen", "gallery", "x", "x_2"]), max_size=8))
-def test_views_of_a_segment_differ_whatever_the_types(kinds: list[str]) -> None:
+def test_names_of_views_of_a_segment_differ_whatever_the_recording_types(kinds: list[str]) -> None:
     names = view_names([file(kind=kind) for kind in kinds])
     assert len(set(names)) == len(names)
 
 
 @pytest.mark.parametrize(("minutes", "expected"), [(1.99, True), (2, False), (0, True)])
-def test_recording_is_too_short_when_it_is_below_the_minimum(
+def test_recording_is_too_short_when_it_is_shorter_than_the_minimum(
     minutes: float, expected: bool
 ) -> None:
     assert is_too_short(minutes, 2) is expected
@@ -196,7 +202,7 @@ def test_check_of_a_subject_raises_when_its_start_time_is_invalid(start: str) ->
         ("https://[zoom?meeting_id=x", ""),
     ],
 )
-def test_uuid_in_returns_the_uuid_of_a_text_or_a_link(text: str, uuid: str) -> None:
+def test_uuid_in_returns_the_uuid_of_a_text_or_link_or_an_empty_text(text: str, uuid: str) -> None:
     assert uuid_in(text) == uuid
 
 

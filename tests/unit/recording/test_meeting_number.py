@@ -1,4 +1,4 @@
-"""Meeting numbers that people type or paste in a link to join."""
+"""Meeting numbers that people type, or paste in a link to join a meeting."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LINKS = (
 
 
 @pytest.mark.parametrize("link", LINKS)
-def test_meeting_number_is_read_from_a_link_to_join(link: str) -> None:
+def test_meeting_number_is_read_from_a_link_to_join_a_meeting(link: str) -> None:
     assert meeting_number_to_join(link) == meeting_number_in(link) == "85550001111"
 
 
@@ -44,16 +44,18 @@ def test_meeting_number_is_read_from_a_link_to_join(link: str) -> None:
         "help",
     ],
 )
-def test_other_texts_hold_no_meeting_number(text: str) -> None:
+def test_meeting_number_is_empty_when_a_text_contains_none(text: str) -> None:
     assert meeting_number_in(text) == ""
 
 
 @given(st.from_regex(r"[0-9]{9,11}", fullmatch=True))
-def test_typed_number_has_9_to_11_digits(number: str) -> None:
+def test_typed_meeting_number_of_9_to_11_digits_is_read_without_spaces_and_dashes(
+    number: str,
+) -> None:
     assert meeting_number_in(f" {number[:3]} {number[3:6]}-{number[6:]}") == number
     assert meeting_number_to_join(number) == ""
 
 
-def test_page_has_the_same_rule() -> None:
+def test_status_page_contains_the_same_patterns_of_meeting_numbers() -> None:
     assert DIGITS in PAGE.read_text()
     assert r"(\d{9,11})(?!\d)/i.exec" in PAGE.read_text()

@@ -25,7 +25,7 @@ def event(kind: str, minute: int) -> RecordingEvent:
 
 
 def minutes(text: str) -> list[tuple[int, int]]:
-    """Return `start_stop,…` in minutes since the base."""
+    """Return the intervals of `start_stop,…` in minutes since `BASE`."""
 
     def minute(stamp: str) -> int:
         return int((timestamps.parse(stamp) - BASE).total_seconds() // 60)
@@ -66,7 +66,7 @@ def test_recording_times_are_pairs_of_time_stamps() -> None:
         ([(0, 10)], [("renamed", 5)], [(0, 10)]),
     ],
 )
-def test_intervals_combine_segments_with_recording_events(
+def test_recording_times_combine_segments_with_recording_events(
     segments: list[tuple[int, int]],
     events: list[tuple[str, int]],
     expected: list[tuple[int, int]],
@@ -83,7 +83,7 @@ event_lists = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(-10, 150)),
 
 
 @given(segment_lists, event_lists)
-def test_intervals_are_in_order_without_overlap_and_within_the_recording(
+def test_recording_times_are_in_order_without_overlap_and_within_the_recording(
     segments: list[tuple[int, int]], events: list[tuple[str, int]]
 ) -> None:
     result = intervals(segments, *events)

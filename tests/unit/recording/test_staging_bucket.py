@@ -1,4 +1,4 @@
-"""Unit tests of the staging bucket, with moto's S3: ranges and presigned URLs."""
+"""Unit tests of ranges and presigned URLs of the staging bucket, with moto's S3."""
 
 from __future__ import annotations
 
@@ -62,10 +62,10 @@ class TestAddressOf:
         )
 
     @pytest.mark.parametrize("size", [8, 0])
-    def test_url_of_a_file_is_presigned_when_its_size_is_that_of_the_message_or_unknown(
+    def test_url_of_a_file_is_presigned_when_its_size_is_the_expected_size_or_unknown(
         self, aws: Cloud, staging: Staging, size: int
     ) -> None:
-        """The message has the size 0 for a chat."""
+        """In the message, a chat has the size 0."""
         aws.s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"the file")
         assert "X-Amz-Signature" in staging.address_of(self.file(size), 60)
 
@@ -73,7 +73,10 @@ class TestAddressOf:
     def test_staged_file_lost_is_raised_when_the_object_does_not_exist(
         self, aws: Cloud, staging: Staging, code: str
     ) -> None:
-        """Without the grant `s3:ListBucket` S3 answers 403 instead of 404."""
+        """Without the grant `s3:ListBucket`, S3 answers 403 instead of 404.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+        """
         refused = failing(aws.s3, "s3.HeadObject", code, status=int(code))
         with refused, pytest.raises(StagedFileLost, match=r"gone from S3 .*: exec\.pipeline"):
             staging.address_of(self.file(8), 60)
@@ -85,7 +88,7 @@ class TestAddressOf:
         with pytest.raises(StagedFileLost, match="are not as they were staged"):
             staging.address_of(self.file(8), 60)
 
-    def test_client_error_is_raised_when_s3_is_busy(self, aws: Cloud, staging: Staging) -> None:
+    def test_client_error_is_raised_when_s3_throttles(self, aws: Cloud, staging: Staging) -> None:
         busy = failing(aws.s3, "s3.HeadObject", "SlowDown", status=503)
         with busy, pytest.raises(ClientError, match="SlowDown"):
             staging.address_of(self.file(8), 60)

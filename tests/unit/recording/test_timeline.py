@@ -1,4 +1,4 @@
-"""Where segments lie in the joined video."""
+"""The places of segments in the joined video."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def file(number: int, seconds: float) -> StagedFile:
     )
 
 
-def test_a_segment_begins_after_the_lengths_of_the_videos_before_it() -> None:
+def test_segment_begins_where_the_video_of_the_segment_before_ends() -> None:
     assert timeline_of([file(0, 12.4), file(2, 60), file(3, 0.0004)]) == (
         Stretch(start="2026-10-14T10:00:00Z", begins=0, length=12_400),
         Stretch(start="2026-10-14T12:00:00Z", begins=12_400, length=60_000),

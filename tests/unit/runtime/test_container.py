@@ -10,7 +10,7 @@ from ingester.runtime.container import Container
 
 
 class Building:
-    """A builder of 1, 2, 3 …, which can fail. `now` is the container's time."""
+    """A builder that returns 1, 2, 3 … or fails. `now` is the time of its clock, in seconds."""
 
     def __init__(self) -> None:
         self.built = 0
@@ -37,7 +37,7 @@ def container(building: Building) -> Container[int]:
     return Container(building, 300, building.clock)
 
 
-def test_container_builds_at_the_first_call_and_again_when_it_has_grown_old(
+def test_container_builds_dependencies_at_the_first_call_and_again_after_300_seconds(
     building: Building, container: Container[int]
 ) -> None:
     assert building.built == 0
@@ -48,7 +48,7 @@ def test_container_builds_at_the_first_call_and_again_when_it_has_grown_old(
     assert container() == 2
 
 
-def test_container_builds_at_the_next_call_when_the_first_one_failed(
+def test_container_builds_dependencies_at_the_next_call_when_the_first_call_failed(
     building: Building, container: Container[int]
 ) -> None:
     building.failure = EndpointConnectionError(endpoint_url="https://ssm")
@@ -59,7 +59,7 @@ def test_container_builds_at_the_next_call_when_the_first_one_failed(
     assert container() == 1
 
 
-def test_container_keeps_the_old_secrets_while_aws_fails(
+def test_container_keeps_the_old_dependencies_while_aws_fails(
     building: Building, container: Container[int]
 ) -> None:
     container()
@@ -85,14 +85,14 @@ def test_rebuild_sparingly_builds_at_most_once_in_ten_seconds(
     assert container.rebuild_sparingly() == 2
     building.now = 10
     assert [container.rebuild_sparingly(), container.rebuild_sparingly()] == [3, 3]
-    # Dependencies are rebuilt 300 seconds after they were built, which was at 10.
+    # The dependencies were built at 10 s and expire after 300 s.
     building.now = 309.9
     assert container() == 3
     building.now = 310
     assert container() == 4
 
 
-def test_rebuild_sparingly_reads_secrets_at_most_once_in_ten_seconds_while_aws_fails(
+def test_rebuild_sparingly_builds_at_most_once_in_ten_seconds_while_aws_fails(
     building: Building, container: Container[int]
 ) -> None:
     container()
@@ -113,7 +113,7 @@ def test_container_reuses_parts_of_the_old_dependencies(building: Building) -> N
     assert container() == 1234
 
 
-def test_container_raises_when_a_secret_was_removed(
+def test_container_raises_settings_error_when_a_secret_was_removed(
     building: Building, container: Container[int]
 ) -> None:
     container()
@@ -137,7 +137,7 @@ def test_rebuild_or_none_returns_none_and_old_dependencies_stay_while_aws_fails(
     assert [container.rebuild_or_none(), container()] == [2, 2]
 
 
-def test_rebuild_or_none_raises_when_a_secret_was_removed(
+def test_rebuild_or_none_raises_settings_error_when_a_secret_was_removed(
     building: Building, container: Container[int]
 ) -> None:
     container()
@@ -160,7 +160,7 @@ def test_rebuild_or_none_returns_none_after_ten_rebuilds_within_a_minute(
     for moment in (10.0, 30.0, 59.9):
         building.now = moment
         assert [container.rebuild_or_none(), container()] == [None, kept]
-    # One for each reading that is a minute old.
+    # Each rebuild that is a minute old allows one more.
     building.now = 60
     assert [container.rebuild_or_none(), container.rebuild_or_none()] == [kept + 1, None]
     building.now = 61
@@ -169,7 +169,7 @@ def test_rebuild_or_none_returns_none_after_ten_rebuilds_within_a_minute(
     assert container.rebuild_or_none() == kept + 3
 
 
-def test_age_of_the_container_counts_from_rebuild_or_none(
+def test_age_of_dependencies_counts_from_rebuild_or_none(
     building: Building, container: Container[int]
 ) -> None:
     container()
@@ -181,7 +181,7 @@ def test_age_of_the_container_counts_from_rebuild_or_none(
     assert container() == 3
 
 
-def test_age_of_the_container_stays_when_rebuild_or_none_fails(
+def test_age_of_dependencies_stays_the_same_when_rebuild_or_none_fails(
     building: Building, container: Container[int]
 ) -> None:
     container()
@@ -191,10 +191,10 @@ def test_age_of_the_container_stays_when_rebuild_or_none_fails(
     assert container() == 2
 
 
-def test_old_dependencies_are_used_for_a_quarter_of_an_hour_at_most_while_aws_fails(
+def test_old_dependencies_are_used_for_at_most_15_minutes_while_aws_fails(
     building: Building, container: Container[int]
 ) -> None:
-    """Else a secret that was revoked would work as long as SSM fails."""
+    """Otherwise, a revoked secret would be accepted as long as SSM fails."""
     assert container() == 1
     building.failure = EndpointConnectionError(endpoint_url="https://ssm")
     for building.now in (300, 600, 899):
@@ -206,7 +206,7 @@ def test_old_dependencies_are_used_for_a_quarter_of_an_hour_at_most_while_aws_fa
     assert container() == 2
 
 
-def test_built_recently_builds_again_when_the_last_building_is_ten_seconds_old(
+def test_built_recently_builds_again_when_the_last_build_is_ten_seconds_old(
     building: Building, container: Container[int]
 ) -> None:
     assert container() == 1

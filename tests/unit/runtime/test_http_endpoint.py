@@ -34,7 +34,7 @@ def levels(caplog: pytest.LogCaptureFixture) -> list[tuple[int, str]]:
     return [(record.levelno, record.getMessage()) for record in caplog.records]
 
 
-def test_use_case_gets_the_request_of_the_event() -> None:
+def test_use_case_gets_the_request_of_the_lambda_event() -> None:
     seen: list[Request] = []
 
     def use_case(request: Request) -> Answer:
@@ -52,12 +52,12 @@ def test_request_error_is_answered_with_its_own_status(caplog: pytest.LogCapture
     assert levels(caplog) == [(logging.WARNING, "Refused with 404: No such recording.")]
 
 
-def test_request_is_refused_when_its_body_is_not_what_it_says() -> None:
+def test_request_is_refused_with_400_when_its_body_is_not_the_declared_base64() -> None:
     event = {"body": "a", "isBase64Encoded": True}
     assert ErrorAnswers().respond(event, raising(AssertionError())).status == 400
 
 
-def test_first_matching_error_type_gives_the_status() -> None:
+def test_first_matching_error_type_determines_the_status() -> None:
     errors = ErrorAnswers(statuses={SheetsTimedOut: 504, SheetsUnreachable: 503})
     assert errors.respond({}, raising(SheetsTimedOut("Late."))).status == 504
     assert errors.respond({}, raising(SheetsUnreachable("Away."))).status == 503
@@ -78,7 +78,7 @@ def test_unexpected_error_is_raised_and_not_answered(error: Exception) -> None:
         ErrorAnswers().respond({}, raising(error))
 
 
-def test_function_makes_and_reports_its_own_answers() -> None:
+def test_error_answers_use_the_make_and_report_of_the_function() -> None:
     reports: list[tuple[int, str]] = []
     errors = ErrorAnswers(
         aws=AWS,
@@ -90,7 +90,9 @@ def test_function_makes_and_reports_its_own_answers() -> None:
     assert reports == [(400, "No."), (503, "Not now.")]
 
 
-def test_log_is_ready_when_the_dependencies_are_built(capsys: pytest.CaptureFixture[str]) -> None:
+def test_log_contains_the_request_id_while_a_function_builds_its_dependencies(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     class Context:
         aws_request_id = "r-1"
 

@@ -1,4 +1,4 @@
-"""Connections to hosts that foreign input names lead to the internet only."""
+"""Unit tests of connections to hosts that untrusted input names."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ def test_address_is_public_when_it_is_on_the_internet(address: str, public: bool
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_nothing_is_sent_when_a_host_leads_to_a_private_address(tls: Authority, host: str) -> None:
+def test_nothing_is_sent_when_a_host_resolves_to_a_private_address(
+    tls: Authority, host: str
+) -> None:
     http = public_http(1, named_hosts=["zoom.us"])
     with web_server(tls) as web:
         port = parse_url(web.url).port

@@ -1,4 +1,4 @@
-"""The queue worker: outcomes, errors, reports, and events."""
+"""Unit tests of the queue worker: outcomes, errors, reports, and Lambda events."""
 
 from __future__ import annotations
 
@@ -62,12 +62,12 @@ THROTTLED = ClientError({"Error": {"Code": "Throttling"}}, "PutItem")
 
 
 def nothing() -> None:
-    """Report nothing."""
+    """Do nothing, in place of an outcome's report."""
 
 
 @dataclass
 class Site:
-    """A queue with its worker. `behave` is the use case."""
+    """A queue with its DLQ and worker. `behave` is the use case."""
 
     aws: Cloud
     clock: Clock
@@ -165,7 +165,7 @@ def event_of(*taken: Received) -> dict[str, Any]:
 
 
 class TestOutcomes:
-    def test_message_is_sent_on_before_it_is_reported(self, site: Site) -> None:
+    def test_message_is_sent_on_before_its_outcome_is_reported(self, site: Site) -> None:
         order: list[int] = []
         queue = Queue(site.aws.sqs, site.aws.upload_queue)
         site.behave = lambda: SendOn(
@@ -177,13 +177,13 @@ class TestOutcomes:
         site.process()
         assert order == [1]
 
-    def test_requeued_message_is_a_fresh_one_with_a_delay(self, site: Site) -> None:
+    def test_requeue_sends_a_new_message_with_a_delay(self, site: Site) -> None:
         site.behave = lambda: Requeue(body='{"a": 1}', delay_seconds=90, report=nothing)
         site.process()
         [sent] = site.sent()
         assert (sent["body"], sent["delay_seconds"]) == ({"a": 1}, 90)
 
-    def test_message_is_retried_when_its_outcome_can_not_be_carried_out(self, site: Site) -> None:
+    def test_message_is_retried_when_its_outcome_cannot_be_carried_out(self, site: Site) -> None:
         gone = Queue(site.aws.sqs, f"{site.aws.upload_queue}-gone")
         site.behave = lambda: SendOn(queue=gone, body="{}", group="g", report=nothing)
         assert isinstance(site.process(), Retry)
@@ -240,7 +240,7 @@ class TestErrors:
         [record] = [record for record in caplog.records if record.levelname == "ERROR"]
         assert "in behave" in logging.Formatter().format(record)
 
-    def test_message_is_given_up_unworked_when_its_last_receive_was_cut_short(
+    def test_message_is_given_up_without_another_attempt_when_its_last_receive_was_cut_short(
         self, site: Site
     ) -> None:
         site.behave = lambda: pytest.fail("The use case ran.")
@@ -251,7 +251,7 @@ class TestErrors:
 
 
 class TestReports:
-    """Once an outcome is carried out, nothing brings the message back."""
+    """Reports of outcomes. A failed report must not bring the message back."""
 
     @pytest.mark.parametrize(
         "outcome",
@@ -278,7 +278,7 @@ class TestReports:
 
 
 class TestEvents:
-    def test_batch_failures_name_only_messages_to_retry(self, site: Site) -> None:
+    def test_batch_item_failures_name_only_messages_to_retry(self, site: Site) -> None:
         outcomes: list[Outcome] = [Done(), Retry(seconds=60)]
         site.behave = lambda: outcomes.pop(0)
         taken = [received(site.aws, site.aws.download_queue, MESSAGE) for _ in range(2)]
@@ -286,7 +286,7 @@ class TestEvents:
         assert answer == {"batchItemFailures": [{"itemIdentifier": taken[1].message_id}]}
 
     @pytest.mark.parametrize("error", [SettingsError("No secret."), THROTTLED])
-    def test_messages_are_retried_until_their_last_receive_when_the_worker_can_not_be_built(
+    def test_messages_are_retried_until_their_last_receive_when_the_worker_cannot_be_built(
         self, site: Site, error: Exception
     ) -> None:
         def build() -> QueueWorker[DownloadMessage]:
@@ -301,7 +301,7 @@ class TestEvents:
 
 
 class TestNextMessage:
-    """An operator's call processes one message."""
+    """The call by which an operator processes one message."""
 
     @pytest.fixture
     def waiting(self, site: Site) -> None:
@@ -316,19 +316,23 @@ class TestNextMessage:
         assert site.worker().process_next() is None
 
     @pytest.mark.usefixtures("waiting")
-    def test_message_is_deleted_when_it_is_finished(self, site: Site) -> None:
+    def test_process_next_deletes_the_message_when_its_outcome_is_done(self, site: Site) -> None:
         assert site.worker().process_next() == Done()
         assert self.left(site) == 0
 
     @pytest.mark.usefixtures("waiting")
-    def test_message_stays_on_the_queue_when_it_has_to_be_retried(self, site: Site) -> None:
+    def test_process_next_leaves_the_message_on_the_queue_when_it_has_to_be_retried(
+        self, site: Site
+    ) -> None:
         site.fail_with(ZoomUnreachable("Not now."))
         site.worker().process_next()
         assert self.left(site) == 1
         assert site.sent() == []
 
     @pytest.mark.usefixtures("waiting")
-    def test_changed_message_is_sent_again_when_it_has_to_be_retried(self, site: Site) -> None:
+    def test_process_next_sends_a_changed_message_again_when_it_has_to_be_retried(
+        self, site: Site
+    ) -> None:
         site.fail_with(ZoomUnreachable("Not now."))
         site.worker().process_next(lambda body: body.replace("HIST", "MATH"))
         [sent] = site.sent()
@@ -345,7 +349,7 @@ def test_message_is_retried_when_the_failure_policy_finds_the_ledger_busy(site: 
     assert [dead["reason"] for dead in site.dead()] == ["The record keeps changing."]
 
 
-def test_message_is_given_up_when_the_failure_policy_can_not_read_the_ledger(site: Site) -> None:
+def test_message_is_given_up_when_the_failure_policy_cannot_read_the_ledger(site: Site) -> None:
     site.fail_with(ZoomUnreachable("Zoom is down."))
     site.policy_fails_with = LedgerUnreadable("The record is malformed.")
     assert isinstance(site.process(), GiveUp)

@@ -1,4 +1,4 @@
-"""The answer with a page, and its content security policy."""
+"""The answer with a page, and the page's content security policy."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_page_allows_only_its_own_script_and_style() -> None:
     assert answer.headers["Referrer-Policy"] == "no-referrer"
 
 
-def test_page_allows_no_script_when_it_has_none() -> None:
+def test_page_allows_no_script_or_style_when_it_has_none() -> None:
     assert (
         "script-src 'none'; style-src 'none'"
         in (page_answer(EMPTY).headers["Content-Security-Policy"])
@@ -50,13 +50,13 @@ def test_page_allows_no_script_when_it_has_none() -> None:
 def test_status_page_is_small_and_builds_no_html_from_text() -> None:
     html = page_text()
     assert len(html.encode()) < 60_000
-    # These take HTML or run text in a browser.
+    # Each of these names stands for a way to turn text into HTML or code in a browser.
     sinks = (
         "innerHTML outerHTML insertAdjacentHTML document.write eval( DOMParser srcdoc Function( "
         "createContextualFragment javascript: setHTML"
     )
     assert [word for word in sinks.split() if word in html] == []
-    # The page is one file, without attributes that are script or style.
+    # The content security policy blocks other files, and attributes with script or style.
     others = (" src=", "@import", "url(", " style=", " onclick=", "stylesheet")
     assert [word for word in others if word in html] == []
     assert html.count("<script>") == html.count("<script") == 1

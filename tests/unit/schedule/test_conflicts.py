@@ -1,4 +1,4 @@
-"""Conflicts between classes of one meeting at the same time."""
+"""Conflicts between scheduled classes of one meeting at the same time."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_conflicts_name_the_row_or_the_source_that_has_the_same_time() -> None:
         (2, "1", a_class("W", "A")),
         (3, "1", a_class("M", "B")),
         (3, "1", a_class("W", "B", time="09:30")),
-        # No conflict: another meeting, the same series, and another time.
+        # Another meeting, the same series, or another time makes no conflict.
         (4, "2", a_class("M", "B")),
         (5, "1", a_class("M", "A")),
         (6, "1", a_class("F", "B")),
@@ -62,7 +62,7 @@ rows = st.lists(
 
 
 @given(rows, rows)
-def test_conflicts_are_reported_exactly_when_a_time_has_two_series(
+def test_conflicts_are_reported_exactly_when_a_meeting_has_two_series_at_one_time(
     mine: list[tuple[int, str, ScheduledClass]], theirs: list[tuple[int, str, ScheduledClass]]
 ) -> None:
     others = [(key, scheduled) for _, key, scheduled in theirs]

@@ -1,4 +1,4 @@
-"""The client of Google Sheets over real HTTPS: its requests, and the errors it raises."""
+"""Requests and errors of the client of Google Sheets, over real HTTPS."""
 
 from __future__ import annotations
 
@@ -70,7 +70,9 @@ def ask(google_server: Google, watch: Stopwatch, clock: Clock) -> Ask:
     return read
 
 
-def test_sheets_reads_all_tabs_as_displayed_in_one_request(google_server: Google, ask: Ask) -> None:
+def test_sheets_client_reads_all_tabs_as_displayed_in_one_request(
+    google_server: Google, ask: Ask
+) -> None:
     google_server.answers(tabs([["a", "b"], [], ["", "9:30"]], []))
     assert ask("Fall 2026", "Jon's") == [
         Tab("Fall 2026", (("a", "b"), (), ("", "9:30"))),
@@ -83,7 +85,9 @@ def test_sheets_reads_all_tabs_as_displayed_in_one_request(google_server: Google
     assert google_server.web.tokens()[1] == (VALUES, "Bearer ya29.t")
 
 
-def test_sheets_signs_in_with_its_key_for_reading_only(google_server: Google, ask: Ask) -> None:
+def test_sheets_client_signs_in_with_its_key_for_reading_only(
+    google_server: Google, ask: Ask
+) -> None:
     google_server.answers(tabs([]))
     ask()
     token_request = google_server.web.seen[0]
@@ -94,13 +98,17 @@ def test_sheets_signs_in_with_its_key_for_reading_only(google_server: Google, as
     assert claims["scope"] == "https://www.googleapis.com/auth/spreadsheets.readonly"
 
 
-def test_sheets_returns_text_for_cells_that_are_not_text(google_server: Google, ask: Ask) -> None:
+def test_sheets_client_returns_text_for_cells_that_are_not_text(
+    google_server: Google, ask: Ask
+) -> None:
     google_server.answers(tabs([[1, 0.5625, True, False, None, "x"]]))
     [tab] = ask()
     assert tab.rows == (("1", "0.5625", "TRUE", "FALSE", "", "x"),)
 
 
-def test_sheets_returns_no_rows_for_a_tab_without_values(google_server: Google, ask: Ask) -> None:
+def test_sheets_client_returns_no_rows_for_a_tab_without_values(
+    google_server: Google, ask: Ask
+) -> None:
     google_server.answers(json_answer(200, {"valueRanges": [{"range": "Fall!A1:Z1000"}]}))
     assert ask() == [Tab("Fall", ())]
 
@@ -140,7 +148,7 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("answer", "says"), REFUSALS)
-def test_sheets_says_what_to_do_and_does_not_retry_when_google_refuses(
+def test_sheets_client_says_what_to_do_and_does_not_retry_when_google_refuses(
     google_server: Google, ask: Ask, watch: Stopwatch, answer: Answer, says: str
 ) -> None:
     google_server.answers(answer)
@@ -161,7 +169,7 @@ def test_sheets_says_what_to_do_and_does_not_retry_when_google_refuses(
         (json_answer(200, {"token_type": "Bearer"}), "No access token"),
     ],
 )
-def test_sheets_names_the_key_when_google_refuses_it(
+def test_sheets_client_names_the_key_when_google_refuses_it(
     google_server: Google, ask: Ask, watch: Stopwatch, token: Answer, says: str
 ) -> None:
     google_server.answers(tabs([]), token=token)
@@ -174,12 +182,12 @@ def test_sheets_names_the_key_when_google_refuses_it(
     assert watch.slept == []
 
 
-def test_sheets_asks_for_a_key_when_none_was_saved(ask: Ask) -> None:
+def test_sheets_client_raises_google_key_refused_when_no_key_was_saved(ask: Ask) -> None:
     with pytest.raises(GoogleKeyRefused, match=r"No Google account .* schedule.save-creds"):
         ask(key="")
 
 
-def test_sheets_reports_a_refused_key_when_google_refuses_the_token(
+def test_sheets_client_raises_google_key_refused_when_google_refuses_the_token(
     google_server: Google, ask: Ask
 ) -> None:
     google_server.answers(refusal(401, "UNAUTHENTICATED", "Request had invalid credentials."))
@@ -200,7 +208,7 @@ def test_sheets_reports_a_refused_key_when_google_refuses_the_token(
         json.dumps({**json.loads(service_key("https://x")), "client_email": None}),
     ],
 )
-def test_sheets_refuses_a_malformed_key_without_repeating_it(ask: Ask, key: str) -> None:
+def test_sheets_client_refuses_a_malformed_key_without_repeating_it(ask: Ask, key: str) -> None:
     with pytest.raises(GoogleKeyRefused, match="none of a service account") as refused:
         ask(key=key)
     assert "SECRET" not in str(refused.value)
@@ -228,7 +236,7 @@ def test_sheets_refuses_a_malformed_key_without_repeating_it(ask: Ask, key: str)
         Answer(200, (), b'{"valueRanges": []}', spoil=Spoil(after_bytes=3, how="close")),
     ],
 )
-def test_sheets_retries_temporary_errors_and_malformed_answers(
+def test_sheets_client_retries_temporary_errors_and_malformed_answers(
     google_server: Google, ask: Ask, watch: Stopwatch, answer: Answer
 ) -> None:
     google_server.answers(answer, tabs([["x"]]))
@@ -240,7 +248,7 @@ def test_sheets_retries_temporary_errors_and_malformed_answers(
     assert len(watch.slept) == 1 + ATTEMPTS - 1
 
 
-def test_sheets_retries_when_the_token_endpoint_is_busy(
+def test_sheets_client_retries_when_the_token_endpoint_is_busy(
     google_server: Google, ask: Ask, watch: Stopwatch
 ) -> None:
     google_server.answers(tabs([]), token=lambda _: Answer(503))
@@ -255,7 +263,7 @@ def test_sheets_retries_when_the_token_endpoint_is_busy(
     "token",
     [json_answer(200, 5), json_answer(200, {"access_token": "t", "expires_in": "soon"})],
 )
-def test_sheets_is_unreachable_when_the_token_answer_is_malformed(
+def test_sheets_client_is_unreachable_when_the_token_answer_is_malformed(
     google_server: Google, ask: Ask, token: Answer
 ) -> None:
     google_server.answers(tabs([]), token=token)
@@ -263,7 +271,7 @@ def test_sheets_is_unreachable_when_the_token_answer_is_malformed(
         ask()
 
 
-def test_sheets_waits_as_long_as_google_asks(
+def test_sheets_client_waits_as_long_as_retry_after_says(
     google_server: Google, ask: Ask, watch: Stopwatch
 ) -> None:
     google_server.answers(Answer(429, (("Retry-After", "2"),)), tabs([]))
@@ -271,13 +279,15 @@ def test_sheets_waits_as_long_as_google_asks(
     assert watch.slept == [2.0]
 
 
-def test_sheets_is_unreachable_when_nobody_listens(ask: Ask, google_server: Google) -> None:
+def test_sheets_client_is_unreachable_when_the_connection_is_refused(
+    ask: Ask, google_server: Google
+) -> None:
     google_server.answers(tabs([]))
     with pytest.raises(SheetsUnreachable, match="ConnectionError"):
         ask(url="https://127.0.0.1:9")
 
 
-def test_sheets_trusts_no_other_certificate(
+def test_sheets_client_is_unreachable_when_the_certificate_authority_is_unknown(
     google_server: Google, clock: Clock, watch: Stopwatch
 ) -> None:
     with requests.Session() as session:
@@ -294,7 +304,7 @@ def test_sheets_trusts_no_other_certificate(
             sheets.tabs(DOCUMENT, ["Fall"], seconds=15)
 
 
-def test_sheets_times_out_when_google_is_slow(
+def test_sheets_client_times_out_when_google_is_slow(
     google_server: Google, ask: Ask, watch: Stopwatch
 ) -> None:
     def slow(_: Request) -> Answer:
@@ -308,19 +318,21 @@ def test_sheets_times_out_when_google_is_slow(
         ask(seconds=15)
 
 
-def test_sheets_times_out_when_google_is_silent(google_server: Google, ask: Ask) -> None:
+def test_sheets_client_times_out_when_google_is_silent(google_server: Google, ask: Ask) -> None:
     google_server.answers(Answer(200, (), b"{}", spoil=Spoil(wait=30)))
     with pytest.raises(SheetsTimedOut, match="did not answer in time"):
         ask(seconds=0.2)
 
 
-def test_sheets_refuses_an_answer_of_more_than_32_mb(google_server: Google, ask: Ask) -> None:
+def test_sheets_client_refuses_an_answer_of_more_than_32_mb(
+    google_server: Google, ask: Ask
+) -> None:
     google_server.answers(tabs([["x" * (LARGEST_ANSWER + 1)]]))
     with pytest.raises(SheetsRefused, match="more than 32 MB"):
         ask()
 
 
-def test_sheets_reads_thousands_of_rows(google_server: Google, ask: Ask) -> None:
+def test_sheets_client_reads_thousands_of_rows(google_server: Google, ask: Ask) -> None:
     rows: Sequence[Sequence[str]] = [["some text"] * 10] * 5000
     google_server.answers(tabs(rows))
     [tab] = ask()
@@ -345,7 +357,7 @@ anything = st.recursive(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(status=st.sampled_from([200, 200, 204, 400, 401, 403, 404]), content=anything)
-def test_sheets_returns_tabs_or_raises_a_sentence_for_any_answer(
+def test_sheets_client_returns_tabs_or_raises_a_readable_error_whatever_the_answer(
     google_server: Google, ask: Ask, status: int, content: Any
 ) -> None:
     google_server.answers(json_answer(status, content))

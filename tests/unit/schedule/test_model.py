@@ -67,14 +67,14 @@ def found(local: str, *classes: ScheduledClass, buffer: int = BUFFER) -> Schedul
         ("U", "23:50", "2026-11-24T00:05:00", False),
     ],
 )
-def test_match_finds_a_class_within_the_buffer_only(
+def test_match_finds_a_scheduled_class_within_the_buffer_only(
     day: str, time: str, local: str, matches: bool
 ) -> None:
     assert (found(local, a_class(day, time)) is not None) is matches
 
 
 def test_match_uses_local_time_before_and_after_daylight_saving_ends() -> None:
-    """Daylight saving ends on 2026-11-01 in the US: 10:00 is 14:00Z before and 15:00Z after."""
+    """Daylight saving ends in US/Eastern on 2026-11-01, which moves 10:00 from 14:00Z to 15:00Z."""
     ten = meeting(a_class("F", "10:00"))
     before = datetime(2026, 10, 30, 14, 0, tzinfo=UTC)
     after = datetime(2026, 11, 6, 15, 0, tzinfo=UTC)
@@ -83,14 +83,14 @@ def test_match_uses_local_time_before_and_after_daylight_saving_ends() -> None:
     assert match(ten, after - timedelta(hours=1), EASTERN, BUFFER) is None
 
 
-def test_match_finds_a_class_in_both_hours_that_the_clock_repeats() -> None:
-    """01:30 on 2026-11-01 is both 05:30Z and 06:30Z."""
+def test_match_finds_a_scheduled_class_in_both_hours_that_the_clock_repeats() -> None:
+    """In US/Eastern, 01:30 on 2026-11-01 is both 05:30Z and 06:30Z."""
     night = meeting(a_class("U", "1:30"))
     for hour in (5, 6):
         assert match(night, datetime(2026, 11, 1, hour, 30, tzinfo=UTC), EASTERN, BUFFER)
 
 
-def test_match_finds_the_nearest_of_several_classes() -> None:
+def test_match_finds_the_nearest_of_several_scheduled_classes() -> None:
     early, late = a_class("M", "10:00", "early"), a_class("M", "10:40", "late")
     assert found("2026-11-23T10:18:00", early, late) == early
     assert found("2026-11-23T10:22:00", early, late) == late
@@ -100,7 +100,7 @@ def test_match_finds_the_nearest_of_several_classes() -> None:
 @pytest.mark.parametrize(
     "broken", [{"day": "X", "time": "9:30"}, {"day": "M", "time": "half past nine"}]
 )
-def test_match_ignores_a_class_that_cannot_be_read(
+def test_match_ignores_a_scheduled_class_that_cannot_be_read(
     broken: dict[str, str],
 ) -> None:
     good = a_class("M", "9:30")
@@ -108,31 +108,33 @@ def test_match_ignores_a_class_that_cannot_be_read(
 
 
 @pytest.mark.parametrize("day", ["", "MT", "TW", "m"])
-def test_match_ignores_a_class_whose_day_is_not_one_letter(day: str) -> None:
+def test_match_ignores_a_scheduled_class_whose_day_is_not_one_letter(day: str) -> None:
     for local in ("2026-11-23T10:00:00", "2026-11-24T10:00:00"):
         assert found(local, a_class(day, "10:00")) is None
 
 
 @pytest.mark.parametrize("time", ["25:00", "24:00", "-1:30", "9:60", "9:-5"])
-def test_match_ignores_a_class_whose_time_is_out_of_range(time: str) -> None:
+def test_match_ignores_a_scheduled_class_whose_time_is_out_of_range(time: str) -> None:
     monday = datetime(2026, 11, 23, tzinfo=EASTERN)
     week = [monday + timedelta(minutes=20 * step) for step in range(7 * 72)]
     row = meeting(a_class("W", time))
     assert [start for start in week if match(row, start, EASTERN, BUFFER)] == []
 
 
-def test_match_finds_nothing_in_a_meeting_without_classes() -> None:
+def test_match_finds_nothing_in_a_meeting_without_scheduled_classes() -> None:
     assert found("2026-11-23T10:00:00") is None
 
 
-def test_class_has_its_own_course_and_series_or_else_those_of_its_meeting() -> None:
+def test_scheduled_class_without_course_and_series_has_the_course_and_series_of_its_meeting() -> (
+    None
+):
     row = meeting(a_class("M", "9:00", "own", "A"), a_class("T", "9:00"), series="row", course="R")
     assert [row.series_of(scheduled) for scheduled in row.events] == ["own", "row"]
     assert [row.course_of(scheduled) for scheduled in row.events] == ["A", "R"]
 
 
-def test_class_with_a_source_does_not_get_the_course_of_another_class() -> None:
-    """The meeting has the course of the class that was imported last. A class has a series."""
+def test_scheduled_class_with_a_source_does_not_get_the_course_of_another_scheduled_class() -> None:
+    """A meeting has the course of the scheduled class that was imported last."""
     nameless = a_class("M", "9:00", "S1", "", "csv:f")
     rows = list(planned([], [("1", nameless), ("1", SHEET)], "csv:f").put)
     assert rows[0].course_code == "Sheet"
@@ -171,7 +173,7 @@ SHEET = a_class("M", "9:00", "S1", "Sheet", "sheet/a")
 FILE = a_class("T", "9:00", "S2", "File", "file.csv")
 
 
-def test_plan_adds_every_meeting_to_an_empty_table() -> None:
+def test_import_plan_adds_every_meeting_to_an_empty_table() -> None:
     plan = planned([], [("1", SHEET), ("1", FILE), ("2", SHEET), ("2", SHEET)], "sheet/a")
     assert plan.put == (
         meeting(SHEET, FILE, series="S2", course="File"),
@@ -180,20 +182,20 @@ def test_plan_adds_every_meeting_to_an_empty_table() -> None:
     assert (plan.delete, plan.added, plan.changed, plan.unchanged) == ((), 2, 0, 0)
 
 
-def test_plan_deletes_meetings_that_left_their_source() -> None:
+def test_import_plan_deletes_meetings_that_left_their_source() -> None:
     before = [meeting(SHEET, series="S1", course="Sheet"), meeting(SHEET, number="2")]
     plan = planned(before, [("1", SHEET)], "sheet/a")
     assert (plan.put, plan.delete, plan.unchanged) == ((), ("2",), 1)
 
 
-def test_plan_keeps_meetings_of_other_sources() -> None:
+def test_import_plan_keeps_meetings_of_other_sources() -> None:
     other = meeting(FILE, number="2", series="S2", course="File")
     plan = planned([other], [("1", SHEET)], "sheet/a")
     assert [row.zoom_series_id for row in plan.put] == ["1"]
     assert plan.delete == ()
 
 
-def test_plan_does_not_rewrite_rows_without_replaced_classes() -> None:
+def test_import_plan_does_not_rewrite_rows_without_replaced_scheduled_classes() -> None:
     """The plan also keeps hand-written rows, which have another form."""
     by_hand = ScheduledMeeting(
         zoom_series_id="7", events=(a_class("M", "9:30", "series", "course", "csv:b"),)
@@ -204,7 +206,7 @@ def test_plan_does_not_rewrite_rows_without_replaced_classes() -> None:
     assert (plan.added, plan.changed, plan.unchanged, plan.delete) == (1, 0, 0, ())
 
 
-def test_plan_replaces_one_of_two_sources_of_a_meeting() -> None:
+def test_import_plan_replaces_one_of_two_sources_of_a_meeting() -> None:
     both = meeting(SHEET, FILE, series="S2", course="File")
     moved = a_class("W", "9:00", "S1", "Sheet", "sheet/a")
     plan = planned([both], [("1", moved)], "sheet/a")
@@ -217,7 +219,7 @@ def test_plan_replaces_one_of_two_sources_of_a_meeting() -> None:
     assert gone.delete == ()
 
 
-def test_plan_replaces_rows_of_the_first_system_with_the_sheet_only() -> None:
+def test_import_plan_replaces_rows_of_the_first_system_with_the_sheet_only() -> None:
     old = meeting(a_class("M", "9:00"), series="old", course="Old")
     bare = meeting(number="2", series="bare")
     sheet = planned([old, bare], [("3", SHEET)], "sheet/a", "")
@@ -226,7 +228,7 @@ def test_plan_replaces_rows_of_the_first_system_with_the_sheet_only() -> None:
     assert file.delete == ()
 
 
-def test_plan_keeps_the_course_of_a_first_system_row_when_a_class_joins() -> None:
+def test_import_plan_keeps_the_course_of_a_row_of_the_first_system_when_a_class_is_added() -> None:
     old = meeting(a_class("M", "9:00"), series="old", course="Old")
     plan = planned([old], [("1", FILE)], "file.csv")
     (row,) = plan.put
@@ -237,7 +239,7 @@ def test_plan_keeps_the_course_of_a_first_system_row_when_a_class_joins() -> Non
     assert (row.opencast_series_id, row.course_code) == ("S2", "File")
 
 
-def test_plan_puts_the_class_that_was_imported_last_first() -> None:
+def test_import_plan_puts_the_scheduled_class_that_was_imported_last_first() -> None:
     earlier = a_class("M", "9:00", "old", "A", "file.csv")
     later = a_class("M", "9:00", "new", "A", "sheet/a")
     before = [meeting(earlier, series="old", course="A")]
@@ -245,7 +247,7 @@ def test_plan_puts_the_class_that_was_imported_last_first() -> None:
     monday = datetime(2026, 11, 23, 9, 5, tzinfo=EASTERN)
     assert match(row, monday, EASTERN, BUFFER) == later
     assert row.opencast_series_id == "new"
-    # Within one import the first class wins. A retained class stands behind those that were read.
+    # Within one import, the first class wins. Retained classes come after imported classes.
     both = [("1", later), ("1", a_class("M", "9:00", "other", "B", "sheet/a"))]
     (row,) = planned([], both, "sheet/a").put
     assert match(row, monday, EASTERN, BUFFER) == later
@@ -254,7 +256,7 @@ def test_plan_puts_the_class_that_was_imported_last_first() -> None:
     assert plan.put[0].opencast_series_id == "new"
 
 
-def test_plan_replaces_every_source_when_asked_to() -> None:
+def test_import_plan_replaces_every_source_when_replace_all_is_true() -> None:
     before = [meeting(SHEET, number="2"), meeting(FILE, number="3"), meeting(number="4")]
     plan = planned(before, [("1", FILE)], "file.csv", replace_all=True)
     assert [row.zoom_series_id for row in plan.put] == ["1"]
@@ -286,7 +288,7 @@ def applied(before: list[ScheduledMeeting], plan: ImportPlan) -> list[ScheduledM
     st.lists(st.tuples(numbers, random_classes), min_size=1, max_size=8),
     sources,
 )
-def test_plan_replaces_exactly_one_source_and_is_idempotent(
+def test_import_plan_replaces_only_the_imported_source_and_is_idempotent(
     held: list[tuple[str, ScheduledClass]], wanted: list[tuple[str, ScheduledClass]], source: str
 ) -> None:
     before = list(planned([], held, replace_all=True).put)

@@ -1,4 +1,4 @@
-"""The classes that an import removes, apart from those that it changes or moves."""
+"""The scheduled classes that an import removes and neither changes nor moves."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from ingester.schedule.removals import Removals, RemovedClasses, find_removals
 from ingester.schedule.wording import described
 
 SERIES = {"A": "100", "A2": "100", "B": "200"}
-"""Courses and their series. A2 is A under another name."""
+"""Courses and their series. A2 is another name of A."""
 
 
 def a_class(text: str) -> ScheduledClass:
-    """Return the class of `A M 9:30`, or `A M 9:30 300` with a series; `-` is no course."""
+    """Return the scheduled class of `A M 9:30`, or `A M 9:30 300` with a series.
+
+    `-` stands for no course.
+    """
     course, day, time, *series = text.split()
     return ScheduledClass(
         day=day,
@@ -28,7 +31,7 @@ def a_class(text: str) -> ScheduledClass:
 
 
 def table(*classes: str) -> list[ScheduledMeeting]:
-    """Return the table of classes like `7: A M 9:30`. Without a number the meeting is 7."""
+    """Return the meetings of classes like `7: A M 9:30`. The meeting is 7 if a text names none."""
     pairs = [("7: " + text if ":" not in text[:3] else text).split(": ") for text in classes]
     return list(assemble((key, a_class(text)) for key, text in pairs).values())
 
@@ -61,7 +64,7 @@ def lost(before: list[str], after: list[str]) -> list[str]:
         (["A M 9:30", "A W 9:30"], ["A M 09:30", "A W 09:30"], []),
         # One of two courses is gone, and the other gets a section.
         (["A M 9:30", "B W 9:30"], ["A M 9:30", "A F 9:30"], ["7: B (200) W 9:30 L"]),
-        # Another course replaces A at that time.
+        # Another course replaces A at the same time.
         (["A M 9:30", "B W 9:30"], ["B M 9:30"], ["7: A (100) M 9:30 L"]),
         (["A M 9:30"], ["B M 9:30"], ["7: A (100) M 9:30 L"]),
         # Scheduled classes without a course are compared by their series.
@@ -78,7 +81,7 @@ def lost(before: list[str], after: list[str]) -> list[str]:
         ),
     ],
 )
-def test_removals_name_classes_without_a_substitute_in_their_meeting(
+def test_removals_name_scheduled_classes_without_a_substitute_in_their_meeting(
     before: list[str], after: list[str], said: list[str]
 ) -> None:
     assert lost(before, after) == said
@@ -87,15 +90,15 @@ def test_removals_name_classes_without_a_substitute_in_their_meeting(
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
-        # The scheduled class has a new link, and maybe another name or series.
+        # The scheduled class has a new link, and in some cases another name or series.
         (["A M 9:30", "A W 9:30"], ["8: A M 9:30", "8: A W 9:30"], []),
         (["A M 9:30"], ["8: A2 M 9:30"], []),
         (["A M 9:30"], ["8: A M 9:30 300"], []),
-        # The scheduled class moves to a meeting that exists; only one of two moves.
+        # The scheduled class moves to a meeting that exists, or only one of two classes moves.
         (["A M 9:30", "8: B W 9:30"], ["8: A M 9:30", "8: B W 9:30"], []),
         (["A M 9:30", "A W 9:30"], ["8: A M 9:30"], ["7: A (100) W 9:30 L"]),
         (["A M 9:30", "B W 9:30"], ["A M 9:30", "8: B W 9:30"], []),
-        # The other meeting had the scheduled class before, so it is no destination.
+        # The other meeting had the scheduled class before, so the class didn't move there.
         (["A M 9:30", "8: A M 9:30"], ["8: A M 9:30", "8: A W 9:30"], ["7: A (100) M 9:30 L"]),
         # One added scheduled class accounts for only one removed class.
         (["A M 9:30", "8: A M 9:30"], ["9: A M 9:30"], ["8: A (100) M 9:30 L"]),
@@ -105,13 +108,13 @@ def test_removals_name_classes_without_a_substitute_in_their_meeting(
         (["A M 9:30"], ["8: A M 10:30"], ["7: A (100) M 9:30 L"]),
     ],
 )
-def test_removals_do_not_name_classes_that_moved_to_another_meeting(
+def test_removals_do_not_name_scheduled_classes_that_moved_to_another_meeting(
     before: list[str], after: list[str], said: list[str]
 ) -> None:
     assert lost(before, after) == said
 
 
-def test_removals_name_the_meetings_that_classes_moved_to() -> None:
+def test_removals_name_the_meetings_that_scheduled_classes_moved_to() -> None:
     before = table("A M 9:30", "B W 9:30", "6: B F 9:30")
     found = leaving(before, table("8: B W 9:30", "9: A M 9:30"))
     assert [(moved.meeting.zoom_series_id, moved.into) for moved in found.moved] == [
@@ -128,16 +131,16 @@ def test_removals_name_the_meetings_that_classes_moved_to() -> None:
         (["8: A M 9:30", "B W 9:30", "9: B W 9:30"], ("8",)),
     ],
 )
-def test_removals_name_other_meetings_that_have_the_removed_classes(
+def test_removals_name_other_meetings_that_have_the_removed_scheduled_classes(
     after: list[str], others: tuple[str, ...]
 ) -> None:
-    """An interrupted update may have moved the class there, or both meetings had it."""
+    """Both meetings have the classes, for example after an interrupted update."""
     before = table("A M 9:30", "B W 9:30", "8: A M 9:30", "9: B W 9:30")
     assert next(removed.also_in for removed in leaving(before, table(*after)).removed) == others
 
 
-def test_removals_compare_classes_of_the_first_system_by_time_only() -> None:
-    """A row of the first system has the last class's course; an update gives each its own."""
+def test_removals_compare_scheduled_classes_of_the_first_system_by_time_only() -> None:
+    """A row of the first system has only one course. An import gives each class its own course."""
     classes = tuple(ScheduledClass(day=day, time="9:30", title="L") for day in "MWF")
     shared = ScheduledMeeting(
         zoom_series_id="7", course_code="B", opencast_series_id="200", events=classes
@@ -146,7 +149,7 @@ def test_removals_compare_classes_of_the_first_system_by_time_only() -> None:
     assert described(removed.meeting) == "7: B (200) F 9:30 L"
 
 
-def test_removals_name_a_deleted_meeting_without_classes() -> None:
+def test_removals_name_a_deleted_meeting_without_scheduled_classes() -> None:
     bare = ScheduledMeeting(zoom_series_id="7", opencast_series_id="1")
     found = leaving([bare], [])
     assert (found.removed, found.moved) == ((RemovedClasses(bare, ()),), ())
@@ -162,7 +165,7 @@ classes = st.lists(
 
 
 @given(classes, classes)
-def test_removals_name_each_lost_class_once_and_none_that_the_schedule_still_has(
+def test_removals_name_each_lost_scheduled_class_once_and_none_that_the_schedule_still_has(
     before: list[str], after: list[str]
 ) -> None:
     found = leaving(table(*before), table(*after))

@@ -1,4 +1,4 @@
-"""The report of an import in the terminal."""
+"""The report of an import of the schedule in the terminal."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def rows(*classes: tuple[str, ScheduledClass]) -> list[ScheduledMeeting]:
     return list(assemble(classes).values())
 
 
-def test_terminal_report_names_added_changed_removed_and_skipped() -> None:
+def test_terminal_report_names_added_changed_and_removed_meetings_and_skipped_rows() -> None:
     before = rows(("101", a_class("M")), ("101", a_class("W")), ("102", a_class("F")))
     new = [
         ("101", a_class("M")),

@@ -1,4 +1,4 @@
-"""The classes that stay in the schedule because their rows can't be read."""
+"""The scheduled classes that an import retains because it can't read their rows."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ def stay(
         (unread(meeting="9", course="D"), []),
     ],
 )
-def test_retained_classes_depend_on_what_is_known_of_the_unread_row(
+def test_retained_classes_depend_on_the_readable_cells_of_the_unread_row(
     row: UnreadRow, kept: list[tuple[str, str]]
 ) -> None:
     assert stay(row) == kept
 
 
-def test_class_is_not_retained_when_another_row_has_its_course() -> None:
+def test_scheduled_class_is_not_retained_when_another_row_has_its_course() -> None:
     read = [("1", a_class("A", "F"))]
     assert stay(unread(meeting="1", course="B"), read=read) == [("1", "B")]
     assert stay(unread(), read=read) == [("1", "B"), ("2", "C"), ("3", "")]
@@ -71,7 +71,7 @@ def test_class_is_not_retained_when_another_row_has_its_course() -> None:
 
 
 def test_retained_class_belongs_to_the_unread_row_of_its_course() -> None:
-    """The answer names the rows with retained classes first."""
+    """The import's answer lists the rows with retained classes first."""
     both = [unread(meeting="1", course="A"), unread(meeting="1", course="B")]
     for rows in (both, both[::-1]):
         found = retained_classes(TABLE, [], rows, SOURCES)
@@ -81,7 +81,7 @@ def test_retained_class_belongs_to_the_unread_row_of_its_course() -> None:
         ]
 
 
-def test_only_classes_of_replaced_sources_are_retained() -> None:
+def test_only_scheduled_classes_of_replaced_sources_are_retained() -> None:
     table = [
         ScheduledMeeting(
             zoom_series_id="1",
@@ -102,7 +102,7 @@ def test_only_classes_of_replaced_sources_are_retained() -> None:
         "A",
         "old",
     )
-    # Retained classes have the row's source, so that the row replaces them once it is mended.
+    # A retained class gets its row's source, so that the corrected row will replace the class.
     everything = retained_classes(table, [], rows, ReplacedSources(every=True))
     assert [(kept.scheduled.day, kept.scheduled.source) for kept in everything] == [
         ("M", "sheet:Fall"),
@@ -128,7 +128,7 @@ rows = st.builds(
 
 @settings(max_examples=150)
 @given(pairs, pairs, st.lists(rows, max_size=3))
-def test_every_class_named_by_an_unread_row_is_retained_and_nothing_new(
+def test_every_class_that_an_unread_row_names_is_retained_and_no_class_is_invented(
     held: list[tuple[str, ScheduledClass]],
     read: list[tuple[str, ScheduledClass]],
     unread: list[UnreadRow],

@@ -32,7 +32,7 @@ def test_series_id_is_read_from_ids_and_links_only(text: str, series: str) -> No
 
 
 @given(st.text())
-def test_series_id_of_any_text_is_an_id_or_empty(text: str) -> None:
+def test_series_id_is_valid_or_empty_whatever_the_text(text: str) -> None:
     found = series_id_in(text)
     assert series_id_in(found) == found
     assert not set(found) & set(" \t\n/#")

@@ -1,4 +1,4 @@
-"""The series that a recording goes to, by the order of its sources."""
+"""The Opencast series of a recording, by the order of its sources."""
 
 from __future__ import annotations
 
@@ -47,18 +47,18 @@ def going(meeting: ScheduledMeeting | None = MEETING, **fields: object) -> Desti
     )
 
 
-def test_destination_takes_series_title_and_course_from_the_class() -> None:
+def test_destination_takes_series_title_and_course_from_the_scheduled_class() -> None:
     assert going() == Destination("row", "Section", "BIO 2")
     assert going(start_time=TUESDAY) == Destination("event", "Lecture", "BIO 1")
 
 
-def test_destination_is_the_fallback_when_no_class_matches() -> None:
+def test_destination_is_the_fallback_when_no_scheduled_class_matches() -> None:
     assert going(start_time=FRIDAY) == Destination("fallback", "Lecture", "")
     assert going(None) == Destination("fallback")
     assert going(msgspec.structs.replace(MEETING, opencast_series_id="")).series_id == "fallback"
 
 
-def test_destination_prefers_the_series_of_the_operator_then_that_of_the_request() -> None:
+def test_destination_is_the_series_of_the_operator_or_else_of_the_request() -> None:
     assert going(on_demand_series_id="asked") == Destination("asked")
     both = going(on_demand_series_id="asked", override_series_id="operator's")
     assert both == Destination("operator's")
@@ -73,7 +73,7 @@ def test_destination_prefers_the_series_of_the_operator_then_that_of_the_request
         ({"override_series_id": "operator's"}, False),
     ],
 )
-def test_schedule_is_asked_unless_a_series_is_named_or_it_is_ignored(
+def test_schedule_is_read_unless_a_message_names_a_series_or_ignores_the_schedule(
     fields: dict[str, object], asks: bool
 ) -> None:
     assert asks_the_schedule(msgspec.structs.replace(WANTED, **fields)) is asks

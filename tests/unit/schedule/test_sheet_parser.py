@@ -1,4 +1,4 @@
-"""The parser of sheets as coordinators type them."""
+"""The parser of sheets that coordinators type."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def skipped(*rows: list[str]) -> list[str]:
     return [str(problem) for problem in read(*rows).skipped]
 
 
-def test_parser_makes_one_class_for_each_day_of_a_row() -> None:
+def test_sheet_parser_makes_one_scheduled_class_for_each_day_of_a_row() -> None:
     assert read(row()).pairs == tuple(
         (
             "95846636714",
@@ -61,8 +61,8 @@ def test_parser_makes_one_class_for_each_day_of_a_row() -> None:
     ("cell", "what"),
     [(LINK, "is a link"), ("x" * 50_000, "is longer than 200 characters")],
 )
-def test_parser_leaves_out_a_course_and_type_that_are_no_names(cell: str, what: str) -> None:
-    """Slack, mails and the page would show the passcode in a link."""
+def test_sheet_parser_leaves_out_a_course_or_type_that_is_no_name(cell: str, what: str) -> None:
+    """Otherwise, Slack, mails and the page would show the passcode in a link."""
     found = read(row(Course_Code=cell, Type=cell, Day="M"))
     [(meeting, scheduled)] = found.pairs
     assert (meeting, scheduled.course_code, scheduled.title) == ("95846636714", "", "Lecture")
@@ -78,7 +78,7 @@ def test_parser_leaves_out_a_course_and_type_that_are_no_names(cell: str, what: 
     ("cell", "days"),
     [("M", "M"), ("MTWRFSU", "MTWRFSU"), ("M, W,F", "MWF"), ("t r", "TR"), ("MM", "M")],
 )
-def test_parser_reads_days_with_or_without_spaces_and_commas(cell: str, days: str) -> None:
+def test_sheet_parser_reads_days_with_or_without_spaces_and_commas(cell: str, days: str) -> None:
     sheet = read(row(Day=cell))
     assert "".join(scheduled.day for _, scheduled in sheet.pairs) == days
     assert sheet.skipped == ()
@@ -118,7 +118,7 @@ def test_parser_reads_days_with_or_without_spaces_and_commas(cell: str, days: st
         ("Type", "", "MW", []),
     ],
 )
-def test_parser_reads_misleading_cells_and_adds_a_hint(
+def test_sheet_parser_reads_misleading_cells_and_adds_a_hint(
     column: str, cell: str, days: str, says: list[str]
 ) -> None:
     sheet = read(row(Day="F"), row(**{column: cell}))
@@ -127,7 +127,7 @@ def test_parser_reads_misleading_cells_and_adds_a_hint(
     assert not any(problem.all_skipped for problem in sheet.skipped)
 
 
-def test_parser_reads_a_link_with_another_link_in_its_query() -> None:
+def test_sheet_parser_reads_a_link_with_another_link_in_its_query() -> None:
     for other in ("https://example.edu", "https://zoom.us/j/222222"):
         link = f"https://zoom.us/j/95846636714?pwd=x&next={other}"
         classes = read(row(Meeting_ID_with_Password=link)).pairs
@@ -137,7 +137,7 @@ def test_parser_reads_a_link_with_another_link_in_its_query() -> None:
 @pytest.mark.parametrize(
     ("cell", "title"), [("section", "Section"), ("FINAL EXAM", "Final Exam"), ("", "Lecture")]
 )
-def test_parser_makes_the_title_from_the_type(cell: str, title: str) -> None:
+def test_sheet_parser_makes_the_title_from_the_type(cell: str, title: str) -> None:
     assert {scheduled.title for _, scheduled in read(row(Type=cell)).pairs} == {title}
 
 
@@ -162,7 +162,7 @@ def test_parser_makes_the_title_from_the_type(cell: str, title: str) -> None:
                 "https://example.edu/111111,https://example.edu/222222",
             )
         ),
-        # A mail program has wrapped the link.
+        # Mail programs may wrap a long link.
         *(
             ("Meeting_ID_with_Password", cell, "meeting link is not like")
             for cell in (
@@ -195,7 +195,7 @@ def test_parser_makes_the_title_from_the_type(cell: str, title: str) -> None:
         ("Day", "XYZ", "day 'XYZ' holds none of"),
     ],
 )
-def test_parser_skips_a_row_with_a_wrong_cell_and_names_sheet_and_row(
+def test_sheet_parser_skips_a_row_with_a_wrong_cell_and_names_sheet_and_row(
     column: str, cell: str, says: str
 ) -> None:
     sheet = read(row(), row(**{column: cell}), row(Course_Code="after"))
@@ -205,7 +205,7 @@ def test_parser_skips_a_row_with_a_wrong_cell_and_names_sheet_and_row(
     assert says in str(problem)
 
 
-def test_parser_skips_only_the_letter_that_is_no_day() -> None:
+def test_sheet_parser_skips_only_the_letters_that_stand_for_no_day() -> None:
     sheet = read(row(Day="MXW"))
     assert [scheduled.day for _, scheduled in sheet.pairs] == ["M", "W"]
     assert [str(problem) for problem in sheet.skipped] == [
@@ -213,23 +213,23 @@ def test_parser_skips_only_the_letter_that_is_no_day() -> None:
     ]
 
 
-def test_parser_counts_rows_as_the_sheet_shows_them() -> None:
+def test_sheet_parser_counts_rows_as_the_sheet_shows_them() -> None:
     sheet = parse("Fall", "s", [["", " "], HEADER, [], row(Start="x"), ["", ""], row(Start="y")])
     assert [problem.row for problem in sheet.skipped] == [4, 6]
 
 
-def test_parser_reads_missing_cells_of_a_short_row_as_empty() -> None:
+def test_sheet_parser_reads_missing_cells_of_a_short_row_as_empty() -> None:
     assert skipped(["HIST", "Lecture"]) == ["Fall row 2: no meeting link"]
 
 
 @pytest.mark.parametrize("name", HEADER)
-def test_parser_refuses_a_sheet_without_one_of_the_columns(name: str) -> None:
+def test_sheet_parser_refuses_a_sheet_without_one_of_the_columns(name: str) -> None:
     header = [column for column in HEADER if column != name]
     with pytest.raises(BadRequest, match=f"Fall has no column {name}"):
         read(row(), header=header)
 
 
-def test_parser_refuses_an_empty_sheet() -> None:
+def test_sheet_parser_refuses_an_empty_sheet() -> None:
     with pytest.raises(BadRequest, match="Fall is empty"):
         parse("Fall", "s", [["", ""], []])
 
@@ -243,18 +243,18 @@ def test_parser_refuses_an_empty_sheet() -> None:
         [f"\ufeff{HEADER[0]}", *HEADER[1:]],
     ],
 )
-def test_parser_finds_columns_in_any_case_and_spacing(header: list[str]) -> None:
+def test_sheet_parser_finds_columns_in_any_case_and_spacing(header: list[str]) -> None:
     assert len(read(row(), header=header).pairs) == 2
 
 
-def test_parser_ignores_other_columns_and_the_order() -> None:
+def test_sheet_parser_ignores_other_columns_and_the_order() -> None:
     header = ["Notes", *reversed(HEADER)]
     assert read(["x", *reversed(row())], header=header).pairs == read(row()).pairs
 
 
 @pytest.mark.parametrize("link", [LINK, f"{LINK}#x", "Passcode: S3cretPass", "?pwd=S3cretPass"])
 @pytest.mark.parametrize("column", [name.replace(" ", "_") for name in HEADER])
-def test_parser_never_repeats_a_passcode(column: str, link: str) -> None:
+def test_sheet_parser_never_repeats_a_passcode(column: str, link: str) -> None:
     said = " ".join(skipped(row(**{column: link, "OC_Series": ""}), row(**{column: link})))
     assert "S3cretPass" not in said
     assert "95846636714" not in said or column == "Meeting_ID_with_Password"
@@ -274,7 +274,7 @@ rows = st.lists(st.lists(cells, max_size=7), max_size=4)
 
 @settings(max_examples=100)
 @given(st.booleans(), rows)
-def test_parser_raises_nothing_but_bad_request_for_any_cells(
+def test_sheet_parser_raises_only_bad_request_whatever_the_cells(
     with_header: bool, foreign: list[list[str]]
 ) -> None:
     try:

@@ -19,7 +19,7 @@ CLASS = ScheduledClass(
 )
 
 
-def test_schedule_table_returns_what_was_applied(aws: Cloud) -> None:
+def test_schedule_table_returns_the_applied_rows(aws: Cloud) -> None:
     table = ScheduleTable(aws.schedule)
     rows = [meeting("1", CLASS), meeting("2", CLASS, CLASS), meeting("3")]
     table.apply(rows, [])
@@ -60,7 +60,7 @@ def test_schedule_table_reads_more_than_one_page(aws: Cloud) -> None:
 
 
 def test_schedule_table_reads_consistently(aws: Cloud) -> None:
-    """An import that reads an older state of the table would restore it."""
+    """An import that reads an older state of the table would restore that state."""
     table = ScheduleTable(aws.schedule)
     long = ScheduledClass(day="M", time="9:30", title="x" * 300_000)
     table.apply([meeting(str(number), long) for number in range(5)], [])

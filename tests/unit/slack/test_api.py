@@ -1,4 +1,4 @@
-"""Slack's requests, groups and messages over real HTTPS."""
+"""Requests of Slack, and our calls of Slack's API over real HTTPS."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def web(server: Web) -> Web:
 
 @dataclass
 class Groups:
-    """A stand-in for the API of a workspace with the groups `staff` and `chairs`."""
+    """A stand-in for Slack's API of a workspace with the groups `staff` and `chairs`."""
 
     web: Web
     context: ssl.SSLContext
@@ -107,7 +107,7 @@ def users(**of: list[str]) -> Callable[[Request], Answer]:
     return tell
 
 
-def test_slash_command_is_parsed() -> None:
+def test_slash_command_of_slack_is_parsed() -> None:
     assert read(urlencode(FIELDS).encode()) == Command(
         user_id="U1",
         channel_id="C1",
@@ -117,7 +117,7 @@ def test_slash_command_is_parsed() -> None:
     )
 
 
-def test_press_of_a_button_is_parsed() -> None:
+def test_press_of_a_slack_button_is_parsed() -> None:
     assert read(pressed(PAYLOAD)) == Press(
         user_id="U1",
         channel_id="C1",
@@ -131,7 +131,7 @@ API = "https://slack.com/api"
 
 
 def read(body: bytes) -> Command | Press | Nothing:
-    """Parse a request of the workspace on slack.com."""
+    """Parse the body of a request of slack.com."""
     return parse(body, API)
 
 
@@ -143,13 +143,13 @@ def pressed(payload: object) -> bytes:
     "payload",
     [{"type": "view_submission"}, {"type": "shortcut", "x": 1}, {**PAYLOAD, "actions": []}],
 )
-def test_other_interactions_need_no_answer(payload: object) -> None:
+def test_interaction_needs_no_answer_when_it_is_no_command_and_no_press(payload: object) -> None:
     assert read(pressed(payload)) == Nothing()
     assert read(b"ssl_check=1") == Nothing()
 
 
 @pytest.mark.parametrize("name", ["user_id", "channel_id", "channel_name", "response_url"])
-def test_command_is_a_bad_request_when_a_field_is_missing(name: str) -> None:
+def test_slash_command_is_a_bad_request_when_a_field_is_missing(name: str) -> None:
     with pytest.raises(BadRequest, match=name):
         read(urlencode({key: value for key, value in FIELDS.items() if key != name}).encode())
 
@@ -198,12 +198,12 @@ def test_form_is_a_bad_request_when_it_has_too_many_fields() -> None:
         lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(list(PAYLOAD)), inner),
     ).map(pressed)
 )
-def test_any_body_is_parsed_or_a_bad_request(body: bytes) -> None:
+def test_body_is_parsed_or_a_bad_request_whatever_its_content(body: bytes) -> None:
     with suppress(BadRequest):
         assert isinstance(read(body), Command | Press | Nothing)
 
 
-def test_members_are_the_users_of_every_group_named_by_its_handle(groups: Groups) -> None:
+def test_members_are_the_users_of_every_group_that_is_named_by_its_handle(groups: Groups) -> None:
     members = groups.members("STAFF", "others")
     assert [members.has(user, seconds=5) for user in ("U1", "U2", "U3", "")] == [
         True,
@@ -215,10 +215,10 @@ def test_members_are_the_users_of_every_group_named_by_its_handle(groups: Groups
     assert {token for _, token in groups.web.tokens()} == {"Bearer xoxb-1"}
 
 
-def test_members_are_the_users_of_a_group_named_by_its_id_whatever_its_handle(
+def test_members_are_the_users_of_a_group_that_is_named_by_its_id_whatever_its_handle(
     groups: Groups,
 ) -> None:
-    """A group that takes a handle over lets its members in; an id stays with its group."""
+    """A handle can pass to another group, whose members then get access, but an id can't."""
     groups.tell(listed(S0615G0KT="renamed", S0999ABCD="s0615g0kt", S2="chairs"))
     users_of = users(S0615G0KT=["U1"], S0999ABCD=["U2"], S2=["U3"])
     groups.web.pages["/api/usergroups.users.list"] = users_of
@@ -226,7 +226,7 @@ def test_members_are_the_users_of_a_group_named_by_its_id_whatever_its_handle(
     assert [members.has(user, seconds=5) for user in ("U1", "U2", "U3")] == [True, False, True]
 
 
-def test_members_are_read_again_after_five_minutes(groups: Groups) -> None:
+def test_members_of_a_group_are_read_again_after_five_minutes(groups: Groups) -> None:
     members = groups.members("staff")
     assert not members.has("U9", seconds=5)
     groups.web.pages["/api/usergroups.users.list"] = users(S1=["U9"])
@@ -246,7 +246,7 @@ def test_members_are_read_again_after_five_minutes(groups: Groups) -> None:
         ("xoxb-1", "/api", ("S0615G0KT",), False),
     ],
 )
-def test_cached_members_are_kept_when_groups_and_token_are_the_same(
+def test_cached_members_are_kept_only_when_groups_token_and_api_are_the_same(
     groups: Groups, token: str, path: str, handles: tuple[str, ...], is_kept: bool
 ) -> None:
     known = groups.members("staff")
@@ -255,8 +255,8 @@ def test_cached_members_are_kept_when_groups_and_token_are_the_same(
     assert newer.or_known(known) is (known if is_kept else newer)
 
 
-def test_cache_expires_five_minutes_after_the_call_of_slack_began(groups: Groups) -> None:
-    """A user who leaves a group during the call is let in for five more minutes at most."""
+def test_cached_members_expire_five_minutes_after_the_call_of_slack_began(groups: Groups) -> None:
+    """A user who leaves a group during the call keeps access for five minutes at most."""
 
     def slow(_request: Request) -> Answer:
         groups.timer.now += 10
@@ -270,7 +270,7 @@ def test_cache_expires_five_minutes_after_the_call_of_slack_began(groups: Groups
     assert not members.has("U1", seconds=60)
 
 
-def test_members_are_read_from_every_page(groups: Groups) -> None:
+def test_members_are_read_from_every_page_of_the_answer(groups: Groups) -> None:
     def page(request: Request) -> Answer:
         cursor = dict(parse_qsl(request.body.decode())).get("cursor", "")
         following = {"": "2", "2": "3", "3": ""}[cursor]
@@ -293,14 +293,14 @@ def test_missing_group_is_logged_and_has_no_members(
     assert "no user group stuff" in caplog.text
 
 
-def test_call_is_retried_when_slack_is_busy(groups: Groups) -> None:
+def test_call_of_slack_is_retried_when_slack_is_busy(groups: Groups) -> None:
     busy = json_answer(429, {"ok": False, "error": "ratelimited"}, ("Retry-After", "2"))
     groups.tell(busy, json_answer(503, {"ok": False}), listed(S1="staff"))
     assert groups.members("staff").has("U1", seconds=60)
     assert groups.sleeper.slept[0] == 2
 
 
-def test_call_fails_when_slack_asks_to_wait_longer_than_the_deadline(groups: Groups) -> None:
+def test_call_of_slack_fails_when_retry_after_is_longer_than_the_deadline(groups: Groups) -> None:
     groups.tell(json_answer(429, {"ok": False, "error": "ratelimited"}, ("Retry-After", "30")))
     with pytest.raises(SlackUnreachable):
         groups.members("staff").has("U1", seconds=20)
@@ -344,7 +344,7 @@ def test_slack_is_unreachable_when_the_connection_is_refused(
         ),
     ],
 )
-def test_refusal_names_the_problem_when_slack_rejects_the_call(
+def test_error_names_the_problem_when_slack_rejects_the_call(
     groups: Groups, problem: dict[str, object], word: str
 ) -> None:
     groups.tell(json_answer(200, problem))
@@ -353,7 +353,7 @@ def test_refusal_names_the_problem_when_slack_rejects_the_call(
     assert len(groups.web.seen) == 1
 
 
-def test_message_is_posted_to_its_response_url(web: Web, context: ssl.SSLContext) -> None:
+def test_message_to_slack_is_posted_to_its_response_url(web: Web, context: ssl.SSLContext) -> None:
     web.pages["/respond"] = Answer(200, body=b"ok")
     post(f"{web.url}/respond", note("hello"), context=context, seconds=5)
     (request,) = web.seen
@@ -393,7 +393,7 @@ def test_error_names_the_error_code_of_slack_and_no_other_text_of_the_answer(
         (Answer(503), SlackUnreachable),
     ],
 )
-def test_posting_fails_when_slack_does_not_accept_the_message(
+def test_post_of_a_message_fails_when_slack_does_not_accept_it(
     web: Web, context: ssl.SSLContext, page: Answer, kind: type[Exception]
 ) -> None:
     web.pages["/respond"] = page
@@ -402,10 +402,10 @@ def test_posting_fails_when_slack_does_not_accept_the_message(
     assert len(web.seen) == 1
 
 
-def test_secrets_stay_out_of_the_log(
+def test_log_contains_no_secret_of_slack(
     groups: Groups, context: ssl.SSLContext, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """By itself Slack's SDK would log addresses, which are secrets, and headers."""
+    """At DEBUG, Slack's SDK would log headers, and response URLs, which are secrets."""
     groups.web.pages["/actions/T1/key"] = Answer(200, body=b"ok")
     with caplog.at_level(logging.DEBUG):
         post(f"{groups.web.url}/actions/T1/key", note("hello"), context=context, seconds=5)
@@ -414,11 +414,11 @@ def test_secrets_stay_out_of_the_log(
     assert not [word for word in ("key", "xoxb-1", "hello") if word in caplog.text]
 
 
-def test_client_of_the_api_has_a_timeout(context: ssl.SSLContext) -> None:
+def test_client_of_the_slack_api_has_a_timeout(context: ssl.SSLContext) -> None:
     assert web_client("xoxb-1", "https://127.0.0.1:9/api", context).timeout == API_SECONDS
 
 
-def test_response_url_stays_out_of_the_error(context: ssl.SSLContext) -> None:
+def test_error_of_a_post_does_not_contain_the_response_url(context: ssl.SSLContext) -> None:
     with pytest.raises(SlackUnreachable) as raised:
         post("https://127.0.0.1:9/actions/T1/key", note("hello"), context=context, seconds=5)
     assert "key" not in str(raised.value)

@@ -1,4 +1,4 @@
-"""Messages stay within Slack's limits, whatever their texts are."""
+"""Messages within Slack's limits, whatever their texts are."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ BAD = "<&>" * 400
 
 
 def check(message: Message) -> list[dict[str, Any]]:
-    """Assert Slack's limits: https://docs.slack.dev/reference/block-kit/blocks"""
+    """Assert that a message is within Slack's limits, and return its blocks.
+
+    https://docs.slack.dev/reference/block-kit/blocks
+    """
     blocks: list[dict[str, Any]] = payload(message)["blocks"]
     assert len(blocks) <= 50
     assert 0 < len(message.text) <= 3000
@@ -51,7 +54,7 @@ def answer(**more: Any) -> MeetingAnswer:
     return MeetingAnswer(**{**known, **more})
 
 
-def test_message_fits_when_six_recordings_have_forty_ingests_of_the_longest_texts() -> None:
+def test_slack_message_fits_when_six_recordings_have_forty_ingests_of_the_longest_texts() -> None:
     part = (BAD,) * 7
     recording = Shown(
         start=BAD, class_name=BAD, link="https://z/" + "x" * 5000, ingests=(part,) * 40
@@ -72,8 +75,8 @@ def test_message_fits_when_six_recordings_have_forty_ingests_of_the_longest_text
     assert "https://z/" not in str(blocks)
 
 
-def test_message_stays_within_the_limit_of_all_blocks() -> None:
-    """The newest ingests are shown, the others are counted, and recordings share the room."""
+def test_slack_message_stays_within_the_slack_limit_of_all_blocks() -> None:
+    """The message shows the newest ingests and counts the others. Recordings share the space."""
     part = ("Automated ingest", "Upload failed", 'Reason: "' + "x" * 300)
     recordings = tuple(
         Shown(start=f"day {number}", class_name="", link="https://z/x", ingests=(part,) * 8)
@@ -93,8 +96,8 @@ def shown_with(*parts: tuple[str, ...]) -> Shown:
     return Shown(start="now", class_name="", link="https://z/x", ingests=parts)
 
 
-def test_newest_ingest_of_each_recording_has_room_before_older_ones() -> None:
-    """During an outage people request a recording repeatedly, and then they read the answer."""
+def test_newest_ingest_of_each_recording_is_shown_before_any_older_ingest() -> None:
+    """During an outage, people request one recording many times."""
     asked = ("+Zoom ingest", "Upload failed", "Reason: " + "x" * 180)
     once = shown_with(("Automated ingest", "In Opencast"))
     blocks = check(meeting_message(answer(recordings=(shown_with(*(asked,) * 60), *(once,) * 5))))
@@ -106,7 +109,7 @@ def test_newest_ingest_of_each_recording_has_room_before_older_ones() -> None:
     assert len(json.dumps(blocks, ensure_ascii=False)) <= BLOCKS_LIMIT
 
 
-def test_state_is_shown_without_its_reason_when_there_is_little_room() -> None:
+def test_state_is_shown_without_its_reason_when_there_is_little_space() -> None:
     long = shown_with(("Ingest " + "z" * 380, "Upload failed " + "y" * 370, *("x" * 390,) * 5))
     blocks = check(meeting_message(answer(recordings=(long,) * 6, schedule=("w" * 190,) * 10)))
     assert str(blocks).count("> Upload failed") == 6
@@ -115,7 +118,7 @@ def test_state_is_shown_without_its_reason_when_there_is_little_room() -> None:
 
 
 def test_counts_of_omitted_ingests_stay_within_the_limit_of_all_blocks() -> None:
-    """If the schedule leaves room for one ingest, five recordings have only a count."""
+    """If the schedule leaves space for one ingest, five recordings have only a count."""
     longest = ("Automated ingest" + "x" * 400, "y" * 400)
     for length in range(120, 200):
         recordings = (shown_with(*(longest,) * 2),) * 6
@@ -127,8 +130,8 @@ def test_counts_of_omitted_ingests_stay_within_the_limit_of_all_blocks() -> None
         assert size <= BLOCKS_LIMIT, length
 
 
-def test_no_older_ingest_is_shown_after_one_that_does_not_fit() -> None:
-    """A shorter ingest isn't shown after a longer one that doesn't fit."""
+def test_no_ingest_is_shown_after_a_newer_ingest_that_does_not_fit() -> None:
+    """Even a shorter older ingest, which would fit, is left out."""
     long = ("Ingest", *("x" * 390,) * 7)
     parts = (("Newest", "y"), *(long,) * 5, ("Oldest", "z"))
     shown = Shown(start="now", class_name="", link="https://z/x", ingests=parts)
@@ -138,14 +141,14 @@ def test_no_older_ingest_is_shown_after_one_that_does_not_fit() -> None:
     assert f"… and {7 - 1 - text.count('*Ingest*')} earlier ingests" in text
 
 
-def test_short_ingests_share_a_section() -> None:
+def test_short_ingests_share_one_block_of_a_message() -> None:
     parts = tuple((f"Ingest {number}", "Done") for number in range(40))
     shown = Shown(start="now", class_name="", link="https://z/x", ingests=parts)
     blocks = check(meeting_message(answer(recordings=(shown,))))
     assert all(f"*Ingest {number}*\n> Done" in blocks[-1]["text"]["text"] for number in range(40))
 
 
-def test_message_has_a_button_when_there_are_older_recordings() -> None:
+def test_slack_message_has_a_button_when_there_are_older_recordings() -> None:
     blocks = check(meeting_message(answer(older=3, button="value")))
     (element,) = blocks[-1]["elements"]
     assert (element["type"], element["value"]) == ("button", "value")
@@ -157,7 +160,7 @@ texts = st.text(min_size=1).filter(lambda text: bool(text.split()))
 
 
 @given(texts, st.integers(10, 400))
-def test_escaped_text_fits_and_has_no_markup(text: str, limit: int) -> None:
+def test_escaped_text_is_within_its_limit_and_has_no_markup(text: str, limit: int) -> None:
     short = escaped(text, limit)
     assert 0 < len(short) <= limit
     assert not set("<>\n") & set(short)
@@ -167,7 +170,9 @@ def test_escaped_text_fits_and_has_no_markup(text: str, limit: int) -> None:
 
 
 @given(texts, st.lists(st.lists(texts, min_size=1, max_size=7).map(tuple), min_size=1, max_size=5))
-def test_any_texts_make_a_valid_message(title: str, parts: list[tuple[str, ...]]) -> None:
+def test_slack_message_is_valid_whatever_its_texts(
+    title: str, parts: list[tuple[str, ...]]
+) -> None:
     shown = Shown(start=title, class_name=title, link="https://z", ingests=tuple(parts))
     blocks = check(meeting_message(answer(title=title, recordings=(shown,), schedule=(title,))))
     assert blocks[0]["text"]["text"] == escaped(title, HEADER_LIMIT)

@@ -1,4 +1,4 @@
-"""The text after `/zip`, and the value of its button."""
+"""The text after `/zip`, and the value of the button in the answer."""
 
 from __future__ import annotations
 
@@ -40,18 +40,24 @@ KNOWN = Button(version=VERSION, mid=12345678901, newest_start_time="", start_ind
         (" Help\n", None),
     ],
 )
-def test_text_of_the_command_is_a_meeting_number_or_help(text: str, number: int | None) -> None:
+def test_text_after_zip_is_read_as_a_meeting_number_or_a_call_for_help(
+    text: str, number: int | None
+) -> None:
     assert meeting_asked_for(text) == number
 
 
 @given(st.text("0123456789", min_size=10, max_size=11), st.data())
-def test_characters_between_digits_are_ignored(digits: str, data: st.DataObject) -> None:
+def test_characters_between_the_digits_of_a_meeting_number_are_ignored(
+    digits: str, data: st.DataObject
+) -> None:
     text = "".join(digit + data.draw(FILLING) for digit in digits)
     assert meeting_asked_for(data.draw(FILLING) + text) == int(digits)
 
 
 @given(st.text())
-def test_any_text_is_help_or_a_number_or_a_bad_request(text: str) -> None:
+def test_text_after_zip_is_help_or_a_number_or_a_bad_request_whatever_its_characters(
+    text: str,
+) -> None:
     with suppress(BadRequest):
         number = meeting_asked_for(text)
         assert number is None or 0 <= number < 10**11
@@ -61,7 +67,7 @@ def test_any_text_is_help_or_a_number_or_a_bad_request(text: str) -> None:
     ("number", "text"),
     [(1234567890, "123 456 7890"), (12345678901, "123 4567 8901"), (123456789, "123456789")],
 )
-def test_number_is_written_as_zoom_shows_it(number: int, text: str) -> None:
+def test_meeting_number_is_written_as_zoom_shows_it(number: int, text: str) -> None:
     assert spaced(number) == text
 
 
@@ -71,7 +77,9 @@ def test_number_is_written_as_zoom_shows_it(number: int, text: str) -> None:
     st.integers(0, 1000),
     st.integers(1, MAX_RECORDINGS),
 )
-def test_button_is_read_as_it_was_written(mid: int, newest: str, start: int, count: int) -> None:
+def test_value_of_a_button_is_read_as_it_was_written(
+    mid: int, newest: str, start: int, count: int
+) -> None:
     window = Window(newest_start_time=newest, start_index=start, count=count)
     value = write_button(mid, window)
     assert sorted(json.loads(value)) == [
@@ -85,7 +93,7 @@ def test_button_is_read_as_it_was_written(mid: int, newest: str, start: int, cou
     assert (button.mid, button.shown) == (mid, window)
 
 
-def test_button_counts_all_recordings_when_a_row_has_a_text_that_is_no_start_time() -> None:
+def test_slack_button_leaves_out_a_start_time_that_is_too_long_to_be_valid() -> None:
     value = write_button(1, Window(newest_start_time="9" * 3000, start_index=2))
     assert len(value) < 2000
     assert read_button(value).shown == Window(newest_start_time="", start_index=2)
@@ -108,19 +116,21 @@ def test_button_counts_all_recordings_when_a_row_has_a_text_that_is_no_start_tim
         {"newest_start_time": None},
     ],
 )
-def test_button_is_a_bad_request_when_its_value_is_not_ours(change: dict[str, object]) -> None:
+def test_slack_button_is_a_bad_request_when_its_value_is_of_another_version(
+    change: dict[str, object],
+) -> None:
     value = {**json.loads(write_button(1, Window())), **change}
     with pytest.raises(BadRequest, match="another version"):
         read_button(json.dumps(value))
 
 
 @given(st.text() | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps))
-def test_any_value_is_a_button_or_a_bad_request(value: str) -> None:
+def test_slack_button_is_a_bad_request_when_its_value_is_any_other_text(value: str) -> None:
     with pytest.raises(BadRequest, match="another version"):
         read_button(value)
 
 
-def test_button_is_a_bad_request_when_its_value_cannot_be_decoded() -> None:
+def test_slack_button_is_a_bad_request_when_its_value_cannot_be_decoded() -> None:
     for value in ("\ud800", "[" * 100_000):
         with pytest.raises(BadRequest):
             read_button(value)

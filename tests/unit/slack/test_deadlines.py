@@ -1,4 +1,4 @@
-"""Deadlines within Slack's three seconds."""
+"""Deadlines of an answer to Slack, which allows three seconds."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOW = 1000.0
         (1.9, 2.0, 2.6),
     ],
 )
-def test_deadlines_count_from_the_arrival_of_the_request(
+def test_deadlines_of_a_slack_answer_count_from_the_arrival_of_the_request(
     spent: float, work: float, answer: float
 ) -> None:
     found, arrived = limits(spent, NOW), NOW - max(0.0, spent)
@@ -34,12 +34,12 @@ def test_deadlines_count_from_the_arrival_of_the_request(
 def test_deadlines_stay_within_the_three_seconds_of_slack(spent: float) -> None:
     found = limits(spent, NOW)
     assert NOW <= found.work <= max(NOW, NOW - spent + 2.001)
-    # A late start leaves some time for the answer.
+    # Even a late start leaves 0.3 seconds for the answer.
     assert found.answer - found.work >= 0.299
     assert found.answer <= max(NOW + 0.3, NOW - spent + 2.601)
 
 
-def test_other_invocation_starts_within_a_second_and_before_the_answer() -> None:
+def test_lambda_has_a_second_to_accept_another_invocation_or_less_until_the_answer() -> None:
     found = limits(0.0, NOW)
     assert found.hand_over(NOW) == NOW + 1.0
     assert found.hand_over(NOW + 2.0) == found.answer

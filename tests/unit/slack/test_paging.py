@@ -1,4 +1,4 @@
-"""Rows are grouped by recording, and pages of recordings don't shift."""
+"""The grouping of rows by recording, and pages of recordings that don't shift."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ def test_state_at_zoom_is_shown_until_there_is_an_ingest() -> None:
     assert (after.zoom_side, after.ingests) == (None, (asked,))
 
 
-def test_start_of_a_recording_is_the_latest_when_its_rows_differ() -> None:
-    """A row without a start, or with an older one, doesn't move the recording to another page."""
+def test_start_of_a_recording_is_the_latest_start_of_its_rows() -> None:
+    """Otherwise, a row without a start, or with an older start, would move the recording."""
     rows = [row("a", "2"), row("a", "", zip_id="b"), row("a", "1", zip_id="c")]
     for order in (rows, rows[::-1]):
         (found,) = arrange(order)
         assert found.start_time == "2"
 
 
-def test_ingests_are_listed_newest_first_by_request_or_else_by_change() -> None:
+def test_ingests_are_listed_newest_first_by_time_of_request_or_else_of_change() -> None:
     def at(zip_id: str, requested: str, hour: int) -> StatusRow:
         return msgspec.structs.replace(
             row("a", zip_id=zip_id),
@@ -76,7 +76,7 @@ def test_state_at_zoom_comes_from_the_newest_row() -> None:
         assert found.zoom_side == newer
 
 
-def test_page_is_empty_when_there_are_no_rows() -> None:
+def test_page_of_recordings_is_empty_when_there_are_no_rows() -> None:
     found = page((), Window())
     assert (found.recordings, found.older, found.window.newest_start_time) == ((), 0, "")
 
@@ -88,7 +88,7 @@ starts = st.integers(0, 999).map(lambda number: f"2026-{number:03}")
 def test_presses_of_the_button_show_each_recording_once_whatever_arrives_later(
     first: list[str], later: list[str]
 ) -> None:
-    """New recordings start later than those that are shown."""
+    """The test assumes that new recordings start later than the recordings on the first page."""
     rows = [row(f"u{number}", start) for number, start in enumerate(first)]
     newest = max(first, default="")
     more = [row(f"v{number}", start) for number, start in enumerate(later) if start > newest]

@@ -1,4 +1,4 @@
-"""The words for states, reasons and classes."""
+"""The words for states, reasons and scheduled classes."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_lines_of_an_ingest_begin_with_its_origin_and_its_state(state: State) ->
 
 
 @pytest.mark.parametrize("state", sorted(ZOOM_SIDE))
-def test_state_at_zoom_has_its_words(state: State) -> None:
+def test_state_at_zoom_is_shown_in_its_words(state: State) -> None:
     assert line_of_zoom_side(state) == STATES[state]
 
 
@@ -95,7 +95,7 @@ def test_ignored_ingest_says_why_in_plain_words(reason: str, words: str) -> None
 
 
 @pytest.mark.parametrize("state", sorted(FAILED))
-def test_failure_says_whether_it_is_retried(state: State) -> None:
+def test_failed_ingest_says_whether_it_is_retried(state: State) -> None:
     shown = lines(
         state, reason="x (next try at 2026-10-14T18:35:00Z)", retry_due="2026-10-14T18:35:00Z"
     )
@@ -116,7 +116,7 @@ def test_failure_says_whether_it_is_retried(state: State) -> None:
 def test_slack_names_an_operator_when_the_page_asks_for_attention(
     state: State, retry_due: str, again_in: State | None, later: timedelta, hours: int
 ) -> None:
-    """Slack and the page agree whatever the limits of waiting and later requests are."""
+    """Slack and the page agree, whatever the limits of waiting and the later requests are."""
     row, now, patience = row_in(state, retry_due=retry_due), UPDATED + later, timedelta(hours=hours)
     row = msgspec.structs.replace(
         row, recording_id="u", meeting_id=1234567890, ingest_request_time="2026-10-14T18:00:00Z"
@@ -163,7 +163,7 @@ def test_request_without_a_series_is_not_advised_again_when_the_recording_is_in_
     assert "What is left to do? Nothing: it is in Opencast already." in shown
 
 
-def test_retry_that_waits_in_its_queue_says_since_when_it_is_due() -> None:
+def test_overdue_retry_says_since_when_it_is_due() -> None:
     due = "2026-10-14T18:35:00Z"
     shown = lines(State.UPLOADER_FAILED, now=UPDATED + timedelta(hours=1), retry_due=due)
     assert shown[2] == (
@@ -197,16 +197,16 @@ def test_only_a_failed_upload_names_the_cluster() -> None:
         ("", "unknown"),
     ],
 )
-def test_time_stamp_is_written_in_local_time(stamp: str, text: str) -> None:
+def test_time_stamp_is_written_in_local_time_or_else_unchanged(stamp: str, text: str) -> None:
     assert moment_of(stamp, ZONE) == text
 
 
 @given(st.text())
-def test_any_reason_can_be_shown(reason: str) -> None:
+def test_reason_of_a_failed_ingest_is_shown_whatever_its_text(reason: str) -> None:
     assert lines(State.DOWNLOADER_FAILED, reason=reason)
 
 
-def test_classes_are_listed_in_the_order_of_the_week() -> None:
+def test_scheduled_classes_are_listed_in_the_order_of_the_week() -> None:
     meeting = ScheduledMeeting(
         zoom_series_id="1",
         opencast_series_id="S0",
@@ -229,7 +229,7 @@ def test_classes_are_listed_in_the_order_of_the_week() -> None:
     assert series_of(ScheduledMeeting(zoom_series_id="1")) == ""
 
 
-def test_class_is_listed_once_when_a_file_and_the_sheet_have_it() -> None:
+def test_scheduled_class_is_listed_once_when_a_file_and_the_sheet_have_it() -> None:
     both = tuple(
         ScheduledClass(day="M", time=time, title="Lecture", course_code="A", source=source)
         for source, time in (("sheet:Fall", "9:30"), ("csv:fall.csv", "09:30"))
@@ -238,7 +238,7 @@ def test_class_is_listed_once_when_a_file_and_the_sheet_have_it() -> None:
     assert schedule_lines(meeting) == ("A Lecture: Mondays at 9:30 AM",)
 
 
-def test_title_is_the_newest_topic_that_is_not_blank() -> None:
+def test_title_of_a_meeting_is_the_newest_topic_that_is_not_blank() -> None:
     def titled(*topics: str, course: str = "") -> str:
         rows = [
             msgspec.structs.replace(

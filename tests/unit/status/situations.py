@@ -1,4 +1,4 @@
-"""Ingests in every situation, for the tests of diagnoses and advice."""
+"""Examples of ingests in every situation, for the tests of diagnoses and advice."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def ago(hours: float) -> str:
 
 
 def row(state: State | None, reason: str = "", *, hours: float = 0, **more: Any) -> StatusRow:
-    """Build a row that last changed `hours` hours before `NOW`."""
+    """Return a status row that last changed `hours` hours before `NOW`."""
     fields: dict[str, Any] = {
         "zip_id": "auto-ingest-u==",
         "meeting_id": 86168921331,
@@ -33,7 +33,7 @@ def row(state: State | None, reason: str = "", *, hours: float = 0, **more: Any)
 
 
 def diagnosis_of(known: StatusRow, *others: StatusRow) -> Diagnosis:
-    """Diagnose a row at `NOW`."""
+    """Return the diagnosis of a row at `NOW`, among the other rows of its recording."""
     return diagnose(known, others, NOW, PATIENCE)
 
 
@@ -81,7 +81,7 @@ EXAMPLES: list[tuple[Situation, StatusRow]] = [
     (Situation.FAILED_ELSEWHERE, row(State.DOWNLOADER_FAILED, "x", files=NO_FILES)),
     (Situation.STUCK_ELSEWHERE, row(State.SENT_TO_UPLOADER, hours=9, files=NO_FILES)),
 ]
-"""Situations that an ingest is in by its own row."""
+"""Situations that follow from an ingest's own row, each with such a row."""
 
 LATER = row(State.SENT_TO_OPENCAST, hours=1, zip_id="on-demand-1", ingest_request_time=ago(2))
 EXAMPLES_WITH_OTHERS: list[tuple[Situation, StatusRow, StatusRow]] = [
@@ -93,4 +93,4 @@ EXAMPLES_WITH_OTHERS: list[tuple[Situation, StatusRow, StatusRow]] = [
     ),
     (Situation.AWAITS_OTHER, FAILED, row(State.SENT_TO_UPLOADER, zip_id="on-demand-1")),
 ]
-"""Situations that an ingest is in by another ingest of the recording."""
+"""Situations that follow from another ingest of the recording, each with both rows."""

@@ -1,4 +1,4 @@
-"""Phrases for people: every audience has a phrase for every situation."""
+"""Unit tests of the phrases for each audience in each situation."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NOTHING_TO_DO = {
     Situation.PUBLISHED,
     Situation.IGNORED,
 }
-"""Situations in which only a mail has phrases."""
+"""Situations in which only mails have a phrase."""
 
 
 def said(known: StatusRow, *others: StatusRow) -> Phrases:
@@ -36,40 +36,48 @@ def said(known: StatusRow, *others: StatusRow) -> Phrases:
 
 
 def example(situation: Situation) -> Phrases:
-    """Return the phrases for an ingest in a situation."""
+    """Return the phrases for the example of a situation."""
     known, other = next(found[1:] for found in ALL if found[0] is situation)
     return said(known, *([other] if other else []))
 
 
-def test_every_situation_has_phrases_and_no_phrases_are_left_over() -> None:
+def test_every_situation_has_phrases_and_all_phrases_belong_to_a_situation() -> None:
     assert ADVICE.keys() == set(Situation)
 
 
 @pytest.mark.parametrize("situation", Situation)
 class TestEverySituation:
-    def test_mail_says_what_happens_and_what_to_do(self, situation: Situation) -> None:
+    def test_mail_about_an_ingest_says_what_happens_and_what_to_do(
+        self, situation: Situation
+    ) -> None:
         words = example(situation)
         assert words.mail_outlook.endswith(".")
         assert (words.mail_advice or words.operator).endswith(".")
 
-    def test_producer_has_a_phrase_unless_nothing_is_to_do(self, situation: Situation) -> None:
+    def test_advice_has_a_phrase_for_producers_unless_nothing_is_to_do(
+        self, situation: Situation
+    ) -> None:
         assert bool(example(situation).producer) is (situation not in NOTHING_TO_DO)
 
-    def test_operator_has_a_phrase_unless_nothing_is_to_do(self, situation: Situation) -> None:
+    def test_advice_has_a_phrase_for_operators_unless_nothing_is_to_do(
+        self, situation: Situation
+    ) -> None:
         idle = NOTHING_TO_DO | {Situation.ALREADY_IN_OPENCAST}
         assert bool(example(situation).operator) is (situation not in idle)
 
-    def test_lecturer_has_a_phrase_unless_the_state_says_all(self, situation: Situation) -> None:
+    def test_advice_has_a_phrase_for_lecturers_unless_the_state_says_all(
+        self, situation: Situation
+    ) -> None:
         idle = NOTHING_TO_DO | {Situation.ALREADY_IN_OPENCAST, Situation.NO_SCHEDULED_CLASS}
         assert bool(example(situation).lecturer) is (situation not in idle)
 
-    def test_lecturer_is_sent_to_an_operator_when_a_person_has_to_act(
+    def test_phrase_for_lecturers_names_an_operator_when_a_person_has_to_act(
         self, situation: Situation
     ) -> None:
         has_to_look = "an operator has to look" in example(situation).lecturer
         assert has_to_look is (situation in NEEDS_ATTENTION)
 
-    def test_mail_says_that_it_needs_a_person_when_one_has_to_act(
+    def test_mail_says_that_an_ingest_needs_attention_when_a_person_has_to_act(
         self, situation: Situation
     ) -> None:
         needs_you = (
@@ -77,16 +85,20 @@ class TestEverySituation:
         )
         assert needs_you is (situation in NEEDS_ATTENTION)
 
-    def test_producer_and_lecturer_get_no_command(self, situation: Situation) -> None:
+    def test_phrases_for_producers_and_lecturers_contain_no_command(
+        self, situation: Situation
+    ) -> None:
         for phrase in (example(situation).producer, example(situation).lecturer):
             assert "`" not in phrase
             assert "invoke" not in phrase
 
-    def test_producer_can_request_where_the_phrase_says_so(self, situation: Situation) -> None:
+    def test_producer_can_request_a_recording_exactly_when_the_phrase_says_so(
+        self, situation: Situation
+    ) -> None:
         words = example(situation)
         assert ("request it" in words.producer.lower()) is words.can_request
 
-    def test_every_name_in_braces_is_filled_in(self, situation: Situation) -> None:
+    def test_phrases_contain_no_unfilled_placeholder(self, situation: Situation) -> None:
         for phrase in msgspec.structs.astuple(example(situation)):
             assert "{" not in str(phrase)
 
@@ -171,19 +183,21 @@ class TestEverySituation:
         (row(State.RECORDING_PROCESSING, hours=33), "Zoom never reported that it is complete"),
     ],
 )
-def test_operator_gets_the_command_for_the_situation(known: StatusRow, start: str) -> None:
+def test_phrase_for_operators_begins_with_the_command_for_the_situation(
+    known: StatusRow, start: str
+) -> None:
     assert said(known).operator.startswith(start)
 
 
 @pytest.mark.parametrize("state", sorted(FAILED))
-def test_command_quotes_a_foreign_uuid_for_the_shell(state: State) -> None:
+def test_command_in_advice_quotes_a_foreign_uuid_for_the_shell(state: State) -> None:
     operator = said(row(state, recording_id="$(id)")).operator
     assert "'$(id)'" in operator
     assert operator.count("$(id)") == operator.count("'$(id)'")
 
 
 @pytest.mark.parametrize("foreign", ["{uuid}", "{0.__class__}", "{"])
-def test_foreign_text_in_braces_stays_as_it_is(foreign: str) -> None:
+def test_foreign_text_in_braces_stays_unchanged_in_advice(foreign: str) -> None:
     failed = row(State.UPLOADER_FAILED, "x", recording_id=foreign)
     assert f"--uuid '{foreign}'`" in said(failed).operator
 
@@ -219,14 +233,14 @@ def test_foreign_text_in_braces_stays_as_it_is(foreign: str) -> None:
         ),
     ],
 )
-def test_advice_of_a_producer_is_in_plain_words(
+def test_phrase_for_producers_says_in_plain_words_what_to_do(
     known: StatusRow, producer: str, can_request: bool
 ) -> None:
     words = said(known)
     assert (words.producer, words.can_request) == (producer, can_request)
 
 
-def test_superseded_ingest_names_the_series_in_opencast_when_it_is_known() -> None:
+def test_advice_on_a_superseded_ingest_names_the_series_in_opencast_when_known() -> None:
     _, failed, later = EXAMPLES_WITH_OTHERS[0]
     known = msgspec.structs.replace(later, oc_series_id="S")
     expected = "Nothing: a later request brought it into Opencast, series S."
@@ -236,7 +250,7 @@ def test_superseded_ingest_names_the_series_in_opencast_when_it_is_known() -> No
     assert said(failed, later).operator == "Nothing: a later request brought it into Opencast."
 
 
-def test_time_is_written_as_the_audience_reads_it() -> None:
+def test_time_in_advice_is_written_by_the_given_function() -> None:
     failed = row(State.DOWNLOADER_FAILED, "x", retry_due="2026-10-14T18:45:00Z")
     words = phrases(failed, diagnosis_of(failed), lambda when: f"{when:%H.%M}")
     assert words.lecturer == "It is retried automatically, next at 18.45"

@@ -1,4 +1,4 @@
-"""Ingests with the same cause are one group."""
+"""Groups of failed ingests that have the same cause."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def groups(*rows: StatusRow) -> list[list[str]]:
     return [[one.zip_id for one in some] for some in found.values()]
 
 
-def test_recordings_of_one_missing_series_are_one_group() -> None:
+def test_failed_ingests_of_one_missing_series_are_one_group() -> None:
     missing = [failed(name, INVALID_SERIES) for name in "abc"]
     other = failed("d", INVALID_SERIES, series="T")
     assert groups(missing[0], other, *missing[1:]) == [["a", "b", "c"], ["d"]]
 
 
-def test_times_attempts_and_uuids_make_no_difference() -> None:
+def test_failed_ingests_are_one_group_when_only_times_attempts_and_uuids_differ() -> None:
     assert groups(
         failed(
             "a",

@@ -1,4 +1,4 @@
-"""Diagnoses: by the row itself, by the limits of waiting, and by other ingests."""
+"""Diagnoses of ingests by their own row, by limits of waiting, and by other ingests."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ SENT = State.SENT_TO_OPENCAST
 def ingest(
     zip_id: str, state: State, *, requested: float | None, changed: float, **more: Any
 ) -> StatusRow:
-    """Build a row that was requested `requested` and last changed `changed` hours ago."""
+    """Return a row that was requested `requested` hours and last changed `changed` hours ago."""
     requested_at = "" if requested is None else ago(requested)
     fields = {"ingest_request_time": requested_at, "origin": "", **more}
     return row(state, hours=changed, zip_id=zip_id, **fields)
@@ -53,7 +53,7 @@ FAILURE = ingest("failed", State.UPLOADER_FAILED, requested=5, changed=3)
 
 class TestOwnRow:
     @pytest.mark.parametrize(("situation", "known"), EXAMPLES)
-    def test_diagnosis_is_the_situation_of_the_row(
+    def test_diagnosis_has_the_situation_of_the_row(
         self, situation: Situation, known: StatusRow
     ) -> None:
         diagnosis = diagnosis_of(known)
@@ -62,12 +62,12 @@ class TestOwnRow:
         assert diagnosis.since == known.updated
         assert diagnosis.other is None
 
-    def test_examples_cover_every_situation(self) -> None:
+    def test_examples_of_situations_cover_every_situation(self) -> None:
         covered = {example[0] for example in (*EXAMPLES, *EXAMPLES_WITH_OTHERS)}
         assert covered == set(Situation)
 
     @pytest.mark.parametrize("state", sorted(FAILED))
-    def test_failure_needs_attention_unless_it_is_retried(self, state: State) -> None:
+    def test_failed_ingest_needs_attention_unless_a_retry_is_scheduled(self, state: State) -> None:
         assert diagnosis_of(row(state, "x")).needs_attention
         retried = diagnosis_of(row(state, "x", retry_due=ago(-1)))
         assert (retried.needs_attention, retried.will_retry) == (False, True)
@@ -78,7 +78,7 @@ class TestOwnRow:
         st.floats(0, 300),
         st.text() | st.sampled_from([ago(-1), ago(1), ago(9)]),
     )
-    def test_every_failure_needs_attention_or_is_retried(
+    def test_failed_ingest_needs_attention_or_is_retried_whatever_its_row(
         self, state: State | None, reason: str, hours: float, due: str
     ) -> None:
         known = row(state, reason, hours=hours, retry_due=due)
@@ -86,12 +86,14 @@ class TestOwnRow:
         assert diagnosis.has_failed is (diagnosis.needs_attention or diagnosis.will_retry)
         assert diagnosis.has_failed or state not in FAILED
 
-    def test_kinds_of_situations_do_not_overlap(self) -> None:
+    def test_situations_that_need_attention_are_not_retried_and_can_be_superseded(self) -> None:
         assert not NEEDS_ATTENTION & WILL_RETRY
         assert NEEDS_ATTENTION < CAN_BE_SUPERSEDED
 
     @pytest.mark.parametrize("state", State)
-    def test_ingest_has_ended_when_it_is_done_without_a_retry(self, state: State) -> None:
+    def test_ingest_has_ended_when_its_state_is_done_and_no_retry_is_scheduled(
+        self, state: State
+    ) -> None:
         assert has_ended(row(state)) is (state in DONE)
         assert has_ended(row(state, retry_due=ago(-1))) is (state in DONE - FAILED)
 
@@ -111,7 +113,7 @@ class TestLimits:
             (State.OC_SERIES_FOUND, "", 1),
             (State.SENT_TO_UPLOADER, "", 8),
             (State.UPLOADER_RECEIVED, "", 1),
-            # With these reasons a new message waits in the queue.
+            # These two reasons mean that a new message waits in the queue.
             (State.OC_SERIES_FOUND, "620 of 900 MB are copied", 2),
             (State.UPLOADER_RECEIVED, "not there yet; asks again at 2026-10-14T17:34:00Z", 8),
         ],
@@ -129,7 +131,7 @@ class TestLimits:
         ("state", "hours", "queue"),
         [(State.DOWNLOADER_FAILED, 2, "downloads"), (State.UPLOADER_FAILED, 8, "uploads")],
     )
-    def test_retry_is_lost_when_it_is_overdue_longer_than_its_queue_allows(
+    def test_retry_is_lost_when_it_is_overdue_for_longer_than_its_queue_allows(
         self, state: State, hours: int, queue: str
     ) -> None:
         failed = row(state, "x", hours=hours + 1, retry_due=ago(hours))
@@ -140,13 +142,13 @@ class TestLimits:
         longer = diagnose(failed, (), later, PATIENCE + timedelta(hours=1))
         assert (longer.situation is Situation.RETRY_DUE) is (state is State.UPLOADER_FAILED)
 
-    def test_upload_may_wait_longer_when_the_stack_waits_longer_for_opencast(self) -> None:
+    def test_upload_may_wait_longer_when_the_patience_with_opencast_is_longer(self) -> None:
         waiting = row(State.SENT_TO_UPLOADER, hours=25)
         assert diagnosis_of(waiting).situation is Situation.STUCK
         patient = diagnose(waiting, (), NOW, timedelta(hours=24))
         assert patient.situation is Situation.IN_PROGRESS
 
-    def test_limits_of_the_queues_are_those_of_the_alarms(self) -> None:
+    def test_limits_of_waiting_are_the_limits_of_the_alarms(self) -> None:
         assert timedelta(hours=alarms.DOWNLOAD_AGE_HOURS) == DOWNLOAD_WAIT
         assert timedelta(hours=alarms.UPLOAD_AGE_MARGIN_HOURS) == UPLOAD_MARGIN
 
@@ -156,7 +158,7 @@ class TestOthers:
         "other",
         [
             ingest("later", SENT, requested=2, changed=1),
-            # The failed ingest's last attempt came after the later request was done.
+            # This ingest succeeded before the last attempt of the failed ingest.
             ingest("during the attempts", SENT, requested=4, changed=3.5),
             ingest("slow", SENT, requested=6, changed=1),
             ingest(
@@ -173,7 +175,9 @@ class TestOthers:
         ],
         ids=lambda other: other.zip_id,
     )
-    def test_failure_is_superseded_by_a_later_ingest_in_opencast(self, other: StatusRow) -> None:
+    def test_failed_ingest_is_superseded_by_a_later_ingest_in_opencast(
+        self, other: StatusRow
+    ) -> None:
         diagnosis = diagnosis_of(FAILURE, other)
         assert diagnosis.situation is Situation.SUPERSEDED
         assert diagnosis.own_situation is Situation.UPLOAD_FAILED
@@ -187,12 +191,12 @@ class TestOthers:
             ingest("requested", State.ON_DEMAND_RECEIVED, requested=0.05, changed=0.05),
             ingest("waiting", State.SENT_TO_DOWNLOADER, requested=1, changed=1),
             ingest("retried", State.UPLOADER_FAILED, requested=2, changed=1, retry_due=ago(-1)),
-            # It comes into Opencast after the failure, although it was requested earlier.
+            # This ingest was requested earlier, but will reach Opencast after the failure.
             ingest("slow", State.SENT_TO_UPLOADER, requested=6, changed=5),
         ],
         ids=lambda other: other.zip_id,
     )
-    def test_failure_awaits_another_ingest_in_progress(self, other: StatusRow) -> None:
+    def test_failed_ingest_awaits_another_ingest_in_progress(self, other: StatusRow) -> None:
         diagnosis = diagnosis_of(FAILURE, other)
         assert diagnosis.situation is Situation.AWAITS_OTHER
         assert diagnosis.other is other
@@ -228,18 +232,20 @@ class TestOthers:
         ],
         ids=lambda other: other.zip_id,
     )
-    def test_failure_stays_a_failure_when_no_other_ingest_counts(self, other: StatusRow) -> None:
+    def test_failed_ingest_needs_attention_when_no_other_ingest_supersedes_it(
+        self, other: StatusRow
+    ) -> None:
         diagnosis = diagnosis_of(FAILURE, other)
         assert diagnosis.situation is Situation.UPLOAD_FAILED
         assert diagnosis.other is None
         assert diagnosis.needs_attention
 
-    def test_success_counts_before_an_ingest_in_progress(self) -> None:
+    def test_diagnosis_names_the_successful_ingest_when_another_ingest_is_in_progress(self) -> None:
         later = ingest("later", SENT, requested=2, changed=1)
         going = ingest("going", State.UPLOADER_RECEIVED, requested=1, changed=0.5)
         assert diagnosis_of(FAILURE, going, FAILURE, later).other is later
 
-    def test_awaited_ingest_may_wait_longer_when_the_stack_waits_longer(self) -> None:
+    def test_awaited_ingest_may_wait_longer_when_the_patience_with_opencast_is_longer(self) -> None:
         waiting = ingest("waiting", State.SENT_TO_UPLOADER, requested=10, changed=10)
         assert diagnosis_of(FAILURE, waiting).situation is Situation.UPLOAD_FAILED
         patient = diagnose(FAILURE, [waiting], NOW, timedelta(hours=24))
@@ -264,7 +270,9 @@ class TestOthers:
         ],
         ids=lambda known: known.zip_id,
     )
-    def test_ingest_that_goes_on_is_not_superseded(self, known: StatusRow) -> None:
+    def test_ingest_is_not_superseded_while_it_is_in_progress_or_retried(
+        self, known: StatusRow
+    ) -> None:
         later = ingest("later", SENT, requested=2, changed=1)
         assert diagnosis_of(known, later) == diagnosis_of(known)
 
@@ -301,7 +309,9 @@ INGESTS = st.builds(
 
 
 @given(st.lists(INGESTS, max_size=6, unique_by=lambda known: known.zip_id))
-def test_other_ingest_is_of_the_same_recording_and_needs_nobody(rows: list[StatusRow]) -> None:
+def test_other_ingest_of_a_diagnosis_is_of_the_same_recording_and_needs_no_attention(
+    rows: list[StatusRow],
+) -> None:
     known = {row.zip_id: row for row in rows}
     diagnoses = diagnose_each(rows, rows, NOW, PATIENCE)
     assert diagnoses.keys() == known.keys()
@@ -317,7 +327,7 @@ def test_other_ingest_is_of_the_same_recording_and_needs_nobody(rows: list[Statu
         assert not diagnosis_of(other).needs_attention
 
 
-def test_examples_of_other_ingests_are_in_their_situation() -> None:
+def test_diagnosis_with_another_ingest_has_the_situation_of_its_example() -> None:
     for situation, known, other in EXAMPLES_WITH_OTHERS:
         assert diagnosis_of(known, other).situation is situation
 

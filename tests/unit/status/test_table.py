@@ -1,4 +1,4 @@
-"""The status table, over an in-process DynamoDB."""
+"""The status table, with an in-process DynamoDB."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def reason(status: StatusTable) -> tuple[str, str]:
     return str(row.state), row.reason
 
 
-def test_first_write_creates_the_row_when_it_has_a_subject(
+def test_first_write_of_status_creates_the_row_when_the_change_has_a_subject(
     aws: Cloud, status: StatusTable, clock: Clock
 ) -> None:
     assert status.write(
@@ -65,7 +65,7 @@ def test_first_write_creates_the_row_when_it_has_a_subject(
     }
 
 
-def test_write_without_a_subject_creates_no_row(
+def test_write_of_status_without_a_subject_creates_no_row(
     aws: Cloud, status: StatusTable, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -76,12 +76,12 @@ def test_write_without_a_subject_creates_no_row(
     assert logged == ["INFO"] * len(State)
 
 
-def test_write_of_a_meetings_end_creates_no_row(aws: Cloud, status: StatusTable) -> None:
+def test_write_of_recording_processing_creates_no_row(aws: Cloud, status: StatusTable) -> None:
     assert not status.write(ZIP_ID, StatusChange(State.RECORDING_PROCESSING, subject=SUBJECT))
     assert not aws.rows()
 
 
-def test_write_is_dropped_when_its_state_may_not_follow(
+def test_write_of_status_is_dropped_when_the_new_state_may_not_follow(
     aws: Cloud, status: StatusTable, clock: Clock
 ) -> None:
     status.write(ZIP_ID, StatusChange(State.SENT_TO_OPENCAST, subject=SUBJECT))
@@ -92,7 +92,7 @@ def test_write_is_dropped_when_its_state_may_not_follow(
     assert item(aws) == before
 
 
-def test_write_may_replace_the_states_that_it_names(status: StatusTable) -> None:
+def test_write_of_status_is_allowed_when_it_names_the_state_to_replace(status: StatusTable) -> None:
     status.write(ZIP_ID, StatusChange(State.SENT_TO_OPENCAST, subject=SUBJECT))
     others = frozenset({State.IGNORED, State.UPLOADER_FAILED})
     assert not status.write(ZIP_ID, StatusChange(State.WEBHOOK_RECEIVED, replacing=others))
@@ -103,7 +103,7 @@ def test_write_may_replace_the_states_that_it_names(status: StatusTable) -> None
 def test_time_of_the_request_stays_when_the_row_has_it_already(
     status: StatusTable, aws: Cloud, clock: Clock
 ) -> None:
-    """ "+Zoom" writes the time before it calls the webhook."""
+    """The function for "+Zoom" writes the time before it calls the webhook."""
     known = Requested.UNLESS_KNOWN
     status.write(ZIP_ID, StatusChange(State.WEBHOOK_RECEIVED, subject=SUBJECT, requested=known))
     assert item(aws)["ingest_request_time"] == "2026-10-14T18:30:00Z"
@@ -114,7 +114,7 @@ def test_time_of_the_request_stays_when_the_row_has_it_already(
     assert item(aws)["ingest_request_time"] == "2026-10-14T19:30:00Z"
 
 
-def test_reason_lasts_as_long_as_its_state(status: StatusTable) -> None:
+def test_reason_in_a_row_lasts_as_long_as_its_state(status: StatusTable) -> None:
     status.write(ZIP_ID, StatusChange(State.IGNORED, "Already in opencast", subject=SUBJECT))
     assert status.write(ZIP_ID, StatusChange(State.IGNORED))
     assert reason(status) == ("IGNORED", "Already in opencast")
@@ -126,14 +126,14 @@ def test_reason_lasts_as_long_as_its_state(status: StatusTable) -> None:
     assert reason(status) == ("OC_SERIES_FOUND", "")
 
 
-def test_reason_is_truncated_and_redacted(status: StatusTable) -> None:
+def test_reason_in_a_row_is_truncated_and_redacted(status: StatusTable) -> None:
     secret = "https://s3/x?X-Amz-Signature=ff00ff " + "x" * 5000
     status.write(ZIP_ID, StatusChange(State.UPLOADER_FAILED, secret, subject=SUBJECT))
     assert len(reason(status)[1]) == 1000
     assert "ff00ff" not in reason(status)[1]
 
 
-def test_every_write_updates_the_time_of_the_row(
+def test_every_write_of_status_updates_the_time_of_the_row(
     aws: Cloud, status: StatusTable, clock: Clock
 ) -> None:
     status.write(
@@ -158,7 +158,7 @@ def test_time_of_the_row_is_utc_whatever_the_zone_of_the_clock(
     assert (item(aws)["update_date"], item(aws)["update_time"]) == ("2026-10-15", 2 * 3600)
 
 
-def test_row_drops_the_retry_time_and_keeps_files_and_series_when_the_next_attempt_begins(
+def test_next_attempt_removes_the_retry_time_from_a_row_and_keeps_files_and_series(
     status: StatusTable,
 ) -> None:
     status.write(ZIP_ID, StatusChange(State.WEBHOOK_RECEIVED, subject=SUBJECT, files=["a"]))
@@ -176,7 +176,7 @@ def test_row_drops_the_retry_time_and_keeps_files_and_series_when_the_next_attem
     assert (again.retry_due, again.oc_series_id, again.files) == ("", "S", frozenset("ab"))
 
 
-def test_row_counts_failures_until_one_attempt_succeeds(status: StatusTable) -> None:
+def test_status_row_counts_failures_until_an_attempt_succeeds(status: StatusTable) -> None:
     def failures() -> int:
         row = status.get(ZIP_ID)
         return row.failures if row else -1
@@ -190,7 +190,7 @@ def test_row_counts_failures_until_one_attempt_succeeds(status: StatusTable) -> 
     assert failures() == 0
 
 
-def test_course_is_removed_when_another_series_is_written(status: StatusTable) -> None:
+def test_course_is_removed_from_a_row_when_another_series_is_written(status: StatusTable) -> None:
     def course() -> str:
         row = status.get(ZIP_ID)
         return row.course if row else "no row"
@@ -205,7 +205,7 @@ def test_course_is_removed_when_another_series_is_written(status: StatusTable) -
     assert course() == ""
 
 
-def test_note_writes_notice_and_reason(status: StatusTable, aws: Cloud) -> None:
+def test_note_writes_the_notice_and_the_reason(status: StatusTable, aws: Cloud) -> None:
     status.write(ZIP_ID, StatusChange(State.OC_SERIES_FOUND, subject=SUBJECT))
     status.note(ZIP_ID, "It is gone")
     row = status.get(ZIP_ID)
@@ -217,16 +217,16 @@ def test_note_writes_notice_and_reason(status: StatusTable, aws: Cloud) -> None:
     assert item(aws)["zoom_notice"] == "It is gone"
 
 
-def test_note_raises_when_there_is_no_row(status: StatusTable, aws: Cloud) -> None:
+def test_note_raises_an_error_when_there_is_no_row(status: StatusTable, aws: Cloud) -> None:
     with pytest.raises(Exception, match="ConditionalCheckFailed"):
         status.note(ZIP_ID, "x")
     assert not aws.rows()
 
 
 class TestExplaining:
-    """Explaining a state afterwards."""
+    """A later explanation of a row's state."""
 
-    def test_reason_is_replaced_when_the_row_is_in_that_state(
+    def test_explain_replaces_the_reason_when_the_row_is_in_the_given_state(
         self, status: StatusTable, aws: Cloud, clock: Clock
     ) -> None:
         status.write(ZIP_ID, StatusChange(State.SENT_TO_OPENCAST, subject=SUBJECT))
@@ -239,7 +239,7 @@ class TestExplaining:
         }
 
     @pytest.mark.parametrize("state", [State.UPLOADER_RECEIVED, State.IGNORED])
-    def test_reason_stays_when_the_row_is_in_another_state(
+    def test_explain_keeps_the_reason_when_the_row_is_in_another_state(
         self, status: StatusTable, state: State
     ) -> None:
         status.write(ZIP_ID, StatusChange(state, "as it was", subject=SUBJECT))
@@ -252,7 +252,7 @@ class TestExplaining:
 
 
 class TestReporting:
-    """A row is a report, so a failed write of it stops nothing."""
+    """Reports, whose failure must not stop the work that a row describes."""
 
     def test_report_writes_the_row(self, status: StatusTable) -> None:
         written = status.report(ZIP_ID, StatusChange(State.IGNORED, "why", subject=SUBJECT))
@@ -274,18 +274,25 @@ class TestReporting:
         assert logged == [("WARNING", expected)] * 2
         assert not aws.rows()
 
-    def test_write_raises_when_aws_fails(self, aws: Cloud, status: StatusTable) -> None:
+    def test_write_of_status_raises_client_error_when_aws_fails(
+        self, aws: Cloud, status: StatusTable
+    ) -> None:
         failure = failing(aws.status.meta.client, "dynamodb.UpdateItem", "Throttling")
         with failure, pytest.raises(ClientError):
             status.write(ZIP_ID, StatusChange(State.IGNORED, subject=SUBJECT))
 
-    def test_report_raises_when_it_is_called_wrongly(self, status: StatusTable) -> None:
+    def test_report_raises_type_error_when_an_argument_has_the_wrong_type(
+        self, status: StatusTable
+    ) -> None:
         with pytest.raises(TypeError):
             status.report(ZIP_ID, StatusChange(State.IGNORED, subject=SUBJECT, files=7))  # type: ignore[arg-type]  # a mistake
 
 
 def big_rows(aws: Cloud, clock: Clock, count: int) -> set[str]:
-    """Write more rows than fit into one page of a query, which is 1 MB."""
+    """Write rows of 300 KB, and return their `zip_id`s. A page of a query holds 1 MB.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Query.Pagination.html
+    """
     now = clock()
     with aws.status.batch_writer() as batch:
         for number in range(count):
@@ -302,7 +309,9 @@ def big_rows(aws: Cloud, clock: Clock, count: int) -> set[str]:
     return {f"z{number}" for number in range(count)}
 
 
-def test_query_reads_every_page(aws: Cloud, status: StatusTable, clock: Clock) -> None:
+def test_queries_of_the_status_table_read_every_page(
+    aws: Cloud, status: StatusTable, clock: Clock
+) -> None:
     written = big_rows(aws, clock, 8)
     page = aws.status.query(
         IndexName="mid_index",
@@ -334,14 +343,14 @@ def test_rows_updated_since_a_time_are_found_across_midnight(
     assert since(minutes=9) == []
 
 
-def test_row_is_readable_when_it_lacks_attributes(aws: Cloud, status: StatusTable) -> None:
+def test_status_row_is_readable_when_it_lacks_attributes(aws: Cloud, status: StatusTable) -> None:
     aws.status.put_item(Item={"zip_id": ZIP_ID, "pipeline_state": "NEW_STATE", "meeting_id": 5})
     (row,) = status.of_meeting(5)
     assert (row.state, row.files, row.retry_due, row.failures) == (None, frozenset(), "", 0)
     assert (row.course, row.steps, row.steps_left_out) == ("", (), 0)
 
 
-def test_write_returns_the_state_before_and_whether_the_row_had_a_series(
+def test_write_of_status_returns_the_state_before_and_whether_the_row_had_a_series(
     status: StatusTable,
 ) -> None:
     def found(state: State, **more: Any) -> tuple[State | None, bool, bool]:
@@ -359,7 +368,7 @@ def test_write_returns_the_state_before_and_whether_the_row_had_a_series(
     assert second == (State.DOWNLOADER_FAILED, True, True)
 
 
-def test_row_keeps_a_step_for_each_change(status: StatusTable, clock: Clock) -> None:
+def test_status_row_keeps_a_step_for_each_change(status: StatusTable, clock: Clock) -> None:
     status.write(ZIP_ID, StatusChange(State.WEBHOOK_RECEIVED, subject=SUBJECT))
     clock.forward(minutes=5)
     status.write(ZIP_ID, StatusChange(State.DOWNLOADER_FAILED, "token=abc " + "x" * 500))
@@ -380,7 +389,7 @@ def test_row_keeps_a_step_for_each_change(status: StatusTable, clock: Clock) -> 
     assert row.steps_left_out == 0
 
 
-def test_row_keeps_the_first_and_the_last_steps_when_there_are_too_many(
+def test_status_row_keeps_the_first_and_the_last_steps_when_there_are_too_many(
     status: StatusTable, aws: Cloud
 ) -> None:
     status.write(ZIP_ID, StatusChange(State.OC_SERIES_FOUND, subject=SUBJECT))
@@ -397,12 +406,12 @@ def test_row_keeps_the_first_and_the_last_steps_when_there_are_too_many(
     assert row.steps_left_out == 46 - 40
     assert (row.state, row.reason) == (State.DOWNLOADER_FAILED, reasons[-1])
     assert len(json.dumps(aws.rows()[ZIP_ID], ensure_ascii=False).encode()) < 100_000
-    # A full list drops a forbidden change too.
+    # A forbidden change is also dropped when the list of steps is full.
     assert not status.write(ZIP_ID, StatusChange(State.SENT_TO_DOWNLOADER))
     assert status.get(ZIP_ID) == row
 
 
-def test_row_is_read_without_its_malformed_steps(aws: Cloud, status: StatusTable) -> None:
+def test_status_row_is_read_without_its_malformed_steps(aws: Cloud, status: StatusTable) -> None:
     steps = [{"state": "IGNORED", "at": "2026-10-14T18:30:00Z"}, "x", {"state": 5}, {}]
     aws.status.put_item(Item={"zip_id": ZIP_ID, "pipeline_state": "IGNORED", "steps": steps})
     row = status.get(ZIP_ID)

@@ -1,4 +1,4 @@
-"""Rows of the status table that somebody has edited by hand."""
+"""Rows of the status table that a person has edited by hand."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ ATTRIBUTES = (
 
 
 @given(st.dictionaries(st.sampled_from(ATTRIBUTES), VALUES))
-def test_row_is_readable_whatever_its_attributes_are(edited: dict[str, Any]) -> None:
+def test_status_row_is_readable_whatever_values_its_attributes_have(edited: dict[str, Any]) -> None:
     row = row_of({"zip_id": ZIP_ID, **edited})
     assert row.zip_id == ZIP_ID
 
@@ -65,7 +65,7 @@ def test_row_is_readable_whatever_its_attributes_are(edited: dict[str, Any]) -> 
         {"asked": {"oc_series_id": 1}},
     ],
 )
-def test_lists_are_readable_when_one_row_is_malformed(
+def test_lists_of_rows_are_readable_when_one_row_is_malformed(
     aws: Cloud, clock: Clock, spoilt: dict[str, Any]
 ) -> None:
     status = StatusTable(aws.status, clock)

@@ -1,4 +1,4 @@
-"""Pages of the status table by time, over an in-process DynamoDB."""
+"""Pages of the status table by time, with an in-process DynamoDB."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ NONE: frozenset[State] = frozenset()
 
 @pytest.fixture
 def rows(aws: Cloud) -> list[str]:
-    """Twelve rows over three days, five hours apart, named by their age; every third is ignored."""
+    """Write twelve rows, five hours apart, and return their `zip_id`s, the newest first.
+
+    Every third row is ignored.
+    """
     names = []
     for number in range(12):
         at = NOW - timedelta(hours=5 * number)
@@ -41,7 +44,7 @@ def rows(aws: Cloud) -> list[str]:
 def read(
     aws: Cloud, begin: datetime, end: datetime, page_rows: int, without: frozenset[State] = NONE
 ) -> list[list[str]]:
-    """Read all pages, with each position encoded and decoded as a token."""
+    """Return the `zip_id`s of each page. Each position is encoded and decoded as a token."""
     table, found = StatusPages(aws.status, page_rows), []
     position: Position | None = None
     while True:
@@ -54,7 +57,7 @@ def read(
 
 
 @pytest.mark.parametrize("page_rows", [1, 2, 3, 4, 5, 12, 100])
-def test_pages_have_every_row_once_and_the_newest_first(
+def test_pages_of_the_status_table_have_every_row_once_and_the_newest_first(
     aws: Cloud, rows: list[str], page_rows: int
 ) -> None:
     found = read(aws, NOW - timedelta(days=3), NOW, page_rows)
@@ -62,8 +65,10 @@ def test_pages_have_every_row_once_and_the_newest_first(
     assert all(len(page) <= page_rows + 3 for page in found)
 
 
-def test_no_query_has_a_range_that_ends_before_it_begins(aws: Cloud, rows: list[str]) -> None:
-    """DynamoDB rejects such a query. A client's clock that is ahead would cause an error mail."""
+def test_no_query_of_the_status_table_has_a_range_that_ends_before_it_begins(
+    aws: Cloud, rows: list[str]
+) -> None:
+    """DynamoDB rejects such a query, which a client whose clock is ahead would cause."""
     with recorded(aws.status.meta.client, "dynamodb.Query") as seen:
         for ahead in (timedelta(seconds=1), timedelta(minutes=5), timedelta(days=2)):
             assert read(aws, NOW + ahead, NOW, 2) == [[]]
@@ -74,13 +79,15 @@ def test_no_query_has_a_range_that_ends_before_it_begins(aws: Cloud, rows: list[
 
 
 @pytest.mark.parametrize("page_rows", [2, 100])
-def test_pages_have_the_rows_between_two_times(aws: Cloud, rows: list[str], page_rows: int) -> None:
+def test_pages_of_the_status_table_have_only_rows_between_two_times(
+    aws: Cloud, rows: list[str], page_rows: int
+) -> None:
     found = read(aws, NOW - timedelta(hours=35), NOW - timedelta(hours=10), page_rows)
     assert [name for page in found for name in page] == rows[2:8]
     assert read(aws, NOW, NOW - timedelta(hours=1), page_rows) == [[]]
 
 
-def test_rows_that_are_left_out_count_towards_the_size_of_a_page(
+def test_rows_in_excluded_states_count_towards_the_size_of_a_page(
     aws: Cloud, rows: list[str]
 ) -> None:
     over = frozenset({State.IGNORED, State.SENT_TO_OPENCAST})
@@ -92,7 +99,7 @@ def test_rows_that_are_left_out_count_towards_the_size_of_a_page(
 
 
 @given(st.text() | st.binary().map(lambda some: some.hex()))
-def test_foreign_token_is_a_bad_request(token: str) -> None:
+def test_page_token_is_a_bad_request_when_it_is_foreign(token: str) -> None:
     with pytest.raises(BadRequest, match="next must be what the last answer gave"):
         Position.read(token)
 
@@ -107,6 +114,6 @@ def test_foreign_token_is_a_bad_request(token: str) -> None:
         Position("2026-10-14", 5, "z" * 3000),
     ],
 )
-def test_token_is_a_bad_request_when_no_row_can_have_its_position(position: Position) -> None:
+def test_page_token_is_a_bad_request_when_no_row_can_have_its_position(position: Position) -> None:
     with pytest.raises(BadRequest):
         Position.read(position.token)

@@ -81,14 +81,14 @@ def test_verdict_says_where_a_recording_is_and_what_became_of_other_requests(
     assert {verdict(*some).text for some in permutations(rows)} == {text}
 
 
-def test_time_in_opencast_is_the_first_one_when_late_files_came() -> None:
+def test_verdict_names_the_first_time_when_an_ingest_was_sent_to_opencast_twice() -> None:
     steps = (Step(state="SENT_TO_OPENCAST", at=ago(6)), Step(state="SENT_TO_OPENCAST", at=ago(4)))
     assert verdict(row(State.SENT_TO_OPENCAST, steps=steps)).text == "In Opencast since 12:30."
     broken = (Step(state="SENT_TO_OPENCAST", at="x"),)
     assert verdict(row(State.SENT_TO_OPENCAST, steps=broken)).text == "In Opencast since 18:30."
 
 
-def test_verdict_needs_attention_when_nothing_better_is_known() -> None:
+def test_verdict_needs_attention_when_no_ingest_is_in_opencast_after_a_failure() -> None:
     failed = row(State.UPLOADER_FAILED, "x", zip_id="failed")
     assert verdict(failed).needs_attention
     assert verdict(failed).ingest is failed
@@ -104,7 +104,7 @@ def test_every_situation_has_a_verdict(_situation: object, known: StatusRow) -> 
     assert not text.endswith("..")
 
 
-def test_each_recording_has_a_verdict_and_a_row_without_a_uuid_has_none() -> None:
+def test_each_recording_has_a_verdict_unless_its_row_has_no_uuid() -> None:
     rows = [
         THERE,
         row(State.IGNORED, recording_id="other", zip_id="z"),

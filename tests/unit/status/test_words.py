@@ -19,14 +19,14 @@ from ingester.status.words import (
 from tests.unit.status.situations import row
 
 
-def test_every_state_has_its_own_words() -> None:
+def test_every_state_of_an_ingest_has_its_own_words() -> None:
     assert set(STATES) == set(State)
     assert len(set(STATES.values())) == len(State)
     assert not any("_" in words for words in STATES.values())
     assert state_words(None) == state_with_code(None) == "Unknown"
 
 
-def test_code_of_a_state_stands_in_brackets() -> None:
+def test_words_of_a_state_are_followed_by_its_code_in_brackets() -> None:
     assert state_with_code(State.UPLOADER_FAILED) == "Upload failed (UPLOADER_FAILED)"
 
 
@@ -43,7 +43,7 @@ def test_code_of_a_state_stands_in_brackets() -> None:
         ("", ""),
     ],
 )
-def test_reason_leaves_out_what_the_state_already_says(stored: str, words: str) -> None:
+def test_reason_in_words_leaves_out_everything_that_the_state_says(stored: str, words: str) -> None:
     said = reason_of(row(State.UPLOADER_FAILED, stored, oc_series_id="S"))
     assert said.startswith(words)
     assert "operator" not in said
@@ -53,7 +53,7 @@ def test_reason_leaves_out_what_the_state_already_says(stored: str, words: str) 
     ("found", "asked", "words"),
     [("S", "", "S"), ("S", "S", "S"), ("S", "T", "S, asked for T"), ("", "T", "")],
 )
-def test_series_that_was_asked_for_is_named_when_the_event_is_in_another_one(
+def test_requested_series_is_named_when_the_event_is_in_another_series(
     found: str, asked: str, words: str
 ) -> None:
     asked_for = Asked(oc_series_id=asked)
@@ -61,11 +61,11 @@ def test_series_that_was_asked_for_is_named_when_the_event_is_in_another_one(
     assert series_words(row_of_it) == words
 
 
-def test_missing_series_is_named_only_when_it_is_known() -> None:
+def test_words_for_a_missing_series_do_not_name_the_series_when_it_is_unknown() -> None:
     assert reason_words(reasons.INVALID_SERIES) == "Opencast doesn't have its series."
 
 
 @pytest.mark.parametrize("stored", [reasons.NO_SERIES, reasons.INVALID_SERIES])
-def test_stored_reason_stands_in_brackets_when_words_replace_it(stored: str) -> None:
+def test_words_of_a_reason_are_followed_by_the_stored_reason_in_brackets(stored: str) -> None:
     assert reason_with_code(row(State.IGNORED, stored)).endswith(f" ({stored})")
     assert reason_with_code(row(State.IGNORED, "x")) == "x"

@@ -1,4 +1,4 @@
-"""Fixtures of the transfer's tests: the Zoom peer, the S3 peer, a web server, and clients."""
+"""Fixtures for the tests of transfers: the Zoom peer, the S3 peer, a web server, and clients."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def _web(tls: Authority) -> Iterator[Web]:
 
 @pytest.fixture
 def web(_web: Web) -> Web:
-    """A web server without pages, which has seen no request."""
+    """Return a web server that has no pages and has seen no request."""
     _web.forget()
     return _web
 
 
 @pytest.fixture
 def http(tls: Authority) -> Iterator[urllib3.PoolManager]:
-    """Connections that trust only the local certificate authority."""
+    """Return a pool of connections that trusts only the local certificate authority."""
     with urllib3.PoolManager(maxsize=16, ca_certs=str(tls.ca_bundle)) as pool:
         yield pool
 
@@ -58,7 +58,7 @@ def _zoom(tls: Authority) -> Iterator[ZoomPeer]:
 
 @pytest.fixture
 def zoom(_zoom: ZoomPeer) -> ZoomPeer:
-    """The Zoom peer with the usual files and without faults."""
+    """Return the Zoom peer with the usual files and without faults."""
     _zoom.configure(ZOOM)
     return _zoom
 
@@ -71,14 +71,14 @@ def _s3(tls: Authority) -> Iterator[S3Peer]:
 
 @pytest.fixture
 def s3(_s3: S3Peer) -> S3Peer:
-    """The S3 peer without objects. It checks every signature and checksum."""
+    """Return the S3 peer, which is empty and checks every signature and checksum."""
     _s3.configure(S3)
     return _s3
 
 
 @pytest.fixture(scope="package")
 def boto() -> boto3.session.Session:
-    """One session for all clients, because it caches the model of S3's API."""
+    """Return one session for all clients, because a session caches the model of S3's API."""
     return boto3.session.Session(KNOWN.access_key, KNOWN.secret_key, KNOWN.token, "us-east-1")
 
 
@@ -99,7 +99,7 @@ def tls_client(_s3: S3Peer, boto: boto3.session.Session, tls: Authority) -> Iter
 
 @pytest.fixture
 def bucket(s3: S3Peer, client: S3Client, http: urllib3.PoolManager) -> Bucket:
-    """The S3 peer's bucket, over plain HTTP."""
+    """Return the bucket of the S3 peer, over plain HTTP."""
     assert s3.settings == S3
     return Bucket(client, BUCKET, http=http, credentials=CREDENTIALS)
 
@@ -113,14 +113,14 @@ def copying(zoom: ZoomPeer, s3: S3Peer, bucket: Bucket, http: urllib3.PoolManage
 def tls_copying(
     zoom: ZoomPeer, s3: S3Peer, tls_client: S3Client, http: urllib3.PoolManager
 ) -> Copying:
-    """All connections over TLS, as in AWS."""
+    """Return a harness whose connections all use TLS, as in AWS."""
     bucket = Bucket(tls_client, BUCKET, http=http, credentials=CREDENTIALS)
     return Copying(zoom, s3, bucket, http, is_tls=True)
 
 
 @pytest.fixture
 def timed(s3: S3Peer, client: S3Client, http: urllib3.PoolManager) -> TimedBucket:
-    """The S3 peer's bucket with its own clock."""
+    """Return the bucket of the S3 peer with a clock that starts at 1000 seconds."""
     assert s3.settings == S3
     bucket = TimedBucket(client, BUCKET, http=http, credentials=CREDENTIALS)
     bucket.clock = Clock(1000.0)

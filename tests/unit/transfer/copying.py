@@ -36,12 +36,12 @@ CONFIG = Config(
     read_timeout=30,
     max_pool_connections=16,
 )
-"""Configuration of a client without retries, so that each failure is visible."""
+"""Configuration of S3's client without retries, so that each failure is visible."""
 CREDENTIALS = Signing(KNOWN.access_key, KNOWN.secret_key, KNOWN.token)
 TALK = 12 * MIB + 345
-"""The bytes of a file that is copied in three parts."""
+"""Size in bytes of a file that is copied in three parts."""
 SLIDES = 6 * MIB
-"""The bytes of a file that is copied in two parts."""
+"""Size in bytes of a file that is copied in two parts."""
 CHAT = 1234
 ZOOM = ZoomSettings(files={"talk": TALK, "slides": SLIDES, "chat": CHAT}, token="token")
 S3 = S3Settings(bucket=BUCKET, credentials=KNOWN)
@@ -54,17 +54,17 @@ def key_of(name: str) -> str:
 
 
 def at_once(stop: threading.Event, _: float) -> bool:
-    """Replace the wait between two attempts: return at once."""
+    """Return at once, in place of the wait between two attempts, whether the copy is cancelled."""
     return stop.is_set()
 
 
 def until_stopped(stop: threading.Event, _: float) -> bool:
-    """Wait until the copy is cancelled."""
+    """Wait until the copy is cancelled, for at most ten seconds, and return whether it is."""
     return stop.wait(10)
 
 
 def fresh_access() -> Access:
-    """Return a fresh access, as Zoom's API does."""
+    """Return a fresh access, in place of a request to Zoom's API."""
     return Access("token", is_fresh=True)
 
 
@@ -81,7 +81,7 @@ class Clock:
 class TimedBucket(Bucket):
     """A bucket whose clock advances with each stored part and at no other moment.
 
-    On a slow machine the engine reads its clock in the middle of parts as well.
+    The clock doesn't depend on the speed of the machine.
     """
 
     clock = Clock()
@@ -95,7 +95,7 @@ class TimedBucket(Bucket):
 
 @dataclass
 class Copying:
-    """Both peers, and the connections between them. `access` is that of one recording."""
+    """Both peers, and the connections to them. `access` is the access to one recording."""
 
     zoom: ZoomPeer
     s3: S3Peer
@@ -105,7 +105,7 @@ class Copying:
     access: AccessInUse = field(default_factory=lambda: AccessInUse(Access("token"), fresh_access))
 
     def file(self, name: str = "talk") -> ZoomFile:
-        """Return a file of the Zoom peer."""
+        """Return a file of the Zoom peer, as a source."""
         return ZoomFile(
             name,
             self.zoom.download_url(name, tls=self.is_tls),
@@ -125,28 +125,28 @@ class Copying:
         )
 
     def engine(self, **changes: Any) -> Engine:
-        """Return an engine that never waits."""
+        """Return an engine that doesn't wait between attempts."""
         return Engine(**{"bucket": self.bucket, "wait": at_once, **changes})
 
     def run(
         self, copies: Sequence[Copy] | None = None, **changes: Any
     ) -> list[Copied | IngesterError]:
-        """Copy the talk, or the given copies."""
+        """Run the given copies, or a copy of the talk, and return the results."""
         return self.engine(**changes).copy([self.copy_of()] if copies is None else copies)
 
     def stored(self) -> dict[str, bytes]:
-        """Return the bytes of each object, by key."""
+        """Return the content of each object in S3, by key."""
         return {stored.key: self.s3.body(stored.key) for stored in self.s3.objects()}
 
     def begun(self) -> list[list[int]]:
-        """Return the part numbers of each unfinished upload."""
+        """Return the numbers of the stored parts of each unfinished upload."""
         return [[part.number for part in upload.parts] for upload in self.s3.uploads()]
 
     def requests(self, operation: str) -> int:
-        """Return the number of requests of an operation that S3 got."""
+        """Return the number of requests of an operation that S3 has received."""
         return self.s3.stats().operations.get(operation, 0)
 
 
 def whole(content: Generated) -> bytes:
-    """Return all bytes of a content."""
+    """Return all bytes of generated content."""
     return content.read(0, content.size)

@@ -15,7 +15,7 @@ VERSION = Version(None, '"v1"', "Mon, 02 Nov 2026 10:00:00 GMT")
 
 @dataclass(frozen=True)
 class Break:
-    """The end of a body after `after` bytes: with an error, or silently, as at its real end."""
+    """A break of a body after `after` bytes, with an error, or silently like a regular end."""
 
     after: int
     error: type[Exception] = TransferFailed
@@ -60,10 +60,10 @@ class MemoryFile:
     Attributes:
         content: The bytes.
         version: Version of the file.
-        is_sized: Whether the source says its size.
+        is_sized: Whether the source states its size.
         has_ranges: Whether the source has ranges.
-        script: The failure at each opening, in order; None for no failure.
-        before: Called with each requested range, in the thread that requests it.
+        script: The failure at each opening, in order. None stands for no failure.
+        before: Function to call with each requested range, in the thread of the request.
         requested: The requested ranges.
         bodies: The opened bodies.
     """
@@ -81,7 +81,7 @@ class MemoryFile:
         self.then(*self.script)
 
     def then(self, *script: Break | Exception | None) -> None:
-        """Set the failures of the next openings."""
+        """Set the failures of the next openings, in order. None stands for no failure."""
         self._script = deque(script)
 
     def open(self, first: int, last: int) -> MemoryBody:

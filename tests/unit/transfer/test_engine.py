@@ -1,4 +1,4 @@
-"""Unit tests of the engine: complete copies, failures, and objects that S3 has already."""
+"""Unit tests of the transfer's engine: complete copies, failures, and existing objects."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ SIZES = (TALK, SLIDES, CHAT)
 
 class TestWhole:
     @pytest.mark.parametrize("kind", ["copying", "tls_copying"])
-    def test_run_copies_several_files_completely(
+    def test_engine_copies_several_files_completely(
         self, request: pytest.FixtureRequest, kind: str
     ) -> None:
         copying: Copying = request.getfixturevalue(kind)
@@ -70,7 +70,7 @@ class TestWhole:
         assert copying.zoom.stats().body_bytes == sum(SIZES) + len(NAMES)
 
     @pytest.mark.parametrize("content_length", [True, False], ids=["known size", "unknown size"])
-    def test_run_copies_a_file_completely_when_the_host_has_no_ranges(
+    def test_engine_copies_a_file_completely_when_the_host_has_no_ranges(
         self, copying: Copying, content_length: bool
     ) -> None:
         copying.zoom.configure(replace(ZOOM, ranges=False, content_length=content_length))
@@ -80,11 +80,11 @@ class TestWhole:
         assert copying.zoom.stats().body_bytes == TALK
         assert copying.begun() == []
 
-    def test_run_returns_no_results_when_there_are_no_copies(self, copying: Copying) -> None:
+    def test_engine_returns_no_results_when_there_are_no_copies(self, copying: Copying) -> None:
         assert copying.run([]) == []
 
     @pytest.mark.parametrize("connections", [1, 2])
-    def test_files_together_use_no_more_connections_than_the_budget_allows(
+    def test_engine_uses_no_more_connections_for_all_files_than_the_budget_allows(
         self, copying: Copying, connections: int
     ) -> None:
         copies = [copying.copy_of(name) for name in NAMES]
@@ -92,8 +92,10 @@ class TestWhole:
         assert copying.zoom.stats().most_bodies <= connections
         assert copying.s3.stats().most_bodies <= connections
 
-    def test_run_needs_less_than_16_mib_of_memory_for_a_large_file(self, copying: Copying) -> None:
-        """Four connections have a chunk each, and both peers a MiB or two for each of them."""
+    def test_engine_needs_less_than_16_mib_of_memory_for_a_large_file(
+        self, copying: Copying
+    ) -> None:
+        """Each of the four connections has a chunk in memory, and each peer 1 or 2 MiB."""
         copying.zoom.configure(replace(ZOOM, files={"talk": 64 * MIB}))
         copying.s3.configure(replace(S3, mode="discard"))
         tracemalloc.start()
@@ -107,7 +109,7 @@ class TestWhole:
 
 
 class TestFails:
-    def test_other_copies_continue_when_a_copy_fails_with_an_error_that_it_skips(
+    def test_other_copies_continue_when_a_copy_fails_with_a_tolerated_error(
         self, copying: Copying
     ) -> None:
         page = NotAFile("Zoom answered with an HTML page.")
@@ -120,7 +122,7 @@ class TestFails:
         assert list(copying.stored()) == [key_of("chat")]
 
     def test_other_copies_are_aborted_when_a_copy_fails_permanently(self, copying: Copying) -> None:
-        """Their uploads are removed, because nobody would resume them."""
+        """The uploads of the other copies are removed, because no later run would resume them."""
         in_flight, gone = threading.Semaphore(0), FileUnavailable("Zoom answered 400.")
 
         def wait(stop: threading.Event, seconds: float) -> bool:
@@ -143,10 +145,10 @@ class TestFails:
         assert copying.s3.objects() == []
 
     @pytest.mark.parametrize("has_ranges", [True, False])
-    def test_copy_that_is_being_opened_is_aborted_when_another_fails_permanently(
+    def test_copy_that_is_being_opened_is_aborted_when_another_copy_fails_permanently(
         self, copying: Copying, has_ranges: bool
     ) -> None:
-        """The engine reads the time left for the third time once it knows the failure."""
+        """The engine's third call of `time_left` comes after the engine has noticed the failure."""
         opening, calls, noticed = threading.Event(), itertools.count(1), threading.Event()
 
         def open_slowly(*_: int) -> None:
@@ -201,10 +203,10 @@ class TestFails:
         assert [file.fetched for file in again] == [missing_bytes, 0]
         assert copying.stored()[key_of("talk")] == whole(talk.content)
 
-    def test_permanent_failure_is_raised_when_a_retryable_one_came_before(
+    def test_permanent_failure_is_raised_when_a_retryable_failure_came_before(
         self, copying: Copying
     ) -> None:
-        """An operator has to know the permanent failure."""
+        """An operator has to learn of the permanent failure."""
         tired = MemoryFile(Generated("tired", 10), script=[None, *[TransferFailed("No.")] * 99])
         lost = MemoryFile(Generated("lost", 10), script=[None, FileUnavailable("Gone.")])
         copies = [copying.copy_of("tired", tired), copying.copy_of("lost", lost)]
@@ -231,13 +233,13 @@ class TestFails:
     def test_aws_failed_is_raised_when_the_connection_breaks_off_at_the_mark(
         self, copying: Copying
     ) -> None:
-        """botocore sends the mark."""
+        """The error comes from botocore, which sends the mark."""
         fault = S3Fault(kind="rst", operation="UploadPart")
         copying.s3.configure(replace(S3, faults=(fault,)))
         with pytest.raises(AwsFailed, match=r"answered ConnectionClosedError\.$"):
             copying.run(budget=Budget(connections=1))
 
-    def test_total_is_reported_when_a_run_raises_an_unexpected_error(
+    def test_total_of_a_run_is_reported_when_the_engine_raises_an_unexpected_error(
         self, copying: Copying
     ) -> None:
         totals: list[Total] = []
@@ -248,7 +250,9 @@ class TestFails:
 
 
 class TestAlreadyThere:
-    def test_file_is_not_copied_when_s3_has_the_object(self, copying: Copying) -> None:
+    def test_file_is_not_copied_when_s3_has_the_object_in_the_same_version(
+        self, copying: Copying
+    ) -> None:
         copies = [copying.copy_of(name) for name in NAMES]
         first = copied(copying.run(copies))
         copying.zoom.configure(ZOOM, anew=False)
@@ -258,17 +262,17 @@ class TestAlreadyThere:
             (file.key, file.size) for file in first
         ]
         assert [file.fetched for file in again] == [0, 0, 0]
-        # The peer counts a byte after it has sent it, so the byte may arrive first.
+        # The peer counts a byte after sending, so the byte may arrive before it is counted.
         wait_for(lambda: copying.zoom.stats().body_bytes >= len(NAMES))
         assert copying.zoom.stats().body_bytes == len(NAMES)
         count = len(NAMES)
         operations = {"HeadObject": count, "GetObjectTagging": count}
         assert copying.s3.stats().operations == operations
 
-    def test_file_is_copied_anew_when_the_object_is_released(
+    def test_file_is_copied_again_when_the_staged_object_is_released(
         self, copying: Copying, client: S3Client
     ) -> None:
-        """The bucket's rule may delete the object before the upload."""
+        """The bucket's lifecycle rule may delete a released object before the uploader needs it."""
         (first,) = copied(copying.run([copying.copy_of(NAMES[0])]))
         tags: Any = {"TagSet": [{"Key": RELEASED, "Value": "yes"}]}
         client.put_object_tagging(Bucket=BUCKET, Key=first.key, Tagging=tags)
@@ -287,14 +291,14 @@ class TestAlreadyThere:
         assert file.fetched == CHAT
         assert copying.stored()[key_of("chat")] == whole(copying.zoom.content("chat"))
 
-    def test_result_has_what_inspect_returned(self, copying: Copying) -> None:
+    def test_result_of_a_copy_contains_the_return_value_of_inspect(self, copying: Copying) -> None:
         copy = copying.copy_of("chat", inspect=lambda key, size: (key, size))
         for _ in range(2):
             [file] = copied(copying.run([copy]))
             assert file.inspected == (key_of("chat"), CHAT)
 
     @pytest.mark.parametrize("is_mended", [True, False])
-    def test_object_is_copied_again_once_when_inspect_rejects_it(
+    def test_object_is_copied_again_once_when_inspect_rejects_the_object(
         self, copying: Copying, is_mended: bool
     ) -> None:
         copying.run([copying.copy_of("chat")])
@@ -316,10 +320,10 @@ class TestAlreadyThere:
         assert len(inspected) == 2
         assert copying.requests("CompleteMultipartUpload") == 2
 
-    def test_file_is_copied_once_when_the_answer_to_the_completion_was_lost(
+    def test_file_is_copied_once_when_the_answer_to_complete_multipart_upload_is_lost(
         self, copying: Copying
     ) -> None:
-        """S3 has completed the object, so the retry finds no upload."""
+        """S3 has completed the object, so the retry finds no unfinished upload."""
         fault = S3Fault(kind="status", operation="CompleteMultipartUpload", moment="done")
         gone = replace(fault, status=404, code="NoSuchUpload")
         copying.s3.configure(replace(S3, faults=(gone,)))
@@ -330,7 +334,7 @@ class TestAlreadyThere:
 
 
 def copied(results: list[Copied | IngesterError]) -> list[Copied]:
-    """Return the results, none of which may be an error."""
+    """Return the results, and fail if any of the results is an error."""
     files = [result for result in results if isinstance(result, Copied)]
     assert len(files) == len(results), results
     return files

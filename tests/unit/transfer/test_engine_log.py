@@ -1,4 +1,4 @@
-"""Unit tests of the engine's log records: progress, results, and the recording that they name."""
+"""Unit tests of the engine's log records about progress, results, and the recording."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from tests.unit.transfer.copying import (
 from tests.unit.transfer.memory_source import MemoryFile
 
 ONE_BY_ONE = Budget(connections=1)
-"""With one connection S3 first gets the mark, then the first part."""
+"""A budget with one connection, so that S3 gets the mark first, then the first part."""
 Lines = Callable[[], list[dict[str, Any]]]
 
 
 @pytest.fixture
 def lines() -> Iterator[Lines]:
-    """Return a function that returns the log records so far, decoded."""
+    """Yield a function that returns the log records so far, decoded from JSON."""
     logger, text = logging.getLogger("ingester.transfer"), io.StringIO()
     handler, level = logging.StreamHandler(text), logger.level
     handler.setFormatter(JsonFormatter())
@@ -50,7 +50,7 @@ def lines() -> Iterator[Lines]:
     logger.setLevel(level)
 
 
-def test_log_has_a_record_of_each_staged_file(copying: Copying, lines: Lines) -> None:
+def test_log_of_the_engine_has_a_record_of_each_staged_file(copying: Copying, lines: Lines) -> None:
     for _ in range(2):
         copying.run([copying.copy_of("chat")], clock=Clock(100.0))
     staged, already_staged = lines()
@@ -104,7 +104,7 @@ def test_log_names_the_file_and_its_bytes_when_the_next_run_has_to_continue(
     assert last["bytes"] == 5 * MIB
 
 
-def test_log_shows_fewer_connections_when_the_source_throttles(
+def test_log_of_the_progress_shows_fewer_connections_when_the_source_throttles(
     copying: Copying, timed: TimedBucket, lines: Lines
 ) -> None:
     busy = ZoomBusy("Zoom answered 429 to the download.", 0.0)
@@ -117,10 +117,10 @@ def test_log_shows_fewer_connections_when_the_source_throttles(
 
 
 class TestContext:
-    def test_records_of_all_threads_name_the_recording(
+    def test_log_records_of_all_threads_name_the_recording(
         self, copying: Copying, lines: Lines
     ) -> None:
-        """The records come from restarted parts, continued ranges, and the main thread."""
+        """Parts that restart, ranges that continue, and the main thread write records."""
         copying.zoom.configure(replace(ZOOM, faults=(ZoomFault(kind="rst", request=3),)))
         copying.s3.configure(replace(S3, faults=(S3Fault(kind="status", nth=2),)))
         with log.about(uuid="u==", zip_id="auto-ingest-u=="):
@@ -133,7 +133,7 @@ class TestContext:
         assert "Trying " in messages
         assert f"Staged {key_of('slides')}" in messages
 
-    def test_records_of_the_senders_of_a_stream_name_the_recording(
+    def test_log_records_of_threads_that_send_a_stream_name_the_recording(
         self, copying: Copying, lines: Lines
     ) -> None:
         copying.zoom.configure(replace(ZOOM, ranges=False))
@@ -144,7 +144,9 @@ class TestContext:
         assert len(written) == 2
         assert {line["uuid"] for line in written} == {"u=="}
 
-    def test_records_contain_no_secret(self, copying: Copying, lines: Lines) -> None:
+    def test_log_records_of_the_engine_contain_no_secret(
+        self, copying: Copying, lines: Lines
+    ) -> None:
         faults = (ZoomFault(kind="rst", request=2), ZoomFault(kind="status", request=4))
         copying.zoom.configure(replace(ZOOM, faults=faults))
         copying.s3.configure(replace(S3, faults=(S3Fault(kind="rst", nth=2),)))
@@ -153,7 +155,9 @@ class TestContext:
         for secret in ("sig=", "Bearer", "http://", KNOWN.secret_key, KNOWN.token):
             assert secret not in text
 
-    def test_record_of_a_staged_file_has_its_retries(self, copying: Copying, lines: Lines) -> None:
+    def test_log_record_of_a_staged_file_has_its_number_of_retries(
+        self, copying: Copying, lines: Lines
+    ) -> None:
         copying.zoom.configure(replace(ZOOM, faults=(ZoomFault(kind="rst", request=2),)))
         copying.run([copying.copy_of("slides")])
         [staged] = [line for line in lines() if line["message"].startswith("Staged")]

@@ -1,4 +1,4 @@
-"""Unit tests of the engine's time limit: it stops between two parts, and the next run continues."""
+"""Unit tests of the engine's time limit, which stops a run between two parts."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from tests.unit.transfer.copying import (
 from tests.unit.transfer.memory_source import Break, MemoryFile
 
 SIZE = 12 * MIB
-"""Three parts."""
+"""Size in bytes of a file of three parts."""
 TALK = Generated("talk", SIZE)
 ONE_BY_ONE = Budget(connections=1, reserve_seconds=5.0)
 
 
 def ends_at(clock: Clock, seconds: float) -> Callable[[], float]:
-    """Return a function that returns the time left until `seconds` from now."""
+    """Return a function that returns the seconds left until `seconds` from now."""
     end = clock.now + seconds
     return lambda: end - clock.now
 
@@ -43,16 +43,16 @@ def clock(timed: TimedBucket) -> Clock:
 
 @pytest.fixture
 def slow(copying: Copying, timed: TimedBucket) -> Copying:
-    """A harness whose parts take ten seconds each."""
+    """Return a harness in which each part takes ten seconds."""
     return replace(copying, bucket=timed)
 
 
 class TestOutOfTime:
     @pytest.mark.parametrize(("seconds", "parts"), [(30.0, 1), (30.1, 2), (40.0, 2), (40.1, 3)])
-    def test_part_is_not_started_when_it_can_not_be_finished_in_time(
+    def test_part_is_not_started_when_it_cannot_be_finished_before_the_deadline(
         self, slow: Copying, clock: Clock, seconds: float, parts: int
     ) -> None:
-        """The time left has to be 1.5 times the slowest part, and five seconds for what follows."""
+        """A part needs 1.5 times the duration of the slowest part, and five seconds more."""
         talk = MemoryFile(TALK)
         run = {"clock": clock, "time_left": ends_at(clock, seconds), "budget": ONE_BY_ONE}
         if parts == 3:
@@ -78,10 +78,10 @@ class TestOutOfTime:
         assert slow.requests("UploadPart") == 4
 
     @pytest.mark.parametrize("has_ranges", [True, False])
-    def test_out_of_time_is_raised_when_only_another_file_was_completed(
+    def test_out_of_time_is_raised_when_the_run_completed_only_another_file(
         self, copying: Copying, clock: Clock, has_ranges: bool
     ) -> None:
-        """A stream is copied without tasks for parts, so only its completion counts."""
+        """Of a stream, only the completion counts, because a stream has no tasks for parts."""
         chat = MemoryFile(Generated("chat", CHAT), has_ranges=has_ranges)
         talk = MemoryFile(TALK, before=lambda *_: time_passes(clock, 100))
         copies = [copying.copy_of("chat", chat), copying.copy_of(source=talk)]
@@ -99,7 +99,7 @@ class TestOutOfTime:
             slow.run(copies, clock=clock, time_left=ends_at(clock, 20), budget=ONE_BY_ONE)
         assert raised.value.total is None
 
-    def test_object_is_completed_when_there_is_no_time_for_another_part(
+    def test_object_is_completed_when_no_time_is_left_for_another_part(
         self, slow: Copying, clock: Clock
     ) -> None:
         copies = [slow.copy_of("chat")]
@@ -120,7 +120,7 @@ class TestNoProgress:
     def test_transfer_failed_is_raised_when_no_part_can_be_finished(
         self, copying: Copying, clock: Clock
     ) -> None:
-        """Each run would end like that. The message comes back, and ends after its last receive."""
+        """Otherwise, a copy that never progresses would be continued for ever."""
 
         def wait(stop: threading.Event, seconds: float) -> bool:
             clock.now += 100
@@ -134,7 +134,7 @@ class TestNoProgress:
     def test_transfer_failed_is_raised_when_only_an_earlier_run_copied_something(
         self, copying: Copying, clock: Clock
     ) -> None:
-        """Otherwise a recording with a file that always fails would be continued for ever."""
+        """Otherwise, a recording with a file that always fails would be continued for ever."""
         copying.run([copying.copy_of("chat")])
         talk = MemoryFile(TALK, before=lambda *_: time_passes(clock, 100))
         copies = [copying.copy_of("chat"), copying.copy_of(source=talk)]
@@ -162,7 +162,7 @@ class TestNoProgress:
 
 
 class TestEnd:
-    def test_tasks_in_flight_are_cancelled_when_the_time_is_up(
+    def test_engine_cancels_tasks_in_flight_when_the_time_is_up(
         self, copying: Copying, clock: Clock
     ) -> None:
         totals: list[Total] = []
@@ -184,7 +184,7 @@ class TestEnd:
             (5 * MIB, 1, False)
         ]
 
-    def test_open_stream_is_closed_when_the_time_is_up(
+    def test_engine_closes_an_open_stream_when_the_time_is_up(
         self, copying: Copying, clock: Clock
     ) -> None:
         stream = MemoryFile(TALK, has_ranges=False, before=lambda *_: time_passes(clock, 100))
@@ -192,7 +192,9 @@ class TestEnd:
             copying.run([copying.copy_of(source=stream)], time_left=ends_at(clock, 50))
         assert stream.bodies[0].is_closed
 
-    def test_report_gets_the_total_of_the_run(self, slow: Copying, clock: Clock) -> None:
+    def test_report_of_the_engine_gets_the_total_of_the_run(
+        self, slow: Copying, clock: Clock
+    ) -> None:
         totals: list[Total] = []
         slow.run(clock=clock, report=totals.append, budget=ONE_BY_ONE)
         assert totals == [Total(TALK.size + 345, 30.0, 0, is_complete=True)]

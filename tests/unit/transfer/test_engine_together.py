@@ -1,4 +1,4 @@
-"""Unit tests of two simultaneous runs for one key, as after a message was delivered twice."""
+"""Unit tests of two simultaneous runs for one key, which a duplicate message can cause."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 TALK = Generated("talk", 12 * MIB)
-"""Three parts."""
+"""A file of three parts."""
 ONE_BY_ONE = Budget(connections=1)
 
 
@@ -47,7 +47,7 @@ class Interrupted(Bucket):
 
 
 class OtherRun:
-    """A second run, which starts and ends during the first run."""
+    """A second run for the same key, which starts and ends during the first run."""
 
     def __init__(self, copying: Copying, source: MemoryFile | None = None) -> None:
         self._copying = copying
@@ -125,7 +125,7 @@ def test_first_run_finds_the_object_when_the_second_completes_the_upload(
 def test_first_run_copies_the_newer_version_when_the_second_removes_its_upload(
     copying: Copying,
 ) -> None:
-    """The first run then finds its upload gone and the source changed."""
+    """The first run then finds that its upload is gone and that the source has changed."""
     changed = replace(VERSION, etag='"v2"')
     newer = replace(TALK, version=2)
     other, parts = OtherRun(copying, MemoryFile(newer, version=changed)), []

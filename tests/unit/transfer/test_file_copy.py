@@ -1,4 +1,4 @@
-"""Unit tests of the state machine of a file's copy; no task runs here."""
+"""Unit tests of the state machine of a file's copy. The tests run no task."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.unit.transfer.memory_source import MemoryBody, MemoryFile
 
 KEY = key_of("talk")
 SIZE = (MIN_IN_FLIGHT + 4) * 5 * MIB
-"""More parts than may be in flight at once."""
+"""Size in bytes of a file with more parts than may be in flight at once."""
 COPIED = Copied(KEY, SIZE, None, SIZE, 1.0, 0)
 FAILED = TransferFailed("The line broke.")
 CHANGED = SourceChanged("It changed.")
@@ -39,7 +39,7 @@ GONE = UploadGone("It is gone.")
 
 
 class Aborting(Bucket):
-    """A fake that remembers which uploads were aborted."""
+    """A fake bucket that notes the ids of aborted uploads."""
 
     def __init__(self) -> None:
         self.aborted: list[str] = []
@@ -70,7 +70,7 @@ def aborted(file: FileCopy) -> list[str]:
 def plan_for(
     size: int = SIZE, *, stored: int = 0, marked: bool = False, body: MemoryBody | None = None
 ) -> Plan:
-    """Return a plan of a file of which S3 has the first `stored` parts already."""
+    """Return a plan for a file of `size` bytes whose first `stored` parts are in S3."""
     parts = () if body else parts_of(size)
     stored_parts = {
         part.number: StoredPart(part.number, part.length, "", "") for part in parts[:stored]
@@ -80,17 +80,17 @@ def plan_for(
 
 
 def name_of(task: Task | None) -> str:
-    """Return the name of the worker's method that a task calls."""
+    """Return the name of the worker's method that a task calls, or "" without a task."""
     return cast("partial[object]", task.run).func.__name__ if task else ""
 
 
 def begin_all(file: FileCopy, *, parts: bool = True) -> list[str]:
-    """Start all tasks that can be started now, and return their names."""
+    """Start all tasks that may start now, and return the names of their methods."""
     return [name_of(task) for task in iter(lambda: file.next_task(parts=parts), None)]
 
 
 def opened(file: FileCopy, plan: Plan | AlreadyThere) -> FileCopy:
-    """Finish the first task with this plan."""
+    """Finish the first task of a file with `plan`, and return the file."""
     assert begin_all(file) == ["plan"]
     if isinstance(plan, Plan):
         file.worker.plans.append(plan)
@@ -99,7 +99,7 @@ def opened(file: FileCopy, plan: Plan | AlreadyThere) -> FileCopy:
 
 
 class TestOrder:
-    def test_tasks_are_plan_mark_parts_and_complete(self) -> None:
+    def test_tasks_of_a_copy_are_plan_mark_parts_and_complete(self) -> None:
         file = opened(file_copy(), plan_for(12 * MIB))
         assert begin_all(file) == ["mark", "copy_part", "copy_part", "copy_part"]
         for _ in range(3):
@@ -113,7 +113,7 @@ class TestOrder:
         assert (file.result, file.error) == (COPIED, None)
         assert begin_all(file) == []
 
-    def test_task_names_its_part_only_when_it_copies_one(self) -> None:
+    def test_task_of_a_copy_names_a_part_only_when_it_copies_a_part(self) -> None:
         plan = plan_for()
         file = opened(file_copy(), plan)
         tasks = [file.next_task() for _ in range(3)]
@@ -131,7 +131,7 @@ class TestOrder:
         arguments = [cast("partial[object]", task.run).args for task in tasks if task]
         assert arguments == [(plan, part) for part in plan.missing[:4]]
 
-    def test_parts_that_s3_has_are_not_copied(self) -> None:
+    def test_parts_that_are_stored_in_s3_are_not_copied(self) -> None:
         file = opened(file_copy(), plan_for(12 * MIB, stored=1, marked=True))
         assert begin_all(file) == ["copy_part", "copy_part"]
 
@@ -153,14 +153,14 @@ class TestOrder:
     @pytest.mark.parametrize(
         ("marked", "tasks"), [(False, ["copy_stream", "mark"]), (True, ["copy_stream"])]
     )
-    def test_stream_is_copied_and_its_upload_is_marked_unless_it_has_a_mark(
+    def test_upload_of_a_stream_is_marked_unless_it_has_a_mark(
         self, marked: bool, tasks: list[str]
     ) -> None:
         body = MemoryFile(Generated("talk", SIZE), has_ranges=False).open(0, 0)
         file = opened(file_copy(), plan_for(marked=marked, body=body))
         assert begin_all(file) == tasks
 
-    def test_other_tasks_are_started_when_there_is_no_time_for_parts(self) -> None:
+    def test_other_tasks_of_a_copy_are_started_when_there_is_no_time_for_parts(self) -> None:
         file = file_copy()
         assert begin_all(file, parts=False) == ["plan"]
         file.finish_task(plan_for(), None)
@@ -176,14 +176,14 @@ class TestOrder:
 class TestInFlight:
     @pytest.mark.parametrize("size", [SIZE, 1_400_000_000, 10_000_000_000])
     def test_parts_in_flight_are_a_quarter_of_the_file_or_eight(self, size: int) -> None:
-        """A crash costs the parts in flight."""
+        """After a crash, the parts in flight have to be copied again."""
         file = opened(file_copy(), plan_for(size, marked=True))
         begun = len(begin_all(file))
         share = size / IN_FLIGHT_DIVISOR / parts_of(size)[0].length
         assert begun == max(MIN_IN_FLIGHT, int(share))
 
-    def test_more_of_the_small_parts_at_the_end_are_in_flight(self) -> None:
-        """So all connections end at about the same time."""
+    def test_more_parts_are_in_flight_at_the_end_of_a_file_where_parts_are_small(self) -> None:
+        """The small parts let all connections end at about the same time."""
         size = 512_000_000
         file = opened(file_copy(), plan_for(size, marked=True))
         running: list[Part] = []
@@ -202,7 +202,7 @@ class TestInFlight:
         assert IN_FLIGHT_DIVISOR >= 4
         assert MIN_IN_FLIGHT <= 8
 
-    def test_next_part_is_started_when_one_has_ended(self) -> None:
+    def test_next_part_is_started_when_another_part_has_ended(self) -> None:
         file = opened(file_copy(), plan_for(marked=True))
         assert len(begin_all(file)) == MIN_IN_FLIGHT
         file.finish_task(None, None)
@@ -231,7 +231,9 @@ class TestFailures:
             (EndpointConnectionError(endpoint_url="https://s3"), "EndpointConnectionError"),
         ],
     )
-    def test_error_is_aws_failed_when_botocore_raised(self, error: Exception, text: str) -> None:
+    def test_error_of_a_copy_is_aws_failed_when_botocore_raises(
+        self, error: Exception, text: str
+    ) -> None:
         file = file_copy()
         file.next_task()
         file.finish_task(None, error)
@@ -245,7 +247,7 @@ class TestFailures:
         with pytest.raises(ZeroDivisionError):
             file.finish_task(None, ZeroDivisionError())
 
-    def test_error_is_none_when_the_copy_skips_it(self) -> None:
+    def test_error_of_a_copy_is_none_when_the_copy_tolerates_it(self) -> None:
         file = file_copy(tolerated_errors=(EmptyFile,))
         file.next_task()
         file.finish_task(None, EmptyFile("No bytes."))
@@ -253,14 +255,14 @@ class TestFailures:
         assert file.error is None
         assert file.has_ended
 
-    def test_error_is_not_skipped_when_it_has_another_type(self) -> None:
+    def test_error_of_a_copy_is_kept_when_the_copy_tolerates_only_other_types(self) -> None:
         file = file_copy(tolerated_errors=(EmptyFile,))
         file.next_task()
         file.finish_task(None, FileUnavailable("Gone."))
         assert isinstance(file.error, FileUnavailable)
 
     def test_copy_has_not_ended_when_it_was_cancelled(self) -> None:
-        """Another run resumes its upload."""
+        """Another run resumes the upload of a cancelled copy."""
         file = opened(file_copy(), plan_for(stored=2, marked=True))
         file.next_task()
         file.cancel()
@@ -277,8 +279,10 @@ class TestRestarts:
         file.finish_task(None, error)
 
     @pytest.mark.parametrize("error", [CHANGED, GONE])
-    def test_copy_restarts_when_its_source_or_upload_changed(self, error: Exception) -> None:
-        """The upload is kept, because a single wrong answer also looks like another version."""
+    def test_copy_restarts_when_its_source_has_changed_or_its_upload_is_gone(
+        self, error: Exception
+    ) -> None:
+        """The upload is kept, because a single wrong answer can look like another version, too."""
         file = file_copy()
         self.fail(file, error)
         assert not file.has_ended
@@ -288,7 +292,7 @@ class TestRestarts:
         assert begin_all(file) == ["copy_part"]
 
     @pytest.mark.parametrize("error", [CHANGED, GONE])
-    def test_copy_fails_after_three_restarts(self, error: Exception) -> None:
+    def test_copy_fails_at_the_next_error_after_three_restarts(self, error: Exception) -> None:
         file = file_copy()
         for _ in range(3):
             self.fail(file, error)
@@ -296,8 +300,8 @@ class TestRestarts:
         self.fail(file, error)
         assert file.error is error
 
-    def test_copy_restarts_only_when_all_tasks_have_ended(self) -> None:
-        """The remaining tasks of the former plan are dropped."""
+    def test_copy_restarts_only_when_all_its_tasks_have_ended(self) -> None:
+        """The remaining tasks of the earlier plan are dropped."""
         file = opened(file_copy(), plan_for())
         assert begin_all(file, parts=False) == ["mark"]
         assert name_of(file.next_task()) == "copy_part"
@@ -309,7 +313,7 @@ class TestRestarts:
         file.finish_task(None, None)
         assert begin_all(file) == ["complete"]
 
-    def test_restarted_stream_copy_has_no_mark_task_when_the_source_changed(self) -> None:
+    def test_restarted_copy_has_no_mark_task_of_the_earlier_plan_of_a_stream(self) -> None:
         body = MemoryFile(Generated("talk", SIZE), has_ranges=False).open(0, 0)
         file = opened(file_copy(), plan_for(body=body))
         assert name_of(file.next_task()) == "copy_stream"
@@ -338,26 +342,26 @@ class TestRestarts:
         assert file.error is FAILED
 
     def overwrites(self, file: FileCopy) -> bool:
-        """Start the next plan, and tell whether it overwrites an object."""
+        """Start the next plan task, and return whether the task overwrites an object."""
         task = file.next_task()
         assert task
         return bool(cast("partial[object]", task.run).keywords["overwrite"])
 
 
 class TestProperties:
-    def test_size_of_a_copy_is_the_plans_or_else_the_expected_size(self) -> None:
+    def test_size_of_a_copy_is_the_size_in_its_plan_or_else_the_expected_size(self) -> None:
         assert file_copy().size is None
         assert file_copy(expected_size=7).size == 7
         assert opened(file_copy(), plan_for(1000)).size == 1000
         assert opened(file_copy(), AlreadyThere(KEY, 5)).size == 5
 
-    def test_stored_bytes_are_those_that_s3_has(self) -> None:
+    def test_stored_bytes_of_a_copy_count_the_bytes_in_s3(self) -> None:
         assert file_copy().stored == 0
         assert opened(file_copy(), plan_for(stored=3)).stored == 15 * MIB
         assert opened(file_copy(), AlreadyThere(KEY, 5)).stored == 5
 
     @pytest.mark.parametrize("size", [SIZE, None])
-    def test_was_completed_is_true_when_the_next_run_will_recognize_the_object(
+    def test_was_completed_is_true_when_the_next_run_can_recognize_the_object(
         self, size: int | None
     ) -> None:
         file = file_copy()
@@ -393,7 +397,7 @@ class TestRelease:
         assert aborted(file) == ["u-1"]
 
     def test_release_aborts_an_upload_that_was_begun_after_the_copy_was_cancelled(self) -> None:
-        """A plan may end after another file has failed."""
+        """The plan of a file can end after another file has failed."""
         body = MemoryFile(Generated("talk", SIZE), has_ranges=False).open(0, 0)
         file = file_copy()
         begin_all(file)

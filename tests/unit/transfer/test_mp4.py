@@ -1,4 +1,4 @@
-"""Unit tests of the inspection of MP4 files, with real containers."""
+"""Unit tests of the inspection of real MP4 files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MEBI = 1024 * 1024
 
 @dataclass
 class Ranges:
-    """A file that is read by ranges, with `hole` zero bytes at `hole_at`. It notes all reads."""
+    """A file to read by ranges, with `hole` zero bytes at `hole_at`. `reads` lists all reads."""
 
     content: bytes
     hole_at: int = 0
@@ -83,12 +83,14 @@ class TestComplete:
         silent = media.write_lecture(folder / "silent.mp4", 7, audio=False).read_bytes()
         assert inspected(silent) == Movie(7.0, ("video",))
 
-    def test_movie_is_read_when_the_last_box_has_no_length(self, index_first: bytes) -> None:
+    def test_movie_is_read_when_the_last_box_of_the_file_has_length_0(
+        self, index_first: bytes
+    ) -> None:
         at = index_first.index(b"mdat") - 4
         assert inspected(index_first[:at] + bytes(4) + index_first[at + 4 :]).seconds == 20
 
     def test_inspect_reads_less_than_2_mib_of_a_large_file(self, whole: bytes) -> None:
-        """The file has a box of half a gigabyte with a length of 64 bits, and then its index."""
+        """The file has a box of 512 MiB, whose length is a 64-bit number, and then its index."""
         at = whole.index(b"mdat") - 4
         length = int.from_bytes(whole[at : at + 4], "big")
         hole = 512 * MEBI
@@ -116,7 +118,7 @@ class TestBroken:
     def test_transfer_failed_is_raised_when_the_frames_are_missing(
         self, index_first: bytes
     ) -> None:
-        """Every box is complete, but one is missing."""
+        """Every box in the file is complete, but the box with the frames is missing."""
         with pytest.raises(TransferFailed, match="frames are missing"):
             inspected(index_first[: index_first.index(b"mdat") - 4])
 
@@ -153,7 +155,7 @@ class TestBroken:
         ],
         ids=["page", "large page", "json", "xml"],
     )
-    def test_error_says_page_or_error_message_when_the_file_is_html_json_or_xml(
+    def test_error_calls_the_file_a_page_or_error_message_when_it_is_html_json_or_xml(
         self, content: bytes
     ) -> None:
         with pytest.raises(TransferFailed, match="a page or an error message"):
@@ -161,7 +163,9 @@ class TestBroken:
 
     @settings(max_examples=60)
     @given(content=st.binary(min_size=1, max_size=400))
-    def test_transfer_failed_is_raised_whatever_the_bytes(self, content: bytes) -> None:
+    def test_transfer_failed_is_raised_whatever_the_bytes_of_a_file_that_is_no_mp4(
+        self, content: bytes
+    ) -> None:
         with pytest.raises(TransferFailed):
             inspected(content)
 
@@ -178,7 +182,7 @@ class TestBroken:
     def test_error_of_s3_is_raised_unchanged_when_a_read_fails(
         self, whole: bytes, reads: int
     ) -> None:
-        """libav reads by a callback."""
+        """The error passes through libav, which calls the function that reads."""
         file = Ranges(whole)
 
         def failing(offset: int, length: int) -> bytes:

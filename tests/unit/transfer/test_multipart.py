@@ -1,4 +1,4 @@
-"""Unit tests of multipart uploads: sending parts, completing and aborting."""
+"""Unit tests of multipart uploads: send, complete and abort."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class TestSend:
         http: urllib3.PoolManager,
         is_tls: bool,
     ) -> None:
-        """The parts may be sent in any order, and the mark is left out."""
+        """Parts may be sent in any order. The object doesn't contain the mark."""
         s3_client = tls_client if is_tls else client
         bucket = Bucket(s3_client, BUCKET, http=http, credentials=CREDENTIALS)
         content = Generated("talk", 5 * MIB + 345)
@@ -70,7 +70,9 @@ class TestSend:
         assert s3.uploads() == []
         assert s3.stats().rejected == {}
 
-    def test_stored_part_has_length_etag_and_crc32(self, s3: S3Peer, bucket: Bucket) -> None:
+    def test_send_returns_the_stored_part_with_length_etag_and_crc32(
+        self, s3: S3Peer, bucket: Bucket
+    ) -> None:
         upload = bucket.begin(TALK)
         sent = bucket.send(upload, PART, [BYTES[:5], b"", memoryview(BYTES)[5:]])
         assert sent == StoredPart(1, len(BYTES), sent.etag, CRC32)
@@ -79,7 +81,7 @@ class TestSend:
         assert (part.size, part.crc32) == (len(BYTES), zlib.crc32(BYTES))
 
     @pytest.mark.parametrize("name", ["ä b+c", "a=b&c?d#e", "%41", "a//b", "~(x)'*!"])
-    def test_signature_is_valid_whatever_the_key(
+    def test_signature_of_a_part_is_valid_whatever_the_key(
         self, s3: S3Peer, bucket: Bucket, name: str
     ) -> None:
         upload = bucket.begin(Destination(f"1/2/{name}.mp4", {}, {}))
@@ -88,7 +90,7 @@ class TestSend:
         assert bucket.complete(upload) == len(BYTES)
         assert s3.body(f"1/2/{name}.mp4") == BYTES
 
-    def test_parts_share_a_connection(self, s3: S3Peer, bucket: Bucket) -> None:
+    def test_parts_of_an_upload_share_a_connection(self, s3: S3Peer, bucket: Bucket) -> None:
         upload = bucket.begin(TALK)
         before = s3.stats().connections
         for number in range(1, 5):
@@ -110,7 +112,7 @@ class TestSend:
 
 @dataclass
 class Renewed:
-    """Fake of a role's credentials, which are renewed."""
+    """A fake of a role's credentials, which AWS renews."""
 
     now: Credentials
 
@@ -120,7 +122,7 @@ class Renewed:
 
 
 class Altered(urllib3.PoolManager):
-    """Connections that change a byte of a part, or the checksum in the answer."""
+    """A fake pool of connections that changes a byte of a part, or the checksum in the answer."""
 
     def __init__(self, *, body: bool) -> None:
         super().__init__()
@@ -162,7 +164,7 @@ class TestSendFails:
         assert not isinstance(raised.value, SlowDown)
         assert numbers(s3) == []
 
-    def test_send_raises_the_error_of_the_source_and_can_be_repeated(
+    def test_send_raises_the_error_of_the_source_and_works_when_it_is_repeated(
         self, s3: S3Peer, bucket: Bucket
     ) -> None:
         def chunks() -> Iterator[bytes]:
@@ -189,7 +191,7 @@ class TestSendFails:
             (404, "NoSuchUpload", UploadGone),
         ],
     )
-    def test_send_raises_the_error_that_the_code_of_s3_stands_for(
+    def test_send_raises_the_error_for_the_code_in_the_answer_of_s3(
         self, s3: S3Peer, bucket: Bucket, status: int, code: str, error: type[Exception]
     ) -> None:
         faulty(s3, kind="status", status=status, code=code)
@@ -204,7 +206,7 @@ class TestSendFails:
     def test_send_raises_slow_down_when_s3_answers_before_the_part_is_sent(
         self, s3: S3Peer, bucket: Bucket, moment: str
     ) -> None:
-        """S3 answers and stops reading."""
+        """S3 answers and stops reading the part."""
         content = Generated("talk", 6 * MIB)
         faulty(s3, kind="status", moment=moment, after=MIB)
         with pytest.raises(SlowDown, match=r"SlowDown\.$"):
@@ -216,7 +218,7 @@ class TestSendFails:
 
     @pytest.mark.parametrize("kind", ["rst", "fin"])
     @pytest.mark.parametrize(("moment", "kept"), [("middle", []), ("after", []), ("done", [1])])
-    def test_send_raises_aws_failed_when_the_connection_breaks_and_can_be_repeated(
+    def test_send_raises_aws_failed_when_the_connection_breaks_and_works_when_it_is_repeated(
         self, s3: S3Peer, bucket: Bucket, kind: str, moment: str, kept: list[int]
     ) -> None:
         faulty(s3, kind=kind, moment=moment, after=5)
@@ -244,7 +246,7 @@ class TestComplete:
     @pytest.mark.parametrize(
         "changed", [{"crc32": "AAAAAA=="}, {"etag": '"other"'}, {"length": 11}, {"number": 2}]
     )
-    def test_complete_raises_when_s3_has_a_different_part(
+    def test_complete_raises_client_error_when_s3_has_a_different_part(
         self, s3: S3Peer, bucket: Bucket, changed: dict[str, Any]
     ) -> None:
         upload = bucket.begin(TALK)
@@ -268,7 +270,10 @@ class TestComplete:
     def test_complete_raises_client_error_when_s3_fails(
         self, s3: S3Peer, bucket: Bucket, status: int
     ) -> None:
-        """S3 reports some errors with status 200."""
+        """S3 reports some errors with status 200.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
+        """
         operation, code = "CompleteMultipartUpload", "InternalError"
         faulty(s3, kind="status", operation=operation, status=status, code=code)
         upload = bucket.begin(TALK)
@@ -289,7 +294,9 @@ class TestComplete:
 
 
 class TestAbort:
-    def test_abort_removes_the_upload_and_can_be_repeated(self, s3: S3Peer, bucket: Bucket) -> None:
+    def test_abort_removes_the_upload_and_raises_nothing_when_it_is_repeated(
+        self, s3: S3Peer, bucket: Bucket
+    ) -> None:
         upload = bucket.begin(TALK)
         bucket.send(upload, PART, [BYTES])
         bucket.abort(upload)

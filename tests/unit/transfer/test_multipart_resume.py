@@ -1,4 +1,4 @@
-"""Unit tests of resuming a multipart upload: its mark, its parts, and other unfinished uploads."""
+"""Unit tests of resuming a multipart upload by its mark, its parts, and other uploads."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ BYTES = b"0123456789"
 
 
 def begun(bucket: Bucket, destination: Destination = TALK, *, marked: bool = True) -> Upload:
-    """Begin an upload, and send three parts."""
+    """Begin an upload, send three parts, and return the upload."""
     upload = bucket.begin(destination)
     if marked:
         bucket.mark(upload)
@@ -78,7 +78,7 @@ class TestResume:
         assert s3.body(KEY) == BYTES
 
     def test_resume_reads_all_pages_of_the_lists(self, s3: S3Peer, bucket: Bucket) -> None:
-        """S3 lists parts and uploads in pages."""
+        """S3 returns lists of parts and uploads in pages."""
         s3.configure(replace(S3, page=2))
         old = [begun(bucket, OTHERS[0]).upload_id for _ in range(3)]
         first = begun(bucket)
@@ -89,7 +89,7 @@ class TestResume:
         assert s3.stats().operations["ListMultipartUploads"] == 2
         assert unfinished(s3) == [first.upload_id]
 
-    def test_resume_returns_the_newest_upload_and_aborts_the_older_one(
+    def test_resume_returns_the_newest_upload_and_aborts_the_older_upload(
         self, boto: boto3.session.Session, http: urllib3.PoolManager
     ) -> None:
         began, seconds = datetime.now(UTC), count()
@@ -111,7 +111,7 @@ class TestResume:
 
 class TestDiscard:
     @pytest.mark.parametrize("other", OTHERS, ids=["etag", "size", "recording"])
-    def test_resume_aborts_an_upload_of_another_version(
+    def test_resume_aborts_an_upload_of_another_version_or_recording(
         self, s3: S3Peer, bucket: Bucket, other: Destination
     ) -> None:
         begun(bucket, other)
@@ -119,7 +119,7 @@ class TestDiscard:
         assert unfinished(s3) == []
 
     def test_resume_aborts_an_upload_without_a_mark(self, s3: S3Peer, bucket: Bucket) -> None:
-        """Without a mark the version of the parts is unknown."""
+        """Without a mark, the version of the parts is unknown."""
         begun(bucket, marked=False)
         assert bucket.resume(TALK) is None
         assert unfinished(s3) == []
@@ -165,7 +165,7 @@ class TestLists:
         assert bucket.resume(TALK) is None
 
     @pytest.mark.parametrize("operation", ["ListMultipartUploads", "ListParts"])
-    def test_resume_raises_when_a_list_is_denied(
+    def test_resume_raises_client_error_when_s3_denies_a_list(
         self, s3: S3Peer, bucket: Bucket, operation: str
     ) -> None:
         begun(bucket)
@@ -174,14 +174,14 @@ class TestLists:
             bucket.resume(TALK)
         assert len(unfinished(s3)) == 1
 
-    def test_resume_returns_none_when_the_upload_is_ended_meanwhile(
+    def test_resume_returns_none_when_another_run_ends_the_upload_meanwhile(
         self, s3: S3Peer, bucket: Bucket
     ) -> None:
         begun(bucket)
         failing(s3, "ListParts", 404, "NoSuchUpload")
         assert bucket.resume(TALK) is None
 
-    def test_resume_returns_the_upload_when_another_one_can_not_be_aborted(
+    def test_resume_returns_the_upload_when_another_upload_cannot_be_aborted(
         self, s3: S3Peer, bucket: Bucket
     ) -> None:
         first = begun(bucket)
@@ -219,7 +219,7 @@ class TestMark:
         st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3),
         st.dictionaries(st.text(max_size=5), st.none() | st.integers(0, 9) | st.text(max_size=5)),
     )
-    def test_identity_does_not_depend_on_the_order_of_fields(
+    def test_identity_of_a_destination_does_not_depend_on_the_order_of_fields(
         self, metadata: dict[str, str], source: dict[str, Any]
     ) -> None:
         destination = Destination("k", metadata, source)
@@ -257,14 +257,16 @@ class TestSizeOf:
     def test_size_of_returns_none_when_there_is_no_object(self, bucket: Bucket) -> None:
         assert bucket.size_of(TALK) is None
 
-    def test_an_object_is_released_by_its_tag(self, bucket: Bucket, client: S3Client) -> None:
+    def test_object_counts_as_released_when_it_has_the_tag(
+        self, bucket: Bucket, client: S3Client
+    ) -> None:
         self.write_object(bucket)
         assert not bucket.is_released(KEY)
         tags: Any = {"TagSet": [{"Key": RELEASED, "Value": "yes"}]}
         client.put_object_tagging(Bucket=BUCKET, Key=KEY, Tagging=tags)
         assert bucket.is_released(KEY)
 
-    def test_an_object_without_rights_to_its_tags_counts_as_needed(
+    def test_object_counts_as_not_released_when_s3_denies_reading_its_tags(
         self, s3: S3Peer, bucket: Bucket
     ) -> None:
         self.write_object(bucket)
@@ -275,7 +277,7 @@ class TestSizeOf:
         failing(s3, "HeadObject", 403, "AccessDenied")
         assert bucket.size_of(TALK) is None
 
-    def test_size_of_raises_when_s3_fails(self, s3: S3Peer, bucket: Bucket) -> None:
+    def test_size_of_raises_client_error_when_s3_fails(self, s3: S3Peer, bucket: Bucket) -> None:
         self.write_object(bucket)
         failing(s3, "HeadObject", 503, "SlowDown")
         with pytest.raises(ClientError, match="503"):

@@ -1,4 +1,4 @@
-"""Unit tests of the worker's tasks: retries, cancellation, parts, streams, and completion."""
+"""Unit tests of a worker's tasks: retries, cancellation, parts, streams, and completion."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from tests.unit.transfer.copying import METADATA, S3, Copying, key_of, whole
 from tests.unit.transfer.memory_source import Break, MemoryFile
 
 TALK = Generated("talk", 50_000)
-"""One part."""
+"""A file of one part."""
 
 
 @dataclass
 class Harness:
-    """A worker for a file in memory, and its calls."""
+    """A worker for a file in memory, and the calls that the worker makes."""
 
     copying: Copying
     source: MemoryFile
@@ -74,26 +74,26 @@ class Harness:
         return plan
 
     def part(self, *script: Break | Exception | None) -> None:
-        """Copy the file's only part; the failures come after the opening."""
+        """Copy the only part of the file, with the failures of `script`."""
         plan = self.plan()
         self.source.then(*script)
         self.worker.copy_part(plan, plan.missing[0])
 
     def stream(self, *script: Break | Exception | None) -> Plan:
-        """Copy the file as a stream."""
+        """Copy the file as a stream, with the failures of `script`, and return its plan."""
         plan = self.plan()
         self.source.then(*script)
         self.worker.copy_stream(plan)
         return plan
 
     def fault(self, **fault: Any) -> None:
-        """Make a request to S3 fail."""
+        """Make requests to S3 fail that fit the fields of an `S3Fault`."""
         settings = replace(S3, faults=(S3Fault(**fault),))
         self.copying.s3.configure(settings, empty=False)
 
 
 class UnreachableBucket(Bucket):
-    """A bucket that can't be reached, so that no byte of a part is read."""
+    """A fake of a bucket that can't be reached, so that no byte of a part is read."""
 
     def __init__(self) -> None:
         pass
@@ -113,7 +113,7 @@ def streaming(copying: Copying) -> Harness:
 
 
 class TestPart:
-    def test_part_is_stored_and_its_bytes_are_counted(self, harness: Harness) -> None:
+    def test_copy_part_stores_the_part_and_counts_its_bytes(self, harness: Harness) -> None:
         harness.part()
         assert harness.copying.begun() == [[1]]
         assert harness.worker.progress.fetched == TALK.size
@@ -139,7 +139,7 @@ class TestPart:
         assert len(harness.waited) == 1
         assert (harness.worker.progress.retries, harness.throttled) == (1, throttled)
 
-    def test_body_is_closed_when_s3_can_not_be_reached(self, copying: Copying) -> None:
+    def test_body_of_the_source_is_closed_when_s3_cannot_be_reached(self, copying: Copying) -> None:
         harness = Harness(copying, MemoryFile(TALK))
         plan = harness.plan()
         unreachable = replace(harness.worker, bucket=UnreachableBucket())
@@ -148,7 +148,9 @@ class TestPart:
         assert len(harness.source.bodies) == 1 + ATTEMPTS
         assert all(body.is_closed for body in harness.source.bodies)
 
-    def test_part_continues_when_the_source_breaks_off(self, harness: Harness) -> None:
+    def test_part_continues_in_the_same_request_when_the_source_breaks_off(
+        self, harness: Harness
+    ) -> None:
         harness.part(Break(20_000), ZoomBusy("Zoom answered 429.", 1.0))
         assert harness.source.requested[-1] == (20_000, TALK.size - 1)
         assert harness.copying.requests("UploadPart") == 1
@@ -186,7 +188,7 @@ class TestPart:
     @pytest.mark.parametrize(
         "error", [FileUnavailable("Zoom answered 400."), SourceChanged("The file became shorter.")]
     )
-    def test_part_is_not_retried_when_a_retry_can_not_help(
+    def test_part_is_not_retried_when_the_file_is_unavailable_or_changed(
         self, harness: Harness, error: Exception
     ) -> None:
         with pytest.raises(type(error)):
@@ -210,7 +212,7 @@ class TestPart:
 
 
 class TestCancellation:
-    def test_no_task_is_started_when_the_worker_is_stopped(self, harness: Harness) -> None:
+    def test_no_task_is_run_when_the_worker_is_stopped(self, harness: Harness) -> None:
         plan = harness.plan()
         harness.worker.stop.set()
         for task in (
@@ -233,13 +235,17 @@ class TestCancellation:
         assert harness.waited == []
         assert harness.source.bodies[-1].is_closed
 
-    def test_stream_does_not_start_when_the_worker_is_stopped(self, streaming: Harness) -> None:
+    def test_copy_of_a_stream_does_not_start_when_the_worker_is_stopped(
+        self, streaming: Harness
+    ) -> None:
         plan = streaming.plan()
         streaming.worker.stop.set()
         with pytest.raises(Stopped):
             streaming.worker.copy_stream(plan)
 
-    def test_wait_ends_when_the_worker_is_stopped(self, harness: Harness) -> None:
+    def test_part_is_not_retried_after_the_wait_when_the_worker_is_stopped(
+        self, harness: Harness
+    ) -> None:
         harness.at_wait = harness.worker.stop.set
         with pytest.raises(Stopped):
             harness.part(Break(100))
@@ -248,7 +254,7 @@ class TestCancellation:
 
 
 class TestPlan:
-    def test_plan_is_retried_when_the_source_can_not_be_reached(self, copying: Copying) -> None:
+    def test_plan_is_retried_when_the_source_cannot_be_reached(self, copying: Copying) -> None:
         source = MemoryFile(TALK, script=[ZoomUnreachable("No."), TransferFailed("Not so.")])
         harness = Harness(copying, source)
         harness.worker.plan(overwrite=False)
@@ -261,7 +267,7 @@ class TestPlan:
             Harness(copying, source).worker.plan(overwrite=False)
         assert len(source.requested) == 1
 
-    def test_worker_remembers_its_plans(self, harness: Harness) -> None:
+    def test_worker_keeps_a_list_of_its_plans(self, harness: Harness) -> None:
         plan = harness.plan()
         assert harness.worker.plans == [plan]
 
@@ -304,7 +310,7 @@ class TestStream:
             streaming.stream()
         assert source.bodies[-1].is_closed
 
-    def test_source_changed_is_raised_when_a_stream_has_ranges_after_a_failure(
+    def test_source_changed_is_raised_when_the_source_of_a_stream_has_ranges_after_a_failure(
         self, copying: Copying
     ) -> None:
         source = MemoryFile(TALK, has_ranges=False, script=[Break(25_000)])
@@ -321,7 +327,7 @@ class TestStream:
     def test_stream_starts_again_when_it_is_shorter_than_the_expected_size(
         self, copying: Copying
     ) -> None:
-        """The source doesn't say its size, so only the expected size shows a cut-off stream."""
+        """The source doesn't state its size, so only the expected size reveals a cut-off stream."""
         source = MemoryFile(
             TALK, has_ranges=False, is_sized=False, script=[Break(25_000, is_silent=True)]
         )
@@ -341,7 +347,9 @@ class TestStream:
 
 
 class TestComplete:
-    def test_complete_returns_the_result_with_what_inspect_returned(self, harness: Harness) -> None:
+    def test_complete_returns_a_result_with_the_return_value_of_inspect(
+        self, harness: Harness
+    ) -> None:
         inspected: list[tuple[str, int]] = []
 
         def inspect(key: str, size: int) -> str:
@@ -356,14 +364,14 @@ class TestComplete:
         assert inspected == [(key_of("talk"), TALK.size)]
         assert harness.copying.stored() == {key_of("talk"): whole(TALK)}
 
-    def test_complete_is_not_retried_when_botocore_raised(self, harness: Harness) -> None:
+    def test_complete_is_not_retried_when_botocore_raises(self, harness: Harness) -> None:
         plan = harness.plan()
         harness.worker.copy_part(plan, plan.missing[0])
         harness.fault(kind="status", operation="CompleteMultipartUpload")
         with pytest.raises(ClientError, match="SlowDown"):
             harness.worker.complete(plan)
 
-    def test_mark_is_not_retried_when_botocore_raised(self, harness: Harness) -> None:
+    def test_mark_is_not_retried_when_botocore_raises(self, harness: Harness) -> None:
         plan = harness.plan()
         harness.fault(kind="status")
         with pytest.raises(ClientError, match="SlowDown"):

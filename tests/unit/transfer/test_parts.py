@@ -1,4 +1,4 @@
-"""Unit tests of dividing a file into parts."""
+"""Unit tests of the division of a file into parts."""
 
 from __future__ import annotations
 
@@ -21,13 +21,16 @@ from ingester.transfer.parts import (
 )
 
 TERABYTES = 50 * 10**12
-"""S3's largest object (https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html)."""
+"""Size in bytes of S3's largest object.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+"""
 LARGEST_PART = 5 * 1024 * MIB
 
 sizes = st.one_of(
     st.integers(1, 200 * MIB),
     st.integers(1, TERABYTES),
-    # Sizes at which the large parts grow by a MiB, because otherwise there would be too many.
+    # At these sizes, the large parts grow by a MiB, or else S3's limit of parts is exceeded.
     st.builds(
         lambda large, more: large * MIB * (MAX_PARTS - LONGEST_END // SMALLEST) + more,
         st.integers(16, 4700),
@@ -44,7 +47,7 @@ sizes = st.one_of(
 @example(size=SMALLEST + 1)
 @example(size=TERABYTES)
 def test_parts_cover_the_file_within_the_limits_of_s3(size: int) -> None:
-    """Large parts come first, and small ones at the end of the file."""
+    """Large parts come first, and small parts at the end of the file."""
     parts = parts_of(size)
     lengths = [part.length for part in parts]
     assert [part.number for part in parts] == list(range(1, len(parts) + 1))
@@ -60,11 +63,11 @@ def test_parts_cover_the_file_within_the_limits_of_s3(size: int) -> None:
     assert large < size - min(size // END_SHARE, LONGEST_END) + part_bytes(size)
 
 
-def test_parts_of_an_empty_file_are_none() -> None:
+def test_empty_file_has_no_parts() -> None:
     assert parts_of(0) == ()
 
 
-def test_part_has_a_length() -> None:
+def test_length_of_a_part_counts_its_first_and_last_byte() -> None:
     assert Part(2, 10, 19).length == 10
 
 
@@ -80,13 +83,13 @@ def test_part_has_a_length() -> None:
         (200_000_000_000, 20, 9554, 9532),
     ],
 )
-def test_parts_of_known_sizes_stay_the_same(
+def test_division_of_known_sizes_into_parts_stays_the_same(
     size: int, large: int, count: int, first_small: int
 ) -> None:
-    """Changing the parts requires changing the mark as well.
+    """A change of the division requires a change of the mark.
 
-    The mark has only the size of the large parts. Otherwise a new deployment would resume uploads
-    whose parts have other offsets.
+    The mark contains only the size of the large parts. Without a new mark, a new release would
+    resume uploads whose parts have other offsets.
     """
     parts = parts_of(size)
     assert part_bytes(size) == large * MIB

@@ -1,4 +1,4 @@
-"""Unit tests of planning a copy: what S3 has stored, and what is missing."""
+"""Unit tests of the plan of a copy: stored parts and missing parts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.unit.transfer.memory_source import VERSION, Break, MemoryFile
 
 SMALL = Generated("small", 1000)
 LARGE = Generated("large", 11 * MIB)
-"""Three parts, which no test sends completely."""
+"""A file of three parts, which no test sends completely."""
 
 
 def copy_of(source: MemoryFile, **changes: Any) -> Copy:
@@ -31,7 +31,7 @@ def planned(source: MemoryFile, bucket: Bucket, *, overwrite: bool = False, **ch
 
 
 def staged(bucket: Bucket, source: MemoryFile) -> Plan:
-    """Copy a small file without the engine."""
+    """Copy a file of one part without the engine, and return its plan."""
     plan = planned(source, bucket)
     [part] = plan.missing
     bucket.send(plan.upload, part, source.content.views(0, part.length))
@@ -41,7 +41,7 @@ def staged(bucket: Bucket, source: MemoryFile) -> Plan:
 
 class TestOpening:
     def test_plan_requests_and_reads_the_first_byte(self, bucket: Bucket) -> None:
-        """Reading the byte allows the connection to be reused."""
+        """A connection can be reused only if its body is read."""
         source = MemoryFile(LARGE)
         plan = planned(source, bucket)
         assert source.requested == [(0, 0)]
@@ -52,7 +52,9 @@ class TestOpening:
         assert plan.version.size == LARGE.size
         assert plan.upload.stored == {}
 
-    def test_key_depends_on_the_name_that_the_source_gives(self, bucket: Bucket) -> None:
+    def test_key_of_an_object_depends_on_the_name_that_the_source_returns(
+        self, bucket: Bucket
+    ) -> None:
         plan = planned(MemoryFile(SMALL), bucket)
         assert plan.upload.destination.key == key_of("talk.mp4")
         assert plan.upload.destination.metadata == METADATA
@@ -68,12 +70,12 @@ class TestOpening:
             "part": part_bytes(SMALL.size),
         }
 
-    def test_plan_is_made_when_the_first_byte_can_not_be_read(self, bucket: Bucket) -> None:
+    def test_plan_is_made_when_the_first_byte_cannot_be_read(self, bucket: Bucket) -> None:
         source = MemoryFile(SMALL, script=[Break(0)])
         assert planned(source, bucket).missing == parts_of(SMALL.size)
         assert source.bodies[0].is_closed
 
-    def test_body_stays_open_when_the_source_has_no_ranges(self, bucket: Bucket) -> None:
+    def test_plan_keeps_the_body_open_when_the_source_has_no_ranges(self, bucket: Bucket) -> None:
         source = MemoryFile(SMALL, has_ranges=False)
         plan = planned(source, bucket)
         assert plan.body is source.bodies[0]
@@ -84,7 +86,7 @@ class TestOpening:
 
 class TestSize:
     @pytest.mark.parametrize("expected_size", [SMALL.size - 1, SMALL.size + 1])
-    def test_transfer_failed_is_raised_when_the_size_is_not_the_expected_one(
+    def test_transfer_failed_is_raised_when_the_size_is_not_the_expected_size(
         self, copying: Copying, bucket: Bucket, expected_size: int
     ) -> None:
         source = MemoryFile(SMALL)
@@ -93,7 +95,7 @@ class TestSize:
         assert source.bodies[0].is_closed
         assert copying.begun() == []
 
-    def test_plan_is_made_when_the_size_is_the_expected_one(self, bucket: Bucket) -> None:
+    def test_plan_is_made_when_the_size_is_the_expected_size(self, bucket: Bucket) -> None:
         plan = planned(MemoryFile(SMALL), bucket, expected_size=SMALL.size)
         assert plan.missing == parts_of(SMALL.size)
 
@@ -101,7 +103,7 @@ class TestSize:
         source = MemoryFile(SMALL, has_ranges=False, is_sized=False)
         assert planned(source, bucket, expected_size=5).body is source.bodies[0]
 
-    def test_transfer_failed_is_raised_when_the_file_is_empty_and_should_not_be(
+    def test_transfer_failed_is_raised_when_the_file_is_empty_and_bytes_are_expected(
         self, bucket: Bucket
     ) -> None:
         source = MemoryFile(SMALL, script=[EmptyFile("Zoom handed out a.mp4 with no bytes in it.")])
@@ -118,7 +120,7 @@ class TestSize:
 
 
 class TestStored:
-    def test_plan_is_already_there_when_s3_has_the_object_in_the_same_version(
+    def test_plan_of_returns_already_there_when_s3_has_the_object_in_the_same_version(
         self, copying: Copying, bucket: Bucket
     ) -> None:
         staged(bucket, MemoryFile(SMALL))
@@ -128,7 +130,9 @@ class TestStored:
         assert source.bodies[0].is_closed
         assert copying.begun() == []
 
-    def test_plan_is_already_there_when_the_source_has_no_ranges(self, bucket: Bucket) -> None:
+    def test_plan_of_returns_already_there_when_s3_has_the_object_of_a_source_without_ranges(
+        self, bucket: Bucket
+    ) -> None:
         plan = planned(MemoryFile(SMALL, has_ranges=False), bucket)
         bucket.send(plan.upload, parts_of(SMALL.size)[0], SMALL.views(0, SMALL.size))
         bucket.complete(plan.upload)
@@ -136,7 +140,7 @@ class TestStored:
         assert isinstance(plan_of(copy_of(source), bucket, overwrite=False), AlreadyThere)
         assert source.bodies[0].is_closed
 
-    def test_overwrite_copies_every_part_again(self, bucket: Bucket) -> None:
+    def test_plan_with_overwrite_copies_every_part_again(self, bucket: Bucket) -> None:
         staged(bucket, MemoryFile(SMALL))
         assert planned(MemoryFile(SMALL), bucket, overwrite=True).missing == parts_of(SMALL.size)
 
@@ -159,7 +163,7 @@ class TestStored:
         assert plan.missing == (first, third)
         assert len(copying.begun()) == 1
 
-    def test_part_is_missing_when_the_stored_one_has_another_length(self, bucket: Bucket) -> None:
+    def test_part_is_missing_when_the_stored_part_has_another_length(self, bucket: Bucket) -> None:
         before = planned(MemoryFile(LARGE), bucket)
         bucket.mark(before.upload)
         bucket.send(before.upload, replace(parts_of(LARGE.size)[1], last=5 * MIB), [b"x"])
@@ -178,10 +182,10 @@ class TestStored:
         assert plan.missing == parts_of(LARGE.size)
         assert copying.begun() == [[]]
 
-    def test_upload_and_object_are_ignored_when_the_size_is_unknown(
+    def test_unfinished_upload_and_object_are_ignored_when_the_size_is_unknown(
         self, copying: Copying, bucket: Bucket
     ) -> None:
-        """Without a size another version can't be recognized."""
+        """Without a size, another version can't be recognized."""
         unsized = MemoryFile(SMALL, has_ranges=False, is_sized=False)
         bucket.mark(planned(unsized, bucket).upload)
         upload = planned(unsized, bucket).upload
@@ -200,7 +204,7 @@ class TestFailures:
             planned(MemoryFile(SMALL, script=[error]), bucket)
         assert copying.s3.stats().operations == {}
 
-    def test_body_is_closed_when_planning_fails(self, bucket: Bucket) -> None:
+    def test_body_of_the_source_is_closed_when_the_plan_fails(self, bucket: Bucket) -> None:
         def target_of(_: str) -> Target:
             raise ValueError("no such view")
 

@@ -9,7 +9,7 @@ import pytest
 from ingester.transfer.progress import Progress, rate
 
 
-def test_counts_are_right_when_many_threads_count() -> None:
+def test_progress_counts_right_when_many_threads_count() -> None:
     progress = Progress()
 
     def count() -> None:
@@ -23,7 +23,7 @@ def test_counts_are_right_when_many_threads_count() -> None:
     assert (progress.fetched, progress.retries) == (8 * 2000 * 3, 8 * 2000)
 
 
-def test_begin_keeps_the_first_time_when_it_is_called_again() -> None:
+def test_progress_keeps_the_first_time_when_begin_is_called_again() -> None:
     progress = Progress()
     progress.begin(100.0)
     progress.begin(200.0)
@@ -34,5 +34,7 @@ def test_begin_keeps_the_first_time_when_it_is_called_again() -> None:
     ("fetched", "seconds", "megabytes"),
     [(150_000_000, 10.0, 15.0), (1_234_567, 1.0, 1.2), (0, 5.0, 0.0), (5, 0.0, 0.0)],
 )
-def test_rate_is_in_megabytes_a_second(fetched: int, seconds: float, megabytes: float) -> None:
+def test_rate_of_a_copy_is_in_megabytes_a_second(
+    fetched: int, seconds: float, megabytes: float
+) -> None:
     assert rate(fetched, seconds) == megabytes

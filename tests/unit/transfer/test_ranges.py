@@ -1,4 +1,4 @@
-"""Unit tests of reading a range: it continues after a failure, or raises."""
+"""Unit tests of the reader of ranges, which continues after a failure or raises."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ VERSION_OF_ALL = Version(CONTENT.size, VERSION.etag, VERSION.last_modified)
 
 @dataclass
 class Harness:
-    """A reader of a file in memory, and its calls."""
+    """A reader of a file in memory, and the calls that the reader makes."""
 
     file: MemoryFile
     version: Version = VERSION_OF_ALL
@@ -127,14 +127,14 @@ class TestContinues:
         assert harness.read(0, 1999) == part_of(0, 1999)
         assert harness.file.requested == [(0, 1999), *[(1000, 1999)] * 3]
 
-    def test_pauses_grow_with_each_failure(self) -> None:
+    def test_pauses_of_the_reader_grow_with_each_failure(self) -> None:
         harness = harness_of(*[Break(0)] * FAILURES)
         harness.read(0, 9)
         limits = [FIRST_PAUSE * 2**number for number in range(FAILURES)]
         assert all(0 <= pause <= most for pause, most in zip(harness.slept, limits, strict=True))
         assert max(limits) < LONGEST_PAUSE
 
-    def test_pause_lasts_as_long_as_retry_after_says(self) -> None:
+    def test_pause_of_the_reader_lasts_as_long_as_retry_after_says(self) -> None:
         harness = harness_of(Break(5), ZoomBusy("Zoom answered 429.", 4.0))
         harness.read(0, 9)
         assert harness.slept[1] == 4.0
@@ -147,7 +147,7 @@ class TestContinues:
 
 class TestGivesUp:
     @pytest.mark.parametrize("error", [TransferFailed, ZoomUnreachable])
-    def test_reader_gives_up_when_no_byte_arrives_several_times_in_a_row(
+    def test_range_reader_gives_up_when_no_byte_arrives_several_times_in_a_row(
         self, error: type[Exception]
     ) -> None:
         harness = harness_of(*[Break(0, error)] * 20)
@@ -157,22 +157,22 @@ class TestGivesUp:
         assert (len(harness.failures), len(harness.slept)) == (FAILURES + 1, FAILURES)
         assert harness.all_closed
 
-    def test_reader_gives_up_when_the_source_stays_unreachable(self) -> None:
+    def test_range_reader_gives_up_when_the_source_stays_unreachable(self) -> None:
         harness = harness_of(Break(7), *[ZoomUnreachable("No.")] * 20)
         with pytest.raises(ZoomUnreachable):
             harness.read()
         assert harness.lengths == [7]
         assert len(harness.file.requested) == FAILURES + 1
 
-    def test_reader_gives_up_when_retry_after_is_longer_than_s3_waits(self) -> None:
-        """S3 would close the request of the part meanwhile."""
+    def test_range_reader_gives_up_when_retry_after_is_longer_than_the_longest_pause(self) -> None:
+        """During a longer pause, S3 would close the request that sends the part."""
         harness = harness_of(Break(7), ZoomBusy("Zoom answered 503.", LONGEST_PAUSE + 1))
         with pytest.raises(ZoomBusy):
             harness.read()
         assert len(harness.slept) == 1
         assert len(harness.failures) == 2
 
-    def test_reader_gives_up_when_the_file_is_unavailable(self) -> None:
+    def test_range_reader_gives_up_when_the_file_is_unavailable(self) -> None:
         harness = harness_of(Break(7), FileUnavailable("Zoom answered 400 to the download."))
         with pytest.raises(FileUnavailable):
             harness.read()
@@ -212,7 +212,7 @@ class TestChanged:
         assert harness.all_closed
 
     @pytest.mark.parametrize("first", [0, 1000])
-    def test_source_changed_is_raised_when_the_source_has_no_ranges_any_more(
+    def test_source_changed_is_raised_when_the_source_answers_without_a_range(
         self, first: int
     ) -> None:
         harness = Harness(MemoryFile(CONTENT, has_ranges=False))
@@ -229,17 +229,17 @@ class TestChanged:
 
 
 class TestEnds:
-    def test_chunks_are_at_most_256_kib(self) -> None:
+    def test_chunks_of_the_reader_are_at_most_256_kib(self) -> None:
         harness = harness_of()
         assert [len(chunk) for chunk in harness.chunks(0, CONTENT.size - 1)] == harness.lengths
         assert max(harness.lengths) == harness.file.bodies[0].longest_read == CHUNK_BYTES
 
-    def test_no_byte_after_the_range_is_read(self) -> None:
+    def test_range_reader_returns_no_byte_after_the_range(self) -> None:
         harness = harness_of()
         body = harness.reader.open(0, CONTENT.size - 1)
         assert b"".join(harness.reader.chunks(body, 0, 9)) == part_of(0, 9)
 
-    def test_reading_ends_when_on_bytes_raises(self) -> None:
+    def test_range_reader_ends_when_on_bytes_raises(self) -> None:
         harness = harness_of()
         stop = threading.Event()
 
@@ -256,8 +256,8 @@ class TestEnds:
         assert harness.all_closed
         assert harness.failures == []
 
-    def test_body_is_closed_when_the_reader_stops_early(self) -> None:
-        """S3 may refuse a part before it is sent completely."""
+    def test_body_is_closed_when_the_chunks_are_closed_early(self) -> None:
+        """S3 may refuse a part before all its chunks are read."""
         harness = harness_of()
         chunks = harness.chunks(0, CONTENT.size - 1)
         next(chunks)

@@ -1,4 +1,4 @@
-"""Unit tests of copying a stream: its parts, retries, and buffers."""
+"""Unit tests of the copy of a stream: parts, retries, and buffers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.unit.transfer.copying import METADATA, S3, Copying, key_of
 from tests.unit.transfer.memory_source import VERSION, Break, MemoryBody, MemoryFile
 
 LENGTH = 600_000
-"""Length of a buffer. It is small, because S3 checks it only when an upload is completed."""
+"""Length of a buffer in bytes. S3 allows small parts until an upload is completed."""
 TALK = Generated("talk", 4 * LENGTH + 77)
 
 
@@ -61,7 +61,7 @@ class Streaming:
             self.check_all_released()
 
     def check_all_released(self) -> None:
-        """Fail if a buffer isn't released."""
+        """Assert that all buffers are released."""
         with ThreadPoolExecutor(1) as thread:
             acquired = [thread.submit(self.buffers.acquire).result(5) for _ in range(self.count)]
         for buffer in acquired:
@@ -81,7 +81,7 @@ def body_of(
 
 
 def is_in_s3(copying: Copying, content: Generated) -> bool:
-    """Return whether the upload's parts in order have the content."""
+    """Return whether the parts of the only unfinished upload have the content, in order."""
     [upload] = copying.s3.uploads()
     ends = list(accumulate(part.size for part in upload.parts))
     firsts = [0, *ends][:-1]
@@ -98,7 +98,7 @@ class Endless(MemoryBody):
 
 class TestComplete:
     @pytest.mark.parametrize("is_sized", [True, False], ids=["of known size", "of unknown size"])
-    def test_stream_is_copied_completely_in_parts_of_a_buffer(
+    def test_stream_is_copied_completely_in_parts_of_the_length_of_a_buffer(
         self, copying: Copying, streaming: Streaming, is_sized: bool
     ) -> None:
         assert streaming.copy(body_of(is_sized=is_sized)) == TALK.size
@@ -119,17 +119,17 @@ class TestComplete:
         assert is_in_s3(copying, content)
         assert copying.begun() == [list(range(1, -(-size // LENGTH) + 1))]
 
-    def test_empty_file_is_raised_when_there_are_no_bytes(self, streaming: Streaming) -> None:
+    def test_empty_file_is_raised_when_a_stream_has_no_bytes(self, streaming: Streaming) -> None:
         with pytest.raises(EmptyFile, match=r"talk\.mp4 with no bytes"):
             streaming.copy(body_of(Generated("talk", 0), is_sized=False))
 
-    def test_transfer_failed_is_raised_when_fewer_bytes_arrive_than_the_source_says(
+    def test_transfer_failed_is_raised_when_a_stream_has_fewer_bytes_than_the_source_states(
         self, streaming: Streaming
     ) -> None:
         with pytest.raises(TransferFailed, match=f"700000 bytes came .*{TALK.size}"):
             streaming.copy(body_of(failure=Break(700_000, is_silent=True)))
 
-    def test_transfer_failed_is_raised_when_there_are_more_parts_than_s3_takes(
+    def test_transfer_failed_is_raised_when_a_stream_has_more_parts_than_s3_accepts(
         self, copying: Copying, streaming: Streaming
     ) -> None:
         streaming.use(3, 1)
@@ -141,7 +141,7 @@ class TestComplete:
 
 
 class TestRetries:
-    def test_part_is_not_sent_again_when_s3_has_it(
+    def test_part_of_a_stream_is_not_sent_again_when_s3_has_it(
         self, copying: Copying, streaming: Streaming
     ) -> None:
         with pytest.raises(TransferFailed, match="line broke"):
@@ -151,7 +151,7 @@ class TestRetries:
         assert is_in_s3(copying, TALK)
         assert copying.requests("UploadPart") == 5
 
-    def test_part_is_sent_again_when_its_checksum_differs(
+    def test_part_of_a_stream_is_sent_again_when_its_checksum_differs(
         self, copying: Copying, streaming: Streaming
     ) -> None:
         streaming.copy(body_of(replace(TALK, version=2)))
@@ -159,14 +159,14 @@ class TestRetries:
         assert is_in_s3(copying, TALK)
         assert copying.requests("UploadPart") == 10
 
-    def test_parts_of_a_longer_stream_are_left_out(self, streaming: Streaming) -> None:
+    def test_parts_of_an_earlier_longer_stream_are_left_out(self, streaming: Streaming) -> None:
         streaming.copy(body_of())
         shorter = Generated("talk", LENGTH + 7)
         streaming.copy(body_of(shorter))
         assert sorted(streaming.upload.stored) == [1, 2]
         assert sum(part.length for part in streaming.upload.stored.values()) == shorter.size
 
-    def test_part_is_sent_again_from_its_buffer_when_s3_refuses_it(
+    def test_part_of_a_stream_is_sent_again_from_its_buffer_when_s3_refuses_it(
         self, copying: Copying, streaming: Streaming
     ) -> None:
         fault = S3Fault(kind="status", nth=2, times=2)
@@ -185,7 +185,7 @@ class TestRetries:
         assert copying.requests("UploadPart") == 7
 
     @pytest.mark.parametrize("number", [1, 5], ids=["the first", "the last"])
-    def test_stream_ends_soon_when_a_part_can_not_be_sent(
+    def test_copy_of_a_stream_ends_soon_when_a_part_cannot_be_sent(
         self, streaming: Streaming, number: int
     ) -> None:
         numbers = count(1)
@@ -203,7 +203,7 @@ class TestRetries:
 
 
 class TestEnds:
-    def test_stream_ends_when_on_bytes_raises(self, streaming: Streaming) -> None:
+    def test_copy_of_a_stream_ends_when_on_bytes_raises(self, streaming: Streaming) -> None:
         def check() -> None:
             if len(streaming.lengths) == 4:
                 raise Stopped
@@ -212,8 +212,8 @@ class TestEnds:
         with pytest.raises(Stopped):
             streaming.copy(body_of())
 
-    def test_three_parts_are_sent_at_the_same_time(self, streaming: Streaming) -> None:
-        """Each of the three requests waits for the other two."""
+    def test_three_parts_of_a_stream_are_sent_at_the_same_time(self, streaming: Streaming) -> None:
+        """Each of the three requests waits until the other two have begun."""
         together = threading.Barrier(3)
 
         def with_retries(send: Callable[[], object]) -> object:
@@ -226,7 +226,7 @@ class TestEnds:
 
 
 class TestBuffers:
-    def test_acquire_waits_when_all_buffers_are_in_use(self) -> None:
+    def test_buffer_pool_waits_when_all_buffers_are_in_use(self) -> None:
         buffers = BufferPool(2, 10)
         first, second = buffers.acquire(), buffers.acquire()
         with ThreadPoolExecutor(1) as thread:
@@ -237,13 +237,13 @@ class TestBuffers:
         assert second is not first
         assert {len(first), len(second)} == {10}
 
-    def test_buffer_is_reused_when_it_was_released(self) -> None:
+    def test_buffer_pool_reuses_a_released_buffer(self) -> None:
         buffers = BufferPool(2, 10)
         first = buffers.acquire()
         buffers.release(first)
         assert buffers.acquire() is first
 
-    def test_several_files_are_copied_with_one_buffer(
+    def test_several_streams_are_copied_at_once_with_one_buffer(
         self, copying: Copying, bucket: Bucket
     ) -> None:
         buffers = BufferPool(1, LENGTH)

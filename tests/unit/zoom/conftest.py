@@ -1,4 +1,4 @@
-"""Fixtures of the downloads' tests, which are those of the transfer's."""
+"""Fixtures for the tests of downloads, taken from the tests of transfers."""
 
 from tests.unit.transfer.conftest import (
     _s3,

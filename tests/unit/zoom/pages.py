@@ -1,4 +1,4 @@
-"""Answers of a web server that stands for Zoom's download host, and an opener of its files."""
+"""Answers of a web server in place of Zoom's download host, and an opener of its files."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ DIGITS = b"0123456789"
 
 
 def page(body: bytes = DIGITS, *headers: tuple[str, str], kind: str = "video/mp4") -> Answer:
-    """Return the answer of a host without ranges."""
+    """Return the answer with a whole file, as of a host without ranges."""
     return Answer(200, (("Content-Type", kind), *headers), body)
 
 
 def ranged(body: bytes = DIGITS, *headers: tuple[str, str]) -> Callable[[Request], Answer]:
-    """Return a page that answers ranges (RFC 9110, section 14)."""
+    """Return a page of the web server that answers requests for ranges (RFC 9110, section 14)."""
 
     def answer(request: Request) -> Answer:
         requested = re.fullmatch(r"bytes=(\d+)-(\d+)", request.headers.get("Range", ""))
@@ -48,7 +48,7 @@ def redirect(to: str, status: int = 302) -> Answer:
 
 @dataclass
 class Opener:
-    """Opens files of a web server that is allowed as 127.0.0.1 and not allowed as localhost.
+    """An opener of files of a web server that is allowed as 127.0.0.1, but not as localhost.
 
     `fresh` are the accesses that Zoom's API returns, in order.
     """
@@ -68,7 +68,7 @@ class Opener:
         return self.fresh.pop(0)
 
     def expect(self, *fresh: Access) -> None:
-        """Use the message's access from now on, and these after it."""
+        """Use the access of the message from now on, and the accesses `fresh` after a refusal."""
         self.access, self.fresh, self.refreshed = Access(TOKEN), list(fresh), 0
         self.in_use = AccessInUse(self.access, self._refresh)
 
@@ -84,13 +84,13 @@ class Opener:
         )
 
     def fetch(self, url: str = "") -> tuple[ZoomBody, bytes]:
-        """Open a file as a copy does at first, and read the answer to its end."""
+        """Open a file as a copy does at first. Return the body and all bytes of the answer."""
         body = self.file(url).open(0, len(DIGITS) - 1)
         return body, read(body)
 
 
 def read(body: ZoomBody, length: int = 4) -> bytes:
-    """Read the rest of a body, and close it."""
+    """Read the rest of a body in chunks of `length` bytes, and close the body."""
     chunks = []
     while chunk := body.read(length):
         assert len(chunk) <= length

@@ -72,14 +72,14 @@ def zoom(
 
 @pytest.fixture
 def gateway(tls: Authority) -> Iterator[Endpoint]:
-    """A gateway before Zoom, such as Apigee, that accepts every request."""
+    """Yield a gateway before Zoom, such as Apigee, that accepts every request."""
     with endpoint(tls) as server:
         server.answers.append(json_answer(200, KNOWN))
         yield server
 
 
 class Clients:
-    """Factory of clients of Zoom's API, with given settings and secrets."""
+    """A factory of clients of Zoom's API, with given settings and secrets."""
 
     def __init__(self, session: requests.Session, watch: Stopwatch, clock: Clock) -> None:
         self.parts: dict[str, Any] = {"session": session, "clock": clock}
@@ -103,7 +103,7 @@ def header(gateway: Endpoint, name: str) -> str | None:
     return gateway.requests[-1].headers.get(name)
 
 
-def test_api_key_is_preferred_to_oauth_and_oauth_to_jwt_when_several_are_configured(
+def test_apigee_key_is_preferred_to_oauth_and_oauth_to_jwt_when_several_are_configured(
     gateway: Endpoint, zoom: ZoomStandIn, clients: Clients
 ) -> None:
     settings = OAUTH | {"zoom_oauth_url": zoom.oauth_url, "zoom_api_key": "key"}
@@ -137,7 +137,7 @@ def test_jwt_has_the_api_key_and_expires_after_60_seconds(
     ("settings", "secrets"),
     [({}, {}), (OAUTH, {}), ({}, OAUTH_SECRET), ({"zoom_api_key": "key"}, {})],
 )
-def test_zoom_refused_is_raised_when_no_access_is_configured(
+def test_zoom_refused_is_raised_when_no_credentials_are_configured(
     settings: dict[str, str], secrets: dict[str, str], gateway: Endpoint, clients: Clients
 ) -> None:
     with pytest.raises(ZoomRefused, match="ZOOM_CLIENT_ID"):
@@ -212,7 +212,7 @@ def test_zoom_refused_names_the_scope_when_the_app_lacks_it(
     assert "lacks a scope" in str(refused.value)
 
 
-def test_recordings_asks_for_the_encoded_uuid_and_returns_the_files_of_zoom(
+def test_recordings_requests_the_encoded_uuid_and_returns_the_files_of_zoom(
     zoom: ZoomStandIn, clients: Clients
 ) -> None:
     answer = clients.oauth(zoom).recordings(UUID, seconds=9)
@@ -227,7 +227,7 @@ def test_recordings_asks_for_the_encoded_uuid_and_returns_the_files_of_zoom(
 
 
 @pytest.mark.parametrize("uuid", [".", "..", "../users", "a/../../b"])
-def test_recordings_asks_below_meetings_whatever_the_uuid(
+def test_recordings_requests_a_path_below_meetings_whatever_the_uuid(
     zoom: ZoomStandIn, clients: Clients, uuid: str
 ) -> None:
     assert clients.oauth(zoom).recordings(uuid, seconds=9) is None
@@ -266,7 +266,7 @@ def test_zoom_refused_is_raised_when_the_body_of_a_403_is_invalid(
         clients.api(gateway.url, {}, {"apigee_key": "k"}).recordings(UUID, seconds=9)
 
 
-def test_redirect_is_not_followed_when_a_key_is_sent(gateway: Endpoint, clients: Clients) -> None:
+def test_redirect_of_the_api_is_not_followed(gateway: Endpoint, clients: Clients) -> None:
     elsewhere = (("Location", f"{gateway.url}/elsewhere"),)
     gateway.answers[:] = [type(json_answer(200, None))(302, elsewhere, b"")]
     with pytest.raises(ZoomRefused, match="302"):
@@ -275,7 +275,7 @@ def test_redirect_is_not_followed_when_a_key_is_sent(gateway: Endpoint, clients:
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503])
-def test_request_is_retried_when_zoom_answers_429_or_5xx(
+def test_api_request_is_retried_when_zoom_answers_429_or_5xx(
     status: int, zoom: ZoomStandIn, clients: Clients, watch: Stopwatch
 ) -> None:
     zoom.fail(Fault("status", "api", times=2, status=status))
@@ -286,14 +286,14 @@ def test_request_is_retried_when_zoom_answers_429_or_5xx(
 
 @pytest.mark.parametrize("where", ["api", "token"])
 @pytest.mark.parametrize("kind", ["reset", "early_close"])
-def test_request_is_retried_when_the_connection_breaks(
+def test_api_request_is_retried_when_the_connection_breaks(
     where: Any, kind: Any, zoom: ZoomStandIn, clients: Clients
 ) -> None:
     zoom.fail(Fault(kind, where, after_bytes=0))
     assert clients.oauth(zoom).recordings(UUID, seconds=99)
 
 
-def test_request_is_given_up_after_four_attempts(
+def test_api_request_is_given_up_after_four_attempts(
     zoom: ZoomStandIn, clients: Clients, watch: Stopwatch
 ) -> None:
     zoom.fail(Fault("status", "api", times=9, status=500))
@@ -304,7 +304,7 @@ def test_request_is_given_up_after_four_attempts(
 
 
 @pytest.mark.parametrize("form", ["seconds", "iso", "http"])
-def test_retry_waits_as_long_as_retry_after_says(
+def test_retry_of_an_api_request_waits_as_long_as_retry_after_says(
     form: str, gateway: Endpoint, clients: Clients, watch: Stopwatch, clock: Clock
 ) -> None:
     moment = clock() + timedelta(seconds=7)
@@ -329,7 +329,7 @@ def test_zoom_unreachable_is_raised_without_waiting_when_retry_after_exceeds_the
     assert watch.slept == []
 
 
-def test_timeout_of_each_request_ends_before_the_limit(
+def test_timeout_of_each_api_request_ends_before_the_limit(
     zoom: ZoomStandIn, clients: Clients, session: TimedSession, watch: Stopwatch
 ) -> None:
     watch.longer = 2.0
@@ -361,7 +361,7 @@ def test_retry_after_returns_no_negative_seconds_whatever_the_header(value: str)
     assert seconds is None or seconds >= 0
 
 
-def test_topic_has_a_replacement_character_when_zoom_cut_it_within_a_character(
+def test_topic_has_a_replacement_character_when_zoom_cuts_it_within_a_character(
     clients: Clients, gateway: Endpoint
 ) -> None:
     body = json.dumps(KNOWN | {"topic": "Cut \ud83d"}).encode()

@@ -1,4 +1,4 @@
-"""Files of captions and of chapters among those that Zoom lists."""
+"""Files of captions and of chapters among the files that Zoom lists."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ FILES = [
 ]
 
 
-def test_chapters_are_no_captions_unless_they_are_asked_for() -> None:
+def test_captions_among_files_have_no_chapters_by_default() -> None:
     found = captions_among(FILES)
     assert [file.captions_kind for file in found] == ["transcript", "closed_caption"]
 
 
-def test_chapters_alone_are_found() -> None:
+def test_captions_among_files_are_only_chapters_when_only_chapters_are_wanted() -> None:
     (found,) = captions_among(FILES, {CHAPTERS})
     assert (found.recording_id, found.captions_kind) == ("SUMMARY-1", CHAPTERS)
 
 
 @pytest.mark.parametrize("file_type", ["SUMMARY", "summary"])
-def test_chapters_without_an_id_get_one_of_their_segment(file_type: str) -> None:
+def test_chapters_without_an_id_get_an_id_from_the_start_of_their_segment(file_type: str) -> None:
     bare = listed(file_type, "summary_smart_chapters", id=None)
     (found,) = captions_among([bare], {CHAPTERS})
     assert found.recording_id == f"SUMMARY-{START}"

@@ -22,52 +22,56 @@ from tests.unit.zoom.pages import BEARER, DIGITS, TOKEN, Opener, page, ranged, r
 
 @pytest.fixture
 def opener(web: Web, http: urllib3.PoolManager) -> Opener:
-    """An opener whose access is fresh, so that a refusal causes no second request."""
+    """Return an opener whose access is fresh, so that a refusal causes no second request."""
     return Opener(web, http)
 
 
 class TestHosts:
     @pytest.mark.parametrize("url", ["https://evil.example/rec/x", "https://[bad/x", "x"])
-    def test_file_is_unavailable_when_its_url_is_not_allowed(
+    def test_file_unavailable_is_raised_when_the_url_of_a_download_is_not_allowed(
         self, opener: Opener, url: str
     ) -> None:
         with pytest.raises(FileUnavailable, match="nothing was fetched") as raised:
             opener.fetch(url)
         assert not isinstance(raised.value, FileRefused)
 
-    def test_no_request_is_made_when_the_host_is_not_allowed(
+    def test_no_request_is_made_when_the_host_of_a_download_is_not_allowed(
         self, opener: Opener, web: Web
     ) -> None:
         with pytest.raises(FileUnavailable, match="localhost"):
             opener.fetch(f"{web.other}/a")
         assert web.seen == []
 
-    def test_no_request_is_made_when_the_url_is_not_https(self, opener: Opener, web: Web) -> None:
+    def test_no_request_is_made_when_the_url_of_a_download_is_not_https(
+        self, opener: Opener, web: Web
+    ) -> None:
         with pytest.raises(FileUnavailable, match="nothing was fetched"):
             opener.fetch(f"http://127.0.0.1:{web.port}/a")
         assert web.seen == []
 
 
 class TestToken:
-    def test_token_is_sent_as_a_bearer_token(self, opener: Opener, web: Web) -> None:
+    def test_download_token_is_sent_as_a_bearer_token(self, opener: Opener, web: Web) -> None:
         web.pages = {"/a.mp4": page()}
         assert opener.fetch(f"{web.url}/a.mp4")[1] == DIGITS
         assert web.tokens() == [("/a.mp4", BEARER)]
         assert TOKEN not in str(web.seen[0].query)
 
-    def test_token_is_sent_to_allowed_hosts_after_redirects(self, opener: Opener, web: Web) -> None:
+    def test_download_token_is_sent_to_allowed_hosts_after_redirects(
+        self, opener: Opener, web: Web
+    ) -> None:
         web.pages = {"/a": redirect("/b"), "/b": redirect(f"{web.url}/c"), "/c": page()}
         opener.fetch()
         assert web.tokens() == [("/a", BEARER), ("/b", BEARER), ("/c", BEARER)]
 
-    def test_token_is_not_sent_when_a_redirect_leads_to_another_host(
+    def test_download_token_is_not_sent_when_a_redirect_leads_to_another_host(
         self, opener: Opener, web: Web
     ) -> None:
         web.pages = {"/a": redirect(f"{web.other}/b"), "/b": page()}
         opener.fetch()
         assert web.tokens() == [("/a", BEARER), ("/b", "")]
 
-    def test_token_is_sent_again_when_a_redirect_leads_back_to_an_allowed_host(
+    def test_download_token_is_sent_again_when_a_redirect_leads_back_to_an_allowed_host(
         self, opener: Opener, web: Web
     ) -> None:
         web.pages = {
@@ -78,7 +82,7 @@ class TestToken:
         opener.fetch()
         assert web.tokens() == [("/a", BEARER), ("/b", ""), ("/c", BEARER)]
 
-    def test_token_is_not_sent_to_another_host_when_the_file_is_opened_again(
+    def test_download_token_is_not_sent_to_another_host_when_the_file_is_opened_again(
         self, opener: Opener, web: Web
     ) -> None:
         web.pages = {"/a": redirect(f"{web.other}/b"), "/b": ranged()}
@@ -88,14 +92,14 @@ class TestToken:
         assert web.tokens() == [("/a", BEARER), ("/b", ""), ("/b", "")]
 
     @pytest.mark.parametrize("status", [401, 403])
-    def test_request_is_repeated_without_token_when_it_is_refused_after_a_redirect(
+    def test_download_is_requested_without_token_when_it_is_refused_after_a_redirect(
         self, opener: Opener, web: Web, status: int
     ) -> None:
         web.pages = {"/a": redirect("/b"), "/b": [Answer(status), page()]}
         assert opener.fetch()[1] == DIGITS
         assert web.tokens() == [("/a", BEARER), ("/b", BEARER), ("/b", "")]
 
-    def test_refused_is_raised_when_a_request_without_token_is_refused(
+    def test_file_refused_is_raised_when_a_request_without_token_is_refused(
         self, opener: Opener, web: Web
     ) -> None:
         web.pages = {"/a": redirect("/b"), "/b": Answer(403)}
@@ -103,7 +107,7 @@ class TestToken:
             opener.fetch()
         assert web.tokens() == [("/a", BEARER), ("/b", BEARER), ("/b", "")]
 
-    def test_file_is_opened_without_token_when_it_was_found_without_token(
+    def test_file_is_opened_again_without_token_when_only_that_has_succeeded(
         self, opener: Opener, web: Web
     ) -> None:
         web.pages = {"/a": redirect("/b"), "/b": [Answer(403), ranged()]}
@@ -112,13 +116,15 @@ class TestToken:
             file.open(first, 9).close()
         assert web.tokens() == [("/a", BEARER), ("/b", BEARER), ("/b", ""), ("/b", "")]
 
-    def test_refused_is_raised_when_there_was_no_redirect(self, opener: Opener, web: Web) -> None:
+    def test_file_refused_is_raised_when_a_request_is_refused_without_a_redirect(
+        self, opener: Opener, web: Web
+    ) -> None:
         web.pages = {"/a": [Answer(403), page()]}
         with pytest.raises(FileRefused):
             opener.fetch()
         assert web.tokens() == [("/a", BEARER)]
 
-    def test_refused_is_raised_when_another_host_refuses_a_request_without_token(
+    def test_file_refused_is_raised_when_another_host_refuses_a_request_without_token(
         self, opener: Opener, web: Web
     ) -> None:
         web.pages = {"/a": redirect(f"{web.other}/b"), "/b": [Answer(403), page()]}
@@ -129,7 +135,7 @@ class TestToken:
 
 class TestRedirects:
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-    def test_redirect_is_followed_whatever_its_status(
+    def test_redirect_of_a_download_is_followed_whatever_its_status(
         self, opener: Opener, web: Web, status: int
     ) -> None:
         web.pages = {"/a": redirect("/b.mp4", status), "/b.mp4": page()}
@@ -148,7 +154,7 @@ class TestRedirects:
             "https://127.0.0.1:x/a",
         ],
     )
-    def test_redirect_is_refused_when_it_does_not_lead_to_https(
+    def test_redirect_of_a_download_is_refused_when_it_does_not_lead_to_https(
         self, opener: Opener, web: Web, location: str
     ) -> None:
         web.pages = {"/a": redirect(location)}
@@ -157,7 +163,7 @@ class TestRedirects:
         assert len(web.seen) == 1
 
     @pytest.mark.parametrize("location", ["/a", ""])
-    def test_redirects_are_followed_at_most_five_times(
+    def test_redirects_of_a_download_are_followed_at_most_five_times(
         self, opener: Opener, web: Web, location: str
     ) -> None:
         web.pages = {"/a": redirect(location)}
@@ -199,7 +205,7 @@ class TestNames:
         }
         assert opener.fetch()[0].name == name
 
-    def test_name_stays_the_same_when_the_file_is_opened_again(
+    def test_file_name_stays_the_same_when_the_file_is_opened_again(
         self, opener: Opener, web: Web
     ) -> None:
         disposition = ("Content-Disposition", "attachment; filename=a.txt")
@@ -235,7 +241,7 @@ class TestRefusals:
         with pytest.raises(TransferFailed, match="where a file should be"):
             opener.fetch()
 
-    def test_json_is_the_file_when_the_file_is_json(self, opener: Opener, web: Web) -> None:
+    def test_json_is_accepted_only_when_the_file_is_json(self, opener: Opener, web: Web) -> None:
         web.pages = {"/a": page(b'{"a": 1}', kind="application/json")}
         assert read(opener.file(is_json=True).open(0, 7)) == b'{"a": 1}'
         web.pages = {"/a": page(b"<a/>", kind="text/xml")}
@@ -243,7 +249,7 @@ class TestRefusals:
             opener.file(is_json=True).open(0, 7)
 
     @pytest.mark.parametrize("status", [401, 403, 404, 410])
-    def test_refused_is_raised_when_a_fresh_token_may_help(
+    def test_file_refused_is_raised_when_zoom_answers_401_403_404_or_410(
         self, opener: Opener, web: Web, status: int
     ) -> None:
         web.pages = {"/a": Answer(status)}
@@ -278,7 +284,7 @@ class TestRefusals:
             opener.fetch(f"https://127.0.0.1:{port}/a?token=secret")
         assert "secret" not in str(raised.value)
 
-    def test_zoom_unreachable_is_raised_when_zoom_does_not_answer_in_time(
+    def test_zoom_unreachable_is_raised_when_zoom_does_not_answer_before_the_timeout(
         self, opener: Opener, web: Web
     ) -> None:
         opener.stall_seconds = 0.4

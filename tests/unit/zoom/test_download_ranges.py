@@ -1,4 +1,4 @@
-"""Unit tests of opening ranges of a file at Zoom, while URLs and tokens expire."""
+"""Unit tests of the ranges of a file at Zoom, while URLs and tokens expire."""
 
 from __future__ import annotations
 
@@ -55,7 +55,9 @@ def paths(web: Web) -> list[str]:
 
 
 class TestAnswers:
-    def test_body_has_the_range_and_the_version(self, opener: Opener, web: Web) -> None:
+    def test_body_of_a_download_has_the_requested_range_and_the_version(
+        self, opener: Opener, web: Web
+    ) -> None:
         web.pages = {"/a": ranged(DIGITS, ("ETag", '"e"'), ("Last-Modified", "Mon"))}
         body = opener.file().open(3, 6)
         assert (body.first, body.is_range) == (3, True)
@@ -64,7 +66,7 @@ class TestAnswers:
         assert web.seen[0].headers["Range"] == "bytes=3-6"
         assert web.seen[0].headers["Accept-Encoding"] == "identity"
 
-    def test_body_is_the_whole_file_when_the_host_has_no_ranges(
+    def test_body_of_a_download_is_the_whole_file_when_the_host_has_no_ranges(
         self, opener: Opener, web: Web
     ) -> None:
         web.pages = {"/a": page(DIGITS, ("ETag", '"e"'))}
@@ -73,7 +75,7 @@ class TestAnswers:
         assert body.version == Version(10, '"e"', "")
         assert read(body) == DIGITS
 
-    def test_size_is_none_when_the_answer_has_no_content_length(
+    def test_size_of_a_download_is_none_when_the_answer_has_no_content_length(
         self, copying: Copying, zoom: ZoomPeer
     ) -> None:
         zoom.configure(replace(ZOOM, ranges=False, content_length=False))
@@ -81,14 +83,14 @@ class TestAnswers:
         assert body.version.size is None
         assert read(body, 1000) == zoom.content("chat").read(0, 2000)
 
-    def test_empty_file_is_raised_when_the_file_has_no_bytes(
+    def test_empty_file_is_raised_when_the_downloaded_file_has_no_bytes(
         self, opener: Opener, web: Web
     ) -> None:
         web.pages = {"/a.txt": ranged(b"")}
         with pytest.raises(EmptyFile, match=r"a\.txt with no bytes"):
             opener.fetch(f"{web.url}/a.txt")
 
-    def test_empty_file_is_raised_when_the_file_has_no_bytes_and_the_host_no_ranges(
+    def test_empty_file_is_raised_when_a_host_without_ranges_sends_no_bytes(
         self, opener: Opener, web: Web
     ) -> None:
         web.pages = {"/a": page(b"")}
@@ -108,7 +110,7 @@ class TestAnswers:
     def test_html_body_of_a_416_is_ignored(
         self, opener: Opener, web: Web, content_range: str
     ) -> None:
-        """nginx sends HTML with the status."""
+        """Servers such as nginx send HTML with the status 416."""
         headers = (("Content-Type", "text/html"), ("Content-Range", content_range))
         web.pages = {"/a": [ranged(), Answer(416, headers, b"<html>416</html>")]}
         file = opener.file()
@@ -127,7 +129,7 @@ class TestAnswers:
         with pytest.raises(TransferFailed, match="another range"):
             opener.file().open(3, 9)
 
-    def test_body_is_shorter_when_the_answer_has_a_shorter_range(
+    def test_body_of_a_download_is_shorter_when_the_answer_has_a_shorter_range(
         self, opener: Opener, web: Web
     ) -> None:
         web.pages = {"/a": Answer(206, (("Content-Range", "bytes 3-4/10"),), DIGITS[3:5])}
@@ -135,7 +137,7 @@ class TestAnswers:
 
 
 class TestBytes:
-    def test_bytes_are_read_unchanged(self, opener: Opener, web: Web) -> None:
+    def test_bytes_of_a_download_are_read_unchanged(self, opener: Opener, web: Web) -> None:
         content = bytes(range(256)) * 4000
         web.pages = {"/a": page(content)}
         body = opener.file().open(0, 0)
@@ -162,17 +164,17 @@ class TestBytes:
         body.close()
 
     @pytest.mark.parametrize("whole", [True, False], ids=["whole", "range"])
-    def test_transfer_failed_is_raised_when_an_answer_is_compressed(
+    def test_transfer_failed_is_raised_when_the_answer_to_a_download_is_compressed(
         self, opener: Opener, web: Web, whole: bool
     ) -> None:
-        """200 KB may stand for 200 MB, and a range's size is that of the compressed file."""
+        """200 KB may expand to 200 MB. A range would count bytes of the compressed file."""
         answer = page if whole else ranged
         web.pages = {"/a": answer(gzip.compress(DIGITS * 1000), ("Content-Encoding", "gzip"))}
         with pytest.raises(TransferFailed, match="compressed"):
             opener.file().open(0, 9999)
 
     @pytest.mark.parametrize("size", ["9" * 5000, "9" * 16, "-1", "1_0", "٣"])
-    def test_transfer_failed_is_raised_when_a_range_has_a_size_that_is_none(
+    def test_transfer_failed_is_raised_when_the_size_in_content_range_is_invalid(
         self, opener: Opener, web: Web, size: str
     ) -> None:
         header = ("Content-Range", f"bytes 0-0/{size}".encode().decode("latin-1"))
@@ -182,19 +184,23 @@ class TestBytes:
 
 
 class TestAddress:
-    def test_redirect_is_followed_once_for_several_ranges(self, opener: Opener, web: Web) -> None:
+    def test_redirect_of_a_download_is_followed_once_for_several_ranges(
+        self, opener: Opener, web: Web
+    ) -> None:
         web.pages = {"/a": redirect("/b"), "/b": ranged()}
         file = opener.file()
         assert [read(file.open(first, first + 1)) for first in (0, 4, 8)] == [b"01", b"45", b"89"]
         assert paths(web) == ["/a", "/b", "/b", "/b"]
 
-    def test_redirect_is_followed_when_its_body_has_no_end(self, opener: Opener, web: Web) -> None:
+    def test_redirect_of_a_download_is_followed_when_its_body_has_no_end(
+        self, opener: Opener, web: Web
+    ) -> None:
         chunked = (("Location", "/b"), ("Transfer-Encoding", "chunked"))
         web.pages = {"/a": Answer(302, chunked, b"5\r\nendle\r\n"), "/b": ranged()}
         file = replace(opener, stall_seconds=600.0).file()
         assert read(file.open(0, 1)) == b"01"
 
-    def test_redirect_is_not_followed_again_when_the_host_is_busy(
+    def test_redirect_of_a_download_is_not_followed_again_when_the_host_is_busy(
         self, opener: Opener, web: Web
     ) -> None:
         web.pages = {"/a": redirect("/b"), "/b": [ranged(), Answer(503), ranged()]}
@@ -205,7 +211,7 @@ class TestAddress:
         assert read(file.open(3, 9)) == b"3456789"
         assert paths(web) == ["/a", "/b", "/b", "/b"]
 
-    def test_redirect_is_followed_again_when_the_host_answers_with_a_page(
+    def test_redirect_of_a_download_is_followed_again_when_the_host_answers_with_a_page(
         self, opener: Opener, web: Web
     ) -> None:
         web.pages = {"/a": [redirect("/b"), redirect("/c")], "/b": [ranged(), PAGE], "/c": ranged()}
@@ -224,10 +230,10 @@ class TestAddress:
             file.open(3, 9)
 
     @pytest.mark.parametrize("status", [401, 403, 404, 410])
-    def test_redirect_is_followed_once_for_all_threads_when_the_url_has_expired(
+    def test_redirect_of_a_download_is_followed_once_for_all_threads_when_the_url_has_expired(
         self, opener: Opener, web: Web, status: int
     ) -> None:
-        """All threads are refused before any of them follows the redirect."""
+        """All threads are refused before any thread follows the redirect again."""
         refused = threading.Barrier(THREADS)
 
         def expired(_: Request) -> Answer:
@@ -246,7 +252,7 @@ class TestAddress:
         assert paths(web).count("/1") == 1 + THREADS
         assert opener.refreshed == 0
 
-    def test_ranges_and_redirects_share_a_connection(
+    def test_ranges_and_redirects_of_a_file_share_a_connection(
         self, copying: Copying, zoom: ZoomPeer
     ) -> None:
         file = copying.file()
@@ -314,7 +320,7 @@ class TestFreshAccess:
     def test_open_raises_the_error_of_the_answer_or_file_gone_when_the_recording_is_deleted(
         self, opener: Opener, web: Web, answer: Answer, raises: type[Exception]
     ) -> None:
-        """After a page only this file is skipped, as without the request for a fresh token."""
+        """After a page, a copy skips only this file, even if no fresh token is available."""
 
         def gone() -> Access:
             raise FileGone("Zoom knows this recording no more.")
@@ -343,7 +349,7 @@ class TestFreshAccess:
         assert opener.fetch()[1] == DIGITS
         assert web.tokens() == [("/a", BEARER), ("/new", FRESH)]
 
-    def test_file_is_unavailable_when_its_fresh_url_is_not_allowed(
+    def test_file_unavailable_is_raised_when_the_fresh_url_of_a_file_is_not_allowed(
         self, opener: Opener, web: Web
     ) -> None:
         opener.expect(Access(FRESH_TOKEN, {"f-1": f"{web.other}/new"}, is_fresh=True))
@@ -385,7 +391,7 @@ class TestFreshAccess:
 
 
 def opened_at_once(files: list[ZoomFile]) -> list[bytes]:
-    """Open each file in its own thread, and return the bytes 3 to 6."""
+    """Open each file in its own thread, and return the bytes 3 to 6 of each file."""
     with ThreadPoolExecutor(len(files)) as threads:
         opened = [threads.submit(file.open, 3, 6) for file in files]
         return [read(future.result()) for future in opened]

@@ -1,4 +1,4 @@
-"""Unit tests of the download token: a recording's files share one fresh access."""
+"""Unit tests of the download token, of which all files of a recording share one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OLD = Access("old")
 
 @dataclass
 class Api:
-    """A fake of Zoom's API that returns a fresh access and counts its calls."""
+    """A fake of a call of Zoom's API that returns a fresh access and counts the calls."""
 
     calls: int = 0
     failures: list[Exception] = field(default_factory=list)
@@ -31,13 +31,13 @@ class Api:
         return Access(f"fresh {self.calls}", {"f-1": "https://zoom.us/new"}, is_fresh=True)
 
 
-def test_access_of_the_message_is_used_first() -> None:
+def test_access_from_the_message_is_used_first() -> None:
     api = Api()
     assert AccessInUse(OLD, api).now is OLD
     assert api.calls == 0
 
 
-def test_access_is_replaced_by_a_fresh_one_when_zoom_refuses_it() -> None:
+def test_access_is_replaced_by_a_fresh_access_when_zoom_refuses_it() -> None:
     access = AccessInUse(OLD, Api())
     fresh = access.instead_of(OLD)
     assert fresh == Access("fresh 1", {"f-1": "https://zoom.us/new"}, is_fresh=True)
@@ -53,7 +53,7 @@ def test_instead_of_returns_none_when_the_fresh_access_is_refused() -> None:
     assert api.calls == 1
 
 
-def test_instead_of_returns_the_same_fresh_access_when_the_old_one_is_refused_again() -> None:
+def test_instead_of_returns_the_same_fresh_access_when_the_old_access_is_refused_again() -> None:
     api = Api()
     access = AccessInUse(OLD, api)
     fresh = access.instead_of(OLD)
@@ -62,7 +62,7 @@ def test_instead_of_returns_the_same_fresh_access_when_the_old_one_is_refused_ag
 
 
 class SlowApi(Api):
-    """Fake that answers once there is a second call, or after 50 ms without one."""
+    """A fake that answers after a second call, or after 50 ms without a second call."""
 
     def __call__(self) -> Access:
         fresh = super().__call__()

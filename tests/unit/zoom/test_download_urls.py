@@ -60,7 +60,7 @@ URL_PARTS = (
 
 
 class TestAllowedHosts:
-    def test_download_hosts_are_those_of_zoom_when_the_setting_is_missing(self) -> None:
+    def test_download_hosts_are_the_hosts_of_zoom_when_the_setting_is_missing(self) -> None:
         settings = DownloaderSettings(
             stack_name="s",
             secrets_path="/s",
@@ -88,7 +88,7 @@ class TestAllowedHosts:
             "HTTPS://zoom.us/x",
         ],
     )
-    def test_url_is_allowed_when_it_is_https_on_a_zoom_host(self, url: str) -> None:
+    def test_download_url_is_allowed_when_it_is_https_on_a_zoom_host(self, url: str) -> None:
         assert ZOOM.allow(url)
 
     @pytest.mark.parametrize(
@@ -126,20 +126,20 @@ class TestAllowedHosts:
             "https://127.0.0.1/x",
         ],
     )
-    def test_url_is_rejected_unless_it_is_https_on_a_zoom_host(self, url: str) -> None:
+    def test_download_url_is_rejected_unless_it_is_https_on_a_zoom_host(self, url: str) -> None:
         assert not ZOOM.allow(url)
 
-    def test_name_without_a_star_allows_only_that_host(self) -> None:
+    def test_host_name_without_a_star_allows_only_that_host(self) -> None:
         hosts = DownloadHosts(("Zoom.us",))
         assert hosts.allow("https://zoom.us/x")
         assert not hosts.allow("https://us02web.zoom.us/x")
 
-    def test_name_with_a_star_allows_every_host_below_it_and_not_itself(self) -> None:
+    def test_host_name_with_a_star_allows_every_host_below_it_and_not_itself(self) -> None:
         hosts = DownloadHosts(("*.zoom.us",))
         assert hosts.allow("https://us02web.zoom.us/x")
         assert not hosts.allow("https://zoom.us/x")
 
-    def test_http_is_allowed_when_the_scheme_is_http(self) -> None:
+    def test_download_hosts_allow_http_when_their_scheme_is_http(self) -> None:
         hosts = DownloadHosts(("127.0.0.1",), scheme="http")
         assert hosts.allow("http://127.0.0.1:8080/x")
         assert not hosts.allow("https://127.0.0.1/x")
@@ -156,7 +156,7 @@ class TestAllowedHosts:
     def test_urllib3_connects_to_zoom_when_a_url_is_allowed(
         self, parts: list[str], scheme: str
     ) -> None:
-        """urllib3 makes the connection, so it must see the same host as our check."""
+        """The connection is made by urllib3, which must read the same host as our check."""
         url = scheme + "".join(parts)
         if not ZOOM.allow(url):
             return
@@ -183,18 +183,22 @@ class TestRedirects:
             ("", "https://zoom.us/rec/a"),
         ],
     )
-    def test_redirect_is_resolved_when_it_leads_to_https(self, location: str, url: str) -> None:
+    def test_location_of_a_redirect_is_resolved_when_it_leads_to_https(
+        self, location: str, url: str
+    ) -> None:
         assert ZOOM.redirected("https://zoom.us/rec/a", location) == url
 
     @pytest.mark.parametrize(
         "location", ["http://zoom.us/a", "ftp://zoom.us/a", "https://[bad/a", "javascript:x"]
     )
-    def test_redirect_is_refused_when_it_does_not_lead_to_https(self, location: str) -> None:
+    def test_location_of_a_redirect_is_refused_when_it_does_not_lead_to_https(
+        self, location: str
+    ) -> None:
         with pytest.raises(FileUnavailable, match="no https address"):
             ZOOM.redirected("https://zoom.us/rec/a", location)
 
     @given(location=st.text(max_size=60))
-    def test_redirect_leads_to_https_or_is_refused_whatever_the_location(
+    def test_location_of_a_redirect_leads_to_https_or_is_refused_whatever_its_text(
         self, location: str
     ) -> None:
         try:

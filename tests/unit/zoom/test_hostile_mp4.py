@@ -64,12 +64,12 @@ parent = re.search(r"VmHWM:\\s+([0-9]+) kB", Path("/proc/self/status").read_text
 child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
 print(json.dumps([result, reads, seconds, int(parent), child]))
 """
-"""A program that inspects a file in a fresh process, whose memory nothing else has used."""
+"""A program that inspects a file in a new process, whose memory only the inspection uses."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """The result of an inspection and what it took."""
+    """The result of an inspection, with its reads, duration and memory."""
 
     result: str
     reads: int
@@ -106,7 +106,7 @@ def numbers(*values: int) -> bytes:
 
 
 def rebuilt(content: bytes, tables: dict[bytes, bytes]) -> bytes:
-    """Return the boxes with other contents of their tables of samples."""
+    """Return MP4 boxes in which `tables` replace the contents of boxes, by kind."""
     made, offset = b"", 0
     while offset < len(content):
         length, kind = (
@@ -122,7 +122,10 @@ def rebuilt(content: bytes, tables: dict[bytes, bytes]) -> bytes:
 
 
 def lasting(movie: bytes, seconds: int, samples: int) -> bytes:
-    """Return a movie with an index of `samples` samples, all of them among its first frames."""
+    """Return a movie of `seconds` seconds with an index of `samples` samples.
+
+    All samples refer to the first frames of `movie`.
+    """
     chunks = samples // 10
     key_frames = range(1, samples, 50)
     ticks, milliseconds = 16384 * seconds // samples, 1000 * seconds
@@ -149,7 +152,7 @@ def nested(kind: bytes, depth: int) -> bytes:
 
 
 Write = Callable[[Path, bytes], object]
-"""Writes a hostile file to a path, from a valid movie without audio."""
+"""A function that writes a hostile file to a path, from a valid movie without audio."""
 
 MDAT = box(b"mdat", bytes(8))
 
@@ -159,7 +162,7 @@ def eight_byte_boxes(path: Path, movie: bytes) -> None:
 
 
 def spread_boxes(path: Path, movie: bytes) -> None:
-    """Boxes that no read finds together."""
+    """Write boxes so far apart that no read finds two of them."""
     with path.open("wb") as file:
         for _ in range(2_000):
             file.write(numbers(MEBI) + b"free")
@@ -168,7 +171,7 @@ def spread_boxes(path: Path, movie: bytes) -> None:
 
 
 def bomb() -> bytes:
-    """Return a compressed index of 1 MB that expands to 1 GiB."""
+    """Return a compressed index of about 1 MB that expands to 1 GiB."""
     deflate = zlib.compressobj(9)
     start = deflate.compress(bytes(MEBI)) + deflate.flush(zlib.Z_FULL_FLUSH)
     again = deflate.compress(bytes(MEBI)) + deflate.flush(zlib.Z_FULL_FLUSH)
@@ -181,7 +184,7 @@ def compressed_index(path: Path, _movie: bytes) -> None:
 
 
 def hidden_compressed_index(path: Path, _movie: bytes) -> None:
-    """The box stands where only libav looks."""
+    """Write a compressed index at a place where only libav looks."""
     path.write_bytes(MDAT + box(b"moov", box(b"trak", box(b"edts", bomb()))))
 
 
@@ -195,7 +198,7 @@ def table_of_no_bytes(path: Path, movie: bytes) -> None:
 
 
 def samples_of_one_byte(path: Path, movie: bytes) -> None:
-    """As many samples as the file has bytes."""
+    """Write an index with as many samples as the file has bytes."""
     count = 1_000_000_000
     tables = {
         b"stsz": numbers(0, 1, count),
@@ -217,7 +220,7 @@ def many_boxes_in_the_index(path: Path, _movie: bytes) -> None:
 
 
 def many_boxes_below_the_index(path: Path, _movie: bytes) -> None:
-    """Boxes where only libav looks."""
+    """Write many boxes at a place where only libav looks."""
     index = box(b"moov", box(b"trak", box(b"edts", box(b"free") * 8_000_000)))
     path.write_bytes(MDAT + index)
 
@@ -313,7 +316,7 @@ def test_inspection_ends_within_400_mb_and_60_seconds_when_the_file_is_hostile(
 def test_movie_is_read_within_400_mb_when_it_is_as_long_as_zoom_allows(
     hours: int, movie: bytes, tmp_path: Path
 ) -> None:
-    """Some 30 frames of video and 47 of audio a second."""
+    """The movie has 77 samples a second: 30 frames of video and 47 of audio."""
     path = tmp_path / "long.mp4"
     path.write_bytes(lasting(movie, hours * 3600, hours * 3600 * 77))
     found = measured(path)
@@ -323,14 +326,16 @@ def test_movie_is_read_within_400_mb_when_it_is_as_long_as_zoom_allows(
     assert found.child_bytes < MOST_BYTES
 
 
-def test_eight_byte_boxes_are_refused_after_one_read(movie: bytes, tmp_path: Path) -> None:
+def test_video_with_many_eight_byte_boxes_is_refused_after_one_read(
+    movie: bytes, tmp_path: Path
+) -> None:
     path = tmp_path / "hostile.mp4"
     eight_byte_boxes(path, movie)
     assert measured(path).reads == 1
 
 
 class TestChild:
-    """A child that doesn't answer as it should."""
+    """Child processes that don't answer as they should."""
 
     @pytest.fixture
     def inspected(self, movie: bytes, tmp_path: Path) -> Callable[..., mp4.Movie]:
@@ -379,14 +384,14 @@ class TestChild:
             "memory",
         ],
     )
-    def test_video_is_unusable_when_the_child_fails_after_it_began(
+    def test_unusable_video_is_raised_when_the_child_process_fails_after_its_first_read(
         self, inspected: Callable[..., mp4.Movie], end: str, reason: str
     ) -> None:
         began = "parent.sendall(b'{\"length\": 8}\\n')\nparent.recv(8)\n"
         with pytest.raises(UnusableVideo, match=reason):
             inspected(began + end, seconds=2)
 
-    def test_video_is_unusable_when_the_child_reads_no_answers(
+    def test_unusable_video_is_raised_when_the_child_process_reads_no_answers(
         self, inspected: Callable[..., mp4.Movie], movie: bytes
     ) -> None:
         large = movie + box(b"free", bytes(2 * MEBI))
@@ -394,7 +399,7 @@ class TestChild:
         with pytest.raises(UnusableVideo, match="takes longer"):
             inspected(program, seconds=2, content=large)
 
-    def test_file_is_not_blamed_when_the_child_does_not_start(
+    def test_runtime_error_is_raised_when_the_child_process_does_not_start(
         self, inspected: Callable[..., mp4.Movie]
     ) -> None:
         with pytest.raises(RuntimeError, match="No module named 'nothing'"):
@@ -409,7 +414,7 @@ class TestChild:
         ],
         ids=["memory", "time", "files"],
     )
-    def test_child_ends_when_it_exceeds_a_limit(self, program: str, code: int) -> None:
+    def test_child_process_ends_when_it_exceeds_a_limit(self, program: str, code: int) -> None:
         script = f"from ingester.transfer.mp4_child import limit\nlimit(256 << 20, 1)\n{program}"
         done = subprocess.run(
             [sys.executable, "-c", script],
@@ -423,7 +428,7 @@ class TestChild:
     @pytest.mark.parametrize(
         ("library_path", "names"), [("", "PYTHONPATH"), ("/lib", "LD_LIBRARY_PATH PYTHONPATH")]
     )
-    def test_child_gets_no_environment_but_its_search_paths(
+    def test_child_process_gets_only_its_search_paths_as_environment(
         self,
         inspected: Callable[..., mp4.Movie],
         monkeypatch: pytest.MonkeyPatch,
@@ -457,7 +462,7 @@ def test_inspector_inspects_one_video_at_a_time(movie: bytes) -> None:
 
 
 class TestRecording:
-    """A recording with an unusable video."""
+    """Recordings with an unusable video."""
 
     @pytest.fixture
     def recording(self, web: Web, copying: Copying, client: S3Client) -> Recording:

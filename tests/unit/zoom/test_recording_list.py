@@ -1,4 +1,4 @@
-"""Unit tests of the list of recordings: the account's, each user's, pages, and failures."""
+"""Unit tests of the lists of recordings of an account or of each user."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ DAY = timedelta(days=1)
 
 
 class Site:
-    """The Zoom stand-in, and lists of its recordings."""
+    """The Zoom stand-in, and the lists of its recordings."""
 
     def __init__(self, zoom: ZoomStandIn, session: TimedSession, clock: Clock) -> None:
         self.zoom = zoom
@@ -93,7 +93,9 @@ def uuids(recordings: RecordingList) -> list[str]:
     return sorted(entry.uuid for entry in recordings if isinstance(entry, ListedRecording))
 
 
-def test_account_list_is_used_when_the_app_has_its_scope(site: Site) -> None:
+def test_recording_list_reads_the_list_of_the_account_when_the_app_has_its_scope(
+    site: Site,
+) -> None:
     site.zoom.grant(*ACCOUNT)
     site.add("a==", host_id="one")
     site.add("b==", host_id="two")
@@ -102,7 +104,9 @@ def test_account_list_is_used_when_the_app_has_its_scope(site: Site) -> None:
     assert asked(site.zoom, "/users") == 0
 
 
-def test_list_of_each_user_is_used_when_zoom_refuses_the_account_list(site: Site) -> None:
+def test_recording_list_reads_the_list_of_each_user_when_zoom_refuses_the_account_list(
+    site: Site,
+) -> None:
     site.add("a==", host_id="one")
     site.add("b==", host_id="two")
     site.zoom.set_user("two", "inactive")
@@ -124,7 +128,7 @@ def test_recording_list_has_the_recordings_of_all_pages(
     assert uuids(site.list(page_size=2)) == names
 
 
-def test_next_page_is_requested_only_when_its_entries_are_needed(site: Site) -> None:
+def test_recording_list_requests_the_next_page_only_when_its_entries_are_needed(site: Site) -> None:
     site.zoom.grant(*ACCOUNT)
     for name in ("a==", "b==", "c=="):
         site.add(name)
@@ -135,7 +139,7 @@ def test_next_page_is_requested_only_when_its_entries_are_needed(site: Site) -> 
     assert asked(site.zoom, "/accounts/") == 2
 
 
-def test_recording_list_takes_several_requests_when_the_days_are_more_than_a_month(
+def test_recording_list_makes_several_requests_when_the_days_are_more_than_a_month(
     site: Site,
 ) -> None:
     site.zoom.grant(*ACCOUNT)
@@ -243,7 +247,7 @@ def test_zoom_unreachable_is_raised_when_the_page_token_has_expired(
 def test_recording_list_skips_a_user_when_zoom_answers_404(site: Site) -> None:
     site.add("a==", host_id="a")
     site.add("b==", host_id="b")
-    # Skips the account's list and the two lists of users.
+    # `skip` counts the request for the account's list and two requests for lists of users.
     site.zoom.fail(Fault("status", where="api", status=404, skip=3))
     assert uuids(site.list()) == ["b=="]
 
@@ -262,7 +266,9 @@ def test_recordings_of_other_users_are_listed_when_the_list_of_one_user_fails(si
     assert recordings.user == ""
 
 
-def test_next_list_begins_with_the_user_at_whom_the_time_ran_out(site: Site) -> None:
+def test_recording_list_begins_with_the_user_at_whom_the_last_list_ran_out_of_time(
+    site: Site,
+) -> None:
     for name in ("a", "b", "c"):
         site.add(f"{name}==", host_id=name)
     first = site.list()
@@ -322,7 +328,7 @@ def test_recording_list_describes_an_invalid_entry_and_lists_the_others(
     assert (good.id, good.topic, good.recording_files) == (958, None, None)
 
 
-def test_recording_list_ends_when_a_page_names_itself_as_the_next(
+def test_recording_list_ends_when_a_page_names_itself_as_the_next_page(
     gateway: Endpoint, site: Site
 ) -> None:
     def page(_request: Request) -> Answer:

@@ -27,7 +27,10 @@ SECRET = "zoom-secret"
 
 
 def by_hand(secret: str, timestamp: str, body: bytes) -> str:
-    """Return the signature as Zoom's documentation describes it."""
+    """Return the signature that Zoom's documentation describes.
+
+    https://developers.zoom.us/docs/api/webhooks/#verify-webhook-events
+    """
     text = b"v0:" + timestamp.encode() + b":" + body
     return "v0=" + hmac.new(secret.encode(), text, hashlib.sha256).hexdigest()
 
@@ -40,13 +43,15 @@ def test_verify_returns_the_secret_when_the_signature_is_right() -> None:
     assert verify([SECRET], headers(), BODY, NOW) == SECRET
 
 
-def test_signed_headers_are_those_of_the_zoom_documentation() -> None:
+def test_signed_headers_have_the_signature_of_the_zoom_documentation() -> None:
     assert sign(SECRET, NOW, BODY) == by_hand(SECRET, str(NOW), BODY)
     assert signed_headers(SECRET, NOW + 0.9, BODY) == headers()
 
 
 @pytest.mark.parametrize("secret", ["one", "two", "own"])
-def test_verify_returns_the_secret_of_the_signature_when_there_are_several(secret: str) -> None:
+def test_verify_returns_the_secret_of_the_signature_when_there_are_several_secrets(
+    secret: str,
+) -> None:
     assert verify(["one", "two", "own"], headers(secret), BODY, NOW) == secret
 
 
@@ -109,7 +114,7 @@ def test_verify_uses_the_raw_bytes_when_api_gateway_encodes_the_body_in_base64()
 
 
 @pytest.mark.parametrize("body", ["é", "a"])
-def test_request_is_bad_when_its_body_is_not_base64_as_declared(body: str) -> None:
+def test_request_is_a_bad_request_when_its_body_is_not_base64_as_declared(body: str) -> None:
     with pytest.raises(BadRequest):
         request_of({"body": body, "isBase64Encoded": True})
 

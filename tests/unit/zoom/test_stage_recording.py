@@ -1,4 +1,4 @@
-"""Unit tests of staging a recording: all files, missing files, and checks."""
+"""Unit tests of the staging of a recording: all files, missing files, and checks."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ GONE = page(b"<html>This recording does not exist.</html>", kind="text/html")
 def file_of(
     number: int, kind: str = "MP4", view: str = "active_speaker", **more: Any
 ) -> dict[str, Any]:
-    """Return a file of a message without its URL."""
+    """Return the fields of a file in a message, without the file's URL."""
     segment = more.pop("segment", 0)
     return {
         "recording_id": f"f-{number}",
@@ -56,7 +56,7 @@ def file_of(
 
 
 def message(web: Web, *files: dict[str, Any]) -> DownloadMessage:
-    """Return the message of a recording whose files have the paths /1, /2 and so on."""
+    """Return the message of a recording whose files have the paths /1, /2 and so on in `web`."""
     return DownloadMessage(
         uuid="aj//Xp112QmuoKj485487==",
         zoom_series_id=MEETING,
@@ -110,7 +110,7 @@ def recording(web: Web, copying: Copying, client: S3Client) -> Recording:
 
 @pytest.fixture(scope="module")
 def movie(tmp_path_factory: pytest.TempPathFactory) -> Movie:
-    """Return a function that returns an MP4 of a given number of seconds."""
+    """Return a function that returns the bytes of an MP4 of a given length in seconds."""
     folder = tmp_path_factory.mktemp("media")
 
     def of(seconds: int) -> bytes:
@@ -123,7 +123,7 @@ def movie(tmp_path_factory: pytest.TempPathFactory) -> Movie:
 
 
 class TestComplete:
-    def test_files_are_staged_in_the_order_of_the_message(
+    def test_staged_files_are_in_the_order_of_the_message(
         self, recording: Recording, movie: Movie
     ) -> None:
         recording.web.pages = {
@@ -164,7 +164,7 @@ class TestComplete:
         contents = (movie(12), movie(7), CHAT, movie(5))
         assert [stored[item.file.filename] for item in staged] == list(contents)
 
-    def test_object_has_the_metadata_of_its_file(
+    def test_staged_object_has_the_metadata_of_its_file(
         self, recording: Recording, movie: Movie, s3: S3Peer
     ) -> None:
         recording.web.pages = {"/1": ranged(movie(5))}
@@ -177,7 +177,9 @@ class TestComplete:
             "file_type": "mp4",
         }
 
-    def test_second_file_of_a_view_gets_a_number(self, recording: Recording, movie: Movie) -> None:
+    def test_second_file_of_a_view_gets_a_number_in_its_name(
+        self, recording: Recording, movie: Movie
+    ) -> None:
         recording.web.pages = {"/1": ranged(movie(5)), "/2": ranged(movie(7))}
         staged = recording.run(file_of(1), file_of(2))
         assert [item.view for item in staged] == ["active_speaker", "active_speaker_2"]
@@ -193,7 +195,7 @@ class TestComplete:
             ("/files/image.svg", "HTML", "000-active_speaker-f-1.mp4"),
         ],
     )
-    def test_extension_comes_from_the_url_or_from_the_message(
+    def test_extension_of_a_staged_file_comes_from_the_url_or_the_message_or_is_mp4(
         self, recording: Recording, movie: Movie, location: str, file_extension: Any, key: str
     ) -> None:
         recording.web.pages = {"/1": redirect(location), location: ranged(movie(5))}
@@ -218,7 +220,7 @@ class TestMissing:
         [(GONE, ("chat_file of segment 0",)), (page(b""), ())],
         ids=["a page", "no bytes"],
     )
-    def test_chat_is_skipped_when_it_is_a_page_or_empty(
+    def test_chat_is_skipped_when_zoom_answers_with_a_page_or_no_bytes(
         self,
         recording: Recording,
         movie: Movie,
@@ -234,7 +236,7 @@ class TestMissing:
         assert "Skipped chat_file of segment 0: Zoom" in caplog.text
         assert recording.staged.missing == missing
 
-    def test_reason_names_view_and_segment_when_a_video_is_not_whole(
+    def test_error_names_view_and_segment_when_a_video_is_not_whole(
         self, recording: Recording, movie: Movie
     ) -> None:
         recording.web.pages = {"/1": ranged(movie(5)[:-1000])}
@@ -242,7 +244,7 @@ class TestMissing:
         with pytest.raises(TransferFailed, match=said):
             recording.run(file_of(1))
 
-    def test_view_is_missing_when_zoom_answers_with_a_page(
+    def test_view_is_reported_missing_when_zoom_answers_with_a_page(
         self, recording: Recording, movie: Movie
     ) -> None:
         recording.fresh = [Access(FRESH_TOKEN, is_fresh=True)]
@@ -264,14 +266,14 @@ class TestMissing:
         with pytest.raises(EmptyFile):
             recording.run(file_of(1), file_of(2, view="gallery_view"))
 
-    def test_transfer_failed_is_raised_when_a_view_is_empty_and_should_not_be(
+    def test_transfer_failed_is_raised_when_a_view_is_empty_and_bytes_are_expected(
         self, recording: Recording
     ) -> None:
         recording.web.pages = {"/1": ranged(b"")}
         with pytest.raises(TransferFailed, match="Told were 500"):
             recording.run(file_of(1, file_size=500))
 
-    def test_refused_is_raised_when_zoom_refuses_a_file(
+    def test_file_refused_is_raised_when_zoom_refuses_a_file_with_a_fresh_token_too(
         self, recording: Recording, movie: Movie
     ) -> None:
         recording.fresh = [Access(FRESH_TOKEN, is_fresh=True)]
@@ -288,7 +290,7 @@ class TestChecks:
         with pytest.raises(TransferFailed, match="active_speaker of segment 0"):
             recording.run(file_of(1))
 
-    def test_view_is_copied_again_by_the_next_run_when_it_was_no_complete_mp4(
+    def test_next_run_copies_a_view_again_when_the_copy_was_no_complete_mp4(
         self, recording: Recording, movie: Movie
     ) -> None:
         whole = movie(5)
@@ -300,7 +302,7 @@ class TestChecks:
         [staged] = recording.run(file_of(1))
         assert recording.copying.stored()[staged.file.filename] == whole
 
-    def test_transfer_failed_is_raised_when_the_size_is_not_the_expected_one(
+    def test_transfer_failed_is_raised_when_a_view_has_another_size_than_expected(
         self, recording: Recording, movie: Movie
     ) -> None:
         recording.web.pages = {"/1": ranged(movie(5))}
@@ -323,7 +325,9 @@ class TestChecks:
         assert recording.keys == ["000-active_speaker-f-1.mp4"]
 
 
-def test_expired_token_is_replaced_once_for_all_files(recording: Recording, movie: Movie) -> None:
+def test_expired_download_token_is_replaced_once_for_all_files_of_a_recording(
+    recording: Recording, movie: Movie
+) -> None:
     def file(request: Request) -> Answer:
         if request.headers["Authorization"] == FRESH:
             return ranged(movie(5))(request)

@@ -1,4 +1,4 @@
-"""The pause of all downloads after Zoom has asked for fewer requests."""
+"""The pause of all downloads after Zoom has answered 429."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ def later(seconds: float) -> datetime:
     return NOW + timedelta(seconds=seconds)
 
 
-def test_first_pause_is_a_minute() -> None:
+def test_first_pause_of_downloads_lasts_a_minute() -> None:
     assert pause_after(None, NOW, None) == Pause(until=END, seconds=60)
 
 
-def test_pause_is_as_long_as_zoom_asks() -> None:
+def test_pause_of_downloads_is_as_long_as_retry_after_says() -> None:
     assert pause_after(None, NOW, 99.5).seconds == 100
 
 
-def test_downloads_that_are_refused_together_share_one_pause() -> None:
+def test_downloads_that_zoom_refuses_together_share_one_pause() -> None:
     first = pause_after(None, NOW, None)
     assert pause_after(first, later(59), 500.0) == first
 
 
-def test_pause_doubles_when_zoom_refuses_after_a_pause_too() -> None:
+def test_pause_of_downloads_doubles_when_zoom_refuses_after_a_pause_too() -> None:
     pause, now, seconds = None, NOW, []
     for _ in range(6):
         pause = pause_after(pause, now, None)
@@ -41,18 +41,18 @@ def test_pause_doubles_when_zoom_refuses_after_a_pause_too() -> None:
     assert seconds == [60, 120, 240, 480, LONGEST_SECONDS, LONGEST_SECONDS]
 
 
-def test_pause_is_short_again_after_half_an_hour_without_a_refusal() -> None:
+def test_pause_of_downloads_is_a_minute_again_after_half_an_hour_without_a_refusal() -> None:
     pause = Pause(until=END, seconds=480)
     assert pause_after(pause, later(60 + 1799), None).seconds == LONGEST_SECONDS
     assert pause_after(pause, later(60 + 1800), None).seconds == 60
 
 
-def test_nobody_waits_without_a_pause_or_after_it() -> None:
+def test_downloads_wait_only_during_a_pause() -> None:
     assert seconds_to_wait(None, NOW, "uuid") == 0
     assert seconds_to_wait(Pause(until=END, seconds=60), later(60), "uuid") == 0
 
 
-def test_recordings_come_back_one_after_the_other() -> None:
+def test_downloads_of_recordings_begin_at_different_times_after_a_pause() -> None:
     waits = [
         seconds_to_wait(Pause(until=END, seconds=60), NOW, f"{number}==") for number in range(500)
     ]
@@ -60,7 +60,7 @@ def test_recordings_come_back_one_after_the_other() -> None:
     assert len(set(waits)) == 31
 
 
-def test_longest_wait_is_one_that_sqs_accepts() -> None:
+def test_longest_wait_for_a_pause_is_the_longest_delay_that_sqs_accepts() -> None:
     pause = pause_after(Pause(until=END, seconds=LONGEST_SECONDS), later(61), 9999.0)
     waits = [seconds_to_wait(pause, later(61), f"{number}==") for number in range(2000)]
     assert max(waits) == MAX_DELAY_SECONDS
@@ -71,7 +71,7 @@ def pause(aws: Cloud, clock: Clock) -> ZoomPause:
     return ZoomPause(aws.recordings, clock)
 
 
-def test_a_pause_holds_for_every_recording(pause: ZoomPause, clock: Clock) -> None:
+def test_pause_of_downloads_holds_for_every_recording(pause: ZoomPause, clock: Clock) -> None:
     assert pause.seconds("one==") == 0
     assert 60 <= pause.begin("one==", None) <= 90
     assert 60 <= pause.seconds("two==") <= 90
@@ -80,7 +80,7 @@ def test_a_pause_holds_for_every_recording(pause: ZoomPause, clock: Clock) -> No
     assert 120 <= pause.begin("two==", None) <= 180
 
 
-def test_an_item_that_somebody_edited_counts_as_no_pause(pause: ZoomPause, aws: Cloud) -> None:
+def test_malformed_item_of_the_pause_counts_as_no_pause(pause: ZoomPause, aws: Cloud) -> None:
     aws.recordings.put_item(Item={"uuid": KEY, "until": "tomorrow", "seconds": 60})
     assert pause.seconds("one==") == 0
     assert 60 <= pause.begin("one==", None) <= 90

@@ -78,7 +78,7 @@ def bulk(event: str, **about: Any) -> Json:
         ("recording.batch_recovered", RecoveryEvent),
     ],
 )
-def test_removal_or_recovery_has_each_recording_once(
+def test_event_of_removal_or_recovery_names_each_recording_once(
     event: str, kind: type, about: Json, uuids: tuple[str, ...]
 ) -> None:
     webhook_event = parsed(bulk(event, **about))
@@ -86,7 +86,7 @@ def test_removal_or_recovery_has_each_recording_once(
     assert getattr(webhook_event, "uuids", ()) == uuids
 
 
-def test_removal_is_a_bad_request_when_it_names_no_recording() -> None:
+def test_event_of_removal_is_a_bad_request_when_it_names_no_recording() -> None:
     empty: list[Json] = [{}, {"meeting_uuids": []}, {"meetings": [{}]}, {"uuid": ""}]
     for content in empty:
         with pytest.raises(BadRequest, match="uuid"):
@@ -94,12 +94,14 @@ def test_removal_is_a_bad_request_when_it_names_no_recording() -> None:
 
 
 @pytest.mark.parametrize("event", ["recording.started", "recording.completed", "on.demand.ingest"])
-def test_event_about_one_recording_is_a_bad_request_when_it_names_several(event: str) -> None:
+def test_event_about_one_recording_is_a_bad_request_when_it_names_several_recordings(
+    event: str,
+) -> None:
     with pytest.raises(BadRequest, match="uuid"):
         parsed(bulk(event, meeting_uuids=["a=="]) | {"download_token": "t"})
 
 
-def test_ingest_is_not_partial_when_no_field_is_missing() -> None:
+def test_ingest_of_a_webhook_event_is_not_partial_when_no_field_is_missing() -> None:
     webhook_event = ingest(completed(mp4(), chat()))
     assert (webhook_event.is_partial, webhook_event.has_video) == (False, True)
     assert webhook_event.names == {
@@ -133,7 +135,7 @@ def test_has_video_of_a_partial_ingest_is_none_when_only_unreadable_files_could_
     assert webhook_event.has_video is has_video
 
 
-def test_partial_ingest_names_every_file_that_has_an_id_even_if_other_fields_are_missing() -> None:
+def test_partial_ingest_names_every_file_with_an_id_that_may_be_a_video_or_chat() -> None:
     files = [
         mp4(),
         mp4("no-start", recording_start=None),
@@ -170,12 +172,12 @@ def test_partial_ingest_keeps_the_fields_that_can_be_read() -> None:
 
 
 @pytest.mark.parametrize("duration", [True, False, "60", None, -1, 1_000_001, [], {}])
-def test_duration_is_0_when_it_is_no_number_of_minutes(duration: Any) -> None:
+def test_duration_of_a_recording_is_0_when_the_field_is_no_number_of_minutes(duration: Any) -> None:
     content = completed(duration=duration, host_id=None)
     assert ingest(content).duration == 0
 
 
-def test_options_are_ignored_when_an_event_of_zoom_has_them() -> None:
+def test_options_are_ignored_when_a_webhook_event_of_zoom_has_them() -> None:
     content = completed(host_id=None)
     content["payload"] |= {"force": True, "override_series_id": "S", "zip_id": "x"}
     webhook_event = ingest(content)
@@ -184,14 +186,14 @@ def test_options_are_ignored_when_an_event_of_zoom_has_them() -> None:
     assert (message.force, message.override_series_id) == (UNSET, UNSET)
 
 
-def test_our_own_event_is_a_bad_ingest_when_it_lacks_a_field() -> None:
+def test_event_of_the_pipeline_is_a_bad_ingest_when_it_lacks_a_field() -> None:
     bad = parsed(on_demand(without(mp4(), "id")))
     assert isinstance(bad, BadIngest)
     assert (bad.uuid, bad.zip_id, bad.subject.meeting_id) == (UUID, "on-demand-1", MEETING)
     assert str(bad).startswith("Bad webhook data: ")
 
 
-def test_our_own_event_has_its_options() -> None:
+def test_event_of_the_pipeline_has_its_options() -> None:
     options = ingest(on_demand(on_demand_series_id="S-1", oc_workflow="wf")).asked
     assert (options.oc_series_id, options.oc_workflow) == ("S-1", "wf")
     overridden = ingest(on_demand(on_demand_series_id="S-1", override_series_id="S-2")).asked
@@ -199,14 +201,14 @@ def test_our_own_event_has_its_options() -> None:
 
 
 @pytest.mark.parametrize("name", ["id", "topic", "start_time"])
-def test_status_event_is_unhandled_when_it_lacks_a_field(name: str) -> None:
+def test_recording_event_is_unhandled_when_it_lacks_a_field(name: str) -> None:
     content = status_event()
     assert isinstance(parsed(content), StatusEvent)
     content["payload"]["object"] = without(content["payload"]["object"], name)
     assert isinstance(parsed(content), Unhandled)
 
 
-def test_files_of_returns_mp4_and_chat_files_and_raises_when_one_lacks_a_field() -> None:
+def test_files_of_returns_mp4_and_chat_files_and_raises_when_a_file_lacks_a_field() -> None:
     others: list[Json] = [{"file_type": "M4A"}, {"file_type": "TIMELINE"}, {}]
     files = files_of([mp4(), *others, chat(file_type="Chat")])
     assert [file.recording_id for file in files] == ["file-1", "chat-1"]
