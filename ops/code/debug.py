@@ -88,13 +88,13 @@ def set_debug_all(value: str) -> None:
 
 @command()
 def on(_context: Context) -> None:
-    """Log debug records, in what runs too."""
+    """Log debug records, at once."""
     set_debug_all("1")
 
 
 @command()
 def off(_context: Context) -> None:
-    """Stop logging debug records, in what runs too."""
+    """Stop logging debug records, at once."""
     set_debug_all("")
 
 

@@ -184,7 +184,7 @@ def _minutes() -> int:
 
 @command(help={"json": "for other programs"})
 def status(_context: Context, json: bool = False) -> None:
-    """Show which secrets are set, not what they are."""
+    """Show which secrets are set, without their values."""
     target = existing_target()
     found = read_statuses(target.client("ssm"), target.names, given_settings(os.environ, ENV_FILE))
     if json:

@@ -307,7 +307,7 @@ def synth(_context: Context) -> None:
 
 @command()
 def diff(_context: Context) -> None:
-    """Show what an update would change."""
+    """Show what `stack.update` would change."""
     opencast.ensure_location(os.environ, ENV_FILE)
     settings = load_settings()
     # This check fails with a clear error, while the CDK's errors don't mention missing credentials.

@@ -97,14 +97,15 @@ class Stack:
         return self.driver.add_lecture(**{**defaults, **options})
 
     def send_late_files(self, recording: ZoomRecording, **lecture: Any) -> list[OpencastFile]:
-        """Make Zoom finish the other files of a recording that is in Opencast, and say so twice.
+        """Let Zoom finish the other files of a recording in Opencast, and announce them twice.
 
         Args:
             recording: The recording.
-            lecture: The options with which it was added, and those of its other files.
+            lecture: The options of `Driver.add_lecture` that made the recording, and those of the
+                other files.
 
         Returns:
-            The tracks that its event has got.
+            The tracks that the event got after the ingest.
         """
         (ingest,) = self.driver.ingests_of(recording)
         assert not self.driver.added_to(ingest.mediapackage_id)

@@ -33,9 +33,7 @@ from tests.local_stack import PACKAGES
 from tests.slack_messages import texts
 
 VERBOSE = (WEBHOOK, ON_DEMAND, DOWNLOADER, UPLOADER, SLACK, SCHEDULE_UPDATE)
-TABLES = (
-    *("pipeline-status", "recordings", "recording-events", "schedule", "notification-faults"),
-)
+TABLES = ("pipeline-status", "recordings", "recording-events", "schedule", "notification-faults")
 QUEUES = ("download", "download-dlq", "upload.fifo", "upload-dlq.fifo")
 
 KEPT_FILES = {STATE, ENVIRONMENT, GOOGLE_KEY}

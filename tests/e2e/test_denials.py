@@ -143,9 +143,6 @@ SIDE_EFFECT = "an allowed request would send a mail, or take or give a function'
 OTHER_ARN = "the local cloud looks for a grant on the log group, where AWS looks at the stream"
 
 ONLY_DENIALS = {
-    "s3:PutObjectTagging": lambda c, arn: c("s3").put_object_tagging(
-        Bucket=bucket(arn), Key="none", Tagging={"TagSet": []}
-    ),
     "sns:Publish": SIDE_EFFECT,
     "sqs:ReceiveMessage": SIDE_EFFECT,
     "sqs:SendMessage": SIDE_EFFECT,

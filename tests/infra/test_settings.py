@@ -113,8 +113,6 @@ def test_settings_that_are_not_given_have_their_defaults() -> None:
         ("RECONCILE_DAYS", "31", "a whole number from 0 to 30"),
         ("RECONCILE_DAYS", "-1", "a whole number from 0 to 30"),
         ("WEBHOOK_DELAY_SECONDS", "901", "from 0 to 900"),
-        ("RECONCILE_DAYS", "31", "from 0 to 30"),
-        ("RECONCILE_DAYS", "-1", "from 0 to 30"),
         ("BUFFER_MINUTES", "0", "from 1 to 720"),
         ("MINIMUM_DURATION", "nan", "a number"),
         ("MINIMUM_DURATION", "-1", "a number"),

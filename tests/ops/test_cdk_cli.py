@@ -60,8 +60,14 @@ def test_an_interrupt_at_the_deployment_question_leaves_the_stack_unchanged(tmp_
 def test_an_update_shows_its_changes_before_the_question(tmp_path: Path) -> None:
     shown = tmp_path / "shown"
     made = cli(tmp_path, f"echo $1 $2 > {shown}")
-    confirm_deployment(made, PLACE, lambda _: shown.read_text()[:0] + "y", there=True)
-    assert shown.read_text() == "diff zip-test\n"
+    at_question = []
+
+    def answer(_question: str) -> str:
+        at_question.append(shown.read_text())
+        return "y"
+
+    confirm_deployment(made, PLACE, answer, there=True)
+    assert at_question == ["diff zip-test\n"]
 
 
 def test_a_failed_deployment_shows_the_last_lines_of_the_cdk_cli_and_its_log(
