@@ -45,8 +45,8 @@ class Load:
 class Case:
     """The behaviour of both stand-ins.
 
-    The Zoom stand-in breaks off all bodies under way `cuts` times, at equal distances in the bytes
-    that it sends: by a reset (`how` is "rst") or by an early end ("fin").
+    The Zoom stand-in breaks off all open bodies `cuts` times, each time after the same number of
+    bytes: by a TCP reset if `how` is "rst", by an early end if `how` is "fin".
     """
 
     name: str

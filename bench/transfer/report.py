@@ -1,4 +1,4 @@
-"""The report of a program on its own transfer: one line on standard output.
+"""The report of a program on its own transfer, printed as one line on standard output.
 
     with Report() as report:
         ... the transfer ...
@@ -29,7 +29,7 @@ class Reported(msgspec.Struct, frozen=True):
         transfer_s: Duration in seconds.
         cpu_s: CPU seconds, child processes included.
         rss_before_mb: Memory of the process before the transfer, in MB.
-        attempts: Number of attempts, if the program counts them.
+        attempts: Number of retries, if the program counts them.
         error: Why the transfer failed; None if it didn't.
     """
 
@@ -41,7 +41,10 @@ class Reported(msgspec.Struct, frozen=True):
 
 
 class Report:
-    """Measurement of a `with` block. Prints the report at its end. `attempts` counts retries."""
+    """A measurement of a `with` block, which prints the report at the end.
+
+    Set `attempts` to the number of retries.
+    """
 
     def __init__(self) -> None:
         self.attempts: int | None = None
@@ -74,7 +77,7 @@ class Report:
 
 
 def read_report(output: bytes) -> Reported | None:
-    """Return the last report in a program's output; None if there is no readable one."""
+    """Return the last report in a program's output; None if it is missing or malformed."""
     lines = [line for line in output.splitlines() if line.startswith(MARK)]
     if not lines:
         return None

@@ -1,4 +1,4 @@
-"""Tests of measurements: real runs between both stand-ins, and the check of what they copied."""
+"""Tests of measurements: real runs between both stand-ins, and the check of the copies."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class TestRuns:
         assert run.problem.startswith("missing: ['bench/f20.mp4']")
 
     @pytest.mark.skipif(not shutil.which("curl"), reason="curl isn't installed")
-    def test_curl_copies_the_files_and_measures_the_yardstick(self, peers: StandIns) -> None:
+    def test_yardstick_measures_get_and_put_when_curl_is_installed(self, peers: StandIns) -> None:
         run = measure(peers, CURL, setting(), 1)
         assert run.ok, run.problem
         get, put = yardstick.measure(peers, is_tls=True, at_once=2, repetition=0, load=LOAD)
@@ -123,13 +123,13 @@ class TestRuns:
         assert get.cpu_s > 0
         assert put.peer_cpu_s > 0
 
-    def test_copy_is_started_again_when_it_was_killed(self, peers: StandIns) -> None:
+    def test_benchmark_restarts_a_copy_when_it_was_killed(self, peers: StandIns) -> None:
         interrupted = Interrupted(peers, ONE_STREAM, FAST)
         line = interrupted.copy_with_kills(LOAD, 7, iter([0.01]))
         assert (line.problem, line.moments, line.seed) == ("", [0.01], 7)
         assert line.fetched == LOAD.size
 
-    def test_copy_continues_in_the_next_invocation_when_its_time_runs_out(
+    def test_benchmark_starts_another_invocation_when_the_program_ran_out_of_time(
         self, peers: StandIns
     ) -> None:
         program = Program("two", (sys.executable, "-c", TWO_INVOCATIONS))

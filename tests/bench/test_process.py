@@ -60,7 +60,7 @@ class TestReport:
         ],
         ids=repr,
     )
-    def test_report_names_the_error_and_raises_it(
+    def test_report_names_the_error_and_the_block_raises_it(
         self, capsysbinary: pytest.CaptureFixture[bytes], error: BaseException, text: str | None
     ) -> None:
         def fail() -> None:
@@ -85,7 +85,7 @@ class TestReport:
 
 
 class TestRun:
-    def test_end_of_a_program_is_measured(self, tmp_path: Path) -> None:
+    def test_run_returns_exit_code_time_and_memory_of_the_program(self, tmp_path: Path) -> None:
         code = """
 import os, sys
 from bench.transfer.report import Report
@@ -112,7 +112,7 @@ sys.exit(3)
         ended = run("import os; print(os.environ['AWS_SECRET_ACCESS_KEY'])", tmp_path)
         assert ended.last_line == "benchsecret"
 
-    def test_kill_includes_child_processes(self, tmp_path: Path) -> None:
+    def test_child_processes_are_killed_with_the_program(self, tmp_path: Path) -> None:
         code = """
 import subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
@@ -130,7 +130,7 @@ time.sleep(60)
 
 
 class TestCatalog:
-    def test_programs_are_read_from_a_file(self, tmp_path: Path) -> None:
+    def test_programs_of_the_benchmark_are_read_from_a_file(self, tmp_path: Path) -> None:
         path = tmp_path / "more.json"
         path.write_text('{"other": {"cmd": ["{PY}", "{HERE}/a.py"], "env": {"A": "{HERE}"}}}')
         engine, other = programs("engine, other", path)
@@ -138,7 +138,7 @@ class TestCatalog:
         assert other.command == (sys.executable, f"{tmp_path}/a.py")
         assert other.environment == {"A": str(tmp_path)}
 
-    def test_program_is_refused_when_it_is_unknown(self) -> None:
+    def test_name_of_a_program_is_refused_when_it_is_unknown(self) -> None:
         message = "no program other, only curl, engine, s3transfer"
         with pytest.raises(UnknownProgram, match=message):
             programs("other")

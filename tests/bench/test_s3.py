@@ -39,7 +39,7 @@ TRAILER = {
 
 
 class Unseekable(io.BytesIO):
-    """A stream like a download: boto3 can't read the body before it sends the request."""
+    """A stream like a download, which boto3 can't read before it sends the request."""
 
     def seekable(self) -> bool:
         return False
@@ -65,7 +65,7 @@ def stored_numbers(s3: S3Peer) -> list[int]:
 
 @pytest.fixture
 def upload(client: S3Client) -> Upload:
-    """An upload with two parts."""
+    """Return an upload with two stored parts."""
     made = Upload(client)
     made.send(1, BIG)
     made.send(2, SMALL)
@@ -78,7 +78,7 @@ class TestUploads:
     def test_boto3_uploads_a_stream(
         self, s3: S3Peer, client_of: MakeClient, is_tls: bool, mode: Any
     ) -> None:
-        """boto3 sends the checksum in a trailer over TLS, and in a header without TLS."""
+        # boto3 sends the checksum in a trailer over TLS, and in a header without TLS.
         s3.configure(replace(S3, mode=mode))
         client = client_of(s3.tls_url if is_tls else s3.url)
         client.upload_fileobj(
@@ -104,7 +104,7 @@ class TestUploads:
         assert (stats.body_bytes, stats.open_uploads, stats.rejected) == (SIZE, 0, {})
         assert stats.operations["UploadPart"] == 2
 
-    def test_object_is_returned_with_its_ranges(self, s3: S3Peer, client: S3Client) -> None:
+    def test_object_is_returned_whole_and_in_ranges(self, s3: S3Peer, client: S3Client) -> None:
         put = client.put_object(Bucket=BUCKET, Key="ä b/c+d.txt", Body=b"text")
         assert put["ETag"] == '"1cb251ec0d568de6a929b520c4aed8d1"'
         names: Any = {"Bucket": BUCKET, "Key": "ä b/c+d.txt"}
@@ -166,7 +166,9 @@ class TestCompletion:
         with pytest.raises(ClientError, match="NoSuchUpload"):
             upload.send(3, SMALL)
 
-    def test_part_replaces_an_earlier_one(self, s3: S3Peer, upload: Upload) -> None:
+    def test_part_replaces_the_stored_part_of_the_same_number(
+        self, s3: S3Peer, upload: Upload
+    ) -> None:
         upload.parts.pop()
         upload.send(2, b"other")
         upload.complete()
@@ -216,9 +218,7 @@ class TestCompletion:
             upload.complete(MpuObjectSize=len(BIG))
 
     @pytest.mark.parametrize("body", [b"", b"<", b"<a/>", b"<CompleteMultipartUpload/>"])
-    def test_list_of_parts_is_refused_when_it_is_no_xml_of_s3(
-        self, wire: Wire, body: bytes
-    ) -> None:
+    def test_list_of_parts_is_refused_when_its_xml_is_wrong(self, wire: Wire, body: bytes) -> None:
         target = wire.begin().replace("partNumber=1&", "")
         assert wire.send("POST", target, body)[:2] == (400, "MalformedXML")
 
@@ -350,7 +350,7 @@ class TestFaults:
             ("after", 500, "InternalError"),
         ],
     )
-    def test_part_is_refused_once(
+    def test_s3_peer_refuses_one_part_when_one_fault_is_configured(
         self, s3: S3Peer, client: S3Client, moment: Any, status: int, code: str
     ) -> None:
         fault = S3Fault(kind="status", nth=2, status=status, code=code, moment=moment)
@@ -389,7 +389,7 @@ class TestFaults:
             upload.send(2, BIG)
         assert s3.uploads() == []
 
-    def test_fault_happens_several_times_at_its_operation(
+    def test_s3_peer_repeats_a_fault_as_often_as_configured(
         self, s3: S3Peer, client: S3Client
     ) -> None:
         fault = S3Fault(kind="status", operation="CreateMultipartUpload", times=2)
@@ -400,10 +400,10 @@ class TestFaults:
         Upload(client)
 
     @pytest.mark.parametrize(("moment", "sizes"), [("after", []), ("done", [len(BIG)])])
-    def test_completion_fails_with_status_200(
+    def test_completion_of_an_upload_can_fail_with_status_200(
         self, s3: S3Peer, client: S3Client, moment: Any, sizes: list[int]
     ) -> None:
-        """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html"""
+        # https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
         fault = S3Fault(
             kind="status",
             operation="CompleteMultipartUpload",

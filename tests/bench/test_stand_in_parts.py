@@ -20,7 +20,7 @@ CONTENT = Generated("talk", SIZE)
 
 
 class Clock:
-    """A clock that only waiting moves."""
+    """A fake clock, which advances only by `wait`."""
 
     def __init__(self) -> None:
         self.now = 100.0

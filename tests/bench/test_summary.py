@@ -141,5 +141,7 @@ def test_plot_draws_nothing_when_there_are_no_results(tmp_path: Path) -> None:
         (130, [0, 50, 100, 150]),
     ],
 )
-def test_ticks_are_round_and_reach_the_highest_value(highest: float, expected: list[float]) -> None:
+def test_ticks_of_a_chart_are_round_and_reach_the_highest_value(
+    highest: float, expected: list[float]
+) -> None:
     assert ticks(highest) == expected

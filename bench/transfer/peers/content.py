@@ -17,7 +17,7 @@ NUMBER = 8
 
 @dataclass(frozen=True)
 class Generated:
-    """One version of a file. Its bytes follow from name and version. `size` is in bytes."""
+    """One version of a file, whose name and version determine the bytes. `size` is in bytes."""
 
     name: str
     size: int

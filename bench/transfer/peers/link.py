@@ -36,7 +36,7 @@ class LinkSettings:
 
 
 class Pacer:
-    """Limits bytes to `mbps`; after a pause, `burst` bytes may pass at once. Threads share it."""
+    """A limit of `mbps` MB/s, which threads share. After a pause, `burst` bytes may pass at once."""
 
     def __init__(
         self,

@@ -19,7 +19,7 @@ WITH_BYTES = frozenset({"UploadPart", "PutObject"})
 
 
 class S3Peer(Server):
-    """The stand-in, from its creation until `close`."""
+    """The S3 stand-in, which listens from its creation until `close`."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class S3Peer(Server):
         super().__init__(self.settings, tls)
 
     def configure(self, settings: S3Settings, *, empty: bool = True) -> None:
-        """Change the settings, reset counters and faults, and empty the bucket if wanted."""
+        """Change the settings, reset counters and faults, and with `empty` replace the bucket."""
         self._begin(settings, S3Bucket() if empty else self._bucket)
         self.restart(settings)
 
@@ -61,7 +61,7 @@ class S3Peer(Server):
         return self._bucket.uploads()
 
     def body(self, key: str) -> bytes:
-        """Return an object's bytes, which only the mode `keep` has."""
+        """Return an object's bytes, which only the mode `keep` stores."""
         return self._bucket.data(key)
 
     def handle(self, connection: Connection, request: Request) -> bool:
@@ -119,7 +119,7 @@ class S3Peer(Server):
             return receive(connection, request.headers, self.settings.mode, count_bytes)
 
     def _inject(self, fault: S3Fault | None, moment: str) -> None:
-        """Inject the fault if this is its moment.
+        """Inject the fault if `moment` is the fault's moment.
 
         Raises:
             S3Error: S3 answers with the fault's status.

@@ -39,7 +39,7 @@ class Received:
 
 
 class Source(Protocol):
-    """Bytes and lines: a connection, or a body that contains another encoding."""
+    """A source of bytes and lines: a connection, or a body that contains another encoding."""
 
     def take(self, limit: int, into: memoryview | None = None) -> int: ...
 
@@ -55,7 +55,10 @@ class _Body(ABC):
 
     @abstractmethod
     def take(self, limit: int, into: memoryview | None = None) -> int:
-        """Read up to `limit` bytes into a buffer, or drop them; 0 at the end of the body."""
+        """Read up to `limit` bytes into a buffer, or drop them.
+
+        Returns the number of bytes, which is 0 at the end of the body.
+        """
 
     def line(self) -> bytes:
         """Read the next line, byte by byte, and return it without its end."""
@@ -148,7 +151,7 @@ def receive(
                 data += view[:count]
         size += count
         on_bytes(count)
-    # Read the outer trailer to the end.
+    # Otherwise, the rest of the outer body would be taken for the next request.
     while outer.take(1024):
         pass
     expected = headers.get("x-amz-decoded-content-length")
@@ -182,7 +185,7 @@ def _decoded(connection: Connection, headers: Mapping[str, str]) -> tuple[_Body,
 
 
 def _fill(body: _Body, length: int, view: memoryview | None) -> int:
-    """Read `length` bytes, or those up to the end of the body."""
+    """Read `length` bytes, or fewer at the end of the body, and return their number."""
     filled = 0
     while filled < length:
         count = body.take(length - filled, None if view is None else view[filled:])

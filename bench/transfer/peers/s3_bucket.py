@@ -35,7 +35,7 @@ META = "x-amz-meta-"
 
 @dataclass(frozen=True)
 class Call:
-    """A request whose body was read."""
+    """A request whose body has been read."""
 
     key: str
     query: Mapping[str, str]
@@ -46,7 +46,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer. `length` is the Content-Length if it isn't that of `body`."""
+    """An HTTP answer. `length` is the Content-Length if `body` has another length."""
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -117,7 +117,7 @@ class S3Bucket:
             return self._uploads_in_order()
 
     def data(self, key: str) -> bytes:
-        """Return an object's bytes, which only the mode `keep` has."""
+        """Return an object's bytes, which only the mode `keep` stores."""
         return _data(self._object(key))
 
     def forget_uploads(self) -> None:
@@ -252,7 +252,7 @@ class S3Bucket:
         if first > last:
             raise S3Error(416, "InvalidRange", "The requested range is not satisfiable")
         headers["Content-Range"] = f"bytes {first}-{last}/{len(data)}"
-        # The checksum is that of the whole object, and boto3 would compare it with the range's.
+        # boto3 would compare this checksum of the whole object with the range's bytes.
         headers.pop(CHECKSUM, None)
         return Answer(206, headers, data[first : last + 1])
 
@@ -309,7 +309,7 @@ def _part(call: Call, number: int, salt: str, mode: Mode) -> S3Part:
     body = call.body
     if body.size > LARGEST_PART:
         raise S3Error(400, "EntityTooLarge", "The part is larger than 5 GiB.")
-    # Without the bytes, use any ETag that changes with them.
+    # The modes that don't keep the bytes need an ETag that changes with the content.
     hashed = body.data if mode == "keep" else f"{salt} {number} {body.size} {body.crc32}".encode()
     return S3Part(
         number=number,
@@ -330,7 +330,11 @@ def _data(stored: S3Object) -> bytes:
 
 
 def _chosen(upload: S3Upload, named: Sequence[tuple[int, str, str]]) -> list[S3Part]:
-    """Return the parts that a CompleteMultipartUpload names."""
+    """Return the parts that a CompleteMultipartUpload names.
+
+    Raises:
+        S3Error: A part is missing, differs from its name, is out of order or is too small.
+    """
     numbers = [number for number, _, _ in named]
     if numbers != sorted(set(numbers)):
         raise S3Error(400, "InvalidPartOrder", "The list of parts was not in ascending order.")
@@ -376,7 +380,7 @@ def _upload_fields(upload: S3Upload, encode: Callable[[str], str]) -> Sequence[F
 
 
 def _tags(call: Call, part: S3Part) -> dict[str, str]:
-    """Return the headers that answer a body."""
+    """Return the ETag and the checksum that answer a stored body."""
     return {
         "ETag": f'"{part.etag}"',
         **({CHECKSUM: _checksum(part)} if call.body.has_checksum else {}),

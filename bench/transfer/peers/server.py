@@ -63,7 +63,7 @@ class Counts:
 
 
 class Server(ABC):
-    """Listens from its creation until `close`. It has a TLS port only if it gets `tls`."""
+    """A server that listens from its creation until `close`, with a TLS port if `tls` is given."""
 
     def __init__(self, link: LinkSettings, tls: ssl.SSLContext | None) -> None:
         self.closing = threading.Event()
@@ -80,7 +80,7 @@ class Server(ABC):
 
     @property
     def ports(self) -> tuple[int, ...]:
-        """The plain port, and the TLS port if there is one."""
+        """Numbers of the plain port and, if there is one, of the TLS port."""
         return tuple(int(listener.getsockname()[1]) for listener in self._listeners)
 
     @property
@@ -90,7 +90,11 @@ class Server(ABC):
 
     @property
     def tls_url(self) -> str:
-        """URL of the TLS port."""
+        """URL of the TLS port.
+
+        Raises:
+            ValueError: The server has no TLS port.
+        """
         if len(self.ports) == 1:
             raise ValueError("This stand-in was given no certificate.")
         return f"https://{HOST}:{self.ports[1]}"
@@ -102,7 +106,7 @@ class Server(ABC):
         self.close()
 
     def close(self) -> None:
-        """End all connections and delays, and free the ports."""
+        """End all connections and waits, and free the ports."""
         self.closing.set()
         for listener, thread in zip(self._listeners, self._acceptors, strict=True):
             with contextlib.suppress(OSError), socket.create_connection(listener.getsockname()):
@@ -112,7 +116,7 @@ class Server(ABC):
             still = dict(self._open)
         for sock in still:
             with contextlib.suppress(OSError):
-                # SSLSocket's own shutdown removes TLS under a thread that is reading.
+                # SSLSocket's own shutdown drops the TLS state that a reading thread still uses.
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
         for thread in still.values():
             thread.join()
@@ -126,13 +130,13 @@ class Server(ABC):
         """
 
     def restart(self, link: LinkSettings) -> None:
-        """Reset the counters, and set the speed."""
+        """Reset the counters, and limit the speed to that of `link`."""
         self._link = link
         self._shared = Pacer(link.link_mbps, LINK_BURST, self.closing.wait)
         self.counts = Counts()
 
     def pause(self, milliseconds: float) -> None:
-        """Wait until the time is over or the server is closed."""
+        """Wait until `milliseconds` have passed or the server closes."""
         if milliseconds:
             self.closing.wait(milliseconds / 1000)
 
@@ -185,7 +189,7 @@ class Server(ABC):
         return stays and request.headers.get("connection", "").lower() != "close"
 
     def _set_pacers(self, connection: Connection) -> None:
-        """Apply the current limits to a connection."""
+        """Apply the current speed limits to a connection."""
         if self._shared not in connection.pacers and self._link.is_paced:
             own = Pacer(self._link.conn_mbps, CONNECTION_BURST, self.closing.wait)
             connection.pacers = (self._shared, own)

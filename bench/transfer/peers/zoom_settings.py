@@ -20,13 +20,13 @@ class ZoomFault:
 
     What happens:
 
-    - `rst`, `fin`, `stall`: The answer breaks off by a TCP reset, in order, or in order after
-      `seconds` without a byte. At a `request`, `after` bytes of its body are sent first (by default
-      half of it; at -1 not even the head). At a `total`, every open body breaks off.
+    - `rst`, `fin`, `stall`: The answer breaks off by a TCP reset, by a FIN, or by a FIN after
+      `seconds` without a byte. At a `request`, `after` bytes of the body are sent first (by default
+      half of the body; at -1 not even the head). At a `total`, every open body breaks off.
     - `status`: The answer is `status` with `body` and, if not empty, `retry_after`.
     - `empty`: 200 without a byte.
     - `expired`: All URLs issued so far are answered with 403, this one included.
-    - `changed`: The files have another version, of `size` bytes if that is given.
+    - `changed`: The files have another version, of `size` bytes or else of their current sizes.
     - `whole`: The answer is the whole file although a range was requested.
     - `shifted`: The answer is a range that starts `after` bytes (by default 1) too late.
     - `headers`: The answer has `headers` in place of its own; "" removes a header. `{first}`,
@@ -77,7 +77,7 @@ class ZoomSettings(LinkSettings):
     Attributes:
         files: Size of each file in bytes, by name.
         token: The token that downloads need.
-        ranges: Whether ranges are answered.
+        ranges: Whether requests for a range get only that range.
         content_length: Whether answers have a Content-Length.
         etag: Whether answers have an ETag.
         last_modified: Whether answers have a Last-Modified.
