@@ -1,6 +1,6 @@
 """Access to the local cloud, and the deploy of the stack with the CDK's command line.
 
-Synthesis and deploy are two runs: the template is synthesized while the cloud starts.
+The CDK runs twice, because it can synthesize the template while the cloud starts.
 """
 
 import os
@@ -60,8 +60,8 @@ class Access:
 
     def _session(self) -> boto3.Session:
         """Return a session with the operator's keys that ignores the caller's AWS configuration."""
-        # boto3 fails for an unknown AWS_PROFILE even when keys are passed.
-        # Each value: (config name, environment variable, default, converter).
+        # boto3 fails for an unknown AWS_PROFILE even when keys are passed. Each value is a tuple
+        # of config name, environment variable, default and converter.
         ignored = {
             "profile": (None, None, None, None),
             "config_file": (None, None, os.devnull, None),
@@ -83,7 +83,7 @@ class Access:
 
 @dataclass(frozen=True)
 class Cdk:
-    """The CDK's command line for a local stack, with exactly this environment."""
+    """The CDK's command line for a local stack, run with exactly `environment`."""
 
     environment: Mapping[str, str]
     processes: Processes
@@ -124,7 +124,7 @@ class Cdk:
 
 
 def build_packages(folder: Path) -> list[Package]:
-    """Build the functions' zips for this machine. Those that are up to date are kept."""
+    """Build the functions' packages for this machine, and keep those that are up to date."""
     return package.build(FUNCTIONS, host(), folder)
 
 

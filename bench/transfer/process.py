@@ -54,7 +54,7 @@ class Ended:
 
 
 def run(program: Program, task: Task, folder: Path, *, kill_after: float) -> Ended:
-    """Run a program, kill it with its child processes after `kill_after` seconds, and measure it."""
+    """Run and measure a program. Kill it with its child processes after `kill_after` seconds."""
     config, log = folder / "aws_config", folder / "program.log"
     config.write_text(AWS_CONFIG)
     with log.open("wb") as output:

@@ -36,7 +36,7 @@ class LinkSettings:
 
 
 class Pacer:
-    """A limit of `mbps` MB/s, which threads share. After a pause, `burst` bytes may pass at once."""
+    """A limit of `mbps` MB/s that threads share. After a pause, `burst` bytes may pass at once."""
 
     def __init__(
         self,

@@ -15,7 +15,7 @@ RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 
 
 class Files:
-    """The stand-in's files, their versions, and the signatures of URLs. Threads share the object."""
+    """The stand-in's files, their versions, and signatures of URLs. Threads share the object."""
 
     def __init__(self, settings: ZoomSettings) -> None:
         self._sizes = dict(settings.files)
