@@ -268,13 +268,13 @@ class Driver:
         return max(found, key=lambda ingest: ingest.last_updated, default=None)
 
     def recording_details(self, recording: ZoomRecording) -> dict[str, Any]:
-        """Return what `GET /status` says about a recording as a whole; empty if it isn't known."""
+        """Return what `GET /status` says about a recording itself; empty if it isn't known."""
         uuid = recording.uuid
         told = self._get_status(meeting_id=recording.meeting_id, details="true", uuid=uuid)
         return next((one for one in told["recordings"] if one["uuid"] == uuid), {})
 
     def ingest_details(self, recording: ZoomRecording) -> Ingest | None:
-        """Return a recording's newest ingest with its outcome in Opencast; None if there is none."""
+        """Return a recording's newest ingest with its outcome in Opencast, or None."""
         found = self._get_status(meeting_id=recording.meeting_id, details="true")["ingests"]
         own = [ingest for ingest in found if ingest["uuid"] == recording.uuid]
         newest = max(own, key=lambda ingest: str(ingest["last_updated"]), default=None)
