@@ -103,7 +103,7 @@ def run_again(harness: Harness, scenario: Scenario) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @repeatable
 @given(data=st.data())
-def test_object_is_one_whole_version_or_does_not_exist(
+def test_object_in_s3_is_one_whole_version_of_its_file_or_does_not_exist(
     harness: Harness, tls_harness: Harness, kind: str, data: st.DataObject
 ) -> None:
     harness = tls_harness if kind == "TLS" else harness
@@ -115,6 +115,8 @@ def test_object_is_one_whole_version_or_does_not_exist(
 @pytest.mark.parametrize("has_ranges", [True, False], ids=["ranges", "no ranges"])
 @repeatable
 @given(data=st.data())
-def test_few_faults_cause_no_error(harness: Harness, has_ranges: bool, data: st.DataObject) -> None:
+def test_copy_succeeds_when_faults_are_few_and_happen_once(
+    harness: Harness, has_ranges: bool, data: st.DataObject
+) -> None:
     scenario = data.draw(mild_scenarios(has_ranges=has_ranges))
     assert run_with_faults(harness, scenario) is None

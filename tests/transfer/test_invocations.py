@@ -38,7 +38,9 @@ def kills(seed: int, number: int) -> list[int]:
     [*(kills(seed, 1) for seed in range(4)), kills(4, 2), [1], [KILLED_SIZE]],
     ids=["0", "1", "2", "3", "twice", "at the first byte", "at the last byte"],
 )
-def test_next_process_continues_a_killed_copy(harness: Harness, killed_at: list[int]) -> None:
+def test_next_process_continues_a_copy_that_was_killed(
+    harness: Harness, killed_at: list[int]
+) -> None:
     harness.begin(
         ZoomSettings(files={"a": KILLED_SIZE}, link_mbps=150),
         S3Settings(mode="hash", link_mbps=150),
@@ -54,7 +56,7 @@ def test_next_process_continues_a_killed_copy(harness: Harness, killed_at: list[
 
 @pytest.mark.skipif(sys.platform != "linux", reason="proc(5) is Linux's")
 @pytest.mark.parametrize("has_ranges", [True, False], ids=["ranges", "no ranges"])
-def test_memory_does_not_grow_with_the_file(harness: Harness, has_ranges: bool) -> None:
+def test_memory_of_a_copy_does_not_grow_with_the_file(harness: Harness, has_ranges: bool) -> None:
     """S3 is slower than Zoom, so that a source without ranges fills all buffers."""
     harness.begin(
         ZoomSettings(files={"small": SMALL, "large": LARGE}, ranges=has_ranges),
@@ -86,7 +88,7 @@ def limited_engine(harness: Harness) -> Engine:
     return replace(harness.engine(), time_left=clock.left, clock=clock.now)
 
 
-def test_three_invocations_make_one_object(harness: Harness) -> None:
+def test_copy_becomes_one_object_when_it_takes_three_invocations(harness: Harness) -> None:
     harness.begin(ZoomSettings(files={"a": LIMITED_SIZE}))
 
     def fetched_and_stored() -> tuple[int, int]:

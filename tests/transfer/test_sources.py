@@ -46,7 +46,7 @@ class TestChanges:
         ],
         ids=["no range", "another range", "another ETag", "another size"],
     )
-    def test_stored_parts_remain_when_one_answer_is_wrong(
+    def test_stored_parts_of_a_copy_remain_when_one_answer_is_wrong(
         self, harness: Harness, fault: ZoomFault
     ) -> None:
         harness.begin(ONE, zoom_faults=[fault])
@@ -69,7 +69,7 @@ class TestChanges:
         assert harness.s3.objects() == []
 
     @pytest.mark.parametrize("validator", ["etag", "last_modified", "size"])
-    def test_copy_begins_again_when_the_source_changed_between_two_runs(
+    def test_copy_begins_again_when_the_source_changed_after_the_last_run(
         self, harness: Harness, validator: str
     ) -> None:
         settings = replace(
@@ -102,14 +102,14 @@ class TestChanges:
 class TestStreams:
     """The source has no ranges, and its answers no length: they end when the connection closes."""
 
-    def test_stream_is_read_again_when_it_ends_early(self, harness: Harness) -> None:
+    def test_copy_reads_a_stream_again_when_it_ends_early(self, harness: Harness) -> None:
         harness.begin(STREAM, zoom_faults=[ZoomFault(kind="fin", total=STREAM_SIZE // 2)])
         [copied] = harness.copy(sizes={"a": STREAM_SIZE})
         assert isinstance(copied, Copied)
         assert copied.size == harness.versions()["a"].size == STREAM_SIZE
 
     @pytest.mark.parametrize("size", [None, 3_000_000, 17_000_000], ids=["same", "less", "more"])
-    def test_broken_attempt_leaves_no_bytes_in_the_next(
+    def test_copy_contains_no_bytes_of_an_attempt_that_broke_off(
         self, harness: Harness, size: int | None
     ) -> None:
         """Only their bytes distinguish the versions."""

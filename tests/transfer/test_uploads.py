@@ -65,7 +65,7 @@ class TestLeftovers:
             harness.copy(engine=harness.engine(ONE_CONNECTION))
         assert (harness.s3.uploads(), harness.s3.objects()) == ([], [])
 
-    def test_nothing_remains_in_s3_of_a_skipped_file(self, harness: Harness) -> None:
+    def test_nothing_remains_in_s3_when_a_file_is_skipped(self, harness: Harness) -> None:
         """The file is a page even with a new URL and a fresh token."""
         pages = [replace(PAGE, request=6, times=1), replace(PAGE, where="rec", request=3, times=2)]
         harness.begin(TWO, zoom_faults=pages)
@@ -77,7 +77,7 @@ class TestLeftovers:
         assert harness.s3.uploads() == []
 
     @RANGES
-    def test_nothing_remains_in_s3_of_an_opened_file_when_another_fails(
+    def test_nothing_of_an_opened_file_remains_in_s3_when_another_file_fails(
         self, harness: Harness, has_ranges: bool
     ) -> None:
         """S3 is slow to answer the new upload, and meanwhile Zoom refuses the other file."""
@@ -88,13 +88,15 @@ class TestLeftovers:
         assert harness.uploads_begun == 1
         assert harness.s3.uploads() == []
 
-    def test_one_upload_is_begun_when_the_first_answer_breaks_off(self, harness: Harness) -> None:
+    def test_copy_begins_only_one_upload_when_the_first_answer_breaks_off(
+        self, harness: Harness
+    ) -> None:
         harness.begin(ONE, zoom_faults=[ZoomFault(kind="rst", request=1, after=0)])
         harness.copy()
         assert harness.uploads_begun == 1
         assert set(harness.versions()) == {"a"}
 
-    def test_connections_are_closed_when_s3_reads_no_byte(self, tls_harness: Harness) -> None:
+    def test_copy_closes_its_connections_when_s3_reads_no_byte(self, tls_harness: Harness) -> None:
         """S3 breaks off before it reads, so that nothing reads what Zoom sends."""
         tls_harness.begin(ONE, s3_faults=[S3Fault(kind="rst", moment="before", times=99)])
         with no_open_sockets(), pytest.raises(AwsFailed):
@@ -105,7 +107,7 @@ class TestLeftovers:
         ("operation", "nth"),
         [*(("UploadPart", nth) for nth in range(1, 7)), ("CompleteMultipartUpload", 1)],
     )
-    def test_upload_is_begun_again_when_somebody_else_ended_it(
+    def test_copy_begins_another_upload_when_its_upload_was_ended_elsewhere(
         self, harness: Harness, operation: str, nth: int, has_ranges: bool
     ) -> None:
         """The mark is one of the first five parts, and can be the first to notice."""
@@ -151,7 +153,7 @@ class TestTwoRuns:
         assert any(outcome.exception() is None for outcome in outcomes)
 
     @pytest.mark.parametrize("parts", range(10))
-    def test_object_is_right_when_a_copy_begins_during_another(
+    def test_object_in_s3_is_right_when_a_copy_begins_during_another(
         self, harness: Harness, parts: int
     ) -> None:
         copies = harness.copies("aa")
@@ -159,7 +161,9 @@ class TestTwoRuns:
         self.run_both(harness, copies, when=lambda: kinds["UploadPart"] >= parts)
 
     @pytest.mark.parametrize("_", range(3))
-    def test_object_is_right_when_two_copies_begin_at_once(self, harness: Harness, _: int) -> None:
+    def test_object_in_s3_is_right_when_two_copies_begin_at_once(
+        self, harness: Harness, _: int
+    ) -> None:
         """Both meet before either has asked S3 for uploads."""
         meeting = threading.Barrier(2)
 
@@ -177,7 +181,7 @@ class TestTwoRuns:
         self.run_both(harness, copies, when=lambda: True)
 
     @pytest.mark.parametrize("parts", [1, 4, 7])
-    def test_object_is_the_new_version_when_the_source_changes_between_two_copies(
+    def test_object_in_s3_is_the_new_version_when_the_source_changes_between_two_copies(
         self, harness: Harness, parts: int
     ) -> None:
         kinds = harness.s3.counts.kinds
