@@ -1,4 +1,4 @@
-"""The local certificate authority, and the bundle that clients trust."""
+"""Tests of the local certificate authority, and of the bundle that clients trust."""
 
 import stat
 from concurrent.futures import ThreadPoolExecutor

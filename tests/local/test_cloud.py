@@ -1,4 +1,4 @@
-"""The local cloud: its start, its end, and its refusals."""
+"""Tests of the local cloud's start, end and refusals."""
 
 import io
 import os
@@ -88,7 +88,7 @@ def cloud(tmp_path: Path, authority: Authority) -> Iterator[Cloud]:
 
 
 def start_elsewhere(tmp_path: Path, how: str) -> tuple[subprocess.Popen[str], str, int]:
-    """Start a process that starts a cloud. Returns it, the cloud's URL and the supervisor's pid."""
+    """Start a process that starts a cloud; return the process, the URL and the supervisor's pid."""
     starter = subprocess.Popen(
         [sys.executable, "-c", STARTER, str(tmp_path), how],
         cwd=ROOT,
@@ -102,7 +102,7 @@ def start_elsewhere(tmp_path: Path, how: str) -> tuple[subprocess.Popen[str], st
 
 
 def run_sleeper(cloud: Cloud, authority: Authority) -> None:
-    """Make the cloud run a function for a minute."""
+    """Create a function in the cloud, and let it run for a minute."""
     package = io.BytesIO()
     with zipfile.ZipFile(package, "w") as archive:
         archive.writestr("sleeper.py", SLEEPER)
@@ -139,7 +139,8 @@ def test_local_cloud_ends_running_functions_when_it_stops(
     tmp_path: Path, cloud: Cloud, authority: Authority
 ) -> None:
     run_sleeper(cloud, authority)
-    wait_for(lambda: len(processes_of(tmp_path)) == 3)  # supervisor, server, function
+    # The three processes are supervisor, server and function.
+    wait_for(lambda: len(processes_of(tmp_path)) == 3)
     cloud.stop()
     assert not processes_of(tmp_path)
     assert not listens(cloud.url)

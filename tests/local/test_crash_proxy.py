@@ -1,4 +1,4 @@
-"""The proxies of the crash tests: they forward and count calls, and kill at a chosen one."""
+"""Tests of the crash tests' proxies, which forward and count calls and kill the caller."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FILE = Call("Zoom: GET /file")
 
 @dataclass
 class Site:
-    """An upstream and its proxy, with the requests and kills so far."""
+    """An upstream server and its proxy, with the requests and kills so far."""
 
     url: str
     ask: partial[requests.Response]

@@ -1,6 +1,6 @@
-"""Attacks on the local cloud by another user of the machine, or by a page in the browser.
+"""Tests of attacks on the local cloud by another user of the machine, or by a web page.
 
-Each attack has a twin: the same request as the developer's processes send it.
+For each attack, a test sends the same request as the developer's processes do, and gets an answer.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ KEY_NAMES = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"]
 
 @dataclass(frozen=True)
 class Target:
-    """The cloud, an HTTP client without credentials, and the key of a function's role."""
+    """A cloud to attack, an HTTP client without credentials, and the key of a function's role."""
 
     access: Access
     clients: KeptClients
@@ -70,7 +70,7 @@ class Target:
         signed: bytes | None = None,
         **headers: str,
     ) -> requests.Response:
-        """POST to SNS. The signature is for the body `signed`, by default the sent one."""
+        """POST to SNS, and return the answer. `signed` is the signed body, by default `sent`."""
         body = sent if signed is None else signed
         made = signer.headers("POST", f"{self.url}/", "sns", body, FORM) if signer else FORM
         return self.session.post(f"{self.url}/", data=sent, headers={**made, **headers}, timeout=10)
@@ -79,7 +79,7 @@ class Target:
         return self.session.get(f"{self.url}{path}", headers=headers, timeout=10)
 
     def assert_refused(self, answer: requests.Response) -> None:
-        """Assert that an answer is a refusal that no page can read, and that nothing was done."""
+        """Assert that an answer is a refusal that no web page can read, and had no effect."""
         assert answer.status_code == 403, answer.text
         assert "gateway" not in answer.text
         assert_unreadable(answer)
@@ -90,7 +90,7 @@ class Target:
 
 
 def assert_unreadable(answer: requests.Response) -> None:
-    """Assert that pages of other origins can't read an answer."""
+    """Assert that web pages of other origins can't read an answer."""
     assert not [name for name in answer.headers if name.lower().startswith("access-control-")]
 
 
@@ -114,7 +114,7 @@ def target(access: Access) -> Iterator[Target]:
 
 
 def make_function(access: Access) -> tuple[str, str]:
-    """Make a function that returns variables of its environment. Return its role's ARN and its."""
+    """Make a function that returns environment variables; return the ARNs of role and function."""
     package = io.BytesIO()
     with zipfile.ZipFile(package, "w") as archive:
         archive.writestr("shows.py", SHOW_KEYS)
@@ -138,7 +138,7 @@ def make_function(access: Access) -> tuple[str, str]:
 
 
 def make_api(access: Access) -> None:
-    """Make an API whose root answers GET by itself, and lets every page read the answer."""
+    """Make an API whose root answers GET, and allows every web page to read the answer."""
     api = access.client("apigateway")
     made = api.create_rest_api(name="api", tags={API_ID_TAG: API_ID})["id"]
     root = api.get_resources(restApiId=made)["items"][0]["id"]

@@ -1,4 +1,4 @@
-"""The local mailbox: notifications of the topic become files."""
+"""Tests of the local mailbox, which writes notifications of the topic to files."""
 
 from __future__ import annotations
 

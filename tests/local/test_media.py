@@ -1,4 +1,4 @@
-"""Media files for the Zoom stand-in: duration, bytes, padding and broken files."""
+"""Tests of the Zoom stand-in's media files, broken and padded files included."""
 
 from pathlib import Path
 

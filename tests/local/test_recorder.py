@@ -1,4 +1,4 @@
-"""The screen of a terminal, and its picture."""
+"""Tests of a terminal's screen and its picture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings of a local stack."""
+"""Tests of the settings of a local stack."""
 
 from dataclasses import replace
 from pathlib import Path

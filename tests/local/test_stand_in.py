@@ -1,4 +1,4 @@
-"""The base of all stand-ins: control paths, start and stop, faults, and the program's main loop."""
+"""Tests of the base of all stand-ins, with control paths, faults, and a program's main loop."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.neighbours import CONTROL, CONTROL_TOKEN, client_session
 
 
 class Echo(StandIn):
-    """A stand-in that answers with the request's path. Its control paths succeed and fail."""
+    """A stand-in that answers with the request's path, and has control paths that fail."""
 
     def answer(self, request: Request) -> Answer:
         return text_answer(200, "text/plain", request.path.encode())

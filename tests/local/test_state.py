@@ -1,4 +1,4 @@
-"""The files about a running local stack."""
+"""Tests of the files about a running local stack."""
 
 import json
 import shlex
@@ -25,7 +25,7 @@ KEYS = {
 
 
 def state(**changes: object) -> State:
-    """Return a state with some fields changed."""
+    """Return the state of a local stack with some fields changed."""
     given = {
         "api_url": "https://127.0.0.1:1/live",
         "aws_endpoint_url": "https://127.0.0.1:1",

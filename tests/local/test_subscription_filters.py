@@ -1,4 +1,4 @@
-"""Subscription filters of logs in the local cloud: the events that subscribers get."""
+"""Tests of log subscription filters in the local cloud, and of the events that they deliver."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ Make = Callable[..., str]
 
 @pytest.fixture(scope="module")
 def make(access: Access) -> Make:
-    """Return a factory of functions, which returns their ARNs."""
+    """Return a function that creates a Lambda function and returns the ARN."""
     role = access.client("iam").create_role(
         RoleName="functions", AssumeRolePolicyDocument=json.dumps(ASSUME)
     )
@@ -84,7 +84,7 @@ def mailer(make: Make, mails: Path) -> str:
 
 @pytest.fixture
 def talker(access: Access, make: Make, mailer: str, mails: Path) -> Iterator[str]:
-    """A function whose log the mailer subscribes to."""
+    """Yield the name of a Lambda function to whose log the mailer subscribes."""
     for old in mails.iterdir():
         old.unlink()
     name = f"talker{next(NUMBERS)}"

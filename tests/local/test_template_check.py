@@ -1,4 +1,4 @@
-"""The comparison of the local cloud with the template."""
+"""Tests of the comparison of the local cloud with the template."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Faults of a stand-in that last for a while."""
+"""Tests of a stand-in's faults that last for some seconds."""
 
 from __future__ import annotations
 

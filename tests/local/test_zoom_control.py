@@ -1,4 +1,4 @@
-"""The Zoom stand-in's control paths, and the stand-in as a program."""
+"""Tests of the Zoom stand-in's control paths and program."""
 
 import base64
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Downloads from the Zoom stand-in: redirects, signed URLs, ranges and faults."""
+"""Tests of downloads from the Zoom stand-in, with redirects, signed URLs, ranges and faults."""
 
 import base64
 import dataclasses
@@ -272,7 +272,7 @@ def test_stop_of_zoom_stand_in_does_not_wait_for_a_stall(
 
 @pytest.fixture
 def large(client: Client) -> Recording:
-    """A lecture whose first file has some 300 KB."""
+    """Return a lecture whose first file has some 300 KB."""
     padded = Lecture(1, START, seed="large", seconds=5, segments=1, padding=300_000)
     return client.zoom.add_lecture(padded)
 

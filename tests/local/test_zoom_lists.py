@@ -1,4 +1,4 @@
-"""The Zoom stand-in's lists of recordings and users."""
+"""Tests of the Zoom stand-in's lists of recordings and users."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def uuids(answer: requests.Response) -> list[str]:
 
 @pytest.fixture
 def three(client: Client, recording: Recording) -> Client:
-    """An account with three recordings of one user, and an app that may list all."""
+    """Return a client of an account with three recordings of one user, which the app may list."""
     client.zoom.grant(ACCOUNT_RECORDINGS_SCOPES[0], USER_RECORDINGS_SCOPES[0], USERS_SCOPES[0])
     client.zoom.add(dataclasses.replace(recording, uuid="two==", start_time="2026-11-22T15:00:00Z"))
     client.zoom.add(dataclasses.replace(recording, uuid="one==", start_time="2026-11-21T15:00:00Z"))

@@ -1,4 +1,4 @@
-"""The Zoom stand-in's tokens, and its answers about a meeting's recordings."""
+"""Tests of the Zoom stand-in's tokens, and of its answers about a meeting's recordings."""
 
 import base64
 import dataclasses

@@ -1,4 +1,4 @@
-"""The webhooks that the Zoom stand-in sends."""
+"""Tests of the webhook events that the Zoom stand-in sends."""
 
 import json
 

@@ -14,7 +14,7 @@ from tests.transfer.harness import ONE_CONNECTION, Harness
 SIZE = 40_000_000
 ONE = ZoomSettings(files={"a": SIZE})
 LATE = 6
-"""The GET of the fifth part, with one connection."""
+"""Number of the request for the fifth part, with one connection."""
 STREAM_SIZE = 12_000_000
 STREAM = ZoomSettings(files={"a": STREAM_SIZE}, ranges=False, content_length=False)
 
@@ -24,7 +24,7 @@ class TestBreaks:
     def test_no_stored_byte_is_fetched_again_when_all_connections_break(
         self, harness: Harness, kind: str
     ) -> None:
-        """Only the bytes in the network are lost: at most a twentieth."""
+        # Only the bytes in the network are lost, which are at most a twentieth.
         size = 128_000_000
         fault = ZoomFault(kind=kind, total=size // 2)  # type: ignore[arg-type]
         harness.begin(ZoomSettings(files={"a": size}, link_mbps=100, faults=(fault,)))
@@ -100,7 +100,7 @@ class TestChanges:
 
 
 class TestStreams:
-    """The source has no ranges, and its answers no length: they end when the connection closes."""
+    """Tests with a source without ranges, whose answers end when the connection closes."""
 
     def test_copy_reads_a_stream_again_when_it_ends_early(self, harness: Harness) -> None:
         harness.begin(STREAM, zoom_faults=[ZoomFault(kind="fin", total=STREAM_SIZE // 2)])
@@ -112,7 +112,7 @@ class TestStreams:
     def test_copy_contains_no_bytes_of_an_attempt_that_broke_off(
         self, harness: Harness, size: int | None
     ) -> None:
-        """Only their bytes distinguish the versions."""
+        # Without validators, only the bytes distinguish the versions.
         changes = ZoomFault(kind="changed", request=2, size=size)
         breaks = ZoomFault(kind="rst", total=STREAM_SIZE - 1)
         settings = replace(STREAM, etag=False, last_modified=False)

@@ -1,4 +1,4 @@
-"""Captions in the Opencast stand-in: tags in an ingest, and tracks that are added to an event."""
+"""Tests of captions in the Opencast stand-in, ingested or added to an event."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TEXT = "WEBVTT\n\n00:01.000 --> 00:02.000\nAda: Hello\n"
 
 
 def add(client: Client, event: str = "mp-1", **changes: Any) -> requests.Response:
-    """Add captions to an event. `changes` replace parts of the form; None leaves one out."""
+    """Add captions to an event. `changes` replace parts of the form; None leaves a part out."""
     parts: dict[str, Any] = {
         "flavor": (None, FLAVOR),
         "tags": (None, "lang:en-US,type:subtitle"),
@@ -37,7 +37,7 @@ def start(client: Client, workflow: str = "publish", event: str = "mp-1") -> int
 
 @pytest.fixture
 def event(client: Client, files: FileServer, clock: Clock) -> str:
-    """An event whose workflow has ended."""
+    """Return the id of an event whose workflow has ended."""
     assert client.ingest(lecture(files)).status_code == 200
     clock.now += 60
     return "mp-1"

@@ -1,4 +1,4 @@
-"""Faults of the Opencast stand-in, its control paths, and the stand-in as a program."""
+"""Tests of the Opencast stand-in's faults, its control paths, and its program."""
 
 import pytest
 import requests

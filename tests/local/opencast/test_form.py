@@ -1,4 +1,4 @@
-"""Opencast's ingest form: what the stand-in reads, and what it refuses."""
+"""Tests of Opencast's ingest form, which the Opencast stand-in reads or refuses."""
 
 import hashlib
 from pathlib import Path

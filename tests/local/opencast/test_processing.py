@@ -1,4 +1,4 @@
-"""Workflows of the Opencast stand-in: states, operations, incidents, publications, deletions."""
+"""Tests of workflows in the Opencast stand-in, with operations, incidents and publications."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ EVENT = "/api/events/mp-1"
 
 @pytest.fixture
 def number(client: Client, files: FileServer, opencast: OpencastStandIn) -> str:
-    """The id of the workflow of an ingest, which takes 100 s."""
+    """Return the id of an ingest's workflow, which takes 100 s."""
     opencast.set(active_seconds=100)
     return str(parse(client.ingest(lecture(files)).content).get("id"))
 

@@ -1,4 +1,4 @@
-"""Signing in to the Opencast stand-in, and what each user may do."""
+"""Tests of authentication at the Opencast stand-in, and of the rights of users."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Workflows, events and series of the Opencast stand-in after an ingest."""
+"""Tests of workflows, events and series of the Opencast stand-in after an ingest."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The Google stand-in as a program, and the schedule with which it starts."""
+"""Tests of the Google stand-in's program and default schedule."""
 
 import json
 import stat
@@ -23,7 +23,7 @@ def test_default_schedule_of_google_stand_in_has_the_classes_of_the_demo(now: da
     spreadsheet = default_spreadsheet("d", ["Fall", "Spring", "Summer"], ZONE, now)
     sheets = [parse(title, title, rows) for title, rows in list(spreadsheet.tabs.items())[:2]]
     skipped = [skip for sheet in sheets for skip in sheet.skipped]
-    # In the morning the demo's lecture is at night, which is reported.
+    # If the demo runs in the morning, the lecture was at night, which the parser reports.
     assert [skip.reason for skip in skipped if "is at night" not in skip.reason] == []
     assert not [skip for skip in skipped if skip.all_skipped]
     classes = [pair for sheet in sheets for pair in sheet.pairs]

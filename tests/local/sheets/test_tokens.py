@@ -1,4 +1,4 @@
-"""The tokens of the Google stand-in: their requests and their rights."""
+"""Tests of the tokens that the Google stand-in issues."""
 
 import json
 import time

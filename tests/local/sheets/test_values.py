@@ -1,4 +1,4 @@
-"""The values that the Google stand-in answers, its refusals, faults and control paths."""
+"""Tests of the Google stand-in's values, refusals, faults and control paths."""
 
 from typing import Any
 

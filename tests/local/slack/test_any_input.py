@@ -1,4 +1,4 @@
-"""The Slack stand-in's checks with arbitrary input."""
+"""Property tests of the Slack stand-in's checks of messages."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The Slack stand-in's checks of blocks and mark-up."""
+"""Tests of the Slack stand-in's checks of blocks and mark-up."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Commands and presses in the Slack stand-in: the app's requests, and the messages that follow."""
+"""Tests of commands and presses in the Slack stand-in, and of the messages that follow."""
 
 import hashlib
 import hmac

@@ -1,4 +1,4 @@
-"""Messages to response_urls of the Slack stand-in."""
+"""Tests of messages to response_urls of the Slack stand-in."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from tests.local.slack.client import Client, actions, section
 
 
 def pressed(client: Client) -> tuple[str, str]:
-    """Return the ts of a message whose button was pressed, and the response_url."""
+    """Press a message's button, and return the message's ts and the response_url."""
     message = client.button()
     client.presses(message.ts)
     return message.ts, client.app.payload["response_url"]
