@@ -61,7 +61,7 @@ class Import:
 
 
 def imports(folder: Path, other: Path | None) -> Iterator[Import]:
-    """Yield the import of each function from its unpacked package, and that from `other`."""
+    """Yield an import for each function from its unpacked package, and one import from `other`."""
     packages = package.build(FUNCTIONS, host(), folder)
     for function, built in zip(FUNCTIONS, packages, strict=True):
         unpacked = folder / function.name

@@ -57,7 +57,7 @@ class Typed:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Type the commands, print a table, and return the exit code: 1 if there were problems."""
+    """Type the commands, print a table, and return the exit code, which is 1 after problems."""
     options = _arguments(argv)
     state = read_state(HOME)
     if state is None:
@@ -209,7 +209,7 @@ def _table(runs: dict[str, list[Typed]]) -> Table:
 
 
 def _percentile(seconds: Sequence[float], share: float) -> float | None:
-    """Return the value of the nearest rank in sorted values; None if there are none."""
+    """Return the value of the nearest rank in sorted values, or None without values."""
     return seconds[math.ceil(share * len(seconds)) - 1] if seconds else None
 
 

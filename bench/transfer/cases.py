@@ -30,7 +30,7 @@ _BUSY_S3 = (
 
 @dataclass(frozen=True)
 class Load:
-    """Files that are copied together: sizes in bytes by name."""
+    """A set of files that are copied together. `files` has sizes in bytes by name."""
 
     name: str
     files: dict[str, int]
@@ -64,7 +64,7 @@ class Case:
         return replace(self.zoom, files=load.files, token=TOKEN, faults=(*self.zoom.faults, *cuts))
 
     def s3_settings(self, mode: Mode) -> S3Settings:
-        """Return the settings of the S3 stand-in."""
+        """Return the settings of the S3 stand-in for a mode."""
         return replace(self.s3, bucket=BUCKET, mode=mode)
 
 

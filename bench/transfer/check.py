@@ -14,7 +14,7 @@ def key_of(name: str) -> str:
 
 
 def problem_of(objects: Sequence[S3Object], load: Load, *, parts: bool) -> str:
-    """Return what is wrong with keys and sizes, with `parts` also with bytes; "" if nothing is."""
+    """Return a description of wrong keys, sizes and, with `parts`, bytes; "" if all are right."""
     expected = {key_of(name): Generated(name, size) for name, size in load.files.items()}
     found = {stored.key: stored for stored in objects}
     if set(found) != set(expected):

@@ -22,7 +22,7 @@ LIMIT_SECONDS = 240.0
 """Time limit of a program that isn't interrupted."""
 KILLED_MEGABYTES = 200
 HIGH_RATIO = 1.3
-"""Bytes fetched for each byte of a file. The table of `kills` counts copies that exceed it."""
+"""Ratio of fetched bytes to the file's size above which the table of `kills` counts a copy."""
 INVOCATIONS = 3
 """Invocations that the copy of `handover` needs if it fetches nothing twice."""
 MOST_INVOCATIONS = 10
@@ -164,7 +164,7 @@ def _killed_copies(interrupted: Interrupted) -> Iterator[Killed]:
 
 
 def moments(seed: int, longest: float, number: int) -> Iterator[float]:
-    """Yield random numbers of seconds up to `longest`. The seed determines them."""
+    """Yield random seconds from 0 to `longest`, which depend only on the seed."""
     random = Random(seed)  # noqa: S311 - no secret depends on it
     for _ in range(number):
         yield random.uniform(0, longest)

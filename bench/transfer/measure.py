@@ -19,7 +19,7 @@ SLOWEST_MBPS = 8.0
 
 @dataclass(frozen=True)
 class Setting:
-    """What a run copies under which conditions. `what` is the name of the benchmark's command."""
+    """The load and the conditions of a run. `what` is the name of the benchmark's command."""
 
     what: str
     case: Case

@@ -1,4 +1,4 @@
-"""The command `plot`: the documentation's two charts of the transfer."""
+"""The command `plot`, which draws the documentation's two charts of the transfer."""
 
 import argparse
 from collections.abc import Iterable, Sequence

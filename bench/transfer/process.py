@@ -33,7 +33,7 @@ class Ended:
         rss_mb: Peak memory in MB of 2^20 bytes. ru_maxrss of getrusage(2) isn't less than the
             memory of the process that started the program.
         reported: The program's own report.
-        last_line: The last line of its output.
+        last_line: The last line of the program's output.
     """
 
     exit_code: int
@@ -46,7 +46,7 @@ class Ended:
 
     @property
     def why(self) -> str:
-        """The reason of a failure."""
+        """The reason why the run failed."""
         if self.was_killed:
             return f"killed after {self.seconds:.1f} s"
         error = self.reported.error if self.reported else None
@@ -87,9 +87,9 @@ def run(program: Program, task: Task, folder: Path, *, kill_after: float) -> End
 
 
 def _kill_unless_ended(pid: int, kill_after: float) -> bool:
-    """Wait for the end of a process, kill it after `kill_after` seconds, and return whether it was.
+    """Wait for a process, kill it after `kill_after` seconds, and return whether it was killed.
 
-    The process isn't reaped, so that no other process gets its id before the kill.
+    The process isn't reaped, so that no other process gets the id before the kill.
     """
     killed = threading.Event()
     lock = threading.Lock()
@@ -134,6 +134,6 @@ def _environment(program: Program, task: Task, config: Path) -> dict[str, str]:
 
 
 def _last_line(printed: bytes) -> str:
-    """Return the last line that isn't the report. In a traceback, it is the error."""
+    """Return the last line that isn't the report. After a traceback, this line is the error."""
     lines = [line for line in printed.splitlines() if line.strip() and not line.startswith(MARK)]
     return lines[-1].decode("utf-8", "replace")[:LONGEST_LINE] if lines else ""

@@ -4,7 +4,7 @@
         ... the transfer ...
         report.attempts = 3
 
-prints `{"zb": {"transfer_s": …, "cpu_s": …, "rss_before_mb": …, "attempts": …, "error": …}}`. Its
+prints `{"zb": {"transfer_s": …, "cpu_s": …, "rss_before_mb": …, "attempts": …, "error": …}}`. The
 seconds don't include the program's imports.
 """
 
@@ -43,7 +43,7 @@ class Reported(msgspec.Struct, frozen=True):
 class Report:
     """A measurement of a `with` block, which prints the report at the end.
 
-    Set `attempts` to the number of retries.
+    The program can set `attempts` to the number of retries.
     """
 
     def __init__(self) -> None:

@@ -60,7 +60,7 @@ class Task:
 
 
 def task_of(environment: Mapping[str, str]) -> Task:
-    """Read a task from environment variables.
+    """Return the task in environment variables.
 
     Raises:
         KeyError: A variable is missing.

@@ -31,7 +31,7 @@ def measure(
     repetition: int,
     load: Load = LOADS["1x512"],
 ) -> list[Curl]:
-    """Measure GET and PUT of one file, each `at_once` times in parallel, without limits."""
+    """Return measurements of GET and PUT of one file, each `at_once` times in parallel."""
     [name] = load.files
     case = CASES["i"]
     peers.zoom.configure(case.zoom_settings(load))

@@ -26,7 +26,7 @@ class Generated:
     def views(self, offset: int, length: int) -> Iterator[memoryview]:
         """Yield a range in chunks of at most one MiB, up to the end of the file.
 
-        A chunk is valid until the next one is taken.
+        A chunk is valid until the next chunk is taken.
         """
         block = bytearray(_block(self.name, self.version))
         whole = memoryview(block)

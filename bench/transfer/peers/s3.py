@@ -1,4 +1,4 @@
-"""A stand-in for S3 on loopback: one bucket, path style, multipart uploads as strict as S3's."""
+"""A stand-in for S3 on loopback with one bucket, path style, and uploads as strict as S3's."""
 
 import ssl
 import threading
@@ -53,11 +53,11 @@ class S3Peer(Server):
             )
 
     def objects(self) -> list[S3Object]:
-        """Return all objects, by key."""
+        """Return all objects, sorted by key."""
         return self._bucket.objects()
 
     def uploads(self) -> list[S3Upload]:
-        """Return all open uploads, by key and age."""
+        """Return all open uploads, sorted by key and age."""
         return self._bucket.uploads()
 
     def body(self, key: str) -> bytes:
@@ -100,7 +100,7 @@ class S3Peer(Server):
     def _receive(
         self, connection: Connection, request: Request, operation: str, fault: S3Fault | None
     ) -> Received:
-        """Read the body, and count its bytes if they belong to an object."""
+        """Read and return the body, and count the bytes if they belong to an object."""
         if request.headers.get("expect", "").lower() == "100-continue":
             connection.sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         if operation not in WITH_BYTES:
@@ -122,8 +122,8 @@ class S3Peer(Server):
         """Inject the fault if `moment` is the fault's moment.
 
         Raises:
-            S3Error: S3 answers with the fault's status.
-            ConnectionCut: The connection is broken off.
+            S3Error: The fault is of the kind `status`.
+            ConnectionCut: The fault breaks the connection off.
         """
         if fault is None or fault.moment != moment:
             return

@@ -1,4 +1,4 @@
-"""Read the body of a request to the S3 stand-in; verify its checksum unless the mode is `discard`.
+"""Read the body of a request to the S3 stand-in, and verify the checksum.
 
 A body has a Content-Length or comes in chunks (RFC 9112, section 7.1). Either can contain the
 `aws-chunked` encoding, whose trailer can hold the checksum:
@@ -27,7 +27,7 @@ class Received:
 
     Attributes:
         size: Length in bytes.
-        crc32: CRC32, computed; in mode `discard`, as the client sent it (None if it sent none).
+        crc32: CRC32 of the body; in mode `discard`, the CRC32 that the client sent, or None.
         has_checksum: Whether the client sent a checksum.
         data: The bytes, if they are kept.
     """
@@ -61,7 +61,7 @@ class _Body(ABC):
         """
 
     def line(self) -> bytes:
-        """Read the next line, byte by byte, and return it without its end."""
+        """Read the next line byte by byte, and return it without CRLF."""
         line = b""
         while not line.endswith(b"\r\n"):
             if not self.take(1, self._byte):

@@ -1,4 +1,4 @@
-"""The bucket of the S3 stand-in: its operations, as strict as S3's.
+"""The bucket of the S3 stand-in, with operations as strict as S3's.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
@@ -74,7 +74,7 @@ def operation_of(method: str, key: str, query: Mapping[str, str]) -> str:
 
 
 class S3Bucket:
-    """One bucket. Threads share it."""
+    """A bucket that threads share."""
 
     def __init__(self) -> None:
         self.settings = S3Settings()
@@ -98,21 +98,21 @@ class S3Bucket:
         }
 
     def run(self, operation: str, call: Call) -> Answer:
-        """Carry out an operation.
+        """Carry out an operation, and return the answer.
 
         Raises:
-            S3Error: S3 would refuse it.
+            S3Error: S3 refuses the operation.
         """
         with self._lock:
             return self._operations[operation](call)
 
     def objects(self) -> list[S3Object]:
-        """Return all objects, by key."""
+        """Return all objects, sorted by key."""
         with self._lock:
             return [self._objects[key] for key in sorted(self._objects)]
 
     def uploads(self) -> list[S3Upload]:
-        """Return all open uploads, by key and age."""
+        """Return all open uploads, sorted by key and age."""
         with self._lock:
             return self._uploads_in_order()
 
@@ -145,7 +145,7 @@ class S3Bucket:
             raise S3Error(400, "InvalidArgument", "Part number must be between 1 and 10000")
         upload = self._upload(call)
         part = _part(call, number, upload.upload_id, self.settings.mode)
-        # boto3 sends a checksum even to an upload without checksums; S3 verifies it.
+        # boto3 sends a checksum even to an upload without checksums, and S3 verifies the checksum.
         if upload.algorithm and not call.body.has_checksum:
             raise S3Error(400, "InvalidRequest", "Checksum Type mismatch: crc32, null")
         kept = [stored for stored in upload.parts if stored.number != number]
@@ -231,7 +231,7 @@ class S3Bucket:
         return Answer(headers=_object_headers(stored, call), length=stored.size)
 
     def _tag(self, call: Call) -> Answer:
-        """Tag an object. An object that replaces it has no tags."""
+        """Tag an object. Another object that replaces the tagged object has no tags."""
         self._tags[call.key] = (self._object(call.key).at, bytes(call.body.data))
         return Answer(200)
 
@@ -333,7 +333,7 @@ def _chosen(upload: S3Upload, named: Sequence[tuple[int, str, str]]) -> list[S3P
     """Return the parts that a CompleteMultipartUpload names.
 
     Raises:
-        S3Error: A part is missing, differs from its name, is out of order or is too small.
+        S3Error: A part is missing, differs, is out of order, or is too small.
     """
     numbers = [number for number, _, _ in named]
     if numbers != sorted(set(numbers)):
@@ -353,7 +353,7 @@ def _chosen(upload: S3Upload, named: Sequence[tuple[int, str, str]]) -> list[S3P
 
 
 def _composite(parts: Sequence[S3Part]) -> str:
-    """Return the checksum of the parts' checksums.
+    """Return S3's composite checksum, which is the checksum of the parts' checksums.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
     """

@@ -35,7 +35,7 @@ class S3Error(Exception):
 
 
 def document(name: str, *fields: Field, namespace: str = NAMESPACE) -> bytes:
-    """Return an XML document."""
+    """Return an XML document with these fields."""
     root = ET.Element(name, {"xmlns": namespace} if namespace else {})
     _fill(root, fields)
     return bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True))

@@ -1,6 +1,6 @@
 """Verify that a request is signed by Signature Version 4 in its headers.
 
-botocore computes the signature again from what was received.
+botocore computes the signature of the received request again.
 https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html
 """
 

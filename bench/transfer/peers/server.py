@@ -1,4 +1,4 @@
-"""The server of a stand-in: a plain and a TLS port on loopback, a thread for each connection."""
+"""The server of a stand-in, with a plain and a TLS port, and a thread for each connection."""
 
 import contextlib
 import resource
@@ -18,7 +18,7 @@ BACKLOG = 512
 
 
 class ConnectionCut(Exception):
-    """The signal to break the connection off: with a TCP reset if `how` is `rst`, else a FIN."""
+    """An order to break the connection off, by a TCP reset if `how` is `rst`, else by a FIN."""
 
     def __init__(self, how: str) -> None:
         super().__init__(how)
@@ -26,7 +26,7 @@ class ConnectionCut(Exception):
 
 
 class Counts:
-    """Counters since the last `configure`. Threads share them."""
+    """Counters since the last `configure`, which threads share."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -40,18 +40,18 @@ class Counts:
 
     @property
     def cpu_s(self) -> float:
-        """CPU seconds of this process, user and system."""
+        """CPU seconds of this process since the counters began, user and system."""
         return round(_cpu_seconds() - self._cpu, 3)
 
     def tick(self, kind: str) -> int:
-        """Count a request, and return its number among those of its kind, from 1."""
+        """Count a request of a kind, and return the number of such requests so far."""
         with self.lock:
             self.kinds[kind] += 1
             return self.kinds[kind]
 
     @contextlib.contextmanager
     def body(self) -> Iterator[None]:
-        """Count a body that is being transferred."""
+        """Count a body as open while the `with` block runs."""
         with self.lock:
             self.bodies += 1
             self.most_bodies = max(self.most_bodies, self.bodies)
@@ -126,7 +126,7 @@ class Server(ABC):
         """Answer a request, and return whether the connection stays open.
 
         Raises:
-            ConnectionCut: The connection is broken off.
+            ConnectionCut: A fault breaks the connection off.
         """
 
     def restart(self, link: LinkSettings) -> None:

@@ -23,7 +23,7 @@ PACED_BUFFER = 128 * 1024
 
 
 class Gone(Exception):
-    """The end of a connection that the client closed, or on which it sent no valid HTTP."""
+    """The end of a connection that the client closed, or on which the client sent wrong HTTP."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Request:
 
     @property
     def query(self) -> dict[str, str]:
-        """The query's parameters, the first of each name."""
+        """The query's parameters by name, with the first value of each."""
         pairs = parse_qs(self.target.partition("?")[2], keep_blank_values=True)
         return {name: values[0] for name, values in pairs.items()}
 
@@ -65,7 +65,7 @@ class Connection:
 
     @property
     def step(self) -> int:
-        """The number of bytes of a body to handle at once."""
+        """Number of bytes of a body to read or send at once."""
         return PACED_STEP if self.pacers else STEP
 
     def pace(self, count: int) -> None:
@@ -134,7 +134,7 @@ class Connection:
             self._buffer = self._buffer[count:]
             return count
         if into is None and sys.platform == "linux" and not self.is_tls:
-            # tcp(7): with MSG_TRUNC the kernel drops the bytes without copying them.
+            # With MSG_TRUNC the kernel drops the bytes without copying them (tcp(7)).
             count = self.sock.recv_into(self.scratch, min(limit, STEP), socket.MSG_TRUNC)
         else:
             count = self.sock.recv_into((self.scratch if into is None else into)[:limit])

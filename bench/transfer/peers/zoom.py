@@ -165,7 +165,7 @@ class ZoomPeer(Server):
         return selection
 
     def _cause(self, connection: Connection, fault: ZoomFault) -> bool:
-        """Cause a fault of a kind that doesn't break off, and return whether it sent the answer."""
+        """Cause a fault that doesn't break off, and return whether the fault sent an answer."""
         match fault.kind:
             case "expired":
                 self._files.expire()

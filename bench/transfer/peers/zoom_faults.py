@@ -11,7 +11,7 @@ from bench.transfer.peers.zoom_settings import Where, ZoomFault
 
 @dataclass(eq=False)
 class OpenBody:
-    """A body that is being sent. Any thread sets `cut` to break it off."""
+    """A body that is being sent. Any thread can set `cut` to break the body off."""
 
     cut: ZoomFault | None = None
 

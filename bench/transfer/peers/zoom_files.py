@@ -1,4 +1,4 @@
-"""The files of the Zoom stand-in: versions, signed URLs, and the range of an answer."""
+"""The files of the Zoom stand-in, with versions, signed URLs, and ranges of answers."""
 
 import re
 import threading
@@ -61,7 +61,7 @@ class Files:
 
 @dataclass(frozen=True)
 class Selection:
-    """The part of a file that an answer contains: 200 the file, 206 a range, 416 nothing."""
+    """The part of a file that an answer contains. With status 416, the answer contains nothing."""
 
     status: int
     offset: int

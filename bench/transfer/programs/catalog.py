@@ -1,4 +1,4 @@
-"""The programs to measure, by name: the project's own, and those of a JSON file (--suts)."""
+"""The programs to measure, which are the project's own and those of a JSON file (--suts)."""
 
 import shutil
 import sys
@@ -60,7 +60,7 @@ OWN = {program.name: program for program in (ENGINE, ONE_STREAM, CURL)}
 
 
 def programs(names: str, more: Path | None = None) -> list[Program]:
-    """Return the programs of names separated by commas. `more` is a JSON file of other programs.
+    """Return the programs named in `names`, separated by commas. `more` is a JSON file of programs.
 
     Raises:
         UnknownProgram: There is no such program.

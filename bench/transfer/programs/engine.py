@@ -20,7 +20,7 @@ from ingester.zoom.download_urls import DownloadHosts
 
 
 def engine_of(task: Task) -> Engine:
-    """Build the engine for a task."""
+    """Return the engine for a task."""
     fixed = task.connections
     budget = Budget(connections=fixed, first_connections=fixed) if fixed else Budget()
     s3, credentials = clients.s3_for_uploads(budget.connections)
