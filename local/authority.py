@@ -45,9 +45,10 @@ class Authority:
 
 
 def ensure_authority(folder: Path = DEFAULT_FOLDER, *, now: datetime | None = None) -> Authority:
-    """Return the authority in a folder. Make a new one unless that is valid for two more days.
+    """Return the authority in a folder. If it is unusable or expires soon, make a new authority.
 
-    Several processes may call this function at once. One makes the authority, the others read it.
+    Several processes may call this function at once. One process makes the authority, and the
+    others wait for that.
     """
     moment = now or datetime.now(UTC)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -61,7 +62,7 @@ def ensure_authority(folder: Path = DEFAULT_FOLDER, *, now: datetime | None = No
 def write_bundle(
     path: Path, authority: Authority, *, extra: Path | None = None, public: bool = False
 ) -> Path:
-    """Write a PEM file with the local CA, the CAs in `extra`, and, if `public`, certifi's CAs.
+    """Write a PEM file with the local CA, the CAs in `extra` and, if `public`, those of certifi.
 
     `extra` is the file that `LOCAL_EXTRA_CA` names.
 

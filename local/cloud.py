@@ -1,4 +1,4 @@
-"""The local cloud: ministack on loopback, from a virtual environment of its own.
+"""The local cloud, which is ministack on loopback in its own virtual environment.
 
 Functions are ministack's child processes, which run on its Python and see its environment. So
 `.venv-cloud` contains nothing else, and `environment` returns every variable. Our own program
@@ -153,14 +153,14 @@ def operator_environment(
 
 
 def signed_get(url: str, service: str, secret: str, region: str = REGION) -> urllib.request.Request:
-    """Return a GET request to the cloud that the account's root has signed."""
+    """Return a GET request to the cloud, signed by the account's root."""
     request = AWSRequest("GET", url)
     SigV4Auth(Credentials(OPERATOR_KEY_ID, secret), service, region).add_auth(request)
     return urllib.request.Request(url, headers=dict(request.headers))  # noqa: S310 - ours
 
 
 def choose_port(wanted: int, taken: Container[int] = ()) -> int:
-    """Return the wanted port if it is free. If it is 0, return a free port that isn't in `taken`.
+    """Return the wanted port if it is free. For 0, return a free port that isn't in `taken`.
 
     `taken` are ports that were chosen before, on which nothing listens yet.
 

@@ -1,9 +1,9 @@
 """The demo, which sends recordings from Zoom to Opencast and checks what arrives there.
 
-It has (a) a lecture in the class schedule, (b) a "+Zoom" request with a link and a series, (c) a
-recording without a scheduled class, (d) forged webhook events, (e) a repeat of (a), (f) a recording
-whose webhook event is lost, and (g) a lecture like (a) once the functions are warm. Captions are
-ingested. The demo succeeds if every check holds.
+The demo has (a) a lecture in the class schedule, (b) a "+Zoom" request with a link and a series,
+(c) a recording without a scheduled class, (d) forged webhook events, (e) a repeat of (a), (f) a
+recording whose webhook event is lost, and (g) a lecture like (a) once the functions are warm.
+Captions are ingested. The demo succeeds if every check holds.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Journey:
         return self.state in END_STATES | FAILED_STATES
 
     def take(self, status: Ingest | None) -> bool:
-        """Append the state of a recording's ingest to `steps`; return whether it is new."""
+        """Append the state of the recording's ingest to `steps`, and return whether it is new."""
         if status is None or status.status == self.state:
             return False
         self.steps.append((status.status, time.monotonic() - self.began))
@@ -159,7 +159,10 @@ def _check_private(driver: Driver, private: Journey) -> Check:
 
 
 def import_schedule(driver: Driver, path: Path, classes: dict[int, datetime]) -> ImportReport:
-    """Write a schedule with a class for each meeting at a local time, and import it."""
+    """Write a schedule file, import it, and return the report.
+
+    `classes` has the meetings of scheduled classes, each with the local time of the class.
+    """
     series = f"https://opencast.example.edu/engage/ui/index.html#/{SCHEDULED_SERIES[:4]}"
     rows = [
         ["Course Code", "Type", "Day", "Start", "Meeting ID with Password", "OC Series"],
@@ -336,7 +339,7 @@ def _check_lecture(driver: Driver, journey: Journey, start: datetime) -> list[Ch
 
 
 def _spans(start: datetime) -> str:
-    """Return the times of (a) without its pause: segments from 0 to 130 s and from 190 to 320 s."""
+    """Return the times of (a) as Opencast gets them, without the pause from 30 to 60 s."""
     seconds = ((0, 30), (60, 130), (190, 320))
     return ",".join(
         "_".join((start + timedelta(seconds=second)).strftime(STAMP) for second in span)

@@ -119,7 +119,7 @@ class Cdk:
         return msgspec.json.decode(template.read_bytes(), type=dict[str, Any])
 
     def _environment(self) -> dict[str, str]:
-        # The CLI caches the ids of real accounts, so it gets a cache of its own.
+        # The CLI caches the ids of real accounts, so it needs another cache for the local cloud.
         return {**self.environment, **QUIET, "CDK_HOME": str(self.folder / "cdk-home")}
 
 
@@ -129,7 +129,7 @@ def build_packages(folder: Path) -> list[Package]:
 
 
 def make_bucket(s3: Any, bucket: str, region: str) -> None:
-    """Create a bucket. S3 refuses us-east-1 as a location constraint."""
+    """Create a bucket in a region. S3 refuses us-east-1 as a location constraint."""
     constraint = {"CreateBucketConfiguration": {"LocationConstraint": region}}
     s3.create_bucket(Bucket=bucket, **({} if region == "us-east-1" else constraint))
 

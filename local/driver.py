@@ -175,7 +175,7 @@ class Driver:
         return Answer(answer["status"], answer["body"])
 
     def trouble_zoom(self, **fault: Any) -> None:
-        """Make Zoom fail (`local.neighbours.zoom_faults.Fault`)."""
+        """Add a fault (`local.neighbours.zoom_faults.Fault`) to Zoom."""
         self._control("POST", "zoom", "faults", fault)
 
     def cdn_url(self) -> str:
@@ -200,7 +200,7 @@ class Driver:
         self._control("POST", "opencast", "series", series)
 
     def trouble_opencast(self, **fault: Any) -> None:
-        """Make Opencast fail (`local.neighbours.opencast_store.Fault`)."""
+        """Add a fault (`local.neighbours.opencast_store.Fault`) to Opencast."""
         self._control("POST", "opencast", "faults", fault)
 
     def mend_opencast(self) -> None:
@@ -298,7 +298,7 @@ class Driver:
         self.table("recordings").put_item(Item=item)
 
     def reconcile(self) -> dict[str, Any]:
-        """Run reconcile now, and return its report.
+        """Run reconcile, and return its report.
 
         Raises:
             DriverError: The run failed or was stopped.
@@ -350,11 +350,11 @@ class Driver:
         return found
 
     def trouble_slack(self, **fault: Any) -> None:
-        """Make Slack fail (`local.neighbours.faults.Fault`)."""
+        """Add a fault (`local.neighbours.faults.Fault`) to Slack."""
         self._control("POST", "slack", "faults", fault)
 
     def refused_by_slack(self) -> list[dict[str, Any]]:
-        """Return the messages that Slack refused so far, and why."""
+        """Return the messages that Slack refused so far, with the reasons."""
         found: list[dict[str, Any]] = self._control("GET", "slack", "refused")
         return found
 
@@ -375,7 +375,7 @@ class Driver:
         self._control("POST", "sheets", "expire")
 
     def trouble_sheets(self, **fault: Any) -> None:
-        """Make Google fail (`local.neighbours.faults.Fault`)."""
+        """Add a fault (`local.neighbours.faults.Fault`) to Google."""
         self._control("POST", "sheets", "faults", fault)
 
     def _control(self, method: str, neighbour: str, path: str, content: object = None) -> Any:
@@ -402,7 +402,7 @@ def wait_for(ask: Callable[[], Found | None], what: str, seconds: float) -> Foun
     """Call `ask` until it returns a truthy value, and return that value.
 
     Raises:
-        DriverError: No call returned one within `seconds`. The text names `what`.
+        DriverError: No call returned a truthy value within `seconds`. The text contains `what`.
     """
     end = time.monotonic() + seconds
     while True:

@@ -66,7 +66,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Request:
-    """The head of a request. `values` are the header's values by lower-case name."""
+    """The head of a request. `values` has the values of headers by lower-case name."""
 
     method: str
     path: str
@@ -285,7 +285,7 @@ def _check_signed_headers(signature: sigv4.HeaderSignature, headers: Mapping[str
 
 
 def _compare(claim: Claim, request: Request, body: bytes) -> None:
-    """Raise Refused unless the signature is right."""
+    """Raise Refused unless the signature matches request and body."""
     failure = sigv4.header_signature_failure(
         claim.signature,
         claim.secret,

@@ -42,7 +42,7 @@ TOKEN = "LOCAL_MAILBOX_TOKEN"  # noqa: S105 - a name
 
 
 class Notification(msgspec.Struct, frozen=True, rename="pascal"):
-    """A delivery by SNS. The first one has a `token` that confirms the subscription."""
+    """A delivery by SNS. The first delivery has a `token` that confirms the subscription."""
 
     type: str
     topic_arn: str
@@ -206,7 +206,7 @@ def start(
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Take notifications until SIGTERM or SIGINT."""
+    """Run the mailbox until SIGTERM or SIGINT, and return the exit code."""
     options = _arguments(argv)
     tls = ensure_authority(options.tls_dir)
     trusting = ssl.create_default_context(cafile=str(tls.ca_bundle))

@@ -42,7 +42,7 @@ class Wish:
 def record(
     driver: Driver, folder: Path, zone: ZoneInfo, wish: Wish
 ) -> tuple[ZoomRecording, Answer]:
-    """Make a recording of a scheduled class, send the webhook event, and return both results.
+    """Record a scheduled class, send the webhook event, and return recording and answer.
 
     The schedule's CSV file is written to `folder`. `zone` is the time zone of the stack's schedule.
     """

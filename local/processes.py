@@ -1,4 +1,4 @@
-"""The processes of a local stack. Each has a supervisor (supervisor.py) and a log file."""
+"""The processes of a local stack, each with a supervisor (supervisor.py) and a log file."""
 
 import contextlib
 import os
@@ -24,7 +24,7 @@ class ProcessFailed(Exception):
 
 @dataclass(frozen=True)
 class Running:
-    """A started process. SIGTERM to `pid`, its supervisor, ends both and all child processes."""
+    """A started process. SIGTERM to `pid`, the supervisor, ends both and all child processes."""
 
     name: str
     pid: int
@@ -58,7 +58,7 @@ class Running:
         self.wait_for(lambda: text in self.log.read_text("utf-8", errors="replace"), timeout)
 
     def failure(self, what: str) -> ProcessFailed:
-        """Stop the process, and return an error with `what` happened and the end of the log."""
+        """Stop the process, and return an error with the text `what` and the end of the log."""
         self.stop()
         return ProcessFailed(f"{self.name} {what}; its log is {self.log}:\n{last_lines(self.log)}")
 

@@ -23,11 +23,11 @@ OF_A_STACK = "LOCAL_STACK"
 """The environment variable in which `invoke local.env` exports the stack's name."""
 
 OF_THE_OPERATOR = ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION")
-"""Settings of a stack that choose an AWS account. A local stack ignores them."""
+"""Settings of a stack that choose an AWS account, which a local stack ignores."""
 
 
 class LocalSettingsError(Exception):
-    """Error for a wrong setting `LOCAL_…`. The text names it."""
+    """Error for a wrong setting `LOCAL_…`, which the text names."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def stack_settings(given: Mapping[str, str], addresses: Addresses) -> dict[str, 
     name = chosen.get("STACK_NAME", "local-zip")
     settings = {**_defaults(name, addresses), **chosen}
     if chosen.get("ALLOW_UNSIGNED_WEBHOOKS", "").strip().lower() == "true":
-        # A token by default would make this setting ineffective.
+        # With a default token, ALLOW_UNSIGNED_WEBHOOKS would have no effect.
         settings["WEBHOOK_VALIDATION_SECRET_TOKEN"] = chosen.get(
             "WEBHOOK_VALIDATION_SECRET_TOKEN", ""
         )

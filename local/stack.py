@@ -52,7 +52,7 @@ Build = Callable[[Path], Sequence[Package]]
 
 
 class AlreadyUp(Exception):
-    """Error for a folder in which a local stack runs. The text has its URL, and how to end it."""
+    """Error for a folder in which a local stack runs. The text says how to use or end the stack."""
 
 
 class Busy(Exception):
@@ -315,7 +315,7 @@ class LocalStack:
         return {**kept, **self.settings, **self._operator()}
 
     def _operator(self) -> dict[str, str]:
-        """Return the environment variables with the access to the cloud and to the stand-ins."""
+        """Return the environment variables that give access to the cloud and to the stand-ins."""
         access = self._access
         cloud = operator_environment(access.url, self._trusted, access.secret, access.region)
         return {**cloud, CONTROL_TOKEN: self._control_token}

@@ -31,7 +31,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
         slack_signing_secret: Secret that signs Slack's requests.
         aws_access_key_id, aws_secret_access_key: Key of the cloud's root; "" in older files.
         control_token: Bearer token of stand-ins' control paths; "" in older files.
-        pids: Supervisors of the processes by name. SIGTERM to one ends its process.
+        pids: Pids of the supervisors by name. SIGTERM to a supervisor ends the process.
     """
 
     api_url: str
@@ -74,7 +74,7 @@ def delete_state_files(home: Path) -> None:
 
 
 def end(home: Path) -> bool:
-    """End the stack that runs in a folder, and return whether there was one."""
+    """End the stack that runs in a folder, and return whether there was such a stack."""
     state = read_state(home)
     if state is None:
         return False

@@ -62,7 +62,7 @@ def watch(child: "subprocess.Popen[bytes]", starter: int, woken: int) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command and return its exit code, which is 128 plus the number after a signal."""
+    """Run the command, and return its exit code, or 128 plus the number of a signal."""
     grace, command = float(arguments[0]), list(arguments[1:])
     woken, wake = os.pipe()
     os.set_blocking(wake, False)

@@ -38,7 +38,7 @@ class TemplateCheck:
 def compare(
     template: Mapping[str, Any], physical: Mapping[str, str], client: Client
 ) -> TemplateCheck:
-    """Compare the cloud with a template, set missing properties if possible, and return both kinds.
+    """Compare the cloud with a template, set missing properties if possible, and return the result.
 
     `physical` has the resources' names in the cloud by logical id.
     """

@@ -17,8 +17,8 @@ from local.neighbours.stand_in import Route, StandIn, read_body
 class BaseFault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A fault that affects `times` matching requests after the first `skip` of them.
 
-    With `times` None, it affects all until the faults are cleared. With `lasting`, it affects all
-    for so many seconds, whatever `times` is.
+    With `times` None, the fault affects all requests until the faults are cleared. With `lasting`,
+    the fault affects all requests for so many seconds, whatever `times` is.
     """
 
     times: int | None = 1
@@ -38,7 +38,7 @@ class FaultQueue(Generic[F]):
         self._faults: list[F] = []
 
     def add(self, fault: F) -> None:
-        """Add a fault behind the others. In the queue, `lasting` is the moment of its end."""
+        """Add a fault behind the others, with the moment of the end in place of `lasting`."""
         if fault.lasting is not None:
             end = self._monotonic() + fault.lasting
             fault = msgspec.structs.replace(fault, times=None, lasting=end)
@@ -112,7 +112,7 @@ class Api(Protocol):
 
     @abstractmethod
     def where(self, request: Request) -> str:
-        """Return the place of the API that a request is about. It contains nothing secret."""
+        """Return the place of the API that a request is about, without anything secret."""
 
     @abstractmethod
     def answer(self, request: Request) -> Answer:

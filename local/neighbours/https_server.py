@@ -141,7 +141,7 @@ class _Server(ThreadingHTTPServer):
     def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
         plain, address = super().get_request()
         plain.settimeout(IDLE_SECONDS)
-        # The handshake is left to the connection's thread: a silent client would block others.
+        # The connection's thread does the handshake, because a silent client would block others.
         connection = self._tls.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
         with self._lock:
             self._open.add(connection)

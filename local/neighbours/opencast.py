@@ -56,7 +56,7 @@ def default_users(name: str, password: str) -> tuple[User, ...]:
     """Return the system account, and one user for each case in which Opencast refuses.
 
     `database` is an administrator who can't use Digest. `agent` is a capture agent. `blind` may
-    ingest and ask for events, but sees none. The password of these three is their name.
+    ingest and ask for events, but sees none. The passwords of these three users are their names.
     """
     admin = frozenset({ADMIN, API, EVENTS_VIEW})
     lesser = {
@@ -99,14 +99,14 @@ class OpencastStandIn(StandIn):
             default_workflow=DEFAULT_WORKFLOW,
             switches=Switches(),
             clock=clock,
-            # It chooses prefixes and ids, which protect nothing.
+            # The generator chooses prefixes and ids, which protect nothing.
             random=Random(seed),  # noqa: S311
         )
         self._api = Api(self.store, str(trust or tls.ca_bundle), self.stopping)
 
     @property
     def ingests(self) -> list[Ingest]:
-        """The ingests so far, by their beginning."""
+        """The ingests so far, in the order in which they began."""
         with self.store.lock:
             return list(self.store.ingests)
 

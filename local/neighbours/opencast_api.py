@@ -54,7 +54,7 @@ MEDIAPACKAGE_NS = "http://mediapackage.opencastproject.org"
 PREFIXES = (("", "ns2"), ("ns3", "ns2"), ("wf", "mp"), ("", "mp"), ("ns2", ""))
 
 Endpoint = Callable[[Request, User | None, str], Answer]
-"""A function that answers a request. It gets the user and the variable part of the path."""
+"""A function that answers a request of a user. The text is the variable part of the path."""
 
 
 class Api:
@@ -171,7 +171,7 @@ class Api:
         )
 
     def _add_track(self, request: Request, _: User | None, identifier: str) -> Answer:
-        """Add the file of a form to an event. Opencast stores its tags since version 16."""
+        """Add the file of a form to an event, with tags since Opencast's version 16."""
         boundary = boundary_of(request.headers.get("Content-Type", ""))
         if boundary is None:
             return Answer(415)
@@ -189,7 +189,7 @@ class Api:
         return _text("The track was added.")
 
     def _start(self, request: Request, _: User | None, __: str) -> Answer:
-        """Start a workflow on an event. An unknown definition is an error, unlike in an ingest."""
+        """Start a workflow on an event. Unlike an ingest, refuse an unknown definition."""
         boundary = boundary_of(request.headers.get("Content-Type", ""))
         if boundary is None:
             return Answer(415)

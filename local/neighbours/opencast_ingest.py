@@ -1,4 +1,4 @@
-"""Carry out an ingest as Opencast does, which fetches each file when it reads the part."""
+"""Carry out an ingest as Opencast does, which fetches each file while it reads the form."""
 
 import hashlib
 import re
@@ -107,11 +107,11 @@ def _content(answer: requests.Response, uri: SplitResult) -> Content:
 
 
 def check_chapters(file: StoredFile, switches: Switches) -> None:
-    """Check that Opencast can show and edit chapters. The real Opencast stores any without a check.
+    """Check that Opencast can show and edit chapters, which the real Opencast doesn't check.
 
     Raises:
-        BadRequestError: This version doesn't support chapters, the chapters are malformed, or they
-            leave a gap after 0 s.
+        BadRequestError: This version doesn't support chapters, or the chapters are malformed, or
+            don't follow each other without a gap from 0 s on.
     """
     if file.flavor != CHAPTERS:
         return

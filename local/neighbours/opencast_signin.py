@@ -35,7 +35,7 @@ class SignIn:
         self._key = secrets.token_hex(16)
 
     def challenge(self, *, stale: bool = False) -> str:
-        """Return a Digest challenge with a new nonce. `stale` says that the old one has expired."""
+        """Return a Digest challenge with a new nonce. `stale` means that the old nonce expired."""
         expiry = int((self._store.clock() + NONCE_SECONDS) * 1000)
         nonce = base64.b64encode(f"{expiry}:{self._signature(expiry)}".encode()).decode()
         challenge = f'Digest realm="{REALM}", qop="auth", nonce="{nonce}"'
@@ -70,7 +70,7 @@ class SignIn:
         return user
 
     def _expiry(self, nonce: str) -> int:
-        """Return the expiry of a nonce in ms.
+        """Return the expiry of a nonce in ms since 1970.
 
         Raises:
             ValueError: The nonce wasn't issued by this stand-in.

@@ -1,4 +1,4 @@
-"""The state of the Opencast stand-in: users, series, events, workflows, ingests and faults.
+"""The state of the Opencast stand-in, from users and series to ingests and faults.
 
 A workflow's state is computed from the clock at each request, so nothing runs in the background.
 """
@@ -61,7 +61,7 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True):
     publishes: bool = True
     """Whether a workflow that succeeds publishes its event."""
     version: str = "17.3.0"
-    """Opencast's version. Before 16, added tracks have no tags. Chapters need 19."""
+    """Opencast's version. Before 16, added tracks have no tags. Before 19, chapters are refused."""
 
     @property
     def major(self) -> int:
@@ -209,7 +209,7 @@ class Store:
             self.downloading = 0
 
     def take_fault(self, method: str, path: str, *kinds: str, after_work: bool) -> Fault | None:
-        """Return and count the fault of one of these kinds for a request; None if there is none."""
+        """Count a request, and return the fault of one of these kinds for it, or None."""
         return self.faults.take(
             lambda fault: (
                 fault.kind in kinds
@@ -272,7 +272,7 @@ class Store:
             return self.events.pop(identifier, None) is not None
 
     def start_workflow(self, event: Event, template: str, properties: dict[str, str]) -> Workflow:
-        """Add an event to the store, and start a workflow on it.
+        """Add an event to the store, and start a workflow on the event.
 
         Raises:
             ActiveWorkflowError: A workflow of the event is running.
@@ -300,7 +300,8 @@ class Store:
     def add_track(self, identifier: str, file: StoredFile, *, overwrite: bool) -> bool:
         """Add a track to an event; return False if there is no such event.
 
-        With `overwrite` the track replaces those with its flavor and, if it has one, its language.
+        With `overwrite` the track replaces other tracks of the same flavor, and only those of the
+        same language if the track has one.
 
         Raises:
             ActiveWorkflowError: A workflow of the event is running.

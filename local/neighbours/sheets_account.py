@@ -125,7 +125,7 @@ class Tokens:
         """Verify an assertion's signature, and return header and claims.
 
         Raises:
-            TokenProblem: The assertion is malformed, or by another account or key.
+            TokenProblem: The assertion is malformed, or signed by another account or key.
         """
         try:
             head, body, signature = assertion.split(".")
@@ -151,10 +151,10 @@ def _decoded(part: str) -> dict[str, Any]:
 
 
 def _base64(part: str) -> bytes:
-    """Decode URL-safe base64 without padding.
+    """Return the bytes of URL-safe base64 without padding.
 
     Raises:
-        ValueError: The text is something else.
+        ValueError: The text isn't base64.
     """
     try:
         return base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)

@@ -11,7 +11,7 @@ Typed = str | int | float | bool | None
 """A value as a person types it. A text that begins with `'` stays text, without the `'`."""
 
 ROWS, COLUMNS = 1000, 26
-"""The size of a tab's grid, unless its content is larger."""
+"""Number of rows and columns of a tab, unless the content is larger."""
 
 _NUMBER = re.compile(r"-?\d{1,15}(\.\d+)?")
 _MERGE = re.compile(r"([A-Z])([1-9]\d*):([A-Z])([1-9]\d*)")

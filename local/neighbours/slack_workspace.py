@@ -13,14 +13,14 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 
 class User(msgspec.Struct, frozen=True):
-    """A member of the workspace. Its `id` begins with U or W."""
+    """A member of the workspace, whose `id` begins with U or W."""
 
     id: str
     name: str
 
 
 class Group(msgspec.Struct, frozen=True):
-    """A user group. `users` are ids."""
+    """A user group. `users` has the ids of the members."""
 
     id: str
     handle: str
@@ -36,7 +36,7 @@ class Channel(msgspec.Struct, frozen=True):
 
     @property
     def name_for_apps(self) -> str:
-        """The name in requests to an app. For private and direct conversations, it is the kind."""
+        """The name in requests to an app, or only the kind of a private or direct conversation."""
         return {"private": "privategroup", "direct": "directmessage"}.get(self.kind, self.name)
 
 

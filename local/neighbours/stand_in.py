@@ -23,7 +23,7 @@ from local.neighbours.https_server import Answer, HttpsServer, Request, json_ans
 
 HOST = "127.0.0.1"
 CONTROL = "/_control/"
-"""Prefix of the paths by which another process controls a stand-in. No neighbour uses it."""
+"""Prefix, used by no neighbour, of the paths by which another process controls a stand-in."""
 
 CONTROL_TOKEN = "LOCAL_CONTROL_TOKEN"  # noqa: S105 - a name
 """The environment variable, hidden from other users, with the token of control paths."""
@@ -36,7 +36,7 @@ Route = Callable[[Request], object]
 class StandIn(ABC):
     """A server on loopback from `start` (or `with`) to `stop`. Port 0 stands for any free port.
 
-    Control paths need `control_token`. If that is empty, they refuse every request. `stop` sets
+    Control paths need `control_token`, and refuse every request if the token is empty. `stop` sets
     `stopping`. An answer that waits has to wait on `stopping`, so that `stop` ends the wait.
     """
 
@@ -56,7 +56,7 @@ class StandIn(ABC):
         return {}
 
     def start(self) -> Self:
-        """Begin to listen.
+        """Begin to listen, and return the stand-in.
 
         Raises:
             OSError: A port is taken.
@@ -102,7 +102,7 @@ class StandIn(ABC):
         return f"https://{HOST}:{self._servers[0].port}"
 
     def _open(self) -> None:
-        """Open every origin of the stand-in, the one of `url` first."""
+        """Open every origin of the stand-in, beginning with that of `url`."""
         self._listen(self.answer, self._port)
 
     def _listen(self, answer: Callable[[Request], Answer], port: int) -> int:
@@ -177,7 +177,7 @@ def read_body(request: Request, wanted: type[T]) -> T:
 
 
 def changed(switches: T, given: Mapping[str, object]) -> T:
-    """Return switches (a dataclass or a Struct) with the given ones changed.
+    """Return a copy of switches (a dataclass or a Struct) with the values in `given`.
 
     Raises:
         msgspec.ValidationError: A name is unknown, or a value has the wrong type.

@@ -138,12 +138,12 @@ class ZoomStandIn(StandIn):
 
     @property
     def api_base_url(self) -> str:
-        """The value of `ZOOM_API_BASE_URL`."""
+        """URL of the API, for the setting `ZOOM_API_BASE_URL`."""
         return f"{self.url}/v2"
 
     @property
     def oauth_url(self) -> str:
-        """The value of `ZOOM_OAUTH_URL`."""
+        """URL of OAuth tokens, for the setting `ZOOM_OAUTH_URL`."""
         return f"{self.url}/oauth/token"
 
     def add(self, recording: Recording) -> Recording:
@@ -158,7 +158,7 @@ class ZoomStandIn(StandIn):
         return self.add(build_lecture(self._folder, lecture))
 
     def trash(self, uuid: str) -> None:
-        """Move a recording to the trash.
+        """Move a recording to the account's trash.
 
         Raises:
             KeyError: There is no such recording.
@@ -171,7 +171,7 @@ class ZoomStandIn(StandIn):
 
     @property
     def recordings(self) -> tuple[Recording, ...]:
-        """Every recording, trashed ones included."""
+        """All recordings, including those in the trash."""
         return self._account.recordings()
 
     def download_token(self, uuid: str, seconds: float | None = None) -> str:
@@ -179,11 +179,11 @@ class ZoomStandIn(StandIn):
         return self._account.issue_download_token(uuid, seconds)
 
     def expire_access_tokens(self) -> None:
-        """Make every OAuth token expire that was issued so far."""
+        """Expire every OAuth token that was issued so far."""
         self._account.expire_access_tokens()
 
     def expire_download_tokens(self, uuid: str | None = None) -> None:
-        """Make the download tokens of one recording expire, or all if `uuid` is None."""
+        """Expire the download tokens of one recording, or all if `uuid` is None."""
         self._account.expire_download_tokens(uuid)
 
     def grant(self, *scopes: str) -> None:
@@ -284,7 +284,7 @@ class ZoomStandIn(StandIn):
         return answer
 
     def _changes_account(self, fault: Fault, listed: Listed | None) -> bool:
-        """Carry out a fault of a kind that changes the account; return whether this one does."""
+        """Carry out the fault if its kind changes the account, and return whether it does."""
         if fault.kind == "changed" and listed:
             self._account.change(listed)
         elif fault.kind == "expired":

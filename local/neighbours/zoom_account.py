@@ -1,4 +1,4 @@
-"""The state of the Zoom stand-in: recordings, tokens, links and switches.
+"""The state of the Zoom stand-in, with recordings, tokens, links and switches.
 
 Tokens and secrets stay in memory.
 """
@@ -53,8 +53,9 @@ class Switches:
 
     `ranges`: whether the CDN supports Range. `after_expiry`: the answer to an expired download
     token, which is a 401, or a page as for an unknown token. `name_in`: where the file's name is,
-    in the redirect's path or in the CDN's Content-Disposition. `downloads_at`: the origin of
-    download links if a proxy is before the stand-in.
+    in the redirect's path or in the CDN's Content-Disposition. `bad_client_status` and
+    `missing_scope_status`: the status of that refusal. `downloads_at`: the origin of download
+    links if a proxy is before the stand-in.
     """
 
     ranges: bool = True
@@ -120,7 +121,7 @@ class ZoomAccount:
             return [r for uuid, r in self._recordings.items() if uuid not in self._trashed]
 
     def users(self) -> dict[str, UserStatus]:
-        """Return every user's status. A recording's host is active unless `set_user` changes it."""
+        """Return every user's status. Hosts of recordings are active by default."""
         with self._lock:
             hosts: dict[str, UserStatus] = {
                 recording.host_id: "active" for recording in self._recordings.values()
@@ -144,7 +145,7 @@ class ZoomAccount:
                     self._links[link] = (uuid, new)
 
     def recordings(self) -> tuple[Recording, ...]:
-        """Return every recording, trashed ones included."""
+        """Return all recordings, including those in the trash."""
         with self._lock:
             return tuple(self._recordings.values())
 
@@ -158,9 +159,9 @@ class ZoomAccount:
             return self._recordings[uuid]
 
     def find(self, meeting: str) -> Recording | None:
-        """Return the untrashed recording with a uuid, or the latest with a meeting's number.
+        """Return the recording with a uuid, or the latest with a meeting's number.
 
-        Returns None if there is none.
+        Returns None if there is none outside the trash.
         """
         with self._lock:
             live = self.live()
@@ -175,7 +176,7 @@ class ZoomAccount:
             return uuid in self._trashed or uuid not in self._recordings
 
     def count_request(self, uuid: str) -> None:
-        """Count an API request about this recording. A file is complete after some of them."""
+        """Count an API request about a recording, whose files are complete after some requests."""
         with self._lock:
             self._asked[uuid] = self._asked.get(uuid, 0) + 1
 
@@ -202,12 +203,12 @@ class ZoomAccount:
         return grant.scopes if grant and self.clock() < grant.expires else None
 
     def expire_access_tokens(self) -> None:
-        """Make every OAuth token expire."""
+        """Expire every OAuth token that was issued so far."""
         with self._lock:
             self._access = {token: _Grant(0.0) for token in self._access}
 
     def expire_download_tokens(self, uuid: str | None = None) -> None:
-        """Make the download tokens of one recording expire, or all if `uuid` is None."""
+        """Expire the download tokens of one recording, or all if `uuid` is None."""
         with self._lock:
             for token, grant in self._download.items():
                 if uuid in {None, grant.uuid}:
@@ -265,7 +266,7 @@ class ZoomAccount:
         return listed
 
     def sign_address(self, resource: str) -> str:
-        """Return the query of CloudFront's signed URL, valid for the app's `redirect_seconds`."""
+        """Return the query that makes a signed URL of a resource's URL, in CloudFront's form."""
         expires = int(self.clock() + self.app.redirect_seconds)
         condition = {"DateLessThan": {"AWS:EpochTime": expires}}
         statement = {"Statement": [{"Resource": resource, "Condition": condition}]}
@@ -274,7 +275,7 @@ class ZoomAccount:
         return f"Policy={_cdn64(policy)}&Signature={_cdn64(signature)}&Key-Pair-Id=KLOCALSTANDIN"
 
     def expire_addresses(self) -> None:
-        """Make every signed URL invalid that was issued so far."""
+        """Expire every signed URL that was issued so far."""
         with self._lock:
             self._cdn_key = secrets.token_bytes(32)
 

@@ -90,7 +90,7 @@ def meeting_of(path: str) -> str | None:
     """Return the meeting in a percent-encoded path, or None if Zoom's gateway finds none.
 
     The gateway decodes a path once, and doesn't find a uuid that then begins with `/` or contains
-    `//`. So such a uuid has to be encoded twice. Any other may be encoded once or twice.
+    `//`. So such a uuid has to be encoded twice. Any other uuid may be encoded once or twice.
     """
     match = RECORDINGS_PATH.fullmatch(path)
     once = unquote(match[1]) if match else "//"
@@ -174,7 +174,7 @@ def _content(account: ZoomAccount, request: Request, listed: Listed) -> Answer:
 
 
 def _byte_range(header: str, size: int) -> tuple[int, int] | None:
-    """Return the first and last byte of a Range header (RFC 9110); None unless it is one range."""
+    """Return the first and last byte of a Range header (RFC 9110), or None if it isn't valid."""
     match = re.fullmatch(r"bytes=(\d*)-(\d*)", header.replace(" ", ""))
     if match is None or match[0] == "bytes=-":
         return None

@@ -28,7 +28,7 @@ class Fault(BaseFault, frozen=True, forbid_unknown_fields=True):
 
     `status`: the answer has this status, with `retry_after` (seconds) in the form
     `retry_after_form`. `html`: the answer is 200 and a page. `reset`, `early_close`: the answer
-    breaks off after `after_bytes` of the body. `stall`: the answer stops there for `seconds`.
+    breaks off after `after_bytes` of the body. `stall`: the answer pauses there for `seconds`.
     `short_length`: the answer announces and has only `after_bytes`. `slow`: the answer comes
     `seconds` late. `wrong_bytes`: the body has the right length, but only zeros. `changed`: from
     this request on, the file has another version. `expired`: the CDN refuses all URLs that were

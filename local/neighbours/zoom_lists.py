@@ -33,7 +33,7 @@ NOT_LISTED = ("host_email", "password", "recording_play_passcode")
 
 
 class Refusal(Exception):
-    """A refusal of a request, with `answer`."""
+    """A refusal of a request, with the stand-in's `answer`."""
 
     def __init__(self, status: int, code: int, message: str) -> None:
         super().__init__(message)
@@ -42,7 +42,7 @@ class Refusal(Exception):
 
 @dataclass(frozen=True)
 class _Place:
-    """What a `next_page_token` stands for: the request, the next entry, and the token's expiry."""
+    """The request, the next entry and the expiry that belong to a `next_page_token`."""
 
     request: tuple[str, ...]
     offset: int
@@ -50,7 +50,7 @@ class _Place:
 
 
 class ZoomLists:
-    """The three kinds of list of one account."""
+    """The lists of one account, which are recordings of the account or a user, and users."""
 
     def __init__(self, account: ZoomAccount) -> None:
         self._account = account

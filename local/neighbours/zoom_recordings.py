@@ -80,7 +80,7 @@ class RecordingFile:
 
 @lru_cache
 def _sha256(path: Path, _modified: int, _inode: int) -> str:
-    """Return the SHA-256 of a version of a file. The cache saves reading it for each range."""
+    """Return the SHA-256 of a file's version, which is cached because each range needs it."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
