@@ -1,4 +1,4 @@
-"""The harness of the benchmark's tests: both stand-ins, and real clients of each."""
+"""The harness of the benchmark's tests, with both stand-ins and real clients of each."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def client(client_of: MakeClient, s3: S3Peer) -> S3Client:
 
 
 class Upload:
-    """A multipart upload."""
+    """A multipart upload to the S3 stand-in by boto3."""
 
     def __init__(self, client: S3Client, key: str = "k") -> None:
         self._client = client

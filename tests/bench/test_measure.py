@@ -1,4 +1,4 @@
-"""Tests of measurements: real runs between both stand-ins, and the check of the copies."""
+"""Tests of measurements, with real runs between both stand-ins, and of the check of copies."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def setting(case: Case = CASES["i"]) -> Setting:
 
 
 class TestCheck:
-    def test_objects_have_no_problem_when_keys_and_sizes_are_right(self) -> None:
+    def test_benchmark_finds_no_problem_when_keys_and_sizes_are_right(self) -> None:
         assert problem_of([OBJECT], Load("one", {"f": SIZE}), parts=True) == ""
 
     @pytest.mark.parametrize(
@@ -78,12 +78,12 @@ class TestCheck:
         ids=["missing", "unexpected", "wrong size"],
     )
     @pytest.mark.parametrize("parts", [False, True])
-    def test_objects_have_a_problem_when_a_key_or_size_is_wrong(
+    def test_benchmark_finds_a_problem_when_a_key_or_size_is_wrong(
         self, objects: list[S3Object], problem: str, parts: bool
     ) -> None:
         assert problem in problem_of(objects, Load("one", {"f": SIZE}), parts=parts)
 
-    def test_objects_have_a_problem_when_parts_are_swapped_and_bytes_are_checked(self) -> None:
+    def test_benchmark_finds_a_problem_when_parts_are_swapped_and_bytes_are_checked(self) -> None:
         swapped = replace(OBJECT, parts=(PARTS[1], PARTS[0], PARTS[2]))
         load = Load("one", {"f": SIZE})
         assert problem_of([swapped], load, parts=True) == "bench/f.mp4: part 2 differs from Zoom's"
@@ -138,14 +138,14 @@ class TestRuns:
         assert line.fetched == [0, LOAD.size]
 
 
-def test_moments_of_kills_depend_on_the_seed_alone() -> None:
+def test_moments_of_kills_depend_only_on_the_seed() -> None:
     first = list(interruptions.moments(3, 10.0, 50))
     assert first == list(interruptions.moments(3, 10.0, 50))
     assert first != list(interruptions.moments(4, 10.0, 50))
     assert all(0 <= moment <= 10 for moment in first)
 
 
-def test_cuts_of_a_case_are_evenly_spread() -> None:
+def test_cuts_of_a_benchmark_case_are_evenly_spread() -> None:
     faults = CASES["ivm"].zoom_settings(LOADS["1x512"]).faults
     totals = [85_333_333, 170_666_666, 256_000_000, 341_333_333, 426_666_666]
     assert [fault.total for fault in faults] == totals

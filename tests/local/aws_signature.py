@@ -31,7 +31,7 @@ class Signer:
     ) -> dict[str, str]:
         """Return the headers of a signed request, `more` included.
 
-        `host` is by default the URL's. With "" it isn't signed.
+        `host` is the signed host, by default the URL's. With "" the host isn't signed.
         """
         parts = urlsplit(url)
         when = f"{self.at or datetime.now(UTC):%Y%m%dT%H%M%SZ}"

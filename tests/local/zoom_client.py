@@ -21,7 +21,7 @@ APP = ZoomApp(account_id="acc", client_id="cid", client_secret="csecret", webhoo
 
 @dataclass(frozen=True)
 class Client:
-    """A client that trusts the stand-in's authority and follows no redirect."""
+    """A client of the Zoom stand-in that trusts its authority and follows no redirect."""
 
     zoom: ZoomStandIn
     session: requests.Session

@@ -1,4 +1,4 @@
-"""Fixtures for both stand-ins and their connections, one of each for a process."""
+"""Fixtures for both stand-ins and their connections, which all tests of a process share."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def metadata_of(name: str) -> dict[str, str]:
 
 
 def wait_for_threads() -> None:
-    """Wait until the engines' threads have ended, which they do soon after a run."""
+    """Wait until the engines' threads, which end soon after a run, have ended."""
     for thread in threading.enumerate():
         if thread.name.startswith("transfer_"):
             thread.join(END_SECONDS)
@@ -116,7 +116,7 @@ class Harness:
         sizes: Mapping[str, int] | None = None,
         tolerated_errors: tuple[type[PermanentFailure], ...] = (),
     ) -> list[Copy]:
-        """Return the copies of files. `sizes` are those that Zoom's API returns."""
+        """Return the copies of files. `sizes` has the sizes that Zoom's API returns, by name."""
         hosts = DownloadHosts(("127.0.0.1",), "https" if self.is_tls else "http")
         access = AccessInUse(Access(TOKEN), lambda: Access(TOKEN, is_fresh=True))
 

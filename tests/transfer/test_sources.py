@@ -21,7 +21,7 @@ STREAM = ZoomSettings(files={"a": STREAM_SIZE}, ranges=False, content_length=Fal
 
 class TestBreaks:
     @pytest.mark.parametrize("kind", ["rst", "fin"])
-    def test_no_stored_byte_is_fetched_again_when_all_connections_break(
+    def test_copy_fetches_no_stored_byte_again_when_all_connections_break(
         self, harness: Harness, kind: str
     ) -> None:
         # Only the bytes in the network are lost, which are at most a twentieth.
@@ -88,7 +88,7 @@ class TestChanges:
     @pytest.mark.parametrize(
         "moment", [{"request": 2}, {"request": LATE}, {"total": SIZE // 2}], ids=str
     )
-    def test_expired_url_is_renewed_by_one_connection_for_all(
+    def test_copy_renews_an_expired_url_once_for_all_connections(
         self, harness: Harness, moment: dict[str, int]
     ) -> None:
         fault = ZoomFault(kind="expired", **moment)  # type: ignore[arg-type]
@@ -121,7 +121,7 @@ class TestStreams:
         assert harness.versions()["a"].version == 2
         assert harness.s3.uploads() == []
 
-    def test_copy_fails_when_the_stream_always_ends_early(self, harness: Harness) -> None:
+    def test_copy_fails_when_its_stream_always_ends_early(self, harness: Harness) -> None:
         harness.begin(STREAM, zoom_faults=[ZoomFault(kind="fin", request=1, times=99)])
         message = f"{STREAM_SIZE // 2} bytes came of a.mp4, told were {STREAM_SIZE}"
         with pytest.raises(TransferFailed, match=message):

@@ -50,13 +50,15 @@ def no_open_sockets() -> Iterator[None]:
 
 
 class TestLeftovers:
-    def test_nothing_remains_in_s3_when_zoom_sends_html(self, harness: Harness) -> None:
+    def test_copy_leaves_nothing_in_s3_when_zoom_sends_html(self, harness: Harness) -> None:
         harness.begin(TWO, zoom_faults=[PAGE])
         with pytest.raises(NotAFile):
             harness.copy("ab")
         assert (harness.s3.uploads(), harness.s3.objects()) == ([], [])
 
-    def test_nothing_remains_in_s3_when_a_changed_file_is_refused(self, harness: Harness) -> None:
+    def test_copy_leaves_nothing_in_s3_when_a_changed_file_is_refused(
+        self, harness: Harness
+    ) -> None:
         changed = ZoomFault(kind="changed", request=3)
         refused = ZoomFault(kind="status", status=404, request=4, times=99)
         refused_redirect = replace(refused, where="rec", request=2)
@@ -65,7 +67,9 @@ class TestLeftovers:
             harness.copy(engine=harness.engine(ONE_CONNECTION))
         assert (harness.s3.uploads(), harness.s3.objects()) == ([], [])
 
-    def test_nothing_remains_in_s3_when_a_file_is_skipped(self, harness: Harness) -> None:
+    def test_copy_leaves_nothing_in_s3_of_a_file_when_it_skips_the_file(
+        self, harness: Harness
+    ) -> None:
         # The file is a page even with a new URL and a fresh token.
         pages = [replace(PAGE, request=6, times=1), replace(PAGE, where="rec", request=3, times=2)]
         harness.begin(TWO, zoom_faults=pages)
@@ -77,7 +81,7 @@ class TestLeftovers:
         assert harness.s3.uploads() == []
 
     @RANGES
-    def test_nothing_of_an_opened_file_remains_in_s3_when_another_file_fails(
+    def test_copy_leaves_nothing_in_s3_of_an_opened_file_when_another_file_fails(
         self, harness: Harness, has_ranges: bool
     ) -> None:
         # Zoom refuses the other file while S3 is slow to answer the new upload.

@@ -128,7 +128,7 @@ def test_opencast_stand_in_lets_only_users_with_the_role_add_a_track(
     assert client.ask(path, database, method="POST", files=files).status_code == 200
 
 
-def test_opencast_stand_in_tells_its_version_without_signing_in(
+def test_opencast_stand_in_returns_its_version_to_an_anonymous_request(
     client: Client, opencast: OpencastStandIn
 ) -> None:
     opencast.set(version="19.1.0")

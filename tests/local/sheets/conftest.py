@@ -1,4 +1,4 @@
-"""A Google stand-in, and a client of it."""
+"""Fixtures for a Google stand-in and its client."""
 
 from collections.abc import Iterator
 

@@ -102,7 +102,7 @@ def test_slack_stand_in_shows_plain_text_but_no_empty_answer(client: Client) -> 
     assert client.seen_by("producer") == ["It's 80 degrees"]
 
 
-def test_slack_shows_a_timeout_when_the_app_is_late(client: Client) -> None:
+def test_slack_stand_in_shows_a_timeout_when_the_app_is_late(client: Client) -> None:
     assert client.slack.timeout == 3.0
     client.slack.timeout = 0.2
     late = Answer(200, (("Content-Type", "text/plain"),), b"late", spoil=Spoil(wait=30))
@@ -114,7 +114,7 @@ def test_slack_shows_a_timeout_when_the_app_is_late(client: Client) -> None:
     assert client.seen_by("stranger") == []
 
 
-def test_slack_shows_an_error_when_the_app_does_not_answer_200(client: Client) -> None:
+def test_slack_stand_in_shows_an_error_when_the_app_does_not_answer_200(client: Client) -> None:
     client.app.reply = lambda _: json_answer(401, {"text": "no"})
     outcome = client.types()
     assert (outcome.status, outcome.error) == (401, "dispatch_failed")
@@ -177,7 +177,9 @@ def test_slack_stand_in_sends_a_press_with_the_payload_of_slack(client: Client) 
     assert signed(client.app)
 
 
-def test_block_action_payload_of_an_ephemeral_message_has_no_message_field(client: Client) -> None:
+def test_payload_of_a_press_has_no_message_field_when_the_message_is_ephemeral(
+    client: Client,
+) -> None:
     client.app.says(blocks=[actions("next")])
     outcome = client.types()
     assert outcome.ts
@@ -241,7 +243,7 @@ def test_slack_stand_in_refuses_a_wrong_control_body_with_a_sentence(
     assert answer.json()["message"]
 
 
-def test_slack_shows_an_error_when_the_app_is_unreachable(client: Client) -> None:
+def test_slack_stand_in_shows_an_error_when_the_app_is_unreachable(client: Client) -> None:
     app = client.slack.workspace.app
     client.slack.workspace.app = replace(app, request_url="https://127.0.0.1:1/slack")
     outcome = client.types()

@@ -82,7 +82,7 @@ def test_slack_message_has_a_problem_when_it_replaces_a_command(client: Client) 
     assert "command" in message.problems[0]
 
 
-def test_slack_response_url_is_refused_after_five_uses_refused_uses_included(
+def test_slack_response_url_is_refused_after_five_uses_including_refused_uses(
     client: Client,
 ) -> None:
     url = client.response_url()
