@@ -48,7 +48,7 @@ class Typed:
     Attributes:
         seconds: Time to its first answer.
         kind: `answer`, `later` (the result follows) or `error`.
-        cpu: CPU seconds of the new container until the answer; None if it wasn't measured.
+        cpu: CPU seconds of the new container until the answer, or None if it wasn't measured.
     """
 
     seconds: float

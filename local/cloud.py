@@ -29,7 +29,7 @@ HOST = "127.0.0.1"
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
 OPERATOR_KEY_ID = "test"
-"""Id of the key of the account's root. ministack fixes the id; the secret is random."""
+"""Id of the key of the account's root. ministack fixes this id, but the secret is random."""
 GATEWAY = Path(__file__).with_name("gateway.py")
 
 # Below the ports that the kernel gives to outgoing connections (ip_local_port_range).

@@ -225,7 +225,7 @@ def _reconcile(driver: Driver, start: datetime) -> None:
 
 
 def _send_lecture(driver: Driver, journey: Journey, start: datetime) -> list[int]:
-    """Send the webhook events of (a), the last one twice for (e); return the last two statuses."""
+    """Send the webhook events of (a), the last one twice for (e), and return both statuses."""
     uuid = journey.recording.uuid
     for event, second in (("started", 0), ("paused", 30), ("resumed", 60), ("stopped", 130)):
         moment = int((start + timedelta(seconds=second)).timestamp() * 1000)

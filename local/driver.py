@@ -53,7 +53,7 @@ class ZoomRecording(msgspec.Struct, frozen=True):
     files: tuple[ZoomFile, ...]
 
     def wanted(self) -> tuple[ZoomFile, ...]:
-        """Return the files that the pipeline has to take: MP4 and chat."""
+        """Return the files of the types that the pipeline has to take, MP4 and chat."""
         return tuple(file for file in self.files if file.file_type in ("MP4", "CHAT"))
 
 
@@ -169,7 +169,7 @@ class Driver:
         return int(self._control("GET", "zoom", "sent").get(file.id, 0))
 
     def send(self, event: str, uuid: str = "", **options: Any) -> Answer:
-        """Make Zoom send a webhook event (`local.neighbours.zoom.SendEvent`); return the answer."""
+        """Make Zoom send an event (`local.neighbours.zoom.SendEvent`), and return the answer."""
         asked = {"url": self.webhook_url, "event": event, "uuid": uuid, "timeout": 30, **options}
         answer = self._control("POST", "zoom", "events", asked)
         return Answer(answer["status"], answer["body"])
@@ -268,7 +268,7 @@ class Driver:
         return max(found, key=lambda ingest: ingest.last_updated, default=None)
 
     def recording_details(self, recording: ZoomRecording) -> dict[str, Any]:
-        """Return what `GET /status` says about a recording itself; empty if it isn't known."""
+        """Return what `GET /status` says about a recording itself, or {} if it isn't known."""
         uuid = recording.uuid
         told = self._get_status(meeting_id=recording.meeting_id, details="true", uuid=uuid)
         return next((one for one in told["recordings"] if one["uuid"] == uuid), {})

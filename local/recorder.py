@@ -53,8 +53,8 @@ def run_on_terminal(
 def screen(printed: str) -> list[str]:
     """Return the lines, with colours, that a terminal shows at the end of the output.
 
-    Of the movements, only those of rich's progress are supported: up, to the start of the line, and
-    erase the line.
+    The function supports only the movements of rich's progress, which are up, to the start of the
+    line, and erase the line.
     """
     lines, row, is_at_begin = [""], 0, True
     for token in TOKENS.finditer(printed):

@@ -82,7 +82,7 @@ def read_local(given: Mapping[str, str]) -> LocalSettings:
 
 
 def stack_settings(given: Mapping[str, str], addresses: Addresses) -> dict[str, str]:
-    """Return the stack's settings, with names as in `.env`: defaults, new secrets, and `given`."""
+    """Return the stack's settings as in `.env`, from defaults, new secrets and `given`."""
     known = set(TABLE) - set(OF_THE_OPERATOR)
     chosen = {name: given[name] for name in sorted(known) if given.get(name, "").strip()}
     name = chosen.get("STACK_NAME", "local-zip")

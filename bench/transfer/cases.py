@@ -46,7 +46,7 @@ class Case:
     """The behaviour of both stand-ins.
 
     The Zoom stand-in breaks off all open bodies `cuts` times, each time after the same number of
-    bytes: by a TCP reset if `how` is "rst", by an early end if `how` is "fin".
+    bytes. `how` is "rst" for a TCP reset, or "fin" for an early end.
     """
 
     name: str

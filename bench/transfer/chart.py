@@ -52,7 +52,7 @@ class Level:
 
 @dataclass(frozen=True)
 class Panel:
-    """One chart. `x_ticks` have labels; `is_log` makes the x axis logarithmic."""
+    """One chart. `x_ticks` are places with labels. `is_log` makes the x axis logarithmic."""
 
     title: str
     x_label: str

@@ -69,7 +69,7 @@ def _add_connections_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _connections(options: Options) -> bool:
-    """Measure fixed numbers of connections and one stream; return whether every run counts."""
+    """Measure fixed numbers of connections and one stream, and return whether every run counts."""
     named = programs(options.sut, options.suts)
     numbers = list(map(int, options.numbers.split(",")))
     cases = chosen(options.case, CASES)

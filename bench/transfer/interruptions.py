@@ -1,4 +1,4 @@
-"""The commands that interrupt copies: `kills` and `handover`."""
+"""The commands `kills` and `handover`, which interrupt copies."""
 
 import argparse
 from collections.abc import Iterator

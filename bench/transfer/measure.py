@@ -34,7 +34,7 @@ Job = tuple[Program, Setting, int]
 
 
 def measure_all(peers: StandIns, jobs: Iterable[Job], options: Options) -> list[Run]:
-    """Return the runs of all jobs; write and print each as soon as it has ended."""
+    """Measure all jobs, write and print each run as soon as it has ended, and return all runs."""
     runs = []
     for program, setting, repetition in jobs:
         run = measure(peers, program, setting, repetition)

@@ -71,7 +71,7 @@ def add_zoom_speed(parser: argparse.ArgumentParser, *, link: float, connection: 
 
 
 def chosen(names: str, known: Mapping[str, Named]) -> list[Named]:
-    """Return the values of names separated by commas; `all` stands for all names.
+    """Return the values of names separated by commas. The name `all` stands for all names.
 
     Raises:
         UnknownName: There is no such name.

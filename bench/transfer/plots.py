@@ -35,7 +35,7 @@ def _plot(options: Options) -> bool:
 
 
 def _connections_chart(lines: Iterable[Line]) -> str | None:
-    """Return a chart of MB/s by connections, a panel for each case; None without results."""
+    """Return a chart of MB/s by connections for each case, or None without results."""
     runs = _runs_of("connections", lines)
     names = {run.case for run in runs if run.connections}
     ordered = [name for name in (*ORDER, *CASES) if name in names]
@@ -73,7 +73,7 @@ def _connections_panel(case: Case, runs: Sequence[Run]) -> Panel:
 
 
 def _memory_chart(lines: Iterable[Line]) -> str | None:
-    """Return a chart of peak memory by file size; None without results."""
+    """Return a chart of peak memory by file size, or None without results."""
     runs = _runs_of("memory", lines)
     sizes = sorted({run.size for run in runs})
     if not sizes:

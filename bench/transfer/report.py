@@ -30,7 +30,7 @@ class Reported(msgspec.Struct, frozen=True):
         cpu_s: CPU seconds, child processes included.
         rss_before_mb: Memory of the process before the transfer, in MB.
         attempts: Number of retries, if the program counts them.
-        error: Why the transfer failed; None if it didn't.
+        error: Why the transfer failed, or None if it didn't.
     """
 
     transfer_s: float
@@ -77,7 +77,7 @@ class Report:
 
 
 def read_report(output: bytes) -> Reported | None:
-    """Return the last report in a program's output; None if it is missing or malformed."""
+    """Return the last report in a program's output, or None if it is missing or malformed."""
     lines = [line for line in output.splitlines() if line.startswith(MARK)]
     if not lines:
         return None

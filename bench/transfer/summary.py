@@ -50,7 +50,7 @@ def comparison(lines: Sequence[Run | Curl], notes: Sequence[str] = ()) -> Table:
 
 
 def yardstick(curls: Sequence[Curl]) -> float | None:
-    """Return the median CPU seconds per GB of GET plus PUT; None if either wasn't measured."""
+    """Return the median CPU seconds per GB of GET plus PUT, or None if either wasn't measured."""
     directions = [
         [curl.cpu_s_per_gb for curl in curls if curl.program == direction and curl.at_once == 1]
         for direction in ("GET", "PUT")

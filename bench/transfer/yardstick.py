@@ -70,7 +70,7 @@ def measure(
 
 
 def _run(command: Sequence[str], at_once: int) -> tuple[float, float]:
-    """Run `at_once` processes; return seconds from start to end, and their CPU seconds.
+    """Run `at_once` processes, and return seconds from start to end and CPU seconds of all.
 
     Raises:
         CalledProcessError: A process failed.

@@ -57,7 +57,7 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True):
     operation: str = "encode"
     """The operation in which a workflow fails, stops or pauses."""
     incident: str = "The encoder ran out of space."
-    """Opencast's text about a failed operation; "" if it has none."""
+    """Opencast's text about a failed operation, or "" if it has none."""
     publishes: bool = True
     """Whether a workflow that succeeds publishes its event."""
     version: str = "17.3.0"
@@ -69,7 +69,7 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fault(BaseFault, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A failure of the requests of a `method` ("": any) whose path begins with `path`.
+    """A failure of requests with a `method` ("" for any) whose path begins with `path`.
 
     `close` sends no answer, `status` an error, and `maintenance` a page with status 200. All three
     happen before the authentication, as at a proxy, or with `after_work` after all work was done.
@@ -286,7 +286,7 @@ class Store:
             return self._add_workflow(event, used, properties, self.clock())
 
     def start_on_event(self, identifier: str, template: str) -> Workflow | None:
-        """Start a workflow on an event; return None if there is no such event or definition.
+        """Start a workflow on an event, or return None if event or definition is unknown.
 
         Raises:
             ActiveWorkflowError: A workflow of the event is running.
@@ -298,7 +298,7 @@ class Store:
             return self.start_workflow(event, template, {})
 
     def add_track(self, identifier: str, file: StoredFile, *, overwrite: bool) -> bool:
-        """Add a track to an event; return False if there is no such event.
+        """Add a track to an event, and return whether the event exists.
 
         With `overwrite` the track replaces other tracks of the same flavor, and only those of the
         same language if the track has one.

@@ -1,4 +1,4 @@
-"""The part of Slack's HTTP API that the app uses: Web API methods, and response_urls.
+"""The part of Slack's HTTP API that the app uses, Web API methods and response_urls.
 
 A Web API method answers errors with status 200, except 429 and 5xx.
 https://docs.slack.dev/reference/methods/usergroups.list

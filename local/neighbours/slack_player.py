@@ -37,8 +37,8 @@ class Typed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """A command `/zip <text>` that a user types in a channel. User and channel are ids or names.
 
     The channel "direct" stands for the user's direct messages with the app. `forge` makes the
-    signature wrong: by another secret, a time six minutes ago (a replay), no signature at all, or
-    the signature of another body.
+    signature wrong, by another secret, a time six minutes ago (a replay), no signature at all, or
+    another body.
     """
 
     user: str

@@ -250,7 +250,7 @@ def _timed_texts(
 
 
 def _short(view: str) -> str:
-    """Return the mark by which Zoom names a view in a file's name; "" for the speaker alone."""
+    """Return the mark by which Zoom names a view in a file's name, or "" for the speaker alone."""
     words = {"gallery": "gallery_", "active": "avo_", "screen_with_speaker": "as_", "shared": "gs_"}
     return next((mark for word, mark in words.items() if word in view), "")
 

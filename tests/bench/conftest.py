@@ -175,7 +175,7 @@ class Wire:
     def send(
         self, method: str, target: str, body: bytes = b"", **headers: str
     ) -> tuple[int, str, str | None]:
-        """Send a request; return status, error code (or the body) and CRC32 of the answer."""
+        """Send a request, and return the answer's status, error code (or body) and CRC32."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         answer = self.session.request(
             method, self.url + target, data=body, headers={"Authorization": "x", **named}

@@ -114,7 +114,7 @@ def target(access: Access) -> Iterator[Target]:
 
 
 def make_function(access: Access) -> tuple[str, str]:
-    """Make a function that returns environment variables; return the ARNs of role and function."""
+    """Make a function that returns its environment, and return the ARNs of role and function."""
     package = io.BytesIO()
     with zipfile.ZipFile(package, "w") as archive:
         archive.writestr("shows.py", SHOW_KEYS)

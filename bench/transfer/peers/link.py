@@ -1,4 +1,4 @@
-"""The speed of a stand-in: bandwidth limits, delays, and the pacer that enforces them.
+"""The speed of a stand-in, with bandwidth limits, delays, and a pacer for the limits.
 
 1 MB is 1,000,000 bytes.
 """

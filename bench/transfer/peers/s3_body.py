@@ -39,7 +39,7 @@ class Received:
 
 
 class Source(Protocol):
-    """A source of bytes and lines: a connection, or a body that contains another encoding."""
+    """A source of bytes and lines, such as a connection or an encoded body."""
 
     def take(self, limit: int, into: memoryview | None = None) -> int: ...
 
@@ -196,7 +196,7 @@ def _fill(body: _Body, length: int, view: memoryview | None) -> int:
 
 
 def _sent_crc32(headers: Mapping[str, str], trailer: Mapping[str, str]) -> int | None:
-    """Return the CRC32 that the client sent in a header or the trailer; None if it sent none.
+    """Return the CRC32 that the client sent in a header or the trailer, or None if it sent none.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
     """

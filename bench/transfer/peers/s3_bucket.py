@@ -55,7 +55,7 @@ class Answer:
 
 
 def operation_of(method: str, key: str, query: Mapping[str, str]) -> str:
-    """Return AWS's name of a request's operation; empty if the stand-in doesn't support it."""
+    """Return AWS's name of a request's operation, or "" if the stand-in doesn't support it."""
     if not key:
         return "ListMultipartUploads" if method == "GET" and "uploads" in query else ""
     if "tagging" in query:

@@ -1,4 +1,4 @@
-"""Data types of the S3 stand-in: settings, injected faults, stored objects, counters."""
+"""Data types of the S3 stand-in for settings, injected faults, stored objects and counters."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime

@@ -148,7 +148,7 @@ class Server(ABC):
                 return
             prepare(sock, is_paced=self._link.is_paced)
             if tls:
-                # Leave the handshake to the connection's thread: a slow client would block others.
+                # The connection's thread does the handshake, because a slow client blocks it.
                 sock = tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
             thread = threading.Thread(target=self._serve, args=(sock,), daemon=True)
             with self._lock:

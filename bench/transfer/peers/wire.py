@@ -74,7 +74,7 @@ class Connection:
             pacer.pass_on(count)
 
     def request(self) -> Request | None:
-        """Read and return the head of the next request; None if the client closed the connection.
+        """Return the head of the next request, or None if the client closed the connection.
 
         Raises:
             Gone: The head is malformed or too long.
@@ -122,7 +122,7 @@ class Connection:
         self.sock.sendall("\r\n".join(lines).encode("latin-1") + body)
 
     def take(self, limit: int, into: memoryview | None = None) -> int:
-        """Read between 1 and `limit` bytes into a buffer, or drop them; return their number.
+        """Read between 1 and `limit` bytes into a buffer, or drop them, and return their number.
 
         Raises:
             Gone: The client closed the connection.
@@ -181,7 +181,7 @@ class Connection:
 def prepare(sock: socket.socket, *, is_paced: bool) -> None:
     """Set the options of a new connection, before TLS."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    # Python's own timeouts would add a poll(2) to each call; the kernel's limits cost nothing.
+    # Python's own timeouts would add a poll(2) to each call. The kernel's limits cost nothing.
     limit_call_time(sock, IDLE_SECONDS)
     if is_paced:
         # Large buffers would take megabytes from a client before the limit has an effect.

@@ -1,5 +1,6 @@
-"""A stand-in for Zoom's download host: `/rec/download/<name>` redirects to `/cdn/<name>.mp4?sig=…`.
+"""A stand-in for Zoom's download host.
 
+`/rec/download/<name>` redirects to `/cdn/<name>.mp4?sig=…`.
 As at Zoom, a request without the token gets 200 and a page of HTML, and URLs of the CDN expire.
 `local.neighbours.zoom` plays the rest of Zoom. This stand-in generates its files, limits its speed
 and breaks answers off at an exact byte, as measurements need.

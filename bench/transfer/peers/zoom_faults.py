@@ -47,7 +47,7 @@ class FaultSchedule:
                 self._bodies.discard(body)
 
     def before_next(self, total: int) -> int | None:
-        """Return the bytes from `total` to the next fault at a total; None if there is none."""
+        """Return the number of bytes from `total` to the next fault at a total, or None."""
         due = self._at_total
         return due[0][0] - total if due else None
 

@@ -35,7 +35,7 @@ class Program:
 
     @property
     def missing(self) -> str:
-        """The command that isn't installed; empty if nothing is missing."""
+        """The command that isn't installed, or "" if nothing is missing."""
         return "" if not self.needs or shutil.which(self.needs) else self.needs
 
 

@@ -9,7 +9,7 @@ from bench.transfer.task import File, Task, task_of
 
 
 class CurlFailed(Exception):
-    """Error for a curl that failed."""
+    """Error for a curl process that ended with an exit code other than 0."""
 
 
 def begin(task: Task, file: File) -> list["subprocess.Popen[bytes]"]:
