@@ -339,7 +339,7 @@ def _check_lecture(driver: Driver, journey: Journey, start: datetime) -> list[Ch
 
 
 def _spans(start: datetime) -> str:
-    """Return the times of (a) as Opencast gets them, without the pause from 30 to 60 s."""
+    """Return the times of (a) as in the ingest form, without the pause from 30 to 60 s."""
     seconds = ((0, 30), (60, 130), (190, 320))
     return ",".join(
         "_".join((start + timedelta(seconds=second)).strftime(STAMP) for second in span)

@@ -210,7 +210,7 @@ class Gateway:
         """Return a key's secret. `used` is the id of the key that ministack would use.
 
         Raises:
-            Refused: The key is unknown, isn't the one that ministack would use, or may not use this
+            Refused: The key is unknown, isn't the key that ministack would use, or may not use this
                 endpoint.
         """
         is_internal = request.path.startswith(INTERNAL) and not request.is_public

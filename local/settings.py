@@ -1,4 +1,4 @@
-"""The settings of a local stack, which are those of any stack with defaults for a laptop.
+"""The settings of a local stack, with defaults for a laptop.
 
 The settings come from the environment, never from `.env`, which is for the real stack. A stack's
 setting (cdk/settings.py) in the environment overrides the default here.

@@ -84,7 +84,7 @@ class Api:
         self._routes = [(m, re.compile(pattern), roles, e) for m, pattern, roles, e in routes]
 
     def answer(self, request: Request) -> Answer:
-        """Return the answer to a request, or that of a fault, and record the request."""
+        """Return Opencast's answer to a request, or a fault's answer, and record the request."""
         path = unquote(request.path)
         answer = self._answer(request, path)
         silent = answer.spoil.how == "silence"

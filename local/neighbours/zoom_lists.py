@@ -58,7 +58,7 @@ class ZoomLists:
         self._lock = threading.Lock()
 
     def answer(self, request: Request) -> Answer | None:
-        """Return the answer to a request for a list, or None if the path isn't that of a list."""
+        """Return the answer to a request for a list, or None if the path is another."""
         path = request.path
         try:
             if path == ACCOUNT_PATH:

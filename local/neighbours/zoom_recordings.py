@@ -114,7 +114,8 @@ class Lecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Each segment has a file for each of `views`, a chat file if `chat`, and with `extras` an M4A, a
     TIMELINE and a TRANSCRIPT. `chapters` are the seconds at which the chapters of each segment
-    begin, `words` those of sounds and cues. `broken` maps a view to the content of its first file.
+    begin, and `words` the seconds of sounds and cues. `broken` maps a view to the defect of its
+    first file.
     Without `uuid` the seed determines the uuid. Each MP4 has `padding` more bytes (none, or at
     least 8) and is sent at `bytes_per_second`; 0 is no limit.
     """

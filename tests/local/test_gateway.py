@@ -1,6 +1,6 @@
 """Tests of attacks on the local cloud by another user of the machine, or by a web page.
 
-For each attack, a test sends the same request as the developer's processes do, and gets an answer.
+Other tests send the same requests as the developer's processes do, which the cloud must answer.
 """
 
 from __future__ import annotations

@@ -130,7 +130,7 @@ class Server(ABC):
         """
 
     def restart(self, link: LinkSettings) -> None:
-        """Reset the counters, and limit the speed to that of `link`."""
+        """Reset the counters, and set the limits and delays of `link`."""
         self._link = link
         self._shared = Pacer(link.link_mbps, LINK_BURST, self.closing.wait)
         self.counts = Counts()

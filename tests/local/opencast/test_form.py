@@ -75,7 +75,7 @@ def test_opencast_stand_in_makes_the_last_value_of_an_unknown_part_a_workflow_pr
     assert {each.get("key"): each.text for each in found} == {"straight": "yes"}
 
 
-def test_opencast_stand_in_does_not_fetch_an_attachment_when_it_is_not_that_of_dce(
+def test_opencast_stand_in_does_not_fetch_attachments_when_its_switch_dce_is_off(
     opencast: OpencastStandIn, client: Client, files: FileServer
 ) -> None:
     opencast.set(dce=False)
