@@ -1,7 +1,7 @@
 """Measure the size of packages and the imports of a cold container: `python -m bench.packages`.
 
 Each function is imported, and its first AWS client is made, in a new interpreter from a package for
-this machine. Imports from another folder can be measured beside it. As in Lambda, none of the
+this machine. `--other` also measures imports from another folder. As in Lambda, none of the
 interpreters can write bytecode.
 """
 
@@ -44,7 +44,7 @@ class Import:
     statements: str
 
     def milliseconds(self) -> float:
-        """Time the statements once, in a new interpreter."""
+        """Run the statements once in a new interpreter, and return their time in milliseconds."""
         program = (
             f"import time; begin = time.perf_counter()\nimport sys\n"
             f"sys.path.insert(0, {str(self.folder)!r})\n{self.statements}\n"
@@ -61,7 +61,7 @@ class Import:
 
 
 def imports(folder: Path, other: Path | None) -> Iterator[Import]:
-    """Yield the import of each function from its unpacked package, and of the other set."""
+    """Yield an import for each function from its unpacked package, and one import from `other`."""
     packages = package.build(FUNCTIONS, host(), folder)
     for function, built in zip(FUNCTIONS, packages, strict=True):
         unpacked = folder / function.name
@@ -83,7 +83,7 @@ def measure(wanted: Sequence[Import], rounds: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure, and print the table."""
+    """Measure packages and imports, and print a table."""
     options = argparse.ArgumentParser(prog="python -m bench.packages", description=__doc__)
     options.add_argument("--rounds", type=int, default=9, help="rounds (9)")
     options.add_argument("--other", type=Path, help=f"a folder to import {OTHER} from")

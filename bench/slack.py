@@ -30,7 +30,7 @@ from local.state import read_state
 MEETING = 12345678901
 RECORDINGS = 14
 PACE_SECONDS = 3.1
-"""Seconds between cold commands: Slack allows 20 requests for user groups a minute."""
+"""Seconds between cold commands, because Slack allows 20 requests for user groups a minute."""
 
 SLACK_WAITS = 3.0
 
@@ -38,17 +38,17 @@ P99_SECONDS = 1.5
 """Limit of the 99th percentile, cold and warm."""
 
 ONE_MOMENT = "One moment"
-"""Beginning of the function's first answer when the real one comes later."""
+"""Beginning of the function's first answer when the result follows later."""
 
 
 @dataclass(frozen=True)
 class Typed:
-    """A command.
+    """The outcome of a command that was typed.
 
     Attributes:
-        seconds: Time to its answer.
-        kind: `answer`, `later` (the answer follows) or `error`.
-        cpu: CPU seconds of a new container until then; None if none was started.
+        seconds: Time to its first answer.
+        kind: `answer`, `later` (the result follows) or `error`.
+        cpu: CPU seconds of the new container until the answer, or None if it wasn't measured.
     """
 
     seconds: float
@@ -57,7 +57,7 @@ class Typed:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Type the commands and print the table; exit code 1 if there were problems."""
+    """Type the commands, print a table, and return the exit code, which is 1 after problems."""
     options = _arguments(argv)
     state = read_state(HOME)
     if state is None:
@@ -81,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def problems(runs: dict[str, list[Typed]]) -> list[str]:
-    """Describe errors and slow answers, in a sentence each."""
+    """Return a sentence for each set of runs with errors, and for each that is too slow."""
     found = []
     for name, typed in runs.items():
         if errors := sum(command.kind == "error" for command in typed):
@@ -100,7 +100,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _fill(driver: Driver) -> None:
-    """Write a scheduled class, and recordings of the last two weeks."""
+    """Write a scheduled class, and status rows for recordings of the last two weeks."""
     now = datetime.now(UTC)
     event = {"day": "M", "time": "9:30", "title": "Lecture", "course_code": "HIST E-1010"}
     row = {"zoom_series_id": str(MEETING), "opencast_series_id": "20260112345", "events": [event]}
@@ -124,7 +124,7 @@ def _fill(driver: Driver) -> None:
 
 
 class _MakeCold:
-    """Releases of the function: its alias is pointed at new versions."""
+    """A callable that releases a new version, so that the next command starts a container."""
 
     def __init__(self, driver: Driver) -> None:
         self._client = driver.client("lambda")
@@ -136,7 +136,7 @@ class _MakeCold:
         self.released: str = found["FunctionVersion"]
 
     def __call__(self, note: str) -> None:
-        """Publish a version, which differs from the last one by `note`."""
+        """Publish and release a version, which differs from the last one by `note`."""
         self._client.update_function_configuration(FunctionName=self.name, Description=note)
         self.point_to(self._client.publish_version(FunctionName=self.name)["Version"])
 
@@ -146,7 +146,7 @@ class _MakeCold:
 
 @contextmanager
 def _released(driver: Driver) -> Iterator[_MakeCold]:
-    """Yield a way to make containers cold, and restore the alias at the end."""
+    """Yield a callable that releases new versions, and restore the alias at the end."""
     make_cold = _MakeCold(driver)
     try:
         yield make_cold
@@ -209,7 +209,7 @@ def _table(runs: dict[str, list[Typed]]) -> Table:
 
 
 def _percentile(seconds: Sequence[float], share: float) -> float | None:
-    """Return the value of the nearest rank in sorted values; None if there are none."""
+    """Return the value of the nearest rank in sorted values, or None without values."""
     return seconds[math.ceil(share * len(seconds)) - 1] if seconds else None
 
 

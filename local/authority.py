@@ -1,7 +1,7 @@
 """A certificate authority for a local stack, so that every local server speaks real HTTPS.
 
-The authority's private key is never written. It signs one certificate, so nobody who finds the
-folder can sign another one that a developer's machine trusts.
+The authority's private key signs one certificate and is never written to a file. So nobody who
+finds the folder can sign another certificate that a developer's machine trusts.
 """
 
 import contextlib
@@ -25,12 +25,12 @@ RENEW_WITHIN = timedelta(days=2)
 
 
 class ExtraAuthorityError(Exception):
-    """`LOCAL_EXTRA_CA` names no PEM file with certificates."""
+    """Error for a setting `LOCAL_EXTRA_CA` that names no PEM file with certificates."""
 
 
 @dataclass(frozen=True)
 class Authority:
-    """The files: the authority's certificate, the servers' certificate and its key."""
+    """The files of the authority's certificate, the servers' certificate and its key."""
 
     ca_bundle: Path
     certificate: Path
@@ -45,9 +45,10 @@ class Authority:
 
 
 def ensure_authority(folder: Path = DEFAULT_FOLDER, *, now: datetime | None = None) -> Authority:
-    """Return the authority in a folder. Make a new one unless it is valid for two more days.
+    """Return the authority in a folder. If it is unusable or expires soon, make a new authority.
 
-    Several processes may call this at once: one makes the authority, the others read it.
+    Several processes may call this function at once. One process makes the authority, and the
+    others wait for that.
     """
     moment = now or datetime.now(UTC)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -61,7 +62,7 @@ def ensure_authority(folder: Path = DEFAULT_FOLDER, *, now: datetime | None = No
 def write_bundle(
     path: Path, authority: Authority, *, extra: Path | None = None, public: bool = False
 ) -> Path:
-    """Write a PEM file with the local CA, the CAs in `extra`, and, if `public`, certifi's CAs.
+    """Write a PEM file with the local CA, the CAs in `extra` and, if `public`, those of certifi.
 
     `extra` is the file that `LOCAL_EXTRA_CA` names.
 
@@ -113,7 +114,7 @@ def _issue(authority: Authority, now: datetime) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    """Replace a file in one step. Only the owner can ever read it."""
+    """Replace a file atomically by one that only the owner can read."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     beside.unlink(missing_ok=True)
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

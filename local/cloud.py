@@ -1,9 +1,9 @@
-"""The local cloud: ministack on loopback, from a virtual environment of its own.
+"""The local cloud, which is ministack on loopback in its own virtual environment.
 
-Functions are its child processes: they run on its Python and see its environment. So `.venv-cloud`
-contains nothing else, and the environment is written out here in full. Our own program serves
-ministack (gateway.py): it asks for signatures, and ministack's own command also takes port 443 if
-root runs it.
+Functions are ministack's child processes, which run on its Python and see its environment. So
+`.venv-cloud` contains nothing else, and `environment` returns every variable. Our own program
+(gateway.py) serves ministack, because it demands signatures, and because ministack's own command
+also listens on port 443 if root runs it.
 """
 
 import json
@@ -29,33 +29,37 @@ HOST = "127.0.0.1"
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
 OPERATOR_KEY_ID = "test"
-"""The id of the key of the account's root, which is fixed in ministack. Its secret is random."""
+"""Id of the key of the account's root. ministack fixes this id, but the secret is random."""
 GATEWAY = Path(__file__).with_name("gateway.py")
 
-# Ports below those that the kernel gives to outgoing connections.
+# Below the ports that the kernel gives to outgoing connections (ip_local_port_range).
 FREE_PORTS = range(20_000, 32_000)
 START_SECONDS = 20.0
 
 
 class PortTaken(Exception):
-    """The cloud can't have its port. The text says why, and what to do."""
+    """Error for a port that the cloud can't have. The text says why, and what to do."""
 
 
 @dataclass(frozen=True)
 class Cloud:
-    """A started cloud. `url` is the endpoint of every service and of API Gateway's APIs."""
+    """A started cloud. `url` is the endpoint of every service and of the API."""
 
     url: str
     process: Running
     secret: str = field(repr=False)
 
     def wait(self, ca_bundle: Path, timeout: float = START_SECONDS) -> None:
-        """Wait until the cloud answers. Raises ProcessFailed after `timeout` seconds."""
+        """Wait until the cloud answers.
+
+        Raises:
+            ProcessFailed: The cloud has ended, or doesn't answer within `timeout` seconds.
+        """
         context = ssl.create_default_context(cafile=str(ca_bundle))
         self.process.wait_for(lambda: _healthy(self.url, self.secret, context), timeout)
 
     def stop(self) -> None:
-        """Stop the cloud and its functions, and wait for their end. Its content is lost."""
+        """Stop the cloud and its functions, and wait for their end. The cloud's content is lost."""
         self.process.stop()
 
 
@@ -72,11 +76,11 @@ def start_cloud(
 ) -> Cloud:
     """Start the cloud with its files in `folder`, without waiting for it.
 
-    `trusted` is the PEM file of all that functions trust. `secret` is the secret of the root's key.
-    Port 0 is any free port.
+    `trusted` is the PEM file of the authorities that functions trust. `secret` is the secret of the
+    root's key. Port 0 stands for any free port.
 
     Raises:
-        PortTaken: the port isn't free.
+        PortTaken: The port isn't free.
         ProcessFailed: `.venv-cloud` is missing.
     """
     if not python.exists():
@@ -85,7 +89,7 @@ def start_cloud(
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "tmp").mkdir(mode=0o700, parents=True)
     env = environment(folder, authority, trusted, chosen, region, secret)
-    # -P: our other modules next to the program aren't imported in place of ministack's.
+    # Without -P, our modules beside the program would be imported in place of ministack's.
     process = processes.start("cloud", [python, "-P", GATEWAY], env, folder)
     return Cloud(f"https://{HOST}:{chosen}", process, secret)
 
@@ -111,7 +115,7 @@ def environment(
         "GATEWAY_PORT": str(port),
         "LAMBDA_EXECUTOR": "local",
         "SMTP_HOST": "",
-        # ministack's other servers, which have no gateway.
+        # These servers of ministack would have no gateway.
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
         "AWS_ACCESS_KEY_ID": OPERATOR_KEY_ID,
@@ -123,7 +127,7 @@ def environment(
 
 
 def trust(bundle: Path) -> dict[str, str]:
-    """Return the variables that make requests, botocore, urllib and Node trust a bundle."""
+    """Return environment variables by which requests, botocore, urllib and Node trust a bundle."""
     names = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "AWS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
     return dict.fromkeys(names, str(bundle))
 
@@ -131,7 +135,7 @@ def trust(bundle: Path) -> dict[str, str]:
 def operator_environment(
     url: str, ca_bundle: Path, secret: str, region: str = REGION
 ) -> dict[str, str]:
-    """Return the variables that lead boto3, the CDK and invoke's tasks to the cloud, as root."""
+    """Return environment variables that give boto3, the CDK and invoke access as the root."""
     return {
         "AWS_ENDPOINT_URL": url,
         "AWS_ACCESS_KEY_ID": OPERATOR_KEY_ID,
@@ -149,16 +153,19 @@ def operator_environment(
 
 
 def signed_get(url: str, service: str, secret: str, region: str = REGION) -> urllib.request.Request:
-    """Return a GET request to the cloud that the account's root has signed."""
+    """Return a GET request to the cloud, signed by the account's root."""
     request = AWSRequest("GET", url)
     SigV4Auth(Credentials(OPERATOR_KEY_ID, secret), service, region).add_auth(request)
     return urllib.request.Request(url, headers=dict(request.headers))  # noqa: S310 - ours
 
 
 def choose_port(wanted: int, taken: Container[int] = ()) -> int:
-    """Return the wanted port if it is free; for 0 a free one that isn't in `taken`.
+    """Return the wanted port if it is free. For 0, return a free port that isn't in `taken`.
 
-    `taken` are ports that were chosen before, on which nothing listens yet. Raises PortTaken.
+    `taken` are ports that were chosen before, on which nothing listens yet.
+
+    Raises:
+        PortTaken: The wanted port isn't free, or no free port was found.
     """
     if wanted:
         if reason := _why_taken(wanted):
@@ -167,7 +174,7 @@ def choose_port(wanted: int, taken: Container[int] = ()) -> int:
                 "LOCAL_CLOUD_PORT to another one (0, the default, takes any that is free)."
             )
         return wanted
-    # The order is random, so that two stacks that start at once seldom choose the same port.
+    # With a random order, two stacks that start at once seldom choose the same port.
     candidates = [port for port in FREE_PORTS if port not in taken]
     for candidate in random.sample(candidates, min(100, len(candidates))):
         if not _why_taken(candidate):
@@ -179,7 +186,7 @@ def choose_port(wanted: int, taken: Container[int] = ()) -> int:
 
 
 def _why_taken(port: int) -> str:
-    """Return why a port can't be bound, "" if it can."""
+    """Return why a port can't be bound, or "" if it can."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

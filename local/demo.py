@@ -1,9 +1,9 @@
-"""The demo: recordings go from Zoom to Opencast, and are checked there.
+"""The demo, which sends recordings from Zoom to Opencast and checks what arrives there.
 
-(a) a lecture in the class schedule, (b) a "+Zoom" request with a link and a series, (c) a recording
-without a scheduled class, (d) forged webhooks, (e) a repeat of (a), (f) a recording whose webhook
-is lost, (g) a lecture like (a) once the functions are warm. Captions are ingested. The demo
-succeeds if every check holds.
+The demo has (a) a lecture in the class schedule, (b) a "+Zoom" request with a link and a series,
+(c) a recording without a scheduled class, (d) forged webhook events, (e) a repeat of (a), (f) a
+recording whose webhook event is lost, and (g) a lecture like (a) once the functions are warm.
+Captions are ingested. The demo succeeds if every check holds.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ FAILED_STATES = frozenset(
 )
 SENT = "SENT_TO_OPENCAST"
 SETTINGS = {"INGEST_CAPTIONS": "true", "CAPTIONS_WORKFLOW": "schedule-and-upload"}
-"""The settings that the demo's stack has beside the local defaults."""
+"""Settings of the demo's stack in addition to the local defaults."""
 
 CAPTIONS = "captions/source"
 CUES = ["00:00:01.000", "00:02:11.000"]
-"""The times of the captions of (a): each segment of 130 s has a cue at its first second."""
+"""Times of the captions of (a). Each segment of 130 s has a cue after its first second."""
 
 ASK_SECONDS = 0.5
-"""Seconds between two questions to Opencast. In AWS a rule asks every minute."""
+"""Seconds between two runs of the function that asks Opencast. In AWS a rule runs it."""
 
 MOST_SECONDS = 60.0
 POLL_SECONDS = 0.1
@@ -57,7 +57,7 @@ STAMP = "%Y-%m-%dT%H:%M:%SZ"
 
 @dataclass
 class Journey:
-    """A recording on its way. `steps` are its states in order, with the seconds since `began`."""
+    """A recording that the demo follows. `steps` are its states with the seconds since `began`."""
 
     title: str
     recording: ZoomRecording
@@ -74,7 +74,7 @@ class Journey:
         return self.state in END_STATES | FAILED_STATES
 
     def take(self, status: Ingest | None) -> bool:
-        """Note a state, and return whether it is a new one."""
+        """Append the state of the recording's ingest to `steps`, and return whether it is new."""
         if status is None or status.status == self.state:
             return False
         self.steps.append((status.status, time.monotonic() - self.began))
@@ -84,7 +84,7 @@ class Journey:
 
 @dataclass(frozen=True)
 class Check:
-    """A sentence that has to hold, and what was found if it doesn't."""
+    """A sentence that has to hold, and what was found in case it doesn't."""
 
     what: str
     holds: bool
@@ -92,9 +92,9 @@ class Check:
 
 
 def run(driver: Driver, folder: Path, zone: ZoneInfo, console: Console) -> bool:
-    """Show the demo on a running stack, and return whether every check held.
+    """Run the demo on a running stack, and return whether every check holds.
 
-    `folder` takes the demo's files. `zone` is the time zone of the stack's schedule.
+    The demo writes its files to `folder`. `zone` is the time zone of the stack's schedule.
     """
     start = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)
     late = start + timedelta(minutes=90)
@@ -159,7 +159,10 @@ def _check_private(driver: Driver, private: Journey) -> Check:
 
 
 def import_schedule(driver: Driver, path: Path, classes: dict[int, datetime]) -> ImportReport:
-    """Write a schedule with a class for each meeting at a local time, and import it."""
+    """Write a schedule file, import it, and return the report.
+
+    `classes` has the meetings of scheduled classes, each with the local time of the class.
+    """
     series = f"https://opencast.example.edu/engage/ui/index.html#/{SCHEDULED_SERIES[:4]}"
     rows = [
         ["Course Code", "Type", "Day", "Start", "Meeting ID with Password", "OC Series"],
@@ -181,48 +184,48 @@ def import_schedule(driver: Driver, path: Path, classes: dict[int, datetime]) ->
 
 
 def _lecture(driver: Driver, start: datetime) -> ZoomRecording:
-    """Add recording (a) to Zoom: two segments, two views and a chat."""
+    """Add recording (a) with two segments, two views and a chat to Zoom."""
     return driver.add_lecture(
         meeting_id=LECTURE, start_time=start, topic="HIST E-1010 Mapping the Ocean", seed="a"
     )
 
 
 def _guest(driver: Driver, start: datetime) -> ZoomRecording:
-    """Add recording (b) to Zoom. A "+Zoom" request asks for it."""
+    """Add recording (b), which a "+Zoom" request names, to Zoom."""
     return driver.add_lecture(
         meeting_id=REQUESTED, start_time=start, topic="A guest", seed="b", segments=1
     )
 
 
 def _private(driver: Driver, start: datetime) -> ZoomRecording:
-    """Add recording (c) to Zoom. Its meeting isn't in the schedule."""
+    """Add recording (c), whose meeting isn't in the schedule, to Zoom."""
     return driver.add_lecture(
         meeting_id=UNCLAIMED, start_time=start, topic="A private chat", seed="c", segments=1
     )
 
 
 def _missed(driver: Driver, start: datetime) -> ZoomRecording:
-    """Add recording (f) to Zoom. It ended more than an hour ago, and its webhook event is lost."""
+    """Add recording (f), which ended more than an hour ago, to Zoom without a webhook event."""
     return driver.add_lecture(
         meeting_id=MISSED, start_time=start, topic="Nobody told", seed="f", segments=1
     )
 
 
 def _warm(driver: Driver, start: datetime) -> ZoomRecording:
-    """Add recording (g) to Zoom. Nothing has to start for it."""
+    """Add recording (g), which is sent once the functions are warm, to Zoom."""
     return driver.add_lecture(
         meeting_id=WARM, start_time=start, topic="HIST E-1010 Mapping the Ocean", seed="g"
     )
 
 
 def _reconcile(driver: Driver, start: datetime) -> None:
-    """Run reconcile with a baseline before (f)."""
+    """Run reconcile with a baseline before the start of recording (f)."""
     driver.begin_reconcile(start)
     driver.reconcile()
 
 
 def _send_lecture(driver: Driver, journey: Journey, start: datetime) -> list[int]:
-    """Send the events of (a), the last event twice (e), and return the statuses of both."""
+    """Send the webhook events of (a), the last one twice for (e), and return both statuses."""
     uuid = journey.recording.uuid
     for event, second in (("started", 0), ("paused", 30), ("resumed", 60), ("stopped", 130)):
         moment = int((start + timedelta(seconds=second)).timestamp() * 1000)
@@ -232,7 +235,11 @@ def _send_lecture(driver: Driver, journey: Journey, start: datetime) -> list[int
 
 
 def _ask(driver: Driver, journey: Journey) -> None:
-    """Request (b) as the "+Zoom" form does: with a Zoom link and a series."""
+    """Request recording (b) as the "+Zoom" form does, with a Zoom link and a series.
+
+    Raises:
+        DriverError: The request is refused.
+    """
     link = zoom_page_of(journey.recording.uuid, "https://zoom.us")
     answer = driver.ask_for_ingest(uuid=link, oc_series_id=REQUESTED_SERIES)
     if answer.status != 200:
@@ -240,7 +247,7 @@ def _ask(driver: Driver, journey: Journey) -> None:
 
 
 def _forge(driver: Driver, start: datetime) -> list[int]:
-    """Send (d), events that Zoom didn't sign or signed an hour ago, and return the statuses."""
+    """Send the forged and the old webhook events of (d), and return the statuses."""
     stranger = driver.add_lecture(
         meeting_id=FORGED, start_time=start, topic="Forged", seed="d", segments=1
     )
@@ -256,7 +263,7 @@ def _follow(
     """Ask GET /status until every recording has an end state, and show each change.
 
     Raises:
-        DriverError: a recording has no end state after a minute.
+        DriverError: A recording has no end state after a minute.
     """
     end = time.monotonic() + MOST_SECONDS
     asks_at = 0.0
@@ -332,7 +339,7 @@ def _check_lecture(driver: Driver, journey: Journey, start: datetime) -> list[Ch
 
 
 def _spans(start: datetime) -> str:
-    """Return the times of (a) without its pause: segments from 0 to 130 s and from 190 to 320 s."""
+    """Return the times of (a) as in the ingest form, without the pause from 30 to 60 s."""
     seconds = ((0, 30), (60, 130), (190, 320))
     return ",".join(
         "_".join((start + timedelta(seconds=second)).strftime(STAMP) for second in span)
@@ -354,7 +361,7 @@ def _check_requested(driver: Driver, journey: Journey) -> list[Check]:
 
 
 def _waiting(driver: Driver) -> int:
-    """Return the number of messages of the download queue, in flight and delayed ones included."""
+    """Return the number of messages on the download queue, those in flight or delayed included."""
     attributes = driver.client("sqs").get_queue_attributes(
         QueueUrl=driver.queue_url("download"), AttributeNames=["All"]
     )["Attributes"]
@@ -388,19 +395,19 @@ def _check_missed(driver: Driver, journey: Journey) -> Check:
 
 
 def _fetched(ingest: OpencastIngest) -> list[tuple[str, str, int]]:
-    """Return flavor, hash and size of the files that Opencast has as Zoom had them."""
+    """Return flavor, hash and size of an ingest's files except captions."""
     files = [file for file in ingest.files if file.flavor != CAPTIONS]
     return [(file.flavor, file.sha256, file.size) for file in files]
 
 
 def _cues(ingest: OpencastIngest) -> list[str]:
-    """Return the times at which the captions of an ingest begin."""
+    """Return the times at which the cues of an ingest's captions begin."""
     texts = [file.text for file in ingest.files if file.flavor == CAPTIONS]
     return [begin for text in texts for begin in re.findall(r"^(\S+) --> ", text, re.MULTILINE)]
 
 
 def _show_times(driver: Driver, journeys: list[Journey]) -> None:
-    """Print the seconds from Zoom's event until each state was seen, and the captions."""
+    """Print a table of the seconds until each state, and of the cues, for each recording."""
     steps = list(dict.fromkeys(name for journey in journeys for name, _ in journey.steps))
     rows = []
     for name in sorted(steps, key=list(State.__members__).index):

@@ -1,6 +1,6 @@
 """Access to the local cloud, and the deploy of the stack with the CDK's command line.
 
-Synthesis and deploy are two runs: the template is synthesized while the cloud starts.
+The CDK runs twice, because it can synthesize the template while the cloud starts.
 """
 
 import os
@@ -60,8 +60,8 @@ class Access:
 
     def _session(self) -> boto3.Session:
         """Return a session with the operator's keys that ignores the caller's AWS configuration."""
-        # boto3 fails for an unknown AWS_PROFILE even when keys are passed.
-        # Each value: (config name, environment variable, default, converter).
+        # boto3 fails for an unknown AWS_PROFILE even when keys are passed. Each value is a tuple
+        # of config name, environment variable, default and converter.
         ignored = {
             "profile": (None, None, None, None),
             "config_file": (None, None, os.devnull, None),
@@ -83,7 +83,7 @@ class Access:
 
 @dataclass(frozen=True)
 class Cdk:
-    """The CDK's command line for a local stack, with exactly this environment."""
+    """The CDK's command line for a local stack, run with exactly `environment`."""
 
     environment: Mapping[str, str]
     processes: Processes
@@ -119,17 +119,17 @@ class Cdk:
         return msgspec.json.decode(template.read_bytes(), type=dict[str, Any])
 
     def _environment(self) -> dict[str, str]:
-        # The CLI caches the ids of real accounts, so it gets a cache of its own.
+        # The CLI caches the ids of real accounts, so it needs another cache for the local cloud.
         return {**self.environment, **QUIET, "CDK_HOME": str(self.folder / "cdk-home")}
 
 
 def build_packages(folder: Path) -> list[Package]:
-    """Build the functions' zips for this machine. Those that are up to date are kept."""
+    """Build the functions' packages for this machine, and keep those that are up to date."""
     return package.build(FUNCTIONS, host(), folder)
 
 
 def make_bucket(s3: Any, bucket: str, region: str) -> None:
-    """Create a bucket. S3 refuses us-east-1 as a location constraint."""
+    """Create a bucket in a region. S3 refuses us-east-1 as a location constraint."""
     constraint = {"CreateBucketConfiguration": {"LocationConstraint": region}}
     s3.create_bucket(Bucket=bucket, **({} if region == "us-east-1" else constraint))
 

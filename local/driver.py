@@ -1,6 +1,7 @@
-"""Client that plays Zoom, users and the operator against a local stack.
+"""A client of a local stack that plays Zoom, users and the operator.
 
-It uses only HTTPS and AWS's API, so the demo and the end-to-end tests see what everybody sees.
+The client uses only HTTPS and AWS's API, so the demo and the end-to-end tests see what every client
+sees.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ REQUEST_SECONDS = 35.0
 
 
 class DriverError(Exception):
-    """The stack or a stand-in didn't do what it was asked. The text says what."""
+    """Error for a request that the stack or a stand-in didn't carry out. The text says which."""
 
 
 class ZoomFile(msgspec.Struct, frozen=True):
@@ -52,12 +53,12 @@ class ZoomRecording(msgspec.Struct, frozen=True):
     files: tuple[ZoomFile, ...]
 
     def wanted(self) -> tuple[ZoomFile, ...]:
-        """Return the files that the pipeline has to take: MP4 and chat."""
+        """Return the files of the types that the pipeline has to take, MP4 and chat."""
         return tuple(file for file in self.files if file.file_type in ("MP4", "CHAT"))
 
 
 class OpencastFile(msgspec.Struct, frozen=True):
-    """A file that the Opencast stand-in has. `text` is that of captions."""
+    """A file that the Opencast stand-in holds. `text` is the content of a captions file."""
 
     part: str
     flavor: str
@@ -76,7 +77,7 @@ class AddedTrack(msgspec.Struct, frozen=True):
 
 
 class OpencastIngest(msgspec.Struct, frozen=True):
-    """An ingest of the Opencast stand-in. Addresses in `parts` have no query."""
+    """An ingest of the Opencast stand-in. URLs in `parts` have no query."""
 
     mediapackage_id: str
     series: str
@@ -109,7 +110,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class KeptClients:
-    """The boto3 clients and resources, each made once: that takes longer than most requests."""
+    """A cache of boto3 clients and resources, which take longer to make than most requests."""
 
     def __init__(self, access: Access) -> None:
         self.client = cache(access.client)
@@ -123,7 +124,7 @@ class Driver:
         self.state = state
         self._session = requests.Session()
         self._session.verify = state.ca_bundle
-        # Otherwise the shell's REQUESTS_CA_BUNDLE and proxy would override `verify`.
+        # Otherwise REQUESTS_CA_BUNDLE in the environment would override `verify`.
         self._session.trust_env = False
         self._access = KeptClients(Access.of(state))
 
@@ -136,16 +137,16 @@ class Driver:
         return self._access.client(service)
 
     def table(self, name: str) -> Any:
-        """Return a DynamoDB table of the stack, by its name without the stack's."""
+        """Return a DynamoDB table of the stack by its name without the stack's prefix."""
         return self._access.resource("dynamodb").Table(f"{self.state.stack_name}-{name}")
 
     def queue_url(self, name: str) -> str:
-        """Return the URL of a queue, by its name without the stack's."""
+        """Return the URL of a queue of the stack by its name without the stack's prefix."""
         name = f"{self.state.stack_name}-{name}"
         return str(self.client("sqs").get_queue_url(QueueName=name)["QueueUrl"])
 
     def add_lecture(self, **lecture: Any) -> ZoomRecording:
-        """Record a lecture in Zoom (`local.neighbours.zoom_recordings.Lecture`)."""
+        """Add a lecture (`local.neighbours.zoom_recordings.Lecture`) to Zoom, and return it."""
         if isinstance(lecture.get("start_time"), datetime):
             lecture["start_time"] = lecture["start_time"].isoformat()
         answer = self._control("POST", "zoom", "recordings", lecture)
@@ -164,17 +165,17 @@ class Driver:
         raise DriverError(f"Zoom's stand-in holds no recording {uuid}.")
 
     def sent(self, file: ZoomFile) -> int:
-        """Return the bytes that Zoom has sent of a file so far, lost ones included."""
+        """Return how many bytes of a file Zoom has sent so far, lost bytes included."""
         return int(self._control("GET", "zoom", "sent").get(file.id, 0))
 
     def send(self, event: str, uuid: str = "", **options: Any) -> Answer:
-        """Make Zoom send a webhook event. Return the answer (`local.neighbours.zoom.SendEvent`)."""
+        """Make Zoom send an event (`local.neighbours.zoom.SendEvent`), and return the answer."""
         asked = {"url": self.webhook_url, "event": event, "uuid": uuid, "timeout": 30, **options}
         answer = self._control("POST", "zoom", "events", asked)
         return Answer(answer["status"], answer["body"])
 
     def trouble_zoom(self, **fault: Any) -> None:
-        """Make Zoom fail (`local.neighbours.zoom_faults.Fault`)."""
+        """Add a fault (`local.neighbours.zoom_faults.Fault`) to Zoom."""
         self._control("POST", "zoom", "faults", fault)
 
     def cdn_url(self) -> str:
@@ -186,7 +187,7 @@ class Driver:
         self._control("POST", "zoom", "switches", switches)
 
     def scopes_in_zoom(self, *scopes: str) -> None:
-        """Give the app in Zoom these scopes, in the tokens from now on."""
+        """Give these scopes to the tokens that Zoom issues from now on."""
         self._control("POST", "zoom", "app", {"scopes": scopes})
 
     @property
@@ -199,11 +200,11 @@ class Driver:
         self._control("POST", "opencast", "series", series)
 
     def trouble_opencast(self, **fault: Any) -> None:
-        """Make Opencast fail (`local.neighbours.opencast_store.Fault`)."""
+        """Add a fault (`local.neighbours.opencast_store.Fault`) to Opencast."""
         self._control("POST", "opencast", "faults", fault)
 
     def mend_opencast(self) -> None:
-        """Remove every fault of Opencast's."""
+        """Remove every fault that `trouble_opencast` added."""
         self._control("DELETE", "opencast", "faults")
 
     def switch_opencast(self, **switches: Any) -> None:
@@ -211,7 +212,7 @@ class Driver:
         self._control("POST", "opencast", "switches", switches)
 
     def change_workflows(self, **change: Any) -> None:
-        """Change how an event's workflows go on (`opencast_store.WorkflowChange`)."""
+        """Change an event's workflows (`local.neighbours.opencast_store.WorkflowChange`)."""
         self._control("POST", "opencast", "workflows", change)
 
     def delete_in_opencast(self, identifier: str) -> None:
@@ -219,18 +220,18 @@ class Driver:
         self._control("POST", "opencast", "delete", {"identifier": identifier})
 
     def ingests(self) -> tuple[OpencastIngest, ...]:
-        """Return every ingest that Opencast got, in order."""
+        """Return every ingest that Opencast received, in order."""
         listed = self._control("GET", "opencast", "ingests")
         return msgspec.convert(listed, tuple[OpencastIngest, ...])
 
     def added_to(self, mediapackage_id: str) -> list[OpencastFile]:
-        """Return the tracks that an event got after its ingest."""
+        """Return the tracks that were added to an event after its ingest."""
         listed = self._control("GET", "opencast", "tracks")
         added = msgspec.convert(listed, list[AddedTrack])
         return [track.file for track in added if track.mediapackage_id == mediapackage_id]
 
     def ingests_of(self, recording: ZoomRecording) -> list[OpencastIngest]:
-        """Return the ingests whose source is a recording."""
+        """Return the ingests in Opencast whose source is this recording."""
         source = f"ZIP-{recording.uuid}"
         return [ingest for ingest in self.ingests() if source in ingest.values("source")]
 
@@ -250,7 +251,7 @@ class Driver:
         }
 
     def recent(self, seconds: int) -> set[str]:
-        """Return the uuids of the recordings of the last seconds, as `GET /status` does."""
+        """Return the uuids of the recordings that `GET /status` lists for the last `seconds`."""
         return {
             recording["recording_id"]
             for meeting in self._get_status(seconds=seconds)["records"]["meetings"]
@@ -258,22 +259,22 @@ class Driver:
         }
 
     def backlogs(self) -> dict[str, dict[str, int]]:
-        """Return the counts of each queue, as `GET /status` does."""
+        """Return the message counts of each queue, as `GET /status` does."""
         return msgspec.convert(self._get_status(queues="true")["queues"], dict[str, dict[str, int]])
 
     def ingest_status(self, recording: ZoomRecording) -> Ingest | None:
-        """Return a recording's newest ingest, None if there is none."""
+        """Return a recording's newest ingest, or None if there is none."""
         found = self.status(recording.meeting_id).get(recording.uuid, [])
         return max(found, key=lambda ingest: ingest.last_updated, default=None)
 
     def recording_details(self, recording: ZoomRecording) -> dict[str, Any]:
-        """Return what the details tell of a recording as a whole; empty if it isn't known."""
+        """Return what `GET /status` says about a recording itself, or {} if it isn't known."""
         uuid = recording.uuid
         told = self._get_status(meeting_id=recording.meeting_id, details="true", uuid=uuid)
         return next((one for one in told["recordings"] if one["uuid"] == uuid), {})
 
     def ingest_details(self, recording: ZoomRecording) -> Ingest | None:
-        """Return a recording's newest ingest with what became of it in Opencast, or None."""
+        """Return a recording's newest ingest with its outcome in Opencast, or None."""
         found = self._get_status(meeting_id=recording.meeting_id, details="true")["ingests"]
         own = [ingest for ingest in found if ingest["uuid"] == recording.uuid]
         newest = max(own, key=lambda ingest: str(ingest["last_updated"]), default=None)
@@ -292,15 +293,15 @@ class Driver:
         return found
 
     def begin_reconcile(self, baseline: datetime) -> None:
-        """Set reconcile's baseline: it leaves recordings that ended earlier alone."""
+        """Set reconcile's baseline. Reconcile ignores recordings that ended earlier."""
         item = {"uuid": "#reconcile", "baseline": f"{baseline:%Y-%m-%dT%H:%M:%SZ}", "version": 1}
         self.table("recordings").put_item(Item=item)
 
     def reconcile(self) -> dict[str, Any]:
-        """Run reconcile now, and return its report.
+        """Run reconcile, and return its report.
 
         Raises:
-            DriverError: The run is stopped.
+            DriverError: The run failed or was stopped.
         """
         answer = self.client("lambda").invoke(
             FunctionName=f"{self.state.stack_name}-zoom-reconcile", Payload=b"{}"
@@ -311,12 +312,16 @@ class Driver:
         return report
 
     def last_reconcile(self) -> dict[str, Any]:
-        """Return the last run of reconcile, as `GET /status` does."""
+        """Return the report on reconcile's last run, as `GET /status` does."""
         found: dict[str, Any] = self._get_status(queues="true")["reconcile"]
         return found
 
     def follow(self, uuid: str = "") -> dict[str, Any]:
-        """Ask Opencast now about a recording, or about all that are due, and return the report."""
+        """Run follow for one recording, or for all that are due, and return the report.
+
+        Raises:
+            DriverError: The run failed or was stopped.
+        """
         answer = self.client("lambda").invoke(
             FunctionName=f"{self.state.stack_name}-zoom-follow",
             Payload=msgspec.json.encode({"uuid": uuid} if uuid else {}),
@@ -345,11 +350,11 @@ class Driver:
         return found
 
     def trouble_slack(self, **fault: Any) -> None:
-        """Make Slack fail (`local.neighbours.faults.Fault`)."""
+        """Add a fault (`local.neighbours.faults.Fault`) to Slack."""
         self._control("POST", "slack", "faults", fault)
 
     def refused_by_slack(self) -> list[dict[str, Any]]:
-        """Return the messages that Slack refused so far, and why."""
+        """Return the messages that Slack refused so far, with the reasons."""
         found: list[dict[str, Any]] = self._control("GET", "slack", "refused")
         return found
 
@@ -366,11 +371,11 @@ class Driver:
         self._control("POST", "sheets", "rename", {"tab": tab, "to": to})
 
     def expire_google_tokens(self) -> None:
-        """Expire every token of Google's."""
+        """Expire every token that Google has issued."""
         self._control("POST", "sheets", "expire")
 
     def trouble_sheets(self, **fault: Any) -> None:
-        """Make Google fail (`local.neighbours.faults.Fault`)."""
+        """Add a fault (`local.neighbours.faults.Fault`) to Google."""
         self._control("POST", "sheets", "faults", fault)
 
     def _control(self, method: str, neighbour: str, path: str, content: object = None) -> Any:
@@ -394,7 +399,11 @@ class Driver:
 
 
 def wait_for(ask: Callable[[], Found | None], what: str, seconds: float) -> Found:
-    """Poll `ask` until it returns a truthy value. Raises DriverError after `seconds`."""
+    """Call `ask` until it returns a truthy value, and return that value.
+
+    Raises:
+        DriverError: No call returned a truthy value within `seconds`. The text contains `what`.
+    """
     end = time.monotonic() + seconds
     while True:
         found = ask()

@@ -1,10 +1,11 @@
-"""The local cloud's program: ministack, and a gateway that lets no unsigned request reach it.
+"""The local cloud's program, which is ministack behind a gateway that refuses unsigned requests.
 
     .venv-cloud/bin/python -P local/gateway.py
 
 ministack doesn't check the signatures of the account's root, serves its own endpoints to everyone,
-and allows every web page to read its answers. The gateway is in ministack's process, so no port
-leads past it. It runs in `.venv-cloud`, which has ministack and hypercorn but not our packages.
+and allows every web page to read its answers. The gateway runs in ministack's process, so no port
+bypasses it. The environment is `.venv-cloud`, which has ministack and hypercorn but not our
+packages.
 
 The API's routes are public, as on AWS. Every other request needs a signature (SigV4) by a key whose
 secret only the developer's processes have: the root's, a role's or a user's.
@@ -28,7 +29,7 @@ from typing import Any
 from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
-# At the end, so that no module of ours takes the place of one of ministack's.
+# At the end of the path, because our modules must not replace ministack's.
 sys.path.append(str(Path(__file__).resolve().parent.parent))
 
 from hypercorn.asyncio import serve
@@ -65,7 +66,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Request:
-    """The head of a request. `values` are the header's values by lower-case name."""
+    """The head of a request. `values` has the values of headers by lower-case name."""
 
     method: str
     path: str
@@ -75,22 +76,22 @@ class Request:
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers as a signature has them: several values are joined by a comma."""
+        """The headers as in a signature, with several values joined by a comma."""
         return {name: ",".join(values) for name, values in self.values.items()}
 
     @property
     def is_public(self) -> bool:
-        """Whether the request is to a route of an API, which decides itself whom it serves."""
+        """Whether the request is to a route of an API, which authenticates callers itself."""
         return API.match(self.path) is not None
 
     def parameter(self, name: str) -> str:
-        """Return the value of a query parameter, "" if it is missing."""
+        """Return the first value of a query parameter, or "" if it is missing."""
         return self.query.get(name, [""])[0]
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A signature that was checked in everything but its value. `body_hash` "" is any body."""
+    """A signature of which only the value is still unchecked. `body_hash` "" allows any body."""
 
     signature: sigv4.HeaderSignature
     secret: str
@@ -99,7 +100,7 @@ class Claim:
 
 
 class Gateway:
-    """An ASGI application that passes on to `app` what it doesn't refuse.
+    """An ASGI application that refuses requests or passes them on to `app`.
 
     `account` is the number of the only account, `root` the id of its root's key.
     """
@@ -137,7 +138,11 @@ class Gateway:
         await self._app(scope, receive, send if request.is_public else _without_cors(send))
 
     async def _check(self, request: Request, body: "_Body") -> Receive:
-        """Return a way to receive the body. Raises Refused."""
+        """Check a request, and return a function that receives the body.
+
+        Raises:
+            Refused: The request isn't allowed.
+        """
         origins = [] if request.is_public else request.values.get("origin", [])
         if reason := foreign(request.values.get("host", []), origins):
             raise Refused("AccessDenied", reason)
@@ -157,7 +162,11 @@ class Gateway:
         return _replay(content, body.receive)
 
     def _claim(self, request: Request, key: str) -> Claim:
-        """Return the signature that a request claims to have. Raises Refused."""
+        """Return the signature that a request claims to have.
+
+        Raises:
+            Refused: The signature is missing, malformed, too old, or by an unknown key.
+        """
         headers = request.headers
         is_presigned = "authorization" not in headers
         if is_presigned:
@@ -184,7 +193,7 @@ class Gateway:
         )
 
     def _check_presigned(self, request: Request) -> None:
-        """Raise Refused unless the request may be presigned, and is so now."""
+        """Raise Refused unless the request may be presigned and hasn't expired."""
         scope = request.parameter("X-Amz-Credential").split("/")
         if request.method not in {"GET", "HEAD"} or len(scope) != 5 or scope[3] != "s3":
             raise Refused("AccessDenied", "Only reading from S3 may be presigned.")
@@ -198,7 +207,12 @@ class Gateway:
             raise Refused("AccessDenied", "Request has expired")
 
     def _secret(self, request: Request, key: str, used: str, token: str) -> str:
-        """Return a key's secret. `used` is the key id that ministack goes by. Raises Refused."""
+        """Return a key's secret. `used` is the id of the key that ministack would use.
+
+        Raises:
+            Refused: The key is unknown, isn't the key that ministack would use, or may not use this
+                endpoint.
+        """
         is_internal = request.path.startswith(INTERNAL) and not request.is_public
         if is_internal and key != self._root:
             raise Refused("AccessDenied", "Only the account's root may use this endpoint.")
@@ -209,14 +223,14 @@ class Gateway:
 
 
 class _Body:
-    """The body of a request, which arrives in parts by `receive`."""
+    """The body of a request, of which each call of `receive` returns a part."""
 
     def __init__(self, receive: Receive) -> None:
         self.receive = receive
         self._has_ended = False
 
     async def read(self) -> bytes:
-        """Return the body, what came of it if the client went away.
+        """Return the body, or the part that came before the client closed the connection.
 
         Raises:
             Refused: The body is too long.
@@ -229,7 +243,7 @@ class _Body:
         return bytes(content)
 
     async def discard(self) -> None:
-        """Read what is left: a client that still sends might never read the refusal."""
+        """Read the rest, because a client that still sends might never read the refusal."""
         size = 0
         while not self._has_ended and size < LARGEST_SIGNED_BODY:
             size += len(await self._part())
@@ -271,7 +285,7 @@ def _check_signed_headers(signature: sigv4.HeaderSignature, headers: Mapping[str
 
 
 def _compare(claim: Claim, request: Request, body: bytes) -> None:
-    """Raise Refused unless the signature is right."""
+    """Raise Refused unless the signature matches request and body."""
     failure = sigv4.header_signature_failure(
         claim.signature,
         claim.secret,
@@ -291,7 +305,7 @@ def _equal(first: str, second: str) -> bool:
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
-    """Return a `receive` that returns the body that was read, and then what comes after it."""
+    """Return a `receive` that returns `body`, which was read, and then what follows."""
     unread: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def replay() -> Message:
@@ -301,7 +315,7 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 
 
 def _without_cors(send: Send) -> Send:
-    """Return a `send` that leaves out the headers by which pages may read an answer."""
+    """Return a `send` that removes the headers of CORS, so that web pages can't read an answer."""
 
     async def without(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -317,7 +331,7 @@ def _without_cors(send: Send) -> Send:
 
 
 async def _refuse(request: Request, refused: Refused, send: Send) -> None:
-    """Answer 403 as AWS does: in JSON to clients of JSON, otherwise in XML."""
+    """Answer 403 as AWS does, in JSON to clients of JSON and else in XML."""
     code, message = refused.code, str(refused)
     if "x-amz-target" in request.values or request.is_public:
         kind = b"application/x-amz-json-1.0"
@@ -339,8 +353,8 @@ async def _refuse(request: Request, refused: Refused, send: Send) -> None:
 def make_role_keys_secret() -> None:
     """Make ministack derive the keys of the functions' roles from a secret of this process.
 
-    It derives them from the ARNs of function and role alone, which anybody can guess. A path before
-    the role's name changes the keys but not the role, which ministack takes from the name.
+    ministack derives the keys from the ARNs of function and role alone, which anybody can guess. A
+    path before the role's name changes the keys, but not the role, which ministack finds by name.
     """
     derive = lambda_runtime.execution_credentials
     secret = secrets.token_hex(32)
@@ -354,9 +368,9 @@ def make_role_keys_secret() -> None:
 
 
 def main(environ: Mapping[str, str] = os.environ) -> None:
-    """Serve the cloud until SIGTERM or SIGINT. `local.cloud.environment` has its settings."""
+    """Serve the cloud until SIGTERM or SIGINT, with settings from `local.cloud.environment`."""
     make_role_keys_secret()
-    # Now, because ministack's other modules take the function over when they are imported.
+    # Not earlier, because ministack's other modules copy the function when they are imported.
     from ministack.app import app  # noqa: PLC0415
 
     config = Config()

@@ -1,6 +1,6 @@
-"""Checks of the callers of a local server, to which every user and browser of the machine may send.
+"""Checks of who calls a local server, which every user and browser of the machine can reach.
 
-The module needs only the standard library: the local cloud imports it in `.venv-cloud`.
+The module needs only the standard library, because the local cloud imports it in `.venv-cloud`.
 """
 
 import hmac
@@ -14,10 +14,10 @@ _HOST = re.compile(r"(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?")
 
 
 def foreign(hosts: Sequence[str], origins: Sequence[str]) -> str:
-    """Return why a web page that isn't the server's own has sent a request, "" if none has.
+    """Return why a request may come from another server's web page, or "" if it doesn't.
 
-    `hosts` and `origins` are the values of the headers `Host` and `Origin`. By DNS rebinding a
-    page's own name gets an address on loopback; then that name is in `Host`.
+    `hosts` and `origins` are the values of the headers `Host` and `Origin`. After DNS rebinding a
+    page's own name has an address on loopback, and `Host` contains that name.
     """
     if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
         return f"Host has to be one of {', '.join(SERVER_NAMES)}."
@@ -27,6 +27,6 @@ def foreign(hosts: Sequence[str], origins: Sequence[str]) -> str:
 
 
 def has_token(authorization: str, token: str) -> bool:
-    """Return whether the header `Authorization` has a bearer token. An empty token is refused."""
+    """Return whether the header `Authorization` has this bearer token, which mustn't be empty."""
     expected = f"Bearer {token}".encode()
     return bool(token) and hmac.compare_digest(authorization.encode(), expected)

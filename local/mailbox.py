@@ -1,9 +1,9 @@
-"""The operators' mailbox of a local stack: notifications that SNS would mail become files.
+"""The operators' mailbox of a local stack, which writes notifications of SNS to files.
 
     python -m local.mailbox --port 0 --cloud https://127.0.0.1:20000 --folder .local/mail …
 
 The local cloud sends no mail. So the mailbox is an HTTPS subscription of the stack's topic. It
-writes each notification to `0001-<subject>.txt`: a mail's headers, and the text.
+writes each notification, with a mail's headers, to a file such as `0001-<subject>.txt`.
 https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html
 """
 
@@ -34,15 +34,15 @@ from local.processes import Processes, Running
 
 SECONDS = 10.0
 MOST_OF_SUBJECT = 60
-"""Characters of the subject in a file's name."""
+"""Largest number of characters of the subject in a file's name."""
 
 SUBSCRIBED = "subscribed to"
 TOKEN = "LOCAL_MAILBOX_TOKEN"  # noqa: S105 - a name
-"""The variable with the token of deliveries. Other users can't read the environment."""
+"""The environment variable, hidden from other users, with the token of deliveries."""
 
 
 class Notification(msgspec.Struct, frozen=True, rename="pascal"):
-    """A delivery of SNS's. The first has a `token` that confirms the subscription."""
+    """A delivery by SNS. The first delivery has a `token` that confirms the subscription."""
 
     type: str
     topic_arn: str
@@ -53,10 +53,10 @@ class Notification(msgspec.Struct, frozen=True, rename="pascal"):
 
 
 class Mailbox(StandIn):
-    """Server that writes a topic's notifications to files in a folder, which it empties first.
+    """A server that empties a folder and then writes a topic's notifications to files in it.
 
-    `confirm` is called with the notification that has the token. SNS can send no token in a header,
-    so the path of deliveries is `token`.
+    `confirm` is called with the notification that has the token. The path of deliveries is `token`,
+    because SNS can't send a token in a header.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Mailbox(StandIn):
             old.unlink()
 
     def answer(self, request: Request) -> Answer:
-        """Take one delivery."""
+        """Confirm the subscription or write a notification, depending on the delivery."""
         if not hmac.compare_digest(request.path.encode(), self._path):
             return Answer(404)
         try:
@@ -130,7 +130,7 @@ def confirm_at(
 ) -> Callable[[Notification], None]:
     """Return a function that confirms a subscription as the link in SNS's message does.
 
-    The local cloud takes no unsigned request, so the function signs it as the account's root.
+    The function signs the request as the account's root, because the local cloud requires that.
     """
 
     def confirm(notification: Notification) -> None:
@@ -152,7 +152,7 @@ def confirm_at(
 
 @dataclass(frozen=True)
 class MailboxProcess:
-    """A mailbox that was started for one topic."""
+    """A running mailbox for one topic."""
 
     process: Running
     url: str
@@ -206,7 +206,7 @@ def start(
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Take notifications until SIGTERM or SIGINT."""
+    """Run the mailbox until SIGTERM or SIGINT, and return the exit code."""
     options = _arguments(argv)
     tls = ensure_authority(options.tls_dir)
     trusting = ssl.create_default_context(cafile=str(tls.ca_bundle))

@@ -1,7 +1,6 @@
 """Small but real media files for the Zoom stand-in.
 
-Two minutes at one frame a second need some 30 KB. Duration, streams and size of the container are
-those of a real recording.
+Two minutes at one frame a second need some 30 KB.
 """
 
 import hashlib
@@ -41,11 +40,11 @@ def write_lecture(
     faststart: bool = False,
     words: Sequence[float] = (),
 ) -> Path:
-    """Write an MP4 of a duration, with the same bytes for the same `seed`.
+    """Write an MP4 of `seconds`, with the same bytes for the same `seed`, and return its path.
 
-    It is H.264 if the wheel has an encoder, else MPEG-4 part 2. `audio` adds an AAC track: silence,
-    and a tone of a second from each of the seconds in `words` on.
-    The index (moov) is at the end unless `faststart`, as in a file written while recording.
+    The video is H.264 if the wheel of PyAV has an encoder, else MPEG-4 part 2. `audio` adds an AAC
+    track of silence, with a tone of one second at each of the seconds in `words`. The index (moov)
+    is at the end, as in a file written while recording, unless `faststart`.
     """
     options = {"movflags": "+faststart"} if faststart else {}
     with av.open(str(path), "w", format="mp4", options=options) as container:
@@ -61,7 +60,7 @@ def write_lecture(
 
 
 def write_audio(path: Path, seconds: int = 130, seed: str = "audio") -> Path:
-    """Write an audio-only MP4 (Zoom's M4A) of `seconds` of silence, titled with the seed."""
+    """Write an audio-only MP4 (Zoom's M4A) of `seconds` of silence, with `seed` as its title."""
     with av.open(str(path), "w", format="mp4") as container:
         container.metadata["title"] = seed
         _write_sound(container, _audio_stream(container), seconds)
@@ -71,18 +70,18 @@ def write_audio(path: Path, seconds: int = 130, seed: str = "audio") -> Path:
 def padded(movie: bytes, length: int, seed: str) -> bytes:
     """Return an MP4 with `length` more bytes, which depend on the seed and which players ignore.
 
-    They are a `free` box (ISO/IEC 14496-12, section 8.1.2), so a large file is made as quickly as a
-    small one. No two parts of it are equal.
+    The bytes are a `free` box (ISO/IEC 14496-12, section 8.1.2) without repetitions. So a large
+    file is made as quickly as a small one.
     """
     header = length.to_bytes(4, "big") + b"free"
     return movie + header + hashlib.shake_128(seed.encode()).digest(length - len(header))
 
 
 def write_broken(path: Path, kind: Broken, seed: str = "broken") -> Path:
-    """Write a broken .mp4 as it occurs in reality.
+    """Write a broken .mp4 of a kind that occurs in reality, and return its path.
 
-    `truncated`: the file ends before its index. `cut`: it has the index but half of the frames.
-    `html`: it is an error page. `empty`: it has no bytes.
+    `truncated`: the file ends before its index. `cut`: the file has an index but half of the
+    frames. `html`: the file is an error page. `empty`: the file has no bytes.
     """
     if kind == "empty":
         path.write_bytes(b"")
@@ -95,7 +94,7 @@ def write_broken(path: Path, kind: Broken, seed: str = "broken") -> Path:
 
 
 def write_chat(path: Path, seed: str = "chat", lines: int = 5) -> Path:
-    """Write a chat as Zoom saves it: time since the start, sender and text, with tabs between."""
+    """Write a chat as Zoom does. Each line has the time, the sender and a text, divided by tabs."""
     draw = random.Random(seed)  # noqa: S311 - pictures and names, no secrets
     names = ("Ada Lovelace", "Zoë Müller", "李雷", "Host")
     texts = ("Good morning", "Can you repeat that?", "Ça marche", "Slide 12, please", f"ref {seed}")
@@ -108,7 +107,7 @@ def write_chat(path: Path, seed: str = "chat", lines: int = 5) -> Path:
 
 
 def write_transcript(path: Path, seed: str = "transcript", words: Sequence[float] = (1.0,)) -> Path:
-    """Write a WebVTT transcript as Zoom does, with a cue from each of the seconds on."""
+    """Write a WebVTT transcript as Zoom does, with a cue at each of the seconds in `words`."""
     cues = [
         f"{number}\r\n{_stamp(second)} --> {_stamp(second + 1)}\r\nHost: {seed} {number}\r\n"
         for number, second in enumerate(words, 1)
@@ -118,7 +117,10 @@ def write_transcript(path: Path, seed: str = "transcript", words: Sequence[float
 
 
 def write_chapters(path: Path, seed: str, begins: Sequence[float], seconds: float) -> Path:
-    """Write chapters that begin at these seconds, in the form that Zoom's web player gets."""
+    """Write chapters that start at the seconds in `begins`, in the JSON of Zoom's web player.
+
+    `seconds` is the end of the last chapter.
+    """
     ends = [*begins[1:], seconds]
     items = [
         {"startTime": begin, "endTime": end, "title": f"{seed} & {number}", "chapter": "…"}
@@ -146,7 +148,7 @@ def _video_stream(container: OutputContainer) -> VideoStream:
 
 
 def _frames(count: int, seed: str) -> Iterator[VideoFrame]:
-    """Yield pictures in the seed's colours on which a bar moves from frame to frame."""
+    """Yield `count` frames in colours that depend on the seed, with a bar that moves."""
     draw = random.Random(seed)  # noqa: S311 - pictures and names, no secrets
     shades = [draw.randrange(32, 224) for _ in range(HEIGHT // 8)]
     colours = (draw.randrange(64, 192), draw.randrange(64, 192))
@@ -193,7 +195,7 @@ def _write_sound(
 
 
 def _sample(index: int, words: Sequence[float]) -> float:
-    """Return a sample of the sound: a tone of 500 Hz during each word, else 0."""
+    """Return one audio sample, which is a tone of 500 Hz during each word, else 0."""
     second = index / SAMPLE_RATE
     is_tone = any(word <= second < word + 1 for word in words)
     return 0.5 * math.sin(2 * math.pi * 500 * second) if is_tone else 0.0

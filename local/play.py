@@ -26,12 +26,12 @@ FAILURES: Mapping[str, str] = {
     "minute",
     "video": "its video breaks off; the download is retried for some six hours, and fails for good",
 }
-"""What can go wrong with a recording, and what follows."""
+"""Failures of a recording by name, with a description of failure and effect."""
 
 
 @dataclass(frozen=True)
 class Wish:
-    """The recording to make. `fail` is a key of FAILURES, or None."""
+    """A recording to make. `fail` is a key of FAILURES, or None for no failure."""
 
     segments: int
     minutes: int
@@ -42,9 +42,9 @@ class Wish:
 def record(
     driver: Driver, folder: Path, zone: ZoneInfo, wish: Wish
 ) -> tuple[ZoomRecording, Answer]:
-    """Make a recording of a class, send its webhook, and return it with the webhook's answer.
+    """Record a scheduled class, send the webhook event, and return recording and answer.
 
-    `folder` takes the schedule's CSV file. `zone` is the time zone of the stack's schedule.
+    The schedule's CSV file is written to `folder`. `zone` is the time zone of the stack's schedule.
     """
     length = timedelta(minutes=wish.minutes)
     start = datetime.now(UTC).replace(microsecond=0) - length
@@ -72,7 +72,7 @@ def record(
 
 
 def fail(driver: Driver, stand_in: str, status: int, seconds: int) -> None:
-    """Let a stand-in answer with an error for some seconds."""
+    """Make a stand-in answer with the error `status` for some seconds."""
     fault: dict[str, Any] = {"kind": "status", "status": status, "lasting": seconds}
     match stand_in:
         case "zoom":

@@ -1,4 +1,4 @@
-"""The processes of a local stack. Each has a supervisor (supervisor.py) and a log file."""
+"""The processes of a local stack, each with a supervisor (supervisor.py) and a log file."""
 
 import contextlib
 import os
@@ -19,12 +19,12 @@ LAST_LINES = 12
 
 
 class ProcessFailed(Exception):
-    """A process of the local stack didn't start, or it ended too early."""
+    """Error for a process of the local stack that didn't start, or ended too early."""
 
 
 @dataclass(frozen=True)
 class Running:
-    """A started process. `pid` is its supervisor's: SIGTERM to it ends both and all children."""
+    """A started process. SIGTERM to `pid`, the supervisor, ends both and all child processes."""
 
     name: str
     pid: int
@@ -32,11 +32,15 @@ class Running:
     supervisor: "subprocess.Popen[bytes]"
 
     def ended(self) -> int | None:
-        """Return the exit code, None while the process runs."""
+        """Return the exit code, or None while the process runs."""
         return self.supervisor.poll()
 
     def wait_for(self, condition: Callable[[], bool], timeout: float) -> None:
-        """Wait until a condition holds. Raises ProcessFailed after `timeout` seconds."""
+        """Wait until a condition holds.
+
+        Raises:
+            ProcessFailed: The process ended, or `timeout` seconds passed.
+        """
         deadline = time.monotonic() + timeout
         while not condition():
             if (code := self.ended()) is not None:
@@ -46,23 +50,27 @@ class Running:
             time.sleep(STEP_SECONDS)
 
     def wait_for_output(self, text: str, timeout: float) -> None:
-        """Wait until the process has printed a text. Raises ProcessFailed as `wait_for` does."""
+        """Wait until the process has printed a text.
+
+        Raises:
+            ProcessFailed: The process ended, or `timeout` seconds passed.
+        """
         self.wait_for(lambda: text in self.log.read_text("utf-8", errors="replace"), timeout)
 
     def failure(self, what: str) -> ProcessFailed:
-        """Stop the process, and return an error with the end of its log."""
+        """Stop the process, and return an error with the text `what` and the end of the log."""
         self.stop()
         return ProcessFailed(f"{self.name} {what}; its log is {self.log}:\n{last_lines(self.log)}")
 
     def let_go(self) -> None:
-        """Keep the process running after this one ends."""
+        """Let the process run on after this Python process ends."""
         if self.supervisor.stdin is not None and not self.supervisor.stdin.closed:
             with contextlib.suppress(BrokenPipeError):
                 self.supervisor.stdin.write(b".")
             self.supervisor.stdin.close()
 
     def stop(self) -> None:
-        """Stop the process and everything that it started, and wait until it has ended."""
+        """Stop the process and all child processes, and wait for their end."""
         stop([self])
 
 
@@ -78,9 +86,12 @@ class Processes:
     def start(
         self, name: str, command: Sequence[str | Path], env: Mapping[str, str], cwd: Path = ROOT
     ) -> Running:
-        """Start a command in a session of its own with exactly this environment.
+        """Start a command in its own session with exactly this environment.
 
-        Its output goes to `<logs>/<name>.log`. Raises ProcessFailed after `stop`.
+        The command's output goes to `<logs>/<name>.log`.
+
+        Raises:
+            ProcessFailed: `stop` was called before.
         """
         self.logs.mkdir(parents=True, exist_ok=True)
         log = self.logs / f"{name}.log"
@@ -105,7 +116,7 @@ class Processes:
     def run(
         self, name: str, command: Sequence[str | Path], env: Mapping[str, str], timeout: float
     ) -> None:
-        """Run a command to its end.
+        """Run a command, and wait for its end.
 
         Raises:
             ProcessFailed: The command fails or exceeds the timeout.
@@ -127,7 +138,7 @@ class Processes:
             return {process.name: process.pid for process in running}
 
     def let_go(self) -> None:
-        """Keep every process running after this one ends."""
+        """Let every process run on after this Python process ends."""
         for process in self._running:
             process.let_go()
 
@@ -139,7 +150,7 @@ class Processes:
 
 
 def stop(processes: Sequence[Running]) -> None:
-    """Stop these processes at once, and wait until all have ended."""
+    """Stop these processes in parallel, and wait until all have ended."""
     for process in processes:
         process.supervisor.terminate()
         if process.supervisor.stdin is not None:
@@ -160,7 +171,7 @@ def stop_pids(pids: Sequence[int]) -> None:
 
 
 def is_supervisor(pid: int) -> bool:
-    """Return whether the pid is a supervisor of ours, not another program that got the number."""
+    """Return whether a pid is that of a supervisor, and not of a program that got it later."""
     proc = Path(f"/proc/{pid}/cmdline")
     if Path("/proc/self/cmdline").exists():
         try:
@@ -174,6 +185,6 @@ def is_supervisor(pid: int) -> bool:
 
 
 def last_lines(log: Path, count: int = LAST_LINES) -> str:
-    """Return the end of a log file."""
+    """Return the last lines of a log file, or "" if it doesn't exist."""
     lines = log.read_text("utf-8", errors="replace").splitlines() if log.exists() else []
     return "\n".join(lines[-count:])

@@ -27,7 +27,7 @@ def run_on_terminal(
 ) -> tuple[int, str]:
     """Run a program on a pseudo-terminal. Return its exit code and its whole output.
 
-    `on_output` gets the output so far whenever there is more.
+    `on_output` is called with the whole output so far after each read.
     """
     ours, its = pty.openpty()
     running = subprocess.Popen(
@@ -40,7 +40,7 @@ def run_on_terminal(
         try:
             more = os.read(ours, 65536)
         except OSError:
-            # Linux says EIO when the last process on the terminal has ended.
+            # Linux returns EIO once the last process on the terminal has ended.
             break
         if not more:
             break
@@ -51,9 +51,10 @@ def run_on_terminal(
 
 
 def screen(printed: str) -> list[str]:
-    """Return the lines that a terminal shows in the end, with their colours.
+    """Return the lines, with colours, that a terminal shows at the end of the output.
 
-    It knows the movements of rich's progress: up, to the line's begin, and erase the line.
+    The function supports only the movements of rich's progress, which are up, to the start of the
+    line, and erase the line.
     """
     lines, row, is_at_begin = [""], 0, True
     for token in TOKENS.finditer(printed):
@@ -74,7 +75,7 @@ def screen(printed: str) -> list[str]:
 
 
 def picture(lines: Sequence[str], title: str, columns: int) -> str:
-    """Return an SVG of a terminal with these lines. It loads nothing from elsewhere."""
+    """Return an SVG of a terminal with these lines, which loads no fonts from elsewhere."""
     console = Console(
         record=True, width=columns, file=io.StringIO(), force_terminal=True, highlight=False
     )

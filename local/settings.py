@@ -1,7 +1,7 @@
-"""The settings of a local stack: those of any stack, with defaults for a laptop.
+"""The settings of a local stack, with defaults for a laptop.
 
-They come from the environment, never from `.env`, which is about the real stack. A stack's setting
-(cdk/settings.py) in the environment overrides the default here.
+The settings come from the environment, never from `.env`, which is for the real stack. A stack's
+setting (cdk/settings.py) in the environment overrides the default here.
 """
 
 import re
@@ -15,24 +15,24 @@ from cdk.settings import TABLE
 from local.cloud import HOST, REGION
 
 API_ID = "localzip"
-"""The API's id. ministack takes it from a tag, so the address is known before the deploy."""
+"""Id of the API. ministack reads it from a tag, so that the URL is known before the deploy."""
 
 API_ID_TAG = "ms-custom-id"
 
 OF_A_STACK = "LOCAL_STACK"
-"""The variable in which `invoke local.env` exports the stack's name."""
+"""The environment variable in which `invoke local.env` exports the stack's name."""
 
 OF_THE_OPERATOR = ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION")
-"""Settings of a stack that name an AWS account. The local cloud is none."""
+"""Settings of a stack that choose an AWS account, which a local stack ignores."""
 
 
 class LocalSettingsError(Exception):
-    """A setting `LOCAL_…` is wrong. The text says which."""
+    """Error for a wrong setting `LOCAL_…`, which the text names."""
 
 
 @dataclass(frozen=True)
 class LocalSettings:
-    """The settings `LOCAL_…`. `cloud_port` 0 is any free port.
+    """The settings `LOCAL_…`. The `cloud_port` 0 stands for any free port.
 
     A neighbour with a URL gets no stand-in. `extra_ca` is a PEM file of more authorities to trust.
     """
@@ -48,7 +48,7 @@ class LocalSettings:
 
 @dataclass(frozen=True)
 class Addresses:
-    """The addresses of the cloud and the neighbours, without a slash at the end."""
+    """The URLs of the cloud and the neighbours, without a slash at the end."""
 
     cloud: str = ""
     zoom: str = ""
@@ -61,8 +61,8 @@ def read_local(given: Mapping[str, str]) -> LocalSettings:
     """Return the settings `LOCAL_…`.
 
     Raises:
-        LocalSettingsError: a setting is wrong, or the environment has another local stack's
-            settings, whose addresses a new one can't have.
+        LocalSettingsError: A setting is wrong, or the environment has the settings of another local
+            stack, whose addresses a new stack can't have.
     """
     if another := given.get(OF_A_STACK):
         raise LocalSettingsError(
@@ -82,13 +82,13 @@ def read_local(given: Mapping[str, str]) -> LocalSettings:
 
 
 def stack_settings(given: Mapping[str, str], addresses: Addresses) -> dict[str, str]:
-    """Return the stack's settings as `.env` has them: defaults, new secrets, the given ones."""
+    """Return the stack's settings as in `.env`, from defaults, new secrets and `given`."""
     known = set(TABLE) - set(OF_THE_OPERATOR)
     chosen = {name: given[name] for name in sorted(known) if given.get(name, "").strip()}
     name = chosen.get("STACK_NAME", "local-zip")
     settings = {**_defaults(name, addresses), **chosen}
     if chosen.get("ALLOW_UNSIGNED_WEBHOOKS", "").strip().lower() == "true":
-        # Without a given token there is none: a default one would make the setting ineffective.
+        # With a default token, ALLOW_UNSIGNED_WEBHOOKS would have no effect.
         settings["WEBHOOK_VALIDATION_SECRET_TOKEN"] = chosen.get(
             "WEBHOOK_VALIDATION_SECRET_TOKEN", ""
         )

@@ -1,10 +1,10 @@
-"""A local stack: the cloud, the neighbours, and the stack that is deployed between them.
+"""A local stack, with the cloud, the neighbours, and the stack that is deployed in the cloud.
 
     with LocalStack() as stack:
         requests.post(f"{stack.state.api_url}/new_recording", verify=stack.state.ca_bundle)
 
 No process of a stack outlives this process (supervisor.py) unless `let_go` was called. Slow steps
-run side by side: the CDK's synthesis and deploy decide how long a start takes.
+run in parallel. The CDK's synthesis and deploy determine how long a start takes.
 """
 
 import contextlib
@@ -45,23 +45,23 @@ MAIL = "mail"
 Result = TypeVar("Result")
 
 Say = Callable[[str, float], None]
-"""Is called after each step with its name and its seconds."""
+"""A function that is called after each step with the step's name and seconds."""
 
 Build = Callable[[Path], Sequence[Package]]
-"""Builds the functions' packages in a folder."""
+"""A function that builds the functions' packages in a folder."""
 
 
 class AlreadyUp(Exception):
-    """A local stack runs in this folder. The text says where it is and how to end it."""
+    """Error for a folder in which a local stack runs. The text says how to use or end the stack."""
 
 
 class Busy(Exception):
-    """Another process starts or uses a local stack in this folder."""
+    """Error for a folder in which another process starts or uses a local stack."""
 
 
 @dataclass(frozen=True)
 class _Prepared:
-    """The decisions of a start, before the local stack's first process.
+    """The decisions of a start, made before the local stack's first process runs.
 
     Attributes:
         authority: Certificates of every local server.
@@ -70,7 +70,7 @@ class _Prepared:
         site: The stack's settings.
         names: The stack's AWS names.
         environment: Environment of CDK and stand-ins.
-        cdk: Runs the CDK's commands.
+        cdk: Command line of the CDK.
     """
 
     authority: Authority
@@ -85,9 +85,9 @@ class _Prepared:
 class LocalStack:
     """A local stack, from `start` (or `with`) to `stop`.
 
-    `home` is the folder of its files: each stack needs its own. `given` are the settings (see
-    settings.py). After the start `state` is the content of `stack.json`, `settings` are the stack's
-    settings with secrets, and `template_check` compares the cloud with the template.
+    `home` is the folder of the stack's files, and differs for each stack. `given` are the settings
+    (see settings.py). After the start `state` is the content of `stack.json`, `settings` are the
+    stack's settings with secrets, and `template_check` compares the cloud with the template.
     """
 
     state: State
@@ -122,14 +122,14 @@ class LocalStack:
         self.stop()
 
     def start(self) -> None:
-        """Start the stack and wait until it can be used. After an error or ^C nothing is left.
+        """Start the stack, and wait until it can be used. After an error or ^C no process is left.
 
-        Only the owner can read what it writes.
+        Only the owner can read the files that this method writes.
 
         Raises:
-            AlreadyUp, Busy: another stack has the folder.
-            ProcessFailed, PortTaken: something can't be started.
-            SettingsError, LocalSettingsError, ExtraAuthorityError: a setting is wrong.
+            AlreadyUp, Busy: Another stack uses the folder.
+            ProcessFailed, PortTaken: A process can't be started.
+            SettingsError, LocalSettingsError, ExtraAuthorityError: A setting is wrong.
         """
         before = os.umask(0o077)
         try:
@@ -157,12 +157,12 @@ class LocalStack:
         self._processes = Processes(self.home / "logs")
 
     def client(self, service: str) -> Any:
-        """Return a boto3 client of the local cloud, as its account's root."""
+        """Return a boto3 client of the local cloud with the key of its account's root."""
         return self._access.client(service)
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment of invoke's tasks for this stack: settings, secrets and access."""
+        """The environment of invoke's tasks for this stack, with settings, secrets and access."""
         return {**self.settings, **self._operator(), OF_A_STACK: self.state.stack_name}
 
     def _start(self) -> None:
@@ -176,7 +176,7 @@ class LocalStack:
         self._say("ready", time.monotonic() - began)
 
     def _prepare(self) -> _Prepared:
-        """Choose addresses and settings. Starts no process."""
+        """Choose addresses and settings, without starting a process."""
         local = read_local(self.given)
         authority = ensure_authority(self.home / "tls")
         self._trusted = write_bundle(
@@ -209,7 +209,7 @@ class LocalStack:
         )
 
     def _deploy(self, prepared: _Prepared, pool: ThreadPoolExecutor) -> Cloud:
-        """Start the processes, and deploy the stack as soon as what it needs is there."""
+        """Start the processes, deploy the stack as soon as they are ready, and return the cloud."""
         cdk, site, env = prepared.cdk, prepared.site, prepared.environment
         synthesized = pool.submit(self._timed, "template synthesized", cdk.synth)
         packages = pool.submit(
@@ -263,7 +263,12 @@ class LocalStack:
         )
 
     def _claim(self) -> None:
-        """Lock the folder. Raises Busy or AlreadyUp."""
+        """Lock the folder.
+
+        Raises:
+            Busy: Another process has locked the folder.
+            AlreadyUp: A local stack runs in the folder.
+        """
         self.home.mkdir(parents=True, exist_ok=True)
         self.home.chmod(0o700)
         lock = self._open.enter_context((self.home / "stack.lock").open("w"))
@@ -283,7 +288,7 @@ class LocalStack:
 
     @contextlib.contextmanager
     def _threads(self) -> Iterator[ThreadPoolExecutor]:
-        """Yield a thread pool. After an error or ^C stop the processes for which threads wait."""
+        """Yield a thread pool. After an error or ^C, stop the processes for which threads wait."""
         pool = ThreadPoolExecutor(thread_name_prefix="local-stack")
         try:
             yield pool
@@ -310,7 +315,7 @@ class LocalStack:
         return {**kept, **self.settings, **self._operator()}
 
     def _operator(self) -> dict[str, str]:
-        """Return the variables with the access to the cloud and to the stand-ins."""
+        """Return the environment variables that give access to the cloud and to the stand-ins."""
         access = self._access
         cloud = operator_environment(access.url, self._trusted, access.secret, access.region)
         return {**cloud, CONTROL_TOKEN: self._control_token}
@@ -318,7 +323,7 @@ class LocalStack:
     def _upload_secrets_and_code(
         self, site: site_settings.Settings, names: Names, packages: Callable[[], Sequence[Package]]
     ) -> None:
-        """Put secrets and code into the cloud: the deploy needs them."""
+        """Write secrets and code, which the deploy needs, to the cloud."""
         s3, ssm = self.client("s3"), self.client("ssm")
         deploy.make_bucket(s3, site.place.code_bucket, self._access.region)
         secrets.write(ssm, names, site.secrets(), site.generated_secrets)
@@ -330,7 +335,8 @@ class LocalStack:
         template = cdk.template(stack_name)
         self.template_check = compare(template, physical, self.client)
         if self.settings.get("FOLLOW_INGESTS") == "true":
-            # Rows would change at any time under a test. The demo and the tests call follow.
+            # Otherwise rows would change at any time during a test. The demo and the tests invoke
+            # the function themselves.
             rule = Names(stack_name).of("follow")
             self.client("events").disable_rule(Name=rule)
 

@@ -1,4 +1,4 @@
-"""The neighbours of a local stack: their addresses, and the stand-ins that are started for them."""
+"""Choose the addresses of a local stack's neighbours, and start their stand-ins."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ START_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Neighbours:
-    """The neighbours' addresses, and the names of those for which a stand-in is started."""
+    """The neighbours' URLs. `own` names the neighbours that have a stand-in."""
 
     zoom_url: str
     opencast_url: str
@@ -24,14 +24,14 @@ class Neighbours:
     own: tuple[str, ...]
 
     def url(self, name: str) -> str:
-        """Return the address of a neighbour."""
+        """Return the URL of a neighbour by its name."""
         return str(getattr(self, f"{name}_url"))
 
 
 def choose(local: LocalSettings, cloud_port: int) -> Neighbours:
-    """Return the addresses in the settings, and one with a free port for each other neighbour.
+    """Return the URLs in the settings, and URLs with a free port for the other neighbours.
 
-    Nothing listens on `cloud_port` yet, so it counts as taken.
+    `cloud_port` isn't chosen, although nothing listens on that port yet.
     """
     urls = {
         "zoom": local.zoom_url,
@@ -58,11 +58,12 @@ def start(
 ) -> None:
     """Start the stand-ins, and wait until they answer.
 
-    `env` has the stack's settings: the stand-ins have the same names and secrets. `trusted` is a
-    PEM file. Google's stand-in writes its service account's key to `google_key`.
+    `env` has the stack's settings, whose names and secrets the stand-ins use. `trusted` is a PEM
+    file of the authorities to trust. Google's stand-in writes its service account's key to
+    `google_key`.
 
     Raises:
-        ProcessFailed: a stand-in doesn't start.
+        ProcessFailed: A stand-in doesn't start.
     """
     options = _options(env, str(trusted), str(google_key))
     started = {}
@@ -88,6 +89,6 @@ def _options(env: Mapping[str, str], trusted: str, google_key: str) -> Mapping[s
 
 
 def _each(option: str, listed: str) -> list[str]:
-    """Return an option for each name of a list with commas."""
+    """Return `option=name` for each name in a list separated by commas."""
     names = filter(None, (name.strip() for name in listed.split(",")))
     return [f"{option}={name}" for name in names]

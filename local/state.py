@@ -1,6 +1,6 @@
-"""The files about a running local stack: `stack.json` for programs, `stack.env` for shells.
+"""The files about a running local stack, `stack.json` for programs and `stack.env` for shells.
 
-`stack.env` has the settings with their secrets. Only the owner can read the files.
+`stack.env` has the settings, secrets included. Only the owner can read the files.
 """
 
 import os
@@ -17,17 +17,21 @@ STATE = "stack.json"
 ENVIRONMENT = "stack.env"
 CLOUD = "cloud"
 GOOGLE_KEY = "google-key.json"
-"""The service account's key of Google's stand-in."""
+"""Name of the file with the service account's key of Google's stand-in."""
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
     """The content of `stack.json`.
 
-    `api_url` is the API's stage, `ca_bundle` a PEM file to trust. Zoom's webhooks are signed with
-    `webhook_secret`, Slack's requests with `slack_signing_secret`. `mail_folder` has the mails.
-    `pids` are the processes by name; SIGTERM ends one. Boto3's names have the key of the cloud's
-    root. Requests to control paths of stand-ins have the header `Authorization: Bearer` with
-    `control_token`. These three are "" in the file of an older version.
+    Attributes:
+        api_url: URL of the API's stage.
+        ca_bundle: PEM file of the authorities to trust.
+        mail_folder: Folder of the operators' mails.
+        webhook_secret: Secret that signs Zoom's webhook events.
+        slack_signing_secret: Secret that signs Slack's requests.
+        aws_access_key_id, aws_secret_access_key: Key of the cloud's root; "" in older files.
+        control_token: Bearer token of stand-ins' control paths; "" in older files.
+        pids: Pids of the supervisors by name. SIGTERM to a supervisor ends the process.
     """
 
     api_url: str
@@ -49,7 +53,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_state(home: Path) -> State | None:
-    """Return the state of the stack in a folder, None if there is none that can be read."""
+    """Return the state of the stack in a folder, or None if there is no readable file."""
     try:
         return msgspec.json.decode((home / STATE).read_bytes(), type=State)
     except (OSError, msgspec.DecodeError):
@@ -70,7 +74,7 @@ def delete_state_files(home: Path) -> None:
 
 
 def end(home: Path) -> bool:
-    """End the stack that runs in a folder, and return whether there was one."""
+    """End the stack that runs in a folder, and return whether there was such a stack."""
     state = read_state(home)
     if state is None:
         return False
@@ -81,13 +85,13 @@ def end(home: Path) -> bool:
 
 
 def clear(home: Path) -> None:
-    """Remove the files that only a running stack needs: some 150 MB of the functions."""
+    """Remove the files that only a running stack needs, such as 150 MB of the functions."""
     shutil.rmtree(home / CLOUD, ignore_errors=True)
     (home / GOOGLE_KEY).unlink(missing_ok=True)
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Replace a file in one step. Only the owner can read it."""
+    """Replace a file atomically by one that only the owner can read."""
     unfinished = path.with_suffix(".part")
     unfinished.unlink(missing_ok=True)
     with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:

@@ -2,8 +2,9 @@
 
     python -m local.subscription_filters --cloud https://127.0.0.1:20000 --ca-bundle … --region …
 
-A line matches a pattern of optional words if it has one of them; the local cloud demands all. So
-its filters match nothing. This program reads the logs once a second and calls the subscribers.
+A line matches a pattern of optional words if it has one of the words. The local cloud demands all
+of them, so its filters match nothing. This program reads the logs once a second, and invokes the
+functions that subscribe to them.
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/SubscriptionFilters.html
 """
 
@@ -31,9 +32,9 @@ from local.processes import Processes, Running
 
 EVERY_SECONDS = 1.0
 ROUNDS = 10
-"""The filters are listed again after so many readings: a deploy may change them."""
+"""Number of readings after which the filters are listed again, because a deploy can change them."""
 MARGIN = 10_000
-"""The longest time in ms from an event's timestamp until the event can be read."""
+"""Longest time in ms between a log event's timestamp and the moment when it can be read."""
 
 READY = "reading the logs"
 READY_SECONDS = 20.0
@@ -42,7 +43,7 @@ _OPTIONAL = re.compile(r'\?(?:"([^"]+)"|([^\s"]+))')
 
 
 class Line(TypedDict):
-    """An event of a log stream, as the API returns it."""
+    """An event of a log stream, as CloudWatch's API returns it."""
 
     timestamp: int
     message: str
@@ -52,8 +53,10 @@ class Line(TypedDict):
 def matches(pattern: str, line: str) -> bool:
     """Return whether a line matches a pattern of optional words and phrases.
 
-    Raises ValueError for any other pattern, such as one of required words or JSON.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
+
+    Raises:
+        ValueError: The pattern is of another kind, such as one with required words.
     """
     words = [phrase or word for phrase, word in _OPTIONAL.findall(pattern)]
     if not words or _OPTIONAL.sub("", pattern).strip():
@@ -63,7 +66,7 @@ def matches(pattern: str, line: str) -> bool:
 
 @dataclass(frozen=True)
 class SubscriptionFilter:
-    """A filter of a log group, and the function that is called with its matches."""
+    """A subscription filter of a log group, and the function that is invoked with matches."""
 
     group: str
     name: str
@@ -72,7 +75,7 @@ class SubscriptionFilter:
 
 
 def envelope(of: SubscriptionFilter, stream: str, lines: Iterable[Line]) -> dict[str, Any]:
-    """Return the event with which CloudWatch calls a function."""
+    """Return the event with which CloudWatch Logs invokes a function."""
     content = {
         "messageType": "DATA_MESSAGE",
         "owner": "000000000000",
@@ -89,7 +92,7 @@ def envelope(of: SubscriptionFilter, stream: str, lines: Iterable[Line]) -> dict
 
 
 class Delivery:
-    """The delivery of one filter's matches. The clients are boto3's."""
+    """The delivery of one filter's matches, with boto3's clients of Logs and Lambda."""
 
     def __init__(self, of: SubscriptionFilter, logs: Any, functions: Any) -> None:
         self.filter = of
@@ -99,11 +102,11 @@ class Delivery:
         self._handled: set[str] = set()
 
     def deliver(self) -> None:
-        """Deliver the invocations that were logged since the last time and have a match.
+        """Deliver the logs of invocations that have a match and weren't delivered before.
 
-        The local cloud writes a log stream for each invocation when it ends, with an event for each
-        line. All lines of an invocation are delivered together, because Lambda logs a whole
-        traceback as one event.
+        The local cloud writes a log stream at the end of each invocation, with an event for each
+        line. All lines of an invocation are delivered together, because in AWS a whole traceback is
+        one event.
         """
         answer = self._logs.filter_log_events(logGroupName=self.filter.group, startTime=self._since)
         lines: list[Line] = answer["events"]
@@ -119,14 +122,14 @@ class Delivery:
                     Payload=msgspec.json.encode(event),
                 )
             self._handled.add(stream)
-        # Not before: after an error the same events have to be read again.
+        # Not earlier, because after an error the same events have to be read again.
         self._handled &= streams.keys()
         if lines:
             self._since = max(self._since, lines[-1]["timestamp"] - MARGIN)
 
 
 class Deliveries:
-    """The deliveries of every filter in the cloud. The clients are boto3's."""
+    """The deliveries of all filters in the cloud, with boto3's clients of Logs and Lambda."""
 
     def __init__(self, logs: Any, functions: Any) -> None:
         self._logs = logs
@@ -134,7 +137,7 @@ class Deliveries:
         self._by_name: dict[tuple[str, str], Delivery] = {}
 
     def look(self) -> None:
-        """List the cloud's filters. Deliveries of known ones go on where they are."""
+        """List the cloud's filters, and keep the deliveries of filters that are known."""
         known = self._by_name
         self._by_name = {}
         for found in self._filters():
@@ -157,7 +160,11 @@ class Deliveries:
                     )
 
     def deliver(self) -> None:
-        """Deliver every filter's new matches. Raises ExceptionGroup with the errors of some."""
+        """Deliver every filter's new matches.
+
+        Raises:
+            ExceptionGroup: Some filters failed. The others were delivered.
+        """
         failures = []
         for delivery in self._by_name.values():
             try:
@@ -170,7 +177,7 @@ class Deliveries:
 
 def start(processes: Processes, env: Mapping[str, str], access: Access) -> Running:
     """Start the program for a running cloud, without waiting for it."""
-    # Not the secret: other users can read a command line. It is in the environment.
+    # The secret is in the environment, because other users can read a command line.
     options = {"--cloud": access.url, "--ca-bundle": access.ca_bundle, "--region": access.region}
     words = [str(word) for option in options.items() for word in option]
     command = [sys.executable, "-m", "local.subscription_filters", *words]
@@ -187,7 +194,7 @@ def wait_for(process: Running) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Read the logs until SIGTERM or SIGINT."""
+    """Deliver matches until SIGTERM or SIGINT, and return the exit code."""
     options = _arguments(argv)
     done = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,14 +1,14 @@
-"""A program that runs a command and ends it when the process that started this program has ended.
+"""Run a command, and end it when the process that started this program has ended.
 
     supervisor.py <grace in seconds> <command> [argument …]
 
-Standard input is a pipe from the starter. When it closes (the starter ended, crashed or was
-killed), the command and everything that it started are ended. One byte in the pipe lets the command
-outlive the starter. So neither ^C nor SIGKILL leaves a process or a port behind.
+Standard input is a pipe from the starter. When the pipe closes (the starter ended, crashed or was
+killed), this program ends the command and all its child processes. One byte in the pipe lets the
+command outlive the starter. So neither ^C nor SIGKILL leaves a process or a port behind.
 
-SIGTERM or SIGINT to this program ends the command too: it gets SIGTERM, and after the grace its
-process group gets SIGKILL. The exit code is the command's. Only the owner can read what the command
-writes. The program needs only the standard library, so it starts in 20 ms.
+SIGTERM or SIGINT to this program ends the command too. The command gets SIGTERM, and after the
+grace the process group gets SIGKILL. The exit code is the command's. Only the owner can read files
+that the command writes. This program needs only the standard library, so it starts in 20 ms.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ def end(child: "subprocess.Popen[bytes]", grace: float) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()
-    # Wait for the child's own children to end, but not for a zombie that nobody reaps.
+    # The child's own children may need a moment to end. A zombie that nobody reaps never ends.
     deadline = time.monotonic() + REAP_SECONDS
     with contextlib.suppress(ProcessLookupError, PermissionError):
         while time.monotonic() < deadline:
@@ -44,9 +44,9 @@ def end(child: "subprocess.Popen[bytes]", grace: float) -> None:
 
 
 def watch(child: "subprocess.Popen[bytes]", starter: int, woken: int) -> None:
-    """Return when the child has ended, when a signal asks for that, or when the starter is gone.
+    """Wait until the child has ended, SIGTERM or SIGINT has arrived, or the starter has ended.
 
-    `starter` is the pipe from the starter, `woken` a pipe that gets a byte for each signal.
+    `starter` is the pipe from the starter. `woken` is a pipe that gets a byte for each signal.
     """
     watched = [starter, woken]
     while child.poll() is None:
@@ -62,7 +62,7 @@ def watch(child: "subprocess.Popen[bytes]", starter: int, woken: int) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command and return its exit code, as a shell does."""
+    """Run the command, and return its exit code, or 128 plus the number of a signal."""
     grace, command = float(arguments[0]), list(arguments[1:])
     woken, wake = os.pipe()
     os.set_blocking(wake, False)

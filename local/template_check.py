@@ -1,7 +1,7 @@
-"""A comparison of the local cloud's resources with the template.
+"""Compare the local cloud's resources with the template.
 
-ministack silently ignores the properties of a template that it doesn't know. So the important ones
-are checked after the deploy. A missing one is set through the API if the cloud has it there, and
+ministack silently ignores properties of a template that it doesn't know. So the important ones are
+checked after the deploy. A missing property is set through the API if that is possible, and
 reported otherwise.
 """
 
@@ -24,12 +24,12 @@ NEVER_HONOURED = (
     "the stage's access log",
     "the topic's mails, which are files in .local/mail instead",
 )
-"""Properties that no API call can set. Tests of the template check them (see docs/local.md)."""
+"""Properties that no API call can set. Tests of the template check them instead."""
 
 
 @dataclass(frozen=True)
 class TemplateCheck:
-    """The properties that were set after the deploy, and those that aren't honoured."""
+    """The properties that were set after the deploy, and those that the cloud ignores."""
 
     set_after: tuple[str, ...]
     not_honoured: tuple[str, ...]
@@ -38,9 +38,9 @@ class TemplateCheck:
 def compare(
     template: Mapping[str, Any], physical: Mapping[str, str], client: Client
 ) -> TemplateCheck:
-    """Compare the cloud with a template, and set missing properties where possible.
+    """Compare the cloud with a template, set missing properties if possible, and return the result.
 
-    `physical` are the resources' names in the cloud, by logical id.
+    `physical` has the resources' names in the cloud by logical id.
     """
     client = cache(client)
     set_after: list[str] = []
@@ -56,7 +56,7 @@ def compare(
 
 
 def _resolved(properties: Mapping[str, Any], physical: Mapping[str, str]) -> dict[str, Any]:
-    """Return properties with the names of the resources in place of references."""
+    """Return a resource's properties, with references replaced by names in the cloud."""
     return {
         name: physical.get(value["Ref"], value)
         if isinstance(value, dict) and value.keys() == {"Ref"}
@@ -67,7 +67,7 @@ def _resolved(properties: Mapping[str, Any], physical: Mapping[str, str]) -> dic
 
 @dataclass(frozen=True)
 class Finding:
-    """A property that the cloud ignored, and whether it is set now."""
+    """A property that the cloud ignored at the deploy, and whether it has been set since."""
 
     what: str
     is_set: bool = False
@@ -77,7 +77,7 @@ Check = Callable[[Mapping[str, Any], str, Client], Iterator[Finding]]
 
 
 def _set(what: str, call: Callable[[], object]) -> Finding:
-    """Set a property by a call of the API."""
+    """Call the API to set the property `what`, and return whether that worked."""
     try:
         call()
     except (ClientError, BotoCoreError):
@@ -136,7 +136,7 @@ def _bucket(properties: Mapping[str, Any], name: str, client: Client) -> Iterato
 
 
 def _lifecycle_rule(number: int, rule: Mapping[str, Any]) -> dict[str, Any]:
-    """Return CloudFormation's rule in the form of S3's API."""
+    """Return a lifecycle rule of CloudFormation in the form of S3's API."""
     tags = rule.get("TagFilters", ())
     converted: dict[str, Any] = {
         "ID": rule.get("Id", f"rule-{number}"),

@@ -1,4 +1,4 @@
-"""`python -m bench.transfer`: see bench/README.md."""
+"""Run the benchmark of copies: `python -m bench.transfer` (see bench/README.md)."""
 
 import sys
 

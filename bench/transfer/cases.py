@@ -30,7 +30,7 @@ _BUSY_S3 = (
 
 @dataclass(frozen=True)
 class Load:
-    """Files that are copied together: sizes in bytes by name."""
+    """A set of files that are copied together. `files` has sizes in bytes by name."""
 
     name: str
     files: dict[str, int]
@@ -45,8 +45,8 @@ class Load:
 class Case:
     """The behaviour of both stand-ins.
 
-    The Zoom stand-in breaks off all bodies under way `cuts` times, at equal distances in the bytes
-    that it sends: by a reset (`how` is "rst") or by an early end ("fin").
+    The Zoom stand-in breaks off all open bodies `cuts` times, each time after the same number of
+    bytes. `how` is "rst" for a TCP reset, or "fin" for an early end.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Case:
         return replace(self.zoom, files=load.files, token=TOKEN, faults=(*self.zoom.faults, *cuts))
 
     def s3_settings(self, mode: Mode) -> S3Settings:
-        """Return the settings of the S3 stand-in."""
+        """Return the settings of the S3 stand-in for a mode."""
         return replace(self.s3, bucket=BUCKET, mode=mode)
 
 

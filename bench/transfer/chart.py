@@ -52,7 +52,7 @@ class Level:
 
 @dataclass(frozen=True)
 class Panel:
-    """One chart. `x_ticks` have labels; `is_log` makes the x axis logarithmic."""
+    """One chart. `x_ticks` are places with labels. `is_log` makes the x axis logarithmic."""
 
     title: str
     x_label: str
@@ -85,7 +85,7 @@ def draw(title: str, panels: Sequence[Panel]) -> str:
 
 
 class _Drawing:
-    """Drawing of one panel into a group."""
+    """A panel, and the SVG group that it is drawn into."""
 
     def __init__(self, group: ET.Element, panel: Panel) -> None:
         self._group = group
@@ -97,7 +97,7 @@ class _Drawing:
         self._y_ticks = ticks(max(heights, default=1.0))
 
     def draw(self) -> None:
-        """Draw everything, from back to front."""
+        """Draw the panel's title, axes, levels and series, from back to front."""
         panel = self._panel
         self._text(panel.title, (LEFT, 24), "start", "title")
         self._axes()
@@ -157,7 +157,7 @@ class _Drawing:
 
 
 def ticks(highest: float) -> list[float]:
-    """Return a few round numbers from 0 to at least `highest`."""
+    """Return a few round numbers for an axis, from 0 to at least `highest`."""
     step = 10 ** math.floor(math.log10(highest / FEW_TICKS or 1.0))
     step = next(step * factor for factor in (1, 2, 5, 10) if highest / (step * factor) <= FEW_TICKS)
     return [step * number for number in range(math.ceil(highest / step) + 1)]

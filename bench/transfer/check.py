@@ -14,7 +14,7 @@ def key_of(name: str) -> str:
 
 
 def problem_of(objects: Sequence[S3Object], load: Load, *, parts: bool) -> str:
-    """Describe what is wrong with the keys and sizes, and with `parts` the bytes; or return ""."""
+    """Return what is wrong with keys, sizes or (with `parts`) bytes, or "" if all are right."""
     expected = {key_of(name): Generated(name, size) for name, size in load.files.items()}
     found = {stored.key: stored for stored in objects}
     if set(found) != set(expected):
@@ -30,7 +30,7 @@ def problem_of(objects: Sequence[S3Object], load: Load, *, parts: bool) -> str:
 
 
 def wrong_part(stored: S3Object, content: Generated) -> int | None:
-    """Return the number of the first part whose CRC32 isn't the content's at its place."""
+    """Return the number of the first part whose bytes differ from `content`, or None."""
     offset = 0
     for part in stored.parts:
         if part.crc32 != _crc32(content, offset, offset + part.size - 1):

@@ -24,7 +24,11 @@ COMMANDS: dict[str, Command] = {
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run a command; exit code 0 if everything was right, 1 if not, 2 for wrong arguments."""
+    """Run a command, and return the exit code, which is 0 only if everything was right.
+
+    Raises:
+        SystemExit: The arguments are wrong (code 2), or ask for help (code 0).
+    """
     words = list(arguments)
     name = words.pop(0) if words and words[0] in COMMANDS else comparison.RUN.name
     command = COMMANDS[name]

@@ -1,6 +1,6 @@
-"""Commands `run`, `connections`, `memory`: measure copy programs under given conditions.
+"""The commands `run`, `connections` and `memory`, which compare programs that copy files.
 
-Programs alternate within a repetition, so that a change of machine speed affects all equally.
+Programs alternate within a repetition, so that a change of the machine's speed affects all of them.
 """
 
 import argparse
@@ -30,7 +30,7 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: Options) -> bool:
-    """Compare programs; True if every run of the first program counts."""
+    """Compare programs, and return whether every run of the first program counts."""
     named = programs(options.sut, options.suts)
     available = [program for program in named if not program.missing]
     cases, loads = chosen(options.case, CASES), chosen(options.load, LOADS)
@@ -69,7 +69,7 @@ def _add_connections_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _connections(options: Options) -> bool:
-    """Measure fixed numbers of connections and one stream; True if every run counts."""
+    """Measure fixed numbers of connections and one stream, and return whether every run counts."""
     named = programs(options.sut, options.suts)
     numbers = list(map(int, options.numbers.split(",")))
     cases = chosen(options.case, CASES)
@@ -94,7 +94,7 @@ def _add_memory_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _memory(options: Options) -> bool:
-    """Measure files of several sizes, all bytes checked; True if every run counts."""
+    """Measure copies of several sizes, check their bytes, and return whether every run counts."""
     loads = [one_file(float(megabytes)) for megabytes in options.megabytes.split(",")]
     named = programs(options.sut, options.suts)
     jobs = [

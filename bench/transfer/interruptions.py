@@ -1,4 +1,4 @@
-"""The commands that interrupt copies: `kills` and `handover`."""
+"""The commands `kills` and `handover`, which interrupt copies."""
 
 import argparse
 from collections.abc import Iterator
@@ -19,10 +19,10 @@ from bench.transfer.table import Table, show
 from bench.transfer.task import BUCKET, OUT_OF_TIME, TOKEN
 
 LIMIT_SECONDS = 240.0
-"""A program that isn't interrupted is killed after this time."""
+"""Time limit of a program that isn't interrupted."""
 KILLED_MEGABYTES = 200
 HIGH_RATIO = 1.3
-"""The table of `kills` counts the copies that fetched more than this for each byte."""
+"""Ratio of fetched bytes to the file's size above which the table of `kills` counts a copy."""
 INVOCATIONS = 3
 """Invocations that the copy of `handover` needs if it fetches nothing twice."""
 MOST_INVOCATIONS = 10
@@ -32,7 +32,7 @@ START_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Interrupted:
-    """A program whose copies are interrupted. Zoom's speed is limited, so that they take long."""
+    """A program whose copies are interrupted, with a limit of Zoom's speed that slows them."""
 
     peers: StandIns
     program: Program
@@ -53,12 +53,15 @@ class Interrupted:
     def start(
         self, load: Load, kill_after: float, seconds_left: float | None = None
     ) -> process.Ended:
-        """Run the program once."""
+        """Run the program once, and return how it ended.
+
+        `kill_after` and `seconds_left` are in seconds. The program knows only `seconds_left`.
+        """
         task = replace(self.peers.task(load, is_tls=True), seconds_left=seconds_left)
         return process.run(self.program, task, self.peers.folder, kill_after=kill_after)
 
     def usual_seconds(self) -> float:
-        """Return the time of a copy that isn't interrupted.
+        """Return the time in seconds of a copy that isn't interrupted.
 
         Raises:
             ProgramFailed: The program can't copy the file even without an interruption.
@@ -71,7 +74,7 @@ class Interrupted:
         return ended.seconds
 
     def copy_with_kills(self, load: Load, seed: int, moments: Iterator[float]) -> Killed:
-        """Make one copy that is killed at each moment after its start."""
+        """Start one copy again and again, and kill it at each moment (in seconds after a start)."""
         self.begin(load)
         seconds, killed_at = 0.0, []
         for moment in moments:
@@ -95,7 +98,7 @@ class Interrupted:
         )
 
     def copy_in_invocations(self, load: Load) -> Continued:
-        """Make one copy in invocations that get a time limit and are killed soon after it."""
+        """Make one copy in several invocations, each killed soon after its time limit."""
         limit = self.options.seconds
         self.begin(load)
         calls: list[process.Ended] = []
@@ -134,7 +137,7 @@ def _add_kills_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _kills(options: Options) -> bool:
-    """Measure copies with kills; True if every object is right."""
+    """Measure copies that are killed, and return whether every object is right."""
     lines: list[Killed] = []
     with stand_ins() as peers:
         for program in programs(options.sut, options.suts):
@@ -161,7 +164,7 @@ def _killed_copies(interrupted: Interrupted) -> Iterator[Killed]:
 
 
 def moments(seed: int, longest: float, number: int) -> Iterator[float]:
-    """Yield random seconds after a start, the same for the same seed."""
+    """Yield random seconds from 0 to `longest`, which depend only on the seed."""
     random = Random(seed)  # noqa: S311 - no secret depends on it
     for _ in range(number):
         yield random.uniform(0, longest)
@@ -196,7 +199,7 @@ def _add_handover_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _handover(options: Options) -> bool:
-    """Measure a copy in several invocations; True if every object is right."""
+    """Measure a copy in several invocations, and return whether every object is right."""
     load = one_file(options.link_mbps * options.seconds * INVOCATIONS)
     with stand_ins() as peers:
         lines = [

@@ -14,12 +14,12 @@ from bench.transfer.stand_ins import StandIns
 
 SECONDS = 240.0
 SLOWEST_MBPS = 8.0
-"""A run is killed after the time that its load takes at this rate, but not before `SECONDS`."""
+"""Rate in MB/s that determines the time limit of a run, which is at least `SECONDS`."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """The setting of a run. `what` is the command, `mode` what S3 does with bodies."""
+    """The load and the conditions of a run. `what` is the name of the benchmark's command."""
 
     what: str
     case: Case
@@ -34,7 +34,7 @@ Job = tuple[Program, Setting, int]
 
 
 def measure_all(peers: StandIns, jobs: Iterable[Job], options: Options) -> list[Run]:
-    """Measure all jobs, and write and print each result at once."""
+    """Measure all jobs, write and print each run as soon as it has ended, and return all runs."""
     runs = []
     for program, setting, repetition in jobs:
         run = measure(peers, program, setting, repetition)
@@ -45,7 +45,7 @@ def measure_all(peers: StandIns, jobs: Iterable[Job], options: Options) -> list[
 
 
 def measure(peers: StandIns, program: Program, setting: Setting, repetition: int) -> Run:
-    """Run a program once."""
+    """Run a program once, and return what was measured."""
     load = setting.load
     peers.zoom.configure(setting.case.zoom_settings(load))
     peers.s3.configure(setting.case.s3_settings(setting.mode))
@@ -76,7 +76,7 @@ def measure(peers: StandIns, program: Program, setting: Setting, repetition: int
 
 
 def outcome_of(peers: StandIns, ended: process.Ended, load: Load, *, parts: bool) -> str:
-    """Describe why a copy isn't right; or return ""."""
+    """Return why a copy isn't right, or "" if it is. `parts` also checks the bytes."""
     if ended.exit_code != 0:
         return ended.why
     return problem_of(peers.s3.objects(), load, parts=parts)

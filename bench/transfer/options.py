@@ -1,4 +1,4 @@
-"""The options of all commands."""
+"""The command-line options of the benchmark."""
 
 import argparse
 import sys
@@ -11,7 +11,7 @@ Named = TypeVar("Named")
 
 
 class UnknownName(Exception):
-    """There is no case or load of this name."""
+    """Error for a name that no case or load has."""
 
 
 class Options(argparse.Namespace):
@@ -43,7 +43,7 @@ class Options(argparse.Namespace):
 
 @dataclass(frozen=True)
 class Command:
-    """A command. `run` returns whether everything was right."""
+    """A command of the benchmark. `run` returns whether everything was right."""
 
     name: str
     summary: str
@@ -58,7 +58,7 @@ def add_programs(parser: argparse.ArgumentParser, default: str) -> None:
 
 
 def add_repetitions(parser: argparse.ArgumentParser, default: int = 3) -> None:
-    """Add the option of commands that print medians."""
+    """Add the option for the number of repetitions."""
     parser.add_argument("--reps", type=int, default=default, help="repetitions (%(default)s)")
 
 
@@ -71,7 +71,7 @@ def add_zoom_speed(parser: argparse.ArgumentParser, *, link: float, connection: 
 
 
 def chosen(names: str, known: Mapping[str, Named]) -> list[Named]:
-    """Look up names separated by commas; `all` means all.
+    """Return the values of names separated by commas. The name `all` stands for all names.
 
     Raises:
         UnknownName: There is no such name.

@@ -1,4 +1,4 @@
-"""The command `plot`: the documentation's two charts of the transfer."""
+"""The command `plot`, which draws the documentation's two charts of the transfer."""
 
 import argparse
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ from bench.transfer.programs.catalog import ONE_STREAM, ROOT
 from bench.transfer.results import Line, Run
 
 ORDER = ("ii", "i")
-"""The case that resembles AWS comes first."""
+"""Cases in the order of their panels. The first one resembles AWS."""
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +22,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _plot(options: Options) -> bool:
-    """Draw each chart that has results; False if there is none."""
+    """Draw each chart that has results, and return whether any has."""
     lines = list(results.read(options.files))
     charts = {"connections.svg": _connections_chart(lines), "memory.svg": _memory_chart(lines)}
     for name, svg in charts.items():
@@ -35,7 +35,7 @@ def _plot(options: Options) -> bool:
 
 
 def _connections_chart(lines: Iterable[Line]) -> str | None:
-    """Draw MB/s by connections, a panel for each case."""
+    """Return a chart of MB/s by connections for each case, or None without results."""
     runs = _runs_of("connections", lines)
     names = {run.case for run in runs if run.connections}
     ordered = [name for name in (*ORDER, *CASES) if name in names]
@@ -73,7 +73,7 @@ def _connections_panel(case: Case, runs: Sequence[Run]) -> Panel:
 
 
 def _memory_chart(lines: Iterable[Line]) -> str | None:
-    """Draw peak memory by file size."""
+    """Return a chart of peak memory by file size, or None without results."""
     runs = _runs_of("memory", lines)
     sizes = sorted({run.size for run in runs})
     if not sizes:

@@ -18,7 +18,7 @@ LONGEST_LINE = 160
 
 
 class ProgramFailed(Exception):
-    """A program can't be measured."""
+    """Error for a program that can't be measured."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,13 @@ class Ended:
 
     Attributes:
         exit_code: Exit code; negative for a signal.
-        was_killed: Whether it was killed because its time was over.
+        was_killed: Whether the program was killed because its time was over.
         seconds: Duration.
         cpu_s: CPU seconds, user and system.
         rss_mb: Peak memory in MB of 2^20 bytes. ru_maxrss of getrusage(2) isn't less than the
             memory of the process that started the program.
         reported: The program's own report.
-        last_line: The last line of its output.
+        last_line: The last line of the program's output.
     """
 
     exit_code: int
@@ -46,7 +46,7 @@ class Ended:
 
     @property
     def why(self) -> str:
-        """The reason of a failure."""
+        """The reason why the run failed."""
         if self.was_killed:
             return f"killed after {self.seconds:.1f} s"
         error = self.reported.error if self.reported else None
@@ -54,7 +54,7 @@ class Ended:
 
 
 def run(program: Program, task: Task, folder: Path, *, kill_after: float) -> Ended:
-    """Run a program, and kill it with its child processes after `kill_after` seconds."""
+    """Run and measure a program. Kill it with its child processes after `kill_after` seconds."""
     config, log = folder / "aws_config", folder / "program.log"
     config.write_text(AWS_CONFIG)
     with log.open("wb") as output:
@@ -87,9 +87,9 @@ def run(program: Program, task: Task, folder: Path, *, kill_after: float) -> End
 
 
 def _kill_unless_ended(pid: int, kill_after: float) -> bool:
-    """Wait for the end of a process, and return whether it was killed.
+    """Wait for a process, kill it after `kill_after` seconds, and return whether it was killed.
 
-    The process isn't reaped, so that no other one gets its id before the kill.
+    The process isn't reaped, so that no other process gets the id before the kill.
     """
     killed = threading.Event()
     lock = threading.Lock()
@@ -111,7 +111,7 @@ def _kill_unless_ended(pid: int, kill_after: float) -> bool:
 
 
 def _environment(program: Program, task: Task, config: Path) -> dict[str, str]:
-    """Return the program's environment, which has only PATH of the caller's."""
+    """Return the program's environment, which contains only PATH from the caller's."""
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": str(config.parent),
@@ -134,6 +134,6 @@ def _environment(program: Program, task: Task, config: Path) -> dict[str, str]:
 
 
 def _last_line(printed: bytes) -> str:
-    """Return the last line except the report, which is the error in a traceback."""
+    """Return the last line that isn't the report. After a traceback, this line is the error."""
     lines = [line for line in printed.splitlines() if line.strip() and not line.startswith(MARK)]
     return lines[-1].decode("utf-8", "replace")[:LONGEST_LINE] if lines else ""

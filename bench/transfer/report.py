@@ -1,10 +1,10 @@
-"""The report of a program on its own transfer: one line on standard output.
+"""The report of a program on its own transfer, printed as one line on standard output.
 
     with Report() as report:
         ... the transfer ...
         report.attempts = 3
 
-prints `{"zb": {"transfer_s": …, "cpu_s": …, "rss_before_mb": …, "attempts": …, "error": …}}`. Its
+prints `{"zb": {"transfer_s": …, "cpu_s": …, "rss_before_mb": …, "attempts": …, "error": …}}`. The
 seconds don't include the program's imports.
 """
 
@@ -29,8 +29,8 @@ class Reported(msgspec.Struct, frozen=True):
         transfer_s: Duration in seconds.
         cpu_s: CPU seconds, child processes included.
         rss_before_mb: Memory of the process before the transfer, in MB.
-        attempts: Number of attempts, if the program counts them.
-        error: Why the transfer failed; None if it didn't.
+        attempts: Number of retries, if the program counts them.
+        error: Why the transfer failed, or None if it didn't.
     """
 
     transfer_s: float
@@ -41,7 +41,10 @@ class Reported(msgspec.Struct, frozen=True):
 
 
 class Report:
-    """Measurement of a `with` block. Prints the report at its end. `attempts` counts retries."""
+    """A measurement of a `with` block, which prints the report at the end.
+
+    The program can set `attempts` to the number of retries.
+    """
 
     def __init__(self) -> None:
         self.attempts: int | None = None
@@ -74,7 +77,7 @@ class Report:
 
 
 def read_report(output: bytes) -> Reported | None:
-    """Return the last report in a program's output; None if there is no readable one."""
+    """Return the last report in a program's output, or None if it is missing or malformed."""
     lines = [line for line in output.splitlines() if line.startswith(MARK)]
     if not lines:
         return None

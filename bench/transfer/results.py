@@ -10,7 +10,7 @@ from bench.transfer.peers.zoom_settings import ZoomStats
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """The transfer of one process: `size` bytes in `seconds` and `cpu_s` CPU seconds."""
+    """A transfer of `size` bytes in `seconds`, which took `cpu_s` CPU seconds."""
 
     program: str
     tls: bool
@@ -21,7 +21,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def mbps(self) -> float:
-        """MB/s."""
+        """Speed in MB/s."""
         return self.size / 1e6 / self.seconds
 
     @property
@@ -34,11 +34,11 @@ class Run(Result, frozen=True, kw_only=True, tag="run"):
     """One run of a program.
 
     Attributes:
-        what: The command that measured it.
-        case, load: Their names.
+        what: The command of the benchmark.
+        case, load: Names of the case and of the load.
         connections: The fixed number of connections, if there was one.
         rss_mb, rss_before_mb: Peak memory, and memory before the transfer, in MB of 2^20 bytes.
-        attempts: Number of retries, if the program reports it.
+        attempts: Number of retries, if the program counts them.
         fetched: Bytes that Zoom sent.
         problem: Why the run doesn't count; empty if it counts.
         zoom, s3: Counters of the stand-ins.
@@ -91,7 +91,10 @@ class Killed(msgspec.Struct, frozen=True, kw_only=True, tag="killed"):
 
 
 class Continued(msgspec.Struct, frozen=True, kw_only=True, tag="handed over"):
-    """One copy in several invocations of `limit` seconds: seconds and bytes of each."""
+    """One copy in several invocations of `limit` seconds.
+
+    `seconds` and `fetched` (bytes) have a number for each invocation.
+    """
 
     program: str
     size: int
@@ -106,7 +109,7 @@ Line = Run | Curl | Killed | Continued
 
 
 def write(path: Path | None, line: Line) -> None:
-    """Append a result to a file, if there is one."""
+    """Append a result to a file if `path` is given."""
     if path:
         with path.open("ab") as file:
             file.write(msgspec.json.encode(line) + b"\n")

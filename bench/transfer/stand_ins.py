@@ -1,4 +1,4 @@
-"""Both stand-ins of a measurement, each a process, and their temporary folder in memory."""
+"""Both stand-ins of a measurement, each in its process, and their temporary folder in memory."""
 
 import tempfile
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ class StandIns:
 
 @contextmanager
 def stand_ins() -> Iterator[StandIns]:
-    """Run both stand-ins."""
+    """Run both stand-ins while the `with` block runs."""
     parent = MEMORY if MEMORY.is_dir() else None
     with tempfile.TemporaryDirectory(prefix="zip-bench-", dir=parent) as name:
         folder = Path(name)

@@ -29,7 +29,7 @@ AnyResult = TypeVar("AnyResult", bound=Result)
 
 
 def comparison(lines: Sequence[Run | Curl], notes: Sequence[str] = ()) -> Table:
-    """Compare programs in each case."""
+    """Return a table that compares the programs in each case. `notes` follow the table."""
     runs = [line for line in lines if isinstance(line, Run)]
     rows = []
     for tls in sorted({run.tls for run in runs}, reverse=True):
@@ -50,7 +50,7 @@ def comparison(lines: Sequence[Run | Curl], notes: Sequence[str] = ()) -> Table:
 
 
 def yardstick(curls: Sequence[Curl]) -> float | None:
-    """Return the median CPU seconds per GB of GET plus PUT; None if there are none."""
+    """Return the median CPU seconds per GB of GET plus PUT, or None if either wasn't measured."""
     directions = [
         [curl.cpu_s_per_gb for curl in curls if curl.program == direction and curl.at_once == 1]
         for direction in ("GET", "PUT")
@@ -59,7 +59,7 @@ def yardstick(curls: Sequence[Curl]) -> float | None:
 
 
 def peers_alone(curls: Sequence[Curl]) -> Table:
-    """Show the speed of the stand-ins."""
+    """Return a table of the stand-ins' speed."""
     rows = []
     for (program, at_once, wire), group in _grouped(
         curls, lambda curl: (curl.program, str(curl.at_once), "TLS" if curl.tls else "plain")
@@ -71,7 +71,7 @@ def peers_alone(curls: Sequence[Curl]) -> Table:
 
 
 def by_connections(runs: Sequence[Run]) -> Table:
-    """Show MB/s by the number of connections; a run without a number is one stream."""
+    """Return a table of MB/s by number of connections. A run without a number is one stream."""
     rows = []
     for (case, program, number), group in _grouped(
         runs, lambda run: (run.case, run.program, f"{run.connections or 0:3}")
@@ -83,7 +83,7 @@ def by_connections(runs: Sequence[Run]) -> Table:
 
 
 def by_size(runs: Sequence[Run]) -> Table:
-    """Show memory by the size of the file."""
+    """Return a table of peak memory by file size."""
     rows = []
     for (program, _), group in _grouped(runs, lambda run: (run.program, f"{run.size:020}")):
         rows.append([program, f"{group[0].size / 1e6:.0f}", *_counted_rates(group)])
@@ -129,7 +129,7 @@ def _rates(group: Sequence[Result]) -> list[str]:
 def _grouped(
     lines: Iterable[AnyResult], key: Callable[[AnyResult], tuple[str, ...]]
 ) -> list[tuple[tuple[str, ...], list[AnyResult]]]:
-    """Group results by key. Cases and loads keep the order of their tables."""
+    """Return results grouped by key. Cases and loads are in the order of `CASES` and `LOADS`."""
     order = {name: f"{number:03}" for number, name in enumerate([*CASES, *LOADS])}
 
     def place(line: AnyResult) -> tuple[str, ...]:

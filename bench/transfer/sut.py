@@ -1,7 +1,7 @@
 """Run the transfer engine from any folder and with any Python: `python <this file>`.
 
-It gets its task as bench/README.md describes. A Python that lacks the engine's packages starts the
-project's own.
+The engine gets its task as bench/README.md describes. A Python that lacks the engine's packages
+starts the project's own.
 """
 
 import importlib.util

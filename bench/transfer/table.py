@@ -33,5 +33,5 @@ class Table:
 
 
 def show(table: Table) -> None:
-    """Print a table."""
+    """Print a table to standard output."""
     print(f"\n{table.markdown()}")

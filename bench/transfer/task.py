@@ -1,4 +1,4 @@
-"""The task of a program, which it gets in environment variables (see bench/README.md)."""
+"""The task that a program gets in environment variables (see bench/README.md)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,9 +30,9 @@ class Task:
         s3_endpoint: URL of S3.
         ca: Path of the certificate authority to trust.
         token: Bearer token for `download_url`.
-        bucket: Bucket, which is addressed by path.
-        connections: Exact number of connections to Zoom; None leaves it to the program.
-        seconds_left: How long the program may run; None has no limit.
+        bucket: Name of the bucket, which is addressed by path.
+        connections: Exact number of connections to Zoom; None lets the program decide.
+        seconds_left: Time limit of the program in seconds; None for no limit.
     """
 
     files: tuple[File, ...]
@@ -60,10 +60,10 @@ class Task:
 
 
 def task_of(environment: Mapping[str, str]) -> Task:
-    """Read a task from environment variables.
+    """Return the task in environment variables.
 
     Raises:
-        KeyError: One of them is missing.
+        KeyError: A variable is missing.
     """
     connections, seconds = environment.get("ZB_CONNECTIONS"), environment.get("ZB_SECONDS_LEFT")
     return Task(

@@ -1,4 +1,4 @@
-"""Measure what curl needs for the same bytes in each direction alone.
+"""Measure the CPU seconds that curl needs for the same bytes in each direction alone.
 
 The CPU seconds per GB of both directions together are the yardstick for a program that does both.
 The command `peers` shows that the stand-ins are faster than the programs.
@@ -31,7 +31,7 @@ def measure(
     repetition: int,
     load: Load = LOADS["1x512"],
 ) -> list[Curl]:
-    """Measure GET and PUT of one file, each `at_once` times in parallel, without limits."""
+    """Return measurements of GET and PUT of one file, each `at_once` times in parallel."""
     [name] = load.files
     case = CASES["i"]
     peers.zoom.configure(case.zoom_settings(load))
@@ -70,7 +70,11 @@ def measure(
 
 
 def _run(command: Sequence[str], at_once: int) -> tuple[float, float]:
-    """Run processes in parallel; return seconds from start to end, and their CPU seconds."""
+    """Run `at_once` processes, and return seconds from start to end and CPU seconds of all.
+
+    Raises:
+        CalledProcessError: A process failed.
+    """
     began = time.monotonic()
     running = [
         subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
@@ -89,7 +93,7 @@ def _run(command: Sequence[str], at_once: int) -> tuple[float, float]:
 
 
 def _file(folder: Path, name: str, size: int) -> Path:
-    """Write the file to upload."""
+    """Write the file to upload if it doesn't exist, and return its path."""
     path = folder / f"{name}.mp4"
     if not path.exists():
         with path.open("wb") as file:
@@ -99,7 +103,7 @@ def _file(folder: Path, name: str, size: int) -> Path:
 
 
 def _peers(options: Options) -> bool:
-    """Measure both stand-ins with curl."""
+    """Measure both stand-ins with curl, and return whether curl is installed."""
     if not shutil.which("curl"):
         options.say("curl isn't installed.")
         return False

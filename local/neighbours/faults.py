@@ -1,4 +1,4 @@
-"""Faults that a test makes a stand-in have: their queue, and those of Slack and Google."""
+"""The faults that a test adds to a stand-in, and the stand-in that Slack's and Google's share."""
 
 import threading
 import time
@@ -15,10 +15,10 @@ from local.neighbours.stand_in import Route, StandIn, read_body
 
 
 class BaseFault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Number of times that a fault happens: to `times` matching requests, after `skip` of them.
+    """A fault that affects `times` matching requests after the first `skip` of them.
 
-    With `times` None it happens until the faults are cleared; with `lasting` (seconds) to every
-    request until then, whatever `times` is.
+    With `times` None, the fault affects all requests until the faults are cleared. With `lasting`,
+    the fault affects all requests for so many seconds, whatever `times` is.
     """
 
     times: int | None = 1
@@ -30,7 +30,7 @@ F = TypeVar("F", bound=BaseFault)
 
 
 class FaultQueue(Generic[F]):
-    """The faults that are still to be made, in the order in which they were added."""
+    """A queue of faults that are still to happen, in the order in which they were added."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._lock = threading.Lock()
@@ -38,7 +38,7 @@ class FaultQueue(Generic[F]):
         self._faults: list[F] = []
 
     def add(self, fault: F) -> None:
-        """Add a fault behind the others. From here on `lasting` is the moment of its end."""
+        """Add a fault behind the others, with the moment of the end in place of `lasting`."""
         if fault.lasting is not None:
             end = self._monotonic() + fault.lasting
             fault = msgspec.structs.replace(fault, times=None, lasting=end)
@@ -51,14 +51,14 @@ class FaultQueue(Generic[F]):
             self._faults.clear()
 
     def pending(self) -> tuple[F, ...]:
-        """Return the faults that are still to be made. `times` and `skip` are what is left."""
+        """Return the faults that are still to happen, with the remaining `times` and `skip`."""
         with self._lock:
             return tuple(self._faults)
 
     def take(self, applies: Callable[[F], bool]) -> F | None:
-        """Return the fault of one request, None if it goes well, and count the request.
+        """Count a request, and return the fault that affects it, or None if there is none.
 
-        `applies` says whether a fault is about this request.
+        `applies` returns whether a fault matches the request.
         """
         now = self._monotonic()
         with self._lock:
@@ -80,11 +80,11 @@ class FaultQueue(Generic[F]):
 
 
 class Fault(BaseFault, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A failure of Slack's or Google's, at one place of the API or at "any".
+    """A failure of Slack or Google at one place of the API, or at "any".
 
-    `status`: the answer is that status, as the neighbour words it. A 429 says `retry_after`
-    (seconds) where the neighbour does. `slow`: the answer comes `seconds` late. `broken`: the
-    connection ends after `after_bytes` of the body, by default in its middle.
+    `status`: the answer has this status and the neighbour's own error text. A 429 contains
+    `retry_after` (seconds) if the neighbour's does. `slow`: the answer comes `seconds` late.
+    `broken`: the connection ends after `after_bytes` of the body, by default after half of it.
     """
 
     kind: Literal["status", "slow", "broken"]
@@ -112,7 +112,7 @@ class Api(Protocol):
 
     @abstractmethod
     def where(self, request: Request) -> str:
-        """Return the place that a request is about, without anything secret."""
+        """Return the place of the API that a request is about, without anything secret."""
 
     @abstractmethod
     def answer(self, request: Request) -> Answer:
@@ -120,11 +120,11 @@ class Api(Protocol):
 
     @abstractmethod
     def refusal(self, fault: Fault) -> Answer:
-        """Return the answer of a fault of the kind `status`."""
+        """Return the answer to a request that a fault of the kind `status` affects."""
 
 
 class ApiStandIn(StandIn):
-    """Stand-in for an API: injects set faults, records requests."""
+    """A stand-in for an API, which injects faults and records requests."""
 
     def __init__(self, api: Api, tls: Authority, port: int, control_token: str) -> None:
         super().__init__(tls, port, control_token)
@@ -138,18 +138,22 @@ class ApiStandIn(StandIn):
         return tuple(self._seen)
 
     def fail(self, fault: Fault) -> None:
-        """Make the next requests fail. Raises ValueError for an unknown place."""
+        """Make the next requests fail.
+
+        Raises:
+            ValueError: The fault's place is unknown.
+        """
         if fault.where not in {"any", *self._api.places}:
             known = ", ".join(self._api.places)
             raise ValueError(f"no place {fault.where}; known: any, {known}")
         self._faults.add(fault)
 
     def control(self) -> Mapping[tuple[str, str], Route]:
-        """Return the routes of every API's stand-in."""
+        """Return the control routes that every stand-in for an API has."""
         return {("POST", "faults"): lambda request: self.fail(read_body(request, Fault))}
 
     def answer(self, request: Request) -> Answer:
-        """Return the API's answer, or what a fault makes of it."""
+        """Return the API's answer, changed by a fault if there is one."""
         where = self._api.where(request)
         fault = self._faults.take(lambda fault: fault.where in {where, "any"})
         if fault and fault.kind == "status":

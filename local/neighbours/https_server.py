@@ -28,9 +28,9 @@ LARGEST_BODY = 4 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Request:
-    """A request. `path` is still percent-encoded; header names ignore case.
+    """An HTTP request. `path` is percent-encoded. Names of headers ignore case.
 
-    `query` has the last value of each name, `query_string` all of them as they were sent.
+    `query` has the last value of each name, `query_string` every value as the client sent it.
     """
 
     method: str
@@ -45,10 +45,10 @@ class Request:
 class Spoil:
     """A fault of an answer on the wire.
 
-    Nothing is sent for `wait` seconds. After `after_bytes` of the body follows a `reset`, an
-    orderly `close`, or a `stall` of `stall` seconds, after which the answer goes on. `silence`
-    closes the connection before the status line. `claimed_length` replaces the Content-Length, and
-    no more than that many bytes follow.
+    The server waits `wait` seconds before the answer. After `after_bytes` of the body, it sends a
+    TCP reset (`reset`), closes the connection in order (`close`), or waits `stall` seconds and
+    continues (`stall`). With `silence` it closes the connection before the status line.
+    `claimed_length` is sent as the Content-Length, and the body has no more bytes than that.
     """
 
     wait: float = 0.0
@@ -63,7 +63,7 @@ class Answer:
     """An answer with a `body`, or with `length` bytes of `file` from `offset`.
 
     A file is sent at no more than `bytes_per_second`; 0 is no limit. `sent` is called with the
-    number of bytes of the body whenever some were sent.
+    number of bytes after each write of a part of the body.
     """
 
     status: int
@@ -89,7 +89,7 @@ def text_answer(status: int, content_type: str, body: bytes) -> Answer:
 
 
 class HttpsServer:
-    """Server of `application` over TLS on 127.0.0.1. Port 0 is any free port."""
+    """A server of `application` over TLS on 127.0.0.1. Port 0 stands for any free port."""
 
     def __init__(
         self, application: Callable[[Request], Answer], tls: ssl.SSLContext, port: int = 0
@@ -112,7 +112,7 @@ class HttpsServer:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop listening, break off every answer, stalls included, and wait for their threads."""
+        """Stop listening, break off every answer, and wait for the threads to end."""
         if self._thread.is_alive():
             self._server.shutdown()
             self._thread.join()
@@ -141,7 +141,7 @@ class _Server(ThreadingHTTPServer):
     def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
         plain, address = super().get_request()
         plain.settimeout(IDLE_SECONDS)
-        # The connection's own thread does the handshake: a silent client must not block others.
+        # The connection's thread does the handshake, because a silent client would block others.
         connection = self._tls.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
         with self._lock:
             self._open.add(connection)
@@ -158,13 +158,14 @@ class _Server(ThreadingHTTPServer):
         with self._lock:
             for connection in self._open:
                 with contextlib.suppress(OSError):
-                    # SSLSocket's own shutdown takes TLS away under a thread that is reading.
+                    # SSLSocket's own shutdown drops the TLS state that a reading thread still uses.
                     socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
     def handle_error(
         self, request: socket.socket | tuple[bytes, socket.socket], client_address: object
     ) -> None:
-        # An OSError is a client that went away or doesn't trust us. Anything else is a bug here.
+        # An OSError means that the client closed the connection or doesn't trust the certificate.
+        # Any other error is a bug of the stand-in.
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
 
@@ -196,7 +197,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any  # noqa: N815 - http.server's names
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
-        """Log nothing: a URL may hold a secret."""
+        """Log nothing, because a URL may contain a secret."""
 
     def _send(self, answer: Answer) -> None:
         spoil = answer.spoil
@@ -221,7 +222,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._write(answer, stop, length)
 
     def _write(self, answer: Answer, start: int, end: int) -> None:
-        """Send the bytes of the body from `start` to before `end`."""
+        """Send the bytes of the body from `start` up to, but not including, `end`."""
         if answer.file is None:
             self.wfile.write(answer.body[start:end])
             answer.sent(len(answer.body[start:end]))
@@ -239,13 +240,13 @@ class _Handler(BaseHTTPRequestHandler):
                     self.server.closing.wait(max(0.0, due - time.monotonic()))
 
     def _break_off(self, spoil: Spoil) -> bool:
-        """Reset, close or stall, and return whether nothing more may be sent."""
+        """Reset, close or stall the connection, and return whether the answer ends here."""
         if spoil.how == "stall":
             return self.server.closing.wait(spoil.stall)
         self.close_connection = True
         if spoil.how == "reset":
-            # With a linger of zero close() sends RST, unless a FIN was sent before. So the
-            # descriptor is closed here, before socketserver shuts the connection down with a FIN.
+            # With a linger of zero, close() sends RST unless a FIN was sent before. socketserver
+            # would send a FIN first, so the descriptor is closed here.
             linger = struct.pack("ii", 1, 0)
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             os.close(self.connection.detach())

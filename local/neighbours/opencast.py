@@ -1,19 +1,20 @@
-"""A stand-in for Opencast: ingests, events, series, and signing in.
+"""A stand-in for Opencast, with ingests, events, series and authentication.
 
-It refuses what Opencast refuses. The system account comes from the environment.
+The stand-in refuses the requests that Opencast refuses. The system account comes from the
+environment.
 
     python -m local.neighbours.opencast --port 9446 --tls-dir .local/tls
 
 Control requests have the header `Authorization: Bearer <LOCAL_CONTROL_TOKEN>`.
 
-GET    /_control/ingests   every ingest in order, failed ones included
-GET    /_control/tracks    every track that was added to an event after its ingest
-POST   /_control/switches  the Switches to change
+GET    /_control/ingests   returns every ingest in order, failed ones included
+GET    /_control/tracks    returns every track that was added to an event after its ingest
 POST   /_control/series    {"identifier", "title", …}: adds a series with these Dublin Core terms
-POST   /_control/switches  changes Switches: how workflows end from now on, and more
-POST   /_control/workflows a WorkflowChange: how the workflows of an event go on
+POST   /_control/switches  the Switches to change, such as the state in which workflows end
+POST   /_control/workflows a WorkflowChange: changes the workflows of an event
 POST   /_control/delete    {"identifier"}: deletes an event
-POST   /_control/faults    a Fault: lets requests fail; DELETE: removes every fault
+POST   /_control/faults    a Fault: makes requests fail
+DELETE /_control/faults    removes every fault
 """
 
 import argparse
@@ -52,10 +53,10 @@ DEFAULT_WORKFLOW = "schedule-and-upload"
 
 
 def default_users(name: str, password: str) -> tuple[User, ...]:
-    """Return the system account, and a user of each kind with fewer rights.
+    """Return the system account, and one user for each case in which Opencast refuses.
 
-    `database` is an administrator of the database (Basic only), `agent` a capture agent. `blind`
-    may ingest and ask for events but sees none. These three have their names as passwords.
+    `database` is an administrator who can't use Digest. `agent` is a capture agent. `blind` may
+    ingest and ask for events, but sees none. The passwords of these three users are their names.
     """
     admin = frozenset({ADMIN, API, EVENTS_VIEW})
     lesser = {
@@ -73,9 +74,10 @@ def default_users(name: str, password: str) -> tuple[User, ...]:
 
 
 class OpencastStandIn(StandIn):
-    """Opencast. `clock` returns seconds since 1970; nonces and workflows go by it.
+    """An Opencast whose nonces and workflows depend on `clock`, in seconds since 1970.
 
-    `trust` is a PEM file for fetching files, by default the authority's.
+    `trust` is a PEM file of the authorities to trust when files are fetched, by default the local
+    authority's.
     """
 
     def __init__(
@@ -97,7 +99,7 @@ class OpencastStandIn(StandIn):
             default_workflow=DEFAULT_WORKFLOW,
             switches=Switches(),
             clock=clock,
-            # Prefixes and ids vary. They guard nothing.
+            # The generator chooses prefixes and ids, which protect nothing.
             random=Random(seed),  # noqa: S311
         )
         self._api = Api(self.store, str(trust or tls.ca_bundle), self.stopping)
@@ -121,11 +123,15 @@ class OpencastStandIn(StandIn):
             return list(self.store.requests)
 
     def set(self, **switches: Any) -> None:
-        """Change switches. Raises msgspec.ValidationError for a wrong name or value."""
+        """Change switches.
+
+        Raises:
+            msgspec.ValidationError: A name or a value is wrong.
+        """
         self.store.switches = changed(self.store.switches, switches)
 
     def fail(self, fault: Fault) -> None:
-        """Make the next requests fail."""
+        """Make the next requests fail as the fault says."""
         self.store.faults.add(fault)
 
     def add_series(self, identifier: str, **terms: str) -> None:
@@ -134,7 +140,7 @@ class OpencastStandIn(StandIn):
         self.store.add_series({term: [{"value": value}] for term, value in catalog.items()})
 
     def answer(self, request: Request) -> Answer:
-        """Return Opencast's answer."""
+        """Return Opencast's answer to a request."""
         return self._api.answer(request)
 
     def control(self) -> Mapping[tuple[str, str], Route]:
@@ -165,7 +171,7 @@ class OpencastStandIn(StandIn):
 
 
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
-    """Run the stand-in until SIGTERM or SIGINT."""
+    """Run the stand-in until SIGTERM or SIGINT, and return the exit code."""
     options = _arguments(argv)
     name, password = environ.get("OPENCAST_API_USER"), environ.get("OPENCAST_API_PASSWORD")
     if not name or not password:

@@ -1,6 +1,6 @@
-"""Opencast's endpoints as far as the pipeline uses them, and who may call them.
+"""The endpoints of Opencast that the pipeline uses, and the roles that may call them.
 
-Any other path is protected too, and then 404.
+Any other path needs a role too, and answers 404.
 """
 
 import re
@@ -50,15 +50,15 @@ ANYONE: frozenset[str] = frozenset()
 TAGS_VERSION = 16
 WORKFLOW_NS = "http://workflow.opencastproject.org"
 MEDIAPACKAGE_NS = "http://mediapackage.opencastproject.org"
-# JAXB chooses any prefixes. A reader has to go by the namespace.
+# Prefixes vary, as JAXB chooses them freely, so that clients have to use the namespace.
 PREFIXES = (("", "ns2"), ("ns3", "ns2"), ("wf", "mp"), ("", "mp"), ("ns2", ""))
 
 Endpoint = Callable[[Request, User | None, str], Answer]
-"""A function that answers a request, given its user and the variable part of its path."""
+"""A function that answers a request of a user. The text is the variable part of the path."""
 
 
 class Api:
-    """The API over the store. A wait for an answer ends when `stopping` is set."""
+    """Opencast's API over the store. An answer that waits stops waiting when `stopping` is set."""
 
     def __init__(self, store: Store, ca_bundle: str, stopping: threading.Event) -> None:
         self._store = store
@@ -84,7 +84,7 @@ class Api:
         self._routes = [(m, re.compile(pattern), roles, e) for m, pattern, roles, e in routes]
 
     def answer(self, request: Request) -> Answer:
-        """Sign in and answer, unless a fault happens. Remember the request."""
+        """Return Opencast's answer to a request, or a fault's answer, and record the request."""
         path = unquote(request.path)
         answer = self._answer(request, path)
         silent = answer.spoil.how == "silence"
@@ -171,7 +171,7 @@ class Api:
         )
 
     def _add_track(self, request: Request, _: User | None, identifier: str) -> Answer:
-        """Add the file of a form to an event. Opencast takes tags since version 16."""
+        """Add the file of a form to an event, with tags since Opencast's version 16."""
         boundary = boundary_of(request.headers.get("Content-Type", ""))
         if boundary is None:
             return Answer(415)
@@ -189,7 +189,7 @@ class Api:
         return _text("The track was added.")
 
     def _start(self, request: Request, _: User | None, __: str) -> Answer:
-        """Start a workflow. An unknown one is an error here, unlike in an ingest."""
+        """Start a workflow on an event. Unlike an ingest, refuse an unknown definition."""
         boundary = boundary_of(request.headers.get("Content-Type", ""))
         if boundary is None:
             return Answer(415)
@@ -248,7 +248,7 @@ class Api:
 
 
 def workflow_xml(workflow: Workflow, event: Event, random: Random) -> bytes:
-    """Return the answer to an ingest: its workflow, always as INSTANTIATED."""
+    """Return an ingest's workflow in XML, always INSTANTIATED as in Opencast's answer."""
     own, package = random.choice(PREFIXES)
     root = _root(own, "workflow", WORKFLOW_NS, id=str(workflow.id), state="INSTANTIATED")
     _child(root, own, "template", workflow.template)
@@ -276,9 +276,9 @@ def workflow_xml(workflow: Workflow, event: Event, random: Random) -> bytes:
 
 
 def operations_of(workflow: Workflow, store: Store) -> list[dict[str, Any]]:
-    """Return a workflow's operations as JAXB writes them: a number in `id`, a name in `template`.
+    """Return a workflow's operations as JAXB writes them, with the name in `template`.
 
-    The last one that began explains the workflow's state.
+    The operation that began last explains the workflow's state.
     """
     state, share = store.state_of(workflow), store.share_of(workflow)
     at = len(OPERATIONS) if state == "SUCCEEDED" else int(share * len(OPERATIONS))
@@ -314,7 +314,7 @@ def workflow_json(workflow: Workflow, store: Store) -> dict[str, Any]:
 
 
 def incidents_json(job: int, workflow: Workflow, store: Store) -> dict[str, Any]:
-    """Return the incidents of a failed operation's job, in the full format."""
+    """Return the incidents of a failed operation's job, in Opencast's full format."""
     text = store.switches.incident if workflow.incident is None else workflow.incident
     incident = {
         "id": job + 1,

@@ -1,4 +1,4 @@
-"""The parts of Opencast's ingest form: they are read in order, with URIs and series catalogs."""
+"""Read the parts of Opencast's ingest form in order, with their URIs and series catalogs."""
 
 import io
 import json
@@ -23,22 +23,22 @@ TERMS = frozenset(
     subject tableOfContents temporal title type valid""",
     )
 )
-"""The parts that are Dublin Core terms of the episode."""
+"""Names of the parts that are Dublin Core terms of the episode."""
 
-# java.net.URI refuses these characters, and a % without two digits.
+# Opencast's java.net.URI refuses these characters, and a % without two digits.
 _BAD_URI = re.compile(r"^:|[\x00-\x20\x7f<>\"{}|\\^`]|%(?![0-9A-Fa-f]{2})")
 
 
 class BadRequestError(Exception):
-    """Opencast answers 400 with this text."""
+    """Error for a request to which Opencast answers 400 with the error's text."""
 
 
 class BrokenFormError(Exception):
-    """The form ends too early, or it is no multipart form."""
+    """Error for a body that ends too early, or that isn't a multipart form."""
 
 
 class Part(NamedTuple):
-    """A part of a form with a text. That of a file has the file's name."""
+    """A part of a form. `filename` is None unless the part is a file."""
 
     name: str
     value: str
@@ -46,18 +46,18 @@ class Part(NamedTuple):
 
 
 def boundary_of(content_type: str) -> str | None:
-    """Return the boundary of a multipart form, None for another type."""
+    """Return the boundary of a multipart form, or None for another content type."""
     kind, options = parse_options_header(content_type)
     return str(options.get("boundary", "")) if kind == "multipart/form-data" else None
 
 
 def read_parts(body: bytes, boundary: str, *, files: bool = False) -> Iterator[Part]:
-    """Yield each part in order.
+    """Yield each part in order. `files` allows parts that are files.
 
     Raises:
-        BadRequestError: a part has a file name, and there may be no `files`. To Opencast's ingest
-            it would be media, whatever its name.
-        BrokenFormError: the form ends too early, or it is no form.
+        BadRequestError: A part is a file without `files`. Opencast's ingest would take such a part
+            for media, whatever its name.
+        BrokenFormError: The form ends too early, or isn't a form.
     """
     name, value, filename = "", bytearray(), None
     try:
@@ -75,7 +75,11 @@ def read_parts(body: bytes, boundary: str, *, files: bool = False) -> Iterator[P
 
 
 def read_catalog(text: str) -> DublinCore:
-    """Return the terms of a Dublin Core catalog in JSON. Raises BadRequestError for other texts."""
+    """Return the terms of a Dublin Core catalog in JSON.
+
+    Raises:
+        BadRequestError: The text isn't such a catalog.
+    """
     try:
         terms = json.loads(text)[DC_TERMS]
         return {
@@ -91,17 +95,17 @@ def uri_of(part: Part) -> SplitResult:
     """Return a part's value as a URI.
 
     Raises:
-        BadRequestError: The value is no URI.
+        BadRequestError: The value isn't a URI.
     """
     try:
         if not _BAD_URI.search(part.value):
             return urlsplit(part.value)
     except ValueError:
-        # urlsplit refuses brackets without an address: the same answer as for other texts.
+        # urlsplit raises for brackets without an address, which Opencast refuses like other texts.
         pass
     raise BadRequestError(f"Invalid URI for {part.name}")
 
 
 def without_signature(value: str) -> str:
-    """Return a part's value, of a URI without its query: that may be a signature."""
+    """Return a part's value, but a URI without its query, which may contain a signature."""
     return value.partition("?")[0] if value.startswith(("http://", "https://", "s3://")) else value

@@ -1,4 +1,4 @@
-"""An ingest as Opencast does it: part by part, with each file fetched when its part is read."""
+"""Carry out an ingest as Opencast does, which fetches each file while it reads the form."""
 
 import hashlib
 import re
@@ -43,7 +43,10 @@ CUE = re.compile(r"(\d\d):(\d\d):(\d\d\.\d{3}) --> (\d\d):(\d\d):(\d\d\.\d{3})\n
 
 
 class IngestFailedError(Exception):
-    """Opencast answers 500 with an empty body. The reason is only in its log."""
+    """Error for an ingest to which Opencast answers 500 with an empty body.
+
+    Only Opencast's log contains the reason.
+    """
 
 
 class Content(NamedTuple):
@@ -57,10 +60,11 @@ class Content(NamedTuple):
 
 
 def fetch(uri: SplitResult, ca_bundle: str) -> Content:
-    """Download a file as Opencast does: without a read timeout or redirects, and only from a 200.
+    """Download a file as Opencast does, without a read timeout, and without redirects.
 
     Raises:
-        IngestFailedError: the file can't be downloaded, or has no name with an extension.
+        IngestFailedError: The status isn't 200, the file can't be downloaded, or its name has no
+            extension.
     """
     if uri.scheme not in ("http", "https"):
         raise IngestFailedError(f"{uri.scheme or 'no scheme'}: only http and https are read")
@@ -103,10 +107,11 @@ def _content(answer: requests.Response, uri: SplitResult) -> Content:
 
 
 def check_chapters(file: StoredFile, switches: Switches) -> None:
-    """Check that chapters can be shown and edited. The real Opencast takes any, and shows nothing.
+    """Check that Opencast can show and edit chapters, which the real Opencast doesn't check.
 
     Raises:
-        BadRequestError: this version knows no chapters, or they don't follow each other from 0 on.
+        BadRequestError: This version doesn't support chapters, or the chapters are malformed, or
+            don't follow each other without a gap from 0 s on.
     """
     if file.flavor != CHAPTERS:
         return
@@ -133,7 +138,7 @@ def track_of(parts: Mapping[str, Part], *, with_tags: bool) -> StoredFile:
     """Return the file of a form that adds a track.
 
     Raises:
-        BadRequestError: the flavor or the file is missing or wrong.
+        BadRequestError: The flavor or the file is missing or wrong.
     """
     flavor, track = parts.get("flavor"), parts.get("track")
     if flavor is None or not FLAVOR.fullmatch(flavor.value):
@@ -157,7 +162,7 @@ def track_of(parts: Mapping[str, Part], *, with_tags: bool) -> StoredFile:
 
 
 class MediaPackage:
-    """The media package that the parts of a form add up to."""
+    """A media package that is built from the parts of a form."""
 
     def __init__(self, store: Store, ca_bundle: str, record: Ingest) -> None:
         self._store = store
@@ -178,7 +183,12 @@ class MediaPackage:
             self._fields["attachmentUri"] = lambda part: self._add_file(part, "attachment")
 
     def add(self, part: Part) -> None:
-        """Take the next part. Raises BadRequestError or IngestFailedError."""
+        """Add the next part, and download the file that it names.
+
+        Raises:
+            BadRequestError: The part is wrong.
+            IngestFailedError: The file can't be downloaded.
+        """
         if part.value == "":
             return
         if part.name in TERMS:
@@ -229,8 +239,8 @@ class MediaPackage:
         """Check that nothing is missing, and start the workflow.
 
         Raises:
-            BadRequestError: media or metadata are missing.
-            ActiveWorkflowError: a workflow of this event is running.
+            BadRequestError: Media or metadata are missing.
+            ActiveWorkflowError: A workflow of this event is running.
         """
         if not any(stored.kind == "track" for stored in self._record.files):
             raise BadRequestError("Rejected ingest without actual media.")
@@ -252,7 +262,7 @@ class MediaPackage:
 
 @contextmanager
 def recorded(store: Store, workflow: str, user: str) -> Iterator[Ingest]:
-    """Yield the record of a new ingest. It has failed at the end unless `ingest` succeeded."""
+    """Yield a new ingest, and set its state to failed at the end unless `ingest` succeeded."""
     record = Ingest(mediapackage_id=str(uuid4()), workflow_asked=workflow, user=user)
     with store.lock:
         store.ingests.append(record)
@@ -269,10 +279,11 @@ def recorded(store: Store, workflow: str, user: str) -> Iterator[Ingest]:
 def ingest(
     store: Store, ca_bundle: str, record: Ingest, parts: Iterable[Part], *, conflict: bool
 ) -> tuple[Workflow, Event]:
-    """Do a whole ingest. With `conflict` another one seems to be active on this event.
+    """Carry out a whole ingest. With `conflict`, refuse it as if another ingest were running.
 
     Raises:
-        BadRequestError, IngestFailedError, ActiveWorkflowError, BrokenFormError: nothing started.
+        BadRequestError, IngestFailedError, ActiveWorkflowError, BrokenFormError: The ingest failed
+            before its workflow started.
     """
     package = MediaPackage(store, ca_bundle, record)
     for part in parts:

@@ -1,7 +1,7 @@
-"""Signing in to Opencast: HTTP Digest with nonces that expire, and HTTP Basic.
+"""Authenticate requests to Opencast by HTTP Digest with nonces that expire, or by HTTP Basic.
 
-As Spring Security's filters in Opencast: credentials are always checked, also on open paths. A
-nonce contains its expiry and a signature, so no nonce is stored.
+Credentials are checked even on open paths, as by Spring Security's filters in Opencast. A nonce
+contains its expiry and a signature, so no nonce is stored.
 """
 
 import base64
@@ -20,7 +20,7 @@ NONCE_SECONDS = 300
 
 
 class UnauthorizedError(Exception):
-    """The credentials are wrong. `challenge` is the value of `WWW-Authenticate`."""
+    """Error for wrong credentials. `challenge` is the value of `WWW-Authenticate`."""
 
     def __init__(self, challenge: str) -> None:
         super().__init__("the credentials are wrong: sign in again")
@@ -28,24 +28,24 @@ class UnauthorizedError(Exception):
 
 
 class SignIn:
-    """Check of credentials against the store's users."""
+    """A check of credentials against the store's users."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._key = secrets.token_hex(16)
 
     def challenge(self, *, stale: bool = False) -> str:
-        """Return a Digest challenge with a new nonce."""
+        """Return a Digest challenge with a new nonce. `stale` means that the old nonce expired."""
         expiry = int((self._store.clock() + NONCE_SECONDS) * 1000)
         nonce = base64.b64encode(f"{expiry}:{self._signature(expiry)}".encode()).decode()
         challenge = f'Digest realm="{REALM}", qop="auth", nonce="{nonce}"'
         return challenge + ', stale="true"' if stale else challenge
 
     def user(self, method: str, headers: Message) -> User | None:
-        """Return the user of a request, None without credentials.
+        """Return the user of a request, or None for a request without credentials.
 
         Raises:
-            UnauthorizedError: the credentials are wrong, or the nonce has expired.
+            UnauthorizedError: The credentials are wrong, or the nonce has expired.
         """
         scheme, _, credentials = headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "digest":
@@ -70,10 +70,10 @@ class SignIn:
         return user
 
     def _expiry(self, nonce: str) -> int:
-        """Return the expiry of a nonce in ms.
+        """Return the expiry of a nonce in ms since 1970.
 
         Raises:
-            ValueError: The nonce isn't one of ours.
+            ValueError: The nonce wasn't issued by this stand-in.
         """
         expiry, _, signature = base64.b64decode(nonce, validate=True).decode().partition(":")
         if not hmac.compare_digest(signature.encode(), self._signature(int(expiry)).encode()):
@@ -95,7 +95,7 @@ class SignIn:
 
 
 def _digest(user: User, method: str, given: Mapping[str, str]) -> str:
-    """Return the `response` of this user's password (RFC 2617, qop auth)."""
+    """Return the Digest `response` that this user's password gives (RFC 2617, qop auth)."""
     secret = _md5(f"{user.name}:{REALM}:{user.password}")
     request = _md5(f"{method}:{given['uri']}")
     nonce = f"{given['nonce']}:{given['nc']}:{given['cnonce']}:{given['qop']}"

@@ -1,6 +1,6 @@
-"""The state of the Opencast stand-in: users, series, events, workflows, ingests and faults.
+"""The state of the Opencast stand-in, from users and series to ingests and faults.
 
-A workflow's state follows from the clock when somebody asks, so nothing runs in the background.
+A workflow's state is computed from the clock at each request, so nothing runs in the background.
 """
 
 import threading
@@ -22,7 +22,7 @@ TRACK_EDIT = "ROLE_API_EVENTS_TRACK_EDIT"
 WORKFLOW_CREATE = "ROLE_API_WORKFLOW_INSTANCE_CREATE"
 
 Clock = Callable[[], float]
-"""Returns seconds since 1970."""
+"""A function that returns seconds since 1970."""
 FileKind = Literal["track", "attachment"]
 WorkflowState = Literal["INSTANTIATED", "RUNNING", "PAUSED", "SUCCEEDED", "FAILED", "STOPPED"]
 WorkflowEnd = Literal["PAUSED", "SUCCEEDED", "FAILED", "STOPPED"]
@@ -33,7 +33,7 @@ INSTANTIATED_SHARE = 0.1
 """Share of a workflow's duration in which no operation has begun."""
 
 DublinCore = dict[str, list[dict[str, str]]]
-"""The terms that are set, each with a list of `{"value": …}`."""
+"""Dublin Core terms by name, each with a list of `{"value": …}`."""
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,22 +46,22 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Switches(msgspec.Struct, frozen=True, kw_only=True):
-    """The behaviour of this Opencast."""
+    """The behaviour of the stand-in that a test can change."""
 
     dce: bool = True
-    """Whether it is DCE's, which downloads `attachmentUri`. For others that is a property."""
+    """Whether this is DCE's Opencast, which downloads `attachmentUri`. Others only store it."""
     active_seconds: float = 1.0
-    """Duration of a workflow."""
+    """Duration of a workflow in seconds."""
     workflow_end: WorkflowEnd = "SUCCEEDED"
-    """The state of a workflow after its duration. A paused one stays active."""
+    """The state of a workflow after its duration. A paused workflow stays active."""
     operation: str = "encode"
-    """The operation at which a workflow fails, stops or pauses."""
+    """The operation in which a workflow fails, stops or pauses."""
     incident: str = "The encoder ran out of space."
-    """Opencast's text about a failed operation; "" if it has none."""
+    """Opencast's text about a failed operation, or "" if it has none."""
     publishes: bool = True
     """Whether a workflow that succeeds publishes its event."""
     version: str = "17.3.0"
-    """The version that its services tell. Before 16, a track gets no tags. Chapters need 19."""
+    """Opencast's version. Before 16, added tracks have no tags. Before 19, chapters are refused."""
 
     @property
     def major(self) -> int:
@@ -69,11 +69,12 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fault(BaseFault, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A failure of the requests of a `method` ("": any) whose path begins with `path`.
+    """A failure of requests with a `method` ("" for any) whose path begins with `path`.
 
-    `close` (no answer), `status` and `maintenance` (200 and a page) happen before the request signs
-    in, as at a proxy; with `after_work` after everything was done. `slow` waits `seconds` after the
-    sign-in. `conflict` lets an ingest find an active workflow.
+    `close` sends no answer, `status` an error, and `maintenance` a page with status 200. All three
+    happen before the authentication, as at a proxy, or with `after_work` after all work was done.
+    `slow` waits `seconds` after the authentication. `conflict` makes an ingest find an active
+    workflow.
     """
 
     kind: Literal["close", "status", "maintenance", "slow", "conflict"]
@@ -85,7 +86,7 @@ class Fault(BaseFault, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class StoredFile(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """A file that an ingest fetched. `path` is its URI's path, `text` a WebVTT file's content."""
+    """A file of an event. `path` is the path of the file's URI, `text` a WebVTT file's content."""
 
     part: str
     kind: FileKind
@@ -107,7 +108,7 @@ class AddedTrack(msgspec.Struct, kw_only=True):
 
 
 class Ingest(msgspec.Struct, kw_only=True):
-    """A POST to /ingest/addMediaPackage, and its outcome. `reason` is why it failed."""
+    """A POST to /ingest/addMediaPackage with its outcome. `reason` explains a failure."""
 
     mediapackage_id: str
     series: str = ""
@@ -128,7 +129,7 @@ class Workflow(msgspec.Struct, kw_only=True):
     started: float
     properties: dict[str, str] = {}
     seconds: float | None = None
-    """The workflow's duration. None means the switches' value, also in the next four fields."""
+    """The workflow's duration. None here and in the next four fields means the switches' value."""
     end: WorkflowEnd | None = None
     operation: str | None = None
     incident: str | None = None
@@ -136,7 +137,7 @@ class Workflow(msgspec.Struct, kw_only=True):
 
 
 class WorkflowChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A change of the workflows of an event. What isn't given stays."""
+    """A change of the workflows of an event. A field that is None changes nothing."""
 
     mediapackage_id: str
     seconds: float | None = None
@@ -154,7 +155,7 @@ class Event(msgspec.Struct, kw_only=True):
 
 
 class SeenRequest(msgspec.Struct, kw_only=True):
-    """A request. `status` is None if the connection was closed without an answer."""
+    """A handled request. `status` is None if the connection was closed without an answer."""
 
     method: str
     path: str
@@ -162,7 +163,7 @@ class SeenRequest(msgspec.Struct, kw_only=True):
 
 
 class ActiveWorkflowError(Exception):
-    """The event has an active workflow: Opencast answers 409."""
+    """Error for an event with an active workflow, for which Opencast answers 409."""
 
 
 def timestamp(seconds: float) -> str:
@@ -171,7 +172,7 @@ def timestamp(seconds: float) -> str:
 
 
 class Store:
-    """The state. Its methods may be called from any thread."""
+    """The state of the stand-in. Any thread may call its methods."""
 
     def __init__(
         self,
@@ -196,7 +197,7 @@ class Store:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything but users, series and workflow definitions."""
+        """Remove everything but users, series and workflow definitions."""
         with self.lock:
             self.switches = self._first_switches
             self.faults.clear()
@@ -208,7 +209,7 @@ class Store:
             self.downloading = 0
 
     def take_fault(self, method: str, path: str, *kinds: str, after_work: bool) -> Fault | None:
-        """Return the fault of one of these kinds for a request, None if there is none."""
+        """Count a request, and return the fault of one of these kinds for it, or None."""
         return self.faults.take(
             lambda fault: (
                 fault.kind in kinds
@@ -219,7 +220,7 @@ class Store:
         )
 
     def is_active(self, mediapackage_id: str) -> bool:
-        """Return whether a workflow of this event is running."""
+        """Return whether this event has a workflow that hasn't ended."""
         with self.lock:
             return any(
                 self.state_of(workflow) in ("INSTANTIATED", "RUNNING", "PAUSED")
@@ -236,14 +237,14 @@ class Store:
             ]
 
     def state_of(self, workflow: Workflow) -> WorkflowState:
-        """Return a workflow's state now."""
+        """Return a workflow's current state."""
         share = self.share_of(workflow)
         if share < INSTANTIATED_SHARE:
             return "INSTANTIATED"
         return "RUNNING" if share < 1 else workflow.end or self.switches.workflow_end
 
     def share_of(self, workflow: Workflow) -> float:
-        """Return the part of a workflow's duration that is over, 1 at its end."""
+        """Return which part of a workflow's duration is over, from 0 to 1."""
         set_seconds = workflow.seconds
         seconds = self.switches.active_seconds if set_seconds is None else set_seconds
         elapsed = self.clock() - workflow.started
@@ -266,15 +267,15 @@ class Store:
                     setattr(workflow, name, value)
 
     def delete_event(self, identifier: str) -> bool:
-        """Delete an event as a person does. Its workflows stay. Return whether it was there."""
+        """Delete an event but not its workflows, and return whether the event existed."""
         with self.lock:
             return self.events.pop(identifier, None) is not None
 
     def start_workflow(self, event: Event, template: str, properties: dict[str, str]) -> Workflow:
-        """Make an event visible and start a workflow on it.
+        """Add an event to the store, and start a workflow on the event.
 
         Raises:
-            ActiveWorkflowError: a workflow of the event is running.
+            ActiveWorkflowError: A workflow of the event is running.
         """
         with self.lock:
             if self.is_active(event.identifier):
@@ -285,10 +286,10 @@ class Store:
             return self._add_workflow(event, used, properties, self.clock())
 
     def start_on_event(self, identifier: str, template: str) -> Workflow | None:
-        """Start a workflow on an event; return None if there is no such event or definition.
+        """Start a workflow on an event, or return None if event or definition is unknown.
 
         Raises:
-            ActiveWorkflowError: a workflow of the event is running.
+            ActiveWorkflowError: A workflow of the event is running.
         """
         with self.lock:
             event = self.events.get(identifier)
@@ -297,12 +298,13 @@ class Store:
             return self.start_workflow(event, template, {})
 
     def add_track(self, identifier: str, file: StoredFile, *, overwrite: bool) -> bool:
-        """Add a track to an event; return False if there is no such event.
+        """Add a track to an event, and return whether the event exists.
 
-        With `overwrite` it replaces those of its flavor, and if it has a language only those.
+        With `overwrite` the track replaces other tracks of the same flavor, and only those of the
+        same language if the track has one.
 
         Raises:
-            ActiveWorkflowError: a workflow of the event is running.
+            ActiveWorkflowError: A workflow of the event is running.
         """
         with self.lock:
             event = self.events.get(identifier)
@@ -321,7 +323,7 @@ class Store:
             return True
 
     def add_event(self, event: Event, *, active: bool) -> Workflow:
-        """Add an event without an ingest. Its workflow is running if `active`, else over."""
+        """Add an event without an ingest. The event's workflow is running only if `active`."""
         with self.lock:
             started = self.clock() if active else 0.0
             return self._add_workflow(event, self.default_workflow, {}, started)
@@ -329,7 +331,7 @@ class Store:
     def _add_workflow(
         self, event: Event, template: str, properties: dict[str, str], started: float
     ) -> Workflow:
-        # Jobs and workflows share one sequence, so a workflow's id is never the next number.
+        # In Opencast, jobs and workflows share one sequence of ids, so the ids have gaps.
         self._last_id += self.random.randint(2, 40)
         workflow = Workflow(
             id=self._last_id,
@@ -343,7 +345,7 @@ class Store:
         return workflow
 
     def add_series(self, catalog: DublinCore) -> None:
-        """Create the series of a catalog, unless it exists."""
+        """Add the series of a catalog, unless the series exists."""
         identifiers = catalog.get("identifier")
         if identifiers:
             with self.lock:

@@ -1,6 +1,6 @@
-"""A stand-in for Google: a service account's tokens, and a spreadsheet with the class schedule.
+"""A stand-in for Google, with a service account and a spreadsheet of the class schedule.
 
-It refuses what Google refuses.
+The stand-in refuses the requests that Google refuses.
 
     python -m local.neighbours.sheets --tls-dir .local/tls --credentials key.json
 
@@ -8,9 +8,9 @@ Control requests have the header `Authorization: Bearer <LOCAL_CONTROL_TOKEN>`.
 
 POST   /_control/tabs     {"tab", "rows": [[…]], "merges"?: ["A2:A4"]}: replaces a tab's content, or
                           adds the tab. Cells are typed as by a person: "'14:30" stays text
-POST   /_control/rename   {"tab", "to"}
+POST   /_control/rename   {"tab", "to"}: gives a tab another title
 POST   /_control/expire   expires every token
-POST   /_control/faults   a Fault: lets requests fail. Places: token, values
+POST   /_control/faults   a Fault: makes requests fail. Places: token, values
 """
 
 import argparse
@@ -37,7 +37,7 @@ HEADER = "Course Code,Instructor,Type,Day,Start,Meeting ID with Password,OC Seri
 ENGAGE = "https://opencast.example.edu/engage/ui/index.html#"
 DAYS = "MTWRFSU"
 LECTURE_AGE = timedelta(hours=3)
-"""The time since the demo's lecture began (local/demo.py)."""
+"""Time between the start of the demo's lecture and the demo (local/demo.py)."""
 
 
 class TabContent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,7 +56,7 @@ class NewTitle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SheetsStandIn(ApiStandIn):
-    """Google for one service account and one spreadsheet."""
+    """A Google with one service account and one spreadsheet."""
 
     def __init__(
         self,
@@ -76,12 +76,12 @@ class SheetsStandIn(ApiStandIn):
 
     @property
     def token_uri(self) -> str:
-        """The URL of tokens."""
+        """The URL at which clients get tokens."""
         return f"{self.url}/token"
 
     @property
     def credentials(self) -> dict[str, str]:
-        """The service account's key file, private key included."""
+        """The content of the service account's key file, private key included."""
         return self.account.credentials(self.token_uri)
 
     def put(self, tab: str, rows: Sequence[Sequence[Typed]], merges: Sequence[str] = ()) -> None:
@@ -90,7 +90,7 @@ class SheetsStandIn(ApiStandIn):
             self._spreadsheet.put(tab, rows, merges)
 
     def expire_tokens(self) -> None:
-        """Expire every token."""
+        """Make every token invalid."""
         with self._sheets.lock:
             self._tokens.expire()
 
@@ -118,8 +118,8 @@ def default_spreadsheet(
 ) -> Spreadsheet:
     """Return a schedule with classes for the demo's recordings. Tabs after the second are empty.
 
-    The first tab has two courses that share a Zoom meeting: one at the time of the demo's lecture,
-    seen from `now`, and one half a day later.
+    The first tab has two courses that share a Zoom meeting. One is at the time of the demo's
+    lecture if the demo runs at `now`, the other twelve hours later.
     """
     began = (now - LECTURE_AGE).astimezone(zone)
     other = began + timedelta(hours=12)
@@ -144,9 +144,9 @@ def _series(number: str) -> str:
 
 
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
-    """Run the stand-in until SIGTERM or SIGINT.
+    """Run the stand-in until SIGTERM or SIGINT, and return the exit code.
 
-    It writes the service account's key file before it says where it listens.
+    The program writes the service account's key file before it prints its URL.
     """
     options = _arguments(argv, environ)
     sheets = SheetsStandIn(
@@ -165,7 +165,7 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.envi
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file that only its owner can read."""
+    """Replace a file by one that only the owner can read."""
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(content)

@@ -1,6 +1,6 @@
-"""Google's service account with a new key, and the tokens that are given for its assertions.
+"""A service account of Google with a new key, and the tokens that Google issues to the account.
 
-[developers.google.com/identity/protocols/oauth2/service-account]
+https://developers.google.com/identity/protocols/oauth2/service-account
 """
 
 import base64
@@ -21,11 +21,11 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 SCOPE = "https://www.googleapis.com/auth/spreadsheets.readonly"
-"""The only scope for which tokens are given."""
+"""The only scope for which tokens are issued."""
 
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 GOOGLE_AUDIENCE = "https://oauth2.googleapis.com/token"
-"""The audience that Google's libraries name, whatever the key's token_uri is."""
+"""The audience that Google's libraries use, whatever the key's token_uri is."""
 
 LIFETIME_SECONDS = 3600
 SKEW_SECONDS = 300
@@ -36,7 +36,7 @@ _TIMES = (
 
 
 class TokenProblem(Exception):
-    """Google gives no token: its `error` and `error_description`."""
+    """Google's refusal to issue a token, with `error` and `error_description`."""
 
     def __init__(self, error: str, description: str) -> None:
         super().__init__(f"{error}: {description}")
@@ -55,7 +55,7 @@ class ServiceAccount:
     )
 
     def credentials(self, token_uri: str) -> dict[str, str]:
-        """Return the account's key file as Google's console gives it, private key included."""
+        """Return the account's key file as Google's console writes it, private key included."""
         pem = self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         return {
             "type": "service_account",
@@ -71,7 +71,7 @@ class ServiceAccount:
 
 
 class Tokens:
-    """Issuer and checker of tokens. `clock` returns seconds since 1970."""
+    """The tokens that were issued to an account. `clock` returns seconds since 1970."""
 
     def __init__(self, account: ServiceAccount, clock: Callable[[], float]) -> None:
         self._account = account
@@ -79,7 +79,11 @@ class Tokens:
         self._until: dict[str, float] = {}
 
     def issue(self, form: Mapping[str, str], audience: str) -> dict[str, Any]:
-        """Return a token for a form with a valid assertion. Raises TokenProblem for any other."""
+        """Return a new token for a form with a valid assertion.
+
+        Raises:
+            TokenProblem: The form or the assertion isn't valid.
+        """
         grant = form.get("grant_type", "")
         if not grant:
             raise TokenProblem("invalid_request", "Missing required parameter: grant_type")
@@ -93,11 +97,11 @@ class Tokens:
         return {"access_token": token, "expires_in": LIFETIME_SECONDS - 1, "token_type": "Bearer"}
 
     def is_valid(self, token: str) -> bool:
-        """Return whether this token was given and hasn't expired."""
+        """Return whether this token was issued and hasn't expired."""
         return self._until.get(token, 0) > self._clock()
 
     def expire(self) -> None:
-        """Expire every token."""
+        """Make every token invalid."""
         self._until.clear()
 
     def _check(self, assertion: str, audience: str) -> None:
@@ -118,7 +122,11 @@ class Tokens:
             raise TokenProblem("invalid_scope", description)
 
     def _verified(self, assertion: str) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return header and claims of an assertion. Raises TokenProblem for a wrong signature."""
+        """Verify an assertion's signature, and return header and claims.
+
+        Raises:
+            TokenProblem: The assertion is malformed, or signed by another account or key.
+        """
         try:
             head, body, signature = assertion.split(".")
             header, claims = _decoded(head), _decoded(body)
@@ -143,7 +151,11 @@ def _decoded(part: str) -> dict[str, Any]:
 
 
 def _base64(part: str) -> bytes:
-    """Decode URL-safe base64 without padding. Raises ValueError for anything else."""
+    """Return the bytes of URL-safe base64 without padding.
+
+    Raises:
+        ValueError: The text isn't base64.
+    """
     try:
         return base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, UnicodeEncodeError) as error:

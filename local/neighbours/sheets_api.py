@@ -1,6 +1,6 @@
-"""Google's HTTP as far as the app uses it: tokens, and `values:batchGet` of whole tabs.
+"""The part of Google's API that the pipeline uses, tokens and `values:batchGet` of whole tabs.
 
-[developers.google.com/workspace/sheets/api/reference/rest/v4/spreadsheets.values/batchGet]
+https://developers.google.com/workspace/sheets/api/reference/rest/v4/spreadsheets.values/batchGet
 """
 
 import re
@@ -17,7 +17,7 @@ from local.neighbours.sheets_book import RangeProblem, Spreadsheet
 FORM = "application/x-www-form-urlencoded"
 _VALUES = re.compile(r"/v4/spreadsheets/([^/:]+)/values:batchGet")
 _OPTIONS = {"majorDimension": "ROWS", "valueRenderOption": "FORMATTED_VALUE", "alt": "json"}
-"""The parameters of a query beside `ranges`, and the only values that the stand-in supports."""
+"""Parameters of a query besides `ranges`, with the only values that the stand-in supports."""
 
 _WORDS = {
     400: ("INVALID_ARGUMENT", "Request contains an invalid argument."),
@@ -43,7 +43,7 @@ class ApiProblem(Exception):
 
 
 class SheetsApi:
-    """API for tokens and values. Every access to the spreadsheet needs `lock`."""
+    """Google's API for tokens and values. Every access to the spreadsheet needs `lock`."""
 
     places: tuple[str, ...] = ("token", "values")
 
@@ -56,13 +56,13 @@ class SheetsApi:
         self._token_uri = token_uri
 
     def where(self, request: Request) -> str:
-        """Return `token` or `values`."""
+        """Return the place of a request: `token`, `values` or `elsewhere`."""
         if request.path == "/token":
             return "token"
         return "values" if _VALUES.fullmatch(unquote(request.path)) else "elsewhere"
 
     def answer(self, request: Request) -> Answer:
-        """Return Google's answer."""
+        """Return Google's answer to a request."""
         if request.path == "/token":
             return self._token(request)
         found = _VALUES.fullmatch(unquote(request.path))
@@ -79,7 +79,7 @@ class SheetsApi:
             return problem.answer
 
     def refusal(self, fault: Fault) -> Answer:
-        """Return an error. Google never says how long to wait."""
+        """Return an error with the fault's status, and as at Google without Retry-After."""
         return google_error(fault.status)
 
     def _token(self, request: Request) -> Answer:
@@ -126,7 +126,7 @@ class SheetsApi:
 
 
 def google_error(code: int, message: str = "") -> Answer:
-    """Return an error as Google's APIs word it."""
+    """Return an error answer in the format of Google's APIs, by default with Google's text."""
     if code == 401:
         message = message or (
             "Request had invalid authentication credentials. Expected OAuth 2 access token, login "

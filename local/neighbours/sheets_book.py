@@ -1,6 +1,6 @@
-"""In-memory spreadsheet for the Google Sheets stand-in. Its cells hold displayed text.
+"""An in-memory spreadsheet for the Google stand-in, whose cells hold displayed text.
 
-[developers.google.com/workspace/sheets/api/guides/concepts]
+https://developers.google.com/workspace/sheets/api/guides/concepts
 """
 
 import re
@@ -11,7 +11,7 @@ Typed = str | int | float | bool | None
 """A value as a person types it. A text that begins with `'` stays text, without the `'`."""
 
 ROWS, COLUMNS = 1000, 26
-"""The size of a tab's grid, unless its content is larger."""
+"""Number of rows and columns of a tab, unless the content is larger."""
 
 _NUMBER = re.compile(r"-?\d{1,15}(\.\d+)?")
 _MERGE = re.compile(r"([A-Z])([1-9]\d*):([A-Z])([1-9]\d*)")
@@ -20,12 +20,12 @@ _LIKE_CELLS = re.compile(r"[A-Z]{1,3}\d+|[A-Z]{0,3}\d*:[A-Z]{0,3}\d*", re.ASCII 
 
 
 class RangeProblem(Exception):
-    """A range can't be read. The text is Google's."""
+    """Error for a range that can't be read. The text is Google's."""
 
 
 @dataclass
 class Spreadsheet:
-    """A spreadsheet: the rows of each tab, by its title."""
+    """A spreadsheet. `tabs` holds the rows of each tab by title."""
 
     document: str
     tabs: dict[str, list[list[str]]] = field(default_factory=dict)
@@ -33,8 +33,10 @@ class Spreadsheet:
     def put(self, title: str, rows: Sequence[Sequence[Typed]], merges: Sequence[str] = ()) -> None:
         """Replace a tab's content, or add the tab.
 
-        Of merged cells, such as `A2:A4`, only the first keeps its value. Raises ValueError for
-        merged cells in another form.
+        Of merged cells, such as `A2:A4`, only the first keeps its value.
+
+        Raises:
+            ValueError: Merged cells have another form.
         """
         cells = [[shown(typed) for typed in row] for row in rows]
         for merge in merges:
@@ -50,16 +52,23 @@ class Spreadsheet:
         self.tabs[title] = cells
 
     def rename(self, title: str, to: str) -> None:
-        """Give a tab another title. Raises KeyError with a sentence if there is none."""
+        """Give a tab another title.
+
+        Raises:
+            KeyError: There is no such tab.
+        """
         if title not in self.tabs:
             raise KeyError(f"no tab {title}")
         self.tabs[to] = self.tabs.pop(title)
 
     def read(self, text: str) -> tuple[str, list[list[str]]]:
-        """Return the whole tab that a range names: the range in full, and the rows.
+        """Return the full range and the rows of the tab that `text` names.
 
-        Empty cells at the end of a row and empty rows at the end are left out. Raises RangeProblem
-        if no tab is named. A name like a cell's has to be quoted: Google takes it for the cell.
+        Empty cells at the end of a row and empty rows at the end are left out. A tab's title that
+        looks like a cell's name has to be quoted, because Google would take it for the cell.
+
+        Raises:
+            RangeProblem: `text` names no tab.
         """
         quoted = len(text) > 1 and text.startswith("'") and text.endswith("'")
         title = text[1:-1].replace("''", "'") if quoted else text
@@ -76,7 +85,7 @@ class Spreadsheet:
 
 
 def shown(typed: Typed) -> str:
-    """Return what Google shows of a typed value."""
+    """Return the text that Google shows for a typed value."""
     if isinstance(typed, bool):
         return str(typed).upper()
     if isinstance(typed, int | float):
@@ -92,7 +101,7 @@ def _without_end(row: list[str]) -> list[str]:
 
 
 def _letters(column: int) -> str:
-    """Return the name of a column, counted from 1."""
+    """Return the letters that name a column, counted from 1."""
     letters = ""
     while column:
         column, rest = divmod(column - 1, 26)

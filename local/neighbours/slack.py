@@ -1,17 +1,17 @@
-"""A stand-in for Slack: its Web API, and users who type commands and press buttons.
+"""A stand-in for Slack, with its Web API, and users who type commands and press buttons.
 
-It refuses what Slack refuses.
+The stand-in refuses the requests that Slack refuses.
 
     python -m local.neighbours.slack --port 9445 --tls-dir .local/tls
 
 Control requests have the header `Authorization: Bearer <LOCAL_CONTROL_TOKEN>`.
 
-POST   /_control/command    a Typed: a user types a command; answers with the Outcome
-POST   /_control/press      a Pressed: a user presses a button; answers with the Outcome
-GET    /_control/messages   ?user=: the messages that a user sees
-GET    /_control/refused    the messages that Slack refused, and why
-POST   /_control/app        {"scopes": […]}: the app's scopes from now on
-POST   /_control/faults     a Fault: lets requests fail. Places: methods, and `response_url`
+POST   /_control/command    a Typed: types a command as a user, and returns the Outcome
+POST   /_control/press      a Pressed: presses a button as a user, and returns the Outcome
+GET    /_control/messages   ?user=: returns the messages that a user sees
+GET    /_control/refused    returns the messages that Slack refused, with reasons
+POST   /_control/app        {"scopes": […]}: changes the app's scopes
+POST   /_control/faults     a Fault: makes requests fail. Places: methods, and `response_url`
 """
 
 import argparse
@@ -35,16 +35,16 @@ from local.neighbours.stand_in import CONTROL_TOKEN, Route, read_body, run
 
 
 class AppChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The scopes that the app has from now on."""
+    """A change of the app's scopes."""
 
     scopes: tuple[str, ...]
 
 
 class SlackStandIn(ApiStandIn):
-    """Slack for one workspace and one app.
+    """A Slack with one workspace and one app.
 
-    `trust` is a PEM file for sending commands, by default the authority's. Slack waits `timeout`
-    seconds for the app.
+    `trust` is a PEM file of the authorities to trust when commands are sent, by default the local
+    authority's. Slack waits `timeout` seconds for the app's answer.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class SlackStandIn(ApiStandIn):
         return self._player.press(pressed)
 
     def messages(self, user: str) -> list[Message]:
-        """Return the messages that a user, by id or name, sees.
+        """Return the messages that a user sees. `user` is an id or a name.
 
         Raises:
             KeyError: No user has this id or name.
@@ -106,9 +106,9 @@ class SlackStandIn(ApiStandIn):
 
 
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
-    """Run the stand-in until SIGTERM or SIGINT.
+    """Run the stand-in until SIGTERM or SIGINT, and return the exit code.
 
-    Its secrets, `SLACK_SIGNING_SECRET`, `SLACK_API_TOKEN` and `LOCAL_CONTROL_TOKEN`, come from the
+    The secrets `SLACK_SIGNING_SECRET`, `SLACK_API_TOKEN` and `LOCAL_CONTROL_TOKEN` come from the
     environment, where other users can't read them.
     """
     options = _arguments(argv)

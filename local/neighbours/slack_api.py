@@ -1,7 +1,9 @@
-"""Slack's HTTP as far as the app uses it: Web API methods, and response_urls.
+"""The part of Slack's HTTP API that the app uses, Web API methods and response_urls.
 
 A Web API method answers errors with status 200, except 429 and 5xx.
-[docs.slack.dev/reference/methods/usergroups.list, …/usergroups.users.list, …/apis/web-api]
+https://docs.slack.dev/reference/methods/usergroups.list
+https://docs.slack.dev/reference/methods/usergroups.users.list
+https://docs.slack.dev/apis/web-api
 """
 
 from collections import deque
@@ -19,14 +21,14 @@ from local.neighbours.slack_workspace import Refusal, ResponseUrl, Workspace
 READ_GROUPS = "usergroups:read"
 RESPONSE_URL_USES, RESPONSE_URL_SECONDS = 5, 1800
 CALLS_A_MINUTE = 20
-"""The limit for each method of "Tier 2"."""
+"""Limit for each method of "Tier 2" (https://docs.slack.dev/apis/web-api/rate-limits)."""
 
 FORM = "application/x-www-form-urlencoded"
 Arguments = Mapping[str, str]
 
 
 class Problem(Exception):
-    """A method answers with `ok: false` and this content."""
+    """An error that a method answers as `content`, with `ok: false`."""
 
     def __init__(self, error: str, **more: Any) -> None:
         super().__init__(error)
@@ -34,7 +36,7 @@ class Problem(Exception):
 
 
 class SlackApi:
-    """Slack's Web API, as an app calls it."""
+    """Slack's Web API and response_urls, as an app calls them."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
@@ -43,13 +45,13 @@ class SlackApi:
         self.places = (*self._methods, "response_url")
 
     def where(self, request: Request) -> str:
-        """Return the method's name, or `response_url`."""
+        """Return the place of a request: a method's name, `response_url` or `elsewhere`."""
         if request.path.startswith("/api/"):
             return request.path.removeprefix("/api/")
         return "response_url" if request.path in self._workspace.response_urls else "elsewhere"
 
     def answer(self, request: Request) -> Answer:
-        """Return Slack's answer."""
+        """Return Slack's answer to a request."""
         with self._workspace.lock:
             if request.path.startswith("/api/"):
                 return self._call(request.path.removeprefix("/api/"), request)
@@ -58,7 +60,7 @@ class SlackApi:
         return text_answer(404, "text/html", b"no_service")
 
     def refusal(self, fault: Fault) -> Answer:
-        """Return 429 with the seconds to wait, or another error of Slack's server."""
+        """Return an error with the fault's status, and for 429 with Retry-After."""
         if fault.status == 429:
             return _rate_limited(fault.retry_after)
         return text_answer(fault.status, "text/html", b"<html><body>Server Error</body></html>")
@@ -80,7 +82,7 @@ class SlackApi:
     def _check_token(self, request: Request, arguments: Arguments) -> None:
         kind, _, given = request.headers.get("Authorization", "").partition(" ")
         token = given.strip() if kind.lower() == "bearer" else ""
-        # Slack accepts no token in the URL from apps created after February 2021:
+        # Apps created after February 2021 can't send the token in the URL:
         # https://docs.slack.dev/changelog/2020-11-no-more-tokens-in-querystrings-for-newly-created-apps
         if request.method == "POST" and not token:
             token = arguments.get("token", "") if "token" not in request.query else ""
@@ -127,7 +129,7 @@ class SlackApi:
         return {"users": list(self._workspace.groups[asked].users)}
 
     def _respond(self, hook: ResponseUrl, request: Request) -> Answer:
-        """Take a message to a response_url."""
+        """Show the message that an app sends to a response_url, or refuse it."""
         if request.method != "POST":
             return text_answer(405, "text/html", b"method_not_allowed")
         if self._workspace.clock() - hook.made_at > RESPONSE_URL_SECONDS:
@@ -159,10 +161,14 @@ def _content_type(request: Request) -> str:
 
 
 def _arguments(request: Request) -> Arguments:
-    """Return a method's arguments, from the URL and the form."""
+    """Return a method's arguments from the URL and the form.
+
+    Raises:
+        Problem: The method or the body of the request is wrong.
+    """
     if request.method not in {"GET", "POST"}:
         raise Problem("invalid_request_method")
-    # Methods that only read ignore arguments in JSON.
+    # Slack's read-only methods ignore arguments in JSON.
     if not request.body or _content_type(request) == "application/json":
         return request.query
     if _content_type(request) != FORM:
@@ -175,7 +181,11 @@ def _arguments(request: Request) -> Arguments:
 
 
 def _payload(request: Request) -> Any:
-    """Return the message in the JSON body of a request to a response_url."""
+    """Return the message in the JSON body of a request to a response_url.
+
+    Raises:
+        Refused: The body isn't JSON.
+    """
     kind = _content_type(request)
     if kind != "application/json":
         raise Refused("invalid_payload", [f"[ERROR] the content type is {kind or 'missing'}"])

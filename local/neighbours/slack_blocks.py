@@ -1,7 +1,7 @@
-"""Slack's check of a message's blocks, with the words of its API.
+"""Check a message's blocks as Slack does, with the error texts of Slack's API.
 
-Limits and fields: docs.slack.dev/reference/block-kit. Blocks that the app doesn't use are refused
-as unsupported.
+Limits and fields are those of https://docs.slack.dev/reference/block-kit. Blocks that the app
+doesn't use are refused as unsupported.
 """
 
 from collections.abc import Iterator, Mapping
@@ -35,13 +35,13 @@ class Rule(Protocol):
     """A rule for one value."""
 
     def check(self, value: Any, where: str) -> Iterator[str]:
-        """Yield the errors in a value at a JSON pointer."""
+        """Yield a sentence for each error in a value. `where` is the value's JSON pointer."""
         ...
 
 
 @dataclass(frozen=True)
 class Chars:
-    """A string of `least` to `most` characters, if `one_of` isn't empty one of those."""
+    """A rule for a string of `least` to `most` characters, or for one of the strings `one_of`."""
 
     most: int
     least: int = 1
@@ -60,7 +60,7 @@ class Chars:
 
 @dataclass(frozen=True)
 class Flag:
-    """A boolean."""
+    """A rule for a boolean."""
 
     def check(self, value: Any, where: str) -> Iterator[str]:
         if not isinstance(value, bool):
@@ -69,7 +69,7 @@ class Flag:
 
 @dataclass(frozen=True)
 class Items:
-    """A list of `least` to `most` values."""
+    """A rule for a list of `least` to `most` values that satisfy the rule `of`."""
 
     of: Rule
     most: int
@@ -89,7 +89,10 @@ class Items:
 
 @dataclass(frozen=True)
 class Shape:
-    """An object with the fields `needs`, at least one of `either`, and perhaps some of `takes`."""
+    """A rule for an object with all fields in `needs`, and perhaps some of `takes`.
+
+    The object needs at least one of the fields in `either`.
+    """
 
     needs: Mapping[str, Rule] = field(default_factory=dict)
     takes: Mapping[str, Rule] = field(default_factory=dict)
@@ -114,7 +117,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class OneOf:
-    """An object whose `type` decides which rule holds."""
+    """A rule for an object whose `type` names the rule in `shapes` that applies."""
 
     shapes: Mapping[str, Rule]
 

@@ -1,7 +1,8 @@
 """Read, check and show the messages that an app sends in answer to a command or a press.
 
-[docs.slack.dev/interactivity/implementing-slash-commands, …/handling-user-interaction,
-docs.slack.dev/messaging/formatting-message-text]
+https://docs.slack.dev/interactivity/implementing-slash-commands
+https://docs.slack.dev/interactivity/handling-user-interaction
+https://docs.slack.dev/messaging/formatting-message-text
 """
 
 import re
@@ -13,7 +14,7 @@ from local.neighbours.slack_blocks import errors_in
 from local.neighbours.slack_workspace import Message, ResponseUrl, Workspace, short_id
 
 MOST_CHARACTERS = 40_000
-"""The characters of a message's text. Slack cuts off the rest."""
+"""Largest number of characters in a message's text. Slack cuts off the rest."""
 
 KNOWN = {
     *("text", "blocks", "response_type", "replace_original", "thread_ts"),
@@ -36,7 +37,7 @@ _QUOTE = re.compile(r"^>+", re.MULTILINE)
 
 
 class Refused(Exception):
-    """Slack refuses a message. `messages` say why, if Slack does."""
+    """Slack's refusal of a message. `messages` are Slack's reasons, if there are any."""
 
     def __init__(self, error: str, messages: list[str] | None = None) -> None:
         super().__init__(error)
@@ -46,7 +47,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Draft:
-    """A message that Slack takes. `replace` is None if the app didn't say."""
+    """A message that Slack accepts. `replace` is None if the app left `replace_original` out."""
 
     text: str
     blocks: list[dict[str, Any]]
@@ -60,7 +61,7 @@ class Draft:
 
 
 def read_draft(payload: Any) -> Draft:
-    """Return the message in an app's JSON.
+    """Check the decoded JSON that an app sent, and return the message in it.
 
     Raises:
         Refused: Slack refuses the message.
@@ -85,9 +86,9 @@ def read_draft(payload: Any) -> Draft:
 
 
 def show(workspace: Workspace, draft: Draft, hook: ResponseUrl) -> Message | None:
-    """Post a message or replace the one whose button was pressed, and return it.
+    """Post a message, or replace the message whose button was pressed, and return the message.
 
-    Returns None if nothing is shown: the message is empty, or the one to replace is gone.
+    Returns None if the new message is empty, or if the message to replace doesn't exist.
     """
     source = workspace.message(hook.source) if hook.source else None
     if draft.is_empty:
@@ -119,14 +120,14 @@ def show(workspace: Workspace, draft: Draft, hook: ResponseUrl) -> Message | Non
 
 
 def controls_in(text: str) -> list[str]:
-    """Return the links, mentions and dates in a text, as they are written there."""
+    """Return the links, mentions and dates in a text, in Slack's mark-up."""
     return [found.group(0) for found in _CONTROL.finditer(text) if _is_control(found.group(1))]
 
 
 def problem_in(text: str) -> str | None:
-    """Return a sentence about the first `<` or `>` that had to be escaped, None without one.
+    """Return a sentence about the first `<` or `>` that should be escaped, or None without one.
 
-    A `>` at the beginning of a line is a quotation.
+    A `>` at the beginning of a line is a quotation and needs no escape.
     """
     rest = _CONTROL.sub(lambda found: "" if _is_control(found.group(1)) else found.group(0), text)
     rest = _QUOTE.sub("", rest)
@@ -154,7 +155,11 @@ def _texts_in(blocks: Any) -> Iterator[str]:
 
 
 def _flag(payload: dict[str, Any], name: str) -> bool | None:
-    """Return a flag, which may be a boolean or the word."""
+    """Return a flag given as a boolean, "true" or "false", or None if it is missing.
+
+    Raises:
+        Refused: The value is something else.
+    """
     given = payload.get(name)
     if given is None or isinstance(given, bool):
         return given
@@ -178,7 +183,7 @@ def _controls(draft: Draft) -> tuple[str, ...]:
 
 
 def _stored(value: Any) -> Any:
-    """Return blocks as Slack stores them: everything has an id, and `&` is escaped."""
+    """Return blocks as Slack stores them, with an id for each block and button, and `&` escaped."""
     if isinstance(value, list):
         return [_stored(item) for item in value]
     if not isinstance(value, dict):

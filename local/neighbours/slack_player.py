@@ -1,8 +1,9 @@
-"""Send the app what users of the workspace do: type a command, press a button.
+"""Send the app the commands that users type and the buttons that they press.
 
-Requests are built and signed as Slack does it. Slack waits three seconds for an answer.
-[api.slack.com/interactivity/slash-commands, …/reference/interaction-payloads/block-actions,
-…/authentication/verifying-requests-from-slack]
+Requests are built and signed as Slack's are. Slack waits three seconds for an answer.
+https://api.slack.com/interactivity/slash-commands
+https://api.slack.com/reference/interaction-payloads/block-actions
+https://api.slack.com/authentication/verifying-requests-from-slack
 """
 
 import hashlib
@@ -33,10 +34,11 @@ Forgery = Literal["wrong_secret", "old_timestamp", "unsigned", "other_body"]
 
 
 class Typed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A user types `/zip <text>` in a channel. User and channel are ids or names.
+    """A command `/zip <text>` that a user types in a channel. User and channel are ids or names.
 
-    The channel "direct" is the user's direct messages with the app. `forge` spoils the signature:
-    another secret, a time six minutes ago (a replay), no signature, or another body's.
+    The channel "direct" stands for the user's direct messages with the app. `forge` makes the
+    signature wrong, by another secret, a time six minutes ago (a replay), no signature at all, or
+    another body.
     """
 
     user: str
@@ -46,7 +48,7 @@ class Typed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Pressed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A user presses the button `action_id` of the message `ts`. `forge` as in Typed."""
+    """A press of the button `action_id` of the message `ts`. `forge` is as in Typed."""
 
     user: str
     ts: str
@@ -55,10 +57,10 @@ class Pressed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """The app's answer: `status` and `body` after `seconds`; None and "" after a timeout.
+    """The app's answer after `seconds`. After a timeout, `status` is None and `body` is "".
 
-    `error` is the error that Slack shows, such as `operation_timeout`. `ts` is the message in the
-    answer, None if there is none.
+    `error` is the error that Slack shows, such as `operation_timeout`. `ts` names the message in
+    the answer, or is None if the answer has none.
     """
 
     status: int | None
@@ -69,9 +71,9 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Player:
-    """Sender of commands and presses. It waits `timeout` seconds for an answer.
+    """A sender of commands and presses, which waits `timeout` seconds for each answer.
 
-    `base` is the stand-in's own address, `trust` a PEM file.
+    `base` is the stand-in's own URL, `trust` a PEM file of the authorities to trust.
     """
 
     def __init__(self, workspace: Workspace, base: str, trust: Path, timeout: float) -> None:
@@ -81,7 +83,11 @@ class Player:
         self._timeout = timeout
 
     def command(self, typed: Typed) -> Outcome:
-        """Send a command and show the answer. Raises KeyError for an unknown user or channel."""
+        """Send a command, show the message in the answer or an error, and return the outcome.
+
+        Raises:
+            KeyError: The user or the channel is unknown.
+        """
         workspace = self._workspace
         with workspace.lock:
             user = workspace.user(typed.user)
@@ -97,10 +103,10 @@ class Player:
         return outcome
 
     def press(self, pressed: Pressed) -> Outcome:
-        """Press a button. Slack shows nothing of the answer.
+        """Send the press of a button, and return the outcome. Slack doesn't show the answer.
 
         Raises:
-            KeyError: the user sees no such message, or it has no such button.
+            KeyError: The user sees no such message, or the message has no such button.
         """
         workspace = self._workspace
         with workspace.lock:
@@ -173,7 +179,7 @@ class Player:
             "response_url": self._base + hook.path,
         }
         if message.only_for is None:
-            # Slack stores no ephemeral message, so its payload has no `message`.
+            # The payload of an ephemeral message has no `message`, because Slack doesn't store it.
             payload["message"] = {
                 "bot_id": app.bot_id,
                 "app_id": app.app_id,
@@ -187,7 +193,11 @@ class Player:
         return payload
 
     def _post(self, form: dict[str, str], forge: Forgery | None) -> tuple[Outcome, str]:
-        """Sign and POST a form. Returns the outcome, and the answer's content type."""
+        """Sign and POST a form, and return the outcome and the answer's content type.
+
+        Raises:
+            ValueError: The app's URL isn't https.
+        """
         body = urlencode(form).encode()
         headers = self._headers(body, forge)
         if forge == "other_body":
@@ -238,7 +248,10 @@ class Player:
         return headers
 
     def _show(self, outcome: Outcome, kind: str, hook: ResponseUrl) -> Outcome:
-        """Show the message in an answer to a command: JSON, or else text."""
+        """Show the message in an answer to a command, and return the outcome with its `ts`.
+
+        If Slack refuses the message, return the outcome with the error.
+        """
         if not outcome.body.strip():
             return outcome
         payload: Any = {"text": outcome.body}
@@ -256,7 +269,7 @@ class Player:
         return msgspec.structs.replace(outcome, ts=message.ts if message else None)
 
     def _show_error(self, hook: ResponseUrl, error: str) -> None:
-        """Make Slackbot show an error to the user alone."""
+        """Post an error as Slackbot that only the user sees."""
         text = f'{self._workspace.app.command} failed with the error "{error}"'
         with self._workspace.lock:
             self._workspace.messages.append(
@@ -278,7 +291,11 @@ def signature(secret: str, stamp: str, body: bytes) -> str:
 
 
 def _button(message: Message, action_id: str) -> tuple[str, dict[str, Any]]:
-    """Return a button, and the id of its block."""
+    """Return the id of a button's block, and the button.
+
+    Raises:
+        KeyError: The message has no such button.
+    """
     for block in message.blocks:
         for element in block.get("elements", []):
             if element.get("type") == "button" and element["action_id"] == action_id:
@@ -291,5 +308,5 @@ def _trigger() -> str:
 
 
 def _compact(value: Any) -> str:
-    # PHP's json_encode, which Slack's server uses, escapes slashes and everything but ASCII.
+    # Slack's server uses PHP's json_encode, which escapes slashes and everything but ASCII.
     return json.dumps(value, separators=(",", ":")).replace("/", "\\/")

@@ -1,4 +1,4 @@
-"""The state of the Slack stand-in: an app, users, groups, channels and messages."""
+"""The state of the Slack stand-in, with an app, users, groups, channels and messages."""
 
 import secrets
 import threading
@@ -13,14 +13,14 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 
 class User(msgspec.Struct, frozen=True):
-    """A member of the workspace. Its `id` begins with U or W."""
+    """A member of the workspace, whose `id` begins with U or W."""
 
     id: str
     name: str
 
 
 class Group(msgspec.Struct, frozen=True):
-    """A user group. `users` are ids."""
+    """A user group. `users` has the ids of the members."""
 
     id: str
     handle: str
@@ -28,7 +28,7 @@ class Group(msgspec.Struct, frozen=True):
 
 
 class Channel(msgspec.Struct, frozen=True):
-    """A conversation."""
+    """A public or private channel, or a user's direct messages with the app."""
 
     id: str
     name: str
@@ -36,15 +36,16 @@ class Channel(msgspec.Struct, frozen=True):
 
     @property
     def name_for_apps(self) -> str:
-        """The name in requests to an app: for private and direct conversations only the kind."""
+        """The name in requests to an app, or only the kind of a private or direct conversation."""
         return {"private": "privategroup", "direct": "directmessage"}.get(self.kind, self.name)
 
 
 @dataclass(frozen=True)
 class SlackApp:
-    """The app as it is installed. The first three fields are secrets.
+    """The app as installed in the workspace. The first three fields are secrets.
 
-    Slack still sends the deprecated `verification_token`. Commands and presses go to `request_url`.
+    Slack still sends the deprecated `verification_token`. Slack sends commands and presses to
+    `request_url`.
     """
 
     signing_secret: str = field(default="local-signing-secret", repr=False)
@@ -63,9 +64,10 @@ class SlackApp:
 class Message(msgspec.Struct, kw_only=True):
     """A message as users see it.
 
-    Only the user `only_for` sees it; None is everyone in the channel. `asked` is the command that
-    is shown above it. `author` is the app, or slackbot with an error. `controls` are its links,
-    mentions and dates, `problems` what looks wrong in it.
+    Only the user `only_for` sees the message, or everyone in the channel if that is None. `asked`
+    is the command that Slack shows above the message. `author` is the app, or slackbot with an
+    error. `controls` are the text's links, mentions and dates. `problems` are sentences about
+    mistakes that Slack accepts.
     """
 
     ts: str
@@ -81,7 +83,7 @@ class Message(msgspec.Struct, kw_only=True):
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """A message that Slack refused: an answer, or a message to a response_url."""
+    """A refused message. `how` says whether it was an answer or sent to a response_url."""
 
     how: Literal["answer", "response_url"]
     error: str
@@ -92,7 +94,7 @@ class Refusal(msgspec.Struct, frozen=True):
 
 @dataclass
 class ResponseUrl:
-    """An address for messages after one command, or after a press in the message `source`."""
+    """A URL for messages after one command, or after a press in the message `source`."""
 
     path: str
     channel: str
@@ -119,13 +121,17 @@ class Workspace:
         self._last = 0
 
     def add_user(self, user: User) -> None:
-        """Add a member, and its direct messages with the app."""
+        """Add a member, and a channel for the member's direct messages with the app."""
         self.users[user.id] = user
         direct = Channel(f"D{user.id[1:]}", user.name, "direct")
         self.channels[direct.id] = direct
 
     def user(self, named: str) -> User:
-        """Return a user by id or name. Raises KeyError with a sentence if there is none."""
+        """Return a user by id or name.
+
+        Raises:
+            KeyError: There is no such user. The text is a sentence.
+        """
         for user in self.users.values():
             if named in {user.id, user.name}:
                 return user
@@ -134,7 +140,8 @@ class Workspace:
     def channel(self, named: str, user: User) -> Channel:
         """Return a channel by id or name, or the user's direct messages with the app ("direct").
 
-        Raises KeyError with a sentence if there is none.
+        Raises:
+            KeyError: There is no such channel. The text is a sentence.
         """
         if named == "direct":
             return self.channels[f"D{user.id[1:]}"]
@@ -153,7 +160,7 @@ class Workspace:
         return [message for message in self.messages if message.only_for in {None, user.id}]
 
     def message(self, ts: str) -> Message | None:
-        """Return the message with this timestamp, None if there is none."""
+        """Return the message with this timestamp, or None if there is none."""
         return next((message for message in self.messages if message.ts == ts), None)
 
     def response_url(self, channel: Channel, user: User, **more: Any) -> ResponseUrl:
@@ -168,9 +175,10 @@ class Workspace:
 def default_workspace(
     app: SlackApp, clock: Callable[[], float], *, groups: Iterable[str], channel: str
 ) -> Workspace:
-    """Return a workspace with two users: `producer` is in each of the groups, `stranger` in none.
+    """Return a workspace with the user `producer` in all groups, and `stranger` in none of them.
 
-    It has the channel, #general, the private channel `secret`, and direct messages with the app.
+    The workspace has the named channel, #general, the private channel `secret`, and direct
+    messages with the app.
     """
     made = Workspace(app, clock)
     made.add_user(User("U0PRODUCER", "producer"))
@@ -189,5 +197,5 @@ def default_workspace(
 
 
 def short_id() -> str:
-    """Return a new id as Slack gives it to blocks and elements without one."""
+    """Return a random id like those that Slack gives to blocks and elements without an id."""
     return "".join(secrets.choice(_LETTERS) for _ in range(5))

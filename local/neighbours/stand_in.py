@@ -1,7 +1,7 @@
-"""The base of every stand-in: HTTPS on loopback, control paths, and the main loop of a program.
+"""The base of every stand-in, with HTTPS on loopback, control paths and a program's main loop.
 
-A stand-in plays one neighbour of the stack. Every request to it passes `StandIn._serve`: a check
-that holds for all stand-ins belongs there.
+A stand-in plays one neighbour of the stack. `StandIn._serve` handles every request to a stand-in,
+so checks that all stand-ins need belong there.
 """
 
 import os
@@ -23,21 +23,21 @@ from local.neighbours.https_server import Answer, HttpsServer, Request, json_ans
 
 HOST = "127.0.0.1"
 CONTROL = "/_control/"
-"""The prefix of the paths by which another process drives a stand-in. No neighbour has them."""
+"""Prefix, used by no neighbour, of the paths by which another process controls a stand-in."""
 
 CONTROL_TOKEN = "LOCAL_CONTROL_TOKEN"  # noqa: S105 - a name
-"""The variable with the token of control paths. Other users can't read the environment."""
+"""The environment variable, hidden from other users, with the token of control paths."""
 
 T = TypeVar("T")
 Route = Callable[[Request], object]
-"""Carries out a request to a control path. Its result is sent as JSON."""
+"""A function that carries out a request to a control path, and whose result is sent as JSON."""
 
 
 class StandIn(ABC):
-    """A server on loopback, from `start` (or `with`) to `stop`. Port 0 is any free port.
+    """A server on loopback from `start` (or `with`) to `stop`. Port 0 stands for any free port.
 
-    Control paths need `control_token`; if it is empty, they refuse every request. `stop` sets
-    `stopping`. An answer that waits has to wait on `stopping`, so that `stop` interrupts the wait.
+    Control paths need `control_token`, and refuse every request if the token is empty. `stop` sets
+    `stopping`. An answer that waits has to wait on `stopping`, so that `stop` ends the wait.
     """
 
     def __init__(self, tls: Authority, port: int = 0, control_token: str = "") -> None:
@@ -49,18 +49,18 @@ class StandIn(ABC):
 
     @abstractmethod
     def answer(self, request: Request) -> Answer:
-        """Return the neighbour's answer to a request. Several threads call this at once."""
+        """Return the neighbour's answer to a request. Threads call this method in parallel."""
 
     def control(self) -> Mapping[tuple[str, str], Route]:
         """Return the route of each control path, by method and path."""
         return {}
 
     def start(self) -> Self:
-        """Begin to listen.
+        """Begin to listen, and return the stand-in.
 
         Raises:
             OSError: A port is taken.
-            RuntimeError: The stand-in runs already.
+            RuntimeError: The stand-in is already running.
         """
         if self._servers:
             raise RuntimeError("the stand-in is running already: call stop() first")
@@ -92,34 +92,39 @@ class StandIn(ABC):
 
     @property
     def url(self) -> str:
-        """The origin, without a slash at its end. Raises RuntimeError before `start`."""
+        """The origin without a slash at its end.
+
+        Raises:
+            RuntimeError: The stand-in isn't running.
+        """
         if not self._servers:
             raise RuntimeError("the stand-in isn't running: call start() first")
         return f"https://{HOST}:{self._servers[0].port}"
 
     def _open(self) -> None:
-        """Open every origin of the stand-in, the one of `url` first."""
+        """Open every origin of the stand-in, beginning with that of `url`."""
         self._listen(self.answer, self._port)
 
     def _listen(self, answer: Callable[[Request], Answer], port: int) -> int:
-        """Open one origin and return its port."""
+        """Open one more origin on loopback, and return its port."""
         server = HttpsServer(partial(self._serve, answer), self._tls.ssl_context(), port)
         self._servers.append(server)
         server.start()
         return server.port
 
     def _serve(self, answer: Callable[[Request], Answer], request: Request) -> Answer:
-        """Answer a request to any origin: by a control path, or as the neighbour does."""
+        """Answer a request to an origin, by a control path's route or as the neighbour does."""
         if request.path.startswith(CONTROL):
             return self._serve_control(request)
         return answer(request)
 
     def _serve_control(self, request: Request) -> Answer:
-        """Answer 200 with the result, or an error whose `message` is a sentence.
+        """Run a control path's route, and answer 200 with the result, or an error with a `message`.
 
-        403: a web page sent the request. 401: the token is missing or wrong. 404: no such path, or
-        nothing of that name. 400: the body is wrong. 502: the stand-in was told to call somebody
-        who doesn't answer.
+        Returns:
+            403 if a web page sent the request. 401 if the token is missing or wrong. 404 if there
+            is no such path, or nothing with the given name. 400 if the body is wrong. 502 if a
+            server that the stand-in had to call doesn't answer.
         """
         headers = request.headers
         if reason := foreign(headers.get_all("Host", []), headers.get_all("Origin", [])):
@@ -141,9 +146,9 @@ class StandIn(ABC):
 
 
 def run(stand_in: StandIn, name: str, prepare: Callable[[], None] = lambda: None) -> int:
-    """Serve until SIGTERM or SIGINT, and return the program's exit code.
+    """Run a stand-in until SIGTERM or SIGINT, and return the program's exit code.
 
-    Once it listens and `prepare` is done, it prints one line of JSON with its `url` and `pid`.
+    Once the stand-in listens and `prepare` has run, print one line of JSON with `url` and `pid`.
     """
     done = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -163,15 +168,19 @@ def run(stand_in: StandIn, name: str, prepare: Callable[[], None] = lambda: None
 
 
 def read_body(request: Request, wanted: type[T]) -> T:
-    """Decode a request's JSON body. Raises msgspec.MsgspecError with a sentence if it is wrong."""
+    """Return a request's decoded JSON body.
+
+    Raises:
+        msgspec.MsgspecError: The body is wrong. The text is a sentence.
+    """
     return msgspec.json.decode(request.body or b"{}", type=wanted)
 
 
 def changed(switches: T, given: Mapping[str, object]) -> T:
-    """Return switches (a dataclass or a Struct) with the given ones changed.
+    """Return a copy of switches (a dataclass or a Struct) with the values in `given`.
 
     Raises:
-        msgspec.ValidationError: a name is unknown, or a value has the wrong type.
+        msgspec.ValidationError: A name is unknown, or a value has the wrong type.
     """
     now = msgspec.to_builtins(switches)
     if unknown := sorted(set(given) - set(now)):

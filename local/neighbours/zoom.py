@@ -1,20 +1,21 @@
-"""A stand-in for Zoom: OAuth, recordings, downloads by way of a redirect, and signed webhooks.
+"""A stand-in for Zoom, with OAuth, recordings, redirected downloads and signed webhook events.
 
-As Zoom it has two origins. `https://127.0.0.1:<port>` is zoom.us: API, OAuth and download links.
-`https://localhost:<CDN's port>` is where a download is redirected to. It refuses what Zoom refuses.
+The stand-in has two origins as Zoom does. `https://127.0.0.1:<port>` is zoom.us, with API, OAuth
+and download links. `https://localhost:<CDN's port>` is the CDN to which downloads are redirected.
+The stand-in refuses the requests that Zoom refuses.
 
     python -m local.neighbours.zoom --port 9443 --tls-dir .local/tls
 
 Control requests have the header `Authorization: Bearer <LOCAL_CONTROL_TOKEN>`.
 
-POST   /_control/recordings   a Lecture: makes its files and answers as GET does
-GET    /_control/recordings   every recording, with name, size and sha256 of each file
-POST   /_control/events       a SendEvent: sends a webhook and answers with the Delivery
-POST   /_control/faults       a Fault: lets requests fail
+POST   /_control/recordings   a Lecture: makes the files, and returns the recording as GET does
+GET    /_control/recordings   returns every recording, with name, size and sha256 of each file
+POST   /_control/events       a SendEvent: sends a webhook event, and returns the Delivery
+POST   /_control/faults       a Fault: makes requests fail
 POST   /_control/switches     the Switches to change
-POST   /_control/app          {"scopes": […]}: the app's scopes in the tokens from now on
-GET    /_control/sent         {a file's id: bytes of it that the CDN has sent so far}
-GET    /_control/origins      {"cdn_url"}
+POST   /_control/app          {"scopes": […]}: changes the app's scopes for new tokens
+GET    /_control/sent         returns the number of bytes that the CDN has sent, by file id
+GET    /_control/origins      returns {"cdn_url"}
 """
 
 import argparse
@@ -56,7 +57,7 @@ Origin = Literal["zoom", "cdn"]
 
 @dataclass(frozen=True)
 class SeenRequest:
-    """A request that was answered. Query, headers and body hold secrets: they stay in memory."""
+    """A request that was answered. `repr` omits query, headers and body, which hold secrets."""
 
     origin: Origin
     method: str
@@ -68,12 +69,12 @@ class SeenRequest:
     fault: str | None
 
     def header(self, name: str) -> str | None:
-        """Return the first header of this name in any case, None if there is none."""
+        """Return the first header of this name, or None if there is none. Names ignore case."""
         return next((v for n, v in self.headers if n.lower() == name.lower()), None)
 
 
 class SendEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A webhook to send: built from the recording `uuid`, or with `body` as it is given.
+    """A webhook event to send, built from the recording `uuid` unless `body` is given.
 
     `event_ts` is in milliseconds, `timeout` in seconds.
     """
@@ -88,17 +89,17 @@ class SendEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AppChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The scopes that the app has from now on."""
+    """A change of the app's scopes."""
 
     scopes: tuple[str, ...]
 
 
 class ZoomStandIn(StandIn):
-    """Zoom for one account and one app.
+    """A Zoom with one account and one app.
 
-    `folder` takes the media of `add_lecture`. `clock` returns seconds since 1970; tokens, signed
-    addresses and webhooks go by it. `trust` is a PEM file for sending webhooks, by default the
-    authority's.
+    `add_lecture` writes media files to `folder`. Tokens, signed URLs and webhook events depend on
+    `clock`, in seconds since 1970. `trust` is a PEM file of the authorities to trust when webhook
+    events are sent, by default the local authority's.
     """
 
     def __init__(
@@ -137,27 +138,27 @@ class ZoomStandIn(StandIn):
 
     @property
     def api_base_url(self) -> str:
-        """The value of `ZOOM_API_BASE_URL`."""
+        """URL of the API, for the setting `ZOOM_API_BASE_URL`."""
         return f"{self.url}/v2"
 
     @property
     def oauth_url(self) -> str:
-        """The value of `ZOOM_OAUTH_URL`."""
+        """URL of OAuth tokens, for the setting `ZOOM_OAUTH_URL`."""
         return f"{self.url}/oauth/token"
 
     def add(self, recording: Recording) -> Recording:
-        """Put a recording into the account, in place of one of the same uuid."""
+        """Add a recording to the account, or replace the recording with the same uuid."""
         self._account.add(recording)
         return recording
 
     def add_lecture(self, lecture: Lecture) -> Recording:
-        """Make a lecture's files in the stand-in's folder and put it into the account."""
+        """Make a lecture's files in the stand-in's folder, and add the recording to the account."""
         if lecture.start_time.tzinfo is None:
             raise ValueError("start_time needs a time zone, such as 2026-11-24T15:00:00Z")
         return self.add(build_lecture(self._folder, lecture))
 
     def trash(self, uuid: str) -> None:
-        """Move a recording to the trash.
+        """Move a recording to the account's trash.
 
         Raises:
             KeyError: There is no such recording.
@@ -165,46 +166,50 @@ class ZoomStandIn(StandIn):
         self._account.trash(uuid)
 
     def set_user(self, user: str, status: UserStatus) -> None:
-        """Add a user to the account, or change whether it is active."""
+        """Add a user to the account, or change a user's status."""
         self._account.set_user(user, status)
 
     @property
     def recordings(self) -> tuple[Recording, ...]:
-        """Every recording, trashed ones included."""
+        """All recordings, including those in the trash."""
         return self._account.recordings()
 
     def download_token(self, uuid: str, seconds: float | None = None) -> str:
-        """Return a token for a recording's files, valid for `seconds` (by default the app's)."""
+        """Return a new token for a recording's files, valid for `seconds` or the app's lifetime."""
         return self._account.issue_download_token(uuid, seconds)
 
     def expire_access_tokens(self) -> None:
-        """Expire every OAuth token that was given out."""
+        """Expire every OAuth token that was issued so far."""
         self._account.expire_access_tokens()
 
     def expire_download_tokens(self, uuid: str | None = None) -> None:
-        """Expire every download token that was given out, or those of one recording."""
+        """Expire the download tokens of one recording, or all if `uuid` is None."""
         self._account.expire_download_tokens(uuid)
 
     def grant(self, *scopes: str) -> None:
-        """Change the app's scopes, for tokens that are given out from now on."""
+        """Change the app's scopes for tokens that are issued from now on."""
         self.app = self._account.app = replace(self.app, scopes=scopes)
 
     @property
     def switches(self) -> Switches:
-        """The behaviour where sources on Zoom disagree."""
+        """The behaviour that a test can change."""
         return self._account.switches
 
     def set(self, **switches: Any) -> None:
-        """Change switches. Raises msgspec.ValidationError for a wrong name or value."""
+        """Change switches.
+
+        Raises:
+            msgspec.ValidationError: A name or a value is wrong.
+        """
         self._account.switches = changed(self.switches, switches)
 
     def fail(self, fault: Fault) -> None:
-        """Make the next requests fail."""
+        """Make the next requests fail as the fault says."""
         self._faults.add(fault)
 
     @property
     def faults(self) -> tuple[Fault, ...]:
-        """The faults that are still to be made."""
+        """The faults that are still to happen."""
         return self._faults.pending()
 
     def clear_faults(self) -> None:
@@ -218,16 +223,16 @@ class ZoomStandIn(StandIn):
 
     @property
     def sent(self) -> dict[str, int]:
-        """Bytes that the CDN has sent of each file, by its id, lost ones included."""
+        """Number of bytes that the CDN has sent, lost bytes included, by file id."""
         with self._lock:
             return dict(self._sent)
 
     def forget_requests(self) -> None:
-        """Forget the requests so far."""
+        """Clear the list of requests."""
         self._seen.clear()
 
     def event(self, event: str, uuid: str = "", *, event_ts: int | None = None) -> dict[str, Any]:
-        """Return a webhook's body with new links and a new token (`zoom_events.build_event`)."""
+        """Return a webhook event with new links and a new token (`zoom_events.build_event`)."""
         return build_event(self._account, event, uuid, event_ts=event_ts)
 
     def send_event(
@@ -238,7 +243,7 @@ class ZoomStandIn(StandIn):
         forge: Forgery | None = None,
         timeout: float = TIMEOUT_SECONDS,
     ) -> Delivery:
-        """Sign a webhook and POST it once (`zoom_events.post_event`)."""
+        """Sign and POST a webhook event once, and return the answer (`zoom_events.post_event`)."""
         return post_event(
             url,
             encoded(dict(event)),
@@ -250,7 +255,7 @@ class ZoomStandIn(StandIn):
         )
 
     def answer(self, request: Request) -> Answer:
-        """Answer as zoom.us does."""
+        """Return the answer of zoom.us to a request."""
         return self._answer("zoom", request)
 
     def _answer(self, origin: Origin, request: Request) -> Answer:
@@ -279,7 +284,7 @@ class ZoomStandIn(StandIn):
         return answer
 
     def _changes_account(self, fault: Fault, listed: Listed | None) -> bool:
-        """Carry out a fault that changes the account, and return whether it is one."""
+        """Carry out the fault if its kind changes the account, and return whether it does."""
         if fault.kind == "changed" and listed:
             self._account.change(listed)
         elif fault.kind == "expired":
@@ -328,7 +333,7 @@ class ZoomStandIn(StandIn):
 
 
 def _summary(recording: Recording) -> dict[str, Any]:
-    """Return a recording's fields for a comparison of its files with those in Opencast."""
+    """Return the fields of a recording that tests compare with Opencast."""
     return {
         "uuid": recording.uuid,
         "meeting_id": recording.meeting_id,
@@ -353,10 +358,10 @@ def _summary(recording: Recording) -> dict[str, Any]:
 
 
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
-    """Run the stand-in until SIGTERM or SIGINT.
+    """Run the stand-in until SIGTERM or SIGINT, and return the exit code.
 
-    Its secrets come from the environment, where other users can't read them:
-    `ZOOM_CLIENT_SECRET`, the first of `WEBHOOK_VALIDATION_SECRET_TOKEN`, `LOCAL_CONTROL_TOKEN`.
+    Secrets come from the environment, where other users can't read them: `ZOOM_CLIENT_SECRET`, the
+    first of `WEBHOOK_VALIDATION_SECRET_TOKEN`, and `LOCAL_CONTROL_TOKEN`.
     """
     options = _arguments(argv)
     given: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""The state of the Zoom stand-in: recordings, tokens, links and switches.
+"""The state of the Zoom stand-in, with recordings, tokens, links and switches.
 
 Tokens and secrets stay in memory.
 """
@@ -21,7 +21,7 @@ from local.neighbours.zoom_recordings import (
 
 READ_FILES_SCOPE = "cloud_recording:read:list_recording_files:admin"
 OLD_READ_SCOPE = "recording:read:admin"
-# A call needs one scope of its tuple. Zoom's refusal names the first scope.
+# A request needs one scope of the list's tuple. Zoom's refusal names the first scope.
 ACCOUNT_RECORDINGS_SCOPES = (
     "cloud_recording:read:list_account_recordings:admin",
     "cloud_recording:read:list_account_recordings:master",
@@ -51,10 +51,11 @@ class ZoomApp:
 class Switches:
     """The behaviour where sources on Zoom disagree or Zoom promises nothing.
 
-    `ranges`: the CDN supports Range. `after_expiry`: an expired download token gets a page, as an
-    unknown one does, or a 401. `name_in`: the file's name is in the redirect's path or in the CDN's
-    Content-Disposition. `downloads_at`: the origin of download links if a proxy stands before the
-    stand-in.
+    `ranges`: whether the CDN supports Range. `after_expiry`: the answer to an expired download
+    token, which is a 401, or a page as for an unknown token. `name_in`: where the file's name is,
+    in the redirect's path or in the CDN's Content-Disposition. `bad_client_status` and
+    `missing_scope_status`: the status of that refusal. `downloads_at`: the origin of download
+    links if a proxy is before the stand-in.
     """
 
     ranges: bool = True
@@ -81,7 +82,7 @@ class _Grant:
 
 
 class ZoomAccount:
-    """One account, for many threads. `clock` returns seconds since 1970."""
+    """The state of one account, which threads share. `clock` returns seconds since 1970."""
 
     def __init__(self, app: ZoomApp, clock: Callable[[], float]) -> None:
         self.app = app
@@ -100,13 +101,13 @@ class ZoomAccount:
         self._cdn_key = secrets.token_bytes(32)
 
     def add(self, recording: Recording) -> None:
-        """Put a recording into the account, in place of one of the same uuid, trashed or not."""
+        """Add a recording, or replace the recording with the same uuid, trashed or not."""
         with self._lock:
             self._recordings[recording.uuid] = recording
             self._trashed.discard(recording.uuid)
 
     def trash(self, uuid: str) -> None:
-        """Move a recording to the trash: nothing finds it there.
+        """Move a recording to the trash, where neither API nor downloads find it.
 
         Raises:
             KeyError: There is no such recording.
@@ -120,7 +121,7 @@ class ZoomAccount:
             return [r for uuid, r in self._recordings.items() if uuid not in self._trashed]
 
     def users(self) -> dict[str, UserStatus]:
-        """Return every user's status. A recording's host is active unless `set_user` changes it."""
+        """Return every user's status. Hosts of recordings are active by default."""
         with self._lock:
             hosts: dict[str, UserStatus] = {
                 recording.host_id: "active" for recording in self._recordings.values()
@@ -128,12 +129,12 @@ class ZoomAccount:
             return {**hosts, **self._users}
 
     def set_user(self, user: str, status: UserStatus) -> None:
-        """Add a user, or change whether it is active."""
+        """Add a user, or change a user's status."""
         with self._lock:
             self._users[user] = status
 
     def change(self, listed: Listed) -> None:
-        """Replace a file by another version, to which its links lead from now on."""
+        """Replace a file by another version. Existing links then lead to the new version."""
         recording, old = listed.recording, listed.file
         new = old.changed()
         files = tuple(new if file is old else file for file in recording.files)
@@ -144,7 +145,7 @@ class ZoomAccount:
                     self._links[link] = (uuid, new)
 
     def recordings(self) -> tuple[Recording, ...]:
-        """Return every recording, trashed ones included."""
+        """Return all recordings, including those in the trash."""
         with self._lock:
             return tuple(self._recordings.values())
 
@@ -158,7 +159,10 @@ class ZoomAccount:
             return self._recordings[uuid]
 
     def find(self, meeting: str) -> Recording | None:
-        """Return the recording of a uuid, or the latest of a meeting's number, unless trashed."""
+        """Return the recording with a uuid, or the latest with a meeting's number.
+
+        Returns None if there is none outside the trash.
+        """
         with self._lock:
             live = self.live()
         if meeting.isascii() and meeting.isdigit():
@@ -167,12 +171,12 @@ class ZoomAccount:
         return next((r for r in live if r.uuid == meeting), None)
 
     def is_trashed(self, uuid: str) -> bool:
-        """Return whether the recording is in the trash, or doesn't exist."""
+        """Return whether a recording is in the trash or doesn't exist."""
         with self._lock:
             return uuid in self._trashed or uuid not in self._recordings
 
     def count_request(self, uuid: str) -> None:
-        """Count a request of the API about this recording. Its files are completed after some."""
+        """Count an API request about a recording, whose files are complete after some requests."""
         with self._lock:
             self._asked[uuid] = self._asked.get(uuid, 0) + 1
 
@@ -182,36 +186,36 @@ class ZoomAccount:
             return self._asked.get(uuid, 0) < file.processing_asks
 
     def issue_access_token(self) -> str:
-        """Return a new OAuth token. Older ones stay valid until they expire."""
+        """Return a new OAuth token. Older tokens stay valid until they expire."""
         return self._issue(
             self._access, _Grant(self.clock() + self.app.access_token_seconds, self.app.scopes)
         )
 
     def issue_download_token(self, uuid: str, seconds: float | None = None) -> str:
-        """Return a token for this recording's files, valid for `seconds` (by default the app's)."""
+        """Return a new token for a recording's files, valid for `seconds` or the app's lifetime."""
         lifetime = self.app.download_token_seconds if seconds is None else seconds
         return self._issue(self._download, _Grant(self.clock() + lifetime, uuid=uuid))
 
     def access_scopes(self, token: str) -> tuple[str, ...] | None:
-        """Return the scopes of a valid OAuth token, None for any other."""
+        """Return the scopes of a valid OAuth token, or None for any other token."""
         with self._lock:
             grant = self._access.get(token)
         return grant.scopes if grant and self.clock() < grant.expires else None
 
     def expire_access_tokens(self) -> None:
-        """Expire every OAuth token."""
+        """Expire every OAuth token that was issued so far."""
         with self._lock:
             self._access = {token: _Grant(0.0) for token in self._access}
 
     def expire_download_tokens(self, uuid: str | None = None) -> None:
-        """Expire every download token, or those of one recording."""
+        """Expire the download tokens of one recording, or all if `uuid` is None."""
         with self._lock:
             for token, grant in self._download.items():
                 if uuid in {None, grant.uuid}:
                     self._download[token] = _Grant(0.0, uuid=grant.uuid)
 
     def may_download(self, token: str, uuid: str) -> Literal["yes", "no", "expired"]:
-        """Return whether a bearer token opens the files of a recording."""
+        """Return whether a bearer token opens a recording's files, or did before it expired."""
         with self._lock:
             grant = self._download.get(token) or self._access.get(token)
         if grant is None or grant.uuid not in {"", uuid}:
@@ -228,7 +232,7 @@ class ZoomAccount:
         return token
 
     def describe(self, recording: Recording) -> dict[str, Any]:
-        """Return the fields that REST answers and webhooks share, with new download links."""
+        """Return the fields that API answers and webhook events share, with new download links."""
         value: dict[str, Any] = meeting_json(recording) | {
             "account_id": self.app.account_id,
             "host_email": recording.host_email,
@@ -242,7 +246,7 @@ class ZoomAccount:
         return {name: given for name, given in value.items() if given is not None}
 
     def linked(self, link: str) -> Listed | None:
-        """Return the file that a link of `describe` leads to, None if it is gone or unknown."""
+        """Return the file to which a link leads, or None if the file can't be downloaded."""
         with self._lock:
             uuid, file = self._links.get(link, ("", None))
             recording = self._recordings.get(uuid)
@@ -262,7 +266,7 @@ class ZoomAccount:
         return listed
 
     def sign_address(self, resource: str) -> str:
-        """Return a signed URL's query as CloudFront has it: Policy, Signature, Key-Pair-Id."""
+        """Return the query that makes a signed URL of a resource's URL, in CloudFront's form."""
         expires = int(self.clock() + self.app.redirect_seconds)
         condition = {"DateLessThan": {"AWS:EpochTime": expires}}
         statement = {"Statement": [{"Resource": resource, "Condition": condition}]}
@@ -271,12 +275,12 @@ class ZoomAccount:
         return f"Policy={_cdn64(policy)}&Signature={_cdn64(signature)}&Key-Pair-Id=KLOCALSTANDIN"
 
     def expire_addresses(self) -> None:
-        """Refuse every signed URL that was given out."""
+        """Expire every signed URL that was issued so far."""
         with self._lock:
             self._cdn_key = secrets.token_bytes(32)
 
     def check_address(self, resource: str, policy: str, signature: str) -> bool:
-        """Return whether policy and signature are valid for this resource and not expired."""
+        """Return whether policy and signature are right for this resource and haven't expired."""
         try:
             raw = base64.b64decode(policy.translate(_FROM_CDN64), validate=True)
             given = base64.b64decode(signature.translate(_FROM_CDN64), validate=True)
@@ -293,5 +297,5 @@ _FROM_CDN64 = str.maketrans("-_~", "+=/")
 
 
 def _cdn64(raw: bytes) -> str:
-    """Return base64 as CloudFront writes it into a query: `+=/` become `-_~`."""
+    """Return base64 as CloudFront writes it in a query, with `-_~` in place of `+=/`."""
     return base64.b64encode(raw).decode().translate(str.maketrans("+=/", "-_~"))

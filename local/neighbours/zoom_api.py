@@ -1,4 +1,4 @@
-"""Zoom's answers: OAuth, a meeting's recordings, downloads, and the CDN behind them."""
+"""Zoom's answers to requests for OAuth, a meeting's recordings, downloads, and the CDN."""
 
 import base64
 import binascii
@@ -32,9 +32,9 @@ CDN_PATH = re.compile(r"/replay/([^/]+)/([^/]+)")
 
 
 def issue_token(account: ZoomAccount, request: Request) -> Answer:
-    """Answer `POST /oauth/token`. The client signs in by Basic authorization only.
+    """Answer `POST /oauth/token`, which needs Basic authorization.
 
-    The parameters may be in the query or in the form: Zoom's guides have shown both.
+    The parameters may be in the query or in the form, because Zoom's guides show both.
     """
     if request.method != "POST":
         return _oauth_refusal(405, "invalid_request", "Request method not supported")
@@ -62,7 +62,7 @@ def issue_token(account: ZoomAccount, request: Request) -> Answer:
 
 
 def list_recordings(account: ZoomAccount, request: Request) -> Answer:
-    """Answer `GET /v2/meetings/{uuid}/recordings`."""
+    """Answer `GET /v2/meetings/{meeting}/recordings`. `meeting` is a uuid or a number."""
     scopes = account.access_scopes(_bearer(request) or "")
     if scopes is None:
         return _refusal(401, 124, "Invalid access token.")
@@ -87,10 +87,10 @@ def list_recordings(account: ZoomAccount, request: Request) -> Answer:
 
 
 def meeting_of(path: str) -> str | None:
-    """Return the meeting in a percent-encoded path, None if Zoom's gateway finds none.
+    """Return the meeting in a percent-encoded path, or None if Zoom's gateway finds none.
 
-    The gateway decodes a path once and loses a uuid that then begins with `/` or has `//` in it. So
-    such a uuid has to be encoded twice. Any other may be encoded once or twice.
+    The gateway decodes a path once, and doesn't find a uuid that then begins with `/` or contains
+    `//`. So such a uuid has to be encoded twice. Any other uuid may be encoded once or twice.
     """
     match = RECORDINGS_PATH.fullmatch(path)
     once = unquote(match[1]) if match else "//"
@@ -122,13 +122,13 @@ def start_download(account: ZoomAccount, request: Request) -> Answer:
 
 
 def download_of(account: ZoomAccount, request: Request) -> Listed | None:
-    """Return the file that a download link, or the CDN's address made from one, leads to."""
+    """Return the file to which a download link or a URL of the CDN leads, or None."""
     match = DOWNLOAD_PATH.fullmatch(request.path) or CDN_PATH.fullmatch(request.path)
     return account.linked(match[1]) if match else None
 
 
 def serve_file(account: ZoomAccount, request: Request) -> Answer:
-    """Answer as the CDN: the file at a signed URL that hasn't expired, or one Range of it."""
+    """Answer a request to the CDN with the file at a valid signed URL, or one range of the file."""
     query = request.query
     signed = account.check_address(
         account.cdn_url + request.path, query.get("Policy", ""), query.get("Signature", "")
@@ -174,7 +174,7 @@ def _content(account: ZoomAccount, request: Request, listed: Listed) -> Answer:
 
 
 def _byte_range(header: str, size: int) -> tuple[int, int] | None:
-    """Return the first and last byte of a Range (RFC 9110), None unless it is one valid range."""
+    """Return the first and last byte of a Range header (RFC 9110), or None if it isn't valid."""
     match = re.fullmatch(r"bytes=(\d*)-(\d*)", header.replace(" ", ""))
     if match is None or match[0] == "bytes=-":
         return None

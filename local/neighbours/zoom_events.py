@@ -26,7 +26,7 @@ OLD_SECONDS = 3600
 
 @dataclass(frozen=True)
 class Delivery:
-    """The endpoint's answer to one webhook, and the seconds until it came."""
+    """The endpoint's answer to one webhook event, and the seconds until the answer."""
 
     status: int
     body: str
@@ -37,14 +37,14 @@ class Delivery:
 def build_event(
     account: ZoomAccount, event: str, uuid: str = "", *, event_ts: int | None = None
 ) -> dict[str, Any]:
-    """Return the body of a webhook about the recording `uuid`.
+    """Return the body of a webhook event about the recording `uuid`.
 
     Each `recording.completed` has new links and a new token, as Zoom's repeats have. `event_ts` is
-    in milliseconds, by default now.
+    in milliseconds since 1970, by default the current time.
 
     Raises:
-        KeyError: there is no such recording.
-        ValueError: the stand-in can't build this event.
+        KeyError: There is no such recording.
+        ValueError: The stand-in can't build this kind of event.
     """
     body: dict[str, Any] = {
         "event": event,
@@ -99,13 +99,13 @@ def post_event(
     trust: Path | None = None,
     timeout: float = TIMEOUT_SECONDS,
 ) -> Delivery:
-    """POST a webhook once, signed with `secret` at `clock()`, and return the answer.
+    """POST a webhook event once, signed with `secret` at `clock()`, and return the answer.
 
-    `forge` spoils the signature: another secret, a time an hour ago, or no signature. `trust` is a
-    PEM file with the authorities to trust.
+    `forge` makes the signature wrong, by another secret, a time an hour ago, or no signature at
+    all. `trust` is a PEM file of the authorities to trust.
 
     Raises:
-        requests.RequestException: nobody answered within `timeout` seconds.
+        requests.RequestException: There was no answer within `timeout` seconds.
     """
     age = OLD_SECONDS if forge == "old_timestamp" else 0
     timestamp = str(int(clock() - age))
@@ -130,12 +130,12 @@ def post_event(
 
 
 def encoded(event: dict[str, Any]) -> bytes:
-    """Return the raw body: compact JSON in UTF-8, not escaped to ASCII."""
+    """Return the raw body of a webhook event, in compact JSON that isn't escaped to ASCII."""
     return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _recording_state_object(recording: Recording, signal: str) -> dict[str, Any]:
-    """Return the `object` of a recording event: the meeting with one file's start and end."""
+    """Return the `object` of a recording event, with the meeting and one file's start and end."""
     first = recording.files[0] if recording.files else None
     ended = signal in {"paused", "stopped"}
     times = {

@@ -1,4 +1,4 @@
-"""The faults that the Zoom stand-in makes when it is told to."""
+"""The faults that a test can add to the Zoom stand-in."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -26,12 +26,13 @@ Kind = Literal[
 class Fault(BaseFault, frozen=True, forbid_unknown_fields=True):
     """A failure at one place, for the file `file_id` or for every file.
 
-    `status`: the answer is that status, with `retry_after` (seconds) in the form
-    `retry_after_form`. `html`: the answer is 200 and a page. `reset`, `early_close`, `stall` (for
-    `seconds`): the answer breaks off after `after_bytes` of the body. `short_length`: the answer
-    claims and has only `after_bytes`. `slow`: the answer comes `seconds` late. `wrong_bytes`: the
-    body has the right length and only zeros. `changed`: the file is another one from this request
-    on. `expired`: the CDN refuses all addresses that were given out before this request.
+    `status`: the answer has this status, with `retry_after` (seconds) in the form
+    `retry_after_form`. `html`: the answer is 200 and a page. `reset`, `early_close`: the answer
+    breaks off after `after_bytes` of the body. `stall`: the answer pauses there for `seconds`.
+    `short_length`: the answer announces and has only `after_bytes`. `slow`: the answer comes
+    `seconds` late. `wrong_bytes`: the body has the right length, but only zeros. `changed`: from
+    this request on, the file has another version. `expired`: the CDN refuses all URLs that were
+    issued before this request.
     """
 
     kind: Kind
@@ -44,12 +45,12 @@ class Fault(BaseFault, frozen=True, forbid_unknown_fields=True):
     after_bytes: int = 1000
 
     def applies(self, where: Where, file_id: str | None) -> bool:
-        """Return whether the fault is about a request at this place for this file."""
+        """Return whether the fault affects a request at this place for this file."""
         return self.where in {where, "any"} and self.file_id in {None, file_id}
 
 
 def spoilt(answer: Answer, fault: Fault, now: float) -> Answer:
-    """Return what the fault makes of an answer. `now`, in seconds since 1970, dates Retry-After."""
+    """Return an answer changed by a fault. A date in Retry-After counts from `now` (since 1970)."""
     match fault.kind:
         case "status":
             return _refusal(fault, now)

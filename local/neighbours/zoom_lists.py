@@ -1,6 +1,6 @@
-"""The Zoom stand-in's lists: the account's recordings, a user's recordings, and the users.
+"""The Zoom stand-in's lists of the account's recordings, a user's recordings, and the users.
 
-Zoom's limits hold: each list needs its scope, a request spans at most a month and 300 entries, and
+Zoom's limits apply. Each list needs its scope, a request spans at most a month and 300 entries, and
 a `next_page_token` is valid for 15 minutes and for the same request.
 https://developers.zoom.us/docs/api/meetings/#tag/cloud-recording
 """
@@ -29,11 +29,11 @@ TOKEN_SECONDS = 900
 LARGEST_PAGE = 300
 DEFAULT_PAGE = 30
 NOT_LISTED = ("host_email", "password", "recording_play_passcode")
-"""The fields of a recording that a list lacks."""
+"""Fields of a recording that the lists leave out."""
 
 
 class Refusal(Exception):
-    """The request is refused with `answer`."""
+    """A refusal of a request, with the stand-in's `answer`."""
 
     def __init__(self, status: int, code: int, message: str) -> None:
         super().__init__(message)
@@ -42,7 +42,7 @@ class Refusal(Exception):
 
 @dataclass(frozen=True)
 class _Place:
-    """The place where a list continues, the request that it is for, and its expiry."""
+    """The request, the next entry and the expiry that belong to a `next_page_token`."""
 
     request: tuple[str, ...]
     offset: int
@@ -50,7 +50,7 @@ class _Place:
 
 
 class ZoomLists:
-    """The three kinds of list of one account."""
+    """The lists of one account, which are recordings of the account or a user, and users."""
 
     def __init__(self, account: ZoomAccount) -> None:
         self._account = account
@@ -58,7 +58,7 @@ class ZoomLists:
         self._lock = threading.Lock()
 
     def answer(self, request: Request) -> Answer | None:
-        """Return the answer, None if the path is no list's."""
+        """Return the answer to a request for a list, or None if the path is another."""
         path = request.path
         try:
             if path == ACCOUNT_PATH:
@@ -137,7 +137,11 @@ class ZoomLists:
     def _page(
         self, request: Request, entries: Sequence[Any], asked: tuple[str, ...]
     ) -> tuple[Sequence[Any], dict[str, Any]]:
-        """Return the entries of a request's page, and the fields about the next page."""
+        """Return the entries of the requested page, and the fields about paging.
+
+        Raises:
+            Refusal: The page token is invalid, expired, or from another request.
+        """
         size = _size(request.query.get("page_size", str(DEFAULT_PAGE)))
         same = (request.path, *asked, str(size))
         offset = 0

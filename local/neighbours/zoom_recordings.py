@@ -1,6 +1,6 @@
-"""Cloud recordings as Zoom holds them, and made-up lectures with real files.
+"""Cloud recordings as Zoom stores them, and invented lectures with real files.
 
-Field names and values are those of Zoom's REST answers and webhooks; times are UTC.
+Names and values of fields are those of Zoom's API answers and webhook events. Times are in UTC.
 """
 
 import base64
@@ -23,12 +23,12 @@ TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 @dataclass(frozen=True)
 class RecordingFile:
-    """A file of a recording. `path` has its bytes; None is a listed file without content.
+    """A file of a recording. `path` has the content, and is None for a file without content.
 
-    `name` is the file's name when it is downloaded. The file is `processing` until the API was
-    asked `processing_asks` times. A `bare` file is listed as a TIMELINE or CC: without id, size and
-    status. The last `padding` bytes are no video. Each connection gets at most `bytes_per_second`;
-    0 is no limit.
+    `name` is the name of the downloaded file. The file is in the state `processing` until the API
+    was asked `processing_asks` times. A `bare` file is listed without id, size and status, as Zoom
+    lists a TIMELINE or CC. The last `padding` bytes aren't video. Each connection gets at most
+    `bytes_per_second`; 0 is no limit.
     """
 
     file_id: str
@@ -45,25 +45,28 @@ class RecordingFile:
 
     @property
     def extension(self) -> str:
-        """Zoom's `file_extension`: the name's, in capitals."""
+        """The name's extension in capitals, as in Zoom's `file_extension`."""
         return self.name.rpartition(".")[2].upper()
 
     @property
     def size(self) -> int:
-        """The size in bytes."""
+        """The size of the content in bytes."""
         return self.path.stat().st_size if self.path else 0
 
     def sha256(self) -> str:
-        """Return the hash of the content, in hex."""
+        """Return the SHA-256 of the content in hex."""
         if self.path is None:
             return hashlib.sha256(b"").hexdigest()
         version = self.path.stat()
         return _sha256(self.path, version.st_mtime_ns, version.st_ino)
 
     def changed(self) -> Self:
-        """Write and return another version: same size, other padding, modified a minute later.
+        """Write and return another version with the same size, but other padding and a later time.
 
-        This version stays, so that a download of it can go on. Raises ValueError without padding.
+        The content of the old version stays, so that a running download can go on.
+
+        Raises:
+            ValueError: The file has no padding.
         """
         if self.path is None or not self.padding:
             raise ValueError(f"{self.name} can't be changed: make it with padding")
@@ -77,15 +80,15 @@ class RecordingFile:
 
 @lru_cache
 def _sha256(path: Path, _modified: int, _inode: int) -> str:
-    """Return the hash of a version of a file. Cached: each range of a large file needs it."""
+    """Return the SHA-256 of a file's version, which is cached because each range needs it."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @dataclass(frozen=True)
 class Recording:
-    """A meeting's cloud recording. A field that is None is not sent.
+    """A meeting's cloud recording. Answers leave out fields that are None.
 
-    `duration` is in minutes, `type` Zoom's type of meeting (2 scheduled, 8 recurring).
+    `duration` is in minutes. `type` is Zoom's type of meeting (2 scheduled, 8 recurring).
     """
 
     uuid: str
@@ -107,13 +110,14 @@ class Recording:
 
 
 class Lecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A lecture to make: `segments` of `seconds`, with `pause` seconds between two of them.
+    """A lecture to make, with `segments` of `seconds`, and `pause` seconds between two segments.
 
-    Each segment has a file for each of `views`, a chat file if `chat`, and with `extras` the other
-    files of Zoom's (M4A, TIMELINE, TRANSCRIPT). `chapters` are the seconds at which the chapters of
-    each segment begin. `broken` maps a view to the content of its first
-    file. Without `uuid` the seed decides it. Each MP4 has `padding` more bytes (none, or at least
-    8) and is sent at `bytes_per_second`; 0 is no limit.
+    Each segment has a file for each of `views`, a chat file if `chat`, and with `extras` an M4A, a
+    TIMELINE and a TRANSCRIPT. `chapters` are the seconds at which the chapters of each segment
+    begin, and `words` the seconds of sounds and cues. `broken` maps a view to the defect of its
+    first file.
+    Without `uuid` the seed determines the uuid. Each MP4 has `padding` more bytes (none, or at
+    least 8) and is sent at `bytes_per_second`; 0 is no limit.
     """
 
     meeting_id: int
@@ -139,7 +143,7 @@ class Lecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def build_lecture(folder: Path, lecture: Lecture) -> Recording:
     """Make a lecture's files in `folder`, and return the recording that lists them."""
-    # The same seed gives the same ids. No secret depends on them.
+    # The same seed has to give the same ids, on which no secret depends.
     draw = random.Random(f"{lecture.seed}/{lecture.meeting_id}")  # noqa: S311
     uuid = lecture.uuid or base64.b64encode(draw.randbytes(16)).decode()
     room = folder / hashlib.sha256(uuid.encode()).hexdigest()[:16]
@@ -230,7 +234,7 @@ def _timed_texts(
     stamp: str,
     listed: Callable[[str, str, str, Path], RecordingFile],
 ) -> list[RecordingFile]:
-    """Make a segment's closed captions and chapters."""
+    """Make a segment's closed captions and chapters, and return their files."""
     seed = f"{lecture.seed}/{lecture.meeting_id}/{number}"
     files = []
     if lecture.captions:
@@ -247,7 +251,7 @@ def _timed_texts(
 
 
 def _short(view: str) -> str:
-    """Return Zoom's mark of the view in a file's name, "" for the plain speaker view."""
+    """Return the mark by which Zoom names a view in a file's name, or "" for the speaker alone."""
     words = {"gallery": "gallery_", "active": "avo_", "screen_with_speaker": "as_", "shared": "gs_"}
     return next((mark for word, mark in words.items() if word in view), "")
 
@@ -258,7 +262,7 @@ def _uuid4(draw: random.Random) -> str:
 
 
 def meeting_json(recording: Recording) -> dict[str, Any]:
-    """Return the fields of a recording that each of Zoom's answers and webhooks has."""
+    """Return the fields of a recording that all of Zoom's answers and webhook events have."""
     value = {
         "id": recording.meeting_id,
         "uuid": recording.uuid,
@@ -275,7 +279,7 @@ def meeting_json(recording: Recording) -> dict[str, Any]:
 def file_json(
     file: RecordingFile, meeting_uuid: str, url: str, *, processing: bool
 ) -> dict[str, Any]:
-    """Return a file as REST answers and webhooks list it. A `processing` one has no size yet."""
+    """Return a file as API answers and webhook events list it, without a size if `processing`."""
     value: dict[str, Any] = {
         "id": file.file_id,
         "meeting_id": meeting_uuid,

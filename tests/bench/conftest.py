@@ -1,4 +1,4 @@
-"""The harness of the measurements' tests: both stand-ins, and real clients of them."""
+"""The harness of the benchmark's tests, with both stand-ins and real clients of each."""
 
 from __future__ import annotations
 
@@ -75,11 +75,11 @@ class Reader:
     is_tls: bool = False
 
     def fail(self, *faults: ZoomFault, **changes: Any) -> None:
-        """Configure the stand-in with faults."""
+        """Configure the stand-in with faults and with other settings."""
         self.zoom.configure(replace(ZOOM, faults=faults, **changes))
 
     def url(self, name: str = "talk") -> str:
-        """Follow the redirect, and return a file's URL."""
+        """Request a file, and return the CDN URL that the answer redirects to."""
         answer = self.session.get(
             self.zoom.download_url(name, tls=self.is_tls),
             headers=AUTHORIZED,
@@ -108,13 +108,13 @@ MakeClient = Callable[..., "S3Client"]
 
 @pytest.fixture(scope="package")
 def boto() -> boto3.session.Session:
-    """One session for all clients, because it caches the model of S3's API."""
+    """Return one session for all clients, because it caches the model of S3's API."""
     return boto3.session.Session()
 
 
 @pytest.fixture
 def client_of(tls: Authority, boto: boto3.session.Session) -> Iterator[MakeClient]:
-    """Make clients of a URL, without retries."""
+    """Yield a function that returns an S3 client of a URL, without retries."""
     made: list[S3Client] = []
 
     def make(url: str, credentials: Credentials = CREDENTIALS) -> S3Client:
@@ -142,7 +142,7 @@ def client(client_of: MakeClient, s3: S3Peer) -> S3Client:
 
 
 class Upload:
-    """A multipart upload."""
+    """A multipart upload to the S3 stand-in by boto3."""
 
     def __init__(self, client: S3Client, key: str = "k") -> None:
         self._client = client
@@ -167,7 +167,7 @@ class Upload:
 
 @dataclass(frozen=True)
 class Wire:
-    """Client that sends the S3 stand-in requests that boto3 wouldn't send."""
+    """A client of the S3 stand-in for requests that boto3 wouldn't send."""
 
     session: requests.Session
     url: str
@@ -175,7 +175,7 @@ class Wire:
     def send(
         self, method: str, target: str, body: bytes = b"", **headers: str
     ) -> tuple[int, str, str | None]:
-        """Return status, error code (or the whole body) and CRC32 of the answer."""
+        """Send a request, and return the answer's status, error code (or body) and CRC32."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         answer = self.session.request(
             method, self.url + target, data=body, headers={"Authorization": "x", **named}
@@ -192,6 +192,6 @@ class Wire:
 
 @pytest.fixture
 def wire(s3: S3Peer, session: requests.Session) -> Wire:
-    """The S3 stand-in accepts any signature."""
+    """Return a client of an S3 stand-in that accepts any signature."""
     s3.configure(S3Settings())
     return Wire(session, s3.url)

@@ -1,4 +1,4 @@
-"""Tests of measurements: real runs between both stand-ins, and the check of what they copied."""
+"""Tests of measurements, with real runs between both stand-ins, and of the check of copies."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def setting(case: Case = CASES["i"]) -> Setting:
 
 
 class TestCheck:
-    def test_objects_have_no_problem_when_keys_and_sizes_are_right(self) -> None:
+    def test_benchmark_finds_no_problem_when_keys_and_sizes_are_right(self) -> None:
         assert problem_of([OBJECT], Load("one", {"f": SIZE}), parts=True) == ""
 
     @pytest.mark.parametrize(
@@ -78,12 +78,12 @@ class TestCheck:
         ids=["missing", "unexpected", "wrong size"],
     )
     @pytest.mark.parametrize("parts", [False, True])
-    def test_objects_have_a_problem_when_a_key_or_size_is_wrong(
+    def test_benchmark_finds_a_problem_when_a_key_or_size_is_wrong(
         self, objects: list[S3Object], problem: str, parts: bool
     ) -> None:
         assert problem in problem_of(objects, Load("one", {"f": SIZE}), parts=parts)
 
-    def test_objects_have_a_problem_when_parts_are_swapped_and_bytes_are_checked(self) -> None:
+    def test_benchmark_finds_a_problem_when_parts_are_swapped_and_bytes_are_checked(self) -> None:
         swapped = replace(OBJECT, parts=(PARTS[1], PARTS[0], PARTS[2]))
         load = Load("one", {"f": SIZE})
         assert problem_of([swapped], load, parts=True) == "bench/f.mp4: part 2 differs from Zoom's"
@@ -115,7 +115,7 @@ class TestRuns:
         assert run.problem.startswith("missing: ['bench/f20.mp4']")
 
     @pytest.mark.skipif(not shutil.which("curl"), reason="curl isn't installed")
-    def test_curl_copies_the_files_and_measures_the_yardstick(self, peers: StandIns) -> None:
+    def test_yardstick_measures_get_and_put_when_curl_is_installed(self, peers: StandIns) -> None:
         run = measure(peers, CURL, setting(), 1)
         assert run.ok, run.problem
         get, put = yardstick.measure(peers, is_tls=True, at_once=2, repetition=0, load=LOAD)
@@ -123,13 +123,13 @@ class TestRuns:
         assert get.cpu_s > 0
         assert put.peer_cpu_s > 0
 
-    def test_copy_is_started_again_when_it_was_killed(self, peers: StandIns) -> None:
+    def test_benchmark_restarts_a_copy_when_it_was_killed(self, peers: StandIns) -> None:
         interrupted = Interrupted(peers, ONE_STREAM, FAST)
         line = interrupted.copy_with_kills(LOAD, 7, iter([0.01]))
         assert (line.problem, line.moments, line.seed) == ("", [0.01], 7)
         assert line.fetched == LOAD.size
 
-    def test_copy_continues_in_the_next_invocation_when_its_time_runs_out(
+    def test_benchmark_starts_another_invocation_when_the_program_ran_out_of_time(
         self, peers: StandIns
     ) -> None:
         program = Program("two", (sys.executable, "-c", TWO_INVOCATIONS))
@@ -138,14 +138,14 @@ class TestRuns:
         assert line.fetched == [0, LOAD.size]
 
 
-def test_moments_of_kills_depend_on_the_seed_alone() -> None:
+def test_moments_of_kills_depend_only_on_the_seed() -> None:
     first = list(interruptions.moments(3, 10.0, 50))
     assert first == list(interruptions.moments(3, 10.0, 50))
     assert first != list(interruptions.moments(4, 10.0, 50))
     assert all(0 <= moment <= 10 for moment in first)
 
 
-def test_cuts_of_a_case_are_evenly_spread() -> None:
+def test_cuts_of_a_benchmark_case_are_evenly_spread() -> None:
     faults = CASES["ivm"].zoom_settings(LOADS["1x512"]).faults
     totals = [85_333_333, 170_666_666, 256_000_000, 341_333_333, 426_666_666]
     assert [fault.total for fault in faults] == totals

@@ -1,4 +1,4 @@
-"""Tests of programs: their task, their report, and how they are run and killed."""
+"""Tests of programs that are run, measured and killed, and of their tasks and reports."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def run(code: str, folder: Path, kill_after: float = 20.0, **environment: str) -
 
 
 class TestTask:
-    def test_task_is_read_from_its_environment(self) -> None:
+    def test_task_of_the_benchmark_is_read_from_its_environment(self) -> None:
         variables = TASK.environment()
         assert task_of(variables) == TASK
         assert json.loads(variables["ZB_FILES"])[0]["size"] == 5
@@ -38,7 +38,7 @@ class TestTask:
 
 
 class TestReport:
-    def test_report_is_read_from_the_output(
+    def test_report_of_a_program_is_read_from_the_output(
         self, capsysbinary: pytest.CaptureFixture[bytes]
     ) -> None:
         with Report() as report:
@@ -60,7 +60,7 @@ class TestReport:
         ],
         ids=repr,
     )
-    def test_report_names_the_error_and_raises_it(
+    def test_report_of_a_program_names_the_error_that_its_block_raises(
         self, capsysbinary: pytest.CaptureFixture[bytes], error: BaseException, text: str | None
     ) -> None:
         def fail() -> None:
@@ -73,19 +73,21 @@ class TestReport:
         assert reported is not None
         assert reported.error == text
 
-    def test_report_is_the_last_one_when_a_program_prints_several(self) -> None:
+    def test_last_report_counts_when_a_program_prints_several(self) -> None:
         line = b'{"zb": {"transfer_s": %d, "cpu_s": 2}}\n'
         reported = read_report(b"noise\n" + line % 1 + line % 5)
         assert reported is not None
         assert reported.transfer_s == 5
 
     @pytest.mark.parametrize("output", [b"noise", b'{"zb": 5}'])
-    def test_report_is_none_when_it_is_missing_or_malformed(self, output: bytes) -> None:
+    def test_report_of_a_program_is_none_when_it_is_missing_or_malformed(
+        self, output: bytes
+    ) -> None:
         assert read_report(output) is None
 
 
 class TestRun:
-    def test_end_of_a_program_is_measured(self, tmp_path: Path) -> None:
+    def test_run_returns_exit_code_time_and_memory_of_the_program(self, tmp_path: Path) -> None:
         code = """
 import os, sys
 from bench.transfer.report import Report
@@ -105,14 +107,14 @@ sys.exit(3)
         assert ended.rss_mb > 95
         assert 0 < ended.cpu_s < 20
 
-    def test_program_gets_no_credentials_of_the_caller(
+    def test_measured_program_gets_no_credentials_of_the_caller(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of the developer")
         ended = run("import os; print(os.environ['AWS_SECRET_ACCESS_KEY'])", tmp_path)
         assert ended.last_line == "benchsecret"
 
-    def test_kill_includes_child_processes(self, tmp_path: Path) -> None:
+    def test_child_processes_are_killed_with_the_measured_program(self, tmp_path: Path) -> None:
         code = """
 import subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
@@ -130,7 +132,7 @@ time.sleep(60)
 
 
 class TestCatalog:
-    def test_programs_are_read_from_a_file(self, tmp_path: Path) -> None:
+    def test_programs_of_the_benchmark_are_read_from_a_file(self, tmp_path: Path) -> None:
         path = tmp_path / "more.json"
         path.write_text('{"other": {"cmd": ["{PY}", "{HERE}/a.py"], "env": {"A": "{HERE}"}}}')
         engine, other = programs("engine, other", path)
@@ -138,7 +140,7 @@ class TestCatalog:
         assert other.command == (sys.executable, f"{tmp_path}/a.py")
         assert other.environment == {"A": str(tmp_path)}
 
-    def test_program_is_refused_when_it_is_unknown(self) -> None:
+    def test_name_of_a_program_is_refused_when_it_is_unknown(self) -> None:
         message = "no program other, only curl, engine, s3transfer"
         with pytest.raises(UnknownProgram, match=message):
             programs("other")

@@ -1,4 +1,4 @@
-"""Tests of the S3 stand-in: uploads by boto3, what S3 refuses, signatures, and every fault."""
+"""Tests of the S3 stand-in's uploads, refusals, signatures and faults."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ TRAILER = {
 
 
 class Unseekable(io.BytesIO):
-    """A stream like a download: boto3 can't read the body before it sends the request."""
+    """A stream like a download, which boto3 can't read before it sends the request."""
 
     def seekable(self) -> bool:
         return False
@@ -65,7 +65,7 @@ def stored_numbers(s3: S3Peer) -> list[int]:
 
 @pytest.fixture
 def upload(client: S3Client) -> Upload:
-    """An upload with two parts."""
+    """Return an upload with two stored parts."""
     made = Upload(client)
     made.send(1, BIG)
     made.send(2, SMALL)
@@ -75,10 +75,10 @@ def upload(client: S3Client) -> Upload:
 class TestUploads:
     @pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "TLS"])
     @pytest.mark.parametrize("mode", ["discard", "hash", "keep"])
-    def test_boto3_uploads_a_stream(
+    def test_boto3_can_upload_a_stream_to_the_s3_peer(
         self, s3: S3Peer, client_of: MakeClient, is_tls: bool, mode: Any
     ) -> None:
-        """boto3 sends the checksum in a trailer over TLS, and in a header without TLS."""
+        # boto3 sends the checksum in a trailer over TLS, and in a header without TLS.
         s3.configure(replace(S3, mode=mode))
         client = client_of(s3.tls_url if is_tls else s3.url)
         client.upload_fileobj(
@@ -104,7 +104,9 @@ class TestUploads:
         assert (stats.body_bytes, stats.open_uploads, stats.rejected) == (SIZE, 0, {})
         assert stats.operations["UploadPart"] == 2
 
-    def test_object_is_returned_with_its_ranges(self, s3: S3Peer, client: S3Client) -> None:
+    def test_s3_peer_returns_an_object_whole_and_in_ranges(
+        self, s3: S3Peer, client: S3Client
+    ) -> None:
         put = client.put_object(Bucket=BUCKET, Key="ä b/c+d.txt", Body=b"text")
         assert put["ETag"] == '"1cb251ec0d568de6a929b520c4aed8d1"'
         names: Any = {"Bucket": BUCKET, "Key": "ä b/c+d.txt"}
@@ -118,7 +120,7 @@ class TestUploads:
             with pytest.raises(ClientError, match=r"NoSuchKey|404"):
                 ask(Bucket=BUCKET, Key="other")
 
-    def test_parts_are_listed_in_pages(self, s3: S3Peer, client: S3Client) -> None:
+    def test_s3_peer_lists_parts_in_pages(self, s3: S3Peer, client: S3Client) -> None:
         s3.configure(replace(S3, page=2))
         upload = Upload(client)
         for number in (7, 3, 1, 9, 2):
@@ -133,7 +135,7 @@ class TestUploads:
         assert part["ETag"] == f'"{hashlib.md5(b"x" * 7, usedforsecurity=False).hexdigest()}"'
         assert stored_numbers(s3) == [1, 2, 3, 7, 9]
 
-    def test_uploads_are_listed_in_pages(self, s3: S3Peer, client: S3Client) -> None:
+    def test_s3_peer_lists_uploads_in_pages(self, s3: S3Peer, client: S3Client) -> None:
         s3.configure(replace(S3, page=2))
         keys = ["a/1", "a/2", "a/2", "b/1", "a/3", "a/4"]
         made = [Upload(client, key).upload_id for key in keys]
@@ -146,7 +148,7 @@ class TestUploads:
         assert "Uploads" not in client.list_multipart_uploads(Bucket=BUCKET, Prefix="a/1")
         assert s3.stats().open_uploads == 5
 
-    def test_objects_remain_when_the_bucket_is_not_emptied(
+    def test_s3_peer_keeps_objects_when_configured_without_empty(
         self, s3: S3Peer, client: S3Client
     ) -> None:
         client.put_object(Bucket=BUCKET, Key="k", Body=b"text")
@@ -158,7 +160,7 @@ class TestUploads:
 
 
 class TestCompletion:
-    def test_upload_becomes_an_object_and_ends(self, s3: S3Peer, upload: Upload) -> None:
+    def test_s3_peer_makes_a_completed_upload_an_object(self, s3: S3Peer, upload: Upload) -> None:
         upload.complete(MpuObjectSize=len(BIG) + len(SMALL))
         assert s3.body("k") == BIG + SMALL
         with pytest.raises(ClientError, match="NoSuchUpload"):
@@ -166,7 +168,9 @@ class TestCompletion:
         with pytest.raises(ClientError, match="NoSuchUpload"):
             upload.send(3, SMALL)
 
-    def test_part_replaces_an_earlier_one(self, s3: S3Peer, upload: Upload) -> None:
+    def test_s3_peer_replaces_a_stored_part_of_the_same_number(
+        self, s3: S3Peer, upload: Upload
+    ) -> None:
         upload.parts.pop()
         upload.send(2, b"other")
         upload.complete()
@@ -196,7 +200,7 @@ class TestCompletion:
             "no part",
         ],
     )
-    def test_upload_stays_open_when_the_named_parts_are_wrong(
+    def test_s3_peer_keeps_an_upload_open_when_the_named_parts_are_wrong(
         self, s3: S3Peer, upload: Upload, spoil: Callable[[list[Any]], object], code: str
     ) -> None:
         spoil(upload.parts)
@@ -206,17 +210,19 @@ class TestCompletion:
         assert s3.stats().open_uploads == 1
         assert sum(s3.stats().rejected.values()) == 1
 
-    def test_upload_stays_open_when_an_inner_part_is_too_small(self, upload: Upload) -> None:
+    def test_s3_peer_keeps_an_upload_open_when_an_inner_part_is_too_small(
+        self, upload: Upload
+    ) -> None:
         upload.send(3, SMALL)
         with pytest.raises(ClientError, match="EntityTooSmall"):
             upload.complete()
 
-    def test_upload_stays_open_when_the_size_differs(self, upload: Upload) -> None:
+    def test_s3_peer_keeps_an_upload_open_when_the_size_differs(self, upload: Upload) -> None:
         with pytest.raises(ClientError, match="mp-object-size"):
             upload.complete(MpuObjectSize=len(BIG))
 
     @pytest.mark.parametrize("body", [b"", b"<", b"<a/>", b"<CompleteMultipartUpload/>"])
-    def test_list_of_parts_is_refused_when_it_is_no_xml_of_s3(
+    def test_s3_peer_refuses_a_list_of_parts_when_its_xml_is_wrong(
         self, wire: Wire, body: bytes
     ) -> None:
         target = wire.begin().replace("partNumber=1&", "")
@@ -225,13 +231,13 @@ class TestCompletion:
 
 class TestRefusals:
     @pytest.mark.parametrize("number", [0, 10001])
-    def test_part_is_refused_when_its_number_is_out_of_bounds(
+    def test_s3_peer_refuses_a_part_when_its_number_is_out_of_bounds(
         self, client: S3Client, number: int
     ) -> None:
         with pytest.raises(ClientError, match="InvalidArgument"):
             Upload(client).send(number, SMALL)
 
-    def test_request_is_refused_when_upload_or_bucket_is_unknown(
+    def test_s3_peer_refuses_a_request_when_upload_or_bucket_is_unknown(
         self, client: S3Client, upload: Upload
     ) -> None:
         with pytest.raises(ClientError, match="NoSuchUpload"):
@@ -264,7 +270,7 @@ class TestRefusals:
             "wrong length",
         ],
     )
-    def test_part_is_refused_when_its_checksum_is_wrong(
+    def test_s3_peer_refuses_a_part_when_its_checksum_is_wrong(
         self, wire: Wire, s3: S3Peer, body: bytes, headers: dict[str, str], code: str
     ) -> None:
         target = wire.begin(**WITH_CRC32)
@@ -279,13 +285,15 @@ class TestRefusals:
         ],
         ids=["header", "trailer"],
     )
-    def test_part_is_stored_when_its_checksum_is_right(
+    def test_s3_peer_stores_a_part_when_its_checksum_is_right(
         self, wire: Wire, body: bytes, headers: dict[str, str]
     ) -> None:
         target = wire.begin(**WITH_CRC32)
         assert wire.send("PUT", target, body, **headers) == (200, "", crc32(SMALL))
 
-    def test_part_needs_no_checksum_when_its_upload_has_none(self, wire: Wire) -> None:
+    def test_s3_peer_requires_no_checksum_of_a_part_when_its_upload_has_none(
+        self, wire: Wire
+    ) -> None:
         target = wire.begin()
         wrong = {"x_amz_checksum_crc32": crc32(b"other")}
         assert wire.send("PUT", target, SMALL, **wrong)[:2] == (400, "BadDigest")
@@ -300,7 +308,7 @@ class TestRefusals:
             ("PUT", "/bucket/k", {"x_amz_checksum_sha1": "x"}),
         ],
     )
-    def test_request_is_refused_when_it_is_not_supported(
+    def test_s3_peer_refuses_a_request_when_it_does_not_support_it(
         self, wire: Wire, method: str, target: str, headers: dict[str, str]
     ) -> None:
         assert wire.send(method, target, b"", **headers)[:2] == (501, "NotImplemented")
@@ -316,7 +324,7 @@ class TestSignatures:
         ],
         ids=["access key", "secret key", "token"],
     )
-    def test_request_is_refused_when_its_credentials_are_wrong(
+    def test_s3_peer_refuses_a_request_when_its_credentials_are_wrong(
         self, s3: S3Peer, client_of: MakeClient, credentials: Credentials, code: str
     ) -> None:
         for url in (s3.url, s3.tls_url):
@@ -325,7 +333,9 @@ class TestSignatures:
         assert s3.objects() == []
         assert s3.stats().rejected == {code: 2}
 
-    def test_request_is_refused_when_a_header_of_aws_is_not_signed(self, client: S3Client) -> None:
+    def test_s3_peer_refuses_a_request_when_a_header_of_aws_is_not_signed(
+        self, client: S3Client
+    ) -> None:
         client.meta.events.register(
             "before-send.s3.PutObject",
             lambda request, **_: request.headers.update({"x-amz-meta-a": "b"}),
@@ -333,7 +343,7 @@ class TestSignatures:
         with pytest.raises(ClientError, match="not signed: x-amz-meta-a"):
             client.put_object(Bucket=BUCKET, Key="k", Body=b"text")
 
-    def test_request_needs_a_signature_when_no_credentials_are_known(
+    def test_s3_peer_requires_a_signature_even_when_no_credentials_are_known(
         self, s3: S3Peer, wire: Wire
     ) -> None:
         assert wire.send("PUT", "/bucket/k", SMALL)[0] == 200
@@ -350,7 +360,7 @@ class TestFaults:
             ("after", 500, "InternalError"),
         ],
     )
-    def test_part_is_refused_once(
+    def test_s3_peer_refuses_one_part_when_one_fault_is_configured(
         self, s3: S3Peer, client: S3Client, moment: Any, status: int, code: str
     ) -> None:
         fault = S3Fault(kind="status", nth=2, status=status, code=code, moment=moment)
@@ -389,7 +399,7 @@ class TestFaults:
             upload.send(2, BIG)
         assert s3.uploads() == []
 
-    def test_fault_happens_several_times_at_its_operation(
+    def test_s3_peer_repeats_a_fault_as_often_as_configured(
         self, s3: S3Peer, client: S3Client
     ) -> None:
         fault = S3Fault(kind="status", operation="CreateMultipartUpload", times=2)
@@ -400,10 +410,10 @@ class TestFaults:
         Upload(client)
 
     @pytest.mark.parametrize(("moment", "sizes"), [("after", []), ("done", [len(BIG)])])
-    def test_completion_fails_with_status_200(
+    def test_s3_peer_fails_a_completion_with_status_200_when_a_fault_says_so(
         self, s3: S3Peer, client: S3Client, moment: Any, sizes: list[int]
     ) -> None:
-        """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html"""
+        # https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
         fault = S3Fault(
             kind="status",
             operation="CompleteMultipartUpload",

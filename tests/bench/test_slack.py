@@ -1,4 +1,4 @@
-"""Tests of the verdict on Slack's waits."""
+"""Tests of the benchmark's verdict on the time that Slack waits for `/zip`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from bench.slack import P99_SECONDS, Typed
 from ingester.slack import wording
 
 
-def test_late_answer_is_recognized_by_its_first_words() -> None:
+def test_first_answer_of_zip_begins_with_the_words_that_the_benchmark_expects() -> None:
     assert wording.ONE_MOMENT.startswith(slack.ONE_MOMENT)
 
 
-def test_fast_answers_are_no_problem() -> None:
+def test_benchmark_reports_no_problem_when_answers_are_fast() -> None:
     fast = [Typed(P99_SECONDS, "answer")] * 99
     assert slack.problems({"cold": [*fast, Typed(2.9, "later")], "warm": []}) == []
 
@@ -26,7 +26,9 @@ def test_fast_answers_are_no_problem() -> None:
     ],
     ids=["slow", "error"],
 )
-def test_slow_answers_and_errors_are_problems(typed: list[Typed], words: str) -> None:
+def test_benchmark_reports_a_problem_when_answers_are_slow_or_errors(
+    typed: list[Typed], words: str
+) -> None:
     (problem,) = slack.problems({"cold": [], "warm": typed})
     assert problem.startswith("warm: ")
     assert words in problem

@@ -1,4 +1,4 @@
-"""Tests of the parts of the stand-ins: generated files, the pacer, faults, and the processes."""
+"""Tests of the stand-ins' generated files, pacer, faults and processes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CONTENT = Generated("talk", SIZE)
 
 
 class Clock:
-    """A clock that only waiting moves."""
+    """A fake clock, which advances only by `wait`."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -32,7 +32,7 @@ class Clock:
         self.now += seconds
 
 
-def test_generated_range_equals_the_same_range_of_the_whole_file() -> None:
+def test_range_of_a_generated_file_equals_the_same_range_of_the_whole_file() -> None:
     whole = CONTENT.read(0, SIZE)
     assert len(whole) == SIZE
     for offset, length in ((0, 1), (7, 2), (BLOCK - 1, 2), (BLOCK + 3, BLOCK + 9), (SIZE - 1, 1)):
@@ -41,13 +41,13 @@ def test_generated_range_equals_the_same_range_of_the_whole_file() -> None:
     assert CONTENT.read(SIZE, 1) == CONTENT.read(SIZE + 10, 1) == b""
 
 
-def test_generated_checksum_equals_the_crc32_of_the_bytes() -> None:
+def test_checksum_of_a_generated_file_equals_the_crc32_of_its_bytes() -> None:
     whole = CONTENT.read(0, SIZE)
     assert CONTENT.crc32(0, SIZE - 1) == zlib.crc32(whole)
     assert CONTENT.crc32(100, BLOCK + 5) == zlib.crc32(whole[100 : BLOCK + 6])
 
 
-def test_generated_bytes_differ_by_block_name_and_version() -> None:
+def test_bytes_of_generated_files_differ_by_block_name_and_version() -> None:
     assert CONTENT.read(0, BLOCK) != CONTENT.read(BLOCK, BLOCK)
     others = [Generated("talk", SIZE, version=2), Generated("walk", SIZE)]
     assert len({content.read(100, 1000) for content in (CONTENT, *others)}) == 3
@@ -58,7 +58,7 @@ def test_generated_bytes_differ_by_block_name_and_version() -> None:
     [(2, 1000, 0, 0.5), (1, 50_000, 10, 10.95), (0, 1, 0, 0)],
     ids=["limit", "burst after a pause", "no limit"],
 )
-def test_pacer_keeps_its_rate_after_a_burst(
+def test_pacer_keeps_its_rate_after_a_burst_of_bytes(
     mbps: float, burst: int, pause: float, seconds: float
 ) -> None:
     clock = Clock()
@@ -72,12 +72,12 @@ def test_pacer_keeps_its_rate_after_a_burst(
 @pytest.mark.parametrize(
     "when", [{}, {"request": 1, "total": 1}, {"kind": "status", "total": 1}], ids=str
 )
-def test_zoom_fault_is_refused_when_its_moment_is_unclear(when: dict[str, object]) -> None:
+def test_zoom_fault_is_refused_when_it_has_no_single_moment(when: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="fault"):
         ZoomFault(**{"kind": "rst", **when})  # type: ignore[arg-type]
 
 
-def test_zoom_stand_in_runs_as_a_process(tls: Authority, session: requests.Session) -> None:
+def test_zoom_peer_runs_as_a_process(tls: Authority, session: requests.Session) -> None:
     with RemoteZoom(tls) as zoom:
         zoom.configure(ZOOM)
         for url in (zoom.url, zoom.tls_url):
@@ -89,7 +89,7 @@ def test_zoom_stand_in_runs_as_a_process(tls: Authority, session: requests.Sessi
         assert zoom.stats().requests == {"rec": 2, "cdn_range": 2}
 
 
-def test_s3_stand_in_runs_as_a_process(tls: Authority, client_of: MakeClient) -> None:
+def test_s3_peer_runs_as_a_process(tls: Authority, client_of: MakeClient) -> None:
     with RemoteS3(tls) as s3:
         s3.configure(replace(S3, mode="hash"))
         client = client_of(s3.tls_url)

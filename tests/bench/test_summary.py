@@ -63,7 +63,7 @@ def curl(**other: object) -> Curl:
     return msgspec.structs.replace(CURL, **other)
 
 
-def test_comparison_shows_medians_of_the_runs_that_count() -> None:
+def test_benchmark_comparison_shows_medians_of_the_runs_that_count() -> None:
     lines: list[Run | Curl] = [
         run(seconds=8.0),
         run(seconds=10.0),
@@ -89,7 +89,7 @@ def test_comparison_shows_medians_of_the_runs_that_count() -> None:
     assert "| ii   | 1x512 | engine              | 3/4 |" in table.markdown()
 
 
-def test_comparison_has_empty_cells_when_no_run_counts() -> None:
+def test_benchmark_comparison_has_empty_cells_when_no_run_counts() -> None:
     [row] = summary.comparison([run(problem="no")]).rows
     assert row == ["ii", "1x512", "engine", "0/1", *[""] * 9]
 
@@ -98,7 +98,7 @@ def fixed(case: str, number: int | None, seconds: float, program: str = "engine"
     return run(what="connections", case=case, connections=number, seconds=seconds, program=program)
 
 
-def test_plot_draws_both_charts(tmp_path: Path) -> None:
+def test_benchmark_plot_draws_both_charts(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
     lines = [
         *(fixed("ii", number, 51.2 / number) for number in (1, 2, 4)),
@@ -125,7 +125,7 @@ def test_plot_draws_both_charts(tmp_path: Path) -> None:
             assert 0 < float(circle.attrib["cy"]) < height
 
 
-def test_plot_draws_nothing_when_there_are_no_results(tmp_path: Path) -> None:
+def test_benchmark_plot_draws_nothing_when_there_are_no_results(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
     results.write(path, run())
     assert main(["plot", str(path), "--folder", str(tmp_path)]) == 1
@@ -141,5 +141,7 @@ def test_plot_draws_nothing_when_there_are_no_results(tmp_path: Path) -> None:
         (130, [0, 50, 100, 150]),
     ],
 )
-def test_ticks_are_round_and_reach_the_highest_value(highest: float, expected: list[float]) -> None:
+def test_ticks_of_a_chart_are_round_and_reach_the_highest_value(
+    highest: float, expected: list[float]
+) -> None:
     assert ticks(highest) == expected

@@ -1,4 +1,4 @@
-"""Tests of the Zoom stand-in: redirects, ranges and limits, and every fault."""
+"""Tests of the Zoom stand-in's redirects, ranges, limits and faults."""
 
 from __future__ import annotations
 
@@ -32,25 +32,25 @@ def received(reader: Reader, url: str) -> int:
 
 
 class TestDownloads:
-    def test_file_is_behind_a_redirect(self, reader: Reader) -> None:
+    def test_zoom_peer_redirects_a_download_url_to_the_whole_file(self, reader: Reader) -> None:
         whole = reader.get(reader.url())
         assert whole.status_code == 200
         assert whole.content == reader.zoom.content("talk").read(0, TALK)
         assert whole.headers["Content-Type"] == "video/mp4"
-        # The last piece is counted after it was sent.
+        # The stand-in counts bytes only after it has sent them.
         wait_for(lambda: reader.zoom.stats().body_bytes == TALK)
         stats = reader.zoom.stats()
         assert stats.requests == {"rec": 1, "cdn": 1}
         assert (stats.connections, stats.most_bodies) == (1, 1)
 
     @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer other"}], ids=str)
-    def test_answer_is_a_page_when_the_token_is_wrong(
+    def test_zoom_peer_answers_a_download_with_an_html_page_when_the_token_is_wrong(
         self, session: requests.Session, zoom: ZoomPeer, headers: dict[str, str]
     ) -> None:
         page = session.get(zoom.download_url("talk"), headers=headers, allow_redirects=False)
         assert (page.status_code, page.headers["Content-Type"]) == (200, "text/html")
 
-    def test_url_is_refused_when_its_signature_is_invalid(
+    def test_zoom_peer_refuses_a_download_when_signature_or_file_is_unknown(
         self, session: requests.Session, zoom: ZoomPeer
     ) -> None:
         for query in ("", "?sig=", "?sig=1", "?sig=x"):
@@ -67,7 +67,7 @@ class TestDownloads:
             ("bytes=0-99999999", 0, TALK - 1),
         ],
     )
-    def test_range_is_answered_with_its_bytes(
+    def test_zoom_peer_answers_a_range_with_its_bytes(
         self, reader: Reader, requested: str, first: int, last: int
     ) -> None:
         part = reader.get(reader.url(), Range=requested)
@@ -75,12 +75,14 @@ class TestDownloads:
         assert part.headers["Content-Range"] == f"bytes {first}-{last}/{TALK}"
         assert part.content == reader.zoom.content("talk").read(first, last - first + 1)
 
-    def test_range_after_the_end_is_answered_with_416(self, plain_reader: Reader) -> None:
+    def test_zoom_peer_answers_416_when_the_range_is_after_the_end(
+        self, plain_reader: Reader
+    ) -> None:
         answer = plain_reader.get(plain_reader.url(), Range="bytes=3000000-")
         assert (answer.status_code, answer.content) == (416, b"")
         assert answer.headers["Content-Range"] == f"bytes */{TALK}"
 
-    def test_range_is_ignored_when_if_range_names_another_version(
+    def test_zoom_peer_ignores_a_range_when_if_range_names_another_version(
         self, plain_reader: Reader
     ) -> None:
         url = plain_reader.url()
@@ -89,7 +91,9 @@ class TestDownloads:
             assert plain_reader.get(url, Range="bytes=1-2", If_Range=validator).status_code == 206
         assert plain_reader.get(url, Range="bytes=1-2", If_Range='"other"').status_code == 200
 
-    def test_settings_remove_ranges_validators_and_length(self, plain_reader: Reader) -> None:
+    def test_zoom_peer_sends_no_range_validator_or_length_when_settings_disable_them(
+        self, plain_reader: Reader
+    ) -> None:
         plain_reader.fail(ranges=False, etag=False, last_modified=False)
         whole = plain_reader.get(plain_reader.url(), Range="bytes=1-2")
         assert (whole.status_code, len(whole.content)) == (200, TALK)
@@ -104,8 +108,10 @@ class TestDownloads:
         [{"conn_mbps": 20}, {"link_mbps": 20}, {"latency_ms": 100}, {"accept_latency_ms": 100}],
         ids=str,
     )
-    def test_limit_slows_a_download(self, plain_reader: Reader, limit: dict[str, float]) -> None:
-        """3 MB take 0.15 s at 20 MB/s, less the burst of 1 MB."""
+    def test_zoom_peer_slows_a_download_when_it_has_a_limit_or_delay(
+        self, plain_reader: Reader, limit: dict[str, float]
+    ) -> None:
+        # 3 MB take 0.15 s at 20 MB/s, less the burst of 1 MB.
         plain_reader.fail(**limit)
         url = plain_reader.url()
         began = time.monotonic()
@@ -113,7 +119,9 @@ class TestDownloads:
             assert len(fresh.get(url).content) == TALK
         assert time.monotonic() - began >= 0.09
 
-    def test_versions_continue_when_files_are_kept(self, plain_reader: Reader) -> None:
+    def test_zoom_peer_keeps_versions_of_files_when_configured_without_anew(
+        self, plain_reader: Reader
+    ) -> None:
         zoom = plain_reader.zoom
         plain_reader.fail(ZoomFault(kind="changed", request=1, size=TALK + 1))
         url = plain_reader.url()
@@ -130,7 +138,9 @@ class TestDownloads:
         zoom.configure(ZOOM)
         assert len(zoom.versions("talk")) == 1
 
-    def test_open_answer_is_not_counted_after_a_reset(self, plain_reader: Reader) -> None:
+    def test_zoom_peer_does_not_count_an_open_answer_when_counters_were_reset(
+        self, plain_reader: Reader
+    ) -> None:
         zoom, size = plain_reader.zoom, 50_000_000
         plain_reader.fail(files={"talk": size})
         with requests.get(plain_reader.url(), stream=True, timeout=10) as answer:
@@ -142,7 +152,9 @@ class TestDownloads:
 
 class TestBreaks:
     @pytest.mark.parametrize("kind", ["fin", "stall"])
-    def test_answer_ends_in_order_before_its_end(self, reader: Reader, kind: Any) -> None:
+    def test_zoom_peer_ends_an_answer_early_when_its_fault_is_fin_or_stall(
+        self, reader: Reader, kind: Any
+    ) -> None:
         reader.fail(ZoomFault(kind=kind, request=2, after=100_000, seconds=0.1))
         url = reader.url()
         assert len(reader.get(url).content) == TALK
@@ -151,7 +163,7 @@ class TestBreaks:
         assert reader.zoom.stats().cuts == 1
         assert reader.zoom.stats().body_bytes == 2 * TALK + 100_000
 
-    def test_answer_is_reset_after_half_of_it(self, reader: Reader) -> None:
+    def test_zoom_peer_resets_the_connection_after_half_of_the_answer(self, reader: Reader) -> None:
         reader.fail(ZoomFault(kind="rst", request=1))
         url = reader.url()
         assert received(reader, url) <= TALK // 2
@@ -184,8 +196,10 @@ class TestBreaks:
         with pytest.raises(requests.exceptions.ConnectionError):
             again()
 
-    def test_fault_at_total_bytes_cuts_all_open_responses(self, plain_reader: Reader) -> None:
-        """At 3 MB/s both bodies are open when 2 MB were sent."""
+    def test_zoom_peer_cuts_all_open_answers_at_a_fault_with_total_bytes(
+        self, plain_reader: Reader
+    ) -> None:
+        # The limit of 3 MB/s keeps both bodies open until 2 MB have been sent.
         plain_reader.fail(ZoomFault(kind="rst", total=2_000_000), link_mbps=3)
         url = plain_reader.url()
         broken: list[str] = []
@@ -209,7 +223,9 @@ class TestBreaks:
 
 
 class TestWrongAnswers:
-    def test_wrong_answers_come_at_their_configured_requests(self, plain_reader: Reader) -> None:
+    def test_zoom_peer_answers_wrongly_at_the_configured_requests(
+        self, plain_reader: Reader
+    ) -> None:
         json = '{"errorCode": 3301}'
         plain_reader.fail(
             ZoomFault(kind="status", request=1, times=2, status=503, retry_after="7"),
@@ -266,7 +282,7 @@ class TestWrongAnswers:
         ],
         ids=["whole", "shifted", "far", "other header", "no header", "too short"],
     )
-    def test_range_is_answered_wrongly_as_often_as_configured(
+    def test_zoom_peer_answers_a_range_wrongly_as_often_as_configured(
         self,
         reader: Reader,
         fault: Any,
@@ -285,7 +301,9 @@ class TestWrongAnswers:
             assert answer.headers.get("Content-Range") == content_range
             assert answer.content == content.read(first, length)
 
-    def test_body_breaks_off_when_the_content_length_is_too_long(self, reader: Reader) -> None:
+    def test_zoom_peer_breaks_the_body_off_when_the_content_length_is_too_long(
+        self, reader: Reader
+    ) -> None:
         reader.fail(ZoomFault(kind="headers", request=1, headers={"Content-Length": "9"}))
         url = reader.url()
         with pytest.raises(requests.exceptions.ChunkedEncodingError):

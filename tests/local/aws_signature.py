@@ -1,4 +1,4 @@
-"""A signer of requests to AWS (SigV4) that signs what it is told to, also what is wrong."""
+"""A signer of requests to AWS (SigV4), which signs wrong requests too."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True)
 class Signer:
-    """A key, and the moment for which it signs; None is now."""
+    """A signer with one key. `at` is the time of the signature, by default the current time."""
 
     key_id: str
     secret: str
@@ -29,7 +29,10 @@ class Signer:
         more: Mapping[str, str] | None = None,
         host: str | None = None,
     ) -> dict[str, str]:
-        """Return the headers of a signed request. `more` are signed too, unless `host` is ""."""
+        """Return the headers of a signed request, `more` included.
+
+        `host` is the signed host, by default the URL's. With "" the host isn't signed.
+        """
         parts = urlsplit(url)
         when = f"{self.at or datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         headers = {"x-amz-date": when, **(more or {})}

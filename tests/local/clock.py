@@ -1,4 +1,4 @@
-"""The clock of the stand-ins' tests, in seconds since 1970."""
+"""The fake clock of the stand-ins' tests, in seconds since 1970."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ NOW = 1_795_000_000.0
 
 @dataclass
 class Clock:
-    """A clock that stands still until a test moves it."""
+    """A fake clock that advances only when a test changes `now`."""
 
     now: float = NOW
 

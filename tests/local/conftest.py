@@ -1,4 +1,4 @@
-"""Fixtures: a local cloud, and Zoom's stand-in."""
+"""Fixtures for a local cloud and for Zoom's stand-in."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +23,7 @@ SECRET = "secret-of-the-root"
 
 @pytest.fixture(scope="module")
 def access(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Access]:
-    """Access to an empty local cloud."""
+    """Yield access to an empty local cloud."""
     folder = tmp_path_factory.mktemp("cloud")
     authority = ensure_authority(folder / "tls")
     trusted = write_bundle(folder / "trusted.pem", authority)

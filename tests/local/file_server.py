@@ -1,4 +1,4 @@
-"""A server of files over HTTPS on loopback, for Opencast to fetch."""
+"""A server on loopback with files that the Opencast stand-in fetches over HTTPS."""
 
 import threading
 from collections.abc import Iterator
@@ -10,10 +10,10 @@ from local.neighbours.https_server import Answer, HttpsServer, Request
 
 
 class FileServer:
-    """Server of `files[path]`; it answers 404 to any other path.
+    """A server that answers with `files[path]`, or with 404 to any other path.
 
-    A request for a path in `gates` sets `asked` and waits for its gate. `order` lists when each
-    answer began and ended.
+    A request for a path in `gates` sets `asked` and waits for that gate. `order` lists the begins
+    and ends of answers.
     """
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class FileServer:
 
 @contextmanager
 def serve_files(authority: Authority) -> Iterator[FileServer]:
-    """Yield a file server that listens for as long as the block lasts."""
+    """Yield a file server that listens while the `with` block runs."""
     files = FileServer()
     server = HttpsServer(files.answer, authority.ssl_context())
     server.start()

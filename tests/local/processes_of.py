@@ -1,4 +1,4 @@
-"""The processes that a test started, its grandchildren included."""
+"""Find the processes that a test started, grandchildren included."""
 
 import time
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 10) -> None:
-    """Wait until a condition holds. Fails after `seconds`."""
+    """Wait until a condition holds, and fail after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "the condition never held"

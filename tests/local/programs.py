@@ -1,4 +1,4 @@
-"""Stand-ins as programs: they start, say where they listen, and end on SIGTERM."""
+"""Run stand-ins as programs, which print their URL and end on SIGTERM."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from local.processes import ROOT
 
 @contextmanager
 def program(module: str, options: Sequence[str], environ: Mapping[str, str]) -> Iterator[str]:
-    """Run a stand-in's program during the block, and yield its address."""
+    """Run a stand-in's program while the `with` block runs, and yield the stand-in's URL."""
     command = [sys.executable, "-m", module, *options]
     with subprocess.Popen(
         command, cwd=ROOT, env=os.environ | environ, stdout=subprocess.PIPE

@@ -1,4 +1,4 @@
-"""The local certificate authority, and the bundle that clients trust."""
+"""Tests of the local certificate authority, and of the bundle that clients trust."""
 
 import stat
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +19,7 @@ def test_certificate_authority_is_made_only_once(tmp_path: Path) -> None:
     assert first.certificate.read_bytes() == before
 
 
-def test_only_the_owner_can_read_the_key_and_that_of_the_authority_is_not_written(
+def test_only_the_servers_key_is_written_and_only_its_owner_can_read_it(
     tmp_path: Path,
 ) -> None:
     authority = ensure_authority(tmp_path / "tls")
@@ -29,7 +29,9 @@ def test_only_the_owner_can_read_the_key_and_that_of_the_authority_is_not_writte
 
 
 @pytest.mark.parametrize("spoil", ["missing", "garbage", "foreign"])
-def test_an_authority_is_made_again_when_a_file_is_wrong(tmp_path: Path, spoil: str) -> None:
+def test_certificate_authority_is_made_again_when_a_file_is_wrong(
+    tmp_path: Path, spoil: str
+) -> None:
     authority = ensure_authority(tmp_path / "tls")
     if spoil == "missing":
         authority.key.unlink()
@@ -43,20 +45,22 @@ def test_an_authority_is_made_again_when_a_file_is_wrong(tmp_path: Path, spoil: 
     assert authority.ca_bundle.read_bytes() != old
 
 
-def test_an_authority_is_made_again_when_it_expires_soon(tmp_path: Path) -> None:
+def test_certificate_authority_is_made_again_when_it_expires_soon(tmp_path: Path) -> None:
     authority = ensure_authority(tmp_path)
     before = authority.certificate.read_bytes()
     ensure_authority(tmp_path, now=datetime.now(UTC) + timedelta(days=364))
     assert authority.certificate.read_bytes() != before
 
 
-def test_threads_that_ask_at_once_get_the_same_authority(tmp_path: Path) -> None:
+def test_threads_get_the_same_certificate_authority_when_they_ask_at_once(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         found = set(pool.map(lambda _: ensure_authority(tmp_path).ca_bundle.read_bytes(), range(8)))
     assert len(found) == 1
 
 
-def test_only_a_client_that_trusts_the_bundle_can_connect(tmp_path: Path) -> None:
+def test_client_can_connect_to_a_local_server_only_when_it_trusts_the_bundle(
+    tmp_path: Path,
+) -> None:
     authority = ensure_authority(tmp_path / "tls")
     extra = ensure_authority(tmp_path / "extra").ca_bundle
     bundle = write_bundle(tmp_path / "bundle.pem", authority, extra=extra, public=True)
@@ -76,7 +80,7 @@ def test_only_a_client_that_trusts_the_bundle_can_connect(tmp_path: Path) -> Non
         server.close()
 
 
-def test_a_bundle_has_the_extra_and_the_public_authorities_on_request(tmp_path: Path) -> None:
+def test_bundle_of_certificates_has_extra_and_public_authorities_on_request(tmp_path: Path) -> None:
     authority = ensure_authority(tmp_path / "tls")
     extra = ensure_authority(tmp_path / "extra").ca_bundle
     text = write_bundle(tmp_path / "b.pem", authority, extra=extra).read_text()
@@ -86,7 +90,7 @@ def test_a_bundle_has_the_extra_and_the_public_authorities_on_request(tmp_path: 
 
 
 @pytest.mark.parametrize("content", [None, "", "not a certificate"])
-def test_an_extra_authority_is_refused_when_its_file_has_no_certificate(
+def test_extra_authority_is_refused_when_its_file_has_no_certificate(
     tmp_path: Path, content: str | None
 ) -> None:
     extra = tmp_path / "extra.pem"

@@ -1,4 +1,4 @@
-"""The local cloud: its start, its end, and its refusals."""
+"""Tests of the local cloud's start, end and refusals."""
 
 import io
 import os
@@ -88,7 +88,7 @@ def cloud(tmp_path: Path, authority: Authority) -> Iterator[Cloud]:
 
 
 def start_elsewhere(tmp_path: Path, how: str) -> tuple[subprocess.Popen[str], str, int]:
-    """Start a process that starts a cloud. Returns it, the cloud's URL and the supervisor's pid."""
+    """Start a process that starts a cloud, and return process, URL and the supervisor's pid."""
     starter = subprocess.Popen(
         [sys.executable, "-c", STARTER, str(tmp_path), how],
         cwd=ROOT,
@@ -102,7 +102,7 @@ def start_elsewhere(tmp_path: Path, how: str) -> tuple[subprocess.Popen[str], st
 
 
 def run_sleeper(cloud: Cloud, authority: Authority) -> None:
-    """Make the cloud run a function for a minute."""
+    """Create a function in the cloud, and let it run for a minute."""
     package = io.BytesIO()
     with zipfile.ZipFile(package, "w") as archive:
         archive.writestr("sleeper.py", SLEEPER)
@@ -119,7 +119,7 @@ def run_sleeper(cloud: Cloud, authority: Authority) -> None:
     functions.invoke(FunctionName="sleeper", InvocationType="Event", Payload=b"{}")
 
 
-def test_the_cloud_answers_only_on_loopback_with_our_certificate(
+def test_local_cloud_answers_only_on_loopback_with_the_local_certificate(
     cloud: Cloud, authority: Authority
 ) -> None:
     identity = client("sts", cloud, authority).get_caller_identity()
@@ -130,23 +130,24 @@ def test_the_cloud_answers_only_on_loopback_with_our_certificate(
             assert probe.connect_ex((host, int(cloud.url.rpartition(":")[2]))) != 0
 
 
-def test_the_cloud_refuses_unknown_credentials(cloud: Cloud, authority: Authority) -> None:
+def test_local_cloud_refuses_unknown_credentials(cloud: Cloud, authority: Authority) -> None:
     with pytest.raises(ClientError, match=r"InvalidClientTokenId|UnrecognizedClient"):
         client("sts", cloud, authority, key="AKIAIOSFODNN7EXAMPLE").get_caller_identity()
 
 
-def test_the_cloud_ends_running_functions_when_it_stops(
+def test_local_cloud_ends_running_functions_when_it_stops(
     tmp_path: Path, cloud: Cloud, authority: Authority
 ) -> None:
     run_sleeper(cloud, authority)
-    wait_for(lambda: len(processes_of(tmp_path)) == 3)  # supervisor, server, function
+    # The three processes are supervisor, server and function.
+    wait_for(lambda: len(processes_of(tmp_path)) == 3)
     cloud.stop()
     assert not processes_of(tmp_path)
     assert not listens(cloud.url)
 
 
 @pytest.mark.parametrize("how", ["wait", "at once"])
-def test_the_cloud_leaves_no_process_and_no_port_when_its_starter_is_killed(
+def test_local_cloud_leaves_no_process_and_no_port_when_its_starter_is_killed(
     tmp_path: Path, how: str
 ) -> None:
     starter, url, pid = start_elsewhere(tmp_path, how)
@@ -157,7 +158,7 @@ def test_the_cloud_leaves_no_process_and_no_port_when_its_starter_is_killed(
     assert not is_supervisor(pid)
 
 
-def test_a_detached_cloud_outlives_its_starter_until_it_is_stopped(tmp_path: Path) -> None:
+def test_local_cloud_outlives_its_starter_when_it_was_let_go(tmp_path: Path) -> None:
     starter, url, pid = start_elsewhere(tmp_path, "let go")
     try:
         assert starter.wait() == 0
@@ -168,7 +169,7 @@ def test_a_detached_cloud_outlives_its_starter_until_it_is_stopped(tmp_path: Pat
     assert not processes_of(tmp_path)
 
 
-def test_stop_pids_spares_a_process_when_it_is_no_supervisor() -> None:
+def test_stop_pids_does_not_end_a_process_when_it_is_no_supervisor() -> None:
     other = subprocess.Popen(["sleep", "60"])
     try:
         stop_pids([other.pid])
@@ -178,7 +179,7 @@ def test_stop_pids_spares_a_process_when_it_is_no_supervisor() -> None:
         other.wait()
 
 
-def test_a_taken_port_is_refused_with_an_instruction() -> None:
+def test_taken_port_of_the_local_cloud_is_refused_with_an_instruction() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(
@@ -187,14 +188,14 @@ def test_a_taken_port_is_refused_with_an_instruction() -> None:
             choose_port(port)
 
 
-def test_chosen_port_is_none_of_those_that_were_chosen_before() -> None:
+def test_chosen_port_is_none_of_the_ports_that_were_chosen_before() -> None:
     free = choose_port(0)
     assert choose_port(0, set(FREE_PORTS) - {free}) == free
     with pytest.raises(PortTaken, match="No free port"):
         choose_port(0, FREE_PORTS)
 
 
-def test_the_start_raises_with_the_end_of_the_log_when_the_cloud_ends_at_once(
+def test_local_cloud_raises_with_the_end_of_its_log_when_it_ends_at_once(
     tmp_path: Path, authority: Authority
 ) -> None:
     broken = Authority(authority.ca_bundle, authority.certificate, tmp_path / "no.key")
@@ -204,7 +205,7 @@ def test_the_start_raises_with_the_end_of_the_log_when_the_cloud_ends_at_once(
         cloud.wait(authority.ca_bundle)
 
 
-def test_a_start_is_refused_with_an_instruction_when_the_environment_is_missing(
+def test_start_of_local_cloud_is_refused_with_an_instruction_when_its_environment_is_missing(
     tmp_path: Path, authority: Authority
 ) -> None:
     with pytest.raises(ProcessFailed, match="make setup"):

@@ -1,4 +1,4 @@
-"""The proxies of the crash tests: they forward and count calls, and kill at a chosen one."""
+"""Tests of the crash tests' proxies, which forward and count calls and kill the caller."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FILE = Call("Zoom: GET /file")
 
 @dataclass
 class Site:
-    """An upstream and its proxy, with the requests and kills so far."""
+    """An upstream server and its proxy, with the requests and kills so far."""
 
     url: str
     ask: partial[requests.Response]
@@ -60,7 +60,7 @@ def site(tls: Authority) -> Iterator[Site]:
     server.close()
 
 
-def test_a_call_is_forwarded_unchanged(site: Site) -> None:
+def test_crash_proxy_forwards_a_call_unchanged(site: Site) -> None:
     answer = site.ask("PUT", f"{site.url}/file?part=1", data=b"sent", headers={"X-Own": "1"})
     assert (answer.status_code, answer.content, answer.headers["ETag"]) == (200, b"content", "1")
     (request,) = site.seen
@@ -69,29 +69,29 @@ def test_a_call_is_forwarded_unchanged(site: Site) -> None:
     assert request.headers["Host"] == site.url.removeprefix("https://")
 
 
-def test_the_content_length_of_a_head_request_is_forwarded(site: Site) -> None:
+def test_crash_proxy_forwards_the_content_length_of_a_head_request(site: Site) -> None:
     answer = site.ask("HEAD", f"{site.url}/file")
     assert (answer.headers["Content-Length"], answer.content) == ("7", b"")
 
 
-def test_a_redirect_leads_to_the_proxy(site: Site) -> None:
+def test_crash_proxy_makes_a_redirect_lead_to_itself(site: Site) -> None:
     assert site.ask("GET", f"{site.url}/moved").headers["Location"] == f"{site.url}/file"
 
 
-def test_calls_on_one_connection_are_counted_by_name(site: Site) -> None:
+def test_crash_proxy_counts_calls_on_one_connection_by_name(site: Site) -> None:
     for path in ("file", "moved", "file"):
         site.ask("GET", f"{site.url}/{path}")
     assert site.gate.calls == [FILE, Call("Zoom: GET /moved"), Call(FILE.name, 2)]
     assert site.kills == []
 
 
-def test_a_call_never_arrives_when_the_caller_is_killed_before_it(site: Site) -> None:
+def test_crash_proxy_forwards_no_call_when_the_caller_is_killed_before_it(site: Site) -> None:
     site.gate.begin(Aim(FILE, Moment.BEFORE))
     assert site.ask("GET", f"{site.url}/file").status_code == 502
     assert (site.seen, site.kills, site.gate.killed.is_set()) == ([], ["killed"], True)
 
 
-def test_a_call_has_arrived_when_the_caller_is_killed_after_it(site: Site) -> None:
+def test_crash_proxy_has_forwarded_the_call_when_the_caller_is_killed_after_it(site: Site) -> None:
     site.gate.begin(Aim(Call(FILE.name, 2), Moment.AFTER))
     assert site.ask("GET", f"{site.url}/file").status_code == 200
     assert site.kills == []
@@ -99,7 +99,7 @@ def test_a_call_has_arrived_when_the_caller_is_killed_after_it(site: Site) -> No
     assert (len(site.seen), site.kills) == (2, ["killed"])
 
 
-def test_the_caller_is_killed_only_once(site: Site) -> None:
+def test_crash_proxy_kills_the_caller_only_once(site: Site) -> None:
     site.gate.begin(Aim(FILE, Moment.BEFORE))
     for _ in range(2):
         site.ask("GET", f"{site.url}/file")
@@ -165,5 +165,7 @@ def request_of(
         ),
     ],
 )
-def test_a_call_has_the_same_name_in_every_run(origin: str, request_: Request, name: str) -> None:
+def test_crash_proxy_gives_a_call_the_same_name_in_every_run(
+    origin: str, request_: Request, name: str
+) -> None:
     assert name_of(origin, request_, "zip") == name

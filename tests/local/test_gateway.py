@@ -1,6 +1,6 @@
-"""Attacks on the local cloud by another user of the machine, or by a page in the browser.
+"""Tests of attacks on the local cloud by another user of the machine, or by a web page.
 
-Each attack has a twin: the same request as the developer's processes send it.
+Other tests send the same requests as the developer's processes do, which the cloud must answer.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ KEY_NAMES = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"]
 
 @dataclass(frozen=True)
 class Target:
-    """The cloud, an HTTP client without credentials, and the key of a function's role."""
+    """A cloud to attack, an HTTP client without credentials, and the key of a function's role."""
 
     access: Access
     clients: KeptClients
@@ -70,7 +70,7 @@ class Target:
         signed: bytes | None = None,
         **headers: str,
     ) -> requests.Response:
-        """POST to SNS. The signature is for the body `signed`, by default the sent one."""
+        """POST to SNS, and return the answer. `signed` is the signed body, by default `sent`."""
         body = sent if signed is None else signed
         made = signer.headers("POST", f"{self.url}/", "sns", body, FORM) if signer else FORM
         return self.session.post(f"{self.url}/", data=sent, headers={**made, **headers}, timeout=10)
@@ -79,7 +79,7 @@ class Target:
         return self.session.get(f"{self.url}{path}", headers=headers, timeout=10)
 
     def assert_refused(self, answer: requests.Response) -> None:
-        """Assert that an answer is a refusal that no page can read, and that nothing was done."""
+        """Assert that an answer is a refusal that no web page can read, and had no effect."""
         assert answer.status_code == 403, answer.text
         assert "gateway" not in answer.text
         assert_unreadable(answer)
@@ -90,7 +90,7 @@ class Target:
 
 
 def assert_unreadable(answer: requests.Response) -> None:
-    """Assert that pages of other origins can't read an answer."""
+    """Assert that web pages of other origins can't read an answer."""
     assert not [name for name in answer.headers if name.lower().startswith("access-control-")]
 
 
@@ -114,7 +114,7 @@ def target(access: Access) -> Iterator[Target]:
 
 
 def make_function(access: Access) -> tuple[str, str]:
-    """Make a function that returns variables of its environment. Return its role's ARN and its."""
+    """Make a function that returns its environment, and return the ARNs of role and function."""
     package = io.BytesIO()
     with zipfile.ZipFile(package, "w") as archive:
         archive.writestr("shows.py", SHOW_KEYS)
@@ -138,7 +138,7 @@ def make_function(access: Access) -> tuple[str, str]:
 
 
 def make_api(access: Access) -> None:
-    """Make an API whose root answers GET by itself, and lets every page read the answer."""
+    """Make an API whose root answers GET, and allows every web page to read the answer."""
     api = access.client("apigateway")
     made = api.create_rest_api(name="api", tags={API_ID_TAG: API_ID})["id"]
     root = api.get_resources(restApiId=made)["items"][0]["id"]
@@ -169,13 +169,13 @@ def make_api(access: Access) -> None:
         pytest.param(replace(ROOT, at=datetime.now(UTC) + timedelta(hours=1)), id="future"),
     ],
 )
-def test_a_request_is_refused_when_the_developers_key_has_not_signed_it(
+def test_gateway_refuses_a_request_when_no_key_of_the_developer_has_signed_it(
     target: Target, signer: Signer | None
 ) -> None:
     target.assert_refused(target.create_topic(signer))
 
 
-def test_a_request_is_served_when_the_root_has_signed_it(target: Target) -> None:
+def test_gateway_serves_a_request_when_the_root_has_signed_it(target: Target) -> None:
     assert target.create_topic(ROOT, CREATE_HONEST).status_code == 200
 
 
@@ -187,7 +187,7 @@ def test_a_request_is_served_when_the_root_has_signed_it(target: Target) -> None
         pytest.param({"secret": "guessed"}, id="wrong-secret"),
     ],
 )
-def test_a_roles_key_is_refused_when_a_part_of_it_is_wrong(
+def test_gateway_refuses_the_key_of_a_role_when_a_part_of_it_is_wrong(
     target: Target, changes: Mapping[str, Any]
 ) -> None:
     url = f"{target.url}/{BUCKET}/{KEY}"
@@ -197,14 +197,14 @@ def test_a_roles_key_is_refused_when_a_part_of_it_is_wrong(
     )
 
 
-def test_a_role_reads_with_its_key_what_it_may_read(target: Target) -> None:
+def test_gateway_allows_the_key_of_a_role_only_what_the_role_may_do(target: Target) -> None:
     url = f"{target.url}/{BUCKET}/{KEY}"
     headers = target.role.headers("GET", url, "s3")
     assert target.session.get(url, headers=headers, timeout=10).content == b"lecture"
     assert target.create_topic(target.role).status_code == 403
 
 
-def test_a_roles_key_cannot_be_derived_from_names(target: Target) -> None:
+def test_key_of_a_role_cannot_be_derived_from_names(target: Target) -> None:
     digest = hashlib.sha256(f"{target.function_arn}:{target.role_arn}".encode()).hexdigest()
     guessed = Signer(
         f"ASIA{digest[:16].upper()}",
@@ -218,11 +218,11 @@ def test_a_roles_key_cannot_be_derived_from_names(target: Target) -> None:
     )
 
 
-def test_a_request_is_refused_when_its_body_was_changed(target: Target) -> None:
+def test_gateway_refuses_a_request_when_its_body_was_changed(target: Target) -> None:
     target.assert_refused(target.create_topic(ROOT, CREATE_STOLEN, signed=CREATE_HONEST))
 
 
-def test_a_request_is_refused_when_its_body_has_not_the_signed_hash(target: Target) -> None:
+def test_gateway_refuses_a_request_when_its_body_has_not_the_signed_hash(target: Target) -> None:
     claimed = {"x-amz-content-sha256": hashlib.sha256(CREATE_HONEST).hexdigest()}
     headers = ROOT.headers("POST", f"{target.url}/", "sns", more={**FORM, **claimed})
     url = f"{target.url}/"
@@ -239,7 +239,7 @@ def test_a_request_is_refused_when_its_body_has_not_the_signed_hash(target: Targ
         ("GET", f"/{BUCKET}/{KEY}?acl"),
     ],
 )
-def test_a_signature_is_refused_for_another_method_or_url(
+def test_gateway_refuses_a_signature_when_method_or_url_was_changed(
     target: Target, method: str, path: str
 ) -> None:
     headers = ROOT.headers("GET", f"{target.url}/{BUCKET}/{KEY}", "s3")
@@ -261,13 +261,13 @@ def test_a_signature_is_refused_for_another_method_or_url(
     ],
     ids=lambda headers: ", ".join(f"{name}: {value[:20]}" for name, value in headers.items()),
 )
-def test_a_request_is_refused_when_its_headers_are_not_the_signed_ones(
+def test_gateway_refuses_a_request_when_its_headers_differ_from_the_signed_headers(
     target: Target, headers: Mapping[str, Any]
 ) -> None:
     target.assert_refused(target.create_topic(ROOT, **headers))
 
 
-def test_a_request_is_refused_when_its_host_is_not_signed(target: Target) -> None:
+def test_gateway_refuses_a_request_when_its_host_is_not_signed(target: Target) -> None:
     url = f"{target.url}/"
     headers = ROOT.headers("POST", url, "sns", CREATE_STOLEN, FORM, host="")
     target.assert_refused(target.session.post(url, data=CREATE_STOLEN, headers=headers, timeout=10))
@@ -292,7 +292,7 @@ def presigned(target: Target, signer: Signer = ROOT, seconds: int = 60) -> str:
     return str(s3.generate_presigned_url("get_object", Params=where, ExpiresIn=seconds))
 
 
-def test_a_presigned_url_opens_its_file(target: Target) -> None:
+def test_gateway_serves_the_file_of_a_presigned_url(target: Target) -> None:
     for signer in (ROOT, target.role):
         answer = target.session.get(presigned(target, signer), timeout=10)
         assert (answer.status_code, answer.content) == (200, b"lecture")
@@ -317,14 +317,18 @@ def test_a_presigned_url_opens_its_file(target: Target) -> None:
         ("X-Amz-Date=", "X-Amz-Date=x"),
     ],
 )
-def test_a_presigned_url_is_refused_when_it_was_changed(target: Target, old: str, new: str) -> None:
+def test_gateway_refuses_a_presigned_url_when_it_was_changed(
+    target: Target, old: str, new: str
+) -> None:
     url = presigned(target)
     assert old in url
     target.assert_refused(target.session.get(url.replace(old, new, 1), timeout=10))
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "POST", "OPTIONS"])
-def test_a_presigned_url_is_refused_for_another_method(target: Target, method: str) -> None:
+def test_gateway_refuses_a_presigned_url_when_the_method_is_another(
+    target: Target, method: str
+) -> None:
     target.assert_refused(target.session.request(method, presigned(target), timeout=10))
 
 
@@ -339,7 +343,7 @@ def test_a_presigned_url_is_refused_for_another_method(target: Target, method: s
     ],
     ids=["body", "target", "second-signature", "origin", "host"],
 )
-def test_a_presigned_url_is_refused_when_body_or_headers_are_added(
+def test_gateway_refuses_a_presigned_url_when_body_or_headers_are_added(
     target: Target, more: Mapping[str, Any]
 ) -> None:
     target.assert_refused(target.session.get(presigned(target), **more, timeout=10))
@@ -348,25 +352,27 @@ def test_a_presigned_url_is_refused_when_body_or_headers_are_added(
 @pytest.mark.parametrize(
     "signer", [replace(ROOT, secret="test"), Signer("AKIAIOSFODNN7EXAMPLE", "key")]
 )
-def test_a_presigned_url_is_refused_when_another_key_signed_it(
+def test_gateway_refuses_a_presigned_url_when_a_wrong_key_signed_it(
     target: Target, signer: Signer
 ) -> None:
     target.assert_refused(target.session.get(presigned(target, signer), timeout=10))
 
 
-def test_a_presigned_url_is_refused_when_it_has_expired(target: Target) -> None:
+def test_gateway_refuses_a_presigned_url_when_it_has_expired(target: Target) -> None:
     url = presigned(target, seconds=0)
     target.assert_refused(target.session.get(url, timeout=10))
 
 
 @pytest.mark.parametrize("origin", [EVIL, "null", "http://127.0.0.1", "https://127.0.0.1:1", ""])
-def test_a_signed_request_is_refused_when_it_comes_from_another_page(
+def test_gateway_refuses_a_signed_request_when_it_comes_from_another_web_page(
     target: Target, origin: str
 ) -> None:
     target.assert_refused(target.create_topic(ROOT, Origin=origin))
 
 
-def test_a_signed_request_is_served_when_it_comes_from_the_clouds_own_page(target: Target) -> None:
+def test_gateway_serves_a_signed_request_when_it_comes_from_a_page_of_the_cloud(
+    target: Target,
+) -> None:
     answer = target.create_topic(ROOT, CREATE_HONEST, Origin=target.url)
     assert answer.status_code == 200
     assert_unreadable(answer)
@@ -377,7 +383,7 @@ def test_a_signed_request_is_served_when_it_comes_from_the_clouds_own_page(targe
     ["evil.example", "127.0.0.1.evil.example", "evil.localhost", "127.0.0.1@evil.example", ""],
 )
 @pytest.mark.parametrize("path", ["/", "/_ministack/health", "/_aws/execute-api/localzip/live/"])
-def test_a_request_is_refused_when_its_host_is_a_name_of_somebody_elses(
+def test_gateway_refuses_a_request_when_its_host_is_not_a_name_of_the_cloud(
     target: Target, host: str, path: str
 ) -> None:
     url = f"{target.url}{path}"
@@ -385,20 +391,20 @@ def test_a_request_is_refused_when_its_host_is_a_name_of_somebody_elses(
     target.assert_refused(target.session.get(url, headers=headers, timeout=10))
 
 
-def test_localhost_is_a_name_of_the_cloud(target: Target) -> None:
+def test_gateway_serves_a_request_when_its_host_is_localhost(target: Target) -> None:
     url = f"{target.url.replace('127.0.0.1', 'localhost')}/_ministack/health"
     answer = target.session.get(url, headers=ROOT.headers("GET", url, "sts"), timeout=10)
     assert answer.json()["services"]
 
 
 @pytest.mark.parametrize("path", ["/", f"/{BUCKET}/{KEY}", "/_ministack/reset", "/restapis/"])
-def test_a_preflight_request_of_another_page_is_refused(target: Target, path: str) -> None:
+def test_gateway_refuses_a_preflight_request_of_another_web_page(target: Target, path: str) -> None:
     asked = {"Origin": EVIL, "Access-Control-Request-Method": "POST"}
     answer = target.session.options(f"{target.url}{path}", headers=asked, timeout=10)
     target.assert_refused(answer)
 
 
-def test_a_page_can_read_only_what_the_apis_routes_let_it_read(target: Target) -> None:
+def test_web_page_can_read_only_answers_of_api_routes_that_allow_it(target: Target) -> None:
     answer = target.get("/_aws/execute-api/localzip/live/", Origin=EVIL)
     assert answer.status_code == 200
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
@@ -431,7 +437,7 @@ def test_a_page_can_read_only_what_the_apis_routes_let_it_read(target: Target) -
         "/.well-known/openid-configuration",
     ],
 )
-def test_an_endpoint_that_is_no_route_of_an_api_needs_a_signature(
+def test_gateway_refuses_an_unsigned_request_when_its_path_is_no_api_route(
     target: Target, path: str
 ) -> None:
     for method in ("GET", "POST", "PUT"):
@@ -439,7 +445,7 @@ def test_an_endpoint_that_is_no_route_of_an_api_needs_a_signature(
         target.assert_refused(answer)
 
 
-def test_ministacks_own_endpoints_are_the_roots_alone(target: Target) -> None:
+def test_gateway_serves_endpoints_of_ministack_only_to_the_root(target: Target) -> None:
     url = f"{target.url}/_ministack/health"
     as_role = target.role.headers("GET", url, "sts")
     target.assert_refused(target.session.get(url, headers=as_role, timeout=10))
@@ -450,9 +456,7 @@ def test_ministacks_own_endpoints_are_the_roots_alone(target: Target) -> None:
 @pytest.mark.parametrize(
     "path", ["../../../../_ministack/reset", "..%2f..%2f..%2f_ministack/reset"]
 )
-def test_no_spelling_of_a_route_leads_to_ministacks_own_endpoints(
-    target: Target, path: str
-) -> None:
+def test_no_spelling_of_a_route_leads_to_endpoints_of_ministack(target: Target, path: str) -> None:
     parts = urlsplit(target.url)
     trusting = ssl.create_default_context(cafile=str(target.access.ca_bundle))
     connection = http.client.HTTPSConnection(parts.netloc, timeout=10, context=trusting)
@@ -462,7 +466,7 @@ def test_no_spelling_of_a_route_leads_to_ministacks_own_endpoints(
     assert target.clients.client("s3").head_bucket(Bucket=BUCKET)
 
 
-def test_a_route_is_refused_when_its_signature_is_wrong(target: Target) -> None:
+def test_gateway_refuses_an_api_route_when_its_signature_is_wrong(target: Target) -> None:
     url = f"{api_url(target.url)}/"
     wrong = replace(ROOT, secret="test").headers("GET", url, "execute-api")
     target.assert_refused(target.session.get(url, headers=wrong, timeout=10))
@@ -470,7 +474,7 @@ def test_a_route_is_refused_when_its_signature_is_wrong(target: Target) -> None:
     assert target.session.get(url, headers=right, timeout=10).status_code == 200
 
 
-def test_a_websocket_is_refused(target: Target) -> None:
+def test_gateway_refuses_a_websocket(target: Target) -> None:
     answer = target.get(
         "/_aws/execute-api/localzip/live",
         **{
@@ -483,7 +487,7 @@ def test_a_websocket_is_refused(target: Target) -> None:
     target.assert_refused(answer)
 
 
-def test_the_cloud_listens_on_one_port_only(target: Target) -> None:
+def test_local_cloud_listens_on_one_port_only(target: Target) -> None:
     pids = processes_of(target.access.ca_bundle.parent)
     held = {
         link.readlink().name
@@ -500,7 +504,7 @@ def test_the_cloud_listens_on_one_port_only(target: Target) -> None:
     assert listening == {urlsplit(target.url).port}
 
 
-def test_no_secret_is_on_the_clouds_command_line(target: Target) -> None:
+def test_command_line_of_the_local_cloud_contains_no_secret(target: Target) -> None:
     lines = [
         Path(f"/proc/{pid}/cmdline").read_bytes()
         for pid in processes_of(target.access.ca_bundle.parent)
@@ -509,7 +513,7 @@ def test_no_secret_is_on_the_clouds_command_line(target: Target) -> None:
     assert not [line for line in lines if SECRET.encode() in line]
 
 
-def test_an_sdk_names_the_reason_of_a_refusal(target: Target) -> None:
+def test_boto3_names_the_reason_of_a_refusal_by_the_gateway(target: Target) -> None:
     stranger = replace(target.access, secret="wrong")
     for service, call in (
         ("dynamodb", "list_tables"),

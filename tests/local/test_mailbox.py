@@ -1,4 +1,4 @@
-"""The local mailbox: notifications of the topic become files."""
+"""Tests of the local mailbox, which writes notifications of the topic to files."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def files(folder: Path) -> list[Path]:
     return sorted((folder / "mail").iterdir())
 
 
-def test_each_notification_becomes_a_mail(deliver: Deliver, tmp_path: Path) -> None:
+def test_mailbox_writes_each_notification_as_a_mail(deliver: Deliver, tmp_path: Path) -> None:
     assert deliver(Message="Übung\n\n<img src=x onerror=alert(1)>") == 200
     assert deliver(Subject=None) == 200
     first, second = files(tmp_path)
@@ -83,7 +83,7 @@ def test_each_notification_becomes_a_mail(deliver: Deliver, tmp_path: Path) -> N
     assert mail.get_payload() == "Übung\n\n<img src=x onerror=alert(1)>\n"
 
 
-def test_a_subject_can_neither_leave_the_folder_nor_add_a_header(
+def test_subject_of_a_mail_can_neither_leave_the_folder_nor_add_a_header(
     deliver: Deliver, tmp_path: Path
 ) -> None:
     assert deliver(Subject="../../x\r\nBcc: all@example.edu " + "y" * 300) == 200
@@ -93,7 +93,7 @@ def test_a_subject_can_neither_leave_the_folder_nor_add_a_header(
     assert mail["Bcc"] is None
 
 
-def test_old_mails_are_removed_when_a_mailbox_is_made(
+def test_mailbox_removes_old_mails_when_it_is_made(
     deliver: Deliver, tls: Authority, tmp_path: Path
 ) -> None:
     assert deliver() == 200
@@ -102,14 +102,14 @@ def test_old_mails_are_removed_when_a_mailbox_is_made(
     assert stat.S_IMODE((tmp_path / "mail").stat().st_mode) == 0o700
 
 
-def test_a_subscription_is_confirmed_with_its_token(
+def test_mailbox_confirms_a_subscription_with_its_token(
     deliver: Deliver, confirmed: list[Notification]
 ) -> None:
     assert deliver(Type="SubscriptionConfirmation", Token="t", Subject=None) == 200
     assert [notification.token for notification in confirmed] == ["t"]
 
 
-def test_other_topics_and_other_texts_become_no_mails(
+def test_mailbox_writes_no_mail_when_topic_or_type_is_another(
     deliver: Deliver, tmp_path: Path, confirmed: list[Notification]
 ) -> None:
     assert deliver(TopicArn="arn:aws:sns:us-east-1:1:other") == 404
@@ -121,14 +121,14 @@ def test_other_topics_and_other_texts_become_no_mails(
 
 
 @pytest.mark.parametrize("path", ["", "wrong", f"{PATH}/", f"x/{PATH}", "ü"])
-def test_a_notification_becomes_no_mail_when_its_path_lacks_the_token(
+def test_mailbox_writes_no_mail_when_the_path_lacks_the_token(
     deliver: Deliver, tmp_path: Path, path: str
 ) -> None:
     assert deliver(path) == 404
     assert files(tmp_path) == []
 
 
-def test_a_confirmation_sends_the_token_to_the_cloud(
+def test_mailbox_sends_the_token_to_the_cloud_when_it_confirms(
     tls: Authority, capsys: pytest.CaptureFixture[str]
 ) -> None:
     notification = Notification("SubscriptionConfirmation", ARN, "m", token="t&t")

@@ -1,4 +1,4 @@
-"""Media files for the Zoom stand-in: duration, bytes, padding and broken files."""
+"""Tests of the Zoom stand-in's media files, broken and padded files included."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from av.error import FFmpegError
 from local.media import Broken, padded, write_audio, write_broken, write_chat, write_lecture
 
 
-def test_a_lecture_has_its_duration_and_its_streams(tmp_path: Path) -> None:
+def test_lecture_file_has_its_duration_and_its_streams(tmp_path: Path) -> None:
     path = write_lecture(tmp_path / "a.mp4", 130, "a")
     assert 5_000 < path.stat().st_size < 60_000
     with av.open(str(path)) as container:
@@ -18,7 +18,7 @@ def test_a_lecture_has_its_duration_and_its_streams(tmp_path: Path) -> None:
         assert sum(1 for _ in container.decode(video=0)) == 130
 
 
-def test_a_lecture_has_the_same_bytes_only_for_the_same_seed(tmp_path: Path) -> None:
+def test_lecture_file_has_the_same_bytes_only_for_the_same_seed(tmp_path: Path) -> None:
     first, again, other = (
         write_lecture(tmp_path / f"{number}.mp4", 10, seed).read_bytes()
         for number, seed in enumerate(["a", "a", "b"])
@@ -27,7 +27,7 @@ def test_a_lecture_has_the_same_bytes_only_for_the_same_seed(tmp_path: Path) -> 
     assert first != other
 
 
-def test_pictures_differ_by_seed(tmp_path: Path) -> None:
+def test_pictures_of_a_lecture_file_differ_by_seed(tmp_path: Path) -> None:
     frames = set()
     for seed in "abc":
         with av.open(str(write_lecture(tmp_path / f"{seed}.mp4", 2, seed))) as container:
@@ -35,7 +35,7 @@ def test_pictures_differ_by_seed(tmp_path: Path) -> None:
     assert len(frames) == 3
 
 
-def test_a_padded_movie_can_still_be_played(tmp_path: Path) -> None:
+def test_movie_can_still_be_played_when_it_is_padded(tmp_path: Path) -> None:
     movie = write_lecture(tmp_path / "a.mp4", 2).read_bytes()
     first, other = padded(movie, 3_000_000, "a"), padded(movie, 3_000_000, "b")
     assert len(first) == len(other) == len(movie) + 3_000_000
@@ -47,27 +47,27 @@ def test_a_padded_movie_can_still_be_played(tmp_path: Path) -> None:
         assert sum(1 for _ in container.decode(video=0)) == 2
 
 
-def test_an_audio_file_has_no_video_stream(tmp_path: Path) -> None:
+def test_audio_file_has_no_video_stream(tmp_path: Path) -> None:
     with av.open(str(write_audio(tmp_path / "a.m4a", 10))) as container:
         assert [stream.type for stream in container.streams] == ["audio"]
         assert container.duration == pytest.approx(10 * av.time_base, rel=0.02)
 
 
-def test_chats_differ_by_seed(tmp_path: Path) -> None:
+def test_chat_files_differ_by_seed(tmp_path: Path) -> None:
     first = write_chat(tmp_path / "a.txt", "a").read_bytes()
     assert first != write_chat(tmp_path / "b.txt", "b").read_bytes()
     assert first.count(b"\r\n") == first.count(b"\n") == 6
 
 
 @pytest.mark.parametrize("kind", ["truncated", "html", "empty"])
-def test_a_file_without_index_cannot_be_opened(tmp_path: Path, kind: Broken) -> None:
+def test_broken_movie_cannot_be_opened_when_it_has_no_index(tmp_path: Path, kind: Broken) -> None:
     path = write_broken(tmp_path / "x.mp4", kind)
     assert b"moov" not in path.read_bytes()
     with pytest.raises(FFmpegError):
         av.open(str(path))
 
 
-def test_a_cut_file_can_be_opened_but_lacks_frames(tmp_path: Path) -> None:
+def test_broken_movie_can_be_opened_when_only_frames_are_cut(tmp_path: Path) -> None:
     path = write_broken(tmp_path / "x.mp4", "cut")
     with av.open(str(path)) as container:
         assert container.duration == pytest.approx(130 * av.time_base, rel=0.01)

@@ -1,4 +1,4 @@
-"""The settings of a local stack."""
+"""Tests of the settings of a local stack."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +20,7 @@ def settings(**given: str) -> dict[str, str]:
     return stack_settings(given, ADDRESSES)
 
 
-def test_the_defaults_are_complete_settings() -> None:
+def test_default_local_settings_are_complete() -> None:
     site = load(settings(), None)
     assert site.stack_name == "local-zip"
     assert site.ingest_allowed_ips == ("127.0.0.1",)
@@ -35,7 +35,7 @@ def test_the_defaults_are_complete_settings() -> None:
     )
 
 
-def test_the_defaults_name_the_stand_ins_of_slack_and_google() -> None:
+def test_default_local_settings_name_the_stand_ins_of_slack_and_google() -> None:
     site = load(settings(), None)
     assert site.slack_api_base_url == f"{SLACK}/api"
     assert (site.slack_zip_channel, site.slack_allowed_groups) == ("zip", ("zip-users",))
@@ -43,7 +43,7 @@ def test_the_defaults_name_the_stand_ins_of_slack_and_google() -> None:
     assert all(settings()[name] for name in ("GSHEETS_DOC_ID", "GSHEETS_SHEET_NAMES"))
 
 
-def test_secrets_are_new_for_each_stack() -> None:
+def test_secrets_are_new_for_each_local_stack() -> None:
     first, second = load(settings(), None).secrets(), load(settings(), None).secrets()
     made = {name for name, value in first.items() if value}
     assert made == {
@@ -59,13 +59,15 @@ def test_secrets_are_new_for_each_stack() -> None:
 @pytest.mark.parametrize(
     ("given", "token"), [("", ""), ("their-own-token-42", "their-own-token-42")]
 )
-def test_unsigned_webhooks_have_only_a_given_token(given: str, token: str) -> None:
+def test_local_stack_has_only_a_given_webhook_token_when_unsigned_webhooks_are_allowed(
+    given: str, token: str
+) -> None:
     chosen = settings(ALLOW_UNSIGNED_WEBHOOKS="True", WEBHOOK_VALIDATION_SECRET_TOKEN=given)
     assert chosen["WEBHOOK_VALIDATION_SECRET_TOKEN"] == token
     assert load(chosen, None).allow_unsigned_webhooks
 
 
-def test_a_given_setting_overrides_the_default() -> None:
+def test_given_setting_overrides_the_local_default() -> None:
     given = settings(
         STACK_NAME="mine",
         ZOOM_ACCOUNT_ID="theirs",
@@ -85,16 +87,16 @@ def test_a_given_setting_overrides_the_default() -> None:
     assert "ms-custom-id" in dict(site.stack_tags)
 
 
-def test_an_empty_setting_is_ignored() -> None:
+def test_local_setting_is_ignored_when_it_is_empty() -> None:
     assert settings(STACK_NAME=" ")["STACK_NAME"] == "local-zip"
 
 
-def test_other_variables_of_the_environment_are_ignored() -> None:
+def test_local_stack_ignores_variables_that_are_no_settings_of_it() -> None:
     given = settings(AWS_PROFILE="production", AWS_REGION="eu-west-1", PATH="/bin")
     assert not {"AWS_PROFILE", "AWS_REGION", "PATH"} & set(given)
 
 
-def test_the_download_hosts_include_the_host_of_another_zoom() -> None:
+def test_download_hosts_include_the_host_of_a_given_zoom_url() -> None:
     given = stack_settings({}, replace(ADDRESSES, zoom="https://zoom.test:99"))
     assert given["ZOOM_DOWNLOAD_HOSTS"] == "127.0.0.1,localhost,zoom.test"
 
@@ -129,11 +131,13 @@ def test_local_settings_are_read_from_the_environment(tmp_path: Path) -> None:
         ("LOCAL_OPENCAST_URL", "https://opencast.test/?a=b"),
     ],
 )
-def test_a_wrong_local_setting_is_refused_in_one_line_with_its_name(name: str, value: str) -> None:
+def test_local_setting_is_refused_in_one_line_with_its_name_when_it_is_wrong(
+    name: str, value: str
+) -> None:
     with pytest.raises(LocalSettingsError, match=rf"^{name} is '[^\n]*$"):
         read_local({name: value})
 
 
-def test_the_settings_of_another_local_stack_are_refused() -> None:
+def test_settings_of_another_local_stack_are_refused() -> None:
     with pytest.raises(LocalSettingsError, match=r"settings of the local stack local-zip"):
         read_local({"LOCAL_STACK": "local-zip"})

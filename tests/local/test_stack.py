@@ -1,4 +1,4 @@
-"""Starts of a local stack that fail or are interrupted: nothing may be left.
+"""Tests of starts of a local stack that fail or are interrupted and must leave nothing.
 
 The end-to-end tests are about starts that succeed.
 """
@@ -45,7 +45,7 @@ def no_packages(_folder: Path) -> Sequence[Package]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_nothing_is_left_when_a_start_is_interrupted(
+def test_local_stack_leaves_no_process_when_its_start_is_interrupted(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     starter = subprocess.Popen(
@@ -56,19 +56,19 @@ def test_nothing_is_left_when_a_start_is_interrupted(
     )
     logs = tmp_path / "logs"
     try:
-        # Cloud, four stand-ins, mailbox and CDK have started, each with a supervisor.
+        # The seven are cloud, four stand-ins, mailbox and CDK, each with a supervisor.
         wait_for(lambda: len(list(logs.glob("*.log"))) == 7 and len(processes_of(tmp_path)) >= 14)
         os.killpg(starter.pid, number)
         wait_for(lambda: not processes_of(tmp_path) - {starter.pid}, seconds=5)
     finally:
-        # ^C waits for the thread that packages, which here takes a minute.
+        # After ^C the starter waits for the thread of `build`, which here takes a minute.
         starter.kill()
         ended = starter.wait()
     assert ended in {-number, -signal.SIGKILL}
     assert not (tmp_path / STATE).exists()
 
 
-def test_nothing_is_left_when_a_step_fails(tmp_path: Path) -> None:
+def test_local_stack_leaves_no_process_when_a_step_of_its_start_fails(tmp_path: Path) -> None:
     stack = LocalStack(tmp_path, environment(), build=no_packages)
     with pytest.raises(OSError, match="disk is full"):
         stack.start()
@@ -77,14 +77,14 @@ def test_nothing_is_left_when_a_step_fails(tmp_path: Path) -> None:
     assert not (tmp_path / CLOUD).exists()
 
 
-def test_wrong_settings_are_refused_before_anything_starts(tmp_path: Path) -> None:
+def test_local_stack_starts_no_process_when_a_setting_is_wrong(tmp_path: Path) -> None:
     given = environment(INGEST_ALLOWED_IPS="here", WEBHOOK_DELAY_SECONDS="soon")
     with pytest.raises(SettingsError, match=r"INGEST_ALLOWED_IPS[\s\S]*WEBHOOK_DELAY_SECONDS"):
         LocalStack(tmp_path, given).start()
     assert not (tmp_path / "logs").exists()
 
 
-def test_a_taken_port_is_refused_before_anything_starts(tmp_path: Path) -> None:
+def test_local_stack_starts_no_process_when_its_port_is_taken(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         with pytest.raises(PortTaken, match=f"Port {port} "):
@@ -92,7 +92,9 @@ def test_a_taken_port_is_refused_before_anything_starts(tmp_path: Path) -> None:
     assert not (tmp_path / "logs").exists()
 
 
-def test_a_start_is_refused_when_a_stack_runs_in_the_folder(tmp_path: Path) -> None:
+def test_start_of_local_stack_is_refused_when_another_stack_runs_in_the_folder(
+    tmp_path: Path,
+) -> None:
     processes = Processes(tmp_path / "logs")
     try:
         sleeper = processes.start("cloud", ["sleep", "60"], environment())
@@ -107,7 +109,9 @@ def test_a_start_is_refused_when_a_stack_runs_in_the_folder(tmp_path: Path) -> N
         processes.stop()
 
 
-def test_a_start_is_refused_at_once_when_another_one_has_the_folder(tmp_path: Path) -> None:
+def test_start_of_local_stack_is_refused_when_another_process_has_locked_the_folder(
+    tmp_path: Path,
+) -> None:
     with (tmp_path / "stack.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(Busy, match=str(tmp_path)):

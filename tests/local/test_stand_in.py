@@ -1,4 +1,4 @@
-"""The base of all stand-ins: control paths, start and stop, faults, and the program's main loop."""
+"""Tests of the base of all stand-ins, with control paths, faults, and a program's main loop."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.neighbours import CONTROL, CONTROL_TOKEN, client_session
 
 
 class Echo(StandIn):
-    """A stand-in that answers with the request's path. Its control paths succeed and fail."""
+    """A stand-in that answers with the request's path, and has control paths that fail."""
 
     def answer(self, request: Request) -> Answer:
         return text_answer(200, "text/plain", request.path.encode())
@@ -52,11 +52,11 @@ def session(tls: Authority) -> Iterator[requests.Session]:
         yield made
 
 
-def test_a_request_gets_the_answer_of_the_neighbour(echo: Echo, session: requests.Session) -> None:
+def test_stand_in_answers_a_request_as_the_neighbour(echo: Echo, session: requests.Session) -> None:
     assert session.get(f"{echo.url}/some/path", timeout=5).text == "/some/path"
 
 
-def test_a_control_path_answers_with_its_result_as_json(
+def test_control_path_answers_with_its_result_as_json(
     echo: Echo, session: requests.Session
 ) -> None:
     answer = session.get(f"{echo.url}/_control/result", headers=CONTROL, timeout=5)
@@ -72,7 +72,7 @@ def test_a_control_path_answers_with_its_result_as_json(
         ("nothing", 404, "no POST /_control/nothing here"),
     ],
 )
-def test_a_control_path_that_fails_answers_with_a_sentence(
+def test_control_path_answers_with_a_sentence_when_it_fails(
     echo: Echo, session: requests.Session, path: str, status: int, sentence: str
 ) -> None:
     answer = session.post(f"{echo.url}/_control/{path}", headers=CONTROL, timeout=5)
@@ -99,7 +99,7 @@ def test_a_control_path_that_fails_answers_with_a_sentence(
     ],
     ids=str,
 )
-def test_a_control_request_is_refused_when_it_is_not_the_developers(
+def test_control_request_is_refused_when_token_host_or_origin_is_wrong(
     echo: Echo, session: requests.Session, headers: Mapping[str, str], status: int
 ) -> None:
     for path in ("result", "nothing"):
@@ -109,7 +109,7 @@ def test_a_control_request_is_refused_when_it_is_not_the_developers(
         assert "Access-Control-Allow-Origin" not in answer.headers
 
 
-def test_a_control_request_of_the_stand_ins_own_page_is_served_with_the_token(
+def test_control_request_is_served_when_it_comes_from_a_page_of_the_stand_in(
     echo: Echo, session: requests.Session
 ) -> None:
     url = echo.url.replace("127.0.0.1", "localhost")
@@ -118,7 +118,7 @@ def test_a_control_request_of_the_stand_ins_own_page_is_served_with_the_token(
 
 
 @pytest.mark.parametrize("given", ["", "Bearer", "Bearer "])
-def test_control_paths_refuse_everything_when_the_stand_in_has_no_token(
+def test_control_paths_refuse_every_request_when_the_stand_in_has_no_token(
     tls: Authority, session: requests.Session, given: str
 ) -> None:
     with Echo(tls) as open_to_nobody:
@@ -126,7 +126,9 @@ def test_control_paths_refuse_everything_when_the_stand_in_has_no_token(
         assert session.get(url, headers={"Authorization": given}, timeout=5).status_code == 401
 
 
-def test_a_preflight_to_a_control_path_is_refused(echo: Echo, session: requests.Session) -> None:
+def test_preflight_request_to_a_control_path_is_refused(
+    echo: Echo, session: requests.Session
+) -> None:
     asked = {
         "Origin": "https://evil.example",
         "Access-Control-Request-Method": "POST",
@@ -137,12 +139,12 @@ def test_a_preflight_to_a_control_path_is_refused(echo: Echo, session: requests.
     assert "Access-Control-Allow-Origin" not in answer.headers
 
 
-def test_start_fails_when_the_stand_in_is_running(echo: Echo) -> None:
+def test_start_of_a_stand_in_fails_when_it_is_running(echo: Echo) -> None:
     with pytest.raises(RuntimeError, match="stop"):
         echo.start()
 
 
-def test_a_stopped_stand_in_is_unreachable_on_kept_connections_too(
+def test_stand_in_is_unreachable_on_kept_connections_when_it_was_stopped(
     echo: Echo, session: requests.Session
 ) -> None:
     url = echo.url
@@ -152,13 +154,17 @@ def test_a_stopped_stand_in_is_unreachable_on_kept_connections_too(
         session.get(url, timeout=5)
 
 
-def test_a_silent_client_does_not_block_others(echo: Echo, session: requests.Session) -> None:
+def test_silent_client_of_a_stand_in_does_not_block_others(
+    echo: Echo, session: requests.Session
+) -> None:
     port = int(echo.url.rpartition(":")[2])
     with socket.create_connection(("127.0.0.1", port)):
         assert session.get(echo.url, timeout=5).status_code == 200
 
 
-def test_a_program_with_a_taken_port_ends_with_one_line(echo: Echo, tls: Authority) -> None:
+def test_program_of_a_stand_in_ends_with_one_line_when_its_port_is_taken(
+    echo: Echo, tls: Authority
+) -> None:
     port = echo.url.rpartition(":")[2]
     options = ["--tls-dir", str(tls.certificate.parent), "--port", port]
     done = subprocess.run(
@@ -173,7 +179,7 @@ def test_a_program_with_a_taken_port_ends_with_one_line(echo: Echo, tls: Authori
     assert "choose another --port" in done.stderr
 
 
-def test_faults_happen_in_order_after_their_skipped_requests() -> None:
+def test_faults_of_a_queue_happen_in_order_after_their_skipped_requests() -> None:
     faults = FaultQueue[BaseFault]()
     first, second = BaseFault(skip=1), BaseFault(times=2)
     faults.add(first)
@@ -183,14 +189,14 @@ def test_faults_happen_in_order_after_their_skipped_requests() -> None:
     assert faults.pending() == ()
 
 
-def test_a_fault_is_left_alone_by_requests_that_it_is_not_about() -> None:
+def test_fault_does_not_count_requests_that_it_does_not_match() -> None:
     faults = FaultQueue[BaseFault]()
     faults.add(BaseFault(skip=1))
     assert faults.take(lambda _: False) is None
     assert faults.pending() == (BaseFault(skip=1),)
 
 
-def test_each_fault_happens_once_when_many_threads_ask() -> None:
+def test_fault_happens_exactly_as_often_as_set_when_many_threads_ask() -> None:
     faults = FaultQueue[BaseFault]()
     faults.add(BaseFault(times=50))
     taken: list[BaseFault | None] = []

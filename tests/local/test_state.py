@@ -1,4 +1,4 @@
-"""The files about a running local stack."""
+"""Tests of the files about a running local stack."""
 
 import json
 import shlex
@@ -25,7 +25,7 @@ KEYS = {
 
 
 def state(**changes: object) -> State:
-    """Return a state with some fields changed."""
+    """Return the state of a local stack with some fields changed."""
     given = {
         "api_url": "https://127.0.0.1:1/live",
         "aws_endpoint_url": "https://127.0.0.1:1",
@@ -40,7 +40,9 @@ def state(**changes: object) -> State:
     return State(**{**given, **changes})  # type: ignore[arg-type]  # any of its fields
 
 
-def test_stack_json_has_exactly_the_documented_keys_for_its_owner(tmp_path: Path) -> None:
+def test_stack_json_has_exactly_the_documented_keys_and_is_readable_only_by_its_owner(
+    tmp_path: Path,
+) -> None:
     remember(tmp_path, state(), {})
     written = json.loads((tmp_path / STATE).read_text())
     assert set(written) == KEYS
@@ -49,7 +51,7 @@ def test_stack_json_has_exactly_the_documented_keys_for_its_owner(tmp_path: Path
     assert read_state(tmp_path) == state()
 
 
-def test_a_shell_reads_stack_env_unchanged(tmp_path: Path) -> None:
+def test_shell_reads_the_values_of_stack_env_unchanged(tmp_path: Path) -> None:
     remember(tmp_path, state(), {"A": "it's; $HOME", "B": "plain"})
     lines = (tmp_path / ENVIRONMENT).read_text().splitlines()
     assert [shlex.split(line) for line in lines] == [
@@ -59,21 +61,21 @@ def test_a_shell_reads_stack_env_unchanged(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / ENVIRONMENT).stat().st_mode) == 0o600
 
 
-def test_an_older_file_that_others_can_read_is_replaced(tmp_path: Path) -> None:
+def test_stack_json_is_replaced_when_others_can_read_it(tmp_path: Path) -> None:
     (tmp_path / STATE).write_text("{}")
     (tmp_path / STATE).chmod(0o644)
     remember(tmp_path, state(), {})
     assert stat.S_IMODE((tmp_path / STATE).stat().st_mode) == 0o600
 
 
-def test_a_state_that_is_missing_or_broken_is_none(tmp_path: Path) -> None:
+def test_state_of_a_stack_is_none_when_the_file_is_missing_or_broken(tmp_path: Path) -> None:
     assert read_state(tmp_path) is None
     assert not end(tmp_path)
     (tmp_path / STATE).write_text("{")
     assert read_state(tmp_path) is None
 
 
-def test_the_files_are_removed_when_an_ended_stack_is_ended(tmp_path: Path) -> None:
+def test_files_of_a_stack_are_removed_when_its_processes_have_ended_before(tmp_path: Path) -> None:
     remember(tmp_path, state(pids={"cloud": 2**22 + 1}), {})
     (tmp_path / CLOUD / "tmp").mkdir(parents=True)
     (tmp_path / GOOGLE_KEY).touch()

@@ -1,4 +1,4 @@
-"""Subscription filters of logs in the local cloud: the events that subscribers get."""
+"""Tests of log subscription filters in the local cloud, and of the events that they deliver."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ Make = Callable[..., str]
 
 @pytest.fixture(scope="module")
 def make(access: Access) -> Make:
-    """Return a factory of functions, which returns their ARNs."""
+    """Return a function that creates a Lambda function and returns the ARN."""
     role = access.client("iam").create_role(
         RoleName="functions", AssumeRolePolicyDocument=json.dumps(ASSUME)
     )
@@ -84,7 +84,7 @@ def mailer(make: Make, mails: Path) -> str:
 
 @pytest.fixture
 def talker(access: Access, make: Make, mailer: str, mails: Path) -> Iterator[str]:
-    """A function whose log the mailer subscribes to."""
+    """Yield the name of a Lambda function to whose log the mailer subscribes."""
     for old in mails.iterdir():
         old.unlink()
     name = f"talker{next(NUMBERS)}"
@@ -119,7 +119,7 @@ def deliveries(access: Access) -> Deliveries:
     return found
 
 
-def test_a_match_is_delivered_once(access: Access, talker: str, mails: Path) -> None:
+def test_log_line_that_matches_is_delivered_once(access: Access, talker: str, mails: Path) -> None:
     filters = deliveries(access)
     for said in ("INFO one", "ERROR two", "INFO three"):
         say(access, talker, said)
@@ -130,7 +130,9 @@ def test_a_match_is_delivered_once(access: Access, talker: str, mails: Path) -> 
     assert sorted(lines[1] for lines in lines_in(mails)) == ["ERROR four", "ERROR two"]
 
 
-def test_a_crash_is_delivered_with_all_its_lines(access: Access, talker: str, mails: Path) -> None:
+def test_log_of_a_crash_is_delivered_with_all_its_lines(
+    access: Access, talker: str, mails: Path
+) -> None:
     say(access, talker, "it begins", raised="a key")
     deliveries(access).deliver()
     wait_for(lambda: bool(lines_in(mails)))
@@ -140,7 +142,7 @@ def test_a_crash_is_delivered_with_all_its_lines(access: Access, talker: str, ma
     assert "KeyError: 'a key'" in lines
 
 
-def test_a_changed_pattern_applies_to_later_lines(
+def test_changed_filter_pattern_applies_to_later_log_lines(
     access: Access, talker: str, mailer: str, mails: Path
 ) -> None:
     filters = deliveries(access)
@@ -159,7 +161,7 @@ def test_a_changed_pattern_applies_to_later_lines(
     assert [lines[1] for lines in lines_in(mails)] == ["INFO two"]
 
 
-def test_a_removed_log_does_not_prevent_other_deliveries(
+def test_removed_log_group_does_not_prevent_other_deliveries(
     access: Access, talker: str, mailer: str, mails: Path
 ) -> None:
     logs = access.client("logs")
@@ -177,7 +179,7 @@ def test_a_removed_log_does_not_prevent_other_deliveries(
     filters.deliver()
 
 
-def test_a_match_is_delivered_later_when_the_subscriber_fails(
+def test_log_line_is_delivered_later_when_the_invocation_of_the_subscriber_fails(
     access: Access, talker: str, mails: Path
 ) -> None:
     logs, functions = access.client("logs"), access.client("lambda")
@@ -200,12 +202,12 @@ def test_a_match_is_delivered_later_when_the_subscriber_fails(
 
 
 @pytest.mark.parametrize("other", ["", "ERROR", "?ERROR -x", '{ $.level = "ERROR" }', "?x [a, b]"])
-def test_a_pattern_of_another_kind_is_refused(other: str) -> None:
+def test_filter_pattern_is_refused_when_it_has_other_than_optional_words(other: str) -> None:
     with pytest.raises(ValueError, match="Not a pattern of optional words only"):
         matches(other, "ERROR")
 
 
-def test_an_envelope_can_be_read_by_the_function() -> None:
+def test_envelope_of_log_lines_can_be_read_by_the_function() -> None:
     line: Line = {"timestamp": 1, "message": "é\n", "logStreamName": "s"}
     batch = batch_of(envelope(FILTER, "s", [line]))
     assert batch is not None

@@ -1,4 +1,4 @@
-"""The comparison of the local cloud with the template."""
+"""Tests of the comparison of the local cloud with the template."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ def url_of(access: Access) -> str:
     return str(access.client("sqs").get_queue_url(QueueName="q")["QueueUrl"])
 
 
-def test_access_ignores_profile_and_proxy_of_the_shell(
+def test_access_to_the_local_cloud_ignores_profile_and_proxy_of_the_shell(
     access: Access, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_PROFILE", "of-another-machine")
@@ -39,7 +39,7 @@ def test_access_ignores_profile_and_proxy_of_the_shell(
     assert access.resource("s3").Bucket("files").creation_date
 
 
-def test_time_to_live_and_recovery_of_a_table_are_set_afterwards(access: Access) -> None:
+def test_template_check_sets_time_to_live_and_recovery_of_a_table(access: Access) -> None:
     wanted = template(
         "AWS::DynamoDB::Table",
         TimeToLiveSpecification={"AttributeName": "expiration", "Enabled": True},
@@ -52,7 +52,7 @@ def test_time_to_live_and_recovery_of_a_table_are_set_afterwards(access: Access)
     assert compare(wanted, {"It": "rows"}, access.client).set_after == ()
 
 
-def test_the_lifecycle_of_the_bucket_is_set_afterwards(access: Access) -> None:
+def test_template_check_sets_the_lifecycle_of_a_bucket(access: Access) -> None:
     wanted = template(
         "AWS::S3::Bucket",
         LifecycleConfiguration={
@@ -78,7 +78,7 @@ def test_the_lifecycle_of_the_bucket_is_set_afterwards(access: Access) -> None:
     assert compare(wanted, {"It": "files"}, access.client).set_after == ()
 
 
-def test_the_difference_of_a_queue_is_reported(access: Access) -> None:
+def test_template_check_reports_the_difference_of_a_queue(access: Access) -> None:
     wanted = template(
         "AWS::SQS::Queue", VisibilityTimeout=960, RedrivePolicy={"maxReceiveCount": 2}
     )
@@ -87,14 +87,14 @@ def test_the_difference_of_a_queue_is_reported(access: Access) -> None:
     assert set(NEVER_HONOURED) <= set(found.not_honoured)
 
 
-def test_a_queue_without_difference_is_not_reported(access: Access) -> None:
+def test_template_check_does_not_report_a_queue_when_it_has_no_difference(access: Access) -> None:
     wanted = template("AWS::SQS::Queue", VisibilityTimeout=30)
     found = compare(wanted, {"It": url_of(access)}, access.client)
     assert set(found.not_honoured) == set(NEVER_HONOURED)
     assert found.set_after == ()
 
 
-def test_a_missing_or_different_subscription_is_reported(access: Access) -> None:
+def test_template_check_reports_a_missing_or_different_subscription(access: Access) -> None:
     logs, subscription = access.client("logs"), {"LogGroupName": "/g", "FilterPattern": "?ERROR"}
     logs.create_log_group(logGroupName="/g")
     wanted, named = template("AWS::Logs::SubscriptionFilter", **subscription), {"It": "mail"}
@@ -124,7 +124,7 @@ ALARM = {
 }
 
 
-def test_an_alarms_difference_is_reported(access: Access) -> None:
+def test_template_check_reports_the_difference_of_an_alarm(access: Access) -> None:
     access.client("cloudwatch").put_metric_alarm(AlarmName="a", **ALARM)
     known = compare(template("AWS::CloudWatch::Alarm", **ALARM), {"It": "a"}, access.client)
     assert set(known.not_honoured) == set(NEVER_HONOURED)
@@ -134,7 +134,7 @@ def test_an_alarms_difference_is_reported(access: Access) -> None:
     assert set(found.not_honoured) == {*NEVER_HONOURED, *named}
 
 
-def test_a_missing_dashboard_is_reported(access: Access) -> None:
+def test_template_check_reports_a_missing_dashboard(access: Access) -> None:
     wanted = template("AWS::CloudWatch::Dashboard")
     cloudwatch = access.client("cloudwatch")
     assert "the dashboard" in compare(wanted, {"It": "d"}, access.client).not_honoured

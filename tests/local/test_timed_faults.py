@@ -1,11 +1,11 @@
-"""Faults of a stand-in that last for a while."""
+"""Tests of a stand-in's faults that last for some seconds."""
 
 from __future__ import annotations
 
 from local.neighbours.faults import BaseFault, FaultQueue
 
 
-def test_a_lasting_fault_strikes_every_request_until_its_end() -> None:
+def test_lasting_fault_affects_every_request_until_its_end() -> None:
     moment = 100.0
     faults = FaultQueue[BaseFault](lambda: moment)
     faults.add(BaseFault(lasting=60))
@@ -17,7 +17,7 @@ def test_a_lasting_fault_strikes_every_request_until_its_end() -> None:
     assert faults.pending() == ()
 
 
-def test_a_fault_without_a_length_strikes_once() -> None:
+def test_fault_affects_one_request_when_it_has_no_duration() -> None:
     faults = FaultQueue[BaseFault]()
     faults.add(BaseFault())
     assert faults.take(lambda _: True)

@@ -1,4 +1,4 @@
-"""The Zoom stand-in's control paths, and the stand-in as a program."""
+"""Tests of the Zoom stand-in's control paths and program."""
 
 import base64
 from pathlib import Path
@@ -18,7 +18,7 @@ def post(client: Client, what: str, value: object) -> requests.Response:
     return client.session.post(url, json=value, headers=CONTROL, timeout=10)
 
 
-def test_a_lecture_is_recorded_and_its_webhook_sent_by_control_paths(
+def test_control_paths_of_zoom_stand_in_record_a_lecture_and_send_its_webhook_event(
     client: Client, endpoint: Endpoint
 ) -> None:
     lecture = {
@@ -37,7 +37,7 @@ def test_a_lecture_is_recorded_and_its_webhook_sent_by_control_paths(
     assert signed(endpoint.seen[0])
 
 
-def test_faults_switches_and_scopes_are_changed_by_control_paths(client: Client) -> None:
+def test_control_paths_of_zoom_stand_in_change_faults_switches_and_scopes(client: Client) -> None:
     assert post(client, "faults", {"kind": "slow", "where": "cdn"}).status_code == 200
     assert [fault.kind for fault in client.zoom.faults] == ["slow"]
     assert post(client, "switches", {"ranges": False}).status_code == 200
@@ -58,7 +58,7 @@ def test_faults_switches_and_scopes_are_changed_by_control_paths(client: Client)
         ("events", {"url": "https://127.0.0.1:1/", "event": "endpoint.url_validation"}, 502),
     ],
 )
-def test_a_wrong_control_body_is_refused_with_a_sentence(
+def test_zoom_stand_in_refuses_a_wrong_control_body_with_a_sentence(
     client: Client, what: str, value: object, status: int
 ) -> None:
     answer = post(client, what, value)
@@ -66,7 +66,7 @@ def test_a_wrong_control_body_is_refused_with_a_sentence(
     assert answer.json()["message"]
 
 
-def test_remembered_requests_show_no_secret(client: Client, recording: Recording) -> None:
+def test_repr_of_zoom_requests_shows_no_secret(client: Client, recording: Recording) -> None:
     link, token = client.completed(recording)
     address = client.get(link, token).headers["Location"]
     client.get(address)
@@ -78,14 +78,16 @@ def test_remembered_requests_show_no_secret(client: Client, recording: Recording
     assert client.zoom.requests[0].header("authorization") == f"Bearer {token}"
 
 
-def test_the_bytes_sent_of_each_file_are_counted(client: Client, recording: Recording) -> None:
+def test_zoom_stand_in_counts_the_bytes_sent_of_each_file(
+    client: Client, recording: Recording
+) -> None:
     client.get(client.address(recording))
     first = recording.files[0]
     sent = client.get(f"{client.zoom.url}/_control/sent", headers=CONTROL).json()
     assert sent == {first.file_id: first.size}
 
 
-def test_the_program_takes_its_secrets_from_the_environment(tmp_path: Path) -> None:
+def test_zoom_program_takes_its_secrets_from_the_environment(tmp_path: Path) -> None:
     env = {"ZOOM_ACCOUNT_ID": "acc", "ZOOM_CLIENT_ID": "cid", "ZOOM_CLIENT_SECRET": "from-env"}
     env["LOCAL_CONTROL_TOKEN"] = CONTROL_TOKEN
     with program("local.neighbours.zoom", ["--tls-dir", str(tmp_path)], env) as url:

@@ -1,4 +1,4 @@
-"""Downloads from the Zoom stand-in: redirects, signed URLs, ranges and faults."""
+"""Tests of downloads from the Zoom stand-in, with redirects, signed URLs, ranges and faults."""
 
 import base64
 import dataclasses
@@ -18,7 +18,7 @@ from tests.local.clock import Clock
 from tests.local.zoom_client import APP, START, Client, twice
 
 
-def test_each_file_is_downloaded_byte_for_byte(client: Client, recording: Recording) -> None:
+def test_zoom_stand_in_serves_each_file_byte_for_byte(client: Client, recording: Recording) -> None:
     event = client.zoom.event("recording.completed", recording.uuid)
     listed = event["payload"]["object"]["recording_files"]
     for value, file in zip(listed, recording.files, strict=True):
@@ -33,12 +33,12 @@ def test_each_file_is_downloaded_byte_for_byte(client: Client, recording: Record
     assert kinds == ["MP4", "MP4", "CHAT", "M4A", "TIMELINE", "TRANSCRIPT"] * 2
 
 
-def test_an_oauth_token_opens_files(client: Client, recording: Recording) -> None:
+def test_zoom_stand_in_opens_files_for_an_oauth_token(client: Client, recording: Recording) -> None:
     link, _ = client.completed(recording)
     assert client.get(link, headers=client.bearer()).status_code == 302
 
 
-def test_a_download_without_a_valid_token_or_link_gets_a_page(
+def test_zoom_stand_in_answers_a_download_with_a_page_when_token_or_link_is_invalid(
     client: Client, recording: Recording
 ) -> None:
     link, token = client.completed(recording)
@@ -54,7 +54,7 @@ def test_a_download_without_a_valid_token_or_link_gets_a_page(
     assert {answer.headers["Content-Type"] for answer in refused} == {"text/html;charset=UTF-8"}
 
 
-def test_an_expired_token_gets_what_the_switch_says(
+def test_zoom_stand_in_answers_an_expired_token_as_its_switch_says(
     client: Client, recording: Recording, clock: Clock
 ) -> None:
     link, token = client.completed(recording)
@@ -65,7 +65,7 @@ def test_an_expired_token_gets_what_the_switch_says(
     assert client.get(link, token).status_code == 200
 
 
-def test_download_tokens_of_one_recording_can_be_expired(
+def test_download_tokens_of_one_recording_can_be_expired_without_the_others(
     client: Client, recording: Recording
 ) -> None:
     link, token = client.completed(recording)
@@ -75,7 +75,7 @@ def test_download_tokens_of_one_recording_can_be_expired(
     assert client.get(link, token).status_code == 401
 
 
-def test_a_signed_url_expires_before_its_download_token(
+def test_signed_url_of_the_zoom_cdn_expires_before_its_download_token(
     client: Client, recording: Recording, clock: Clock
 ) -> None:
     link, token = client.completed(recording)
@@ -85,7 +85,9 @@ def test_a_signed_url_expires_before_its_download_token(
     assert client.get(client.get(link, token).headers["Location"]).status_code == 200
 
 
-def test_a_signature_is_valid_only_for_its_own_file(client: Client, recording: Recording) -> None:
+def test_signature_of_the_zoom_cdn_is_valid_only_for_its_own_file(
+    client: Client, recording: Recording
+) -> None:
     first, second = client.address(recording), client.address(recording)
     query = parse_qs(urlsplit(first).query)
     assert "DateLessThan" in base64.b64decode(query["Policy"][0].replace("_", "=")).decode()
@@ -104,7 +106,7 @@ def test_a_signature_is_valid_only_for_its_own_file(client: Client, recording: R
         ("bytes=10-99999999", slice(10, None)),
     ],
 )
-def test_a_range_is_answered_with_its_bytes(
+def test_zoom_cdn_answers_a_range_with_its_bytes(
     client: Client, recording: Recording, asked: str, slice_: slice
 ) -> None:
     path = recording.files[0].path
@@ -118,7 +120,7 @@ def test_a_range_is_answered_with_its_bytes(
     assert int(size) == len(whole)
 
 
-def test_a_range_is_refused_beyond_the_end_and_ignored_for_another_version(
+def test_zoom_cdn_refuses_a_range_beyond_the_end_and_ignores_a_range_of_another_version(
     client: Client, recording: Recording
 ) -> None:
     address = client.address(recording)
@@ -133,7 +135,9 @@ def test_a_range_is_refused_beyond_the_end_and_ignored_for_another_version(
     assert client.get(address, headers={"If-Match": '"other"'}).status_code == 412
 
 
-def test_the_whole_file_is_sent_when_ranges_are_off(client: Client, recording: Recording) -> None:
+def test_zoom_cdn_sends_the_whole_file_when_ranges_are_switched_off(
+    client: Client, recording: Recording
+) -> None:
     client.zoom.set(ranges=False)
     answer = client.get(client.address(recording), headers={"Range": "bytes=5-"})
     assert answer.status_code == 200
@@ -141,7 +145,7 @@ def test_the_whole_file_is_sent_when_ranges_are_off(client: Client, recording: R
     assert "Accept-Ranges" not in answer.headers
 
 
-def test_the_files_name_is_in_the_disposition_when_the_switch_says_so(
+def test_zoom_cdn_sends_the_file_name_as_disposition_when_switched_to_it(
     client: Client, recording: Recording
 ) -> None:
     client.zoom.set(name_in="disposition")
@@ -150,7 +154,7 @@ def test_the_files_name_is_in_the_disposition_when_the_switch_says_so(
     assert recording.files[0].name in client.get(address).headers["Content-Disposition"]
 
 
-def test_a_status_fault_ends_after_its_number_of_requests(
+def test_zoom_status_fault_ends_after_its_number_of_requests(
     client: Client, recording: Recording
 ) -> None:
     link, token = client.completed(recording)
@@ -170,7 +174,7 @@ def test_a_status_fault_ends_after_its_number_of_requests(
         (Fault("status", "api", status=429), None),
     ],
 )
-def test_retry_after_is_sent_in_the_chosen_form(
+def test_zoom_status_fault_sends_retry_after_in_the_chosen_form(
     client: Client, recording: Recording, fault: Fault, expected: str | None
 ) -> None:
     client.zoom.fail(fault)
@@ -178,14 +182,14 @@ def test_retry_after_is_sent_in_the_chosen_form(
     assert (answer.status_code, answer.headers.get("Retry-After")) == (429, expected)
 
 
-def test_a_fault_begins_after_its_skipped_requests(client: Client, recording: Recording) -> None:
+def test_zoom_fault_begins_after_its_skipped_requests(client: Client, recording: Recording) -> None:
     link, token = client.completed(recording)
     client.zoom.fail(Fault("status", status=503, skip=2))
     got = [client.get(link, token).status_code for _ in range(4)]
     assert got == [302, 302, 503, 302]
 
 
-def test_a_fault_can_be_limited_to_one_file(client: Client, recording: Recording) -> None:
+def test_zoom_fault_can_be_limited_to_one_file(client: Client, recording: Recording) -> None:
     event = client.zoom.event("recording.completed", recording.uuid)
     links = [f["download_url"] for f in event["payload"]["object"]["recording_files"]]
     client.zoom.fail(Fault("status", status=404, file_id=recording.files[1].file_id))
@@ -193,7 +197,7 @@ def test_a_fault_can_be_limited_to_one_file(client: Client, recording: Recording
     assert [client.get(link, token).status_code for link in links[:3]] == [302, 404, 302]
 
 
-def test_an_html_fault_sends_a_page(client: Client, recording: Recording) -> None:
+def test_zoom_html_fault_sends_a_page(client: Client, recording: Recording) -> None:
     address = client.address(recording)
     client.zoom.fail(Fault("html", "cdn"))
     assert client.get(address).headers["Content-Type"].startswith("text/html")
@@ -201,7 +205,7 @@ def test_an_html_fault_sends_a_page(client: Client, recording: Recording) -> Non
 
 @pytest.mark.parametrize("kind", ["reset", "early_close"])
 @pytest.mark.parametrize("after", [0, 100])
-def test_a_broken_download_raises_an_error_once(
+def test_download_raises_an_error_once_when_a_zoom_fault_breaks_it_off(
     client: Client, recording: Recording, kind: Any, after: int
 ) -> None:
     address = client.address(recording)
@@ -211,7 +215,7 @@ def test_a_broken_download_raises_an_error_once(
     assert client.get(address).status_code == 200
 
 
-def test_an_early_close_sends_the_first_bytes(client: Client, recording: Recording) -> None:
+def test_zoom_early_close_fault_sends_the_first_bytes(client: Client, recording: Recording) -> None:
     address = client.address(recording)
     client.zoom.fail(Fault("early_close", "cdn", after_bytes=100))
     answer = client.get(address, stream=True)
@@ -219,7 +223,7 @@ def test_an_early_close_sends_the_first_bytes(client: Client, recording: Recordi
     assert len(answer.raw.read(100)) == 100
 
 
-def test_a_short_length_fault_claims_and_sends_fewer_bytes(
+def test_zoom_short_length_fault_announces_and_sends_fewer_bytes(
     client: Client, recording: Recording
 ) -> None:
     address = client.address(recording)
@@ -228,7 +232,7 @@ def test_a_short_length_fault_claims_and_sends_fewer_bytes(
     assert (len(answer.content), answer.headers["Content-Length"]) == (123, "123")
 
 
-def test_a_wrong_bytes_fault_sends_zeros_of_the_same_length(
+def test_zoom_wrong_bytes_fault_sends_zeros_of_the_same_length(
     client: Client, recording: Recording
 ) -> None:
     address = client.address(recording)
@@ -236,7 +240,9 @@ def test_a_wrong_bytes_fault_sends_zeros_of_the_same_length(
     assert client.get(address).content == bytes(recording.files[0].size)
 
 
-def test_a_stalled_download_goes_on_after_the_stall(client: Client, recording: Recording) -> None:
+def test_zoom_stall_fault_lets_the_download_continue_after_the_stall(
+    client: Client, recording: Recording
+) -> None:
     address = client.address(recording)
     client.zoom.fail(Fault("stall", "cdn", seconds=0.2, after_bytes=10))
     assert len(client.get(address).content) == recording.files[0].size
@@ -245,13 +251,15 @@ def test_a_stalled_download_goes_on_after_the_stall(client: Client, recording: R
         client.get(address, timeout=0.2)
 
 
-def test_a_slow_fault_delays_the_answer(client: Client) -> None:
+def test_zoom_slow_fault_delays_the_answer(client: Client) -> None:
     client.zoom.fail(Fault("slow", "token", seconds=60))
     with pytest.raises(requests.ReadTimeout):
         client.session.post(client.zoom.oauth_url, timeout=0.2)
 
 
-def test_stop_does_not_wait_for_a_stall(client: Client, recording: Recording) -> None:
+def test_stop_of_zoom_stand_in_does_not_wait_for_a_stall(
+    client: Client, recording: Recording
+) -> None:
     address = client.address(recording)
     client.zoom.fail(Fault("stall", "cdn", seconds=60, after_bytes=10))
     answer = client.get(address, stream=True)
@@ -264,12 +272,12 @@ def test_stop_does_not_wait_for_a_stall(client: Client, recording: Recording) ->
 
 @pytest.fixture
 def large(client: Client) -> Recording:
-    """A lecture whose first file has some 300 KB."""
+    """Return a lecture whose first file has some 300 KB."""
     padded = Lecture(1, START, seed="large", seconds=5, segments=1, padding=300_000)
     return client.zoom.add_lecture(padded)
 
 
-def test_sent_bytes_are_counted_for_ranges_and_broken_downloads(
+def test_zoom_stand_in_counts_sent_bytes_of_ranges_and_broken_downloads(
     client: Client, large: Recording
 ) -> None:
     file, address = large.files[0], client.address(large)
@@ -284,7 +292,7 @@ def test_sent_bytes_are_counted_for_ranges_and_broken_downloads(
     assert client.zoom.sent == {file.file_id: file.size + 150}
 
 
-def test_a_connection_gets_no_more_than_its_bytes_per_second(client: Client) -> None:
+def test_zoom_cdn_sends_no_more_than_bytes_per_second_on_a_connection(client: Client) -> None:
     slow = Lecture(1, START, seconds=5, segments=1, padding=300_000, bytes_per_second=1000)
     recording = client.zoom.add_lecture(slow)
     with pytest.raises(requests.ConnectionError, match="timed out"):
@@ -293,7 +301,7 @@ def test_a_connection_gets_no_more_than_its_bytes_per_second(client: Client) -> 
     assert client.zoom.sent == {recording.files[0].file_id: CHUNK}
 
 
-def test_a_changed_fault_replaces_the_file_from_its_request_on(
+def test_zoom_changed_fault_replaces_the_file_from_its_request_on(
     client: Client, large: Recording
 ) -> None:
     address = client.address(large)
@@ -314,7 +322,7 @@ def test_a_changed_fault_replaces_the_file_from_its_request_on(
     assert now.files[1:] == large.files[1:]
 
 
-def test_a_file_that_is_being_downloaded_stays_the_same_when_it_changes(
+def test_running_download_keeps_its_version_when_a_zoom_fault_changes_the_file(
     client: Client, large: Recording
 ) -> None:
     path, size = large.files[0].path, large.files[0].size
@@ -325,14 +333,16 @@ def test_a_file_that_is_being_downloaded_stays_the_same_when_it_changes(
     assert answer.content == path.read_bytes()
 
 
-def test_an_expired_fault_refuses_older_addresses(client: Client, large: Recording) -> None:
+def test_zoom_expired_fault_refuses_older_signed_urls(client: Client, large: Recording) -> None:
     address = client.address(large)
     client.zoom.fail(Fault("expired", "cdn", skip=1))
     assert [client.get(address).status_code for _ in range(3)] == [200, 403, 403]
     assert client.get(client.address(large)).status_code == 200
 
 
-def test_a_file_without_content_is_404(client: Client, recording: Recording) -> None:
+def test_zoom_cdn_answers_404_when_a_file_has_no_content(
+    client: Client, recording: Recording
+) -> None:
     empty: RecordingFile = dataclasses.replace(recording.files[0], path=None)
     client.zoom.add(dataclasses.replace(recording, files=(empty,)))
     assert client.get(client.address(recording)).status_code == 404

@@ -1,4 +1,4 @@
-"""The Zoom stand-in's lists of recordings and users."""
+"""Tests of the Zoom stand-in's lists of recordings and users."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def uuids(answer: requests.Response) -> list[str]:
 
 @pytest.fixture
 def three(client: Client, recording: Recording) -> Client:
-    """An account with three recordings of one user, and an app that may list all."""
+    """Return a client of an account with three recordings of one user, which the app may list."""
     client.zoom.grant(ACCOUNT_RECORDINGS_SCOPES[0], USER_RECORDINGS_SCOPES[0], USERS_SCOPES[0])
     client.zoom.add(dataclasses.replace(recording, uuid="two==", start_time="2026-11-22T15:00:00Z"))
     client.zoom.add(dataclasses.replace(recording, uuid="one==", start_time="2026-11-21T15:00:00Z"))
@@ -48,7 +48,7 @@ def three(client: Client, recording: Recording) -> Client:
     ],
 )
 @pytest.mark.parametrize("status", [400, 401])
-def test_a_list_is_refused_without_one_of_its_scopes(
+def test_zoom_stand_in_refuses_a_list_without_one_of_its_scopes(
     client: Client, recording: Recording, path: str, scopes: tuple[str, ...], status: int
 ) -> None:
     client.zoom.set(missing_scope_status=status)
@@ -62,17 +62,19 @@ def test_a_list_is_refused_without_one_of_its_scopes(
         assert ask(client, path, **DAYS).status_code == 200
 
 
-def test_a_list_is_refused_without_a_valid_token(client: Client) -> None:
+def test_zoom_stand_in_refuses_a_list_without_a_valid_token(client: Client) -> None:
     answer = client.get(f"{client.zoom.api_base_url}/users", "made-up")
     assert (answer.status_code, answer.json()["code"]) == (401, 124)
 
 
-def test_the_old_scope_does_not_open_the_recordings_of_the_account(client: Client) -> None:
+def test_zoom_stand_in_refuses_the_recordings_of_the_account_to_the_old_scope(
+    client: Client,
+) -> None:
     client.zoom.grant(OLD_READ_SCOPE)
     assert ask(client, "/accounts/me/recordings", **DAYS).status_code == 400
 
 
-def test_recordings_of_the_days_are_listed_newest_first(
+def test_zoom_stand_in_lists_recordings_of_the_requested_days_newest_first(
     three: Client, recording: Recording
 ) -> None:
     every = [recording.uuid, "two==", "one=="]
@@ -82,12 +84,12 @@ def test_recordings_of_the_days_are_listed_newest_first(
     assert uuids(ask(three, path, **{**DAYS, "from": "2026-11-22"})) == every[:2]
 
 
-def test_trashed_recordings_are_not_listed(three: Client) -> None:
+def test_zoom_stand_in_does_not_list_trashed_recordings(three: Client) -> None:
     three.zoom.trash("two==")
     assert "two==" not in uuids(ask(three, "/accounts/me/recordings", **DAYS))
 
 
-def test_a_listed_recording_has_no_passcodes_and_no_token(three: Client) -> None:
+def test_zoom_stand_in_lists_a_recording_without_passcodes_and_token(three: Client) -> None:
     [first, *_] = ask(three, "/accounts/me/recordings", **DAYS).json()["meetings"]
     assert not {"password", "recording_play_passcode", "download_access_token"} & set(first)
     assert first["recording_files"][0]["download_url"]
@@ -104,17 +106,21 @@ def test_a_listed_recording_has_no_passcodes_and_no_token(three: Client) -> None
         {**DAYS, "next_page_token": "made-up"},
     ],
 )
-def test_a_list_with_a_wrong_query_is_refused(three: Client, query: dict[str, str]) -> None:
+def test_zoom_stand_in_refuses_a_list_when_its_query_is_wrong(
+    three: Client, query: dict[str, str]
+) -> None:
     answer = ask(three, "/accounts/me/recordings", **query)
     assert (answer.status_code, answer.json()["code"]) == (400, 300)
 
 
-def test_a_list_may_span_a_month(three: Client) -> None:
+def test_list_of_zoom_recordings_may_span_a_month(three: Client) -> None:
     query = {"from": "2026-10-24", "to": "2026-11-24"}
     assert len(uuids(ask(three, "/accounts/me/recordings", **query))) == 3
 
 
-def test_a_list_continues_with_its_page_token(three: Client, recording: Recording) -> None:
+def test_list_of_zoom_recordings_continues_with_its_page_token(
+    three: Client, recording: Recording
+) -> None:
     path, size = "/accounts/me/recordings", {"page_size": "2"}
     first = ask(three, path, **DAYS, **size)
     assert uuids(first) == [recording.uuid, "two=="]
@@ -123,7 +129,7 @@ def test_a_list_continues_with_its_page_token(three: Client, recording: Recordin
     assert (uuids(second), second.json()["next_page_token"]) == (["one=="], "")
 
 
-def test_a_page_token_is_valid_for_its_own_request_and_15_minutes(
+def test_zoom_page_token_is_valid_for_15_minutes_and_only_for_its_own_request(
     three: Client, clock: Clock
 ) -> None:
     path, size = "/accounts/me/recordings", {"page_size": "1"}
@@ -137,7 +143,9 @@ def test_a_page_token_is_valid_for_its_own_request_and_15_minutes(
     assert ask(three, path, **DAYS, **size, **token).status_code == 400
 
 
-def test_inactive_users_are_listed_only_on_request(three: Client, recording: Recording) -> None:
+def test_zoom_stand_in_lists_inactive_users_only_on_request(
+    three: Client, recording: Recording
+) -> None:
     def ids(**query: str) -> list[str]:
         return [user["id"] for user in ask(three, "/users", **query).json()["users"]]
 
@@ -150,12 +158,12 @@ def test_inactive_users_are_listed_only_on_request(three: Client, recording: Rec
     assert ask(three, "/users", status="gone").status_code == 400
 
 
-def test_recordings_of_an_unknown_user_are_404(three: Client) -> None:
+def test_zoom_stand_in_answers_404_when_the_user_of_recordings_is_unknown(three: Client) -> None:
     answer = ask(three, "/users/nobody/recordings", **DAYS)
     assert (answer.status_code, answer.json()["code"]) == (404, 1001)
 
 
-def test_a_fault_at_the_api_applies_to_lists(three: Client) -> None:
+def test_zoom_fault_at_the_api_affects_lists(three: Client) -> None:
     three.zoom.fail(Fault("status", where="api", status=429, retry_after=3))
     answer = ask(three, "/accounts/me/recordings", **DAYS)
     assert (answer.status_code, answer.headers["Retry-After"]) == (429, "3")

@@ -1,4 +1,4 @@
-"""The Zoom stand-in's tokens, and its answers about a meeting's recordings."""
+"""Tests of the Zoom stand-in's tokens, and of its answers about a meeting's recordings."""
 
 import base64
 import dataclasses
@@ -15,26 +15,26 @@ from tests.local.clock import Clock
 from tests.local.zoom_client import APP, Client, Start, twice
 
 
-def test_a_client_with_basic_credentials_gets_a_token(client: Client) -> None:
+def test_zoom_stand_in_issues_a_token_for_basic_credentials(client: Client) -> None:
     answer = client.token_answer()
     assert answer.status_code == 200
     assert answer.json()["expires_in"] == 3600
     assert answer.json()["scope"] == " ".join(APP.scopes)
 
 
-def test_token_parameters_may_be_in_the_form(client: Client) -> None:
+def test_zoom_stand_in_accepts_token_parameters_in_the_form(client: Client) -> None:
     form = {"grant_type": "account_credentials", "account_id": "acc"}
     assert client.token_answer(params={}, data=form).status_code == 200
 
 
-def test_client_credentials_in_the_body_are_refused(client: Client) -> None:
+def test_zoom_stand_in_refuses_client_credentials_in_the_body(client: Client) -> None:
     body = {"client_id": "cid", "client_secret": "csecret"}
     answer = client.token_answer(auth=None, data=body)
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_client")
 
 
 @pytest.mark.parametrize("status", [400, 401])
-def test_a_wrong_client_secret_is_refused(client: Client, status: int) -> None:
+def test_zoom_stand_in_refuses_a_wrong_client_secret(client: Client, status: int) -> None:
     client.zoom.set(bad_client_status=status)
     answer = client.token_answer(auth=("cid", "wrong"))
     assert (answer.status_code, answer.json()["error"]) == (status, "invalid_client")
@@ -48,18 +48,18 @@ def test_a_wrong_client_secret_is_refused(client: Client, status: int) -> None:
         {"grant_type": "account_credentials"},
     ],
 )
-def test_a_token_for_another_grant_or_account_is_refused(
+def test_zoom_stand_in_refuses_a_token_when_grant_or_account_is_another(
     client: Client, params: dict[str, str]
 ) -> None:
     assert client.token_answer(params=params).status_code == 400
 
 
-def test_a_token_request_by_get_is_refused(client: Client) -> None:
+def test_zoom_stand_in_refuses_a_token_request_by_get(client: Client) -> None:
     query = "?grant_type=account_credentials&account_id=acc"
     assert client.get(client.zoom.oauth_url + query, auth=("cid", "csecret")).status_code == 405
 
 
-def test_an_access_token_expires_after_an_hour(
+def test_access_token_of_zoom_stand_in_expires_after_an_hour(
     client: Client, clock: Clock, recording: Recording
 ) -> None:
     url = f"{client.zoom.api_base_url}/meetings/{twice(recording.uuid)}/recordings"
@@ -71,7 +71,7 @@ def test_an_access_token_expires_after_an_hour(
 
 
 @pytest.mark.parametrize("token", [None, "", "made-up"])
-def test_recordings_are_refused_without_a_valid_token(
+def test_zoom_stand_in_refuses_recordings_without_a_valid_token(
     client: Client, recording: Recording, token: str | None
 ) -> None:
     url = f"{client.zoom.api_base_url}/meetings/{twice(recording.uuid)}/recordings"
@@ -80,7 +80,7 @@ def test_recordings_are_refused_without_a_valid_token(
 
 
 @pytest.mark.parametrize("status", [400, 401])
-def test_recordings_are_refused_when_the_scope_is_missing(
+def test_zoom_stand_in_refuses_recordings_when_the_scope_is_missing(
     start: Start, recording: Recording, status: int
 ) -> None:
     client = start(dataclasses.replace(APP, scopes=("user:read:list_users:admin",)))
@@ -90,13 +90,15 @@ def test_recordings_are_refused_when_the_scope_is_missing(
     assert READ_FILES_SCOPE in answer.json()["message"]
 
 
-def test_recordings_are_answered_with_the_old_scope(start: Start, recording: Recording) -> None:
+def test_zoom_stand_in_returns_recordings_for_the_old_scope(
+    start: Start, recording: Recording
+) -> None:
     client = start(dataclasses.replace(APP, scopes=(OLD_READ_SCOPE,)))
     assert client.recordings(twice(recording.uuid)).status_code == 200
 
 
 @pytest.mark.parametrize("uuid", ["/ajXp112QmuoKj4854875==", "aj//Xp112QmuoKj485487=="])
-def test_a_uuid_with_slashes_must_be_encoded_twice(
+def test_zoom_stand_in_finds_a_uuid_with_slashes_only_when_it_is_encoded_twice(
     client: Client, recording: Recording, uuid: str
 ) -> None:
     client.zoom.add(dataclasses.replace(recording, uuid=uuid))
@@ -106,21 +108,23 @@ def test_a_uuid_with_slashes_must_be_encoded_twice(
 
 
 @given(raw=st.binary(min_size=16, max_size=16))
-def test_a_uuid_is_found_when_it_is_encoded_twice(raw: bytes) -> None:
+def test_zoom_stand_in_finds_any_uuid_when_it_is_encoded_twice(raw: bytes) -> None:
     uuid = base64.b64encode(raw).decode()
     assert meeting_of(f"/v2/meetings/{twice(uuid)}/recordings") == uuid
     once = meeting_of(f"/v2/meetings/{quote(uuid, safe='')}/recordings")
     assert once == (None if uuid.startswith("/") or "//" in uuid else uuid)
 
 
-def test_a_meeting_number_finds_its_latest_instance(client: Client, recording: Recording) -> None:
+def test_zoom_stand_in_returns_the_latest_recording_for_a_meeting_number(
+    client: Client, recording: Recording
+) -> None:
     later = dataclasses.replace(recording, uuid="later==", start_time="2026-11-24T15:00:00Z")
     client.zoom.add(later)
     client.zoom.add(dataclasses.replace(recording, uuid="old==", start_time="2026-11-02T15:00:00Z"))
     assert client.recordings(str(recording.meeting_id)).json()["uuid"] == "later=="
 
 
-def test_a_download_token_comes_only_on_request_and_expires_after_its_ttl(
+def test_zoom_stand_in_returns_a_download_token_only_on_request_and_expires_it_after_its_ttl(
     client: Client, clock: Clock, recording: Recording
 ) -> None:
     where = twice(recording.uuid)
@@ -133,18 +137,22 @@ def test_a_download_token_comes_only_on_request_and_expires_after_its_ttl(
 
 
 @pytest.mark.parametrize("ttl", ["-1", "604801", "soon"])
-def test_a_ttl_out_of_bounds_is_refused(client: Client, recording: Recording, ttl: str) -> None:
+def test_zoom_stand_in_refuses_a_ttl_when_it_is_out_of_bounds(
+    client: Client, recording: Recording, ttl: str
+) -> None:
     query = f"?include_fields=download_access_token&ttl={ttl}"
     assert client.recordings(twice(recording.uuid), query).json()["code"] == 300
 
 
 @pytest.mark.parametrize("meeting", ["nobody==", "12345"])
-def test_an_unknown_meeting_is_404(client: Client, meeting: str) -> None:
+def test_zoom_stand_in_answers_404_when_the_meeting_is_unknown(
+    client: Client, meeting: str
+) -> None:
     answer = client.recordings(twice(meeting))
     assert (answer.status_code, answer.json()["code"]) == (404, 3301)
 
 
-def test_a_trashed_recording_is_404_and_its_files_a_page(
+def test_zoom_stand_in_answers_a_trashed_recording_with_404_and_its_files_with_a_page(
     client: Client, recording: Recording
 ) -> None:
     link, token = client.completed(recording)
@@ -153,7 +161,7 @@ def test_a_trashed_recording_is_404_and_its_files_a_page(
     assert client.get(link, token).headers["Content-Type"].startswith("text/html")
 
 
-def test_files_are_processing_until_the_api_was_asked_some_times(
+def test_zoom_stand_in_lists_files_as_processing_until_the_api_was_asked_often_enough(
     client: Client, recording: Recording
 ) -> None:
     files = tuple(dataclasses.replace(file, processing_asks=2) for file in recording.files)

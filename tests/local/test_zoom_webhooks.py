@@ -1,4 +1,4 @@
-"""The webhooks that the Zoom stand-in sends."""
+"""Tests of the webhook events that the Zoom stand-in sends."""
 
 import json
 
@@ -9,7 +9,7 @@ from tests.local.clock import Clock
 from tests.local.zoom_client import Client, Endpoint, signed
 
 
-def test_a_webhook_is_signed_as_zoom_does(
+def test_zoom_stand_in_signs_a_webhook_event_as_zoom_does(
     client: Client, endpoint: Endpoint, recording: Recording, clock: Clock
 ) -> None:
     event = client.zoom.event("recording.completed", recording.uuid)
@@ -22,7 +22,7 @@ def test_a_webhook_is_signed_as_zoom_does(
     assert event["payload"]["object"]["topic"].encode() in got.body
 
 
-def test_a_forged_webhook_has_the_chosen_flaw(
+def test_zoom_stand_in_forges_a_webhook_event_in_the_chosen_way(
     client: Client, endpoint: Endpoint, recording: Recording, clock: Clock
 ) -> None:
     event = client.zoom.event("recording.completed", recording.uuid)
@@ -34,7 +34,7 @@ def test_a_forged_webhook_has_the_chosen_flaw(
     assert "x-zm-signature" not in endpoint.seen[2].headers
 
 
-def test_a_repeated_webhook_has_a_new_token_new_links_and_a_new_tracking_id(
+def test_repeated_webhook_event_has_a_new_token_new_links_and_a_new_tracking_id(
     client: Client, endpoint: Endpoint, recording: Recording
 ) -> None:
     first, second = (client.zoom.event("recording.completed", recording.uuid) for _ in range(2))
@@ -46,7 +46,9 @@ def test_a_repeated_webhook_has_a_new_token_new_links_and_a_new_tracking_id(
     assert len(ids) == 2
 
 
-def test_recording_completed_has_every_field(client: Client, recording: Recording) -> None:
+def test_event_recording_completed_of_zoom_stand_in_has_every_field(
+    client: Client, recording: Recording
+) -> None:
     event = client.zoom.event("recording.completed", recording.uuid)
     assert set(event) == {"event", "event_ts", "payload", "download_token"}
     about = event["payload"]["object"]
@@ -62,7 +64,7 @@ def test_recording_completed_has_every_field(client: Client, recording: Recordin
 
 
 @pytest.mark.parametrize("event", ["meeting.ended", "webinar.ended"])
-def test_the_id_of_an_ended_meeting_is_a_string(
+def test_event_meeting_ended_of_zoom_stand_in_has_the_meeting_id_as_a_string(
     client: Client, recording: Recording, event: str
 ) -> None:
     about = client.zoom.event(event, recording.uuid)["payload"]["object"]
@@ -70,7 +72,7 @@ def test_the_id_of_an_ended_meeting_is_a_string(
 
 
 @pytest.mark.parametrize("signal", ["started", "paused", "resumed", "stopped"])
-def test_a_recording_event_names_the_time_of_its_file(
+def test_recording_event_of_zoom_stand_in_names_the_times_of_its_file(
     client: Client, recording: Recording, signal: str
 ) -> None:
     event = client.zoom.event(f"recording.{signal}", recording.uuid, event_ts=17)
@@ -80,7 +82,7 @@ def test_a_recording_event_names_the_time_of_its_file(
     assert set(about["recording_file"]) == {"recording_start", "recording_end"}
 
 
-def test_other_webhooks_are_built_and_unknown_ones_refused(
+def test_zoom_stand_in_builds_other_webhook_events_and_refuses_unknown_events(
     client: Client, recording: Recording
 ) -> None:
     challenge = client.zoom.event("endpoint.url_validation")

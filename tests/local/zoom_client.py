@@ -1,4 +1,4 @@
-"""A client of the Zoom stand-in, and the endpoint of its webhooks."""
+"""A client of the Zoom stand-in, and an endpoint for webhook events."""
 
 import hashlib
 import hmac
@@ -21,7 +21,7 @@ APP = ZoomApp(account_id="acc", client_id="cid", client_secret="csecret", webhoo
 
 @dataclass(frozen=True)
 class Client:
-    """A client that trusts the stand-in's authority and follows no redirect."""
+    """A client of the Zoom stand-in that trusts its authority and follows no redirect."""
 
     zoom: ZoomStandIn
     session: requests.Session
@@ -46,13 +46,13 @@ class Client:
         return self.get(url, headers=self.bearer())
 
     def completed(self, recording: Recording) -> tuple[str, str]:
-        """Return the first file's link and the token of a recording.completed."""
+        """Return the first file's link and the token of a new `recording.completed`."""
         event = self.zoom.event("recording.completed", recording.uuid)
         files = event["payload"]["object"]["recording_files"]
         return files[0]["download_url"], event["download_token"]
 
     def address(self, recording: Recording) -> str:
-        """Return the CDN's address of the first file."""
+        """Return a signed URL of the first file."""
         return self.get(*self.completed(recording)).headers["Location"]
 
 
@@ -61,7 +61,7 @@ Start = Callable[..., Client]
 
 @dataclass(frozen=True)
 class Endpoint:
-    """An endpoint of webhooks, and the requests to it."""
+    """An endpoint for webhook events, with the requests that it received."""
 
     url: str
     seen: list[Request]

@@ -1,4 +1,4 @@
-"""Fixtures: both stand-ins and the connections to them, one of each for a process."""
+"""Fixtures for both stand-ins and their connections, which all tests of a process share."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 4},
     max_pool_connections=CONNECTIONS,
 )
-"""The configuration of `ingester.runtime.clients`, with path style."""
+"""Configuration as in `ingester.runtime.clients`, but with path style."""
 
 
 @pytest.fixture(scope="package")
@@ -37,14 +37,14 @@ def peers(tls: Authority) -> Iterator[tuple[ZoomPeer, S3Peer]]:
 
 @pytest.fixture(scope="package")
 def harness(peers: tuple[ZoomPeer, S3Peer]) -> Iterator[Harness]:
-    """The harness over plain HTTP, which saves CPU time."""
+    """Yield the harness with plain HTTP, which saves CPU time."""
     with _connected(*peers) as made:
         yield made
 
 
 @pytest.fixture(scope="package")
 def tls_harness(peers: tuple[ZoomPeer, S3Peer], tls: Authority) -> Iterator[Harness]:
-    """The harness over TLS, as in AWS."""
+    """Yield the harness with TLS, as in AWS."""
     with _connected(*peers, trusted=tls.ca_bundle) as made:
         yield made
 
@@ -63,7 +63,7 @@ def _connected(zoom: ZoomPeer, s3: S3Peer, *, trusted: Path | None = None) -> It
     )
     with pytest.MonkeyPatch.context() as patch:
         if trusted:
-            # OpenSSL reads its default authorities from this file.
+            # From this file, OpenSSL reads the authorities that it trusts by default.
             patch.setenv("SSL_CERT_FILE", str(trusted))
         http = http_pool.http(CONNECTIONS)
     yield Harness(zoom, s3, client, signing, http, is_tls=trusted is not None)

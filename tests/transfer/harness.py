@@ -1,4 +1,4 @@
-"""The harness: the engine between both stand-ins, connected as in the downloader."""
+"""The harness of the transfer's tests, with the engine between both stand-ins."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ TOKEN = "token"
 CREDENTIALS = Credentials(access_key="AKIDTEST", secret_key="secret", token="session")
 HASHED = S3Settings(mode="hash")
 STALL_SECONDS = 0.5
-"""A download without a byte for this time counts as broken."""
+"""Seconds without a byte after which the engine breaks a download off."""
 ONE_CONNECTION = Budget(connections=1)
 POLL_SECONDS = 0.002
 END_SECONDS = 30.0
@@ -48,7 +48,7 @@ PROCESS_SECONDS = 120.0
 
 
 def at_once(stop: threading.Event, _: float) -> bool:
-    """Replace the wait between two attempts: return at once."""
+    """Return at once whether `stop` is set, in place of the wait between two attempts."""
     return stop.is_set()
 
 
@@ -61,7 +61,7 @@ def metadata_of(name: str) -> dict[str, str]:
 
 
 def wait_for_threads() -> None:
-    """Wait until the engines' threads have ended, which they do soon after a run."""
+    """Wait until the engines' threads, which end soon after a run, have ended."""
     for thread in threading.enumerate():
         if thread.name.startswith("transfer_"):
             thread.join(END_SECONDS)
@@ -69,14 +69,14 @@ def wait_for_threads() -> None:
 
 
 def version_in(stored: S3Object, versions: Sequence[Generated]) -> Generated | None:
-    """Return the version whose bytes an object has; None if there is none."""
+    """Return the version whose bytes an object has, or None if no version matches."""
     same_size = (content for content in versions if content.size == stored.size)
     return next((content for content in same_size if wrong_part(stored, content) is None), None)
 
 
 @dataclass(frozen=True)
 class Harness:
-    """Both stand-ins, and connections that outlive a run as in a warm function."""
+    """Both stand-ins, and connections that several runs use as in a warm function."""
 
     zoom: ZoomPeer
     s3: S3Peer
@@ -105,7 +105,7 @@ class Harness:
         self.s3.configure(replace(self.s3.settings, faults=()), empty=False)
 
     def engine(self, budget: Budget | None = None) -> Engine:
-        """Return an engine that never waits."""
+        """Return an engine that doesn't wait between attempts."""
         bucket = Bucket(self.client, BUCKET, http=self.http, credentials=self.signing)
         return Engine(bucket, budget or Budget(), wait=at_once)
 
@@ -116,7 +116,7 @@ class Harness:
         sizes: Mapping[str, int] | None = None,
         tolerated_errors: tuple[type[PermanentFailure], ...] = (),
     ) -> list[Copy]:
-        """Return the copies of files. `sizes` are those that Zoom's API returns."""
+        """Return the copies of files. `sizes` has the sizes that Zoom's API returns, by name."""
         hosts = DownloadHosts(("127.0.0.1",), "https" if self.is_tls else "http")
         access = AccessInUse(Access(TOKEN), lambda: Access(TOKEN, is_fresh=True))
 
@@ -142,7 +142,7 @@ class Harness:
         sizes: Mapping[str, int] | None = None,
         tolerated_errors: tuple[type[PermanentFailure], ...] = (),
     ) -> list[Copied | IngesterError]:
-        """Copy files, and wait for the end of all threads."""
+        """Copy files, wait for the end of all threads, and return the results."""
         copies = self.copies(names, sizes=sizes, tolerated_errors=tolerated_errors)
         try:
             return (engine or self.engine()).copy(copies)
@@ -150,9 +150,10 @@ class Harness:
             wait_for_threads()
 
     def versions(self) -> dict[str, Generated]:
-        """Return the version that each object is, by the file's name.
+        """Return the version of the file that each object holds, by the file's name.
 
-        Fails if an object isn't one version of its file, or has wrong metadata.
+        Raises:
+            AssertionError: An object holds no version of its file, or has wrong metadata.
         """
         found: dict[str, Generated] = {}
         for stored in self.s3.objects():
@@ -167,7 +168,7 @@ class Harness:
         return found
 
     def stored_bytes(self) -> dict[tuple[str, str], int]:
-        """Return the bytes of resumable uploads, by key and identity of the source."""
+        """Return the number of stored bytes of each resumable upload, by key and source."""
         found: dict[tuple[str, str], int] = {}
         for upload in self.s3.uploads():
             sizes = {part.number: part.size for part in upload.parts}
@@ -181,7 +182,7 @@ class Harness:
 
     @contextmanager
     def process(self, name: str) -> Iterator[subprocess.Popen[str]]:
-        """Start a process that copies a file, and kill it at the end."""
+        """Yield a process that copies a file, and kill the process at the end."""
         size = self.zoom.content(name).size
         task = Task(
             files=(File(name, self.zoom.download_url(name), key_of(name), size),),
@@ -213,14 +214,17 @@ class Harness:
                 process.kill()
 
     def copy_in_process(self, name: str) -> int:
-        """Copy a file in a process, and return its peak memory in KiB."""
+        """Copy a file in a process, and return the process's peak memory in KiB."""
         with self.process(name) as process:
             printed, _ = process.communicate(timeout=PROCESS_SECONDS)
             assert process.returncode == 0
         return int(printed)
 
     def kill_copy(self, name: str, after: int) -> bool:
-        """Kill a process once Zoom has sent `after` bytes; False if it ended earlier."""
+        """Start a copy in a process, and kill the process once Zoom has sent `after` bytes.
+
+        Returns False if the process ended earlier.
+        """
         begun = self.zoom.counts.body_bytes
         with self.process(name) as process:
             while self.zoom.counts.body_bytes - begun < after:

@@ -11,7 +11,10 @@ from bench.transfer.task import task_of
 
 
 def peak_kib() -> int:
-    """Return VmHWM of proc(5), which isn't inherited from the parent process as ru_maxrss is."""
+    """Return the peak memory in KiB from VmHWM of proc(5).
+
+    A process inherits ru_maxrss of getrusage(2) from its parent, but not VmHWM.
+    """
     status = Path("/proc/self/status").read_text("ascii")
     found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
     return int(found[1]) if found else 0

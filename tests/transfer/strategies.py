@@ -1,8 +1,8 @@
-"""Hypothesis strategies of faults between Zoom and S3, and of scenarios made of them.
+"""Hypothesis strategies for faults between Zoom and S3, and for scenarios with such faults.
 
-Two situations aren't drawn because no engine could recognize them: a file without ETag and
-Last-Modified that changes but keeps its size; and a file whose right size neither the download host
-nor Zoom's API returns.
+Two situations aren't drawn, because no engine could recognize them. In the first, a file without
+ETag and Last-Modified changes but keeps its size. In the second, neither the download host nor
+Zoom's API returns a file's right size.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ MIB = 1024 * 1024
 MOST_BYTES = 60_000_000
 """Limit of the total size of a scenario's files."""
 SMALLEST = 16
-"""Generated versions of smaller files can be equal."""
+"""Smallest size of a file in bytes. Generated versions of smaller files can be equal."""
 LATE = 14
-"""Most copies end within this number of requests."""
+"""Number of requests within which most copies end."""
 FOREVER = 1000
-"""Number of times of a fault without an end."""
+"""Number of times that a permanent fault happens."""
 NEW_SIZE = 17_000_001
-"""A size that no file has at first; a few bytes more neither."""
+"""Size in bytes of changed files. No first version has this size or a few bytes more."""
 
 SIZES = st.one_of(
     st.integers(SMALLEST, 6_000_000),
@@ -41,7 +41,7 @@ FILES = (
     .map(lambda sizes: dict(zip("abc", sizes, strict=False)))
 )
 REQUESTS = st.one_of(st.integers(1, 3), st.integers(1, LATE))
-"""Numbers of requests. The first ones open the files."""
+"""Numbers of the first requests, which open the files, or of any request."""
 TIMES = st.sampled_from([1, 1, 1, 2, 3, 6, FOREVER])
 
 
@@ -175,12 +175,12 @@ OF_S3 = st.one_of(REFUSED_PARTS, BROKEN_PARTS, GONE, OTHER_OPERATIONS)
 
 RANGES = st.just(True)
 LENGTHS = st.sampled_from([True, True, False])
-"""Whether answers have a Content-Length."""
+"""Flags that say whether answers have a Content-Length."""
 VALIDATORS = st.sampled_from([(True, True), (True, False), (False, True)])
-"""Whether answers have ETag and Last-Modified."""
+"""Pairs of flags that say whether answers have ETag and Last-Modified."""
 OPTIONAL_VALIDATORS = st.one_of(VALIDATORS, VALIDATORS, st.just((False, False)))
 PAGE_LENGTHS = st.sampled_from([1000, 1, 3])
-"""Longest pages of S3's lists."""
+"""Largest numbers of entries in a page of S3's lists."""
 
 
 @dataclass(frozen=True)
@@ -188,9 +188,9 @@ class Scenario:
     """The behaviour of both stand-ins in a first run.
 
     Attributes:
-        zoom, s3: Their settings.
-        sizes: The sizes that Zoom's API returns.
-        tolerates_errors: Whether a file that can't be copied leaves the others' copies alone.
+        zoom, s3: Settings of the stand-ins.
+        sizes: Sizes that Zoom's API returns.
+        tolerates_errors: Whether the other files are copied although one file can't be copied.
         changes: Whether the files change after the first run.
     """
 
@@ -206,7 +206,7 @@ class Scenario:
 
     @property
     def size_of_changed(self) -> int | None:
-        """The size after the first run, if nothing else distinguishes the versions."""
+        """Size of a file that changes after the first run, or None if a validator changes."""
         return None if self.zoom.etag or self.zoom.last_modified else NEW_SIZE + LATE
 
     @property
@@ -234,7 +234,7 @@ def scenarios(
 
 @st.composite
 def mild_scenarios(draw: DrawFn, *, has_ranges: bool) -> Scenario:
-    """Draw a scenario whose few faults, each once, must not cause an error."""
+    """Draw a scenario with a few faults that happen once and must not make the copy fail."""
     files = draw(FILES.filter(lambda files: all(files.values())))
     zoom, s3 = draw(_mild_faults())
     settings = ZoomSettings(files=files, ranges=has_ranges, content_length=draw(LENGTHS))
@@ -250,7 +250,7 @@ def _mild_faults(draw: DrawFn) -> tuple[list[ZoomFault], list[S3Fault]]:
     parts = st.one_of(REFUSED_PARTS, BROKEN_PARTS).filter(lambda fault: fault.status != 403)
     s3 = draw(st.lists(parts, max_size=2))
     s3 += draw(st.lists(OTHER_OPERATIONS.filter(lambda fault: fault.moment != "done"), max_size=1))
-    # At most one fault after which a copy has to begin again.
+    # A copy may begin again only a few times, so at most one fault causes that.
     match draw(st.sampled_from(["", "gone", "lost", "changed", "whole", "wrong headers"])):
         case "gone":
             s3.append(draw(GONE))
@@ -290,9 +290,9 @@ def _scenario(
 
 
 def _recognizable(faults: Sequence[ZoomFault], *, has_validators: bool) -> tuple[ZoomFault, ...]:
-    """Return faults that an engine can recognize.
+    """Return faults, changed or left out so that an engine can recognize each of them.
 
-    Without validators each change has its own size. At most one answer has wrong validators.
+    Without validators each change has its own size. At most one fault sends wrong validators.
     """
     wrong = [fault for fault in faults if {"ETag", "Last-Modified"} & set(fault.headers)]
     return tuple(

@@ -1,4 +1,4 @@
-"""Property tests: whatever fails, an object is one whole version of its file, or doesn't exist."""
+"""Property tests of copies with faults, which must leave a whole version of a file or nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.transfer.strategies import Scenario, mild_scenarios, scenarios
 
 repeatable = settings(
     derandomize="CI" in os.environ,
-    # Threads make each run differ, which shrinking can't handle.
+    # Without the phase that shrinks, because threads make each run differ.
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     max_examples=30,
     print_blob=True,
@@ -41,11 +41,11 @@ KINDS = {
     "TLS": scenarios(zoom=of.OF_ZOOM, s3=of.OF_S3, ranges=st.booleans()),
 }
 OF_ONE_FILE = (NotAFile, EmptyFile)
-"""Errors of a single file."""
+"""Errors that affect a single file."""
 
 
 def run_with_faults(harness: Harness, scenario: Scenario) -> IngesterError | None:
-    """Run the scenario, check what S3 has, and return the run's error."""
+    """Run the scenario, check the objects in S3, and return the run's error or None."""
     harness.begin(scenario.zoom, scenario.s3)
     tolerated_errors = OF_ONE_FILE if scenario.tolerates_errors else ()
     error, results = None, []
@@ -78,7 +78,7 @@ def check(
 
 
 def run_again(harness: Harness, scenario: Scenario) -> None:
-    """Run again without faults, and check that only what is missing is copied."""
+    """Run again without faults, and check that only missing bytes are copied."""
     harness.remove_faults()
     if scenario.changes:
         harness.zoom.change(scenario.size_of_changed)
@@ -95,7 +95,7 @@ def run_again(harness: Harness, scenario: Scenario) -> None:
     missing = 0
     for summary in harness.s3.objects():
         known = stored.get((summary.key, summary.metadata[IDENTITY_KEY]), 0)
-        # One byte finds out the version of the source.
+        # The engine reads one byte to learn the version of the source.
         missing += 1 if summary == before.get(summary.key) else summary.size - known + 1
     assert harness.zoom.stats().body_bytes <= missing
 
@@ -103,7 +103,7 @@ def run_again(harness: Harness, scenario: Scenario) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @repeatable
 @given(data=st.data())
-def test_object_is_one_whole_version_or_does_not_exist(
+def test_object_in_s3_is_one_whole_version_of_its_file_or_does_not_exist(
     harness: Harness, tls_harness: Harness, kind: str, data: st.DataObject
 ) -> None:
     harness = tls_harness if kind == "TLS" else harness
@@ -115,6 +115,8 @@ def test_object_is_one_whole_version_or_does_not_exist(
 @pytest.mark.parametrize("has_ranges", [True, False], ids=["ranges", "no ranges"])
 @repeatable
 @given(data=st.data())
-def test_few_faults_cause_no_error(harness: Harness, has_ranges: bool, data: st.DataObject) -> None:
+def test_copy_succeeds_when_faults_are_few_and_happen_once(
+    harness: Harness, has_ranges: bool, data: st.DataObject
+) -> None:
     scenario = data.draw(mild_scenarios(has_ranges=has_ranges))
     assert run_with_faults(harness, scenario) is None

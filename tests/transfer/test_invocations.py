@@ -17,18 +17,18 @@ from tests.transfer.harness import Harness, version_in
 
 KILLED_SIZE = 200_000_000
 COST_OF_A_KILL = 0.3
-"""Share of the file that is fetched again after a kill: the parts being copied are a quarter."""
+"""Largest share of the file that is fetched again after a kill. Open parts are a quarter."""
 LIMITED_SIZE = 240_000_000
 BYTES_A_SECOND = 10_000_000
 SECONDS = 14.0
-"""Time of an invocation, without the engine's reserve."""
+"""Seconds of an invocation, without the engine's reserve."""
 SMALL, LARGE = 64_000_000, 512_000_000
 MOST_KIB = 10 * 1024
-"""Additional memory that the larger file may take."""
+"""Largest difference in KiB between the memory for the large and for the small file."""
 
 
 def kills(seed: int, number: int) -> list[int]:
-    """Return the bytes after which each process is killed."""
+    """Return the numbers of bytes after which each process is killed."""
     random = Random(seed)
     return [random.randrange(1, KILLED_SIZE // number) for _ in range(number)]
 
@@ -38,7 +38,9 @@ def kills(seed: int, number: int) -> list[int]:
     [*(kills(seed, 1) for seed in range(4)), kills(4, 2), [1], [KILLED_SIZE]],
     ids=["0", "1", "2", "3", "twice", "at the first byte", "at the last byte"],
 )
-def test_next_process_continues_a_killed_copy(harness: Harness, killed_at: list[int]) -> None:
+def test_next_process_continues_a_copy_that_was_killed(
+    harness: Harness, killed_at: list[int]
+) -> None:
     harness.begin(
         ZoomSettings(files={"a": KILLED_SIZE}, link_mbps=150),
         S3Settings(mode="hash", link_mbps=150),
@@ -54,8 +56,8 @@ def test_next_process_continues_a_killed_copy(harness: Harness, killed_at: list[
 
 @pytest.mark.skipif(sys.platform != "linux", reason="proc(5) is Linux's")
 @pytest.mark.parametrize("has_ranges", [True, False], ids=["ranges", "no ranges"])
-def test_memory_does_not_grow_with_the_file(harness: Harness, has_ranges: bool) -> None:
-    """S3 is slower than Zoom, so that a source without ranges fills all buffers."""
+def test_memory_of_a_copy_does_not_grow_with_the_file(harness: Harness, has_ranges: bool) -> None:
+    # S3 is slower than Zoom, so that a source without ranges fills all buffers.
     harness.begin(
         ZoomSettings(files={"small": SMALL, "large": LARGE}, ranges=has_ranges),
         S3Settings(mode="hash", link_mbps=200),
@@ -68,7 +70,7 @@ def test_memory_does_not_grow_with_the_file(harness: Harness, has_ranges: bool) 
 
 @dataclass(frozen=True)
 class ByteClock:
-    """A clock that each byte from Zoom advances, as on a link of fixed speed."""
+    """A fake clock that each byte from Zoom advances, as on a link of fixed speed."""
 
     harness: Harness
     begun: int
@@ -81,12 +83,12 @@ class ByteClock:
 
 
 def limited_engine(harness: Harness) -> Engine:
-    """Return the engine of an invocation that begins now."""
+    """Return an engine whose invocation begins now and ends after `SECONDS`."""
     clock = ByteClock(harness, harness.zoom.counts.body_bytes)
     return replace(harness.engine(), time_left=clock.left, clock=clock.now)
 
 
-def test_three_invocations_make_one_object(harness: Harness) -> None:
+def test_copy_becomes_one_object_when_it_takes_three_invocations(harness: Harness) -> None:
     harness.begin(ZoomSettings(files={"a": LIMITED_SIZE}))
 
     def fetched_and_stored() -> tuple[int, int]:
@@ -100,8 +102,8 @@ def test_three_invocations_make_one_object(harness: Harness) -> None:
             break
         stopped += 1
         fetched_now, stored_now = fetched_and_stored()
-        # The copy stopped between two parts: everything fetched is stored, except for the byte
-        # that was read to learn the file's version.
+        # The copy stops between two parts. So all fetched bytes are stored, except for the byte
+        # that the engine reads to learn the file's version.
         assert fetched_now - fetched == stored_now - stored + 1 > 1
     assert stopped >= 2
     assert harness.versions()["a"].size == LIMITED_SIZE

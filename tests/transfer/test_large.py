@@ -1,4 +1,4 @@
-"""Test a file of 100 GB, of zeros and with a bucket that only counts its parts."""
+"""Test a copy of 100 GB of zeros to a fake bucket that only counts the parts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ZEROS_VERSION = Version(SIZE, '"zeros"')
 
 @dataclass
 class ZeroBody:
-    """A body of zeros."""
+    """A fake of a download's body, which returns zeros."""
 
     first: int
     left: int
@@ -41,7 +41,7 @@ class ZeroBody:
 
 
 class ZeroFile:
-    """A source of zeros."""
+    """A fake of a file at Zoom, which contains zeros."""
 
     def open(self, first: int, last: int) -> ZeroBody:
         return ZeroBody(first, last - first + 1)
@@ -49,7 +49,7 @@ class ZeroFile:
 
 @dataclass
 class CountingBucket:
-    """Fake of a Bucket with one upload, which outlives the engines."""
+    """A fake of a Bucket with one upload that several engines continue."""
 
     upload: Upload | None = None
     object_parts: list[Part] = field(default_factory=list)

@@ -14,17 +14,17 @@ from tests.transfer.harness import ONE_CONNECTION, Harness
 SIZE = 40_000_000
 ONE = ZoomSettings(files={"a": SIZE})
 LATE = 6
-"""The GET of the fifth part, with one connection."""
+"""Number of the request for the fifth part, with one connection."""
 STREAM_SIZE = 12_000_000
 STREAM = ZoomSettings(files={"a": STREAM_SIZE}, ranges=False, content_length=False)
 
 
 class TestBreaks:
     @pytest.mark.parametrize("kind", ["rst", "fin"])
-    def test_no_stored_byte_is_fetched_again_when_all_connections_break(
+    def test_copy_fetches_no_stored_byte_again_when_all_connections_break(
         self, harness: Harness, kind: str
     ) -> None:
-        """Only the bytes in the network are lost: at most a twentieth."""
+        # Only the bytes in the network are lost, which are at most a twentieth.
         size = 128_000_000
         fault = ZoomFault(kind=kind, total=size // 2)  # type: ignore[arg-type]
         harness.begin(ZoomSettings(files={"a": size}, link_mbps=100, faults=(fault,)))
@@ -46,7 +46,7 @@ class TestChanges:
         ],
         ids=["no range", "another range", "another ETag", "another size"],
     )
-    def test_stored_parts_remain_when_one_answer_is_wrong(
+    def test_stored_parts_of_a_copy_remain_when_one_answer_is_wrong(
         self, harness: Harness, fault: ZoomFault
     ) -> None:
         harness.begin(ONE, zoom_faults=[fault])
@@ -69,7 +69,7 @@ class TestChanges:
         assert harness.s3.objects() == []
 
     @pytest.mark.parametrize("validator", ["etag", "last_modified", "size"])
-    def test_copy_begins_again_when_the_source_changed_between_two_runs(
+    def test_copy_begins_again_when_the_source_changed_after_the_last_run(
         self, harness: Harness, validator: str
     ) -> None:
         settings = replace(
@@ -88,7 +88,7 @@ class TestChanges:
     @pytest.mark.parametrize(
         "moment", [{"request": 2}, {"request": LATE}, {"total": SIZE // 2}], ids=str
     )
-    def test_expired_url_is_renewed_by_one_connection_for_all(
+    def test_copy_renews_an_expired_url_once_for_all_connections(
         self, harness: Harness, moment: dict[str, int]
     ) -> None:
         fault = ZoomFault(kind="expired", **moment)  # type: ignore[arg-type]
@@ -100,19 +100,19 @@ class TestChanges:
 
 
 class TestStreams:
-    """The source has no ranges, and its answers no length: they end when the connection closes."""
+    """Tests with a source without ranges, whose answers end when the connection closes."""
 
-    def test_stream_is_read_again_when_it_ends_early(self, harness: Harness) -> None:
+    def test_copy_reads_a_stream_again_when_it_ends_early(self, harness: Harness) -> None:
         harness.begin(STREAM, zoom_faults=[ZoomFault(kind="fin", total=STREAM_SIZE // 2)])
         [copied] = harness.copy(sizes={"a": STREAM_SIZE})
         assert isinstance(copied, Copied)
         assert copied.size == harness.versions()["a"].size == STREAM_SIZE
 
     @pytest.mark.parametrize("size", [None, 3_000_000, 17_000_000], ids=["same", "less", "more"])
-    def test_broken_attempt_leaves_no_bytes_in_the_next(
+    def test_copy_contains_no_bytes_of_an_attempt_that_broke_off(
         self, harness: Harness, size: int | None
     ) -> None:
-        """Only their bytes distinguish the versions."""
+        # Without validators, only the bytes distinguish the versions.
         changes = ZoomFault(kind="changed", request=2, size=size)
         breaks = ZoomFault(kind="rst", total=STREAM_SIZE - 1)
         settings = replace(STREAM, etag=False, last_modified=False)
@@ -121,7 +121,7 @@ class TestStreams:
         assert harness.versions()["a"].version == 2
         assert harness.s3.uploads() == []
 
-    def test_copy_fails_when_the_stream_always_ends_early(self, harness: Harness) -> None:
+    def test_copy_fails_when_its_stream_always_ends_early(self, harness: Harness) -> None:
         harness.begin(STREAM, zoom_faults=[ZoomFault(kind="fin", request=1, times=99)])
         message = f"{STREAM_SIZE // 2} bytes came of a.mp4, told were {STREAM_SIZE}"
         with pytest.raises(TransferFailed, match=message):

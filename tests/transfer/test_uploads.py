@@ -1,4 +1,4 @@
-"""Tests of unfinished uploads and open connections, and of two runs with the same key."""
+"""Tests of leftover uploads and connections, and of two runs with the same key."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ RANGES = pytest.mark.parametrize("has_ranges", [True, False], ids=["ranges", "no
 
 @contextmanager
 def no_open_sockets() -> Iterator[None]:
-    """Fail if a connection without an owner is still open at the end."""
+    """Fail if the `with` block leaves a connection open that nothing refers to."""
     gc.collect()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ResourceWarning)
@@ -50,13 +50,15 @@ def no_open_sockets() -> Iterator[None]:
 
 
 class TestLeftovers:
-    def test_nothing_remains_in_s3_when_zoom_sends_html(self, harness: Harness) -> None:
+    def test_copy_leaves_nothing_in_s3_when_zoom_sends_html(self, harness: Harness) -> None:
         harness.begin(TWO, zoom_faults=[PAGE])
         with pytest.raises(NotAFile):
             harness.copy("ab")
         assert (harness.s3.uploads(), harness.s3.objects()) == ([], [])
 
-    def test_nothing_remains_in_s3_when_a_changed_file_is_refused(self, harness: Harness) -> None:
+    def test_copy_leaves_nothing_in_s3_when_a_changed_file_is_refused(
+        self, harness: Harness
+    ) -> None:
         changed = ZoomFault(kind="changed", request=3)
         refused = ZoomFault(kind="status", status=404, request=4, times=99)
         refused_redirect = replace(refused, where="rec", request=2)
@@ -65,8 +67,10 @@ class TestLeftovers:
             harness.copy(engine=harness.engine(ONE_CONNECTION))
         assert (harness.s3.uploads(), harness.s3.objects()) == ([], [])
 
-    def test_nothing_remains_in_s3_of_a_skipped_file(self, harness: Harness) -> None:
-        """The file is a page even with a new URL and a fresh token."""
+    def test_copy_leaves_nothing_in_s3_of_a_file_when_it_skips_the_file(
+        self, harness: Harness
+    ) -> None:
+        # The file is a page even with a new URL and a fresh token.
         pages = [replace(PAGE, request=6, times=1), replace(PAGE, where="rec", request=3, times=2)]
         harness.begin(TWO, zoom_faults=pages)
         results = harness.copy(
@@ -77,10 +81,10 @@ class TestLeftovers:
         assert harness.s3.uploads() == []
 
     @RANGES
-    def test_nothing_remains_in_s3_of_an_opened_file_when_another_fails(
+    def test_copy_leaves_nothing_in_s3_of_an_opened_file_when_another_file_fails(
         self, harness: Harness, has_ranges: bool
     ) -> None:
-        """S3 is slow to answer the new upload, and meanwhile Zoom refuses the other file."""
+        # Zoom refuses the other file while S3 is slow to answer the new upload.
         harness.begin(replace(TWO, ranges=has_ranges), zoom_faults=[replace(PAGE, request=2)])
         harness.s3.configure(replace(harness.s3.settings, latency_ms=100))
         with no_open_sockets(), pytest.raises(FileUnavailable):
@@ -88,14 +92,16 @@ class TestLeftovers:
         assert harness.uploads_begun == 1
         assert harness.s3.uploads() == []
 
-    def test_one_upload_is_begun_when_the_first_answer_breaks_off(self, harness: Harness) -> None:
+    def test_copy_begins_only_one_upload_when_the_first_answer_breaks_off(
+        self, harness: Harness
+    ) -> None:
         harness.begin(ONE, zoom_faults=[ZoomFault(kind="rst", request=1, after=0)])
         harness.copy()
         assert harness.uploads_begun == 1
         assert set(harness.versions()) == {"a"}
 
-    def test_connections_are_closed_when_s3_reads_no_byte(self, tls_harness: Harness) -> None:
-        """S3 breaks off before it reads, so that nothing reads what Zoom sends."""
+    def test_copy_closes_its_connections_when_s3_reads_no_byte(self, tls_harness: Harness) -> None:
+        # S3 breaks off before it reads, so that nothing reads the bytes that Zoom sends.
         tls_harness.begin(ONE, s3_faults=[S3Fault(kind="rst", moment="before", times=99)])
         with no_open_sockets(), pytest.raises(AwsFailed):
             tls_harness.copy()
@@ -105,10 +111,10 @@ class TestLeftovers:
         ("operation", "nth"),
         [*(("UploadPart", nth) for nth in range(1, 7)), ("CompleteMultipartUpload", 1)],
     )
-    def test_upload_is_begun_again_when_somebody_else_ended_it(
+    def test_copy_begins_another_upload_when_its_upload_was_ended_elsewhere(
         self, harness: Harness, operation: str, nth: int, has_ranges: bool
     ) -> None:
-        """The mark is one of the first five parts, and can be the first to notice."""
+        # The mark is among the first five parts, and its request can be the first that fails.
         fault = S3Fault(kind="gone", operation=operation, nth=nth, moment="before")
         harness.begin(replace(ONE, ranges=has_ranges), s3_faults=[fault])
         harness.copy()
@@ -121,16 +127,16 @@ Outcome = Future[list[Copied | IngesterError]]
 
 
 class TestTwoRuns:
-    """Two runs copy the same file to the same key, as a queue can cause it."""
+    """Tests of two runs that copy the same file to the same key, as a queue can cause."""
 
     @pytest.fixture(autouse=True)
     def _zoom(self, harness: Harness) -> None:
         harness.begin(ZoomSettings(files={"a": SIZE}, link_mbps=100))
 
     def run_both(self, harness: Harness, copies: list[Copy], *, when: Callable[[], bool]) -> None:
-        """Run both copies, the second as soon as a condition is met.
+        """Run both copies, the second as soon as `when` is true, and check the outcome.
 
-        There must be one right object and no upload, and a run that returns must be right.
+        There must be one right object and no upload, and a result of a run must describe it.
         """
         first, second = copies
         with ThreadPoolExecutor(2) as runs:
@@ -151,7 +157,7 @@ class TestTwoRuns:
         assert any(outcome.exception() is None for outcome in outcomes)
 
     @pytest.mark.parametrize("parts", range(10))
-    def test_object_is_right_when_a_copy_begins_during_another(
+    def test_object_in_s3_is_right_when_a_copy_begins_during_another(
         self, harness: Harness, parts: int
     ) -> None:
         copies = harness.copies("aa")
@@ -159,8 +165,10 @@ class TestTwoRuns:
         self.run_both(harness, copies, when=lambda: kinds["UploadPart"] >= parts)
 
     @pytest.mark.parametrize("_", range(3))
-    def test_object_is_right_when_two_copies_begin_at_once(self, harness: Harness, _: int) -> None:
-        """Both meet before either has asked S3 for uploads."""
+    def test_object_in_s3_is_right_when_two_copies_begin_at_once(
+        self, harness: Harness, _: int
+    ) -> None:
+        # The barrier makes both runs meet before either has asked S3 for uploads.
         meeting = threading.Barrier(2)
 
         def meet(copy: Copy) -> Copy:
@@ -177,7 +185,7 @@ class TestTwoRuns:
         self.run_both(harness, copies, when=lambda: True)
 
     @pytest.mark.parametrize("parts", [1, 4, 7])
-    def test_object_is_the_new_version_when_the_source_changes_between_two_copies(
+    def test_object_in_s3_is_the_new_version_when_the_source_changes_between_two_copies(
         self, harness: Harness, parts: int
     ) -> None:
         kinds = harness.s3.counts.kinds

@@ -17,7 +17,7 @@ NUMBER = 8
 
 @dataclass(frozen=True)
 class Generated:
-    """One version of a file. Its bytes follow from name and version. `size` is in bytes."""
+    """One version of a file, whose name and version determine the bytes. `size` is in bytes."""
 
     name: str
     size: int
@@ -26,7 +26,7 @@ class Generated:
     def views(self, offset: int, length: int) -> Iterator[memoryview]:
         """Yield a range in chunks of at most one MiB, up to the end of the file.
 
-        A chunk is valid until the next one is taken.
+        A chunk is valid until the next chunk is taken.
         """
         block = bytearray(_block(self.name, self.version))
         whole = memoryview(block)

@@ -1,4 +1,4 @@
-"""The speed of a stand-in: bandwidth limits, delays, and the pacer that enforces them.
+"""The speed of a stand-in, with bandwidth limits, delays, and a pacer for the limits.
 
 1 MB is 1,000,000 bytes.
 """
@@ -36,7 +36,7 @@ class LinkSettings:
 
 
 class Pacer:
-    """Limits bytes to `mbps`; after a pause, `burst` bytes may pass at once. Threads share it."""
+    """A limit of `mbps` MB/s that threads share. After a pause, `burst` bytes may pass at once."""
 
     def __init__(
         self,

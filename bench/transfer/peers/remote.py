@@ -1,7 +1,7 @@
 """Run a stand-in as a separate process, so that its CPU seconds aren't those of the program.
 
-Only that process imports the stand-in: a measured program's peak memory is at least the memory of
-the process that starts it.
+Only that process imports the stand-in, because a measured program's peak memory is at least the
+memory of the process that starts the program.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from local.authority import Authority
 
 
 class RemotePeer:
-    """The process of a stand-in. It ends at `close`, or with this process."""
+    """The process of a stand-in, which ends at `close` or with this process."""
 
     kind: str
     """Module and class of the stand-in."""
@@ -45,7 +45,7 @@ class RemotePeer:
         self._process.join()
 
     def call(self, method: str, *arguments: object) -> Any:
-        """Call a method of the stand-in."""
+        """Call a method of the stand-in, and return the result."""
         self._pipe.send((method, arguments))
         return self._pipe.recv()
 

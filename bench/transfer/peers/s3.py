@@ -1,4 +1,4 @@
-"""A stand-in for S3 on loopback: one bucket, path style, multipart uploads as strict as S3's."""
+"""A stand-in for S3 on loopback with one bucket, path style, and uploads as strict as S3's."""
 
 import ssl
 import threading
@@ -19,7 +19,7 @@ WITH_BYTES = frozenset({"UploadPart", "PutObject"})
 
 
 class S3Peer(Server):
-    """The stand-in, from its creation until `close`."""
+    """The S3 stand-in, which listens from its creation until `close`."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class S3Peer(Server):
         super().__init__(self.settings, tls)
 
     def configure(self, settings: S3Settings, *, empty: bool = True) -> None:
-        """Change the settings, reset counters and faults, and empty the bucket if wanted."""
+        """Change the settings, reset counters and faults, and with `empty` replace the bucket."""
         self._begin(settings, S3Bucket() if empty else self._bucket)
         self.restart(settings)
 
@@ -53,15 +53,15 @@ class S3Peer(Server):
             )
 
     def objects(self) -> list[S3Object]:
-        """Return all objects, by key."""
+        """Return all objects, sorted by key."""
         return self._bucket.objects()
 
     def uploads(self) -> list[S3Upload]:
-        """Return all open uploads, by key and age."""
+        """Return all open uploads, sorted by key and age."""
         return self._bucket.uploads()
 
     def body(self, key: str) -> bytes:
-        """Return an object's bytes, which only the mode `keep` has."""
+        """Return an object's bytes, which only the mode `keep` stores."""
         return self._bucket.data(key)
 
     def handle(self, connection: Connection, request: Request) -> bool:
@@ -100,7 +100,7 @@ class S3Peer(Server):
     def _receive(
         self, connection: Connection, request: Request, operation: str, fault: S3Fault | None
     ) -> Received:
-        """Read the body, and count its bytes if they belong to an object."""
+        """Read and return the body, and count the bytes if they belong to an object."""
         if request.headers.get("expect", "").lower() == "100-continue":
             connection.sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         if operation not in WITH_BYTES:
@@ -119,11 +119,11 @@ class S3Peer(Server):
             return receive(connection, request.headers, self.settings.mode, count_bytes)
 
     def _inject(self, fault: S3Fault | None, moment: str) -> None:
-        """Inject the fault if this is its moment.
+        """Inject the fault if `moment` is the fault's moment.
 
         Raises:
-            S3Error: S3 answers with the fault's status.
-            ConnectionCut: The connection is broken off.
+            S3Error: The fault is of the kind `status`.
+            ConnectionCut: The fault breaks the connection off.
         """
         if fault is None or fault.moment != moment:
             return

@@ -1,4 +1,4 @@
-"""Read the body of a request to the S3 stand-in; verify its checksum unless the mode is `discard`.
+"""Read the body of a request to the S3 stand-in, and verify the checksum.
 
 A body has a Content-Length or comes in chunks (RFC 9112, section 7.1). Either can contain the
 `aws-chunked` encoding, whose trailer can hold the checksum:
@@ -27,7 +27,7 @@ class Received:
 
     Attributes:
         size: Length in bytes.
-        crc32: CRC32, computed; in mode `discard`, as the client sent it (None if it sent none).
+        crc32: CRC32 of the body; in mode `discard`, the CRC32 that the client sent, or None.
         has_checksum: Whether the client sent a checksum.
         data: The bytes, if they are kept.
     """
@@ -39,7 +39,7 @@ class Received:
 
 
 class Source(Protocol):
-    """Bytes and lines: a connection, or a body that contains another encoding."""
+    """A source of bytes and lines, such as a connection or an encoded body."""
 
     def take(self, limit: int, into: memoryview | None = None) -> int: ...
 
@@ -55,10 +55,13 @@ class _Body(ABC):
 
     @abstractmethod
     def take(self, limit: int, into: memoryview | None = None) -> int:
-        """Read up to `limit` bytes into a buffer, or drop them; 0 at the end of the body."""
+        """Read up to `limit` bytes into a buffer, or drop them.
+
+        Returns the number of bytes, which is 0 at the end of the body.
+        """
 
     def line(self) -> bytes:
-        """Read the next line, byte by byte, and return it without its end."""
+        """Read the next line byte by byte, and return it without CRLF."""
         line = b""
         while not line.endswith(b"\r\n"):
             if not self.take(1, self._byte):
@@ -148,7 +151,7 @@ def receive(
                 data += view[:count]
         size += count
         on_bytes(count)
-    # Read the outer trailer to the end.
+    # Otherwise, the rest of the outer body would be taken for the next request.
     while outer.take(1024):
         pass
     expected = headers.get("x-amz-decoded-content-length")
@@ -182,7 +185,7 @@ def _decoded(connection: Connection, headers: Mapping[str, str]) -> tuple[_Body,
 
 
 def _fill(body: _Body, length: int, view: memoryview | None) -> int:
-    """Read `length` bytes, or those up to the end of the body."""
+    """Read `length` bytes, or fewer at the end of the body, and return their number."""
     filled = 0
     while filled < length:
         count = body.take(length - filled, None if view is None else view[filled:])
@@ -193,7 +196,7 @@ def _fill(body: _Body, length: int, view: memoryview | None) -> int:
 
 
 def _sent_crc32(headers: Mapping[str, str], trailer: Mapping[str, str]) -> int | None:
-    """Return the CRC32 that the client sent in a header or the trailer; None if it sent none.
+    """Return the CRC32 that the client sent in a header or the trailer, or None if it sent none.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
     """

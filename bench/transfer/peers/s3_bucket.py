@@ -1,4 +1,4 @@
-"""The bucket of the S3 stand-in: its operations, as strict as S3's.
+"""The bucket of the S3 stand-in, with operations as strict as S3's.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
@@ -35,7 +35,7 @@ META = "x-amz-meta-"
 
 @dataclass(frozen=True)
 class Call:
-    """A request whose body was read."""
+    """A request whose body has been read."""
 
     key: str
     query: Mapping[str, str]
@@ -46,7 +46,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer. `length` is the Content-Length if it isn't that of `body`."""
+    """An HTTP answer. `length` is the Content-Length if `body` has another length."""
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -55,7 +55,7 @@ class Answer:
 
 
 def operation_of(method: str, key: str, query: Mapping[str, str]) -> str:
-    """Return AWS's name of a request's operation; empty if the stand-in doesn't support it."""
+    """Return AWS's name of a request's operation, or "" if the stand-in doesn't support it."""
     if not key:
         return "ListMultipartUploads" if method == "GET" and "uploads" in query else ""
     if "tagging" in query:
@@ -74,7 +74,7 @@ def operation_of(method: str, key: str, query: Mapping[str, str]) -> str:
 
 
 class S3Bucket:
-    """One bucket. Threads share it."""
+    """A bucket that threads share."""
 
     def __init__(self) -> None:
         self.settings = S3Settings()
@@ -98,26 +98,26 @@ class S3Bucket:
         }
 
     def run(self, operation: str, call: Call) -> Answer:
-        """Carry out an operation.
+        """Carry out an operation, and return the answer.
 
         Raises:
-            S3Error: S3 would refuse it.
+            S3Error: S3 refuses the operation.
         """
         with self._lock:
             return self._operations[operation](call)
 
     def objects(self) -> list[S3Object]:
-        """Return all objects, by key."""
+        """Return all objects, sorted by key."""
         with self._lock:
             return [self._objects[key] for key in sorted(self._objects)]
 
     def uploads(self) -> list[S3Upload]:
-        """Return all open uploads, by key and age."""
+        """Return all open uploads, sorted by key and age."""
         with self._lock:
             return self._uploads_in_order()
 
     def data(self, key: str) -> bytes:
-        """Return an object's bytes, which only the mode `keep` has."""
+        """Return an object's bytes, which only the mode `keep` stores."""
         return _data(self._object(key))
 
     def forget_uploads(self) -> None:
@@ -145,7 +145,7 @@ class S3Bucket:
             raise S3Error(400, "InvalidArgument", "Part number must be between 1 and 10000")
         upload = self._upload(call)
         part = _part(call, number, upload.upload_id, self.settings.mode)
-        # boto3 sends a checksum even to an upload without checksums; S3 verifies it.
+        # boto3 sends a checksum even to an upload without checksums, and S3 verifies the checksum.
         if upload.algorithm and not call.body.has_checksum:
             raise S3Error(400, "InvalidRequest", "Checksum Type mismatch: crc32, null")
         kept = [stored for stored in upload.parts if stored.number != number]
@@ -231,7 +231,7 @@ class S3Bucket:
         return Answer(headers=_object_headers(stored, call), length=stored.size)
 
     def _tag(self, call: Call) -> Answer:
-        """Tag an object. An object that replaces it has no tags."""
+        """Tag an object. Another object that replaces the tagged object has no tags."""
         self._tags[call.key] = (self._object(call.key).at, bytes(call.body.data))
         return Answer(200)
 
@@ -252,7 +252,7 @@ class S3Bucket:
         if first > last:
             raise S3Error(416, "InvalidRange", "The requested range is not satisfiable")
         headers["Content-Range"] = f"bytes {first}-{last}/{len(data)}"
-        # The checksum is that of the whole object, and boto3 would compare it with the range's.
+        # boto3 would compare this checksum of the whole object with the range's bytes.
         headers.pop(CHECKSUM, None)
         return Answer(206, headers, data[first : last + 1])
 
@@ -309,7 +309,7 @@ def _part(call: Call, number: int, salt: str, mode: Mode) -> S3Part:
     body = call.body
     if body.size > LARGEST_PART:
         raise S3Error(400, "EntityTooLarge", "The part is larger than 5 GiB.")
-    # Without the bytes, use any ETag that changes with them.
+    # The modes that don't keep the bytes need an ETag that changes with the content.
     hashed = body.data if mode == "keep" else f"{salt} {number} {body.size} {body.crc32}".encode()
     return S3Part(
         number=number,
@@ -330,7 +330,11 @@ def _data(stored: S3Object) -> bytes:
 
 
 def _chosen(upload: S3Upload, named: Sequence[tuple[int, str, str]]) -> list[S3Part]:
-    """Return the parts that a CompleteMultipartUpload names."""
+    """Return the parts that a CompleteMultipartUpload names.
+
+    Raises:
+        S3Error: A part is missing, differs, is out of order, or is too small.
+    """
     numbers = [number for number, _, _ in named]
     if numbers != sorted(set(numbers)):
         raise S3Error(400, "InvalidPartOrder", "The list of parts was not in ascending order.")
@@ -349,7 +353,7 @@ def _chosen(upload: S3Upload, named: Sequence[tuple[int, str, str]]) -> list[S3P
 
 
 def _composite(parts: Sequence[S3Part]) -> str:
-    """Return the checksum of the parts' checksums.
+    """Return S3's composite checksum, which is the checksum of the parts' checksums.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
     """
@@ -376,7 +380,7 @@ def _upload_fields(upload: S3Upload, encode: Callable[[str], str]) -> Sequence[F
 
 
 def _tags(call: Call, part: S3Part) -> dict[str, str]:
-    """Return the headers that answer a body."""
+    """Return the ETag and the checksum that answer a stored body."""
     return {
         "ETag": f'"{part.etag}"',
         **({CHECKSUM: _checksum(part)} if call.body.has_checksum else {}),

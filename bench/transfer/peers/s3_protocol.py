@@ -14,7 +14,7 @@ Field = tuple[str, "str | int | Sequence[Field]"]
 
 
 class S3Error(Exception):
-    """An error answer."""
+    """An error that S3 answers with."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")
@@ -23,7 +23,7 @@ class S3Error(Exception):
         self.message = message
 
     def document(self, resource: str) -> bytes:
-        """Return the body of the answer."""
+        """Return the XML body of the error answer. `resource` is the request's path."""
         return document(
             "Error",
             ("Code", self.code),
@@ -35,14 +35,18 @@ class S3Error(Exception):
 
 
 def document(name: str, *fields: Field, namespace: str = NAMESPACE) -> bytes:
-    """Return an XML document."""
+    """Return an XML document with these fields."""
     root = ET.Element(name, {"xmlns": namespace} if namespace else {})
     _fill(root, fields)
     return bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True))
 
 
 def named_parts(body: bytes) -> list[tuple[int, str, str]]:
-    """Return number, ETag and checksum of the parts that a CompleteMultipartUpload names."""
+    """Return number, ETag and checksum of the parts that a CompleteMultipartUpload names.
+
+    Raises:
+        S3Error: The body is malformed.
+    """
     try:
         root = ET.fromstring(body)  # noqa: S314 - of a client that this machine runs itself
         parts = [_named_part(part) for part in root if _local_name(part) == "Part"]
@@ -54,7 +58,7 @@ def named_parts(body: bytes) -> list[tuple[int, str, str]]:
 
 
 def encode_crc32(crc32: int) -> str:
-    """Return a CRC32 as S3 writes it."""
+    """Return a CRC32 in base64, as S3 writes it."""
     return base64.b64encode(crc32.to_bytes(4, "big")).decode("ascii")
 
 

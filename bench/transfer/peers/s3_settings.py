@@ -1,4 +1,4 @@
-"""Data types of the S3 stand-in: settings, injected faults, stored objects, counters."""
+"""Data types of the S3 stand-in for settings, injected faults, stored objects and counters."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,19 +25,20 @@ class S3Fault:
     """A fault at the `nth` to the `nth + times - 1`-th request of an operation.
 
     Attributes:
-        kind: `status` answers with `status` and the error `code` (200 too, as S3 does when
-            CompleteMultipartUpload fails). `rst` and `fin` drop the connection without an
-            answer; `stall` waits `seconds`, then drops the connection. `gone` removes every open
-            upload, then answers.
+        kind: `status` answers with `status` and the error `code` (also with 200, as S3 does when
+            CompleteMultipartUpload fails). `rst` and `fin` drop the connection without an answer.
+            `stall` waits `seconds`, and then drops the connection. `gone` removes every open
+            upload, and then answers.
         operation: AWS's name of the operation.
         nth: Number of the first request, from 1.
         times: Number of requests.
-        moment: `before` the body is read; in the `middle`, once `after` bytes were read; `after`
-            the body was read; or when everything is `done`, so that only the answer is lost.
+        moment: `before` is the time before the body is read, `middle` once `after` bytes were read,
+            `after` once the body was read, and `done` once the operation was carried out, so that
+            only the answer is lost.
         after: Bytes of the body.
         status: Status of the answer.
         code: S3's error code.
-        seconds: Length of the stall.
+        seconds: Seconds that a stall lasts.
     """
 
     kind: Literal["status", "rst", "fin", "stall", "gone"]
@@ -60,12 +61,12 @@ class S3Settings(LinkSettings):
     """Settings of the stand-in.
 
     Attributes:
-        mode: `discard` ignores the bytes and believes checksums. `hash` verifies and keeps the
-            CRC32 of each part. `keep` keeps the bytes too, and a part's ETag is its MD5.
+        mode: `discard` ignores the bytes and trusts checksums. `hash` verifies and keeps the CRC32
+            of each part. `keep` keeps the bytes too, and uses a part's MD5 as the ETag.
         bucket: Name of the only bucket.
         credentials: Credentials whose signatures are verified; None accepts any signature.
-        page: Longest page of a list.
-        faults: Faults.
+        page: Largest number of entries in a page of a list.
+        faults: Faults to inject.
     """
 
     mode: Mode = "keep"
@@ -77,7 +78,7 @@ class S3Settings(LinkSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class S3Part:
-    """A stored part. `crc32` is None if it is unknown, `data` is empty unless it is kept."""
+    """A stored part. `crc32` is None if it is unknown. `data` has the bytes in mode `keep`."""
 
     number: int
     size: int
@@ -102,7 +103,7 @@ class S3Upload:
 
 @dataclass(frozen=True, kw_only=True)
 class S3Object:
-    """An object. After PutObject it has one part. `checksum` is its CRC32, or empty."""
+    """An object, with one part after PutObject. `checksum` is the CRC32, or empty."""
 
     key: str
     size: int

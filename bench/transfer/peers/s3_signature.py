@@ -1,6 +1,6 @@
 """Verify that a request is signed by Signature Version 4 in its headers.
 
-botocore computes the signature again from what was received.
+botocore computes the signature of the received request again.
 https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html
 """
 
@@ -23,7 +23,7 @@ AUTHORIZATION = re.compile(
 
 
 class _GivenHeaders(S3SigV4Auth):
-    """Signs exactly the given headers, and a payload that isn't hashed."""
+    """A signer of exactly the given headers, and of a payload that isn't hashed."""
 
     def headers_to_sign(self, request: AWSRequest) -> HTTPHeaders:
         return request.headers
@@ -33,10 +33,10 @@ class _GivenHeaders(S3SigV4Auth):
 
 
 def verify(request: Request, known: Credentials | None) -> None:
-    """Verify the signature; without known credentials there only has to be one.
+    """Verify the signature, or only that it exists if no credentials are `known`.
 
     Raises:
-        S3Error: There is no signature, or it isn't valid.
+        S3Error: The signature is missing or invalid.
     """
     authorization = request.headers.get("authorization")
     if authorization is None:

@@ -1,4 +1,4 @@
-"""The server of a stand-in: a plain and a TLS port on loopback, a thread for each connection."""
+"""The server of a stand-in, with a plain and a TLS port, and a thread for each connection."""
 
 import contextlib
 import resource
@@ -18,7 +18,7 @@ BACKLOG = 512
 
 
 class ConnectionCut(Exception):
-    """The signal to break the connection off: with a TCP reset if `how` is `rst`, else a FIN."""
+    """An order to break the connection off, by a TCP reset if `how` is `rst`, else by a FIN."""
 
     def __init__(self, how: str) -> None:
         super().__init__(how)
@@ -26,7 +26,7 @@ class ConnectionCut(Exception):
 
 
 class Counts:
-    """Counters since the last `configure`. Threads share them."""
+    """Counters since the last `configure`, which threads share."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -40,18 +40,18 @@ class Counts:
 
     @property
     def cpu_s(self) -> float:
-        """CPU seconds of this process, user and system."""
+        """CPU seconds of this process since the counters began, user and system."""
         return round(_cpu_seconds() - self._cpu, 3)
 
     def tick(self, kind: str) -> int:
-        """Count a request, and return its number among those of its kind, from 1."""
+        """Count a request of a kind, and return the number of such requests so far."""
         with self.lock:
             self.kinds[kind] += 1
             return self.kinds[kind]
 
     @contextlib.contextmanager
     def body(self) -> Iterator[None]:
-        """Count a body that is being transferred."""
+        """Count a body as open while the `with` block runs."""
         with self.lock:
             self.bodies += 1
             self.most_bodies = max(self.most_bodies, self.bodies)
@@ -63,7 +63,7 @@ class Counts:
 
 
 class Server(ABC):
-    """Listens from its creation until `close`. It has a TLS port only if it gets `tls`."""
+    """A server that listens from its creation until `close`, with a TLS port if `tls` is given."""
 
     def __init__(self, link: LinkSettings, tls: ssl.SSLContext | None) -> None:
         self.closing = threading.Event()
@@ -80,7 +80,7 @@ class Server(ABC):
 
     @property
     def ports(self) -> tuple[int, ...]:
-        """The plain port, and the TLS port if there is one."""
+        """Numbers of the plain port and, if there is one, of the TLS port."""
         return tuple(int(listener.getsockname()[1]) for listener in self._listeners)
 
     @property
@@ -90,7 +90,11 @@ class Server(ABC):
 
     @property
     def tls_url(self) -> str:
-        """URL of the TLS port."""
+        """URL of the TLS port.
+
+        Raises:
+            ValueError: The server has no TLS port.
+        """
         if len(self.ports) == 1:
             raise ValueError("This stand-in was given no certificate.")
         return f"https://{HOST}:{self.ports[1]}"
@@ -102,7 +106,7 @@ class Server(ABC):
         self.close()
 
     def close(self) -> None:
-        """End all connections and delays, and free the ports."""
+        """End all connections and waits, and free the ports."""
         self.closing.set()
         for listener, thread in zip(self._listeners, self._acceptors, strict=True):
             with contextlib.suppress(OSError), socket.create_connection(listener.getsockname()):
@@ -112,7 +116,7 @@ class Server(ABC):
             still = dict(self._open)
         for sock in still:
             with contextlib.suppress(OSError):
-                # SSLSocket's own shutdown removes TLS under a thread that is reading.
+                # SSLSocket's own shutdown drops the TLS state that a reading thread still uses.
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
         for thread in still.values():
             thread.join()
@@ -122,17 +126,17 @@ class Server(ABC):
         """Answer a request, and return whether the connection stays open.
 
         Raises:
-            ConnectionCut: The connection is broken off.
+            ConnectionCut: A fault breaks the connection off.
         """
 
     def restart(self, link: LinkSettings) -> None:
-        """Reset the counters, and set the speed."""
+        """Reset the counters, and set the limits and delays of `link`."""
         self._link = link
         self._shared = Pacer(link.link_mbps, LINK_BURST, self.closing.wait)
         self.counts = Counts()
 
     def pause(self, milliseconds: float) -> None:
-        """Wait until the time is over or the server is closed."""
+        """Wait until `milliseconds` have passed or the server closes."""
         if milliseconds:
             self.closing.wait(milliseconds / 1000)
 
@@ -144,7 +148,7 @@ class Server(ABC):
                 return
             prepare(sock, is_paced=self._link.is_paced)
             if tls:
-                # Leave the handshake to the connection's thread: a slow client would block others.
+                # The connection's thread does the handshake, because a slow client blocks it.
                 sock = tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
             thread = threading.Thread(target=self._serve, args=(sock,), daemon=True)
             with self._lock:
@@ -185,7 +189,7 @@ class Server(ABC):
         return stays and request.headers.get("connection", "").lower() != "close"
 
     def _set_pacers(self, connection: Connection) -> None:
-        """Apply the current limits to a connection."""
+        """Apply the current speed limits to a connection."""
         if self._shared not in connection.pacers and self._link.is_paced:
             own = Pacer(self._link.conn_mbps, CONNECTION_BURST, self.closing.wait)
             connection.pacers = (self._shared, own)

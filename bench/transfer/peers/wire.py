@@ -23,7 +23,7 @@ PACED_BUFFER = 128 * 1024
 
 
 class Gone(Exception):
-    """The client closed the connection, or sent something that isn't HTTP."""
+    """The end of a connection that the client closed, or on which the client sent wrong HTTP."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Request:
 
     @property
     def query(self) -> dict[str, str]:
-        """The query's parameters, the first of each name."""
+        """The query's parameters by name, with the first value of each."""
         pairs = parse_qs(self.target.partition("?")[2], keep_blank_values=True)
         return {name: values[0] for name, values in pairs.items()}
 
@@ -65,7 +65,7 @@ class Connection:
 
     @property
     def step(self) -> int:
-        """The number of bytes of a body to handle at once."""
+        """Number of bytes of a body to read or send at once."""
         return PACED_STEP if self.pacers else STEP
 
     def pace(self, count: int) -> None:
@@ -74,7 +74,11 @@ class Connection:
             pacer.pass_on(count)
 
     def request(self) -> Request | None:
-        """Read the head of the next request; None if the client closed the connection."""
+        """Return the head of the next request, or None if the client closed the connection.
+
+        Raises:
+            Gone: The head is malformed or too long.
+        """
         while b"\r\n\r\n" not in self._buffer:
             received = self.sock.recv(HEAD_LIMIT)
             if not received:
@@ -102,13 +106,13 @@ class Connection:
         *,
         length: int | None = None,
     ) -> None:
-        """Send head and body.
+        """Send an answer's head and body.
 
         Args:
-            status: Status.
+            status: HTTP status.
             headers: Headers except Content-Length.
             body: Body, or its beginning.
-            length: Content-Length if it isn't that of `body`; -1 sends no such header.
+            length: Content-Length if `body` has another length; -1 sends no such header.
         """
         sent = dict(headers or {})
         if status not in {204, 304} and length != -1:
@@ -118,7 +122,7 @@ class Connection:
         self.sock.sendall("\r\n".join(lines).encode("latin-1") + body)
 
     def take(self, limit: int, into: memoryview | None = None) -> int:
-        """Read between 1 and `limit` bytes into a buffer, or drop them.
+        """Read between 1 and `limit` bytes into a buffer, or drop them, and return their number.
 
         Raises:
             Gone: The client closed the connection.
@@ -130,7 +134,7 @@ class Connection:
             self._buffer = self._buffer[count:]
             return count
         if into is None and sys.platform == "linux" and not self.is_tls:
-            # tcp(7): with MSG_TRUNC the kernel drops the bytes without copying them.
+            # With MSG_TRUNC the kernel drops the bytes without copying them (tcp(7)).
             count = self.sock.recv_into(self.scratch, min(limit, STEP), socket.MSG_TRUNC)
         else:
             count = self.sock.recv_into((self.scratch if into is None else into)[:limit])
@@ -139,7 +143,11 @@ class Connection:
         return count
 
     def line(self) -> bytes:
-        """Read the next line, and return it without its end."""
+        """Read the next line, and return it without CRLF.
+
+        Raises:
+            Gone: The client closed the connection, or the line is too long.
+        """
         while b"\r\n" not in self._buffer:
             received = self.sock.recv(4096)
             if not received or len(self._buffer) > LINE_LIMIT:
@@ -149,11 +157,11 @@ class Connection:
         return line
 
     def reset(self) -> None:
-        """Make the closing of the socket a TCP reset."""
+        """Set the socket so that closing it sends a TCP reset."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     def finish(self) -> None:
-        """End the connection in order: TLS first, then TCP."""
+        """End the connection in order, first TLS and then TCP."""
         with contextlib.suppress(OSError):
             limit_call_time(self.sock, CLOSE_SECONDS)
             if isinstance(self.sock, ssl.SSLSocket):
@@ -161,7 +169,7 @@ class Connection:
             self.sock.shutdown(socket.SHUT_WR)
 
     def linger(self) -> None:
-        """End the connection so that a client still sending its body can read the answer."""
+        """End the connection so that a client that still sends its body can read the answer."""
         with contextlib.suppress(OSError, Gone):
             limit_call_time(self.sock, CLOSE_SECONDS)
             socket.socket.shutdown(self.sock, socket.SHUT_WR)
@@ -173,7 +181,7 @@ class Connection:
 def prepare(sock: socket.socket, *, is_paced: bool) -> None:
     """Set the options of a new connection, before TLS."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    # Python's own timeouts would add a poll(2) to each call; the kernel's limits cost nothing.
+    # Python's own timeouts would add a poll(2) to each call. The kernel's limits cost nothing.
     limit_call_time(sock, IDLE_SECONDS)
     if is_paced:
         # Large buffers would take megabytes from a client before the limit has an effect.
@@ -182,7 +190,7 @@ def prepare(sock: socket.socket, *, is_paced: bool) -> None:
 
 
 def limit_call_time(sock: socket.socket, seconds: float) -> None:
-    """Limit the time of each call on the socket."""
+    """Limit each receive and send on the socket to `seconds`."""
     whole = int(seconds)
     limit = struct.pack("ll", whole, int((seconds - whole) * 1_000_000))
     for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):

@@ -1,8 +1,9 @@
-"""A stand-in for Zoom's download host: `/rec/download/<name>` redirects to `/cdn/<name>.mp4?sig=…`.
+"""A stand-in for Zoom's download host.
 
+`/rec/download/<name>` redirects to `/cdn/<name>.mp4?sig=…`.
 As at Zoom, a request without the token gets 200 and a page of HTML, and URLs of the CDN expire.
-`local.neighbours.zoom` plays the rest of Zoom. This one generates its files, limits its speed and
-breaks off at an exact byte, all of which measurements need.
+`local.neighbours.zoom` plays the rest of Zoom. This stand-in generates its files, limits its speed
+and breaks answers off at an exact byte, as measurements need.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ CDN = "/cdn/"
 
 @dataclass(frozen=True)
 class Tally:
-    """The counters of one answer, even if `configure` resets the server's meanwhile."""
+    """The counters and faults of one answer, which `configure` doesn't replace meanwhile."""
 
     counts: Counts
     faults: FaultSchedule
 
 
 class ZoomPeer(Server):
-    """The stand-in, from its creation until `close`."""
+    """The Zoom stand-in, which listens from its creation until `close`."""
 
     def __init__(
         self,
@@ -44,22 +45,30 @@ class ZoomPeer(Server):
     def configure(self, settings: ZoomSettings, *, anew: bool = True) -> None:
         """Change the settings, reset counters and faults, and expire all URLs.
 
-        With `anew` the files and their versions are those of the settings.
+        Without `anew`, the files and their versions stay.
         """
         self._files.expire()
         self._begin(settings, None if anew else self._files)
         self.restart(settings)
 
     def content(self, name: str) -> Generated:
-        """Return the current version of a file. KeyError if there is no such file."""
+        """Return the current version of a file.
+
+        Raises:
+            KeyError: There is no such file.
+        """
         return self.versions(name)[-1]
 
     def change(self, size: int | None = None) -> None:
-        """Give all files another version, of `size` bytes if that is given."""
+        """Give all files another version, of `size` bytes or else of their current sizes."""
         self._files.change(size)
 
     def versions(self, name: str) -> list[Generated]:
-        """Return all versions of a file, the oldest first. KeyError if there is no such file."""
+        """Return all versions of a file, the oldest first.
+
+        Raises:
+            KeyError: There is no such file.
+        """
         return self._files.versions(name)
 
     def stats(self) -> ZoomStats:
@@ -76,7 +85,7 @@ class ZoomPeer(Server):
             )
 
     def sign(self, name: str, root: str) -> str:
-        """Return a new URL of the CDN. `root` is the URL of either port."""
+        """Return a new CDN URL of a file. `root` is the URL of either port."""
         return f"{root}{CDN}{name}.mp4?sig={self._files.sign()}"
 
     def download_url(self, name: str, *, tls: bool = False) -> str:
@@ -142,7 +151,7 @@ class ZoomPeer(Server):
     def _select(
         self, content: Generated, name: str, request: Request, faults: Sequence[ZoomFault]
     ) -> Selection:
-        """Return what the answer contains, faults included."""
+        """Return the part of the file that the answer contains, changed by faults."""
         settings, request_headers = self.settings, request.headers
         for fault in faults:
             if fault.kind == "whole":
@@ -157,7 +166,7 @@ class ZoomPeer(Server):
         return selection
 
     def _cause(self, connection: Connection, fault: ZoomFault) -> bool:
-        """Cause a fault unless it breaks off; return whether that sent the answer."""
+        """Cause a fault that doesn't break off, and return whether the fault sent an answer."""
         match fault.kind:
             case "expired":
                 self._files.expire()

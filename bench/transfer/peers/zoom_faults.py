@@ -1,4 +1,4 @@
-"""Schedule the Zoom stand-in's injected faults by request number or bytes sent."""
+"""Schedule the faults of the Zoom stand-in by number of requests or of bytes sent."""
 
 import contextlib
 import threading
@@ -11,7 +11,7 @@ from bench.transfer.peers.zoom_settings import Where, ZoomFault
 
 @dataclass(eq=False)
 class OpenBody:
-    """A body that is being sent. Any thread sets `cut` to break it off."""
+    """A body that is being sent. Any thread can set `cut` to break the body off."""
 
     cut: ZoomFault | None = None
 
@@ -47,15 +47,12 @@ class FaultSchedule:
                 self._bodies.discard(body)
 
     def before_next(self, total: int) -> int | None:
-        """Return how many bytes are left until the next fault that is set at a total of bytes.
-
-        None if there is no such fault.
-        """
+        """Return the number of bytes from `total` to the next fault at a total, or None."""
         due = self._at_total
         return due[0][0] - total if due else None
 
     def at_total(self, total: int) -> list[ZoomFault]:
-        """Apply the due faults that break open bodies off, and return the other due faults."""
+        """Cut open bodies by the faults due at `total` bytes, and return the other due faults."""
         if not self._at_total:
             return []
         others = []

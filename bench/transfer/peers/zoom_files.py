@@ -1,4 +1,4 @@
-"""The files of the Zoom stand-in: versions, signed URLs, and the range of an answer."""
+"""The files of the Zoom stand-in, with versions, signed URLs, and ranges of answers."""
 
 import re
 import threading
@@ -15,7 +15,7 @@ RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 
 
 class Files:
-    """The files by name, their versions, and the signatures of URLs. Threads share it."""
+    """The stand-in's files, their versions, and signatures of URLs. Threads share the object."""
 
     def __init__(self, settings: ZoomSettings) -> None:
         self._sizes = dict(settings.files)
@@ -28,7 +28,11 @@ class Files:
         return name in self._sizes
 
     def versions(self, name: str) -> list[Generated]:
-        """Return all versions of a file, the oldest first. KeyError if there is no such file."""
+        """Return all versions of a file, the oldest first.
+
+        Raises:
+            KeyError: There is no such file.
+        """
         first = self._sizes[name]
         return [
             Generated(name, first if size is None else size, number)
@@ -36,7 +40,7 @@ class Files:
         ]
 
     def change(self, size: int | None) -> None:
-        """Give all files another version, of `size` bytes if that is given."""
+        """Give all files another version, of `size` bytes or else of their current sizes."""
         with self._lock:
             self._versions.append(self._versions[-1] if size is None else size)
 
@@ -57,20 +61,20 @@ class Files:
 
 @dataclass(frozen=True)
 class Selection:
-    """The part of a file that an answer contains: 200 the file, 206 a range, 416 nothing."""
+    """The part of a file that an answer contains. With status 416, the answer contains nothing."""
 
     status: int
     offset: int
     length: int
     headers: Mapping[str, str]
     content_length: int | None = None
-    """The Content-Length if it isn't `length`."""
+    """Content-Length if it differs from `length`."""
 
 
 def select(
     content: Generated, name: str, request_headers: Mapping[str, str], settings: ZoomSettings
 ) -> Selection:
-    """Evaluate Range and If-Range (RFC 9110, sections 14.2 and 13.1.5)."""
+    """Return the part that Range and If-Range request (RFC 9110, sections 14.2 and 13.1.5)."""
     size = content.size
     modified = RECORDED + timedelta(hours=content.version - 1)
     validators = {}
@@ -93,7 +97,7 @@ def select(
 
 
 def shift_range(request_headers: Mapping[str, str], count: int) -> Mapping[str, str]:
-    """Return a request's headers with both ends of its range increased."""
+    """Return a request's headers with both ends of the range increased by `count` bytes."""
     found = RANGE.fullmatch(request_headers.get("range", ""))
     if found is None or not found[2]:
         return request_headers
@@ -102,7 +106,10 @@ def shift_range(request_headers: Mapping[str, str], count: int) -> Mapping[str, 
 
 
 def replace_headers(selection: Selection, headers: Mapping[str, str], size: int) -> Selection:
-    """Return a selection with other headers, as `ZoomFault` describes."""
+    """Return a selection with other headers, as `headers` of `ZoomFault` describes.
+
+    `size` is the file's size in bytes.
+    """
     first, last = selection.offset, selection.offset + selection.length - 1
     filled = {
         name: text.format(first=first, last=last, size=size) for name, text in headers.items()

@@ -15,25 +15,22 @@ FaultKind = Break | Literal["status", "empty", "expired", "changed", "whole", "s
 class ZoomFault:
     """A fault at some requests, or at some number of bytes.
 
-    It happens at the `request`-th GET of `where` (from 1) and the `times - 1` after it. Or it
-    happens once, when the bodies sent since `configure` reach `total` bytes.
+    A fault with `request` affects the `request`-th GET of `where` (from 1) and the next
+    `times - 1`. A fault with `total` happens once, when the bodies sent since `configure` reach
+    `total` bytes. A fault with `total` breaks off, or is of the kind `expired` or `changed`.
 
-    What happens:
-
-    - `rst`, `fin`, `stall`: The answer breaks off by a TCP reset, in order, or in order after
-      `seconds` without a byte. At a `request`, `after` bytes of its body are sent first (by default
-      half of it; at -1 not even the head). At a `total`, every open body breaks off.
+    - `rst`, `fin`, `stall`: The answer breaks off by a TCP reset, by a FIN, or by a FIN after
+      `seconds` without a byte. At a `request`, `after` bytes of the body are sent first (by default
+      half of the body; at -1 not even the head). At a `total`, every open body breaks off.
     - `status`: The answer is `status` with `body` and, if not empty, `retry_after`.
-    - `empty`: 200 without a byte.
+    - `empty`: The answer is 200 without a byte.
     - `expired`: All URLs issued so far are answered with 403, this one included.
-    - `changed`: The files have another version, of `size` bytes if that is given.
+    - `changed`: The files have another version, of `size` bytes or else of their current sizes.
     - `whole`: The answer is the whole file although a range was requested.
     - `shifted`: The answer is a range that starts `after` bytes (by default 1) too late.
-    - `headers`: The answer has `headers` in place of its own; "" removes a header. `{first}`,
-      `{last}` and `{size}` stand for the range's and the file's. The body isn't longer than a
-      Content-Length among them.
-
-    A `total` is for faults that break off, for `expired` and for `changed`.
+    - `headers`: The answer's headers are replaced by those in `headers`; "" removes a header. In
+      values, `{first}` and `{last}` stand for the range's bytes, and `{size}` for the file's size.
+      The body isn't longer than a Content-Length in `headers`.
     """
 
     kind: FaultKind
@@ -77,11 +74,11 @@ class ZoomSettings(LinkSettings):
     Attributes:
         files: Size of each file in bytes, by name.
         token: The token that downloads need.
-        ranges: Whether ranges are answered.
+        ranges: Whether requests for a range get only that range.
         content_length: Whether answers have a Content-Length.
         etag: Whether answers have an ETag.
         last_modified: Whether answers have a Last-Modified.
-        faults: Faults.
+        faults: Faults to inject.
     """
 
     files: dict[str, int] = field(default_factory=dict)

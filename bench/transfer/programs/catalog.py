@@ -1,4 +1,4 @@
-"""The programs to measure, by name: the project's own, and those of a JSON file (--suts)."""
+"""The programs to measure, which are the project's own and those of a JSON file (--suts)."""
 
 import shutil
 import sys
@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 class UnknownProgram(Exception):
-    """No program has this name."""
+    """Error for a name that no program has."""
 
 
 @dataclass(frozen=True)
@@ -20,11 +20,11 @@ class Program:
     """A program that the benchmark measures.
 
     Attributes:
-        name: Its name in results and options.
+        name: Name in results and options.
         command: Command line.
         environment: Additional environment variables.
-        needs: A command that has to be installed.
-        cases: Names of the cases that it is measured in; empty for all.
+        needs: A command that has to be installed; empty for none.
+        cases: Names of the cases in which the program is measured; empty for all.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Program:
 
     @property
     def missing(self) -> str:
-        """The command that isn't installed; empty if nothing is missing."""
+        """The command that isn't installed, or "" if nothing is missing."""
         return "" if not self.needs or shutil.which(self.needs) else self.needs
 
 
@@ -54,13 +54,13 @@ def _module(name: str, module: str, needs: str = "", cases: str = "") -> Program
 ENGINE = _module("engine", "sut")
 ONE_STREAM = _module("s3transfer", "programs.one_stream")
 CURL = _module("curl", "programs.curl_relay", needs="curl", cases="i vii")
-"""Only for cases without a limit per connection: elsewhere its one connection is the limit."""
+"""One connection per file. The program is only for cases without a limit per connection."""
 
 OWN = {program.name: program for program in (ENGINE, ONE_STREAM, CURL)}
 
 
 def programs(names: str, more: Path | None = None) -> list[Program]:
-    """Look up programs by names separated by commas.
+    """Return the programs named in `names`, separated by commas. `more` is a JSON file of programs.
 
     Raises:
         UnknownProgram: There is no such program.
@@ -74,7 +74,10 @@ def programs(names: str, more: Path | None = None) -> list[Program]:
 
 
 def _from_file(path: Path) -> dict[str, Program]:
-    """Read `{"<name>": {"cmd": [...], "env": {...}}}`, and fill in `{PY}` and `{HERE}`."""
+    """Return the programs of a JSON file `{"<name>": {"cmd": [...], "env": {...}}}` by name.
+
+    `{PY}` stands for this Python, `{HERE}` for the file's folder.
+    """
     entries = msgspec.json.decode(path.read_bytes(), type=dict[str, _Entry])
     here = str(path.resolve().parent)
 

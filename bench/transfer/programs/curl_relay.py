@@ -9,11 +9,11 @@ from bench.transfer.task import File, Task, task_of
 
 
 class CurlFailed(Exception):
-    """A curl ended with an error."""
+    """Error for a curl process that ended with an exit code other than 0."""
 
 
 def begin(task: Task, file: File) -> list["subprocess.Popen[bytes]"]:
-    """Start both processes of a file."""
+    """Start a curl that downloads a file and a curl that uploads it, and return both."""
     curl = ["curl", "--silent", "--show-error", "--fail", "--cacert", task.ca]
     authorization = f"Authorization: Bearer {task.token}"
     get = subprocess.Popen(
@@ -36,7 +36,7 @@ def begin(task: Task, file: File) -> list["subprocess.Popen[bytes]"]:
 
 
 def copy(task: Task) -> None:
-    """Copy the task's files.
+    """Copy all files of the task at once.
 
     Raises:
         CurlFailed: A curl failed.

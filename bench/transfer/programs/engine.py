@@ -1,4 +1,4 @@
-"""Copy files with the transfer engine, which is built and connected as in the downloader."""
+"""Copy files with the transfer engine, built and connected as in the downloader."""
 
 import os
 import sys
@@ -20,7 +20,7 @@ from ingester.zoom.download_urls import DownloadHosts
 
 
 def engine_of(task: Task) -> Engine:
-    """Build the engine for a task."""
+    """Return the engine for a task."""
     fixed = task.connections
     budget = Budget(connections=fixed, first_connections=fixed) if fixed else Budget()
     s3, credentials = clients.s3_for_uploads(budget.connections)
@@ -37,7 +37,7 @@ def _time_left(seconds: float | None) -> Callable[[], float]:
 
 
 def copies_of(task: Task, connections: int) -> list[Copy]:
-    """Return the copies of a task. The download host is this machine."""
+    """Return the copies of a task, with this machine as the only download host."""
     scheme = task.files[0].download_url.partition(":")[0]
     hosts = DownloadHosts(("127.0.0.1", "localhost"), scheme)
     access = AccessInUse(Access(task.token), lambda: Access(task.token, is_fresh=True))

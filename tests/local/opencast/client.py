@@ -1,4 +1,4 @@
-"""A client of the Opencast stand-in, and readers of its answers."""
+"""A client of the Opencast stand-in, and helpers for ingests and answers."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ Form = list[tuple[str, Any]]
 
 
 class Client:
-    """A client that trusts the stand-in's authority and follows no redirect."""
+    """A client of the Opencast stand-in that trusts its authority and follows no redirect."""
 
     def __init__(self, url: str, ca_bundle: Path) -> None:
         self.url = url
@@ -49,7 +49,7 @@ class Client:
     def ingest(
         self, parts: list[tuple[str, str]], workflow: str = "/publish", user: str = "zip"
     ) -> requests.Response:
-        """POST these fields as an ingest, in this order."""
+        """POST these form fields as an ingest, in this order, and return the answer."""
         form: Form = [(name, (None, value)) for name, value in parts]
         return self.post(form, workflow, user)
 
@@ -63,17 +63,17 @@ class Client:
         )
 
     def listing(self) -> list[dict[str, Any]]:
-        """Return the ingests as another process sees them."""
+        """Return the ingests by the control path."""
         return list(self.ask("/_control/ingests").json())
 
 
 def parse(answer: bytes) -> ET.Element:
-    """Return the root of an answer."""
+    """Return the root element of an answer in XML."""
     return ET.fromstring(answer)  # noqa: S314 - the stand-in's own answer
 
 
 def lecture(files: FileServer, identifier: str = "mp-1") -> list[tuple[str, str]]:
-    """Return the fewest form fields that Opencast accepts as an ingest."""
+    """Return the form fields of an ingest, as few as Opencast accepts."""
     return [
         ("identifier", identifier),
         ("title", "Lecture"),

@@ -1,4 +1,4 @@
-"""An Opencast stand-in, a server with files for it to fetch, and a client."""
+"""Fixtures for an Opencast stand-in, a server with the files of ingests, and a client."""
 
 import threading
 from collections.abc import Iterator

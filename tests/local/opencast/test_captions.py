@@ -1,4 +1,4 @@
-"""Captions in the Opencast stand-in: tags in an ingest, and tracks that are added to an event."""
+"""Tests of captions in the Opencast stand-in, ingested or added to an event."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TEXT = "WEBVTT\n\n00:01.000 --> 00:02.000\nAda: Hello\n"
 
 
 def add(client: Client, event: str = "mp-1", **changes: Any) -> requests.Response:
-    """Add captions to an event. `changes` replace parts of the form; None leaves one out."""
+    """Add captions to an event. `changes` replace parts of the form, and None removes a part."""
     parts: dict[str, Any] = {
         "flavor": (None, FLAVOR),
         "tags": (None, "lang:en-US,type:subtitle"),
@@ -37,13 +37,13 @@ def start(client: Client, workflow: str = "publish", event: str = "mp-1") -> int
 
 @pytest.fixture
 def event(client: Client, files: FileServer, clock: Clock) -> str:
-    """An event whose workflow has ended."""
+    """Return the id of an event whose workflow has ended."""
     assert client.ingest(lecture(files)).status_code == 200
     clock.now += 60
     return "mp-1"
 
 
-def test_tags_are_given_to_the_next_media_only(
+def test_opencast_stand_in_gives_tags_only_to_the_next_media_of_the_form(
     client: Client, files: FileServer, opencast: OpencastStandIn
 ) -> None:
     files.files["/b/c.vtt"] = TEXT.encode()
@@ -60,7 +60,7 @@ def test_tags_are_given_to_the_next_media_only(
     assert ingest.files[1].text == TEXT
 
 
-def test_a_track_is_added_beside_the_others(
+def test_opencast_stand_in_adds_a_track_beside_the_others(
     client: Client, event: str, opencast: OpencastStandIn
 ) -> None:
     assert add(client).status_code == 200
@@ -69,7 +69,7 @@ def test_a_track_is_added_beside_the_others(
     assert len(opencast.store.events[event].files) == 3
 
 
-def test_overwriting_replaces_the_tracks_of_the_same_language_only(
+def test_opencast_stand_in_replaces_only_tracks_of_the_same_language_when_overwriting(
     client: Client, event: str, opencast: OpencastStandIn
 ) -> None:
     add(client, tags=(None, "lang:de"))
@@ -79,7 +79,7 @@ def test_overwriting_replaces_the_tracks_of_the_same_language_only(
     assert captions == ["lang:de", "lang:en-US"]
 
 
-def test_a_track_has_no_tags_before_version_16(
+def test_opencast_stand_in_stores_no_tags_of_a_track_before_version_16(
     client: Client, event: str, opencast: OpencastStandIn
 ) -> None:
     opencast.set(version="15.6.0")
@@ -92,14 +92,14 @@ def test_a_track_has_no_tags_before_version_16(
     "changes",
     [{"flavor": None}, {"flavor": (None, "captions")}, {"track": None}, {"track": (None, TEXT)}],
 )
-def test_a_track_is_refused_with_400_when_a_part_is_missing_or_wrong(
+def test_opencast_stand_in_refuses_a_track_with_400_when_a_part_is_missing_or_wrong(
     client: Client, event: str, opencast: OpencastStandIn, changes: dict[str, Any]
 ) -> None:
     assert add(client, event, **changes).status_code == 400
     assert not opencast.added
 
 
-def test_a_track_is_refused_with_409_while_a_workflow_runs(
+def test_opencast_stand_in_refuses_a_track_with_409_while_a_workflow_runs(
     client: Client, event: str, opencast: OpencastStandIn
 ) -> None:
     assert start(client) == 201
@@ -108,14 +108,18 @@ def test_a_track_is_refused_with_409_while_a_workflow_runs(
     assert not opencast.added
 
 
-def test_an_unknown_event_or_workflow_is_404(client: Client, event: str) -> None:
+def test_opencast_stand_in_answers_404_when_event_or_workflow_is_unknown(
+    client: Client, event: str
+) -> None:
     assert event
     assert add(client, "mp-2").status_code == 404
     assert start(client, "unknown") == 404
     assert start(client, event="mp-2") == 404
 
 
-def test_only_a_user_with_the_role_may_add_a_track(client: Client, event: str) -> None:
+def test_opencast_stand_in_lets_only_users_with_the_role_add_a_track(
+    client: Client, event: str
+) -> None:
     files = {"flavor": (None, FLAVOR), "track": ("c.vtt", TEXT)}
     path = f"/api/events/{event}/track"
     agent = client.ask(path, HTTPDigestAuth("agent", "agent"), DIGEST, "POST", files=files)
@@ -124,7 +128,9 @@ def test_only_a_user_with_the_role_may_add_a_track(client: Client, event: str) -
     assert client.ask(path, database, method="POST", files=files).status_code == 200
 
 
-def test_anyone_may_ask_for_the_version(client: Client, opencast: OpencastStandIn) -> None:
+def test_opencast_stand_in_returns_its_version_to_an_anonymous_request(
+    client: Client, opencast: OpencastStandIn
+) -> None:
     opencast.set(version="19.1.0")
     services = client.ask("/info/components.json").json()["rest"]
     assert {service["version"] for service in services} == {"19.1.0"}
@@ -142,7 +148,9 @@ def add_chapters(client: Client, text: str = CHAPTERS, tags: str | None = None) 
     return add(client, flavor=flavor, tags=given, track=track).status_code
 
 
-def test_chapters_need_version_19(client: Client, event: str, opencast: OpencastStandIn) -> None:
+def test_opencast_stand_in_refuses_chapters_before_version_19(
+    client: Client, event: str, opencast: OpencastStandIn
+) -> None:
     assert event
     opencast.set(version="18.9.0")
     assert add_chapters(client) == 400
@@ -161,7 +169,7 @@ def test_chapters_need_version_19(client: Client, event: str, opencast: Opencast
         CHAPTERS.replace("\na\n", "\n"),
     ],
 )
-def test_chapters_have_to_follow_each_other_from_the_beginning(
+def test_opencast_stand_in_refuses_chapters_when_they_leave_a_gap_or_are_malformed(
     client: Client, event: str, opencast: OpencastStandIn, text: str
 ) -> None:
     assert event
@@ -169,13 +177,15 @@ def test_chapters_have_to_follow_each_other_from_the_beginning(
     assert add_chapters(client, text) == 400
 
 
-def test_chapters_have_no_tags(client: Client, event: str, opencast: OpencastStandIn) -> None:
+def test_opencast_stand_in_refuses_chapters_with_tags(
+    client: Client, event: str, opencast: OpencastStandIn
+) -> None:
     assert event
     opencast.set(version="19.0.0")
     assert add_chapters(client, tags="lang:en") == 400
 
 
-def test_an_ingest_checks_its_chapters(
+def test_opencast_stand_in_checks_the_chapters_of_an_ingest(
     client: Client, files: FileServer, opencast: OpencastStandIn
 ) -> None:
     files.files["/b/c.vtt"] = CHAPTERS.encode()

@@ -1,4 +1,4 @@
-"""Faults of the Opencast stand-in, its control paths, and the stand-in as a program."""
+"""Tests of the Opencast stand-in's faults, its control paths, and its program."""
 
 import pytest
 import requests
@@ -11,7 +11,7 @@ from tests.local.opencast.client import Client, lecture
 from tests.local.programs import program
 
 
-def test_a_status_fault_ends_after_its_number_of_requests(
+def test_opencast_status_fault_ends_after_its_number_of_requests(
     opencast: OpencastStandIn, client: Client
 ) -> None:
     opencast.fail(Fault(kind="status", status=502, times=2, path="/series"))
@@ -19,7 +19,7 @@ def test_a_status_fault_ends_after_its_number_of_requests(
     assert answers == [502, 502, 404]
 
 
-def test_a_close_fault_without_number_lasts_until_faults_are_cleared(
+def test_opencast_close_fault_without_number_lasts_until_faults_are_cleared(
     opencast: OpencastStandIn, client: Client
 ) -> None:
     opencast.fail(Fault(kind="close", times=None))
@@ -30,14 +30,14 @@ def test_a_close_fault_without_number_lasts_until_faults_are_cleared(
     assert client.ask("/series/x.json").status_code == 404
 
 
-def test_maintenance_answers_200_with_a_page(client: Client) -> None:
+def test_opencast_maintenance_fault_answers_200_with_a_page(client: Client) -> None:
     fault = {"kind": "maintenance", "path": "/api/"}
     assert client.ask("/_control/faults", method="POST", json=fault).status_code == 200
     answer = client.ask("/api/events/x")
     assert (answer.status_code, "html" in answer.text) == (200, True)
 
 
-def test_a_connection_closed_after_the_work_leaves_the_event(
+def test_opencast_stand_in_keeps_the_event_when_it_closes_the_connection_after_the_work(
     opencast: OpencastStandIn, client: Client, files: FileServer
 ) -> None:
     opencast.fail(Fault(kind="close", method="POST", after_work=True))
@@ -49,7 +49,7 @@ def test_a_connection_closed_after_the_work_leaves_the_event(
     assert statuses[:2] == [("POST", 401), ("POST", None)]
 
 
-def test_an_error_leaves_the_event_only_when_it_comes_after_the_work(
+def test_opencast_stand_in_keeps_the_event_only_when_its_error_comes_after_the_work(
     opencast: OpencastStandIn, client: Client, files: FileServer
 ) -> None:
     opencast.fail(Fault(kind="status", status=504, method="POST", after_work=True))
@@ -60,7 +60,7 @@ def test_an_error_leaves_the_event_only_when_it_comes_after_the_work(
     assert client.admin("/api/events/early").status_code == 404
 
 
-def test_a_conflict_fault_answers_409_and_starts_nothing(
+def test_opencast_conflict_fault_answers_409_and_starts_no_workflow(
     opencast: OpencastStandIn, client: Client, files: FileServer
 ) -> None:
     opencast.fail(Fault(kind="conflict"))
@@ -69,7 +69,7 @@ def test_a_conflict_fault_answers_409_and_starts_nothing(
     assert client.ingest(lecture(files)).status_code == 200
 
 
-def test_a_slow_post_outlasts_the_client_and_ends_when_the_stand_in_stops(
+def test_opencast_stand_in_does_not_begin_an_ingest_while_a_slow_fault_waits(
     opencast: OpencastStandIn, client: Client, files: FileServer
 ) -> None:
     opencast.fail(Fault(kind="slow", seconds=60, method="POST"))
@@ -93,7 +93,7 @@ def test_a_slow_post_outlasts_the_client_and_ends_when_the_stand_in_stops(
         ("/_control/series", []),
     ],
 )
-def test_a_wrong_control_body_is_refused_with_a_sentence(
+def test_opencast_stand_in_refuses_a_wrong_control_body_with_a_sentence(
     client: Client, path: str, body: object
 ) -> None:
     answer = client.ask(path, method="POST", json=body)
@@ -101,7 +101,7 @@ def test_a_wrong_control_body_is_refused_with_a_sentence(
     assert path in answer.json()["message"]
 
 
-def test_reset_keeps_only_users_and_series(
+def test_reset_of_opencast_stand_in_keeps_only_users_and_series(
     opencast: OpencastStandIn, client: Client, files: FileServer
 ) -> None:
     series = {"identifier": "S1", "title": "Biology"}
@@ -115,7 +115,7 @@ def test_reset_keeps_only_users_and_series(
     assert opencast.store.switches.dce
 
 
-def test_the_program_serves_its_account_and_ends_on_sigterm(tls: Authority) -> None:
+def test_opencast_program_serves_its_account_and_ends_on_sigterm(tls: Authority) -> None:
     env = {"OPENCAST_API_USER": "me", "OPENCAST_API_PASSWORD": "mine"}
     options = ["--tls-dir", str(tls.certificate.parent), "--workflow", "mine"]
     with program("local.neighbours.opencast", options, env) as url:
@@ -125,7 +125,7 @@ def test_the_program_serves_its_account_and_ends_on_sigterm(tls: Authority) -> N
         assert ADMIN in roles.json()
 
 
-def test_default_users_differ_in_rights_and_in_stored_passwords() -> None:
+def test_default_users_of_opencast_differ_in_rights_and_in_stored_passwords() -> None:
     kinds = {user.name: (ADMIN in user.roles, user.clear_text) for user in default_users("z", "p")}
     assert kinds == {
         "z": (True, True),

@@ -1,4 +1,4 @@
-"""Opencast's ingest form: what the stand-in reads, and what it refuses."""
+"""Tests of Opencast's ingest form, which the Opencast stand-in reads or refuses."""
 
 import hashlib
 from pathlib import Path
@@ -11,7 +11,9 @@ from tests.local.file_server import FileServer, serve_files
 from tests.local.opencast.client import WORKFLOW, Client, Form, lecture, parse
 
 
-def test_ingest_list_hides_url_signatures(client: Client, files: FileServer) -> None:
+def test_opencast_stand_in_lists_an_ingest_without_url_signatures(
+    client: Client, files: FileServer
+) -> None:
     parts = [
         ("identifier", "mp-1"),
         ("title", "Ünïcode & <more>"),
@@ -56,14 +58,16 @@ def test_ingest_list_hides_url_signatures(client: Client, files: FileServer) -> 
     )
 
 
-def test_files_are_fetched_one_after_the_other(client: Client, files: FileServer) -> None:
+def test_opencast_stand_in_fetches_files_one_after_the_other(
+    client: Client, files: FileServer
+) -> None:
     more = [("mediaUri", f"{files.url}/b/chat.txt")]
     assert client.ingest(lecture(files) + more).status_code == 200
     paths = ["/b/000-speaker.mp4", "/b/chat.txt"]
     assert files.order == [(step, path) for path in paths for step in ("begin", "end")]
 
 
-def test_the_last_value_of_an_unknown_part_is_a_workflow_property(
+def test_opencast_stand_in_makes_the_last_value_of_an_unknown_part_a_workflow_property(
     client: Client, files: FileServer
 ) -> None:
     answer = client.ingest([*lecture(files), ("straight", "no"), ("straight", "yes")])
@@ -71,7 +75,7 @@ def test_the_last_value_of_an_unknown_part_is_a_workflow_property(
     assert {each.get("key"): each.text for each in found} == {"straight": "yes"}
 
 
-def test_an_attachment_uri_is_a_property_when_opencast_is_not_dces(
+def test_opencast_stand_in_does_not_fetch_attachments_when_its_switch_dce_is_off(
     opencast: OpencastStandIn, client: Client, files: FileServer
 ) -> None:
     opencast.set(dce=False)
@@ -94,7 +98,7 @@ def test_an_attachment_uri_is_a_property_when_opencast_is_not_dces(
     ],
     ids=lambda spoil: "=".join(spoil[0]),
 )
-def test_an_ingest_with_a_wrong_part_is_refused_with_400(
+def test_opencast_stand_in_refuses_an_ingest_with_400_when_a_part_is_wrong(
     client: Client, files: FileServer, spoil: list[tuple[str, str]]
 ) -> None:
     answer = client.ingest(lecture(files) + spoil)
@@ -105,7 +109,7 @@ def test_an_ingest_with_a_wrong_part_is_refused_with_400(
     assert client.admin("/api/events/mp-1").status_code == 404
 
 
-def test_an_ingest_without_flavor_media_or_metadata_is_refused_with_400(
+def test_opencast_stand_in_refuses_an_ingest_with_400_when_flavor_media_or_metadata_are_missing(
     client: Client, files: FileServer
 ) -> None:
     identifier, title, flavor, media = lecture(files)
@@ -125,7 +129,7 @@ def test_an_ingest_without_flavor_media_or_metadata_is_refused_with_400(
         "{files}/b/bare",
     ],
 )
-def test_an_ingest_fails_with_an_empty_500_when_a_file_cannot_be_fetched(
+def test_opencast_stand_in_answers_an_ingest_with_an_empty_500_when_a_file_cannot_be_fetched(
     client: Client, files: FileServer, uri: str
 ) -> None:
     spoiled = [*lecture(files), ("mediaUri", uri.format(files=files.url))]
@@ -135,7 +139,7 @@ def test_an_ingest_fails_with_an_empty_500_when_a_file_cannot_be_fetched(
     assert client.admin("/api/events/mp-1").status_code == 404
 
 
-def test_a_file_is_named_by_its_content_disposition_when_its_path_has_no_extension(
+def test_opencast_stand_in_names_a_file_by_content_disposition_when_its_path_has_no_extension(
     client: Client, files: FileServer
 ) -> None:
     files.headers["/b/bare"] = {"Content-Disposition": 'attachment; filename="named.mp4"'}
@@ -144,7 +148,7 @@ def test_a_file_is_named_by_its_content_disposition_when_its_path_has_no_extensi
     assert client.listing()[0]["files"][1]["name"] == "named.mp4"
 
 
-def test_an_ingest_fails_when_the_file_server_is_not_trusted(
+def test_opencast_stand_in_answers_an_ingest_with_500_when_it_does_not_trust_the_file_server(
     client: Client, tmp_path: Path
 ) -> None:
     with serve_files(ensure_authority(tmp_path)) as other:
@@ -153,12 +157,16 @@ def test_an_ingest_fails_when_the_file_server_is_not_trusted(
     assert "SSLError" in client.listing()[0]["reason"]
 
 
-def test_a_post_that_is_no_multipart_form_is_refused_with_415(client: Client) -> None:
+def test_opencast_stand_in_refuses_an_ingest_with_415_when_its_body_is_no_multipart_form(
+    client: Client,
+) -> None:
     answer = client.admin("/ingest/addMediaPackage/publish", method="POST", data={"a": "b"})
     assert answer.status_code == 415
 
 
-def test_an_ingest_fails_with_500_when_the_form_breaks_off(client: Client) -> None:
+def test_opencast_stand_in_answers_an_ingest_with_500_when_the_form_breaks_off(
+    client: Client,
+) -> None:
     kind = {"Content-Type": "multipart/form-data; boundary=x"}
     broken = b'--x\r\nContent-Disposition: form-data; name="title"\r\n\r\nHalf'
     answer = client.ask(

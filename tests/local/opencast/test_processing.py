@@ -1,4 +1,4 @@
-"""Workflows of the Opencast stand-in: states, operations, incidents, publications, deletions."""
+"""Tests of workflows in the Opencast stand-in, with operations, incidents and publications."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ EVENT = "/api/events/mp-1"
 
 @pytest.fixture
 def number(client: Client, files: FileServer, opencast: OpencastStandIn) -> str:
-    """The id of the workflow of an ingest, which takes 100 s."""
+    """Return the id of an ingest's workflow, which takes 100 s."""
     opencast.set(active_seconds=100)
     return str(parse(client.ingest(lecture(files)).content).get("id"))
 
@@ -30,7 +30,7 @@ def states(client: Client, number: str) -> list[str]:
     return [operation["state"] for operation in operations]
 
 
-def test_a_workflow_is_instantiated_runs_and_succeeds(
+def test_opencast_workflow_is_instantiated_then_runs_and_then_succeeds(
     client: Client, number: str, clock: Clock
 ) -> None:
     assert workflow(client, number)["state"] == "INSTANTIATED"
@@ -44,7 +44,7 @@ def test_a_workflow_is_instantiated_runs_and_succeeds(
 
 
 @pytest.mark.usefixtures("number")
-def test_an_event_is_published_when_its_workflow_has_succeeded(
+def test_opencast_event_is_published_when_its_workflow_has_succeeded(
     client: Client, clock: Clock
 ) -> None:
     assert client.admin(EVENT).json()["publication_status"] == []
@@ -52,7 +52,7 @@ def test_an_event_is_published_when_its_workflow_has_succeeded(
     assert client.admin(EVENT).json()["publication_status"] == ["internal", "engage-player"]
 
 
-def test_a_failed_operation_has_an_incident(
+def test_opencast_stand_in_returns_an_incident_of_a_failed_operation(
     client: Client, number: str, opencast: OpencastStandIn, clock: Clock
 ) -> None:
     opencast.set(workflow_end="FAILED", operation="inspect", incident="No video")
@@ -65,7 +65,7 @@ def test_a_failed_operation_has_an_incident(
     assert client.admin(EVENT).json()["publication_status"] == []
 
 
-def test_a_paused_workflow_stays_active(
+def test_opencast_workflow_stays_active_when_it_is_paused(
     client: Client, number: str, opencast: OpencastStandIn, clock: Clock
 ) -> None:
     opencast.set(workflow_end="PAUSED")
@@ -74,7 +74,7 @@ def test_a_paused_workflow_stays_active(
     assert client.admin("/workflow/mediaPackage/mp-1/hasActiveWorkflows").text == "true"
 
 
-def test_a_deleted_event_is_gone_and_its_workflow_stays(client: Client, number: str) -> None:
+def test_opencast_workflow_stays_when_its_event_is_deleted(client: Client, number: str) -> None:
     assert client.admin(EVENT, method="DELETE").status_code == 204
     assert client.admin(EVENT).status_code == 404
     assert client.admin(EVENT, method="DELETE").status_code == 404
@@ -82,21 +82,21 @@ def test_a_deleted_event_is_gone_and_its_workflow_stays(client: Client, number: 
 
 
 @pytest.mark.parametrize("path", ["/workflow/instance/{}.json", "/incidents/job/{}.json"])
-def test_only_an_administrator_sees_workflows_and_incidents(
+def test_opencast_stand_in_shows_workflows_and_incidents_only_to_an_administrator(
     client: Client, number: str, path: str
 ) -> None:
     for user in ("agent", "blind"):
         assert client.ask(path.format(number), (user, user)).status_code == 403
 
 
-def test_a_test_changes_how_a_workflow_goes_on(client: Client, number: str) -> None:
+def test_control_path_changes_how_an_opencast_workflow_ends(client: Client, number: str) -> None:
     change = {"mediapackage_id": "mp-1", "seconds": 0, "end": "STOPPED"}
     assert client.ask("/_control/workflows", method="POST", json=change).status_code == 200
     assert workflow(client, number)["state"] == "STOPPED"
 
 
 @pytest.mark.usefixtures("number")
-def test_a_test_deletes_an_event(client: Client) -> None:
+def test_control_path_deletes_an_opencast_event(client: Client) -> None:
     wanted = {"identifier": "mp-1"}
     assert client.ask("/_control/delete", method="POST", json=wanted).status_code == 200
     assert client.ask("/_control/delete", method="POST", json=wanted).status_code == 400

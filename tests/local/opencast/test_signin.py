@@ -1,4 +1,4 @@
-"""Signing in to the Opencast stand-in, and what each user may do."""
+"""Tests of authentication at the Opencast stand-in, and of the rights of users."""
 
 import re
 
@@ -11,7 +11,7 @@ from tests.local.file_server import FileServer
 from tests.local.opencast.client import DIGEST, Client, lecture
 
 
-def test_an_anonymous_request_for_digest_gets_a_challenge(client: Client) -> None:
+def test_opencast_stand_in_sends_a_challenge_when_a_request_asks_for_digest(client: Client) -> None:
     answer = client.ask("/api/events/x", headers=DIGEST)
     assert answer.status_code == 401
     challenge = answer.headers["WWW-Authenticate"]
@@ -19,7 +19,7 @@ def test_an_anonymous_request_for_digest_gets_a_challenge(client: Client) -> Non
     assert not re.search("algorithm|opaque|stale", challenge)
 
 
-def test_a_nonce_is_stale_after_five_minutes(client: Client, clock: Clock) -> None:
+def test_opencast_nonce_is_stale_after_five_minutes(client: Client, clock: Clock) -> None:
     auth = HTTPDigestAuth("zip", "secret")
     assert client.ask("/api/info/me/roles", auth, DIGEST).status_code == 200
     clock.now += 299
@@ -33,7 +33,7 @@ def test_a_nonce_is_stale_after_five_minutes(client: Client, clock: Clock) -> No
     assert 'stale="true"' in stale.headers["WWW-Authenticate"]
 
 
-def test_a_forged_nonce_and_a_wrong_password_are_refused(client: Client) -> None:
+def test_opencast_stand_in_refuses_a_forged_nonce_and_a_wrong_password(client: Client) -> None:
     assert client.ask("/services/count", HTTPDigestAuth("zip", "x"), DIGEST).status_code == 401
     forged = (
         'Digest username="zip", realm="Opencast", nonce="OTk5OTk5OTk5OTk5OTk6YQ==", '
@@ -45,7 +45,7 @@ def test_a_forged_nonce_and_a_wrong_password_are_refused(client: Client) -> None
         assert "stale" not in answer.headers["WWW-Authenticate"]
 
 
-def test_a_user_of_the_database_can_sign_in_only_with_basic(client: Client) -> None:
+def test_opencast_user_of_the_database_can_sign_in_only_with_basic(client: Client) -> None:
     digest = HTTPDigestAuth("database", "database")
     assert client.ask("/api/info/me/roles", digest, DIGEST).status_code == 401
     basic = client.ask("/api/info/me/roles", ("database", "database"))
@@ -53,7 +53,7 @@ def test_a_user_of_the_database_can_sign_in_only_with_basic(client: Client) -> N
     assert "ROLE_ADMIN" in basic.json()
 
 
-def test_an_anonymous_request_is_redirected_to_the_login_page(
+def test_opencast_stand_in_redirects_an_anonymous_request_to_the_login_page(
     client: Client,
 ) -> None:
     answer = client.ask("/api/events/x")
@@ -61,7 +61,7 @@ def test_an_anonymous_request_is_redirected_to_the_login_page(
     assert answer.headers["Location"] == f"{client.url}/login.html"
 
 
-def test_a_series_is_public_but_wrong_credentials_are_refused(
+def test_opencast_stand_in_refuses_wrong_credentials_even_for_a_public_series(
     opencast: OpencastStandIn, client: Client
 ) -> None:
     opencast.add_series("S1", title="Biology")
@@ -70,7 +70,9 @@ def test_a_series_is_public_but_wrong_credentials_are_refused(
     assert client.ask("/series/S1.json", headers=wrong).status_code == 401
 
 
-def test_a_capture_agent_may_ingest_but_read_no_event(client: Client, files: FileServer) -> None:
+def test_opencast_capture_agent_may_ingest_but_read_no_event(
+    client: Client, files: FileServer
+) -> None:
     assert client.ingest(lecture(files), user="agent").status_code == 200
     agent = HTTPDigestAuth("agent", "agent")
     for path in ("/api/events/mp-1", "/services/count", "/api/info/me/roles"):
@@ -78,7 +80,9 @@ def test_a_capture_agent_may_ingest_but_read_no_event(client: Client, files: Fil
     assert client.listing()[0]["user"] == "agent"
 
 
-def test_an_event_is_404_to_a_user_who_may_not_read_it(client: Client, files: FileServer) -> None:
+def test_opencast_stand_in_answers_404_when_the_user_may_not_read_the_event(
+    client: Client, files: FileServer
+) -> None:
     assert client.ingest(lecture(files), user="blind").status_code == 200
     blind = HTTPDigestAuth("blind", "blind")
     assert client.ask("/api/events/mp-1", blind, DIGEST).status_code == 404
@@ -86,7 +90,7 @@ def test_an_event_is_404_to_a_user_who_may_not_read_it(client: Client, files: Fi
     assert client.admin("/api/events/mp-1").status_code == 200
 
 
-def test_an_ingest_is_refused_with_403_to_a_user_without_the_role(
+def test_opencast_stand_in_refuses_an_ingest_with_403_when_the_user_lacks_the_role(
     opencast: OpencastStandIn, client: Client, files: FileServer
 ) -> None:
     reader = User(name="r", password="r", roles=frozenset({API}), clear_text=True)

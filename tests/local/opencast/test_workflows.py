@@ -1,4 +1,4 @@
-"""Workflows, events and series of the Opencast stand-in after an ingest."""
+"""Tests of workflows, events and series of the Opencast stand-in after an ingest."""
 
 import json
 import re
@@ -16,7 +16,9 @@ from tests.local.file_server import FileServer
 from tests.local.opencast.client import PACKAGE, WORKFLOW, Client, lecture, parse
 
 
-def test_an_ingest_is_answered_with_its_workflow(client: Client, files: FileServer) -> None:
+def test_opencast_stand_in_answers_an_ingest_with_its_workflow(
+    client: Client, files: FileServer
+) -> None:
     answer = client.ingest([*lecture(files), ("isPartOf", "S1")])
     assert answer.headers["Content-Type"].startswith("text/xml")
     root = parse(answer.content)
@@ -31,7 +33,7 @@ def test_an_ingest_is_answered_with_its_workflow(client: Client, files: FileServ
     assert track.get("type") == "multipart/chunked+source"
 
 
-def test_workflow_ids_grow_with_gaps_and_namespace_prefixes_vary(
+def test_opencast_workflow_ids_have_gaps_and_namespace_prefixes_vary(
     client: Client, files: FileServer
 ) -> None:
     answers = [client.ingest(lecture(files, f"mp-{n}")).content for n in range(12)]
@@ -42,7 +44,7 @@ def test_workflow_ids_grow_with_gaps_and_namespace_prefixes_vary(
 
 
 @pytest.mark.parametrize("workflow", ["/unknown", "", "/"])
-def test_the_default_workflow_runs_when_the_one_asked_for_is_unknown(
+def test_opencast_stand_in_starts_the_default_workflow_when_the_requested_one_is_unknown(
     client: Client, files: FileServer, workflow: str
 ) -> None:
     assert client.ingest(lecture(files), workflow).status_code == 200
@@ -51,7 +53,7 @@ def test_the_default_workflow_runs_when_the_one_asked_for_is_unknown(
     assert ingest["workflow"] == "schedule-and-upload"
 
 
-def test_an_ingest_is_refused_with_409_only_while_a_workflow_of_its_event_is_active(
+def test_opencast_stand_in_refuses_an_ingest_with_409_only_while_a_workflow_of_its_event_is_active(
     client: Client, files: FileServer, clock: Clock
 ) -> None:
     assert client.ingest(lecture(files)).status_code == 200
@@ -67,7 +69,7 @@ def test_an_ingest_is_refused_with_409_only_while_a_workflow_of_its_event_is_act
     assert [ingest["status"] for ingest in client.listing()] == [200, 409, 200]
 
 
-def test_an_event_is_invisible_and_its_ingest_counted_until_the_post_ends(
+def test_opencast_event_is_invisible_and_its_ingest_is_counted_until_the_post_ends(
     client: Client, files: FileServer, tls: Authority
 ) -> None:
     gate = files.gates["/b/000-speaker.mp4"] = threading.Event()
@@ -87,7 +89,7 @@ def test_an_event_is_invisible_and_its_ingest_counted_until_the_post_ends(
     assert client.admin(running).text == "0"
 
 
-def test_an_event_has_the_title_series_and_source_of_its_ingest(
+def test_opencast_event_has_title_series_and_source_of_its_ingest(
     client: Client, files: FileServer
 ) -> None:
     terms = [("isPartOf", "S1"), ("source", "ZIP-1"), ("created", "2026-11-24T10:00:00Z")]
@@ -100,13 +102,15 @@ def test_an_event_has_the_title_series_and_source_of_its_ingest(
     assert (event["is_part_of"], event["source"]) == ("S1", "ZIP-1")
 
 
-def test_an_unknown_event_is_404_in_plain_text(client: Client) -> None:
+def test_opencast_stand_in_answers_404_in_plain_text_when_the_event_is_unknown(
+    client: Client,
+) -> None:
     answer = client.admin("/api/events/nothing")
     assert answer.status_code == 404
     assert answer.headers["Content-Type"].startswith("text/plain")
 
 
-def test_a_series_has_an_array_for_each_term_that_is_set(
+def test_opencast_series_has_an_array_for_each_term_that_is_set(
     opencast: OpencastStandIn, client: Client
 ) -> None:
     opencast.add_series("S1", title="Biology")
@@ -118,12 +122,12 @@ def test_a_series_has_an_array_for_each_term_that_is_set(
     }
 
 
-def test_an_unknown_series_is_an_empty_404(client: Client) -> None:
+def test_opencast_stand_in_answers_an_empty_404_when_the_series_is_unknown(client: Client) -> None:
     answer = client.ask("/series/nothing.json")
     assert (answer.status_code, answer.content) == (404, b"")
 
 
-def test_an_ingest_creates_its_series_unless_it_exists(
+def test_opencast_ingest_creates_its_series_unless_the_series_exists(
     opencast: OpencastStandIn, client: Client, files: FileServer
 ) -> None:
     opencast.add_series("old", title="As it was")
@@ -139,5 +143,5 @@ def test_an_ingest_creates_its_series_unless_it_exists(
     assert titles == [[{"value": "As it was"}], [{"value": "Überarbeitet"}]]
 
 
-def test_an_unknown_path_is_404(client: Client) -> None:
+def test_opencast_stand_in_answers_404_when_the_path_is_unknown(client: Client) -> None:
     assert client.admin("/workflow/instances.json").status_code == 404

@@ -17,7 +17,7 @@ VALUES = f"{DOCUMENT}/values:batchGet"
 
 @dataclass
 class Client:
-    """A client with the service account's key."""
+    """A client of the Google stand-in with the service account's key."""
 
     sheets: SheetsStandIn
     session: requests.Session
@@ -50,7 +50,7 @@ class Client:
         return self.get(VALUES, ranges=ranges, **query)
 
     def values(self, text: str) -> Any:
-        """Return the values of one range, None if the answer has none."""
+        """Return the values of one range, or None if the answer has none."""
         answer = self.batch(text)
         assert answer.status_code == 200, answer.text
         (tab,) = answer.json()["valueRanges"]

@@ -1,4 +1,4 @@
-"""A Google stand-in, and a client of it."""
+"""Fixtures for a Google stand-in and its client."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ from tests.neighbours import CONTROL_TOKEN, client_session
 
 @pytest.fixture(scope="session")
 def account() -> ServiceAccount:
-    """One account for all tests: making its key is slow."""
+    """Return one account for all tests, because making a key is slow."""
     return ServiceAccount()
 
 

@@ -1,4 +1,4 @@
-"""The Google stand-in as a program, and the schedule with which it starts."""
+"""Tests of the Google stand-in's program and default schedule."""
 
 import json
 import stat
@@ -19,11 +19,11 @@ NIGHT = datetime(2026, 11, 25, 4, 10, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("now", [NIGHT, NIGHT + timedelta(hours=5)])
-def test_the_default_schedule_has_the_classes_of_the_demo(now: datetime) -> None:
+def test_default_schedule_of_google_stand_in_has_the_classes_of_the_demo(now: datetime) -> None:
     spreadsheet = default_spreadsheet("d", ["Fall", "Spring", "Summer"], ZONE, now)
     sheets = [parse(title, title, rows) for title, rows in list(spreadsheet.tabs.items())[:2]]
     skipped = [skip for sheet in sheets for skip in sheet.skipped]
-    # In the morning the demo's lecture is at night, which is reported.
+    # If the demo runs in the morning, the lecture was at night, which the parser reports.
     assert [skip.reason for skip in skipped if "is at night" not in skip.reason] == []
     assert not [skip for skip in skipped if skip.all_skipped]
     classes = [pair for sheet in sheets for pair in sheet.pairs]
@@ -40,7 +40,7 @@ def test_the_default_schedule_has_the_classes_of_the_demo(now: datetime) -> None
     assert spreadsheet.tabs["Summer"] == []
 
 
-def test_the_program_writes_a_key_that_only_its_owner_can_read(tmp_path: Path) -> None:
+def test_google_program_writes_a_key_that_only_its_owner_can_read(tmp_path: Path) -> None:
     key = tmp_path / "key.json"
     options = ["--tls-dir", str(tmp_path), "--credentials", str(key), "--tab", "Fall"]
     with program("local.neighbours.sheets", options, {}) as url:

@@ -1,4 +1,4 @@
-"""The tokens of the Google stand-in: their requests and their rights."""
+"""Tests of the tokens that the Google stand-in issues."""
 
 import json
 import time
@@ -24,7 +24,9 @@ CLAIMS = st.none() | st.integers() | st.text(max_size=5) | st.lists(st.text(max_
 SHORT_LIVED = "Invalid JWT: Token must be a short-lived token (60 minutes)"
 
 
-def test_a_valid_assertion_gets_a_token_for_an_hour(client: Client, clock: Clock) -> None:
+def test_google_stand_in_issues_a_token_for_an_hour_when_the_assertion_is_valid(
+    client: Client, clock: Clock
+) -> None:
     answer = client.ask_token(grant_type=GRANT, assertion=client.assertion())
     issued = answer.json()
     assert (answer.status_code, issued["token_type"], issued["expires_in"]) == (200, "Bearer", 3599)
@@ -35,7 +37,7 @@ def test_a_valid_assertion_gets_a_token_for_an_hour(client: Client, clock: Clock
     assert client.get(VALUES, token).status_code == 401
 
 
-def test_the_client_library_of_google_can_sign_in_and_read(
+def test_client_library_of_google_can_sign_in_to_the_stand_in_and_read(
     tls: Authority, account: ServiceAccount
 ) -> None:
     spreadsheet = Spreadsheet(DOCUMENT)
@@ -67,7 +69,9 @@ def test_the_client_library_of_google_can_sign_in_and_read(
         ({"grant_type": GRANT, "assertion": "e30.W10.e30"}, "invalid_grant"),
     ],
 )
-def test_a_wrong_token_request_is_refused(client: Client, form: dict[str, str], error: str) -> None:
+def test_google_stand_in_refuses_a_token_request_when_its_form_is_wrong(
+    client: Client, form: dict[str, str], error: str
+) -> None:
     answer = client.ask_token(**form)
     assert (answer.status_code, answer.json()["error"]) == (400, error)
     assert answer.json()["error_description"]
@@ -92,7 +96,7 @@ def test_a_wrong_token_request_is_refused(client: Client, form: dict[str, str], 
         ({"iat": int(NOW) + 301}, "invalid_grant", SHORT_LIVED),
     ],
 )
-def test_an_assertion_with_wrong_claims_is_refused(
+def test_google_stand_in_refuses_an_assertion_when_a_claim_is_wrong(
     client: Client, changes: dict[str, Any], error: str, description: str
 ) -> None:
     answer = client.ask_token(grant_type=GRANT, assertion=client.assertion(**changes))
@@ -101,7 +105,7 @@ def test_an_assertion_with_wrong_claims_is_refused(
 
 
 @given(claims=st.dictionaries(st.sampled_from(["iss", "aud", "scope", "iat", "exp"]), CLAIMS))
-def test_an_assertion_with_any_other_claims_is_refused(
+def test_google_stand_in_refuses_any_assertion_with_arbitrary_claims(
     account: ServiceAccount, claims: dict[str, Any]
 ) -> None:
     head = jwt.encode({}, account.key, algorithm="RS256").partition(".")[0]
@@ -114,7 +118,7 @@ def test_an_assertion_with_any_other_claims_is_refused(
         Tokens(account, Clock()).issue(form, "https://127.0.0.1/token")
 
 
-def test_an_assertion_with_another_key_is_refused(client: Client) -> None:
+def test_google_stand_in_refuses_an_assertion_when_another_key_signed_it(client: Client) -> None:
     other = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     answer = client.ask_token(grant_type=GRANT, assertion=client.assertion(key=other))
     assert answer.json() == {
@@ -123,21 +127,23 @@ def test_an_assertion_with_another_key_is_refused(client: Client) -> None:
     }
 
 
-def test_an_assertion_with_another_algorithm_is_refused(client: Client) -> None:
+def test_google_stand_in_refuses_an_assertion_when_its_algorithm_is_not_rs256(
+    client: Client,
+) -> None:
     for algorithm, key in (("HS256", "a shared secret of thirty-two bytes"), ("RS512", None)):
         assertion = client.assertion(key=key, algorithm=algorithm)
         answer = client.ask_token(grant_type=GRANT, assertion=assertion)
         assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
 
 
-def test_an_assertion_that_is_not_in_a_form_is_refused(client: Client) -> None:
+def test_google_stand_in_refuses_an_assertion_when_it_is_not_in_a_form(client: Client) -> None:
     body = {"grant_type": GRANT, "assertion": client.assertion()}
     answer = client.session.post(client.sheets.token_uri, json=body, timeout=10)
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
     assert client.session.get(client.sheets.token_uri, timeout=10).status_code == 405
 
 
-def test_values_are_refused_without_a_valid_token(client: Client) -> None:
+def test_google_stand_in_refuses_values_without_a_valid_token(client: Client) -> None:
     url = f"{client.sheets.url}/v4/spreadsheets/{VALUES}"
     nobody = client.session.get(url, timeout=10)
     assert (nobody.status_code, nobody.json()["error"]["status"]) == (403, "PERMISSION_DENIED")
@@ -145,13 +151,13 @@ def test_values_are_refused_without_a_valid_token(client: Client) -> None:
     assert (stranger.status_code, stranger.json()["error"]["status"]) == (401, "UNAUTHENTICATED")
 
 
-def test_tokens_are_refused_after_they_were_expired(client: Client) -> None:
+def test_google_stand_in_refuses_a_token_after_a_test_expired_it(client: Client) -> None:
     token = client.token()
     client.control("POST", "expire")
     assert client.get(VALUES, token).status_code == 401
 
 
-def test_remembered_requests_and_the_account_show_no_secret(client: Client) -> None:
+def test_repr_of_google_requests_and_account_shows_no_secret(client: Client) -> None:
     token = client.token()
     client.get(VALUES, token)
     assert token not in repr(client.sheets.requests)

@@ -1,4 +1,4 @@
-"""The values that the Google stand-in answers, its refusals, faults and control paths."""
+"""Tests of the Google stand-in's values, refusals, faults and control paths."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ RANGES = st.lists(st.sampled_from([*"AZ19$:!' ", "Fall", "ZZZ", "1000", "''"]), 
 )
 
 
-def test_cells_are_returned_as_formatted_text(client: Client) -> None:
+def test_google_stand_in_returns_cells_as_formatted_text(client: Client) -> None:
     assert client.batch("Fall").json() == {
         "spreadsheetId": DOCUMENT,
         "valueRanges": [
@@ -29,31 +29,31 @@ def test_cells_are_returned_as_formatted_text(client: Client) -> None:
     }
 
 
-def test_tabs_are_answered_in_the_order_of_the_ranges(client: Client) -> None:
+def test_google_stand_in_returns_tabs_in_the_order_of_the_ranges(client: Client) -> None:
     client.sheets.put("Spring '27", [["x"]])
     answered = client.batch("'Spring ''27'", "Fall").json()["valueRanges"]
     assert [tab["range"] for tab in answered] == ["'Spring ''27'!A1:Z1000", "Fall!A1:Z1000"]
     assert answered[0]["values"] == [["x"]]
 
 
-def test_empty_cells_and_rows_at_the_end_are_left_out(client: Client) -> None:
+def test_google_stand_in_leaves_out_empty_cells_and_rows_at_the_end(client: Client) -> None:
     client.sheets.put("Fall", [["a", "", None], [], ["", "b", ""], ["", ""], [None]])
     assert client.values("Fall") == [["a"], [], ["", "b"]]
 
 
 @pytest.mark.parametrize("rows", [[], [[]], [["", None]]])
-def test_an_empty_tab_has_no_values(client: Client, rows: Any) -> None:
+def test_google_stand_in_returns_no_values_when_the_tab_is_empty(client: Client, rows: Any) -> None:
     client.sheets.put("Fall", rows)
     assert client.values("Fall") is None
 
 
-def test_only_the_first_of_merged_cells_has_a_value(client: Client) -> None:
+def test_google_stand_in_returns_only_the_first_value_of_merged_cells(client: Client) -> None:
     rows = [["BIO", "M"], ["BIO", "W"], ["BIO", "F"]]
     client.control("POST", "tabs", json={"tab": "Fall", "rows": rows, "merges": ["A1:A3"]})
     assert client.values("Fall") == [["BIO", "M"], ["", "W"], ["", "F"]]
 
 
-def test_cells_are_shown_as_google_formats_what_is_typed(client: Client) -> None:
+def test_google_stand_in_formats_typed_values_as_google_does(client: Client) -> None:
     typed = ["9:05", 4, "007", 20.5, True, "'14:30", "86168921331", "1/2/3"]
     client.control("POST", "tabs", json={"tab": "Fall", "rows": [typed]})
     shown = ["9:05", "4", "7", "20.5", "TRUE", "14:30", "86168921331", "1/2/3"]
@@ -61,7 +61,7 @@ def test_cells_are_shown_as_google_formats_what_is_typed(client: Client) -> None
 
 
 @pytest.mark.parametrize("text", ["Winter", "fall", "Winter!A1", "Fall!", "Fall!A1", "A1:B2", ""])
-def test_a_range_that_is_no_whole_tab_is_refused(client: Client, text: str) -> None:
+def test_google_stand_in_refuses_a_range_when_it_is_no_whole_tab(client: Client, text: str) -> None:
     answer = client.batch("Fall", text)
     assert answer.status_code == 400
     assert answer.json()["error"] == {
@@ -71,7 +71,9 @@ def test_a_range_that_is_no_whole_tab_is_refused(client: Client, text: str) -> N
     }
 
 
-def test_a_tab_with_the_name_of_a_cell_is_read_only_when_it_is_quoted(client: Client) -> None:
+def test_google_stand_in_finds_a_tab_named_like_a_cell_only_when_the_name_is_quoted(
+    client: Client,
+) -> None:
     client.sheets.put("F26", [["of the tab"]])
     assert client.batch("F26").status_code == 400
     assert client.values("'F26'") == [["of the tab"]]
@@ -79,7 +81,7 @@ def test_a_tab_with_the_name_of_a_cell_is_read_only_when_it_is_quoted(client: Cl
 
 
 @given(RANGES)
-def test_any_range_is_a_tab_or_a_problem(text: str) -> None:
+def test_any_range_names_the_tab_or_raises_a_range_problem(text: str) -> None:
     spreadsheet = Spreadsheet("d")
     spreadsheet.put("Fall", [["a", "b"], [], ["c"]])
     try:
@@ -89,7 +91,9 @@ def test_any_range_is_a_tab_or_a_problem(text: str) -> None:
     assert (area, rows) == ("Fall!A1:Z1000", [["a", "b"], [], ["c"]])
 
 
-def test_a_large_tab_is_answered_with_its_whole_grid(client: Client) -> None:
+def test_google_stand_in_returns_the_whole_grid_as_range_when_the_tab_is_large(
+    client: Client,
+) -> None:
     client.sheets.put("Fall", [["x"] * 28] * 1001)
     assert client.batch("Fall").json()["valueRanges"][0]["range"] == "Fall!A1:AB1001"
 
@@ -103,7 +107,7 @@ def test_a_large_tab_is_answered_with_its_whole_grid(client: Client) -> None:
         ({"alt": "media"}, "alt=json"),
     ],
 )
-def test_a_query_with_another_option_is_refused(
+def test_google_stand_in_refuses_a_query_when_an_option_is_not_supported(
     client: Client, query: dict[str, str], message: str
 ) -> None:
     answer = client.batch("Fall", **query)
@@ -111,11 +115,13 @@ def test_a_query_with_another_option_is_refused(
     assert message in answer.json()["error"]["message"]
 
 
-def test_the_colon_of_batch_get_may_be_encoded(client: Client) -> None:
+def test_google_stand_in_accepts_an_encoded_colon_in_the_path_of_batch_get(client: Client) -> None:
     assert client.get(f"{DOCUMENT}/values%3AbatchGet", ranges="Fall").status_code == 200
 
 
-def test_another_document_path_or_method_is_404(client: Client) -> None:
+def test_google_stand_in_answers_404_when_document_path_or_method_is_unknown(
+    client: Client,
+) -> None:
     answer = client.get("document-2/values:batchGet", ranges="Fall")
     assert (answer.status_code, answer.json()["error"]["status"]) == (404, "NOT_FOUND")
     assert client.get(f"{DOCUMENT}/developerMetadata/1").status_code == 404
@@ -132,7 +138,9 @@ def test_another_document_path_or_method_is_404(client: Client) -> None:
         (503, "UNAVAILABLE"),
     ],
 )
-def test_a_status_fault_is_worded_as_google_does(client: Client, status: int, name: str) -> None:
+def test_google_status_fault_has_the_error_name_of_google(
+    client: Client, status: int, name: str
+) -> None:
     fault = {"kind": "status", "status": status, "where": "values", "times": 2}
     client.control("POST", "faults", json=fault)
     answers = [client.batch("Fall") for _ in range(3)]
@@ -141,14 +149,14 @@ def test_a_status_fault_is_worded_as_google_does(client: Client, status: int, na
     assert "Retry-After" not in answers[0].headers
 
 
-def test_a_broken_fault_ends_the_answer_in_its_middle(client: Client) -> None:
+def test_google_broken_fault_ends_the_answer_in_its_middle(client: Client) -> None:
     client.sheets.fail(Fault(kind="broken", where="values"))
     with pytest.raises(requests.exceptions.ChunkedEncodingError):
         client.batch("Fall")
     assert client.values("Fall")
 
 
-def test_a_renamed_tab_is_found_under_its_new_title(client: Client) -> None:
+def test_google_stand_in_finds_a_renamed_tab_only_under_its_new_title(client: Client) -> None:
     client.control("POST", "rename", json={"tab": "Fall", "to": "Autumn"})
     assert client.batch("Fall").status_code == 400
     assert client.values("Autumn")
@@ -165,7 +173,7 @@ def test_a_renamed_tab_is_found_under_its_new_title(client: Client) -> None:
         ("faults", {"kind": "status", "where": "sheet"}),
     ],
 )
-def test_a_wrong_control_body_is_refused_with_a_sentence(
+def test_google_stand_in_refuses_a_wrong_control_body_with_a_sentence(
     client: Client, path: str, body: object
 ) -> None:
     answer = client.control("POST", path, json=body)

@@ -1,4 +1,4 @@
-"""An app that the Slack stand-in calls, and a client of the stand-in."""
+"""A fake app that the Slack stand-in calls, and a client of the stand-in."""
 
 import json
 from collections.abc import Callable
@@ -20,7 +20,7 @@ Reply = Callable[[Request], Answer]
 
 @dataclass
 class App:
-    """An app's endpoint. `reply` makes its answers."""
+    """A fake app that records requests, and answers by `reply`."""
 
     url: str = ""
     reply: Reply = lambda _: Answer(200)
@@ -31,25 +31,25 @@ class App:
         return self.reply(request)
 
     def says(self, **message: Any) -> None:
-        """Answer with a message from now on."""
+        """Make the app answer with a message from now on."""
         self.reply = lambda _: json_answer(200, message)
 
     @property
     def form(self) -> dict[str, str]:
-        """The last form that the app got."""
+        """The last form that the app received."""
         fields = parse_qs(self.seen[-1].body.decode(), keep_blank_values=True, strict_parsing=True)
         return {name: value for name, (value,) in fields.items()}
 
     @property
     def payload(self) -> dict[str, Any]:
-        """The last press that the app got."""
+        """The payload of the last press that the app received."""
         pressed: dict[str, Any] = json.loads(self.form["payload"])
         return pressed
 
 
 @dataclass(frozen=True)
 class Client:
-    """A client of the stand-in, and the app."""
+    """A client of the Slack stand-in, and the app that the stand-in calls."""
 
     slack: SlackStandIn
     app: App
@@ -72,13 +72,13 @@ class Client:
         return self.slack.press(Pressed(user=user, ts=ts, action_id=action_id))
 
     def response_url(self) -> str:
-        """Return the response_url of a new command, which the app answered with nothing."""
+        """Type a command that the app answers with nothing, and return the response_url."""
         self.app.reply = lambda _: Answer(200)
         assert self.types("1").error is None
         return self.app.form["response_url"]
 
     def button(self) -> Message:
-        """Return a new message in the channel, with the button `next`."""
+        """Return a new message in the channel with the button `next`."""
         self.app.says(response_type="in_channel", blocks=[section("more"), actions("next")])
         outcome = self.types("123 456 7890")
         assert outcome.ts, outcome

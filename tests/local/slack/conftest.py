@@ -1,4 +1,4 @@
-"""A Slack stand-in, an app, and a client of the stand-in."""
+"""Fixtures for a Slack stand-in, a fake app, and a client of the stand-in."""
 
 from collections.abc import Iterator
 from dataclasses import replace

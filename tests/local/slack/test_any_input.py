@@ -1,4 +1,4 @@
-"""The Slack stand-in's checks with arbitrary input."""
+"""Property tests of the Slack stand-in's checks of messages."""
 
 from typing import Any
 
@@ -31,12 +31,12 @@ PIECES = st.lists(
 
 
 @given(ANYTHING)
-def test_any_blocks_get_errors_with_their_places(blocks: Any) -> None:
+def test_errors_of_arbitrary_slack_blocks_name_their_places(blocks: Any) -> None:
     assert all("[json-pointer:/blocks" in error for error in errors_in(blocks))
 
 
 @given(ANYTHING)
-def test_any_message_is_shown_or_refused(payload: Any) -> None:
+def test_slack_stand_in_shows_or_refuses_any_message(payload: Any) -> None:
     workspace = default_workspace(SlackApp(), Clock(), groups=[], channel="zip")
     user = workspace.user("producer")
     hook = workspace.response_url(workspace.channel("zip", user), user)
@@ -47,7 +47,7 @@ def test_any_message_is_shown_or_refused(payload: Any) -> None:
 
 
 @given(PIECES)
-def test_any_angle_bracket_is_in_a_control_or_a_problem(text: str) -> None:
+def test_angle_bracket_of_any_text_is_in_a_slack_control_or_a_problem(text: str) -> None:
     rest = text
     for control in controls_in(text):
         rest = rest.replace(control, "", 1)

@@ -1,4 +1,4 @@
-"""The Slack stand-in's checks of blocks and mark-up."""
+"""Tests of the Slack stand-in's checks of blocks and mark-up."""
 
 from typing import Any
 
@@ -115,12 +115,12 @@ WRONG: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize("blocks", GOOD)
-def test_valid_blocks_have_no_error(blocks: Any) -> None:
+def test_slack_blocks_have_no_error_when_they_are_valid(blocks: Any) -> None:
     assert errors_in(blocks) == []
 
 
 @pytest.mark.parametrize(("blocks", "error"), WRONG)
-def test_a_wrong_block_has_one_error_in_the_words_of_slack(blocks: Any, error: str) -> None:
+def test_wrong_slack_block_has_one_error_with_the_text_of_slack(blocks: Any, error: str) -> None:
     assert errors_in(blocks) == [error]
 
 
@@ -135,7 +135,7 @@ def test_a_wrong_block_has_one_error_in_the_words_of_slack(blocks: Any, error: s
         "> a quotation\n>> and another",
     ],
 )
-def test_valid_mark_up_has_no_problem(text: str) -> None:
+def test_slack_mark_up_has_no_problem_when_it_is_valid(text: str) -> None:
     assert problem_in(text) is None
 
 
@@ -152,10 +152,10 @@ def test_valid_mark_up_has_no_problem(text: str) -> None:
         "<https://example.org|open",
     ],
 )
-def test_unescaped_mark_up_has_a_problem(text: str) -> None:
+def test_slack_mark_up_has_a_problem_when_it_is_unescaped(text: str) -> None:
     assert problem_in(text)
 
 
-def test_only_working_links_and_mentions_are_controls() -> None:
+def test_slack_controls_are_only_working_links_and_mentions() -> None:
     found = controls_in("<!channel> see <https://example.org|this> <no> &lt;!here&gt;")
     assert found == ["<!channel>", "<https://example.org|this>"]

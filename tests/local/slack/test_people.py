@@ -1,4 +1,4 @@
-"""Commands and presses in the Slack stand-in: the app's requests, and the messages that follow."""
+"""Tests of commands and presses in the Slack stand-in, and of the messages that follow."""
 
 import hashlib
 import hmac
@@ -23,7 +23,9 @@ def signed(app: App) -> bool:
     return bool(request.headers["X-Slack-Signature"] == right)
 
 
-def test_a_command_is_sent_with_every_field_and_the_signature_of_slack(client: Client) -> None:
+def test_slack_stand_in_sends_a_command_with_every_field_and_the_signature_of_slack(
+    client: Client,
+) -> None:
     client.types("  123 456*7890 ", channel="#zip")
     form = client.app.form
     assert form.pop("response_url").startswith(f"{client.slack.url}/commands/T0LOCALZIP/")
@@ -48,14 +50,16 @@ def test_a_command_is_sent_with_every_field_and_the_signature_of_slack(client: C
 @pytest.mark.parametrize(
     ("channel", "name"), [("direct", "directmessage"), ("secret", "privategroup")]
 )
-def test_an_app_gets_no_name_of_a_private_channel(client: Client, channel: str, name: str) -> None:
+def test_slack_stand_in_sends_no_name_of_a_private_channel(
+    client: Client, channel: str, name: str
+) -> None:
     client.types(channel=channel)
     assert client.app.form["channel_name"] == name
     assert client.app.form["text"] == ""
 
 
 @pytest.mark.parametrize("forge", ["wrong_secret", "unsigned", "other_body", "old_timestamp"])
-def test_a_forged_command_has_the_chosen_flaw(client: Client, forge: str) -> None:
+def test_slack_stand_in_forges_a_command_in_the_chosen_way(client: Client, forge: str) -> None:
     client.types(forge=forge)
     headers = client.app.seen[-1].headers
     if forge == "unsigned":
@@ -69,7 +73,7 @@ def test_a_forged_command_has_the_chosen_flaw(client: Client, forge: str) -> Non
         assert not signed(client.app)
 
 
-def test_everybody_sees_an_answer_when_it_is_in_channel(client: Client) -> None:
+def test_slack_stand_in_shows_an_answer_to_everybody_when_it_is_in_channel(client: Client) -> None:
     client.app.says(response_type="in_channel", text="here", blocks=[section("*here*")])
     outcome = client.types("1")
     assert (outcome.status, outcome.error) == (200, None)
@@ -80,7 +84,7 @@ def test_everybody_sees_an_answer_when_it_is_in_channel(client: Client) -> None:
 
 
 @pytest.mark.parametrize("kind", [{}, {"response_type": "ephemeral"}, {"response_type": "odd"}])
-def test_only_the_user_sees_an_answer_when_it_is_not_in_channel(
+def test_slack_stand_in_shows_an_answer_only_to_the_user_when_it_is_not_in_channel(
     client: Client, kind: dict[str, str]
 ) -> None:
     client.app.says(text="for you", **kind)
@@ -88,7 +92,7 @@ def test_only_the_user_sees_an_answer_when_it_is_not_in_channel(
     assert (client.seen_by("producer"), client.seen_by("stranger")) == (["for you"], [])
 
 
-def test_plain_text_is_shown_and_an_empty_answer_is_not(client: Client) -> None:
+def test_slack_stand_in_shows_plain_text_but_no_empty_answer(client: Client) -> None:
     client.app.reply = lambda _: text_answer(200, "text/plain", b"It's 80 degrees")
     client.types()
     client.app.reply = lambda _: Answer(200)
@@ -98,7 +102,7 @@ def test_plain_text_is_shown_and_an_empty_answer_is_not(client: Client) -> None:
     assert client.seen_by("producer") == ["It's 80 degrees"]
 
 
-def test_slack_shows_a_timeout_when_the_app_is_late(client: Client) -> None:
+def test_slack_stand_in_shows_a_timeout_when_the_app_is_late(client: Client) -> None:
     assert client.slack.timeout == 3.0
     client.slack.timeout = 0.2
     late = Answer(200, (("Content-Type", "text/plain"),), b"late", spoil=Spoil(wait=30))
@@ -110,7 +114,7 @@ def test_slack_shows_a_timeout_when_the_app_is_late(client: Client) -> None:
     assert client.seen_by("stranger") == []
 
 
-def test_slack_shows_an_error_when_the_app_does_not_answer_200(client: Client) -> None:
+def test_slack_stand_in_shows_an_error_when_the_app_does_not_answer_200(client: Client) -> None:
     client.app.reply = lambda _: json_answer(401, {"text": "no"})
     outcome = client.types()
     assert (outcome.status, outcome.error) == (401, "dispatch_failed")
@@ -127,7 +131,7 @@ def test_slack_shows_an_error_when_the_app_does_not_answer_200(client: Client) -
         (text_answer(200, "application/json", b"{"), "invalid_command_response"),
     ],
 )
-def test_nobody_sees_a_message_that_slack_refuses(
+def test_slack_stand_in_shows_an_error_in_place_of_a_message_that_slack_refuses(
     client: Client, answer: Answer, error: str
 ) -> None:
     client.app.reply = lambda _: answer
@@ -139,7 +143,7 @@ def test_nobody_sees_a_message_that_slack_refuses(
         assert "3001" in refusal["messages"][0]
 
 
-def test_a_press_is_sent_with_the_payload_of_slack(client: Client) -> None:
+def test_slack_stand_in_sends_a_press_with_the_payload_of_slack(client: Client) -> None:
     message = client.button()
     assert client.presses(message.ts).error is None
     payload = client.app.payload
@@ -173,7 +177,9 @@ def test_a_press_is_sent_with_the_payload_of_slack(client: Client) -> None:
     assert signed(client.app)
 
 
-def test_block_action_payload_of_an_ephemeral_message_has_no_message_field(client: Client) -> None:
+def test_payload_of_a_press_has_no_message_field_when_the_message_is_ephemeral(
+    client: Client,
+) -> None:
     client.app.says(blocks=[actions("next")])
     outcome = client.types()
     assert outcome.ts
@@ -182,7 +188,7 @@ def test_block_action_payload_of_an_ephemeral_message_has_no_message_field(clien
     assert client.app.payload["container"]["is_ephemeral"] is True
 
 
-def test_body_of_an_answer_to_a_press_is_not_shown(client: Client) -> None:
+def test_slack_stand_in_does_not_show_the_body_of_an_answer_to_a_press(client: Client) -> None:
     message = client.button()
     client.app.says(text="ignored", replace_original=True)
     assert client.presses(message.ts).ts is None
@@ -192,7 +198,7 @@ def test_body_of_an_answer_to_a_press_is_not_shown(client: Client) -> None:
 
 
 @pytest.mark.parametrize(("user", "action_id"), [("stranger", "next"), ("producer", "other")])
-def test_a_button_that_the_user_does_not_see_cannot_be_pressed(
+def test_slack_stand_in_refuses_a_press_when_the_user_does_not_see_the_button(
     client: Client, user: str, action_id: str
 ) -> None:
     client.app.says(blocks=[actions("next")])
@@ -201,7 +207,7 @@ def test_a_button_that_the_user_does_not_see_cannot_be_pressed(
     assert client.control("POST", "press", json=body).status_code == 404
 
 
-def test_two_users_can_type_at_once(client: Client) -> None:
+def test_slack_stand_in_serves_two_users_who_type_at_once(client: Client) -> None:
     both = threading.Barrier(2, timeout=10)
 
     def wait(_: object) -> Answer:
@@ -229,7 +235,7 @@ def test_two_users_can_type_at_once(client: Client) -> None:
         ("command", {"user": "producer", "channel": "zip", "txt": "1"}, 400),
     ],
 )
-def test_a_wrong_control_body_is_refused_with_a_sentence(
+def test_slack_stand_in_refuses_a_wrong_control_body_with_a_sentence(
     client: Client, path: str, body: dict[str, str], status: int
 ) -> None:
     answer = client.control("POST", path, json=body)
@@ -237,14 +243,16 @@ def test_a_wrong_control_body_is_refused_with_a_sentence(
     assert answer.json()["message"]
 
 
-def test_slack_shows_an_error_when_the_app_is_unreachable(client: Client) -> None:
+def test_slack_stand_in_shows_an_error_when_the_app_is_unreachable(client: Client) -> None:
     app = client.slack.workspace.app
     client.slack.workspace.app = replace(app, request_url="https://127.0.0.1:1/slack")
     outcome = client.types()
     assert (outcome.status, outcome.error) == (None, "dispatch_failed")
 
 
-def test_a_message_with_unescaped_markup_is_shown_with_a_problem(client: Client) -> None:
+def test_slack_stand_in_lists_a_problem_when_a_message_has_unescaped_mark_up(
+    client: Client,
+) -> None:
     client.app.says(blocks=[section("Topic: <Biology> <!channel>")])
     ts = client.types().ts
     (shown,) = client.control("GET", "messages", params={"user": "producer"}).json()

@@ -1,4 +1,4 @@
-"""The Slack stand-in as a program."""
+"""Test of the Slack stand-in's program."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Messages to response_urls of the Slack stand-in."""
+"""Tests of messages to response_urls of the Slack stand-in."""
 
 from typing import Any
 
@@ -10,13 +10,13 @@ from tests.local.slack.client import Client, actions, section
 
 
 def pressed(client: Client) -> tuple[str, str]:
-    """Return the ts of a message whose button was pressed, and the response_url."""
+    """Press a message's button, and return the message's ts and the response_url."""
     message = client.button()
     client.presses(message.ts)
     return message.ts, client.app.payload["response_url"]
 
 
-def test_a_message_is_for_the_user_or_for_the_channel(client: Client) -> None:
+def test_slack_stand_in_shows_a_message_to_the_user_or_to_the_channel(client: Client) -> None:
     url = client.response_url()
     answer = client.respond(url, text="for you")
     assert (answer.status_code, answer.text) == (200, "ok")
@@ -26,7 +26,9 @@ def test_a_message_is_for_the_user_or_for_the_channel(client: Client) -> None:
 
 
 @pytest.mark.parametrize("yes", [True, "true"])
-def test_a_replacing_message_takes_the_place_of_its_source(client: Client, yes: Any) -> None:
+def test_slack_stand_in_replaces_the_source_when_a_message_says_so(
+    client: Client, yes: Any
+) -> None:
     ts, url = pressed(client)
     later = client.button()
     client.respond(url, replace_original=yes, text="more", blocks=[section("more")])
@@ -41,7 +43,9 @@ def test_a_replacing_message_takes_the_place_of_its_source(client: Client, yes: 
     )
 
 
-def test_a_replaced_message_stays_as_public_as_its_source(client: Client) -> None:
+def test_slack_message_stays_private_when_a_replacement_asks_for_the_channel(
+    client: Client,
+) -> None:
     client.app.says(blocks=[actions("next")])
     ts = client.types().ts
     assert ts
@@ -51,7 +55,7 @@ def test_a_replaced_message_stays_as_public_as_its_source(client: Client) -> Non
     assert (client.seen_by("producer"), client.seen_by("stranger")) == (["wider?"], [])
 
 
-def test_a_message_that_replaces_nothing_is_added(client: Client) -> None:
+def test_slack_stand_in_adds_a_message_when_replace_original_is_false(client: Client) -> None:
     ts, url = pressed(client)
     body = {"replace_original": False, "response_type": "in_channel", "text": "next"}
     client.respond(url, **body)
@@ -59,26 +63,28 @@ def test_a_message_that_replaces_nothing_is_added(client: Client) -> None:
     assert (first.ts, second.text, second.problems) == (ts, "next", ())
 
 
-def test_a_message_without_replace_original_has_a_problem(client: Client) -> None:
+def test_slack_message_has_a_problem_when_replace_original_is_missing(client: Client) -> None:
     _, url = pressed(client)
     client.respond(url, text="well?")
     assert "replace_original" in client.slack.messages("producer")[-1].problems[0]
 
 
-def test_a_message_for_a_removed_source_is_not_shown(client: Client) -> None:
+def test_slack_stand_in_shows_no_replacement_when_the_source_was_removed(client: Client) -> None:
     _, url = pressed(client)
     client.slack.workspace.messages.clear()
     client.respond(url, replace_original=True, text="again")
     assert client.slack.messages("producer") == []
 
 
-def test_a_message_that_replaces_a_command_has_a_problem(client: Client) -> None:
+def test_slack_message_has_a_problem_when_it_replaces_a_command(client: Client) -> None:
     client.respond(client.response_url(), replace_original=True, text="a")
     (message,) = client.slack.messages("producer")
     assert "command" in message.problems[0]
 
 
-def test_a_response_url_is_refused_after_five_uses_refused_ones_included(client: Client) -> None:
+def test_slack_response_url_is_refused_after_five_uses_including_refused_uses(
+    client: Client,
+) -> None:
     url = client.response_url()
     assert client.respond(url).json()["error"] == "no_text"
     assert [client.respond(url, text=str(use)).status_code for use in range(5)] == [
@@ -89,7 +95,7 @@ def test_a_response_url_is_refused_after_five_uses_refused_ones_included(client:
     assert client.seen_by("producer") == ["0", "1", "2", "3"]
 
 
-def test_a_response_url_expires_after_thirty_minutes(client: Client, clock: Clock) -> None:
+def test_slack_response_url_expires_after_thirty_minutes(client: Client, clock: Clock) -> None:
     url = client.response_url()
     clock.now += 1800
     assert client.respond(url, text="just").status_code == 200
@@ -113,7 +119,9 @@ def test_a_response_url_expires_after_thirty_minutes(client: Client, clock: Cloc
         ({"data": b'{"text": "a"}', "headers": {"Content-Type": "text/plain"}}, "invalid_payload"),
     ],
 )
-def test_a_wrong_message_is_refused(client: Client, sent: dict[str, Any], error: str) -> None:
+def test_slack_response_url_refuses_a_message_when_it_is_wrong(
+    client: Client, sent: dict[str, Any], error: str
+) -> None:
     answer = client.session.post(client.response_url(), timeout=10, **sent)
     assert (answer.status_code, answer.json()["error"]) == (400, error)
     assert client.slack.messages("producer") == []
@@ -124,19 +132,21 @@ def test_a_wrong_message_is_refused(client: Client, sent: dict[str, Any], error:
         assert messages == ["[ERROR] unsupported type: heading [json-pointer:/blocks/0/type]"]
 
 
-def test_an_unknown_response_url_is_404_and_a_get_405(client: Client) -> None:
+def test_slack_stand_in_answers_404_to_an_unknown_response_url_and_405_to_a_get(
+    client: Client,
+) -> None:
     url = client.response_url()
     assert client.respond(url + "0", text="a").status_code == 404
     assert client.session.get(url, timeout=10).status_code == 405
 
 
-def test_a_message_with_an_unknown_field_has_a_problem(client: Client) -> None:
+def test_slack_message_has_a_problem_when_a_field_is_unknown(client: Client) -> None:
     client.respond(client.response_url(), text="a", respons_type="in_channel")
     (message,) = client.slack.messages("producer")
     assert (message.only_for, "respons_type" in message.problems[0]) == ("U0PRODUCER", True)
 
 
-def test_an_ampersand_is_returned_escaped(client: Client) -> None:
+def test_slack_stand_in_returns_an_ampersand_escaped(client: Client) -> None:
     blocks = [section("Q & A &amp; more"), actions("next")]
     client.app.says(response_type="in_channel", blocks=blocks)
     ts = client.types().ts
@@ -146,7 +156,7 @@ def test_an_ampersand_is_returned_escaped(client: Client) -> None:
     assert text == "Q &amp; A &amp; more"
 
 
-def test_a_fault_can_be_at_response_urls(client: Client) -> None:
+def test_slack_fault_can_affect_only_response_urls(client: Client) -> None:
     url = client.response_url()
     client.slack.fail(Fault(kind="status", status=500, where="response_url"))
     assert client.respond(url, text="a").status_code == 500
