@@ -215,7 +215,7 @@ def webhook(_context: Context, uuid: str, oc_series_id: str = "") -> None:
 def pipeline(
     _context: Context, uuid: str, oc_series_id: str = "", ignore_schedule: bool = False
 ) -> None:
-    """Request an ingest of a recording, and follow it to its end."""
+    """Request an ingest and follow it to its end."""
     wanted = uuid_of(uuid)
     target = target_to_change()
     with requests.Session() as session:
