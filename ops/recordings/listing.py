@@ -137,7 +137,7 @@ def recordings(
     failed: bool = False,
     json: bool = False,
 ) -> None:
-    """Show where recordings are, and what to do for failed ones."""
+    """Show where recordings are, and what to do."""
     number = None if meeting is None else arguments.meeting_number(meeting)
     wanted = "" if uuid is None else arguments.recording_uuid(uuid)
     is_open = number is None and not wanted
