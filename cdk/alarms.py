@@ -1,8 +1,8 @@
 """The alarms. Each alarm mails to the stack's topic, and its description says what to do.
 
 Each alarm watches a single metric, because the local cloud can't deploy metric math. Comments give
-the reasons for limits and for how missing data is treated. docs/operations.md lists the alarms; a
-test compares the list with the template.
+the reasons for limits that aren't obvious, and for how missing data is treated. docs/operations.md
+lists the alarms; a test compares the list with the template.
 """
 
 from __future__ import annotations

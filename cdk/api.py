@@ -92,8 +92,8 @@ class Api(Construct):
             policy=self._policy,
             endpoint_types=[apigateway.EndpointType.REGIONAL],
             # API Gateway writes logs with one role for the whole account and region. A new account
-            # has none, and the stage can't be created without it. The role stays when the stack is
-            # deleted, because other APIs may use that role by then.
+            # has no such role, and AWS refuses to create the stage without the role. The role stays
+            # when the stack is deleted, because other APIs may use the role by then.
             cloud_watch_role=True,
             cloud_watch_role_removal_policy=RemovalPolicy.RETAIN,
             deploy_options=_stage(at_rest.log_group(self, "AccessLog", names.access_log)),

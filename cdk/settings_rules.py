@@ -115,7 +115,7 @@ def _region_of_arns(values: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _staging(values: Mapping[str, Any]) -> Iterator[str]:
-    """Require that staged files are kept for longer than an upload waits for Opencast."""
+    """Require that staged files are kept at least as long as an upload waits for Opencast."""
     outage, patience = values["OC_OUTAGE_HOURS"], values["OC_INGEST_PATIENCE_HOURS"]
     days = math.ceil((outage + patience) / 24)
     if days > values["STAGING_DAYS"]:

@@ -123,7 +123,9 @@ def _read(uuid: str, deps: Dependencies) -> Record | None:
 
 
 def _follow(record: Record, media_package: str, ingest: IngestRecord, deps: Dependencies) -> str:
-    """Ask Opencast about one ingest and record the answer. Return why none came, or "".
+    """Ask Opencast about one ingest, and record the answer.
+
+    Return the reason if no answer came, else "".
 
     The ledger is written last. If this invocation dies before the write, another invocation reports
     a failure again, so no failure stays unreported.

@@ -487,7 +487,7 @@ def _ask_for_captions(webhook_event: TranscriptEvent, deps: Dependencies) -> Ans
         deps.downloads.send(encode(message), delay_seconds=settings.webhook_delay_seconds)
         logger.info("Zoom has made a transcript: sent to the downloader")
     if not messages:
-        logger.info("Nothing to do: INGEST_CAPTIONS is off")
+        logger.info("Nothing to do: INGEST_CAPTIONS and INGEST_CHAPTERS are off")
     return NO_CONTENT
 
 

@@ -2,7 +2,7 @@
 
 The demo has (a) a lecture in the class schedule, (b) a "+Zoom" request with a link and a series,
 (c) a recording without a scheduled class, (d) forged webhook events, (e) a repeat of (a), (f) a
-recording whose webhook event is lost, and (g) a lecture like (a) once the functions are warm.
+recording whose webhook event is lost, and (g) a second lecture, sent when the functions are warm.
 Captions are ingested. The demo succeeds if every check holds.
 """
 
@@ -260,7 +260,7 @@ def _forge(driver: Driver, start: datetime) -> list[int]:
 def _follow(
     driver: Driver, journeys: list[Journey], senders: list[Future[Any]], console: Console
 ) -> None:
-    """Ask GET /status until every recording has an end state, and show each change.
+    """Poll GET /status until every recording has an end state, and show each change.
 
     Raises:
         DriverError: A recording has no end state after a minute.

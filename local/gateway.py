@@ -102,7 +102,7 @@ class Claim:
 class Gateway:
     """An ASGI application that refuses requests or passes them on to `app`.
 
-    `account` is the number of the only account, `root` the id of its root's key.
+    `account` is the ID of the only account, and `root` the access key ID of its root user.
     """
 
     def __init__(

@@ -160,7 +160,10 @@ def stop(processes: Sequence[Running]) -> None:
 
 
 def stop_pids(pids: Sequence[int]) -> None:
-    """Stop the processes of an earlier run by their supervisors' pids, and wait for their end."""
+    """Stop the processes of an earlier run by their supervisors' pids.
+
+    Wait for their end, thrice `GRACE_SECONDS` at most. Ignore pids of other programs.
+    """
     supervisors = [pid for pid in pids if is_supervisor(pid)]
     for pid in supervisors:
         with contextlib.suppress(ProcessLookupError):

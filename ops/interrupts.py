@@ -15,9 +15,11 @@ SIGNALS = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)
 
 @contextmanager
 def deferred_signals() -> Iterator[Interrupted]:
-    """Defer the first of SIGNALS, and yield a function that returns whether a signal came.
+    """During the block, only note the first signal that arrives of SIGNALS.
 
-    A second signal ends the program as usual, in case the current step hangs.
+    Yield a function that returns whether a signal arrived. The caller has to end the program then,
+    because the signal isn't delivered later. A second signal ends the program as usual, in case
+    the current step hangs.
     """
     came: list[int] = []
     before = {number: signal.getsignal(number) for number in SIGNALS}

@@ -3,7 +3,7 @@
 `python3 -m ops.setup docs` sets up the environment of `make docs` alone. If the locks haven't
 changed, the program does nothing.
 
-The program runs on any Python, because an old Python has to print that it is too old. So this file
+This program runs on Python 3.6, because an old Python has to print that it is too old. So this file
 uses only the standard library and the syntax of Python 3.6. Annotations that 3.6 can't evaluate are
 quoted.
 """

@@ -86,7 +86,7 @@ class Google:
         return service_key(f"{self.web.url}{TOKEN}")
 
     def answers(self, *values: Page, token: Page = GOOD_TOKEN) -> None:
-        """Set the answers of batchGet, which come in order, and the last one repeatedly."""
+        """Forget earlier requests. Set the answers of batchGet, in order; the last one repeats."""
         self.web.forget()
         self.urls.clear()
         self.web.pages = {TOKEN: token, VALUES: list(values)}

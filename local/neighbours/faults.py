@@ -112,7 +112,7 @@ class Api(Protocol):
 
     @abstractmethod
     def where(self, request: Request) -> str:
-        """Return the place of the API that a request is about, without anything secret."""
+        """Return which of `places` a request is for. It contains no secret."""
 
     @abstractmethod
     def answer(self, request: Request) -> Answer:

@@ -336,7 +336,8 @@ def apply_changed_settings(
     """
     waiting: list[Function] = []
 
-    def take_up(function: Function) -> AliasMove:
+    def release_settings(function: Function) -> AliasMove:
+        """Release the function's changed settings, or note that unreleased code prevents that."""
         latest, released = releases.latest(function), releases.released(function)
         if latest.debug != released.debug:
             wanted = latest.with_debug(released.debug)["Environment"]
@@ -348,7 +349,7 @@ def apply_changed_settings(
             waiting.append(function)
         return AliasMove(function, released.version, released.version)
 
-    moves = _apply_each(functions, take_up)
+    moves = _apply_each(functions, release_settings)
     return [move for move in moves if move.moved], waiting
 
 

@@ -148,7 +148,7 @@ def all_functions(
 def recording(
     _context: Context, uuid: str, function: str | None = None, since: str = "7d", json: bool = False
 ) -> None:
-    """Show one recording's way through the functions."""
+    """Show what the functions logged about a recording."""
     wanted, length, functions = (
         arguments.recording_uuid(uuid),
         arguments.since(since),

@@ -1,13 +1,13 @@
-"""A pipeline queue with its dead-letter queue (DLQ), as operators see them.
+"""Receive, hold, send and delete messages of a pipeline queue and its dead-letter queue (DLQ).
 
 SQS shows messages only to a receiver.
 
 - Nobody else receives from a DLQ. A view holds received messages, so that the next page has other
-  messages, and releases all at the end, also after an error or ^C. (If the program is killed, the
-  messages reappear when their visibility timeout ends.)
+  messages, and at the end releases those that it didn't delete, also after an error or ^C. (If the
+  program is killed, the messages reappear when their visibility timeout ends.)
 - The functions receive from a live queue. A view receives once, ten messages at most, with a
   visibility timeout of 0, so each message stays available for the functions. The view costs each
-  message one receive, of which a message has 12 on the download queue and 50 or more on the upload
+  message one of its receives: a message has 12 on the download queue, and 50 or more on the upload
   queue (`cdk/receive_limits.py`). After the last receive, the message goes to the DLQ. So a view
   doesn't receive if no message waits, and reports its cost.
 
@@ -36,7 +36,11 @@ MAX_BATCH = 10
 """SQS's limit of messages in a request, for ReceiveMessage and batches."""
 
 LOOK_SECONDS = 30
+"""Seconds for which a view hides a message of a DLQ from other receivers."""
+
 MOVE_SECONDS = 120
+"""Seconds for which a redrive hides a message of a DLQ from other receivers."""
+
 POLL_SECONDS = 1
 """Seconds for which a receive waits. SQS may miss messages in a receive that doesn't wait.
 

@@ -72,7 +72,9 @@ def test_pacer_keeps_its_rate_after_a_burst_of_bytes(
 @pytest.mark.parametrize(
     "when", [{}, {"request": 1, "total": 1}, {"kind": "status", "total": 1}], ids=str
 )
-def test_zoom_fault_is_refused_when_it_has_no_single_moment(when: dict[str, object]) -> None:
+def test_zoom_fault_is_refused_when_its_moment_is_missing_ambiguous_or_wrong_for_its_kind(
+    when: dict[str, object],
+) -> None:
     with pytest.raises(ValueError, match="fault"):
         ZoomFault(**{"kind": "rst", **when})  # type: ignore[arg-type]
 

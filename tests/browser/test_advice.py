@@ -80,7 +80,9 @@ def test_the_form_does_not_repeat_a_series_that_opencast_does_not_have(
     expect(page.get_by_label("Opencast workflow")).to_have_value("w")
 
 
-def test_the_form_does_not_repeat_the_default_series(page: Page, site: Site, aws: Cloud) -> None:
+def test_link_to_the_request_form_does_not_name_the_default_series(
+    page: Page, site: Site, aws: Cloud
+) -> None:
     # A repeated default series would win over a class that was added to the schedule meanwhile.
     week = Week(aws)
     week.begin("d==", timedelta(hours=3), "Stood in for")

@@ -56,7 +56,7 @@ class Builder:
 
 @contextmanager
 def list_aliases_allowed(driver: Driver, role: str) -> Iterator[None]:
-    """Allow a role to ListAliases, which the local cloud requires for GetAlias, unlike AWS."""
+    """Grant a role lambda:ListAliases, which only the local cloud requires for GetAlias."""
     iam, policy = driver.client("iam"), {"RoleName": role, "PolicyName": "local-cloud"}
     statement = {"Effect": "Allow", "Action": "lambda:ListAliases", "Resource": "*"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})

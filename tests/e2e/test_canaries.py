@@ -82,7 +82,7 @@ def _use(stack: Stack) -> None:
     link = f"https://zoom.us/j/81000000001?pwd={PLANTED['passcode']}"
     sheet = Spreadsheet(stack.driver, token=_in_ssm(stack).get(SCHEDULE_TOKEN, ""))
     sheet.fill([HEADER, row(link)], [HEADER])
-    # This comes first, because the sheet replaces the schedule of recordings added earlier.
+    # Import the sheet first, because it replaces the schedule of recordings that exist already.
     assert sheet.post()[0] == 200
     good, lost = stack.lecture(), stack.lecture(scheduled=False)
     assert stack.driver.send("recording.started", good.uuid).status == 204

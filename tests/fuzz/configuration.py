@@ -68,7 +68,7 @@ def make_secrets(mutator: Mutator) -> Any:
 
 
 def check_secrets(given: Any) -> Iterator[str]:
-    """Check that secrets are read or refused by name, and never shown."""
+    """Check that secrets are read or refused, and never shown."""
     kind, parameters = SECRETS[given["type"]], FakeParameters(call=at_once)
     for name, value in given["values"].items():
         # SSM holds UTF-8.

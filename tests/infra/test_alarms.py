@@ -75,7 +75,7 @@ def test_alarms_have_the_expected_metrics_and_limits(alarms: dict[str, Any]) -> 
     }
 
 
-def test_the_costs_document_counts_every_alarm(alarms: dict[str, Any]) -> None:
+def test_prices_of_the_capacity_document_count_every_alarm(alarms: dict[str, Any]) -> None:
     assert len(alarms) == ALARMS
 
 

@@ -144,6 +144,6 @@ def test_every_retention_of_cloudwatch_is_accepted() -> None:
 @pytest.mark.parametrize(
     "origins", ["opencast.example.edu", "https://oc.example.edu/admin", "*", "null", "ftp://x.edu"]
 )
-def test_a_text_that_is_not_an_origin_is_refused(origins: str) -> None:
+def test_ingest_allowed_origins_are_refused_when_one_is_not_an_origin(origins: str) -> None:
     [problem] = problems(INGEST_ALLOWED_ORIGINS=origins)
     assert "has to be origins like https://opencast.example.edu" in problem

@@ -295,7 +295,7 @@ def test_the_api_may_invoke_an_alias_only_by_its_routes(template: Template) -> N
     }
 
 
-def test_browsers_may_call_ingest_from_any_page(template: Template) -> None:
+def test_preflight_answer_of_ingest_allows_every_origin(template: Template) -> None:
     [answer] = methods_of(template)["OPTIONS", "ingest"]["Integration"]["IntegrationResponses"]
     headers = {
         name.removeprefix("method.response.header."): value.strip("'")

@@ -143,7 +143,9 @@ def test_roll_back_accepts_a_number_or_a_description(stack: Stack) -> None:
     assert [move.after for move in moves] == ["2", "2"]
 
 
-def test_roll_back_prefers_a_number_to_a_later_description(stack: Stack) -> None:
+def test_roll_back_to_2_means_version_2_even_if_a_later_version_has_the_description_2(
+    stack: Stack,
+) -> None:
     for code, description in (("second", ""), ("third", "2")):
         stack.deploy(WEBHOOK, code)
         release_all(stack.releases, [WEBHOOK], description)

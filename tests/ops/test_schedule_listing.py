@@ -1,4 +1,4 @@
-"""Tests of the commands that list and save the schedule."""
+"""Tests of `schedule.list`, `schedule.export`, `stack.list` and strict imports."""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ class Opencast:
         return self.world.is_out("opencast")
 
     def get(self, path: str) -> Response:
-        """Answer a GET. The user has every role."""
+        """Answer a GET. The pipeline's user has the roles ROLE_ADMIN and ROLE_API."""
         if path == "/api/info/me/roles":
             return json_response(["ROLE_ADMIN", "ROLE_API"])
         kind, _, name = path.strip("/").rpartition("/")

@@ -24,7 +24,7 @@ class TestBreaks:
     def test_copy_fetches_no_stored_byte_again_when_all_connections_break(
         self, harness: Harness, kind: str
     ) -> None:
-        # Only the bytes in the network are lost, which are at most a twentieth.
+        # Only bytes in flight are lost: at most a twentieth of the file.
         size = 128_000_000
         fault = ZoomFault(kind=kind, total=size // 2)  # type: ignore[arg-type]
         harness.begin(ZoomSettings(files={"a": size}, link_mbps=100, faults=(fault,)))

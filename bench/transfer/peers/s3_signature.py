@@ -23,7 +23,7 @@ AUTHORIZATION = re.compile(
 
 
 class _GivenHeaders(S3SigV4Auth):
-    """A signer of exactly the given headers, and of a payload that isn't hashed."""
+    """A SigV4 signer that signs exactly the given headers, and not the payload."""
 
     def headers_to_sign(self, request: AWSRequest) -> HTTPHeaders:
         return request.headers

@@ -260,7 +260,8 @@ class _Transport:
         """Send a request with the account's token, like `httplib2.Http.request`.
 
         Raises:
-            SheetsUnreachable, SheetsRefused: The answer's status isn't 200, or there is no answer.
+            SheetsUnreachable, SheetsRefused: Google doesn't answer, refuses the key or the request,
+                is too slow, or answers too much.
         """
         signed = dict(headers or {})
         # Without this header, `requests` asks for the encodings that it can decode.

@@ -63,8 +63,9 @@ class _Entry(msgspec.Struct, frozen=True):
             (course, "") if course else ("", series),
             (
                 (course, series, time),
-                # The second key compares the series, the third the course. A key whose own value is
-                # empty compares both, or it would match unrelated classes at the same time.
+                # The second key compares the series, the third the course. Without a series, the
+                # second key compares the course too, and without a course the third key the series.
+                # Otherwise that key would match unrelated classes at the same time.
                 (None if series else course, series, time),
                 (course, None if course else series, time),
             ),

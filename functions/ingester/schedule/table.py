@@ -1,4 +1,4 @@
-"""The DynamoDB table of the schedule: one row per Zoom meeting."""
+"""The DynamoDB table of the schedule: one row per Zoom meeting, and the lock of imports."""
 
 from __future__ import annotations
 

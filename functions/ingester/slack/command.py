@@ -59,7 +59,7 @@ class Button(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def wanted(self) -> Window:
-        """The window that a press asks for: more in the same message, or the start of a new one."""
+        """Window after a press: a longer one for the same message, or one for a new message."""
         if self.begins_new_message:
             return Window(
                 newest_start_time=self.newest_start_time,

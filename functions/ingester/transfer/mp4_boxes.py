@@ -16,6 +16,8 @@ BLOCK_BYTES = 256 * 1024
 """Size of one read in bytes, enough for several usual boxes."""
 
 MAX_BOXES = 1_000
+"""Maximum number of boxes that are read of a file."""
+
 MAX_INDEX_BYTES = 128 * 1024 * 1024
 """Maximum size of the index (`moov`) in bytes. The index of 24 hours has some 45 MB."""
 
@@ -23,8 +25,10 @@ MAX_SAMPLES = 20_000_000
 """Maximum number of samples (frames) of all tracks. 24 hours have some 6 million."""
 
 MAX_READS = 1_000
+"""Maximum number of reads of a file, including those for libav."""
+
 MAX_READ_BYTES = 2 * MAX_INDEX_BYTES
-"""Maximum number of reads of a file, and of all bytes read, including those for libav."""
+"""Maximum number of bytes in all reads of a file, including those for libav."""
 
 _HEADER_BYTES = 16
 """Size of the longest header: length (4), type (4) and, if the length is 1, the real length (8)."""

@@ -185,7 +185,7 @@ def test_opencast_stand_in_refuses_chapters_with_tags(
     assert add_chapters(client, tags="lang:en") == 400
 
 
-def test_opencast_stand_in_checks_the_chapters_of_an_ingest(
+def test_opencast_stand_in_refuses_an_ingest_with_chapters_before_version_19(
     client: Client, files: FileServer, opencast: OpencastStandIn
 ) -> None:
     files.files["/b/c.vtt"] = CHAPTERS.encode()

@@ -78,7 +78,7 @@ class Client:
         return self.app.form["response_url"]
 
     def button(self) -> Message:
-        """Return a new message in the channel with the button `next`."""
+        """Type a command that the app answers with the button `next`, and return that message."""
         self.app.says(response_type="in_channel", blocks=[section("more"), actions("next")])
         outcome = self.types("123 456 7890")
         assert outcome.ts, outcome

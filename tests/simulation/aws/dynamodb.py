@@ -157,7 +157,7 @@ class FakeTable:
         self._stored: dict[Any, Item] = {}
         self._bounds: dict[Any, int] = {}
 
-    # For the simulator and the judge: these methods call neither the hook nor `on_write`.
+    # The simulator and the judge use these methods, which call neither the hook nor `on_write`.
 
     def items(self) -> list[dict[str, Any]]:
         """Return every item, in the order of the first writes."""

@@ -1,4 +1,4 @@
-"""Tests of captions and chapters in the simulator: its fakes, and worlds with transcripts."""
+"""Tests of captions and chapters in the simulator: its fakes, and worlds with both."""
 
 from __future__ import annotations
 

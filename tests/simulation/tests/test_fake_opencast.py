@@ -165,7 +165,7 @@ def test_ingest_is_refused_when_its_identifier_is_invalid() -> None:
     assert answer.status_code == 400
 
 
-def test_event_is_unknown_when_a_person_has_deleted_it() -> None:
+def test_fake_opencast_answers_404_when_a_person_has_deleted_the_event() -> None:
     harness = Harness()
     harness.post()
     harness.world.run(1e5)

@@ -67,7 +67,7 @@ def test_reports_are_counted_together_when_only_numbers_differ() -> None:
     assert reported_reasons([outcome]) == [("Dead letter: attempt N failed", 2)]
 
 
-def test_table_counts_worlds_by_fault_and_worst_verdict() -> None:
+def test_table_counts_worlds_by_their_worst_verdict() -> None:
     outcomes = [run_seed(seed, Profile.FAULTS, 4) for seed in range(5)]
     text = table(outcomes)
     assert "all worlds" in text

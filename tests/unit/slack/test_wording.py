@@ -113,7 +113,7 @@ def test_failed_ingest_says_whether_it_is_retried(state: State) -> None:
 )
 @example(State.UPLOADER_FAILED, "", State.SENT_TO_OPENCAST, timedelta(0), 6)
 @example(State.UPLOADER_FAILED, "", State.SENT_TO_UPLOADER, timedelta(0), 6)
-def test_slack_names_an_operator_when_the_page_asks_for_attention(
+def test_slack_says_that_an_operator_has_to_look_exactly_when_the_page_asks_for_attention(
     state: State, retry_due: str, again_in: State | None, later: timedelta, hours: int
 ) -> None:
     """Slack and the page agree, whatever the limits of waiting and the later requests are."""

@@ -183,7 +183,7 @@ class TestEverySituation:
         (row(State.RECORDING_PROCESSING, hours=33), "Zoom never reported that it is complete"),
     ],
 )
-def test_phrase_for_operators_begins_with_the_command_for_the_situation(
+def test_phrase_for_operators_begins_as_the_situation_requires(
     known: StatusRow, start: str
 ) -> None:
     assert said(known).operator.startswith(start)

@@ -243,7 +243,7 @@ class TestNames:
             ("attachment; filename*=nonsense", ""),
         ],
     )
-    def test_name_in_disposition_is_the_file_name_with_an_extension(
+    def test_name_in_disposition_is_the_file_name_or_empty_without_an_extension(
         self, disposition: str, name: str
     ) -> None:
         assert name_in_disposition(disposition) == name

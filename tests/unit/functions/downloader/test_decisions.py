@@ -81,7 +81,7 @@ class TestTheSeries:
         ],
         ids=["its own", "another's", "the meeting's", "too late", "another day"],
     )
-    def test_series_of_the_schedule_is_preferred_to_the_default_series(
+    def test_recording_goes_to_the_series_of_the_schedule_or_else_to_the_default_series(
         self,
         harness: Harness,
         small: Recording,

@@ -384,7 +384,7 @@ class TestAPostThatMadeNothing:
         assert harness.posts == 1
         assert harness.posts_of == {OWN_ID: ["taken"]}
 
-    def test_outcome_is_unknown_when_opencast_answers_500_and_refuses_the_query(
+    def test_outcome_is_unknown_when_opencast_answers_500_and_the_next_query_gets_no_answer(
         self, harness: Harness
     ) -> None:
         harness.break_down()
