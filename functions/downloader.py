@@ -70,7 +70,7 @@ from ingester.zoom import complete_message
 from ingester.zoom.api import ZoomApi
 from ingester.zoom.download import ZoomFile
 from ingester.zoom.download_urls import DownloadHosts
-from ingester.zoom.pause_table import ZoomPause
+from ingester.zoom.pause_table import PAUSED, ZoomPause
 from ingester.zoom.stage_recording import Inspect, OpenFile, RecordingTransfer
 from ingester.zoom.webhook_events import names_of
 
@@ -80,7 +80,6 @@ LONGEST_WAIT = timedelta(days=1)
 """The longest wait for Zoom to finish a recording."""
 
 FIRST_WAIT_SECONDS = 60
-PAUSED = "Zoom asks for fewer requests (429)"
 ADD_THEM = "If Zoom has them after all, add them in Opencast; or a second event: \
 `invoke exec.on-demand UUID --allow-multiple-ingests`."
 
@@ -362,7 +361,8 @@ def _transfer(message: DownloadMessage, deps: Dependencies) -> RecordingTransfer
 
 def _captions_deps(deps: Dependencies) -> captions.Dependencies:
     # A file of captions is too small to measure a speed, so only copies of videos have metrics.
-    quiet = replace(deps, engine=replace(deps.engine, report=lambda _: None))
+    limited = captions.limited(deps.engine.time_left, deps.engine.clock)
+    quiet = replace(deps, engine=replace(deps.engine, report=lambda _: None, time_left=limited))
     return captions.Dependencies(
         settings=deps.settings,
         zoom=deps.zoom,
@@ -371,6 +371,7 @@ def _captions_deps(deps: Dependencies) -> captions.Dependencies:
         status=deps.status,
         downloads=deps.downloads,
         uploads=deps.uploads,
+        pause=deps.pause,
         transfer_of=partial(_transfer, deps=quiet),
         time_left=deps.engine.time_left,
         clock=deps.clock,

@@ -90,26 +90,47 @@ def answer(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
     wanted = str(event.get("uuid") or "")
     now = timestamps.write(deps.clock())
     asked = 0
+    errors: list[Exception] = []
     for uuid in [wanted] if wanted else deps.ledger.due_to_follow(MOST_RECORDINGS):
         with log.about(uuid=uuid):
-            record = _read(uuid, deps)
-            if record is None:
+            try:
+                count, problem = _follow_recording(uuid, None if wanted else now, deps)
+            except Exception as error:  # noqa: BLE001  # raised below: no record stops the others
+                logger.warning("Left for the next run: %s", type(error).__name__)
+                errors.append(error)
                 continue
-            if not record.follow_due:
-                # The index still has a record that needs no question: an older version of the code
-                # wrote the record, or the index lags behind. This write takes the record out of the
-                # index.
-                deps.ledger.replace(record, record)
-            for media_package, ingest in record.ingests.items():
-                if ingest.following is None or not ingest.following.due:
-                    continue
-                if not wanted and ingest.following.due > now:
-                    continue
-                asked += 1
-                if problem := _follow(record, media_package, ingest, deps):
-                    # The next run begins with another recording, because this one is due later.
-                    return {"asked": asked, "message": problem}
+        asked += count
+        if problem:
+            # The next run begins with another recording, because this one is due later.
+            return {"asked": asked, "message": problem}
+    if errors:
+        raise errors[0]
     return {"asked": asked}
+
+
+def _follow_recording(uuid: str, now: str | None, deps: Dependencies) -> tuple[int, str]:
+    """Ask Opencast about those ingests of a recording that are due at `now`.
+
+    If `now` is None, ask about all that are followed.
+
+    Returns:
+        The number of ingests, and the reason if Opencast gave no answer, else "".
+    """
+    record = _read(uuid, deps)
+    if record is None:
+        return 0, ""
+    if not record.follow_due:
+        # The index still has a record that needs no question: an older version of the code wrote
+        # the record, or the index lags behind. This write takes the record out of the index.
+        deps.ledger.replace(record, record)
+    asked = 0
+    for media_package, ingest in record.ingests.items():
+        due = ingest.following.due if ingest.following else ""
+        if due and (now is None or due <= now):
+            asked += 1
+            if problem := _follow(record, media_package, ingest, deps):
+                return asked, problem
+    return asked, ""
 
 
 def _read(uuid: str, deps: Dependencies) -> Record | None:

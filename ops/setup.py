@@ -350,7 +350,8 @@ def bring_up_to_date(programs: str, steps: "list[Step]") -> bool:
 
     A lock keeps a second set-up waiting.
     """
-    STATE.mkdir(exist_ok=True)
+    # The local stack keeps secrets in this folder.
+    STATE.mkdir(mode=0o700, exist_ok=True)
     with (STATE / "setup.lock").open("w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         stale = [step for step in steps if step.stored_stamp() != step.current_stamp()]

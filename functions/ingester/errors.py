@@ -21,6 +21,7 @@
     │   │   ├── FileGone         Zoom doesn't know the file any more
     │   │   │   └── NotAFile     Zoom answered a download with a page
     │   │   └── EmptyFile        Zoom provides a file without bytes
+    │   ├── FileTooLarge         a file has more bytes than the pipeline takes of its kind
     │   ├── UnusableVideo        a copied video can't be checked within limits
     │   ├── UnusableCaptions     a file of captions can't be read
     │   ├── NoPresenter          no view of the recording can be the presenter
@@ -171,6 +172,10 @@ class NotAFile(FileGone):
 
 class EmptyFile(FileUnavailable):
     """A file without bytes at Zoom."""
+
+
+class FileTooLarge(PermanentFailure):
+    """A file of more bytes than the pipeline takes of its kind."""
 
 
 class UnusableVideo(PermanentFailure):

@@ -19,7 +19,7 @@ from msgspec import UNSET
 
 from ingester import log, timestamps
 from ingester.captions.staging import TRANSCRIPT, CaptionStaging, StagedCaptions
-from ingester.errors import AskLater, AwsFailed, IngesterError, NoPresenter
+from ingester.errors import AskLater, AwsFailed, IngesterError, NoPresenter, ZoomThrottles
 from ingester.ledger import record as ledger
 from ingester.ledger.record import IngestRecord
 from ingester.ledger.table import Ledger
@@ -41,6 +41,7 @@ from ingester.settings import DownloaderSettings
 from ingester.status.table import StatusTable
 from ingester.zoom.api import MeetingRecordings, ZoomApi
 from ingester.zoom.complete_message import ZOOM_SECONDS, ask_zoom, with_answer
+from ingester.zoom.pause_table import PAUSED, ZoomPause
 from ingester.zoom.stage_recording import RecordingTransfer
 from ingester.zoom.webhook_events import CAPTION_KINDS, captions_among, captions_message
 
@@ -69,6 +70,9 @@ wait."""
 LEAST_SECONDS = 120.0
 """Minimum time in seconds that an invocation must have left to stage captions, so that the video
 never waits for them."""
+
+MOST_SECONDS = 60.0
+"""Maximum time in seconds for the captions in an invocation, however slowly a file arrives."""
 
 CAME_LATE = "came after the captions of the event and stayed outside of them."
 ADD_CAPTIONS = "If they are wanted, add them in Opencast."
@@ -102,6 +106,16 @@ CAPTIONS_GROUP = Group(CAPTION_KINDS, (), EACH_SEGMENT)
 CHAPTERS_GROUP = Group(frozenset({CHAPTERS}), (CHAPTERS,), CHAPTERS_COME)
 
 
+def limited(time_left: Callable[[], float], clock: Callable[[], float]) -> Callable[[], float]:
+    """Return a function that returns the seconds which the captions still have, from now on.
+
+    `time_left` returns the seconds that the invocation has, of which the video keeps
+    `LEAST_SECONDS`.
+    """
+    begin = clock()
+    return lambda: min(time_left() - LEAST_SECONDS, MOST_SECONDS - (clock() - begin))
+
+
 def groups_of(settings: DownloaderSettings) -> list[Group]:
     """Return the groups that the settings say to ingest."""
     captions = [CAPTIONS_GROUP] if settings.ingest_captions else []
@@ -124,6 +138,7 @@ class Dependencies:
     status: StatusTable
     downloads: Queue
     uploads: Queue
+    pause: ZoomPause
     transfer_of: Callable[[DownloadMessage], RecordingTransfer]
     time_left: Callable[[], float]
     clock: Callable[[], datetime]
@@ -172,6 +187,8 @@ def _captions_now(
     except NoPresenter:
         return StagedCaptions()
     except (IngesterError, BotoCoreError, ClientError) as error:
+        if isinstance(error, ZoomThrottles):
+            deps.pause.begin(message.uuid, error.retry_after)
         logger.warning("The captions have to wait: %s", error)
         return not_yet
     except Exception:  # no file of captions may stop the video
@@ -196,8 +213,14 @@ def download(message: DownloadMessage, wanted: CaptionsWanted, deps: Dependencie
     age = now - first_seen
     if ONE_DAY <= age < LONGEST_WAIT and age % ASKS_HOURLY > ONCE_AN_HOUR:
         return _wait(message, first_seen, age, "Zoom is asked once an hour")
+    if deps.pause.seconds(message.uuid):
+        return _wait(message, first_seen, age, PAUSED)
     try:
         _send(message, wanted, age, deps)
+    except ZoomThrottles as error:
+        deps.pause.begin(message.uuid, error.retry_after)
+        logger.warning("All downloads pause: %s", error)
+        return _wait(message, first_seen, age, PAUSED)
     except (IngesterError, BotoCoreError, ClientError) as error:
         reason = str(error if isinstance(error, IngesterError) else AwsFailed.of(error))
         if age < LONGEST_WAIT:

@@ -22,7 +22,7 @@ from ingester.captions.cues import (
     to_webvtt,
     too_large,
 )
-from ingester.errors import IngesterError, UnusableCaptions
+from ingester.errors import FileTooLarge, IngesterError, UnusableCaptions
 from ingester.pipeline.messages import (
     CAPTIONS,
     CHAPTERS,
@@ -142,10 +142,16 @@ class CaptionStaging:
             file.recording_id: too_large() for file in large
         }
         copied = [file for file in finished if file not in large]
-        results = self.transfer.run_captions(self.message, copied, self._segments) if copied else ()
+        results = (
+            self.transfer.run_captions(self.message, copied, self._segments, MOST_BYTES)
+            if copied
+            else ()
+        )
         text_left = MOST_TEXT
         for file, result in zip(copied, results, strict=True):
-            if isinstance(result, IngesterError):
+            if isinstance(result, FileTooLarge):
+                contents[file.recording_id] = too_large()
+            elif isinstance(result, IngesterError):
                 logger.info("The %s isn't there yet: %s", file.captions_kind, result)
             else:
                 cues = self._cues(file, result, text_left)

@@ -159,11 +159,13 @@ def _last_end(operations: list[dict[str, Any]]) -> datetime | None:
 
 def _incidents(value: Any) -> Iterator[dict[str, Any]]:
     """Yield the incidents of a tree, from its root down."""
-    if isinstance(value, list):
-        for inner in value:
-            yield from _incidents(inner)
-    elif isinstance(value, dict):
-        if "severity" in value:
-            yield value
-        for inner in value.values():
-            yield from _incidents(inner)
+    # A recursion could exceed Python's limit, because a JSON document may be nested deeply.
+    left = [value]
+    while left:
+        value = left.pop()
+        if isinstance(value, dict):
+            if "severity" in value:
+                yield value
+            left += reversed(value.values())
+        elif isinstance(value, list):
+            left += reversed(value)

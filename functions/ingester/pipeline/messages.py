@@ -28,7 +28,9 @@ LONGEST_UUID = 480
 contains a uuid."""
 
 _MINUTES = Meta(ge=0, le=LONGEST_MINUTES)
-Uuid = Annotated[str, Meta(min_length=1, max_length=LONGEST_UUID)]
+Uuid = Annotated[str, Meta(min_length=1, max_length=LONGEST_UUID, pattern="^[^#]")]
+"""Uuid of a recording. Items of the ledger's table that aren't recordings have keys with `#`."""
+
 ZipId = Annotated[str, Meta(min_length=1, max_length=LONGEST_UUID + 20)]
 MeetingNumber = Annotated[int, Meta(ge=0, le=LARGEST_NUMBER)]
 Minutes = Annotated[int, _MINUTES] | Annotated[float, _MINUTES]
@@ -235,6 +237,11 @@ class UploadMessage(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         timestamps.parse_recorded(self.created)
+
+
+def is_uuid(text: str) -> bool:
+    """Return whether a text can be the uuid of a recording."""
+    return 0 < len(text) <= LONGEST_UUID and not text.startswith("#")
 
 
 def encode(message: msgspec.Struct) -> str:

@@ -94,7 +94,11 @@ class StatusPages:
                 continue
             query = self._query(date, first, last, without)
             if after and date == after.update_date:
-                query["ExclusiveStartKey"] = msgspec.structs.asdict(after)
+                # DynamoDB refuses a start key outside of the range.
+                if after.update_time < first:
+                    continue
+                if after.update_time <= last:
+                    query["ExclusiveStartKey"] = msgspec.structs.asdict(after)
             while True:
                 # If a day's rows end exactly where the page is full, there is no key for the next
                 # page. So read one row of the day before.

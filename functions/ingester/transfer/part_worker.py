@@ -113,7 +113,8 @@ class Worker:
                     self.buffers,
                     on_bytes=self._count_bytes,
                     with_retries=self._with_retries,
-                    most_bytes=self.copy.expected_size,
+                    expected_size=self.copy.expected_size,
+                    most_bytes=self.copy.most_bytes,
                 ).copy(body)
             # If the source doesn't say its size, only the expected size shows that it was cut off.
             if self.copy.expected_size not in (None, size):

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from ingester.errors import EmptyFile, PermanentFailure, TransferFailed
+from ingester.errors import EmptyFile, FileTooLarge, PermanentFailure, TransferFailed
 from ingester.transfer.multipart import Bucket, Destination, Upload
 from ingester.transfer.parts import Part, part_bytes, parts_of
 from ingester.transfer.ranges import Body, Source, Version
@@ -30,6 +30,7 @@ class Copy:
         source: Source of the file.
         target_of: Returns the target, given the file's name at the source.
         expected_size: Size in bytes by Zoom's API; None if the API doesn't say it.
+        most_bytes: Largest size in bytes that is copied; None without a limit.
         inspect: Inspects the object, given its key and size in bytes. Raises TransferFailed if the
             object isn't valid.
         tolerated_errors: Types of errors that end this copy, but not the run.
@@ -39,6 +40,7 @@ class Copy:
     source: Source
     target_of: Callable[[str], Target]
     expected_size: int | None = None
+    most_bytes: int | None = None
     inspect: Callable[[str, int], Any] | None = None
     tolerated_errors: tuple[type[PermanentFailure], ...] = ()
 
@@ -99,6 +101,7 @@ def plan_of(copy: Copy, bucket: Bucket, *, overwrite: bool) -> Plan | AlreadyThe
 
     Raises:
         TransferFailed: The source doesn't have the expected size.
+        FileTooLarge: The file exceeds the copy's limit.
         IngesterError: See `ranges.Source.open`.
         BotoCoreError, ClientError: S3 failed.
     """
@@ -123,6 +126,7 @@ def _open(copy: Copy) -> Body:
 
     Raises:
         TransferFailed: The sizes differ.
+        FileTooLarge: The file exceeds the copy's limit.
         IngesterError: See `ranges.Source.open`.
     """
     try:
@@ -132,6 +136,9 @@ def _open(copy: Copy) -> Body:
             raise TransferFailed(f"{error} Told were {copy.expected_size}.") from error
         raise
     size = body.version.size
+    if copy.most_bytes is not None and size is not None and size > copy.most_bytes:
+        body.close()
+        raise FileTooLarge(f"{body.name} has {size} bytes.")
     if copy.expected_size is not None and size not in (None, copy.expected_size):
         body.close()
         raise TransferFailed(

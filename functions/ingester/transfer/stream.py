@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from zlib_ng import zlib_ng
 
-from ingester.errors import EmptyFile, TransferFailed
+from ingester.errors import EmptyFile, FileTooLarge, TransferFailed
 from ingester.transfer.multipart import Bucket, Upload
 from ingester.transfer.parts import MAX_PARTS, Part
 from ingester.transfer.ranges import CHUNK_BYTES, Body
@@ -56,8 +56,9 @@ class PlainStream:
         buffers: Buffers for the parts.
         on_bytes: Called with the length of each chunk; may raise to end the copy.
         with_retries: Makes a request to S3 with retries.
-        most_bytes: Expected size of the body in bytes; None if unknown. The copy fails at the part
-            that exceeds this size.
+        expected_size: Expected size of the body in bytes; None if unknown. The copy fails at the
+            part that exceeds this size.
+        most_bytes: Largest size in bytes that is copied; None without a limit.
     """
 
     bucket: Bucket
@@ -65,6 +66,7 @@ class PlainStream:
     buffers: BufferPool
     on_bytes: Callable[[int], None]
     with_retries: WithRetries
+    expected_size: int | None = None
     most_bytes: int | None = None
 
     def copy(self, body: Body) -> int:
@@ -75,7 +77,8 @@ class PlainStream:
         Raises:
             EmptyFile: The body has no bytes.
             TransferFailed: The number of bytes isn't the size that the source says, or exceeds
-                `most_bytes`.
+                `expected_size`.
+            FileTooLarge: The body has more than `most_bytes`.
         """
         size = 0
         sent: list[Future[None]] = []
@@ -104,7 +107,7 @@ class PlainStream:
         """Yield the body's parts, each with its buffer, which the caller has to release.
 
         Raises:
-            TransferFailed: The body is too large.
+            TransferFailed, FileTooLarge: The body is too large.
         """
         first = 0
         for number in range(1, MAX_PARTS + 1):
@@ -117,10 +120,13 @@ class PlainStream:
             if not length:
                 self.buffers.release(buffer)
                 return
+            if self.most_bytes is not None and first + length > self.most_bytes:
+                self.buffers.release(buffer)
+                raise FileTooLarge(f"{body.name} has more than {self.most_bytes} bytes.")
             yield Part(number, first, first + length - 1), buffer
             first += length
-            if self.most_bytes is not None and first > self.most_bytes:
-                raise TransferFailed(f"More bytes came of {body.name} than {self.most_bytes}.")
+            if self.expected_size is not None and first > self.expected_size:
+                raise TransferFailed(f"More bytes came of {body.name} than {self.expected_size}.")
         raise TransferFailed(f"{body.name} is too large for a download without ranges.")
 
     def _fill(self, body: Body, buffer: bytearray) -> int:

@@ -18,6 +18,10 @@ KEY = "#zoom-pause"
 """The item's `uuid`. Zoom's uuids are base64, which has no `#`."""
 
 
+PAUSED = "Zoom asks for fewer requests (429)"
+"""Reason for the wait of a download."""
+
+
 class ZoomPause:
     """The pause that all downloads share while Zoom asks for fewer requests."""
 

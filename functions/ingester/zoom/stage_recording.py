@@ -142,7 +142,11 @@ class RecordingTransfer:
         return Staged(tuple(staged), tuple(missing), tuple(map(str, unusable)))
 
     def run_captions(
-        self, message: DownloadMessage, files: Sequence[RecordingFile], segments: Mapping[str, int]
+        self,
+        message: DownloadMessage,
+        files: Sequence[RecordingFile],
+        segments: Mapping[str, int],
+        most_bytes: int,
     ) -> list[Copied | IngesterError]:
         """Stage files of captions or chapters.
 
@@ -150,9 +154,10 @@ class RecordingTransfer:
             message: Message that names the recording.
             files: The files, each of a segment that is in `segments`.
             segments: The number of each segment, by the segment's start.
+            most_bytes: Largest size of a file in bytes.
 
         Returns:
-            The staged file or the error, for each file.
+            The staged file or the error, for each file. A larger file has the error FileTooLarge.
 
         Raises:
             RetryableFailure: A retry may help.
@@ -162,11 +167,15 @@ class RecordingTransfer:
         sources = [
             _SourceFile(file, file.captions_kind, segments[file.recording_start]) for file in files
         ]
-        specs = [self._copy_spec_of(message, source, access) for source in sources]
+        specs = [self._copy_spec_of(message, source, access, most_bytes) for source in sources]
         return self.engine.copy(specs)
 
     def _copy_spec_of(
-        self, message: DownloadMessage, source: _SourceFile, access: AccessInUse
+        self,
+        message: DownloadMessage,
+        source: _SourceFile,
+        access: AccessInUse,
+        most_bytes: int | None = None,
     ) -> Copy:
         file = source.file
 
@@ -202,6 +211,7 @@ class RecordingTransfer:
             ),
             target_of=target_of,
             expected_size=None if file.file_size is UNSET else file.file_size,
+            most_bytes=most_bytes,
             inspect=inspect if file.is_mp4 else None,
             tolerated_errors=tolerated_errors,
         )

@@ -23,7 +23,6 @@ from ingester.errors import BadRequest
 from ingester.pipeline import reasons
 from ingester.pipeline.messages import (
     CAPTIONS,
-    LONGEST_UUID,
     CaptionsWanted,
     DownloadMessage,
     MeetingNumber,
@@ -31,6 +30,7 @@ from ingester.pipeline.messages import (
     RecordingFile,
     ZipId,
     captions_kind,
+    is_uuid,
 )
 from ingester.pipeline.states import Origin, State
 from ingester.recording.files import (
@@ -399,7 +399,8 @@ def _transcript_event(event: str, content: dict[str, Any]) -> WebhookEvent:
 def _uuids(about: dict[str, Any]) -> tuple[str, ...]:
     """Return the recordings that an event is about: one, or those of an admin's bulk action.
 
-    A text that is too long for a key of the tables is left out.
+    A text that is too long for a key of the tables, or that begins like the key of an item that
+    isn't a recording's, is left out.
     """
     meeting_uuids = about.get("meeting_uuids")
     meetings = about.get("meetings")
@@ -411,7 +412,7 @@ def _uuids(about: dict[str, Any]) -> tuple[str, ...]:
         if isinstance(meeting, dict)
     ]
     texts = [uuid for uuid in candidates if isinstance(uuid, str)]
-    return tuple(dict.fromkeys(uuid for uuid in texts if 0 < len(uuid) <= LONGEST_UUID))
+    return tuple(dict.fromkeys(uuid for uuid in texts if is_uuid(uuid)))
 
 
 def _status_event(event: str, content: dict[str, Any], about: dict[str, Any]) -> WebhookEvent:

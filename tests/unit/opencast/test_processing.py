@@ -99,6 +99,13 @@ def test_incident_text_is_of_the_failure_when_a_warning_came_before() -> None:
     assert incident_text(tree) == "Disk: a b"
 
 
+def test_incident_text_is_found_in_a_document_that_is_nested_deeply() -> None:
+    tree: Any = {"severity": "FAILURE", "title": "Disk"}
+    for _ in range(5_000):
+        tree = [{"incidentFullTree": tree}]
+    assert incident_text(tree) == "Disk"
+
+
 def test_text_of_an_incident_is_truncated() -> None:
     incident = {"severity": "FAILURE", "description": "x" * 5000}
     assert len(incident_text({"incident": incident})) == TEXT_LIMIT

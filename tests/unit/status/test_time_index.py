@@ -87,6 +87,20 @@ def test_pages_of_the_status_table_have_only_rows_between_two_times(
     assert read(aws, NOW, NOW - timedelta(hours=1), page_rows) == [[]]
 
 
+def test_page_begins_at_its_range_when_the_position_lies_outside_of_the_range(
+    aws: Cloud, rows: list[str]
+) -> None:
+    """DynamoDB rejects a start key outside of the range. A caller may make a token up."""
+    begin, end = NOW - timedelta(hours=11), NOW - timedelta(hours=4)
+    table = StatusPages(aws.status, 100)
+    with recorded(aws.status.meta.client, "dynamodb.Query") as seen:
+        later, _ = table.page(begin, end, Position("2026-10-14", 80_000, "z"), NONE)
+        earlier, _ = table.page(begin, end, Position("2026-10-14", 0, "z"), NONE)
+    assert [row.zip_id for row in later] == rows[1:3]
+    assert earlier == []
+    assert not [query for query in seen if "ExclusiveStartKey" in query]
+
+
 def test_rows_in_excluded_states_count_towards_the_size_of_a_page(
     aws: Cloud, rows: list[str]
 ) -> None:

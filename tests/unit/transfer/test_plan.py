@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 
 from bench.transfer.peers.content import Generated
-from ingester.errors import EmptyFile, FileUnavailable, TransferFailed, ZoomUnreachable
+from ingester.errors import (
+    EmptyFile,
+    FileTooLarge,
+    FileUnavailable,
+    TransferFailed,
+    ZoomUnreachable,
+)
 from ingester.transfer.multipart import Bucket
 from ingester.transfer.parts import MIB, part_bytes, parts_of
 from ingester.transfer.plan import AlreadyThere, Copy, Plan, Target, plan_of
@@ -94,6 +100,16 @@ class TestSize:
             planned(source, bucket, expected_size=expected_size)
         assert source.bodies[0].is_closed
         assert copying.begun() == []
+
+    def test_file_too_large_is_raised_when_the_size_exceeds_the_limit(
+        self, copying: Copying, bucket: Bucket
+    ) -> None:
+        source = MemoryFile(SMALL)
+        with pytest.raises(FileTooLarge, match="has 1000 bytes"):
+            planned(source, bucket, most_bytes=999)
+        assert source.bodies[0].is_closed
+        assert copying.begun() == []
+        assert isinstance(planned(MemoryFile(SMALL), bucket, most_bytes=1000), Plan)
 
     def test_plan_is_made_when_the_size_is_the_expected_size(self, bucket: Bucket) -> None:
         plan = planned(MemoryFile(SMALL), bucket, expected_size=SMALL.size)

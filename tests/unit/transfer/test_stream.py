@@ -12,7 +12,7 @@ import pytest
 
 from bench.transfer.peers.content import Generated
 from bench.transfer.peers.s3_settings import S3Fault
-from ingester.errors import EmptyFile, SlowDown, TransferFailed
+from ingester.errors import EmptyFile, FileTooLarge, SlowDown, TransferFailed
 from ingester.transfer.multipart import Bucket, Destination, Upload
 from ingester.transfer.part_worker import Stopped
 from ingester.transfer.parts import MARK_NUMBER
@@ -35,6 +35,7 @@ class Streaming:
     lengths: list[int] = field(default_factory=list)
     with_retries: Callable[[Callable[[], object]], object] = lambda send: send()
     check: Callable[[], object] = lambda: None
+    most_bytes: int | None = None
 
     def __post_init__(self) -> None:
         self.use(3, LENGTH)
@@ -54,6 +55,7 @@ class Streaming:
             self.buffers,
             on_bytes=on_bytes,
             with_retries=self.with_retries,
+            most_bytes=self.most_bytes,
         )
         try:
             return stream.copy(body)
@@ -236,6 +238,15 @@ class TestBuffers:
             assert third.result(5) is first
         assert second is not first
         assert {len(first), len(second)} == {10}
+
+    def test_stream_ends_before_the_part_that_exceeds_the_limit_is_sent(
+        self, streaming: Streaming
+    ) -> None:
+        streaming.most_bytes = 2 * LENGTH
+        assert streaming.copy(body_of(Generated("small", 2 * LENGTH))) == 2 * LENGTH
+        with pytest.raises(FileTooLarge):
+            streaming.copy(body_of(Generated("large", 2 * LENGTH + 1)))
+        assert set(streaming.upload.stored) <= {1, 2}
 
     def test_buffer_pool_reuses_a_released_buffer(self) -> None:
         buffers = BufferPool(2, 10)

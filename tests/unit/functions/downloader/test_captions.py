@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from datetime import timedelta
 from typing import Any
 
@@ -129,6 +130,32 @@ class TestBesideTheVideo:
         assert SHIFTED not in text_of(harness, found)
 
 
+class TestLimits:
+    def test_captions_come_later_when_they_take_longer_than_a_minute(
+        self, harness: Harness, lecture: Recording
+    ) -> None:
+        seconds = itertools.count(step=20.0)
+        harness.run_clock = lambda: next(seconds)
+        assert harness.take(harness.message(lecture))
+        (sent,) = harness.uploads()
+        assert sent["body"]["captions"] == []
+        assert set(sent["body"]["s3_files"]) == {"active_speaker"}
+        assert len(later(harness)) == 1
+
+    def test_late_captions_wait_while_all_downloads_pause(
+        self, harness: Harness, late: Late
+    ) -> None:
+        late.ingest()
+        harness.zoom.fail(Fault(kind="status", status=429, times=99))
+        assert late.take()
+        assert len(later(harness)) == 1
+        harness.zoom.clear_faults()
+        harness.zoom.forget_requests()
+        assert late.take()
+        assert len(later(harness)) == 1
+        assert harness.zoom.requests == ()
+
+
 class TestBrokenCaptions:
     @pytest.mark.parametrize(
         ("text", "reason"),
@@ -162,6 +189,19 @@ class TestBrokenCaptions:
         assert state == "SENT_TO_UPLOADER"
         assert "left out: the captions of the recording have too much text." in told
         assert len(text_of(harness, track(harness))) < 2_000_000
+
+    def test_captions_are_not_staged_when_zoom_lists_no_size_and_they_are_too_large(
+        self, harness: Harness, lecture: Recording, tmp_path: Any
+    ) -> None:
+        path = tmp_path / "typed.vtt"
+        path.write_bytes(b"WEBVTT\n" + bytes(3_000_000))
+        first = transcripts(lecture)[0]
+        typed = dataclasses.replace(first, file_type="CC", file_id="none", bare=True, path=path)
+        harness.zoom.add(dataclasses.replace(lecture, files=(*lecture.files, typed)))
+        harness.take(harness.message(lecture))
+        told = f"The closed_caption of {first.recording_start} is left out: it has more than 2 MB."
+        assert harness.outcome == ("SENT_TO_UPLOADER", told)
+        assert not [key for key in harness.objects() if "closed_caption" in key]
 
     def test_transcript_is_not_downloaded_when_it_is_too_large(
         self, harness: Harness, lecture: Recording, tmp_path: Any

@@ -51,6 +51,24 @@ def test_minutes_until_the_workflow_ended_are_counted_once(
     assert metrics(caplog) == [30.0]
 
 
+def test_an_error_about_one_recording_does_not_stop_the_following_of_others(
+    harness: Harness,
+) -> None:
+    harness.ingest("first==", "auto-ingest-first")
+    harness.clock.forward(minutes=1)
+    harness.ingest()
+
+    def is_about_first(query: dict[str, Any]) -> bool:
+        return "first==" in str(query["Key"])
+
+    with (
+        failing_table(harness.aws.recordings, "GetItem", is_about_first),
+        pytest.raises(ClientError),
+    ):
+        harness.run_after(minutes=40)
+    assert harness.outcome() == ("PUBLISHED", "")
+
+
 def test_row_does_not_change_while_the_workflow_runs(harness: Harness) -> None:
     harness.ingest()
     harness.run_after(minutes=20)

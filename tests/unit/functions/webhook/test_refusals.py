@@ -37,6 +37,14 @@ def test_webhook_request_gets_400_when_its_body_is_no_json_object_with_an_event(
     assert untouched(aws)
 
 
+def test_webhook_event_gets_400_when_its_uuid_is_a_key_of_another_item_of_the_table(
+    aws: Cloud, post: Post
+) -> None:
+    for key in ("#reconcile", "#zoom-pause"):
+        assert post(completed(uuid=key)) == 400
+    assert untouched(aws)
+
+
 @pytest.mark.parametrize("body", [b"\xff", b'{"event": "\xff"}', b"[" * 100_000])
 def test_webhook_request_gets_400_when_its_body_can_not_be_parsed(
     body: bytes, deps: webhook.Dependencies, clock: Clock
