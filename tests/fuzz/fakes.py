@@ -263,6 +263,9 @@ class NoEngine:
     time_left: Any = forever
     report: Any = lambda _: None  # production replaces this default for an invocation
 
+    def clock(self) -> float:
+        return 0.0
+
     def copy(self, copies: Sequence[Copy]) -> list[Copied | IngesterError]:
         results: list[Copied | IngesterError] = []
         later: IngesterError | None = None

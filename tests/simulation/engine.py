@@ -130,6 +130,9 @@ class FakeEngine:
     time_left: Callable[[], float] = forever
     report: Callable[[Total], None] = lambda _: None
 
+    def clock(self) -> float:
+        return self.world.time
+
     def copy(self, copies: Sequence[Copy]) -> list[Copied | IngesterError]:
         """Copy the files in turn, with the results of `ingester.transfer.engine.Engine.copy`.
 
