@@ -1,7 +1,7 @@
 """The grants of each function's role, which are only those that the function uses.
 
 CDK's own `grant_…` methods grant whole families of actions. The end-to-end tests remove each grant
-here once, to prove that the function needs it.
+here once, to prove that the function needs it, except those that `tests/e2e/test_grants.py` lists.
 """
 
 from __future__ import annotations

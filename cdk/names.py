@@ -1,4 +1,6 @@
-"""Names of the stack's AWS resources. `Names` has the names that contain the stack's name.
+"""Names of the stack's AWS resources, and the table of its functions (`FUNCTIONS`).
+
+`Names` has the names that contain the stack's name.
 
 Don't change a name: sites use these names in dashboards, scripts and Zoom apps.
 """

@@ -16,6 +16,10 @@ UPLOAD_RECEIVES = 50
 WAITING_RECEIVES_PER_HOUR = 6
 """Receives of a waiting upload in an hour: one each LONGEST_WAIT_SECONDS (600 s)."""
 
+BUSY_FACTOR = 4
+"""Factor for the wait for an ingest whose outcome is unknown, while Opencast is at work on ingests.
+The uploader's is `ingester.ledger.record.BUSY_FACTOR`; a test compares the two."""
+
 RESERVE_RECEIVES = 20
 """Number of times that SQS delivers a message beyond its function's limit.
 
@@ -34,9 +38,10 @@ https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQue
 def upload_receive_limit(patience_hours: float, outage_hours: float) -> int:
     """Return the maximum number of receives of a message on which the uploader works.
 
-    Each wait for Opencast takes one receive. A message waits at most `patience_hours`
-    (OC_INGEST_PATIENCE_HOURS) for an ingest whose outcome is unknown and `outage_hours`
-    (OC_OUTAGE_HOURS) for an Opencast that can't be reached.
+    Each wait for Opencast takes one receive. A message waits at most `BUSY_FACTOR` times
+    `patience_hours` (OC_INGEST_PATIENCE_HOURS) for an ingest whose outcome is unknown, and
+    `outage_hours` (OC_OUTAGE_HOURS) for an Opencast that can't be reached.
     """
-    waiting = math.ceil(WAITING_RECEIVES_PER_HOUR * (patience_hours + outage_hours))
+    hours = BUSY_FACTOR * patience_hours + outage_hours
+    waiting = math.ceil(WAITING_RECEIVES_PER_HOUR * hours)
     return min(MOST_RECEIVES - RESERVE_RECEIVES, UPLOAD_RECEIVES + waiting)

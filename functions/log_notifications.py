@@ -142,7 +142,8 @@ def _mail_or_count(
 ) -> None:
     """Mail a fault, or count the fault if it was mailed a short time ago.
 
-    If the table fails, add the mail to `uncounted`.
+    If the function has had many mails, the fault counts for the function's own mail. If the table
+    fails, add the mail to `uncounted`. If SNS fails, `mail_repeats` sends the mail later.
     """
     source = Source(
         stack=deps.settings.stack_name,

@@ -175,7 +175,7 @@ def answer(
         renewed or (lambda: deps),
         state=state,
         begin=since or now - timedelta(days=days),
-        is_operators=since is not None,
+        has_since=since is not None,
         waits_for_zoom=is_rules(event),
         dry_run=asked.dry_run,
         ends=deps.monotonic() + seconds,
@@ -195,7 +195,12 @@ def _first(now: datetime, deps: Dependencies) -> State:
 
 
 class _Run:
-    """One run of reconcile, and its counts so far."""
+    """One run of reconcile, and its counts so far.
+
+    With `has_since` an operator has set the earliest time, so the stored state doesn't count.
+    With `waits_for_zoom` the rule started the run, and leaves what it finds for the first time to
+    the next run.
+    """
 
     def __init__(
         self,
@@ -204,7 +209,7 @@ class _Run:
         *,
         state: State | None,
         begin: datetime,
-        is_operators: bool,
+        has_since: bool,
         waits_for_zoom: bool,
         dry_run: bool,
         ends: float,
@@ -216,18 +221,18 @@ class _Run:
         self._found_before = frozenset(state.found) if state else frozenset()
         self._found: list[str] = []
         self._begin = begin
-        self._is_operators = is_operators
+        self._has_since = has_since
         self._waits_for_zoom = waits_for_zoom
         self._dry_run = dry_run
-        self._is_scheduled = not (is_operators or dry_run)
-        self.utc_now = deps.clock()
+        self._is_scheduled = not (has_since or dry_run)
+        self._now = deps.clock()
         self._ends = ends
         self._list = RecordingList(
             deps.zoom,
             begin,
-            self.utc_now,
+            self._now,
             seconds_left=self._seconds_left,
-            first_user=state.next_user if state and not is_operators else "",
+            first_user=state.next_user if state and not has_since else "",
         )
         self._seen: set[str] = set()
         self._missed: list[Outcome] = []
@@ -289,9 +294,9 @@ class _Run:
         self._is_complete = self._list.is_complete
 
     def _judge(self, listed: ListedRecording) -> None:
-        baseline = None if self._is_operators or not self._state else self._state.baseline
+        baseline = None if self._has_since or not self._state else self._state.baseline
         begin = timestamps.parse(baseline) if baseline else None
-        decision = decision_on(listed, self.utc_now, begin)
+        decision = decision_on(listed, self._now, begin)
         try:
             if decision is Decision.MISSED:
                 decision = self._bring(listed)
@@ -368,7 +373,7 @@ class _Run:
             logger.warning("Reconcile is stopped until its next run: %s", error)
 
     def _say(self, problem: str, text: str, extra: dict[str, Any]) -> None:
-        is_new = self._is_scheduled and is_due(self._told, problem, self.utc_now)
+        is_new = self._is_scheduled and is_due(self._told, problem, self._now)
         if is_new and problem not in self._new_problems:
             self._new_problems.append(problem)
             logger.error("%s", text, extra=extra)
@@ -390,7 +395,7 @@ class _Run:
                 state,
                 last=run,
                 next_user=self._list.user,
-                told=with_told(state.told, self._new_problems, self.utc_now),
+                told=with_told(state.told, self._new_problems, self._now),
                 found=self._found_until_now(),
             )
         )

@@ -487,7 +487,10 @@ def _wait_for_end_of_outage(
     received: Received,
     deps: Dependencies,
 ) -> Outcome:
-    """Wait while Opencast or AWS can't be reached, which isn't a failure of the recording."""
+    """Retry after a backoff while Opencast or AWS can't be reached; give up after OC_OUTAGE_HOURS.
+
+    The row shows a failure, but none is counted for the recording.
+    """
     since = received.first_received or deps.clock()
     longest = timedelta(hours=deps.settings.oc_outage_hours)
     is_last = received.receive_count >= deps.settings.upload_receive_limit

@@ -140,7 +140,7 @@ def _examples(title: str, content: Schema) -> Iterator[str]:
 
 
 def _type(document: Schema, schema: Schema) -> str:
-    """Return the name of a schema's type, as a link if the schema has a section of its own."""
+    """Describe a schema's type: a link to its section, or its name, values or content."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         if _has_section(document, name):

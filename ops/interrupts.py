@@ -1,4 +1,4 @@
-"""Defer signals, so that ^C or a lost connection doesn't separate steps that belong together."""
+"""Hold off signals, so that ^C or a lost connection doesn't separate steps that belong together."""
 
 from __future__ import annotations
 

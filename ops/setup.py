@@ -320,7 +320,7 @@ def run_all(steps: "list[Step]") -> None:
 
 
 def set_up(for_docs: bool) -> None:
-    """Bring the three folders up to date, or only the folder for the documents.
+    """Bring `.venv`, `.venv-cloud` and `node_modules` up to date, or only `.venv-docs`.
 
     Raises:
         SetupError: The set-up failed. The text says what to do.

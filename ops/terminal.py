@@ -324,6 +324,7 @@ def _moving_line(text: str, out: Console) -> Iterator[Activity]:
 
 @contextmanager
 def _repeated_line(text: str, out: TextIO) -> Iterator[Activity]:
+    """Print the text with the seconds so far, now and then, while the block runs."""
     began, ended = time.monotonic(), threading.Event()
     shown = [text]
 

@@ -41,7 +41,7 @@ NOT_ENFORCED = {
 HELD_BY_UNIT_TESTS = {
     ("zoom-downloader", "dynamodb:UpdateItem", "recordings"): (
         "tests/unit/functions/downloader/test_ends.py"
-        "::test_recording_is_ignored_when_zoom_notified_its_removal"
+        "::test_recording_is_ignored_when_it_is_gone_and_zoom_has_reported_its_removal"
     ),
     ("zoom-downloader", "s3:GetObjectTagging", "*"): (
         "tests/unit/transfer/test_multipart_resume.py"
@@ -49,7 +49,7 @@ HELD_BY_UNIT_TESTS = {
     ),
     ("zoom-uploader", "s3:PutObjectTagging", "*"): (
         "tests/unit/functions/uploader/test_release.py"
-        "::test_the_ingest_has_ended_when_its_files_can_not_be_released"
+        "::test_ingest_succeeds_when_its_files_can_not_be_released"
     ),
 }
 """Grants that no scenario needs, each with a unit test that fails if the grant isn't used."""

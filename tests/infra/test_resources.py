@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 import uploader
+from cdk import receive_limits
 from cdk.receive_limits import RESERVE_RECEIVES
+from ingester.ledger.record import BUSY_FACTOR
 from ingester.ledger.table import FOLLOW_INDEX
 from ingester.recording import staging_bucket
 from ingester.transfer import multipart
@@ -80,12 +82,12 @@ def test_queues_are_encrypted_and_have_dead_letter_queues(template: Template) ->
         name: (template.short(dlq["Properties"]["QueueName"]), limit)
         for name, (dlq, limit) in limits.items()
     }
-    assert targets == {"download": ("download-dlq", 32), "upload.fifo": ("upload-dlq.fifo", 250)}
+    assert targets == {"download": ("download-dlq", 32), "upload.fifo": ("upload-dlq.fifo", 358)}
 
 
 @pytest.mark.parametrize(
     ("patience", "outage", "limit"),
-    [("0.25", "1", 78), ("6", "24", 250), ("24", "72", 646), ("168", "72", 1000)],
+    [("0.25", "1", 82), ("6", "24", 358), ("20", "72", 982), ("168", "72", 1000)],
 )
 def test_the_receive_limit_of_the_upload_queue_covers_patience_and_outage(
     changed: Changed, patience: str, outage: str, limit: int
@@ -97,10 +99,12 @@ def test_the_receive_limit_of_the_upload_queue_covers_patience_and_outage(
             "STAGING_DAYS": "10",
         }
     )
+    assert receive_limits.BUSY_FACTOR == BUSY_FACTOR
     queues = template.queues
     received = queues["upload.fifo"]["RedrivePolicy"]["maxReceiveCount"]
     assert received == limit
-    waits = (float(patience) + float(outage)) * 3600 / uploader.LONGEST_WAIT_SECONDS
+    hours = BUSY_FACTOR * float(patience) + float(outage)
+    waits = hours * 3600 / uploader.LONGEST_WAIT_SECONDS
     assert received >= min(1000, 50 + waits + RESERVE_RECEIVES)
 
 

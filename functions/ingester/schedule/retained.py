@@ -154,9 +154,9 @@ class _UnreadRows:
     def _of_course(self, key: _ClassKey, *, is_read: bool) -> Sequence[UnreadRow]:
         """Return the rows of the class's course whose meeting is unknown or new.
 
-        Most rows without a link are for classes that nobody records. So if a row of the class's
-        meeting and course could be read, a row without a link counts only if it is below a row of
-        that meeting, or if it lacks nothing but the link and has the same class.
+        Most rows with an empty link cell are for classes that nobody records. So if a row of the
+        class's meeting and course could be read, a row without a link counts only if it is below a
+        row of that meeting, or if it lacks nothing but the link and has the same class.
         """
         return [
             row

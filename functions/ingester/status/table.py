@@ -62,7 +62,7 @@ class StatusChange:
         state: New state.
         reason: New reason. Without one, the old reason is removed, unless the row already is in
             `state`.
-        subject: Subject for a new row. Without one, the change doesn't create a row.
+        subject: The recording, to write into the row. Without one, the change creates no row.
         requested: Way to set the time of request; None to leave it unchanged.
         asked: Options of the request. An empty `Asked` removes those of an earlier request.
         files: File ids to add.
@@ -492,7 +492,7 @@ def _outdated(change: StatusChange) -> list[str]:
 
 
 def _subject_attributes(subject: Subject) -> dict[str, Any]:
-    """Return the attributes that describe the recording, for a row's first write."""
+    """Return the attributes that describe the recording."""
     return {
         "meeting_id": subject.meeting_id,
         "recording_id": subject.recording_id,

@@ -38,6 +38,9 @@ class ConcurrencyLimit:
     def adapt(self, rate: float, in_use: int) -> None:
         """Adapt the limit after a tick (`engine.TICK_SECONDS`).
 
+        Raise the limit if the last raise paid off (`MIN_GAIN`). Otherwise return to the last good
+        limit for `TICKS_BETWEEN_TRIALS`.
+
         Args:
             rate: Bytes a second during the tick.
             in_use: Number of connections that were in use during the tick. If fewer than the limit

@@ -327,8 +327,8 @@ class Bucket:
     def _stored_parts(self, key: str, upload_id: str) -> dict[int, StoredPart]:
         """Return the parts of an upload that have a checksum, by number.
 
-        A part without a checksum, which only another program sends, is copied again. An upload with
-        such a part can't be completed.
+        A part without a checksum, which only another program sends, is left out. So the part is
+        copied again, because S3 wouldn't complete an upload with it.
         """
         parts: dict[int, StoredPart] = {}
         marker = 0

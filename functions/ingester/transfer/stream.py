@@ -1,7 +1,7 @@
 """Copy a source without ranges: divide one plain stream into parts while it is received.
 
 The source can't send a byte again. So each part stays in a buffer until S3 has stored the part. The
-next part is read while the last one is sent. All files of a recording share a few buffers.
+next part is read while earlier ones are sent. All files of a recording share a few buffers.
 """
 
 from __future__ import annotations

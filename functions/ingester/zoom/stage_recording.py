@@ -112,8 +112,8 @@ class RecordingTransfer:
             chat isn't among any of these.
 
         Raises:
-            FileGone: Zoom provides no MP4.
-            UnusableVideo: No MP4 is usable.
+            FileGone: No MP4 could be staged, and not all are unusable.
+            UnusableVideo: All MP4s are unusable.
             FileRefused: Zoom refuses a file even with a fresh token.
             TransferFailed, ZoomUnreachable, AwsFailed: A retry may help.
             OutOfTime: The next invocation has to continue.
