@@ -15,7 +15,7 @@ class Table:
     notes: Sequence[str] = ()
 
     def markdown(self) -> str:
-        """Return the table with its columns aligned."""
+        """Return the title, the table with aligned columns, and the notes, in Markdown."""
         widths = [max(map(len, cells)) for cells in zip(self.columns, *self.rows, strict=True)]
         rules = [
             "-" * width if number < self.left else "-" * (width - 1) + ":"

@@ -53,7 +53,7 @@ DEFAULT_WORKFLOW = "schedule-and-upload"
 
 
 def default_users(name: str, password: str) -> tuple[User, ...]:
-    """Return the system account, and one user for each case in which Opencast refuses.
+    """Return the system account, and three users who each lack a right that the uploader needs.
 
     `database` is an administrator who can't use Digest. `agent` is a capture agent. `blind` may
     ingest and ask for events, but sees none. The passwords of these three users are their names.

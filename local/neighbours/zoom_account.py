@@ -49,13 +49,13 @@ class ZoomApp:
 
 @dataclass(frozen=True)
 class Switches:
-    """The behaviour where sources on Zoom disagree or Zoom promises nothing.
+    """The stand-in's behaviour where sources about Zoom disagree, or where Zoom promises nothing.
 
-    `ranges`: whether the CDN supports Range. `after_expiry`: the answer to an expired download
-    token, which is a 401, or a page as for an unknown token. `name_in`: where the file's name is,
-    in the redirect's path or in the CDN's Content-Disposition. `bad_client_status` and
-    `missing_scope_status`: the status of that refusal. `downloads_at`: the origin of download
-    links if a proxy is before the stand-in.
+    `ranges`: whether the CDN supports Range. `after_expiry`: whether an expired download token
+    gets a 401, or the page that an unknown token gets. `name_in`: whether the file's name is in
+    the redirect's path or in the CDN's Content-Disposition. `bad_client_status`: the status for
+    wrong client credentials. `missing_scope_status`: the status for a missing scope.
+    `downloads_at`: the origin of download links if a proxy is in front of the stand-in.
     """
 
     ranges: bool = True

@@ -39,7 +39,7 @@ class Platform:
 
     @property
     def label(self) -> str:
-        """The platform's name, and the version of the Python that compiles the packages."""
+        """The platform's name, and the version of the compiler's Python if there is a compiler."""
         return f"{self.name}-by-{self.compiler.version}" if self.compiler else self.name
 
 
@@ -157,7 +157,7 @@ def is_needed(path: PurePosixPath, function: Function) -> bool:
 
 
 def content_to_ship(name: str, content: bytes) -> bytes:
-    """Return the content of a file in a package, shortened for botocore's models.
+    """Return the content of a file as the package has it. The models of botocore are shortened.
 
     The models lose their texts for documentation, which are nine tenths of the models' bytes. A
     container would read these texts at each cold start.

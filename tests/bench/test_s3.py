@@ -217,7 +217,9 @@ class TestCompletion:
         with pytest.raises(ClientError, match="EntityTooSmall"):
             upload.complete()
 
-    def test_s3_peer_keeps_an_upload_open_when_the_size_differs(self, upload: Upload) -> None:
+    def test_s3_peer_keeps_an_upload_open_when_the_completion_names_another_size(
+        self, upload: Upload
+    ) -> None:
         with pytest.raises(ClientError, match="mp-object-size"):
             upload.complete(MpuObjectSize=len(BIG))
 

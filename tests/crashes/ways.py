@@ -75,7 +75,7 @@ def _lecture_of_no_class(stack: Stack) -> ZoomRecording:
 
 
 def _missed_lecture(stack: Stack) -> ZoomRecording:
-    """Add a lecture that ended over an hour ago, the only lecture after reconcile's baseline."""
+    """Set reconcile's baseline, and add a later lecture that ended over an hour ago."""
     begin = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=4)
     start = begin + _BETWEEN_LECTURES * next(_lectures)
     stack.driver.begin_reconcile(start)

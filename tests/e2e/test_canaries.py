@@ -226,7 +226,7 @@ def test_packages_of_functions_contain_no_secret(home: Path, canaries: Canaries)
     assert packages
     for package in packages:
         with zipfile.ZipFile(package) as archive:
-            # Only our own files can contain a secret, because libraries are installed unchanged.
+            # Only our own files can contain a secret, because all others come from public packages.
             ours = [name for name in archive.namelist() if _is_ours(name)]
             assert ours
             content = b"\n".join(archive.read(name) for name in ours)

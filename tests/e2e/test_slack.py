@@ -37,7 +37,10 @@ NOT_ALLOWED = "You may not use this command"
 
 @pytest.fixture(scope="module", autouse=True)
 def _warm(stack: Stack) -> Iterator[None]:
-    """Make a process of the function read the groups, so that answers are fast."""
+    """Make a container of the Slack function read Slack's user groups, so that answers are fast.
+
+    At the end, check that Slack refused no message.
+    """
     zip_command(stack)
     yield
     assert stack.driver.refused_by_slack() == []

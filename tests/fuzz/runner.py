@@ -149,7 +149,7 @@ def _ended_after(seconds: float) -> Iterator[None]:
 
 
 def run_chunk(name: str, seed: int, begin: int, end: int, ends: float) -> Outcome:
-    """Run the inputs from `begin` up to `end`, at most until the monotonic clock says `ends`."""
+    """Run the inputs from `begin` up to `end`. Start none after `ends` on the monotonic clock."""
     outcome, began = Outcome(name, 0), time.monotonic()
     with LogInMemory() as log:
         for index in range(begin, end):

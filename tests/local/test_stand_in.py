@@ -52,7 +52,9 @@ def session(tls: Authority) -> Iterator[requests.Session]:
         yield made
 
 
-def test_stand_in_answers_a_request_as_the_neighbour(echo: Echo, session: requests.Session) -> None:
+def test_stand_in_gives_the_answer_of_the_neighbour_outside_of_control_paths(
+    echo: Echo, session: requests.Session
+) -> None:
     assert session.get(f"{echo.url}/some/path", timeout=5).text == "/some/path"
 
 

@@ -160,7 +160,7 @@ def test_the_models_in_a_package_have_every_operation_and_shape_but_no_documenta
 
 
 def shapes(model: bytes) -> dict[str, list[str]]:
-    """Return a service's operations, and its shapes with the names of their members."""
+    """Return a service's operations and context parameters, and the members of each structure."""
     service = ServiceModel(json.loads(model))
     kinds = {name: service.shape_for(name) for name in service.shape_names}
     members = {

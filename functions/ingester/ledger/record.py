@@ -347,7 +347,8 @@ def with_request(record: Record, zip_id: str, asked: Asked, now: datetime) -> Re
     request = Request(at=timestamps.write(now), asked=asked)
     others = {key: value for key, value in record.requests.items() if key != zip_id}
     kept = _requests_to_keep(record, others)
-    # Zoom deleted the recording before this request, so the notice no longer applies.
+    # A notice is older than this request, so it no longer applies. Only an operator's request of a
+    # forgotten recording gets here.
     return replace(record, requests={**kept, zip_id: request}, notice="", forgotten="")
 
 

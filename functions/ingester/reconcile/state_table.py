@@ -101,5 +101,8 @@ class ReconcileState:
 
 
 def _fields(state: State) -> list[tuple[str, Any]]:
-    """Return the names and values of all fields, as default values overwrite former ones."""
+    """Return the names and values of all fields, also of those with default values.
+
+    A default value has to be written too, so that it overwrites an older value.
+    """
     return list(msgspec.structs.asdict(state).items())

@@ -53,7 +53,8 @@ def sheet_answer(report: ImportReport) -> str:
     """Return the text that the sheet shows after an update.
 
     A line with numbers comes first, then lines about removed classes, rows whose classes stay in
-    the schedule as they were, other rows that can't be used, and rows that lack something.
+    the schedule as they were, other rows that can't be used, imported rows that may be wrong, and
+    rows without a meeting link.
     """
     removals = removals_of(report)
     lines = [

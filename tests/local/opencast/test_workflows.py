@@ -33,7 +33,7 @@ def test_opencast_stand_in_answers_an_ingest_with_its_workflow(
     assert track.get("type") == "multipart/chunked+source"
 
 
-def test_opencast_workflow_ids_have_gaps_and_namespace_prefixes_vary(
+def test_opencast_stand_in_leaves_gaps_in_workflow_ids_and_varies_namespace_prefixes(
     client: Client, files: FileServer
 ) -> None:
     answers = [client.ingest(lecture(files, f"mp-{n}")).content for n in range(12)]

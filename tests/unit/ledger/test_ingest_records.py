@@ -253,7 +253,7 @@ class TestAbsence:
             (ingest(post(), is_shown=True), False),
         ],
     )
-    def test_post_may_never_have_arrived_when_none_was_answered_for_15_minutes(
+    def test_opencast_may_have_received_no_post_when_none_was_answered_within_15_minutes(
         self, known: IngestRecord, expected: bool
     ) -> None:
         assert is_doubtful(known, NOW + POST_ARRIVAL_LIMIT) is expected

@@ -54,7 +54,7 @@ def test_continued_copy_has_one_message_when_its_row_can_not_be_written(
     assert harness.aws.sent_to(harness.aws.upload_queue) == harness.dead() == []
 
 
-def test_message_is_sent_to_the_dlq_once_when_its_row_can_not_be_written(
+def test_message_of_a_permanent_failure_goes_to_the_dlq_once_when_its_row_can_not_be_written(
     harness: Harness, small: Recording
 ) -> None:
     harness.zoom.fail(Fault(kind="status", status=404, times=99))

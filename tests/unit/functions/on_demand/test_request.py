@@ -28,7 +28,7 @@ def test_on_demand_request_gets_400_when_its_body_is_no_text(harness: Harness) -
         assert harness.ask(body, isBase64Encoded=True)[0] == 400
 
 
-def test_on_demand_request_gets_400_when_a_field_has_a_wrong_type(harness: Harness) -> None:
+def test_on_demand_request_gets_400_when_a_field_is_invalid(harness: Harness) -> None:
     wrongs: list[dict[str, Any]] = [
         {"uuid": ["x"]},
         {"uuid": True},

@@ -107,7 +107,7 @@ def test_message_is_partial_and_has_the_known_fields_when_a_field_is_invalid(
 
 
 @pytest.mark.parametrize("token", [None, "", 5, {}])
-def test_message_is_partial_when_the_webhook_event_has_no_token(
+def test_message_is_partial_when_the_webhook_event_has_no_valid_download_token(
     token: object, aws: Cloud, post: Post
 ) -> None:
     content = completed() | {"download_token": token}
