@@ -67,9 +67,7 @@ _ZOOM_API = (ON_DEMAND, DOWNLOADER, RECONCILE)
 _AT_ONCE = 2, 1000
 """The lowest and the highest concurrency that AWS accepts as an event source's limit."""
 
-_AT_ONCE_REASON = (
-    " (it is the MaximumConcurrency of the {} queue's event source, and AWS takes no 1 there)"
-)
+_AT_ONCE_REASON = " (AWS accepts no MaximumConcurrency of 1 for the {} queue's event source)"
 
 # The sections' order is that of `Settings`.
 _STACK = Section("The stack: required")
@@ -284,7 +282,7 @@ class Settings:
         _OPENCAST_OPTIONS,
         5,
         checks.whole(*_AT_ONCE, _AT_ONCE_REASON.format("upload")),
-        "How many ingests run at once.",
+        "Maximum number of ingests that run at once.",
     )
     oc_cluster_name: str = text_setting(
         _OPENCAST_OPTIONS,
@@ -385,7 +383,7 @@ class Settings:
         _RECORDINGS,
         20,
         checks.whole(*_AT_ONCE, _AT_ONCE_REASON.format("download")),
-        "How many recordings are downloaded at once.",
+        "Maximum number of recordings that are downloaded at once.",
     )
     reconcile_days: int = setting(
         _RECORDINGS,

@@ -77,7 +77,8 @@ def deploy_functions(functions: Sequence[Function], *, do_release: bool) -> None
     ]
     if waiting:
         terminal.say(
-            f"What runs ({releases.alias}) is as before: `invoke release` brings it there."
+            f"What runs ({releases.alias}) hasn't changed: `invoke release` makes the new code "
+            "live."
         )
     else:
         terminal.say(f"All of it runs already ({releases.alias}).")

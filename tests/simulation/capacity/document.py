@@ -95,9 +95,9 @@ LOAD_HEAD = (
     "recordings",
     "last in S3",
     "last in Opencast",
-    "half are in after",
+    "half in Opencast after",
     "bounded by",
-    "to change",
+    "setting to change",
     "$",
 )
 
