@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
@@ -127,11 +128,12 @@ def build() -> Dependencies:
 
 
 def page_text() -> str:
-    """Return the page's HTML with the words for states filled in."""
+    """Return the page's HTML, with the words for states and without the script's comments."""
     words = json.dumps(
         {str(state): words for state, words in STATES.items()}, separators=(",", ":")
     )
-    return PAGE.read_text("utf-8").replace(WORDS_IN_PAGE, f"const WORDS = {words};")
+    page = re.sub(r"^ *//.*\n", "", PAGE.read_text("utf-8"), flags=re.MULTILINE)
+    return page.replace(WORDS_IN_PAGE, f"const WORDS = {words};")
 
 
 container = Container(build)

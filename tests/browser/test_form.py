@@ -372,8 +372,30 @@ class TestAboutTheRecording:
         page.get_by_role("checkbox", name="Ingest it again").set_checked(again)
         page.get_by_role("button", name="Request ingest").click()
         ignored = "It is ignored if the recording is still in Opencast."
-        said = "The recording is on its way to Opencast." if again else ignored
+        no_class = "It will be ignored, because no class fits it: request it again with a series."
+        said = no_class if again else ignored
         expect(page.locator("#answer")).to_have_text(f"Accepted. {said} Follow it")
+
+    def test_the_form_says_that_a_recording_is_on_its_way_when_the_request_names_a_series(
+        self, page: Page, site: Site
+    ) -> None:
+        open_page(page, site, "#request&uuid=done01==&oc_series_id=20260112345")
+        page.clock.run_for(500)
+        page.get_by_role("checkbox", name="Ingest it again").check()
+        page.get_by_role("button", name="Request ingest").click()
+        said = "The recording is on its way to Opencast."
+        expect(page.locator("#answer")).to_have_text(f"Accepted. {said} Follow it")
+
+    def test_messages_about_a_recording_disappear_when_another_one_is_typed(
+        self, page: Page, site: Site
+    ) -> None:
+        open_page(page, site, "#request")
+        page.locator("#f-uuid").fill("12345678901")
+        page.get_by_role("button", name="Request ingest").click()
+        expect(page.locator("#wrong-uuid")).not_to_be_empty()
+        page.locator("#f-uuid").fill("done01==")
+        expect(page.locator("#wrong-uuid")).to_be_empty()
+        expect(page.locator("#f-uuid")).not_to_have_attribute("aria-invalid", "true")
 
     def test_the_form_does_not_say_that_a_request_is_ignored_when_the_recording_is_not_in_opencast(
         self, page: Page, site: Site

@@ -478,7 +478,7 @@ def test_a_recording_has_one_verdict_above_its_ingests(
         "already."
     )
     assert page.locator("article").count() == 2
-    expect(page.locator(".pairs").first).to_contain_text("chat 09:12, gallery_view 09:12")
+    expect(page.locator(".pairs").first).to_contain_text("chat 09:12gallery_view 09:12")
     expect(page.get_by_role("link", name="Open the event in the editor")).to_have_attribute(
         "href", "https://opencast.example.edu/editor-ui/index.html?id=mp%201"
     )

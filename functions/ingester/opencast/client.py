@@ -428,14 +428,17 @@ class Opencast:
             raise OpencastUnreachable(str(error)) from error
 
     def _refusal(self, response: requests.Response, doing: str) -> Exception:
-        """Return the error for an unexpected status. `doing` names the request in the error."""
+        """Return the error for an unexpected status.
+
+        `doing` names the request in the error. What stands in brackets is about a lacking role.
+        """
         status = response.status_code
         if status in (401, 403) or 300 <= status < 400:
             return OpencastRefused(
                 f"Opencast refuses its user {doing} ({status}): check OPENCAST_API_USER, its "
                 "password and roles, and OPENCAST_AUTH."
             )
-        return OpencastUnreachable(f"Opencast answered {status} when {doing}.")
+        return OpencastUnreachable(f"Opencast answered {status} when {doing.partition(' (')[0]}.")
 
     def _json(self, response: requests.Response) -> Any:
         try:

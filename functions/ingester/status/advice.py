@@ -42,7 +42,7 @@ ELSEWHERE = (
     "Taken over from another stack, whose queues have its message: if that one is done with it, "
     "`invoke exec.pipeline {uuid}` sends it through this one."
 )
-SUPERSEDED = "Nothing: a later request brought it into {destination}."
+SUPERSEDED = "Nothing: another request brought it into {destination}."
 THERE_ALREADY = "Nothing: it is in Opencast already."
 TICK_AGAIN = "To have it there twice, tick Ingest it again."
 AWAITS_OTHER = "Wait: another request for it is on its way to Opencast."

@@ -158,7 +158,9 @@ def _others(
     """
     counts: dict[tuple[str, str], int] = {}
     for row in rows:
-        if became := _BECAME.get(diagnoses[row.zip_id].situation):
+        situation = diagnoses[row.zip_id].situation
+        is_ignored = situation is Situation.SUPERSEDED and row.state is State.IGNORED
+        if became := _NO_CLASS if is_ignored else _BECAME.get(situation):
             counts[became] = counts.get(became, 0) + 1
     for (of_one, of_many), count in counts.items():
         if count == 1:

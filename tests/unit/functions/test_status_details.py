@@ -211,7 +211,7 @@ def test_failed_ingest_needs_no_attention_when_a_later_request_succeeded(
         assert settled["settled_by"] == "on-done"
         assert not settled.keys() & {"attention", "request_helps"}
         assert settled["next_step"] == (
-            "Nothing: a later request brought it into Opencast, series S."
+            "Nothing: another request brought it into Opencast, series S."
         )
     _, body = ask(since=SINCE)
     needy = [ingest["zip_id"] for ingest in body["ingests"] if ingest.get("attention")]

@@ -243,11 +243,11 @@ def test_phrase_for_producers_says_in_plain_words_what_to_do(
 def test_advice_on_a_superseded_ingest_names_the_series_in_opencast_when_known() -> None:
     _, failed, later = EXAMPLES_WITH_OTHERS[0]
     known = msgspec.structs.replace(later, oc_series_id="S")
-    expected = "Nothing: a later request brought it into Opencast, series S."
+    expected = "Nothing: another request brought it into Opencast, series S."
     words = said(failed, known)
     assert (words.operator, words.producer) == (expected, expected)
     assert words.lecturer == f"What is left to do? {expected}"
-    assert said(failed, later).operator == "Nothing: a later request brought it into Opencast."
+    assert said(failed, later).operator == "Nothing: another request brought it into Opencast."
 
 
 def test_time_in_advice_is_written_by_the_given_function() -> None:

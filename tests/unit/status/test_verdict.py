@@ -42,6 +42,13 @@ def later(state: State, reason: str = "", *, number: int = 1, **more: object) ->
             "In Opencast since 14:30; 2 later requests were ignored because it is there already.",
         ),
         (
+            [
+                row(State.IGNORED, reasons.NO_SERIES, hours=4, ingest_request_time=ago(5)),
+                later(State.PUBLISHED),
+            ],
+            "Published since 17:30; an earlier request was ignored because no class fits it.",
+        ),
+        (
             [THERE, later(State.UPLOADER_FAILED, "x")],
             "In Opencast since 14:30; a later request needs attention.",
         ),
