@@ -162,7 +162,7 @@ def draw_demo(path: Path) -> None:
 @command(
     help={
         "segments": "number of parts: how often the recording was started",
-        "minutes": "its length; the video is a still picture",
+        "minutes": "its length, 2 or more: a shorter one is ignored; the video is a still picture",
         "topic": "its topic",
         "fail": "; ".join(f"{name}: {what}" for name, what in local_play.FAILURES.items()),
     }

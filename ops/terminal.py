@@ -79,10 +79,21 @@ def table(title: str, columns: Sequence[str | Column]) -> Table:
     return Table(*whole, title=title, title_justify="left", title_style="bold", box=lines)
 
 
-def show(title: str, columns: Sequence[str | Column], rows: Iterable[Sequence[str | Text]]) -> None:
+def show(
+    title: str,
+    columns: Sequence[str | Column],
+    rows: Iterable[Sequence[str | Text]],
+    narrow: Callable[[], None] | None = None,
+) -> None:
     """Print a table, or a block of lines for each row if the terminal is too narrow.
 
     Control characters in cells are escaped. Square brackets aren't markup.
+
+    Args:
+        title: Title above the table.
+        columns: Headers of the columns.
+        rows: Cells of each row.
+        narrow: Prints the rows on a terminal that is too narrow, in place of the blocks.
     """
     title = printable_lines(title)
     made = table(title, columns)
@@ -95,7 +106,10 @@ def show(title: str, columns: Sequence[str | Column], rows: Iterable[Sequence[st
     shown = console()
     if sys.stdout.isatty() and not has_room(shown, made, cells):
         names = [str(column.header) for column in made.columns]
-        show_blocks(shown, title, names, cells)
+        if narrow:
+            narrow()
+        else:
+            show_blocks(shown, title, names, cells)
     else:
         shown.print(made)
 

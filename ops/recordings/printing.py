@@ -149,7 +149,7 @@ def show(listed: Listed) -> None:
                 Column(header, overflow="fold", min_width=width)
                 for header, width in zip(TERMINAL_COLUMNS, widths, strict=True)
             ]
-            terminal.show("Recordings", columns, rows)
+            terminal.show("Recordings", columns, rows, lambda: show_blocks(listed, console))
     for recording in listed.recordings():
         for line in listed.links.get(recording[0].recording_id, ()):
             terminal.say(printable(line))

@@ -133,6 +133,18 @@ def test_recordings_prints_a_table_with_verdicts_on_a_wide_terminal(printed: Pri
     assert "since" not in plain(printed(listed(TWICE[1]), 130))
 
 
+def test_recordings_prints_blocks_or_a_table_when_a_topic_has_a_long_word(
+    printed: Printed,
+) -> None:
+    """A column's width depends on its longest word. A table's header must not stand in a block."""
+    word = "Donaudampfschifffahrtsgesellschaft"
+    rows = [msgspec.structs.replace(each, topic=f"HIST E-1010 {word}") for each in TWICE]
+    for columns in range(100, 160):
+        text = plain(printed(listed(*rows), columns))
+        is_table = any("topic" in line and "state" in line for line in text.splitlines())
+        assert is_table != ("  Recorded 2026-10-14" in text), columns
+
+
 @pytest.mark.parametrize("columns", [60, 80, 109, 110, 120, 160])
 @pytest.mark.parametrize("rows", [TWICE, FAILED, LONG_WORDS], ids=["twice", "failed", "long"])
 def test_recordings_breaks_no_word_on_a_terminal(
