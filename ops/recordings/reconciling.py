@@ -72,10 +72,28 @@ def show(report: Report) -> None:
     Raises:
         OpsError: The report has the problem that stopped the run.
     """
+    if report.message and not report.listed:
+        raise OpsError(report.message)
     lists = LISTS.get(report.how, report.how)
     terminal.say(f"Looked at {lists} since {report.since}: {report.listed} recordings")
     if report.baseline:
         terminal.say(f"The hourly runs take what ended after {report.baseline}.")
+    _show_missed(report)
+    for why, count in sorted(report.skipped.items()):
+        terminal.say(f"Left alone, {why}: {count}")
+    missed = len(report.recordings) + report.left_out
+    if report.dry_run:
+        terminal.say(f"Would be requested: {missed - report.failed}")
+    else:
+        terminal.say(f"Requested: {report.handed_in}, failed: {report.failed}")
+    if report.message:
+        raise OpsError(report.message)
+    if not report.is_complete:
+        terminal.say("The time didn't suffice for the whole list. Run it again.")
+
+
+def _show_missed(report: Report) -> None:
+    """Print the missed recordings, and why requests failed."""
     if report.recordings:
         terminal.show(
             "Missed",
@@ -94,14 +112,3 @@ def show(report: Report) -> None:
             terminal.say(f"{recording.uuid} {printable(recording.outcome)}")
     if report.left_out:
         terminal.say(f"and {report.left_out} more")
-    for why, count in sorted(report.skipped.items()):
-        terminal.say(f"Left alone, {why}: {count}")
-    missed = len(report.recordings) + report.left_out
-    if report.dry_run:
-        terminal.say(f"Would be requested: {missed - report.failed}")
-    else:
-        terminal.say(f"Requested: {report.handed_in}, failed: {report.failed}")
-    if report.message:
-        raise OpsError(report.message)
-    if not report.is_complete:
-        terminal.say("The time didn't suffice for the whole list. Run it again.")

@@ -89,6 +89,14 @@ def test_the_report_of_a_reconcile_run_lists_failures(capsys: pytest.CaptureFixt
     assert "Run it again." in printed
 
 
+def test_a_run_of_reconcile_that_saw_no_recording_prints_only_its_problem(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(OpsError, match="Zoom's API answered 500"):
+        reconciling.show(report(message="Zoom's API answered 500.", listed=0, recordings=[]))
+    assert capsys.readouterr().out == ""
+
+
 def test_a_stopped_run_of_reconcile_is_an_error() -> None:
     with pytest.raises(OpsError, match="does not contain scopes"):
         reconciling.show(report(message="… does not contain scopes:[x]."))
