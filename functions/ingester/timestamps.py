@@ -6,11 +6,16 @@ from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 
 FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+LENGTH = 20
+"""Number of characters of a timestamp."""
 
 
 @lru_cache(maxsize=1024)
 def parse(text: str) -> datetime:
     """Return the moment of a timestamp, aware, in UTC. Raise ValueError if `text` is malformed."""
+    if len(text) > LENGTH:
+        # Python's own error would repeat the text, which may be long.
+        raise ValueError(f"a text of {len(text)} characters is no timestamp")
     return datetime.strptime(text, FORMAT).replace(tzinfo=UTC)
 
 
