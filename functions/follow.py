@@ -90,6 +90,7 @@ def answer(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
     wanted = str(event.get("uuid") or "")
     now = timestamps.write(deps.clock())
     asked = 0
+    problem = ""
     errors: list[Exception] = []
     for uuid in [wanted] if wanted else deps.ledger.due_to_follow(MOST_RECORDINGS):
         with log.about(uuid=uuid):
@@ -102,10 +103,10 @@ def answer(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
         asked += count
         if problem:
             # The next run begins with another recording, because this one is due later.
-            return {"asked": asked, "message": problem}
+            break
     if errors:
         raise errors[0]
-    return {"asked": asked}
+    return {"asked": asked, "message": problem} if problem else {"asked": asked}
 
 
 def _follow_recording(uuid: str, now: str | None, deps: Dependencies) -> tuple[int, str]:
@@ -152,7 +153,7 @@ def _follow(record: Record, media_package: str, ingest: IngestRecord, deps: Depe
     a failure again, so no failure stays unreported.
     """
     before = ingest.following
-    assert before is not None  # noqa: S101  # `answer` checks it
+    assert before is not None  # noqa: S101  # `_follow_recording` checks it
     news: News | None = None
     problem = ""
     try:
