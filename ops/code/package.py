@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 DIST = Path("dist")
-RECIPE = 3
+RECIPE = 4
 """Version of the recipe for zips. Raise it when the same sources should give another zip."""
 
 NO_BYTECODE = (
@@ -135,7 +135,7 @@ def pack(
             modules = [source / file for file in own if file.suffix == ".py"]
             with parsing:
                 files |= _lock_files(function, modules, platform, site)
-            write_zip(files, path, platform.level, origin)
+            write_zip(files, path, function, platform.level, origin)
     content = path.read_bytes()
     digest = base64.b64encode(hashlib.sha256(content).digest()).decode()
     return Package(function.name, path, len(content), digest)
@@ -184,8 +184,10 @@ def zip_comment(path: Path) -> bytes:
         return archive.comment
 
 
-def write_zip(files: dict[str, Path], path: Path, level: int, comment: bytes) -> None:
-    """Write a zip of files by their names in the zip: sorted, with fixed times and modes."""
+def write_zip(
+    files: dict[str, Path], path: Path, function: Function, level: int, comment: bytes
+) -> None:
+    """Write a function's zip of files by their names in it: sorted, with fixed times and modes."""
     # Two commands may build the same package at once, so the name contains the process's id.
     unfinished = path.with_suffix(f".{os.getpid()}.part")
     with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED, compresslevel=level) as archive:
@@ -195,7 +197,7 @@ def write_zip(files: dict[str, Path], path: Path, level: int, comment: bytes) ->
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.create_system = 3  # Unix, because unzip ignores file modes of other systems
             entry.external_attr = (0o100755 if ".so" in Path(name).suffixes else 0o100644) << 16
-            content = content_to_ship(name, files[name].read_bytes())
+            content = content_to_ship(name, files[name].read_bytes(), function)
             archive.writestr(entry, content, compresslevel=level)
     unfinished.replace(path)
 

@@ -117,6 +117,19 @@ slack_sdk also installs its former package `slack`.
 """
 
 
+TEXTS_OF_TZDATA = frozenset(
+    {
+        "tzdata/zones",
+        "tzdata/zoneinfo/iso3166.tab",
+        "tzdata/zoneinfo/leapseconds",
+        "tzdata/zoneinfo/tzdata.zi",
+        "tzdata/zoneinfo/zone.tab",
+        "tzdata/zoneinfo/zone1970.tab",
+        "tzdata/zoneinfo/zonenow.tab",
+    }
+)
+
+
 def files_to_ship(
     site: Path, function: Function, bytecode: Collection[PurePosixPath]
 ) -> Iterator[PurePosixPath]:
@@ -135,6 +148,7 @@ def is_needed(path: PurePosixPath, function: Function) -> bool:
     - botocore's models of some 400 services that the function doesn't use, and botocore's examples
     - googleapiclient's documents of unused Google APIs (110 MB)
     - dateutil's own time zones, which botocore never reads
+    - tzdata's texts. `zoneinfo` reads a zone's own file
     - a distribution's metadata, except licences and METADATA, from which `importlib.metadata` reads
       the version
     """
@@ -145,7 +159,7 @@ def is_needed(path: PurePosixPath, function: Function) -> bool:
         return False
     if path.suffix in {".pyc", ".pyi", ".pyx", ".pxd"} or path.name == "py.typed":
         return False
-    if path.name == "dateutil-zoneinfo.tar.gz":
+    if path.name == "dateutil-zoneinfo.tar.gz" or str(path) in TEXTS_OF_TZDATA:
         return False
     if parts[0].endswith(".dist-info"):
         return path.name == "METADATA" or is_licence(path)
@@ -156,17 +170,35 @@ def is_needed(path: PurePosixPath, function: Function) -> bool:
     return True
 
 
-def content_to_ship(name: str, content: bytes) -> bytes:
-    """Return the content of a file as the package has it. The models of botocore are shortened.
+def content_to_ship(name: str, content: bytes, function: Function) -> bytes:
+    """Return the content of a file as a function's package has it. botocore's data are shortened.
 
-    The models lose their texts for documentation, which are nine tenths of the models' bytes. A
-    container would read these texts at each cold start.
+    The models of services lose their texts for documentation, which are nine tenths of the models'
+    bytes. The list of endpoints keeps the services that the function uses, of some 300. A container
+    would read all of this at each cold start.
     """
-    if not (name.startswith("botocore/data/") and name.endswith(".json.gz")):
-        return content
-    model = _without_documentation(json.loads(gzip.decompress(content)))
-    short = json.dumps(model, separators=(",", ":")).encode()
-    return gzip.compress(short, mtime=0)
+    if name == "botocore/data/endpoints.json":
+        return _as_json(_endpoints_of(function.services, json.loads(content)))
+    if name.startswith("botocore/data/") and name.endswith(".json.gz"):
+        model = _without_documentation(json.loads(gzip.decompress(content)))
+        return gzip.compress(_as_json(model), mtime=0)
+    return content
+
+
+def _as_json(data: Any) -> bytes:
+    return json.dumps(data, separators=(",", ":")).encode()
+
+
+def _endpoints_of(services: Collection[str], endpoints: dict[str, Any]) -> dict[str, Any]:
+    """Return botocore's list of endpoints with no services but these, in every partition."""
+    partitions = [
+        {
+            **partition,
+            "services": {s: of for s, of in partition["services"].items() if s in services},
+        }
+        for partition in endpoints["partitions"]
+    ]
+    return {**endpoints, "partitions": partitions}
 
 
 def _without_documentation(part: Any) -> Any:

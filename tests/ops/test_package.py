@@ -20,6 +20,7 @@ import boto3
 import botocore
 import pytest
 from botocore.model import ServiceModel, StructureShape
+from botocore.regions import EndpointResolver
 from moto import mock_aws
 
 from cdk.names import FUNCTIONS, STATUS_QUERY, WEBHOOK, Function, Names
@@ -171,6 +172,63 @@ def shapes(model: bytes) -> dict[str, list[str]]:
 
 
 @by_name
+def test_the_endpoints_in_a_package_are_botocores_for_the_services_of_the_function(
+    function: Function, built: Built
+) -> None:
+    files = entries(built[function.name])
+    shipped = json.loads(files["botocore/data/endpoints.json"])
+    whole = json.loads((INSTALLED / "botocore/data/endpoints.json").read_bytes())
+    assert len(whole["partitions"][0]["services"]) > 100
+    for partition in shipped["partitions"]:
+        assert partition["services"].keys() <= set(function.services)
+    regions = [region for partition in whole["partitions"] for region in partition["regions"]]
+    for prefix in endpoint_prefixes(files):
+        for region in regions:
+            ours, theirs = (
+                EndpointResolver(data).construct_endpoint(prefix, region)
+                for data in (shipped, whole)
+            )
+            assert ours == theirs, (prefix, region)
+
+
+def test_a_package_has_every_time_zone_without_those_of_the_machine(
+    built: Built, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(built[STATUS_QUERY.name].path) as archive:
+        archive.extractall(tmp_path)
+    zones = (INSTALLED / "tzdata" / "zones").read_text().split()
+    assert len(zones) > 500
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-B", "-c", ZONES, str(tmp_path), *zones],
+        env={},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+ZONES = """
+import sys, zoneinfo
+zoneinfo.reset_tzpath(())
+sys.path.insert(0, sys.argv[1])
+for name in sys.argv[2:]:
+    zoneinfo.ZoneInfo(name)
+"""
+
+
+def endpoint_prefixes(files: dict[str, bytes]) -> list[str]:
+    """Return the names by which botocore looks up the endpoints of a package's services."""
+    models = [
+        ServiceModel(json.loads(gzip.decompress(content)))
+        for name, content in files.items()
+        if name.startswith("botocore/data/") and name.endswith("/service-2.json.gz")
+    ]
+    assert models
+    return [model.endpoint_prefix for model in models]
+
+
+@by_name
 def test_the_bytecode_in_a_package_belongs_to_its_sources(function: Function, built: Built) -> None:
     # Python doesn't compare this bytecode with its source, so the package has to be consistent.
     files = entries(built[function.name])
@@ -209,6 +267,9 @@ def test_a_package_has_no_bytecode_when_there_is_no_compiler(
         ("boto3/examples/s3.rst", False),
         ("msgspec/_core.pyi", False),
         ("tzdata/zoneinfo/US/Eastern", True),
+        ("tzdata/zoneinfo/Etc/UTC", True),
+        ("tzdata/zoneinfo/tzdata.zi", False),
+        ("tzdata/zoneinfo/zone1970.tab", False),
         ("requests-2.34.2.dist-info/METADATA", True),
         ("requests-2.34.2.dist-info/RECORD", False),
         ("requests-2.34.2.dist-info/licenses/LICENSE", True),
@@ -324,7 +385,7 @@ def test_write_zip_keeps_the_unfinished_file_of_another_command(tmp_path: Path) 
     source.write_text("pass\n")
     unfinished = tmp_path / "made.part"
     unfinished.write_bytes(b"theirs")
-    package.write_zip({"a.py": source}, path, 1, b"")
+    package.write_zip({"a.py": source}, path, WEBHOOK, 1, b"")
     assert (unfinished.read_bytes(), zipfile.is_zipfile(path)) == (b"theirs", True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.py", "made.part", "made.zip"]
 
