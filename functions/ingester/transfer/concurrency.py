@@ -1,9 +1,9 @@
 """Adapt the number of concurrent connections to the throughput.
 
-The limit starts low and doubles while the throughput grows with the limit. When the throughput
-stops growing, the limit returns to the last useful value, and a few more connections are tried now
-and then. When the source or S3 throttles (429, 503), the limit is halved at once. Each connection
-costs memory and, on two cores or less, CPU, so too many connections make a copy slower.
+The limit doubles while the throughput grows with the limit. When the throughput stops growing, the
+limit returns to the last useful value, and a few more connections are tried now and then. When the
+source or S3 throttles (429, 503), the limit is halved at once. Each connection costs memory and, on
+two cores or less, CPU, so too many connections make a copy slower.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ class Budget:
     """
 
     connections: int = 16
-    first_connections: int = 4
+    first_connections: int = 8
     buffers: int = 6
     buffer_bytes: int = 5 * 1024 * 1024
     reserve_seconds: float = 5.0
