@@ -78,13 +78,13 @@ def hide(secret: str) -> None:
 
 
 def _forms(secret: str) -> set[str]:
-    """Return a secret's forms: plain, URL-encoded, base64, escaped as in JSON, HTML, Python."""
+    """Return a secret's forms: plain, URL-encoded, base64, hex, and as in JSON, HTML, Python."""
     raw = secret.encode()
     encoded = {quote(secret), quote(secret, safe=""), quote_plus(secret)}
     lower = {_PERCENT.sub(lambda found: found[0].lower(), form) for form in encoded}
     twice = {quote(form, safe="") for form in encoded}
     forms = {secret, secret.translate(_HTML), repr(secret)[1:-1], repr(raw)[2:-1]}
-    forms |= encoded | lower | twice
+    forms |= encoded | lower | twice | {raw.hex(), raw.hex().upper()}
     once = {msgspec.json.encode(secret).decode()[1:-1], json.dumps(secret)[1:-1]}
     forms |= once | {json.dumps(form)[1:-1] for form in once}
     for before in range(3):
