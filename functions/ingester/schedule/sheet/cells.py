@@ -105,11 +105,6 @@ def is_failed_formula(cell: str) -> bool:
     return bool(_FAILED_FORMULA.fullmatch(cell))
 
 
-def encodable(text: str) -> str:
-    """Return a text with a `?` for each unpaired surrogate, which JSON can have but UTF-8 can't."""
-    return text.encode("utf-8", "replace").decode()
-
-
 def check_lengths(cells: Mapping[str, str]) -> None:
     """Raise CellProblem if a cell that the row needs is too long to be read."""
     for name in (MEETING, DAY, START, SERIES):
