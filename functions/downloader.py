@@ -41,7 +41,7 @@ from ingester.pipeline.queue import MAX_DELAY_SECONDS, Queue, Received
 from ingester.pipeline.states import Origin, State
 from ingester.recording import files as recording
 from ingester.recording.files import Subject, automated
-from ingester.recording.staging_bucket import Staging
+from ingester.recording.staging_bucket import RELEASED, Staging
 from ingester.recording.upload_message import Staged, upload_message
 from ingester.runtime import clients, http_pool, queue_worker
 from ingester.runtime.clock import utc_now
@@ -119,7 +119,9 @@ def build() -> Dependencies:
     hosts = DownloadHosts(settings.download_hosts)
     zoom_http = http_pool.public_http(connections, settings.download_hosts)
     s3, credentials = clients.s3_for_uploads(connections)
-    bucket = Bucket(s3, settings.staging_bucket, http=http, credentials=credentials)
+    bucket = Bucket(
+        s3, settings.staging_bucket, http=http, credentials=credentials, released=RELEASED
+    )
     return Dependencies(
         settings=settings,
         zoom=ZoomApi(settings, secrets, session=session, sleep=time.sleep, clock=utc_now),
