@@ -26,7 +26,7 @@ from ingester.errors import (
     ZoomThrottles,
 )
 from ingester.ledger import record as ledger
-from ingester.ledger.record import End
+from ingester.ledger.record import End, Record
 from ingester.ledger.table import Ledger
 from ingester.metrics import Metric
 from ingester.pipeline import reasons, retry_policy
@@ -41,7 +41,7 @@ from ingester.pipeline.queue import MAX_DELAY_SECONDS, Queue, Received
 from ingester.pipeline.states import Origin, State
 from ingester.recording import files as recording
 from ingester.recording.files import Subject, automated
-from ingester.recording.staging_bucket import Staging
+from ingester.recording.staging_bucket import RELEASED, Staging
 from ingester.recording.upload_message import Staged, upload_message
 from ingester.runtime import clients, http_pool, queue_worker
 from ingester.runtime.clock import utc_now
@@ -60,7 +60,8 @@ from ingester.runtime.queue_worker import (
 from ingester.schedule.series_lookup import Destination, asks_the_schedule, destination_of
 from ingester.schedule.table import ScheduleTable
 from ingester.settings import DownloaderSettings, LambdaVariables, ZoomSecrets, read, read_secrets
-from ingester.status.table import StatusChange, StatusTable
+from ingester.status.advice import NEEDS_A_PERSON
+from ingester.status.table import StatusChange, StatusTable, Written
 from ingester.time_zones import zone_of
 from ingester.transfer import mp4
 from ingester.transfer.engine import Budget, Engine, Total, forever
@@ -82,6 +83,9 @@ LONGEST_WAIT = timedelta(days=1)
 FIRST_WAIT_SECONDS = 60
 ADD_THEM = "If Zoom has them after all, add them in Opencast; or a second event: \
 `invoke exec.on-demand UUID --allow-multiple-ingests`."
+
+LOST_SERIES = "No class fits any more: the schedule has changed since an earlier attempt, which \
+had found a series."
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,9 @@ def build() -> Dependencies:
     hosts = DownloadHosts(settings.download_hosts)
     zoom_http = http_pool.public_http(connections, settings.download_hosts)
     s3, credentials = clients.s3_for_uploads(connections)
-    bucket = Bucket(s3, settings.staging_bucket, http=http, credentials=credentials)
+    bucket = Bucket(
+        s3, settings.staging_bucket, http=http, credentials=credentials, released=RELEASED
+    )
     return Dependencies(
         settings=settings,
         zoom=ZoomApi(settings, secrets, session=session, sleep=time.sleep, clock=utc_now),
@@ -421,13 +427,26 @@ def _ignore(message: DownloadMessage, reason: str, deps: Dependencies) -> Done:
     too_short = reason == reasons.TOO_SHORT
     counts = metrics.ignored(written and written.is_change, too_short=too_short)
     logger.info("Ignored: %s", reason, extra=_counted(counts, deps))
-    _report_late_files(message, deps)
+    record = deps.ledger.get(message.uuid)
+    _report_late_files(message, record)
+    # An operator who lets the schedule be ignored expects that no class fits.
+    if reason == reasons.NO_SERIES and asks_the_schedule(message):
+        _report_lost_series(written, record)
     return Done()
 
 
-def _report_late_files(message: DownloadMessage, deps: Dependencies) -> None:
+def _report_lost_series(written: Written | None, record: Record) -> None:
+    """Log that an earlier attempt had found a series, unless Opencast may have the recording.
+
+    The schedule may change between two attempts. Without a mail nobody notices the lost recording.
+    """
+    if written and written.had_series and not record.ingests:
+        logger.error("%s", LOST_SERIES, extra={"outlook": NEEDS_A_PERSON})
+
+
+def _report_late_files(message: DownloadMessage, record: Record) -> None:
     """Log the files of an ignored message that an earlier ingest of its recording lacks."""
-    ingests = deps.ledger.get(message.uuid).ingests.values()
+    ingests = record.ingests.values()
     names = names_of(message.recording_files)
     outside = [
         name

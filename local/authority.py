@@ -16,12 +16,16 @@ from pathlib import Path
 import certifi
 import trustme
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from local.loopback import SERVER_NAMES
 
 DEFAULT_FOLDER = Path(".local/tls")
 LIFETIME = timedelta(days=365)
 RENEW_WITHIN = timedelta(days=2)
+
+_UNUSABLE = (OSError, TypeError, ValueError, InvalidSignature, UnsupportedAlgorithm)
+"""Errors of files that are missing, unreadable, malformed or don't belong together."""
 
 
 class ExtraAuthorityError(Exception):
@@ -98,7 +102,7 @@ def _usable(authority: Authority, now: datetime) -> bool:
         certificate = x509.load_pem_x509_certificate(authority.certificate.read_bytes())
         certificate.verify_directly_issued_by(ca)
         authority.ssl_context()
-    except Exception:  # noqa: BLE001 - whatever is wrong with the files, new ones are made
+    except _UNUSABLE:
         return False
     ends = min(ca.not_valid_after_utc, certificate.not_valid_after_utc)
     return certificate.not_valid_before_utc <= now and now + RENEW_WITHIN < ends

@@ -205,12 +205,12 @@ def start(
     return MailboxProcess(process, f"https://{HOST}:{port}", topic, token)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
     """Run the mailbox until SIGTERM or SIGINT, and return the exit code."""
     options = _arguments(argv)
     tls = ensure_authority(options.tls_dir)
     trusting = ssl.create_default_context(cafile=str(tls.ca_bundle))
-    secret = os.environ["AWS_SECRET_ACCESS_KEY"]
+    secret = environ["AWS_SECRET_ACCESS_KEY"]
     confirm = confirm_at(options.cloud, options.region, secret, trusting)
     mailbox = Mailbox(
         tls,
@@ -218,7 +218,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         options.topic,
         options.to,
         confirm,
-        token=os.environ[TOKEN],
+        token=environ[TOKEN],
         port=options.port,
     )
     return run(mailbox, "The mailbox")

@@ -193,13 +193,13 @@ def wait_for(process: Running) -> None:
     process.wait_for_output(READY, READY_SECONDS)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
     """Deliver matches until SIGTERM or SIGINT, and return the exit code."""
     options = _arguments(argv)
     done = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: done.set())
-    secret = os.environ["AWS_SECRET_ACCESS_KEY"]
+    secret = environ["AWS_SECRET_ACCESS_KEY"]
     access = Access(options.cloud, options.ca_bundle, options.region, secret)
     deliveries = Deliveries(access.client("logs"), access.client("lambda"))
     deliveries.look()

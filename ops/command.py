@@ -100,14 +100,19 @@ def error_line(error: Exception) -> str:
     return f"{type(error).__name__}: {said} (`invoke --debug` shows where)"
 
 
-def local_hint(error: Exception) -> str:
-    """Return a hint to select the local stack, or "" unless that stack is up and could help."""
+def local_hint(
+    error: Exception, environment: Mapping[str, str] = os.environ, state: Path = LOCAL_STATE
+) -> str:
+    """Return a hint to select the local stack, or "" unless that stack is up and could help.
+
+    `environment` is the shell's, and `state` is the file about a running local stack.
+    """
     if isinstance(error, SettingsError):
         # The text of a SettingsError ends with a list.
         between = "\n" if any("is missing" in problem for problem in error.problems) else ""
     else:
         between = " " if isinstance(error, NoCredentialsError) else ""
-    if not between or is_local(os.environ) or not LOCAL_STATE.exists():
+    if not between or is_local(environment) or not state.exists():
         return ""
     return f'{between}A local stack is up: `eval "$(invoke local.env)"` selects it.'
 

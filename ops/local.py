@@ -79,8 +79,13 @@ def up(_context: Context) -> None:
 @command()
 def down(_context: Context) -> None:
     """End the local stack; only its logs are kept."""
+    take_down(HOME)
+
+
+def take_down(home: Path) -> None:
+    """End the local stack of a folder, and say whether there was one."""
     with terminal.working("Stopping the local stack"):
-        was_up = local_state.end(HOME)
+        was_up = local_state.end(home)
     print("The local stack is down." if was_up else "No local stack is up.")
 
 
@@ -99,12 +104,21 @@ def status(_context: Context, json: bool = False) -> None:
 @command()
 def env(_context: Context) -> None:
     """Print shell commands that select the local stack."""
-    running()
+    show_environment(HOME)
+
+
+def show_environment(home: Path) -> None:
+    """Print shell commands that select the local stack of a folder; on a terminal, how to run them.
+
+    Raises:
+        OpsError: No stack is running.
+    """
+    running(home)
     if sys.stdout.isatty():
         # The commands contain the access key of the local cloud's root.
         terminal.say(f"To select the local stack in this shell, type: {SELECT}")
         return
-    file = HOME / local_state.ENVIRONMENT
+    file = home / local_state.ENVIRONMENT
     for line in file.read_text("utf-8").splitlines():
         name = line.removeprefix("export ").partition("=")[0]
         if name not in SECRETS:
@@ -227,13 +241,13 @@ def running_zone() -> ZoneInfo:
     return ZoneInfo(load(settings, None).local_time_zone)
 
 
-def running() -> State:
-    """Return the state of the running stack.
+def running(home: Path = HOME) -> State:
+    """Return the state of the running stack of a folder.
 
     Raises:
         OpsError: No stack is running.
     """
-    state = local_state.read_state(HOME)
+    state = local_state.read_state(home)
     if state is None:
         raise OpsError("No local stack is up: `invoke local.up` starts it.")
     return state

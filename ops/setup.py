@@ -247,7 +247,7 @@ def check_node() -> str:
     return f"Node {major.group(1)}"
 
 
-def check_disk(needed: float = DISK_NEEDED_GB) -> None:
+def check_disk(needed: float) -> None:
     """Raise SetupError if less than `needed` GB of disk are free."""
     free = shutil.disk_usage(ROOT).free / 1e9
     if free < needed:
@@ -336,19 +336,24 @@ def set_up(for_docs: bool) -> None:
         Step("node_modules", NODE_LOCKS, node, install_node),
     ]
     if bring_up_to_date(f"{python} and {node}", steps):
-        say_how_to_use()
+        say_how_to_use(ROOT, shutil.which("invoke"))
 
 
-def say_how_to_use() -> None:
-    """Print the command that lets a shell find `invoke`, unless the shell finds it already."""
-    if shutil.which("invoke") != str(ROOT / ".venv" / "bin" / "invoke"):
+def say_how_to_use(project: Path, invoke: "str | None") -> None:
+    """Print the command that lets a shell find the project's `invoke`, unless it finds that one.
+
+    `invoke` is the program that the shell finds, None for none.
+    """
+    if invoke != str(project / ".venv" / "bin" / "invoke"):
         print("Before you use `invoke` in a shell: . .venv/bin/activate", flush=True)
 
 
-def bring_up_to_date(programs: str, steps: "list[Step]") -> bool:
+def bring_up_to_date(
+    programs: str, steps: "list[Step]", disk_needed: float = DISK_NEEDED_GB
+) -> bool:
     """Run the steps whose folders are out of date, and return whether there were any.
 
-    A lock keeps a second set-up waiting.
+    A lock keeps a second set-up waiting. `disk_needed` is the free disk in GB that the steps need.
     """
     # The local stack keeps secrets in this folder.
     STATE.mkdir(mode=0o700, exist_ok=True)
@@ -356,7 +361,7 @@ def bring_up_to_date(programs: str, steps: "list[Step]") -> bool:
         fcntl.flock(lock, fcntl.LOCK_EX)
         stale = [step for step in steps if step.stored_stamp() != step.current_stamp()]
         if stale:
-            check_disk()
+            check_disk(disk_needed)
             print(f"Setting up with {programs}:", flush=True)
             run_all(stale)
         return bool(stale)

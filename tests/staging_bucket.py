@@ -13,6 +13,7 @@ from botocore.config import Config
 
 from bench.transfer.peers.s3 import S3Peer
 from bench.transfer.peers.s3_settings import Credentials, Mode, S3Fault, S3Settings
+from ingester.recording.staging_bucket import RELEASED
 from ingester.transfer.multipart import Bucket
 from ingester.transfer.multipart import Credentials as Signing
 from tests.cloud import BUCKET, REGION
@@ -42,7 +43,7 @@ class StagingBucket:
 
     def written_through(self, http: urllib3.PoolManager, name: str = BUCKET) -> Bucket:
         """Return the bucket as the transfer engine uses it."""
-        return Bucket(self.client, name, http=http, credentials=self.signing)
+        return Bucket(self.client, name, http=http, credentials=self.signing, released=RELEASED)
 
     @property
     def bytes_taken(self) -> int:

@@ -16,6 +16,8 @@ from urllib.parse import quote, quote_plus
 
 import msgspec
 
+from ingester.texts import encodable
+
 _PASSCODES = r"pwd|passcode|password"
 _NAMES = (
     r"X-Amz-(?:Signature|Security-Token|Credential)|Signature|Policy"
@@ -78,13 +80,13 @@ def hide(secret: str) -> None:
 
 
 def _forms(secret: str) -> set[str]:
-    """Return a secret's forms: plain, URL-encoded, base64, escaped as in JSON, HTML, Python."""
+    """Return a secret's forms: plain, URL-encoded, base64, hex, and as in JSON, HTML, Python."""
     raw = secret.encode()
     encoded = {quote(secret), quote(secret, safe=""), quote_plus(secret)}
     lower = {_PERCENT.sub(lambda found: found[0].lower(), form) for form in encoded}
     twice = {quote(form, safe="") for form in encoded}
     forms = {secret, secret.translate(_HTML), repr(secret)[1:-1], repr(raw)[2:-1]}
-    forms |= encoded | lower | twice
+    forms |= encoded | lower | twice | {raw.hex(), raw.hex().upper()}
     once = {msgspec.json.encode(secret).decode()[1:-1], json.dumps(secret)[1:-1]}
     forms |= once | {json.dumps(form)[1:-1] for form in once}
     for before in range(3):
@@ -130,20 +132,15 @@ class JsonFormatter(logging.Formatter):
 
 def _redacted(value: Any) -> Any:
     if isinstance(value, str):
-        return _encodable(redact(value))
+        return encodable(redact(value))
     if isinstance(value, dict):
         return {
-            _encodable(str(key)): "***" if _SECRET_NAME.search(str(key)) else _redacted(item)
+            encodable(str(key)): "***" if _SECRET_NAME.search(str(key)) else _redacted(item)
             for key, item in value.items()
         }
     if isinstance(value, list | tuple | set | frozenset):
         return [_redacted(item) for item in value]
     return value if isinstance(value, int | float | bool | None) else _redacted(str(value))
-
-
-def _encodable(text: str) -> str:
-    """Return a text with `?` for each lone half of a surrogate pair, which UTF-8 can't encode."""
-    return text.encode("utf-8", "replace").decode()
 
 
 def goes_on(outlook: str, advice: str = "") -> dict[str, Any]:

@@ -23,7 +23,7 @@ from ingester import timestamps
 from ingester.ledger.record import Record, is_in_progress, with_nothing_but
 from ingester.ledger.table import LIFE, Ledger
 from ingester.pipeline.states import DONE
-from ingester.recording.files import JOINED, automated, key_id, staging_prefix
+from ingester.recording.files import automated, key_id, staging_prefix
 from ingester.status.diagnosis import retry_at
 from ingester.status.row import StatusRow
 from ingester.status.table import row_of
@@ -113,20 +113,16 @@ class Places:
             for item in scan(self.status)
             if item.get("recording_id") == uuid or item["zip_id"] in zip_ids
         ]
-        files = list(self._files())
-        known = [file.key for file in files if _is_staged(record, rows, file.key)]
-        # Joined captions have ids that the record doesn't list, but lie beside the recording's
-        # files.
-        captions = tuple({f"{key.rpartition('/')[0]}/000-{JOINED}" for key in known})
+        files, uploads = list(self._files()), list(self._uploads())
+        keys = [*(file.key for file in files), *(upload.key for upload in uploads)]
+        # The record lacks the ids of some captions and of joined captions, which lie beside the
+        # recording's other files.
+        folders = {_folder(key) for key in keys if _is_staged(record, rows, key)}
         return Traces(
             record=record,
             rows=tuple(rows),
-            files=tuple(
-                file for file in files if file.key in known or file.key.startswith(captions)
-            ),
-            uploads=tuple(
-                upload for upload in self._uploads() if _is_staged(record, rows, upload.key)
-            ),
+            files=tuple(file for file in files if _folder(file.key) in folders),
+            uploads=tuple(upload for upload in uploads if _folder(upload.key) in folders),
             has_events="Item" in self.events.get_item(Key={"zoom_uuid": uuid}),
         )
 
@@ -190,6 +186,11 @@ def _is_staged(record: Record, rows: Sequence[StatusRow], key: str) -> bool:
     return key.startswith(tuple(prefixes)) or any(
         name.endswith(f"-{key_id(file_id)}") for file_id in file_ids
     )
+
+
+def _folder(key: str) -> str:
+    """Return the part of a key that all staged files of a recording have in common."""
+    return key.rpartition("/")[0]
 
 
 def _is_time(text: str) -> bool:

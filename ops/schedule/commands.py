@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
@@ -102,6 +103,12 @@ def show(report: ImportReport, *, dry_run: bool) -> None:
     """Print the report of an import or of a dry run."""
     for line in terminal_lines(report, dry_run=dry_run):
         terminal.say(line)
+    for source, count in sorted(report.repeats.items()):
+        name = source or sources.FIRST_SYSTEM_NAME
+        terminal.say(
+            f"{name} has {count} of these events too, which a later import from here won't change. "
+            f"`invoke schedule.remove {shlex.quote(name)}` removes all events of {name}."
+        )
 
 
 def schedule_of(target: Target) -> Table:

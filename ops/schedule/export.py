@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,8 @@ COLUMNS = ("Course Code", "Type", "Day", "Start", "Meeting ID with Password", "O
 def save_schedule(table: Table, path: Path) -> int | None:
     """Write the schedule table to a CSV file that `schedule.csv-import` reads.
 
-    Return the number of classes, or None if the table is gone after an incomplete deletion.
+    Only the file's owner may read the file. Return the number of classes, or None if the table is
+    gone after an incomplete deletion.
 
     Raises:
         OpsError: The file exists with other content, which may be the only copy of an earlier
@@ -45,7 +47,8 @@ def save_schedule(table: Table, path: Path) -> int | None:
     )
     content = text.getvalue().encode()
     try:
-        with path.open("xb") as file:
+        # The file says when and in which meetings people teach.
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(content)
     except FileExistsError:
         # A repeated deletion finds the file with the same content if the first was interrupted.

@@ -18,8 +18,9 @@ from ingester.schedule.importer import CSV_SOURCE, JSON_SOURCE, Sheet
 from ingester.schedule.model import DAYS, ScheduledClass
 from ingester.schedule.parsed import ParsedClass, ParsedSheet, SkippedRow
 from ingester.schedule.retained import UnreadRow
-from ingester.schedule.sheet.cells import COLUMNS, encodable
+from ingester.schedule.sheet.cells import COLUMNS
 from ingester.schedule.sheet.parser import parse
+from ingester.texts import encodable
 from ops.command import OpsError
 from ops.csv_text import unescaped
 from ops.text_file import read_text

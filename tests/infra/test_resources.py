@@ -17,7 +17,6 @@ from cdk.receive_limits import RESERVE_RECEIVES
 from ingester.ledger.record import BUSY_FACTOR
 from ingester.ledger.table import FOLLOW_INDEX
 from ingester.recording import staging_bucket
-from ingester.transfer import multipart
 from tests.infra.template import SECRET_SETTINGS, STACK, Changed, Template
 
 DAY = 24 * 3600
@@ -222,10 +221,9 @@ def test_the_staging_bucket_is_private_and_encrypted_and_expires_its_files(
         {
             "ExpirationInDays": 1,
             "Status": "Enabled",
-            "TagFilters": [{"Key": multipart.RELEASED, "Value": "yes"}],
+            "TagFilters": [{"Key": staging_bucket.RELEASED, "Value": "yes"}],
         },
     ]
-    assert multipart.RELEASED == staging_bucket.RELEASED
     assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
     assert len(bucket["PublicAccessBlockConfiguration"]) == 4
     [encryption] = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]

@@ -28,7 +28,7 @@ def test_only_the_servers_key_is_written_and_only_its_owner_can_read_it(
     assert keys == [authority.key]
 
 
-@pytest.mark.parametrize("spoil", ["missing", "garbage", "foreign"])
+@pytest.mark.parametrize("spoil", ["missing", "garbage", "foreign", "foreign key"])
 def test_certificate_authority_is_made_again_when_a_file_is_wrong(
     tmp_path: Path, spoil: str
 ) -> None:
@@ -37,6 +37,8 @@ def test_certificate_authority_is_made_again_when_a_file_is_wrong(
         authority.key.unlink()
     elif spoil == "garbage":
         authority.certificate.write_text("nonsense")
+    elif spoil == "foreign key":
+        authority.key.write_bytes(ensure_authority(tmp_path / "other").key.read_bytes())
     else:
         other = ensure_authority(tmp_path / "other")
         authority.ca_bundle.write_bytes(other.ca_bundle.read_bytes())

@@ -77,7 +77,8 @@ class Stack:
         self.events.append(uuid, RecordingEvent("recording.started", 1_791_990_000))
         # No row has the start in the second key, so only the file's id in the key tells its
         # recording.
-        for begin, view in ((start, "gallery_view"), ("2026-10-01T12:00:00Z", "active_speaker")):
+        other_day = start.replace("-14T", "-01T")
+        for begin, view in ((start, "gallery_view"), (other_day, "active_speaker")):
             self.put(staging_key(MEETING, begin, 0, view, file_id, "mp4"))
         for queue in (self.aws.download_dlq, self.aws.upload_dlq):
             body = json.dumps({"uuid": uuid, "zip_id": automated(uuid), "topic": "A name"})
@@ -161,6 +162,23 @@ def test_forgetting_removes_all_versions_and_unfinished_copies_of_files(stack: S
     assert "file-of-ann" not in stack.left()
     uploads = s3.list_multipart_uploads(Bucket=BUCKET)["Uploads"]
     assert [upload["Key"] for upload in uploads] == keys[1:]
+
+
+def test_forgetting_removes_captions_of_which_neither_record_nor_row_knows(stack: Stack) -> None:
+    for zip_id in (automated(ANN), "on-demand-ann"):
+        stack.aws.status.delete_item(Key={"zip_id": zip_id})
+    late, others = (
+        staging_key(MEETING, start, 0, "transcript", "late-file", "vtt")
+        for start in (START, BOBS_START)
+    )
+    for key in (late, others):
+        stack.put(key)
+    stack.aws.s3.create_multipart_upload(Bucket=BUCKET, Key=f"{late}.part")
+    traces, _ = stack.forget()
+    assert (len(traces.files), len(traces.uploads)) == (3, 1)
+    left = stack.left()
+    assert late not in left
+    assert others in left
 
 
 def test_forgetting_completes_an_interrupted_run(stack: Stack) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +15,6 @@ from local import play, stack
 from local import state as local_state
 from ops import command, local
 from ops.code.package import ROOT
-from tests.command_line import invoke
 from tests.local.test_state import state
 from tests.ops.terminals import TerminalText, plain
 
@@ -20,35 +22,46 @@ from tests.ops.terminals import TerminalText, plain
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the folder of a local stack whose processes have ended."""
-    monkeypatch.setattr(local, "HOME", tmp_path)
     monkeypatch.setenv("TERM", "xterm-256color")
     settings = {"AWS_SECRET_ACCESS_KEY": "s3cret", "SLACK_API_TOKEN": "xoxb-s3cret"}
     local_state.remember(tmp_path, state(), settings)
     return tmp_path
 
 
-@pytest.mark.usefixtures("home")
-def test_local_env_prints_no_secret_but_a_command_on_a_terminal() -> None:
-    shown = invoke("local.env", output=TerminalText)
-    assert (shown.code, shown.err) == (0, "")
-    assert 'eval "$(invoke local.env)"' in plain(shown.out)
-    assert "s3cret" not in shown.out
-    assert "AWS_SECRET_ACCESS_KEY" not in shown.out
+def said(
+    show: Callable[[Path], None],
+    home: Path,
+    output: type[io.StringIO] = io.StringIO,
+    errors: type[io.StringIO] = io.StringIO,
+) -> tuple[str, str]:
+    """Return what a command prints about the stack of a folder, on standard output and error."""
+    out, err = output(), errors()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        show(home)
+    return out.getvalue(), err.getvalue()
+
+
+def test_local_env_prints_no_secret_but_a_command_on_a_terminal(home: Path) -> None:
+    out, err = said(local.show_environment, home, output=TerminalText)
+    assert err == ""
+    assert 'eval "$(invoke local.env)"' in plain(out)
+    assert "s3cret" not in out
+    assert "AWS_SECRET_ACCESS_KEY" not in out
 
 
 def test_local_env_prints_shell_commands_in_a_pipe(home: Path) -> None:
-    assert invoke("local.env").out.splitlines() == [
+    out, _ = said(local.show_environment, home)
+    assert out.splitlines() == [
         "export AWS_SECRET_ACCESS_KEY=s3cret",
         f". {home / local_state.ENVIRONMENT}  # the secrets",
     ]
 
 
-@pytest.mark.usefixtures("home")
-def test_local_down_shows_progress_on_a_terminal() -> None:
-    ended = invoke("local.down", errors=TerminalText)
-    assert (ended.code, ended.out) == (0, "The local stack is down.\n")
-    assert "Stopping the local stack" in plain(ended.err)
-    assert invoke("local.down").out == "No local stack is up.\n"
+def test_local_down_shows_progress_on_a_terminal(home: Path) -> None:
+    out, err = said(local.take_down, home, errors=TerminalText)
+    assert out == "The local stack is down.\n"
+    assert "Stopping the local stack" in plain(err)
+    assert said(local.take_down, home)[0] == "No local stack is up.\n"
 
 
 def test_the_demo_ends_with_the_command_that_lets_a_shell_find_invoke() -> None:
@@ -58,17 +71,15 @@ def test_the_demo_ends_with_the_command_that_lets_a_shell_find_invoke() -> None:
 
 @pytest.mark.parametrize("error", [NoCredentialsError(), SettingsError(["STACK_NAME is missing."])])
 def test_a_command_without_a_stack_names_the_local_stack_when_it_is_up(
-    home: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+    home: Path, error: Exception
 ) -> None:
     hint = 'A local stack is up: `eval "$(invoke local.env)"` selects it.'
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    monkeypatch.setattr(command, "LOCAL_STATE", home / local_state.STATE)
-    assert command.error_line(error).endswith(hint)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://127.0.0.1:4566")
-    assert hint not in command.error_line(error)
-    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    state_file = home / local_state.STATE
+    assert command.local_hint(error, {}, state_file).strip() == hint
+    selected = {"AWS_ENDPOINT_URL": "https://127.0.0.1:4566"}
+    assert command.local_hint(error, selected, state_file) == ""
     local_state.end(home)
-    assert hint not in command.error_line(error)
+    assert command.local_hint(error, {}, state_file) == ""
 
 
 def test_commands_look_for_the_state_file_that_the_local_stack_writes() -> None:

@@ -134,3 +134,11 @@ def test_the_node_lock_names_no_host() -> None:
     packages = [package for name, package in lock["packages"].items() if name]
     assert packages
     assert all("resolved" not in package and package["integrity"] for package in packages)
+
+
+def test_every_github_action_is_named_by_its_commit_with_the_version_beside_it() -> None:
+    workflows = (ROOT / ".github" / "workflows").glob("*.yml")
+    used = re.findall(r"uses: *(.*)", "\n".join(path.read_text() for path in workflows))
+    assert used
+    for action in used:
+        assert re.fullmatch(r"[\w/-]+@[0-9a-f]{40}  # v[0-9.]+", action), action

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,7 @@ def test_csv_import_names_bad_rows_and_imports_the_others(aws: Cloud, tmp_path: 
     report = import_csv(aws.schedule, write(tmp_path / "a.csv", rows))
     said = [str(problem) for problem in report.skipped]
     assert [text.split(":")[0] for text in said] == [f"a.csv row {n}" for n in (3, 4, 5)]
-    for word, text in zip(("https://zoom.us", "25:00", "'X'"), said, strict=True):
+    for word, text in zip(("https://zoom.us", "25:00", "'MX'"), said, strict=True):
         assert word in text
     assert "topsecret" not in "".join(said)
     assert set(stored(aws)) == {"1001", "1002"}
@@ -164,6 +165,33 @@ def test_a_dry_run_of_csv_import_reports_changes_and_makes_none(
     said = capsys.readouterr().out
     assert "1 would be added" in said
     assert "a.csv row 3: start 'x' is not a time" in said
+
+
+def said_of_import(
+    aws: Cloud, path: Path, capsys: pytest.CaptureFixture[str], **how: bool
+) -> list[str]:
+    """Import a CSV file, and return the printed lines about classes that another source has."""
+    capsys.readouterr()
+    show(import_csv(aws.schedule, path, **how), dry_run=False)
+    said = " ".join(capsys.readouterr().out.split())
+    return re.findall(r"\S+ has \d+ of these events too", said)
+
+
+def test_csv_import_names_the_source_that_has_the_same_classes(
+    aws: Cloud, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other_series = {"OC Series": "https://oc/#/2026/01/777", "Day": "M"}
+    rows = [HEADER, row(1001), row(1002), row(1003, other_series)]
+    first_system = {"zoom_series_id": "1002", "opencast_series_id": "20260112345"}
+    events = [{"day": "W", "time": "09:30", "title": "Lecture"}]
+    aws.schedule.put_item(Item={**first_system, "course_code": "c", "events": events})
+    first = write(tmp_path / "old.csv", [HEADER, row(1001), row(1003), row(1004)])
+    assert said_of_import(aws, first, capsys) == []
+    path = write(tmp_path / "new.csv", rows)
+    expected = ["first-system has 1 of these events too", "csv:old.csv has 2 of these events too"]
+    assert said_of_import(aws, path, capsys) == expected
+    assert said_of_import(aws, path, capsys) == expected
+    assert said_of_import(aws, path, capsys, replace_all=True) == []
 
 
 @pytest.fixture

@@ -168,25 +168,18 @@ def test_a_setup_folder_is_updated_after_a_change_of_its_lock_and_filled_anew_af
 
 @pytest.mark.parametrize("is_active", [False, True])
 def test_setup_prints_how_a_shell_finds_invoke_unless_the_shell_finds_it(
-    project: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    is_active: bool,
+    project: Path, capsys: pytest.CaptureFixture[str], is_active: bool
 ) -> None:
-    monkeypatch.setattr(setup, "ROOT", project)
     program(project, "invoke", "", folder=".venv/bin")
-    monkeypatch.setenv("PATH", str(project / (".venv/bin" if is_active else "bin")))
-    setup.say_how_to_use()
+    path = str(project / (".venv/bin" if is_active else "bin"))
+    setup.say_how_to_use(project, shutil.which("invoke", path=path))
     said = "Before you use `invoke` in a shell: . .venv/bin/activate\n"
     assert capsys.readouterr().out == ("" if is_active else said)
 
 
-def test_setup_does_nothing_when_all_folders_are_up_to_date(
-    installation: Installation, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(setup, "check_disk", lambda: None)
-    assert setup.bring_up_to_date("Python", [step_of(installation)])
-    assert not setup.bring_up_to_date("Python", [step_of(installation)])
+def test_setup_does_nothing_when_all_folders_are_up_to_date(installation: Installation) -> None:
+    assert setup.bring_up_to_date("Python", [step_of(installation)], disk_needed=0)
+    assert not setup.bring_up_to_date("Python", [step_of(installation)], disk_needed=0)
 
 
 def test_setup_replaces_a_link_and_keeps_the_target_of_the_link(installation: Installation) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import stat
 from decimal import Decimal
 from pathlib import Path
 
@@ -102,6 +103,7 @@ def test_the_schedule_is_saved_in_the_form_that_csv_import_reads(
         "Meeting ID with Password": "https://zoom.us/j/9999999999",
         "OC Series": "https://opencast/engage/ui/index.html#/20270199999",
     }
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
     # A repeated deletion writes the same content again. Other content is never overwritten.
     assert export.save_schedule(aws.schedule, path) == 3
     aws.schedule.delete_item(Key={"zoom_series_id": "9999999999"})

@@ -22,6 +22,7 @@ from bench.transfer.peers.zoom import ZoomPeer
 from bench.transfer.peers.zoom_settings import ZoomFault, ZoomSettings
 from bench.transfer.task import File, Task
 from ingester.errors import IngesterError, PermanentFailure
+from ingester.recording.staging_bucket import RELEASED
 from ingester.transfer.engine import Budget, Engine
 from ingester.transfer.multipart import IDENTITY_KEY, Bucket
 from ingester.transfer.multipart import Credentials as Signing
@@ -106,7 +107,9 @@ class Harness:
 
     def engine(self, budget: Budget | None = None) -> Engine:
         """Return an engine that doesn't wait between attempts."""
-        bucket = Bucket(self.client, BUCKET, http=self.http, credentials=self.signing)
+        bucket = Bucket(
+            self.client, BUCKET, http=self.http, credentials=self.signing, released=RELEASED
+        )
         return Engine(bucket, budget or Budget(), wait=at_once)
 
     def copies(

@@ -64,6 +64,8 @@ def encoded(secret: str) -> Iterator[str]:
     yield json.dumps({"a": secret})
     yield json.dumps({"a": json.dumps({"b": secret})})
     yield json.dumps({"a": secret}, ensure_ascii=False)
+    yield f"user:{secret}".encode().hex()
+    yield f"user:{secret}".encode().hex().upper()
     for before in ("", "u", "us", "use"):
         yield base64.b64encode(f"{before}{secret}:x".encode()).decode()
         yield base64.urlsafe_b64encode(f"{before}{secret}:x".encode()).decode()

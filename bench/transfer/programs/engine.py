@@ -9,6 +9,7 @@ from functools import partial
 from bench.transfer.report import Report
 from bench.transfer.task import OUT_OF_TIME, File, Task, task_of
 from ingester.errors import OutOfTime
+from ingester.recording.staging_bucket import RELEASED
 from ingester.runtime import clients
 from ingester.runtime.http_pool import http as http_for
 from ingester.transfer.engine import Budget, Engine, forever
@@ -25,7 +26,7 @@ def engine_of(task: Task) -> Engine:
     budget = Budget(connections=fixed, first_connections=fixed) if fixed else Budget()
     s3, credentials = clients.s3_for_uploads(budget.connections)
     http = http_for(budget.connections)
-    bucket = Bucket(s3, task.bucket, http=http, credentials=credentials)
+    bucket = Bucket(s3, task.bucket, http=http, credentials=credentials, released=RELEASED)
     return Engine(bucket, budget, time_left=_time_left(task.seconds_left))
 
 

@@ -240,8 +240,12 @@ class UploadMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def is_uuid(text: str) -> bool:
-    """Return whether a text can be the uuid of a recording."""
-    return 0 < len(text) <= LONGEST_UUID and not text.startswith("#")
+    """Return whether a text can be the uuid of a recording, as the messages demand (`Uuid`)."""
+    try:
+        msgspec.convert(text, Uuid)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def encode(message: msgspec.Struct) -> str:

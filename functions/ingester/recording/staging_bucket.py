@@ -20,8 +20,7 @@ logger = logging.getLogger("ingester.staging_bucket")
 
 RELEASED = "released"
 """Key of the tag that marks objects which nobody needs any more. A download copies a tagged file
-anew. `transfer.multipart.RELEASED` repeats this value, because the engine for copies imports no
-module about recordings."""
+anew. `cdk.bucket` repeats this value, because the template imports no function code."""
 
 
 class Staging:

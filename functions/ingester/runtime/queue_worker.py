@@ -277,6 +277,7 @@ class QueueWorker(Generic[Message]):
         except (BotoCoreError, ClientError) as error:
             outcome = self._after(AwsFailed.of(error), message, received)
         except Exception as error:
+            # After the last receive SQS would move the message to the DLQ without a reason.
             if not self.source.is_last(received):
                 raise
             outcome = replace(self.give_up(Unforeseen.of(error)), cause=error)
@@ -321,6 +322,7 @@ class QueueWorker(Generic[Message]):
                 case SendOn() | Requeue() | Retry():
                     outcome.report()
         except Exception:
+            # The outcome is carried out already. An error would have the message redelivered.
             logger.exception("A report failed", extra=log.goes_on(UNREPORTED))
 
 

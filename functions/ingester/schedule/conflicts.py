@@ -1,10 +1,12 @@
-"""Conflicts of the schedule: classes of one meeting at the same time, for different series.
+"""Conflicts and repeats of the schedule: classes of one meeting at the same time.
 
-A recording goes to one series only.
+Classes for different series conflict, because a recording goes to one series only. A class for the
+same series from another source is a repeat.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 import msgspec
@@ -86,3 +88,17 @@ def _add_conflicts_with_others(
                 f"{source_name(scheduled.source)}: this row counts"
             )
             found.add(holder.sheet, holder.row, scheduled, reason)
+
+
+def repeats(classes: Iterable[MeetingClass], others: Iterable[MeetingClass]) -> dict[str, int]:
+    """Return the number of `others` that repeat one of `classes`, by their source.
+
+    `others` are the classes that stay in the table in addition to `classes`.
+    """
+    imported = {_identity(pair) for pair in classes}
+    return Counter(pair[1].source for pair in others if _identity(pair) in imported)
+
+
+def _identity(pair: MeetingClass) -> tuple[_Slot, str]:
+    meeting, scheduled = pair
+    return (meeting, scheduled.minute_of_week), scheduled.opencast_series_id

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
 
 from ingester.errors import NothingToImport, UnusableSheet
-from ingester.schedule.conflicts import conflicts
+from ingester.schedule.conflicts import conflicts, repeats
 from ingester.schedule.model import (
     ImportPlan,
     ReplacedSources,
@@ -62,7 +62,8 @@ class ImportReport(msgspec.Struct, frozen=True):
 
     `meetings` and `classes` are the numbers of meetings and classes that were read. `retained` are
     the classes that stay as they were, because rows that may be theirs can't be read. `before` is
-    the whole table before the import.
+    the whole table before the import. `repeats` are the numbers of classes that other sources have
+    too, by source.
     """
 
     plan: ImportPlan
@@ -71,6 +72,7 @@ class ImportReport(msgspec.Struct, frozen=True):
     skipped: tuple[SkippedRow, ...]
     retained: tuple[RetainedClass, ...] = ()
     before: tuple[ScheduledMeeting, ...] = ()
+    repeats: Mapping[str, int] = {}
 
 
 def import_sheets(
@@ -121,7 +123,8 @@ def import_parsed(
     retained = retained_classes(before, read, unread, replaced)
     staying = [kept.pair for kept in retained]
     plan = plan_import(before, read, replaced, retained=staying)
-    conflicting = conflicts(sheets, [*staying, *classes_beside(before, replaced)])
+    beside = classes_beside(before, replaced)
+    conflicting = conflicts(sheets, [*staying, *beside])
     _check_sizes(plan)
     if not dry_run:
         table.apply(plan.put, plan.delete)
@@ -132,6 +135,7 @@ def import_parsed(
         skipped=(*skipped, *conflicting),
         retained=tuple(retained),
         before=tuple(before),
+        repeats=repeats(read, beside),
     )
 
 

@@ -53,6 +53,9 @@ REQUEST_AGAIN = "Request it again; if that fails too, tell an operator."
 
 STUCK = "Nothing has happened for too long: an operator has to look"
 FAILED = "It isn't retried automatically: an operator has to look"
+FAILED_UNLESS_REQUESTED = (
+    f"{FAILED}, unless a producer requests it again, by +Zoom or on the status page"
+)
 
 NEEDS_A_PERSON = "Nothing happens automatically: it needs attention."
 HAS_ENDED = "Nothing: this ingest has ended."
@@ -107,7 +110,7 @@ ADVICE = {
         operator="Nothing, if that was meant. Else `invoke exec.pipeline {uuid}` sends it again.",
         producer="Somebody has deleted it in Opencast. If it is wanted there, request it again.",
         can_request=True,
-        lecturer="If it is wanted there, somebody has to ask for it again",
+        lecturer="If it is wanted there, a producer can request it again",
         mail_outlook=HAS_ENDED,
         mail_advice=SEE_STATE,
     ),
@@ -124,7 +127,7 @@ ADVICE = {
         "`invoke exec.pipeline {uuid} --oc-series-id SERIES`.",
         producer="Request it with its series.",
         can_request=True,
-        lecturer=NOTHING,
+        lecturer="If it is wanted there, a producer can request it with its series",
         mail_outlook=HAS_ENDED,
     ),
     Situation.NOT_NEEDED: Phrases(
@@ -149,7 +152,7 @@ ADVICE = {
         operator=f"`invoke {{request}}` requests it again; {HISTORY}.",
         producer=REQUEST_AGAIN,
         can_request=True,
-        lecturer=FAILED,
+        lecturer=FAILED_UNLESS_REQUESTED,
         mail_outlook=NEEDS_A_PERSON,
     ),
     Situation.DOWNLOAD_FAILED: Phrases(
@@ -157,14 +160,14 @@ ADVICE = {
         f"{HISTORY}.",
         producer=REQUEST_AGAIN,
         can_request=True,
-        lecturer=FAILED,
+        lecturer=FAILED_UNLESS_REQUESTED,
         mail_outlook=NEEDS_A_PERSON,
     ),
     Situation.UPLOAD_FAILED: Phrases(
         operator=f"`invoke queue.retry-uploads --uuid {{uuid}}` after fixing the cause; {HISTORY}.",
         producer=REQUEST_AGAIN,
         can_request=True,
-        lecturer=FAILED,
+        lecturer=FAILED_UNLESS_REQUESTED,
         mail_outlook=NEEDS_A_PERSON,
     ),
     Situation.UNKNOWN_SERIES: Phrases(
@@ -172,14 +175,14 @@ ADVICE = {
         "Opencast has this one: `invoke queue.retry-uploads --uuid {uuid}`.",
         producer="Request it with the right series.",
         can_request=True,
-        lecturer=FAILED,
+        lecturer=FAILED_UNLESS_REQUESTED,
         mail_outlook=NEEDS_A_PERSON,
     ),
     Situation.STAGED_FILES_LOST: Phrases(
         operator=f"`invoke {{request}}` fetches its files again, while Zoom has them; {HISTORY}.",
         producer=REQUEST_AGAIN,
         can_request=True,
-        lecturer=FAILED,
+        lecturer=FAILED_UNLESS_REQUESTED,
         mail_outlook=NEEDS_A_PERSON,
     ),
     Situation.RETRY_LOST: Phrases(

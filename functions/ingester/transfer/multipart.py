@@ -52,11 +52,6 @@ GONE = "S3 knows the unfinished upload no more: somebody else ended it."
 IDENTITY_KEY = "source"
 """Key of `Destination.identity` in an object's metadata. Stored objects already have this key."""
 
-RELEASED = "released"
-"""Key of the tag of objects that nobody needs any more, which a rule of the bucket deletes.
-`staging_bucket.RELEASED` has the same value. The engine can't import it, because the engine knows
-nothing about recordings."""
-
 _CODE = re.compile(rb"<Code>([A-Za-z0-9.]+)</Code>")
 
 
@@ -128,6 +123,8 @@ class Bucket:
         name: Name of the bucket.
         http: Connections for the parts of a file.
         credentials: Credentials to sign the requests with parts of a file.
+        released: Key of the tag of objects that nobody needs any more, which a rule of the bucket
+            deletes.
     """
 
     def __init__(
@@ -137,11 +134,13 @@ class Bucket:
         *,
         http: urllib3.PoolManager,
         credentials: Credentials,
+        released: str,
     ) -> None:
         self._s3 = s3
         self._name = name
         self._http = http
         self._credentials = credentials
+        self._released = released
 
     def size_of(self, destination: Destination) -> int | None:
         """Return the object's size in bytes; None unless the object exists with this identity."""
@@ -166,7 +165,7 @@ class Bucket:
             if _status(error) in (403, 404, 501):
                 return _status(error) == 404
             raise
-        return any(tag["Key"] == RELEASED for tag in tags)
+        return any(tag["Key"] == self._released for tag in tags)
 
     def resume(self, destination: Destination, *, discard_all: bool = False) -> Upload | None:
         """Find the newest unfinished upload of this identity, and abort all others of its key.

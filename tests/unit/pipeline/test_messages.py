@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 
 from ingester.errors import MessageError
+from ingester.pipeline import messages
 from ingester.pipeline.messages import (
     Copying,
     DownloadMessage,
@@ -262,3 +263,27 @@ def test_kind_of_a_file_does_not_depend_on_the_case_of_its_type() -> None:
     assert (file.is_mp4, file.is_chat) == (True, False)
     chat = msgspec.convert(OLD_FILE | {"file_type": "Chat", "status": "processing"}, RecordingFile)
     assert (chat.is_mp4, chat.is_chat, chat.is_completed) == (False, True, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("4444AAAiAAAAAiAiAiiAii==", True),
+        ("/a#b", True),
+        ("\n#", True),
+        ("\ud800", True),
+        ("u" * messages.LONGEST_UUID, True),
+        ("u" * (messages.LONGEST_UUID + 1), False),
+        ("#pause", False),
+        ("", False),
+    ],
+)
+def test_a_text_is_a_uuid_exactly_when_a_message_may_have_it(text: str, expected: bool) -> None:
+    assert messages.is_uuid(text) is expected
+    message = {**OLD_DOWNLOAD, "uuid": text}
+    try:
+        msgspec.convert(message, DownloadMessage)
+    except msgspec.ValidationError:
+        assert not expected
+    else:
+        assert expected

@@ -26,6 +26,9 @@ GOOD = {
     "OC Series": SERIES,
 }
 
+LETTERS = "write only letters of M T W R F S U (R is Thursday, U is Sunday)"
+RANGE = "write each day of a range, such as M T W R F"
+
 
 def row(**changes: str) -> list[str]:
     named = GOOD | {name.replace("_", " "): value for name, value in changes.items()}
@@ -87,29 +90,42 @@ def test_sheet_parser_reads_days_with_or_without_spaces_and_commas(cell: str, da
 @pytest.mark.parametrize(
     ("column", "cell", "days", "says"),
     [
-        ("Day", "Tu", "TU", ["day 'Tu' is Tuesday and Sunday: write T for Tuesday alone"]),
-        ("Day", "M, Su", "MSU", ["day 'Su' is Saturday and Sunday: write U for Sunday alone"]),
+        ("Day", "Tu", "TU", ["day 'Tu' is read as Tuesday and Sunday: write T for Tuesday alone"]),
         (
             "Day",
-            "TTh",
-            "T",
+            "M, Su",
+            "MSU",
+            ["day 'M, Su' is read as Monday, Saturday and Sunday: write U for Sunday alone"],
+        ),
+        ("Day", "TTh", "T", ["day 'TTh' is read as Tuesday: write R for Thursday"]),
+        (
+            "Day",
+            "SuTh",
+            "SUT",
             [
-                "day 'Th' is read as Tuesday: write R for Thursday",
-                "day 'H' is none of M T W R F S U",
+                (
+                    "day 'SuTh' is read as Saturday, Sunday and Tuesday: write R for Thursday, "
+                    "U for Sunday alone"
+                )
             ],
         ),
+        ("Day", "Fr", "FR", ["day 'Fr' is read as Friday and Thursday: write F for Friday alone"]),
         ("Day", "TU", "TU", []),
         ("Day", "Tuesday", "T", []),
         ("Day", "thurs, SAT", "RS", []),
         ("Day", "Mondays Wednesdays", "MW", []),
-        ("Day", "Wed/Fri", "WF", ["day '/' is none of M T W R F S U"]),
+        ("Day", "Wed/Fri", "WF", [f"day 'Wed/Fri' is read as Wednesday and Friday: {LETTERS}"]),
+        ("Day", "Montag", "MT", [f"day 'Montag' is read as Monday and Tuesday: {LETTERS}"]),
+        *(
+            ("Day", cell, "MF", [f"day '{cell}' is read as Monday and Friday: {RANGE}"])
+            for cell in ("M-F", "Mon – Fri")  # noqa: RUF001  # people type this dash
+        ),
         (
             "Day",
             "Tuesdy",
             "TUS",
             [
-                "day 'Tu' is Tuesday and Sunday: write T for Tuesday alone",
-                *(f"day {letter!r} is none of M T W R F S U" for letter in "EDY"),
+                "day 'Tuesdy' is read as Tuesday, Sunday and Saturday: write T for Tuesday alone",
             ],
         ),
         ("Start", "1:30", "MW", ["start '1:30' is at night: write 13:30 for the afternoon"]),
@@ -209,7 +225,7 @@ def test_sheet_parser_skips_only_the_letters_that_stand_for_no_day() -> None:
     sheet = read(row(Day="MXW"))
     assert [scheduled.day for _, scheduled in sheet.pairs] == ["M", "W"]
     assert [str(problem) for problem in sheet.skipped] == [
-        "Fall row 2: day 'X' is none of M T W R F S U"
+        f"Fall row 2: day 'MXW' is read as Monday and Wednesday: {LETTERS}"
     ]
 
 

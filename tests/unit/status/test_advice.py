@@ -68,7 +68,7 @@ class TestEverySituation:
     def test_advice_has_a_phrase_for_lecturers_unless_the_state_says_all(
         self, situation: Situation
     ) -> None:
-        idle = NOTHING_TO_DO | {Situation.ALREADY_IN_OPENCAST, Situation.NO_SCHEDULED_CLASS}
+        idle = NOTHING_TO_DO | {Situation.ALREADY_IN_OPENCAST}
         assert bool(example(situation).lecturer) is (situation not in idle)
 
     def test_phrase_for_lecturers_names_an_operator_when_a_person_has_to_act(
@@ -97,6 +97,12 @@ class TestEverySituation:
     ) -> None:
         words = example(situation)
         assert ("request it" in words.producer.lower()) is words.can_request
+
+    def test_lecturer_reads_that_a_producer_can_request_it_exactly_when_the_page_offers_that(
+        self, situation: Situation
+    ) -> None:
+        words = example(situation)
+        assert ("a producer " in words.lecturer) is words.can_request
 
     def test_phrases_contain_no_unfilled_placeholder(self, situation: Situation) -> None:
         for phrase in msgspec.structs.astuple(example(situation)):

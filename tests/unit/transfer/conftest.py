@@ -11,6 +11,7 @@ import urllib3
 
 from bench.transfer.peers.s3 import S3Peer
 from bench.transfer.peers.zoom import ZoomPeer
+from ingester.recording.staging_bucket import RELEASED
 from ingester.transfer.multipart import Bucket
 from local.authority import Authority
 from tests.neighbours import Web, web_server
@@ -101,7 +102,7 @@ def tls_client(_s3: S3Peer, boto: boto3.session.Session, tls: Authority) -> Iter
 def bucket(s3: S3Peer, client: S3Client, http: urllib3.PoolManager) -> Bucket:
     """Return the bucket of the S3 peer, over plain HTTP."""
     assert s3.settings == S3
-    return Bucket(client, BUCKET, http=http, credentials=CREDENTIALS)
+    return Bucket(client, BUCKET, http=http, credentials=CREDENTIALS, released=RELEASED)
 
 
 @pytest.fixture
@@ -114,7 +115,7 @@ def tls_copying(
     zoom: ZoomPeer, s3: S3Peer, tls_client: S3Client, http: urllib3.PoolManager
 ) -> Copying:
     """Return a harness whose connections all use TLS, as in AWS."""
-    bucket = Bucket(tls_client, BUCKET, http=http, credentials=CREDENTIALS)
+    bucket = Bucket(tls_client, BUCKET, http=http, credentials=CREDENTIALS, released=RELEASED)
     return Copying(zoom, s3, bucket, http, is_tls=True)
 
 
@@ -122,6 +123,6 @@ def tls_copying(
 def timed(s3: S3Peer, client: S3Client, http: urllib3.PoolManager) -> TimedBucket:
     """Return the bucket of the S3 peer with a clock that starts at 1000 seconds."""
     assert s3.settings == S3
-    bucket = TimedBucket(client, BUCKET, http=http, credentials=CREDENTIALS)
+    bucket = TimedBucket(client, BUCKET, http=http, credentials=CREDENTIALS, released=RELEASED)
     bucket.clock = Clock(1000.0)
     return bucket

@@ -22,8 +22,9 @@ from ingester.errors import (
     TransferFailed,
     ZoomUnreachable,
 )
+from ingester.recording.staging_bucket import RELEASED
 from ingester.transfer.engine import Budget, Total
-from ingester.transfer.multipart import IDENTITY_KEY, RELEASED, Destination
+from ingester.transfer.multipart import IDENTITY_KEY, Destination
 from ingester.transfer.parts import MARK_NUMBER, MIB
 from ingester.transfer.plan import Copied
 from tests.local.processes_of import wait_for

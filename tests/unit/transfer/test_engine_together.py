@@ -12,6 +12,7 @@ import urllib3
 from bench.transfer.peers.content import Generated
 from bench.transfer.peers.s3 import S3Peer
 from ingester.errors import IngesterError
+from ingester.recording.staging_bucket import RELEASED
 from ingester.transfer.engine import Budget
 from ingester.transfer.multipart import Bucket, Upload
 from ingester.transfer.parts import MIB
@@ -67,7 +68,7 @@ class OtherRun:
 @pytest.fixture
 def bucket(s3: S3Peer, client: S3Client, http: urllib3.PoolManager) -> Interrupted:
     assert s3.settings == S3
-    return Interrupted(client, BUCKET, http=http, credentials=CREDENTIALS)
+    return Interrupted(client, BUCKET, http=http, credentials=CREDENTIALS, released=RELEASED)
 
 
 def size_in(results: list[Copied | IngesterError]) -> int:

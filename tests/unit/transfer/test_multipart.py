@@ -18,6 +18,7 @@ from bench.transfer.peers.content import Generated
 from bench.transfer.peers.s3 import S3Peer
 from bench.transfer.peers.s3_settings import Credentials, S3Fault
 from ingester.errors import AwsFailed, SlowDown, TransferFailed, UploadGone
+from ingester.recording.staging_bucket import RELEASED
 from ingester.transfer.multipart import IDENTITY_KEY, Bucket, Destination, StoredPart, Upload
 from ingester.transfer.parts import MARK_NUMBER, MIB, Part
 from local.neighbours.https_server import text_answer
@@ -54,7 +55,7 @@ class TestSend:
     ) -> None:
         """Parts may be sent in any order. The object doesn't contain the mark."""
         s3_client = tls_client if is_tls else client
-        bucket = Bucket(s3_client, BUCKET, http=http, credentials=CREDENTIALS)
+        bucket = Bucket(s3_client, BUCKET, http=http, credentials=CREDENTIALS, released=RELEASED)
         content = Generated("talk", 5 * MIB + 345)
         upload = bucket.begin(TALK)
         bucket.send(upload, Part(2, 5 * MIB, content.size - 1), content.views(5 * MIB, 345))
@@ -101,7 +102,7 @@ class TestSend:
         self, s3: S3Peer, client: S3Client, http: urllib3.PoolManager
     ) -> None:
         known = Renewed(KNOWN)
-        bucket = Bucket(client, BUCKET, http=http, credentials=known)
+        bucket = Bucket(client, BUCKET, http=http, credentials=known, released=RELEASED)
         upload = bucket.begin(TALK)
         bucket.send(upload, PART, [BYTES])
         known.now = Credentials(access_key="AKIDNEW", secret_key="new", token="later")
@@ -147,7 +148,9 @@ class TestSendFails:
         self, s3: S3Peer, client: S3Client, body: bool
     ) -> None:
         with Altered(body=body) as connections:
-            bucket = Bucket(client, BUCKET, http=connections, credentials=CREDENTIALS)
+            bucket = Bucket(
+                client, BUCKET, http=connections, credentials=CREDENTIALS, released=RELEASED
+            )
             upload = bucket.begin(TALK)
             with pytest.raises(AwsFailed, match=r"BadDigest|another checksum"):
                 bucket.send(upload, PART, [BYTES])
@@ -158,7 +161,7 @@ class TestSendFails:
         self, s3: S3Peer, client: S3Client, http: urllib3.PoolManager
     ) -> None:
         signing = Signing(KNOWN.access_key, "other", KNOWN.token)
-        bucket = Bucket(client, BUCKET, http=http, credentials=signing)
+        bucket = Bucket(client, BUCKET, http=http, credentials=signing, released=RELEASED)
         with pytest.raises(AwsFailed, match="SignatureDoesNotMatch") as raised:
             bucket.send(bucket.begin(TALK), PART, [BYTES])
         assert not isinstance(raised.value, SlowDown)

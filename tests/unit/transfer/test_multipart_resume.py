@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from bench.transfer.peers.s3 import S3Peer
 from bench.transfer.peers.s3_settings import S3Fault
 from ingester.errors import UploadGone
-from ingester.transfer.multipart import RELEASED, Bucket, Destination, Upload
+from ingester.recording.staging_bucket import RELEASED
+from ingester.transfer.multipart import Bucket, Destination, Upload
 from ingester.transfer.parts import MARK_NUMBER, Part
 from tests.unit.transfer.copying import BUCKET, CONFIG, CREDENTIALS, METADATA, S3
 
@@ -97,7 +98,7 @@ class TestResume:
             S3Peer(S3, now=lambda: began + timedelta(seconds=next(seconds))) as s3,
             closing(boto.client("s3", endpoint_url=s3.url, config=CONFIG)) as client,
         ):
-            bucket = Bucket(client, BUCKET, http=http, credentials=CREDENTIALS)
+            bucket = Bucket(client, BUCKET, http=http, credentials=CREDENTIALS, released=RELEASED)
             begun(bucket)
             newest = begun(bucket)
             resumed = bucket.resume(TALK)

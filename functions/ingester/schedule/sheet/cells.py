@@ -50,11 +50,14 @@ _WORD = re.compile(r"[^\W\d_]{3,}+")
 _WEEKDAYS = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY")
 
 _MISLEADING_DAYS = (
-    (re.compile(r"Th", re.IGNORECASE), "'Th' is read as Tuesday: write R for Thursday"),
-    (re.compile(r"[Tt]u"), "'Tu' is Tuesday and Sunday: write T for Tuesday alone"),
-    (re.compile(r"[Ss]u"), "'Su' is Saturday and Sunday: write U for Sunday alone"),
+    (re.compile(r"Th", re.IGNORECASE), "R for Thursday"),
+    (re.compile(r"[Tt]u"), "T for Tuesday alone"),
+    (re.compile(r"[Ss]u"), "U for Sunday alone"),
+    (re.compile(r"[Ff]r"), "F for Friday alone"),
+    (re.compile(r"[-–—]|\bto\b", re.IGNORECASE), "each day of a range, such as M T W R F"),  # noqa: RUF001  # people type these dashes
 )
-"""Patterns of days that are read letter by letter but probably mean something else, with hints."""
+"""Patterns of days that are read letter by letter but probably mean something else, with what to
+write instead."""
 
 MORNING = 6
 """Hour of the earliest usual class. An earlier hour is probably PM on a twelve-hour clock."""
@@ -103,11 +106,6 @@ class CellProblem(ValueError):
 def is_failed_formula(cell: str) -> bool:
     """Return whether a cell shows that its formula has failed, or hasn't ended yet."""
     return bool(_FAILED_FORMULA.fullmatch(cell))
-
-
-def encodable(text: str) -> str:
-    """Return a text with a `?` for each unpaired surrogate, which JSON can have but UTF-8 can't."""
-    return text.encode("utf-8", "replace").decode()
 
 
 def check_lengths(cells: Mapping[str, str]) -> None:
@@ -260,10 +258,22 @@ def hints(cells: Mapping[str, str]) -> Iterator[str]:
     for name in (COURSE_CODE, TYPE):
         if problem := name_problem(cells[name]):
             yield f"{SHEET_NAMES[name]} {problem}: it was left out"
-    days = _in_letters(cells[DAY])
-    yield from (f"day {what}" for form, what in _MISLEADING_DAYS if form.search(days))
-    yield from (f"day {letter!r} is none of {DAY_LETTERS}" for letter in days_of(cells[DAY])[1])
+    if day := _day_hint(cells[DAY]):
+        yield day
     hour, minutes = cells[START].split(":")
     if int(hour) < MORNING:
         afternoon = f"{int(hour) + 12}:{minutes}"
         yield f"start {cells[START]!r} is at night: write {afternoon} for the afternoon"
+
+
+def _day_hint(cell: str) -> str:
+    """Return the days that a cell is read as, and what to write; "" if the cell is clear."""
+    days, others = days_of(cell)
+    letters = _in_letters(cell)
+    better = [what for form, what in _MISLEADING_DAYS if form.search(letters)]
+    if not better and not others:
+        return ""
+    names = [_WEEKDAYS[DAYS.index(day)].capitalize() for day in days]
+    read = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+    write = ", ".join(better) or f"only letters of {DAY_LETTERS} (R is Thursday, U is Sunday)"
+    return f"day {shown(cell)} is read as {read}: write {write}"

@@ -7,9 +7,10 @@ from itertools import islice
 
 from ingester.errors import UnusableSheet
 from ingester.schedule.parsed import ParsedClass, ParsedSheet, SkippedRow
-from ingester.schedule.sheet.cells import LONGEST_CELL, MEETING, CellProblem, encodable
+from ingester.schedule.sheet.cells import LONGEST_CELL, MEETING, CellProblem
 from ingester.schedule.sheet.header import find_header
 from ingester.schedule.sheet.row import Row, hints, read_row, reason, rows_below, unread
+from ingester.texts import encodable
 
 MOST_ROWS = 20_000
 MOST_COLUMNS = 200

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from typing import Any
 
 import pytest
 
 from local.neighbours.zoom import ZoomStandIn
+from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import Recording
 from tests.cloud import Cloud
 from tests.unit.functions.downloader.harness import (
@@ -108,6 +110,64 @@ class TestTheSeries:
         assert harness.outcome == ("IGNORED", "No opencast series match")
         assert harness.downloads() == 0
         assert harness.uploads() == harness.dead() == []
+
+
+class TestClassThatLeftTheSchedule:
+    """The schedule's last class of the meeting is removed after the first attempt."""
+
+    def errors_of_retry(
+        self,
+        harness: Harness,
+        recording: Recording,
+        caplog: pytest.LogCaptureFixture,
+        **changes: Any,
+    ) -> list[logging.LogRecord]:
+        """Return the errors that are logged when a retry of a failed attempt finds no series."""
+        harness.settings["default_series_id"] = ""
+        message = harness.message(recording)
+        item = {"day": "W", "time": "10:00", "title": "Lecture"}
+        harness.aws.schedule.put_item(
+            Item={
+                "zoom_series_id": str(MEETING),
+                "opencast_series_id": SERIES,
+                "course_code": "HIST E-10",
+                "events": [item],
+            }
+        )
+        harness.zoom.fail(Fault(kind="status", status=500, times=99))
+        assert not harness.take(message)
+        assert harness.row["oc_series_id"] == SERIES
+        harness.zoom.clear_faults()
+        harness.aws.schedule.delete_item(Key={"zoom_series_id": str(MEETING)})
+        caplog.clear()
+        assert harness.take(message | changes, receive_count=2)
+        assert harness.outcome == ("IGNORED", "No opencast series match")
+        return [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+    def test_error_is_logged_when_a_retry_does_not_find_the_series_of_the_first_attempt(
+        self, harness: Harness, small: Recording, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        (error,) = self.errors_of_retry(harness, small, caplog)
+        assert "an earlier attempt, which had found a series" in error.getMessage()
+        assert vars(error)["outlook"] == "Nothing happens automatically: it needs attention."
+
+    def test_no_error_is_logged_when_an_operator_lets_the_schedule_be_ignored(
+        self, harness: Harness, small: Recording, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        assert self.errors_of_retry(harness, small, caplog, ignore_schedule=True) == []
+
+    def test_no_error_is_logged_when_opencast_has_the_recording(
+        self, harness: Harness, small: Recording, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        harness.ingest(small, *small.files)
+        assert self.errors_of_retry(harness, small, caplog) == []
+
+    def test_no_error_is_logged_when_no_attempt_has_found_a_series(
+        self, harness: Harness, small: Recording, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        harness.settings["default_series_id"] = ""
+        assert harness.take(harness.message(small))
+        assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 class TestFilesThatAreNotFinished:

@@ -33,6 +33,10 @@ def metrics(caplog: pytest.LogCaptureFixture) -> list[Any]:
     return [value for value in values if value is not None]
 
 
+def is_about_first(query: dict[str, Any]) -> bool:
+    return "first==" in str(query["Key"])
+
+
 def test_row_gets_state_published_when_the_workflow_has_published_its_event(
     harness: Harness,
 ) -> None:
@@ -58,15 +62,27 @@ def test_an_error_about_one_recording_does_not_stop_the_following_of_others(
     harness.clock.forward(minutes=1)
     harness.ingest()
 
-    def is_about_first(query: dict[str, Any]) -> bool:
-        return "first==" in str(query["Key"])
-
     with (
         failing_table(harness.aws.recordings, "GetItem", is_about_first),
         pytest.raises(ClientError),
     ):
         harness.run_after(minutes=40)
     assert harness.outcome() == ("PUBLISHED", "")
+
+
+def test_an_error_about_one_recording_is_raised_when_opencast_stops_answering_after_it(
+    harness: Harness,
+) -> None:
+    harness.ingest("first==", "auto-ingest-first")
+    harness.clock.forward(minutes=1)
+    harness.ingest()
+    harness.uploader.fail("status", "/api/events/", status=502)
+
+    with (
+        failing_table(harness.aws.recordings, "GetItem", is_about_first),
+        pytest.raises(ClientError),
+    ):
+        harness.run_after(minutes=40)
 
 
 def test_row_does_not_change_while_the_workflow_runs(harness: Harness) -> None:

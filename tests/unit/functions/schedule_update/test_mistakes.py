@@ -98,9 +98,10 @@ MISTAKES: list[tuple[str, list[Sequence[str]], int, str]] = [
     *(
         (f"{cell} as a day", [HEADER, row(day=cell)], 200, f"Fall row 2: day '{cell}' is {what}")
         for cell, what in (
-            ("Tu", "Tuesday and Sunday: write T"),
-            ("Su", "Saturday and Sunday: write U"),
-            ("Th", "read as Tuesday: write R"),
+            ("Tu", "read as Tuesday and Sunday: write T for Tuesday alone"),
+            ("Su", "read as Saturday and Sunday: write U for Sunday alone"),
+            ("Th", "read as Tuesday: write R for Thursday"),
+            ("M-F", "read as Monday and Friday: write each day of a range, such as M T W R F"),
         )
     ),
     (

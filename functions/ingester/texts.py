@@ -1,0 +1,8 @@
+"""Texts from outside, in a form that can be written."""
+
+from __future__ import annotations
+
+
+def encodable(text: str) -> str:
+    """Return a text with a `?` for each unpaired surrogate, which JSON can have but UTF-8 can't."""
+    return text.encode("utf-8", "replace").decode()
