@@ -77,7 +77,7 @@ class TestIngestRecords:
     def test_claim_drops_earlier_posts_when_opencast_had_the_media_package(
         self, is_shown: bool
     ) -> None:
-        """A new claim means that somebody has deleted the earlier event in Opencast."""
+        # A new claim means that somebody has deleted the earlier event in Opencast.
         taken = ingest(post("a", outcome=Outcome.TAKEN), is_shown=is_shown)
         record = with_claim(EMPTY, "mp", taken)
         record = with_claim(record, "mp", ingest(post("b", 5)))
@@ -164,7 +164,7 @@ class TestCertainFiles:
     def test_certain_files_depend_on_the_answer_to_the_second_post(
         self, outcome: Outcome, workflow: str, certain: str
     ) -> None:
-        """A 409 means that a workflow is running, which the first POST may have started."""
+        # A 409 means that a workflow is running, which the first POST may have started.
         known = with_answer(self.record("f", "fg"), "mp", "b", outcome, workflow).ingests["mp"]
         assert set(known.certain_files) == set(certain)
 
@@ -174,7 +174,7 @@ class TestCertainFiles:
         assert set(known.certain_files) == {"f", "g"}
 
     def test_age_of_an_event_counts_from_the_second_post_when_that_post_got_a_409(self) -> None:
-        """Opencast shows the event a little later, and until then nothing is sent again."""
+        # Opencast shows the event a little later, and until then nothing is sent again.
         known = with_answer(self.record("f", "fg"), "mp", "b", TAKEN).ingests["mp"]
         assert known.posted_at == at(400)
 

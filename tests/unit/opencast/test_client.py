@@ -79,7 +79,7 @@ class TestEvents:
     def test_roles_are_read_again_when_the_user_lacked_role_admin_before(
         self, opencast: Opencast, web: Web
     ) -> None:
-        """An operator gives the user the role, and the next message is processed."""
+        # An operator gives the user the role, and the next message is processed.
         web.pages = {EVENT: Answer(404), ROLES: [as_json([]), as_json(["ROLE_ADMIN"])]}
         with pytest.raises(OpencastRefused):
             opencast.has_event("mp-1")
@@ -238,7 +238,7 @@ class TestIngest:
     def test_ingest_raises_ingest_uncertain_when_a_proxy_answers_5xx(
         self, opencast: Opencast, web: Web, status: int, content_type: str
     ) -> None:
-        """Opencast may still fetch the files."""
+        # Opencast may still fetch the files.
         web.pages = {INGEST: text_answer(status, content_type, b"no")}
         with pytest.raises(IngestUncertain, match=f"answered the ingest with {status}"):
             opencast.ingest("wf", [("title", "T")], read_seconds=5)
@@ -268,7 +268,7 @@ class TestIngest:
         assert web.seen[0].path == "/ingest/addMediaPackage/..%2Fa%2Fb%3Fc%23d"
 
     def test_ingest_follows_no_redirect(self, opencast: Opencast, web: Web) -> None:
-        """The form contains presigned URLs, which give access to the files."""
+        # The form contains presigned URLs, which give access to the files.
         web.pages = {INGEST: Answer(307, (("Location", f"{web.other}/elsewhere"),))}
         with pytest.raises(IngestRefused, match="307"):
             opencast.ingest("wf", [("title", "T")], read_seconds=5)

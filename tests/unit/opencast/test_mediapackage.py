@@ -75,7 +75,7 @@ def segments_of(kept_files: KeptFiles) -> dict[str, list[int]]:
 
 
 def test_media_package_id_is_the_md5_of_the_uuid_in_uuid_form() -> None:
-    """The expected digest is that of `printf 'u==' | md5sum`."""
+    # The expected digest is that of `printf 'u==' | md5sum`.
     assert media_package_id("u==") == "2f8942a4-6bac-a3ab-1d3a-6babb23927db"
 
 
@@ -116,7 +116,7 @@ def test_view_of_an_unknown_type_adds_no_times_when_there_is_another_video() -> 
 
 
 def test_view_of_an_unknown_type_gives_the_times_when_there_is_no_other_video() -> None:
-    """The view is the presenter then, and a chat's times are relative to the presenter."""
+    # The view is the presenter then, and a chat's times are relative to the presenter.
     kept_files = kept({"unrecognized_type_x": {0: 1200, 2: 1200}, CHAT: {0: 0}})
     assert kept_files.segments == ((STARTS[0], ENDS[0]), (STARTS[2], ENDS[2]))
 

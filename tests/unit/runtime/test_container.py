@@ -194,7 +194,7 @@ def test_age_of_dependencies_stays_the_same_when_rebuild_or_none_fails(
 def test_old_dependencies_are_used_for_at_most_15_minutes_while_aws_fails(
     building: Building, container: Container[int]
 ) -> None:
-    """Otherwise, a revoked secret would be accepted as long as SSM fails."""
+    # Otherwise, a revoked secret would be accepted as long as SSM fails.
     assert container() == 1
     building.failure = EndpointConnectionError(endpoint_url="https://ssm")
     for building.now in (300, 600, 899):

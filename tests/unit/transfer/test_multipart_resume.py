@@ -78,7 +78,7 @@ class TestResume:
         assert s3.body(KEY) == BYTES
 
     def test_resume_reads_all_pages_of_the_lists(self, s3: S3Peer, bucket: Bucket) -> None:
-        """S3 returns lists of parts and uploads in pages."""
+        # S3 returns lists of parts and uploads in pages.
         s3.configure(replace(S3, page=2))
         old = [begun(bucket, OTHERS[0]).upload_id for _ in range(3)]
         first = begun(bucket)
@@ -119,7 +119,7 @@ class TestDiscard:
         assert unfinished(s3) == []
 
     def test_resume_aborts_an_upload_without_a_mark(self, s3: S3Peer, bucket: Bucket) -> None:
-        """Without a mark, the version of the parts is unknown."""
+        # Without a mark, the version of the parts is unknown.
         begun(bucket, marked=False)
         assert bucket.resume(TALK) is None
         assert unfinished(s3) == []
