@@ -613,7 +613,10 @@ class Settings:
 
     @property
     def network(self) -> Network | None:
-        """The place of uploader and follow in Opencast's VPC; None if they run outside a VPC."""
+        """The subnets and the security group of uploader and follow in Opencast's VPC.
+
+        The network is None if the two functions run outside a VPC.
+        """
         if not self.oc_subnet_ids:
             return None
         return Network(self.oc_subnet_ids, self.oc_security_group_id)

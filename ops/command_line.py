@@ -98,7 +98,11 @@ class Machine(ParseMachine):
         self._transitions.extend(ParseMachine._class_transitions)  # noqa: SLF001
 
     def handle(self, token: str) -> None:
-        """Read the next word. After a command, `--help` works even if arguments are missing."""
+        """Read the next word. After a command, `--help` works even if arguments are missing.
+
+        Raises:
+            ParseError: No command, argument or option has this name.
+        """
         self.token = token
         if (
             token in {"--help", "-h"}

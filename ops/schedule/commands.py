@@ -242,7 +242,7 @@ def remove(_context: Context, source: str, dry_run: bool = False) -> None:
 @command(
     name="list",
     help={
-        "meeting": "those of this meeting, by its number",
+        "meeting": "show only the scheduled classes of the meeting with this number",
         "json": "for other programs",
     },
 )

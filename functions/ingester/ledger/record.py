@@ -2,7 +2,7 @@
 
 A record holds the files that Zoom has named, the requests for an ingest, and the media packages
 that were POSTed to Opencast. Every function here is pure: it takes a record and returns a changed
-copy or the answer to a question. `ledger.table` reads and writes records.
+copy or a decision. `ledger.table` reads and writes records.
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ class Following(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes:
         since: Start of the follow-up.
-        due: Time of the next question to Opencast; "" once the follow-up has ended.
+        due: Time of the next poll of Opencast; "" once the follow-up has ended.
         fate: Final state of the ingest; None while it is unknown.
         missing_since: Time at which Opencast first didn't show the event; "" if the last answer
             showed it.
@@ -265,7 +265,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def follow_due(self) -> str:
-        """Time of the next question to Opencast about an ingest; "" if no ingest is followed."""
+        """Time of the next poll of Opencast about an ingest; "" if no ingest is followed."""
         dues = [ingest.following.due for ingest in self.ingests.values() if ingest.following]
         return min((due for due in dues if due), default="")
 

@@ -177,7 +177,15 @@ class ZoomFile:
             return self._follow(fresh, first, last)
 
     def _fresh_access(self, access: Access, error: FileRefused | NotAFile) -> Access | None:
-        """Return a fresh access after `error`; None if there is none."""
+        """Return an access from Zoom's API after Zoom refused `access`.
+
+        Returns:
+            The access; None if `access` came from the API already, or if Zoom answered the download
+            with a page and the API says that the recording is deleted.
+
+        Raises:
+            FileGone: The API says that the recording is deleted, and `error` is a FileRefused.
+        """
         try:
             return self._access.instead_of(access)
         except FileGone:

@@ -203,7 +203,7 @@ class TestIngest:
         "text",
         ["", "Success", "<html", '<html id="main"><body/></html>', "<workflow/>", '{"id": 1}'],
     )
-    def test_ingest_raises_ingest_uncertain_when_the_answer_has_no_workflow(
+    def test_ingest_outcome_is_unknown_when_the_answer_has_no_workflow(
         self, opencast: Opencast, web: Web, text: str
     ) -> None:
         web.pages = {INGEST: as_xml(text)}
@@ -211,7 +211,7 @@ class TestIngest:
             opencast.ingest("wf", [("title", "T")], read_seconds=5)
 
     @pytest.mark.parametrize("encoding", ["foo", "utf-32", "idna", "utf-7", "rot13"])
-    def test_ingest_raises_ingest_uncertain_when_the_answer_has_an_odd_encoding(
+    def test_ingest_outcome_is_unknown_when_the_answer_has_an_odd_encoding(
         self, opencast: Opencast, web: Web, encoding: str
     ) -> None:
         web.pages = {INGEST: as_xml(f'<?xml version="1.0" encoding="{encoding}"?><a id="\xff"/>')}
@@ -235,7 +235,7 @@ class TestIngest:
             *((status, "text/plain") for status in (502, 503, 504, 520)),
         ],
     )
-    def test_ingest_raises_ingest_uncertain_when_a_proxy_answers_5xx(
+    def test_ingest_outcome_is_unknown_when_a_proxy_answers_5xx(
         self, opencast: Opencast, web: Web, status: int, content_type: str
     ) -> None:
         # Opencast may still fetch the files.

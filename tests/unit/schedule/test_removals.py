@@ -62,7 +62,7 @@ def lost(before: list[str], after: list[str]) -> list[str]:
         (["A M 9:30"], ["A2 M 9:30"], []),
         (["A M 9:30"], ["A M 9:30 300"], []),
         (["A M 9:30", "A W 9:30"], ["A M 09:30", "A W 09:30"], []),
-        # One of two courses is gone, and the other gets a section.
+        # Course B is gone, and course A gets a second scheduled class.
         (["A M 9:30", "B W 9:30"], ["A M 9:30", "A F 9:30"], ["7: B (200) W 9:30 L"]),
         # Another course replaces A at the same time.
         (["A M 9:30", "B W 9:30"], ["B M 9:30"], ["7: A (100) M 9:30 L"]),
