@@ -217,7 +217,12 @@ class CommandLine(Program):
             super().parse_tasks()
 
     def parse_cleanup(self) -> None:
-        """Print the version for `--version`, and refuse options that have no effect here."""
+        """Print the version for `--version`, and refuse options that have no effect here.
+
+        Raises:
+            Exit: The version was printed.
+            ParseError: An option has no effect here, or `--help` names an unknown command.
+        """
         if self.args.version.value:
             # This is a `--version` after a command. invoke itself answers one before a command.
             print(version_line())
@@ -271,7 +276,11 @@ class CommandLine(Program):
 
 @contextmanager
 def fitted_parse_errors() -> Iterator[None]:
-    """Wrap the text of a ParseError to the terminal's width."""
+    """Wrap the text of a ParseError to the terminal's width.
+
+    Raises:
+        ParseError: The block raised one. The new error has the wrapped text.
+    """
     try:
         yield
     except ParseError as error:

@@ -63,6 +63,9 @@ def set_debug_each(
 
     A signal takes effect only between two functions, with exit code 130, so that `$LATEST` is
     always restored.
+
+    Raises:
+        Exit: A signal arrived.
     """
     word = "on" if value else "off"
     with deferred_signals() as interrupted:
@@ -88,13 +91,13 @@ def set_debug_all(value: str) -> None:
 
 @command()
 def on(_context: Context) -> None:
-    """Switch debug logging on in every function, at once."""
+    """Switch debug logging on in every function."""
     set_debug_all("1")
 
 
 @command()
 def off(_context: Context) -> None:
-    """Switch debug logging off in every function, at once."""
+    """Switch debug logging off in every function."""
     set_debug_all("")
 
 

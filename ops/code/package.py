@@ -251,6 +251,10 @@ def platform_of(environment: Mapping[str, str]) -> Platform:
     """Return the platform of packages: Lambda, or this machine with `PACKAGE_PLATFORM=host`.
 
     `invoke local.env` sets that variable, because the local cloud's functions run on this machine.
+
+    Raises:
+        OpsError: `PACKAGE_PLATFORM` has another value, or is `host` without the local cloud's
+            `AWS_ENDPOINT_URL`.
     """
     wanted = environment.get("PACKAGE_PLATFORM", "")
     if wanted in {"", "lambda"}:

@@ -111,7 +111,11 @@ def run(functions: Sequence[Function], since: str, *, watched: bool, as_json: bo
 
 
 def follow(batches: Iterable[Sequence[Line]], show: Callable[[Sequence[Line]], None]) -> None:
-    """Show lines as they arrive until ^C, which ends the command without a message."""
+    """Show lines as they arrive until ^C, which ends the command without a message.
+
+    Raises:
+        Exit: ^C was pressed.
+    """
     try:
         for lines in batches:
             show(lines)

@@ -143,7 +143,11 @@ class Places:
                 yield StagedUpload(found["Key"], found["UploadId"])
 
     def remove(self, uuid: str, traces: Traces) -> int:
-        """Remove the traces and the failed messages. Return the number of failed messages."""
+        """Remove the traces and the failed messages. Return the number of failed messages.
+
+        Raises:
+            OpsError: S3 refuses to delete a file.
+        """
         count = sum(_delete_dead_letters(queue, uuid) for queue in self.dead)
         for upload in traces.uploads:
             self.s3.abort_multipart_upload(

@@ -61,7 +61,11 @@ class _Body(ABC):
         """
 
     def line(self) -> bytes:
-        """Read the next line byte by byte, and return it without CRLF."""
+        """Read the next line byte by byte, and return it without CRLF.
+
+        Raises:
+            S3Error: The body ends before the end of the line.
+        """
         line = b""
         while not line.endswith(b"\r\n"):
             if not self.take(1, self._byte):
