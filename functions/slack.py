@@ -293,7 +293,8 @@ def _deliver(
 def messages_for(asked: Command | Press, deps: Dependencies, ends: float) -> tuple[Message, ...]:
     """Return the messages to post. After a press, one of them may replace the old message.
 
-    Slack and the tables are asked at the same time, until `ends` (as `monotonic` counts).
+    Slack and the tables are asked at the same time, until `ends`, in seconds on the clock
+    `deps.monotonic`.
 
     Raises:
         TimeoutError: Slack or a table hasn't answered by `ends`.
@@ -355,6 +356,8 @@ class Lookup:
 
     def messages(self, ends: float, deps: Dependencies) -> tuple[Message, ...]:
         """Return the messages to post, once the tables have answered.
+
+        `ends` is a deadline on the clock `deps.monotonic`, in seconds.
 
         Raises:
             TimeoutError: The tables haven't answered by `ends`.

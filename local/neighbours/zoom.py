@@ -247,7 +247,10 @@ class ZoomStandIn(StandIn):
         forge: Forgery | None = None,
         timeout: float = TIMEOUT_SECONDS,
     ) -> Delivery:
-        """Sign and POST a webhook event once, and return the answer (`zoom_events.post_event`)."""
+        """Sign and POST a webhook event once, and return the answer (`zoom_events.post_event`).
+
+        `timeout` is in seconds.
+        """
         return post_event(
             url,
             encoded(dict(event)),

@@ -3,7 +3,7 @@
 The ledger keeps the uuid and the time of forgetting. Without a record, reconcile would request the
 recording again, and a late webhook event of Zoom's would count as a first event.
 
-The record is replaced last. Its file ids name the staged files, so the next run after an
+The record is replaced last. The record's file ids name the staged files, so the next run after an
 interrupted run finds these files. Until then the record prevents a second ingest of the recording.
 
 Messages on the two queues aren't searched, because each look would cost the messages of other

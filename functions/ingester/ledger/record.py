@@ -188,13 +188,13 @@ class IngestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     Attributes:
         zip_id: The request for which the media package was made.
         series: Id of the Opencast series.
-        files: Names, by id, of the files that any of its POSTs had.
-        posts: Its POSTs, the oldest first. There is at least one.
+        files: Names, by id, of the files that any POST of the media package had.
+        posts: POSTs of the media package, the oldest first. There is at least one.
         workflow: Id of the workflow that Opencast started; "" if it is unknown.
-        is_shown: Whether Opencast has ever shown its event.
-        timeline: Positions of its segments in the joined video. Empty if captions aren't ingested.
-        captions: Its captions by their kind.
-        following: Its follow-up; None if it isn't followed.
+        is_shown: Whether Opencast has ever shown the event.
+        timeline: Positions of the segments in the joined video. Empty if captions aren't ingested.
+        captions: Captions of the media package by their kind.
+        following: Follow-up of the ingest; None if the ingest isn't followed.
     """
 
     zip_id: str
@@ -312,7 +312,7 @@ def with_files(
         record: The record to change.
         names: Names of the files, by their ids.
         now: Current time.
-        files: Those of the files that Zoom has described with their sizes and lengths.
+        files: Files that Zoom has described with their sizes and lengths; a part of the named ones.
     """
     at = timestamps.write(now)
     sizes = {file.recording_id: file for file in files}

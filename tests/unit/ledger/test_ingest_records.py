@@ -60,7 +60,7 @@ def failed() -> Record:
 
 
 class TestIngestRecords:
-    def test_ingest_of_returns_the_media_package_of_the_request(self) -> None:
+    def test_ingest_of_a_request_is_found_by_its_zip_id(self) -> None:
         record = with_claim(EMPTY, "mp-1", ingest(zip_id=ZIP))
         record = with_claim(record, "mp-2", ingest(zip_id=OTHER))
         assert (record.ingest_of(ZIP), record.ingest_of(OTHER)) == ("mp-1", "mp-2")
@@ -86,7 +86,7 @@ class TestIngestRecords:
     def test_answer_changes_nothing_when_the_media_package_is_unknown(self) -> None:
         assert with_answer(EMPTY, "mp", "a", Outcome.TAKEN) is EMPTY
 
-    def test_answer_taken_sets_the_workflow_and_resets_the_failures(self) -> None:
+    def test_accepted_post_sets_the_workflow_and_resets_the_failures(self) -> None:
         record = with_claim(failed(), "mp", ingest())
         record = with_answer(record, "mp", "a", Outcome.TAKEN, "1603")
         known = record.ingests["mp"]

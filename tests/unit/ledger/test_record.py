@@ -77,7 +77,7 @@ class TestFiles:
             name="c of noon", at=timestamps.write(NOW + ZOOM_LIST_LAG)
         )
 
-    def test_with_files_returns_the_same_record_when_no_file_is_new(self) -> None:
+    def test_record_stays_the_same_when_no_file_is_new(self) -> None:
         record = named(EMPTY, "ab")
         assert named(record, "a", minutes=5) is record
 
@@ -219,7 +219,7 @@ class TestEnds:
         late = with_sent(record, ZIP, "ab").request(ZIP)
         assert (late.end, late.is_sent) == (end, False)
 
-    def test_given_up_returns_only_requests_whose_recording_zoom_did_not_have(self) -> None:
+    def test_only_requests_whose_recording_zoom_did_not_have_count_as_given_up(self) -> None:
         record = sent("a", sent("a", sent("a"), "z1"), "z2")
         for zip_id, end in ((ZIP, End.GONE), ("z1", End.FAILED), ("z2", End.IGNORED)):
             record = with_end(record, zip_id, end)

@@ -198,7 +198,7 @@ def test_form_is_a_bad_request_when_it_has_too_many_fields() -> None:
         lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(list(PAYLOAD)), inner),
     ).map(pressed)
 )
-def test_body_is_parsed_or_a_bad_request_whatever_its_content(body: bytes) -> None:
+def test_slack_request_is_parsed_or_refused_as_a_bad_request_whatever_its_body(body: bytes) -> None:
     with suppress(BadRequest):
         assert isinstance(read(body), Command | Press | Nothing)
 

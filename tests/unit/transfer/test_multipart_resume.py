@@ -235,26 +235,24 @@ class TestSizeOf:
         bucket.send(upload, Part(1, 0, len(BYTES) - 1), [BYTES])
         bucket.complete(upload)
 
-    def test_size_of_returns_the_size_when_the_object_has_this_identity(
-        self, bucket: Bucket
-    ) -> None:
+    def test_object_size_is_known_when_the_object_has_this_identity(self, bucket: Bucket) -> None:
         self.write_object(bucket)
         assert bucket.size_of(TALK) == len(BYTES)
 
     @pytest.mark.parametrize("other", OTHERS, ids=["etag", "size", "recording"])
-    def test_size_of_returns_none_when_the_object_has_another_identity(
+    def test_object_size_is_none_when_the_object_has_another_identity(
         self, bucket: Bucket, other: Destination
     ) -> None:
         self.write_object(bucket)
         assert bucket.size_of(other) is None
 
-    def test_size_of_returns_none_when_the_object_has_no_identity(
+    def test_object_size_is_none_when_the_object_has_no_identity(
         self, bucket: Bucket, client: S3Client
     ) -> None:
         client.put_object(Bucket=BUCKET, Key=KEY, Body=BYTES, Metadata=METADATA)
         assert bucket.size_of(TALK) is None
 
-    def test_size_of_returns_none_when_there_is_no_object(self, bucket: Bucket) -> None:
+    def test_object_size_is_none_when_there_is_no_object(self, bucket: Bucket) -> None:
         assert bucket.size_of(TALK) is None
 
     def test_object_counts_as_released_when_it_has_the_tag(
@@ -273,11 +271,13 @@ class TestSizeOf:
         failing(s3, "GetObjectTagging", 403, "AccessDenied")
         assert not bucket.is_released(KEY)
 
-    def test_size_of_returns_none_when_s3_answers_403(self, s3: S3Peer, bucket: Bucket) -> None:
+    def test_object_size_is_none_when_s3_answers_403(self, s3: S3Peer, bucket: Bucket) -> None:
         failing(s3, "HeadObject", 403, "AccessDenied")
         assert bucket.size_of(TALK) is None
 
-    def test_size_of_raises_client_error_when_s3_fails(self, s3: S3Peer, bucket: Bucket) -> None:
+    def test_client_error_is_raised_for_an_object_size_when_s3_fails(
+        self, s3: S3Peer, bucket: Bucket
+    ) -> None:
         self.write_object(bucket)
         failing(s3, "HeadObject", 503, "SlowDown")
         with pytest.raises(ClientError, match="503"):

@@ -136,7 +136,7 @@ class TestSize:
 
 
 class TestStored:
-    def test_plan_of_returns_already_there_when_s3_has_the_object_in_the_same_version(
+    def test_copy_needs_no_plan_when_s3_has_the_object_in_the_same_version(
         self, copying: Copying, bucket: Bucket
     ) -> None:
         staged(bucket, MemoryFile(SMALL))
@@ -146,7 +146,7 @@ class TestStored:
         assert source.bodies[0].is_closed
         assert copying.begun() == []
 
-    def test_plan_of_returns_already_there_when_s3_has_the_object_of_a_source_without_ranges(
+    def test_copy_needs_no_plan_when_s3_has_the_object_of_a_source_without_ranges(
         self, bucket: Bucket
     ) -> None:
         plan = planned(MemoryFile(SMALL, has_ranges=False), bucket)

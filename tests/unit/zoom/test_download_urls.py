@@ -273,7 +273,7 @@ class TestNames:
         ("", "no host"),
     ],
 )
-def test_host_of_returns_the_host_without_secrets(url: str, host: str) -> None:
+def test_host_is_read_from_a_url_without_its_secrets(url: str, host: str) -> None:
     assert host_of(url) == host
 
 
