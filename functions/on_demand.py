@@ -363,7 +363,7 @@ def _record_of(uuid: str, deps: Dependencies) -> Record:
 
 
 def _post(body: bytes, begin: float, deps: Dependencies) -> None:
-    """Post the event within `BUDGET_SECONDS` from `begin`, a time of `monotonic`."""
+    """Post the event within `BUDGET_SECONDS` from `begin`, in seconds on the clock `monotonic`."""
     webhook_client.post(
         body,
         url=deps.settings.webhook_url,

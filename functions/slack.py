@@ -297,7 +297,7 @@ def messages_for(asked: Command | Press, deps: Dependencies, ends: float) -> tup
     `deps.monotonic`.
 
     Raises:
-        TimeoutError: Slack or a table hasn't answered by `ends`.
+        TimeoutError: Slack or a table hasn't answered in time.
     """
     settings = deps.settings
     if missing := _missing(deps):
@@ -360,7 +360,7 @@ class Lookup:
         `ends` is a deadline on the clock `deps.monotonic`, in seconds.
 
         Raises:
-            TimeoutError: The tables haven't answered by `ends`.
+            TimeoutError: The tables haven't answered in time.
         """
         rows = result(self.rows, ends, deps.monotonic)
         schedule, is_readable = result(self.schedule, ends, deps.monotonic)

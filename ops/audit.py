@@ -113,7 +113,7 @@ def audit_python(root: Path, environment: Mapping[str, str]) -> Report:
 
 
 def locked(root: Path, folder: str) -> set[tuple[str, str]]:
-    """Return (package, version) of all locks in a folder."""
+    """Return the package and the version of each release in the locks of a folder."""
     return {pin for lock in (root / folder).glob("*.txt") for pin in versions(lock).items()}
 
 

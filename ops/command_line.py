@@ -276,11 +276,7 @@ class CommandLine(Program):
 
 @contextmanager
 def fitted_parse_errors() -> Iterator[None]:
-    """Wrap the text of a ParseError to the terminal's width.
-
-    Raises:
-        ParseError: The block raised one. The new error has the wrapped text.
-    """
+    """Wrap the text of a ParseError to the terminal's width."""
     try:
         yield
     except ParseError as error:

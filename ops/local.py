@@ -162,8 +162,9 @@ def draw_demo(path: Path) -> None:
 @command(
     help={
         "segments": "number of parts: how often the recording was started",
-        "minutes": "its length, 2 or more: a shorter one is ignored; the video is a still picture",
-        "topic": "its topic",
+        "minutes": "the recording's length, 2 or more (a shorter recording is ignored); the "
+        "video is a still picture",
+        "topic": "the recording's topic",
         "fail": "; ".join(f"{name}: {what}" for name, what in local_play.FAILURES.items()),
     }
 )
@@ -199,7 +200,7 @@ def record(
     name="fail",
     help={
         "who": f"the stand-in that fails: {', '.join(local_play.STAND_INS)}",
-        "status": "the HTTP status of its answers",
+        "status": "the HTTP status of the stand-in's answers",
         "for": "for how many seconds",
     },
 )

@@ -144,7 +144,7 @@ def all_functions(
 @command(
     help={
         "uuid": "the recording's uuid, as `invoke recordings` shows it, or the link to it in Zoom",
-        "function": "only this one, such as zoom-downloader or downloader",
+        "function": "only this function, such as zoom-downloader or downloader",
         "since": HELP["since"],
         "json": HELP["json"],
     }

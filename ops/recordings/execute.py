@@ -132,7 +132,7 @@ SERIES_HELP = "the Opencast series, instead of the schedule's"
         "oc_series_id": SERIES_HELP,
         "oc_workflow": "the Opencast workflow, instead of DEFAULT_OC_WORKFLOW",
         "ingest_all_mp4": "every view under a flavor of its own, and no chat",
-        "allow_multiple_ingests": "also if it is in Opencast already",
+        "allow_multiple_ingests": "also if the recording is in Opencast already",
     },
 )
 def on_demand(

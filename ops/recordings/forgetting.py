@@ -338,7 +338,7 @@ def confirm(uuid: str, traces: Traces) -> None:
 @command(
     help={
         "uuid": "the recording's uuid, or the link to it in Zoom",
-        "even_if_running": "also if an ingest of it is running, which stops, or nothing is known",
+        "even_if_running": "also if an ingest is running (it stops), or the recording is unknown",
     }
 )
 def forget(_context: Context, uuid: str, even_if_running: bool = False) -> None:

@@ -189,7 +189,7 @@ def import_json(
     help={
         "endpoint": "the address of DCE's Opencast (engage), like https://opencast.example.edu, or "
         "the whole address of its series.json; without it, the stack's Opencast",
-        "path": f"where it lists the classes, {oc_import.PATH} by default",
+        "path": f"the path at which Opencast lists the classes, {oc_import.PATH} by default",
         "replace-all": "replace the whole schedule, not only what came from this Opencast",
         "dry-run": DRY_RUN,
         "strict": STRICT,

@@ -56,7 +56,10 @@ def command(meeting: int, **changes: str) -> dict[str, str]:
 
 
 def show(target: Target, form: Mapping[str, str]) -> str:
-    """Send a command with a valid signature, assert that it writes nothing, return the answer."""
+    """Send a command with a valid signature, and return the answer.
+
+    The command must write nothing.
+    """
     answer = target.fails(to_slack(form, target.slack_secret), 200)
     return answer.body
 

@@ -79,7 +79,7 @@ class ZoomBody:
         self._response = response
 
     def read(self, length: int) -> bytes:
-        """Return at most `length` bytes; none at the end.
+        """Return at most `length` bytes; b"" at the end.
 
         Raises:
             TransferFailed: The connection broke off.
