@@ -344,7 +344,12 @@ def _shown(wanted: IngestRequest) -> Asked:
 def _post_with_fresh_key(
     body: bytes, begin: float, deps: Dependencies, renewed: Callable[[], Dependencies]
 ) -> None:
-    """Post an event to the webhook; once more with a fresh key if the webhook refuses ours."""
+    """Post an event to the webhook; once more with a fresh key if the webhook refuses ours.
+
+    Raises:
+        KeyRefused: The webhook refuses our key, and there is no newer key.
+        WebhookFailed, WebhookUnreachable: See `webhook_client.post`.
+    """
     try:
         _post(body, begin, deps)
     except KeyRefused:

@@ -114,7 +114,7 @@ def env(_context: Context) -> None:
 
 @command(help={"svg": "draw the terminal to this file, such as docs/demo.svg"})
 def demo(_context: Context, svg: str | None = None) -> None:
-    """Send recordings through on this machine; check."""
+    """Send recordings through the stack, and check them."""
     # The demo writes secrets of the stack into files, which only the files' owner may read.
     os.umask(0o077)
     if svg is not None:

@@ -281,7 +281,7 @@ def process_one(target: Target, function: Function, qualifier: str, event: dict[
 
     Raises:
         OpsError: The function reports a failure.
-        Exit: ^C was pressed. The function goes on by itself.
+        Exit: ^C was pressed. The function keeps running.
     """
     name, chosen = target.names.function(function), qualifier.strip() or target.place.release_alias
     client = target.client("lambda", invocation.CONFIG)

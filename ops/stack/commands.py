@@ -207,7 +207,7 @@ def deploy_stack(*, expect_stack: bool | None) -> None:
     """Create the stack, or change it if it exists; see `prepare` for `expect_stack`.
 
     Raises:
-        Exit: ^C was pressed. CloudFormation goes on by itself.
+        Exit: ^C was pressed. CloudFormation keeps running.
     """
     opencast.ensure_location(os.environ, ENV_FILE)
     settings = load_settings()

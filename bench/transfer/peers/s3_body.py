@@ -170,7 +170,11 @@ def receive(
 
 
 def _decoded(connection: Connection, headers: Mapping[str, str]) -> tuple[_Body, _Body]:
-    """Return the body, and the outer body that contains it (the same if not `aws-chunked`)."""
+    """Return the body, and the outer body that contains it (the same if not `aws-chunked`).
+
+    Raises:
+        S3Error: The headers give no length, or name an encoding that the stand-in doesn't support.
+    """
     outer: _Body
     if headers.get("transfer-encoding", "").lower() == "chunked":
         outer = _Chunked(connection)

@@ -365,7 +365,11 @@ def _webhook_event(event: str, content: dict[str, Any]) -> WebhookEvent | BadIng
 def _event_of_recordings(
     event: str, content: dict[str, Any], payload: dict[str, Any]
 ) -> WebhookEvent | BadIngest:
-    """Parse an event about one recording or several."""
+    """Parse an event about one recording or several.
+
+    Raises:
+        BadRequest: The event names no recording.
+    """
     about = payload.get("object")
     uuids = _uuids(about) if isinstance(about, dict) else ()
     if not isinstance(about, dict) or not uuids:
