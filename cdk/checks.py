@@ -102,7 +102,11 @@ def decimal(lowest: float, highest: float) -> Check[float]:
 
 
 def yes_or_no(text: str) -> bool:
-    """Return the bool for the text `true` or `false`."""
+    """Return the bool for the text `true` or `false`.
+
+    Raises:
+        ValueError: The text is neither.
+    """
     if text.lower() not in {"true", "false"}:
         raise ValueError("true or false")
     return text.lower() == "true"
@@ -130,7 +134,11 @@ def url(*schemes: str) -> Check[str]:
 
 
 def origin(text: str) -> str:
-    """Check that a text is an origin of web pages (scheme, host, perhaps port), and return it."""
+    """Check that a text is an origin of web pages (scheme, host, perhaps port), and return it.
+
+    Raises:
+        ValueError: The text is no origin.
+    """
     problem = ValueError("origins like https://opencast.example.edu, separated by commas")
     try:
         accepted = url("https", "http")(text).lower()
@@ -142,7 +150,11 @@ def origin(text: str) -> str:
 
 
 def network(text: str) -> str:
-    """Check that a text is an IPv4 or IPv6 address or network, and return it."""
+    """Check that a text is an IPv4 or IPv6 address or network, and return it.
+
+    Raises:
+        ValueError: The text is no address or network.
+    """
     try:
         ipaddress.ip_network(text, strict=False)
     except ValueError:
@@ -153,14 +165,22 @@ def network(text: str) -> str:
 
 
 def host(text: str) -> str:
-    """Check that a text is a host's name without port, which may begin with `*.`, and return it."""
+    """Check that a text is a host's name without port, which may begin with `*.`, and return it.
+
+    Raises:
+        ValueError: The text is no such name.
+    """
     if not _HOST.fullmatch(text) and not _LOOPBACK.fullmatch(text):
         raise ValueError("host names (`*.` may stand in front), without ports, separated by commas")
     return text.lower()
 
 
 def time_zone(text: str) -> str:
-    """Check that a text is the name of an IANA time zone, and return it."""
+    """Check that a text is the name of an IANA time zone, and return it.
+
+    Raises:
+        ValueError: There is no time zone of this name.
+    """
     try:
         ZoneInfo(text)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -169,14 +189,22 @@ def time_zone(text: str) -> str:
 
 
 def language(text: str) -> str:
-    """Check that a text is a BCP 47 tag of language, script and region, and return it."""
+    """Check that a text is a BCP 47 tag of language, script and region, and return it.
+
+    Raises:
+        ValueError: The text is no such tag.
+    """
     if not _LANGUAGE.fullmatch(text):
         raise ValueError("a language as BCP 47 writes it, like en-US, de or zh-Hans-CN")
     return text
 
 
 def tags(text: str) -> tuple[tuple[str, str], ...]:
-    """Return the (key, value) pairs of a text like `Key=a,Value=1 Key=b,Value=2`."""
+    """Return the (key, value) pairs of a text like `Key=a,Value=1 Key=b,Value=2`.
+
+    Raises:
+        ValueError: The text has another form, or a key begins with `aws:`.
+    """
     found = _TAG.findall(text)
     if _TAG.sub("", text).strip() or not found:
         raise ValueError("written Key=a,Value=1 Key=b,Value=2")

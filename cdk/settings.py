@@ -398,16 +398,16 @@ class Settings:
         _CAPTIONS,
         False,
         checks.yes_or_no,
-        "Whether Zoom's transcripts and closed captions go to Opencast. It needs Opencast 15, and "
-        "16 for a transcript that comes after its video.",
+        "Whether Zoom's transcripts and closed captions go to Opencast. Captions need Opencast "
+        "15, and 16 for a transcript that comes after its video.",
         read_by=(WEBHOOK, DOWNLOADER),
     )
     ingest_chapters: bool = setting(
         _CAPTIONS,
         False,
         checks.yes_or_no,
-        "Whether Zoom's smart chapters go to Opencast, with or without captions. It needs Opencast "
-        "19.",
+        "Whether Zoom's smart chapters go to Opencast, with or without captions. Chapters need "
+        "Opencast 19.",
         see="captions.md#chapters",
         read_by=(WEBHOOK, DOWNLOADER),
     )
@@ -552,7 +552,7 @@ class Settings:
             "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
         ),
         "A KMS key of your own for queues, tables, bucket, topic and logs, instead of AWS's keys. "
-        "Its policy has to admit CloudWatch.",
+        "The key's policy has to admit CloudWatch.",
         see="security.md#a-key-of-your-own",
     )
     web_acl_arn: str = setting(
@@ -562,14 +562,14 @@ class Settings:
             r"arn:aws[a-z-]*:wafv2:[a-z0-9-]+:\d{12}:regional/webacl/[\w-]+/[a-f0-9-]+",
             "the ARN of a regional web ACL of WAFv2",
         ),
-        "A web ACL in front of the API. It mustn't refuse what Zoom, Opencast and Slack send.",
+        "A web ACL in front of the API, which mustn't refuse what Zoom, Opencast and Slack send.",
     )
     webhook_reserved_concurrency: int = setting(
         _AWS,
         0,
         checks.whole(0, 1000),
         "Invocations at once that Lambda reserves for the webhook, so that other functions of the "
-        "account can't take them. They are its limit, too. 0 reserves none.",
+        "account can't take them. The webhook runs no more at once. 0 reserves none.",
     )
     api_base_url: str = setting(
         _AWS,
@@ -613,7 +613,10 @@ class Settings:
 
     @property
     def network(self) -> Network | None:
-        """The place of uploader and follow in Opencast's VPC; None if they run outside a VPC."""
+        """The subnets and the security group of uploader and follow in Opencast's VPC.
+
+        The network is None if the two functions run outside a VPC.
+        """
         if not self.oc_subnet_ids:
             return None
         return Network(self.oc_subnet_ids, self.oc_security_group_id)

@@ -344,7 +344,12 @@ def _shown(wanted: IngestRequest) -> Asked:
 def _post_with_fresh_key(
     body: bytes, begin: float, deps: Dependencies, renewed: Callable[[], Dependencies]
 ) -> None:
-    """Post an event to the webhook; once more with a fresh key if the webhook refuses ours."""
+    """Post an event to the webhook; once more with a fresh key if the webhook refuses ours.
+
+    Raises:
+        KeyRefused: The webhook refuses our key, and there is no newer key.
+        WebhookFailed, WebhookUnreachable: See `webhook_client.post`.
+    """
     try:
         _post(body, begin, deps)
     except KeyRefused:
@@ -363,7 +368,7 @@ def _record_of(uuid: str, deps: Dependencies) -> Record:
 
 
 def _post(body: bytes, begin: float, deps: Dependencies) -> None:
-    """Post the event within `BUDGET_SECONDS` from `begin`, a time of `monotonic`."""
+    """Post the event within `BUDGET_SECONDS` from `begin`, in seconds on the clock `monotonic`."""
     webhook_client.post(
         body,
         url=deps.settings.webhook_url,

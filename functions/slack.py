@@ -293,10 +293,11 @@ def _deliver(
 def messages_for(asked: Command | Press, deps: Dependencies, ends: float) -> tuple[Message, ...]:
     """Return the messages to post. After a press, one of them may replace the old message.
 
-    Slack and the tables are asked at the same time, until `ends` (as `monotonic` counts).
+    Slack and the tables are asked at the same time, until `ends`, in seconds on the clock
+    `deps.monotonic`.
 
     Raises:
-        TimeoutError: Slack or a table hasn't answered by `ends`.
+        TimeoutError: Slack or a table hasn't answered in time.
     """
     settings = deps.settings
     if missing := _missing(deps):
@@ -356,8 +357,10 @@ class Lookup:
     def messages(self, ends: float, deps: Dependencies) -> tuple[Message, ...]:
         """Return the messages to post, once the tables have answered.
 
+        `ends` is a deadline on the clock `deps.monotonic`, in seconds.
+
         Raises:
-            TimeoutError: The tables haven't answered by `ends`.
+            TimeoutError: The tables haven't answered in time.
         """
         rows = result(self.rows, ends, deps.monotonic)
         schedule, is_readable = result(self.schedule, ends, deps.monotonic)

@@ -150,7 +150,11 @@ def respond(event: Mapping[str, Any], deps: Dependencies) -> Answer:
 
 
 def query_status(request: Request, deps: Dependencies) -> Answer:
-    """Answer with the page, or with the rows that the query selects."""
+    """Answer with the page, or with the rows that the query selects.
+
+    Raises:
+        BadRequest: The query is wrong.
+    """
     if request.resource == "/":
         return deps.page
     query = request.query

@@ -95,6 +95,9 @@ def run(driver: Driver, folder: Path, zone: ZoneInfo, console: Console) -> bool:
     """Run the demo on a running stack, and return whether every check holds.
 
     The demo writes its files to `folder`. `zone` is the time zone of the stack's schedule.
+
+    Raises:
+        DriverError: The recordings take too long.
     """
     start = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)
     late = start + timedelta(minutes=90)

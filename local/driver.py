@@ -118,7 +118,10 @@ class KeptClients:
 
 
 class Driver:
-    """A driver of the stack in a `stack.json`, with the key of the account's root."""
+    """A driver of the stack in a `stack.json`, with the key of the account's root.
+
+    A method that controls a stand-in or reads `GET /status` raises DriverError after an error.
+    """
 
     def __init__(self, state: State) -> None:
         self.state = state

@@ -243,7 +243,7 @@ class _Body:
         return bytes(content)
 
     async def discard(self) -> None:
-        """Read the rest, because a client that still sends might never read the refusal."""
+        """Read the rest of the body. A client that still sends might never read the refusal."""
         size = 0
         while not self._has_ended and size < LARGEST_SIGNED_BODY:
             size += len(await self._part())
@@ -370,7 +370,7 @@ def make_role_keys_secret() -> None:
 def main(environ: Mapping[str, str] = os.environ) -> None:
     """Serve the cloud until SIGTERM or SIGINT, with settings from `local.cloud.environment`."""
     make_role_keys_secret()
-    # Not earlier, because ministack's other modules copy the function when they are imported.
+    # Import ministack only here, because its other modules copy the function at their import.
     from ministack.app import app  # noqa: PLC0415
 
     config = Config()

@@ -2,8 +2,8 @@
 
     python -m local.mailbox --port 0 --cloud https://127.0.0.1:20000 --folder .local/mail …
 
-The local cloud sends no mail. So the mailbox is an HTTPS subscription of the stack's topic. It
-writes each notification, with a mail's headers, to a file such as `0001-<subject>.txt`.
+The local cloud sends no mail. So the mailbox is an HTTPS subscription of the stack's topic. The
+mailbox writes each notification, with a mail's headers, to a file such as `0001-<subject>.txt`.
 https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html
 """
 

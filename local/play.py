@@ -22,7 +22,7 @@ STAND_INS = ("zoom", "opencast", "slack", "sheets")
 FAILURES: Mapping[str, str] = {
     "download": "Zoom's hosts refuse the first three requests for its files; the copy goes on "
     "after some seconds",
-    "upload": "Opencast answers 503 to the first question about it; the upload is retried after a "
+    "upload": "Opencast answers 503 to the first request about it; the upload is retried after a "
     "minute",
     "video": "its video breaks off; the download is retried for some six hours, and fails for good",
 }

@@ -116,7 +116,7 @@ class Processes:
     def run(
         self, name: str, command: Sequence[str | Path], env: Mapping[str, str], timeout: float
     ) -> None:
-        """Run a command, and wait for its end.
+        """Run a command, and wait at most `timeout` seconds for its end.
 
         Raises:
             ProcessFailed: The command fails or exceeds the timeout.

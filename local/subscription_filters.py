@@ -122,7 +122,7 @@ class Delivery:
                     Payload=msgspec.json.encode(event),
                 )
             self._handled.add(stream)
-        # Not earlier, because after an error the same events have to be read again.
+        # Forget old streams only here: after an error, the same events have to be read again.
         self._handled &= streams.keys()
         if lines:
             self._since = max(self._since, lines[-1]["timestamp"] - MARGIN)

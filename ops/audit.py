@@ -113,7 +113,7 @@ def audit_python(root: Path, environment: Mapping[str, str]) -> Report:
 
 
 def locked(root: Path, folder: str) -> set[tuple[str, str]]:
-    """Return (package, version) of all locks in a folder."""
+    """Return the package and the version of each release in the locks of a folder."""
     return {pin for lock in (root / folder).glob("*.txt") for pin in versions(lock).items()}
 
 
@@ -233,7 +233,11 @@ def _useless(control: tuple[str, str]) -> str:
 
 
 def conclude(reports: list[Report]) -> None:
-    """Print the vulnerabilities, and end the command with the exit code of the result."""
+    """Print the vulnerabilities, and end the command with the exit code of the result.
+
+    Raises:
+        Exit: A package is vulnerable, or some packages couldn't be checked.
+    """
     found = [each for report in reports for each in report.found]
     if found:
         rows = [(f"{v.package} {v.version}", v.name, v.fixed_in, v.used_by) for v in found]

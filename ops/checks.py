@@ -13,7 +13,9 @@ from ops.command import command
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@command(name="test", help={"environments": "only these of tox.ini, such as lint,unit"})
+@command(
+    name="test", help={"environments": "only these environments of tox.ini, such as lint,unit"}
+)
 def run_tests(_context: Context, environments: str | None = None) -> None:
     """Run every check and test (tox)."""
     chosen = ["-e", environments] if environments else []

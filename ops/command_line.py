@@ -98,7 +98,11 @@ class Machine(ParseMachine):
         self._transitions.extend(ParseMachine._class_transitions)  # noqa: SLF001
 
     def handle(self, token: str) -> None:
-        """Read the next word. After a command, `--help` works even if arguments are missing."""
+        """Read the next word. After a command, `--help` works even if arguments are missing.
+
+        Raises:
+            ParseError: No command, argument or option has this name.
+        """
         self.token = token
         if (
             token in {"--help", "-h"}
@@ -213,7 +217,12 @@ class CommandLine(Program):
             super().parse_tasks()
 
     def parse_cleanup(self) -> None:
-        """Print the version for `--version`, and refuse options that have no effect here."""
+        """Print the version for `--version`, and refuse options that have no effect here.
+
+        Raises:
+            Exit: The version was printed.
+            ParseError: An option has no effect here, or `--help` names an unknown command.
+        """
         if self.args.version.value:
             # This is a `--version` after a command. invoke itself answers one before a command.
             print(version_line())

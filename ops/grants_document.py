@@ -127,7 +127,11 @@ def pairs(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def resolve(value: Any, resources: Mapping[str, Any]) -> Any:
-    """Return `value` with the results of CloudFormation's functions that the policies use."""
+    """Return `value` with the results of CloudFormation's functions that the policies use.
+
+    Raises:
+        ValueError: A policy names an attribute that isn't an ARN.
+    """
     if isinstance(value, list):
         return [resolve(part, resources) for part in value]
     if not isinstance(value, dict):
@@ -247,7 +251,11 @@ def all_rows() -> list[Row]:
 
 
 def document(text: str, found: Iterable[Row]) -> str:
-    """Return the document's text with a new table of grants, which has the rows `found`."""
+    """Return the document's text with a new table of grants, which has the rows `found`.
+
+    Raises:
+        ValueError: The document lacks the lines around the table.
+    """
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     if not after:

@@ -128,7 +128,7 @@ def show_environment(home: Path) -> None:
 
 @command(help={"svg": "draw the terminal to this file, such as docs/demo.svg"})
 def demo(_context: Context, svg: str | None = None) -> None:
-    """Send recordings through on this machine; check."""
+    """Send recordings through the stack, and check them."""
     # The demo writes secrets of the stack into files, which only the files' owner may read.
     os.umask(0o077)
     if svg is not None:
@@ -176,8 +176,9 @@ def draw_demo(path: Path) -> None:
 @command(
     help={
         "segments": "number of parts: how often the recording was started",
-        "minutes": "its length, 2 or more: a shorter one is ignored; the video is a still picture",
-        "topic": "its topic",
+        "minutes": "the recording's length, 2 or more (a shorter recording is ignored); the "
+        "video is a still picture",
+        "topic": "the recording's topic",
         "fail": "; ".join(f"{name}: {what}" for name, what in local_play.FAILURES.items()),
     }
 )
@@ -213,7 +214,7 @@ def record(
     name="fail",
     help={
         "who": f"the stand-in that fails: {', '.join(local_play.STAND_INS)}",
-        "status": "the HTTP status of its answers",
+        "status": "the HTTP status of the stand-in's answers",
         "for": "for how many seconds",
     },
 )

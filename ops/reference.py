@@ -35,7 +35,11 @@ TITLES = {
 
 
 def pages(root: Collection) -> Iterator[str]:
-    """Yield the lines of docs/commands.md."""
+    """Yield the lines of docs/commands.md.
+
+    Raises:
+        ValueError: A group of commands has no title.
+    """
     yield INTRODUCTION
     groups: dict[str, list[str]] = {}
     for name in sorted(root.task_names):

@@ -130,7 +130,11 @@ def _configured(name: str) -> Any:
 
 
 def staging_lifetime() -> timedelta:
-    """Return the time for which the staging bucket keeps files that Opencast hasn't taken."""
+    """Return the time for which the staging bucket keeps files that Opencast hasn't taken.
+
+    Raises:
+        SettingsError: The text of `STAGING_DAYS` is wrong.
+    """
     reader = Reader(given_settings(os.environ, ENV_FILE))
     days = reader.read(TABLE["STAGING_DAYS"])
     reader.check()

@@ -15,7 +15,7 @@ class UnknownName(Exception):
 
 
 class Options(argparse.Namespace):
-    """The options of all commands."""
+    """The options of all commands. `link_mbps` and `conn_mbps` are in MB/s."""
 
     out: Path | None
     reps: int
@@ -63,10 +63,10 @@ def add_repetitions(parser: argparse.ArgumentParser, default: int = 3) -> None:
 
 
 def add_zoom_speed(parser: argparse.ArgumentParser, *, link: float, connection: float) -> None:
-    """Add the options that limit Zoom's speed."""
+    """Add the options that limit Zoom's speed, in MB/s: of the link and of each connection."""
     parser.add_argument("--link-mbps", type=float, default=link, help="limit of Zoom, in MB/s")
     parser.add_argument(
-        "--conn-mbps", type=float, default=connection, help="limit of a connection to Zoom"
+        "--conn-mbps", type=float, default=connection, help="limit of a connection to Zoom, in MB/s"
     )
 
 

@@ -31,7 +31,11 @@ def measure(
     repetition: int,
     load: Load = LOADS["1x512"],
 ) -> list[Curl]:
-    """Return measurements of GET and PUT of one file, each `at_once` times in parallel."""
+    """Return measurements of GET and PUT of one file, each `at_once` times in parallel.
+
+    Raises:
+        CalledProcessError: curl fails.
+    """
     [name] = load.files
     case = CASES["i"]
     peers.zoom.configure(case.zoom_settings(load))

@@ -1,6 +1,6 @@
 """Metrics in log records. CloudWatch extracts them from the log, without a request of ours.
 
-This is CloudWatch's embedded metric format:
+The records have CloudWatch's embedded metric format:
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 
 A metric counts each fact once. So the code that makes a change writes the record, and not the code
@@ -135,7 +135,10 @@ def namespace_of(stack_name: str) -> str:
 
 
 def record(stack_name: str, now: datetime, values: Mapping[Metric, float]) -> dict[str, Any]:
-    """Return the `extra` of a log record with these values as metrics of `now`; {} for no value."""
+    """Return the `extra` of a log record with these values as metrics at the time `now`.
+
+    Without a value, the result is {}.
+    """
     if not values:
         return {}
     return {

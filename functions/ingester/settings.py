@@ -141,7 +141,7 @@ class DownloaderSettings(ZoomSettings, frozen=True, kw_only=True):
     last attempt.
 
     `download_connections` is the largest number of connections to Zoom's download host, for all
-    files together.
+    files together. `minimum_duration` is in minutes.
     """
 
     status_table: str
@@ -187,6 +187,7 @@ class UploaderSettings(OpencastSettings, frozen=True, kw_only=True):
     attempt.
 
     `oc_outage_hours` is the longest wait of an upload for an Opencast that can't be reached.
+    `minimum_duration` is in minutes.
     `follow_ingests` says whether the function `follow` asks Opencast for each ingest's final state.
     """
 

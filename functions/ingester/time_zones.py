@@ -8,7 +8,11 @@ from ingester.errors import SettingsError
 
 
 def zone_of(name: str) -> ZoneInfo:
-    """Return an IANA time zone. Raise SettingsError if there is no zone of this name."""
+    """Return an IANA time zone.
+
+    Raises:
+        SettingsError: There is no zone of this name.
+    """
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError) as error:

@@ -12,7 +12,11 @@ LENGTH = 20
 
 @lru_cache(maxsize=1024)
 def parse(text: str) -> datetime:
-    """Return the moment of a timestamp, aware, in UTC. Raise ValueError if `text` is malformed."""
+    """Return the moment of a timestamp, aware, in UTC.
+
+    Raises:
+        ValueError: `text` is malformed.
+    """
     if len(text) > LENGTH:
         # Python's own error would repeat the text, which may be long.
         raise ValueError(f"a text of {len(text)} characters is no timestamp")

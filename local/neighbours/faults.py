@@ -112,7 +112,7 @@ class Api(Protocol):
 
     @abstractmethod
     def where(self, request: Request) -> str:
-        """Return which of `places` a request is for. It contains no secret."""
+        """Return which of `places` a request is for. The returned text contains no secret."""
 
     @abstractmethod
     def answer(self, request: Request) -> Answer:

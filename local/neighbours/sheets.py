@@ -118,8 +118,8 @@ def default_spreadsheet(
 ) -> Spreadsheet:
     """Return a schedule with classes for the demo's recordings. Tabs after the second are empty.
 
-    The first tab has two courses that share a Zoom meeting. One is at the time of the demo's
-    lecture if the demo runs at `now`, the other twelve hours later.
+    The first tab has two courses that share a Zoom meeting. One course is at the time of the
+    demo's lecture if the demo runs at `now`, and the other course is twelve hours later.
     """
     began = (now - LECTURE_AGE).astimezone(zone)
     other = began + timedelta(hours=12)

@@ -87,6 +87,7 @@ class Player:
 
         Raises:
             KeyError: The user or the channel is unknown.
+            ValueError: The app's address doesn't begin with https.
         """
         workspace = self._workspace
         with workspace.lock:
@@ -107,6 +108,7 @@ class Player:
 
         Raises:
             KeyError: The user sees no such message, or the message has no such button.
+            ValueError: The app's address doesn't begin with https.
         """
         workspace = self._workspace
         with workspace.lock:

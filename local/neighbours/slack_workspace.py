@@ -94,7 +94,10 @@ class Refusal(msgspec.Struct, frozen=True):
 
 @dataclass
 class ResponseUrl:
-    """A URL for messages after one command, or after a press in the message `source`."""
+    """A URL for messages after one command, or after a press in the message `source`.
+
+    `made_at` is in seconds since 1970.
+    """
 
     path: str
     channel: str

@@ -152,7 +152,11 @@ class ZoomStandIn(StandIn):
         return recording
 
     def add_lecture(self, lecture: Lecture) -> Recording:
-        """Make a lecture's files in the stand-in's folder, and add the recording to the account."""
+        """Make a lecture's files in the stand-in's folder, and add the recording to the account.
+
+        Raises:
+            ValueError: The start time has no time zone.
+        """
         if lecture.start_time.tzinfo is None:
             raise ValueError("start_time needs a time zone, such as 2026-11-24T15:00:00Z")
         return self.add(build_lecture(self._folder, lecture))
@@ -243,7 +247,10 @@ class ZoomStandIn(StandIn):
         forge: Forgery | None = None,
         timeout: float = TIMEOUT_SECONDS,
     ) -> Delivery:
-        """Sign and POST a webhook event once, and return the answer (`zoom_events.post_event`)."""
+        """Sign and POST a webhook event once, and return the answer (`zoom_events.post_event`).
+
+        `timeout` is in seconds.
+        """
         return post_event(
             url,
             encoded(dict(event)),

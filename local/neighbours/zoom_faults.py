@@ -50,7 +50,10 @@ class Fault(BaseFault, frozen=True, forbid_unknown_fields=True):
 
 
 def spoilt(answer: Answer, fault: Fault, now: float) -> Answer:
-    """Return an answer changed by a fault. A date in Retry-After counts from `now` (since 1970)."""
+    """Return an answer changed by a fault.
+
+    `now` is in seconds since 1970. A date in Retry-After counts from this time.
+    """
     match fault.kind:
         case "status":
             return _refusal(fault, now)

@@ -42,7 +42,10 @@ class Refusal(Exception):
 
 @dataclass(frozen=True)
 class _Place:
-    """The request, the next entry and the expiry that belong to a `next_page_token`."""
+    """The request, the next entry and the expiry that belong to a `next_page_token`.
+
+    `expires` is in seconds since 1970.
+    """
 
     request: tuple[str, ...]
     offset: int

@@ -63,7 +63,11 @@ class Archive:
         )
 
     def backup(self, function: Function) -> LatestBackup | None:
-        """Return the backup that has to be restored to `$LATEST`, or None if there is none."""
+        """Return the backup that has to be restored to `$LATEST`, or None if there is none.
+
+        Raises:
+            ClientError: S3 refuses the request for another reason than a missing object.
+        """
         try:
             found = self.s3.get_object(Bucket=self.bucket, Key=self.names.loan_key(function))
         except ClientError as error:

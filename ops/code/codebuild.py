@@ -30,7 +30,11 @@ class Build:
     _token: dict[str, str] = field(default_factory=dict)
 
     def poll(self) -> tuple[list[str], Mapping[str, Any]]:
-        """Return new lines, of the log and of phases that ended, and the build's current state."""
+        """Return new lines, of the log and of phases that ended, and the build's current state.
+
+        Raises:
+            ClientError: The build's log exists, but can't be read.
+        """
         (build,) = self.codebuild.batch_get_builds(ids=[self.build_id])["builds"]
         return [*self._log(build), *self._ended(build)], build
 

@@ -63,6 +63,9 @@ def set_debug_each(
 
     A signal takes effect only between two functions, with exit code 130, so that `$LATEST` is
     always restored.
+
+    Raises:
+        Exit: A signal arrived.
     """
     word = "on" if value else "off"
     with deferred_signals() as interrupted:
@@ -81,20 +84,20 @@ def set_debug_each(
 
 
 def set_debug_all(value: str) -> None:
-    """Switch debug logging in every function."""
+    """Set `DEBUG` in every function: "1" switches debug logging on, "" off."""
     target = target_to_change(needs_code=True)
     set_debug_each(releases_of(target), FUNCTIONS, value, archive_of(target))
 
 
 @command()
 def on(_context: Context) -> None:
-    """Log debug records, at once."""
+    """Switch debug logging on in every function."""
     set_debug_all("1")
 
 
 @command()
 def off(_context: Context) -> None:
-    """Stop logging debug records, at once."""
+    """Switch debug logging off in every function."""
     set_debug_all("")
 
 

@@ -144,7 +144,7 @@ def report_changed_settings(releases: Releases, move: AliasMove) -> None:
         terminal.say(f"{function.name} has the settings of that time again: {', '.join(others)}")
 
 
-DO_RELEASE = "release it at once"
+DO_RELEASE = "release the code at once"
 
 
 def task_of(function: Function) -> Task[Any]:
@@ -157,7 +157,7 @@ def task_of(function: Function) -> Task[Any]:
     return command(name=function.task, help={"do_release": DO_RELEASE}, auto_shortflags=False)(task)
 
 
-@command(name="all", help={"function": "only this one", "do_release": "release them at once"})
+@command(name="all", help={"function": "only this function", "do_release": DO_RELEASE})
 def deploy_all(_context: Context, function: str | None = None, do_release: bool = False) -> None:
     """Deploy every function whose code changed here."""
     deploy_functions(select_functions(function), do_release=do_release)
@@ -165,7 +165,7 @@ def deploy_all(_context: Context, function: str | None = None, do_release: bool 
 
 @command(
     help={
-        "function": "only this one, such as zoom-webhook or webhook",
+        "function": "only this function, such as zoom-webhook or webhook",
         "description": "what the release is called, such as the revision",
         "to": "back to what ran as of this release, by its name, or to this version's number",
         "dry-run": "only show what would run",

@@ -251,6 +251,10 @@ def platform_of(environment: Mapping[str, str]) -> Platform:
     """Return the platform of packages: Lambda, or this machine with `PACKAGE_PLATFORM=host`.
 
     `invoke local.env` sets that variable, because the local cloud's functions run on this machine.
+
+    Raises:
+        OpsError: `PACKAGE_PLATFORM` has another value, or is `host` without the local cloud's
+            `AWS_ENDPOINT_URL`.
     """
     wanted = environment.get("PACKAGE_PLATFORM", "")
     if wanted in {"", "lambda"}:
@@ -295,7 +299,7 @@ def show(packages: Sequence[Package]) -> None:
 @command(
     name="package",
     help={
-        "function": "only this one, such as zoom-webhook or webhook",
+        "function": "only this function, such as zoom-webhook or webhook",
         "upload_to_s3": "put the zips under LAMBDA_CODE_BUCKET, where the stack takes them from",
         "sbom": "list what each zip holds, with licences, in a CycloneDX file beside it",
         "verify": "build a second time from nothing, and fail if a byte differs",

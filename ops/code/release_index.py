@@ -44,7 +44,11 @@ def releases(s3: S3Client, bucket: str, names: Names, most: int = 20) -> dict[st
 
 
 def read(s3: S3Client, bucket: str, names: Names, release: str) -> dict[str, str]:
-    """Return the versions of a release by the functions' names; {} if the release is unknown."""
+    """Return the versions of a release by the functions' names; {} if the release is unknown.
+
+    Raises:
+        ClientError: S3 refuses the request for another reason than a missing object.
+    """
     try:
         found = s3.get_object(Bucket=bucket, Key=names.release_key(release))
     except ClientError as error:

@@ -286,7 +286,11 @@ def roll_back(
 def find_versions(
     releases: Releases, functions: Sequence[Function], to: str, known: Mapping[str, str]
 ) -> dict[Function, str]:
-    """Return the version to which each function goes back; see `roll_back`."""
+    """Return the version to which each function goes back; see `roll_back`.
+
+    Raises:
+        OpsError: `to` is empty.
+    """
     if not to:
         raise OpsError("--to names no version, so nothing was moved: a number, or a description.")
     if known and any(

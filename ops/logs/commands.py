@@ -111,7 +111,11 @@ def run(functions: Sequence[Function], since: str, *, watched: bool, as_json: bo
 
 
 def follow(batches: Iterable[Sequence[Line]], show: Callable[[Sequence[Line]], None]) -> None:
-    """Show lines as they arrive until ^C, which ends the command without a message."""
+    """Show lines as they arrive until ^C, which ends the command without a message.
+
+    Raises:
+        Exit: ^C was pressed.
+    """
     try:
         for lines in batches:
             show(lines)
@@ -140,7 +144,7 @@ def all_functions(
 @command(
     help={
         "uuid": "the recording's uuid, as `invoke recordings` shows it, or the link to it in Zoom",
-        "function": "only this one, such as zoom-downloader or downloader",
+        "function": "only this function, such as zoom-downloader or downloader",
         "since": HELP["since"],
         "json": HELP["json"],
     }

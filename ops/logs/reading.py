@@ -47,7 +47,7 @@ class Logs:
         pattern: str = "",
         stream: str = "",
     ) -> Iterator[Line]:
-        """Yield a function's events from `begin` on, by time; none if there is no log group."""
+        """Yield a function's events from `begin` on, by time; no event if there is no log group."""
         request: FilterLogEventsRequestPaginateTypeDef = {
             "logGroupName": self._names.log_group(function),
             "startTime": _ms(begin),

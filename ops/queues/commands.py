@@ -331,9 +331,9 @@ def report_nothing(
 
 VIEW_HELP = {"limit": "how many messages of each queue at most", "json": "for other programs"}
 RETRY_HELP = {
-    "limit": "how many, the first ones: 1, unless --uuid or --all is given",
-    "uuid": "those of this recording, all of them: its uuid, or the link to it in Zoom",
-    "all": "all, those that can't be read too",
+    "limit": "how many messages, from the first on: 1, unless --uuid or --all is given",
+    "uuid": "all messages of this recording: its uuid, or the link to it in Zoom",
+    "all": "all messages, also those that can't be read",
     "dry-run": "only show which messages would be sent again",
 }
 

@@ -100,9 +100,15 @@ class Redrive:
         """Redrive the selected messages, and call `on_redriven` with each.
 
         Only messages that were there at the beginning are moved, so a message that fails again at
-        once isn't moved for ever. An error leaves the remaining messages in the DLQ. Return the
-        messages that stay and have to be reported: unreadable messages that weren't selected, and
-        uploads whose files are gone.
+        once isn't moved for ever. An error leaves the remaining messages in the DLQ.
+
+        Returns:
+            The messages that stay and have to be reported: unreadable messages that weren't
+            selected, and uploads whose files are gone.
+
+        Raises:
+            BotoCoreError, ClientError: AWS fails.
+            OpsError: A message was sent again, but can't be deleted from the DLQ.
         """
         begin = self.dead.counts().at
         left: list[QueueMessage] = []

@@ -132,7 +132,7 @@ SERIES_HELP = "the Opencast series, instead of the schedule's"
         "oc_series_id": SERIES_HELP,
         "oc_workflow": "the Opencast workflow, instead of DEFAULT_OC_WORKFLOW",
         "ingest_all_mp4": "every view under a flavor of its own, and no chat",
-        "allow_multiple_ingests": "also if it is in Opencast already",
+        "allow_multiple_ingests": "also if the recording is in Opencast already",
     },
 )
 def on_demand(
@@ -281,6 +281,7 @@ def process_one(target: Target, function: Function, qualifier: str, event: dict[
 
     Raises:
         OpsError: The function reports a failure.
+        Exit: ^C was pressed. The function keeps running.
     """
     name, chosen = target.names.function(function), qualifier.strip() or target.place.release_alias
     client = target.client("lambda", invocation.CONFIG)

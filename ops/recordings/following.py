@@ -54,8 +54,8 @@ def follow(
 ) -> StatusRow:
     """Print each change of a row until its ingest ends, and return the last row.
 
-    `read` returns the row. Its first result has to belong to the followed request, not to an
-    earlier request. `show` gets the row after each reading, to show progress.
+    `read` returns the row. The first result of `read` has to belong to the followed request, not
+    to an earlier request. `show` gets the row after each reading, to show progress.
 
     Raises:
         OpsError: The row can't be read or is gone.

@@ -3,7 +3,7 @@
 The ledger keeps the uuid and the time of forgetting. Without a record, reconcile would request the
 recording again, and a late webhook event of Zoom's would count as a first event.
 
-The record is replaced last. Its file ids name the staged files, so the next run after an
+The record is replaced last. The record's file ids name the staged files, so the next run after an
 interrupted run finds these files. Until then the record prevents a second ingest of the recording.
 
 Messages on the two queues aren't searched, because each look would cost the messages of other
@@ -139,7 +139,11 @@ class Places:
                 yield StagedUpload(found["Key"], found["UploadId"])
 
     def remove(self, uuid: str, traces: Traces) -> int:
-        """Remove the traces and the failed messages. Return the number of failed messages."""
+        """Remove the traces and the failed messages. Return the number of failed messages.
+
+        Raises:
+            OpsError: S3 refuses to delete a file.
+        """
         count = sum(_delete_dead_letters(queue, uuid) for queue in self.dead)
         for upload in traces.uploads:
             self.s3.abort_multipart_upload(
@@ -335,7 +339,7 @@ def confirm(uuid: str, traces: Traces) -> None:
 @command(
     help={
         "uuid": "the recording's uuid, or the link to it in Zoom",
-        "even_if_running": "also if an ingest of it is running, which stops, or nothing is known",
+        "even_if_running": "also if an ingest is running (it stops), or the recording is unknown",
     }
 )
 def forget(_context: Context, uuid: str, even_if_running: bool = False) -> None:

@@ -121,11 +121,11 @@ def links_of(record: Record, verdict: Verdict, opencast: str) -> list[str]:
 @command(
     name="list",
     help={
-        "meeting": "those of this Zoom meeting, by its number or the link to join",
+        "meeting": "only the recordings of this Zoom meeting: its number, or the link to join",
         "uuid": "this recording, with every ingest of it: its uuid, or the link to it in Zoom",
         "since": "only what was updated since: a number with s, m, h or d behind it "
         "(1d, unless a meeting or a uuid is given)",
-        "failed": "only those that failed or stopped on their way, of all that is known",
+        "failed": "only recordings that failed or stopped on their way, of all known recordings",
         "json": "for other programs",
     },
 )

@@ -196,7 +196,7 @@ def import_json(
     help={
         "endpoint": "the address of DCE's Opencast (engage), like https://opencast.example.edu, or "
         "the whole address of its series.json; without it, the stack's Opencast",
-        "path": f"where it lists the classes, {oc_import.PATH} by default",
+        "path": f"the path at which Opencast lists the classes, {oc_import.PATH} by default",
         "replace-all": "replace the whole schedule, not only what came from this Opencast",
         "dry-run": DRY_RUN,
         "strict": STRICT,
@@ -249,7 +249,7 @@ def remove(_context: Context, source: str, dry_run: bool = False) -> None:
 @command(
     name="list",
     help={
-        "meeting": "those of this meeting, by its number",
+        "meeting": "show only the scheduled classes of the meeting with this number",
         "json": "for other programs",
     },
 )

@@ -1,6 +1,7 @@
 """The key of the Google service account that reads the schedule's sheet, and its place in SSM.
 
-One parameter serves all stacks of an AWS account and region. Its name is kept for compatibility.
+One parameter serves all stacks of an AWS account and region. The parameter's name is kept for
+compatibility.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ class Endpoint:
 def endpoint_of(address: str | None, path: str, user: str, password: str) -> Endpoint:
     """Return the endpoint for an operator's address of Opencast or of its `series.json`.
 
-    `path` is the path of the listing. It isn't used if the address is that of `series.json`.
+    `path` is the path of the listing. If the address is that of `series.json`, `path` isn't used.
 
     Raises:
         OpsError: The address is missing or malformed, or the user or the password is missing.

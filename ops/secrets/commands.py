@@ -210,7 +210,7 @@ def status(_context: Context, json: bool = False) -> None:
 @command(
     help={
         "name": "the secret's name, as `invoke secrets.status` shows it",
-        "keep_old": f"also take what is signed with the old one ({WEBHOOK_TOKEN} only)",
+        "keep_old": f"also accept what is signed with the old secret ({WEBHOOK_TOKEN} only)",
     }
 )
 def rotate(_context: Context, name: str, keep_old: bool = False) -> None:

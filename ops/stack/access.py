@@ -19,6 +19,9 @@ def opencast_access(target: Target, releases: Releases) -> str:
     """Return a sentence on the rights of the user with which the released uploader logs in.
 
     Opencast may be unreachable for the operator although the uploader, in its VPC, reaches it.
+
+    Raises:
+        ClientError: SSM fails for another reason than a missing right.
     """
     variables = releases.released(UPLOADER).variables
     try:

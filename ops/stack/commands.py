@@ -204,7 +204,11 @@ def check_alias(target: Target) -> None:
 
 
 def deploy_stack(*, expect_stack: bool | None) -> None:
-    """Create the stack, or change it if it exists; see `prepare` for `expect_stack`."""
+    """Create the stack, or change it if it exists; see `prepare` for `expect_stack`.
+
+    Raises:
+        Exit: ^C was pressed. CloudFormation keeps running.
+    """
     opencast.ensure_location(os.environ, ENV_FILE)
     settings = load_settings()
     target, there = prepare(settings, expect_stack=expect_stack)

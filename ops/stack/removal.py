@@ -82,7 +82,12 @@ def _count_below(s3: S3Client, bucket: str, prefix: str) -> int:
 
 
 def empty_bucket(s3: S3Client, bucket: str) -> None:
-    """Delete every file and every unfinished upload of a bucket, if the bucket exists."""
+    """Delete every file and every unfinished upload of a bucket, if the bucket exists.
+
+    Raises:
+        ClientError: S3 refuses a request, although the bucket exists.
+        OpsError: S3 refuses a deletion.
+    """
     try:
         _abort_uploads(s3, bucket)
         delete_below(s3, bucket, "")

@@ -147,7 +147,10 @@ def encoded(content: object) -> bytes:
 
 
 def to_webhook(body: bytes, secret: str, *, at: float | None = None) -> Probe:
-    """Return a request to the webhook, signed with `secret` at a Unix time, by default now."""
+    """Return a request to the webhook, signed with `secret`.
+
+    `at` is the time of the signature in seconds since 1970, by default now.
+    """
     headers = signed_headers(secret, time.time() if at is None else at, body)
     return Probe(
         path=f"{STAGE}/new_recording",
@@ -157,7 +160,10 @@ def to_webhook(body: bytes, secret: str, *, at: float | None = None) -> Probe:
 
 
 def to_slack(form: Mapping[str, str] | bytes, secret: str, *, at: float | None = None) -> Probe:
-    """Return a request to /slack, signed with `secret` at a Unix time, by default now."""
+    """Return a request to /slack, signed with `secret`.
+
+    `at` is the time of the signature in seconds since 1970, by default now.
+    """
     body = form if isinstance(form, bytes) else urlencode(form).encode()
     stamp = str(int(time.time() if at is None else at))
     digest = hmac.new(secret.encode(), f"v0:{stamp}:".encode() + body, hashlib.sha256).hexdigest()

@@ -150,7 +150,7 @@ def test_recording_is_ingested_when_its_download_address_is_honest(
 
 @pytest.mark.usefixtures("found")
 def test_private_address_gets_no_request(private: Listener) -> None:
-    """The pipeline may connect before it finds that the address is private."""
+    # The pipeline may connect before it finds that the address is private.
     assert b"HTTP" not in private.received
     assert b"download-token" not in private.received
 
@@ -212,7 +212,7 @@ def press(response_url: str, value: str) -> dict[str, str]:
 
 
 def test_message_to_slack_follows_no_redirect(target: Target, zoom: Web) -> None:
-    """The redirect leads to 127.0.0.1, which the local stack takes for Slack's host."""
+    # The redirect leads to 127.0.0.1, which the local stack takes for Slack's host.
     zoom.pages["/hook"] = redirect(f"{zoom.url}/elsewhere", 307)
     zoom.pages["/other-hook"] = Answer(200)
 

@@ -147,7 +147,7 @@ def test_honest_video_of_a_recording_is_ingested_when_another_video_is_hostile(
 
 
 def test_operators_are_mailed_when_a_video_is_hostile(found: Found, target: Target) -> None:
-    """The test also proves that the fixture `no_error_mail` can find a mailed error."""
+    # The test also proves that the fixture `no_error_mail` can find a mailed error.
     lines = list(log_lines(target.driver, found.since))
     errors = "\n".join(mailed(lines, mailed_pattern(target.driver)))
     for name in (NO_BYTES, BESIDE):

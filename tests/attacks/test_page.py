@@ -44,7 +44,7 @@ def page(target: Target, query: str = "", **headers: str) -> Answer:
 def test_hostile_topic_is_sent_as_json_and_not_in_the_status_page(
     name: str, target: Target
 ) -> None:
-    """Tests in tests/browser check that the page shows the topic as text."""
+    # Tests in tests/browser check that the page shows the topic as text.
     meeting, uid = target.stack.new_meeting(), new_uuid()
     event = encoded(started(uid, id=meeting, topic=TOPICS[name]))
     assert target.send(to_webhook(event, target.zoom_secret)).status == 204
@@ -87,7 +87,7 @@ def test_status_page_allows_only_its_own_script_and_no_frame(target: Target) -> 
 
 @pytest.mark.parametrize("origin", ORIGINS)
 def test_page_of_another_origin_reads_no_status(origin: str, target: Target) -> None:
-    """Without CORS headers, a browser hides the answer from a page of another origin."""
+    # Without CORS headers, a browser hides the answer from a page of another origin.
     asked = to_status("meeting_id=1").having(origin=origin)
     for probe in (asked, asked.at(f"{STAGE}/")):
         answer = target.fails(probe, 200)

@@ -206,7 +206,7 @@ def challenge(token: object) -> bytes:
 
 
 def test_answer_to_a_challenge_contains_no_signature_of_an_event(uuid: str, target: Target) -> None:
-    """An attacker must not get the signature of an event by a challenge with the event as token."""
+    # An attacker must not get the signature of an event by a challenge with the event as token.
     stamp = str(int(time.time()))
     forged = encoded(started(uuid))
     token = signed(stamp, forged).decode()

@@ -56,7 +56,10 @@ def command(meeting: int, **changes: str) -> dict[str, str]:
 
 
 def show(target: Target, form: Mapping[str, str]) -> str:
-    """Send a command with a valid signature, assert that it writes nothing, return the answer."""
+    """Send a command with a valid signature, and return the answer.
+
+    The command must write nothing.
+    """
     answer = target.fails(to_slack(form, target.slack_secret), 200)
     return answer.body
 
@@ -252,7 +255,7 @@ def test_replayed_slack_command_shows_the_same_answer_again(target: Target, meet
 def test_slack_function_refuses_a_request_that_imitates_its_own_invocation(
     target: Target, meeting: int
 ) -> None:
-    """The function's invocation of itself has the field `slack_asked` and no signature."""
+    # The function's invocation of itself has the field `slack_asked` and no signature.
     asked = {"slack_asked": {"type": "command", **command(meeting)}}
     for probe in (
         Probe(path="/live/slack", body=encoded(asked)),

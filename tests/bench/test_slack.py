@@ -26,7 +26,7 @@ def test_benchmark_reports_no_problem_when_answers_are_fast() -> None:
     ],
     ids=["slow", "error"],
 )
-def test_benchmark_reports_a_problem_when_answers_are_slow_or_errors(
+def test_benchmark_reports_a_problem_when_answers_are_slow_or_are_errors(
     typed: list[Typed], words: str
 ) -> None:
     (problem,) = slack.problems({"cold": [], "warm": typed})

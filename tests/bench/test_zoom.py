@@ -20,7 +20,11 @@ BROKEN = (requests.exceptions.ChunkedEncodingError, requests.exceptions.Connecti
 
 
 def received(reader: Reader, url: str) -> int:
-    """Return the number of bytes that came before an answer broke off."""
+    """Return the number of bytes that came before an answer broke off.
+
+    Raises:
+        AssertionError: The answer didn't break off.
+    """
     count = 0
     with reader.session.get(url, stream=True) as answer:
         try:

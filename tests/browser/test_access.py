@@ -90,7 +90,11 @@ def test_the_page_animates_nothing_when_reduced_motion_is_preferred(page: Page, 
 
 
 def tab_to(page: Page, name: str) -> None:
-    """Press Tab until the focused element's id or text begins with `name`."""
+    """Press Tab until the focused element's id or text begins with `name`.
+
+    Raises:
+        AssertionError: 80 presses reach no such element.
+    """
     for _ in range(80):
         page.keyboard.press("Tab")
         if focused(page).startswith(name):

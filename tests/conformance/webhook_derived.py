@@ -95,7 +95,14 @@ UNREADABLE: dict[str, Callable[[Request], None]] = {
 def _unreadable(
     source: Case, drop: Callable[[Request], None], number: int, *, others: bool = False
 ) -> Case:
-    """Return the ingest alone, made unreadable and with a file that lacks a field."""
+    """Return only the ingest of a case. Its request is unreadable, and one file lacks a field.
+
+    Args:
+        source: The case.
+        drop: Function that makes the request unreadable.
+        number: Chooses the field that a needed file lacks.
+        others: Instead, add a file that isn't needed and lacks its id.
+    """
     case = _ingest_alone(source)
     request = case["steps"][0]["request"]
     if others:

@@ -84,6 +84,10 @@ class Sweep:
         A second or later call with the same name counts only if both recordings caused it. A
         message of another recording, or a retry on a slow machine, causes calls that no later run
         makes.
+
+        Raises:
+            DriverError: The function failed without a crash, or a recording didn't end as it
+                should.
         """
         self._gate.kill()
         cold, cold_seconds = self._calls_of_one()

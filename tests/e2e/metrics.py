@@ -28,7 +28,8 @@ LOOK_BACK = timedelta(hours=1)
 def emitted(driver: Driver, uuid: str | None = None) -> dict[Metric, float]:
     """Return the sum of each metric over all log records, or over the records about `uuid`.
 
-    Raises: AssertionError if a record breaks the specification.
+    Raises:
+        AssertionError: A record breaks the specification.
     """
     found: dict[Metric, float] = {}
     for record in _records(driver):
@@ -54,7 +55,8 @@ def _records(driver: Driver) -> Iterator[dict[str, Any]]:
 def _declared(record: dict[str, Any], stack_name: str) -> dict[str, float]:
     """Return a record's metrics.
 
-    Raises: AssertionError if CloudWatch would not accept the record.
+    Raises:
+        AssertionError: CloudWatch would not accept the record.
     """
     metadata = record["_aws"]
     moment = datetime.fromtimestamp(metadata["Timestamp"] / 1000, UTC)

@@ -55,7 +55,11 @@ class Running:
     program: subprocess.Popen[str]
 
     def await_line(self, part: str) -> str:
-        """Read stdout up to a line with `part`, and return the line."""
+        """Read stdout up to a line with `part`, and return the line.
+
+        Raises:
+            AssertionError: The program ended without such a line.
+        """
         assert self.program.stdout
         read = []
         for line in iter(self.program.stdout.readline, ""):

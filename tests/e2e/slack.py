@@ -40,7 +40,8 @@ def put_row(stack: Stack, meeting: int, number: int = 0, **changes: Any) -> None
 def type_command(stack: Stack, text: str, **options: Any) -> Shown:
     """Type `/zip <text>`, and return the message of the answer.
 
-    Raises: DriverError if Slack shows an error.
+    Raises:
+        DriverError: Slack shows an error.
     """
     outcome = stack.driver.type(text, **options)
     if outcome["error"] or outcome["ts"] is None:

@@ -124,7 +124,7 @@ class Stack:
         return self.wait(lambda: self.driver.added_to(ingest.mediapackage_id), "late tracks")
 
     def schedule_class(self, meeting: int) -> None:
-        """Put a class of the meeting at the recordings' start time into the schedule."""
+        """Schedule a class of the meeting at the recordings' start time."""
         local = self.start.astimezone(ZoneInfo("US/Eastern"))
         event = {
             "day": DAYS[local.weekday()],
@@ -156,7 +156,8 @@ class Stack:
     def state(self, recording: ZoomRecording, expected: str = "") -> Ingest | None:
         """Return a recording's newest ingest.
 
-        Raises: DriverError if the ingest failed, unless `expected` is its state.
+        Raises:
+            DriverError: The ingest failed, and `expected` isn't its state.
         """
         found = self.driver.ingest_status(recording)
         if found and found.status in FAILED and found.status != expected:
@@ -166,7 +167,8 @@ class Stack:
     def await_state(self, recording: ZoomRecording, state: str, reason: str = "") -> Ingest:
         """Wait until a recording's newest ingest has the state and the reason contains `reason`.
 
-        Raises: DriverError after `seconds`, or at once if the ingest fails with another state.
+        Raises:
+            DriverError: The ingest failed with another state, or the wait took too long.
         """
 
         def look() -> Ingest | None:
@@ -181,7 +183,8 @@ class Stack:
     def wait(self, ask: Callable[[], Found | None], what: str) -> Found:
         """Call `ask` until its result is true, and return the result. Errors contain `what`.
 
-        Raises: DriverError after `seconds`, or at once if `cannot_succeed` returns a reason.
+        Raises:
+            DriverError: `cannot_succeed` returned a reason, or `seconds` passed.
         """
 
         def look() -> Found | None:

@@ -90,7 +90,7 @@ def test_a_function_that_times_out_is_mailed_and_its_message_is_processed_later(
 
 
 def test_an_alarm_of_cloudwatch_is_mailed_by_the_topic_of_the_stack(stack: Stack) -> None:
-    """The text of the mail comes from CloudWatch."""
+    # The text of the mail comes from CloudWatch.
     cloudwatch, name = stack.driver.client("cloudwatch"), f"{stack.name}-{uuids.uuid4().hex}"
     [topic] = [
         listed["TopicArn"]

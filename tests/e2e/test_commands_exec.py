@@ -52,7 +52,7 @@ def test_exec_on_demand_accepts_a_link_and_a_command_name_with_underscore(
 def test_the_on_demand_function_accepts_a_request_by_a_direct_invocation(
     stack: Stack,
 ) -> None:
-    """The command uses such a request when the API refuses the machine's address."""
+    # The command uses such a request when the API refuses the machine's address.
     recording = stack.lecture(scheduled=False)
     name = stack.function(ON_DEMAND)
     body = json.dumps({"uuid": recording.uuid, "oc_series_id": SERIES})

@@ -133,7 +133,7 @@ class TestOtherSite:
         assert "not authorized" in text
 
     def test_another_site_cannot_read_the_status(self, other_site: Page, stack: Stack) -> None:
-        """Otherwise, a hostile site could read the status in the browser of an allowed visitor."""
+        # Otherwise, a hostile site could read the status in the browser of an allowed visitor.
         url = json.dumps(f"{stack.driver.state.api_url}/status?queues=true")
         read = other_site.evaluate(f"fetch({url}).then(() => 'read', () => 'refused')")
         assert read == "refused"

@@ -161,7 +161,7 @@ class Aws:
 
 @dataclass
 class Watch:
-    """A monotonic clock that only sleeps move. An endless sleep raises Finding."""
+    """A monotonic clock in seconds that only sleeps move. An endless sleep raises Finding."""
 
     time: float = 1000.0
 

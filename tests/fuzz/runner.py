@@ -149,7 +149,10 @@ def _ended_after(seconds: float) -> Iterator[None]:
 
 
 def run_chunk(name: str, seed: int, begin: int, end: int, ends: float) -> Outcome:
-    """Run the inputs from `begin` up to `end`. Start none after `ends` on the monotonic clock."""
+    """Run the inputs from number `begin` to number `end`, without the last.
+
+    No input starts after `ends`, in seconds on the monotonic clock.
+    """
     outcome, began = Outcome(name, 0), time.monotonic()
     with LogInMemory() as log:
         for index in range(begin, end):

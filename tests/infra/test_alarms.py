@@ -56,7 +56,7 @@ def test_alarms_have_the_expected_metrics_and_limits(alarms: dict[str, Any]) -> 
         **dict.fromkeys(ERRORS, ("Errors", "Sum", ">=", 1, 300, 1, GOOD)),
         "webhook-4xx": ("WebhookRejected", "Sum", ">=", 1, 300, 1, GOOD),
         "webhook-401": ("WebhookUnauthorized", "Sum", ">=", 10, HOUR, 1, GOOD),
-        # The metric's minimum of an hour is 0 if Zoom signed any event with the stack's secret.
+        # The metric's minimum over an hour is 0 if Zoom signed any webhook event with the secret.
         "webhook-signature": ("WebhookWronglySigned", "Minimum", ">=", 1, HOUR, 1, GOOD),
         "webhook-5xx": ("WebhookNotTaken", "Sum", ">=", 1, 300, 1, GOOD),
         "webhook-latency": ("Latency", "Maximum", ">=", 10_000, 60, 3, GOOD),

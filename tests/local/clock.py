@@ -7,7 +7,7 @@ NOW = 1_795_000_000.0
 
 @dataclass
 class Clock:
-    """A fake clock that advances only when a test changes `now`."""
+    """A fake clock that advances only when a test changes `now`, in seconds since 1970."""
 
     now: float = NOW
 

@@ -87,7 +87,7 @@ def test_zoom_stand_in_counts_the_bytes_sent_of_each_file(
     assert sent == {first.file_id: first.size}
 
 
-def test_zoom_program_takes_its_secrets_from_the_environment(tmp_path: Path) -> None:
+def test_zoom_stand_in_takes_its_secrets_from_the_environment(tmp_path: Path) -> None:
     env = {"ZOOM_ACCOUNT_ID": "acc", "ZOOM_CLIENT_ID": "cid", "ZOOM_CLIENT_SECRET": "from-env"}
     env["LOCAL_CONTROL_TOKEN"] = CONTROL_TOKEN
     with program("local.neighbours.zoom", ["--tls-dir", str(tmp_path)], env) as url:

@@ -236,7 +236,7 @@ def test_the_outcome_advises_to_change_the_series_when_another_series_was_reques
     )
 
 
-def test_record_of_is_empty_when_the_ledger_can_not_be_read(aws: Cloud, clock: Clock) -> None:
+def test_followed_record_is_empty_when_the_ledger_can_not_be_read(aws: Cloud, clock: Clock) -> None:
     ledger = Ledger(aws.recordings, clock)
     written = ledger.change(UUID, lambda _: record())
     assert following.record_of(ledger, UUID) == written

@@ -136,7 +136,7 @@ def test_recordings_prints_a_table_with_verdicts_on_a_wide_terminal(printed: Pri
 def test_recordings_prints_blocks_or_a_table_when_a_topic_has_a_long_word(
     printed: Printed,
 ) -> None:
-    """A column's width depends on its longest word. A table's header must not stand in a block."""
+    # A column's width depends on its longest word. A table's header must not stand in a block.
     word = "Donaudampfschifffahrtsgesellschaft"
     rows = [msgspec.structs.replace(each, topic=f"HIST E-1010 {word}") for each in TWICE]
     for columns in range(100, 160):

@@ -70,6 +70,6 @@ def test_a_crash_table_cell_is_not_good_when_a_recording_is_lost() -> None:
     assert not GOOD.fullmatch(lost)
 
 
-def test_with_table_raises_an_error_when_a_function_has_no_place_in_the_document() -> None:
+def test_crash_table_is_refused_when_its_function_has_no_place_in_the_document() -> None:
     with pytest.raises(NoPlace, match="crashes: two"):
         with_table("<!-- crashes: one -->\n<!-- end -->", "two", "")

@@ -38,14 +38,14 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-def test_record_has_level_message_and_the_id_of_the_request(
+def test_log_record_has_its_level_its_message_and_the_lambda_request_id(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     log.start(Context())
     logger.info("Sent %s to %s", 3, "the downloader", extra={"files": 3})
     (line,) = lines(capsys)
     assert line.pop("timestamp").endswith("Z")
-    assert line.pop("location").startswith("test_log.test_record_has_level_")
+    assert line.pop("location").startswith("test_log.test_log_record_has_its_level_")
     assert line == {
         "level": "INFO",
         "message": "Sent 3 to the downloader",
@@ -69,7 +69,9 @@ def test_log_record_contains_the_redacted_traceback_of_its_exception(
     assert "abc123" not in line["exception"]
 
 
-def test_log_records_name_the_recording_inside_of_about(capsys: pytest.CaptureFixture[str]) -> None:
+def test_log_records_name_the_recording_inside_of_a_log_about_block(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     log.start(Context())
     with log.about(uuid="u=="):
         with log.about(zip_id="auto-ingest-u=="):

@@ -56,7 +56,7 @@ def test_metric_record_declares_only_metrics_with_a_value() -> None:
 
 
 def test_unit_of_every_metric_is_known_to_cloudwatch() -> None:
-    """The known units come from botocore's model of CloudWatch's API."""
+    # The known units come from botocore's model of CloudWatch's API.
     model = botocore.session.get_session().get_service_model("cloudwatch")
     units = model.shape_for("StandardUnit").enum  # type: ignore[attr-defined]  # a StringShape's
     assert {metric.unit for metric in Metric} <= set(units)
@@ -67,7 +67,7 @@ def test_every_metric_has_its_own_meaning() -> None:
     assert len({metric.meaning for metric in Metric}) == len(Metric)
 
 
-def test_metric_record_is_empty_when_once_gets_no_value() -> None:
+def test_metric_of_one_occurrence_is_left_out_when_its_value_is_missing() -> None:
     assert record("test", NOW, once(Metric.MEETING_ENDED, None)) == {}
     assert once(Metric.MEETING_ENDED, "yes") == {Metric.MEETING_ENDED: 1.0}
 

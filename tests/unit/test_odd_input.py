@@ -50,7 +50,7 @@ def test_time_of_a_recording_is_refused_when_its_year_is_out_of_range(text: str)
 
 
 def test_error_about_a_timestamp_does_not_repeat_the_text_when_the_text_is_long() -> None:
-    """Errors are logged and mailed, and redaction takes time in proportion to their length."""
+    # Errors are logged and mailed, and redaction takes time in proportion to their length.
     with pytest.raises(ValueError, match="a text of 300000 characters is no timestamp"):
         timestamps.parse("L" * 300_000)
 

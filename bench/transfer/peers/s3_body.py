@@ -61,7 +61,11 @@ class _Body(ABC):
         """
 
     def line(self) -> bytes:
-        """Read the next line byte by byte, and return it without CRLF."""
+        """Read the next line byte by byte, and return it without CRLF.
+
+        Raises:
+            S3Error: The body ends before the end of the line.
+        """
         line = b""
         while not line.endswith(b"\r\n"):
             if not self.take(1, self._byte):
@@ -166,7 +170,11 @@ def receive(
 
 
 def _decoded(connection: Connection, headers: Mapping[str, str]) -> tuple[_Body, _Body]:
-    """Return the body, and the outer body that contains it (the same if not `aws-chunked`)."""
+    """Return the body, and the outer body that contains it (the same if not `aws-chunked`).
+
+    Raises:
+        S3Error: The headers give no length, or name an encoding that the stand-in doesn't support.
+    """
     outer: _Body
     if headers.get("transfer-encoding", "").lower() == "chunked":
         outer = _Chunked(connection)

@@ -117,7 +117,11 @@ class S3Bucket:
             return self._uploads_in_order()
 
     def data(self, key: str) -> bytes:
-        """Return an object's bytes, which only the mode `keep` stores."""
+        """Return an object's bytes, which only the mode `keep` stores.
+
+        Raises:
+            S3Error: There is no such object.
+        """
         return _data(self._object(key))
 
     def forget_uploads(self) -> None:

@@ -45,7 +45,7 @@ class ZoomPeer(Server):
     def configure(self, settings: ZoomSettings, *, anew: bool = True) -> None:
         """Change the settings, reset counters and faults, and expire all URLs.
 
-        Without `anew`, the files and their versions stay.
+        Without `anew`, files and versions stay.
         """
         self._files.expire()
         self._begin(settings, None if anew else self._files)

@@ -2,7 +2,7 @@
 
 A record holds the files that Zoom has named, the requests for an ingest, and the media packages
 that were POSTed to Opencast. Every function here is pure: it takes a record and returns a changed
-copy or the answer to a question. `ledger.table` reads and writes records.
+copy or a decision. `ledger.table` reads and writes records.
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ class Following(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes:
         since: Start of the follow-up.
-        due: Time of the next question to Opencast; "" once the follow-up has ended.
+        due: Time of the next poll of Opencast; "" once the follow-up has ended.
         fate: Final state of the ingest; None while it is unknown.
         missing_since: Time at which Opencast first didn't show the event; "" if the last answer
             showed it.
@@ -188,13 +188,13 @@ class IngestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     Attributes:
         zip_id: The request for which the media package was made.
         series: Id of the Opencast series.
-        files: Names, by id, of the files that any of its POSTs had.
-        posts: Its POSTs, the oldest first. There is at least one.
+        files: Names, by id, of the files that any POST of the media package had.
+        posts: POSTs of the media package, the oldest first. There is at least one.
         workflow: Id of the workflow that Opencast started; "" if it is unknown.
-        is_shown: Whether Opencast has ever shown its event.
-        timeline: Positions of its segments in the joined video. Empty if captions aren't ingested.
-        captions: Its captions by their kind.
-        following: Its follow-up; None if it isn't followed.
+        is_shown: Whether Opencast has ever shown the event.
+        timeline: Positions of the segments in the joined video. Empty if captions aren't ingested.
+        captions: Captions of the media package by their kind.
+        following: Follow-up of the ingest; None if the ingest isn't followed.
     """
 
     zip_id: str
@@ -265,7 +265,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def follow_due(self) -> str:
-        """Time of the next question to Opencast about an ingest; "" if no ingest is followed."""
+        """Time of the next poll of Opencast about an ingest; "" if no ingest is followed."""
         dues = [ingest.following.due for ingest in self.ingests.values() if ingest.following]
         return min((due for due in dues if due), default="")
 
@@ -312,7 +312,7 @@ def with_files(
         record: The record to change.
         names: Names of the files, by their ids.
         now: Current time.
-        files: Those of the files that Zoom has described with their sizes and lengths.
+        files: Files that Zoom has described with their sizes and lengths; a part of the named ones.
     """
     at = timestamps.write(now)
     sizes = {file.recording_id: file for file in files}

@@ -28,7 +28,7 @@ LIFE = timedelta(days=365)
 """Time for which DynamoDB keeps a record after its last write."""
 
 FOLLOW_INDEX = "follow_index"
-"""Name of the index of records with an ingest to follow, by the time of the next question to
+"""Name of the index of records with an ingest to follow, by the time of the next poll of
 Opencast."""
 
 FOLLOW = "yes"
@@ -128,7 +128,7 @@ class Ledger:
         raise LedgerBusy(f"The ledger's record of {uuid} keeps changing.")
 
     def due_to_follow(self, most: int) -> list[str]:
-        """Return the uuids of at most `most` records with a due question, the longest due first."""
+        """Return the uuids of at most `most` records with a due poll, the longest due first."""
         found = self._table.query(
             IndexName=FOLLOW_INDEX,
             KeyConditionExpression="#follow = :follow AND follow_due <= :now",

@@ -54,8 +54,8 @@ class Series:
     """An Opencast series.
 
     Attributes:
-        catalog: Its Dublin Core catalog in Opencast's JSON.
-        publisher: Its first publisher; "" if it has none.
+        catalog: Dublin Core catalog of the series, in Opencast's JSON.
+        publisher: First publisher of the series; "" if the series has none.
     """
 
     catalog: str

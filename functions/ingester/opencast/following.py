@@ -18,8 +18,8 @@ SHORTEST_PAUSE = timedelta(minutes=2)
 LONGEST_PAUSE = timedelta(hours=6)
 
 PAUSES_IN_AGE = 4
-"""Divisor of an ingest's age that gives the wait before the next question to Opencast. A workflow
-of an hour takes 13 questions."""
+"""Divisor of an ingest's age that gives the wait before the next poll of Opencast. A workflow of an
+hour takes 13 polls."""
 
 ABSENT = timedelta(hours=1)
 """Time without an event in Opencast after which the event counts as deleted. Opencast's index may
@@ -53,7 +53,7 @@ def fate_of(news: News) -> Fate | None:
 
 
 def followed(following: Following, news: News | None, now: datetime) -> Following:
-    """Return the follow-up after a question to Opencast. `news` is None if no answer came."""
+    """Return the follow-up after a poll of Opencast. `news` is None if no answer came."""
     if news is not None:
         following = _with_news(following, news, now)
     is_final = following.fate in (Fate.PUBLISHED, Fate.DELETED)

@@ -85,7 +85,11 @@ class IngestOnce:
         return note(Outcome.TAKEN, workflow_id)
 
     def _claim(self, record: Record, media_package: str, claim: IngestRecord) -> None:
-        """Record the planned POST in the ledger before it is made, by a conditional write."""
+        """Record the planned POST in the ledger before it is made, by a conditional write.
+
+        Raises:
+            AskLater: Another process has changed the record.
+        """
         if self.ledger.replace(record, ledger.with_claim(record, media_package, claim)):
             return
         # botocore may retry a write that succeeded. The retry fails because the version has

@@ -96,8 +96,8 @@ class Lookup:
         """Look up a recording of which the ledger has an ingest record already."""
         is_own = ingest.zip_id == message.zip_id
         now = self.clock()
-        # Ask whether Opencast is idle first: a POST that ends after this question has made its
-        # event, which the question for the event then finds.
+        # Ask whether Opencast is idle first: a POST that ends after this request has made its
+        # event, which the request for the event then finds.
         is_doubtful = ledger.is_doubtful(ingest, now)
         is_idle = self.opencast.is_idle(media_package) if is_doubtful else None
         if self.opencast.has_event(media_package):

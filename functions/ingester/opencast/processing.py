@@ -1,7 +1,8 @@
 """Read Opencast's answers about events, workflows and incidents.
 
 Opencast writes the workflow as JAXB does: a list of one element is an object, and numbers may be
-strings. Sources: JaxbWorkflowInstance, JaxbWorkflowOperationInstance and IncidentServiceEndpoint.
+strings. Source: the classes JaxbWorkflowInstance, JaxbWorkflowOperationInstance and
+IncidentServiceEndpoint in https://github.com/opencast/opencast
 """
 
 from __future__ import annotations

@@ -50,7 +50,12 @@ class ReconcileState:
             ) from error
 
     def begin(self, first: State) -> State:
-        """Write the first state, unless another run has, and return the state that is stored."""
+        """Write the first state, unless another run has, and return the state that is stored.
+
+        Raises:
+            LedgerBusy: The item was deleted meanwhile.
+            LedgerUnreadable: See `get`.
+        """
         return self._write(None, first) or self._current()
 
     def change(self, change: Callable[[State], State]) -> State:

@@ -50,7 +50,7 @@ def s3() -> S3Client:
 def s3_for_uploads(connections: int) -> tuple[S3Client, Credentials]:
     """Make a client for uploads. Return it with the credentials that sign requests for parts.
 
-    `connections` is the size of the client's connection pool.
+    `connections` is the number of connections in the client's pool.
 
     Raises:
         NoCredentialsError: boto3 finds no credentials.

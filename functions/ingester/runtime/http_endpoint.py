@@ -69,7 +69,11 @@ class ErrorAnswers:
     report: Callable[[int, Exception | str], None] = log_refusal
 
     def answer(self, use_case: Callable[[], Answer]) -> Answer:
-        """Run a use case. Return its answer, or the answer for the error that it raises."""
+        """Run a use case. Return its answer, or the answer for the error that it raises.
+
+        Raises:
+            BotoCoreError, ClientError: AWS fails, and `aws` is None.
+        """
         try:
             return use_case()
         except RequestError as error:

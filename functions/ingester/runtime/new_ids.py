@@ -1,4 +1,7 @@
-"""New ids. Use cases get this function as an argument, so tests and simulations choose the ids."""
+"""Make new ids.
+
+Use cases get `random_uuid` as an argument, so tests and simulations choose the ids.
+"""
 
 from __future__ import annotations
 

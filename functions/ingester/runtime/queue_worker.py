@@ -225,7 +225,12 @@ class QueueWorker(Generic[Message]):
     failures: FailureReporter
 
     def process(self, received: Received) -> Outcome:
-        """Process a message, carry out the outcome, and return that outcome."""
+        """Process a message, carry out the outcome, and return that outcome.
+
+        Raises:
+            Exception: The use case raised an error that it doesn't foresee, before the message's
+                last receive.
+        """
         try:
             message = decode(received.body, self.message_type)
         except MessageError as error:

@@ -1,8 +1,13 @@
 """The client of Google Sheets, which reads the rows of tabs with a service account's key.
 
-Sources: Google's guides "Sheets API: Reading cell values" (`spreadsheets.values.batchGet`), "A1
-notation", "Usage limits" and "OAuth 2.0 for server to server applications". googleapiclient builds
-the service from the discovery document in its package, never from the network.
+googleapiclient builds the service from the discovery document in its package, never from the
+network.
+
+Sources:
+* Values of cells: https://developers.google.com/workspace/sheets/api/guides/values
+* A1 notation: https://developers.google.com/workspace/sheets/api/guides/concepts
+* Limits: https://developers.google.com/workspace/sheets/api/limits
+* Tokens: https://developers.google.com/identity/protocols/oauth2/service-account
 """
 
 from __future__ import annotations
@@ -132,7 +137,7 @@ class Sheets:
             GoogleKeyRefused: The key is missing, malformed, or refused by Google.
             SheetsRefused: Google refuses the request for another reason. A person has to act.
             SheetsUnreachable: Google can't be reached, is busy, or gives an answer without the
-                tabs. Its subclass SheetsTimedOut means that Google didn't answer in time.
+                tabs. The subclass SheetsTimedOut means that Google didn't answer in time.
         """
         self._credentials = self._credentials or _credentials(self._key)
         transport = _Transport(
@@ -296,7 +301,7 @@ class _Transport:
         timeout: float | None = None,  # noqa: ARG002  # google-auth's interface
         **_more: Any,
     ) -> _Reply:
-        """Send a request for a token, like `google.auth.transport.Request`.
+        """Send a request for a token, like `google.auth.transport.Request`. `timeout` is ignored.
 
         Raises:
             SheetsUnreachable: The answer is temporary. Without this error, google-auth would sleep

@@ -109,8 +109,12 @@ def import_parsed(
 ) -> ImportReport:
     """Replace the classes of the sources `replaced` by the classes of these sheets or files.
 
-    A class whose row is there but can't be read stays as it was. `dry_run` and the errors are those
-    of `import_sheets`.
+    A class whose row is there but can't be read stays as it was. A dry run writes nothing.
+
+    Raises:
+        UnusableSheet: All rows of a sheet have become unusable, or a meeting has too many classes
+            for a row of the table.
+        NothingToImport: No row can be used.
     """
     read = [pair for sheet in sheets for pair in sheet.pairs]
     skipped = [row for sheet in sheets for row in sheet.skipped]

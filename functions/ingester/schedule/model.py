@@ -50,8 +50,8 @@ class ScheduledClass(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 class ScheduledMeeting(msgspec.Struct, frozen=True, kw_only=True):
     """A row of the schedule table: a Zoom meeting and its scheduled classes.
 
-    `course_code` and `opencast_series_id` are those of the class that was imported last. Both are
-    kept for compatibility.
+    `course_code` and `opencast_series_id` are those of the class that was imported last. Both
+    attributes are kept for compatibility.
     """
 
     zoom_series_id: str

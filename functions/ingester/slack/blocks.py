@@ -38,7 +38,8 @@ SECTIONS_OF_A_RECORDING = 5
 
 BLOCKS_LIMIT = 12_000
 """Maximum number of characters of all blocks as JSON. Slack documents no such limit, but rejects
-slightly longer messages as `msg_blocks_too_long` (slackapi/bolt-js, issues 2509 and 2867)."""
+slightly longer messages as `msg_blocks_too_long`: https://github.com/slackapi/bolt-js/issues/2509
+and 2867."""
 
 SECTION = 150
 """Number of characters of a section as JSON without its texts, but with the count of omitted

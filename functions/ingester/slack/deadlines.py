@@ -32,12 +32,18 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     answer: float
 
     def hand_over(self, now: float) -> float:
-        """Return the deadline for Lambda to accept another invocation's event."""
+        """Return the deadline for Lambda to accept another invocation's event.
+
+        `now` is a time on the deadlines' monotonic clock, in seconds.
+        """
         return min(now + HAND_OVER_SECONDS, self.answer)
 
 
 def limits(spent: float, now: float) -> Limits:
-    """Return the deadlines of a request that arrived `spent` seconds before `now`."""
+    """Return the deadlines of a request that arrived `spent` seconds before `now`.
+
+    `now` is a time on the deadlines' monotonic clock, in seconds.
+    """
     spent = max(0.0, spent)
     work = max(WORK_SECONDS - spent, min(COLD_SECONDS, COLD_WORK_SECONDS - spent), 0.0)
     return Limits(work=now + work, answer=now + max(ANSWER_SECONDS - spent, LEAST_SECONDS))

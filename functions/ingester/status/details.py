@@ -120,7 +120,7 @@ def _size_words(size: int) -> str:
 def editor_of(media_package: str, opencast: str) -> str:
     """Return the address of an event in Opencast's editor.
 
-    Source: Opencast's administration guide, "Video Editor Frontend", "Accessing The Editor".
+    Source: https://docs.opencast.org/r/17.x/admin/configuration/videoeditor.frontend
     """
     return f"{opencast.rstrip('/')}/editor-ui/index.html?id={quote(media_package, safe='')}"
 

@@ -223,7 +223,7 @@ def diagnose(
 
     Args:
         row: The ingest.
-        others: Ingests that may count instead. Those of other recordings have no effect.
+        others: Ingests that may count instead. Ingests of other recordings have no effect.
         now: Current time.
         patience: Longest wait for Opencast (`OC_INGEST_PATIENCE_HOURS`).
     """

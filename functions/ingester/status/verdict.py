@@ -114,7 +114,7 @@ def verdicts_of(
 def since_when(row: StatusRow) -> datetime:
     """Return when an ingest reached Opencast; if it didn't, when it reached its current state.
 
-    That may be before the row's last write, because late files write the same state again.
+    This time may be before the row's last write, because late files write the same state again.
     """
     states = {str(state) for state in IN_OPENCAST} if row.state in IN_OPENCAST else {str(row.state)}
     if row.state is State.PUBLISHED:

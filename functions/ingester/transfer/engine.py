@@ -48,7 +48,7 @@ class Budget:
         connections: Maximum number of concurrent connections to the sources, and to S3.
         first_connections: Limit of concurrent connections at the beginning.
         buffers: Maximum number of buffers for sources without ranges.
-        buffer_bytes: Size of a buffer.
+        buffer_bytes: Size of a buffer in bytes.
         reserve_seconds: Seconds of the time left that the copy leaves for the work after it.
     """
 

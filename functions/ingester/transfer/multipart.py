@@ -143,7 +143,11 @@ class Bucket:
         self._released = released
 
     def size_of(self, destination: Destination) -> int | None:
-        """Return the object's size in bytes; None unless the object exists with this identity."""
+        """Return the object's size in bytes; None unless the object exists with this identity.
+
+        Raises:
+            ClientError: S3 refuses the request for another reason than a missing object.
+        """
         try:
             head = self._s3.head_object(
                 Bucket=self._name, Key=destination.key, ChecksumMode="ENABLED"
@@ -157,7 +161,11 @@ class Bucket:
         return head["ContentLength"] if is_same else None
 
     def is_released(self, key: str) -> bool:
-        """Return whether a rule of the bucket may delete the object at any time, or has done so."""
+        """Return whether a rule of the bucket may delete the object at any time, or has done so.
+
+        Raises:
+            ClientError: S3 fails.
+        """
         try:
             tags = self._s3.get_object_tagging(Bucket=self._name, Key=key)["TagSet"]
         except ClientError as error:
@@ -176,6 +184,9 @@ class Bucket:
 
         Returns:
             The upload; None if there is none or it was aborted.
+
+        Raises:
+            ClientError: S3 can't list the unfinished uploads or their parts.
         """
         resumed: Upload | None = None
         for upload_id in self._unfinished_uploads(destination.key):

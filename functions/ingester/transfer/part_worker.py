@@ -44,6 +44,9 @@ class Stopped(Exception):
 class Worker:
     """Worker for the tasks of one file's copy, until `stop` is set. Each task has its own thread.
 
+    A failure that may go away is retried. Each method raises the failure once its retries have
+    ended, and Stopped once `stop` is set.
+
     Attributes:
         copy: The file to copy.
         bucket: Bucket for the object.
@@ -102,7 +105,12 @@ class Worker:
         self._with_retries(once)
 
     def copy_stream(self, plan: Plan) -> None:
-        """Copy a source without ranges. Each attempt starts at the first byte."""
+        """Copy a source without ranges. Each attempt starts at the first byte.
+
+        Raises:
+            SourceChanged: The source has another version now.
+            TransferFailed: The source sent fewer bytes than the expected size.
+        """
         opened = [plan.body] if plan.body else []
 
         def once() -> None:

@@ -21,7 +21,7 @@ class Progress:
         self._lock = threading.Lock()
 
     def begin(self, now: float) -> None:
-        """Set the time of the beginning to `now`. A restart doesn't change that time."""
+        """Set the time of the beginning to `now` (seconds). A restart doesn't change that time."""
         self.began = self.began or now
 
     def add_bytes(self, length: int) -> None:

@@ -168,7 +168,10 @@ class ZoomApi:
     def _get_with_fresh_token(
         self, path: str, query: Mapping[str, str], deadline: float
     ) -> requests.Response:
-        """Send a GET request, and once more with a new OAuth token if Zoom answers 401."""
+        """Send a GET request, and once more with a new OAuth token if Zoom answers 401.
+
+        `deadline` is a time on the monotonic clock, in seconds.
+        """
         url = f"{self._settings.zoom_api_base_url.rstrip('/')}{path}"
         response = self._get(url, query, deadline)
         if response.status_code == 401 and self._token:

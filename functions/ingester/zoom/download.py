@@ -79,7 +79,7 @@ class ZoomBody:
         self._response = response
 
     def read(self, length: int) -> bytes:
-        """Return at most `length` bytes; none at the end.
+        """Return at most `length` bytes; b"" at the end.
 
         Raises:
             TransferFailed: The connection broke off.
@@ -166,7 +166,11 @@ class ZoomFile:
         return self.open(first, last)
 
     def _find_address(self, first: int, last: int) -> tuple[urllib3.BaseHTTPResponse, _Address]:
-        """Follow the download_url, a second time with a fresh access if Zoom refuses."""
+        """Follow the download_url, a second time with a fresh access if Zoom refuses.
+
+        Raises:
+            IngesterError: See `open`.
+        """
         access = self._access.now
         try:
             return self._follow(access, first, last)
@@ -177,7 +181,15 @@ class ZoomFile:
             return self._follow(fresh, first, last)
 
     def _fresh_access(self, access: Access, error: FileRefused | NotAFile) -> Access | None:
-        """Return a fresh access after `error`; None if there is none."""
+        """Return an access from Zoom's API after Zoom refused `access`.
+
+        Returns:
+            The access; None if `access` came from the API already, or if Zoom answered the download
+            with a page and the API says that the recording is deleted.
+
+        Raises:
+            FileGone: The API says that the recording is deleted, and `error` is a FileRefused.
+        """
         try:
             return self._access.instead_of(access)
         except FileGone:
@@ -190,7 +202,12 @@ class ZoomFile:
     def _follow(
         self, access: Access, first: int, last: int
     ) -> tuple[urllib3.BaseHTTPResponse, _Address]:
-        """Follow the redirects of the download_url, and return the final answer and its address."""
+        """Follow the redirects of the download_url, and return the final answer and its address.
+
+        Raises:
+            FileUnavailable: The URL is not allowed, or there are too many redirects.
+            IngesterError: See `_raise_for`.
+        """
         url = access.urls.get(self._file_id, self._download_url)
         if not self._hosts.allow(url):
             raise FileUnavailable(
@@ -240,7 +257,12 @@ class ZoomFile:
             ) from error
 
     def _body(self, response: urllib3.BaseHTTPResponse, address: _Address, first: int) -> ZoomBody:
-        """Return the answer as a body, or close it and raise if it has no bytes of the file."""
+        """Return the answer as a body; close an answer that has no bytes of the file.
+
+        Raises:
+            EmptyFile: The file has no bytes.
+            IngesterError: See `_raise_for`.
+        """
         try:
             _raise_for(response, self._error_bodies)
             total = _total(response, first)
@@ -269,6 +291,13 @@ def _raise_for(response: urllib3.BaseHTTPResponse, error_bodies: AbstractSet[str
     """Close an answer and raise its error, unless it has bytes of the file or is a 416.
 
     `error_bodies` are the types of content that are error messages.
+
+    Raises:
+        NotAFile: The answer is an HTML page.
+        TransferFailed: The answer is another error message, or compressed.
+        FileNotThere, FileRefused: Zoom refuses the request.
+        ZoomUnreachable: Zoom answers 429 or 5xx.
+        FileUnavailable: Zoom answers with any other status.
     """
     status = response.status
     if status == 416:

@@ -1,7 +1,9 @@
 """List the recordings of the Zoom account page by page.
 
-By Zoom's API reference ("List recordings of an account", "List all recordings", "List users"), a
-request covers at most a month and 300 entries, and a `next_page_token` is valid for 15 minutes.
+A request covers at most a month and 300 entries, and a `next_page_token` is valid for 15 minutes.
+Source: "List recordings of an account", "List all recordings" and "List users" in Zoom's API
+reference, https://developers.zoom.us/docs/api/
+
 Zoom offers the account's list only to some accounts. If Zoom refuses that list, the list of each
 user is read instead.
 """

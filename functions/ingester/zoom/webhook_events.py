@@ -183,8 +183,9 @@ class IngestEvent(msgspec.Struct, frozen=True, kw_only=True):
     """A webhook event that asks for the ingest of a recording.
 
     Attributes:
-        subject: The recording. Its origin is Zoom's webhook if the event is for the row of the
-            automated ingest, even if the event is our own, because Zoom's event made that row.
+        subject: The recording. The subject's origin is Zoom's webhook if the event is for the row
+            of the automated ingest, even if the event is our own, because Zoom's event made that
+            row.
         on_demand: Whether the event is our own.
         host_id: Zoom's id of the meeting's host.
         duration: Duration of the meeting in minutes.
@@ -364,7 +365,11 @@ def _webhook_event(event: str, content: dict[str, Any]) -> WebhookEvent | BadIng
 def _event_of_recordings(
     event: str, content: dict[str, Any], payload: dict[str, Any]
 ) -> WebhookEvent | BadIngest:
-    """Parse an event about one recording or several."""
+    """Parse an event about one recording or several.
+
+    Raises:
+        BadRequest: The event names no recording.
+    """
     about = payload.get("object")
     uuids = _uuids(about) if isinstance(about, dict) else ()
     if not isinstance(about, dict) or not uuids:

@@ -40,7 +40,7 @@ def test_default_schedule_of_google_stand_in_has_the_classes_of_the_demo(now: da
     assert spreadsheet.tabs["Summer"] == []
 
 
-def test_google_program_writes_a_key_that_only_its_owner_can_read(tmp_path: Path) -> None:
+def test_google_stand_in_writes_a_key_that_only_its_owner_can_read(tmp_path: Path) -> None:
     key = tmp_path / "key.json"
     options = ["--tls-dir", str(tmp_path), "--credentials", str(key), "--tab", "Fall"]
     with program("local.neighbours.sheets", options, {}) as url:

@@ -47,7 +47,7 @@ def test_slack_stand_in_shows_or_refuses_any_message(payload: Any) -> None:
 
 
 @given(PIECES)
-def test_angle_bracket_of_any_text_is_in_a_slack_control_or_a_problem(text: str) -> None:
+def test_angle_bracket_outside_of_slack_controls_is_reported_as_a_problem(text: str) -> None:
     rest = text
     for control in controls_in(text):
         rest = rest.replace(control, "", 1)

@@ -89,7 +89,7 @@ def test_mail_waits_for_the_scheduled_run_when_other_mails_use_the_limit_up(
 def test_scheduled_run_claims_no_more_faults_than_it_can_mail(
     aws: Cloud, deps: log_notifications.Dependencies, clock: Clock
 ) -> None:
-    """If a mail came after its claim expires (30 seconds), another run would mail the fault too."""
+    # If a mail came after its claim expires (30 seconds), another run would mail the fault too.
     for number in range(15):
         aws.faults.put_item(
             Item={"fault": str(number), "unmailed": 1, "quiet_until": 0, "subject": str(number)}

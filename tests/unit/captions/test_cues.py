@@ -56,7 +56,7 @@ class TestReading:
         ],
     )
     def test_markup_in_captions_is_escaped_or_becomes_text(self, text: str, shown: str) -> None:
-        """Opencast's player before 20.2 interprets captions as HTML (CVE-2026-77615)."""
+        # Opencast's player before 20.2 interprets captions as HTML (CVE-2026-77615).
         ((*_, read),) = cues_of(("00:01.000", "00:02.000", text))
         assert read == shown
 
@@ -105,7 +105,7 @@ class TestReading:
 
     @pytest.mark.parametrize("text", ["\U0001f600" + "<" * 740_000, "\U0001f600" + "a" * 1_990_000])
     def test_memory_for_reading_captions_is_bounded_whatever_the_text(self, text: str) -> None:
-        """Because of one emoji, Python stores every character of the text in four bytes."""
+        # Because of one emoji, Python stores every character of the text in four bytes.
         content = one_cue(text)
         tracemalloc.start()
         try:

@@ -100,7 +100,7 @@ def test_repeats_of_a_fault_become_one_mail_with_a_count(
 def test_mails_stay_few_when_many_recordings_fail_at_once(
     aws: Cloud, deps: log_notifications.Dependencies, clock: Clock
 ) -> None:
-    """SNS cuts off a mailbox with too many mails a second, and the mailbox also gets the alarms."""
+    # SNS cuts off a mailbox with too many mails a second, and the mailbox also gets the alarms.
     for first in range(0, 30, 10):
         log_notifications.take(log_event(*failures_of(range(first, first + 10))), deps)
     subjects = [subject for subject, _ in aws.mails()]
@@ -212,7 +212,7 @@ def test_repeat_is_mailed_at_once_when_the_first_mail_was_refused(
 def test_invocation_of_log_notifications_fails_when_neither_table_nor_topic_is_available(
     aws: Cloud, deps: log_notifications.Dependencies
 ) -> None:
-    """Only the event has the fault, so Lambda has to retry it."""
+    # Only the event has the fault, so Lambda has to retry it.
     event = log_event(failed_upload(deps))
     with (
         refusing(aws.sns, "Publish"),

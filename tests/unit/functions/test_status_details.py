@@ -222,7 +222,7 @@ def test_failed_ingest_needs_no_attention_when_a_later_request_succeeded(
 def test_failed_ingest_waits_for_a_later_request_while_the_request_makes_progress(
     ask: Ask, deps: status_query.Dependencies, clock: Clock
 ) -> None:
-    """Otherwise the next person would request the recording once more."""
+    # Otherwise the next person would request the recording once more.
     write(deps, "u", State.WEBHOOK_RECEIVED, requested=Requested.NOW, files=["a"])
     write(deps, "u", State.DOWNLOADER_FAILED, "permanent failure: x")
     request_again(deps, clock, "u", State.SENT_TO_DOWNLOADER)

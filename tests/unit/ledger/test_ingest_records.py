@@ -60,7 +60,7 @@ def failed() -> Record:
 
 
 class TestIngestRecords:
-    def test_ingest_of_returns_the_media_package_of_the_request(self) -> None:
+    def test_ingest_of_a_request_is_found_by_its_zip_id(self) -> None:
         record = with_claim(EMPTY, "mp-1", ingest(zip_id=ZIP))
         record = with_claim(record, "mp-2", ingest(zip_id=OTHER))
         assert (record.ingest_of(ZIP), record.ingest_of(OTHER)) == ("mp-1", "mp-2")
@@ -77,7 +77,7 @@ class TestIngestRecords:
     def test_claim_drops_earlier_posts_when_opencast_had_the_media_package(
         self, is_shown: bool
     ) -> None:
-        """A new claim means that somebody has deleted the earlier event in Opencast."""
+        # A new claim means that somebody has deleted the earlier event in Opencast.
         taken = ingest(post("a", outcome=Outcome.TAKEN), is_shown=is_shown)
         record = with_claim(EMPTY, "mp", taken)
         record = with_claim(record, "mp", ingest(post("b", 5)))
@@ -86,7 +86,7 @@ class TestIngestRecords:
     def test_answer_changes_nothing_when_the_media_package_is_unknown(self) -> None:
         assert with_answer(EMPTY, "mp", "a", Outcome.TAKEN) is EMPTY
 
-    def test_answer_taken_sets_the_workflow_and_resets_the_failures(self) -> None:
+    def test_accepted_post_sets_the_workflow_and_resets_the_failures(self) -> None:
         record = with_claim(failed(), "mp", ingest())
         record = with_answer(record, "mp", "a", Outcome.TAKEN, "1603")
         known = record.ingests["mp"]
@@ -164,7 +164,7 @@ class TestCertainFiles:
     def test_certain_files_depend_on_the_answer_to_the_second_post(
         self, outcome: Outcome, workflow: str, certain: str
     ) -> None:
-        """A 409 means that a workflow is running, which the first POST may have started."""
+        # A 409 means that a workflow is running, which the first POST may have started.
         known = with_answer(self.record("f", "fg"), "mp", "b", outcome, workflow).ingests["mp"]
         assert set(known.certain_files) == set(certain)
 
@@ -174,7 +174,7 @@ class TestCertainFiles:
         assert set(known.certain_files) == {"f", "g"}
 
     def test_age_of_an_event_counts_from_the_second_post_when_that_post_got_a_409(self) -> None:
-        """Opencast shows the event a little later, and until then nothing is sent again."""
+        # Opencast shows the event a little later, and until then nothing is sent again.
         known = with_answer(self.record("f", "fg"), "mp", "b", TAKEN).ingests["mp"]
         assert known.posted_at == at(400)
 

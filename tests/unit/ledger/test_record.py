@@ -77,7 +77,7 @@ class TestFiles:
             name="c of noon", at=timestamps.write(NOW + ZOOM_LIST_LAG)
         )
 
-    def test_with_files_returns_the_same_record_when_no_file_is_new(self) -> None:
+    def test_record_stays_the_same_when_no_file_is_new(self) -> None:
         record = named(EMPTY, "ab")
         assert named(record, "a", minutes=5) is record
 
@@ -132,7 +132,7 @@ class TestRequests:
         assert again.files == record.files
 
     def test_notice_is_cleared_when_a_request_is_accepted(self) -> None:
-        """The notice is about a time before this request."""
+        # The notice is about a time before this request.
         record = with_notice(sent("a"), "It was deleted")
         assert record.notice == "It was deleted"
         assert accepted(record).notice == ""
@@ -174,7 +174,7 @@ class TestDuplicates:
         assert not is_duplicate(sent("ab"), OTHER, set("ab"))
 
     def test_every_message_is_a_duplicate_when_another_stack_sent_the_request(self) -> None:
-        """The files that the other stack sent are unknown, so all count as sent."""
+        # The files that the other stack sent are unknown, so all count as sent.
         request = Request(at=at(), is_sent=True, is_taken_over=True)
         record = msgspec.structs.replace(EMPTY, requests={ZIP: request})
         assert is_duplicate(record, ZIP, set("xyz"))
@@ -185,7 +185,7 @@ class TestDuplicates:
         assert is_duplicate(record, ZIP, set("ab"))
 
     def test_request_counts_as_sent_when_its_message_named_no_files(self) -> None:
-        """A webhook event may lack its files: the downloader gets them from Zoom's API."""
+        # A webhook event may lack its files: the downloader gets them from Zoom's API.
         record = sent("")
         assert record.request(ZIP).is_sent
         assert is_duplicate(record, ZIP, set())
@@ -219,7 +219,7 @@ class TestEnds:
         late = with_sent(record, ZIP, "ab").request(ZIP)
         assert (late.end, late.is_sent) == (end, False)
 
-    def test_given_up_returns_only_requests_whose_recording_zoom_did_not_have(self) -> None:
+    def test_only_requests_whose_recording_zoom_did_not_have_count_as_given_up(self) -> None:
         record = sent("a", sent("a", sent("a"), "z1"), "z2")
         for zip_id, end in ((ZIP, End.GONE), ("z1", End.FAILED), ("z2", End.IGNORED)):
             record = with_end(record, zip_id, end)
@@ -232,7 +232,7 @@ class TestEnds:
     def test_recording_counts_as_requested_when_a_request_was_sent_or_failed(
         self, end: End | None, expected: bool
     ) -> None:
-        """The webhook ignores a request without an MP4, and sends no message about it."""
+        # The webhook ignores a request without an MP4, and sends no message about it.
         record = accepted() if end is None else with_end(accepted(), ZIP, end)
         assert record.was_asked_for is expected
         assert with_sent(record, ZIP, "a").was_asked_for
@@ -260,7 +260,7 @@ class TestSuperseded:
     def test_message_is_not_superseded_when_it_only_lacks_files_that_an_ingest_record_has(
         self,
     ) -> None:
-        """If Zoom no longer has these files, no message contains them."""
+        # If Zoom no longer has these files, no message contains them.
         record = with_claim(sent("abc"), "mp", ingest(files="ab"))
         assert not is_superseded(record, ZIP, set("c"))
         assert is_superseded(record, ZIP, set("ab"))
@@ -269,7 +269,7 @@ class TestSuperseded:
         assert not is_superseded(sent("ab", zip_id=OTHER), ZIP, set("a"))
 
     def test_message_is_not_superseded_when_it_only_lacks_files_that_were_not_sent(self) -> None:
-        """The message with these files may never have got onto the queue."""
+        # The message with these files may never have got onto the queue.
         assert not is_superseded(named(sent("a"), "b"), ZIP, set("a"))
 
     @pytest.mark.parametrize("end", [End.FAILED, End.GONE])

@@ -119,7 +119,7 @@ class TestReading:
     def test_ledger_get_ignores_attributes_that_it_does_not_know(
         self, aws: Cloud, ledger: Ledger
     ) -> None:
-        """A later version of this system may write more attributes."""
+        # A later version of this system may write more attributes.
         ledger.replace(Record(uuid=UUID), FULL)
         aws.recordings.put_item(Item={**item(aws), "later": {"x": 1}})
         assert ledger.get(UUID) == msgspec.structs.replace(FULL, version=1)
@@ -222,7 +222,7 @@ class TestWriting:
     def test_ledger_change_writes_version_1_when_the_item_has_no_version(
         self, aws: Cloud, ledger: Ledger
     ) -> None:
-        """Somebody has created the item by hand."""
+        # Somebody has created the item by hand.
         aws.recordings.put_item(Item={"uuid": UUID, "notice": "by hand"})
         assert ledger.change(UUID, with_file_sent).version == 1
         assert ledger.get(UUID).notice == "by hand"
@@ -288,7 +288,7 @@ class TestConflicts:
     def test_ledger_replace_returns_none_when_the_answer_to_its_write_was_lost(
         self, aws: Cloud, ledger: Ledger
     ) -> None:
-        """The caller has to check whether the record is its own."""
+        # The caller has to check whether the record is its own.
         with lost_answer(aws):
             assert ledger.replace(Record(uuid=UUID), FULL) is None
         assert ledger.get(UUID) == msgspec.structs.replace(FULL, version=1)

@@ -79,7 +79,7 @@ class TestEvents:
     def test_roles_are_read_again_when_the_user_lacked_role_admin_before(
         self, opencast: Opencast, web: Web
     ) -> None:
-        """An operator gives the user the role, and the next message is processed."""
+        # An operator gives the user the role, and the next message is processed.
         web.pages = {EVENT: Answer(404), ROLES: [as_json([]), as_json(["ROLE_ADMIN"])]}
         with pytest.raises(OpencastRefused):
             opencast.has_event("mp-1")
@@ -203,7 +203,7 @@ class TestIngest:
         "text",
         ["", "Success", "<html", '<html id="main"><body/></html>', "<workflow/>", '{"id": 1}'],
     )
-    def test_ingest_raises_ingest_uncertain_when_the_answer_has_no_workflow(
+    def test_ingest_outcome_is_unknown_when_the_answer_has_no_workflow(
         self, opencast: Opencast, web: Web, text: str
     ) -> None:
         web.pages = {INGEST: as_xml(text)}
@@ -211,7 +211,7 @@ class TestIngest:
             opencast.ingest("wf", [("title", "T")], read_seconds=5)
 
     @pytest.mark.parametrize("encoding", ["foo", "utf-32", "idna", "utf-7", "rot13"])
-    def test_ingest_raises_ingest_uncertain_when_the_answer_has_an_odd_encoding(
+    def test_ingest_outcome_is_unknown_when_the_answer_has_an_odd_encoding(
         self, opencast: Opencast, web: Web, encoding: str
     ) -> None:
         web.pages = {INGEST: as_xml(f'<?xml version="1.0" encoding="{encoding}"?><a id="\xff"/>')}
@@ -235,10 +235,10 @@ class TestIngest:
             *((status, "text/plain") for status in (502, 503, 504, 520)),
         ],
     )
-    def test_ingest_raises_ingest_uncertain_when_a_proxy_answers_5xx(
+    def test_ingest_outcome_is_unknown_when_a_proxy_answers_5xx(
         self, opencast: Opencast, web: Web, status: int, content_type: str
     ) -> None:
-        """Opencast may still fetch the files."""
+        # Opencast may still fetch the files.
         web.pages = {INGEST: text_answer(status, content_type, b"no")}
         with pytest.raises(IngestUncertain, match=f"answered the ingest with {status}"):
             opencast.ingest("wf", [("title", "T")], read_seconds=5)
@@ -268,7 +268,7 @@ class TestIngest:
         assert web.seen[0].path == "/ingest/addMediaPackage/..%2Fa%2Fb%3Fc%23d"
 
     def test_ingest_follows_no_redirect(self, opencast: Opencast, web: Web) -> None:
-        """The form contains presigned URLs, which give access to the files."""
+        # The form contains presigned URLs, which give access to the files.
         web.pages = {INGEST: Answer(307, (("Location", f"{web.other}/elsewhere"),))}
         with pytest.raises(IngestRefused, match="307"):
             opencast.ingest("wf", [("title", "T")], read_seconds=5)

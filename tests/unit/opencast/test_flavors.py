@@ -35,13 +35,13 @@ FLAVORS = ["multipart/chunked+source", "presentation/chunked+source", "other/chu
         ([GALLERY], [GALLERY]),
     ],
 )
-def test_for_publishing_chooses_a_presenter_and_up_to_two_other_views(
+def test_choice_for_publishing_has_a_presenter_and_up_to_two_other_views(
     views: list[str], chosen: list[str]
 ) -> None:
     assert list(for_publishing(views).items()) == list(zip(chosen, FLAVORS, strict=False))
 
 
-def test_for_publishing_adds_the_chat_last_beside_three_videos() -> None:
+def test_choice_for_publishing_has_the_chat_last_beside_three_videos() -> None:
     views = for_publishing([CHAT, GALLERY, SCREEN, SPEAKER])
     assert list(views) == [SPEAKER, SCREEN, GALLERY, CHAT]
     assert views[CHAT] == "chat/chunked+source"
@@ -79,7 +79,7 @@ def test_sign_language_has_its_own_flavor_when_it_is_archived() -> None:
     ]
 
 
-def test_for_archiving_chooses_every_video_of_a_known_type_without_the_chat() -> None:
+def test_choice_for_archiving_has_every_video_of_a_known_type_without_the_chat() -> None:
     views = [SCREEN_SPEAKER, SCREEN_GALLERY, CHAT, GALLERY, SCREEN, SPEAKER, "shared_screen_2"]
     assert list(for_archiving(views).items()) == [
         (SPEAKER, "speaker/chunked+source"),

@@ -1,4 +1,4 @@
-"""The final state of an ingest, and the time of the next question to Opencast."""
+"""The final state of an ingest, and the time of the next poll of Opencast."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ news = st.builds(
 
 
 def asked_until_the_end(answer: News | None) -> list[datetime]:
-    """Return the times of all questions that get the same answer."""
+    """Return the times of all polls of Opencast, if each gets the same answer."""
     following, found = BEGUN, []
     while following.due:
         now = timestamps.parse(following.due)
@@ -49,7 +49,7 @@ def asked_until_the_end(answer: News | None) -> list[datetime]:
 
 
 @pytest.mark.parametrize("answer", [RUNNING, None])
-def test_pauses_between_questions_grow_and_the_follow_up_ends_after_a_week(
+def test_pauses_between_polls_of_opencast_grow_and_end_after_a_week(
     answer: News | None,
 ) -> None:
     asked = asked_until_the_end(answer)
@@ -62,7 +62,7 @@ def test_pauses_between_questions_grow_and_the_follow_up_ends_after_a_week(
 
 
 @given(news, st.timedeltas(timedelta(0), LONGEST * 2))
-def test_next_question_to_opencast_is_never_in_the_past(answer: News, age: timedelta) -> None:
+def test_next_poll_of_opencast_is_never_in_the_past(answer: News, age: timedelta) -> None:
     now = NOW + age
     after = followed(BEGUN, answer, now)
     assert after.due == "" or timestamps.parse(after.due) >= now.replace(microsecond=0)

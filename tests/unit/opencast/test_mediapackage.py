@@ -75,7 +75,7 @@ def segments_of(kept_files: KeptFiles) -> dict[str, list[int]]:
 
 
 def test_media_package_id_is_the_md5_of_the_uuid_in_uuid_form() -> None:
-    """The expected digest is that of `printf 'u==' | md5sum`."""
+    # The expected digest is that of `printf 'u==' | md5sum`.
     assert media_package_id("u==") == "2f8942a4-6bac-a3ab-1d3a-6babb23927db"
 
 
@@ -84,29 +84,31 @@ def test_media_package_id_is_a_uuid_whatever_the_uuid_of_the_recording(uuid: str
     assert str(uuids.UUID(media_package_id(uuid))) == media_package_id(uuid)
 
 
-def test_keep_drops_nothing_when_the_first_segment_is_long_enough() -> None:
+def test_no_file_is_dropped_when_the_first_segment_is_long_enough() -> None:
     kept_files = kept({"shared_screen": {0: 120, 1: 10}, CHAT: {0: 0, 1: 0}})
     assert segments_of(kept_files) == {"shared_screen": [0, 1], CHAT: [0, 1]}
     assert kept_files.segments == tuple(zip(STARTS[:2], ENDS[:2], strict=True))
 
 
-def test_keep_drops_a_false_start_with_its_chat_and_times() -> None:
+def test_false_start_is_dropped_with_its_chat_and_times() -> None:
     kept_files = kept({"shared_screen": {0: 119.9, 1: 1200}, CHAT: {0: 0, 1: 0}})
     assert segments_of(kept_files) == {"shared_screen": [1], CHAT: [1]}
     assert kept_files.segments == ((STARTS[1], ENDS[1]),)
 
 
-def test_keep_drops_no_short_segment_when_it_is_not_the_first() -> None:
+def test_short_segment_is_kept_when_it_is_not_the_first() -> None:
     assert segments_of(kept({"shared_screen": {1: 5, 2: 1200}})) == {"shared_screen": [1, 2]}
 
 
-def test_keep_drops_a_view_when_it_has_no_other_segment() -> None:
+def test_view_is_dropped_when_it_has_only_a_false_start() -> None:
     kept_files = kept({"shared_screen": {0: 5, 1: 1200}, "gallery_view": {0: 5}, CHAT: {0: 0}})
     assert segments_of(kept_files) == {"shared_screen": [1]}
 
 
 @pytest.mark.parametrize("others", [{}, {CHAT: {1: 0.0}}, {"unrecognized_type_x": {0: 5.0}}])
-def test_keep_returns_none_when_no_video_is_left(others: dict[str, dict[int, float]]) -> None:
+def test_no_files_are_kept_when_every_video_is_a_false_start(
+    others: dict[str, dict[int, float]],
+) -> None:
     assert keep(message({"shared_screen": {0: 5.0}} | others), 2) is None
 
 
@@ -116,20 +118,18 @@ def test_view_of_an_unknown_type_adds_no_times_when_there_is_another_video() -> 
 
 
 def test_view_of_an_unknown_type_gives_the_times_when_there_is_no_other_video() -> None:
-    """The view is the presenter then, and a chat's times are relative to the presenter."""
+    # The view is the presenter then, and a chat's times are relative to the presenter.
     kept_files = kept({"unrecognized_type_x": {0: 1200, 2: 1200}, CHAT: {0: 0}})
     assert kept_files.segments == ((STARTS[0], ENDS[0]), (STARTS[2], ENDS[2]))
 
 
-def test_keep_drops_a_false_start_of_a_view_of_an_unknown_type_when_there_is_no_other_video() -> (
-    None
-):
+def test_false_start_of_an_unknown_type_is_dropped_when_there_is_no_other_video() -> None:
     kept_files = kept({"unrecognized_type_x": {0: 5, 1: 1200}, CHAT: {0: 0, 1: 0}})
     assert segments_of(kept_files) == {"unrecognized_type_x": [1], CHAT: [1]}
     assert kept_files.segments == ((STARTS[1], ENDS[1]),)
 
 
-def test_keep_returns_a_video_of_an_unknown_type_when_the_others_are_false_starts() -> None:
+def test_video_of_an_unknown_type_is_kept_when_the_others_are_false_starts() -> None:
     kept_files = kept({"active_speaker": {0: 5}, "unrecognized_type_x": {1: 1200}})
     assert segments_of(kept_files) == {"unrecognized_type_x": [1]}
     assert kept_files.segments == ((STARTS[1], ENDS[1]),)
@@ -144,7 +144,7 @@ views_of_segments = st.dictionaries(
 
 @settings(max_examples=80)
 @given(views_of_segments)
-def test_keep_returns_files_of_the_message_without_any_false_start(
+def test_kept_files_are_files_of_the_message_without_any_false_start(
     views: dict[str, dict[int, float]],
 ) -> None:
     ordered = {view: dict(sorted(files.items())) for view, files in views.items()}

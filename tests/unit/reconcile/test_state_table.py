@@ -23,7 +23,7 @@ def test_state_of_reconcile_is_none_before_the_first_run(table: ReconcileState) 
     assert table.get() is None
 
 
-def test_begin_keeps_the_baseline_when_another_run_has_written_it(table: ReconcileState) -> None:
+def test_baseline_is_kept_when_another_run_has_written_it(table: ReconcileState) -> None:
     assert table.begin(FIRST).baseline == FIRST.baseline
     assert table.begin(OTHER).baseline == FIRST.baseline
     assert table.get() == msgspec.structs.replace(FIRST, version=1)

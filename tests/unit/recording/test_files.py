@@ -202,7 +202,7 @@ def test_check_of_a_subject_raises_when_its_start_time_is_invalid(start: str) ->
         ("https://[zoom?meeting_id=x", ""),
     ],
 )
-def test_uuid_in_returns_the_uuid_of_a_text_or_link_or_an_empty_text(text: str, uuid: str) -> None:
+def test_uuid_is_read_from_a_text_or_a_link_and_is_empty_without_one(text: str, uuid: str) -> None:
     assert uuid_in(text) == uuid
 
 
@@ -228,7 +228,7 @@ def test_uuid_is_no_meeting_number_whatever_its_bytes(content: bytes) -> None:
 
 
 @given(st.text())
-def test_uuid_in_returns_a_text_whatever_the_input(text: str) -> None:
+def test_uuid_of_a_recording_is_read_without_an_error_whatever_the_input(text: str) -> None:
     assert isinstance(uuid_in(text), str)
 
 

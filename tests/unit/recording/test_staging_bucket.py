@@ -65,7 +65,7 @@ class TestAddressOf:
     def test_url_of_a_file_is_presigned_when_its_size_is_the_expected_size_or_unknown(
         self, aws: Cloud, staging: Staging, size: int
     ) -> None:
-        """In the message, a chat has the size 0."""
+        # In the message, a chat has the size 0.
         aws.s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"the file")
         assert "X-Amz-Signature" in staging.address_of(self.file(size), 60)
 
@@ -73,10 +73,8 @@ class TestAddressOf:
     def test_staged_file_lost_is_raised_when_the_object_does_not_exist(
         self, aws: Cloud, staging: Staging, code: str
     ) -> None:
-        """Without the grant `s3:ListBucket`, S3 answers 403 instead of 404.
-
-        https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
-        """
+        # Without the grant `s3:ListBucket`, S3 answers 403 instead of 404.
+        # https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
         refused = failing(aws.s3, "s3.HeadObject", code, status=int(code))
         with refused, pytest.raises(StagedFileLost, match=r"gone from S3 .*: exec\.pipeline"):
             staging.address_of(self.file(8), 60)

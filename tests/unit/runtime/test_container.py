@@ -169,7 +169,7 @@ def test_rebuild_or_none_returns_none_after_ten_rebuilds_within_a_minute(
     assert container.rebuild_or_none() == kept + 3
 
 
-def test_age_of_dependencies_counts_from_rebuild_or_none(
+def test_age_of_dependencies_counts_from_the_call_of_rebuild_or_none(
     building: Building, container: Container[int]
 ) -> None:
     container()
@@ -194,7 +194,7 @@ def test_age_of_dependencies_stays_the_same_when_rebuild_or_none_fails(
 def test_old_dependencies_are_used_for_at_most_15_minutes_while_aws_fails(
     building: Building, container: Container[int]
 ) -> None:
-    """Otherwise, a revoked secret would be accepted as long as SSM fails."""
+    # Otherwise, a revoked secret would be accepted as long as SSM fails.
     assert container() == 1
     building.failure = EndpointConnectionError(endpoint_url="https://ssm")
     for building.now in (300, 600, 899):
@@ -206,7 +206,7 @@ def test_old_dependencies_are_used_for_at_most_15_minutes_while_aws_fails(
     assert container() == 2
 
 
-def test_built_recently_builds_again_when_the_last_build_is_ten_seconds_old(
+def test_dependencies_built_recently_are_at_most_ten_seconds_old(
     building: Building, container: Container[int]
 ) -> None:
     assert container() == 1

@@ -74,7 +74,7 @@ def test_match_finds_a_scheduled_class_within_the_buffer_only(
 
 
 def test_match_uses_local_time_before_and_after_daylight_saving_ends() -> None:
-    """Daylight saving ends in US/Eastern on 2026-11-01, which moves 10:00 from 14:00Z to 15:00Z."""
+    # Daylight saving ends in US/Eastern on 2026-11-01, which moves 10:00 from 14:00Z to 15:00Z.
     ten = meeting(a_class("F", "10:00"))
     before = datetime(2026, 10, 30, 14, 0, tzinfo=UTC)
     after = datetime(2026, 11, 6, 15, 0, tzinfo=UTC)
@@ -84,7 +84,7 @@ def test_match_uses_local_time_before_and_after_daylight_saving_ends() -> None:
 
 
 def test_match_finds_a_scheduled_class_in_both_hours_that_the_clock_repeats() -> None:
-    """In US/Eastern, 01:30 on 2026-11-01 is both 05:30Z and 06:30Z."""
+    # In US/Eastern, 01:30 on 2026-11-01 is both 05:30Z and 06:30Z.
     night = meeting(a_class("U", "1:30"))
     for hour in (5, 6):
         assert match(night, datetime(2026, 11, 1, hour, 30, tzinfo=UTC), EASTERN, BUFFER)
@@ -134,7 +134,7 @@ def test_scheduled_class_without_course_and_series_has_the_course_and_series_of_
 
 
 def test_scheduled_class_with_a_source_does_not_get_the_course_of_another_scheduled_class() -> None:
-    """A meeting has the course of the scheduled class that was imported last."""
+    # A meeting has the course of the scheduled class that was imported last.
     nameless = a_class("M", "9:00", "S1", "", "csv:f")
     rows = list(planned([], [("1", nameless), ("1", SHEET)], "csv:f").put)
     assert rows[0].course_code == "Sheet"
@@ -196,7 +196,7 @@ def test_import_plan_keeps_meetings_of_other_sources() -> None:
 
 
 def test_import_plan_does_not_rewrite_rows_without_replaced_scheduled_classes() -> None:
-    """The plan also keeps hand-written rows, which have another form."""
+    # The plan also keeps hand-written rows, which have another form.
     by_hand = ScheduledMeeting(
         zoom_series_id="7", events=(a_class("M", "9:30", "series", "course", "csv:b"),)
     )

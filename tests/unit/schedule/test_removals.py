@@ -62,7 +62,7 @@ def lost(before: list[str], after: list[str]) -> list[str]:
         (["A M 9:30"], ["A2 M 9:30"], []),
         (["A M 9:30"], ["A M 9:30 300"], []),
         (["A M 9:30", "A W 9:30"], ["A M 09:30", "A W 09:30"], []),
-        # One of two courses is gone, and the other gets a section.
+        # Course B is gone, and course A gets a second scheduled class.
         (["A M 9:30", "B W 9:30"], ["A M 9:30", "A F 9:30"], ["7: B (200) W 9:30 L"]),
         # Another course replaces A at the same time.
         (["A M 9:30", "B W 9:30"], ["B M 9:30"], ["7: A (100) M 9:30 L"]),
@@ -134,13 +134,13 @@ def test_removals_name_the_meetings_that_scheduled_classes_moved_to() -> None:
 def test_removals_name_other_meetings_that_have_the_removed_scheduled_classes(
     after: list[str], others: tuple[str, ...]
 ) -> None:
-    """Both meetings have the classes, for example after an interrupted update."""
+    # Both meetings have the classes, for example after an interrupted update.
     before = table("A M 9:30", "B W 9:30", "8: A M 9:30", "9: B W 9:30")
     assert next(removed.also_in for removed in leaving(before, table(*after)).removed) == others
 
 
 def test_removals_compare_scheduled_classes_of_the_first_system_by_time_only() -> None:
-    """A row of the first system has only one course. An import gives each class its own course."""
+    # A row of the first system has only one course. An import gives each class its own course.
     classes = tuple(ScheduledClass(day=day, time="9:30", title="L") for day in "MWF")
     shared = ScheduledMeeting(
         zoom_series_id="7", course_code="B", opencast_series_id="200", events=classes

@@ -60,7 +60,7 @@ def test_schedule_table_reads_more_than_one_page(aws: Cloud) -> None:
 
 
 def test_schedule_table_reads_consistently(aws: Cloud) -> None:
-    """An import that reads an older state of the table would restore that state."""
+    # An import that read an older state of the table would restore that state.
     table = ScheduleTable(aws.schedule)
     long = ScheduledClass(day="M", time="9:30", title="x" * 300_000)
     table.apply([meeting(str(number), long) for number in range(5)], [])

@@ -198,7 +198,7 @@ def test_form_is_a_bad_request_when_it_has_too_many_fields() -> None:
         lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(list(PAYLOAD)), inner),
     ).map(pressed)
 )
-def test_body_is_parsed_or_a_bad_request_whatever_its_content(body: bytes) -> None:
+def test_slack_request_is_parsed_or_refused_as_a_bad_request_whatever_its_body(body: bytes) -> None:
     with suppress(BadRequest):
         assert isinstance(read(body), Command | Press | Nothing)
 
@@ -218,7 +218,7 @@ def test_members_are_the_users_of_every_group_that_is_named_by_its_handle(groups
 def test_members_are_the_users_of_a_group_that_is_named_by_its_id_whatever_its_handle(
     groups: Groups,
 ) -> None:
-    """A handle can pass to another group, whose members then get access, but an id can't."""
+    # A handle can pass to another group, whose members then get access, but an id can't.
     groups.tell(listed(S0615G0KT="renamed", S0999ABCD="s0615g0kt", S2="chairs"))
     users_of = users(S0615G0KT=["U1"], S0999ABCD=["U2"], S2=["U3"])
     groups.web.pages["/api/usergroups.users.list"] = users_of
@@ -256,8 +256,7 @@ def test_cached_members_are_kept_only_when_groups_token_and_api_are_the_same(
 
 
 def test_cached_members_expire_five_minutes_after_the_call_of_slack_began(groups: Groups) -> None:
-    """A user who leaves a group during the call keeps access for five minutes at most."""
-
+    # A user who leaves a group during the call keeps access for five minutes at most.
     def slow(_request: Request) -> Answer:
         groups.timer.now += 10
         return listed(S1="staff")
@@ -405,7 +404,7 @@ def test_post_of_a_message_fails_when_slack_does_not_accept_it(
 def test_log_contains_no_secret_of_slack(
     groups: Groups, context: ssl.SSLContext, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """At DEBUG, Slack's SDK would log headers, and response URLs, which are secrets."""
+    # At DEBUG, Slack's SDK would log headers, and response URLs, which are secrets.
     groups.web.pages["/actions/T1/key"] = Answer(200, body=b"ok")
     with caplog.at_level(logging.DEBUG):
         post(f"{groups.web.url}/actions/T1/key", note("hello"), context=context, seconds=5)

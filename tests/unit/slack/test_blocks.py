@@ -76,7 +76,7 @@ def test_slack_message_fits_when_six_recordings_have_forty_ingests_of_the_longes
 
 
 def test_slack_message_stays_within_the_slack_limit_of_all_blocks() -> None:
-    """The message shows the newest ingests and counts the others. Recordings share the space."""
+    # The message shows the newest ingests and counts the others. Recordings share the space.
     part = ("Automated ingest", "Upload failed", 'Reason: "' + "x" * 300)
     recordings = tuple(
         Shown(start=f"day {number}", class_name="", link="https://z/x", ingests=(part,) * 8)
@@ -97,7 +97,7 @@ def shown_with(*parts: tuple[str, ...]) -> Shown:
 
 
 def test_newest_ingest_of_each_recording_is_shown_before_any_older_ingest() -> None:
-    """During an outage, people request one recording many times."""
+    # During an outage, people request one recording many times.
     asked = ("+Zoom ingest", "Upload failed", "Reason: " + "x" * 180)
     once = shown_with(("Automated ingest", "In Opencast"))
     blocks = check(meeting_message(answer(recordings=(shown_with(*(asked,) * 60), *(once,) * 5))))
@@ -118,7 +118,7 @@ def test_state_is_shown_without_its_reason_when_there_is_little_space() -> None:
 
 
 def test_counts_of_omitted_ingests_stay_within_the_limit_of_all_blocks() -> None:
-    """If the schedule leaves space for one ingest, five recordings have only a count."""
+    # If the schedule leaves space for one ingest, five recordings have only a count.
     longest = ("Automated ingest" + "x" * 400, "y" * 400)
     for length in range(120, 200):
         recordings = (shown_with(*(longest,) * 2),) * 6
@@ -131,7 +131,7 @@ def test_counts_of_omitted_ingests_stay_within_the_limit_of_all_blocks() -> None
 
 
 def test_no_ingest_is_shown_after_a_newer_ingest_that_does_not_fit() -> None:
-    """Even a shorter older ingest, which would fit, is left out."""
+    # Even a shorter older ingest, which would fit, is left out.
     long = ("Ingest", *("x" * 390,) * 7)
     parts = (("Newest", "y"), *(long,) * 5, ("Oldest", "z"))
     shown = Shown(start="now", class_name="", link="https://z/x", ingests=parts)

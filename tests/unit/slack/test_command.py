@@ -55,7 +55,7 @@ def test_characters_between_the_digits_of_a_meeting_number_are_ignored(
 
 
 @given(st.text())
-def test_text_after_zip_is_help_or_a_number_or_a_bad_request_whatever_its_characters(
+def test_text_after_zip_is_read_as_help_or_a_number_or_refused_whatever_its_characters(
     text: str,
 ) -> None:
     with suppress(BadRequest):

@@ -40,7 +40,7 @@ def test_state_at_zoom_is_shown_until_there_is_an_ingest() -> None:
 
 
 def test_start_of_a_recording_is_the_latest_start_of_its_rows() -> None:
-    """Otherwise, a row without a start, or with an older start, would move the recording."""
+    # Otherwise, a row without a start, or with an older start, would move the recording.
     rows = [row("a", "2"), row("a", "", zip_id="b"), row("a", "1", zip_id="c")]
     for order in (rows, rows[::-1]):
         (found,) = arrange(order)
@@ -88,7 +88,7 @@ starts = st.integers(0, 999).map(lambda number: f"2026-{number:03}")
 def test_presses_of_the_button_show_each_recording_once_whatever_arrives_later(
     first: list[str], later: list[str]
 ) -> None:
-    """The test assumes that new recordings start later than the recordings on the first page."""
+    # The test assumes that new recordings start later than the recordings on the first page.
     rows = [row(f"u{number}", start) for number, start in enumerate(first)]
     newest = max(first, default="")
     more = [row(f"v{number}", start) for number, start in enumerate(later) if start > newest]

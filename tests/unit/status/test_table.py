@@ -103,7 +103,7 @@ def test_write_of_status_is_allowed_when_it_names_the_state_to_replace(status: S
 def test_time_of_the_request_stays_when_the_row_has_it_already(
     status: StatusTable, aws: Cloud, clock: Clock
 ) -> None:
-    """The function for "+Zoom" writes the time before it calls the webhook."""
+    # The function for "+Zoom" writes the time before it calls the webhook.
     known = Requested.UNLESS_KNOWN
     status.write(ZIP_ID, StatusChange(State.WEBHOOK_RECEIVED, subject=SUBJECT, requested=known))
     assert item(aws)["ingest_request_time"] == "2026-10-14T18:30:00Z"

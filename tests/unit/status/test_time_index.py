@@ -68,7 +68,7 @@ def test_pages_of_the_status_table_have_every_row_once_and_the_newest_first(
 def test_no_query_of_the_status_table_has_a_range_that_ends_before_it_begins(
     aws: Cloud, rows: list[str]
 ) -> None:
-    """DynamoDB rejects such a query. A client whose clock is ahead would cause one."""
+    # DynamoDB rejects such a query. A client whose clock is ahead would cause one.
     with recorded(aws.status.meta.client, "dynamodb.Query") as seen:
         for ahead in (timedelta(seconds=1), timedelta(minutes=5), timedelta(days=2)):
             assert read(aws, NOW + ahead, NOW, 2) == [[]]
@@ -90,7 +90,7 @@ def test_pages_of_the_status_table_have_only_rows_between_two_times(
 def test_page_begins_at_its_range_when_the_position_lies_outside_of_the_range(
     aws: Cloud, rows: list[str]
 ) -> None:
-    """DynamoDB rejects a start key outside of the range. A caller may make a token up."""
+    # DynamoDB rejects a start key outside of the range. A caller may make a token up.
     begin, end = NOW - timedelta(hours=11), NOW - timedelta(hours=4)
     table = StatusPages(aws.status, 100)
     with recorded(aws.status.meta.client, "dynamodb.Query") as seen:

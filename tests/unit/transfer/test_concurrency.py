@@ -50,7 +50,7 @@ def test_concurrency_limit_goes_back_to_its_start_when_one_connection_fills_the_
 def test_concurrency_limit_settles_near_the_throughput_of_the_link(
     each: float, together: float, first: int
 ) -> None:
-    """A connection that adds less than a quarter of its share isn't worth its memory."""
+    # A connection that adds less than a quarter of its share isn't worth its memory.
     over, most = link(each, together), 16
     limit = ConcurrencyLimit(first, most)
     settled = run(limit, over, 200)[100:]
@@ -87,7 +87,7 @@ def test_concurrency_limit_goes_back_when_a_trial_brings_no_throughput() -> None
 
 
 def test_concurrency_limit_grows_at_a_trial_when_the_link_has_become_slower() -> None:
-    """A trial is compared with the tick before the trial, not with the best tick of all."""
+    # A trial is compared with the tick before the trial, not with the best tick of all.
     limit = ConcurrencyLimit(8, 16)
     run(limit, link(10e6, together=80e6), 3)
     assert run(limit, link(5e6), TICKS_BETWEEN_TRIALS + 2)[-4:] == [8, 10, 12, 15]

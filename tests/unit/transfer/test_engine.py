@@ -96,7 +96,7 @@ class TestWhole:
     def test_engine_needs_less_than_16_mib_of_memory_for_a_large_file(
         self, copying: Copying
     ) -> None:
-        """Each of the four connections has a chunk in memory, and each peer 1 or 2 MiB."""
+        # Each of the four connections has a chunk in memory, and each peer 1 or 2 MiB.
         copying.zoom.configure(replace(ZOOM, files={"talk": 64 * MIB}))
         copying.s3.configure(replace(S3, mode="discard"))
         tracemalloc.start()
@@ -123,7 +123,7 @@ class TestFails:
         assert list(copying.stored()) == [key_of("chat")]
 
     def test_other_copies_are_aborted_when_a_copy_fails_permanently(self, copying: Copying) -> None:
-        """The uploads of the other copies are removed, because no later run would resume them."""
+        # The uploads of the other copies are removed, because no later run would resume them.
         in_flight, gone = threading.Semaphore(0), FileUnavailable("Zoom answered 400.")
 
         def wait(stop: threading.Event, seconds: float) -> bool:
@@ -149,7 +149,7 @@ class TestFails:
     def test_copy_that_is_being_opened_is_aborted_when_another_copy_fails_permanently(
         self, copying: Copying, has_ranges: bool
     ) -> None:
-        """The engine's third call of `time_left` comes after the engine has noticed the failure."""
+        # The engine's third call of `time_left` comes after the engine has noticed the failure.
         opening, calls, noticed = threading.Event(), itertools.count(1), threading.Event()
 
         def open_slowly(*_: int) -> None:
@@ -177,7 +177,7 @@ class TestFails:
     def test_other_copies_are_finished_when_a_copy_fails_with_a_retryable_error(
         self, copying: Copying
     ) -> None:
-        """The next run resumes the copy that failed."""
+        # The next run resumes the copy that failed.
         attempts, failed = [], threading.Event()
 
         def fail(first: int, _: int) -> None:
@@ -207,7 +207,7 @@ class TestFails:
     def test_permanent_failure_is_raised_when_a_retryable_failure_came_before(
         self, copying: Copying
     ) -> None:
-        """An operator has to learn of the permanent failure."""
+        # An operator has to learn of the permanent failure.
         tired = MemoryFile(Generated("tired", 10), script=[None, *[TransferFailed("No.")] * 99])
         lost = MemoryFile(Generated("lost", 10), script=[None, FileUnavailable("Gone.")])
         copies = [copying.copy_of("tired", tired), copying.copy_of("lost", lost)]
@@ -234,7 +234,7 @@ class TestFails:
     def test_aws_failed_is_raised_when_the_connection_breaks_off_at_the_mark(
         self, copying: Copying
     ) -> None:
-        """The error comes from botocore, which sends the mark."""
+        # The error comes from botocore, which sends the mark.
         fault = S3Fault(kind="rst", operation="UploadPart")
         copying.s3.configure(replace(S3, faults=(fault,)))
         with pytest.raises(AwsFailed, match=r"answered ConnectionClosedError\.$"):
@@ -273,7 +273,7 @@ class TestAlreadyThere:
     def test_file_is_copied_again_when_the_staged_object_is_released(
         self, copying: Copying, client: S3Client
     ) -> None:
-        """The bucket's lifecycle rule may delete a released object before the uploader needs it."""
+        # The bucket's lifecycle rule may delete a released object before the uploader needs it.
         (first,) = copied(copying.run([copying.copy_of(NAMES[0])]))
         tags: Any = {"TagSet": [{"Key": RELEASED, "Value": "yes"}]}
         client.put_object_tagging(Bucket=BUCKET, Key=first.key, Tagging=tags)
@@ -324,7 +324,7 @@ class TestAlreadyThere:
     def test_file_is_copied_once_when_the_answer_to_complete_multipart_upload_is_lost(
         self, copying: Copying
     ) -> None:
-        """S3 has completed the object, so the retry finds no unfinished upload."""
+        # S3 has completed the object, so the retry finds no unfinished upload.
         fault = S3Fault(kind="status", operation="CompleteMultipartUpload", moment="done")
         gone = replace(fault, status=404, code="NoSuchUpload")
         copying.s3.configure(replace(S3, faults=(gone,)))

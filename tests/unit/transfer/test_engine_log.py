@@ -64,7 +64,7 @@ def test_log_of_the_engine_has_a_record_of_each_staged_file(copying: Copying, li
 def test_log_has_the_progress_after_each_part_when_a_part_takes_ten_seconds(
     copying: Copying, timed: TimedBucket, lines: Lines
 ) -> None:
-    """The engine logs the progress at most every five seconds."""
+    # The engine logs the progress at most every five seconds.
     talk = MemoryFile(Generated("talk", 12 * MIB))
     copies = [copying.copy_of(source=talk), copying.copy_of("chat")]
     copying.run(copies, clock=timed.clock, bucket=timed, budget=ONE_BY_ONE)
@@ -121,7 +121,7 @@ class TestContext:
     def test_log_records_of_all_threads_name_the_recording(
         self, copying: Copying, lines: Lines
     ) -> None:
-        """Parts that restart, ranges that continue, and the main thread write records."""
+        # Parts that restart, ranges that continue, and the main thread write records.
         copying.zoom.configure(replace(ZOOM, faults=(ZoomFault(kind="rst", request=3),)))
         copying.s3.configure(replace(S3, faults=(S3Fault(kind="status", nth=2),)))
         with log.about(uuid="u==", zip_id="auto-ingest-u=="):

@@ -52,7 +52,7 @@ class TestOutOfTime:
     def test_part_is_not_started_when_it_cannot_be_finished_before_the_deadline(
         self, slow: Copying, clock: Clock, seconds: float, parts: int
     ) -> None:
-        """A part needs 1.5 times the duration of the slowest part, and five seconds more."""
+        # A part needs 1.5 times the duration of the slowest part, and five seconds more.
         talk = MemoryFile(TALK)
         run = {"clock": clock, "time_left": ends_at(clock, seconds), "budget": ONE_BY_ONE}
         if parts == 3:
@@ -81,7 +81,7 @@ class TestOutOfTime:
     def test_out_of_time_is_raised_when_the_run_completed_only_another_file(
         self, copying: Copying, clock: Clock, has_ranges: bool
     ) -> None:
-        """Of a stream, only the completion counts, because a stream has no tasks for parts."""
+        # Of a stream, only the completion counts, because a stream has no tasks for parts.
         chat = MemoryFile(Generated("chat", CHAT), has_ranges=has_ranges)
         talk = MemoryFile(TALK, before=lambda *_: time_passes(clock, 100))
         copies = [copying.copy_of("chat", chat), copying.copy_of(source=talk)]
@@ -120,8 +120,7 @@ class TestNoProgress:
     def test_transfer_failed_is_raised_when_no_part_can_be_finished(
         self, copying: Copying, clock: Clock
     ) -> None:
-        """Otherwise, a copy that never progresses would be continued for ever."""
-
+        # Otherwise, a copy that never progresses would be continued for ever.
         def wait(stop: threading.Event, seconds: float) -> bool:
             clock.now += 100
             return until_stopped(stop, seconds)
@@ -134,7 +133,7 @@ class TestNoProgress:
     def test_transfer_failed_is_raised_when_only_an_earlier_run_copied_something(
         self, copying: Copying, clock: Clock
     ) -> None:
-        """Otherwise, a recording with a file that always fails would be continued for ever."""
+        # Otherwise, a recording with a file that always fails would be continued for ever.
         copying.run([copying.copy_of("chat")])
         talk = MemoryFile(TALK, before=lambda *_: time_passes(clock, 100))
         copies = [copying.copy_of("chat"), copying.copy_of(source=talk)]

@@ -176,14 +176,14 @@ class TestOrder:
 class TestInFlight:
     @pytest.mark.parametrize("size", [SIZE, 1_400_000_000, 10_000_000_000])
     def test_parts_in_flight_are_a_quarter_of_the_file_or_eight(self, size: int) -> None:
-        """After a crash, the parts in flight have to be copied again."""
+        # After a crash, the parts in flight have to be copied again.
         file = opened(file_copy(), plan_for(size, marked=True))
         begun = len(begin_all(file))
         share = size / IN_FLIGHT_DIVISOR / parts_of(size)[0].length
         assert begun == max(MIN_IN_FLIGHT, int(share))
 
     def test_more_parts_are_in_flight_at_the_end_of_a_file_where_parts_are_small(self) -> None:
-        """The small parts let all connections end at about the same time."""
+        # The small parts let all connections end at about the same time.
         size = 512_000_000
         file = opened(file_copy(), plan_for(size, marked=True))
         running: list[Part] = []
@@ -262,7 +262,7 @@ class TestFailures:
         assert isinstance(file.error, FileUnavailable)
 
     def test_copy_has_not_ended_when_it_was_cancelled(self) -> None:
-        """Another run resumes the upload of a cancelled copy."""
+        # Another run resumes the upload of a cancelled copy.
         file = opened(file_copy(), plan_for(stored=2, marked=True))
         file.next_task()
         file.cancel()
@@ -282,7 +282,7 @@ class TestRestarts:
     def test_copy_restarts_when_its_source_has_changed_or_its_upload_is_gone(
         self, error: Exception
     ) -> None:
-        """The upload is kept, because a single wrong answer can look like another version, too."""
+        # The upload is kept, because a single wrong answer can look like another version, too.
         file = file_copy()
         self.fail(file, error)
         assert not file.has_ended
@@ -301,7 +301,7 @@ class TestRestarts:
         assert file.error is error
 
     def test_copy_restarts_only_when_all_its_tasks_have_ended(self) -> None:
-        """The remaining tasks of the earlier plan are dropped."""
+        # The remaining tasks of the earlier plan are dropped.
         file = opened(file_copy(), plan_for())
         assert begin_all(file, parts=False) == ["mark"]
         assert name_of(file.next_task()) == "copy_part"
@@ -397,7 +397,7 @@ class TestRelease:
         assert aborted(file) == ["u-1"]
 
     def test_release_aborts_an_upload_that_was_begun_after_the_copy_was_cancelled(self) -> None:
-        """The plan of a file can end after another file has failed."""
+        # The plan of a file can end after another file has failed.
         body = MemoryFile(Generated("talk", SIZE), has_ranges=False).open(0, 0)
         file = file_copy()
         begin_all(file)

@@ -90,7 +90,7 @@ class TestComplete:
         assert inspected(index_first[:at] + bytes(4) + index_first[at + 4 :]).seconds == 20
 
     def test_inspect_reads_less_than_2_mib_of_a_large_file(self, whole: bytes) -> None:
-        """The file has a box of 512 MiB, whose length is a 64-bit number, and then its index."""
+        # The file has a box of 512 MiB, whose length is a 64-bit number, and then its index.
         at = whole.index(b"mdat") - 4
         length = int.from_bytes(whole[at : at + 4], "big")
         hole = 512 * MEBI
@@ -118,7 +118,7 @@ class TestBroken:
     def test_transfer_failed_is_raised_when_the_frames_are_missing(
         self, index_first: bytes
     ) -> None:
-        """Every box in the file is complete, but the box with the frames is missing."""
+        # Every box in the file is complete, but the box with the frames is missing.
         with pytest.raises(TransferFailed, match="frames are missing"):
             inspected(index_first[: index_first.index(b"mdat") - 4])
 
@@ -182,7 +182,7 @@ class TestBroken:
     def test_error_of_s3_is_raised_unchanged_when_a_read_fails(
         self, whole: bytes, reads: int
     ) -> None:
-        """The error passes through libav, which calls the function that reads."""
+        # The error passes through libav, which calls the function that reads.
         file = Ranges(whole)
 
         def failing(offset: int, length: int) -> bytes:

@@ -53,7 +53,7 @@ class TestSend:
         http: urllib3.PoolManager,
         is_tls: bool,
     ) -> None:
-        """Parts may be sent in any order. The object doesn't contain the mark."""
+        # Parts may be sent in any order. The object doesn't contain the mark.
         s3_client = tls_client if is_tls else client
         bucket = Bucket(s3_client, BUCKET, http=http, credentials=CREDENTIALS, released=RELEASED)
         content = Generated("talk", 5 * MIB + 345)
@@ -209,7 +209,7 @@ class TestSendFails:
     def test_send_raises_slow_down_when_s3_answers_before_the_part_is_sent(
         self, s3: S3Peer, bucket: Bucket, moment: str
     ) -> None:
-        """S3 answers and stops reading the part."""
+        # S3 answers and stops reading the part.
         content = Generated("talk", 6 * MIB)
         faulty(s3, kind="status", moment=moment, after=MIB)
         with pytest.raises(SlowDown, match=r"SlowDown\.$"):
@@ -273,10 +273,8 @@ class TestComplete:
     def test_complete_raises_client_error_when_s3_fails(
         self, s3: S3Peer, bucket: Bucket, status: int
     ) -> None:
-        """S3 reports some errors with status 200.
-
-        https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
-        """
+        # S3 reports some errors with status 200.
+        # https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
         operation, code = "CompleteMultipartUpload", "InternalError"
         faulty(s3, kind="status", operation=operation, status=status, code=code)
         upload = bucket.begin(TALK)

@@ -79,7 +79,7 @@ class TestResume:
         assert s3.body(KEY) == BYTES
 
     def test_resume_reads_all_pages_of_the_lists(self, s3: S3Peer, bucket: Bucket) -> None:
-        """S3 returns lists of parts and uploads in pages."""
+        # S3 returns lists of parts and uploads in pages.
         s3.configure(replace(S3, page=2))
         old = [begun(bucket, OTHERS[0]).upload_id for _ in range(3)]
         first = begun(bucket)
@@ -120,7 +120,7 @@ class TestDiscard:
         assert unfinished(s3) == []
 
     def test_resume_aborts_an_upload_without_a_mark(self, s3: S3Peer, bucket: Bucket) -> None:
-        """Without a mark, the version of the parts is unknown."""
+        # Without a mark, the version of the parts is unknown.
         begun(bucket, marked=False)
         assert bucket.resume(TALK) is None
         assert unfinished(s3) == []
@@ -236,26 +236,24 @@ class TestSizeOf:
         bucket.send(upload, Part(1, 0, len(BYTES) - 1), [BYTES])
         bucket.complete(upload)
 
-    def test_size_of_returns_the_size_when_the_object_has_this_identity(
-        self, bucket: Bucket
-    ) -> None:
+    def test_object_size_is_known_when_the_object_has_this_identity(self, bucket: Bucket) -> None:
         self.write_object(bucket)
         assert bucket.size_of(TALK) == len(BYTES)
 
     @pytest.mark.parametrize("other", OTHERS, ids=["etag", "size", "recording"])
-    def test_size_of_returns_none_when_the_object_has_another_identity(
+    def test_object_size_is_none_when_the_object_has_another_identity(
         self, bucket: Bucket, other: Destination
     ) -> None:
         self.write_object(bucket)
         assert bucket.size_of(other) is None
 
-    def test_size_of_returns_none_when_the_object_has_no_identity(
+    def test_object_size_is_none_when_the_object_has_no_identity(
         self, bucket: Bucket, client: S3Client
     ) -> None:
         client.put_object(Bucket=BUCKET, Key=KEY, Body=BYTES, Metadata=METADATA)
         assert bucket.size_of(TALK) is None
 
-    def test_size_of_returns_none_when_there_is_no_object(self, bucket: Bucket) -> None:
+    def test_object_size_is_none_when_there_is_no_object(self, bucket: Bucket) -> None:
         assert bucket.size_of(TALK) is None
 
     def test_object_counts_as_released_when_it_has_the_tag(
@@ -274,11 +272,13 @@ class TestSizeOf:
         failing(s3, "GetObjectTagging", 403, "AccessDenied")
         assert not bucket.is_released(KEY)
 
-    def test_size_of_returns_none_when_s3_answers_403(self, s3: S3Peer, bucket: Bucket) -> None:
+    def test_object_size_is_none_when_s3_answers_403(self, s3: S3Peer, bucket: Bucket) -> None:
         failing(s3, "HeadObject", 403, "AccessDenied")
         assert bucket.size_of(TALK) is None
 
-    def test_size_of_raises_client_error_when_s3_fails(self, s3: S3Peer, bucket: Bucket) -> None:
+    def test_client_error_is_raised_for_an_object_size_when_s3_fails(
+        self, s3: S3Peer, bucket: Bucket
+    ) -> None:
         self.write_object(bucket)
         failing(s3, "HeadObject", 503, "SlowDown")
         with pytest.raises(ClientError, match="503"):

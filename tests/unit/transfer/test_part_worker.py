@@ -327,7 +327,7 @@ class TestStream:
     def test_stream_starts_again_when_it_is_shorter_than_the_expected_size(
         self, copying: Copying
     ) -> None:
-        """The source doesn't state its size, so only the expected size reveals a cut-off stream."""
+        # The source doesn't state its size, so only the expected size reveals a cut-off stream.
         source = MemoryFile(
             TALK, has_ranges=False, is_sized=False, script=[Break(25_000, is_silent=True)]
         )

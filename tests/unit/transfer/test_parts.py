@@ -47,7 +47,7 @@ sizes = st.one_of(
 @example(size=SMALLEST + 1)
 @example(size=TERABYTES)
 def test_parts_cover_the_file_within_the_limits_of_s3(size: int) -> None:
-    """Large parts come first, and small parts at the end of the file."""
+    # Large parts come first, and small parts at the end of the file.
     parts = parts_of(size)
     lengths = [part.length for part in parts]
     assert [part.number for part in parts] == list(range(1, len(parts) + 1))
@@ -86,11 +86,9 @@ def test_length_of_a_part_counts_its_first_and_last_byte() -> None:
 def test_division_of_known_sizes_into_parts_stays_the_same(
     size: int, large: int, count: int, first_small: int
 ) -> None:
-    """A change of the division requires a change of the mark.
-
-    The mark contains only the size of the large parts. Without a new mark, a new release would
-    resume uploads whose parts have other offsets.
-    """
+    # A change of the division requires a change of the mark.
+    # The mark contains only the size of the large parts. Without a new mark, a new release would
+    # resume uploads whose parts have other offsets.
     parts = parts_of(size)
     assert part_bytes(size) == large * MIB
     assert len(parts) == count

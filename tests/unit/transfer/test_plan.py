@@ -47,7 +47,7 @@ def staged(bucket: Bucket, source: MemoryFile) -> Plan:
 
 class TestOpening:
     def test_plan_requests_and_reads_the_first_byte(self, bucket: Bucket) -> None:
-        """A connection can be reused only if its body is read."""
+        # A connection can be reused only if its body is read.
         source = MemoryFile(LARGE)
         plan = planned(source, bucket)
         assert source.requested == [(0, 0)]
@@ -136,7 +136,7 @@ class TestSize:
 
 
 class TestStored:
-    def test_plan_of_returns_already_there_when_s3_has_the_object_in_the_same_version(
+    def test_copy_needs_no_plan_when_s3_has_the_object_in_the_same_version(
         self, copying: Copying, bucket: Bucket
     ) -> None:
         staged(bucket, MemoryFile(SMALL))
@@ -146,7 +146,7 @@ class TestStored:
         assert source.bodies[0].is_closed
         assert copying.begun() == []
 
-    def test_plan_of_returns_already_there_when_s3_has_the_object_of_a_source_without_ranges(
+    def test_copy_needs_no_plan_when_s3_has_the_object_of_a_source_without_ranges(
         self, bucket: Bucket
     ) -> None:
         plan = planned(MemoryFile(SMALL, has_ranges=False), bucket)
@@ -201,7 +201,7 @@ class TestStored:
     def test_unfinished_upload_and_object_are_ignored_when_the_size_is_unknown(
         self, copying: Copying, bucket: Bucket
     ) -> None:
-        """Without a size, another version can't be recognized."""
+        # Without a size, another version can't be recognized.
         unsized = MemoryFile(SMALL, has_ranges=False, is_sized=False)
         bucket.mark(planned(unsized, bucket).upload)
         upload = planned(unsized, bucket).upload

@@ -165,7 +165,7 @@ class TestGivesUp:
         assert len(harness.file.requested) == FAILURES + 1
 
     def test_range_reader_gives_up_when_retry_after_is_longer_than_the_longest_pause(self) -> None:
-        """During a longer pause, S3 would close the request that sends the part."""
+        # During a longer pause, S3 would close the request that sends the part.
         harness = harness_of(Break(7), ZoomBusy("Zoom answered 503.", LONGEST_PAUSE + 1))
         with pytest.raises(ZoomBusy):
             harness.read()
@@ -257,7 +257,7 @@ class TestEnds:
         assert harness.failures == []
 
     def test_body_is_closed_when_the_chunks_are_closed_early(self) -> None:
-        """S3 may refuse a part before all its chunks are read."""
+        # S3 may refuse a part before all its chunks are read.
         harness = harness_of()
         chunks = harness.chunks(0, CONTENT.size - 1)
         next(chunks)

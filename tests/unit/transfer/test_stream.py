@@ -215,7 +215,7 @@ class TestEnds:
             streaming.copy(body_of())
 
     def test_three_parts_of_a_stream_are_sent_at_the_same_time(self, streaming: Streaming) -> None:
-        """Each of the three requests waits until the other two have begun."""
+        # Each of the three requests waits until the other two have begun.
         together = threading.Barrier(3)
 
         def with_retries(send: Callable[[], object]) -> object:

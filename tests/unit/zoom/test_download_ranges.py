@@ -110,7 +110,7 @@ class TestAnswers:
     def test_html_body_of_a_416_is_ignored(
         self, opener: Opener, web: Web, content_range: str
     ) -> None:
-        """Servers such as nginx send HTML with the status 416."""
+        # Servers such as nginx send HTML with the status 416.
         headers = (("Content-Type", "text/html"), ("Content-Range", content_range))
         web.pages = {"/a": [ranged(), Answer(416, headers, b"<html>416</html>")]}
         file = opener.file()
@@ -167,7 +167,7 @@ class TestBytes:
     def test_transfer_failed_is_raised_when_the_answer_to_a_download_is_compressed(
         self, opener: Opener, web: Web, whole: bool
     ) -> None:
-        """200 KB may expand to 200 MB. A range would count bytes of the compressed file."""
+        # 200 KB may expand to 200 MB. A range would count bytes of the compressed file.
         answer = page if whole else ranged
         web.pages = {"/a": answer(gzip.compress(DIGITS * 1000), ("Content-Encoding", "gzip"))}
         with pytest.raises(TransferFailed, match="compressed"):
@@ -233,7 +233,7 @@ class TestAddress:
     def test_redirect_of_a_download_is_followed_once_for_all_threads_when_the_url_has_expired(
         self, opener: Opener, web: Web, status: int
     ) -> None:
-        """All threads are refused before any thread follows the redirect again."""
+        # All threads are refused before any thread follows the redirect again.
         refused = threading.Barrier(THREADS)
 
         def expired(_: Request) -> Answer:
@@ -320,8 +320,7 @@ class TestFreshAccess:
     def test_open_raises_the_error_of_the_answer_or_file_gone_when_the_recording_is_deleted(
         self, opener: Opener, web: Web, answer: Answer, raises: type[Exception]
     ) -> None:
-        """After a page, a copy skips only this file, even if no fresh token is available."""
-
+        # After a page, a copy skips only this file, even if no fresh token is available.
         def gone() -> Access:
             raise FileGone("Zoom knows this recording no more.")
 
@@ -361,7 +360,7 @@ class TestFreshAccess:
     def test_fresh_token_is_requested_once_for_all_files_of_a_recording(
         self, opener: Opener, web: Web
     ) -> None:
-        """Zoom refuses the old token to several files in several threads."""
+        # Zoom refuses the old token to several files in several threads.
         refused = threading.Barrier(THREADS)
         opener.expect(Access(FRESH_TOKEN, is_fresh=True))
 

@@ -44,7 +44,7 @@ def test_access_is_replaced_by_a_fresh_access_when_zoom_refuses_it() -> None:
     assert access.now is fresh
 
 
-def test_instead_of_returns_none_when_the_fresh_access_is_refused() -> None:
+def test_there_is_no_other_access_when_zoom_refuses_the_fresh_one() -> None:
     api = Api()
     access = AccessInUse(OLD, api)
     fresh = access.instead_of(OLD)
@@ -53,7 +53,7 @@ def test_instead_of_returns_none_when_the_fresh_access_is_refused() -> None:
     assert api.calls == 1
 
 
-def test_instead_of_returns_the_same_fresh_access_when_the_old_access_is_refused_again() -> None:
+def test_fresh_access_stays_the_same_when_zoom_refuses_the_old_one_again() -> None:
     api = Api()
     access = AccessInUse(OLD, api)
     fresh = access.instead_of(OLD)

@@ -156,7 +156,7 @@ class TestAllowedHosts:
     def test_urllib3_connects_to_zoom_when_a_url_is_allowed(
         self, parts: list[str], scheme: str
     ) -> None:
-        """The connection is made by urllib3, which must read the same host as our check."""
+        # The connection is made by urllib3, which must read the same host as our check.
         url = scheme + "".join(parts)
         if not ZOOM.allow(url):
             return
@@ -273,7 +273,7 @@ class TestNames:
         ("", "no host"),
     ],
 )
-def test_host_of_returns_the_host_without_secrets(url: str, host: str) -> None:
+def test_host_is_read_from_a_url_without_its_secrets(url: str, host: str) -> None:
     assert host_of(url) == host
 
 

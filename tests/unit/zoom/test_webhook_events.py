@@ -127,7 +127,7 @@ def test_ingest_of_a_webhook_event_is_not_partial_when_no_field_is_missing() -> 
     ],
     ids=str,
 )
-def test_has_video_of_a_partial_ingest_is_none_when_only_unreadable_files_could_be_videos(
+def test_has_video_is_none_when_only_unreadable_files_of_a_partial_ingest_could_be_videos(
     files: Any, has_video: bool | None
 ) -> None:
     webhook_event = ingest(completed(recording_files=files, host_id=None))
@@ -208,7 +208,7 @@ def test_recording_event_is_unhandled_when_it_lacks_a_field(name: str) -> None:
     assert isinstance(parsed(content), Unhandled)
 
 
-def test_files_of_returns_mp4_and_chat_files_and_raises_when_a_file_lacks_a_field() -> None:
+def test_only_mp4_and_chat_files_are_read_and_a_missing_field_is_an_error() -> None:
     others: list[Json] = [{"file_type": "M4A"}, {"file_type": "TIMELINE"}, {}]
     files = files_of([mp4(), *others, chat(file_type="Chat")])
     assert [file.recording_id for file in files] == ["file-1", "chat-1"]

@@ -14,7 +14,10 @@ BYTES_A_SECOND = 1_000_000
 
 @dataclass
 class BucketTime:
-    """A clock that advances by a second with each megabyte that S3 gets, and on demand."""
+    """A clock that advances by a second with each megabyte that S3 gets, and by `skip`.
+
+    `skipped` is the number of seconds by which `skip` has advanced the clock.
+    """
 
     bucket: StagingBucket
     skipped: float = 0.0

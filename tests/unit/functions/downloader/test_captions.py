@@ -178,7 +178,7 @@ class TestBrokenCaptions:
     def test_text_of_the_captions_of_all_segments_together_is_limited(
         self, harness: Harness, lecture: Recording, tmp_path: Any
     ) -> None:
-        """The downloader holds the captions of all segments in memory."""
+        # The downloader holds the captions of all segments in memory.
         text = f"WEBVTT\n\n00:01.000 --> 00:02.000\n{'a' * 1_900_000}\n".encode()
         for number in range(2):
             (tmp_path / str(number)).mkdir()
@@ -360,7 +360,7 @@ class TestWaiting:
     def test_late_captions_wait_for_a_day_when_the_ledger_has_no_note_of_a_sent_message(
         self, harness: Harness, late: Late, lecture: Recording
     ) -> None:
-        """The webhook accepts a request even if its second write to the ledger fails."""
+        # The webhook accepts a request even if its second write to the ledger fails.
         harness.request(lecture, lecture.files[0])
         assert late.take(waiting=timedelta(hours=23))
         assert len(later(harness)) == 1

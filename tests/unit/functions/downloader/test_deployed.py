@@ -107,7 +107,7 @@ def test_deployed_downloader_stages_a_recording(function: Function, longish: Rec
 def test_log_records_name_the_recording_and_no_secret_when_downloads_fail(
     function: Function, longish: Recording, printed: Printed
 ) -> None:
-    """The check covers the records of all threads."""
+    # The check covers the records of all threads.
     harness, video = function.harness, longish.files[0].file_id
     message = harness.message(longish)
     harness.zoom.expire_download_tokens(longish.uuid)
@@ -182,7 +182,7 @@ class TestMetrics:
     def test_transfer_rate_is_not_counted_when_nothing_is_copied(
         self, harness: Harness, small: Recording, copied: Any
     ) -> None:
-        """A redelivery without copies would spoil the average."""
+        # A redelivery without copies would spoil the average.
         message = harness.message(small)
         copied(message)
         record = copied(message)

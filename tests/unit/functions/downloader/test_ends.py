@@ -99,7 +99,7 @@ class TestGone:
     def test_message_goes_to_the_dlq_when_the_recording_is_gone_without_a_notice(
         self, harness: Harness, small: Recording, accepted: dict[str, Any], after_expiry: str
     ) -> None:
-        """Zoom's webhook event of the removal may be lost. A recovery repeats the request."""
+        # Zoom's webhook event of the removal may be lost. A recovery repeats the request.
         harness.zoom.set(after_expiry=after_expiry)
         harness.zoom.expire_download_tokens(small.uuid)
         harness.zoom.trash(small.uuid)
@@ -112,7 +112,7 @@ class TestGone:
     def test_message_goes_to_the_dlq_when_only_the_row_has_a_notice(
         self, harness: Harness, small: Recording, accepted: dict[str, Any]
     ) -> None:
-        """The ledger decides, not the row."""
+        # The ledger decides, not the row.
         row = row_in("SENT_TO_DOWNLOADER", zoom_notice=NOTICE, reason=NOTICE)
         harness.aws.status.put_item(Item=row)
         harness.zoom.expire_download_tokens(small.uuid)
@@ -161,7 +161,7 @@ class TestTheLedger:
     def test_message_is_retried_when_the_ledger_can_not_be_written(
         self, harness: Harness, small: Recording, accepted: dict[str, Any]
     ) -> None:
-        """Unless the ledger notes the left-out chat, the uploader drops the message."""
+        # Unless the ledger notes the left-out chat, the uploader drops the message.
         chat = small.files[1]
         harness.zoom.fail(Fault(kind="html", file_id=chat.file_id, times=99))
         with failing_table(harness.aws.recordings):

@@ -96,7 +96,7 @@ class TestFailuresThatMayPass:
     def test_message_goes_to_the_dlq_with_a_reason_when_its_last_receive_fails(
         self, harness: Harness, small: Recording
     ) -> None:
-        """Otherwise SQS would move the message to the dead-letter queue without a reason."""
+        # Otherwise SQS would move the message to the dead-letter queue without a reason.
         harness.zoom.fail(Fault(kind="status", status=500, times=99))
         assert harness.take(harness.message(small), receive_count=12)
         (dead,) = harness.dead()
@@ -131,7 +131,7 @@ class TestFailuresThatMayPass:
     def test_message_is_retried_when_the_schedule_can_not_be_read(
         self, harness: Harness, small: Recording, events: Any
     ) -> None:
-        """Somebody may edit the schedule's table by hand. The status row then has the reason."""
+        # Somebody may edit the schedule's table by hand. The status row then has the reason.
         harness.aws.schedule.put_item(Item={"zoom_series_id": str(MEETING), "events": events})
         assert not harness.take(harness.message(small))
         state, reason = harness.outcome

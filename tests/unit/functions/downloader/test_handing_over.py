@@ -83,7 +83,7 @@ class TestThreeInvocations:
     def test_copy_is_continued_when_an_invocation_crashes(
         self, harness: Harness, longish: Recording
     ) -> None:
-        """S3 keeps the stored parts, and SQS delivers the message again."""
+        # S3 keeps the stored parts, and SQS delivers the message again.
         breaks = parts_of(LONGISH)[2].first
 
         def break_down(_: str, first: int) -> None:
@@ -201,7 +201,7 @@ class TestTwoMessages:
     def test_recording_is_sent_on_once_when_a_crash_leaves_two_messages(
         self, harness: Harness, source: EventSource, longish: Recording
     ) -> None:
-        """Both messages lead to the same upload message, which the FIFO queue keeps only once."""
+        # Both messages lead to the same upload message, which the FIFO queue keeps only once.
         harness.connections = 1
         source.send(harness.message(longish))
         assert source.deliver(BARELY, crashes=True)

@@ -80,7 +80,7 @@ class TestTheWholeWay:
     def test_late_files_overwrite_no_staged_object(
         self, harness: Harness, lecture: Recording
     ) -> None:
-        """In a message of its own, the second segment gets the number 0 of the first segment."""
+        # In a message of its own, the second segment gets the number 0 of the first segment.
         message = harness.message(lecture)
         harness.take(message)
         before = harness.objects()
@@ -98,7 +98,7 @@ class TestTheWholeWay:
     def test_no_object_gets_the_bytes_of_another_file_when_segments_change_their_numbers(
         self, harness: Harness, lecture: Recording
     ) -> None:
-        """Zoom names the second segment first: its number is 0 in one message and 1 in the next."""
+        # Zoom names the second segment first: its number is 0 in one message and 1 in the next.
         message = harness.message(lecture)
         late = [
             file
@@ -117,7 +117,7 @@ class TestRepeats:
     def test_upload_message_is_the_same_when_the_download_message_is_redelivered(
         self, harness: Harness, small: Recording
     ) -> None:
-        """The FIFO queue drops the second upload message because it is the same."""
+        # The FIFO queue drops the second upload message because it is the same.
         message = harness.message(small)
         harness.take(message)
         first = harness.aws.sent_to(harness.aws.upload_queue)
@@ -181,7 +181,7 @@ class TestTheHandler:
     def test_overrides_of_an_operator_stay_with_a_failed_message(
         self, harness: Harness, small: Recording, limit: int
     ) -> None:
-        """The changed message is on the queue or, after the last attempt, on the DLQ."""
+        # The changed message is on the queue or, after the last attempt, on the DLQ.
         harness.settings["download_receive_limit"] = limit
         harness.zoom.fail(Fault(kind="status", status=500, times=99))
         harness.aws.sqs.send_message(

@@ -56,7 +56,7 @@ class TestAMessageThatKnowsEverything:
     def test_zoom_is_not_asked_for_a_list_of_files_when_the_ledger_has_no_record(
         self, harness: Harness, small: Recording
     ) -> None:
-        """A message may be older than the ledger."""
+        # A message may be older than the ledger.
         assert harness.take(harness.message(small))
         assert harness.outcome == ("SENT_TO_UPLOADER", "")
         assert harness.asked_of_api() == 0
@@ -129,7 +129,7 @@ class TestANewMessageOfSomeFiles:
     def test_zoom_is_not_asked_for_a_list_of_files_when_the_request_is_on_demand(
         self, harness: Harness, first: dict[str, Any]
     ) -> None:
-        """The on-demand function has just asked Zoom for the list."""
+        # The on-demand function has just asked Zoom for the list.
         assert harness.take(first | {"on_demand_ingest": True})
         assert harness.outcome == ("SENT_TO_UPLOADER", "")
         assert harness.asked_of_api() == 0
@@ -139,7 +139,7 @@ class TestAMessageThatKnowsFewerFiles:
     def test_every_file_is_staged_when_the_ledger_knows_more_files_than_the_message(
         self, harness: Harness, lecture: Recording
     ) -> None:
-        """Two webhook events that come close together become one ingest."""
+        # Two webhook events that come close together become one ingest.
         harness.accept(lecture, *wanted(lecture))
         first = wanted(lecture)[:2]
         assert harness.take(with_files_of(harness.message(lecture), *first))
@@ -193,7 +193,7 @@ class TestAFileThatZoomDoesNotListYet:
     def test_message_waits_when_zoom_does_not_list_a_file_that_the_message_names(
         self, harness: Harness, lecture: Recording, lagging: RecordingFile
     ) -> None:
-        """Zoom is asked because the message lacks another file."""
+        # Zoom is asked because the message lacks another file.
         screen = dataclasses.replace(lecture, files=(lagging,))
         harness.zoom.add(screen)
         message = harness.message(screen)
@@ -242,7 +242,7 @@ class TestAFileThatZoomDoesNotListYet:
     def test_unlisted_file_is_left_out_in_the_ledger_before_the_upload_message_is_sent(
         self, harness: Harness, message: dict[str, Any], lecture: Recording, lagging: RecordingFile
     ) -> None:
-        """Otherwise the uploader might take the message for a superseded one."""
+        # Otherwise the uploader might take the message for a superseded one.
         harness.clock.forward(days=1)
         of_uploads = harness.aws.upload_queue
         broken = failing(
@@ -295,7 +295,7 @@ class TestAFileThatAnIngestHolds:
         lecture: Recording,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
-        """A second event has to contain all files, and Zoom's list may lag."""
+        # A second event has to contain all files, and Zoom's list may lag.
         again = late | {"zip_id": "on-demand-2", "allow_multiple_ingests": True}
         harness.aws.status.put_item(Item=row_in("SENT_TO_DOWNLOADER") | {"zip_id": "on-demand-2"})
         assert harness.take(again)

@@ -86,7 +86,7 @@ def test_on_demand_request_gets_500_and_its_row_says_why_when_the_webhook_refuse
 
 
 def test_on_demand_request_is_accepted_when_the_signing_key_was_rotated(harness: Harness) -> None:
-    """The webhook has the new key, and this container still has the old one."""
+    # The webhook has the new key, and this container still has the old one.
     harness.hook.answers[:] = [real_webhook(harness)]
     now = harness.deps
     old = replace(now, secrets=OnDemandSecrets(pipeline_signing_key="old"))
@@ -176,7 +176,7 @@ def test_on_demand_request_is_sent_once_when_an_answer_is_lost(harness: Harness)
 def test_on_demand_request_is_accepted_when_every_answer_is_lost(
     has_row: bool, harness: Harness
 ) -> None:
-    """The ledger shows that the webhook accepted the request, so the user need not repeat it."""
+    # The ledger shows that the webhook accepted the request, so the user need not repeat it.
     harness.hook.answers[:] = [losing_its_answer(real_webhook(harness))]
     if not has_row:
         harness.aws.status.delete()
@@ -189,8 +189,7 @@ def test_on_demand_request_is_accepted_when_every_answer_is_lost(
 def test_on_demand_request_fails_when_only_the_status_row_says_that_it_was_accepted(
     before: str, harness: Harness
 ) -> None:
-    """The ledger decides, not the row: the queue has no message."""
-
+    # The ledger decides, not the row: the queue has no message.
     def write_row(_: Request) -> Answer:
         harness.aws.status.update_item(
             Key={"zip_id": harness.row()["zip_id"]},

@@ -62,7 +62,7 @@ def test_on_demand_request_of_another_page_gets_403_when_origins_are_set(
 def test_on_demand_request_of_any_page_is_accepted_when_no_origins_are_set(
     harness: Harness,
 ) -> None:
-    """The default allows every origin, because the address of a site's Opencast isn't known."""
+    # The default allows every origin, because the address of a site's Opencast isn't known.
     headers = OWN | {"Origin": "https://anywhere.example"}
     assert harness.ask(headers=headers) == (200, "Ingest accepted")
 

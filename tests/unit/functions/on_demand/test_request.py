@@ -96,7 +96,7 @@ def test_on_demand_request_is_accepted_when_its_fields_have_the_types_that_calle
 def test_on_demand_request_is_accepted_when_it_has_a_uuid_or_a_link_with_it(
     uuid: str, harness: Harness
 ) -> None:
-    """An unencoded plus in a link is read as a space. No uuid contains a space."""
+    # An unencoded plus in a link is read as a space. No uuid contains a space.
     assert harness.ask({"uuid": uuid}) == (200, "Ingest accepted")
     assert harness.posted()["payload"]["object"]["uuid"] == UUID
 
@@ -105,7 +105,7 @@ def test_on_demand_request_is_accepted_when_it_has_a_uuid_or_a_link_with_it(
 def test_on_demand_request_gets_404_when_it_has_a_meeting_number(
     number: Any, harness: Harness
 ) -> None:
-    """For a meeting number, Zoom would answer with the meeting's latest recording."""
+    # For a meeting number, Zoom would answer with the meeting's latest recording.
     said = (404, "This is a meeting number. Choose one of its recordings.")
     assert harness.ask({"uuid": number}) == said
     assert not harness.zoom.requests

@@ -49,7 +49,7 @@ def test_on_demand_request_gets_503_when_zoom_has_not_finished_the_files(
 def test_on_demand_request_gets_400_when_the_recording_has_no_video(
     files: tuple[RecordingFile, ...], harness: Harness
 ) -> None:
-    """A retry can't help, so the answer is no 5xx."""
+    # A retry can't help, so the answer is no 5xx.
     uuid = f"audio{len(files)}=="
     harness.zoom.add(replace(recording(uuid=uuid), files=files))
     said = "This recording has no video (MP4): there is nothing to ingest."
@@ -79,7 +79,7 @@ def test_on_demand_request_gets_500_when_zoom_fails(fault: Fault, harness: Harne
 
 
 def test_on_demand_request_ends_before_its_deadline_when_zoom_is_slow(harness: Harness) -> None:
-    """A slow first attempt leaves only 0.2 s for the next one."""
+    # A slow first attempt leaves only 0.2 s for the next one.
     harness.watch.longer = 10.3
     harness.zoom.fail(Fault("status", "api", status=502))
     harness.zoom.fail(Fault("slow", "api", times=9, seconds=3))

@@ -133,7 +133,7 @@ def test_schedule_update_uses_a_replaced_google_key_at_once(user: SheetUser) -> 
 def test_schedule_update_with_a_second_key_stays_within_one_deadline(
     user: SheetUser, first: int, renewing: int, second: int, status: int
 ) -> None:
-    """After 29 seconds, API Gateway would answer without the reason."""
+    # After 29 seconds, API Gateway would answer without the reason.
     watch = Stopwatch()
 
     def after(seconds: int, answer: Answer) -> Callable[[Request], Answer]:
@@ -170,7 +170,7 @@ def test_schedule_update_with_a_second_key_stays_within_one_deadline(
 def test_schedule_update_imports_a_sheet_when_lambda_calls_the_handler(
     aws: Cloud, google_server: Google, tls: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The handler reads settings from the environment, and Google's key and the token from SSM."""
+    # The handler reads settings from the environment, and Google's key and the token from SSM.
     for name, value in {
         "STACK_NAME": "test",
         "SECRETS_PATH": "/zoom-ingester/test",

@@ -180,7 +180,7 @@ def test_schedule_update_does_not_shorten_a_line_about_classes_of_a_whole_week(
 def test_schedule_update_names_rows_with_retained_classes_first_and_unlinked_rows_last(
     user: SheetUser,
 ) -> None:
-    """Rows that nobody will mend must not hide later mistakes."""
+    # Rows that nobody will mend must not hide later mistakes.
     others = [row("lab", link=""), row("lab 2", link="")]
     new = row("NEW", start="noon", link="https://zoom.us/j/555")
     user.sheet(row(), *others, row("PHYS", link="https://zoom.us/j/444"))
@@ -288,7 +288,7 @@ def broken_off(user: SheetUser, call: int) -> str:
 def test_schedule_update_can_be_repeated_when_aws_fails_between_two_batches(
     user: SheetUser,
 ) -> None:
-    """Rows are written in batches. A second update writes the rest."""
+    # Rows are written in batches. A second update writes the rest.
     user.sheet(*[row(link=f"https://zoom.us/j/{1000 + number}") for number in range(60)])
     text = broken_off(user, call=1)
     assert len(user.stored()) == 25
@@ -299,7 +299,7 @@ def test_schedule_update_can_be_repeated_when_aws_fails_between_two_batches(
 def test_interrupted_schedule_update_names_the_classes_that_it_had_to_remove(
     user: SheetUser, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The next update compares with the changed table, so it can't name the removed classes."""
+    # The next update compares with the changed table, so it can't name the removed classes.
     links = [f"https://zoom.us/j/{1000 + number}" for number in range(60)]
     user.sheet(*[row(link=link) for link in links])
     user.update()

@@ -90,8 +90,7 @@ def test_unlinked_row_that_was_never_recorded_retains_no_class(user: SheetUser) 
 def test_schedule_update_retains_a_class_whose_row_lost_only_its_link(
     user: SheetUser, is_first: bool
 ) -> None:
-    """The row above may be of the same meeting or of another."""
-
+    # The row above may be of the same meeting or of another.
     def sheet(**cells: str) -> tuple[int, str]:
         rows = [row("HIST", **({"day": "M"} | cells)), row("HIST", day="W")]
         user.sheet(row("CSCI", day="T", link=f"{ZOOM}444"), *(rows if is_first else rows[::-1]))
@@ -190,7 +189,7 @@ def test_schedule_update_leaves_out_a_name_whose_formula_failed(user: SheetUser,
 
 
 def test_schedule_update_names_a_row_at_the_time_of_a_retained_class(user: SheetUser) -> None:
-    """A recording goes to only one series, which is the series of the readable row."""
+    # A recording goes to only one series, which is the series of the readable row.
     user.sheet(row("A", day="M"), row("B", day="W", series="https://oc/#/2027"))
     assert user.update()[0] == 200
     user.sheet(row("A", day="MW"), row("B", start="9.30", series="https://oc/#/2027"))

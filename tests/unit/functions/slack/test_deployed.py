@@ -71,7 +71,7 @@ def test_deployed_slack_function_answers_a_command(handler: Handler, harness: Ha
 def test_group_members_stay_cached_when_a_request_is_forged(
     handler: Handler, harness: Harness
 ) -> None:
-    """Otherwise anybody could trigger calls to Slack."""
+    # Otherwise anybody could trigger calls to Slack.
     command = {"headers": signed(harness), "body": BODY.decode()}
     forged = {**command, "headers": {**signed(harness), "x-slack-signature": "v0=" + "0" * 64}}
     assert handler(command, Context())["statusCode"] == 200
@@ -124,7 +124,7 @@ def test_deployed_slack_function_finishes_its_own_invocation(
 def test_each_log_record_names_the_slack_user(
     handler: Handler, harness: Harness, capsys: pytest.CaptureFixture[str], is_later: bool
 ) -> None:
-    """The check includes records of the threads that call Slack."""
+    # The check includes records of the threads that call Slack.
     harness.workspace.groups = {}
     request = {"headers": signed(harness), "body": BODY.decode()}
     handler({"slack_asked": asked(harness)} if is_later else request, Context())

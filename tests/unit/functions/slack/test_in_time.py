@@ -69,7 +69,7 @@ def test_slash_command_of_a_stranger_is_refused_later_when_slack_is_slow(
 def test_button_press_is_acknowledged_at_once_and_finished_later(
     harness: Harness, workspace: Workspace, slow: threading.Event, put: Put
 ) -> None:
-    """The function makes no request before it answers."""
+    # The function makes no request before it answers.
     put("u1")
     harness.acknowledged(value())
     assert workspace.asked == []
@@ -111,7 +111,7 @@ def test_slash_command_that_needs_no_lookup_is_answered_after_a_slow_start(
 def test_slash_command_is_finished_later_when_the_cold_start_took_all_time(
     harness: Harness, slow: threading.Event, put: Put
 ) -> None:
-    """The function's clock stands still at 2.1 s after the request reached API Gateway."""
+    # The function's clock stands still at 2.1 s after the request reached API Gateway.
     put("u1")
     late(harness, 2100)
     harness.deps = slack.Dependencies(**{**vars(harness.deps), "monotonic": Stopwatch()})
@@ -140,7 +140,7 @@ def test_user_is_asked_to_try_again_when_the_slack_function_can_not_invoke_itsel
 def test_slack_user_is_answered_in_time_when_the_own_invocation_is_slow(
     harness: Harness, slow: threading.Event, put: Put
 ) -> None:
-    """Slack's three seconds include the cold start."""
+    # Slack's three seconds include the cold start.
     put("u1")
     late(harness, 1700)
     harness.deps = slack.Dependencies(**{**vars(harness.deps), "invoke": lambda _: slow.wait(30)})
@@ -152,7 +152,7 @@ def test_slack_user_is_answered_in_time_when_the_own_invocation_is_slow(
 def test_button_press_is_acknowledged_in_time_when_posting_a_message_is_slow(
     harness: Harness, slow: threading.Event
 ) -> None:
-    """Slack may send single bytes, so that the connection never times out."""
+    # Slack may send single bytes, so that the connection never times out.
     late(harness, 2000)
     changed = {"invoke": fail, "post": lambda *_: slow.wait(30)}
     harness.deps = slack.Dependencies(**{**vars(harness.deps), **changed})
@@ -170,7 +170,7 @@ def full_message_s_button() -> str:
 def test_old_message_loses_its_button_when_the_new_message_may_have_arrived(
     harness: Harness, workspace: Workspace, put: Put, answer: Answer
 ) -> None:
-    """Otherwise a second press would show the same recordings again."""
+    # Otherwise a second press would show the same recordings again.
     seven(put)
     workspace.answer("/respond", answer, workspace.take)
     (old,) = harness.press(full_message_s_button())
@@ -195,7 +195,7 @@ def test_no_further_message_is_posted_when_slack_refuses_one(
 def test_user_is_asked_to_try_again_when_slack_is_slow_in_the_own_invocation_too(
     harness: Harness, slow: threading.Event, text: str
 ) -> None:
-    """Otherwise the user would only see "One moment"."""
+    # Otherwise the user would only see "One moment".
     late(harness)
     assert refused(harness.command(text)) == ONE_MOMENT
     # The clock jumps to the deadline of the lookup at its second reading.
@@ -207,7 +207,7 @@ def test_user_is_asked_to_try_again_when_slack_is_slow_in_the_own_invocation_too
 
 
 def test_own_invocation_of_the_slack_function_ends_before_its_timeout() -> None:
-    """The invocation waits for two answers of Slack's API and posts two messages, within 30 s."""
+    # The invocation waits for two answers of Slack's API and posts two messages, within 30 s.
     assert 2 * API_SECONDS <= slack.LATER_SECONDS
     assert slack.LATER_SECONDS + 2 * slack.POST_SECONDS <= 28
 

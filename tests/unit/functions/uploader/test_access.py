@@ -9,7 +9,7 @@ from tests.unit.functions.uploader.harness import Harness
 
 class TestIsItThere:
     def test_nothing_is_ingested_when_the_user_may_not_read_events(self, harness: Harness) -> None:
-        """Opencast answers 404 to a user who may not read an event that is there."""
+        # Opencast answers 404 to a user who may not read an event that is there.
         harness.has_event()
         harness.sign_in_as("blind")
         assert not harness.take(harness.message())
@@ -52,7 +52,7 @@ class TestIsItThere:
     def test_nothing_is_ingested_when_a_proxy_answers_404_for_the_event(
         self, harness: Harness, path: str
     ) -> None:
-        """A proxy answers with a page while Opencast restarts. Opencast's own 404 has none."""
+        # A proxy answers with a page while Opencast restarts. Opencast's own 404 has none.
         harness.take(harness.message(uuid="other==", zip_id="another"))
         posts = harness.posts
         if path == "/api/events/":

@@ -193,7 +193,7 @@ class TestAnotherSeries:
     def test_reason_names_the_series_that_the_ingest_is_in(
         self, harness: Harness, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """`exec.pipeline --oc-series-id` sent the second message before the first was received."""
+        # `exec.pipeline --oc-series-id` sent the second message before the first was received.
         harness.take(harness.message())
         assert harness.take(harness.message(opencast_series_id=ANOTHER_SERIES))
         said = f"It was ingested into series {SERIES}, before it was asked for in {ANOTHER_SERIES}"
@@ -224,7 +224,7 @@ class TestLateFiles:
     def test_file_is_not_late_when_another_message_gave_it_another_number(
         self, harness: Harness
     ) -> None:
-        """Zoom finished the earlier segment later, so segment 0 of one message is 1 in the next."""
+        # Zoom finished the earlier segment later, so segment 0 of one message is 1 in the next.
         both = harness.message(segments=2)
         harness.take(second_alone(both))
         assert harness.take(both)
@@ -255,7 +255,7 @@ class TestLateFiles:
     def test_files_are_compared_by_their_keys_when_the_message_is_of_an_earlier_version(
         self, harness: Harness
     ) -> None:
-        """Messages of an earlier version have no ids of files."""
+        # Messages of an earlier version have no ids of files.
         both = harness.message(segments=2)
         for file in both["s3_files"]["active_speaker"]["segments"]:
             del file["file_id"]

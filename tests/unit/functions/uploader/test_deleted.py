@@ -24,7 +24,7 @@ def ingest_and_delete(harness: Harness) -> None:
 def test_deleted_event_is_reported_and_not_ingested_again(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A late webhook event of Zoom's must not undo a deletion."""
+    # A late webhook event of Zoom's must not undo a deletion.
     harness.accept()
     harness.take(harness.message("active_speaker"))
     harness.clock.forward(hours=6)
@@ -76,7 +76,7 @@ def test_deleted_event_is_ingested_again_when_another_request_names_it(harness: 
 
 
 def test_earlier_request_becomes_ignored_when_the_event_was_deleted(harness: Harness) -> None:
-    """Somebody deletes the event of two simultaneous requests before the second message comes."""
+    # Somebody deletes the event of two simultaneous requests before the second message comes.
     harness.accept(zip_id=OTHER_ZIP_ID)
     harness.put_row(OTHER_ZIP_ID)
     ingest_and_delete(harness)
@@ -118,7 +118,7 @@ def test_request_is_ingested_when_it_comes_while_the_deletion_is_noticed(harness
 def test_message_waits_when_opencast_accepted_the_event_and_never_showed_it(
     harness: Harness,
 ) -> None:
-    """Opencast's index can lag behind its answer. A 409 doesn't mean that the event exists."""
+    # Opencast's index can lag behind its answer. A 409 doesn't mean that the event exists.
     harness.fail("conflict")
     harness.take(harness.message())
     harness.clock.forward(hours=5)

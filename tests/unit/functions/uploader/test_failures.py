@@ -64,7 +64,7 @@ class TestCounting:
     def test_dlq_keeps_a_redriven_message_when_it_fails_again_at_once(
         self, harness: Harness
     ) -> None:
-        """A FIFO queue drops a message if its deduplication id came in the last five minutes."""
+        # A FIFO queue drops a message if its deduplication id came in the last five minutes.
         message = harness.message(opencast_series_id="20269999999")
         harness.take(message)
         harness.take(message)
@@ -108,7 +108,7 @@ class TestCounting:
     def test_message_goes_to_the_dlq_when_waiting_has_used_up_the_last_receive(
         self, harness: Harness
     ) -> None:
-        """Otherwise SQS would move the message to the dead-letter queue without a reason."""
+        # Otherwise SQS would move the message to the dead-letter queue without a reason.
         harness.fail("close")
         harness.take(harness.message())
         assert not harness.take(harness.message(), receive_count=49)
@@ -207,7 +207,7 @@ def test_recording_is_ingested_when_its_row_is_gone(harness: Harness) -> None:
 
 
 def test_failures_are_counted_when_the_row_is_gone(harness: Harness) -> None:
-    """The table keeps a row for 7 days, and the queue keeps a message for 14."""
+    # The table keeps a row for 7 days, and the queue keeps a message for 14.
     harness.aws.status.delete_item(Key={"zip_id": ZIP_ID})
     harness.fail("status", status=400, times=None)
     for receive_count in range(1, 5):

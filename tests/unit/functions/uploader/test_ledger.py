@@ -48,7 +48,7 @@ class TestAMessageThatKnowsFewerFiles:
         assert harness.outcome == ("IGNORED", "Already in opencast")
 
     def test_message_is_ingested_when_the_ledger_has_no_record(self, harness: Harness) -> None:
-        """A message may be older than the ledger."""
+        # A message may be older than the ledger.
         assert harness.take(harness.message())
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
 
@@ -75,7 +75,7 @@ class TestARecordThatSomebodyHasEdited:
     def test_message_goes_to_the_dlq_with_advice_when_the_ledger_record_is_unreadable(
         self, harness: Harness, edited: dict[str, Any]
     ) -> None:
-        """The recording may have been posted under an unknown id."""
+        # The recording may have been posted under an unknown id.
         harness.aws.recordings.put_item(Item={"uuid": UUID, "version": 1, **edited})
         message = harness.message()
         assert harness.take(message)

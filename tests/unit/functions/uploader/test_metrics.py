@@ -18,7 +18,7 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 def test_workflow_and_minutes_in_the_pipeline_are_counted(
     harness: Harness, log: pytest.LogCaptureFixture
 ) -> None:
-    """The minutes begin at the time of the request, which the message has."""
+    # The minutes begin at the time of the request, which the message has.
     received = harness.clock()
     harness.clock.forward(minutes=42, seconds=30)
     stamp = received.strftime("%Y-%m-%dT%H:%M:%SZ")

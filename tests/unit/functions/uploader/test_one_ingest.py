@@ -56,7 +56,7 @@ class TestTheFirstPost:
     def test_nothing_is_posted_when_the_record_has_changed_since_it_was_read(
         self, harness: Harness
     ) -> None:
-        """Another container may have claimed the media package meanwhile."""
+        # Another container may have claimed the media package meanwhile.
         harness.when_answered("/series/", lambda: harness.accept("late"))
         assert not harness.take(harness.message())
         assert harness.posts == 0
@@ -80,7 +80,7 @@ class TestTheFirstPost:
         assert harness.posts == 1
 
     def test_claim_holds_when_the_answer_to_its_write_was_lost(self, harness: Harness) -> None:
-        """botocore repeats the write, and finds the version of its first attempt."""
+        # botocore repeats the write, and finds the version of its first attempt.
         client = harness.aws.recordings.meta.client
         seen: list[str] = []
 
@@ -103,7 +103,7 @@ class TestTheFirstPost:
     def test_row_says_that_the_ingest_was_sent_whatever_was_written_meanwhile(
         self, harness: Harness, state: str
     ) -> None:
-        """Another message may write the row, for example if the recording is in Zoom's trash."""
+        # Another message may write the row, for example if the recording is in Zoom's trash.
         harness.when_answered("/ingest/", lambda: harness.rewrite(state))
         assert harness.take(harness.message())
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
@@ -139,7 +139,7 @@ class TestTheFirstPost:
     def test_file_is_reported_when_only_a_second_post_had_it_and_the_first_may_have_arrived(
         self, harness: Harness, answer: str, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """The event that Opencast shows in the end is the one of the first POST."""
+        # The event that Opencast shows in the end is the one of the first POST.
         harness.be_silent()
         harness.fail("close")
         harness.take(harness.message())
@@ -227,7 +227,7 @@ class TestAnAnswerThatNeverCame:
         assert harness.posts_of == {OWN_ID: ["unknown", "unknown", "taken"]}
 
     def test_ingest_is_posted_again_soon_when_opencast_is_idle(self, harness: Harness) -> None:
-        """A proxy may have lost the POST."""
+        # A proxy may have lost the POST.
         harness.fail("close")
         harness.take(harness.message())
         harness.clock.forward(minutes=14)
@@ -241,7 +241,7 @@ class TestAnAnswerThatNeverCame:
     def test_ingest_is_not_posted_again_when_it_has_an_active_workflow(
         self, harness: Harness
     ) -> None:
-        """The POST has ended, but the index doesn't show the event yet."""
+        # The POST has ended, but the index doesn't show the event yet.
         harness.opencast.set(active_seconds=3600)
         harness.fail("close", after_work=True)
         harness.take(harness.message())
@@ -288,7 +288,7 @@ class TestAnAnswerThatNeverCame:
     def test_message_is_retried_without_a_second_post_when_opencast_is_slow(
         self, harness: Harness
     ) -> None:
-        """Opencast continues its downloads, and then has the event."""
+        # Opencast continues its downloads, and then has the event.
         harness.fail("slow", seconds=0.5)
         assert not harness.take(harness.message(), read_seconds=0.1)
         assert "asks again at" in harness.outcome[1]
@@ -304,7 +304,7 @@ class TestAnAnswerThatNeverCame:
     def test_outcome_is_unknown_when_a_proxy_answers_500_or_502(
         self, harness: Harness, status: int
     ) -> None:
-        """An error with a page is a proxy's error, so Opencast may still be working."""
+        # An error with a page is a proxy's error, so Opencast may still be working.
         harness.fail("status", status=status)
         assert not harness.take(harness.message())
         assert harness.outcome[0] == "UPLOADER_RECEIVED"
@@ -351,7 +351,7 @@ class TestAPostThatMadeNothing:
         assert harness.failures == 0
 
     def test_earlier_post_is_kept_when_opencast_refuses_a_later_one(self, harness: Harness) -> None:
-        """Opencast may still be working on the first POST."""
+        # Opencast may still be working on the first POST.
         harness.be_silent()
         harness.fail("close")
         harness.take(harness.message())
@@ -410,7 +410,7 @@ class TestALedgerThatCanNotBeWrittenAfterThePost:
     def test_claim_stays_when_the_outcome_can_not_be_written(
         self, harness: Harness, kind: str
     ) -> None:
-        """The claim prevents a second POST, whatever the outcome of the first was."""
+        # The claim prevents a second POST, whatever the outcome of the first was.
         harness.fail(kind, status=400)
         with ledger_failing_after_the_post(harness):
             assert not harness.take(harness.message())

@@ -11,7 +11,7 @@ SEGMENT_0 = key_of("active_speaker", 0)
 
 
 def test_nothing_is_posted_when_a_staged_file_is_gone(harness: Harness) -> None:
-    """A redriven message may outlive its staged files, which Opencast would fail to fetch."""
+    # A redriven message may outlive its staged files, which Opencast would fail to fetch.
     message = harness.message("active_speaker", "shared_screen")
     harness.aws.s3.delete_object(Bucket=BUCKET, Key=SEGMENT_0)
     assert harness.take(message)

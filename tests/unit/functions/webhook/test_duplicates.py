@@ -60,7 +60,7 @@ def test_repeated_webhook_event_is_a_duplicate_whatever_the_status_row_says(
 def test_repeated_webhook_event_is_a_duplicate_when_the_status_row_is_gone(
     aws: Cloud, post: Post
 ) -> None:
-    """A row is kept for seven days, and the ledger's record for a year."""
+    # A row is kept for seven days, and the ledger's record for a year.
     assert post(completed()) == 200
     aws.status.delete_item(Key={"zip_id": ZIP_ID})
     assert post(completed()) == 200
@@ -95,7 +95,7 @@ def test_repeated_webhook_event_is_accepted_again_when_the_request_has_failed(
 def test_repeated_webhook_event_is_a_duplicate_when_another_stack_sent_the_recording(
     aws: Cloud, post: Post
 ) -> None:
-    """The files that the other stack sent are unknown, so all count as sent."""
+    # The files that the other stack sent are unknown, so all count as sent.
     taken_over = ledger.Request(at="2026-10-14T12:00:00Z", is_sent=True, is_taken_over=True)
     change_record(aws, lambda record: replace(record, requests={ZIP_ID: taken_over}))
     assert post(completed(mp4(), mp4("file-2"), chat())) == 200
@@ -164,7 +164,7 @@ def test_late_file_moves_the_status_row_when_the_recording_was_ignored(
 def test_late_files_are_sent_when_each_webhook_event_names_different_files(
     aws: Cloud, post: Post
 ) -> None:
-    """The ledger has all files, so the downloader finds those that a message lacks."""
+    # The ledger has all files, so the downloader finds those that a message lacks.
     for files in (["file-1"], ["file-2"], ["file-1", "file-3"], ["file-2"], ["file-3"]):
         assert post(completed(*map(mp4, files))) == 200
     messages = [
@@ -191,7 +191,7 @@ def test_repeated_webhook_event_is_sent_when_the_queue_failed_before(
 def test_repeated_webhook_event_is_sent_when_the_queue_failed_and_another_event_was_sent(
     aws: Cloud, post: Post
 ) -> None:
-    """Otherwise the file of the failed webhook event would be lost."""
+    # Otherwise the file of the failed webhook event would be lost.
     with failing_queue(aws):
         assert post(completed(mp4("file-1"))) == 503
     assert post(completed(mp4("file-2"))) == 200
@@ -257,7 +257,7 @@ def test_row_keeps_zoom_as_its_origin_when_an_operator_forces_its_request(
 def test_new_row_has_zoom_as_its_origin_when_an_operator_uses_the_zip_id_of_zoom(
     files: list[Json], aws: Cloud, post: Post
 ) -> None:
-    """Zoom's webhook event may never have come, or its row may have expired."""
+    # Zoom's webhook event may never have come, or its row may have expired.
     post(on_demand(*files, zip_id=ZIP_ID, force=True))
     post(on_demand(*files, zip_id="auto-ingest-another", force=True))
     assert aws.rows()[ZIP_ID]["origin"] == "webhook_notification"

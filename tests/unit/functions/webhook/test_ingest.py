@@ -94,7 +94,7 @@ def test_zoom_webhook_event_is_sent_as_a_message(aws: Cloud, deps: webhook.Depen
 def test_topic_is_kept_as_far_as_it_can_be_read_when_it_has_odd_characters(
     aws: Cloud, post: Post, escaped: bytes, read: str
 ) -> None:
-    """Zoom may cut a topic within an emoji, and never repeats a refused webhook event."""
+    # Zoom may cut a topic within an emoji, and never repeats a refused webhook event.
     assert post(json.dumps(completed(topic="TOPIC")).encode().replace(b"TOPIC", escaped)) == 200
     (message,) = aws.sends
     assert not set(message["MessageBody"]) & {"\ufffe", "\uffff"}, "SQS takes neither"
@@ -173,7 +173,7 @@ def test_message_has_the_overrides_of_an_operator(aws: Cloud, post: Post) -> Non
 
 
 def test_row_has_the_options_of_the_latest_request(aws: Cloud, post: Post) -> None:
-    """The status page proposes the series of these options for another request."""
+    # The status page proposes the series of these options for another request.
     post(on_demand(zip_id=ZIP_ID, force=True, override_series_id="S"))
     assert aws.rows()[ZIP_ID]["asked"] == {"oc_series_id": "S"}
     post(on_demand(zip_id=ZIP_ID, force=True))
@@ -240,7 +240,7 @@ def test_recording_is_ignored_when_it_has_no_mp4(aws: Cloud, post: Post) -> None
 def test_ledger_remembers_the_chat_when_the_mp4_comes_in_another_webhook_event(
     aws: Cloud, post: Post
 ) -> None:
-    """The downloader fetches every file of the ledger."""
+    # The downloader fetches every file of the ledger.
     assert post(completed(chat())) == 204
     assert post(completed(mp4())) == 200
     assert set(record_of(aws).files) == {"chat-1", "file-1"}

@@ -51,7 +51,7 @@ def test_completed_recording_is_counted_once_when_zoom_repeats_its_webhook_event
 def test_events_that_zoom_signed_are_counted_and_those_of_the_pipeline_are_not(
     post: Post, log: pytest.LogCaptureFixture
 ) -> None:
-    """The alarm on wrong signatures needs the number of correctly signed events."""
+    # The alarm on wrong signatures needs the number of correctly signed events.
     post(status_event("recording.stopped"))
     post(completed())
     post(on_demand())
@@ -118,7 +118,7 @@ def test_failure_of_our_own_request_is_counted_once_when_its_data_are_bad(
 def test_nothing_is_counted_when_the_status_table_fails(
     aws: Cloud, post: Post, log: pytest.LogCaptureFixture
 ) -> None:
-    """The row shows whether the recording was counted before."""
+    # The row shows whether the recording was counted before.
     aws.status.delete()
     assert post(completed()) == 200
     assert measured(log) == []
@@ -189,7 +189,7 @@ def test_refused_request_of_our_own_is_neither_counted_nor_mailed(
 def test_invalid_request_is_mailed_when_it_has_the_zip_id_of_zoom(
     post: Post, log: pytest.LogCaptureFixture
 ) -> None:
-    """An operator sends such a request in place of Zoom's webhook event."""
+    # An operator sends such a request in place of Zoom's webhook event.
     log.handler.setFormatter(JsonFormatter())
     assert post(on_demand(without(mp4(), "id"), zip_id=ZIP_ID)) == 400
     records = records_of(log.text.splitlines())

@@ -98,7 +98,7 @@ def test_late_file_is_sent_when_the_status_table_fails(aws: Cloud, post: Post) -
 
 
 def test_status_event_gets_503_when_the_status_table_fails(aws: Cloud, post: Post) -> None:
-    """The event has no other effect, so Zoom has to repeat it."""
+    # The event has no other effect, so Zoom has to repeat it.
     aws.status.delete()
     assert post(status_event()) == 503
 
@@ -154,7 +154,7 @@ def test_ingest_request_gets_503_and_sends_nothing_when_others_keep_changing_the
 def test_files_of_two_webhook_events_are_kept_when_they_come_at_once(
     aws: Cloud, post: Post
 ) -> None:
-    """The other invocation writes the record after this one has read it."""
+    # The other invocation writes the record after this one has read it.
     others: list[int] = []
 
     def meanwhile(_: Json) -> bool:
@@ -177,8 +177,7 @@ def test_files_of_two_webhook_events_are_kept_when_they_come_at_once(
 def test_webhook_event_gets_200_when_the_ledger_fails_after_the_send(
     problem: str, aws: Cloud, post: Post, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """After a 503 Zoom would repeat the webhook event, whose message is on the queue."""
-
+    # After a 503 Zoom would repeat the webhook event, whose message is on the queue.
     def spoil(params: Json) -> bool:
         if problem == "can't be read":
             edit_record(aws, requests="all")
@@ -200,7 +199,7 @@ def test_webhook_event_gets_200_when_the_ledger_fails_after_the_send(
 def test_repeated_webhook_event_is_sent_and_the_row_stays_when_the_ledger_failed_after_the_send(
     aws: Cloud, post: Post
 ) -> None:
-    """A message may be lost unless the ledger says that it was sent. A later step drops repeats."""
+    # A message may be lost unless the ledger says that it was sent. A later step drops repeats.
     with failing_table(aws.recordings, when=notes_sent):
         assert post(completed()) == 200
     put(aws, State.UPLOADER_RECEIVED, reason="as it was")

@@ -221,7 +221,7 @@ def test_each_recording_is_sent_again_when_several_are_recovered_at_once(
 def test_recovered_recording_is_sent_again_when_it_has_no_notice_of_removal(
     aws: Cloud, post: Post
 ) -> None:
-    """The webhook event of the removal may be lost, or come after the download."""
+    # The webhook event of the removal may be lost, or come after the download.
     post(completed())
     change_record(aws, partial(ledger.with_end, zip_id=ZIP_ID, end=End.GONE))
     put(aws, State.DOWNLOADER_FAILED, reason="permanent failure")
@@ -233,7 +233,7 @@ def test_recovered_recording_is_sent_again_when_it_has_no_notice_of_removal(
 def test_zoom_webhook_event_is_sent_when_it_names_files_of_a_recovered_recording(
     aws: Cloud, post: Post
 ) -> None:
-    """The message of the recovery names no files."""
+    # The message of the recovery names no files.
     post(completed())
     post(trashed())
     gone(aws)

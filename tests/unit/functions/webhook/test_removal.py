@@ -83,7 +83,7 @@ def test_removal_is_noted_in_the_ledger_and_in_the_rows_in_progress(
 def test_removal_changes_no_row_when_its_ingest_has_ended_whatever_its_retry_time(
     row_state: State, retry_due: str, aws: Cloud, post: Post
 ) -> None:
-    """The diagnosis decides: only a failure with a readable retry time is retried."""
+    # The diagnosis decides: only a failure with a readable retry time is retried.
     post(completed())
     put(aws, row_state, retry_due=retry_due)
     before = aws.rows()
@@ -107,7 +107,7 @@ def test_removal_is_noted_for_each_recording_when_several_are_removed_at_once(
 def test_removal_is_noted_only_in_the_row_when_no_ingest_was_requested(
     aws: Cloud, post: Post
 ) -> None:
-    """The recording isn't finished, so the ledger doesn't have it yet."""
+    # The recording isn't finished, so the ledger doesn't have it yet.
     post(status_event("recording.stopped"))
     assert post(trashed()) == 204
     assert state(aws) == ("RECORDING_STOPPED", TRASHED)

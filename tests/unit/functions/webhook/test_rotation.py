@@ -89,7 +89,7 @@ def test_new_webhook_token_is_used_within_ten_seconds_of_a_forged_request(
 def test_webhook_event_gets_503_while_secrets_can_not_be_read_and_is_accepted_afterwards(
     aws: Cloud, clock: Clock
 ) -> None:
-    """Zoom repeats a webhook event after a 503, and not after a 401."""
+    # Zoom repeats a webhook event after a 503, and not after a 401.
     warm = Warm(aws, clock, "old", "own")
     warm.there, warm.is_ssm_down = ("new", "own"), True
     answer = warm.answer(completed(), "new")
@@ -151,7 +151,7 @@ def test_new_signing_key_is_used_when_unsigned_events_are_allowed(aws: Cloud, cl
 def test_signed_events_of_zoom_are_accepted_when_unsigned_ones_are_allowed(
     is_ssm_down: bool, aws: Cloud, clock: Clock
 ) -> None:
-    """Zoom signs every event. Without a secret, the webhook can't verify the signature."""
+    # Zoom signs every event. Without a secret, the webhook can't verify the signature.
     warm = Warm(aws, clock, "", "own", unsigned=True)
     warm.is_ssm_down = is_ssm_down
     for number in range(12):
@@ -160,7 +160,7 @@ def test_signed_events_of_zoom_are_accepted_when_unsigned_ones_are_allowed(
 
 
 def test_unsigned_event_gets_401_when_a_secret_has_been_set(aws: Cloud, clock: Clock) -> None:
-    """An unsigned event is accepted until the container reads its secrets again."""
+    # An unsigned event is accepted until the container reads its secrets again.
     warm = Warm(aws, clock, "", "own", unsigned=True)
     warm.there = ("token", "own")
     assert warm.post(completed()) == 200
