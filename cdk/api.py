@@ -166,7 +166,8 @@ class Api(Construct):
 
     def _allow(self, method: str, path: str, only_from: tuple[str, ...] | None) -> None:
         """Add a statement to the API's policy that allows `only_from` to call a route."""
-        # Routes with the same callers share a statement, because a policy has at most 8192 bytes.
+        # Routes with the same callers share a statement, because a policy has at most 8192 bytes:
+        # https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
         if only_from not in self._statements:
             self._statements[only_from] = iam.PolicyStatement(
                 principals=[iam.AnyPrincipal()],

@@ -81,7 +81,7 @@ def test_webhook_refuses_an_event_of_zoom_that_is_signed_with_another_secret(
 
 
 @pytest.mark.parametrize("name", others(PIPELINE))
-def test_webhook_refuses_an_event_of_the_pipeline_that_is_signed_with_another_secret(
+def test_webhook_refuses_a_request_of_the_pipeline_that_is_signed_with_another_secret(
     name: str, target: Target
 ) -> None:
     # The honest request lacks files, so it writes only a failed row and starts no ingest.

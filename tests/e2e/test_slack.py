@@ -143,7 +143,7 @@ def without_status(stack: Stack) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("without_status")
-def test_the_slack_command_says_that_the_status_cannot_be_read_without_the_grants(
+def test_the_slack_command_says_that_the_status_cannot_be_read_when_grants_are_missing(
     stack: Stack, meeting: int
 ) -> None:
     assert private_text(stack, str(meeting)) == wording.NO_STATUS

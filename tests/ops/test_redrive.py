@@ -135,7 +135,7 @@ def test_redrive_leaves_messages_that_arrived_after_its_start(downloads: Queues)
     downloads.add_to_dlq(body(1))
     late = replace(
         downloads.redrive.dead.counts(), at=datetime(2020, 1, 1, tzinfo=UTC)
-    )  # as if the redrive began before the message arrived
+    )  # The redrive then began before the message arrived.
 
     class Early(SqsQueue):
         def counts(self) -> queue_messages.QueueCounts:

@@ -391,9 +391,9 @@ def _with_request(record: Record, zip_id: str, request: Request) -> Record:
 
 
 def files_to_wait_for(missing: Iterable[str], record: Record, now: datetime) -> list[str]:
-    """Return the ids of those missing files that Zoom's API may still list.
+    """Return the ids of the missing files that Zoom's API may still list later.
 
-    Zoom's API may list a file until a day after Zoom named it.
+    After Zoom has named a file, Zoom's API may take a day to list the file.
     """
     return [
         file_id

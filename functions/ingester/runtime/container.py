@@ -72,6 +72,7 @@ class Container(Generic[Kept]):
         Raises:
             BotoCoreError, ClientError: AWS fails, and the last build that succeeded is older than
                 LONGEST_SECONDS, or there was none.
+            SettingsError: A setting or a secret is missing or wrong.
         """
         now = self._clock()
         if self._kept is None or now - self._built_at >= LONGEST_SECONDS:

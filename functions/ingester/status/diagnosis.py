@@ -270,7 +270,7 @@ def has_ended(row: StatusRow) -> bool:
 
 
 def _own_situation(row: StatusRow, now: datetime, patience: timedelta) -> Situation:
-    """Diagnose an ingest without regard to the other ingests of the recording."""
+    """Return the situation of an ingest, without regard to the recording's other ingests."""
     if row.state is None:
         return Situation.UNKNOWN
     if due := retry_at(row):
@@ -303,7 +303,7 @@ def _failure(row: StatusRow) -> Situation:
 
 
 def _stopped_situation(row: StatusRow) -> Situation:
-    """Diagnose an ingest that hasn't changed for too long."""
+    """Return the situation of an ingest that hasn't changed for too long."""
     if _is_from_elsewhere(row):
         return Situation.STUCK_ELSEWHERE
     match row.state:

@@ -135,7 +135,7 @@ def _post_once(
     timeout: tuple[float, float],
     session: requests.Session,
 ) -> None:
-    """POST an event to the webhook once. The errors are those of `post`."""
+    """POST a webhook event to the webhook once. The errors are those of `post`."""
     try:
         response = session.post(
             url, data=body, headers=headers, timeout=timeout, allow_redirects=False

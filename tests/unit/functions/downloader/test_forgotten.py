@@ -1,4 +1,4 @@
-"""Download messages of a forgotten recording, whose traces an operator removed."""
+"""Unit tests of download messages whose recording an operator has made the pipeline forget."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ def test_schedule_update_imports_all_tabs_and_removes_the_classes_of_a_tab_that_
     }
 
 
-def test_schedule_update_shortens_a_meeting_of_many_classes_in_the_log(
+def test_schedule_update_shortens_the_log_of_a_removed_meeting_with_many_classes(
     user: SheetUser, caplog: pytest.LogCaptureFixture
 ) -> None:
     rows = [row(f"COURSE {n} {'x' * 150}", start=f"{n % 24}:{n % 60:02d}") for n in range(20)]
