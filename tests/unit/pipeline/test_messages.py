@@ -21,6 +21,7 @@ from ingester.pipeline.messages import (
     UploadMessage,
     decode,
     encode,
+    is_uuid,
     zip_id_of,
 )
 from tests.conformance.vectors import cases
@@ -105,6 +106,7 @@ def test_download_message_of_an_earlier_webhook_function_is_decoded(case: dict[s
 
 texts = st.text(max_size=8)
 keys = st.text(min_size=1, max_size=8)
+uuids = keys.filter(is_uuid)
 stamps = st.datetimes().map(lambda moment: moment.strftime("20%y-%m-%dT%H:%M:%SZ"))
 maybe_flag = st.booleans() | st.just(UNSET)
 maybe_text = texts | st.just(UNSET)
@@ -122,7 +124,7 @@ recording_files = st.builds(
 )
 downloads = st.builds(
     DownloadMessage,
-    uuid=keys,
+    uuid=uuids,
     zoom_series_id=st.integers(0, 10**13),
     topic=texts,
     start_time=stamps,
@@ -163,7 +165,7 @@ staged_views = st.builds(
 )
 uploads = st.builds(
     UploadMessage,
-    uuid=keys,
+    uuid=uuids,
     zoom_series_id=st.integers(0, 10**13),
     opencast_series_id=texts,
     oc_title=texts,
