@@ -260,8 +260,8 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation(
         "the ledger doesn't note the chapters that went along with an ingest",
         CAPTIONS_UPLOAD,
-        "        for track in tracks\n    }\n",
-        '        for track in tracks if track.kind != "chapters"\n    }\n',
+        "        if track.kind not in SUMMARIES\n    }\n",
+        '        if track.kind not in SUMMARIES | {"chapters"}\n    }\n',
         profile="captions",
         seed=14,
     ),

@@ -13,6 +13,7 @@ from msgspec import UNSET
 
 from ingester.errors import MessageError
 from ingester.pipeline.messages import (
+    CaptionTrack,
     Copying,
     DownloadMessage,
     RecordingFile,
@@ -91,6 +92,7 @@ def test_download_message_of_an_earlier_version_is_decoded() -> None:
 def test_upload_message_of_an_earlier_version_is_decoded() -> None:
     message = decode(json.dumps(OLD_UPLOAD), UploadMessage)
     assert (message.total_file_bytes, message.oc_workflow) == (UNSET, UNSET)
+    assert (message.captions, message.summaries) == (UNSET, UNSET)
     (file,) = message.s3_files["shared_screen"].segments
     assert file.file_id is UNSET
     assert not message.allow_multiple_ingests
@@ -163,6 +165,10 @@ staged_views = st.builds(
     view_bytes=st.integers(0, 2**50),
     view_seconds=st.floats(0, 1000),
 )
+caption_tracks = st.builds(
+    CaptionTrack, kind=texts, filename=texts, file_ids=st.lists(texts, max_size=2).map(tuple)
+)
+maybe_tracks = st.lists(caption_tracks, max_size=2).map(tuple) | st.just(UNSET)
 uploads = st.builds(
     UploadMessage,
     uuid=uuids,
@@ -176,6 +182,8 @@ uploads = st.builds(
     zip_id=keys,
     s3_files=st.dictionaries(texts, staged_views, max_size=2),
     oc_workflow=maybe_text,
+    captions=maybe_tracks,
+    summaries=maybe_tracks,
 )
 
 
