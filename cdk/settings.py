@@ -406,8 +406,8 @@ class Settings:
         _CAPTIONS,
         False,
         checks.yes_or_no,
-        "Whether Zoom's smart chapters go to Opencast, with or without captions. Chapters need "
-        "Opencast 19.",
+        "Whether Zoom's smart chapters and summaries go to Opencast, with or without captions. "
+        "Chapters need Opencast 19, and summaries `OC_CHAT_AS=attachment`.",
         see="captions.md#chapters",
         read_by=(WEBHOOK, DOWNLOADER),
     )

@@ -131,6 +131,13 @@ def write_chapters(path: Path, seed: str, begins: Sequence[float], seconds: floa
     return path
 
 
+def write_summary(path: Path, seed: str) -> Path:
+    """Write a summary or next steps in JSON. Zoom documents no form, so the fields are invented."""
+    content = {"summary_title": seed, "summary_content": f"Ada Lovelace: Ça marche, {seed}"}
+    path.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
+    return path
+
+
 def _stamp(second: float) -> str:
     minutes, seconds = divmod(second, 60)
     return f"00:{int(minutes):02d}:{seconds:06.3f}"

@@ -134,6 +134,16 @@ def check_chapters(file: StoredFile, switches: Switches) -> None:
         at = ends
 
 
+def check_track(file: StoredFile) -> None:
+    """Check that Opencast can inspect a track. The real Opencast's workflow fails otherwise.
+
+    Raises:
+        BadRequestError: The track is a JSON file.
+    """
+    if file.kind == "track" and file.name.endswith(".json"):
+        raise BadRequestError(f"{file.name} can't be inspected: it has no media")
+
+
 def track_of(parts: Mapping[str, Part], *, with_tags: bool) -> StoredFile:
     """Return the file of a form that adds a track.
 
@@ -231,6 +241,7 @@ class MediaPackage:
             tags=tuple(self._tags),
             **content._asdict(),
         )
+        check_track(file)
         check_chapters(file, self._store.switches)
         self._record.files.append(file)
         self._tags.clear()

@@ -113,9 +113,9 @@ class Lecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A lecture to make, with `segments` of `seconds`, and `pause` seconds between two segments.
 
     Each segment has a file for each of `views`, a chat file if `chat`, and with `extras` an M4A, a
-    TIMELINE and a TRANSCRIPT. `chapters` are the seconds at which the chapters of each segment
-    begin, and `words` the seconds of sounds and cues. `broken` maps a view to the defect of its
-    first file.
+    TIMELINE and a TRANSCRIPT. With `summaries` it has a summary and next steps. `chapters` are the
+    seconds at which the chapters of each segment begin, and `words` the seconds of sounds and cues.
+    `broken` maps a view to the defect of its first file.
     Without `uuid` the seed determines the uuid. Each MP4 has `padding` more bytes (none, or at
     least 8) and is sent at `bytes_per_second`; 0 is no limit.
     """
@@ -136,6 +136,7 @@ class Lecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     captions: bool = False
     transcript_asks: int = 0
     chapters: tuple[float, ...] = ()
+    summaries: bool = False
     broken: Mapping[str, media.Broken] | None = None
     padding: int = 0
     bytes_per_second: int = 0
@@ -224,17 +225,17 @@ def _segment(
             replace(timeline, bare=True),
             replace(said, processing_asks=asks),
         ]
-    return files + _timed_texts(room, lecture, f"{number}", stamp, listed)
+    return files + _texts(room, lecture, f"{number}", stamp, listed)
 
 
-def _timed_texts(
+def _texts(
     room: Path,
     lecture: Lecture,
     number: str,
     stamp: str,
     listed: Callable[[str, str, str, Path], RecordingFile],
 ) -> list[RecordingFile]:
-    """Make a segment's closed captions and chapters, and return their files."""
+    """Make a segment's closed captions, chapters and summaries, and return their files."""
     seed = f"{lecture.seed}/{lecture.meeting_id}/{number}"
     files = []
     if lecture.captions:
@@ -247,6 +248,9 @@ def _timed_texts(
         media.write_chapters(path, f"{seed}/chapters", lecture.chapters, lecture.seconds)
         name = f"{stamp}_Recording.smart_chapters.json"
         files.append(listed("SUMMARY", "summary_smart_chapters", name, path))
+    for kind in ("summary", "summary_next_steps") if lecture.summaries else ():
+        path = media.write_summary(room / f"{number}-{kind}.json", f"{seed}/{kind}")
+        files.append(listed("SUMMARY", kind, f"{stamp}_Recording.{kind}.json", path))
     return files
 
 

@@ -1,4 +1,4 @@
-"""Chapters on the local stack without captions, sent with the ingest or added later."""
+"""Chapters and summaries on the local stack without captions. Chapters may be added later."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from tests.e2e.stack import Stack
 LECTURE: dict[str, Any] = {"segments": 2, "seconds": 12, "pause": 60}
 STARTS = (0.0, 4.5)
 SLACK_SECONDS = 0.3
+FLAVORS = {"summary": "summary/source", "summary_next_steps": "next-steps/source"}
+"""Flavors of summaries, by Zoom's `recording_type`."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -77,3 +79,17 @@ def test_late_chapters_are_added_to_the_event_once(stack: Stack) -> None:
     added = stack.send_late_files(recording, seed=seed, chapters=STARTS, **LECTURE)
     assert_right(added[0])
     assert len(added) == 1
+
+
+def test_summaries_of_both_segments_are_attachments_of_the_ingest(stack: Stack) -> None:
+    recording = stack.lecture(seed=uuid.uuid4().hex, chapters=STARTS, summaries=True, **LECTURE)
+    stack.send_completed(recording)
+    row = stack.await_state(recording, "SENT_TO_OPENCAST")
+    assert not row.reason
+    (ingest,) = stack.driver.ingests_of(recording)
+    for recording_type, flavor in FLAVORS.items():
+        at_zoom = [file.sha256 for file in recording.files if file.recording_type == recording_type]
+        found = [file for file in ingest.files if file.flavor == flavor]
+        assert len(found) == LECTURE["segments"]
+        assert [file.sha256 for file in found] == at_zoom
+        assert {file.part for file in found} == {"attachmentUri"}

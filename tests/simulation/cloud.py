@@ -78,6 +78,8 @@ class Cloud:
         self.on_queue_call: Callable[[], None] = lambda: None
         self.states: dict[str, list[tuple[float, str]]] = {}
         """zip id → the times and states of its row."""
+        self.reasons: dict[str, set[str]] = {}
+        """uuid of a recording → the reasons that its rows have had."""
         self.sent: Counter[tuple[str, str]] = Counter()
         """(queue, recording) → number of messages sent."""
         self.most_waiting: Counter[tuple[str, str]] = Counter()
@@ -219,15 +221,16 @@ class Cloud:
         return self.world.call(name, watched)
 
     def _watch_states(self) -> None:
-        for zip_id, state in self._states():
+        stored = self.status._stored.values()  # noqa: SLF001  # `items` copies every row
+        for item in stored:
+            uuid, reason = str(item.get("recording_id", "")), str(item.get("reason", ""))
+            self.reasons.setdefault(uuid, set()).add(reason)
+        for item in stored:
+            zip_id, state = str(item["zip_id"]), str(item.get("pipeline_state", ""))
             known = self.states.setdefault(zip_id, [])
             if state and (not known or known[-1][1] != state):
                 known.append((self.world.time, state))
                 self.world.record(f"{zip_id} is {state}")
-
-    def _states(self) -> list[tuple[str, str]]:
-        stored = self.status._stored.values()  # noqa: SLF001  # `items` copies every row
-        return [(str(item["zip_id"]), str(item.get("pipeline_state", ""))) for item in stored]
 
     def _queue_call(self, name: str, effect: Callable[[], T]) -> T:
         def counted() -> T:

@@ -29,7 +29,7 @@ from ingester.transfer.multipart import GONE
 from ingester.transfer.plan import Copied, Copy, Target
 from ingester.transfer.ranges import Body
 from tests.simulation.aws.s3 import FakeBucket
-from tests.simulation.truth import CHAPTERS, TRANSCRIPT, FileTruth
+from tests.simulation.truth import TRANSCRIPT, FileTruth
 from tests.simulation.world import World
 
 RESERVE_SECONDS = 5.0
@@ -76,7 +76,7 @@ class Copies:
         """
         token = self.contents[etag]
         file = self.files[token]
-        if file.type == CHAPTERS:
+        if file.is_chapters:
             unit = 1 if file.finished % 2 < 1 else 1000
             bounds = [0, unit * SECOND_CHAPTER, unit * file.seconds]
             chapters = [

@@ -31,7 +31,9 @@ from tests.simulation.truth import (
 )
 from tests.simulation.truth import (
     CHAT,
+    SUMMARIES,
     TRANSCRIPT,
+    VIDEO,
     VIEWS,
     FileTruth,
     Forced,
@@ -50,7 +52,7 @@ UNTITLED = "…"
 CUE = re.compile(r"(\d\d):(\d\d):(\d\d\.\d{3}) --> .*\n(.*)")
 
 TEXTS = (TRANSCRIPT, CHAPTERS_TYPE)
-"""The types of files that become captions and chapters."""
+"""The types of files that become captions, chapters and summaries."""
 
 CHAPTERS_IN_TIME = 2 * 3600.0
 """Seconds after a transcript's webhook event in which the pipeline surely waits for chapters."""
@@ -160,6 +162,8 @@ class _Recording:
         yield from self._files()
         yield from self._count()
         yield from self._captions()
+        for ingest in self.ingests:
+            yield from self._summaries(ingest)
         if self.played.scenario.site.follows:
             yield from self._followed()
         yield from self._staged()
@@ -248,10 +252,11 @@ class _Recording:
                 return f"Dead letter: {reason}"
         last = max((ingest.finished for ingest in self.ingests), default=-1.0)
         for mail in self.played.mails:
-            if self._is_about(mail) and not _is_about_captions(mail.text):
+            if self._is_about(mail):
                 stops = not mail.goes_on and mail.at > last and self._is_final(mail, file)
                 asks = bool(mail.advice) and not self.ingests
-                if stops or asks or names(mail.text, file, self.truth):
+                is_general = (stops or asks) and not _is_about_captions(mail.text)
+                if is_general or names(mail.text, file, self.truth):
                     return f"Mail: {mail.text}"
         return ""
 
@@ -325,10 +330,10 @@ class _Recording:
     def _staged(self) -> Iterator[Verdict]:
         """Check that no staged file was released before Opencast had a file of the recording."""
         own = f"{self.truth.uuid}|"
-        taken = [at for at, content in self.played.system.opencast.taken if content.startswith(own)]
+        taken = [at for at, content in self.played.system.opencast.taken if own in content]
         for at, stored in self.played.cloud.bucket.tagged:
             content = stored.content.decode()
-            if content.startswith(own) and at - BEGIN.timestamp() < min(taken, default=math.inf):
+            if own in content and at - BEGIN.timestamp() < min(taken, default=math.inf):
                 yield self._verdict(Category.LOST, f"{content} was given up before its ingest")
 
     def _count(self) -> Iterator[Verdict]:
@@ -365,6 +370,8 @@ class _Recording:
                 problem = f"mixes {before.id} and {file.id} in one flavor"
             elif before and before.begins >= file.begins:
                 problem = f"has {file.id} behind {before.id}"
+            elif file.is_summary and ingested.flavor != SUMMARIES[file.recording_type]:
+                problem = f"has {file.id} as {ingested.flavor}"
             else:
                 last[ingested.flavor] = file
                 continue
@@ -380,6 +387,47 @@ class _Recording:
             yield from self._texts(CAPTIONS, (1.0,), is_needed=self._needs_captions())
         if site.chapters:
             yield from self._texts(CHAPTERS, (0.0, 100.0), is_needed=self._needs_chapters())
+
+    def _summaries(self, ingest: Ingest) -> Iterator[Verdict]:
+        """Check that an ingest has each summary of its segments that Zoom served in time, once.
+
+        The pipeline stages summaries after the videos. So a summary was in time if Zoom served it
+        no later than the last video. `_content` checks the bytes.
+        """
+        site = self.played.scenario.site
+        own = {self.truth.content_of(file): file for file in self.truth.files}
+        first = ingest.files[0].flavor
+        videos = [own[each.content] for each in ingest.files if each.content in own]
+        staged = max((file.fetchable for file in videos if file.type == VIDEO), default=-math.inf)
+        segments = {
+            own[each.content].begins
+            for each in ingest.files
+            if each.flavor == first and each.content in own
+        }
+        for file in (file for file in self.truth.files if file.is_summary):
+            may_be_there = site.chapters and site.attachments and file.begins in segments
+            count = ingest.contents.count(self.truth.content_of(file))
+            is_in_time = max(file.finished, file.fetchable, file.listed) <= staged
+            if count > may_be_there:
+                yield self._verdict(Category.TWICE, f"{ingest.id} has {file.id} {count} times")
+            elif may_be_there and is_in_time and not count and not self._was_trashed():
+                told = self._report_of_summary(file)
+                category = Category.TOLD if told else Category.LOST
+                text = f"{file.id} of {ingest.id} is not in Opencast. {told}".strip()
+                yield self._verdict(category, text)
+
+    def _was_trashed(self) -> bool:
+        return self.played.zoom.recordings[self.truth.uuid].trashed_ever
+
+    def _report_of_summary(self, file: FileTruth) -> str:
+        """Return the reason in a row, or the mail, that reports a missing summary, or ""."""
+        name = SUMMARIES[file.recording_type].partition("/")[0]
+        mails = [mail.text for mail in self.played.mails if self._is_about(mail)]
+        for text in (*self.played.cloud.reasons.get(self.truth.uuid, ()), *mails):
+            is_named = f"The {name}" in text and wire(file.begins) in text
+            if is_named or "summaries stay outside" in text:
+                return f"Told: {text}"
+        return ""
 
     def _texts(
         self, flavor: str, seconds: tuple[float, ...], *, is_needed: bool
@@ -433,7 +481,7 @@ class _Recording:
 
     def _needs_chapters(self) -> bool:
         """Return whether Zoom listed all chapters soon enough after an event about transcripts."""
-        listed = [file.listed for file in self.truth.files if file.type == CHAPTERS_TYPE]
+        listed = [file.listed for file in self.truth.files if file.is_chapters]
         last = max((event.at for event in self._transcript_events()), default=-math.inf)
         in_time = bool(listed) and max(listed) < last + CHAPTERS_IN_TIME
         return in_time and self._may_have_texts(19)
@@ -451,8 +499,7 @@ class _Recording:
     def _may_have_texts(self, version: int) -> bool:
         """Return whether Opencast has this version or a later one, and nobody deleted anything."""
         is_old = int(self.played.scenario.site.opencast_version.partition(".")[0]) < version
-        was_trashed = self.played.zoom.recordings[self.truth.uuid].trashed_ever
-        return not (is_old or was_trashed or self.deletions)
+        return not (is_old or self._was_trashed() or self.deletions)
 
     def _report_of_captions(self, what: str) -> str:
         """Return the dead letter or mail that reports missing captions or chapters, or ""."""
@@ -466,7 +513,7 @@ class _Recording:
 
 
 def _is_about_captions(text: str) -> bool:
-    return "captions" in text or "transcript" in text or "chapter" in text
+    return any(word in text for word in ("captions", "transcript", "chapter", "summar"))
 
 
 def _is_taken(noted: Mapping[str, Any]) -> bool:
@@ -517,10 +564,11 @@ def _queues(played: Played) -> Iterator[Verdict]:
 def _uploads(played: Played, reported: set[str]) -> Iterator[Verdict]:
     """Yield a verdict for each upload that only S3's lifecycle rule ends, because parts cost money.
 
-    Four kinds of uploads are allowed. A redriven dead letter and a recording recovered from the
+    Five kinds of uploads are allowed. A redriven dead letter and a recording recovered from the
     trash continue their uploads. A later message with more segments may renumber a file's key. A
-    file that leaves Zoom's list during its copy is left out a day later. `reported` are the uuids
-    of the recordings with a file that is reported as missing.
+    file that leaves Zoom's list during its copy is left out a day later. Nothing continues the copy
+    of a summary. `reported` are the uuids of the recordings with a file that is reported as
+    missing.
     """
     cloud = played.cloud
     dead = {uuid_of(message.body) for message in cloud.queues.messages(cloud.download_dlq)}
@@ -532,9 +580,14 @@ def _uploads(played: Played, reported: set[str]) -> Iterator[Verdict]:
     }
     stored = {_unnumbered(key) for key in cloud.bucket.keys}
     for upload in (*cloud.aborted_by_rule, *cloud.bucket.open_uploads()):
-        is_kept = int(upload.key.partition("/")[0]) in kept
+        is_kept = int(upload.key.partition("/")[0]) in kept or _is_of_summary(upload.key)
         if not is_kept and _unnumbered(upload.key) not in stored:
             yield Verdict(Category.STUCK, "", f"An upload to {upload.key} was left open")
+
+
+def _is_of_summary(key: str) -> bool:
+    """Return whether a staging key is that of a summary."""
+    return any(f"-{flavor.partition('/')[0]}-" in key for flavor in SUMMARIES.values())
 
 
 def _unnumbered(key: str) -> str:

@@ -32,6 +32,7 @@ COMPLETE_MESSAGE = "functions/ingester/zoom/complete_message.py"
 LOOKUP = "functions/ingester/opencast/lookup.py"
 INGEST_ONCE = "functions/ingester/opencast/ingest_once.py"
 CAPTIONS_DOWNLOAD = "functions/ingester/captions/download.py"
+CAPTIONS_STAGING = "functions/ingester/captions/staging.py"
 CAPTIONS_UPLOAD = "functions/ingester/captions/upload.py"
 
 
@@ -218,7 +219,7 @@ MUTATIONS: Sequence[Mutation] = (
     ),
     Mutation(
         "the captions of all recordings are staged under one key",
-        "functions/ingester/captions/staging.py",
+        CAPTIONS_STAGING,
         '        key = staging_key(number, start, 0, f"{JOINED}{kind}", digest, "vtt")\n',
         '        key = f"1/{len((number, start, digest)) and kind}.vtt"\n',
         profile="captions",
@@ -260,10 +261,29 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation(
         "the ledger doesn't note the chapters that went along with an ingest",
         CAPTIONS_UPLOAD,
-        "        for track in tracks\n    }\n",
-        '        for track in tracks if track.kind != "chapters"\n    }\n',
+        "        if track.kind not in SUMMARIES\n    }\n",
+        '        if track.kind not in SUMMARIES | {"chapters"}\n    }\n',
         profile="captions",
         seed=14,
+    ),
+    Mutation(
+        "the summaries of all segments are sent under one key",
+        CAPTIONS_STAGING,
+        "                tracks.append("
+        "CaptionTrack(kind=kind, filename=result.key, file_ids=ids))\n",
+        "                key = tracks[0].filename if tracks else result.key\n"
+        "                tracks.append(CaptionTrack(kind=kind, filename=key, file_ids=ids))\n",
+        profile="captions",
+        seed=4,
+    ),
+    Mutation(
+        "summaries that can't be staged are left out without a report",
+        CAPTIONS_DOWNLOAD,
+        "            note = SUMMARIES_UNKNOWN.format(*captions.waiting) "
+        'if captions.waiting else ""\n',
+        "",
+        profile="captions",
+        seed=49,
     ),
     Mutation(
         "the follow-up of an ingest never ends",

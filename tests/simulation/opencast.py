@@ -292,7 +292,7 @@ class Opencast:
 
     def _fetched(self, workflow: str, form: Form, *, fails: bool) -> Response | None:
         began = self.world.time
-        sent = _read(form)
+        sent = _read(form, attachments=self.site.attachments)
         if sent.problem:
             return Response(400, sent.problem.encode(), {"Content-Type": "text/plain"})
         if not all(self._shows(flavor) for flavor, _ in sent.media):
@@ -369,15 +369,16 @@ class Opencast:
         return Response(200, xml.encode(), {"Content-Type": "text/xml"})
 
 
-def _read(form: Form) -> _Form:
-    """Read a form part by part, as Opencast does."""
+def _read(form: Form, *, attachments: bool) -> _Form:
+    """Read a form part by part, as Opencast does. Only DCE's Opencast takes `attachments`."""
     sent, flavor = _Form(), ""
+    files = ("mediaUri", "attachmentUri") if attachments else ("mediaUri",)
     fields: dict[str, str] = {}
     for name, (_, value, *_) in form:
         assert isinstance(value, str)
         if value and name == "flavor":
             flavor = value
-        elif value and name in ("mediaUri", "attachmentUri"):
+        elif value and name in files:
             sent.media.append((flavor, value))
         elif value:
             fields[name] = value

@@ -14,6 +14,7 @@ from tests.simulation.faults import Fault, Kind
 from tests.simulation.truth import (
     CHAPTERS,
     CHAT,
+    SUMMARIES,
     TRANSCRIPT,
     VIDEO,
     VIEWS,
@@ -135,6 +136,7 @@ def scenario_of(seed: int, profile: Profile, most_faults: int = 4) -> Scenario:
         site = replace(site, captions=True, opencast_version=version)
         recordings = tuple(_with_transcripts(chance, recording) for recording in recordings)
         site, recordings = _with_chapters(Random(f"{seed}/chapters"), site, recordings)
+        site, recordings = _with_summaries(Random(f"{seed}/summaries"), site, recordings)
         told = [event for recording in recordings for event in _announced(chance, recording)]
         happenings = sorted([*happenings, *told], key=lambda each: (each.at, each.key))
         faults += tuple(_captions_faults(chance, most_faults))
@@ -200,6 +202,42 @@ def _with_own_chapters(chance: Random, recording: RecordingTruth) -> RecordingTr
                 listed=finished,
             )
         )
+    return replace(recording, files=(*recording.files, *made))
+
+
+def _with_summaries(
+    chance: Random, site: Site, recordings: tuple[RecordingTruth, ...]
+) -> tuple[Site, tuple[RecordingTruth, ...]]:
+    """Add summaries to recordings, in four of five sites with an Opencast that takes them."""
+    site = replace(site, attachments=chance.random() < 0.8)
+    return site, tuple(_with_own_summaries(chance, recording) for recording in recordings)
+
+
+def _with_own_summaries(chance: Random, recording: RecordingTruth) -> RecordingTruth:
+    """Add summaries and next steps of each segment. Most are made before the last video."""
+    if chance.random() < 0.3:
+        return recording
+    videos = [file for file in recording.files if file.type == VIDEO]
+    done = max(file.fetchable for file in videos)
+    segments = sorted({(file.begins, file.ends) for file in videos})
+    made = []
+    for number, (begins, ends) in enumerate(segments):
+        for recording_type in SUMMARIES:
+            finished = done + chance.choice((-1, -1, -1, 2, 60)) * MINUTE
+            is_large = chance.random() < 0.02
+            made.append(
+                FileTruth(
+                    id=f"s{number}{recording_type}-{chance.randrange(10**6):06}",
+                    type=CHAPTERS,
+                    recording_type=recording_type,
+                    begins=begins,
+                    ends=ends,
+                    size=3_000_000 if is_large else chance.randrange(300, 9000),
+                    finished=finished,
+                    fetchable=finished + chance.choice((0.0, 0.0, 3 * MINUTE)),
+                    listed=finished,
+                )
+            )
     return replace(recording, files=(*recording.files, *made))
 
 

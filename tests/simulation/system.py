@@ -283,6 +283,7 @@ class System:
             default_oc_workflow="dce-wf",
             default_publisher="pub@example.edu",
             captions_workflow="publish",
+            oc_chat_as="attachment" if self.site.attachments else "track",
             follow_ingests=self.site.follows,
         )
         return uploader.Dependencies(

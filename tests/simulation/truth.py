@@ -6,6 +6,7 @@ since the world's beginning.
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -15,6 +16,9 @@ from tests.simulation.faults import Fault
 from tests.simulation.world import BEGIN, DAY
 
 VIDEO, CHAT, TRANSCRIPT, CHAPTERS = "MP4", "CHAT", "TRANSCRIPT", "SUMMARY"
+SUMMARIES = {"summary": "summary/source", "summary_next_steps": "next-steps/source"}
+"""The flavors of summaries in Opencast, by Zoom's type of the recording."""
+
 VIEWS = (
     "active_speaker",
     "shared_screen",
@@ -55,6 +59,14 @@ class FileTruth:
     def seconds(self) -> float:
         return self.ends - self.begins
 
+    @property
+    def is_chapters(self) -> bool:
+        return self.type == CHAPTERS and not self.is_summary
+
+    @property
+    def is_summary(self) -> bool:
+        return self.recording_type in SUMMARIES
+
 
 @dataclass(frozen=True)
 class RecordingTruth:
@@ -69,8 +81,9 @@ class RecordingTruth:
     files: tuple[FileTruth, ...]
 
     def content_of(self, file: FileTruth) -> str:
-        """Return the token that stands for the file's bytes."""
-        return f"{self.uuid}|{file.id}"
+        """Return the token that stands for the file's bytes. A summary's token is JSON."""
+        token = f"{self.uuid}|{file.id}"
+        return json.dumps([token]) if file.is_summary else token
 
     def file(self, file_id: str) -> FileTruth:
         return next(file for file in self.files if file.id == file_id)
@@ -201,6 +214,8 @@ class Site:
     """The setting INGEST_CAPTIONS."""
     chapters: bool = False
     """The setting INGEST_CHAPTERS."""
+    attachments: bool = True
+    """Whether Opencast is DCE's, which takes attachments, and the setting OC_CHAT_AS says so."""
     opencast_version: str = "17.3.0"
 
 

@@ -1,7 +1,8 @@
-"""Stage a recording's captions and chapters, and send them to the uploader.
+"""Stage a recording's captions, chapters and summaries, and send them to the uploader.
 
-The message with the video contains captions that are ready. A separate message waits for the other
-ones, which are logged as an error after a week. So captions never delay or fail a recording.
+The message with the video contains what is ready. A separate message waits for other captions and
+chapters, which are logged as an error after a week. Nothing waits for summaries, because Opencast
+has no API that adds an attachment to an event. So captions never delay or fail a recording.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from functools import partial
 
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from ingester import log, timestamps
 from ingester.captions.staging import TRANSCRIPT, CaptionStaging, StagedCaptions
@@ -26,6 +27,7 @@ from ingester.ledger.table import Ledger
 from ingester.opencast import mediapackage
 from ingester.pipeline.messages import (
     CHAPTERS,
+    SUMMARIES,
     CaptionsWanted,
     CaptionTrack,
     DownloadMessage,
@@ -74,7 +76,9 @@ never waits for them."""
 MOST_SECONDS = 60.0
 """Maximum time in seconds for the captions in an invocation, however slowly a file arrives."""
 
+NO_TIME = "The invocation has no time left."
 CAME_LATE = "came after the captions of the event and stayed outside of them."
+SUMMARIES_UNKNOWN = "Zoom's summaries stay outside, if there are any: {}"
 ADD_CAPTIONS = "If they are wanted, add them in Opencast."
 
 
@@ -104,6 +108,8 @@ class Group:
 
 CAPTIONS_GROUP = Group(CAPTION_KINDS, (), EACH_SEGMENT)
 CHAPTERS_GROUP = Group(frozenset({CHAPTERS}), (CHAPTERS,), CHAPTERS_COME)
+SUMMARIES_GROUP = Group(SUMMARIES, (), timedelta())
+"""Group of the files that are sent with the video or never."""
 
 
 def limited(time_left: Callable[[], float], clock: Callable[[], float]) -> Callable[[], float]:
@@ -119,7 +125,8 @@ def limited(time_left: Callable[[], float], clock: Callable[[], float]) -> Calla
 def groups_of(settings: DownloaderSettings) -> list[Group]:
     """Return the groups that the settings say to ingest."""
     captions = [CAPTIONS_GROUP] if settings.ingest_captions else []
-    return [*captions, CHAPTERS_GROUP] if settings.ingest_chapters else captions
+    chapters = [CHAPTERS_GROUP, SUMMARIES_GROUP] if settings.ingest_chapters else []
+    return [*captions, *chapters]
 
 
 @dataclass(frozen=True)
@@ -146,54 +153,98 @@ class Dependencies:
 
 def with_captions(
     ready: UploadMessage, message: DownloadMessage, deps: Dependencies
-) -> tuple[UploadMessage, str]:
-    """Return the uploader's message with the captions that are ready, and why others are left out.
+) -> tuple[UploadMessage, str, str]:
+    """Return the uploader's message with the captions that are ready, and what others lack.
 
-    The video doesn't wait for captions. A separate message asks for the missing ones.
+    The video doesn't wait for captions. A separate message asks for the missing ones, but not for
+    summaries, which can't be added later.
 
     Args:
         ready: The uploader's message.
         message: The download message of the recording.
         deps: Clients, tables, queues, clock and settings.
+
+    Returns:
+        The message; sentences about files that are left out, or ""; and a note for the row if it
+        isn't known whether Zoom has summaries, or "". The note isn't worth a mail.
     """
     tracks: list[CaptionTrack] = []
+    summaries: tuple[CaptionTrack, ...] | UnsetType = UNSET
     reasons: list[str] = []
+    note = ""
+    answer = _ask_now(message, deps)
     for group in groups_of(deps.settings):
-        captions = _captions_now(group, ready, message, deps)
+        captions = _captions_now(group, ready, message, answer, deps)
+        reasons += captions.reasons
+        if group is SUMMARIES_GROUP:
+            summaries = captions.tracks or UNSET
+            note = SUMMARIES_UNKNOWN.format(*captions.waiting) if captions.waiting else ""
+            continue
         if captions.waiting:
             logger.info("The captions come later: %s", ", ".join(captions.waiting))
             now = deps.clock()
             later = captions_message(message.uuid, (), now, is_chapters=group.is_chapters)
             deps.downloads.send(encode(later), delay_seconds=FIRST_WAIT_SECONDS)
         tracks += captions.tracks
-        reasons += captions.reasons
-    return msgspec.structs.replace(ready, captions=tuple(tracks)), " ".join(reasons)
+    changed = msgspec.structs.replace(ready, captions=tuple(tracks), summaries=summaries)
+    return changed, " ".join(reasons), note
+
+
+def _ask_now(message: DownloadMessage, deps: Dependencies) -> MeetingRecordings | str:
+    """Return Zoom's answer about the recording, or why there is none. No error stops the video."""
+    if deps.time_left() < LEAST_SECONDS:
+        return NO_TIME
+    try:
+        return ask_zoom(message.uuid, deps.zoom)
+    except IngesterError as error:
+        return _why_not_now(error, message, deps)
+    except Exception:
+        logger.exception("Zoom can't be asked for captions now")
+        return "The log has the reason."
 
 
 def _captions_now(
-    group: Group, ready: UploadMessage, message: DownloadMessage, deps: Dependencies
+    group: Group,
+    ready: UploadMessage,
+    message: DownloadMessage,
+    answer: MeetingRecordings | str,
+    deps: Dependencies,
 ) -> StagedCaptions:
-    """Stage those captions of a group that Zoom lists. An error never stops the video."""
-    not_yet = StagedCaptions(waiting=("all captions",))
+    """Stage those captions of a group that Zoom lists. No error stops the video.
+
+    `answer` is the result of `_ask_now`.
+    """
+    if isinstance(answer, str):
+        return StagedCaptions(waiting=(answer,))
     if deps.time_left() < LEAST_SECONDS:
-        return not_yet
+        return StagedCaptions(waiting=(NO_TIME,))
     kept = mediapackage.keep(ready, deps.settings.minimum_duration)
     try:
         timeline = mediapackage.timeline(ready, kept) if kept else ()
-        answer = ask_zoom(message.uuid, deps.zoom)
         captions = _caption_staging(message, answer, timeline, deps)
         files = captions_among(answer.recording_files, group.kinds)
+        if group is SUMMARIES_GROUP:
+            return captions.run_summaries(files)
         return captions.run(files, expected=group.expected)
     except NoPresenter:
         return StagedCaptions()
     except (IngesterError, BotoCoreError, ClientError) as error:
-        if isinstance(error, ZoomThrottles):
-            deps.pause.begin(message.uuid, error.retry_after)
-        logger.warning("The captions have to wait: %s", error)
-        return not_yet
+        return StagedCaptions(waiting=(_why_not_now(error, message, deps),))
     except Exception:  # no file of captions may stop the video
         logger.exception("The captions can't be read now")
-        return not_yet
+        return StagedCaptions(waiting=("The log has the reason.",))
+
+
+def _why_not_now(error: Exception, message: DownloadMessage, deps: Dependencies) -> str:
+    """Return why captions can't be staged now, log it, and pause downloads if Zoom throttles."""
+    if isinstance(error, ZoomThrottles):
+        deps.pause.begin(message.uuid, error.retry_after)
+    logger.warning("The captions have to wait: %s", error)
+    return _reason_of(error)
+
+
+def _reason_of(error: Exception) -> str:
+    return str(error if isinstance(error, IngesterError) else AwsFailed.of(error))
 
 
 def _caption_staging(
@@ -222,7 +273,7 @@ def download(message: DownloadMessage, wanted: CaptionsWanted, deps: Dependencie
         logger.warning("All downloads pause: %s", error)
         return _wait(message, first_seen, age, PAUSED)
     except (IngesterError, BotoCoreError, ClientError) as error:
-        reason = str(error if isinstance(error, IngesterError) else AwsFailed.of(error))
+        reason = _reason_of(error)
         if age < LONGEST_WAIT:
             return _wait(message, first_seen, age, reason)
         record = deps.ledger.get(message.uuid)

@@ -1,4 +1,8 @@
-"""Stage a recording's captions and chapters: one WebVTT file of each kind for the joined video."""
+"""Stage a recording's captions, chapters and summaries.
+
+Captions and chapters become one WebVTT file of each kind for the joined video. Summaries stay as
+Zoom made them, one file for each segment.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +30,7 @@ from ingester.errors import FileTooLarge, IngesterError, UnusableCaptions
 from ingester.pipeline.messages import (
     CAPTIONS,
     CHAPTERS,
+    NEXT_STEPS,
     CaptionTrack,
     DownloadMessage,
     RecordingFile,
@@ -43,14 +48,21 @@ TRANSCRIPT = CAPTIONS["TRANSCRIPT"]
 OF_EACH_SEGMENT = frozenset({TRANSCRIPT, CHAPTERS})
 """Kinds of captions of which Zoom makes one file for each segment."""
 
+_NAMES = {CHAPTERS: "chapter file", NEXT_STEPS: "next-steps file"}
+"""Names of files for people, by their kind. The other kinds are their own names."""
+
+_BEFORE_JSON = b"\xef\xbb\xbf \t\r\n"
+"""Bytes that may precede JSON: a byte order mark and whitespace."""
+
 
 @dataclass(frozen=True)
 class StagedCaptions:
     """Result of staging a recording's captions.
 
     Attributes:
-        tracks: The captions that are ready, at most one of each kind.
-        waiting: Names of the files that Zoom hasn't finished or doesn't provide.
+        tracks: The captions that are ready, at most one of each kind; or the summaries.
+        waiting: Names of the files that Zoom hasn't finished or doesn't provide, or why none could
+            be staged.
         reasons: For each file that can't be used, a sentence that says why.
     """
 
@@ -61,7 +73,7 @@ class StagedCaptions:
 
 @dataclass(frozen=True)
 class CaptionStaging:
-    """The staging of one recording's captions or chapters.
+    """The staging of one recording's captions, chapters or summaries.
 
     Attributes:
         transfer: Copies Zoom's files.
@@ -125,6 +137,36 @@ class CaptionStaging:
             tuple(reason for result in results for reason in result.reasons),
         )
 
+    def run_summaries(self, files: Sequence[RecordingFile]) -> StagedCaptions:
+        """Stage the summaries that Zoom has finished, one of each kind for a segment in the video.
+
+        Raises:
+            RetryableFailure, OutOfTime: See `RecordingTransfer.run_captions`.
+            BotoCoreError, ClientError: S3 failed.
+        """
+        segments = self._segments
+        fitting = {
+            (file.recording_start, file.captions_kind): file
+            for file in files
+            if file.is_completed and file.recording_start in segments
+        }
+        tracks: list[CaptionTrack] = []
+        reasons: list[str] = []
+        for file, result in self._copy([fitting[place] for place in sorted(fitting)]):
+            kind = file.captions_kind
+            if isinstance(result, Copied) and self._is_json(result.key):
+                ids = (file.recording_id,)
+                tracks.append(CaptionTrack(kind=kind, filename=result.key, file_ids=ids))
+            else:
+                problem = "it isn't JSON" if isinstance(result, Copied) else str(result)
+                name = _name_of(kind, file.recording_start)
+                reasons.append(f"The {name} is left out: {problem.removesuffix('.')}.")
+        return StagedCaptions(tuple(tracks), reasons=tuple(reasons))
+
+    def _is_json(self, key: str) -> bool:
+        """Return whether a staged file begins like JSON with fields, and so isn't a page."""
+        return self.staging.read_range(key, 0, 1000).lstrip(_BEFORE_JSON)[:1] in (b"{", b"[")
+
     @property
     def _segments(self) -> dict[str, int]:
         """Number of each segment, by its start."""
@@ -136,21 +178,11 @@ class CaptionStaging:
         Returns:
             The cues of each file that is there, or why they can't be used, by the file's id.
         """
-        finished = [file for file in files if file.is_completed]
-        large = [file for file in finished if _is_too_large(file)]
-        contents: dict[str, list[Cue] | UnusableCaptions] = {
-            file.recording_id: too_large() for file in large
-        }
-        copied = [file for file in finished if file not in large]
-        results = (
-            self.transfer.run_captions(self.message, copied, self._segments, MOST_BYTES)
-            if copied
-            else ()
-        )
+        contents: dict[str, list[Cue] | UnusableCaptions] = {}
         text_left = MOST_TEXT
-        for file, result in zip(copied, results, strict=True):
-            if isinstance(result, FileTooLarge):
-                contents[file.recording_id] = too_large()
+        for file, result in self._copy(files):
+            if isinstance(result, UnusableCaptions):
+                contents[file.recording_id] = result
             elif isinstance(result, IngesterError):
                 logger.info("The %s isn't there yet: %s", file.captions_kind, result)
             else:
@@ -158,6 +190,28 @@ class CaptionStaging:
                 contents[file.recording_id] = cues
                 text_left -= text_size(cues) if isinstance(cues, list) else 0
         return contents
+
+    def _copy(
+        self, files: Sequence[RecordingFile]
+    ) -> list[tuple[RecordingFile, Copied | IngesterError]]:
+        """Copy the files that Zoom has finished. Return each with its copy or error.
+
+        A file that is too large has the error UnusableCaptions.
+        """
+        finished = [file for file in files if file.is_completed]
+        small = [file for file in finished if not _is_too_large(file)]
+        results = (
+            self.transfer.run_captions(self.message, small, self._segments, MOST_BYTES)
+            if small
+            else []
+        )
+        return [
+            *((file, too_large()) for file in finished if _is_too_large(file)),
+            *(
+                (file, too_large() if isinstance(result, FileTooLarge) else result)
+                for file, result in zip(small, results, strict=True)
+            ),
+        ]
 
     def _cues(
         self, file: RecordingFile, copied: Copied, most_text: int
@@ -217,7 +271,7 @@ def _is_too_large(file: RecordingFile) -> bool:
 
 
 def _name_of(kind: str, start: str) -> str:
-    return name_of("chapter file" if kind == CHAPTERS else kind, start)
+    return name_of(_NAMES.get(kind, kind), start)
 
 
 def _longest(file: RecordingFile, stretch: Stretch) -> int:

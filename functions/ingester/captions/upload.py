@@ -1,6 +1,7 @@
 """Bring a recording's captions and chapters into Opencast, with its video or to an existing event.
 
-Captions never fail the video. The status row says what couldn't be added.
+Summaries are sent with the video or never. None of these fails the video. The status row says what
+couldn't be added.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from ingester.ledger.record import CaptionsState, IngestRecord, Record
 from ingester.ledger.table import Ledger
 from ingester.opencast import mediapackage
 from ingester.opencast.client import Opencast, Parts
-from ingester.pipeline.messages import CHAPTERS, CaptionTrack, UploadMessage
+from ingester.pipeline.messages import CHAPTERS, SUMMARIES, CaptionTrack, UploadMessage
 from ingester.pipeline.states import IN_OPENCAST
 from ingester.recording.staging_bucket import Staging
 from ingester.runtime.queue_worker import Done
@@ -51,6 +52,7 @@ MOST_FAILURES = 2
 """Number of failed attempts after which the video is ingested without captions, as these may be the
 cause."""
 
+NO_ATTACHMENTS = "Its summaries stay outside: this Opencast takes no attachments (OC_CHAT_AS)."
 WITHOUT_THEM = "Its {} stay outside, because ingests with them failed."
 OUTCOME_UNKNOWN = "It isn't known whether the event has its {}: look for them in Opencast."
 ADD_CAPTIONS = "If they are wanted, add or publish them in Opencast."
@@ -75,7 +77,7 @@ class IngestedCaptions:
 
     Attributes:
         parts: Their parts of the ingest form.
-        sent: Their entries in the ledger, by their kind.
+        sent: The entries of captions and chapters in the ledger, by their kind.
         reason: Sentences that say why some aren't sent; "" if all are, or if there are none.
     """
 
@@ -85,17 +87,20 @@ class IngestedCaptions:
 
 
 def tracks_of(message: UploadMessage) -> tuple[CaptionTrack, ...]:
-    """Return the captions and chapters of a message."""
-    return () if message.captions is UNSET else message.captions
+    """Return the captions, chapters and summaries of a message."""
+    captions = () if message.captions is UNSET else message.captions
+    return captions if message.summaries is UNSET else (*captions, *message.summaries)
 
 
 def name_of(tracks: Iterable[CaptionTrack]) -> str:
-    """Return the word for these tracks: captions, chapters, or both."""
+    """Return the words for these tracks, such as "captions and chapters"."""
     words = dict.fromkeys(map(_word_of, tracks))
     return " and ".join(words)
 
 
 def _word_of(track: CaptionTrack) -> str:
+    if track.kind in SUMMARIES:
+        return "summaries"
     return "chapters" if track.kind == CHAPTERS else "captions"
 
 
@@ -115,8 +120,9 @@ def captions_to_ingest(
         version = deps.opencast.version()
     except OpencastUnreachable:
         version = None
-    tracks = [track for track in given if not _too_old(version, track, VERSION)]
-    reasons = dict.fromkeys(_too_old(version, track, VERSION) for track in given)
+    told = {track: _stays_outside(track, version, deps.settings.oc_chat_as) for track in given}
+    tracks = [track for track in given if not told[track]]
+    reasons = dict.fromkeys(told.values())
     reason = " ".join(filter(None, reasons))
     try:
         parts = [
@@ -135,6 +141,7 @@ def captions_to_ingest(
     sent = {
         track.kind: SentCaptions(files=track.file_ids, state=CaptionsState.DONE, attempt=attempt)
         for track in tracks
+        if track.kind not in SUMMARIES
     }
     return IngestedCaptions(parts, sent, reason)
 
@@ -259,6 +266,13 @@ def _tell(ingest: IngestRecord, told: str, deps: Dependencies, level: int = logg
     deps.status.explain(ingest.zip_id, IN_OPENCAST, told)
     logger.log(level, "%s", told, extra=log.goes_on("The ingest stays as it is.", ADD_CAPTIONS))
     return Done()
+
+
+def _stays_outside(track: CaptionTrack, version: int | None, chat_as: str) -> str:
+    """Return why a track can't be sent with an ingest; "" if it can. `chat_as` is `OC_CHAT_AS`."""
+    if track.kind in SUMMARIES:
+        return "" if mediapackage.takes_attachments(chat_as) else NO_ATTACHMENTS
+    return _too_old(version, track, VERSION)
 
 
 def _too_old(version: int | None, track: CaptionTrack, least: int) -> str:

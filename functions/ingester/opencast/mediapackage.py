@@ -9,7 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from ingester.opencast import flavors
-from ingester.pipeline.messages import CAPTIONS, CHAPTERS, CaptionTrack, StagedFile, UploadMessage
+from ingester.pipeline.messages import (
+    CAPTIONS,
+    CHAPTERS,
+    SUMMARIES,
+    CaptionTrack,
+    StagedFile,
+    UploadMessage,
+)
 from ingester.recording.files import CHAT, VIEWS
 from ingester.recording.pauses import RecordingEvent, recording_times
 from ingester.recording.timeline import Timeline, timeline_of
@@ -22,7 +29,8 @@ CHAPTERS_FLAVOR = "chapters/source"
 """Flavor of chapters. Source: opencast/opencast#7237, and `getChapters` of
 polimediaupv/paella-opencast."""
 
-CHAT_PARTS = {"attachment": "attachmentUri", "track": "mediaUri", "none": ""}
+ATTACHMENT = "attachmentUri"
+CHAT_PARTS = {"attachment": ATTACHMENT, "track": "mediaUri", "none": ""}
 """Name of the form's part for a chat file, by `OC_CHAT_AS`; "" if chats aren't ingested.
 
 Only DCE's Opencast has `attachmentUri`.
@@ -123,31 +131,40 @@ def timeline(message: UploadMessage, kept: KeptFiles) -> Timeline:
     return timeline_of(kept.views[next(iter(_chosen(message, kept)))])
 
 
+def takes_attachments(chat_as: str) -> bool:
+    """Return whether Opencast takes attachments, which `OC_CHAT_AS` says."""
+    return CHAT_PARTS[chat_as] == ATTACHMENT
+
+
 def caption_flavor(kind: str) -> str:
-    """Return the flavor of a track of captions or chapters."""
+    """Return the flavor of a track of captions or chapters, or of a summary."""
+    if kind in SUMMARIES:
+        return f"{kind}/source"
     return CHAPTERS_FLAVOR if kind == CHAPTERS else CAPTIONS_FLAVOR
 
 
 def caption_tags(kind: str, language: str) -> tuple[str, ...]:
     """Return the tags by which Opencast's player recognizes a track of captions.
 
-    Chapters have no tags, because the player takes the first track with their flavor.
+    Chapters have no tags, because the player takes the first track with their flavor. No player
+    shows summaries.
 
     Opencast's guide, "Subtitles", documents `lang`, `generator-type`, `generator` and `type`.
     """
-    if kind == CHAPTERS:
+    if kind == CHAPTERS or kind in SUMMARIES:
         return ()
     shown_as = "subtitle" if kind == CAPTIONS["TRANSCRIPT"] else "closed-caption"
     return (f"lang:{language}", "generator-type:auto", "generator:zoom", f"type:{shown_as}")
 
 
 def caption_parts(track: CaptionTrack, address: str, language: str) -> list[tuple[str, str]]:
-    """Return the form's parts for captions or chapters.
+    """Return the form's parts for captions, chapters or a summary.
 
     Opencast applies the flavor and the tags to the file that follows them.
     """
     tags = [("tag", tag) for tag in caption_tags(track.kind, language)]
-    return [("flavor", caption_flavor(track.kind)), *tags, ("mediaUri", address)]
+    name = ATTACHMENT if track.kind in SUMMARIES else "mediaUri"
+    return [("flavor", caption_flavor(track.kind)), *tags, (name, address)]
 
 
 class Publishing(msgspec.Struct, frozen=True, kw_only=True):

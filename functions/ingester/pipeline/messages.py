@@ -42,12 +42,24 @@ CAPTIONS = {"TRANSCRIPT": "transcript", "CC": "closed_caption"}
 CHAPTERS = "chapters"
 """The kind of Zoom's smart chapters, which the pipeline processes like captions."""
 
+SUMMARY, NEXT_STEPS = "summary", "next-steps"
+SUMMARIES = frozenset({SUMMARY, NEXT_STEPS})
+"""Kinds of Zoom's summaries, which go to Opencast as attachments, as Zoom made them."""
+
+JSON_KINDS = SUMMARIES | {CHAPTERS}
+"""Kinds of the files that are JSON at Zoom, with the `file_type` SUMMARY."""
+
+_BY_RECORDING_TYPE = {
+    "summary_smart_chapters": CHAPTERS,
+    "summary": SUMMARY,
+    "summary_next_steps": NEXT_STEPS,
+}
+
 
 def captions_kind(file_type: str, recording_type: str) -> str:
-    """Return the kind of a file of captions or chapters of Zoom's; "" for any other file."""
-    is_chapters = recording_type.lower() == "summary_smart_chapters"
-    if is_chapters and file_type.upper() == "SUMMARY":
-        return CHAPTERS
+    """Return the kind of Zoom's captions, chapters or summaries; "" for any other file."""
+    if file_type.upper() == "SUMMARY":
+        return _BY_RECORDING_TYPE.get(recording_type.lower(), "")
     return CAPTIONS.get(file_type.upper(), "")
 
 
@@ -81,7 +93,7 @@ class RecordingFile(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def captions_kind(self) -> str:
-        """The kind of captions, or `CHAPTERS`; "" for any other file."""
+        """The kind of captions, chapters or summaries; "" for any other file."""
         return captions_kind(self.file_type, self.recording_type)
 
     @property
@@ -199,8 +211,9 @@ class StagedView(msgspec.Struct, frozen=True, kw_only=True):
 class CaptionTrack(msgspec.Struct, frozen=True, kw_only=True):
     """The captions of one kind of a recording: one WebVTT file in the staging bucket.
 
-    `filename` is the file's S3 key. `file_ids` are the ids of Zoom's files of which the track is
-    made. `kind` is a value of `CAPTIONS`, or `CHAPTERS`.
+    A summary is Zoom's own file, one for each segment. `filename` is the file's S3 key. `file_ids`
+    are the ids of Zoom's files of which the track is made. `kind` is a value of `CAPTIONS`,
+    `CHAPTERS`, or one of `SUMMARIES`.
     """
 
     kind: str
@@ -211,8 +224,10 @@ class CaptionTrack(msgspec.Struct, frozen=True, kw_only=True):
 class UploadMessage(msgspec.Struct, frozen=True, kw_only=True):
     """The message from downloader to uploader: a request to ingest one staged recording.
 
-    `captions` is set if captions or chapters are ingested. `late_for` is the id of a media package
-    if the message only adds captions to the event of that media package.
+    `captions` is set if captions or chapters are ingested. `summaries` is set if the recording has
+    summaries that are ingested. An uploader of a version without `summaries` ignores them; in
+    `captions` it would take them for tracks. `late_for` is the id of a media package if the message
+    only adds captions to the event of that media package.
     """
 
     uuid: Uuid
@@ -233,6 +248,7 @@ class UploadMessage(msgspec.Struct, frozen=True, kw_only=True):
     zoom_processing_minutes: float | UnsetType = UNSET
     oc_workflow: str | UnsetType = UNSET
     captions: tuple[CaptionTrack, ...] | UnsetType = UNSET
+    summaries: tuple[CaptionTrack, ...] | UnsetType = UNSET
     late_for: str | UnsetType = UNSET
 
     def __post_init__(self) -> None:

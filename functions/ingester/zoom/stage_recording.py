@@ -20,7 +20,7 @@ from ingester.errors import (
     PermanentFailure,
     UnusableVideo,
 )
-from ingester.pipeline.messages import CHAPTERS, DownloadMessage, RecordingFile, StagedFile
+from ingester.pipeline.messages import JSON_KINDS, DownloadMessage, RecordingFile, StagedFile
 from ingester.recording.files import (
     extension_of,
     safe_extension,
@@ -148,7 +148,7 @@ class RecordingTransfer:
         segments: Mapping[str, int],
         most_bytes: int,
     ) -> list[Copied | IngesterError]:
-        """Stage files of captions or chapters.
+        """Stage files of captions, chapters or summaries.
 
         Args:
             message: Message that names the recording.
@@ -207,7 +207,7 @@ class RecordingTransfer:
                 file.recording_id,
                 file.download_url,
                 access,
-                is_json=file.captions_kind == CHAPTERS,
+                is_json=file.captions_kind in JSON_KINDS,
             ),
             target_of=target_of,
             expected_size=None if file.file_size is UNSET else file.file_size,
@@ -253,6 +253,8 @@ def _extension(file: RecordingFile, source_name: str) -> str:
     An extension that recordings' files don't have is ignored. Opencast may serve a staged file by
     its extension, and a download host must not be able to make the file a page with a script.
     """
+    if file.captions_kind in JSON_KINDS:
+        return "json"
     told = "" if file.file_extension is UNSET else safe_extension(file.file_extension)
     for extension in (extension_of(source_name), told):
         if extension in (VIDEO_EXTENSIONS if file.is_mp4 else TEXT_EXTENSIONS):

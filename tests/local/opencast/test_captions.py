@@ -193,3 +193,17 @@ def test_opencast_stand_in_refuses_an_ingest_with_chapters_before_version_19(
     assert client.ingest([*lecture(files), *chapters]).status_code == 400
     opencast.set(version="19.0.0")
     assert client.ingest([*lecture(files), *chapters]).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("part", "status", "kinds"),
+    [("attachmentUri", 200, ["track", "attachment"]), ("mediaUri", 400, ["track"])],
+)
+def test_opencast_stand_in_takes_json_only_as_an_attachment(
+    client: Client, files: FileServer, opencast: OpencastStandIn, part: str, status: int, kinds: Any
+) -> None:
+    files.files["/b/s.json"] = b"{}"
+    summary = [("flavor", "summary/source"), (part, f"{files.url}/b/s.json")]
+    assert client.ingest([*lecture(files), *summary]).status_code == status
+    (ingest,) = opencast.ingests
+    assert [file.kind for file in ingest.files] == kinds

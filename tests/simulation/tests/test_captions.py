@@ -1,4 +1,4 @@
-"""Tests of captions and chapters in the simulator: its fakes, and worlds with both."""
+"""Tests of captions, chapters and summaries in the simulator: its fakes, and worlds with them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from tests.simulation.aws.calls import at_once
 from tests.simulation.aws.s3 import FakeBucket
 from tests.simulation.judge import Category, judge, worst
 from tests.simulation.named import COMPLETED, DONE, SITE, UUID, file, scenario
-from tests.simulation.play import play
+from tests.simulation.play import Played, play
 from tests.simulation.runner import FAILURES, run_seed
 from tests.simulation.scenarios import HOUR, NEVER, Profile
 from tests.simulation.tests.comparison import Ids, Time, code_of
 from tests.simulation.truth import (
     CHAPTERS,
+    SUMMARIES,
     TRANSCRIPT,
     FileTruth,
     RecordingTruth,
@@ -114,6 +115,64 @@ def test_a_world_with_chapters_ends_well_when_opencast_is_too_old_for_them() -> 
     played = play(world_with_chapters(DONE, "18.2.0"))
     assert worst(judge(played)) is Category.OK
     assert [text.flavor for text in played.system.opencast.captions] == ["captions/source"]
+
+
+def summary(segment: int, made: float, kind: str = "summary") -> FileTruth:
+    """Make a summary of a segment. Zoom finishes the summary at the second `made`."""
+    return replace(
+        transcript(segment, made), id=f"{kind}{segment}", type=CHAPTERS, recording_type=kind
+    )
+
+
+def world_with_summaries(made: float, *, attachments: bool = True) -> Scenario:
+    """Make a world with summaries and next steps of both segments, which are made at `made`."""
+    begun = world()
+    (recording,) = begun.recordings
+    summaries = (summary(segment, made, kind) for segment in (0, 1) for kind in SUMMARIES)
+    site = replace(begun.site, chapters=True, attachments=attachments)
+    files = (*recording.files, *summaries)
+    return replace(begun, recordings=(replace(recording, files=files),), site=site)
+
+
+def flavors(played: Played) -> list[str]:
+    """Return the flavors of the summaries in the one ingest."""
+    (ingest,) = played.system.opencast.ingests
+    return [file.flavor for file in ingest.files if file.flavor in SUMMARIES.values()]
+
+
+@pytest.mark.parametrize(("made", "times"), [(DONE, 2), (DONE + HOUR, 0)])
+def test_an_event_has_the_summaries_that_are_there_with_the_video(made: float, times: int) -> None:
+    played = play(world_with_summaries(made))
+    assert not judge(played)
+    assert sorted(flavors(played)) == sorted(times * list(SUMMARIES.values()))
+
+
+def test_row_reports_the_summaries_when_opencast_takes_no_attachments() -> None:
+    played = play(world_with_summaries(DONE, attachments=False))
+    assert not judge(played)
+    assert flavors(played) == []
+    (reasons,) = played.cloud.reasons.values()
+    assert [reason for reason in reasons if "takes no attachments" in reason]
+
+
+@pytest.mark.parametrize(
+    ("kept", "category"), [(slice(0, -1), Category.LOST), (slice(0, None), Category.OK)]
+)
+def test_judge_reports_a_summary_as_lost_when_it_is_missing_in_opencast(
+    kept: slice, category: Category
+) -> None:
+    played = play(world_with_summaries(DONE))
+    (ingest,) = played.system.opencast.ingests
+    played.system.opencast.ingests[:] = [replace(ingest, files=ingest.files[kept])]
+    assert worst(judge(played)) is category
+
+
+def test_judge_reports_a_summary_that_is_twice_in_an_event() -> None:
+    played = play(world_with_summaries(DONE))
+    (ingest,) = played.system.opencast.ingests
+    twice = replace(ingest, files=(*ingest.files, ingest.files[-1]))
+    played.system.opencast.ingests[:] = [twice]
+    assert Category.TWICE in {verdict.category for verdict in judge(played)}
 
 
 def _with(scenario: Scenario, changed: FileTruth) -> tuple[RecordingTruth, ...]:

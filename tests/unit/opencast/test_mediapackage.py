@@ -14,11 +14,12 @@ from ingester.opencast.mediapackage import (
     LICENSE,
     KeptFiles,
     Publishing,
+    caption_parts,
     form,
     keep,
     media_package_id,
 )
-from ingester.pipeline.messages import StagedFile, StagedView, UploadMessage
+from ingester.pipeline.messages import CaptionTrack, StagedFile, StagedView, UploadMessage
 from ingester.recording.files import CHAT, VIEWS
 from ingester.recording.pauses import RecordingEvent
 
@@ -219,6 +220,15 @@ def test_chat_is_sent_as_the_setting_says(chat_as: str, name: str | None) -> Non
     parts = parts_of(message({"shared_screen": {0: 1200}, CHAT: {0: 0}}), publishing)
     assert [part for part, value in parts if "chat_file" in value] == ([name] if name else [])
     assert (("flavor", "chat/chunked+source") in parts) is bool(name)
+
+
+@pytest.mark.parametrize("kind", ["summary", "next-steps"])
+def test_summary_is_an_attachment_without_tags_behind_its_flavor(kind: str) -> None:
+    track = CaptionTrack(kind=kind, filename="a.json", file_ids=("a",))
+    assert caption_parts(track, "https://a", "en-US") == [
+        ("flavor", f"{kind}/source"),
+        ("attachmentUri", "https://a"),
+    ]
 
 
 def test_contributor_follows_the_publisher_when_it_is_set() -> None:

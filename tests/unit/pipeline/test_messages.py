@@ -14,6 +14,7 @@ from msgspec import UNSET
 from ingester.errors import MessageError
 from ingester.pipeline import messages
 from ingester.pipeline.messages import (
+    CaptionTrack,
     Copying,
     DownloadMessage,
     RecordingFile,
@@ -22,6 +23,7 @@ from ingester.pipeline.messages import (
     UploadMessage,
     decode,
     encode,
+    is_uuid,
     zip_id_of,
 )
 from tests.conformance.vectors import cases
@@ -91,6 +93,7 @@ def test_download_message_of_an_earlier_version_is_decoded() -> None:
 def test_upload_message_of_an_earlier_version_is_decoded() -> None:
     message = decode(json.dumps(OLD_UPLOAD), UploadMessage)
     assert (message.total_file_bytes, message.oc_workflow) == (UNSET, UNSET)
+    assert (message.captions, message.summaries) == (UNSET, UNSET)
     (file,) = message.s3_files["shared_screen"].segments
     assert file.file_id is UNSET
     assert not message.allow_multiple_ingests
@@ -106,6 +109,7 @@ def test_download_message_of_an_earlier_webhook_function_is_decoded(case: dict[s
 
 texts = st.text(max_size=8)
 keys = st.text(min_size=1, max_size=8)
+uuids = keys.filter(is_uuid)
 stamps = st.datetimes().map(lambda moment: moment.strftime("20%y-%m-%dT%H:%M:%SZ"))
 maybe_flag = st.booleans() | st.just(UNSET)
 maybe_text = texts | st.just(UNSET)
@@ -123,7 +127,7 @@ recording_files = st.builds(
 )
 downloads = st.builds(
     DownloadMessage,
-    uuid=keys,
+    uuid=uuids,
     zoom_series_id=st.integers(0, 10**13),
     topic=texts,
     start_time=stamps,
@@ -162,9 +166,13 @@ staged_views = st.builds(
     view_bytes=st.integers(0, 2**50),
     view_seconds=st.floats(0, 1000),
 )
+caption_tracks = st.builds(
+    CaptionTrack, kind=texts, filename=texts, file_ids=st.lists(texts, max_size=2).map(tuple)
+)
+maybe_tracks = st.lists(caption_tracks, max_size=2).map(tuple) | st.just(UNSET)
 uploads = st.builds(
     UploadMessage,
-    uuid=keys,
+    uuid=uuids,
     zoom_series_id=st.integers(0, 10**13),
     opencast_series_id=texts,
     oc_title=texts,
@@ -175,6 +183,8 @@ uploads = st.builds(
     zip_id=keys,
     s3_files=st.dictionaries(texts, staged_views, max_size=2),
     oc_workflow=maybe_text,
+    captions=maybe_tracks,
+    summaries=maybe_tracks,
 )
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from ingester.pipeline.messages import CHAPTERS
-from ingester.zoom.webhook_events import captions_among
+from ingester.pipeline.messages import CHAPTERS, SUMMARIES
+from ingester.zoom.webhook_events import CAPTION_KINDS, captions_among
 
 START = "2026-10-14T14:00:12Z"
 
@@ -43,6 +43,22 @@ def test_captions_among_files_have_no_chapters_by_default() -> None:
 def test_captions_among_files_are_only_chapters_when_only_chapters_are_wanted() -> None:
     (found,) = captions_among(FILES, {CHAPTERS})
     assert (found.recording_id, found.captions_kind) == ("SUMMARY-1", CHAPTERS)
+
+
+def test_captions_among_files_are_summaries_and_next_steps_when_only_these_are_wanted() -> None:
+    found = captions_among(FILES, SUMMARIES)
+    assert [file.captions_kind for file in found] == ["summary", "next-steps"]
+
+
+@pytest.mark.parametrize(
+    ("file_type", "recording_type"),
+    [("SUMMARY", "summary_of_polls"), ("SUMMARY", None), ("TIMELINE", "summary")],
+)
+def test_captions_among_files_have_no_file_of_an_unknown_type(
+    file_type: str, recording_type: str | None
+) -> None:
+    files = [listed(file_type, recording_type)]
+    assert not captions_among(files, CAPTION_KINDS | SUMMARIES | {CHAPTERS})
 
 
 @pytest.mark.parametrize("file_type", ["SUMMARY", "summary"])
