@@ -43,7 +43,7 @@
     │   ├── UploadGone           S3 doesn't have the multipart upload any more
     │   ├── OpencastUnreachable  no connection, a timeout, or a malformed answer
     │   │   ├── IngestNotSent    a POST to Opencast never arrived
-    │   │   ├── IngestUncertain  a POST to Opencast whose outcome is unknown
+    │   │   ├── IngestOutcomeUnknown   a POST to Opencast whose outcome is unknown
     │   │   └── IngestBroken     Opencast answered a POST with 500
     │   ├── OpencastRefused      Opencast refused our user: password or role
     │   │   └── IngestRefused    Opencast answered a POST with 4xx
@@ -290,7 +290,7 @@ class IngestNotSent(OpencastUnreachable):
     """A POST for which Opencast accepted no connection, so the POST created nothing."""
 
 
-class IngestUncertain(OpencastUnreachable):
+class IngestOutcomeUnknown(OpencastUnreachable):
     """A POST whose outcome is unknown, because Opencast's answer never came."""
 
 

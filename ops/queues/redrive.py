@@ -232,7 +232,7 @@ def arrived_since(message: QueueMessage, begin: datetime, moved: Sequence[QueueM
 
     Within CLOCK_TOLERANCE before `begin`, a message counts as new if its body was redriven before.
     """
-    is_doubtful = message.sent >= begin - CLOCK_TOLERANCE
-    return message.sent >= begin or (
-        is_doubtful and any(message.body == other.body for other in moved)
-    )
+    if message.sent >= begin:
+        return True
+    is_near = message.sent >= begin - CLOCK_TOLERANCE
+    return is_near and any(message.body == other.body for other in moved)

@@ -19,8 +19,8 @@ from ingester.errors import (
     AskLater,
     IngestBroken,
     IngestNotSent,
+    IngestOutcomeUnknown,
     IngestRefused,
-    IngestUncertain,
     OpencastUnreachable,
     StagedFileLost,
 )
@@ -198,8 +198,8 @@ def _add_track(uuid: str, media_package: str, track: CaptionTrack, deps: Depende
     known = ingest.captions.get(track.kind) if ingest else None
     outcome_unknown = OUTCOME_UNKNOWN.format(_word_of(track))
     if ingest is None or (known and known.state is not CaptionsState.QUEUED):
-        is_doubtful = known is not None and known.state is CaptionsState.SENT
-        return outcome_unknown if is_doubtful else ""
+        was_sent = known is not None and known.state is CaptionsState.SENT
+        return outcome_unknown if was_sent else ""
     content = deps.staging.read(track.filename)
     attempt = deps.new_id()
 
@@ -223,7 +223,7 @@ def _add_track(uuid: str, media_package: str, track: CaptionTrack, deps: Depende
         if isinstance(error, IngestNotSent):
             raise
         return f"Its {_word_of(track)} stay outside: {error}"
-    except (IngestBroken, IngestUncertain) as error:
+    except (IngestBroken, IngestOutcomeUnknown) as error:
         return f"{error} {outcome_unknown}"
     state = CaptionsState.ADDED if is_added else CaptionsState.QUEUED
     deps.ledger.change(uuid, lambda record: noted(record, state))

@@ -592,7 +592,7 @@ class Absence(StrEnum):
     """Absence of a deleted event, whose recording somebody has requested since the POST."""
 
 
-def is_doubtful(ingest: IngestRecord, now: datetime) -> bool:
+def may_be_lost(ingest: IngestRecord, now: datetime) -> bool:
     """Return whether Opencast may have received no POST: none was answered for 15 minutes."""
     return not ingest.is_taken and now - timestamps.parse(ingest.posted_at) >= POST_ARRIVAL_LIMIT
 
@@ -616,7 +616,7 @@ def absence_of(
         is_idle: Whether Opencast said, before it was asked for the event, that it is at work on no
             ingest; None if it didn't say.
     """
-    never_arrived = is_idle and is_doubtful(ingest, now)
+    never_arrived = is_idle and may_be_lost(ingest, now)
     timeout = BUSY_FACTOR * post_timeout if is_idle is False else post_timeout
     is_young = now - timestamps.parse(ingest.posted_at) < timeout
     if is_young and not ingest.is_shown and not never_arrived:

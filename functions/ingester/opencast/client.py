@@ -24,8 +24,8 @@ from ingester.errors import (
     AskLater,
     IngestBroken,
     IngestNotSent,
+    IngestOutcomeUnknown,
     IngestRefused,
-    IngestUncertain,
     OpencastRefused,
     OpencastUnreachable,
 )
@@ -261,8 +261,8 @@ class Opencast:
         Raises:
             IngestNotSent, IngestRefused: The POST certainly started nothing.
             IngestBroken: Opencast itself answered 500.
-            IngestUncertain: Opencast itself didn't answer, so the outcome is unknown. The caller
-                has to ask for the event before it POSTs again.
+            IngestOutcomeUnknown: Opencast itself didn't answer. The caller has to ask for the event
+                before it POSTs again.
         """
         path = f"/ingest/addMediaPackage/{quote(workflow, safe='')}"
         form = [(name, (None, value)) for name, value in parts]
@@ -317,7 +317,7 @@ class Opencast:
 
         Raises:
             IngestNotSent, IngestRefused: Nothing was added.
-            IngestBroken, IngestUncertain: The outcome is unknown.
+            IngestBroken, IngestOutcomeUnknown: Opencast may have received the POST.
         """
         form: list[_Part] = [
             ("flavor", (None, flavor)),
@@ -360,7 +360,7 @@ class Opencast:
         Raises:
             IngestNotSent, IngestRefused: The POST certainly did nothing.
             IngestBroken: Opencast itself answered 500.
-            IngestUncertain: Opencast itself didn't answer, so the outcome is unknown.
+            IngestOutcomeUnknown: Opencast itself didn't answer.
         """
         try:
             response = self._session.post(
@@ -376,12 +376,12 @@ class Opencast:
         except requests.RequestException as error:
             if _was_never_sent(error):
                 raise IngestNotSent(f"{self.host} took no connection.") from error
-            raise IngestUncertain(f"Opencast's answer to {what} never came.") from error
+            raise IngestOutcomeUnknown(f"Opencast's answer to {what} never came.") from error
         status = response.status_code
         if status >= 500 and (status != 500 or _is_page(response)):
             # A proxy sends such an answer while Opencast may still fetch the files. Opencast itself
             # answers its errors with 500 and no HTML page.
-            raise IngestUncertain(f"A proxy before Opencast answered {what} with {status}")
+            raise IngestOutcomeUnknown(f"A proxy before Opencast answered {what} with {status}")
         if status >= 500:
             raise IngestBroken(f"Opencast answered {status} to {what}.")
         if status not in (200, 201, 204, 409):
@@ -469,15 +469,15 @@ def _workflow_id(response: requests.Response) -> str:
     """Return the `id` of the root element `workflow`, whatever its namespace prefix.
 
     Raises:
-        IngestUncertain: The answer isn't XML or contains no such id.
+        IngestOutcomeUnknown: The answer isn't XML or contains no such id.
     """
     try:
         root = ET.fromstring(response.content)  # noqa: S314  # our own Opencast's answer; expat bounds entities since 2.4.1
     except (ET.ParseError, LookupError, ValueError) as error:
         # LookupError and ValueError mean that the answer names an encoding which Python doesn't
         # know or can't decode.
-        raise IngestUncertain("Opencast's answer to the ingest can't be read.") from error
+        raise IngestOutcomeUnknown("Opencast's answer to the ingest can't be read.") from error
     workflow = root.get("id") if root.tag.rpartition("}")[2] == "workflow" else ""
     if not workflow:
-        raise IngestUncertain("Opencast's answer to the ingest names no workflow.")
+        raise IngestOutcomeUnknown("Opencast's answer to the ingest names no workflow.")
     return workflow

@@ -9,8 +9,8 @@ from ingester.errors import (
     AskLater,
     IngestBroken,
     IngestNotSent,
+    IngestOutcomeUnknown,
     IngestRefused,
-    IngestUncertain,
     RetryableFailure,
 )
 from ingester.ledger import record as ledger
@@ -73,7 +73,7 @@ class IngestOnce:
         except (IngestRefused, IngestNotSent):
             note(Outcome.REFUSED)
             raise
-        except IngestUncertain as error:
+        except IngestOutcomeUnknown as error:
             raise AskLater(str(error).removesuffix(".")) from error
         except IngestBroken as error:
             if not self._is_there(media_package):

@@ -98,8 +98,8 @@ class Lookup:
         now = self.clock()
         # Ask whether Opencast is idle first: a POST that ends after this request has made its
         # event, which the request for the event then finds.
-        is_doubtful = ledger.is_doubtful(ingest, now)
-        is_idle = self.opencast.is_idle(media_package) if is_doubtful else None
+        may_be_lost = ledger.may_be_lost(ingest, now)
+        is_idle = self.opencast.is_idle(media_package) if may_be_lost else None
         if self.opencast.has_event(media_package):
             return AlreadyThere(media_package, ingest)
         request = record.request(message.zip_id)

@@ -16,7 +16,7 @@ from ingester.ledger.record import (
     Record,
     Request,
     absence_of,
-    is_doubtful,
+    may_be_lost,
     with_answer,
     with_claim,
     with_failure,
@@ -256,4 +256,4 @@ class TestAbsence:
     def test_opencast_may_have_received_no_post_when_none_was_answered_within_15_minutes(
         self, known: IngestRecord, expected: bool
     ) -> None:
-        assert is_doubtful(known, NOW + POST_ARRIVAL_LIMIT) is expected
+        assert may_be_lost(known, NOW + POST_ARRIVAL_LIMIT) is expected

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from ingester.errors import (
     IngestBroken,
     IngestNotSent,
+    IngestOutcomeUnknown,
     IngestRefused,
-    IngestUncertain,
     OpencastRefused,
     OpencastUnreachable,
 )
@@ -207,7 +207,7 @@ class TestIngest:
         self, opencast: Opencast, web: Web, text: str
     ) -> None:
         web.pages = {INGEST: as_xml(text)}
-        with pytest.raises(IngestUncertain):
+        with pytest.raises(IngestOutcomeUnknown):
             opencast.ingest("wf", [("title", "T")], read_seconds=5)
 
     @pytest.mark.parametrize("encoding", ["foo", "utf-32", "idna", "utf-7", "rot13"])
@@ -215,7 +215,7 @@ class TestIngest:
         self, opencast: Opencast, web: Web, encoding: str
     ) -> None:
         web.pages = {INGEST: as_xml(f'<?xml version="1.0" encoding="{encoding}"?><a id="\xff"/>')}
-        with pytest.raises(IngestUncertain):
+        with pytest.raises(IngestOutcomeUnknown):
             opencast.ingest("wf", [("title", "T")], read_seconds=5)
 
     @pytest.mark.parametrize("answer", [Answer(500), text_answer(500, "text/plain", b"no")])
@@ -240,7 +240,7 @@ class TestIngest:
     ) -> None:
         # Opencast may still fetch the files.
         web.pages = {INGEST: text_answer(status, content_type, b"no")}
-        with pytest.raises(IngestUncertain, match=f"answered the ingest with {status}"):
+        with pytest.raises(IngestOutcomeUnknown, match=f"answered the ingest with {status}"):
             opencast.ingest("wf", [("title", "T")], read_seconds=5)
 
     def test_ingest_raises_ingest_not_sent_when_the_connection_is_refused(
