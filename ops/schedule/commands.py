@@ -143,7 +143,7 @@ def end_strictly(report: ImportReport, *, strict: bool) -> None:
 DRY_RUN = "only say what would change"
 STRICT = "end with exit code 1 if a row was skipped"
 FILE_HELP = {
-    "replace-all": "replace the whole schedule, not only what came from a file of this name",
+    "replace-all": "replace the whole schedule, not only the classes from a file of this name",
     "dry-run": DRY_RUN,
     "strict": STRICT,
 }

@@ -47,7 +47,7 @@ def _records(driver: Driver) -> Iterator[dict[str, Any]]:
             logGroupName=names.log_group(function), filterPattern='"_aws"'
         )
         for line in (event["message"] for page in pages for event in page["events"]):
-            # Lambda's own lines are not JSON, nor are the last lines of a process that ends.
+            # Lambda's own lines and the last lines of a process that ends are not JSON.
             if line.startswith("{") and "_aws" in (record := json.loads(line)):
                 yield record
 

@@ -112,7 +112,7 @@ def check_file(given: Any) -> Iterator[str]:
 
 
 def check_child(given: Any) -> Iterator[str]:
-    """Check that libav accepts or refuses a file. If libav dies, an expected error is raised."""
+    """Check that `inspect` accepts a file, or refuses it with an expected error."""
     content = content_of(given)
     try:
         movie = inspect("1/a.mp4", lambda at, size: content[at : at + size], len(content))

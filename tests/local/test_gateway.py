@@ -197,7 +197,9 @@ def test_gateway_refuses_the_key_of_a_role_when_a_part_of_it_is_wrong(
     )
 
 
-def test_gateway_allows_the_key_of_a_role_only_what_the_role_may_do(target: Target) -> None:
+def test_gateway_refuses_an_action_with_the_key_of_a_role_that_lacks_the_grant(
+    target: Target,
+) -> None:
     url = f"{target.url}/{BUCKET}/{KEY}"
     headers = target.role.headers("GET", url, "s3")
     assert target.session.get(url, headers=headers, timeout=10).content == b"lecture"

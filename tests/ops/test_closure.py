@@ -55,7 +55,9 @@ def test_an_import_closure_is_an_error_with_the_name_of_a_missing_module(root: P
         closure("stop", root)
 
 
-def test_an_import_closure_is_an_error_with_the_name_of_a_file_of_wrong_syntax(root: Path) -> None:
+def test_closure_raises_an_error_that_names_the_file_when_a_file_has_wrong_syntax(
+    root: Path,
+) -> None:
     (root / "start.py").write_text("def broken(:\n")
     with pytest.raises(SyntaxError, match=r"start\.py, line 1"):
         closure("start", root)

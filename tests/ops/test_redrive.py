@@ -58,7 +58,9 @@ def test_redrive_moves_messages_of_one_group_in_order(uploads: Queues) -> None:
     ] == [0, 1, 2]
 
 
-def test_redrive_moves_unreadable_messages_only_with_all(queues: Queues) -> None:
+def test_redrive_moves_unreadable_messages_only_when_the_option_all_is_given(
+    queues: Queues,
+) -> None:
     queues.add_to_dlq("no json", group="u")
     queues.add_to_dlq(body(1), group="g")
     moved, left = queues.run(Selection(most=2))

@@ -1,8 +1,9 @@
 """Stage a recording's captions, chapters and summaries, and send them to the uploader.
 
-The message with the video contains what is ready. A separate message waits for other captions and
-chapters, which are logged as an error after a week. Nothing waits for summaries, because Opencast
-has no API that adds an attachment to an event. So captions never delay or fail a recording.
+The message with the video contains the tracks that are ready. A separate message waits for other
+captions and chapters, which are logged as an error after a week. Nothing waits for summaries,
+because Opencast has no API that adds an attachment to an event. So captions never delay or fail a
+recording.
 """
 
 from __future__ import annotations

@@ -151,7 +151,7 @@ def _first(skipped: Sequence[SkippedRow]) -> str:
 
 
 def _check_sheets(sheets: Iterable[ParsedSheet], table: Collection[ScheduledMeeting]) -> None:
-    """Raise UnusableSheet if a sheet's rows are all unusable, but the table has classes from it.
+    """Raise UnusableSheet if a sheet whose classes are in the table has only unusable rows.
 
     The usual cause is a column with another format, or a failed formula. An empty sheet is allowed.
     """

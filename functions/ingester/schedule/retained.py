@@ -80,7 +80,7 @@ def retained_classes(
 
 
 class _ClassKey(msgspec.Struct, frozen=True):
-    """A class of a meeting, with its course in the form for comparisons."""
+    """A scheduled class of a meeting, with the course in the form for comparisons."""
 
     meeting: str
     course: str

@@ -360,7 +360,7 @@ class TestFreshAccess:
     def test_fresh_token_is_requested_once_for_all_files_of_a_recording(
         self, opener: Opener, web: Web
     ) -> None:
-        # Zoom refuses the old token to several files in several threads.
+        # No thread gets a fresh token before Zoom has refused the old token to every thread.
         refused = threading.Barrier(THREADS)
         opener.expect(Access(FRESH_TOKEN, is_fresh=True))
 

@@ -121,7 +121,7 @@ class TestStaged:
         assert ids(harness) == {"summary-1", "next-steps-1"}
         assert len(staged(harness)) == 2
 
-    def test_no_summary_is_staged_and_the_message_has_no_field_when_chapters_are_off(
+    def test_no_summary_is_staged_or_named_in_the_message_when_chapters_are_off(
         self, harness: Harness, lecture: Recording
     ) -> None:
         harness.settings |= {"ingest_chapters": False, "ingest_captions": True}

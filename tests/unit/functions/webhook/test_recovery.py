@@ -73,7 +73,7 @@ def test_recording_is_processed_as_before_when_it_is_recovered_in_time(
 
 
 @pytest.mark.parametrize("end", [None, End.FAILED, End.IGNORED])
-def test_request_is_not_sent_again_when_it_did_not_end_as_gone(
+def test_recovery_sends_no_request_again_that_the_trash_did_not_end(
     end: End | None, aws: Cloud, post: Post
 ) -> None:
     post(completed())
