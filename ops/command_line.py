@@ -20,7 +20,7 @@ from invoke.parser.parser import ParseMachine
 from invoke.util import helpline
 
 from ops.revision import revision
-from ops.terminal import fitted
+from ops.terminal import fitted_error
 
 ALIASES: Mapping[str, tuple[str, ...]] = {
     "recordings.list": ("recordings",),
@@ -267,11 +267,11 @@ class CommandLine(Program):
 
 @contextmanager
 def fitted_parse_errors() -> Iterator[None]:
-    """Wrap the text of a ParseError to the terminal's width."""
+    """Wrap the text of a ParseError to the terminal's width, in the colour of errors."""
     try:
         yield
     except ParseError as error:
-        raise ParseError(fitted(str(error), sys.stderr), error.context) from None
+        raise ParseError(fitted_error(str(error), sys.stderr), error.context) from None
 
 
 def version_line() -> str:

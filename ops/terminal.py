@@ -48,6 +48,12 @@ WORDS = re.compile(r"[^\s`]*`[^`\n]+`\S*\s*|\S+\s*|^\s+")
 LONGEST_NAME = 20
 """Maximum length in characters of a cell with spaces that stays on one line."""
 
+FAILED_STYLE = "bold red"
+"""Style of a failure in an answer."""
+
+ERROR_STYLE = "red"
+"""Style of the error with which a command ends."""
+
 NOTHING = {"", "-"}
 """The texts of cells without content."""
 
@@ -213,6 +219,17 @@ def fitted(text: str, out: TextIO) -> str:
         first, *others = wrapped(Text(line.strip()), room) or [Text()]
         lines += [indent + first.plain, *(further + each.plain for each in others)]
     return "\n".join(lines)
+
+
+def fitted_error(text: str, out: TextIO) -> str:
+    """Return an error's text wrapped to the width of `out`, in red if `out` shows colours."""
+    shown = PipeAwareConsole(file=out, highlight=False, markup=False, emoji=False)
+    text = fitted(text, out)
+    if not text or not shown.is_terminal:
+        return text
+    with shown.capture() as captured:
+        shown.print(Text(text, style=ERROR_STYLE), soft_wrap=True, end="")
+    return captured.get()
 
 
 def say(text: str) -> None:

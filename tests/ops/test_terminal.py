@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import subprocess
@@ -80,6 +81,18 @@ def test_the_lines_of_a_printed_sentence_end_between_words_and_keep_a_command_wh
     lines = terminal.fitted(said, narrow := TerminalText()).split("\n")
     assert narrow.isatty()
     assert " ".join(line.strip() for line in lines) == said.strip()
+
+
+def test_an_error_is_red_on_a_terminal_with_colours_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = "It failed [red]\x1b[1m[/red]."
+    shown = "It failed [red]\\x1b[1m[/red]."
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    assert terminal.fitted_error(said, TerminalText()) == f"\x1b[31m{shown}\x1b[0m"
+    assert terminal.fitted_error("", TerminalText()) == ""
+    assert terminal.fitted_error(said, io.StringIO()) == said.replace("\x1b", "\\x1b")
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert terminal.fitted_error(said, TerminalText()) == shown
 
 
 @pytest.mark.parametrize("width", [30, 45, 80])
