@@ -93,6 +93,7 @@ def show(
 ) -> None:
     """Print a table, or a block of lines for each row if the terminal is too narrow.
 
+    A table that is too wide is printed without its columns that have no content, if that suffices.
     Control characters in cells are escaped. Square brackets aren't markup.
 
     Args:
@@ -102,22 +103,40 @@ def show(
         narrow: Prints the rows on a terminal that is too narrow, in place of the blocks.
     """
     title = printable_lines(title)
-    made = table(title, columns)
     cells = [tuple(_cell(cell) for cell in row) for row in rows]
-    for row in cells:
+    made = _filled_table(title, columns, cells)
+    shown = console()
+    if not sys.stdout.isatty() or has_room(shown, made, cells):
+        shown.print(made)
+        return
+    names = [str(column.header) for column in made.columns]
+    filled = [0, *(number for number in range(1, len(names)) if _has_content(cells, number))]
+    if len(filled) < len(names):
+        fewer = [tuple(row[number] for number in filled) for row in cells]
+        made = _filled_table(title, [columns[number] for number in filled], fewer)
+        if has_room(shown, made, fewer):
+            shown.print(made)
+            return
+    if narrow:
+        narrow()
+    else:
+        show_blocks(shown, title, names, cells)
+
+
+def _has_content(rows: Iterable[Sequence[Text]], column: int) -> bool:
+    return any(row[column].plain.strip() not in NOTHING for row in rows)
+
+
+def _filled_table(
+    title: str, columns: Sequence[str | Column], rows: Sequence[Sequence[Text]]
+) -> Table:
+    made = table(title, columns)
+    for row in rows:
         made.add_row(*row)
     for number, column in enumerate(made.columns):
         # rich narrows columns even within words, so only columns with sentences may wrap.
-        column.no_wrap = all(is_name(row[number].plain) for row in cells)
-    shown = console()
-    if sys.stdout.isatty() and not has_room(shown, made, cells):
-        names = [str(column.header) for column in made.columns]
-        if narrow:
-            narrow()
-        else:
-            show_blocks(shown, title, names, cells)
-    else:
-        shown.print(made)
+        column.no_wrap = all(is_name(row[number].plain) for row in rows)
+    return made
 
 
 def _cell(content: str | Text) -> Text:
@@ -232,9 +251,15 @@ def fitted_error(text: str, out: TextIO) -> str:
     return captured.get()
 
 
-def say(text: str) -> None:
-    """Print a sentence of a command's answer."""
-    console().print(fitted(text, sys.stdout), soft_wrap=True)
+def say(text: str, *, failed: bool = False) -> None:
+    """Print a sentence of a command's answer, in red if it tells of a failure."""
+    shown = Text(fitted(text, sys.stdout), style=ERROR_STYLE if failed else "")
+    console().print(shown, soft_wrap=True)
+
+
+def marked(text: str, *, failed: bool) -> str | Text:
+    """Return the content of a cell, marked if it tells of a failure."""
+    return Text(text, style=FAILED_STYLE) if failed else text
 
 
 def show_json(content: object) -> None:

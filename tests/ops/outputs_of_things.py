@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from cdk.names import FUNCTIONS
@@ -53,6 +54,23 @@ OVERVIEW = Overview(
     problems=("There is no queue zip-prod-upload-dlq.fifo: `invoke stack.update` makes it.",),
     weak_settings=(Weakness("INGEST_ALLOWED_IPS", "anyone can request ingests", True),),
 )
+
+CALM = replace(
+    OVERVIEW,
+    functions=tuple(
+        FunctionStatus(
+            f"zip-prod-{function.name}", "12", "v2.4.0", "2026-10-14 18:30:00", "", False
+        )
+        for function in FUNCTIONS
+    ),
+    queues=(QueueStatus("zip-prod-download", 0, 1, 0, 312),),
+    alarms={},
+    mails={"ops@example.edu": True},
+    strangers=Strangers(0, 0),
+    problems=(),
+    weak_settings=(),
+)
+"""The overview of a stack that needs nothing."""
 
 CHANGES = [
     {

@@ -28,6 +28,7 @@ from tests.cloud import REGION, Cloud
 from tests.command_line import ROW, SHEET, invoke
 from tests.infra.template import SETTINGS
 from tests.ops.outputs_of_things import (
+    CALM,
     CHANGES,
     LOCAL,
     OVERVIEW,
@@ -71,6 +72,7 @@ def _show_audit() -> None:
 
 SHOWN: dict[str, Callable[[], None]] = {
     "stack.status": lambda: overview.show(OVERVIEW),
+    "stack.status-calm": lambda: overview.show(CALM),
     "stack.changeset": lambda: overview.show_changes("by-hand-20261014-183000", CHANGES),
     "package": lambda: package.show(PACKAGES),
     "migrate": lambda: migration.show(

@@ -70,6 +70,20 @@ def test_a_table_is_printed_as_a_table_when_it_fits_into_the_terminal(
     assert "\u2500\u2500\u2500" in out.getvalue()
 
 
+def test_columns_without_content_are_left_out_when_the_table_fits_without_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = [("zip-download", "-", "3"), ("zip-upload", "", "4")]
+    columns = ("queue", "what to do next", "waiting")
+    out = terminal_of(monkeypatch, 40)
+    terminal.show("Queues", columns, rows)
+    assert "\u2500\u2500\u2500" in out.getvalue()
+    assert "what to do next" not in out.getvalue()
+    out = terminal_of(monkeypatch, 80)
+    terminal.show("Queues", columns, rows)
+    assert "what to do next" in out.getvalue()
+
+
 def test_a_block_keeps_the_colour_of_its_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     out, gone = terminal_of(monkeypatch, 30, colour=True), Text("is gone", style="red")
     terminal.show("Processes", ("name", "why", "state"), [("x" * 30, "", gone)])
