@@ -24,6 +24,7 @@ from invoke import Exit, Task, UnexpectedExit, task
 from invoke.util import log
 
 from cdk.settings_reader import SettingsError
+from ops import waiting
 from ops.terminal import discard_output, fitted, fitted_error
 
 P = ParamSpec("P")
@@ -180,6 +181,7 @@ def command(**options: Any) -> Callable[[Callable[P, None]], Task[Callable[P, No
         @functools.wraps(body)
         def run(*args: P.args, **kwargs: P.kwargs) -> None:
             silence_request_logs()
+            waiting.LINE.reset()
             try:
                 refuse_options(kwargs.get(name) for name in words)
                 with tolerate_closed_output():
@@ -196,6 +198,8 @@ def command(**options: Any) -> Callable[[Callable[P, None]], Task[Callable[P, No
                     raise
                 said = fitted_error(error_line(error), sys.stderr)
                 raise Exit(said, code=1) from error
+            finally:
+                waiting.LINE.reset()
 
         made: Task[Callable[P, None]] = task(klass=TypedTask, **options)(run)
         return made

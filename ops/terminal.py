@@ -357,17 +357,39 @@ def working(text: str) -> Iterator[Activity]:
     A terminal gets a moving line, which disappears at the end. Other output gets a plain line after
     `SILENT_SECONDS` and every `REPEAT_SECONDS`. The block may only print with the `Activity`.
     """
-    out = Console(stderr=True, highlight=False, markup=False, emoji=False)
-    if out.is_terminal and not out.is_dumb_terminal:
-        with _moving_line(text, out) as activity:
-            yield activity
-    else:
-        with _repeated_line(text, sys.stderr) as activity:
-            yield activity
+    line = moving_line(text) if has_moving_lines() else _repeated_line(text, sys.stderr)
+    with _showing_work(), line as activity:
+        yield activity
+
+
+_shown_work = [0]
+"""The number of lines and bars of slow steps that are shown now."""
 
 
 @contextmanager
-def _moving_line(text: str, out: Console) -> Iterator[Activity]:
+def _showing_work() -> Iterator[None]:
+    _shown_work[0] += 1
+    try:
+        yield
+    finally:
+        _shown_work[0] -= 1
+
+
+def is_showing_work() -> bool:
+    """Return whether a line or a bar of a slow step is shown."""
+    return bool(_shown_work[0])
+
+
+def has_moving_lines() -> bool:
+    """Return whether stderr is a terminal that can show a moving line."""
+    out = Console(stderr=True)
+    return out.is_terminal and not out.is_dumb_terminal
+
+
+@contextmanager
+def moving_line(text: str) -> Iterator[Activity]:
+    """Show a moving line on stderr while the block runs."""
+    out = Console(stderr=True, highlight=False, markup=False, emoji=False)
     columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
     with Progress(*columns, console=out, transient=True, redirect_stdout=False) as bar:
         task = bar.add_task(text, total=None)
@@ -407,9 +429,10 @@ def _repeated_line(text: str, out: TextIO) -> Iterator[Activity]:
         thread.join()
 
 
-def progress() -> Progress:
-    """Return a progress bar on stderr, which shows nothing if stderr isn't a terminal."""
-    return Progress(
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """Show a progress bar on stderr, or nothing if stderr isn't a terminal."""
+    bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
@@ -417,3 +440,5 @@ def progress() -> Progress:
         disable=not sys.stderr.isatty(),
         transient=True,
     )
+    with _showing_work(), bar:
+        yield bar

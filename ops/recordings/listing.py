@@ -170,7 +170,8 @@ def recordings(
     target, now = existing_target(), datetime.now(UTC)
     status = StatusTable(target.table(target.names.status_table), lambda: now)
     begin = now - length if length else None
-    found = find(status, meeting=number, uuid=wanted, begin=begin, now=now)
+    with terminal.working("Reading the status table"):
+        found = find(status, meeting=number, uuid=wanted, begin=begin, now=now)
     diagnoses = diagnose_each(found, found, now, opencast_patience())
     rows = select(found, diagnoses, begin=begin, failed=failed)
     if json:

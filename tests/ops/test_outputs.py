@@ -17,7 +17,7 @@ import pytest
 from invoke import Exit
 
 from ingester.pipeline.states import State as IngestState
-from ops import audit
+from ops import audit, waiting
 from ops.code import package
 from ops.local import show_addresses
 from ops.migration import commands as migration
@@ -105,6 +105,8 @@ def shell(
         shell_of_stack.setenv(name, value)
     shell_of_stack.chdir(tmp_path)
     shell_of_stack.setenv("LINES", "25")
+    # The line that a slow machine shows.
+    shell_of_stack.setattr(waiting, "QUIET_SECONDS", 600.0)
     for number, reason in enumerate(("Invalid Opencast series id.", "Zoom answered 404. " * 5)):
         topic = "HIST E-1010 Mapping the Ocean, with a long title of its own"
         downloads.add_to_dlq(body(number, topic=topic), reason=reason, group=f"g{number}")
