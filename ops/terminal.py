@@ -75,6 +75,12 @@ def console() -> Console:
     return PipeAwareConsole(width=wide, highlight=False, markup=False, emoji=False)
 
 
+def has_colours() -> bool:
+    """Return whether stdout is a terminal that is to show colours (`NO_COLOR`, `TERM`)."""
+    shown = console()
+    return shown.is_terminal and shown.color_system is not None and not shown.no_color
+
+
 def table(title: str, columns: Sequence[str | Column]) -> Table:
     """Return a table for `console`, with lines on a terminal and without lines elsewhere."""
     lines = box.SIMPLE_HEAD if sys.stdout.isatty() else None

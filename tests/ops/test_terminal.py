@@ -97,6 +97,21 @@ def test_the_lines_of_a_printed_sentence_end_between_words_and_keep_a_command_wh
     assert " ".join(line.strip() for line in lines) == said.strip()
 
 
+@pytest.mark.parametrize(
+    ("changes", "has_colours"),
+    [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)],
+)
+def test_a_terminal_has_colours_unless_the_environment_forbids_them(
+    changes: dict[str, str], has_colours: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal_of(monkeypatch, 80, colour=True)
+    for name, value in changes.items():
+        monkeypatch.setenv(name, value)
+    assert terminal.has_colours() is has_colours
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    assert not terminal.has_colours()
+
+
 def test_an_error_is_red_on_a_terminal_with_colours_only(monkeypatch: pytest.MonkeyPatch) -> None:
     said = "It failed [red]\x1b[1m[/red]."
     shown = "It failed [red]\\x1b[1m[/red]."
