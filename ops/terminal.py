@@ -54,6 +54,9 @@ FAILED_STYLE = "bold red"
 ERROR_STYLE = "red"
 """Style of the error with which a command ends."""
 
+LEAST_ROOM = 30
+"""Minimum width in characters of the second of two cells beside each other."""
+
 NOTHING = {"", "-"}
 """The texts of cells without content."""
 
@@ -174,14 +177,23 @@ def has_room(shown: Console, made: Table, cells: Iterable[Iterable[Text]]) -> bo
 
 
 def show_blocks(
-    shown: Console, title: str, names: Sequence[str], rows: Iterable[Sequence[Text]]
+    shown: Console, title: str, names: Sequence[str], rows: Sequence[Sequence[Text]]
 ) -> None:
     """Print a block for each row: the first cell, and a line with name and text of each other cell.
 
-    Cells without content are left out. The name is left out if a row has only two cells.
+    Cells without content are left out. The name is left out if a row has only two cells, which are
+    beside each other if the second has room there.
     """
     shown.print(Text(title, style="bold"))
     only = len(names) == 2
+    if only and (label := _label_width(shown.width, rows)):
+        for first, second in rows:
+            head = Text.assemble("  ", first, " " * (label - cell_len(first.plain)))
+            for line in wrapped(second, shown.width - label - 2) or [Text()]:
+                shown.print(Text.assemble(head, line), soft_wrap=True)
+                head = Text(" " * (label + 2))
+        shown.print()
+        return
     label = 0 if only else max(len(name) for name in names[1:]) + 2
     for first, *others in rows:
         if not only:
@@ -195,6 +207,14 @@ def show_blocks(
                 shown.print(Text.assemble(head, line), soft_wrap=True)
                 head = Text(" " * len(head))
     shown.print()
+
+
+def _label_width(width: int, rows: Sequence[Sequence[Text]]) -> int:
+    """Return the width of the first of two cells, or 0 if the second has no room beside it."""
+    label = max((cell_len(first.plain) for first, _ in rows), default=0) + 2
+    words = (word for _, second in rows for word in second.plain.split())
+    needed = max(LEAST_ROOM, *(cell_len(word) for word in words), 0)
+    return label if label + 2 + needed <= width else 0
 
 
 def wrapped(text: Text, width: int) -> list[Text]:

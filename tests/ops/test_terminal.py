@@ -62,6 +62,22 @@ def test_a_table_of_two_columns_has_the_second_below_the_first_on_a_narrow_termi
     assert plain(out.getvalue()) == f"Outputs\nurl\n  https://x.example/{'y' * 30}\n\n"
 
 
+def test_two_columns_are_beside_each_other_when_the_words_of_the_second_have_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out = terminal_of(monkeypatch, 50)
+    terminal.show(
+        "Deleted", ("what", "how many"), [("queue", "4"), ("secrets", "NAME_OF_ONE, " * 4)]
+    )
+    assert plain(out.getvalue()).splitlines() == [
+        "Deleted",
+        "  queue    4",
+        "  secrets  NAME_OF_ONE, NAME_OF_ONE, NAME_OF_ONE,",
+        "           NAME_OF_ONE,",
+        "",
+    ]
+
+
 def test_a_table_is_printed_as_a_table_when_it_fits_into_the_terminal(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
