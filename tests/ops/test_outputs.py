@@ -88,6 +88,8 @@ COMMANDS = {
     "wrong-stand-in": ["local.fail", "aws", "503"],
     "wrong-failure": ["local.record", "--fail", "nothing"],
     "wrong-build": ["codebuild"],
+    "wrong-environment": ["test", "-e", "lint,nothing"],
+    "wrong-package": ["update-requirements", "--package", "nosuchpackagehere"],
     "wrong-ingest": ["exec.on-demand", "AAAAAAAAAAAAAAAAAAAAAA=="],
     "wrong-debug": ["debug.on"],
     "wrong-repository": ["codebuild", "main"],

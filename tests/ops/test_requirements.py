@@ -14,7 +14,8 @@ from packaging.version import Version
 
 from cdk.names import FUNCTIONS, Function
 from ops.code.closure import closure, imported_names, locate
-from ops.requirements import ROOT, lock_problems, pinned, requested, sources
+from ops.command import OpsError
+from ops.requirements import ROOT, check_package, lock_problems, pinned, requested, sources
 
 SOURCE_ROOT = ROOT / "functions"
 
@@ -134,3 +135,10 @@ def test_the_node_lock_names_no_host() -> None:
     packages = [package for name, package in lock["packages"].items() if name]
     assert packages
     assert all("resolved" not in package and package["integrity"] for package in packages)
+
+
+def test_an_upgrade_of_a_package_that_no_lock_has_is_refused() -> None:
+    locks = [ROOT / source.with_suffix(".txt") for source in sources()]
+    check_package("Requests", locks)
+    with pytest.raises(OpsError, match=r"package reqests, so nothing .+ Did you mean requests\?"):
+        check_package("reqests", locks)
