@@ -6,6 +6,7 @@ invoke makes its parser and program itself, so `adapt_invoke` replaces invoke's 
 from __future__ import annotations
 
 import difflib
+import inspect
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,7 +21,7 @@ from invoke.parser.parser import ParseMachine
 from invoke.util import helpline
 
 from ops.revision import revision
-from ops.terminal import fitted_error
+from ops.terminal import fitted, fitted_error
 
 ALIASES: Mapping[str, tuple[str, ...]] = {
     "recordings.list": ("recordings",),
@@ -260,7 +261,8 @@ class CommandLine(Program):
         context = self.parser.contexts[name]
         task = self.collection[context.name]
         print(f"{usage(context)}\n")
-        print(f"{(task.__doc__ or helpline(task) or '').strip()}\n")
+        for paragraph in inspect.cleandoc(task.__doc__ or helpline(task) or "").split("\n\n"):
+            print(f"{fitted(' '.join(paragraph.split()), sys.stdout)}\n")
         if options := context.help_tuples():
             self.print_columns(options)
 
