@@ -193,11 +193,24 @@ def left_by(supervisors: Iterable[int]) -> list[int]:
 
 
 def _running_pids() -> set[int]:
-    proc = Path("/proc/self")
-    if proc.exists():
-        return {int(entry.name) for entry in proc.parent.iterdir() if entry.name.isdecimal()}
-    answer = subprocess.run(["ps", "-A", "-o", "pid="], capture_output=True, text=True, check=False)
-    return {int(pid) for pid in answer.stdout.split()}
+    """Return the pids of all processes but zombies."""
+    proc = Path("/proc")
+    if Path("/proc/self/stat").exists():
+        pids = (int(entry.name) for entry in proc.iterdir() if entry.name.isdecimal())
+        return {pid for pid in pids if _state_of(proc / str(pid) / "stat") not in {"", "Z"}}
+    command = ["ps", "-A", "-o", "pid=,stat="]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    found = (line.split() for line in answer.stdout.splitlines())
+    return {int(pid) for pid, state, *_ in found if not state.startswith("Z")}
+
+
+def _state_of(stat: Path) -> str:
+    """Return a process's state in Linux's `/proc/<pid>/stat`, or "" if the process is gone."""
+    try:
+        # The program's name before the state is in brackets, and may have any character.
+        return stat.read_text("utf-8", errors="replace").rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
 
 
 def _session_of(pid: int) -> int:

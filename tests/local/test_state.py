@@ -6,6 +6,8 @@ import shlex
 import stat
 from pathlib import Path
 
+import pytest
+
 from local.processes import Processes
 from local.state import (
     CLOUD,
@@ -87,7 +89,10 @@ def test_files_of_a_stack_are_removed_when_its_processes_have_ended_before(tmp_p
     delete_state_files(tmp_path)
 
 
-def test_end_of_a_stack_stops_what_a_killed_supervisor_left(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_zombie", [False, True])
+def test_end_of_a_stack_stops_what_a_killed_supervisor_left(
+    tmp_path: Path, *, is_zombie: bool
+) -> None:
     home = tmp_path / "home"
     home.mkdir()
     command = ["sh", "-c", f"sleep 60 & exec sleep 60 # {tmp_path}"]
@@ -97,7 +102,9 @@ def test_end_of_a_stack_stops_what_a_killed_supervisor_left(tmp_path: Path) -> N
     remember(home, state(pids={"sleeper": running.pid}), {})
     running.let_go()
     running.supervisor.kill()
-    running.supervisor.wait()
-    assert len(processes_of(tmp_path)) == 2
+    if not is_zombie:
+        running.supervisor.wait()
+    wait_for(lambda: len(processes_of(tmp_path)) == 2)
     assert end(home)
     assert processes_of(tmp_path) == set()
+    running.supervisor.wait()
