@@ -81,10 +81,6 @@ MB."""
 
 REQUESTED = "requested"
 OFF = "Reconcile is off in this stack (RECONCILE_DAYS is 0). With --since it looks all the same."
-NO_BASELINE = (
-    "There is no baseline yet. The first run only sets it: recordings that end before are left "
-    "alone. With --since it looks all the same."
-)
 LISTS = {How.ACCOUNT: "the account's list", How.USERS: "the users' lists"}
 AGAIN = "Reconcile tries it again every hour, for as many days as RECONCILE_DAYS says."
 SEND_IT = "`invoke exec.pipeline UUID` sends the recording through."
@@ -165,11 +161,12 @@ def answer(
         state = deps.state.get()
         if state is None and not asked.dry_run:
             state = _first(now, deps)
+        elif state is None and since is None:
+            # The report of the first run, which sets the baseline.
+            state = _first_state(now)
     except LedgerUnreadable as error:
         logger.error("%s", error, extra=STOPPED)
         return {"message": str(error)}
-    if since is None and state is None:
-        return {"message": NO_BASELINE}
     run = _Run(
         deps,
         renewed or (lambda: deps),
@@ -184,9 +181,13 @@ def answer(
     return told
 
 
+def _first_state(now: datetime) -> State:
+    return State(baseline=timestamps.write(now))
+
+
 def _first(now: datetime, deps: Dependencies) -> State:
     """Set the baseline to `now`, so that recordings that ended earlier are ignored."""
-    state = deps.state.begin(State(baseline=timestamps.write(now)))
+    state = deps.state.begin(_first_state(now))
     logger.info(
         "The first run of reconcile in this stack: recordings that ended before %s are left alone",
         state.baseline,

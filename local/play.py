@@ -15,12 +15,14 @@ from local.demo import SCHEDULED_SERIES, import_schedule
 from local.driver import Answer, Driver, ZoomRecording
 
 MOST_MINUTES = 60
-MEETING = 85550001111
+FIRST_MEETING = 85_550_000_000
+MEETINGS = 10_000_000
+"""Number of meeting numbers to choose from."""
 
 STAND_INS = ("zoom", "opencast", "slack", "sheets")
 
 FAILURES: Mapping[str, str] = {
-    "download": "Zoom's hosts refuse the first three requests for its files; the copy goes on "
+    "download": "Zoom's hosts refuse the first request for each of its files; the copy goes on "
     "after some seconds",
     "upload": "Opencast answers 503 to the first request about it; the upload is retried after a "
     "minute",
@@ -44,15 +46,19 @@ def record(
 ) -> tuple[ZoomRecording, Answer]:
     """Record a scheduled class, send the webhook event, and return recording and answer.
 
-    The schedule's CSV file is written to `folder`. `zone` is the time zone of the stack's schedule.
+    Each recording has a meeting and a class of its own, so that no earlier class is moved. The
+    class's CSV file is in `folder` meanwhile. `zone` is the time zone of the stack's schedule.
     """
+    meeting = FIRST_MEETING + secrets.randbelow(MEETINGS)
     length = timedelta(minutes=wish.minutes)
     start = datetime.now(UTC).replace(microsecond=0) - length
     driver.add_series(SCHEDULED_SERIES, "HIST E-1010 Mapping the Ocean")
-    import_schedule(driver, folder / "local-record.csv", {MEETING: start.astimezone(zone)})
+    path = folder / f"local-record-{meeting}.csv"
+    import_schedule(driver, path, {meeting: start.astimezone(zone)})
+    path.unlink()
     seed = secrets.token_hex(8)
     lecture: dict[str, Any] = {
-        "meeting_id": MEETING,
+        "meeting_id": meeting,
         "start_time": start,
         "topic": wish.topic,
         "seed": seed,
@@ -64,7 +70,8 @@ def record(
         lecture["broken"] = {"active_speaker": "truncated"}
     recording = driver.add_lecture(**lecture)
     if wish.fail == "download":
-        driver.trouble_zoom(kind="status", status=503, where="cdn", times=3)
+        for file in recording.wanted():
+            driver.trouble_zoom(kind="status", status=503, where="cdn", file_id=file.id)
     if wish.fail == "upload":
         event = f"/api/events/{media_package_id(recording.uuid)}"
         driver.trouble_opencast(kind="status", status=503, path=event)

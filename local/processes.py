@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -162,7 +162,8 @@ def stop(processes: Sequence[Running]) -> None:
 def stop_pids(pids: Sequence[int]) -> None:
     """Stop the processes of an earlier run by their supervisors' pids.
 
-    Wait for their end, thrice `GRACE_SECONDS` at most. Ignore pids of other programs.
+    Wait for their end, thrice `GRACE_SECONDS` at most. Ignore pids of other programs. What a killed
+    supervisor left is stopped, too.
     """
     supervisors = [pid for pid in pids if is_supervisor(pid)]
     for pid in supervisors:
@@ -171,6 +172,52 @@ def stop_pids(pids: Sequence[int]) -> None:
     deadline = time.monotonic() + 3 * GRACE_SECONDS
     while any(is_supervisor(pid) for pid in supervisors) and time.monotonic() < deadline:
         time.sleep(STEP_SECONDS)
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        left = left_by(pids)
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, number)
+        deadline = time.monotonic() + GRACE_SECONDS
+        while left and left_by(pids) and time.monotonic() < deadline:
+            time.sleep(STEP_SECONDS)
+
+
+def left_by(supervisors: Iterable[int]) -> list[int]:
+    """Return the pids of the running processes in the sessions of supervisors that have ended.
+
+    A supervisor leads a session. Its pid isn't given to another process while the session has one.
+    """
+    running = _running_pids()
+    ended = set(supervisors) - running
+    return [pid for pid in running if _session_of(pid) in ended] if ended else []
+
+
+def _running_pids() -> set[int]:
+    """Return the pids of all processes but zombies."""
+    proc = Path("/proc")
+    if Path("/proc/self/stat").exists():
+        pids = (int(entry.name) for entry in proc.iterdir() if entry.name.isdecimal())
+        return {pid for pid in pids if _state_of(proc / str(pid) / "stat") not in {"", "Z"}}
+    command = ["ps", "-A", "-o", "pid=,stat="]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    found = (line.split() for line in answer.stdout.splitlines())
+    return {int(pid) for pid, state, *_ in found if not state.startswith("Z")}
+
+
+def _state_of(stat: Path) -> str:
+    """Return a process's state in Linux's `/proc/<pid>/stat`, or "" if the process is gone."""
+    try:
+        # The program's name before the state is in brackets, and may have any character.
+        return stat.read_text("utf-8", errors="replace").rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
+
+
+def _session_of(pid: int) -> int:
+    try:
+        return os.getsid(pid)
+    except (ProcessLookupError, PermissionError):
+        return 0
 
 
 def is_supervisor(pid: int) -> bool:

@@ -32,7 +32,7 @@ from local.cloud import (
     start_cloud,
 )
 from local.neighbours.stand_in import CONTROL_TOKEN
-from local.processes import ROOT, Processes, is_supervisor
+from local.processes import ROOT, Processes, is_supervisor, stop_pids
 from local.settings import OF_A_STACK, Addresses, api_url, read_local, stack_settings
 from local.state import CLOUD, GOOGLE_KEY, State, clear, delete_state_files, read_state, remember
 from local.template_check import TemplateCheck, compare
@@ -285,6 +285,8 @@ class LocalStack:
                 f"The local stack is up already, at {state.api_url}: use it, or end it with "
                 "`invoke local.down`."
             )
+        if state:
+            stop_pids(list(state.pids.values()))
 
     @contextlib.contextmanager
     def _threads(self) -> Iterator[ThreadPoolExecutor]:

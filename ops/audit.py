@@ -240,7 +240,15 @@ def conclude(reports: list[Report]) -> None:
     """
     found = [each for report in reports for each in report.found]
     if found:
-        rows = [(f"{v.package} {v.version}", v.name, v.fixed_in, v.used_by) for v in found]
+        rows = [
+            (
+                terminal.marked(f"{v.package} {v.version}", failed=True),
+                v.name,
+                v.fixed_in,
+                v.used_by,
+            )
+            for v in found
+        ]
         terminal.show("", ("release", "vulnerability", "fixed in", "used by"), rows)
     result = result_of(reports)
     if result is Result.VULNERABLE:

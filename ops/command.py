@@ -24,12 +24,17 @@ from invoke import Exit, Task, UnexpectedExit, task
 from invoke.util import log
 
 from cdk.settings_reader import SettingsError
-from ops.terminal import discard_output, fitted
+from ops import waiting
+from ops.terminal import discard_output, fitted, fitted_error
 
 P = ParamSpec("P")
 
 OWN_PACKAGES = ("cdk", "ingester", "local", "ops")
 """Packages of this project, whose errors are sentences for the operator."""
+
+INTERRUPTED = 130
+HARMLESS_CODES = (0, INTERRUPTED)
+"""Exit codes of commands that didn't fail."""
 
 LOCAL_STATE = Path(__file__).resolve().parent.parent / ".local" / "stack.json"
 """The file about a running local stack (`local/state.py`)."""
@@ -181,21 +186,25 @@ def command(**options: Any) -> Callable[[Callable[P, None]], Task[Callable[P, No
         @functools.wraps(body)
         def run(*args: P.args, **kwargs: P.kwargs) -> None:
             silence_request_logs()
+            waiting.LINE.reset()
             try:
                 refuse_options(kwargs.get(name) for name in words)
                 with tolerate_closed_output():
                     body(*args, **kwargs)
             except Exit as ended:
-                raise Exit(fitted(ended.message or "", sys.stderr), code=ended.code) from ended
+                show = fitted if ended.code in HARMLESS_CODES else fitted_error
+                raise Exit(show(ended.message or "", sys.stderr), code=ended.code) from ended
             except UnexpectedExit:
                 raise
             except KeyboardInterrupt:
-                raise Exit("Interrupted.", code=130) from None
+                raise Exit("Interrupted.", code=INTERRUPTED) from None
             except Exception as error:
                 if wants_traceback():
                     raise
-                said = fitted(error_line(error), sys.stderr)
+                said = fitted_error(error_line(error), sys.stderr)
                 raise Exit(said, code=1) from error
+            finally:
+                waiting.LINE.reset()
 
         made: Task[Callable[P, None]] = task(klass=TypedTask, **options)(run)
         return made

@@ -6,6 +6,7 @@ invoke makes its parser and program itself, so `adapt_invoke` replaces invoke's 
 from __future__ import annotations
 
 import difflib
+import inspect
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,7 +21,7 @@ from invoke.parser.parser import ParseMachine
 from invoke.util import helpline
 
 from ops.revision import revision
-from ops.terminal import fitted
+from ops.terminal import fitted, fitted_error
 
 ALIASES: Mapping[str, tuple[str, ...]] = {
     "recordings.list": ("recordings",),
@@ -269,18 +270,19 @@ class CommandLine(Program):
         context = self.parser.contexts[name]
         task = self.collection[context.name]
         print(f"{usage(context)}\n")
-        print(f"{(task.__doc__ or helpline(task) or '').strip()}\n")
+        for paragraph in inspect.cleandoc(task.__doc__ or helpline(task) or "").split("\n\n"):
+            print(f"{fitted(' '.join(paragraph.split()), sys.stdout)}\n")
         if options := context.help_tuples():
             self.print_columns(options)
 
 
 @contextmanager
 def fitted_parse_errors() -> Iterator[None]:
-    """Wrap the text of a ParseError to the terminal's width."""
+    """Wrap the text of a ParseError to the terminal's width, in the colour of errors."""
     try:
         yield
     except ParseError as error:
-        raise ParseError(fitted(str(error), sys.stderr), error.context) from None
+        raise ParseError(fitted_error(str(error), sys.stderr), error.context) from None
 
 
 def version_line() -> str:

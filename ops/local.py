@@ -195,7 +195,7 @@ def record(
     if fail is not None and fail not in local_play.FAILURES:
         raise OpsError(f"--fail has to be one of {', '.join(local_play.FAILURES)}.")
     state = running()
-    with closing(Driver(state)) as driver:
+    with terminal.working("Making the recording"), closing(Driver(state)) as driver:
         recording, answer = local_play.record(
             driver,
             HOME,

@@ -11,7 +11,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
 from pathlib import Path
 
 from invoke import Context
@@ -142,6 +143,8 @@ def stale_pins(source: str, wanted: dict[str, Requirement], lock: Path) -> Itera
 )
 def update_requirements(_context: Context, package: str | None = None, keep: bool = False) -> None:
     """Lock all requirements anew."""
+    if package is not None:
+        check_package(package, [ROOT / source.with_suffix(".txt") for source in sources()])
     if sys.version_info[:2] != OLDEST_PYTHON:
         oldest = ".".join(str(part) for part in OLDEST_PYTHON)
         raise OpsError(
@@ -150,6 +153,18 @@ def update_requirements(_context: Context, package: str | None = None, keep: boo
         )
     upgrade = ["--upgrade-package", package] if package else [] if keep else ["--upgrade"]
     for source in sources():
-        with terminal.working(f"Compiling {source.with_suffix('.txt').name}"):
+        lock = source.with_suffix(".txt")
+        before = (ROOT / lock).read_bytes() if (ROOT / lock).exists() else b""
+        with terminal.working(f"Compiling {lock.name}"):
             compile_lock(source, upgrade, ROOT)
-        print(source.with_suffix(".txt"), flush=True)
+        is_same = (ROOT / lock).read_bytes() == before
+        print(f"{lock}: {'unchanged' if is_same else 'changed'}", flush=True)
+
+
+def check_package(name: str, locks: Iterable[Path]) -> None:
+    """Raise OpsError if no lock has a package of this name, which would upgrade nothing."""
+    known = {pin for lock in locks if lock.exists() for pin in versions(lock)}
+    if canonicalize_name(name) not in known:
+        near = get_close_matches(canonicalize_name(name), known, n=1)
+        meant = f" Did you mean {near[0]}?" if near else ""
+        raise OpsError(f"No lock has the package {name}, so nothing was upgraded.{meant}")

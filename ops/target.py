@@ -21,6 +21,7 @@ from cdk.settings_reader import Reader, given_settings
 from cdk.stack_location import Place
 from ops import terminal
 from ops.command import OpsError
+from ops.waiting import show_waiting
 
 if TYPE_CHECKING:
     from botocore.model import OperationModel
@@ -85,6 +86,7 @@ def target_of(place: Place) -> Target:
         ProfileNotFound: The place's profile doesn't exist.
     """
     session = boto3.Session(profile_name=place.profile or None, region_name=place.region)
+    show_waiting(session)
     return Target(place, session)
 
 

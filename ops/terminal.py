@@ -48,6 +48,15 @@ WORDS = re.compile(r"[^\s`]*`[^`\n]+`\S*\s*|\S+\s*|^\s+")
 LONGEST_NAME = 20
 """Maximum length in characters of a cell with spaces that stays on one line."""
 
+FAILED_STYLE = "bold red"
+"""Style of a failure in an answer."""
+
+ERROR_STYLE = "red"
+"""Style of the error with which a command ends."""
+
+LEAST_ROOM = 30
+"""Minimum width in characters of the second of two cells beside each other."""
+
 NOTHING = {"", "-"}
 """The texts of cells without content."""
 
@@ -69,6 +78,12 @@ def console() -> Console:
     return PipeAwareConsole(width=wide, highlight=False, markup=False, emoji=False)
 
 
+def has_colours() -> bool:
+    """Return whether stdout is a terminal that is to show colours (`NO_COLOR`, `TERM`)."""
+    shown = console()
+    return shown.is_terminal and shown.color_system is not None and not shown.no_color
+
+
 def table(title: str, columns: Sequence[str | Column]) -> Table:
     """Return a table for `console`, with lines on a terminal and without lines elsewhere."""
     lines = box.SIMPLE_HEAD if sys.stdout.isatty() else None
@@ -87,6 +102,7 @@ def show(
 ) -> None:
     """Print a table, or a block of lines for each row if the terminal is too narrow.
 
+    A table that is too wide is printed without its columns that have no content, if that suffices.
     Control characters in cells are escaped. Square brackets aren't markup.
 
     Args:
@@ -96,22 +112,40 @@ def show(
         narrow: Prints the rows on a terminal that is too narrow, in place of the blocks.
     """
     title = printable_lines(title)
-    made = table(title, columns)
     cells = [tuple(_cell(cell) for cell in row) for row in rows]
-    for row in cells:
+    made = _filled_table(title, columns, cells)
+    shown = console()
+    if not sys.stdout.isatty() or has_room(shown, made, cells):
+        shown.print(made)
+        return
+    names = [str(column.header) for column in made.columns]
+    filled = [0, *(number for number in range(1, len(names)) if _has_content(cells, number))]
+    if len(filled) < len(names):
+        fewer = [tuple(row[number] for number in filled) for row in cells]
+        made = _filled_table(title, [columns[number] for number in filled], fewer)
+        if has_room(shown, made, fewer):
+            shown.print(made)
+            return
+    if narrow:
+        narrow()
+    else:
+        show_blocks(shown, title, names, cells)
+
+
+def _has_content(rows: Iterable[Sequence[Text]], column: int) -> bool:
+    return any(row[column].plain.strip() not in NOTHING for row in rows)
+
+
+def _filled_table(
+    title: str, columns: Sequence[str | Column], rows: Sequence[Sequence[Text]]
+) -> Table:
+    made = table(title, columns)
+    for row in rows:
         made.add_row(*row)
     for number, column in enumerate(made.columns):
         # rich narrows columns even within words, so only columns with sentences may wrap.
-        column.no_wrap = all(is_name(row[number].plain) for row in cells)
-    shown = console()
-    if sys.stdout.isatty() and not has_room(shown, made, cells):
-        names = [str(column.header) for column in made.columns]
-        if narrow:
-            narrow()
-        else:
-            show_blocks(shown, title, names, cells)
-    else:
-        shown.print(made)
+        column.no_wrap = all(is_name(row[number].plain) for row in rows)
+    return made
 
 
 def _cell(content: str | Text) -> Text:
@@ -143,14 +177,23 @@ def has_room(shown: Console, made: Table, cells: Iterable[Iterable[Text]]) -> bo
 
 
 def show_blocks(
-    shown: Console, title: str, names: Sequence[str], rows: Iterable[Sequence[Text]]
+    shown: Console, title: str, names: Sequence[str], rows: Sequence[Sequence[Text]]
 ) -> None:
     """Print a block for each row: the first cell, and a line with name and text of each other cell.
 
-    Cells without content are left out. The name is left out if a row has only two cells.
+    Cells without content are left out. The name is left out if a row has only two cells, which are
+    beside each other if the second has room there.
     """
     shown.print(Text(title, style="bold"))
     only = len(names) == 2
+    if only and (label := _label_width(shown.width, rows)):
+        for first, second in rows:
+            head = Text.assemble("  ", first, " " * (label - cell_len(first.plain)))
+            for line in wrapped(second, shown.width - label - 2) or [Text()]:
+                shown.print(Text.assemble(head, line), soft_wrap=True)
+                head = Text(" " * (label + 2))
+        shown.print()
+        return
     label = 0 if only else max(len(name) for name in names[1:]) + 2
     for first, *others in rows:
         if not only:
@@ -164,6 +207,14 @@ def show_blocks(
                 shown.print(Text.assemble(head, line), soft_wrap=True)
                 head = Text(" " * len(head))
     shown.print()
+
+
+def _label_width(width: int, rows: Sequence[Sequence[Text]]) -> int:
+    """Return the width of the first of two cells, or 0 if the second has no room beside it."""
+    label = max((cell_len(first.plain) for first, _ in rows), default=0) + 2
+    words = (word for _, second in rows for word in second.plain.split())
+    needed = max(LEAST_ROOM, *(cell_len(word) for word in words), 0)
+    return label if label + 2 + needed <= width else 0
 
 
 def wrapped(text: Text, width: int) -> list[Text]:
@@ -215,9 +266,26 @@ def fitted(text: str, out: TextIO) -> str:
     return "\n".join(lines)
 
 
-def say(text: str) -> None:
-    """Print a sentence of a command's answer."""
-    console().print(fitted(text, sys.stdout), soft_wrap=True)
+def fitted_error(text: str, out: TextIO) -> str:
+    """Return an error's text wrapped to the width of `out`, in red if `out` shows colours."""
+    shown = PipeAwareConsole(file=out, highlight=False, markup=False, emoji=False)
+    text = fitted(text, out)
+    if not text or not shown.is_terminal:
+        return text
+    with shown.capture() as captured:
+        shown.print(Text(text, style=ERROR_STYLE), soft_wrap=True, end="")
+    return captured.get()
+
+
+def say(text: str, *, failed: bool = False) -> None:
+    """Print a sentence of a command's answer, in red if it tells of a failure."""
+    shown = Text(fitted(text, sys.stdout), style=ERROR_STYLE if failed else "")
+    console().print(shown, soft_wrap=True)
+
+
+def marked(text: str, *, failed: bool) -> str | Text:
+    """Return the content of a cell, marked if it tells of a failure."""
+    return Text(text, style=FAILED_STYLE) if failed else text
 
 
 def show_json(content: object) -> None:
@@ -315,17 +383,39 @@ def working(text: str) -> Iterator[Activity]:
     A terminal gets a moving line, which disappears at the end. Other output gets a plain line after
     `SILENT_SECONDS` and every `REPEAT_SECONDS`. The block may only print with the `Activity`.
     """
-    out = Console(stderr=True, highlight=False, markup=False, emoji=False)
-    if out.is_terminal and not out.is_dumb_terminal:
-        with _moving_line(text, out) as activity:
-            yield activity
-    else:
-        with _repeated_line(text, sys.stderr) as activity:
-            yield activity
+    line = moving_line(text) if has_moving_lines() else _repeated_line(text, sys.stderr)
+    with _showing_work(), line as activity:
+        yield activity
+
+
+_shown_work = [0]
+"""The number of lines and bars of slow steps that are shown now."""
 
 
 @contextmanager
-def _moving_line(text: str, out: Console) -> Iterator[Activity]:
+def _showing_work() -> Iterator[None]:
+    _shown_work[0] += 1
+    try:
+        yield
+    finally:
+        _shown_work[0] -= 1
+
+
+def is_showing_work() -> bool:
+    """Return whether a line or a bar of a slow step is shown."""
+    return bool(_shown_work[0])
+
+
+def has_moving_lines() -> bool:
+    """Return whether stderr is a terminal that can show a moving line."""
+    out = Console(stderr=True)
+    return out.is_terminal and not out.is_dumb_terminal
+
+
+@contextmanager
+def moving_line(text: str) -> Iterator[Activity]:
+    """Show a moving line on stderr while the block runs."""
+    out = Console(stderr=True, highlight=False, markup=False, emoji=False)
     columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
     with Progress(*columns, console=out, transient=True, redirect_stdout=False) as bar:
         task = bar.add_task(text, total=None)
@@ -365,9 +455,10 @@ def _repeated_line(text: str, out: TextIO) -> Iterator[Activity]:
         thread.join()
 
 
-def progress() -> Progress:
-    """Return a progress bar on stderr, which shows nothing if stderr isn't a terminal."""
-    return Progress(
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """Show a progress bar on stderr, or nothing if stderr isn't a terminal."""
+    bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
@@ -375,3 +466,5 @@ def progress() -> Progress:
         disable=not sys.stderr.isatty(),
         transient=True,
     )
+    with _showing_work(), bar:
+        yield bar

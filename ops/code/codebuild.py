@@ -112,7 +112,13 @@ def run_build(_context: Context, revision: str) -> None:
         raise OpsError("--revision is empty: name the tag, branch or commit to release.")
     target = target_to_change()
     client = target.client("codebuild")
-    [project] = client.batch_get_projects(names=[target.names.codebuild])["projects"]
+    found = client.batch_get_projects(names=[target.names.codebuild])["projects"]
+    if not found:
+        raise OpsError(
+            f"There is no CodeBuild project {target.names.codebuild}: `invoke stack.update` makes "
+            "it."
+        )
+    [project] = found
     if project["source"]["type"] == "NO_SOURCE":
         raise OpsError(
             "The stack knows no repository to take revisions from: set CODEBUILD_SOURCE_URL, and "

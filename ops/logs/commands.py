@@ -108,6 +108,10 @@ def run(functions: Sequence[Function], since: str, *, watched: bool, as_json: bo
         with terminal.working("Reading the logs"):
             lines = read_all(logs, functions, begin)
         show(lines)
+        if not (lines or as_json):
+            # Nothing of this belongs into a file with the log.
+            said = f"Nothing was logged in the last {since.strip()}: --since 1d goes further back."
+            print(terminal.fitted(said, sys.stderr), file=sys.stderr)
 
 
 def follow(batches: Iterable[Sequence[Line]], show: Callable[[Sequence[Line]], None]) -> None:

@@ -122,7 +122,12 @@ def show(views: Sequence[QueueView]) -> None:
         "Queues",
         ("queue", "waiting", "in flight", "delayed"),
         [
-            (view.name, str(counts.waiting), str(counts.in_flight), str(counts.delayed))
+            (
+                view.name,
+                terminal.marked(str(counts.waiting), failed=bool(view.is_dead and counts.waiting)),
+                str(counts.in_flight),
+                str(counts.delayed),
+            )
             for view in views
             for counts in [view.counts]
         ],

@@ -5,6 +5,7 @@ The status table keeps rows for seven days after their last change. Times are UT
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from invoke import Collection, Context
 from ingester import timestamps
 from ingester.ledger.record import Record, event_of, files_of_event
 from ingester.ledger.table import Ledger
+from ingester.recording.meeting_number import DIGITS, meeting_number_in
 from ingester.status.details import editor_of, file_words
 from ingester.status.diagnosis import Diagnosis, diagnose_each
 from ingester.status.row import StatusRow
@@ -22,6 +24,7 @@ from ingester.status.table import STATUS_LIFE, StatusTable
 from ingester.status.verdict import Verdict
 from ops import terminal
 from ops.command import command
+from ops.printable import printable
 from ops.recordings import arguments
 from ops.recordings.following import record_of
 from ops.recordings.forgetting import forget
@@ -87,24 +90,43 @@ def as_json(row: StatusRow, step: str | None) -> dict[str, Any]:
     }
 
 
-def say_none_found(*, since: str | None, failed: bool, is_open: bool) -> None:
+def say_none_found(*, since: str | None, failed: bool, meeting: int | None, uuid: str) -> None:
     """Print that no recording was found.
 
     Args:
         since: The period that the operator typed, if any.
         failed: Whether only failures were to be listed.
-        is_open: Whether neither a meeting nor a uuid was named.
+        meeting: The number of the meeting that the operator named, if any.
+        uuid: The uuid that the operator named, or "".
     """
     period = f"in the last {since.strip()}" if since else "in the last seven days"
+    names = [f"recording {printable(uuid)}"] if uuid else []
+    names += [] if meeting is None else [f"meeting {meeting}"]
+    named = " of ".join(names)
     if failed:
-        text = f"Nothing has failed or got stuck {period}."
-    elif is_open:
+        text = f"Nothing{' of ' if named else ''}{named} has failed or got stuck {period}."
+    elif not named:
         text = f"No recording changed {period if since else 'in the last day'}."
         text += "" if since else " --since 7d shows all that is kept."
+    elif since:
+        text = f"Nothing of {named} changed {period}."
     else:
-        text = f"No such recording changed {period}."
-        text += "" if since else " Rows are kept for seven days after their last change."
+        text = (
+            f"Nothing is known of {named}: nothing of it changed {period}, for which rows are "
+            f"kept. {_next_look(meeting, uuid)}"
+        )
     terminal.say(text)
+
+
+def _next_look(meeting: int | None, uuid: str) -> str:
+    """Return a sentence on what to do about a recording or a meeting without rows."""
+    if uuid:
+        return (
+            f"If Zoom has it, `invoke exec.pipeline {shlex.quote(uuid)}` brings it into Opencast."
+        )
+    if not meeting_number_in(str(meeting)):
+        return f"Zoom's meeting numbers have {DIGITS}."
+    return f"`invoke schedule.list --meeting {meeting}` shows whether the schedule has it."
 
 
 def links_of(record: Record, verdict: Verdict, opencast: str) -> list[str]:
@@ -148,14 +170,15 @@ def recordings(
     target, now = existing_target(), datetime.now(UTC)
     status = StatusTable(target.table(target.names.status_table), lambda: now)
     begin = now - length if length else None
-    found = find(status, meeting=number, uuid=wanted, begin=begin, now=now)
+    with terminal.working("Reading the status table"):
+        found = find(status, meeting=number, uuid=wanted, begin=begin, now=now)
     diagnoses = diagnose_each(found, found, now, opencast_patience())
     rows = select(found, diagnoses, begin=begin, failed=failed)
     if json:
         steps = steps_of(found, diagnoses)
         terminal.show_json([as_json(row, steps.get(row.zip_id)) for row in rows])
     elif not rows:
-        say_none_found(since=since, failed=failed, is_open=is_open)
+        say_none_found(since=since, failed=failed, meeting=number, uuid=wanted)
     else:
         listed = Listed(rows, found, diagnoses)
         if wanted:

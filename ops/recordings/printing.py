@@ -27,6 +27,7 @@ from ingester.status.words import (
 )
 from ops import terminal
 from ops.printable import printable, table_time
+from ops.terminal import FAILED_STYLE
 
 NARROW = 110
 """Minimum width in characters of a terminal for a table. Long words need more."""
@@ -34,7 +35,6 @@ NARROW = 110
 BETWEEN_COLUMNS = 4
 """Maximum width in characters that a table needs beside each of its columns."""
 
-FAILED_STYLE = "bold red"
 KINDS = {Origin.WEBHOOK: "automated", Origin.ON_DEMAND: "+Zoom"}
 COLUMNS = (
     "meeting",

@@ -109,6 +109,6 @@ def _show_missed(report: Report) -> None:
         )
     for recording in report.recordings:
         if recording.outcome.startswith("failed"):
-            terminal.say(f"{recording.uuid} {printable(recording.outcome)}")
+            terminal.say(f"{recording.uuid} {printable(recording.outcome)}", failed=True)
     if report.left_out:
         terminal.say(f"and {report.left_out} more")

@@ -56,6 +56,10 @@ def changed_resource(line: str) -> str | None:
 STATES = {"create": "created", "update": "updated", "delete": "deleted"}
 
 
+STEPS = re.compile(r"(\x1b\[[0-9;]*m)*(start: |success: |Hold on while we create |✨ )")
+"""The beginnings of the CLI's lines about its own steps in `cdk diff`."""
+
+
 def _ignore(_line: str) -> None:
     """Ignore a line of output."""
 
@@ -135,7 +139,7 @@ class CdkCli:
         return ended.stdout.decode()
 
     def differences(self, stack_name: str, *, colour: bool) -> str:
-        """Return the CLI's text about the changes of an update.
+        """Return the CLI's text about the changes of an update, without its own steps.
 
         Raises:
             OpsError: The CLI failed.
@@ -146,7 +150,7 @@ class CdkCli:
         lines: list[str] = []
         with self.open_log() as log:
             coloured.run("diff", stack_name, log=log, on_line=lines.append)
-        return "\n".join(lines).strip("\n")
+        return "\n".join(line for line in lines if not STEPS.match(line)).strip("\n")
 
     def deploy(self, stack_name: str, on_line: OnLine = _ignore) -> None:
         """Create or change the stack, without confirmation.

@@ -256,7 +256,7 @@ def changes_to(activity: terminal.Activity) -> OnLine:
 def show_differences(cli: CdkCli, stack_name: str) -> None:
     """Print the changes that an update would make."""
     with terminal.working("Comparing the settings with the stack"):
-        found = cli.differences(stack_name, colour=sys.stdout.isatty())
+        found = cli.differences(stack_name, colour=terminal.has_colours())
     print(found, flush=True)
 
 

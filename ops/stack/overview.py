@@ -69,6 +69,11 @@ class QueueStatus:
     delayed: int
     oldest_seconds: int | None
 
+    @property
+    def is_dead(self) -> bool:
+        """Whether this is a dead-letter queue."""
+        return self.name.removesuffix(".fifo").endswith("-dlq")
+
 
 @dataclass(frozen=True)
 class Strangers:
@@ -316,7 +321,8 @@ def reconcile_sentence(target: Target, releases: Releases, now: datetime) -> str
 
 def show(found: Overview) -> None:
     """Print the state as tables."""
-    terminal.say(f"{found.stack}: {found.state}")
+    has_failed = "FAILED" in found.state or "ROLLBACK" in found.state
+    terminal.say(f"{found.stack}: {found.state}", failed=has_failed)
     _show_outputs(found.outputs)
     terminal.show(
         "Functions",
@@ -326,9 +332,9 @@ def show(found: Overview) -> None:
                 function.name,
                 function.released,
                 function.description or "-",
-                function.made,
+                function.made[:16],
                 function.unreleased or "-",
-                "on" if function.debug else "off",
+                "on" if function.debug else "-",
             )
             for function in found.functions
         ],
@@ -339,7 +345,7 @@ def show(found: Overview) -> None:
         [
             (
                 queue.name,
-                str(queue.waiting),
+                terminal.marked(str(queue.waiting), failed=bool(queue.is_dead and queue.waiting)),
                 str(queue.in_flight),
                 str(queue.delayed),
                 "?" if queue.oldest_seconds is None else age(queue.oldest_seconds),
@@ -348,13 +354,14 @@ def show(found: Overview) -> None:
         ],
     )
     if found.alarms:
-        terminal.show("Alarms that ring", ("alarm", "why"), list(found.alarms.items()))
+        alarms = [(terminal.marked(name, failed=True), why) for name, why in found.alarms.items()]
+        terminal.show("Alarms that ring", ("alarm", "why"), alarms)
     else:
         terminal.say("No alarm rings.")
     for address, is_confirmed in found.mails.items():
         verb = "go to" if is_confirmed else "don't go to"
         why = "" if is_confirmed else f", which isn't confirmed: {FOLLOW}"
-        terminal.say(f"Mails {verb} {address}{why}")
+        terminal.say(f"Mails {verb} {address}{why}", failed=not is_confirmed)
     if found.opencast:
         terminal.say(f"Opencast: {found.opencast}")
     if found.reconcile:
@@ -366,7 +373,7 @@ def show(found: Overview) -> None:
             "alarm webhook-signature rang)"
         )
     for problem in found.problems:
-        terminal.say(problem)
+        terminal.say(problem, failed=True)
     for weakness in found.weak_settings:
         what = "accepted" if weakness.is_accepted else "the next stack.update refuses it"
         terminal.say(f"{weakness.setting} is weak: {weakness.reason} ({what})")

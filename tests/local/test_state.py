@@ -1,10 +1,14 @@
 """Tests of the files about a running local stack."""
 
 import json
+import os
 import shlex
 import stat
 from pathlib import Path
 
+import pytest
+
+from local.processes import Processes
 from local.state import (
     CLOUD,
     ENVIRONMENT,
@@ -16,6 +20,7 @@ from local.state import (
     read_state,
     remember,
 )
+from tests.local.processes_of import processes_of, wait_for
 
 KEYS = {
     *("api_url", "aws_endpoint_url", "ca_bundle", "region", "stack_name", "zoom_url"),
@@ -82,3 +87,24 @@ def test_files_of_a_stack_are_removed_when_its_processes_have_ended_before(tmp_p
     assert end(tmp_path)
     assert list(tmp_path.iterdir()) == []
     delete_state_files(tmp_path)
+
+
+@pytest.mark.parametrize("is_zombie", [False, True])
+def test_end_of_a_stack_stops_what_a_killed_supervisor_left(
+    tmp_path: Path, *, is_zombie: bool
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    command = ["sh", "-c", f"sleep 60 & exec sleep 60 # {tmp_path}"]
+    environment = {"PATH": os.environ["PATH"], "FOLDER": str(tmp_path)}
+    running = Processes(tmp_path / "logs").start("sleeper", command, environment)
+    wait_for(lambda: len(processes_of(tmp_path)) == 3)
+    remember(home, state(pids={"sleeper": running.pid}), {})
+    running.let_go()
+    running.supervisor.kill()
+    if not is_zombie:
+        running.supervisor.wait()
+    wait_for(lambda: len(processes_of(tmp_path)) == 2)
+    assert end(home)
+    assert processes_of(tmp_path) == set()
+    running.supervisor.wait()

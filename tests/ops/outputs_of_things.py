@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from cdk.names import FUNCTIONS
@@ -9,11 +11,14 @@ from cdk.weaknesses import Weakness
 from ingester.pipeline.reasons import ALREADY_THERE, NO_SERIES
 from ingester.pipeline.states import Origin
 from ingester.pipeline.states import State as IngestState
+from ingester.reconcile.report import Outcome
+from ingester.reconcile.report import Report as ReconcileReport
 from ingester.status.diagnosis import PATIENCE, diagnose_each
 from ingester.status.row import StatusRow
 from local.state import State
 from ops.audit import Report, Vulnerability
 from ops.code.package import DIST, Package
+from ops.logs.lines import Line, line_of
 from ops.recordings.printing import Listed
 from ops.stack.overview import FunctionStatus, Overview, QueueStatus, Strangers
 
@@ -53,6 +58,23 @@ OVERVIEW = Overview(
     problems=("There is no queue zip-prod-upload-dlq.fifo: `invoke stack.update` makes it.",),
     weak_settings=(Weakness("INGEST_ALLOWED_IPS", "anyone can request ingests", True),),
 )
+
+CALM = replace(
+    OVERVIEW,
+    functions=tuple(
+        FunctionStatus(
+            f"zip-prod-{function.name}", "12", "v2.4.0", "2026-10-14 18:30:00", "", False
+        )
+        for function in FUNCTIONS
+    ),
+    queues=(QueueStatus("zip-prod-download", 0, 1, 0, 312),),
+    alarms={},
+    mails={"ops@example.edu": True},
+    strangers=Strangers(0, 0),
+    problems=(),
+    weak_settings=(),
+)
+"""The overview of a stack that needs nothing."""
 
 CHANGES = [
     {
@@ -125,3 +147,40 @@ _INGESTS = (
     _ingest(5, IngestState.OC_SERIES_FOUND),
 )
 RECORDINGS = Listed(_INGESTS, _INGESTS, diagnose_each(_INGESTS, _INGESTS, NOW, PATIENCE))
+
+
+def _logged(second: int, level: str, message: str, **more: object) -> Line:
+    about = {"uuid": "1dXp112QmuoKj48wAbcdeQ==", "zip_id": "auto-ingest-1dXp112QmuoKj48wAbcdeQ=="}
+    record = {"level": level, "message": message, **about, **more}
+    milliseconds = int((NOW + timedelta(seconds=second)).timestamp() * 1000)
+    return line_of(FUNCTIONS[2], {"message": json.dumps(record), "timestamp": milliseconds})
+
+
+LOG = [
+    _logged(0, "INFO", "Going to series 20260112345 as Lecture"),
+    _logged(1, "WARNING", "Zoom answered 503 to the download of shared_screen.", seconds=1.5),
+    _logged(2, "ERROR", "Permanent failure: Zoom gave us no video of this recording."),
+]
+
+RECONCILED = ReconcileReport(
+    since="2026-10-11T18:30:00Z",
+    baseline="2026-10-01T00:00:00Z",
+    how="users",
+    dry_run=True,
+    listed=4,
+    handed_in=0,
+    failed=1,
+    skipped={"known": 2},
+    is_complete=True,
+    recordings=[
+        Outcome(
+            uuid=f"{number}dXp112QmuoKj48wAbcdeQ==",
+            meeting_id=95846636714,
+            topic="HIST E-1010 Mapping the Ocean, with a long title of its own",
+            start_time="2026-10-14T15:00:00Z",
+            outcome=outcome,
+        )
+        for number, outcome in enumerate(("would be requested", "failed: The webhook answered 400"))
+    ],
+    left_out=0,
+)

@@ -70,6 +70,20 @@ def test_an_update_shows_its_changes_before_the_question(tmp_path: Path) -> None
     assert at_question == ["diff zip-test\n"]
 
 
+def test_the_differences_are_shown_without_the_steps_of_the_cdk_cli(tmp_path: Path) -> None:
+    said = [
+        "start: Building zip-test Template",
+        "success: Built zip-test Template",
+        "Hold on while we create a read-only change set to get a diff with accurate information",
+        "",
+        "Stack zip-test (aws://123456789012/us-east-1)",
+        "[~] AWS::SQS::Queue Download",
+        "✨  Number of stacks with differences: 1",
+    ]
+    printing = cli(tmp_path, "\n".join(f"echo '{line}'" for line in said))
+    assert printing.differences("zip-test", colour=False).splitlines() == said[4:6]
+
+
 def test_a_failed_deployment_shows_the_last_lines_of_the_cdk_cli_and_its_log(
     tmp_path: Path,
 ) -> None:

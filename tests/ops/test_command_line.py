@@ -11,6 +11,7 @@ import pytest
 
 from ops.revision import ROOT, revision
 from tests.command_line import NAMES, Ended, good_files, invoke, said_in_a_line, words
+from tests.ops.terminals import TerminalText
 
 
 @pytest.mark.parametrize(
@@ -133,3 +134,13 @@ def test_bash_completes_commands_and_options() -> None:
         check=True,
     )
     assert done.stdout == "stack.delete stack.deploy\n--failed\n"
+
+
+def test_the_sentences_of_help_are_wrapped_on_a_terminal_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = invoke("exec.reconcile", "--help", output=TerminalText).out
+    about = "Without --since, the command works as each hourly run: it looks RECONCILE_DAYS"
+    assert f"\n{about}\nback and leaves out" in shown
+    assert f"\n{about} back and leaves out" in invoke("exec.reconcile", "--help").out

@@ -17,10 +17,7 @@ from tests.cloud import Clock, Cloud
 from tests.command_line import invoke
 from tests.ops.queue_harness import subject_of
 
-KEPT = (
-    "No such recording changed in the last seven days. Rows are kept for seven days after their "
-    "last change."
-)
+KEPT = "nothing of it changed in the last seven days, for which rows are kept."
 NOW = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)
 
 
@@ -119,7 +116,32 @@ def begin_ingest(aws: Cloud) -> Callable[..., StatusTable]:
         (["--since", "3d"], "No recording changed in the last 3d."),
         (
             ["--uuid", "u=="],
-            KEPT,
+            (
+                f"Nothing is known of recording u==: {KEPT} If Zoom has it, `invoke exec.pipeline "
+                "u==` brings it into Opencast."
+            ),
+        ),
+        (
+            ["--meeting", "99912345678"],
+            (
+                f"Nothing is known of meeting 99912345678: {KEPT} `invoke schedule.list --meeting "
+                "99912345678` shows whether the schedule has it."
+            ),
+        ),
+        (
+            ["--meeting", "12345"],
+            (
+                f"Nothing is known of meeting 12345: {KEPT} Zoom's meeting numbers have 9 to 11 "
+                "digits."
+            ),
+        ),
+        (
+            ["--meeting", "12345", "--uuid", "u==", "--since", "2h"],
+            "Nothing of recording u== of meeting 12345 changed in the last 2h.",
+        ),
+        (
+            ["--meeting", "12345", "--failed"],
+            "Nothing of meeting 12345 has failed or got stuck in the last seven days.",
         ),
     ],
 )

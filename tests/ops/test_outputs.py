@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import io
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -17,21 +18,26 @@ import pytest
 from invoke import Exit
 
 from ingester.pipeline.states import State as IngestState
-from ops import audit
+from ops import audit, waiting
 from ops.code import package
 from ops.local import show_addresses
+from ops.logs.commands import Printer
 from ops.migration import commands as migration
 from ops.migration.copy_tables import Tally
 from ops.recordings import printing as recordings
+from ops.recordings import reconciling
 from ops.stack import overview
 from tests.cloud import REGION, Cloud
 from tests.command_line import ROW, SHEET, invoke
 from tests.infra.template import SETTINGS
 from tests.ops.outputs_of_things import (
+    CALM,
     CHANGES,
     LOCAL,
+    LOG,
     OVERVIEW,
     PACKAGES,
+    RECONCILED,
     RECORDINGS,
     REPORTS,
 )
@@ -42,6 +48,9 @@ OUTPUTS = Path(__file__).parent / "outputs"
 
 SLOW = re.compile(r"^.* … [0-9]+ s\n", re.MULTILINE)
 """A line of progress (`terminal.working`), which a command prints only on a slow machine."""
+
+MOVING = re.compile(r"\x1b\[\?25l.*?\x1b\[\?25h\r\x1b\[1A\x1b\[2K", re.DOTALL)
+"""A moving line on a terminal, which disappears at the end."""
 
 COMMANDS = {
     "overview": [],
@@ -58,8 +67,37 @@ COMMANDS = {
     "schedule.list": ["schedule.list"],
     "schedule.csv-import-dry-run": ["schedule.csv-import", "wrong.csv", "--dry-run"],
     "schedule.export": ["schedule.export", "saved.csv"],
+    "recordings-unknown": ["recordings", "--meeting", "12345"],
+    "wrong-forget": ["recordings.forget", "AAAAAAAAAAAAAAAAAAAAAA=="],
+    "queue.uploads": ["queue.uploads"],
+    "queue.retry-uploads": ["queue.retry-uploads"],
+    "logs.all": ["logs.all"],
+    "logs.recording": ["logs.recording", "AAAAAAAAAAAAAAAAAAAAAA=="],
+    "schedule.remove-dry-run": ["schedule.remove", "csv:fall.csv", "--dry-run"],
+    "schedule.import-json-dry-run": ["schedule.import-json", "fall.json", "--dry-run"],
+    "schedule.list-unknown": ["schedule.list", "--meeting", "99912345678"],
+    "wrong-remove": ["schedule.remove", "csv:nothing.csv"],
+    "wrong-json": ["schedule.import-json", "wrong.csv"],
+    "wrong-key": ["schedule.save-creds"],
+    "wrong-since": ["exec.reconcile", "--since", "60d"],
+    "wrong-length": ["logs.all", "--since", "yesterday"],
+    "wrong-secret": ["secrets.rotate", "NOTHING"],
+    "wrong-release": ["release", "--to", "v99"],
+    "wrong-function-name": ["exec.downloader", "--qualifier", "v9"],
+    "wrong-old-stack": ["migrate", "test"],
+    "wrong-stand-in": ["local.fail", "aws", "503"],
+    "wrong-failure": ["local.record", "--fail", "nothing"],
+    "wrong-build": ["codebuild"],
+    "wrong-environment": ["test", "-e", "lint,nothing"],
+    "wrong-package": ["update-requirements", "--package", "nosuchpackagehere"],
+    "wrong-ingest": ["exec.on-demand", "AAAAAAAAAAAAAAAAAAAAAA=="],
+    "wrong-debug": ["debug.on"],
+    "wrong-repository": ["codebuild", "main"],
+    "wrong-tables": ["migrate", "zip-old"],
+    "wrong-opencast": ["schedule.oc-import", "https://127.0.0.1:1"],
     "secrets.status": ["secrets.status"],
     "secrets.schedule-token": ["secrets.schedule-token"],
+    "secrets.rotate": ["secrets.rotate", "PIPELINE_SIGNING_KEY"],
 }
 """Commands that run on the in-process AWS, by the names of the files with their outputs."""
 
@@ -71,12 +109,15 @@ def _show_audit() -> None:
 
 SHOWN: dict[str, Callable[[], None]] = {
     "stack.status": lambda: overview.show(OVERVIEW),
+    "stack.status-calm": lambda: overview.show(CALM),
     "stack.changeset": lambda: overview.show_changes("by-hand-20261014-183000", CHANGES),
     "package": lambda: package.show(PACKAGES),
     "migrate": lambda: migration.show(
         [Tally("schedule", copied=12, kept=3), _skipping()], "zip-old", dry_run=True
     ),
     "recordings": lambda: recordings.show(RECORDINGS),
+    "logs": lambda: Printer(as_json=False, hidden=("uuid",))(LOG),
+    "exec.reconcile": lambda: reconciling.show(RECONCILED),
     "local.up": lambda: show_addresses(LOCAL),
     "audit": _show_audit,
 }
@@ -103,6 +144,8 @@ def shell(
         shell_of_stack.setenv(name, value)
     shell_of_stack.chdir(tmp_path)
     shell_of_stack.setenv("LINES", "25")
+    # The line that a slow machine shows.
+    shell_of_stack.setattr(waiting, "QUIET_SECONDS", 600.0)
     for number, reason in enumerate(("Invalid Opencast series id.", "Zoom answered 404. " * 5)):
         topic = "HIST E-1010 Mapping the Ocean, with a long title of its own"
         downloads.add_to_dlq(body(number, topic=topic), reason=reason, group=f"g{number}")
@@ -112,6 +155,8 @@ def shell(
         name = f"/zoom-ingester/test/{secret}"
         aws.ssm.put_parameter(Name=name, Value="y" * 32, Type="SecureString")
     (tmp_path / "fall.csv").write_text(SHEET + ROW)
+    row = dict(zip(SHEET.strip().split(","), ROW.strip().split(","), strict=True))
+    (tmp_path / "fall.json").write_text(json.dumps([row]))
     (tmp_path / "wrong.csv").write_text(SHEET + ROW + ROW.replace("9:30", "25:30"))
     assert invoke("schedule.csv-import", "fall.csv").code == 0
     return shell_of_stack
@@ -121,6 +166,7 @@ def steady(printed: str) -> str:
     """Return output with fixed times, ids and version, and without spaces at the ends of lines."""
     for pattern, text in (
         (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "2026-10-14 18:30:00"),
+        (r"== since \d{4}-\d\d-\d\d \d\d:\d\d", "== since 2026-10-14 18:30"),
         (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "00000000-0000-0000-0000-000000000000"),
         (r"(Zoom Ingester Pipeline) \S+", r"\1 0123abc"),
     ):
@@ -181,11 +227,9 @@ def test_commands_print_the_stored_outputs(
     # All commands share one stack, because its set-up takes longer than the commands.
     def outputs(name: str) -> str:
         def run(output: type[io.StringIO]) -> str:
-            # A successful command may print a moving line on a terminal, so its stderr is none
-            # here.
-            errors = output if name.startswith("wrong") else io.StringIO
-            done = invoke(*COMMANDS[name], output=output, errors=errors)
-            return f"{done.out}{SLOW.sub('', done.err)}exit code {done.code}\n"
+            done = invoke(*COMMANDS[name], output=output, errors=output)
+            errors = SLOW.sub("", MOVING.sub("", done.err))
+            return f"{done.out}{errors}exit code {done.code}\n"
 
         return pages(run, shell)
 

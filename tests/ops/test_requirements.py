@@ -14,7 +14,8 @@ from packaging.version import Version
 
 from cdk.names import FUNCTIONS, Function
 from ops.code.closure import closure, imported_names, locate
-from ops.requirements import ROOT, lock_problems, pinned, requested, sources
+from ops.command import OpsError
+from ops.requirements import ROOT, check_package, lock_problems, pinned, requested, sources
 
 SOURCE_ROOT = ROOT / "functions"
 
@@ -142,3 +143,10 @@ def test_every_github_action_is_named_by_its_commit_with_the_version_beside_it()
     assert used
     for action in used:
         assert re.fullmatch(r"[\w/-]+@[0-9a-f]{40}  # v[0-9.]+", action), action
+
+
+def test_an_upgrade_of_a_package_that_no_lock_has_is_refused() -> None:
+    locks = [ROOT / source.with_suffix(".txt") for source in sources()]
+    check_package("Requests", locks)
+    with pytest.raises(OpsError, match=r"package reqests, so nothing .+ Did you mean requests\?"):
+        check_package("reqests", locks)

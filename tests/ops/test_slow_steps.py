@@ -75,6 +75,37 @@ from ops.requirements import ROOT
 print(audit.ask("npm audit", audit.audit_node, ROOT, os.environ).line)
 """
 
+AWS = """
+import http.server, os, threading, time
+from pathlib import Path
+from cdk.stack_location import Place
+from ops.target import stack_exists, target_of
+
+NONE = b"<ErrorResponse><Error><Code>ValidationError</Code>"
+NONE += b"<Message>zip-test does not exist</Message></Error></ErrorResponse>"
+
+class SlowCloud(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        Path("{folder}/begun").touch()
+        ends = time.monotonic() + 30
+        while not Path("{folder}/seen").exists() and time.monotonic() < ends:
+            time.sleep(0.05)
+        self.send_response(400 if Path("{folder}/seen").exists() else 403)
+        self.send_header("Content-Length", str(len(NONE)))
+        self.end_headers()
+        self.wfile.write(NONE)
+
+    def log_message(self, *_):
+        pass
+
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), SlowCloud)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+os.environ["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{server.server_port}"
+os.environ.update(AWS_ACCESS_KEY_ID="key", AWS_SECRET_ACCESS_KEY="secret", NO_PROXY="127.0.0.1")
+target = target_of(Place("zip-test", "zip-code", "live", "us-east-1", ""))
+print(stack_exists(target.client("cloudformation"), "zip-test"))
+"""
+
 
 def run_slowly(folder: Path, code: str) -> str:
     """Run Python code on a terminal, and return its output without movements.
@@ -110,8 +141,14 @@ def run_slowly(folder: Path, code: str) -> str:
 
 @pytest.mark.parametrize(
     ("code", "says"),
-    [(SETUP, "  tools: "), (DEPLOY, "Deploying zip-test"), (DIFF, "Comparing"), (AUDIT, "Asking")],
-    ids=["setup", "deploy", "diff", "audit"],
+    [
+        (SETUP, "  tools: "),
+        (DEPLOY, "Deploying zip-test"),
+        (DIFF, "Comparing"),
+        (AUDIT, "Asking"),
+        (AWS, "Waiting for AWS"),
+    ],
+    ids=["setup", "deploy", "diff", "audit", "aws"],
 )
 def test_a_command_shows_progress_while_its_slow_program_runs(
     code: str, says: str, tmp_path: Path

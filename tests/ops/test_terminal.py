@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import subprocess
@@ -61,12 +62,42 @@ def test_a_table_of_two_columns_has_the_second_below_the_first_on_a_narrow_termi
     assert plain(out.getvalue()) == f"Outputs\nurl\n  https://x.example/{'y' * 30}\n\n"
 
 
+def test_two_columns_are_beside_each_other_when_the_words_of_the_second_have_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out = terminal_of(monkeypatch, 50)
+    terminal.show(
+        "Deleted", ("what", "how many"), [("queue", "4"), ("secrets", "NAME_OF_ONE, " * 4)]
+    )
+    assert plain(out.getvalue()).splitlines() == [
+        "Deleted",
+        "  queue    4",
+        "  secrets  NAME_OF_ONE, NAME_OF_ONE, NAME_OF_ONE,",
+        "           NAME_OF_ONE,",
+        "",
+    ]
+
+
 def test_a_table_is_printed_as_a_table_when_it_fits_into_the_terminal(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     out = terminal_of(monkeypatch, 40)
     terminal.show("Queues", ("queue", "waiting"), [("zip-download", "3")])
     assert "\u2500\u2500\u2500" in out.getvalue()
+
+
+def test_columns_without_content_are_left_out_when_the_table_fits_without_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = [("zip-download", "-", "3"), ("zip-upload", "", "4")]
+    columns = ("queue", "what to do next", "waiting")
+    out = terminal_of(monkeypatch, 40)
+    terminal.show("Queues", columns, rows)
+    assert "\u2500\u2500\u2500" in out.getvalue()
+    assert "what to do next" not in out.getvalue()
+    out = terminal_of(monkeypatch, 80)
+    terminal.show("Queues", columns, rows)
+    assert "what to do next" in out.getvalue()
 
 
 def test_a_block_keeps_the_colour_of_its_cells(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,6 +111,33 @@ def test_the_lines_of_a_printed_sentence_end_between_words_and_keep_a_command_wh
     lines = terminal.fitted(said, narrow := TerminalText()).split("\n")
     assert narrow.isatty()
     assert " ".join(line.strip() for line in lines) == said.strip()
+
+
+@pytest.mark.parametrize(
+    ("changes", "has_colours"),
+    [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)],
+)
+def test_a_terminal_has_colours_unless_the_environment_forbids_them(
+    changes: dict[str, str], has_colours: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal_of(monkeypatch, 80, colour=True)
+    for name, value in changes.items():
+        monkeypatch.setenv(name, value)
+    assert terminal.has_colours() is has_colours
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    assert not terminal.has_colours()
+
+
+def test_an_error_is_red_on_a_terminal_with_colours_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = "It failed [red]\x1b[1m[/red]."
+    shown = "It failed [red]\\x1b[1m[/red]."
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    assert terminal.fitted_error(said, TerminalText()) == f"\x1b[31m{shown}\x1b[0m"
+    assert terminal.fitted_error("", TerminalText()) == ""
+    assert terminal.fitted_error(said, io.StringIO()) == said.replace("\x1b", "\\x1b")
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert terminal.fitted_error(said, TerminalText()) == shown
 
 
 @pytest.mark.parametrize("width", [30, 45, 80])

@@ -38,9 +38,16 @@ def test_run_of_an_operator_requests_missed_recordings_at_once(harness: Harness)
     assert harness.run({})["handed_in"] == 1
 
 
-def test_dry_run_of_reconcile_sets_no_baseline_when_it_is_the_first_run(harness: Harness) -> None:
-    assert "no baseline" in harness.run({"dry_run": True})["message"]
+def test_dry_run_of_reconcile_reports_what_the_first_run_does_and_sets_no_baseline(
+    harness: Harness,
+) -> None:
+    harness.zoom.add(named("earlier=="))
+    report = harness.run({"dry_run": True})
+    assert (report["baseline"], report["message"]) == ("2026-10-14T18:30:00Z", "")
+    assert (report["listed"], report["skipped"]) == (1, {"before the baseline": 1})
     assert not harness.aws.recordings.scan()["Items"]
+    dry = harness.run({"dry_run": True, "since": "5d"})
+    assert (dry["baseline"], len(dry["recordings"])) == ("", 1)
 
 
 def test_run_of_an_operator_requests_recordings_from_before_the_baseline(

@@ -1,0 +1,66 @@
+"""Tests of the recordings and failures that a person makes on a local stack."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from local import play
+from local.driver import Answer, ZoomFile, ZoomRecording
+from tests.cloud import Cloud
+
+
+class RecordingDriver:
+    """A driver of a stack that has only a schedule. It keeps the requests to the stand-ins."""
+
+    def __init__(self, schedule: Any) -> None:
+        self.schedule = schedule
+        self.faults: list[dict[str, Any]] = []
+
+    def table(self, name: str) -> Any:
+        assert name == "schedule"
+        return self.schedule
+
+    def add_series(self, *_: str) -> None:
+        pass
+
+    def add_lecture(self, **lecture: Any) -> ZoomRecording:
+        number = lecture["meeting_id"]
+        files = tuple(
+            ZoomFile(f"{number}-{kind}", kind, "", "", "", "", 1, "")
+            for kind in ("MP4", "CHAT", "TIMELINE")
+        )
+        return ZoomRecording(f"{number}==", number, lecture["topic"], "", 2, "", files)
+
+    def trouble_zoom(self, **fault: Any) -> None:
+        self.faults.append(fault)
+
+    def send(self, _event: str, _uuid: str) -> Answer:
+        return Answer(200, "Success")
+
+
+def record(driver: RecordingDriver, folder: Path, *, minutes: int, fail: str | None) -> int:
+    """Make a recording, and return the number of its meeting."""
+    wish = play.Wish(1, minutes, "Ocean", fail)
+    zone = ZoneInfo("US/Eastern")
+    recording, _ = play.record(driver, folder, zone, wish)  # type: ignore[arg-type]
+    return recording.meeting_id
+
+
+def test_a_local_recording_leaves_the_classes_of_earlier_ones(aws: Cloud, tmp_path: Path) -> None:
+    driver = RecordingDriver(aws.schedule)
+    meetings = [record(driver, tmp_path, minutes=minutes, fail=None) for minutes in (60, 2)]
+    rows = aws.schedule.scan()["Items"]
+    assert sorted(int(row["zoom_series_id"]) for row in rows) == sorted(meetings)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failing_download_is_that_of_the_local_recording_itself(
+    aws: Cloud, tmp_path: Path
+) -> None:
+    driver = RecordingDriver(aws.schedule)
+    record(driver, tmp_path, minutes=2, fail=None)
+    assert driver.faults == []
+    meeting = record(driver, tmp_path, minutes=2, fail="download")
+    assert [fault["file_id"] for fault in driver.faults] == [f"{meeting}-MP4", f"{meeting}-CHAT"]

@@ -1,0 +1,91 @@
+"""Tests of the moving line during requests to AWS outside of a slow step."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import boto3
+import pytest
+
+from ops import terminal
+from ops.waiting import QUIET_SECONDS, WaitingLine, show_waiting
+from tests.local.processes_of import wait_for
+from tests.ops.terminals import TerminalText
+
+
+class Shown:
+    """A line that notes when it is shown and removed."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+        self.now = 0.0
+        self.line = WaitingLine(self.show, lambda: self.now)
+
+    @contextmanager
+    def show(self) -> Iterator[None]:
+        self.events.append("shown")
+        yield
+        self.events.append("removed")
+
+
+@pytest.fixture
+def shown() -> Shown:
+    return Shown()
+
+
+def test_the_line_is_shown_until_the_last_request_has_ended(shown: Shown) -> None:
+    shown.now = QUIET_SECONDS
+    shown.line.begin()
+    shown.line.begin()
+    wait_for(lambda: shown.events == ["shown"])
+    shown.line.end()
+    assert shown.events == ["shown"]
+    shown.line.end()
+    assert shown.events == ["shown", "removed"]
+
+
+def test_the_line_comes_after_many_short_requests_too(shown: Shown) -> None:
+    for _ in range(3):
+        shown.line.begin()
+        shown.line.end()
+    assert shown.events == []
+    # The quiet time goes on over the requests.
+    shown.now = QUIET_SECONDS
+    shown.line.begin()
+    wait_for(lambda: shown.events == ["shown"])
+    shown.line.reset()
+    assert shown.events == ["shown", "removed"]
+    shown.line.end()
+
+
+def test_the_line_is_not_shown_beside_that_of_a_slow_step(
+    shown: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    shown.now = QUIET_SECONDS
+    with terminal.working("Working"):
+        assert terminal.is_showing_work()
+        shown.line.begin()
+        (timer,) = [shown.line._timer]  # noqa: SLF001 - nothing else tells that it has run
+        assert timer
+        timer.join()
+        shown.line.end()
+    with terminal.progress():
+        assert terminal.is_showing_work()
+    assert not terminal.is_showing_work()
+    assert shown.events == []
+
+
+@pytest.mark.parametrize(("stderr", "count"), [(TerminalText, 1), (io.StringIO, 0)])
+def test_requests_are_watched_when_stderr_is_a_terminal(
+    stderr: type[io.StringIO], count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", stderr())
+    monkeypatch.setenv("TERM", "xterm-256color")
+    session = boto3.Session("key", "secret", region_name="us-east-1")
+    show_waiting(session)
+    ended = session.events.emit("after-call-error.sts.GetCallerIdentity", exception=OSError())
+    assert [handler.__name__ for handler, _ in ended] == ["end"] * count
