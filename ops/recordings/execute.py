@@ -17,7 +17,6 @@ from cdk.names import DOWNLOADER, FOLLOW, ON_DEMAND, UPLOADER, Function
 from ingester.ledger.table import Ledger
 from ingester.log import redact
 from ingester.pipeline.states import State
-from ingester.recording.files import automated
 from ingester.status.row import StatusRow
 from ingester.status.table import StatusTable
 from ingester.zoom.api import MeetingRecordings
@@ -31,7 +30,7 @@ from ops.recordings.reconciling import reconcile
 from ops.recordings.resending import Resender, now, resender, uuid_of
 from ops.stack import overview
 from ops.stack.commands import load_settings
-from ops.target import Target, opencast_patience, target_to_change
+from ops.target import Target, target_to_change
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -216,32 +215,18 @@ def webhook(_context: Context, uuid: str, oc_series_id: str = "") -> None:
 def pipeline(
     _context: Context, uuid: str, oc_series_id: str = "", ignore_schedule: bool = False
 ) -> None:
-    """Request an ingest and follow it to its end.
-
-    A recording that is on its way already isn't requested a second time, unless its series is
-    named or --ignore-schedule is given.
-    """
+    """Request an ingest and follow it to its end."""
     wanted = uuid_of(uuid)
     target = target_to_change()
-    zip_id, is_on_its_way = automated(wanted), False
-    if not (oc_series_id.strip() or ignore_schedule):
-        row = StatusTable(target.table(target.names.status_table), now).get(zip_id)
-        if said := following.on_its_way(row, now(), opencast_patience()):
-            terminal.say(said)
-            is_on_its_way = True
-    if not is_on_its_way:
-        with requests.Session() as session:
-            sender = resender_of(target, session)
-            recording, zip_id = resend(
-                sender, wanted, oc_series_id, ignore_schedule=ignore_schedule
-            )
-            wanted = recording.uuid
+    with requests.Session() as session:
+        sender = resender_of(target, session)
+        recording, zip_id = resend(sender, wanted, oc_series_id, ignore_schedule=ignore_schedule)
     try:
-        _follow(target, wanted, zip_id)
+        _follow(target, recording.uuid, zip_id)
     except KeyboardInterrupt:
         raise Exit(
             "Interrupted: the recording goes on by itself; "
-            f"`{following.recordings_command(wanted)}` shows where it is.",
+            f"`{following.recordings_command(recording.uuid)}` shows where it is.",
             code=130,
         ) from None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -15,7 +15,7 @@ from ingester.ledger.record import IngestRecord, Record
 from ingester.ledger.table import Ledger
 from ingester.pipeline.states import FOLLOWED, IN_OPENCAST, State
 from ingester.status.advice import phrases
-from ingester.status.diagnosis import PATIENCE, Situation, diagnose, has_ended
+from ingester.status.diagnosis import PATIENCE, diagnose, has_ended
 from ingester.status.row import StatusRow
 from ingester.status.words import (
     reason_with_code,
@@ -31,9 +31,6 @@ POLL_SECONDS = 2.0
 
 COPYING = "Copying"
 """Message of the downloader's records on the progress of a copy (`transfer/engine.py`)."""
-
-GOING_ON = {Situation.IN_PROGRESS, Situation.RETRY_SCHEDULED, Situation.RETRY_DUE}
-"""Situations of ingests that go on by themselves."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
 """Seconds between two calls of the function `follow`: at first, and at most."""
@@ -148,22 +145,6 @@ def _read_row(read: Callable[[], StatusRow | None], uuid: str) -> StatusRow:
     return row
 
 
-def on_its_way(row: StatusRow | None, now: datetime, patience: timedelta) -> str:
-    """Return a sentence about an ingest that goes on by itself, or "" if it doesn't.
-
-    A second request would be tried beside the first, with attempts of its own. `patience` is the
-    longest wait for Opencast.
-    """
-    if row is None or diagnose(row, (), now, patience).situation not in GOING_ON:
-        return ""
-    retry = f", tried again at {row.retry_due}" if row.retry_due else ""
-    return (
-        f"It is on its way already ({state_with_code(row.state)}{retry}), so it is followed, and "
-        f"not requested again. `{exec_command('webhook', row.recording_id)}` requests it all the "
-        "same."
-    )
-
-
 def is_followed(row: StatusRow, record: Record) -> bool:
     """Return whether the stack follows the row's ingest in Opencast."""
     ingest = record.ingests.get(record.ingest_of(row.zip_id))
@@ -224,11 +205,6 @@ def _there_already(row: StatusRow, media_package: str, ingest: IngestRecord) -> 
         f"package {media_package}), and stays as it is. {advice}. For a second event: `invoke "
         f"exec.on-demand {shlex.quote(row.recording_id)}{series} --allow-multiple-ingests`."
     )
-
-
-def exec_command(name: str, uuid: str) -> str:
-    """Return the command `exec.<name>` for a recording."""
-    return f"invoke exec.{name} {shlex.quote(uuid)}"
 
 
 def recordings_command(uuid: str) -> str:

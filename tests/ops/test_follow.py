@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,7 +13,6 @@ from cdk.names import DOWNLOADER
 from ingester.ledger.record import IngestRecord, Outcome, Post, Record, with_following
 from ingester.ledger.table import Ledger
 from ingester.pipeline.states import State
-from ingester.status.diagnosis import PATIENCE
 from ingester.status.row import Asked, StatusRow
 from ingester.status.words import state_with_code
 from ops.command import OpsError
@@ -326,36 +325,3 @@ def test_following_a_recording_raises_keyboard_interrupt_to_the_caller() -> None
     said: list[str] = []
     with pytest.raises(KeyboardInterrupt):
         following.follow(read, UUID, said.append, interrupt)
-
-
-@pytest.mark.parametrize(
-    ("state", "reason", "more", "says"),
-    [
-        (State.OC_SERIES_FOUND, "", {}, "(Downloading (OC_SERIES_FOUND))"),
-        (
-            State.DOWNLOADER_FAILED,
-            "retryable failure: x (attempt 1 of 12, next try at 2026-11-24T15:30:00Z)",
-            {"retry_due": "2026-11-24T15:30:00Z"},
-            "(DOWNLOADER_FAILED), tried again at 2026-11-24T15:30:00Z)",
-        ),
-        (State.DOWNLOADER_FAILED, "permanent failure: x", {}, ""),
-        (State.SENT_TO_OPENCAST, "", {}, ""),
-        (State.IGNORED, "No opencast series match", {}, ""),
-        (State.RECORDING_PROCESSING, "", {}, ""),
-    ],
-)
-def test_a_recording_that_goes_on_by_itself_is_on_its_way(
-    state: State, reason: str, more: dict[str, Any], says: str
-) -> None:
-    found = row(state, reason, **more)
-    said = following.on_its_way(found, NOW + timedelta(minutes=5), PATIENCE)
-    assert bool(said) == bool(says)
-    assert says in said
-    assert not said or said.endswith(f"`invoke exec.webhook {UUID}` requests it all the same.")
-
-
-def test_a_recording_is_not_on_its_way_when_its_message_is_lost_or_nothing_is_known() -> None:
-    received = row(State.WEBHOOK_RECEIVED)
-    assert following.on_its_way(received, NOW + timedelta(minutes=1), PATIENCE)
-    assert following.on_its_way(received, NOW + timedelta(hours=3), PATIENCE) == ""
-    assert following.on_its_way(None, NOW, PATIENCE) == ""
