@@ -22,7 +22,7 @@ MEETINGS = 10_000_000
 STAND_INS = ("zoom", "opencast", "slack", "sheets")
 
 FAILURES: Mapping[str, str] = {
-    "download": "Zoom's hosts refuse the first request for each of its files; the copy goes on "
+    "download": "Zoom's hosts refuse the first request for each of its files; the copy continues "
     "after some seconds",
     "upload": "Opencast answers 503 to the first request about it; the upload is retried after a "
     "minute",
