@@ -132,7 +132,7 @@ class PlusZoom(Happening):
 
 @dataclass(frozen=True)
 class Forced(Happening):
-    """An operator's `exec.pipeline`: a forced request for the webhook's row."""
+    """An operator's `exec.pipeline`: a new request for the ingest of the webhook event."""
 
     series: str = ""
 

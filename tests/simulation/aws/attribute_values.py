@@ -69,7 +69,8 @@ def _frozen_number(value: Any) -> Decimal:
     if not isinstance(exponent, int):
         raise TypeError("Infinity and NaN not supported")
     if exponent < 0:
-        # DynamoDB trims trailing zeroes (developer guide, "Naming rules and data types").
+        # DynamoDB trims trailing zeroes:
+        # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
         number = number.normalize()
         if number == number.to_integral_value():
             number = Decimal(int(number))
@@ -154,7 +155,10 @@ def same(first: Any, second: Any) -> bool:
 
 
 def size_of(value: Any) -> int:
-    """Return the size of a stored value in bytes ("DynamoDB item sizes and formats")."""
+    """Return the size of a stored value in bytes.
+
+    Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
+    """
     kind = type(value)
     if kind is str:
         return len(value) if value.isascii() else len(value.encode())
@@ -193,7 +197,8 @@ def with_value(container: Any, path: Path, value: Any) -> Any:
     if type(part) is str and type(container) is dict:
         return {**container, part: value}
     if isinstance(part, int) and type(container) is tuple:
-        # An index past the end appends (developer guide, "Adding elements to a list").
+        # An index past the end appends:
+        # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.UpdateExpressions.html
         return (*container[:part], value, *container[part + 1 :])
     raise BadPath
 

@@ -1,6 +1,7 @@
 """DynamoDB's condition expressions.
 
-Source: the developer guide, "Condition and filter expressions, operators, and functions".
+Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.OperatorsAndFunctions.html
+
 Parentheses around a single operand, as in `(a) = :b`, aren't supported.
 """
 

@@ -29,7 +29,10 @@ from tests.simulation.aws.updates import Update, update
 
 ITEM_LIMIT = 400 * 1024
 KEY_LIMIT = 2048
-"""Most bytes of a hash key (developer guide, "Quotas", "Partition key length")."""
+"""Maximum length of a hash key, in bytes.
+
+Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+"""
 
 ReturnValues = Literal["NONE", "ALL_OLD", "UPDATED_OLD", "ALL_NEW", "UPDATED_NEW"]
 Index = tuple[str, str | None]

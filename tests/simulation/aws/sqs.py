@@ -338,8 +338,8 @@ class FakeQueues:
     def _move(self, queue: _Queue, message: _Message, to: _Queue) -> None:
         """Move a message to the dead-letter queue.
 
-        A FIFO queue's message gets a new SentTimestamp, a standard queue's keeps its own (developer
-        guide, "Using dead-letter queues in Amazon SQS").
+        A message of a FIFO queue gets a new SentTimestamp. A message of a standard queue keeps its
+        own: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
         """
         del queue.messages[message.message_id]
         message.system["DeadLetterQueueSourceArn"] = queue.arn

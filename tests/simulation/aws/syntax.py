@@ -16,7 +16,10 @@ _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 @cache
 def _reserved_words() -> frozenset[str]:
-    """Return moto's copy of the developer guide's "Reserved words in DynamoDB"."""
+    """Return moto's copy of DynamoDB's reserved words.
+
+    Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.html
+    """
     text = files("moto").joinpath("dynamodb/parsing/reserved_keywords.txt").read_text()
     return frozenset(text.upper().split())
 

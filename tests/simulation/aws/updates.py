@@ -1,6 +1,6 @@
 """DynamoDB's update expressions.
 
-Source: the developer guide, "Using update expressions in DynamoDB".
+Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.UpdateExpressions.html
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ def test_capacity_document_has_the_fixed_costs_and_assumptions_of_the_code(text:
     assert document.part_of(text, "assumed") == document.assumed_table({})
 
 
-def test_capacity_document_shows_a_burst_in_s3_within_ten_minutes_with_the_default_settings(
+def test_capacity_document_shows_every_limit_of_downloads_and_the_default_settings(
     text: str,
 ) -> None:
     found = [row[:2] for row in rows(document.part_of(text, "downloads"))[2:]]

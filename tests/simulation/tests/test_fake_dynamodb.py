@@ -268,7 +268,8 @@ def test_update_item_changes_a_list_as_in_moto_when_it_writes_several_elements(a
 
 
 def test_update_item_appends_elements_of_a_list_in_the_order_of_their_indexes() -> None:
-    # Source: developer guide, "Adding elements to a list". moto uses the expression's order.
+    # moto uses the expression's order. Source:
+    # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.UpdateExpressions.html
     table = seeded(fake_table(SCHEDULE), l=[])
     table.update_item(**update_of("SET l[9] = :num, l[8] = :text"))
     assert table.items()[0]["l"] == ["a", 2]
@@ -362,7 +363,8 @@ def status_table(**more: Any) -> FakeTable:
 
 @pytest.mark.parametrize("value", ["12", ""])
 def test_put_item_is_refused_when_an_index_key_has_the_wrong_type_or_is_empty(value: str) -> None:
-    # Types must match (developer guide, "Data synchronization"). moto accepts a text.
+    # Types must match. moto accepts a text. Source:
+    # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html
     item = {"zip_id": "one", "meeting_id": value}
     assert code_of(status_table().put_item, Item=item) == "ValidationException"
 

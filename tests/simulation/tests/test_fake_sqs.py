@@ -102,8 +102,8 @@ def fifo_trace(sqs: Any, url: str, operations: list[Any]) -> list[Any]:
 def as_moto_can(operations: list[Any]) -> list[Any]:
     """Adapt operations to the differences between moto and SQS.
 
-    moto delivers groups in its own order, and accepts a repeat of a deleted message (developer
-    guide, "Using the message deduplication ID in Amazon SQS").
+    moto delivers groups in its own order. Unlike SQS, moto accepts a repeat of a deleted message:
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/using-messagededuplicationid-property.html
     """
     if any(operation[0] == "delete" for operation in operations):
         operations = [
