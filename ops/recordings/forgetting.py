@@ -27,6 +27,7 @@ from ingester.recording.files import automated, key_id, staging_prefix
 from ingester.status.diagnosis import retry_at
 from ingester.status.row import StatusRow
 from ingester.status.table import row_of
+from ingester.zoom.webhook_events import is_made_up
 from ops import terminal
 from ops.command import OpsError, command
 from ops.migration.copy_tables import scan
@@ -176,8 +177,9 @@ class Places:
 def _is_staged(record: Record, rows: Sequence[StatusRow], key: str) -> bool:
     """Return whether a key of the staging bucket belongs to a recording.
 
-    Such a key contains meeting and start of one of the recording's rows, or the id of one of its
-    files.
+    Such a key contains meeting and start of one of the recording's rows, or Zoom's id of one of its
+    files. An id that `captions_among` has made counts for nothing, because files of two recordings
+    may have the same.
     """
     prefixes = [
         staging_prefix(row.meeting_id, row.start_time)
@@ -187,8 +189,9 @@ def _is_staged(record: Record, rows: Sequence[StatusRow], key: str) -> bool:
     name = key.rpartition("/")[2].partition(".")[0]
     captions = (kind for ingest in record.ingests.values() for kind in ingest.captions.values())
     file_ids = {*record.files, *(file_id for kind in captions for file_id in kind.files)}
+    zooms_ids = [file_id for file_id in file_ids if not is_made_up(file_id)]
     return key.startswith(tuple(prefixes)) or any(
-        name.endswith(f"-{key_id(file_id)}") for file_id in file_ids
+        name.endswith(f"-{key_id(file_id)}") for file_id in zooms_ids
     )
 
 

@@ -14,7 +14,14 @@ import pytest
 from botocore.exceptions import ClientError
 
 from ingester.ledger import record as ledger
-from ingester.ledger.record import IngestRecord, Outcome, Post, Record
+from ingester.ledger.record import (
+    Captions,
+    CaptionsState,
+    IngestRecord,
+    Outcome,
+    Post,
+    Record,
+)
 from ingester.ledger.table import Ledger
 from ingester.pipeline.queue import Queue
 from ingester.pipeline.states import Origin, State
@@ -23,6 +30,7 @@ from ingester.recording.files import automated, staging_key
 from ingester.recording.pauses import RecordingEvent
 from ingester.status.row import Asked
 from ingester.status.table import StatusChange, StatusTable
+from ingester.zoom.webhook_events import captions_among
 from ops.command import OpsError
 from ops.queues.queue_messages import SqsQueue
 from ops.recordings.forgetting import (
@@ -179,6 +187,39 @@ def test_forgetting_removes_captions_of_which_neither_record_nor_row_knows(stack
     left = stack.left()
     assert late not in left
     assert others in left
+
+
+def test_forgetting_keeps_files_of_another_meeting_whose_captions_have_the_same_made_up_id(
+    stack: Stack,
+) -> None:
+    # Zoom lists closed captions without an id, so theirs is made of the start.
+    (made,) = captions_among(
+        [
+            {
+                "file_type": "CC",
+                "recording_start": START,
+                "recording_end": BOBS_START,
+                "download_url": "https://zoom.us/rec/download/cc",
+                "file_extension": "VTT",
+            }
+        ]
+    )
+    known = Captions(files=(made.recording_id,), state=CaptionsState.DONE)
+    stack.ledger.change(
+        ANN, lambda record: ledger.with_captions(record, automated(ANN), "cc", known)
+    )
+    others = [
+        staging_key(MEETING + 1, START, 0, view, file_id, suffix)
+        for view, file_id, suffix in (
+            ("cc", made.recording_id, "vtt"),
+            ("active_speaker", "video", "mp4"),
+        )
+    ]
+    for key in others:
+        stack.put(key)
+    stack.forget()
+    left = stack.left()
+    assert all(key in left for key in others)
 
 
 def test_forgetting_completes_an_interrupted_run(stack: Stack) -> None:

@@ -611,7 +611,7 @@ def captions_among(
     """Parse the files of captions of some kinds. Unreadable files are left out.
 
     Zoom lists closed captions without `id` and `recording_type`. The id is then made of `file_type`
-    and the start.
+    and the start (`is_made_up`).
     """
     found: list[RecordingFile] = []
     for file in recording_files:
@@ -629,6 +629,15 @@ def captions_among(
             with suppress(ValueError):
                 found.append(_file(named))
     return tuple(found)
+
+
+def is_made_up(file_id: str) -> bool:
+    """Return whether `captions_among` made a file's id, which other recordings may share."""
+    try:
+        timestamps.parse(file_id.partition("-")[2])
+    except ValueError:
+        return False
+    return True
 
 
 def _is_mp4_or_chat(file: object) -> bool:
