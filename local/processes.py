@@ -186,10 +186,13 @@ def left_by(supervisors: Iterable[int]) -> list[int]:
     """Return the pids of the running processes in the sessions of supervisors that have ended.
 
     A supervisor leads a session. Its pid isn't given to another process while the session has one.
+    After a reboot the pid may be that of a foreign session. So the processes' command lines have to
+    name this folder, too.
     """
     running = _running_pids()
     ended = set(supervisors) - running
-    return [pid for pid in running if _session_of(pid) in ended] if ended else []
+    sessions = [pid for pid in running if _session_of(pid) in ended] if ended else []
+    return [pid for pid in sessions if str(ROOT) in _command_line(pid)]
 
 
 def _running_pids() -> set[int]:
@@ -222,16 +225,18 @@ def _session_of(pid: int) -> int:
 
 def is_supervisor(pid: int) -> bool:
     """Return whether a pid is that of a supervisor, and not of a program that got it later."""
-    proc = Path(f"/proc/{pid}/cmdline")
+    return str(SUPERVISOR) in _command_line(pid)
+
+
+def _command_line(pid: int) -> str:
+    """Return a process's command line, or "" if the process is gone."""
     if Path("/proc/self/cmdline").exists():
         try:
-            return str(SUPERVISOR).encode() in proc.read_bytes()
+            return Path(f"/proc/{pid}/cmdline").read_text("utf-8", errors="replace")
         except OSError:
-            return False
-    answer = subprocess.run(
-        ["ps", "-p", str(pid), "-o", "args="], capture_output=True, text=True, check=False
-    )
-    return str(SUPERVISOR) in answer.stdout
+            return ""
+    command = ["ps", "-p", str(pid), "-o", "args="]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
 
 def last_lines(log: Path, count: int = LAST_LINES) -> str:

@@ -3,12 +3,15 @@
 import json
 import os
 import shlex
+import signal
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from local.processes import Processes
+from local.processes import ROOT, Processes, stop_pids
 from local.state import (
     CLOUD,
     ENVIRONMENT,
@@ -95,7 +98,10 @@ def test_end_of_a_stack_stops_what_a_killed_supervisor_left(
 ) -> None:
     home = tmp_path / "home"
     home.mkdir()
-    command = ["sh", "-c", f"sleep 60 & exec sleep 60 # {tmp_path}"]
+    # The processes of a local stack have this folder in their command lines.
+    sleep = f"import time; time.sleep(60)  # {ROOT}"
+    start = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {sleep!r}])"
+    command = [sys.executable, "-c", f"{start}; {sleep}"]
     environment = {"PATH": os.environ["PATH"], "FOLDER": str(tmp_path)}
     running = Processes(tmp_path / "logs").start("sleeper", command, environment)
     wait_for(lambda: len(processes_of(tmp_path)) == 3)
@@ -108,3 +114,18 @@ def test_end_of_a_stack_stops_what_a_killed_supervisor_left(
     assert end(home)
     assert processes_of(tmp_path) == set()
     running.supervisor.wait()
+
+
+def test_stop_pids_ends_no_process_of_a_foreign_session(tmp_path: Path) -> None:
+    leader = subprocess.Popen(
+        ["sh", "-c", "sleep 60 > /dev/null & echo $!"],
+        stdout=subprocess.PIPE,
+        cwd=tmp_path,
+        start_new_session=True,
+    )
+    foreign = int(leader.communicate()[0])
+    try:
+        stop_pids([leader.pid])
+        os.kill(foreign, 0)
+    finally:
+        os.kill(foreign, signal.SIGKILL)
