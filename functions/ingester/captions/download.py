@@ -239,7 +239,10 @@ def _captions_now(
 def _why_not_now(error: Exception, message: DownloadMessage, deps: Dependencies) -> str:
     """Return why captions can't be staged now, log it, and pause downloads if Zoom throttles."""
     if isinstance(error, ZoomThrottles):
-        deps.pause.begin(message.uuid, error.retry_after)
+        try:
+            deps.pause.begin(message.uuid, error.retry_after)
+        except (BotoCoreError, ClientError):
+            logger.exception("The pause of all downloads can't be noted")
     logger.warning("The captions have to wait: %s", error)
     return _reason_of(error)
 

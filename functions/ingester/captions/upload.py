@@ -121,22 +121,17 @@ def captions_to_ingest(
     except OpencastUnreachable:
         version = None
     told = {track: _stays_outside(track, version, deps.settings.oc_chat_as) for track in given}
+    language = deps.settings.captions_language
+    parts: list[tuple[str, str]] = []
+    for track in given:
+        if not told[track]:
+            try:
+                address = deps.staging.address_of_captions(track, address_seconds)
+                parts += mediapackage.caption_parts(track, address, language)
+            except StagedFileLost as error:
+                told[track] = f"Its {name_of([track])} stay outside: {error}"
     tracks = [track for track in given if not told[track]]
-    reasons = dict.fromkeys(told.values())
-    reason = " ".join(filter(None, reasons))
-    try:
-        parts = [
-            part
-            for track in tracks
-            for part in mediapackage.caption_parts(
-                track,
-                deps.staging.address_of_captions(track, address_seconds),
-                deps.settings.captions_language,
-            )
-        ]
-    except StagedFileLost as error:
-        lost = f"Its {name_of(tracks)} stay outside: {error}"
-        return IngestedCaptions(reason=f"{reason} {lost}".strip())
+    reason = " ".join(filter(None, dict.fromkeys(told.values())))
     attempt = deps.new_id()
     sent = {
         track.kind: SentCaptions(files=track.file_ids, state=CaptionsState.DONE, attempt=attempt)

@@ -13,7 +13,7 @@ from ingester.ledger.record import Captions, CaptionsState, Outcome
 from ingester.recording.files import captions_of
 from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import Recording, RecordingFile
-from tests.hooks import failing
+from tests.hooks import failing, failing_table
 from tests.unit.functions.downloader.harness import Harness, key_of
 from tests.unit.functions.downloader.late_captions import (
     Late,
@@ -59,6 +59,11 @@ def with_text(recording: Recording, text: bytes, folder: Any, number: int = 0) -
     new = dataclasses.replace(old, path=path)
     files = tuple(new if file is old else file for file in recording.files)
     return dataclasses.replace(recording, files=files)
+
+
+def is_of_the_pause(parameters: dict[str, Any]) -> bool:
+    """Return whether a write to the recordings table is about the pause of all downloads."""
+    return "#until" in parameters.get("ExpressionAttributeNames", {})
 
 
 def track(harness: Harness) -> dict[str, Any]:
@@ -265,6 +270,15 @@ class TestCaptionsThatAreNotThereYet:
     ) -> None:
         harness.zoom.fail(Fault(kind="status", where="api", status=500, times=None))
         harness.take(harness.message(lecture))
+        assert harness.outcome == ("SENT_TO_UPLOADER", "")
+        assert len(later(harness)) == 1
+
+    def test_recording_is_sent_on_without_captions_when_the_pause_after_a_429_can_not_be_noted(
+        self, harness: Harness, lecture: Recording
+    ) -> None:
+        harness.zoom.fail(Fault(kind="status", where="api", status=429, times=None))
+        with failing_table(harness.aws.recordings, when=is_of_the_pause):
+            harness.take(harness.message(lecture))
         assert harness.outcome == ("SENT_TO_UPLOADER", "")
         assert len(later(harness)) == 1
 
