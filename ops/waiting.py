@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, suppress
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError
 
 from ops import terminal
 
@@ -87,8 +87,9 @@ def show_waiting(session: boto3.Session) -> None:
     """Show the line during the requests of a session's clients, if stderr is a terminal."""
     if not terminal.has_moving_lines():
         return
-    # A profile may ask for an MFA code on the terminal, which the line would overwrite.
-    with suppress(BotoCoreError, ClientError):
+    # A profile may ask for an MFA code on the terminal, which the line would overwrite. STS refuses
+    # a wrong code with a ClientError, and botocore doesn't ask again.
+    with suppress(BotoCoreError):
         if credentials := session.get_credentials():
             credentials.get_frozen_credentials()
     session.events.register("before-call", LINE.begin)
