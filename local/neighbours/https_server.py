@@ -47,8 +47,8 @@ class Spoil:
 
     The server waits `wait` seconds before the answer. After `after_bytes` of the body, it sends a
     TCP reset (`reset`), closes the connection in order (`close`), or waits `stall` seconds and
-    continues (`stall`). With `silence` it closes the connection before the status line.
-    `claimed_length` is sent as the Content-Length, and the body has no more bytes than that.
+    continues (`stall`). With `silence` the server closes the connection before the status
+    line. `claimed_length` is sent as the Content-Length, and the body has no more bytes than that.
     """
 
     wait: float = 0.0

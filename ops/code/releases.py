@@ -39,7 +39,7 @@ class Code:
 
     @property
     def variables(self) -> dict[str, str]:
-        """The environment's variables."""
+        """The function's environment variables."""
         return dict(self.configuration.get("Environment", {}).get("Variables", {}))
 
     @property

@@ -415,6 +415,7 @@ class TestFaults:
     def test_s3_peer_fails_a_completion_with_status_200_when_a_fault_says_so(
         self, s3: S3Peer, client: S3Client, moment: Any, sizes: list[int]
     ) -> None:
+        # S3 may answer CompleteMultipartUpload with status 200 and an error in the body:
         # https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
         fault = S3Fault(
             kind="status",

@@ -247,7 +247,7 @@ class TestWrongAnswers:
         assert refused.status_code == 429
 
     @pytest.mark.parametrize("when", [{"request": 2}, {"total": 1_000_000}], ids=str)
-    def test_zoom_peer_refuses_old_signatures_when_its_fault_is_expired(
+    def test_zoom_peer_refuses_old_signatures_when_a_fault_expires_them(
         self, plain_reader: Reader, when: Any
     ) -> None:
         plain_reader.fail(ZoomFault(kind="expired", **when))

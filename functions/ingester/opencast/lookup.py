@@ -96,8 +96,8 @@ class Lookup:
         """Look up a recording of which the ledger has an ingest record already."""
         is_own = ingest.zip_id == message.zip_id
         now = self.clock()
-        # Ask whether Opencast is idle first: a POST that ends after this request has made its
-        # event, which the request for the event then finds.
+        # Ask whether Opencast is idle before asking for the event. If a POST ends between the two
+        # requests, its event exists by then, and the second request finds the event.
         may_be_lost = ledger.may_be_lost(ingest, now)
         is_idle = self.opencast.is_idle(media_package) if may_be_lost else None
         if self.opencast.has_event(media_package):

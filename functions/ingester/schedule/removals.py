@@ -202,7 +202,7 @@ def _moved(differences: Iterable[_Difference], moves: _Moves) -> Iterator[MovedM
 
 
 def _places(table: Iterable[ScheduledMeeting | None]) -> dict[_Key, list[str]]:
-    """Return the numbers of the meetings that have a class with each key."""
+    """Return, by key, the numbers of the meetings that have a scheduled class with that key."""
     places: dict[_Key, list[str]] = {}
     for meeting in table:
         for entry in _classes(meeting):

@@ -36,7 +36,7 @@ def pause_after(earlier: Pause | None, now: datetime, asked: float | None) -> Pa
     """Return the pause after a 429: the current pause, or a new one.
 
     Several downloads may get a 429 at the same time, and share one pause. A new pause is twice as
-    long as the last one, unless CALM is over since the last one's end.
+    long as the last one, unless the last one ended at least CALM ago.
 
     Args:
         earlier: The last pause; None if there was none.

@@ -128,7 +128,7 @@ class RecoveryEvent(msgspec.Struct, frozen=True):
 
 
 class TranscriptEvent(msgspec.Struct, frozen=True):
-    """An event about a recording's finished transcript, the files with the ids `file_ids`."""
+    """A webhook event which says that the transcript files with the ids `file_ids` are finished."""
 
     uuid: str
     file_ids: tuple[str, ...]

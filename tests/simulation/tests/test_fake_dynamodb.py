@@ -363,7 +363,7 @@ def status_table(**more: Any) -> FakeTable:
 
 @pytest.mark.parametrize("value", ["12", ""])
 def test_put_item_is_refused_when_an_index_key_has_the_wrong_type_or_is_empty(value: str) -> None:
-    # Types must match. moto accepts a text. Source:
+    # An index key must have the index's type. moto accepts a string. Source:
     # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html
     item = {"zip_id": "one", "meeting_id": value}
     assert code_of(status_table().put_item, Item=item) == "ValidationException"

@@ -56,7 +56,7 @@ class RequestingHarness(ABC):
         }
 
     def dependencies(self, settings: Any) -> dict[str, Any]:
-        """Return the dependencies that all such functions have."""
+        """Return the dependencies that on-demand and reconcile have in common."""
         secrets = OnDemandSecrets(
             zoom_client_secret=APP.client_secret, pipeline_signing_key=OWN_KEY
         )

@@ -245,7 +245,7 @@ class TestOthers:
         going = ingest("going", State.UPLOADER_RECEIVED, requested=1, changed=0.5)
         assert diagnosis_of(FAILURE, going, FAILURE, later).other is later
 
-    def test_awaited_ingest_may_wait_longer_when_the_patience_with_opencast_is_longer(self) -> None:
+    def test_awaited_ingest_may_wait_longer_when_oc_ingest_patience_hours_is_larger(self) -> None:
         waiting = ingest("waiting", State.SENT_TO_UPLOADER, requested=10, changed=10)
         assert diagnosis_of(FAILURE, waiting).situation is Situation.UPLOAD_FAILED
         patient = diagnose(FAILURE, [waiting], NOW, timedelta(hours=24))

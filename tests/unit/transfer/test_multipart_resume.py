@@ -78,7 +78,7 @@ class TestResume:
         assert bucket.complete(resumed) == len(BYTES)
         assert s3.body(KEY) == BYTES
 
-    def test_resume_reads_all_pages_of_the_lists(self, s3: S3Peer, bucket: Bucket) -> None:
+    def test_resume_reads_all_pages_of_uploads_and_parts(self, s3: S3Peer, bucket: Bucket) -> None:
         # S3 returns lists of parts and uploads in pages.
         s3.configure(replace(S3, page=2))
         old = [begun(bucket, OTHERS[0]).upload_id for _ in range(3)]

@@ -137,7 +137,7 @@ def test_user_is_asked_to_try_again_when_the_slack_function_can_not_invoke_itsel
     slow.set()
 
 
-def test_slack_user_is_answered_in_time_when_the_own_invocation_is_slow(
+def test_slack_user_is_answered_before_the_deadline_when_the_second_invocation_is_slow(
     harness: Harness, slow: threading.Event, put: Put
 ) -> None:
     # Slack's three seconds include the cold start.
