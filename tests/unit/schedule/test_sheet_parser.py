@@ -115,6 +115,7 @@ def test_sheet_parser_reads_days_with_or_without_spaces_and_commas(cell: str, da
         ("Day", "thurs, SAT", "RS", []),
         ("Day", "Mondays Wednesdays", "MW", []),
         ("Day", "Wed/Fri", "WF", [f"day 'Wed/Fri' is read as Wednesday and Friday: {LETTERS}"]),
+        ("Day", "<M>,T", "MT", [f"day '(M),T' is read as Monday and Tuesday: {LETTERS}"]),
         ("Day", "Montag", "MT", [f"day 'Montag' is read as Monday and Tuesday: {LETTERS}"]),
         *(
             ("Day", cell, "MF", [f"day '{cell}' is read as Monday and Friday: {RANGE}"])

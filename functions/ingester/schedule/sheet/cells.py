@@ -59,6 +59,8 @@ _MISLEADING_DAYS = (
 """Patterns of days that are read letter by letter but probably mean something else, with what to
 write instead."""
 
+_BRACKETS = str.maketrans("<>", "()")
+
 MORNING = 6
 """Hour of the earliest usual class. An earlier hour is probably PM on a twelve-hour clock."""
 
@@ -249,8 +251,12 @@ def name_problem(cell: str) -> str:
 
 
 def shown(cell: str) -> str:
-    """Return a cell's text for a message. A link is left out, because it may hold a passcode."""
-    return "(a link)" if _SECRET.search(cell) else repr(cell[:40])
+    """Return a cell's text for a message.
+
+    A link is left out, because it may hold a passcode. Angle brackets are replaced, because a
+    program that shows the message may take them for HTML.
+    """
+    return "(a link)" if _SECRET.search(cell) else repr(cell[:40].translate(_BRACKETS))
 
 
 def hints(cells: Mapping[str, str]) -> Iterator[str]:
