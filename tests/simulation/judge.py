@@ -679,6 +679,5 @@ def _messages_begun(played: Played, uuid: str) -> int:
     asked = sum(
         len(request.answers) for request in played.requests if request.happening.uuid == uuid
     )
-    return (
-        notified + asked + sum(fault.kind is Kind.DELIVERED_TWICE for fault in played.world.struck)
-    )
+    repeats = {Kind.DELIVERED_TWICE, Kind.SENT_TWICE}
+    return notified + asked + sum(fault.kind in repeats for fault in played.world.struck)
