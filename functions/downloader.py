@@ -301,7 +301,7 @@ def _stage(message: DownloadMessage, deps: Dependencies) -> Outcome:
     staged = _transfer(message, deps).run(message)
     if staged.missing and complete_message.is_new(message, deps.clock()):
         raise AskLater(staged.reason.removesuffix("."))
-    ready, without_captions, note = _message_to_uploader(message, staged, destination, deps)
+    ready, without_captions = _message_to_uploader(message, staged, destination, deps)
     # Note this before the send, because the uploader waits for every file that isn't left out.
     left_out = [*_left_out(message, staged), *complete.unlisted]
     deps.ledger.change(message.uuid, lambda record: ledger.without(record, left_out))
@@ -310,13 +310,13 @@ def _stage(message: DownloadMessage, deps: Dependencies) -> Outcome:
         queue=deps.uploads,
         body=encode(ready),
         group=message.uuid,
-        report=partial(_report_sent, ready, reason, note, deps),
+        report=partial(_report_sent, ready, reason, deps),
     )
 
 
 def _message_to_uploader(
     message: DownloadMessage, staged: Staged, destination: Destination, deps: Dependencies
-) -> tuple[UploadMessage, str, str]:
+) -> tuple[UploadMessage, str]:
     """Return the uploader's message, and what `with_captions` tells about captions."""
     ready = upload_message(
         message,
@@ -326,7 +326,7 @@ def _message_to_uploader(
         zone=zone_of(deps.settings.local_time_zone),
     )
     if not (deps.settings.ingest_captions or deps.settings.ingest_chapters):
-        return ready, "", ""
+        return ready, ""
     return captions.with_captions(ready, message, _captions_deps(deps))
 
 
@@ -384,13 +384,9 @@ def _captions_deps(deps: Dependencies) -> captions.Dependencies:
     )
 
 
-def _report_sent(ready: UploadMessage, reason: str, note: str, deps: Dependencies) -> None:
-    """Report a message sent to the uploader.
-
-    `reason` names the files that it lacks, if any. `note` is only for the row.
-    """
-    told = f"{reason} {note}".strip()
-    deps.status.report(ready.zip_id, StatusChange(State.SENT_TO_UPLOADER, told))
+def _report_sent(ready: UploadMessage, reason: str, deps: Dependencies) -> None:
+    """Report a message sent to the uploader. `reason` names the files that it lacks, if any."""
+    deps.status.report(ready.zip_id, StatusChange(State.SENT_TO_UPLOADER, reason))
     logger.info("Sent to the uploader", extra={"bytes": ready.total_file_bytes})
     if reason:
         logger.error("%s", reason, extra=log.goes_on("The other files go on.", ADD_THEM))

@@ -280,7 +280,7 @@ MUTATIONS: Sequence[Mutation] = (
         "summaries that can't be staged are left out without a report",
         CAPTIONS_DOWNLOAD,
         "            note = SUMMARIES_UNKNOWN.format(*captions.waiting) "
-        'if captions.waiting else ""\n',
+        "if captions.waiting else UNSET\n",
         "",
         profile="captions",
         seed=49,

@@ -154,7 +154,7 @@ class Dependencies:
 
 def with_captions(
     ready: UploadMessage, message: DownloadMessage, deps: Dependencies
-) -> tuple[UploadMessage, str, str]:
+) -> tuple[UploadMessage, str]:
     """Return the uploader's message with the captions that are ready, and what others lack.
 
     The video doesn't wait for captions. A separate message asks for the missing ones, but not for
@@ -166,20 +166,20 @@ def with_captions(
         deps: Clients, tables, queues, clock and settings.
 
     Returns:
-        The message; sentences about files that are left out, or ""; and a note for the row if it
-        isn't known whether Zoom has summaries, or "". The note isn't worth a mail.
+        The message, and sentences about files that are left out, or "". If it isn't known whether
+        Zoom has summaries, the message says so to the uploader: that isn't worth a mail.
     """
     tracks: list[CaptionTrack] = []
     summaries: tuple[CaptionTrack, ...] | UnsetType = UNSET
     reasons: list[str] = []
-    note = ""
+    note: str | UnsetType = UNSET
     answer = _ask_now(message, deps)
     for group in groups_of(deps.settings):
         captions = _captions_now(group, ready, message, answer, deps)
         reasons += captions.reasons
         if group is SUMMARIES_GROUP:
             summaries = captions.tracks or UNSET
-            note = SUMMARIES_UNKNOWN.format(*captions.waiting) if captions.waiting else ""
+            note = SUMMARIES_UNKNOWN.format(*captions.waiting) if captions.waiting else UNSET
             continue
         if captions.waiting:
             logger.info("The captions come later: %s", ", ".join(captions.waiting))
@@ -187,8 +187,10 @@ def with_captions(
             later = captions_message(message.uuid, (), now, is_chapters=group.is_chapters)
             deps.downloads.send(encode(later), delay_seconds=FIRST_WAIT_SECONDS)
         tracks += captions.tracks
-    changed = msgspec.structs.replace(ready, captions=tuple(tracks), summaries=summaries)
-    return changed, " ".join(reasons), note
+    changed = msgspec.structs.replace(
+        ready, captions=tuple(tracks), summaries=summaries, summaries_note=note
+    )
+    return changed, " ".join(reasons)
 
 
 def _ask_now(message: DownloadMessage, deps: Dependencies) -> MeetingRecordings | str:

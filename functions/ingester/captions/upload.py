@@ -112,10 +112,11 @@ def captions_to_ingest(
     `address_seconds` is the time for which the files' URLs are valid.
     """
     given = tracks_of(message)
+    note = message.summaries_note or ""
     if not given:
-        return IngestedCaptions()
+        return IngestedCaptions(reason=note)
     if record.request(message.zip_id).failures >= MOST_FAILURES:
-        return IngestedCaptions(reason=WITHOUT_THEM.format(name_of(given)))
+        return IngestedCaptions(reason=f"{WITHOUT_THEM.format(name_of(given))} {note}".strip())
     try:
         version = deps.opencast.version()
     except OpencastUnreachable:
@@ -131,7 +132,7 @@ def captions_to_ingest(
             except StagedFileLost as error:
                 told[track] = f"Its {name_of([track])} stay outside: {error}"
     tracks = [track for track in given if not told[track]]
-    reason = " ".join(filter(None, dict.fromkeys(told.values())))
+    reason = " ".join(filter(None, dict.fromkeys([*told.values(), note])))
     attempt = deps.new_id()
     sent = {
         track.kind: SentCaptions(files=track.file_ids, state=CaptionsState.DONE, attempt=attempt)

@@ -226,7 +226,8 @@ class UploadMessage(msgspec.Struct, frozen=True, kw_only=True):
 
     `captions` is set if captions or chapters are ingested. `summaries` is set if the recording has
     summaries that are ingested. An uploader of a version without `summaries` ignores them; in
-    `captions` it would take them for tracks. `late_for` is the id of a media package if the message
+    `captions` it would take them for tracks. `summaries_note` says why it isn't known whether the
+    recording has summaries. `late_for` is the id of a media package if the message
     only adds captions to the event of that media package.
     """
 
@@ -249,6 +250,7 @@ class UploadMessage(msgspec.Struct, frozen=True, kw_only=True):
     oc_workflow: str | UnsetType = UNSET
     captions: tuple[CaptionTrack, ...] | UnsetType = UNSET
     summaries: tuple[CaptionTrack, ...] | UnsetType = UNSET
+    summaries_note: str | UnsetType = UNSET
     late_for: str | UnsetType = UNSET
 
     def __post_init__(self) -> None:

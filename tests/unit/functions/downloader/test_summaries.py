@@ -82,6 +82,13 @@ def _reads_json(params: dict[str, Any]) -> bool:
     return str(params["Key"]).endswith(".json")
 
 
+def note(harness: Harness) -> str:
+    """Return the note in the message to the uploader, which has no summaries."""
+    (upload,) = harness.uploads()
+    assert "summaries" not in upload["body"]
+    return str(upload["body"]["summaries_note"])
+
+
 class TestStaged:
     def test_summaries_of_each_segment_are_sent_byte_by_byte(
         self, harness: Harness, lecture: Recording
@@ -182,36 +189,32 @@ class TestLeftOut:
         # The one message that waits is about chapters.
         assert [body["captions"]["is_chapters"] for body in later(harness)] == [True]
 
-    def test_row_says_without_a_mail_that_summaries_are_unknown_when_zoom_can_not_be_asked(
+    def test_uploader_is_told_without_a_mail_that_summaries_are_unknown_when_zoom_can_not_be_asked(
         self, harness: Harness, lecture: Recording, caplog: pytest.LogCaptureFixture
     ) -> None:
         message = harness.message(lecture)
         harness.zoom.fail(Fault(kind="status", where="api", status=500, times=None))
         assert harness.take(message)
-        state, told = harness.outcome
-        assert state == "SENT_TO_UPLOADER"
-        assert told.startswith("Zoom's summaries stay outside, if there are any: Zoom")
-        assert not sent(harness)
+        assert harness.outcome == ("SENT_TO_UPLOADER", "")
+        assert note(harness).startswith("Zoom's summaries stay outside, if there are any: Zoom")
         assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
-    def test_row_says_that_summaries_are_unknown_when_the_invocation_has_no_time_left(
+    def test_uploader_is_told_that_summaries_are_unknown_when_the_invocation_has_no_time_left(
         self, harness: Harness, lecture: Recording
     ) -> None:
         source = EventSource(harness)
         source.send(harness.message(lecture))
         assert source.deliver(LEAST_SECONDS - 1)
         told = "Zoom's summaries stay outside, if there are any: The invocation has no time left."
-        assert harness.outcome == ("SENT_TO_UPLOADER", told)
-        assert not sent(harness)
+        assert note(harness) == told
 
     def test_recording_is_sent_on_without_summaries_when_s3_can_not_read_them(
         self, harness: Harness, lecture: Recording
     ) -> None:
         with failing(harness.aws.s3, "s3.GetObject", "SlowDown", _reads_json):
             assert harness.take(harness.message(lecture))
-        state, told = harness.outcome
-        assert state == "SENT_TO_UPLOADER"
-        assert told.startswith("Zoom's summaries stay outside, if there are any: ")
+        assert harness.outcome[0] == "SENT_TO_UPLOADER"
+        assert note(harness).startswith("Zoom's summaries stay outside, if there are any: ")
 
     def test_late_message_about_chapters_adds_no_summaries(
         self, harness: Harness, lecture: Recording

@@ -117,3 +117,11 @@ def test_video_is_ingested_without_summaries_when_ingests_with_them_have_failed(
     told = "Its captions and summaries stay outside, because ingests with them failed."
     assert harness.outcome == ("SENT_TO_OPENCAST", told)
     assert flavors(harness) == []
+
+
+def test_row_says_why_summaries_are_unknown_when_the_downloader_could_not_ask(
+    harness: Harness,
+) -> None:
+    told = "Zoom's summaries stay outside, if there are any: Zoom answered 500."
+    assert harness.take(harness.message(summaries_note=told))
+    assert harness.outcome == ("SENT_TO_OPENCAST", told)
