@@ -386,7 +386,8 @@ def _captions_deps(deps: Dependencies) -> captions.Dependencies:
 
 def _report_sent(ready: UploadMessage, reason: str, deps: Dependencies) -> None:
     """Report a message sent to the uploader. `reason` names the files that it lacks, if any."""
-    deps.status.report(ready.zip_id, StatusChange(State.SENT_TO_UPLOADER, reason))
+    told = f"{reason} {ready.summaries_note or ''}".strip()
+    deps.status.report(ready.zip_id, StatusChange(State.SENT_TO_UPLOADER, told))
     logger.info("Sent to the uploader", extra={"bytes": ready.total_file_bytes})
     if reason:
         logger.error("%s", reason, extra=log.goes_on("The other files go on.", ADD_THEM))

@@ -320,10 +320,12 @@ def _report_ingest(
 ) -> Written | None:
     """Report that a recording is in Opencast, and how its ingest differs from the message.
 
-    `captions_reason` says why captions aren't in the ingest; "" if all are, or if there are none.
+    `captions_reason` says why captions aren't in the ingest; "" if all are, if there are none, or
+    if an earlier invocation sent the ingest.
     """
     found = differences.differences(message, ingest)
-    sentences = [*(difference.reason for difference in found), captions_reason]
+    without_captions = captions_reason or message.summaries_note or ""
+    sentences = [*(difference.reason for difference in found), without_captions]
     reason = " ".join(filter(None, sentences))
     # Correct the series in the row, where the downloader wrote the requested one.
     series = ingest.series if ingest.series != message.opencast_series_id else ""

@@ -189,17 +189,19 @@ class TestLeftOut:
         # The one message that waits is about chapters.
         assert [body["captions"]["is_chapters"] for body in later(harness)] == [True]
 
-    def test_uploader_is_told_without_a_mail_that_summaries_are_unknown_when_zoom_can_not_be_asked(
+    def test_row_and_message_say_that_summaries_are_unknown_when_zoom_can_not_be_asked(
         self, harness: Harness, lecture: Recording, caplog: pytest.LogCaptureFixture
     ) -> None:
         message = harness.message(lecture)
         harness.zoom.fail(Fault(kind="status", where="api", status=500, times=None))
         assert harness.take(message)
-        assert harness.outcome == ("SENT_TO_UPLOADER", "")
-        assert note(harness).startswith("Zoom's summaries stay outside, if there are any: Zoom")
+        state, told = harness.outcome
+        assert state == "SENT_TO_UPLOADER"
+        assert told.startswith("Zoom's summaries stay outside, if there are any: Zoom")
+        assert note(harness) == told
         assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
-    def test_uploader_is_told_that_summaries_are_unknown_when_the_invocation_has_no_time_left(
+    def test_row_and_message_say_that_summaries_are_unknown_when_the_invocation_has_no_time_left(
         self, harness: Harness, lecture: Recording
     ) -> None:
         source = EventSource(harness)
