@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -124,8 +125,8 @@ def test_a_terminal_has_colours_unless_the_environment_forbids_them(
     for name, value in changes.items():
         monkeypatch.setenv(name, value)
     assert terminal.has_colours() is has_colours
-    monkeypatch.setattr(sys, "stdout", io.StringIO())
-    assert not terminal.has_colours()
+    with redirect_stdout(io.StringIO()):
+        assert not terminal.has_colours()
 
 
 def test_an_error_is_red_on_a_terminal_with_colours_only(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import io
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 
 import boto3
 import pytest
@@ -61,19 +60,16 @@ def test_the_line_comes_after_many_short_requests_too(shown: Shown) -> None:
     shown.line.end()
 
 
-def test_the_line_is_not_shown_beside_that_of_a_slow_step(
-    shown: Shown, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys, "stderr", io.StringIO())
+def test_the_line_is_not_shown_beside_that_of_a_slow_step(shown: Shown) -> None:
     shown.now = QUIET_SECONDS
-    with terminal.working("Working"):
+    with redirect_stderr(io.StringIO()), terminal.working("Working"):
         assert terminal.is_showing_work()
         shown.line.begin()
         (timer,) = [shown.line._timer]  # noqa: SLF001 - nothing else tells that it has run
         assert timer
         timer.join()
         shown.line.end()
-    with terminal.progress():
+    with redirect_stderr(io.StringIO()), terminal.progress():
         assert terminal.is_showing_work()
     assert not terminal.is_showing_work()
     assert shown.events == []
@@ -83,9 +79,9 @@ def test_the_line_is_not_shown_beside_that_of_a_slow_step(
 def test_requests_are_watched_when_stderr_is_a_terminal(
     stderr: type[io.StringIO], count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "stderr", stderr())
     monkeypatch.setenv("TERM", "xterm-256color")
     session = boto3.Session("key", "secret", region_name="us-east-1")
-    show_waiting(session)
+    with redirect_stderr(stderr()):
+        show_waiting(session)
     ended = session.events.emit("after-call-error.sts.GetCallerIdentity", exception=OSError())
     assert [handler.__name__ for handler, _ in ended] == ["end"] * count
