@@ -56,7 +56,8 @@ class Situation(Enum):
     """Situations of an ingest.
 
     A new situation needs a case in `_own_situation`, a place in `NEEDS_ATTENTION` if a person has
-    to act, and phrases in `status/advice.py`. Tests fail until it has phrases and an example.
+    to act, phrases in `status/advice.py`, a rank and words in `status/verdict.py`, and an example
+    in the tests. Tests fail until it has phrases, words and an example.
     """
 
     UNKNOWN = auto()

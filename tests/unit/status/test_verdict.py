@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from itertools import permutations
 
+import msgspec
 import pytest
 
 from ingester.pipeline import reasons
 from ingester.pipeline.states import State
-from ingester.status.diagnosis import PATIENCE, diagnose_each
+from ingester.status.diagnosis import PATIENCE, Situation, diagnose_each
 from ingester.status.row import StatusRow, Step
 from ingester.status.verdict import Verdict, verdict_of, verdicts_of
 from tests.unit.status.situations import EXAMPLES, NOW, ago, row
@@ -109,6 +110,18 @@ def test_every_situation_has_a_verdict(_situation: object, known: StatusRow) -> 
     text = verdict(known).text
     assert text.endswith(".")
     assert not text.endswith("..")
+
+
+UNMENTIONED = {Situation.UNKNOWN, Situation.AT_ZOOM}
+
+
+@pytest.mark.parametrize(("situation", "known"), EXAMPLES)
+def test_verdict_mentions_a_later_request_in_every_situation_unless_nobody_requested_it(
+    situation: Situation, known: StatusRow
+) -> None:
+    published = row(State.PUBLISHED, zip_id="first", ingest_request_time=ago(1000))
+    other = msgspec.structs.replace(known, zip_id="later", ingest_request_time=ago(950))
+    assert ("request" in verdict(published, other).text) is (situation not in UNMENTIONED)
 
 
 def test_each_recording_has_a_verdict_unless_its_row_has_no_uuid() -> None:
