@@ -58,16 +58,16 @@ from ingester.time_zones import zone_of
 logger = logging.getLogger("ingester.slack")
 
 LATER_SECONDS = 18.0
-"""Time limit in seconds of the work in the function's own invocation, which has a timeout of 30
-s."""
+"""Time limit in seconds of the work in an invocation that the function starts itself. The
+function's timeout is 30 s."""
 
 POST_SECONDS = 5.0
 """Time limit in seconds to post a message to Slack. A press of the button causes two posts at
 most."""
 
 LATER = "slack_asked"
-"""Key in the event of the function's own invocation. An event of API Gateway never has this key,
-because its `body` contains everything that a caller sends."""
+"""Key in the event with which the function invokes itself. An event of API Gateway never has this
+key, because the event's `body` contains everything that a caller sends."""
 
 ACKNOWLEDGED: Final = Answer(status=200)
 ERRORS = ErrorAnswers()
@@ -124,7 +124,10 @@ def build() -> Dependencies:
 
 
 def _invoke(own_alias: str, event: bytes) -> None:
-    """Invoke this function. Lambda's client is made only here, as it slows down a cold start."""
+    """Invoke this function asynchronously.
+
+    Lambda's client is made only here, because making the client slows down a cold start.
+    """
     clients.lambda_().invoke(FunctionName=own_alias, InvocationType="Event", Payload=event)
 
 
@@ -278,7 +281,7 @@ def _deliver(
     """Post messages, each once and within `seconds`."""
     for message in messages:
         try:
-            # The timeout of a connection starts anew with each byte, so limit the whole post, too.
+            # The timeout of a connection restarts with each byte, so limit the whole post, too.
             ends = deps.monotonic() + seconds
             within(ends, deps.monotonic, deps.post, asked.response_url, message, seconds)
         except SlackRefused:
@@ -291,13 +294,13 @@ def _deliver(
 
 
 def messages_for(asked: Command | Press, deps: Dependencies, ends: float) -> tuple[Message, ...]:
-    """Return the messages to post. After a press, one of them may replace the old message.
+    """Ask Slack and the tables at the same time, and return the messages to post.
 
-    Slack and the tables are asked at the same time, until `ends`, in seconds on the clock
-    `deps.monotonic`.
+    After a press of the button, a message may replace the old message. `ends` is a deadline on the
+    clock `deps.monotonic`, in seconds.
 
     Raises:
-        TimeoutError: Slack or a table hasn't answered in time.
+        TimeoutError: Slack or a table hasn't answered by `ends`.
     """
     settings = deps.settings
     if missing := _missing(deps):
@@ -344,7 +347,7 @@ def _is_allowed_here(asked: Asked, settings: SlackSettings) -> bool:
 
 @dataclass(frozen=True)
 class Lookup:
-    """A running query of the tables for a meeting, in other threads.
+    """A query of the tables for a meeting, which runs in other threads.
 
     `button` is the pressed button; None for a command.
     """
@@ -360,7 +363,7 @@ class Lookup:
         `ends` is a deadline on the clock `deps.monotonic`, in seconds.
 
         Raises:
-            TimeoutError: The tables haven't answered in time.
+            TimeoutError: The tables haven't answered by `ends`.
         """
         rows = result(self.rows, ends, deps.monotonic)
         schedule, is_readable = result(self.schedule, ends, deps.monotonic)
@@ -373,7 +376,9 @@ class Lookup:
 def _begin_lookup(
     asked: Command | Press, pool: ThreadPoolExecutor, deps: Dependencies
 ) -> Lookup | Message:
-    """Start asking the tables, before it is known whether the user may see the answer.
+    """Start to query the tables for the meeting that a request names.
+
+    The queries run while Slack is asked whether the user may see the answer.
 
     Returns:
         The lookup; or a message if the request names no meeting.
@@ -404,7 +409,7 @@ def _schedule_of(meeting: int, deps: Dependencies) -> tuple[ScheduledMeeting | N
 
 @dataclass(frozen=True)
 class FoundMeeting:
-    """A meeting's data in the tables."""
+    """A meeting's data from the tables."""
 
     meeting: int
     rows: list[StatusRow]
@@ -430,7 +435,10 @@ class FoundMeeting:
 def _messages_of_press(
     button: Button, found: FoundMeeting, deps: Dependencies
 ) -> tuple[Message, ...]:
-    """Return the old message with more rows; or a new one, and the old one without its button."""
+    """Return the messages that show more rows after a press of the button.
+
+    The rows are in the old message; or in a new message, and the old message loses its button.
+    """
     if not button.begins_new_message:
         return (found.message(button.wanted, deps, replaces=True),)
     return (

@@ -1,8 +1,8 @@
 """POST /new_recording: turn webhook events and on-demand requests into download messages.
 
 Zoom repeats a webhook event that gets no 200 or 204 within three seconds (docs/zoom.md), but maybe
-not after a 4xx. So a failure of ours is answered with 5xx, and only a request that can never
-succeed with 4xx.
+not after a 4xx. So the webhook answers with 5xx after its own failures. It answers with 4xx only if
+a request can never succeed.
 """
 
 from __future__ import annotations
@@ -185,8 +185,8 @@ def take(
         zip_id = _zip_id(webhook_event, deps)
         with log.about(**_log_keys(webhook_event, zip_id)):
             is_zooms = signed_with in deps.secrets.zoom_secrets
-            # The alarm looks at the minimum of an hour, because wrong signatures beside right ones
-            # are forged. So this 0 keeps the alarm quiet.
+            # The alarm looks at the minimum of an hour, so this 0 keeps the alarm quiet: while
+            # Zoom's signatures are valid, invalid signatures are forged.
             counts = _counted({Metric.WEBHOOK_WRONGLY_SIGNED: 0.0} if is_zooms else {}, deps)
             logger.info("Received %s", event, extra={"zoom_event": event, **counts})
             return _dispatch(webhook_event, zip_id, signed_with, deps)
@@ -556,11 +556,11 @@ def _ignore(zip_id: str, request: IngestEvent, deps: Dependencies) -> None:
 
 
 def _hand_on(request: IngestEvent, zip_id: str, known: LedgerRequest, deps: Dependencies) -> None:
-    """Put the recording on the download queue.
+    """Send a download message for a request.
 
     The order of the writes makes a crash between any two of them harmless. The ledger knows the
-    files before the message is sent, and notes the send afterwards. A repeat that finds no such
-    note sends the message again.
+    files before the message is sent, and notes the send afterwards. A repeated request that finds
+    no such note sends the message again.
     """
     if known.is_sent:
         logger.warning("Files that were not known before arrived late: sent on")
@@ -597,7 +597,7 @@ def _send(
     Args:
         message: The message.
         files: Ids of the message's files.
-        accept: Returns the record to which the note that the message was sent is added.
+        accept: Changes the record before the send is noted in the record.
     """
     delay = 0 if message.on_demand_ingest else deps.settings.webhook_delay_seconds
     deps.downloads.send(encode(message), delay_seconds=delay)

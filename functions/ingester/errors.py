@@ -4,7 +4,7 @@
     ├── SettingsError            a setting is missing or malformed: deploy again
     ├── RequestError             an HTTP request can't be accepted; has the answer's status code
     │   ├── BadRequest           400
-    │   │   └── UnusableSheet    422, a sheet without a sound header or a usable row
+    │   │   └── UnusableSheet    422, a sheet without a valid header or a usable row
     │   ├── Unauthorized         401
     │   │   └── WrongSignature   none of the known secrets made the signature
     │   ├── Forbidden            403
@@ -91,7 +91,7 @@ class BadRequest(RequestError):
 
 
 class UnusableSheet(BadRequest):
-    """A refusal of all sheets, because one has no sound header or no usable row."""
+    """A refusal of all sheets, because one sheet has no valid header or no usable row."""
 
     status = 422
 
@@ -295,7 +295,7 @@ class IngestOutcomeUnknown(OpencastUnreachable):
 
 
 class IngestBroken(OpencastUnreachable):
-    """A POST that Opencast itself answered with 500. Opencast has to be asked for the event."""
+    """A POST that Opencast itself answered with 500. The event may exist in Opencast."""
 
 
 class OpencastRefused(RetryableFailure):

@@ -167,8 +167,9 @@ def _with_message(crash: LogRecord, messages: list[str]) -> LogRecord:
 
 
 def _continues(crash: LogRecord, record: LogRecord) -> bool:
+    # Only our own records have a location, and none of our own records continues a crash.
     if record.location:
-        return False  # only our own records have a location
+        return False
     if record.crash:
         return record.request_id == crash.request_id or not record.request_id
     return not record.request_id

@@ -110,7 +110,10 @@ def too_large() -> UnusableCaptions:
 
 
 def _repaired(cues: Iterable[Cue]) -> list[Cue]:
-    """Return the cues sorted by start. Each ends by the start of the next later cue."""
+    """Return the cues sorted by start, with corrected ends.
+
+    A cue lasts at most `LONGEST_MS`, and at most until a later cue begins.
+    """
     repaired: list[Cue] = []
     later: int | None = None
     following: int | None = None

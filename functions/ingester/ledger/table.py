@@ -48,7 +48,8 @@ class Ledger:
     def note(self, uuid: str, change: Callable[[Record], Record]) -> None:
         """Change a record after a message was sent, and log a failure instead of raising it.
 
-        An exception would make the received message visible again, beside the one that was sent.
+        An exception would make the received message visible again, beside the message that was
+        sent.
         """
         try:
             self.change(uuid, change)

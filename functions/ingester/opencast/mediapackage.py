@@ -104,7 +104,10 @@ def _times_by_segment(
 
 
 def _views_to_choose_from(kept: KeptFiles) -> list[str]:
-    """List the views, without files of unknown types that have no duration: they aren't videos."""
+    """List the views from which to choose.
+
+    A view of an unknown type whose files have no duration isn't a video, and is left out.
+    """
     return [
         view
         for view, files in kept.views.items()

@@ -121,7 +121,8 @@ def workflow_of(document: Any, media_package: str) -> Workflow:
 def incident_text(document: Any) -> str:
     """Return Opencast's text about a job's first incident; "" if there is none.
 
-    `document` is the tree of incidents in the full format. A failure comes before a warning.
+    `document` is the tree of incidents in the full format. A failure takes precedence over a
+    warning.
     """
     incidents = list(_incidents(document))
     failures = [each for each in incidents if each.get("severity") == "FAILURE"]
