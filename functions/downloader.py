@@ -201,10 +201,10 @@ def process_next(
 
 
 def worker_of(deps: Dependencies, context: object = None) -> QueueWorker[DownloadMessage]:
-    """Return the worker of one invocation, whose copies end before Lambda ends the invocation.
+    """Return a worker that stops copying before Lambda ends the invocation.
 
-    `context` is Lambda's, as https://docs.aws.amazon.com/lambda/latest/dg/python-context.html
-    describes.
+    `context` is Lambda's context object:
+    https://docs.aws.amazon.com/lambda/latest/dg/python-context.html
     """
     remaining = getattr(context, "get_remaining_time_in_millis", None)
     time_left = (lambda: remaining() / 1000) if remaining else forever

@@ -1,8 +1,8 @@
 """Follow ingests: ask Opencast what became of each, and write the answer into row, ledger and log.
 
 A rule of EventBridge starts this function every minute if `FOLLOW_INGESTS` is on. `invoke
-exec.pipeline` starts it for one recording. docs/decisions/0032 says why the ledger, and not a
-queue, lists the ingests to follow.
+exec.pipeline` starts this function for one recording. docs/decisions/0032 says why the ledger, and
+not a queue, lists the ingests to follow.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ LOOK = "Look for the event in Opencast."
 
 @dataclass(frozen=True)
 class Dependencies:
-    """Clients, tables, clock and settings that the following of ingests works with."""
+    """Clients, tables, clock and settings that the function `follow` works with."""
 
     settings: FollowSettings
     opencast: Opencast
@@ -79,7 +79,7 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
 
 
 def answer(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
-    """Ask Opencast about the recordings that are due, or only about the event's `uuid`.
+    """Ask Opencast about the recordings whose polls are due, or only about the event's `uuid`.
 
     Returns:
         `asked`, the number of ingests, and a `message` if a problem ended the run early. Only a
@@ -122,8 +122,8 @@ def _follow_recording(uuid: str, now: str | None, deps: Dependencies) -> tuple[i
     if record is None:
         return 0, ""
     if not record.follow_due:
-        # The index still has a record that needs no question: an older version of the code wrote
-        # the record, or the index lags behind. This write takes the record out of the index.
+        # The index still has a record that needs no poll: an older version of the code wrote the
+        # record, or the index lags behind. This write takes the record out of the index.
         deps.ledger.replace(record, record)
     asked = 0
     for media_package, ingest in record.ingests.items():
@@ -136,7 +136,11 @@ def _follow_recording(uuid: str, now: str | None, deps: Dependencies) -> tuple[i
 
 
 def _read(uuid: str, deps: Dependencies) -> Record | None:
-    """Return a record; None if it can't be read, which is logged as an error once."""
+    """Return a record, or None for an unreadable record.
+
+    An unreadable record is logged as an error and removed from the index, so that the error is
+    logged only once.
+    """
     try:
         return deps.ledger.get(uuid)
     except LedgerUnreadable as error:

@@ -41,13 +41,13 @@ UNCOUNTED = "This occurrence is mailed, whether it is a repeat or not."
 SENT_LATER = "The scheduled run sends it."
 
 WAIT = timedelta(seconds=20)
-"""Longest time that an invocation waits until its mails may go out. The function's timeout is 30
+"""Longest time that an invocation waits for the rate limit of mails. The function's timeout is 30
 s."""
 
 
 @dataclass(frozen=True)
 class Dependencies:
-    """Tables, topic, clock and settings that the mailing of faults works with."""
+    """Tables, topic, clock and settings that the function `log-notifications` works with."""
 
     settings: LogNotificationsSettings
     status: StatusTable
@@ -101,7 +101,7 @@ def take(event: Mapping[str, Any], deps: Dependencies) -> None:
     try:
         batch = batch_of(event)
     except MessageError as error:
-        # Don't raise: Lambda would retry the same event, and it would fail again.
+        # Don't raise: Lambda would retry the same event, which would fail again.
         logger.error("%s", error, extra={"outlook": "Its records aren't mailed: see the logs."})
         return
     if batch is None:
@@ -180,7 +180,7 @@ def _mail_or_count(
 def _function_claim(
     fault_claim: Claim, function: str, mail: Mail, deps: Dependencies
 ) -> Claim | None:
-    """Replace a fault's claim by a claim to mail about the whole function.
+    """Replace a fault's claim with a claim to mail about the whole function.
 
     The fault's occurrences count as the function's.
 
@@ -246,6 +246,6 @@ def _send(claim: Claim, mail: Mail, until: datetime, deps: Dependencies, *, own:
 
 
 def _give_back(claim: Claim, deps: Dependencies) -> None:
-    """Release a claim, so that another invocation can mail it. If AWS fails, the claim lapses."""
+    """Release a claim, so that another invocation can mail. If AWS fails, the claim expires."""
     with suppress(BotoCoreError, ClientError):
         deps.faults.give_back(claim)

@@ -66,14 +66,14 @@ from ingester.zoom.webhook_events import IngestOptions
 logger = logging.getLogger("ingester.reconcile")
 
 MARGIN_SECONDS = 60.0
-"""Seconds before the invocation's timeout at which the run begins nothing more."""
+"""Number of seconds before the invocation's timeout in which the run begins nothing new."""
 
 ZOOM_SECONDS = 15.0
 WEBHOOK_SECONDS = 20.0
 
 MOST_REFUSALS = 3
-"""Number of recordings refused by Zoom's API at which the run stops, because the cause can't be the
-recordings."""
+"""Number of refusals by Zoom's API at which the run stops. So many refusals have another cause than
+the single recording."""
 
 MOST_TOLD = 300
 """Maximum number of recordings that the answer to an operator names. Lambda allows an answer of 6
@@ -199,8 +199,8 @@ class _Run:
     """One run of reconcile, and its counts so far.
 
     With `has_since` an operator has set the earliest time, so the run ignores the stored baseline.
-    With `waits_for_zoom` EventBridge's rule started the run, and the run leaves recordings that no
-    earlier run found to the next run.
+    With `waits_for_zoom`, as in a run of EventBridge's rule, a recording that no earlier run has
+    found is left to the next run.
     """
 
     def __init__(

@@ -1,8 +1,9 @@
 """POST /slack: the command `/zip` and the button below its answers.
 
-Slack waits three seconds for an answer. The function acknowledges a press of the button at once. If
-a command takes more than half of the three seconds, the answer is "One moment". In both cases the
-function invokes itself to do the work and to post the result to the request's `response_url`.
+Slack waits three seconds for an answer. The function acknowledges a press of the button
+immediately. If a command takes more than half of the three seconds, the answer is "One moment". In
+both cases the function invokes itself to do the work and to post the result to the request's
+`response_url`.
 """
 
 from __future__ import annotations
@@ -245,7 +246,11 @@ def _message_answer(message: Message) -> Answer:
 
 
 def _hand_over(asked: Command | Press, deps: Dependencies, ends: Limits) -> bool:
-    """Leave the work to another invocation. Return whether Lambda accepted it by the deadline."""
+    """Leave the work to another invocation of this function.
+
+    Returns:
+        Whether Lambda accepted the call before the deadline.
+    """
     try:
         within(
             ends.hand_over(deps.monotonic()),
@@ -263,7 +268,8 @@ def _hand_over(asked: Command | Press, deps: Dependencies, ends: Limits) -> bool
 def finish(event: Mapping[str, Any], deps: Dependencies) -> None:
     """Do the work that was left to this invocation, and post the result.
 
-    No failure of Slack or AWS is raised: Lambda would repeat the invocation, and post twice.
+    Failures of Slack and AWS aren't raised: Lambda would retry the invocation, which would post
+    twice.
     """
     asked = msgspec.convert(event[LATER], Command | Press)
     with log.about(slack_user=asked.user_id):

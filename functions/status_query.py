@@ -349,7 +349,7 @@ def _flag(query: Mapping[str, str], name: str) -> bool:
 
 
 def _meetings(rows: Sequence[StatusRow]) -> list[dict[str, Any]]:
-    """Group rows by meeting and recording, each in the order of its first row."""
+    """Group rows by meeting and recording, in the order of their first rows."""
     meetings: dict[int, dict[str, Any]] = {}
     recordings: dict[tuple[int, str], dict[str, Any]] = {}
     for row in rows:

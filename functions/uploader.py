@@ -221,7 +221,8 @@ def upload(message: UploadMessage, deps: Dependencies, read_seconds: float) -> O
     if ledger.is_superseded(record, message.zip_id, set(differences.files_of(message))):
         logger.info("Another message of this request brings more files: nothing to do")
         return Done()
-    # Don't report the receive earlier: the row of a superseded message may have a final state.
+    # Report the receive only now, because a superseded message must not reopen a row that has
+    # ended.
     deps.status.report(message.zip_id, StatusChange(State.UPLOADER_RECEIVED))
     settings = deps.settings
     patience = timedelta(hours=settings.oc_ingest_patience_hours)
@@ -323,8 +324,8 @@ def _report_ingest(
 ) -> Written | None:
     """Report that a recording is in Opencast, and how its ingest differs from the message.
 
-    `captions_reason` says why captions aren't in the ingest; "" if all are, if there are none, or
-    if an earlier invocation sent the ingest.
+    `captions_reason` says why captions aren't in the ingest; "" if none are left out, or if an
+    earlier invocation sent the ingest.
     """
     found = differences.differences(message, ingest)
     without_captions = captions_reason or message.summaries_note or ""

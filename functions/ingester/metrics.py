@@ -1,4 +1,4 @@
-"""Metrics in log records. CloudWatch extracts them from the log, without a request of ours.
+"""Metrics in log records. CloudWatch extracts the metrics from the log, so we send no requests.
 
 The records have CloudWatch's embedded metric format:
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html

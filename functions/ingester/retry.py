@@ -53,7 +53,8 @@ def retrying(
     """Return a tenacity `Retrying`, for one call only, that retries after `errors`.
 
     Before a retry, the `Retrying` waits for the seconds in the error's `retry_after`, or else for
-    an exponential backoff with jitter. After the last attempt, it raises the error unchanged.
+    an exponential backoff with jitter. After the last attempt, the `Retrying` raises the error
+    unchanged.
 
     Args:
         errors: Types of the errors after which a retry may help.

@@ -10,7 +10,7 @@ this module takes the first list of objects that have a title and a start as the
 Opencast takes chapters as a WebVTT track: opencast/opencast#7237. The player of Opencast 19 and
 later reads a cue's start and text, and decodes HTML's entities (polimediaupv/paella-opencast,
 `EventConversor.ts`). Opencast's editor expects chapters from the beginning of the video to its end,
-without gaps. So a chapter ends where the next one begins, whatever Zoom says.
+without gaps. So a chapter ends where the next chapter begins, even if Zoom states another end.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def read_chapters(content: bytes, length: int, longest: int) -> list[Cue]:
     Args:
         content: Zoom's file.
         length: The length of the segment's video in milliseconds.
-        longest: The latest time that Zoom's file may contain, in milliseconds. It exceeds `length`
+        longest: The latest time that Zoom's file may contain, in milliseconds: later than `length`
             if the recording was paused.
 
     Raises:

@@ -23,11 +23,11 @@ MOST_TEXT = 3_000_000
 four bytes, and the downloader holds the text in memory several times."""
 
 MOST_CUES = 20_000
-"""Maximum number of cues in a file, as each costs memory and time. A day-long lecture has a few
-thousand."""
+"""Maximum number of cues in a file, because each cue costs memory and time. A day-long lecture has
+a few thousand cues."""
 
 MOST_LINES = 10 * MOST_CUES
-"""Maximum number of lines in a file. A usual cue has four."""
+"""Maximum number of lines in a file. A usual cue has four lines."""
 
 LONGEST_MS = 60_000
 """Longest time that a cue is shown, in milliseconds. A longer cue has no sensible end."""

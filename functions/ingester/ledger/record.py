@@ -164,7 +164,7 @@ class Captions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Following(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The follow-up of an ingest: what Opencast has said of it.
+    """The follow-up of an ingest: what Opencast has said about the ingest, and the next poll.
 
     Attributes:
         since: Start of the follow-up.
@@ -349,8 +349,8 @@ def with_request(record: Record, zip_id: str, asked: Asked, now: datetime) -> Re
     request = Request(at=timestamps.write(now), asked=asked)
     others = {key: value for key, value in record.requests.items() if key != zip_id}
     kept = _requests_to_keep(record, others)
-    # A notice is older than this request, so it no longer applies. Only an operator's request of a
-    # forgotten recording gets here.
+    # A notice is older than this request, so the notice no longer applies. Of the requests for a
+    # forgotten recording, only an operator's gets here.
     return replace(record, requests={**kept, zip_id: request}, notice="", forgotten="")
 
 

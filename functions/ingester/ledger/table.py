@@ -90,7 +90,7 @@ class Ledger:
             self._table.update_item(
                 Key={"uuid": old.uuid},
                 UpdateExpression=changes,
-                # A new record has no version, and one that somebody has edited may have 0.
+                # A new record has no version. A record that somebody has edited may have version 0.
                 ConditionExpression="#version = :old"
                 if old.version
                 else "attribute_not_exists(#version) OR #version = :old",

@@ -273,7 +273,7 @@ class Opencast:
     def version(self) -> int | None:
         """Return Opencast's major version; None if Opencast doesn't state it.
 
-        Each REST service states the version of its bundle, which is Opencast's.
+        Each REST service states the version of its bundle, which is Opencast's version.
 
         Raises:
             OpencastUnreachable: Opencast gives no answer.

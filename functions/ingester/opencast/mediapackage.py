@@ -135,7 +135,7 @@ def timeline(message: UploadMessage, kept: KeptFiles) -> Timeline:
 
 
 def takes_attachments(chat_as: str) -> bool:
-    """Return whether Opencast takes attachments, which `OC_CHAT_AS` says."""
+    """Return whether Opencast takes attachments, according to `OC_CHAT_AS`."""
     return CHAT_PARTS[chat_as] == ATTACHMENT
 
 

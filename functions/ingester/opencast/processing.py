@@ -39,8 +39,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     """An event as the External API shows it.
 
     Attributes:
-        state: State of its last workflow; None if this code doesn't know the state.
-        is_published: Whether people can watch it somewhere.
+        state: State of the event's last workflow; None if this code doesn't know the state.
+        is_published: Whether people can watch the event somewhere.
     """
 
     state: WorkflowState | None
@@ -143,7 +143,7 @@ def _operations(content: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _current(operations: list[dict[str, Any]], state: WorkflowState) -> dict[str, Any]:
-    """Return the operation that explains the workflow's state, or an empty one."""
+    """Return the operation that explains the workflow's state, or {} if there is none."""
     wanted = "FAILED" if state is WorkflowState.FAILING else str(state)
     return next((each for each in operations if each.get("state") == wanted), {})
 

@@ -258,7 +258,7 @@ class UploadMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def is_uuid(text: str) -> bool:
-    """Return whether a text can be the uuid of a recording, as the messages demand (`Uuid`)."""
+    """Return whether a text can be the uuid of a recording in a message (`Uuid`)."""
     try:
         msgspec.convert(text, Uuid)
     except msgspec.ValidationError:
