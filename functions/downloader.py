@@ -396,7 +396,7 @@ def _captions_deps(deps: Dependencies) -> captions.Dependencies:
 def _report_sent(ready: UploadMessage, reason: str, deps: Dependencies) -> None:
     """Report a message sent to the uploader.
 
-    `reason` names the files that the message lacks; "" if the message has all.
+    `reason` names the files that the message lacks; "" if the message lacks none.
     """
     told = f"{reason} {ready.summaries_note or ''}".strip()
     deps.status.report(ready.zip_id, StatusChange(State.SENT_TO_UPLOADER, told))

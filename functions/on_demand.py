@@ -185,7 +185,7 @@ def check_origin(request: Request, allowed: AbstractSet[str]) -> None:
     """Refuse a request that a foreign page makes a browser send (CSRF).
 
     A browser names the page's origin in each such request, and the page can't change the origin.
-    Programs name no origin. The API's own page has the origin of the API.
+    Programs name no origin. The API's own page is always allowed.
 
     Args:
         request: The request.

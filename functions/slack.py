@@ -443,7 +443,8 @@ def _messages_of_press(
 ) -> tuple[Message, ...]:
     """Return the messages that show more rows after a press of the button.
 
-    The rows are in the old message; or in a new message, and the old message loses its button.
+    Either the old message gets the rows, or a new message has the rows and the old message loses
+    its button.
     """
     if not button.begins_new_message:
         return (found.message(button.wanted, deps, replaces=True),)

@@ -169,7 +169,7 @@ def query_status(request: Request, deps: Dependencies) -> Answer:
 
 
 def records(query: Mapping[str, str], deps: Dependencies) -> dict[str, Any] | None:
-    """Return the ingests of the meeting `meeting_id`, or the ingests of the last `seconds`.
+    """Return the ingests of the meeting `meeting_id`, or those updated in the last `seconds`.
 
     Returns:
         A meeting with its recordings and their ingests, None if the meeting has no ingests; or

@@ -45,8 +45,8 @@ UNTITLED = "…"
 without gaps."""
 
 TOLERANCE_MS = 60_000
-"""Tolerance in milliseconds when the unit of times is guessed. Times count as seconds if the last
-time is at most this long after the segment's end."""
+"""Tolerance in milliseconds for `_unit_of`. Times count as seconds if the last time is at most this
+long after the segment's end."""
 
 MOST_NAMES = 20
 """Maximum number of field names in the text of an error."""

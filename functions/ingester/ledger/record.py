@@ -39,7 +39,7 @@ MOST_REQUESTS = 50
 
 
 class End(StrEnum):
-    """The way in which a request ended that brought nothing into Opencast."""
+    """The end of a request that brought nothing into Opencast."""
 
     FAILED = "failed"
     IGNORED = "ignored"
@@ -99,7 +99,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         is_sent: Whether a download message of the request certainly got onto the queue.
         is_taken_over: Whether another stack sent the message. The message's files are unknown, so
             every file counts as sent.
-        sent: Ids of the files that the messages named. Empty for a request that failed.
+        sent: Ids of the files that the request's messages named. Empty for a request that failed.
         end: End of the request; None while the request is in progress, or if it brought the
             recording into Opencast.
         failures: Number of the uploader's failed attempts.
@@ -214,7 +214,7 @@ class IngestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
     @property
     def posted_at(self) -> str:
-        """Time of the last POST that Opencast didn't refuse; else of the last POST."""
+        """Time of the last POST that wasn't refused, or of the last POST if all were refused."""
         not_refused = (post.at for post in self.posts if post.outcome is not Outcome.REFUSED)
         return max(not_refused, default=self.posts[-1].at)
 
@@ -283,7 +283,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def event_of(record: Record, zip_id: str) -> str:
-    """Return the id of a request's media package, or else of the last that Opencast took, or ""."""
+    """Return the id of the media package that was POSTed for a request.
+
+    If none was, return the id of the newest media package that Opencast took, or "".
+    """
     taken = {name: ingest for name, ingest in record.ingests.items() if ingest.is_taken}
     newest = max(taken, key=lambda name: taken[name].posted_at, default="")
     return record.ingest_of(zip_id) or newest

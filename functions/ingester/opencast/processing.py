@@ -80,7 +80,7 @@ def event_of(document: Any, media_package: str) -> Event:
     """Return the event in a JSON document of Opencast's External API.
 
     Raises:
-        ValueError: The document is no event, or another one.
+        ValueError: The document is no event, or the event of another media package.
     """
     if not isinstance(document, dict) or document.get("identifier") != media_package:
         raise ValueError("Opencast's answer isn't about the event.")
@@ -93,10 +93,11 @@ def event_of(document: Any, media_package: str) -> Event:
 
 
 def workflow_of(document: Any, media_package: str) -> Workflow:
-    """Return the workflow in a JSON document of Opencast's.
+    """Return the workflow in a JSON document of Opencast's workflow endpoint.
 
     Raises:
-        ValueError: The document is no workflow, or one of another media package.
+        ValueError: The document is no workflow, has an unknown state, or belongs to another media
+            package.
     """
     content = document.get("workflow") if isinstance(document, dict) else None
     if not isinstance(content, dict):
