@@ -1,4 +1,4 @@
-"""Follow ingests: ask Opencast what became of each, and write the answer into row, ledger and log.
+"""Follow ingests: ask Opencast what became of them, and write the answers to row, ledger and log.
 
 A rule of EventBridge starts this function every minute if `FOLLOW_INGESTS` is on. `invoke
 exec.pipeline` starts this function for one recording. docs/decisions/0032 says why the ledger, and

@@ -27,7 +27,7 @@ class LogRecord(msgspec.Struct, frozen=True, kw_only=True):
         outlook: Text about the next automatic step, such as a retry.
         advice: Text about what a person can do.
         goes_on: Whether the work went on in spite of the error (`log.goes_on`).
-        crash: How the function itself ended, such as "timed out"; "" if it didn't crash.
+        crash: Words for a crash of the function, such as "timed out"; "" if it didn't crash.
     """
 
     level: Level

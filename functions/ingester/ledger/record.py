@@ -336,8 +336,8 @@ def with_files(
 def is_duplicate(record: Record, zip_id: str, files: AbstractSet[str]) -> bool:
     """Return whether the messages already sent for this request named all these files.
 
-    Zoom repeats a webhook event that it got no answer to, with other tokens and URLs. So the
-    recording and the ids of its files identify a repeat.
+    Zoom repeats an unanswered webhook event with other tokens and URLs. So the recording and the
+    ids of its files identify a repeat.
     """
     request = record.request(zip_id)
     return request.is_sent and (request.is_taken_over or files <= set(request.sent))
