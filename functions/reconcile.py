@@ -186,7 +186,10 @@ def _first_state(now: datetime) -> State:
 
 
 def _first(now: datetime, deps: Dependencies) -> State:
-    """Set the baseline to `now`, so that recordings that ended earlier are ignored."""
+    """Set the baseline to `now`, and return the state.
+
+    Reconcile ignores recordings that ended before the baseline.
+    """
     state = deps.state.begin(_first_state(now))
     logger.info(
         "The first run of reconcile in this stack: recordings that ended before %s are left alone",

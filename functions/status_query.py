@@ -304,7 +304,7 @@ def _reconcile_check(deps: Dependencies) -> Check | None:
 
 
 def _siblings(rows: Sequence[StatusRow], now: datetime, deps: Dependencies) -> list[StatusRow]:
-    """Return all ingests, with their steps, of the meetings of those rows that need a person.
+    """Return all ingests, with their steps, of each meeting in which one of `rows` needs a person.
 
     The rows of a page lack the steps. Without the steps, a row's time of success would be that of
     its last update, which late files can cause after the success.

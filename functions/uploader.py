@@ -326,6 +326,9 @@ def _report_ingest(
 
     `captions_reason` says why captions aren't in the ingest; "" if none are left out, or if an
     earlier invocation sent the ingest.
+
+    Returns:
+        The result of the write to the row; None if the row wasn't written.
     """
     found = differences.differences(message, ingest)
     without_captions = captions_reason or message.summaries_note or ""

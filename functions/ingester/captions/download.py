@@ -103,7 +103,7 @@ class Group:
 
     @property
     def prefix(self) -> str:
-        """Prefix of the message group on the upload queue, so that no group waits for another."""
+        """Prefix of a message group's id on the upload queue: chapters don't wait for captions."""
         return f"{CHAPTERS}-" if self.is_chapters else ""
 
 

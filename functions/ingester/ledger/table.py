@@ -39,7 +39,7 @@ ATTEMPTS = 10
 
 
 class Ledger:
-    """The table of records. Every write is conditional on the version that was read."""
+    """The table of records. Each write of a record is conditional on the version that was read."""
 
     def __init__(self, table: Table, clock: Callable[[], datetime]) -> None:
         self._table = table

@@ -145,7 +145,7 @@ class DownloadMessage(msgspec.Struct, frozen=True, kw_only=True):
     With `captions` the downloader fetches only captions or chapters, for events that are in
     Opencast already.
 
-    With `is_partial` only `uuid`, `zip_id` and `received_time` are sure to be known. The downloader
+    With `is_partial` only `uuid`, `zip_id` and `received_time` are certainly set. The downloader
     has to ask Zoom for all files and for the empty fields.
     """
 
