@@ -144,7 +144,7 @@ container = Container(build)
 
 
 def build_source() -> SourceQueue:
-    """Make the download queue, its DLQ and its limit of receives, without reading any secret."""
+    """Make the `SourceQueue` of the download queue, without reading any secret."""
     settings, sqs = read(DownloaderSettings, os.environ), clients.sqs()
     return SourceQueue(
         Queue(sqs, settings.download_queue_url),
@@ -164,10 +164,13 @@ def run(
     build_worker: Callable[[], QueueWorker[DownloadMessage]],
     build_source: Callable[[], SourceQueue],
 ) -> dict[str, Any]:
-    """Process the event's queue messages, or the next message if an operator called.
+    """Process the event's queue messages, or the queue's next message if the caller is an operator.
 
     `build_source` reads no secret. If `build_worker` can't read the secrets, the messages return to
-    that queue and are received again after a backoff.
+    the queue of `build_source` and are received again after a backoff.
+
+    Returns:
+        Lambda's batch response for queue messages; a `message` for an operator.
     """
     if "Records" in event:
         return queue_worker.process_event(event, build_worker, build_source)
@@ -182,6 +185,9 @@ def process_next(
     Args:
         overrides: May have `override_series_id` and `ignore_schedule`.
         worker: Processes the message.
+
+    Returns:
+        A `message` that says whether the queue's message was processed.
     """
     series_id = str(overrides.get("override_series_id") or "")
     ignore_schedule = bool(overrides.get("ignore_schedule"))
@@ -195,10 +201,10 @@ def process_next(
 
 
 def worker_of(deps: Dependencies, context: object = None) -> QueueWorker[DownloadMessage]:
-    """Return the worker of one invocation, whose copies end before Lambda ends the invocation.
+    """Return a worker that stops copying before Lambda ends the invocation.
 
-    `context` is Lambda's, as https://docs.aws.amazon.com/lambda/latest/dg/python-context.html
-    describes.
+    `context` is Lambda's context object:
+    https://docs.aws.amazon.com/lambda/latest/dg/python-context.html
     """
     remaining = getattr(context, "get_remaining_time_in_millis", None)
     time_left = (lambda: remaining() / 1000) if remaining else forever
@@ -247,9 +253,9 @@ def _report_retry(message: DownloadMessage, reason: str, due: str, deps: Depende
 
 
 def download(message: DownloadMessage, deps: Dependencies) -> Outcome:
-    """Stage one recording for the uploader, or as much of it as is possible now.
+    """Stage one recording for the uploader, or as much of the recording as is possible now.
 
-    A message about captions stages only captions.
+    If the message is about captions, stage only captions.
     """
     if message.captions is not UNSET:
         return captions.download(message, message.captions, _captions_deps(deps))
@@ -278,7 +284,7 @@ def download(message: DownloadMessage, deps: Dependencies) -> Outcome:
 
 
 def _stage(message: DownloadMessage, deps: Dependencies) -> Outcome:
-    """Stage a recording and return the uploader's message, or Done if nothing is to be ingested.
+    """Stage a recording and return the uploader's message, or Done if the request is ignored.
 
     Raises:
         OutOfTime: The invocation's time is nearly up.
@@ -302,7 +308,7 @@ def _stage(message: DownloadMessage, deps: Dependencies) -> Outcome:
     if staged.missing and complete_message.is_new(message, deps.clock()):
         raise AskLater(staged.reason.removesuffix("."))
     ready, without_captions = _message_to_uploader(message, staged, destination, deps)
-    # Note this before the send, because the uploader waits for every file that isn't left out.
+    # Note the left-out files before the send, because the uploader waits for every other file.
     left_out = [*_left_out(message, staged), *complete.unlisted]
     deps.ledger.change(message.uuid, lambda record: ledger.without(record, left_out))
     reason = " ".join(filter(None, (staged.reason, complete.reason, without_captions)))
@@ -317,7 +323,7 @@ def _stage(message: DownloadMessage, deps: Dependencies) -> Outcome:
 def _message_to_uploader(
     message: DownloadMessage, staged: Staged, destination: Destination, deps: Dependencies
 ) -> tuple[UploadMessage, str]:
-    """Return the uploader's message, and what `with_captions` tells about captions."""
+    """Return the uploader's message, and sentences about captions that are left out, or ""."""
     ready = upload_message(
         message,
         staged.files,
@@ -338,14 +344,17 @@ def _left_out(message: DownloadMessage, staged: Staged) -> list[str]:
 
 
 def _report_series(message: DownloadMessage, destination: Destination, deps: Dependencies) -> None:
-    """Write a recording's series into its row and the log; the first time, count its minutes."""
+    """Write a recording's series into its row and the log.
+
+    The first time, add the recording's minutes as a metric.
+    """
     written = deps.status.report(
         message.zip_id,
         StatusChange(
             State.OC_SERIES_FOUND,
             oc_series_id=destination.series_id,
             course=destination.course,
-            # The row of a partial message may lack the subject, which the webhook doesn't know.
+            # The webhook doesn't know the subject of a partial message, so the row may have none.
             subject=_subject(message) if message.is_partial else None,
         ),
     )
@@ -385,7 +394,10 @@ def _captions_deps(deps: Dependencies) -> captions.Dependencies:
 
 
 def _report_sent(ready: UploadMessage, reason: str, deps: Dependencies) -> None:
-    """Report a message sent to the uploader. `reason` names the files that it lacks, if any."""
+    """Report a message sent to the uploader.
+
+    `reason` names the files that the message lacks; "" if the message lacks none.
+    """
     told = f"{reason} {ready.summaries_note or ''}".strip()
     deps.status.report(ready.zip_id, StatusChange(State.SENT_TO_UPLOADER, told))
     logger.info("Sent to the uploader", extra={"bytes": ready.total_file_bytes})
@@ -430,14 +442,14 @@ def _ignore(message: DownloadMessage, reason: str, deps: Dependencies) -> Done:
     logger.info("Ignored: %s", reason, extra=_counted(counts, deps))
     record = deps.ledger.get(message.uuid)
     _report_late_files(message, record)
-    # An operator who lets the schedule be ignored expects that no class fits.
+    # With `ignore_schedule`, an operator expects that no series is found.
     if reason == reasons.NO_SERIES and asks_the_schedule(message):
         _report_lost_series(written, record)
     return Done()
 
 
 def _report_lost_series(written: Written | None, record: Record) -> None:
-    """Log that an earlier attempt had found a series, unless Opencast may have the recording.
+    """Log an error if an earlier attempt found a series, unless Opencast may have the recording.
 
     The schedule may change between two attempts. Without a mail nobody notices the lost recording.
     """
@@ -446,7 +458,7 @@ def _report_lost_series(written: Written | None, record: Record) -> None:
 
 
 def _report_late_files(message: DownloadMessage, record: Record) -> None:
-    """Log the files of an ignored message that an earlier ingest of its recording lacks."""
+    """Log an error if the recording was ingested without some files of an ignored message."""
     ingests = record.ingests.values()
     names = names_of(message.recording_files)
     outside = [
@@ -500,13 +512,16 @@ def _report_continued(message: DownloadMessage, stopped: OutOfTime, deps: Depend
 def _wait(
     message: DownloadMessage, reason: str, deps: Dependencies, seconds: int | None = None
 ) -> Outcome:
-    """Requeue a message for `seconds`, or for a backoff; give up after a day."""
+    """Requeue a message, or give up if the message has waited for a day.
+
+    `seconds` is the delay of the message; None for a backoff.
+    """
     now = deps.clock()
     first_seen = now if message.first_seen is UNSET else timestamps.parse(message.first_seen)
     age = now - first_seen
     if age >= LONGEST_WAIT:
         told = f"permanent failure: {reason} after a day: an operator is needed"
-        # A message that an operator redrives waits as long as a new one.
+        # Without `first_seen`, a message that an operator redrives can wait for a day again.
         body = encode(msgspec.structs.replace(message, first_seen=UNSET))
         headline = f"Gave up waiting: {reason}"
         return GiveUp(reason=told, row_reason=told, headline=headline, body=body)

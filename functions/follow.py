@@ -1,8 +1,8 @@
-"""Follow ingests: ask Opencast what became of each, and write the answer into row, ledger and log.
+"""Follow ingests: ask Opencast what became of them, and write the answers to row, ledger and log.
 
 A rule of EventBridge starts this function every minute if `FOLLOW_INGESTS` is on. `invoke
-exec.pipeline` starts it for one recording. docs/decisions/0032 says why the ledger, and not a
-queue, lists the ingests to follow.
+exec.pipeline` starts this function for one recording. docs/decisions/0032 says why the ledger, and
+not a queue, lists the ingests to follow.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from ingester.status.table import StatusChange, StatusTable
 logger = logging.getLogger("ingester.follow")
 
 MOST_RECORDINGS = 5
-"""Maximum number of recordings of one run. An ingest takes two requests to Opencast, rarely
+"""Maximum number of recordings in one run. An ingest takes two requests to Opencast, rarely
 three."""
 
 OFF = "Ingests aren't followed in this stack (FOLLOW_INGESTS is off)."
@@ -46,7 +46,7 @@ LOOK = "Look for the event in Opencast."
 
 @dataclass(frozen=True)
 class Dependencies:
-    """Clients, tables, clock and settings that the following of ingests works with."""
+    """Clients, tables, clock and settings that the function `follow` works with."""
 
     settings: FollowSettings
     opencast: Opencast
@@ -79,7 +79,7 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
 
 
 def answer(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
-    """Ask Opencast about the recordings that are due, or only about the event's `uuid`.
+    """Ask Opencast about the recordings whose polls are due, or only about the event's `uuid`.
 
     Returns:
         `asked`, the number of ingests, and a `message` if a problem ended the run early. Only a
@@ -102,7 +102,8 @@ def answer(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
                 continue
         asked += count
         if problem:
-            # The next run begins with another recording, because this one is due later.
+            # Opencast gives no answer, so ask no further questions now. The next run begins with
+            # another recording, because this recording's next poll is now due later.
             break
     if errors:
         raise errors[0]
@@ -110,19 +111,19 @@ def answer(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
 
 
 def _follow_recording(uuid: str, now: str | None, deps: Dependencies) -> tuple[int, str]:
-    """Ask Opencast about those ingests of a recording that are due at `now`.
+    """Ask Opencast about those ingests of a recording whose polls are due at `now`.
 
-    If `now` is None, ask about all that are followed.
+    If `now` is None, ask about every ingest that is followed.
 
     Returns:
-        The number of ingests, and the reason if Opencast gave no answer, else "".
+        The number of ingests, and why Opencast gave no answer, or "".
     """
     record = _read(uuid, deps)
     if record is None:
         return 0, ""
     if not record.follow_due:
-        # The index still has a record that needs no question: an older version of the code wrote
-        # the record, or the index lags behind. This write takes the record out of the index.
+        # The index still has a record that needs no poll: an older version of the code wrote the
+        # record, or the index lags behind. This write takes the record out of the index.
         deps.ledger.replace(record, record)
     asked = 0
     for media_package, ingest in record.ingests.items():
@@ -135,7 +136,11 @@ def _follow_recording(uuid: str, now: str | None, deps: Dependencies) -> tuple[i
 
 
 def _read(uuid: str, deps: Dependencies) -> Record | None:
-    """Return a record; None if it can't be read, which is logged as an error once."""
+    """Return a record, or None for an unreadable record.
+
+    An unreadable record is logged as an error and removed from the index, so that the error is
+    logged only once.
+    """
     try:
         return deps.ledger.get(uuid)
     except LedgerUnreadable as error:
@@ -147,7 +152,7 @@ def _read(uuid: str, deps: Dependencies) -> Record | None:
 def _follow(record: Record, media_package: str, ingest: IngestRecord, deps: Dependencies) -> str:
     """Ask Opencast about one ingest, and record the answer.
 
-    Return the reason if no answer came, else "".
+    Return why Opencast gave no answer, or "".
 
     The ledger is written last. If this invocation dies before the write, another invocation reports
     a failure again, so no failure stays unreported.
@@ -176,7 +181,10 @@ def _follow(record: Record, media_package: str, ingest: IngestRecord, deps: Depe
 
 
 def _noted(record: Record, media_package: str, before: Following, after: Following) -> Record:
-    """Return the record with `after`; unchanged if another run or a new POST replaced `before`."""
+    """Return the record with the follow-up `after`.
+
+    If another run or a new POST has replaced `before`, return the record unchanged.
+    """
     ingest = record.ingests.get(media_package)
     if ingest is None or ingest.following != before:
         return record
@@ -203,8 +211,8 @@ def _tell(
     failed = after.fate is Fate.FAILED
     said = deps.opencast.reason_of(workflow) if workflow and failed else ""
     reason = rules.reason_of(after.fate, workflow, said)
-    # A row may name late files, which a published ingest lacks too. So the first fate keeps the
-    # reason.
+    # Keep the row's reason at the first final state: the reason may name late files, which a
+    # published ingest lacks, too.
     is_first = before.fate is None
     change = StatusChange(rules.STATES[after.fate], reason, keeps_reason=is_first)
     deps.status.report(ingest.zip_id, change)

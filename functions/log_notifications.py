@@ -41,13 +41,13 @@ UNCOUNTED = "This occurrence is mailed, whether it is a repeat or not."
 SENT_LATER = "The scheduled run sends it."
 
 WAIT = timedelta(seconds=20)
-"""Longest time that an invocation waits until its mails may go out. The function's timeout is 30
+"""Longest time that an invocation waits for the rate limit of mails. The function's timeout is 30
 s."""
 
 
 @dataclass(frozen=True)
 class Dependencies:
-    """Tables, topic, clock and settings that the mailing of faults works with."""
+    """Tables, topic, clock and settings that the function `log-notifications` works with."""
 
     settings: LogNotificationsSettings
     status: StatusTable
@@ -101,7 +101,7 @@ def take(event: Mapping[str, Any], deps: Dependencies) -> None:
     try:
         batch = batch_of(event)
     except MessageError as error:
-        # Don't raise: Lambda would retry the same event, and it would fail again.
+        # Don't raise: Lambda would retry the same event, which would fail again.
         logger.error("%s", error, extra={"outlook": "Its records aren't mailed: see the logs."})
         return
     if batch is None:
@@ -142,8 +142,9 @@ def _mail_or_count(
 ) -> None:
     """Mail a fault, or count the fault if it was mailed a short time ago.
 
-    If the function has had many mails, the fault counts for the function's own mail. If the table
-    fails, add the mail to `uncounted`. If SNS fails, `mail_repeats` sends the mail later.
+    If there were too many mails about the function, mail or count a fault of the whole function
+    instead. If the table fails, add the mail to `uncounted`. If SNS fails, `mail_repeats` sends the
+    mail later.
     """
     source = Source(
         stack=deps.settings.stack_name,
@@ -179,10 +180,12 @@ def _mail_or_count(
 def _function_claim(
     fault_claim: Claim, function: str, mail: Mail, deps: Dependencies
 ) -> Claim | None:
-    """Count a fault's occurrences as its function's, and release the fault's claim.
+    """Replace a fault's claim with a claim to mail about the whole function.
+
+    The fault's occurrences count as the function's.
 
     Returns:
-        The claim of the function's mail; None if that mail has to wait.
+        The new claim; None if a mail about the function isn't due.
     """
     claim = deps.faults.count_and_claim(function, fault_claim.times, mail)
     # The function's mail names this fault, so release the fault's claim. The fault's next
@@ -215,7 +218,9 @@ def _row(fault: Fault, deps: Dependencies) -> tuple[StatusRow | None, bool]:
 
 
 def _send(claim: Claim, mail: Mail, until: datetime, deps: Dependencies, *, own: int = 0) -> None:
-    """Send the mail of a claim. `own` of the claim's occurrences are the caller's.
+    """Send the mail of a claim.
+
+    `own` is the number of the claim's occurrences that the caller has just counted.
 
     If the limit of mails allows none before `until`, or if SNS fails, the mail waits in the table
     for the scheduled run.
@@ -241,6 +246,6 @@ def _send(claim: Claim, mail: Mail, until: datetime, deps: Dependencies, *, own:
 
 
 def _give_back(claim: Claim, deps: Dependencies) -> None:
-    """Release a claim, so that another invocation can mail it. If AWS fails, the claim lapses."""
+    """Release a claim, so that another invocation can mail. If AWS fails, the claim expires."""
     with suppress(BotoCoreError, ClientError):
         deps.faults.give_back(claim)

@@ -116,7 +116,7 @@ container = Container(build)
 
 
 class IngestRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The body of a request. `uuid` is the recording's, or a link that contains it."""
+    """The body of a request. `uuid` is the recording's uuid, or a link that contains the uuid."""
 
     uuid: Annotated[str, msgspec.Meta(max_length=LONGEST_UUID)] = ""
     oc_series_id: str = ""
@@ -149,7 +149,7 @@ def take(request: Request, deps: Dependencies, renewed: Callable[[], Dependencie
         logger.info("200 %s", ACCEPTED)
         return _message(200, ACCEPTED)
 
-    # An error's log record has the recording's uuid, too, so `ERRORS.answer` runs in this block.
+    # `ERRORS.answer` runs in this block so that an error's log record has the recording's uuid.
     with log.about(uuid=asked.uuid):
         return ERRORS.answer(ingest_it)
 
@@ -185,7 +185,7 @@ def check_origin(request: Request, allowed: AbstractSet[str]) -> None:
     """Refuse a request that a foreign page makes a browser send (CSRF).
 
     A browser names the page's origin in each such request, and the page can't change the origin.
-    Programs name no origin. The API's own page has the origin of the API.
+    Programs name no origin. The API's own page is always allowed.
 
     Args:
         request: The request.
@@ -275,7 +275,7 @@ def _plain(value: object) -> object:
 
 
 def ingest(wanted: IngestRequest, deps: Dependencies, renewed: Callable[[], Dependencies]) -> None:
-    """Ask Zoom for the recording and post its event to the webhook, within `BUDGET_SECONDS`.
+    """Ask Zoom for the recording and post a webhook event about it, within `BUDGET_SECONDS`.
 
     `renewed` returns dependencies with the current secrets, and is called only if the webhook
     refuses our key.

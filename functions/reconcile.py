@@ -66,14 +66,14 @@ from ingester.zoom.webhook_events import IngestOptions
 logger = logging.getLogger("ingester.reconcile")
 
 MARGIN_SECONDS = 60.0
-"""Seconds before the invocation's timeout at which the run begins nothing more."""
+"""Number of seconds before the invocation's timeout in which the run begins nothing new."""
 
 ZOOM_SECONDS = 15.0
 WEBHOOK_SECONDS = 20.0
 
 MOST_REFUSALS = 3
-"""Number of recordings refused by Zoom's API at which the run stops, because the cause can't be the
-recordings."""
+"""Number of refusals by Zoom's API at which the run stops. So many refusals have another cause than
+the single recording."""
 
 MOST_TOLD = 300
 """Maximum number of recordings that the answer to an operator names. Lambda allows an answer of 6
@@ -162,7 +162,7 @@ def answer(
         if state is None and not asked.dry_run:
             state = _first(now, deps)
         elif state is None and since is None:
-            # The report of the first run, which sets the baseline.
+            # A dry run must not set the baseline, but reports what the first run would do.
             state = _first_state(now)
     except LedgerUnreadable as error:
         logger.error("%s", error, extra=STOPPED)
@@ -186,7 +186,10 @@ def _first_state(now: datetime) -> State:
 
 
 def _first(now: datetime, deps: Dependencies) -> State:
-    """Set the baseline to `now`, so that recordings that ended earlier are ignored."""
+    """Set the baseline to `now`, and return the state.
+
+    Reconcile ignores recordings that ended before the baseline.
+    """
     state = deps.state.begin(_first_state(now))
     logger.info(
         "The first run of reconcile in this stack: recordings that ended before %s are left alone",
@@ -198,9 +201,9 @@ def _first(now: datetime, deps: Dependencies) -> State:
 class _Run:
     """One run of reconcile, and its counts so far.
 
-    With `has_since` an operator has set the earliest time, so the stored state doesn't count.
-    With `waits_for_zoom` the rule started the run, and leaves what it finds for the first time to
-    the next run.
+    With `has_since` an operator has set the earliest time, so the run ignores the stored baseline.
+    With `waits_for_zoom`, as in a run of EventBridge's rule, a recording that no earlier run has
+    found is left to the next run.
     """
 
     def __init__(
@@ -312,7 +315,11 @@ class _Run:
             self._skipped[decision] += 1
 
     def _bring(self, listed: ListedRecording) -> Decision:
-        """Request a recording's ingest, unless it proves not to be missed. Return the decision."""
+        """Check again whether a recording is missed, and request its ingest if so.
+
+        Returns:
+            The decision after these checks.
+        """
         deps = self._deps
         if is_known(deps.ledger.get(listed.uuid), listed):
             return Decision.KNOWN
@@ -339,10 +346,12 @@ class _Run:
         return Decision.MISSED
 
     def _is_found_first(self, listed: ListedRecording) -> bool:
-        """Leave a recording to the next run, and return whether that was possible.
+        """Leave a recording to the next run if no earlier run found it.
 
-        A recording isn't left if an earlier run found it, or if the list of found recordings is
-        full.
+        If the list of found recordings is full, the recording isn't left.
+
+        Returns:
+            Whether the recording is left to the next run.
         """
         if listed.uuid in self._found_before or len(self._found) == MOST_FOUND:
             return False
@@ -360,7 +369,10 @@ class _Run:
             _post(body, newer)
 
     def _fail(self, problem: str, text: str) -> None:
-        """Count and log a recording that can't be requested, once a day as an error."""
+        """Count and log a recording that can't be requested, as an error once a day.
+
+        `problem` is the key by which reconcile recognizes a problem that it has logged.
+        """
         self._count["failed"] += 1
         self._say(problem, text, log.goes_on(AGAIN, SEND_IT))
 

@@ -158,7 +158,7 @@ ERRORS = ErrorAnswers(
 def update(
     request: Request, deps: Dependencies, renewed: Callable[[], Dependencies]
 ) -> ImportReport:
-    """Read and check every tab, log and write what has changed, and return the report.
+    """Read and check every tab, log and write the changes, and return the report.
 
     Raises:
         Unauthorized: The request lacks the token, or the stack has none and isn't open.
@@ -191,15 +191,16 @@ def update(
             THE_GOOGLE_SHEET,
             dry_run=True,
         )
-        # Log before the writes: if the writes break off, no later update can report all changes.
+        # Log the changes before the writes: if the writes break off, no later update can report all
+        # changes.
         for entry in log_entries(report):
             logger.log(entry.level, entry.message, extra={"rows": entry.rows})
         try:
             deps.schedule.apply(report.plan.put, report.plan.delete)
         except (BotoCoreError, ClientError) as error:
             logger.exception("AWS failed")
-            # Report the changes in the error. The next update can't report them, because it
-            # compares the sheet with a table that is partly written.
+            # Report the changes in the error. The next update can't report all changes, because
+            # that update compares the sheet with a table that is partly written.
             raise NotReady("\n".join([NOT_NOW, *interrupted_lines(report)])) from error
         return report
 

@@ -1,8 +1,9 @@
 """POST /slack: the command `/zip` and the button below its answers.
 
-Slack waits three seconds for an answer. The function acknowledges a press of the button at once. If
-a command takes more than half of the three seconds, the answer is "One moment". In both cases the
-function invokes itself to do the work and to post the result to the request's `response_url`.
+Slack waits three seconds for an answer. The function acknowledges a press of the button
+immediately. If a command takes more than half of the three seconds, the answer is "One moment". In
+both cases the function invokes itself to do the work and to post the result to the request's
+`response_url`.
 """
 
 from __future__ import annotations
@@ -58,16 +59,16 @@ from ingester.time_zones import zone_of
 logger = logging.getLogger("ingester.slack")
 
 LATER_SECONDS = 18.0
-"""Time limit in seconds of the work in the function's own invocation, which has a timeout of 30
-s."""
+"""Time limit in seconds of the work in an invocation that the function starts itself. The
+function's timeout is 30 s."""
 
 POST_SECONDS = 5.0
 """Time limit in seconds to post a message to Slack. A press of the button causes two posts at
 most."""
 
 LATER = "slack_asked"
-"""Key in the event of the function's own invocation. An event of API Gateway never has this key,
-because its `body` contains everything that a caller sends."""
+"""Key in the event with which the function invokes itself. An event of API Gateway never has this
+key, because the event's `body` contains everything that a caller sends."""
 
 ACKNOWLEDGED: Final = Answer(status=200)
 ERRORS = ErrorAnswers()
@@ -124,7 +125,10 @@ def build() -> Dependencies:
 
 
 def _invoke(own_alias: str, event: bytes) -> None:
-    """Invoke this function. Lambda's client is made only here, as it slows down a cold start."""
+    """Invoke this function asynchronously.
+
+    Lambda's client is made only here, because making the client slows down a cold start.
+    """
     clients.lambda_().invoke(FunctionName=own_alias, InvocationType="Event", Payload=event)
 
 
@@ -242,7 +246,11 @@ def _message_answer(message: Message) -> Answer:
 
 
 def _hand_over(asked: Command | Press, deps: Dependencies, ends: Limits) -> bool:
-    """Leave the work to another invocation. Return whether Lambda accepted it by the deadline."""
+    """Leave the work to another invocation of this function.
+
+    Returns:
+        Whether Lambda accepted the call before the deadline.
+    """
     try:
         within(
             ends.hand_over(deps.monotonic()),
@@ -260,7 +268,8 @@ def _hand_over(asked: Command | Press, deps: Dependencies, ends: Limits) -> bool
 def finish(event: Mapping[str, Any], deps: Dependencies) -> None:
     """Do the work that was left to this invocation, and post the result.
 
-    No failure of Slack or AWS is raised: Lambda would repeat the invocation, and post twice.
+    Failures of Slack and AWS aren't raised: Lambda would retry the invocation, which would post
+    twice.
     """
     asked = msgspec.convert(event[LATER], Command | Press)
     with log.about(slack_user=asked.user_id):
@@ -278,7 +287,7 @@ def _deliver(
     """Post messages, each once and within `seconds`."""
     for message in messages:
         try:
-            # The timeout of a connection starts anew with each byte, so limit the whole post, too.
+            # The timeout of a connection restarts with each byte, so limit the whole post, too.
             ends = deps.monotonic() + seconds
             within(ends, deps.monotonic, deps.post, asked.response_url, message, seconds)
         except SlackRefused:
@@ -291,13 +300,13 @@ def _deliver(
 
 
 def messages_for(asked: Command | Press, deps: Dependencies, ends: float) -> tuple[Message, ...]:
-    """Return the messages to post. After a press, one of them may replace the old message.
+    """Ask Slack and the tables at the same time, and return the messages to post.
 
-    Slack and the tables are asked at the same time, until `ends`, in seconds on the clock
-    `deps.monotonic`.
+    After a press of the button, a message may replace the old message. `ends` is a deadline on the
+    clock `deps.monotonic`, in seconds.
 
     Raises:
-        TimeoutError: Slack or a table hasn't answered in time.
+        TimeoutError: Slack or a table hasn't answered by `ends`.
     """
     settings = deps.settings
     if missing := _missing(deps):
@@ -344,7 +353,7 @@ def _is_allowed_here(asked: Asked, settings: SlackSettings) -> bool:
 
 @dataclass(frozen=True)
 class Lookup:
-    """A running query of the tables for a meeting, in other threads.
+    """A query of the tables for a meeting, which runs in other threads.
 
     `button` is the pressed button; None for a command.
     """
@@ -360,7 +369,7 @@ class Lookup:
         `ends` is a deadline on the clock `deps.monotonic`, in seconds.
 
         Raises:
-            TimeoutError: The tables haven't answered in time.
+            TimeoutError: The tables haven't answered by `ends`.
         """
         rows = result(self.rows, ends, deps.monotonic)
         schedule, is_readable = result(self.schedule, ends, deps.monotonic)
@@ -373,7 +382,9 @@ class Lookup:
 def _begin_lookup(
     asked: Command | Press, pool: ThreadPoolExecutor, deps: Dependencies
 ) -> Lookup | Message:
-    """Start asking the tables, before it is known whether the user may see the answer.
+    """Start to query the tables for the meeting that a request names.
+
+    The queries run while Slack is asked whether the user may see the answer.
 
     Returns:
         The lookup; or a message if the request names no meeting.
@@ -404,7 +415,7 @@ def _schedule_of(meeting: int, deps: Dependencies) -> tuple[ScheduledMeeting | N
 
 @dataclass(frozen=True)
 class FoundMeeting:
-    """A meeting's data in the tables."""
+    """A meeting's data from the tables."""
 
     meeting: int
     rows: list[StatusRow]
@@ -430,7 +441,11 @@ class FoundMeeting:
 def _messages_of_press(
     button: Button, found: FoundMeeting, deps: Dependencies
 ) -> tuple[Message, ...]:
-    """Return the old message with more rows; or a new one, and the old one without its button."""
+    """Return the messages that show more rows after a press of the button.
+
+    Either the old message gets the rows, or a new message has the rows and the old message loses
+    its button.
+    """
     if not button.begins_new_message:
         return (found.message(button.wanted, deps, replaces=True),)
     return (

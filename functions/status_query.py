@@ -51,8 +51,8 @@ MEETING_INGESTS = 200
 Lambda's 6 MB."""
 
 MEETINGS_LOOKED_UP = 100
-"""Maximum number of meetings per page of ingests whose other ingests are read, because a later
-ingest may have settled one that needs a person. The reads take a second at most."""
+"""Maximum number of meetings whose other ingests are read for one page of ingests. A later ingest
+may show that an earlier ingest no longer needs a person. The reads take a second at most."""
 
 ERRORS = ErrorAnswers(
     aws=AwsFailure(
@@ -73,7 +73,7 @@ WORDS_IN_PAGE = "const WORDS = {};"
 class Dependencies:
     """Tables, queues, clock and settings that the queries work with.
 
-    An answer names the `queues` by their keys here. `reconcile` remembers the last run of
+    An answer names the queues by the keys of `queues`. `reconcile` remembers the last run of
     reconcile. `opencast` is Opencast's URL; "" if it is unknown.
     """
 
@@ -169,7 +169,11 @@ def query_status(request: Request, deps: Dependencies) -> Answer:
 
 
 def records(query: Mapping[str, str], deps: Dependencies) -> dict[str, Any] | None:
-    """Return one meeting by `meeting_id`, or None; or the meetings of the last `seconds`.
+    """Return the ingests of the meeting `meeting_id`, or those updated in the last `seconds`.
+
+    Returns:
+        A meeting with its recordings and their ingests, None if the meeting has no ingests; or
+        `meetings`, the list of meetings with ingests that were updated in the last `seconds`.
 
     Raises:
         BadRequest: The query is wrong.
@@ -255,11 +259,11 @@ def _scheduled(row: StatusRow, deps: Dependencies) -> Scheduled | None:
 
 
 def changed_since(query: Mapping[str, str], deps: Dependencies) -> dict[str, Any]:
-    """Return the ingests updated from `since` to `until` (now), the newest first, page by page.
+    """Return a page of the ingests updated from `since` to `until`, the newest first.
 
-    `uuid` selects the ingests of a recording, and `open=true` the ingests that are neither in
-    Opencast nor ignored. If there may be more, the caller sends the answer's `next` with the same
-    query.
+    Without `until`, the period ends now. `uuid` selects the ingests of a recording. `open=true`
+    selects the ingests that are neither in Opencast nor ignored. If the answer has `next`, there
+    may be more pages: the caller sends the same query with this `next`.
 
     Raises:
         BadRequest: The query is wrong.
@@ -300,10 +304,10 @@ def _reconcile_check(deps: Dependencies) -> Check | None:
 
 
 def _siblings(rows: Sequence[StatusRow], now: datetime, deps: Dependencies) -> list[StatusRow]:
-    """Return all ingests, with their steps, of the meetings of those rows that need a person.
+    """Return all ingests, with their steps, of each meeting in which one of `rows` needs a person.
 
-    The rows of a page lack the steps. Without the steps, late files would make an earlier success
-    look like a later one.
+    The rows of a page lack the steps. Without the steps, a row's time of success would be that of
+    its last update, which late files can cause after the success.
     """
     needy = [
         row.meeting_id
@@ -345,7 +349,7 @@ def _flag(query: Mapping[str, str], name: str) -> bool:
 
 
 def _meetings(rows: Sequence[StatusRow]) -> list[dict[str, Any]]:
-    """Group rows by meeting and recording, each in the order of its first row."""
+    """Group rows by meeting and recording, in the order of their first rows."""
     meetings: dict[int, dict[str, Any]] = {}
     recordings: dict[tuple[int, str], dict[str, Any]] = {}
     for row in rows:
@@ -368,7 +372,7 @@ def _meetings(rows: Sequence[StatusRow]) -> list[dict[str, Any]]:
 
 
 def _ingest(row: StatusRow) -> dict[str, str]:
-    """Return an ingest without details, in the states that older callers know.
+    """Return an ingest without details, with a state that older callers know.
 
     Only the details say what became of the ingest in Opencast.
     """

@@ -108,7 +108,7 @@ container = Container(build)
 
 
 def build_source() -> SourceQueue:
-    """Make the upload queue, its DLQ and its limit of receives, without reading any secret."""
+    """Make the `SourceQueue` of the upload queue, without reading any secret."""
     settings, sqs = read(UploaderSettings, os.environ), clients.sqs()
     return SourceQueue(
         Queue(sqs, settings.upload_queue_url),
@@ -128,10 +128,13 @@ def run(
     build_worker: Callable[[], QueueWorker[UploadMessage]],
     build_source: Callable[[], SourceQueue],
 ) -> dict[str, Any]:
-    """Process the event's queue messages, or the next message if an operator called.
+    """Process the event's queue messages, or the queue's next message if the caller is an operator.
 
     `build_source` reads no secret. If `build_worker` can't read the secrets, the messages return to
-    that queue and are received again after a backoff.
+    the queue of `build_source` and are received again after a backoff.
+
+    Returns:
+        Lambda's batch response for queue messages; a `message` for an operator.
     """
     if "Records" in event:
         return queue_worker.process_event(event, build_worker, build_source)
@@ -139,7 +142,7 @@ def run(
 
 
 def process_next(worker: QueueWorker[UploadMessage]) -> dict[str, Any]:
-    """Process the next message for an operator."""
+    """Process the next message for an operator, and return the result as a `message`."""
     match worker.process_next():
         case None:
             return {"message": "nothing waiting"}
@@ -207,7 +210,7 @@ def _retry_captions(
 def upload(message: UploadMessage, deps: Dependencies, read_seconds: float) -> Outcome:
     """Ingest one recording, unless Opencast has it already or is at work on it.
 
-    A message about captions only adds captions to an event.
+    If the message is about captions, only add captions to an event.
     """
     if message.late_for is not UNSET:
         return captions.add(message, message.late_for, _captions_deps(deps))
@@ -218,7 +221,8 @@ def upload(message: UploadMessage, deps: Dependencies, read_seconds: float) -> O
     if ledger.is_superseded(record, message.zip_id, set(differences.files_of(message))):
         logger.info("Another message of this request brings more files: nothing to do")
         return Done()
-    # Report this only now: another message may have ended the row of a message that is superseded.
+    # Report the receive only now, because a superseded message must not reopen a row that has
+    # ended.
     deps.status.report(message.zip_id, StatusChange(State.UPLOADER_RECEIVED))
     settings = deps.settings
     patience = timedelta(hours=settings.oc_ingest_patience_hours)
@@ -320,14 +324,18 @@ def _report_ingest(
 ) -> Written | None:
     """Report that a recording is in Opencast, and how its ingest differs from the message.
 
-    `captions_reason` says why captions aren't in the ingest; "" if all are, if there are none, or
-    if an earlier invocation sent the ingest.
+    `captions_reason` says why captions aren't in the ingest; "" if none are left out, or if an
+    earlier invocation sent the ingest.
+
+    Returns:
+        The result of the write to the row; None if the row wasn't written.
     """
     found = differences.differences(message, ingest)
     without_captions = captions_reason or message.summaries_note or ""
     sentences = [*(difference.reason for difference in found), without_captions]
     reason = " ".join(filter(None, sentences))
-    # Correct the series in the row, where the downloader wrote the requested one.
+    # If the ingest went into another series, correct the row, where the downloader wrote the
+    # message's series.
     series = ingest.series if ingest.series != message.opencast_series_id else ""
     change = StatusChange(State.SENT_TO_OPENCAST, reason, oc_series_id=series)
     written = deps.status.report(message.zip_id, change)
@@ -343,7 +351,7 @@ def _report_ingest(
 def _release(message: UploadMessage, ingest: IngestRecord, deps: Dependencies) -> None:
     """Release the staged files of an ingest that Opencast has, unless somebody still needs them.
 
-    Another request may need the files, and so may a person if files stay outside of the ingest. A
+    Another request may need the files. A person may need the files if the ingest lacks some. A
     failure is only logged, because Opencast has the recording.
     """
     if differences.differences(message, ingest):
@@ -443,14 +451,14 @@ def _note_shown(
 
 
 def _followed(record: Record, media_package: str, deps: Dependencies) -> Record:
-    """Begin to follow an ingest that Opencast has, if ingests are followed."""
+    """Return the record, in which the ingest's follow-up begins if `FOLLOW_INGESTS` is on."""
     if not deps.settings.follow_ingests:
         return record
     return ledger.with_following(record, media_package, deps.clock())
 
 
 def _events(message: UploadMessage, deps: Dependencies) -> list[RecordingEvent]:
-    """Return the recording events; none if they can't be read, so that the files' times decide."""
+    """Return the recording events, or none if they can't be read: the ingest then lacks pauses."""
     try:
         return deps.events.of(message.uuid)
     except (BotoCoreError, ClientError, ArithmeticError, LookupError, TypeError, ValueError):
@@ -478,7 +486,7 @@ def _report_waiting(message: UploadMessage, told: str, deps: Dependencies) -> No
 
 
 def _backoff(attempt: int, longest: int, deps: Dependencies) -> tuple[int, str]:
-    """Return the seconds until the next attempt, and the attempt's time."""
+    """Return the seconds until the next attempt, and the time of that attempt for the row."""
     seconds = retry_policy.backoff_seconds(attempt, longest)
     return seconds, retry_policy.next_attempt(deps.clock(), seconds)
 
@@ -491,7 +499,7 @@ def _wait_for_end_of_outage(
 ) -> Outcome:
     """Retry after a backoff while Opencast or AWS can't be reached; give up after OC_OUTAGE_HOURS.
 
-    The row shows a failure, but none is counted for the recording.
+    The row shows the failure, but the ledger doesn't count the failure.
     """
     since = received.first_received or deps.clock()
     longest = timedelta(hours=deps.settings.oc_outage_hours)

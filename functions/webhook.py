@@ -1,8 +1,8 @@
 """POST /new_recording: turn webhook events and on-demand requests into download messages.
 
 Zoom repeats a webhook event that gets no 200 or 204 within three seconds (docs/zoom.md), but maybe
-not after a 4xx. So a failure of ours is answered with 5xx, and only a request that can never
-succeed with 4xx.
+not after a 4xx. So the webhook answers with 5xx after its own failures, and with 4xx only if a
+request can never succeed.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ class OwnRequestRefused(RequestError):
 
 
 class SignatureUnchecked(NotReady):
-    """A signature that the known secrets didn't make, while newer secrets can't be read."""
+    """A refusal, because no known secret made the signature and newer secrets can't be read."""
 
     def __init__(self) -> None:
         super().__init__("The signature can't be checked at this moment. Send it again later.")
@@ -185,8 +185,8 @@ def take(
         zip_id = _zip_id(webhook_event, deps)
         with log.about(**_log_keys(webhook_event, zip_id)):
             is_zooms = signed_with in deps.secrets.zoom_secrets
-            # The alarm looks at the minimum of an hour, because wrong signatures beside right ones
-            # are forged. So this 0 keeps the alarm quiet.
+            # This 0 keeps the alarm quiet, because the alarm looks at the minimum of an hour. While
+            # Zoom's signatures are valid, an invalid signature is a forgery.
             counts = _counted({Metric.WEBHOOK_WRONGLY_SIGNED: 0.0} if is_zooms else {}, deps)
             logger.info("Received %s", event, extra={"zoom_event": event, **counts})
             return _dispatch(webhook_event, zip_id, signed_with, deps)
@@ -307,7 +307,7 @@ def _log_keys(webhook_event: WebhookEvent | BadIngest, zip_id: str) -> dict[str,
 
 
 def _answer_challenge(challenge: UrlValidation, signed_with: str, deps: Dependencies) -> Answer:
-    """Prove that the endpoint knows the secret that the request is signed with.
+    """Answer with the proof that the endpoint knows the secret with which the request is signed.
 
     Zoom documents the proof at
     https://developers.zoom.us/docs/api/webhooks/#validate-your-webhook-endpoint
@@ -348,11 +348,11 @@ def _append_event(event: RecordingEvent, recording_id: str, deps: Dependencies) 
 
 
 def _for_each(uuids: Iterable[str], act: Callable[[str], None]) -> Answer:
-    """Act on each recording of an event, also after one has failed.
+    """Call `act` for each recording of an event, even after a failure.
 
     Raises:
-        NotReady: At least one action has failed. Zoom repeats the event, which then changes no
-            other recording.
+        NotReady: At least one call has failed. Zoom repeats the event, which then changes only the
+            recordings whose calls have failed.
     """
     failure: NotReady | None = None
     for uuid in uuids:
@@ -458,8 +458,8 @@ def _reject(bad: BadIngest, deps: Dependencies) -> NoReturn:
         subject = bad.subject if bad.subject.meeting_id else None
         written = _fail(bad.zip_id, reasons.BAD_DATA, subject, deps)
         counts = metrics.once(Metric.RECORDING_FAILED, written and written.is_change)
-        # Don't mail a "+Zoom" request: its sender gets the answer. Don't mail an ingest in progress
-        # (`written` is None): it continues.
+        # Send no mail about a "+Zoom" request, because its sender gets the answer. Send no mail
+        # about an ingest in progress (`written` is None), because the ingest continues.
         is_mailed = written and bad.zip_id == automated(bad.uuid)
         level = logging.ERROR if is_mailed else logging.WARNING
         logger.log(level, "%s", bad, extra=_counted(counts, deps))
@@ -556,11 +556,11 @@ def _ignore(zip_id: str, request: IngestEvent, deps: Dependencies) -> None:
 
 
 def _hand_on(request: IngestEvent, zip_id: str, known: LedgerRequest, deps: Dependencies) -> None:
-    """Put the recording on the download queue.
+    """Send a download message for a request.
 
     The order of the writes makes a crash between any two of them harmless. The ledger knows the
-    files before the message is sent, and notes the send afterwards. A repeat that finds no such
-    note sends the message again.
+    files before the message is sent, and notes the send afterwards. A repeated request that finds
+    no such note sends the message again.
     """
     if known.is_sent:
         logger.warning("Files that were not known before arrived late: sent on")
@@ -597,7 +597,7 @@ def _send(
     Args:
         message: The message.
         files: Ids of the message's files.
-        accept: Returns the record to which the note that the message was sent is added.
+        accept: Changes the record before the send is noted in the record.
     """
     delay = 0 if message.on_demand_ingest else deps.settings.webhook_delay_seconds
     deps.downloads.send(encode(message), delay_seconds=delay)

@@ -4,7 +4,7 @@
     ├── SettingsError            a setting is missing or malformed: deploy again
     ├── RequestError             an HTTP request can't be accepted; has the answer's status code
     │   ├── BadRequest           400
-    │   │   └── UnusableSheet    422, a sheet without a sound header or a usable row
+    │   │   └── UnusableSheet    422, a sheet without a valid header or a usable row
     │   ├── Unauthorized         401
     │   │   └── WrongSignature   none of the known secrets made the signature
     │   ├── Forbidden            403
@@ -21,7 +21,7 @@
     │   │   ├── FileGone         Zoom doesn't know the file any more
     │   │   │   └── NotAFile     Zoom answered a download with a page
     │   │   └── EmptyFile        Zoom provides a file without bytes
-    │   ├── FileTooLarge         a file has more bytes than the pipeline takes of its kind
+    │   ├── FileTooLarge         a file has more bytes than the pipeline accepts for its kind
     │   ├── UnusableVideo        a copied video can't be checked within limits
     │   ├── UnusableCaptions     a file of captions can't be read
     │   ├── NoPresenter          no view of the recording can be the presenter
@@ -30,7 +30,7 @@
     │   ├── LedgerUnreadable     the ledger's record of the recording is malformed
     │   ├── CopyEndless          a copy hasn't ended after a day
     │   ├── TooManyFailures      a retryable failure happened too often
-    │   ├── AttemptsSpent        no attempt with a message ended with an outcome
+    │   ├── AttemptsSpent        no attempt to process a message had an outcome
     │   └── Unforeseen           an error of no known type, at a message's last attempt
     ├── RetryableFailure         a retry may help: the message comes back after a backoff
     │   ├── ZoomUnreachable      no connection, a timeout, 429 or 5xx
@@ -91,7 +91,7 @@ class BadRequest(RequestError):
 
 
 class UnusableSheet(BadRequest):
-    """A refusal of all sheets, because one has no sound header or no usable row."""
+    """A refusal of all sheets, because one sheet has no valid header or no usable row."""
 
     status = 422
 
@@ -175,7 +175,7 @@ class EmptyFile(FileUnavailable):
 
 
 class FileTooLarge(PermanentFailure):
-    """A file of more bytes than the pipeline takes of its kind."""
+    """A file with more bytes than the pipeline accepts for its kind."""
 
 
 class UnusableVideo(PermanentFailure):
@@ -188,7 +188,10 @@ class UnusableVideo(PermanentFailure):
 
 
 class UnusableCaptions(PermanentFailure):
-    """A file of captions that can't be read. The text ends the sentence "it is left out: …"."""
+    """A file of captions that can't be read.
+
+    The error's text ends the sentence "it is left out: …".
+    """
 
 
 class NoPresenter(PermanentFailure):
@@ -204,7 +207,7 @@ class StagedFileLost(PermanentFailure):
 
 
 class LedgerUnreadable(PermanentFailure):
-    """A malformed record in the ledger. A retry could ingest its recording twice."""
+    """A malformed record in the ledger. A retry could ingest the recording twice."""
 
 
 class CopyEndless(PermanentFailure):
@@ -295,7 +298,7 @@ class IngestOutcomeUnknown(OpencastUnreachable):
 
 
 class IngestBroken(OpencastUnreachable):
-    """A POST that Opencast itself answered with 500. Opencast has to be asked for the event."""
+    """A POST that Opencast itself answered with 500. The event may exist in Opencast."""
 
 
 class OpencastRefused(RetryableFailure):

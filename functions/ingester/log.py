@@ -24,8 +24,8 @@ _NAMES = (
     rf"|token|{_PASSCODES}|secret|api[_-]?key"
 )
 _SEPARATOR = r"(?:\s*=\s*|\s*:(?!\s)|\s*:\s+(?=[A-Za-z.,;!?]*+[^\sA-Za-z.,;!?\"']))"
-"""The separator of a secret's name and its value. A plain word after ": " doesn't count as a
-secret, because it may be part of a topic, like "Secret: the Life of Bees"."""
+"""The separator between a secret's name and its value. A plain word after ": " doesn't count as a
+secret, because the word may be part of a topic, like "Secret: the Life of Bees"."""
 
 _SECRETS = (
     re.compile(r"(?i)(\bbearer\s+|\bbasic\s+)[A-Za-z0-9._~+/=-]+"),
@@ -40,7 +40,7 @@ _SECRETS = (
     re.compile(rf"(?i)((?:{_NAMES})%3D)(?:(?!%26)[^\s\"'\\&])+"),
     # A quoted value ends at its own quote, which may itself be escaped, as in JSON within JSON.
     re.compile(rf"(?i)((?:{_NAMES})(?:\\*[\"'])?\s*[=:]\s*b?(\\*[\"']))(?:(?!(?<!\\)\2).)+"),
-    # A name after `_` or `-`, and "api key", are never words of a topic.
+    # A name after `_` or `-`, or "api key", is never a word of a topic.
     re.compile(rf"(?i)((?:[_-](?:{_NAMES})|api[_-]?key)(?:\\*[\"'])?\s*[=:]\s*)[^\s\"'\\&,;}}]+"),
     # A passcode may contain the characters that end other values.
     re.compile(rf"(?i)((?:{_PASSCODES})(?:\\*[\"'])?{_SEPARATOR})[^\s\"'\\}}]+"),
@@ -91,7 +91,7 @@ def _forms(secret: str) -> set[str]:
     forms |= once | {json.dumps(form)[1:-1] for form in once}
     for before in range(3):
         # Base64 makes four characters of three bytes, so the form depends on the number of bytes
-        # before.
+        # before the secret.
         text = base64.b64encode(b"\0" * before + raw).decode()
         whole = text[-(-before * 4 // 3) : (before + len(raw)) * 4 // 3]
         forms |= {whole, whole.replace("+", "-").replace("/", "_")}

@@ -1,4 +1,4 @@
-"""Metrics in log records. CloudWatch extracts them from the log, without a request of ours.
+"""Metrics in log records. CloudWatch extracts the metrics from the log, so we send no requests.
 
 The records have CloudWatch's embedded metric format:
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
@@ -135,9 +135,9 @@ def namespace_of(stack_name: str) -> str:
 
 
 def record(stack_name: str, now: datetime, values: Mapping[Metric, float]) -> dict[str, Any]:
-    """Return the `extra` of a log record with these values as metrics at the time `now`.
+    """Return the `extra` of a log record with `values` as metrics at the time `now`.
 
-    Without a value, the result is {}.
+    If there are no values, the result is {}.
     """
     if not values:
         return {}
@@ -162,7 +162,10 @@ def once(metric: Metric, happened: object = True) -> dict[Metric, float]:
 
 
 def ignored(happened: object, *, too_short: bool) -> dict[Metric, float]:
-    """Return the metrics of an ingest that was ignored; {} if `happened` is false."""
+    """Return the metrics of an ingest that was ignored; {} if `happened` is false.
+
+    `too_short` is True if the ingest was ignored because the recording is too short.
+    """
     counts = once(Metric.RECORDING_IGNORED, happened)
     return counts | once(Metric.SKIPPED_FOR_DURATION, happened and too_short)
 
@@ -172,8 +175,8 @@ def refused(
 ) -> dict[Metric, float]:
     """Return the metrics of a request that the webhook refused.
 
-    A 401 has its own metric, because anybody on the internet can cause it. A wrong signature is
-    counted in addition, because it most likely comes from Zoom, which has another secret than ours.
+    A 401 has its own metric, because anybody on the internet can cause a 401. A wrong signature is
+    counted in addition, because it most likely means that Zoom has another secret than ours.
 
     Args:
         error: The reason of the refusal.

@@ -50,15 +50,16 @@ def retrying(
     monotonic: Callable[[], float] = time.monotonic,
     by_chance: Chance = random.random,
 ) -> tenacity.Retrying:
-    """Return a tenacity `Retrying` that retries after `errors`. Use it for one call only.
+    """Return a tenacity `Retrying`, for one call only, that retries after `errors`.
 
-    Before a retry, the object waits for the seconds in the error's `retry_after`, or else for an
-    exponential backoff with jitter. After the last attempt, the object raises the error unchanged.
+    Before a retry, the `Retrying` waits for the seconds in the error's `retry_after`, or else for
+    an exponential backoff with jitter. After the last attempt, the `Retrying` raises the error
+    unchanged.
 
     Args:
         errors: Types of the errors after which a retry may help.
         attempts: Maximum number of attempts.
-        seconds: Time limit, from now. No wait begins that would end later.
+        seconds: Time limit, from now. No wait begins that would end after this limit.
         sleep: Waits for a number of seconds.
         before: Function that is called before each wait.
         monotonic: Clock for the time limit, in seconds.
@@ -89,9 +90,9 @@ def retrying(
 
 
 def retry_after(header: str, now: datetime) -> float | None:
-    """Return the seconds from `now` that a `Retry-After` asks for; None if it can't be read.
+    """Return the seconds from `now` that a `Retry-After` header asks for; None if it is malformed.
 
-    The header holds a number, an HTTP date or an ISO date; "" stands for no header.
+    The header holds a number, an HTTP date or an ISO date. Without a header, `header` is "".
     """
     text = header.strip()
     if not text:

@@ -42,7 +42,7 @@ class Secrets(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
 
 
 class LambdaVariables(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
-    """Variables that Lambda sets, and that a function passes on to a process."""
+    """Variables that Lambda sets, and that a function passes on to its child process."""
 
     ld_library_path: str = ""
 
@@ -137,8 +137,8 @@ class ReconcileSettings(ZoomSettings, frozen=True, kw_only=True):
 class DownloaderSettings(ZoomSettings, frozen=True, kw_only=True):
     """Settings of `downloader.py`.
 
-    `download_receive_limit` is the download queue's limit of receives, by which a row can name the
-    last attempt.
+    `download_receive_limit` is the download queue's limit of receives. The attempt at that limit is
+    the last one.
 
     `download_connections` is the largest number of connections to Zoom's download host, for all
     files together. `minimum_duration` is in minutes.
@@ -183,8 +183,8 @@ class OpencastSettings(Settings, frozen=True, kw_only=True):
 class UploaderSettings(OpencastSettings, frozen=True, kw_only=True):
     """Settings of `uploader.py`.
 
-    `upload_receive_limit` is the upload queue's limit of receives, by which a row can name the last
-    attempt.
+    `upload_receive_limit` is the upload queue's limit of receives. The attempt at that limit is the
+    last one.
 
     `oc_outage_hours` is the longest wait of an upload for an Opencast that can't be reached.
     `minimum_duration` is in minutes.
@@ -363,12 +363,13 @@ def read(settings_type: type[SettingsType], environment: Mapping[str, str]) -> S
 
 
 class SsmClient(Protocol):
-    """The one call of boto3's SSM client that is used here, and the client's errors."""
+    """The part of boto3's SSM client that reads a parameter, and the client's errors."""
 
     @property
     def exceptions(self) -> Any: ...
 
-    def get_parameter(self, *, Name: str, WithDecryption: bool) -> Any: ...  # names of boto3
+    # boto3 requires these argument names.
+    def get_parameter(self, *, Name: str, WithDecryption: bool) -> Any: ...
 
 
 def read_parameter(ssm: SsmClient, name: str) -> str:
@@ -390,7 +391,7 @@ def variables_of(struct_type: type[msgspec.Struct]) -> tuple[str, ...]:
 def read_secrets(secrets_type: type[SecretsType], ssm: SsmClient, path: str) -> SecretsType:
     """Return a function's secrets from SSM. A missing parameter counts as not configured.
 
-    Each secret is read by a call of its own, so that each has a grant of its own.
+    Each secret is read by its own call, so that IAM can grant each secret separately.
 
     Raises:
         SettingsError: A secret without a default is missing.

@@ -1,4 +1,4 @@
-"""Texts from outside, in a form that can be written."""
+"""Text from other systems, made encodable as UTF-8."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         key: Identifier of the fault, the same for each occurrence.
-        function: Name of the function without the stack's, such as `slack`.
+        function: Name of the function without the stack's name, such as `slack`.
         records: Records of this occurrence, at least one.
     """
 
@@ -41,7 +41,10 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def faults_in(records: Iterable[LogRecord], function: str, at_least: Level) -> list[Fault]:
-    """Group a function's records of the level `at_least` or above by fault, in order."""
+    """Group a function's records of the level `at_least` or above by fault.
+
+    The faults have the order of their first records.
+    """
     by_key: dict[str, list[LogRecord]] = {}
     for record in records:
         if record.level >= at_least:
@@ -52,7 +55,7 @@ def faults_in(records: Iterable[LogRecord], function: str, at_least: Level) -> l
 
 
 def shape_of(message: str) -> str:
-    """Return the start of a message, with each part that differs between records as `#`."""
+    """Return the start of a message, with `#` for each part that differs between records."""
     shape = message[:_SHAPE_LIMIT]
     for pattern in _VARIES:
         shape = pattern.sub("#", shape)

@@ -56,7 +56,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 class FaultsTable:
     """The table `<stack>-notification-faults`.
 
-    For the time `quiet` after a mail about a fault, its occurrences are only counted.
+    For the time `quiet` after a mail about a fault, the fault's occurrences are only counted.
     """
 
     def __init__(self, table: Table, quiet: timedelta, clock: Callable[[], datetime]) -> None:
@@ -92,7 +92,7 @@ class FaultsTable:
         return claim
 
     def count_mail_and_check_limit(self, function: str) -> bool:
-        """Count a mail about a function. Return whether that mail exceeds MOST_MAILS."""
+        """Count a mail about a function. Return whether the count exceeds MOST_MAILS."""
         now, key = self._clock(), {"fault": function}
         begun = self._if_so(
             "attribute_not_exists(mails_until) OR mails_until <= :now",
@@ -177,7 +177,7 @@ class FaultsTable:
         )
 
     def _if_so(self, condition: str, **update: Any) -> Any:
-        """Update a row if the condition holds. Return the new row, or None."""
+        """Update a row if the condition holds. Return the new row; None without an update."""
         try:
             answer = self._table.update_item(
                 ConditionExpression=condition, ReturnValues="ALL_NEW", **update

@@ -27,7 +27,7 @@ class LogRecord(msgspec.Struct, frozen=True, kw_only=True):
         outlook: Text about the next automatic step, such as a retry.
         advice: Text about what a person can do.
         goes_on: Whether the work went on in spite of the error (`log.goes_on`).
-        crash: How the function itself ended, such as "timed out"; "" if it didn't crash.
+        crash: Words for a crash of the function, such as "timed out"; "" if it didn't crash.
     """
 
     level: Level
@@ -167,8 +167,9 @@ def _with_message(crash: LogRecord, messages: list[str]) -> LogRecord:
 
 
 def _continues(crash: LogRecord, record: LogRecord) -> bool:
+    # Only our own records have a location, and none of our own records continues a crash.
     if record.location:
-        return False  # only our own records have a location
+        return False
     if record.crash:
         return record.request_id == crash.request_id or not record.request_id
     return not record.request_id

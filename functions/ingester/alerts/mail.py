@@ -1,7 +1,7 @@
 """Mails about faults. A mail names the failure, the recording, the outlook and the advice.
 
-The first lines say everything, because people read mails on phones. Details come last. SNS sends
-plain text, so nothing in a mail is markup. SNS documents its limits:
+The first lines say what a person needs to know, because people read mails on phones. Details come
+last. SNS sends plain text, so nothing in a mail is markup. SNS documents its limits:
 https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
 """
 
@@ -199,9 +199,10 @@ def one_of_many(mail: Mail) -> Mail:
 
 
 def together(mails: Sequence[Mail]) -> Mail:
-    """Write one mail about all faults of `mails`, at least one, when none can be counted.
+    """Write one mail in place of `mails`, whose faults can't be counted.
 
-    The mail has the first fault's text, and the subjects of the others.
+    `mails` has at least one mail. The new mail has the first one's text, and the subjects of the
+    others.
     """
     first, *others = mails
     if not others:

@@ -10,7 +10,7 @@ this module takes the first list of objects that have a title and a start as the
 Opencast takes chapters as a WebVTT track: opencast/opencast#7237. The player of Opencast 19 and
 later reads a cue's start and text, and decodes HTML's entities (polimediaupv/paella-opencast,
 `EventConversor.ts`). Opencast's editor expects chapters from the beginning of the video to its end,
-without gaps. So a chapter ends where the next one begins, whatever Zoom says.
+without gaps. So a chapter ends where the next chapter begins, even if Zoom states another end.
 """
 
 from __future__ import annotations
@@ -41,11 +41,12 @@ LONGEST_TITLE = 200
 """Maximum length of a title, in characters. A longer title is cut off."""
 
 UNTITLED = "…"
-"""Title of a segment without chapters. Some chapter has to cover each part of the video."""
+"""Title of the chapter that covers a segment without chapters. Opencast's editor expects chapters
+without gaps."""
 
 TOLERANCE_MS = 60_000
-"""Tolerance for the unit of times, in milliseconds. Times count as seconds if the last of them lies
-at most so far behind the segment's end."""
+"""Tolerance in milliseconds for `_unit_of`. Times count as seconds if the last time is at most this
+long after the segment's end."""
 
 MOST_NAMES = 20
 """Maximum number of field names in the text of an error."""
@@ -63,13 +64,13 @@ class _Milliseconds(float):
 
 
 def read_chapters(content: bytes, length: int, longest: int) -> list[Cue]:
-    """Return the chapters of a segment, which together cover it from 0 to its length.
+    """Return the chapters of a segment, which together cover the whole segment.
 
     Args:
         content: Zoom's file.
         length: The length of the segment's video in milliseconds.
-        longest: The longest time that Zoom may take for the segment's length, in milliseconds,
-            which differs from `length` if the recording was paused.
+        longest: The latest time that Zoom's file may contain, in milliseconds: later than `length`
+            if the recording was paused.
 
     Raises:
         UnusableCaptions: The file is too large, or no chapters are found in it.
@@ -90,7 +91,8 @@ def read_chapters(content: bytes, length: int, longest: int) -> list[Cue]:
     begins = [at for at in sorted(titles) if 0 <= at < length]
     if not begins:
         raise UnusableCaptions("its chapters begin before or after their segment")
-    # Opencast's editor needs a chapter at 0, but Zoom may begin the first one at the first word.
+    # Opencast's editor needs a chapter at 0, but Zoom may begin the first chapter at the first
+    # word.
     bounds = [0, *begins[1:], length]
     return [
         Cue(begins=at, ends=end, lines=(_escaped(titles[begin]),))
@@ -101,8 +103,8 @@ def read_chapters(content: bytes, length: int, longest: int) -> list[Cue]:
 def joined_chapters(chapters: Mapping[str, Sequence[Cue]], timeline: Timeline) -> list[Cue]:
     """Return the chapters of all segments, with their times in the joined video.
 
-    A segment without chapters gets one titled `UNTITLED`, so that no other chapter covers it. If no
-    segment has chapters, the result is empty.
+    A segment without chapters gets a chapter titled `UNTITLED`, so that no other segment's chapter
+    covers it. If no segment has chapters, the result is empty.
     """
     untitled = {
         stretch.start: (Cue(begins=0, ends=stretch.length, lines=(UNTITLED,)),)
@@ -196,7 +198,7 @@ def _escaped(title: str) -> str:
 
 
 def _time(value: object) -> float | None:
-    """Return a value as a time; None if it isn't one.
+    """Return the time that a value states; None if the value is no time.
 
     The unit is unknown unless the time is a `_Milliseconds`.
     """
@@ -227,7 +229,7 @@ def _milliseconds(time: float, unit: int) -> int:
 
 
 def _names(document: object) -> list[str]:
-    """Return the names of the fields in a document, which an operator can report.
+    """Return the names of the fields in a document, for the text of an error.
 
     A name that isn't a program's identifier is left out, because it may be a person's text.
     """

@@ -23,11 +23,11 @@ MOST_TEXT = 3_000_000
 four bytes, and the downloader holds the text in memory several times."""
 
 MOST_CUES = 20_000
-"""Maximum number of cues in a file, as each costs memory and time. A day-long lecture has a few
-thousand."""
+"""Maximum number of cues in a file, because each cue costs memory and time. A day-long lecture has
+a few thousand cues."""
 
 MOST_LINES = 10 * MOST_CUES
-"""Maximum number of lines in a file. A usual cue has four."""
+"""Maximum number of lines in a file. A usual cue has four lines."""
 
 LONGEST_MS = 60_000
 """Longest time that a cue is shown, in milliseconds. A longer cue has no sensible end."""
@@ -110,7 +110,10 @@ def too_large() -> UnusableCaptions:
 
 
 def _repaired(cues: Iterable[Cue]) -> list[Cue]:
-    """Return the cues sorted by start. Each ends by the start of the next later cue."""
+    """Return the cues sorted by start, with corrected ends.
+
+    A cue lasts at most `LONGEST_MS`, and at most until a later cue begins.
+    """
     repaired: list[Cue] = []
     later: int | None = None
     following: int | None = None

@@ -58,8 +58,8 @@ LONGEST_WAIT = timedelta(days=7)
 
 ASKS_HOURLY = timedelta(hours=1)
 ONCE_AN_HOUR = timedelta(seconds=MAX_DELAY_SECONDS + 60)
-"""Part of each hour in which Zoom is asked for captions, after the first day. SQS delays a message
-by 15 minutes at most, so at least one message arrives in this part."""
+"""Part of each hour in which the downloader asks Zoom for captions, after the first day of waiting.
+SQS delays a message by 15 minutes at most, so at least one message arrives in this part."""
 
 EACH_SEGMENT = timedelta(hours=1)
 """Longest wait for a transcript of each segment. A webhook event about a transcript begins a new
@@ -103,7 +103,7 @@ class Group:
 
     @property
     def prefix(self) -> str:
-        """Prefix of the message group on the upload queue, so that no group waits for another."""
+        """Prefix of a message group's id on the upload queue: chapters don't wait for captions."""
         return f"{CHAPTERS}-" if self.is_chapters else ""
 
 
@@ -114,7 +114,7 @@ SUMMARIES_GROUP = Group(SUMMARIES, (), timedelta())
 
 
 def limited(time_left: Callable[[], float], clock: Callable[[], float]) -> Callable[[], float]:
-    """Return a function that returns the seconds which the captions still have, from now on.
+    """Begin the time limit of the captions, and return a function that returns the seconds left.
 
     `time_left` returns the seconds that the invocation has, of which the video keeps
     `LEAST_SECONDS`.
@@ -155,10 +155,10 @@ class Dependencies:
 def with_captions(
     ready: UploadMessage, message: DownloadMessage, deps: Dependencies
 ) -> tuple[UploadMessage, str]:
-    """Return the uploader's message with the captions that are ready, and what others lack.
+    """Return the uploader's message with the captions that are ready, and why others are left out.
 
-    The video doesn't wait for captions. A separate message asks for the missing ones, but not for
-    summaries, which can't be added later.
+    The video doesn't wait for captions. A separate message asks for missing captions and chapters,
+    but not for summaries, which can't be added later.
 
     Args:
         ready: The uploader's message.
@@ -167,7 +167,7 @@ def with_captions(
 
     Returns:
         The message, and sentences about files that are left out, or "". If it isn't known whether
-        Zoom has summaries, the message says so to the uploader: that isn't worth a mail.
+        Zoom has summaries, only the message says so, because this isn't worth a mail.
     """
     tracks: list[CaptionTrack] = []
     summaries: tuple[CaptionTrack, ...] | UnsetType = UNSET
@@ -233,7 +233,7 @@ def _captions_now(
         return StagedCaptions()
     except (IngesterError, BotoCoreError, ClientError) as error:
         return StagedCaptions(waiting=(_why_not_now(error, message, deps),))
-    except Exception:  # no file of captions may stop the video
+    except Exception:  # An error of captions must not stop the video.
         logger.exception("The captions can't be read now")
         return StagedCaptions(waiting=("The log has the reason.",))
 
@@ -370,12 +370,12 @@ def _note_queued(
 
 
 def _expects_events(record: ledger.Record, age: timedelta) -> bool:
-    """Return whether a recording has events, once it is certain that Opencast has them all.
+    """Return whether a recording has events in Opencast, once no ingest is on its way.
 
     Raises:
         AskLater: An ingest is on its way, or its outcome is unknown. On the first day an ingest may
             also come without a sign in the record: the webhook event about the video may be late,
-            and after a failed write a request lacks the note that its message was sent.
+            or a failed write may have lost the note that a request's message was sent.
     """
     requests = record.requests
     pending = [

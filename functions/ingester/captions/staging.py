@@ -49,7 +49,7 @@ OF_EACH_SEGMENT = frozenset({TRANSCRIPT, CHAPTERS})
 """Kinds of captions of which Zoom makes one file for each segment."""
 
 _NAMES = {CHAPTERS: "chapter file", NEXT_STEPS: "next-steps file"}
-"""Names of files for people, by their kind. The other kinds are their own names."""
+"""Names of files for people, by their kind. A file of another kind is named by the kind itself."""
 
 _BEFORE_JSON = b"\xef\xbb\xbf \t\r\n"
 """Bytes that may precede JSON: a byte order mark and whitespace."""
@@ -60,7 +60,7 @@ class StagedCaptions:
     """Result of staging a recording's captions.
 
     Attributes:
-        tracks: The captions that are ready, at most one of each kind; or the summaries.
+        tracks: The captions that are ready, at most one track of each kind; or the summaries.
         waiting: Names of the files that Zoom hasn't finished or doesn't provide, or why none could
             be staged.
         reasons: For each file that can't be used, a sentence that says why.
@@ -77,7 +77,7 @@ class CaptionStaging:
 
     Attributes:
         transfer: Copies Zoom's files.
-        staging: The bucket of Zoom's files and of the joined ones.
+        staging: The staging bucket, which holds Zoom's files and the joined files.
         message: The download message that names the recording.
         timeline: The segments of the video.
     """
@@ -97,8 +97,8 @@ class CaptionStaging:
     ) -> StagedCaptions:
         """Stage the files of captions whose segments are in the video.
 
-        An event gets captions of a kind only once. So a kind is ready when all of its files are
-        there.
+        An event gets captions of a kind only once. So a kind is ready when all files of that kind
+        are there.
 
         Args:
             files: The files of captions that Zoom lists.
@@ -164,19 +164,19 @@ class CaptionStaging:
         return StagedCaptions(tuple(tracks), reasons=tuple(reasons))
 
     def _is_json(self, key: str) -> bool:
-        """Return whether a staged file begins like JSON with fields, and so isn't a page."""
+        """Return whether a staged file begins like a JSON object or list, as no HTML page does."""
         return self.staging.read_range(key, 0, 1000).lstrip(_BEFORE_JSON)[:1] in (b"{", b"[")
 
     @property
     def _segments(self) -> dict[str, int]:
-        """Number of each segment, by its start."""
+        """Numbers of the segments, from 0, by their starts."""
         return {stretch.start: number for number, stretch in enumerate(self.timeline)}
 
     def _contents(self, files: Sequence[RecordingFile]) -> dict[str, list[Cue] | UnusableCaptions]:
         """Stage the files that Zoom has finished.
 
         Returns:
-            The cues of each file that is there, or why they can't be used, by the file's id.
+            By file id, the cues of each file that is there, or why the file can't be used.
         """
         contents: dict[str, list[Cue] | UnusableCaptions] = {}
         text_left = MOST_TEXT
@@ -236,7 +236,8 @@ class CaptionStaging:
         Args:
             kind: The kind.
             ids: Ids of the kind's files, by the start of their segments.
-            found: Cues of the files that are there, or why they can't be used, by the same starts.
+            found: By the same starts, the cues of each file that is there, or why the file can't be
+                used.
         """
         cues = {start: read for start, read in found.items() if isinstance(read, list)}
         reasons = tuple(
@@ -275,6 +276,9 @@ def _name_of(kind: str, start: str) -> str:
 
 
 def _longest(file: RecordingFile, stretch: Stretch) -> int:
-    """Return the milliseconds that chapters may cover. Zoom's times may include pauses."""
+    """Return the latest time that a file of chapters may contain, in milliseconds.
+
+    Zoom's times may include pauses, which the video lacks.
+    """
     span = timestamps.parse(file.recording_end) - timestamps.parse(file.recording_start)
     return max(stretch.length, round(span.total_seconds() * 1000))

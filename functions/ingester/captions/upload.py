@@ -1,7 +1,7 @@
 """Bring a recording's captions and chapters into Opencast, with its video or to an existing event.
 
-Summaries are sent with the video or never. None of these fails the video. The status row says what
-couldn't be added.
+Summaries are sent with the video or never. No failure here fails the video. The status row says
+which captions couldn't be added.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ CHAPTERS_VERSION = 19
 """First major version of Opencast whose player reads chapters: opencast/opencast#7237."""
 
 MOST_FAILURES = 2
-"""Number of failed attempts after which the video is ingested without captions, as these may be the
-cause."""
+"""Number of failed attempts after which the video is ingested without captions, because the
+captions may be the cause."""
 
 NO_ATTACHMENTS = "Its summaries stay outside: this Opencast takes no attachments (OC_CHAT_AS)."
 WITHOUT_THEM = "Its {} stay outside, because ingests with them failed."
@@ -76,9 +76,9 @@ class IngestedCaptions:
     """The captions that are sent with an ingest.
 
     Attributes:
-        parts: Their parts of the ingest form.
-        sent: The entries of captions and chapters in the ledger, by their kind.
-        reason: Sentences that say why some aren't sent; "" if all are, or if there are none.
+        parts: Parts of the ingest form for the captions.
+        sent: Entries for the ledger about captions and chapters, by their kind.
+        reason: Sentences that say why captions aren't sent; "" if none are left out.
     """
 
     parts: Parts = ()
@@ -109,7 +109,7 @@ def captions_to_ingest(
 ) -> IngestedCaptions:
     """Return the captions to ingest with a recording. No problem with captions fails the video.
 
-    `address_seconds` is the time for which the files' URLs are valid.
+    `address_seconds` is the time in seconds for which the files' URLs are valid.
     """
     given = tracks_of(message)
     note = message.summaries_note or ""
@@ -145,7 +145,7 @@ def captions_to_ingest(
 def add(message: UploadMessage, media_package: str, deps: Dependencies) -> Done:
     """Add captions to an event that is in Opencast, each kind once, and publish them.
 
-    The status row says what couldn't be added. No failure here fails the recording.
+    The status row says which captions couldn't be added. No failure here fails the recording.
 
     Raises:
         AskLater: A workflow of the event is running, or Opencast doesn't show the event yet.
@@ -230,7 +230,10 @@ def _add_track(uuid: str, media_package: str, track: CaptionTrack, deps: Depende
 
 
 def _publish(uuid: str, media_package: str, added: str, deps: Dependencies) -> Done:
-    """Start the workflow that publishes an event's new captions. `added` is the word for them."""
+    """Start the workflow that publishes an event's new captions.
+
+    `added` is the word for the captions, such as "chapters".
+    """
     ingest = deps.ledger.get(uuid).ingests.get(media_package)
     if ingest is None:
         logger.info("Dropped: %s", ledger.FORGOTTEN)

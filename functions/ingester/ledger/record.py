@@ -31,7 +31,7 @@ POST_ARRIVAL_LIMIT = timedelta(minutes=15)
 event."""
 
 BUSY_FACTOR = 4
-"""Factor for the timeout of a POST while Opencast says that it is at work on ingests."""
+"""Factor for the longest processing time of a POST while Opencast says that ingests are running."""
 
 MOST_REQUESTS = 50
 """Maximum number of requests in one record. With 150 files each, the item stays below DynamoDB's
@@ -39,7 +39,7 @@ MOST_REQUESTS = 50
 
 
 class End(StrEnum):
-    """The end of a request that didn't get into Opencast."""
+    """The end of a request that brought nothing into Opencast."""
 
     FAILED = "failed"
     IGNORED = "ignored"
@@ -99,8 +99,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         is_sent: Whether a download message of the request certainly got onto the queue.
         is_taken_over: Whether another stack sent the message. The message's files are unknown, so
             every file counts as sent.
-        sent: Ids of the files that the messages named. Empty for a request that failed.
-        end: End of the request; None while it is in progress or if it got into Opencast.
+        sent: Ids of the files that the request's messages named. Empty for a request that failed.
+        end: End of the request; None while the request is in progress, or if it brought the
+            recording into Opencast.
         failures: Number of the uploader's failed attempts.
     """
 
@@ -163,7 +164,7 @@ class Captions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Following(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The follow-up of an ingest: what Opencast has said of it.
+    """The follow-up of an ingest: what Opencast has said about the ingest, and the next poll.
 
     Attributes:
         since: Start of the follow-up.
@@ -213,7 +214,7 @@ class IngestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
     @property
     def posted_at(self) -> str:
-        """Time of the last POST that Opencast didn't refuse; of the last one if it refused all."""
+        """Time of the last POST that wasn't refused, or of the last POST if all were refused."""
         not_refused = (post.at for post in self.posts if post.outcome is not Outcome.REFUSED)
         return max(not_refused, default=self.posts[-1].at)
 
@@ -257,7 +258,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def was_asked_for(self) -> bool:
-        """Whether any request for an ingest got onto the queue, however it ended."""
+        """Whether the message of any request got onto the queue, however the request ended."""
         return any(
             request.is_sent or request.end in (End.FAILED, End.GONE)
             for request in self.requests.values()
@@ -270,7 +271,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         return min((due for due in dues if due), default="")
 
     def request(self, zip_id: str) -> Request:
-        """Return the request of this id, or an empty one if there is none."""
+        """Return the request with this `zip_id`; an empty `Request` if there is none."""
         return self.requests.get(zip_id, Request())
 
     def ingest_of(self, zip_id: str) -> str:
@@ -282,7 +283,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def event_of(record: Record, zip_id: str) -> str:
-    """Return the media package of a request, or the last that Opencast took; "" for none."""
+    """Return the id of the media package that was POSTed for a request.
+
+    If none was, return the id of the newest media package that Opencast took, or "".
+    """
     taken = {name: ingest for name, ingest in record.ingests.items() if ingest.is_taken}
     newest = max(taken, key=lambda name: taken[name].posted_at, default="")
     return record.ingest_of(zip_id) or newest
@@ -312,7 +316,7 @@ def with_files(
         record: The record to change.
         names: Names of the files, by their ids.
         now: Current time.
-        files: Files that Zoom has described with their sizes and lengths; a part of the named ones.
+        files: Those of the named files whose sizes and lengths Zoom has stated.
     """
     at = timestamps.write(now)
     sizes = {file.recording_id: file for file in files}
@@ -332,28 +336,29 @@ def with_files(
 def is_duplicate(record: Record, zip_id: str, files: AbstractSet[str]) -> bool:
     """Return whether the messages already sent for this request named all these files.
 
-    Zoom repeats a webhook event that it got no answer to, with other tokens and URLs. So the
-    recording and the ids of its files identify a repeat.
+    Zoom repeats an unanswered webhook event with other tokens and URLs. So the recording and the
+    ids of its files identify a repeat.
     """
     request = record.request(zip_id)
     return request.is_sent and (request.is_taken_over or files <= set(request.sent))
 
 
 def with_request(record: Record, zip_id: str, asked: Asked, now: datetime) -> Record:
-    """Add an accepted request, or replace one of the same id. None of the files counts as sent.
+    """Add an accepted request, or replace the request of the same id. No file counts as sent yet.
 
-    If there are more than `MOST_REQUESTS`, the oldest ones without an ingest record are dropped.
+    If there are more than `MOST_REQUESTS`, the oldest requests without an ingest record are
+    dropped.
     """
     request = Request(at=timestamps.write(now), asked=asked)
     others = {key: value for key, value in record.requests.items() if key != zip_id}
     kept = _requests_to_keep(record, others)
-    # A notice is older than this request, so it no longer applies. Only an operator's request of a
-    # forgotten recording gets here.
+    # A notice is older than this request, so the notice no longer applies. Of the requests for a
+    # forgotten recording, only an operator's gets here.
     return replace(record, requests={**kept, zip_id: request}, notice="", forgotten="")
 
 
 def _requests_to_keep(record: Record, requests: Mapping[str, Request]) -> dict[str, Request]:
-    """Select the newest requests, and all that have an ingest record."""
+    """Select the newest requests, and every request that has an ingest record."""
     newest = sorted(requests, key=lambda zip_id: requests[zip_id].at)[-(MOST_REQUESTS - 1) :]
     needed = set(newest) | {ingest.zip_id for ingest in record.ingests.values()}
     return {zip_id: request for zip_id, request in requests.items() if zip_id in needed}
@@ -373,7 +378,11 @@ def with_sent(record: Record, zip_id: str, files: Iterable[str]) -> Record:
 
 
 def with_end(record: Record, zip_id: str, end: End) -> Record:
-    """Note how a request ended. A failed request has no message on a queue any more."""
+    """Note how a request ended.
+
+    Unless the request was ignored, its files no longer count as sent, because no function processes
+    its message any more.
+    """
     request = replace(record.request(zip_id), end=end, failures=0)
     if end is not End.IGNORED:
         request = replace(request, is_sent=False, sent=())
@@ -436,7 +445,7 @@ def not_listed(record: Record, listed: AbstractSet[str]) -> list[str]:
 
 
 def without(record: Record, files: Iterable[str]) -> Record:
-    """Note the ids of files that a download leaves out. No later message contains them."""
+    """Note the ids of files that a download leaves out, and that no later message contains."""
     left_out = tuple(sorted({*record.left_out, *files}))
     return record if left_out == record.left_out else replace(record, left_out=left_out)
 
@@ -445,8 +454,8 @@ def is_superseded(record: Record, zip_id: str, files: AbstractSet[str]) -> bool:
     """Return whether another message of the same request has more than `files`.
 
     Each download starts with every file that the record has at that time and that no ingest record
-    has. So the download of the newest files contains all of them, or has noted the files that it
-    left out.
+    has. So the message of the newest download contains all of these files, except those that the
+    download noted as left out.
     """
     expected = set(record.request(zip_id).sent) - set(record.left_out) - _ingested_files(record)
     return not expected <= files
@@ -542,13 +551,16 @@ def with_queued_captions(
 
 
 def captions_outside(ingest: IngestRecord, kind: str, files: AbstractSet[str]) -> set[str]:
-    """Return those of `files` that came after the event's captions of their kind."""
+    """Return those of `files` that aren't in the event's captions of their kind.
+
+    If the event has no captions of this kind, the result is empty.
+    """
     known = ingest.captions.get(kind)
     return set(files) - set(known.files) if known else set()
 
 
 def with_following(record: Record, media_package: str, now: datetime) -> Record:
-    """Begin to follow an ingest that Opencast has, unless it is followed already."""
+    """Begin the follow-up of an ingest that Opencast has, unless the ingest has a follow-up."""
     ingest = record.ingests.get(media_package)
     if ingest is None or ingest.following:
         return record
@@ -593,7 +605,10 @@ class Absence(StrEnum):
 
 
 def may_be_lost(ingest: IngestRecord, now: datetime) -> bool:
-    """Return whether Opencast may have received no POST: none was answered for 15 minutes."""
+    """Return whether Opencast may have received no POST.
+
+    This is possible if no POST is confirmed `POST_ARRIVAL_LIMIT` after the last one.
+    """
     return not ingest.is_taken and now - timestamps.parse(ingest.posted_at) >= POST_ARRIVAL_LIMIT
 
 
@@ -612,9 +627,9 @@ def absence_of(
         request: The request that asks for the recording now.
         now: Current time.
         post_timeout: Longest time that Opencast takes to process a POST. The limit is `BUSY_FACTOR`
-            times as long while Opencast says that it is at work on ingests.
-        is_idle: Whether Opencast said, before it was asked for the event, that it is at work on no
-            ingest; None if it didn't say.
+            times as long while Opencast says that ingests are running.
+        is_idle: Whether Opencast said, before the search for the event, that no ingest is running;
+            None if Opencast didn't say.
     """
     never_arrived = is_idle and may_be_lost(ingest, now)
     timeout = BUSY_FACTOR * post_timeout if is_idle is False else post_timeout

@@ -39,7 +39,7 @@ ATTEMPTS = 10
 
 
 class Ledger:
-    """The table of records. Every write is conditional on the version that was read."""
+    """The table of records. Each write of a record is conditional on the version that was read."""
 
     def __init__(self, table: Table, clock: Callable[[], datetime]) -> None:
         self._table = table
@@ -48,7 +48,8 @@ class Ledger:
     def note(self, uuid: str, change: Callable[[Record], Record]) -> None:
         """Change a record after a message was sent, and log a failure instead of raising it.
 
-        An exception would make the received message visible again, beside the one that was sent.
+        An exception would make the received message visible again, beside the message that was
+        sent.
         """
         try:
             self.change(uuid, change)
@@ -89,7 +90,7 @@ class Ledger:
             self._table.update_item(
                 Key={"uuid": old.uuid},
                 UpdateExpression=changes,
-                # A new record has no version, and one that somebody has edited may have 0.
+                # A new record has no version. A record that somebody has edited may have version 0.
                 ConditionExpression="#version = :old"
                 if old.version
                 else "attribute_not_exists(#version) OR #version = :old",

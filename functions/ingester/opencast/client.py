@@ -1,7 +1,8 @@
-"""Client of Opencast's REST API: events, series, ingests at work, and the ingest itself.
+"""Client of Opencast's REST API: events, series, workflows, and the ingest itself.
 
-The facts here come from Opencast's source code: the External API (events, info), the series and
-ingest endpoints, the service registry, and the Digest authentication.
+The facts here come from Opencast's source code (https://github.com/opencast/opencast): the External
+API (events, info), the series and ingest endpoints, the service registry, and the Digest
+authentication.
 """
 
 from __future__ import annotations
@@ -142,7 +143,7 @@ class Opencast:
         return False
 
     def check_reader(self) -> None:
-        """Check that the user may read every event. A positive answer is kept.
+        """Check that the user may read every event. Keep a positive answer for later calls.
 
         Raises:
             OpencastUnreachable: Opencast gives no valid answer.
@@ -162,10 +163,10 @@ class Opencast:
         self._can_read_every_event = True
 
     def is_idle(self, media_package_id: str) -> bool | None:
-        """Return whether Opencast works on no ingest and has no workflow of this media package.
+        """Return whether Opencast runs no ingest and no workflow of this media package.
 
-        The service registry counts the POSTs for which any node of Opencast is fetching files. Once
-        a POST has ended, its workflow is visible at once, and its event a little later. The
+        The service registry counts the POSTs for which any node of Opencast is fetching files. As
+        soon as a POST ends, its workflow is visible. Its event is visible a little later. The
         endpoints of the service registry and of workflows need ROLE_ADMIN.
 
         Returns:
@@ -272,7 +273,7 @@ class Opencast:
     def version(self) -> int | None:
         """Return Opencast's major version; None if Opencast doesn't state it.
 
-        Each REST service states the version of its bundle, which is Opencast's.
+        Each REST service states the version of its bundle, which is Opencast's version.
 
         Raises:
             OpencastUnreachable: Opencast gives no answer.
@@ -380,7 +381,7 @@ class Opencast:
         status = response.status_code
         if status >= 500 and (status != 500 or _is_page(response)):
             # A proxy sends such an answer while Opencast may still fetch the files. Opencast itself
-            # answers its errors with 500 and no HTML page.
+            # reports its errors with 500 and without an HTML page.
             raise IngestOutcomeUnknown(f"A proxy before Opencast answered {what} with {status}")
         if status >= 500:
             raise IngestBroken(f"Opencast answered {status} to {what}.")
@@ -430,7 +431,7 @@ class Opencast:
     def _refusal(self, response: requests.Response, doing: str) -> Exception:
         """Return the error for an unexpected status.
 
-        `doing` names the request in the error. What stands in brackets is about a lacking role.
+        `doing` names the request in the error, and in brackets the role that the request needs.
         """
         status = response.status_code
         if status in (401, 403) or 300 <= status < 400:

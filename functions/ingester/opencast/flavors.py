@@ -35,8 +35,8 @@ _FOLLOWERS = {
     SHARED_SCREEN_WITH_GALLERY: (GALLERY,),
     GALLERY: (),
 }
-"""Views that may be the presenter, the best one first, each with the views that are published
-beside it, in order of preference."""
+"""Views that may be the presenter, the best view first. For each of them, the views that are
+published beside it, in order of preference."""
 
 _ARCHIVE_FLAVORS = {
     ACTIVE_SPEAKER: "speaker/chunked+source",

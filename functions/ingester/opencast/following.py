@@ -34,7 +34,7 @@ STATES = {
 
 
 def fate_of(news: News) -> Fate | None:
-    """Return the final state of an ingest; None if it has none yet, or no event.
+    """Return the final state of an ingest; None without a final state, or without an event.
 
     A workflow that succeeds without publishing isn't final, because a person may have to cut the
     video. A later workflow, such as a person's repair, can publish the event that the first

@@ -55,7 +55,7 @@ class IngestOnce:
 
         Raises:
             AskLater: Another process has changed the record, so the decision has to be made again;
-                or Opencast's answer never came, and the POST may be at work.
+                or Opencast's answer never came, and Opencast may still process the POST.
             IngestBroken, IngestRefused, IngestNotSent: The POST has created nothing.
         """
         self._claim(record, media_package, claim)

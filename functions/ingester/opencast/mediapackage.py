@@ -104,7 +104,10 @@ def _times_by_segment(
 
 
 def _views_to_choose_from(kept: KeptFiles) -> list[str]:
-    """List the views, without files of unknown types that have no duration: they aren't videos."""
+    """List the views from which to choose.
+
+    A view of an unknown type whose files have no duration isn't a video, and is left out.
+    """
     return [
         view
         for view, files in kept.views.items()
@@ -132,7 +135,7 @@ def timeline(message: UploadMessage, kept: KeptFiles) -> Timeline:
 
 
 def takes_attachments(chat_as: str) -> bool:
-    """Return whether Opencast takes attachments, which `OC_CHAT_AS` says."""
+    """Return whether Opencast takes attachments, according to `OC_CHAT_AS`."""
     return CHAT_PARTS[chat_as] == ATTACHMENT
 
 

@@ -39,8 +39,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     """An event as the External API shows it.
 
     Attributes:
-        state: State of its last workflow; None if this code doesn't know the state.
-        is_published: Whether people can watch it somewhere.
+        state: State of the event's last workflow; None if this code doesn't know the state.
+        is_published: Whether people can watch the event somewhere.
     """
 
     state: WorkflowState | None
@@ -80,7 +80,7 @@ def event_of(document: Any, media_package: str) -> Event:
     """Return the event in a JSON document of Opencast's External API.
 
     Raises:
-        ValueError: The document is no event, or another one.
+        ValueError: The document is no event, or the event of another media package.
     """
     if not isinstance(document, dict) or document.get("identifier") != media_package:
         raise ValueError("Opencast's answer isn't about the event.")
@@ -93,10 +93,11 @@ def event_of(document: Any, media_package: str) -> Event:
 
 
 def workflow_of(document: Any, media_package: str) -> Workflow:
-    """Return the workflow in a JSON document of Opencast's.
+    """Return the workflow in a JSON document of Opencast's workflow endpoint.
 
     Raises:
-        ValueError: The document is no workflow, or one of another media package.
+        ValueError: The document is no workflow, has an unknown state, or belongs to another media
+            package.
     """
     content = document.get("workflow") if isinstance(document, dict) else None
     if not isinstance(content, dict):
@@ -121,7 +122,8 @@ def workflow_of(document: Any, media_package: str) -> Workflow:
 def incident_text(document: Any) -> str:
     """Return Opencast's text about a job's first incident; "" if there is none.
 
-    `document` is the tree of incidents in the full format. A failure comes before a warning.
+    `document` is the tree of incidents in the full format. A failure takes precedence over a
+    warning.
     """
     incidents = list(_incidents(document))
     failures = [each for each in incidents if each.get("severity") == "FAILURE"]
@@ -142,7 +144,7 @@ def _operations(content: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _current(operations: list[dict[str, Any]], state: WorkflowState) -> dict[str, Any]:
-    """Return the operation that explains the workflow's state, or an empty one."""
+    """Return the operation that explains the workflow's state, or {} if there is none."""
     wanted = "FAILED" if state is WorkflowState.FAILING else str(state)
     return next((each for each in operations if each.get("state") == wanted), {})
 

@@ -145,7 +145,7 @@ class DownloadMessage(msgspec.Struct, frozen=True, kw_only=True):
     With `captions` the downloader fetches only captions or chapters, for events that are in
     Opencast already.
 
-    With `is_partial` only `uuid`, `zip_id` and `received_time` are sure to be known. The downloader
+    With `is_partial` only `uuid`, `zip_id` and `received_time` are certainly set. The downloader
     has to ask Zoom for all files and for the empty fields.
     """
 
@@ -225,10 +225,10 @@ class UploadMessage(msgspec.Struct, frozen=True, kw_only=True):
     """The message from downloader to uploader: a request to ingest one staged recording.
 
     `captions` is set if captions or chapters are ingested. `summaries` is set if the recording has
-    summaries that are ingested. An uploader of a version without `summaries` ignores them; in
-    `captions` it would take them for tracks. `summaries_note` says why it isn't known whether the
-    recording has summaries. `late_for` is the id of a media package if the message
-    only adds captions to the event of that media package.
+    summaries that are ingested. Summaries aren't part of `captions`, because older versions of the
+    uploader would add them as tracks. `summaries_note` says why it isn't known whether the
+    recording has summaries. `late_for` is the id of a media package if the message only adds
+    captions to the event of that media package.
     """
 
     uuid: Uuid
@@ -258,7 +258,7 @@ class UploadMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def is_uuid(text: str) -> bool:
-    """Return whether a text can be the uuid of a recording, as the messages demand (`Uuid`)."""
+    """Return whether a text can be the uuid of a recording in a message (`Uuid`)."""
     try:
         msgspec.convert(text, Uuid)
     except msgspec.ValidationError:

@@ -1,4 +1,4 @@
-"""Retry policy: time limits of attempts, backoff of failed messages, and their wording."""
+"""Retry policy: time limits of attempts, backoff of failed messages, and the words for attempts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ GIVEN_UP = "Not retried automatically. The message is kept 14 days."
 
 
 def backoff_seconds(attempt: int, longest: int = LONGEST_SECONDS) -> int:
-    """Return the backoff in seconds after attempt `attempt` (the first is 1): doubled each time."""
+    """Return the backoff in seconds after attempt `attempt`, which doubles with each attempt.
+
+    The first attempt is 1. The backoff is at most `longest` seconds.
+    """
     return min(longest, FIRST_SECONDS << min(attempt - 1, 20))
 
 

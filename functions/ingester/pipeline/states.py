@@ -69,12 +69,12 @@ FOLLOWS: dict[State, frozenset[State]] = {
     State.ON_DEMAND_RECEIVED: ZOOM_SIDE | {State.ON_DEMAND_RECEIVED},
     State.WEBHOOK_RECEIVED: _ASKED | {State.WEBHOOK_FAILED},
     State.WEBHOOK_FAILED: _ASKED | {State.WEBHOOK_FAILED},
-    # A message was sent on. These states only replace earlier ones, because the next step may have
-    # ended the work already.
+    # A state that follows the send of a message replaces only earlier states, because the next step
+    # may have ended the work already.
     State.SENT_TO_DOWNLOADER: _ASKED | {State.SENT_TO_DOWNLOADER},
     State.SENT_TO_UPLOADER: _DOWNLOADING | {State.SENT_TO_UPLOADER},
-    # Work begins. These states also replace an end, because a redelivery or an operator may begin
-    # again.
+    # A state in which work begins also replaces a failure or IGNORED, because a redelivery or an
+    # operator may begin the work again.
     State.OC_SERIES_FOUND: _DOWNLOADING | ENDED,
     State.UPLOADER_RECEIVED: _UPLOADING | ENDED,
     # An ingest stays in Opencast, whatever a second message wrote while Opencast fetched files.
@@ -82,8 +82,8 @@ FOLLOWS: dict[State, frozenset[State]] = {
     State.DOWNLOADER_FAILED: _DOWNLOADING | ENDED,
     State.UPLOADER_FAILED: _UPLOADING | ENDED,
     State.IGNORED: _UPLOADING | ENDED,
-    # The row may lack SENT_TO_OPENCAST, because a failure to write it is only logged. A person can
-    # repair in Opencast what has failed there.
+    # The row may lack SENT_TO_OPENCAST, because a failure to write this state is only logged.
+    # PUBLISHED may follow OPENCAST_FAILED, because a person can repair a failed event in Opencast.
     State.PUBLISHED: _UPLOADING | ENDED | IN_OPENCAST - {State.OPENCAST_DELETED},
     State.OPENCAST_FAILED: _UPLOADING | ENDED | {State.SENT_TO_OPENCAST, State.OPENCAST_FAILED},
     State.OPENCAST_DELETED: _UPLOADING | ENDED | IN_OPENCAST - {State.PUBLISHED},
