@@ -506,7 +506,7 @@ def _wait_for_end_of_outage(
     is_last = received.receive_count >= deps.settings.upload_receive_limit
     reason = _reason_of(error)
     if is_last or deps.clock() - since >= longest:
-        return _give_up(f"{reason} (since {timestamps.write(since)}, no more tries)")
+        return _give_up(f"{reason} (since {timestamps.write(since)}, no more retries)")
     seconds, due = _backoff(received.receive_count, LONGEST_WAIT_SECONDS, deps)
     told = f"{reason} (waiting since {timestamps.write(since)}, {retry_policy.NEXT_TRY} {due})"
 
@@ -517,7 +517,7 @@ def _wait_for_end_of_outage(
             # Log an error, which is mailed: a missing grant looks like an outage of AWS, and a
             # person has to add the grant. Opencast's outages aren't mailed here, because they have
             # an alarm.
-            logger.error("%s", told, extra=log.goes_on("It is tried again by itself."))
+            logger.error("%s", told, extra=log.goes_on("It is retried automatically."))
         else:
             counts = metrics.once(Metric.OPENCAST_UNREACHABLE, is_opencast)
             logger.warning("%s", told, extra=_counted(counts, deps))

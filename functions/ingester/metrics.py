@@ -82,7 +82,7 @@ class Metric(StrEnum):
     RECORDING_FAILED = (
         "RecordingFailed",
         Unit.COUNT,
-        "An ingest failed and isn't tried again by itself: a person has to look.",
+        "An ingest failed and isn't retried automatically: a person has to look.",
     )
     RECORDING_DURATION = (
         "RecordingDuration",

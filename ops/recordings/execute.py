@@ -225,7 +225,7 @@ def pipeline(
         _follow(target, recording.uuid, zip_id)
     except KeyboardInterrupt:
         raise Exit(
-            "Interrupted: the recording goes on by itself; "
+            "Interrupted: the recording continues automatically; "
             f"`{following.recordings_command(recording.uuid)}` shows where it is.",
             code=130,
         ) from None
@@ -289,7 +289,7 @@ def process_one(target: Target, function: Function, qualifier: str, event: dict[
         with terminal.working(f"{name} is working"):
             answer = invocation.call(client, name, chosen, event)
     except KeyboardInterrupt:
-        raise Exit(f"Interrupted: {name} goes on by itself.", code=130) from None
+        raise Exit(f"Interrupted: {name} continues automatically.", code=130) from None
     terminal.say(result_message(name, answer))
 
 

@@ -137,7 +137,7 @@ def _read_row(read: Callable[[], StatusRow | None], uuid: str) -> StatusRow:
         row = read()
     except (BotoCoreError, ClientError) as error:
         raise OpsError(
-            f"The recording goes on by itself, but can't be followed: {error_line(error)} "
+            f"The recording continues automatically, but can't be followed: {error_line(error)} "
             f"Later: `{recordings_command(uuid)}`."
         ) from error
     if row is None:

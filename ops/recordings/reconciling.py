@@ -58,7 +58,7 @@ def report_of(target: Target, event: dict[str, Any]) -> Report:
         with terminal.working("Comparing Zoom's recordings with the ledger"):
             answer = invocation.call(client, name, alias, event)
     except KeyboardInterrupt:
-        raise Exit(f"Interrupted: {name} goes on by itself.", code=130) from None
+        raise Exit(f"Interrupted: {name} continues automatically.", code=130) from None
     try:
         return msgspec.convert(answer, Report)
     except msgspec.ValidationError:

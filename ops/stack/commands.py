@@ -232,8 +232,8 @@ def deploy_stack(*, expect_stack: bool | None) -> None:
             cli.deploy(settings.stack_name, changes_to(activity))
     except KeyboardInterrupt:
         raise Exit(
-            "Interrupted. CloudFormation goes on by itself. Functions get changed settings only "
-            "when the same command runs to its end: run it again.",
+            "Interrupted. CloudFormation continues automatically. Functions get changed settings "
+            "only when the same command runs to its end: run it again.",
             code=130,
         ) from None
     if there:

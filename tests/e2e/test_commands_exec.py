@@ -94,7 +94,7 @@ def test_exec_pipeline_says_how_to_find_the_recording_when_the_command_is_interr
         done = running.end()
     assert done.code == 130
     assert done.error == (
-        "Interrupted: the recording goes on by itself; "
+        "Interrupted: the recording continues automatically; "
         f"`invoke recordings --uuid {recording.uuid}` shows where it is."
     )
 

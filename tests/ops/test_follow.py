@@ -158,7 +158,7 @@ def test_following_a_recording_says_that_the_recording_continues_when_a_read_fai
     error: Exception,
 ) -> None:
     reads = ScriptedReads(row(State.SENT_TO_DOWNLOADER), error)
-    with pytest.raises(OpsError, match="goes on by itself") as said:
+    with pytest.raises(OpsError, match="continues automatically") as said:
         reads.follow()
     assert f"`invoke recordings --uuid {UUID}`" in str(said.value)
 

@@ -39,7 +39,7 @@ def deleted(ingest: IngestRecord) -> str:
     """Return a sentence that says that Opencast no longer has the event of an ingest."""
     return (
         f"The ingest of {ingest.posted_at} isn't in Opencast any more: was it deleted there? It "
-        "isn't sent again by itself; `exec.pipeline` sends it."
+        "isn't sent again automatically; `exec.pipeline` sends it."
     )
 
 

@@ -45,4 +45,4 @@ def outlook(attempt: int, limit: int, due: str) -> str:
     """Return the words for a failed attempt and the next one; `due` is "" if no attempt follows."""
     if due:
         return f"attempt {attempt} of {limit}, {NEXT_TRY} {due}"
-    return f"attempt {attempt} of {limit}, no more tries: an operator is needed"
+    return f"attempt {attempt} of {limit}, no more retries: an operator is needed"

@@ -378,5 +378,5 @@ def _put_off(messages: list[Received], error: Exception, source: SourceQueue) ->
         seconds = retry_policy.backoff_seconds(received.receive_count)
         source.queue.retry_in(received, seconds)
         retried.append(received)
-        logger.error("%s", reason, extra=log.goes_on("Its message comes back by itself."))
+        logger.error("%s", reason, extra=log.goes_on("Its message comes back automatically."))
     return retried

@@ -147,10 +147,10 @@ def test_mail_subject_has_the_headline_of_the_record_when_no_recording_is_known(
         (
             line_of("ERROR", "Gave up"),
             row(
-                reason="retryable failure: Opencast is down (attempt 9 of 9, no more tries: an "
+                reason="retryable failure: Opencast is down (attempt 9 of 9, no more retries: an "
                 "operator is needed)"
             ),
-            "Upload failed: Opencast is down (attempt 9 of 9, no more tries)",
+            "Upload failed: Opencast is down (attempt 9 of 9, no more retries)",
         ),
         # The row's state isn't a failure or has no reason, so the log record names the cause.
         (line_of("ERROR", "Gave up"), row(State.SENT_TO_OPENCAST), "Upload failed: Gave up"),

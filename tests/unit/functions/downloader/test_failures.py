@@ -100,10 +100,10 @@ class TestFailuresThatMayPass:
         harness.zoom.fail(Fault(kind="status", status=500, times=99))
         assert harness.take(harness.message(small), receive_count=12)
         (dead,) = harness.dead()
-        assert "attempt 12 of 12, no more tries: an operator is needed" in dead["reason"]
+        assert "attempt 12 of 12, no more retries: an operator is needed" in dead["reason"]
         state, reason = harness.outcome
         assert state == "DOWNLOADER_FAILED"
-        assert "attempt 12 of 12, no more tries: an operator is needed" in reason
+        assert "attempt 12 of 12, no more retries: an operator is needed" in reason
         assert "retry_due" not in harness.row
 
     def test_message_is_retried_when_the_zoom_api_fails_to_renew_a_token(

@@ -31,7 +31,7 @@ class TestCounting:
         assert harness.take(message, receive_count=15)
         state, reason = harness.outcome
         assert state == "UPLOADER_FAILED"
-        assert "attempt 5 of 5, no more tries: an operator is needed" in reason
+        assert "attempt 5 of 5, no more retries: an operator is needed" in reason
         (dead,) = harness.dead()
         assert dead["body"] == message
         assert dead["reason"] == reason
@@ -124,7 +124,7 @@ class TestCounting:
     def test_message_goes_to_the_dlq_when_its_last_receive_fails(self, harness: Harness) -> None:
         harness.fail("status", path="/series/", status=403)
         assert harness.take(harness.message(), receive_count=50)
-        assert "attempt 1 of 5, no more tries: an operator is needed" in harness.outcome[1]
+        assert "attempt 1 of 5, no more retries: an operator is needed" in harness.outcome[1]
         assert len(harness.dead()) == 1
 
     def test_visibility_timeout_doubles_with_each_failure(self, harness: Harness) -> None:
@@ -214,4 +214,4 @@ def test_failures_are_counted_when_the_row_is_gone(harness: Harness) -> None:
         assert not harness.take(harness.message(), receive_count=receive_count)
     assert harness.take(harness.message(), receive_count=5)
     (dead,) = harness.dead()
-    assert "attempt 5 of 5, no more tries" in dead["reason"]
+    assert "attempt 5 of 5, no more retries" in dead["reason"]

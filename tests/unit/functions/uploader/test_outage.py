@@ -87,7 +87,7 @@ def test_message_goes_to_the_dlq_when_the_outage_takes_too_long(
     state, reason = harness.outcome
     assert state == "UPLOADER_FAILED"
     assert reason.startswith("Unable to reach Opencast. ")
-    assert reason.endswith("(since 2026-10-14T18:30:00Z, no more tries)")
+    assert reason.endswith("(since 2026-10-14T18:30:00Z, no more retries)")
     assert "retry_due" not in harness.row
     (dead,) = harness.dead()
     assert (dead["body"], dead["reason"]) == (message, reason)
@@ -99,7 +99,7 @@ def test_message_goes_to_the_dlq_with_its_reason_at_its_last_receive(harness: Ha
     assert not harness.take(harness.message(), receive_count=49)
     assert harness.take(harness.message(), receive_count=50)
     (dead,) = harness.dead()
-    assert dead["reason"].endswith("(since 2026-10-14T18:30:00Z, no more tries)")
+    assert dead["reason"].endswith("(since 2026-10-14T18:30:00Z, no more retries)")
 
 
 def run_third_receive(harness: Harness, **attributes: str) -> dict[str, Any]:
