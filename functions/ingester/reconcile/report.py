@@ -15,8 +15,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Options of a run of reconcile.
 
     Attributes:
-        since: The start of the search, also before the baseline; "" for RECONCILE_DAYS and the
-            baseline.
+        since: The start of the search, in a form of `SINCE`, which may lie before the baseline. If
+            "", the search covers the last RECONCILE_DAYS days, but nothing before the baseline.
         dry_run: Whether the run only reports what it would do.
     """
 
@@ -45,7 +45,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         listed: Number of recordings in the list.
         handed_in: Number of recordings whose ingest the run requested.
         failed: Number of recordings whose ingest couldn't be requested.
-        skipped: Numbers of recordings whose ingest wasn't requested, by the decision that says why.
+        skipped: Number of recordings whose ingest wasn't requested, by `Decision`.
         is_complete: Whether the run got through the whole list.
         recordings: The missed recordings.
         left_out: Number of further missed recordings that `recordings` doesn't name.

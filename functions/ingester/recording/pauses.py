@@ -1,4 +1,4 @@
-"""Calculate when, during a meeting, the recording ran: the form's part `zoomRecordingTimes`."""
+"""Calculate when a recording ran, for the part `zoomRecordingTimes` of the POST to Opencast."""
 
 from __future__ import annotations
 

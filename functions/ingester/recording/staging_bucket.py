@@ -1,4 +1,7 @@
-"""Read, presign and release objects of the staging bucket. `transfer.multipart` copies videos."""
+"""Write, read, presign and release objects of the staging bucket.
+
+Only `transfer.multipart` writes Zoom's files into the bucket.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("ingester.staging_bucket")
 
 RELEASED = "released"
-"""Key of the tag that marks objects which nobody needs any more. A download copies a tagged file
-anew. `cdk.bucket` repeats this value, because the template imports no function code."""
+"""Key of the tag on objects that are no longer needed. A download copies a tagged file again.
+`cdk.bucket` repeats this value, because the template imports no function code."""
 
 
 class Staging:
@@ -105,7 +108,7 @@ class Staging:
         return self.presign(key, seconds)
 
     def release(self, keys: Iterable[str]) -> None:
-        """Tag objects that nobody needs any more, so that S3 deletes the objects after a day.
+        """Tag objects that are no longer needed, so that S3 deletes the objects after a day.
 
         A failure is only logged, because the objects are deleted after `STAGING_DAYS` in any case.
         """

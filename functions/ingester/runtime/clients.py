@@ -48,7 +48,7 @@ def s3() -> S3Client:
 
 
 def s3_for_uploads(connections: int) -> tuple[S3Client, Credentials]:
-    """Make a client for uploads. Return it with the credentials that sign requests for parts.
+    """Make a client for uploads, and get the credentials to sign the requests that send parts.
 
     `connections` is the number of connections in the client's pool.
 

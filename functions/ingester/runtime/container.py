@@ -23,7 +23,7 @@ LONGEST_SECONDS = 900.0
 """Longest time for which a revoked secret works while AWS fails. After that, requests fail."""
 
 UNSIGNED_SECONDS = 10.0
-"""Longest time for which unsigned requests are accepted after a secret was set."""
+"""Longest time for which unsigned requests are still accepted after a secret has been set."""
 
 SUSPICION_SECONDS = 10.0
 """Minimum seconds between two rebuilds by `rebuild_sparingly`, however many requests are forged."""
@@ -38,7 +38,7 @@ class Container(Generic[Kept]):
     """A function's dependencies, built at the first call and again when they are old.
 
     Each build checks the settings and reads the secrets. So a rotated secret takes effect without a
-    deployment, and importing a module has no effects.
+    deployment. No settings are needed when a module is imported.
     """
 
     def __init__(

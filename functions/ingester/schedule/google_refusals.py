@@ -86,7 +86,7 @@ def _no_such_tab(message: str, tabs: Sequence[str]) -> str:
 
 
 def whole_tab(name: str) -> str:
-    """Return a tab in A1 notation. Without the quotes, a name may mean a cell or a named range."""
+    """Return a tab's A1 notation. Without quotes, a name may mean a cell or a named range."""
     return "'" + name.replace("'", "''") + "'"
 
 

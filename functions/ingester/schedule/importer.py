@@ -39,7 +39,7 @@ MOST_NAMED = 10
 
 
 class Table(Protocol):
-    """The calls of the schedule table that an import needs."""
+    """The methods of the schedule's table that an import needs."""
 
     def all(self) -> list[ScheduledMeeting]: ...
 
@@ -61,9 +61,9 @@ class ImportReport(msgspec.Struct, frozen=True):
     """Result of an import, or of a dry run.
 
     `meetings` and `classes` are the numbers of meetings and classes that were read. `retained` are
-    the classes that stay as they were, because rows that may be theirs can't be read. `before` is
-    the whole table before the import. `repeats` are the numbers of classes that other sources have
-    too, by source.
+    the classes that stay as they were, because rows that may hold these classes can't be read.
+    `before` is the whole table before the import. `repeats` are the numbers of classes that other
+    sources have too, by source.
     """
 
     plan: ImportPlan
@@ -84,7 +84,7 @@ def import_sheets(
 ) -> ImportReport:
     """Replace the classes of these sheets' sources and of `also_replaced` by the sheets' classes.
 
-    A dry run writes nothing. Nothing is written either if one of these errors is raised.
+    A dry run writes nothing. An import that raises one of the errors below writes nothing either.
 
     Raises:
         UnusableSheet: A sheet has no sound header, all of its rows have become unusable, or a
