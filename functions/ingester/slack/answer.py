@@ -23,7 +23,8 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         zone: Local time zone.
-        buffer_minutes: Minutes around a class's start in which a recording belongs to the class.
+        buffer_minutes: A recording belongs to a class if it starts less than this before or after
+            the class.
         cluster: Name of the Opencast cluster; may be "".
         zoom_web: Address of Zoom's pages.
         patience: Longest wait for Opencast (`OC_INGEST_PATIENCE_HOURS`).
@@ -90,7 +91,7 @@ def about(
     Args:
         meeting: Number of the Zoom meeting.
         rows: All rows of the meeting.
-        schedule: Classes of the meeting.
+        schedule: The meeting's row in the schedule; None if there is none.
         window: Recordings to show.
         site: The stack's settings.
         now: Current time.
@@ -155,7 +156,10 @@ def _shown(
 
 
 def _class(recording: Recording, schedule: ScheduledMeeting | None, site: Site) -> str:
-    """Return the name of the class at a recording's start; "" if the meeting has no classes."""
+    """Return the name of the class at a recording's start, or a text that there is no such class.
+
+    The result is "" if the meeting has no classes, or the recording's start can't be read.
+    """
     if not schedule or not schedule.events:
         return ""
     try:

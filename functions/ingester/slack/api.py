@@ -62,7 +62,7 @@ PASSING = frozenset(
         "team_added_to_org",
     }
 )
-"""Error codes of Slack's API that a retry may fix."""
+"""Codes of temporary errors of Slack's API, after which a retry may succeed."""
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,7 +77,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     def is_direct_message(self) -> bool:
         """Whether the request comes from a direct message.
 
-        The id decides too, because any channel may have that name.
+        The channel's id is checked too, because any channel may have the name "directmessage".
         """
         return self.channel_name == DIRECT_MESSAGE and self.channel_id.startswith("D")
 
@@ -336,7 +336,9 @@ def web_client(token: str, base_url: str, context: ssl.SSLContext) -> WebClient:
 
 
 def post(url: str, message: Message, *, context: ssl.SSLContext, seconds: float) -> None:
-    """Send a message to a `response_url` once. A retry after a lost answer could send it twice.
+    """Send a message to a `response_url`, without retries.
+
+    A retry after a lost answer could show the message twice.
 
     `seconds` is the timeout of each step: to connect, to send, and to wait for bytes.
 

@@ -15,7 +15,7 @@ MAX_RECORDINGS = 6
 
 VERSION = 100
 """Version of the button's value. Messages stay in Slack for years, and buttons of older messages
-may have the same fields. So the number is higher than any version in those."""
+may have the same fields. So the number is higher than any version in older messages."""
 
 LONGEST_TIME = 40
 """Maximum number of characters of a start time in a button's value. Slack limits the value to
@@ -26,7 +26,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     """The recordings of a meeting that a message shows, counted from the newest.
 
     Recordings that started after `newest_start_time` don't count, so that new recordings don't
-    shift the others. With "", all recordings count.
+    shift the others. If `newest_start_time` is "", all recordings count.
     """
 
     newest_start_time: str = ""
@@ -59,7 +59,7 @@ class Button(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def wanted(self) -> Window:
-        """Window after a press: a longer one for the same message, or one for a new message."""
+        """The window after a press: a longer window, or the next window if the message is full."""
         if self.begins_new_message:
             return Window(
                 newest_start_time=self.newest_start_time,
@@ -75,7 +75,7 @@ def meeting_asked_for(text: str) -> int | None:
         The meeting number; None if the text asks for help.
 
     Raises:
-        BadRequest: The text is none of these.
+        BadRequest: The text is neither a meeting number, nor such a link, nor a call for help.
     """
     if text.strip().lower() in {"", "help"}:
         return None

@@ -10,7 +10,7 @@ from ingester.pipeline.states import State
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One change of a row's state. `at` is a wire timestamp, `reason` is truncated."""
+    """One change of a row's state. `at` is a wire timestamp, and `reason` is truncated."""
 
     state: str
     at: str
@@ -40,7 +40,7 @@ class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
             the first ten and the last thirty are missing. A row that `invoke migrate` copied has
             no steps and no course.
         steps_left_out: Number of the missing steps.
-        asked: Options of the request. `asked.oc_series_id` is the series that it asked for.
+        asked: Options of the request. `asked.oc_series_id` is the requested series.
     """
 
     zip_id: str

@@ -81,7 +81,7 @@ class StatusPages:
             end: Latest time.
             after: Last row of the page before; None for the first page.
             without: States to leave out. Rows in these states count towards a page's size, so a
-                page may be empty although others follow.
+                page may be empty although more pages follow.
 
         Returns:
             The rows, and the position for the next page; None if this page is the last.
@@ -100,8 +100,8 @@ class StatusPages:
                 if after.update_time <= last:
                     query["ExclusiveStartKey"] = msgspec.structs.asdict(after)
             while True:
-                # If a day's rows end exactly where the page is full, there is no key for the next
-                # page. So read one row of the day before.
+                # If a day's rows end exactly where the page is full, DynamoDB returns no key for
+                # the next page. So read one row of the day before, which has a key.
                 found = self._table.query(**query, Limit=max(1, left))
                 rows += [row_of(item) for item in found["Items"]]
                 left -= found["ScannedCount"]
@@ -131,7 +131,10 @@ class StatusPages:
 
 
 def _days(begin: datetime, end: datetime) -> Iterator[tuple[datetime, int, int]]:
-    """Yield the UTC days from `end` back to `begin`: midnight, first and last second to read."""
+    """Yield the UTC days from `end` back to `begin`.
+
+    Each day is its midnight, and the first and last second to read, counted from midnight.
+    """
     day = end.replace(hour=0, minute=0, second=0, microsecond=0)
     while day + timedelta(days=1) > begin:
         first = max(0, int((begin - day).total_seconds()))
