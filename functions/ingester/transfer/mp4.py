@@ -1,7 +1,7 @@
 """Check that an object is a complete MP4 with a video, by reading ranges of it from S3.
 
 libav opens the file in a child process with limits, because a sample table (in the moov box) of a
-few kilobytes can make it allocate gigabytes. The child has no credentials. So this process reads
+few kilobytes can make libav allocate gigabytes. The child has no credentials. So this process reads
 the file for the child, and keeps the child from reading this process's memory and environment.
 """
 
@@ -28,7 +28,7 @@ from ingester.transfer.mp4_boxes import BLOCK_BYTES, File, check_boxes
 CHILD = Path(__file__).with_name("mp4_child.py")
 
 MEMORY_BYTES = 256 * 1024 * 1024
-"""Maximum memory of the child. A function of 512 MB has room for that beside the downloader."""
+"""Maximum memory of the child. A function of 512 MB has room for the child and the downloader."""
 
 CPU_SECONDS = 20
 CHILD_SECONDS = 30.0
@@ -126,10 +126,10 @@ def _start(
 
 
 def _hide_this_process() -> None:
-    """Keep processes of the same user from reading this one's environment and memory.
+    """Keep processes of the same user from reading this process's environment and memory.
 
-    Otherwise the child could read the credentials under `/proc`. Starting a program resets the
-    attribute, so the child itself isn't hidden.
+    Otherwise the child could read the credentials under `/proc`. The attribute PR_SET_DUMPABLE is
+    reset when a program starts, so the child itself isn't hidden.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
@@ -165,7 +165,7 @@ class _Child:
         """Wait for the child's next line.
 
         Raises:
-            UnusableVideo: The child died, took too long, or sent something else.
+            UnusableVideo: The child died, took too long, or sent an invalid line.
             RuntimeError: The child ended before its first line, so the file isn't the cause.
         """
         line = b""
@@ -224,7 +224,7 @@ def _serve(file: File, child: _Child) -> Movie:
 
     Raises:
         TransferFailed: The file isn't a complete MP4 with a video.
-        UnusableVideo: The child died, took too long, or sent something else.
+        UnusableVideo: The child died, took too long, or sent an invalid line or request.
     """
     answer = child.receive()
     while answer.length:

@@ -1,8 +1,8 @@
 """Check the boxes of an MP4 before libav opens it, with few reads.
 
 An MP4 is a sequence of boxes, each of which begins with its length (ISO/IEC 14496-12, section 4.2).
-libav opens a file that was cut off after its index (`moov`) without an error, and allocates as much
-memory as the index asks for.
+If a file is cut off after its index (`moov`), libav opens the file without an error. libav also
+allocates as much memory as the index asks for.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ BLOCK_BYTES = 256 * 1024
 """Size of one read in bytes, enough for several usual boxes."""
 
 MAX_BOXES = 1_000
-"""Maximum number of boxes that are read of a file."""
+"""Maximum number of boxes of a file that are read."""
 
 MAX_INDEX_BYTES = 128 * 1024 * 1024
 """Maximum size of the index (`moov`) in bytes. The index of 24 hours has some 45 MB."""
@@ -55,7 +55,7 @@ and 8.7)."""
 
 @dataclass(frozen=True)
 class _Box:
-    """A box: its type, and the offsets of its content's first byte and of the byte after it."""
+    """A box: its type, the offset of its content's first byte, and the offset after its last."""
 
     type: bytes
     begin: int
@@ -130,7 +130,7 @@ def check_boxes(file: File) -> None:
             index = box
         box_types.add(box.type)
         if box.type == b"moof":
-            # The index comes before the fragments, which may be thousands; libav checks the rest.
+            # The index comes before the fragments. libav checks the fragments, maybe thousands.
             break
     if index is None or not box_types & {b"mdat", b"moof"}:
         raise TransferFailed(
@@ -197,7 +197,7 @@ def _samples(file: File, table: _Box) -> int:
         fits = samples * first <= file.size if first else 12 + 4 * samples <= length
     elif table.type == b"stz2":
         samples = second
-        # The last byte of the first number says how many bits an entry has.
+        # The last byte of the first number is the number of bits of an entry (section 8.7.3.3).
         fits = 12 + samples * (first & 0xFF) / 8 <= length
     elif table.type in _ENTRY_BYTES:
         fits = 8 + first * _ENTRY_BYTES[table.type] <= length

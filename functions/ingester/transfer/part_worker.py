@@ -124,7 +124,7 @@ class Worker:
                     expected_size=self.copy.expected_size,
                     most_bytes=self.copy.most_bytes,
                 ).copy(body)
-            # If the source doesn't say its size, only the expected size shows that it was cut off.
+            # If the source doesn't say its size, only the expected size shows a body that is cut off.
             if self.copy.expected_size not in (None, size):
                 raise TransferFailed(
                     f"{size} bytes came of {body.name}, told were {self.copy.expected_size}."

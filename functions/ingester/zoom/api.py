@@ -140,7 +140,7 @@ class ZoomApi:
         Args:
             path: Path below the API's base URL.
             query: Parameters of the query.
-            read: Reads an answer with a status below 500 other than 429. If it raises
+            read: Reads an answer with a status below 500 other than 429. If `read` raises
                 ZoomUnreachable, the request is retried.
             seconds: Limit for all attempts together.
             attempts: Maximum number of attempts.

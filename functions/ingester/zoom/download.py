@@ -150,7 +150,7 @@ class ZoomFile:
                 empty.
             ZoomUnreachable: A retry may help.
             SourceChanged: The file ends before `first`.
-            TransferFailed: Zoom answered with something else than the file.
+            TransferFailed: Zoom answered with anything other than the file.
         """
         known = self._address
         if known is not None:
@@ -278,7 +278,10 @@ class ZoomFile:
 
 
 def _discard(response: urllib3.BaseHTTPResponse) -> None:
-    """Close an answer whose body isn't needed. Read a short body, to keep the connection."""
+    """Close an answer whose body isn't needed.
+
+    A short body is read first, so that the connection can be reused.
+    """
     # A chunked body may have no end, even if the answer has a length.
     length = response.headers.get("Content-Length", "")
     is_short = _CONTENT_LENGTH.fullmatch(length) and int(length) <= SHORT_BODY_BYTES

@@ -14,7 +14,7 @@ from ingester.errors import FileUnavailable
 NO_HTTPS = "Zoom redirects the download to something that is no https address."
 
 LONGEST_DISPOSITION = 1000
-"""Maximum number of characters of a `Content-Disposition`. Zoom's headers have some hundred."""
+"""Maximum number of characters of a `Content-Disposition`. Zoom's headers have about a hundred."""
 
 _HOST = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*")
 _PLAIN_URL = re.compile(r"[!-\[\]-~]+")

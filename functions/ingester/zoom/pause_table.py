@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 KEY = "#zoom-pause"
-"""The item's `uuid`. Zoom's uuids are base64, which has no `#`."""
+"""Key of the pause's item, its `uuid`. Zoom's uuids are base64, which has no `#`."""
 
 
 PAUSED = "Zoom asks for fewer requests (429)"

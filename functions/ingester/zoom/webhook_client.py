@@ -51,7 +51,7 @@ def check_files(recording: MeetingRecordings) -> None:
 
 
 def check_video(recording: MeetingRecordings) -> None:
-    """Check that a recording has a video, after `check_files`.
+    """Check that a recording, whose files `check_files` has accepted, has a video.
 
     Raises:
         BadRequest: None of the files is a video.
@@ -104,8 +104,8 @@ def post(
 
     Raises:
         WebhookUnreachable: No attempt got an answer below 500.
-        WebhookFailed: The webhook answered another status than 200. The subclass KeyRefused (401)
-            means that the webhook has another key.
+        WebhookFailed: The webhook answered a status other than 200, below 500. The subclass
+            KeyRefused (401) means that the webhook has another key.
     """
     attempt = retrying(
         WebhookUnreachable,
