@@ -165,7 +165,7 @@ def _retained(report: ImportReport) -> list[str]:
 
 
 def _removed_lines(word: str, removals: Removals) -> list[str]:
-    """Return lines about the first meetings that lose classes, and a line that counts the others."""
+    """Return lines about the first meetings that lose classes, and a line that counts the rest."""
     first = removals.removed[:MOST_REMOVED]
     lines = [f"{word}: {_removed_line(classes, LONGEST_LINE)}" for classes in first]
     more = len(removals.removed) - MOST_REMOVED
