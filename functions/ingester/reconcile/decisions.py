@@ -1,4 +1,4 @@
-"""Decide which of the recordings that Zoom lists were missed, and keep reconcile's state.
+"""Decide which of the recordings that Zoom lists were missed, and define reconcile's state.
 
 A recording was missed if nobody requested its ingest, because Zoom's webhook event never came.
 """
@@ -26,13 +26,13 @@ reconcile has requested the ingest, the webhook ignores the event as a duplicate
 """
 
 MOST_DAYS = 30
-"""Maximum number of days that an operator's run may look back."""
+"""Maximum number of days that a run of reconcile by an operator may look back."""
 
 LATE = timedelta(hours=3)
-"""Time since the last run that counts as a problem, because reconcile runs every hour."""
+"""Longest normal time between two runs of reconcile, which should run every hour."""
 
 TELL_AGAIN = timedelta(days=1)
-"""Time in which the same problem of the same recording is logged as an error only once."""
+"""Time in which the same problem is logged as an error only once."""
 
 MOST_FOUND = 200
 """Maximum number of uuids of found recordings in the state's item. Once a run has found so many
@@ -74,18 +74,21 @@ class ListedRecording(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UnreadableEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """An invalid entry of a list. `name` describes it to people by the fields that can be read."""
+    """An invalid entry of a list of recordings.
+
+    `name` describes the entry to people by the fields that can be read.
+    """
 
     name: str
     problem: str
 
 
 class Decision(StrEnum):
-    """Result of checking a recording that Zoom lists. The text is for operators."""
+    """Result of checking a recording that Zoom lists. The values are texts for operators."""
 
     MISSED = "missed"
     KNOWN = "known"
-    """Decision on a recording whose ingest was requested already, with all files that count
+    """Decision on a recording whose ingest was requested already, with all its MP4 and chat files
     (`is_known`)."""
 
     TOO_OLD = "before the baseline"
@@ -107,7 +110,7 @@ WAITING = frozenset({Decision.RECENT, Decision.FOUND, Decision.UNFINISHED})
 
 
 def decision_on(listed: ListedRecording, now: datetime, baseline: datetime | None) -> Decision:
-    """Return the decision on a listed recording, by the list alone.
+    """Return the decision on a listed recording, by Zoom's list alone.
 
     The caller has to check a MISSED recording against the ledger (`is_known`).
 
@@ -129,7 +132,7 @@ def decision_on(listed: ListedRecording, now: datetime, baseline: datetime | Non
 
 
 def is_known(record: Record, listed: ListedRecording) -> bool:
-    """Return whether the ingest of a listed recording was requested, with all files that count.
+    """Return whether a listed recording's ingest was requested, with all its MP4 and chat files.
 
     Zoom may send several webhook events about one recording, and one of the events may be lost. So
     a recording isn't known if Zoom lists an MP4 or chat file that the record lacks, even if the
@@ -138,7 +141,7 @@ def is_known(record: Record, listed: ListedRecording) -> bool:
 
     * All requests failed. A person decides then.
     * Another stack sent a request.
-    * An operator had the recording forgotten.
+    * The recording is forgotten: an operator has removed its traces.
 
     A request that never got onto the download queue doesn't count, such as a request that the
     webhook ignored because there was no MP4.
@@ -169,11 +172,11 @@ def _text(file: Mapping[str, Any], name: str) -> str:
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A run that EventBridge started.
+    """Result of a run of reconcile that EventBridge started.
 
     Attributes:
         at: End of the run.
-        how: The list that was used, as in `How`.
+        how: The list that was used, a value of `zoom.recording_list.How`.
         listed: Number of recordings in the list.
         handed_in: Number of recordings whose ingest the run requested.
         waiting: Number of recordings that the next run checks again.
@@ -199,7 +202,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         last: The last run that EventBridge started.
         next_user: Id of the Zoom user with whom the next run begins, because the last run ran out
             of time there.
-        told: Time at which each problem was last logged as an error.
+        told: Time at which each problem was last logged as an error, by problem.
         found: Uuids of the missed recordings that the last run found for the first time.
     """
 

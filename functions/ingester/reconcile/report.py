@@ -15,8 +15,9 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Options of a run of reconcile.
 
     Attributes:
-        since: The start of the search, in a form of `SINCE`, which may lie before the baseline. If
-            "", the search covers the last RECONCILE_DAYS days, but nothing before the baseline.
+        since: The start of the search, in a form of `decisions.SINCE`. A start before the baseline
+            is allowed. If `since` is "", the search covers the last RECONCILE_DAYS days, but
+            nothing before the baseline.
         dry_run: Whether the run only reports what it would do.
     """
 
@@ -40,7 +41,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         since: The start of the search.
         baseline: The baseline; "" if there is none yet.
-        how: The list that was used, as in `How`.
+        how: The list that was used, a value of `zoom.recording_list.How`.
         dry_run: Whether the run only reports.
         listed: Number of recordings in the list.
         handed_in: Number of recordings whose ingest the run requested.

@@ -60,11 +60,11 @@ class ReconcileState:
         return self._write(None, first) or self._current()
 
     def change(self, change: Callable[[State], State]) -> State:
-        """Change the state and return the changed one.
+        """Change the stored state, and return the changed state.
 
         Args:
-            change: Returns the changed state. The function must have no side effects, because it is
-                called again if another run wrote the item meanwhile.
+            change: Returns the changed state, given the stored one. The function must have no side
+                effects, because it is called again if another run wrote the item meanwhile.
 
         Raises:
             LedgerBusy: Other runs wrote the item during each of `ATTEMPTS` attempts.

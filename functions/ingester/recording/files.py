@@ -115,7 +115,7 @@ def is_meeting_number(text: str) -> bool:
 
 
 def view_of(recording_type: str) -> str:
-    """Return the view of one of Zoom's values of `recording_type`.
+    """Return the view that Zoom's `recording_type` stands for.
 
     Zoom adds types without notice (`shared_screen_with_speaker_view(CC)`, `production_studio`), so
     the words in the type decide. The view of an unknown type is `unrecognized_type_<type>`.
@@ -167,8 +167,8 @@ def staging_key(
     The key has the form `<meeting>/<start in epoch seconds>/<segment, 3 digits>-<view>-<file
     id>.<extension>`. The key contains the file's id because the numbers of segments may differ from
     message to message. So a key never gets the bytes of another file. If a view has characters
-    other than letters, digits, `_`, `-` and brackets, the key has `unrecognized_type_other` in its
-    place.
+    other than letters, digits, `_`, `-` and brackets, the key has `unrecognized_type_other` instead
+    of the view.
     """
     prefix = staging_prefix(zoom_series_id, start_time)
     suffix = f".{extension}" if extension else ""
@@ -184,7 +184,8 @@ def staging_prefix(zoom_series_id: int, start_time: str) -> str:
 def key_id(file_id: str) -> str:
     """Return a file's id as a part of an S3 key.
 
-    Up to 64 letters, digits and dashes, such as a UUID, are unchanged. Any other id is hashed.
+    An id of up to 64 letters, digits and dashes, such as a UUID, is unchanged. Any other id is
+    hashed.
     """
     if _SAFE_ID.fullmatch(file_id) and not file_id.startswith(_HASH_PREFIX):
         return file_id

@@ -6,7 +6,7 @@ each outcome:
 * ``Done``: SQS deletes the message.
 * ``SendOn``: the next queue gets a message, then SQS deletes this one.
 * ``Requeue``: a new message replaces this one. The count of receives starts again.
-* ``Retry``: the message becomes visible again after a backoff. The count of receives goes on.
+* ``Retry``: the message becomes visible again after a backoff. The count of receives continues.
 * ``GiveUp``: the dead-letter queue gets the message with the reason, because a person has to act.
 
 The worker carries an outcome out first and reports it afterwards. A report (status row, log record,
@@ -113,7 +113,7 @@ class GiveUp:
         row_reason: Reason in the status row.
         headline: Message of the log record.
         body: Body on the dead-letter queue; "" for the received body.
-        end: End of the request in the ledger.
+        end: The request's `End`, for the ledger.
         cause: Error whose traceback the log record has.
     """
 
@@ -147,7 +147,7 @@ class SourceQueue:
         return received.receive_count >= self.receive_limit
 
     def is_spent(self, received: Received) -> bool:
-        """Return whether the last receive was cut short, before it could move the message."""
+        """Return whether the function's last receive was cut short, before it moved the message."""
         return received.receive_count > self.receive_limit
 
     def give_up(self, received: Received, reason: str, *, body: str = "", group: str = "") -> None:
@@ -226,7 +226,7 @@ class QueueWorker(Generic[Message]):
     failures: FailureReporter
 
     def process(self, received: Received) -> Outcome:
-        """Process a message, carry out the outcome, and return that outcome.
+        """Process a message, carry out the outcome, and return the outcome.
 
         Raises:
             Exception: The use case raised an unforeseen error, and the message has receives left.
@@ -269,7 +269,7 @@ class QueueWorker(Generic[Message]):
         return outcome
 
     def _work(self, message: Message, received: Received) -> Outcome:
-        """Run the use case, carry out its outcome or the outcome for its error, and return that."""
+        """Run the use case, and carry out and return its outcome or the outcome for its error."""
         try:
             if self.source.is_spent(received):
                 raise AttemptsSpent.of(self.source.receive_limit)
@@ -282,7 +282,7 @@ class QueueWorker(Generic[Message]):
         except (BotoCoreError, ClientError) as error:
             outcome = self._after(AwsFailed.of(error), message, received)
         except Exception as error:
-            # After the last receive SQS would move the message to the DLQ without a reason.
+            # After the last receive, SQS would move the message to the DLQ without a reason.
             if not self.source.is_last(received):
                 raise
             outcome = replace(self.give_up(Unforeseen.of(error)), cause=error)
@@ -360,7 +360,7 @@ def process_event(
 
 
 def _put_off(messages: list[Received], error: Exception, source: SourceQueue) -> list[Received]:
-    """Retry messages with a backoff, but give up each at its last receive.
+    """Retry messages with a backoff, but give up each message at its last receive.
 
     Without this, SQS would deliver the messages again as soon as the visibility timeout is over,
     and soon move them to the dead-letter queue without a reason.
