@@ -39,7 +39,7 @@ class _Conflicts:
         times.append(f"{scheduled.day} {scheduled.time}")
 
     def rows(self) -> list[SkippedRow]:
-        """Return an entry for each row and reason, with all times."""
+        """Return an entry for each conflicting row and each reason, with all conflicting times."""
         return [
             SkippedRow(sheet, row, f"{', '.join(dict.fromkeys(times))} {reason}", all_skipped=False)
             for (sheet, row, reason), times in self._times.items()

@@ -15,7 +15,7 @@ class _Detail(msgspec.Struct, frozen=True):
 
 
 class _Problem(msgspec.Struct, frozen=True):
-    """Google's explanation of a request that it refused."""
+    """Google's explanation of a refusal."""
 
     message: str = ""
     status: str = ""

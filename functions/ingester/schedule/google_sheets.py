@@ -270,7 +270,8 @@ class _Transport:
             SheetsRefused: Google refuses the key or the request, or the answer is too large.
         """
         signed = dict(headers or {})
-        # Without googleapiclient's header, `requests` names the encodings that it can decode.
+        # Without this header of googleapiclient's, `requests` sends a header with the encodings that
+        # `requests` can decode.
         signed.pop("accept-encoding", None)
         try:
             self.credentials.before_request(self._token_request, method, uri, signed)

@@ -148,11 +148,11 @@ def match(
 def assemble(
     classes: Iterable[MeetingClass], others: Iterable[MeetingClass] = ()
 ) -> dict[str, ScheduledMeeting]:
-    """Return, by meeting number, a row with the meeting's classes, each of them once.
+    """Return, by meeting number, a row with the meeting's classes, each class once.
 
     In a row, the meeting's `classes` come before its `others`. So `match` prefers one of `classes`
     to one of `others` at the same time. The row's `course_code` and `opencast_series_id` are those
-    of the last of the meeting's `classes` or, without any, of the last of its `others`.
+    of the meeting's last class in `classes`, or else in `others`.
     """
     meetings: dict[str, dict[ScheduledClass, None]] = {}
     last: dict[str, ScheduledClass] = {}
@@ -204,7 +204,7 @@ def plan_import(
 
 
 def _meetings_of(sources: ReplacedSources, existing: Iterable[ScheduledMeeting]) -> set[str]:
-    """Return the numbers of the meetings that have a class from these sources.
+    """Return the numbers of the meetings that have a class from one of `sources`.
 
     Rows without classes come from the first system, whose source is "".
     """

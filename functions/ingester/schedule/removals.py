@@ -1,4 +1,4 @@
-"""Scheduled classes that an import removes, apart from those that it changes or moves."""
+"""Find the scheduled classes that an import removes, but not those that only change or move."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class Removals(msgspec.Struct, frozen=True, kw_only=True):
 class _Entry(msgspec.Struct, frozen=True):
     """A scheduled class of a meeting, with the values by which it is compared with others.
 
-    `owner` is the course as (course, ""), or without a course the series as ("", series). Two
-    classes with a common key are the same class. The first key is the strongest.
+    `owner` is (course, ""), or ("", series) if there is no course. Two classes with a common key
+    count as the same class. The first key is the strongest.
     """
 
     meeting: str
@@ -175,7 +175,11 @@ def _by_key(entries: Iterable[_Entry], strength: int) -> dict[_Key, list[_Entry]
 
 
 def _lost(difference: _Difference, moves: _Moves) -> list[_Entry]:
-    """Return the gone classes of each course that gets fewer other classes than it loses."""
+    """Return a meeting's gone classes that have neither moved nor only got another time.
+
+    The classes of a course have another time if the meeting gets at least as many other classes of
+    the course as it loses.
+    """
     missing = [entry for entry in difference.gone if entry not in moves.destinations]
     losses = Counter(entry.owner for entry in missing)
     gains = Counter(entry.owner for entry in difference.added if entry not in moves.arrived)

@@ -143,7 +143,7 @@ class _UnreadRows:
         return rows[0] if rows else None
 
     def _of_meeting(self, key: _ClassKey, *, is_read: bool) -> Sequence[UnreadRow]:
-        """Return the rows of the class's meeting, those of its course first.
+        """Return the rows of the class's meeting, the rows of the class's course first.
 
         Rows of another course count only if no row of the class's own course could be read.
         """

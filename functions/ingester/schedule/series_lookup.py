@@ -28,7 +28,7 @@ class Destination(msgspec.Struct, frozen=True):
 def asks_the_schedule(wanted: DownloadMessage) -> bool:
     """Return whether the schedule decides on the series.
 
-    It doesn't if the message names a series, or says that the schedule is to be ignored.
+    The schedule doesn't decide if the message names a series, or says to ignore the schedule.
     """
     named = wanted.override_series_id or wanted.on_demand_series_id
     return not (named or wanted.ignore_schedule)

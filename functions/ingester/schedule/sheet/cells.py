@@ -93,12 +93,12 @@ each recording's row holds them."""
 
 
 LONGEST_CELL = 2000
-"""Maximum number of characters of a cell. A link that a mail program has wrapped takes some
-hundreds. Google allows 50,000, but each pattern here is matched against every cell."""
+"""Maximum number of characters of a cell. A link that a mail program has wrapped has several hundred
+characters. Google allows 50,000, but each pattern here is matched against every cell."""
 
 
 class CellProblem(ValueError):
-    """An error in a cell that makes its row unusable. `column` is the cell's column."""
+    """A problem of a cell that makes the row unusable. `column` is the cell's column."""
 
     def __init__(self, reason: str, column: str) -> None:
         super().__init__(reason)
@@ -132,7 +132,7 @@ def check_formulas(cells: Mapping[str, str]) -> None:
 
 
 def meeting_of(cell: str) -> str:
-    """Return the meeting's number, which ends the path of the cell's Zoom link.
+    """Return the meeting's number, which is the end of the path of the cell's Zoom link.
 
     Raises:
         CellProblem: The cell has no such link, or several. The reason is shown and logged, so it
@@ -189,7 +189,7 @@ def _series_mistake(cell: str) -> str:
 
 
 def days_of(cell: str) -> tuple[list[str], list[str]]:
-    """Return a cell's letters of days in order, each once, and its letters that aren't days.
+    """Return a cell's letters that name days, and its other letters, each once and in order.
 
     Raises:
         CellProblem: The cell may hold a passcode, which messages must not repeat letter by letter.

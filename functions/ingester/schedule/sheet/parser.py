@@ -19,7 +19,7 @@ MOST_COLUMNS = 200
 def parse(name: str, source: str, rows: Iterable[Sequence[str]]) -> ParsedSheet:
     """Parse a sheet into scheduled classes and rows that can't be used.
 
-    `name` is the sheet's name for people. `source` is the `source` of the classes. The first row
+    `name` is the sheet's name for people. `source` is the source of the classes. The first row
     with all columns' names is the header. Columns are found by name, in any case and order. Other
     columns and rows above the header are ignored. Rows count from 1. The result's `skipped` also
     has the hints about imported rows, whose `all_skipped` is False.
