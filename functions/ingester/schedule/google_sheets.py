@@ -270,8 +270,7 @@ class _Transport:
             SheetsRefused: Google refuses the key or the request, or the answer is too large.
         """
         signed = dict(headers or {})
-        # Without this header of googleapiclient's, `requests` sends a header with the encodings that
-        # `requests` can decode.
+        # `requests` sends its own list of encodings, all of which it can decode.
         signed.pop("accept-encoding", None)
         try:
             self.credentials.before_request(self._token_request, method, uri, signed)

@@ -23,8 +23,8 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         zone: Local time zone.
-        buffer_minutes: A recording belongs to a class if it starts less than this before or after
-            the class.
+        buffer_minutes: A recording belongs to a class if it starts less than so many minutes before
+            or after the class.
         cluster: Name of the Opencast cluster; may be "".
         zoom_web: Address of Zoom's pages.
         patience: Longest wait for Opencast (`OC_INGEST_PATIENCE_HOURS`).
@@ -59,7 +59,7 @@ class MeetingAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """The texts of a message about a meeting.
 
     Attributes:
-        facts: Labels with values.
+        facts: Label and value of each fact about the meeting, such as the meeting's number.
         schedule: Lines about the meeting's classes.
         closing: Line at the end; may be "".
         older: Number of older recordings that the message doesn't show.
@@ -156,9 +156,10 @@ def _shown(
 
 
 def _class(recording: Recording, schedule: ScheduledMeeting | None, site: Site) -> str:
-    """Return the name of the class at a recording's start, or a text that there is no such class.
+    """Return the name of the class at a recording's start.
 
-    The result is "" if the meeting has no classes, or the recording's start can't be read.
+    Without such a class, the result is a text that says so. The result is "" if the meeting has no
+    classes, or the recording's start can't be read.
     """
     if not schedule or not schedule.events:
         return ""

@@ -338,9 +338,8 @@ def web_client(token: str, base_url: str, context: ssl.SSLContext) -> WebClient:
 def post(url: str, message: Message, *, context: ssl.SSLContext, seconds: float) -> None:
     """Send a message to a `response_url`, without retries.
 
-    A retry after a lost answer could show the message twice.
-
-    `seconds` is the timeout of each step: to connect, to send, and to wait for bytes.
+    A retry after a lost answer could show the message twice. `seconds` is the timeout of each step:
+    to connect, to send, and to wait for bytes.
 
     Raises:
         SlackUnreachable: Slack gives no answer, or 429 or 5xx.

@@ -8,7 +8,7 @@ from ingester.errors import BadRequest
 from ingester.recording.meeting_number import DIGITS, meeting_number_in
 
 PAGE_RECORDINGS = 2
-"""Number of recordings in a first message, and of those that a press of the button adds."""
+"""Number of recordings in a first message, and number that a press of the button adds."""
 
 MAX_RECORDINGS = 6
 """Maximum number of recordings in one message. More recordings begin a new message."""
@@ -75,7 +75,7 @@ def meeting_asked_for(text: str) -> int | None:
         The meeting number; None if the text asks for help.
 
     Raises:
-        BadRequest: The text is neither a meeting number, nor such a link, nor a call for help.
+        BadRequest: The text is neither a meeting number, nor such a link, nor a request for help.
     """
     if text.strip().lower() in {"", "help"}:
         return None

@@ -1,5 +1,6 @@
-"""Deadlines of a request by Slack, which waits three seconds for the answer, cold start included.
+"""Deadlines of a request by Slack.
 
+Slack waits three seconds for the answer, even after a cold start:
 https://docs.slack.dev/interactivity/implementing-slash-commands
 """
 
@@ -19,7 +20,7 @@ ANSWER_SECONDS = 2.6
 """Seconds from the request's arrival to the answer, which has to reach Slack within three."""
 
 HAND_OVER_SECONDS = 1.0
-"""Seconds for Lambda to accept the event of another invocation."""
+"""Longest wait in seconds until Lambda accepts the event of another invocation."""
 
 LEAST_SECONDS = 0.3
 """Minimum seconds to send the answer. Slack shows a late answer too, maybe after an error."""

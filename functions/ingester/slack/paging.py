@@ -64,7 +64,7 @@ def _recording(uuid: str, rows: Sequence[StatusRow]) -> Recording:
 
 
 def page(recordings: Sequence[Recording], window: Window) -> Page:
-    """Return the recordings in a window.
+    """Return the page that shows the recordings in a window.
 
     If the window's `newest_start_time` is "", the page's window has the newest recording's start.
     """

@@ -14,7 +14,7 @@ _OWN = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ| ?\((?:attempt|try) [^)]*\)"
 
 
 def cause_of(row: StatusRow, diagnosis: Diagnosis) -> str:
-    """Return a text that is the same for all ingests with one cause. Don't show it to people."""
+    """Return a text that is the same for all ingests with one cause. The text isn't for people."""
     reason = _OWN.sub("", reason_of(row))
     if row.recording_id:
         reason = reason.replace(row.recording_id, "")

@@ -348,9 +348,9 @@ def _superseding(
 ) -> tuple[Situation, StatusRow | None]:
     """Find another ingest of the recording that counts instead of the row's.
 
-    A later ingest in Opencast counts (`_came_after`). An earlier ingest in Opencast counts only if
-    the row was ignored because no class fits, because a failed request may have named another
-    series. If no ingest in Opencast counts, an ingest in progress counts.
+    A later ingest in Opencast counts (`_came_after`). An earlier ingest in Opencast counts only for
+    a row that was ignored because no class fits, and not for a failed request, which may have named
+    another series. If no ingest in Opencast counts, an ingest in progress counts.
 
     Returns:
         The row's situation and the other ingest; `own` and None if no other ingest counts.
@@ -375,9 +375,9 @@ def _superseding(
 def _came_after(other: StatusRow, row: StatusRow) -> bool:
     """Return whether `other` is later than the row.
 
-    `other` is later if it was requested after the row, or came into Opencast after the row's last
-    change. A request after the row's counts even if the row has changed since, because the row's
-    last attempt may be late.
+    `other` is later if it was requested after the row's ingest, or came into Opencast after the
+    row's last change. A later request counts even if the row has changed since then, because the
+    row's last attempt may be late.
     """
     if row.ingest_request_time and other.ingest_request_time > row.ingest_request_time:
         return True

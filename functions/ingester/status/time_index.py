@@ -131,9 +131,9 @@ class StatusPages:
 
 
 def _days(begin: datetime, end: datetime) -> Iterator[tuple[datetime, int, int]]:
-    """Yield the UTC days from `end` back to `begin`.
+    """Yield the midnight of each UTC day from `end` back to `begin`, and the seconds to read.
 
-    Each day is its midnight, and the first and last second to read, counted from midnight.
+    The seconds are the first and the last second, counted from midnight.
     """
     day = end.replace(hour=0, minute=0, second=0, microsecond=0)
     while day + timedelta(days=1) > begin:

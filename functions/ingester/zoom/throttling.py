@@ -21,7 +21,7 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True):
     """A pause of all downloads.
 
     Attributes:
-        until: End of the pause, as a wire timestamp.
+        until: End of the pause, as a UTC timestamp.
         seconds: Length of the pause.
     """
 

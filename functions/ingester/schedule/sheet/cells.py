@@ -93,7 +93,7 @@ each recording's row holds them."""
 
 
 LONGEST_CELL = 2000
-"""Maximum number of characters of a cell. A link that a mail program has wrapped has several hundred
+"""Maximum number of characters of a cell. A link that a mail program has wrapped has some hundred
 characters. Google allows 50,000, but each pattern here is matched against every cell."""
 
 
