@@ -73,7 +73,7 @@ class Total:
         fetched: Bytes fetched from the sources.
         seconds: Duration of the run.
         retries: Number of retries.
-        is_complete: Whether every file ended without an error that its copy doesn't tolerate.
+        is_complete: Whether every file was copied, or failed with an error that its copy tolerates.
     """
 
     fetched: int
@@ -147,7 +147,7 @@ class _Run:
         self._began = self._last_tick = self._last_report = engine.clock()
 
     def results(self) -> list[Copied | IngesterError]:
-        """Run until all files have ended, one has failed for good, or the time is up.
+        """Run until all files have ended, a file has failed for good, or the time is up.
 
         Returns or raises as `Engine.copy` does.
         """

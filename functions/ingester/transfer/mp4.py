@@ -38,7 +38,10 @@ READ_BYTES = 4 * 1024 * 1024
 """Maximum number of bytes of one read by libav, which reads a whole table at once."""
 
 PR_SET_DUMPABLE = 4
-"""A code of Linux's prctl. https://man7.org/linux/man-pages/man2/PR_SET_DUMPABLE.2const.html"""
+"""Option of Linux's prctl that sets whether other processes may read a process's memory.
+
+https://man7.org/linux/man-pages/man2/PR_SET_DUMPABLE.2const.html
+"""
 
 LINE_BYTES = 64 * 1024
 EXIT_SECONDS = 5.0
@@ -73,7 +76,8 @@ def inspect(
 
     Raises:
         TransferFailed: The file isn't a complete MP4 with a video.
-        UnusableVideo: The check takes more memory or time than for any recording, or crashes libav.
+        UnusableVideo: The check takes more memory or time than any recording needs, or crashes
+            libav.
         RuntimeError, OSError: The child doesn't start.
     """
     file = File(name, read_range, size)

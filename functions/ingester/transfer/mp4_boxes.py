@@ -19,23 +19,23 @@ MAX_BOXES = 1_000
 """Maximum number of boxes of a file that are read."""
 
 MAX_INDEX_BYTES = 128 * 1024 * 1024
-"""Maximum size of the index (`moov`) in bytes. The index of 24 hours has some 45 MB."""
+"""Maximum size of the index (`moov`) in bytes. The index of a 24-hour video has some 45 MB."""
 
 MAX_SAMPLES = 20_000_000
-"""Maximum number of samples (frames) of all tracks. 24 hours have some 6 million."""
+"""Maximum number of samples (frames) of all tracks. A 24-hour video has some 6 million."""
 
 MAX_READS = 1_000
-"""Maximum number of reads of a file, including those for libav."""
+"""Maximum number of reads of a file, including the reads for libav."""
 
 MAX_READ_BYTES = 2 * MAX_INDEX_BYTES
-"""Maximum number of bytes in all reads of a file, including those for libav."""
+"""Maximum number of bytes in all reads of a file, including the reads for libav."""
 
 _HEADER_BYTES = 16
 """Size of the longest header: length (4), type (4) and, if the length is 1, the real length (8)."""
 
 _FIRST_BYTES_OF_TEXT = frozenset({b"<", b"{", b"["})
-"""First bytes of HTML, XML and JSON. An MP4 never begins with these, because its first box would be
-longer than 1 GB."""
+"""First bytes of HTML, XML and JSON. An MP4 begins with the length of its first box, and none of
+these bytes begins a length below 1 GB."""
 
 _CHILD = {b"moov": b"trak", b"trak": b"mdia", b"mdia": b"minf", b"minf": b"stbl"}
 """The child box that leads to the sample tables, by parent box. No other child is opened."""
@@ -55,7 +55,7 @@ and 8.7)."""
 
 @dataclass(frozen=True)
 class _Box:
-    """A box: its type, the offset of its content's first byte, and the offset after its last."""
+    """A box: its type, and the offsets at which the content begins and ends (exclusive)."""
 
     type: bytes
     begin: int
@@ -77,7 +77,7 @@ class File:
         self._block_at, self._block = 0, b""
 
     def read(self, offset: int, length: int) -> bytes:
-        """Read exactly `length` bytes.
+        """Read exactly `length` bytes from `offset` on.
 
         Raises:
             UnusableVideo: The file takes too many reads, or reads of too many bytes.
@@ -130,7 +130,7 @@ def check_boxes(file: File) -> None:
             index = box
         box_types.add(box.type)
         if box.type == b"moof":
-            # The index comes before the fragments. libav checks the fragments, maybe thousands.
+            # The index comes before the fragments. libav checks the fragments.
             break
     if index is None or not box_types & {b"mdat", b"moof"}:
         raise TransferFailed(

@@ -68,7 +68,8 @@ def tell(parent: socket.socket, message: dict[str, Any]) -> None:
 def limit(memory_bytes: int, cpu_seconds: int) -> None:
     """Limit this process's memory and CPU time, and forbid it to write files.
 
-    RLIMIT_DATA counts all private memory that can be written; RLIMIT_AS would count libav's code.
+    RLIMIT_DATA counts all private memory that can be written. RLIMIT_AS would also count libav's
+    code.
     https://man7.org/linux/man-pages/man2/getrlimit.2.html
     """
     resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))

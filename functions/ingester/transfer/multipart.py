@@ -147,7 +147,7 @@ class Bucket:
         """Return the object's size in bytes; None unless the object exists with this identity.
 
         Raises:
-            ClientError: S3 refuses the request for another reason than a missing object.
+            ClientError: S3 refuses the request for a reason other than a missing object.
         """
         try:
             head = self._s3.head_object(
@@ -163,7 +163,7 @@ class Bucket:
         return head["ContentLength"] if is_same else None
 
     def is_released(self, key: str) -> bool:
-        """Return whether a rule of the bucket may delete the object at any time, or has done so.
+        """Return whether a rule of the bucket may delete the object at any time, or has deleted it.
 
         Raises:
             ClientError: S3 fails.

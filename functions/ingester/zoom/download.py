@@ -63,7 +63,7 @@ class ZoomBody:
     """An answer with bytes of a file (`ranges.Body`).
 
     Attributes:
-        name: The file's name; "" if Zoom sends none with an extension.
+        name: The file's name; "" if Zoom sends no name with an extension.
         first: Offset of the first byte.
         version: The version of the file.
         is_range: Whether the answer is a range; otherwise it is the whole file.

@@ -37,7 +37,7 @@ class AccessInUse:
         self._lock = threading.Lock()
 
     def instead_of(self, refused: Access) -> Access | None:
-        """Return another access than the refused one; None if the refused one is fresh already.
+        """Return an access other than the refused one; None if the refused one is fresh already.
 
         Of several threads that ask for a fresh access, only the first calls `refresh`.
         """

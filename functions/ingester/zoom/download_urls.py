@@ -93,7 +93,7 @@ def name_in_disposition(disposition: str) -> str:
     try:
         return _name(header.get_filename() or "")
     except (LookupError, ValueError):
-        # RFC 5987's form names a character set, which may not exist or not fit.
+        # RFC 5987's form names a character set, which may not exist or not fit the name.
         return ""
 
 

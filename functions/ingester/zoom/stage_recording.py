@@ -112,7 +112,7 @@ class RecordingTransfer:
             chat is left out.
 
         Raises:
-            FileGone: No MP4 could be staged, and not all are unusable.
+            FileGone: No MP4 could be staged, because Zoom doesn't provide at least one of the MP4s.
             UnusableVideo: All MP4s are unusable.
             FileRefused: Zoom refuses a file even with a fresh token.
             TransferFailed, ZoomUnreachable, AwsFailed: A retry may help.

@@ -51,7 +51,7 @@ def check_files(recording: MeetingRecordings) -> None:
 
 
 def check_video(recording: MeetingRecordings) -> None:
-    """Check that a recording, whose files `check_files` has accepted, has a video.
+    """Check that a recording has a video. `check_files` must have accepted the recording.
 
     Raises:
         BadRequest: None of the files is a video.

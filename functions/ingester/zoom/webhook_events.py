@@ -55,7 +55,7 @@ from ingester.zoom.lenient_json import readable
 CAPTION_KINDS = frozenset(CAPTIONS.values())
 
 MOST_TRANSCRIPTS = 500
-"""Maximum number of caption files that one event may announce, more than a recording's segments."""
+"""Maximum number of caption files that one event may announce. No recording has as many segments."""
 
 COMPLETED = "recording.completed"
 ON_DEMAND = "on.demand.ingest"
@@ -183,8 +183,8 @@ class IngestEvent(msgspec.Struct, frozen=True, kw_only=True):
     """A webhook event that asks for the ingest of a recording.
 
     Attributes:
-        subject: The recording. Its origin is WEBHOOK if the event is for the row of the automated
-            ingest, even if the event is our own.
+        subject: The recording. `subject.origin` is WEBHOOK if the event is for the row of the
+            automated ingest, even if the event is our own.
         on_demand: Whether the event is our own.
         host_id: Zoom's id of the meeting's host.
         duration: Duration of the meeting in minutes.
@@ -316,7 +316,7 @@ _ObjectType = TypeVar("_ObjectType", bound=_RecordingObject)
 def parse(body: bytes) -> tuple[str, WebhookEvent | BadIngest]:
     """Parse a request's body into the event's name and the typed webhook event.
 
-    An event that lacks a field is treated by its kind:
+    The result for an event that lacks a field depends on the event's kind:
 
     * A status event is Unhandled, because nobody can add the field.
     * Zoom's own ingest event is partial, because Zoom's API has the rest.
@@ -422,7 +422,8 @@ def _uuids(about: dict[str, Any]) -> tuple[str, ...]:
 def _status_event(event: str, content: dict[str, Any], about: dict[str, Any]) -> WebhookEvent:
     """Parse a webhook event about a meeting that is being recorded.
 
-    Only webhook events named `recording.*` are recording events. A meeting's end isn't.
+    Webhook events named `recording.*` are recording events. Webhook events about a meeting's end
+    aren't.
 
     Args:
         event: The event's name.
@@ -555,7 +556,7 @@ def _readable_names(files: object) -> dict[str, str]:
 
 
 def _converted(about: dict[str, Any], object_type: type[_ObjectType]) -> _ObjectType:
-    """Convert `payload.object` into a type.
+    """Convert `payload.object` into an `object_type`.
 
     Raises:
         ValueError: A required field is missing or wrong. msgspec's ValidationError is a ValueError.
@@ -609,8 +610,8 @@ def captions_among(
 ) -> tuple[RecordingFile, ...]:
     """Parse the files of captions of some kinds. Unreadable files are left out.
 
-    Zoom lists closed captions without `id` and `recording_type`. The id is then made of `file_type`
-    and the start (`is_made_up`).
+    Zoom lists closed captions without `id` and `recording_type`. Then an id is made up from
+    `file_type` and the start (`is_made_up`).
     """
     found: list[RecordingFile] = []
     for file in recording_files:
@@ -631,7 +632,7 @@ def captions_among(
 
 
 def is_made_up(file_id: str) -> bool:
-    """Return whether `captions_among` made a file's id, which other recordings may share."""
+    """Return whether `captions_among` made up a file's id, which other recordings may share."""
     try:
         timestamps.parse(file_id.partition("-")[2])
     except ValueError:
