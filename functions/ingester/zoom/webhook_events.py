@@ -55,7 +55,7 @@ from ingester.zoom.lenient_json import readable
 CAPTION_KINDS = frozenset(CAPTIONS.values())
 
 MOST_TRANSCRIPTS = 500
-"""Maximum number of caption files that one event may announce. No recording has as many segments."""
+"""Maximum number of caption files in one event. No recording has as many segments."""
 
 COMPLETED = "recording.completed"
 ON_DEMAND = "on.demand.ingest"
