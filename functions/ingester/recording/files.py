@@ -84,7 +84,7 @@ def captions_of(uuid: str) -> str:
 
 
 def is_about_captions(zip_id: str) -> bool:
-    """Return whether a `zip_id` is one that `captions_of` returns."""
+    """Return whether a `zip_id` belongs to messages about captions (`captions_of`)."""
     return zip_id.startswith(_CAPTIONS_PREFIX)
 
 

@@ -71,7 +71,7 @@ class Staging:
         return self._presign_checked(file.filename, file.ffprobe_bytes, seconds)
 
     def address_of_captions(self, track: CaptionTrack, seconds: int) -> str:
-        """Check that captions are staged, and return a presigned URL of them valid for `seconds`.
+        """Check that captions are staged, and return their presigned URL, valid for `seconds`.
 
         Raises:
             StagedFileLost: The file isn't there any more.

@@ -16,7 +16,7 @@ from ingester.pipeline.messages import StagedFile
 
 
 class Stretch(msgspec.Struct, frozen=True, kw_only=True):
-    """A segment's place in the joined video: from `begins` on, for `length`, in milliseconds.
+    """A segment's place in the joined video: `begins` and `length`, both in milliseconds.
 
     `start` is the segment's start at Zoom, which all files of the segment have in common.
     """

@@ -57,7 +57,7 @@ class ErrorAnswers:
 
     Attributes:
         statuses: HTTP status of each type of error. The first type that matches counts.
-        aws: Answer when AWS fails. If it is None, AWS's errors escape.
+        aws: Answer when AWS fails. If `aws` is None, AWS's errors escape.
         make: Makes an answer from a status and a text.
         report: Writes the log record of an answer, given the answer's status, and the error or, if
             AWS failed, the answer's text.

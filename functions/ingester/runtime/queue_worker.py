@@ -4,8 +4,8 @@ A function's use case returns an outcome or raises. Only the worker deals with S
 each outcome:
 
 * ``Done``: SQS deletes the message.
-* ``SendOn``: the next queue gets a message, then SQS deletes this one.
-* ``Requeue``: a new message replaces this one. The count of receives starts again.
+* ``SendOn``: the next queue gets a new message, then SQS deletes the processed message.
+* ``Requeue``: a new message replaces the processed message. The count of receives starts again.
 * ``Retry``: the message becomes visible again after a backoff. The count of receives continues.
 * ``GiveUp``: the dead-letter queue gets the message with the reason, because a person has to act.
 
@@ -147,7 +147,7 @@ class SourceQueue:
         return received.receive_count >= self.receive_limit
 
     def is_spent(self, received: Received) -> bool:
-        """Return whether the function's last receive was cut short, before it moved the message."""
+        """Return whether the function's last receive was cut short before the message was moved."""
         return received.receive_count > self.receive_limit
 
     def give_up(self, received: Received, reason: str, *, body: str = "", group: str = "") -> None:
@@ -362,8 +362,8 @@ def process_event(
 def _put_off(messages: list[Received], error: Exception, source: SourceQueue) -> list[Received]:
     """Retry messages with a backoff, but give up each message at its last receive.
 
-    Without this, SQS would deliver the messages again as soon as the visibility timeout is over,
-    and soon move them to the dead-letter queue without a reason.
+    Without the backoff, SQS would deliver the messages again as soon as the visibility timeout is
+    over, and soon move them to the dead-letter queue without a reason.
 
     Returns:
         The messages that are retried.

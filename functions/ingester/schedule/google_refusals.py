@@ -1,4 +1,4 @@
-"""The meaning of Google's refusals, in sentences for the person who has to act."""
+"""Explain Google's refusals in sentences for the person who has to act."""
 
 from __future__ import annotations
 

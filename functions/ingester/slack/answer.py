@@ -158,8 +158,8 @@ def _shown(
 def _class(recording: Recording, schedule: ScheduledMeeting | None, site: Site) -> str:
     """Return the name of the class at a recording's start.
 
-    Without such a class, the result is a text that says so. The result is "" if the meeting has no
-    classes, or the recording's start can't be read.
+    If there is no such class, the result is "outside the scheduled times". If the meeting has no
+    classes, or the recording's start can't be read, the result is "".
     """
     if not schedule or not schedule.events:
         return ""

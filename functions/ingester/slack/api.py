@@ -168,7 +168,7 @@ def verify(secret: str, headers: Mapping[str, str], body: bytes, now: float) -> 
     signature, timestamp = headers.get(SIGNATURE_HEADER, ""), headers.get(TIMESTAMP_HEADER, "")
     if not signature or not timestamp:
         raise Unauthorized("The request is not signed.")
-    # The SDK's verifier raises on headers that aren't of this form.
+    # The SDK's verifier raises other errors if a header is malformed.
     is_sane = signature.isascii() and re.fullmatch(r"[0-9]{1,12}", timestamp, re.ASCII)
     verifier = SignatureVerifier(secret, _At(now))
     try:
@@ -187,7 +187,7 @@ def parse(body: bytes, base_url: str) -> Command | Press | Nothing:
         base_url: Address of Slack's API. A `response_url` has to be on its host or a subdomain.
 
     Raises:
-        BadRequest: The body isn't such a form, or the `response_url` isn't Slack's.
+        BadRequest: The body isn't one of Slack's forms, or the `response_url` isn't Slack's.
     """
     try:
         fields = parse_qs(

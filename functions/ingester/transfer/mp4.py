@@ -101,7 +101,7 @@ class Inspector:
         self._lock = threading.Lock()
 
     def inspect(self, name: str, read_range: Callable[[int, int], bytes], size: int) -> Movie:
-        """Call the function `inspect` once no other thread inspects an MP4."""
+        """Wait until no other thread inspects an MP4, and call the function `inspect`."""
         with self._lock:
             return inspect(name, read_range, size, library_path=self._library_path)
 
@@ -210,7 +210,7 @@ class _Child:
         """Return the error for a child that doesn't answer any more."""
         is_late = isinstance(error, TimeoutError)
         if not is_late:
-            # The child's socket closes shortly before the child ends.
+            # The child's socket closes shortly before the child ends with the exit code.
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(EXIT_SECONDS)
         self._process.kill()

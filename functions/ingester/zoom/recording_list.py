@@ -250,7 +250,7 @@ def _date_ranges(begin: date, end: date) -> list[tuple[date, date]]:
 
 
 def _entry(content: bytes) -> ListedRecording | UnreadableEntry:
-    """Parse one entry of a list of recordings. Return an UnreadableEntry if it is invalid."""
+    """Parse one entry of a list of recordings. An invalid entry becomes an UnreadableEntry."""
     try:
         listed = msgspec.json.decode(content, type=ListedRecording, strict=False)
         _ = listed.end

@@ -1,7 +1,7 @@
 """Request the ingest of a recording from our own webhook, with a signed `on.demand.ingest` event.
 
-The on-demand function does this for Opencast's "+Zoom", reconcile for recordings whose webhook
-event never came, and the operators' commands for recordings to send again.
+The callers are the on-demand function for Opencast's "+Zoom", reconcile for recordings whose
+webhook event never came, and the operators' commands for recordings to send again.
 """
 
 from __future__ import annotations

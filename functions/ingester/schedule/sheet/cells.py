@@ -88,8 +88,8 @@ _LINK = re.compile(r"://|pwd=", re.IGNORECASE)
 _SECRET = re.compile(r"//|pwd|passw|passc", re.IGNORECASE)
 
 LONGEST_NAME = 200
-"""Maximum number of characters of a course or type. Slack, mails and the status page show both, and
-each recording's row holds them."""
+"""Maximum number of characters of a course or type, which Slack, mails and the status page show.
+Each recording's row holds the course and the type."""
 
 
 LONGEST_CELL = 2000
@@ -204,7 +204,7 @@ def days_of(cell: str) -> tuple[list[str], list[str]]:
 def _in_letters(cell: str) -> str:
     """Replace each weekday's name in a cell, such as `Tues` or `Fridays`, by the weekday's letter.
 
-    Without this, `Tuesday` would be read letter by letter: as Tuesday, Sunday and Saturday.
+    Otherwise `Tuesday` would be read letter by letter: as Tuesday, Sunday and Saturday.
     """
     return _WORD.sub(lambda word: _letter_of(word[0].upper()) or word[0], cell)
 
