@@ -31,8 +31,9 @@ THE_GOOGLE_SHEET = ReplacedSources(names=frozenset({FIRST_SYSTEM}), prefixes=(SH
 """Sources of all classes of the Google Sheet: its tabs, even renamed ones, and the first system."""
 
 LARGEST_ROW = 380_000
-"""Maximum number of bytes of a meeting as JSON, a bit less than DynamoDB's limit for an item
-(400 KB)."""
+"""Maximum number of bytes of a meeting as JSON, a bit less than DynamoDB's limit of 400 KB:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+"""
 
 MOST_NAMED = 10
 """Maximum number of skipped rows that an error names."""

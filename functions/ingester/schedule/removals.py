@@ -175,10 +175,10 @@ def _by_key(entries: Iterable[_Entry], strength: int) -> dict[_Key, list[_Entry]
 
 
 def _lost(difference: _Difference, moves: _Moves) -> list[_Entry]:
-    """Return a meeting's gone classes that have neither moved nor only got another time.
+    """Return a meeting's gone classes that neither moved nor changed only their time.
 
-    The classes of a course have another time if the meeting gets at least as many other classes of
-    the course as it loses.
+    The classes of a course changed only their time if the meeting gets at least as many other
+    classes of the course as it loses.
     """
     missing = [entry for entry in difference.gone if entry not in moves.destinations]
     losses = Counter(entry.owner for entry in missing)

@@ -34,8 +34,10 @@ class on all days and the problem."""
 
 LOGGED_AT_ONCE = 100
 LONGEST_LOGGED = 1000
-"""Maximum number of lines in one log record, and of characters of one line. CloudWatch limits a
-record to 1 MB, and a meeting may have thousands of classes."""
+"""Maximum number of lines in one log record, and of characters of one line. A meeting may have
+thousands of classes, and CloudWatch limits a record to 1 MB:
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html
+"""
 
 MOST_IN_SECTION = 20
 """Maximum number of lines of one kind that the terminal shows."""

@@ -8,7 +8,7 @@ from ingester.errors import BadRequest
 from ingester.recording.meeting_number import DIGITS, meeting_number_in
 
 PAGE_RECORDINGS = 2
-"""Number of recordings in a first message, and number that a press of the button adds."""
+"""Number of recordings in a first message. A press of the button adds the same number."""
 
 MAX_RECORDINGS = 6
 """Maximum number of recordings in one message. More recordings begin a new message."""
@@ -18,8 +18,8 @@ VERSION = 100
 may have the same fields. So the number is higher than any version in older messages."""
 
 LONGEST_TIME = 40
-"""Maximum number of characters of a start time in a button's value. Slack limits the value to
-2,000."""
+"""Maximum number of characters of a start time in a button's value. Slack limits the value to 2,000
+characters: https://docs.slack.dev/reference/block-kit/block-elements/button-element"""
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):

@@ -44,7 +44,9 @@ STEP_REASON_LIMIT = 300
 FIRST_STEPS = 10
 MOST_STEPS = 40
 """Maximum number of steps in a row. 40 steps with their reasons take at most 50 KB. DynamoDB limits
-an item to 400 KB."""
+an item to 400 KB:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+"""
 
 
 class Requested(Enum):

@@ -20,13 +20,15 @@ if TYPE_CHECKING:
 
 PAGE_ROWS = 500
 """Maximum number of rows read for one page: 3 MB with the longest reasons. Lambda limits an answer
-to 6 MB."""
+to 6 MB: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
 
 LAST_SECOND = 86_399
 """Last second of a day, counted from midnight in UTC."""
 
 LONGEST_KEY = 500
-"""Maximum number of characters in a zip id. DynamoDB limits a key to 2048 bytes."""
+"""Maximum number of characters in a zip id. DynamoDB limits a partition key to 2048 bytes:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+"""
 
 _ATTRIBUTES = (
     "zip_id, meeting_id, recording_id, topic, recording_start_time, origin, pipeline_state, "

@@ -88,12 +88,12 @@ _LINK = re.compile(r"://|pwd=", re.IGNORECASE)
 _SECRET = re.compile(r"//|pwd|passw|passc", re.IGNORECASE)
 
 LONGEST_NAME = 200
-"""Maximum number of characters of a course or type, which Slack, mails and the status page show.
-Each recording's row holds the course and the type."""
+"""Maximum number of characters of a course or type, which Slack and the status page show. Each
+recording's row holds the course."""
 
 
 LONGEST_CELL = 2000
-"""Maximum number of characters of a cell. A link that a mail program has wrapped has some hundred
+"""Maximum number of characters of a cell. A link that a mail program has wrapped has a few hundred
 characters. Google allows 50,000, but each pattern here is matched against every cell."""
 
 
