@@ -73,7 +73,7 @@ def is_rules(event: Mapping[str, Any]) -> bool:
 
 
 def wanted(event: Mapping[str, Any]) -> RunOptions:
-    """Return the options in the function's event. EventBridge's own event has none.
+    """Return the options in the function's event. The event of EventBridge's rule has none.
 
     Raises:
         BadRequest: The event has an unknown or wrong field.

@@ -14,7 +14,7 @@ class SkippedRow(msgspec.Struct, frozen=True):
     Attributes:
         sheet: Name of the sheet for people.
         row: Number of the row, counted from 1.
-        reason: Why the row can't be used, or a hint about a row that is imported.
+        reason: Reason why the row can't be used, or a hint about a row that is imported.
         all_skipped: False if the row is imported, even in part.
         unread: The readable fields, if the row may still hold a class; else None.
         unlinked: Whether the row lacks a meeting link, usually because its class isn't recorded.

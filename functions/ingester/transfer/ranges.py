@@ -19,8 +19,8 @@ from ingester.retry import Sleep, backoff
 logger = logging.getLogger("ingester.transfer")
 
 CHUNK_BYTES = 256 * 1024
-"""Number of bytes of a part that are in memory at once. Smaller chunks cost CPU, and larger chunks
-gain nothing."""
+"""Number of bytes of a part that are in memory at the same time. Smaller chunks cost CPU, and larger
+chunks gain nothing."""
 
 FAILURES = 5
 """Maximum number of retried failures in a row. After one more failure, the part fails, and is sent

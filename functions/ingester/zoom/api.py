@@ -117,8 +117,8 @@ class ZoomApi:
             ZoomUnreachable: Zoom gave no valid answer in any attempt.
             ZoomRefused: Zoom refuses our credentials, or the app lacks a scope.
         """
-        # Zoom wants a uuid encoded twice if it begins with `/` or contains `//`. Dots are encoded
-        # too, because HTTP clients leave out the path segments `.` and `..`.
+        # Zoom requires that a uuid is encoded twice if it begins with `/` or contains `//`. Dots are
+        # encoded too, because HTTP clients remove the path segments `.` and `..`.
         segment = quote(quote(uuid, safe="").replace(".", "%2E"), safe="")
         path = f"/meetings/{segment}/recordings"
         query = {"include_fields": "download_access_token", "ttl": str(TOKEN_TTL)}
