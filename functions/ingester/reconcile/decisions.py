@@ -40,7 +40,7 @@ recordings, it requests the ingest of the others without waiting for the next ru
 missing webhook events aren't just late."""
 
 MOST_TOLD = 200
-"""Maximum number of problems in the state's item: some 20 KB of DynamoDB's 400 KB."""
+"""Maximum number of problems in the state's item, some 20 KB. DynamoDB limits an item to 400 KB."""
 
 LONGEST_ERROR = 1000
 """Maximum number of characters of an error in the state's item."""

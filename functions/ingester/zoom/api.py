@@ -117,7 +117,7 @@ class ZoomApi:
             ZoomUnreachable: Zoom gave no valid answer in any attempt.
             ZoomRefused: Zoom refuses our credentials, or the app lacks a scope.
         """
-        # Zoom requires that a uuid is encoded twice if it begins with `/` or contains `//`. Dots are
+        # Zoom requires a uuid to be encoded twice if it begins with `/` or contains `//`. Dots are
         # encoded too, because HTTP clients remove the path segments `.` and `..`.
         segment = quote(quote(uuid, safe="").replace(".", "%2E"), safe="")
         path = f"/meetings/{segment}/recordings"

@@ -19,7 +19,7 @@ KEY = "#zoom-pause"
 
 
 PAUSED = "Zoom asks for fewer requests (429)"
-"""Reason for the wait of a download."""
+"""Reason why a download waits, for people."""
 
 
 class ZoomPause:
