@@ -17,7 +17,7 @@ COLD_SECONDS, COLD_WORK_SECONDS = 0.5, 2.0
 to the end of that minimum, both in seconds."""
 
 ANSWER_SECONDS = 2.6
-"""Seconds from the request's arrival to the answer, which has to reach Slack within three."""
+"""Seconds from the request's arrival to the answer, which has to reach Slack within 3 seconds."""
 
 HAND_OVER_SECONDS = 1.0
 """Longest wait in seconds until Lambda accepts the event of another invocation."""

@@ -349,7 +349,7 @@ def _total(response: urllib3.BaseHTTPResponse, first: int) -> int | None:
     """Return the file's size in bytes, from an answer with a range or with the whole file.
 
     Returns:
-        None if an answer with the whole file doesn't say its size.
+        The size; None if an answer with the whole file doesn't say the size.
 
     Raises:
         SourceChanged: The file has no byte `first`.
