@@ -63,9 +63,9 @@ class _Entry(msgspec.Struct, frozen=True):
             (course, "") if course else ("", series),
             (
                 (course, series, time),
-                # The second key leaves out the course, and the third key leaves out the series. But a
-                # key must have one of the two, because unrelated classes may be at the same time.
-                # So the second key has the course if there is no series, and the third key has the
+                # The second key leaves out the course, and the third key leaves out the series. A
+                # key must have one of the two, because unrelated classes may be at the same time. So
+                # the second key has the course if there is no series, and the third key has the
                 # series if there is no course.
                 (None if series else course, series, time),
                 (course, None if course else series, time),
