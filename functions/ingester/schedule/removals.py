@@ -64,8 +64,8 @@ class _Entry(msgspec.Struct, frozen=True):
             (
                 (course, series, time),
                 # The second key leaves out the course, and the third key leaves out the series. A
-                # key must have one of the two, because unrelated classes may be at the same time. So
-                # the second key has the course if there is no series, and the third key has the
+                # key must have one of the two, because unrelated classes may be at the same time.
+                # So the second key has the course if there is no series, and the third key has the
                 # series if there is no course.
                 (None if series else course, series, time),
                 (course, None if course else series, time),
