@@ -70,7 +70,7 @@ class IngestDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class Scheduled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The series that a request without a series would get, with the title and course of its class.
+    """The series, title and course that a request without a series would get.
 
     All attributes are empty if such a request would be ignored.
     """
