@@ -1,4 +1,4 @@
-"""Decide which of the recordings that Zoom lists were missed, and keep reconcile's state.
+"""Decide which of the recordings that Zoom lists were missed, and define reconcile's state.
 
 A recording was missed if nobody requested its ingest, because Zoom's webhook event never came.
 """
@@ -19,25 +19,28 @@ from ingester.errors import BadRequest
 from ingester.ledger.record import Record
 
 WAIT = timedelta(hours=1)
-"""Time after a meeting's end in which reconcile waits for Zoom's own webhook event. A webhook event
-may be late, because Zoom repeats it for an hour and a half. The webhook ignores a webhook event
-that comes even later as a duplicate."""
+"""Time after a meeting's end in which reconcile waits for Zoom's webhook event.
+
+Zoom repeats an unanswered event for an hour and a half (`docs/zoom.md`). If an event comes after
+reconcile has requested the ingest, the webhook ignores the event as a duplicate.
+"""
 
 MOST_DAYS = 30
-"""Maximum number of days that an operator's run may look back."""
+"""Maximum number of days that a run of reconcile by an operator may look back."""
 
 LATE = timedelta(hours=3)
-"""Time without a run that counts as a problem, because reconcile runs every hour."""
+"""Longest normal time between two runs of reconcile, which should run every hour."""
 
 TELL_AGAIN = timedelta(days=1)
-"""Time in which the same problem of the same recording is logged as an error only once."""
+"""Time in which the same problem is logged as an error only once."""
 
 MOST_FOUND = 200
-"""Maximum number of uuids of found recordings in the state's item. If so many webhook events are
-missing, none of them is about to come."""
+"""Maximum number of uuids of found recordings in the state's item. Once a run has found so many
+recordings, it requests the ingest of the others without waiting for the next run, because so many
+missing webhook events aren't just late."""
 
 MOST_TOLD = 200
-"""Maximum number of problems in the state's item: some 20 KB of DynamoDB's 400 KB."""
+"""Maximum number of problems in the state's item, some 20 KB. DynamoDB limits an item to 400 KB."""
 
 LONGEST_ERROR = 1000
 """Maximum number of characters of an error in the state's item."""
@@ -71,27 +74,30 @@ class ListedRecording(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UnreadableEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """An invalid entry of a list. `name` describes it to people by the fields that can be read."""
+    """An invalid entry of a list of recordings.
+
+    `name` describes the entry to people by the fields that can be read.
+    """
 
     name: str
     problem: str
 
 
 class Decision(StrEnum):
-    """Result of checking a recording that Zoom lists. The text is for operators."""
+    """Result of checking a recording that Zoom lists. The values are texts for operators."""
 
     MISSED = "missed"
     KNOWN = "known"
-    """Decision on a recording whose ingest was requested before, however it ended, with all files
-    that Zoom lists now."""
+    """Decision on a recording whose ingest was requested already, with all its MP4 and chat files
+    (`is_known`)."""
 
     TOO_OLD = "before the baseline"
     """Decision on a recording whose meeting ended before reconcile's first run in this stack."""
 
     RECENT = "ended less than an hour ago"
     FOUND = "found by this run, is ingested by the next one"
-    """Decision on a recording that Zoom may have finished a moment ago, so that its webhook event
-    is on the way."""
+    """Decision on a missed recording that no earlier run found. Its webhook event may still come,
+    because Zoom may have finished the recording a moment ago."""
 
     UNFINISHED = "not finished by Zoom"
     NO_VIDEO = "no video"
@@ -104,7 +110,9 @@ WAITING = frozenset({Decision.RECENT, Decision.FOUND, Decision.UNFINISHED})
 
 
 def decision_on(listed: ListedRecording, now: datetime, baseline: datetime | None) -> Decision:
-    """Return the decision on a listed recording, by the list alone. The ledger must confirm MISSED.
+    """Return the decision on a listed recording, by Zoom's list alone.
+
+    The caller has to check a MISSED recording against the ledger (`is_known`).
 
     Args:
         listed: The recording.
@@ -124,14 +132,19 @@ def decision_on(listed: ListedRecording, now: datetime, baseline: datetime | Non
 
 
 def is_known(record: Record, listed: ListedRecording) -> bool:
-    """Return whether the ingest of a listed recording was requested, with all its files.
+    """Return whether a listed recording's ingest was requested, with all its MP4 and chat files.
 
-    Zoom may send several webhook events about one recording, and a single one may be lost. So a
-    recording isn't known if Zoom lists an MP4 or chat file that the record lacks, even if the
-    recording is in Opencast or was ignored. A recording is known whatever Zoom lists if all
-    requests failed (a person decides then), if another stack sent a request, or if an operator had
-    the recording forgotten. Requests that never got onto the download queue don't count, such as
-    one that the webhook ignored for lack of an MP4.
+    Zoom may send several webhook events about one recording, and one of the events may be lost. So
+    a recording isn't known if Zoom lists an MP4 or chat file that the record lacks, even if the
+    recording is in Opencast or was ignored. In three cases a recording is known whatever Zoom
+    lists:
+
+    * All requests failed. A person decides then.
+    * Another stack sent a request.
+    * The recording is forgotten: an operator has removed its traces.
+
+    A request that never got onto the download queue doesn't count, such as a request that the
+    webhook ignored because there was no MP4.
     """
     if record.forgotten:
         return True
@@ -159,11 +172,11 @@ def _text(file: Mapping[str, Any], name: str) -> str:
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A run that EventBridge started.
+    """Result of a run of reconcile that EventBridge started.
 
     Attributes:
         at: End of the run.
-        how: The list that was used, as in `How`.
+        how: The list that was used, a value of `zoom.recording_list.How`.
         listed: Number of recordings in the list.
         handed_in: Number of recordings whose ingest the run requested.
         waiting: Number of recordings that the next run checks again.
@@ -189,7 +202,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         last: The last run that EventBridge started.
         next_user: Id of the Zoom user with whom the next run begins, because the last run ran out
             of time there.
-        told: Time at which each problem was last logged as an error.
+        told: Time at which each problem was last logged as an error, by problem.
         found: Uuids of the missed recordings that the last run found for the first time.
     """
 
@@ -208,7 +221,10 @@ def is_due(told: Mapping[str, str], problem: str, now: datetime) -> bool:
 
 
 def with_told(told: Mapping[str, str], problems: Iterable[str], now: datetime) -> dict[str, str]:
-    """Return `told` with the problems logged now, without old problems that are due again."""
+    """Return `told` with the problems that are logged `now`, and without entries that are too old.
+
+    An entry is too old if its problem would have to be logged again (`is_due`).
+    """
     recent = {problem: at for problem, at in told.items() if not is_due(told, problem, now)}
     noted = {**recent, **dict.fromkeys(problems, timestamps.write(now))}
     return dict(sorted(noted.items(), key=lambda pair: pair[1])[-MOST_TOLD:])
@@ -253,7 +269,8 @@ def since_of(text: str, now: datetime) -> datetime:
     """Return the start of an operator's search, which `text` gives as an age or a date.
 
     Raises:
-        BadRequest: The text doesn't have one of the forms in `SINCE`.
+        BadRequest: The text isn't of a form in `SINCE`, or the start is too far back or not in the
+            past.
     """
     error = BadRequest(f"since {text[:40]!r} has to be {SINCE}.")
     text = text.strip()

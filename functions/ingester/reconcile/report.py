@@ -15,8 +15,9 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Options of a run of reconcile.
 
     Attributes:
-        since: The start of the search, also before the baseline; "" for RECONCILE_DAYS and the
-            baseline.
+        since: The start of the search, in a form of `decisions.SINCE`. A start before the baseline
+            is allowed. If `since` is "", the search covers the last RECONCILE_DAYS days, but
+            nothing before the baseline.
         dry_run: Whether the run only reports what it would do.
     """
 
@@ -40,12 +41,12 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         since: The start of the search.
         baseline: The baseline; "" if there is none yet.
-        how: The list that was used, as in `How`.
+        how: The list that was used, a value of `zoom.recording_list.How`.
         dry_run: Whether the run only reports.
         listed: Number of recordings in the list.
         handed_in: Number of recordings whose ingest the run requested.
         failed: Number of recordings whose ingest couldn't be requested.
-        skipped: Numbers of recordings whose ingest wasn't requested, by the decision that says why.
+        skipped: Number of recordings whose ingest wasn't requested, by `Decision`.
         is_complete: Whether the run got through the whole list.
         recordings: The missed recordings.
         left_out: Number of further missed recordings that `recordings` doesn't name.
@@ -72,7 +73,7 @@ def is_rules(event: Mapping[str, Any]) -> bool:
 
 
 def wanted(event: Mapping[str, Any]) -> RunOptions:
-    """Return the options in the function's event. EventBridge's own event has none.
+    """Return the options in the function's event. The event of EventBridge's rule has none.
 
     Raises:
         BadRequest: The event has an unknown or wrong field.

@@ -34,7 +34,8 @@ class ReconcileState:
         """Return the state, read consistently; None before the first run.
 
         Raises:
-            LedgerUnreadable: Somebody has edited the item so that it is no valid state.
+            LedgerUnreadable: The item isn't a valid state, for example because somebody edited the
+                item.
         """
         answer = self._table.get_item(Key={"uuid": KEY}, ConsistentRead=True)
         item: dict[str, Any] | None = answer.get("Item")
@@ -50,20 +51,20 @@ class ReconcileState:
             ) from error
 
     def begin(self, first: State) -> State:
-        """Write the first state, unless another run has, and return the state that is stored.
+        """Write the first state, unless another run has written one, and return the stored state.
 
         Raises:
-            LedgerBusy: The item was deleted meanwhile.
+            LedgerBusy: Another run wrote the item, but the item was deleted before it was read.
             LedgerUnreadable: See `get`.
         """
         return self._write(None, first) or self._current()
 
     def change(self, change: Callable[[State], State]) -> State:
-        """Change the state and return the changed one.
+        """Change the stored state, and return the changed state.
 
         Args:
-            change: Returns the changed state. The function must have no side effects, because it is
-                called again if another run wrote the item meanwhile.
+            change: Returns the changed state, given the stored one. The function must have no side
+                effects, because it is called again if another run wrote the item meanwhile.
 
         Raises:
             LedgerBusy: Other runs wrote the item during each of `ATTEMPTS` attempts.
@@ -87,7 +88,7 @@ class ReconcileState:
         version = old.version if old else 0
         written = msgspec.structs.replace(new, version=version + 1)
         values = {name: msgspec.to_builtins(value) for name, value in _fields(written)}
-        # A new item has no version, and one that somebody has edited may have none, too.
+        # A new item has no version. An item that somebody has edited may lack the version, too.
         absent = "" if version else "attribute_not_exists(#version) OR "
         try:
             self._table.update_item(

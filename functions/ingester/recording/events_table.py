@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 EVENTS_LIFE = timedelta(days=120)
-"""Time for which DynamoDB keeps a recording's events after the last one."""
+"""Time after a recording's last event for which DynamoDB keeps the recording's events."""
 
 
 class EventsTable:
@@ -23,7 +23,7 @@ class EventsTable:
         self._clock = clock
 
     def append(self, uuid: str, event: RecordingEvent) -> list[RecordingEvent]:
-        """Add an event to a recording's list, and return the events that were in it before."""
+        """Add an event to a recording's list, and return the list's earlier events."""
         answer = self._table.update_item(
             Key={"zoom_uuid": uuid},
             UpdateExpression="SET expiration = :expiration, recording_event_times = "
@@ -41,8 +41,8 @@ class EventsTable:
         """Return a recording's events in the order in which they were added.
 
         Raises:
-            ArithmeticError, LookupError, TypeError, ValueError: An event can't be read, or its time
-                isn't a valid one.
+            ArithmeticError, LookupError, TypeError, ValueError: An event can't be read, or has an
+                invalid time.
         """
         events = _events(self._table.get_item(Key={"zoom_uuid": uuid}).get("Item") or {})
         if any(event.moment < EPOCH for event in events):

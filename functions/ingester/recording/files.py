@@ -43,7 +43,7 @@ VIEWS = frozenset(
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
-    """The recording that a status row is about, with the attributes of the row's first write."""
+    """The attributes of a status row that describe the row's recording."""
 
     meeting_id: int
     recording_id: str
@@ -79,12 +79,12 @@ _CAPTIONS_PREFIX = "captions-"
 
 
 def captions_of(uuid: str) -> str:
-    """Return the `zip_id` of messages about a recording's captions, which isn't in any row."""
+    """Return the `zip_id` of messages about a recording's captions. No row has this `zip_id`."""
     return f"{_CAPTIONS_PREFIX}{uuid}"
 
 
 def is_about_captions(zip_id: str) -> bool:
-    """Return whether a `zip_id` is one that `captions_of` returns."""
+    """Return whether a `zip_id` belongs to messages about captions (`captions_of`)."""
     return zip_id.startswith(_CAPTIONS_PREFIX)
 
 
@@ -115,7 +115,7 @@ def is_meeting_number(text: str) -> bool:
 
 
 def view_of(recording_type: str) -> str:
-    """Return the view of one of Zoom's values of `recording_type`.
+    """Return the view that Zoom's `recording_type` stands for.
 
     Zoom adds types without notice (`shared_screen_with_speaker_view(CC)`, `production_studio`), so
     the words in the type decide. The view of an unknown type is `unrecognized_type_<type>`.
@@ -132,13 +132,13 @@ def view_of(recording_type: str) -> str:
 
 
 def segment_numbers(files: Iterable[RecordingFile]) -> dict[str, int]:
-    """Number a recording's segments from 0 in the order of time.
+    """Number a recording's segments from 0, in order of time.
 
     Zoom begins a new segment whenever a recording is stopped and started again. The files of one
     segment have the same start.
 
     Returns:
-        Number of the segment by the `recording_start` of its files.
+        The number of each segment, by the `recording_start` of the segment's files.
     """
     starts = {file.recording_start for file in files}
     return {start: number for number, start in enumerate(sorted(starts, key=timestamps.parse))}
@@ -156,7 +156,7 @@ def safe_extension(text: str) -> str:
 
 
 JOINED = "joined_"
-"""Prefix of the view in the S3 key of captions that are joined from those of segments."""
+"""Prefix of the view in the S3 key of captions that were joined from the captions of segments."""
 
 
 def staging_key(
@@ -166,8 +166,9 @@ def staging_key(
 
     The key has the form `<meeting>/<start in epoch seconds>/<segment, 3 digits>-<view>-<file
     id>.<extension>`. The key contains the file's id because the numbers of segments may differ from
-    message to message. So a key never gets the bytes of another file. A view with other characters
-    than letters, digits, `_`, `-` and brackets is called `unrecognized_type_other` in the key.
+    message to message. So a key never gets the bytes of another file. If a view has characters
+    other than letters, digits, `_`, `-` and brackets, the key has `unrecognized_type_other` instead
+    of the view.
     """
     prefix = staging_prefix(zoom_series_id, start_time)
     suffix = f".{extension}" if extension else ""
@@ -183,7 +184,8 @@ def staging_prefix(zoom_series_id: int, start_time: str) -> str:
 def key_id(file_id: str) -> str:
     """Return a file's id as a part of an S3 key.
 
-    Up to 64 letters, digits and dashes, such as a UUID, are unchanged. Any other id is hashed.
+    An id of up to 64 letters, digits and dashes, such as a UUID, is unchanged. Any other id is
+    hashed.
     """
     if _SAFE_ID.fullmatch(file_id) and not file_id.startswith(_HASH_PREFIX):
         return file_id
@@ -196,11 +198,11 @@ def name_of(view: str, recording_start: str) -> str:
 
 
 def view_names(files: Sequence[RecordingFile]) -> list[str]:
-    """Return the view of each file, unique within its segment.
+    """Return a name of the view for each file, unique among the files of a segment.
 
     Zoom may have two files of one view in one segment, for example with and without captions. The
-    first one has the view's name, and each further one a number after it. Views with a number are
-    staged but not ingested, like views of unknown types.
+    first file gets the view's name. Each further file gets the view's name with a number after it.
+    Files with such a number are staged but not ingested, like files of unknown types.
     """
     taken: set[tuple[str, str]] = set()
     names: list[str] = []

@@ -1,4 +1,4 @@
-"""Calculate when, during a meeting, the recording ran: the form's part `zoomRecordingTimes`."""
+"""Calculate when a recording ran, for the part `zoomRecordingTimes` of the POST to Opencast."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def recording_times(
 ) -> str:
     """Return the intervals in which the recording ran, as `start_stop,start_stop,…`.
 
-    A start or resume begins an interval if none is open, and a pause or stop ends it. Changes
-    before the first segment are ignored.
+    A start or resume begins an interval if none is open. A pause or stop ends the open interval.
+    Changes before the first segment are ignored.
 
     Args:
         segments: Start and end of each segment, which don't show the pauses within the segment.

@@ -1,4 +1,7 @@
-"""Read, presign and release objects of the staging bucket. `transfer.multipart` copies videos."""
+"""Write, read, presign and release objects of the staging bucket.
+
+Only `transfer.multipart` writes Zoom's files into the bucket.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("ingester.staging_bucket")
 
 RELEASED = "released"
-"""Key of the tag that marks objects which nobody needs any more. A download copies a tagged file
-anew. `cdk.bucket` repeats this value, because the template imports no function code."""
+"""Key of the tag on objects that are no longer needed. A download copies a tagged file again.
+`cdk.bucket` repeats this value, because the template imports no function code."""
 
 
 class Staging:
@@ -68,7 +71,7 @@ class Staging:
         return self._presign_checked(file.filename, file.ffprobe_bytes, seconds)
 
     def address_of_captions(self, track: CaptionTrack, seconds: int) -> str:
-        """Check that captions are staged, and return a presigned URL of them valid for `seconds`.
+        """Check that captions are staged, and return their presigned URL, valid for `seconds`.
 
         Raises:
             StagedFileLost: The file isn't there any more.
@@ -97,7 +100,7 @@ class Staging:
                 f"{reasons.FILES_GONE} ({key}): exec.pipeline fetches them anew, while Zoom has "
                 "them."
             ) from error
-        # The message has the size 0 for a chat.
+        # A message has the size 0 for a chat, so a chat's size can't be checked.
         if expected_size and size != expected_size:
             raise StagedFileLost(
                 f"{reasons.FILES_REPLACED} ({key}): exec.pipeline fetches them anew."
@@ -105,7 +108,7 @@ class Staging:
         return self.presign(key, seconds)
 
     def release(self, keys: Iterable[str]) -> None:
-        """Tag objects that nobody needs any more, so that S3 deletes the objects after a day.
+        """Tag objects that are no longer needed, so that S3 deletes the objects after a day.
 
         A failure is only logged, because the objects are deleted after `STAGING_DAYS` in any case.
         """

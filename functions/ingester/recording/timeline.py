@@ -1,8 +1,9 @@
 """The position of each segment of a recording in the video that Opencast publishes.
 
 Opencast's workflow joins the segments of a view in their order, without the pauses between them. So
-a segment begins after the lengths of the segments before it. A segment's length is that of its
-video file, not the time between Zoom's timestamps, which are whole seconds and may contain pauses.
+the position of a segment is the sum of the lengths of the segments before it. A segment's length is
+that of its video file, not the time between Zoom's timestamps. That time is in whole seconds, and
+may contain pauses.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from ingester.pipeline.messages import StagedFile
 
 
 class Stretch(msgspec.Struct, frozen=True, kw_only=True):
-    """A segment's place in the joined video: from `begins` on, for `length`, in milliseconds.
+    """A segment's place in the joined video: `begins` and `length`, both in milliseconds.
 
     `start` is the segment's start at Zoom, which all files of the segment have in common.
     """

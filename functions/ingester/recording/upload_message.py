@@ -24,7 +24,7 @@ class Staged(msgspec.Struct, frozen=True):
     Attributes:
         files: The staged files.
         missing: View and segment of each file that Zoom didn't provide.
-        unusable: For each video that can't be checked, a sentence that says why.
+        unusable: A sentence with the reason for each video that can't be checked.
     """
 
     files: tuple[FileOfView, ...]

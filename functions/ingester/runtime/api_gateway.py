@@ -20,7 +20,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         headers: Headers, with names in lower case.
         query: Parameters of the query string.
-        body: Bytes as the client sent them.
+        body: The body's bytes, as the client sent them.
         resource: Route in API Gateway, such as `/status`.
     """
 
@@ -42,7 +42,7 @@ def request_of(event: Mapping[str, Any]) -> Request:
     """Return the request in a proxy event.
 
     Raises:
-        BadRequest: The event says that its body is base64, but it isn't.
+        BadRequest: The event says that its body is base64, but the body can't be decoded.
     """
     body = event.get("body") or ""
     try:

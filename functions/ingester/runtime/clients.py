@@ -43,12 +43,12 @@ def sns() -> SNSClient:
 
 
 def s3() -> S3Client:
-    """Make a client that signs presigned URLs with SigV4, for the bucket's own region."""
+    """Make a client that signs presigned URLs with SigV4, for the bucket's region."""
     return boto3.client("s3", config=_S3_CONFIG)
 
 
 def s3_for_uploads(connections: int) -> tuple[S3Client, Credentials]:
-    """Make a client for uploads. Return it with the credentials that sign requests for parts.
+    """Make a client for uploads, and get the credentials to sign the requests that send parts.
 
     `connections` is the number of connections in the client's pool.
 

@@ -23,7 +23,7 @@ LONGEST_SECONDS = 900.0
 """Longest time for which a revoked secret works while AWS fails. After that, requests fail."""
 
 UNSIGNED_SECONDS = 10.0
-"""Longest time for which unsigned requests are accepted after a secret was set."""
+"""Longest time for which unsigned requests are still accepted after a secret has been set."""
 
 SUSPICION_SECONDS = 10.0
 """Minimum seconds between two rebuilds by `rebuild_sparingly`, however many requests are forged."""
@@ -38,7 +38,7 @@ class Container(Generic[Kept]):
     """A function's dependencies, built at the first call and again when they are old.
 
     Each build checks the settings and reads the secrets. So a rotated secret takes effect without a
-    deployment, and importing a module has no effects.
+    deployment. No settings are needed when a module is imported.
     """
 
     def __init__(
@@ -96,9 +96,10 @@ class Container(Generic[Kept]):
         return self._kept[1]
 
     def rebuild_or_none(self) -> Kept | None:
-        """Rebuild now. Return None if AWS fails, or after READINGS rebuilds in READING_SECONDS.
+        """Rebuild and return the dependencies.
 
-        Call this method for a decision that must not depend on secrets that were read earlier.
+        The result is None if AWS fails, or after READINGS rebuilds within READING_SECONDS. Call
+        this method for a decision that must not depend on secrets that were read earlier.
         """
         old, now = self(), self._clock()
         if len(self._readings) == READINGS and now - self._readings[0] < READING_SECONDS:
@@ -107,7 +108,7 @@ class Container(Generic[Kept]):
         return self._rebuild(old)
 
     def built_recently(self) -> Kept | None:
-        """Return dependencies that were built within UNSIGNED_SECONDS; None if AWS fails.
+        """Return dependencies that are at most UNSIGNED_SECONDS old; None if AWS fails.
 
         Call this method before an unsigned request is accepted: a secret may have been set just
         now.
@@ -123,7 +124,7 @@ class Container(Generic[Kept]):
         return old if new is None else new
 
     def _rebuild(self, old: Kept) -> Kept | None:
-        """Rebuild the dependencies. Keep and return the new ones; return None while AWS fails."""
+        """Rebuild, keep and return the dependencies; return None while AWS fails."""
         try:
             built = self._build()
         except (BotoCoreError, ClientError):

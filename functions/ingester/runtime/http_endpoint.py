@@ -1,4 +1,4 @@
-"""Answer the requests that API Gateway passes to a function, even if the use case raises.
+"""Answer the requests that API Gateway passes to a function, even if the use case raises an error.
 
 A `RequestError` carries its own status. A function names the status of every other error that it
 expects. Any other error escapes: Lambda logs the error, and API Gateway answers 502.
@@ -57,10 +57,10 @@ class ErrorAnswers:
 
     Attributes:
         statuses: HTTP status of each type of error. The first type that matches counts.
-        aws: Answer when AWS fails. If it is None, AWS's errors escape.
+        aws: Answer when AWS fails. If `aws` is None, AWS's errors escape.
         make: Makes an answer from a status and a text.
-        report: Writes the log record of an answer from its status and the error (or its text, if
-            AWS failed).
+        report: Writes the log record of an answer, given the answer's status, and the error or, if
+            AWS failed, the answer's text.
     """
 
     statuses: Mapping[type[Exception], int] = field(default_factory=dict)
@@ -69,7 +69,7 @@ class ErrorAnswers:
     report: Callable[[int, Exception | str], None] = log_refusal
 
     def answer(self, use_case: Callable[[], Answer]) -> Answer:
-        """Run a use case. Return its answer, or the answer for the error that it raises.
+        """Run a use case, and return its answer or the answer for its error.
 
         Raises:
             BotoCoreError, ClientError: AWS fails, and `aws` is None.
@@ -101,8 +101,8 @@ class ErrorAnswers:
 def handle(context: object, respond: Callable[[], Answer]) -> dict[str, Any]:
     """Run one invocation, and return its answer as a proxy response.
 
-    `respond` builds the function's dependencies and answers. The log is started first, so that it
-    has the errors of building.
+    `respond` builds the function's dependencies and answers. The log is started before that, so
+    that errors of building are logged as well.
     """
     log.start(context)
     return proxy_answer(respond())

@@ -17,10 +17,11 @@ NAT64 = ipaddress.ip_network("64:ff9b::/96")
 """IPv6 addresses that stand for IPv4 addresses, even for private ones (RFC 6052)."""
 
 GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
-"""The IPv6 addresses that IANA assigns. `ipaddress` calls others global too: `::127.0.0.1`."""
+"""The IPv6 addresses that IANA assigns to hosts on the internet. `ipaddress` calls some other
+addresses global too, such as `::127.0.0.1`."""
 
 RELAY_ANYCAST = ipaddress.ip_network("192.88.99.0/24")
-"""Deprecated relays from IPv6 to IPv4 (RFC 7526)."""
+"""Addresses of the deprecated relays from IPv6 to IPv4 (RFC 7526)."""
 
 WINDOW_BYTES = 1024 * 1024
 """Maximum number of bytes of a download that the kernel buffers for each connection.
@@ -44,7 +45,7 @@ def http(connections: int) -> urllib3.PoolManager:
 
 
 def public_http(connections: int, named_hosts: Collection[str]) -> urllib3.PoolManager:
-    """Make a pool like `http` for hosts that foreign input names.
+    """Make a pool like that of `http`, for hosts that untrusted input names.
 
     The address of each connection's peer is checked, so a forged DNS answer can't evade the check.
 
@@ -54,7 +55,8 @@ def public_http(connections: int, named_hosts: Collection[str]) -> urllib3.PoolM
 
     Raises:
         FileUnavailable: Raised by the pool's connections before anything is sent, if the peer's
-            address isn't on the internet. A cloud's metadata service has such an address.
+            address isn't public (`is_public`). The address of a cloud's metadata service isn't
+            public, for example.
     """
 
     class Connection(HTTPSConnection):

@@ -1,11 +1,12 @@
 """Process the messages of the SQS queue that drives a function, and carry out their outcomes.
 
-A function's use case returns an outcome or raises. Only the worker deals with SQS:
+A function's use case returns an outcome or raises. Only the worker deals with SQS, and carries out
+each outcome:
 
 * ``Done``: SQS deletes the message.
-* ``SendOn``: the next queue gets a message, then SQS deletes this one.
-* ``Requeue``: a new message replaces this one. The count of receives starts again.
-* ``Retry``: the message becomes visible again after a backoff. The count of receives goes on.
+* ``SendOn``: the next queue gets a new message, then SQS deletes the processed message.
+* ``Requeue``: a new message replaces the processed message. The count of receives starts again.
+* ``Retry``: the message becomes visible again after a backoff. The count of receives continues.
 * ``GiveUp``: the dead-letter queue gets the message with the reason, because a person has to act.
 
 The worker carries an outcome out first and reports it afterwards. A report (status row, log record,
@@ -70,7 +71,7 @@ class Done:
     """The outcome of finished work.
 
     Attributes:
-        is_success: False if there was nothing to work on, which an operator's command reports.
+        is_success: False if there was nothing to work on. An operator's command reports that.
     """
 
     is_success: bool = True
@@ -112,7 +113,7 @@ class GiveUp:
         row_reason: Reason in the status row.
         headline: Message of the log record.
         body: Body on the dead-letter queue; "" for the received body.
-        end: End of the request in the ledger.
+        end: The request's `End`, for the ledger.
         cause: Error whose traceback the log record has.
     """
 
@@ -131,10 +132,10 @@ Outcome = Done | SendOn | Requeue | Retry | GiveUp
 class SourceQueue:
     """The queue that drives a function, its dead-letter queue, and the limit of receives.
 
-    The function works on a message at its first `receive_limit` receives. If the last of these
-    fails, the function moves the message to the dead-letter queue. In case that receive was cut
-    short, SQS delivers the message a few more times (`cdk/receive_limits.py`). After those, SQS
-    moves the message without a reason.
+    The function works on a message at the message's first `receive_limit` receives. If the last of
+    these receives fails, the function moves the message to the dead-letter queue with a reason.
+    Because the last receive may be cut short, SQS delivers the message a few more times
+    (`cdk/receive_limits.py`). After that, SQS itself moves the message, without a reason.
     """
 
     queue: Queue
@@ -146,15 +147,15 @@ class SourceQueue:
         return received.receive_count >= self.receive_limit
 
     def is_spent(self, received: Received) -> bool:
-        """Return whether the receive that should have moved the message was cut short."""
+        """Return whether the function's last receive was cut short before the message was moved."""
         return received.receive_count > self.receive_limit
 
     def give_up(self, received: Received, reason: str, *, body: str = "", group: str = "") -> None:
-        """Send a message to the dead-letter queue, with a reason.
+        """Send a message to the dead-letter queue, with a reason why a person has to act.
 
         Args:
             received: The message.
-            reason: Why a person has to act.
+            reason: Value of the attribute `FailedReason`.
             body: Body to send; "" for the received body.
             group: Message group on the dead-letter queue; "" for a group of its own.
         """
@@ -225,11 +226,10 @@ class QueueWorker(Generic[Message]):
     failures: FailureReporter
 
     def process(self, received: Received) -> Outcome:
-        """Process a message, carry out the outcome, and return that outcome.
+        """Process a message, carry out the outcome, and return the outcome.
 
         Raises:
-            Exception: The use case raised an error that it doesn't foresee, before the message's
-                last receive.
+            Exception: The use case raised an unforeseen error, and the message has receives left.
         """
         try:
             message = decode(received.body, self.message_type)
@@ -269,7 +269,7 @@ class QueueWorker(Generic[Message]):
         return outcome
 
     def _work(self, message: Message, received: Received) -> Outcome:
-        """Run the use case. Carry out its outcome, or the outcome for the error that it raises."""
+        """Run the use case, and carry out and return its outcome or the outcome for its error."""
         try:
             if self.source.is_spent(received):
                 raise AttemptsSpent.of(self.source.receive_limit)
@@ -282,7 +282,7 @@ class QueueWorker(Generic[Message]):
         except (BotoCoreError, ClientError) as error:
             outcome = self._after(AwsFailed.of(error), message, received)
         except Exception as error:
-            # After the last receive SQS would move the message to the DLQ without a reason.
+            # After the last receive, SQS would move the message to the DLQ without a reason.
             if not self.source.is_last(received):
                 raise
             outcome = replace(self.give_up(Unforeseen.of(error)), cause=error)
@@ -292,11 +292,11 @@ class QueueWorker(Generic[Message]):
         return outcome
 
     def _after(self, error: IngesterError, message: Message, received: Received) -> Outcome:
-        """Return the outcome of a failure, as the function's policy decides.
+        """Return the outcome of a failure, by `after_failure`.
 
-        The policy may itself fail, for instance if it can't read or write the ledger's record. Then
-        the outcome is a Retry or a GiveUp. Without an outcome, SQS would move the message to the
-        dead-letter queue without a reason.
+        `after_failure` may itself fail, for instance because it can't read or write the ledger's
+        record. Then the outcome is a Retry or a GiveUp. Without an outcome, SQS would move the
+        message to the dead-letter queue without a reason.
         """
         try:
             return self.after_failure(error, message, received)
@@ -327,7 +327,8 @@ class QueueWorker(Generic[Message]):
                 case SendOn() | Requeue() | Retry():
                     outcome.report()
         except Exception:
-            # The outcome is carried out already. An error would have the message redelivered.
+            # The outcome is carried out already. If the error escaped, SQS would redeliver the
+            # message.
             logger.exception("A report failed", extra=log.goes_on(UNREPORTED))
 
 
@@ -336,13 +337,13 @@ def process_event(
     build_worker: Callable[[], QueueWorker[Any]],
     build_source: Callable[[], SourceQueue],
 ) -> dict[str, Any]:
-    """Process the messages of an SQS event, and return those that have to come back.
+    """Process the messages of an SQS event, and return the messages that have to come back.
 
     Args:
         event: The event of the event source mapping.
-        build_worker: Builds the worker. If it fails, for instance to read a secret, the messages
-            are retried.
-        build_source: Builds the queue for those retries without reading a secret.
+        build_worker: Builds the worker. If that fails, for instance because a secret can't be read,
+            the messages are retried.
+        build_source: Builds the queue for retries without a worker. Must not read a secret.
 
     Returns:
         A batch response:
@@ -359,10 +360,10 @@ def process_event(
 
 
 def _put_off(messages: list[Received], error: Exception, source: SourceQueue) -> list[Received]:
-    """Retry messages with a backoff, but give up each at its last receive.
+    """Retry messages with a backoff, but give up each message at its last receive.
 
-    Without this, SQS would deliver the messages again as soon as the visibility timeout is over,
-    and soon move them to the dead-letter queue without a reason.
+    Without the backoff, SQS would deliver the messages again as soon as the visibility timeout is
+    over, and soon move them to the dead-letter queue without a reason.
 
     Returns:
         The messages that are retried.

@@ -18,9 +18,10 @@ _ELEMENTS = {
 
 
 def page_answer(html: str) -> Answer:
-    """Return an answer with the page and its policy.
+    """Return an answer with the page and its Content-Security-Policy.
 
-    By this policy, the page may send requests only to its own host, and no page may frame it.
+    The policy allows the page to send requests only to the page's host, and allows no other page to
+    frame the page.
     """
     policy = {
         "default-src": "'none'",
@@ -49,7 +50,7 @@ def page_answer(html: str) -> Answer:
 
 
 def _hashes(html: str, element: str) -> str:
-    """Return a directive's sources: the hash of each `element`, or `'none'` without any."""
+    """Return a directive's sources: the hash of each `element`, or `'none'` if there is none."""
     digests = (
         base64.b64encode(hashlib.sha256(found.encode()).digest()).decode()
         for found in _ELEMENTS[element].findall(html)

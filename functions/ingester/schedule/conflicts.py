@@ -39,7 +39,7 @@ class _Conflicts:
         times.append(f"{scheduled.day} {scheduled.time}")
 
     def rows(self) -> list[SkippedRow]:
-        """Return an entry for each row and reason, with all times."""
+        """Return an entry for each conflicting row and each reason, with all conflicting times."""
         return [
             SkippedRow(sheet, row, f"{', '.join(dict.fromkeys(times))} {reason}", all_skipped=False)
             for (sheet, row, reason), times in self._times.items()
@@ -47,7 +47,7 @@ class _Conflicts:
 
 
 def conflicts(sheets: Iterable[ParsedSheet], others: Iterable[MeetingClass]) -> list[SkippedRow]:
-    """Return the rows whose class conflicts with another: same meeting and time, other series.
+    """Return the rows whose class has the meeting and time of another class, but another series.
 
     `others` are the classes that stay in the table in addition to those of `sheets`. The first of
     two rows wins, and a row wins over `others`. `plan_import` puts the classes in this order.
@@ -91,7 +91,7 @@ def _add_conflicts_with_others(
 
 
 def repeats(classes: Iterable[MeetingClass], others: Iterable[MeetingClass]) -> dict[str, int]:
-    """Return the number of `others` that repeat one of `classes`, by their source.
+    """Return, by source, the number of `others` that repeat one of `classes`.
 
     `others` are the classes that stay in the table in addition to `classes`.
     """

@@ -1,4 +1,4 @@
-"""The meaning of Google's refusals, in sentences for the person who has to act."""
+"""Explain Google's refusals in sentences for the person who has to act."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class _Detail(msgspec.Struct, frozen=True):
 
 
 class _Problem(msgspec.Struct, frozen=True):
-    """Google's explanation of a request that it refused."""
+    """Google's explanation of a refusal."""
 
     message: str = ""
     status: str = ""
@@ -86,7 +86,7 @@ def _no_such_tab(message: str, tabs: Sequence[str]) -> str:
 
 
 def whole_tab(name: str) -> str:
-    """Return a tab in A1 notation. Without the quotes, a name may mean a cell or a named range."""
+    """Return a tab's A1 notation. Without quotes, a name may mean a cell or a named range."""
     return "'" + name.replace("'", "''") + "'"
 
 

@@ -161,7 +161,8 @@ def _credentials(key: str) -> Credentials:
     """Return the credentials of a service account's key.
 
     Raises:
-        GoogleKeyRefused: The key is empty or malformed. The error's text has nothing of the key.
+        GoogleKeyRefused: The key is empty or malformed. The error's text contains no part of the
+            key.
     """
     if not key:
         raise GoogleKeyRefused(
@@ -183,7 +184,7 @@ def _credentials(key: str) -> Credentials:
 def _values(transport: _Transport, base_url: str) -> Any:
     """Return googleapiclient's `spreadsheets.values`, built from the package's discovery document.
 
-    Only the method in use is built, because all methods with their help take half a second.
+    Only the method in use is built, because building all methods takes half a second.
     """
     document = json.loads(get_static_doc(*API))
     values = document["resources"]["spreadsheets"]["resources"]["values"]
@@ -244,8 +245,8 @@ class _Deadline:
 class _Transport:
     """A replacement for googleapiclient's `httplib2.Http` that sends requests with `requests`.
 
-    So this client trusts the same certificates as all others, and a request has a deadline and a
-    limit for its answer. `tabs` are the names of the requested tabs.
+    With `requests`, this client trusts the same certificates as all other clients, and a request
+    has a deadline and a limit for the answer's size. `tabs` are the names of the requested tabs.
     """
 
     credentials: Credentials
@@ -265,11 +266,11 @@ class _Transport:
         """Send a request with the account's token, like `httplib2.Http.request`.
 
         Raises:
-            SheetsUnreachable, SheetsRefused: Google doesn't answer, refuses the key or the request,
-                is too slow, or answers too much.
+            SheetsUnreachable: Google doesn't answer, is too slow, or is busy.
+            SheetsRefused: Google refuses the key or the request, or the answer is too large.
         """
         signed = dict(headers or {})
-        # Without this header, `requests` asks for the encodings that it can decode.
+        # `requests` sends its own list of encodings, all of which it can decode.
         signed.pop("accept-encoding", None)
         try:
             self.credentials.before_request(self._token_request, method, uri, signed)
@@ -304,8 +305,8 @@ class _Transport:
         """Send a request for a token, like `google.auth.transport.Request`. `timeout` is ignored.
 
         Raises:
-            SheetsUnreachable: The answer is temporary. Without this error, google-auth would sleep
-                and retry.
+            SheetsUnreachable: Google is busy or has an error. If the answer were returned,
+                google-auth would sleep and retry.
         """
         reply = self._send(method, url, body, headers or {})
         if reply.is_temporary:

@@ -31,15 +31,16 @@ THE_GOOGLE_SHEET = ReplacedSources(names=frozenset({FIRST_SYSTEM}), prefixes=(SH
 """Sources of all classes of the Google Sheet: its tabs, even renamed ones, and the first system."""
 
 LARGEST_ROW = 380_000
-"""Maximum number of bytes of a meeting as JSON, a bit less than DynamoDB's limit for an item
-(400 KB)."""
+"""Maximum number of bytes of a meeting as JSON, a bit less than DynamoDB's limit of 400 KB:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+"""
 
 MOST_NAMED = 10
 """Maximum number of skipped rows that an error names."""
 
 
 class Table(Protocol):
-    """The calls of the schedule table that an import needs."""
+    """The methods of the schedule's table that an import needs."""
 
     def all(self) -> list[ScheduledMeeting]: ...
 
@@ -61,9 +62,9 @@ class ImportReport(msgspec.Struct, frozen=True):
     """Result of an import, or of a dry run.
 
     `meetings` and `classes` are the numbers of meetings and classes that were read. `retained` are
-    the classes that stay as they were, because rows that may be theirs can't be read. `before` is
-    the whole table before the import. `repeats` are the numbers of classes that other sources have
-    too, by source.
+    the classes that stay as they were, because rows that may hold these classes can't be read.
+    `before` is the whole table before the import. `repeats` are the numbers of classes that other
+    sources have too, by source.
     """
 
     plan: ImportPlan
@@ -84,7 +85,7 @@ def import_sheets(
 ) -> ImportReport:
     """Replace the classes of these sheets' sources and of `also_replaced` by the sheets' classes.
 
-    A dry run writes nothing. Nothing is written either if one of these errors is raised.
+    A dry run writes nothing. An import that raises one of the errors below writes nothing either.
 
     Raises:
         UnusableSheet: A sheet has no sound header, all of its rows have become unusable, or a

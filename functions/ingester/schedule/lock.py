@@ -29,10 +29,10 @@ COMMAND_SECONDS = 300
 
 
 class ScheduleLock:
-    """A lock for one process at a time, to read the schedule's source and write its table.
+    """A lock that lets one process at a time read the schedule's source and write its table.
 
-    Without the lock, two imports at once could leave half of each in the table, or one could undo
-    the other. The lock expires after `life` seconds.
+    Without the lock, two imports at the same time could each leave half of their classes in the
+    table, or one import could undo the other. The lock expires after `life` seconds.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class ScheduleLock:
                 ExpressionAttributeValues={":owner": owner},
             )
         except self._table.meta.client.exceptions.ConditionalCheckFailedException:
-            # The lock is gone if botocore repeated the request after a lost answer.
+            # The lock is gone already if botocore repeated the request after a lost answer.
             logger.warning("The schedule's lock has ended, or another process has it")
         except (BotoCoreError, ClientError):
             extra = log.goes_on("It ends automatically; until then nobody can change the schedule.")

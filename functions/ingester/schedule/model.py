@@ -127,9 +127,10 @@ def match(
 ) -> ScheduledClass | None:
     """Return the scheduled class of a recording that starts at `start` (aware), or None.
 
-    A class matches if the local start lies less than `buffer_minutes` from it on the clock of the
-    week, in whole minutes. So 00:05 on Tuesday is near 23:50 on Monday. Of several such classes,
-    the nearest matches; of equally near ones, the first. A class that can't be read never matches.
+    A class matches if the recording starts less than `buffer_minutes` before or after the class, in
+    whole minutes of local time. Midnight and the end of the week make no difference: 00:05 on
+    Tuesday is 15 minutes after 23:50 on Monday. Of several such classes, the nearest matches. Of
+    equally near classes, the first in the row matches. A class that can't be read never matches.
     """
     local = start.astimezone(zone)
     minute = local.weekday() * DAY_MINUTES + local.hour * 60 + local.minute
@@ -147,11 +148,11 @@ def match(
 def assemble(
     classes: Iterable[MeetingClass], others: Iterable[MeetingClass] = ()
 ) -> dict[str, ScheduledMeeting]:
-    """Return a row for each meeting, with its classes without repeats.
+    """Return, by meeting number, a row with the meeting's classes, each class once.
 
-    In a row, classes of `classes` come before those of `others`, and so win at the same time. The
-    last of a meeting's `classes`, else the last of its `others`, gives the row its own course and
-    series.
+    In a row, the meeting's `classes` come before its `others`. So `match` prefers one of `classes`
+    to one of `others` at the same time. The row's `course_code` and `opencast_series_id` are those
+    of the meeting's last class in `classes`, or else in `others`.
     """
     meetings: dict[str, dict[ScheduledClass, None]] = {}
     last: dict[str, ScheduledClass] = {}
@@ -203,7 +204,7 @@ def plan_import(
 
 
 def _meetings_of(sources: ReplacedSources, existing: Iterable[ScheduledMeeting]) -> set[str]:
-    """Return the numbers of the meetings that have a class from these sources.
+    """Return the numbers of the meetings that have a class from one of `sources`.
 
     Rows without classes come from the first system, whose source is "".
     """

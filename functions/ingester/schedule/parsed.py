@@ -9,15 +9,15 @@ from ingester.schedule.retained import UnreadRow
 
 
 class SkippedRow(msgspec.Struct, frozen=True):
-    """A row that can't be used, or only in part, and the reason.
+    """A row that can't be used, or that is imported with a hint about a problem.
 
     Attributes:
         sheet: Name of the sheet for people.
         row: Number of the row, counted from 1.
-        reason: Why the row can't be used, or a hint about a row that is imported.
-        all_skipped: False if the row is imported.
+        reason: Reason why the row can't be used, or a hint about a row that is imported.
+        all_skipped: False if the row is imported, even in part.
         unread: The readable fields, if the row may still hold a class; else None.
-        unlinked: Whether the row lacks a meeting link. Usually nobody wants its class recorded.
+        unlinked: Whether the row lacks a meeting link, usually because its class isn't recorded.
     """
 
     sheet: str
@@ -47,7 +47,7 @@ class ParsedClass(msgspec.Struct, frozen=True):
 class ParsedSheet(msgspec.Struct, frozen=True, kw_only=True):
     """Result of parsing one sheet or file.
 
-    `name` is the sheet's or file's name for people. `source` is the source that its classes get.
+    `name` is the sheet's or file's name for people. `source` is the source of the classes.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Scheduled classes that an import removes, apart from those that it changes or moves."""
+"""Find the scheduled classes that an import removes, but not those that only change or move."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 from ingester.schedule.model import ScheduledClass, ScheduledMeeting, normalized_course
 
 _Time = int | tuple[str, str]
-"""Minute of the week; for an unreadable day or time, both as the class has them."""
+"""Minute of the week; if day or time can't be read, the class's day and time as they are."""
 
 _Key = tuple[str | None, str | None, _Time]
 """Course, series and time by which a scheduled class is recognized. A None isn't compared."""
@@ -44,8 +44,8 @@ class Removals(msgspec.Struct, frozen=True, kw_only=True):
 class _Entry(msgspec.Struct, frozen=True):
     """A scheduled class of a meeting, with the values by which it is compared with others.
 
-    `owner` is the course as (course, ""), or without a course the series as ("", series). Two
-    classes with a common key are the same class. The first key is the strongest.
+    `owner` is (course, ""), or ("", series) if there is no course. Two classes with a common key
+    count as the same class. The first key is the strongest.
     """
 
     meeting: str
@@ -63,9 +63,10 @@ class _Entry(msgspec.Struct, frozen=True):
             (course, "") if course else ("", series),
             (
                 (course, series, time),
-                # The second key compares the series, the third the course. Without a series, the
-                # second key compares the course too, and without a course the third key the series.
-                # Otherwise that key would match unrelated classes at the same time.
+                # The second key leaves out the course, and the third key leaves out the series. A
+                # key must have one of the two, because unrelated classes may be at the same time.
+                # So the second key has the course if there is no series, and the third key has the
+                # series if there is no course.
                 (None if series else course, series, time),
                 (course, None if course else series, time),
             ),
@@ -80,7 +81,8 @@ class _Difference(msgspec.Struct, frozen=True, kw_only=True):
     """The changes of an import in one meeting.
 
     `before` is the meeting's row before the import, None for a new meeting. `gone` are the classes
-    that only the row before the import has. `added` are those that only the row after it has.
+    that only the row before the import has. `added` are the classes that only the row after the
+    import has.
     """
 
     before: ScheduledMeeting | None
@@ -104,10 +106,10 @@ def find_removals(
     The import writes the rows `put` and deletes the meetings `delete`. A class that is missing from
     the new rows doesn't count as removed in three cases:
 
-    * The class has changed: its meeting has a class of its course or series at the same time.
-    * The class has moved: another meeting gets such a class.
-    * The class has another time: its meeting gets as many other classes of the course (or of the
-      series, without a course) as it loses.
+    * The class has changed: the meeting has a class of the same course or series at the same time.
+    * The class has moved: another meeting gets a class of the same course or series at that time.
+    * The class has another time: the meeting gets at least as many other classes of the course (or
+      of the series, without a course) as the meeting loses.
 
     Each added class explains only one missing class.
     """
@@ -173,7 +175,11 @@ def _by_key(entries: Iterable[_Entry], strength: int) -> dict[_Key, list[_Entry]
 
 
 def _lost(difference: _Difference, moves: _Moves) -> list[_Entry]:
-    """Return the gone classes of each course that gets fewer other classes than it loses."""
+    """Return a meeting's gone classes that neither moved nor changed only their time.
+
+    The classes of a course changed only their time if the meeting gets at least as many other
+    classes of the course as it loses.
+    """
     missing = [entry for entry in difference.gone if entry not in moves.destinations]
     losses = Counter(entry.owner for entry in missing)
     gains = Counter(entry.owner for entry in difference.added if entry not in moves.arrived)

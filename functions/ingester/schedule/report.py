@@ -19,7 +19,7 @@ MOST_ROWS = 10
 alert, which has room for these lines."""
 
 MOST_REMOVED = 5
-"""Maximum number of meetings that lose classes and that the sheet's answer names."""
+"""Maximum number of meetings with removed classes that the sheet's answer names."""
 
 MOST_ALSO_IN = 3
 """Maximum number of other meetings that are named because they have a removed class too."""
@@ -29,13 +29,15 @@ MOST_UNLINKED = 2
 the answer only counts these rows, because most lack a link on purpose."""
 
 LONGEST_LINE = 400
-"""Maximum number of characters of a line of the sheet's answer. The names of two tabs, a class on
-all days and the problem fit."""
+"""Maximum number of characters of a line of the sheet's answer, enough for the names of two tabs, a
+class on all days and the problem."""
 
 LOGGED_AT_ONCE = 100
 LONGEST_LOGGED = 1000
-"""Maximum number of lines in one log record, and of characters of each. CloudWatch limits a record
-to 1 MB, and a meeting may have thousands of classes."""
+"""Maximum number of lines in one log record, and of characters of one line. A meeting may have
+thousands of classes, and CloudWatch limits a record to 1 MB:
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html
+"""
 
 MOST_IN_SECTION = 20
 """Maximum number of lines of one kind that the terminal shows."""
@@ -66,16 +68,16 @@ def sheet_answer(report: ImportReport) -> str:
 
 
 def interrupted_lines(report: ImportReport) -> list[str]:
-    """Return lines about the classes that an interrupted update was to remove.
+    """Return lines about the classes that an interrupted update should have removed.
 
-    The next update may not name these classes, because it compares with the table that the
-    interrupted update left.
+    The next update may not name these classes, because it compares the sheet with the table that
+    the interrupted update left.
     """
     return _removed_lines("To be removed", removals_of(report))
 
 
 def log_entries(report: ImportReport) -> Iterator[LogEntry]:
-    """Return the log records of an update: everything in the sheet's answer, and every change."""
+    """Yield the log records of an update, about all changes and all rows with problems."""
     removals = removals_of(report)
     removed = [_removed_line(classes, LONGEST_LOGGED) for classes in removals.removed]
     for level, message, lines in (
@@ -95,8 +97,8 @@ def log_entries(report: ImportReport) -> Iterator[LogEntry]:
 def terminal_lines(report: ImportReport, *, dry_run: bool) -> list[str]:
     """Return the lines that a command prints about an import.
 
-    A line with the numbers comes first, then a section for each kind of change, and for the rows to
-    look at. Scheduled classes are called events, as in the sheet.
+    A line with the numbers comes first, then a section for each kind of change, and for each kind
+    of row with a problem. The lines call scheduled classes events, as the sheet does.
     """
     plan = report.plan
     before = {meeting.zoom_series_id: meeting for meeting in report.before}
@@ -165,7 +167,7 @@ def _retained(report: ImportReport) -> list[str]:
 
 
 def _removed_lines(word: str, removals: Removals) -> list[str]:
-    """Return a line for each of the first meetings that lose classes, and the number of others."""
+    """Return lines about the first meetings that lose classes, and a line that counts the rest."""
     first = removals.removed[:MOST_REMOVED]
     lines = [f"{word}: {_removed_line(classes, LONGEST_LINE)}" for classes in first]
     more = len(removals.removed) - MOST_REMOVED
@@ -201,7 +203,7 @@ def _summary_line(report: ImportReport, removals: Removals) -> str:
 
 
 def _changes(report: ImportReport, removals: Removals) -> str:
-    """Return how many meetings are new, changed, replaced and removed.
+    """Return a text with the numbers of new, changed, replaced and removed meetings.
 
     The sheet's script shows an alert if it finds the word "removed", so the text has that word only
     if a class is lost.
@@ -221,7 +223,7 @@ def _changes(report: ImportReport, removals: Removals) -> str:
 def _row_lines(report: ImportReport) -> list[str]:
     """Return lines about rows with problems, the most important first.
 
-    If many rows lack a meeting link, these are only counted.
+    If more than MOST_UNLINKED rows lack a meeting link, these rows are only counted.
     """
     retaining = {retained.row for retained in report.retained}
     unlinked = [row for row in report.skipped if row.unlinked and row.unread not in retaining]
@@ -237,9 +239,10 @@ def _row_lines(report: ImportReport) -> list[str]:
 def _named_lines(
     report: ImportReport, retaining: Container[UnreadRow | None], counted: Container[str]
 ) -> list[str]:
-    """Return a line for each of the first rows but the `counted` ones, and the number of others.
+    """Return a line for each of the first rows, and a line with the number of further rows.
 
-    Rows in `retaining`, whose classes stay in the schedule as they were, come first.
+    Rows in `counted` are left out. Rows in `retaining`, whose classes stay in the schedule as they
+    were, come first.
     """
     named = sorted(
         (row for row in report.skipped if row.place not in counted),
@@ -260,7 +263,7 @@ def _lines_by_row(skipped: Iterable[SkippedRow]) -> list[str]:
 
 
 def _section(title: str, entries: Sequence[str]) -> list[str]:
-    """Return a heading with the number of entries, and the first of them; [] if there are none."""
+    """Return a heading with the number of entries, and the first entries; [] if there are none."""
     if not entries:
         return []
     more = len(entries) - MOST_IN_SECTION

@@ -1,7 +1,7 @@
 """Scheduled classes that an import retains because their rows can't be read.
 
-An import removes a class from the table if the class isn't in its source any more. But a class
-whose row is still there, but can't be read now, stays: its lectures are still recorded.
+An import removes a class from the table if the class isn't in its source any more. If the class's
+row is still there but can't be read now, the class stays, so that its lectures are still recorded.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ def retained_classes(
 ) -> list[RetainedClass]:
     """Return the table's classes that an import replaces and that an unread row may hold.
 
-    The returned classes have their row's source, and their course and series filled in. A class
-    isn't retained if one of the same meeting, course and time was `read`.
+    The returned classes have the source of the unread row, and their course and series filled in. A
+    class isn't retained if a class of the same meeting, course and time is in `read`.
     """
     read_classes, unread_rows = _ReadClasses(read), _UnreadRows(table, unread)
     retained: list[RetainedClass] = []
@@ -143,7 +143,7 @@ class _UnreadRows:
         return rows[0] if rows else None
 
     def _of_meeting(self, key: _ClassKey, *, is_read: bool) -> Sequence[UnreadRow]:
-        """Return the rows of the class's meeting, those of its course first.
+        """Return the rows of the class's meeting, the rows of the class's course first.
 
         Rows of another course count only if no row of the class's own course could be read.
         """

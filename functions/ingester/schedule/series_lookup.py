@@ -26,7 +26,10 @@ class Destination(msgspec.Struct, frozen=True):
 
 
 def asks_the_schedule(wanted: DownloadMessage) -> bool:
-    """Return whether the schedule decides: no series is named, and the schedule isn't ignored."""
+    """Return whether the schedule decides on the series.
+
+    The schedule doesn't decide if the message names a series, or says to ignore the schedule.
+    """
     named = wanted.override_series_id or wanted.on_demand_series_id
     return not (named or wanted.ignore_schedule)
 
@@ -39,11 +42,12 @@ def destination_of(
     buffer_minutes: int,
     fallback_series_id: str,
 ) -> Destination:
-    """Return the operator's series, else the request's, the scheduled class's or the fallback.
+    """Return the destination of a recording.
 
-    `meeting` is the schedule's row if the schedule decides and has such a row. Classes start at
-    local times of `zone`. A recording may start less than `buffer_minutes` before or after its
-    class.
+    The operator's series comes first, then the series of the request, of the scheduled class, and
+    `fallback_series_id`. `meeting` is the meeting's row in the schedule; None if there is no such
+    row, or if the schedule doesn't decide. Classes start at local times of `zone`. A recording may
+    start less than `buffer_minutes` before or after its class.
     """
     if named := wanted.override_series_id or wanted.on_demand_series_id:
         return Destination(named)
@@ -64,9 +68,10 @@ def scheduled_destination(
     buffer_minutes: int,
     fallback_series_id: str,
 ) -> Destination:
-    """Return the scheduled class's series or the fallback, for a request without a series.
+    """Return the destination of a recording if no series is requested.
 
-    `start_time` is the recording's. The other arguments are those of `destination_of`.
+    The series is that of the scheduled class, or else the fallback. `start_time` is the recording's
+    start. The other arguments are those of `destination_of`.
     """
     if meeting is not None:
         scheduled = schedule.match(meeting, timestamps.parse(start_time), zone, buffer_minutes)

@@ -24,7 +24,7 @@ class ScheduleTable:
         self._table = table
 
     def get(self, zoom_series_id: int) -> ScheduledMeeting | None:
-        """Return a meeting's row, or None.
+        """Return a meeting's row; None if the meeting isn't in the schedule.
 
         Raises:
             ScheduleUnreadable: The row can't be parsed.

@@ -23,7 +23,8 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         zone: Local time zone.
-        buffer_minutes: Minutes around a class's start in which a recording belongs to the class.
+        buffer_minutes: A recording belongs to a class if it starts less than so many minutes before
+            or after the class.
         cluster: Name of the Opencast cluster; may be "".
         zoom_web: Address of Zoom's pages.
         patience: Longest wait for Opencast (`OC_INGEST_PATIENCE_HOURS`).
@@ -58,7 +59,7 @@ class MeetingAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """The texts of a message about a meeting.
 
     Attributes:
-        facts: Labels with values.
+        facts: Label and value of each fact about the meeting, such as the meeting's number.
         schedule: Lines about the meeting's classes.
         closing: Line at the end; may be "".
         older: Number of older recordings that the message doesn't show.
@@ -90,7 +91,7 @@ def about(
     Args:
         meeting: Number of the Zoom meeting.
         rows: All rows of the meeting.
-        schedule: Classes of the meeting.
+        schedule: The meeting's row in the schedule; None if there is none.
         window: Recordings to show.
         site: The stack's settings.
         now: Current time.
@@ -155,7 +156,11 @@ def _shown(
 
 
 def _class(recording: Recording, schedule: ScheduledMeeting | None, site: Site) -> str:
-    """Return the name of the class at a recording's start; "" if the meeting has no classes."""
+    """Return the name of the class at a recording's start.
+
+    If there is no such class, the result is "outside the scheduled times". If the meeting has no
+    classes, or the recording's start can't be read, the result is "".
+    """
     if not schedule or not schedule.events:
         return ""
     try:

@@ -62,7 +62,7 @@ PASSING = frozenset(
         "team_added_to_org",
     }
 )
-"""Error codes of Slack's API that a retry may fix."""
+"""Codes of temporary errors of Slack's API, after which a retry may succeed."""
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,7 +77,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     def is_direct_message(self) -> bool:
         """Whether the request comes from a direct message.
 
-        The id decides too, because any channel may have that name.
+        The channel's id is checked too, because any channel may have the name "directmessage".
         """
         return self.channel_name == DIRECT_MESSAGE and self.channel_id.startswith("D")
 
@@ -168,7 +168,7 @@ def verify(secret: str, headers: Mapping[str, str], body: bytes, now: float) -> 
     signature, timestamp = headers.get(SIGNATURE_HEADER, ""), headers.get(TIMESTAMP_HEADER, "")
     if not signature or not timestamp:
         raise Unauthorized("The request is not signed.")
-    # The SDK's verifier raises on headers that aren't of this form.
+    # The SDK's verifier raises other errors if a header is malformed.
     is_sane = signature.isascii() and re.fullmatch(r"[0-9]{1,12}", timestamp, re.ASCII)
     verifier = SignatureVerifier(secret, _At(now))
     try:
@@ -187,7 +187,7 @@ def parse(body: bytes, base_url: str) -> Command | Press | Nothing:
         base_url: Address of Slack's API. A `response_url` has to be on its host or a subdomain.
 
     Raises:
-        BadRequest: The body isn't such a form, or the `response_url` isn't Slack's.
+        BadRequest: The body isn't one of Slack's forms, or the `response_url` isn't Slack's.
     """
     try:
         fields = parse_qs(
@@ -336,9 +336,10 @@ def web_client(token: str, base_url: str, context: ssl.SSLContext) -> WebClient:
 
 
 def post(url: str, message: Message, *, context: ssl.SSLContext, seconds: float) -> None:
-    """Send a message to a `response_url` once. A retry after a lost answer could send it twice.
+    """Send a message to a `response_url`, without retries.
 
-    `seconds` is the timeout of each step: to connect, to send, and to wait for bytes.
+    A retry after a lost answer could show the message twice. `seconds` is the timeout of each step:
+    to connect, to send, and to wait for bytes.
 
     Raises:
         SlackUnreachable: Slack gives no answer, or 429 or 5xx.

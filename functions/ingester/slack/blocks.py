@@ -33,13 +33,13 @@ TEXT_LIMIT = 3000
 FIELD_LIMIT = 2000
 
 SECTIONS_OF_A_RECORDING = 5
-"""Maximum number of sections for one recording's ingests. Six recordings fit into Slack's limit of
-50 blocks."""
+"""Maximum number of sections for one recording's ingests. Six recordings with so many sections fit
+into Slack's limit of 50 blocks."""
 
 BLOCKS_LIMIT = 12_000
 """Maximum number of characters of all blocks as JSON. Slack documents no such limit, but rejects
 slightly longer messages as `msg_blocks_too_long`: https://github.com/slackapi/bolt-js/issues/2509
-and 2867."""
+and https://github.com/slackapi/bolt-js/issues/2867."""
 
 SECTION = 150
 """Number of characters of a section as JSON without its texts, but with the count of omitted
@@ -62,7 +62,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
         text: The message; if there are `blocks`, the text of notifications.
         blocks: Blocks of Block Kit.
         in_channel: Whether everybody in the channel sees the message, or only the user who asked.
-        replaces: Whether the message replaces the one whose button was pressed.
+        replaces: Whether the message replaces the message whose button was pressed.
     """
 
     text: str
@@ -82,12 +82,12 @@ def payload(message: Message) -> dict[str, Any]:
 
 
 def note(text: str) -> Message:
-    """Make a message for the user who asked. Foreign text in `text` has to be `escaped` already."""
+    """Make a message for the user who asked. Untrusted text in `text` must already be `escaped`."""
     return Message(text=text)
 
 
 def escaped(text: str, limit: int = LINE_LIMIT) -> str:
-    """Return foreign text as one line of at most `limit` characters, without links and mentions.
+    """Return untrusted text as one line of at most `limit` characters, without links and mentions.
 
     Slack has no escape for `*bold*`, `~struck~` and `:emoji:`, which do no harm.
     """
@@ -182,10 +182,10 @@ def _schedule(lines: Iterable[str]) -> list[Block]:
 def _ingests(recordings: Sequence[Shown], room: int) -> list[list[Block]]:
     """Build the sections of each recording's ingests within `room` characters.
 
-    The newest ingest of each recording comes first, without its reason if necessary, so that every
-    recording shows a state. Older ingests follow while there is room: in each round one of each
-    recording. A recording gets no more ingests after one that doesn't fit. `room` doesn't limit the
-    counts of omitted ingests.
+    The newest ingest of each recording comes first, cut to its first two lines if necessary, so
+    that every recording shows a state. While there is room, each round adds the next older ingest
+    of each recording. A recording whose next ingest doesn't fit gets no more ingests. `room`
+    doesn't limit the counts of omitted ingests.
     """
     packs = [_Pack(SECTIONS_OF_A_RECORDING, "\n\n") for _ in recordings]
     for number, (pack, recording) in enumerate(zip(packs, recordings, strict=True)):

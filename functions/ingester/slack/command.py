@@ -8,25 +8,25 @@ from ingester.errors import BadRequest
 from ingester.recording.meeting_number import DIGITS, meeting_number_in
 
 PAGE_RECORDINGS = 2
-"""Number of recordings in a first message, and of those that a press of the button adds."""
+"""Number of recordings in a first message. A press of the button adds the same number."""
 
 MAX_RECORDINGS = 6
 """Maximum number of recordings in one message. More recordings begin a new message."""
 
 VERSION = 100
 """Version of the button's value. Messages stay in Slack for years, and buttons of older messages
-may have the same fields. So the number is higher than any version in those."""
+may have the same fields. So the number is higher than any version in older messages."""
 
 LONGEST_TIME = 40
-"""Maximum number of characters of a start time in a button's value. Slack limits the value to
-2,000."""
+"""Maximum number of characters of a start time in a button's value. Slack limits the value to 2,000
+characters: https://docs.slack.dev/reference/block-kit/block-elements/button-element"""
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
     """The recordings of a meeting that a message shows, counted from the newest.
 
     Recordings that started after `newest_start_time` don't count, so that new recordings don't
-    shift the others. With "", all recordings count.
+    shift the others. If `newest_start_time` is "", all recordings count.
     """
 
     newest_start_time: str = ""
@@ -59,7 +59,7 @@ class Button(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def wanted(self) -> Window:
-        """Window after a press: a longer one for the same message, or one for a new message."""
+        """The window after a press: a longer window, or the next window if the message is full."""
         if self.begins_new_message:
             return Window(
                 newest_start_time=self.newest_start_time,
@@ -75,7 +75,7 @@ def meeting_asked_for(text: str) -> int | None:
         The meeting number; None if the text asks for help.
 
     Raises:
-        BadRequest: The text is none of these.
+        BadRequest: The text is neither a meeting number, nor such a link, nor a request for help.
     """
     if text.strip().lower() in {"", "help"}:
         return None

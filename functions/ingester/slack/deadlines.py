@@ -1,5 +1,6 @@
-"""Deadlines of a request. Slack waits three seconds, which include a cold start.
+"""Deadlines of a request by Slack.
 
+Slack waits three seconds for the answer, even after a cold start:
 https://docs.slack.dev/interactivity/implementing-slash-commands
 """
 
@@ -13,16 +14,16 @@ invocation."""
 
 COLD_SECONDS, COLD_WORK_SECONDS = 0.5, 2.0
 """Minimum duration of the work after a cold start, and the longest time from the request's arrival
-to the end of that minimum."""
+to the end of that minimum, both in seconds."""
 
 ANSWER_SECONDS = 2.6
-"""Seconds from the request's arrival to the answer, which has to reach Slack within three."""
+"""Seconds from the request's arrival to the answer, which has to reach Slack within 3 seconds."""
 
 HAND_OVER_SECONDS = 1.0
-"""Seconds for Lambda to accept the event of another invocation."""
+"""Longest wait in seconds until Lambda accepts the event of another invocation."""
 
 LEAST_SECONDS = 0.3
-"""Minimum seconds for the answer. Slack shows a late answer too, maybe after an error message."""
+"""Minimum seconds to send the answer. Slack shows a late answer too, maybe after an error."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):

@@ -26,7 +26,7 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
-    """Recordings of one message, their window, and the number of older ones."""
+    """Recordings of one message, their window, and the number of older recordings."""
 
     recordings: tuple[Recording, ...]
     window: Window
@@ -34,7 +34,10 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def arrange(rows: Iterable[StatusRow]) -> tuple[Recording, ...]:
-    """Group rows by recording, newest first. No two recordings tie, so that pages don't overlap."""
+    """Group rows by recording, and sort the recordings, newest first.
+
+    Recordings with the same start are sorted by uuid, so that pages of recordings don't overlap.
+    """
     groups: dict[str, list[StatusRow]] = {}
     for row in rows:
         groups.setdefault(row.recording_id, []).append(row)
@@ -61,7 +64,10 @@ def _recording(uuid: str, rows: Sequence[StatusRow]) -> Recording:
 
 
 def page(recordings: Sequence[Recording], window: Window) -> Page:
-    """Return the recordings in a window. An empty `newest_start_time` is filled in."""
+    """Return the page that shows the recordings in a window.
+
+    If the window's `newest_start_time` is "", the page's window has the newest recording's start.
+    """
     newest = window.newest_start_time or (recordings[0].start_time if recordings else "")
     counted = [recording for recording in recordings if recording.start_time <= newest]
     end = window.start_index + window.count

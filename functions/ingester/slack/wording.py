@@ -62,7 +62,7 @@ def moment(when: datetime, zone: ZoneInfo) -> str:
 
 
 def moment_of(stamp: str, zone: ZoneInfo) -> str:
-    """Return a wire timestamp in local time; an unreadable one unchanged, `unknown` for ""."""
+    """Return a UTC timestamp in local time; `unknown` for "", and an unreadable text unchanged."""
     try:
         return moment(timestamps.parse(stamp), zone)
     except (ValueError, OverflowError):

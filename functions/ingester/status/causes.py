@@ -14,7 +14,7 @@ _OWN = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ| ?\((?:attempt|try) [^)]*\)"
 
 
 def cause_of(row: StatusRow, diagnosis: Diagnosis) -> str:
-    """Return a text, not for people, that is the same for ingests with the same cause."""
+    """Return a text that is the same for all ingests with one cause. The text isn't for people."""
     reason = _OWN.sub("", reason_of(row))
     if row.recording_id:
         reason = reason.replace(row.recording_id, "")
@@ -24,7 +24,7 @@ def cause_of(row: StatusRow, diagnosis: Diagnosis) -> str:
 def by_cause(
     rows: Iterable[StatusRow], diagnoses: Mapping[str, Diagnosis]
 ) -> dict[str, list[StatusRow]]:
-    """Group ingests by cause, in the order of each cause's first ingest."""
+    """Group ingests by cause. The groups are in the order of their first ingests."""
     groups: dict[str, list[StatusRow]] = {}
     for row in rows:
         groups.setdefault(cause_of(row, diagnoses[row.zip_id]), []).append(row)

@@ -1,4 +1,4 @@
-"""Details of an ingest, besides its state, that `/status` returns to the page and other clients."""
+"""Details of ingests and recordings that `/status` returns to the page and other clients."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class IngestDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class Scheduled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The series that a request without a series would get, and its scheduled class, if any.
+    """The series, title and course that a request without a series would get.
 
     All attributes are empty if such a request would be ignored.
     """
@@ -86,7 +86,8 @@ class RecordingDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     Attributes:
         verdict: Sentence that says where the recording is.
         editor: Address of the recording's event in Opencast's editor.
-        files: Words for each of the event's files; without an event, for each that Zoom reported.
+        files: Words for each of the event's files; without an event, for each file that Zoom
+            reported.
         scheduled: Series and class by the schedule; None if the schedule can't be read.
     """
 

@@ -37,8 +37,8 @@ QUIET_LIMITS = {
     State.UPLOADER_RECEIVED: timedelta(hours=1),
     State.RECORDING_PROCESSING: timedelta(days=1),
 }
-"""Longest time for which a row may stay unchanged in a state, longer than any invocation or wait.
-`_queue_limit` has the limit of a row whose message waits in a queue."""
+"""Longest time for which a row may stay unchanged, by state. The time is longer than any invocation
+or wait in that state. `_queue_limit` returns the limit for a row whose message waits in a queue."""
 
 UPLOADING = frozenset({State.SENT_TO_UPLOADER, State.UPLOADER_RECEIVED, State.UPLOADER_FAILED})
 """States of rows whose message is in the upload queue."""
@@ -57,7 +57,7 @@ class Situation(Enum):
 
     A new situation needs a case in `_own_situation`, a place in `NEEDS_ATTENTION` if a person has
     to act, phrases in `status/advice.py`, a rank and words in `status/verdict.py`, and an example
-    in the tests. Tests fail until it has phrases, words and an example.
+    in the tests. Tests fail until the new situation has phrases, words and an example.
     """
 
     UNKNOWN = auto()
@@ -82,7 +82,7 @@ class Situation(Enum):
     """Somebody has deleted the recording in Opencast."""
 
     ALREADY_IN_OPENCAST = auto()
-    """The ingest was ignored, because an earlier one brought the recording into Opencast."""
+    """The ingest was ignored, because an earlier ingest brought the recording into Opencast."""
 
     IGNORED = auto()
     NO_SCHEDULED_CLASS = auto()
@@ -111,7 +111,7 @@ class Situation(Enum):
     """The request was received, but its message never reached the download queue."""
 
     NEVER_COMPLETED = auto()
-    """Zoom has been processing for a day."""
+    """Zoom has been processing the recording for a day or more."""
 
     STUCK = auto()
     FAILED_ELSEWHERE = auto()
@@ -256,7 +256,7 @@ def diagnose_each(
 
 
 def retry_at(row: StatusRow) -> datetime | None:
-    """Return the time of the next automatic attempt; None without one, or if it is unreadable."""
+    """Return the time of the next automatic attempt; None if there is none or it is unreadable."""
     if row.state not in FAILED or not row.retry_due:
         return None
     try:
@@ -291,7 +291,7 @@ def _own_situation(row: StatusRow, now: datetime, patience: timedelta) -> Situat
 
 
 def _failure(row: StatusRow) -> Situation:
-    """Diagnose an ingest that failed and isn't retried."""
+    """Return the situation of an ingest that failed and isn't retried."""
     if row.state is State.WEBHOOK_FAILED:
         return Situation.REQUEST_FAILED
     if row.state is State.DOWNLOADER_FAILED:
@@ -325,7 +325,7 @@ def _is_from_elsewhere(row: StatusRow) -> bool:
 
 
 def _quiet_limit(row: StatusRow, patience: timedelta) -> timedelta | None:
-    """Return the longest time for which the row may stay unchanged in its state; None for any."""
+    """Return the longest time for which the row may stay unchanged; None if there is no limit."""
     # A reason in these states says that a new message waits in the queue: the copy continues in
     # the next invocation, or Opencast is asked again.
     is_queued_again = row.state in {State.OC_SERIES_FOUND, State.UPLOADER_RECEIVED} and row.reason
@@ -346,11 +346,11 @@ def _superseding(
     now: datetime,
     patience: timedelta,
 ) -> tuple[Situation, StatusRow | None]:
-    """Find the ingest that counts instead of the row's.
+    """Find another ingest of the recording that counts instead of the row's.
 
-    An ingest in Opencast counts if it was requested, or came into Opencast, after the row. An
-    earlier success counts only if the row was ignored because no class fits: a failed request may
-    have named another series. If no success counts, an ingest in progress counts.
+    A later ingest in Opencast counts (`_came_after`). An earlier ingest in Opencast counts only for
+    a row that was ignored because no class fits, and not for a failed request, which may have named
+    another series. If no ingest in Opencast counts, an ingest in progress counts.
 
     Returns:
         The row's situation and the other ingest; `own` and None if no other ingest counts.
@@ -373,9 +373,11 @@ def _superseding(
 
 
 def _came_after(other: StatusRow, row: StatusRow) -> bool:
-    """Return whether `other` was requested, or came into Opencast, after the row.
+    """Return whether `other` is later than the row.
 
-    A later request counts even if the row changed afterwards: the row's last attempt may be late.
+    `other` is later if it was requested after the row's ingest, or came into Opencast after the
+    row's last change. A later request counts even if the row has changed since then, because the
+    row's last attempt may be late.
     """
     if row.ingest_request_time and other.ingest_request_time > row.ingest_request_time:
         return True

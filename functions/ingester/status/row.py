@@ -10,7 +10,7 @@ from ingester.pipeline.states import State
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One change of a row's state. `at` is a wire timestamp, `reason` is truncated."""
+    """One change of a row's state. `at` is a UTC timestamp, and `reason` is truncated."""
 
     state: str
     at: str
@@ -30,17 +30,18 @@ class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
     """A row of the status table. A text that the row lacks is "".
 
     Attributes:
-        oc_series_id: Series that was found for the recording, or the event's series once known.
+        oc_series_id: Series that was found for the recording, or the series of the event in
+            Opencast once that is known.
         updated: Time of the last write, in UTC.
         files: Ids of the recording's files.
-        retry_due: Time of the next automatic attempt, as a wire timestamp.
+        retry_due: Time of the next automatic attempt, as a UTC timestamp.
         zoom_notice: Zoom's report about the recording, such as a move to the trash.
         failures: Number of consecutive failures to upload.
         steps: Changes of state, from the first to the last. If there are too many, steps between
             the first ten and the last thirty are missing. A row that `invoke migrate` copied has
             no steps and no course.
         steps_left_out: Number of the missing steps.
-        asked: Options of the request. `asked.oc_series_id` is the series that it asked for.
+        asked: Options of the request. `asked.oc_series_id` is the requested series.
     """
 
     zip_id: str

@@ -43,8 +43,10 @@ REASON_LIMIT = 1000
 STEP_REASON_LIMIT = 300
 FIRST_STEPS = 10
 MOST_STEPS = 40
-"""Maximum number of steps in a row. So many steps take at most 50 KB with their reasons. DynamoDB
-limits an item to 400 KB."""
+"""Maximum number of steps in a row. 40 steps with their reasons take at most 50 KB. DynamoDB limits
+an item to 400 KB:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+"""
 
 
 class Requested(Enum):
@@ -60,17 +62,17 @@ class StatusChange:
 
     Attributes:
         state: New state.
-        reason: New reason. Without one, the old reason is removed, unless the row already is in
-            `state`.
-        subject: The recording, to write into the row. Without one, the change creates no row.
+        reason: New reason. If "", the old reason is removed, unless the row already is in `state`.
+        subject: The recording, to write into the row. If None, the change creates no row.
         requested: Way to set the time of request; None to leave it unchanged.
-        asked: Options of the request. An empty `Asked` removes those of an earlier request.
+        asked: Options of the request. An empty `Asked` removes the options of an earlier request;
+            None leaves them unchanged.
         files: File ids to add.
         oc_series_id: Series that was found. The old course is removed unless `course` is given.
         course: Course of the series.
         retry_due: Time of the next automatic attempt. The old time is removed in any case.
         failed_again: Whether to count a failure.
-        replacing: More states that the change may replace.
+        replacing: States that the change may replace in addition to those in `FOLLOWS`.
         keeps_reason: Whether to keep the old reason if there is no new one.
     """
 
@@ -90,7 +92,10 @@ class StatusChange:
 
 
 class Written(msgspec.Struct, frozen=True):
-    """Result of a write: the states before and after, and the row's series and files before."""
+    """Result of a write: the row's state before and after the write.
+
+    `had_series` and `files` (ids) are about the row before the write.
+    """
 
     before: State | None
     after: State
@@ -152,7 +157,7 @@ def _several(item: Mapping[str, Any], name: str) -> Iterable[Any]:
 
 
 def _steps(item: Mapping[str, Any]) -> Iterator[Step]:
-    """Yield the readable steps. The others are logged and left out."""
+    """Yield the readable steps. Unreadable steps are logged and left out."""
     for step in _several(item, "steps"):
         try:
             yield msgspec.convert(step, Step)
@@ -183,7 +188,10 @@ R = TypeVar("R")
 
 
 def never_raising(write: Callable[P, R]) -> Callable[P, R | None]:
-    """Return `write`, changed to log an error of AWS and return None. The row is then outdated."""
+    """Return a variant of `write` that logs an error of AWS and returns None.
+
+    The row is then outdated.
+    """
 
     @wraps(write)
     def report(*args: P.args, **kwargs: P.kwargs) -> R | None:
@@ -394,7 +402,7 @@ class _Update(msgspec.Struct, frozen=True):
         )
 
     def arguments(self, condition: str) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return UpdateItem's arguments for a row with room for a step, and for a row without.
+        """Return UpdateItem's arguments for a row with room for a step, and for a full row.
 
         The update happens only if `condition` holds.
         """

@@ -20,13 +20,15 @@ if TYPE_CHECKING:
 
 PAGE_ROWS = 500
 """Maximum number of rows read for one page: 3 MB with the longest reasons. Lambda limits an answer
-to 6 MB."""
+to 6 MB: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
 
 LAST_SECOND = 86_399
 """Last second of a day, counted from midnight in UTC."""
 
 LONGEST_KEY = 500
-"""Maximum number of characters in a zip id. DynamoDB limits a key to 2048 bytes."""
+"""Maximum number of characters in a zip id. DynamoDB limits a partition key to 2048 bytes:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+"""
 
 _ATTRIBUTES = (
     "zip_id, meeting_id, recording_id, topic, recording_start_time, origin, pipeline_state, "
@@ -81,7 +83,7 @@ class StatusPages:
             end: Latest time.
             after: Last row of the page before; None for the first page.
             without: States to leave out. Rows in these states count towards a page's size, so a
-                page may be empty although others follow.
+                page may be empty although more pages follow.
 
         Returns:
             The rows, and the position for the next page; None if this page is the last.
@@ -100,8 +102,8 @@ class StatusPages:
                 if after.update_time <= last:
                     query["ExclusiveStartKey"] = msgspec.structs.asdict(after)
             while True:
-                # If a day's rows end exactly where the page is full, there is no key for the next
-                # page. So read one row of the day before.
+                # If a day's rows end exactly where the page is full, DynamoDB returns no key for
+                # the next page. So read one row of the day before, to get a key.
                 found = self._table.query(**query, Limit=max(1, left))
                 rows += [row_of(item) for item in found["Items"]]
                 left -= found["ScannedCount"]
@@ -131,7 +133,10 @@ class StatusPages:
 
 
 def _days(begin: datetime, end: datetime) -> Iterator[tuple[datetime, int, int]]:
-    """Yield the UTC days from `end` back to `begin`: midnight, first and last second to read."""
+    """Yield the midnight of each UTC day from `end` back to `begin`, and the seconds to read.
+
+    The seconds are the first and the last second, counted from midnight.
+    """
     day = end.replace(hour=0, minute=0, second=0, microsecond=0)
     while day + timedelta(days=1) > begin:
         first = max(0, int((begin - day).total_seconds()))

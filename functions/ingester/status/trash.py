@@ -6,6 +6,6 @@ from ingester.status.row import StatusRow
 
 
 def reason_without(row: StatusRow) -> str:
-    """Return the row's reason without Zoom's notice about the trash. The text after it stays."""
+    """Return the row's reason without Zoom's notice about the trash."""
     rest = row.reason.replace(f"{row.zoom_notice}; ", "")
     return "" if rest == row.zoom_notice else rest

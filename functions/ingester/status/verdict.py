@@ -48,8 +48,8 @@ _BECAME: dict[Situation, tuple[str, str]] = {
     Situation.SUPERSEDED: _FAILED,
     Situation.AWAITS_OTHER: _FAILED,
 }
-"""Words for the result of one other request, and of several, by situation. Requests in situations
-without words aren't mentioned."""
+"""Words for the result of one other request, and of several other requests, by situation. Requests
+in situations without words aren't mentioned."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +73,7 @@ def verdict_of(
     diagnoses: Mapping[str, Diagnosis],
     write_time: Callable[[datetime], str] = timestamps.write,
 ) -> Verdict:
-    """Return the verdict on a recording. The newest of its most advanced ingests decides.
+    """Return the verdict on a recording, by the newest of the recording's most advanced ingests.
 
     Args:
         rows: All ingests of the recording, at least one.
@@ -112,9 +112,10 @@ def verdicts_of(
 
 
 def since_when(row: StatusRow) -> datetime:
-    """Return when an ingest reached Opencast; if it didn't, when it reached its current state.
+    """Return the time at which an ingest was published, or came into Opencast.
 
-    This time may be before the row's last write, because late files write the same state again.
+    For any other ingest, return the time at which it reached its current state. The time may be
+    before the row's last write, because late files write the same state again.
     """
     states = {str(state) for state in IN_OPENCAST} if row.state in IN_OPENCAST else {str(row.state)}
     if row.state is State.PUBLISHED:

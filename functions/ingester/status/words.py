@@ -1,6 +1,6 @@
 """Words for states and reasons: the same on the page, in terminals, in Slack and in mails.
 
-The codes (`UPLOADER_FAILED`) and the stored reasons stay in the status table and in `/status`.
+The status table and `/status` have the codes (`UPLOADER_FAILED`) and the stored reasons as well.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ REASONS = {
     reasons.NO_MP4: "Zoom gave us no video of this recording",
     reasons.BAD_DATA: "Zoom's webhook event lacks something",
 }
-"""Words for stored reasons. Words replace a reason only if the whole reason equals a key."""
+"""Words for stored reasons. Words replace a reason only if the whole reason is a key here."""
 
 _KIND_OF_FAILURE = re.compile(r"^(?:permanent|retryable) failure: ")
 _OPERATOR_NEEDED = re.compile(r"[:,;]? ?an operator is needed\.?", re.IGNORECASE)
@@ -55,7 +55,7 @@ def state_words(state: State | None) -> str:
 
 
 def series_words(row: StatusRow) -> str:
-    """Return a row's series, with the requested one if that differs; "" without a series."""
+    """Return a row's series, with the requested series if it differs; "" without a series."""
     asked = row.asked.oc_series_id
     if not row.oc_series_id or asked in {"", row.oc_series_id}:
         return row.oc_series_id

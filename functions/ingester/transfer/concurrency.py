@@ -1,16 +1,16 @@
 """Adapt the number of concurrent connections to the throughput.
 
 The limit doubles while the throughput grows with the limit. When the throughput stops growing, the
-limit returns to the last useful value, and a few more connections are tried now and then. When the
-source or S3 throttles (429, 503), the limit is halved at once. Each connection costs memory and, on
-two cores or less, CPU, so too many connections make a copy slower.
+limit returns to the last useful value. From time to time, a trial raises the limit by a quarter.
+When the source or S3 throttles (429, 503), the limit is halved immediately. Each connection costs
+memory and, on two cores or fewer, CPU. So too many connections make a copy slower.
 """
 
 from __future__ import annotations
 
 MIN_GAIN = 0.25
-"""Minimum gain from more connections, as a share of the gain if each were as fast as the others. A
-smaller gain may be chance."""
+"""Minimum gain in throughput after more connections were allowed, as a share of the gain if the new
+connections were as fast as the others. A smaller gain may be chance."""
 
 TICKS_BETWEEN_TRIALS = 12
 TICKS_AFTER_THROTTLING = 40

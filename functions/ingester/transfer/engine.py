@@ -49,7 +49,8 @@ class Budget:
         first_connections: Limit of concurrent connections at the beginning.
         buffers: Maximum number of buffers for sources without ranges.
         buffer_bytes: Size of a buffer in bytes.
-        reserve_seconds: Seconds of the time left that the copy leaves for the work after it.
+        reserve_seconds: Seconds before the invocation's end at which a run stops, to leave time for
+            the work after the copy.
     """
 
     connections: int = 16
@@ -72,7 +73,7 @@ class Total:
         fetched: Bytes fetched from the sources.
         seconds: Duration of the run.
         retries: Number of retries.
-        is_complete: Whether every file ended without an error that its copy doesn't tolerate.
+        is_complete: Whether every file was copied, or failed with an error that its copy tolerates.
     """
 
     fetched: int
@@ -110,7 +111,7 @@ class Engine:
 
         Raises:
             PermanentFailure: A copy failed for good. All uploads of the run are aborted.
-            RetryableFailure: A copy failed. The others were finished first.
+            RetryableFailure: A copy failed. The other copies were finished first.
             OutOfTime: The time ran out. The next run continues.
         """
         return _Run(self, copies).results()
@@ -146,7 +147,7 @@ class _Run:
         self._began = self._last_tick = self._last_report = engine.clock()
 
     def results(self) -> list[Copied | IngesterError]:
-        """Run until all files have ended, one has failed for good, or the time is up.
+        """Run until all files have ended, a file has failed for good, or the time is up.
 
         Returns or raises as `Engine.copy` does.
         """
@@ -168,7 +169,7 @@ class _Run:
         return has_time and self._permanent_failure() is None
 
     def _permanent_failure(self) -> PermanentFailure | None:
-        """Return the error of a file that failed for good, which ends the run; None without one."""
+        """Return the error of a file that failed for good, which ends the run; None if none did."""
         errors = (file.error for file in self._files)
         return next((error for error in errors if isinstance(error, PermanentFailure)), None)
 
@@ -188,7 +189,7 @@ class _Run:
         self._in_use = len(self._running)
 
     def _finish_tasks(self) -> None:
-        """Wait at most a tick until a task ends, and pass the results of tasks to their files."""
+        """Wait at most a tick until a task ends, and pass each ended task's result to its file."""
         done, _ = wait(self._running, TICK_SECONDS, FIRST_COMPLETED)
         for future in done:
             file, task, began = self._running.pop(future)
@@ -239,8 +240,8 @@ class _Run:
         results = [file.result for file in self._files if file.result is not None]
         if len(results) == len(self._files):
             return results
-        # After OutOfTime, the next invocation continues without spending a receive. So raise it
-        # only after progress that the next run keeps; otherwise invocations would follow for ever.
+        # After OutOfTime, the next invocation continues, and no receive is spent. So OutOfTime is
+        # only raised after progress that the next run keeps. Otherwise invocations would never end.
         if self._parts_copied or any(file.was_completed for file in self._files):
             sizes = [file.size for file in self._files]
             total = None if None in sizes else sum(size or 0 for size in sizes)

@@ -26,9 +26,9 @@ RESTARTS = 3
 
 IN_FLIGHT_DIVISOR = 4
 MIN_IN_FLIGHT = 8
-"""Limits of the parts in flight, which a crash costs: a quarter of the file or 8 parts, whichever
-is larger. The quarter is counted in bytes, so that more of the small parts at the end of a file are
-in flight. Then all connections end at about the same time."""
+"""Limits of the parts in flight, which are lost in a crash: a quarter of the file or 8 parts,
+whichever is larger. The quarter is counted in bytes, so that more of the small parts at the end of
+a file are in flight. Then all connections end at about the same time."""
 
 
 class Stage(Enum):
@@ -137,7 +137,7 @@ class FileCopy:
         """Process the result or the error of a task. `part` is the part that the task copied.
 
         Raises:
-            BaseException: `error`, if that is neither ours nor botocore's, and so is a bug.
+            BaseException: `error`, if it is a bug: neither an IngesterError nor botocore's.
         """
         self._in_flight -= 1
         self._bytes_in_flight -= part.length if part else 0

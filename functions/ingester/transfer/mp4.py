@@ -1,7 +1,7 @@
 """Check that an object is a complete MP4 with a video, by reading ranges of it from S3.
 
 libav opens the file in a child process with limits, because a sample table (in the moov box) of a
-few kilobytes can make it allocate gigabytes. The child has no credentials. So this process reads
+few kilobytes can make libav allocate gigabytes. The child has no credentials. So this process reads
 the file for the child, and keeps the child from reading this process's memory and environment.
 """
 
@@ -28,17 +28,20 @@ from ingester.transfer.mp4_boxes import BLOCK_BYTES, File, check_boxes
 CHILD = Path(__file__).with_name("mp4_child.py")
 
 MEMORY_BYTES = 256 * 1024 * 1024
-"""Maximum memory of the child. A function of 512 MB has room for that beside the downloader."""
+"""Maximum memory of the child. A function of 512 MB has room for the child and the downloader."""
 
 CPU_SECONDS = 20
 CHILD_SECONDS = 30.0
 """Longest duration of the child, without the time of the reads from S3."""
 
 READ_BYTES = 4 * 1024 * 1024
-"""Maximum number of bytes of one read by libav, which reads a whole table at once."""
+"""Maximum number of bytes of one read by libav, which reads a whole table in one read."""
 
 PR_SET_DUMPABLE = 4
-"""A code of Linux's prctl. https://man7.org/linux/man-pages/man2/PR_SET_DUMPABLE.2const.html"""
+"""Option of Linux's prctl that sets whether other processes may read a process's memory.
+
+https://man7.org/linux/man-pages/man2/PR_SET_DUMPABLE.2const.html
+"""
 
 LINE_BYTES = 64 * 1024
 EXIT_SECONDS = 5.0
@@ -73,7 +76,8 @@ def inspect(
 
     Raises:
         TransferFailed: The file isn't a complete MP4 with a video.
-        UnusableVideo: The check takes more memory or time than for any recording, or crashes libav.
+        UnusableVideo: The check takes more memory or time than any recording needs, or crashes
+            libav.
         RuntimeError, OSError: The child doesn't start.
     """
     file = File(name, read_range, size)
@@ -97,7 +101,7 @@ class Inspector:
         self._lock = threading.Lock()
 
     def inspect(self, name: str, read_range: Callable[[int, int], bytes], size: int) -> Movie:
-        """Call the function `inspect` once no other thread inspects an MP4."""
+        """Wait until no other thread inspects an MP4, and call the function `inspect`."""
         with self._lock:
             return inspect(name, read_range, size, library_path=self._library_path)
 
@@ -126,10 +130,10 @@ def _start(
 
 
 def _hide_this_process() -> None:
-    """Keep processes of the same user from reading this one's environment and memory.
+    """Keep processes of the same user from reading this process's environment and memory.
 
-    Otherwise the child could read the credentials under `/proc`. Starting a program resets the
-    attribute, so the child itself isn't hidden.
+    Otherwise the child could read the credentials under `/proc`. The attribute PR_SET_DUMPABLE is
+    reset when a program starts, so the child itself isn't hidden.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
@@ -165,7 +169,7 @@ class _Child:
         """Wait for the child's next line.
 
         Raises:
-            UnusableVideo: The child died, took too long, or sent something else.
+            UnusableVideo: The child died, took too long, or sent an invalid line.
             RuntimeError: The child ended before its first line, so the file isn't the cause.
         """
         line = b""
@@ -206,7 +210,7 @@ class _Child:
         """Return the error for a child that doesn't answer any more."""
         is_late = isinstance(error, TimeoutError)
         if not is_late:
-            # The child's socket closes shortly before the child ends.
+            # The child's socket closes shortly before the child ends with the exit code.
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(EXIT_SECONDS)
         self._process.kill()
@@ -224,7 +228,7 @@ def _serve(file: File, child: _Child) -> Movie:
 
     Raises:
         TransferFailed: The file isn't a complete MP4 with a video.
-        UnusableVideo: The child died, took too long, or sent something else.
+        UnusableVideo: The child died, took too long, or sent an invalid line or request.
     """
     answer = child.receive()
     while answer.length:

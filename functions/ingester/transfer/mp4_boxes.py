@@ -1,8 +1,8 @@
 """Check the boxes of an MP4 before libav opens it, with few reads.
 
 An MP4 is a sequence of boxes, each of which begins with its length (ISO/IEC 14496-12, section 4.2).
-libav opens a file that was cut off after its index (`moov`) without an error, and allocates as much
-memory as the index asks for.
+If a file is cut off after its index (`moov`), libav opens the file without an error. libav also
+allocates as much memory as the index asks for.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ BLOCK_BYTES = 256 * 1024
 """Size of one read in bytes, enough for several usual boxes."""
 
 MAX_BOXES = 1_000
-"""Maximum number of boxes that are read of a file."""
+"""Maximum number of boxes of a file that are read."""
 
 MAX_INDEX_BYTES = 128 * 1024 * 1024
-"""Maximum size of the index (`moov`) in bytes. The index of 24 hours has some 45 MB."""
+"""Maximum size of the index (`moov`) in bytes. The index of a 24-hour video has some 45 MB."""
 
 MAX_SAMPLES = 20_000_000
-"""Maximum number of samples (frames) of all tracks. 24 hours have some 6 million."""
+"""Maximum number of samples (frames) of all tracks. A 24-hour video has some 6 million."""
 
 MAX_READS = 1_000
-"""Maximum number of reads of a file, including those for libav."""
+"""Maximum number of reads of a file, including the reads for libav."""
 
 MAX_READ_BYTES = 2 * MAX_INDEX_BYTES
-"""Maximum number of bytes in all reads of a file, including those for libav."""
+"""Maximum number of bytes in all reads of a file, including the reads for libav."""
 
 _HEADER_BYTES = 16
 """Size of the longest header: length (4), type (4) and, if the length is 1, the real length (8)."""
 
 _FIRST_BYTES_OF_TEXT = frozenset({b"<", b"{", b"["})
-"""First bytes of HTML, XML and JSON. An MP4 never begins with these, because its first box would be
-longer than 1 GB."""
+"""First bytes of HTML, XML and JSON. An MP4 begins with the length of its first box, and none of
+these bytes begins a length below 1 GB."""
 
 _CHILD = {b"moov": b"trak", b"trak": b"mdia", b"mdia": b"minf", b"minf": b"stbl"}
 """The child box that leads to the sample tables, by parent box. No other child is opened."""
@@ -55,7 +55,7 @@ and 8.7)."""
 
 @dataclass(frozen=True)
 class _Box:
-    """A box: its type, and the offsets of its content's first byte and of the byte after it."""
+    """A box: its type, and the offsets at which the content begins and ends (exclusive)."""
 
     type: bytes
     begin: int
@@ -77,7 +77,7 @@ class File:
         self._block_at, self._block = 0, b""
 
     def read(self, offset: int, length: int) -> bytes:
-        """Read exactly `length` bytes.
+        """Read exactly `length` bytes from `offset` on.
 
         Raises:
             UnusableVideo: The file takes too many reads, or reads of too many bytes.
@@ -130,7 +130,7 @@ def check_boxes(file: File) -> None:
             index = box
         box_types.add(box.type)
         if box.type == b"moof":
-            # The index comes before the fragments, which may be thousands; libav checks the rest.
+            # The index comes before the fragments. libav checks the fragments.
             break
     if index is None or not box_types & {b"mdat", b"moof"}:
         raise TransferFailed(
@@ -197,7 +197,7 @@ def _samples(file: File, table: _Box) -> int:
         fits = samples * first <= file.size if first else 12 + 4 * samples <= length
     elif table.type == b"stz2":
         samples = second
-        # The last byte of the first number says how many bits an entry has.
+        # The last byte of the first number is the number of bits of an entry (section 8.7.3.3).
         fits = 12 + samples * (first & 0xFF) / 8 <= length
     elif table.type in _ENTRY_BYTES:
         fits = 8 + first * _ENTRY_BYTES[table.type] <= length

@@ -1,8 +1,8 @@
 """Open an MP4 with libav, in a process of its own with limits. `mp4.py` starts this program.
 
-The program asks its parent for ranges of the file, and sends the movie's duration and streams, as
-lines of JSON over the socket that is its standard input. The parent answers a request with the
-bytes alone.
+The program's standard input is a socket to its parent. The program requests ranges of the file, and
+finally sends the movie's duration and streams. Each message is a line of JSON. The parent answers a
+request with the bytes of the range, and nothing else.
 
 Arguments: the size of the file, the size of a small read, the maximum size of a large read and the
 maximum memory, all in bytes; then the maximum CPU time in seconds.
@@ -22,7 +22,7 @@ import av.error
 
 
 class RangeFile(io.RawIOBase):
-    """A seekable file of `size` bytes, of which the parent reads at most `read_bytes` at once."""
+    """A seekable file of `size` bytes. The parent reads at most `read_bytes` of it in one read."""
 
     def __init__(self, parent: socket.socket, size: int, read_bytes: int) -> None:
         super().__init__()
@@ -68,13 +68,14 @@ def tell(parent: socket.socket, message: dict[str, Any]) -> None:
 def limit(memory_bytes: int, cpu_seconds: int) -> None:
     """Limit this process's memory and CPU time, and forbid it to write files.
 
-    RLIMIT_DATA counts all private memory that can be written; RLIMIT_AS would count libav's code.
+    RLIMIT_DATA counts all private memory that can be written. RLIMIT_AS would also count libav's
+    code.
     https://man7.org/linux/man-pages/man2/getrlimit.2.html
     """
     resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # SIGXCPU at the first limit tells the parent why; at the second the kernel sends SIGKILL.
+    # SIGXCPU at the first limit tells the parent the reason. The second limit causes a SIGKILL.
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 1))
 
 

@@ -104,7 +104,8 @@ class Upload:
         destination: The object to write.
         upload_id: S3's id of the upload.
         url: URL of the object, without a query.
-        stored: Stored parts by number, including earlier invocations', without the mark.
+        stored: Stored parts by number, including the parts from earlier invocations, but not the
+            mark.
         is_marked: Whether S3 has stored the mark.
     """
 
@@ -123,8 +124,8 @@ class Bucket:
         name: Name of the bucket.
         http: Connections for the parts of a file.
         credentials: Credentials to sign the requests with parts of a file.
-        released: Key of the tag of objects that nobody needs any more, which a rule of the bucket
-            deletes.
+        released: Key of the tag on objects that are no longer needed. A rule of the bucket deletes
+            these objects.
     """
 
     def __init__(
@@ -146,14 +147,15 @@ class Bucket:
         """Return the object's size in bytes; None unless the object exists with this identity.
 
         Raises:
-            ClientError: S3 refuses the request for another reason than a missing object.
+            ClientError: S3 refuses the request for a reason other than a missing object.
         """
         try:
             head = self._s3.head_object(
                 Bucket=self._name, Key=destination.key, ChecksumMode="ENABLED"
             )
         except ClientError as error:
-            # Without the grant s3:ListBucket S3 answers 403 for an object that doesn't exist.
+            # Without the grant s3:ListBucket, S3 answers 403 for an object that doesn't exist:
+            # https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
             if _status(error) in (403, 404):
                 return None
             raise
@@ -161,7 +163,7 @@ class Bucket:
         return head["ContentLength"] if is_same else None
 
     def is_released(self, key: str) -> bool:
-        """Return whether a rule of the bucket may delete the object at any time, or has done so.
+        """Return whether a rule of the bucket may delete the object at any time, or has deleted it.
 
         Raises:
             ClientError: S3 fails.
@@ -176,11 +178,11 @@ class Bucket:
         return any(tag["Key"] == self._released for tag in tags)
 
     def resume(self, destination: Destination, *, discard_all: bool = False) -> Upload | None:
-        """Find the newest unfinished upload of this identity, and abort all others of its key.
+        """Find the newest unfinished upload of this identity, and abort all others to the same key.
 
         Args:
             destination: The object.
-            discard_all: Whether to abort that upload as well.
+            discard_all: Whether to abort the found upload as well.
 
         Returns:
             The upload; None if there is none or it was aborted.
@@ -337,8 +339,8 @@ class Bucket:
     def _stored_parts(self, key: str, upload_id: str) -> dict[int, StoredPart]:
         """Return the parts of an upload that have a checksum, by number.
 
-        A part without a checksum, which only another program sends, is left out. So the part is
-        copied again, because S3 wouldn't complete an upload with it.
+        A part without a checksum, which only another program sends, is left out, so that the part
+        is copied again. S3 wouldn't complete the upload with a part without a checksum.
         """
         parts: dict[int, StoredPart] = {}
         marker = 0
@@ -349,7 +351,7 @@ class Bucket:
                 )
             except ClientError as error:
                 if _code(error) == "NoSuchUpload":
-                    # Somebody ended the upload after it was listed: there is nothing to resume.
+                    # Another process ended the upload after it was listed.
                     return {}
                 raise
             for part in map(_stored_part, page.get("Parts", ())):

@@ -124,7 +124,8 @@ class Worker:
                     expected_size=self.copy.expected_size,
                     most_bytes=self.copy.most_bytes,
                 ).copy(body)
-            # If the source doesn't say its size, only the expected size shows that it was cut off.
+            # If the source doesn't say its size, only the expected size shows that bytes are
+            # missing.
             if self.copy.expected_size not in (None, size):
                 raise TransferFailed(
                     f"{size} bytes came of {body.name}, told were {self.copy.expected_size}."

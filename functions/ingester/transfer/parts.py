@@ -53,7 +53,7 @@ def part_bytes(size: int) -> int:
 
 
 def parts_of(size: int) -> tuple[Part, ...]:
-    """Divide a file of `size` bytes into parts, in order. An empty file has none."""
+    """Divide a file of `size` bytes into parts, in order. An empty file has no parts."""
     large = part_bytes(size)
     end = size - min(size // END_SHARE, LONGEST_END)
     parts: list[Part] = []

@@ -29,7 +29,7 @@ class Copy:
         label: Name of the file in log records.
         source: Source of the file.
         target_of: Returns the target, given the file's name at the source.
-        expected_size: Size in bytes by Zoom's API; None if the API doesn't say it.
+        expected_size: Size in bytes by Zoom's API; None if the API gives no size.
         most_bytes: Largest size in bytes that is copied; None without a limit.
         inspect: Inspects the object, given its key and size in bytes. Raises TransferFailed if the
             object isn't valid.

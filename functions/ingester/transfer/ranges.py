@@ -19,12 +19,12 @@ from ingester.retry import Sleep, backoff
 logger = logging.getLogger("ingester.transfer")
 
 CHUNK_BYTES = 256 * 1024
-"""Number of bytes of a part that are in memory at once. Smaller chunks cost CPU, larger ones gain
-nothing."""
+"""Number of bytes of a part that are in memory at any time. Smaller chunks cost CPU, and larger
+chunks gain nothing."""
 
 FAILURES = 5
-"""Maximum number of retried failures in a row. After one more, the part fails, and is sent again
-later with a new request to S3."""
+"""Maximum number of retried failures in a row. After one more failure, the part fails, and is sent
+again later with a new request to S3."""
 
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 5.0
@@ -129,7 +129,7 @@ class RangeReader:
     def chunks(self, body: Body, first: int, last: int) -> Generator[bytes, None, None]:
         """Yield the bytes `first` to `last` chunk by chunk.
 
-        After a failure, only the missing bytes are requested again.
+        After a failure, only the missing bytes are requested.
 
         Args:
             body: The range, opened by `open`. This method closes the body.

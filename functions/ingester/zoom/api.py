@@ -117,8 +117,8 @@ class ZoomApi:
             ZoomUnreachable: Zoom gave no valid answer in any attempt.
             ZoomRefused: Zoom refuses our credentials, or the app lacks a scope.
         """
-        # Zoom wants a uuid encoded twice if it begins with `/` or contains `//`. Dots are encoded
-        # too, because HTTP clients leave out the path segments `.` and `..`.
+        # Zoom requires a uuid to be encoded twice if it begins with `/` or contains `//`. Dots are
+        # encoded too, because HTTP clients remove the path segments `.` and `..`.
         segment = quote(quote(uuid, safe="").replace(".", "%2E"), safe="")
         path = f"/meetings/{segment}/recordings"
         query = {"include_fields": "download_access_token", "ttl": str(TOKEN_TTL)}
@@ -140,7 +140,7 @@ class ZoomApi:
         Args:
             path: Path below the API's base URL.
             query: Parameters of the query.
-            read: Reads an answer with a status below 500 other than 429. If it raises
+            read: Reads an answer with a status below 500 other than 429. If `read` raises
                 ZoomUnreachable, the request is retried.
             seconds: Limit for all attempts together.
             attempts: Maximum number of attempts.

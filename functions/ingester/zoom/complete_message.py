@@ -21,7 +21,7 @@ from ingester.zoom.webhook_events import files_of, names_of
 logger = logging.getLogger("ingester.zoom")
 
 INCOMPLETE_AT_FIRST = timedelta(hours=1)
-"""Time after a webhook event in which Zoom may still list more files, or refuse to provide one."""
+"""Time after a webhook event in which Zoom may still add files to its list or refuse a download."""
 
 ZOOM_SECONDS = 60.0
 """The longest time for a request to Zoom's API about a recording's files, retries included."""
@@ -65,10 +65,10 @@ def complete(
     or Zoom's list. A message that lacks nothing stays as it is.
 
     Raises:
-        AskLater: Zoom hasn't finished the files, or its API doesn't list a file yet that Zoom has
-            named.
+        AskLater: Zoom hasn't finished the files, or Zoom's API doesn't yet list a file that Zoom
+            has named.
         FileGone: Zoom doesn't know the recording any more.
-        Forgotten: An operator had the recording forgotten.
+        Forgotten: The recording is forgotten: an operator has removed its traces.
     """
     record = known.get(message.uuid)
     if record.forgotten:
@@ -139,7 +139,7 @@ def _answer_with_others(
 def with_answer(
     message: DownloadMessage, answer: MeetingRecordings, files: tuple[RecordingFile, ...]
 ) -> DownloadMessage:
-    """Return the message with the files of Zoom's answer, and with the fields that it lacked."""
+    """Return a message with the files of Zoom's answer, and the fields that the message lacked."""
     return msgspec.structs.replace(
         message,
         zoom_series_id=message.zoom_series_id or answer.id,

@@ -63,7 +63,7 @@ class ZoomBody:
     """An answer with bytes of a file (`ranges.Body`).
 
     Attributes:
-        name: The file's name; "" if Zoom sends none with an extension.
+        name: The file's name; "" if Zoom sends no name with an extension.
         first: Offset of the first byte.
         version: The version of the file.
         is_range: Whether the answer is a range; otherwise it is the whole file.
@@ -150,7 +150,7 @@ class ZoomFile:
                 empty.
             ZoomUnreachable: A retry may help.
             SourceChanged: The file ends before `first`.
-            TransferFailed: Zoom answered with something else than the file.
+            TransferFailed: Zoom answered with anything other than the file.
         """
         known = self._address
         if known is not None:
@@ -278,7 +278,10 @@ class ZoomFile:
 
 
 def _discard(response: urllib3.BaseHTTPResponse) -> None:
-    """Close an answer whose body isn't needed. Read a short body, to keep the connection."""
+    """Close an answer whose body isn't needed.
+
+    A short body is read first, so that the connection can be reused.
+    """
     # A chunked body may have no end, even if the answer has a length.
     length = response.headers.get("Content-Length", "")
     is_short = _CONTENT_LENGTH.fullmatch(length) and int(length) <= SHORT_BODY_BYTES
@@ -346,7 +349,7 @@ def _total(response: urllib3.BaseHTTPResponse, first: int) -> int | None:
     """Return the file's size in bytes, from an answer with a range or with the whole file.
 
     Returns:
-        None if an answer with the whole file doesn't say its size.
+        The size; None if an answer with the whole file doesn't say the size.
 
     Raises:
         SourceChanged: The file has no byte `first`.

@@ -25,7 +25,7 @@ class Access:
 class AccessInUse:
     """The access that a recording's files share: the message's, then at most one fresh access.
 
-    A token expires after 24 hours, and a queue keeps a message for 14 days.
+    A token expires after 24 hours (`docs/incidents.md`), and a queue keeps a message for 14 days.
 
     Attributes:
         now: The current access.
@@ -37,7 +37,7 @@ class AccessInUse:
         self._lock = threading.Lock()
 
     def instead_of(self, refused: Access) -> Access | None:
-        """Return another access than the refused one; None if the refused one is fresh already.
+        """Return an access other than the refused one; None if the refused one is fresh already.
 
         Of several threads that ask for a fresh access, only the first calls `refresh`.
         """

@@ -14,7 +14,7 @@ from ingester.errors import FileUnavailable
 NO_HTTPS = "Zoom redirects the download to something that is no https address."
 
 LONGEST_DISPOSITION = 1000
-"""Maximum number of characters of a `Content-Disposition`. Zoom's headers have some hundred."""
+"""Maximum number of characters of a `Content-Disposition`. Zoom's headers have about a hundred."""
 
 _HOST = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*")
 _PLAIN_URL = re.compile(r"[!-\[\]-~]+")
@@ -93,7 +93,7 @@ def name_in_disposition(disposition: str) -> str:
     try:
         return _name(header.get_filename() or "")
     except (LookupError, ValueError):
-        # RFC 5987's form names a character set, which may not exist or not fit.
+        # RFC 5987's form names a character set, which may not exist or not fit the name.
         return ""
 
 

@@ -1,7 +1,7 @@
-"""Read fields of Zoom's webhook events whose types vary.
+"""Read those fields of Zoom's webhook events that have varying types.
 
 Zoom sends numbers as strings, leaves fields out, or sends null. Each function returns an empty
-value for an unreadable one, and never raises.
+value for an unreadable field, and never raises an error.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Repair Zoom's JSON where a strict parser rejects it.
 
 Zoom counts a topic's characters in UTF-16, so a topic that Zoom cuts off can end in half an emoji:
-an escaped surrogate without its pair. Many JSON parsers accept that, but strict ones reject the
-body.
+an escaped surrogate without its pair. Many JSON parsers accept such a surrogate, but strict parsers
+reject the body.
 """
 
 from __future__ import annotations

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 KEY = "#zoom-pause"
-"""The item's `uuid`. Zoom's uuids are base64, which has no `#`."""
+"""Key of the pause's item, its `uuid`. Zoom's uuids are base64, which has no `#`."""
 
 
 PAUSED = "Zoom asks for fewer requests (429)"
-"""Reason for the wait of a download."""
+"""Reason why a download waits, for people."""
 
 
 class ZoomPause:

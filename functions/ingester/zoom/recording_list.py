@@ -33,7 +33,8 @@ LONGEST_DATE_RANGE = timedelta(days=29)
 
 ATTEMPTS = 6
 MOST_FAILURES_IN_A_ROW = 3
-"""Number of users in a row whose lists fail, after which reading ends. The cause isn't a user."""
+"""Number of users in a row whose lists fail, after which the list ends with the error, because the
+cause can't be a single user."""
 
 INVALID_TOKEN = 124
 """Zoom's code for an invalid token, with which every request fails."""
@@ -249,7 +250,7 @@ def _date_ranges(begin: date, end: date) -> list[tuple[date, date]]:
 
 
 def _entry(content: bytes) -> ListedRecording | UnreadableEntry:
-    """Parse one entry of a list of recordings. Return an UnreadableEntry if it is invalid."""
+    """Parse one entry of a list of recordings. An invalid entry becomes an UnreadableEntry."""
     try:
         listed = msgspec.json.decode(content, type=ListedRecording, strict=False)
         _ = listed.end

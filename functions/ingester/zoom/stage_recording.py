@@ -109,10 +109,10 @@ class RecordingTransfer:
 
         Returns:
             The staged files in the message's order, and the missing and unusable files. An empty
-            chat isn't among any of these.
+            chat is left out.
 
         Raises:
-            FileGone: No MP4 could be staged, and not all are unusable.
+            FileGone: No MP4 could be staged, because Zoom doesn't provide at least one of the MP4s.
             UnusableVideo: All MP4s are unusable.
             FileRefused: Zoom refuses a file even with a fresh token.
             TransferFailed, ZoomUnreachable, AwsFailed: A retry may help.
@@ -157,7 +157,8 @@ class RecordingTransfer:
             most_bytes: Largest size of a file in bytes.
 
         Returns:
-            The staged file or the error, for each file. A larger file has the error FileTooLarge.
+            The staged file or the error, for each file. The error of a file with more than
+            `most_bytes` is FileTooLarge.
 
         Raises:
             RetryableFailure: A retry may help.
@@ -248,10 +249,10 @@ def _metadata(uuid: str, file_id: str, extension: str) -> dict[str, str]:
 
 
 def _extension(file: RecordingFile, source_name: str) -> str:
-    """Return a file's extension: of the name that the download host sends, else of Zoom's event.
+    """Return a file's extension, by the name from the download host, or else by Zoom's event.
 
-    An extension that recordings' files don't have is ignored. Opencast may serve a staged file by
-    its extension, and a download host must not be able to make the file a page with a script.
+    Only the usual extensions of a recording's files are accepted. Opencast may serve a staged file
+    by its extension, and a download host must not be able to make the file a page with a script.
     """
     if file.captions_kind in JSON_KINDS:
         return "json"

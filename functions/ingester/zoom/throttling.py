@@ -21,7 +21,7 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True):
     """A pause of all downloads.
 
     Attributes:
-        until: End of the pause, as a wire timestamp.
+        until: End of the pause, as a UTC timestamp.
         seconds: Length of the pause.
     """
 
@@ -58,7 +58,7 @@ def seconds_to_wait(pause: Pause | None, now: datetime, uuid: str) -> int:
     """Return the seconds that a recording waits for the end of a pause; 0 if there is no pause.
 
     Each recording waits up to half the pause's length more, by a hash of its uuid, so that not all
-    recordings come back at once.
+    recordings come back at the same time.
     """
     if pause is None:
         return 0

@@ -1,7 +1,7 @@
 """Request the ingest of a recording from our own webhook, with a signed `on.demand.ingest` event.
 
-The on-demand function does this for Opencast's "+Zoom", reconcile for recordings whose webhook
-event never came, and the operators' commands for recordings to send again.
+The callers are the on-demand function for Opencast's "+Zoom", reconcile for recordings whose
+webhook event never came, and the operators' commands for recordings to send again.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def check_files(recording: MeetingRecordings) -> None:
 
 
 def check_video(recording: MeetingRecordings) -> None:
-    """Check that a recording has a video, after `check_files`.
+    """Check that a recording has a video. `check_files` must have accepted the recording.
 
     Raises:
         BadRequest: None of the files is a video.
@@ -104,8 +104,8 @@ def post(
 
     Raises:
         WebhookUnreachable: No attempt got an answer below 500.
-        WebhookFailed: The webhook answered another status than 200. The subclass KeyRefused (401)
-            means that the webhook has another key.
+        WebhookFailed: The webhook answered a status other than 200, below 500. The subclass
+            KeyRefused (401) means that the webhook has another key.
     """
     attempt = retrying(
         WebhookUnreachable,

@@ -55,7 +55,7 @@ from ingester.zoom.lenient_json import readable
 CAPTION_KINDS = frozenset(CAPTIONS.values())
 
 MOST_TRANSCRIPTS = 500
-"""Maximum number of caption files that one event may announce, more than a recording's segments."""
+"""Maximum number of caption files in one event. No recording has as many segments."""
 
 COMPLETED = "recording.completed"
 ON_DEMAND = "on.demand.ingest"
@@ -112,7 +112,7 @@ class StatusEvent(msgspec.Struct, frozen=True):
 
 
 class RemovalEvent(msgspec.Struct, frozen=True):
-    """An event about recordings that were moved to the trash or deleted in Zoom.
+    """A webhook event about recordings that were moved to the trash or deleted in Zoom.
 
     `notice` is the text for the recordings' rows.
     """
@@ -122,7 +122,7 @@ class RemovalEvent(msgspec.Struct, frozen=True):
 
 
 class RecoveryEvent(msgspec.Struct, frozen=True):
-    """An event about recordings that were recovered from Zoom's trash."""
+    """A webhook event about recordings that were recovered from Zoom's trash."""
 
     uuids: tuple[str, ...]
 
@@ -138,7 +138,7 @@ class TranscriptEvent(msgspec.Struct, frozen=True):
         return captions_message(self.uuid, self.file_ids, now)
 
     def chapters_message(self, now: datetime) -> DownloadMessage:
-        """Build the message about the chapters, which Zoom makes of the transcript."""
+        """Build the message about the chapters, which Zoom makes from the transcript."""
         return captions_message(self.uuid, (), now, is_chapters=True)
 
 
@@ -147,7 +147,7 @@ def captions_message(
 ) -> DownloadMessage:
     """Build a message that asks for a recording's captions, or else for its chapters.
 
-    The message has no other fields of the recording, because Zoom's API has these.
+    The message leaves the recording's other fields empty, because Zoom's API returns them.
     """
     return DownloadMessage(
         uuid=uuid,
@@ -183,13 +183,12 @@ class IngestEvent(msgspec.Struct, frozen=True, kw_only=True):
     """A webhook event that asks for the ingest of a recording.
 
     Attributes:
-        subject: The recording. The subject's origin is Zoom's webhook if the event is for the row
-            of the automated ingest, even if the event is our own, because Zoom's event made that
-            row.
+        subject: The recording. `subject.origin` is WEBHOOK if the event is for the row of the
+            automated ingest, even if the event is our own.
         on_demand: Whether the event is our own.
         host_id: Zoom's id of the meeting's host.
         duration: Duration of the meeting in minutes.
-        files: MP4 and chat files of the recording. In a partial event, those that can be read.
+        files: MP4 and chat files of the recording. A partial event has only the readable files.
         total_size: Size of all of Zoom's files in bytes.
         download_token: Token to download the files with.
         options: Options of our own events.
@@ -317,7 +316,7 @@ _ObjectType = TypeVar("_ObjectType", bound=_RecordingObject)
 def parse(body: bytes) -> tuple[str, WebhookEvent | BadIngest]:
     """Parse a request's body into the event's name and the typed webhook event.
 
-    An event that lacks a field is treated by its kind:
+    The result for an event that lacks a field depends on the event's kind:
 
     * A status event is Unhandled, because nobody can add the field.
     * Zoom's own ingest event is partial, because Zoom's API has the rest.
@@ -402,10 +401,10 @@ def _transcript_event(event: str, content: dict[str, Any]) -> WebhookEvent:
 
 
 def _uuids(about: dict[str, Any]) -> tuple[str, ...]:
-    """Return the recordings that an event is about: one, or those of an admin's bulk action.
+    """Return the uuids of the recordings that an event is about.
 
-    A text that is too long for a key of the tables, or that begins like the key of an item that
-    isn't a recording's, is left out.
+    The event of an admin's bulk action is about several recordings. A text that can't be a key of a
+    recording in the tables is left out (`messages.is_uuid`).
     """
     meeting_uuids = about.get("meeting_uuids")
     meetings = about.get("meetings")
@@ -423,7 +422,8 @@ def _uuids(about: dict[str, Any]) -> tuple[str, ...]:
 def _status_event(event: str, content: dict[str, Any], about: dict[str, Any]) -> WebhookEvent:
     """Parse a webhook event about a meeting that is being recorded.
 
-    Only webhook events named `recording.*` are recording events. A meeting's end isn't.
+    Webhook events named `recording.*` are recording events. Webhook events about a meeting's end
+    aren't.
 
     Args:
         event: The event's name.
@@ -462,8 +462,8 @@ def _on_demand_ingest(
 def _completed_ingest(about: dict[str, Any], token: str) -> IngestEvent:
     """Parse Zoom's own event that asks for an ingest. An event that lacks a field is partial.
 
-    A partial event isn't rejected, because Zoom never repeats a rejected event, and Zoom's API has
-    the missing fields.
+    A partial event isn't rejected. Zoom wouldn't repeat a rejected event, and Zoom's API has the
+    missing fields.
     """
     try:
         fields = _converted(about, _IngestObject)
@@ -525,7 +525,7 @@ def names_of(files: Iterable[RecordingFile]) -> dict[str, str]:
 def _readable_files(files: object) -> tuple[tuple[RecordingFile, ...], bool | None]:
     """Return the MP4 and chat files without missing fields, and whether there is a video.
 
-    The latter is None if only files with missing fields could be videos.
+    The second value is None if only files with missing fields could be videos.
     """
     if not isinstance(files, list):
         return (), None
@@ -556,7 +556,7 @@ def _readable_names(files: object) -> dict[str, str]:
 
 
 def _converted(about: dict[str, Any], object_type: type[_ObjectType]) -> _ObjectType:
-    """Convert `payload.object` into a type.
+    """Convert `payload.object` into an `object_type`.
 
     Raises:
         ValueError: A required field is missing or wrong. msgspec's ValidationError is a ValueError.
@@ -610,8 +610,8 @@ def captions_among(
 ) -> tuple[RecordingFile, ...]:
     """Parse the files of captions of some kinds. Unreadable files are left out.
 
-    Zoom lists closed captions without `id` and `recording_type`. The id is then made of `file_type`
-    and the start (`is_made_up`).
+    Zoom lists closed captions without `id` and `recording_type`. Then an id is made up from
+    `file_type` and the start (`is_made_up`).
     """
     found: list[RecordingFile] = []
     for file in recording_files:
@@ -632,7 +632,7 @@ def captions_among(
 
 
 def is_made_up(file_id: str) -> bool:
-    """Return whether `captions_among` made a file's id, which other recordings may share."""
+    """Return whether `captions_among` made up a file's id, which other recordings may share."""
     try:
         timestamps.parse(file_id.partition("-")[2])
     except ValueError:

@@ -56,8 +56,8 @@ _MISLEADING_DAYS = (
     (re.compile(r"[Ff]r"), "F for Friday alone"),
     (re.compile(r"[-–—]|\bto\b", re.IGNORECASE), "each day of a range, such as M T W R F"),  # noqa: RUF001  # people type these dashes
 )
-"""Patterns of days that are read letter by letter but probably mean something else, with what to
-write instead."""
+"""Patterns of days that are read letter by letter but probably mean something else, each with the
+text to write instead."""
 
 _BRACKETS = str.maketrans("<>", "()")
 
@@ -67,7 +67,7 @@ MORNING = 6
 _FAILED_FORMULA = re.compile(
     r"#¡?[^\W\d_a-z][^\Wa-z]*(?:/[^\Wa-z]+)?[!?]|#N/[A-Z]|#NV|(?i:loading)(?:\.{3}|…)"
 )
-"""Pattern of a cell whose formula has failed, in any language, or hasn't ended yet."""
+"""Pattern of a cell whose formula has failed, in any language, or is still being calculated."""
 
 _MEETING_NUMBER = re.compile(r"[1-9][0-9]{2,19}")
 """Pattern of a meeting's number. Zoom's numbers have no leading 0."""
@@ -88,17 +88,17 @@ _LINK = re.compile(r"://|pwd=", re.IGNORECASE)
 _SECRET = re.compile(r"//|pwd|passw|passc", re.IGNORECASE)
 
 LONGEST_NAME = 200
-"""Maximum number of characters of a course or type. Slack, mails and the status page show both, and
-each recording's row holds them."""
+"""Maximum number of characters of a course or type, which Slack and the status page show. Each
+recording's row holds the course."""
 
 
 LONGEST_CELL = 2000
-"""Maximum number of characters of a cell. A link that a mail program has wrapped takes some
-hundreds. Google allows 50,000, but each pattern here is matched against every cell."""
+"""Maximum number of characters of a cell. A link that a mail program has wrapped has a few hundred
+characters. Google allows 50,000, but each pattern here is matched against every cell."""
 
 
 class CellProblem(ValueError):
-    """An error in a cell that makes its row unusable. `column` is the cell's column."""
+    """A problem of a cell that makes the row unusable. `column` is the cell's column."""
 
     def __init__(self, reason: str, column: str) -> None:
         super().__init__(reason)
@@ -106,7 +106,7 @@ class CellProblem(ValueError):
 
 
 def is_failed_formula(cell: str) -> bool:
-    """Return whether a cell shows that its formula has failed, or hasn't ended yet."""
+    """Return whether a cell shows that its formula has failed, or is still being calculated."""
     return bool(_FAILED_FORMULA.fullmatch(cell))
 
 
@@ -132,7 +132,7 @@ def check_formulas(cells: Mapping[str, str]) -> None:
 
 
 def meeting_of(cell: str) -> str:
-    """Return the meeting's number, which ends the path of the cell's Zoom link.
+    """Return the meeting's number, which is the end of the path of the cell's Zoom link.
 
     Raises:
         CellProblem: The cell has no such link, or several. The reason is shown and logged, so it
@@ -148,7 +148,7 @@ def meeting_of(cell: str) -> str:
     except ValueError as error:
         raise CellProblem("the meeting link is broken", MEETING) from error
     number = parts.path.rstrip("/").rsplit("/", 1)[-1]
-    # Mail programs put a link into a longer link of their own. Then the cell begins with that one.
+    # Mail programs put a link into a longer link of their own, with which the cell then begins.
     is_wrapped = starts not in ([0], [])
     is_link = parts.scheme == "https" and parts.netloc and not is_wrapped
     if is_link and _MEETING_NUMBER.fullmatch(number):
@@ -189,7 +189,7 @@ def _series_mistake(cell: str) -> str:
 
 
 def days_of(cell: str) -> tuple[list[str], list[str]]:
-    """Return a cell's letters of days in order, each once, and its letters that aren't days.
+    """Return a cell's letters that name days, and its other letters, each once and in order.
 
     Raises:
         CellProblem: The cell may hold a passcode, which messages must not repeat letter by letter.
@@ -202,15 +202,18 @@ def days_of(cell: str) -> tuple[list[str], list[str]]:
 
 
 def _in_letters(cell: str) -> str:
-    """Return a cell of days with a letter for each weekday's name, such as `Tues` or `Fridays`.
+    """Replace each weekday's name in a cell, such as `Tues` or `Fridays`, by the weekday's letter.
 
-    Read letter by letter, `Tuesday` would be Tuesday, Sunday and Saturday.
+    Otherwise `Tuesday` would be read letter by letter: as Tuesday, Sunday and Saturday.
     """
     return _WORD.sub(lambda word: _letter_of(word[0].upper()) or word[0], cell)
 
 
 def _letter_of(word: str) -> str:
-    """Return the letter of a weekday, given at least three letters of its name; "" for others."""
+    """Return the letter of the weekday whose name begins with `word`; "" if there is none.
+
+    `word` is in capitals, has at least three letters, and may have a plural's S at its end.
+    """
     forms = (word, word.removesuffix("S"))
     for letter, name in zip(DAYS, _WEEKDAYS, strict=True):
         if any(len(form) > 2 and name.startswith(form) for form in forms):
@@ -227,7 +230,7 @@ def start_of(cell: str) -> str:
     """Return the start as `H:MM`.
 
     Raises:
-        CellProblem: The cell holds anything else.
+        CellProblem: The cell isn't a time from 0:00 to 23:59.
     """
     if _START.fullmatch(cell):
         return cell
@@ -273,7 +276,7 @@ def hints(cells: Mapping[str, str]) -> Iterator[str]:
 
 
 def _day_hint(cell: str) -> str:
-    """Return the days that a cell is read as, and what to write; "" if the cell is clear."""
+    """Return a hint about the days that an unclear cell is read as; "" if the cell is clear."""
     days, others = days_of(cell)
     letters = _in_letters(cell)
     better = [what for form, what in _MISLEADING_DAYS if form.search(letters)]

@@ -10,11 +10,11 @@ from ingester.errors import UnusableSheet
 from ingester.schedule.sheet.cells import COLUMNS, SHEET_NAMES, shown
 
 MOST_OTHERS = 5
-"""Maximum number of a row's other cells that an error names."""
+"""Maximum number of a row's `others` that an error names."""
 
 
 class Header(msgspec.Struct, frozen=True):
-    """The number of the header's row, and the index of each of COLUMNS in that row."""
+    """The number of the header's row, from 1, and the index of each of COLUMNS in it, from 0."""
 
     row: int
     columns: Mapping[str, int]
@@ -34,7 +34,7 @@ class _Candidate(msgspec.Struct, frozen=True):
 
     @property
     def others(self) -> list[str]:
-        """The other cells of a row that names at least one column."""
+        """The cells that aren't columns' names, for messages; [] if the row names no column."""
         if len(self.missing) == len(COLUMNS):
             return []
         return [

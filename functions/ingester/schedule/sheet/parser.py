@@ -19,10 +19,10 @@ MOST_COLUMNS = 200
 def parse(name: str, source: str, rows: Iterable[Sequence[str]]) -> ParsedSheet:
     """Parse a sheet into scheduled classes and rows that can't be used.
 
-    `name` is the sheet's name for people. `source` is the source that its classes get. The first
-    row with all columns' names is the header. Columns are found by name, in any case and order.
-    Other columns and rows above the header are ignored. Rows count from 1. The result's `skipped`
-    also has the hints about imported rows, whose `all_skipped` is False.
+    `name` is the sheet's name for people. `source` is the source of the classes. The first row
+    with all columns' names is the header. Columns are found by name, in any case and order. Other
+    columns and rows above the header are ignored. Rows count from 1. The result's `skipped` also
+    has the hints about imported rows, whose `all_skipped` is False.
 
     Raises:
         UnusableSheet: The sheet has no sound header, so its rows can't be trusted; or it has more
@@ -45,7 +45,7 @@ def parse(name: str, source: str, rows: Iterable[Sequence[str]]) -> ParsedSheet:
 def _limited(name: str, rows: Iterable[Sequence[str]]) -> list[tuple[str, ...]]:
     """Return the rows with at most `MOST_COLUMNS` cells of limited length.
 
-    A cell that is too long keeps one character more than the limit, by which `check_lengths` finds
+    A cell that is too long keeps one character more than the limit, so that `check_lengths` finds
     the cell.
 
     Raises:

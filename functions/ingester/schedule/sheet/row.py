@@ -40,7 +40,7 @@ class Row(msgspec.Struct, frozen=True):
     above: Mapping[str, str]
 
     def maybe_merged(self, column: str) -> bool:
-        """Return whether a cell is empty below one with text, as merged cells are."""
+        """Return whether a cell is empty although a cell above has text, as in merged cells."""
         return not self.cells[column] and bool(self.above.get(column))
 
 
