@@ -225,7 +225,8 @@ class CommandLine(Program):
             ParseError: An option has no effect here, or `--help` names an unknown command.
         """
         if self.args.version.value:
-            # This is a `--version` after a command. invoke itself answers one before a command.
+            # This `--version` stands after a command. invoke itself handles only a `--version`
+            # before all commands.
             print(version_line())
             raise Exit
         with fitted_parse_errors():

@@ -168,7 +168,10 @@ def install_tools(folder: str, fresh: bool, log: BinaryIO) -> None:
 
 
 def install_cloud(folder: str, _fresh: bool, log: BinaryIO) -> None:
-    """Fill `.venv-cloud` with the local cloud alone, whose functions see all its packages."""
+    """Fill `.venv-cloud` with only the local cloud's packages.
+
+    Functions in the local cloud can import every package of that environment.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     python = python_in(folder)
     lock = str(CLOUD_LOCK)
@@ -267,7 +270,7 @@ def has_moving_line() -> bool:
 
 
 def wait_for(threads: "dict[str, threading.Thread]") -> None:
-    """Wait until threads end, and show the unfinished ones in a terminal's last line.
+    """Wait until threads end, and show the unfinished threads in a terminal's last line.
 
     Output that isn't a terminal gets a plain line every `REPEAT_SECONDS`.
     """
@@ -340,9 +343,9 @@ def set_up(for_docs: bool) -> None:
 
 
 def say_how_to_use(project: Path, invoke: "str | None") -> None:
-    """Print the command that lets a shell find the project's `invoke`, unless it finds that one.
+    """Print the command that makes a shell find the project's `invoke`, if the shell doesn't yet.
 
-    `invoke` is the program that the shell finds, None for none.
+    `invoke` is the program that the shell finds; None if the shell finds no program.
     """
     if invoke != str(project / ".venv" / "bin" / "invoke"):
         print("Before you use `invoke` in a shell: . .venv/bin/activate", flush=True)
@@ -351,7 +354,7 @@ def say_how_to_use(project: Path, invoke: "str | None") -> None:
 def bring_up_to_date(
     programs: str, steps: "list[Step]", disk_needed: float = DISK_NEEDED_GB
 ) -> bool:
-    """Run the steps whose folders are out of date, and return whether there were any.
+    """Run the steps whose folders are out of date, and return whether any folder was.
 
     A lock keeps a second set-up waiting. `disk_needed` is the free disk in GB that the steps need.
     """

@@ -105,7 +105,10 @@ def configured_target(*, needs_code: bool = False) -> Target:
 
 
 def opencast_patience() -> timedelta:
-    """Return the time for which an upload waits for an ingest with unknown outcome, as set."""
+    """Return the time for which an upload waits for an ingest whose outcome is unknown.
+
+    The time comes from the shell and `.env`.
+    """
     return timedelta(hours=_configured("OC_INGEST_PATIENCE_HOURS"))
 
 
@@ -115,7 +118,7 @@ def opencast_address() -> str:
 
 
 def log_retention() -> timedelta:
-    """Return the retention of the stack's logs, as set."""
+    """Return the retention of the stack's logs, by the shell and `.env`."""
     return timedelta(days=_configured("LOG_RETENTION_DAYS"))
 
 
@@ -230,7 +233,7 @@ def stack_exists(cloudformation: CloudFormationClient, stack_name: str) -> bool:
     """Return whether a stack exists.
 
     Raises:
-        ClientError: The call fails for another reason.
+        ClientError: The call fails for another reason than a missing stack.
     """
     try:
         cloudformation.describe_stacks(StackName=stack_name)

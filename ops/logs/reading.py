@@ -105,8 +105,8 @@ def watch(
 ) -> Iterator[list[Line]]:
     """Yield batches of lines without end, each line once, beginning with the lines since `begin`.
 
-    Each round reads again from LATEST_ARRIVAL before the previous round, and leaves out known
-    lines. So an event that appears late is shown late and not missed.
+    Each round also reads the LATEST_ARRIVAL before the previous round again, and leaves out known
+    lines. So an event that appears late isn't missed.
     """
     seen: dict[str, datetime] = {}
     start = begin
@@ -120,8 +120,8 @@ def watch(
         ]
         seen.update((line.key, line.stored) for line in lines)
         yield in_order(lines)
-        # CloudWatch counts whole milliseconds. With a start between two milliseconds, a line whose
-        # key was dropped from `seen` could be read again.
+        # CloudWatch's times are whole milliseconds. A start between two milliseconds would drop a
+        # line's key from `seen`, although the next round reads the line again.
         start = max(start, EPOCH + _ms(now - LATEST_ARRIVAL) * MILLISECOND)
         seen = {key: stored for key, stored in seen.items() if stored >= start}
         sleep(POLL_SECONDS)

@@ -205,7 +205,7 @@ def _decide_meeting(row: Item, here: Item | None) -> Write | None:
 
 
 def _differs(row: Item, here: Item) -> bool:
-    """Return whether the classes of two rows differ, whatever their sources."""
+    """Return whether the classes of two rows differ in more than their sources."""
     return _classes(row) != _classes(here)
 
 
@@ -302,7 +302,10 @@ def _updated(item: Item) -> datetime | None:
 
 
 def _is_status(item: Item) -> bool:
-    """Return whether the state is known, and the meeting a number as the table's index requires."""
+    """Return whether a row's state is known and its meeting, if any, is a number.
+
+    The table's index by meeting accepts only numbers.
+    """
     return item.get("pipeline_state") in State.__members__ and isinstance(
         item.get("meeting_id", 0), Decimal | int
     )

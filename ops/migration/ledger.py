@@ -4,8 +4,8 @@ The pipeline decides by the ledger, not by status rows (`ingester/ledger/record.
 system has no ledger, and its rows name no files. So a migrated request counts as sent with all of
 the recording's files.
 
-A request that this pipeline accepted stays unchanged. So do the record's files and ingests. Another
-run of the command writes only migrated requests again, to add their end.
+A request that this pipeline accepted stays unchanged, as do the record's files and ingests. Another
+run of the command writes only migrated requests again, to add the ends of these requests.
 """
 
 from __future__ import annotations

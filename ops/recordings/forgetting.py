@@ -178,8 +178,8 @@ def _is_staged(record: Record, rows: Sequence[StatusRow], key: str) -> bool:
     """Return whether a key of the staging bucket belongs to a recording.
 
     Such a key contains meeting and start of one of the recording's rows, or Zoom's id of one of its
-    files. An id that `captions_among` has made counts for nothing, because files of two recordings
-    may have the same.
+    files. Ids that `captions_among` has made don't count, because files of two recordings may have
+    the same id of this kind.
     """
     prefixes = [
         staging_prefix(row.meeting_id, row.start_time)
@@ -227,7 +227,7 @@ def _is_about(message: QueueMessage, uuid: str) -> bool:
 
 
 def reasons_to_wait(traces: Traces, when: datetime) -> list[str]:
-    """Return the reasons why a recording can't be forgotten now; [] if it can."""
+    """Return the reasons why a recording can't be forgotten now; [] if there is no reason."""
     rows, record = traces.rows, traces.record
     said = [
         f"{row.zip_id} is in {row.state}"

@@ -88,7 +88,7 @@ def csv_lines(row: dict[str, Any]) -> Iterator[dict[str, str]]:
 
 
 def _rows(table: Table) -> Iterator[dict[str, Any]]:
-    """Yield the meetings, without an import's lock."""
+    """Yield the rows of meetings, without the row that is an import's lock."""
     scan: dict[str, Any] = {"ConsistentRead": True}
     while True:
         page = table.scan(**scan)

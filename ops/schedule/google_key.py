@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 FIELDS = ("client_email", "private_key", "token_uri")
 ORIGIN = "Written by schedule.save-creds, for all stacks of this account"
 LARGEST = 4096
-"""Maximum bytes of a standard parameter of SSM. A key has some 2300 bytes."""
+"""Maximum bytes of a standard parameter of SSM. A key has some 2300 bytes.
+
+https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html
+"""
 
 
 @dataclass(frozen=True)

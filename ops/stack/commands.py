@@ -166,7 +166,7 @@ def upload_code_and_secrets(
 
 
 def prepare(settings: Settings, *, expect_stack: bool | None) -> tuple[Target, bool]:
-    """Print the target, check the stack's existence, and confirm a change in production.
+    """Print the target, check the stack's existence, and let the operator confirm in production.
 
     Return the target, and whether the stack exists. `expect_stack` None accepts both.
 
