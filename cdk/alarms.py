@@ -41,8 +41,8 @@ BACKLOG = 40
 DOWNLOAD_AGE_HOURS = 2
 """Age in hours of the oldest message on the download queue at which an alarm rings.
 
-Ten concurrent downloads work off a burst of recordings in minutes. Retries take up to six hours,
-but SQS's metric of the age ignores messages that were received three times.
+By default, 20 concurrent downloads work off a burst of recordings in minutes. Retries take up to
+six hours, but SQS's metric of the age ignores messages that were received three times.
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
 """
 
