@@ -58,7 +58,7 @@ def pages(document: Schema) -> Iterator[str]:
 
 
 def _endpoint(document: Schema, operation: Schema) -> Iterator[str]:
-    """Yield the description of one method of one path."""
+    """Yield the lines about one operation: its description, tables and examples."""
     yield f"{operation['summary']}.\n"
     if "description" in operation:
         yield f"{_one_line(operation)}\n"

@@ -245,7 +245,7 @@ def running_zone() -> ZoneInfo:
 
 
 def running(home: Path = HOME) -> State:
-    """Return the state of the running stack of a folder.
+    """Return the state of the running stack of the folder `home`.
 
     Raises:
         OpsError: No stack is running.

@@ -41,7 +41,7 @@ def compile_lock(source: Path, options: list[str], root: Path) -> None:
     """Compile one `.in` file.
 
     Raises:
-        OpsError: pip-compile failed. The text has its last line.
+        OpsError: pip-compile failed. The text has the last line of pip-compile's output.
     """
     command_line = [sys.executable, "-m", "piptools", "compile", "--quiet", *options]
     environment = {**os.environ, "CUSTOM_COMPILE_COMMAND": "invoke update-requirements"}
@@ -129,7 +129,7 @@ def unmet_requirements(
 
 
 def stale_pins(source: str, wanted: dict[str, Requirement], lock: Path) -> Iterator[str]:
-    """Yield a sentence for each pin that, by the lock, `source` requires, although it doesn't.
+    """Yield a sentence for each pin that the lock wrongly traces back to `source`.
 
     `wanted` has the requirements in the file `source`.
     """

@@ -3,9 +3,9 @@
 `python3 -m ops.setup docs` sets up the environment of `make docs` alone. If the locks haven't
 changed, the program does nothing.
 
-This program runs on Python 3.6, because an old Python has to print that it is too old. So this file
-uses only the standard library and the syntax of Python 3.6. Annotations that 3.6 can't evaluate are
-quoted.
+This program also runs on Python 3.6, so that an old Python can print that a newer Python is needed.
+So this file uses only the standard library and the syntax of Python 3.6. Annotations that 3.6 can't
+evaluate are quoted.
 """
 
 import fcntl
@@ -60,8 +60,9 @@ class SetupError(Exception):
 class Step:
     """A folder to fill, and the lock files that determine the folder's content.
 
-    `interpreter` names the Python or Node that runs the content. After a change of the interpreter,
-    the folder is filled anew. `install(folder, fresh, log)` fills the folder.
+    `interpreter` names the Python or Node that runs the content. A change of the interpreter makes
+    the folder out of date. `install(folder, fresh, log)` fills the folder; `fresh` says whether the
+    folder was emptied before.
     """
 
     def __init__(
@@ -92,7 +93,10 @@ class Step:
             return []
 
     def run(self) -> None:
-        """Fill the folder. An interrupted run leaves no stamp, so the next run fills it anew."""
+        """Fill the folder, and write its stamp.
+
+        An interrupted run leaves no stamp, so the next run fills the folder again.
+        """
         current_stamp = self.current_stamp()
         if Path(self.folder).is_symlink():
             # npm would empty the folder to which the link leads.

@@ -43,7 +43,7 @@ BLOCKS_BELOW = 110
 
 PIECES = re.compile(r"\S+\s*|^\s+")
 WORDS = re.compile(r"[^\s`]*`[^`\n]+`\S*\s*|\S+\s*|^\s+")
-"""Words with the space behind each. A command in backticks counts as one word."""
+"""A pattern for one word with the space behind it. A command in backticks counts as one word."""
 
 LONGEST_NAME = 20
 """Maximum length in characters of a cell with spaces that stays on one line."""

@@ -73,7 +73,7 @@ class Build:
 
 
 def follow(build: Build, say: Say, sleep: Callable[[float], None]) -> None:
-    """Print a build's output until it ends.
+    """Print a build's output until the build ends.
 
     Raises:
         OpsError: The build doesn't succeed.
@@ -91,7 +91,7 @@ def follow(build: Build, say: Say, sleep: Callable[[float], None]) -> None:
 
 
 def _failure(build: Mapping[str, Any]) -> str:
-    """Return the phase that failed, and CodeBuild's reason."""
+    """Return the phase that failed and CodeBuild's reason; "" if no phase failed."""
     for phase in build.get("phases", ()):
         if phase.get("phaseStatus") not in {None, "SUCCEEDED", "IN_PROGRESS"}:
             said = "; ".join(

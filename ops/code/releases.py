@@ -1,4 +1,4 @@
-"""Versions of the functions, and the release alias that decides which of them runs.
+"""Versions of the functions, and the release alias that decides which version runs.
 
 `$LATEST` holds the deployed code. A version is a published copy of `$LATEST`, code and
 configuration. API Gateway and the queues call the alias, which points to a version. See
@@ -28,7 +28,7 @@ CONFIGURATION_PARTS = ("Environment", "Timeout", "MemorySize", "Handler", "Runti
 
 @dataclass(frozen=True)
 class Code:
-    """A version of a function: the hash of its code, and the CONFIGURATION_PARTS."""
+    """A version of a function, or its `$LATEST`: the code's hash, and the CONFIGURATION_PARTS."""
 
     version: str
     sha256: str
@@ -48,7 +48,7 @@ class Code:
         return self.variables.get("DEBUG", "")
 
     def with_debug(self, value: str) -> dict[str, Any]:
-        """Return the configuration with another `DEBUG` and all other variables unchanged."""
+        """Return the configuration with `value` as `DEBUG`, and all else unchanged."""
         variables = {**self.variables, "DEBUG": value}
         return {**self.configuration, "Environment": {"Variables": variables}}
 
@@ -62,7 +62,7 @@ class Code:
 
 @dataclass(frozen=True)
 class AliasMove:
-    """A move of a function's alias from one version to another."""
+    """A move of a function's alias. If `before` equals `after`, the alias wasn't moved."""
 
     function: Function
     before: str
@@ -292,7 +292,7 @@ def find_versions(
     """Return the version to which each function goes back; see `roll_back`.
 
     Raises:
-        OpsError: `to` is empty.
+        OpsError: `to` is empty, or a function has no such version.
     """
     if not to:
         raise OpsError("--to names no version, so nothing was moved: a number, or a description.")

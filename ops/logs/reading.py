@@ -47,7 +47,11 @@ class Logs:
         pattern: str = "",
         stream: str = "",
     ) -> Iterator[Line]:
-        """Yield a function's events from `begin` on, by time; no event if there is no log group."""
+        """Yield a function's lines from `begin` to `end`, in the order of CloudWatch's times.
+
+        `pattern` is a filter pattern, and `stream` the name of a log stream; "" for no filter. If
+        the log group doesn't exist, nothing is yielded.
+        """
         request: FilterLogEventsRequestPaginateTypeDef = {
             "logGroupName": self._names.log_group(function),
             "startTime": _ms(begin),
@@ -130,7 +134,7 @@ def watch(
 def recording_lines(
     logs: Logs, functions: Sequence[Function], uuid: str, zip_ids: Iterable[str], begin: datetime
 ) -> list[Line]:
-    """Return one recording's lines over all functions, in order.
+    """Return one recording's lines in the logs of `functions`, in order.
 
     `zip_ids` are the known ingests. Ingests that the recording's records name are searched for,
     too. The result includes lines of the same invocations that name no recording, such as a crash

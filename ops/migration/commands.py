@@ -127,7 +127,10 @@ def plan_migration(target: Target, old_stack: str, *, days: int, now: datetime) 
 
 
 def _is_ours(item: Item, ledger: Ledger) -> bool:
-    """Return whether this pipeline accepted a row's request; True if that can't be read."""
+    """Return whether this pipeline accepted a row's request.
+
+    The result is True if the ledger's record can't be read.
+    """
     row = row_of(item)
     uuid = uuid_of(row)
     try:

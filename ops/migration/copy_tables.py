@@ -73,7 +73,8 @@ class Write:
 class Tally:
     """Counts of one table's rows.
 
-    `skipped` counts by reason. `named` are sentences on rows that an operator should look at.
+    `skipped` counts the skipped rows by reason. `named` are sentences on rows that an operator
+    should look at.
     """
 
     thing: str
@@ -100,9 +101,10 @@ ReasonToSkip = Callable[[Item], str]
 
 @dataclass(frozen=True)
 class Rules:
-    """The rules of copying one table. `differs` returns whether a kept row has to be named.
+    """The rules of copying one table.
 
-    `besides` are keys of other rows in the table, which aren't copied.
+    `differs` returns whether a row of the old stack differs from the new stack's row so much that
+    the tally names the row. `besides` are keys of rows that aren't copied.
     """
 
     thing: str

@@ -50,7 +50,11 @@ https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-s
 
 @dataclass(frozen=True)
 class QueuePair:
-    """A queue and its DLQ, with the states of a recording before and after a receive."""
+    """A queue and its DLQ.
+
+    `sent` is the state of an ingest whose message waits. `taken` is the state after the function
+    has received the message.
+    """
 
     command: str
     queue: str

@@ -64,12 +64,12 @@ def request_ingest(
     session: requests.Session,
     call_directly: Callable[[str], tuple[int, str]],
 ) -> str:
-    """Return the message of `POST /ingest`.
+    """Send `content` to `POST /ingest`, and return the answer's message.
 
     If the API refuses this machine's address (403), `call_directly` sends the body instead.
 
     Raises:
-        OpsError: The request can't be sent, or the answer isn't 200.
+        OpsError: The request can't be sent, or the answer's status isn't 200.
     """
     body = json.dumps(content)
     try:

@@ -4,7 +4,7 @@ The ledger keeps the uuid and the time of forgetting. Without a record, reconcil
 recording again, and a late webhook event of Zoom's would count as a first event.
 
 The record is replaced last. The record's file ids name the staged files, so the next run after an
-interrupted run finds these files. Until then the record prevents a second ingest of the recording.
+interrupted run finds these files. Meanwhile the record prevents a second ingest of the recording.
 
 Messages on the two queues aren't searched, because each look would cost the messages of other
 recordings a receive. The functions drop messages of a forgotten recording.
@@ -41,13 +41,13 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 ZOOM_REPEATS = timedelta(hours=2)
-"""Time for which a repeated webhook event may make a new row of the recording.
+"""Time after a row's last change in which a repeated webhook event may still arrive.
 
-Zoom repeats an event for an hour and a half (docs/zoom.md).
+Zoom repeats a webhook event for an hour and a half (docs/zoom.md).
 """
 
 MESSAGE_LIFE = timedelta(days=14)
-"""Time after which SQS deletes a message (cdk/queues.py), so that no request waits in a queue."""
+"""Time after which SQS deletes a message (cdk/queues.py)."""
 
 MOST_KEYS = 1000
 """S3's limit of objects in one DeleteObjects."""
@@ -55,7 +55,7 @@ MOST_KEYS = 1000
 
 @dataclass(frozen=True)
 class StagedObject:
-    """One version of a staged file, or of its delete marker."""
+    """One version of a staged file, or a delete marker."""
 
     key: str
     version: str
@@ -90,7 +90,7 @@ class Traces:
 
 @dataclass(frozen=True)
 class Places:
-    """A stack's places with traces of recordings. `dead` are the dead-letter queues."""
+    """The places in a stack that hold traces of recordings. `dead` are the dead-letter queues."""
 
     ledger: Ledger
     status: Any

@@ -298,7 +298,7 @@ def export_csv(_context: Context, filepath: str) -> None:
 def save_creds(_context: Context, filename: str = "service_account.json") -> None:
     """Keep the key for the schedule's sheet in SSM."""
     key = google_key.read_key(Path(filename))
-    # The command works without a stack, because the key exists before the first stack.
+    # No stack has to exist, because the key may be stored before the first stack is created.
     target = configured_target()
     announce(target)
     if may_ask():

@@ -147,7 +147,7 @@ class _Page:
 def _page(endpoint: Endpoint, session: requests.Session, offset: int) -> _Page:
     query = {"offset": str(offset)} if offset else {}
     try:
-        # A redirect would lead to a page on which people sign in, and not to the listing.
+        # A redirect would lead to Opencast's login page, and not to the listing.
         response = session.get(
             endpoint.url,
             params=query,

@@ -133,7 +133,7 @@ def new_value(name: str, old: str, new: str, *, keep_old: bool) -> str:
     """Return the value to store in SSM, given the stored value `old` ("" if there is none).
 
     Raises:
-        OpsError: Nothing would change, or the value would be too long.
+        OpsError: There is no value to replace, nothing would change, or the value is too long.
     """
     if not old and name != SIGNING_KEY:
         raise OpsError(

@@ -156,7 +156,7 @@ class CdkCli:
         """Create or change the stack, without confirmation.
 
         Raises:
-            OpsError: CDK fails.
+            OpsError: The CLI failed.
         """
         # A deployment without a change set takes much less time.
         how = ("--method=direct", "--require-approval=never", "--progress=events")
@@ -179,7 +179,7 @@ class CdkCli:
         """Delete the stack without confirmation.
 
         Raises:
-            OpsError: CDK fails.
+            OpsError: The CLI failed.
         """
         with self.open_log() as log:
             self.run("destroy", stack_name, "--force", log=log, on_line=on_line)

@@ -166,7 +166,7 @@ def upload_code_and_secrets(
 
 
 def prepare(settings: Settings, *, expect_stack: bool | None) -> tuple[Target, bool]:
-    """Print the target, check the stack's existence, and let the operator confirm in production.
+    """Print the target, check whether the stack exists, and ask to confirm a production change.
 
     Return the target, and whether the stack exists. `expect_stack` None accepts both.
 
@@ -191,7 +191,7 @@ def prepare(settings: Settings, *, expect_stack: bool | None) -> tuple[Target, b
 def check_alias(target: Target) -> None:
     """Raise OpsError if an existing function lacks the release alias.
 
-    CloudFormation would create the alias at version 1, and the API and the queues would call it.
+    CloudFormation would create the alias at version 1, so the old code of version 1 would run.
     """
     releases = Releases(target.client("lambda"), target.names, target.place.release_alias)
     without = [function.name for function in FUNCTIONS if releases.lacks_alias(function)]
@@ -219,8 +219,8 @@ def deploy_stack(*, expect_stack: bool | None) -> None:
     if there:
         check_alias(target)
         check_code_bucket(s3, target.place.code_bucket)
-        # A restored `$LATEST` gets its old configuration, which CloudFormation has to change
-        # afterwards.
+        # The restore comes before the deployment, because a restored `$LATEST` has its old
+        # configuration, which CloudFormation has to change.
         restore_all_latest(target, FUNCTIONS)
         upload_code_and_secrets(target, settings, functions_without_code(target))
     else:
@@ -244,7 +244,7 @@ def deploy_stack(*, expect_stack: bool | None) -> None:
 
 
 def changes_to(activity: terminal.Activity) -> OnLine:
-    """Return a function that shows the changed resources in lines of the CDK's command line."""
+    """Return a function that prints the changes that lines of the CDK's command line report."""
 
     def show(line: str) -> None:
         if change := changed_resource(line):
@@ -418,7 +418,7 @@ def confirm_deletion(target: Target, *, there: bool) -> None:
     """Ask whether to delete the stack and everything in it.
 
     Raises:
-        OpsError: The answer isn't yes.
+        OpsError: The answer isn't the stack's name, or a production change isn't confirmed.
     """
     name = target.place.stack_name
     confirm_production(name, ask_on_terminal)

@@ -63,7 +63,7 @@ class FunctionStatus:
 class QueueStatus:
     """The numbers of a queue's messages, and the oldest message's age in seconds.
 
-    The age is None if it isn't known.
+    The age is 0 for an empty queue, and None if CloudWatch has no value.
     """
 
     name: str
