@@ -177,8 +177,8 @@ class Alarms(Construct):
         of_route = self._metrics.of_route
         self._add(
             "webhook-5xx",
-            # The metric isn't the route's 5XXError, because a stranger could cause that: the
-            # webhook answers a forged request with 503 if the webhook reloaded its secrets too
+            # The alarm doesn't use the route's 5XXError, because a stranger could cause 5XX errors:
+            # the webhook answers a forged request with 503 if the webhook reloaded its secrets too
             # recently to reload them again. The alarm zoom-webhook-errors reports crashes.
             self._metrics.own("WebhookNotTaken"),
             Rule(FROM, 1),
@@ -198,7 +198,7 @@ class Alarms(Construct):
         self._add(
             "ingest-5xx",
             of_route("POST", ON_DEMAND_PATH, "5XXError", SUM),
-            # A single failure may mean that a recording isn't ready (503), as the caller is told.
+            # A single failure may mean that a recording isn't ready (503). The caller sees that.
             Rule(FROM, 3, minutes=15),
             "Several +Zoom requests failed; who made them was told. Do: `invoke logs.on-demand` "
             "says whether Zoom's API or the webhook doesn't answer. Recordings that Zoom hasn't "

@@ -223,7 +223,7 @@ def _options(method: str, path: str) -> apigateway.MethodDeploymentOptions:
 
 
 def _throttle_the_page(stage: apigateway.Stage) -> None:
-    """Set the root's path in the stage's settings to `/`, because CDK writes `/~1`.
+    """Set the root's path in the stage's settings to `/`, because CDK writes `/~1` for the root.
 
     https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-apigateway-stage-methodsetting.html
     """

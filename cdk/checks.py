@@ -143,7 +143,7 @@ def url(*schemes: str) -> Check[str]:
 
 
 def origin(text: str) -> str:
-    """Return an origin of web pages (scheme, host, perhaps port) in lower case.
+    """Check that a text is a web origin (scheme, host, perhaps port); return it in lower case.
 
     Raises:
         ValueError: The text isn't an origin.
@@ -159,7 +159,7 @@ def origin(text: str) -> str:
 
 
 def network(text: str) -> str:
-    """Return the text of an IPv4 or IPv6 address or network unchanged.
+    """Check that a text is an IPv4 or IPv6 address or network, and return the text.
 
     Raises:
         ValueError: The text isn't an address or network.
@@ -174,7 +174,7 @@ def network(text: str) -> str:
 
 
 def host(text: str) -> str:
-    """Return a host name, which may begin with `*.`, in lower case.
+    """Check that a text is a host name, which may begin with `*.`; return it in lower case.
 
     Raises:
         ValueError: The text isn't a host name, or has a port.
@@ -185,7 +185,7 @@ def host(text: str) -> str:
 
 
 def time_zone(text: str) -> str:
-    """Return the name of an IANA time zone unchanged.
+    """Check that a text is the name of an IANA time zone, and return the text.
 
     Raises:
         ValueError: The text isn't the name of a time zone.
@@ -198,7 +198,7 @@ def time_zone(text: str) -> str:
 
 
 def language(text: str) -> str:
-    """Return a BCP 47 language tag, such as `de` or `zh-Hans-CN`, unchanged.
+    """Check that a text is a BCP 47 language tag, such as `zh-Hans-CN`, and return the text.
 
     Raises:
         ValueError: The text isn't a tag of a language, and perhaps a script and a region.

@@ -120,10 +120,10 @@ def invoke_itself(stack: Stack, name: str, alias: str) -> iam.PolicyStatement:
 
 
 def network_interfaces(stack: Stack, name: str) -> list[iam.PolicyStatement]:
-    """Return the grants of a function in a VPC.
+    """Return the grants that Lambda needs for a function in a VPC, and a Deny for its code.
 
-    Only Lambda itself needs these grants. A Deny keeps the function's code from using the grants:
-    AWS sets `lambda:SourceFunctionArn` on calls by the code, and not on calls by Lambda itself.
+    The Deny keeps the function's code from using the grants. AWS sets `lambda:SourceFunctionArn` on
+    calls by the code, and not on calls by Lambda itself.
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
     """
     arn = stack.format_arn(

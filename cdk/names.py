@@ -24,7 +24,7 @@ GOOGLE_CREDENTIALS = "/zoom-ingester/common/gapi-credentials"
 
 MID_INDEX = "mid_index"
 TIME_INDEX = "time_index"
-"""The name of the status table's index by day. `MID_INDEX` is its index by meeting."""
+"""The name of the status table's index by day. `MID_INDEX` names the index by meeting."""
 
 FOLLOW_INDEX = "follow_index"
 """The name of the ledger's index."""
@@ -43,7 +43,7 @@ RESOURCE_ID = "-resource-id"
 
 @dataclass(frozen=True)
 class Function:
-    """One Lambda function.
+    """The facts about one Lambda function.
 
     Attributes:
         name: The function's name in AWS without the stack's name. The function's zip and

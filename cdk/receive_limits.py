@@ -11,7 +11,7 @@ DOWNLOAD_RECEIVE_LIMIT = 12
 """Maximum number of receives of a message on which the downloader works."""
 
 UPLOAD_RECEIVES = 50
-"""Maximum number of receives on which the uploader works, not counting waits for Opencast."""
+"""Maximum number of receives of a message by the uploader, not counting waits for Opencast."""
 
 WAITING_RECEIVES_PER_HOUR = 6
 """Receives of a waiting upload in an hour: one every LONGEST_WAIT_SECONDS (600 s)."""

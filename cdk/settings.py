@@ -41,7 +41,7 @@ SIGNING_KEY = "PIPELINE_SIGNING_KEY"
 """The name of a secret that isn't a setting. The first deployment makes the secret."""
 
 SCHEDULE_TOKEN = "SCHEDULE_UPDATE_TOKEN"  # noqa: S105  # its name
-"""The name of a secret setting. A deployment makes the secret if the site doesn't set one."""
+"""The name of a secret setting. A deployment makes the secret if the site doesn't set it."""
 
 SIGNING_KEY_READ_BY = (WEBHOOK, ON_DEMAND, RECONCILE)
 
@@ -664,7 +664,8 @@ def weaknesses(environment: Mapping[str, str], env_file: Path | None) -> tuple[W
 def load(environment: Mapping[str, str], env_file: Path | None) -> Settings:
     """Return the stack's settings from the environment and `env_file`.
 
-    The cached look-up of the Opencast cluster (cdk/opencast.py) supplies settings that neither has.
+    The cached look-up of the Opencast cluster (cdk/opencast.py) supplies settings that are missing
+    there.
 
     Raises:
         SettingsError: Settings are missing or wrong. The text names all of these.

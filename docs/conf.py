@@ -1,8 +1,8 @@
 """Sphinx's configuration for the website of the documents, which `make docs` builds.
 
-https://www.sphinx-doc.org/en/master/usage/configuration.html. `make docs` treats each warning as an
-error. The website shows the Markdown files unchanged, except that `add_contents` adds the contents
-of the sidebar.
+`make docs` treats each warning as an error. The website shows the Markdown files unchanged, except
+that `add_contents` adds the contents of the sidebar.
+https://www.sphinx-doc.org/en/master/usage/configuration.html
 """
 
 from __future__ import annotations

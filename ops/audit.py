@@ -121,7 +121,10 @@ def locked(root: Path, folder: str) -> set[tuple[str, str]]:
 
 
 def without_duplicates(pins: set[tuple[str, str]]) -> list[dict[str, str]]:
-    """Divide pins into groups with one version of each package, because pip-audit refuses two."""
+    """Divide pins into groups, because pip-audit refuses two versions of a package at once.
+
+    Each group has the version of each of its packages by the package's name.
+    """
     divided: list[dict[str, str]] = []
     for name, version in sorted(pins):
         for part in divided:

@@ -109,7 +109,7 @@ def error_line(error: Exception) -> str:
 def local_hint(
     error: Exception, environment: Mapping[str, str] = os.environ, state: Path = LOCAL_STATE
 ) -> str:
-    """Return a hint to select the local stack; "" if none is running or the hint wouldn't help.
+    """Return a hint to select the local stack; "" if the stack is down or the hint wouldn't help.
 
     `environment` is the shell's, and `state` is the file about a running local stack.
     """
@@ -175,7 +175,10 @@ class TypedTask(Task[Callable[..., None]]):
 
 
 def command(**options: Any) -> Callable[[Callable[P, None]], Task[Callable[P, None]]]:
-    """Return a decorator that makes a command. An error is one line on stderr, and exit code 1."""
+    """Return a decorator that makes a command of a function.
+
+    The command prints an error as one line on stderr, and ends with exit code 1.
+    """
 
     def decorate(body: Callable[P, None]) -> Task[Callable[P, None]]:
         words = [

@@ -1,4 +1,4 @@
-"""Hold off signals, so that ^C or a lost connection doesn't separate steps that belong together."""
+"""Defer signals, so that ^C or a lost connection doesn't separate steps that belong together."""
 
 from __future__ import annotations
 

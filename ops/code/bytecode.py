@@ -67,7 +67,7 @@ def compiler_for(version: str, path: str | None = None) -> Compiler | None:
 
 
 def compiler(program: Path) -> Compiler | None:
-    """Return a program as a compiler; None if the program doesn't run or isn't CPython."""
+    """Return the `Compiler` of a program; None if the program doesn't run or isn't CPython."""
     try:
         said = subprocess.run(
             [program, "-I", "-S", "-c", VERSION], capture_output=True, text=True, check=False

@@ -126,7 +126,7 @@ def pack(
 ) -> Package:
     """Build one function's zip from its source files `own`, unless the zip is up to date.
 
-    `parsing` is held while sources are parsed.
+    The lock `parsing` is held while sources are parsed.
     """
     source = root / "functions"
     site = install(lock_of(function, root), platform, root / CACHE)

@@ -109,8 +109,8 @@ def watch(
 ) -> Iterator[list[Line]]:
     """Yield batches of lines without end, each line once, beginning with the lines since `begin`.
 
-    Each round also reads the LATEST_ARRIVAL before the previous round again, and leaves out known
-    lines. So an event that appears late isn't missed.
+    Each round reads from LATEST_ARRIVAL before the previous round, and leaves out known lines. So
+    an event that appears late isn't missed.
     """
     seen: dict[str, datetime] = {}
     start = begin

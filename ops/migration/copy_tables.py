@@ -11,7 +11,7 @@ stop in the new one. The new row gets the events of both rows, in the order of t
 
 **Status.** A row of the old stack replaces a row of the new one only if
 
-- the new stack has none; or
+- the new stack has no such row; or
 - the new row only has Zoom's progress (`RECORDING_…`), and the old row has more, so a late
   `meeting.ended` doesn't hide that the recording is in Opencast; or
 - the new row is older, because it was copied earlier and the old stack has continued since.
@@ -23,8 +23,8 @@ requests of these rows are added to it (`ops/migration/ledger.py`):
 - `SENT_TO_OPENCAST` counts as sent. A repeated webhook event is a duplicate, whichever files the
   event names.
 - `SENT_TO_DOWNLOADER` to `UPLOADER_RECEIVED` count as sent. The old stack has the recording in its
-  queues and brings it to Opencast. A repeated event is a duplicate here, too; otherwise both stacks
-  would ingest the recording. Another run of the command copies the request's end.
+  queues and brings it to Opencast. A repeated webhook event is a duplicate here, too; otherwise
+  both stacks would ingest the recording. Another run of the command copies the request's end.
 - `…_FAILED` and `IGNORED` count as ended. A repeat by Zoom or an operator is accepted, and the
   uploader asks Opencast before it ingests.
 - `RECORDING_…`, `ON_DEMAND_RECEIVED` and `WEBHOOK_RECEIVED` add no request. The webhook event with

@@ -248,7 +248,7 @@ def _server_time(date: str) -> datetime:
 
 @dataclass
 class HeldMessages:
-    """Messages of a DLQ that are held, and so invisible to other receivers."""
+    """Received messages of a DLQ, which stay invisible to other receivers."""
 
     _queue: SqsQueue
     _seconds: int

@@ -56,7 +56,7 @@ STAGING_LIFETIME = timedelta(days=7)
 class Selection:
     """A selection of messages: the first `most` (None: all), or those of `uuid`.
 
-    `unreadable` selects messages that aren't JSON, too.
+    If `unreadable` is set, messages that aren't JSON are selected, too.
     """
 
     most: int | None = 1

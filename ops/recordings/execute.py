@@ -232,7 +232,7 @@ def pipeline(
 
 
 def _follow(target: Target, uuid: str, zip_id: str) -> None:
-    """Follow a recording into Opencast, and until it is published if the stack follows ingests."""
+    """Follow an ingest until Opencast has it, or has published it if the stack follows ingests."""
     table = StatusTable(target.table(target.names.status_table), now)
     logs = Logs(target.client("logs"), target.names)
     with terminal.working("Following the recording") as activity:

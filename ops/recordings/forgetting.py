@@ -108,7 +108,8 @@ class Places:
         """
         record = self.ledger.get(uuid)
         zip_ids = {automated(uuid), *record.requests}
-        # Expired rows may stay for some days, and queries of the indexes leave them out.
+        # A scan also finds expired rows, which may stay for some days, and which queries of the
+        # indexes leave out.
         rows = [
             row_of(item)
             for item in scan(self.status)
@@ -116,8 +117,8 @@ class Places:
         ]
         files, uploads = list(self._files()), list(self._uploads())
         keys = [*(file.key for file in files), *(upload.key for upload in uploads)]
-        # The record lacks the ids of some captions and of joined captions, which lie beside the
-        # recording's other files.
+        # Whole folders are searched, because the record lacks the ids of some captions and of
+        # joined captions, which lie beside the recording's other files.
         folders = {_folder(key) for key in keys if _is_staged(record, rows, key)}
         return Traces(
             record=record,
@@ -263,7 +264,7 @@ def summary(traces: Traces) -> str:
 
 
 def what_stays(uuid: str, when: datetime, retention: timedelta) -> list[str]:
-    """Return lines about the traces that the command can't remove, with their last day."""
+    """Return lines about the traces that the command can't remove, and on how long they stay."""
     until = {
         name: (when + life).strftime("%Y-%m-%d")
         for name, life in (

@@ -47,7 +47,7 @@ def save_schedule(table: Table, path: Path) -> int | None:
     )
     content = text.getvalue().encode()
     try:
-        # The file says when and in which meetings people teach.
+        # Only the owner may read the file, which says when and in which meetings people teach.
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(content)
     except FileExistsError:

@@ -168,7 +168,8 @@ def upload_code_and_secrets(
 def prepare(settings: Settings, *, expect_stack: bool | None) -> tuple[Target, bool]:
     """Print the target, check whether the stack exists, and ask to confirm a production change.
 
-    Return the target, and whether the stack exists. `expect_stack` None accepts both.
+    Return the target, and whether the stack exists. If `expect_stack` is None, the stack may exist
+    or not.
 
     Raises:
         OpsError: The stack's existence isn't as expected, or the change isn't confirmed.
@@ -262,6 +263,8 @@ def show_differences(cli: CdkCli, stack_name: str) -> None:
 
 def confirm_deployment(cli: CdkCli, place: Place, ask: Ask, *, there: bool) -> None:
     """Show the changes of a deployment, and ask for consent.
+
+    `there` says whether the stack exists.
 
     Raises:
         Exit: The operator doesn't consent (exit code 130).
@@ -403,7 +406,10 @@ def delete(_context: Context, dry_run: bool = False) -> None:
 
 
 def show_deletion(target: Target, *, there: bool) -> None:
-    """Print the things that a deletion would delete and keep."""
+    """Print the things that a deletion would delete and keep.
+
+    `there` says whether the stack exists.
+    """
     with terminal.working("Counting what would be deleted"):
         deleted = removal.deleted_by_a_deletion(target, there=there)
     terminal.show("Would be deleted", ("what", "how many"), deleted)
@@ -416,6 +422,8 @@ def show_deletion(target: Target, *, there: bool) -> None:
 
 def confirm_deletion(target: Target, *, there: bool) -> None:
     """Ask whether to delete the stack and everything in it.
+
+    `there` says whether the stack exists.
 
     Raises:
         OpsError: The answer isn't the stack's name, or a production change isn't confirmed.
