@@ -178,8 +178,8 @@ class Alarms(Construct):
         self._add(
             "webhook-5xx",
             # The alarm doesn't use the route's 5XXError, because a stranger could cause 5XX errors:
-            # the webhook answers a forged request with 503 if the webhook reloaded its secrets too
-            # recently to reload them again. The alarm zoom-webhook-errors reports crashes.
+            # the webhook answers a forged request with 503 while it can't read its current secrets.
+            # The alarm zoom-webhook-errors reports crashes.
             self._metrics.own("WebhookNotTaken"),
             Rule(FROM, 1),
             "The webhook couldn't take a notification that Zoom had signed; Zoom sends it again "

@@ -40,7 +40,7 @@ from cdk.weaknesses import REFUSED, Weakness, weak_settings
 SIGNING_KEY = "PIPELINE_SIGNING_KEY"
 """The name of a secret that isn't a setting. The first deployment makes the secret."""
 
-SCHEDULE_TOKEN = "SCHEDULE_UPDATE_TOKEN"  # noqa: S105  # its name
+SCHEDULE_TOKEN = "SCHEDULE_UPDATE_TOKEN"  # noqa: S105  # a name, not a secret
 """The name of a secret setting. A deployment makes the secret if the site doesn't set it."""
 
 SIGNING_KEY_READ_BY = (WEBHOOK, ON_DEMAND, RECONCILE)

@@ -95,7 +95,7 @@ class Machine(ParseMachine):
 
     def _bring_definitions_to_object_level(self) -> None:
         # Subclasses don't inherit the states of invoke's state machine.
-        self._states.update(ParseMachine._class_states)  # noqa: SLF001 - it offers no other way
+        self._states.update(ParseMachine._class_states)  # noqa: SLF001 - invoke offers no other way
         self._transitions.extend(ParseMachine._class_transitions)  # noqa: SLF001
 
     def handle(self, token: str) -> None:

@@ -242,7 +242,7 @@ def synthesized(extra: Mapping[str, str]) -> dict[str, Any]:
     addresses = Addresses(*(f"https://{name}.example.org" for name in ("aws", "z", "o", "s", "g")))
     given = {**stack_settings({"STACK_NAME": STACK}, addresses), **extra}
     with tempfile.TemporaryDirectory() as folder:
-        from cdk.app import build  # noqa: PLC0415  # it starts the CDK's kernel
+        from cdk.app import build  # noqa: PLC0415  # the import starts the CDK's kernel
 
         build(load(given, None), outdir=Path(folder)).synth()
         template = json.loads((Path(folder) / f"{STACK}.template.json").read_text("utf-8"))

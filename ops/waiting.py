@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import boto3
 
 QUIET_SECONDS = 0.5
-"""Seconds without a line, after which a pending request is shown."""
+"""Seconds without a line on the terminal, after which the line for a pending request is shown."""
 
 
 class WaitingLine:

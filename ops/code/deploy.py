@@ -46,7 +46,7 @@ def deploy(target: Target, functions: Sequence[Function]) -> list[Function]:
 
 
 def restore_all_latest(target: Target, functions: Sequence[Function]) -> None:
-    """Restore each `$LATEST` that a `debug` command was killed before restoring."""
+    """Restore each `$LATEST` for which a killed `debug` command left a backup."""
     releases, archive = releases_of(target), archive_of(target)
     for function in functions:
         with terminal.working(f"Looking at {function.name}"):

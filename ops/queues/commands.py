@@ -279,7 +279,7 @@ def redrive_and_report(redrive: Redrive, selection: Selection, interrupted: Inte
 
         try:
             left = redrive.run(selection, interrupted, on_redriven)
-        except Exception as caught:  # noqa: BLE001 - raised again below, behind what was moved
+        except Exception as caught:  # noqa: BLE001 - raised again below, after the report
             error = caught
     show_redriven(redrive, moved, left)
     so_far = f"{0 if redrive.is_dry else len(moved)} moved, the rest is where it was."
