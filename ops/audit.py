@@ -121,7 +121,7 @@ def locked(root: Path, folder: str) -> set[tuple[str, str]]:
 
 
 def without_duplicates(pins: set[tuple[str, str]]) -> list[dict[str, str]]:
-    """Divide pins into groups, because pip-audit refuses two versions of a package at once.
+    """Divide pins into groups, because pip-audit refuses a file with two versions of a package.
 
     Each group has the version of each of its packages by the package's name.
     """

@@ -195,7 +195,8 @@ def write_zip(
 
     The same files give the same bytes, because order, times and modes are fixed.
     """
-    # Two commands may build the same package at once, so the name contains the process's id.
+    # Two commands may build the same package at the same time, so the unfinished zip's name
+    # contains the process's id.
     unfinished = path.with_suffix(f".{os.getpid()}.part")
     with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED, compresslevel=level) as archive:
         archive.comment = comment

@@ -95,7 +95,7 @@ def save(ssm: SSMClient, key: GoogleKey) -> bool:
 
 
 def _same(stored: str, content: str) -> bool:
-    """Return whether two texts contain the same JSON, whatever their format."""
+    """Return whether two texts contain the same JSON, regardless of spaces and order."""
     try:
         return bool(json.loads(stored) == json.loads(content))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Tests of the API's resource policy: the callers of each route, and denial of all else."""
+"""Tests of the API's resource policy: who may call each route, and which requests are denied."""
 
 from __future__ import annotations
 
