@@ -117,7 +117,7 @@ def pairs(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield each (action, resource) that a policy allows. Deny statements are ignored.
 
     Raises:
-        ValueError: A permission has a condition.
+        ValueError: A statement has a condition, or another element that the table can't show.
     """
     for statement in document["Statement"]:
         if statement["Effect"] == "Deny":

@@ -1,7 +1,7 @@
 """`invoke debug.…`: switch every function's debug logging, in the alias and in `$LATEST`.
 
 A version's environment can't change, so the alias gets a new version: the released code and
-settings with the other `DEBUG`. If `$LATEST` holds unreleased code, a command puts the released
+settings with the new `DEBUG`. If `$LATEST` holds unreleased code, a command puts the released
 code there, publishes the version, and then restores `$LATEST`.
 """
 

@@ -243,8 +243,8 @@ def select_functions(task_name: str | None) -> tuple[Function, ...]:
     """Return the function with the name `task_name` (in AWS or in `invoke`); all for None.
 
     Raises:
-        OpsError: There is no such function. An empty name, such as a script's unset variable, is
-            unknown.
+        OpsError: There is no such function. An empty name, such as a script's unset variable,
+            doesn't stand for all functions.
     """
     if task_name is None:
         return names.FUNCTIONS

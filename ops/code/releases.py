@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 LATEST = "$LATEST"
 
 CONFIGURATION_PARTS = ("Environment", "Timeout", "MemorySize", "Handler", "Runtime", "VpcConfig")
-"""Parts of a function's configuration that the stack's settings decide and a version keeps."""
+"""Parts of a function's configuration that the stack's template sets and a version keeps."""
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,7 @@ def uuid_of(row: StatusRow) -> str:
 
 
 def request_of(row: StatusRow) -> Request | None:
-    """Return the request of a row; None if the old stack never processed its webhook event."""
+    """Return the request of a row; None if the old stack hasn't processed the webhook event."""
     request = Request(at=_requested_at(row), asked=row.asked, is_taken_over=True)
     if row.state in SENT or retry_at(row):
         return replace(request, is_sent=True)

@@ -258,8 +258,8 @@ class HeldMessages:
     def next_page(self, most: int = MAX_BATCH) -> list[QueueMessage]:
         """Return up to `most` messages that weren't returned before.
 
-        The result is empty if SQS delivers none, or only messages that were returned before. While
-        a message is held, a FIFO queue delivers no later message of its group.
+        The result is empty if SQS delivers no message, or only messages that were returned before.
+        While a message is held, a FIFO queue delivers no later message of the same group.
         """
         page = self._queue.take(most, self._seconds)
         new = [message for message in page if message.message_id not in self._seen]

@@ -49,7 +49,7 @@ def read_csv(path: Path) -> Sheet:
 
 
 def _separator(text: str) -> str:
-    """Return the separator of the header's cells: spreadsheets outside the US write `;`."""
+    """Return the separator of the header's cells, because spreadsheets outside the US write `;`."""
     header = text.partition("\n")[0]
     return max(SEPARATORS, key=header.count)
 

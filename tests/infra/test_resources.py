@@ -107,7 +107,7 @@ def test_the_receive_limit_of_the_upload_queue_covers_the_longest_waits_for_open
     assert received >= min(1000, 50 + waits + RESERVE_RECEIVES)
 
 
-def test_the_visibility_timeout_of_a_queue_is_a_little_longer_than_the_timeout_of_its_function(
+def test_the_visibility_timeout_of_a_queue_exceeds_the_function_timeout_by_at_most_two_minutes(
     template: Template,
 ) -> None:
     for mapping in template.of_type("AWS::Lambda::EventSourceMapping").values():
