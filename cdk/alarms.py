@@ -198,7 +198,7 @@ class Alarms(Construct):
         self._add(
             "ingest-5xx",
             of_route("POST", ON_DEMAND_PATH, "5XXError", SUM),
-            # A single failure may mean that a recording isn't ready (503). The caller sees that.
+            # A single failure may mean that a recording isn't ready (503). The caller sees why.
             Rule(FROM, 3, minutes=15),
             "Several +Zoom requests failed; who made them was told. Do: `invoke logs.on-demand` "
             "says whether Zoom's API or the webhook doesn't answer. Recordings that Zoom hasn't "

@@ -387,7 +387,7 @@ def delete(_context: Context, dry_run: bool = False) -> None:
     target = configured_target(needs_code=True)
     announce(target)
     there = stack_exists(target.client("cloudformation"), settings.stack_name)
-    # If an earlier deletion failed after the stack itself was gone, this command completes it.
+    # If an earlier deletion failed after the stack was gone, this command completes the deletion.
     if not there and not removal.has_leftovers(target):
         require_stack(target)
     if dry_run:
