@@ -1,4 +1,4 @@
-"""The alarms. Each alarm mails to the stack's topic, and its description says what to do.
+"""The CloudWatch alarms. An alarm's description says what an operator has to do.
 
 Each alarm watches a single metric, because the local cloud can't deploy metric math. Comments give
 the reasons for limits that aren't obvious, and for how missing data is treated. docs/operations.md
@@ -36,30 +36,30 @@ FROM = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
 BELOW = cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
 
 BACKLOG = 40
-"""Number of waiting uploads above which an alarm rings."""
+"""Number of waiting uploads above which the backlog alarm rings."""
 
 DOWNLOAD_AGE_HOURS = 2
-"""Highest allowed age of the oldest message on the download queue, in hours.
+"""Age in hours of the oldest message on the download queue at which an alarm rings.
 
-Ten downloads at once empty a burst of recordings in minutes. Retries take up to six hours and don't
-ring this alarm, because SQS's age ignores messages that were received three times.
+By default, 20 concurrent downloads work off a burst of recordings in minutes. Retries take up to
+six hours, but SQS's metric of the age ignores messages that were received three times.
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
 """
 
 UPLOAD_AGE_MARGIN_HOURS = 2
-"""Hours beyond OC_INGEST_PATIENCE_HOURS after which a waiting upload rings an alarm."""
+"""Hours beyond OC_INGEST_PATIENCE_HOURS that an upload may wait before an alarm rings."""
 
 DAY = 24 * 60
 LEFT_FOR_DAYS = 7
-"""Number of days in a row with failed messages after which a second alarm rings.
+"""Maximum number of consecutive days with failed messages before a second alarm rings.
 
-SQS deletes failed messages after 14 days, and an alarm of CloudWatch looks back at most 7. The
-alarm doesn't use the age of the oldest message, because SQS's age ignores messages that were
-received three times. Each command that looks at a failed message receives that message.
+SQS deletes failed messages after 14 days, and a CloudWatch alarm looks back at most 7 days. The
+alarm doesn't use the age of the oldest message, because SQS's metric of the age ignores messages
+that were received three times, and each command that shows a failed message receives that message.
 """
 
 WEEKEND_DAYS = 3
-"""Days between the alarm on failed uploads and the deletion of staged files (STAGING_DAYS)."""
+"""Days from the second alarm on failed uploads to the deletion of staged files (STAGING_DAYS)."""
 
 BACK_ON_ITS_QUEUE = "Its message comes back after 16 minutes, unless that was its last try."
 AFTER_CRASH = {
@@ -70,14 +70,14 @@ AFTER_CRASH = {
     FOLLOW: "It asks again every minute; until then nobody hears what became of ingests.",
     LOG_NOTIFICATIONS: "It tries twice more within minutes; then mails about errors are missing.",
 }
-"""The consequence of a function's crash if nobody acts."""
+"""Sentences for the descriptions of alarms: the consequence of each function's crash."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """The condition of an alarm: the comparison holds in each of `times` periods of `minutes`.
+    """The condition of an alarm: the comparison holds in `times` consecutive periods.
 
-    `missing_data` says how periods without data count.
+    A period has `minutes` minutes. `missing_data` says how CloudWatch counts periods without data.
     """
 
     compared: cloudwatch.ComparisonOperator
@@ -88,7 +88,7 @@ class Rule:
 
 
 class Alarms(Construct):
-    """The alarms. `all` lists them in the dashboard's order."""
+    """The CloudWatch alarms. `all` lists the alarms in the dashboard's order."""
 
     def __init__(
         self,
@@ -161,9 +161,9 @@ class Alarms(Construct):
         )
         self._add(
             "webhook-signature",
-            # The minimum is 0 if any event has a right signature, so one forged request an hour
-            # doesn't keep the alarm on. A small site gets four events a meeting, so a single wrong
-            # signature has to ring.
+            # The minimum is 0 if any webhook event has a valid signature, so one forged request an
+            # hour doesn't keep the alarm on. A small site gets only four webhook events per
+            # meeting, so the alarm has to ring for a single wrong signature.
             self._metrics.own("WebhookWronglySigned", MINIMUM),
             Rule(FROM, 1, minutes=60),
             "Requests to the webhook were signed with a secret that isn't the stack's, and none "
@@ -177,9 +177,9 @@ class Alarms(Construct):
         of_route = self._metrics.of_route
         self._add(
             "webhook-5xx",
-            # A stranger could ring an alarm on the route's 5XXError: a forged request gets 503
-            # while the webhook may not read its secrets again. A crash of the webhook rings
-            # zoom-webhook-errors.
+            # The alarm doesn't use the route's 5XXError, because a stranger could cause 5XX errors:
+            # the webhook answers a forged request with 503 while it can't read its current secrets.
+            # The alarm zoom-webhook-errors reports crashes.
             self._metrics.own("WebhookNotTaken"),
             Rule(FROM, 1),
             "The webhook couldn't take a notification that Zoom had signed; Zoom sends it again "
@@ -198,7 +198,7 @@ class Alarms(Construct):
         self._add(
             "ingest-5xx",
             of_route("POST", ON_DEMAND_PATH, "5XXError", SUM),
-            # A single failure may mean that a recording isn't ready (503), and the caller sees it.
+            # A single failure may mean that a recording isn't ready (503). The caller sees why.
             Rule(FROM, 3, minutes=15),
             "Several +Zoom requests failed; who made them was told. Do: `invoke logs.on-demand` "
             "says whether Zoom's API or the webhook doesn't answer. Recordings that Zoom hasn't "
@@ -221,8 +221,8 @@ class Alarms(Construct):
         self._add(
             "opencast-unreachable",
             self._metrics.own("OpencastUnreachable"),
-            # A restart of Opencast breaks one period only. Two broken periods in a row are an
-            # outage, because a waiting upload asks Opencast at least every ten minutes.
+            # A restart of Opencast affects only one period. An outage affects every period, because
+            # the uploader retries a waiting upload at least every ten minutes.
             Rule(FROM, 1, minutes=15, times=2),
             "For half an hour uploads have found no Opencast. None of them fails for that: they "
             "wait for OC_OUTAGE_HOURS, and go on by themselves. Do: look whether Opencast is up "
@@ -284,8 +284,8 @@ class Alarms(Construct):
     def _reconcile_idle(self) -> None:
         self._add(
             "reconcile-idle",
-            # A successful run emits the number of recordings that it found, even if the number is
-            # 0.
+            # Each successful run emits the number of recordings that it found, even if that is 0.
+            # The number of values is therefore the number of successful runs.
             self._metrics.own("RecordingsReconciled", SAMPLE_COUNT),
             Rule(BELOW, 1, minutes=180, missing_data=cloudwatch.TreatMissingData.BREACHING),
             "For three hours reconcile hasn't run, or couldn't list Zoom's recordings: recordings "

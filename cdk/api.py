@@ -39,16 +39,16 @@ THROTTLED = {
     ("GET", STATUS_PATH): (50, 100),
     ("GET", PAGE_PATH): (20, 40),
 }
-"""The rate (requests a second) and the burst of each route but the webhook's.
+"""The limits of each route except the webhook's: requests per second, and burst.
 
-API Gateway answers further requests with 429 and doesn't bill them. Without this limit a stranger,
-or a page that asks in a loop, could use up the account's Lambda concurrency and SSM's few reads a
-second, which the webhook needs. Opencast asks `/status` every ten seconds for each open page. The
-webhook isn't throttled, because each refused request may cost a recording.
+API Gateway answers further requests with 429 and doesn't bill them. Without limits a stranger, or a
+page that sends requests in a loop, could use up the account's Lambda concurrency and SSM's few
+reads per second, which the webhook needs. Opencast requests `/status` every ten seconds for each
+open page. The webhook has no limit, because a refused request may lose a recording.
 """
 
 ERRORS = apigateway.MethodLoggingLevel.ERROR
-"""The level of the execution log, which has the reasons of API Gateway's own errors.
+"""The level of the execution log, which holds the reasons for API Gateway's own errors.
 
 Data traces would log bodies and headers, so they stay off.
 """
@@ -58,8 +58,8 @@ ANYONE = None
 
 CORS_METHODS = ["POST", "OPTIONS"]
 CORS_HEADERS = [*apigateway.Cors.DEFAULT_HEADERS, "Accept-Language", "X-Requested-With"]
-# A browser shows an error of "+Zoom" only if CORS lets the page read it. API Gateway itself makes
-# these answers, so the function can't add the header.
+# API Gateway itself makes these responses, so the function behind "+Zoom" can't add the CORS
+# header. Without the header, the browser hides the error from Opencast's page.
 OPEN_TO_BROWSERS = {
     "AccessDenied": apigateway.ResponseType.ACCESS_DENIED,
     "Default4xx": apigateway.ResponseType.DEFAULT_4_XX,
@@ -75,8 +75,8 @@ class Api(Construct):
     https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-authorization-flow.html
 
     `base_url` is the API's address for callers: `API_BASE_URL`, or the stage's own address. In the
-    template, `base_url` refers to the API and not to the stage. The stage depends on the functions,
-    whose environment contains the address.
+    template, `base_url` doesn't refer to the stage, because the stage depends on the functions,
+    whose environment contains `base_url`.
     """
 
     def __init__(
@@ -223,7 +223,7 @@ def _options(method: str, path: str) -> apigateway.MethodDeploymentOptions:
 
 
 def _throttle_the_page(stage: apigateway.Stage) -> None:
-    """Replace the root's path in the stage's settings, because CDK escapes the path's slash.
+    """Set the root's path in the stage's settings to `/`, because CDK writes `/~1` for the root.
 
     https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-apigateway-stage-methodsetting.html
     """

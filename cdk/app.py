@@ -17,7 +17,10 @@ from cdk.stack import ZoomIngester
 
 
 def build(settings: Settings, *, outdir: Path | None = None) -> App:
-    """Return the app with its stack. `outdir` is for use without the CDK's command line."""
+    """Return the app with its stack.
+
+    `outdir` is the folder for the template, if the CDK's command line doesn't set the folder.
+    """
     app = App(analytics_reporting=False, outdir=str(outdir) if outdir else None)
     stack = ZoomIngester(app, settings)
     for note in settings.notes:

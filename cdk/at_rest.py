@@ -39,6 +39,6 @@ class AtRest:
             encryption_key=self.key,
             removal_policy=RemovalPolicy.DESTROY,
         )
-        # CDK takes a name for each number of days, but the setting has the number itself.
+        # CDK's `LogGroup` accepts only members of `RetentionDays`, but the setting is a number.
         cast(logs.CfnLogGroup, made.node.default_child).retention_in_days = self.log_days
         return made

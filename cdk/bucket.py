@@ -14,7 +14,7 @@ RELEASED = "released"
 
 
 class StagingBucket(Construct):
-    """The staging bucket, as `bucket`.
+    """The construct whose attribute `bucket` is the staging bucket.
 
     CloudFormation deletes the bucket with the stack, after `stack.delete` has emptied it. (CDK
     could empty the bucket, but only with an additional function in the stack.)
@@ -37,8 +37,8 @@ class StagingBucket(Construct):
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             encryption=s3.BucketEncryption.KMS if key else s3.BucketEncryption.S3_MANAGED,
             encryption_key=key,
-            # KMS bills each request. A bucket key serves many parts, of which a lecture of 2 GB has
-            # 200.
+            # KMS bills each request. A bucket key saves requests, because it serves many parts. A
+            # lecture of 2 GB has 200 parts.
             bucket_key_enabled=True if key else None,
             enforce_ssl=True,
             lifecycle_rules=[

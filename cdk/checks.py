@@ -1,7 +1,7 @@
-"""Checks of single settings. Each check returns a text's value, or raises ValueError.
+"""Checks of single settings. Each check converts a setting's text to a value.
 
-The error's text ends the sentence "<NAME> is …, but has to be". docs/settings.md quotes these
-texts.
+A check raises ValueError for a wrong text. The error's text ends the sentence "<NAME> is …, but has
+to be". docs/settings.md quotes the errors' texts.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ def any_text(text: str) -> str:
 
 
 def matching(pattern: str, description: str) -> Check[str]:
-    """Return a check for texts that match `pattern` as a whole."""
+    """Return a check for texts that match `pattern` as a whole.
+
+    `description` is the text of the check's error.
+    """
 
     def check(text: str) -> str:
         if not re.fullmatch(pattern, text):
@@ -52,12 +55,15 @@ def one_of(*choices: str) -> Check[str]:
 
 
 def in_capitals(check: Check[str]) -> Check[str]:
-    """Return a check that converts the value of `check` to capitals."""
+    """Return a check like `check` that converts the value to upper case."""
     return lambda text: check(text).upper()
 
 
 def list_of(check_part: Check[str]) -> Check[tuple[str, ...]]:
-    """Return a check for a comma-separated list with at least one part that isn't empty."""
+    """Return a check for a comma-separated list whose parts pass `check_part`.
+
+    The check drops empty parts, and refuses a list without other parts.
+    """
 
     def check(text: str) -> tuple[str, ...]:
         parts = tuple(check_part(part.strip()) for part in text.split(",") if part.strip())
@@ -102,7 +108,7 @@ def decimal(lowest: float, highest: float) -> Check[float]:
 
 
 def yes_or_no(text: str) -> bool:
-    """Return the bool for the text `true` or `false`.
+    """Convert `true` or `false`, in upper or lower case, to a bool.
 
     Raises:
         ValueError: The text is neither.
@@ -113,7 +119,10 @@ def yes_or_no(text: str) -> bool:
 
 
 def url(*schemes: str) -> Check[str]:
-    """Return a check for a URL without query and fragment. The check removes slashes at the end."""
+    """Return a check for a URL that has one of `schemes`, and no user, query or fragment.
+
+    The check removes slashes at the URL's end.
+    """
 
     def check(text: str) -> str:
         problem = ValueError(
@@ -134,10 +143,10 @@ def url(*schemes: str) -> Check[str]:
 
 
 def origin(text: str) -> str:
-    """Check that a text is an origin of web pages (scheme, host, perhaps port), and return it.
+    """Check that a text is a web origin (scheme, host, perhaps port); return it in lower case.
 
     Raises:
-        ValueError: The text is no origin.
+        ValueError: The text isn't an origin.
     """
     problem = ValueError("origins like https://opencast.example.edu, separated by commas")
     try:
@@ -150,10 +159,10 @@ def origin(text: str) -> str:
 
 
 def network(text: str) -> str:
-    """Check that a text is an IPv4 or IPv6 address or network, and return it.
+    """Check that a text is an IPv4 or IPv6 address or network, and return the text.
 
     Raises:
-        ValueError: The text is no address or network.
+        ValueError: The text isn't an address or network.
     """
     try:
         ipaddress.ip_network(text, strict=False)
@@ -165,10 +174,10 @@ def network(text: str) -> str:
 
 
 def host(text: str) -> str:
-    """Check that a text is a host's name without port, which may begin with `*.`, and return it.
+    """Check that a text is a host name, which may begin with `*.`; return it in lower case.
 
     Raises:
-        ValueError: The text is no such name.
+        ValueError: The text isn't a host name, or has a port.
     """
     if not _HOST.fullmatch(text) and not _LOOPBACK.fullmatch(text):
         raise ValueError("host names (`*.` may stand in front), without ports, separated by commas")
@@ -176,10 +185,10 @@ def host(text: str) -> str:
 
 
 def time_zone(text: str) -> str:
-    """Check that a text is the name of an IANA time zone, and return it.
+    """Check that a text is the name of an IANA time zone, and return the text.
 
     Raises:
-        ValueError: There is no time zone of this name.
+        ValueError: The text isn't the name of a time zone.
     """
     try:
         ZoneInfo(text)
@@ -189,10 +198,10 @@ def time_zone(text: str) -> str:
 
 
 def language(text: str) -> str:
-    """Check that a text is a BCP 47 tag of language, script and region, and return it.
+    """Check that a text is a BCP 47 language tag, such as `zh-Hans-CN`, and return the text.
 
     Raises:
-        ValueError: The text is no such tag.
+        ValueError: The text isn't a tag of a language, and perhaps a script and a region.
     """
     if not _LANGUAGE.fullmatch(text):
         raise ValueError("a language as BCP 47 writes it, like en-US, de or zh-Hans-CN")

@@ -27,7 +27,7 @@ from cdk.names import (
 HOUR = Duration.hours(1)
 DAY = Duration.days(1)
 WIDTH = 24
-"""The width of CloudWatch's grid."""
+"""The number of columns in the grid of a CloudWatch dashboard."""
 
 ZOOM_WAITS_SECONDS = 3
 AGE = "ApproximateAgeOfOldestMessage"
@@ -155,8 +155,9 @@ class Dashboard(Construct):
                 limit=(BACKLOG, "an alarm rings for uploads that wait"),
             ),
             _graph(
-                # The metric of the oldest message's age ignores messages that were received three
-                # times, and commands receive failed messages.
+                # The graph doesn't show the age of the oldest message, because that metric ignores
+                # messages that were received three times. Each command that shows failed messages
+                # receives them.
                 "Do failed messages need attention?",
                 {what: of_queue(queue, WAITING) for what, queue in dead.items()},
             ),
@@ -275,7 +276,7 @@ class Dashboard(Construct):
         )
 
     def _functions(self, name: str) -> dict[str, cloudwatch.Metric]:
-        """Return the sum of one of Lambda's metrics for each function."""
+        """Return Lambda's metric `name`, as a sum, for each function by the function's name."""
         return {
             function.name: self._metrics.of_function(function, name, SUM) for function in FUNCTIONS
         }
@@ -290,7 +291,7 @@ def _graph(
     stacked: bool = False,
     limit: tuple[float, str] | None = None,
 ) -> cloudwatch.GraphWidget:
-    """Return a graph. `limit` is the value and the label of a horizontal line at the left axis."""
+    """Return a graph. `limit` is the value and the label of a horizontal line on the left axis."""
     line = cloudwatch.HorizontalAnnotation(value=limit[0], label=limit[1]) if limit else None
     return cloudwatch.GraphWidget(
         title=title,

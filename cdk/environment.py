@@ -1,7 +1,7 @@
 """The environment variables of each function: settings, and facts about the stack itself.
 
-A function always has every variable, empty if the setting isn't given, so that Lambda's console
-lists every setting. No variable holds a secret: the functions read secrets from SSM below
+Lambda's console lists all settings that a function reads, because a setting that isn't given has an
+empty variable. No variable holds a secret, because the functions read secrets from SSM below
 `SECRETS_PATH`. A test compares the environments with the settings that the functions read
 (`functions/ingester/settings.py`).
 """

@@ -12,7 +12,10 @@ from cdk.queues import Queues
 
 
 class Exports(Construct):
-    """The exports. `routes` maps the first part of an export's name to the API's resource."""
+    """The stack's exports.
+
+    `routes` maps the first part of an export's name, such as `webhook`, to the API's resource.
+    """
 
     def __init__(
         self,

@@ -42,7 +42,7 @@ from cdk.queues import Queues
 from cdk.settings import Settings
 
 GRANTS = "grants"
-"""The name of each role's one inline policy."""
+"""The name of the only inline policy of each role."""
 
 RECONCILE_EVERY = Duration.hours(1)
 FOLLOW_EVERY = Duration.minutes(1)
@@ -63,10 +63,11 @@ class Size:
 # importing botocore in a cold start takes about 0.5 s with 512 MB and over 2 s with 128 MB. The
 # price is the same, because Lambda bills MB times seconds. Zoom waits 3 s and repeats only after
 # minutes, so the webhook gets 1024 MB: a cold start has to import, create clients and write to
-# DynamoDB in 3 s. Slack waits 3 s too, and then tells its user that the app failed. Google's client
-# takes longer to import than botocore, and somebody waits for the sheet. The downloader needs CPU
-# for TLS in both directions. The uploader gets little, because Lambda bills it while it waits for
-# Opencast. Nobody waits for reconcile, follow and log-notifications.
+# DynamoDB in 3 s. Slack waits 3 s too, and then tells its user that the app failed. The import of
+# the schedule gets 1024 MB, because Google's client takes longer to import than botocore. The
+# downloader needs CPU for TLS in both directions. The uploader gets little memory, because Lambda
+# also bills the time in which the uploader waits for Opencast. Nobody waits for reconcile, follow
+# and log-notifications.
 SIZES = {
     WEBHOOK: Size(timeout=30, memory=1024),
     ON_DEMAND: Size(timeout=30, memory=512),
@@ -140,7 +141,10 @@ class LambdaFunction(Construct):
         )
 
     def consume(self, queue: sqs.Queue, at_once: int) -> None:
-        """Make the queue invoke the alias for each message, at most `at_once` at the same time."""
+        """Make the queue invoke the alias once per message.
+
+        `at_once` is the maximum number of concurrent invocations.
+        """
         lambda_.EventSourceMapping(
             self,
             "Queue",
@@ -159,7 +163,7 @@ class LambdaFunction(Construct):
     def attach_to_vpc(self, subnets: Sequence[str], security_group: str) -> None:
         """Run the function in a VPC.
 
-        CDK's own way would add a managed policy with more rights than the function needs.
+        CDK's own option would attach a managed policy with more rights than the function needs.
         """
         resource = cast(lambda_.CfnFunction, self.function.node.default_child)
         resource.vpc_config = lambda_.CfnFunction.VpcConfigProperty(
@@ -228,7 +232,8 @@ class Functions(Construct):
         self.by_function[DOWNLOADER].consume(queues.download, settings.downloads_at_once)
         uploader = self.by_function[UPLOADER]
         uploader.consume(queues.upload, settings.oc_track_upload_max)
-        # The Slack function invokes itself asynchronously to answer late. A retry would post twice.
+        # The Slack function invokes itself asynchronously if its answer takes longer than Slack
+        # waits. A retry would post the answer twice.
         self.by_function[SLACK].alias.configure_async_invoke(
             retry_attempts=0, max_event_age=Duration.seconds(60)
         )

@@ -1,7 +1,7 @@
 """The grants of each function's role, which are only those that the function uses.
 
 CDK's own `grant_…` methods grant whole families of actions. The end-to-end tests remove each grant
-here once, to prove that the function needs it, except those that `tests/e2e/test_grants.py` lists.
+once, to prove that the function needs the grant. `tests/e2e/test_grants.py` lists the exceptions.
 """
 
 from __future__ import annotations
@@ -40,8 +40,9 @@ CONSUME = (
     "sqs:GetQueueAttributes",
     "sqs:ChangeMessageVisibility",
 )
-# Lambda itself takes these actions in a VPC, with the function's role. No resource can narrow them
-# down. https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
+# Lambda itself calls these actions for a function in a VPC, with the function's role. AWS's own
+# policy for functions in a VPC allows the actions on all resources.
+# https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
 NETWORK_INTERFACES = (
     "ec2:CreateNetworkInterface",
     "ec2:DescribeNetworkInterfaces",
@@ -53,7 +54,7 @@ NETWORK_INTERFACES = (
 
 READ_WRITE = ("dynamodb:GetItem", "dynamodb:UpdateItem")
 
-# A client of an encrypted table needs all of these actions; queues, bucket and topic need a part.
+# A client of an encrypted table needs all of these actions. Queues, bucket and topic need fewer.
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
 USE_KEY = (
     "kms:Decrypt",
@@ -67,7 +68,8 @@ USE_KEY = (
 ENCRYPTED = frozenset({"dynamodb", "s3", "sns", "sqs"})
 """The services that encrypt data with the site's key, if the site has one."""
 
-# An import of the schedule compares all rows with the sheet's rows, and writes a row as its lock.
+# An import of the schedule compares all rows with the sheet's rows. A row serves as the import's
+# lock.
 REPLACE = (
     "dynamodb:Scan",
     "dynamodb:BatchWriteItem",
@@ -84,8 +86,8 @@ def allow(actions: tuple[str, ...], *resources: str) -> iam.PolicyStatement:
 def secrets_of(stack: Stack, names: Names, function: Function) -> list[iam.PolicyStatement]:
     """Return the grant to read the function's secrets, without wildcards.
 
-    SSM encrypts them with the account's `aws/ssm` key. The key's own policy admits everyone who may
-    read the parameter, so no grant on KMS is needed.
+    SSM encrypts the secrets with the account's `aws/ssm` key. The key's own policy admits everyone
+    who may read the parameter, so no grant on KMS is needed.
     """
     parameters = [names.secret(setting) for setting in READ_BY[function]]
     if function is SCHEDULE_UPDATE:
@@ -118,10 +120,10 @@ def invoke_itself(stack: Stack, name: str, alias: str) -> iam.PolicyStatement:
 
 
 def network_interfaces(stack: Stack, name: str) -> list[iam.PolicyStatement]:
-    """Return the grants of a function in a VPC.
+    """Return the grants that Lambda needs for a function in a VPC, and a Deny for its code.
 
-    Only Lambda itself needs these grants. A Deny keeps the function's code from using them: a call
-    of that code carries the function's ARN, and a call of Lambda doesn't.
+    The Deny keeps the function's code from using the grants. AWS sets `lambda:SourceFunctionArn` on
+    calls by the code, and not on calls by Lambda itself.
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
     """
     arn = stack.format_arn(
@@ -140,7 +142,7 @@ def network_interfaces(stack: Stack, name: str) -> list[iam.PolicyStatement]:
 
 
 def use_key(stack: Stack, key: kms.IKey, function: Function) -> iam.PolicyStatement:
-    """Return the grant to use the site's key through the services that keep data."""
+    """Return the grant to use the site's key through the services that store data."""
     services = sorted(ENCRYPTED.intersection(function.services))
     hosts = [f"{service}.{stack.region}.{stack.url_suffix}" for service in services]
     return iam.PolicyStatement(

@@ -22,7 +22,9 @@ SAMPLE_COUNT = "SampleCount"
 
 @dataclass(frozen=True)
 class Metrics:
-    """The metrics of one stack. `statistic` is CloudWatch's name: Sum, Maximum, p95, …"""
+    """The metrics of one stack.
+
+    The methods' `statistic` is CloudWatch's name of a statistic, such as Sum, Maximum or p95."""
 
     names: Names
 

@@ -24,7 +24,7 @@ GOOGLE_CREDENTIALS = "/zoom-ingester/common/gapi-credentials"
 
 MID_INDEX = "mid_index"
 TIME_INDEX = "time_index"
-"""The names of the status table's indexes."""
+"""The name of the status table's index by day. `MID_INDEX` names the index by meeting."""
 
 FOLLOW_INDEX = "follow_index"
 """The name of the ledger's index."""
@@ -35,7 +35,7 @@ STATUS_PATH = "status"
 SLACK_PATH = "slack"
 SCHEDULE_UPDATE_PATH = "schedule_update"
 PAGE_PATH = ""
-"""The API's root."""
+"""The path of the status page: the API's root."""
 
 RESOURCE_ID = "-resource-id"
 """The end of the names of exports that hold the id of one of the API's resources."""
@@ -43,11 +43,11 @@ RESOURCE_ID = "-resource-id"
 
 @dataclass(frozen=True)
 class Function:
-    """One Lambda function.
+    """The facts about one Lambda function.
 
     Attributes:
-        name: The function's name in AWS after the stack's name; also that of zip and requirements
-            file.
+        name: The function's name in AWS without the stack's name. The function's zip and
+            requirements file have the same name.
         module: The function's file in `functions/`.
         task: The function's name in commands, such as `webhook` in `invoke logs.webhook`.
         services: The AWS services whose models are in the function's package.
@@ -162,7 +162,10 @@ class Names:
 
     @property
     def build_log(self) -> str:
-        """CodeBuild's log group. A group that CodeBuild itself creates would outlive the stack."""
+        """The name of CodeBuild's log group.
+
+        The stack creates the group, because a group that CodeBuild creates would outlive the stack.
+        """
         return f"/aws/codebuild/{self.codebuild}"
 
     @property
@@ -199,7 +202,7 @@ class Names:
 
     @property
     def recordings_table(self) -> str:
-        """The ledger, which has one record for each recording."""
+        """The name of the ledger, which has one record for each recording."""
         return self.of("recordings")
 
     @property

@@ -30,7 +30,7 @@ CRASHES = (
 """Texts that Lambda or Python writes to a function's log when the function crashes."""
 
 QUIET_SECONDS = 600
-"""Seconds after a mail in which repeats of its fault are counted and not mailed."""
+"""Seconds after a mail in which repeats of the mailed fault are counted and not mailed."""
 
 REPEATS_EVERY = Duration.minutes(5)
 
@@ -69,8 +69,8 @@ class Notifications(Construct):
         The regular invocations mail the repeats of faults.
 
         Args:
-            log_groups: The log group of each function, by the function's name. The alias's own
-                function must not be among them, or its records would call it again.
+            log_groups: The log group of each function, by the function's name. The function of
+                `alias` must not be among them, or its own records would invoke the function again.
             alias: The function that mails, by its release alias.
             level: The lowest level that is mailed.
         """
@@ -96,9 +96,9 @@ class Notifications(Construct):
 def pattern(level: str) -> str:
     """Return the filter pattern for records from `level` on and for traces of crashes.
 
-    The pattern is a list of words, one of which has to be in a line, so that one filter finds both
-    our JSON and Lambda's text. A log group can have two filters, and a site may need the other
-    filter to ship its logs. A word may also match elsewhere in a line, so the function checks the
+    A line matches if it contains any word of the pattern, so one filter finds both our JSON and
+    Lambda's text. A log group can have two filters, and a site may need the other filter to ship
+    its logs. Because a word may also occur in another part of a record, the function checks the
     record. https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
     """
     words = [*LEVELS[LEVELS.index(level) :], *(f'"{crash}"' for crash in CRASHES)]

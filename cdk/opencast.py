@@ -25,7 +25,7 @@ def cache_file(env_file: Path) -> Path:
 
 
 def needs_lookup(given: Mapping[str, str]) -> bool:
-    """Return whether the settings name a cluster, and no address of Opencast."""
+    """Return whether the settings name a cluster but not Opencast's address."""
     return bool(given.get("OC_CLUSTER_NAME")) and not given.get("OPENCAST_BASE_URL")
 
 

@@ -11,21 +11,23 @@ DOWNLOAD_RECEIVE_LIMIT = 12
 """Maximum number of receives of a message on which the downloader works."""
 
 UPLOAD_RECEIVES = 50
-"""Maximum number of receives on which the uploader works, without waits for Opencast."""
+"""Maximum number of receives of a message by the uploader, not counting waits for Opencast."""
 
 WAITING_RECEIVES_PER_HOUR = 6
-"""Receives of a waiting upload in an hour: one each LONGEST_WAIT_SECONDS (600 s)."""
+"""Receives of a waiting upload in an hour: one every LONGEST_WAIT_SECONDS (600 s)."""
 
 BUSY_FACTOR = 4
-"""Factor for the wait for an ingest whose outcome is unknown, while Opencast is at work on ingests.
-The uploader's is `ingester.ledger.record.BUSY_FACTOR`; a test compares the two."""
+"""Factor by which the uploader waits longer for an unknown outcome while Opencast is busy.
+
+The uploader reads the same factor in `ingester.ledger.record`; a test compares the two.
+"""
 
 RESERVE_RECEIVES = 20
 """Number of times that SQS delivers a message beyond its function's limit.
 
-At such a receive the function only moves the message to the dead-letter queue, with a reason. SQS
-itself would move the message without a reason. Each failed move costs the visibility timeout of 16
-minutes, so the reserve lasts for five hours in which SQS refuses every call.
+At these receives the function only moves the message to the dead-letter queue, with a reason. SQS
+itself would move the message without a reason. A failed move is repeated after the visibility
+timeout of 16 minutes, so the reserve covers five hours in which SQS refuses every call.
 """
 
 MOST_RECEIVES = 1000

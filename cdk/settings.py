@@ -40,20 +40,22 @@ from cdk.weaknesses import REFUSED, Weakness, weak_settings
 SIGNING_KEY = "PIPELINE_SIGNING_KEY"
 """The name of a secret that isn't a setting. The first deployment makes the secret."""
 
-SCHEDULE_TOKEN = "SCHEDULE_UPDATE_TOKEN"  # noqa: S105  # its name
-"""The name of a secret setting. A deployment makes the secret if the site doesn't set one."""
+SCHEDULE_TOKEN = "SCHEDULE_UPDATE_TOKEN"  # noqa: S105  # a name, not a secret
+"""The name of a secret setting. A deployment makes the secret if the site doesn't set it."""
 
 SIGNING_KEY_READ_BY = (WEBHOOK, ON_DEMAND, RECONCILE)
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 """The levels of log records, the least important first."""
 
-# https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
 LOG_RETENTIONS = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
     *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
 )
-"""The numbers of days for which CloudWatch can keep logs."""
+"""The numbers of days for which CloudWatch can keep logs.
+
+https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+"""
 
 OBSOLETE = {
     "DOWNLOAD_MESSAGES_PER_INVOCATION": "the queue drives the downloader now, one recording each",
@@ -63,13 +65,14 @@ OBSOLETE = {
 _ZOOM_API = (ON_DEMAND, DOWNLOADER, RECONCILE)
 """The functions that call Zoom's API."""
 
-# https://docs.aws.amazon.com/lambda/latest/api/API_ScalingConfig.html
 _AT_ONCE = 2, 1000
-"""The lowest and the highest concurrency that AWS accepts as an event source's limit."""
+"""The lowest and the highest concurrency that AWS accepts as an event source's limit.
+
+https://docs.aws.amazon.com/lambda/latest/api/API_ScalingConfig.html
+"""
 
 _AT_ONCE_REASON = " (AWS accepts no MaximumConcurrency of 1 for the {} queue's event source)"
 
-# The sections' order is that of `Settings`.
 _STACK = Section("The stack: required")
 _ZOOM = Section(
     "Zoom: required",
@@ -99,10 +102,10 @@ class Network:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """A stack's settings, which are checked.
+    """A stack's settings, whose texts have passed their checks.
 
     Each field is a row of the table of settings. A field's name in capitals is the setting's name.
-    Commands print `notes` once.
+    `notes` are sentences about obsolete settings, which commands print once.
     """
 
     stack_name: str = setting(
@@ -661,7 +664,8 @@ def weaknesses(environment: Mapping[str, str], env_file: Path | None) -> tuple[W
 def load(environment: Mapping[str, str], env_file: Path | None) -> Settings:
     """Return the stack's settings from the environment and `env_file`.
 
-    Settings that both omit come from the cached look-up of the Opencast cluster (cdk/opencast.py).
+    The cached look-up of the Opencast cluster (cdk/opencast.py) supplies settings that are missing
+    there.
 
     Raises:
         SettingsError: Settings are missing or wrong. The text names all of these.

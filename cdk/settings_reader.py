@@ -30,7 +30,10 @@ class Reader:
         self.problems: list[str] = []
 
     def read(self, setting: Setting[Value]) -> Value:
-        """Return the setting's value, or the default if the setting isn't given or is wrong."""
+        """Return the value of the setting or its fallback, or the default if neither is valid.
+
+        Add a problem if a required setting is missing, or if a text is wrong.
+        """
         if setting.missing and not self.given.get(setting.name):
             self.problems.append(f"{setting.name} is missing: {setting.missing}.")
         for name in filter(None, (setting.name, setting.fallback)):
@@ -50,11 +53,10 @@ class Reader:
 
 
 def given_settings(environment: Mapping[str, str], env_file: Path | None) -> dict[str, str]:
-    """Return the settings that `env_file` and the environment give, without empty ones.
+    """Return the texts of the settings in `env_file` and the environment, by name.
 
-    The environment overrides the file. Values are stripped of whitespace.
-
-    `env_file` may be None, or name a file that doesn't exist.
+    The environment overrides the file. Texts are stripped, and empty texts are left out. `env_file`
+    may be None, or name a file that doesn't exist.
 
     Raises:
         SettingsError: The file isn't UTF-8.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 
 _NONSENSE = "?"
-"""A text that every check with rules of its own refuses."""
+"""A text that every check except `any_text` refuses."""
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,14 @@ class Section:
 
 @dataclass(frozen=True)
 class Setting(Generic[Value]):
-    """One setting.
+    """The facts about one setting.
 
     Attributes:
         name: The setting's name in the shell, in `.env` and in a function's environment.
         section: The heading above the setting in the documents.
         default: The value of a setting that isn't given.
-        check: Converts the setting's text to a value. Raises ValueError with the form that is
-            required.
+        check: The function that converts the setting's text to a value, or raises ValueError with
+            the required form.
         line: A description of the setting for people.
         see: The document with more, relative to `docs/`.
         read_by: The functions that read the setting from their environment, or a secret from SSM.
@@ -114,7 +114,7 @@ def rows_of(settings_type: type[DataclassInstance]) -> tuple[Setting[Any], ...]:
 
 
 def text_of(value: Any) -> str:
-    """Return a setting's value as the text that a function reads and `example.env` has."""
+    """Return a setting's value as text, as `example.env` and a function's environment have it."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):

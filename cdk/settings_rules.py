@@ -37,7 +37,7 @@ def problems(given: Mapping[str, str], values: Mapping[str, Any]) -> Iterator[st
 
 
 def _zoom_access(given: Mapping[str, str]) -> Iterator[str]:
-    """Require the settings of one kind of access to Zoom's API."""
+    """Yield a message for each missing setting if no kind of access to Zoom's API is complete."""
     missing = [[name for name in way if name not in given] for way in ZOOM_ACCESS]
     if not all(missing):
         return
@@ -57,7 +57,7 @@ def _zoom_access(given: Mapping[str, str]) -> Iterator[str]:
 
 
 def _webhook_token(given: Mapping[str, str], values: Mapping[str, Any]) -> Iterator[str]:
-    """Require the webhook's secret token, unless unsigned webhooks are allowed."""
+    """Yield a message if the webhook's token is missing and unsigned webhooks aren't allowed."""
     if not values["ALLOW_UNSIGNED_WEBHOOKS"] and "WEBHOOK_VALIDATION_SECRET_TOKEN" not in given:
         yield (
             "WEBHOOK_VALIDATION_SECRET_TOKEN is missing: the secret token of the Zoom app that "
@@ -67,7 +67,7 @@ def _webhook_token(given: Mapping[str, str], values: Mapping[str, Any]) -> Itera
 
 
 def _opencast_address(given: Mapping[str, str]) -> Iterator[str]:
-    """Require Opencast's address, set or looked up for the cluster (cdk/opencast.py)."""
+    """Yield a message if Opencast's address is neither set nor looked up (cdk/opencast.py)."""
     if "OPENCAST_BASE_URL" in given:
         return
     if cluster := given.get("OC_CLUSTER_NAME"):
@@ -85,7 +85,7 @@ def _opencast_address(given: Mapping[str, str]) -> Iterator[str]:
 
 
 def _network(given: Mapping[str, str], values: Mapping[str, Any]) -> Iterator[str]:
-    """Require both subnets and a security group for an uploader in Opencast's VPC."""
+    """Yield a message if the subnets or the security group of an uploader in a VPC are missing."""
     in_vpc = values["OC_VPC_ID"] or values["OC_SECURITY_GROUP_ID"]
     if in_vpc and "OC_SUBNET_IDS" not in given:
         yield (
@@ -97,7 +97,7 @@ def _network(given: Mapping[str, str], values: Mapping[str, Any]) -> Iterator[st
 
 
 def _sheet(given: Mapping[str, str]) -> Iterator[str]:
-    """Require both the document and the tabs of the schedule's sheet, or neither."""
+    """Yield a message if the schedule's sheet has a document without tabs, or the reverse."""
     missing = [name for name in SHEET if name not in given]
     if len(missing) == 1:
         yield (
@@ -107,7 +107,7 @@ def _sheet(given: Mapping[str, str]) -> Iterator[str]:
 
 
 def _region_of_arns(values: Mapping[str, Any]) -> Iterator[str]:
-    """Require that the ARNs of `IN_THE_REGION` are in the stack's region."""
+    """Yield a message for each ARN of `IN_THE_REGION` that is in another region than the stack."""
     for name in IN_THE_REGION:
         arn = values[name]
         if arn and arn.split(":")[3] != values["AWS_REGION"]:
@@ -115,7 +115,7 @@ def _region_of_arns(values: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _staging(values: Mapping[str, Any]) -> Iterator[str]:
-    """Require that staged files are kept at least as long as an upload waits for Opencast."""
+    """Yield a message if staged files may be deleted while an upload still waits for Opencast."""
     outage, patience = values["OC_OUTAGE_HOURS"], values["OC_INGEST_PATIENCE_HOURS"]
     days = math.ceil((outage + patience) / 24)
     if days > values["STAGING_DAYS"]:

@@ -105,7 +105,7 @@ class ZoomIngester(Stack):
 def _routes(
     api: Api, functions: Functions, allowed: tuple[str, ...]
 ) -> dict[str, apigateway.IResource]:
-    """Make the routes, and return them by the names of their exports.
+    """Add all routes to the API, and return their resources by the names of their exports.
 
     `allowed` lists the addresses and networks that may call the restricted routes.
     """

@@ -19,7 +19,7 @@ from cdk.names import PRODUCTION
 Values = Mapping[str, Any]
 
 OPEN_SCHEDULE_UPDATE = "ALLOW_OPEN_SCHEDULE_UPDATE"
-"""A weak setting without need of consent, because a stranger can only import the sheet."""
+"""A setting that may be weak without consent: a stranger can only start an import of the sheet."""
 
 ANY_ORIGIN = "INGEST_ALLOWED_ORIGINS"
 """A setting that may be weak without consent, because no default can name a site's pages."""
@@ -30,12 +30,15 @@ TOKEN_CHARACTERS = 16
 """Minimum length of a token. Zoom's tokens have 22 characters, Slack's signing secrets 32."""
 
 TOKEN_VARIETY = 6
-"""Minimum number of different characters in a token. A random token of 16 characters has more."""
+"""Minimum number of different characters in a token.
+
+A random token of 16 characters nearly always has more.
+"""
 
 PASSWORD_CHARACTERS = 8
 
 WIDEST = {4: 8, 6: 16}
-"""The shortest prefix in bits of an allowed network, by the version of IP."""
+"""The shortest accepted prefix of a network in INGEST_ALLOWED_IPS, in bits, by IP version."""
 
 ZOOM_DOMAINS = ("zoom.us", "zoomgov.com", "zoom.com", "zoom.com.cn")
 """Domains of which Zoom owns every host, so that a wildcard below such a domain is safe."""
@@ -90,7 +93,7 @@ def _webhook_tokens(values: Values) -> str:
 
 
 def _parts(text: str) -> list[str]:
-    """Return the parts of a setting between commas, as the webhook reads them."""
+    """Return the parts of a comma-separated setting, without spaces and empty parts."""
     return [part.strip() for part in text.split(",") if part.strip()]
 
 

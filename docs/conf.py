@@ -1,7 +1,8 @@
-"""The website of the documents: `make docs`, which treats each warning as an error.
+"""Sphinx's configuration for the website of the documents, which `make docs` builds.
 
-Sphinx reads it (https://www.sphinx-doc.org/en/master/usage/configuration.html). The sources are the
-Markdown files as they are; the contents of the sidebar are added to docs/index.md.
+`make docs` treats each warning as an error. The website shows the Markdown files unchanged, except
+that `add_contents` adds the contents of the sidebar.
+https://www.sphinx-doc.org/en/master/usage/configuration.html
 """
 
 from __future__ import annotations
@@ -35,11 +36,11 @@ PARTS = {
     "Develop": "local decisions/README ../CONTRIBUTING ../bench/README",
     "About": "../README ../CHANGELOG ../SECURITY",
 }
-"""The sidebar's parts, and their pages."""
+"""The pages of each part of the sidebar, by the part's caption."""
 
 
 def add_contents(_app: object, page: str, source: list[str]) -> None:
-    """Add the sidebar's contents to the first page, and the decisions to their list."""
+    """Add the sidebar's contents to the first page, and a list of all decisions to their page."""
     if page == root_doc:
         source[0] += "".join(contents(part, names.split()) for part, names in PARTS.items())
     if page == "docs/decisions/README":
@@ -47,7 +48,7 @@ def add_contents(_app: object, page: str, source: list[str]) -> None:
 
 
 def contents(caption: str, pages: list[str], *options: str) -> str:
-    """Return a directive of the sidebar in Markdown."""
+    """Return a `toctree` directive in Markdown, which adds `pages` to the sidebar."""
     lines = [":hidden:", *(f":{option}:" for option in options), f":caption: {caption}"]
     if not caption:
         lines.pop()
@@ -55,5 +56,5 @@ def contents(caption: str, pages: list[str], *options: str) -> str:
 
 
 def setup(app: Any) -> None:
-    """Connect to Sphinx."""
+    """Register `add_contents` with Sphinx."""
     app.connect("source-read", add_contents)

@@ -58,7 +58,7 @@ def pages(document: Schema) -> Iterator[str]:
 
 
 def _endpoint(document: Schema, operation: Schema) -> Iterator[str]:
-    """Yield the description of one method of one path."""
+    """Yield the lines about one operation: its description, tables and examples."""
     yield f"{operation['summary']}.\n"
     if "description" in operation:
         yield f"{_one_line(operation)}\n"
@@ -131,7 +131,7 @@ def _fields(
 
 
 def _examples(title: str, content: Schema) -> Iterator[str]:
-    """Yield each example of a content as an indented block."""
+    """Yield each example in an OpenAPI media type as Markdown: the title, and an indented block."""
     values = [example["value"] for example in content.get("examples", {}).values()]
     for value in [*values, *([content["example"]] if "example" in content else [])]:
         text = value if isinstance(value, str) else json.dumps(value, indent=1, ensure_ascii=False)
@@ -140,7 +140,7 @@ def _examples(title: str, content: Schema) -> Iterator[str]:
 
 
 def _type(document: Schema, schema: Schema) -> str:
-    """Describe a schema's type: a link to its section, or its name, values or content."""
+    """Return a schema's type in Markdown: a link to its section, or its name, values or items."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         if _has_section(document, name):

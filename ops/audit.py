@@ -1,8 +1,8 @@
 """`invoke audit`: look up known vulnerabilities of every locked package (pip-audit, npm audit).
 
 Both tools ask a service on the internet. A mirror without the data answers like a service that
-knows no vulnerability. So each tool also asks about a release with a known vulnerability, the
-control. An answer that doesn't report the control is ignored.
+knows no vulnerability. So each tool also asks about the control: a release with a known
+vulnerability. The command ignores an answer that doesn't report the control.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from ops.requirements import ROOT, versions
 
 PYTHON_CONTROL = ("jinja2", "2.10")
 NODE_CONTROL = ("minimist", "0.0.8")
-"""The controls: unused releases with known vulnerabilities (CVE-2019-10906, CVE-2020-7598)."""
+"""The control of `npm audit`, with CVE-2020-7598. (PYTHON_CONTROL has CVE-2019-10906.)"""
 
 DEPLOYED = "function_requirements"
 TOOLS = "requirements"
-"""The folders of the locks."""
+"""The folder with the locks of tools. `DEPLOYED` has the locks of the functions."""
 
 SECONDS = 15
 """Timeout in seconds of one request by pip-audit."""
@@ -63,7 +63,10 @@ class Vulnerability:
 
 @dataclass(frozen=True)
 class Report:
-    """A tool's findings among `checked` releases. `trouble` says why releases weren't checked."""
+    """A tool's findings. `checked` is the number of checked releases.
+
+    `trouble` says why the tool didn't check the other releases; "" if it checked all.
+    """
 
     tool: str
     checked: int
@@ -118,7 +121,10 @@ def locked(root: Path, folder: str) -> set[tuple[str, str]]:
 
 
 def without_duplicates(pins: set[tuple[str, str]]) -> list[dict[str, str]]:
-    """Divide pins into groups with one version of each package, because pip-audit refuses two."""
+    """Divide pins into groups, because pip-audit refuses a file with two versions of a package.
+
+    Each group has the version of each of its packages by the package's name.
+    """
     divided: list[dict[str, str]] = []
     for name, version in sorted(pins):
         for part in divided:
@@ -131,7 +137,7 @@ def without_duplicates(pins: set[tuple[str, str]]) -> list[dict[str, str]]:
 
 
 def python_report(dependencies: list[Any], deployed: set[tuple[str, str]]) -> Report:
-    """Return the report of pip-audit's answer."""
+    """Convert pip-audit's answer to a report. `deployed` has deployed (package, version) pairs."""
     known = [each for each in dependencies if "skip_reason" not in each]
     control = [each for each in known if (each["name"], each["version"]) == PYTHON_CONTROL]
     if not any(each["vulns"] for each in control):
@@ -185,7 +191,7 @@ def with_control(
 
 
 def node_report(vulnerabilities: Mapping[str, Any], lock: Mapping[str, Any]) -> Report:
-    """Return the report of npm's answer."""
+    """Convert npm's answer to a report. `lock` is the content of package-lock.json."""
     if not vulnerabilities.get(NODE_CONTROL[0]):
         return Report("npm audit", 0, (), _useless(NODE_CONTROL))
     found = tuple(sorted(set(_node_vulnerabilities(vulnerabilities, lock["packages"]))))
@@ -260,7 +266,7 @@ def conclude(reports: list[Report]) -> None:
 
 
 def ask(name: str, tool: Tool, root: Path, environment: Mapping[str, str]) -> Report:
-    """Run a tool, with a line on the terminal meanwhile, and return the tool's report."""
+    """Run a tool while a line on the terminal shows that, and return the tool's report."""
     with terminal.working(f"Asking about known vulnerabilities: {name}"):
         return tool(root, environment)
 

@@ -29,7 +29,7 @@ def run_tests(_context: Context, environments: str | None = None) -> None:
 
 
 def check_environments(names: Iterable[str]) -> None:
-    """Raise OpsError if tox.ini doesn't have one of these environments."""
+    """Raise OpsError if tox.ini lacks any of the environments `names`."""
     sections = re.findall(r"^\[testenv:(.+)\]$", (ROOT / "tox.ini").read_text(), re.MULTILINE)
     for name in names:
         if name.strip() not in sections:

@@ -86,7 +86,8 @@ def error_line(error: Exception) -> str:
     """Return an error as one line, with the error's type unless the error is the project's own."""
     if type(error).__module__.partition(".")[0] in OWN_PACKAGES:
         return str(error) + local_hint(error)
-    # When the local stack is down, the file of its certificate authority is missing, too.
+    # When the local stack is down, botocore may report the missing file of its certificate
+    # authority in place of the refused connection.
     is_unreachable = isinstance(error, NoConnection) or "certificate bundle" in str(error)
     if is_unreachable and is_local(os.environ):
         return (
@@ -108,12 +109,12 @@ def error_line(error: Exception) -> str:
 def local_hint(
     error: Exception, environment: Mapping[str, str] = os.environ, state: Path = LOCAL_STATE
 ) -> str:
-    """Return a hint to select the local stack, or "" unless that stack is up and could help.
+    """Return a hint to select the local stack; "" if the stack is down or the hint wouldn't help.
 
     `environment` is the shell's, and `state` is the file about a running local stack.
     """
     if isinstance(error, SettingsError):
-        # The text of a SettingsError ends with a list.
+        # The text of a SettingsError ends with a list, so the hint needs a line of its own.
         between = "\n" if any("is missing" in problem for problem in error.problems) else ""
     else:
         between = " " if isinstance(error, NoCredentialsError) else ""
@@ -174,7 +175,10 @@ class TypedTask(Task[Callable[..., None]]):
 
 
 def command(**options: Any) -> Callable[[Callable[P, None]], Task[Callable[P, None]]]:
-    """Return a decorator that makes a command. An error is one line on stderr, and exit code 1."""
+    """Return a decorator that makes a command of a function.
+
+    The command prints an error as one line on stderr, and ends with exit code 1.
+    """
 
     def decorate(body: Callable[P, None]) -> Task[Callable[P, None]]:
         words = [

@@ -48,7 +48,7 @@ CORE_OPTIONS_WITHOUT_EFFECT: Mapping[str, str] = {
     "pty": "",
     "warn-only": "",
 }
-"""Options of invoke that these commands refuse, each with advice for the operator."""
+"""Options of invoke that these commands refuse, each with advice for the operator or ""."""
 
 
 FIRST_STEPS = """\
@@ -95,7 +95,7 @@ class Machine(ParseMachine):
 
     def _bring_definitions_to_object_level(self) -> None:
         # Subclasses don't inherit the states of invoke's state machine.
-        self._states.update(ParseMachine._class_states)  # noqa: SLF001 - it offers no other way
+        self._states.update(ParseMachine._class_states)  # noqa: SLF001 - invoke offers no other way
         self._transitions.extend(ParseMachine._class_transitions)  # noqa: SLF001
 
     def handle(self, token: str) -> None:
@@ -199,7 +199,7 @@ class CommandLine(Program):
         super().execute()
 
     def _update_core_context(self, context: ParserContext, new_args: Any) -> None:
-        # invoke parses its own options before it loads tasks.py, and doesn't know `--yes` yet.
+        # invoke parses its own options before it loads tasks.py, so that context lacks `--yes`.
         if "yes" not in context.args:
             context.add_arg(new_args["yes"])
         super()._update_core_context(context, new_args)
@@ -225,7 +225,8 @@ class CommandLine(Program):
             ParseError: An option has no effect here, or `--help` names an unknown command.
         """
         if self.args.version.value:
-            # This is a `--version` after a command. invoke itself answers one before a command.
+            # This `--version` stands after a command. invoke itself handles only a `--version`
+            # before all commands.
             print(version_line())
             raise Exit
         with fitted_parse_errors():

@@ -1,7 +1,7 @@
 """Escape cells of CSV files, so that spreadsheets don't run text as formulas.
 
-A spreadsheet runs a cell that begins with `=`, `+`, `-`, `@` (also in full width), a tab or the end
-of a line: https://owasp.org/www-community/attacks/CSV_Injection. The names of courses are untrusted
+A spreadsheet runs a cell that begins with `=`, `+`, `-`, `@` (also in full width), a tab or a line
+break: https://owasp.org/www-community/attacks/CSV_Injection. The names of courses are untrusted
 text.
 """
 

@@ -38,12 +38,15 @@ ARNS = {
     "AWS::SNS::Topic": (f"arn:aws:sns:{REGION}:{ACCOUNT}:", "TopicName", ""),
     "AWS::Logs::LogGroup": (f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:", "LogGroupName", ":*"),
 }
-"""By type of resource: the ARN before the name, the property with the name, the ARN after it."""
+"""The parts of an ARN by type of resource: (text before the name, property, text after the name).
+
+The property of the resource holds the name.
+"""
 
 OPTIONAL: Mapping[str, Mapping[str, str]] = {
     "`OC_SUBNET_IDS`": {"OC_SUBNET_IDS": "subnet-1", "OC_SECURITY_GROUP_ID": "sg-1"},
 }
-"""Settings that add grants: example values, by the settings' name in the table."""
+"""Example values of settings that add grants, by the text that names the settings in the table."""
 
 
 class Kind(NamedTuple):
@@ -114,7 +117,7 @@ def pairs(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield each (action, resource) that a policy allows. Deny statements are ignored.
 
     Raises:
-        ValueError: A permission has a condition.
+        ValueError: A statement has a condition, or another element that the table can't show.
     """
     for statement in document["Statement"]:
         if statement["Effect"] == "Deny":
@@ -156,12 +159,18 @@ def arn_of(name: str, resources: Mapping[str, Any]) -> str:
 
 
 def as_list(value: Any) -> list[Any]:
-    """Return the value itself if it is a list, else a list of it. Policies have both forms."""
+    """Return a list unchanged, and any other value as a list's only item.
+
+    In a policy, a single action or resource may stand without a list.
+    """
     return value if isinstance(value, list) else [value]
 
 
 def rows(found: Collection[Grant], stack: str, condition: str = "") -> list[Row]:
-    """Return the rows of the grants `found`. Rows that all functions share come first, once."""
+    """Return the rows of the grants `found`, first the rows that all functions share.
+
+    `condition` is the text that names the settings which add the grants; "" for no settings.
+    """
     of_function = {
         function: list(_rows_of(function, found, stack, condition)) for function in FUNCTIONS
     }
@@ -204,7 +213,7 @@ def described(resource: str, function: Function, stack: str) -> tuple[Kind, str]
 
 
 def lines(found: Iterable[Row]) -> Iterator[str]:
-    """Yield the lines of the table."""
+    """Yield the lines of the table with the rows `found`."""
     plurals = {kind.singular: kind.plural for kind in KINDS}
     yield "| function | may | on |"
     yield "| --- | --- | --- |"
@@ -233,7 +242,7 @@ def synthesized(extra: Mapping[str, str]) -> dict[str, Any]:
     addresses = Addresses(*(f"https://{name}.example.org" for name in ("aws", "z", "o", "s", "g")))
     given = {**stack_settings({"STACK_NAME": STACK}, addresses), **extra}
     with tempfile.TemporaryDirectory() as folder:
-        from cdk.app import build  # noqa: PLC0415  # it starts the CDK's kernel
+        from cdk.app import build  # noqa: PLC0415  # the import starts the CDK's kernel
 
         build(load(given, None), outdir=Path(folder)).synth()
         template = json.loads((Path(folder) / f"{STACK}.template.json").read_text("utf-8"))

@@ -1,4 +1,4 @@
-"""Hold off signals, so that ^C or a lost connection doesn't separate steps that belong together."""
+"""Defer signals, so that ^C or a lost connection doesn't separate steps that belong together."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ SIGNALS = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)
 
 @contextmanager
 def deferred_signals() -> Iterator[Interrupted]:
-    """During the block, only note the first signal that arrives of SIGNALS.
+    """Yield a function that returns whether one of SIGNALS has arrived during the block.
 
-    Yield a function that returns whether a signal arrived. The caller has to end the program then,
-    because the signal isn't delivered later. A second signal ends the program as usual, in case
-    the current step hangs.
+    The first signal has no other effect, and isn't delivered later, so the caller has to end the
+    program. A second signal ends the program as usual, in case the current step hangs.
     """
     came: list[int] = []
     before = {number: signal.getsignal(number) for number in SIGNALS}

@@ -83,7 +83,7 @@ def down(_context: Context) -> None:
 
 
 def take_down(home: Path) -> None:
-    """End the local stack of a folder, and say whether there was one."""
+    """End the local stack of the folder `home`, and print whether the stack was up."""
     with terminal.working("Stopping the local stack"):
         was_up = local_state.end(home)
     print("The local stack is down." if was_up else "No local stack is up.")
@@ -108,7 +108,9 @@ def env(_context: Context) -> None:
 
 
 def show_environment(home: Path) -> None:
-    """Print shell commands that select the local stack of a folder; on a terminal, how to run them.
+    """Print shell commands that select the local stack of the folder `home`.
+
+    On a terminal, print instead the one command that runs these shell commands.
 
     Raises:
         OpsError: No stack is running.
@@ -153,7 +155,7 @@ def demo(_context: Context, svg: str | None = None) -> None:
 
 
 def draw_demo(path: Path) -> None:
-    """Run the demo on a pseudo-terminal, and draw its screen.
+    """Run the demo on a pseudo-terminal, and draw the terminal's screen as SVG.
 
     Raises:
         OpsError: The demo fails.
@@ -243,7 +245,7 @@ def running_zone() -> ZoneInfo:
 
 
 def running(home: Path = HOME) -> State:
-    """Return the state of the running stack of a folder.
+    """Return the state of the running stack of the folder `home`.
 
     Raises:
         OpsError: No stack is running.

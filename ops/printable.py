@@ -6,7 +6,7 @@ import unicodedata
 from datetime import UTC, datetime
 
 CONTROL_CATEGORIES = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-"""Unicode's categories of characters that are invisible or control terminal or text direction."""
+"""Unicode's categories of characters that are invisible, or control terminal or text direction."""
 
 
 def printable(text: str) -> str:

@@ -99,6 +99,6 @@ def value_of(argument: Argument) -> str:
 
 
 if __name__ == "__main__":
-    import tasks  # not at the top, because tasks.py imports this package
+    import tasks  # An import at the top would be circular, because tasks.py imports this package.
 
     print("\n".join(pages(tasks.namespace)).rstrip())

@@ -41,7 +41,7 @@ def compile_lock(source: Path, options: list[str], root: Path) -> None:
     """Compile one `.in` file.
 
     Raises:
-        OpsError: pip-compile failed. The text has its last line.
+        OpsError: pip-compile failed. The text has the last line of pip-compile's output.
     """
     command_line = [sys.executable, "-m", "piptools", "compile", "--quiet", *options]
     environment = {**os.environ, "CUSTOM_COMPILE_COMMAND": "invoke update-requirements"}
@@ -129,7 +129,10 @@ def unmet_requirements(
 
 
 def stale_pins(source: str, wanted: dict[str, Requirement], lock: Path) -> Iterator[str]:
-    """Yield a sentence for each pin that this file required once and no longer requires."""
+    """Yield a sentence for each pin that the lock wrongly traces back to `source`.
+
+    `wanted` has the requirements in the file `source`.
+    """
     for name, file in sorted(requirers(lock)):
         if file == source and name not in wanted:
             yield f"{name} is pinned for this file, which doesn't ask for it"
@@ -162,7 +165,7 @@ def update_requirements(_context: Context, package: str | None = None, keep: boo
 
 
 def check_package(name: str, locks: Iterable[Path]) -> None:
-    """Raise OpsError if no lock has a package of this name, which would upgrade nothing."""
+    """Raise OpsError if no lock has the package, because nothing would be upgraded."""
     known = {pin for lock in locks if lock.exists() for pin in versions(lock)}
     if canonicalize_name(name) not in known:
         near = get_close_matches(canonicalize_name(name), known, n=1)

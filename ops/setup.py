@@ -3,9 +3,9 @@
 `python3 -m ops.setup docs` sets up the environment of `make docs` alone. If the locks haven't
 changed, the program does nothing.
 
-This program runs on Python 3.6, because an old Python has to print that it is too old. So this file
-uses only the standard library and the syntax of Python 3.6. Annotations that 3.6 can't evaluate are
-quoted.
+This program also runs on Python 3.6, so that an old Python can print that a newer Python is needed.
+So this file uses only the standard library and the syntax of Python 3.6. Annotations that 3.6 can't
+evaluate are quoted.
 """
 
 import fcntl
@@ -60,8 +60,9 @@ class SetupError(Exception):
 class Step:
     """A folder to fill, and the lock files that determine the folder's content.
 
-    `interpreter` names the Python or Node that runs the content. After a change of the interpreter,
-    the folder is filled anew. `install(folder, fresh, log)` fills the folder.
+    `interpreter` names the Python or Node that runs the content. A change of the interpreter makes
+    the folder out of date. `install(folder, fresh, log)` fills the folder; `fresh` says whether the
+    folder was emptied before.
     """
 
     def __init__(
@@ -92,7 +93,10 @@ class Step:
             return []
 
     def run(self) -> None:
-        """Fill the folder. An interrupted run leaves no stamp, so the next run fills it anew."""
+        """Fill the folder, and write its stamp.
+
+        An interrupted run leaves no stamp, so the next run fills the folder again.
+        """
         current_stamp = self.current_stamp()
         if Path(self.folder).is_symlink():
             # npm would empty the folder to which the link leads.
@@ -168,7 +172,10 @@ def install_tools(folder: str, fresh: bool, log: BinaryIO) -> None:
 
 
 def install_cloud(folder: str, _fresh: bool, log: BinaryIO) -> None:
-    """Fill `.venv-cloud` with the local cloud alone, whose functions see all its packages."""
+    """Fill `.venv-cloud` with only the local cloud's packages.
+
+    Functions in the local cloud can import every package of that environment.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     python = python_in(folder)
     lock = str(CLOUD_LOCK)
@@ -267,7 +274,7 @@ def has_moving_line() -> bool:
 
 
 def wait_for(threads: "dict[str, threading.Thread]") -> None:
-    """Wait until threads end, and show the unfinished ones in a terminal's last line.
+    """Wait until threads end, and show the unfinished threads in a terminal's last line.
 
     Output that isn't a terminal gets a plain line every `REPEAT_SECONDS`.
     """
@@ -340,9 +347,9 @@ def set_up(for_docs: bool) -> None:
 
 
 def say_how_to_use(project: Path, invoke: "str | None") -> None:
-    """Print the command that lets a shell find the project's `invoke`, unless it finds that one.
+    """Print the command that makes a shell find the project's `invoke`, if the shell doesn't yet.
 
-    `invoke` is the program that the shell finds, None for none.
+    `invoke` is the program that the shell finds; None if the shell finds no program.
     """
     if invoke != str(project / ".venv" / "bin" / "invoke"):
         print("Before you use `invoke` in a shell: . .venv/bin/activate", flush=True)
@@ -351,7 +358,7 @@ def say_how_to_use(project: Path, invoke: "str | None") -> None:
 def bring_up_to_date(
     programs: str, steps: "list[Step]", disk_needed: float = DISK_NEEDED_GB
 ) -> bool:
-    """Run the steps whose folders are out of date, and return whether there were any.
+    """Run the steps whose folders are out of date, and return whether any folder was.
 
     A lock keeps a second set-up waiting. `disk_needed` is the free disk in GB that the steps need.
     """

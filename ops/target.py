@@ -66,13 +66,13 @@ class Target:
         return self.session.resource("dynamodb").Table(name)
 
     def description(self) -> str:
-        """Return the first line of a command that makes changes: stack, region and profile."""
+        """Return the line that names the target to the operator: stack, region and profile."""
         profile = self.place.profile or "(not set)"
         return f"Stack {self.place.stack_name} in {self.place.region}, AWS_PROFILE {profile}"
 
 
 def _expect_owner(account: str, params: dict[str, Any], model: OperationModel, **_: object) -> None:
-    """Add the account that has to own the buckets to a request's parameters, if S3 accepts that."""
+    """Add the account that has to own the bucket to a request's parameters, if S3 accepts that."""
     known = model.input_shape.members if model.input_shape else {}
     for name in ("ExpectedBucketOwner", "ExpectedSourceBucketOwner"):
         if name in known:
@@ -105,7 +105,10 @@ def configured_target(*, needs_code: bool = False) -> Target:
 
 
 def opencast_patience() -> timedelta:
-    """Return the time for which an upload waits for an ingest with unknown outcome, as set."""
+    """Return the time for which an upload waits for an ingest whose outcome is unknown.
+
+    The time comes from the shell and `.env`.
+    """
     return timedelta(hours=_configured("OC_INGEST_PATIENCE_HOURS"))
 
 
@@ -115,7 +118,7 @@ def opencast_address() -> str:
 
 
 def log_retention() -> timedelta:
-    """Return the retention of the stack's logs, as set."""
+    """Return the retention of the stack's logs, by the shell and `.env`."""
     return timedelta(days=_configured("LOG_RETENTION_DAYS"))
 
 
@@ -147,6 +150,7 @@ def existing_target(*, needs_code: bool = False) -> Target:
     """Return the stack for a command that changes nothing.
 
     Raises:
+        SettingsError: A setting that the command needs is missing or wrong.
         OpsError: The stack doesn't exist.
     """
     target = configured_target(needs_code=needs_code)
@@ -167,7 +171,9 @@ def target_to_change(*, needs_code: bool = False) -> Target:
 
 
 def begin_change(target: Target, given: Mapping[str, str], ask: Ask) -> None:
-    """Print the target, and confirm the change of a production stack unless NONINTERACTIVE is set.
+    """Print the target, and ask the operator to confirm a change of a production stack.
+
+    If `given` sets NONINTERACTIVE, nothing is asked.
 
     Raises:
         OpsError: The stack doesn't exist, or the operator doesn't confirm the change.
@@ -208,10 +214,10 @@ def ask_on_terminal(question: str) -> str:
 
 
 def confirm_production(stack_name: str, ask: Ask) -> None:
-    """Confirm a change of a stack with `prod` in its name.
+    """Ask the operator to confirm a change of a stack with `prod` in its name.
 
     Raises:
-        OpsError: The change isn't confirmed.
+        OpsError: The operator doesn't confirm the change.
     """
     if PRODUCTION in stack_name and ask(f"Change {stack_name}? [y/N] ").strip().lower() != "y":
         raise OpsError(f"{stack_name} was left as it is.")
@@ -230,7 +236,7 @@ def stack_exists(cloudformation: CloudFormationClient, stack_name: str) -> bool:
     """Return whether a stack exists.
 
     Raises:
-        ClientError: The call fails for another reason.
+        ClientError: The call fails for another reason than a missing stack.
     """
     try:
         cloudformation.describe_stacks(StackName=stack_name)

@@ -43,7 +43,7 @@ BLOCKS_BELOW = 110
 
 PIECES = re.compile(r"\S+\s*|^\s+")
 WORDS = re.compile(r"[^\s`]*`[^`\n]+`\S*\s*|\S+\s*|^\s+")
-"""Words with the space behind each. A command in backticks counts as one word."""
+"""A pattern for one word with the space behind it. A command in backticks counts as one word."""
 
 LONGEST_NAME = 20
 """Maximum length in characters of a cell with spaces that stays on one line."""
@@ -109,7 +109,8 @@ def show(
         title: Title above the table.
         columns: Headers of the columns.
         rows: Cells of each row.
-        narrow: Prints the rows on a terminal that is too narrow, in place of the blocks.
+        narrow: A function that prints the rows on a terminal that is too narrow, in place of the
+            blocks.
     """
     title = printable_lines(title)
     cells = [tuple(_cell(cell) for cell in row) for row in rows]
@@ -352,8 +353,8 @@ class Activity:
     """A step of a command in progress.
 
     Args:
-        print_line: Prints a line without disturbing the line that shows the step.
-        change: Replaces the text of the line that shows the step.
+        print_line: A function that prints a line above the line that shows the step.
+        change: A function that replaces the text of the line that shows the step.
         out: The stream to which both print.
     """
 
@@ -428,7 +429,7 @@ def moving_line(text: str) -> Iterator[Activity]:
 
 @contextmanager
 def _repeated_line(text: str, out: TextIO) -> Iterator[Activity]:
-    """Print the text with the seconds so far, now and then, while the block runs."""
+    """Print the text with the elapsed seconds while the block runs, as `working` describes."""
     began, ended = time.monotonic(), threading.Event()
     shown = [text]
 

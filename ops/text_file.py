@@ -21,8 +21,8 @@ def read_text(path: Path, advice: str) -> str:
     """Return a file's text.
 
     Raises:
-        OpsError: The file can't be read, or isn't UTF-8. In the latter case the text has the
-            `advice`.
+        OpsError: The file can't be read, or isn't UTF-8. If the file isn't UTF-8, the error's text
+            has the `advice`.
     """
     try:
         content = path.read_bytes()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import boto3
 
 QUIET_SECONDS = 0.5
-"""Seconds without a line, after which a pending request is shown."""
+"""Seconds without a line on the terminal, after which the line for a pending request is shown."""
 
 
 class WaitingLine:
@@ -41,7 +41,7 @@ class WaitingLine:
         self._is_shown = False
 
     def begin(self, **_: object) -> None:
-        """Count a request, and show the line once nothing was shown for `QUIET_SECONDS`."""
+        """Count a request, and show the line if the terminal shows no line for `QUIET_SECONDS`."""
         with self._lock:
             self._pending += 1
             if self._timer is None:
@@ -51,14 +51,17 @@ class WaitingLine:
                 self._timer.start()
 
     def end(self, **_: object) -> None:
-        """Count a request's end, and remove the line after the last one."""
+        """Count a request's end, and remove the line when no request is pending."""
         with self._lock:
             self._pending = max(self._pending - 1, 0)
             if not self._pending:
                 self._remove()
 
     def reset(self) -> None:
-        """Remove the line, and count the quiet time anew. ^C ends a request without an `end`."""
+        """Remove the line, forget pending requests, and begin a new quiet time.
+
+        ^C ends a request without a call of `end`.
+        """
         with self._lock:
             self._pending = 0
             self._remove()

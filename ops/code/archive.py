@@ -56,7 +56,7 @@ class Archive:
         return key
 
     def write_backup(self, function: Function, backup: LatestBackup | None) -> None:
-        """Write the backup of `$LATEST`. None marks that no backup has to be restored."""
+        """Write the backup of `$LATEST`. If `backup` is None, no backup has to be restored."""
         content = {"key": backup.key, "configuration": backup.configuration} if backup else None
         self.s3.put_object(
             Bucket=self.bucket, Key=self.names.loan_key(function), Body=json.dumps(content).encode()

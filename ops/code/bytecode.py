@@ -1,10 +1,10 @@
 """Bytecode in packages, so that a cold start doesn't compile the modules that it imports.
 
-Lambda's file system is read-only. Without bytecode in the package, each cold start compiles all
-modules, which takes most of its time. A package holds the bytecode of every module that an import
-of the function's module imports. All sources stay, so that another version of Python can compile
-them. Python doesn't compare the bytecode with the sources (unchecked hashes, PEP 552): a zip holds
-both from one build.
+Lambda's file system is read-only. Without bytecode in the package, each cold start spends most of
+its time on compiling all modules. A package holds the bytecode of every module that an import of
+the function's module imports. The package also holds all sources, so that another version of Python
+can compile the sources. Python doesn't compare bytecode and sources (unchecked hashes, PEP 552),
+because a zip holds both from the same build.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class Compiler:
     def compile(self, folder: Path) -> None:
         """Write the bytecode of each module below `folder` to `__pycache__`.
 
-        The same sources give the same bytes. A source that can't be compiled gets no bytecode: some
-        packages ship code for other Pythons.
+        The same sources give the same bytes. A source that can't be compiled gets no bytecode,
+        because some packages ship code for other versions of Python.
         """
         options = ["-q", "-s", str(folder), "--invalidation-mode", "unchecked-hash"]
         subprocess.run(
@@ -54,7 +54,10 @@ class Compiler:
 
 
 def compiler_for(version: str, path: str | None = None) -> Compiler | None:
-    """Return the first Python of a version, such as `3.13`, on a PATH (default: the shell's)."""
+    """Return the first Python of a version, such as `3.13`, in the folders of `path`.
+
+    `path` has the form of the variable PATH. If `path` is None, the shell's PATH is used.
+    """
     folders = (os.environ.get("PATH", "") if path is None else path).split(os.pathsep)
     for folder in folders:
         program = Path(folder, f"python{version}")
@@ -64,7 +67,7 @@ def compiler_for(version: str, path: str | None = None) -> Compiler | None:
 
 
 def compiler(program: Path) -> Compiler | None:
-    """Return a program as a compiler; None if the program doesn't run or isn't CPython."""
+    """Return the `Compiler` of a program; None if the program doesn't run or isn't CPython."""
     try:
         said = subprocess.run(
             [program, "-I", "-S", "-c", VERSION], capture_output=True, text=True, check=False
@@ -102,7 +105,10 @@ def _imports(file: Path, package: str, site: Path) -> Iterator[Path]:
 
 
 def _names(tree: ast.AST, package: str) -> Iterator[str]:
-    """Yield every dotted name that an import of a module of `package` imports, given its `tree`."""
+    """Yield every dotted name that a module of `package` imports when it is imported itself.
+
+    `tree` is the module's syntax tree.
+    """
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

@@ -31,7 +31,7 @@ def closure(module: str, root: Path) -> list[Path]:
 
 
 def files_of_name(name: str, root: Path) -> Iterator[Path]:
-    """Yield the files below `root` that exist for a dotted name and for its packages."""
+    """Yield the existing files of a dotted name and of its packages, relative to `root`."""
     parts = name.split(".")
     for length in range(1, len(parts) + 1):
         path = locate(".".join(parts[:length]), root)

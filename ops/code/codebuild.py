@@ -21,7 +21,7 @@ Say = Callable[[str], None]
 
 @dataclass
 class Build:
-    """A build, with the phases and the part of the log that were printed already."""
+    """A build of CodeBuild, which knows which phases and log lines `poll` has returned already."""
 
     codebuild: Any
     logs: Any
@@ -30,7 +30,9 @@ class Build:
     _token: dict[str, str] = field(default_factory=dict)
 
     def poll(self) -> tuple[list[str], Mapping[str, Any]]:
-        """Return new lines, of the log and of phases that ended, and the build's current state.
+        """Return the new lines to print, and the build's current state.
+
+        The new lines are lines of the build's log, and a line for each phase that has ended.
 
         Raises:
             ClientError: The build's log exists, but can't be read.
@@ -71,7 +73,7 @@ class Build:
 
 
 def follow(build: Build, say: Say, sleep: Callable[[float], None]) -> None:
-    """Print a build's output until it ends.
+    """Print a build's output until the build ends.
 
     Raises:
         OpsError: The build doesn't succeed.
@@ -89,7 +91,7 @@ def follow(build: Build, say: Say, sleep: Callable[[float], None]) -> None:
 
 
 def _failure(build: Mapping[str, Any]) -> str:
-    """Return the phase that failed, and CodeBuild's reason."""
+    """Return the phase that failed and CodeBuild's reason; "" if no phase failed."""
     for phase in build.get("phases", ()):
         if phase.get("phaseStatus") not in {None, "SUCCEEDED", "IN_PROGRESS"}:
             said = "; ".join(

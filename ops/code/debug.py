@@ -1,7 +1,7 @@
 """`invoke debug.…`: switch every function's debug logging, in the alias and in `$LATEST`.
 
 A version's environment can't change, so the alias gets a new version: the released code and
-settings with the other `DEBUG`. If `$LATEST` holds unreleased code, a command puts the released
+settings with the new `DEBUG`. If `$LATEST` holds unreleased code, a command puts the released
 code there, publishes the version, and then restores `$LATEST`.
 """
 
@@ -24,7 +24,9 @@ from ops.target import target_to_change
 def set_debug(
     releases: Releases, function: Function, value: str, archive: Archive
 ) -> AliasMove | None:
-    """Set `DEBUG` in the alias and in `$LATEST`. Return None if both had the value already.
+    """Set `DEBUG` in the released version and in `$LATEST`, and return the alias's move.
+
+    The result is None if both had the value already.
 
     After an OpsError or ClientError the alias is unchanged. `$LATEST` is backed up before the
     command replaces its code, so the next command can restore `$LATEST` if this command is killed.

@@ -1,4 +1,4 @@
-"""`invoke deploy.…` and `invoke release`: put code into `$LATEST`, and point the alias to it."""
+"""`invoke deploy.…` and `invoke release`: put code into `$LATEST`, and move the release alias."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def releases_of(target: Target) -> Releases:
 
 
 def deploy(target: Target, functions: Sequence[Function]) -> list[Function]:
-    """Deploy this checkout's code to each `$LATEST` with other code, and return these functions."""
+    """Deploy this checkout's code, and return the functions whose `$LATEST` had other code."""
     releases = releases_of(target)
     restore_all_latest(target, functions)
     platform = package.platform_of(os.environ)
@@ -46,7 +46,7 @@ def deploy(target: Target, functions: Sequence[Function]) -> list[Function]:
 
 
 def restore_all_latest(target: Target, functions: Sequence[Function]) -> None:
-    """Put the released code back into each `$LATEST` that a killed `debug` command left changed."""
+    """Restore each `$LATEST` for which a killed `debug` command left a backup."""
     releases, archive = releases_of(target), archive_of(target)
     for function in functions:
         with terminal.working(f"Looking at {function.name}"):
@@ -56,7 +56,7 @@ def restore_all_latest(target: Target, functions: Sequence[Function]) -> None:
 
 
 def show(moves: Sequence[AliasMove], alias: str) -> None:
-    """Print each move of the alias `alias`, and each function that stayed."""
+    """Print each move of the alias named `alias`, also moves that keep the version."""
     for move in moves:
         how = f"{move.before} → {move.after}" if move.moved else f"stays at {move.after}"
         terminal.say(f"{move.function.name}: {alias} {how}")
@@ -135,7 +135,10 @@ def show_roll_back(releases: Releases, versions: Mapping[Function, str]) -> None
 
 
 def report_changed_settings(releases: Releases, move: AliasMove) -> None:
-    """Print the settings that change, because an earlier version has its own settings."""
+    """Print the settings that a move to an earlier version changes.
+
+    Each version keeps the settings with which it was published.
+    """
     function = move.function
     before = releases.version(function, move.before).variables
     after = releases.version(function, move.after).variables

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 DIST = Path("dist")
 RECIPE = 4
-"""Version of the recipe for zips. Raise it when the same sources should give another zip."""
+"""Version of the recipe for zips. Increase it when the same sources should give another zip."""
 
 NO_BYTECODE = (
     f"There is no python{LAMBDA_PYTHON} on the PATH: packages without bytecode, with which cold "
@@ -80,12 +80,13 @@ def build(
 
     Raises:
         OpsError: A lock can't be installed.
-        FileNotFoundError: A function has no module.
+        FileNotFoundError: A function's module doesn't exist.
     """
     out.mkdir(parents=True, exist_ok=True)
     locks = {lock_hash(lock_of(function, root)): lock_of(function, root) for function in functions}
     own = {function: sources(function, root / "functions") for function in functions}
-    # CPython 3.11's parser can fail if threads use it at once (python/cpython#106905).
+    # CPython 3.11's parser can fail if several threads parse at the same time
+    # (python/cpython#106905).
     parsing = threading.Lock()
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda lock: install(lock, platform, root / CACHE), locks.values()))
@@ -123,7 +124,10 @@ def pack(
     root: Path,
     parsing: threading.Lock,
 ) -> Package:
-    """Build one function's zip from its source files `own`, unless it is up to date."""
+    """Build one function's zip from its source files `own`, unless the zip is up to date.
+
+    The lock `parsing` is held while sources are parsed.
+    """
     source = root / "functions"
     site = install(lock_of(function, root), platform, root / CACHE)
     path = out / f"{function.name}.zip"
@@ -187,8 +191,12 @@ def zip_comment(path: Path) -> bytes:
 def write_zip(
     files: dict[str, Path], path: Path, function: Function, level: int, comment: bytes
 ) -> None:
-    """Write a function's zip of files by their names in it: sorted, with fixed times and modes."""
-    # Two commands may build the same package at once, so the name contains the process's id.
+    """Write a function's zip. `files` are its files by their names in the zip.
+
+    The same files give the same bytes, because order, times and modes are fixed.
+    """
+    # Two commands may build the same package at the same time, so the unfinished zip's name
+    # contains the process's id.
     unfinished = path.with_suffix(f".{os.getpid()}.part")
     with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED, compresslevel=level) as archive:
         archive.comment = comment
@@ -232,11 +240,11 @@ def build_again(
 
 
 def select_functions(task_name: str | None) -> tuple[Function, ...]:
-    """Return the function with this name (in AWS or in `invoke`), or all for None.
+    """Return the function with the name `task_name` (in AWS or in `invoke`); all for None.
 
     Raises:
-        OpsError: There is no such function. An empty name, such as a script's unset variable, is
-            unknown.
+        OpsError: There is no such function. An empty name, such as a script's unset variable,
+            doesn't stand for all functions.
     """
     if task_name is None:
         return names.FUNCTIONS
@@ -273,7 +281,7 @@ def upload(packages: Sequence[Package], s3: S3Client, bucket: str, stack: names.
     """Upload zips to the stack's keys and to the archive.
 
     Raises:
-        OpsError: The bucket fails.
+        OpsError: S3 refuses a request.
     """
     functions = {function.name: function for function in names.FUNCTIONS}
     try:

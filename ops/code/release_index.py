@@ -26,7 +26,7 @@ NOT_THERE = {"404", "NoSuchKey", "NoSuchBucket", "AccessDenied"}
 def write(
     s3: S3Client, bucket: str, names: Names, release: str, versions: Mapping[str, str]
 ) -> None:
-    """Write the versions of a release, which `versions` gives by the functions' names."""
+    """Write the index of a release. `versions` has the versions by the functions' names."""
     content = json.dumps(versions, indent=2, sort_keys=True).encode()
     s3.put_object(Bucket=bucket, Key=names.release_key(release), Body=content)
 

@@ -1,4 +1,4 @@
-"""Versions of the functions, and the release alias that decides which of them runs.
+"""Versions of the functions, and the release alias that decides which version runs.
 
 `$LATEST` holds the deployed code. A version is a published copy of `$LATEST`, code and
 configuration. API Gateway and the queues call the alias, which points to a version. See
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 LATEST = "$LATEST"
 
 CONFIGURATION_PARTS = ("Environment", "Timeout", "MemorySize", "Handler", "Runtime", "VpcConfig")
-"""Parts of a function's configuration that the stack's settings decide and a version keeps."""
+"""Parts of a function's configuration that the stack's template sets and a version keeps."""
 
 
 @dataclass(frozen=True)
 class Code:
-    """A version of a function: the hash of its code, and the CONFIGURATION_PARTS."""
+    """A version of a function, or its `$LATEST`: the code's hash, and the CONFIGURATION_PARTS."""
 
     version: str
     sha256: str
@@ -48,7 +48,7 @@ class Code:
         return self.variables.get("DEBUG", "")
 
     def with_debug(self, value: str) -> dict[str, Any]:
-        """Return the configuration with another `DEBUG` and all other variables unchanged."""
+        """Return the configuration with `value` as `DEBUG`, and all else unchanged."""
         variables = {**self.variables, "DEBUG": value}
         return {**self.configuration, "Environment": {"Variables": variables}}
 
@@ -62,7 +62,7 @@ class Code:
 
 @dataclass(frozen=True)
 class AliasMove:
-    """A move of a function's alias from one version to another."""
+    """A move of a function's alias. If `before` equals `after`, the alias wasn't moved."""
 
     function: Function
     before: str
@@ -193,7 +193,10 @@ class Releases:
         return AliasMove(function, before["FunctionVersion"], version)
 
     def release(self, function: Function, description: str = "") -> AliasMove:
-        """Publish `$LATEST` and point the alias to the version, unless it is released already."""
+        """Publish `$LATEST` and point the alias to the new version.
+
+        If the alias points to the same code and configuration already, nothing changes.
+        """
         latest, released = self.latest(function), self.released(function)
         if latest.is_same(released):
             return AliasMove(function, released.version, released.version)
@@ -289,7 +292,7 @@ def find_versions(
     """Return the version to which each function goes back; see `roll_back`.
 
     Raises:
-        OpsError: `to` is empty.
+        OpsError: `to` is empty, or a function has no such version.
     """
     if not to:
         raise OpsError("--to names no version, so nothing was moved: a number, or a description.")
@@ -304,7 +307,9 @@ def find_versions(
 
 
 def find_version(releases: Releases, function: Function, wanted: str) -> str:
-    """Return the number of a version, given its number or description (the newest counts).
+    """Return the number of the newest version whose number or description is `wanted`.
+
+    A number takes precedence over a description.
 
     Raises:
         OpsError: There is no such version. The text lists the newest ten versions.
@@ -331,9 +336,9 @@ def apply_changed_settings(
 ) -> tuple[list[AliasMove], list[Function]]:
     """Release changed settings of each function whose `$LATEST` holds the released code.
 
-    An update of the stack turns debug logging off in functions with changed settings; this function
-    turns it on again. Return the moves, and the functions whose `$LATEST` holds unreleased code.
-    The settings of these functions have to wait for the next release.
+    Return the alias's moves, and the functions whose changed settings have to wait for the next
+    release because `$LATEST` holds unreleased code. An update of the stack turns debug logging off
+    in functions with changed settings, so this function restores `DEBUG` as released.
 
     Raises:
         ReleaseStopped: An alias can't be moved.
@@ -341,7 +346,7 @@ def apply_changed_settings(
     waiting: list[Function] = []
 
     def release_settings(function: Function) -> AliasMove:
-        """Release the function's changed settings, or note that unreleased code prevents that."""
+        """Release a function's changed settings, or add the function to `waiting`."""
         latest, released = releases.latest(function), releases.released(function)
         if latest.debug != released.debug:
             wanted = latest.with_debug(released.debug)["Environment"]
@@ -369,7 +374,7 @@ def _apply_each(functions: Sequence[Function], work: Any) -> list[AliasMove]:
 
 
 def _code(found: Mapping[str, Any]) -> Code:
-    # Empty values are left out, because Lambda omits them in some answers only.
+    # Empty values are left out, because only some of Lambda's answers have empty values.
     network = found.get("VpcConfig") or {}
     known = {
         "SubnetIds": sorted(network.get("SubnetIds") or ()),

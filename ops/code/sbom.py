@@ -1,6 +1,6 @@
 """Software bills of materials: the contents of a package, with licences, as CycloneDX JSON.
 
-The form is that of https://cyclonedx.org/docs/1.6/json/. CycloneDX's own library would need six
+https://cyclonedx.org/docs/1.6/json/ describes the form. CycloneDX's own library would need six
 more packages to write a few fields. The same package gives the same bytes, because the SBOM has no
 time and no serial number.
 """
@@ -28,7 +28,7 @@ USUAL_SPELLINGS = {
     "3-Clause BSD License": "BSD-3-Clause",
     "BSD 3-Clause OR Apache-2.0": "BSD-3-Clause OR Apache-2.0",
 }
-"""Licences in SPDX's spelling (https://spdx.org/licenses/) by their authors' spelling."""
+"""SPDX's names of licences (https://spdx.org/licenses/), by names that packages declare."""
 
 
 def write_sbom(package: Package, site: Path) -> Path:

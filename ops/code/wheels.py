@@ -77,7 +77,7 @@ def lock_hash(lock: Path) -> str:
 
 
 def install(lock: Path, platform: Platform, root: Path) -> Path:
-    """Return the folder with a lock's packages for a platform, installed if the cache lacks it.
+    """Install a lock's packages for a platform, unless the cache has them; return their folder.
 
     The folder includes the packages' bytecode if the platform has a compiler. An existing folder is
     always complete, because `install` renames a finished folder into place.
@@ -105,7 +105,7 @@ def install(lock: Path, platform: Platform, root: Path) -> Path:
     try:
         unfinished.rename(folder)
     except OSError:
-        # Another process has installed the same lock meanwhile, so its folder is as good.
+        # Another process has installed the same lock meanwhile. Its folder has the same files.
         shutil.rmtree(unfinished)
     return folder
 
@@ -133,7 +133,10 @@ TEXTS_OF_TZDATA = frozenset(
 def files_to_ship(
     site: Path, function: Function, bytecode: Collection[PurePosixPath]
 ) -> Iterator[PurePosixPath]:
-    """Yield the files below `site` that a function needs, with no .pyc files but `bytecode`."""
+    """Yield the files below `site` that a function needs.
+
+    Of the .pyc files, only the files in `bytecode` are yielded.
+    """
     for path in site.rglob("*"):
         inside = PurePosixPath(path.relative_to(site).as_posix())
         if path.is_file() and (inside in bytecode or is_needed(inside, function)):
@@ -148,7 +151,7 @@ def is_needed(path: PurePosixPath, function: Function) -> bool:
     - botocore's models of some 400 services that the function doesn't use, and botocore's examples
     - googleapiclient's documents of unused Google APIs (110 MB)
     - dateutil's own time zones, which botocore never reads
-    - tzdata's texts. `zoneinfo` reads a zone's own file
+    - tzdata's lists of zones, because `zoneinfo` reads only the files of single zones
     - a distribution's metadata, except licences and METADATA, from which `importlib.metadata` reads
       the version
     """
@@ -171,11 +174,11 @@ def is_needed(path: PurePosixPath, function: Function) -> bool:
 
 
 def content_to_ship(name: str, content: bytes, function: Function) -> bytes:
-    """Return the content of a file as a function's package has it. botocore's data are shortened.
+    """Return the content of a file for a function's package, and shorten botocore's data.
 
-    The models of services lose their texts for documentation, which are nine tenths of the models'
-    bytes. The list of endpoints keeps the services that the function uses, of some 300. A container
-    would read all of this at each cold start.
+    A container reads botocore's data at each cold start. The models of services lose their texts
+    for documentation, which are nine tenths of the models' bytes. The list of endpoints, which has
+    some 300 services, keeps only the services that the function uses.
     """
     if name == "botocore/data/endpoints.json":
         return _as_json(_endpoints_of(function.services, json.loads(content)))
@@ -190,7 +193,7 @@ def _as_json(data: Any) -> bytes:
 
 
 def _endpoints_of(services: Collection[str], endpoints: dict[str, Any]) -> dict[str, Any]:
-    """Return botocore's list of endpoints with no services but these, in every partition."""
+    """Return botocore's list of endpoints with only `services` in every partition."""
     partitions = [
         {
             **partition,
@@ -203,9 +206,9 @@ def _endpoints_of(services: Collection[str], endpoints: dict[str, Any]) -> dict[
 
 def _without_documentation(part: Any) -> Any:
     if isinstance(part, dict):
-        # A shape may have a member of the name `documentation`, which is no text. The key stays
-        # with an empty text, because botocore's `ServiceModel.client_context_parameters` reads the
-        # key.
+        # A member of a shape may be named `documentation`, too, but its value isn't a string. The
+        # key stays with an empty string, because botocore's
+        # `ServiceModel.client_context_parameters` reads the key.
         return {
             key: ""
             if key == "documentation" and isinstance(value, str)

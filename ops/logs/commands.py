@@ -59,15 +59,15 @@ class Printer:
         self._hidden = hidden
         self._date: date | None = None
         self._console = terminal.console()
-        # Python's `print` writes instead of rich, which would fail with an error when a pipe is
-        # closed.
+        # Python's `print` writes rich's output, because rich itself would print an error when the
+        # pipe is closed.
         self._console.file = io.StringIO()
 
     def __call__(self, lines: Iterable[Line]) -> None:
         """Print the lines.
 
         Raises:
-            BrokenPipeError: Nobody reads the output any more.
+            BrokenPipeError: The reader of the output is gone.
         """
         for line in lines:
             if self._as_json:
@@ -98,7 +98,10 @@ class Printer:
 
 
 def run(functions: Sequence[Function], since: str, *, watched: bool, as_json: bool) -> None:
-    """Show the logs of some functions, for every command but `recording`."""
+    """Show the records of `functions` from the period `since`, such as `2h`, until now.
+
+    If `watched`, show new records until ^C.
+    """
     length = arguments.since(since)
     target = existing_target()
     logs, begin, show = logs_of(target), now() - length, Printer(as_json=as_json)
@@ -109,7 +112,7 @@ def run(functions: Sequence[Function], since: str, *, watched: bool, as_json: bo
             lines = read_all(logs, functions, begin)
         show(lines)
         if not (lines or as_json):
-            # Nothing of this belongs into a file with the log.
+            # The sentence goes to stderr, because it isn't part of the log.
             said = f"Nothing was logged in the last {since.strip()}: --since 1d goes further back."
             print(terminal.fitted(said, sys.stderr), file=sys.stderr)
 

@@ -34,8 +34,8 @@ _ROUTINE = re.compile(r"(START|END|REPORT) RequestId: |INIT_START |EXTENSION\t|I
 class Line:
     """One event of a log group.
 
-    `moment` is the record's own timestamp, or else CloudWatch's, which is `stored`. `record` is
-    None for a line of Lambda's. `key` identifies the event.
+    `stored` is CloudWatch's timestamp. `moment` is the record's own timestamp, or `stored` if the
+    record has none. `record` is None for a line of Lambda's. `key` identifies the event.
     """
 
     function: Function

@@ -47,7 +47,11 @@ class Logs:
         pattern: str = "",
         stream: str = "",
     ) -> Iterator[Line]:
-        """Yield a function's events from `begin` on, by time; no event if there is no log group."""
+        """Yield a function's lines from `begin` to `end`, in the order of CloudWatch's times.
+
+        `pattern` is a filter pattern, and `stream` the name of a log stream; "" for no filter. If
+        the log group doesn't exist, nothing is yielded.
+        """
         request: FilterLogEventsRequestPaginateTypeDef = {
             "logGroupName": self._names.log_group(function),
             "startTime": _ms(begin),
@@ -105,8 +109,8 @@ def watch(
 ) -> Iterator[list[Line]]:
     """Yield batches of lines without end, each line once, beginning with the lines since `begin`.
 
-    Each round reads again from LATEST_ARRIVAL before the previous round, and leaves out known
-    lines. So an event that appears late is shown late and not missed.
+    Each round reads from LATEST_ARRIVAL before the previous round, and leaves out known lines. So
+    an event that appears late isn't missed.
     """
     seen: dict[str, datetime] = {}
     start = begin
@@ -120,8 +124,8 @@ def watch(
         ]
         seen.update((line.key, line.stored) for line in lines)
         yield in_order(lines)
-        # CloudWatch counts whole milliseconds. With a start between two milliseconds, a line whose
-        # key was dropped from `seen` could be read again.
+        # CloudWatch's times are whole milliseconds. A start between two milliseconds would drop a
+        # line's key from `seen`, although the next round reads the line again.
         start = max(start, EPOCH + _ms(now - LATEST_ARRIVAL) * MILLISECOND)
         seen = {key: stored for key, stored in seen.items() if stored >= start}
         sleep(POLL_SECONDS)
@@ -130,7 +134,7 @@ def watch(
 def recording_lines(
     logs: Logs, functions: Sequence[Function], uuid: str, zip_ids: Iterable[str], begin: datetime
 ) -> list[Line]:
-    """Return one recording's lines over all functions, in order.
+    """Return one recording's lines in the logs of `functions`, in order.
 
     `zip_ids` are the known ingests. Ingests that the recording's records name are searched for,
     too. The result includes lines of the same invocations that name no recording, such as a crash

@@ -84,7 +84,9 @@ class MigrationPlan:
 
 
 def plan_migration(target: Target, old_stack: str, *, days: int, now: datetime) -> MigrationPlan:
-    """Return the migrations from `old_stack` to the target, with status rows of `days` days.
+    """Return the migrations from `old_stack` to the target.
+
+    Status rows of the last `days` days are migrated.
 
     Raises:
         OpsError: A name is wrong or a table doesn't exist.
@@ -125,7 +127,10 @@ def plan_migration(target: Target, old_stack: str, *, days: int, now: datetime) 
 
 
 def _is_ours(item: Item, ledger: Ledger) -> bool:
-    """Return whether this pipeline accepted a row's request, or its record can't be read."""
+    """Return whether this pipeline accepted a row's request.
+
+    The result is True if the ledger's record can't be read.
+    """
     row = row_of(item)
     uuid = uuid_of(row)
     try:

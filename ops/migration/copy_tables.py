@@ -11,7 +11,7 @@ stop in the new one. The new row gets the events of both rows, in the order of t
 
 **Status.** A row of the old stack replaces a row of the new one only if
 
-- the new stack has none; or
+- the new stack has no such row; or
 - the new row only has Zoom's progress (`RECORDING_…`), and the old row has more, so a late
   `meeting.ended` doesn't hide that the recording is in Opencast; or
 - the new row is older, because it was copied earlier and the old stack has continued since.
@@ -23,8 +23,8 @@ requests of these rows are added to it (`ops/migration/ledger.py`):
 - `SENT_TO_OPENCAST` counts as sent. A repeated webhook event is a duplicate, whichever files the
   event names.
 - `SENT_TO_DOWNLOADER` to `UPLOADER_RECEIVED` count as sent. The old stack has the recording in its
-  queues and brings it to Opencast. A repeated event is a duplicate here, too; otherwise both stacks
-  would ingest the recording. Another run of the command copies the request's end.
+  queues and brings it to Opencast. A repeated webhook event is a duplicate here, too; otherwise
+  both stacks would ingest the recording. Another run of the command copies the request's end.
 - `…_FAILED` and `IGNORED` count as ended. A repeat by Zoom or an operator is accepted, and the
   uploader asks Opencast before it ingests.
 - `RECORDING_…`, `ON_DEMAND_RECEIVED` and `WEBHOOK_RECEIVED` add no request. The webhook event with
@@ -73,7 +73,8 @@ class Write:
 class Tally:
     """Counts of one table's rows.
 
-    `skipped` counts by reason. `named` are sentences on rows that an operator should look at.
+    `skipped` counts the skipped rows by reason. `named` are sentences on rows that an operator
+    should look at.
     """
 
     thing: str
@@ -100,9 +101,10 @@ ReasonToSkip = Callable[[Item], str]
 
 @dataclass(frozen=True)
 class Rules:
-    """The rules of copying one table. `differs` returns whether a kept row has to be named.
+    """The rules of copying one table.
 
-    `besides` are keys of other rows in the table, which aren't copied.
+    `differs` returns whether a row of the old stack differs from the new stack's row so much that
+    the tally names the row. `besides` are keys of rows that aren't copied.
     """
 
     thing: str
@@ -205,7 +207,7 @@ def _decide_meeting(row: Item, here: Item | None) -> Write | None:
 
 
 def _differs(row: Item, here: Item) -> bool:
-    """Return whether the classes of two rows differ, whatever their sources."""
+    """Return whether the classes of two rows differ in more than their sources."""
     return _classes(row) != _classes(here)
 
 
@@ -302,7 +304,10 @@ def _updated(item: Item) -> datetime | None:
 
 
 def _is_status(item: Item) -> bool:
-    """Return whether the state is known, and the meeting a number as the table's index requires."""
+    """Return whether a row's state is known and its meeting, if any, is a number.
+
+    The table's index by meeting accepts only numbers.
+    """
     return item.get("pipeline_state") in State.__members__ and isinstance(
         item.get("meeting_id", 0), Decimal | int
     )

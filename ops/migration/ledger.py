@@ -4,8 +4,8 @@ The pipeline decides by the ledger, not by status rows (`ingester/ledger/record.
 system has no ledger, and its rows name no files. So a migrated request counts as sent with all of
 the recording's files.
 
-A request that this pipeline accepted stays unchanged. So do the record's files and ingests. Another
-run of the command writes only migrated requests again, to add their end.
+A request that this pipeline accepted stays unchanged, as do the record's files and ingests. Another
+run of the command writes only migrated requests again, to add the ends of these requests.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def uuid_of(row: StatusRow) -> str:
 
 
 def request_of(row: StatusRow) -> Request | None:
-    """Return the request of a row; None if the old stack never processed its webhook event."""
+    """Return the request of a row; None if the old stack hasn't processed the webhook event."""
     request = Request(at=_requested_at(row), asked=row.asked, is_taken_over=True)
     if row.state in SENT or retry_at(row):
         return replace(request, is_sent=True)

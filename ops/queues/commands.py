@@ -64,7 +64,10 @@ def view_both(target: Target, pair: QueuePair, limit: int) -> tuple[QueueView, Q
 
 
 def view_queue(queue: SqsQueue, limit: int) -> QueueView:
-    """Return the view of a live queue, which takes one receive if a message waits."""
+    """Return the view of a live queue with up to `limit` messages, at most ten.
+
+    The view receives only if a message waits, and costs each shown message one receive.
+    """
     counts = queue.counts()
     seen = tuple(queue.peek(limit)) if counts.waiting else ()
     return QueueView(queue.name, counts, seen, is_dead=False)
@@ -201,7 +204,7 @@ def remarks(view: QueueView) -> list[str]:
 
 
 def show_views(pair_of: PairOf, limit: int, *, json: bool) -> None:
-    """Show a queue and its DLQ."""
+    """Print the messages of a queue and its DLQ, as tables or as JSON."""
     check_limit(limit)
     target = existing_target()
     with terminal.working("Looking at the queues"):
@@ -276,7 +279,7 @@ def redrive_and_report(redrive: Redrive, selection: Selection, interrupted: Inte
 
         try:
             left = redrive.run(selection, interrupted, on_redriven)
-        except Exception as caught:  # noqa: BLE001 - raised again below, behind what was moved
+        except Exception as caught:  # noqa: BLE001 - raised again below, after the report
             error = caught
     show_redriven(redrive, moved, left)
     so_far = f"{0 if redrive.is_dry else len(moved)} moved, the rest is where it was."

@@ -1,10 +1,10 @@
 """Receive, hold, send and delete messages of a pipeline queue and its dead-letter queue (DLQ).
 
-SQS shows messages only to a receiver.
+SQS shows a message only to a program that receives the message.
 
-- Nobody else receives from a DLQ. A view holds received messages, so that the next page has other
-  messages, and at the end releases those that it didn't delete, also after an error or ^C. (If the
-  program is killed, the messages reappear when their visibility timeout ends.)
+- No function receives from a DLQ. A view holds received messages, so that the next page has other
+  messages. At its end, also after an error or ^C, the view releases all messages that it didn't
+  delete. (If the program is killed, the messages reappear when their visibility timeout ends.)
 - The functions receive from a live queue. A view receives once, ten messages at most, with a
   visibility timeout of 0, so each message stays available for the functions. The view costs each
   message one of its receives: a message has 12 on the download queue, and 50 or more on the upload
@@ -50,7 +50,11 @@ https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-s
 
 @dataclass(frozen=True)
 class QueuePair:
-    """A queue and its DLQ, with the states of a recording before and after a receive."""
+    """A queue and its DLQ.
+
+    `sent` is the state of an ingest whose message waits. `taken` is the state after the function
+    has received the message.
+    """
 
     command: str
     queue: str
@@ -64,7 +68,7 @@ class QueuePair:
 
 
 def downloads(names: Names) -> QueuePair:
-    """Return the queue from the webhook to the downloader."""
+    """Return the download queue, from the webhook to the downloader, with its DLQ."""
     return QueuePair(
         "downloads",
         names.download_queue,
@@ -75,7 +79,7 @@ def downloads(names: Names) -> QueuePair:
 
 
 def uploads(names: Names) -> QueuePair:
-    """Return the queue from the downloader to the uploader."""
+    """Return the upload queue, from the downloader to the uploader, with its DLQ."""
     return QueuePair(
         "uploads",
         names.upload_queue,
@@ -149,9 +153,10 @@ def _content(body: str) -> Mapping[str, Any] | None:
 
 @dataclass(frozen=True)
 class QueueCounts:
-    """SQS's approximate counts of a queue at a time of SQS's clock, rounded up to seconds.
+    """SQS's approximate counts of a queue's messages.
 
-    `receive_limit` is the number of receives on which the queue's function works; 0 for a DLQ.
+    `at` is the time by SQS's clock, rounded up to seconds. `receive_limit` is the number of
+    receives on which the queue's function works; 0 for a DLQ.
     """
 
     waiting: int
@@ -214,7 +219,7 @@ class SqsQueue:
         return [message_of(message) for message in answer.get("Messages", ())]
 
     def release(self, messages: Sequence[QueueMessage]) -> None:
-        """Make received messages available again at once."""
+        """Make received messages available again immediately."""
         for first in range(0, len(messages), MAX_BATCH):
             some = messages[first : first + MAX_BATCH]
             self._sqs.change_message_visibility_batch(
@@ -243,7 +248,7 @@ def _server_time(date: str) -> datetime:
 
 @dataclass
 class HeldMessages:
-    """Messages of a DLQ that are invisible to other receivers, each once."""
+    """Received messages of a DLQ, which stay invisible to other receivers."""
 
     _queue: SqsQueue
     _seconds: int
@@ -253,8 +258,8 @@ class HeldMessages:
     def next_page(self, most: int = MAX_BATCH) -> list[QueueMessage]:
         """Return up to `most` messages that weren't returned before.
 
-        The result is empty if SQS delivers none, or only messages that were returned before. While
-        a message is held, a FIFO queue delivers no later message of its group.
+        The result is empty if SQS delivers no message, or only messages that were returned before.
+        While a message is held, a FIFO queue delivers no later message of the same group.
         """
         page = self._queue.take(most, self._seconds)
         new = [message for message in page if message.message_id not in self._seen]
@@ -275,7 +280,10 @@ class HeldMessages:
 
 @contextmanager
 def hold_messages(queue: SqsQueue, seconds: int) -> Iterator[HeldMessages]:
-    """Hold messages of a DLQ during the block. At its end, make the others available again."""
+    """Yield the held messages of a DLQ, at first none.
+
+    After the block, held messages that weren't deleted become available again.
+    """
     held = HeldMessages(queue, seconds)
     try:
         yield held

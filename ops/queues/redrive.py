@@ -5,9 +5,10 @@ again unchanged, and deletes the message from the DLQ. A crash loses no message,
 send and delete leaves the message in both queues. A second redrive is then harmless:
 
 - Uploads: the deduplication id is made of the DLQ message's id, so SQS drops a repeat within five
-  minutes. Later the uploader gets a second message of the same request, in the same group and so
-  after the first message, whose ingest it finds (`opencast/lookup.py`). A message that fails again
-  has another id and is never dropped.
+  minutes. After five minutes, SQS delivers a second message of the same request after the first
+  message, because both are in the same group. At the second message, the uploader finds the first
+  message's ingest (`opencast/lookup.py`). A message that fails again has another id, so SQS never
+  drops the message.
 - Downloads: the downloader finds the files of the first message under the same staging keys
   (`ingester.transfer`). SQS drops the second upload message as a duplicate, or the uploader finds
   the first message's ingest in the ledger.
@@ -48,14 +49,14 @@ from ops.queues.queue_messages import (
 RETRIED = "retried by an operator"
 CLOCK_TOLERANCE = timedelta(seconds=2)
 STAGING_LIFETIME = timedelta(days=7)
-"""Default of STAGING_DAYS, for which the staging bucket keeps a recording's files."""
+"""Default time for which the staging bucket keeps a recording's files (STAGING_DAYS)."""
 
 
 @dataclass(frozen=True)
 class Selection:
     """A selection of messages: the first `most` (None: all), or those of `uuid`.
 
-    `unreadable` selects messages that aren't JSON, too.
+    If `unreadable` is set, messages that aren't JSON are selected, too.
     """
 
     most: int | None = 1
@@ -99,8 +100,8 @@ class Redrive:
     ) -> tuple[QueueMessage, ...]:
         """Redrive the selected messages, and call `on_redriven` with each.
 
-        Only messages that were there at the beginning are moved, so a message that fails again at
-        once isn't moved for ever. An error leaves the remaining messages in the DLQ.
+        Only messages that were in the DLQ at the beginning are moved. So a message that soon fails
+        again isn't moved again and again. An error leaves the remaining messages in the DLQ.
 
         Returns:
             The messages that stay and have to be reported: unreadable messages that weren't

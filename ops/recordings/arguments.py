@@ -15,7 +15,7 @@ LONGEST_UUID = 200
 
 
 def since(text: str) -> timedelta:
-    """Return the period that is written like `30s`, `10m`, `2h` or `7d`.
+    """Return the period that a text like `30s`, `10m`, `2h` or `7d` means.
 
     Raises:
         OpsError: The text isn't a period.

@@ -64,12 +64,12 @@ def request_ingest(
     session: requests.Session,
     call_directly: Callable[[str], tuple[int, str]],
 ) -> str:
-    """Return the message of `POST /ingest`.
+    """Send `content` to `POST /ingest`, and return the answer's message.
 
     If the API refuses this machine's address (403), `call_directly` sends the body instead.
 
     Raises:
-        OpsError: The request can't be sent, or the answer isn't 200.
+        OpsError: The request can't be sent, or the answer's status isn't 200.
     """
     body = json.dumps(content)
     try:
@@ -232,7 +232,7 @@ def pipeline(
 
 
 def _follow(target: Target, uuid: str, zip_id: str) -> None:
-    """Follow a recording into Opencast, and until it is published if the stack follows ingests."""
+    """Follow an ingest until Opencast has it, or has published it if the stack follows ingests."""
     table = StatusTable(target.table(target.names.status_table), now)
     logs = Logs(target.client("logs"), target.names)
     with terminal.working("Following the recording") as activity:

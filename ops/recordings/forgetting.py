@@ -4,7 +4,7 @@ The ledger keeps the uuid and the time of forgetting. Without a record, reconcil
 recording again, and a late webhook event of Zoom's would count as a first event.
 
 The record is replaced last. The record's file ids name the staged files, so the next run after an
-interrupted run finds these files. Until then the record prevents a second ingest of the recording.
+interrupted run finds these files. Meanwhile the record prevents a second ingest of the recording.
 
 Messages on the two queues aren't searched, because each look would cost the messages of other
 recordings a receive. The functions drop messages of a forgotten recording.
@@ -41,13 +41,13 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 ZOOM_REPEATS = timedelta(hours=2)
-"""Time for which a repeated webhook event may make a new row of the recording.
+"""Time after a row's last change in which a repeated webhook event may still arrive.
 
-Zoom repeats an event for an hour and a half (docs/zoom.md).
+Zoom repeats a webhook event for an hour and a half (docs/zoom.md).
 """
 
 MESSAGE_LIFE = timedelta(days=14)
-"""Time after which SQS deletes a message (cdk/queues.py), so that no request waits in a queue."""
+"""Time after which SQS deletes a message (cdk/queues.py)."""
 
 MOST_KEYS = 1000
 """S3's limit of objects in one DeleteObjects."""
@@ -55,7 +55,7 @@ MOST_KEYS = 1000
 
 @dataclass(frozen=True)
 class StagedObject:
-    """One version of a staged file, or of its delete marker."""
+    """One version of a staged file, or a delete marker."""
 
     key: str
     version: str
@@ -90,7 +90,7 @@ class Traces:
 
 @dataclass(frozen=True)
 class Places:
-    """A stack's places with traces of recordings. `dead` are the dead-letter queues."""
+    """The places in a stack that hold traces of recordings. `dead` are the dead-letter queues."""
 
     ledger: Ledger
     status: Any
@@ -108,7 +108,8 @@ class Places:
         """
         record = self.ledger.get(uuid)
         zip_ids = {automated(uuid), *record.requests}
-        # Expired rows may stay for some days, and queries of the indexes leave them out.
+        # A scan also finds expired rows, which may stay for some days, and which queries of the
+        # indexes leave out.
         rows = [
             row_of(item)
             for item in scan(self.status)
@@ -116,8 +117,8 @@ class Places:
         ]
         files, uploads = list(self._files()), list(self._uploads())
         keys = [*(file.key for file in files), *(upload.key for upload in uploads)]
-        # The record lacks the ids of some captions and of joined captions, which lie beside the
-        # recording's other files.
+        # Whole folders are searched, because the record lacks the ids of some captions and of
+        # joined captions, which lie beside the recording's other files.
         folders = {_folder(key) for key in keys if _is_staged(record, rows, key)}
         return Traces(
             record=record,
@@ -178,8 +179,8 @@ def _is_staged(record: Record, rows: Sequence[StatusRow], key: str) -> bool:
     """Return whether a key of the staging bucket belongs to a recording.
 
     Such a key contains meeting and start of one of the recording's rows, or Zoom's id of one of its
-    files. An id that `captions_among` has made counts for nothing, because files of two recordings
-    may have the same.
+    files. Ids that `captions_among` has made don't count, because files of two recordings may have
+    the same id of this kind.
     """
     prefixes = [
         staging_prefix(row.meeting_id, row.start_time)
@@ -227,7 +228,7 @@ def _is_about(message: QueueMessage, uuid: str) -> bool:
 
 
 def reasons_to_wait(traces: Traces, when: datetime) -> list[str]:
-    """Return the reasons why a recording can't be forgotten now; [] if it can."""
+    """Return the reasons why a recording can't be forgotten now; [] if there is no reason."""
     rows, record = traces.rows, traces.record
     said = [
         f"{row.zip_id} is in {row.state}"
@@ -263,7 +264,7 @@ def summary(traces: Traces) -> str:
 
 
 def what_stays(uuid: str, when: datetime, retention: timedelta) -> list[str]:
-    """Return lines about the traces that the command can't remove, with their last day."""
+    """Return lines about the traces that the command can't remove, and on how long they stay."""
     until = {
         name: (when + life).strftime("%Y-%m-%d")
         for name, life in (

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
 READ_SECONDS = 960
-"""Timeout of a call: a minute more than a function's timeout, so that its answer arrives first."""
+"""Timeout of a call in seconds: a minute more than the longest timeout of a function."""
 
 CONFIG = Config(
     read_timeout=READ_SECONDS,

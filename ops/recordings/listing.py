@@ -42,7 +42,7 @@ def find(
     """Return the rows of a meeting, of a recording, or all rows, the newest first.
 
     The result includes rows from before `begin`, because an older row that still waits may decide
-    where a recording is.
+    the verdict on a recording.
     """
     if uuid:
         rows = rows_of(status, uuid, now)
@@ -163,7 +163,7 @@ def recordings(
     number = None if meeting is None else arguments.meeting_number(meeting)
     wanted = "" if uuid is None else arguments.recording_uuid(uuid)
     is_open = number is None and not wanted
-    # Failed and stuck ingests of all rows in the table are listed.
+    # With --failed, no default period applies, because an old failure also needs the operator.
     length = arguments.since(since) if since is not None else None
     if since is None and is_open and not failed:
         length = arguments.since(DEFAULT_SINCE)

@@ -30,10 +30,10 @@ from ops.printable import printable, table_time
 from ops.terminal import FAILED_STYLE
 
 NARROW = 110
-"""Minimum width in characters of a terminal for a table. Long words need more."""
+"""Minimum width in characters of a terminal for a table. A table with long words needs more."""
 
 BETWEEN_COLUMNS = 4
-"""Maximum width in characters that a table needs beside each of its columns."""
+"""Maximum width in characters of the lines and spaces between two columns of a table."""
 
 KINDS = {Origin.WEBHOOK: "automated", Origin.ON_DEMAND: "+Zoom"}
 COLUMNS = (
@@ -93,8 +93,8 @@ def kind(row: StatusRow) -> str:
 def shown_reason(row: StatusRow, listed: Listed, verdict: Verdict | None = None) -> str:
     """Return the text of a row's reason for a list.
 
-    The time of the next attempt is left out if the verdict above the row, or the advice below the
-    list, contains that time.
+    The time of the next attempt is left out if the verdict above the row or the step below the list
+    contains that time.
     """
     situation = listed.diagnoses[row.zip_id].situation
     is_in_verdict = verdict is not None and verdict.ingest.zip_id == row.zip_id

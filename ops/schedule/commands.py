@@ -51,7 +51,9 @@ if TYPE_CHECKING:
 def import_csv(
     table: Table, sheet: Sheet, *, replace_all: bool = False, dry_run: bool = False
 ) -> ImportReport:
-    """Import a sheet in place of the classes from the same source, or of all with `replace_all`.
+    """Import a sheet in place of all classes from the same source.
+
+    With `replace_all`, the sheet replaces the whole schedule.
 
     Raises:
         OpsError: The import failed, and nothing was changed.
@@ -64,7 +66,9 @@ def import_csv(
 def import_classes(
     table: Table, parsed: ParsedSheet, *, replace_all: bool = False, dry_run: bool = False
 ) -> ImportReport:
-    """Import classes in place of those from the same source, or of all with `replace_all`.
+    """Import classes in place of all classes from the same source.
+
+    With `replace_all`, the imported classes replace the whole schedule.
 
     Raises:
         OpsError: The import failed, and nothing was changed.
@@ -78,7 +82,7 @@ def remove_source(table: Table, source: str, *, dry_run: bool = False) -> Import
     """Remove the classes of `source`.
 
     Raises:
-        OpsError: Nothing was changed. The text has the reason.
+        OpsError: The classes can't be removed, and nothing was changed.
     """
     with _alone(table, dry_run=dry_run):
         return sources.remove(ScheduleTable(table), source, dry_run=dry_run)
@@ -298,7 +302,7 @@ def export_csv(_context: Context, filepath: str) -> None:
 def save_creds(_context: Context, filename: str = "service_account.json") -> None:
     """Keep the key for the schedule's sheet in SSM."""
     key = google_key.read_key(Path(filename))
-    # The command works without a stack, because the key exists before the first stack.
+    # No stack has to exist, because the key may be stored before the first stack is created.
     target = configured_target()
     announce(target)
     if may_ask():

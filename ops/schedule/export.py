@@ -47,7 +47,7 @@ def save_schedule(table: Table, path: Path) -> int | None:
     )
     content = text.getvalue().encode()
     try:
-        # The file says when and in which meetings people teach.
+        # Only the owner may read the file, which says when and in which meetings people teach.
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(content)
     except FileExistsError:
@@ -88,7 +88,7 @@ def csv_lines(row: dict[str, Any]) -> Iterator[dict[str, str]]:
 
 
 def _rows(table: Table) -> Iterator[dict[str, Any]]:
-    """Yield the meetings, without an import's lock."""
+    """Yield the rows of meetings, without the row that is an import's lock."""
     scan: dict[str, Any] = {"ConsistentRead": True}
     while True:
         page = table.scan(**scan)

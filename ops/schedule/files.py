@@ -49,7 +49,7 @@ def read_csv(path: Path) -> Sheet:
 
 
 def _separator(text: str) -> str:
-    """Return the separator of the header's cells: spreadsheets outside the US write `;`."""
+    """Return the separator of the header's cells, because spreadsheets outside the US write `;`."""
     header = text.partition("\n")[0]
     return max(SEPARATORS, key=header.count)
 
@@ -183,8 +183,8 @@ def _cell(name: str, number: int, column: str, value: Any) -> str:
 def parse_table_rows(name: str, source: str, rows: Iterable[Mapping[str, Any]]) -> ParsedSheet:
     """Return the classes of rows of a schedule table.
 
-    Course and series come from each class, or else from the row, where the first system has both. A
-    row without classes or without a meeting is skipped, and so is an unreadable class.
+    If a class has no course or series, the row's is used, because the first system keeps both in
+    the row. Rows without classes or without a meeting are skipped, as are unreadable classes.
     """
     classes: list[ParsedClass] = []
     skipped: list[SkippedRow] = []

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 FIELDS = ("client_email", "private_key", "token_uri")
 ORIGIN = "Written by schedule.save-creds, for all stacks of this account"
 LARGEST = 4096
-"""Maximum bytes of a standard parameter of SSM. A key has some 2300 bytes."""
+"""Maximum bytes of a standard parameter of SSM. A key has some 2300 bytes.
+
+https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html
+"""
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ def save(ssm: SSMClient, key: GoogleKey) -> bool:
 
 
 def _same(stored: str, content: str) -> bool:
-    """Return whether two texts contain the same JSON, whatever their format."""
+    """Return whether two texts contain the same JSON, regardless of spaces and order."""
     try:
         return bool(json.loads(stored) == json.loads(content))
     except ValueError:

@@ -147,7 +147,7 @@ class _Page:
 def _page(endpoint: Endpoint, session: requests.Session, offset: int) -> _Page:
     query = {"offset": str(offset)} if offset else {}
     try:
-        # A redirect would lead to a page on which people sign in, and not to the listing.
+        # A redirect would lead to Opencast's login page, and not to the listing.
         response = session.get(
             endpoint.url,
             params=query,
@@ -179,7 +179,8 @@ def _page(endpoint: Endpoint, session: requests.Session, offset: int) -> _Page:
 def _read(content: Any) -> _Page:
     """Return the page of the listing in an answer.
 
-    A listing of one class has an object in place of the list, as Opencast's JSON made from XML has.
+    If the listing has one class, `resultSet` is an object and not a list, because Opencast's JSON
+    is made from XML.
 
     Raises:
         ValueError: The answer isn't a page of the listing.
@@ -286,7 +287,7 @@ def days_of(text: str) -> list[str]:
 
 
 def time_of(text: str) -> str:
-    """Return a time like `02:30 PM` as `14:30`. A time without AM or PM has 24 hours.
+    """Return a time like `02:30 PM` as `14:30`. A time without AM or PM is on the 24-hour clock.
 
     Raises:
         ValueError: The text isn't such a time.

@@ -10,7 +10,7 @@ from ingester.schedule.model import ReplacedSources, ScheduledMeeting, plan_impo
 from ops.command import OpsError
 
 FIRST_SYSTEM_NAME = "first-system"
-"""The name on the command line for the source of classes without a source."""
+"""The name on command lines for the first system's classes, which have no source."""
 
 
 def remove(table: Table, source: str, *, dry_run: bool = False) -> ImportReport:

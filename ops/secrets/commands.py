@@ -120,7 +120,7 @@ def read_value(name: str, stdin: TextIO, ask: Callable[[str], str]) -> str:
 
 
 def check_strength(name: str, value: str, given: Mapping[str, str]) -> None:
-    """Raise OpsError for a weak value, unless `given` (`.env` and shell) accepts weak ones."""
+    """Raise OpsError for a weak value, unless `given` (`.env` and shell) accepts weak values."""
     reason = weak_secret(name, value)
     if reason and name not in split(given.get("ALLOW_WEAK_SETTINGS", "")):
         raise OpsError(
@@ -133,7 +133,7 @@ def new_value(name: str, old: str, new: str, *, keep_old: bool) -> str:
     """Return the value to store in SSM, given the stored value `old` ("" if there is none).
 
     Raises:
-        OpsError: Nothing would change, or the value would be too long.
+        OpsError: There is no value to replace, nothing would change, or the value is too long.
     """
     if not old and name != SIGNING_KEY:
         raise OpsError(

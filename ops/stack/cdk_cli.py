@@ -33,7 +33,7 @@ OPTIONS = ("--no-notices", "--no-version-reporting", "--no-path-metadata", "--no
 
 
 LAST_LINES = 5
-"""Number of the last lines of output that an error quotes."""
+"""Number of lines at the end of the output that an error quotes."""
 
 OnLine = Callable[[str], None]
 CHANGE = re.compile(
@@ -43,7 +43,7 @@ CHANGE = re.compile(
 
 
 def changed_resource(line: str) -> str | None:
-    """Return the change of a resource that a line of the CLI reports, or None."""
+    """Return the change of a resource that a line of the CLI reports; None if it reports none."""
     found = CHANGE.search(line)
     if not found:
         return None
@@ -139,7 +139,7 @@ class CdkCli:
         return ended.stdout.decode()
 
     def differences(self, stack_name: str, *, colour: bool) -> str:
-        """Return the CLI's text about the changes of an update, without its own steps.
+        """Return the CLI's text about the changes of an update, without the CLI's own steps.
 
         Raises:
             OpsError: The CLI failed.
@@ -156,7 +156,7 @@ class CdkCli:
         """Create or change the stack, without confirmation.
 
         Raises:
-            OpsError: CDK fails.
+            OpsError: The CLI failed.
         """
         # A deployment without a change set takes much less time.
         how = ("--method=direct", "--require-approval=never", "--progress=events")
@@ -179,7 +179,7 @@ class CdkCli:
         """Delete the stack without confirmation.
 
         Raises:
-            OpsError: CDK fails.
+            OpsError: The CLI failed.
         """
         with self.open_log() as log:
             self.run("destroy", stack_name, "--force", log=log, on_line=on_line)

@@ -166,9 +166,10 @@ def upload_code_and_secrets(
 
 
 def prepare(settings: Settings, *, expect_stack: bool | None) -> tuple[Target, bool]:
-    """Print the target, check the stack's existence, and confirm a change in production.
+    """Print the target, check whether the stack exists, and ask to confirm a production change.
 
-    Return the target, and whether the stack exists. `expect_stack` None accepts both.
+    Return the target, and whether the stack exists. If `expect_stack` is None, the stack may exist
+    or not.
 
     Raises:
         OpsError: The stack's existence isn't as expected, or the change isn't confirmed.
@@ -191,7 +192,7 @@ def prepare(settings: Settings, *, expect_stack: bool | None) -> tuple[Target, b
 def check_alias(target: Target) -> None:
     """Raise OpsError if an existing function lacks the release alias.
 
-    CloudFormation would create the alias at version 1, and the API and the queues would call it.
+    CloudFormation would create the alias at version 1, so the old code of version 1 would run.
     """
     releases = Releases(target.client("lambda"), target.names, target.place.release_alias)
     without = [function.name for function in FUNCTIONS if releases.lacks_alias(function)]
@@ -219,8 +220,8 @@ def deploy_stack(*, expect_stack: bool | None) -> None:
     if there:
         check_alias(target)
         check_code_bucket(s3, target.place.code_bucket)
-        # A restored `$LATEST` gets its old configuration, which CloudFormation has to change
-        # afterwards.
+        # The restore comes before the deployment, because a restored `$LATEST` has its old
+        # configuration, which CloudFormation has to change.
         restore_all_latest(target, FUNCTIONS)
         upload_code_and_secrets(target, settings, functions_without_code(target))
     else:
@@ -244,7 +245,7 @@ def deploy_stack(*, expect_stack: bool | None) -> None:
 
 
 def changes_to(activity: terminal.Activity) -> OnLine:
-    """Return a function that shows the changed resources in lines of the CDK's command line."""
+    """Return a function that prints the changes that lines of the CDK's command line report."""
 
     def show(line: str) -> None:
         if change := changed_resource(line):
@@ -262,6 +263,8 @@ def show_differences(cli: CdkCli, stack_name: str) -> None:
 
 def confirm_deployment(cli: CdkCli, place: Place, ask: Ask, *, there: bool) -> None:
     """Show the changes of a deployment, and ask for consent.
+
+    `there` says whether the stack exists.
 
     Raises:
         Exit: The operator doesn't consent (exit code 130).
@@ -384,7 +387,7 @@ def delete(_context: Context, dry_run: bool = False) -> None:
     target = configured_target(needs_code=True)
     announce(target)
     there = stack_exists(target.client("cloudformation"), settings.stack_name)
-    # If an earlier deletion failed after the stack itself was gone, this command completes it.
+    # If an earlier deletion failed after the stack was gone, this command completes the deletion.
     if not there and not removal.has_leftovers(target):
         require_stack(target)
     if dry_run:
@@ -403,7 +406,10 @@ def delete(_context: Context, dry_run: bool = False) -> None:
 
 
 def show_deletion(target: Target, *, there: bool) -> None:
-    """Print the things that a deletion would delete and keep."""
+    """Print the things that a deletion would delete and keep.
+
+    `there` says whether the stack exists.
+    """
     with terminal.working("Counting what would be deleted"):
         deleted = removal.deleted_by_a_deletion(target, there=there)
     terminal.show("Would be deleted", ("what", "how many"), deleted)
@@ -417,8 +423,10 @@ def show_deletion(target: Target, *, there: bool) -> None:
 def confirm_deletion(target: Target, *, there: bool) -> None:
     """Ask whether to delete the stack and everything in it.
 
+    `there` says whether the stack exists.
+
     Raises:
-        OpsError: The answer isn't yes.
+        OpsError: The answer isn't the stack's name, or a production change isn't confirmed.
     """
     name = target.place.stack_name
     confirm_production(name, ask_on_terminal)

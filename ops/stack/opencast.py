@@ -1,4 +1,4 @@
-"""Look up the address and network of the Opencast cluster that `OC_CLUSTER_NAME` names in AWS.
+"""Look up in AWS the address and network of the Opencast cluster that `OC_CLUSTER_NAME` names.
 
 The result is cached in `.env.opencast`, which cdk/opencast.py reads. So `cdk synth` needs no AWS,
 and a change of Opencast's stack doesn't change the template. Without the file, the next command

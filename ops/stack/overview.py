@@ -61,7 +61,10 @@ class FunctionStatus:
 
 @dataclass(frozen=True)
 class QueueStatus:
-    """The numbers of a queue's messages, and the oldest one's age in seconds (None if unknown)."""
+    """The numbers of a queue's messages, and the oldest message's age in seconds.
+
+    The age is 0 for an empty queue, and None if CloudWatch has no value.
+    """
 
     name: str
     waiting: int
@@ -77,7 +80,7 @@ class QueueStatus:
 
 @dataclass(frozen=True)
 class Strangers:
-    """Numbers of requests that the webhook refused with 401: all, and wrongly signed ones."""
+    """Numbers of requests that the webhook refused with 401: all, and those signed wrongly."""
 
     refused: int
     wrongly_signed: int

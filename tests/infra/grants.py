@@ -13,7 +13,7 @@ from ops.grants_document import Grant, pairs
 from tests.infra.template import STACK, Template
 
 POLICY = "grants"
-"""The name of each role's one inline policy."""
+"""The name of the only inline policy of each role."""
 
 
 def grants(template: Template) -> list[Grant]:

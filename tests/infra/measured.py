@@ -48,7 +48,7 @@ DOCUMENTED: dict[str, tuple[frozenset[str], tuple[set[str], ...]]] = {
     # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CloudWatch-Logs-Monitoring-CloudWatch-Metrics.html
     "AWS/Logs": (frozenset({"IncomingBytes", "IncomingLogEvents"}), ({"LogGroupName"},)),
 }
-"""The documented metrics and their sets of dimensions by AWS's namespace, as far as useful here."""
+"""Documented metrics, and some of their sets of dimensions, by AWS's namespace."""
 
 
 class UsedMetric(NamedTuple):

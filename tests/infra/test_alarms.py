@@ -56,7 +56,8 @@ def test_alarms_have_the_expected_metrics_and_limits(alarms: dict[str, Any]) -> 
         **dict.fromkeys(ERRORS, ("Errors", "Sum", ">=", 1, 300, 1, GOOD)),
         "webhook-4xx": ("WebhookRejected", "Sum", ">=", 1, 300, 1, GOOD),
         "webhook-401": ("WebhookUnauthorized", "Sum", ">=", 10, HOUR, 1, GOOD),
-        # The metric's minimum over an hour is 0 if Zoom signed any webhook event with the secret.
+        # The minimum over an hour is 0 if any webhook event has a valid signature. So the alarm
+        # rings only if all signatures of the hour are wrong.
         "webhook-signature": ("WebhookWronglySigned", "Minimum", ">=", 1, HOUR, 1, GOOD),
         "webhook-5xx": ("WebhookNotTaken", "Sum", ">=", 1, 300, 1, GOOD),
         "webhook-latency": ("Latency", "Maximum", ">=", 10_000, 60, 3, GOOD),
@@ -75,7 +76,7 @@ def test_alarms_have_the_expected_metrics_and_limits(alarms: dict[str, Any]) -> 
     }
 
 
-def test_prices_of_the_capacity_document_count_every_alarm(alarms: dict[str, Any]) -> None:
+def test_the_prices_of_the_simulation_count_every_alarm(alarms: dict[str, Any]) -> None:
     assert len(alarms) == ALARMS
 
 
@@ -117,23 +118,25 @@ def test_alarms_publish_to_a_topic_that_allows_cloudwatch(
     assert {"Service": "cloudwatch.amazonaws.com"} in allowed
 
 
-def test_the_upload_age_alarm_rings_two_hours_after_the_patience_setting(changed: Changed) -> None:
+def test_the_upload_age_alarm_rings_two_hours_after_oc_ingest_patience_hours(
+    changed: Changed,
+) -> None:
     patient = changed({"OC_INGEST_PATIENCE_HOURS": "24"})
     limit = patient.alarms["upload-age"]["Threshold"]
     assert limit == (24 + 2) * HOUR
 
 
-def test_reconcile_has_no_idle_alarm_when_it_is_off(changed: Changed) -> None:
+def test_no_alarm_watches_for_an_idle_reconcile_when_reconcile_is_off(changed: Changed) -> None:
     off = changed({"RECONCILE_DAYS": "0"}).alarms
     assert "reconcile-idle" not in off
     assert "recordings-reconciled" in off
 
 
-def test_a_second_alarm_rings_days_before_failed_messages_are_lost(
+def test_a_second_alarm_rings_at_least_three_days_before_failed_messages_are_lost(
     alarms: dict[str, Any], template: Template
 ) -> None:
-    # SQS deletes a failed download's message after some days, and S3 deletes a failed upload's
-    # files. CloudWatch looks back a week at most.
+    # After some days, SQS deletes a failed download's message, and S3 deletes a failed upload's
+    # files. A CloudWatch alarm looks back a week at most.
     queues = template.queues
     [bucket] = [
         properties

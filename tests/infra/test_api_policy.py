@@ -1,4 +1,4 @@
-"""Tests of the API's resource policy: the callers of each route, and denial of all else."""
+"""Tests of the API's resource policy: who may call each route, and which requests are denied."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OPEN = {
     ("POST", "slack"),
     ("OPTIONS", "ingest"),
 }
-"""Routes that anyone may call, because their functions check signatures or tokens."""
+"""Routes that anyone may call, because they check signatures or tokens, or answer a preflight."""
 
 ONLY_ALLOWED = {("POST", "ingest"), ("GET", "status"), ("GET", "")}
 """Routes that only `INGEST_ALLOWED_IPS` may call."""
@@ -218,7 +218,7 @@ def test_a_change_of_the_allowed_ips_deploys_the_api_again(
     assert deployments[0].isdisjoint(deployments[1])
 
 
-def test_a_policy_with_200_allowed_networks_fits_into_api_gateway(
+def test_a_policy_with_200_allowed_networks_fits_into_the_limit_of_api_gateway(
     changed: Callable[[Mapping[str, str]], Template],
 ) -> None:
     networks = [f"198.51.{number}.128/25" for number in range(200)]

@@ -94,7 +94,7 @@ def test_kms_key_arn_is_refused_when_it_is_not_the_arn_of_a_key(key: str) -> Non
 
 
 @pytest.mark.parametrize(("name", "arn"), [("KMS_KEY_ARN", KEY), ("WEB_ACL_ARN", ACL)])
-def test_an_arn_of_another_region_is_refused(name: str, arn: str) -> None:
+def test_an_arn_in_another_region_than_the_stack_is_refused(name: str, arn: str) -> None:
     assert problems(**{name: arn}) == ()
     [problem] = problems(**{name: arn}, AWS_REGION="eu-west-1")
     assert problem == f"{name} is in us-east-1, but has to be in eu-west-1."
@@ -109,12 +109,12 @@ def test_a_web_acl_is_associated_with_the_stage(changed: Changed) -> None:
 
 
 @pytest.mark.parametrize("acl", [ACL.replace("regional", "global"), "zip", ACL[:-20]])
-def test_web_acl_arn_is_refused_when_it_is_not_that_of_a_regional_acl(acl: str) -> None:
+def test_web_acl_arn_is_refused_when_it_does_not_name_a_regional_acl(acl: str) -> None:
     [problem] = problems(WEB_ACL_ARN=acl)
     assert "the ARN of a regional web ACL" in problem
 
 
-def test_concurrency_is_reserved_for_the_webhook_alone(changed: Changed) -> None:
+def test_concurrency_is_reserved_only_for_the_webhook(changed: Changed) -> None:
     functions = changed({"WEBHOOK_RESERVED_CONCURRENCY": "20"}).functions
     reserved = {
         name: properties["ReservedConcurrentExecutions"]
@@ -124,7 +124,7 @@ def test_concurrency_is_reserved_for_the_webhook_alone(changed: Changed) -> None
     assert reserved == {WEBHOOK.name: 20}
 
 
-def test_all_logs_are_kept_as_long_as_the_setting_says(changed: Changed) -> None:
+def test_all_logs_are_kept_for_log_retention_days(changed: Changed) -> None:
     groups = changed({"LOG_RETENTION_DAYS": "365"}).of_type("AWS::Logs::LogGroup").values()
     assert {group["RetentionInDays"] for group in groups} == {365}
 

@@ -53,7 +53,9 @@ def test_a_function_has_the_same_default_of_a_setting_as_the_settings_table(
 
 
 @every_function
-def test_a_stack_is_refused_without_a_setting_that_a_function_requires(function: Function) -> None:
+def test_settings_are_refused_without_a_setting_that_a_function_requires(
+    function: Function,
+) -> None:
     for field in fields_of(function):
         if field.required:
             with pytest.raises(SettingsError, match=f"{field.encode_name} is missing"):

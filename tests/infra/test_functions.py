@@ -161,7 +161,7 @@ def test_a_function_has_exactly_the_grants_that_it_uses(
     assert found == sorted(expected + log_grants(function.name) + secret_grants(function))
 
 
-def test_a_policy_without_one_grant_keeps_all_others() -> None:
+def test_removing_a_grant_from_a_policy_keeps_all_other_grants() -> None:
     document = {
         "Statement": [
             {"Effect": "Allow", "Action": ["a:X", "a:Y"], "Resource": ["r1", "r2"]},
@@ -208,7 +208,7 @@ def test_the_concurrency_of_a_queue_equals_its_setting(
     assert found == expected
 
 
-def test_the_environment_of_the_uploader_has_the_outage_hours(
+def test_the_environment_of_the_uploader_has_oc_outage_hours(
     template: Template, changed: Changed
 ) -> None:
     later = changed({"OC_OUTAGE_HOURS": "1.5"})
@@ -254,7 +254,7 @@ def test_the_lock_of_the_schedule_outlives_the_function_that_holds_it(template: 
     assert seconds < LIFE_SECONDS < COMMAND_SECONDS
 
 
-def test_all_log_groups_keep_records_for_six_months(template: Template) -> None:
+def test_all_log_groups_keep_records_for_six_months_by_default(template: Template) -> None:
     groups = template.named("AWS::Logs::LogGroup", "LogGroupName")
     expected = {f"/aws/lambda/{STACK}-{function.name}" for function in FUNCTIONS}
     [api] = template.of_type("AWS::ApiGateway::RestApi")
@@ -289,12 +289,12 @@ def test_versions_and_aliases_stay_the_same_when_settings_change(
         assert later.of_type(resource_type) == before
 
 
-def test_the_alias_has_the_name_of_its_setting(changed: Changed) -> None:
+def test_the_alias_of_each_function_is_named_by_lambda_release_alias(changed: Changed) -> None:
     aliases = changed({"LAMBDA_RELEASE_ALIAS": "released"}).of_type("AWS::Lambda::Alias")
     assert {alias["Name"] for alias in aliases.values()} == {"released"}
 
 
-def test_only_the_functions_that_call_opencast_run_in_its_vpc(
+def test_only_the_functions_that_call_opencast_run_in_the_vpc_of_opencast(
     template: Template, changed: Changed
 ) -> None:
     assert not any("VpcConfig" in properties for properties in template.functions.values())
@@ -332,7 +332,7 @@ def test_the_code_of_the_uploader_may_not_use_the_vpc_grants_of_lambda(
     assert resolve(condition, inside.resources) == {"lambda:SourceFunctionArn": arn}
 
 
-def test_the_template_has_the_address_and_network_of_a_looked_up_opencast(tmp_path: Path) -> None:
+def test_the_template_has_the_cached_address_and_network_of_opencast(tmp_path: Path) -> None:
     env_file = tmp_path / ".env"
     cache_file(env_file).write_text(
         "OC_CLUSTER_NAME=oc\nSTACK_TYPE=ecs\nOPENCAST_BASE_URL=https://admin.oc.example.edu\n"

@@ -76,7 +76,7 @@ def test_resources_with_the_same_actions_share_a_line_of_the_table_of_grants() -
     ]
 
 
-def test_a_grant_of_every_function_is_in_the_table_of_grants_once() -> None:
+def test_a_grant_that_every_function_has_is_in_the_table_of_grants_once() -> None:
     found = [
         Grant(f.name, "logs:PutLogEvents", f"arn:aws:logs:x:1:log-group:/aws/lambda/zip-{f.name}:*")
         for f in FUNCTIONS
@@ -101,7 +101,7 @@ def test_the_table_of_grants_refuses_a_resource_of_an_unknown_kind() -> None:
     ],
     ids=["not action", "condition"],
 )
-def test_the_table_of_grants_refuses_a_statement_that_it_can_not_show(
+def test_the_table_of_grants_refuses_a_statement_that_it_cannot_show(
     statement: dict[str, str],
 ) -> None:
     with pytest.raises(ValueError, match="can't show the statement"):

@@ -19,13 +19,13 @@ from tests.infra.test_resources import function_called, methods_of
 
 SOURCE = Path(__file__).resolve().parents[2] / "functions"
 GATEWAY = {("POST", "ingest"): {403}, ("GET", "status"): {403}, ("GET", ""): {403}}
-"""The statuses of API Gateway's own answers because of the API's policy, by route."""
+"""The statuses by which API Gateway refuses requests because of the API's policy, by route."""
 
 NEVER = {
     ("POST", "ingest"): {401: "it signs its own events, and verifies nothing"},
     ("GET", ""): {400: "nothing of the request is looked at", 503: "nor any table"},
 }
-"""Statuses that a function's code contains but never answers on a route, with the reason."""
+"""Statuses in a function's code with which the function never answers on a route, with reasons."""
 
 
 def statuses_of(module: str) -> set[int]:
@@ -126,7 +126,7 @@ def test_an_openapi_example_fits_its_schema(
     openapi.check(schema, example)
 
 
-def test_every_openapi_request_and_success_has_an_example() -> None:
+def test_every_openapi_request_and_success_response_has_an_example() -> None:
     shown = {where for where, _, _ in examples()}
     for (method, path), operation in openapi.operations().items():
         if "requestBody" in operation:

@@ -88,7 +88,7 @@ def test_queues_are_encrypted_and_have_dead_letter_queues(template: Template) ->
     ("patience", "outage", "limit"),
     [("0.25", "1", 82), ("6", "24", 358), ("20", "72", 982), ("168", "72", 1000)],
 )
-def test_the_receive_limit_of_the_upload_queue_covers_patience_and_outage(
+def test_the_receive_limit_of_the_upload_queue_covers_the_longest_waits_for_opencast(
     changed: Changed, patience: str, outage: str, limit: int
 ) -> None:
     template = changed(
@@ -107,7 +107,7 @@ def test_the_receive_limit_of_the_upload_queue_covers_patience_and_outage(
     assert received >= min(1000, 50 + waits + RESERVE_RECEIVES)
 
 
-def test_the_visibility_timeout_of_a_queue_is_a_little_longer_than_the_timeout_of_its_function(
+def test_the_visibility_timeout_of_a_queue_exceeds_the_function_timeout_by_at_most_two_minutes(
     template: Template,
 ) -> None:
     for mapping in template.of_type("AWS::Lambda::EventSourceMapping").values():
@@ -279,7 +279,7 @@ def test_each_route_of_the_api_calls_the_alias_of_its_function(template: Templat
     }
 
 
-def test_the_api_may_invoke_an_alias_only_by_its_routes(template: Template) -> None:
+def test_the_api_may_invoke_an_alias_only_through_its_routes(template: Template) -> None:
     routes = set()
     for permission in template.of_type("AWS::Lambda::Permission").values():
         if permission["Principal"] != "apigateway.amazonaws.com":
@@ -297,7 +297,7 @@ def test_the_api_may_invoke_an_alias_only_by_its_routes(template: Template) -> N
     }
 
 
-def test_preflight_answer_of_ingest_allows_every_origin(template: Template) -> None:
+def test_the_preflight_answer_of_ingest_allows_every_origin(template: Template) -> None:
     [answer] = methods_of(template)["OPTIONS", "ingest"]["Integration"]["IntegrationResponses"]
     headers = {
         name.removeprefix("method.response.header."): value.strip("'")
@@ -311,7 +311,7 @@ def test_preflight_answer_of_ingest_allows_every_origin(template: Template) -> N
     }
 
 
-def test_browsers_may_read_the_errors_of_the_gateway(template: Template) -> None:
+def test_browsers_may_read_the_errors_of_api_gateway(template: Template) -> None:
     responses = template.of_type("AWS::ApiGateway::GatewayResponse").values()
     assert {response["ResponseType"] for response in responses} == {
         "ACCESS_DENIED",
@@ -366,7 +366,7 @@ def test_every_resource_that_can_have_tags_has_the_tags_of_the_stack(template: T
     assert all(tags == expected for tags in tagged)
 
 
-def test_codebuild_takes_revisions_from_the_repository_of_the_setting(
+def test_codebuild_takes_revisions_from_codebuild_source_url(
     template: Template, changed: Changed
 ) -> None:
     [project] = template.of_type("AWS::CodeBuild::Project").values()

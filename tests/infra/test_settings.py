@@ -29,14 +29,14 @@ ALLOW_UNSIGNED_WEBHOOKS WEBHOOK_DELAY_SECONDS SCHEDULE_UPDATE_TOKEN API_BASE_URL
 CODEBUILD_SOURCE_URL RECONCILE_DAYS LAMBDA_ARCHITECTURE LAMBDA_RUNTIME DOWNLOAD_CONNECTIONS
 GSHEETS_API_BASE_URL DOWNLOADS_AT_ONCE OC_OUTAGE_HOURS
 """.split()
-"""Settings that sites have in their `.env`, so that none may be removed or renamed."""
+"""Settings in the `.env` of sites. No future version may remove or rename such a setting."""
 
 
 def test_the_settings_table_keeps_every_setting_that_sites_use() -> None:
     assert set(KNOWN_NAMES) <= set(TABLE)
 
 
-def test_all_missing_settings_are_named_at_once() -> None:
+def test_all_missing_settings_are_named_in_one_error() -> None:
     with pytest.raises(SettingsError) as raised:
         load({}, None)
     message = str(raised.value)
@@ -156,7 +156,7 @@ def test_each_wrong_setting_is_named_once() -> None:
     assert len(problems(OPENCAST_BASE_URL="nonsense", OC_TRACK_UPLOAD_MAX="1")) == 2
 
 
-def test_wrong_numbers_are_named_together_with_every_other_wrong_setting() -> None:
+def test_all_wrong_numbers_are_named_in_one_error() -> None:
     wrong = {
         "DOWNLOADS_AT_ONCE": "1",
         "OC_OUTAGE_HOURS": "100",
@@ -166,7 +166,7 @@ def test_wrong_numbers_are_named_together_with_every_other_wrong_setting() -> No
     assert {problem.split()[0] for problem in problems(**wrong)} == set(wrong)
 
 
-def test_staged_files_have_to_stay_as_long_as_an_upload_waits_for_opencast() -> None:
+def test_staging_days_are_refused_when_an_upload_may_wait_longer_for_opencast() -> None:
     [problem] = problems(OC_OUTAGE_HOURS="72", OC_INGEST_PATIENCE_HOURS="1", STAGING_DAYS="3")
     assert problem.startswith("STAGING_DAYS is 3, ")
     assert problem.endswith("at least 4 days.")
@@ -174,7 +174,7 @@ def test_staged_files_have_to_stay_as_long_as_an_upload_waits_for_opencast() -> 
     assert problems(OC_INGEST_PATIENCE_HOURS="168", STAGING_DAYS="8") == ()
 
 
-def test_staging_days_are_refused_together_with_every_other_wrong_setting() -> None:
+def test_staging_days_are_named_together_with_other_wrong_settings() -> None:
     wrong = {"OC_INGEST_PATIENCE_HOURS": "168", "DOWNLOADS_AT_ONCE": "1"}
     assert {problem.split()[0] for problem in problems(**wrong)} == {
         "STAGING_DAYS",
@@ -186,7 +186,7 @@ def test_zero_reconcile_days_are_accepted() -> None:
     assert load({**SETTINGS, "RECONCILE_DAYS": "0"}, None).reconcile_days == 0
 
 
-def test_the_older_name_of_the_slack_groups_is_read_when_the_new_one_is_not_given() -> None:
+def test_slack_allowed_group_is_read_when_slack_allowed_groups_is_not_given() -> None:
     assert load(SETTINGS, None).slack_allowed_groups == ()
     for groups in (
         {"SLACK_ALLOWED_GROUPS": "staff, chairs", "SLACK_ALLOWED_GROUP": "old"},
@@ -225,7 +225,7 @@ def test_a_webhook_token_is_required_unless_unsigned_webhooks_are_allowed() -> N
 
 
 @pytest.mark.parametrize("kind", ["", "ecs"])
-def test_the_address_of_a_cluster_is_missing_until_it_is_looked_up(kind: str) -> None:
+def test_opencast_base_url_is_missing_until_the_cluster_is_looked_up(kind: str) -> None:
     [problem] = problems(OPENCAST_BASE_URL="", OC_CLUSTER_NAME="oc-prod", STACK_TYPE=kind)
     assert problem.startswith("OPENCAST_BASE_URL is missing, and the address of the Opencast")
     assert "`invoke stack.diff`" in problem
@@ -263,7 +263,7 @@ def test_a_settings_file_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
         load(SETTINGS, env_file)
 
 
-def test_settings_do_not_show_their_secrets() -> None:
+def test_the_repr_of_settings_contains_no_secret() -> None:
     settings = load({**SETTINGS, "APIGEE_KEY": ""}, None)
     assert settings.secrets() == {**SECRET_SETTINGS, "APIGEE_KEY": ""}
     assert not [value for value in SECRET_SETTINGS.values() if value in repr(settings)]

@@ -95,7 +95,7 @@ def test_usual_settings_are_not_weak(changes: dict[str, str]) -> None:
     assert problems(**changes) == ()
 
 
-def test_an_open_endpoint_that_a_setting_allows_is_named_but_not_refused() -> None:
+def test_an_open_endpoint_that_a_setting_allows_is_named_as_weak_but_not_refused() -> None:
     doors = {
         "ALLOW_UNSIGNED_WEBHOOKS": "true",
         "WEBHOOK_VALIDATION_SECRET_TOKEN": "",
@@ -108,7 +108,7 @@ def test_an_open_endpoint_that_a_setting_allows_is_named_but_not_refused() -> No
     assert problem.startswith("ALLOW_UNSIGNED_WEBHOOKS is weak: ")
 
 
-def test_all_weak_settings_are_named_at_once() -> None:
+def test_all_weak_settings_are_named_in_one_error() -> None:
     told = problems(INGEST_ALLOWED_IPS="0.0.0.0/0", SLACK_SIGNING_SECRET="x")
     assert [problem.split()[0] for problem in told] == [
         "INGEST_ALLOWED_IPS",
@@ -124,14 +124,14 @@ def test_only_settings_that_can_be_weak_may_be_accepted() -> None:
         assert "settings that can be weak: INGEST_ALLOWED_IPS" in problem
 
 
-def test_weak_settings_are_named_when_others_are_missing_or_wrong() -> None:
+def test_weak_settings_are_named_when_other_settings_are_missing_or_wrong() -> None:
     given = {"STACK_NAME": "zip", "INGEST_ALLOWED_IPS": "0.0.0.0/0", "RECONCILE_DAYS": "x"}
     named = [weakness.setting for weakness in weaknesses(given, None)]
     assert named == ["INGEST_ALLOWED_IPS", "INGEST_ALLOWED_ORIGINS"]
     assert [weakness.setting for weakness in weaknesses({}, None)] == ["INGEST_ALLOWED_ORIGINS"]
 
 
-def test_missing_ingest_allowed_origins_are_named_but_not_refused() -> None:
+def test_missing_ingest_allowed_origins_are_named_as_weak_but_not_refused() -> None:
     assert found(INGEST_ALLOWED_ORIGINS="") == {"INGEST_ALLOWED_ORIGINS": True}
     assert problems(INGEST_ALLOWED_ORIGINS="") == ()
 
