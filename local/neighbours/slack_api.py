@@ -1,4 +1,4 @@
-"""The part of Slack's HTTP API that the app uses, Web API methods and response_urls.
+"""The part of Slack's HTTP API that the app uses: Web API methods and response_urls.
 
 A Web API method answers errors with status 200, except 429 and 5xx.
 https://docs.slack.dev/reference/methods/usergroups.list
@@ -60,7 +60,7 @@ class SlackApi:
         return text_answer(404, "text/html", b"no_service")
 
     def refusal(self, fault: Fault) -> Answer:
-        """Return an error with the fault's status, and for 429 with Retry-After."""
+        """Return an error with the fault's status. A 429 has a Retry-After, too."""
         if fault.status == 429:
             return _rate_limited(fault.retry_after)
         return text_answer(fault.status, "text/html", b"<html><body>Server Error</body></html>")
