@@ -13,7 +13,7 @@ Moment = Literal["before", "middle", "after", "done"]
 
 @dataclass(frozen=True, kw_only=True)
 class Credentials:
-    """The credentials that requests are signed with. `token` is empty without a session."""
+    """The credentials with which clients sign requests. `token` is "" without a session token."""
 
     access_key: str
     secret_key: str = field(repr=False)
@@ -32,10 +32,10 @@ class S3Fault:
         operation: AWS's name of the operation.
         nth: Number of the first request, from 1.
         times: Number of requests.
-        moment: `before` is the time before the body is read, `middle` once `after` bytes were read,
-            `after` once the body was read, and `done` once the operation was carried out, so that
-            only the answer is lost.
-        after: Bytes of the body.
+        moment: `before`: before the body is read. `middle`: once `after` bytes are read. `after`:
+            once the body is read. `done`: once the operation is carried out, so that only the
+            answer is lost.
+        after: Number of bytes of the body.
         status: Status of the answer.
         code: S3's error code.
         seconds: Seconds that a stall lasts.
@@ -52,7 +52,7 @@ class S3Fault:
     seconds: float = 0.0
 
     def hits(self, operation: str, number: int) -> bool:
-        """Return whether the `number`-th request of `operation` has this fault."""
+        """Return whether this fault affects the `number`-th request of `operation`."""
         return self.operation == operation and self.nth <= number < self.nth + self.times
 
 
