@@ -93,12 +93,12 @@ def test_files_of_a_stack_are_removed_when_its_processes_have_ended_before(tmp_p
 
 
 @pytest.mark.parametrize("is_zombie", [False, True])
-def test_end_of_a_stack_stops_what_a_killed_supervisor_left(
+def test_end_of_a_local_stack_stops_the_processes_of_a_killed_supervisor(
     tmp_path: Path, *, is_zombie: bool
 ) -> None:
     home = tmp_path / "home"
     home.mkdir()
-    # The processes of a local stack have this folder in their command lines.
+    # `stop_pids` ends only processes whose command line contains the project's folder.
     sleep = f"import time; time.sleep(60)  # {ROOT}"
     start = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {sleep!r}])"
     command = [sys.executable, "-c", f"{start}; {sleep}"]

@@ -26,7 +26,7 @@ def test_slack_stand_in_shows_a_message_to_the_user_or_to_the_channel(client: Cl
 
 
 @pytest.mark.parametrize("yes", [True, "true"])
-def test_slack_stand_in_replaces_the_source_when_a_message_says_so(
+def test_slack_stand_in_replaces_the_source_when_replace_original_is_true(
     client: Client, yes: Any
 ) -> None:
     ts, url = pressed(client)
@@ -119,7 +119,7 @@ def test_slack_response_url_expires_after_thirty_minutes(client: Client, clock: 
         ({"data": b'{"text": "a"}', "headers": {"Content-Type": "text/plain"}}, "invalid_payload"),
     ],
 )
-def test_slack_response_url_refuses_a_message_when_it_is_wrong(
+def test_slack_response_url_refuses_a_message_when_text_blocks_or_format_are_wrong(
     client: Client, sent: dict[str, Any], error: str
 ) -> None:
     answer = client.session.post(client.response_url(), timeout=10, **sent)
