@@ -31,12 +31,15 @@ from local.state import read_state
 MEETING = 12345678901
 RECORDINGS = 14
 PACE_SECONDS = 3.1
-"""Seconds between cold commands, because Slack allows 20 requests for user groups a minute."""
+"""Seconds between cold commands, each of which asks Slack for user groups.
+
+Slack allows 20 such requests a minute: https://docs.slack.dev/apis/web-api/rate-limits
+"""
 
 SLACK_WAITS = 3.0
 
 P99_SECONDS = 1.5
-"""Limit of the 99th percentile, cold and warm."""
+"""Limit in seconds of the 99th percentile of cold commands, and of that of warm commands."""
 
 ONE_MOMENT = "One moment"
 """Beginning of the function's first answer when the result follows later."""

@@ -97,7 +97,7 @@ def start_cloud(
 def environment(
     folder: Path, authority: Authority, trusted: Path, port: int, region: str, secret: str
 ) -> dict[str, str]:
-    """Return the whole environment of the cloud and of each function."""
+    """Return all environment variables of the cloud and of each function."""
     return {
         "PATH": "/usr/bin:/bin",
         "HOME": str(folder),

@@ -97,7 +97,7 @@ def run(driver: Driver, folder: Path, zone: ZoneInfo, console: Console) -> bool:
     The demo writes its files to `folder`. `zone` is the time zone of the stack's schedule.
 
     Raises:
-        DriverError: The recordings take too long.
+        DriverError: The recordings take too long, or a request fails.
     """
     start = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)
     late = start + timedelta(minutes=90)
@@ -370,7 +370,7 @@ def _check_requested(driver: Driver, journey: Journey) -> list[Check]:
 
 
 def _waiting(driver: Driver) -> int:
-    """Return the number of messages on the download queue, in flight and delayed ones included."""
+    """Return the number of visible, delayed and in-flight messages on the download queue."""
     attributes = driver.client("sqs").get_queue_attributes(
         QueueUrl=driver.queue_url("download"), AttributeNames=["All"]
     )["Attributes"]

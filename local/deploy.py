@@ -83,7 +83,7 @@ class Access:
 
 @dataclass(frozen=True)
 class Cdk:
-    """The CDK's command line for a local stack, run with no environment variables but these."""
+    """The CDK's command line for a local stack. `environment` has all environment variables."""
 
     environment: Mapping[str, str]
     processes: Processes

@@ -1,4 +1,4 @@
-"""A client of a local stack that plays Zoom, users and the operator.
+"""A client of a local stack that controls the stand-ins, and acts as users and the operator do.
 
 The client uses only HTTPS and AWS's API, so the demo and the end-to-end tests see what every client
 sees.
@@ -249,7 +249,7 @@ class Driver:
         return Answer(answer.status_code, answer.text)
 
     def status(self, meeting_id: int) -> dict[str, list[Ingest]]:
-        """Return the ingests in the answer of `GET /status` for a meeting, by recording's uuid."""
+        """Return a meeting's ingests in the answer of `GET /status`, by the recording's uuid."""
         records = self._get_status(meeting_id=meeting_id)["records"] or {"recordings": []}
         return {
             recording["recording_id"]: msgspec.convert(recording["zip_ingests"], list[Ingest])
@@ -274,7 +274,7 @@ class Driver:
         return max(found, key=lambda ingest: ingest.last_updated, default=None)
 
     def recording_details(self, recording: ZoomRecording) -> dict[str, Any]:
-        """Return the recording's own fields in the answer of `GET /status`, or {} without any."""
+        """Return the entry about a recording in the answer of `GET /status`, or {} without one."""
         uuid = recording.uuid
         told = self._get_status(meeting_id=recording.meeting_id, details="true", uuid=uuid)
         return next((one for one in told["recordings"] if one["uuid"] == uuid), {})
@@ -282,7 +282,8 @@ class Driver:
     def ingest_details(self, recording: ZoomRecording) -> Ingest | None:
         """Return a recording's ingest that was updated last, or None if there is none.
 
-        Unlike `ingest_status`, the ingest's `status` also says what became of it in Opencast.
+        The ingest's `status` can be an outcome in Opencast, such as PUBLISHED. `ingest_status`
+        returns no such outcome.
         """
         found = self._get_status(meeting_id=recording.meeting_id, details="true")["ingests"]
         own = [ingest for ingest in found if ingest["uuid"] == recording.uuid]

@@ -4,8 +4,8 @@
 
 ministack doesn't check the signatures of the account's root, serves its own endpoints to everyone,
 and allows every web page to read its answers. The gateway runs in ministack's process, so no port
-bypasses it. The environment is `.venv-cloud`, which has ministack and hypercorn but not our
-packages.
+bypasses the gateway. The virtual environment is `.venv-cloud`, which has ministack and hypercorn
+but not our packages.
 
 The API's routes are public, as on AWS. Every other request needs a signature (SigV4) by a key whose
 secret only the developer's processes have: the root's, a role's or a user's.

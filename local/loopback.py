@@ -1,4 +1,4 @@
-"""Checks of who calls a local server, which every user and browser of the machine can reach.
+"""Checks of requests to local servers, which every user and browser of the machine can reach.
 
 The module needs only the standard library, because the local cloud imports it in `.venv-cloud`.
 """

@@ -211,9 +211,10 @@ def _write_sound(
 
 
 def _sample(index: int, words: Sequence[float]) -> float:
-    """Return the audio sample with this index: a tone of 500 Hz for a second after each word, or 0.
+    """Return the audio sample with this index.
 
-    `words` are in seconds.
+    A tone of 500 Hz begins at each of the seconds in `words`, and lasts a second. Other samples
+    are 0.
     """
     second = index / SAMPLE_RATE
     is_tone = any(word <= second < word + 1 for word in words)

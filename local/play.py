@@ -17,7 +17,7 @@ from local.driver import Answer, Driver, ZoomRecording
 MOST_MINUTES = 60
 FIRST_MEETING = 85_550_000_000
 MEETINGS = 10_000_000
-"""Number of the meeting numbers, from FIRST_MEETING on, from which `record` chooses."""
+"""Size of the range of meeting numbers, from FIRST_MEETING on, from which `record` chooses."""
 
 STAND_INS = ("zoom", "opencast", "slack", "sheets")
 
@@ -28,7 +28,7 @@ FAILURES: Mapping[str, str] = {
     "minute",
     "video": "its video breaks off; the download is retried for some six hours, and fails for good",
 }
-"""A description of cause and effect of each failure of a recording, by the failure's name."""
+"""Failures of a recording by name, each with a description of cause and effect."""
 
 
 @dataclass(frozen=True)

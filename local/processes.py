@@ -211,7 +211,7 @@ def _running_pids() -> set[int]:
 
 
 def _state_of(stat: Path) -> str:
-    """Return a process's state in `stat`, Linux's `/proc/<pid>/stat`, or "" without a process."""
+    """Return a process's state from the file `/proc/<pid>/stat`, or "" if the process is gone."""
     try:
         # The program's name before the state is in brackets, and may contain ")" and spaces.
         return stat.read_text("utf-8", errors="replace").rpartition(")")[2].split()[0]

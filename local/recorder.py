@@ -1,4 +1,4 @@
-"""Run a program on a pseudo-terminal, and draw its screen as an SVG."""
+"""Run a program on a pseudo-terminal, and draw the terminal's screen as an SVG."""
 
 from __future__ import annotations
 

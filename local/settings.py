@@ -15,7 +15,7 @@ from cdk.settings import TABLE
 from local.cloud import HOST, REGION
 
 API_ID = "localzip"
-"""Id that ministack gives to the API, because of a tag. So the URL is known before the deploy."""
+"""Id of the API, which a tag passes to ministack. So the URL is known before the deploy."""
 
 API_ID_TAG = "ms-custom-id"
 

@@ -122,7 +122,7 @@ class Delivery:
                     Payload=msgspec.json.encode(event),
                 )
             self._handled.add(stream)
-        # After an error this line isn't reached, because the same events have to be read again.
+        # An error above skips this line, so that the same events are read again.
         self._handled &= streams.keys()
         if lines:
             self._since = max(self._since, lines[-1]["timestamp"] - MARGIN)

@@ -35,8 +35,8 @@ def end(child: "subprocess.Popen[bytes]", grace: float) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()
-    # The child's own children may need a moment to end. The wait is limited, because a zombie
-    # without a parent that reaps it stays.
+    # The child's own children may need a moment to end. The wait is limited, because a zombie stays
+    # if no parent reaps it.
     deadline = time.monotonic() + REAP_SECONDS
     with contextlib.suppress(ProcessLookupError, PermissionError):
         while time.monotonic() < deadline:

@@ -1,8 +1,8 @@
 """Compare the local cloud's resources with the template.
 
-ministack silently ignores properties of a template that it doesn't know. So the important ones are
-checked after the deploy. A missing property is set through the API if that is possible, and
-reported otherwise.
+ministack silently ignores a template's properties that ministack doesn't know. So this module
+checks important properties after the deploy. A missing property is set through the API if that is
+possible, and reported otherwise.
 """
 
 import json

@@ -24,7 +24,7 @@ KILLED_MEGABYTES = 200
 HIGH_RATIO = 1.3
 """Ratio of fetched bytes to the file's size. The table of `kills` counts copies above the ratio."""
 INVOCATIONS = 3
-"""Invocations that the copy of `handover` needs if it fetches nothing twice."""
+"""Number of invocations that a copy by `handover` needs if the copy fetches nothing twice."""
 MOST_INVOCATIONS = 10
 START_SECONDS = 2.0
 """Time that a program gets to start, in addition to its time limit."""
@@ -53,7 +53,7 @@ class Interrupted:
     def start(
         self, load: Load, kill_after: float, seconds_left: float | None = None
     ) -> process.Ended:
-        """Run the program once, and return how it ended.
+        """Run the program once, and return the end of the run.
 
         `kill_after` and `seconds_left` are in seconds. The program knows only `seconds_left`.
         """
@@ -74,9 +74,9 @@ class Interrupted:
         return ended.seconds
 
     def copy_with_kills(self, load: Load, seed: int, moments: Iterator[float]) -> Killed:
-        """Start one copy for each of `moments`, and kill the program that long after the start.
+        """Start the program for each of `moments`, and kill it that many seconds after the start.
 
-        `moments` are in seconds. A last start without a kill completes the copy.
+        All starts continue the same copy. A last start without a kill completes the copy.
         """
         self.begin(load)
         seconds, killed_at = 0.0, []

@@ -63,7 +63,7 @@ def add_repetitions(parser: argparse.ArgumentParser, default: int = 3) -> None:
 
 
 def add_zoom_speed(parser: argparse.ArgumentParser, *, link: float, connection: float) -> None:
-    """Add the options that limit Zoom's speed, in MB/s: of the link and of each connection."""
+    """Add the options for Zoom's speed limits in MB/s, of the link and of each connection."""
     parser.add_argument("--link-mbps", type=float, default=link, help="limit of Zoom, in MB/s")
     parser.add_argument(
         "--conn-mbps", type=float, default=connection, help="limit of a connection to Zoom, in MB/s"

@@ -30,8 +30,8 @@ class Ended:
         was_killed: Whether the program was killed because its time was over.
         seconds: Duration.
         cpu_s: CPU seconds, user and system.
-        rss_mb: Peak memory in MB of 2^20 bytes, from ru_maxrss of getrusage(2). It is at least the
-            memory of the process that started the program.
+        rss_mb: Peak memory in MB of 2^20 bytes. ru_maxrss of getrusage(2) is at least the memory of
+            the process that started the program.
         reported: The program's own report, or None without a report.
         last_line: The last line of the program's output, without the report.
     """
@@ -135,6 +135,6 @@ def _environment(program: Program, task: Task, config: Path) -> dict[str, str]:
 
 
 def _last_line(printed: bytes) -> str:
-    """Return the last line of an output before the report. After a traceback it is the error."""
+    """Return an output's last line except reports. After a traceback this line is the error."""
     lines = [line for line in printed.splitlines() if line.strip() and not line.startswith(MARK)]
     return lines[-1].decode("utf-8", "replace")[:LONGEST_LINE] if lines else ""

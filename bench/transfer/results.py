@@ -36,7 +36,7 @@ class Run(Result, frozen=True, kw_only=True, tag="run"):
     Attributes:
         what: The command of the benchmark.
         case, load: Names of the case and of the load.
-        connections: The fixed number of connections, if there was one.
+        connections: The fixed number of connections, or None if the program decided.
         rss_mb, rss_before_mb: Peak memory, and memory before the transfer, in MB of 2^20 bytes.
         attempts: Number of retries, if the program counts them.
         fetched: Bytes that Zoom sent.

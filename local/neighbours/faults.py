@@ -141,7 +141,7 @@ class ApiStandIn(StandIn):
         return tuple(self._seen)
 
     def fail(self, fault: Fault) -> None:
-        """Make the next requests fail.
+        """Add a fault, which makes the next matching requests fail.
 
         Raises:
             ValueError: The fault's place is unknown.

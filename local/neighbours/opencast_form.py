@@ -102,7 +102,7 @@ def uri_of(part: Part) -> SplitResult:
         if not _BAD_URI.search(part.value):
             return urlsplit(part.value)
     except ValueError:
-        # urlsplit raises for brackets without an address, which Opencast refuses like other texts.
+        # urlsplit raises for brackets without an address. Opencast refuses such a URI, too.
         pass
     raise BadRequestError(f"Invalid URI for {part.name}")
 

@@ -107,7 +107,7 @@ def _content(answer: requests.Response, uri: SplitResult) -> Content:
 
 
 def check_chapters(file: StoredFile, switches: Switches) -> None:
-    """Check that Opencast can show and edit chapters. The real Opencast doesn't check them.
+    """Check that Opencast can show and edit chapters. The real Opencast has no such check.
 
     Raises:
         BadRequestError: This version doesn't support chapters, the chapters are malformed, the
@@ -273,7 +273,7 @@ class MediaPackage:
 
 @contextmanager
 def recorded(store: Store, workflow: str, user: str) -> Iterator[Ingest]:
-    """Yield a new ingest. At the end, change the ingest's state from running to failed."""
+    """Yield a new ingest. At the end, an ingest that is still running becomes failed."""
     record = Ingest(mediapackage_id=str(uuid4()), workflow_asked=workflow, user=user)
     with store.lock:
         store.ingests.append(record)
@@ -290,7 +290,7 @@ def recorded(store: Store, workflow: str, user: str) -> Iterator[Ingest]:
 def ingest(
     store: Store, ca_bundle: str, record: Ingest, parts: Iterable[Part], *, conflict: bool
 ) -> tuple[Workflow, Event]:
-    """Carry out a whole ingest. With `conflict`, refuse as if another ingest were running.
+    """Carry out an ingest. With `conflict`, refuse the ingest as if another one were running.
 
     Raises:
         BadRequestError, IngestFailedError, ActiveWorkflowError, BrokenFormError: The ingest failed

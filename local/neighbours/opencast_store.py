@@ -133,7 +133,7 @@ class Workflow(msgspec.Struct, kw_only=True):
     started: float
     properties: dict[str, str] = {}
     seconds: float | None = None
-    """The workflow's duration. In this field and the next four, None stands for the switch."""
+    """The workflow's duration. In this and the next four fields, None means that of Switches."""
     end: WorkflowEnd | None = None
     operation: str | None = None
     incident: str | None = None

@@ -79,7 +79,7 @@ class SheetsApi:
             return problem.answer
 
     def refusal(self, fault: Fault) -> Answer:
-        """Return an error with the fault's status. Like Google's, it has no Retry-After."""
+        """Return an error with the fault's status, but without Retry-After, as Google does."""
         return google_error(fault.status)
 
     def _token(self, request: Request) -> Answer:

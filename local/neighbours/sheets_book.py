@@ -66,7 +66,7 @@ class Spreadsheet:
         """Return the range (`Fall!A1:Z1000`) and the rows of the tab that `text` names.
 
         Empty cells at the end of a row and empty rows at the end are left out. A tab's title that
-        looks like a cell's name has to be in quotes, because Google would read the cell.
+        looks like a cell's name has to be in quotes, because otherwise Google returns the cell.
 
         Raises:
             RangeProblem: `text` names no tab.

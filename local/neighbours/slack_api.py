@@ -1,6 +1,6 @@
 """The part of Slack's HTTP API that the app uses: Web API methods and response_urls.
 
-A Web API method answers errors with status 200, except 429 and 5xx.
+Errors of a Web API method have status 200, except 429 and 5xx.
 https://docs.slack.dev/reference/methods/usergroups.list
 https://docs.slack.dev/reference/methods/usergroups.users.list
 https://docs.slack.dev/apis/web-api
@@ -28,7 +28,7 @@ Arguments = Mapping[str, str]
 
 
 class Problem(Exception):
-    """An error that a method answers as `content`, with `ok: false`."""
+    """Error of a Web API method. `content` is the answer, with `ok: false`."""
 
     def __init__(self, error: str, **more: Any) -> None:
         super().__init__(error)

@@ -23,7 +23,7 @@ from local.neighbours.https_server import Answer, HttpsServer, Request, json_ans
 
 HOST = "127.0.0.1"
 CONTROL = "/_control/"
-"""Prefix of the paths by which another process controls a stand-in. No neighbour uses it."""
+"""Prefix of the paths by which another process controls a stand-in. No neighbour has such paths."""
 
 CONTROL_TOKEN = "LOCAL_CONTROL_TOKEN"  # noqa: S105 - a name
 """Name of the environment variable, which other users can't read, with the control paths' token."""

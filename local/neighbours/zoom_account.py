@@ -21,7 +21,7 @@ from local.neighbours.zoom_recordings import (
 
 READ_FILES_SCOPE = "cloud_recording:read:list_recording_files:admin"
 OLD_READ_SCOPE = "recording:read:admin"
-# A request for a list needs one of the scopes in the list's tuple. Zoom's refusal names the first.
+# A request for a list needs one of the list's scopes. Zoom's refusal names the first scope.
 ACCOUNT_RECORDINGS_SCOPES = (
     "cloud_recording:read:list_account_recordings:admin",
     "cloud_recording:read:list_account_recordings:master",

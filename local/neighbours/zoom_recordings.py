@@ -61,7 +61,7 @@ class RecordingFile:
         return _sha256(self.path, version.st_mtime_ns, version.st_ino)
 
     def changed(self) -> Self:
-        """Write another version of the file, and return it.
+        """Write and return another version of the file.
 
         The new version has the same size, other padding and a later modification time. The content
         of the old version stays, so that a running download can continue.

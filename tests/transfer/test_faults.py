@@ -67,7 +67,7 @@ def check(
     sizes: Mapping[str, int],
     results: Sequence[Copied | IngesterError],
 ) -> None:
-    """Check that each object is one version of a file, and that the results describe the objects."""
+    """Check that each object is one version of a file, and that results describe the objects."""
     found = harness.versions()
     for name, result in zip(names, results, strict=bool(results)):
         if isinstance(result, Copied):

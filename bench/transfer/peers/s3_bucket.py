@@ -313,8 +313,7 @@ def _part(call: Call, number: int, salt: str, mode: Mode) -> S3Part:
     body = call.body
     if body.size > LARGEST_PART:
         raise S3Error(400, "EntityTooLarge", "The part is larger than 5 GiB.")
-    # Modes without the bytes can't compute an MD5. They need another ETag that changes with the
-    # content.
+    # Without the bytes there is no MD5, but the ETag still has to change with the content.
     hashed = body.data if mode == "keep" else f"{salt} {number} {body.size} {body.crc32}".encode()
     return S3Part(
         number=number,

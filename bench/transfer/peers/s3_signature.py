@@ -1,6 +1,6 @@
 """Verify the Signature Version 4 in a request's headers.
 
-To compare, botocore computes the signature of the received request.
+botocore computes the signature of the received request again, for a comparison.
 https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html
 """
 

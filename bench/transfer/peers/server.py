@@ -18,7 +18,7 @@ BACKLOG = 512
 
 
 class ConnectionCut(Exception):
-    """Signal to break the connection off, by a TCP reset if `how` is `rst`, else by a FIN."""
+    """Exception to break the connection off, by a TCP reset if `how` is `rst`, else by a FIN."""
 
     def __init__(self, how: str) -> None:
         super().__init__(how)
@@ -51,7 +51,7 @@ class Counts:
 
     @contextlib.contextmanager
     def body(self) -> Iterator[None]:
-        """Count a body as open while the `with` block runs."""
+        """Yield, and count a body as open until the end of the `with` block."""
         with self.lock:
             self.bodies += 1
             self.most_bodies = max(self.most_bodies, self.bodies)

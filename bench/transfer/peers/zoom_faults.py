@@ -36,7 +36,7 @@ class FaultSchedule:
 
     @contextlib.contextmanager
     def body(self) -> Iterator[OpenBody]:
-        """Yield a registered body. Remove it from the register when the body was sent."""
+        """Yield a body that `at_total` can cut until the end of the `with` block."""
         body = OpenBody()
         with self._lock:
             self._bodies.add(body)

@@ -61,7 +61,7 @@ class Files:
 
 @dataclass(frozen=True)
 class Selection:
-    """The status of an answer and the bytes of a file that it contains: none with status 416."""
+    """The status of an answer, and the range of a file in its body. With 416 the range is empty."""
 
     status: int
     offset: int
