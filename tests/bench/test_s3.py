@@ -78,7 +78,8 @@ class TestUploads:
     def test_boto3_can_upload_a_stream_to_the_s3_peer(
         self, s3: S3Peer, client_of: MakeClient, is_tls: bool, mode: Any
     ) -> None:
-        # boto3 sends the checksum in a trailer over TLS, and in a header without TLS.
+        # TLS is a case of its own, because boto3 then sends the checksum in a trailer, not in a
+        # header.
         s3.configure(replace(S3, mode=mode))
         client = client_of(s3.tls_url if is_tls else s3.url)
         client.upload_fileobj(

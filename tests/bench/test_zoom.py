@@ -41,7 +41,7 @@ class TestDownloads:
         assert whole.status_code == 200
         assert whole.content == reader.zoom.content("talk").read(0, TALK)
         assert whole.headers["Content-Type"] == "video/mp4"
-        # The stand-in counts bytes only after it has sent the bytes.
+        # The stand-in counts bytes after it has sent the bytes. So the client can be faster.
         wait_for(lambda: reader.zoom.stats().body_bytes == TALK)
         stats = reader.zoom.stats()
         assert stats.requests == {"rec": 1, "cdn": 1}

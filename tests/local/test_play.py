@@ -12,7 +12,7 @@ from tests.cloud import Cloud
 
 
 class RecordingDriver:
-    """A fake of a Driver for a stack with a schedule. `faults` are those that Zoom was given."""
+    """A fake of a Driver for a stack with only a schedule. `faults` has the faults of Zoom."""
 
     def __init__(self, schedule: Any) -> None:
         self.schedule = schedule

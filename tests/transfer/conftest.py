@@ -63,7 +63,7 @@ def _connected(zoom: ZoomPeer, s3: S3Peer, *, trusted: Path | None = None) -> It
     )
     with pytest.MonkeyPatch.context() as patch:
         if trusted:
-            # OpenSSL reads the authorities that it trusts by default from this file.
+            # OpenSSL reads its default authorities from the file that this variable names.
             patch.setenv("SSL_CERT_FILE", str(trusted))
         http = http_pool.http(CONNECTIONS)
     yield Harness(zoom, s3, client, signing, http, is_tls=trusted is not None)

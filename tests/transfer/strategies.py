@@ -206,7 +206,7 @@ class Scenario:
 
     @property
     def size_of_changed(self) -> int | None:
-        """Size of a file that changes after the first run, or None if a validator changes."""
+        """New size in bytes of files that change after the first run. With None, the sizes stay."""
         return None if self.zoom.etag or self.zoom.last_modified else NEW_SIZE + LATE
 
     @property

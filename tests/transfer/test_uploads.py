@@ -70,7 +70,7 @@ class TestLeftovers:
     def test_copy_leaves_nothing_in_s3_of_a_file_when_it_skips_the_file(
         self, harness: Harness
     ) -> None:
-        # The file is a page even with a new URL and a fresh token.
+        # A copy skips a file only if Zoom sends a page even for a new URL and a fresh token.
         pages = [replace(PAGE, request=6, times=1), replace(PAGE, where="rec", request=3, times=2)]
         harness.begin(TWO, zoom_faults=pages)
         results = harness.copy(

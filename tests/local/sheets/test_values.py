@@ -151,7 +151,7 @@ def test_google_status_fault_has_the_error_name_of_google(
     assert "Retry-After" not in answers[0].headers
 
 
-def test_google_broken_fault_ends_the_answer_in_its_middle(client: Client) -> None:
+def test_google_broken_fault_breaks_the_answer_off_in_the_middle(client: Client) -> None:
     client.sheets.fail(Fault(kind="broken", where="values"))
     with pytest.raises(requests.exceptions.ChunkedEncodingError):
         client.batch("Fall")
