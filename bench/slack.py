@@ -39,7 +39,7 @@ Slack allows 20 such requests a minute: https://docs.slack.dev/apis/web-api/rate
 SLACK_WAITS = 3.0
 
 P99_SECONDS = 1.5
-"""Limit in seconds of the 99th percentile of cold commands, and of that of warm commands."""
+"""Limit in seconds of the 99th percentile, both for cold and for warm commands."""
 
 ONE_MOMENT = "One moment"
 """Beginning of the function's first answer when the result follows later."""

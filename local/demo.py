@@ -222,7 +222,7 @@ def _warm(driver: Driver, start: datetime) -> ZoomRecording:
 
 
 def _reconcile(driver: Driver, start: datetime) -> None:
-    """Run reconcile with a baseline before the start of recording (f)."""
+    """Run reconcile with the start of recording (f) as the baseline."""
     driver.begin_reconcile(start)
     driver.reconcile()
 

@@ -119,8 +119,8 @@ class Cdk:
         return msgspec.json.decode(template.read_bytes(), type=dict[str, Any])
 
     def _environment(self) -> dict[str, str]:
-        # The CDK's CLI caches ids of real accounts in CDK_HOME. The local cloud's id has no place
-        # in that cache.
+        # The CDK's CLI caches ids of real accounts in CDK_HOME. So the local cloud needs another
+        # folder.
         return {**self.environment, **QUIET, "CDK_HOME": str(self.folder / "cdk-home")}
 
 

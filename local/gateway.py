@@ -371,7 +371,8 @@ def make_role_keys_secret() -> None:
 def main(environ: Mapping[str, str] = os.environ) -> None:
     """Serve the cloud until SIGTERM or SIGINT, with settings from `local.cloud.environment`."""
     make_role_keys_secret()
-    # ministack's other modules copy `execution_credentials` when they are imported.
+    # ministack's other modules copy `execution_credentials` when they are imported. So the import
+    # has to follow `make_role_keys_secret`.
     from ministack.app import app  # noqa: PLC0415
 
     config = Config()

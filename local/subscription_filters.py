@@ -137,7 +137,10 @@ class Deliveries:
         self._by_name: dict[tuple[str, str], Delivery] = {}
 
     def look(self) -> None:
-        """List the cloud's filters, and add a delivery for each new filter."""
+        """List the cloud's filters, and bring the deliveries up to date.
+
+        The delivery of a known filter stays, with its record of handled log streams.
+        """
         known = self._by_name
         self._by_name = {}
         for found in self._filters():

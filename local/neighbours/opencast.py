@@ -74,7 +74,7 @@ def default_users(name: str, password: str) -> tuple[User, ...]:
 
 
 class OpencastStandIn(StandIn):
-    """An Opencast whose nonces and workflows depend on `clock`, in seconds since 1970.
+    """A stand-in for Opencast. Nonces and workflows depend on `clock`, in seconds since 1970.
 
     `trust` is a PEM file of the authorities to trust when files are fetched, by default the local
     authority's.

@@ -50,7 +50,7 @@ ANYONE: frozenset[str] = frozenset()
 TAGS_VERSION = 16
 WORKFLOW_NS = "http://workflow.opencastproject.org"
 MEDIAPACKAGE_NS = "http://mediapackage.opencastproject.org"
-# JAXB may choose any namespace prefixes. So they vary here, and clients can't rely on a prefix.
+# JAXB may choose any namespace prefix. So prefixes vary here, and clients can't rely on a prefix.
 PREFIXES = (("", "ns2"), ("ns3", "ns2"), ("wf", "mp"), ("", "mp"), ("ns2", ""))
 
 Endpoint = Callable[[Request, User | None, str], Answer]

@@ -50,7 +50,7 @@ class IngestFailedError(Exception):
 
 
 class Content(NamedTuple):
-    """A file that was downloaded."""
+    """A downloaded file. `text` is the content of a WebVTT file, and empty for other files."""
 
     name: str
     sha256: str

@@ -56,7 +56,7 @@ class NewTitle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SheetsStandIn(ApiStandIn):
-    """A Google with one service account and one spreadsheet."""
+    """A stand-in for Google, with one service account and one spreadsheet."""
 
     def __init__(
         self,

@@ -168,7 +168,7 @@ def _arguments(request: Request) -> Arguments:
     """
     if request.method not in {"GET", "POST"}:
         raise Problem("invalid_request_method")
-    # Slack's read-only methods ignore arguments in JSON.
+    # Only Slack's write methods accept JSON (https://docs.slack.dev/apis/web-api).
     if not request.body or _content_type(request) == "application/json":
         return request.query
     if _content_type(request) != FORM:

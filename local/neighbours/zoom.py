@@ -95,7 +95,7 @@ class AppChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ZoomStandIn(StandIn):
-    """A Zoom with one account and one app.
+    """A stand-in for Zoom, with one account and one app.
 
     `add_lecture` writes media files to `folder`. Tokens, signed URLs and webhook events depend on
     `clock`, in seconds since 1970. `trust` is a PEM file of the authorities to trust when webhook

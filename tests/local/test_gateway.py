@@ -79,9 +79,9 @@ class Target:
         return self.session.get(f"{self.url}{path}", headers=headers, timeout=10)
 
     def assert_refused(self, answer: requests.Response) -> None:
-        """Assert that the gateway refused a request, which changed nothing in the cloud.
+        """Assert that the gateway refused a request, and that the request changed nothing.
 
-        Web pages must not be able to read the answer.
+        Also assert that web pages can't read the answer.
         """
         assert answer.status_code == 403, answer.text
         assert "gateway" not in answer.text
