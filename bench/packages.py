@@ -1,8 +1,8 @@
 """Measure the size of packages and the imports of a cold container: `python -m bench.packages`.
 
-Each function is imported, and its first AWS client is made, in a new interpreter from a package for
-this machine. `--other` also measures imports from another folder. As in Lambda, none of the
-interpreters can write bytecode.
+The program imports each function from a package for this machine, and makes the function's first
+AWS client, in a new interpreter. `--other` also measures imports from another folder. As in Lambda,
+none of the interpreters can write bytecode.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ OTHER = "boto3, requests, jwt, googleapiclient.discovery, google.oauth2.service_
 
 @dataclass(frozen=True)
 class Import:
-    """Statements to time, and the folder that they import from."""
+    """Python statements to time, and the folder from which the statements import."""
 
     name: str
     folder: Path
@@ -74,7 +74,7 @@ def imports(folder: Path, other: Path | None) -> Iterator[Import]:
 
 
 def measure(wanted: Sequence[Import], rounds: int) -> dict[str, float]:
-    """Time each import once a round, and return the medians in milliseconds."""
+    """Time each import once a round, and return the medians in milliseconds, by import's name."""
     times: dict[str, list[float]] = {item.name: [] for item in wanted}
     for _ in range(rounds):
         for item in wanted:

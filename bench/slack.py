@@ -1,8 +1,9 @@
 """Measure Slack's wait for `/zip`, cold and warm: `python -m bench.slack`, with a local stack up.
 
 Slack's stand-in signs each command, sends it through the local API Gateway to the function, and
-measures the seconds to the answer as Slack does, TLS included. Before each cold command the alias
-gets a new version, so that a new container starts, reads its secrets and asks Slack for the groups.
+measures the seconds to the answer as Slack does, TLS included. Before each cold command the
+function's alias gets a new version. So a new container starts, which reads its secrets and asks
+Slack for the groups.
 """
 
 from __future__ import annotations
@@ -30,12 +31,15 @@ from local.state import read_state
 MEETING = 12345678901
 RECORDINGS = 14
 PACE_SECONDS = 3.1
-"""Seconds between cold commands, because Slack allows 20 requests for user groups a minute."""
+"""Seconds between cold commands, each of which asks Slack for user groups.
+
+Slack allows 20 such requests a minute: https://docs.slack.dev/apis/web-api/rate-limits
+"""
 
 SLACK_WAITS = 3.0
 
 P99_SECONDS = 1.5
-"""Limit of the 99th percentile, cold and warm."""
+"""Limit in seconds of the 99th percentile, both for cold and for warm commands."""
 
 ONE_MOMENT = "One moment"
 """Beginning of the function's first answer when the result follows later."""
@@ -43,12 +47,12 @@ ONE_MOMENT = "One moment"
 
 @dataclass(frozen=True)
 class Typed:
-    """The outcome of a command that was typed.
+    """The outcome of a typed command.
 
     Attributes:
-        seconds: Time to its first answer.
+        seconds: Time to the function's first answer.
         kind: `answer`, `later` (the result follows) or `error`.
-        cpu: CPU seconds of the new container until the answer, or None if it wasn't measured.
+        cpu: CPU seconds of the new container until the answer, or None if they weren't measured.
     """
 
     seconds: float
@@ -57,7 +61,7 @@ class Typed:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Type the commands, print a table, and return the exit code, which is 1 after problems."""
+    """Type the commands, print a table, and return the exit code: 1 after problems, else 0."""
     options = _arguments(argv)
     state = read_state(HOME)
     if state is None:
@@ -81,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def problems(runs: dict[str, list[Typed]]) -> list[str]:
-    """Return a sentence for each set of runs with errors, and for each that is too slow."""
+    """Return a sentence for each set of commands with errors, and for each set that is too slow."""
     found = []
     for name, typed in runs.items():
         if errors := sum(command.kind == "error" for command in typed):
@@ -124,7 +128,7 @@ def _fill(driver: Driver) -> None:
 
 
 class _MakeCold:
-    """A callable that releases a new version, so that the next command starts a container."""
+    """A callable that releases a new version, so that the next command starts a new container."""
 
     def __init__(self, driver: Driver) -> None:
         self._client = driver.client("lambda")
@@ -136,7 +140,11 @@ class _MakeCold:
         self.released: str = found["FunctionVersion"]
 
     def __call__(self, note: str) -> None:
-        """Publish and release a version, which differs from the last one by `note`."""
+        """Publish and release a version. `note` is its description, which has to be a new one.
+
+        Lambda publishes no version without a change:
+        https://docs.aws.amazon.com/lambda/latest/api/API_PublishVersion.html
+        """
         self._client.update_function_configuration(FunctionName=self.name, Description=note)
         self.point_to(self._client.publish_version(FunctionName=self.name)["Version"])
 
@@ -146,7 +154,7 @@ class _MakeCold:
 
 @contextmanager
 def _released(driver: Driver) -> Iterator[_MakeCold]:
-    """Yield a callable that releases new versions, and restore the alias at the end."""
+    """Yield a callable that releases new versions, and reset the alias at the end."""
     make_cold = _MakeCold(driver)
     try:
         yield make_cold
@@ -209,7 +217,7 @@ def _table(runs: dict[str, list[Typed]]) -> Table:
 
 
 def _percentile(seconds: Sequence[float], share: float) -> float | None:
-    """Return the value of the nearest rank in sorted values, or None without values."""
+    """Return a percentile of sorted values by the nearest-rank method, or None without values."""
     return seconds[math.ceil(share * len(seconds)) - 1] if seconds else None
 
 

@@ -25,7 +25,7 @@ LIFETIME = timedelta(days=365)
 RENEW_WITHIN = timedelta(days=2)
 
 _UNUSABLE = (OSError, TypeError, ValueError, InvalidSignature, UnsupportedAlgorithm)
-"""Errors of files that are missing, unreadable, malformed or don't belong together."""
+"""Exceptions for files that are missing, unreadable, malformed or don't belong together."""
 
 
 class ExtraAuthorityError(Exception):
@@ -34,14 +34,14 @@ class ExtraAuthorityError(Exception):
 
 @dataclass(frozen=True)
 class Authority:
-    """The files of the authority's certificate, the servers' certificate and its key."""
+    """Paths of the authority's certificate, and of the servers' certificate and private key."""
 
     ca_bundle: Path
     certificate: Path
     key: Path
 
     def ssl_context(self) -> ssl.SSLContext:
-        """Return the TLS context of a server on loopback."""
+        """Return a TLS context for a server, with the servers' certificate and key."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.load_cert_chain(self.certificate, self.key)
@@ -49,10 +49,10 @@ class Authority:
 
 
 def ensure_authority(folder: Path = DEFAULT_FOLDER, *, now: datetime | None = None) -> Authority:
-    """Return the authority in a folder. If it is unusable or expires soon, make a new authority.
+    """Return the authority in `folder`. Make a new authority if the old one is unusable.
 
-    Several processes may call this function at once. One process makes the authority, and the
-    others wait for that.
+    An authority that expires within two days is unusable, too. Several processes may call this
+    function in parallel, because a lock lets only one process make the authority.
     """
     moment = now or datetime.now(UTC)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -66,9 +66,10 @@ def ensure_authority(folder: Path = DEFAULT_FOLDER, *, now: datetime | None = No
 def write_bundle(
     path: Path, authority: Authority, *, extra: Path | None = None, public: bool = False
 ) -> Path:
-    """Write a PEM file with the local CA, the CAs in `extra` and, if `public`, those of certifi.
+    """Write a PEM file with certificates of authorities to trust, and return its path.
 
-    `extra` is the file that `LOCAL_EXTRA_CA` names.
+    The file has the local authority, the authorities in the file `extra` and, if `public`, the
+    authorities of certifi. The setting `LOCAL_EXTRA_CA` names `extra`.
 
     Raises:
         ExtraAuthorityError: `extra` can't be read or has no certificate.
@@ -118,7 +119,7 @@ def _issue(authority: Authority, now: datetime) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    """Replace a file atomically by one that only the owner can read."""
+    """Write a text atomically to a file that only the owner can read."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     beside.unlink(missing_ok=True)
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -1,9 +1,9 @@
 """The local cloud, which is ministack on loopback in its own virtual environment.
 
-Functions are ministack's child processes, which run on its Python and see its environment. So
-`.venv-cloud` contains nothing else, and `environment` returns every variable. Our own program
-(gateway.py) serves ministack, because it demands signatures, and because ministack's own command
-also listens on port 443 if root runs it.
+The stack's functions are child processes of ministack, with ministack's Python and environment
+variables. So `.venv-cloud` contains nothing else, and `environment` returns every variable. Our own
+program (gateway.py) serves ministack, for two reasons. Our program demands signatures. ministack's
+own command would also listen on port 443 if root ran that command.
 """
 
 import json
@@ -32,13 +32,13 @@ OPERATOR_KEY_ID = "test"
 """Id of the key of the account's root. ministack fixes this id, but the secret is random."""
 GATEWAY = Path(__file__).with_name("gateway.py")
 
-# Below the ports that the kernel gives to outgoing connections (ip_local_port_range).
+# The kernel gives higher ports to outgoing connections (ip_local_port_range in ip(7)).
 FREE_PORTS = range(20_000, 32_000)
 START_SECONDS = 20.0
 
 
 class PortTaken(Exception):
-    """Error for a port that the cloud can't have. The text says why, and what to do."""
+    """Error for a port that the cloud can't bind. The text has the reason and a remedy."""
 
 
 @dataclass(frozen=True)
@@ -74,10 +74,10 @@ def start_cloud(
     region: str = REGION,
     python: Path = PYTHON,
 ) -> Cloud:
-    """Start the cloud with its files in `folder`, without waiting for it.
+    """Start the cloud with its files in `folder`, without waiting until the cloud answers.
 
-    `trusted` is the PEM file of the authorities that functions trust. `secret` is the secret of the
-    root's key. Port 0 stands for any free port.
+    `trusted` is the PEM file of the authorities that functions trust. `secret` is the secret access
+    key of the account's root. Port 0 stands for any free port. `python` is that of `.venv-cloud`.
 
     Raises:
         PortTaken: The port isn't free.
@@ -97,7 +97,7 @@ def start_cloud(
 def environment(
     folder: Path, authority: Authority, trusted: Path, port: int, region: str, secret: str
 ) -> dict[str, str]:
-    """Return the whole environment of the cloud and of each function."""
+    """Return all environment variables of the cloud and of each function."""
     return {
         "PATH": "/usr/bin:/bin",
         "HOME": str(folder),
@@ -115,7 +115,7 @@ def environment(
         "GATEWAY_PORT": str(port),
         "LAMBDA_EXECUTOR": "local",
         "SMTP_HOST": "",
-        # These servers of ministack would have no gateway.
+        # The gateway doesn't protect these servers of ministack.
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
         "AWS_ACCESS_KEY_ID": OPERATOR_KEY_ID,
@@ -174,7 +174,7 @@ def choose_port(wanted: int, taken: Container[int] = ()) -> int:
                 "LOCAL_CLOUD_PORT to another one (0, the default, takes any that is free)."
             )
         return wanted
-    # With a random order, two stacks that start at once seldom choose the same port.
+    # With a random order, two stacks that start at the same time seldom choose the same port.
     candidates = [port for port in FREE_PORTS if port not in taken]
     for candidate in random.sample(candidates, min(100, len(candidates))):
         if not _why_taken(candidate):
@@ -186,7 +186,7 @@ def choose_port(wanted: int, taken: Container[int] = ()) -> int:
 
 
 def _why_taken(port: int) -> str:
-    """Return why a port can't be bound, or "" if it can."""
+    """Return the reason why a port can't be bound, or "" if the port is free."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -45,10 +45,10 @@ SETTINGS = {"INGEST_CAPTIONS": "true", "CAPTIONS_WORKFLOW": "schedule-and-upload
 
 CAPTIONS = "captions/source"
 CUES = ["00:00:01.000", "00:02:11.000"]
-"""Times of the captions of (a). Each segment of 130 s has a cue after its first second."""
+"""Times of the cues of (a). Each of the two segments of 130 s has a cue after its first second."""
 
 ASK_SECONDS = 0.5
-"""Seconds between two runs of the function that asks Opencast. In AWS a rule runs it."""
+"""Seconds between two runs of follow, which a schedule starts in AWS."""
 
 MOST_SECONDS = 60.0
 POLL_SECONDS = 0.1
@@ -57,7 +57,7 @@ STAMP = "%Y-%m-%dT%H:%M:%SZ"
 
 @dataclass
 class Journey:
-    """A recording that the demo follows. `steps` are its states with the seconds since `began`."""
+    """A recording that the demo follows. `steps` has each state and the seconds since `began`."""
 
     title: str
     recording: ZoomRecording
@@ -74,7 +74,7 @@ class Journey:
         return self.state in END_STATES | FAILED_STATES
 
     def take(self, status: Ingest | None) -> bool:
-        """Append the state of the recording's ingest to `steps`, and return whether it is new."""
+        """Append an ingest's state to `steps` if the state is new, and return whether it is."""
         if status is None or status.status == self.state:
             return False
         self.steps.append((status.status, time.monotonic() - self.began))
@@ -84,7 +84,7 @@ class Journey:
 
 @dataclass(frozen=True)
 class Check:
-    """A sentence that has to hold, and what was found in case it doesn't."""
+    """An expectation of the demo, and whether it holds. `found` describes the actual result."""
 
     what: str
     holds: bool
@@ -97,7 +97,7 @@ def run(driver: Driver, folder: Path, zone: ZoneInfo, console: Console) -> bool:
     The demo writes its files to `folder`. `zone` is the time zone of the stack's schedule.
 
     Raises:
-        DriverError: The recordings take too long.
+        DriverError: The recordings take too long, or a request fails.
     """
     start = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)
     late = start + timedelta(minutes=90)
@@ -162,9 +162,9 @@ def _check_private(driver: Driver, private: Journey) -> Check:
 
 
 def import_schedule(driver: Driver, path: Path, classes: dict[int, datetime]) -> ImportReport:
-    """Write a schedule file, import it, and return the report.
+    """Write a schedule's CSV file to `path`, import the file, and return the report.
 
-    `classes` has the meetings of scheduled classes, each with the local time of the class.
+    `classes` maps each meeting's number to a time at which the class begins, in local time.
     """
     series = f"https://opencast.example.edu/engage/ui/index.html#/{SCHEDULED_SERIES[:4]}"
     rows = [
@@ -222,13 +222,16 @@ def _warm(driver: Driver, start: datetime) -> ZoomRecording:
 
 
 def _reconcile(driver: Driver, start: datetime) -> None:
-    """Run reconcile with a baseline before the start of recording (f)."""
+    """Run reconcile with the start of recording (f) as the baseline."""
     driver.begin_reconcile(start)
     driver.reconcile()
 
 
 def _send_lecture(driver: Driver, journey: Journey, start: datetime) -> list[int]:
-    """Send the webhook events of (a), the last one twice for (e), and return both statuses."""
+    """Send the webhook events of (a), and return the statuses for `recording.completed`.
+
+    `recording.completed` is sent twice, because (e) is a repeat.
+    """
     uuid = journey.recording.uuid
     for event, second in (("started", 0), ("paused", 30), ("resumed", 60), ("stopped", 130)):
         moment = int((start + timedelta(seconds=second)).timestamp() * 1000)
@@ -241,7 +244,7 @@ def _ask(driver: Driver, journey: Journey) -> None:
     """Request recording (b) as the "+Zoom" form does, with a Zoom link and a series.
 
     Raises:
-        DriverError: The request is refused.
+        DriverError: The stack refuses the request.
     """
     link = zoom_page_of(journey.recording.uuid, "https://zoom.us")
     answer = driver.ask_for_ingest(uuid=link, oc_series_id=REQUESTED_SERIES)
@@ -266,7 +269,7 @@ def _follow(
     """Poll GET /status until every recording has an end state, and show each change.
 
     Raises:
-        DriverError: A recording has no end state after a minute.
+        DriverError: A recording has no end state after a minute, or a request of `senders` failed.
     """
     end = time.monotonic() + MOST_SECONDS
     asks_at = 0.0
@@ -342,7 +345,10 @@ def _check_lecture(driver: Driver, journey: Journey, start: datetime) -> list[Ch
 
 
 def _spans(start: datetime) -> str:
-    """Return the times of (a) as in the ingest form, without the pause from 30 to 60 s."""
+    """Return the start and end times of (a) in the format of `zoomRecordingTimes`.
+
+    The times leave out the pause from 30 to 60 s, and the pause between the two segments.
+    """
     seconds = ((0, 30), (60, 130), (190, 320))
     return ",".join(
         "_".join((start + timedelta(seconds=second)).strftime(STAMP) for second in span)
@@ -364,7 +370,7 @@ def _check_requested(driver: Driver, journey: Journey) -> list[Check]:
 
 
 def _waiting(driver: Driver) -> int:
-    """Return the number of messages on the download queue, those in flight or delayed included."""
+    """Return the number of visible, delayed and in-flight messages on the download queue."""
     attributes = driver.client("sqs").get_queue_attributes(
         QueueUrl=driver.queue_url("download"), AttributeNames=["All"]
     )["Attributes"]
@@ -410,7 +416,7 @@ def _cues(ingest: OpencastIngest) -> list[str]:
 
 
 def _show_times(driver: Driver, journeys: list[Journey]) -> None:
-    """Print a table of the seconds until each state, and of the cues, for each recording."""
+    """Print, for each recording, the seconds until each state and the number of cues."""
     steps = list(dict.fromkeys(name for journey in journeys for name, _ in journey.steps))
     rows = []
     for name in sorted(steps, key=list(State.__members__).index):

@@ -29,7 +29,7 @@ DEPLOY_SECONDS = 180.0
 
 @dataclass(frozen=True)
 class Access:
-    """Access to a local cloud as its account's root, with the secret of its key."""
+    """Access to a local cloud as its account's root. `secret` is the root's secret access key."""
 
     url: str
     ca_bundle: Path
@@ -38,7 +38,7 @@ class Access:
 
     @classmethod
     def of(cls, state: State) -> Self:
-        """Return the access to the cloud of a stack."""
+        """Return the access to the cloud of the stack with this state."""
         return cls(
             state.aws_endpoint_url,
             Path(state.ca_bundle),
@@ -59,9 +59,9 @@ class Access:
         )
 
     def _session(self) -> boto3.Session:
-        """Return a session with the operator's keys that ignores the caller's AWS configuration."""
-        # boto3 fails for an unknown AWS_PROFILE even when keys are passed. Each value is a tuple
-        # of config name, environment variable, default and converter.
+        """Return a session with the root's key that ignores the caller's AWS configuration."""
+        # boto3 fails for an unknown AWS_PROFILE even when keys are passed. botocore's
+        # `session_vars` takes tuples of config name, environment variable, default and converter.
         ignored = {
             "profile": (None, None, None, None),
             "config_file": (None, None, os.devnull, None),
@@ -83,7 +83,7 @@ class Access:
 
 @dataclass(frozen=True)
 class Cdk:
-    """The CDK's command line for a local stack, run with exactly `environment`."""
+    """The CDK's command line for a local stack. `environment` has all environment variables."""
 
     environment: Mapping[str, str]
     processes: Processes
@@ -98,7 +98,7 @@ class Cdk:
         """Synthesize the template from the settings.
 
         Raises:
-            ProcessFailed: CDK fails.
+            ProcessFailed: The CDK fails or takes too long.
         """
         command = CdkCli(self.environment, output=self.output).command("synth", "--quiet")
         self.processes.run("synth", command, self._environment(), SYNTH_SECONDS)
@@ -107,7 +107,7 @@ class Cdk:
         """Deploy the synthesized template.
 
         Raises:
-            ProcessFailed: CDK fails.
+            ProcessFailed: The CDK fails or takes too long.
         """
         how = ("--method=direct", "--require-approval=never", "--ci")
         command = [str(PROGRAM), "deploy", stack_name, *how, *OPTIONS, "--app", str(self.output)]
@@ -119,7 +119,8 @@ class Cdk:
         return msgspec.json.decode(template.read_bytes(), type=dict[str, Any])
 
     def _environment(self) -> dict[str, str]:
-        # The CLI caches the ids of real accounts, so it needs another cache for the local cloud.
+        # The CDK's CLI caches ids of real accounts in CDK_HOME. So the local cloud needs another
+        # folder.
         return {**self.environment, **QUIET, "CDK_HOME": str(self.folder / "cdk-home")}
 
 
@@ -129,13 +130,17 @@ def build_packages(folder: Path) -> list[Package]:
 
 
 def make_bucket(s3: Any, bucket: str, region: str) -> None:
-    """Create a bucket in a region. S3 refuses us-east-1 as a location constraint."""
+    """Create a bucket in a region.
+
+    S3 refuses us-east-1 as a location constraint:
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
+    """
     constraint = {"CreateBucketConfiguration": {"LocationConstraint": region}}
     s3.create_bucket(Bucket=bucket, **({} if region == "us-east-1" else constraint))
 
 
 def physical_names(cloudformation: Any, stack_name: str) -> dict[str, str]:
-    """Return the resources' names in the cloud, by logical id."""
+    """Return the physical ids of a stack's resources, by logical id."""
     pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack_name)
     return {
         resource["LogicalResourceId"]: resource["PhysicalResourceId"]

@@ -1,4 +1,4 @@
-"""A client of a local stack that plays Zoom, users and the operator.
+"""A client of a local stack that controls the stand-ins, and acts as users and the operator do.
 
 The client uses only HTTPS and AWS's API, so the demo and the end-to-end tests see what every client
 sees.
@@ -25,7 +25,7 @@ REQUEST_SECONDS = 35.0
 
 
 class DriverError(Exception):
-    """Error for a request that the stack or a stand-in didn't carry out. The text says which."""
+    """Error for a request that the stack or a stand-in didn't carry out, or for a timeout."""
 
 
 class ZoomFile(msgspec.Struct, frozen=True):
@@ -53,7 +53,7 @@ class ZoomRecording(msgspec.Struct, frozen=True):
     files: tuple[ZoomFile, ...]
 
     def wanted(self) -> tuple[ZoomFile, ...]:
-        """Return the files of the types that the pipeline has to take, MP4 and chat."""
+        """Return the files of the types that the pipeline copies by default, MP4 and chat."""
         return tuple(file for file in self.files if file.file_type in ("MP4", "CHAT"))
 
 
@@ -77,7 +77,7 @@ class AddedTrack(msgspec.Struct, frozen=True):
 
 
 class OpencastIngest(msgspec.Struct, frozen=True):
-    """An ingest of the Opencast stand-in. URLs in `parts` have no query."""
+    """An ingest of the Opencast stand-in. `parts` are the form's, and their URLs have no query."""
 
     mediapackage_id: str
     series: str
@@ -87,7 +87,7 @@ class OpencastIngest(msgspec.Struct, frozen=True):
     status: int | None
 
     def values(self, name: str) -> list[str]:
-        """Return the values of the form's fields with this name, in order."""
+        """Return the values of the form's parts with this name, in order."""
         return [value for part, value in self.parts if part == name]
 
 
@@ -118,7 +118,7 @@ class KeptClients:
 
 
 class Driver:
-    """A driver of the stack in a `stack.json`, with the key of the account's root.
+    """A client of the local stack that `state` describes, with the key of the account's root.
 
     A method that controls a stand-in or reads `GET /status` raises DriverError after an error.
     """
@@ -168,11 +168,14 @@ class Driver:
         raise DriverError(f"Zoom's stand-in holds no recording {uuid}.")
 
     def sent(self, file: ZoomFile) -> int:
-        """Return how many bytes of a file Zoom has sent so far, lost bytes included."""
+        """Return the number of bytes of a file that Zoom has sent, lost bytes included."""
         return int(self._control("GET", "zoom", "sent").get(file.id, 0))
 
     def send(self, event: str, uuid: str = "", **options: Any) -> Answer:
-        """Make Zoom send an event (`local.neighbours.zoom.SendEvent`), and return the answer."""
+        """Make Zoom send a webhook event, and return the endpoint's answer.
+
+        `options` are other fields of `local.neighbours.zoom.SendEvent`.
+        """
         asked = {"url": self.webhook_url, "event": event, "uuid": uuid, "timeout": 30, **options}
         answer = self._control("POST", "zoom", "events", asked)
         return Answer(answer["status"], answer["body"])
@@ -182,7 +185,7 @@ class Driver:
         self._control("POST", "zoom", "faults", fault)
 
     def cdn_url(self) -> str:
-        """Return the origin that Zoom's downloads are redirected to."""
+        """Return the origin to which Zoom redirects downloads."""
         return str(self._control("GET", "zoom", "origins")["cdn_url"])
 
     def switch_zoom(self, **switches: Any) -> None:
@@ -190,7 +193,7 @@ class Driver:
         self._control("POST", "zoom", "switches", switches)
 
     def scopes_in_zoom(self, *scopes: str) -> None:
-        """Give these scopes to the tokens that Zoom issues from now on."""
+        """Set the scopes of the tokens that Zoom issues from now on."""
         self._control("POST", "zoom", "app", {"scopes": scopes})
 
     @property
@@ -207,7 +210,7 @@ class Driver:
         self._control("POST", "opencast", "faults", fault)
 
     def mend_opencast(self) -> None:
-        """Remove every fault that `trouble_opencast` added."""
+        """Remove every fault from Opencast."""
         self._control("DELETE", "opencast", "faults")
 
     def switch_opencast(self, **switches: Any) -> None:
@@ -246,7 +249,7 @@ class Driver:
         return Answer(answer.status_code, answer.text)
 
     def status(self, meeting_id: int) -> dict[str, list[Ingest]]:
-        """Return the ingests of a meeting's recordings, by uuid, as `GET /status` does."""
+        """Return a meeting's ingests in the answer of `GET /status`, by the recording's uuid."""
         records = self._get_status(meeting_id=meeting_id)["records"] or {"recordings": []}
         return {
             recording["recording_id"]: msgspec.convert(recording["zip_ingests"], list[Ingest])
@@ -262,22 +265,26 @@ class Driver:
         }
 
     def backlogs(self) -> dict[str, dict[str, int]]:
-        """Return the message counts of each queue, as `GET /status` does."""
+        """Return the counts of messages in the answer of `GET /status`, by queue and kind."""
         return msgspec.convert(self._get_status(queues="true")["queues"], dict[str, dict[str, int]])
 
     def ingest_status(self, recording: ZoomRecording) -> Ingest | None:
-        """Return a recording's newest ingest, or None if there is none."""
+        """Return a recording's ingest that was updated last, or None if there is none."""
         found = self.status(recording.meeting_id).get(recording.uuid, [])
         return max(found, key=lambda ingest: ingest.last_updated, default=None)
 
     def recording_details(self, recording: ZoomRecording) -> dict[str, Any]:
-        """Return what `GET /status` says about a recording itself, or {} if it isn't known."""
+        """Return the entry about a recording in the answer of `GET /status`, or {} without one."""
         uuid = recording.uuid
         told = self._get_status(meeting_id=recording.meeting_id, details="true", uuid=uuid)
         return next((one for one in told["recordings"] if one["uuid"] == uuid), {})
 
     def ingest_details(self, recording: ZoomRecording) -> Ingest | None:
-        """Return a recording's newest ingest with its outcome in Opencast, or None."""
+        """Return a recording's ingest that was updated last, or None if there is none.
+
+        The ingest's `status` can be an outcome in Opencast, such as PUBLISHED. `ingest_status`
+        returns no such outcome.
+        """
         found = self._get_status(meeting_id=recording.meeting_id, details="true")["ingests"]
         own = [ingest for ingest in found if ingest["uuid"] == recording.uuid]
         newest = max(own, key=lambda ingest: str(ingest["last_updated"]), default=None)
@@ -304,7 +311,7 @@ class Driver:
         """Run reconcile, and return its report.
 
         Raises:
-            DriverError: The run failed or was stopped.
+            DriverError: Reconcile failed or stopped early.
         """
         answer = self.client("lambda").invoke(
             FunctionName=f"{self.state.stack_name}-zoom-reconcile", Payload=b"{}"
@@ -315,15 +322,15 @@ class Driver:
         return report
 
     def last_reconcile(self) -> dict[str, Any]:
-        """Return the report on reconcile's last run, as `GET /status` does."""
+        """Return the report on reconcile's last run in the answer of `GET /status`."""
         found: dict[str, Any] = self._get_status(queues="true")["reconcile"]
         return found
 
     def follow(self, uuid: str = "") -> dict[str, Any]:
-        """Run follow for one recording, or for all that are due, and return the report.
+        """Run follow for the recording `uuid`, or for all due recordings, and return the report.
 
         Raises:
-            DriverError: The run failed or was stopped.
+            DriverError: Follow failed or stopped early.
         """
         answer = self.client("lambda").invoke(
             FunctionName=f"{self.state.stack_name}-zoom-follow",
@@ -362,11 +369,11 @@ class Driver:
         return found
 
     def scopes_in_slack(self, *scopes: str) -> None:
-        """Give the app in Slack these scopes."""
+        """Set the scopes of the app in Slack."""
         self._control("POST", "slack", "app", {"scopes": scopes})
 
     def fill_tab(self, tab: str, rows: list[list[Any]], **more: Any) -> None:
-        """Replace a tab of the sheet (`local.neighbours.sheets.TabContent`)."""
+        """Replace a tab of the sheet, or add the tab (`local.neighbours.sheets.TabContent`)."""
         self._control("POST", "sheets", "tabs", {"tab": tab, "rows": rows, **more})
 
     def rename_tab(self, tab: str, to: str) -> None:

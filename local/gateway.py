@@ -4,8 +4,8 @@
 
 ministack doesn't check the signatures of the account's root, serves its own endpoints to everyone,
 and allows every web page to read its answers. The gateway runs in ministack's process, so no port
-bypasses it. The environment is `.venv-cloud`, which has ministack and hypercorn but not our
-packages.
+bypasses the gateway. The virtual environment is `.venv-cloud`, which has ministack and hypercorn
+but not our packages.
 
 The API's routes are public, as on AWS. Every other request needs a signature (SigV4) by a key whose
 secret only the developer's processes have: the root's, a role's or a user's.
@@ -29,7 +29,7 @@ from typing import Any
 from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
-# At the end of the path, because our modules must not replace ministack's.
+# Our modules come last in the path, because they must not replace ministack's modules.
 sys.path.append(str(Path(__file__).resolve().parent.parent))
 
 from hypercorn.asyncio import serve
@@ -57,7 +57,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class Refused(Exception):
-    """A request that the gateway refuses. `code` is AWS's name for the error."""
+    """Error for a request that the gateway refuses. `code` is AWS's name for the error."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -91,7 +91,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Claim:
-    """A signature of which only the value is still unchecked. `body_hash` "" allows any body."""
+    """A request's signature whose value isn't compared yet. `body_hash` "" allows any body."""
 
     signature: sigv4.HeaderSignature
     secret: str
@@ -118,7 +118,7 @@ class Gateway:
         self._now = now
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request, or the start and the end of the server."""
+        """Answer an HTTP request, pass on ASGI's lifespan messages, and close any WebSocket."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
@@ -138,7 +138,7 @@ class Gateway:
         await self._app(scope, receive, send if request.is_public else _without_cors(send))
 
     async def _check(self, request: Request, body: "_Body") -> Receive:
-        """Check a request, and return a function that receives the body.
+        """Check a request, and return the function from which `app` receives the body.
 
         Raises:
             Refused: The request isn't allowed.
@@ -243,7 +243,7 @@ class _Body:
         return bytes(content)
 
     async def discard(self) -> None:
-        """Read the rest of the body. A client that still sends might never read the refusal."""
+        """Read the rest of the body, because a client may read the answer only after sending."""
         size = 0
         while not self._has_ended and size < LARGEST_SIGNED_BODY:
             size += len(await self._part())
@@ -277,7 +277,7 @@ def _time(text: str) -> datetime:
 
 
 def _check_signed_headers(signature: sigv4.HeaderSignature, headers: Mapping[str, str]) -> None:
-    """Raise Refused unless the headers that decide what a request does are signed."""
+    """Raise Refused unless the signature covers `host` and every `x-amz-…` header."""
     signed = signature.signed_headers.split(";")
     deciding = {name for name in headers if name.startswith("x-amz-")} | {"host"}
     if missing := sorted(deciding - set(signed)):
@@ -305,7 +305,7 @@ def _equal(first: str, second: str) -> bool:
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
-    """Return a `receive` that returns `body`, which was read, and then what follows."""
+    """Return a function that returns `body` at the first call, and later calls `receive`."""
     unread: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def replay() -> Message:
@@ -315,7 +315,7 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 
 
 def _without_cors(send: Send) -> Send:
-    """Return a `send` that removes the headers of CORS, so that web pages can't read an answer."""
+    """Return a `send` that removes CORS headers, so that web pages can't read the answer."""
 
     async def without(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -331,7 +331,7 @@ def _without_cors(send: Send) -> Send:
 
 
 async def _refuse(request: Request, refused: Refused, send: Send) -> None:
-    """Answer 403 as AWS does, in JSON to clients of JSON and else in XML."""
+    """Answer 403 in AWS's format: JSON for AWS's JSON protocol and for APIs, XML otherwise."""
     code, message = refused.code, str(refused)
     if "x-amz-target" in request.values or request.is_public:
         kind = b"application/x-amz-json-1.0"
@@ -353,8 +353,9 @@ async def _refuse(request: Request, refused: Refused, send: Send) -> None:
 def make_role_keys_secret() -> None:
     """Make ministack derive the keys of the functions' roles from a secret of this process.
 
-    ministack derives the keys from the ARNs of function and role alone, which anybody can guess. A
-    path before the role's name changes the keys, but not the role, which ministack finds by name.
+    ministack derives the keys only from the ARNs of function and role, which anybody can guess. A
+    secret path before the role's name in the ARN changes the keys. ministack still finds the role,
+    because it searches by name.
     """
     derive = lambda_runtime.execution_credentials
     secret = secrets.token_hex(32)
@@ -370,7 +371,8 @@ def make_role_keys_secret() -> None:
 def main(environ: Mapping[str, str] = os.environ) -> None:
     """Serve the cloud until SIGTERM or SIGINT, with settings from `local.cloud.environment`."""
     make_role_keys_secret()
-    # Import ministack only here, because its other modules copy the function at their import.
+    # ministack's other modules copy `execution_credentials` when they are imported. So the import
+    # has to follow `make_role_keys_secret`.
     from ministack.app import app  # noqa: PLC0415
 
     config = Config()

@@ -1,4 +1,4 @@
-"""Checks of who calls a local server, which every user and browser of the machine can reach.
+"""Checks of requests to local servers, which every user and browser of the machine can reach.
 
 The module needs only the standard library, because the local cloud imports it in `.venv-cloud`.
 """
@@ -14,7 +14,7 @@ _HOST = re.compile(r"(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?")
 
 
 def foreign(hosts: Sequence[str], origins: Sequence[str]) -> str:
-    """Return why a request may come from another server's web page, or "" if it doesn't.
+    """Return the reason why a request may come from another server's page, or "" if it can't.
 
     `hosts` and `origins` are the values of the headers `Host` and `Origin`. After DNS rebinding a
     page's own name has an address on loopback, and `Host` contains that name.

@@ -2,8 +2,8 @@
 
     python -m local.mailbox --port 0 --cloud https://127.0.0.1:20000 --folder .local/mail …
 
-The local cloud sends no mail. So the mailbox is an HTTPS subscription of the stack's topic. The
-mailbox writes each notification, with a mail's headers, to a file such as `0001-<subject>.txt`.
+The local cloud sends no mail. So the mailbox subscribes to the stack's topic by HTTPS, and writes
+each notification, with a mail's headers, to a file such as `0001-<subject>.txt`.
 https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html
 """
 
@@ -38,7 +38,7 @@ MOST_OF_SUBJECT = 60
 
 SUBSCRIBED = "subscribed to"
 TOKEN = "LOCAL_MAILBOX_TOKEN"  # noqa: S105 - a name
-"""The environment variable, hidden from other users, with the token of deliveries."""
+"""Name of the environment variable, which other users can't read, with the token of deliveries."""
 
 
 class Notification(msgspec.Struct, frozen=True, rename="pascal"):
@@ -55,8 +55,8 @@ class Notification(msgspec.Struct, frozen=True, rename="pascal"):
 class Mailbox(StandIn):
     """A server that empties a folder and then writes a topic's notifications to files in it.
 
-    `confirm` is called with the notification that has the token. The path of deliveries is `token`,
-    because SNS can't send a token in a header.
+    `confirm` is called with the notification that asks to confirm the subscription. The URL's path
+    is `token`, because SNS can't send a token in a header.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Mailbox(StandIn):
             old.unlink()
 
     def answer(self, request: Request) -> Answer:
-        """Confirm the subscription or write a notification, depending on the delivery."""
+        """Confirm the subscription or write a notification, depending on the delivery's type."""
         if not hmac.compare_digest(request.path.encode(), self._path):
             return Answer(404)
         try:
@@ -152,7 +152,7 @@ def confirm_at(
 
 @dataclass(frozen=True)
 class MailboxProcess:
-    """A running mailbox for one topic."""
+    """A started mailbox for one topic."""
 
     process: Running
     url: str
@@ -160,10 +160,10 @@ class MailboxProcess:
     token: str = field(repr=False)
 
     def subscribe(self, sns: Any) -> None:
-        """Subscribe to the topic.
+        """Subscribe the mailbox to the topic, and wait until the subscription is confirmed.
 
         Raises:
-            ProcessFailed: The mailbox doesn't answer.
+            ProcessFailed: The mailbox doesn't start, or doesn't confirm the subscription.
         """
         self.process.wait_for_output(self.url, SECONDS)
         [arn] = [
@@ -187,7 +187,10 @@ def start(
     topic: str,
     folder: Path,
 ) -> MailboxProcess:
-    """Start a mailbox on a free port without waiting for it. `env` has the stack's settings."""
+    """Start a mailbox on a free port, without waiting until the mailbox listens.
+
+    `env` is the mailbox's environment, which has the stack's settings.
+    """
     port = choose_port(0)
     options = {
         "--port": port,

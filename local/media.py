@@ -1,6 +1,6 @@
-"""Small but real media files for the Zoom stand-in.
+"""Small but playable media files for the Zoom stand-in.
 
-Two minutes at one frame a second need some 30 KB.
+A video of two minutes at one frame a second needs some 30 KB.
 """
 
 import hashlib
@@ -68,17 +68,17 @@ def write_audio(path: Path, seconds: int = 130, seed: str = "audio") -> Path:
 
 
 def padded(movie: bytes, length: int, seed: str) -> bytes:
-    """Return an MP4 with `length` more bytes, which depend on the seed and which players ignore.
+    """Return `movie`, an MP4, with `length` more bytes that players ignore.
 
-    The bytes are a `free` box (ISO/IEC 14496-12, section 8.1.2) without repetitions. So a large
-    file is made as quickly as a small one.
+    The bytes are a `free` box (ISO/IEC 14496-12, section 8.1.2), whose content depends on the seed
+    and has no repetitions. So a large file is made almost as quickly as a small one.
     """
     header = length.to_bytes(4, "big") + b"free"
     return movie + header + hashlib.shake_128(seed.encode()).digest(length - len(header))
 
 
 def write_broken(path: Path, kind: Broken, seed: str = "broken") -> Path:
-    """Write a broken .mp4 of a kind that occurs in reality, and return its path.
+    """Write a broken MP4 of the kind `kind`, and return its path.
 
     `truncated`: the file ends before its index. `cut`: the file has an index but half of the
     frames. `html`: the file is an error page. `empty`: the file has no bytes.
@@ -94,7 +94,10 @@ def write_broken(path: Path, kind: Broken, seed: str = "broken") -> Path:
 
 
 def write_chat(path: Path, seed: str = "chat", lines: int = 5) -> Path:
-    """Write a chat as Zoom does. Each line has the time, the sender and a text, divided by tabs."""
+    """Write a chat file in Zoom's format, and return its path.
+
+    Each line has the time, the sender and a text, separated by tabs.
+    """
     draw = random.Random(seed)  # noqa: S311 - pictures and names, no secrets
     names = ("Ada Lovelace", "Zoë Müller", "李雷", "Host")
     texts = ("Good morning", "Can you repeat that?", "Ça marche", "Slide 12, please", f"ref {seed}")
@@ -107,7 +110,10 @@ def write_chat(path: Path, seed: str = "chat", lines: int = 5) -> Path:
 
 
 def write_transcript(path: Path, seed: str = "transcript", words: Sequence[float] = (1.0,)) -> Path:
-    """Write a WebVTT transcript as Zoom does, with a cue at each of the seconds in `words`."""
+    """Write a WebVTT transcript in Zoom's format, and return its path.
+
+    A cue of one second begins at each of the seconds in `words`.
+    """
     cues = [
         f"{number}\r\n{_stamp(second)} --> {_stamp(second + 1)}\r\nHost: {seed} {number}\r\n"
         for number, second in enumerate(words, 1)
@@ -117,9 +123,9 @@ def write_transcript(path: Path, seed: str = "transcript", words: Sequence[float
 
 
 def write_chapters(path: Path, seed: str, begins: Sequence[float], seconds: float) -> Path:
-    """Write chapters that start at the seconds in `begins`, in the JSON of Zoom's web player.
+    """Write chapters in the JSON of Zoom's web player, and return the path.
 
-    `seconds` is the end of the last chapter.
+    `begins` are the seconds at which chapters begin. `seconds` is the end of the last chapter.
     """
     ends = [*begins[1:], seconds]
     items = [
@@ -132,7 +138,10 @@ def write_chapters(path: Path, seed: str, begins: Sequence[float], seconds: floa
 
 
 def write_summary(path: Path, seed: str) -> Path:
-    """Write a summary or next steps in JSON. Zoom documents no form, so the fields are invented."""
+    """Write a summary or next steps in JSON, and return the path.
+
+    Zoom documents no format, so the fields are invented.
+    """
     content = {"summary_title": seed, "summary_content": f"Ada Lovelace: Ça marche, {seed}"}
     path.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
     return path
@@ -145,7 +154,7 @@ def _stamp(second: float) -> str:
 
 def _video_stream(container: OutputContainer) -> VideoStream:
     if "libx264" in av.codec.codecs_available:
-        # With more than one thread the bytes depend on the number of cores.
+        # With more than one thread the encoded bytes would depend on the number of cores.
         options = {"crf": "30", "preset": "ultrafast", "tune": "zerolatency", "threads": "1"}
         stream = container.add_stream("libx264", rate=FRAMES_A_SECOND, options=options)
     else:
@@ -155,7 +164,7 @@ def _video_stream(container: OutputContainer) -> VideoStream:
 
 
 def _frames(count: int, seed: str) -> Iterator[VideoFrame]:
-    """Yield `count` frames in colours that depend on the seed, with a bar that moves."""
+    """Yield `count` frames with a moving bar, in colours that depend on the seed."""
     draw = random.Random(seed)  # noqa: S311 - pictures and names, no secrets
     shades = [draw.randrange(32, 224) for _ in range(HEIGHT // 8)]
     colours = (draw.randrange(64, 192), draw.randrange(64, 192))
@@ -202,14 +211,18 @@ def _write_sound(
 
 
 def _sample(index: int, words: Sequence[float]) -> float:
-    """Return one audio sample, which is a tone of 500 Hz during each word, else 0."""
+    """Return the audio sample with this index.
+
+    A tone of 500 Hz begins at each of the seconds in `words`, and lasts a second. Other samples
+    are 0.
+    """
     second = index / SAMPLE_RATE
     is_tone = any(word <= second < word + 1 for word in words)
     return 0.5 * math.sin(2 * math.pi * 500 * second) if is_tone else 0.0
 
 
 def _half_of_the_frames(whole: bytes) -> int:
-    """Return the offset of the middle of `mdat`, the box with the frames."""
+    """Return the offset of the middle of `mdat`, the MP4's box with the frames."""
     offset = 0
     while whole[offset + 4 : offset + 8] != b"mdat":
         offset += int.from_bytes(whole[offset : offset + 4], "big")

@@ -17,7 +17,7 @@ from local.driver import Answer, Driver, ZoomRecording
 MOST_MINUTES = 60
 FIRST_MEETING = 85_550_000_000
 MEETINGS = 10_000_000
-"""Number of meeting numbers to choose from."""
+"""Size of the range of meeting numbers, from FIRST_MEETING on, from which `record` chooses."""
 
 STAND_INS = ("zoom", "opencast", "slack", "sheets")
 
@@ -28,7 +28,7 @@ FAILURES: Mapping[str, str] = {
     "minute",
     "video": "its video breaks off; the download is retried for some six hours, and fails for good",
 }
-"""Failures of a recording by name, with a description of failure and effect."""
+"""Failures of a recording by name, each with a description of cause and effect."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,11 @@ class Wish:
 def record(
     driver: Driver, folder: Path, zone: ZoneInfo, wish: Wish
 ) -> tuple[ZoomRecording, Answer]:
-    """Record a scheduled class, send the webhook event, and return recording and answer.
+    """Schedule a class that has just ended, record it in Zoom, and send the webhook event.
 
-    Each recording has a meeting and a class of its own, so that no earlier class is moved. The
-    class's CSV file is in `folder` meanwhile. `zone` is the time zone of the stack's schedule.
+    Each recording has a new meeting number, so that no earlier recording's class changes. The
+    schedule's CSV file is written to `folder` and deleted. `zone` is the time zone of the stack's
+    schedule. Return the recording and the answer to the webhook event.
     """
     meeting = FIRST_MEETING + secrets.randbelow(MEETINGS)
     length = timedelta(minutes=wish.minutes)
@@ -79,7 +80,7 @@ def record(
 
 
 def fail(driver: Driver, stand_in: str, status: int, seconds: int) -> None:
-    """Make a stand-in answer with the error `status` for some seconds."""
+    """Make a stand-in answer every request with the error `status` for some seconds."""
     fault: dict[str, Any] = {"kind": "status", "status": status, "lasting": seconds}
     match stand_in:
         case "zoom":

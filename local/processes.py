@@ -24,7 +24,10 @@ class ProcessFailed(Exception):
 
 @dataclass(frozen=True)
 class Running:
-    """A started process. SIGTERM to `pid`, the supervisor, ends both and all child processes."""
+    """A started process with its supervisor, whose pid is `pid`.
+
+    SIGTERM to the supervisor ends the supervisor, the process and all child processes.
+    """
 
     name: str
     pid: int
@@ -32,7 +35,7 @@ class Running:
     supervisor: "subprocess.Popen[bytes]"
 
     def ended(self) -> int | None:
-        """Return the exit code, or None while the process runs."""
+        """Return the process's exit code, or None while the process runs."""
         return self.supervisor.poll()
 
     def wait_for(self, condition: Callable[[], bool], timeout: float) -> None:
@@ -86,12 +89,12 @@ class Processes:
     def start(
         self, name: str, command: Sequence[str | Path], env: Mapping[str, str], cwd: Path = ROOT
     ) -> Running:
-        """Start a command in its own session with exactly this environment.
+        """Start a command in a new session with no environment variables but `env`.
 
         The command's output goes to `<logs>/<name>.log`.
 
         Raises:
-            ProcessFailed: `stop` was called before.
+            ProcessFailed: The processes were stopped before.
         """
         self.logs.mkdir(parents=True, exist_ok=True)
         log = self.logs / f"{name}.log"
@@ -132,7 +135,7 @@ class Processes:
             raise process.failure(f"ended with {code}")
 
     def alive(self) -> dict[str, int]:
-        """Return the pids of the running processes, by name."""
+        """Return the supervisors' pids of the running processes, by name."""
         with self._lock:
             running = [process for process in self._running if process.ended() is None]
             return {process.name: process.pid for process in running}
@@ -160,10 +163,10 @@ def stop(processes: Sequence[Running]) -> None:
 
 
 def stop_pids(pids: Sequence[int]) -> None:
-    """Stop the processes of an earlier run by their supervisors' pids.
+    """Stop the processes of an earlier run by their supervisors' pids, and wait for their end.
 
-    Wait for their end, thrice `GRACE_SECONDS` at most. Ignore pids of other programs. What a killed
-    supervisor left is stopped, too.
+    The wait has a limit of a few times `GRACE_SECONDS`. Pids that belong to other programs now are
+    ignored. The processes of a supervisor that was killed are stopped, too.
     """
     supervisors = [pid for pid in pids if is_supervisor(pid)]
     for pid in supervisors:
@@ -185,9 +188,9 @@ def stop_pids(pids: Sequence[int]) -> None:
 def left_by(supervisors: Iterable[int]) -> list[int]:
     """Return the pids of the running processes in the sessions of supervisors that have ended.
 
-    A supervisor leads a session. Its pid isn't given to another process while the session has one.
-    After a reboot the pid may be that of a foreign session. So the processes' command lines have to
-    name this folder, too.
+    A supervisor leads a session. While the session has a process, no other process gets the
+    supervisor's pid. After a reboot the pid may be that of a foreign session. So only processes
+    whose command line contains the path of this project are returned.
     """
     running = _running_pids()
     ended = set(supervisors) - running
@@ -208,9 +211,9 @@ def _running_pids() -> set[int]:
 
 
 def _state_of(stat: Path) -> str:
-    """Return a process's state in Linux's `/proc/<pid>/stat`, or "" if the process is gone."""
+    """Return a process's state from the file `/proc/<pid>/stat`, or "" if the process is gone."""
     try:
-        # The program's name before the state is in brackets, and may have any character.
+        # The program's name before the state is in brackets, and may contain ")" and spaces.
         return stat.read_text("utf-8", errors="replace").rpartition(")")[2].split()[0]
     except OSError:
         return ""
@@ -224,7 +227,7 @@ def _session_of(pid: int) -> int:
 
 
 def is_supervisor(pid: int) -> bool:
-    """Return whether a pid is that of a supervisor, and not of a program that got it later."""
+    """Return whether a pid is a supervisor's. Another program may have got an old pid."""
     return str(SUPERVISOR) in _command_line(pid)
 
 
@@ -240,6 +243,6 @@ def _command_line(pid: int) -> str:
 
 
 def last_lines(log: Path, count: int = LAST_LINES) -> str:
-    """Return the last lines of a log file, or "" if it doesn't exist."""
+    """Return the last `count` lines of a log file, or "" if there is no such file."""
     lines = log.read_text("utf-8", errors="replace").splitlines() if log.exists() else []
     return "\n".join(lines[-count:])

@@ -1,4 +1,4 @@
-"""Run a program on a pseudo-terminal, and draw its screen as an SVG."""
+"""Run a program on a pseudo-terminal, and draw the terminal's screen as an SVG."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def run_on_terminal(
     on_output: Callable[[str], None],
     folder: Path,
 ) -> tuple[int, str]:
-    """Run a program on a pseudo-terminal. Return its exit code and its whole output.
+    """Run a program in `folder` on a pseudo-terminal. Return the exit code and the whole output.
 
-    `on_output` is called with the whole output so far after each read.
+    After each read `on_output` is called with the whole output so far.
     """
     ours, its = pty.openpty()
     running = subprocess.Popen(
@@ -51,10 +51,10 @@ def run_on_terminal(
 
 
 def screen(printed: str) -> list[str]:
-    """Return the lines, with colours, that a terminal shows at the end of the output.
+    """Return the lines, with colour codes, that a terminal shows at the end of the output.
 
-    The function supports only the movements of rich's progress, which are up, to the start of the
-    line, and erase the line.
+    The function supports only the control codes of rich's progress: cursor up, carriage return and
+    erase the line.
     """
     lines, row, is_at_begin = [""], 0, True
     for token in TOKENS.finditer(printed):
@@ -75,7 +75,7 @@ def screen(printed: str) -> list[str]:
 
 
 def picture(lines: Sequence[str], title: str, columns: int) -> str:
-    """Return an SVG of a terminal with these lines, which loads no fonts from elsewhere."""
+    """Return an SVG of a terminal with these lines. The SVG loads no fonts from other servers."""
     console = Console(
         record=True, width=columns, file=io.StringIO(), force_terminal=True, highlight=False
     )

@@ -15,15 +15,15 @@ from cdk.settings import TABLE
 from local.cloud import HOST, REGION
 
 API_ID = "localzip"
-"""Id of the API. ministack reads it from a tag, so that the URL is known before the deploy."""
+"""Id of the API, which a tag passes to ministack. So the URL is known before the deploy."""
 
 API_ID_TAG = "ms-custom-id"
 
 OF_A_STACK = "LOCAL_STACK"
-"""The environment variable in which `invoke local.env` exports the stack's name."""
+"""Name of the environment variable in which `invoke local.env` exports the stack's name."""
 
 OF_THE_OPERATOR = ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION")
-"""Settings of a stack that choose an AWS account, which a local stack ignores."""
+"""Settings that choose an AWS account. A local stack ignores these settings."""
 
 
 class LocalSettingsError(Exception):
@@ -61,8 +61,8 @@ def read_local(given: Mapping[str, str]) -> LocalSettings:
     """Return the settings `LOCAL_…`.
 
     Raises:
-        LocalSettingsError: A setting is wrong, or the environment has the settings of another local
-            stack, whose addresses a new stack can't have.
+        LocalSettingsError: A setting is wrong, or `given` has the settings of another local stack,
+            whose addresses a new stack can't use.
     """
     if another := given.get(OF_A_STACK):
         raise LocalSettingsError(
@@ -82,7 +82,7 @@ def read_local(given: Mapping[str, str]) -> LocalSettings:
 
 
 def stack_settings(given: Mapping[str, str], addresses: Addresses) -> dict[str, str]:
-    """Return the stack's settings as in `.env`, from defaults, new secrets and `given`."""
+    """Return the stack's settings by name, from `given`, new secrets and defaults."""
     known = set(TABLE) - set(OF_THE_OPERATOR)
     chosen = {name: given[name] for name in sorted(known) if given.get(name, "").strip()}
     name = chosen.get("STACK_NAME", "local-zip")

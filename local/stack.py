@@ -1,4 +1,4 @@
-"""A local stack, with the cloud, the neighbours, and the stack that is deployed in the cloud.
+"""A local stack: a local cloud, the deployed CloudFormation stack, and the neighbours' stand-ins.
 
     with LocalStack() as stack:
         requests.post(f"{stack.state.api_url}/new_recording", verify=stack.state.ca_bundle)
@@ -61,7 +61,7 @@ class Busy(Exception):
 
 @dataclass(frozen=True)
 class _Prepared:
-    """The decisions of a start, made before the local stack's first process runs.
+    """Addresses and settings that are chosen before the local stack's first process starts.
 
     Attributes:
         authority: Certificates of every local server.
@@ -69,7 +69,7 @@ class _Prepared:
         neighbours: Addresses of the stand-ins and of real neighbours.
         site: The stack's settings.
         names: The stack's AWS names.
-        environment: Environment of CDK and stand-ins.
+        environment: Environment variables of the CDK and the stand-ins.
         cdk: Command line of the CDK.
     """
 
@@ -85,9 +85,10 @@ class _Prepared:
 class LocalStack:
     """A local stack, from `start` (or `with`) to `stop`.
 
-    `home` is the folder of the stack's files, and differs for each stack. `given` are the settings
-    (see settings.py). After the start `state` is the content of `stack.json`, `settings` are the
-    stack's settings with secrets, and `template_check` compares the cloud with the template.
+    `home` is the folder of the stack's files. Each stack needs its own folder. `given` has the
+    settings (see settings.py). After the start `state` is the content of `stack.json`, `settings`
+    has the stack's settings with secrets, and `template_check` is the result of the comparison of
+    the cloud with the template.
     """
 
     state: State
@@ -122,12 +123,13 @@ class LocalStack:
         self.stop()
 
     def start(self) -> None:
-        """Start the stack, and wait until it can be used. After an error or ^C no process is left.
+        """Start the stack, and wait until it can be used.
 
-        Only the owner can read the files that this method writes.
+        After an error or ^C no process is left. Only the owner can read the files that this method
+        writes.
 
         Raises:
-            AlreadyUp, Busy: Another stack uses the folder.
+            AlreadyUp, Busy: Another local stack runs or starts in the folder.
             ProcessFailed, PortTaken: A process can't be started.
             SettingsError, LocalSettingsError, ExtraAuthorityError: A setting is wrong.
         """
@@ -209,7 +211,7 @@ class LocalStack:
         )
 
     def _deploy(self, prepared: _Prepared, pool: ThreadPoolExecutor) -> Cloud:
-        """Start the processes, deploy the stack as soon as they are ready, and return the cloud."""
+        """Start all processes, deploy the stack, and return the cloud."""
         cdk, site, env = prepared.cdk, prepared.site, prepared.environment
         synthesized = pool.submit(self._timed, "template synthesized", cdk.synth)
         packages = pool.submit(
@@ -263,7 +265,7 @@ class LocalStack:
         )
 
     def _claim(self) -> None:
-        """Lock the folder.
+        """Lock the folder, and stop processes that an earlier stack left there.
 
         Raises:
             Busy: Another process has locked the folder.
@@ -290,7 +292,7 @@ class LocalStack:
 
     @contextlib.contextmanager
     def _threads(self) -> Iterator[ThreadPoolExecutor]:
-        """Yield a thread pool. After an error or ^C, stop the processes for which threads wait."""
+        """Yield a thread pool. After an error or ^C, stop all processes, so that threads end."""
         pool = ThreadPoolExecutor(thread_name_prefix="local-stack")
         try:
             yield pool
@@ -325,7 +327,7 @@ class LocalStack:
     def _upload_secrets_and_code(
         self, site: site_settings.Settings, names: Names, packages: Callable[[], Sequence[Package]]
     ) -> None:
-        """Write secrets and code, which the deploy needs, to the cloud."""
+        """Write the secrets and the code that the deploy needs to the cloud."""
         s3, ssm = self.client("s3"), self.client("ssm")
         deploy.make_bucket(s3, site.place.code_bucket, self._access.region)
         secrets.write(ssm, names, site.secrets(), site.generated_secrets)
@@ -337,8 +339,8 @@ class LocalStack:
         template = cdk.template(stack_name)
         self.template_check = compare(template, physical, self.client)
         if self.settings.get("FOLLOW_INGESTS") == "true":
-            # Otherwise rows would change at any time during a test. The demo and the tests invoke
-            # the function themselves.
+            # Otherwise follow would change rows at any time during a test. The demo and the tests
+            # invoke follow themselves.
             rule = Names(stack_name).of("follow")
             self.client("events").disable_rule(Name=rule)
 

@@ -15,7 +15,7 @@ START_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Neighbours:
-    """The neighbours' URLs. `own` names the neighbours that have a stand-in."""
+    """The neighbours' URLs. `own` has the names of the neighbours with a stand-in."""
 
     zoom_url: str
     opencast_url: str
@@ -29,9 +29,9 @@ class Neighbours:
 
 
 def choose(local: LocalSettings, cloud_port: int) -> Neighbours:
-    """Return the URLs in the settings, and URLs with a free port for the other neighbours.
+    """Return the neighbours' URLs. A neighbour without a setting gets a URL with a free port.
 
-    `cloud_port` isn't chosen, although nothing listens on that port yet.
+    No neighbour gets `cloud_port`, although nothing listens on that port yet.
     """
     urls = {
         "zoom": local.zoom_url,
@@ -56,10 +56,10 @@ def start(
     trusted: Path,
     google_key: Path,
 ) -> None:
-    """Start the stand-ins, and wait until they answer.
+    """Start the stand-ins, and wait until they listen.
 
-    `env` has the stack's settings, whose names and secrets the stand-ins use. `trusted` is a PEM
-    file of the authorities to trust. Google's stand-in writes its service account's key to
+    `env` is the stand-ins' environment, which has the stack's settings and secrets. `trusted` is a
+    PEM file of the authorities to trust. Google's stand-in writes the service account's key to
     `google_key`.
 
     Raises:
@@ -89,6 +89,6 @@ def _options(env: Mapping[str, str], trusted: str, google_key: str) -> Mapping[s
 
 
 def _each(option: str, listed: str) -> list[str]:
-    """Return `option=name` for each name in a list separated by commas."""
+    """Return `<option>=<name>` for each name in `listed`, which commas separate."""
     names = filter(None, (name.strip() for name in listed.split(",")))
     return [f"{option}={name}" for name in names]

@@ -26,12 +26,12 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         api_url: URL of the API's stage.
         ca_bundle: PEM file of the authorities to trust.
-        mail_folder: Folder of the operators' mails.
+        mail_folder: Folder in which mails to the operators are written.
         webhook_secret: Secret that signs Zoom's webhook events.
         slack_signing_secret: Secret that signs Slack's requests.
         aws_access_key_id, aws_secret_access_key: Key of the cloud's root; "" in older files.
         control_token: Bearer token of stand-ins' control paths; "" in older files.
-        pids: Pids of the supervisors by name. SIGTERM to a supervisor ends the process.
+        pids: Pids of the processes' supervisors, by name. SIGTERM to a supervisor ends the process.
     """
 
     api_url: str
@@ -53,7 +53,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_state(home: Path) -> State | None:
-    """Return the state of the stack in a folder, or None if there is no readable file."""
+    """Return the state of the stack in a folder, or None if `stack.json` can't be read."""
     try:
         return msgspec.json.decode((home / STATE).read_bytes(), type=State)
     except (OSError, msgspec.DecodeError):
@@ -85,13 +85,13 @@ def end(home: Path) -> bool:
 
 
 def clear(home: Path) -> None:
-    """Remove the files that only a running stack needs, such as 150 MB of the functions."""
+    """Remove the files that only a running stack needs, such as the functions' 150 MB of code."""
     shutil.rmtree(home / CLOUD, ignore_errors=True)
     (home / GOOGLE_KEY).unlink(missing_ok=True)
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Replace a file atomically by one that only the owner can read."""
+    """Write a content atomically to a file that only the owner can read."""
     unfinished = path.with_suffix(".part")
     unfinished.unlink(missing_ok=True)
     with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:

@@ -2,9 +2,9 @@
 
     python -m local.subscription_filters --cloud https://127.0.0.1:20000 --ca-bundle … --region …
 
-A line matches a pattern of optional words if it has one of the words. The local cloud demands all
-of them, so its filters match nothing. This program reads the logs once a second, and invokes the
-functions that subscribe to them.
+In AWS, a line matches a pattern of optional words if the line has one of the words. The local cloud
+requires all words, so its filters match nothing. This program reads the logs once a second, and
+invokes the functions that subscribe to matching lines.
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/SubscriptionFilters.html
 """
 
@@ -34,7 +34,7 @@ EVERY_SECONDS = 1.0
 ROUNDS = 10
 """Number of readings after which the filters are listed again, because a deploy can change them."""
 MARGIN = 10_000
-"""Longest time in ms between a log event's timestamp and the moment when it can be read."""
+"""Longest time in ms from a log event's timestamp until the event can be read."""
 
 READY = "reading the logs"
 READY_SECONDS = 20.0
@@ -75,7 +75,7 @@ class SubscriptionFilter:
 
 
 def envelope(of: SubscriptionFilter, stream: str, lines: Iterable[Line]) -> dict[str, Any]:
-    """Return the event with which CloudWatch Logs invokes a function."""
+    """Return the event with which CloudWatch Logs invokes the function of a filter."""
     content = {
         "messageType": "DATA_MESSAGE",
         "owner": "000000000000",
@@ -92,7 +92,7 @@ def envelope(of: SubscriptionFilter, stream: str, lines: Iterable[Line]) -> dict
 
 
 class Delivery:
-    """The delivery of one filter's matches, with boto3's clients of Logs and Lambda."""
+    """The delivery of one filter's matches. `logs` and `functions` are boto3's clients."""
 
     def __init__(self, of: SubscriptionFilter, logs: Any, functions: Any) -> None:
         self.filter = of
@@ -102,11 +102,11 @@ class Delivery:
         self._handled: set[str] = set()
 
     def deliver(self) -> None:
-        """Deliver the logs of invocations that have a match and weren't delivered before.
+        """Invoke the function with each new log stream that has a matching line.
 
         The local cloud writes a log stream at the end of each invocation, with an event for each
-        line. All lines of an invocation are delivered together, because in AWS a whole traceback is
-        one event.
+        line. In AWS a whole traceback is one event. So the function gets all lines of an
+        invocation together.
         """
         answer = self._logs.filter_log_events(logGroupName=self.filter.group, startTime=self._since)
         lines: list[Line] = answer["events"]
@@ -122,14 +122,14 @@ class Delivery:
                     Payload=msgspec.json.encode(event),
                 )
             self._handled.add(stream)
-        # Forget old streams only here: after an error, the same events have to be read again.
+        # An error above skips this line, so that the same events are read again.
         self._handled &= streams.keys()
         if lines:
             self._since = max(self._since, lines[-1]["timestamp"] - MARGIN)
 
 
 class Deliveries:
-    """The deliveries of all filters in the cloud, with boto3's clients of Logs and Lambda."""
+    """The deliveries of all filters in the cloud. `logs` and `functions` are boto3's clients."""
 
     def __init__(self, logs: Any, functions: Any) -> None:
         self._logs = logs
@@ -137,7 +137,10 @@ class Deliveries:
         self._by_name: dict[tuple[str, str], Delivery] = {}
 
     def look(self) -> None:
-        """List the cloud's filters, and keep the deliveries of filters that are known."""
+        """List the cloud's filters, and bring the deliveries up to date.
+
+        The delivery of a known filter stays, with its record of handled log streams.
+        """
         known = self._by_name
         self._by_name = {}
         for found in self._filters():
@@ -163,7 +166,7 @@ class Deliveries:
         """Deliver every filter's new matches.
 
         Raises:
-            ExceptionGroup: Some filters failed. The others were delivered.
+            ExceptionGroup: The matches of some filters weren't delivered.
         """
         failures = []
         for delivery in self._by_name.values():
@@ -176,8 +179,8 @@ class Deliveries:
 
 
 def start(processes: Processes, env: Mapping[str, str], access: Access) -> Running:
-    """Start the program for a running cloud, without waiting for it."""
-    # The secret is in the environment, because other users can read a command line.
+    """Start the program for a running cloud, without waiting until it reads the logs."""
+    # The secret comes from `env`, because other users can read a command line.
     options = {"--cloud": access.url, "--ca-bundle": access.ca_bundle, "--region": access.region}
     words = [str(word) for option in options.items() for word in option]
     command = [sys.executable, "-m", "local.subscription_filters", *words]

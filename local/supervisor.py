@@ -26,7 +26,7 @@ CANNOT_START = 127
 
 
 def end(child: "subprocess.Popen[bytes]", grace: float) -> None:
-    """Send SIGTERM to the child's process group, and SIGKILL after `grace` seconds."""
+    """Send SIGTERM to the child's process group, and SIGKILL after at most `grace` seconds."""
     deadline = time.monotonic() + grace
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGTERM)
@@ -35,7 +35,8 @@ def end(child: "subprocess.Popen[bytes]", grace: float) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()
-    # The child's own children may need a moment to end. A zombie that nobody reaps never ends.
+    # The child's own children may need a moment to end. The wait is limited, because a zombie stays
+    # if no parent reaps it.
     deadline = time.monotonic() + REAP_SECONDS
     with contextlib.suppress(ProcessLookupError, PermissionError):
         while time.monotonic() < deadline:
@@ -62,7 +63,7 @@ def watch(child: "subprocess.Popen[bytes]", starter: int, woken: int) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command, and return its exit code, or 128 plus the number of a signal."""
+    """Run the command, and return its exit code, or 128 plus the signal that ended the command."""
     grace, command = float(arguments[0]), list(arguments[1:])
     woken, wake = os.pipe()
     os.set_blocking(wake, False)

@@ -1,8 +1,8 @@
 """Compare the local cloud's resources with the template.
 
-ministack silently ignores properties of a template that it doesn't know. So the important ones are
-checked after the deploy. A missing property is set through the API if that is possible, and
-reported otherwise.
+ministack silently ignores a template's properties that ministack doesn't know. So this module
+checks important properties after the deploy. A missing property is set through the API if that is
+possible, and reported otherwise.
 """
 
 import json
@@ -24,7 +24,7 @@ NEVER_HONOURED = (
     "the stage's access log",
     "the topic's mails, which are files in .local/mail instead",
 )
-"""Properties that no API call can set. Tests of the template check them instead."""
+"""Properties that no API call can set. Tests of the template check these properties instead."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ Check = Callable[[Mapping[str, Any], str, Client], Iterator[Finding]]
 
 
 def _set(what: str, call: Callable[[], object]) -> Finding:
-    """Call the API to set the property `what`, and return whether that worked."""
+    """Set the property `what` by `call`, and return a finding that says whether that worked."""
     try:
         call()
     except (ClientError, BotoCoreError):
@@ -88,7 +88,7 @@ def _set(what: str, call: Callable[[], object]) -> Finding:
 def _differing(
     what: str, properties: Mapping[str, Any], found: Mapping[str, Any], names: Iterable[str]
 ) -> Iterator[Finding]:
-    """Yield the properties whose values in the cloud aren't those in the template."""
+    """Yield a finding for each property whose value in the cloud isn't the template's."""
     for name in names:
         if found.get(name) != properties.get(name):
             yield Finding(f"{what}'s {name}")
@@ -136,7 +136,7 @@ def _bucket(properties: Mapping[str, Any], name: str, client: Client) -> Iterato
 
 
 def _lifecycle_rule(number: int, rule: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a lifecycle rule of CloudFormation in the form of S3's API."""
+    """Convert a lifecycle rule from CloudFormation's format to that of S3's API."""
     tags = rule.get("TagFilters", ())
     converted: dict[str, Any] = {
         "ID": rule.get("Id", f"rule-{number}"),

@@ -45,8 +45,8 @@ class Load:
 class Case:
     """The behaviour of both stand-ins.
 
-    The Zoom stand-in breaks off all open bodies `cuts` times, each time after the same number of
-    bytes. `how` is "rst" for a TCP reset, or "fin" for an early end.
+    During a load, the Zoom stand-in breaks off all open bodies `cuts` times, at regular distances
+    in bytes. `how` is "rst" for a TCP reset, or "fin" for an early end.
     """
 
     name: str
@@ -98,5 +98,5 @@ LOADS = {
 
 
 def one_file(megabytes: float) -> Load:
-    """Return a load of one file."""
+    """Return a load of one file of `megabytes` MB."""
     return Load(f"1x{megabytes:g}", {f"f{megabytes:g}".replace(".", "-"): int(megabytes * MB)})

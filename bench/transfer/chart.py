@@ -52,7 +52,7 @@ class Level:
 
 @dataclass(frozen=True)
 class Panel:
-    """One chart. `x_ticks` are places with labels. `is_log` makes the x axis logarithmic."""
+    """One chart. `x_ticks` are values of x with labels. `is_log` makes the x axis logarithmic."""
 
     title: str
     x_label: str
@@ -64,7 +64,7 @@ class Panel:
 
 
 def draw(title: str, panels: Sequence[Panel]) -> str:
-    """Return an SVG document with the panels below each other."""
+    """Return an SVG document with the panels one below the other."""
     height = HEIGHT * len(panels)
     root = ET.Element(
         "svg",
@@ -85,7 +85,7 @@ def draw(title: str, panels: Sequence[Panel]) -> str:
 
 
 class _Drawing:
-    """A panel, and the SVG group that it is drawn into."""
+    """A panel, and the SVG group into which the panel is drawn."""
 
     def __init__(self, group: ET.Element, panel: Panel) -> None:
         self._group = group

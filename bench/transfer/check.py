@@ -14,7 +14,7 @@ def key_of(name: str) -> str:
 
 
 def problem_of(objects: Sequence[S3Object], load: Load, *, parts: bool) -> str:
-    """Return what is wrong with keys, sizes or (with `parts`) bytes, or "" if all are right."""
+    """Return the first mistake in keys, sizes or (with `parts`) bytes, or "" without a mistake."""
     expected = {key_of(name): Generated(name, size) for name, size in load.files.items()}
     found = {stored.key: stored for stored in objects}
     if set(found) != set(expected):

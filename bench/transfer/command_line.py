@@ -24,7 +24,7 @@ COMMANDS: dict[str, Command] = {
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run a command, and return the exit code, which is 0 only if everything was right.
+    """Run the command that the arguments name, and return the exit code: 0 for success, else 1.
 
     Raises:
         SystemExit: The arguments are wrong (code 2), or ask for help (code 0).

@@ -1,6 +1,6 @@
 """The commands `run`, `connections` and `memory`, which compare programs that copy files.
 
-Programs alternate within a repetition, so that a change of the machine's speed affects all of them.
+Programs alternate within a repetition, so that changes of the machine's speed affect each program.
 """
 
 import argparse

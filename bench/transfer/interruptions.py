@@ -22,24 +22,24 @@ LIMIT_SECONDS = 240.0
 """Time limit of a program that isn't interrupted."""
 KILLED_MEGABYTES = 200
 HIGH_RATIO = 1.3
-"""Ratio of fetched bytes to the file's size above which the table of `kills` counts a copy."""
+"""Ratio of fetched bytes to the file's size. The table of `kills` counts copies above the ratio."""
 INVOCATIONS = 3
-"""Invocations that the copy of `handover` needs if it fetches nothing twice."""
+"""Number of invocations that a copy by `handover` needs if the copy fetches nothing twice."""
 MOST_INVOCATIONS = 10
 START_SECONDS = 2.0
-"""Time to start a program, in addition to its time limit."""
+"""Time that a program gets to start, in addition to its time limit."""
 
 
 @dataclass(frozen=True)
 class Interrupted:
-    """A program whose copies are interrupted, with a limit of Zoom's speed that slows them."""
+    """A program whose copies are interrupted. `options` limits Zoom's speed."""
 
     peers: StandIns
     program: Program
     options: Options
 
     def begin(self, load: Load) -> None:
-        """Configure both stand-ins, with an empty bucket."""
+        """Configure both stand-ins for a load, and empty the bucket."""
         self.peers.zoom.configure(
             ZoomSettings(
                 files=load.files,
@@ -53,7 +53,7 @@ class Interrupted:
     def start(
         self, load: Load, kill_after: float, seconds_left: float | None = None
     ) -> process.Ended:
-        """Run the program once, and return how it ended.
+        """Run the program once, and return the end of the run.
 
         `kill_after` and `seconds_left` are in seconds. The program knows only `seconds_left`.
         """
@@ -61,10 +61,10 @@ class Interrupted:
         return process.run(self.program, task, self.peers.folder, kill_after=kill_after)
 
     def usual_seconds(self) -> float:
-        """Return the time in seconds of a copy that isn't interrupted.
+        """Return the duration in seconds of a copy that isn't interrupted.
 
         Raises:
-            ProgramFailed: The program can't copy the file even without an interruption.
+            ProgramFailed: The program can't copy the file.
         """
         load = one_file(KILLED_MEGABYTES)
         self.begin(load)
@@ -74,7 +74,10 @@ class Interrupted:
         return ended.seconds
 
     def copy_with_kills(self, load: Load, seed: int, moments: Iterator[float]) -> Killed:
-        """Start one copy again and again, and kill it at each moment (in seconds after a start)."""
+        """Start the program for each of `moments`, and kill it that many seconds after the start.
+
+        All starts continue the same copy. A last start without a kill completes the copy.
+        """
         self.begin(load)
         seconds, killed_at = 0.0, []
         for moment in moments:
@@ -98,7 +101,7 @@ class Interrupted:
         )
 
     def copy_in_invocations(self, load: Load) -> Continued:
-        """Make one copy in several invocations, each killed soon after its time limit."""
+        """Make one copy in several invocations. Kill each invocation soon after its time limit."""
         limit = self.options.seconds
         self.begin(load)
         calls: list[process.Ended] = []
@@ -137,7 +140,7 @@ def _add_kills_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _kills(options: Options) -> bool:
-    """Measure copies that are killed, and return whether every object is right."""
+    """Measure copies that are killed, and return whether every copy arrived whole."""
     lines: list[Killed] = []
     with stand_ins() as peers:
         for program in programs(options.sut, options.suts):
@@ -164,7 +167,7 @@ def _killed_copies(interrupted: Interrupted) -> Iterator[Killed]:
 
 
 def moments(seed: int, longest: float, number: int) -> Iterator[float]:
-    """Yield random seconds from 0 to `longest`, which depend only on the seed."""
+    """Yield `number` random times from 0 to `longest` seconds, which depend only on the seed."""
     random = Random(seed)  # noqa: S311 - no secret depends on it
     for _ in range(number):
         yield random.uniform(0, longest)
@@ -199,7 +202,7 @@ def _add_handover_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _handover(options: Options) -> bool:
-    """Measure a copy in several invocations, and return whether every object is right."""
+    """Measure a copy in several invocations, and return whether every copy arrived whole."""
     load = one_file(options.link_mbps * options.seconds * INVOCATIONS)
     with stand_ins() as peers:
         lines = [

@@ -14,12 +14,12 @@ from bench.transfer.stand_ins import StandIns
 
 SECONDS = 240.0
 SLOWEST_MBPS = 8.0
-"""Rate in MB/s that determines the time limit of a run, which is at least `SECONDS`."""
+"""Speed in MB/s from which a run's time limit is computed. The limit is at least `SECONDS`."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """The load and the conditions of a run. `what` is the name of the benchmark's command."""
+    """The load and the conditions of a run. `what` is the benchmark's command, such as `memory`."""
 
     what: str
     case: Case
@@ -45,7 +45,7 @@ def measure_all(peers: StandIns, jobs: Iterable[Job], options: Options) -> list[
 
 
 def measure(peers: StandIns, program: Program, setting: Setting, repetition: int) -> Run:
-    """Run a program once, and return what was measured."""
+    """Run a program once, and return the measurements."""
     load = setting.load
     peers.zoom.configure(setting.case.zoom_settings(load))
     peers.s3.configure(setting.case.s3_settings(setting.mode))
@@ -76,7 +76,7 @@ def measure(peers: StandIns, program: Program, setting: Setting, repetition: int
 
 
 def outcome_of(peers: StandIns, ended: process.Ended, load: Load, *, parts: bool) -> str:
-    """Return why a copy isn't right, or "" if it is. `parts` also checks the bytes."""
+    """Return the reason why a copy failed, or "" if it arrived whole. `parts` checks the bytes."""
     if ended.exit_code != 0:
         return ended.why
     return problem_of(peers.s3.objects(), load, parts=parts)

@@ -43,7 +43,7 @@ class Options(argparse.Namespace):
 
 @dataclass(frozen=True)
 class Command:
-    """A command of the benchmark. `run` returns whether everything was right."""
+    """A command of the benchmark. `run` returns whether the command succeeded."""
 
     name: str
     summary: str
@@ -63,7 +63,7 @@ def add_repetitions(parser: argparse.ArgumentParser, default: int = 3) -> None:
 
 
 def add_zoom_speed(parser: argparse.ArgumentParser, *, link: float, connection: float) -> None:
-    """Add the options that limit Zoom's speed, in MB/s: of the link and of each connection."""
+    """Add the options for Zoom's speed limits in MB/s, of the link and of each connection."""
     parser.add_argument("--link-mbps", type=float, default=link, help="limit of Zoom, in MB/s")
     parser.add_argument(
         "--conn-mbps", type=float, default=connection, help="limit of a connection to Zoom, in MB/s"
@@ -71,10 +71,10 @@ def add_zoom_speed(parser: argparse.ArgumentParser, *, link: float, connection: 
 
 
 def chosen(names: str, known: Mapping[str, Named]) -> list[Named]:
-    """Return the values of names separated by commas. The name `all` stands for all names.
+    """Return the values of `known` for names separated by commas, or all values for `all`.
 
     Raises:
-        UnknownName: There is no such name.
+        UnknownName: A name isn't in `known`.
     """
     if names == "all":
         return list(known.values())

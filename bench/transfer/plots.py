@@ -13,7 +13,7 @@ from bench.transfer.programs.catalog import ONE_STREAM, ROOT
 from bench.transfer.results import Line, Run
 
 ORDER = ("ii", "i")
-"""Cases in the order of their panels. The first one resembles AWS."""
+"""Cases in the order of their panels. The case that resembles AWS comes first."""
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +22,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _plot(options: Options) -> bool:
-    """Draw each chart that has results, and return whether any has."""
+    """Draw each chart for which there are results, and return whether any chart was drawn."""
     lines = list(results.read(options.files))
     charts = {"connections.svg": _connections_chart(lines), "memory.svg": _memory_chart(lines)}
     for name, svg in charts.items():
@@ -35,7 +35,7 @@ def _plot(options: Options) -> bool:
 
 
 def _connections_chart(lines: Iterable[Line]) -> str | None:
-    """Return a chart of MB/s by connections for each case, or None without results."""
+    """Return an SVG with a chart of MB/s by connections for each case, or None without results."""
     runs = _runs_of("connections", lines)
     names = {run.case for run in runs if run.connections}
     ordered = [name for name in (*ORDER, *CASES) if name in names]
@@ -73,7 +73,7 @@ def _connections_panel(case: Case, runs: Sequence[Run]) -> Panel:
 
 
 def _memory_chart(lines: Iterable[Line]) -> str | None:
-    """Return a chart of peak memory by file size, or None without results."""
+    """Return an SVG with a chart of peak memory by file size, or None without results."""
     runs = _runs_of("memory", lines)
     sizes = sorted({run.size for run in runs})
     if not sizes:

@@ -30,10 +30,10 @@ class Ended:
         was_killed: Whether the program was killed because its time was over.
         seconds: Duration.
         cpu_s: CPU seconds, user and system.
-        rss_mb: Peak memory in MB of 2^20 bytes. ru_maxrss of getrusage(2) isn't less than the
-            memory of the process that started the program.
-        reported: The program's own report.
-        last_line: The last line of the program's output.
+        rss_mb: Peak memory in MB of 2^20 bytes. ru_maxrss of getrusage(2) is at least the memory of
+            the process that started the program.
+        reported: The program's own report, or None without a report.
+        last_line: The last line of the program's output, without the report.
     """
 
     exit_code: int
@@ -54,7 +54,7 @@ class Ended:
 
 
 def run(program: Program, task: Task, folder: Path, *, kill_after: float) -> Ended:
-    """Run and measure a program. Kill it with its child processes after `kill_after` seconds."""
+    """Run and measure a program. Kill the program and its children after `kill_after` seconds."""
     config, log = folder / "aws_config", folder / "program.log"
     config.write_text(AWS_CONFIG)
     with log.open("wb") as output:
@@ -87,9 +87,10 @@ def run(program: Program, task: Task, folder: Path, *, kill_after: float) -> End
 
 
 def _kill_unless_ended(pid: int, kill_after: float) -> bool:
-    """Wait for a process, kill it after `kill_after` seconds, and return whether it was killed.
+    """Wait for the end of a process, and return whether this function killed the process.
 
-    The process isn't reaped, so that no other process gets the id before the kill.
+    The kill happens after `kill_after` seconds. The process isn't reaped, so that no other process
+    gets the id before the kill.
     """
     killed = threading.Event()
     lock = threading.Lock()
@@ -111,7 +112,7 @@ def _kill_unless_ended(pid: int, kill_after: float) -> bool:
 
 
 def _environment(program: Program, task: Task, config: Path) -> dict[str, str]:
-    """Return the program's environment, which contains only PATH from the caller's."""
+    """Return the environment variables of a program. Only PATH comes from the caller."""
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": str(config.parent),
@@ -134,6 +135,6 @@ def _environment(program: Program, task: Task, config: Path) -> dict[str, str]:
 
 
 def _last_line(printed: bytes) -> str:
-    """Return the last line that isn't the report. After a traceback, this line is the error."""
+    """Return an output's last line except reports. After a traceback this line is the error."""
     lines = [line for line in printed.splitlines() if line.strip() and not line.startswith(MARK)]
     return lines[-1].decode("utf-8", "replace")[:LONGEST_LINE] if lines else ""

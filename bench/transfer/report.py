@@ -1,4 +1,4 @@
-"""The report of a program on its own transfer, printed as one line on standard output.
+"""The report of a program on its own transfer, which is one line on standard output.
 
     with Report() as report:
         ... the transfer ...
@@ -28,9 +28,9 @@ class Reported(msgspec.Struct, frozen=True):
     Attributes:
         transfer_s: Duration in seconds.
         cpu_s: CPU seconds, child processes included.
-        rss_before_mb: Memory of the process before the transfer, in MB.
+        rss_before_mb: Peak memory of the process before the transfer, in MB of 2^20 bytes.
         attempts: Number of retries, if the program counts them.
-        error: Why the transfer failed, or None if it didn't.
+        error: Reason why the transfer failed, or None if it succeeded.
     """
 
     transfer_s: float
@@ -41,7 +41,7 @@ class Reported(msgspec.Struct, frozen=True):
 
 
 class Report:
-    """A measurement of a `with` block, which prints the report at the end.
+    """A measurement of a `with` block, at whose end the report is printed.
 
     The program can set `attempts` to the number of retries.
     """

@@ -36,11 +36,11 @@ class Run(Result, frozen=True, kw_only=True, tag="run"):
     Attributes:
         what: The command of the benchmark.
         case, load: Names of the case and of the load.
-        connections: The fixed number of connections, if there was one.
+        connections: The fixed number of connections, or None if the program decided.
         rss_mb, rss_before_mb: Peak memory, and memory before the transfer, in MB of 2^20 bytes.
         attempts: Number of retries, if the program counts them.
         fetched: Bytes that Zoom sent.
-        problem: Why the run doesn't count; empty if it counts.
+        problem: Reason why the run doesn't count; "" if the run counts.
         zoom, s3: Counters of the stand-ins.
     """
 
@@ -65,7 +65,7 @@ class Run(Result, frozen=True, kw_only=True, tag="run"):
 class Curl(Result, frozen=True, kw_only=True, tag="curl"):
     """Result of `at_once` parallel curl processes that only download or only upload.
 
-    `program` is `GET` or `PUT`.
+    `program` is `GET` or `PUT`. `peer_cpu_s` are the stand-in's CPU seconds.
     """
 
     at_once: int
@@ -73,7 +73,10 @@ class Curl(Result, frozen=True, kw_only=True, tag="curl"):
 
 
 class Killed(msgspec.Struct, frozen=True, kw_only=True, tag="killed"):
-    """One copy that was killed and started again. `moments` are seconds after each start."""
+    """One copy that was killed and started again. `moments` are the times of the kills.
+
+    Each of `moments` is in seconds after a start. `left_open` is the number of open uploads.
+    """
 
     program: str
     seed: int
@@ -93,7 +96,8 @@ class Killed(msgspec.Struct, frozen=True, kw_only=True, tag="killed"):
 class Continued(msgspec.Struct, frozen=True, kw_only=True, tag="handed over"):
     """One copy in several invocations of `limit` seconds.
 
-    `seconds` and `fetched` (bytes) have a number for each invocation.
+    `seconds` and `fetched` (bytes) have a number for each invocation. `overrun` is the number of
+    invocations that were killed.
     """
 
     program: str

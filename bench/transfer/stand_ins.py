@@ -1,4 +1,4 @@
-"""Both stand-ins of a measurement, each in its process, and their temporary folder in memory."""
+"""Both stand-ins of a measurement, each in its own process, and a temporary folder in memory."""
 
 import tempfile
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ class StandIns:
 
 @contextmanager
 def stand_ins() -> Iterator[StandIns]:
-    """Run both stand-ins while the `with` block runs."""
+    """Yield both stand-ins, which run until the end of the `with` block."""
     parent = MEMORY if MEMORY.is_dir() else None
     with tempfile.TemporaryDirectory(prefix="zip-bench-", dir=parent) as name:
         folder = Path(name)

@@ -50,7 +50,10 @@ def comparison(lines: Sequence[Run | Curl], notes: Sequence[str] = ()) -> Table:
 
 
 def yardstick(curls: Sequence[Curl]) -> float | None:
-    """Return the median CPU seconds per GB of GET plus PUT, or None if either wasn't measured."""
+    """Return the sum of the median CPU seconds per GB of GET and PUT.
+
+    Return None unless both were measured.
+    """
     directions = [
         [curl.cpu_s_per_gb for curl in curls if curl.program == direction and curl.at_once == 1]
         for direction in ("GET", "PUT")
@@ -129,7 +132,7 @@ def _rates(group: Sequence[Result]) -> list[str]:
 def _grouped(
     lines: Iterable[AnyResult], key: Callable[[AnyResult], tuple[str, ...]]
 ) -> list[tuple[tuple[str, ...], list[AnyResult]]]:
-    """Return results grouped by key. Cases and loads are in the order of `CASES` and `LOADS`."""
+    """Return each key with its results. Cases and loads are in the order of `CASES` and `LOADS`."""
     order = {name: f"{number:03}" for number, name in enumerate([*CASES, *LOADS])}
 
     def place(line: AnyResult) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Run the transfer engine from any folder and with any Python: `python <this file>`.
 
-The engine gets its task as bench/README.md describes. A Python that lacks the engine's packages
-starts the project's own.
+bench/README.md describes how the engine gets its task. A Python that lacks the engine's packages
+starts the project's Python.
 """
 
 import importlib.util
@@ -16,7 +16,7 @@ NEEDS = ("boto3", "msgspec", "tenacity", "urllib3", "zlib_ng")
 
 
 def main() -> None:
-    """Run `programs/engine.py`."""
+    """Run `programs/engine.py`, with the project's Python if this Python lacks packages."""
     if OWN_PYTHON.exists() and not all(map(importlib.util.find_spec, NEEDS)):
         os.execv(OWN_PYTHON, [str(OWN_PYTHON), *sys.argv])  # noqa: S606  # itself, without a shell
     sys.path[:0] = [str(ROOT), str(ROOT / "functions")]

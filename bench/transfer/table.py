@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells below column names. The first `left` columns are text, the others numbers."""
+    """Rows of cells below column names. The first `left` columns are text, all others numbers."""
 
     title: str
     columns: Sequence[str]

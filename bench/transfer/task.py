@@ -28,11 +28,11 @@ class Task:
     Attributes:
         files: The files.
         s3_endpoint: URL of S3.
-        ca: Path of the certificate authority to trust.
+        ca: Path of the PEM file with the certificate authority to trust.
         token: Bearer token for `download_url`.
         bucket: Name of the bucket, which is addressed by path.
-        connections: Exact number of connections to Zoom; None lets the program decide.
-        seconds_left: Time limit of the program in seconds; None for no limit.
+        connections: Exact number of connections to Zoom; with None the program decides.
+        seconds_left: Time limit of the program in seconds; with None there is no limit.
     """
 
     files: tuple[File, ...]

@@ -1,7 +1,7 @@
-"""Measure the CPU seconds that curl needs for the same bytes in each direction alone.
+"""Measure the CPU seconds that curl needs for a download alone, and for an upload alone.
 
-The CPU seconds per GB of both directions together are the yardstick for a program that does both.
-The command `peers` shows that the stand-ins are faster than the programs.
+The sum of both is the yardstick for a program that downloads and uploads the same bytes. The
+command `peers` shows that the stand-ins are faster than the programs.
 """
 
 import os
@@ -31,7 +31,7 @@ def measure(
     repetition: int,
     load: Load = LOADS["1x512"],
 ) -> list[Curl]:
-    """Return measurements of GET and PUT of one file, each `at_once` times in parallel.
+    """Measure GET and PUT of one file, each `at_once` times in parallel, and return both results.
 
     Raises:
         CalledProcessError: curl fails.
@@ -74,7 +74,7 @@ def measure(
 
 
 def _run(command: Sequence[str], at_once: int) -> tuple[float, float]:
-    """Run `at_once` processes, and return seconds from start to end and CPU seconds of all.
+    """Run a command `at_once` times in parallel, and return its seconds and CPU seconds.
 
     Raises:
         CalledProcessError: A process failed.
@@ -97,7 +97,7 @@ def _run(command: Sequence[str], at_once: int) -> tuple[float, float]:
 
 
 def _file(folder: Path, name: str, size: int) -> Path:
-    """Write the file to upload if it doesn't exist, and return its path."""
+    """Write the file to upload unless the file exists, and return its path."""
     path = folder / f"{name}.mp4"
     if not path.exists():
         with path.open("wb") as file:

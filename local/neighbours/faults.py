@@ -1,4 +1,4 @@
-"""The faults that a test adds to a stand-in, and the stand-in that Slack's and Google's share."""
+"""The faults that tests add to stand-ins, and the base class of Slack's and Google's stand-ins."""
 
 import threading
 import time
@@ -15,10 +15,11 @@ from local.neighbours.stand_in import Route, StandIn, read_body
 
 
 class BaseFault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A fault that affects `times` matching requests after the first `skip` of them.
+    """A fault that affects `times` matching requests, but not the first `skip` ones.
 
-    With `times` None, the fault affects all requests until the faults are cleared. With `lasting`,
-    the fault affects all requests for so many seconds, whatever `times` is.
+    With `times` None, the fault affects all matching requests until the faults are cleared. With
+    `lasting` (seconds), the fault affects all matching requests until that time is over, whatever
+    `times` is.
     """
 
     times: int | None = 1
@@ -38,7 +39,7 @@ class FaultQueue(Generic[F]):
         self._faults: list[F] = []
 
     def add(self, fault: F) -> None:
-        """Add a fault behind the others, with the moment of the end in place of `lasting`."""
+        """Add a fault to the end of the queue. `lasting` begins to count now."""
         if fault.lasting is not None:
             end = self._monotonic() + fault.lasting
             fault = msgspec.structs.replace(fault, times=None, lasting=end)
@@ -82,9 +83,11 @@ class FaultQueue(Generic[F]):
 class Fault(BaseFault, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A failure of Slack or Google at one place of the API, or at "any".
 
-    `status`: the answer has this status and the neighbour's own error text. A 429 contains
-    `retry_after` (seconds) if the neighbour's does. `slow`: the answer comes `seconds` late.
-    `broken`: the connection ends after `after_bytes` of the body, by default after half of it.
+    `kind` is one of:
+    `status`: the answer has the status `status` and the neighbour's error text. Slack's 429 also
+    has `retry_after` (seconds).
+    `slow`: the answer comes `seconds` late.
+    `broken`: the connection ends after `after_bytes` of the body, by default after half the body.
     """
 
     kind: Literal["status", "slow", "broken"]
@@ -112,7 +115,7 @@ class Api(Protocol):
 
     @abstractmethod
     def where(self, request: Request) -> str:
-        """Return which of `places` a request is for. The returned text contains no secret."""
+        """Return the place that a request is for, without any secret of the request."""
 
     @abstractmethod
     def answer(self, request: Request) -> Answer:
@@ -138,7 +141,7 @@ class ApiStandIn(StandIn):
         return tuple(self._seen)
 
     def fail(self, fault: Fault) -> None:
-        """Make the next requests fail.
+        """Add a fault, which makes the next matching requests fail.
 
         Raises:
             ValueError: The fault's place is unknown.

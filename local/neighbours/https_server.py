@@ -1,7 +1,7 @@
 """A threaded HTTPS server on loopback whose answers can be spoilt on purpose.
 
-The application is a function from `Request` to `Answer`. An answer says how it breaks off
-(`Spoil`), because only the server owns the socket that is reset or stalls in the middle of a file.
+The application is a function from `Request` to `Answer`. An answer's `Spoil` says how the server
+breaks the answer off, because only the server can reset or stall the connection.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ LARGEST_BODY = 4 * 1024 * 1024
 class Request:
     """An HTTP request. `path` is percent-encoded. Names of headers ignore case.
 
-    `query` has the last value of each name, `query_string` every value as the client sent it.
+    `query` has the last value of each name. `query_string` is the whole query as it was sent.
     """
 
     method: str
@@ -45,10 +45,13 @@ class Request:
 class Spoil:
     """A fault of an answer on the wire.
 
-    The server waits `wait` seconds before the answer. After `after_bytes` of the body, it sends a
-    TCP reset (`reset`), closes the connection in order (`close`), or waits `stall` seconds and
-    continues (`stall`). With `silence` the server closes the connection before the status
-    line. `claimed_length` is sent as the Content-Length, and the body has no more bytes than that.
+    The server waits `wait` seconds before the answer. `how` decides what the server does after
+    `after_bytes` of the body:
+    `reset`: the server sends a TCP reset.
+    `close`: the server closes the connection.
+    `stall`: the server waits `stall` seconds, and then sends the rest.
+    With `silence` the server closes the connection before the status line. `claimed_length` is sent
+    as the Content-Length, and the body ends after that many bytes.
     """
 
     wait: float = 0.0
@@ -108,7 +111,7 @@ class HttpsServer:
         return int(self._server.server_address[1])
 
     def start(self) -> None:
-        """Begin to answer, in other threads."""
+        """Begin to answer requests, in other threads."""
         self._thread.start()
 
     def close(self) -> None:
@@ -141,7 +144,8 @@ class _Server(ThreadingHTTPServer):
     def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
         plain, address = super().get_request()
         plain.settimeout(IDLE_SECONDS)
-        # The connection's thread does the handshake, because a silent client would block others.
+        # A client that sends nothing would block all others if this thread did the handshake.
+        # So the connection's own thread does the handshake.
         connection = self._tls.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
         with self._lock:
             self._open.add(connection)
@@ -246,7 +250,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         if spoil.how == "reset":
             # With a linger of zero, close() sends RST unless a FIN was sent before. socketserver
-            # would send a FIN first, so the descriptor is closed here.
+            # would send a FIN first, so this code closes the descriptor itself.
             linger = struct.pack("ii", 1, 0)
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             os.close(self.connection.detach())

@@ -56,7 +56,7 @@ def default_users(name: str, password: str) -> tuple[User, ...]:
     """Return the system account, and three users who each lack a right that the uploader needs.
 
     `database` is an administrator who can't use Digest. `agent` is a capture agent. `blind` may
-    ingest and ask for events, but sees none. The passwords of these three users are their names.
+    ingest and ask for events, but sees no event. The password of each is the user's name.
     """
     admin = frozenset({ADMIN, API, EVENTS_VIEW})
     lesser = {
@@ -74,7 +74,7 @@ def default_users(name: str, password: str) -> tuple[User, ...]:
 
 
 class OpencastStandIn(StandIn):
-    """An Opencast whose nonces and workflows depend on `clock`, in seconds since 1970.
+    """A stand-in for Opencast. Nonces and workflows depend on `clock`, in seconds since 1970.
 
     `trust` is a PEM file of the authorities to trust when files are fetched, by default the local
     authority's.
@@ -99,7 +99,7 @@ class OpencastStandIn(StandIn):
             default_workflow=DEFAULT_WORKFLOW,
             switches=Switches(),
             clock=clock,
-            # The generator chooses prefixes and ids, which protect nothing.
+            # The generator chooses only prefixes and ids, on which no secret depends.
             random=Random(seed),  # noqa: S311
         )
         self._api = Api(self.store, str(trust or tls.ca_bundle), self.stopping)
@@ -131,7 +131,7 @@ class OpencastStandIn(StandIn):
         self.store.switches = changed(self.store.switches, switches)
 
     def fail(self, fault: Fault) -> None:
-        """Make the next requests fail as the fault says."""
+        """Add a fault, which makes the next matching requests fail."""
         self.store.faults.add(fault)
 
     def add_series(self, identifier: str, **terms: str) -> None:

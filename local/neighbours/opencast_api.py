@@ -50,7 +50,7 @@ ANYONE: frozenset[str] = frozenset()
 TAGS_VERSION = 16
 WORKFLOW_NS = "http://workflow.opencastproject.org"
 MEDIAPACKAGE_NS = "http://mediapackage.opencastproject.org"
-# Prefixes vary, as JAXB chooses them freely, so that clients have to use the namespace.
+# JAXB may choose any namespace prefix. So prefixes vary here, and clients can't rely on a prefix.
 PREFIXES = (("", "ns2"), ("ns3", "ns2"), ("wf", "mp"), ("", "mp"), ("ns2", ""))
 
 Endpoint = Callable[[Request, User | None, str], Answer]
@@ -58,7 +58,7 @@ Endpoint = Callable[[Request, User | None, str], Answer]
 
 
 class Api:
-    """Opencast's API over the store. An answer that waits stops waiting when `stopping` is set."""
+    """Opencast's API over the store. An answer that waits ends its wait when `stopping` is set."""
 
     def __init__(self, store: Store, ca_bundle: str, stopping: threading.Event) -> None:
         self._store = store
@@ -171,7 +171,7 @@ class Api:
         )
 
     def _add_track(self, request: Request, _: User | None, identifier: str) -> Answer:
-        """Add the file of a form to an event, with tags since Opencast's version 16."""
+        """Add the track in a form to an event. Opencast stores a track's tags since version 16."""
         boundary = boundary_of(request.headers.get("Content-Type", ""))
         if boundary is None:
             return Answer(415)
@@ -248,7 +248,7 @@ class Api:
 
 
 def workflow_xml(workflow: Workflow, event: Event, random: Random) -> bytes:
-    """Return an ingest's workflow in XML, always INSTANTIATED as in Opencast's answer."""
+    """Return the XML with which Opencast answers an ingest. The state is always INSTANTIATED."""
     own, package = random.choice(PREFIXES)
     root = _root(own, "workflow", WORKFLOW_NS, id=str(workflow.id), state="INSTANTIATED")
     _child(root, own, "template", workflow.template)
@@ -276,9 +276,9 @@ def workflow_xml(workflow: Workflow, event: Event, random: Random) -> bytes:
 
 
 def operations_of(workflow: Workflow, store: Store) -> list[dict[str, Any]]:
-    """Return a workflow's operations as JAXB writes them, with the name in `template`.
+    """Return a workflow's operations in Opencast's JSON, with each operation's name in `template`.
 
-    The operation that began last explains the workflow's state.
+    The operation that began last has the workflow's state.
     """
     state, share = store.state_of(workflow), store.share_of(workflow)
     at = len(OPERATIONS) if state == "SUCCEEDED" else int(share * len(OPERATIONS))
@@ -300,7 +300,7 @@ def operations_of(workflow: Workflow, store: Store) -> list[dict[str, Any]]:
 
 
 def workflow_json(workflow: Workflow, store: Store) -> dict[str, Any]:
-    """Return a workflow as `/workflow/instance/{id}.json` does."""
+    """Return the answer of `/workflow/instance/{id}.json` for a workflow."""
     return {
         "workflow": {
             "id": workflow.id,

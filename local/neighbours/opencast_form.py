@@ -25,7 +25,8 @@ TERMS = frozenset(
 )
 """Names of the parts that are Dublin Core terms of the episode."""
 
-# Opencast's java.net.URI refuses these characters, and a % without two digits.
+# Opencast parses URIs with java.net.URI, which refuses these characters, and a % without two hex
+# digits.
 _BAD_URI = re.compile(r"^:|[\x00-\x20\x7f<>\"{}|\\^`]|%(?![0-9A-Fa-f]{2})")
 
 
@@ -52,12 +53,12 @@ def boundary_of(content_type: str) -> str | None:
 
 
 def read_parts(body: bytes, boundary: str, *, files: bool = False) -> Iterator[Part]:
-    """Yield each part in order. `files` allows parts that are files.
+    """Yield a form's parts in order. `files` allows parts that are files.
 
     Raises:
-        BadRequestError: A part is a file without `files`. Opencast's ingest would take such a part
-            for media, whatever its name.
-        BrokenFormError: The form ends too early, or isn't a form.
+        BadRequestError: A part is a file, and `files` is false. Opencast's ingest would take the
+            part for media, whatever its name.
+        BrokenFormError: The body ends too early, or isn't a form.
     """
     name, value, filename = "", bytearray(), None
     try:
@@ -78,7 +79,7 @@ def read_catalog(text: str) -> DublinCore:
     """Return the terms of a Dublin Core catalog in JSON.
 
     Raises:
-        BadRequestError: The text isn't such a catalog.
+        BadRequestError: The text isn't a Dublin Core catalog in JSON.
     """
     try:
         terms = json.loads(text)[DC_TERMS]
@@ -101,11 +102,11 @@ def uri_of(part: Part) -> SplitResult:
         if not _BAD_URI.search(part.value):
             return urlsplit(part.value)
     except ValueError:
-        # urlsplit raises for brackets without an address, which Opencast refuses like other texts.
+        # urlsplit raises for brackets without an address. Opencast refuses such a URI, too.
         pass
     raise BadRequestError(f"Invalid URI for {part.name}")
 
 
 def without_signature(value: str) -> str:
-    """Return a part's value, but a URI without its query, which may contain a signature."""
+    """Return a part's value. Leave out a URI's query, which may contain a signature."""
     return value.partition("?")[0] if value.startswith(("http://", "https://", "s3://")) else value

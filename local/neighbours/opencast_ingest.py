@@ -1,4 +1,4 @@
-"""Carry out an ingest as Opencast does, which fetches each file while it reads the form."""
+"""Carry out an ingest as Opencast does: fetch each file while the form is still being read."""
 
 import hashlib
 import re
@@ -50,7 +50,7 @@ class IngestFailedError(Exception):
 
 
 class Content(NamedTuple):
-    """A file that was downloaded."""
+    """A downloaded file. `text` is the content of a WebVTT file, and empty for other files."""
 
     name: str
     sha256: str
@@ -63,8 +63,8 @@ def fetch(uri: SplitResult, ca_bundle: str) -> Content:
     """Download a file as Opencast does, without a read timeout, and without redirects.
 
     Raises:
-        IngestFailedError: The status isn't 200, the file can't be downloaded, or its name has no
-            extension.
+        IngestFailedError: The status isn't 200, the file can't be downloaded, or neither the URI
+            nor the answer gives a usable file name.
     """
     if uri.scheme not in ("http", "https"):
         raise IngestFailedError(f"{uri.scheme or 'no scheme'}: only http and https are read")
@@ -107,11 +107,11 @@ def _content(answer: requests.Response, uri: SplitResult) -> Content:
 
 
 def check_chapters(file: StoredFile, switches: Switches) -> None:
-    """Check that Opencast can show and edit chapters, which the real Opencast doesn't check.
+    """Check that Opencast can show and edit chapters. The real Opencast has no such check.
 
     Raises:
-        BadRequestError: This version doesn't support chapters, or the chapters are malformed, or
-            don't follow each other without a gap from 0 s on.
+        BadRequestError: This version doesn't support chapters, the chapters are malformed, the
+            first chapter doesn't begin at 0 s, or there is a gap between two chapters.
     """
     if file.flavor != CHAPTERS:
         return
@@ -145,7 +145,7 @@ def check_track(file: StoredFile) -> None:
 
 
 def track_of(parts: Mapping[str, Part], *, with_tags: bool) -> StoredFile:
-    """Return the file of a form that adds a track.
+    """Return the file in a form that adds a track. `with_tags` keeps the form's tags.
 
     Raises:
         BadRequestError: The flavor or the file is missing or wrong.
@@ -247,7 +247,7 @@ class MediaPackage:
         self._tags.clear()
 
     def start(self, workflow: str) -> tuple[Workflow, Event]:
-        """Check that nothing is missing, and start the workflow.
+        """Check that media and metadata are complete, and start the workflow.
 
         Raises:
             BadRequestError: Media or metadata are missing.
@@ -273,7 +273,7 @@ class MediaPackage:
 
 @contextmanager
 def recorded(store: Store, workflow: str, user: str) -> Iterator[Ingest]:
-    """Yield a new ingest, and set its state to failed at the end unless `ingest` succeeded."""
+    """Yield a new ingest. At the end, an ingest that is still running becomes failed."""
     record = Ingest(mediapackage_id=str(uuid4()), workflow_asked=workflow, user=user)
     with store.lock:
         store.ingests.append(record)
@@ -290,7 +290,7 @@ def recorded(store: Store, workflow: str, user: str) -> Iterator[Ingest]:
 def ingest(
     store: Store, ca_bundle: str, record: Ingest, parts: Iterable[Part], *, conflict: bool
 ) -> tuple[Workflow, Event]:
-    """Carry out a whole ingest. With `conflict`, refuse it as if another ingest were running.
+    """Carry out an ingest. With `conflict`, refuse the ingest as if another one were running.
 
     Raises:
         BadRequestError, IngestFailedError, ActiveWorkflowError, BrokenFormError: The ingest failed

@@ -1,7 +1,7 @@
 """Authenticate requests to Opencast by HTTP Digest with nonces that expire, or by HTTP Basic.
 
-Credentials are checked even on open paths, as by Spring Security's filters in Opencast. A nonce
-contains its expiry and a signature, so no nonce is stored.
+Credentials are checked even on open paths, because Opencast's filters of Spring Security do so. A
+nonce contains its expiry and a signature, so no nonce is stored.
 """
 
 import base64
@@ -73,7 +73,7 @@ class SignIn:
         """Return the expiry of a nonce in ms since 1970.
 
         Raises:
-            ValueError: The nonce wasn't issued by this stand-in.
+            ValueError: Another server issued the nonce, or the nonce is malformed.
         """
         expiry, _, signature = base64.b64decode(nonce, validate=True).decode().partition(":")
         if not hmac.compare_digest(signature.encode(), self._signature(int(expiry)).encode()):

@@ -71,10 +71,14 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True):
 class Fault(BaseFault, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A failure of requests with a `method` ("" for any) whose path begins with `path`.
 
-    `close` sends no answer, `status` an error, and `maintenance` a page with status 200. All three
-    happen before the authentication, as at a proxy, or with `after_work` after all work was done.
-    `slow` waits `seconds` after the authentication. `conflict` makes an ingest find an active
-    workflow.
+    `kind` is one of:
+    `close`: Opencast closes the connection without an answer.
+    `status`: Opencast answers with the status `status`.
+    `maintenance`: Opencast answers 200 with an HTML page.
+    `slow`: Opencast waits `seconds` after the authentication.
+    `conflict`: an ingest finds an active workflow.
+    The first three happen before the authentication, as at a proxy. With `after_work` they happen
+    when all work is done.
     """
 
     kind: Literal["close", "status", "maintenance", "slow", "conflict"]
@@ -86,7 +90,7 @@ class Fault(BaseFault, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class StoredFile(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """A file of an event. `path` is the path of the file's URI, `text` a WebVTT file's content."""
+    """A file of an event. `path` is the URI's path. `text` is the content of a WebVTT file."""
 
     part: str
     kind: FileKind
@@ -129,7 +133,7 @@ class Workflow(msgspec.Struct, kw_only=True):
     started: float
     properties: dict[str, str] = {}
     seconds: float | None = None
-    """The workflow's duration. None here and in the next four fields means the switches' value."""
+    """The workflow's duration. In this and the next four fields, None means that of Switches."""
     end: WorkflowEnd | None = None
     operation: str | None = None
     incident: str | None = None
@@ -209,7 +213,10 @@ class Store:
             self.downloading = 0
 
     def take_fault(self, method: str, path: str, *kinds: str, after_work: bool) -> Fault | None:
-        """Count a request, and return the fault of one of these kinds for it, or None."""
+        """Return the fault of one of `kinds` that affects a request, or None if there is none.
+
+        Each matching request counts towards a fault's `skip` and `times`.
+        """
         return self.faults.take(
             lambda fault: (
                 fault.kind in kinds
@@ -244,14 +251,14 @@ class Store:
         return "RUNNING" if share < 1 else workflow.end or self.switches.workflow_end
 
     def share_of(self, workflow: Workflow) -> float:
-        """Return which part of a workflow's duration is over, from 0 to 1."""
+        """Return the share of a workflow's duration that is over, from 0 to 1."""
         set_seconds = workflow.seconds
         seconds = self.switches.active_seconds if set_seconds is None else set_seconds
         elapsed = self.clock() - workflow.started
         return 1.0 if elapsed >= seconds else max(0.0, elapsed / seconds)
 
     def is_published(self, mediapackage_id: str) -> bool:
-        """Return whether a workflow of this event has published it."""
+        """Return whether a workflow has published this event."""
         return any(
             self.state_of(workflow) == "SUCCEEDED"
             and (self.switches.publishes if workflow.publishes is None else workflow.publishes)
@@ -286,7 +293,7 @@ class Store:
             return self._add_workflow(event, used, properties, self.clock())
 
     def start_on_event(self, identifier: str, template: str) -> Workflow | None:
-        """Start a workflow on an event, or return None if event or definition is unknown.
+        """Start a workflow on an event. Return None if event or definition is unknown.
 
         Raises:
             ActiveWorkflowError: A workflow of the event is running.
@@ -345,7 +352,7 @@ class Store:
         return workflow
 
     def add_series(self, catalog: DublinCore) -> None:
-        """Add the series of a catalog, unless the series exists."""
+        """Add the series that a Dublin Core catalog describes, unless the series exists."""
         identifiers = catalog.get("identifier")
         if identifiers:
             with self.lock:

@@ -7,7 +7,7 @@ The stand-in refuses the requests that Google refuses.
 Control requests have the header `Authorization: Bearer <LOCAL_CONTROL_TOKEN>`.
 
 POST   /_control/tabs     {"tab", "rows": [[…]], "merges"?: ["A2:A4"]}: replaces a tab's content, or
-                          adds the tab. Cells are typed as by a person: "'14:30" stays text
+                          adds the tab. "'14:30" stays text, as if a person typed the cell
 POST   /_control/rename   {"tab", "to"}: gives a tab another title
 POST   /_control/expire   expires every token
 POST   /_control/faults   a Fault: makes requests fail. Places: token, values
@@ -37,7 +37,7 @@ HEADER = "Course Code,Instructor,Type,Day,Start,Meeting ID with Password,OC Seri
 ENGAGE = "https://opencast.example.edu/engage/ui/index.html#"
 DAYS = "MTWRFSU"
 LECTURE_AGE = timedelta(hours=3)
-"""Time between the start of the demo's lecture and the demo (local/demo.py)."""
+"""Time from the start of the demo's lecture to the run of the demo (local/demo.py)."""
 
 
 class TabContent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,7 +56,7 @@ class NewTitle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SheetsStandIn(ApiStandIn):
-    """A Google with one service account and one spreadsheet."""
+    """A stand-in for Google, with one service account and one spreadsheet."""
 
     def __init__(
         self,
@@ -118,8 +118,8 @@ def default_spreadsheet(
 ) -> Spreadsheet:
     """Return a schedule with classes for the demo's recordings. Tabs after the second are empty.
 
-    The first tab has two courses that share a Zoom meeting. One course is at the time of the
-    demo's lecture if the demo runs at `now`, and the other course is twelve hours later.
+    The first tab has two courses that share a Zoom meeting. If the demo runs at `now`, one course
+    is at the time of the demo's lecture. The other course is twelve hours later.
     """
     began = (now - LECTURE_AGE).astimezone(zone)
     other = began + timedelta(hours=12)
@@ -146,7 +146,7 @@ def _series(number: str) -> str:
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
     """Run the stand-in until SIGTERM or SIGINT, and return the exit code.
 
-    The program writes the service account's key file before it prints its URL.
+    The program prints the stand-in's URL after the service account's key file was written.
     """
     options = _arguments(argv, environ)
     sheets = SheetsStandIn(
@@ -165,7 +165,7 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.envi
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Replace a file by one that only the owner can read."""
+    """Write a file that only the owner can read, in place of any older file."""
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(content)

@@ -151,7 +151,7 @@ def _decoded(part: str) -> dict[str, Any]:
 
 
 def _base64(part: str) -> bytes:
-    """Return the bytes of URL-safe base64 without padding.
+    """Return the bytes that URL-safe base64 without padding stands for.
 
     Raises:
         ValueError: The text isn't base64.

@@ -1,4 +1,4 @@
-"""The part of Google's API that the pipeline uses, tokens and `values:batchGet` of whole tabs.
+"""The part of Google's API that the pipeline uses: tokens, and `values:batchGet` of whole tabs.
 
 https://developers.google.com/workspace/sheets/api/reference/rest/v4/spreadsheets.values/batchGet
 """
@@ -17,7 +17,7 @@ from local.neighbours.sheets_book import RangeProblem, Spreadsheet
 FORM = "application/x-www-form-urlencoded"
 _VALUES = re.compile(r"/v4/spreadsheets/([^/:]+)/values:batchGet")
 _OPTIONS = {"majorDimension": "ROWS", "valueRenderOption": "FORMATTED_VALUE", "alt": "json"}
-"""Parameters of a query besides `ranges`, with the only values that the stand-in supports."""
+"""Query parameters besides `ranges`, each with the only value that the stand-in supports."""
 
 _WORDS = {
     400: ("INVALID_ARGUMENT", "Request contains an invalid argument."),
@@ -79,7 +79,7 @@ class SheetsApi:
             return problem.answer
 
     def refusal(self, fault: Fault) -> Answer:
-        """Return an error with the fault's status, and as at Google without Retry-After."""
+        """Return an error with the fault's status, but without Retry-After, as Google does."""
         return google_error(fault.status)
 
     def _token(self, request: Request) -> Answer:

@@ -33,10 +33,11 @@ class Spreadsheet:
     def put(self, title: str, rows: Sequence[Sequence[Typed]], merges: Sequence[str] = ()) -> None:
         """Replace a tab's content, or add the tab.
 
-        Of merged cells, such as `A2:A4`, only the first keeps its value.
+        `merges` are ranges of merged cells, such as `A2:A4`. Only a range's first cell keeps its
+        value.
 
         Raises:
-            ValueError: Merged cells have another form.
+            ValueError: An element of `merges` isn't a range.
         """
         cells = [[shown(typed) for typed in row] for row in rows]
         for merge in merges:
@@ -62,10 +63,10 @@ class Spreadsheet:
         self.tabs[to] = self.tabs.pop(title)
 
     def read(self, text: str) -> tuple[str, list[list[str]]]:
-        """Return the full range and the rows of the tab that `text` names.
+        """Return the range (`Fall!A1:Z1000`) and the rows of the tab that `text` names.
 
         Empty cells at the end of a row and empty rows at the end are left out. A tab's title that
-        looks like a cell's name has to be quoted, because Google would take it for the cell.
+        looks like a cell's name has to be in quotes, because otherwise Google returns the cell.
 
         Raises:
             RangeProblem: `text` names no tab.
@@ -101,7 +102,7 @@ def _without_end(row: list[str]) -> list[str]:
 
 
 def _letters(column: int) -> str:
-    """Return the letters that name a column, counted from 1."""
+    """Return the letters of the column with this number: 1 is A, and 27 is AA."""
     letters = ""
     while column:
         column, rest = divmod(column - 1, 26)

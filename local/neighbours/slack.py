@@ -41,7 +41,7 @@ class AppChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SlackStandIn(ApiStandIn):
-    """A Slack with one workspace and one app.
+    """A stand-in for Slack, with one workspace and one app.
 
     `trust` is a PEM file of the authorities to trust when commands are sent, by default the local
     authority's. Slack waits `timeout` seconds for the app's answer.

@@ -1,6 +1,6 @@
-"""The part of Slack's HTTP API that the app uses, Web API methods and response_urls.
+"""The part of Slack's HTTP API that the app uses: Web API methods and response_urls.
 
-A Web API method answers errors with status 200, except 429 and 5xx.
+Errors of a Web API method have status 200, except 429 and 5xx.
 https://docs.slack.dev/reference/methods/usergroups.list
 https://docs.slack.dev/reference/methods/usergroups.users.list
 https://docs.slack.dev/apis/web-api
@@ -28,7 +28,7 @@ Arguments = Mapping[str, str]
 
 
 class Problem(Exception):
-    """An error that a method answers as `content`, with `ok: false`."""
+    """Error of a Web API method. `content` is the answer, with `ok: false`."""
 
     def __init__(self, error: str, **more: Any) -> None:
         super().__init__(error)
@@ -60,7 +60,7 @@ class SlackApi:
         return text_answer(404, "text/html", b"no_service")
 
     def refusal(self, fault: Fault) -> Answer:
-        """Return an error with the fault's status, and for 429 with Retry-After."""
+        """Return an error with the fault's status. A 429 has a Retry-After, too."""
         if fault.status == 429:
             return _rate_limited(fault.retry_after)
         return text_answer(fault.status, "text/html", b"<html><body>Server Error</body></html>")
@@ -168,7 +168,7 @@ def _arguments(request: Request) -> Arguments:
     """
     if request.method not in {"GET", "POST"}:
         raise Problem("invalid_request_method")
-    # Slack's read-only methods ignore arguments in JSON.
+    # Only Slack's write methods accept JSON (https://docs.slack.dev/apis/web-api).
     if not request.body or _content_type(request) == "application/json":
         return request.query
     if _content_type(request) != FORM:

@@ -88,7 +88,7 @@ def read_draft(payload: Any) -> Draft:
 def show(workspace: Workspace, draft: Draft, hook: ResponseUrl) -> Message | None:
     """Post a message, or replace the message whose button was pressed, and return the message.
 
-    Returns None if the new message is empty, or if the message to replace doesn't exist.
+    Return None if the new message is empty, or if the message to replace doesn't exist.
     """
     source = workspace.message(hook.source) if hook.source else None
     if draft.is_empty:
@@ -125,7 +125,7 @@ def controls_in(text: str) -> list[str]:
 
 
 def problem_in(text: str) -> str | None:
-    """Return a sentence about the first `<` or `>` that should be escaped, or None without one.
+    """Return a sentence about the first `<` or `>` that should be escaped, or None.
 
     A `>` at the beginning of a line is a quotation and needs no escape.
     """
@@ -155,10 +155,10 @@ def _texts_in(blocks: Any) -> Iterator[str]:
 
 
 def _flag(payload: dict[str, Any], name: str) -> bool | None:
-    """Return a flag given as a boolean, "true" or "false", or None if it is missing.
+    """Return the boolean `name` of a payload, or None if the boolean is missing.
 
     Raises:
-        Refused: The value is something else.
+        Refused: The value is neither a boolean nor "true" nor "false".
     """
     given = payload.get(name)
     if given is None or isinstance(given, bool):

@@ -37,8 +37,8 @@ class Typed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """A command `/zip <text>` that a user types in a channel. User and channel are ids or names.
 
     The channel "direct" stands for the user's direct messages with the app. `forge` makes the
-    signature wrong, by another secret, a time six minutes ago (a replay), no signature at all, or
-    another body.
+    request invalid. The request then has the signature of another secret, a timestamp six minutes
+    ago (a replay), no signature, or another body than the signed body.
     """
 
     user: str
@@ -198,7 +198,7 @@ class Player:
         """Sign and POST a form, and return the outcome and the answer's content type.
 
         Raises:
-            ValueError: The app's URL isn't https.
+            ValueError: The app's URL doesn't begin with https.
         """
         body = urlencode(form).encode()
         headers = self._headers(body, forge)
@@ -271,7 +271,7 @@ class Player:
         return msgspec.structs.replace(outcome, ts=message.ts if message else None)
 
     def _show_error(self, hook: ResponseUrl, error: str) -> None:
-        """Post an error as Slackbot that only the user sees."""
+        """Post a message of Slackbot with an error, which only the user sees."""
         text = f'{self._workspace.app.command} failed with the error "{error}"'
         with self._workspace.lock:
             self._workspace.messages.append(
@@ -293,7 +293,7 @@ def signature(secret: str, stamp: str, body: bytes) -> str:
 
 
 def _button(message: Message, action_id: str) -> tuple[str, dict[str, Any]]:
-    """Return the id of a button's block, and the button.
+    """Return the id of a button's block and the button, found by the button's `action_id`.
 
     Raises:
         KeyError: The message has no such button.

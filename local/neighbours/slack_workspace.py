@@ -36,7 +36,7 @@ class Channel(msgspec.Struct, frozen=True):
 
     @property
     def name_for_apps(self) -> str:
-        """The name in requests to an app, or only the kind of a private or direct conversation."""
+        """The name in requests to apps: only the kind for a private channel or direct messages."""
         return {"private": "privategroup", "direct": "directmessage"}.get(self.kind, self.name)
 
 
@@ -64,10 +64,10 @@ class SlackApp:
 class Message(msgspec.Struct, kw_only=True):
     """A message as users see it.
 
-    Only the user `only_for` sees the message, or everyone in the channel if that is None. `asked`
-    is the command that Slack shows above the message. `author` is the app, or slackbot with an
-    error. `controls` are the text's links, mentions and dates. `problems` are sentences about
-    mistakes that Slack accepts.
+    Only the user `only_for` sees the message, or everyone in the channel if `only_for` is None.
+    `asked` is the command that Slack shows above the message. An error has the author `slackbot`.
+    `controls` are the text's links, mentions and dates. `problems` are sentences about mistakes
+    that Slack accepts.
     """
 
     ts: str
@@ -83,7 +83,7 @@ class Message(msgspec.Struct, kw_only=True):
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """A refused message. `how` says whether it was an answer or sent to a response_url."""
+    """A refused message. `how` says whether the app sent the message as an answer or to a URL."""
 
     how: Literal["answer", "response_url"]
     error: str
@@ -167,7 +167,7 @@ class Workspace:
         return next((message for message in self.messages if message.ts == ts), None)
 
     def response_url(self, channel: Channel, user: User, **more: Any) -> ResponseUrl:
-        """Return a new response_url with a secret path."""
+        """Add a response_url with a secret path to the workspace, and return the response_url."""
         kind = "actions" if "source" in more else "commands"
         path = f"/{kind}/{self.app.team_id}/{secrets.randbelow(10**13)}/{secrets.token_hex(12)}"
         made = ResponseUrl(path, channel.id, user.id, self.clock(), **more)
@@ -178,7 +178,7 @@ class Workspace:
 def default_workspace(
     app: SlackApp, clock: Callable[[], float], *, groups: Iterable[str], channel: str
 ) -> Workspace:
-    """Return a workspace with the user `producer` in all groups, and `stranger` in none of them.
+    """Return a workspace with the user `producer` in all of `groups`, and `stranger` in none.
 
     The workspace has the named channel, #general, the private channel `secret`, and direct
     messages with the app.

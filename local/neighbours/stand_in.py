@@ -1,4 +1,4 @@
-"""The base of every stand-in, with HTTPS on loopback, control paths and a program's main loop.
+"""The base class of every stand-in, with HTTPS, control paths and a program's main loop.
 
 A stand-in plays one neighbour of the stack. `StandIn._serve` handles every request to a stand-in,
 so checks that all stand-ins need belong there.
@@ -23,10 +23,10 @@ from local.neighbours.https_server import Answer, HttpsServer, Request, json_ans
 
 HOST = "127.0.0.1"
 CONTROL = "/_control/"
-"""Prefix, used by no neighbour, of the paths by which another process controls a stand-in."""
+"""Prefix of the paths by which another process controls a stand-in. No neighbour has such paths."""
 
 CONTROL_TOKEN = "LOCAL_CONTROL_TOKEN"  # noqa: S105 - a name
-"""The environment variable, hidden from other users, with the token of control paths."""
+"""Name of the environment variable, which other users can't read, with the control paths' token."""
 
 T = TypeVar("T")
 Route = Callable[[Request], object]
@@ -36,8 +36,8 @@ Route = Callable[[Request], object]
 class StandIn(ABC):
     """A server on loopback from `start` (or `with`) to `stop`. Port 0 stands for any free port.
 
-    Control paths need `control_token`, and refuse every request if the token is empty. `stop` sets
-    `stopping`. An answer that waits has to wait on `stopping`, so that `stop` ends the wait.
+    Control paths need `control_token`, and refuse every request if the token is empty. An answer
+    that waits has to wait for the event `stopping`, which `stop` sets to end the wait.
     """
 
     def __init__(self, tls: Authority, port: int = 0, control_token: str = "") -> None:
@@ -102,18 +102,18 @@ class StandIn(ABC):
         return f"https://{HOST}:{self._servers[0].port}"
 
     def _open(self) -> None:
-        """Open every origin of the stand-in, beginning with that of `url`."""
+        """Listen on every port of the stand-in. The first port is that of `url`."""
         self._listen(self.answer, self._port)
 
     def _listen(self, answer: Callable[[Request], Answer], port: int) -> int:
-        """Open one more origin on loopback, and return its port."""
+        """Listen on one more port of loopback, and return the port."""
         server = HttpsServer(partial(self._serve, answer), self._tls.ssl_context(), port)
         self._servers.append(server)
         server.start()
         return server.port
 
     def _serve(self, answer: Callable[[Request], Answer], request: Request) -> Answer:
-        """Answer a request to an origin, by a control path's route or as the neighbour does."""
+        """Answer a request by a control path's route, or by `answer` on all other paths."""
         if request.path.startswith(CONTROL):
             return self._serve_control(request)
         return answer(request)
@@ -122,9 +122,9 @@ class StandIn(ABC):
         """Run a control path's route, and answer 200 with the result, or an error with a `message`.
 
         Returns:
-            403 if a web page sent the request. 401 if the token is missing or wrong. 404 if there
-            is no such path, or nothing with the given name. 400 if the body is wrong. 502 if a
-            server that the stand-in had to call doesn't answer.
+            403 if another server's web page sent the request. 401 if the token is missing or wrong.
+            404 if no control path or no object has the given name. 400 if the body is wrong. 502 if
+            a server that the stand-in had to call doesn't answer.
         """
         headers = request.headers
         if reason := foreign(headers.get_all("Host", []), headers.get_all("Origin", [])):
@@ -177,7 +177,7 @@ def read_body(request: Request, wanted: type[T]) -> T:
 
 
 def changed(switches: T, given: Mapping[str, object]) -> T:
-    """Return a copy of switches (a dataclass or a Struct) with the values in `given`.
+    """Return a copy of `switches` (a dataclass or a Struct) with the values in `given`.
 
     Raises:
         msgspec.ValidationError: A name is unknown, or a value has the wrong type.

@@ -57,7 +57,7 @@ Origin = Literal["zoom", "cdn"]
 
 @dataclass(frozen=True)
 class SeenRequest:
-    """A request that was answered. `repr` omits query, headers and body, which hold secrets."""
+    """An answered request. `repr` omits query, headers and body, which may contain secrets."""
 
     origin: Origin
     method: str
@@ -95,7 +95,7 @@ class AppChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ZoomStandIn(StandIn):
-    """A Zoom with one account and one app.
+    """A stand-in for Zoom, with one account and one app.
 
     `add_lecture` writes media files to `folder`. Tokens, signed URLs and webhook events depend on
     `clock`, in seconds since 1970. `trust` is a PEM file of the authorities to trust when webhook
@@ -133,7 +133,7 @@ class ZoomStandIn(StandIn):
 
     @property
     def cdn_url(self) -> str:
-        """The origin that downloads are redirected to."""
+        """The origin to which downloads are redirected."""
         return self._account.cdn_url
 
     @property
@@ -208,7 +208,7 @@ class ZoomStandIn(StandIn):
         self._account.switches = changed(self.switches, switches)
 
     def fail(self, fault: Fault) -> None:
-        """Make the next requests fail as the fault says."""
+        """Add a fault, which makes the next matching requests fail."""
         self._faults.add(fault)
 
     @property
@@ -291,7 +291,7 @@ class ZoomStandIn(StandIn):
         return answer
 
     def _changes_account(self, fault: Fault, listed: Listed | None) -> bool:
-        """Carry out the fault if its kind changes the account, and return whether it does."""
+        """Carry out a fault whose kind changes the account. Return whether the kind does so."""
         if fault.kind == "changed" and listed:
             self._account.change(listed)
         elif fault.kind == "expired":

@@ -21,7 +21,7 @@ from local.neighbours.zoom_recordings import (
 
 READ_FILES_SCOPE = "cloud_recording:read:list_recording_files:admin"
 OLD_READ_SCOPE = "recording:read:admin"
-# A request needs one scope of the list's tuple. Zoom's refusal names the first scope.
+# A request for a list needs one of the list's scopes. Zoom's refusal names the first scope.
 ACCOUNT_RECORDINGS_SCOPES = (
     "cloud_recording:read:list_account_recordings:admin",
     "cloud_recording:read:list_account_recordings:master",
@@ -107,7 +107,7 @@ class ZoomAccount:
             self._trashed.discard(recording.uuid)
 
     def trash(self, uuid: str) -> None:
-        """Move a recording to the trash, where neither API nor downloads find it.
+        """Move a recording to the trash. The API and the downloads no longer find the recording.
 
         Raises:
             KeyError: There is no such recording.
@@ -159,9 +159,9 @@ class ZoomAccount:
             return self._recordings[uuid]
 
     def find(self, meeting: str) -> Recording | None:
-        """Return the recording with a uuid, or the latest with a meeting's number.
+        """Return the recording with this uuid, or the latest recording with this meeting's number.
 
-        Returns None if there is none outside the trash.
+        Return None if no such recording is outside the trash.
         """
         with self._lock:
             live = self.live()
@@ -176,7 +176,7 @@ class ZoomAccount:
             return uuid in self._trashed or uuid not in self._recordings
 
     def count_request(self, uuid: str) -> None:
-        """Count an API request about a recording, whose files are complete after some requests."""
+        """Count an API request about a recording. `is_processing` depends on that count."""
         with self._lock:
             self._asked[uuid] = self._asked.get(uuid, 0) + 1
 
@@ -215,7 +215,7 @@ class ZoomAccount:
                     self._download[token] = _Grant(0.0, uuid=grant.uuid)
 
     def may_download(self, token: str, uuid: str) -> Literal["yes", "no", "expired"]:
-        """Return whether a bearer token opens a recording's files, or did before it expired."""
+        """Return "yes" if a bearer token opens a recording's files, else "no" or "expired"."""
         with self._lock:
             grant = self._download.get(token) or self._access.get(token)
         if grant is None or grant.uuid not in {"", uuid}:
@@ -266,7 +266,7 @@ class ZoomAccount:
         return listed
 
     def sign_address(self, resource: str) -> str:
-        """Return the query that makes a signed URL of a resource's URL, in CloudFront's form."""
+        """Return the query that turns a resource's URL into a signed URL, in CloudFront's form."""
         expires = int(self.clock() + self.app.redirect_seconds)
         condition = {"DateLessThan": {"AWS:EpochTime": expires}}
         statement = {"Statement": [{"Resource": resource, "Condition": condition}]}
@@ -280,7 +280,7 @@ class ZoomAccount:
             self._cdn_key = secrets.token_bytes(32)
 
     def check_address(self, resource: str, policy: str, signature: str) -> bool:
-        """Return whether policy and signature are right for this resource and haven't expired."""
+        """Return whether the signature is valid, and the policy allows this resource now."""
         try:
             raw = base64.b64decode(policy.translate(_FROM_CDN64), validate=True)
             given = base64.b64decode(signature.translate(_FROM_CDN64), validate=True)
@@ -297,5 +297,5 @@ _FROM_CDN64 = str.maketrans("-_~", "+=/")
 
 
 def _cdn64(raw: bytes) -> str:
-    """Return base64 as CloudFront writes it in a query, with `-_~` in place of `+=/`."""
+    """Return CloudFront's base64 for a query, which has `-_~` in place of `+=/`."""
     return base64.b64encode(raw).decode().translate(str.maketrans("+=/", "-_~"))

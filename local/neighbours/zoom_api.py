@@ -87,7 +87,7 @@ def list_recordings(account: ZoomAccount, request: Request) -> Answer:
 
 
 def meeting_of(path: str) -> str | None:
-    """Return the meeting in a percent-encoded path, or None if Zoom's gateway finds none.
+    """Return the uuid or number of the meeting in a path, or None if Zoom's gateway finds none.
 
     The gateway decodes a path once, and doesn't find a uuid that then begins with `/` or contains
     `//`. So such a uuid has to be encoded twice. Any other uuid may be encoded once or twice.
@@ -100,8 +100,7 @@ def meeting_of(path: str) -> str | None:
 def start_download(account: ZoomAccount, request: Request) -> Answer:
     """Answer `GET /rec/download/<link>`.
 
-    Only a token in the Authorization header counts. `Switches.after_expiry` decides how an expired
-    token is answered.
+    Only a token in the Authorization header counts.
 
     Returns:
         302 to the CDN if the token is valid. 200 with an HTML page if the link is unknown, or the

@@ -101,11 +101,11 @@ def post_event(
 ) -> Delivery:
     """POST a webhook event once, signed with `secret` at `clock()`, and return the answer.
 
-    `forge` makes the signature wrong, by another secret, a time an hour ago, or no signature at
-    all. `trust` is a PEM file of the authorities to trust.
+    `forge` makes the event invalid. The event then has the signature of another secret, a timestamp
+    an hour ago, or no signature. `trust` is a PEM file of the authorities to trust.
 
     Raises:
-        requests.RequestException: There was no answer within `timeout` seconds.
+        requests.RequestException: The endpoint didn't answer within `timeout` seconds.
     """
     age = OLD_SECONDS if forge == "old_timestamp" else 0
     timestamp = str(int(clock() - age))
@@ -135,7 +135,7 @@ def encoded(event: dict[str, Any]) -> bytes:
 
 
 def _recording_state_object(recording: Recording, signal: str) -> dict[str, Any]:
-    """Return the `object` of a recording event, with the meeting and one file's start and end."""
+    """Return the `object` of a recording event, with the meeting and the first file's times."""
     first = recording.files[0] if recording.files else None
     ended = signal in {"paused", "stopped"}
     times = {

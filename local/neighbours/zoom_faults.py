@@ -26,13 +26,17 @@ Kind = Literal[
 class Fault(BaseFault, frozen=True, forbid_unknown_fields=True):
     """A failure at one place, for the file `file_id` or for every file.
 
-    `status`: the answer has this status, with `retry_after` (seconds) in the form
-    `retry_after_form`. `html`: the answer is 200 and a page. `reset`, `early_close`: the answer
-    breaks off after `after_bytes` of the body. `stall`: the answer pauses there for `seconds`.
-    `short_length`: the answer announces and has only `after_bytes`. `slow`: the answer comes
-    `seconds` late. `wrong_bytes`: the body has the right length, but only zeros. `changed`: from
-    this request on, the file has another version. `expired`: the CDN refuses all URLs that were
-    issued before this request.
+    `kind` is one of:
+    `status`: the answer has the status `status`, and the header Retry-After for `retry_after`
+    seconds in the form `retry_after_form`.
+    `html`: the answer is 200 with an HTML page.
+    `reset`, `early_close`: the answer breaks off after `after_bytes` of the body.
+    `stall`: the answer pauses for `seconds` after `after_bytes` of the body.
+    `short_length`: Content-Length and body are only `after_bytes` long.
+    `slow`: the answer comes `seconds` late.
+    `wrong_bytes`: the body has the right length, but only zeros.
+    `changed`: from this request on, the file has another version.
+    `expired`: the CDN refuses all URLs that were issued before this request.
     """
 
     kind: Kind
@@ -52,7 +56,7 @@ class Fault(BaseFault, frozen=True, forbid_unknown_fields=True):
 def spoilt(answer: Answer, fault: Fault, now: float) -> Answer:
     """Return an answer changed by a fault.
 
-    `now` is in seconds since 1970. A date in Retry-After counts from this time.
+    `now` is in seconds since 1970. A date in Retry-After is `retry_after` seconds after `now`.
     """
     match fault.kind:
         case "status":

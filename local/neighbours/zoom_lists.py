@@ -53,7 +53,7 @@ class _Place:
 
 
 class ZoomLists:
-    """The lists of one account, which are recordings of the account or a user, and users."""
+    """The lists of one account: the account's recordings, a user's recordings, and the users."""
 
     def __init__(self, account: ZoomAccount) -> None:
         self._account = account
@@ -61,7 +61,7 @@ class ZoomLists:
         self._lock = threading.Lock()
 
     def answer(self, request: Request) -> Answer | None:
-        """Return the answer to a request for a list, or None if the path is another."""
+        """Return the answer to a request for a list, or None if the path isn't a list's."""
         path = request.path
         try:
             if path == ACCOUNT_PATH:
@@ -120,7 +120,7 @@ class ZoomLists:
         return {name: value for name, value in fields.items() if name not in NOT_LISTED}
 
     def _check(self, request: Request, any_of: Sequence[str]) -> None:
-        """Raise Refusal unless the token is valid and has one of these scopes."""
+        """Raise Refusal unless the token is valid and has one of the scopes in `any_of`."""
         kind, _, token = request.headers.get("Authorization", "").partition(" ")
         scopes = self._account.access_scopes(token.strip()) if kind.lower() == "bearer" else None
         if scopes is None:
@@ -143,7 +143,7 @@ class ZoomLists:
         """Return the entries of the requested page, and the fields about paging.
 
         Raises:
-            Refusal: The page token is invalid, expired, or from another request.
+            Refusal: The page token is unknown, expired, or belongs to another request.
         """
         size = _size(request.query.get("page_size", str(DEFAULT_PAGE)))
         same = (request.path, *asked, str(size))

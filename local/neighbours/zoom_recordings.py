@@ -26,8 +26,8 @@ class RecordingFile:
     """A file of a recording. `path` has the content, and is None for a file without content.
 
     `name` is the name of the downloaded file. The file is in the state `processing` until the API
-    was asked `processing_asks` times. A `bare` file is listed without id, size and status, as Zoom
-    lists a TIMELINE or CC. The last `padding` bytes aren't video. Each connection gets at most
+    has answered `processing_asks` requests. A `bare` file is listed without id, size and status, as
+    Zoom lists a TIMELINE or CC. The last `padding` bytes aren't video. Each connection gets at most
     `bytes_per_second`; 0 is no limit.
     """
 
@@ -61,9 +61,10 @@ class RecordingFile:
         return _sha256(self.path, version.st_mtime_ns, version.st_ino)
 
     def changed(self) -> Self:
-        """Write and return another version with the same size, but other padding and a later time.
+        """Write and return another version of the file.
 
-        The content of the old version stays, so that a running download can go on.
+        The new version has the same size, other padding and a later modification time. The content
+        of the old version stays, so that a running download can continue.
 
         Raises:
             ValueError: The file has no padding.
@@ -80,7 +81,7 @@ class RecordingFile:
 
 @lru_cache
 def _sha256(path: Path, _modified: int, _inode: int) -> str:
-    """Return the SHA-256 of a file's version, which is cached because each range needs it."""
+    """Return the SHA-256 of a file's version. The cache helps because each range needs the hash."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -112,12 +113,12 @@ class Recording:
 class Lecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A lecture to make, with `segments` of `seconds`, and `pause` seconds between two segments.
 
-    Each segment has a file for each of `views`, a chat file if `chat`, and with `extras` an M4A, a
-    TIMELINE and a TRANSCRIPT. With `summaries` it has a summary and next steps. `chapters` are the
-    seconds at which the chapters of each segment begin, and `words` the seconds of sounds and cues.
-    `broken` maps a view to the defect of its first file.
-    Without `uuid` the seed determines the uuid. Each MP4 has `padding` more bytes (none, or at
-    least 8) and is sent at `bytes_per_second`; 0 is no limit.
+    Each segment has a file for each of `views`, a chat file if `chat`, with `extras` an M4A, a
+    TIMELINE and a TRANSCRIPT, and with `summaries` a summary and next steps. `chapters` are the
+    seconds at which the chapters of each segment begin. `words` are the seconds at which a sound
+    and a cue begin. `broken` maps a view to the defect of the view's first file. Without `uuid` the
+    seed determines the uuid. Each MP4 has `padding` more bytes (none, or at least 8) and is sent at
+    `bytes_per_second`; 0 is no limit.
     """
 
     meeting_id: int
@@ -255,7 +256,7 @@ def _texts(
 
 
 def _short(view: str) -> str:
-    """Return the mark by which Zoom names a view in a file's name, or "" for the speaker alone."""
+    """Return the mark for a view in Zoom's file names, or "" for a view without a mark."""
     words = {"gallery": "gallery_", "active": "avo_", "screen_with_speaker": "as_", "shared": "gs_"}
     return next((mark for word, mark in words.items() if word in view), "")
 

@@ -75,11 +75,11 @@ class Reader:
     is_tls: bool = False
 
     def fail(self, *faults: ZoomFault, **changes: Any) -> None:
-        """Configure the stand-in with faults and with other settings."""
+        """Configure the stand-in with faults and with changed settings."""
         self.zoom.configure(replace(ZOOM, faults=faults, **changes))
 
     def url(self, name: str = "talk") -> str:
-        """Request a file, and return the CDN URL that the answer redirects to."""
+        """Request a file, and return the CDN URL to which the answer redirects."""
         answer = self.session.get(
             self.zoom.download_url(name, tls=self.is_tls),
             headers=AUTHORIZED,
@@ -108,7 +108,7 @@ MakeClient = Callable[..., "S3Client"]
 
 @pytest.fixture(scope="package")
 def boto() -> boto3.session.Session:
-    """Return one session for all clients, because it caches the model of S3's API."""
+    """Return one session for all clients, because a session caches the model of S3's API."""
     return boto3.session.Session()
 
 

@@ -115,7 +115,9 @@ class TestRuns:
         assert run.problem.startswith("missing: ['bench/f20.mp4']")
 
     @pytest.mark.skipif(not shutil.which("curl"), reason="curl isn't installed")
-    def test_yardstick_measures_get_and_put_when_curl_is_installed(self, peers: StandIns) -> None:
+    def test_benchmark_measures_get_and_put_by_curl_when_curl_is_installed(
+        self, peers: StandIns
+    ) -> None:
         run = measure(peers, CURL, setting(), 1)
         assert run.ok, run.problem
         get, put = yardstick.measure(peers, is_tls=True, at_once=2, repetition=0, load=LOAD)
@@ -123,13 +125,15 @@ class TestRuns:
         assert get.cpu_s > 0
         assert put.peer_cpu_s > 0
 
-    def test_benchmark_restarts_a_copy_when_it_was_killed(self, peers: StandIns) -> None:
+    def test_copy_of_the_benchmark_starts_again_when_its_program_is_killed(
+        self, peers: StandIns
+    ) -> None:
         interrupted = Interrupted(peers, ONE_STREAM, FAST)
         line = interrupted.copy_with_kills(LOAD, 7, iter([0.01]))
         assert (line.problem, line.moments, line.seed) == ("", [0.01], 7)
         assert line.fetched == LOAD.size
 
-    def test_benchmark_starts_another_invocation_when_the_program_ran_out_of_time(
+    def test_benchmark_starts_another_invocation_when_the_program_runs_out_of_time(
         self, peers: StandIns
     ) -> None:
         program = Program("two", (sys.executable, "-c", TWO_INVOCATIONS))
@@ -138,7 +142,7 @@ class TestRuns:
         assert line.fetched == [0, LOAD.size]
 
 
-def test_moments_of_kills_depend_only_on_the_seed() -> None:
+def test_moments_of_kills_in_the_benchmark_depend_only_on_the_seed() -> None:
     first = list(interruptions.moments(3, 10.0, 50))
     assert first == list(interruptions.moments(3, 10.0, 50))
     assert first != list(interruptions.moments(4, 10.0, 50))
@@ -153,7 +157,7 @@ def test_cuts_of_a_benchmark_case_are_evenly_spread() -> None:
 
 
 @pytest.mark.parametrize("words", [["--case", "x"], ["kills", "--sut", "x"], ["--load", "x"]])
-def test_benchmark_command_is_refused_when_a_name_is_unknown(
+def test_benchmark_command_is_refused_when_case_program_or_load_is_unknown(
     words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:

@@ -28,7 +28,7 @@ def run(code: str, folder: Path, kill_after: float = 20.0, **environment: str) -
 
 
 class TestTask:
-    def test_task_of_the_benchmark_is_read_from_its_environment(self) -> None:
+    def test_task_of_the_benchmark_can_be_read_from_its_environment_variables(self) -> None:
         variables = TASK.environment()
         assert task_of(variables) == TASK
         assert json.loads(variables["ZB_FILES"])[0]["size"] == 5
@@ -60,7 +60,7 @@ class TestReport:
         ],
         ids=repr,
     )
-    def test_report_of_a_program_names_the_error_that_its_block_raises(
+    def test_report_of_a_program_names_each_error_except_an_expected_exit(
         self, capsysbinary: pytest.CaptureFixture[bytes], error: BaseException, text: str | None
     ) -> None:
         def fail() -> None:
@@ -73,7 +73,7 @@ class TestReport:
         assert reported is not None
         assert reported.error == text
 
-    def test_last_report_counts_when_a_program_prints_several(self) -> None:
+    def test_last_report_counts_when_a_program_prints_several_reports(self) -> None:
         line = b'{"zb": {"transfer_s": %d, "cpu_s": 2}}\n'
         reported = read_report(b"noise\n" + line % 1 + line % 5)
         assert reported is not None
@@ -140,7 +140,7 @@ class TestCatalog:
         assert other.command == (sys.executable, f"{tmp_path}/a.py")
         assert other.environment == {"A": str(tmp_path)}
 
-    def test_name_of_a_program_is_refused_when_it_is_unknown(self) -> None:
+    def test_benchmark_refuses_a_program_when_its_name_is_unknown(self) -> None:
         message = "no program other, only curl, engine, s3transfer"
         with pytest.raises(UnknownProgram, match=message):
             programs("other")

@@ -78,7 +78,8 @@ class TestUploads:
     def test_boto3_can_upload_a_stream_to_the_s3_peer(
         self, s3: S3Peer, client_of: MakeClient, is_tls: bool, mode: Any
     ) -> None:
-        # boto3 sends the checksum in a trailer over TLS, and in a header without TLS.
+        # TLS is a case of its own, because boto3 then sends the checksum in a trailer, not in a
+        # header.
         s3.configure(replace(S3, mode=mode))
         client = client_of(s3.tls_url if is_tls else s3.url)
         client.upload_fileobj(
@@ -148,7 +149,7 @@ class TestUploads:
         assert "Uploads" not in client.list_multipart_uploads(Bucket=BUCKET, Prefix="a/1")
         assert s3.stats().open_uploads == 5
 
-    def test_s3_peer_keeps_objects_when_configured_without_empty(
+    def test_s3_peer_keeps_objects_when_configure_has_empty_false(
         self, s3: S3Peer, client: S3Client
     ) -> None:
         client.put_object(Bucket=BUCKET, Key="k", Body=b"text")
@@ -293,7 +294,7 @@ class TestRefusals:
         target = wire.begin(**WITH_CRC32)
         assert wire.send("PUT", target, body, **headers) == (200, "", crc32(SMALL))
 
-    def test_s3_peer_requires_no_checksum_of_a_part_when_its_upload_has_none(
+    def test_s3_peer_accepts_a_part_without_checksum_when_the_upload_has_no_algorithm(
         self, wire: Wire
     ) -> None:
         target = wire.begin()
@@ -310,7 +311,7 @@ class TestRefusals:
             ("PUT", "/bucket/k", {"x_amz_checksum_sha1": "x"}),
         ],
     )
-    def test_s3_peer_refuses_a_request_when_it_does_not_support_it(
+    def test_s3_peer_refuses_a_request_when_operation_or_checksum_is_not_supported(
         self, wire: Wire, method: str, target: str, headers: dict[str, str]
     ) -> None:
         assert wire.send(method, target, b"", **headers)[:2] == (501, "NotImplemented")
@@ -345,7 +346,7 @@ class TestSignatures:
         with pytest.raises(ClientError, match="not signed: x-amz-meta-a"):
             client.put_object(Bucket=BUCKET, Key="k", Body=b"text")
 
-    def test_s3_peer_requires_a_signature_even_when_no_credentials_are_known(
+    def test_s3_peer_accepts_any_signature_only_when_no_credentials_are_configured(
         self, s3: S3Peer, wire: Wire
     ) -> None:
         assert wire.send("PUT", "/bucket/k", SMALL)[0] == 200
@@ -378,7 +379,7 @@ class TestFaults:
 
     @pytest.mark.parametrize("kind", ["rst", "fin", "stall"])
     @pytest.mark.parametrize(("moment", "numbers"), [("middle", []), ("after", []), ("done", [1])])
-    def test_s3_peer_cuts_the_connection_at_the_moment_of_its_fault(
+    def test_s3_peer_cuts_the_connection_at_the_moment_of_the_fault(
         self, s3: S3Peer, client: S3Client, kind: Any, moment: Any, numbers: list[int]
     ) -> None:
         fault = S3Fault(kind=kind, moment=moment, after=2_000_000, seconds=0.1)
@@ -391,7 +392,7 @@ class TestFaults:
         if moment == "middle":
             assert 2_000_000 <= stats.body_bytes < len(BIG)
 
-    def test_s3_peer_forgets_open_uploads_at_a_fault_of_kind_gone(
+    def test_s3_peer_removes_open_uploads_when_a_fault_is_of_kind_gone(
         self, s3: S3Peer, client: S3Client
     ) -> None:
         s3.configure(replace(S3, faults=(S3Fault(kind="gone", nth=2),)))
@@ -412,7 +413,7 @@ class TestFaults:
         Upload(client)
 
     @pytest.mark.parametrize(("moment", "sizes"), [("after", []), ("done", [len(BIG)])])
-    def test_s3_peer_fails_a_completion_with_status_200_when_a_fault_says_so(
+    def test_s3_peer_fails_a_completion_with_status_200_when_a_fault_has_this_status(
         self, s3: S3Peer, client: S3Client, moment: Any, sizes: list[int]
     ) -> None:
         # S3 may answer CompleteMultipartUpload with status 200 and an error in the body:

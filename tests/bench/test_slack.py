@@ -1,4 +1,4 @@
-"""Tests of the benchmark's verdict on the time that Slack waits for `/zip`."""
+"""Tests of the problems that the benchmark of `/zip` reports."""
 
 from __future__ import annotations
 

@@ -79,7 +79,9 @@ def test_zoom_fault_is_refused_when_its_moment_is_missing_ambiguous_or_wrong_for
         ZoomFault(**{"kind": "rst", **when})  # type: ignore[arg-type]
 
 
-def test_zoom_peer_runs_as_a_process(tls: Authority, session: requests.Session) -> None:
+def test_zoom_peer_serves_files_when_it_runs_in_another_process(
+    tls: Authority, session: requests.Session
+) -> None:
     with RemoteZoom(tls) as zoom:
         zoom.configure(ZOOM)
         for url in (zoom.url, zoom.tls_url):
@@ -91,7 +93,9 @@ def test_zoom_peer_runs_as_a_process(tls: Authority, session: requests.Session) 
         assert zoom.stats().requests == {"rec": 2, "cdn_range": 2}
 
 
-def test_s3_peer_runs_as_a_process(tls: Authority, client_of: MakeClient) -> None:
+def test_s3_peer_stores_objects_when_it_runs_in_another_process(
+    tls: Authority, client_of: MakeClient
+) -> None:
     with RemoteS3(tls) as s3:
         s3.configure(replace(S3, mode="hash"))
         client = client_of(s3.tls_url)

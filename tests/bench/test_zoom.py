@@ -41,7 +41,7 @@ class TestDownloads:
         assert whole.status_code == 200
         assert whole.content == reader.zoom.content("talk").read(0, TALK)
         assert whole.headers["Content-Type"] == "video/mp4"
-        # The stand-in counts bytes only after it has sent them.
+        # The stand-in counts bytes after it has sent the bytes. So the client can be faster.
         wait_for(lambda: reader.zoom.stats().body_bytes == TALK)
         stats = reader.zoom.stats()
         assert stats.requests == {"rec": 1, "cdn": 1}
@@ -112,7 +112,7 @@ class TestDownloads:
         [{"conn_mbps": 20}, {"link_mbps": 20}, {"latency_ms": 100}, {"accept_latency_ms": 100}],
         ids=str,
     )
-    def test_zoom_peer_slows_a_download_when_it_has_a_limit_or_delay(
+    def test_zoom_peer_slows_a_download_when_settings_have_a_limit_or_delay(
         self, plain_reader: Reader, limit: dict[str, float]
     ) -> None:
         # 3 MB take 0.15 s at 20 MB/s, less the burst of 1 MB.
@@ -123,7 +123,7 @@ class TestDownloads:
             assert len(fresh.get(url).content) == TALK
         assert time.monotonic() - began >= 0.09
 
-    def test_zoom_peer_keeps_versions_of_files_when_configured_without_anew(
+    def test_zoom_peer_keeps_versions_of_files_when_configure_has_anew_false(
         self, plain_reader: Reader
     ) -> None:
         zoom = plain_reader.zoom
@@ -142,7 +142,7 @@ class TestDownloads:
         zoom.configure(ZOOM)
         assert len(zoom.versions("talk")) == 1
 
-    def test_zoom_peer_does_not_count_an_open_answer_when_counters_were_reset(
+    def test_zoom_peer_does_not_count_an_open_answer_when_counters_are_reset_meanwhile(
         self, plain_reader: Reader
     ) -> None:
         zoom, size = plain_reader.zoom, 50_000_000
@@ -156,7 +156,7 @@ class TestDownloads:
 
 class TestBreaks:
     @pytest.mark.parametrize("kind", ["fin", "stall"])
-    def test_zoom_peer_ends_an_answer_early_when_its_fault_is_fin_or_stall(
+    def test_zoom_peer_ends_an_answer_early_when_a_fault_is_of_kind_fin_or_stall(
         self, reader: Reader, kind: Any
     ) -> None:
         reader.fail(ZoomFault(kind=kind, request=2, after=100_000, seconds=0.1))
@@ -167,7 +167,9 @@ class TestBreaks:
         assert reader.zoom.stats().cuts == 1
         assert reader.zoom.stats().body_bytes == 2 * TALK + 100_000
 
-    def test_zoom_peer_resets_the_connection_after_half_of_the_answer(self, reader: Reader) -> None:
+    def test_zoom_peer_resets_the_connection_after_half_a_body_when_a_fault_has_no_after(
+        self, reader: Reader
+    ) -> None:
         reader.fail(ZoomFault(kind="rst", request=1))
         url = reader.url()
         assert received(reader, url) <= TALK // 2
@@ -175,7 +177,7 @@ class TestBreaks:
         assert len(reader.get(url).content) == TALK
 
     @pytest.mark.parametrize(("kind", "is_reset"), [("rst", True), ("fin", False)])
-    def test_zoom_peer_resets_or_closes_the_connection_as_the_fault_says(
+    def test_zoom_peer_resets_the_connection_only_when_the_fault_is_of_kind_rst(
         self, plain_reader: Reader, kind: Any, is_reset: bool
     ) -> None:
         plain_reader.fail(ZoomFault(kind=kind, request=1, after=-1))
@@ -190,7 +192,7 @@ class TestBreaks:
                 assert not is_reset
 
     @pytest.mark.parametrize(("where", "after"), [("rec", None), ("cdn", -1)])
-    def test_zoom_peer_resets_the_connection_before_its_answer(
+    def test_zoom_peer_sends_no_answer_when_a_fault_breaks_off_before_the_head(
         self, reader: Reader, where: Any, after: int | None
     ) -> None:
         reader.fail(ZoomFault(kind="rst", where=where, request=2, after=after))
@@ -200,7 +202,7 @@ class TestBreaks:
         with pytest.raises(requests.exceptions.ConnectionError):
             again()
 
-    def test_zoom_peer_cuts_all_open_answers_at_a_fault_with_total_bytes(
+    def test_zoom_peer_cuts_all_open_answers_when_the_total_of_a_fault_is_reached(
         self, plain_reader: Reader
     ) -> None:
         # The limit of 3 MB/s keeps both bodies open until 2 MB have been sent.
@@ -227,7 +229,7 @@ class TestBreaks:
 
 
 class TestWrongAnswers:
-    def test_zoom_peer_answers_wrongly_at_the_configured_requests(
+    def test_zoom_peer_answers_wrongly_only_at_the_requests_of_a_fault(
         self, plain_reader: Reader
     ) -> None:
         json = '{"errorCode": 3301}'
@@ -256,7 +258,7 @@ class TestWrongAnswers:
         assert [plain_reader.get(url).status_code for url in old] == [403, 403]
         assert plain_reader.get(plain_reader.url()).status_code == 200
 
-    def test_zoom_peer_serves_another_version_when_its_fault_is_changed(
+    def test_zoom_peer_serves_a_new_version_when_a_fault_is_of_kind_changed(
         self, plain_reader: Reader
     ) -> None:
         plain_reader.fail(ZoomFault(kind="changed", request=2, size=4_000_000))

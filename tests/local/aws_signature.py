@@ -1,4 +1,4 @@
-"""A signer of requests to AWS (SigV4), which signs wrong requests too."""
+"""A signer of requests to AWS (SigV4), which can also make invalid signatures."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Signer:
     ) -> dict[str, str]:
         """Return the headers of a signed request, `more` included.
 
-        `host` is the signed host, by default the URL's. With "" the host isn't signed.
+        `host` is the signed host, by default the URL's host. With "" the host isn't signed.
         """
         parts = urlsplit(url)
         when = f"{self.at or datetime.now(UTC):%Y%m%dT%H%M%SZ}"

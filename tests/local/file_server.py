@@ -12,8 +12,8 @@ from local.neighbours.https_server import Answer, HttpsServer, Request
 class FileServer:
     """A server that answers with `files[path]`, or with 404 to any other path.
 
-    A request for a path in `gates` sets `asked` and waits for that gate. `order` lists the begins
-    and ends of answers.
+    A request for a path in `gates` sets `asked` and waits for the path's gate. `order` records when
+    answers begin and end.
     """
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class FileServer:
         self.order: list[tuple[str, str]] = []
 
     def answer(self, request: Request) -> Answer:
-        """Return the file at the request's path."""
+        """Return the file at the request's path, or 404."""
         path = unquote(request.path)
         self.order.append(("begin", path))
         if path in self.gates:

@@ -13,7 +13,7 @@ from local.processes import ROOT
 
 @contextmanager
 def program(module: str, options: Sequence[str], environ: Mapping[str, str]) -> Iterator[str]:
-    """Run a stand-in's program while the `with` block runs, and yield the stand-in's URL."""
+    """Yield the URL of a stand-in whose program runs until the end of the `with` block."""
     command = [sys.executable, "-m", module, *options]
     with subprocess.Popen(
         command, cwd=ROOT, env=os.environ | environ, stdout=subprocess.PIPE

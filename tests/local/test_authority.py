@@ -19,7 +19,7 @@ def test_certificate_authority_is_made_only_once(tmp_path: Path) -> None:
     assert first.certificate.read_bytes() == before
 
 
-def test_only_the_servers_key_is_written_and_only_its_owner_can_read_it(
+def test_only_the_private_key_of_the_servers_is_written_and_only_its_owner_can_read_it(
     tmp_path: Path,
 ) -> None:
     authority = ensure_authority(tmp_path / "tls")
@@ -54,7 +54,9 @@ def test_certificate_authority_is_made_again_when_it_expires_soon(tmp_path: Path
     assert authority.certificate.read_bytes() != before
 
 
-def test_threads_get_the_same_certificate_authority_when_they_ask_at_once(tmp_path: Path) -> None:
+def test_threads_get_the_same_certificate_authority_when_they_ask_in_parallel(
+    tmp_path: Path,
+) -> None:
     with ThreadPoolExecutor(8) as pool:
         found = set(pool.map(lambda _: ensure_authority(tmp_path).ca_bundle.read_bytes(), range(8)))
     assert len(found) == 1

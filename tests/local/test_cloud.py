@@ -158,7 +158,7 @@ def test_local_cloud_leaves_no_process_and_no_port_when_its_starter_is_killed(
     assert not is_supervisor(pid)
 
 
-def test_local_cloud_outlives_its_starter_when_it_was_let_go(tmp_path: Path) -> None:
+def test_local_cloud_outlives_its_starter_when_the_starter_lets_it_go(tmp_path: Path) -> None:
     starter, url, pid = start_elsewhere(tmp_path, "let go")
     try:
         assert starter.wait() == 0
@@ -179,7 +179,7 @@ def test_stop_pids_does_not_end_a_process_when_it_is_no_supervisor() -> None:
         other.wait()
 
 
-def test_taken_port_of_the_local_cloud_is_refused_with_an_instruction() -> None:
+def test_local_cloud_refuses_a_taken_port_with_an_instruction() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(
@@ -188,14 +188,14 @@ def test_taken_port_of_the_local_cloud_is_refused_with_an_instruction() -> None:
             choose_port(port)
 
 
-def test_chosen_port_is_none_of_the_ports_that_were_chosen_before() -> None:
+def test_choose_port_returns_no_port_that_was_chosen_before() -> None:
     free = choose_port(0)
     assert choose_port(0, set(FREE_PORTS) - {free}) == free
     with pytest.raises(PortTaken, match="No free port"):
         choose_port(0, FREE_PORTS)
 
 
-def test_local_cloud_raises_with_the_end_of_its_log_when_it_ends_at_once(
+def test_wait_for_local_cloud_fails_with_the_end_of_its_log_when_the_cloud_ends_early(
     tmp_path: Path, authority: Authority
 ) -> None:
     broken = Authority(authority.ca_bundle, authority.certificate, tmp_path / "no.key")
@@ -205,7 +205,7 @@ def test_local_cloud_raises_with_the_end_of_its_log_when_it_ends_at_once(
         cloud.wait(authority.ca_bundle)
 
 
-def test_start_of_local_cloud_is_refused_with_an_instruction_when_its_environment_is_missing(
+def test_start_of_local_cloud_fails_with_an_instruction_when_its_python_is_missing(
     tmp_path: Path, authority: Authority
 ) -> None:
     with pytest.raises(ProcessFailed, match="make setup"):

@@ -74,7 +74,7 @@ def test_crash_proxy_forwards_the_content_length_of_a_head_request(site: Site) -
     assert (answer.headers["Content-Length"], answer.content) == ("7", b"")
 
 
-def test_crash_proxy_makes_a_redirect_lead_to_itself(site: Site) -> None:
+def test_crash_proxy_rewrites_a_redirect_to_its_own_url(site: Site) -> None:
     assert site.ask("GET", f"{site.url}/moved").headers["Location"] == f"{site.url}/file"
 
 
@@ -85,13 +85,13 @@ def test_crash_proxy_counts_calls_on_one_connection_by_name(site: Site) -> None:
     assert site.kills == []
 
 
-def test_crash_proxy_forwards_no_call_when_the_caller_is_killed_before_it(site: Site) -> None:
+def test_crash_proxy_forwards_no_call_when_the_caller_is_killed_before_the_call(site: Site) -> None:
     site.gate.begin(Aim(FILE, Moment.BEFORE))
     assert site.ask("GET", f"{site.url}/file").status_code == 502
     assert (site.seen, site.kills, site.gate.killed.is_set()) == ([], ["killed"], True)
 
 
-def test_crash_proxy_has_forwarded_the_call_when_the_caller_is_killed_after_it(site: Site) -> None:
+def test_crash_proxy_forwards_the_call_when_the_caller_is_killed_after_the_call(site: Site) -> None:
     site.gate.begin(Aim(Call(FILE.name, 2), Moment.AFTER))
     assert site.ask("GET", f"{site.url}/file").status_code == 200
     assert site.kills == []

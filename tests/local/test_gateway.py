@@ -79,7 +79,10 @@ class Target:
         return self.session.get(f"{self.url}{path}", headers=headers, timeout=10)
 
     def assert_refused(self, answer: requests.Response) -> None:
-        """Assert that an answer is a refusal that no web page can read, and had no effect."""
+        """Assert that the gateway refused a request, and that the request changed nothing.
+
+        Also assert that web pages can't read the answer.
+        """
         assert answer.status_code == 403, answer.text
         assert "gateway" not in answer.text
         assert_unreadable(answer)
@@ -114,7 +117,7 @@ def target(access: Access) -> Iterator[Target]:
 
 
 def make_function(access: Access) -> tuple[str, str]:
-    """Make a function that returns its environment, and return the ARNs of role and function."""
+    """Make a function that returns its keys, and return the ARNs of role and function."""
     package = io.BytesIO()
     with zipfile.ZipFile(package, "w") as archive:
         archive.writestr("shows.py", SHOW_KEYS)
@@ -187,7 +190,7 @@ def test_gateway_serves_a_request_when_the_root_has_signed_it(target: Target) ->
         pytest.param({"secret": "guessed"}, id="wrong-secret"),
     ],
 )
-def test_gateway_refuses_the_key_of_a_role_when_a_part_of_it_is_wrong(
+def test_gateway_refuses_the_key_of_a_role_when_secret_or_token_is_wrong(
     target: Target, changes: Mapping[str, Any]
 ) -> None:
     url = f"{target.url}/{BUCKET}/{KEY}"
@@ -206,7 +209,7 @@ def test_gateway_refuses_an_action_with_the_key_of_a_role_that_lacks_the_grant(
     assert target.create_topic(target.role).status_code == 403
 
 
-def test_key_of_a_role_cannot_be_derived_from_names(target: Target) -> None:
+def test_key_of_a_role_cannot_be_derived_from_the_arns_of_function_and_role(target: Target) -> None:
     digest = hashlib.sha256(f"{target.function_arn}:{target.role_arn}".encode()).hexdigest()
     guessed = Signer(
         f"ASIA{digest[:16].upper()}",
@@ -224,7 +227,9 @@ def test_gateway_refuses_a_request_when_its_body_was_changed(target: Target) -> 
     target.assert_refused(target.create_topic(ROOT, CREATE_STOLEN, signed=CREATE_HONEST))
 
 
-def test_gateway_refuses_a_request_when_its_body_has_not_the_signed_hash(target: Target) -> None:
+def test_gateway_refuses_a_request_when_its_body_does_not_have_the_signed_hash(
+    target: Target,
+) -> None:
     claimed = {"x-amz-content-sha256": hashlib.sha256(CREATE_HONEST).hexdigest()}
     headers = ROOT.headers("POST", f"{target.url}/", "sns", more={**FORM, **claimed})
     url = f"{target.url}/"
@@ -328,7 +333,7 @@ def test_gateway_refuses_a_presigned_url_when_it_was_changed(
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "POST", "OPTIONS"])
-def test_gateway_refuses_a_presigned_url_when_the_method_is_another(
+def test_gateway_refuses_a_presigned_url_when_the_method_is_not_the_signed_method(
     target: Target, method: str
 ) -> None:
     target.assert_refused(target.session.request(method, presigned(target), timeout=10))

@@ -93,7 +93,7 @@ def test_subject_of_a_mail_can_neither_leave_the_folder_nor_add_a_header(
     assert mail["Bcc"] is None
 
 
-def test_mailbox_removes_old_mails_when_it_is_made(
+def test_mailbox_removes_old_mails_when_it_is_created(
     deliver: Deliver, tls: Authority, tmp_path: Path
 ) -> None:
     assert deliver() == 200
@@ -109,7 +109,7 @@ def test_mailbox_confirms_a_subscription_with_its_token(
     assert [notification.token for notification in confirmed] == ["t"]
 
 
-def test_mailbox_writes_no_mail_when_topic_or_type_is_another(
+def test_mailbox_writes_no_mail_when_topic_or_type_of_a_delivery_is_wrong(
     deliver: Deliver, tmp_path: Path, confirmed: list[Notification]
 ) -> None:
     assert deliver(TopicArn="arn:aws:sns:us-east-1:1:other") == 404
@@ -128,7 +128,7 @@ def test_mailbox_writes_no_mail_when_the_path_lacks_the_token(
     assert files(tmp_path) == []
 
 
-def test_mailbox_sends_the_token_to_the_cloud_when_it_confirms(
+def test_mailbox_sends_the_token_to_the_cloud_when_it_confirms_a_subscription(
     tls: Authority, capsys: pytest.CaptureFixture[str]
 ) -> None:
     notification = Notification("SubscriptionConfirmation", ARN, "m", token="t&t")

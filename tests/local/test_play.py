@@ -12,7 +12,7 @@ from tests.cloud import Cloud
 
 
 class RecordingDriver:
-    """A driver of a stack that has only a schedule. It keeps the requests to the stand-ins."""
+    """A fake of a Driver for a stack with only a schedule. `faults` has the faults of Zoom."""
 
     def __init__(self, schedule: Any) -> None:
         self.schedule = schedule
@@ -48,7 +48,9 @@ def record(driver: RecordingDriver, folder: Path, *, minutes: int, fail: str | N
     return recording.meeting_id
 
 
-def test_a_local_recording_leaves_the_classes_of_earlier_ones(aws: Cloud, tmp_path: Path) -> None:
+def test_local_recording_keeps_the_scheduled_classes_of_earlier_recordings(
+    aws: Cloud, tmp_path: Path
+) -> None:
     driver = RecordingDriver(aws.schedule)
     meetings = [record(driver, tmp_path, minutes=minutes, fail=None) for minutes in (60, 2)]
     rows = aws.schedule.scan()["Items"]
@@ -56,7 +58,7 @@ def test_a_local_recording_leaves_the_classes_of_earlier_ones(aws: Cloud, tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_failing_download_is_that_of_the_local_recording_itself(
+def test_download_failure_affects_only_the_files_of_its_local_recording(
     aws: Cloud, tmp_path: Path
 ) -> None:
     driver = RecordingDriver(aws.schedule)

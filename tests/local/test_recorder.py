@@ -1,4 +1,4 @@
-"""Tests of a terminal's screen and its picture."""
+"""Tests of the lines on a terminal's screen, and of their picture."""
 
 from __future__ import annotations
 

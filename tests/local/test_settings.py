@@ -87,11 +87,11 @@ def test_given_setting_overrides_the_local_default() -> None:
     assert "ms-custom-id" in dict(site.stack_tags)
 
 
-def test_local_setting_is_ignored_when_it_is_empty() -> None:
+def test_local_setting_has_its_default_when_the_given_value_is_empty() -> None:
     assert settings(STACK_NAME=" ")["STACK_NAME"] == "local-zip"
 
 
-def test_local_stack_ignores_variables_that_are_no_settings_of_it() -> None:
+def test_local_stack_ignores_aws_profile_region_and_variables_that_are_no_settings() -> None:
     given = settings(AWS_PROFILE="production", AWS_REGION="eu-west-1", PATH="/bin")
     assert not {"AWS_PROFILE", "AWS_REGION", "PATH"} & set(given)
 
@@ -131,9 +131,7 @@ def test_local_settings_are_read_from_the_environment(tmp_path: Path) -> None:
         ("LOCAL_OPENCAST_URL", "https://opencast.test/?a=b"),
     ],
 )
-def test_local_setting_is_refused_in_one_line_with_its_name_when_it_is_wrong(
-    name: str, value: str
-) -> None:
+def test_wrong_local_setting_is_refused_with_its_name_in_one_line(name: str, value: str) -> None:
     with pytest.raises(LocalSettingsError, match=rf"^{name} is '[^\n]*$"):
         read_local({name: value})
 

@@ -1,4 +1,4 @@
-"""Tests of starts of a local stack that fail or are interrupted and must leave nothing.
+"""Tests of starts of a local stack that fail or are interrupted, and must leave no process.
 
 The end-to-end tests are about starts that succeed.
 """
@@ -56,12 +56,13 @@ def test_local_stack_leaves_no_process_when_its_start_is_interrupted(
     )
     logs = tmp_path / "logs"
     try:
-        # The seven are cloud, four stand-ins, mailbox and CDK, each with a supervisor.
+        # The seven logs are those of cloud, four stand-ins, mailbox and CDK. Each of these
+        # processes has a supervisor.
         wait_for(lambda: len(list(logs.glob("*.log"))) == 7 and len(processes_of(tmp_path)) >= 14)
         os.killpg(starter.pid, number)
         wait_for(lambda: not processes_of(tmp_path) - {starter.pid}, seconds=5)
     finally:
-        # After ^C the starter waits for the thread of `build`, which here takes a minute.
+        # After ^C the starter would wait a minute for the thread of `build`.
         starter.kill()
         ended = starter.wait()
     assert ended in {-number, -signal.SIGKILL}

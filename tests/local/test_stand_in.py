@@ -1,4 +1,4 @@
-"""Tests of the base of all stand-ins, with control paths, faults, and a program's main loop."""
+"""Tests of the base class of stand-ins, with control paths, faults, and a program's main loop."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def test_stand_in_is_unreachable_on_kept_connections_when_it_was_stopped(
         session.get(url, timeout=5)
 
 
-def test_silent_client_of_a_stand_in_does_not_block_others(
+def test_silent_client_of_a_stand_in_does_not_block_other_clients(
     echo: Echo, session: requests.Session
 ) -> None:
     port = int(echo.url.rpartition(":")[2])

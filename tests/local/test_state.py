@@ -69,7 +69,9 @@ def test_shell_reads_the_values_of_stack_env_unchanged(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / ENVIRONMENT).stat().st_mode) == 0o600
 
 
-def test_stack_json_is_replaced_when_others_can_read_it(tmp_path: Path) -> None:
+def test_stack_json_becomes_private_when_an_older_file_is_readable_by_others(
+    tmp_path: Path,
+) -> None:
     (tmp_path / STATE).write_text("{}")
     (tmp_path / STATE).chmod(0o644)
     remember(tmp_path, state(), {})
@@ -83,7 +85,9 @@ def test_state_of_a_stack_is_none_when_the_file_is_missing_or_broken(tmp_path: P
     assert read_state(tmp_path) is None
 
 
-def test_files_of_a_stack_are_removed_when_its_processes_have_ended_before(tmp_path: Path) -> None:
+def test_end_of_a_local_stack_removes_its_files_when_all_processes_have_ended(
+    tmp_path: Path,
+) -> None:
     remember(tmp_path, state(pids={"cloud": 2**22 + 1}), {})
     (tmp_path / CLOUD / "tmp").mkdir(parents=True)
     (tmp_path / GOOGLE_KEY).touch()
@@ -93,12 +97,12 @@ def test_files_of_a_stack_are_removed_when_its_processes_have_ended_before(tmp_p
 
 
 @pytest.mark.parametrize("is_zombie", [False, True])
-def test_end_of_a_stack_stops_what_a_killed_supervisor_left(
+def test_end_of_a_local_stack_stops_the_processes_of_a_killed_supervisor(
     tmp_path: Path, *, is_zombie: bool
 ) -> None:
     home = tmp_path / "home"
     home.mkdir()
-    # The processes of a local stack have this folder in their command lines.
+    # `stop_pids` ends only processes whose command line contains the project's folder.
     sleep = f"import time; time.sleep(60)  # {ROOT}"
     start = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {sleep!r}])"
     command = [sys.executable, "-c", f"{start}; {sleep}"]

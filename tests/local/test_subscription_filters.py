@@ -84,7 +84,7 @@ def mailer(make: Make, mails: Path) -> str:
 
 @pytest.fixture
 def talker(access: Access, make: Make, mailer: str, mails: Path) -> Iterator[str]:
-    """Yield the name of a Lambda function to whose log the mailer subscribes."""
+    """Yield the name of a Lambda function to whose log the function `mailer` subscribes."""
     for old in mails.iterdir():
         old.unlink()
     name = f"talker{next(NUMBERS)}"
@@ -202,7 +202,7 @@ def test_log_line_is_delivered_later_when_the_invocation_of_the_subscriber_fails
 
 
 @pytest.mark.parametrize("other", ["", "ERROR", "?ERROR -x", '{ $.level = "ERROR" }', "?x [a, b]"])
-def test_filter_pattern_is_refused_when_it_has_other_than_optional_words(other: str) -> None:
+def test_filter_pattern_is_refused_unless_it_consists_of_optional_words(other: str) -> None:
     with pytest.raises(ValueError, match="Not a pattern of optional words only"):
         matches(other, "ERROR")
 

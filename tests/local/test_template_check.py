@@ -78,7 +78,7 @@ def test_template_check_sets_the_lifecycle_of_a_bucket(access: Access) -> None:
     assert compare(wanted, {"It": "files"}, access.client).set_after == ()
 
 
-def test_template_check_reports_the_difference_of_a_queue(access: Access) -> None:
+def test_template_check_reports_a_queue_when_it_differs_from_the_template(access: Access) -> None:
     wanted = template(
         "AWS::SQS::Queue", VisibilityTimeout=960, RedrivePolicy={"maxReceiveCount": 2}
     )
@@ -87,7 +87,9 @@ def test_template_check_reports_the_difference_of_a_queue(access: Access) -> Non
     assert set(NEVER_HONOURED) <= set(found.not_honoured)
 
 
-def test_template_check_does_not_report_a_queue_when_it_has_no_difference(access: Access) -> None:
+def test_template_check_does_not_report_a_queue_when_it_matches_the_template(
+    access: Access,
+) -> None:
     wanted = template("AWS::SQS::Queue", VisibilityTimeout=30)
     found = compare(wanted, {"It": url_of(access)}, access.client)
     assert set(found.not_honoured) == set(NEVER_HONOURED)
@@ -124,7 +126,9 @@ ALARM = {
 }
 
 
-def test_template_check_reports_the_difference_of_an_alarm(access: Access) -> None:
+def test_template_check_reports_an_alarm_only_when_it_differs_from_the_template(
+    access: Access,
+) -> None:
     access.client("cloudwatch").put_metric_alarm(AlarmName="a", **ALARM)
     known = compare(template("AWS::CloudWatch::Alarm", **ALARM), {"It": "a"}, access.client)
     assert set(known.not_honoured) == set(NEVER_HONOURED)

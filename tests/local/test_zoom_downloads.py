@@ -33,7 +33,9 @@ def test_zoom_stand_in_serves_each_file_byte_for_byte(client: Client, recording:
     assert kinds == ["MP4", "MP4", "CHAT", "M4A", "TIMELINE", "TRANSCRIPT"] * 2
 
 
-def test_zoom_stand_in_opens_files_for_an_oauth_token(client: Client, recording: Recording) -> None:
+def test_zoom_stand_in_redirects_a_download_when_the_token_is_an_oauth_token(
+    client: Client, recording: Recording
+) -> None:
     link, _ = client.completed(recording)
     assert client.get(link, headers=client.bearer()).status_code == 302
 
@@ -54,7 +56,7 @@ def test_zoom_stand_in_answers_a_download_with_a_page_when_token_or_link_is_inva
     assert {answer.headers["Content-Type"] for answer in refused} == {"text/html;charset=UTF-8"}
 
 
-def test_zoom_stand_in_answers_an_expired_token_as_its_switch_says(
+def test_zoom_stand_in_answers_an_expired_token_as_the_switch_after_expiry_says(
     client: Client, recording: Recording, clock: Clock
 ) -> None:
     link, token = client.completed(recording)
@@ -145,7 +147,7 @@ def test_zoom_cdn_sends_the_whole_file_when_ranges_are_switched_off(
     assert "Accept-Ranges" not in answer.headers
 
 
-def test_zoom_cdn_sends_the_file_name_as_disposition_when_switched_to_it(
+def test_zoom_cdn_sends_the_file_name_in_a_header_when_name_in_is_disposition(
     client: Client, recording: Recording
 ) -> None:
     client.zoom.set(name_in="disposition")
@@ -197,7 +199,7 @@ def test_zoom_fault_can_be_limited_to_one_file(client: Client, recording: Record
     assert [client.get(link, token).status_code for link in links[:3]] == [302, 404, 302]
 
 
-def test_zoom_html_fault_sends_a_page(client: Client, recording: Recording) -> None:
+def test_zoom_html_fault_sends_an_html_page(client: Client, recording: Recording) -> None:
     address = client.address(recording)
     client.zoom.fail(Fault("html", "cdn"))
     assert client.get(address).headers["Content-Type"].startswith("text/html")
@@ -297,7 +299,7 @@ def test_zoom_cdn_sends_no_more_than_bytes_per_second_on_a_connection(client: Cl
     recording = client.zoom.add_lecture(slow)
     with pytest.raises(requests.ConnectionError, match="timed out"):
         client.get(client.address(recording), timeout=0.5)
-    # The stand-in sends the first chunk at once, and the next one a minute later.
+    # The stand-in sends the first chunk without a delay, and the next chunk a minute later.
     assert client.zoom.sent == {recording.files[0].file_id: CHUNK}
 
 

@@ -48,7 +48,7 @@ def three(client: Client, recording: Recording) -> Client:
     ],
 )
 @pytest.mark.parametrize("status", [400, 401])
-def test_zoom_stand_in_refuses_a_list_without_one_of_its_scopes(
+def test_zoom_stand_in_refuses_a_list_when_the_app_has_none_of_its_scopes(
     client: Client, recording: Recording, path: str, scopes: tuple[str, ...], status: int
 ) -> None:
     client.zoom.set(missing_scope_status=status)
@@ -67,7 +67,7 @@ def test_zoom_stand_in_refuses_a_list_without_a_valid_token(client: Client) -> N
     assert (answer.status_code, answer.json()["code"]) == (401, 124)
 
 
-def test_zoom_stand_in_refuses_the_recordings_of_the_account_to_the_old_scope(
+def test_zoom_stand_in_refuses_recordings_of_the_account_when_the_app_has_the_old_scope(
     client: Client,
 ) -> None:
     client.zoom.grant(OLD_READ_SCOPE)

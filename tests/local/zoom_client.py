@@ -52,7 +52,7 @@ class Client:
         return files[0]["download_url"], event["download_token"]
 
     def address(self, recording: Recording) -> str:
-        """Return a signed URL of the first file."""
+        """Return a signed URL of a recording's first file."""
         return self.get(*self.completed(recording)).headers["Location"]
 
 

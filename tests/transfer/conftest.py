@@ -25,7 +25,7 @@ CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 4},
     max_pool_connections=CONNECTIONS,
 )
-"""Configuration as in `ingester.runtime.clients`, but with path style."""
+"""Configuration of S3's client as in `ingester.runtime.clients`, but with path style."""
 
 
 @pytest.fixture(scope="package")
@@ -63,7 +63,7 @@ def _connected(zoom: ZoomPeer, s3: S3Peer, *, trusted: Path | None = None) -> It
     )
     with pytest.MonkeyPatch.context() as patch:
         if trusted:
-            # From this file, OpenSSL reads the authorities that it trusts by default.
+            # OpenSSL reads its default authorities from the file that this variable names.
             patch.setenv("SSL_CERT_FILE", str(trusted))
         http = http_pool.http(CONNECTIONS)
     yield Harness(zoom, s3, client, signing, http, is_tls=trusted is not None)

@@ -49,7 +49,7 @@ PROCESS_SECONDS = 120.0
 
 
 def at_once(stop: threading.Event, _: float) -> bool:
-    """Return at once whether `stop` is set, in place of the wait between two attempts."""
+    """Return whether `stop` is set, without the wait between two attempts."""
     return stop.is_set()
 
 
@@ -77,7 +77,7 @@ def version_in(stored: S3Object, versions: Sequence[Generated]) -> Generated | N
 
 @dataclass(frozen=True)
 class Harness:
-    """Both stand-ins, and connections that several runs use as in a warm function."""
+    """Both stand-ins, and connections that several runs share, as in a warm function."""
 
     zoom: ZoomPeer
     s3: S3Peer
@@ -226,7 +226,7 @@ class Harness:
     def kill_copy(self, name: str, after: int) -> bool:
         """Start a copy in a process, and kill the process once Zoom has sent `after` bytes.
 
-        Returns False if the process ended earlier.
+        Return whether the process was killed. False means that the process ended earlier.
         """
         begun = self.zoom.counts.body_bytes
         with self.process(name) as process:

@@ -41,7 +41,7 @@ FILES = (
     .map(lambda sizes: dict(zip("abc", sizes, strict=False)))
 )
 REQUESTS = st.one_of(st.integers(1, 3), st.integers(1, LATE))
-"""Numbers of the first requests, which open the files, or of any request."""
+"""Numbers of requests. The first three, which open the files, are drawn more often."""
 TIMES = st.sampled_from([1, 1, 1, 2, 3, 6, FOREVER])
 
 
@@ -206,12 +206,12 @@ class Scenario:
 
     @property
     def size_of_changed(self) -> int | None:
-        """Size of a file that changes after the first run, or None if a validator changes."""
+        """New size in bytes of files that change after the first run. With None, the sizes stay."""
         return None if self.zoom.etag or self.zoom.last_modified else NEW_SIZE + LATE
 
     @property
     def may_leave_an_upload(self) -> bool:
-        """Whether S3 may begin an upload without an answer, or refuse to abort one."""
+        """Whether S3 may begin an upload without an answer, or refuse to abort an upload."""
         operations = {"CreateMultipartUpload", "AbortMultipartUpload"}
         return any(fault.operation in operations for fault in self.s3.faults)
 
@@ -225,7 +225,7 @@ def scenarios(
     ranges: SearchStrategy[bool] = RANGES,
     lengths: SearchStrategy[bool] = LENGTHS,
 ) -> Scenario:
-    """Draw a scenario with some faults."""
+    """Draw a scenario with up to four faults of Zoom and up to three of S3."""
     settings = ZoomSettings(files=draw(FILES), ranges=draw(ranges), content_length=draw(lengths))
     of_zoom = [] if zoom is None else draw(st.lists(zoom, max_size=4))
     of_s3 = [] if s3 is None else draw(st.lists(s3, max_size=3))
@@ -234,7 +234,7 @@ def scenarios(
 
 @st.composite
 def mild_scenarios(draw: DrawFn, *, has_ranges: bool) -> Scenario:
-    """Draw a scenario with a few faults that happen once and must not make the copy fail."""
+    """Draw a scenario with a few faults that happen once, in spite of which the copy succeeds."""
     files = draw(FILES.filter(lambda files: all(files.values())))
     zoom, s3 = draw(_mild_faults())
     settings = ZoomSettings(files=files, ranges=has_ranges, content_length=draw(LENGTHS))
@@ -250,7 +250,8 @@ def _mild_faults(draw: DrawFn) -> tuple[list[ZoomFault], list[S3Fault]]:
     parts = st.one_of(REFUSED_PARTS, BROKEN_PARTS).filter(lambda fault: fault.status != 403)
     s3 = draw(st.lists(parts, max_size=2))
     s3 += draw(st.lists(OTHER_OPERATIONS.filter(lambda fault: fault.moment != "done"), max_size=1))
-    # A copy may begin again only a few times, so at most one fault causes that.
+    # A copy begins again only a few times, and then fails. So at most one fault makes the copy
+    # begin again.
     match draw(st.sampled_from(["", "gone", "lost", "changed", "whole", "wrong headers"])):
         case "gone":
             s3.append(draw(GONE))
@@ -290,9 +291,10 @@ def _scenario(
 
 
 def _recognizable(faults: Sequence[ZoomFault], *, has_validators: bool) -> tuple[ZoomFault, ...]:
-    """Return faults, changed or left out so that an engine can recognize each of them.
+    """Return faults that an engine can recognize, made from any faults.
 
-    Without validators each change has its own size. At most one fault sends wrong validators.
+    Without validators each change gets its own size. Of the faults that send wrong validators, only
+    the first stays.
     """
     wrong = [fault for fault in faults if {"ETag", "Last-Modified"} & set(fault.headers)]
     return tuple(

@@ -18,7 +18,7 @@ from tests.transfer.strategies import Scenario, mild_scenarios, scenarios
 
 repeatable = settings(
     derandomize="CI" in os.environ,
-    # Without the phase that shrinks, because threads make each run differ.
+    # Hypothesis can't shrink an example, because threads make each run differ.
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     max_examples=30,
     print_blob=True,
@@ -41,11 +41,11 @@ KINDS = {
     "TLS": scenarios(zoom=of.OF_ZOOM, s3=of.OF_S3, ranges=st.booleans()),
 }
 OF_ONE_FILE = (NotAFile, EmptyFile)
-"""Errors that affect a single file."""
+"""Errors of one file, in spite of which the other files can be copied."""
 
 
 def run_with_faults(harness: Harness, scenario: Scenario) -> IngesterError | None:
-    """Run the scenario, check the objects in S3, and return the run's error or None."""
+    """Run a scenario, check the objects in S3, and return the run's error, or None without one."""
     harness.begin(scenario.zoom, scenario.s3)
     tolerated_errors = OF_ONE_FILE if scenario.tolerates_errors else ()
     error, results = None, []
@@ -67,7 +67,7 @@ def check(
     sizes: Mapping[str, int],
     results: Sequence[Copied | IngesterError],
 ) -> None:
-    """Check that all objects are right, and that the results describe them."""
+    """Check that each object is one version of a file, and that results describe the objects."""
     found = harness.versions()
     for name, result in zip(names, results, strict=bool(results)):
         if isinstance(result, Copied):
@@ -78,7 +78,7 @@ def check(
 
 
 def run_again(harness: Harness, scenario: Scenario) -> None:
-    """Run again without faults, and check that only missing bytes are copied."""
+    """Run a scenario again without faults, and check that only missing bytes are copied."""
     harness.remove_faults()
     if scenario.changes:
         harness.zoom.change(scenario.size_of_changed)

@@ -17,18 +17,18 @@ from tests.transfer.harness import Harness, version_in
 
 KILLED_SIZE = 200_000_000
 COST_OF_A_KILL = 0.3
-"""Largest share of the file that is fetched again after a kill. Open parts are a quarter."""
+"""Largest share of the file that is fetched again after a kill. Open parts are a quarter of it."""
 LIMITED_SIZE = 240_000_000
 BYTES_A_SECOND = 10_000_000
 SECONDS = 14.0
-"""Seconds of an invocation, without the engine's reserve."""
+"""Duration of an invocation in seconds, without the engine's reserve."""
 SMALL, LARGE = 64_000_000, 512_000_000
 MOST_KIB = 10 * 1024
 """Largest difference in KiB between the memory for the large and for the small file."""
 
 
 def kills(seed: int, number: int) -> list[int]:
-    """Return the numbers of bytes after which each process is killed."""
+    """Return, for each of `number` processes, the number of bytes after which it is killed."""
     random = Random(seed)
     return [random.randrange(1, KILLED_SIZE // number) for _ in range(number)]
 
@@ -38,7 +38,7 @@ def kills(seed: int, number: int) -> list[int]:
     [*(kills(seed, 1) for seed in range(4)), kills(4, 2), [1], [KILLED_SIZE]],
     ids=["0", "1", "2", "3", "twice", "at the first byte", "at the last byte"],
 )
-def test_next_process_continues_a_copy_that_was_killed(
+def test_next_process_continues_a_copy_whose_process_was_killed(
     harness: Harness, killed_at: list[int]
 ) -> None:
     harness.begin(

@@ -100,7 +100,7 @@ class TestChanges:
 
 
 class TestStreams:
-    """Tests with a source without ranges, whose answers end when the connection closes."""
+    """Tests with a source that supports no ranges, and whose answers have no Content-Length."""
 
     def test_copy_reads_a_stream_again_when_it_ends_early(self, harness: Harness) -> None:
         harness.begin(STREAM, zoom_faults=[ZoomFault(kind="fin", total=STREAM_SIZE // 2)])

@@ -39,7 +39,7 @@ RANGES = pytest.mark.parametrize("has_ranges", [True, False], ids=["ranges", "no
 
 @contextmanager
 def no_open_sockets() -> Iterator[None]:
-    """Fail if the `with` block leaves a connection open that nothing refers to."""
+    """Yield, and then fail if the `with` block left a connection open that nothing refers to."""
     gc.collect()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ResourceWarning)
@@ -70,7 +70,7 @@ class TestLeftovers:
     def test_copy_leaves_nothing_in_s3_of_a_file_when_it_skips_the_file(
         self, harness: Harness
     ) -> None:
-        # The file is a page even with a new URL and a fresh token.
+        # A copy skips a file only if Zoom sends a page even for a new URL and a fresh token.
         pages = [replace(PAGE, request=6, times=1), replace(PAGE, where="rec", request=3, times=2)]
         harness.begin(TWO, zoom_faults=pages)
         results = harness.copy(
@@ -114,7 +114,7 @@ class TestLeftovers:
     def test_copy_begins_another_upload_when_its_upload_was_ended_elsewhere(
         self, harness: Harness, operation: str, nth: int, has_ranges: bool
     ) -> None:
-        # The mark is among the first five parts, and its request can be the first that fails.
+        # The mark is among the first five parts. So the mark's request can be the first to fail.
         fault = S3Fault(kind="gone", operation=operation, nth=nth, moment="before")
         harness.begin(replace(ONE, ranges=has_ranges), s3_faults=[fault])
         harness.copy()
@@ -134,9 +134,10 @@ class TestTwoRuns:
         harness.begin(ZoomSettings(files={"a": SIZE}, link_mbps=100))
 
     def run_both(self, harness: Harness, copies: list[Copy], *, when: Callable[[], bool]) -> None:
-        """Run both copies, the second as soon as `when` is true, and check the outcome.
+        """Run both copies, the second as soon as `when` returns true, and check the outcome.
 
-        There must be one right object and no upload, and a result of a run must describe it.
+        S3 must hold one whole version and no upload. At least one run must succeed, with the
+        version's size as its result.
         """
         first, second = copies
         with ThreadPoolExecutor(2) as runs:
@@ -157,7 +158,7 @@ class TestTwoRuns:
         assert any(outcome.exception() is None for outcome in outcomes)
 
     @pytest.mark.parametrize("parts", range(10))
-    def test_object_in_s3_is_right_when_a_copy_begins_during_another(
+    def test_object_in_s3_is_one_whole_version_when_a_copy_begins_during_another_copy(
         self, harness: Harness, parts: int
     ) -> None:
         copies = harness.copies("aa")
@@ -165,7 +166,7 @@ class TestTwoRuns:
         self.run_both(harness, copies, when=lambda: kinds["UploadPart"] >= parts)
 
     @pytest.mark.parametrize("_", range(3))
-    def test_object_in_s3_is_right_when_two_copies_begin_at_once(
+    def test_object_in_s3_is_one_whole_version_when_two_copies_begin_at_the_same_time(
         self, harness: Harness, _: int
     ) -> None:
         # The barrier makes both runs meet before either has asked S3 for uploads.

@@ -1,7 +1,7 @@
-"""Generated files of any size, any range of which can be read without storing the file.
+"""Generated files of any size. Any range can be read, although no file is stored.
 
-A file repeats one MiB of pseudo-random bytes. The first eight bytes of each block hold its number,
-so that a checksum reveals parts that were swapped, repeated or left out.
+A file repeats a block of one MiB of pseudo-random bytes. The first eight bytes of each block are
+the block's number, so that a checksum reveals parts that were swapped, repeated or left out.
 """
 
 import hashlib
@@ -12,12 +12,12 @@ from functools import lru_cache
 
 BLOCK = 1 << 20
 NUMBER = 8
-"""Length of a block's number in bytes, big-endian."""
+"""Length in bytes of a block's number, which is big-endian."""
 
 
 @dataclass(frozen=True)
 class Generated:
-    """One version of a file, whose name and version determine the bytes. `size` is in bytes."""
+    """One version of a file. Name and version determine the content. `size` is in bytes."""
 
     name: str
     size: int
@@ -26,7 +26,7 @@ class Generated:
     def views(self, offset: int, length: int) -> Iterator[memoryview]:
         """Yield a range in chunks of at most one MiB, up to the end of the file.
 
-        A chunk is valid until the next chunk is taken.
+        Each chunk overwrites the previous chunk, because both have the same buffer.
         """
         block = bytearray(_block(self.name, self.version))
         whole = memoryview(block)

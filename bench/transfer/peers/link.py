@@ -36,7 +36,10 @@ class LinkSettings:
 
 
 class Pacer:
-    """A limit of `mbps` MB/s that threads share. After a pause, `burst` bytes may pass at once."""
+    """A limit of `mbps` MB/s that threads share.
+
+    After a pause, `burst` bytes pass without delay. `wait` waits for a number of seconds.
+    """
 
     def __init__(
         self,

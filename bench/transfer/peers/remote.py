@@ -1,7 +1,7 @@
-"""Run a stand-in as a separate process, so that its CPU seconds aren't those of the program.
+"""Run a stand-in in a separate process, so that the stand-in's CPU seconds count separately.
 
-Only that process imports the stand-in, because a measured program's peak memory is at least the
-memory of the process that starts the program.
+Only the separate process imports the stand-in. The process that starts a measured program has to
+stay small, because the program's peak memory is at least that of its parent.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class RemotePeer:
     """The process of a stand-in, which ends at `close` or with this process."""
 
     kind: str
-    """Module and class of the stand-in."""
+    """Module and class of the stand-in, as `module:class`."""
 
     def __init__(self, tls: Authority) -> None:
         context = multiprocessing.get_context("spawn")

@@ -1,4 +1,4 @@
-"""A stand-in for S3 on loopback with one bucket, path style, and uploads as strict as S3's."""
+"""A stand-in for S3 on loopback, with one bucket that is addressed by path."""
 
 import ssl
 import threading
@@ -61,7 +61,7 @@ class S3Peer(Server):
         return self._bucket.uploads()
 
     def body(self, key: str) -> bytes:
-        """Return an object's bytes, which only the mode `keep` stores."""
+        """Return an object's bytes. Only the mode `keep` stores bytes."""
         return self._bucket.data(key)
 
     def handle(self, connection: Connection, request: Request) -> bool:
@@ -100,7 +100,7 @@ class S3Peer(Server):
     def _receive(
         self, connection: Connection, request: Request, operation: str, fault: S3Fault | None
     ) -> Received:
-        """Read and return the body, and count the bytes if they belong to an object."""
+        """Read and return the body. Count the bytes if the body belongs to an object or part."""
         if request.headers.get("expect", "").lower() == "100-continue":
             connection.sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         if operation not in WITH_BYTES:

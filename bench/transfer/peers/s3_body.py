@@ -29,7 +29,7 @@ class Received:
         size: Length in bytes.
         crc32: CRC32 of the body; in mode `discard`, the CRC32 that the client sent, or None.
         has_checksum: Whether the client sent a checksum.
-        data: The bytes, if they are kept.
+        data: The bytes in mode `keep`, else empty.
     """
 
     size: int = 0
@@ -47,7 +47,7 @@ class Source(Protocol):
 
 
 class _Body(ABC):
-    """A body without its framing."""
+    """A body of a request, without the framing of chunks and trailer."""
 
     def __init__(self) -> None:
         self.trailer: Mapping[str, str] = {}
@@ -55,9 +55,9 @@ class _Body(ABC):
 
     @abstractmethod
     def take(self, limit: int, into: memoryview | None = None) -> int:
-        """Read up to `limit` bytes into a buffer, or drop them.
+        """Read at most `limit` bytes, and return their number, which is 0 at the end of the body.
 
-        Returns the number of bytes, which is 0 at the end of the body.
+        The bytes are written to `into`, or dropped if `into` is None.
         """
 
     def line(self) -> bytes:
@@ -75,7 +75,7 @@ class _Body(ABC):
 
 
 class _Measured(_Body):
-    """A body of `left` bytes."""
+    """A body whose length in bytes is known in advance."""
 
     def __init__(self, source: Source, left: int) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class _Measured(_Body):
 
 
 class _Chunked(_Body):
-    """A body in chunks, each after a line with its length in hexadecimal."""
+    """A body in chunks. Before each chunk a line has the chunk's length in hexadecimal."""
 
     def __init__(self, source: Source) -> None:
         super().__init__()
@@ -155,7 +155,7 @@ def receive(
                 data += view[:count]
         size += count
         on_bytes(count)
-    # Otherwise, the rest of the outer body would be taken for the next request.
+    # Read the outer body to its end. Otherwise its rest would be taken for the next request.
     while outer.take(1024):
         pass
     expected = headers.get("x-amz-decoded-content-length")
@@ -170,7 +170,9 @@ def receive(
 
 
 def _decoded(connection: Connection, headers: Mapping[str, str]) -> tuple[_Body, _Body]:
-    """Return the body, and the outer body that contains it (the same if not `aws-chunked`).
+    """Return the decoded body, and the outer body that contains the decoded body.
+
+    Without the encoding `aws-chunked`, both are the same object.
 
     Raises:
         S3Error: The headers give no length, or name an encoding that the stand-in doesn't support.
@@ -193,7 +195,10 @@ def _decoded(connection: Connection, headers: Mapping[str, str]) -> tuple[_Body,
 
 
 def _fill(body: _Body, length: int, view: memoryview | None) -> int:
-    """Read `length` bytes, or fewer at the end of the body, and return their number."""
+    """Read `length` bytes into `view`, or fewer at the end of the body, and return their number.
+
+    If `view` is None, the bytes are dropped.
+    """
     filled = 0
     while filled < length:
         count = body.take(length - filled, None if view is None else view[filled:])
@@ -204,9 +209,12 @@ def _fill(body: _Body, length: int, view: memoryview | None) -> int:
 
 
 def _sent_crc32(headers: Mapping[str, str], trailer: Mapping[str, str]) -> int | None:
-    """Return the CRC32 that the client sent in a header or the trailer, or None if it sent none.
+    """Return the CRC32 that the client sent in a header or the trailer, or None without a CRC32.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
+
+    Raises:
+        S3Error: The checksum is malformed, of another algorithm, or missing in the trailer.
     """
     promised = headers.get("x-amz-trailer", "").lower()
     names = {*headers, *trailer, promised}

@@ -1,4 +1,4 @@
-"""The bucket of the S3 stand-in, with operations as strict as S3's.
+"""The bucket of the S3 stand-in, which refuses the requests that S3 refuses.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
@@ -74,7 +74,7 @@ def operation_of(method: str, key: str, query: Mapping[str, str]) -> str:
 
 
 class S3Bucket:
-    """A bucket that threads share."""
+    """A bucket with objects and open uploads. Any thread may call the public methods."""
 
     def __init__(self) -> None:
         self.settings = S3Settings()
@@ -117,7 +117,7 @@ class S3Bucket:
             return self._uploads_in_order()
 
     def data(self, key: str) -> bytes:
-        """Return an object's bytes, which only the mode `keep` stores.
+        """Return an object's bytes. Only the mode `keep` stores bytes.
 
         Raises:
             S3Error: There is no such object.
@@ -235,7 +235,7 @@ class S3Bucket:
         return Answer(headers=_object_headers(stored, call), length=stored.size)
 
     def _tag(self, call: Call) -> Answer:
-        """Tag an object. Another object that replaces the tagged object has no tags."""
+        """Tag an object. An object that replaces the tagged object later has no tags."""
         self._tags[call.key] = (self._object(call.key).at, bytes(call.body.data))
         return Answer(200)
 
@@ -256,7 +256,7 @@ class S3Bucket:
         if first > last:
             raise S3Error(416, "InvalidRange", "The requested range is not satisfiable")
         headers["Content-Range"] = f"bytes {first}-{last}/{len(data)}"
-        # boto3 would compare this checksum of the whole object with the range's bytes.
+        # boto3 would compare the checksum of the whole object with the range's bytes.
         headers.pop(CHECKSUM, None)
         return Answer(206, headers, data[first : last + 1])
 
@@ -313,7 +313,7 @@ def _part(call: Call, number: int, salt: str, mode: Mode) -> S3Part:
     body = call.body
     if body.size > LARGEST_PART:
         raise S3Error(400, "EntityTooLarge", "The part is larger than 5 GiB.")
-    # The modes that don't keep the bytes need an ETag that changes with the content.
+    # Without the bytes there is no MD5, but the ETag still has to change with the content.
     hashed = body.data if mode == "keep" else f"{salt} {number} {body.size} {body.crc32}".encode()
     return S3Part(
         number=number,
@@ -334,7 +334,7 @@ def _data(stored: S3Object) -> bytes:
 
 
 def _chosen(upload: S3Upload, named: Sequence[tuple[int, str, str]]) -> list[S3Part]:
-    """Return the parts that a CompleteMultipartUpload names.
+    """Return an upload's stored parts that a CompleteMultipartUpload names.
 
     Raises:
         S3Error: A part is missing, differs, is out of order, or is too small.
@@ -384,7 +384,7 @@ def _upload_fields(upload: S3Upload, encode: Callable[[str], str]) -> Sequence[F
 
 
 def _tags(call: Call, part: S3Part) -> dict[str, str]:
-    """Return the ETag and the checksum that answer a stored body."""
+    """Return the headers of the answer to a stored body, which are ETag and checksum."""
     return {
         "ETag": f'"{part.etag}"',
         **({CHECKSUM: _checksum(part)} if call.body.has_checksum else {}),

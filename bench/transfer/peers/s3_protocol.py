@@ -14,7 +14,7 @@ Field = tuple[str, "str | int | Sequence[Field]"]
 
 
 class S3Error(Exception):
-    """An error that S3 answers with."""
+    """An error that S3 returns, with HTTP status and S3's error code."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")
@@ -35,7 +35,7 @@ class S3Error(Exception):
 
 
 def document(name: str, *fields: Field, namespace: str = NAMESPACE) -> bytes:
-    """Return an XML document with these fields."""
+    """Return an XML document whose root `name` has these fields."""
     root = ET.Element(name, {"xmlns": namespace} if namespace else {})
     _fill(root, fields)
     return bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True))

@@ -13,7 +13,7 @@ Moment = Literal["before", "middle", "after", "done"]
 
 @dataclass(frozen=True, kw_only=True)
 class Credentials:
-    """The credentials that requests are signed with. `token` is empty without a session."""
+    """The credentials with which clients sign requests. `token` is "" without a session token."""
 
     access_key: str
     secret_key: str = field(repr=False)
@@ -22,7 +22,7 @@ class Credentials:
 
 @dataclass(frozen=True, kw_only=True)
 class S3Fault:
-    """A fault at the `nth` to the `nth + times - 1`-th request of an operation.
+    """A fault that affects `times` requests of an operation, from the `nth` request on.
 
     Attributes:
         kind: `status` answers with `status` and the error `code` (also with 200, as S3 does when
@@ -32,13 +32,13 @@ class S3Fault:
         operation: AWS's name of the operation.
         nth: Number of the first request, from 1.
         times: Number of requests.
-        moment: `before` is the time before the body is read, `middle` once `after` bytes were read,
-            `after` once the body was read, and `done` once the operation was carried out, so that
-            only the answer is lost.
-        after: Bytes of the body.
+        moment: Time of the fault: `before` the body is read, in the `middle` of the body (once
+            `after` bytes are read), `after` the body is read, or when the operation is `done`, so
+            that only the answer is lost.
+        after: Number of bytes of the body, for `middle`.
         status: Status of the answer.
         code: S3's error code.
-        seconds: Seconds that a stall lasts.
+        seconds: Duration of a stall in seconds.
     """
 
     kind: Literal["status", "rst", "fin", "stall", "gone"]
@@ -52,7 +52,7 @@ class S3Fault:
     seconds: float = 0.0
 
     def hits(self, operation: str, number: int) -> bool:
-        """Return whether the `number`-th request of `operation` has this fault."""
+        """Return whether this fault affects the `number`-th request of `operation`."""
         return self.operation == operation and self.nth <= number < self.nth + self.times
 
 
@@ -120,8 +120,8 @@ class S3Stats:
     """Counters since the last `configure`.
 
     Attributes:
-        operations: Number of requests by AWS's names.
-        rejected: Number of errors by code.
+        operations: Number of requests, by AWS's name of the operation.
+        rejected: Number of errors, by S3's error code.
         body_bytes: Bytes of parts and objects that were received.
         connections: Number of connections.
         most_bodies: Largest number of bodies received at the same time.

@@ -1,6 +1,6 @@
-"""Verify that a request is signed by Signature Version 4 in its headers.
+"""Verify the Signature Version 4 in a request's headers.
 
-botocore computes the signature of the received request again.
+botocore computes the signature of the received request again, for a comparison.
 https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html
 """
 
@@ -33,7 +33,7 @@ class _GivenHeaders(S3SigV4Auth):
 
 
 def verify(request: Request, known: Credentials | None) -> None:
-    """Verify the signature, or only that it exists if no credentials are `known`.
+    """Verify a request's signature. If `known` is None, only check that there is a signature.
 
     Raises:
         S3Error: The signature is missing or invalid.

@@ -18,7 +18,7 @@ BACKLOG = 512
 
 
 class ConnectionCut(Exception):
-    """An order to break the connection off, by a TCP reset if `how` is `rst`, else by a FIN."""
+    """Exception to break the connection off, by a TCP reset if `how` is `rst`, else by a FIN."""
 
     def __init__(self, how: str) -> None:
         super().__init__(how)
@@ -51,7 +51,7 @@ class Counts:
 
     @contextlib.contextmanager
     def body(self) -> Iterator[None]:
-        """Count a body as open while the `with` block runs."""
+        """Yield, and count a body as open until the end of the `with` block."""
         with self.lock:
             self.bodies += 1
             self.most_bodies = max(self.most_bodies, self.bodies)
@@ -80,7 +80,7 @@ class Server(ABC):
 
     @property
     def ports(self) -> tuple[int, ...]:
-        """Numbers of the plain port and, if there is one, of the TLS port."""
+        """Numbers of the plain port and, if the server has TLS, of the TLS port."""
         return tuple(int(listener.getsockname()[1]) for listener in self._listeners)
 
     @property
@@ -148,7 +148,8 @@ class Server(ABC):
                 return
             prepare(sock, is_paced=self._link.is_paced)
             if tls:
-                # The connection's thread does the handshake, because a slow client blocks it.
+                # A slow client blocks its handshake. So each connection's thread does the
+                # handshake, not this thread.
                 sock = tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
             thread = threading.Thread(target=self._serve, args=(sock,), daemon=True)
             with self._lock:
@@ -189,7 +190,7 @@ class Server(ABC):
         return stays and request.headers.get("connection", "").lower() != "close"
 
     def _set_pacers(self, connection: Connection) -> None:
-        """Apply the current speed limits to a connection."""
+        """Set a connection's speed limits if the server's limits have changed."""
         if self._shared not in connection.pacers and self._link.is_paced:
             own = Pacer(self._link.conn_mbps, CONNECTION_BURST, self.closing.wait)
             connection.pacers = (self._shared, own)

@@ -23,7 +23,7 @@ PACED_BUFFER = 128 * 1024
 
 
 class Gone(Exception):
-    """The end of a connection that the client closed, or on which the client sent wrong HTTP."""
+    """Error for a connection that the client closed, or on which the client sent invalid HTTP."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Connection:
 
     @property
     def step(self) -> int:
-        """Number of bytes of a body to read or send at once."""
+        """Number of bytes of a body to read or send in one call."""
         return PACED_STEP if self.pacers else STEP
 
     def pace(self, count: int) -> None:
@@ -112,7 +112,7 @@ class Connection:
             status: HTTP status.
             headers: Headers except Content-Length.
             body: Body, or its beginning.
-            length: Content-Length if `body` has another length; -1 sends no such header.
+            length: Content-Length if `body` has another length; -1 sends no Content-Length.
         """
         sent = dict(headers or {})
         if status not in {204, 304} and length != -1:
@@ -122,7 +122,9 @@ class Connection:
         self.sock.sendall("\r\n".join(lines).encode("latin-1") + body)
 
     def take(self, limit: int, into: memoryview | None = None) -> int:
-        """Read between 1 and `limit` bytes into a buffer, or drop them, and return their number.
+        """Read between 1 and `limit` bytes, and return their number.
+
+        The bytes are written to `into`, or dropped if `into` is None.
 
         Raises:
             Gone: The client closed the connection.
@@ -157,11 +159,11 @@ class Connection:
         return line
 
     def reset(self) -> None:
-        """Set the socket so that closing it sends a TCP reset."""
+        """Set a socket option that makes `close` send a TCP reset."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     def finish(self) -> None:
-        """End the connection in order, first TLS and then TCP."""
+        """End the connection properly, first TLS and then TCP."""
         with contextlib.suppress(OSError):
             limit_call_time(self.sock, CLOSE_SECONDS)
             if isinstance(self.sock, ssl.SSLSocket):
@@ -169,7 +171,10 @@ class Connection:
             self.sock.shutdown(socket.SHUT_WR)
 
     def linger(self) -> None:
-        """End the connection so that a client that still sends its body can read the answer."""
+        """End the connection after an answer that was sent before the whole body was read.
+
+        Drop the rest of the body, because the client may read the answer only after sending.
+        """
         with contextlib.suppress(OSError, Gone):
             limit_call_time(self.sock, CLOSE_SECONDS)
             socket.socket.shutdown(self.sock, socket.SHUT_WR)

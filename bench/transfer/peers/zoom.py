@@ -25,7 +25,7 @@ CDN = "/cdn/"
 
 @dataclass(frozen=True)
 class Tally:
-    """The counters and faults of one answer, which `configure` doesn't replace meanwhile."""
+    """The counters and faults that one answer uses, even if `configure` is called meanwhile."""
 
     counts: Counts
     faults: FaultSchedule
@@ -45,7 +45,7 @@ class ZoomPeer(Server):
     def configure(self, settings: ZoomSettings, *, anew: bool = True) -> None:
         """Change the settings, reset counters and faults, and expire all URLs.
 
-        Without `anew`, files and versions stay.
+        `anew` also replaces the files.
         """
         self._files.expire()
         self._begin(settings, None if anew else self._files)
@@ -60,7 +60,7 @@ class ZoomPeer(Server):
         return self.versions(name)[-1]
 
     def change(self, size: int | None = None) -> None:
-        """Give all files another version, of `size` bytes or else of their current sizes."""
+        """Give all files a new version of `size` bytes. With None, the sizes stay."""
         self._files.change(size)
 
     def versions(self, name: str) -> list[Generated]:
@@ -166,7 +166,10 @@ class ZoomPeer(Server):
         return selection
 
     def _cause(self, connection: Connection, fault: ZoomFault) -> bool:
-        """Cause a fault that doesn't break off, and return whether the fault sent an answer."""
+        """Cause a fault, and return whether the fault sent an answer.
+
+        Faults that break off have no effect here.
+        """
         match fault.kind:
             case "expired":
                 self._files.expire()

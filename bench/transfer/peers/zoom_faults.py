@@ -17,7 +17,7 @@ class OpenBody:
 
 
 class FaultSchedule:
-    """The faults that are due after a number of GETs or bytes. Threads share the object."""
+    """The faults that are due after a number of GETs or bytes. Any thread may call the methods."""
 
     def __init__(self, faults: Sequence[ZoomFault]) -> None:
         self._faults = faults
@@ -28,7 +28,7 @@ class FaultSchedule:
         self._lock = threading.Lock()
 
     def at_request(self, where: Where) -> list[ZoomFault]:
-        """Count a GET of `where`, and return its faults."""
+        """Count a GET of `where`, and return the faults that affect this GET."""
         with self._lock:
             self._requests[where] += 1
             number = self._requests[where]
@@ -36,7 +36,7 @@ class FaultSchedule:
 
     @contextlib.contextmanager
     def body(self) -> Iterator[OpenBody]:
-        """Register a body while it is being sent."""
+        """Yield a body that `at_total` can cut until the end of the `with` block."""
         body = OpenBody()
         with self._lock:
             self._bodies.add(body)
@@ -47,12 +47,18 @@ class FaultSchedule:
                 self._bodies.discard(body)
 
     def before_next(self, total: int) -> int | None:
-        """Return the number of bytes from `total` to the next fault at a total, or None."""
+        """Return the number of bytes from `total` to the next fault, or None without a fault.
+
+        Only faults that are due after a number of bytes count.
+        """
         due = self._at_total
         return due[0][0] - total if due else None
 
     def at_total(self, total: int) -> list[ZoomFault]:
-        """Cut open bodies by the faults due at `total` bytes, and return the other due faults."""
+        """Apply due faults that break off to all open bodies, and return the other due faults.
+
+        A fault is due once `total`, the number of bytes sent, reaches the fault's `total`.
+        """
         if not self._at_total:
             return []
         others = []

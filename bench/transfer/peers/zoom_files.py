@@ -15,7 +15,7 @@ RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 
 
 class Files:
-    """The stand-in's files, their versions, and signatures of URLs. Threads share the object."""
+    """The stand-in's files with versions, and signatures of URLs. Any thread may call methods."""
 
     def __init__(self, settings: ZoomSettings) -> None:
         self._sizes = dict(settings.files)
@@ -40,12 +40,12 @@ class Files:
         ]
 
     def change(self, size: int | None) -> None:
-        """Give all files another version, of `size` bytes or else of their current sizes."""
+        """Give all files a new version of `size` bytes. With None, the sizes stay."""
         with self._lock:
             self._versions.append(self._versions[-1] if size is None else size)
 
     def sign(self) -> int:
-        """Return a new signature."""
+        """Return a new signature for a URL, which is valid until `expire` is called."""
         with self._lock:
             self._signed += 1
             return self._signed
@@ -61,7 +61,7 @@ class Files:
 
 @dataclass(frozen=True)
 class Selection:
-    """The part of a file that an answer contains. With status 416, the answer contains nothing."""
+    """The status of an answer, and the range of a file in its body. With 416 the range is empty."""
 
     status: int
     offset: int
@@ -74,7 +74,10 @@ class Selection:
 def select(
     content: Generated, name: str, request_headers: Mapping[str, str], settings: ZoomSettings
 ) -> Selection:
-    """Return the part that Range and If-Range request (RFC 9110, sections 14.2 and 13.1.5)."""
+    """Return the part of a file that a request's Range and If-Range select.
+
+    RFC 9110, sections 14.2 and 13.1.5, defines both headers.
+    """
     size = content.size
     modified = RECORDED + timedelta(hours=content.version - 1)
     validators = {}
@@ -97,7 +100,7 @@ def select(
 
 
 def shift_range(request_headers: Mapping[str, str], count: int) -> Mapping[str, str]:
-    """Return a request's headers with both ends of the range increased by `count` bytes."""
+    """Return a request's headers, with `count` bytes added to both ends of the range."""
     found = RANGE.fullmatch(request_headers.get("range", ""))
     if found is None or not found[2]:
         return request_headers
@@ -106,7 +109,7 @@ def shift_range(request_headers: Mapping[str, str], count: int) -> Mapping[str, 
 
 
 def replace_headers(selection: Selection, headers: Mapping[str, str], size: int) -> Selection:
-    """Return a selection with other headers, as `headers` of `ZoomFault` describes.
+    """Return a selection with `headers`, to which the rules of `ZoomFault.headers` apply.
 
     `size` is the file's size in bytes.
     """

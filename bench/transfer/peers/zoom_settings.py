@@ -15,22 +15,23 @@ FaultKind = Break | Literal["status", "empty", "expired", "changed", "whole", "s
 class ZoomFault:
     """A fault at some requests, or at some number of bytes.
 
-    A fault with `request` affects the `request`-th GET of `where` (from 1) and the next
-    `times - 1`. A fault with `total` happens once, when the bodies sent since `configure` reach
-    `total` bytes. A fault with `total` breaks off, or is of the kind `expired` or `changed`.
+    A fault with `request` affects `times` GETs of `where`, from the `request`-th (counted from 1)
+    on. A fault with `total` happens once, when the bodies sent since `configure` reach `total`
+    bytes. Only kinds that break off, `expired` and `changed` can have a `total`.
 
     - `rst`, `fin`, `stall`: The answer breaks off by a TCP reset, by a FIN, or by a FIN after
-      `seconds` without a byte. At a `request`, `after` bytes of the body are sent first (by default
-      half of the body; at -1 not even the head). At a `total`, every open body breaks off.
+      `seconds` without a byte. With `request`, `after` bytes of the body are sent before (by
+      default half of the body; with -1 not even the head). With `total`, every open body breaks
+      off.
     - `status`: The answer is `status` with `body` and, if not empty, `retry_after`.
-    - `empty`: The answer is 200 without a byte.
-    - `expired`: All URLs issued so far are answered with 403, this one included.
-    - `changed`: The files have another version, of `size` bytes or else of their current sizes.
+    - `empty`: The answer is 200 with an empty body.
+    - `expired`: From this request on, all URLs issued so far are answered with 403.
+    - `changed`: The files have a new version of `size` bytes. With None, the sizes stay.
     - `whole`: The answer is the whole file although a range was requested.
     - `shifted`: The answer is a range that starts `after` bytes (by default 1) too late.
-    - `headers`: The answer's headers are replaced by those in `headers`; "" removes a header. In
-      values, `{first}` and `{last}` stand for the range's bytes, and `{size}` for the file's size.
-      The body isn't longer than a Content-Length in `headers`.
+    - `headers`: `headers` replace headers of the answer; "" removes a header. In values, `{first}`
+      and `{last}` stand for the range's first and last byte, and `{size}` for the file's size. The
+      body isn't longer than a Content-Length in `headers`.
     """
 
     kind: FaultKind
@@ -59,7 +60,7 @@ class ZoomFault:
         return self.kind in {"rst", "fin", "stall"}
 
     def hits(self, where: Where, number: int) -> bool:
-        """Return whether the `number`-th GET of `where` has this fault."""
+        """Return whether this fault affects the `number`-th GET of `where`."""
         return (
             self.where == where
             and self.request is not None
@@ -95,7 +96,7 @@ class ZoomStats:
     """Counters since the last `configure`.
 
     Attributes:
-        requests: Number of GETs: `rec`, `cdn` (whole files) and `cdn_range`.
+        requests: Number of GETs by kind: `rec` (redirects), `cdn` (whole files) and `cdn_range`.
         body_bytes: Bytes of files that were sent.
         connections: Number of connections.
         most_bodies: Largest number of bodies sent at the same time.

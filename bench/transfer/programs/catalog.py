@@ -1,4 +1,4 @@
-"""The programs to measure, which are the project's own and those of a JSON file (--suts)."""
+"""The programs to measure: the project's programs, and those of a JSON file (--suts)."""
 
 import shutil
 import sys
@@ -23,8 +23,8 @@ class Program:
         name: Name in results and options.
         command: Command line.
         environment: Additional environment variables.
-        needs: A command that has to be installed; empty for none.
-        cases: Names of the cases in which the program is measured; empty for all.
+        needs: A command that has to be installed; "" if the program needs no command.
+        cases: Names of the cases in which the program is measured; empty for all cases.
     """
 
     name: str
@@ -54,7 +54,7 @@ def _module(name: str, module: str, needs: str = "", cases: str = "") -> Program
 ENGINE = _module("engine", "sut")
 ONE_STREAM = _module("s3transfer", "programs.one_stream")
 CURL = _module("curl", "programs.curl_relay", needs="curl", cases="i vii")
-"""One connection per file. The program is only for cases without a limit per connection."""
+"""Copy by one connection per file, only for cases without a speed limit per connection."""
 
 OWN = {program.name: program for program in (ENGINE, ONE_STREAM, CURL)}
 
@@ -76,7 +76,7 @@ def programs(names: str, more: Path | None = None) -> list[Program]:
 def _from_file(path: Path) -> dict[str, Program]:
     """Return the programs of a JSON file `{"<name>": {"cmd": [...], "env": {...}}}` by name.
 
-    `{PY}` stands for this Python, `{HERE}` for the file's folder.
+    In the file's texts, `{PY}` stands for this Python, and `{HERE}` for the file's folder.
     """
     entries = msgspec.json.decode(path.read_bytes(), type=dict[str, _Entry])
     here = str(path.resolve().parent)

@@ -1,4 +1,4 @@
-"""Copy each file by `curl GET | curl PUT`, all files at once."""
+"""Copy each file by `curl GET | curl PUT`, all files in parallel."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ class CurlFailed(Exception):
 
 
 def begin(task: Task, file: File) -> list["subprocess.Popen[bytes]"]:
-    """Start a curl that downloads a file and a curl that uploads it, and return both."""
+    """Start a curl that downloads a file and a curl that uploads the file, and return both."""
     curl = ["curl", "--silent", "--show-error", "--fail", "--cacert", task.ca]
     authorization = f"Authorization: Bearer {task.token}"
     get = subprocess.Popen(
@@ -36,10 +36,10 @@ def begin(task: Task, file: File) -> list["subprocess.Popen[bytes]"]:
 
 
 def copy(task: Task) -> None:
-    """Copy all files of the task at once.
+    """Copy all files of the task in parallel.
 
     Raises:
-        CurlFailed: A curl failed.
+        CurlFailed: A curl process failed.
     """
     running = [process for file in task.files for process in begin(task, file)]
     codes = [process.wait() for process in running]

@@ -1,4 +1,4 @@
-"""Copy files with the transfer engine, built and connected as in the downloader."""
+"""Copy files with the transfer engine, which is set up as in the downloader."""
 
 import os
 import sys
@@ -21,7 +21,7 @@ from ingester.zoom.download_urls import DownloadHosts
 
 
 def engine_of(task: Task) -> Engine:
-    """Return the engine for a task."""
+    """Return an engine with the task's number of connections, bucket and time limit."""
     fixed = task.connections
     budget = Budget(connections=fixed, first_connections=fixed) if fixed else Budget()
     s3, credentials = clients.s3_for_uploads(budget.connections)
@@ -52,7 +52,7 @@ def copies_of(task: Task, connections: int) -> list[Copy]:
 
 
 def main() -> int:
-    """Copy the task's files, and return the exit code."""
+    """Copy the task's files, and return the exit code, which is OUT_OF_TIME at the time limit."""
     task = task_of(os.environ)
     engine = engine_of(task)
     copies = copies_of(task, engine.budget.connections)

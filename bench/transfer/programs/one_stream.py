@@ -12,7 +12,7 @@ from bench.transfer.task import Task, task_of
 
 
 def copy(task: Task) -> None:
-    """Copy the task's files, one after the other. boto3 reads S3's URL from the environment."""
+    """Copy the task's files one after the other. boto3 takes S3's URL from the environment."""
     s3 = boto3.session.Session().client("s3")
     with requests.Session() as session:
         session.verify = task.ca

@@ -63,7 +63,7 @@ class Client:
         )
 
     def listing(self) -> list[dict[str, Any]]:
-        """Return the ingests by the control path."""
+        """Return the stand-in's ingests, read from its control path."""
         return list(self.ask("/_control/ingests").json())
 
 
@@ -73,7 +73,7 @@ def parse(answer: bytes) -> ET.Element:
 
 
 def lecture(files: FileServer, identifier: str = "mp-1") -> list[tuple[str, str]]:
-    """Return the form fields of an ingest, as few as Opencast accepts."""
+    """Return the fewest form fields with which Opencast accepts an ingest."""
     return [
         ("identifier", identifier),
         ("title", "Lecture"),

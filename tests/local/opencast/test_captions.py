@@ -60,7 +60,7 @@ def test_opencast_stand_in_gives_tags_only_to_the_next_media_of_the_form(
     assert ingest.files[1].text == TEXT
 
 
-def test_opencast_stand_in_adds_a_track_beside_the_others(
+def test_opencast_stand_in_adds_a_track_beside_other_tracks(
     client: Client, event: str, opencast: OpencastStandIn
 ) -> None:
     assert add(client).status_code == 200

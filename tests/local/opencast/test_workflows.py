@@ -44,7 +44,7 @@ def test_opencast_stand_in_leaves_gaps_in_workflow_ids_and_varies_namespace_pref
 
 
 @pytest.mark.parametrize("workflow", ["/unknown", "", "/"])
-def test_opencast_stand_in_starts_the_default_workflow_when_the_requested_one_is_unknown(
+def test_opencast_stand_in_starts_the_default_workflow_when_the_requested_workflow_is_unknown(
     client: Client, files: FileServer, workflow: str
 ) -> None:
     assert client.ingest(lecture(files), workflow).status_code == 200

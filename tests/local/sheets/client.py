@@ -23,7 +23,7 @@ class Client:
     session: requests.Session
 
     def assertion(self, key: Any = None, algorithm: str = "RS256", **changes: Any) -> str:
-        """Return a valid assertion with some claims changed. None removes a claim."""
+        """Return a valid assertion, but with `changes` of claims. None removes a claim."""
         claims: dict[str, Any] = {
             "iss": self.sheets.account.email,
             "aud": self.sheets.token_uri,
@@ -50,7 +50,7 @@ class Client:
         return self.get(VALUES, ranges=ranges, **query)
 
     def values(self, text: str) -> Any:
-        """Return the values of one range, or None if the answer has none."""
+        """Return the values of one range, or None if the answer has no values."""
         answer = self.batch(text)
         assert answer.status_code == 200, answer.text
         (tab,) = answer.json()["valueRanges"]

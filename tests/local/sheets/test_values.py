@@ -81,7 +81,9 @@ def test_google_stand_in_finds_a_tab_named_like_a_cell_only_when_the_name_is_quo
 
 
 @given(RANGES)
-def test_any_range_names_the_tab_or_raises_a_range_problem(text: str) -> None:
+def test_google_spreadsheet_returns_the_tab_or_raises_a_range_problem_for_any_range(
+    text: str,
+) -> None:
     spreadsheet = Spreadsheet("d")
     spreadsheet.put("Fall", [["a", "b"], [], ["c"]])
     try:
@@ -149,7 +151,7 @@ def test_google_status_fault_has_the_error_name_of_google(
     assert "Retry-After" not in answers[0].headers
 
 
-def test_google_broken_fault_ends_the_answer_in_its_middle(client: Client) -> None:
+def test_google_broken_fault_breaks_the_answer_off_in_the_middle(client: Client) -> None:
     client.sheets.fail(Fault(kind="broken", where="values"))
     with pytest.raises(requests.exceptions.ChunkedEncodingError):
         client.batch("Fall")

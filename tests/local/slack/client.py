@@ -72,13 +72,13 @@ class Client:
         return self.slack.press(Pressed(user=user, ts=ts, action_id=action_id))
 
     def response_url(self) -> str:
-        """Type a command that the app answers with nothing, and return the response_url."""
+        """Type a command, to which the app sends an empty answer, and return the response_url."""
         self.app.reply = lambda _: Answer(200)
         assert self.types("1").error is None
         return self.app.form["response_url"]
 
     def button(self) -> Message:
-        """Type a command that the app answers with the button `next`, and return that message."""
+        """Type a command, and return the answer's message, which has the button `next`."""
         self.app.says(response_type="in_channel", blocks=[section("more"), actions("next")])
         outcome = self.types("123 456 7890")
         assert outcome.ts, outcome

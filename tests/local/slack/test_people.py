@@ -73,7 +73,9 @@ def test_slack_stand_in_forges_a_command_in_the_chosen_way(client: Client, forge
         assert not signed(client.app)
 
 
-def test_slack_stand_in_shows_an_answer_to_everybody_when_it_is_in_channel(client: Client) -> None:
+def test_slack_stand_in_shows_an_answer_to_everybody_when_its_type_is_in_channel(
+    client: Client,
+) -> None:
     client.app.says(response_type="in_channel", text="here", blocks=[section("*here*")])
     outcome = client.types("1")
     assert (outcome.status, outcome.error) == (200, None)
@@ -84,7 +86,7 @@ def test_slack_stand_in_shows_an_answer_to_everybody_when_it_is_in_channel(clien
 
 
 @pytest.mark.parametrize("kind", [{}, {"response_type": "ephemeral"}, {"response_type": "odd"}])
-def test_slack_stand_in_shows_an_answer_only_to_the_user_when_it_is_not_in_channel(
+def test_slack_stand_in_shows_an_answer_only_to_the_user_when_its_type_is_not_in_channel(
     client: Client, kind: dict[str, str]
 ) -> None:
     client.app.says(text="for you", **kind)
@@ -207,7 +209,7 @@ def test_slack_stand_in_refuses_a_press_when_the_user_does_not_see_the_button(
     assert client.control("POST", "press", json=body).status_code == 404
 
 
-def test_slack_stand_in_serves_two_users_who_type_at_once(client: Client) -> None:
+def test_slack_stand_in_serves_two_users_who_type_at_the_same_time(client: Client) -> None:
     both = threading.Barrier(2, timeout=10)
 
     def wait(_: object) -> Answer:

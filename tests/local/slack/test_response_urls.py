@@ -16,7 +16,9 @@ def pressed(client: Client) -> tuple[str, str]:
     return message.ts, client.app.payload["response_url"]
 
 
-def test_slack_stand_in_shows_a_message_to_the_user_or_to_the_channel(client: Client) -> None:
+def test_slack_stand_in_shows_a_message_to_the_channel_only_when_its_type_is_in_channel(
+    client: Client,
+) -> None:
     url = client.response_url()
     answer = client.respond(url, text="for you")
     assert (answer.status_code, answer.text) == (200, "ok")
@@ -26,7 +28,7 @@ def test_slack_stand_in_shows_a_message_to_the_user_or_to_the_channel(client: Cl
 
 
 @pytest.mark.parametrize("yes", [True, "true"])
-def test_slack_stand_in_replaces_the_source_when_a_message_says_so(
+def test_slack_stand_in_replaces_the_message_of_the_button_when_replace_original_is_true(
     client: Client, yes: Any
 ) -> None:
     ts, url = pressed(client)
@@ -43,7 +45,7 @@ def test_slack_stand_in_replaces_the_source_when_a_message_says_so(
     )
 
 
-def test_slack_message_stays_private_when_a_replacement_asks_for_the_channel(
+def test_slack_message_stays_private_when_its_replacement_has_the_type_in_channel(
     client: Client,
 ) -> None:
     client.app.says(blocks=[actions("next")])
@@ -69,7 +71,9 @@ def test_slack_message_has_a_problem_when_replace_original_is_missing(client: Cl
     assert "replace_original" in client.slack.messages("producer")[-1].problems[0]
 
 
-def test_slack_stand_in_shows_no_replacement_when_the_source_was_removed(client: Client) -> None:
+def test_slack_stand_in_shows_no_replacement_when_the_message_of_the_button_was_removed(
+    client: Client,
+) -> None:
     _, url = pressed(client)
     client.slack.workspace.messages.clear()
     client.respond(url, replace_original=True, text="again")
@@ -119,7 +123,7 @@ def test_slack_response_url_expires_after_thirty_minutes(client: Client, clock: 
         ({"data": b'{"text": "a"}', "headers": {"Content-Type": "text/plain"}}, "invalid_payload"),
     ],
 )
-def test_slack_response_url_refuses_a_message_when_it_is_wrong(
+def test_slack_response_url_refuses_a_message_when_text_blocks_or_format_are_wrong(
     client: Client, sent: dict[str, Any], error: str
 ) -> None:
     answer = client.session.post(client.response_url(), timeout=10, **sent)

@@ -47,7 +47,7 @@ def test_client_library_of_slack_can_list_groups_and_members(
         ("", TOKEN, {}, "unknown_method"),
     ],
 )
-def test_slack_stand_in_answers_an_error_with_status_200(
+def test_slack_api_method_returns_its_error_with_status_200(
     client: Client, method: str, token: str | None, more: dict[str, Any], error: str
 ) -> None:
     answer = client.call(method, token, **more)
