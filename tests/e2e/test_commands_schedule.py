@@ -91,7 +91,7 @@ def test_imports_from_json_and_csv_and_removals_say_what_they_change(
 
 @pytest.fixture
 def listing(state: State, driver: Driver, tls: Authority) -> Iterator[ClassListing]:
-    """Yield a stand-in for Opencast's list of classes, which accepts the password in SSM."""
+    """Yield a stand-in for Opencast's list of classes that accepts the password in SSM."""
     ssm = driver.client("ssm")
     name = Names(state.stack_name).secret(PASSWORD)
     password = ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]

@@ -47,7 +47,7 @@ def upload(arn: str) -> dict[str, str]:
 
 
 def queue(client: Client, arn: str) -> str:
-    """Return a queue's URL, which SQS tells only to roles with rights to the queue."""
+    """Return a queue's URL, which SQS tells only to roles that may use the queue."""
     return f"{client('sqs').meta.endpoint_url}/{ACCOUNT}/{last(arn)}"
 
 
@@ -149,7 +149,7 @@ ONLY_DENIALS = {
     "logs:CreateLogStream": OTHER_ARN,
     "logs:PutLogEvents": OTHER_ARN,
 }
-"""Actions whose allowed requests aren't tried, with the reason."""
+"""Actions for which the tests make no allowed request, each with the reason."""
 
 
 def nobodys(names: Names, region: str) -> list[tuple[str, str]]:
@@ -187,7 +187,7 @@ def nobodys(names: Names, region: str) -> list[tuple[str, str]]:
 def acting_as(stack: Stack, state: State, function: str) -> Iterator[Client]:
     """Yield clients that have the rights of a function's role.
 
-    Only Lambda may assume the function's role, so the clients assume a copy of it.
+    Only Lambda may assume the function's role, so the clients assume a copy of that role.
     """
     iam, name = stack.driver.client("iam"), f"denials-{function}"
     anyone = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}

@@ -55,7 +55,7 @@ HELD_BY_UNIT_TESTS = {
 """Grants that no scenario needs, each with a unit test that fails if the grant isn't used."""
 
 ENFORCED = {("status-query", "sqs:GetQueueAttributes")}
-"""Exceptions from NOT_ENFORCED, of a function that no event source invokes."""
+"""Exceptions from NOT_ENFORCED: grants of a function that no event source invokes."""
 
 NEEDED_BY = {
     ("zoom-webhook", "dynamodb:GetItem", "pipeline-status"): "trashed_while_processing",
@@ -154,7 +154,7 @@ def test_the_api_answers_403_to_an_address_that_is_not_allowed(
 
 
 def _crash_of(driver: Driver, log_group: str, action: str) -> Callable[[], str]:
-    """Return a function that returns the log line of a later crash for lack of a grant, or "".
+    """Return a function that returns the log line of a later crash for lack of the grant, or "".
 
     After such a crash, the message comes back only after 16 minutes. The function's own lines are
     JSON objects, but Lambda writes the line about the crash as plain text.

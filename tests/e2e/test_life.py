@@ -108,7 +108,7 @@ def life(operator: Operator, state: State, tmp_path: Path) -> Iterator[Life]:
     driver = Driver(msgspec.structs.replace(state, stack_name=name, api_url=api))
     driver.add_series(SERIES, "The whole life")
     yield Life(name, own, driver)
-    # Even a failed test must leave nothing that disturbs later tests.
+    # A failed test must not leave its stack to later tests.
     driver.client("cloudformation").delete_stack(StackName=name)
     driver.close()
 
@@ -171,7 +171,7 @@ def import_the_schedule(life: Life) -> None:
 
 
 def send_recordings_by_hand(life: Life) -> None:
-    """Ingest recordings by commands: by class, with a chosen series, and as "+Zoom" does."""
+    """Ingest recordings by commands: with a scheduled class, with a series, and as "+Zoom"."""
     scheduled = life.lecture(meeting_id=MEETING)
     assert f"In Opencast: series {SERIES}" in life.operator.output("exec.pipeline", scheduled.uuid)
     without_class = life.lecture()
@@ -283,7 +283,7 @@ def change_a_setting(life: Life) -> None:
 
 
 def change_a_setting_beside_unreleased_code(life: Life) -> None:
-    """Check that an update releases neither deployed code nor a setting changed with the code."""
+    """Check that `stack.update` releases neither unreleased code nor its changed setting."""
     before, code = life.released(), life.code("zoom-webhook")
     life.change_code("webhook", "The third version.")
     life.operator.output("deploy.webhook")
@@ -304,7 +304,7 @@ def change_a_setting_beside_unreleased_code(life: Life) -> None:
 
 
 def roll_back(life: Life) -> None:
-    """Roll back all functions by a release's name, and one function by a version number."""
+    """Check a rollback of all functions to a named release, and of one function to a version."""
     before = life.released()
     refused = life.operator.run("release", "--to", "never")
     assert "There is no release never, so nothing was moved. There are: third (" in refused.error
@@ -375,7 +375,7 @@ def delete(life: Life) -> None:
 
 
 def remains_of(life: Life) -> list[str]:
-    """Return the resources named after the stack, except the account's role for the API."""
+    """Return the resources that are named after the stack, except the account's API role."""
     client, found = life.driver.client, []
     for service, call, key in (
         ("apigateway", "get_api_keys", "items"),

@@ -25,7 +25,7 @@ POST = """async ([url, body]) => {
     });
     return [answer.status, await answer.json()];
 }"""
-"""The request of the form's script in Opencast. The browser first sends a CORS preflight."""
+"""The request that the script of Opencast's form sends. The browser first sends a preflight."""
 
 
 @pytest.fixture(scope="module")
