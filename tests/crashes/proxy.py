@@ -79,7 +79,7 @@ class Gate:
             self._aim = aim
 
     def answer(self, name: str, forward: Callable[[], Answer]) -> Answer:
-        """Count a call, and return the answer of `forward`. If the call is the aim, kill the function."""
+        """Count a call, and return its answer. Kill the function if the call is the aim."""
         moment = self._count(name)
         if moment is Moment.BEFORE:
             return self._end()

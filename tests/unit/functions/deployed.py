@@ -54,14 +54,14 @@ def cold(name: str) -> ModuleType:
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # `dataclasses` looks modules up here.
+    sys.modules[spec.name] = module  # `dataclasses` looks up a class's module here.
     spec.loader.exec_module(module)
     return module
 
 
 @contextmanager
 def container() -> Iterator[None]:
-    """Restore the loggers, and remove the modules that `cold` loaded, at the end."""
+    """After the block, restore the loggers and remove the modules that `cold` loaded."""
     root, own = logging.getLogger(), logging.getLogger("ingester")
     before = root.handlers[:], root.level, own.level
     try:

@@ -140,7 +140,7 @@ class TestFailuresThatMayPass:
         assert "next try at" in reason
         assert harness.downloads() == 0
 
-    def test_recording_is_sent_on_when_an_earlier_attempt_failed(
+    def test_recording_goes_to_the_uploader_when_a_retry_succeeds(
         self, harness: Harness, small: Recording
     ) -> None:
         harness.aws.status.put_item(Item=row_in("DOWNLOADER_FAILED", reason="retryable failure: x"))

@@ -55,7 +55,7 @@ def test_minutes_until_the_workflow_ended_are_counted_once(
     assert metrics(caplog) == [30.0]
 
 
-def test_an_error_about_one_recording_does_not_stop_the_following_of_others(
+def test_follow_continues_with_other_recordings_when_one_recording_causes_an_error(
     harness: Harness,
 ) -> None:
     harness.ingest("first==", "auto-ingest-first")
@@ -294,7 +294,9 @@ def test_follow_stops_at_the_first_failure_and_the_next_run_begins_with_another_
     assert harness.outcome("auto-ingest-u1")[0] == "PUBLISHED"
 
 
-def test_follow_asks_about_a_recording_at_once_when_an_operator_names_it(harness: Harness) -> None:
+def test_follow_asks_about_a_recording_before_it_is_due_when_an_operator_names_the_recording(
+    harness: Harness,
+) -> None:
     harness.ingest()
     harness.run()
     harness.end_workflow()
@@ -303,14 +305,14 @@ def test_follow_asks_about_a_recording_at_once_when_an_operator_names_it(harness
     assert harness.outcome() == ("PUBLISHED", "")
 
 
-def test_follow_asks_opencast_nothing_when_it_is_off(harness: Harness) -> None:
+def test_follow_asks_opencast_nothing_when_follow_ingests_is_off(harness: Harness) -> None:
     harness.ingest()
     harness.is_on = False
     assert "FOLLOW_INGESTS" in harness.run_after(minutes=40)["message"]
     assert harness.outcome() == ("SENT_TO_OPENCAST", "")
 
 
-def test_uploader_notes_no_follow_up_when_follow_is_off(harness: Harness) -> None:
+def test_uploader_notes_no_follow_up_when_follow_ingests_is_off(harness: Harness) -> None:
     harness.uploader.settings["follow_ingests"] = False
     harness.ingest()
     assert harness.record().ingests[media_package_id(UUID)].following is None
