@@ -273,7 +273,7 @@ class TestCaptionsThatAreNotThereYet:
         assert harness.outcome == ("SENT_TO_UPLOADER", "")
         assert len(later(harness)) == 1
 
-    def test_recording_goes_to_the_uploader_without_captions_when_the_pause_of_a_429_is_not_noted(
+    def test_recording_goes_to_the_uploader_without_captions_when_the_429_pause_can_not_be_noted(
         self, harness: Harness, lecture: Recording
     ) -> None:
         harness.zoom.fail(Fault(kind="status", where="api", status=429, times=None))

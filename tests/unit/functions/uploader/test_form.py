@@ -15,7 +15,7 @@ STREAM = "https://test-zoom-recording-files.s3.amazonaws.com/"
 
 
 def name_of(view: str, number: int) -> str:
-    """Return Opencast's name of a staged file: the end of its key."""
+    """Return Opencast's name of a staged file, which is the last part of the staging key."""
     return key_of(view, number).rpartition("/")[2]
 
 
@@ -81,7 +81,7 @@ class TestTheParts:
         ],
         ids=["overridden", "the series'", "the default"],
     )
-    def test_publisher_of_an_ingest_is_that_of_the_override_or_the_series_or_the_default(
+    def test_publisher_of_an_ingest_comes_from_the_override_or_the_series_or_the_default(
         self, harness: Harness, override: str, series: str, publisher: str
     ) -> None:
         harness.settings["override_publisher"] = override
@@ -91,7 +91,7 @@ class TestTheParts:
     @pytest.mark.parametrize(
         ("asked", "used"), [({}, "dce-wf"), ({"oc_workflow": "other-wf"}, "other-wf")]
     )
-    def test_workflow_of_an_ingest_is_the_requested_one_or_the_default(
+    def test_workflow_of_an_ingest_is_the_requested_workflow_or_the_default_workflow(
         self, harness: Harness, asked: dict[str, Any], used: str
     ) -> None:
         harness.take(harness.message(**asked))
@@ -180,7 +180,7 @@ class TestRecordingTimes:
             [{"event": "recording.paused"}],
             [{"timestamp": "x"}],
             7,
-            # A timestamp has to be in seconds, and this one is in milliseconds.
+            # A timestamp has to be in seconds, but this timestamp is in milliseconds.
             [{"event": "recording.paused", "timestamp": 1791986612000}],
             [{"event": "recording.paused", "timestamp": -(10**20)}],
         ],
