@@ -166,7 +166,7 @@ class Harness:
         return message
 
     def press(self, value: str, **changes: Any) -> list[dict[str, Any]]:
-        """Press a button, and return the messages that the function posts when it invokes itself."""
+        """Press a button, and return the messages that the second invocation posts."""
         before = len(self.workspace.messages)
         self.acknowledged(value, **changes)
         assert self.workspace.messages[before:] == []
@@ -193,7 +193,7 @@ class Harness:
         return slack.respond({"headers": headers, "body": body.decode(), **event}, self.deps)
 
     def finish(self) -> list[dict[str, Any]]:
-        """Run the invocation that the function requested, and return the messages that it posts."""
+        """Run the second invocation, and return the messages that this invocation posts."""
         before = len(self.workspace.messages)
         slack.finish(msgspec.json.decode(self.invoked.pop()), self.deps)
         return self.workspace.messages[before:]
