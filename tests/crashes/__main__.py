@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def main() -> int:
-    """Run the sweep.
+    """Run the crash sweep.
 
     Return the exit code: 0, 1 if a recording was lost, ingested twice or damaged, or 2 if no local
     stack is up.

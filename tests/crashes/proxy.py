@@ -1,6 +1,6 @@
 """Reverse proxies that count a function's outbound calls and kill the function at one call.
 
-The function's environment has the proxies' addresses in place of the real ones.
+The function's environment has the proxies' addresses in place of the upstreams' addresses.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Moment(StrEnum):
     """The function has sent the request, which the proxy never forwards."""
 
     AFTER = "after"
-    """The neighbour has sent the answer, which the proxy never forwards."""
+    """The called system has sent the answer, which the proxy never forwards."""
 
 
 @dataclass(frozen=True)

@@ -141,7 +141,10 @@ class Sweep:
         return Result(aim, self._invocations(began), problem)
 
     def _deliver(self, recording: ZoomRecording, visible_after: int) -> None:
-        """Deliver a recording until the caller succeeds. With a queue, wait for the crash, too."""
+        """Deliver a recording until the caller succeeds.
+
+        If a queue invokes the function, wait for the crash as well.
+        """
         way, stack = self.way, self._stack
         with ExitStack() as exits:
             if way.queue:

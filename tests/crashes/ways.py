@@ -31,8 +31,8 @@ class Way:
     Attributes:
         function: The function that the sweep kills.
         make: Adds a recording to Zoom.
-        deliver: Makes the first call of the pipeline once. Returns whether its caller saw a
-            success; otherwise the caller repeats the call.
+        deliver: Calls the pipeline's first function once. Returns whether the call succeeded;
+            otherwise the caller repeats the call.
         queue: The queue whose messages invoke the function, or "".
         visible_after: The shortest visibility timeout of the queue, in seconds.
         settings: Settings that override the function's settings.
@@ -109,7 +109,7 @@ def _follow(stack: Stack, recording: ZoomRecording) -> bool:
 
 @contextmanager
 def _account_list(driver: Driver) -> Iterator[None]:
-    """Let the app in Zoom list all users' recordings with one call, the account's list."""
+    """Give the app in Zoom the scope for listing all users' recordings with one call."""
     driver.scopes_in_zoom(READ_FILES_SCOPE, *ACCOUNT_RECORDINGS_SCOPES[:1])
     try:
         yield

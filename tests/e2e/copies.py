@@ -15,7 +15,7 @@ SECONDS = 120.0
 
 
 def mended_file(stack: Stack) -> None:
-    """Check that a second request copies a file again after its first copy was no MP4."""
+    """Check that a second request copies a file again when the first copy was no MP4."""
     recording = stack.lecture()
     (file,) = recording.wanted()
     # Zoom has to answer the first request, which asks only for the file's size.
@@ -54,7 +54,7 @@ def broken_connection(stack: Stack) -> None:
 
 
 def changed_source(stack: Stack) -> None:
-    """Check that a copy has only bytes of the new file when Zoom changes the file meanwhile."""
+    """Check that a copy has only bytes of the new file when Zoom changes the file in between."""
     stack = replace(stack, seconds=SECONDS)
     recording = stack.lecture(padding=40 * MIB)
     (old,) = recording.wanted()
@@ -101,8 +101,8 @@ def continued_copy(stack: Stack) -> None:
     """Check that further invocations continue a long copy, and that the status row says so."""
     stack = replace(stack, seconds=SECONDS)
     driver = stack.driver
-    # Two of the six parts take three seconds at the same time. Then the invocation has too
-    # little time for the next two parts.
+    # Each pair of the six parts takes three seconds. After the first pair, the invocation has
+    # too little time for another pair.
     recording = stack.lecture(padding=28 * MIB, bytes_per_second=SMALLEST // 3)
     (file,) = recording.wanted()
     reasons: list[str] = []

@@ -109,11 +109,11 @@ def broken_file(stack: Stack) -> None:
 
 
 def followed(stack: Stack) -> None:
-    """Check that follow records that Opencast has published a recording."""
+    """Check that the follow function notes that Opencast has published a recording."""
     recording = stack.lecture()
     stack.send_completed(recording)
     stack.await_state(recording, "SENT_TO_OPENCAST")
-    # The scheduled rule makes this call, which follows every ingest that is due.
+    # Without a uuid, the call follows every ingest that is due, as the scheduled call does.
     stack.driver.follow()
 
     def is_published() -> bool:

@@ -18,7 +18,7 @@ Shown = dict[str, Any]
 
 
 def put_row(stack: Stack, meeting: int, number: int = 0, **changes: Any) -> None:
-    """Put the row of a recording from `number` days after the stack's `start` into the table."""
+    """Put the status row of a recording that starts `number` days after the stack's `start`."""
     start = stack.start + timedelta(days=number)
     uid = f"{meeting}/{number:02}=="
     row = {

@@ -40,7 +40,7 @@ def test_a_failed_download_is_mailed_with_its_topic_as_plain_text(stack: Stack) 
     assert f"$252Faws$252Flambda$252F{stack.name}-zoom-downloader/log-events/" in body
 
 
-def test_a_webhook_event_that_failed_is_mailed_and_is_accepted_when_zoom_repeats_it(
+def test_a_failure_of_the_webhook_is_mailed_and_the_repeated_webhook_event_is_accepted(
     stack: Stack,
 ) -> None:
     recording = stack.lecture(topic="Oceans")

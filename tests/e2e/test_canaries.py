@@ -82,7 +82,7 @@ def _use(stack: Stack) -> None:
     link = f"https://zoom.us/j/81000000001?pwd={PLANTED['passcode']}"
     sheet = Spreadsheet(stack.driver, token=_in_ssm(stack).get(SCHEDULE_TOKEN, ""))
     sheet.fill([HEADER, row(link)], [HEADER])
-    # An import of the sheet replaces the whole schedule, so the recordings come later.
+    # The sheet's import removes classes that have no source, so it must not come later.
     assert sheet.post()[0] == 200
     good, lost = stack.lecture(), stack.lecture(scheduled=False)
     assert stack.driver.send("recording.started", good.uuid).status == 204

@@ -76,7 +76,7 @@ def assert_becomes(stack: Stack, ask: Callable[[], object], wanted: object) -> N
 
 
 def assert_metrics(stack: Stack, recording: ZoomRecording, wanted: Mapping[Metric, float]) -> None:
-    """Assert that a recording has the metrics `wanted` and no others.
+    """Assert that a recording has the metrics `wanted` and no other metrics.
 
     The metric of wrong signatures has to be 0, and isn't part of `wanted`.
     """

@@ -30,7 +30,7 @@ NO_KEY = {"nothing": {"S": "x"}}
 
 
 def last(arn: str) -> str:
-    """Return the last part of an ARN, which is the name of most resources."""
+    """Return the last part of an ARN, which is the resource's name in most services."""
     return arn.rsplit(":", 1)[-1]
 
 
@@ -47,7 +47,7 @@ def upload(arn: str) -> dict[str, str]:
 
 
 def queue(client: Client, arn: str) -> str:
-    """Return a queue's URL, which SQS tells only to roles that may use the queue."""
+    """Return a queue's URL. SQS would tell the URL only to roles that may use the queue."""
     return f"{client('sqs').meta.endpoint_url}/{ACCOUNT}/{last(arn)}"
 
 
@@ -153,7 +153,7 @@ ONLY_DENIALS = {
 
 
 def nobodys(names: Names, region: str) -> list[tuple[str, str]]:
-    """Return actions that no function may do, each with a resource's ARN.
+    """Return the (action, resource ARN) pairs that no function may use.
 
     Resources that an allowed request would destroy don't exist.
     """

@@ -56,7 +56,7 @@ class Life:
         return self.stack.lecture(scheduled=False, **options)
 
     def queue(self, name: str) -> dict[str, Any]:
-        """Return a queue's entry in `stack.status`."""
+        """Return a queue's entry in the output of `stack.status`."""
         found = {queue["name"]: queue for queue in self.status()["queues"]}
         return dict(found[f"{self.name}-{name}"])
 
@@ -276,14 +276,14 @@ def change_a_setting(life: Life) -> None:
     assert life.code("zoom-webhook") == code
     now = life.released()
     assert {name for name in now if now[name] != before[name]} == {"zoom-webhook"}
-    # A new alias would start at version 1.
+    # `stack.update` must not make a new alias, which would start at version 1.
     renamed = life.operator.run("stack.update", LAMBDA_RELEASE_ALIAS="other")
     assert "there is no alias other" in renamed.error
     assert life.released() == now
 
 
 def change_a_setting_beside_unreleased_code(life: Life) -> None:
-    """Check that `stack.update` releases neither unreleased code nor its changed setting."""
+    """Check that `stack.update` releases neither waiting code nor the setting changed with it."""
     before, code = life.released(), life.code("zoom-webhook")
     life.change_code("webhook", "The third version.")
     life.operator.output("deploy.webhook")

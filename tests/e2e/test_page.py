@@ -25,7 +25,7 @@ POST = """async ([url, body]) => {
     });
     return [answer.status, await answer.json()];
 }"""
-"""The request that the script of Opencast's form sends. The browser first sends a preflight."""
+"""The request of the script in Opencast's form. The browser sends a CORS preflight first."""
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,7 @@ def test_a_second_run_of_reconcile_does_not_request_an_ingested_recording(
     stack.assert_ingested_once(missed)
 
 
-def test_a_second_run_of_reconcile_starts_no_ingest_while_another_is_in_progress(
+def test_a_second_run_of_reconcile_starts_no_ingest_while_the_first_ingest_is_in_progress(
     stack: Stack, missed: ZoomRecording
 ) -> None:
     before = stack.message_count("download")

@@ -1,4 +1,4 @@
-"""Each answer and refusal of `/zip` on the local stack, whose stand-in checks every message."""
+"""Each answer and refusal of `/zip` on the local stack. Slack's stand-in checks the messages."""
 
 from __future__ import annotations
 
@@ -295,7 +295,7 @@ def test_the_slack_command_refuses_a_stranger_later_when_slack_is_slow(
     assert await_message(stack, first["ts"], NOT_ALLOWED, "stranger")["only_for"]
 
 
-def test_a_press_of_the_slack_button_is_acknowledged_and_removes_it_when_slack_is_slow(
+def test_a_press_of_the_slack_button_removes_the_old_button_when_slack_is_slow(
     stack: Stack, meeting: int
 ) -> None:
     for number in range(7):
