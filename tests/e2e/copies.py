@@ -98,7 +98,7 @@ def resumed_copy(stack: Stack) -> None:
 
 
 def continued_copy(stack: Stack) -> None:
-    """Check that further invocations continue a long copy, and that the status row says so."""
+    """Check that further invocations continue a long copy, and that the row shows progress."""
     stack = replace(stack, seconds=SECONDS)
     driver = stack.driver
     # Each pair of the six parts takes three seconds. After the first pair, the invocation has

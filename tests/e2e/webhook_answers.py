@@ -22,7 +22,7 @@ Received = Callable[[dict[str, str], bytes], None]
 
 
 def webhook_refusal(stack: Stack) -> None:
-    """Check that the status row says so when the webhook refuses a "+Zoom" request."""
+    """Check that the status row has the reason when the webhook refuses a "+Zoom" request."""
     recording = stack.lecture(scheduled=False)
     with answered_for_the_webhook(stack, lambda _headers, _body: None):
         answer = stack.driver.ask_for_ingest(uuid=recording.uuid, oc_series_id=SERIES)

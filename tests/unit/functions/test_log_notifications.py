@@ -100,7 +100,7 @@ def test_repeats_of_a_fault_become_one_mail_with_a_count(
 def test_few_mails_are_sent_when_many_recordings_fail_at_the_same_time(
     aws: Cloud, deps: log_notifications.Dependencies, clock: Clock
 ) -> None:
-    # SNS cuts off a mailbox with too many mails a second, and the mailbox also gets the alarms.
+    # SNS drops a mailbox that gets more than ten mails in a second (see `rate_limit.py`).
     for first in range(0, 30, 10):
         log_notifications.take(log_event(*failures_of(range(first, first + 10))), deps)
     subjects = [subject for subject, _ in aws.mails()]

@@ -183,7 +183,7 @@ def later_request(
 
 
 def request_again(deps: status_query.Dependencies, clock: Clock, uuid: str, state: State) -> None:
-    """Write the ingest in `state` of a "+Zoom" request for a recording that has an ingest."""
+    """Write an ingest in `state`, of a "+Zoom" request for a recording that has an ingest."""
     clock.forward(minutes=10)
     (row,) = [row for row in deps.status.of_meeting(1) if row.recording_id == uuid]
     subject = Subject(
@@ -243,7 +243,7 @@ def test_failed_ingest_waits_for_a_later_request_while_the_request_makes_progres
 
 
 def put_ingest(deps: status_query.Dependencies, clock: Clock, uuid: str) -> None:
-    """Write two files to the ledger, and an ingest of the first file that Opencast accepted."""
+    """Write two files to the ledger, and an accepted ingest of the first file."""
     files = {"1": "shared_screen 15:00", "2": "gallery_view 15:00"}
     post = Post(attempt="a", at=timestamps.write(clock()), outcome=Outcome.TAKEN)
     ingest = IngestRecord(

@@ -51,7 +51,7 @@ SERIES = "20260112345"
 MB = 1_000_000
 LONG = 60 * MB
 LONGISH = 16 * MB
-"""Bytes of four parts."""
+"""Size of four parts, in bytes."""
 
 
 @dataclass
@@ -240,7 +240,7 @@ class Harness:
 
 
 class _Watched:
-    """A file at Zoom that calls `before` before each request of a range."""
+    """A file at Zoom. `before` is called before each request of a range of its bytes."""
 
     def __init__(
         self,

@@ -17,7 +17,7 @@ from tests.unit.functions.downloader.harness import SERIES, ZIP_ID, Harness, row
 
 
 def files_of_type(recording: Recording, file_type: str) -> list[RecordingFile]:
-    """Return the recording's files of one of Zoom's types: one for each segment."""
+    """Return the recording's files of one of Zoom's types: one file for each segment."""
     return [file for file in recording.files if file.file_type == file_type]
 
 

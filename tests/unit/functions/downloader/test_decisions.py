@@ -95,7 +95,7 @@ class TestTheSeries:
         assert harness.row.get("course") == course
 
     @pytest.mark.usefixtures("scheduled")
-    def test_buffer_around_a_scheduled_class_is_a_setting(
+    def test_buffer_around_a_scheduled_class_comes_from_its_setting(
         self, harness: Harness, small: Recording
     ) -> None:
         harness.settings["buffer_minutes"] = 5

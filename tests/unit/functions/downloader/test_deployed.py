@@ -89,7 +89,7 @@ def records_in(text: str) -> list[dict[str, Any]]:
 
 @pytest.mark.usefixtures("function")
 @pytest.mark.parametrize(("given", "connections"), [("", 16), ("3", 3)])
-def test_number_of_download_connections_is_a_setting(
+def test_number_of_download_connections_comes_from_its_setting(
     monkeypatch: pytest.MonkeyPatch, given: str, connections: int
 ) -> None:
     monkeypatch.setenv("DOWNLOAD_CONNECTIONS", given)

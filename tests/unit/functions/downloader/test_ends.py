@@ -99,7 +99,7 @@ class TestGone:
     def test_message_goes_to_the_dlq_when_the_recording_is_gone_without_a_notice(
         self, harness: Harness, small: Recording, accepted: dict[str, Any], after_expiry: str
     ) -> None:
-        # Without the webhook event of the removal, nobody knows why the recording is gone.
+        # Without the webhook event of the removal, the reason for the missing files is unknown.
         harness.zoom.set(after_expiry=after_expiry)
         harness.zoom.expire_download_tokens(small.uuid)
         harness.zoom.trash(small.uuid)
@@ -112,7 +112,7 @@ class TestGone:
     def test_message_goes_to_the_dlq_when_only_the_row_has_a_notice(
         self, harness: Harness, small: Recording, accepted: dict[str, Any]
     ) -> None:
-        # The ledger decides, not the row.
+        # Decisions read the ledger, not the status row.
         row = row_in("SENT_TO_DOWNLOADER", zoom_notice=NOTICE, reason=NOTICE)
         harness.aws.status.put_item(Item=row)
         harness.zoom.expire_download_tokens(small.uuid)

@@ -191,7 +191,7 @@ class TestTooManyRequests:
         assert harness.take(again["body"])
         assert harness.outcome == ("SENT_TO_UPLOADER", "")
 
-    def test_other_recordings_wait_without_a_request_to_zoom_when_one_got_a_429(
+    def test_other_recordings_wait_without_a_request_to_zoom_when_one_recording_got_a_429(
         self, harness: Harness, small: Recording, longish: Recording
     ) -> None:
         harness.zoom.fail(Fault(kind="status", status=429, times=99))

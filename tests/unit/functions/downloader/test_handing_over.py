@@ -35,7 +35,7 @@ def stored(peer: S3Peer) -> int:
 
 
 class TestThreeInvocations:
-    def test_next_invocation_continues_the_copy_where_the_last_one_stopped(
+    def test_next_invocation_continues_the_copy_where_the_last_invocation_stopped(
         self, harness: Harness, source: EventSource, long: Recording
     ) -> None:
         source.send(harness.message(long))
@@ -104,7 +104,7 @@ class TestThreeInvocations:
 
 
 class TestACopyThatDoesNotGrow:
-    """Copies that each invocation begins anew, as when Zoom's servers send different ETags."""
+    """Copies that each invocation starts from the beginning, as when Zoom's ETags differ."""
 
     @pytest.fixture
     def deliver(self, harness: Harness, source: EventSource, longish: Recording) -> Deliver:

@@ -83,7 +83,7 @@ def _reads_json(params: dict[str, Any]) -> bool:
 
 
 def note(harness: Harness) -> str:
-    """Return the note about summaries in the upload message, and assert that it has no summary."""
+    """Return the upload message's note about summaries. Assert that the message has none."""
     (upload,) = harness.uploads()
     assert "summaries" not in upload["body"]
     return str(upload["body"]["summaries_note"])

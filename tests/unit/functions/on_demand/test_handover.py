@@ -191,7 +191,7 @@ def test_on_demand_request_is_accepted_when_every_answer_of_the_webhook_is_lost(
 def test_on_demand_request_fails_when_only_the_status_row_says_that_it_was_accepted(
     before: str, harness: Harness
 ) -> None:
-    # The ledger decides, not the row: the queue has no message.
+    # Decisions read the ledger, not the status row. Here, no message is on the queue.
     def write_row(_: Request) -> Answer:
         harness.aws.status.update_item(
             Key={"zip_id": harness.row()["zip_id"]},

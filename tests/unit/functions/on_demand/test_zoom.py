@@ -15,7 +15,7 @@ from tests.unit.zoom_account import (
 )
 
 
-def test_on_demand_request_gets_404_when_zoom_knows_no_such_recording(harness: Harness) -> None:
+def test_on_demand_request_gets_404_when_zoom_does_not_know_the_recording(harness: Harness) -> None:
     status, message = harness.ask({"uuid": "unknown=="})
     assert (status, "unknown==" in message) == (404, True)
     assert not harness.aws.rows()

@@ -82,7 +82,7 @@ def test_run_of_reconcile_stops_and_the_next_run_requests_all_recordings_when_th
     assert report["message"] == "The webhook answered 502."
     assert harness.state()["last"]["error"] == "The webhook answered 502."
     assert len(set(harness.handed_in())) == 1
-    # The next run needs no person's help. Only a complete run writes the metric for the alarm.
+    # The next run retries, so no error is logged. Only a complete run writes the alarm's metric.
     assert not errors(caplog)
     assert "RecordingsReconciled" not in vars(caplog.records[-1])
     harness.hook.answers[:] = [OK]

@@ -135,7 +135,8 @@ def test_schedule_update_uses_a_replaced_google_key_in_the_request_that_needs_it
 def test_schedule_update_stays_within_one_deadline_when_it_tries_a_second_google_key(
     user: SheetUser, first: int, renewing: int, second: int, status: int
 ) -> None:
-    # After 29 seconds, API Gateway would answer without the reason.
+    # After 29 seconds, API Gateway would answer without the reason:
+    # https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
     watch = Stopwatch()
 
     def after(seconds: int, answer: Answer) -> Callable[[Request], Answer]:

@@ -14,7 +14,7 @@ from tests.unit.functions.slack.workspace import MEETING, Harness
 
 @pytest.fixture
 def lecture(put: Put) -> Put:
-    """Return a function that adds a recording. Its number is the day of October 2026."""
+    """Return a function that adds a recording, whose number is a day of October 2026."""
 
     def add(number: int) -> None:
         put(f"u{number:02}", recording_start_time=f"2026-10-{number:02}T15:00:00Z")

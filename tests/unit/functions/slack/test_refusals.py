@@ -192,7 +192,7 @@ def test_slack_answer_says_that_the_button_is_of_another_version_when_its_value_
     assert "another version" in refused(message)
 
 
-def test_slack_answer_says_that_the_user_can_not_be_checked_when_slack_refuses_its_groups(
+def test_slack_answer_says_that_the_user_can_not_be_checked_when_slack_lists_no_groups(
     harness: Harness, workspace: Workspace, caplog: pytest.LogCaptureFixture
 ) -> None:
     problem = {"ok": False, "error": "missing_scope", "needed": "usergroups:read"}
@@ -202,7 +202,9 @@ def test_slack_answer_says_that_the_user_can_not_be_checked_when_slack_refuses_i
     assert "xoxb" not in caplog.text
 
 
-def test_slack_answer_says_so_when_the_status_table_can_not_be_read(harness: Harness) -> None:
+def test_slack_answer_says_that_the_status_can_not_be_read_when_the_status_table_fails(
+    harness: Harness,
+) -> None:
     harness.aws.status.delete()
     assert "can't be read now" in refused(harness.command("12345678901"))
 

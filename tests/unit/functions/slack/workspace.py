@@ -87,7 +87,7 @@ class Workspace:
         return SlackApi(workspace).answer(replace(request, path=path))
 
     def take(self, request: Request) -> HttpAnswer:
-        """Take a message at the `response_url`. Answer 400 if Slack would not show it as meant."""
+        """Accept a message at the `response_url`, or answer 400 if Slack finds a problem."""
         message = json.loads(request.body)
         try:
             problems = read_draft(message).problems
@@ -103,7 +103,7 @@ class Workspace:
 class Harness:
     """The sender of Slack's signed requests.
 
-    `invoked` holds the events with which the function invoked itself.
+    `invoked` holds the events of second invocations, which the function requests from Lambda.
     """
 
     aws: Cloud

@@ -221,7 +221,7 @@ class Harness:
         change(UUID, partial(with_sent, zip_id=zip_id, files=files))
 
     def send_late(self, *files: str, zip_id: str = ZIP_ID) -> None:
-        """Note in the ledger that a later message of the request was sent, which has more files."""
+        """Note in the ledger that the request's later message, which has more files, was sent."""
         names = {file_id: f"{file_id} of some time" for file_id in files}
         self.ledger.change(UUID, partial(with_files, names=names, now=self.clock()))
         self.ledger.change(UUID, partial(with_sent, zip_id=zip_id, files=files))

@@ -138,7 +138,7 @@ class TestSigningIn:
 
 
 class TestTheSeries:
-    def test_message_goes_to_the_dlq_when_opencast_has_no_such_series(
+    def test_message_goes_to_the_dlq_when_opencast_does_not_have_the_series(
         self, harness: Harness
     ) -> None:
         message = harness.message(opencast_series_id="20269999999")

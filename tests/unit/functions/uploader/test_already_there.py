@@ -124,7 +124,7 @@ class TestAnotherRequestsIngest:
 
 
 class TestMultipleIngests:
-    def test_second_event_has_a_random_id_when_the_first_is_in_opencast(
+    def test_second_event_has_a_random_id_when_the_first_event_is_in_opencast(
         self, harness: Harness
     ) -> None:
         harness.has_event()
@@ -134,7 +134,7 @@ class TestMultipleIngests:
         assert ingest.mediapackage_id != OWN_ID
         assert uuid.UUID(ingest.mediapackage_id).version == 4
 
-    def test_second_event_has_a_random_id_when_the_first_is_only_claimed(
+    def test_second_event_has_a_random_id_when_the_first_event_is_only_claimed(
         self, harness: Harness, other: dict[str, Any]
     ) -> None:
         harness.be_busy()
@@ -163,7 +163,7 @@ class TestMultipleIngests:
         (ingest,) = harness.opencast.ingests
         assert ingest.mediapackage_id == chosen != OWN_ID
 
-    def test_redelivered_message_makes_no_third_event_when_the_second_is_in_opencast(
+    def test_redelivered_message_makes_no_third_event_when_the_second_event_is_in_opencast(
         self, harness: Harness
     ) -> None:
         harness.has_event()
@@ -193,7 +193,7 @@ class TestAnotherSeries:
     def test_reason_names_the_series_that_the_ingest_is_in(
         self, harness: Harness, caplog: pytest.LogCaptureFixture
     ) -> None:
-        # `exec.pipeline --oc-series-id` sent the second message before the first was processed.
+        # `exec.pipeline --oc-series-id` sends a message while an earlier message is on the queue.
         harness.take(harness.message())
         assert harness.take(harness.message(opencast_series_id=ANOTHER_SERIES))
         said = f"It was ingested into series {SERIES}, before it was asked for in {ANOTHER_SERIES}"

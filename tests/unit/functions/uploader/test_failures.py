@@ -64,7 +64,8 @@ class TestCounting:
     def test_dlq_keeps_a_redriven_message_when_it_fails_again_within_five_minutes(
         self, harness: Harness
     ) -> None:
-        # A FIFO queue drops a message if its deduplication id came in the last five minutes.
+        # A FIFO queue drops a message if its deduplication id came in the last five minutes:
+        # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/using-messagededuplicationid-property.html
         message = harness.message(opencast_series_id="20269999999")
         harness.take(message)
         harness.take(message)

@@ -103,7 +103,7 @@ def test_message_goes_to_the_dlq_with_its_reason_at_its_last_receive(harness: Ha
 
 
 def run_third_receive(harness: Harness, **attributes: str) -> dict[str, Any]:
-    """Run an invocation with a message's third receive, whose record has these attributes."""
+    """Run an invocation for a message's third receive, with these `attributes` of the record."""
     taken = harness.receive(harness.message(), 3)
     record = {
         "messageId": taken.message_id,

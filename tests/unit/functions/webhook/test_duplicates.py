@@ -164,7 +164,7 @@ def test_late_file_changes_the_state_of_the_row_when_the_recording_was_ignored(
 def test_late_files_are_sent_when_each_webhook_event_names_different_files(
     aws: Cloud, post: Post
 ) -> None:
-    # The ledger has all files, so the downloader finds those that a message lacks.
+    # The ledger has all files, so the downloader finds the files that a message lacks.
     for files in (["file-1"], ["file-2"], ["file-1", "file-3"], ["file-2"], ["file-3"]):
         assert post(completed(*map(mp4, files))) == 200
     messages = [

@@ -1,4 +1,4 @@
-"""Secrets that change while containers have the old ones, or that can't be read."""
+"""Secrets that change while containers have the old secrets, or that can't be read."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Warm:
         )
 
     def answer(self, content: Any, key: str = "", *, late: int = 0) -> Answer:
-        """Return the handler's answer to a request, which is unsigned without a key."""
+        """Return the answer to a request signed with `key` `late` seconds ago, or unsigned."""
         event = raw(content)
         now = self.clock().timestamp() - late
         if key:
