@@ -19,7 +19,7 @@ def main() -> int:
     stack is up.
     """
     sys.path.insert(0, str(ROOT / "functions"))
-    from local.stack import HOME, LocalStack  # noqa: PLC0415  # they need the path
+    from local.stack import HOME, LocalStack  # noqa: PLC0415  # needs `sys.path`
     from tests.e2e.operator import shell_environment  # noqa: PLC0415
 
     options = _options()

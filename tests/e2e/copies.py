@@ -54,7 +54,7 @@ def broken_connection(stack: Stack) -> None:
 
 
 def changed_source(stack: Stack) -> None:
-    """Check that a copy has only bytes of the new file when Zoom changes the file in between."""
+    """Check that a copy has only bytes of the new file when the file changes during the copy."""
     stack = replace(stack, seconds=SECONDS)
     recording = stack.lecture(padding=40 * MIB)
     (old,) = recording.wanted()

@@ -28,7 +28,7 @@ CHECK = f"""
 [testenv:{CHECKS}]
 commands = pytest tests/ops/test_layers.py --junit-xml {{tox_root}}/checked.xml
 """
-"""The only check that the build runs in this test, because `make test` runs the others anyway."""
+"""The only check that the build runs in this test. `make test` runs the other checks anyway."""
 
 PHASES = ("pre_build", "build", "post_build")
 SECONDS = 1200.0

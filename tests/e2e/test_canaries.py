@@ -82,7 +82,7 @@ def _use(stack: Stack) -> None:
     link = f"https://zoom.us/j/81000000001?pwd={PLANTED['passcode']}"
     sheet = Spreadsheet(stack.driver, token=_in_ssm(stack).get(SCHEDULE_TOKEN, ""))
     sheet.fill([HEADER, row(link)], [HEADER])
-    # The sheet's import removes classes that have no source, so it must not come later.
+    # Add the recordings after the import, because an import removes classes without a source.
     assert sheet.post()[0] == 200
     good, lost = stack.lecture(), stack.lecture(scheduled=False)
     assert stack.driver.send("recording.started", good.uuid).status == 204
@@ -95,7 +95,7 @@ def _use(stack: Stack) -> None:
 
 
 def _completed(recording: Any) -> dict[str, Any]:
-    """Return a webhook event with planted secrets but without files. Zoom's API lists them."""
+    """Return a webhook event with planted secrets, whose files only Zoom's API lists."""
     about = {
         "uuid": recording.uuid,
         "id": recording.meeting_id,

@@ -283,7 +283,7 @@ def change_a_setting(life: Life) -> None:
 
 
 def change_a_setting_beside_unreleased_code(life: Life) -> None:
-    """Check that `stack.update` releases neither waiting code nor the setting changed with it."""
+    """Check that `stack.update` releases neither the waiting code nor the waiting setting."""
     before, code = life.released(), life.code("zoom-webhook")
     life.change_code("webhook", "The third version.")
     life.operator.output("deploy.webhook")

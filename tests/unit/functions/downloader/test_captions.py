@@ -396,7 +396,7 @@ class TestWaiting:
         assert late.take(waiting=timedelta(hours=25))
         assert not later(harness)
 
-    def test_late_captions_wait_when_zoom_does_not_list_a_file_of_its_webhook_event(
+    def test_late_captions_wait_when_zoom_does_not_list_a_file_that_a_webhook_event_named(
         self, harness: Harness, late: Late
     ) -> None:
         late.ingest()

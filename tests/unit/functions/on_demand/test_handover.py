@@ -73,7 +73,7 @@ def test_row_of_an_on_demand_request_is_written_before_the_webhook_is_called(
         (json_answer(503, {}), 3),
     ],
 )
-def test_on_demand_request_gets_500_and_its_row_says_why_when_the_webhook_refuses_it(
+def test_on_demand_request_gets_500_and_its_row_has_the_reason_when_the_webhook_refuses_it(
     answer: Answer, tries: int, harness: Harness
 ) -> None:
     harness.hook.answers[:] = [answer]

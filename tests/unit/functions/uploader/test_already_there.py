@@ -98,7 +98,7 @@ class TestAnotherRequestsIngest:
         )
         assert harness.posts == 1
 
-    def test_message_is_ingested_when_opencast_refused_the_other_request(
+    def test_message_is_ingested_when_opencast_refused_the_post_of_another_request(
         self, harness: Harness, other: dict[str, Any]
     ) -> None:
         harness.fail("status", status=400)
@@ -110,7 +110,7 @@ class TestAnotherRequestsIngest:
         assert harness.outcome_of(OTHER_ZIP_ID) == ("IGNORED", "Already in opencast")
         assert len(harness.opencast.ingests) == 1
 
-    def test_message_is_ingested_under_the_same_id_when_the_post_of_the_other_request_was_lost(
+    def test_message_is_ingested_under_the_same_id_when_the_post_of_another_request_was_lost(
         self, harness: Harness, other: dict[str, Any]
     ) -> None:
         harness.be_silent()

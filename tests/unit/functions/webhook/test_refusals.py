@@ -107,7 +107,9 @@ def test_on_demand_request_needs_a_signature_when_unsigned_events_are_allowed(
 
 
 @pytest.mark.parametrize("event", ["recording.renamed", "user.created"])
-def test_webhook_event_gets_204_when_it_is_not_handled(event: str, aws: Cloud, post: Post) -> None:
+def test_webhook_event_gets_204_when_the_pipeline_ignores_its_kind(
+    event: str, aws: Cloud, post: Post
+) -> None:
     assert post({"event": event}) == 204
     assert post(completed() | {"event": event}) == 204
     assert untouched(aws)
