@@ -1,4 +1,4 @@
-"""Reconcile on the local stack, which finds recordings whose webhook event never came."""
+"""Runs of reconcile on the local stack, which find recordings without a webhook event."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ends of requests that the downloader notes in the ledger and in the row."""
+"""Ends of requests, which the downloader notes in the ledger and in the row."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ class TestThreeInvocations:
 
 
 class TestACopyThatDoesNotGrow:
-    """Copies that each invocation starts from the beginning, as when Zoom's ETags differ."""
+    """Copies that each invocation starts from the beginning, as when a file's ETag changes."""
 
     @pytest.fixture
     def deliver(self, harness: Harness, source: EventSource, longish: Recording) -> Deliver:

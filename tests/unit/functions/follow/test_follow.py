@@ -1,4 +1,4 @@
-"""The follow function: states of rows, reports of failures, and its polls of Opencast."""
+"""The follow function: states of rows, reports of failures, and polls of Opencast."""
 
 from __future__ import annotations
 

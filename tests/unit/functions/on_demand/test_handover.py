@@ -1,4 +1,4 @@
-"""The on-demand function's request to the webhook: signed, sent once, and before a deadline."""
+"""The on-demand function's signed request to the webhook, with retries and a deadline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ingest events: their messages, unfinished files, and recordings without a video."""
+"""Webhook events that request an ingest: messages, unfinished files, and missing videos."""
 
 from __future__ import annotations
 
