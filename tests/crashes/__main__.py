@@ -13,12 +13,13 @@ ROOT = Path(__file__).parents[2]
 
 
 def main() -> int:
-    """Run the sweep.
+    """Run the crash sweep.
 
-    Return 1 if a recording was lost, ingested twice or damaged, and 2 if no local stack is up.
+    Return the exit code: 0, 1 if a recording was lost, ingested twice or damaged, or 2 if no local
+    stack is up.
     """
     sys.path.insert(0, str(ROOT / "functions"))
-    from local.stack import HOME, LocalStack  # noqa: PLC0415  # they need the path
+    from local.stack import HOME, LocalStack  # noqa: PLC0415  # needs `sys.path`
     from tests.e2e.operator import shell_environment  # noqa: PLC0415
 
     options = _options()

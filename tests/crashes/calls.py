@@ -1,4 +1,4 @@
-"""Names of a function's outbound calls, which are the same in every run."""
+"""Names for a function's outbound calls. A call has the same name in every run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ import msgspec
 from local.neighbours.https_server import Request
 
 _WORD = re.compile(r"[A-Za-z]{1,18}|v\d")
-"""A path segment that is not an id. The longest such word of Zoom and Opencast has 18 letters."""
+"""Pattern of a path segment that is not an id.
+
+The longest such segment in the APIs of Zoom and Opencast has 18 letters.
+"""
 
 _S3_READS = {"uploads": "ListMultipartUploads", "uploadId": "ListParts", "list-type": "ListObjects"}
 _SUBJECTS = ("TableName", "QueueUrl", "Name")
@@ -19,7 +22,7 @@ _SERVICES = {"DynamoDB_20120810": "DynamoDB", "AmazonSQS": "SQS", "AmazonSSM": "
 
 @dataclass(frozen=True, order=True)
 class Call:
-    """The `number`th outbound call of this name while one recording is processed."""
+    """The `number`th outbound call with this name while a function processes one recording."""
 
     name: str
     number: int = 1
@@ -29,10 +32,10 @@ class Call:
 
 
 def name_of(origin: str, request: Request, stack: str) -> str:
-    """Return the name of a call to `origin`, "" for a presigned URL.
+    """Return the name of a call to `origin` ("aws", "zoom", "cdn", "opencast").
 
-    The caller of a presigned URL isn't the killed function but Opencast. `stack` is the stack's
-    name, which is the prefix of tables, queues and secrets.
+    Return "" if the URL is presigned, because Opencast makes such a call, not the function. `stack`
+    is the stack's name, which is the prefix of tables, queues and secrets.
     """
     if origin != "aws":
         title = {"zoom": "Zoom", "cdn": "Zoom's CDN", "opencast": "Opencast"}[origin]
@@ -45,7 +48,7 @@ def name_of(origin: str, request: Request, stack: str) -> str:
 
 
 def _sign_in(origin: str, request: Request) -> str:
-    """Return a suffix if Opencast refuses the request as the first of a Digest sign-in, else ""."""
+    """Return a suffix for the first request of a Digest sign-in, which Opencast refuses, or ""."""
     is_first = origin == "opencast" and "Authorization" not in request.headers
     return " (before signing in)" if is_first else ""
 

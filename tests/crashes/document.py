@@ -1,4 +1,4 @@
-"""The tables in docs/reliability.md: one for each function, between two comments."""
+"""The tables in docs/reliability.md, one for each function, each between two HTML comments."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PATH = Path(__file__).parents[2] / "docs" / "reliability.md"
 END = "<!-- end -->"
 HEAD = "| call | killed before it | killed after it |\n| --- | --- | --- |"
 GOOD = re.compile(r"once, after \d deliveries")
-"""The text of a table's cell if the recording is in Opencast once and whole."""
+"""Pattern of a cell's text for a recording that is in Opencast once and whole."""
 
 
 class NoPlace(Exception):
@@ -41,7 +41,7 @@ def cell(result: Result) -> str:
 
 
 def with_table(text: str, function: str, rendered: str) -> str:
-    """Return the document with this table for the function.
+    """Return the document `text` with `rendered` as the table of the function.
 
     Raises:
         NoPlace: The document lacks the comments around the function's table.
@@ -54,7 +54,7 @@ def with_table(text: str, function: str, rendered: str) -> str:
 
 
 def cells_in(text: str) -> Mapping[str, Mapping[str, tuple[str, str]]]:
-    """Return the document's cells by function and call: (killed before, killed after)."""
+    """Return the pairs of cells (killed before, killed after) by function and call."""
     parts = re.findall(rf"<!-- crashes: (\S+) -->\n(.*?){re.escape(END)}", text, re.DOTALL)
     return {function: _rows(part) for function, part in parts}
 

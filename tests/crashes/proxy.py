@@ -1,6 +1,6 @@
-"""Reverse proxies between a function and its neighbours, which count calls and kill the function.
+"""Reverse proxies that count a function's outbound calls and kill the function at one call.
 
-The function's environment has the addresses of the proxies in place of the neighbours'.
+The function's environment has the proxies' addresses in place of the upstreams' addresses.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _OWN_HEADERS = {
     "server",
     "transfer-encoding",
 }
-"""Headers that each side of the proxy sets itself."""
+"""Headers that the proxy doesn't forward, because they belong to one connection."""
 
 _DEAD = text_answer(502, "text/plain", b"the caller was killed\n")
 
@@ -45,7 +45,7 @@ class Moment(StrEnum):
     """The function has sent the request, which the proxy never forwards."""
 
     AFTER = "after"
-    """The neighbour has sent the answer, which the proxy never forwards."""
+    """The called system has sent the answer, which the proxy never forwards."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Gate:
             self._aim = aim
 
     def answer(self, name: str, forward: Callable[[], Answer]) -> Answer:
-        """Count a call, forward it and return its answer; kill the function if this is the aim."""
+        """Count a call, and return its answer. Kill the function if the call is the aim."""
         moment = self._count(name)
         if moment is Moment.BEFORE:
             return self._end()
@@ -102,9 +102,9 @@ class Gate:
 
 
 class Proxies:
-    """One proxy for each of `upstreams` (name → address), inside a `with` block.
+    """Reverse proxies inside a `with` block, one for each of `upstreams` (name → address).
 
-    `trusted` is a PEM file with the authorities of the upstreams' certificates.
+    `trusted` is a PEM file of the certificate authorities that the proxies trust.
     """
 
     def __init__(
@@ -147,7 +147,7 @@ class Proxies:
         return f"https://127.0.0.1:{self._servers[name].port}"
 
     def instead(self, text: str) -> str:
-        """Return a text with the proxies' addresses in place of the upstreams'."""
+        """Return a text in which the proxies' addresses replace the upstreams' addresses."""
         for name, upstream in self._upstreams.items():
             text = text.replace(upstream, self.url(name))
         return text

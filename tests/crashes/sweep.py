@@ -22,7 +22,7 @@ from tests.e2e import deployed
 from tests.e2e.stack import SERIES, Stack, count_messages
 
 SECONDS = 240.0
-"""Seconds of the longest wait for a recording's final state.
+"""Longest wait for a recording's final state, in seconds.
 
 After a crash during the POST to Opencast, the next attempt waits for a minute.
 """
@@ -34,7 +34,7 @@ CAPTIONS = "captions/source"
 CAPTIONS_ON = {"INGEST_CAPTIONS": "true"}
 FINAL_STATES = {"SENT_TO_OPENCAST", "IGNORED"}
 NEVER_ACCEPTED = "ON_DEMAND_RECEIVED"
-"""The state of a "+Zoom" request that failed, so that the caller repeats it."""
+"""The state of a row whose "+Zoom" request failed. The caller repeats the request."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Calls:
     warm_seconds: float
 
     def visible_after(self, way: Way, *, is_cold: bool) -> int:
-        """Return the visibility timeout in seconds, which is 16 minutes in production.
+        """Return the queue's visibility timeout for a crash, in seconds. Production has 16 minutes.
 
         The function has to reach its crash within that time, also on a slow machine.
         """
@@ -79,7 +79,7 @@ class Sweep:
         self._urls = {name: stack.driver.queue_url(name) for name in (*QUEUES, *DEAD)}
 
     def learn(self) -> Calls:
-        """Process two recordings without a crash, the first in a new process.
+        """Process two recordings without a crash, the first in a new process. Return the calls.
 
         A second or later call with the same name counts only if both recordings caused it. A
         message of another recording, or a retry on a slow machine, causes calls that no later run
@@ -96,7 +96,7 @@ class Sweep:
         return Calls(steady, frozenset(steady) - set(warm), cold_seconds, warm_seconds)
 
     def crash(self, aim: Aim, calls: Calls) -> Result:
-        """Kill the function at a call for a new recording.
+        """Kill the function at a call for a new recording, and return the result.
 
         Raises:
             DriverError: The function never made the call.
@@ -141,7 +141,10 @@ class Sweep:
         return Result(aim, self._invocations(began), problem)
 
     def _deliver(self, recording: ZoomRecording, visible_after: int) -> None:
-        """Deliver until the caller succeeds. If a queue calls the function, wait for the crash."""
+        """Deliver a recording until the caller succeeds.
+
+        If a queue invokes the function, wait for the crash as well.
+        """
         way, stack = self.way, self._stack
         with ExitStack() as exits:
             if way.queue:
@@ -159,7 +162,7 @@ class Sweep:
         self._stack.wait(lambda: self._is_settled(recording), "The final state")
 
     def _is_settled(self, recording: ZoomRecording) -> bool:
-        """Return whether the recording has its final state and no message is left."""
+        """Return whether the recording has its final state and the queues are empty."""
         if not self._stack.driver.ingests_of(recording) or self._messages(QUEUES):
             return False
         rows = self._rows(recording)
@@ -178,7 +181,7 @@ class Sweep:
         return Counter(row.status for row in found)
 
     def _problem(self, recording: ZoomRecording) -> str:
-        """Return what is wrong with the recording in Opencast or what it left behind, or ""."""
+        """Return a problem with the recording in Opencast, S3 or the status table, or ""."""
         ingests = self._stack.driver.ingests_of(recording)
         accepted = [ingest for ingest in ingests if ingest.status == 200]
         if len(accepted) != 1:

@@ -1,4 +1,4 @@
-"""Ways of a recording to each of the functions that the crash sweep kills."""
+"""Ways in which a recording reaches each function that the crash sweep kills."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from local.neighbours.zoom_account import ACCOUNT_RECORDINGS_SCOPES, READ_FILES_
 from tests.e2e.stack import SERIES, Stack
 
 PATIENCE_HOURS = "0.0015"
-"""OC_INGEST_PATIENCE_HOURS of the uploader in the sweep: five seconds.
+"""OC_INGEST_PATIENCE_HOURS of the uploader in the sweep: some five seconds.
 
 If Opencast doesn't show an ingest by then, the next delivery, after nine seconds, may conclude that
 the POST never arrived.
@@ -26,16 +26,16 @@ _lectures = itertools.count()
 
 @dataclass(frozen=True)
 class Way:
-    """A way of a recording to a function.
+    """A way in which a recording reaches the function that the sweep kills.
 
     Attributes:
         function: The function that the sweep kills.
         make: Adds a recording to Zoom.
-        deliver: Makes the first call of the pipeline once. Returns whether its caller saw a
-            success; otherwise the caller repeats the call.
-        queue: The queue that calls the function, "" if none does.
+        deliver: Calls the pipeline's first function once. Returns whether the call succeeded;
+            otherwise the caller repeats the call.
+        queue: The queue whose messages invoke the function, or "".
         visible_after: The shortest visibility timeout of the queue, in seconds.
-        settings: Override the function's settings.
+        settings: Settings that override the function's settings.
         around: Prepares the neighbours for the whole sweep.
         has_captions: Whether the recording is ingested with captions.
         is_followed: Whether the recording ends as published.
@@ -109,7 +109,7 @@ def _follow(stack: Stack, recording: ZoomRecording) -> bool:
 
 @contextmanager
 def _account_list(driver: Driver) -> Iterator[None]:
-    """Give Zoom's app the scope for the account's list, which takes one call for all users."""
+    """Give the app in Zoom the scope for listing all users' recordings with one call."""
     driver.scopes_in_zoom(READ_FILES_SCOPE, *ACCOUNT_RECORDINGS_SCOPES[:1])
     try:
         yield

@@ -1,4 +1,4 @@
-// The part of Google Apps Script that our sheet's script uses, as strict as Google's.
+// A strict stand-in for the part of Google Apps Script that the sheet's script uses.
 // stdin: {"script", "properties"}. stdout: {"menu", "item", "shown", "asked"}.
 'use strict';
 const { execFileSync } = require('child_process');

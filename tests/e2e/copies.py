@@ -15,10 +15,10 @@ SECONDS = 120.0
 
 
 def mended_file(stack: Stack) -> None:
-    """Check that another request copies a file again whose first copy was no MP4."""
+    """Check that a second request copies a file again when the first copy was no MP4."""
     recording = stack.lecture()
     (file,) = recording.wanted()
-    # The first request asks for the file's size only.
+    # Zoom has to answer the first request, which asks only for the file's size.
     stack.driver.trouble_zoom(kind="wrong_bytes", where="cdn", file_id=file.id, skip=1)
     stack.send_completed(recording)
     stack.await_state(recording, "DOWNLOADER_FAILED", "is not a whole MP4")
@@ -36,12 +36,12 @@ def mended_file(stack: Stack) -> None:
 
 
 def broken_connection(stack: Stack) -> None:
-    """Check that a copy continues where it was after its connection broke and its URL expired."""
+    """Check that a copy resumes where it stopped when its connection breaks or its URL expires."""
     stack = replace(stack, seconds=SECONDS)
     recording = stack.lecture(padding=40 * MIB)
     (file,) = recording.wanted()
     for fault in (
-        # A reset discards the bytes that were sent and not yet read.
+        # A reset discards bytes that were sent but not yet read, so the reset comes early.
         {"kind": "reset", "skip": 2, "after_bytes": 100_000},
         {"kind": "early_close", "skip": 2, "times": 2, "after_bytes": SMALLEST - 1000},
         {"kind": "expired", "skip": 4},
@@ -54,7 +54,7 @@ def broken_connection(stack: Stack) -> None:
 
 
 def changed_source(stack: Stack) -> None:
-    """Check that a copy has only bytes of the new file when the file changes in Zoom meanwhile."""
+    """Check that a copy has only bytes of the new file when the file changes during the copy."""
     stack = replace(stack, seconds=SECONDS)
     recording = stack.lecture(padding=40 * MIB)
     (old,) = recording.wanted()
@@ -73,7 +73,7 @@ def changed_source(stack: Stack) -> None:
 
 
 def resumed_copy(stack: Stack) -> None:
-    """Check that the next delivery copies only the rest after the function's process is killed."""
+    """Check that after a kill of the process, the next delivery copies only the missing bytes."""
     stack = replace(stack, seconds=SECONDS)
     driver = stack.driver
     recording = stack.lecture(padding=40 * MIB)
@@ -98,10 +98,11 @@ def resumed_copy(stack: Stack) -> None:
 
 
 def continued_copy(stack: Stack) -> None:
-    """Check that further invocations continue a long copy, and that the status row says so."""
+    """Check that further invocations continue a long copy, and that the row shows progress."""
     stack = replace(stack, seconds=SECONDS)
     driver = stack.driver
-    # Two of six parts take three seconds together, so no time is left for the next two.
+    # Each pair of the six parts takes three seconds. After the first pair, the invocation has
+    # too little time for another pair.
     recording = stack.lecture(padding=28 * MIB, bytes_per_second=SMALLEST // 3)
     (file,) = recording.wanted()
     reasons: list[str] = []
@@ -114,7 +115,7 @@ def continued_copy(stack: Stack) -> None:
 
     before = stack.message_count("download-dlq")
     with (
-        # On a busy machine, an invocation may time out before its first part.
+        # An invocation that times out on a busy machine has to be retried soon.
         deployed.visible_again_after(driver, "download", 20),
         deployed.limited(driver, stack.downloader, seconds=12, DOWNLOAD_CONNECTIONS="2"),
     ):

@@ -20,7 +20,7 @@ ALIAS = "live"
 def cold_start(driver: Driver, function: str, **changes: Any) -> None:
     """Publish a new version behind the alias, so that the next invocation is a cold start.
 
-    The new version has the `changes` of the configuration, which are named as in Lambda's API.
+    The new version has the `changes`, which are arguments of Lambda's UpdateFunctionConfiguration.
     """
     client = driver.client("lambda")
     before = client.get_function_configuration(FunctionName=function).get("Description", "")
@@ -31,7 +31,7 @@ def cold_start(driver: Driver, function: str, **changes: Any) -> None:
 
 @contextmanager
 def limited(driver: Driver, function: str, seconds: int, **settings: str) -> Iterator[None]:
-    """Give a function another timeout in seconds and other settings, and restore both later."""
+    """Give a function a timeout of `seconds` and these settings, and restore both afterwards."""
     client = driver.client("lambda")
     found = client.get_function_configuration(FunctionName=function)
     usual = {"Timeout": found["Timeout"], "Environment": found["Environment"]}
@@ -47,7 +47,10 @@ def limited(driver: Driver, function: str, seconds: int, **settings: str) -> Ite
 
 @contextmanager
 def at_once(driver: Driver, function: str, number: int) -> Iterator[None]:
-    """Limit a function's processes to `number` for a time, because cold starts are slow."""
+    """Limit a function's concurrency to `number`, and restore the limit afterwards.
+
+    With fewer processes, fewer of the slow cold starts happen.
+    """
     client = driver.client("lambda")
     mappings = client.list_event_source_mappings(FunctionName=f"{function}:{ALIAS}")
     (mapping,) = mappings["EventSourceMappings"]
@@ -97,7 +100,7 @@ def address_refused(driver: Driver) -> Iterator[None]:
 def kill(driver: Driver, function: str, endpoint: str = "") -> int:
     """Kill every process in which the local cloud runs a function, and return the number.
 
-    `endpoint` is the address at which the function calls AWS, if it isn't the cloud's own.
+    `endpoint` is the address at which the function calls AWS, by default the local cloud's.
     """
     # Another stack on this machine may have a function with the same name.
     ours = {

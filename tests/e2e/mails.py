@@ -35,14 +35,14 @@ def await_mail(stack: Stack, text: str, number: int = 1) -> tuple[str, str]:
 
 
 def forget_faults(stack: Stack) -> None:
-    """Delete all known faults, so that the next fault is mailed at once."""
+    """Delete all known faults, so that the next fault is mailed immediately."""
     faults = stack.driver.table("notification-faults")
     for row in faults.scan(ConsistentRead=True)["Items"]:
         faults.delete_item(Key={"fault": row["fault"]})
 
 
 def mailed_failure(stack: Stack) -> None:
-    """Check that a failure is mailed with its recording, and two repeats as one mail."""
+    """Check that the first mail names a failure's recording, and that two repeats make one mail."""
     forget_faults(stack)
     recording = stack.lecture(scheduled=False, topic="Oceans")
     stack.request_ingest(recording, "nowhere")

@@ -17,7 +17,7 @@ from local.driver import Driver
 NAMESPACE_LIMIT = 256
 METRICS_LIMIT = 100
 DIMENSIONS_LIMIT = 30
-"""CloudWatch's limit of dimensions in a set.
+"""Largest number of dimensions in one of CloudWatch's dimension sets.
 
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 """
@@ -29,7 +29,7 @@ def emitted(driver: Driver, uuid: str | None = None) -> dict[Metric, float]:
     """Return the sum of each metric over all log records, or over the records about `uuid`.
 
     Raises:
-        AssertionError: A record breaks the specification.
+        AssertionError: A record breaks the specification of CloudWatch's format.
     """
     found: dict[Metric, float] = {}
     for record in _records(driver):
@@ -53,7 +53,7 @@ def _records(driver: Driver) -> Iterator[dict[str, Any]]:
 
 
 def _declared(record: dict[str, Any], stack_name: str) -> dict[str, float]:
-    """Return a record's metrics.
+    """Return the values of a record's metrics by name.
 
     Raises:
         AssertionError: CloudWatch would not accept the record.
@@ -76,6 +76,6 @@ def _declared(record: dict[str, Any], stack_name: str) -> dict[str, float]:
 
 @cache
 def _units() -> list[str]:
-    """Return CloudWatch's units. The cache saves 100 ms of loading the service model."""
+    """Return CloudWatch's units. The cache saves 100 ms for loading the service model."""
     model = botocore.session.get_session().get_service_model("cloudwatch")
     return list(model.shape_for("StandardUnit").enum)  # type: ignore[attr-defined]  # a StringShape

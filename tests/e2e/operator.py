@@ -22,7 +22,7 @@ SECONDS = 600.0
 """Longest time in seconds that a command may take, also on a busy machine."""
 
 SLOW_STEP = re.compile(r" … \d+ s$")
-"""End of a line on stderr that reports a slow step, which is written if stderr is no terminal."""
+"""Pattern of a line about a slow step, which a command writes if stderr is no terminal."""
 
 INSTALLED = (".venv", ".venv-cloud", "node_modules", ".local/wheels", ".local/jsii")
 
@@ -42,7 +42,7 @@ class Done:
 
     @property
     def error(self) -> str:
-        """The only line of a failed command on stderr, except the lines about slow steps."""
+        """The only line on stderr of a failed command, not counting lines about slow steps."""
         assert self.code != 0, self.out
         (line,) = self.errors
         return line
@@ -86,7 +86,7 @@ class Running:
 
 @dataclass(frozen=True)
 class Operator:
-    """A person whose shell has the settings of a stack, in a checkout of the project.
+    """A person at a shell in a checkout of the project, with the settings of a stack.
 
     `printed` collects the output of all commands.
     """

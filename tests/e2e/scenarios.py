@@ -109,11 +109,11 @@ def broken_file(stack: Stack) -> None:
 
 
 def followed(stack: Stack) -> None:
-    """Check that the details of a recording say that it is published in Opencast."""
+    """Check that the follow function notes that Opencast has published a recording."""
     recording = stack.lecture()
     stack.send_completed(recording)
     stack.await_state(recording, "SENT_TO_OPENCAST")
-    # This call follows every ingest that is due, as the scheduled rule does.
+    # Without a uuid, the call follows every ingest that is due, as the scheduled call does.
     stack.driver.follow()
 
     def is_published() -> bool:
@@ -156,7 +156,7 @@ def recent(stack: Stack) -> None:
 
 
 def told_as_a_whole(stack: Stack) -> None:
-    """Check that `GET /status?details=true` has a recording's verdict, and its class's series."""
+    """Check that `GET /status?details=true` has a recording's verdict and its class's series."""
     recording = stack.lecture()
     assert stack.driver.send("recording.started", recording.uuid).status == 204
     found = stack.driver.recording_details(recording)

@@ -18,7 +18,7 @@ Shown = dict[str, Any]
 
 
 def put_row(stack: Stack, meeting: int, number: int = 0, **changes: Any) -> None:
-    """Put a row into the status table, of a recording `number` days after the stack's `start`."""
+    """Put the status row of a recording that starts `number` days after the stack's `start`."""
     start = stack.start + timedelta(days=number)
     uid = f"{meeting}/{number:02}=="
     row = {
@@ -50,7 +50,7 @@ def type_command(stack: Stack, text: str, **options: Any) -> Shown:
 
 
 def message(stack: Stack, ts: str, user: str = "producer") -> Shown:
-    """Return a message as a user sees it, and assert that Slack shows it rightly."""
+    """Return a message as a user sees it, and assert that Slack finds no problem in it."""
     (found,) = [shown for shown in stack.driver.shown(user) if shown["ts"] == ts]
     assert not found["problems"], found
     return found
@@ -88,30 +88,30 @@ def await_change(stack: Stack, before: Shown) -> Shown:
 
 
 def await_process(stack: Stack) -> None:
-    """Wait until a process of the function runs, because a cold start can exceed Slack's 3 s."""
+    """Wait until the Slack function has a process, because a cold start can exceed Slack's 3 s."""
 
     def is_answered() -> bool:
-        # An unsigned command is refused before the groups are needed.
+        # The function refuses an unsigned command before it needs the user groups.
         return stack.driver.type("help", forge="unsigned")["status"] is not None
 
     stack.wait(is_answered, "An answer to an unsigned command")
 
 
 def start_without_groups(stack: Stack) -> None:
-    """Start a new process of the function, which has not read the groups from Slack."""
+    """Start a new process of the Slack function, which hasn't read Slack's user groups."""
     deployed.cold_start(stack.driver, stack.function(SLACK))
     await_process(stack)
 
 
 def slow_down_groups(stack: Stack) -> None:
-    """Start without groups, and delay Slack's next two answers about groups by five seconds."""
+    """Start a new process, and delay Slack's next two answers about user groups by 5 s."""
     start_without_groups(stack)
     for _ in range(2):
         stack.driver.trouble_slack(kind="slow", where="usergroups.list", seconds=5)
 
 
 def zip_command(stack: Stack) -> None:
-    """Check that `/zip` shows a lecture in Opencast to everybody in the channel."""
+    """Check that `/zip` shows everybody in the channel a lecture that is in Opencast."""
     recording = stack.lecture()
     put_row(stack, recording.meeting_id, topic=f"Topic {uuid.uuid4().hex}")
     await_process(stack)

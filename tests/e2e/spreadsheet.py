@@ -58,7 +58,7 @@ class Shown:
 
 
 def run_script(properties: Mapping[str, str], ca_bundle: Path) -> Shown:
-    """Run the documented script by the sheet's menu, and return the last message."""
+    """Run the documented script through the sheet's menu, and return the last message."""
     done = subprocess.run(
         ["node", str(SHIM)],
         input=json.dumps({"script": documented_script(), "properties": properties}),
@@ -99,7 +99,7 @@ class Spreadsheet:
         return answer.status_code, answer.text
 
     def update(self, url: str = "") -> Shown:
-        """Run the documented script by the sheet's menu, against the stack or `url`."""
+        """Run the documented script through the sheet's menu, against the stack or `url`."""
         address = url or f"{self.driver.state.api_url}/schedule_update"
         properties = {"SCHEDULE_URL": address}
         if self.token:

@@ -34,7 +34,7 @@ _meetings = itertools.count(10**10 + uuid.uuid4().int % 10**8 * 100)
 
 
 def recent_start(**ago: float) -> datetime:
-    """Return the time `ago` (arguments of `timedelta`), in whole seconds."""
+    """Return the time now less `ago` (arguments of `timedelta`), in whole seconds."""
     return datetime.now(UTC).replace(microsecond=0) - timedelta(**ago)
 
 
@@ -97,12 +97,12 @@ class Stack:
         return self.driver.add_lecture(**{**defaults, **options})
 
     def send_late_files(self, recording: ZoomRecording, **lecture: Any) -> list[OpencastFile]:
-        """Let Zoom finish the other files of a recording in Opencast, and announce them twice.
+        """Add late files to a recording that is in Opencast, and announce the files twice.
 
         Args:
             recording: The recording.
-            lecture: The options of `Driver.add_lecture` that made the recording, and those of the
-                other files.
+            lecture: The options of `Driver.add_lecture` that made the recording, and the options
+                of the late files.
 
         Returns:
             The tracks that the event got after the ingest.
@@ -154,7 +154,7 @@ class Stack:
         )
 
     def state(self, recording: ZoomRecording, expected: str = "") -> Ingest | None:
-        """Return a recording's newest ingest.
+        """Return a recording's newest ingest, or None.
 
         Raises:
             DriverError: The ingest failed, and `expected` isn't its state.
@@ -165,7 +165,7 @@ class Stack:
         return found
 
     def await_state(self, recording: ZoomRecording, state: str, reason: str = "") -> Ingest:
-        """Wait until a recording's newest ingest has the state and the reason contains `reason`.
+        """Wait until a recording's newest ingest has the state and a reason that contains `reason`.
 
         Raises:
             DriverError: The ingest failed with another state, or the wait took too long.
@@ -196,7 +196,7 @@ class Stack:
         return wait_for(look, what, self.seconds)
 
     def assert_ingested_once(self, recording: ZoomRecording) -> None:
-        """Assert that Opencast has the recording's files once, unchanged, and S3 no open upload."""
+        """Assert that Opencast has the recording's files once and whole, and S3 no open upload."""
         now = self.driver.recording(recording.uuid)
         (ingest,) = self.driver.ingests_of(recording)
         assert [file.sha256 for file in ingest.files] == [file.sha256 for file in now.wanted()]

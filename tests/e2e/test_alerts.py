@@ -23,7 +23,7 @@ TRACEBACK = "Traceback (most recent call last)"
 
 @pytest.fixture(autouse=True)
 def no_known_faults(stack: Stack) -> None:
-    """Delete the faults of other tests, because after many faults the next is only counted."""
+    """Delete the faults of other tests, because after many faults, a new fault isn't mailed."""
     forget_faults(stack)
 
 
@@ -40,7 +40,7 @@ def test_a_failed_download_is_mailed_with_its_topic_as_plain_text(stack: Stack) 
     assert f"$252Faws$252Flambda$252F{stack.name}-zoom-downloader/log-events/" in body
 
 
-def test_failed_send_of_the_webhook_is_mailed_and_the_repeated_event_is_accepted(
+def test_a_failure_of_the_webhook_is_mailed_and_the_repeated_webhook_event_is_accepted(
     stack: Stack,
 ) -> None:
     recording = stack.lecture(topic="Oceans")
@@ -90,7 +90,6 @@ def test_a_function_that_times_out_is_mailed_and_its_message_is_processed_later(
 
 
 def test_an_alarm_of_cloudwatch_is_mailed_by_the_topic_of_the_stack(stack: Stack) -> None:
-    # The text of the mail comes from CloudWatch.
     cloudwatch, name = stack.driver.client("cloudwatch"), f"{stack.name}-{uuids.uuid4().hex}"
     [topic] = [
         listed["TopicArn"]

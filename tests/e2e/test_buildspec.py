@@ -28,7 +28,7 @@ CHECK = f"""
 [testenv:{CHECKS}]
 commands = pytest tests/ops/test_layers.py --junit-xml {{tox_root}}/checked.xml
 """
-"""The only check that the build runs in this test, because `make test` runs the others anyway."""
+"""The only check that the build runs in this test. `make test` runs the other checks anyway."""
 
 PHASES = ("pre_build", "build", "post_build")
 SECONDS = 1200.0
@@ -137,7 +137,7 @@ def run_phases(builder: Builder, releases: Releases, before: Code) -> Code:
     return releases.released(STATUS_QUERY)
 
 
-def test_the_last_phase_of_the_buildspec_stops_at_once_when_the_build_has_failed(
+def test_the_first_command_of_post_build_fails_when_the_build_has_failed(
     builder: Builder,
 ) -> None:
     (first, *_) = [text for phase, text in commands(builder.checkout) if phase == "post_build"]

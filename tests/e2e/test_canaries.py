@@ -1,4 +1,4 @@
-"""A search for secrets of a running stack outside of the places that are made for secrets.
+"""A search for secrets of a running stack outside the places that are meant for secrets.
 
 First, recordings succeed and fail, and Slack and the sheet are used, while functions log at DEBUG.
 Then the tests search for each secret in its plain form and in its encoded forms.
@@ -82,7 +82,7 @@ def _use(stack: Stack) -> None:
     link = f"https://zoom.us/j/81000000001?pwd={PLANTED['passcode']}"
     sheet = Spreadsheet(stack.driver, token=_in_ssm(stack).get(SCHEDULE_TOKEN, ""))
     sheet.fill([HEADER, row(link)], [HEADER])
-    # Import the sheet first, because it replaces the schedule of recordings that exist already.
+    # Add the recordings after the import, because an import removes classes without a source.
     assert sheet.post()[0] == 200
     good, lost = stack.lecture(), stack.lecture(scheduled=False)
     assert stack.driver.send("recording.started", good.uuid).status == 204
@@ -95,7 +95,7 @@ def _use(stack: Stack) -> None:
 
 
 def _completed(recording: Any) -> dict[str, Any]:
-    """Return a webhook event with planted secrets and without files, which Zoom's API lists."""
+    """Return a webhook event with planted secrets, whose files only Zoom's API lists."""
     about = {
         "uuid": recording.uuid,
         "id": recording.meeting_id,
@@ -115,7 +115,7 @@ def _completed(recording: Any) -> dict[str, Any]:
 
 
 def assert_clean(canaries: Canaries, found: Mapping[str, str]) -> None:
-    """Assert that some text isn't empty, and that no text contains a secret."""
+    """Assert that at least one text isn't empty, and that no text contains a secret."""
     assert any(found.values())
     assert list(canaries.where(found)) == []
 

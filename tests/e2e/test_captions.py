@@ -1,4 +1,4 @@
-"""Captions on the local stack, whose times have to fit the sound of the video."""
+"""Captions on the local stack. The times of the cues have to fit the sound of the video."""
 
 from __future__ import annotations
 

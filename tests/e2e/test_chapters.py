@@ -1,4 +1,4 @@
-"""Chapters and summaries on the local stack without captions. Chapters may be added later."""
+"""Chapters and summaries on the local stack, while captions are off."""
 
 from __future__ import annotations
 

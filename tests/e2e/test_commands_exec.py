@@ -52,7 +52,7 @@ def test_exec_on_demand_accepts_a_link_and_a_command_name_with_underscore(
 def test_the_on_demand_function_accepts_a_request_by_a_direct_invocation(
     stack: Stack,
 ) -> None:
-    # The command uses such a request when the API refuses the machine's address.
+    # `invoke exec.on-demand` does the same when the API refuses the machine's address.
     recording = stack.lecture(scheduled=False)
     name = stack.function(ON_DEMAND)
     body = json.dumps({"uuid": recording.uuid, "oc_series_id": SERIES})
@@ -71,7 +71,7 @@ def test_exec_pipeline_follows_a_recording_to_the_end_of_the_ingest_that_it_star
     assert re.search(
         r"Z  Ignored \(IGNORED\) +No class .+ \(No opencast series match\)$", done.out, re.MULTILINE
     )
-    # The command must not take the end of the first ingest for the end of the second.
+    # The command must not take the end of the first ingest for the end of the second ingest.
     output = operator.output("exec.pipeline", recording.uuid, "--oc-series-id", SERIES)
     assert "IGNORED" not in output
     assert re.search(r"Z  In Opencast \(SENT_TO_OPENCAST\)$", output, re.MULTILINE)
@@ -99,7 +99,7 @@ def test_exec_pipeline_says_how_to_find_the_recording_when_the_command_is_interr
     )
 
 
-def test_the_upload_of_a_local_recording_fails_only_once_when_it_was_made_to_fail(
+def test_an_upload_fails_only_once_when_local_record_makes_it_fail(
     stack: Stack, tmp_path: Path
 ) -> None:
     wish = play.Wish(segments=1, minutes=3, topic="Played", fail="upload")
@@ -125,7 +125,7 @@ def test_exec_webhook_starts_the_ingest_of_a_recording_whose_webhook_event_never
 
 
 @pytest.mark.parametrize("task", ["exec.on-demand", "exec.pipeline"])
-def test_an_exec_command_names_a_recording_that_zoom_does_not_know(
+def test_an_exec_command_fails_when_zoom_does_not_know_the_recording(
     task: str, operator: Operator
 ) -> None:
     assert "Zoom knows no recording" in operator.run(task, "/nowhere+at//all==").error
@@ -176,7 +176,7 @@ def signed_by(secret: str, session: requests.Session, state: State) -> int:
     return session.post(url, data=body, headers=headers, timeout=120).status_code
 
 
-def test_a_rotated_secret_works_at_once_and_the_old_secret_still_works(
+def test_the_functions_accept_the_new_and_the_old_secret_right_after_a_rotation(
     stack: Stack, operator: Operator, state: State, session: requests.Session
 ) -> None:
     by_command, by_request, by_zoom = (stack.lecture(scheduled=False) for _ in range(3))

@@ -45,7 +45,7 @@ def days_of(driver: Driver, meeting: str) -> list[str]:
     return [scheduled["day"] for scheduled in classes_of(driver, meeting)]
 
 
-def test_imports_from_json_and_csv_and_removals_say_what_they_change(
+def test_schedule_commands_import_and_remove_classes_and_say_what_they_change(
     operator: Operator, driver: Driver, meeting: str, tmp_path: Path
 ) -> None:
     path = tmp_path / f"{meeting}.json"
@@ -85,13 +85,13 @@ def test_imports_from_json_and_csv_and_removals_say_what_they_change(
     refused = operator.run("schedule.remove", f"csv:{sheet.name}")
     assert f"from csv:{sheet.name}, so nothing" in refused.error
     path.write_text('[{"zoom_series_id": 1,}]')
-    # The rest of the column number depends on the version of Python.
+    # The column number's second digit depends on the version of Python.
     assert "is not JSON: line 1, column 2" in operator.run("schedule.import-json", str(path)).error
 
 
 @pytest.fixture
 def listing(state: State, driver: Driver, tls: Authority) -> Iterator[ClassListing]:
-    """Yield a stand-in for Opencast's list of classes, which accepts the password in SSM."""
+    """Yield a stand-in for Opencast's list of classes that accepts the password in SSM."""
     ssm = driver.client("ssm")
     name = Names(state.stack_name).secret(PASSWORD)
     password = ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
@@ -213,7 +213,7 @@ def test_migrate_copies_the_rows_of_an_older_stack_once_so_that_nothing_is_inges
         assert (
             _counts(operator.output("migrate", f"--from={older}", "--days", "3")) == ["0 1 0"] * 3
         )
-        # The older stack has ingested this recording, so this stack must not.
+        # The older stack has ingested this recording, so this stack must not ingest it again.
         stack.send_completed(recording)
         found = driver.table("pipeline-status").get_item(Key={"zip_id": zip_id})["Item"]
         assert plain(found) == status

@@ -1,4 +1,4 @@
-"""Four crashes of the crash sweep (`python -m tests.crashes`), which docs/reliability.md lists."""
+"""Four of the crashes that `python -m tests.crashes` causes and docs/reliability.md lists."""
 
 from __future__ import annotations
 

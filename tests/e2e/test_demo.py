@@ -1,4 +1,4 @@
-"""Tests of the demo's success, and of the metrics in the logs afterwards."""
+"""The demo on the local stack, and the metrics that its recordings leave in the logs."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_every_check_of_the_demo_succeeds(demo_output: str) -> None:
 def test_the_table_of_the_demo_shows_captions_and_publication(demo_output: str) -> None:
     lines = (re.split(r"\s{2,}", line.strip()) for line in demo_output.splitlines())
     rows = {name: cells for name, *cells in lines}
-    # Only recording c, which belongs to no class, has no captions and isn't published.
+    # Only recording c has no captions and isn't published, because c belongs to no class.
     assert rows["captions"] == ["2 cues", "1 cue", "1 cue", "2 cues"]
     assert len(rows["PUBLISHED"]) == 4
 
@@ -76,7 +76,7 @@ def assert_becomes(stack: Stack, ask: Callable[[], object], wanted: object) -> N
 
 
 def assert_metrics(stack: Stack, recording: ZoomRecording, wanted: Mapping[Metric, float]) -> None:
-    """Assert that a recording's metrics are `wanted` and no others.
+    """Assert that a recording has the metrics `wanted` and no other metrics.
 
     The metric of wrong signatures has to be 0, and isn't part of `wanted`.
     """

@@ -30,7 +30,7 @@ NO_KEY = {"nothing": {"S": "x"}}
 
 
 def last(arn: str) -> str:
-    """Return the last part of an ARN, which is the name of most resources."""
+    """Return the last part of an ARN, which is the resource's name in most services."""
     return arn.rsplit(":", 1)[-1]
 
 
@@ -47,7 +47,7 @@ def upload(arn: str) -> dict[str, str]:
 
 
 def queue(client: Client, arn: str) -> str:
-    """Return a queue's URL, which SQS tells only to roles with rights to the queue."""
+    """Return a queue's URL. SQS would tell the URL only to roles that may use the queue."""
     return f"{client('sqs').meta.endpoint_url}/{ACCOUNT}/{last(arn)}"
 
 
@@ -149,11 +149,11 @@ ONLY_DENIALS = {
     "logs:CreateLogStream": OTHER_ARN,
     "logs:PutLogEvents": OTHER_ARN,
 }
-"""Actions whose allowed requests aren't tried, with the reason."""
+"""Actions for which the tests make no allowed request, each with the reason."""
 
 
 def nobodys(names: Names, region: str) -> list[tuple[str, str]]:
-    """Return actions that no function may do, each with a resource's ARN.
+    """Return the (action, resource ARN) pairs that no function may use.
 
     Resources that an allowed request would destroy don't exist.
     """
@@ -187,7 +187,7 @@ def nobodys(names: Names, region: str) -> list[tuple[str, str]]:
 def acting_as(stack: Stack, state: State, function: str) -> Iterator[Client]:
     """Yield clients that have the rights of a function's role.
 
-    Only Lambda may assume the function's role, so the clients assume a copy of it.
+    Only Lambda may assume the function's role, so the clients assume a copy of that role.
     """
     iam, name = stack.driver.client("iam"), f"denials-{function}"
     anyone = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}

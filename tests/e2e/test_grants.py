@@ -23,7 +23,7 @@ from tests.e2e.scenarios import SCENARIOS
 from tests.e2e.stack import Stack
 
 SECONDS = 8.0
-"""Longest wait in seconds for a state in a scenario without a grant, which usually never comes."""
+"""Longest wait, in seconds, in a scenario without a grant. The state usually never comes."""
 
 LOG = "the local cloud writes a function's log itself"
 EVENT_SOURCE = "the local event source doesn't act with the function's role"
@@ -55,7 +55,7 @@ HELD_BY_UNIT_TESTS = {
 """Grants that no scenario needs, each with a unit test that fails if the grant isn't used."""
 
 ENFORCED = {("status-query", "sqs:GetQueueAttributes")}
-"""Exceptions from NOT_ENFORCED, of a function that no event source invokes."""
+"""Exceptions to NOT_ENFORCED: grants of a function that no event source invokes."""
 
 NEEDED_BY = {
     ("zoom-webhook", "dynamodb:GetItem", "pipeline-status"): "trashed_while_processing",
@@ -154,7 +154,7 @@ def test_the_api_answers_403_to_an_address_that_is_not_allowed(
 
 
 def _crash_of(driver: Driver, log_group: str, action: str) -> Callable[[], str]:
-    """Return a function that returns the log line of a later crash for lack of a grant, or "".
+    """Return a function that returns the log line of a later crash for lack of the grant, or "".
 
     After such a crash, the message comes back only after 16 minutes. The function's own lines are
     JSON objects, but Lambda writes the line about the crash as plain text.

@@ -56,7 +56,7 @@ class Life:
         return self.stack.lecture(scheduled=False, **options)
 
     def queue(self, name: str) -> dict[str, Any]:
-        """Return a queue's entry in `stack.status`."""
+        """Return a queue's entry in the output of `stack.status`."""
         found = {queue["name"]: queue for queue in self.status()["queues"]}
         return dict(found[f"{self.name}-{name}"])
 
@@ -108,7 +108,7 @@ def life(operator: Operator, state: State, tmp_path: Path) -> Iterator[Life]:
     driver = Driver(msgspec.structs.replace(state, stack_name=name, api_url=api))
     driver.add_series(SERIES, "The whole life")
     yield Life(name, own, driver)
-    # Even a failed test must leave nothing that disturbs later tests.
+    # A failed test must not leave its stack to later tests.
     driver.client("cloudformation").delete_stack(StackName=name)
     driver.close()
 
@@ -171,7 +171,7 @@ def import_the_schedule(life: Life) -> None:
 
 
 def send_recordings_by_hand(life: Life) -> None:
-    """Ingest recordings by commands: by class, with a chosen series, and as "+Zoom" does."""
+    """Ingest recordings by commands: with a scheduled class, with a series, and as "+Zoom"."""
     scheduled = life.lecture(meeting_id=MEETING)
     assert f"In Opencast: series {SERIES}" in life.operator.output("exec.pipeline", scheduled.uuid)
     without_class = life.lecture()
@@ -276,14 +276,14 @@ def change_a_setting(life: Life) -> None:
     assert life.code("zoom-webhook") == code
     now = life.released()
     assert {name for name in now if now[name] != before[name]} == {"zoom-webhook"}
-    # A new alias would start at version 1.
+    # `stack.update` must not make a new alias, which would start at version 1.
     renamed = life.operator.run("stack.update", LAMBDA_RELEASE_ALIAS="other")
     assert "there is no alias other" in renamed.error
     assert life.released() == now
 
 
 def change_a_setting_beside_unreleased_code(life: Life) -> None:
-    """Check that an update releases neither deployed code nor a setting changed with the code."""
+    """Check that `stack.update` releases neither the waiting code nor the waiting setting."""
     before, code = life.released(), life.code("zoom-webhook")
     life.change_code("webhook", "The third version.")
     life.operator.output("deploy.webhook")
@@ -304,7 +304,7 @@ def change_a_setting_beside_unreleased_code(life: Life) -> None:
 
 
 def roll_back(life: Life) -> None:
-    """Roll back all functions by a release's name, and one function by a version number."""
+    """Check a rollback of all functions to a named release, and of one function to a version."""
     before = life.released()
     refused = life.operator.run("release", "--to", "never")
     assert "There is no release never, so nothing was moved. There are: third (" in refused.error
@@ -375,7 +375,7 @@ def delete(life: Life) -> None:
 
 
 def remains_of(life: Life) -> list[str]:
-    """Return the resources named after the stack, except the account's role for the API."""
+    """Return the resources that are named after the stack, except the account's API role."""
     client, found = life.driver.client, []
     for service, call, key in (
         ("apigateway", "get_api_keys", "items"),

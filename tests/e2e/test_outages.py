@@ -17,7 +17,7 @@ def test_reconcile_ingests_the_recordings_whose_webhook_events_failed(stack: Sta
     stack = stack.ready_for_reconcile()
     recordings = [stack.lecture() for _ in range(3)]
     webhook = stack.function(WEBHOOK)
-    # This wrong setting makes the webhook crash.
+    # A setting that isn't a number makes the webhook crash.
     with deployed.limited(stack.driver, webhook, seconds=29, WEBHOOK_DELAY_SECONDS="broken"):
         for recording in recordings:
             assert stack.driver.send("recording.completed", recording.uuid).status == 502

@@ -25,7 +25,7 @@ POST = """async ([url, body]) => {
     });
     return [answer.status, await answer.json()];
 }"""
-"""The request of the form's script in Opencast. The browser first sends a CORS preflight."""
+"""The request of the script in Opencast's form. The browser sends a CORS preflight first."""
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from tests.e2e.stack import Stack
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_a_scenario_ends_as_expected(name: str, stack: Stack) -> None:
+def test_a_scenario_passes_on_the_local_stack(name: str, stack: Stack) -> None:
     SCENARIOS[name](stack)
 
 

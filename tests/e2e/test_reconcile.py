@@ -1,4 +1,4 @@
-"""Reconcile on the local stack, which finds recordings whose webhook event never came."""
+"""Runs of reconcile on the local stack, which find recordings without a webhook event."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_second_run_of_reconcile_does_not_request_an_ingested_recording(
     stack.assert_ingested_once(missed)
 
 
-def test_a_second_run_of_reconcile_starts_no_ingest_while_another_is_in_progress(
+def test_a_second_run_of_reconcile_starts_no_ingest_while_the_first_ingest_is_in_progress(
     stack: Stack, missed: ZoomRecording
 ) -> None:
     before = stack.message_count("download")
@@ -59,6 +59,6 @@ def test_an_operator_can_preview_a_run_of_reconcile_and_see_the_last_run(
     assert "problem" not in last
 
 
-def test_exec_reconcile_says_in_one_line_what_is_wrong_with_since(operator: Operator) -> None:
+def test_exec_reconcile_says_in_one_line_why_since_is_invalid(operator: Operator) -> None:
     done = operator.run("exec.reconcile", "--since", "yesterday")
     assert done.error.startswith("--since 'yesterday' has to be a number of days or hours")

@@ -49,7 +49,7 @@ def commands_in(text: str) -> list[list[str]]:
     return [line.split() for line in re.findall(r"^    (.+)$", text, re.MULTILINE)]
 
 
-def test_the_steps_of_the_zoom_document_work(stack: Stack, operator: Operator) -> None:
+def test_the_steps_of_docs_zoom_md_ingest_a_recording(stack: Stack, operator: Operator) -> None:
     text = document("zoom")
     create, list_recordings, run_pipeline = commands_in(text)
     assert create == ["invoke", "stack.create"]  # test_life.py runs this command.
@@ -82,7 +82,7 @@ def test_the_steps_of_the_zoom_document_work(stack: Stack, operator: Operator) -
     assert stack.driver.send("", body=foreign).status == 204
 
 
-def test_the_steps_of_the_opencast_document_work(stack: Stack, operator: Operator) -> None:
+def test_the_steps_of_docs_opencast_md_ingest_a_recording(stack: Stack, operator: Operator) -> None:
     plus_zoom, status, run_pipeline = commands_in(document("opencast"))
     assert "Opencast: the uploader's user may read every event" in operator.output(*status[1:])
     recording = stack.lecture(scheduled=False)
@@ -105,7 +105,7 @@ def test_the_steps_of_the_opencast_document_work(stack: Stack, operator: Operato
     stack.await_state(requested, "SENT_TO_OPENCAST")
 
 
-def test_an_app_with_the_addresses_and_scopes_of_the_slack_manifest_works(
+def test_slash_zip_answers_an_app_with_the_addresses_and_scopes_of_the_slack_manifest(
     stack: Stack, operator: Operator
 ) -> None:
     app = yaml.safe_load((ROOT / "docs" / "slack-manifest.yaml").read_text("utf-8"))

@@ -21,7 +21,7 @@ def sheet(driver: Driver) -> Spreadsheet:
     """Return a sheet with two meetings, after an update of the schedule."""
     sheet = Spreadsheet(driver)
     sheet.fill([HEADER, row()], [HEADER, row(OTHER, day="F")])
-    # The script would take longer to start.
+    # The request is sent without the script, which takes longer to start.
     status, text = sheet.post()
     assert status == 200
     assert text.startswith("Success: 2 meetings with 3 events")
@@ -29,7 +29,7 @@ def sheet(driver: Driver) -> Spreadsheet:
     return sheet
 
 
-def test_the_script_shows_additions_as_a_toast_and_removals_as_an_alert(
+def test_the_script_of_the_sheet_shows_additions_as_a_toast_and_removals_as_an_alert(
     sheet: Spreadsheet,
 ) -> None:
     classes = sheet.scheduled()
@@ -94,7 +94,7 @@ def test_a_mistake_in_a_row_of_the_sheet_is_shown_as_an_alert_that_names_the_row
     assert "topsecret" not in shown.text
 
 
-def test_a_sheet_with_thousands_of_rows_updates_the_schedule(sheet: Spreadsheet) -> None:
+def test_a_sheet_with_5000_rows_updates_the_schedule(sheet: Spreadsheet) -> None:
     links = [f"https://zoom.us/j/{82000000000 + number % 500}" for number in range(5000)]
     rows = [row(link, start=f"'{8 + n // 500}:15", day="M") for n, link in enumerate(links)]
     sheet.fill([HEADER, *rows])
@@ -166,7 +166,9 @@ def test_a_second_schedule_update_is_refused_while_the_first_runs(sheet: Spreads
     assert [scheduled["day"] for scheduled in sheet.scheduled()["81000000001"]] == ["T", "R"]
 
 
-def test_a_schedule_update_needs_the_token_when_one_is_set(sheet: Spreadsheet) -> None:
+def test_a_schedule_update_is_refused_without_the_token_when_ssm_has_a_token(
+    sheet: Spreadsheet,
+) -> None:
     ssm = sheet.driver.client("ssm")
     path = Names(sheet.driver.state.stack_name).secret("SCHEDULE_UPDATE_TOKEN")
     ssm.put_parameter(Name=path, Value="swordfish", Type="SecureString")
@@ -191,6 +193,6 @@ def test_an_api_that_cannot_be_reached_is_shown_as_an_alert_in_the_sheet(
 
 
 def restart(sheet: Spreadsheet) -> None:
-    """Start a new process of the function, without secrets and tokens of the old process."""
+    """Start a new process of schedule-update, without secrets and tokens of the old process."""
     names = Names(sheet.driver.state.stack_name)
     cold_start(sheet.driver, names.function(SCHEDULE_UPDATE))

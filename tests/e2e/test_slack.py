@@ -1,4 +1,4 @@
-"""Each answer and refusal of `/zip` on the local stack, whose stand-in checks every message."""
+"""Each answer and refusal of `/zip` on the local stack. Slack's stand-in checks the messages."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NOT_ALLOWED = "You may not use this command"
 
 @pytest.fixture(scope="module", autouse=True)
 def _warm(stack: Stack) -> Iterator[None]:
-    """Make a container of the Slack function read Slack's user groups, so that answers are fast.
+    """Make a container of the Slack function read the user groups, so that answers are fast.
 
     At the end, check that Slack refused no message.
     """
@@ -60,14 +60,14 @@ def private_text(stack: Stack, text: str = "help", **options: str) -> str:
     return str(shown["text"])
 
 
-def test_help_of_slash_zip_is_shown_in_the_channel_and_in_a_direct_message(stack: Stack) -> None:
+def test_slash_zip_shows_help_in_the_channel_and_in_a_direct_message(stack: Stack) -> None:
     for text in ("", "help"):
         assert "`/zip 123 456 7890`" in private_text(stack, text)
     assert "`/zip 123 456 7890`" in private_text(stack, channel="direct")
 
 
 @pytest.mark.parametrize("forge", ["wrong_secret", "old_timestamp", "unsigned", "other_body"])
-def test_a_slack_command_without_a_right_signature_is_refused(stack: Stack, forge: str) -> None:
+def test_a_slack_command_without_a_valid_signature_is_refused(stack: Stack, forge: str) -> None:
     outcome = stack.driver.type("help", forge=forge)
     assert outcome["status"] == 401
     assert outcome["ts"] is None
@@ -150,7 +150,7 @@ def test_the_slack_command_says_that_the_status_cannot_be_read_when_grants_are_m
     assert "`/zip 123 456 7890`" in private_text(stack)
 
 
-def test_a_press_says_that_the_status_cannot_be_read_and_leaves_the_message_unchanged(
+def test_a_press_of_the_slack_button_changes_nothing_and_says_that_the_status_cannot_be_read(
     stack: Stack, meeting: int, request: pytest.FixtureRequest
 ) -> None:
     for number in range(3):
@@ -162,7 +162,7 @@ def test_a_press_says_that_the_status_cannot_be_read_and_leaves_the_message_unch
     assert message(stack, shown["ts"])["blocks"] == shown["blocks"]
 
 
-def test_the_slack_command_shows_no_classes_and_recordings_of_an_unknown_meeting(
+def test_the_slack_command_shows_neither_classes_nor_recordings_of_an_unknown_meeting(
     stack: Stack, meeting: int
 ) -> None:
     text = texts(type_command(stack, str(meeting)))
@@ -192,7 +192,7 @@ def test_the_slack_command_shows_recordings_when_the_schedule_cannot_be_read(
 
 
 @pytest.mark.parametrize("reason", REASONS)
-def test_the_slack_command_shows_a_reason_in_words_for_people(
+def test_the_slack_command_shows_the_reason_of_an_ignored_ingest_in_words_for_people(
     stack: Stack, meeting: int, reason: str
 ) -> None:
     put_row(stack, meeting, pipeline_state="IGNORED", reason=reason)
@@ -286,14 +286,16 @@ def day_text(stack: Stack, number: int) -> str:
     return f"{local:%a, %b} {local.day}"
 
 
-def test_a_stranger_is_refused_later_when_slack_is_slow(stack: Stack, meeting: int) -> None:
+def test_the_slack_command_refuses_a_stranger_later_when_slack_is_slow(
+    stack: Stack, meeting: int
+) -> None:
     put_row(stack, meeting)
     slow_down_groups(stack)
     first = type_command(stack, str(meeting), user="stranger")
     assert await_message(stack, first["ts"], NOT_ALLOWED, "stranger")["only_for"]
 
 
-def test_a_press_is_acknowledged_and_removes_the_old_button_when_slack_is_slow(
+def test_a_press_of_the_slack_button_removes_the_old_button_when_slack_is_slow(
     stack: Stack, meeting: int
 ) -> None:
     for number in range(7):

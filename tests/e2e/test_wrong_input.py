@@ -1,4 +1,4 @@
-"""Commands for a stack that doesn't exist, which say so in one line and do nothing."""
+"""The one-line errors of commands whose stack doesn't exist."""
 
 from __future__ import annotations
 

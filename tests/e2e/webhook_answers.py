@@ -1,4 +1,4 @@
-"""Scenarios in which "+Zoom" doesn't get the webhook's own answer."""
+"""Scenarios in which "+Zoom" doesn't get the webhook's answer."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tests.e2e import deployed
 from tests.e2e.stack import SERIES, Stack
 
 REFUSAL = 400
-"""Status of the server in the webhook's place, after which "+Zoom" makes no other attempt."""
+"""Status of the server in the webhook's place. "+Zoom" doesn't retry after this status."""
 
 Received = Callable[[dict[str, str], bytes], None]
 """A function that gets the headers and the body of a request."""
 
 
 def webhook_refusal(stack: Stack) -> None:
-    """Check that the row of a recording says when the webhook refuses a "+Zoom" request."""
+    """Check that the status row has the reason when the webhook refuses a "+Zoom" request."""
     recording = stack.lecture(scheduled=False)
     with answered_for_the_webhook(stack, lambda _headers, _body: None):
         answer = stack.driver.ask_for_ingest(uuid=recording.uuid, oc_series_id=SERIES)
@@ -32,7 +32,7 @@ def webhook_refusal(stack: Stack) -> None:
 
 
 def lost_webhook_answer(stack: Stack) -> None:
-    """Check that "+Zoom" accepts a request whose answer from the webhook is lost."""
+    """Check that "+Zoom" accepts a request when the webhook's answer is lost."""
     recording = stack.lecture(scheduled=False)
 
     def forward(headers: dict[str, str], body: bytes) -> None:
@@ -53,7 +53,7 @@ def lost_webhook_answer(stack: Stack) -> None:
 
 @contextmanager
 def answered_for_the_webhook(stack: Stack, received: Received) -> Iterator[None]:
-    """Let "+Zoom" post to a server that passes each request to `received` and refuses it."""
+    """Let "+Zoom" post to a server that passes each request to `received` and answers REFUSAL."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:

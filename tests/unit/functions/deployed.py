@@ -17,7 +17,7 @@ PREFIX = "cold_"
 
 
 class Context:
-    """The attributes of Lambda's context that our functions use."""
+    """The attributes of Lambda's context that the pipeline's functions use."""
 
     aws_request_id = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
 
@@ -49,19 +49,19 @@ def environment_of(aws: Cloud) -> dict[str, str]:
 
 
 def cold(name: str) -> ModuleType:
-    """Load the function's module, as a new container does."""
+    """Load a function's module, as a new container does."""
     spec = importlib.util.spec_from_file_location(f"{PREFIX}{name}", FUNCTIONS / f"{name}.py")
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # `dataclasses` looks modules up here.
+    sys.modules[spec.name] = module  # `dataclasses` looks up a class's module here.
     spec.loader.exec_module(module)
     return module
 
 
 @contextmanager
 def container() -> Iterator[None]:
-    """Restore the loggers, and remove the modules that `cold` loaded, at the end."""
+    """After the block, restore the loggers and remove the modules that `cold` loaded."""
     root, own = logging.getLogger(), logging.getLogger("ingester")
     before = root.handlers[:], root.level, own.level
     try:

@@ -1,4 +1,4 @@
-"""Failures that are mailed, and AWS operations that are refused."""
+"""Harness of mailed failures and refused AWS operations."""
 
 from __future__ import annotations
 

@@ -13,15 +13,15 @@ RIGHTLY_SIGNED = {Metric.WEBHOOK_WRONGLY_SIGNED: 0.0}
 
 
 def measured(caplog: pytest.LogCaptureFixture) -> list[dict[Metric, float]]:
-    """Return the metrics of each record that has any, in order.
+    """Return the metrics of each log record that has metrics, in order.
 
-    Records with only `RIGHTLY_SIGNED` are left out, because each event of Zoom's writes one.
+    Records with only `RIGHTLY_SIGNED` are left out, because each webhook event has such a record.
     """
     return [values for values in _all_measured(caplog) if values != RIGHTLY_SIGNED]
 
 
 def rightly_signed(caplog: pytest.LogCaptureFixture) -> int:
-    """Return the number of events that count as correctly signed by Zoom."""
+    """Return the number of webhook events that count as correctly signed by Zoom."""
     return sum(values == RIGHTLY_SIGNED for values in _all_measured(caplog))
 
 
@@ -30,17 +30,17 @@ def _all_measured(caplog: pytest.LogCaptureFixture) -> list[dict[Metric, float]]
 
 
 def values_of(record: dict[str, Any]) -> dict[Metric, float]:
-    """Return the metrics that a record declares, with their values."""
+    """Return the values of the metrics that a log record declares."""
     (directive,) = record["_aws"]["CloudWatchMetrics"]
     return {Metric(metric["Name"]): record[metric["Name"]] for metric in directive["Metrics"]}
 
 
 def count_of(metric: Metric, caplog: pytest.LogCaptureFixture) -> float:
-    """Return the sum of a metric's values in all records."""
+    """Return the sum of a metric's values in all log records."""
     return sum(values.get(metric, 0) for values in _all_measured(caplog))
 
 
 def listen(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    """Capture our own records from level INFO up, and return `caplog`."""
+    """Capture the pipeline's log records from level INFO up, and return `caplog`."""
     caplog.set_level(logging.INFO, logger="ingester")
     return caplog

@@ -40,7 +40,7 @@ class RequestingHarness(ABC):
 
     @abstractmethod
     def set_up(self, **settings: Any) -> None:
-        """Build the function's dependencies with the usual settings, except `settings`."""
+        """Build the function's dependencies with the usual settings, changed by `settings`."""
 
     def settings(self, **changes: Any) -> dict[str, Any]:
         return {

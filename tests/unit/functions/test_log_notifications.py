@@ -44,7 +44,7 @@ def failed_upload(deps: log_notifications.Dependencies, topic: str = "Oceans") -
         return line_of()
 
 
-def test_mail_names_the_recording_and_what_to_do(
+def test_mail_names_the_recording_and_the_command_for_a_retry(
     aws: Cloud, deps: log_notifications.Dependencies
 ) -> None:
     log_notifications.take(log_event(failed_upload(deps)), deps)
@@ -65,7 +65,7 @@ def test_mail_names_the_recording_of_a_zoom_webhook_event_when_the_record_has_no
     assert "Recording: Oceans\n" in aws.mails()[0][1]
 
 
-def test_each_fault_has_one_mail_with_all_its_records(
+def test_each_fault_has_one_mail_with_the_number_of_its_records(
     aws: Cloud, deps: log_notifications.Dependencies
 ) -> None:
     lines = [line_of("ERROR", "One, try %d", 1), line_of(), line_of("ERROR", "One, try %d", 2)]
@@ -97,10 +97,10 @@ def test_repeats_of_a_fault_become_one_mail_with_a_count(
     assert aws.mails() == []
 
 
-def test_mails_stay_few_when_many_recordings_fail_at_once(
+def test_few_mails_are_sent_when_many_recordings_fail_at_the_same_time(
     aws: Cloud, deps: log_notifications.Dependencies, clock: Clock
 ) -> None:
-    # SNS cuts off a mailbox with too many mails a second, and the mailbox also gets the alarms.
+    # SNS drops a mailbox that gets more than ten mails in a second (see `rate_limit.py`).
     for first in range(0, 30, 10):
         log_notifications.take(log_event(*failures_of(range(first, first + 10))), deps)
     subjects = [subject for subject, _ in aws.mails()]
@@ -144,7 +144,7 @@ def test_fault_of_another_function_has_its_mail_when_one_function_has_many_fault
     ]
 
 
-def test_mail_about_many_faults_is_sent_later_when_it_was_refused(
+def test_mail_about_many_faults_is_sent_later_when_sns_refused_it(
     aws: Cloud, deps: log_notifications.Dependencies, clock: Clock
 ) -> None:
     log_notifications.take(log_event(*failures_of(range(MOST_MAILS))), deps)
@@ -164,7 +164,7 @@ def test_fault_is_mailed_when_a_table_fails(
     aws: Cloud, deps: log_notifications.Dependencies, operations: tuple[str, ...]
 ) -> None:
     line = failed_upload(deps)
-    # In tests, the tables share a client, so both refuse the operations.
+    # In tests, the tables share a client, so both tables refuse the operations.
     with refusing(aws.status.meta.client, *operations):
         log_notifications.take(log_event(line), deps)
     [(subject, body)] = aws.mails()
@@ -199,7 +199,7 @@ def test_refused_mail_is_sent_by_the_first_scheduled_run_that_can_publish(
     assert aws.mails() == []
 
 
-def test_repeat_is_mailed_at_once_when_the_first_mail_was_refused(
+def test_repeat_of_a_fault_is_mailed_immediately_when_sns_refused_the_first_mail(
     aws: Cloud, deps: log_notifications.Dependencies, clock: Clock
 ) -> None:
     with refusing(aws.sns, "Publish"):
@@ -212,7 +212,7 @@ def test_repeat_is_mailed_at_once_when_the_first_mail_was_refused(
 def test_invocation_of_log_notifications_fails_when_neither_table_nor_topic_is_available(
     aws: Cloud, deps: log_notifications.Dependencies
 ) -> None:
-    # Only the event has the fault, so Lambda has to retry it.
+    # Only the event has the fault, so Lambda has to retry the invocation.
     event = log_event(failed_upload(deps))
     with (
         refusing(aws.sns, "Publish"),
@@ -222,7 +222,7 @@ def test_invocation_of_log_notifications_fails_when_neither_table_nor_topic_is_a
         log_notifications.take(event, deps)
 
 
-def test_mail_about_repeats_is_sent_later_when_it_was_refused(
+def test_mail_about_repeats_is_sent_later_when_sns_refused_it(
     aws: Cloud, deps: log_notifications.Dependencies, clock: Clock
 ) -> None:
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""GET /, and the queries of GET /status that its page makes."""
+"""GET /, and the queries of GET /status that the status page makes."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_status_details_have_all_fields_of_an_ingest(
         "left_out": 0,
     }
     assert ask(meeting_id="1", details="true") == (200, expected_body)
-    # The answer to a plain query stays as older callers know it.
+    # Older callers rely on the fields of the answer to a plain query.
     ((_, old),) = ask(meeting_id="1")[1].items()
     assert set(old["recordings"][0]["zip_ingests"][0]) == {
         *("last_updated", "status", "origin", "reason", "ingest_request_time", "oc_series_id")
@@ -165,7 +165,7 @@ def test_ingest_needs_attention_when_it_is_stuck_or_has_failed(
 def later_request(
     deps: status_query.Dependencies, clock: Clock, meeting: int, uuid: str, state: State
 ) -> None:
-    """Write a failed ingest, and a +Zoom request an hour later that is in `state`."""
+    """Write a failed ingest, and an hour later the ingest of a "+Zoom" request in `state`."""
     for zip_id, end in ((f"auto-ingest-{uuid}", State.UPLOADER_FAILED), (f"on-{uuid}", state)):
         subject = Subject(
             meeting_id=meeting,
@@ -183,7 +183,7 @@ def later_request(
 
 
 def request_again(deps: status_query.Dependencies, clock: Clock, uuid: str, state: State) -> None:
-    """Write a +Zoom request in `state` for a recording that has an ingest."""
+    """Write an ingest in `state`, of a "+Zoom" request for a recording that has an ingest."""
     clock.forward(minutes=10)
     (row,) = [row for row in deps.status.of_meeting(1) if row.recording_id == uuid]
     subject = Subject(
@@ -243,7 +243,7 @@ def test_failed_ingest_waits_for_a_later_request_while_the_request_makes_progres
 
 
 def put_ingest(deps: status_query.Dependencies, clock: Clock, uuid: str) -> None:
-    """Write to the ledger two files, and an ingest of the first one that Opencast has taken."""
+    """Write two files to the ledger, and an accepted ingest of the first file."""
     files = {"1": "shared_screen 15:00", "2": "gallery_view 15:00"}
     post = Post(attempt="a", at=timestamps.write(clock()), outcome=Outcome.TAKEN)
     ingest = IngestRecord(
@@ -266,7 +266,7 @@ def put_ingest(deps: status_query.Dependencies, clock: Clock, uuid: str) -> None
     deps.ledger.change(uuid, with_ingest)
 
 
-def test_status_details_of_one_recording_have_its_event_files_and_scheduled_class(
+def test_status_details_of_a_recording_have_its_class_its_files_and_a_link_to_its_event(
     ask: Ask, deps: status_query.Dependencies, aws: Cloud, clock: Clock
 ) -> None:
     write(deps, "u", State.WEBHOOK_RECEIVED, files=["1"])
@@ -284,7 +284,7 @@ def test_status_details_of_one_recording_have_its_event_files_and_scheduled_clas
     [found] = ask(**query)[1]["recordings"]
     assert found["verdict"] == "In Opencast since 2026-10-14T18:30:00Z."
     assert found["editor"] == "https://opencast.example.edu/editor-ui/index.html?id=mp"
-    # Other recordings have only a verdict, which needs no further reads.
+    # Other recordings have only a verdict, which saves reads of the ledger and the schedule.
     assert set(ask(**{**query, "uuid": "x"})[1]["recordings"][0]) == {"uuid", "verdict"}
 
 
@@ -317,13 +317,13 @@ def test_status_details_show_a_recording_when_its_record_can_not_be_read(
     assert "editor" not in found
 
 
-def test_status_list_looks_up_meetings_only_up_to_a_maximum(
+def test_status_list_looks_up_no_more_meetings_than_the_maximum(
     deps: status_query.Dependencies, clock: Clock
 ) -> None:
     few = replace(deps, meetings_looked_up=3)
     for meeting in range(few.meetings_looked_up + 1):
         later_request(deps, clock, meeting + 1, f"u{meeting}", State.SENT_TO_OPENCAST)
-        # Each row is a minute later than the one before, so that none expires.
+        # Each row is a minute later than the row before, so that no row expires.
         clock.forward(minutes=-119)
     query = {"since": SINCE, "open": "true"}
     answer = status_query.respond({"resource": "/status", "queryStringParameters": query}, few)
@@ -354,7 +354,7 @@ def test_status_rows_are_returned_in_pages(
     assert found == [["u4", "u3"], ["u2", "u1"], ["u0"]]
 
 
-def test_oldest_ingests_are_left_out_and_counted_when_a_meeting_has_too_many(
+def test_oldest_ingests_are_left_out_and_counted_when_a_meeting_has_too_many_ingests(
     ask: Ask, aws: Cloud
 ) -> None:
     with aws.status.batch_writer() as batch:

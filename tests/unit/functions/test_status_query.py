@@ -1,4 +1,4 @@
-"""The plain queries of GET /status."""
+"""The plain queries of GET /status: `meeting_id` or `seconds`, without `details`."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def _zoom(tls: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture
 def zoom(_zoom: ZoomStandIn, lecture: Recording) -> ZoomStandIn:
-    """Return the Zoom stand-in with the lecture, without faults and earlier requests."""
+    """Return the Zoom stand-in with the lecture, without faults or earlier requests."""
     _zoom.add(lecture)
     _zoom.clear_faults()
     _zoom.set(after_expiry="401", name_in="location", ranges=True)
@@ -60,7 +60,7 @@ def _bucket() -> Iterator[StagingBucket]:
 
 @pytest.fixture
 def bucket(_bucket: StagingBucket) -> StagingBucket:
-    """Return the empty staging bucket, without faults and earlier requests."""
+    """Return the empty staging bucket, without faults or earlier requests."""
     _bucket.begin()
     return _bucket
 

@@ -51,7 +51,7 @@ SERIES = "20260112345"
 MB = 1_000_000
 LONG = 60 * MB
 LONGISH = 16 * MB
-"""Bytes of four parts."""
+"""Size of four parts, in bytes."""
 
 
 @dataclass
@@ -173,19 +173,19 @@ class Harness:
         return self.ledger().get(recording.uuid)
 
     def name(self, recording: Recording, *files: RecordingFile) -> None:
-        """Note in the ledger, as the webhook does, that Zoom has named these files."""
+        """Note in the ledger, as the webhook does, that a webhook event named these `files`."""
         names = {file.file_id: f"{file.recording_type} of {file.recording_start}" for file in files}
         change = partial(with_files, names=names, now=self.clock())
         self.ledger().change(recording.uuid, change)
 
     def accept(self, recording: Recording, *files: RecordingFile, zip_id: str = ZIP_ID) -> None:
-        """Note in the ledger, as the webhook does, a request whose message names these files."""
+        """Note in the ledger, as the webhook does, a request whose message names these `files`."""
         self.request(recording, *files, zip_id=zip_id)
         sent = [file.file_id for file in files]
         self.ledger().change(recording.uuid, partial(with_sent, zip_id=zip_id, files=sent))
 
     def request(self, recording: Recording, *files: RecordingFile, zip_id: str = ZIP_ID) -> None:
-        """Note in the ledger a request, but not that its message is on the queue."""
+        """Note a request in the ledger, but not that the request's message is on the queue."""
         self.name(recording, *files)
         asked, now = Asked(), self.clock()
         change = self.ledger().change
@@ -196,7 +196,7 @@ class Harness:
         self.ledger().change(recording.uuid, partial(with_notice, notice=notice))
 
     def ingest(self, recording: Recording, *files: RecordingFile) -> None:
-        """Note in the ledger, as the uploader does, an ingest of these files."""
+        """Note in the ledger, as the uploader does, an ingest of these `files`."""
         post = Post(attempt="a", at="2026-10-14T18:00:00Z")
         names = {file.file_id: file.recording_type for file in files}
         ingest = IngestRecord(zip_id=ZIP_ID, series=SERIES, files=names, posts=(post,))
@@ -223,15 +223,15 @@ class Harness:
         return {stored.key: peer.body(stored.key) for stored in peer.objects()}
 
     def downloads(self) -> int:
-        """Return the number of requests at download URLs."""
+        """Return the number of requests to download URLs."""
         return sum(request.path.startswith("/rec/download/") for request in self.zoom.requests)
 
     def asked_of_api(self) -> int:
-        """Return the number of requests for a recording's files at Zoom's API."""
+        """Return the number of requests to Zoom's API for a list of a recording's files."""
         return sum(request.path.startswith("/v2/meetings/") for request in self.zoom.requests)
 
     def fetched(self) -> int:
-        """Return the number of bytes that were requested from the CDN and not refused."""
+        """Return the number of bytes in the ranges that the CDN served."""
         ranges = [
             request.header("Range") or "" for request in self.zoom.requests if request.status == 206
         ]
@@ -240,7 +240,7 @@ class Harness:
 
 
 class _Watched:
-    """A file at Zoom that calls `before` before each request of a range."""
+    """A file at Zoom. `before` is called before each request of a range of its bytes."""
 
     def __init__(
         self,

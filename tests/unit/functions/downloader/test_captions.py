@@ -1,4 +1,4 @@
-"""The downloader's captions: sent with the video, or later for an event in Opencast."""
+"""Captions that the downloader sends with the video, or later for an event in Opencast."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def transcripts(recording: Recording) -> list[RecordingFile]:
 
 
 def without_transcripts(recording: Recording, *segments: int) -> Recording:
-    """Return the recording without the transcripts of `segments`, or by default of all."""
+    """Return the recording without the transcripts of `segments`, by default of all segments."""
     return without_type(recording, "TRANSCRIPT", *segments)
 
 
@@ -170,7 +170,7 @@ class TestBrokenCaptions:
             (b"WEBVTT\n\n00:01.000 --> \n", "it has no captions"),
         ],
     )
-    def test_row_names_a_broken_transcript_and_the_recording_is_sent_on(
+    def test_row_names_a_broken_transcript_and_the_recording_goes_to_the_uploader(
         self, harness: Harness, lecture: Recording, tmp_path: Any, text: bytes, reason: str
     ) -> None:
         broken = harness.zoom.add(with_text(lecture, text, tmp_path))
@@ -180,7 +180,7 @@ class TestBrokenCaptions:
         assert harness.outcome == ("SENT_TO_UPLOADER", told)
         assert SHIFTED in text_of(harness, track(harness))
 
-    def test_text_of_the_captions_of_all_segments_together_is_limited(
+    def test_captions_of_a_segment_are_left_out_when_all_segments_together_have_too_much_text(
         self, harness: Harness, lecture: Recording, tmp_path: Any
     ) -> None:
         # The downloader holds the captions of all segments in memory.
@@ -256,7 +256,7 @@ class TestCaptionsThatAreNotThereYet:
         assert sent["body"]["captions"] == []
         assert len(later(harness)) == 1
 
-    def test_captions_are_not_waited_for_when_zoom_makes_no_transcripts(
+    def test_no_message_waits_for_captions_when_zoom_makes_no_transcripts(
         self, harness: Harness, lecture: Recording
     ) -> None:
         harness.zoom.add(without_transcripts(lecture))
@@ -265,7 +265,7 @@ class TestCaptionsThatAreNotThereYet:
         assert sent["body"]["captions"] == []
         assert not later(harness)
 
-    def test_recording_is_sent_on_without_captions_when_the_zoom_api_fails(
+    def test_recording_goes_to_the_uploader_without_captions_when_the_zoom_api_fails(
         self, harness: Harness, lecture: Recording
     ) -> None:
         harness.zoom.fail(Fault(kind="status", where="api", status=500, times=None))
@@ -273,7 +273,7 @@ class TestCaptionsThatAreNotThereYet:
         assert harness.outcome == ("SENT_TO_UPLOADER", "")
         assert len(later(harness)) == 1
 
-    def test_recording_is_sent_on_without_captions_when_the_pause_after_a_429_can_not_be_noted(
+    def test_recording_goes_to_the_uploader_without_captions_when_the_429_pause_can_not_be_noted(
         self, harness: Harness, lecture: Recording
     ) -> None:
         harness.zoom.fail(Fault(kind="status", where="api", status=429, times=None))
@@ -282,7 +282,7 @@ class TestCaptionsThatAreNotThereYet:
         assert harness.outcome == ("SENT_TO_UPLOADER", "")
         assert len(later(harness)) == 1
 
-    def test_recording_is_sent_on_without_captions_when_s3_can_not_store_them(
+    def test_recording_goes_to_the_uploader_without_captions_when_s3_can_not_store_them(
         self, harness: Harness, lecture: Recording
     ) -> None:
         with failing(harness.aws.s3, "s3.PutObject", "SlowDown"):
@@ -310,7 +310,7 @@ class TestLateCaptions:
         assert [line for line in lines if "-->" in line] == [CUE, SHIFTED]
         assert not later(harness)
 
-    def test_late_captions_are_sent_once_while_other_files_are_waited_for(
+    def test_late_captions_are_sent_once_while_a_message_waits_for_other_files(
         self, harness: Harness, late: Late
     ) -> None:
         late.ingest()
@@ -327,7 +327,7 @@ class TestLateCaptions:
         (sent,) = harness.uploads()
         assert sent["group"] != late.recording.uuid
 
-    def test_late_captions_are_not_sent_when_the_event_has_them(
+    def test_late_captions_are_not_sent_when_the_event_has_captions(
         self, harness: Harness, late: Late
     ) -> None:
         ids = tuple(file.file_id for file in transcripts(late.recording))
@@ -338,7 +338,7 @@ class TestLateCaptions:
         assert not later(harness)
         assert harness.row.get("reason", "") == ""
 
-    def test_row_says_that_a_transcript_came_after_the_others(
+    def test_row_says_that_a_transcript_came_after_the_other_captions(
         self, harness: Harness, late: Late
     ) -> None:
         first, second = transcripts(late.recording)
@@ -396,7 +396,7 @@ class TestWaiting:
         assert late.take(waiting=timedelta(hours=25))
         assert not later(harness)
 
-    def test_late_captions_wait_when_zoom_does_not_list_a_file_of_its_webhook_event(
+    def test_late_captions_wait_when_zoom_does_not_list_a_file_that_a_webhook_event_named(
         self, harness: Harness, late: Late
     ) -> None:
         late.ingest()
@@ -442,7 +442,7 @@ class TestWaiting:
             "ERROR"
         ]
 
-    def test_available_transcripts_are_sent_after_a_week_when_another_is_missing(
+    def test_available_transcripts_are_sent_after_a_week_when_a_transcript_is_missing(
         self, harness: Harness, late: Late
     ) -> None:
         late.ingest()

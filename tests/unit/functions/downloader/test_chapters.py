@@ -1,4 +1,4 @@
-"""The downloader's chapters: sent with the video, or later for an event in Opencast."""
+"""Chapters that the downloader sends with the video, or later for an event in Opencast."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def chapters(recording: Recording) -> list[RecordingFile]:
 
 
 def without_chapters(recording: Recording, *segments: int) -> Recording:
-    """Return the recording without the chapters of `segments`, or by default of all."""
+    """Return the recording without the chapters of `segments`, by default of all segments."""
     return without_type(recording, "SUMMARY", *segments)
 
 
@@ -123,7 +123,7 @@ class TestBesideTheVideo:
             (b'{"list": [{"headline": "Ada"}]}', "its fields are: list, headline"),
         ],
     )
-    def test_row_names_a_broken_chapter_file_and_the_recording_is_sent_on(
+    def test_row_names_a_broken_chapter_file_and_the_recording_goes_to_the_uploader(
         self, harness: Harness, lecture: Recording, text: bytes, reason: str, tmp_path: Any
     ) -> None:
         other = tmp_path / "other.json"
@@ -164,7 +164,7 @@ class TestChaptersThatAreNotThereYet:
         assert not tracks(harness)
         assert asks_for_chapters(harness) == [False, True]
 
-    def test_recording_is_sent_on_without_chapters_when_s3_can_not_store_them(
+    def test_recording_goes_to_the_uploader_without_chapters_when_s3_can_not_store_them(
         self, harness: Harness, lecture: Recording
     ) -> None:
         with failing(harness.aws.s3, "s3.PutObject", "SlowDown"):
@@ -205,7 +205,7 @@ class TestLateChapters:
         assert not later(harness)
         assert harness.asked_of_api() == 0
 
-    def test_late_chapters_are_neither_sent_nor_waited_for_when_the_event_has_chapters(
+    def test_late_chapters_are_not_sent_and_no_message_waits_when_the_event_has_chapters(
         self, harness: Harness, late: Late
     ) -> None:
         done = Captions(files=("chapters-1",), state=CaptionsState.DONE, attempt="a")

@@ -95,7 +95,7 @@ class TestTheSeries:
         assert harness.row.get("course") == course
 
     @pytest.mark.usefixtures("scheduled")
-    def test_buffer_around_a_scheduled_class_is_a_setting(
+    def test_buffer_around_a_scheduled_class_comes_from_its_setting(
         self, harness: Harness, small: Recording
     ) -> None:
         harness.settings["buffer_minutes"] = 5
@@ -113,7 +113,7 @@ class TestTheSeries:
 
 
 class TestClassThatLeftTheSchedule:
-    """The schedule's last class of the meeting is removed after the first attempt."""
+    """Retries after the meeting's last scheduled class was removed from the schedule."""
 
     def errors_of_retry(
         self,
@@ -151,7 +151,7 @@ class TestClassThatLeftTheSchedule:
         assert "an earlier attempt, which had found a series" in error.getMessage()
         assert vars(error)["outlook"] == "Nothing happens automatically: it needs attention."
 
-    def test_no_error_is_logged_when_an_operator_lets_the_schedule_be_ignored(
+    def test_no_error_is_logged_when_the_message_says_to_ignore_the_schedule(
         self, harness: Harness, small: Recording, caplog: pytest.LogCaptureFixture
     ) -> None:
         assert self.errors_of_retry(harness, small, caplog, ignore_schedule=True) == []
@@ -251,7 +251,7 @@ class TestFilesThatAreNotFinished:
         assert "asks again at" in harness.outcome[1]
         assert harness.dead() == []
 
-    def test_row_says_that_the_message_waits_when_it_failed_before(
+    def test_row_says_that_the_message_waits_when_an_earlier_attempt_failed(
         self, harness: Harness, unfinished: Recording
     ) -> None:
         row = row_in("DOWNLOADER_FAILED", reason="retryable", retry_due="2026-10-14T18:40:00Z")

@@ -45,7 +45,7 @@ class Function:
 
 @pytest.fixture
 def printed(capsys: pytest.CaptureFixture[str]) -> Iterator[Printed]:
-    """Yield a function that returns the text printed since its last call; restore the loggers."""
+    """Yield a function that returns the text printed since its last call. Restore the loggers."""
     with container():
         yield lambda: capsys.readouterr().out
 
@@ -89,7 +89,7 @@ def records_in(text: str) -> list[dict[str, Any]]:
 
 @pytest.mark.usefixtures("function")
 @pytest.mark.parametrize(("given", "connections"), [("", 16), ("3", 3)])
-def test_number_of_download_connections_is_a_setting(
+def test_number_of_download_connections_comes_from_its_setting(
     monkeypatch: pytest.MonkeyPatch, given: str, connections: int
 ) -> None:
     monkeypatch.setenv("DOWNLOAD_CONNECTIONS", given)
@@ -107,7 +107,7 @@ def test_deployed_downloader_stages_a_recording(function: Function, longish: Rec
 def test_log_records_name_the_recording_and_no_secret_when_downloads_fail(
     function: Function, longish: Recording, printed: Printed
 ) -> None:
-    # The check covers the records of all threads.
+    # Copies run in other threads, whose log records have to name the recording as well.
     harness, video = function.harness, longish.files[0].file_id
     message = harness.message(longish)
     harness.zoom.expire_download_tokens(longish.uuid)
@@ -129,7 +129,7 @@ def test_log_records_name_the_recording_and_no_secret_when_downloads_fail(
 
 
 def secrets_of(harness: Harness) -> set[str]:
-    """Return every token, signature and password that was used."""
+    """Return every token, signature and password that the downloader used."""
     used = {harness.zoom.app.client_secret, KNOWN.secret_key, KNOWN.token}
     for request in harness.zoom.requests:
         used |= set(request.query.values())
@@ -140,7 +140,7 @@ def secrets_of(harness: Harness) -> set[str]:
 
 
 class TestMetrics:
-    """The metrics of copies in the log, from which CloudWatch reads them."""
+    """Metrics of copies in the log, which CloudWatch reads."""
 
     @pytest.fixture
     def copied(

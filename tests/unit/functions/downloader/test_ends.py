@@ -1,4 +1,4 @@
-"""The ends of requests that the downloader notes in the ledger and in the row."""
+"""Ends of requests, which the downloader notes in the ledger and in the row."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class TestGone:
     def test_message_goes_to_the_dlq_when_the_recording_is_gone_without_a_notice(
         self, harness: Harness, small: Recording, accepted: dict[str, Any], after_expiry: str
     ) -> None:
-        # Zoom's webhook event of the removal may be lost. A recovery repeats the request.
+        # Without the webhook event of the removal, the reason for the missing files is unknown.
         harness.zoom.set(after_expiry=after_expiry)
         harness.zoom.expire_download_tokens(small.uuid)
         harness.zoom.trash(small.uuid)
@@ -112,7 +112,7 @@ class TestGone:
     def test_message_goes_to_the_dlq_when_only_the_row_has_a_notice(
         self, harness: Harness, small: Recording, accepted: dict[str, Any]
     ) -> None:
-        # The ledger decides, not the row.
+        # Decisions read the ledger, not the status row.
         row = row_in("SENT_TO_DOWNLOADER", zoom_notice=NOTICE, reason=NOTICE)
         harness.aws.status.put_item(Item=row)
         harness.zoom.expire_download_tokens(small.uuid)
@@ -120,7 +120,7 @@ class TestGone:
         harness.take(accepted)
         assert len(harness.dead()) == 1
 
-    def test_recording_is_staged_when_it_is_still_there_despite_a_notice(
+    def test_recording_is_staged_despite_a_notice_when_zoom_still_has_the_recording(
         self, harness: Harness, small: Recording, accepted: dict[str, Any]
     ) -> None:
         harness.notice(small, NOTICE)

@@ -140,7 +140,7 @@ class TestFailuresThatMayPass:
         assert "next try at" in reason
         assert harness.downloads() == 0
 
-    def test_recording_is_sent_on_when_an_earlier_attempt_failed(
+    def test_recording_goes_to_the_uploader_when_a_retry_succeeds(
         self, harness: Harness, small: Recording
     ) -> None:
         harness.aws.status.put_item(Item=row_in("DOWNLOADER_FAILED", reason="retryable failure: x"))
@@ -191,7 +191,7 @@ class TestTooManyRequests:
         assert harness.take(again["body"])
         assert harness.outcome == ("SENT_TO_UPLOADER", "")
 
-    def test_other_recordings_wait_without_a_request_to_zoom_when_one_got_a_429(
+    def test_other_recordings_wait_without_a_request_to_zoom_when_one_recording_got_a_429(
         self, harness: Harness, small: Recording, longish: Recording
     ) -> None:
         harness.zoom.fail(Fault(kind="status", status=429, times=99))

@@ -1,4 +1,4 @@
-"""Unit tests of download messages whose recording an operator has made the pipeline forget."""
+"""Download messages of a forgotten recording, whose traces an operator removed."""
 
 from __future__ import annotations
 

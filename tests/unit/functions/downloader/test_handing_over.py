@@ -15,9 +15,9 @@ from tests.unit.functions.downloader.event_source import Delivery, EventSource
 from tests.unit.functions.downloader.harness import LONGISH, MB, Harness, contents
 
 SECONDS = 30.0
-"""Seconds of an invocation, in which about 20 MB are copied."""
+"""Length of an invocation that copies about 20 MB, in seconds."""
 BARELY = 15.0
-"""Seconds of an invocation in which one connection copies one or two parts."""
+"""Length of an invocation in which one connection copies one or two parts, in seconds."""
 Deliver = Callable[..., Delivery]
 HOW_FAR = re.compile(r"(\d+) of (\d+) MB are copied; the next invocation goes on\.")
 
@@ -35,7 +35,7 @@ def stored(peer: S3Peer) -> int:
 
 
 class TestThreeInvocations:
-    def test_next_invocation_continues_the_copy_where_the_last_one_stopped(
+    def test_next_invocation_continues_the_copy_where_the_last_invocation_stopped(
         self, harness: Harness, source: EventSource, long: Recording
     ) -> None:
         source.send(harness.message(long))
@@ -48,7 +48,7 @@ class TestThreeInvocations:
             progress = HOW_FAR.fullmatch(harness.row["reason"])
             assert progress
             assert int(progress[2]) == round(long.total_size / MB)
-            # A part in flight may still have been stored.
+            # S3 may store a part in flight after the row is written.
             assert int(progress[1]) <= round(stored(harness.bucket.peer) / MB)
             how_far.append(int(progress[1]))
             assert len(how_far) < 20, "It comes to no end."
@@ -104,7 +104,7 @@ class TestThreeInvocations:
 
 
 class TestACopyThatDoesNotGrow:
-    """Copies that each invocation begins anew, as when Zoom's servers send different ETags."""
+    """Copies that each invocation starts from the beginning, as when a file's ETag changes."""
 
     @pytest.fixture
     def deliver(self, harness: Harness, source: EventSource, longish: Recording) -> Deliver:
@@ -127,7 +127,7 @@ class TestACopyThatDoesNotGrow:
         copying: dict[str, Any] = again["body"]["copying"]
         return copying
 
-    def test_message_of_a_continued_copy_has_the_begin_and_the_progress(
+    def test_message_of_a_continued_copy_has_the_start_time_and_the_progress_of_the_copy(
         self, harness: Harness, source: EventSource, longish: Recording
     ) -> None:
         harness.connections = 1
@@ -146,7 +146,7 @@ class TestACopyThatDoesNotGrow:
         stored = [fields["stored_bytes"] for fields in copies]
         assert stored == sorted(set(stored))
 
-    def test_copy_fails_when_three_invocations_in_a_row_added_nothing(
+    def test_copy_fails_when_three_invocations_in_a_row_copy_nothing(
         self, harness: Harness, deliver: Deliver
     ) -> None:
         deliver()
@@ -198,7 +198,7 @@ class TestOverrides:
 
 
 class TestTwoMessages:
-    def test_recording_is_sent_on_once_when_a_crash_leaves_two_messages(
+    def test_recording_goes_to_the_uploader_once_when_a_crash_leaves_two_messages(
         self, harness: Harness, source: EventSource, longish: Recording
     ) -> None:
         # Both messages lead to the same upload message, which the FIFO queue keeps only once.
@@ -219,7 +219,7 @@ class TestTwoMessages:
 
 
 class TestNothingGotThrough:
-    def test_message_is_retried_when_nothing_could_be_copied(
+    def test_message_is_retried_when_an_invocation_could_copy_nothing(
         self, harness: Harness, source: EventSource, longish: Recording
     ) -> None:
         source.send(harness.message(longish))

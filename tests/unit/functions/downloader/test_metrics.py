@@ -1,4 +1,4 @@
-"""The downloader's metrics apart from those of copies."""
+"""The downloader's metrics, except the metrics of copies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages while the status table fails: the downloader neither loses nor repeats any."""
+"""Messages that the downloader neither loses nor repeats while the status table fails."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _status_failing(harness: Harness) -> Iterator[None]:
         yield
 
 
-def test_recording_is_sent_on_once_when_its_row_can_not_be_written(
+def test_recording_goes_to_the_uploader_once_when_its_row_can_not_be_written(
     harness: Harness, small: Recording, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert harness.take(harness.message(small))

@@ -80,7 +80,7 @@ class TestTheWholeWay:
     def test_late_files_overwrite_no_staged_object(
         self, harness: Harness, lecture: Recording
     ) -> None:
-        # In a message of its own, the second segment gets the number 0 of the first segment.
+        # Without the first segment in the message, the second segment has the number 0.
         message = harness.message(lecture)
         harness.take(message)
         before = harness.objects()
@@ -166,7 +166,7 @@ class TestTheHandler:
         assert sent["body"]["opencast_series_id"] == "20260111111"
         assert self.left(harness) == 0
 
-    def test_overrides_in_the_message_hold_when_the_operator_gives_none(
+    def test_overrides_in_the_message_stay_when_the_operator_gives_no_overrides(
         self, harness: Harness, small: Recording
     ) -> None:
         message = harness.message(small, override_series_id="20260177777")

@@ -1,4 +1,4 @@
-"""The downloader's summaries and next steps: sent with the video as Zoom made them, or never."""
+"""Summaries and next steps, which the downloader sends unchanged with the video, or never."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def summaries(recording: Recording) -> list[RecordingFile]:
 
 
 def with_first(recording: Recording, **changes: Any) -> Recording:
-    """Return the recording with a change of its first summary."""
+    """Return the recording with `changes` to its first summary."""
     first = summaries(recording)[0]
     files = (
         dataclasses.replace(file, **changes) if file is first else file for file in recording.files
@@ -83,14 +83,14 @@ def _reads_json(params: dict[str, Any]) -> bool:
 
 
 def note(harness: Harness) -> str:
-    """Return the note in the message to the uploader, which has no summaries."""
+    """Return the upload message's note about summaries. Assert that the message has none."""
     (upload,) = harness.uploads()
     assert "summaries" not in upload["body"]
     return str(upload["body"]["summaries_note"])
 
 
 class TestStaged:
-    def test_summaries_of_each_segment_are_sent_byte_by_byte(
+    def test_summaries_of_each_segment_are_sent_unchanged(
         self, harness: Harness, lecture: Recording
     ) -> None:
         assert harness.take(harness.message(lecture))
@@ -137,7 +137,7 @@ class TestStaged:
         assert "summaries" not in upload["body"]
         assert not staged(harness)
 
-    def test_message_has_no_field_when_the_recording_has_no_summaries(
+    def test_upload_message_has_no_field_for_summaries_when_the_recording_has_none(
         self, harness: Harness, lecture: Recording
     ) -> None:
         harness.zoom.add(without_type(lecture, "SUMMARY"))
@@ -186,7 +186,7 @@ class TestLeftOut:
         assert harness.take(message)
         assert harness.outcome == ("SENT_TO_UPLOADER", "")
         assert ids(harness) == {"next-steps-0", "summary-1", "next-steps-1"}
-        # The one message that waits is about chapters.
+        # The only message that waits is about chapters, not about summaries.
         assert [body["captions"]["is_chapters"] for body in later(harness)] == [True]
 
     def test_row_and_message_say_that_summaries_are_unknown_when_zoom_can_not_be_asked(
@@ -210,7 +210,7 @@ class TestLeftOut:
         told = "Zoom's summaries stay outside, if there are any: The invocation has no time left."
         assert note(harness) == told
 
-    def test_recording_is_sent_on_without_summaries_when_s3_can_not_read_them(
+    def test_recording_goes_to_the_uploader_without_summaries_when_s3_fails_to_read_them(
         self, harness: Harness, lecture: Recording
     ) -> None:
         with failing(harness.aws.s3, "s3.GetObject", "SlowDown", _reads_json):

@@ -1,4 +1,4 @@
-"""Recordings with an unusable video."""
+"""Recordings with unusable videos."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ JUST_NOW = "2026-10-14T17:31:00Z"
 def process(harness: Harness, recording: Recording, is_unusable: Callable[[str], bool]) -> bool:
     """Process a recording of the last hour, and return whether its message needs no retry.
 
-    `is_unusable` decides about each video by its name.
+    `is_unusable` gets the name of a video and returns whether the video is unusable.
     """
 
     def inspect(name: str, read_range: Callable[[int, int], bytes], size: int) -> mp4.Movie:
@@ -33,7 +33,7 @@ def process(harness: Harness, recording: Recording, is_unusable: Callable[[str],
     return harness.process(taken, dataclasses.replace(harness.deps(), inspect=inspect))
 
 
-def test_other_files_are_sent_on_at_once_when_a_video_is_unusable(
+def test_other_files_go_to_the_uploader_in_the_first_attempt_when_a_video_is_unusable(
     harness: Harness, lecture: Recording, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert process(harness, lecture, lambda name: "shared_screen" in name and "segment 0" in name)
@@ -47,7 +47,7 @@ def test_other_files_are_sent_on_at_once_when_a_video_is_unusable(
     assert [segment["segment_num"] for segment in segments] == [1]
 
 
-def test_message_goes_to_the_dlq_at_once_when_no_video_is_usable(
+def test_message_goes_to_the_dlq_in_the_first_attempt_when_no_video_is_usable(
     harness: Harness, lecture: Recording
 ) -> None:
     assert process(harness, lecture, lambda _key: True)

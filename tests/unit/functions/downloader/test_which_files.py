@@ -1,4 +1,4 @@
-"""The files that are staged: all that Zoom has named and delivers."""
+"""The files that the downloader stages: every file that Zoom has named and delivers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TOPIC = "HIST E-1010 Mapping the Ocean: L'été"
 
 
 def with_files_of(message: dict[str, Any], *files: RecordingFile) -> dict[str, Any]:
-    """Return the message with only these of its files."""
+    """Return the message with only these `files`."""
     ids = {file.file_id for file in files}
     some = [file for file in message["recording_files"] if file["recording_id"] in ids]
     assert len(some) == len(ids)
@@ -139,7 +139,7 @@ class TestAMessageThatKnowsFewerFiles:
     def test_every_file_is_staged_when_the_ledger_knows_more_files_than_the_message(
         self, harness: Harness, lecture: Recording
     ) -> None:
-        # Two webhook events that come close together become one ingest.
+        # Two webhook events that come shortly after each other become one ingest.
         harness.accept(lecture, *wanted(lecture))
         first = wanted(lecture)[:2]
         assert harness.take(with_files_of(harness.message(lecture), *first))
@@ -201,7 +201,7 @@ class TestAFileThatZoomDoesNotListYet:
         assert harness.take(message)
         assert "doesn't list 1 file(s) yet" in harness.outcome[1]
 
-    def test_every_file_is_staged_when_zoom_lists_it_in_the_end(
+    def test_every_file_is_staged_when_zoom_finally_lists_the_missing_file(
         self, harness: Harness, message: dict[str, Any], lecture: Recording, lagging: RecordingFile
     ) -> None:
         harness.take(message)
@@ -214,7 +214,7 @@ class TestAFileThatZoomDoesNotListYet:
         assert lagging.file_id in staged_ids(upload)
         assert harness.record(lecture).left_out == ()
 
-    def test_unlisted_file_is_reported_by_name_after_a_day_and_the_others_are_staged(
+    def test_unlisted_file_is_reported_by_name_after_a_day_and_the_other_files_are_staged(
         self,
         harness: Harness,
         message: dict[str, Any],
@@ -239,10 +239,10 @@ class TestAFileThatZoomDoesNotListYet:
         assert record.left_out == (lagging.file_id,)
         assert not ledger.is_superseded(record, ZIP_ID, staged_ids(upload))
 
-    def test_unlisted_file_is_left_out_in_the_ledger_before_the_upload_message_is_sent(
+    def test_ledger_notes_an_unlisted_file_as_left_out_before_the_upload_message_is_sent(
         self, harness: Harness, message: dict[str, Any], lecture: Recording, lagging: RecordingFile
     ) -> None:
-        # Otherwise the uploader might take the message for a superseded one.
+        # Otherwise the uploader might take the message for a superseded message.
         harness.clock.forward(days=1)
         of_uploads = harness.aws.upload_queue
         broken = failing(
@@ -288,7 +288,7 @@ class TestAFileThatAnIngestHolds:
         assert harness.outcome == ("SENT_TO_UPLOADER", "")
         assert errors(caplog) == []
 
-    def test_second_ingest_waits_for_a_file_of_the_first_one_and_then_reports_it(
+    def test_second_ingest_waits_for_a_file_of_the_first_ingest_and_then_reports_the_file(
         self,
         harness: Harness,
         late: dict[str, Any],
@@ -326,7 +326,7 @@ class TestAFileThatIsNotHandedOut:
 
 
 class TestAPartialMessage:
-    """Messages of partial webhook events: Zoom's API has the rest."""
+    """Messages of partial webhook events, whose missing data comes from Zoom's API."""
 
     @pytest.fixture
     def partial(self, harness: Harness, small: Recording) -> dict[str, Any]:

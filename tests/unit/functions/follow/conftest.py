@@ -1,4 +1,4 @@
-"""The fixture of the follow function: an uploader and an Opencast with the test's clock."""
+"""The fixture of the follow function's tests: an uploader, and an Opencast with a test clock."""
 
 from __future__ import annotations
 

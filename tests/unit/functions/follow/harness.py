@@ -58,7 +58,7 @@ class Harness:
         )
 
     def ingest(self, uuid: str = UUID, zip_id: str = "auto-ingest-0001") -> None:
-        """Ingest a recording that was requested now."""
+        """Request and ingest a recording now."""
         ledger = self.deps().ledger
         asked, now = Asked(), self.clock()
         ledger.change(uuid, lambda record: with_request(record, zip_id, asked, now))
@@ -99,7 +99,7 @@ class Harness:
         return self.uploader.outcome_of(zip_id)
 
     def asked(self) -> list[str]:
-        """Return the paths of the GET requests to Opencast, without the refused ones (401)."""
+        """Return the paths of the GET requests that Opencast didn't refuse with 401."""
         return [
             request.path
             for request in self.opencast.requests
@@ -107,7 +107,7 @@ class Harness:
         ]
 
     def change_workflow_id(self, workflow: str) -> None:
-        """Note another workflow's id for the only ingest in the ledger."""
+        """Replace the workflow's id of the record's only ingest in the ledger."""
 
         def change(record: Record) -> Record:
             ((media_package, ingest),) = record.ingests.items()

@@ -1,4 +1,4 @@
-"""The follow function: states of rows, reports of failures, and its polls of Opencast."""
+"""The follow function: states of rows, reports of failures, and polls of Opencast."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_minutes_until_the_workflow_ended_are_counted_once(
     assert metrics(caplog) == [30.0]
 
 
-def test_an_error_about_one_recording_does_not_stop_the_following_of_others(
+def test_follow_continues_with_other_recordings_when_one_recording_causes_an_error(
     harness: Harness,
 ) -> None:
     harness.ingest("first==", "auto-ingest-first")
@@ -70,7 +70,7 @@ def test_an_error_about_one_recording_does_not_stop_the_following_of_others(
     assert harness.outcome() == ("PUBLISHED", "")
 
 
-def test_an_error_about_one_recording_is_raised_when_opencast_stops_answering_after_it(
+def test_an_error_about_one_recording_is_raised_when_opencast_then_stops_answering(
     harness: Harness,
 ) -> None:
     harness.ingest("first==", "auto-ingest-first")
@@ -164,7 +164,7 @@ def test_a_stopped_workflow_is_reported_as_a_failure(harness: Harness) -> None:
     assert harness.outcome() == ("OPENCAST_FAILED", reason)
 
 
-def test_row_gets_state_published_when_a_failed_workflow_succeeds_in_the_end(
+def test_row_gets_state_published_when_a_failed_workflow_finally_succeeds(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.ingest()
@@ -206,7 +206,9 @@ def test_row_gets_state_published_when_its_event_was_missing_only_once(harness: 
     assert harness.outcome() == ("PUBLISHED", "")
 
 
-def test_row_does_not_change_when_the_known_workflow_is_of_another_event(harness: Harness) -> None:
+def test_row_does_not_change_when_the_workflow_in_the_ledger_is_of_another_event(
+    harness: Harness,
+) -> None:
     harness.ingest("another==", "auto-ingest-0002")
     harness.ingest()
     other = harness.record("another==").ingests[media_package_id("another==")].workflow
@@ -216,7 +218,9 @@ def test_row_does_not_change_when_the_known_workflow_is_of_another_event(harness
     assert harness.outcome()[0] == "SENT_TO_OPENCAST"
 
 
-def test_an_ingest_without_a_known_workflow_is_followed_by_its_event(harness: Harness) -> None:
+def test_follow_asks_about_the_event_when_the_workflow_of_an_ingest_is_unknown(
+    harness: Harness,
+) -> None:
     harness.ingest()
     harness.change_workflow_id("")
     harness.run_after(minutes=40)
@@ -294,7 +298,9 @@ def test_follow_stops_at_the_first_failure_and_the_next_run_begins_with_another_
     assert harness.outcome("auto-ingest-u1")[0] == "PUBLISHED"
 
 
-def test_follow_asks_about_a_recording_at_once_when_an_operator_names_it(harness: Harness) -> None:
+def test_follow_asks_about_a_recording_before_it_is_due_when_an_operator_names_the_recording(
+    harness: Harness,
+) -> None:
     harness.ingest()
     harness.run()
     harness.end_workflow()
@@ -303,14 +309,14 @@ def test_follow_asks_about_a_recording_at_once_when_an_operator_names_it(harness
     assert harness.outcome() == ("PUBLISHED", "")
 
 
-def test_follow_asks_opencast_nothing_when_it_is_off(harness: Harness) -> None:
+def test_follow_asks_opencast_nothing_when_follow_ingests_is_off(harness: Harness) -> None:
     harness.ingest()
     harness.is_on = False
     assert "FOLLOW_INGESTS" in harness.run_after(minutes=40)["message"]
     assert harness.outcome() == ("SENT_TO_OPENCAST", "")
 
 
-def test_uploader_notes_no_follow_up_when_follow_is_off(harness: Harness) -> None:
+def test_uploader_notes_no_follow_up_when_follow_ingests_is_off(harness: Harness) -> None:
     harness.uploader.settings["follow_ingests"] = False
     harness.ingest()
     assert harness.record().ingests[media_package_id(UUID)].following is None
@@ -332,7 +338,7 @@ def test_unreadable_record_is_reported_once_and_other_ingests_are_followed(
     assert len(errors(caplog)) == 1
 
 
-def test_record_leaves_the_index_when_an_older_version_has_dropped_its_follow_up(
+def test_record_leaves_the_index_of_due_ingests_when_older_code_has_dropped_its_follow_up(
     harness: Harness,
 ) -> None:
     harness.ingest()

@@ -1,4 +1,4 @@
-"""The on-demand function with its neighbours."""
+"""Fixtures of the on-demand function and its neighbours."""
 
 from __future__ import annotations
 

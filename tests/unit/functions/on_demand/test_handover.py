@@ -1,4 +1,4 @@
-"""The on-demand function's request to the webhook: signed, sent once, and before a deadline."""
+"""The on-demand function's signed request to the webhook, with retries and a deadline."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_row_of_an_on_demand_request_is_written_before_the_webhook_is_called(
         (json_answer(503, {}), 3),
     ],
 )
-def test_on_demand_request_gets_500_and_its_row_says_why_when_the_webhook_refuses_it(
+def test_on_demand_request_gets_500_and_its_row_has_the_reason_when_the_webhook_refuses_it(
     answer: Answer, tries: int, harness: Harness
 ) -> None:
     harness.hook.answers[:] = [answer]
@@ -86,7 +86,7 @@ def test_on_demand_request_gets_500_and_its_row_says_why_when_the_webhook_refuse
 
 
 def test_on_demand_request_is_accepted_when_the_signing_key_was_rotated(harness: Harness) -> None:
-    # The webhook has the new key, and this container still has the old one.
+    # The webhook has the new key, and this container still has the old key.
     harness.hook.answers[:] = [real_webhook(harness)]
     now = harness.deps
     old = replace(now, secrets=OnDemandSecrets(pipeline_signing_key="old"))
@@ -162,7 +162,9 @@ def losing_its_answer(take: Take) -> Take:
     return lose
 
 
-def test_on_demand_request_is_sent_once_when_an_answer_is_lost(harness: Harness) -> None:
+def test_on_demand_request_leads_to_one_message_when_an_answer_of_the_webhook_is_lost(
+    harness: Harness,
+) -> None:
     take = real_webhook(harness)
     harness.hook.answers[:] = [losing_its_answer(take), take]
     assert harness.ask() == (200, "Ingest accepted")
@@ -173,7 +175,7 @@ def test_on_demand_request_is_sent_once_when_an_answer_is_lost(harness: Harness)
 
 
 @pytest.mark.parametrize("has_row", [True, False])
-def test_on_demand_request_is_accepted_when_every_answer_is_lost(
+def test_on_demand_request_is_accepted_when_every_answer_of_the_webhook_is_lost(
     has_row: bool, harness: Harness
 ) -> None:
     # The ledger shows that the webhook accepted the request, so the user need not repeat it.
@@ -189,7 +191,7 @@ def test_on_demand_request_is_accepted_when_every_answer_is_lost(
 def test_on_demand_request_fails_when_only_the_status_row_says_that_it_was_accepted(
     before: str, harness: Harness
 ) -> None:
-    # The ledger decides, not the row: the queue has no message.
+    # Decisions read the ledger, not the status row. Here, no message is on the queue.
     def write_row(_: Request) -> Answer:
         harness.aws.status.update_item(
             Key={"zip_id": harness.row()["zip_id"]},
@@ -215,7 +217,7 @@ def test_on_demand_request_fails_when_the_ledger_knows_only_another_request_for_
 
 
 @pytest.mark.parametrize("wait", [0.0, 3.0, 5.0, 9.0])
-def test_on_demand_request_ends_within_20_seconds_whatever_the_waits(
+def test_on_demand_request_ends_within_20_seconds_even_when_sleeps_take_longer(
     wait: float, harness: Harness
 ) -> None:
     harness.watch.longer = wait

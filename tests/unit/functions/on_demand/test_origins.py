@@ -49,7 +49,7 @@ def test_on_demand_request_of_an_allowed_page_or_a_program_is_accepted(
         "x" * 10_000,
     ],
 )
-def test_on_demand_request_of_another_page_gets_403_when_origins_are_set(
+def test_on_demand_request_of_another_page_gets_403_when_allowed_origins_are_set(
     closed: Harness, origin: str
 ) -> None:
     status, message = closed.ask(headers=OWN | {"Origin": origin})
@@ -59,7 +59,7 @@ def test_on_demand_request_of_another_page_gets_403_when_origins_are_set(
     assert not closed.aws.rows()
 
 
-def test_on_demand_request_of_any_page_is_accepted_when_no_origins_are_set(
+def test_on_demand_request_of_any_page_is_accepted_when_no_allowed_origins_are_set(
     harness: Harness,
 ) -> None:
     # The default allows every origin, because the address of a site's Opencast isn't known.

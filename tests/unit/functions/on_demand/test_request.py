@@ -93,7 +93,7 @@ def test_on_demand_request_is_accepted_when_its_fields_have_the_types_that_calle
         f"https://zoom.us/rec?a=1&meeting_id={quote(UUID)}&b=2#x",
     ],
 )
-def test_on_demand_request_is_accepted_when_it_has_a_uuid_or_a_link_with_it(
+def test_on_demand_request_is_accepted_when_it_has_a_uuid_or_a_link_with_a_uuid(
     uuid: str, harness: Harness
 ) -> None:
     # An unencoded plus in a link is read as a space. No uuid contains a space.

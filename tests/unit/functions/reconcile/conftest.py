@@ -1,4 +1,4 @@
-"""The reconcile function with its neighbours."""
+"""Fixtures of the reconcile function and its neighbours."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ EVERY_HOUR = {"source": "aws.events", "detail-type": "Scheduled Event", "detail"
 
 
 def named(uuid: str, **changes: Any) -> Recording:
-    """Return a recording of an hour, from 15:00 on the day of the tests' clock."""
+    """Return a recording of one hour, from 15:00 on the day of the tests' clock."""
     return replace(recording(file(f"file-{uuid}"), uuid=uuid), **changes)
 
 
@@ -37,7 +37,7 @@ class Harness(RequestingHarness):
         )
 
     def begin(self, baseline: str = "2026-10-12T18:30:00Z") -> None:
-        """Write the state as a first run at the time `baseline` would."""
+        """Write the state that a first run at the time `baseline` writes."""
         self.aws.recordings.put_item(Item={"uuid": KEY, "baseline": baseline, "version": 1})
 
     def run(
@@ -50,7 +50,7 @@ class Harness(RequestingHarness):
         """Run once, and return the answer.
 
         Args:
-            event: The event of an operator, if it isn't the rule's.
+            event: The event of an operator, or None for the event of the EventBridge rule.
             seconds: The time that the run may take.
             is_found: Whether an earlier run has found all of Zoom's recordings.
         """
@@ -66,12 +66,12 @@ class Harness(RequestingHarness):
         return reconcile.answer(EVERY_HOUR if event is None else event, self.deps, seconds)
 
     def state(self) -> dict[str, Any]:
-        """Return reconcile's item in the table of recordings."""
+        """Return reconcile's item in the recordings table."""
         item = self.aws.recordings.get_item(Key={"uuid": KEY})["Item"]
         return dict(plain(item))
 
     def posted(self) -> list[dict[str, Any]]:
-        """Return the events that the webhook got."""
+        """Return the bodies of the requests that the webhook got."""
         return [json.loads(request.body) for request in self.hook.requests]
 
     def handed_in(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""Runs that an operator starts."""
+"""Runs of reconcile that an operator starts."""
 
 from __future__ import annotations
 
@@ -32,13 +32,15 @@ def test_dry_run_of_reconcile_lists_the_recordings_that_a_run_would_request(
     assert harness.state() == before
 
 
-def test_run_of_an_operator_requests_missed_recordings_at_once(harness: Harness) -> None:
+def test_reconcile_by_an_operator_requests_missed_recordings_in_its_first_run(
+    harness: Harness,
+) -> None:
     harness.begin()
     harness.zoom.add(named("missed=="))
     assert harness.run({})["handed_in"] == 1
 
 
-def test_dry_run_of_reconcile_reports_what_the_first_run_does_and_sets_no_baseline(
+def test_dry_run_of_reconcile_reports_the_effect_of_a_first_run_and_sets_no_baseline(
     harness: Harness,
 ) -> None:
     harness.zoom.add(named("earlier=="))
@@ -50,7 +52,7 @@ def test_dry_run_of_reconcile_reports_what_the_first_run_does_and_sets_no_baseli
     assert (dry["baseline"], len(dry["recordings"])) == ("", 1)
 
 
-def test_run_of_an_operator_requests_recordings_from_before_the_baseline(
+def test_reconcile_by_an_operator_requests_recordings_from_before_the_baseline(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.begin("2026-10-14T18:00:00Z")
@@ -64,7 +66,7 @@ def test_run_of_an_operator_requests_recordings_from_before_the_baseline(
     assert "last" not in harness.state() or not harness.state()["last"]
 
 
-def test_run_of_an_operator_requests_missed_recordings_when_reconcile_is_off(
+def test_reconcile_by_an_operator_requests_missed_recordings_when_reconcile_days_is_0(
     harness: Harness,
 ) -> None:
     harness.set_up(reconcile_days=0)
@@ -72,7 +74,9 @@ def test_run_of_an_operator_requests_missed_recordings_when_reconcile_is_off(
     assert harness.run({"since": "2026-10-14"})["handed_in"] == 1
 
 
-def test_run_of_an_operator_sets_the_baseline_when_it_is_the_first(harness: Harness) -> None:
+def test_reconcile_by_an_operator_sets_the_baseline_when_its_run_is_the_first(
+    harness: Harness,
+) -> None:
     harness.zoom.add(named("a=="))
     assert harness.run({"since": "1d"})["handed_in"] == 1
     assert harness.state()["baseline"] == "2026-10-14T18:30:00Z"
@@ -81,7 +85,7 @@ def test_run_of_an_operator_sets_the_baseline_when_it_is_the_first(harness: Harn
 @pytest.mark.parametrize(
     "since", ["yesterday", "31d", "0d", "5", "2026-10-15", "2026-02-30", "2026-01-01", "-1d"]
 )
-def test_run_of_an_operator_answers_one_sentence_when_since_is_invalid(
+def test_reconcile_by_an_operator_answers_with_one_sentence_when_since_is_invalid(
     harness: Harness, since: str
 ) -> None:
     said = harness.run({"since": since})["message"]
@@ -93,7 +97,7 @@ def test_run_of_an_operator_answers_one_sentence_when_since_is_invalid(
 
 
 @pytest.mark.parametrize("event", [{"days": 3}, {"since": 5}, {"dry_run": "yes"}])
-def test_run_of_an_operator_answers_one_sentence_when_the_event_is_invalid(
+def test_reconcile_by_an_operator_answers_with_one_sentence_when_the_event_is_invalid(
     harness: Harness, event: dict[str, object]
 ) -> None:
     assert harness.run(event)["message"].startswith('Ask with {"since": "5d", "dry_run": true}: ')

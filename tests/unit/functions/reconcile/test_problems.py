@@ -1,4 +1,4 @@
-"""Reconcile's failures: of recordings, Zoom, the webhook and the state."""
+"""Failures of reconcile, caused by single recordings, Zoom, the webhook or the state."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
 
 
-def test_reconcile_requests_other_recordings_when_the_webhook_refuses_one(
+def test_reconcile_requests_other_recordings_when_the_webhook_refuses_one_recording(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.begin()
@@ -69,7 +69,7 @@ def test_reconcile_requests_other_recordings_when_one_entry_of_the_zoom_list_is_
     assert "uuid odd==, id 95846636714, topic Odd" in error
 
 
-def test_run_of_reconcile_stops_and_the_next_one_requests_all_recordings_when_the_webhook_is_down(
+def test_run_of_reconcile_stops_and_the_next_run_requests_all_recordings_when_the_webhook_is_down(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.begin()
@@ -82,7 +82,7 @@ def test_run_of_reconcile_stops_and_the_next_one_requests_all_recordings_when_th
     assert report["message"] == "The webhook answered 502."
     assert harness.state()["last"]["error"] == "The webhook answered 502."
     assert len(set(harness.handed_in())) == 1
-    # The problem passes by itself. Only a complete run writes the metric for the alarm.
+    # The next run retries, so no error is logged. Only a complete run writes the alarm's metric.
     assert not errors(caplog)
     assert "RecordingsReconciled" not in vars(caplog.records[-1])
     harness.hook.answers[:] = [OK]
@@ -114,7 +114,7 @@ def test_run_of_reconcile_stops_when_the_webhook_does_not_know_the_signing_key(
     assert len(errors(caplog)) == 1
 
 
-def test_reconcile_requests_other_recordings_when_the_zoom_api_refuses_one(
+def test_reconcile_requests_other_recordings_when_the_zoom_api_refuses_one_recording(
     harness: Harness,
 ) -> None:
     harness.begin()

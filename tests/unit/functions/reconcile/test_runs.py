@@ -63,7 +63,9 @@ def test_next_run_of_reconcile_requests_a_recording_when_its_request_failed(
     assert harness.run(is_found=False)["handed_in"] == 1
 
 
-def test_reconcile_requests_recordings_at_once_when_very_many_were_missed(harness: Harness) -> None:
+def test_reconcile_requests_the_found_recordings_that_its_state_can_not_hold(
+    harness: Harness,
+) -> None:
     harness.begin()
     for number in range(MOST_FOUND + 2):
         harness.zoom.add(named(f"missed{number}=="))
@@ -105,7 +107,7 @@ def test_first_run_of_reconcile_sets_the_baseline_and_requests_nothing(harness: 
 
 
 @pytest.mark.parametrize("end", [None, End.FAILED, End.IGNORED, End.GONE])
-def test_reconcile_skips_a_recording_when_it_was_ever_requested(
+def test_reconcile_skips_a_recording_when_it_was_requested_before(
     harness: Harness, end: End | None
 ) -> None:
     harness.begin()
@@ -153,7 +155,7 @@ def test_reconcile_skips_a_recording_when_zoom_lists_it_and_answers_404(harness:
     assert not harness.hook.requests
 
 
-def test_reconcile_lists_no_recording_that_is_older_than_the_days_of_the_setting(
+def test_reconcile_lists_no_recording_that_is_older_than_reconcile_days(
     harness: Harness,
 ) -> None:
     harness.begin("2026-10-01T00:00:00Z")
@@ -238,7 +240,7 @@ def test_state_of_reconcile_keeps_the_logged_problems_of_both_runs_when_they_ove
     assert set(harness.state()["told"]) == {"other", "bad=="}
 
 
-def test_reconcile_does_nothing_when_its_days_are_0(harness: Harness) -> None:
+def test_reconcile_does_nothing_when_reconcile_days_is_0(harness: Harness) -> None:
     harness.set_up(reconcile_days=0)
     harness.zoom.add(named("missed=="))
     assert "RECONCILE_DAYS is 0" in harness.run()["message"]

@@ -1,4 +1,4 @@
-"""The stand-in of Google, and the user of the sheet."""
+"""Fixtures of Google's stand-in and of the sheet's user."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers of schedule-update when Google, its key or the token fails, and the handler."""
+"""Failures of Google, refusals of Google's key or the script's token, and the handler."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_schedule_update_without_the_token_is_refused_before_google_is_asked(
 
 
 @pytest.mark.parametrize("name", ["X_Schedule_Token", "x_schedule_token"])
-def test_schedule_update_accepts_the_token_and_a_renewed_one(user: SheetUser, name: str) -> None:
+def test_schedule_update_accepts_the_token_and_a_renewed_token(user: SheetUser, name: str) -> None:
     old, new = (
         schedule_tools(user.aws, user.clock, user.deps.sheets, token=t, gsheets_doc_id=DOCUMENT)
         for t in ("old", "new")
@@ -115,7 +115,9 @@ def test_schedule_update_answers_503_when_no_sheet_is_set_up(
     assert "GSHEETS_DOC_ID" in text
 
 
-def test_schedule_update_uses_a_replaced_google_key_at_once(user: SheetUser) -> None:
+def test_schedule_update_uses_a_replaced_google_key_in_the_request_that_needs_it(
+    user: SheetUser,
+) -> None:
     user.sheet(row())
     gone = service_key("https://127.0.0.1:9/token").replace("PRIVATE", "LOST")
     new = user.deps
@@ -130,10 +132,11 @@ def test_schedule_update_uses_a_replaced_google_key_at_once(user: SheetUser) -> 
 @pytest.mark.parametrize(
     ("first", "renewing", "second", "status"), [(6, 2, 6, 200), (10, 0, 6, 504), (6, 9, 0, 502)]
 )
-def test_schedule_update_with_a_second_key_stays_within_one_deadline(
+def test_schedule_update_stays_within_one_deadline_when_it_tries_a_second_google_key(
     user: SheetUser, first: int, renewing: int, second: int, status: int
 ) -> None:
-    # After 29 seconds, API Gateway would answer without the reason.
+    # After 29 seconds, API Gateway would answer without the reason:
+    # https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
     watch = Stopwatch()
 
     def after(seconds: int, answer: Answer) -> Callable[[Request], Answer]:

@@ -28,14 +28,14 @@ CLASS = ParsedClass(
 
 @pytest.fixture
 def now(user: SheetUser) -> datetime:
-    """Set the clock to the machine's time, which the commands use."""
+    """Set the clock to the machine's time, which the commands use, and return that time."""
     user.clock.now = datetime.now(UTC)
     return user.clock.now
 
 
 @contextmanager
 def before_the_write(user: SheetUser, do: Callable[[], object]) -> Iterator[None]:
-    """Call `do` once, after the table was read and before it is written."""
+    """Call `do` once, between the read and the write of the table."""
     waiting = [do]
 
     def come_between(**_: object) -> None:

@@ -1,4 +1,4 @@
-"""The answers about mistakes in a sheet."""
+"""Answers of schedule-update about mistakes in a sheet."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ MISTAKES: list[tuple[str, list[Sequence[str]], int, str]] = [
     [mistake[1:] for mistake in MISTAKES],
     ids=[mistake[0] for mistake in MISTAKES],
 )
-def test_schedule_update_names_a_mistake_with_sheet_and_row(
+def test_schedule_update_names_a_mistake_with_its_sheet_and_row(
     user: SheetUser, cells: list[Sequence[str]], status: int, says: str
 ) -> None:
     other = {"day": "M", "time": "9:00", "title": "L", "source": "csv:extra.csv"}
@@ -192,7 +192,7 @@ def test_schedule_update_imports_thousands_of_rows(user: SheetUser) -> None:
     assert len(user.stored()) == 400
 
 
-def test_schedule_update_refuses_a_meeting_too_large_for_a_row_before_writing(
+def test_schedule_update_writes_nothing_when_a_meeting_is_too_large_for_a_row_of_the_table(
     user: SheetUser,
 ) -> None:
     many = [row(f"COURSE {n}" + "x" * 180, link="https://zoom.us/j/999") for n in range(700)]

@@ -1,4 +1,4 @@
-"""The changes of an update in the table, and the answer about them."""
+"""Changes that an update makes in the table, and the answer about these changes."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_schedule_update_counts_a_class_that_moved_to_another_meeting_as_replace
     ]
 
 
-def test_schedule_update_names_the_first_five_removals_and_logs_all(
+def test_schedule_update_names_the_first_five_removals_and_logs_all_removals(
     user: SheetUser, caplog: pytest.LogCaptureFixture
 ) -> None:
     many = [row(f"C-{n}", link=f"https://zoom.us/j/{1000 + n}") for n in range(30)]
@@ -124,7 +124,7 @@ def test_schedule_update_shortens_the_log_of_a_removed_meeting_with_many_classes
     assert (line[:11], len(line)) == ("86168921331", 1000)
 
 
-def test_schedule_update_names_the_first_ten_rows_and_logs_all(
+def test_schedule_update_names_the_first_ten_rows_with_mistakes_and_logs_all_such_rows(
     user: SheetUser, caplog: pytest.LogCaptureFixture
 ) -> None:
     user.sheet(
@@ -191,7 +191,9 @@ def test_schedule_update_names_rows_with_retained_classes_first_and_unlinked_row
     assert places == [f"Fall row {number}" for number in (6, 5, 2, 3, 4)]
 
 
-def test_schedule_update_names_conflicts_and_the_class_of_the_sheet_wins(user: SheetUser) -> None:
+def test_schedule_update_names_conflicts_and_lets_the_class_of_the_sheet_win(
+    user: SheetUser,
+) -> None:
     csv = {"day": "M", "time": "9:30", "title": "L", "source": "csv:fall.csv"}
     csv |= {"course_code": "A", "opencast_series_id": "OLD"}
     user.aws.schedule.put_item(Item={"zoom_series_id": "86168921331", "events": [csv]})
@@ -209,7 +211,7 @@ def test_schedule_update_names_conflicts_and_the_class_of_the_sheet_wins(user: S
     assert (series, meeting.opencast_series_id) == (["20260112345", "2027", "OLD"], "2027")
 
 
-def test_schedule_update_is_refused_while_another_one_runs(user: SheetUser) -> None:
+def test_schedule_update_is_refused_while_another_update_runs(user: SheetUser) -> None:
     inside, go_on = threading.Event(), threading.Event()
 
     def wait(_: Request) -> Answer:

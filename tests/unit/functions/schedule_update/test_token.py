@@ -1,4 +1,4 @@
-"""The token of the sheet's script, which a stack needs unless its settings open it."""
+"""The token of the sheet's script, which every update needs unless the stack is open."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_schedule_update_needs_no_token_when_the_stack_is_open(user: SheetUser) 
     assert user.update()[0] == 200
 
 
-def test_schedule_update_needs_the_token_of_an_open_stack_that_has_one(user: SheetUser) -> None:
+def test_schedule_update_needs_the_token_when_an_open_stack_has_a_token(user: SheetUser) -> None:
     configure(user, token="right", is_open="true")
     user.sheet(row())
     assert user.update()[0] == 401

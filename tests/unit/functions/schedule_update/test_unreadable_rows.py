@@ -1,4 +1,4 @@
-"""The classes that an update retains because their rows can't be read."""
+"""Classes that an update retains because it can't read their rows in the sheet."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def many(number: int, **cells: str) -> list[list[str]]:
 @pytest.mark.parametrize(
     "link", [f"{ZOOM}81000000001", f"{ZOOM}81000000002"], ids=["shared", "own"]
 )
-def test_schedule_update_retains_the_class_of_an_unreadable_row_and_imports_the_others(
+def test_schedule_update_retains_the_class_of_an_unreadable_row_and_imports_the_other_rows(
     user: SheetUser, broken: dict[str, str], link: str
 ) -> None:
     def sheet(first: str, **cells: str) -> tuple[int, str]:
@@ -63,7 +63,7 @@ def test_schedule_update_retains_classes_of_merged_cells(user: SheetUser) -> Non
     user.sheet(row("A"), row("A", "section", start="11:00"), row("B", start="12:00"))
     assert user.update()[0] == 200
     before = user.stored()
-    # The links of three rows are merged, and the courses of two.
+    # The links of three rows are merged, and the courses of two rows.
     user.sheet(row("A"), row("", "section", start="11:00", link=""), row("B", "", "", "", "", ""))
     assert "4 events kept as before" in user.update()[1]
     assert sorted(user.stored()["86168921331"], key=str) == sorted(before["86168921331"], key=str)
@@ -77,7 +77,7 @@ def test_schedule_update_removes_a_class_whose_row_has_no_link_or_is_gone(user: 
     assert {key for key, *_ in classes(user)} == {"86168921331"}
 
 
-def test_unlinked_row_that_was_never_recorded_retains_no_class(user: SheetUser) -> None:
+def test_schedule_update_retains_no_class_for_a_row_that_never_had_a_link(user: SheetUser) -> None:
     link = f"{ZOOM}444"
     user.sheet(row("A", day="M", link=link), row("B"), row("A", "office hour", link=""))
     assert user.update()[0] == 200
@@ -90,7 +90,7 @@ def test_unlinked_row_that_was_never_recorded_retains_no_class(user: SheetUser) 
 def test_schedule_update_retains_a_class_whose_row_lost_only_its_link(
     user: SheetUser, is_first: bool
 ) -> None:
-    # The row above may be of the same meeting or of another.
+    # The row above may be of the same meeting or of another meeting.
     def sheet(**cells: str) -> tuple[int, str]:
         rows = [row("HIST", **({"day": "M"} | cells)), row("HIST", day="W")]
         user.sheet(row("CSCI", day="T", link=f"{ZOOM}444"), *(rows if is_first else rows[::-1]))

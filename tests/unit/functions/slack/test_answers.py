@@ -92,7 +92,7 @@ def test_slack_answer_marks_a_recording_that_is_outside_the_schedule(
     assert "·  HIST E-1010 Lecture  ·" in texts(harness.command(COMMAND))
 
 
-def test_slack_answer_names_the_cluster_of_the_setting_when_an_upload_failed(
+def test_slack_answer_names_oc_cluster_name_when_an_upload_failed(
     harness: Harness, put: Put
 ) -> None:
     harness.set_up(oc_cluster_name="oc-prod")
@@ -101,7 +101,7 @@ def test_slack_answer_names_the_cluster_of_the_setting_when_an_upload_failed(
     assert "> Upload failed (cluster oc-prod)" in text
 
 
-def test_slack_answer_calls_an_ingest_stuck_only_after_the_time_limit_of_the_setting(
+def test_slack_answer_calls_an_ingest_stuck_only_after_oc_ingest_patience_hours(
     harness: Harness, put: Put
 ) -> None:
     put("u1", "SENT_TO_UPLOADER")

@@ -1,4 +1,4 @@
-"""The slack function as Lambda calls it, for a command and for its own invocation."""
+"""The slack function as Lambda calls it, for a command and in a second invocation."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_group_members_are_read_again_when_the_slack_token_has_changed(
 
 
 def asked(harness: Harness) -> dict[str, str]:
-    """Return the event of the function's own invocation."""
+    """Return the request in the event with which the function invokes itself."""
     return {
         "type": "command",
         "user_id": "U111",
@@ -108,7 +108,7 @@ def asked(harness: Harness) -> dict[str, str]:
     }
 
 
-def test_deployed_slack_function_finishes_its_own_invocation(
+def test_deployed_slack_function_posts_the_answer_in_its_second_invocation(
     handler: Handler, harness: Harness, put: Put
 ) -> None:
     put("u1")
@@ -124,7 +124,7 @@ def test_deployed_slack_function_finishes_its_own_invocation(
 def test_each_log_record_names_the_slack_user(
     handler: Handler, harness: Harness, capsys: pytest.CaptureFixture[str], is_later: bool
 ) -> None:
-    # The check includes records of the threads that call Slack.
+    # Threads call Slack, and their log records have to name the user as well.
     harness.workspace.groups = {}
     request = {"headers": signed(harness), "body": BODY.decode()}
     handler({"slack_asked": asked(harness)} if is_later else request, Context())

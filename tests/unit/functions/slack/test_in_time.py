@@ -1,4 +1,4 @@
-"""Answers within Slack's three seconds, and later answers by the function's own invocation."""
+"""Answers within Slack's three seconds, and later answers by a second invocation."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ONE_MOMENT = "One moment, I'm looking…"
 
 @pytest.fixture
 def slow(workspace: Workspace) -> Iterator[threading.Event]:
-    """Yield an event: until a test sets the event, Slack doesn't answer with groups."""
+    """Yield an event. Slack doesn't answer about user groups until a test sets the event."""
     ready = threading.Event()
     workspace.before = lambda: ready.wait(30)
     yield ready
@@ -32,7 +32,7 @@ def slow(workspace: Workspace) -> Iterator[threading.Event]:
 
 
 def late(harness: Harness, milliseconds: int = 2000) -> None:
-    """Make requests reach the function `milliseconds` after they reached API Gateway."""
+    """Make requests reach the function `milliseconds` after the requests reached API Gateway."""
     original = harness.post
 
     def post(body: bytes, **more: Any) -> Any:
@@ -42,7 +42,7 @@ def late(harness: Harness, milliseconds: int = 2000) -> None:
     harness.post = post  # type: ignore[method-assign, assignment]
 
 
-def test_slash_command_is_answered_at_once_and_finished_later_when_slack_is_slow(
+def test_slash_command_is_acknowledged_first_and_answered_later_when_slack_is_slow(
     harness: Harness, slow: threading.Event, put: Put
 ) -> None:
     put("u1")
@@ -66,10 +66,9 @@ def test_slash_command_of_a_stranger_is_refused_later_when_slack_is_slow(
     assert refused(message).startswith("You may not use this command")
 
 
-def test_button_press_is_acknowledged_at_once_and_finished_later(
+def test_button_press_is_acknowledged_before_any_request_and_answered_later(
     harness: Harness, workspace: Workspace, slow: threading.Event, put: Put
 ) -> None:
-    # The function makes no request before it answers.
     put("u1")
     harness.acknowledged(value())
     assert workspace.asked == []
@@ -89,7 +88,7 @@ def test_slack_answer_comes_within_three_seconds_of_real_time_when_slack_is_slow
     assert not slow.is_set()
 
 
-def test_slash_command_is_answered_at_once_when_a_cold_start_leaves_some_time(
+def test_slash_command_is_answered_in_the_first_invocation_when_a_cold_start_leaves_time(
     harness: Harness, put: Put
 ) -> None:
     put("u1")
@@ -98,7 +97,7 @@ def test_slash_command_is_answered_at_once_when_a_cold_start_leaves_some_time(
     assert harness.invoked == []
 
 
-def test_slash_command_that_needs_no_lookup_is_answered_after_a_slow_start(
+def test_slash_command_is_answered_after_a_slow_start_when_it_needs_no_lookup(
     harness: Harness, slow: threading.Event
 ) -> None:
     late(harness)
@@ -108,7 +107,7 @@ def test_slash_command_that_needs_no_lookup_is_answered_after_a_slow_start(
     assert not slow.is_set()
 
 
-def test_slash_command_is_finished_later_when_the_cold_start_took_all_time(
+def test_slash_command_is_answered_later_when_the_cold_start_took_too_long(
     harness: Harness, slow: threading.Event, put: Put
 ) -> None:
     # The function's clock stands still at 2.1 s after the request reached API Gateway.
@@ -125,7 +124,7 @@ def fail(_event: bytes) -> None:
     raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "Invoke")
 
 
-def test_user_is_asked_to_try_again_when_the_slack_function_can_not_invoke_itself(
+def test_slack_user_is_asked_to_try_again_when_the_function_can_not_invoke_itself(
     harness: Harness, workspace: Workspace, slow: threading.Event
 ) -> None:
     late(harness)
@@ -137,7 +136,7 @@ def test_user_is_asked_to_try_again_when_the_slack_function_can_not_invoke_itsel
     slow.set()
 
 
-def test_slack_user_is_answered_before_the_deadline_when_the_second_invocation_is_slow(
+def test_slash_command_is_answered_within_three_seconds_when_the_call_of_lambda_is_slow(
     harness: Harness, slow: threading.Event, put: Put
 ) -> None:
     # Slack's three seconds include the cold start.
@@ -149,7 +148,7 @@ def test_slack_user_is_answered_before_the_deadline_when_the_second_invocation_i
     assert time.monotonic() - begin < 2.5
 
 
-def test_button_press_is_acknowledged_in_time_when_posting_a_message_is_slow(
+def test_button_press_is_acknowledged_within_three_seconds_when_posting_a_message_is_slow(
     harness: Harness, slow: threading.Event
 ) -> None:
     # Slack may send single bytes, so that the connection never times out.
@@ -162,7 +161,7 @@ def test_button_press_is_acknowledged_in_time_when_posting_a_message_is_slow(
 
 
 def full_message_s_button() -> str:
-    """Return the button of a message with six recordings; a press on it begins a new message."""
+    """Return the button of a message with six recordings. A press makes a new message."""
     return value().replace('"count": 2', '"count": 6')
 
 
@@ -182,7 +181,7 @@ def seven(put: Put) -> None:
         put(f"u{number}", recording_start_time=f"2026-10-0{number}T15:00:00Z")
 
 
-def test_no_further_message_is_posted_when_slack_refuses_one(
+def test_no_second_message_is_posted_when_slack_refuses_the_first_message(
     harness: Harness, workspace: Workspace, put: Put
 ) -> None:
     seven(put)
@@ -192,13 +191,13 @@ def test_no_further_message_is_posted_when_slack_refuses_one(
 
 
 @pytest.mark.parametrize("text", ["help", str(MEETING)])
-def test_user_is_asked_to_try_again_when_slack_is_slow_in_the_own_invocation_too(
+def test_slack_user_is_asked_to_try_again_when_slack_is_slow_in_the_second_invocation_too(
     harness: Harness, slow: threading.Event, text: str
 ) -> None:
     # Otherwise the user would only see "One moment".
     late(harness)
     assert refused(harness.command(text)) == ONE_MOMENT
-    # The clock jumps to the deadline of the lookup at its second reading.
+    # The clock's second reading is the deadline of the lookup.
     clock = iter([0.0, slack.LATER_SECONDS, *range(100, 200)])
     harness.deps = slack.Dependencies(**{**vars(harness.deps), "monotonic": lambda: next(clock)})
     (message,) = harness.finish()
@@ -206,13 +205,13 @@ def test_user_is_asked_to_try_again_when_slack_is_slow_in_the_own_invocation_too
     assert not slow.is_set()
 
 
-def test_own_invocation_of_the_slack_function_ends_before_its_timeout() -> None:
+def test_second_invocation_of_the_slack_function_ends_before_its_timeout() -> None:
     # The invocation waits for two answers of Slack's API and posts two messages, within 30 s.
     assert 2 * API_SECONDS <= slack.LATER_SECONDS
     assert slack.LATER_SECONDS + 2 * slack.POST_SECONDS <= 28
 
 
-def test_event_of_an_own_invocation_is_refused_when_it_comes_through_the_api(
+def test_slack_function_refuses_an_event_of_its_second_invocation_from_the_api(
     harness: Harness,
 ) -> None:
     event = {"body": '{"slack_asked": {"type": "command"}}', "slack_user": "x", "headers": {}}

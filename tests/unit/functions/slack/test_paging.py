@@ -1,4 +1,4 @@
-"""The button for older recordings, while new ones arrive."""
+"""The button for older recordings, while new recordings arrive."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.unit.functions.slack.workspace import MEETING, Harness
 
 @pytest.fixture
 def lecture(put: Put) -> Put:
-    """Return a function that adds a recording; a higher number means a later start."""
+    """Return a function that adds a recording, whose number is a day of October 2026."""
 
     def add(number: int) -> None:
         put(f"u{number:02}", recording_start_time=f"2026-10-{number:02}T15:00:00Z")
@@ -29,7 +29,7 @@ def shown(message: dict[str, Any]) -> list[int]:
     ]
 
 
-def test_paging_shows_each_recording_once_while_others_arrive(
+def test_paging_shows_each_recording_once_while_new_recordings_arrive(
     harness: Harness, lecture: Put
 ) -> None:
     for number in range(1, 15):

@@ -144,7 +144,7 @@ def value() -> str:
     )
 
 
-def test_slash_command_is_refused_outside_of_the_channel(harness: Harness) -> None:
+def test_slash_command_is_refused_outside_the_allowed_channel(harness: Harness) -> None:
     elsewhere = harness.command("help", channel_name="random", channel_id="C2")
     assert refused(elsewhere) == "This command works only in #zip and in direct messages."
     (pressed,) = harness.press(value(), channel={"id": "C2", "name": "random"})
@@ -161,7 +161,9 @@ def test_private_slack_channel_is_recognized_by_its_id(harness: Harness) -> None
     assert text == "This command works only in <#C0123ABCD> and in direct messages."
 
 
-def test_only_direct_messages_are_answered_when_no_slack_channel_is_set(harness: Harness) -> None:
+def test_slash_command_is_accepted_only_in_direct_messages_when_no_channel_is_set(
+    harness: Harness,
+) -> None:
     harness.set_up(slack_zip_channel="")
     for name in ("zip", ""):
         text = refused(harness.command("help", channel_name=name, channel_id=""))
@@ -183,14 +185,14 @@ def test_slack_answer_explains_meeting_numbers_when_the_number_is_invalid(
 @pytest.mark.parametrize(
     "changed", ["", "{}", "null", '{"version": 1', value().replace(str(VERSION), "1", 1)]
 )
-def test_slack_answer_says_that_the_button_is_of_another_version(
+def test_slack_answer_says_that_the_button_is_of_another_version_when_its_value_is_invalid(
     harness: Harness, changed: str
 ) -> None:
     (message,) = harness.press(changed)
     assert "another version" in refused(message)
 
 
-def test_slack_answer_says_that_the_user_can_not_be_checked_when_slack_refuses_the_members(
+def test_slack_answer_says_that_the_user_can_not_be_checked_when_slack_lists_no_groups(
     harness: Harness, workspace: Workspace, caplog: pytest.LogCaptureFixture
 ) -> None:
     problem = {"ok": False, "error": "missing_scope", "needed": "usergroups:read"}
@@ -200,7 +202,9 @@ def test_slack_answer_says_that_the_user_can_not_be_checked_when_slack_refuses_t
     assert "xoxb" not in caplog.text
 
 
-def test_slack_answer_says_that_the_tables_can_not_be_read(harness: Harness) -> None:
+def test_slack_answer_says_that_the_status_can_not_be_read_when_the_status_table_fails(
+    harness: Harness,
+) -> None:
     harness.aws.status.delete()
     assert "can't be read now" in refused(harness.command("12345678901"))
 
@@ -214,7 +218,9 @@ def test_error_is_logged_when_slack_refuses_a_message(
     assert "used_url" in caplog.text
 
 
-def test_slack_request_gets_200_or_400_when_it_is_no_command_and_no_press(harness: Harness) -> None:
+def test_slack_request_gets_200_or_400_when_it_is_neither_a_command_nor_a_press(
+    harness: Harness,
+) -> None:
     assert harness.post(b"ssl_check=1&token=x").status == 200
     assert harness.post(b"payload=" + b"%7B%22type%22%3A%22view_closed%22%7D").status == 200
     for body in (b"", b"user_id=U111", b"payload=x", BODY.replace(b"https", b"http")):

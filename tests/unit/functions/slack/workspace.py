@@ -42,8 +42,8 @@ GROUPS = {"S1": ("producers", [MEMBER]), "S2": ("staff", ["U222"]), "S3": ("othe
 class Workspace:
     """A workspace with user groups, which uses the Slack stand-in's answers and checks.
 
-    `before` is called before each answer about groups, and may wait. Other tests use the server
-    too, perhaps with threads that still run, so each workspace has addresses of its own.
+    `before` is called before each answer about groups, and may wait. Each workspace has its own
+    paths on the server, because threads of earlier tests may still call the server.
     """
 
     web: Web
@@ -87,7 +87,7 @@ class Workspace:
         return SlackApi(workspace).answer(replace(request, path=path))
 
     def take(self, request: Request) -> HttpAnswer:
-        """Take a message at the response_url, unless Slack would refuse or misunderstand it."""
+        """Accept a message at the `response_url`, or answer 400 if Slack finds a problem."""
         message = json.loads(request.body)
         try:
             problems = read_draft(message).problems
@@ -103,7 +103,7 @@ class Workspace:
 class Harness:
     """The sender of Slack's signed requests.
 
-    `invoked` holds the events of the function's own invocations.
+    `invoked` holds the events of second invocations, which the function requests from Lambda.
     """
 
     aws: Cloud
@@ -166,7 +166,7 @@ class Harness:
         return message
 
     def press(self, value: str, **changes: Any) -> list[dict[str, Any]]:
-        """Press a button, and return the messages that the function's own invocation posts."""
+        """Press a button, and return the messages that the second invocation posts."""
         before = len(self.workspace.messages)
         self.acknowledged(value, **changes)
         assert self.workspace.messages[before:] == []
@@ -193,7 +193,7 @@ class Harness:
         return slack.respond({"headers": headers, "body": body.decode(), **event}, self.deps)
 
     def finish(self) -> list[dict[str, Any]]:
-        """Run the function's own invocation, and return the messages that it posts."""
+        """Run the second invocation, and return the messages that this invocation posts."""
         before = len(self.workspace.messages)
         slack.finish(msgspec.json.decode(self.invoked.pop()), self.deps)
         return self.workspace.messages[before:]

@@ -50,7 +50,7 @@ class OpencastTime:
 
 
 class Refusing(HTTPAdapter):
-    """An adapter whose connections are refused."""
+    """An HTTP adapter that sends requests to a closed port, which refuses the connection."""
 
     def send(self, request: requests.PreparedRequest, *args: Any, **more: Any) -> requests.Response:
         request.url = "https://127.0.0.1:9/"
@@ -125,7 +125,7 @@ class Harness:
         first_received: datetime | None = None,
         read_seconds: float = READ_SECONDS,
     ) -> bool:
-        """Send and process a message as the event source would, and return whether it is done.
+        """Send and process a message as the event source would. Return whether the message is done.
 
         Unless `first_received` is given, the message is received for the first time now.
         `read_seconds` is the read timeout of the POST.
@@ -221,7 +221,7 @@ class Harness:
         change(UUID, partial(with_sent, zip_id=zip_id, files=files))
 
     def send_late(self, *files: str, zip_id: str = ZIP_ID) -> None:
-        """Note in the ledger that a message of the same request with more files was sent."""
+        """Note in the ledger that the request's later message, which has more files, was sent."""
         names = {file_id: f"{file_id} of some time" for file_id in files}
         self.ledger.change(UUID, partial(with_files, names=names, now=self.clock()))
         self.ledger.change(UUID, partial(with_sent, zip_id=zip_id, files=files))
@@ -260,7 +260,7 @@ class Harness:
         self.session.hooks["response"].append(take_page)
 
     def be_busy(self, *, with_ingests: bool = True) -> None:
-        """Make Opencast answer that it is working on an ingest, or on none any more."""
+        """Make Opencast answer that it is working on an ingest, or on no ingest."""
         self.opencast.store.downloading = int(with_ingests)
 
     def be_silent(self) -> None:
@@ -278,7 +278,7 @@ class Harness:
         def hook(response: requests.Response, **_: Any) -> None:
             if path in str(response.url) and response.status_code != 401 and not done:
                 done.append(True)
-                # Read the body: an exception would leave the socket to the garbage collector.
+                # Without this read, an error in `act` leaves the socket to the garbage collector.
                 assert response.content is not None
                 act()
 

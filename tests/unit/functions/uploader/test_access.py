@@ -49,10 +49,10 @@ class TestIsItThere:
         assert harness.outcome[1].startswith("Unable to reach Opencast. ")
 
     @pytest.mark.parametrize("path", ["/api/events/", "/series/"])
-    def test_nothing_is_ingested_when_a_proxy_answers_404_for_the_event(
+    def test_nothing_is_ingested_when_a_proxy_answers_404_for_the_event_or_the_series(
         self, harness: Harness, path: str
     ) -> None:
-        # A proxy answers with a page while Opencast restarts. Opencast's own 404 has none.
+        # A proxy answers with a page while Opencast restarts. Opencast's own 404 has no page.
         harness.take(harness.message(uuid="other==", zip_id="another"))
         posts = harness.posts
         if path == "/api/events/":
@@ -115,7 +115,9 @@ class TestSigningIn:
         ]
         assert statuses == [401, 200]
 
-    def test_users_of_the_database_sign_in_by_basic_authentication(self, harness: Harness) -> None:
+    def test_uploader_signs_in_by_basic_authentication_when_opencast_auth_is_basic(
+        self, harness: Harness
+    ) -> None:
         harness.sign_in_as("database")
         harness.settings["opencast_auth"] = "basic"
         assert harness.take(harness.message())
@@ -136,7 +138,7 @@ class TestSigningIn:
 
 
 class TestTheSeries:
-    def test_message_goes_to_the_dlq_when_opencast_has_no_such_series(
+    def test_message_goes_to_the_dlq_when_opencast_does_not_have_the_series(
         self, harness: Harness
     ) -> None:
         message = harness.message(opencast_series_id="20269999999")

@@ -84,7 +84,7 @@ class TestAnotherRequestsIngest:
         assert (record.goes_on, record.advice) == (True, one_ingest.ADD_THEM)
         assert harness.posts == 1
 
-    def test_message_waits_when_the_event_may_still_come(
+    def test_message_waits_when_the_event_of_another_request_may_still_appear(
         self, harness: Harness, other: dict[str, Any]
     ) -> None:
         harness.be_busy()
@@ -98,7 +98,7 @@ class TestAnotherRequestsIngest:
         )
         assert harness.posts == 1
 
-    def test_message_is_ingested_when_opencast_refused_the_other_request(
+    def test_message_is_ingested_when_opencast_refused_the_post_of_another_request(
         self, harness: Harness, other: dict[str, Any]
     ) -> None:
         harness.fail("status", status=400)
@@ -110,7 +110,7 @@ class TestAnotherRequestsIngest:
         assert harness.outcome_of(OTHER_ZIP_ID) == ("IGNORED", "Already in opencast")
         assert len(harness.opencast.ingests) == 1
 
-    def test_message_is_ingested_under_the_same_id_when_the_other_request_was_lost(
+    def test_message_is_ingested_under_the_same_id_when_the_post_of_another_request_was_lost(
         self, harness: Harness, other: dict[str, Any]
     ) -> None:
         harness.be_silent()
@@ -124,7 +124,7 @@ class TestAnotherRequestsIngest:
 
 
 class TestMultipleIngests:
-    def test_second_event_has_a_random_id_when_the_first_is_in_opencast(
+    def test_second_event_has_a_random_id_when_the_first_event_is_in_opencast(
         self, harness: Harness
     ) -> None:
         harness.has_event()
@@ -134,7 +134,7 @@ class TestMultipleIngests:
         assert ingest.mediapackage_id != OWN_ID
         assert uuid.UUID(ingest.mediapackage_id).version == 4
 
-    def test_second_event_has_a_random_id_when_the_first_is_only_claimed(
+    def test_second_event_has_a_random_id_when_the_first_event_is_only_claimed(
         self, harness: Harness, other: dict[str, Any]
     ) -> None:
         harness.be_busy()
@@ -163,7 +163,7 @@ class TestMultipleIngests:
         (ingest,) = harness.opencast.ingests
         assert ingest.mediapackage_id == chosen != OWN_ID
 
-    def test_redelivered_message_makes_no_third_event_when_the_second_is_in_opencast(
+    def test_redelivered_message_makes_no_third_event_when_the_second_event_is_in_opencast(
         self, harness: Harness
     ) -> None:
         harness.has_event()
@@ -193,7 +193,7 @@ class TestAnotherSeries:
     def test_reason_names_the_series_that_the_ingest_is_in(
         self, harness: Harness, caplog: pytest.LogCaptureFixture
     ) -> None:
-        # `exec.pipeline --oc-series-id` sent the second message before the first was received.
+        # `exec.pipeline --oc-series-id` sends a message while an earlier message is on the queue.
         harness.take(harness.message())
         assert harness.take(harness.message(opencast_series_id=ANOTHER_SERIES))
         said = f"It was ingested into series {SERIES}, before it was asked for in {ANOTHER_SERIES}"
@@ -224,7 +224,7 @@ class TestLateFiles:
     def test_file_is_not_late_when_another_message_gave_it_another_number(
         self, harness: Harness
     ) -> None:
-        # Zoom finished the earlier segment later, so segment 0 of one message is 1 in the next.
+        # Zoom finishes the earlier segment later, so the other segment's number changes to 1.
         both = harness.message(segments=2)
         harness.take(second_alone(both))
         assert harness.take(both)
@@ -255,7 +255,7 @@ class TestLateFiles:
     def test_files_are_compared_by_their_keys_when_the_message_is_of_an_earlier_version(
         self, harness: Harness
     ) -> None:
-        # Messages of an earlier version have no ids of files.
+        # Messages of an earlier version have no file ids.
         both = harness.message(segments=2)
         for file in both["s3_files"]["active_speaker"]["segments"]:
             del file["file_id"]
@@ -266,7 +266,7 @@ class TestLateFiles:
 
 
 def second_alone(both: dict[str, Any]) -> dict[str, Any]:
-    """Return a message with only the second segment, whose number there is 0."""
+    """Return a message with only the second segment, which has the number 0."""
     alone = copy.deepcopy(both)
     files = alone["s3_files"]["active_speaker"]["segments"]
     files[:] = [{**files[1], "segment_num": 0}]

@@ -1,4 +1,4 @@
-"""The uploader's captions: in the form of an ingest, or added to an event in Opencast."""
+"""Captions that the uploader sends with an ingest, or adds to an event in Opencast."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class TestInTheForm:
         assert captions.tags == TAGS
         assert captions.text == TEXT
 
-    def test_closed_captions_have_their_own_tag_and_the_language_of_the_setting(
+    def test_closed_captions_have_their_own_tag_and_the_language_in_the_setting(
         self, harness: Harness
     ) -> None:
         harness.settings["captions_language"] = "de-CH"

@@ -1,4 +1,4 @@
-"""The uploader's chapters: in the form of an ingest, or added to an event in Opencast."""
+"""Chapters that the uploader sends with an ingest, or adds to an event in Opencast."""
 
 from __future__ import annotations
 

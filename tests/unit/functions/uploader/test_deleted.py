@@ -65,7 +65,9 @@ def test_deleted_event_is_ingested_again_when_the_same_request_is_accepted_again
     assert harness.posts_of == {OWN_ID: ["taken"]}
 
 
-def test_deleted_event_is_ingested_again_when_another_request_names_it(harness: Harness) -> None:
+def test_deleted_event_is_ingested_again_when_another_request_names_its_recording(
+    harness: Harness,
+) -> None:
     ingest_and_delete(harness)
     harness.accept(zip_id=OTHER_ZIP_ID)
     harness.put_row(OTHER_ZIP_ID)
@@ -75,7 +77,9 @@ def test_deleted_event_is_ingested_again_when_another_request_names_it(harness: 
     assert harness.own_ingest.zip_id == OTHER_ZIP_ID
 
 
-def test_earlier_request_becomes_ignored_when_the_event_was_deleted(harness: Harness) -> None:
+def test_request_from_before_the_ingest_is_ignored_when_the_event_was_deleted(
+    harness: Harness,
+) -> None:
     # Somebody deletes the event of two simultaneous requests before the second message comes.
     harness.accept(zip_id=OTHER_ZIP_ID)
     harness.put_row(OTHER_ZIP_ID)
@@ -129,7 +133,7 @@ def test_message_waits_when_opencast_accepted_the_event_and_never_showed_it(
 class TestAnEventThatWasShownBefore:
     """Deleted events that the uploader had seen.
 
-    For `exec.pipeline`, an operator has to delete the event first.
+    An operator deletes an event in order to ingest its recording again by `exec.pipeline`.
     """
 
     @pytest.fixture(autouse=True)
@@ -145,7 +149,7 @@ class TestAnEventThatWasShownBefore:
         harness.put_row(ZIP_ID)
         return harness.message()
 
-    def test_next_request_is_posted_at_once_when_the_deleted_event_was_shown_before(
+    def test_next_request_is_posted_without_waiting_when_the_deleted_event_was_shown_before(
         self, harness: Harness
     ) -> None:
         assert harness.take(self.ask_again(harness))

@@ -61,10 +61,11 @@ class TestCounting:
         assert not harness.take(harness.message())
         assert "attempt 1 of 5" in harness.outcome[1]
 
-    def test_dlq_keeps_a_redriven_message_when_it_fails_again_at_once(
+    def test_dlq_keeps_a_redriven_message_when_it_fails_again_within_five_minutes(
         self, harness: Harness
     ) -> None:
-        # A FIFO queue drops a message if its deduplication id came in the last five minutes.
+        # A FIFO queue drops a message if its deduplication id came in the last five minutes:
+        # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/using-messagededuplicationid-property.html
         message = harness.message(opencast_series_id="20269999999")
         harness.take(message)
         harness.take(message)
@@ -207,7 +208,7 @@ def test_recording_is_ingested_when_its_row_is_gone(harness: Harness) -> None:
 
 
 def test_failures_are_counted_when_the_row_is_gone(harness: Harness) -> None:
-    # The table keeps a row for 7 days, and the queue keeps a message for 14.
+    # The table keeps a row for 7 days, and the queue keeps a message for 14 days.
     harness.aws.status.delete_item(Key={"zip_id": ZIP_ID})
     harness.fail("status", status=400, times=None)
     for receive_count in range(1, 5):

@@ -1,4 +1,4 @@
-"""The form of an ingest, and the event that Opencast makes of it."""
+"""The form of an ingest, and the event that Opencast makes from the form."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STREAM = "https://test-zoom-recording-files.s3.amazonaws.com/"
 
 
 def name_of(view: str, number: int) -> str:
-    """Return Opencast's name of a staged file: the end of its key."""
+    """Return Opencast's name of a staged file, which is the last part of the staging key."""
     return key_of(view, number).rpartition("/")[2]
 
 
@@ -81,7 +81,7 @@ class TestTheParts:
         ],
         ids=["overridden", "the series'", "the default"],
     )
-    def test_publisher_of_an_ingest_is_that_of_the_override_or_the_series_or_the_default(
+    def test_publisher_of_an_ingest_comes_from_the_override_or_the_series_or_the_default(
         self, harness: Harness, override: str, series: str, publisher: str
     ) -> None:
         harness.settings["override_publisher"] = override
@@ -91,7 +91,7 @@ class TestTheParts:
     @pytest.mark.parametrize(
         ("asked", "used"), [({}, "dce-wf"), ({"oc_workflow": "other-wf"}, "other-wf")]
     )
-    def test_workflow_of_an_ingest_is_the_requested_one_or_the_default(
+    def test_workflow_of_an_ingest_is_the_requested_workflow_or_the_default_workflow(
         self, harness: Harness, asked: dict[str, Any], used: str
     ) -> None:
         harness.take(harness.message(**asked))
@@ -144,7 +144,7 @@ class TestFalseStarts:
             message["s3_files"][view]["segments"][0]["ffprobe_seconds"] = seconds
         return message
 
-    def test_minimum_duration_of_a_segment_is_a_setting(self, harness: Harness) -> None:
+    def test_minimum_duration_of_a_segment_comes_from_its_setting(self, harness: Harness) -> None:
         harness.settings["minimum_duration"] = 1
         harness.take(self.short(harness.message(segments=2), "active_speaker", seconds=60.0))
         assert len(harness.opencast.ingests[0].files) == 2
@@ -180,19 +180,19 @@ class TestRecordingTimes:
             [{"event": "recording.paused"}],
             [{"timestamp": "x"}],
             7,
-            # A timestamp has to be in seconds, and this one is in milliseconds.
+            # A timestamp has to be in seconds, but this timestamp is in milliseconds.
             [{"event": "recording.paused", "timestamp": 1791986612000}],
             [{"event": "recording.paused", "timestamp": -(10**20)}],
         ],
     )
-    def test_recording_is_ingested_without_pauses_when_its_events_are_invalid(
+    def test_recording_is_ingested_without_pauses_when_its_recording_events_are_invalid(
         self, harness: Harness, events: Any
     ) -> None:
         self.events(harness, events)
         assert harness.take(harness.message())
         assert harness.part("zoomRecordingTimes") == ["2026-10-14T14:00:12Z_2026-10-14T14:50:12Z"]
 
-    def test_recording_is_ingested_without_pauses_when_its_events_can_not_be_read(
+    def test_recording_is_ingested_without_pauses_when_its_recording_events_can_not_be_read(
         self, harness: Harness, caplog: pytest.LogCaptureFixture
     ) -> None:
         harness.aws.events.delete()
@@ -201,6 +201,6 @@ class TestRecordingTimes:
         assert "events can't be read" in caplog.text
 
 
-def test_read_timeout_ends_a_minute_before_the_invocation() -> None:
+def test_read_timeout_of_the_post_ends_a_minute_before_the_invocation() -> None:
     assert attempts.read_seconds(900_000) == 840
     assert attempts.read_seconds(10_000) == attempts.SHORTEST_READ_SECONDS > 0

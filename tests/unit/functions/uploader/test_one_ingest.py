@@ -1,4 +1,4 @@
-"""The single ingest of a recording, which the ledger claims before each POST."""
+"""The single ingest of a recording, whose media package is claimed before each POST."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ class TestTheFirstPost:
         assert (ingest.mediapackage_id, ingest.state) == (OWN_ID, "done")
         assert uuid.UUID(OWN_ID).hex == "".join(OWN_ID.split("-"))
 
-    def test_ledger_has_the_ingest_record_when_opencast_accepted_it(self, harness: Harness) -> None:
+    def test_ledger_has_the_ingest_record_when_opencast_accepted_the_ingest(
+        self, harness: Harness
+    ) -> None:
         harness.take(harness.message("active_speaker", "chat_file"))
         ingest = harness.own_ingest
         assert (ingest.zip_id, ingest.series) == (ZIP_ID, SERIES)
@@ -80,7 +82,7 @@ class TestTheFirstPost:
         assert harness.posts == 1
 
     def test_claim_holds_when_the_answer_to_its_write_was_lost(self, harness: Harness) -> None:
-        # botocore repeats the write, and finds the version of its first attempt.
+        # botocore retries the write, which fails because the first attempt changed the version.
         client = harness.aws.recordings.meta.client
         seen: list[str] = []
 
@@ -100,7 +102,7 @@ class TestTheFirstPost:
         assert harness.posts == 1
 
     @pytest.mark.parametrize("state", ["IGNORED", "DOWNLOADER_FAILED", "UPLOADER_FAILED"])
-    def test_row_says_that_the_ingest_was_sent_whatever_was_written_meanwhile(
+    def test_row_says_that_the_ingest_was_sent_whatever_state_was_written_during_the_post(
         self, harness: Harness, state: str
     ) -> None:
         # Another message may write the row, for example if the recording is in Zoom's trash.
@@ -126,9 +128,7 @@ class TestTheFirstPost:
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
         assert harness.posts == 1
 
-    def test_ingest_counts_as_accepted_when_opencast_is_working_on_it(
-        self, harness: Harness
-    ) -> None:
+    def test_ingest_counts_as_accepted_when_opencast_answers_409(self, harness: Harness) -> None:
         harness.fail("conflict")
         assert harness.take(harness.message())
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
@@ -136,10 +136,10 @@ class TestTheFirstPost:
         assert harness.posts_of == {OWN_ID: ["taken"]}
 
     @pytest.mark.parametrize("answer", ["409", "400", "no answer"])
-    def test_file_is_reported_when_only_a_second_post_had_it_and_the_first_may_have_arrived(
+    def test_file_is_reported_when_only_a_second_post_had_it_and_the_first_post_may_have_arrived(
         self, harness: Harness, answer: str, caplog: pytest.LogCaptureFixture
     ) -> None:
-        # The event that Opencast shows in the end is the one of the first POST.
+        # Opencast finally shows the event that the first POST made.
         harness.be_silent()
         harness.fail("close")
         harness.take(harness.message())
@@ -192,7 +192,7 @@ class TestAnAnswerThatNeverCame:
             harness.be_silent()
 
     @pytest.mark.usefixtures("busy")
-    def test_ingest_is_not_posted_again_while_the_event_may_still_come(
+    def test_ingest_is_not_posted_again_while_the_event_may_still_appear(
         self, harness: Harness
     ) -> None:
         harness.fail("close")
@@ -207,7 +207,7 @@ class TestAnAnswerThatNeverCame:
         assert harness.failures == 0
         assert harness.dead() == []
 
-    def test_ingest_is_posted_once_more_when_the_time_limit_has_passed(
+    def test_ingest_is_posted_again_whenever_oc_ingest_patience_hours_have_passed(
         self, harness: Harness
     ) -> None:
         harness.be_silent()
@@ -226,7 +226,9 @@ class TestAnAnswerThatNeverCame:
         assert [ingest.mediapackage_id for ingest in harness.opencast.ingests] == [OWN_ID]
         assert harness.posts_of == {OWN_ID: ["unknown", "unknown", "taken"]}
 
-    def test_ingest_is_posted_again_soon_when_opencast_is_idle(self, harness: Harness) -> None:
+    def test_ingest_is_posted_again_after_15_minutes_when_opencast_is_idle(
+        self, harness: Harness
+    ) -> None:
         # A proxy may have lost the POST.
         harness.fail("close")
         harness.take(harness.message())
@@ -255,7 +257,7 @@ class TestAnAnswerThatNeverCame:
         assert harness.posts == 1
 
     @pytest.mark.parametrize("status", [503, 403])
-    def test_ingest_is_not_posted_again_while_opencast_refuses_the_query(
+    def test_ingest_is_not_posted_again_while_opencast_refuses_the_query_for_the_event(
         self, harness: Harness, status: int
     ) -> None:
         harness.fail("close", after_work=True)
@@ -273,7 +275,9 @@ class TestAnAnswerThatNeverCame:
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
         assert harness.posts == 1
 
-    def test_time_limit_before_a_second_post_is_a_setting(self, harness: Harness) -> None:
+    def test_second_post_comes_sooner_when_oc_ingest_patience_hours_is_smaller(
+        self, harness: Harness
+    ) -> None:
         harness.be_silent()
         harness.settings["oc_ingest_patience_hours"] = 0.5
         harness.fail("close")
@@ -288,7 +292,7 @@ class TestAnAnswerThatNeverCame:
     def test_message_is_retried_without_a_second_post_when_opencast_is_slow(
         self, harness: Harness
     ) -> None:
-        # Opencast continues its downloads, and then has the event.
+        # Opencast continues its downloads after the timeout, and then has the event.
         harness.fail("slow", seconds=0.5)
         assert not harness.take(harness.message(), read_seconds=0.1)
         assert "asks again at" in harness.outcome[1]
@@ -350,7 +354,9 @@ class TestAPostThatMadeNothing:
         assert len(harness.opencast.ingests) == 1
         assert harness.failures == 0
 
-    def test_earlier_post_is_kept_when_opencast_refuses_a_later_one(self, harness: Harness) -> None:
+    def test_ledger_keeps_an_earlier_post_when_opencast_refuses_a_later_post(
+        self, harness: Harness
+    ) -> None:
         # Opencast may still be working on the first POST.
         harness.be_silent()
         harness.fail("close")
@@ -410,7 +416,7 @@ class TestALedgerThatCanNotBeWrittenAfterThePost:
     def test_claim_stays_when_the_outcome_can_not_be_written(
         self, harness: Harness, kind: str
     ) -> None:
-        # The claim prevents a second POST, whatever the outcome of the first was.
+        # The claim prevents a second POST, whatever the outcome of the first POST was.
         harness.fail(kind, status=400)
         with ledger_failing_after_the_post(harness):
             assert not harness.take(harness.message())

@@ -23,7 +23,7 @@ def levels(caplog: pytest.LogCaptureFixture, part: str) -> list[str]:
 
 
 @pytest.mark.usefixtures("down")
-def test_row_has_the_begin_of_the_outage_and_the_time_of_the_retry(harness: Harness) -> None:
+def test_row_has_the_start_of_the_outage_and_the_time_of_the_retry(harness: Harness) -> None:
     since = harness.clock()
     harness.clock.forward(hours=1)
     assert not harness.take(harness.message(), receive_count=7, first_received=since)
@@ -46,7 +46,7 @@ def test_backoff_during_an_outage_is_at_most_ten_minutes(harness: Harness) -> No
 def test_recording_waits_without_failures_and_mails_during_an_outage(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # The outage has its own alarm.
+    # An alarm reports an outage, so no mail about each recording is needed.
     since = harness.clock()
     for receive_count in range(1, 8):
         assert not harness.take(
@@ -74,7 +74,7 @@ def test_recording_is_ingested_when_the_outage_is_over(harness: Harness) -> None
 
 @pytest.mark.usefixtures("down")
 @pytest.mark.parametrize(("settings", "hours"), [({}, 24.0), ({"oc_outage_hours": 2}, 2.0)])
-def test_message_goes_to_the_dlq_when_the_outage_takes_too_long(
+def test_message_goes_to_the_dlq_when_the_outage_takes_oc_outage_hours(
     harness: Harness, settings: dict[str, float], hours: float
 ) -> None:
     harness.settings |= settings
@@ -103,7 +103,7 @@ def test_message_goes_to_the_dlq_with_its_reason_at_its_last_receive(harness: Ha
 
 
 def run_third_receive(harness: Harness, **attributes: str) -> dict[str, Any]:
-    """Run an invocation with a message's third receive, whose record has these attributes."""
+    """Run an invocation for a message's third receive, with these `attributes` of the record."""
     taken = harness.receive(harness.message(), 3)
     record = {
         "messageId": taken.message_id,
@@ -150,7 +150,7 @@ class TestAws:
     def test_recording_waits_when_aws_fails(
         self, harness: Harness, caplog: pytest.LogCaptureFixture
     ) -> None:
-        # The fifth failure is mailed, because a missing grant looks like this.
+        # The fifth failure is mailed, because a missing grant causes such failures, too.
         with failing(harness.aws.s3, "s3.HeadObject", "SlowDown", status=503):
             for receive_count in range(1, 8):
                 assert not harness.take(harness.message(), receive_count=receive_count)
@@ -213,7 +213,7 @@ class TestTheStatusTable:
     def test_late_files_are_mailed_when_the_row_can_not_be_written(
         self, harness: Harness, caplog: pytest.LogCaptureFixture, zip_id: str
     ) -> None:
-        # The late message is of the request that made the ingest, or of another one.
+        # The late message is of the request that made the ingest, or of another request.
         harness.take(harness.message())
         with failing_table(harness.aws.status):
             assert harness.take(harness.message("active_speaker", "chat_file", zip_id=zip_id))

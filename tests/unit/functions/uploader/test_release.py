@@ -61,7 +61,9 @@ def test_no_file_is_released_while_another_request_may_need_it(harness: Harness)
     assert released(harness) == []
 
 
-def test_files_are_released_when_the_other_request_has_ended(harness: Harness) -> None:
+def test_files_are_released_when_another_request_for_the_recording_has_ended(
+    harness: Harness,
+) -> None:
     harness.accept()
     harness.accept(zip_id=OTHER_ZIP_ID)
     change = harness.ledger.change

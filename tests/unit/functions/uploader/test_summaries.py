@@ -1,4 +1,4 @@
-"""The uploader's summaries and next steps: attachments of an ingest."""
+"""Summaries and next steps that the uploader sends as attachments of an ingest."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OUTSIDE = "Its summaries stay outside: this Opencast takes no attachments (OC_CH
 
 
 def summary(kind: str, segment: int) -> dict[str, Any]:
-    """Return an entry for an upload message."""
+    """Return an upload message's entry for a segment's summary of this kind."""
     file_id = f"{kind}-{segment}"
     return {
         "kind": kind,
@@ -38,7 +38,7 @@ def message(harness: Harness) -> dict[str, Any]:
 
 
 def flavors(harness: Harness) -> list[str]:
-    """Return the flavors in the one ingest that Opencast has taken, without those of videos."""
+    """Return the flavors of the files in the only accepted ingest, except the videos."""
     (taken,) = [ingest for ingest in harness.opencast.ingests if ingest.state == "done"]
     return [file.flavor for file in taken.files if "chunked" not in file.flavor]
 
@@ -119,7 +119,7 @@ def test_video_is_ingested_without_summaries_when_ingests_with_them_have_failed(
     assert flavors(harness) == []
 
 
-def test_row_says_why_summaries_are_unknown_when_the_downloader_could_not_ask(
+def test_row_says_why_summaries_are_unknown_when_the_downloader_could_not_ask_zoom(
     harness: Harness,
 ) -> None:
     told = "Zoom's summaries stay outside, if there are any: Zoom answered 500."

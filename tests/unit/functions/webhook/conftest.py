@@ -1,4 +1,4 @@
-"""The webhook with an in-process AWS."""
+"""Fixtures of the webhook with an in-process AWS."""
 
 from __future__ import annotations
 

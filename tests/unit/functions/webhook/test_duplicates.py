@@ -60,7 +60,7 @@ def test_repeated_webhook_event_is_a_duplicate_whatever_the_status_row_says(
 def test_repeated_webhook_event_is_a_duplicate_when_the_status_row_is_gone(
     aws: Cloud, post: Post
 ) -> None:
-    # A row is kept for seven days, and the ledger's record for a year.
+    # A row is kept for seven days, but the ledger's record is kept for a year.
     assert post(completed()) == 200
     aws.status.delete_item(Key={"zip_id": ZIP_ID})
     assert post(completed()) == 200
@@ -95,7 +95,7 @@ def test_repeated_webhook_event_is_accepted_again_when_the_request_has_failed(
 def test_repeated_webhook_event_is_a_duplicate_when_another_stack_sent_the_recording(
     aws: Cloud, post: Post
 ) -> None:
-    # The files that the other stack sent are unknown, so all count as sent.
+    # The files that the other stack sent are unknown, so all files count as sent.
     taken_over = ledger.Request(at="2026-10-14T12:00:00Z", is_sent=True, is_taken_over=True)
     change_record(aws, lambda record: replace(record, requests={ZIP_ID: taken_over}))
     assert post(completed(mp4(), mp4("file-2"), chat())) == 200
@@ -106,7 +106,7 @@ def test_repeated_webhook_event_is_a_duplicate_when_another_stack_sent_the_recor
     assert not record_of(aws).request(ZIP_ID).is_taken_over
 
 
-def test_repeated_on_demand_request_is_a_duplicate_unless_its_zip_id_is_another(
+def test_repeated_on_demand_request_is_a_duplicate_unless_it_has_another_zip_id(
     aws: Cloud, post: Post
 ) -> None:
     assert [post(on_demand()), post(on_demand())] == [200, 200]
@@ -148,7 +148,7 @@ def test_late_file_is_sent_and_the_status_row_stays_when_the_request_is_in_progr
     assert record_of(aws).request(ZIP_ID).sent == ("file-1", "file-2")
 
 
-def test_late_file_moves_the_status_row_when_the_recording_was_ignored(
+def test_late_file_changes_the_state_of_the_row_when_the_recording_was_ignored(
     aws: Cloud, post: Post
 ) -> None:
     assert post(completed()) == 200
@@ -164,7 +164,7 @@ def test_late_file_moves_the_status_row_when_the_recording_was_ignored(
 def test_late_files_are_sent_when_each_webhook_event_names_different_files(
     aws: Cloud, post: Post
 ) -> None:
-    # The ledger has all files, so the downloader finds those that a message lacks.
+    # The ledger has all files, so the downloader finds the files that a message lacks.
     for files in (["file-1"], ["file-2"], ["file-1", "file-3"], ["file-2"], ["file-3"]):
         assert post(completed(*map(mp4, files))) == 200
     messages = [
@@ -240,7 +240,7 @@ def test_files_count_as_not_sent_when_an_operator_forces_the_request_and_the_que
     assert len(sent(aws)) == 2
 
 
-def test_row_keeps_zoom_as_its_origin_when_an_operator_forces_its_request(
+def test_row_keeps_zoom_as_its_origin_when_an_operator_forces_the_request(
     aws: Cloud, post: Post, clock: Clock
 ) -> None:
     assert post(completed()) == 200

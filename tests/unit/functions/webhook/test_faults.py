@@ -1,4 +1,4 @@
-"""Secrets in logs, and bodies with any content."""
+"""Logs without secrets, and requests with arbitrary bodies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ingest events: their messages, unfinished files, and recordings without a video."""
+"""Webhook events that request an ingest: messages, unfinished files, and missing videos."""
 
 from __future__ import annotations
 
@@ -127,7 +127,9 @@ def test_processing_time_of_zoom_is_floored_to_whole_minutes(
     assert sent(aws)[0]["zoom_processing_minutes"] == -1.0
 
 
-def test_on_demand_request_is_sent_at_once_with_its_options(aws: Cloud, post: Post) -> None:
+def test_on_demand_request_is_sent_without_delay_and_with_its_options(
+    aws: Cloud, post: Post
+) -> None:
     options: Json = {
         "on_demand_series_id": "20210112345",
         "oc_workflow": "wf",
@@ -160,7 +162,9 @@ def test_on_demand_request_gets_a_row_when_it_has_neither_row_nor_zip_id(
     assert sent(aws)[0]["zip_id"] == zip_id
 
 
-def test_time_of_the_request_stays_when_the_row_has_one(aws: Cloud, post: Post) -> None:
+def test_request_time_in_the_row_stays_when_the_webhook_accepts_the_request(
+    aws: Cloud, post: Post
+) -> None:
     put(aws, State.ON_DEMAND_RECEIVED, "on-demand-1", ingest_request_time="2026-10-14T18:29:00Z")
     post(on_demand())
     assert aws.rows()["on-demand-1"]["ingest_request_time"] == "2026-10-14T18:29:00Z"
@@ -193,7 +197,7 @@ def test_row_has_no_requested_series_when_a_zoom_webhook_event_is_accepted(
 
 
 @pytest.mark.parametrize("before", [State.SENT_TO_DOWNLOADER, State.SENT_TO_OPENCAST])
-def test_row_stays_when_our_own_request_for_a_recording_in_progress_is_invalid(
+def test_row_stays_when_an_on_demand_request_for_a_recording_in_progress_is_invalid(
     before: State, aws: Cloud, post: Post
 ) -> None:
     put(aws, before, "on-demand-1")
@@ -262,5 +266,5 @@ def test_row_stays_when_a_late_chat_comes_for_a_recording_in_progress(
     request = record_of(aws).request(zip_id)
     assert (request.is_sent, request.end) == (True, None)
     assert set(record_of(aws).files) == {"file-1", "late"}
-    # Only a webhook event of Zoom's may bring late files.
+    # Only Zoom's webhook events may bring late files.
     assert len(sent(aws)) == (2 if make is completed else 1)

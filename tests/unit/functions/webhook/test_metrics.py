@@ -1,4 +1,4 @@
-"""The webhook's metrics, which count each fact once, however often Zoom repeats an event."""
+"""The webhook's metrics, which count each fact once, also when Zoom repeats a webhook event."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_completed_recording_is_counted_once_when_zoom_repeats_its_webhook_event
     assert measured(log) == [{Metric.RECORDING_COMPLETED: 1}]
 
 
-def test_events_that_zoom_signed_are_counted_and_those_of_the_pipeline_are_not(
+def test_events_that_zoom_signed_are_counted_and_events_of_the_pipeline_are_not(
     post: Post, log: pytest.LogCaptureFixture
 ) -> None:
     # The alarm on wrong signatures needs the number of correctly signed events.
@@ -81,7 +81,7 @@ def test_completed_recording_is_counted_once_when_the_queue_fails_at_first(
     assert measured(log) == [{Metric.RECORDING_COMPLETED: 1}, {Metric.WEBHOOK_NOT_TAKEN: 1}]
 
 
-def test_request_of_our_own_counts_as_no_completed_recording(
+def test_on_demand_request_counts_as_no_completed_recording(
     post: Post, log: pytest.LogCaptureFixture
 ) -> None:
     assert post(on_demand()) == 200
@@ -107,7 +107,7 @@ def test_completed_recording_is_counted_once_when_its_webhook_event_lacks_a_fiel
     assert measured(log) == [{Metric.RECORDING_COMPLETED: 1}]
 
 
-def test_failure_of_our_own_request_is_counted_once_when_its_data_are_bad(
+def test_failure_of_an_on_demand_request_is_counted_once_when_its_data_are_bad(
     post: Post, log: pytest.LogCaptureFixture
 ) -> None:
     bad = on_demand(without(mp4(), "download_url"))
@@ -152,7 +152,7 @@ def test_ended_meeting_is_counted_once_when_it_was_recorded(
     assert count_of(Metric.MEETING_ENDED, log) == 1
 
 
-def test_refused_requests_are_counted_with_401s_apart(
+def test_requests_refused_with_401_are_counted_apart_from_other_refused_requests(
     deps: webhook.Dependencies, log: pytest.LogCaptureFixture
 ) -> None:
     assert post_webhook(deps, completed(), key="forged").status == 401
@@ -178,7 +178,7 @@ def test_signature_is_not_counted_as_wrong_when_it_is_too_old(
 @pytest.mark.parametrize(
     "files", [[chat()], [mp4(status="processing")], [without(mp4(), "id")]], ids=str
 )
-def test_refused_request_of_our_own_is_neither_counted_nor_mailed(
+def test_refused_on_demand_request_is_neither_counted_nor_mailed(
     files: list[Json], post: Post, log: pytest.LogCaptureFixture
 ) -> None:
     assert post(on_demand(*files)) == 400

@@ -1,4 +1,4 @@
-"""The order of an ingest's writes, and the effect of a failed write."""
+"""The order of the webhook's writes for a request, and the effect of a failed write."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_ingest_request_gets_503_and_sends_nothing_when_the_ledger_fails_before_
     assert post(content) in (200, 204)
 
 
-def test_ingest_request_gets_503_and_sends_nothing_when_others_keep_changing_the_record(
+def test_ingest_request_gets_503_and_sends_nothing_when_the_record_keeps_changing(
     aws: Cloud, post: Post
 ) -> None:
     changes: list[int] = []
@@ -151,10 +151,10 @@ def test_ingest_request_gets_503_and_sends_nothing_when_others_keep_changing_the
     assert post(completed()) == 200
 
 
-def test_files_of_two_webhook_events_are_kept_when_they_come_at_once(
+def test_files_of_two_webhook_events_are_kept_when_both_events_come_at_the_same_time(
     aws: Cloud, post: Post
 ) -> None:
-    # The other invocation writes the record after this one has read it.
+    # The other invocation writes the record after this invocation has read the record.
     others: list[int] = []
 
     def meanwhile(_: Json) -> bool:
@@ -177,7 +177,7 @@ def test_files_of_two_webhook_events_are_kept_when_they_come_at_once(
 def test_webhook_event_gets_200_when_the_ledger_fails_after_the_send(
     problem: str, aws: Cloud, post: Post, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # After a 503 Zoom would repeat the webhook event, whose message is on the queue.
+    # After a 503, Zoom would repeat the webhook event, whose message is on the queue already.
     def spoil(params: Json) -> bool:
         if problem == "can't be read":
             edit_record(aws, requests="all")
@@ -199,7 +199,7 @@ def test_webhook_event_gets_200_when_the_ledger_fails_after_the_send(
 def test_repeated_webhook_event_is_sent_and_the_row_stays_when_the_ledger_failed_after_the_send(
     aws: Cloud, post: Post
 ) -> None:
-    # A message may be lost unless the ledger says that it was sent. A later step drops repeats.
+    # Without the note in the ledger, the message may be lost. A later step drops repeats.
     with failing_table(aws.recordings, when=notes_sent):
         assert post(completed()) == 200
     put(aws, State.UPLOADER_RECEIVED, reason="as it was")

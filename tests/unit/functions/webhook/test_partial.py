@@ -65,7 +65,7 @@ WHOLE: Json = {
     "host_id": "host",
     "recording_files": ["file-1"],
 }
-"""A message of a partial webhook event, with the ids of its files."""
+"""The message of a partial webhook event, with file ids in place of the files."""
 
 EMPTY: dict[str, Json] = {
     "topic": {"topic": ""},
@@ -179,7 +179,7 @@ def test_webhook_event_that_lacks_a_field_is_a_duplicate_when_its_files_were_sen
     assert state(aws) == ("SENT_TO_DOWNLOADER", "")
 
 
-def test_whole_webhook_event_is_sent_when_one_without_files_came_before(
+def test_whole_webhook_event_is_sent_when_an_event_without_files_came_before(
     aws: Cloud, post: Post
 ) -> None:
     assert post(completed(recording_files=None)) == 200
@@ -187,7 +187,7 @@ def test_whole_webhook_event_is_sent_when_one_without_files_came_before(
     assert [message.get("is_partial") for message in sent(aws)] == [True, None]
 
 
-def test_whole_webhook_event_is_a_duplicate_when_a_partial_one_named_its_files(
+def test_whole_webhook_event_is_a_duplicate_when_a_partial_event_named_its_files(
     aws: Cloud, post: Post
 ) -> None:
     assert post(completed(mp4(), without(chat(), "recording_end"), host_id=None)) == 200
@@ -200,7 +200,7 @@ FILE_FIELDS = ["id", "recording_start", "recording_end", "download_url", "record
 
 @pytest.mark.parametrize("make", [mp4, chat])
 @pytest.mark.parametrize("name", FILE_FIELDS)
-def test_message_has_the_readable_files_when_another_lacks_a_field(
+def test_message_has_the_readable_files_when_another_file_lacks_a_field(
     name: str, make: Any, aws: Cloud, post: Post
 ) -> None:
     content = completed(mp4("other"), without(make("spoilt"), name))
@@ -284,7 +284,7 @@ def test_recording_is_sent_when_it_is_unknown_whether_it_has_a_video(
     ],
     ids=str,
 )
-def test_request_of_our_own_fails_when_it_lacks_a_field(
+def test_on_demand_request_fails_when_it_lacks_a_field(
     change: Json, aws: Cloud, post: Post
 ) -> None:
     content = on_demand()

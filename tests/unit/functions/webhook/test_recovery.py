@@ -47,13 +47,13 @@ each_form = pytest.mark.parametrize(
 
 
 def gone(aws: Cloud, zip_id: str = ZIP_ID, uuid: str = UUID) -> None:
-    """Note that Zoom doesn't have the recording any more, as the downloader does."""
+    """Note, as the downloader does, that Zoom doesn't have the recording any more."""
     change_record(aws, partial(ledger.with_end, zip_id=zip_id, end=End.GONE), uuid)
     put(aws, State.IGNORED, zip_id, reason=TRASHED)
 
 
 @each_form
-def test_recording_is_processed_as_before_when_it_is_recovered_in_time(
+def test_recording_is_processed_as_before_when_it_is_recovered_before_its_requests_end(
     recover: Notify, aws: Cloud, post: Post
 ) -> None:
     post(completed())
@@ -73,7 +73,7 @@ def test_recording_is_processed_as_before_when_it_is_recovered_in_time(
 
 
 @pytest.mark.parametrize("end", [None, End.FAILED, End.IGNORED])
-def test_recovery_sends_no_request_again_that_the_trash_did_not_end(
+def test_recovery_does_not_send_a_request_again_when_the_trash_did_not_end_the_request(
     end: End | None, aws: Cloud, post: Post
 ) -> None:
     post(completed())
@@ -97,7 +97,7 @@ def test_recovery_changes_nothing_when_the_recording_was_never_seen(
     assert untouched(aws)
 
 
-def test_notice_is_removed_from_the_row_when_no_ingest_was_requested(
+def test_recovery_removes_the_notice_from_the_row_when_no_ingest_was_requested(
     aws: Cloud, post: Post
 ) -> None:
     post(status_event("recording.stopped"))
@@ -108,7 +108,7 @@ def test_notice_is_removed_from_the_row_when_no_ingest_was_requested(
     assert not aws.sends
 
 
-def test_reason_of_the_row_stays_when_another_step_changes_the_row_at_the_same_time(
+def test_recovery_keeps_the_reason_of_the_row_when_another_step_changes_the_row_meanwhile(
     aws: Cloud, post: Post
 ) -> None:
     post(completed())
@@ -126,7 +126,7 @@ def test_reason_of_the_row_stays_when_another_step_changes_the_row_at_the_same_t
 
 
 @each_form
-def test_recovered_recording_is_sent_again_when_it_was_given_up(
+def test_recovered_recording_is_sent_again_when_the_trash_had_ended_its_request(
     recover: Notify, aws: Cloud, post: Post, clock: Clock
 ) -> None:
     post(completed())
@@ -203,7 +203,7 @@ def test_series_of_the_operator_is_kept_when_the_request_of_zoom_is_sent_again(
     assert (message["on_demand_series_id"], message["on_demand_ingest"]) == ("S-1", False)
 
 
-def test_each_recording_is_sent_again_when_several_are_recovered_at_once(
+def test_each_recording_is_sent_again_when_one_webhook_event_recovers_several_recordings(
     aws: Cloud, post: Post
 ) -> None:
     uuids = ("a==", "b==", "c==")
@@ -295,7 +295,7 @@ def test_other_recovered_recordings_are_sent_again_when_one_ledger_record_is_unr
     assert len(sent(aws)) == 2
 
 
-def test_other_recovered_recordings_are_sent_again_when_the_queue_fails_for_one(
+def test_other_recovered_recordings_are_sent_again_when_the_queue_fails_for_one_recording(
     aws: Cloud, post: Post
 ) -> None:
     uuids = ("a==", "b==")

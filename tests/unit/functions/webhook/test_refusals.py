@@ -37,7 +37,7 @@ def test_webhook_request_gets_400_when_its_body_is_no_json_object_with_an_event(
     assert untouched(aws)
 
 
-def test_webhook_event_gets_400_when_its_uuid_is_a_key_of_another_item_of_the_table(
+def test_webhook_event_gets_400_when_its_uuid_is_the_key_of_a_reserved_item_of_the_table(
     aws: Cloud, post: Post
 ) -> None:
     for key in ("#reconcile", "#zoom-pause"):
@@ -74,7 +74,7 @@ def test_webhook_request_gets_401_before_its_body_is_parsed_when_its_signature_i
     assert untouched(aws)
 
 
-def test_on_demand_request_gets_401_when_it_is_signed_with_another_key_than_our_own(
+def test_on_demand_request_gets_401_when_it_is_not_signed_with_the_pipeline_signing_key(
     aws: Cloud, post: Post
 ) -> None:
     assert post(on_demand(), key=ZOOM_SECRET) == 401
@@ -89,7 +89,7 @@ def test_on_demand_request_gets_401_when_it_is_signed_with_another_key_than_our_
     ("secrets", "unsigned", "status"),
     [("", True, 204), ("", False, 401), (ZOOM_SECRET, True, 401), (ZOOM_SECRET, False, 401)],
 )
-def test_unsigned_event_is_taken_only_when_a_setting_allows_it_and_there_are_no_secrets(
+def test_unsigned_event_is_accepted_only_when_a_setting_allows_it_and_there_are_no_secrets(
     secrets: str, unsigned: bool, status: int, aws: Cloud, clock: Clock
 ) -> None:
     deps = webhook_dependencies(aws, clock, secrets=secrets, unsigned=unsigned)
@@ -107,7 +107,9 @@ def test_on_demand_request_needs_a_signature_when_unsigned_events_are_allowed(
 
 
 @pytest.mark.parametrize("event", ["recording.renamed", "user.created"])
-def test_webhook_event_gets_204_when_it_is_not_handled(event: str, aws: Cloud, post: Post) -> None:
+def test_webhook_event_gets_204_when_the_pipeline_ignores_its_kind(
+    event: str, aws: Cloud, post: Post
+) -> None:
     assert post({"event": event}) == 204
     assert post(completed() | {"event": event}) == 204
     assert untouched(aws)
@@ -157,7 +159,7 @@ def answered(answer: Answer, secret: str) -> bool:
 
 
 @pytest.mark.parametrize("secret", ["one", "two"])
-def test_zoom_challenge_is_answered_under_the_secret_that_signed_it(
+def test_zoom_challenge_is_answered_with_the_secret_that_signed_it(
     secret: str, aws: Cloud, clock: Clock
 ) -> None:
     deps = webhook_dependencies(aws, clock, secrets="one,two")
@@ -182,7 +184,7 @@ def test_zoom_challenge_gets_204_when_there_is_no_secret(aws: Cloud, clock: Cloc
     assert webhook.respond(raw(challenge()), deps).status == 204
 
 
-def test_zoom_challenge_gets_204_when_it_is_signed_with_our_own_key(
+def test_zoom_challenge_gets_204_when_it_is_signed_with_the_pipeline_signing_key(
     deps: webhook.Dependencies,
 ) -> None:
     answer = post_webhook(deps, challenge(), key=OWN_KEY)

@@ -92,7 +92,7 @@ def test_removal_changes_no_row_when_its_ingest_has_ended_whatever_its_retry_tim
 
 
 @pytest.mark.parametrize("notify", [batch_trashed, batch_deleted])
-def test_removal_is_noted_for_each_recording_when_several_are_removed_at_once(
+def test_removal_is_noted_for_each_recording_when_one_webhook_event_removes_several_recordings(
     notify: Notify, aws: Cloud, post: Post
 ) -> None:
     uuids = ("a==", "b==", "c==")

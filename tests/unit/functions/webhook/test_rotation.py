@@ -1,4 +1,4 @@
-"""Secrets that change while containers have the old ones, or that can't be read."""
+"""Secrets that change while containers have the old secrets, or that can't be read."""
 
 from __future__ import annotations
 
@@ -24,7 +24,11 @@ from tests.unit.functions.webhook.notifications import (
 
 
 class Warm:
-    """A warm container of the webhook, with the secrets `known` and `own`; SSM has `there`."""
+    """A warm container of the webhook.
+
+    The container starts with Zoom's secret token `known` and the pipeline's signing key `own`. SSM
+    has the values in `there`.
+    """
 
     def __init__(
         self, aws: Cloud, clock: Clock, known: str, own: str, *, unsigned: bool = False
@@ -47,7 +51,7 @@ class Warm:
         )
 
     def answer(self, content: Any, key: str = "", *, late: int = 0) -> Answer:
-        """Return the handler's answer to a request, which is unsigned without a key."""
+        """Return the answer to a request signed with `key` `late` seconds ago, or unsigned."""
         event = raw(content)
         now = self.clock().timestamp() - late
         if key:
@@ -58,7 +62,9 @@ class Warm:
         return self.answer(content, key, late=late).status
 
 
-def test_new_webhook_token_is_used_at_once(aws: Cloud, clock: Clock) -> None:
+def test_webhook_accepts_events_when_they_are_signed_with_a_new_webhook_token(
+    aws: Cloud, clock: Clock
+) -> None:
     warm = Warm(aws, clock, "old", "own")
     warm.there = ("new,old", "own")
     assert warm.post(status_event(), "new") == 204
@@ -66,7 +72,9 @@ def test_new_webhook_token_is_used_at_once(aws: Cloud, clock: Clock) -> None:
     assert warm.looks == 2
 
 
-def test_new_signing_key_is_used_at_once(aws: Cloud, clock: Clock) -> None:
+def test_webhook_accepts_on_demand_requests_when_they_are_signed_with_a_new_signing_key(
+    aws: Cloud, clock: Clock
+) -> None:
     warm = Warm(aws, clock, "token", "old")
     warm.there = ("token", "new")
     assert warm.post(on_demand(), "new") == 200
@@ -89,7 +97,7 @@ def test_new_webhook_token_is_used_within_ten_seconds_of_a_forged_request(
 def test_webhook_event_gets_503_while_secrets_can_not_be_read_and_is_accepted_afterwards(
     aws: Cloud, clock: Clock
 ) -> None:
-    # Zoom repeats a webhook event after a 503, and not after a 401.
+    # Zoom repeats a webhook event after a 503, but not after a 401.
     warm = Warm(aws, clock, "old", "own")
     warm.there, warm.is_ssm_down = ("new", "own"), True
     answer = warm.answer(completed(), "new")
@@ -148,7 +156,7 @@ def test_new_signing_key_is_used_when_unsigned_events_are_allowed(aws: Cloud, cl
 
 
 @pytest.mark.parametrize("is_ssm_down", [False, True])
-def test_signed_events_of_zoom_are_accepted_when_unsigned_ones_are_allowed(
+def test_signed_events_of_zoom_are_accepted_when_unsigned_events_are_allowed(
     is_ssm_down: bool, aws: Cloud, clock: Clock
 ) -> None:
     # Zoom signs every event. Without a secret, the webhook can't verify the signature.

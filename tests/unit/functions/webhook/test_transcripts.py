@@ -57,7 +57,7 @@ def test_transcript_event_neither_requests_an_ingest_nor_makes_a_row(
 
 
 @pytest.mark.parametrize("lacks", ["id", "topic", "start_time", "host_id", "recording_files"])
-def test_transcript_event_is_taken_when_a_field_is_missing(
+def test_transcript_event_is_accepted_when_a_field_is_missing(
     captions_on: webhook.Dependencies, aws: Cloud, lacks: str
 ) -> None:
     event = transcripts(transcript("t-1"))
