@@ -20,7 +20,7 @@ PATH = "/otherpubs/search/series.json"
 
 
 def listed(number: int = 86168921331, **changes: Any) -> dict[str, Any]:
-    """Return a class as the endpoint lists it."""
+    """Return a scheduled class as DCE's Opencast lists it."""
     return {
         "zoomLink": f"https://example.zoom.us/j/{number}?pwd=topsecret",
         "seriesId": "20260112345",
@@ -33,9 +33,10 @@ def listed(number: int = 86168921331, **changes: Any) -> dict[str, Any]:
 
 @dataclass
 class ClassListing:
-    """The listed classes, `at_once` of them in a page, and the requests that signed in.
+    """The stand-in's classes, its settings, and the authenticated requests that it received.
 
-    `content` replaces the answer with the classes. `total` replaces the number of classes.
+    A page lists `at_once` classes. `content` replaces the answer with the classes. `total` replaces
+    the number of classes.
     """
 
     sign_in: SignIn

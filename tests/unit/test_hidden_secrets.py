@@ -46,12 +46,12 @@ def test_topic_is_not_changed_when_it_has_a_word_like_password(topic: str) -> No
 
 
 def lower_percents(text: str) -> str:
-    """Return a URL-encoded text with lower-case digits after each `%`."""
+    """Return a URL-encoded text with lower-case hexadecimal digits after each `%`."""
     return re.sub(r"%[0-9A-F]{2}", lambda found: found[0].lower(), text)
 
 
 def encoded(secret: str) -> Iterator[str]:
-    """Yield the texts in which a secret may appear."""
+    """Yield a text with the secret for each encoding in which the secret may appear."""
     yield f"<{secret}>"
     yield f"?next={quote(secret, safe='')}"
     yield f"?next={quote_plus(secret)}"

@@ -1,4 +1,4 @@
-"""Log records: JSON with the recording's ids, with secrets redacted."""
+"""Log records in JSON, with the recording's ids and redacted secrets."""
 
 from __future__ import annotations
 

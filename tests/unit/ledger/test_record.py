@@ -47,7 +47,7 @@ def at(minutes: float = 0) -> str:
 
 
 def ingest(zip_id: str = ZIP, files: str = "f") -> IngestRecord:
-    """Return an ingest record; each letter of `files` is a file's id."""
+    """Return an ingest record of the files whose ids are the letters of `files`."""
     post = Post(attempt="a", at=at())
     return IngestRecord(
         zip_id=zip_id, series="S", files=dict.fromkeys(files, "a file"), posts=(post,)
@@ -55,7 +55,7 @@ def ingest(zip_id: str = ZIP, files: str = "f") -> IngestRecord:
 
 
 def named(record: Record, files: str, minutes: float = 0) -> Record:
-    """Return the record with files that Zoom has named; each letter of `files` is a file's id."""
+    """Return the record with named files, whose ids are the letters of `files`."""
     names = {file_id: f"{file_id} of noon" for file_id in files}
     return with_files(record, names, NOW + timedelta(minutes=minutes))
 
@@ -269,7 +269,7 @@ class TestSuperseded:
         assert not is_superseded(sent("ab", zip_id=OTHER), ZIP, set("a"))
 
     def test_message_is_not_superseded_when_it_only_lacks_files_that_were_not_sent(self) -> None:
-        # The message with these files may never have got onto the queue.
+        # The message with these files may never have reached the queue.
         assert not is_superseded(named(sent("a"), "b"), ZIP, set("a"))
 
     @pytest.mark.parametrize("end", [End.FAILED, End.GONE])

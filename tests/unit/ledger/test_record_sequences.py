@@ -42,7 +42,8 @@ FILES = st.sets(st.sampled_from("abcd"))
 class Posts(RuleBasedStateMachine):
     """POSTs of two media packages, whose answers come at any time, in any order, or never.
 
-    The machine keeps its own list of each media package's POSTs since Opencast last had it.
+    The state machine keeps its own list of the POSTs of each media package. The list begins anew
+    when Opencast has had the media package and somebody requests the recording again.
     """
 
     def __init__(self) -> None:
@@ -123,7 +124,7 @@ class Posts(RuleBasedStateMachine):
         for media_package, known in self.record.ingests.items():
             expected = self.posted[media_package]
             outcomes = {post.attempt: post.outcome for post in known.posts}
-            # POSTs of an ingest record that was removed aren't in the next one.
+            # The next ingest record doesn't contain the POSTs of a removed ingest record.
             assert outcomes.items() <= expected.items()
             removed = [expected[attempt] for attempt in expected.keys() - outcomes.keys()]
             assert set(removed) <= {Outcome.REFUSED}

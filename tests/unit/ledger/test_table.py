@@ -86,7 +86,10 @@ def with_file_sent(record: Record) -> Record:
 
 @contextmanager
 def lost_answer(aws: Cloud) -> Iterator[None]:
-    """Lose DynamoDB's answer to one write, so that botocore's retry finds another version."""
+    """Lose DynamoDB's answer to one write in the block, and make botocore's retry fail.
+
+    The retry fails because the first attempt has already written the record.
+    """
     client, left = aws.recordings.meta.client, [1]
 
     def lose(parsed: dict[str, Any], **_: Any) -> None:
@@ -295,7 +298,10 @@ class TestConflicts:
 
 
 class TestNoting:
-    """Tests of `note`, which follows a send: an error would make the old message visible again."""
+    """Tests of `note`, whose caller has already sent the next message.
+
+    An exception would make the received message visible again, beside the sent message.
+    """
 
     def test_ledger_note_writes_the_change(self, ledger: Ledger) -> None:
         ledger.note(UUID, with_file_sent)

@@ -211,7 +211,7 @@ class TestIngest:
             opencast.ingest("wf", [("title", "T")], read_seconds=5)
 
     @pytest.mark.parametrize("encoding", ["foo", "utf-32", "idna", "utf-7", "rot13"])
-    def test_ingest_outcome_is_unknown_when_the_answer_has_an_odd_encoding(
+    def test_ingest_outcome_is_unknown_when_the_answer_declares_an_unusual_encoding(
         self, opencast: Opencast, web: Web, encoding: str
     ) -> None:
         web.pages = {INGEST: as_xml(f'<?xml version="1.0" encoding="{encoding}"?><a id="\xff"/>')}

@@ -49,7 +49,7 @@ def asked_until_the_end(answer: News | None) -> list[datetime]:
 
 
 @pytest.mark.parametrize("answer", [RUNNING, None])
-def test_pauses_between_polls_of_opencast_grow_and_end_after_a_week(
+def test_polls_of_opencast_become_rarer_and_end_after_a_week(
     answer: News | None,
 ) -> None:
     asked = asked_until_the_end(answer)

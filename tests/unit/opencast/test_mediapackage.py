@@ -42,7 +42,7 @@ def staged(view: str, segment: int, seconds: float = 1200) -> StagedFile:
 
 
 def message(views: dict[str, dict[int, float]], **more: object) -> UploadMessage:
-    """Return a message with `views`: the seconds of each segment, for each view."""
+    """Return an upload message. `views` has the seconds of each segment, by view and segment."""
     upload = UploadMessage(
         uuid="u==",
         zoom_series_id=95846636714,
@@ -175,7 +175,7 @@ def parts_of(
     )
 
 
-def test_form_has_its_parts_in_the_order_of_opencast() -> None:
+def test_form_has_its_parts_in_the_order_that_opencast_needs() -> None:
     upload = message(
         {CHAT: {0: 0}, "shared_screen": {0: 1200, 1: 1200}, "active_speaker": {0: 1200}}
     )
@@ -207,7 +207,7 @@ def test_form_has_its_parts_in_the_order_of_opencast() -> None:
 @pytest.mark.parametrize(
     ("title", "letter"), [("Lecture", "L"), ("Section", "S"), ("Final Exam", "P")]
 )
-def test_form_has_the_type_of_the_title(title: str, letter: str) -> None:
+def test_form_has_the_type_letter_that_belongs_to_the_title(title: str, letter: str) -> None:
     upload = message({"shared_screen": {0: 1200}}, oc_title=title)
     assert ("type", letter) in parts_of(upload)
 
@@ -215,7 +215,7 @@ def test_form_has_the_type_of_the_title(title: str, letter: str) -> None:
 @pytest.mark.parametrize(
     ("chat_as", "name"), [("attachment", "attachmentUri"), ("track", "mediaUri"), ("none", None)]
 )
-def test_chat_is_sent_as_the_setting_says(chat_as: str, name: str | None) -> None:
+def test_chat_is_sent_as_oc_chat_as_says(chat_as: str, name: str | None) -> None:
     publishing = msgspec.structs.replace(PUBLISHING, chat_as=chat_as)
     parts = parts_of(message({"shared_screen": {0: 1200}, CHAT: {0: 0}}), publishing)
     assert [part for part, value in parts if "chat_file" in value] == ([name] if name else [])
@@ -223,7 +223,7 @@ def test_chat_is_sent_as_the_setting_says(chat_as: str, name: str | None) -> Non
 
 
 @pytest.mark.parametrize("kind", ["summary", "next-steps"])
-def test_summary_is_an_attachment_without_tags_behind_its_flavor(kind: str) -> None:
+def test_summary_is_sent_as_an_attachment_after_its_flavor_and_without_tags(kind: str) -> None:
     track = CaptionTrack(kind=kind, filename="a.json", file_ids=("a",))
     assert caption_parts(track, "https://a", "en-US") == [
         ("flavor", f"{kind}/source"),
@@ -231,7 +231,7 @@ def test_summary_is_an_attachment_without_tags_behind_its_flavor(kind: str) -> N
     ]
 
 
-def test_contributor_follows_the_publisher_when_it_is_set() -> None:
+def test_contributor_follows_the_publisher_when_a_contributor_is_set() -> None:
     publishing = msgspec.structs.replace(PUBLISHING, contributor="Ada")
     names = [name for name, _ in parts_of(message({"shared_screen": {0: 1200}}), publishing)]
     assert names[names.index("publisher") + 1] == "contributor"
@@ -258,7 +258,7 @@ def test_form_has_sign_language_when_all_mp4_are_ingested() -> None:
 @pytest.mark.parametrize(
     ("archive", "flavor"), [(False, "multipart/chunked+source"), (True, "speaker/chunked+source")]
 )
-def test_form_has_a_video_of_an_unknown_type_when_there_is_no_other(
+def test_form_has_a_video_of_an_unknown_type_when_there_is_no_other_video(
     archive: bool, flavor: str
 ) -> None:
     upload = message({"unrecognized_type_x": {0: 1200}}, ingest_all_mp4=archive)
@@ -268,7 +268,9 @@ def test_form_has_a_video_of_an_unknown_type_when_there_is_no_other(
     ]
 
 
-def test_form_raises_no_presenter_when_the_only_file_of_an_unknown_type_is_no_video() -> None:
+def test_form_raises_the_error_no_presenter_when_the_only_file_of_an_unknown_type_is_no_video() -> (
+    None
+):
     upload = message({"unrecognized_type_x": {1: 0}, CHAT: {1: 0}})
     with pytest.raises(NoPresenter):
         parts_of(upload)

@@ -87,7 +87,7 @@ def test_end_of_a_workflow_is_the_last_end_of_its_operations() -> None:
     assert found.completed == datetime.fromtimestamp(1791986412, UTC)
 
 
-def test_incident_text_is_of_the_failure_when_a_warning_came_before() -> None:
+def test_incident_text_comes_from_the_failure_when_a_warning_precedes_the_failure() -> None:
     tree = {
         "incidentFullTree": {
             "incidentFull": {"severity": "WARNING", "title": "Slow", "description": ""},

@@ -202,7 +202,9 @@ def test_check_of_a_subject_raises_when_its_start_time_is_invalid(start: str) ->
         ("https://[zoom?meeting_id=x", ""),
     ],
 )
-def test_uuid_is_read_from_a_text_or_a_link_and_is_empty_without_one(text: str, uuid: str) -> None:
+def test_uuid_is_read_from_a_text_or_link_and_is_empty_when_neither_has_a_uuid(
+    text: str, uuid: str
+) -> None:
     assert uuid_in(text) == uuid
 
 

@@ -65,7 +65,7 @@ class TestAddressOf:
     def test_url_of_a_file_is_presigned_when_its_size_is_the_expected_size_or_unknown(
         self, aws: Cloud, staging: Staging, size: int
     ) -> None:
-        # In the message, a chat has the size 0.
+        # An upload message has a size only for MP4s. Other files have the size 0.
         aws.s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"the file")
         assert "X-Amz-Signature" in staging.address_of(self.file(size), 60)
 

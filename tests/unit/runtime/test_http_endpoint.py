@@ -78,7 +78,7 @@ def test_unexpected_error_is_raised_and_not_answered(error: Exception) -> None:
         ErrorAnswers().respond({}, raising(error))
 
 
-def test_error_answers_use_the_make_and_report_of_the_function() -> None:
+def test_error_answers_use_the_given_callbacks_make_and_report() -> None:
     reports: list[tuple[int, str]] = []
     errors = ErrorAnswers(
         aws=AWS,

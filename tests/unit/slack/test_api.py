@@ -131,7 +131,7 @@ API = "https://slack.com/api"
 
 
 def read(body: bytes) -> Command | Press | Nothing:
-    """Parse the body of a request of slack.com."""
+    """Parse the body of a request whose response URL has to belong to slack.com."""
     return parse(body, API)
 
 
@@ -149,7 +149,7 @@ def test_interaction_needs_no_answer_when_it_is_no_command_and_no_press(payload:
 
 
 @pytest.mark.parametrize("name", ["user_id", "channel_id", "channel_name", "response_url"])
-def test_slash_command_is_a_bad_request_when_a_field_is_missing(name: str) -> None:
+def test_slash_command_is_refused_when_a_field_is_missing(name: str) -> None:
     with pytest.raises(BadRequest, match=name):
         read(urlencode({key: value for key, value in FIELDS.items() if key != name}).encode())
 
@@ -170,7 +170,9 @@ def test_slash_command_is_a_bad_request_when_a_field_is_missing(name: str) -> No
         "https://hooks.slack.com:x/",
     ],
 )
-def test_request_is_bad_when_its_response_url_is_not_an_https_address_of_slack(url: str) -> None:
+def test_slack_request_is_refused_when_its_response_url_is_not_an_https_address_of_slack(
+    url: str,
+) -> None:
     for body in (
         urlencode({**FIELDS, "response_url": url}).encode(),
         pressed({**PAYLOAD, "response_url": url}),
@@ -179,7 +181,7 @@ def test_request_is_bad_when_its_response_url_is_not_an_https_address_of_slack(u
             read(body)
 
 
-def test_form_is_a_bad_request_when_it_has_too_many_fields() -> None:
+def test_form_of_a_slack_request_is_refused_when_it_has_too_many_fields() -> None:
     many = {f"f{number}": "" for number in range(MAX_FIELDS - len(FIELDS) + 1)}
     with pytest.raises(BadRequest, match="not a form"):
         read(urlencode({**FIELDS, **many}).encode())
@@ -198,12 +200,14 @@ def test_form_is_a_bad_request_when_it_has_too_many_fields() -> None:
         lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(list(PAYLOAD)), inner),
     ).map(pressed)
 )
-def test_slack_request_is_parsed_or_refused_as_a_bad_request_whatever_its_body(body: bytes) -> None:
+def test_slack_request_is_parsed_or_refused_whatever_its_body(body: bytes) -> None:
     with suppress(BadRequest):
         assert isinstance(read(body), Command | Press | Nothing)
 
 
-def test_members_are_the_users_of_every_group_that_is_named_by_its_handle(groups: Groups) -> None:
+def test_members_are_the_users_of_every_slack_group_that_is_named_by_its_handle(
+    groups: Groups,
+) -> None:
     members = groups.members("STAFF", "others")
     assert [members.has(user, seconds=5) for user in ("U1", "U2", "U3", "")] == [
         True,
@@ -215,7 +219,7 @@ def test_members_are_the_users_of_every_group_that_is_named_by_its_handle(groups
     assert {token for _, token in groups.web.tokens()} == {"Bearer xoxb-1"}
 
 
-def test_members_are_the_users_of_a_group_that_is_named_by_its_id_whatever_its_handle(
+def test_members_are_the_users_of_a_slack_group_that_is_named_by_its_id_whatever_its_handle(
     groups: Groups,
 ) -> None:
     # A handle can pass to another group, whose members then get access, but an id can't.
@@ -226,7 +230,7 @@ def test_members_are_the_users_of_a_group_that_is_named_by_its_id_whatever_its_h
     assert [members.has(user, seconds=5) for user in ("U1", "U2", "U3")] == [True, False, True]
 
 
-def test_members_of_a_group_are_read_again_after_five_minutes(groups: Groups) -> None:
+def test_members_of_a_slack_group_are_read_again_after_five_minutes(groups: Groups) -> None:
     members = groups.members("staff")
     assert not members.has("U9", seconds=5)
     groups.web.pages["/api/usergroups.users.list"] = users(S1=["U9"])
@@ -269,7 +273,7 @@ def test_cached_members_expire_five_minutes_after_the_call_of_slack_began(groups
     assert not members.has("U1", seconds=60)
 
 
-def test_members_are_read_from_every_page_of_the_answer(groups: Groups) -> None:
+def test_members_of_a_slack_group_are_read_from_every_page_of_the_answer(groups: Groups) -> None:
     def page(request: Request) -> Answer:
         cursor = dict(parse_qsl(request.body.decode())).get("cursor", "")
         following = {"": "2", "2": "3", "3": ""}[cursor]
@@ -343,7 +347,7 @@ def test_slack_is_unreachable_when_the_connection_is_refused(
         ),
     ],
 )
-def test_error_names_the_problem_when_slack_rejects_the_call(
+def test_error_names_the_problem_when_slack_rejects_a_call_of_its_api(
     groups: Groups, problem: dict[str, object], word: str
 ) -> None:
     groups.tell(json_answer(200, problem))

@@ -39,7 +39,7 @@ def test_deadlines_stay_within_the_three_seconds_of_slack(spent: float) -> None:
     assert found.answer <= max(NOW + 0.3, NOW - spent + 2.601)
 
 
-def test_lambda_has_a_second_to_accept_another_invocation_or_less_until_the_answer() -> None:
+def test_deadline_for_accepting_another_invocation_is_a_second_but_never_after_the_answer() -> None:
     found = limits(0.0, NOW)
     assert found.hand_over(NOW) == NOW + 1.0
     assert found.hand_over(NOW + 2.0) == found.answer

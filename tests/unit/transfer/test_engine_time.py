@@ -109,7 +109,7 @@ class TestOutOfTime:
 
 
 class TestNoProgress:
-    def test_transfer_failed_is_raised_without_any_request_when_there_is_no_time(
+    def test_transfer_failed_is_raised_without_any_request_when_no_time_is_left(
         self, copying: Copying
     ) -> None:
         with pytest.raises(TransferFailed, match="Nothing could be copied"):

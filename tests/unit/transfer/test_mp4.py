@@ -75,7 +75,7 @@ class TestComplete:
         assert whole.index(b"moov") > whole.index(b"mdat")
         assert inspected(whole) == Movie(20.0, ("video", "audio"))
 
-    def test_movie_is_read_when_the_index_is_in_front(self, index_first: bytes) -> None:
+    def test_movie_is_read_when_the_index_is_at_the_front(self, index_first: bytes) -> None:
         assert index_first.index(b"moov") < index_first.index(b"mdat")
         assert inspected(index_first) == Movie(20.0, ("video", "audio"))
 

@@ -295,7 +295,7 @@ class TestComplete:
 
 
 class TestAbort:
-    def test_abort_removes_the_upload_and_raises_nothing_when_it_is_repeated(
+    def test_abort_removes_the_upload_and_raises_nothing_when_abort_is_repeated(
         self, s3: S3Peer, bucket: Bucket
     ) -> None:
         upload = bucket.begin(TALK)

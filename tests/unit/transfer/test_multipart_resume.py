@@ -276,7 +276,7 @@ class TestSizeOf:
         failing(s3, "HeadObject", 403, "AccessDenied")
         assert bucket.size_of(TALK) is None
 
-    def test_client_error_is_raised_for_an_object_size_when_s3_fails(
+    def test_object_size_raises_client_error_when_s3_fails(
         self, s3: S3Peer, bucket: Bucket
     ) -> None:
         self.write_object(bucket)

@@ -96,7 +96,7 @@ of_openings = st.sampled_from(
     begin=of_bodies,
     more=st.lists(of_bodies | of_openings, max_size=FAILURES - 1),
 )
-def test_read_returns_the_bytes_of_the_range_whatever_fails(
+def test_range_reader_returns_the_bytes_of_the_range_whatever_fails(
     first: int, length: int, begin: Break, more: list[Break | Exception]
 ) -> None:
     last = min(first + length, CONTENT.size) - 1

@@ -72,7 +72,7 @@ def zoom(
 
 @pytest.fixture
 def gateway(tls: Authority) -> Iterator[Endpoint]:
-    """Yield a gateway before Zoom, such as Apigee, that accepts every request."""
+    """Yield a gateway in front of Zoom, such as Apigee, that accepts every request."""
     with endpoint(tls) as server:
         server.answers.append(json_answer(200, KNOWN))
         yield server

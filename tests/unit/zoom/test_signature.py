@@ -39,7 +39,7 @@ def headers(secret: str = SECRET, timestamp: str = str(NOW), body: bytes = BODY)
     return {SIGNATURE_HEADER: by_hand(secret, timestamp, body), TIMESTAMP_HEADER: timestamp}
 
 
-def test_verify_returns_the_secret_when_the_signature_is_right() -> None:
+def test_verify_returns_the_secret_when_the_signature_is_valid() -> None:
     assert verify([SECRET], headers(), BODY, NOW) == SECRET
 
 
@@ -114,7 +114,7 @@ def test_verify_uses_the_raw_bytes_when_api_gateway_encodes_the_body_in_base64()
 
 
 @pytest.mark.parametrize("body", ["é", "a"])
-def test_request_is_a_bad_request_when_its_body_is_not_base64_as_declared(body: str) -> None:
+def test_http_request_is_refused_when_its_body_is_not_the_declared_base64(body: str) -> None:
     with pytest.raises(BadRequest):
         request_of({"body": body, "isBase64Encoded": True})
 

@@ -86,7 +86,7 @@ def test_event_of_removal_or_recovery_names_each_recording_once(
     assert getattr(webhook_event, "uuids", ()) == uuids
 
 
-def test_event_of_removal_is_a_bad_request_when_it_names_no_recording() -> None:
+def test_event_of_removal_is_refused_when_it_names_no_recording() -> None:
     empty: list[Json] = [{}, {"meeting_uuids": []}, {"meetings": [{}]}, {"uuid": ""}]
     for content in empty:
         with pytest.raises(BadRequest, match="uuid"):
@@ -94,7 +94,7 @@ def test_event_of_removal_is_a_bad_request_when_it_names_no_recording() -> None:
 
 
 @pytest.mark.parametrize("event", ["recording.started", "recording.completed", "on.demand.ingest"])
-def test_event_about_one_recording_is_a_bad_request_when_it_names_several_recordings(
+def test_event_about_one_recording_is_refused_when_it_names_several_recordings(
     event: str,
 ) -> None:
     with pytest.raises(BadRequest, match="uuid"):
