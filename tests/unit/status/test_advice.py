@@ -98,7 +98,7 @@ class TestEverySituation:
         words = example(situation)
         assert ("request it" in words.producer.lower()) is words.can_request
 
-    def test_phrase_for_lecturers_names_a_producer_exactly_when_a_producer_can_request_the_recording(
+    def test_phrase_for_lecturers_names_a_producer_exactly_when_the_recording_can_be_requested(
         self, situation: Situation
     ) -> None:
         words = example(situation)

@@ -175,7 +175,7 @@ class TestOrder:
 
 class TestInFlight:
     @pytest.mark.parametrize("size", [SIZE, 1_400_000_000, 10_000_000_000])
-    def test_parts_in_flight_are_a_quarter_of_the_file_or_eight(self, size: int) -> None:
+    def test_parts_in_flight_are_a_quarter_of_the_file_and_at_least_eight(self, size: int) -> None:
         # After a crash, the parts in flight have to be copied again.
         file = opened(file_copy(), plan_for(size, marked=True))
         begun = len(begin_all(file))

@@ -9,7 +9,7 @@ import pytest
 from ingester.transfer.progress import Progress, rate
 
 
-def test_progress_counts_right_when_many_threads_count() -> None:
+def test_progress_counts_every_byte_and_retry_when_many_threads_count() -> None:
     progress = Progress()
 
     def count() -> None:

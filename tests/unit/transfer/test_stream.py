@@ -187,7 +187,7 @@ class TestRetries:
         assert copying.requests("UploadPart") == 7
 
     @pytest.mark.parametrize("number", [1, 5], ids=["the first", "the last"])
-    def test_copy_of_a_stream_ends_soon_when_a_part_cannot_be_sent(
+    def test_copy_of_a_stream_reads_at_most_two_more_parts_when_a_part_cannot_be_sent(
         self, streaming: Streaming, number: int
     ) -> None:
         numbers = count(1)
@@ -254,7 +254,7 @@ class TestBuffers:
         buffers.release(first)
         assert buffers.acquire() is first
 
-    def test_several_streams_are_copied_at_once_with_one_buffer(
+    def test_several_streams_are_copied_at_the_same_time_with_one_buffer(
         self, copying: Copying, bucket: Bucket
     ) -> None:
         buffers = BufferPool(1, LENGTH)
