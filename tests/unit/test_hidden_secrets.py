@@ -90,7 +90,7 @@ def test_each_of_several_secrets_is_removed_when_commas_separate_them() -> None:
     copy_context().run(check)
 
 
-def test_short_secret_is_not_removed_because_words_contain_it() -> None:
+def test_short_secret_is_not_removed_from_a_word_that_contains_the_secret() -> None:
     def check() -> None:
         hide("lect")
         assert redact("the lecture") == "the lecture"

@@ -170,7 +170,7 @@ def test_message_group_is_a_hash_when_sqs_does_not_accept_the_uuid(aws: Cloud, u
     assert len(groups[0]) == 64
 
 
-def test_next_parameter_is_refused_when_it_is_nested_too_deeply() -> None:
+def test_page_token_is_refused_when_its_json_is_nested_too_deeply() -> None:
     text = f'["2026-10-14", 5, "a", {"[" * 3000}{"]" * 3000}]'
     with pytest.raises(BadRequest):
         Position.read(base64.urlsafe_b64encode(text.encode()).decode())

@@ -38,7 +38,9 @@ def test_log_record_of_our_code_is_parsed_as_it_was_written() -> None:
         (log_lines.PRINTED, "crashed", "KeyError: 1"),
     ],
 )
-def test_record_of_a_crash_has_its_kind_and_headline(line: str, crash: str, headline: str) -> None:
+def test_log_record_of_a_crash_has_the_kind_and_headline_of_the_crash(
+    line: str, crash: str, headline: str
+) -> None:
     [record] = records_of([line])
     assert (record.level, record.crash) == (Level.CRITICAL, crash)
     assert record.headline.startswith(headline)

@@ -16,7 +16,7 @@ from ingester.errors import MessageError
 from tests.subscription import GROUP, log_event, packed
 
 
-def test_batch_of_log_lines_has_group_stream_and_lines_in_order() -> None:
+def test_batch_of_log_lines_has_its_log_group_and_log_stream_and_the_lines_in_order() -> None:
     batch = batch_of(log_event("one", "two\nlines", "ü"))
     assert batch is not None
     assert batch.log_group == GROUP

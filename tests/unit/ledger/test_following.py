@@ -84,7 +84,9 @@ def test_a_record_leaves_the_index_when_its_follow_up_has_ended(
     assert index_of(aws) == (None, None)
 
 
-def test_due_records_are_returned_in_order_up_to_a_maximum(ledger: Ledger, clock: Clock) -> None:
+def test_due_records_are_returned_in_the_order_of_their_due_times_up_to_a_maximum(
+    ledger: Ledger, clock: Clock
+) -> None:
     for number in range(4):
         begin(ledger, clock, f"u{number}")
         clock.forward(seconds=1)

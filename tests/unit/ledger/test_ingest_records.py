@@ -83,7 +83,7 @@ class TestIngestRecords:
         record = with_claim(record, "mp", ingest(post("b", 5)))
         assert record.ingests["mp"] == ingest(post("b", 5))
 
-    def test_answer_changes_nothing_when_the_media_package_is_unknown(self) -> None:
+    def test_answer_to_a_post_changes_nothing_when_the_media_package_is_unknown(self) -> None:
         assert with_answer(EMPTY, "mp", "a", Outcome.TAKEN) is EMPTY
 
     def test_accepted_post_sets_the_workflow_and_resets_the_failures(self) -> None:

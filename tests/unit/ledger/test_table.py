@@ -242,7 +242,9 @@ class TestWriting:
         assert ledger.replace(current, with_notice(current, "late")) is None
         assert ledger.get(UUID).notice == "in time"
 
-    def test_ledger_replace_raises_when_dynamodb_fails(self, aws: Cloud, ledger: Ledger) -> None:
+    def test_ledger_replace_raises_client_error_when_dynamodb_fails(
+        self, aws: Cloud, ledger: Ledger
+    ) -> None:
         throttled = failing(aws.recordings.meta.client, "dynamodb.UpdateItem", "Throttling")
         with throttled, pytest.raises(ClientError, match="Throttling"):
             ledger.replace(Record(uuid=UUID), FULL)

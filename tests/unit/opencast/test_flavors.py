@@ -48,7 +48,7 @@ def test_choice_for_publishing_has_the_chat_last_beside_three_videos() -> None:
 
 
 @pytest.mark.parametrize("views", [[], [CHAT], ["shared_screen_2"]])
-def test_choice_of_views_raises_the_error_no_presenter_when_there_is_no_video(
+def test_choice_of_views_raises_no_presenter_when_there_is_no_video(
     views: list[str],
 ) -> None:
     with pytest.raises(NoPresenter):
@@ -83,7 +83,7 @@ def test_sign_language_has_its_own_flavor_when_it_is_archived() -> None:
     ]
 
 
-def test_choice_for_archiving_has_every_video_of_a_known_type_without_the_chat() -> None:
+def test_choice_for_archiving_has_every_video_of_a_known_type_and_no_chat() -> None:
     views = [SCREEN_SPEAKER, SCREEN_GALLERY, CHAT, GALLERY, SCREEN, SPEAKER, "shared_screen_2"]
     assert list(for_archiving(views).items()) == [
         (SPEAKER, "speaker/chunked+source"),

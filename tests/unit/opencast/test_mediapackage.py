@@ -75,7 +75,7 @@ def segments_of(kept_files: KeptFiles) -> dict[str, list[int]]:
     return {view: [file.segment_num for file in files] for view, files in kept_files.views.items()}
 
 
-def test_media_package_id_is_the_md5_of_the_uuid_in_uuid_form() -> None:
+def test_media_package_id_is_the_md5_of_the_recording_uuid_formatted_as_a_uuid() -> None:
     # The expected digest is that of `printf 'u==' | md5sum`.
     assert media_package_id("u==") == "2f8942a4-6bac-a3ab-1d3a-6babb23927db"
 
@@ -113,12 +113,12 @@ def test_no_files_are_kept_when_every_video_is_a_false_start(
     assert keep(message({"shared_screen": {0: 5.0}} | others), 2) is None
 
 
-def test_view_of_an_unknown_type_adds_no_times_when_there_is_another_video() -> None:
+def test_view_of_an_unknown_type_adds_no_recording_times_when_there_is_another_video() -> None:
     kept_files = kept({"unrecognized_type_x": {0: 1200, 2: 1200}, "shared_screen": {0: 1200}})
     assert kept_files.segments == ((STARTS[0], ENDS[0]),)
 
 
-def test_view_of_an_unknown_type_gives_the_times_when_there_is_no_other_video() -> None:
+def test_view_of_an_unknown_type_gives_the_recording_times_when_there_is_no_other_video() -> None:
     # The view is the presenter then, and a chat's times are relative to the presenter.
     kept_files = kept({"unrecognized_type_x": {0: 1200, 2: 1200}, CHAT: {0: 0}})
     assert kept_files.segments == ((STARTS[0], ENDS[0]), (STARTS[2], ENDS[2]))
@@ -175,7 +175,7 @@ def parts_of(
     )
 
 
-def test_form_has_its_parts_in_the_order_that_opencast_needs() -> None:
+def test_ingest_form_has_its_parts_in_the_order_that_opencast_needs() -> None:
     upload = message(
         {CHAT: {0: 0}, "shared_screen": {0: 1200, 1: 1200}, "active_speaker": {0: 1200}}
     )
@@ -207,7 +207,7 @@ def test_form_has_its_parts_in_the_order_that_opencast_needs() -> None:
 @pytest.mark.parametrize(
     ("title", "letter"), [("Lecture", "L"), ("Section", "S"), ("Final Exam", "P")]
 )
-def test_form_has_the_type_letter_that_belongs_to_the_title(title: str, letter: str) -> None:
+def test_ingest_form_has_the_type_letter_that_belongs_to_the_title(title: str, letter: str) -> None:
     upload = message({"shared_screen": {0: 1200}}, oc_title=title)
     assert ("type", letter) in parts_of(upload)
 
@@ -237,7 +237,9 @@ def test_contributor_follows_the_publisher_when_a_contributor_is_set() -> None:
     assert names[names.index("publisher") + 1] == "contributor"
 
 
-def test_form_has_every_known_video_and_no_chat_when_all_mp4_are_ingested() -> None:
+def test_ingest_form_has_every_video_of_a_known_type_and_no_chat_when_ingest_all_mp4_is_true() -> (
+    None
+):
     upload = message(
         {view: {0: 1200} for view in (*sorted(VIEWS), "unrecognized_type_x")}, ingest_all_mp4=True
     )
@@ -246,7 +248,7 @@ def test_form_has_every_known_video_and_no_chat_when_all_mp4_are_ingested() -> N
     assert not any("chat" in uri or "unrecognized" in uri for uri in uris)
 
 
-def test_form_has_sign_language_when_all_mp4_are_ingested() -> None:
+def test_ingest_form_has_sign_language_when_ingest_all_mp4_is_true() -> None:
     views = ("unrecognized_type_sign_interpretation", "active_speaker")
     upload = message({view: {0: 1200} for view in views}, ingest_all_mp4=True)
     assert [value for name, value in parts_of(upload) if name == "flavor"] == [
@@ -258,7 +260,7 @@ def test_form_has_sign_language_when_all_mp4_are_ingested() -> None:
 @pytest.mark.parametrize(
     ("archive", "flavor"), [(False, "multipart/chunked+source"), (True, "speaker/chunked+source")]
 )
-def test_form_has_a_video_of_an_unknown_type_when_there_is_no_other_video(
+def test_ingest_form_has_a_video_of_an_unknown_type_when_there_is_no_other_video(
     archive: bool, flavor: str
 ) -> None:
     upload = message({"unrecognized_type_x": {0: 1200}}, ingest_all_mp4=archive)
@@ -268,7 +270,7 @@ def test_form_has_a_video_of_an_unknown_type_when_there_is_no_other_video(
     ]
 
 
-def test_form_raises_the_error_no_presenter_when_the_only_file_of_an_unknown_type_is_no_video() -> (
+def test_ingest_form_raises_no_presenter_when_the_only_file_of_an_unknown_type_is_no_video() -> (
     None
 ):
     upload = message({"unrecognized_type_x": {1: 0}, CHAT: {1: 0}})
@@ -282,6 +284,6 @@ def test_recording_times_leave_out_recorded_pauses() -> None:
     assert parts["zoomRecordingTimes"] == f"{STARTS[0]}_2026-11-23T15:05:00Z"
 
 
-def test_form_contains_texts_unescaped() -> None:
+def test_ingest_form_contains_unescaped_texts() -> None:
     upload = message({"shared_screen": {0: 1200}}, oc_title="R&D <1>")
     assert ("title", "R&D <1>") in parts_of(upload)

@@ -45,7 +45,7 @@ def test_an_event_is_not_published_when_its_publications_are_no_list(publication
     assert not event_of(document, "mp").is_published
 
 
-def test_event_of_opencast_is_refused_when_it_has_another_id() -> None:
+def test_answer_about_an_event_is_refused_when_it_names_another_event() -> None:
     with pytest.raises(ValueError, match="isn't about the event"):
         event_of({"identifier": "other"}, "mp")
 

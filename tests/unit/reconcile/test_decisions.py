@@ -66,14 +66,14 @@ def test_end_of_a_recording_and_baseline_decide_whether_reconcile_counts_it_as_m
     assert decision_on(listed(VIDEO, start=start), NOW, begin) is decision
 
 
-def test_problem_is_due_to_be_logged_again_after_a_day() -> None:
+def test_problem_of_reconcile_is_due_to_be_logged_again_after_a_day() -> None:
     logged = with_told({}, ["a"], NOW)
     assert not is_due(logged, "a", NOW + timedelta(hours=23))
     assert is_due(logged, "a", NOW + timedelta(hours=24))
     assert is_due(logged, "b", NOW)
 
 
-def test_logged_problems_are_dropped_when_they_are_a_day_old_or_too_many() -> None:
+def test_logged_problems_of_reconcile_are_dropped_when_they_are_a_day_old_or_too_many() -> None:
     logged = with_told({}, ["old"], NOW - timedelta(days=1))
     many = [str(number) for number in range(MOST_TOLD + 5)]
     assert len(with_told(logged, many, NOW)) == MOST_TOLD

@@ -182,7 +182,7 @@ def test_import_plan_adds_every_meeting_to_an_empty_table() -> None:
     assert (plan.delete, plan.added, plan.changed, plan.unchanged) == ((), 2, 0, 0)
 
 
-def test_import_plan_deletes_meetings_that_left_their_source() -> None:
+def test_import_plan_deletes_meetings_that_their_source_no_longer_has() -> None:
     before = [meeting(SHEET, series="S1", course="Sheet"), meeting(SHEET, number="2")]
     plan = planned(before, [("1", SHEET)], "sheet/a")
     assert (plan.put, plan.delete, plan.unchanged) == ((), ("2",), 1)

@@ -128,7 +128,7 @@ rows = st.builds(
 
 @settings(max_examples=150)
 @given(pairs, pairs, st.lists(rows, max_size=3))
-def test_every_class_that_an_unread_row_names_is_retained_and_no_class_is_invented(
+def test_every_class_that_an_unread_row_names_is_retained_and_no_other_class_is_added(
     held: list[tuple[str, ScheduledClass]],
     read: list[tuple[str, ScheduledClass]],
     unread: list[UnreadRow],

@@ -289,7 +289,7 @@ def test_members_of_a_slack_group_are_read_from_every_page_of_the_answer(groups:
     assert all(members.has(user, seconds=5) for user in ("U", "U2", "U3"))
 
 
-def test_missing_group_is_logged_and_has_no_members(
+def test_missing_slack_group_is_logged_and_has_no_members(
     groups: Groups, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert not groups.members("stuff").has("U1", seconds=5)

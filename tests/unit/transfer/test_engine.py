@@ -204,7 +204,7 @@ class TestFails:
         assert [file.fetched for file in again] == [missing_bytes, 0]
         assert copying.stored()[key_of("talk")] == whole(talk.content)
 
-    def test_permanent_failure_is_raised_when_a_retryable_failure_came_before(
+    def test_permanent_failure_is_raised_when_a_retryable_failure_precedes_it(
         self, copying: Copying
     ) -> None:
         # An operator has to learn of the permanent failure.

@@ -256,7 +256,9 @@ class TestEnds:
         assert harness.all_closed
         assert harness.failures == []
 
-    def test_body_is_closed_when_the_chunks_are_closed_early(self) -> None:
+    def test_body_of_the_source_is_closed_when_the_chunks_of_the_reader_are_closed_early(
+        self,
+    ) -> None:
         # S3 may refuse a part before all its chunks are read.
         harness = harness_of()
         chunks = harness.chunks(0, CONTENT.size - 1)

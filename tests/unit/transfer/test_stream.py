@@ -161,7 +161,9 @@ class TestRetries:
         assert is_in_s3(copying, TALK)
         assert copying.requests("UploadPart") == 10
 
-    def test_parts_of_an_earlier_longer_stream_are_left_out(self, streaming: Streaming) -> None:
+    def test_parts_of_an_earlier_longer_stream_are_left_out_of_the_object(
+        self, streaming: Streaming
+    ) -> None:
         streaming.copy(body_of())
         shorter = Generated("talk", LENGTH + 7)
         streaming.copy(body_of(shorter))
