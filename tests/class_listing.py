@@ -56,7 +56,7 @@ class ClassListing:
         return f"127.0.0.1:{self.port}"
 
     def answer(self, request: Request) -> Answer:
-        """Answer as Opencast does: with a challenge only if the request asks for Digest."""
+        """Answer as Opencast does. Only a request that asks for Digest gets a challenge."""
         if request.headers.get("X-Requested-Auth") != "Digest":
             return Answer(302, (("Location", "/login.html"),))
         try:

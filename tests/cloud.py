@@ -203,7 +203,7 @@ def _table(dynamodb: Any, name: str, key: str, **more: Any) -> Any:
 
 @cache
 def _table_of(name: str) -> Any:
-    """Return boto3's resource of a table, cached because making a resource takes a call's time."""
+    """Return boto3's resource of a table, cached because making it takes as long as a call."""
     return _clients().dynamodb.Table(name)
 
 

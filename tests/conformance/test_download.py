@@ -1,4 +1,4 @@
-"""Tests that the downloader does what the first system did for random messages."""
+"""Tests that the downloader does with random messages what the first system did."""
 
 from __future__ import annotations
 
@@ -207,7 +207,7 @@ def with_ids(recorded: dict[str, Any], files: list[dict[str, Any]]) -> dict[str,
 
     Section 7 of the specification, "changed since": a key contains the file's id. If Zoom has a
     view twice in one segment, with and without captions, the first system used one key for both.
-    The pipeline adds a view `<view>_2`.
+    The pipeline names the second view `<view>_2`.
     """
     views: dict[str, Any] = {}
     for view, found in recorded["s3_files"].items():

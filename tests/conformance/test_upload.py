@@ -141,7 +141,7 @@ def prepare(case: Case, aws: Cloud) -> None:
 
 
 def kept_files(case: Case) -> dict[str, list[dict[str, Any]]]:
-    """Return by view the files that step 3 of the specification's section 8 keeps."""
+    """Return, by view, the files that step 3 in section 8 of the specification keeps."""
     kept: dict[str, list[dict[str, Any]]] = {}
     has_false_start = False
     for view, found in case["message"]["s3_files"].items():

@@ -1,4 +1,4 @@
-"""Inputs that the fuzzer (`tests/fuzz`) found. They may cause only errors of our own classes."""
+"""Inputs that the fuzzer (`tests/fuzz`) found, which may cause only errors of our own classes."""
 
 from __future__ import annotations
 

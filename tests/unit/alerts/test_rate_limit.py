@@ -89,7 +89,7 @@ def test_mail_waits_for_the_scheduled_run_when_other_mails_use_up_the_rate_limit
 def test_scheduled_run_claims_no_more_faults_than_it_can_mail(
     aws: Cloud, deps: log_notifications.Dependencies, clock: Clock
 ) -> None:
-    # If a mail came after its claim expires (30 seconds), another run would mail the fault too.
+    # A claim expires after 30 seconds. Another run would mail a fault whose claim has expired.
     for number in range(15):
         aws.faults.put_item(
             Item={"fault": str(number), "unmailed": 1, "quiet_until": 0, "subject": str(number)}

@@ -33,7 +33,10 @@ def one_cue(text: str) -> bytes:
 
 
 def cues_of(*cues: tuple[str, str, str]) -> list[tuple[int, int, str]]:
-    """Write a file of `cues`. Return (begin, end, text) of each cue read, in milliseconds."""
+    """Return (begin, end, text) of each cue that is read from a file of `cues`.
+
+    Begin and end are in milliseconds.
+    """
     blocks = [f"{begins} --> {ends}\n{text}\n" for begins, ends, text in cues]
     content = "\n".join(("WEBVTT\n", *blocks)).encode()
     return [(cue.begins, cue.ends, "\n".join(cue.lines)) for cue in read_cues(content)]

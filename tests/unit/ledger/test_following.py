@@ -1,4 +1,4 @@
-"""The ledger's notes of followed ingests, and the index that finds due records."""
+"""The ledger's notes of followed ingests, and the index of records that are due for a poll."""
 
 from __future__ import annotations
 

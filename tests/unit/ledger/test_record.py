@@ -55,7 +55,7 @@ def ingest(zip_id: str = ZIP, files: str = "f") -> IngestRecord:
 
 
 def named(record: Record, files: str, minutes: float = 0) -> Record:
-    """Return the record with named files, whose ids are the letters of `files`."""
+    """Return the record with files that Zoom named, whose ids are the letters of `files`."""
     names = {file_id: f"{file_id} of noon" for file_id in files}
     return with_files(record, names, NOW + timedelta(minutes=minutes))
 
@@ -185,7 +185,7 @@ class TestDuplicates:
         assert is_duplicate(record, ZIP, set("ab"))
 
     def test_request_counts_as_sent_when_its_message_named_no_files(self) -> None:
-        # A webhook event may lack its files: the downloader gets them from Zoom's API.
+        # If a webhook event lacks its files, the downloader gets the files from Zoom's API.
         record = sent("")
         assert record.request(ZIP).is_sent
         assert is_duplicate(record, ZIP, set())
@@ -212,7 +212,7 @@ class TestEnds:
         assert (again.end, again.is_sent, again.sent) == (None, True, ("a", "b"))
 
     @pytest.mark.parametrize("end", [End.FAILED, End.GONE])
-    def test_end_of_a_request_is_kept_when_it_is_noted_before_the_sent_message(
+    def test_end_of_a_request_is_kept_when_the_ledger_notes_the_end_before_the_sent_message(
         self, end: End
     ) -> None:
         record = with_end(with_request(sent("a"), ZIP, Asked(), NOW), ZIP, end)

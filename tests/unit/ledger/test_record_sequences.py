@@ -53,7 +53,7 @@ class Posts(RuleBasedStateMachine):
         self.attempts = count()
         self.posted: dict[str, dict[str, Outcome]] = defaultdict(dict)
         self.files: dict[str, set[str]] = {}
-        """The files of each POST, by its attempt."""
+        """The files of each POST, by attempt."""
         self.shown: set[str] = set()
 
     def _is_taken(self, media_package: str) -> bool:

@@ -293,7 +293,7 @@ class TestConflicts:
     def test_ledger_replace_returns_none_when_the_answer_to_its_write_was_lost(
         self, aws: Cloud, ledger: Ledger
     ) -> None:
-        # The caller has to check whether the record is its own.
+        # The caller has to check whether its own write has changed the record.
         with lost_answer(aws):
             assert ledger.replace(Record(uuid=UUID), FULL) is None
         assert ledger.get(UUID) == msgspec.structs.replace(FULL, version=1)

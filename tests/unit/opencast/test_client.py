@@ -79,7 +79,7 @@ class TestEvents:
     def test_roles_are_read_again_when_the_user_lacked_role_admin_before(
         self, opencast: Opencast, web: Web
     ) -> None:
-        # An operator gives the user the role, and the next message is processed.
+        # An operator may give the role to the user before the next message arrives.
         web.pages = {EVENT: Answer(404), ROLES: [as_json([]), as_json(["ROLE_ADMIN"])]}
         with pytest.raises(OpencastRefused):
             opencast.has_event("mp-1")

@@ -39,7 +39,7 @@ news = st.builds(
 
 
 def asked_until_the_end(answer: News | None) -> list[datetime]:
-    """Return the times of all polls of Opencast, if each gets the same answer."""
+    """Return the times of all polls of Opencast if every poll gets `answer`."""
     following, found = BEGUN, []
     while following.due:
         now = timestamps.parse(following.due)

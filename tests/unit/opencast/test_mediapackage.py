@@ -119,7 +119,7 @@ def test_view_of_an_unknown_type_adds_no_recording_times_when_there_is_another_v
 
 
 def test_view_of_an_unknown_type_gives_the_recording_times_when_there_is_no_other_video() -> None:
-    # The view is the presenter then, and a chat's times are relative to the presenter.
+    # The view becomes the presenter, and a chat's times are relative to the presenter.
     kept_files = kept({"unrecognized_type_x": {0: 1200, 2: 1200}, CHAT: {0: 0}})
     assert kept_files.segments == ((STARTS[0], ENDS[0]), (STARTS[2], ENDS[2]))
 
@@ -215,7 +215,7 @@ def test_ingest_form_has_the_type_letter_that_belongs_to_the_title(title: str, l
 @pytest.mark.parametrize(
     ("chat_as", "name"), [("attachment", "attachmentUri"), ("track", "mediaUri"), ("none", None)]
 )
-def test_chat_is_sent_as_oc_chat_as_says(chat_as: str, name: str | None) -> None:
+def test_chat_is_sent_as_the_setting_oc_chat_as_says(chat_as: str, name: str | None) -> None:
     publishing = msgspec.structs.replace(PUBLISHING, chat_as=chat_as)
     parts = parts_of(message({"shared_screen": {0: 1200}, CHAT: {0: 0}}), publishing)
     assert [part for part, value in parts if "chat_file" in value] == ([name] if name else [])

@@ -15,7 +15,7 @@ SERIES = {"A": "100", "A2": "100", "B": "200"}
 
 
 def a_class(text: str) -> ScheduledClass:
-    """Return the scheduled class of `A M 9:30`, or `A M 9:30 300` with a series.
+    """Return the scheduled class for a text such as `A M 9:30`, or `A M 9:30 300` with a series.
 
     `-` stands for no course.
     """

@@ -1,4 +1,4 @@
-"""Requests of Slack, and our calls of Slack's API over real HTTPS."""
+"""Requests from Slack, and our calls of Slack's API over real HTTPS."""
 
 from __future__ import annotations
 
@@ -321,7 +321,7 @@ def test_call_of_slack_fails_when_retry_after_is_longer_than_the_deadline(groups
         (json_answer(200, {"ok": True}), "can't be read"),
     ],
 )
-def test_slack_is_unreachable_when_its_answer_is_unusable(
+def test_slack_unreachable_is_raised_when_an_answer_of_slack_is_unusable(
     groups: Groups, page: Answer, word: str
 ) -> None:
     groups.tell(page)
@@ -329,7 +329,7 @@ def test_slack_is_unreachable_when_its_answer_is_unusable(
         groups.members("staff").has("U1", seconds=0)
 
 
-def test_slack_is_unreachable_when_the_connection_is_refused(
+def test_slack_unreachable_is_raised_when_the_connection_is_refused(
     groups: Groups, context: ssl.SSLContext
 ) -> None:
     client = web_client("xoxb-1", "https://127.0.0.1:9/api", context)

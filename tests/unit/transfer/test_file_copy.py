@@ -301,7 +301,7 @@ class TestRestarts:
         assert file.error is error
 
     def test_copy_restarts_only_when_all_its_tasks_have_ended(self) -> None:
-        # The remaining tasks of the earlier plan are dropped.
+        # The source has changed, so the remaining tasks of the earlier plan are dropped.
         file = opened(file_copy(), plan_for())
         assert begin_all(file, parts=False) == ["mark"]
         assert name_of(file.next_task()) == "copy_part"

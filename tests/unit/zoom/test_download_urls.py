@@ -156,7 +156,7 @@ class TestAllowedHosts:
     def test_urllib3_connects_to_zoom_when_a_url_is_allowed(
         self, parts: list[str], scheme: str
     ) -> None:
-        # The connection is made by urllib3, which must read the same host as our check.
+        # urllib3 makes the connection, so urllib3 must read the same host as our check.
         url = scheme + "".join(parts)
         if not ZOOM.allow(url):
             return
