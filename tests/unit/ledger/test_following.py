@@ -1,4 +1,4 @@
-"""The ledger's notes of followed ingests, and the index of records that are due for a poll."""
+"""Followed ingests in the ledger, and the index of records that are due for a poll."""
 
 from __future__ import annotations
 

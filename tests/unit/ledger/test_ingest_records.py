@@ -174,7 +174,7 @@ class TestCertainFiles:
         assert set(known.certain_files) == {"f", "g"}
 
     def test_age_of_an_event_counts_from_the_second_post_when_that_post_got_a_409(self) -> None:
-        # Opencast shows the event a little later. Until then the event counts as coming.
+        # After a 409, Opencast takes some time to show the event. Until then no POST may follow.
         known = with_answer(self.record("f", "fg"), "mp", "b", TAKEN).ingests["mp"]
         assert known.posted_at == at(400)
 

@@ -95,7 +95,7 @@ def test_ingest_without_a_known_workflow_fails_when_its_event_fails() -> None:
     assert fate_of(News(event=event)) is Fate.FAILED
 
 
-def test_an_event_is_deleted_when_it_is_missing_for_an_hour_without_a_break() -> None:
+def test_event_counts_as_deleted_when_it_is_missing_for_an_hour_without_a_break() -> None:
     gone = News(event=None)
     once = followed(BEGUN, gone, NOW)
     assert once.fate is None
