@@ -193,7 +193,7 @@ def test_json_schedule_is_refused_when_a_number_is_too_long(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("version", ["2", 2.5, True])
-def test_reconcile_item_is_unreadable_when_its_version_is_no_whole_number(
+def test_reconcile_item_is_unreadable_when_its_version_is_not_an_integer(
     aws: Cloud, version: Any
 ) -> None:
     aws.recordings.put_item(Item=item_of({**payloads.reconcile_item(), "version": version}))
@@ -201,7 +201,7 @@ def test_reconcile_item_is_unreadable_when_its_version_is_no_whole_number(
         ReconcileState(aws.recordings).get()
 
 
-def test_ledger_record_is_unreadable_when_its_version_is_no_whole_number(
+def test_ledger_record_is_unreadable_when_its_version_is_not_an_integer(
     aws: Cloud, clock: Clock
 ) -> None:
     aws.recordings.put_item(Item=item_of({**payloads.record(), "version": 2.5}))

@@ -54,7 +54,7 @@ def mail(line: str, about: StatusRow | None = None, function: str = "zoom-upload
     return alerts.mail_about(fault, about, SOURCE, NOW, ZONE)
 
 
-def test_mail_names_the_requested_series_beside_the_series_of_the_row() -> None:
+def test_mail_names_the_requested_series_next_to_the_series_of_the_row() -> None:
     sent = mail(line_of(), row(asked=Asked(oc_series_id="9999999")))
     assert "\nSeries: 20260112345, asked for 9999999\n" in sent.body
 

@@ -83,7 +83,7 @@ class TestReading:
         (cue,) = read_cues(ZOOMS.encode().replace(b"Ada", b"\xff\0da"))
         assert cue.lines == ("��da Lovelace: Good morning",)
 
-    def test_block_of_a_caption_file_is_left_out_when_it_is_no_cue(self) -> None:
+    def test_block_of_a_caption_file_is_left_out_when_it_is_not_a_cue(self) -> None:
         odd = f"{ZOOMS}\nNOTE private\n\nSTYLE\n::cue {{}}\n\n00:99 -> 7\nbroken\n"
         assert read_cues(odd.encode()) == read_cues(ZOOMS.encode())
 

@@ -131,7 +131,7 @@ class TestIngestRecords:
         with pytest.raises(ValueError, match="without a POST"):
             IngestRecord(zip_id=ZIP, series="S", files={}, posts=())
 
-    def test_post_record_is_rejected_when_its_time_is_no_timestamp(self) -> None:
+    def test_post_record_is_rejected_when_its_time_is_not_a_timestamp(self) -> None:
         with pytest.raises(ValueError, match="noon"):
             Post(attempt="a", at="noon")
 

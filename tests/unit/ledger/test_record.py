@@ -81,7 +81,7 @@ class TestFiles:
         record = named(EMPTY, "ab")
         assert named(record, "a", minutes=5) is record
 
-    def test_named_file_is_rejected_when_its_time_is_no_timestamp(self) -> None:
+    def test_named_file_is_rejected_when_its_time_is_not_a_timestamp(self) -> None:
         with pytest.raises(ValueError, match="noon"):
             NamedFile(name="a", at="noon")
 
@@ -157,7 +157,7 @@ class TestRequests:
 
 
 class TestDuplicates:
-    def test_message_is_no_duplicate_when_no_message_of_its_request_was_sent(self) -> None:
+    def test_message_is_not_a_duplicate_when_no_message_of_its_request_was_sent(self) -> None:
         record = named(accepted(), "ab")
         assert not is_duplicate(record, ZIP, set("ab"))
         assert not is_duplicate(record, ZIP, set())
@@ -170,7 +170,7 @@ class TestDuplicates:
     ) -> None:
         assert is_duplicate(sent("ab"), ZIP, set(files)) is expected
 
-    def test_message_is_no_duplicate_when_only_another_request_sent_its_files(self) -> None:
+    def test_message_is_not_a_duplicate_when_only_another_request_sent_its_files(self) -> None:
         assert not is_duplicate(sent("ab"), OTHER, set("ab"))
 
     def test_every_message_is_a_duplicate_when_another_stack_sent_the_request(self) -> None:

@@ -329,7 +329,7 @@ class TestNoting:
         assert logged.levelno == logging.WARNING
         assert logged.getMessage().startswith("The ledger isn't written. ")
 
-    def test_ledger_note_raises_an_error_that_is_no_failure_of_the_ledger(
+    def test_ledger_note_raises_an_error_that_is_not_a_failure_of_the_ledger(
         self, ledger: Ledger
     ) -> None:
         def stumble(_: Record) -> Record:

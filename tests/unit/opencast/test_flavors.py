@@ -41,7 +41,7 @@ def test_choice_for_publishing_has_a_presenter_and_up_to_two_other_views(
     assert list(for_publishing(views).items()) == list(zip(chosen, FLAVORS, strict=False))
 
 
-def test_choice_for_publishing_has_the_chat_last_beside_three_videos() -> None:
+def test_choice_for_publishing_has_the_chat_after_three_videos() -> None:
     views = for_publishing([CHAT, GALLERY, SCREEN, SPEAKER])
     assert list(views) == [SPEAKER, SCREEN, GALLERY, CHAT]
     assert views[CHAT] == "chat/chunked+source"

@@ -40,7 +40,7 @@ def test_an_event_is_published_when_people_other_than_editors_see_it(
 
 
 @pytest.mark.parametrize("publications", ["", None, "engage-player", {}])
-def test_an_event_is_not_published_when_its_publications_are_no_list(publications: Any) -> None:
+def test_an_event_is_not_published_when_its_publications_are_not_a_list(publications: Any) -> None:
     document = {"identifier": "mp", "publication_status": publications}
     assert not event_of(document, "mp").is_published
 

@@ -225,7 +225,7 @@ def test_meeting_number_has_only_digits_spaces_and_dashes(text: str, expected: b
 
 
 @given(st.binary(min_size=16, max_size=16))
-def test_uuid_is_no_meeting_number_whatever_its_bytes(content: bytes) -> None:
+def test_uuid_is_not_taken_for_a_meeting_number_whatever_its_bytes(content: bytes) -> None:
     assert not is_meeting_number(b64encode(content).decode())
 
 

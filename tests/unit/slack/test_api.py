@@ -143,7 +143,9 @@ def pressed(payload: object) -> bytes:
     "payload",
     [{"type": "view_submission"}, {"type": "shortcut", "x": 1}, {**PAYLOAD, "actions": []}],
 )
-def test_interaction_needs_no_answer_when_it_is_no_command_and_no_press(payload: object) -> None:
+def test_slack_interaction_needs_no_answer_when_it_is_neither_a_command_nor_a_press(
+    payload: object,
+) -> None:
     assert read(pressed(payload)) == Nothing()
     assert read(b"ssl_check=1") == Nothing()
 

@@ -197,7 +197,7 @@ def test_only_a_failed_upload_names_the_cluster() -> None:
         ("", "unknown"),
     ],
 )
-def test_time_stamp_is_written_in_local_time_or_unchanged_when_it_cannot_be_converted(
+def test_timestamp_is_written_in_local_time_or_unchanged_when_it_cannot_be_converted(
     stamp: str, text: str
 ) -> None:
     assert moment_of(stamp, ZONE) == text

@@ -383,7 +383,7 @@ class TestProperties:
 
 
 class TestRelease:
-    def test_release_aborts_nothing_when_the_copy_succeeded(self) -> None:
+    def test_release_of_a_copy_aborts_nothing_when_the_copy_succeeded(self) -> None:
         file = opened(file_copy(), plan_for(1000))
         for outcome in (None, COPIED):
             begin_all(file)
@@ -408,11 +408,11 @@ class TestRelease:
         assert body.is_closed
 
     @pytest.mark.parametrize("abort", [True, False])
-    def test_release_closes_an_open_stream(self, abort: bool) -> None:
+    def test_release_of_a_copy_closes_an_open_stream(self, abort: bool) -> None:
         body = MemoryFile(Generated("talk", SIZE), has_ranges=False).open(0, 0)
         file = opened(file_copy(), plan_for(body=body))
         file.release(abort=abort)
         assert body.is_closed
 
-    def test_release_returns_0_when_the_copy_was_never_opened(self) -> None:
+    def test_release_of_a_copy_returns_0_when_the_copy_was_never_opened(self) -> None:
         assert file_copy().release(abort=False) == 0

@@ -141,7 +141,7 @@ class TestBroken:
         ],
         ids=["text", "one byte", "zeros", "noise"],
     )
-    def test_transfer_failed_is_raised_when_the_file_is_no_mp4(self, content: bytes) -> None:
+    def test_transfer_failed_is_raised_when_the_file_is_not_an_mp4(self, content: bytes) -> None:
         with pytest.raises(TransferFailed, match="not a whole MP4"):
             inspected(content)
 
@@ -163,7 +163,7 @@ class TestBroken:
 
     @settings(max_examples=60)
     @given(content=st.binary(min_size=1, max_size=400))
-    def test_transfer_failed_is_raised_whatever_the_bytes_of_a_file_that_is_no_mp4(
+    def test_transfer_failed_is_raised_whatever_the_bytes_of_a_file_that_is_not_an_mp4(
         self, content: bytes
     ) -> None:
         with pytest.raises(TransferFailed):

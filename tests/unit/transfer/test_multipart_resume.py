@@ -175,7 +175,7 @@ class TestLists:
             bucket.resume(TALK)
         assert len(unfinished(s3)) == 1
 
-    def test_resume_returns_none_when_another_run_ends_the_upload_meanwhile(
+    def test_resume_returns_none_when_another_run_ends_the_upload_at_the_same_time(
         self, s3: S3Peer, bucket: Bucket
     ) -> None:
         begun(bucket)

@@ -43,7 +43,7 @@ def test_verify_returns_the_secret_when_the_signature_is_valid() -> None:
     assert verify([SECRET], headers(), BODY, NOW) == SECRET
 
 
-def test_signed_headers_have_the_signature_of_the_zoom_documentation() -> None:
+def test_signed_headers_have_the_signature_that_the_zoom_documentation_describes() -> None:
     assert sign(SECRET, NOW, BODY) == by_hand(SECRET, str(NOW), BODY)
     assert signed_headers(SECRET, NOW + 0.9, BODY) == headers()
 
@@ -56,12 +56,12 @@ def test_verify_returns_the_secret_of_the_signature_when_there_are_several_secre
 
 
 @pytest.mark.parametrize("age", [-MAX_AGE_SECONDS, 0, MAX_AGE_SECONDS])
-def test_verify_accepts_a_time_stamp_up_to_five_minutes_away(age: int) -> None:
+def test_verify_accepts_a_timestamp_up_to_five_minutes_away(age: int) -> None:
     assert verify([SECRET], headers(), BODY, NOW + age) == SECRET
 
 
 @pytest.mark.parametrize("age", [-MAX_AGE_SECONDS - 1, MAX_AGE_SECONDS + 1, 86_400])
-def test_verify_raises_unauthorized_when_the_time_stamp_is_more_than_five_minutes_away(
+def test_verify_raises_unauthorized_when_the_timestamp_is_more_than_five_minutes_away(
     age: int,
 ) -> None:
     with pytest.raises(Unauthorized, match="too old"):
@@ -87,7 +87,7 @@ def test_verify_raises_unauthorized_when_the_time_stamp_is_more_than_five_minute
         headers(timestamp="9" * 400),
     ],
 )
-def test_verify_raises_unauthorized_when_signature_or_time_stamp_is_wrong_or_missing(
+def test_verify_raises_unauthorized_when_signature_or_timestamp_is_wrong_or_missing(
     wrong: dict[str, str],
 ) -> None:
     with pytest.raises(Unauthorized):
