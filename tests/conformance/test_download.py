@@ -206,8 +206,8 @@ def with_ids(recorded: dict[str, Any], files: list[dict[str, Any]]) -> dict[str,
     """Return the recorded upload message with each file's id, also in the file's key.
 
     Section 7 of the specification, "changed since": a key contains the file's id. If Zoom has a
-    view twice in one segment, with and without captions, the first system used one key for both.
-    The pipeline names the second view `<view>_2`.
+    view twice in one segment, with and without captions, the first system used one key for both
+    files. The pipeline names the second view `<view>_2`.
     """
     views: dict[str, Any] = {}
     for view, found in recorded["s3_files"].items():

@@ -115,7 +115,7 @@ def _unreadable(
 
 
 def _failed_after_status(source: Case, number: int) -> Case:
-    """Return a case of a status event, then an ingest that fails as its file lacks a field."""
+    """Return a case of a status event, then an ingest that fails because a file lacks a field."""
     case = _status_before(_ingest_alone(source))
     _drop_file_field(case["steps"][-1]["request"], number)
     return _refused(case, [*_status_rows(case), _row_of(source) | BAD_DATA])

@@ -56,7 +56,7 @@ def test_log_records_belong_to_different_faults_when_message_recording_location_
     assert [fault.records for fault in faults(first, second)] == [(first,), (second,)]
 
 
-def test_same_log_record_belongs_to_another_fault_when_another_function_logs_it() -> None:
+def test_same_log_record_belongs_to_another_fault_when_another_function_logs_the_record() -> None:
     assert faults(record())[0].key != faults(record(), function="zoom-webhook")[0].key
 
 

@@ -207,7 +207,7 @@ class TestAbsence:
             ),
             (ingest(post(outcome=TAKEN), is_shown=True), 1, None, Absence.DELETED),
             (ingest(post(), is_shown=True), 1, None, Absence.DELETED),
-            # Opencast says that it is working on no ingest.
+            # Opencast says that it isn't working on any ingest.
             (ingest(post()), 14, True, Absence.COMING),
             (ingest(post()), 15, True, Absence.LOST),
             (ingest(post(outcome=TAKEN)), TIMEOUT_MINUTES - 1, True, Absence.COMING),

@@ -179,7 +179,7 @@ def test_sheet_parser_makes_the_title_from_the_type(cell: str, title: str) -> No
                 "https://example.edu/111111,https://example.edu/222222",
             )
         ),
-        # Some mail filters replace a link by a link of their own that contains the original.
+        # Some mail filters replace a link with a link of their own that contains the original.
         *(
             ("Meeting_ID_with_Password", cell, "meeting link is not like")
             for cell in (

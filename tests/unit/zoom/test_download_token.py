@@ -37,7 +37,7 @@ def test_access_from_the_message_is_used_first() -> None:
     assert api.calls == 0
 
 
-def test_access_is_replaced_by_a_fresh_access_when_zoom_refuses_it() -> None:
+def test_access_is_replaced_by_a_fresh_access_when_zoom_refuses_the_old_access() -> None:
     access = AccessInUse(OLD, Api())
     fresh = access.instead_of(OLD)
     assert fresh == Access("fresh 1", {"f-1": "https://zoom.us/new"}, is_fresh=True)
