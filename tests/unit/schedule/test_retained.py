@@ -71,7 +71,7 @@ def test_scheduled_class_is_not_retained_when_another_row_has_its_course() -> No
 
 
 def test_retained_class_belongs_to_the_unread_row_of_its_course() -> None:
-    # The import's answer lists the rows with retained classes first, so the row must be right.
+    # The import's answer lists the rows with retained classes first, so each class needs its row.
     both = [unread(meeting="1", course="A"), unread(meeting="1", course="B")]
     for rows in (both, both[::-1]):
         found = retained_classes(TABLE, [], rows, SOURCES)
