@@ -17,7 +17,8 @@ def forms_of(secret: str) -> set[str]:
     forms = {secret, quote(secret, safe=""), quote_plus(secret), quote(secret)}
     forms |= {escaped, json.dumps(escaped)[1:-1]}
     for before in range(3):
-        # With `before` other bytes in front, only these letters depend on the secret alone.
+        # A base64 letter encodes 6 bits. With `before` other bytes in front of the secret, only the
+        # letters from `first` to `end` depend on the secret alone.
         first = -(-before * BITS_OF_A_BYTE // BITS_OF_A_LETTER)
         end = (before + len(raw)) * BITS_OF_A_BYTE // BITS_OF_A_LETTER
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
@@ -26,7 +27,7 @@ def forms_of(secret: str) -> set[str]:
 
 
 class Canaries:
-    """The search for planted secrets. `planted` is the secrets by name."""
+    """A search for planted secrets. `planted` maps each secret's name to the secret."""
 
     def __init__(self, planted: Mapping[str, str]) -> None:
         self._forms = [
@@ -43,7 +44,7 @@ class Canaries:
         return sorted({name for name, form in self._encoded if form in content})
 
     def where(self, texts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-        """Yield (place, name) for each secret in the texts, which are given by place."""
+        """Yield (place, secret's name) for each secret found. `texts` maps places to texts."""
         for place, text in texts.items():
             for name in self.found_in(text):
                 yield place, name

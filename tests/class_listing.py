@@ -20,7 +20,7 @@ PATH = "/otherpubs/search/series.json"
 
 
 def listed(number: int = 86168921331, **changes: Any) -> dict[str, Any]:
-    """Return a class as the endpoint lists it."""
+    """Return a scheduled class as DCE's Opencast lists it."""
     return {
         "zoomLink": f"https://example.zoom.us/j/{number}?pwd=topsecret",
         "seriesId": "20260112345",
@@ -33,9 +33,10 @@ def listed(number: int = 86168921331, **changes: Any) -> dict[str, Any]:
 
 @dataclass
 class ClassListing:
-    """The listed classes, `at_once` of them in a page, and the requests that signed in.
+    """The stand-in's classes, its settings, and the authenticated requests that it received.
 
-    `content` replaces the answer with the classes. `total` replaces the number of classes.
+    A page lists `at_once` classes. `content` replaces the answer with the classes. `total` replaces
+    the number of classes.
     """
 
     sign_in: SignIn
@@ -55,7 +56,7 @@ class ClassListing:
         return f"127.0.0.1:{self.port}"
 
     def answer(self, request: Request) -> Answer:
-        """Answer as Opencast does: with a challenge only if the request asks for Digest."""
+        """Answer as Opencast does. Only a request that asks for Digest gets a challenge."""
         if request.headers.get("X-Requested-Auth") != "Digest":
             return Answer(302, (("Location", "/login.html"),))
         try:

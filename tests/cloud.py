@@ -67,7 +67,10 @@ class Cloud:
         ]
 
     def messages(self, url: str) -> list[dict[str, Any]]:
-        """Delete and return every visible message of a queue: parsed `body`, and `attributes`."""
+        """Delete and return every visible message of a queue.
+
+        Each message has its parsed `body`, its `reason` (attribute FailedReason) and its `group`.
+        """
         found: list[dict[str, Any]] = []
         while True:
             answer = self.sqs.receive_message(
@@ -102,7 +105,10 @@ class Cloud:
 
     @cached_property
     def _mailing(self) -> tuple[str, str]:
-        """The topic and the queue that gets its mails, made on first use as few tests need them."""
+        """The topic's ARN, and the URL of the queue that gets the topic's mails.
+
+        Few tests need the topic and the queue, so both are made on first use.
+        """
         topic = self.sns.create_topic(Name="test-notifications")["TopicArn"]
         queue = self.sqs.create_queue(QueueName="test-mails")["QueueUrl"]
         asked = self.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
@@ -136,7 +142,7 @@ class _Clients(NamedTuple):
 
 @cache
 def _clients() -> _Clients:
-    """Return the clients, made once, because boto3 needs longer for that than most tests take."""
+    """Return boto3's clients, cached because making clients takes longer than most tests."""
     return _Clients(
         sqs=boto3.client("sqs", REGION),
         s3=boto3.client("s3", REGION, config=Config(signature_version="s3v4")),
@@ -197,7 +203,7 @@ def _table(dynamodb: Any, name: str, key: str, **more: Any) -> Any:
 
 @cache
 def _table_of(name: str) -> Any:
-    """Return boto3's resource of a table, made once, because making it takes as long as a call."""
+    """Return boto3's resource of a table, cached because making it takes as long as a call."""
     return _clients().dynamodb.Table(name)
 
 

@@ -56,7 +56,7 @@ def invoke(
     output: type[io.StringIO] = io.StringIO,
     errors: type[io.StringIO] = io.StringIO,
 ) -> Ended:
-    """Run a command as the program does, with the settings of this environment.
+    """Run a command of `invoke` in this process, with the settings of this environment.
 
     `output` and `errors` are the classes of the streams in place of stdout and stderr.
     """
@@ -86,7 +86,7 @@ def words(name: str, folder: Path) -> list[str]:
 
 
 def said_in_a_line(done: Ended) -> str:
-    """Return stderr of a command that failed, after the check that it is one line."""
+    """Check that a command failed with one line on stderr, and return the line."""
     assert done.code == 1, done
     assert done.err.endswith("\n")
     assert done.err.count("\n") == 1, done.err

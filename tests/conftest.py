@@ -13,7 +13,7 @@ from tests.cloud import Clock, Cloud, cloud
 
 pytest_plugins = ("tests.local_stack",)
 
-# No deadline, since the time of an example depends on the machine's other work.
+# The duration of an example depends on the machine's load, so examples have no deadline.
 settings.register_profile("project", deadline=None, max_examples=50)
 settings.load_profile("project")
 

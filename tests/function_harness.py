@@ -1,4 +1,4 @@
-"""Harness of the functions: their dependencies over the fake AWS, as the handlers build them."""
+"""Harness of the functions: their dependencies, with clients of the fake AWS."""
 
 from __future__ import annotations
 
@@ -86,7 +86,10 @@ def webhook_dependencies(
 
 
 def post_webhook(deps: webhook.Dependencies, content: Any, *, key: str | None = None) -> Answer:
-    """Send a POST to the webhook, signed as its sender would: Zoom, or the pipeline itself."""
+    """Send a POST to the webhook, signed with the key of its sender, Zoom or the pipeline.
+
+    `key` replaces the sender's key.
+    """
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
     own = isinstance(content, dict) and content.get("event") == "on.demand.ingest"
     key = key or (OWN_KEY if own else ZOOM_SECRET)

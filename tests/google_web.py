@@ -31,7 +31,7 @@ GOOD_TOKEN = json_answer(
 @cache
 def account() -> ServiceAccount:
     """Return the service account, whose key is made once."""
-    # A key of 2048 bits would take 60 ms to load, in each test.
+    # A key of 2048 bits would take 60 ms to load in each test.
     key = rsa.generate_private_key(65537, 1024)  # noqa: S505
     return ServiceAccount(email=EMAIL, key=key)
 
@@ -59,7 +59,7 @@ def row(
 
 
 def tabs(*rows: Sequence[Sequence[Any]], name: str = "Fall") -> Answer:
-    """Return batchGet's answer with these rows for each tab. All tabs are named `name`."""
+    """Return batchGet's answer. Each of `rows` is one tab's rows, and each tab is named `name`."""
     ranges = [
         {"range": f"{name}!A1:Z1000", "majorDimension": "ROWS", "values": values} for values in rows
     ]
@@ -75,7 +75,10 @@ def refusal(status: int, name: str, message: str, **detail: str) -> Answer:
 
 @dataclass
 class Google:
-    """A stand-in for Google, and a session for it. `urls` are the URLs of answered requests."""
+    """The stand-in for Google, and a session that trusts it.
+
+    `urls` are the URLs of the answered requests.
+    """
 
     web: Web
     session: requests.Session
@@ -86,13 +89,13 @@ class Google:
         return service_key(f"{self.web.url}{TOKEN}")
 
     def answers(self, *values: Page, token: Page = GOOD_TOKEN) -> None:
-        """Forget earlier requests. Set the answers of batchGet, in order; the last one repeats."""
+        """Set batchGet's answers, the last of which repeats, and forget earlier requests."""
         self.web.forget()
         self.urls.clear()
         self.web.pages = {TOKEN: token, VALUES: list(values)}
 
     def asked(self) -> list[dict[str, list[str]]]:
-        """Return the queries of all batchGets so far."""
+        """Return the query parameters of all batchGet requests so far."""
         return [parse_qs(urlsplit(url).query) for url in self.urls if VALUES in url]
 
 

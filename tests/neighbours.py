@@ -22,8 +22,8 @@ CONTROL = {"Authorization": f"Bearer {CONTROL_TOKEN}"}
 class Web:
     """A web server with two names, `url` (127.0.0.1) and `other` (localhost).
 
-    `pages` are the answers by path. The answers of a list come in order, and the last one
-    repeatedly.
+    `pages` are the answers by path. If a path has a list, the server gives the list's answers in
+    order and repeats the last.
     """
 
     port: int = 0

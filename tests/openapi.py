@@ -40,7 +40,7 @@ def operations() -> dict[tuple[str, str], Mapping[str, Any]]:
 
 
 def contents(method: str, path: str, status: int) -> Mapping[str, Any]:
-    """Return the content types of an answer, by name.
+    """Return the contents of an answer by content type.
 
     Raises:
         KeyError: The document doesn't have this status.

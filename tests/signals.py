@@ -1,7 +1,7 @@
 """Restore signals that the shell makes the tests ignore.
 
 `nohup` makes a program ignore SIGHUP, and a shell's `&` makes a program ignore SIGINT. The workers
-of pytest-xdist and the programs that tests start inherit both.
+of pytest-xdist and the programs that tests start inherit the ignored signals.
 """
 
 from __future__ import annotations

@@ -27,5 +27,5 @@ def log_event(*lines: str, group: str = GROUP, kind: str = "DATA_MESSAGE") -> di
 
 
 def packed(content: bytes) -> str:
-    """Return content compressed and encoded as CloudWatch Logs does."""
+    """Return `content` compressed with gzip and encoded in base64, as CloudWatch Logs sends it."""
     return base64.b64encode(gzip.compress(content)).decode()

@@ -21,7 +21,7 @@ class Sleeper:
             self.clock.forward(seconds=seconds)
 
     def wait(self, stop: threading.Event, seconds: float) -> bool:
-        """Replace `threading.Event.wait`: sleep at once, and return whether `stop` is set."""
+        """Fake `threading.Event.wait`: record the sleep, and return whether `stop` is set."""
         self(seconds)
         return stop.is_set()
 

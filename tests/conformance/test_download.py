@@ -1,4 +1,4 @@
-"""Tests that the downloader does what the first system did for random messages."""
+"""Tests that the downloader does with random messages what the first system did."""
 
 from __future__ import annotations
 
@@ -206,8 +206,8 @@ def with_ids(recorded: dict[str, Any], files: list[dict[str, Any]]) -> dict[str,
     """Return the recorded upload message with each file's id, also in the file's key.
 
     Section 7 of the specification, "changed since": a key contains the file's id. If Zoom has a
-    view twice in one segment, with and without captions, the first system used one key for both.
-    The pipeline adds a view `<view>_2`.
+    view twice in one segment, with and without captions, the first system used one key for both
+    files. The pipeline names the second view `<view>_2`.
     """
     views: dict[str, Any] = {}
     for view, found in recorded["s3_files"].items():
@@ -245,7 +245,7 @@ def key_with_id(key: str, view: str, name: str, file_id: str) -> str:
 
 
 def matches_now(case: Case) -> bool:
-    """Return whether the pipeline may find a class where the first system found none."""
+    """Return whether the pipeline may find a scheduled class where the first system found none."""
     start = timestamps.parse(case["message"]["start_time"])
     return case["reason"] == "No opencast series match" and may_match_now(
         start, ZoneInfo("US/Eastern"), 30
@@ -253,7 +253,10 @@ def matches_now(case: Case) -> bool:
 
 
 def with_series_in_events(schedule: dict[str, Any]) -> dict[str, Any]:
-    """Return a recorded schedule in today's form, in which each class has its course and series."""
+    """Return a recorded schedule with the course and series copied into each scheduled class.
+
+    The first system kept the course and series once for each meeting.
+    """
     events = [
         {
             **event,
@@ -266,7 +269,7 @@ def with_series_in_events(schedule: dict[str, Any]) -> dict[str, Any]:
 
 
 def row_of(message: dict[str, Any]) -> dict[str, Any]:
-    """Return the row that the webhook has written for a download message."""
+    """Return the row that the webhook writes for a download message."""
     return {
         "zip_id": message["zip_id"],
         "meeting_id": message["zoom_series_id"],

@@ -16,13 +16,13 @@ from tests.function_harness import status_tools
 def crashed(case: dict[str, Any]) -> bool:
     """Return whether the first system crashed, as it did for `seconds=0`.
 
-    The pipeline answers such a query with the updates of this second.
+    The pipeline answers such a query with the updates of the current second.
     """
     return str(case["status_code"]).startswith("raises")
 
 
 def as_sets(meeting: dict[str, Any] | None) -> Any:
-    """Return a meeting in a form in which the order of recordings and ingests doesn't count."""
+    """Return a meeting in a form in which the order of recordings and ingests doesn't matter."""
     if meeting is None:
         return None
     return {

@@ -141,7 +141,7 @@ def prepare(case: Case, aws: Cloud) -> None:
 
 
 def kept_files(case: Case) -> dict[str, list[dict[str, Any]]]:
-    """Return by view the files that step 3 of the specification's section 8 keeps."""
+    """Return, by view, the files that step 3 in section 8 of the specification keeps."""
     kept: dict[str, list[dict[str, Any]]] = {}
     has_false_start = False
     for view, found in case["message"]["s3_files"].items():
@@ -161,10 +161,11 @@ def kept_videos(case: Case) -> list[str]:
 
 
 def new_choice(case: Case) -> list[list[str]] | None:
-    """Return the form's file parts if no view is known; None if the recorded parts are right.
+    """Return the form's expected file parts if no video has a known view, otherwise None.
 
-    Section 7 of the specification, "changed since": a video of an unknown type is the presenter of
-    last choice. For such a video the first system found no presenter and sent no file.
+    None means that the recorded parts are right. Section 7 of the specification, "changed since": a
+    video of an unknown type becomes the presenter if no video has a known type. The first system
+    found no presenter among such videos and sent no file.
     """
     kept, videos = kept_files(case), kept_videos(case)
     if not all(view.startswith("unrecognized_type_") for view in videos):
@@ -202,14 +203,17 @@ def _with_unknown_type(case: Case) -> Case:
 
 
 @pytest.mark.parametrize("case", lone_unknown_videos())
-def test_an_upload_sends_a_video_as_presenter_when_it_is_the_only_one_and_of_an_unknown_type(
+def test_an_upload_sends_the_only_video_as_presenter_when_its_type_is_unknown(
     case: Case, aws: Cloud, clock: Clock
 ) -> None:
     check(case, aws, clock)
 
 
 def comparable(part: list[str], case: Case) -> list[str]:
-    """Return a part with `s3:<key>` for a presigned URL, and "random" for a random id."""
+    """Return a form part (name, value) without values that differ in every run.
+
+    `s3:<key>` replaces a presigned URL, and "random" replaces a random media package id.
+    """
     name, value = part
     if name in ("mediaUri", "attachmentUri") and value.startswith("http"):
         assert "X-Amz-Signature" in value

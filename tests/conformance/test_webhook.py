@@ -1,7 +1,7 @@
 """Tests that the webhook does with random requests what the first system did.
 
-For each allowed difference a rule in `webhook_rules.py` quotes the specification. Only few cases
-are recorded, so `webhook_derived.py` derives further cases to which several rules apply.
+For each allowed difference, a rule in `webhook_rules.py` quotes the specification. Only a few cases
+are recorded, so `webhook_derived.py` derives further cases, to which several rules apply.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ NEW_IN_ROWS = {"expiration", "file_ids", "steps", "asked"}
 
 
 def check(case: dict[str, Any], aws: Cloud, clock: Clock) -> None:
-    """Post a case's requests, and check all results against what the first system did."""
+    """Post a case's requests, and check the answers, messages, rows and recording events."""
     clock.set(case["now"])
     deps = webhook_dependencies(aws, clock)
     for step in case["steps"]:

@@ -1,7 +1,7 @@
-"""The recorded cases of the first system, which other cases of the same form may replace.
+"""The recorded cases of the first system. Files of the same form may replace the cases' files.
 
-The tests that compare with these cases quote the specification by which the first system was
-replaced. The specification isn't in the repository.
+The tests that use the cases quote the specification of the system that replaced the first system.
+The specification isn't in the repository.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ def load(name: str) -> list[Any]:
 
 
 def empty_is_absent(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row without its empty texts, which count as absent."""
+    """Return a row without its empty strings, which the comparison treats as absent."""
     return {key: value for key, value in row.items() if value != ""}
 
 
 def may_match_now(start: datetime, zone: ZoneInfo, buffer_minutes: int) -> bool:
-    """Return whether the pipeline may find a class where the first system found none.
+    """Return whether the pipeline may find a scheduled class where the first system found none.
 
     Section 6 of the specification: "The difference is taken on the clock around midnight [fixed]",
-    and "in whole minutes [fixed] (seconds dropped)". So 29:59 after the class's start is 29
-    minutes.
+    and "in whole minutes [fixed] (seconds dropped)". So 29:59 after the class's start counts as
+    29 minutes.
     """
     local = start.astimezone(zone)
     minute = local.hour * 60 + local.minute

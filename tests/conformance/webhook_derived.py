@@ -1,8 +1,9 @@
-"""Cases to which several rules apply, derived from recorded cases, the same in every run.
+"""Cases that are derived from recorded cases, and to which several rules apply.
 
-The specification (section 3) says what the first system did with them: an unreadable body left no
-trace, a file without a field failed the row, an object without a field left the row alone or
-failed it (both are derived), and a repeat put a second message on the queue.
+Every run derives the same cases. Section 3 of the specification says how the first system reacted:
+an unreadable body left no trace, a file that lacked a field made the row fail, and a repeat put a
+second message on the queue. An object that lacked a field made the row fail or left it unchanged,
+so this module derives both cases.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def derived_cases() -> list[Any]:
 
 
 def _is_plain_ingest(case: Case) -> bool:
-    """Return whether a case is one accepted ingest, after status events or none."""
+    """Return whether a case is one accepted ingest, possibly after status events."""
     *before, last = case["steps"]
     return (
         last["status_code"] == 200
@@ -95,13 +96,13 @@ UNREADABLE: dict[str, Callable[[Request], None]] = {
 def _unreadable(
     source: Case, drop: Callable[[Request], None], number: int, *, others: bool = False
 ) -> Case:
-    """Return only the ingest of a case. Its request is unreadable, and one file lacks a field.
+    """Return a case's ingest alone, as an unreadable request in which one file lacks a field.
 
     Args:
         source: The case.
         drop: Function that makes the request unreadable.
         number: Chooses the field that a needed file lacks.
-        others: Instead, add a file that isn't needed and lacks its id.
+        others: Whether an added file that isn't needed lacks a field, instead of a needed file.
     """
     case = _ingest_alone(source)
     request = case["steps"][0]["request"]
@@ -114,14 +115,17 @@ def _unreadable(
 
 
 def _failed_after_status(source: Case, number: int) -> Case:
-    """Return a status event and an ingest whose file lacks a field, so that the row fails."""
+    """Return a case of a status event, then an ingest that fails because a file lacks a field."""
     case = _status_before(_ingest_alone(source))
     _drop_file_field(case["steps"][-1]["request"], number)
     return _refused(case, [*_status_rows(case), _row_of(source) | BAD_DATA])
 
 
 def _without_host_after_status(source: Case, *, fails: bool) -> Case:
-    """Return a status event and an ingest without a host. `fails`: the recorded row failed."""
+    """Return a case of a status event, then an ingest without a host.
+
+    `fails` is whether the first system set the row to a failed state.
+    """
     case = _status_before(_ingest_alone(source))
     request = case["steps"][-1]["request"]
     del request["payload"]["object"]["host_id"]
@@ -145,7 +149,7 @@ def _other_file_lacks(source: Case, *, with_status: bool = False, unfinished: bo
 
 
 def _then_whole(case: Case, source: Case) -> Case:
-    """Add the source's ingest, which is complete and has only its own files, to the case."""
+    """Add the source's unchanged, complete ingest to the case, and return the case."""
     request = source["steps"][-1]["request"]
     case["steps"].append({"request": deepcopy(request), "status_code": 200})
     case["download_queue"].append(deepcopy(source["download_queue"][0]))
@@ -154,7 +158,10 @@ def _then_whole(case: Case, source: Case) -> Case:
 
 
 def _repeat(source: Case, shift: timedelta) -> Case:
-    """Return an ingest twice, with two start times. The first system sent two messages."""
+    """Return a case with an ingest and its repeat, whose start time differs by `shift`.
+
+    The first system sent two messages.
+    """
     case = deepcopy(source)
     request = deepcopy(source["steps"][-1]["request"])
     _shift_start(request, shift)
@@ -166,7 +173,7 @@ def _repeat(source: Case, shift: timedelta) -> Case:
 
 
 def _late_files(case: Case, source: Case) -> Case:
-    """Add the source's ingest with one more file to the case."""
+    """Add the source's ingest with one more file to the case, and return the case."""
     request = deepcopy(source["steps"][-1]["request"])
     late = deepcopy(rules.needed_files(request)[0]) | {"id": "late-file"}
     request["payload"]["object"]["recording_files"].append(late)
@@ -178,7 +185,7 @@ def _late_files(case: Case, source: Case) -> Case:
 
 
 def _late_status(source: Case, shift: timedelta = timedelta()) -> Case:
-    """Add a status event of a recording in progress after the ingest."""
+    """Return a copy of a case with a status event `recording.started` after the ingest."""
     case = deepcopy(source)
     status = _status_of(case["steps"][-1]["request"], shift)
     case["steps"].append({"request": status, "status_code": 204})
@@ -190,7 +197,7 @@ def _late_status(source: Case, shift: timedelta = timedelta()) -> Case:
 
 
 def _status_before(source: Case, shift: timedelta = timedelta()) -> Case:
-    """Add a status event of a recording in progress before all other requests."""
+    """Return a copy of a case with a status event `recording.started` before all requests."""
     case = deepcopy(source)
     status = _status_of(case["steps"][-1]["request"], shift)
     case["steps"].insert(0, {"request": status, "status_code": 204})
@@ -201,7 +208,7 @@ def _status_before(source: Case, shift: timedelta = timedelta()) -> Case:
 
 
 def _ingest_alone(source: Case) -> Case:
-    """Return a case without its status events."""
+    """Return a copy of a case without its status events."""
     case = deepcopy(source)
     case["steps"] = case["steps"][-1:]
     case["recording_events"] = []
@@ -209,7 +216,7 @@ def _ingest_alone(source: Case) -> Case:
 
 
 def _refused(case: Case, rows: list[Row]) -> Case:
-    """Return a case whose last request the first system refused."""
+    """Change a case so that the first system refused its last request and left `rows`."""
     case["steps"][-1]["status_code"] = 400
     case["download_queue"] = []
     case["status_rows"] = _one_each(rows)
@@ -240,7 +247,10 @@ def _shift_start(request: Request, shift: timedelta) -> None:
 
 
 def _status_of(request: Request, shift: timedelta) -> Request:
-    """Return the webhook event `recording.started` of the recording, without the event's time."""
+    """Return a webhook event `recording.started`, without its time, of a request's recording.
+
+    `shift` is added to the recording's start time.
+    """
     about = {
         name: value
         for name, value in rules.object_of(request).items()
@@ -279,7 +289,7 @@ def _row_of(source: Case) -> Row:
 
 
 def _message(source: Case, request: Request) -> Message:
-    """Return the source's message as the first system sent it for a slightly changed request."""
+    """Return the message that the first system sent for a changed copy of the source's request."""
     message: Message = json.loads(json.dumps(source["download_queue"][0]))
     about, body = rules.object_of(request), message["body"]
     body["start_time"] = about["start_time"]

@@ -35,7 +35,10 @@ class RowHistory:
 
     @property
     def states(self) -> set[str]:
-        """The states that the row may have. Empty if the row has to have its recorded state."""
+        """The states that the row may have.
+
+        The set is empty if the row must have its recorded state.
+        """
         if Outcome.ACCEPTED in self.outcomes:
             return {"SENT_TO_DOWNLOADER"}
         found = {Outcome.FAILED: "WEBHOOK_FAILED", Outcome.IGNORED: "IGNORED"}
@@ -51,9 +54,9 @@ class RowHistory:
 
 @dataclass
 class Expected:
-    """The rows' histories by zip id, and each request with its message.
+    """The rows' histories by zip id, and the requests for which the webhook has to send a message.
 
-    The message is None if the first system sent none.
+    Each request has its recorded message, or None if the first system sent none.
     """
 
     histories: dict[str, RowHistory]
@@ -79,7 +82,7 @@ def expected_of(case: Case) -> Expected:
 
 
 def _follow(history: RowHistory, request: Request, outcome: Outcome, recorded: int) -> bool:
-    """Add a request to its row's history. Return whether the request has to send a message."""
+    """Add a request to its row's history. Return whether the webhook has to send a message."""
     is_late = outcome is not Outcome.ACCEPTED and bool(history.states)
     history.requests.append(request)
     history.outcomes.append(outcome)
@@ -112,7 +115,7 @@ def _is_ours(request: Request, recorded: int) -> bool:
 
 
 def check_messages(expected: Expected, sent: list[Message]) -> None:
-    """Check the sent messages against the messages that the case has to send."""
+    """Check that the webhook sent exactly the expected messages."""
     assert len(sent) == len(expected.messages)
     for message, (request, recorded) in zip(sent, expected.messages, strict=True):
         body = message["body"]

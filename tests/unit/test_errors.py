@@ -32,12 +32,14 @@ def test_aws_failed_names_the_operation_and_the_code() -> None:
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_aws_failed_names_the_type_of_an_error_without_an_answer(error: BotoCoreError) -> None:
+def test_aws_failed_names_the_type_of_the_error_when_there_is_no_answer(
+    error: BotoCoreError,
+) -> None:
     assert str(AwsFailed.of(error)) == f"AWS failed: a call answered {type(error).__name__}."
 
 
 @pytest.mark.parametrize("response", [{}, {"Error": {}}])
-def test_aws_failed_names_the_type_of_an_answer_without_a_code(
+def test_aws_failed_names_the_type_of_the_error_when_the_answer_has_no_code(
     response: dict[str, dict[str, str]],
 ) -> None:
     error = ClientError(response, "PutItem")  # type: ignore[arg-type]  # as a proxy can answer

@@ -46,12 +46,12 @@ def test_topic_is_not_changed_when_it_has_a_word_like_password(topic: str) -> No
 
 
 def lower_percents(text: str) -> str:
-    """Return a URL-encoded text with lower-case digits after each `%`."""
+    """Return a URL-encoded text with lower-case hexadecimal digits after each `%`."""
     return re.sub(r"%[0-9A-F]{2}", lambda found: found[0].lower(), text)
 
 
 def encoded(secret: str) -> Iterator[str]:
-    """Yield the texts in which a secret may appear."""
+    """Yield a text with the secret for each encoding in which the secret may appear."""
     yield f"<{secret}>"
     yield f"?next={quote(secret, safe='')}"
     yield f"?next={quote_plus(secret)}"
@@ -90,7 +90,7 @@ def test_each_of_several_secrets_is_removed_when_commas_separate_them() -> None:
     copy_context().run(check)
 
 
-def test_short_secret_is_not_removed_because_words_contain_it() -> None:
+def test_short_secret_is_not_removed_from_a_word_that_contains_the_secret() -> None:
     def check() -> None:
         hide("lect")
         assert redact("the lecture") == "the lecture"

@@ -1,4 +1,4 @@
-"""Log records: JSON with the recording's ids, with secrets redacted."""
+"""Log records in JSON, with the recording's ids and redacted secrets."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_log_record_is_written_once_when_the_log_is_started_twice(
 
 
 @pytest.mark.parametrize(("on", "seen"), [(True, 1), (False, 0)])
-def test_debug_records_are_written_when_the_log_is_verbose(
+def test_debug_records_are_written_only_when_the_log_is_verbose(
     on: bool, seen: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     log.start(Context())

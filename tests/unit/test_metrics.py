@@ -62,7 +62,7 @@ def test_unit_of_every_metric_is_known_to_cloudwatch() -> None:
     assert {metric.unit for metric in Metric} <= set(units)
 
 
-def test_every_metric_has_its_own_meaning() -> None:
+def test_every_metric_has_its_own_description() -> None:
     assert all(metric.meaning.endswith(".") for metric in Metric)
     assert len({metric.meaning for metric in Metric}) == len(Metric)
 

@@ -1,4 +1,4 @@
-"""Input found by the fuzzer (`tests/fuzz`), which has to cause one of our own errors at most."""
+"""Inputs that the fuzzer (`tests/fuzz`) found, which may cause only errors of our own classes."""
 
 from __future__ import annotations
 
@@ -65,19 +65,21 @@ def test_error_about_a_timestamp_does_not_repeat_the_text_when_the_text_is_long(
         {"recording_files": [{"a": DEEP}]},
     ],
 )
-def test_zoom_unreachable_is_raised_when_its_answer_holds_an_impossible_value(
+def test_zoom_unreachable_is_raised_when_an_answer_of_zoom_has_an_impossible_value(
     changes: dict[str, Any],
 ) -> None:
     with pytest.raises(ZoomUnreachable, match="can't be read"):
         decoded(response({"content": payloads.meeting(**changes)}), MeetingRecordings)
 
 
-def test_zoom_unreachable_is_raised_when_a_token_lives_too_long() -> None:
+def test_zoom_unreachable_is_raised_when_the_lifetime_of_a_token_is_too_long() -> None:
     with pytest.raises(ZoomUnreachable):
         decoded(response({"content": {"access_token": "t", "expires_in": 10**400}}), _Token)
 
 
-def test_sheets_unreachable_is_raised_when_a_token_lives_too_long(clock: Clock) -> None:
+def test_sheets_unreachable_is_raised_when_the_lifetime_of_a_token_is_too_long(
+    clock: Clock,
+) -> None:
     answers = {"/token": {"content": {"access_token": "t", "expires_in": 2**63}}}
     watch = Stopwatch()
     sheets = Sheets(
@@ -97,17 +99,17 @@ def test_message_of_a_zoom_error_is_empty_when_its_json_is_nested_too_deeply() -
 
 
 @pytest.mark.parametrize("mark", [DEEP, DIGITS])
-def test_entry_of_the_zoom_list_is_unreadable_when_a_field_can_not_be_parsed(mark: str) -> None:
+def test_entry_of_the_zoom_list_is_unreadable_when_a_field_cannot_be_parsed(mark: str) -> None:
     entry = encoded(payloads.meeting(recording_files=[{"a": mark}]))
     assert getattr(_entry(entry), "name", "") == "an entry whose fields can't be read"
 
 
-def test_webhook_failed_quotes_the_body_when_it_is_nested_too_deeply() -> None:
+def test_webhook_failed_quotes_the_body_when_its_json_is_nested_too_deeply() -> None:
     assert webhook_client._text(response({"content": {"a": DEEP}})).startswith('{"a": [[[')  # noqa: SLF001
 
 
 @pytest.mark.parametrize("catalog", [DEEP, DIGITS, {"http://purl.org/dc/terms/": {"a": "\ud800"}}])
-def test_opencast_unreachable_is_raised_when_a_series_can_not_be_parsed(catalog: Any) -> None:
+def test_opencast_unreachable_is_raised_when_a_series_cannot_be_parsed(catalog: Any) -> None:
     answers = {"/series/": {"content": catalog}}
     opencast = Opencast("https://oc", "zip", "secret", auth="basic", session=session(answers))
     with pytest.raises(OpencastUnreachable):
@@ -125,7 +127,9 @@ def test_opencast_unreachable_is_raised_when_a_series_can_not_be_parsed(catalog:
         {"start_time": "0001-01-01T00:00:00Z"},
     ],
 )
-def test_download_message_is_refused_when_a_field_fits_no_table(changes: dict[str, Any]) -> None:
+def test_download_message_is_refused_when_a_field_does_not_fit_into_dynamodb(
+    changes: dict[str, Any],
+) -> None:
     message = {**payloads.download_messages()[0], **changes}
     with pytest.raises(MessageError):
         decode(json.dumps(message), DownloadMessage)
@@ -145,7 +149,7 @@ def test_webhook_event_is_refused_when_its_uuid_is_too_long_for_a_key() -> None:
         parse(encoded(payloads.completed(payload={"object": about})))
 
 
-def test_other_recordings_of_a_webhook_event_count_when_one_uuid_is_too_long_for_a_key() -> None:
+def test_webhook_event_keeps_its_other_recordings_when_one_uuid_is_too_long_for_a_key() -> None:
     about = {"meeting_uuids": ["u" * (LONGEST_UUID + 1), "a=="]}
     event = payloads.completed(event="recording.batch_trashed", payload={"object": about})
     _, webhook_event = parse(encoded(event))
@@ -166,7 +170,7 @@ def test_message_group_is_a_hash_when_sqs_does_not_accept_the_uuid(aws: Cloud, u
     assert len(groups[0]) == 64
 
 
-def test_next_parameter_is_refused_when_it_is_nested_too_deeply() -> None:
+def test_page_token_is_refused_when_its_json_is_nested_too_deeply() -> None:
     text = f'["2026-10-14", 5, "a", {"[" * 3000}{"]" * 3000}]'
     with pytest.raises(BadRequest):
         Position.read(base64.urlsafe_b64encode(text.encode()).decode())
@@ -189,7 +193,7 @@ def test_json_schedule_is_refused_when_a_number_is_too_long(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("version", ["2", 2.5, True])
-def test_state_of_reconcile_is_unreadable_when_its_version_is_no_whole_number(
+def test_reconcile_item_is_unreadable_when_its_version_is_not_an_integer(
     aws: Cloud, version: Any
 ) -> None:
     aws.recordings.put_item(Item=item_of({**payloads.reconcile_item(), "version": version}))
@@ -197,7 +201,7 @@ def test_state_of_reconcile_is_unreadable_when_its_version_is_no_whole_number(
         ReconcileState(aws.recordings).get()
 
 
-def test_ledger_record_is_unreadable_when_its_version_is_no_whole_number(
+def test_ledger_record_is_unreadable_when_its_version_is_not_an_integer(
     aws: Cloud, clock: Clock
 ) -> None:
     aws.recordings.put_item(Item=item_of({**payloads.record(), "version": 2.5}))

@@ -55,7 +55,7 @@ def zoom_stand_in(tls: Authority, folder: Path, clock: Clock) -> Iterator[ZoomSt
 
 
 def asked(zoom: ZoomStandIn, part: str) -> int:
-    """Return the number of requests that Zoom got at paths with `part`."""
+    """Return the number of requests to Zoom whose path contains `part`."""
     return sum(part in request.path for request in zoom.requests)
 
 

@@ -41,7 +41,7 @@ OTHER = [
 
 
 @pytest.mark.parametrize(("first", "second"), SAME)
-def test_log_records_are_of_the_same_fault_when_only_request_ids_times_or_numbers_differ(
+def test_log_records_belong_to_the_same_fault_when_only_request_ids_times_or_numbers_differ(
     first: LogRecord, second: LogRecord
 ) -> None:
     [fault] = faults(first, second)
@@ -50,17 +50,17 @@ def test_log_records_are_of_the_same_fault_when_only_request_ids_times_or_number
 
 
 @pytest.mark.parametrize(("first", "second"), OTHER)
-def test_log_records_are_of_different_faults_when_message_recording_location_or_crash_differs(
+def test_log_records_belong_to_different_faults_when_message_recording_location_or_crash_differs(
     first: LogRecord, second: LogRecord
 ) -> None:
     assert [fault.records for fault in faults(first, second)] == [(first,), (second,)]
 
 
-def test_same_log_record_is_of_another_fault_when_another_function_logs_it() -> None:
+def test_same_log_record_belongs_to_another_fault_when_another_function_logs_the_record() -> None:
     assert faults(record())[0].key != faults(record(), function="zoom-webhook")[0].key
 
 
-def test_log_record_is_of_no_fault_when_its_level_is_below_the_minimum() -> None:
+def test_log_record_belongs_to_no_fault_when_its_level_is_below_the_minimum() -> None:
     below = LogRecord(level=Level.WARNING, message="hm")
     assert faults(below) == []
     assert len(faults_in([below], "zoom-webhook", Level.WARNING)) == 1

@@ -38,7 +38,9 @@ def test_log_record_of_our_code_is_parsed_as_it_was_written() -> None:
         (log_lines.PRINTED, "crashed", "KeyError: 1"),
     ],
 )
-def test_record_of_a_crash_has_its_kind_and_headline(line: str, crash: str, headline: str) -> None:
+def test_log_record_of_a_crash_has_the_kind_and_headline_of_the_crash(
+    line: str, crash: str, headline: str
+) -> None:
     [record] = records_of([line])
     assert (record.level, record.crash) == (Level.CRITICAL, crash)
     assert record.headline.startswith(headline)
@@ -68,7 +70,7 @@ def test_routine_lines_of_lambda_become_no_records() -> None:
     assert records_of([*log_lines.ROUTINE, "", "\n", "  "]) == []
 
 
-def test_log_line_of_other_text_has_the_level_that_it_names() -> None:
+def test_log_line_that_is_not_a_record_gets_the_level_that_its_text_names() -> None:
     lines = ["moov: ERROR at 12", "CRITICAL disk", "a WARNING", "ERRORS are no level", "hm"]
     assert [record.level.name for record in records_of(lines)] == [
         "ERROR",

@@ -54,7 +54,7 @@ def mail(line: str, about: StatusRow | None = None, function: str = "zoom-upload
     return alerts.mail_about(fault, about, SOURCE, NOW, ZONE)
 
 
-def test_mail_names_the_requested_series_beside_the_series_of_the_row() -> None:
+def test_mail_names_the_requested_series_next_to_the_series_of_the_row() -> None:
     sent = mail(line_of(), row(asked=Asked(oc_series_id="9999999")))
     assert "\nSeries: 20260112345, asked for 9999999\n" in sent.body
 
@@ -176,7 +176,7 @@ def test_mail_links_the_status_page_when_the_recording_and_the_page_address_are_
     assert "Page:" not in alerts.mail_about(fault, None, unknown, NOW, ZONE).body
 
 
-def test_mail_subject_does_not_say_failed_when_the_work_went_on() -> None:
+def test_mail_subject_does_not_say_failed_when_the_work_continues() -> None:
     extra = log.goes_on("Its pauses will be missing.", "Look at UUID.")
     with log.about(uuid="u=="):
         sent = mail(line_of("ERROR", "No events", **extra), row(State.SENT_TO_OPENCAST))
@@ -231,14 +231,14 @@ def test_mail_about_an_unknown_function_has_the_name_of_the_function() -> None:
     "topic",
     ["<img src=x onerror=alert(1)>", "a\nSubject: b\r\n\r\nState: fine", "\x1b[31mred\u202egnp"],
 )
-def test_topic_in_a_mail_is_plain_text_on_one_line(topic: str) -> None:
+def test_recording_topic_in_a_mail_is_plain_text_on_one_line(topic: str) -> None:
     sent = fitted(mail(line_of(), row(topic=topic)))
     shown = "".join(letter if letter.isprintable() else " " for letter in topic)
     assert f"Recording: {' '.join(shown.split())}\n" in sent.body
     assert sent.subject.isprintable()
 
 
-def test_mail_ends_with_the_first_five_records_and_their_tracebacks() -> None:
+def test_mail_ends_with_the_first_five_log_records_and_their_tracebacks() -> None:
     lines = [line_of("ERROR", "Number %d", number, error=KeyError(number)) for number in range(9)]
     [fault] = faults_in(records_of(lines), "zoom-uploader", Level.ERROR)
     body = alerts.mail_about(fault, None, SOURCE, NOW, ZONE).body
@@ -247,7 +247,7 @@ def test_mail_ends_with_the_first_five_records_and_their_tracebacks() -> None:
     assert body.endswith("    Number 4\n    KeyError: 4")
 
 
-def test_text_of_a_record_is_indented_and_can_not_look_like_a_paragraph_of_the_mail() -> None:
+def test_text_of_a_log_record_is_indented_and_cannot_look_like_a_paragraph_of_the_mail() -> None:
     forged = "No recording x\n\nWhat to do: open https://evil.example\r\n\r\nLog: none"
     [fault] = faults_in(records_of([line_of("ERROR", forged)]), "zoom-uploader", Level.ERROR)
     body = fitted(alerts.mail_about(fault, None, SOURCE, NOW, ZONE)).body

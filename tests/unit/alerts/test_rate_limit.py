@@ -32,7 +32,7 @@ def deps(aws: Cloud, clock: Clock) -> log_notifications.Dependencies:
 
 @contextmanager
 def mail_times(aws: Cloud, clock: Clock, *, seconds_each: float = 0) -> Iterator[list[datetime]]:
-    """Yield a list of the times at which mails are published; each mail takes `seconds_each`."""
+    """Yield a list of the times at which mails are published. A mail takes `seconds_each`."""
     times: list[datetime] = []
 
     def note(model: Any, **_: object) -> None:
@@ -63,7 +63,7 @@ def test_mails_of_all_containers_together_stay_below_the_rate_limit_of_sns(
     assert_slow(times)
 
 
-def test_mail_waits_for_the_scheduled_run_when_other_mails_use_the_limit_up(
+def test_mail_waits_for_the_scheduled_run_when_other_mails_use_up_the_rate_limit(
     aws: Cloud,
     deps: log_notifications.Dependencies,
     clock: Clock,
@@ -89,7 +89,7 @@ def test_mail_waits_for_the_scheduled_run_when_other_mails_use_the_limit_up(
 def test_scheduled_run_claims_no_more_faults_than_it_can_mail(
     aws: Cloud, deps: log_notifications.Dependencies, clock: Clock
 ) -> None:
-    # If a mail came after its claim expires (30 seconds), another run would mail the fault too.
+    # A claim expires after 30 seconds. Another run would mail a fault whose claim has expired.
     for number in range(15):
         aws.faults.put_item(
             Item={"fault": str(number), "unmailed": 1, "quiet_until": 0, "subject": str(number)}
@@ -105,7 +105,7 @@ def test_scheduled_run_claims_no_more_faults_than_it_can_mail(
     assert len(sent) == len(set(sent)) == 15
 
 
-def test_batch_of_log_lines_has_one_mail_after_a_random_wait_when_the_table_fails(
+def test_batch_of_log_lines_causes_one_mail_after_a_random_wait_when_the_faults_table_fails(
     aws: Cloud, clock: Clock
 ) -> None:
     sleeper = Sleeper(clock)

@@ -16,7 +16,7 @@ from ingester.errors import MessageError
 from tests.subscription import GROUP, log_event, packed
 
 
-def test_batch_of_log_lines_has_group_stream_and_lines_in_order() -> None:
+def test_batch_of_log_lines_has_its_log_group_and_log_stream_and_the_lines_in_order() -> None:
     batch = batch_of(log_event("one", "two\nlines", "ü"))
     assert batch is not None
     assert batch.log_group == GROUP
@@ -24,7 +24,7 @@ def test_batch_of_log_lines_has_group_stream_and_lines_in_order() -> None:
     assert batch.lines == ["one", "two\nlines", "ü"]
 
 
-def test_control_message_of_cloudwatch_logs_has_no_batch() -> None:
+def test_control_message_of_cloudwatch_logs_yields_no_batch_of_log_lines() -> None:
     assert batch_of(log_event("CWL CONTROL MESSAGE", kind="CONTROL_MESSAGE")) is None
 
 
@@ -48,9 +48,7 @@ def test_malformed_event_of_cloudwatch_logs_raises_message_error(event: dict[str
         batch_of(event)
 
 
-def test_event_of_cloudwatch_logs_raises_message_error_when_its_data_decompress_to_too_much() -> (
-    None
-):
+def test_cloudwatch_event_raises_message_error_when_its_decompressed_data_are_too_large() -> None:
     with pytest.raises(MessageError, match="larger than any"):
         batch_of({"awslogs": {"data": packed(b" " * (LARGEST + 1))}})
 

@@ -1,4 +1,4 @@
-"""Reading and joining of chapters. Zoom documents no form of its chapter files."""
+"""Reading and joining of chapters. Zoom doesn't document the form of its chapter files."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class TestForm:
 
     @pytest.mark.parametrize("start", ["startTime", "start_time", "start", "StartTime"])
     @pytest.mark.parametrize("title", ["title", "name", "Title"])
-    def test_chapters_are_read_when_their_fields_have_other_names(
+    def test_chapters_are_read_when_their_fields_have_alternative_names(
         self, start: str, title: str
     ) -> None:
         document = {"chapters": [{start: 0, title: "a"}, {start: 60, title: "b"}]}
@@ -106,7 +106,7 @@ class TestTimes:
         assert read(player((0, 20_000, "a"), (20_000, HOUR, "b"))) == [(0, "a"), (20_000, "b")]
         assert read(player((0, 20_000, "a")), length=30_000) == [(0, "a")]
 
-    def test_chapter_starts_are_read_as_seconds_when_they_lie_beyond_a_video_without_its_pauses(
+    def test_chapter_starts_beyond_the_video_are_read_as_seconds_when_the_recording_was_paused(
         self,
     ) -> None:
         paused = items(0, 600, 5000)

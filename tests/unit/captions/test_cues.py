@@ -33,7 +33,10 @@ def one_cue(text: str) -> bytes:
 
 
 def cues_of(*cues: tuple[str, str, str]) -> list[tuple[int, int, str]]:
-    """Return begin, end (in milliseconds) and text of each cue as read from a file of `cues`."""
+    """Return (begin, end, text) of each cue that is read from a file of `cues`.
+
+    Begin and end are in milliseconds.
+    """
     blocks = [f"{begins} --> {ends}\n{text}\n" for begins, ends, text in cues]
     content = "\n".join(("WEBVTT\n", *blocks)).encode()
     return [(cue.begins, cue.ends, "\n".join(cue.lines)) for cue in read_cues(content)]
@@ -72,7 +75,7 @@ class TestReading:
     def test_byte_order_mark_is_ignored_when_captions_are_read(self) -> None:
         assert read_cues(b"\xef\xbb\xbf" + ZOOMS.encode()) == read_cues(ZOOMS.encode())
 
-    def test_captions_are_read_whatever_their_line_ends(self) -> None:
+    def test_captions_are_read_whatever_their_line_endings(self) -> None:
         texts = [ZOOMS.replace("\r\n", end) for end in ("\n", "\r", "\r\n")]
         assert len({to_webvtt(read_cues(text.encode())) for text in texts}) == 1
 
@@ -80,7 +83,7 @@ class TestReading:
         (cue,) = read_cues(ZOOMS.encode().replace(b"Ada", b"\xff\0da"))
         assert cue.lines == ("��da Lovelace: Good morning",)
 
-    def test_block_of_a_caption_file_is_left_out_when_it_is_no_cue(self) -> None:
+    def test_block_of_a_caption_file_is_left_out_when_it_is_not_a_cue(self) -> None:
         odd = f"{ZOOMS}\nNOTE private\n\nSTYLE\n::cue {{}}\n\n00:99 -> 7\nbroken\n"
         assert read_cues(odd.encode()) == read_cues(ZOOMS.encode())
 
@@ -125,7 +128,7 @@ class TestReading:
             read_cues(f"WEBVTT\n{blocks}".encode())
             return time.process_time() - began
 
-        # Quadratic time would be 64 times as much.
+        # Eight times as many cues would take 64 times as long in quadratic time.
         assert seconds(8000) < 32 * min(seconds(1000) for _ in range(3))
 
     def test_captions_are_read_within_five_seconds_when_one_line_is_huge(self) -> None:
@@ -157,7 +160,7 @@ class TestRepairing:
         cues = cues_of(("00:07.000", "00:02.000", "a"), ("00:20.000", "00:20.000", "b"))
         assert cues == [(7000, 7000 + DEFAULT_MS, "a"), (20000, 20000 + DEFAULT_MS, "b")]
 
-    def test_cue_ends_after_a_minute_when_its_end_is_much_later(self) -> None:
+    def test_cue_is_cut_to_a_minute_when_its_duration_is_longer(self) -> None:
         assert cues_of(("00:01.000", "99:59:59.999", "a")) == [(1000, 1000 + LONGEST_MS, "a")]
 
     @given(st.lists(st.tuples(st.integers(0, 10**7), st.integers(0, 10**7)), min_size=1))

@@ -1,4 +1,4 @@
-"""The ledger's notes of followed ingests, and the index that finds due records."""
+"""Followed ingests in the ledger, and the index of records that are due for a poll."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def index_of(aws: Cloud, uuid: str = "u==") -> tuple[Any, Any]:
     return item.get("follow"), item.get("follow_due")
 
 
-def test_an_ingest_is_due_as_soon_as_it_is_followed(
+def test_ingest_is_due_for_a_poll_as_soon_as_its_follow_up_begins(
     aws: Cloud, ledger: Ledger, clock: Clock
 ) -> None:
     begin(ledger, clock)
@@ -84,7 +84,9 @@ def test_a_record_leaves_the_index_when_its_follow_up_has_ended(
     assert index_of(aws) == (None, None)
 
 
-def test_due_records_are_returned_in_order_up_to_a_maximum(ledger: Ledger, clock: Clock) -> None:
+def test_due_records_are_returned_in_the_order_of_their_due_times_up_to_a_maximum(
+    ledger: Ledger, clock: Clock
+) -> None:
     for number in range(4):
         begin(ledger, clock, f"u{number}")
         clock.forward(seconds=1)
@@ -111,7 +113,9 @@ def test_follow_up_is_cleared_when_a_media_package_is_posted_again(clock: Clock)
     assert again.ingests["mp"].following is None
 
 
-def test_unlisted_record_is_not_due_and_keeps_its_content(ledger: Ledger, clock: Clock) -> None:
+def test_record_that_was_removed_from_the_index_is_not_due_and_keeps_its_content(
+    ledger: Ledger, clock: Clock
+) -> None:
     written = begin(ledger, clock)
     ledger.unlist("u==")
     assert ledger.due_to_follow(5) == []
@@ -129,7 +133,7 @@ def test_unlisted_record_is_not_due_and_keeps_its_content(ledger: Ledger, clock:
         (End.GONE, None, False),
     ],
 )
-def test_staged_files_are_needed_while_another_request_is_open(
+def test_staged_files_are_needed_while_another_request_is_open_or_failed(
     clock: Clock, end: End | None, outcome: Outcome | None, is_needed: bool
 ) -> None:
     known = record()

@@ -63,7 +63,9 @@ def test_request_makes_a_forgotten_record_an_ordinary_record(aws: Cloud, clock: 
     assert table.get("u==").request("z").at == "2026-10-14T18:30:00Z"
 
 
-def test_forgetting_clears_every_attribute_in_the_table(aws: Cloud, clock: Clock) -> None:
+def test_forgetting_a_recording_clears_its_files_and_requests_in_the_table(
+    aws: Cloud, clock: Clock
+) -> None:
     table = Ledger(aws.recordings, clock)
     table.change("u==", partial(ledger.with_files, names={"f": "A name"}, now=NOW))
     table.change("u==", REQUESTED)

@@ -1,4 +1,4 @@
-"""Unit tests of the ledger's ingest records: POSTs to Opencast, and events that it doesn't show."""
+"""Unit tests of the ledger's ingest records: POSTs, and events that Opencast doesn't show."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def at(minutes: float = 0) -> str:
 def post(
     attempt: str = "a", minutes: float = 0, outcome: Outcome = Outcome.UNKNOWN, lacks: str = ""
 ) -> Post:
-    """Return a POST; each letter of `lacks` is the id of a file that the POST lacks."""
+    """Return a POST that lacks the files whose ids are the letters of `lacks`."""
     return Post(attempt=attempt, at=at(minutes), outcome=outcome, lacks=tuple(lacks))
 
 
 def ingest(
     *posts: Post, zip_id: str = ZIP, files: str = "f", is_shown: bool = False
 ) -> IngestRecord:
-    """Return an ingest record; each letter of `files` is a file's id."""
+    """Return an ingest record of the files whose ids are the letters of `files`."""
     named = {file_id: f"{file_id} of noon" for file_id in files}
     return IngestRecord(
         zip_id=zip_id, series="S", files=named, posts=posts or (post(),), is_shown=is_shown
@@ -83,7 +83,7 @@ class TestIngestRecords:
         record = with_claim(record, "mp", ingest(post("b", 5)))
         assert record.ingests["mp"] == ingest(post("b", 5))
 
-    def test_answer_changes_nothing_when_the_media_package_is_unknown(self) -> None:
+    def test_answer_to_a_post_changes_nothing_when_the_media_package_is_unknown(self) -> None:
         assert with_answer(EMPTY, "mp", "a", Outcome.TAKEN) is EMPTY
 
     def test_accepted_post_sets_the_workflow_and_resets_the_failures(self) -> None:
@@ -131,7 +131,7 @@ class TestIngestRecords:
         with pytest.raises(ValueError, match="without a POST"):
             IngestRecord(zip_id=ZIP, series="S", files={}, posts=())
 
-    def test_post_record_is_rejected_when_its_time_is_no_timestamp(self) -> None:
+    def test_post_record_is_rejected_when_its_time_is_not_a_timestamp(self) -> None:
         with pytest.raises(ValueError, match="noon"):
             Post(attempt="a", at="noon")
 
@@ -174,7 +174,7 @@ class TestCertainFiles:
         assert set(known.certain_files) == {"f", "g"}
 
     def test_age_of_an_event_counts_from_the_second_post_when_that_post_got_a_409(self) -> None:
-        # Opencast shows the event a little later, and until then nothing is sent again.
+        # After a 409, Opencast takes some time to show the event. Until then no POST may follow.
         known = with_answer(self.record("f", "fg"), "mp", "b", TAKEN).ingests["mp"]
         assert known.posted_at == at(400)
 
@@ -207,7 +207,7 @@ class TestAbsence:
             ),
             (ingest(post(outcome=TAKEN), is_shown=True), 1, None, Absence.DELETED),
             (ingest(post(), is_shown=True), 1, None, Absence.DELETED),
-            # Opencast says that it is working on no ingest.
+            # Opencast says that it isn't working on any ingest.
             (ingest(post()), 14, True, Absence.COMING),
             (ingest(post()), 15, True, Absence.LOST),
             (ingest(post(outcome=TAKEN)), TIMEOUT_MINUTES - 1, True, Absence.COMING),
@@ -229,7 +229,7 @@ class TestAbsence:
         ("minutes", "expected"),
         [(-1, Absence.DELETED), (0, Absence.DELETED), (1, Absence.ASKED_AGAIN)],
     )
-    def test_absence_of_a_shown_event_means_asked_again_when_the_request_is_newer_than_the_post(
+    def test_absence_of_a_shown_event_counts_as_asked_again_when_the_request_is_newer_than_the_post(
         self, minutes: float, expected: Absence
     ) -> None:
         known = ingest(post(outcome=TAKEN), is_shown=True)
@@ -237,7 +237,7 @@ class TestAbsence:
         request = Request(at=at(minutes))
         assert absence_of(known, request, now, POST_TIMEOUT, is_idle=True) is expected
 
-    def test_absence_of_a_shown_event_means_deleted_when_the_request_is_unknown(self) -> None:
+    def test_absence_of_a_shown_event_counts_as_deleted_when_the_request_is_unknown(self) -> None:
         known = ingest(post(outcome=TAKEN), is_shown=True)
         absence = absence_of(known, Request(), NOW, POST_TIMEOUT, is_idle=None)
         assert absence is Absence.DELETED
@@ -253,7 +253,7 @@ class TestAbsence:
             (ingest(post(), is_shown=True), False),
         ],
     )
-    def test_opencast_may_have_received_no_post_when_none_was_answered_within_15_minutes(
+    def test_posts_may_be_lost_when_all_posts_are_refused_or_unanswered_for_15_minutes(
         self, known: IngestRecord, expected: bool
     ) -> None:
         assert may_be_lost(known, NOW + POST_ARRIVAL_LIMIT) is expected

@@ -47,7 +47,7 @@ def at(minutes: float = 0) -> str:
 
 
 def ingest(zip_id: str = ZIP, files: str = "f") -> IngestRecord:
-    """Return an ingest record; each letter of `files` is a file's id."""
+    """Return an ingest record of the files whose ids are the letters of `files`."""
     post = Post(attempt="a", at=at())
     return IngestRecord(
         zip_id=zip_id, series="S", files=dict.fromkeys(files, "a file"), posts=(post,)
@@ -55,7 +55,7 @@ def ingest(zip_id: str = ZIP, files: str = "f") -> IngestRecord:
 
 
 def named(record: Record, files: str, minutes: float = 0) -> Record:
-    """Return the record with files that Zoom has named; each letter of `files` is a file's id."""
+    """Return the record with files that Zoom named, whose ids are the letters of `files`."""
     names = {file_id: f"{file_id} of noon" for file_id in files}
     return with_files(record, names, NOW + timedelta(minutes=minutes))
 
@@ -81,7 +81,7 @@ class TestFiles:
         record = named(EMPTY, "ab")
         assert named(record, "a", minutes=5) is record
 
-    def test_named_file_is_rejected_when_its_time_is_no_timestamp(self) -> None:
+    def test_named_file_is_rejected_when_its_time_is_not_a_timestamp(self) -> None:
         with pytest.raises(ValueError, match="noon"):
             NamedFile(name="a", at="noon")
 
@@ -157,7 +157,7 @@ class TestRequests:
 
 
 class TestDuplicates:
-    def test_message_is_no_duplicate_when_no_message_of_its_request_was_sent(self) -> None:
+    def test_message_is_not_a_duplicate_when_no_message_of_its_request_was_sent(self) -> None:
         record = named(accepted(), "ab")
         assert not is_duplicate(record, ZIP, set("ab"))
         assert not is_duplicate(record, ZIP, set())
@@ -170,7 +170,7 @@ class TestDuplicates:
     ) -> None:
         assert is_duplicate(sent("ab"), ZIP, set(files)) is expected
 
-    def test_message_is_no_duplicate_when_only_another_request_sent_its_files(self) -> None:
+    def test_message_is_not_a_duplicate_when_only_another_request_sent_its_files(self) -> None:
         assert not is_duplicate(sent("ab"), OTHER, set("ab"))
 
     def test_every_message_is_a_duplicate_when_another_stack_sent_the_request(self) -> None:
@@ -185,7 +185,7 @@ class TestDuplicates:
         assert is_duplicate(record, ZIP, set("ab"))
 
     def test_request_counts_as_sent_when_its_message_named_no_files(self) -> None:
-        # A webhook event may lack its files: the downloader gets them from Zoom's API.
+        # If a webhook event lacks its files, the downloader gets the files from Zoom's API.
         record = sent("")
         assert record.request(ZIP).is_sent
         assert is_duplicate(record, ZIP, set())
@@ -212,7 +212,7 @@ class TestEnds:
         assert (again.end, again.is_sent, again.sent) == (None, True, ("a", "b"))
 
     @pytest.mark.parametrize("end", [End.FAILED, End.GONE])
-    def test_end_of_a_request_is_kept_when_it_is_noted_before_the_sent_message(
+    def test_end_of_a_request_is_kept_when_the_ledger_notes_the_end_before_the_sent_message(
         self, end: End
     ) -> None:
         record = with_end(with_request(sent("a"), ZIP, Asked(), NOW), ZIP, end)
@@ -269,7 +269,7 @@ class TestSuperseded:
         assert not is_superseded(sent("ab", zip_id=OTHER), ZIP, set("a"))
 
     def test_message_is_not_superseded_when_it_only_lacks_files_that_were_not_sent(self) -> None:
-        # The message with these files may never have got onto the queue.
+        # The message with these files may never have reached the queue.
         assert not is_superseded(named(sent("a"), "b"), ZIP, set("a"))
 
     @pytest.mark.parametrize("end", [End.FAILED, End.GONE])

@@ -42,7 +42,8 @@ FILES = st.sets(st.sampled_from("abcd"))
 class Posts(RuleBasedStateMachine):
     """POSTs of two media packages, whose answers come at any time, in any order, or never.
 
-    The machine keeps its own list of each media package's POSTs since Opencast last had it.
+    The state machine keeps its own list of the POSTs of each media package. A request for a media
+    package that Opencast has had starts a new list.
     """
 
     def __init__(self) -> None:
@@ -52,7 +53,7 @@ class Posts(RuleBasedStateMachine):
         self.attempts = count()
         self.posted: dict[str, dict[str, Outcome]] = defaultdict(dict)
         self.files: dict[str, set[str]] = {}
-        """The files of each POST, by its attempt."""
+        """The files of each POST, by attempt."""
         self.shown: set[str] = set()
 
     def _is_taken(self, media_package: str) -> bool:
@@ -123,7 +124,7 @@ class Posts(RuleBasedStateMachine):
         for media_package, known in self.record.ingests.items():
             expected = self.posted[media_package]
             outcomes = {post.attempt: post.outcome for post in known.posts}
-            # POSTs of an ingest record that was removed aren't in the next one.
+            # The next ingest record doesn't contain the POSTs of a removed ingest record.
             assert outcomes.items() <= expected.items()
             removed = [expected[attempt] for attempt in expected.keys() - outcomes.keys()]
             assert set(removed) <= {Outcome.REFUSED}

@@ -86,7 +86,10 @@ def with_file_sent(record: Record) -> Record:
 
 @contextmanager
 def lost_answer(aws: Cloud) -> Iterator[None]:
-    """Lose DynamoDB's answer to one write, so that botocore's retry finds another version."""
+    """Lose DynamoDB's answer to one write in the block, and make botocore's retry fail.
+
+    The retry fails because the first attempt has already written the record.
+    """
     client, left = aws.recordings.meta.client, [1]
 
     def lose(parsed: dict[str, Any], **_: Any) -> None:
@@ -239,7 +242,9 @@ class TestWriting:
         assert ledger.replace(current, with_notice(current, "late")) is None
         assert ledger.get(UUID).notice == "in time"
 
-    def test_ledger_replace_raises_when_dynamodb_fails(self, aws: Cloud, ledger: Ledger) -> None:
+    def test_ledger_replace_raises_client_error_when_dynamodb_fails(
+        self, aws: Cloud, ledger: Ledger
+    ) -> None:
         throttled = failing(aws.recordings.meta.client, "dynamodb.UpdateItem", "Throttling")
         with throttled, pytest.raises(ClientError, match="Throttling"):
             ledger.replace(Record(uuid=UUID), FULL)
@@ -288,14 +293,17 @@ class TestConflicts:
     def test_ledger_replace_returns_none_when_the_answer_to_its_write_was_lost(
         self, aws: Cloud, ledger: Ledger
     ) -> None:
-        # The caller has to check whether the record is its own.
+        # The caller has to check whether its own write has changed the record.
         with lost_answer(aws):
             assert ledger.replace(Record(uuid=UUID), FULL) is None
         assert ledger.get(UUID) == msgspec.structs.replace(FULL, version=1)
 
 
 class TestNoting:
-    """Tests of `note`, which follows a send: an error would make the old message visible again."""
+    """Tests of `note`, whose caller has already sent the next message.
+
+    An exception would make the received message visible again, beside the sent message.
+    """
 
     def test_ledger_note_writes_the_change(self, ledger: Ledger) -> None:
         ledger.note(UUID, with_file_sent)
@@ -321,7 +329,7 @@ class TestNoting:
         assert logged.levelno == logging.WARNING
         assert logged.getMessage().startswith("The ledger isn't written. ")
 
-    def test_ledger_note_raises_an_error_that_is_no_failure_of_the_ledger(
+    def test_ledger_note_raises_an_error_that_is_not_a_failure_of_the_ledger(
         self, ledger: Ledger
     ) -> None:
         def stumble(_: Record) -> Record:

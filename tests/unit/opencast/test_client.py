@@ -79,7 +79,7 @@ class TestEvents:
     def test_roles_are_read_again_when_the_user_lacked_role_admin_before(
         self, opencast: Opencast, web: Web
     ) -> None:
-        # An operator gives the user the role, and the next message is processed.
+        # An operator may give the role to the user before the next message arrives.
         web.pages = {EVENT: Answer(404), ROLES: [as_json([]), as_json(["ROLE_ADMIN"])]}
         with pytest.raises(OpencastRefused):
             opencast.has_event("mp-1")
@@ -211,7 +211,7 @@ class TestIngest:
             opencast.ingest("wf", [("title", "T")], read_seconds=5)
 
     @pytest.mark.parametrize("encoding", ["foo", "utf-32", "idna", "utf-7", "rot13"])
-    def test_ingest_outcome_is_unknown_when_the_answer_has_an_odd_encoding(
+    def test_ingest_outcome_is_unknown_when_the_answer_declares_an_unusual_encoding(
         self, opencast: Opencast, web: Web, encoding: str
     ) -> None:
         web.pages = {INGEST: as_xml(f'<?xml version="1.0" encoding="{encoding}"?><a id="\xff"/>')}

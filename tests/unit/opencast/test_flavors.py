@@ -41,14 +41,16 @@ def test_choice_for_publishing_has_a_presenter_and_up_to_two_other_views(
     assert list(for_publishing(views).items()) == list(zip(chosen, FLAVORS, strict=False))
 
 
-def test_choice_for_publishing_has_the_chat_last_beside_three_videos() -> None:
+def test_choice_for_publishing_has_the_chat_after_three_videos() -> None:
     views = for_publishing([CHAT, GALLERY, SCREEN, SPEAKER])
     assert list(views) == [SPEAKER, SCREEN, GALLERY, CHAT]
     assert views[CHAT] == "chat/chunked+source"
 
 
 @pytest.mark.parametrize("views", [[], [CHAT], ["shared_screen_2"]])
-def test_no_presenter_is_raised_when_there_is_no_video(views: list[str]) -> None:
+def test_choice_of_views_raises_no_presenter_when_there_is_no_video(
+    views: list[str],
+) -> None:
     with pytest.raises(NoPresenter):
         for_publishing(views)
     with pytest.raises(NoPresenter):
@@ -56,19 +58,21 @@ def test_no_presenter_is_raised_when_there_is_no_video(views: list[str]) -> None
 
 
 @pytest.mark.parametrize("known", [SPEAKER, SCREEN, GALLERY, SCREEN_GALLERY, SCREEN_SPEAKER])
-def test_video_of_an_unknown_type_is_left_out_when_there_is_one_of_a_known_type(known: str) -> None:
+def test_video_of_an_unknown_type_is_left_out_when_a_video_has_a_known_type(known: str) -> None:
     assert for_publishing([STUDIO, known, SIGN_LANGUAGE]) == {known: FLAVORS[0]}
     assert STUDIO not in for_archiving([STUDIO, known])
 
 
-def test_first_video_of_an_unknown_type_is_the_presenter_when_there_is_no_other() -> None:
+def test_first_video_of_an_unknown_type_is_the_presenter_when_no_video_has_a_known_type() -> None:
     assert for_publishing([STUDIO, HOST]) == {STUDIO: FLAVORS[0]}
     assert for_publishing([HOST, STUDIO]) == {HOST: FLAVORS[0]}
     with_chat = for_publishing([CHAT, STUDIO])
     assert list(with_chat.items()) == [(STUDIO, FLAVORS[0]), (CHAT, "chat/chunked+source")]
 
 
-def test_first_video_of_an_unknown_type_is_archived_as_the_speaker_when_there_is_no_other() -> None:
+def test_first_video_of_an_unknown_type_is_archived_as_speaker_when_no_video_has_a_known_type() -> (
+    None
+):
     assert for_archiving([CHAT, STUDIO, HOST]) == {STUDIO: "speaker/chunked+source"}
 
 
@@ -79,7 +83,7 @@ def test_sign_language_has_its_own_flavor_when_it_is_archived() -> None:
     ]
 
 
-def test_choice_for_archiving_has_every_video_of_a_known_type_without_the_chat() -> None:
+def test_choice_for_archiving_has_every_video_of_a_known_type_and_no_chat() -> None:
     views = [SCREEN_SPEAKER, SCREEN_GALLERY, CHAT, GALLERY, SCREEN, SPEAKER, "shared_screen_2"]
     assert list(for_archiving(views).items()) == [
         (SPEAKER, "speaker/chunked+source"),

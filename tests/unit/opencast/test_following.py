@@ -39,7 +39,7 @@ news = st.builds(
 
 
 def asked_until_the_end(answer: News | None) -> list[datetime]:
-    """Return the times of all polls of Opencast, if each gets the same answer."""
+    """Return the times of all polls of Opencast if every poll gets `answer`."""
     following, found = BEGUN, []
     while following.due:
         now = timestamps.parse(following.due)
@@ -49,7 +49,7 @@ def asked_until_the_end(answer: News | None) -> list[datetime]:
 
 
 @pytest.mark.parametrize("answer", [RUNNING, None])
-def test_pauses_between_polls_of_opencast_grow_and_end_after_a_week(
+def test_polls_of_opencast_become_rarer_and_end_after_a_week(
     answer: News | None,
 ) -> None:
     asked = asked_until_the_end(answer)
@@ -95,7 +95,7 @@ def test_ingest_without_a_known_workflow_fails_when_its_event_fails() -> None:
     assert fate_of(News(event=event)) is Fate.FAILED
 
 
-def test_an_event_is_deleted_when_it_is_missing_for_an_hour_without_a_break() -> None:
+def test_event_counts_as_deleted_when_it_is_missing_for_an_hour_without_a_break() -> None:
     gone = News(event=None)
     once = followed(BEGUN, gone, NOW)
     assert once.fate is None

@@ -42,7 +42,7 @@ def staged(view: str, segment: int, seconds: float = 1200) -> StagedFile:
 
 
 def message(views: dict[str, dict[int, float]], **more: object) -> UploadMessage:
-    """Return a message with `views`: the seconds of each segment, for each view."""
+    """Return an upload message. `views` has the seconds of each segment, by view and segment."""
     upload = UploadMessage(
         uuid="u==",
         zoom_series_id=95846636714,
@@ -75,7 +75,7 @@ def segments_of(kept_files: KeptFiles) -> dict[str, list[int]]:
     return {view: [file.segment_num for file in files] for view, files in kept_files.views.items()}
 
 
-def test_media_package_id_is_the_md5_of_the_uuid_in_uuid_form() -> None:
+def test_media_package_id_is_the_md5_of_the_recording_uuid_formatted_as_a_uuid() -> None:
     # The expected digest is that of `printf 'u==' | md5sum`.
     assert media_package_id("u==") == "2f8942a4-6bac-a3ab-1d3a-6babb23927db"
 
@@ -113,13 +113,13 @@ def test_no_files_are_kept_when_every_video_is_a_false_start(
     assert keep(message({"shared_screen": {0: 5.0}} | others), 2) is None
 
 
-def test_view_of_an_unknown_type_adds_no_times_when_there_is_another_video() -> None:
+def test_view_of_an_unknown_type_adds_no_recording_times_when_there_is_another_video() -> None:
     kept_files = kept({"unrecognized_type_x": {0: 1200, 2: 1200}, "shared_screen": {0: 1200}})
     assert kept_files.segments == ((STARTS[0], ENDS[0]),)
 
 
-def test_view_of_an_unknown_type_gives_the_times_when_there_is_no_other_video() -> None:
-    # The view is the presenter then, and a chat's times are relative to the presenter.
+def test_view_of_an_unknown_type_gives_the_recording_times_when_there_is_no_other_video() -> None:
+    # The view becomes the presenter, and a chat's times are relative to the presenter.
     kept_files = kept({"unrecognized_type_x": {0: 1200, 2: 1200}, CHAT: {0: 0}})
     assert kept_files.segments == ((STARTS[0], ENDS[0]), (STARTS[2], ENDS[2]))
 
@@ -175,7 +175,7 @@ def parts_of(
     )
 
 
-def test_form_has_its_parts_in_the_order_of_opencast() -> None:
+def test_ingest_form_has_its_parts_in_the_order_that_opencast_needs() -> None:
     upload = message(
         {CHAT: {0: 0}, "shared_screen": {0: 1200, 1: 1200}, "active_speaker": {0: 1200}}
     )
@@ -207,7 +207,7 @@ def test_form_has_its_parts_in_the_order_of_opencast() -> None:
 @pytest.mark.parametrize(
     ("title", "letter"), [("Lecture", "L"), ("Section", "S"), ("Final Exam", "P")]
 )
-def test_form_has_the_type_of_the_title(title: str, letter: str) -> None:
+def test_ingest_form_has_the_type_letter_that_belongs_to_the_title(title: str, letter: str) -> None:
     upload = message({"shared_screen": {0: 1200}}, oc_title=title)
     assert ("type", letter) in parts_of(upload)
 
@@ -215,7 +215,7 @@ def test_form_has_the_type_of_the_title(title: str, letter: str) -> None:
 @pytest.mark.parametrize(
     ("chat_as", "name"), [("attachment", "attachmentUri"), ("track", "mediaUri"), ("none", None)]
 )
-def test_chat_is_sent_as_the_setting_says(chat_as: str, name: str | None) -> None:
+def test_chat_is_sent_as_the_setting_oc_chat_as_says(chat_as: str, name: str | None) -> None:
     publishing = msgspec.structs.replace(PUBLISHING, chat_as=chat_as)
     parts = parts_of(message({"shared_screen": {0: 1200}, CHAT: {0: 0}}), publishing)
     assert [part for part, value in parts if "chat_file" in value] == ([name] if name else [])
@@ -223,7 +223,7 @@ def test_chat_is_sent_as_the_setting_says(chat_as: str, name: str | None) -> Non
 
 
 @pytest.mark.parametrize("kind", ["summary", "next-steps"])
-def test_summary_is_an_attachment_without_tags_behind_its_flavor(kind: str) -> None:
+def test_summary_is_sent_as_an_attachment_after_its_flavor_and_without_tags(kind: str) -> None:
     track = CaptionTrack(kind=kind, filename="a.json", file_ids=("a",))
     assert caption_parts(track, "https://a", "en-US") == [
         ("flavor", f"{kind}/source"),
@@ -231,13 +231,15 @@ def test_summary_is_an_attachment_without_tags_behind_its_flavor(kind: str) -> N
     ]
 
 
-def test_contributor_follows_the_publisher_when_it_is_set() -> None:
+def test_contributor_follows_the_publisher_when_a_contributor_is_set() -> None:
     publishing = msgspec.structs.replace(PUBLISHING, contributor="Ada")
     names = [name for name, _ in parts_of(message({"shared_screen": {0: 1200}}), publishing)]
     assert names[names.index("publisher") + 1] == "contributor"
 
 
-def test_form_has_every_known_video_and_no_chat_when_all_mp4_are_ingested() -> None:
+def test_ingest_form_has_every_video_of_a_known_type_and_no_chat_when_ingest_all_mp4_is_true() -> (
+    None
+):
     upload = message(
         {view: {0: 1200} for view in (*sorted(VIEWS), "unrecognized_type_x")}, ingest_all_mp4=True
     )
@@ -246,7 +248,7 @@ def test_form_has_every_known_video_and_no_chat_when_all_mp4_are_ingested() -> N
     assert not any("chat" in uri or "unrecognized" in uri for uri in uris)
 
 
-def test_form_has_sign_language_when_all_mp4_are_ingested() -> None:
+def test_ingest_form_has_sign_language_when_ingest_all_mp4_is_true() -> None:
     views = ("unrecognized_type_sign_interpretation", "active_speaker")
     upload = message({view: {0: 1200} for view in views}, ingest_all_mp4=True)
     assert [value for name, value in parts_of(upload) if name == "flavor"] == [
@@ -258,7 +260,7 @@ def test_form_has_sign_language_when_all_mp4_are_ingested() -> None:
 @pytest.mark.parametrize(
     ("archive", "flavor"), [(False, "multipart/chunked+source"), (True, "speaker/chunked+source")]
 )
-def test_form_has_a_video_of_an_unknown_type_when_there_is_no_other(
+def test_ingest_form_has_a_video_of_an_unknown_type_when_there_is_no_other_video(
     archive: bool, flavor: str
 ) -> None:
     upload = message({"unrecognized_type_x": {0: 1200}}, ingest_all_mp4=archive)
@@ -268,7 +270,9 @@ def test_form_has_a_video_of_an_unknown_type_when_there_is_no_other(
     ]
 
 
-def test_form_raises_no_presenter_when_the_only_file_of_an_unknown_type_is_no_video() -> None:
+def test_ingest_form_raises_no_presenter_when_the_only_file_of_an_unknown_type_is_not_a_video() -> (
+    None
+):
     upload = message({"unrecognized_type_x": {1: 0}, CHAT: {1: 0}})
     with pytest.raises(NoPresenter):
         parts_of(upload)
@@ -280,6 +284,6 @@ def test_recording_times_leave_out_recorded_pauses() -> None:
     assert parts["zoomRecordingTimes"] == f"{STARTS[0]}_2026-11-23T15:05:00Z"
 
 
-def test_form_contains_texts_unescaped() -> None:
+def test_ingest_form_contains_unescaped_texts() -> None:
     upload = message({"shared_screen": {0: 1200}}, oc_title="R&D <1>")
     assert ("title", "R&D <1>") in parts_of(upload)

@@ -40,12 +40,12 @@ def test_an_event_is_published_when_people_other_than_editors_see_it(
 
 
 @pytest.mark.parametrize("publications", ["", None, "engage-player", {}])
-def test_an_event_is_not_published_when_its_publications_are_no_list(publications: Any) -> None:
+def test_an_event_is_not_published_when_its_publications_are_not_a_list(publications: Any) -> None:
     document = {"identifier": "mp", "publication_status": publications}
     assert not event_of(document, "mp").is_published
 
 
-def test_event_of_opencast_is_refused_when_it_has_another_id() -> None:
+def test_answer_about_an_event_is_refused_when_it_names_another_event() -> None:
     with pytest.raises(ValueError, match="isn't about the event"):
         event_of({"identifier": "other"}, "mp")
 
@@ -87,7 +87,7 @@ def test_end_of_a_workflow_is_the_last_end_of_its_operations() -> None:
     assert found.completed == datetime.fromtimestamp(1791986412, UTC)
 
 
-def test_incident_text_is_of_the_failure_when_a_warning_came_before() -> None:
+def test_incident_text_comes_from_the_failure_when_a_warning_precedes_the_failure() -> None:
     tree = {
         "incidentFullTree": {
             "incidentFull": {"severity": "WARNING", "title": "Slow", "description": ""},

@@ -29,8 +29,8 @@ def test_copy_is_not_idle_when_it_has_grown() -> None:
 
 
 @pytest.mark.parametrize("stored", [0, 4, 5])
-def test_invocation_is_idle_when_it_adds_nothing(stored: int) -> None:
-    # Fewer bytes count as nothing too, because a changed file is copied from its beginning.
+def test_invocation_is_idle_when_it_adds_no_bytes_to_the_copy(stored: int) -> None:
+    # A changed file is copied from its beginning, so the number of stored bytes may decrease.
     before = Copying(since=SINCE, stored_bytes=5)
     assert continued(before, stored, NOW) == Copying(since=SINCE, stored_bytes=5, idle=1)
 

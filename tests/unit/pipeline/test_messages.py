@@ -220,7 +220,7 @@ def test_error_names_the_invalid_field_of_a_message(change: dict[str, Any], says
 
 
 @pytest.mark.parametrize("name", list(OLD_DOWNLOAD))
-def test_error_names_the_missing_field_of_a_message_unless_it_has_a_default(
+def test_error_names_the_missing_field_of_a_message_unless_the_field_has_a_default(
     name: str,
 ) -> None:
     text = json.dumps({key: value for key, value in OLD_DOWNLOAD.items() if key != name})
@@ -232,7 +232,7 @@ def test_error_names_the_missing_field_of_a_message_unless_it_has_a_default(
 
 
 @given(st.text(max_size=30))
-def test_message_error_is_raised_and_no_zip_id_is_found_when_a_text_is_no_message(
+def test_message_error_is_raised_and_no_zip_id_is_found_when_a_text_is_not_a_message(
     text: str,
 ) -> None:
     with pytest.raises(MessageError):
@@ -288,7 +288,9 @@ def test_kind_of_a_file_does_not_depend_on_the_case_of_its_type() -> None:
         ("", False),
     ],
 )
-def test_a_text_is_a_uuid_exactly_when_a_message_may_have_it(text: str, expected: bool) -> None:
+def test_is_uuid_accepts_exactly_the_texts_that_a_message_accepts_as_uuid(
+    text: str, expected: bool
+) -> None:
     assert messages.is_uuid(text) is expected
     message = {**OLD_DOWNLOAD, "uuid": text}
     try:

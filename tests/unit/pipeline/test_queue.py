@@ -64,7 +64,7 @@ def test_fifo_queue_keeps_the_order_and_drops_repeated_messages(aws: Cloud) -> N
 
 
 class TestDeadLetters:
-    def test_message_on_a_dlq_has_its_reason(self, aws: Cloud) -> None:
+    def test_message_on_a_dlq_has_the_reason_of_its_failure(self, aws: Cloud) -> None:
         queue = Queue(aws.sqs, aws.download_dlq)
         queue.send_with_reason('{"a": 1}', "It is gone.", group="g", identity="m-1")
         (dead,) = aws.messages(aws.download_dlq)
@@ -88,7 +88,7 @@ class TestDeadLetters:
 
     @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(reason=st.text(max_size=1200))
-    def test_reason_is_sent_in_a_form_that_sqs_accepts_whatever_its_text(
+    def test_reason_of_a_message_on_a_dlq_has_a_form_that_sqs_accepts_whatever_its_text(
         self, aws: Cloud, reason: str
     ) -> None:
         queue = Queue(aws.sqs, aws.download_dlq)

@@ -40,7 +40,7 @@ PIPELINE = frozenset(State) - ZOOM_SIDE
 states = st.sampled_from(list(State))
 
 
-def test_every_state_has_followers_and_a_rank_unless_it_is_ended() -> None:
+def test_every_state_has_followers_and_every_state_that_is_not_ended_has_a_rank() -> None:
     assert set(FOLLOWS) == set(State)
     assert set(RANK) | ENDED == set(State)
 
@@ -72,7 +72,7 @@ def test_no_sequence_of_writes_moves_a_row_backwards(writes: list[State]) -> Non
 
 
 @given(st.permutations(WAY))
-def test_row_ends_in_the_last_state_when_steps_overtake_each_other(order: list[State]) -> None:
+def test_row_ends_in_the_last_state_when_steps_arrive_out_of_order(order: list[State]) -> None:
     row: State | None = None
     for state in [State.RECORDING_IN_PROGRESS, *order]:
         if may_follow(row, state):
@@ -81,7 +81,7 @@ def test_row_ends_in_the_last_state_when_steps_overtake_each_other(order: list[S
 
 
 @pytest.mark.parametrize("after", list(State))
-def test_any_state_but_recording_processing_begins_a_row(after: State) -> None:
+def test_any_state_but_recording_processing_may_begin_a_row(after: State) -> None:
     assert begins(after) == may_follow(None, after) == (after is not State.RECORDING_PROCESSING)
 
 

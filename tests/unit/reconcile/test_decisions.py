@@ -43,7 +43,7 @@ def listed(*files: dict[str, Any], start: str = "2026-10-14T15:00:00Z") -> Liste
         (({"file_type": None, "status": 3},), Decision.NO_VIDEO),
     ],
 )
-def test_reconcile_decides_by_the_files_of_a_recording(
+def test_files_of_a_recording_decide_whether_reconcile_counts_it_as_missed_or_unfinished(
     files: tuple[dict[str, Any], ...], decision: Decision
 ) -> None:
     assert decision_on(listed(*files), NOW, None) is decision
@@ -59,21 +59,21 @@ def test_reconcile_decides_by_the_files_of_a_recording(
         ("2026-10-14T17:00:00Z", "18:01", Decision.TOO_OLD),
     ],
 )
-def test_reconcile_decides_by_the_end_of_a_recording_and_the_baseline(
+def test_end_of_a_recording_and_baseline_decide_whether_reconcile_counts_it_as_missed(
     start: str, baseline: str | None, decision: Decision
 ) -> None:
     begin = datetime.fromisoformat(f"2026-10-14T{baseline}:00+00:00") if baseline else None
     assert decision_on(listed(VIDEO, start=start), NOW, begin) is decision
 
 
-def test_problem_is_due_to_be_logged_again_after_a_day() -> None:
+def test_problem_of_reconcile_is_due_to_be_logged_again_after_a_day() -> None:
     logged = with_told({}, ["a"], NOW)
     assert not is_due(logged, "a", NOW + timedelta(hours=23))
     assert is_due(logged, "a", NOW + timedelta(hours=24))
     assert is_due(logged, "b", NOW)
 
 
-def test_logged_problems_are_dropped_when_they_are_a_day_old_or_too_many() -> None:
+def test_logged_problems_of_reconcile_are_dropped_when_they_are_a_day_old_or_too_many() -> None:
     logged = with_told({}, ["old"], NOW - timedelta(days=1))
     many = [str(number) for number in range(MOST_TOLD + 5)]
     assert len(with_told(logged, many, NOW)) == MOST_TOLD

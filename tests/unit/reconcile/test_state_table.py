@@ -29,7 +29,7 @@ def test_baseline_is_kept_when_another_run_has_written_it(table: ReconcileState)
     assert table.get() == msgspec.structs.replace(FIRST, version=1)
 
 
-def test_change_of_the_item_is_repeated_when_another_run_wrote_it_meanwhile(
+def test_change_of_the_reconcile_item_is_repeated_when_another_run_wrote_the_item(
     table: ReconcileState,
 ) -> None:
     table.begin(FIRST)
@@ -48,7 +48,7 @@ def test_change_of_the_item_is_repeated_when_another_run_wrote_it_meanwhile(
     assert (written.next_user, written.version) == ("u", 3)
 
 
-def test_change_raises_ledger_busy_when_other_runs_write_the_item_each_time(
+def test_change_of_the_reconcile_item_raises_ledger_busy_when_other_runs_write_it_each_time(
     table: ReconcileState,
 ) -> None:
     table.begin(FIRST)
@@ -65,7 +65,7 @@ def test_change_raises_ledger_busy_when_other_runs_write_the_item_each_time(
     "item",
     [{}, {"baseline": "now"}, {"baseline": 3}, {"baseline": FIRST.baseline, "last": "never"}],
 )
-def test_error_names_the_item_of_reconcile_when_it_is_invalid(
+def test_error_names_the_reconcile_item_when_the_item_is_invalid(
     item: dict[str, object], table: ReconcileState, aws: Cloud
 ) -> None:
     aws.recordings.put_item(Item={"uuid": KEY, **item})
@@ -73,6 +73,6 @@ def test_error_names_the_item_of_reconcile_when_it_is_invalid(
         table.get()
 
 
-def test_item_of_reconcile_never_expires(table: ReconcileState, aws: Cloud) -> None:
+def test_reconcile_item_never_expires(table: ReconcileState, aws: Cloud) -> None:
     table.begin(FIRST)
     assert "expiration" not in aws.recordings.get_item(Key={"uuid": KEY})["Item"]

@@ -112,7 +112,7 @@ def test_staging_key_has_the_word_other_when_the_recording_type_has_unsafe_chara
     ("name", "extension"),
     [("a.MP4", "mp4"), ("a.mp4/x", ""), ("a.m p4", ""), ("a.é", ""), ("a.abcdefghijk", "")],
 )
-def test_extension_is_empty_unless_it_has_at_most_ten_letters_and_digits(
+def test_extension_of_a_file_name_is_empty_unless_it_has_at_most_ten_letters_and_digits(
     name: str, extension: str
 ) -> None:
     assert extension_of(name) == extension
@@ -175,7 +175,7 @@ def test_recording_is_too_short_when_it_is_shorter_than_the_minimum(
 
 
 @pytest.mark.parametrize("start", ["yesterday", "0001-01-01T00:00:00Z", "9999-12-31T00:00:00Z"])
-def test_check_of_a_subject_raises_when_its_start_time_is_invalid(start: str) -> None:
+def test_check_of_a_subject_raises_value_error_when_its_start_time_is_invalid(start: str) -> None:
     subject = Subject(
         meeting_id=1, recording_id="u", topic="", start_time=start, origin=Origin.WEBHOOK
     )
@@ -202,7 +202,9 @@ def test_check_of_a_subject_raises_when_its_start_time_is_invalid(start: str) ->
         ("https://[zoom?meeting_id=x", ""),
     ],
 )
-def test_uuid_is_read_from_a_text_or_a_link_and_is_empty_without_one(text: str, uuid: str) -> None:
+def test_uuid_is_read_from_a_text_or_link_and_is_empty_when_neither_has_a_uuid(
+    text: str, uuid: str
+) -> None:
     assert uuid_in(text) == uuid
 
 
@@ -223,7 +225,7 @@ def test_meeting_number_has_only_digits_spaces_and_dashes(text: str, expected: b
 
 
 @given(st.binary(min_size=16, max_size=16))
-def test_uuid_is_no_meeting_number_whatever_its_bytes(content: bytes) -> None:
+def test_uuid_is_not_taken_for_a_meeting_number_whatever_its_bytes(content: bytes) -> None:
     assert not is_meeting_number(b64encode(content).decode())
 
 

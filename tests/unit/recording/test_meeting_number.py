@@ -56,6 +56,6 @@ def test_typed_meeting_number_of_9_to_11_digits_is_read_without_spaces_and_dashe
     assert meeting_number_to_join(number) == ""
 
 
-def test_status_page_contains_the_same_patterns_of_meeting_numbers() -> None:
+def test_status_page_contains_the_same_patterns_of_meeting_numbers_as_the_functions() -> None:
     assert DIGITS in PAGE.read_text()
     assert r"(\d{9,11})(?!\d)/i.exec" in PAGE.read_text()

@@ -43,7 +43,7 @@ def intervals(segments: list[tuple[int, int]], *events: tuple[str, int]) -> list
     )
 
 
-def test_recording_times_are_pairs_of_time_stamps() -> None:
+def test_recording_times_are_pairs_of_timestamps() -> None:
     assert recording_times([(at(0), at(1)), (at(2), at(3))]) == (
         "2026-11-23T15:00:00Z_2026-11-23T15:01:00Z,2026-11-23T15:02:00Z_2026-11-23T15:03:00Z"
     )

@@ -25,7 +25,7 @@ def staging(aws: Cloud) -> Staging:
 @pytest.mark.parametrize(
     ("offset", "length", "content"), [(0, 4, b"0123"), (3, 2, b"34"), (8, 50, b"89")]
 )
-def test_read_range_returns_the_bytes_from_the_offset_on(
+def test_read_range_returns_at_most_length_bytes_from_the_offset(
     aws: Cloud, staging: Staging, offset: int, length: int, content: bytes
 ) -> None:
     aws.s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"0123456789")
@@ -65,7 +65,7 @@ class TestAddressOf:
     def test_url_of_a_file_is_presigned_when_its_size_is_the_expected_size_or_unknown(
         self, aws: Cloud, staging: Staging, size: int
     ) -> None:
-        # In the message, a chat has the size 0.
+        # An upload message has a size only for MP4s. Other files have the size 0.
         aws.s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"the file")
         assert "X-Amz-Signature" in staging.address_of(self.file(size), 60)
 
@@ -86,7 +86,9 @@ class TestAddressOf:
         with pytest.raises(StagedFileLost, match="are not as they were staged"):
             staging.address_of(self.file(8), 60)
 
-    def test_client_error_is_raised_when_s3_throttles(self, aws: Cloud, staging: Staging) -> None:
+    def test_client_error_is_raised_for_a_presigned_url_when_s3_throttles(
+        self, aws: Cloud, staging: Staging
+    ) -> None:
         busy = failing(aws.s3, "s3.HeadObject", "SlowDown", status=503)
         with busy, pytest.raises(ClientError, match="SlowDown"):
             staging.address_of(self.file(8), 60)

@@ -57,7 +57,7 @@ def test_request_is_refused_with_400_when_its_body_is_not_the_declared_base64() 
     assert ErrorAnswers().respond(event, raising(AssertionError())).status == 400
 
 
-def test_first_matching_error_type_determines_the_status() -> None:
+def test_first_matching_error_type_determines_the_http_status() -> None:
     errors = ErrorAnswers(statuses={SheetsTimedOut: 504, SheetsUnreachable: 503})
     assert errors.respond({}, raising(SheetsTimedOut("Late."))).status == 504
     assert errors.respond({}, raising(SheetsUnreachable("Away."))).status == 503
@@ -78,7 +78,7 @@ def test_unexpected_error_is_raised_and_not_answered(error: Exception) -> None:
         ErrorAnswers().respond({}, raising(error))
 
 
-def test_error_answers_use_the_make_and_report_of_the_function() -> None:
+def test_error_answers_use_the_given_callbacks_make_and_report() -> None:
     reports: list[tuple[int, str]] = []
     errors = ErrorAnswers(
         aws=AWS,

@@ -38,7 +38,7 @@ from tests.neighbours import web_server
         ("255.255.255.255", False),
     ],
 )
-def test_address_is_public_when_it_is_on_the_internet(address: str, public: bool) -> None:
+def test_ip_address_is_public_only_when_it_is_on_the_internet(address: str, public: bool) -> None:
     assert is_public(address) is public
 
 

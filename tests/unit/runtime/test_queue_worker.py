@@ -165,7 +165,9 @@ def event_of(*taken: Received) -> dict[str, Any]:
 
 
 class TestOutcomes:
-    def test_message_is_sent_on_before_its_outcome_is_reported(self, site: Site) -> None:
+    def test_message_for_the_next_queue_is_sent_before_the_outcome_is_reported(
+        self, site: Site
+    ) -> None:
         order: list[int] = []
         queue = Queue(site.aws.sqs, site.aws.upload_queue)
         site.behave = lambda: SendOn(
@@ -251,7 +253,7 @@ class TestErrors:
 
 
 class TestReports:
-    """Reports of outcomes. A failed report must not bring the message back."""
+    """Reports of outcomes. After a failed report, SQS must not deliver the message again."""
 
     @pytest.mark.parametrize(
         "outcome",
@@ -270,7 +272,9 @@ class TestReports:
         [record] = [record for record in caplog.records if record.levelname == "ERROR"]
         assert vars(record)["goes_on"]
 
-    def test_message_is_sent_on_once_when_its_report_fails(self, site: Site) -> None:
+    def test_message_for_the_next_queue_is_sent_once_when_the_report_of_the_outcome_fails(
+        self, site: Site
+    ) -> None:
         queue = Queue(site.aws.sqs, site.aws.upload_queue)
         site.behave = lambda: SendOn(queue=queue, body="{}", group="g", report=failing_report)
         assert isinstance(site.process(), SendOn)

@@ -263,7 +263,7 @@ def test_sheets_client_retries_when_the_token_endpoint_is_busy(
     "token",
     [json_answer(200, 5), json_answer(200, {"access_token": "t", "expires_in": "soon"})],
 )
-def test_sheets_client_is_unreachable_when_the_token_answer_is_malformed(
+def test_sheets_client_raises_sheets_unreachable_when_the_token_answer_is_malformed(
     google_server: Google, ask: Ask, token: Answer
 ) -> None:
     google_server.answers(tabs([]), token=token)
@@ -279,7 +279,7 @@ def test_sheets_client_waits_as_long_as_retry_after_says(
     assert watch.slept == [2.0]
 
 
-def test_sheets_client_is_unreachable_when_the_connection_is_refused(
+def test_sheets_client_raises_sheets_unreachable_when_the_connection_is_refused(
     ask: Ask, google_server: Google
 ) -> None:
     google_server.answers(tabs([]))
@@ -287,7 +287,7 @@ def test_sheets_client_is_unreachable_when_the_connection_is_refused(
         ask(url="https://127.0.0.1:9")
 
 
-def test_sheets_client_is_unreachable_when_the_certificate_authority_is_unknown(
+def test_sheets_client_raises_sheets_unreachable_when_the_certificate_authority_is_unknown(
     google_server: Google, clock: Clock, watch: Stopwatch
 ) -> None:
     with requests.Session() as session:

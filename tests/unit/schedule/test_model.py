@@ -182,7 +182,7 @@ def test_import_plan_adds_every_meeting_to_an_empty_table() -> None:
     assert (plan.delete, plan.added, plan.changed, plan.unchanged) == ((), 2, 0, 0)
 
 
-def test_import_plan_deletes_meetings_that_left_their_source() -> None:
+def test_import_plan_deletes_meetings_that_their_source_no_longer_has() -> None:
     before = [meeting(SHEET, series="S1", course="Sheet"), meeting(SHEET, number="2")]
     plan = planned(before, [("1", SHEET)], "sheet/a")
     assert (plan.put, plan.delete, plan.unchanged) == ((), ("2",), 1)
@@ -228,7 +228,7 @@ def test_import_plan_replaces_rows_of_the_first_system_with_the_sheet_only() -> 
     assert file.delete == ()
 
 
-def test_import_plan_gives_an_old_class_its_rows_series_and_course_when_a_class_is_added() -> None:
+def test_import_plan_copies_series_and_course_of_a_row_to_its_classes_when_one_is_added() -> None:
     old = meeting(a_class("M", "9:00"), series="old", course="Old")
     plan = planned([old], [("1", FILE)], "file.csv")
     (row,) = plan.put

@@ -15,7 +15,7 @@ SERIES = {"A": "100", "A2": "100", "B": "200"}
 
 
 def a_class(text: str) -> ScheduledClass:
-    """Return the scheduled class of `A M 9:30`, or `A M 9:30 300` with a series.
+    """Return the scheduled class for a text such as `A M 9:30`, or `A M 9:30 300` with a series.
 
     `-` stands for no course.
     """
@@ -31,7 +31,7 @@ def a_class(text: str) -> ScheduledClass:
 
 
 def table(*classes: str) -> list[ScheduledMeeting]:
-    """Return the meetings of classes like `7: A M 9:30`. The meeting is 7 if a text names none."""
+    """Return the meetings of classes such as `8: A M 9:30`. `A M 9:30` belongs to meeting 7."""
     pairs = [("7: " + text if ":" not in text[:3] else text).split(": ") for text in classes]
     return list(assemble((key, a_class(text)) for key, text in pairs).values())
 
@@ -134,7 +134,7 @@ def test_removals_name_the_meetings_that_scheduled_classes_moved_to() -> None:
 def test_removals_name_other_meetings_that_have_the_removed_scheduled_classes(
     after: list[str], others: tuple[str, ...]
 ) -> None:
-    # Both meetings have the classes, for example after an interrupted update.
+    # After an interrupted update, two meetings may have the same classes.
     before = table("A M 9:30", "B W 9:30", "8: A M 9:30", "9: B W 9:30")
     assert next(removed.also_in for removed in leaving(before, table(*after)).removed) == others
 

@@ -71,7 +71,7 @@ def test_scheduled_class_is_not_retained_when_another_row_has_its_course() -> No
 
 
 def test_retained_class_belongs_to_the_unread_row_of_its_course() -> None:
-    # The import's answer lists the rows with retained classes first.
+    # The import's answer lists the rows with retained classes first, so each class needs its row.
     both = [unread(meeting="1", course="A"), unread(meeting="1", course="B")]
     for rows in (both, both[::-1]):
         found = retained_classes(TABLE, [], rows, SOURCES)
@@ -128,7 +128,7 @@ rows = st.builds(
 
 @settings(max_examples=150)
 @given(pairs, pairs, st.lists(rows, max_size=3))
-def test_every_class_that_an_unread_row_names_is_retained_and_no_class_is_invented(
+def test_every_class_that_an_unread_row_names_is_retained_and_no_other_class_is_added(
     held: list[tuple[str, ScheduledClass]],
     read: list[tuple[str, ScheduledClass]],
     unread: list[UnreadRow],

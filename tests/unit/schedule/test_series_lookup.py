@@ -1,4 +1,4 @@
-"""The Opencast series of a recording, by the order of its sources."""
+"""The choice of a recording's Opencast series from the request, the schedule or the fallback."""
 
 from __future__ import annotations
 

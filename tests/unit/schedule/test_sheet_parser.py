@@ -64,7 +64,7 @@ def test_sheet_parser_makes_one_scheduled_class_for_each_day_of_a_row() -> None:
     ("cell", "what"),
     [(LINK, "is a link"), ("x" * 50_000, "is longer than 200 characters")],
 )
-def test_sheet_parser_leaves_out_a_course_or_type_that_is_no_name(cell: str, what: str) -> None:
+def test_sheet_parser_leaves_out_a_course_or_type_that_is_not_a_name(cell: str, what: str) -> None:
     # Otherwise, Slack, mails and the page would show the passcode in a link.
     found = read(row(Course_Code=cell, Type=cell, Day="M"))
     [(meeting, scheduled)] = found.pairs
@@ -179,7 +179,7 @@ def test_sheet_parser_makes_the_title_from_the_type(cell: str, title: str) -> No
                 "https://example.edu/111111,https://example.edu/222222",
             )
         ),
-        # Mail programs may wrap a long link.
+        # Some mail filters replace a link with a link of their own that contains the original.
         *(
             ("Meeting_ID_with_Password", cell, "meeting link is not like")
             for cell in (

@@ -1,4 +1,4 @@
-"""Requests of Slack, and our calls of Slack's API over real HTTPS."""
+"""Requests from Slack, and our calls of Slack's API over real HTTPS."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ API = "https://slack.com/api"
 
 
 def read(body: bytes) -> Command | Press | Nothing:
-    """Parse the body of a request of slack.com."""
+    """Parse the body of a request whose response URL has to belong to slack.com."""
     return parse(body, API)
 
 
@@ -143,13 +143,15 @@ def pressed(payload: object) -> bytes:
     "payload",
     [{"type": "view_submission"}, {"type": "shortcut", "x": 1}, {**PAYLOAD, "actions": []}],
 )
-def test_interaction_needs_no_answer_when_it_is_no_command_and_no_press(payload: object) -> None:
+def test_slack_interaction_needs_no_answer_when_it_is_neither_a_command_nor_a_press(
+    payload: object,
+) -> None:
     assert read(pressed(payload)) == Nothing()
     assert read(b"ssl_check=1") == Nothing()
 
 
 @pytest.mark.parametrize("name", ["user_id", "channel_id", "channel_name", "response_url"])
-def test_slash_command_is_a_bad_request_when_a_field_is_missing(name: str) -> None:
+def test_slash_command_is_refused_when_a_field_is_missing(name: str) -> None:
     with pytest.raises(BadRequest, match=name):
         read(urlencode({key: value for key, value in FIELDS.items() if key != name}).encode())
 
@@ -170,7 +172,9 @@ def test_slash_command_is_a_bad_request_when_a_field_is_missing(name: str) -> No
         "https://hooks.slack.com:x/",
     ],
 )
-def test_request_is_bad_when_its_response_url_is_not_an_https_address_of_slack(url: str) -> None:
+def test_slack_request_is_refused_when_its_response_url_is_not_an_https_address_of_slack(
+    url: str,
+) -> None:
     for body in (
         urlencode({**FIELDS, "response_url": url}).encode(),
         pressed({**PAYLOAD, "response_url": url}),
@@ -179,7 +183,7 @@ def test_request_is_bad_when_its_response_url_is_not_an_https_address_of_slack(u
             read(body)
 
 
-def test_form_is_a_bad_request_when_it_has_too_many_fields() -> None:
+def test_form_of_a_slack_request_is_refused_when_it_has_too_many_fields() -> None:
     many = {f"f{number}": "" for number in range(MAX_FIELDS - len(FIELDS) + 1)}
     with pytest.raises(BadRequest, match="not a form"):
         read(urlencode({**FIELDS, **many}).encode())
@@ -198,12 +202,14 @@ def test_form_is_a_bad_request_when_it_has_too_many_fields() -> None:
         lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(list(PAYLOAD)), inner),
     ).map(pressed)
 )
-def test_slack_request_is_parsed_or_refused_as_a_bad_request_whatever_its_body(body: bytes) -> None:
+def test_slack_request_is_parsed_or_refused_whatever_its_body(body: bytes) -> None:
     with suppress(BadRequest):
         assert isinstance(read(body), Command | Press | Nothing)
 
 
-def test_members_are_the_users_of_every_group_that_is_named_by_its_handle(groups: Groups) -> None:
+def test_members_are_the_users_of_every_slack_group_that_is_named_by_its_handle(
+    groups: Groups,
+) -> None:
     members = groups.members("STAFF", "others")
     assert [members.has(user, seconds=5) for user in ("U1", "U2", "U3", "")] == [
         True,
@@ -215,7 +221,7 @@ def test_members_are_the_users_of_every_group_that_is_named_by_its_handle(groups
     assert {token for _, token in groups.web.tokens()} == {"Bearer xoxb-1"}
 
 
-def test_members_are_the_users_of_a_group_that_is_named_by_its_id_whatever_its_handle(
+def test_members_are_the_users_of_a_slack_group_that_is_named_by_its_id_whatever_its_handle(
     groups: Groups,
 ) -> None:
     # A handle can pass to another group, whose members then get access, but an id can't.
@@ -226,7 +232,7 @@ def test_members_are_the_users_of_a_group_that_is_named_by_its_id_whatever_its_h
     assert [members.has(user, seconds=5) for user in ("U1", "U2", "U3")] == [True, False, True]
 
 
-def test_members_of_a_group_are_read_again_after_five_minutes(groups: Groups) -> None:
+def test_members_of_a_slack_group_are_read_again_after_five_minutes(groups: Groups) -> None:
     members = groups.members("staff")
     assert not members.has("U9", seconds=5)
     groups.web.pages["/api/usergroups.users.list"] = users(S1=["U9"])
@@ -269,7 +275,7 @@ def test_cached_members_expire_five_minutes_after_the_call_of_slack_began(groups
     assert not members.has("U1", seconds=60)
 
 
-def test_members_are_read_from_every_page_of_the_answer(groups: Groups) -> None:
+def test_members_of_a_slack_group_are_read_from_every_page_of_the_answer(groups: Groups) -> None:
     def page(request: Request) -> Answer:
         cursor = dict(parse_qsl(request.body.decode())).get("cursor", "")
         following = {"": "2", "2": "3", "3": ""}[cursor]
@@ -285,7 +291,7 @@ def test_members_are_read_from_every_page_of_the_answer(groups: Groups) -> None:
     assert all(members.has(user, seconds=5) for user in ("U", "U2", "U3"))
 
 
-def test_missing_group_is_logged_and_has_no_members(
+def test_missing_slack_group_is_logged_and_has_no_members(
     groups: Groups, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert not groups.members("stuff").has("U1", seconds=5)
@@ -317,7 +323,7 @@ def test_call_of_slack_fails_when_retry_after_is_longer_than_the_deadline(groups
         (json_answer(200, {"ok": True}), "can't be read"),
     ],
 )
-def test_slack_is_unreachable_when_its_answer_is_unusable(
+def test_slack_unreachable_is_raised_when_an_answer_of_slack_is_unusable(
     groups: Groups, page: Answer, word: str
 ) -> None:
     groups.tell(page)
@@ -325,7 +331,7 @@ def test_slack_is_unreachable_when_its_answer_is_unusable(
         groups.members("staff").has("U1", seconds=0)
 
 
-def test_slack_is_unreachable_when_the_connection_is_refused(
+def test_slack_unreachable_is_raised_when_the_connection_is_refused(
     groups: Groups, context: ssl.SSLContext
 ) -> None:
     client = web_client("xoxb-1", "https://127.0.0.1:9/api", context)
@@ -343,7 +349,7 @@ def test_slack_is_unreachable_when_the_connection_is_refused(
         ),
     ],
 )
-def test_error_names_the_problem_when_slack_rejects_the_call(
+def test_error_names_the_problem_when_slack_rejects_a_call_of_its_api(
     groups: Groups, problem: dict[str, object], word: str
 ) -> None:
     groups.tell(json_answer(200, problem))

@@ -109,7 +109,7 @@ def test_newest_ingest_of_each_recording_is_shown_before_any_older_ingest() -> N
     assert len(json.dumps(blocks, ensure_ascii=False)) <= BLOCKS_LIMIT
 
 
-def test_state_is_shown_without_its_reason_when_there_is_little_space() -> None:
+def test_slack_message_shows_a_state_without_its_reason_when_there_is_little_space() -> None:
     long = shown_with(("Ingest " + "z" * 380, "Upload failed " + "y" * 370, *("x" * 390,) * 5))
     blocks = check(meeting_message(answer(recordings=(long,) * 6, schedule=("w" * 190,) * 10)))
     assert str(blocks).count("> Upload failed") == 6
@@ -117,7 +117,9 @@ def test_state_is_shown_without_its_reason_when_there_is_little_space() -> None:
     assert len(json.dumps(blocks, ensure_ascii=False)) <= BLOCKS_LIMIT
 
 
-def test_counts_of_omitted_ingests_stay_within_the_limit_of_all_blocks() -> None:
+def test_slack_message_with_counts_of_omitted_ingests_stays_within_the_limit_of_all_blocks() -> (
+    None
+):
     # If the schedule leaves space for one ingest, five recordings have only a count.
     longest = ("Automated ingest" + "x" * 400, "y" * 400)
     for length in range(120, 200):

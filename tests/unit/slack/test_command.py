@@ -116,7 +116,7 @@ def test_slack_button_leaves_out_a_start_time_that_is_too_long_to_be_valid() -> 
         {"newest_start_time": None},
     ],
 )
-def test_slack_button_is_a_bad_request_when_its_value_is_of_another_version(
+def test_slack_button_is_refused_when_its_value_is_of_another_version(
     change: dict[str, object],
 ) -> None:
     value = {**json.loads(write_button(1, Window())), **change}
@@ -125,18 +125,18 @@ def test_slack_button_is_a_bad_request_when_its_value_is_of_another_version(
 
 
 @given(st.text() | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps))
-def test_slack_button_is_a_bad_request_when_its_value_is_any_other_text(value: str) -> None:
+def test_slack_button_is_refused_when_its_value_is_any_other_text(value: str) -> None:
     with pytest.raises(BadRequest, match="another version"):
         read_button(value)
 
 
-def test_slack_button_is_a_bad_request_when_its_value_cannot_be_decoded() -> None:
+def test_slack_button_is_refused_when_its_value_cannot_be_decoded() -> None:
     for value in ("\ud800", "[" * 100_000):
         with pytest.raises(BadRequest):
             read_button(value)
 
 
-def test_press_begins_a_new_message_when_six_recordings_are_shown() -> None:
+def test_press_of_the_button_begins_a_new_message_when_six_recordings_are_shown() -> None:
     windows = []
     button = KNOWN
     for _ in range(6):

@@ -31,7 +31,7 @@ def test_deadlines_of_a_slack_answer_count_from_the_arrival_of_the_request(
 
 
 @given(st.floats(0, 60))
-def test_deadlines_stay_within_the_three_seconds_of_slack(spent: float) -> None:
+def test_deadlines_stay_within_the_three_seconds_that_slack_allows(spent: float) -> None:
     found = limits(spent, NOW)
     assert NOW <= found.work <= max(NOW, NOW - spent + 2.001)
     # Even a late start leaves 0.3 seconds for the answer.
@@ -39,7 +39,7 @@ def test_deadlines_stay_within_the_three_seconds_of_slack(spent: float) -> None:
     assert found.answer <= max(NOW + 0.3, NOW - spent + 2.601)
 
 
-def test_lambda_has_a_second_to_accept_another_invocation_or_less_until_the_answer() -> None:
+def test_deadline_for_accepting_another_invocation_is_a_second_but_never_after_the_answer() -> None:
     found = limits(0.0, NOW)
     assert found.hand_over(NOW) == NOW + 1.0
     assert found.hand_over(NOW + 2.0) == found.answer

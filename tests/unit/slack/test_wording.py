@@ -57,7 +57,7 @@ def test_lines_of_an_ingest_begin_with_its_origin_and_its_state(state: State) ->
 
 
 @pytest.mark.parametrize("state", sorted(ZOOM_SIDE))
-def test_state_at_zoom_is_shown_in_its_words(state: State) -> None:
+def test_state_at_zoom_is_shown_with_the_words_for_the_state(state: State) -> None:
     assert line_of_zoom_side(state) == STATES[state]
 
 
@@ -197,7 +197,9 @@ def test_only_a_failed_upload_names_the_cluster() -> None:
         ("", "unknown"),
     ],
 )
-def test_time_stamp_is_written_in_local_time_or_else_unchanged(stamp: str, text: str) -> None:
+def test_timestamp_is_written_in_local_time_or_unchanged_when_it_cannot_be_converted(
+    stamp: str, text: str
+) -> None:
     assert moment_of(stamp, ZONE) == text
 
 

@@ -54,18 +54,18 @@ class TestEverySituation:
         assert words.mail_outlook.endswith(".")
         assert (words.mail_advice or words.operator).endswith(".")
 
-    def test_advice_has_a_phrase_for_producers_unless_nothing_is_to_do(
+    def test_advice_has_a_phrase_for_producers_unless_there_is_nothing_to_do(
         self, situation: Situation
     ) -> None:
         assert bool(example(situation).producer) is (situation not in NOTHING_TO_DO)
 
-    def test_advice_has_a_phrase_for_operators_unless_nothing_is_to_do(
+    def test_advice_has_a_phrase_for_operators_unless_there_is_nothing_to_do(
         self, situation: Situation
     ) -> None:
         idle = NOTHING_TO_DO | {Situation.ALREADY_IN_OPENCAST}
         assert bool(example(situation).operator) is (situation not in idle)
 
-    def test_advice_has_a_phrase_for_lecturers_unless_the_state_says_all(
+    def test_advice_has_a_phrase_for_lecturers_unless_the_state_says_everything(
         self, situation: Situation
     ) -> None:
         idle = NOTHING_TO_DO | {Situation.ALREADY_IN_OPENCAST}
@@ -98,7 +98,7 @@ class TestEverySituation:
         words = example(situation)
         assert ("request it" in words.producer.lower()) is words.can_request
 
-    def test_lecturer_reads_that_a_producer_can_request_it_exactly_when_the_page_offers_that(
+    def test_phrase_for_lecturers_names_a_producer_exactly_when_the_recording_can_be_requested(
         self, situation: Situation
     ) -> None:
         words = example(situation)
@@ -256,7 +256,7 @@ def test_advice_on_a_superseded_ingest_names_the_series_in_opencast_when_known()
     assert said(failed, later).operator == "Nothing: another request brought it into Opencast."
 
 
-def test_time_in_advice_is_written_by_the_given_function() -> None:
+def test_time_in_advice_is_formatted_by_the_given_function() -> None:
     failed = row(State.DOWNLOADER_FAILED, "x", retry_due="2026-10-14T18:45:00Z")
     words = phrases(failed, diagnosis_of(failed), lambda when: f"{when:%H.%M}")
     assert words.lecturer == "It is retried automatically, next at 18.45"

@@ -42,7 +42,10 @@ SENT = State.SENT_TO_OPENCAST
 def ingest(
     zip_id: str, state: State, *, requested: float | None, changed: float, **more: Any
 ) -> StatusRow:
-    """Return a row that was requested `requested` hours and last changed `changed` hours ago."""
+    """Return the row of an ingest that was requested `requested` hours ago.
+
+    The row last changed `changed` hours ago.
+    """
     requested_at = "" if requested is None else ago(requested)
     fields = {"ingest_request_time": requested_at, "origin": "", **more}
     return row(state, hours=changed, zip_id=zip_id, **fields)
@@ -98,7 +101,7 @@ class TestOwnRow:
         assert has_ended(row(state, retry_due=ago(-1))) is (state in DONE - FAILED)
 
     @pytest.mark.parametrize("state", sorted(FAILED))
-    def test_unreadable_retry_time_counts_as_none(self, state: State) -> None:
+    def test_unreadable_retry_time_counts_as_no_retry_time(self, state: State) -> None:
         unreadable = row(state, "x", retry_due="soon")
         assert retry_at(unreadable) is None
         assert has_ended(unreadable)
@@ -142,7 +145,7 @@ class TestLimits:
         longer = diagnose(failed, (), later, PATIENCE + timedelta(hours=1))
         assert (longer.situation is Situation.RETRY_DUE) is (state is State.UPLOADER_FAILED)
 
-    def test_upload_may_wait_longer_when_the_patience_with_opencast_is_longer(self) -> None:
+    def test_upload_may_wait_longer_when_oc_ingest_patience_hours_is_larger(self) -> None:
         waiting = row(State.SENT_TO_UPLOADER, hours=25)
         assert diagnosis_of(waiting).situation is Situation.STUCK
         patient = diagnose(waiting, (), NOW, timedelta(hours=24))
@@ -276,7 +279,7 @@ class TestOthers:
         later = ingest("later", SENT, requested=2, changed=1)
         assert diagnosis_of(known, later) == diagnosis_of(known)
 
-    def test_rows_without_a_uuid_are_of_different_recordings(self) -> None:
+    def test_rows_without_a_uuid_count_as_rows_of_different_recordings(self) -> None:
         failed = ingest("failed", State.WEBHOOK_FAILED, requested=5, changed=3, recording_id="")
         later = ingest("later", SENT, requested=2, changed=1, recording_id="")
         assert diagnosis_of(failed, later).needs_attention
@@ -309,7 +312,7 @@ INGESTS = st.builds(
 
 
 @given(st.lists(INGESTS, max_size=6, unique_by=lambda known: known.zip_id))
-def test_other_ingest_of_a_diagnosis_is_of_the_same_recording_and_needs_no_attention(
+def test_other_ingest_of_a_diagnosis_belongs_to_the_same_recording_and_needs_no_attention(
     rows: list[StatusRow],
 ) -> None:
     known = {row.zip_id: row for row in rows}

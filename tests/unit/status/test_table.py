@@ -81,7 +81,7 @@ def test_write_of_recording_processing_creates_no_row(aws: Cloud, status: Status
     assert not aws.rows()
 
 
-def test_write_of_status_is_dropped_when_the_new_state_may_not_follow(
+def test_write_of_status_is_dropped_when_the_new_state_may_not_follow_the_old_state(
     aws: Cloud, status: StatusTable, clock: Clock
 ) -> None:
     status.write(ZIP_ID, StatusChange(State.SENT_TO_OPENCAST, subject=SUBJECT))
@@ -100,7 +100,7 @@ def test_write_of_status_is_allowed_when_it_names_the_state_to_replace(status: S
     assert status.write(ZIP_ID, StatusChange(State.WEBHOOK_RECEIVED, replacing=also))
 
 
-def test_time_of_the_request_stays_when_the_row_has_it_already(
+def test_status_row_keeps_a_known_time_of_the_request_unless_the_write_replaces_the_time(
     status: StatusTable, aws: Cloud, clock: Clock
 ) -> None:
     # The function for "+Zoom" writes the time before it calls the webhook.
@@ -150,7 +150,7 @@ def test_every_write_of_status_updates_the_time_of_the_row(
     assert read.updated == clock().replace(microsecond=0)
 
 
-def test_time_of_the_row_is_utc_whatever_the_zone_of_the_clock(
+def test_time_of_a_status_row_is_utc_whatever_the_zone_of_the_clock(
     aws: Cloud, status: StatusTable, clock: Clock
 ) -> None:
     clock.set("2026-10-14T22:00:00-04:00")
@@ -205,7 +205,7 @@ def test_course_is_removed_from_a_row_when_another_series_is_written(status: Sta
     assert course() == ""
 
 
-def test_note_writes_the_notice_and_the_reason(status: StatusTable, aws: Cloud) -> None:
+def test_status_note_writes_the_notice_and_the_reason(status: StatusTable, aws: Cloud) -> None:
     status.write(ZIP_ID, StatusChange(State.OC_SERIES_FOUND, subject=SUBJECT))
     status.note(ZIP_ID, "It is gone")
     row = status.get(ZIP_ID)
@@ -217,7 +217,7 @@ def test_note_writes_the_notice_and_the_reason(status: StatusTable, aws: Cloud) 
     assert item(aws)["zoom_notice"] == "It is gone"
 
 
-def test_note_raises_an_error_when_there_is_no_row(status: StatusTable, aws: Cloud) -> None:
+def test_status_note_raises_an_error_when_there_is_no_row(status: StatusTable, aws: Cloud) -> None:
     with pytest.raises(Exception, match="ConditionalCheckFailed"):
         status.note(ZIP_ID, "x")
     assert not aws.rows()
@@ -246,7 +246,7 @@ class TestExplaining:
         status.explain(ZIP_ID, frozenset({State.SENT_TO_OPENCAST}), "It lacks a file")
         assert reason(status) == (str(state), "as it was")
 
-    def test_explain_creates_no_row(self, status: StatusTable, aws: Cloud) -> None:
+    def test_explain_creates_no_status_row(self, status: StatusTable, aws: Cloud) -> None:
         status.explain(ZIP_ID, frozenset({State.SENT_TO_OPENCAST}), "It lacks a file")
         assert not aws.rows()
 
@@ -254,7 +254,7 @@ class TestExplaining:
 class TestReporting:
     """Reports, whose failure must not stop the work that a row describes."""
 
-    def test_report_writes_the_row(self, status: StatusTable) -> None:
+    def test_report_writes_the_status_row(self, status: StatusTable) -> None:
         written = status.report(ZIP_ID, StatusChange(State.IGNORED, "why", subject=SUBJECT))
         assert written
         assert written.is_change

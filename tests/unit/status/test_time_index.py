@@ -22,7 +22,7 @@ NONE: frozenset[State] = frozenset()
 def rows(aws: Cloud) -> list[str]:
     """Write twelve rows, five hours apart, and return their `zip_id`s, the newest first.
 
-    Every third row is ignored.
+    Every third row has the state IGNORED.
     """
     names = []
     for number in range(12):
@@ -68,7 +68,7 @@ def test_pages_of_the_status_table_have_every_row_once_and_the_newest_first(
 def test_no_query_of_the_status_table_has_a_range_that_ends_before_it_begins(
     aws: Cloud, rows: list[str]
 ) -> None:
-    # DynamoDB rejects such a query. A client whose clock is ahead would cause one.
+    # DynamoDB rejects a query with such a range, which a client whose clock is ahead requests.
     with recorded(aws.status.meta.client, "dynamodb.Query") as seen:
         for ahead in (timedelta(seconds=1), timedelta(minutes=5), timedelta(days=2)):
             assert read(aws, NOW + ahead, NOW, 2) == [[]]
@@ -87,10 +87,10 @@ def test_pages_of_the_status_table_have_only_rows_between_two_times(
     assert read(aws, NOW, NOW - timedelta(hours=1), page_rows) == [[]]
 
 
-def test_page_begins_at_its_range_when_the_position_lies_outside_of_the_range(
+def test_page_has_only_rows_of_its_range_when_the_position_lies_outside_of_the_range(
     aws: Cloud, rows: list[str]
 ) -> None:
-    # DynamoDB rejects a start key outside of the range. A caller may make a token up.
+    # DynamoDB rejects a start key outside of the range. A caller may have made up the token.
     begin, end = NOW - timedelta(hours=11), NOW - timedelta(hours=4)
     table = StatusPages(aws.status, 100)
     with recorded(aws.status.meta.client, "dynamodb.Query") as seen:
@@ -113,7 +113,7 @@ def test_rows_in_excluded_states_count_towards_the_size_of_a_page(
 
 
 @given(st.text() | st.binary().map(lambda some: some.hex()))
-def test_page_token_is_a_bad_request_when_it_is_foreign(token: str) -> None:
+def test_page_token_is_refused_when_the_status_table_did_not_make_it(token: str) -> None:
     with pytest.raises(BadRequest, match="next must be what the last answer gave"):
         Position.read(token)
 
@@ -128,6 +128,6 @@ def test_page_token_is_a_bad_request_when_it_is_foreign(token: str) -> None:
         Position("2026-10-14", 5, "z" * 3000),
     ],
 )
-def test_page_token_is_a_bad_request_when_no_row_can_have_its_position(position: Position) -> None:
+def test_page_token_is_refused_when_no_row_can_have_its_position(position: Position) -> None:
     with pytest.raises(BadRequest):
         Position.read(position.token)

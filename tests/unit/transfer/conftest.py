@@ -46,7 +46,7 @@ def web(_web: Web) -> Web:
 
 @pytest.fixture
 def http(tls: Authority) -> Iterator[urllib3.PoolManager]:
-    """Return a pool of connections that trusts only the local certificate authority."""
+    """Yield a pool of connections that trusts only the local certificate authority."""
     with urllib3.PoolManager(maxsize=16, ca_certs=str(tls.ca_bundle)) as pool:
         yield pool
 

@@ -59,7 +59,7 @@ def at_once(stop: threading.Event, _: float) -> bool:
 
 
 def until_stopped(stop: threading.Event, _: float) -> bool:
-    """Wait until the copy is cancelled, for at most ten seconds, and return whether it is."""
+    """Wait for at most ten seconds until the copy is cancelled, and return whether it was."""
     return stop.wait(10)
 
 

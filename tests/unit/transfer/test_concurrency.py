@@ -36,7 +36,7 @@ def test_concurrency_limit_doubles_while_the_throughput_doubles() -> None:
     assert run(ConcurrencyLimit(4, 64), link(10e6), 6) == [4, 8, 16, 32, 64, 64]
 
 
-def test_concurrency_limit_goes_back_when_more_connections_bring_no_throughput() -> None:
+def test_concurrency_limit_goes_back_when_more_connections_bring_no_additional_throughput() -> None:
     limit = ConcurrencyLimit(4, 64)
     assert run(limit, link(10e6, together=80e6), 4) == [4, 8, 16, 8]
     assert limit.connections == 8
@@ -78,7 +78,7 @@ def test_concurrency_limit_is_raised_by_one_on_trial_when_a_quarter_of_it_is_les
     assert run(limit, link(20e6), 5 * TICKS_BETWEEN_TRIALS)[-1] == 16
 
 
-def test_concurrency_limit_goes_back_when_a_trial_brings_no_throughput() -> None:
+def test_concurrency_limit_goes_back_when_a_trial_brings_no_additional_throughput() -> None:
     limit = ConcurrencyLimit(4, 16)
     full = link(10e6, together=40e6)
     seen = run(limit, full, 10 * TICKS_BETWEEN_TRIALS)

@@ -204,7 +204,7 @@ class TestFails:
         assert [file.fetched for file in again] == [missing_bytes, 0]
         assert copying.stored()[key_of("talk")] == whole(talk.content)
 
-    def test_permanent_failure_is_raised_when_a_retryable_failure_came_before(
+    def test_permanent_failure_is_raised_when_a_retryable_failure_precedes_it(
         self, copying: Copying
     ) -> None:
         # An operator has to learn of the permanent failure.
@@ -231,7 +231,7 @@ class TestFails:
             copying.run(budget=Budget(connections=1))
         assert copying.begun() == [[MARK_NUMBER]]
 
-    def test_aws_failed_is_raised_when_the_connection_breaks_off_at_the_mark(
+    def test_aws_failed_is_raised_when_the_connection_breaks_while_the_mark_is_sent(
         self, copying: Copying
     ) -> None:
         # The error comes from botocore, which sends the mark.

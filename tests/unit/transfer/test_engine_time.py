@@ -81,7 +81,7 @@ class TestOutOfTime:
     def test_out_of_time_is_raised_when_the_run_completed_only_another_file(
         self, copying: Copying, clock: Clock, has_ranges: bool
     ) -> None:
-        # Of a stream, only the completion counts, because a stream has no tasks for parts.
+        # Only a stream's completion counts as progress, because a stream has no tasks for parts.
         chat = MemoryFile(Generated("chat", CHAT), has_ranges=has_ranges)
         talk = MemoryFile(TALK, before=lambda *_: time_passes(clock, 100))
         copies = [copying.copy_of("chat", chat), copying.copy_of(source=talk)]
@@ -109,7 +109,7 @@ class TestOutOfTime:
 
 
 class TestNoProgress:
-    def test_transfer_failed_is_raised_without_any_request_when_there_is_no_time(
+    def test_transfer_failed_is_raised_without_any_request_when_no_time_is_left(
         self, copying: Copying
     ) -> None:
         with pytest.raises(TransferFailed, match="Nothing could be copied"):

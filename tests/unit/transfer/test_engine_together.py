@@ -82,7 +82,7 @@ def is_whole(copying: Copying) -> bool:
     return copying.stored() == {key_of("talk"): whole(TALK)} and copying.begun() == []
 
 
-def test_second_run_resumes_the_upload_of_the_first(copying: Copying) -> None:
+def test_second_run_resumes_the_upload_of_the_first_run(copying: Copying) -> None:
     other, parts = OtherRun(copying), []
 
     def before(_: int, last: int) -> None:
@@ -99,7 +99,7 @@ def test_second_run_resumes_the_upload_of_the_first(copying: Copying) -> None:
     assert copying.requests("CompleteMultipartUpload") == 1
 
 
-def test_first_run_starts_again_when_the_second_removes_its_unmarked_upload(
+def test_first_run_starts_again_when_the_second_run_removes_the_unmarked_upload_of_the_first(
     copying: Copying, bucket: Interrupted
 ) -> None:
     other = OtherRun(copying)
@@ -111,7 +111,7 @@ def test_first_run_starts_again_when_the_second_removes_its_unmarked_upload(
     assert is_whole(copying)
 
 
-def test_first_run_finds_the_object_when_the_second_completes_the_upload(
+def test_first_run_finds_the_object_when_the_second_run_completes_the_upload(
     copying: Copying, bucket: Interrupted
 ) -> None:
     other = OtherRun(copying)
@@ -123,7 +123,7 @@ def test_first_run_finds_the_object_when_the_second_completes_the_upload(
     assert copying.requests("CompleteMultipartUpload") == 2
 
 
-def test_first_run_copies_the_newer_version_when_the_second_removes_its_upload(
+def test_first_run_copies_the_newer_version_when_the_second_run_removes_the_upload_of_the_first(
     copying: Copying,
 ) -> None:
     # The first run then finds that its upload is gone and that the source has changed.

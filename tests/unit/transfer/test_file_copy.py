@@ -175,7 +175,7 @@ class TestOrder:
 
 class TestInFlight:
     @pytest.mark.parametrize("size", [SIZE, 1_400_000_000, 10_000_000_000])
-    def test_parts_in_flight_are_a_quarter_of_the_file_or_eight(self, size: int) -> None:
+    def test_parts_in_flight_are_a_quarter_of_the_file_and_at_least_eight(self, size: int) -> None:
         # After a crash, the parts in flight have to be copied again.
         file = opened(file_copy(), plan_for(size, marked=True))
         begun = len(begin_all(file))
@@ -301,7 +301,7 @@ class TestRestarts:
         assert file.error is error
 
     def test_copy_restarts_only_when_all_its_tasks_have_ended(self) -> None:
-        # The remaining tasks of the earlier plan are dropped.
+        # The source has changed, so the remaining tasks of the earlier plan are dropped.
         file = opened(file_copy(), plan_for())
         assert begin_all(file, parts=False) == ["mark"]
         assert name_of(file.next_task()) == "copy_part"
@@ -383,7 +383,7 @@ class TestProperties:
 
 
 class TestRelease:
-    def test_release_aborts_nothing_when_the_copy_succeeded(self) -> None:
+    def test_release_of_a_copy_aborts_nothing_when_the_copy_succeeded(self) -> None:
         file = opened(file_copy(), plan_for(1000))
         for outcome in (None, COPIED):
             begin_all(file)
@@ -408,11 +408,11 @@ class TestRelease:
         assert body.is_closed
 
     @pytest.mark.parametrize("abort", [True, False])
-    def test_release_closes_an_open_stream(self, abort: bool) -> None:
+    def test_release_of_a_copy_closes_an_open_stream(self, abort: bool) -> None:
         body = MemoryFile(Generated("talk", SIZE), has_ranges=False).open(0, 0)
         file = opened(file_copy(), plan_for(body=body))
         file.release(abort=abort)
         assert body.is_closed
 
-    def test_release_returns_0_when_the_copy_was_never_opened(self) -> None:
+    def test_release_of_a_copy_returns_0_when_the_copy_was_never_opened(self) -> None:
         assert file_copy().release(abort=False) == 0

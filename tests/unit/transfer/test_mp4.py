@@ -75,7 +75,7 @@ class TestComplete:
         assert whole.index(b"moov") > whole.index(b"mdat")
         assert inspected(whole) == Movie(20.0, ("video", "audio"))
 
-    def test_movie_is_read_when_the_index_is_in_front(self, index_first: bytes) -> None:
+    def test_movie_is_read_when_the_index_is_at_the_front(self, index_first: bytes) -> None:
         assert index_first.index(b"moov") < index_first.index(b"mdat")
         assert inspected(index_first) == Movie(20.0, ("video", "audio"))
 
@@ -141,7 +141,7 @@ class TestBroken:
         ],
         ids=["text", "one byte", "zeros", "noise"],
     )
-    def test_transfer_failed_is_raised_when_the_file_is_no_mp4(self, content: bytes) -> None:
+    def test_transfer_failed_is_raised_when_the_file_is_not_an_mp4(self, content: bytes) -> None:
         with pytest.raises(TransferFailed, match="not a whole MP4"):
             inspected(content)
 
@@ -163,7 +163,7 @@ class TestBroken:
 
     @settings(max_examples=60)
     @given(content=st.binary(min_size=1, max_size=400))
-    def test_transfer_failed_is_raised_whatever_the_bytes_of_a_file_that_is_no_mp4(
+    def test_transfer_failed_is_raised_whatever_the_bytes_of_a_file_that_is_not_an_mp4(
         self, content: bytes
     ) -> None:
         with pytest.raises(TransferFailed):

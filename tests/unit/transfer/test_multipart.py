@@ -167,7 +167,7 @@ class TestSendFails:
         assert not isinstance(raised.value, SlowDown)
         assert numbers(s3) == []
 
-    def test_send_raises_the_error_of_the_source_and_works_when_it_is_repeated(
+    def test_send_raises_the_error_of_the_source_and_can_be_repeated(
         self, s3: S3Peer, bucket: Bucket
     ) -> None:
         def chunks() -> Iterator[bytes]:
@@ -209,7 +209,7 @@ class TestSendFails:
     def test_send_raises_slow_down_when_s3_answers_before_the_part_is_sent(
         self, s3: S3Peer, bucket: Bucket, moment: str
     ) -> None:
-        # S3 answers and stops reading the part.
+        # S3 may answer before it has read the whole part, and then stops reading.
         content = Generated("talk", 6 * MIB)
         faulty(s3, kind="status", moment=moment, after=MIB)
         with pytest.raises(SlowDown, match=r"SlowDown\.$"):
@@ -221,7 +221,7 @@ class TestSendFails:
 
     @pytest.mark.parametrize("kind", ["rst", "fin"])
     @pytest.mark.parametrize(("moment", "kept"), [("middle", []), ("after", []), ("done", [1])])
-    def test_send_raises_aws_failed_when_the_connection_breaks_and_works_when_it_is_repeated(
+    def test_send_raises_aws_failed_and_can_be_repeated_when_the_connection_breaks(
         self, s3: S3Peer, bucket: Bucket, kind: str, moment: str, kept: list[int]
     ) -> None:
         faulty(s3, kind=kind, moment=moment, after=5)
@@ -295,7 +295,7 @@ class TestComplete:
 
 
 class TestAbort:
-    def test_abort_removes_the_upload_and_raises_nothing_when_it_is_repeated(
+    def test_abort_removes_the_upload_and_raises_nothing_when_abort_is_repeated(
         self, s3: S3Peer, bucket: Bucket
     ) -> None:
         upload = bucket.begin(TALK)

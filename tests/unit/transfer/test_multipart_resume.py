@@ -175,7 +175,7 @@ class TestLists:
             bucket.resume(TALK)
         assert len(unfinished(s3)) == 1
 
-    def test_resume_returns_none_when_another_run_ends_the_upload_meanwhile(
+    def test_resume_returns_none_when_another_run_ends_the_upload_at_the_same_time(
         self, s3: S3Peer, bucket: Bucket
     ) -> None:
         begun(bucket)
@@ -236,7 +236,9 @@ class TestSizeOf:
         bucket.send(upload, Part(1, 0, len(BYTES) - 1), [BYTES])
         bucket.complete(upload)
 
-    def test_object_size_is_known_when_the_object_has_this_identity(self, bucket: Bucket) -> None:
+    def test_object_size_is_known_when_the_object_has_the_identity_of_the_destination(
+        self, bucket: Bucket
+    ) -> None:
         self.write_object(bucket)
         assert bucket.size_of(TALK) == len(BYTES)
 
@@ -256,7 +258,7 @@ class TestSizeOf:
     def test_object_size_is_none_when_there_is_no_object(self, bucket: Bucket) -> None:
         assert bucket.size_of(TALK) is None
 
-    def test_object_counts_as_released_when_it_has_the_tag(
+    def test_object_counts_as_released_when_it_has_the_tag_released(
         self, bucket: Bucket, client: S3Client
     ) -> None:
         self.write_object(bucket)
@@ -276,7 +278,7 @@ class TestSizeOf:
         failing(s3, "HeadObject", 403, "AccessDenied")
         assert bucket.size_of(TALK) is None
 
-    def test_client_error_is_raised_for_an_object_size_when_s3_fails(
+    def test_object_size_raises_client_error_when_s3_fails(
         self, s3: S3Peer, bucket: Bucket
     ) -> None:
         self.write_object(bucket)

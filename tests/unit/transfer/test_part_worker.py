@@ -87,7 +87,7 @@ class Harness:
         return plan
 
     def fault(self, **fault: Any) -> None:
-        """Make requests to S3 fail that fit the fields of an `S3Fault`."""
+        """Make S3 fail the requests that the fields of an `S3Fault` describe."""
         settings = replace(S3, faults=(S3Fault(**fault),))
         self.copying.s3.configure(settings, empty=False)
 

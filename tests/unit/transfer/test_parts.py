@@ -30,7 +30,7 @@ LARGEST_PART = 5 * 1024 * MIB
 sizes = st.one_of(
     st.integers(1, 200 * MIB),
     st.integers(1, TERABYTES),
-    # At these sizes, the large parts grow by a MiB, or else S3's limit of parts is exceeded.
+    # Near these sizes, the large parts have to grow by 1 MiB to keep within S3's limit of parts.
     st.builds(
         lambda large, more: large * MIB * (MAX_PARTS - LONGEST_END // SMALLEST) + more,
         st.integers(16, 4700),
@@ -47,7 +47,7 @@ sizes = st.one_of(
 @example(size=SMALLEST + 1)
 @example(size=TERABYTES)
 def test_parts_cover_the_file_within_the_limits_of_s3(size: int) -> None:
-    # Large parts come first, and small parts at the end of the file.
+    # Small parts at the end of the file let all connections end at about the same time.
     parts = parts_of(size)
     lengths = [part.length for part in parts]
     assert [part.number for part in parts] == list(range(1, len(parts) + 1))

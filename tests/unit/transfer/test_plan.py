@@ -47,7 +47,7 @@ def staged(bucket: Bucket, source: MemoryFile) -> Plan:
 
 class TestOpening:
     def test_plan_requests_and_reads_the_first_byte(self, bucket: Bucket) -> None:
-        # A connection can be reused only if its body is read.
+        # A connection can be reused only if the answer's body is read.
         source = MemoryFile(LARGE)
         plan = planned(source, bucket)
         assert source.requested == [(0, 0)]

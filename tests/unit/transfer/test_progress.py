@@ -9,7 +9,7 @@ import pytest
 from ingester.transfer.progress import Progress, rate
 
 
-def test_progress_counts_right_when_many_threads_count() -> None:
+def test_progress_of_a_copy_counts_every_byte_and_retry_when_many_threads_count() -> None:
     progress = Progress()
 
     def count() -> None:
@@ -23,7 +23,7 @@ def test_progress_counts_right_when_many_threads_count() -> None:
     assert (progress.fetched, progress.retries) == (8 * 2000 * 3, 8 * 2000)
 
 
-def test_progress_keeps_the_first_time_when_begin_is_called_again() -> None:
+def test_progress_of_a_copy_keeps_its_start_time_when_begin_is_called_again() -> None:
     progress = Progress()
     progress.begin(100.0)
     progress.begin(200.0)

@@ -96,7 +96,7 @@ of_openings = st.sampled_from(
     begin=of_bodies,
     more=st.lists(of_bodies | of_openings, max_size=FAILURES - 1),
 )
-def test_read_returns_the_bytes_of_the_range_whatever_fails(
+def test_range_reader_returns_the_bytes_of_the_range_whatever_fails(
     first: int, length: int, begin: Break, more: list[Break | Exception]
 ) -> None:
     last = min(first + length, CONTENT.size) - 1
@@ -256,7 +256,9 @@ class TestEnds:
         assert harness.all_closed
         assert harness.failures == []
 
-    def test_body_is_closed_when_the_chunks_are_closed_early(self) -> None:
+    def test_body_of_the_source_is_closed_when_the_chunks_of_the_reader_are_closed_early(
+        self,
+    ) -> None:
         # S3 may refuse a part before all its chunks are read.
         harness = harness_of()
         chunks = harness.chunks(0, CONTENT.size - 1)

@@ -161,7 +161,9 @@ class TestRetries:
         assert is_in_s3(copying, TALK)
         assert copying.requests("UploadPart") == 10
 
-    def test_parts_of_an_earlier_longer_stream_are_left_out(self, streaming: Streaming) -> None:
+    def test_parts_of_an_earlier_longer_stream_are_left_out_of_the_object(
+        self, streaming: Streaming
+    ) -> None:
         streaming.copy(body_of())
         shorter = Generated("talk", LENGTH + 7)
         streaming.copy(body_of(shorter))
@@ -187,7 +189,7 @@ class TestRetries:
         assert copying.requests("UploadPart") == 7
 
     @pytest.mark.parametrize("number", [1, 5], ids=["the first", "the last"])
-    def test_copy_of_a_stream_ends_soon_when_a_part_cannot_be_sent(
+    def test_copy_of_a_stream_reads_at_most_two_more_parts_when_a_part_cannot_be_sent(
         self, streaming: Streaming, number: int
     ) -> None:
         numbers = count(1)
@@ -254,7 +256,7 @@ class TestBuffers:
         buffers.release(first)
         assert buffers.acquire() is first
 
-    def test_several_streams_are_copied_at_once_with_one_buffer(
+    def test_several_streams_are_copied_at_the_same_time_with_one_buffer(
         self, copying: Copying, bucket: Bucket
     ) -> None:
         buffers = BufferPool(1, LENGTH)

@@ -84,7 +84,7 @@ class Opener:
         )
 
     def fetch(self, url: str = "") -> tuple[ZoomBody, bytes]:
-        """Open a file as a copy does at first. Return the body and all bytes of the answer."""
+        """Request the first ten bytes of a file. Return the body and all bytes of the answer."""
         body = self.file(url).open(0, len(DIGITS) - 1)
         return body, read(body)
 

@@ -72,7 +72,7 @@ def zoom(
 
 @pytest.fixture
 def gateway(tls: Authority) -> Iterator[Endpoint]:
-    """Yield a gateway before Zoom, such as Apigee, that accepts every request."""
+    """Yield a gateway in front of Zoom, such as Apigee, that accepts every request."""
     with endpoint(tls) as server:
         server.answers.append(json_answer(200, KNOWN))
         yield server
@@ -103,7 +103,7 @@ def header(gateway: Endpoint, name: str) -> str | None:
     return gateway.requests[-1].headers.get(name)
 
 
-def test_apigee_key_is_preferred_to_oauth_and_oauth_to_jwt_when_several_are_configured(
+def test_apigee_key_is_preferred_to_oauth_and_oauth_to_jwt_when_several_credentials_are_configured(
     gateway: Endpoint, zoom: ZoomStandIn, clients: Clients
 ) -> None:
     settings = OAUTH | {"zoom_oauth_url": zoom.oauth_url, "zoom_api_key": "key"}

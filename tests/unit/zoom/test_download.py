@@ -107,7 +107,7 @@ class TestToken:
             opener.fetch()
         assert web.tokens() == [("/a", BEARER), ("/b", BEARER), ("/b", "")]
 
-    def test_file_is_opened_again_without_token_when_only_that_has_succeeded(
+    def test_file_is_opened_again_without_token_when_only_a_request_without_token_succeeded(
         self, opener: Opener, web: Web
     ) -> None:
         web.pages = {"/a": redirect("/b"), "/b": [Answer(403), ranged()]}

@@ -1,4 +1,4 @@
-"""Unit tests of the download token, of which all files of a recording share one."""
+"""Unit tests of the download token that all files of a recording share."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def test_access_from_the_message_is_used_first() -> None:
     assert api.calls == 0
 
 
-def test_access_is_replaced_by_a_fresh_access_when_zoom_refuses_it() -> None:
+def test_access_is_replaced_by_a_fresh_access_when_zoom_refuses_the_old_access() -> None:
     access = AccessInUse(OLD, Api())
     fresh = access.instead_of(OLD)
     assert fresh == Access("fresh 1", {"f-1": "https://zoom.us/new"}, is_fresh=True)
     assert access.now is fresh
 
 
-def test_there_is_no_other_access_when_zoom_refuses_the_fresh_one() -> None:
+def test_file_has_no_further_access_when_zoom_refuses_the_fresh_access() -> None:
     api = Api()
     access = AccessInUse(OLD, api)
     fresh = access.instead_of(OLD)
@@ -53,7 +53,7 @@ def test_there_is_no_other_access_when_zoom_refuses_the_fresh_one() -> None:
     assert api.calls == 1
 
 
-def test_fresh_access_stays_the_same_when_zoom_refuses_the_old_one_again() -> None:
+def test_fresh_access_stays_the_same_when_zoom_refuses_the_old_access_again() -> None:
     api = Api()
     access = AccessInUse(OLD, api)
     fresh = access.instead_of(OLD)
@@ -70,7 +70,7 @@ class SlowApi(Api):
         return fresh
 
 
-def test_fresh_access_is_fetched_once_when_many_threads_are_refused_at_once() -> None:
+def test_fresh_access_is_fetched_once_when_zoom_refuses_many_threads_at_the_same_time() -> None:
     api, count = SlowApi(), 8
     access, together = AccessInUse(OLD, api), threading.Barrier(count)
 

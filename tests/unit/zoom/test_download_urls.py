@@ -156,7 +156,7 @@ class TestAllowedHosts:
     def test_urllib3_connects_to_zoom_when_a_url_is_allowed(
         self, parts: list[str], scheme: str
     ) -> None:
-        # The connection is made by urllib3, which must read the same host as our check.
+        # urllib3 makes the connection, so urllib3 must read the same host as our check.
         url = scheme + "".join(parts)
         if not ZOOM.allow(url):
             return
@@ -224,7 +224,9 @@ class TestNames:
             ("https://h", ""),
         ],
     )
-    def test_name_in_url_is_the_last_segment_with_an_extension(self, url: str, name: str) -> None:
+    def test_file_name_in_a_url_is_the_last_segment_with_an_extension(
+        self, url: str, name: str
+    ) -> None:
         assert name_in_url(url) == name
 
     @pytest.mark.parametrize(
@@ -243,7 +245,7 @@ class TestNames:
             ("attachment; filename*=nonsense", ""),
         ],
     )
-    def test_name_in_disposition_is_the_file_name_or_empty_without_an_extension(
+    def test_file_name_is_read_from_a_content_disposition_unless_it_has_no_extension(
         self, disposition: str, name: str
     ) -> None:
         assert name_in_disposition(disposition) == name
@@ -251,14 +253,16 @@ class TestNames:
     @given(disposition=st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=80))
     @example(disposition="attachment; filename*=x'y'%ff.mp4")
     @example(disposition="attachment; filename*0*=UTF-8''a; filename*1=.mp4")
-    def test_name_in_disposition_is_empty_or_has_an_extension_whatever_the_header(
+    def test_file_name_in_a_content_disposition_is_empty_or_has_an_extension_whatever_the_header(
         self, disposition: str
     ) -> None:
         name = name_in_disposition(disposition)
         assert name == "" or name.rpartition(".")[2].isascii()
 
     @given(name=st.text(st.characters(min_codepoint=33, max_codepoint=0x2FFF), min_size=1))
-    def test_name_in_disposition_is_decoded_when_it_is_encoded_by_rfc_5987(self, name: str) -> None:
+    def test_file_name_in_a_content_disposition_is_decoded_when_it_is_encoded_by_rfc_5987(
+        self, name: str
+    ) -> None:
         plain = f"x{name}.mp4".replace("/", "-")
         encoded = "".join(f"%{byte:02X}" for byte in plain.encode())
         assert name_in_disposition(f"attachment; filename*=UTF-8''{encoded}") == plain

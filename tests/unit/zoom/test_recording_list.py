@@ -292,7 +292,7 @@ def test_recording_list_begins_with_the_user_at_whom_the_last_list_ran_out_of_ti
         Answer(200),
     ],
 )
-def test_zoom_unreachable_is_raised_when_an_answer_is_invalid(
+def test_zoom_unreachable_is_raised_when_an_answer_of_zoom_is_invalid(
     answer: Answer, gateway: Endpoint, site: Site
 ) -> None:
     gateway.answers.append(answer)

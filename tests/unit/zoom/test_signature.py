@@ -39,11 +39,11 @@ def headers(secret: str = SECRET, timestamp: str = str(NOW), body: bytes = BODY)
     return {SIGNATURE_HEADER: by_hand(secret, timestamp, body), TIMESTAMP_HEADER: timestamp}
 
 
-def test_verify_returns_the_secret_when_the_signature_is_right() -> None:
+def test_verify_returns_the_secret_when_the_signature_is_valid() -> None:
     assert verify([SECRET], headers(), BODY, NOW) == SECRET
 
 
-def test_signed_headers_have_the_signature_of_the_zoom_documentation() -> None:
+def test_signed_headers_have_the_signature_that_the_zoom_documentation_describes() -> None:
     assert sign(SECRET, NOW, BODY) == by_hand(SECRET, str(NOW), BODY)
     assert signed_headers(SECRET, NOW + 0.9, BODY) == headers()
 
@@ -56,12 +56,12 @@ def test_verify_returns_the_secret_of_the_signature_when_there_are_several_secre
 
 
 @pytest.mark.parametrize("age", [-MAX_AGE_SECONDS, 0, MAX_AGE_SECONDS])
-def test_verify_accepts_a_time_stamp_up_to_five_minutes_away(age: int) -> None:
+def test_verify_accepts_a_timestamp_up_to_five_minutes_away(age: int) -> None:
     assert verify([SECRET], headers(), BODY, NOW + age) == SECRET
 
 
 @pytest.mark.parametrize("age", [-MAX_AGE_SECONDS - 1, MAX_AGE_SECONDS + 1, 86_400])
-def test_verify_raises_unauthorized_when_the_time_stamp_is_more_than_five_minutes_away(
+def test_verify_raises_unauthorized_when_the_timestamp_is_more_than_five_minutes_away(
     age: int,
 ) -> None:
     with pytest.raises(Unauthorized, match="too old"):
@@ -87,7 +87,7 @@ def test_verify_raises_unauthorized_when_the_time_stamp_is_more_than_five_minute
         headers(timestamp="9" * 400),
     ],
 )
-def test_verify_raises_unauthorized_when_signature_or_time_stamp_is_wrong_or_missing(
+def test_verify_raises_unauthorized_when_signature_or_timestamp_is_wrong_or_missing(
     wrong: dict[str, str],
 ) -> None:
     with pytest.raises(Unauthorized):
@@ -114,7 +114,7 @@ def test_verify_uses_the_raw_bytes_when_api_gateway_encodes_the_body_in_base64()
 
 
 @pytest.mark.parametrize("body", ["é", "a"])
-def test_request_is_a_bad_request_when_its_body_is_not_base64_as_declared(body: str) -> None:
+def test_http_request_is_refused_when_its_body_is_not_the_declared_base64(body: str) -> None:
     with pytest.raises(BadRequest):
         request_of({"body": body, "isBase64Encoded": True})
 

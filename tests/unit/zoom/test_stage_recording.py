@@ -283,14 +283,14 @@ class TestMissing:
 
 
 class TestChecks:
-    def test_transfer_failed_is_raised_when_a_view_is_no_complete_mp4(
+    def test_transfer_failed_is_raised_when_a_view_is_not_a_complete_mp4(
         self, recording: Recording, movie: Movie
     ) -> None:
         recording.web.pages = {"/1": ranged(movie(5)[:-50])}
         with pytest.raises(TransferFailed, match="active_speaker of segment 0"):
             recording.run(file_of(1))
 
-    def test_next_run_copies_a_view_again_when_the_copy_was_no_complete_mp4(
+    def test_next_run_copies_a_view_again_when_the_copy_was_not_a_complete_mp4(
         self, recording: Recording, movie: Movie
     ) -> None:
         whole = movie(5)

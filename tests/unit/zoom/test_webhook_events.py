@@ -86,7 +86,7 @@ def test_event_of_removal_or_recovery_names_each_recording_once(
     assert getattr(webhook_event, "uuids", ()) == uuids
 
 
-def test_event_of_removal_is_a_bad_request_when_it_names_no_recording() -> None:
+def test_event_of_removal_is_refused_when_it_names_no_recording() -> None:
     empty: list[Json] = [{}, {"meeting_uuids": []}, {"meetings": [{}]}, {"uuid": ""}]
     for content in empty:
         with pytest.raises(BadRequest, match="uuid"):
@@ -94,7 +94,7 @@ def test_event_of_removal_is_a_bad_request_when_it_names_no_recording() -> None:
 
 
 @pytest.mark.parametrize("event", ["recording.started", "recording.completed", "on.demand.ingest"])
-def test_event_about_one_recording_is_a_bad_request_when_it_names_several_recordings(
+def test_event_about_one_recording_is_refused_when_it_names_several_recordings(
     event: str,
 ) -> None:
     with pytest.raises(BadRequest, match="uuid"):
@@ -172,7 +172,9 @@ def test_partial_ingest_keeps_the_fields_that_can_be_read() -> None:
 
 
 @pytest.mark.parametrize("duration", [True, False, "60", None, -1, 1_000_001, [], {}])
-def test_duration_of_a_recording_is_0_when_the_field_is_no_number_of_minutes(duration: Any) -> None:
+def test_duration_of_a_recording_is_0_when_the_field_is_not_a_number_of_minutes(
+    duration: Any,
+) -> None:
     content = completed(duration=duration, host_id=None)
     assert ingest(content).duration == 0
 
