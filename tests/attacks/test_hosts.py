@@ -59,7 +59,7 @@ def private() -> Iterator[Listener]:
         thread = threading.Thread(target=listener.serve, args=(server,))
         thread.start()
         yield listener
-        # A close alone doesn't wake the thread that accepts.
+        # Closing the socket wouldn't end the thread's call of `accept`.
         server.shutdown(socket.SHUT_RDWR)
         thread.join()
 
@@ -96,7 +96,7 @@ REDIRECTS: Mapping[str, tuple[str, str]] = {
     "to itself": ("https://127.0.0.1:{zoom}/to-itself", "more than 5 times"),
     "to nowhere": ("https://[", NO_HTTPS),
 }
-"""Locations to which an allowed host redirects, and the reason in the row."""
+"""Locations to which an allowed host redirects, each with the reason in the status row."""
 
 HONEST = "an honest file"
 

@@ -51,7 +51,7 @@ VIDEOS: dict[str, dict[str, Any]] = {
 """Hostile fields of the only video of a recording."""
 
 ADDRESSES = {"a page": "/page.html", "a disposition that climbs": "/named"}
-"""Paths of downloads whose hostile names could determine the extension."""
+"""Paths of downloads with hostile file names, which must not determine the key's extension."""
 
 ABOUT: dict[str, dict[str, Any]] = {
     "a uuid that climbs": {"uuid": f"//../..//{new_uuid()}?a=b#c&d"},

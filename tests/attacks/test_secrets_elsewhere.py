@@ -1,4 +1,4 @@
-"""Attacks with a secret that the pipeline uses, but not for this kind of request."""
+"""Attacks with a secret that the pipeline uses only for other kinds of requests."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_webhook_refuses_an_event_of_zoom_that_is_signed_with_another_secret(
 def test_webhook_refuses_a_request_of_the_pipeline_that_is_signed_with_another_secret(
     name: str, target: Target
 ) -> None:
-    # The honest request lacks files, so it writes only a failed row and starts no ingest.
+    # The honest request lacks files, so that it writes only a failed row and starts no ingest.
     zip_id = f"on-demand-{new_uuid()}"
     about = started(new_uuid())["payload"]["object"]
     content = {

@@ -21,7 +21,7 @@ import status_query
 from ingester.runtime.api_gateway import Answer, json_answer
 
 TIMEOUT_MS = 60_000
-"""Milliseconds of the longest wait for something on the page, also on a busy machine."""
+"""Longest wait for an element of the page in milliseconds, sufficient for a busy machine."""
 
 # Chromium's sandbox doesn't work for root. The other options turn off calls to other hosts.
 ARGUMENTS = (
@@ -38,7 +38,7 @@ ACCEPTED = json_answer(200, {"message": "Ingest accepted"})
 
 
 def chromium() -> str:
-    """Return the path of Chromium's program, "" if there is none."""
+    """Return the path of Chromium's program, or "" if there is none."""
     return shutil.which("chromium") or ""
 
 
@@ -157,7 +157,10 @@ def await_view(page: Page) -> None:
 
 
 def hold(page: Page, pattern: str) -> list[Route]:
-    """Hold back requests whose URLs match `pattern`. Return a list to which each is appended."""
+    """Hold back requests whose URLs match `pattern`.
+
+    Return a list, to which each held request is appended.
+    """
     held: list[Route] = []
 
     def keep(route: Route) -> None:
@@ -183,9 +186,9 @@ def focused(page: Page) -> str:
 
 
 def violations(page: Page) -> list[str]:
-    """Return the certain violations that axe-core finds in the page.
+    """Return the violations of which axe-core is certain, each with the HTML of its element.
 
-    The debugger runs axe-core's script, since the page's Content-Security-Policy forbids foreign
+    The debugger runs axe-core's script, because the page's Content-Security-Policy forbids foreign
     scripts.
     """
     page.evaluate(AXE.read_text("utf-8"))

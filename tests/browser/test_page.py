@@ -423,7 +423,7 @@ def test_the_page_finds_the_api_below_any_base_path(
     expect(page.get_by_role("heading", name="Needs attention")).to_have_text("Needs attention 2")
 
 
-def test_the_page_measures_the_time_of_an_unfinished_recording_to_now(
+def test_the_page_shows_how_long_an_unfinished_recording_has_been_on_its_way_until_now(
     page: Page, site: Site, clock: Clock
 ) -> None:
     open_page(page, site, "#recording=fresh%3D%3D")
