@@ -123,7 +123,7 @@ def test_printable_keeps_plain_text_unchanged() -> None:
     assert printable("L'été: [bold] 数学 🎓") == "L'été: [bold] 数学 🎓"
 
 
-def test_the_first_signal_is_deferred_and_the_second_interrupts() -> None:
+def test_deferred_signals_defers_the_first_signal_and_interrupts_at_the_second() -> None:
     before = signal.getsignal(signal.SIGINT)
     with deferred_signals() as came:
         assert not came()

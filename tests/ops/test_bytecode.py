@@ -94,7 +94,9 @@ def test_bytecode_is_the_same_in_another_folder(this_python: Compiler, tmp_path:
     }
 
 
-def test_a_compiler_is_found_on_the_path_when_others_do_not_run(tmp_path: Path) -> None:
+def test_compiler_for_skips_programs_on_the_path_that_are_not_the_python_it_needs(
+    tmp_path: Path,
+) -> None:
     major, minor = sys.version_info[:2]
     name = f"python{major}.{minor}"
     folders = [tmp_path / each for each in ("absent", "stand-in", "other", "right")]

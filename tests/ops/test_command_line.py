@@ -56,7 +56,7 @@ from tests.ops.terminals import TerminalText
         ),
     ],
 )
-def test_a_mistyped_command_is_answered_by_one_sentence_with_the_usage(
+def test_a_mistyped_command_line_is_answered_in_one_line_with_the_mistake_and_a_hint(
     typed: str, line: str
 ) -> None:
     assert said_in_a_line(invoke(*typed.split())) == line

@@ -31,7 +31,7 @@ SOURCE_ROOTS = (ROOT, ROOT / "functions", INGESTER, INGESTER / "transfer")
 
 GENERATED = {".local", ".venv", ".venv-cloud", ".venv-docs", "cdk.out", "dist", "node_modules"}
 TYPES = {".py", ".md", ".toml", ".ini", ".yml", ".svg"}
-"""Suffixes of names without a folder that count as files of this project."""
+"""Suffixes by which a name without a folder counts as a file of this project."""
 
 
 def name(path: Path) -> str:

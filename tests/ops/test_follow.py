@@ -39,7 +39,7 @@ def row(state: State, reason: str = "", *, minute: int = 0, **more: Any) -> Stat
 
 
 class ScriptedReads:
-    """A row whose repeated reads have prepared results."""
+    """A reader of a status row, whose successive reads have prepared results."""
 
     def __init__(self, *found: StatusRow | Exception | None) -> None:
         self.found = list(found)
@@ -154,7 +154,7 @@ def test_following_a_recording_prints_no_control_characters() -> None:
         ClientError({"Error": {"Code": "ExpiredTokenException"}}, "GetItem"),
     ],
 )
-def test_following_a_recording_says_that_the_recording_continues_when_a_read_fails(
+def test_following_a_recording_says_that_the_ingest_continues_when_the_row_can_not_be_read(
     error: Exception,
 ) -> None:
     reads = ScriptedReads(row(State.SENT_TO_DOWNLOADER), error)
@@ -163,7 +163,7 @@ def test_following_a_recording_says_that_the_recording_continues_when_a_read_fai
     assert f"`invoke recordings --uuid {UUID}`" in str(said.value)
 
 
-def test_following_a_recording_reports_a_row_that_is_gone() -> None:
+def test_following_a_recording_raises_an_error_when_the_row_is_gone() -> None:
     with pytest.raises(OpsError, match="no row"):
         ScriptedReads(None).follow()
 
@@ -236,7 +236,9 @@ def test_the_outcome_advises_to_change_the_series_when_another_series_was_reques
     )
 
 
-def test_followed_record_is_empty_when_the_ledger_can_not_be_read(aws: Cloud, clock: Clock) -> None:
+def test_record_of_returns_an_empty_record_when_the_ledger_can_not_be_read(
+    aws: Cloud, clock: Clock
+) -> None:
     ledger = Ledger(aws.recordings, clock)
     written = ledger.change(UUID, lambda _: record())
     assert following.record_of(ledger, UUID) == written
@@ -292,7 +294,7 @@ def test_following_a_recording_raises_when_opencast_failed_or_deleted_the_ingest
         )
 
 
-def test_following_a_recording_ends_when_the_ingest_is_not_followed_any_more() -> None:
+def test_following_a_recording_ends_when_the_pipeline_no_longer_follows_the_ingest() -> None:
     reads = ScriptedReads(row(State.SENT_TO_OPENCAST))
     asked = {"asked": 0}
     found = following.follow_in_opencast(reads, lambda: asked, UUID, reads.said.append, reads.sleep)

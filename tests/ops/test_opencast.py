@@ -45,7 +45,7 @@ def stack(exports: Mapping[str, str]) -> dict[str, Any]:
 
 @pytest.fixture
 def cloudformation(aws: Cloud) -> Iterator[Any]:
-    """Yield a stub of CloudFormation, because moto's needs packages that aren't installed."""
+    """Yield a stub of CloudFormation, because moto's fake needs packages that aren't installed."""
     assert aws.bucket
     with Stubber(boto3.client("cloudformation", region_name=REGION)) as answers:
         yield answers
@@ -53,7 +53,7 @@ def cloudformation(aws: Cloud) -> Iterator[Any]:
 
 @dataclass
 class Vpc:
-    """A VPC with subnets of each kind. `private` are those with a route to a NAT gateway."""
+    """A VPC with four subnets. `private` are the ids of those with a route to a NAT gateway."""
 
     ec2: Any
     id: str
@@ -262,7 +262,7 @@ def test_settings_override_the_cached_location_of_opencast(env_file: Path) -> No
 @pytest.mark.parametrize(
     "changes", [{"OC_CLUSTER_NAME": "oc-dev", "STACK_TYPE": "ecs"}, {"STACK_TYPE": ""}]
 )
-def test_the_cached_location_of_opencast_is_ignored_when_it_is_that_of_another_cluster(
+def test_the_cached_location_of_opencast_is_ignored_when_the_settings_name_another_cluster(
     env_file: Path, changes: dict[str, str]
 ) -> None:
     with pytest.raises(SettingsError, match="wasn't looked up yet"):

@@ -66,7 +66,7 @@ def mailbox(*subscriptions: str) -> dict[str, Answer]:
 
 @pytest.mark.usefixtures("aws")
 def test_the_overview_says_which_addresses_get_mails(capsys: pytest.CaptureFixture[str]) -> None:
-    # SNS drops mails to an address that isn't confirmed without an error.
+    # SNS sends no mail to an unconfirmed address, and reports no error.
     answers = {**WHOLE, **mailbox(f"{TOPIC}:1", "PendingConfirmation", "Deleted")}
     found = overview.read_overview(target_answering(answers))
     assert found.as_json()["mails"] == {

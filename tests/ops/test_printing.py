@@ -133,10 +133,10 @@ def test_recordings_prints_a_table_with_verdicts_on_a_wide_terminal(printed: Pri
     assert "since" not in plain(printed(listed(TWICE[1]), 130))
 
 
-def test_recordings_prints_blocks_or_a_table_when_a_topic_has_a_long_word(
+def test_recordings_prints_either_blocks_or_a_table_when_a_topic_has_a_long_word(
     printed: Printed,
 ) -> None:
-    # A column's width depends on its longest word. A table's header must not stand in a block.
+    # The longest word of a column decides whether a table fits. The output must not mix both forms.
     word = "Donaudampfschifffahrtsgesellschaft"
     rows = [msgspec.structs.replace(each, topic=f"HIST E-1010 {word}") for each in TWICE]
     for columns in range(100, 160):

@@ -60,7 +60,7 @@ def test_the_cdk_cli_gets_region_and_profile_of_the_settings() -> None:
     }
 
 
-def test_a_failed_cdk_cli_names_its_log(tmp_path: Path) -> None:
+def test_the_error_of_a_failed_cdk_cli_names_the_log(tmp_path: Path) -> None:
     cli = CdkCli({"PATH": "/usr/local/bin:/usr/bin:/bin"}, output=tmp_path / "out", home=tmp_path)
     with (tmp_path / "log").open("wb") as log, pytest.raises(OpsError, match=str(tmp_path)):
         cli.run("no-such-command", log=log)

@@ -194,7 +194,7 @@ def slow(folder: Path) -> list[str]:
 ENVIRONMENT = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "COLUMNS": "80"}
 
 
-def test_a_slow_step_shows_a_moving_line_on_a_terminal_until_it_ends(tmp_path: Path) -> None:
+def test_a_slow_step_shows_a_moving_line_on_a_terminal_until_the_step_ends(tmp_path: Path) -> None:
     # The step ends only after the terminal has shown its progress.
     before = 0
 
@@ -214,7 +214,7 @@ def test_a_slow_step_shows_a_moving_line_on_a_terminal_until_it_ends(tmp_path: P
 
 
 @pytest.mark.parametrize("on_terminal", [True, False])
-def test_a_slow_step_prints_plain_lines_without_a_capable_terminal(
+def test_a_slow_step_prints_plain_lines_when_the_terminal_is_dumb_or_missing(
     tmp_path: Path, *, on_terminal: bool
 ) -> None:
     def on_output(printed: str) -> None:

@@ -17,7 +17,7 @@ from tests.ops.terminals import TerminalText
 
 
 class Shown:
-    """A line that notes when it is shown and removed."""
+    """A waiting line that records when it is shown and removed."""
 
     def __init__(self) -> None:
         self.events: list[str] = []
@@ -36,7 +36,7 @@ def shown() -> Shown:
     return Shown()
 
 
-def test_the_line_is_shown_until_the_last_request_has_ended(shown: Shown) -> None:
+def test_the_waiting_line_is_shown_until_the_last_request_has_ended(shown: Shown) -> None:
     shown.now = QUIET_SECONDS
     shown.line.begin()
     shown.line.begin()
@@ -47,12 +47,12 @@ def test_the_line_is_shown_until_the_last_request_has_ended(shown: Shown) -> Non
     assert shown.events == ["shown", "removed"]
 
 
-def test_the_line_comes_after_many_short_requests_too(shown: Shown) -> None:
+def test_the_waiting_line_is_shown_after_many_short_requests(shown: Shown) -> None:
     for _ in range(3):
         shown.line.begin()
         shown.line.end()
     assert shown.events == []
-    # The quiet time goes on over the requests.
+    # The time without output counts from the first request, not from the latest.
     shown.now = QUIET_SECONDS
     shown.line.begin()
     wait_for(lambda: shown.events == ["shown"])
@@ -61,7 +61,7 @@ def test_the_line_comes_after_many_short_requests_too(shown: Shown) -> None:
     shown.line.end()
 
 
-def test_the_line_is_not_shown_beside_that_of_a_slow_step(
+def test_the_waiting_line_is_not_shown_while_a_slow_step_shows_its_own_line(
     shown: Shown, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stderr", io.StringIO())
@@ -80,7 +80,7 @@ def test_the_line_is_not_shown_beside_that_of_a_slow_step(
 
 
 @pytest.mark.parametrize(("stderr", "count"), [(TerminalText, 1), (io.StringIO, 0)])
-def test_requests_are_watched_when_stderr_is_a_terminal(
+def test_requests_are_watched_only_when_stderr_is_a_terminal(
     stderr: type[io.StringIO], count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stderr", stderr())
