@@ -52,7 +52,7 @@ def test_the_waiting_line_is_shown_after_many_short_requests(shown: Shown) -> No
         shown.line.begin()
         shown.line.end()
     assert shown.events == []
-    # The time without output counts from the first request, not from the latest.
+    # A short request doesn't restart the quiet time.
     shown.now = QUIET_SECONDS
     shown.line.begin()
     wait_for(lambda: shown.events == ["shown"])

@@ -77,7 +77,7 @@ class Condition:
     """The placeholders of BETWEEN's bounds."""
 
     def check(self, values: Values) -> None:
-        """Raise InvalidRequest for values that the operators can't take, whatever the item."""
+        """Raise InvalidRequest if an operator can't take a value of the request."""
         for operator, name in self.ordered:
             kind = kind_of(values[name])
             if kind not in {"S", "N", "B"}:

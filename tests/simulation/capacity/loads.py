@@ -40,7 +40,7 @@ ENGINE_RATE = 71e6
 
 @dataclass(frozen=True)
 class OpencastSite:
-    """The bytes a second that an Opencast fetches for one ingest, and for all together."""
+    """The bytes a second that an Opencast fetches for one ingest, and for all ingests together."""
 
     name: str
     an_ingest: float

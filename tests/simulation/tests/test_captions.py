@@ -1,4 +1,4 @@
-"""Tests of captions, chapters and summaries in the simulator: its fakes, and worlds with them."""
+"""Tests of captions, chapters and summaries in simulated worlds, and of the fakes for them."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def summary(segment: int, made: float, kind: str = "summary") -> FileTruth:
 
 
 def world_with_summaries(made: float, *, attachments: bool = True) -> Scenario:
-    """Make a world with summaries and next steps of both segments, which are made at `made`."""
+    """Make a world with summaries and next steps of two segments. Zoom finishes them at `made`."""
     begun = world()
     (recording,) = begun.recordings
     summaries = (summary(segment, made, kind) for segment in (0, 1) for kind in SUMMARIES)
@@ -141,7 +141,9 @@ def flavors(played: Played) -> list[str]:
 
 
 @pytest.mark.parametrize(("made", "times"), [(DONE, 2), (DONE + HOUR, 0)])
-def test_an_event_has_the_summaries_that_are_there_with_the_video(made: float, times: int) -> None:
+def test_an_event_has_the_summaries_that_zoom_has_made_before_the_video_is_staged(
+    made: float, times: int
+) -> None:
     played = play(world_with_summaries(made))
     assert not judge(played)
     assert sorted(flavors(played)) == sorted(times * list(SUMMARIES.values()))
