@@ -149,7 +149,7 @@ def test_recording_is_ingested_when_its_download_address_is_honest(
 
 
 @pytest.mark.usefixtures("found")
-def test_private_address_gets_no_request(private: Listener) -> None:
+def test_private_address_gets_no_http_request(private: Listener) -> None:
     # The pipeline may connect before it finds that the address is private.
     assert b"HTTP" not in private.received
     assert b"download-token" not in private.received

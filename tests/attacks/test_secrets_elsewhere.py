@@ -176,7 +176,9 @@ def test_schedule_update_refuses_another_secret_as_its_token(name: str, target: 
     target.fails(update({"x-schedule-token": target.secrets[name]}), 401)
 
 
-def test_schedule_update_accepts_its_token(target: Target, sheet: Spreadsheet) -> None:
+def test_schedule_update_accepts_a_request_with_its_token(
+    target: Target, sheet: Spreadsheet
+) -> None:
     answer = target.send(update({"x-schedule-token": target.secrets[SCHEDULE]}))
     assert (answer.status, answer.body.partition(":")[0]) == (200, "Success")
     assert set(sheet.scheduled()) == {"81000000001"}

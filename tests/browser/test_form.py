@@ -59,7 +59,7 @@ def test_a_link_to_the_form_fills_in_the_recording(page: Page, site: Site) -> No
     expect(page.get_by_label("Recording (required)")).to_have_value("lo+ng==")
 
 
-def test_the_form_keeps_its_fields_for_a_recording_and_is_empty_for_another(
+def test_the_form_keeps_its_fields_for_a_recording_and_is_empty_for_another_recording(
     page: Page, site: Site, watch: Watch
 ) -> None:
     watch.expected = (REFUSED,)
@@ -103,7 +103,7 @@ def test_a_link_to_request_again_fills_in_the_parameters_of_the_first_request(
     expect(page.get_by_role("checkbox", name="Ingest it again")).not_to_be_checked()
 
 
-def test_the_form_drops_the_first_answer_when_the_second_recording_is_no_uuid(
+def test_the_form_clears_the_first_answer_when_the_second_request_has_no_uuid(
     page: Page, site: Site
 ) -> None:
     open_page(page, site, "#request")

@@ -268,7 +268,7 @@ def test_the_page_says_that_a_recording_is_not_known_when_it_has_no_row(
     expect(page.get_by_role("heading", level=1)).to_have_text("This recording isn't known")
 
 
-def test_recordings_can_be_filtered_by_day_and_state(page: Page, site: Site) -> None:
+def test_the_page_filters_recordings_by_day_and_state(page: Page, site: Site) -> None:
     open_page(page, site)
     place = section(page, "By day")
     today = topics(place)

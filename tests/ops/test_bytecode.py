@@ -75,7 +75,9 @@ def this_python() -> Compiler:
     return found
 
 
-def test_bytecode_is_the_same_in_another_folder(this_python: Compiler, tmp_path: Path) -> None:
+def test_bytecode_is_the_same_when_the_sources_are_in_another_folder(
+    this_python: Compiler, tmp_path: Path
+) -> None:
     sources = {
         "sets.py": f"x = {{{', '.join(repr(str(n)) for n in range(50))}}}\ny = 1 in {{1, 2, 3}}\n",
         "pkg/deep.py": "def a(b: int = 1) -> str:\n    return f'{b}' if b in {'a', 'b'} else ''\n",

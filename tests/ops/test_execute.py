@@ -161,7 +161,7 @@ def test_a_direct_call_of_on_demand_passes_an_event_as_api_gateway_does(
     assert request_of(json.loads(call["Payload"])).body == b'{"uuid": "x"}'
 
 
-def test_a_direct_call_reports_the_error_without_its_stack_trace(
+def test_a_direct_call_reports_the_error_of_the_function_without_the_stack_trace(
     functions: tuple[Any, Stubber],
 ) -> None:
     client, answers = functions
@@ -181,7 +181,9 @@ def test_a_direct_call_reports_the_error_without_its_stack_trace(
             invocation.call(client, "f", "live", {})
 
 
-def test_a_direct_call_names_a_version_that_is_missing(functions: tuple[Any, Stubber]) -> None:
+def test_a_direct_call_names_the_version_when_the_function_lacks_that_version(
+    functions: tuple[Any, Stubber],
+) -> None:
     client, answers = functions
     answers.add_client_error("invoke", "ResourceNotFoundException", "Function not found", 404)
     with pytest.raises(OpsError, match="f has no version or alias 77"):
@@ -197,7 +199,7 @@ def test_a_direct_call_has_a_longer_timeout_than_the_function_and_is_never_retri
 
 
 @pytest.mark.parametrize("message", ["done", "nothing waiting"])
-def test_a_direct_call_returns_the_message_of_success(message: str) -> None:
+def test_a_direct_call_returns_the_message_when_the_function_succeeds(message: str) -> None:
     assert execute.result_message("f", {"message": message}) == message
 
 

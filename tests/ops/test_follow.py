@@ -178,14 +178,14 @@ def record(series: str = "T", *, zip_id: str = ZIP_ID, **posts: Outcome) -> Reco
     return Record(uuid=UUID, version=1, ingests={"mp": ingest})
 
 
-def test_the_outcome_names_series_and_media_package_of_the_ingest() -> None:
+def test_the_outcome_of_following_names_series_and_media_package_of_the_ingest() -> None:
     arrived = row(State.SENT_TO_OPENCAST, oc_series_id="S")
     assert following.outcome(arrived, NOW, record()) == "In Opencast: series T, media package mp"
 
 
 @pytest.mark.parametrize(("series", "said"), [("S", "In Opencast: series S"), ("", "In Opencast.")])
 @pytest.mark.parametrize("known", [Record(uuid=UUID), record(zip_id="on-demand-1")])
-def test_the_outcome_is_shorter_when_the_ledger_has_no_ingest_of_the_request(
+def test_the_outcome_of_following_lacks_the_media_package_when_the_ledger_has_no_ingest_of_the_request(
     known: Record, series: str, said: str
 ) -> None:
     arrived = row(State.SENT_TO_OPENCAST, oc_series_id=series)
@@ -202,7 +202,7 @@ def test_the_outcome_is_shorter_when_the_ledger_has_no_ingest_of_the_request(
         ({"h14": Outcome.TAKEN, "h16": Outcome.REFUSED}, "2026-11-24T15:00:00Z", True),
     ],
 )
-def test_the_outcome_is_an_error_when_the_ingest_was_posted_before_the_request(
+def test_the_outcome_of_following_is_an_error_when_the_ingest_was_posted_before_the_request(
     posts: dict[str, Outcome], requested: str, is_earlier: bool
 ) -> None:
     arrived = row(State.SENT_TO_OPENCAST, oc_series_id="T", ingest_request_time=requested)
@@ -220,7 +220,9 @@ def test_the_outcome_is_an_error_when_the_ingest_was_posted_before_the_request(
     )
 
 
-def test_the_outcome_advises_to_change_the_series_when_another_series_was_requested() -> None:
+def test_the_outcome_of_following_advises_to_change_the_series_when_another_series_was_requested() -> (
+    None
+):
     arrived = row(
         State.SENT_TO_OPENCAST,
         oc_series_id="T",

@@ -154,7 +154,7 @@ def test_forgetting_a_recording_twice_changes_nothing_the_second_time(stack: Sta
     assert stack.ledger.get(ANN) == record
 
 
-def test_forgetting_removes_all_versions_and_unfinished_copies_of_files(stack: Stack) -> None:
+def test_forgetting_removes_all_versions_and_unfinished_uploads_of_files(stack: Stack) -> None:
     s3 = stack.aws.s3
     s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
     keys = [
@@ -222,7 +222,7 @@ def test_forgetting_keeps_files_of_another_meeting_whose_captions_have_the_same_
     assert all(key in left for key in others)
 
 
-def test_forgetting_completes_an_interrupted_run(stack: Stack) -> None:
+def test_forgetting_a_recording_again_completes_an_interrupted_run(stack: Stack) -> None:
     record = stack.ledger.get(ANN)
     client = stack.aws.status.meta.client
     with failing(client, "dynamodb.DeleteItem", "InternalServerError"), pytest.raises(ClientError):

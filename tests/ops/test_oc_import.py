@@ -40,7 +40,7 @@ def at(listing: ClassListing, password: str = PASSWORD, path: str = PATH) -> End
     return endpoint_of(listing.url, path, USER, password)
 
 
-def test_listed_classes_are_imported_by_day_and_series(
+def test_oc_import_writes_a_class_for_each_listed_day_with_its_series(
     aws: Cloud, listing: ClassListing, session: requests.Session
 ) -> None:
     listing.classes = [

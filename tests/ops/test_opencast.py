@@ -111,7 +111,9 @@ def launch(ec2: Any, **tags: str) -> dict[str, Any]:
     return dict(instance)
 
 
-def test_the_location_of_an_opsworks_cluster_is_that_of_its_running_admin_node(ec2: Any) -> None:
+def test_the_location_of_an_opsworks_cluster_is_the_address_of_its_running_admin_node(
+    ec2: Any,
+) -> None:
     launch(ec2, stack=CLUSTER, layer="workers")
     launch(ec2, stack="oc-dev", layer="admin")
     gone = launch(ec2, stack=CLUSTER, layer="admin")
@@ -134,7 +136,7 @@ def test_the_location_of_an_opsworks_cluster_is_that_of_its_running_admin_node(e
         opsworks_location(ec2, CLUSTER)
 
 
-def test_the_location_of_an_ecs_cluster_has_exports_and_subnets(
+def test_the_location_of_an_ecs_cluster_has_the_exports_of_its_stack_and_its_private_subnets(
     vpc: Vpc, cloudformation: Any
 ) -> None:
     cloudformation.add_response(

@@ -212,7 +212,7 @@ def test_an_incomplete_release_can_be_repeated(stack: Stack) -> None:
     assert [(move.before, move.after) for move in moves] == [("2", "2"), ("1", "2"), ("1", "2")]
 
 
-def test_a_changed_setting_is_released_without_other_code(stack: Stack) -> None:
+def test_a_changed_setting_is_released_without_new_code(stack: Stack) -> None:
     stack.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60")
     moves, waiting = apply_changed_settings(stack.releases, THREE)
     assert [(move.function, move.after) for move in moves] == [(WEBHOOK, "2")]

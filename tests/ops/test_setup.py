@@ -223,7 +223,7 @@ def test_make_setup_uses_the_python_of_the_project_when_the_project_has_one(
     assert printed == f"{'.venv/bin/python' if made else 'python3'} -m ops.setup\n"
 
 
-def test_make_setup_does_nothing_within_seconds_when_the_project_is_set_up() -> None:
+def test_make_setup_ends_without_output_within_seconds_when_the_project_is_set_up() -> None:
     done = subprocess.run(
         ["make", "setup", f"PYTHON={setup.interpreter_outside()}"],
         cwd=ROOT,

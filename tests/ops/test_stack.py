@@ -25,7 +25,9 @@ from tests.command_line import invoke
 from tests.infra.template import SETTINGS
 
 
-def test_a_missing_code_bucket_is_reported(aws: Cloud) -> None:
+def test_check_code_bucket_raises_an_error_that_names_the_bucket_when_the_bucket_is_missing(
+    aws: Cloud,
+) -> None:
     with pytest.raises(OpsError, match=r"LAMBDA_CODE_BUCKET zip-code can't be reached"):
         stack.check_code_bucket(aws.s3, "zip-code")
     aws.s3.create_bucket(Bucket="zip-code")

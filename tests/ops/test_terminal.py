@@ -128,7 +128,7 @@ def test_a_terminal_has_colours_unless_the_environment_forbids_them(
     assert not terminal.has_colours()
 
 
-def test_an_error_is_red_on_a_terminal_with_colours_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_is_red_only_on_a_terminal_with_colours(monkeypatch: pytest.MonkeyPatch) -> None:
     said = "It failed [red]\x1b[1m[/red]."
     shown = "It failed [red]\\x1b[1m[/red]."
     monkeypatch.delenv("NO_COLOR", raising=False)

@@ -62,7 +62,7 @@ MOST_EVENTS, EVENTS_OF_A_RECORDING = 200_000, 2_000
 
 @dataclass
 class Request:
-    """A person's request and its answers. `known` are the ids of the files that Zoom then listed."""
+    """A person's request and its answers. `known` are the ids of files that Zoom listed by then."""
 
     happening: PlusZoom | Forced
     answers: list[int | None] = field(default_factory=list)

@@ -149,7 +149,7 @@ def test_an_event_has_the_summaries_that_zoom_has_made_before_the_video_is_stage
     assert sorted(flavors(played)) == sorted(times * list(SUMMARIES.values()))
 
 
-def test_row_reports_the_summaries_when_opencast_takes_no_attachments() -> None:
+def test_row_reports_the_missing_summaries_when_opencast_takes_no_attachments() -> None:
     played = play(world_with_summaries(DONE, attachments=False))
     assert not judge(played)
     assert flavors(played) == []

@@ -84,7 +84,7 @@ def test_ingest_fetches_each_file_and_answers_with_the_workflow() -> None:
     assert ingest.finished - ingest.began > 2 * SIZE / 1e6
 
 
-def test_event_is_unknown_while_its_post_fetches() -> None:
+def test_event_is_unknown_to_opencast_while_the_post_fetches_files() -> None:
     harness = Harness()
     harness.post()
     harness.world.run(100.0)
