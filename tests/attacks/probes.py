@@ -125,7 +125,7 @@ def new_uuid() -> str:
 def started(uid: str, **changes: Any) -> dict[str, Any]:
     """Return the webhook event `recording.started`, with changed fields in its object.
 
-    This webhook event has the fewest fields of those that write a status row.
+    Of the webhook events that write a status row, this event has the fewest fields.
     """
     about = {
         "uuid": uid,

@@ -14,8 +14,8 @@ from tests.e2e.stack import Stack
 WRONGLY_SIGNED = (401, 503)
 """Statuses for a wrong signature.
 
-After a wrong signature, a function reads its secrets again, at most ten times a minute. It answers
-503 to any further wrong signature in that minute.
+After a wrong signature, a function reads its secrets again, at most ten times a minute. The
+function answers 503 to further wrong signatures in the same minute.
 """
 
 

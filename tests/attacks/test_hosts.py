@@ -103,7 +103,7 @@ HONEST = "an honest file"
 
 @pytest.fixture(scope="module")
 def found(target: Target, zoom: Web, private: Listener, movie: bytes) -> dict[str, Outcome]:
-    """Send the recordings, and return their outcomes by the names of the attacks."""
+    """Send a recording for each attack, and return the outcomes by the names of the attacks."""
     ports = {"zoom": zoom.port, "private": private.port}
     recordings = [Hostile(HONEST, [file(f"{zoom.url}/video.mp4", len(movie))])]
     zoom.pages["/video.mp4"] = ranged(movie)

@@ -65,7 +65,8 @@ ENDLESS = "64 MiB more than Zoom has told"
 FEW_BYTES = 8 * MEBI
 """Upper limit, in bytes, of what the host may send before the downloader closes the connection.
 
-The limit is larger than the video and the sockets' buffers, and far smaller than 64 MiB.
+The limit is larger than the video and the sockets' buffers, and far smaller than the 64 MiB that
+the host would send.
 """
 
 BESIDE = "an honest video beside a hostile one"

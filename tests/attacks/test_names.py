@@ -65,7 +65,7 @@ ABOUT: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def found(target: Target, zoom: Web, movie: bytes) -> dict[str, Outcome]:
-    """Send the recordings, and return their outcomes by the names of the attacks."""
+    """Send a recording for each attack, and return the outcomes by the names of the attacks."""
     size, url = len(movie), f"{zoom.url}/video.mp4"
     return outcomes(
         target,

@@ -71,7 +71,7 @@ class Site:
     """Server of `GET /`, `GET /status` and `POST /ingest` below any base path.
 
     The real function answers `GET /status`, unless `trouble` is set to another answer. `ingest` is
-    the answer to `POST /ingest`; None sends no answer. `posted` are the bodies sent to `/ingest`.
+    the answer to `POST /ingest`, or None for no answer. `posted` are the bodies sent to `/ingest`.
     `queries` are the query parameters sent to `/status`.
     """
 

@@ -107,7 +107,7 @@ def hours(count: float) -> timedelta:
 
 
 def fill(aws: Cloud) -> None:
-    """Write a week of recordings. On two of them, a person has to act."""
+    """Write a week of recordings, on two of which a person has to act."""
     week = Week(aws)
     for number in range(20):
         week.go(f"done{number:02}==", hours(2 + number * 7.3), number, State.SENT_TO_OPENCAST)

@@ -287,7 +287,7 @@ class StagedFiles:
 
 
 def process(aws: Aws, url: str, body: str, receives: int, deps: Any) -> list[str]:
-    """Pass a message to the queue's function. Return a list with the message's id for a retry."""
+    """Pass a message to the queue's function, and return the ids in its `batchItemFailures`."""
     in_order: dict[str, Any] = {
         "MessageGroupId": aws.new_id(),
         "MessageDeduplicationId": aws.new_id(),

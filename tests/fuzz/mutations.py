@@ -1,7 +1,7 @@
 """Mutations of payloads: of JSON values, of texts, and of raw bytes.
 
 A value may contain placeholders (`DEEP`, `DIGITS`, `LONG`), which keep printed inputs short.
-`encoded` replaces them by nested arrays, a number of many digits, and a long text.
+`encoded` replaces the placeholders by nested arrays, a number of many digits, and a long text.
 """
 
 from __future__ import annotations

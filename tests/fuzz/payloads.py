@@ -72,7 +72,7 @@ def meeting(**changes: Any) -> dict[str, Any]:
 
 
 def completed(**changes: Any) -> dict[str, Any]:
-    """Return Zoom's `recording.completed`."""
+    """Return Zoom's webhook event `recording.completed`."""
     return {
         "event": "recording.completed",
         "event_ts": 1_791_990_000_000,

@@ -31,7 +31,7 @@ MOST_BYTES = 64 * 1024 * 1024
 """Most bytes that Python allocates for an input. The largest inputs have some hundred KB."""
 
 RSS_STEP = 8 * 1024
-"""Growth of the process, in KiB, from which on the memory of the input is measured."""
+"""Smallest growth of the process, in KiB, after which an input's memory is measured."""
 
 ENDLESS_SECONDS = 60.0
 CHUNK = 250
@@ -48,7 +48,7 @@ class Problem:
 
 @dataclass
 class Found:
-    """A kind of problem: how many inputs found it, and the number and text of the first."""
+    """A kind of problem, which `times` inputs found. `index` is the number of the first input."""
 
     index: int
     text: str

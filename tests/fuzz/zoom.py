@@ -121,7 +121,7 @@ def make_recording(mutator: Mutator) -> Any:
 def check_recording(given: Any) -> Iterator[str]:
     """Check that a "+Zoom" request gets a documented status, whatever Zoom's API answers.
 
-    Also pass its message, and a message that has only ids, to the downloader.
+    Also pass the request's message, and a message that has only ids, to the downloader.
     """
     aws = Aws()
     deps = functions.on_demand_of(aws, given["zoom"])
@@ -198,7 +198,7 @@ def make_download(mutator: Mutator) -> Any:
 
 
 def steps_of(given: Any) -> list[Any]:
-    """Return the successive answers to a download. A mutation may have replaced the list."""
+    """Return the successive answers to a download, even if a mutation has replaced the list."""
     return list(given) if isinstance(given, list) else [given]
 
 

@@ -185,7 +185,7 @@ def test_the_outcome_of_following_names_series_and_media_package_of_the_ingest()
 
 @pytest.mark.parametrize(("series", "said"), [("S", "In Opencast: series S"), ("", "In Opencast.")])
 @pytest.mark.parametrize("known", [Record(uuid=UUID), record(zip_id="on-demand-1")])
-def test_the_outcome_of_following_lacks_the_media_package_when_the_ledger_has_no_ingest_of_the_request(
+def test_the_outcome_of_following_is_shorter_when_the_ledger_has_no_ingest_of_the_request(
     known: Record, series: str, said: str
 ) -> None:
     arrived = row(State.SENT_TO_OPENCAST, oc_series_id=series)
@@ -220,9 +220,7 @@ def test_the_outcome_of_following_is_an_error_when_the_ingest_was_posted_before_
     )
 
 
-def test_the_outcome_of_following_advises_to_change_the_series_when_another_series_was_requested() -> (
-    None
-):
+def test_the_outcome_of_following_advises_a_change_of_series_when_another_was_requested() -> None:
     arrived = row(
         State.SENT_TO_OPENCAST,
         oc_series_id="T",

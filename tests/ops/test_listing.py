@@ -90,7 +90,7 @@ def test_recordings_skips_a_row_without_a_state(
 
 @pytest.fixture
 def begin_ingest(aws: Cloud) -> Callable[..., StatusTable]:
-    """Return a function that writes the first row of an ingest, as if `hours` ago.
+    """Return a function that writes the row of an ingest which began `hours` hours ago.
 
     The function returns the status table, whose clock stands at that time.
     """

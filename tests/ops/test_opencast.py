@@ -53,7 +53,7 @@ def cloudformation(aws: Cloud) -> Iterator[Any]:
 
 @dataclass
 class Vpc:
-    """A VPC with four subnets. `private` are the ids of those with a route to a NAT gateway."""
+    """A VPC with four subnets, of which the `private` ones have a route to a NAT gateway."""
 
     ec2: Any
     id: str

@@ -36,7 +36,7 @@ HASH_BASED_AND_UNCHECKED = 0b01
 """Flags of bytecode that isn't compared with its source (PEP 552)."""
 
 LATE_IMPORTS = 16
-"""Maximum number of imported modules without bytecode. boto3's clients import them late."""
+"""Maximum number of modules without bytecode that boto3's clients import late."""
 
 INSTALLED = Path(botocore.__file__).parents[1]
 

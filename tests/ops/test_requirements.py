@@ -49,7 +49,7 @@ def test_a_lock_has_hashes_and_names_no_index(source: Path) -> None:
 def third_party(function: Function) -> set[str]:
     """Return the distributions that a function's code imports.
 
-    The imports of the programs that the function starts count too. `function.files` names them.
+    The imports of the programs in `function.files`, which the function starts, count too.
     """
     programs = [Path(file) for file in function.files if file.endswith(".py")]
     names = {

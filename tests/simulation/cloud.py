@@ -33,7 +33,7 @@ VISIBILITY = 960
 STAGED_DAYS, TAKEN_DAYS, UPLOAD_DAYS = 7, 1, 1
 """Days after which S3 deletes staged files, files that Opencast has taken, and unfinished parts."""
 MOST_MESSAGES = 1000
-"""Most messages in a world of up to a hundred recordings. A world that sends more fails."""
+"""Most messages in a world of up to a hundred recordings. A world with more messages fails."""
 
 EXPIRED = "expired"
 """The state that a world records for a row that has expired."""

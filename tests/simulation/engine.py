@@ -111,7 +111,7 @@ class Copies:
     def inspect(self, name: str, read: Callable[[int, int], bytes], _size: int) -> Movie:
         """Return an object's container metadata, as `RecordingTransfer.inspect` does.
 
-        The fake makes no request to S3. It finds the object's key in the arguments of `read`.
+        The fake makes no request to S3, and finds the object's key in the arguments of `read`.
 
         Raises:
             TransferFailed: The object isn't a video.

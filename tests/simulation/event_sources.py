@@ -25,7 +25,7 @@ GATEWAY_SECONDS = 29.0
 
 @dataclass(frozen=True)
 class Context:
-    """The part of Lambda's context that production reads."""
+    """A fake of the part of Lambda's context that production reads."""
 
     world: World
     ends: float
@@ -119,7 +119,7 @@ class Gateway:
     def post(
         self, body: bytes, headers: Mapping[str, str], seconds: float
     ) -> tuple[int, bytes] | None:
-        """Send a POST. Return the answer's status and body, or None after `seconds` without one."""
+        """Send a POST. Return the status and body, or None if no answer comes within `seconds`."""
         world = self._world
         event = {"headers": dict(headers), "body": body.decode(), "isBase64Encoded": False}
         if world.is_out("webhook"):

@@ -53,7 +53,7 @@ def refused(url: str) -> requests.exceptions.ConnectionError:
 
 
 def lost(done: bool) -> requests.exceptions.RequestException:
-    """Make the error of a read timeout if the server has `done` the request, else of a connect."""
+    """Make the error of a read timeout if the request is `done`, else of a connect timeout."""
     if done:
         return requests.exceptions.ReadTimeout("Read timed out.")
     return requests.exceptions.ConnectTimeout("Connect timed out.")

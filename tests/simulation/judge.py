@@ -79,7 +79,7 @@ A message that waits for a week needs that many.
 MESSAGES_AT_ONCE = 4
 
 MOST_QUESTIONS = 90
-"""Most requests to Opencast about a workflow: a week with a backoff, and some repeats."""
+"""Most requests to Opencast about a workflow: polls of a week with a backoff, and some repeats."""
 
 SLOWEST_QUESTION = 6 * 3600.0
 """Most seconds from a workflow's end until the pipeline asks Opencast about the ingest."""
@@ -670,7 +670,7 @@ def _noise(played: Played) -> Iterator[Verdict]:
 
 
 def _messages_begun(played: Played, uuid: str) -> int:
-    """Return how many messages about a recording webhook events and requests can have begun."""
+    """Return the largest number of messages that a recording's events and requests can begin."""
     notified = sum(
         len(delivery.answers)
         for delivery in played.zoom.deliveries

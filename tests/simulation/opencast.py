@@ -249,7 +249,10 @@ class Opencast:
         return Response(200, b"added")
 
     def _shows(self, flavor: str) -> bool:
-        """Return whether this version shows tracks of a flavor. Opencast accepts any flavor."""
+        """Return whether this version shows tracks of a flavor.
+
+        The real Opencast accepts tracks of any flavor.
+        """
         major = int(self.site.opencast_version.partition(".")[0])
         return flavor != CHAPTERS or major >= CHAPTERS_VERSION
 

@@ -57,12 +57,15 @@ FAILED_PAUSE = 300.0
 
 ASYNC_RETRIES = 2
 MOST_EVENTS, EVENTS_OF_A_RECORDING = 200_000, 2_000
-"""Limits of the events in a world's day: in all, and for each recording. The greater one counts."""
+"""Limits of the events in a world's day: in all, and per recording. The greater limit counts."""
 
 
 @dataclass
 class Request:
-    """A person's request and its answers. `known` are the ids of files that Zoom listed by then."""
+    """A person's request and its answers.
+
+    `known` are the ids of the files that Zoom listed at the time of an answer.
+    """
 
     happening: PlusZoom | Forced
     answers: list[int | None] = field(default_factory=list)

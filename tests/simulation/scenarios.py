@@ -145,7 +145,7 @@ def scenario_of(seed: int, profile: Profile, most_faults: int = 4) -> Scenario:
 
 
 def _with_transcripts(chance: Random, recording: RecordingTruth) -> RecordingTruth:
-    """Add a transcript of each segment. Zoom makes it minutes or hours after the video."""
+    """Add a transcript of each segment. Zoom makes transcripts minutes or hours after videos."""
     if chance.random() < 0.1:
         return recording
     segments = sorted({(file.begins, file.ends) for file in recording.files})
@@ -452,7 +452,7 @@ def _late_after_deletion(
 
 
 def _people(chance: Random, recording: RecordingTruth) -> list[Happening]:
-    """Draw people's requests for a recording, and their moves to the trash and deletions."""
+    """Draw people's requests for a recording, moves to the trash, and deletions in Opencast."""
     uuid = recording.uuid
     done = max(file.finished for file in recording.files)
     found: list[Happening] = []

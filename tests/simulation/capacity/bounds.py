@@ -8,7 +8,7 @@ from tests.simulation.capacity.loads import ENGINE_RATE
 from tests.simulation.capacity.measure import Measured
 
 SATURATED = 0.85
-"""Share of a resource in use from which on the resource counts as saturated."""
+"""Smallest used share at which a resource counts as saturated."""
 
 
 @dataclass(frozen=True)

@@ -49,11 +49,11 @@ class Measured:
 
     load: Load
     staged: tuple[float, ...]
-    """Times at which recordings were in S3, in order."""
+    """Sorted times at which recordings were in S3."""
     ingested: tuple[float, ...]
-    """Times at which recordings were in Opencast, in order."""
+    """Sorted times at which recordings were in Opencast."""
     waits: tuple[float, ...]
-    """Seconds from each recording's webhook event until it was in Opencast, in order."""
+    """Sorted seconds from a recording's webhook event until the recording was in Opencast."""
     ingest_began: float
     """Time at which the first ingest began."""
     functions: dict[str, Runs]

@@ -40,7 +40,7 @@ METRIC_DOLLARS, ALARM_DOLLARS, DASHBOARD_DOLLARS = 0.30, 0.10, 3.00
 """A month's price of a metric, an alarm and a dashboard in CloudWatch."""
 
 ALARMS = 27
-"""Number of a stack's alarms. `tests/infra/test_alarms.py` compares it with the stack."""
+"""Number of a stack's alarms. `tests/infra/test_alarms.py` compares the number with the stack."""
 
 METRICS_OF_GATEWAY = 10
 POLLS = 657_000

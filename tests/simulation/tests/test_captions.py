@@ -125,7 +125,7 @@ def summary(segment: int, made: float, kind: str = "summary") -> FileTruth:
 
 
 def world_with_summaries(made: float, *, attachments: bool = True) -> Scenario:
-    """Make a world with summaries and next steps of two segments. Zoom finishes them at `made`."""
+    """Make a world with summaries and next steps of two segments, which Zoom finishes at `made`."""
     begun = world()
     (recording,) = begun.recordings
     summaries = (summary(segment, made, kind) for segment in (0, 1) for kind in SUMMARIES)
