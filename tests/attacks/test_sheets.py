@@ -28,7 +28,7 @@ OTHER = "https://zoom.us/j/81000000002"
 
 
 def hostile(**changes: Any) -> list[Any]:
-    """Return a row with changed cells. Its meeting isn't the honest row's meeting."""
+    """Return a row with changed cells, whose meeting isn't the meeting of the honest row."""
     return row(changes.pop("link", OTHER), **changes)
 
 
@@ -60,7 +60,7 @@ def update(target: Target) -> Answer:
 
 @pytest.fixture(scope="module")
 def sheet(target: Target) -> Spreadsheet:
-    """Return a sheet with one honest row, after an update of the schedule."""
+    """Write one honest row to a sheet, update the schedule, and return the sheet."""
     target.driver.table("schedule").delete_item(Key={"zoom_series_id": IMPORT_LOCK})
     sheet = Spreadsheet(target.driver)
     sheet.fill([HEADER, HONEST], [HEADER])

@@ -206,7 +206,8 @@ def challenge(token: object) -> bytes:
 
 
 def test_answer_to_a_challenge_contains_no_signature_of_an_event(uuid: str, target: Target) -> None:
-    # Otherwise an attacker could send a forged event as the token, and get its signature.
+    # If the webhook signed any token, an attacker could send a forged event as the token, and get
+    # the event's signature.
     stamp = str(int(time.time()))
     forged = encoded(started(uuid))
     token = signed(stamp, forged).decode()

@@ -43,7 +43,7 @@ def chromium() -> str:
 
 
 def installed_browser() -> Iterator[Browser]:
-    """Yield Debian's Chromium. If it isn't installed, skip the test, or fail it in CI."""
+    """Yield Debian's Chromium. Without Chromium, skip the test, or fail the test in CI."""
     program = chromium()
     if not program:
         message = "No chromium here: `apt-get install chromium` lets the page's tests run."
@@ -68,7 +68,7 @@ def launched(program: str, *arguments: str) -> Iterator[Browser]:
 
 @dataclass
 class Site:
-    """Server of `GET /`, `GET /status` and `POST /ingest` below any base path.
+    """A server of `GET /`, `GET /status` and `POST /ingest` below any base path.
 
     The real function answers `GET /status`, unless `trouble` is set to another answer. `ingest` is
     the answer to `POST /ingest`, or None for no answer. `posted` are the bodies sent to `/ingest`.

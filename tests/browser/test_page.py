@@ -234,7 +234,7 @@ def test_a_long_list_of_steps_says_how_many_steps_are_missing(
         UpdateExpression="SET steps = :steps, steps_left_out = :count",
         ExpressionAttributeValues={":steps": steps, ":count": 23},
     )
-    # People type the uuid without encoding it. The plus sign in it is no space.
+    # People type the uuid without encoding it, so the page must not read its plus sign as a space.
     open_page(page, site, "#recording=lo+ng/==")
     shown = page.get_by_role("list", name="Steps").get_by_role("listitem")
     assert shown.count() == MOST_STEPS + 1

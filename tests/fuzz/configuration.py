@@ -74,7 +74,8 @@ def check_secrets(given: Any) -> Iterator[str]:
         # SSM stores only text that UTF-8 can encode.
         parameters.set(f"/p/{name}", value.encode("utf-8", "replace").decode())
     try:
-        # Reading a secret hides it from the log in the current context, which a copy limits.
+        # A secret that was read stays hidden from the log in the context. A copied context keeps the
+        # inputs apart.
         read = copy_context().run(settings.read_secrets, kind, parameters, "/p")
         yield repr(read)
         values = [value for value in msgspec.structs.astuple(read) if len(value) > 8]

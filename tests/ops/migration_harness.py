@@ -102,7 +102,10 @@ def events_row(uuid: str, now: datetime, *events: tuple[str, int]) -> dict[str, 
 
 @contextmanager
 def during_first_write(operation: str, table: Any, do: Callable[[], object]) -> Iterator[None]:
-    """Call `do` once in the block, before the first call of an operation like "PutItem" on `table`."""
+    """Call `do` once in the block, just before the table's first call of `operation`.
+
+    `operation` is DynamoDB's name, such as "PutItem".
+    """
     waiting = [do]
 
     def come_between(**_: object) -> None:

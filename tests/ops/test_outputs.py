@@ -208,7 +208,7 @@ def assert_no_word_breaks(printed: str, columns: int) -> None:
 
 
 def store_or_compare(outputs: dict[str, str], *, store: bool) -> None:
-    """Compare outputs with the stored outputs, or store them. Fail with all differences at once."""
+    """Compare outputs with the stored outputs, or store the outputs. Fail if any output differs."""
     differing = {}
     for name, found in outputs.items():
         path = OUTPUTS / f"{name}.txt"

@@ -1,8 +1,8 @@
 """A fake of one DynamoDB table, with the interface of boto3's resource.
 
 A query returns only the first page of an index. The fake has no scans, deletions, batches, range
-keys of the table, transactions and eventually consistent reads. It has no capacity either: the
-hook injects errors of throttling.
+keys of the table, transactions and eventually consistent reads. The fake has no limits of capacity,
+but the hook can raise errors of throttling.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class FakeTable:
 
     Args:
         name: The table's name.
-        key: The attribute of its hash key.
+        key: The attribute of the table's hash key.
         call: The hook around each call.
         now: Returns the time in seconds since the epoch.
         indexes: Name of each global secondary index → its hash and range key.

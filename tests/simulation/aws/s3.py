@@ -122,9 +122,9 @@ class FakeBucket:
         self._objects.pop(key, None)
 
     def expire(self, days: int, tagged_days: int, upload_days: int) -> None:
-        """Delete objects and abort uploads as S3's lifecycle rules do, after these days.
+        """Delete objects and abort uploads as S3's lifecycle rules do.
 
-        `days` is for objects without tags.
+        `days` is the life of objects without tags, `tagged_days` that of objects with tags.
 
         S3 rounds the end of an object's life up to the next midnight of UTC (S3's guide, "Lifecycle
         rules: based on an object's age").

@@ -83,7 +83,7 @@ class _Queue:
     handles: dict[str, str] = field(default_factory=dict)
     """Each receipt handle that was given → the message's id."""
     sent: dict[str, tuple[float, dict[str, Any]]] = field(default_factory=dict)
-    """Deduplication id → the time of its first send, and the answer."""
+    """Deduplication id → the time of the first send, and the answer."""
 
     def deliverable(self, now: float) -> list[list[_Message]]:
         """Return lists of the messages that may be received now, each in its order of delivery."""
@@ -339,7 +339,7 @@ class FakeQueues:
         """Move a message to the dead-letter queue.
 
         A message of a FIFO queue gets a new SentTimestamp. A message of a standard queue keeps its
-        own: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
+        SentTimestamp. Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
         """
         del queue.messages[message.message_id]
         message.system["DeadLetterQueueSourceArn"] = queue.arn

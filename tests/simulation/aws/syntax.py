@@ -95,7 +95,7 @@ class Parser:
         return token
 
     def path(self) -> Path:
-        """Read a document path. Return it with the placeholders replaced by attributes' names."""
+        """Read a document path, and return the path with names in place of the placeholders."""
         parts: list[str | int] = [self._attribute()]
         while True:
             if self.accept("."):

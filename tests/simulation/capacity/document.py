@@ -72,7 +72,7 @@ def duration(seconds: float) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: int = 0) -> str:
-    """Make a Markdown table. The columns from index `right` on are aligned right; 0 means none."""
+    """Make a Markdown table, with the columns from index `right` on aligned right (0: none)."""
     line = ["---:" if right and at >= right else "---" for at in range(len(head))]
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, line, *rows))
 
@@ -300,7 +300,10 @@ def thousand_table(results: Results) -> str:
 
 
 def comparison(plain: Measured, followed: Measured) -> str:
-    """Make the table of a load's costs: without release of staged files, with it, and followed."""
+    """Make the table of a load's costs in three cases.
+
+    Staged files aren't released, are released, or are released while ingests are followed.
+    """
     columns = [cost_rows(measured) for measured in (without_release(plain), plain, followed)]
     head = ("", "all stay for seven days", "released files go after a day", "and followed")
     return table(head, [(name, *(each[name] for each in columns)) for name in columns[0]], right=1)

@@ -19,7 +19,7 @@ from tests.simulation.truth import (
 
 RECORDING_BYTES = 2_000_000_000
 LECTURE, GAP = 3000.0, 120.0
-"""Seconds of a lecture, and of the break between its segments."""
+"""Seconds of a lecture, and of the break between the lecture's segments."""
 
 PROCESSED = 1500.0
 """Seconds from the lectures' end until Zoom has processed the first recording."""
