@@ -74,7 +74,7 @@ def check_secrets(given: Any) -> Iterator[str]:
         # SSM stores only text that UTF-8 can encode.
         parameters.set(f"/p/{name}", value.encode("utf-8", "replace").decode())
     try:
-        # A secret that was read stays hidden from the log in the context. A copied context keeps the
+        # The log hides a secret that was read in the same context. A copy of the context keeps the
         # inputs apart.
         read = copy_context().run(settings.read_secrets, kind, parameters, "/p")
         yield repr(read)

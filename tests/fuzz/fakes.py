@@ -261,7 +261,7 @@ class NoEngine:
     """A fake engine that opens each file and copies none of its bytes."""
 
     time_left: Any = forever
-    report: Any = lambda _: None  # production replaces this default for an invocation
+    report: Any = lambda _: None  # Production replaces this default for an invocation.
 
     def clock(self) -> float:
         return 0.0

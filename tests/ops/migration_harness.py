@@ -22,7 +22,7 @@ OLD = "old-zip"
 
 @dataclass
 class Stacks:
-    """The tables of the old stack, and the new stack as target and `aws`."""
+    """The tables of the old stack, and the new stack (`target` and `aws`)."""
 
     aws: Cloud
     target: Target

@@ -136,7 +136,7 @@ def test_recordings_prints_a_table_with_verdicts_on_a_wide_terminal(printed: Pri
 def test_recordings_prints_either_blocks_or_a_table_when_a_topic_has_a_long_word(
     printed: Printed,
 ) -> None:
-    # The longest word of a column decides whether a table fits. The output must not mix both forms.
+    # The longest word of a column decides whether a table fits. A table must not mix with blocks.
     word = "Donaudampfschifffahrtsgesellschaft"
     rows = [msgspec.structs.replace(each, topic=f"HIST E-1010 {word}") for each in TWICE]
     for columns in range(100, 160):

@@ -98,7 +98,7 @@ def test_redrive_repeats_no_message_after_a_crash(uploads: Queues) -> None:
     with hold_messages(uploads.redrive.dead, 30) as held:
         (message,) = held.next_page()
         # The program crashes after the send, before it deletes the message from the DLQ.
-        uploads.redrive._send(message)  # noqa: SLF001 - what lies between two of its steps
+        uploads.redrive._send(message)  # noqa: SLF001 - one step of the redrive
     uploads.run(Selection())
     assert len(uploads.aws.messages(uploads.live_url)) == 1
     uploads.add_to_dlq(body(1), reason="failed again")

@@ -69,7 +69,7 @@ def test_the_waiting_line_is_not_shown_while_a_slow_step_shows_its_own_line(
     with terminal.working("Working"):
         assert terminal.is_showing_work()
         shown.line.begin()
-        (timer,) = [shown.line._timer]  # noqa: SLF001 - nothing else tells that it has run
+        (timer,) = [shown.line._timer]  # noqa: SLF001 - to wait for the timer
         assert timer
         timer.join()
         shown.line.end()

@@ -487,7 +487,7 @@ class _Recording:
         return in_time and self._may_have_texts(19)
 
     def _transcript_events(self) -> list[WebhookEvent]:
-        """Return Zoom's events about transcripts that the webhook took."""
+        """Return Zoom's webhook events about transcripts that the webhook accepted."""
         return [
             delivery.webhook_event
             for delivery in self.played.zoom.deliveries

@@ -215,7 +215,7 @@ def _with_summaries(
 
 
 def _with_own_summaries(chance: Random, recording: RecordingTruth) -> RecordingTruth:
-    """Add summaries and next steps of each segment. Most are made before the last video."""
+    """Add summaries and next steps of each segment. Zoom makes most of these before the video."""
     if chance.random() < 0.3:
         return recording
     videos = [file for file in recording.files if file.type == VIDEO]

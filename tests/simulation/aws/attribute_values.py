@@ -124,7 +124,7 @@ def frozen(value: Any) -> Any:
     freezer = _FREEZERS.get(kind)
     if freezer is not None:
         return freezer(value)
-    if isinstance(value, str):  # boto3 sends a StrEnum as its text
+    if isinstance(value, str):  # boto3 sends a StrEnum as its text.
         return str(value)
     return _frozen_map(value) if isinstance(value, Mapping) else _refuse(value)
 

@@ -86,7 +86,7 @@ class _Queue:
     """Deduplication id → the time of the first send, and the answer."""
 
     def deliverable(self, now: float) -> list[list[_Message]]:
-        """Return lists of the messages that may be received now, each in its order of delivery."""
+        """Return lists of the messages that may be received now. Each list keeps its order."""
         if not self.fifo:
             return [[message] for message in self.messages.values() if message.visible_at <= now]
         free = [

@@ -135,7 +135,7 @@ def world_with_summaries(made: float, *, attachments: bool = True) -> Scenario:
 
 
 def flavors(played: Played) -> list[str]:
-    """Return the flavors of the summaries in the one ingest."""
+    """Return the flavors of the summaries in the world's only ingest."""
     (ingest,) = played.system.opencast.ingests
     return [file.flavor for file in ingest.files if file.flavor in SUMMARIES.values()]
 

@@ -77,7 +77,7 @@ def test_ingest_fetches_each_file_and_answers_with_the_workflow() -> None:
     harness.world.run(1e5)
     (answer,) = harness.answers
     assert isinstance(answer, Response)
-    root = ET.fromstring(answer.content)  # noqa: S314  # the fake's own
+    root = ET.fromstring(answer.content)  # noqa: S314  # XML of the fake
     assert root.tag == "{http://workflow.opencastproject.org}workflow"
     (ingest,) = harness.opencast.ingests
     assert ingest.contents == ("content of a.mp4", "content of b.mp4")

@@ -57,7 +57,7 @@ def test_crash_is_not_caught_by_a_handler_of_exceptions() -> None:
     def work() -> None:
         try:
             simulated.call("sqs.SendMessage", lambda: None)
-        except Exception as error:  # noqa: BLE001  # what is tested
+        except Exception as error:  # noqa: BLE001  # must not catch the crash
             caught.append(error)
 
     simulated.start("function", work, can_crash=True)
