@@ -284,7 +284,7 @@ def test_following_a_recording_asks_opencast_with_backoff_until_the_ingest_is_pu
 
 
 @pytest.mark.parametrize("state", [State.OPENCAST_FAILED, State.OPENCAST_DELETED])
-def test_following_a_recording_raises_when_opencast_failed_or_deleted_the_ingest(
+def test_following_a_recording_raises_an_error_when_opencast_failed_or_deleted_the_ingest(
     state: State,
 ) -> None:
     reads = ScriptedReads(row(state, "Opencast's operation encode failed."))
@@ -319,7 +319,7 @@ def test_is_followed_returns_whether_the_ledger_follows_the_ingest(is_followed: 
     assert following.is_followed(row(State.SENT_TO_OPENCAST), known) is is_followed
 
 
-def test_following_a_recording_raises_keyboard_interrupt_to_the_caller() -> None:
+def test_following_a_recording_passes_a_keyboard_interrupt_to_the_caller() -> None:
     def interrupt(_: float) -> None:
         raise KeyboardInterrupt
 

@@ -480,7 +480,7 @@ class _Recording:
         return all_told and self._may_have_texts(16)
 
     def _needs_chapters(self) -> bool:
-        """Return whether Zoom listed all chapters soon enough after an event about transcripts."""
+        """Return whether Zoom listed all chapters soon after a webhook event about transcripts."""
         listed = [file.listed for file in self.truth.files if file.is_chapters]
         last = max((event.at for event in self._transcript_events()), default=-math.inf)
         in_time = bool(listed) and max(listed) < last + CHAPTERS_IN_TIME
@@ -670,7 +670,10 @@ def _noise(played: Played) -> Iterator[Verdict]:
 
 
 def _messages_begun(played: Played, uuid: str) -> int:
-    """Return the largest number of messages that a recording's events and requests can begin."""
+    """Return the largest number of messages about a recording.
+
+    Each delivery of a webhook event with files, each request and each repeat begins one message.
+    """
     notified = sum(
         len(delivery.answers)
         for delivery in played.zoom.deliveries

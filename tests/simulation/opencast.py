@@ -277,7 +277,7 @@ class Opencast:
         return event if is_there else None
 
     def begin(self, workflow: str, form: Form) -> Promise[Answer]:
-        """Start the process of a POST. The process has no answer if Opencast goes down."""
+        """Start the process of a POST, whose answer is None if Opencast goes down."""
         self._posts += 1
         refusal = self.planned(Kind.REFUSAL)
         if refusal is not None and int(refusal.detail) < 500:
@@ -373,7 +373,7 @@ class Opencast:
 
 
 def _read(form: Form, *, attachments: bool) -> _Form:
-    """Read a form part by part, as Opencast does. Only DCE's Opencast takes `attachments`."""
+    """Read a form part by part, as Opencast does: with `attachments` only in DCE's Opencast."""
     sent, flavor = _Form(), ""
     files = ("mediaUri", "attachmentUri") if attachments else ("mediaUri",)
     fields: dict[str, str] = {}

@@ -184,7 +184,7 @@ def _with_chapters(
 
 
 def _with_own_chapters(chance: Random, recording: RecordingTruth) -> RecordingTruth:
-    """Add chapters of each segment. Zoom makes chapters after the transcript, without an event."""
+    """Add chapters of each segment. Zoom makes chapters after transcripts, with no webhook event."""
     transcripts = [file for file in recording.files if file.type == TRANSCRIPT]
     if chance.random() < 0.1:
         return recording
@@ -290,7 +290,7 @@ def _with_unknown_type(chance: Random, recording: RecordingTruth) -> RecordingTr
 
 
 def _with_less(chance: Random, happening: Happening) -> Happening:
-    """Remove a field from one in twenty recording.completed events."""
+    """Remove a field from one in twenty webhook events `recording.completed`."""
     if not isinstance(happening, WebhookEvent) or happening.event != "recording.completed":
         return happening
     if chance.random() >= 0.05:
@@ -402,9 +402,9 @@ def _notified(chance: Random, recording: RecordingTruth) -> list[Happening]:
 
 
 def _completed(chance: Random, recording: RecordingTruth) -> list[Happening]:
-    """Draw recording.completed: one event for all files, or two events.
+    """Draw the webhook events `recording.completed`: one for all files, or two.
 
-    The first of two events is for some files, and the second is for all files or the rest.
+    The first of two is for some files, and the second is for all files or the rest.
     """
     files = recording.files
     whole = tuple(file.id for file in files)
