@@ -41,7 +41,7 @@ def _logs_without_secrets(target: Target) -> Iterator[None]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _rows_deleted(target: Target) -> Iterator[None]:
-    """Delete the new rows after each test file, because every comparison reads all rows."""
+    """Delete the rows that a test file has added, because each attack reads all rows."""
     before = row_keys(target.driver)
     yield
     delete_rows(target.driver, row_keys(target.driver) - before)
@@ -61,6 +61,6 @@ def no_error_mail(target: Target) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def movie(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Return a whole MP4 of two minutes."""
+    """Return a complete MP4 file of two minutes."""
     path = tmp_path_factory.mktemp("media") / "movie.mp4"
     return media.write_lecture(path).read_bytes()

@@ -21,11 +21,11 @@ TABLES = {
     "recording-events": "zoom_uuid",
     "schedule": "zoom_series_id",
 }
-"""The short names of the tables, with the names of their keys."""
+"""The name of each table's partition key, by the table's name without the stack's name."""
 
 QUEUES = ("download", "download-dlq", "upload.fifo", "upload-dlq.fifo")
 TRACES = ("Traceback (most recent call last)", 'File "/', "botocore", "/var/task")
-"""Texts that occur only in stack traces and in other internals of a function."""
+"""Texts that occur in stack traces and other internal errors, but in no valid answer."""
 
 SHORTEST_SECRET = 8
 
@@ -135,5 +135,5 @@ def mailed_pattern(driver: Driver) -> str:
 
 
 def mailed(lines: Collection[str], pattern: str) -> list[str]:
-    """Return the lines that match the filter pattern, which are mailed to operators."""
+    """Return the lines that are mailed to operators because they match the filter pattern."""
     return [line for line in lines if matches(pattern, line)]

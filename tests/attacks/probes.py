@@ -1,4 +1,4 @@
-"""Requests of an attacker, which are sent without a correction of path, headers or body."""
+"""Requests of an attacker, whose path, headers and body no HTTP library corrects."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from local.state import State
 
 STAGE = "/live"
 SECONDS = 60.0
-"""Longest wait for an answer in seconds, also on a busy machine."""
+"""Longest wait for an answer in seconds, sufficient for a busy machine."""
 
 THROTTLED = 429
 THROTTLE_SECONDS = 0.5
@@ -37,7 +37,7 @@ class Probe:
     def having(self, **headers: str | None) -> Self:
         """Return this request with changed headers.
 
-        In names, `_` stands for `-`. None removes a header.
+        In the arguments' names, `_` stands for `-`. The value None removes a header.
         """
         named = {name.replace("_", "-").lower(): value for name, value in headers.items()}
         kept = {name: value for name, value in self.headers.items() if name.lower() not in named}
@@ -85,7 +85,7 @@ class Sender:
         self._tls = ssl.create_default_context(cafile=state.ca_bundle)
 
     def send(self, probe: Probe) -> Answer:
-        """Send a request, again and again while API Gateway throttles it, and return the answer."""
+        """Send a request, repeat it while API Gateway throttles it, and return the answer."""
         ends = time.monotonic() + SECONDS
         while True:
             answer = self._send(probe)
@@ -125,7 +125,7 @@ def new_uuid() -> str:
 def started(uid: str, **changes: Any) -> dict[str, Any]:
     """Return the webhook event `recording.started`, with changed fields in its object.
 
-    No smaller webhook event writes a row.
+    Of the webhook events that write a status row, this event has the fewest fields.
     """
     about = {
         "uuid": uid,

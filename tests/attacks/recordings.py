@@ -17,13 +17,16 @@ from tests.e2e.deployed import at_once
 
 MINUTES = 2
 AT_ONCE = 2
-"""Largest number of the downloader's processes. Cold starts of more processes take too long."""
+"""Largest number of concurrent downloaders. Cold starts of more downloaders take too long."""
 
 ENDED = ("SENT_TO_OPENCAST", "IGNORED", "WEBHOOK_FAILED", "DOWNLOADER_FAILED", "UPLOADER_FAILED")
 
 
 def file(url: str, size: int, **changes: Any) -> dict[str, Any]:
-    """Return Zoom's description of a video of `size` bytes. None in `changes` removes a field."""
+    """Return Zoom's description of a video of `size` bytes.
+
+    `changes` replaces fields. The value None removes a field.
+    """
     described = {
         "id": str(uuid.uuid4()),
         "file_type": "MP4",

@@ -14,8 +14,8 @@ from tests.e2e.stack import Stack
 WRONGLY_SIGNED = (401, 503)
 """Statuses for a wrong signature.
 
-A function reads its secrets again after a wrong signature, at most ten times a minute. After that,
-the status is 503.
+After a wrong signature, a function reads its secrets again, at most ten times a minute. The
+function answers 503 to further wrong signatures in the same minute.
 """
 
 
@@ -69,7 +69,7 @@ class Target:
         return answer
 
     def withstands(self, attack: Attack, honest: Probe) -> None:
-        """Assert that the attack that changes an honest request fails."""
+        """Change an honest request by the attack, and assert that the changed request fails."""
         self.fails(attack.change(honest), *attack.statuses)
 
     def row(self, zip_id: str) -> Mapping[str, object]:

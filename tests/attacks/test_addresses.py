@@ -28,11 +28,11 @@ ALLOWED = "203.0.113.9"
 HONEST = to_status("meeting_id=86168921331")
 INGEST = to_ingest({"uuid": "ajXp112QmuoKj4854875==", "oc_series_id": "20260112345"})
 UNKNOWN = "Zoom knows no recording ajXp112QmuoKj4854875==."
-"""Answer of the function to a request that API Gateway lets through."""
+"""The `on-demand` function's answer to a request that API Gateway lets through."""
 
 
 def from_elsewhere(name: str) -> Callable[[Probe], Probe]:
-    """Return a change that claims the allowed address in a header."""
+    """Return a change of a request, whose header `name` then claims the allowed address."""
     values = {"forwarded": f"for={ALLOWED};proto=https"}
     return lambda probe: probe.having(**{name: values.get(name, ALLOWED)})
 
@@ -156,7 +156,7 @@ def test_ingest_is_refused_to_an_address_that_is_not_allowed_whatever_the_reques
 
 
 @pytest.mark.usefixtures("refused")
-def test_webhook_answers_as_usual_when_headers_claim_another_method_and_path(
+def test_webhook_ignores_headers_that_claim_another_method_and_path(
     target: Target,
 ) -> None:
     honest = to_webhook(encoded(started(uid := new_uuid())), target.zoom_secret)

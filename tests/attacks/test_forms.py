@@ -52,7 +52,7 @@ NO_JSON: Mapping[str, bytes] = {
 
 @pytest.mark.parametrize("name", NO_JSON)
 def test_webhook_refuses_a_body_that_is_no_json_object(name: str, target: Target) -> None:
-    # API Gateway changes bytes that are no text, so the signature is wrong.
+    # API Gateway changes bytes that aren't UTF-8, so that their signature is wrong.
     target.fails(to_webhook(NO_JSON[name], target.zoom_secret), 400, *WRONGLY_SIGNED)
 
 
@@ -112,7 +112,7 @@ def body_of_an_honest_event(uid: str) -> bytes:
     return encoded(started(uid))
 
 
-def test_webhook_uses_the_last_of_two_fields_with_one_name(target: Target) -> None:
+def test_webhook_uses_the_last_of_two_fields_with_the_same_name(target: Target) -> None:
     # If one part used the first field and another the last, an attacker could bypass a check.
     uid = new_uuid()
     honest = body_of_an_honest_event(uid).decode()
@@ -240,7 +240,9 @@ ENCODINGS = [
 
 
 @pytest.mark.parametrize("attack", ENCODINGS, ids=str)
-def test_webhook_refuses_a_body_that_is_encoded(attack: Attack, target: Target) -> None:
+def test_webhook_refuses_a_body_that_is_compressed_or_in_base64(
+    attack: Attack, target: Target
+) -> None:
     honest = to_webhook(body_of_an_honest_event(new_uuid()), target.zoom_secret)
     target.withstands(attack, honest)
     assert target.send(honest).status == 204

@@ -104,7 +104,7 @@ def test_webhook_refuses_an_unsigned_event_whatever_its_headers(name: str, targe
     assert target.row_of(uid)
 
 
-def test_cors_preflight_allows_pages_of_other_origins_only_plus_zoom_requests(
+def test_cors_preflight_allows_only_plus_zoom_requests_to_pages_of_other_origins(
     target: Target,
 ) -> None:
     asked = {"origin": "https://evil.example", "access-control-request-method": "POST"}

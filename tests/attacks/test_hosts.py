@@ -59,7 +59,7 @@ def private() -> Iterator[Listener]:
         thread = threading.Thread(target=listener.serve, args=(server,))
         thread.start()
         yield listener
-        # A close alone doesn't wake the thread that accepts.
+        # Closing the socket wouldn't end the thread's call of `accept`.
         server.shutdown(socket.SHUT_RDWR)
         thread.join()
 
@@ -96,14 +96,14 @@ REDIRECTS: Mapping[str, tuple[str, str]] = {
     "to itself": ("https://127.0.0.1:{zoom}/to-itself", "more than 5 times"),
     "to nowhere": ("https://[", NO_HTTPS),
 }
-"""Locations to which an allowed host redirects, and the reason in the row."""
+"""Locations to which an allowed host redirects, each with the reason in the status row."""
 
 HONEST = "an honest file"
 
 
 @pytest.fixture(scope="module")
 def found(target: Target, zoom: Web, private: Listener, movie: bytes) -> dict[str, Outcome]:
-    """Send the recordings, and return their outcomes by the names of the attacks."""
+    """Send a recording for each attack, and return the outcomes by the names of the attacks."""
     ports = {"zoom": zoom.port, "private": private.port}
     recordings = [Hostile(HONEST, [file(f"{zoom.url}/video.mp4", len(movie))])]
     zoom.pages["/video.mp4"] = ranged(movie)
@@ -149,7 +149,7 @@ def test_recording_is_ingested_when_its_download_address_is_honest(
 
 
 @pytest.mark.usefixtures("found")
-def test_private_address_gets_no_request(private: Listener) -> None:
+def test_private_address_gets_no_http_request(private: Listener) -> None:
     # The pipeline may connect before it finds that the address is private.
     assert b"HTTP" not in private.received
     assert b"download-token" not in private.received

@@ -63,7 +63,11 @@ ANSWERS: Mapping[str, Callable[[bytes], Answer]] = {
 HONEST = "an honest video"
 ENDLESS = "64 MiB more than Zoom has told"
 FEW_BYTES = 8 * MEBI
-"""A limit in bytes above the sizes of the video and of sockets' buffers, far below 64 MiB."""
+"""Upper limit, in bytes, of what the host may send before the downloader closes the connection.
+
+The limit is larger than the video and the sockets' buffers, and far smaller than the 64 MiB that
+the host would send.
+"""
 
 BESIDE = "an honest video beside a hostile one"
 
@@ -101,7 +105,7 @@ def found(
         urls = {name: f"{web.url}/{number}.mp4" for number, name in enumerate(pages)}
         web.pages = {f"/{number}.mp4": pages[name] for number, name in enumerate(pages)}
         gallery = file(urls[NO_BYTES], sizes[NO_BYTES], recording_type="gallery_view")
-        # Retryable failures come last, because they are retried after a minute.
+        # Recordings with retryable failures come last, because each waits a minute for its retry.
         recordings = [
             Hostile(BESIDE, [file(urls[HONEST], len(movie)), gallery]),
             *(Hostile(name, [file(urls[name], sizes[name])]) for name in pages),

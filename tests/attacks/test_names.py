@@ -51,7 +51,7 @@ VIDEOS: dict[str, dict[str, Any]] = {
 """Hostile fields of the only video of a recording."""
 
 ADDRESSES = {"a page": "/page.html", "a disposition that climbs": "/named"}
-"""Paths of downloads whose hostile names could determine the extension."""
+"""Paths of downloads with hostile file names, which must not determine the key's extension."""
 
 ABOUT: dict[str, dict[str, Any]] = {
     "a uuid that climbs": {"uuid": f"//../..//{new_uuid()}?a=b#c&d"},
@@ -65,7 +65,7 @@ ABOUT: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def found(target: Target, zoom: Web, movie: bytes) -> dict[str, Outcome]:
-    """Send the recordings, and return their outcomes by the names of the attacks."""
+    """Send a recording for each attack, and return the outcomes by the names of the attacks."""
     size, url = len(movie), f"{zoom.url}/video.mp4"
     return outcomes(
         target,

@@ -1,4 +1,4 @@
-"""Attacks with hostile answers to an ingest, of Opencast or of a proxy before Opencast."""
+"""Attacks with hostile answers to an ingest, from Opencast or from a proxy in front of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attacks on the status page and its viewers: scripts in texts, frames, foreign pages."""
+"""Attacks on the status page: scripts in texts, frames, and pages of other origins."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ORIGINS = ("https://evil.example", "null", "http://localhost", "https://zoom.us.
 
 
 def page(target: Target, query: str = "", **headers: str) -> Answer:
-    """Return the answer with the status page."""
+    """Request the status page with a query, and return the answer."""
     probe = Probe(path=f"{STAGE}/{query}", method="GET", headers=headers)
     return target.fails(probe, 200)
 

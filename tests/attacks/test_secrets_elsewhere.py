@@ -1,4 +1,4 @@
-"""Attacks with a secret that the pipeline uses, but not for this kind of request."""
+"""Attacks with a secret that the pipeline uses only for other kinds of requests."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_webhook_refuses_an_event_of_zoom_that_is_signed_with_another_secret(
 def test_webhook_refuses_a_request_of_the_pipeline_that_is_signed_with_another_secret(
     name: str, target: Target
 ) -> None:
-    # The honest request lacks files, so it writes only a failed row and starts no ingest.
+    # The honest request lacks files, so that it writes only a failed row and starts no ingest.
     zip_id = f"on-demand-{new_uuid()}"
     about = started(new_uuid())["payload"]["object"]
     content = {
@@ -176,7 +176,9 @@ def test_schedule_update_refuses_another_secret_as_its_token(name: str, target: 
     target.fails(update({"x-schedule-token": target.secrets[name]}), 401)
 
 
-def test_schedule_update_accepts_its_token(target: Target, sheet: Spreadsheet) -> None:
+def test_schedule_update_accepts_a_request_with_its_token(
+    target: Target, sheet: Spreadsheet
+) -> None:
     answer = target.send(update({"x-schedule-token": target.secrets[SCHEDULE]}))
     assert (answer.status, answer.body.partition(":")[0]) == (200, "Success")
     assert set(sheet.scheduled()) == {"81000000001"}

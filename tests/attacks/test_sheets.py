@@ -19,7 +19,7 @@ from tests.e2e.spreadsheet import HEADER, Spreadsheet, row
 pytestmark = pytest.mark.usefixtures("no_error_mail")
 
 MOST_SECONDS = 15.0
-"""Longest allowed time of an update, also on a busy machine. API Gateway gives up after 29 s."""
+"""Longest allowed time of an update in seconds. API Gateway gives up after 29 s."""
 
 REPEATS = 6
 """Number of copies of a hostile row in the sheet."""
@@ -28,7 +28,7 @@ OTHER = "https://zoom.us/j/81000000002"
 
 
 def hostile(**changes: Any) -> list[Any]:
-    """Return a row, with changed cells, of another meeting than that of the honest row."""
+    """Return a row with changed cells, whose meeting isn't the meeting of the honest row."""
     return row(changes.pop("link", OTHER), **changes)
 
 
@@ -50,7 +50,7 @@ HOSTILE: Mapping[str, Sequence[Any]] = {
     "control characters": hostile(course="\x00\x1b[31m\x7f", day="M\x00"),
     "10,000 columns": [*hostile(), *["<script>"] * 10_000],
 }
-"""Hostile rows of another meeting. An update has to clean or skip each row."""
+"""Hostile rows by name. An update of the schedule has to clean or skip each row."""
 
 
 def update(target: Target) -> Answer:
@@ -60,7 +60,7 @@ def update(target: Target) -> Answer:
 
 @pytest.fixture(scope="module")
 def sheet(target: Target) -> Spreadsheet:
-    """Return a sheet with one honest row, after an update of the schedule."""
+    """Write one honest row to a sheet, update the schedule, and return the sheet."""
     target.driver.table("schedule").delete_item(Key={"zoom_series_id": IMPORT_LOCK})
     sheet = Spreadsheet(target.driver)
     sheet.fill([HEADER, HONEST], [HEADER])

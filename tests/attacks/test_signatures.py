@@ -25,12 +25,12 @@ OLD_SECONDS = 301
 
 
 def restamped(stamp: str) -> Callable[[Probe], Probe]:
-    """Return a change of the timestamp that keeps the signature."""
+    """Return a change of a request that replaces the timestamp and keeps the signature."""
     return lambda probe: probe.having(x_zm_request_timestamp=stamp)
 
 
 def resigned(change: Callable[[str], str | None]) -> Callable[[Probe], Probe]:
-    """Return a change of the signature. If `change` returns None, the signature is removed."""
+    """Return a change of a request's signature. A `change` to None removes the signature."""
     return lambda probe: probe.having(x_zm_signature=change(probe.headers[SIGNATURE]))
 
 
@@ -166,11 +166,11 @@ def test_webhook_refuses_an_event_when_its_signature_is_forged(
 @pytest.mark.parametrize(
     "seconds", [-OLD_SECONDS, -86_400, OLD_SECONDS, 86_400], ids="replay old later future".split()
 )
-def test_webhook_refuses_an_event_that_was_signed_over_five_minutes_ago_or_ahead(
+def test_webhook_refuses_an_event_when_its_timestamp_is_off_by_more_than_five_minutes(
     seconds: int, uuid: str, target: Target
 ) -> None:
     body, now = encoded(started(uuid)), time.time()
-    # Two seconds make up for the duration of the request.
+    # A future timestamp has to be over five minutes ahead even when the request takes two seconds.
     when = now + seconds + (2 if seconds > 0 else 0)
     target.fails(to_webhook(body, target.zoom_secret, at=when), 401)
     late = to_webhook(body, target.zoom_secret, at=time.time() - OLD_SECONDS + 60)
@@ -187,7 +187,7 @@ def test_replay_within_five_minutes_writes_no_second_row(uuid: str, target: Targ
     again = target.row_of(uuid)
     assert again["pipeline_state"] == row["pipeline_state"]
     times = EventsTable(target.driver.table("recording-events"), utc_now).of(uuid)
-    # The table may have the event twice, but a repeat opens no interval (`recording.pauses`).
+    # The table may hold the event twice, because `recording.pauses` ignores a repeat.
     assert times
     assert all(event == times[0] for event in times)
 
@@ -206,7 +206,8 @@ def challenge(token: object) -> bytes:
 
 
 def test_answer_to_a_challenge_contains_no_signature_of_an_event(uuid: str, target: Target) -> None:
-    # An attacker must not get the signature of an event by a challenge with the event as token.
+    # If the webhook signed any token, an attacker could send a forged event as the token, and get
+    # the event's signature.
     stamp = str(int(time.time()))
     forged = encoded(started(uuid))
     token = signed(stamp, forged).decode()
@@ -222,7 +223,7 @@ def test_answer_to_a_challenge_contains_no_signature_of_an_event(uuid: str, targ
     ["", "a" * 129, "a b", "a:b", "a\nb", "ä", ["a"], {"a": 1}, None, 7],
     ids="empty long blank colon line letter list object null number".split(),
 )
-def test_challenge_is_refused_when_its_token_has_another_form_than_tokens_of_zoom(
+def test_challenge_is_refused_when_its_token_does_not_have_the_form_of_zooms_tokens(
     token: object, target: Target
 ) -> None:
     target.fails(to_webhook(challenge(token), target.zoom_secret), 400)

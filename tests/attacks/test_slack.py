@@ -34,7 +34,7 @@ def hooks(home: Path) -> Iterator[Web]:
 
 @pytest.fixture(scope="module")
 def meeting(target: Target) -> int:
-    """Return a meeting with a recording whose topic only members of the group may read."""
+    """Return the number of a meeting, whose topic only members of the group may read."""
     meeting = target.stack.new_meeting()
     put_row(target.stack, meeting, topic=TOPIC)
     await_process(target.stack)
@@ -56,10 +56,7 @@ def command(meeting: int, **changes: str) -> dict[str, str]:
 
 
 def show(target: Target, form: Mapping[str, str]) -> str:
-    """Send a command with a valid signature, and return the answer.
-
-    The command must write nothing.
-    """
+    """Send a signed command, assert that the command writes nothing, and return the answer."""
     answer = target.fails(to_slack(form, target.slack_secret), 200)
     return answer.body
 
@@ -110,7 +107,7 @@ def test_slack_refuses_a_command_when_it_is_not_signed_as_slack_does(
 
 
 @pytest.mark.parametrize("seconds", [-OLD_SECONDS, OLD_SECONDS], ids=["old", "future"])
-def test_slack_refuses_a_command_that_was_signed_over_five_minutes_ago_or_ahead(
+def test_slack_refuses_a_command_when_its_timestamp_is_off_by_more_than_five_minutes(
     seconds: int, target: Target, meeting: int
 ) -> None:
     probe = to_slack(command(meeting), target.slack_secret, at=time.time() + seconds)
@@ -147,7 +144,7 @@ STRANGERS: Mapping[str, dict[str, str]] = {
         "channel_name": "ZIP",
     },
 }
-"""Users and channels that may not see an answer, although Slack has signed the command."""
+"""Users and channels that may see no recording, although Slack has signed the command."""
 
 
 @pytest.mark.parametrize("name", STRANGERS)
@@ -228,7 +225,7 @@ TAMPERED: Mapping[str, Any] = {
 
 
 @pytest.mark.parametrize("name", TAMPERED)
-def test_press_shows_nothing_when_the_value_of_the_button_was_changed(
+def test_pressed_button_shows_nothing_when_its_value_was_changed(
     name: str, target: Target, hooks: Web, meeting: int
 ) -> None:
     shown = result(target, hooks, TAMPERED[name](meeting))
@@ -236,7 +233,7 @@ def test_press_shows_nothing_when_the_value_of_the_button_was_changed(
     assert TOPIC not in shown
 
 
-def test_press_shows_nothing_to_strangers_or_in_other_channels(
+def test_pressed_button_shows_nothing_to_strangers_or_in_other_channels(
     target: Target, hooks: Web, meeting: int
 ) -> None:
     assert TOPIC in result(target, hooks, button(meeting))

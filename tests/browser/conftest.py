@@ -1,4 +1,4 @@
-"""Fixtures: one browser for all tests of a process, and a page with own tables for each test."""
+"""Fixtures: one browser for all tests of a process, and new tables and a new page for each test."""
 
 from __future__ import annotations
 
@@ -40,7 +40,10 @@ class Watch:
 
 @pytest.fixture(scope="session")
 def week() -> list[dict[str, Any]]:
-    """Return the status rows of a week, written once, since writing takes longer than a test."""
+    """Return the status rows of a week.
+
+    All tests of a process share the rows, because making them takes longer than a test.
+    """
     with pytest.MonkeyPatch.context() as environment:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             environment.setenv(name, "test")
@@ -52,7 +55,7 @@ def week() -> list[dict[str, Any]]:
 
 @pytest.fixture
 def site(aws: Cloud, clock: Clock, week: list[dict[str, Any]]) -> Iterator[Site]:
-    """Serve the page and its API, with a week of recordings."""
+    """Yield a server of the page and its API, with a week of recordings."""
     clock.now = NOW
     with aws.status.batch_writer() as batch:
         for item in week:

@@ -21,7 +21,7 @@ import status_query
 from ingester.runtime.api_gateway import Answer, json_answer
 
 TIMEOUT_MS = 60_000
-"""Milliseconds of the longest wait for something on the page, also on a busy machine."""
+"""Longest wait for an element of the page in milliseconds, sufficient for a busy machine."""
 
 # Chromium's sandbox doesn't work for root. The other options turn off calls to other hosts.
 ARGUMENTS = (
@@ -38,12 +38,12 @@ ACCEPTED = json_answer(200, {"message": "Ingest accepted"})
 
 
 def chromium() -> str:
-    """Return the path of Chromium's program, "" if there is none."""
+    """Return the path of Chromium's program, or "" if there is none."""
     return shutil.which("chromium") or ""
 
 
 def installed_browser() -> Iterator[Browser]:
-    """Yield Debian's Chromium. If it isn't installed, skip the test, or fail it in CI."""
+    """Yield Debian's Chromium. Without Chromium, skip the test, or fail the test in CI."""
     program = chromium()
     if not program:
         message = "No chromium here: `apt-get install chromium` lets the page's tests run."
@@ -68,10 +68,10 @@ def launched(program: str, *arguments: str) -> Iterator[Browser]:
 
 @dataclass
 class Site:
-    """Server of `GET /`, `GET /status` and `POST /ingest` below any base path.
+    """A server of `GET /`, `GET /status` and `POST /ingest` below any base path.
 
     The real function answers `GET /status`, unless `trouble` is set to another answer. `ingest` is
-    the answer to `POST /ingest`; None sends no answer. `posted` are the bodies sent to `/ingest`.
+    the answer to `POST /ingest`, or None for no answer. `posted` are the bodies sent to `/ingest`.
     `queries` are the query parameters sent to `/status`.
     """
 
@@ -157,7 +157,10 @@ def await_view(page: Page) -> None:
 
 
 def hold(page: Page, pattern: str) -> list[Route]:
-    """Hold back requests whose URLs match `pattern`. Return a list to which each is appended."""
+    """Hold back requests whose URLs match `pattern`.
+
+    Return a list, to which each held request is appended.
+    """
     held: list[Route] = []
 
     def keep(route: Route) -> None:
@@ -183,9 +186,9 @@ def focused(page: Page) -> str:
 
 
 def violations(page: Page) -> list[str]:
-    """Return the certain violations that axe-core finds in the page.
+    """Return the violations of which axe-core is certain, each with the HTML of its element.
 
-    The debugger runs axe-core's script, since the page's Content-Security-Policy forbids foreign
+    The debugger runs axe-core's script, because the page's Content-Security-Policy forbids foreign
     scripts.
     """
     page.evaluate(AXE.read_text("utf-8"))

@@ -31,11 +31,11 @@ USUAL = (
     (9, State.UPLOADER_RECEIVED),
     (14, State.SENT_TO_OPENCAST),
 )
-"""The usual states of a recording, each after its minutes from the webhook event."""
+"""The usual states of a recording, each with its minutes since the webhook event."""
 
 
 class Week:
-    """Writer of recordings into the status table, with the times of their states."""
+    """A writer of status rows, with the time of each state."""
 
     def __init__(self, aws: Cloud) -> None:
         self.clock = Clock()
@@ -70,7 +70,7 @@ class Week:
         )
 
     def go(self, uuid: str, ago: timedelta, lecture: int, until: State) -> None:
-        """Write a recording's usual states up to `until`, from the time `ago` before NOW on."""
+        """Write a recording's usual states up to `until`, the first one `ago` before NOW."""
         self.begin(uuid, ago, lecture)
         _, course, series, _ = LECTURES[lecture % 6]
         for minutes, state in USUAL[1:]:
@@ -107,7 +107,7 @@ def hours(count: float) -> timedelta:
 
 
 def fill(aws: Cloud) -> None:
-    """Write a week of recordings, of which two need a person."""
+    """Write a week of recordings, on two of which a person has to act."""
     week = Week(aws)
     for number in range(20):
         week.go(f"done{number:02}==", hours(2 + number * 7.3), number, State.SENT_TO_OPENCAST)

@@ -26,7 +26,7 @@ PICTURES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "page-request.png": ("#request", {**WHOLE_FORM, "color_scheme": "dark"}),
 }
-# Without this option subpixel text would make the files several times as large.
+# Without this option, subpixel rendering of text would make the files several times as large.
 GREY_TEXT = "--disable-lcd-text"
 
 

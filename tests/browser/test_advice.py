@@ -17,7 +17,7 @@ from tests.browser.recordings import NOW, SECOND_REQUEST, Week
 from tests.cloud import Cloud
 
 
-def test_an_overdue_retry_is_shown_as_waiting_for_its_turn(
+def test_an_overdue_retry_is_shown_as_waiting_with_the_time_since_it_was_due(
     page: Page, site: Site, aws: Cloud
 ) -> None:
     week = Week(aws)
@@ -83,7 +83,7 @@ def test_the_form_does_not_repeat_a_series_that_opencast_does_not_have(
 def test_link_to_the_request_form_does_not_name_the_default_series(
     page: Page, site: Site, aws: Cloud
 ) -> None:
-    # A repeated default series would win over a class that was added to the schedule meanwhile.
+    # A request with a series ignores the schedule, which may contain the class by now.
     week = Week(aws)
     week.begin("d==", timedelta(hours=3), "Stood in for")
     week.write("d==", timedelta(hours=2.8), State.OC_SERIES_FOUND, oc_series_id="DEFAULT")
@@ -114,7 +114,7 @@ def test_a_recording_whose_ingest_has_an_unknown_outcome_may_be_requested_again(
     expect(link).to_have_attribute("href", "#request&uuid=m%3D%3D")
 
 
-def test_a_failure_that_an_older_stack_may_still_retry_is_left_to_an_operator(
+def test_the_page_advises_to_tell_an_operator_when_an_older_stack_may_still_retry_a_failure(
     page: Page, site: Site, aws: Cloud
 ) -> None:
     item = {"zip_id": "auto-ingest-old==", "meeting_id": 5, "recording_id": "old=="}
@@ -190,7 +190,7 @@ def test_an_ignored_recording_needs_no_person_when_it_was_requested_with_a_serie
     expect(ignored.get_by_role("link")).to_have_count(0)
 
 
-def test_the_page_advises_no_other_request_when_an_ignored_recording_is_in_opencast(
+def test_the_page_advises_no_request_for_an_ignored_ingest_when_its_recording_is_in_opencast(
     page: Page, site: Site, aws: Cloud
 ) -> None:
     week = Week(aws)

@@ -59,7 +59,7 @@ def test_a_link_to_the_form_fills_in_the_recording(page: Page, site: Site) -> No
     expect(page.get_by_label("Recording (required)")).to_have_value("lo+ng==")
 
 
-def test_the_form_keeps_its_fields_for_a_recording_and_is_empty_for_another(
+def test_the_form_keeps_its_fields_for_a_recording_and_is_empty_for_another_recording(
     page: Page, site: Site, watch: Watch
 ) -> None:
     watch.expected = (REFUSED,)
@@ -103,7 +103,7 @@ def test_a_link_to_request_again_fills_in_the_parameters_of_the_first_request(
     expect(page.get_by_role("checkbox", name="Ingest it again")).not_to_be_checked()
 
 
-def test_the_form_drops_the_first_answer_when_the_second_recording_is_no_uuid(
+def test_the_form_clears_the_first_answer_when_the_second_request_has_no_uuid(
     page: Page, site: Site
 ) -> None:
     open_page(page, site, "#request")
@@ -119,7 +119,7 @@ def test_the_form_shows_the_name_of_the_stack(page: Page, site: Site) -> None:
     expect(page.locator("#stack")).to_have_text(site.deps.stack_name)
 
 
-def test_the_form_omits_empty_text_fields(page: Page, site: Site) -> None:
+def test_the_form_sends_no_parameters_for_empty_text_fields(page: Page, site: Site) -> None:
     open_page(page, site, "#request")
     send(page)
     expect(page.locator("#answer")).to_contain_text("Accepted.")
@@ -246,7 +246,7 @@ def test_the_form_shows_each_answer_with_advice(
     for text in texts:
         expect(place).to_contain_text(text)
     assert place.locator("b").count() == 0
-    # A screen reader has to announce the answer. The fields keep their values for a next request.
+    # A screen reader has to announce the answer. The fields keep their values for another request.
     expect(place).to_have_role("status")
     assert texts[0] in focused(page)
     expect(page.get_by_label("Recording (required)")).to_have_value("gone==")
@@ -261,7 +261,7 @@ def test_the_form_shows_each_answer_with_advice(
     ],
     ids=["200", "404"],
 )
-def test_the_form_of_a_recording_stays_as_it_is_when_an_answer_for_another_comes(
+def test_the_form_of_a_recording_keeps_its_fields_when_an_answer_about_another_recording_comes(
     page: Page, site: Site, watch: Watch, answer: Answer, text: str
 ) -> None:
     watch.expected = (REFUSED,)
@@ -291,11 +291,11 @@ def test_the_form_says_that_the_pipeline_can_not_be_reached_when_the_request_fai
     expect(page.locator("#answer")).to_contain_text("The pipeline can't be reached.")
 
 
-def test_the_form_says_that_no_answer_came_and_sends_one_request_when_its_time_is_over(
+def test_the_form_says_that_no_answer_came_and_sends_one_request_when_the_request_times_out(
     page: Page, site: Site
 ) -> None:
     site.ingest = None
-    # The page would wait for half a minute. The test ends that wait itself.
+    # The page would wait half a minute for the answer. The test ends this wait itself.
     page.add_init_script(
         """const controllers = [];
         AbortSignal.timeout = () => {
@@ -386,7 +386,7 @@ class TestAboutTheRecording:
         said = "The recording is on its way to Opencast."
         expect(page.locator("#answer")).to_have_text(f"Accepted. {said} Follow it")
 
-    def test_messages_about_a_recording_disappear_when_another_one_is_typed(
+    def test_the_message_about_a_wrong_uuid_disappears_when_another_uuid_is_typed(
         self, page: Page, site: Site
     ) -> None:
         open_page(page, site, "#request")
@@ -405,7 +405,7 @@ class TestAboutTheRecording:
         expect(page.locator("#about")).to_contain_text("So far")
         expect(page.locator("#there")).to_have_count(0)
 
-    def test_the_form_works_when_the_status_can_not_be_read(
+    def test_the_form_sends_a_request_when_the_status_can_not_be_read(
         self, page: Page, site: Site, watch: Watch
     ) -> None:
         watch.expected = (REFUSED,)

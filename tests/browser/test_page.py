@@ -234,7 +234,7 @@ def test_a_long_list_of_steps_says_how_many_steps_are_missing(
         UpdateExpression="SET steps = :steps, steps_left_out = :count",
         ExpressionAttributeValues={":steps": steps, ":count": 23},
     )
-    # People type the uuid without encoding it. The plus sign in it is no space.
+    # People type the uuid without encoding it, so the page must not read its plus sign as a space.
     open_page(page, site, "#recording=lo+ng/==")
     shown = page.get_by_role("list", name="Steps").get_by_role("listitem")
     assert shown.count() == MOST_STEPS + 1
@@ -268,7 +268,7 @@ def test_the_page_says_that_a_recording_is_not_known_when_it_has_no_row(
     expect(page.get_by_role("heading", level=1)).to_have_text("This recording isn't known")
 
 
-def test_recordings_can_be_filtered_by_day_and_state(page: Page, site: Site) -> None:
+def test_the_page_filters_recordings_by_day_and_state(page: Page, site: Site) -> None:
     open_page(page, site)
     place = section(page, "By day")
     today = topics(place)
@@ -423,7 +423,7 @@ def test_the_page_finds_the_api_below_any_base_path(
     expect(page.get_by_role("heading", name="Needs attention")).to_have_text("Needs attention 2")
 
 
-def test_the_page_measures_the_time_of_an_unfinished_recording_to_now(
+def test_the_page_shows_how_long_an_unfinished_recording_has_been_on_its_way_until_now(
     page: Page, site: Site, clock: Clock
 ) -> None:
     open_page(page, site, "#recording=fresh%3D%3D")

@@ -24,7 +24,7 @@ class TestRefreshing:
         expect(section(page, "Under way").get_by_text("Just now", exact=True)).to_be_visible()
         assert page.get_by_role("button", name="The list has changed").count() == 0
 
-    def test_the_page_offers_a_change_of_the_list_while_a_link_in_it_has_the_focus(
+    def test_the_page_offers_to_show_the_changed_list_while_a_link_in_the_list_has_the_focus(
         self, page: Page, site: Site, aws: Cloud
     ) -> None:
         open_page(page, site)
@@ -93,7 +93,7 @@ class TestRefreshing:
         expect(page.locator("#say")).to_have_text(announced)
         expect(link).to_be_focused()
 
-    def test_the_list_of_today_changes_its_day_at_midnight(
+    def test_the_list_of_today_shows_the_new_day_after_midnight(
         self, page: Page, site: Site, aws: Cloud, clock: Clock
     ) -> None:
         open_page(page, site)
@@ -236,7 +236,7 @@ class TestTrouble:
         expect(section(page, "Needs attention")).to_contain_text("Data Structures")
 
 
-def test_the_page_shows_right_ages_when_the_clock_of_the_computer_is_hours_off(
+def test_the_page_shows_ages_by_the_clock_of_the_server_when_the_computers_clock_is_hours_off(
     page: Page, site: Site
 ) -> None:
     page.clock.set_system_time(NOW + timedelta(hours=3))
@@ -245,7 +245,7 @@ def test_the_page_shows_right_ages_when_the_clock_of_the_computer_is_hours_off(
 
 
 @pytest.mark.parametrize("days", [-2.0, 2.0])
-def test_the_page_shows_right_days_when_the_clock_of_the_computer_is_days_off(
+def test_the_page_shows_days_by_the_clock_of_the_server_when_the_computers_clock_is_days_off(
     page: Page, site: Site, days: float
 ) -> None:
     page.clock.set_system_time(NOW + timedelta(days=days))
@@ -281,7 +281,7 @@ def test_a_search_shows_no_recordings_of_a_day_while_it_is_being_loaded(
     place = section(page, "Search")
     assert topics(place) == []
     expect(place).to_contain_text("Loading…")
-    # The words that a person types meanwhile have to count, without another request.
+    # Words that are typed while the rows load have to filter the rows, without another request.
     page.get_by_label("Search all seven days").fill("private2==")
     assert len(held) == 1
     held[0].continue_()
@@ -289,7 +289,7 @@ def test_a_search_shows_no_recordings_of_a_day_while_it_is_being_loaded(
     assert topics(place) == ["Office hours 3"]
 
 
-def test_the_page_drops_an_answer_for_a_view_that_the_person_has_left(
+def test_the_page_ignores_an_answer_for_a_view_that_the_person_has_left(
     page: Page, site: Site
 ) -> None:
     open_page(page, site)

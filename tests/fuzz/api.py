@@ -41,7 +41,7 @@ LINKS = (
 SERIES_LINK = "https://oc.example.edu/engage/ui/index.html#/2026/01/12345"
 ZOOM = {"/recordings": recording_answer()}
 DECIDING = ("meeting_id", "seconds", "since", "queues")
-"""The parameters that choose a query of /status. The first one in a request counts."""
+"""The parameters that choose a query of /status. The first of them in a request decides."""
 
 
 def make_ingest(mutator: Mutator) -> Any:
@@ -51,7 +51,7 @@ def make_ingest(mutator: Mutator) -> Any:
 
 
 def check_ingest(given: Any) -> Iterator[str]:
-    """Check that a request succeeds or gets a 4xx, with a Zoom and a webhook that work."""
+    """Check that a request gets 200, 400 or 404 when Zoom and the webhook are available."""
     aws = Aws()
     event = proxy_event(encoded(given)[:400_000], {"Content-Type": "application/json"})
     answered = on_demand.respond(event, functions.on_demand_of(aws, ZOOM))
@@ -82,7 +82,7 @@ def make_query(mutator: Mutator) -> Any:
 
 
 def check_query(given: Any) -> Iterator[str]:
-    """Check that a query gets rows or a 400."""
+    """Check that a query gets 200 or 400."""
     aws = Aws()
     aws.status.put([payloads.status_row()])
     items = given.items() if isinstance(given, dict) else ()
@@ -118,7 +118,7 @@ def parameters() -> dict[str, OAS31Validator]:
 
 
 def made_of(mutator: Mutator, schema: Mapping[str, Any]) -> Any:
-    """Make a value that a schema allows; rarely, make a value that the schema forbids."""
+    """Make a value from a schema. A text may break a rule of the schema."""
     schema = openapi.resolved(schema)
     if "enum" in schema:
         return mutator.one_of(list(schema["enum"]))
@@ -199,11 +199,10 @@ def _answered(path: str, content: Any) -> Answer:
 
 
 def _is_wrong(path: str, content: Any) -> bool:
-    """Return whether the document forbids a request whose function is as strict as the document.
+    """Return whether a function has to refuse a request because the document forbids it.
 
-    /ingest accepts more than its schema: numbers for texts, and "" for a missing value. The
-    schema's description says so. /new_recording answers 204 to events that it ignores, even if
-    fields are missing.
+    Two functions accept more than the document allows. /ingest accepts numbers as texts, and "" as
+    a missing value. /new_recording answers 204 to ignored events, even if fields are missing.
     """
     if path == "ingest":
         return not isinstance(content, dict) or not content.get("uuid")

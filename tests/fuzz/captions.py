@@ -31,7 +31,7 @@ def make_captions(mutator: Mutator) -> Any:
 
 
 def check_captions(given: Any) -> Iterator[str]:
-    """Check that cues are in order, end, have no markup, and read back as they were written."""
+    """Check that cues are in order, end, have no markup, and don't change when written and read."""
     content = given if isinstance(given, bytes) else filled(given).encode("utf-8", "replace")
     try:
         cues = read_cues(content)
@@ -95,4 +95,3 @@ TARGETS = (
     Target("captions", 4, make_captions, check_captions),
     Target("chapters", 4, make_chapters, check_chapters),
 )
-"""The targets of this module."""

@@ -45,7 +45,7 @@ def make_settings(mutator: Mutator) -> Any:
 
 
 def check_settings(given: Any) -> Iterator[str]:
-    """Check that an environment makes settings whose properties can be read, or a SettingsError."""
+    """Check that an environment gives readable settings, or raises SettingsError."""
     kind = SETTINGS[given["type"]]
     items = given["values"].items() if isinstance(given["values"], dict) else ()
     # Lambda's environment variables are UTF-8 without NUL.
@@ -68,13 +68,14 @@ def make_secrets(mutator: Mutator) -> Any:
 
 
 def check_secrets(given: Any) -> Iterator[str]:
-    """Check that secrets are read or refused, and never shown."""
+    """Check that secrets in SSM are read or raise SettingsError, and that no text shows them."""
     kind, parameters = SECRETS[given["type"]], FakeParameters(call=at_once)
     for name, value in given["values"].items():
-        # SSM holds UTF-8.
+        # SSM stores only text that UTF-8 can encode.
         parameters.set(f"/p/{name}", value.encode("utf-8", "replace").decode())
     try:
-        # A secret that was read is hidden from the log in this context only.
+        # The log hides a secret that was read in the same context. A copy of the context keeps the
+        # inputs apart.
         read = copy_context().run(settings.read_secrets, kind, parameters, "/p")
         yield repr(read)
         values = [value for value in msgspec.structs.astuple(read) if len(value) > 8]

@@ -161,7 +161,7 @@ class Aws:
 
 @dataclass
 class Watch:
-    """A monotonic clock in seconds that only sleeps move. An endless sleep raises Finding."""
+    """A monotonic clock in seconds that only sleeps move. A sleep of 1e9 s or more is a Finding."""
 
     time: float = 1000.0
 
@@ -198,9 +198,9 @@ def headers_of(given: Mapping[str, Any]) -> dict[str, str]:
 
 @dataclass
 class Session:
-    """The part of `requests.Session` that production uses. `answers` are by part of the address.
+    """A fake of the part of `requests.Session` that production uses.
 
-    The answers of a list come in order, and the last one repeatedly.
+    `answers` are by a part of the URL. A list's answers come in order, and its last one repeatedly.
     """
 
     answers: Mapping[str, Any]
@@ -234,7 +234,7 @@ class Session:
 
 @dataclass
 class Downloads:
-    """The part of `urllib3.PoolManager` that production uses for Zoom's download hosts."""
+    """A fake of the part of `urllib3.PoolManager` that production uses for downloads."""
 
     answers: list[Any]
 
@@ -261,7 +261,7 @@ class NoEngine:
     """A fake engine that opens each file and copies none of its bytes."""
 
     time_left: Any = forever
-    report: Any = lambda _: None  # production replaces this default for an invocation
+    report: Any = lambda _: None  # Production replaces this default for an invocation.
 
     def clock(self) -> float:
         return 0.0
@@ -298,7 +298,7 @@ class NoEngine:
 class LogInMemory(logging.Handler):
     """The functions' log at DEBUG, in production's format.
 
-    A record that can't be formatted raises the error of the formatter.
+    If a record can't be formatted, `emit` raises the formatter's error.
     """
 
     def __init__(self) -> None:

@@ -55,7 +55,7 @@ def make_csv(mutator: Mutator) -> Any:
 
 
 def check_csv(given: Any) -> Iterator[str]:
-    """Check that a CSV file is imported, or refused with a sentence."""
+    """Check that a CSV file is imported, or refused with a message for the operator."""
     path = written("a.csv", given if isinstance(given, bytes) else csv_of(given))
     aws = Aws()
     table = functions.schedule_update_of(aws, "", {}).schedule
@@ -77,7 +77,7 @@ def make_json(mutator: Mutator) -> Any:
 
 
 def check_json(given: Any) -> Iterator[str]:
-    """Check that a JSON file is imported, or refused with a sentence."""
+    """Check that a JSON file is imported, or refused with a message for the operator."""
     aws = Aws()
     table = functions.schedule_update_of(aws, "", {}).schedule
     try:
@@ -95,7 +95,7 @@ def make_cell(mutator: Mutator) -> Any:
 
 
 def check_cell(given: Any) -> Iterator[str]:
-    """Check that a cell reads back as it was, and that no spreadsheet runs the cell."""
+    """Check that a cell is unchanged when written and read, and that no spreadsheet runs it."""
     text = filled(given)
     cell = escaped(text)
     require(unescaped(cell) == text, "A cell doesn't read back the same")

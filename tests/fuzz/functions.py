@@ -142,7 +142,7 @@ def webhook_of(aws: Aws) -> webhook.Dependencies:
 
 @dataclass
 class OwnWebhook:
-    """A session that answers a POST by the webhook function."""
+    """A session that passes each POST to the webhook function, and returns its answer."""
 
     aws: Aws
 
@@ -274,7 +274,7 @@ def uploader_of(aws: Aws, opencast: Mapping[str, Any]) -> uploader.Dependencies:
 
 
 class StagedFiles:
-    """A fake S3 client in which each file is there, with the size in the messages."""
+    """A fake S3 client in which every file exists, with the size in the messages: one byte."""
 
     def head_object(self, **_: Any) -> dict[str, Any]:
         return {"ContentLength": 1}
@@ -287,7 +287,7 @@ class StagedFiles:
 
 
 def process(aws: Aws, url: str, body: str, receives: int, deps: Any) -> list[str]:
-    """Pass a message to the queue's function. Return the ids of the messages to deliver again."""
+    """Pass a message to the queue's function, and return the ids in its `batchItemFailures`."""
     in_order: dict[str, Any] = {
         "MessageGroupId": aws.new_id(),
         "MessageDeduplicationId": aws.new_id(),
@@ -335,7 +335,10 @@ def status_of(aws: Aws) -> status_query.Dependencies:
 
 @dataclass
 class SlackFakes:
-    """The `slack` function over fakes, the events of its own invocations, and its messages."""
+    """The `slack` function over fakes.
+
+    `invoked` are the events with which it invokes itself. `posted` are its messages to Slack.
+    """
 
     aws: Aws
     members: Any
@@ -393,7 +396,10 @@ def schedule_update_of(
 
 
 class Sns:
-    """A fake SNS client that checks SNS's limits of a mail."""
+    """A fake SNS client that asserts SNS's limits of subject and message.
+
+    Source: https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
+    """
 
     def __init__(self) -> None:
         self.mails: list[str] = []

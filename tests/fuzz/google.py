@@ -33,12 +33,12 @@ REFUSED = {
 
 @cache
 def key() -> str:
-    """Return a service account's key as JSON. The private key in it is a secret, too."""
+    """Return a service account's key as JSON, which contains a private key."""
     return service_key("https://oauth2.googleapis.com/token")
 
 
 def values(rows: Any = None) -> dict[str, Any]:
-    """Return batchGet's answer with one tab."""
+    """Return Google's answer to `values:batchGet`, with one tab of the sheet."""
     found = {"range": "Fall!A1:Z1000", "majorDimension": "ROWS", "values": rows or payloads.SHEET}
     return {"spreadsheetId": "doc", "valueRanges": [found]}
 
@@ -71,7 +71,7 @@ def make_key(mutator: Mutator) -> Any:
 
 
 def check_update(given: Any, aws: Aws | None = None) -> Iterator[str]:
-    """Check that an update gets a documented status and a sentence, without the private key."""
+    """Check that an update gets a documented status and a text without the private key."""
     aws = aws or Aws()
     deps = functions.schedule_update_of(aws, given["key"] or key(), given["answers"])
     event = proxy_event(b"", {"X-Schedule-Token": planted.SCHEDULE_TOKEN})
@@ -91,7 +91,7 @@ def make_sheet(mutator: Mutator) -> Any:
 
 
 def check_sheet(given: Any) -> Iterator[str]:
-    """Check that a sheet is imported, or refused as a whole with a sentence."""
+    """Check that a sheet is imported, or refused as a whole with a message."""
     aws = Aws()
     aws.schedule.put(given["known"])
     rows = given["rows"] if isinstance(given["rows"], list) else []

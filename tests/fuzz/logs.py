@@ -40,7 +40,7 @@ LINES = (
 
 
 def document(lines: Any) -> dict[str, Any]:
-    """Return the content of CloudWatch Logs' event with these lines."""
+    """Return the uncompressed content of CloudWatch Logs' event with these lines."""
     return {
         "messageType": "DATA_MESSAGE",
         "owner": "123456789012",
@@ -73,7 +73,7 @@ def _mutated(mutator: Mutator, line: str) -> str:
 
 
 def check_lines(given: Any) -> Iterator[str]:
-    """Check that any lines are handled without an error, with mails within SNS's limits."""
+    """Check that lines raise no error, and that the mails about them are within SNS's limits."""
     sns = functions.Sns()
     lines = [filled(line) for line in given]
     log_notifications.take(subscription_event(lines), functions.notifications_of(Aws(), sns))
@@ -89,7 +89,7 @@ def make_event(mutator: Mutator) -> Any:
 
 
 def check_event(given: Any) -> Iterator[str]:
-    """Check that an event is handled without an error, after which Lambda would repeat it."""
+    """Check that an event raises no error, after which Lambda would repeat the invocation."""
     sns = functions.Sns()
     event = given if isinstance(given, dict) else {}
     log_notifications.take(event, functions.notifications_of(Aws(), sns))

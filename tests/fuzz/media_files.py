@@ -1,4 +1,4 @@
-"""Targets: MP4 files, whose boxes this process checks, and which libav opens in a child process."""
+"""Targets: the check of an MP4 file's boxes, and libav, which opens the file in a child process."""
 
 from __future__ import annotations
 
@@ -37,7 +37,10 @@ def movies() -> tuple[bytes, ...]:
 
 
 def make(mutator: Mutator) -> Any:
-    """Make the number of a movie and changes of its bytes, so that a finding is short."""
+    """Make an input: the number of a movie and changes of its bytes.
+
+    Such an input is shorter than the changed file.
+    """
     changes = [_change(mutator) for _ in range(1 + int(mutator.random.random() ** 2 * 5))]
     return {"movie": mutator.random.randrange(3), "changes": changes}
 
@@ -93,7 +96,7 @@ def _put(content: bytes, at: int, number: int) -> bytes:
 
 
 def check_file(given: Any) -> Iterator[str]:
-    """Check that the boxes are accepted, or refused by an expected error, after few reads."""
+    """Check that `check_boxes` accepts a file or raises an expected error, after few reads."""
     content = content_of(given)
     reads = 0
 
@@ -112,7 +115,7 @@ def check_file(given: Any) -> Iterator[str]:
 
 
 def check_child(given: Any) -> Iterator[str]:
-    """Check that `inspect` accepts a file, or refuses it with an expected error."""
+    """Check that `inspect` accepts a file or raises an expected error."""
     content = content_of(given)
     try:
         movie = inspect("1/a.mp4", lambda at, size: content[at : at + size], len(content))

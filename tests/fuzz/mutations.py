@@ -1,7 +1,7 @@
 """Mutations of payloads: of JSON values, of texts, and of raw bytes.
 
-A value may contain placeholders (`DEEP`, `DIGITS`, `LONG`). `encoded` replaces a placeholder by
-content that is too large, or impossible, as a Python value. So a finding stays short.
+A value may contain placeholders (`DEEP`, `DIGITS`, `LONG`), which keep printed inputs short.
+`encoded` replaces the placeholders by nested arrays, a number of many digits, and a long text.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ TEXTS = (
     *("{", "[]", '{"a": 1}', "&a=1", ";", "|", "#", "#reconcile", "an import is running", "MP4"),
     *("auto-ingest-", "on-demand-", LONG),
 )
-"""Texts that often break programs."""
+"""Texts that often break parsers."""
 
 SCALARS: tuple[Any, ...] = (
     *(None, True, False, 0, -1, 1, 2, 59, 86_400, 2**31, 2**53 + 1, 2**63, 2**64, -(2**64)),
     *(10**18, 10**19, 10**38, 10**40, 0.5, -0.0, 1e22, 1e308, float("nan"), float("inf")),
     *([], {}, [[]], [None], {"": None}, DEEP, DIGITS, *TEXTS),
 )
-"""Values that often break programs."""
+"""JSON values and placeholders that often break parsers."""
 
 PIECES = (
     *(b"\0", b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xef\xbb\xbf", b"\xff\xfe", b"\x1f\x8b", b"\\u"),
@@ -65,7 +65,7 @@ class Mutator:
         return values[self.random.randrange(len(values))]
 
     def value(self, value: T, most: int = 4) -> T:
-        """Return a copy of a value with one to `most` mutations, rarely without any."""
+        """Return a copy of a value with one to `most` mutations, or rarely with none."""
         changed: Any = [copy.deepcopy(value)]
         if self.chance(0.03):
             return changed[0]  # type: ignore[no-any-return]  # a copy
@@ -172,7 +172,10 @@ def _places(value: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _contains(value: Any, container: Any) -> bool:
-    """Return whether a container is the value or within the value, which can't move there then."""
+    """Return whether a container is the value or is within the value.
+
+    A value can't be put into such a container, because the result would contain itself.
+    """
     if value is container:
         return True
     inner: Any = value.values() if isinstance(value, dict) else value

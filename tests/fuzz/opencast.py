@@ -65,7 +65,7 @@ def make(mutator: Mutator) -> Any:
 
 
 def check(given: Any) -> Iterator[str]:
-    """Check that a message's uploads end without an error, with no second POST after a 200."""
+    """Check that two deliveries of a message raise no error, and POST only once after a 200."""
     aws = Aws()
     message = payloads.upload_messages()[given["number"] % 60]
     if given["known"]:

@@ -1,4 +1,4 @@
-"""Payloads to mutate: from the documents, from tests/vectors, and as the stand-ins send them."""
+"""Payloads to mutate: from docs/openapi.yaml, from tests/vectors, and written here."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SERIES = "20260112345"
 
 @cache
 def vectors(name: str) -> list[dict[str, Any]]:
-    """Return the cases of one file of tests/vectors. Callers mustn't change them."""
+    """Return the cases of one file of tests/vectors. Callers must not change the cached cases."""
     found: list[dict[str, Any]] = json.loads((VECTORS / f"{name}.json").read_bytes())
     return found
 
@@ -72,7 +72,7 @@ def meeting(**changes: Any) -> dict[str, Any]:
 
 
 def completed(**changes: Any) -> dict[str, Any]:
-    """Return Zoom's `recording.completed`."""
+    """Return Zoom's webhook event `recording.completed`."""
     return {
         "event": "recording.completed",
         "event_ts": 1_791_990_000_000,
@@ -83,7 +83,7 @@ def completed(**changes: Any) -> dict[str, Any]:
 
 
 def on_demand_event() -> dict[str, Any]:
-    """Return the pipeline's own event that requests an ingest."""
+    """Return the webhook event by which the pipeline itself requests an ingest."""
     options = {
         "zip_id": "on-demand-1",
         "on_demand_series_id": SERIES,
@@ -121,7 +121,7 @@ def zoom_events() -> list[dict[str, Any]]:
 
 @cache
 def download_messages() -> list[dict[str, Any]]:
-    """Return messages of the download queue, with all optional fields."""
+    """Return messages of the download queue, some with all optional fields."""
     options = {
         "file_extension": "MP4",
         "first_seen": "2026-10-14T18:00:00Z",

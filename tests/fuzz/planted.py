@@ -34,5 +34,5 @@ CANARIES = Canaries(SECRETS)
 
 
 def is_secret(value: object) -> bool:
-    """Return whether a value contains a planted secret, which no mutation may copy elsewhere."""
+    """Return whether a value is a text with a planted secret. No mutation may copy such a text."""
     return isinstance(value, str) and any(secret in value for secret in SECRETS.values())

@@ -37,9 +37,9 @@ def body_of(content: Any) -> str:
 
 
 def check_ended(aws: Aws, url: str, dead: str, given: Any, deps: Any) -> Iterator[str]:
-    """Check that a message ends: as done, by coming back, or on the DLQ with a reason.
+    """Check that a message is deleted, is retried, or goes to the DLQ with a reason.
 
-    A message must not come back after its last receive.
+    A message must not be retried after its last receive.
     """
     limit = DOWNLOAD_RECEIVES if url == aws.download_queue else UPLOAD_RECEIVES
     receives = given["receives"]

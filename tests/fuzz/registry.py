@@ -1,4 +1,4 @@
-"""All targets. A module with `TARGETS` for a new neighbour has to be added here."""
+"""All targets of the fuzzer. Each module with `TARGETS` has to be listed here."""
 
 from __future__ import annotations
 

@@ -22,16 +22,16 @@ from tests.fuzz.registry import TARGETS
 from tests.fuzz.target import Finding
 
 MOST_SECONDS = 1.0
-"""Most CPU seconds of an input. An input that takes longer is measured a second time."""
+"""Most CPU seconds of an input. A slower input is measured a second time before it is a finding."""
 
 CHILD_SECONDS = 10.0
-"""Most CPU seconds of a file that libav opens, in a child limited to 20 s of CPU and 256 MB."""
+"""Most CPU seconds of this process for a file that libav opens in a child process."""
 
 MOST_BYTES = 64 * 1024 * 1024
 """Most bytes that Python allocates for an input. The largest inputs have some hundred KB."""
 
 RSS_STEP = 8 * 1024
-"""Kilobytes by which the process has to grow before an input's memory is measured."""
+"""Smallest growth of the process, in KiB, after which an input's memory is measured."""
 
 ENDLESS_SECONDS = 60.0
 CHUNK = 250
@@ -40,7 +40,7 @@ SHRINKING_TRIES, SHRINKING_SECONDS = 400, 20.0
 
 @dataclass(frozen=True)
 class Problem:
-    """A problem that an input has found. Inputs that find the same problem have the same `kind`."""
+    """A problem that an input has found. Problems with the same cause have the same `kind`."""
 
     kind: str
     text: str
@@ -48,7 +48,7 @@ class Problem:
 
 @dataclass
 class Found:
-    """A kind of problem: how often inputs found it, and the number of the first such input."""
+    """A kind of problem, which `times` inputs found. `index` is the number of the first input."""
 
     index: int
     text: str
@@ -80,7 +80,7 @@ def input_of(name: str, seed: int, index: int) -> Any:
 
 
 def problem_in(name: str, given: Any, log: LogInMemory) -> Problem | None:
-    """Check an input by its target. Return the problem, except for time and memory, or None."""
+    """Check an input by its target, without its time and memory. Return the problem or None."""
     log.lines.clear()
     try:
         shown = list(TARGETS[name].check(given))
@@ -107,7 +107,7 @@ def _problem_of(error: Exception) -> Problem:
 
 
 def measured_problem(name: str, given: Any, log: LogInMemory) -> Problem | None:
-    """Return the problem of an input, including too much time or memory, or None."""
+    """Check an input, and measure its time and memory. Return the problem or None."""
     limit = CHILD_SECONDS if name == "mp4-child" else MOST_SECONDS
     before, began = _peak(), time.process_time()
     problem = problem_in(name, given, log)
@@ -134,7 +134,7 @@ def _peak() -> int:
 
 @contextmanager
 def _ended_after(seconds: float) -> Iterator[None]:
-    """Raise a Finding inside the block if the block takes longer."""
+    """Raise a Finding inside the block if the block takes longer than `seconds`."""
 
     def end(_signal: int, _frame: FrameType | None) -> None:
         raise Finding(f"It is endless: {seconds} s")
@@ -149,9 +149,9 @@ def _ended_after(seconds: float) -> Iterator[None]:
 
 
 def run_chunk(name: str, seed: int, begin: int, end: int, ends: float) -> Outcome:
-    """Run the inputs from number `begin` to number `end`, without the last.
+    """Run the inputs with the numbers from `begin` to `end - 1`.
 
-    No input starts after `ends`, in seconds on the monotonic clock.
+    No input starts after `ends`, in seconds of `time.monotonic`.
     """
     outcome, began = Outcome(name, 0), time.monotonic()
     with LogInMemory() as log:
@@ -170,9 +170,9 @@ def run_chunk(name: str, seed: int, begin: int, end: int, ends: float) -> Outcom
 
 
 def run(shares: dict[str, int], seed: int, processes: int, seconds: float) -> dict[str, Outcome]:
-    """Run inputs of each target in parallel processes. `shares` are the numbers of inputs.
+    """Run inputs in parallel processes, and return the outcomes by target.
 
-    After `seconds` no further input starts.
+    `shares` are the numbers of inputs by target. After `seconds` no further input starts.
     """
     ends = time.monotonic() + seconds
     chunks = [
@@ -180,7 +180,7 @@ def run(shares: dict[str, int], seed: int, processes: int, seconds: float) -> di
         for name, count in shares.items()
         for begin in range(0, count, CHUNK)
     ]
-    # The targets take turns, so that each gets its share of the time.
+    # The chunks of the targets alternate, so that each target gets its share of the time.
     chunks.sort(key=lambda chunk: chunk[1] / shares[chunk[0]])
     outcomes = {name: Outcome(name, 0) for name in shares}
     with ProcessPoolExecutor(processes) as pool:
@@ -191,7 +191,10 @@ def run(shares: dict[str, int], seed: int, processes: int, seconds: float) -> di
 
 
 def shrunk(name: str, given: Any, kind: str) -> Any:
-    """Return a smaller input with the same finding, after at most `SHRINKING_TRIES` attempts."""
+    """Return a smaller input with the same kind of problem, or `given` if none was found.
+
+    The search ends after `SHRINKING_TRIES` attempts or `SHRINKING_SECONDS`.
+    """
     tries, ends = SHRINKING_TRIES, time.monotonic() + SHRINKING_SECONDS
     with LogInMemory() as log:
         candidates = smaller(given)
@@ -208,7 +211,7 @@ def shrunk(name: str, given: Any, kind: str) -> Any:
 
 
 def smaller(value: Any) -> Iterator[tuple[Any]]:
-    """Yield smaller values, each in a tuple, since one of the values may be None."""
+    """Yield smaller values, each in a tuple, because a value may be None."""
     if isinstance(value, dict):
         for key in value:
             yield ({name: inner for name, inner in value.items() if name != key},)

@@ -100,7 +100,7 @@ def body_of(form: Any) -> bytes:
 
 
 def signed(body: bytes) -> dict[str, Any]:
-    """Return API Gateway's event of a request that Slack has signed."""
+    """Return API Gateway's event for a request with this body, signed as Slack signs requests."""
     verifier = SignatureVerifier(planted.SLACK_SECRET)
     try:
         signature = str(verifier.generate_signature(timestamp=str(TIMESTAMP), body=body))
@@ -154,7 +154,7 @@ class GroupsApi:
     def _answer(self, name: str) -> SlackResponse:
         found = self._given.get(name) if isinstance(self._given, dict) else None
         data = found if isinstance(found, dict) else {"ok": True}
-        # With a next page in the answer, the SDK itself would ask for that page over HTTP.
+        # If an answer named a next page, Slack's SDK would request that page over HTTP.
         data = {key: value for key, value in data.items() if key != "response_metadata"}
         made = SlackResponse(
             client=self,
@@ -180,7 +180,7 @@ def make_groups(mutator: Mutator) -> Any:
 
 
 def check_groups(given: Any) -> Iterator[str]:
-    """Check that the search for a member gives an answer or an expected error."""
+    """Check that a look-up of a member returns a result or raises an expected error."""
     client, watch = cast(Any, GroupsApi(given)), Watch()
     members = Members(client, ["@Producers"], sleep=watch.sleep, monotonic=watch)
     try:

@@ -35,7 +35,7 @@ def make_rows(mutator: Mutator) -> Any:
 
 
 def check_rows(given: Any) -> Iterator[str]:
-    """Check that every reader of the status table shows odd rows: /status, /zip and the mails."""
+    """Check that /status, /zip and the mails show malformed rows of the status table."""
     aws = Aws()
     aws.status.put(given)
     aws.schedule.put([payloads.schedule_row()])
@@ -59,7 +59,7 @@ def make_record(mutator: Mutator) -> Any:
 
 
 def check_record(given: Any) -> Iterator[str]:
-    """Check that messages end and webhook events get an answer, despite an odd ledger record."""
+    """Check that messages end and webhook events get an answer, despite a malformed record."""
     items = given if isinstance(given, list) else []
     event = {"content": payloads.completed(), "own": False, "headers": {}, "known": items or [{}]}
     yield from check_event(event)
@@ -91,7 +91,7 @@ def make_others(mutator: Mutator) -> Any:
 
 
 def check_others(given: Any) -> Iterator[str]:
-    """Check that odd items of other tables stop no function."""
+    """Check that malformed items of the other tables raise no unexpected error in a function."""
     aws = Aws()
     for table, name in ((aws.events, "events"), (aws.schedule, "schedule")):
         table.put(given[name])

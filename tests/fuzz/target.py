@@ -1,4 +1,4 @@
-"""A target of the fuzzer: how its inputs are made, and what has to hold for each input."""
+"""A target of the fuzzer: the maker of its inputs, and the check of each input."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.fuzz.mutations import Mutator
 
 
 class Finding(AssertionError):
-    """The error for an input that breaks what has to hold.
+    """An input's failed requirement (see `require`).
 
     The text up to the first colon is the kind of problem.
     """
@@ -18,11 +18,11 @@ class Finding(AssertionError):
 
 @dataclass(frozen=True)
 class Target:
-    """A parser or a handler, with the maker and the check of its inputs.
+    """A parser or a handler, with functions that make and check its inputs.
 
     Attributes:
         name: The target's name on the command line.
-        weight: The target's part of all inputs, relative to other targets.
+        weight: The target's share of all inputs, relative to other targets.
         make: Makes an input: a Python value whose `repr` can be pasted into a test.
         check: Passes an input to the code, and returns every text that people, tables or
             neighbours then see. Raises Finding or another error if the input breaks the code.

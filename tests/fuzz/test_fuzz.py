@@ -71,6 +71,8 @@ def test_mutated_inputs_break_no_target_and_show_no_secret(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "given"), REGRESSIONS)
-def test_input_that_found_a_problem_before_finds_none_now(name: str, given: Any) -> None:
+def test_target_has_no_problem_with_an_input_that_once_found_a_problem(
+    name: str, given: Any
+) -> None:
     with LogInMemory() as log:
         assert problem_in(name, given, log) is None

@@ -24,7 +24,7 @@ BODY_LIMIT = 400_000
 
 
 def proxy_event(body: bytes, headers: dict[str, Any]) -> dict[str, Any]:
-    """Return API Gateway's event. A body that isn't UTF-8 is encoded in base64."""
+    """Return API Gateway's event for a request. A body that isn't UTF-8 is encoded in base64."""
     try:
         text, is_base64 = body.decode(), False
     except UnicodeDecodeError:
@@ -44,7 +44,7 @@ def make_event(mutator: Mutator) -> Any:
 
 
 def check_event(given: Any) -> Iterator[str]:
-    """Check that a signed event gets a 2xx or a 4xx, and that a repeat sends no second message."""
+    """Check that a signed event gets no 5xx, and that a repeat sends no second message."""
     aws, body = Aws(), encoded(given["content"])[:BODY_LIMIT]
     aws.recordings.put(given["known"])
     is_odd_record = bool(given["known"])
@@ -67,7 +67,7 @@ def check_event(given: Any) -> Iterator[str]:
 
 
 def check_downloads(aws: Aws, zoom: dict[str, Any], downloads: list[Any]) -> Iterator[str]:
-    """Check that the first message of the download queue can be read and processed."""
+    """Check that the downloader can process the first message of the download queue."""
     for message in aws.queues.messages(aws.download_queue)[:1]:
         decode(message.body, DownloadMessage)
         deps = functions.downloader_of(aws, zoom, downloads)
@@ -96,7 +96,7 @@ def problems() -> list[dict[str, Any]]:
 
 
 def mutated_answer(mutator: Mutator, good: dict[str, Any]) -> Any:
-    """Return the good answer with mutations; rarely, return an error with mutations."""
+    """Return the good answer or, rarely, one of Zoom's refusals, with mutations."""
     found: Any = mutator.one_of(problems()) if mutator.chance(0.1) else good
     if mutator.chance(0.7):
         found = {**found, "content": mutator.value(found["content"])}
@@ -121,7 +121,7 @@ def make_recording(mutator: Mutator) -> Any:
 def check_recording(given: Any) -> Iterator[str]:
     """Check that a "+Zoom" request gets a documented status, whatever Zoom's API answers.
 
-    Then download its message, and a message that has only ids, with the same answers.
+    Also pass the request's message, and a message that has only ids, to the downloader.
     """
     aws = Aws()
     deps = functions.on_demand_of(aws, given["zoom"])
@@ -198,12 +198,12 @@ def make_download(mutator: Mutator) -> Any:
 
 
 def steps_of(given: Any) -> list[Any]:
-    """Return the answers to a download as a list, in order."""
+    """Return the successive answers to a download, even if a mutation has replaced the list."""
     return list(given) if isinstance(given, list) else [given]
 
 
 def check_download(given: Any) -> Iterator[str]:
-    """Check that opening a file ends with a body or an IngesterError."""
+    """Check that a download returns a body or raises IngesterError."""
     access = AccessInUse(Access(planted.DOWNLOAD_TOKEN), lambda: Access(planted.DOWNLOAD_TOKEN))
     http = cast(Any, Downloads(steps_of(given)))
     file = ZoomFile("f", "https://zoom.us/rec/download/f", access, http=http, hosts=HOSTS)

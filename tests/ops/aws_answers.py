@@ -1,4 +1,4 @@
-"""A target whose calls of AWS get prepared answers, or else reach the in-process AWS."""
+"""A target whose calls to AWS get prepared answers. Other calls reach the in-process AWS."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ OLD = "old-zip"
 
 @dataclass
 class Stacks:
-    """The tables of the old stack, and the new stack as target and `aws`."""
+    """The tables of the old stack, and the new stack (`target` and `aws`)."""
 
     aws: Cloud
     target: Target
@@ -102,7 +102,10 @@ def events_row(uuid: str, now: datetime, *events: tuple[str, int]) -> dict[str, 
 
 @contextmanager
 def during_first_write(operation: str, table: Any, do: Callable[[], object]) -> Iterator[None]:
-    """Call `do` once in the block, just before the first call of an operation like `PutItem`."""
+    """Call `do` once in the block, just before the table's first call of `operation`.
+
+    `operation` is DynamoDB's name, such as "PutItem".
+    """
     waiting = [do]
 
     def come_between(**_: object) -> None:

@@ -74,7 +74,7 @@ CALM = replace(
     problems=(),
     weak_settings=(),
 )
-"""The overview of a stack that needs nothing."""
+"""The overview of a stack on which nobody has to act."""
 
 CHANGES = [
     {

@@ -45,7 +45,7 @@ def body(number: int, **more: object) -> str:
 
 
 class Queues:
-    """A queue with its DLQ, and the redrive between them."""
+    """A queue with its DLQ, and the redrive from the DLQ to the queue."""
 
     def __init__(self, aws: Cloud, clock: Clock, pair: QueuePair) -> None:
         self.aws, self.clock, self.pair = aws, clock, pair

@@ -82,7 +82,7 @@ def test_recording_uuid_names_the_command_for_meetings_when_the_text_is_a_meetin
     assert "s3cret" not in str(said.value)
 
 
-def test_recording_uuid_says_which_link_to_paste_when_it_gets_another_link() -> None:
+def test_recording_uuid_says_which_link_to_paste_when_the_link_names_no_recording() -> None:
     with pytest.raises(OpsError, match="paste the link to the recording's page in Zoom") as said:
         arguments.recording_uuid("https://zoom.us/rec/share/x?pwd=s3cret")
     assert "s3cret" not in str(said.value)
@@ -123,7 +123,7 @@ def test_printable_keeps_plain_text_unchanged() -> None:
     assert printable("L'été: [bold] 数学 🎓") == "L'été: [bold] 数学 🎓"
 
 
-def test_the_first_signal_is_deferred_and_the_second_interrupts() -> None:
+def test_deferred_signals_defers_the_first_signal_and_interrupts_at_the_second() -> None:
     before = signal.getsignal(signal.SIGINT)
     with deferred_signals() as came:
         assert not came()

@@ -31,7 +31,7 @@ def services() -> Iterator[Services]:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """Return a project with a lock of each kind: one release is deployed, the others are tools."""
+    """Return a project with three locks: of a function, of Python tools, and of npm tools."""
     files = {
         "function_requirements/webhook.txt": f"requests==2.32.1 {HASH}\n",
         "requirements/dev.txt": f"requests==2.32.1 {HASH}\nPyYAML==6.0.1 {HASH}\n",
@@ -118,7 +118,7 @@ def test_audit_result_is_unchecked_when_the_services_know_no_vulnerability(
     assert found[1].trouble.startswith("Its service knows no vulnerability of minimist 0.0.8")
 
 
-def test_audit_result_is_unchecked_without_npm(
+def test_audit_result_is_unchecked_when_npm_is_missing(
     services: Services, project: Path, tmp_path: Path
 ) -> None:
     found = audit.audit_node(project, services.environment(tmp_path, "/nowhere"))
@@ -144,7 +144,7 @@ VULNERABLE = Report("a", 1, (Vulnerability("p", "1", "x", "2", "tools"),))
     ],
     ids=["vulnerable", "unchecked"],
 )
-def test_audit_exit_code_is_that_of_a_vulnerability_when_other_releases_were_not_checked(
+def test_audit_ends_with_the_exit_code_of_the_worst_report(
     reports: list[Report], code: Result
 ) -> None:
     with pytest.raises(Exit) as ended:
@@ -157,7 +157,7 @@ def test_audit_asks_about_two_versions_of_a_package_separately() -> None:
     assert audit.without_duplicates(pins) == [{"a": "1", "b": "1"}, {"a": "2"}, {"a": "3"}]
 
 
-def test_the_audit_command_checks_every_lock_and_ends_with_the_exit_code(
+def test_the_audit_command_checks_every_lock_and_ends_with_the_exit_code_for_a_vulnerability(
     services: Services, tmp_path: Path
 ) -> None:
     locks = [(ROOT / source).with_suffix(".txt") for source in sources()]

@@ -75,7 +75,9 @@ def this_python() -> Compiler:
     return found
 
 
-def test_bytecode_is_the_same_in_another_folder(this_python: Compiler, tmp_path: Path) -> None:
+def test_bytecode_is_the_same_when_the_sources_are_in_another_folder(
+    this_python: Compiler, tmp_path: Path
+) -> None:
     sources = {
         "sets.py": f"x = {{{', '.join(repr(str(n)) for n in range(50))}}}\ny = 1 in {{1, 2, 3}}\n",
         "pkg/deep.py": "def a(b: int = 1) -> str:\n    return f'{b}' if b in {'a', 'b'} else ''\n",
@@ -94,7 +96,9 @@ def test_bytecode_is_the_same_in_another_folder(this_python: Compiler, tmp_path:
     }
 
 
-def test_a_compiler_is_found_on_the_path_when_others_do_not_run(tmp_path: Path) -> None:
+def test_compiler_for_skips_programs_on_the_path_that_are_not_the_python_it_needs(
+    tmp_path: Path,
+) -> None:
     major, minor = sys.version_info[:2]
     name = f"python{major}.{minor}"
     folders = [tmp_path / each for each in ("absent", "stand-in", "other", "right")]

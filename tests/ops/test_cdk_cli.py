@@ -1,4 +1,4 @@
-"""Tests of the CDK's command line, played by a script, and of the question before a change."""
+"""Tests of the CDK's command line, which a script replaces, and of the question before a change."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ def test_cdk_output_is_returned_as_text(tmp_path: Path) -> None:
     assert cli(tmp_path, "echo Resources:").output_of("synth") == "Resources:\n"
 
 
-def test_a_failing_cdk_cli_is_named_with_its_exit_code(tmp_path: Path) -> None:
+def test_a_failure_of_the_cdk_cli_is_reported_with_the_command_and_the_exit_code(
+    tmp_path: Path,
+) -> None:
     with pytest.raises(OpsError, match=r"`cdk synth` failed \(exit code 3\)"):
         cli(tmp_path, "exit 3").output_of("synth")
 
@@ -70,7 +72,9 @@ def test_an_update_shows_its_changes_before_the_question(tmp_path: Path) -> None
     assert at_question == ["diff zip-test\n"]
 
 
-def test_the_differences_are_shown_without_the_steps_of_the_cdk_cli(tmp_path: Path) -> None:
+def test_the_differences_of_a_stack_are_shown_without_the_steps_of_the_cdk_cli(
+    tmp_path: Path,
+) -> None:
     said = [
         "start: Building zip-test Template",
         "success: Built zip-test Template",
@@ -84,7 +88,7 @@ def test_the_differences_are_shown_without_the_steps_of_the_cdk_cli(tmp_path: Pa
     assert printing.differences("zip-test", colour=False).splitlines() == said[4:6]
 
 
-def test_a_failed_deployment_shows_the_last_lines_of_the_cdk_cli_and_its_log(
+def test_a_failed_deployment_shows_the_last_lines_of_the_cdk_cli_and_names_its_log(
     tmp_path: Path,
 ) -> None:
     failing = cli(tmp_path, "seq 1 9; echo 'zip-test failed: no right' >&2; exit 2")

@@ -50,7 +50,7 @@ def test_an_import_closure_contains_every_module_that_may_be_imported(root: Path
     ]
 
 
-def test_an_import_closure_is_an_error_with_the_name_of_a_missing_module(root: Path) -> None:
+def test_closure_raises_an_error_that_names_the_module_when_a_module_is_missing(root: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"There is no stop\.py in"):
         closure("stop", root)
 

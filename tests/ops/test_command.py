@@ -1,4 +1,4 @@
-"""Tests of rules for every command: both spellings, errors on one line, closed output."""
+"""Tests of rules for every command: spellings, errors in one line, output that nobody reads."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def test_an_aws_error_of_a_command_has_advice(project: Path, how: str, advice: s
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
-def test_a_command_says_that_the_local_stack_is_down_when_it_does_not_answer(
+def test_a_command_says_that_the_local_stack_is_down_when_the_stack_does_not_answer(
     project: Path, host: str
 ) -> None:
     code, _, err = invoke(project, "fail", "offline", AWS_ENDPOINT_URL=f"https://{host}:4566")
@@ -198,7 +198,7 @@ def test_debug_output_has_no_secrets(project: Path) -> None:
 
 
 @pytest.mark.parametrize(("command", "continues"), [("look", False), ("change", True)])
-def test_only_a_command_that_makes_changes_continues_when_nobody_reads_its_output(
+def test_only_a_command_that_makes_changes_continues_when_nobody_reads_the_output(
     project: Path, command: str, *, continues: bool
 ) -> None:
     with start(project, command) as running:

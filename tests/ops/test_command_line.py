@@ -56,7 +56,7 @@ from tests.ops.terminals import TerminalText
         ),
     ],
 )
-def test_a_mistyped_command_is_answered_by_one_sentence_with_the_usage(
+def test_a_mistyped_command_line_is_answered_in_one_line_with_the_mistake_and_a_hint(
     typed: str, line: str
 ) -> None:
     assert said_in_a_line(invoke(*typed.split())) == line
@@ -65,7 +65,7 @@ def test_a_mistyped_command_is_answered_by_one_sentence_with_the_usage(
 @pytest.mark.parametrize(
     "option", ["--echo", "--pty", "--warn-only", "--hide=out", "--command-timeout=3", "-f x.yaml"]
 )
-def test_an_option_of_invoke_without_effect_is_refused(option: str) -> None:
+def test_an_option_of_invoke_is_refused_when_it_has_no_effect_here(option: str) -> None:
     done = invoke(*option.split(), "stack.list")
     assert "is an option of invoke without effect here" in said_in_a_line(done)
 

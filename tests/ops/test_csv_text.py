@@ -34,7 +34,7 @@ def test_an_escaped_cell_is_not_a_formula_and_is_unescaped_unchanged(cell: str) 
 
 
 @pytest.mark.parametrize("course", FORMULAS)
-def test_a_saved_schedule_contains_no_formula_and_is_read_back_unchanged(
+def test_a_saved_schedule_contains_no_formula_and_is_unchanged_when_read_again(
     aws: Cloud, tmp_path: Path, course: str
 ) -> None:
     scheduled = {"day": "M", "time": "9:30", "title": "Lecture", "course_code": course}

@@ -31,7 +31,7 @@ SOURCE_ROOTS = (ROOT, ROOT / "functions", INGESTER, INGESTER / "transfer")
 
 GENERATED = {".local", ".venv", ".venv-cloud", ".venv-docs", "cdk.out", "dist", "node_modules"}
 TYPES = {".py", ".md", ".toml", ".ini", ".yml", ".svg"}
-"""Suffixes of names without a folder that count as files of this project."""
+"""Suffixes by which a name without a folder counts as a file of this project."""
 
 
 def name(path: Path) -> str:
@@ -62,7 +62,7 @@ def test_documents_name_only_make_targets_that_exist(document: Path) -> None:
         assert set(re.findall(r"^make ([a-z]+)", code)) <= targets
 
 
-def test_the_picture_of_the_demo_shows_that_all_checks_passed() -> None:
+def test_the_picture_of_the_demo_shows_only_passed_checks() -> None:
     drawn = html.unescape((ROOT / "docs" / "demo.svg").read_text("utf-8")).replace("\xa0", " ")
     assert drawn.count("\u2713") >= 8
     assert "\u2717" not in drawn

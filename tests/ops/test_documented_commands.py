@@ -1,4 +1,4 @@
-"""Tests that invoke accepts each documented command line, and that a test runs it or exempts it."""
+"""Tests that invoke accepts each documented command, and that a test runs or exempts it."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ NOT_RUN_HERE = {
 SHOWN_BY_NAME = {f"logs.{function.task}": "logs.all" for function in FUNCTIONS} | {
     f"deploy.{function.task}": "deploy.webhook" for function in FUNCTIONS
 }
-"""Commands that exist for each Lambda function, with the one command of the kind that tests run."""
+"""Commands for one Lambda function, each with the command of the same kind that tests run."""
 
 
 def command_lines(document: Path) -> Iterator[tuple[str, bool]]:
-    """Yield each command line in a document, and whether the line is in a block."""
+    """Yield each command line in a document, and whether the line is in an indented block."""
     for span, line in re.findall(
         r"`([^`\n]+)`|^ {4,}(.+)$", document.read_text("utf-8"), re.MULTILINE
     ):
@@ -58,7 +58,7 @@ def command_lines(document: Path) -> Iterator[tuple[str, bool]]:
 
 
 def invoked(document: Path) -> Iterator[tuple[list[str], bool]]:
-    """Yield the words of each complete command line of invoke, and whether it is in a block."""
+    """Yield the words of each complete line with `invoke`, and whether the line is in a block."""
     for text, is_block in command_lines(document):
         program, *words = shlex.split(text)
         if program == "invoke" and words and "…" not in text and not words[0].startswith("-"):
@@ -107,7 +107,7 @@ def test_each_documented_command_is_run_by_a_test_or_exempted() -> None:
 @pytest.mark.parametrize(
     "document", [path for path in DOCUMENTS if path.name not in LATER], ids=name
 )
-def test_each_other_documented_program_exists_or_is_exempted(document: Path) -> None:
+def test_each_documented_program_except_invoke_exists_or_is_exempted(document: Path) -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     environments = re.findall(r"^\[testenv:(\w+)\]", (ROOT / "tox.ini").read_text(), re.MULTILINE)
     for text, _ in command_lines(document):

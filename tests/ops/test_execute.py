@@ -1,4 +1,4 @@
-"""Tests of `invoke exec.…`: requests, direct calls, resent events, and messages about these."""
+"""Tests of `invoke exec.…`: requests, direct calls, resent events, and the printed results."""
 
 from __future__ import annotations
 
@@ -73,7 +73,9 @@ def nobody(_: str) -> tuple[int, str]:
     raise AssertionError("the API let the request in")
 
 
-def test_on_demand_posts_the_body_of_plus_zoom(hook: Endpoint, session: requests.Session) -> None:
+def test_on_demand_posts_the_same_body_as_plus_zoom(
+    hook: Endpoint, session: requests.Session
+) -> None:
     hook.answers[:] = [json_answer(200, {"message": "Ingest accepted"})]
     content = {"uuid": UUID, "oc_series_id": "S"}
     assert execute.request_ingest(hook.url, content, session, nobody) == "Ingest accepted"
@@ -146,7 +148,7 @@ def functions() -> Iterator[tuple[Any, Stubber]]:
         yield client, answers
 
 
-def test_the_on_demand_function_gets_the_event_of_api_gateway(
+def test_a_direct_call_of_on_demand_passes_an_event_as_api_gateway_does(
     functions: tuple[Any, Stubber],
 ) -> None:
     client, answers = functions
@@ -159,7 +161,7 @@ def test_the_on_demand_function_gets_the_event_of_api_gateway(
     assert request_of(json.loads(call["Payload"])).body == b'{"uuid": "x"}'
 
 
-def test_a_direct_call_reports_the_error_without_its_stack_trace(
+def test_a_direct_call_reports_the_error_of_the_function_without_the_stack_trace(
     functions: tuple[Any, Stubber],
 ) -> None:
     client, answers = functions
@@ -179,14 +181,16 @@ def test_a_direct_call_reports_the_error_without_its_stack_trace(
             invocation.call(client, "f", "live", {})
 
 
-def test_a_direct_call_names_a_version_that_is_missing(functions: tuple[Any, Stubber]) -> None:
+def test_a_direct_call_names_the_version_when_the_function_lacks_that_version(
+    functions: tuple[Any, Stubber],
+) -> None:
     client, answers = functions
     answers.add_client_error("invoke", "ResourceNotFoundException", "Function not found", 404)
     with pytest.raises(OpsError, match="f has no version or alias 77"):
         invocation.call(client, "f", "77", {})
 
 
-def test_a_direct_call_outlasts_the_function_and_is_never_retried(
+def test_a_direct_call_has_a_longer_timeout_than_the_function_and_is_never_retried(
     functions: tuple[Any, Stubber],
 ) -> None:
     config = functions[0].meta.config
@@ -195,7 +199,7 @@ def test_a_direct_call_outlasts_the_function_and_is_never_retried(
 
 
 @pytest.mark.parametrize("message", ["done", "nothing waiting"])
-def test_a_direct_call_returns_the_message_of_success(message: str) -> None:
+def test_a_direct_call_returns_the_message_when_the_function_succeeds(message: str) -> None:
     assert execute.result_message("f", {"message": message}) == message
 
 
@@ -212,7 +216,7 @@ def test_a_direct_call_returns_the_message_of_success(message: str) -> None:
         {"batchItemFailures": []},
     ],
 )
-def test_a_direct_call_reports_any_other_answer_as_an_error(answer: Any) -> None:
+def test_a_direct_call_raises_an_error_when_the_answer_reports_no_success(answer: Any) -> None:
     with pytest.raises(OpsError, match=r"^f: "):
         execute.result_message("f", answer)
 
@@ -268,7 +272,7 @@ def test_a_resent_event_is_signed_and_forces_the_automated_ingest(
 
 
 @pytest.mark.parametrize("before", [None, State.IGNORED, State.SENT_TO_OPENCAST])
-def test_resending_restarts_the_ingest_in_any_state(
+def test_resending_an_event_restarts_the_ingest_in_any_state(
     before: State | None, sender: Resender, hook: Endpoint, aws: Cloud, clock: Clock
 ) -> None:
     if before:
@@ -285,13 +289,15 @@ def test_resending_restarts_the_ingest_in_any_state(
     assert message["delay_seconds"] == 0
 
 
-def test_resending_names_a_recording_unknown_to_zoom(sender: Resender, hook: Endpoint) -> None:
+def test_resending_an_event_names_the_recording_when_zoom_does_not_know_it(
+    sender: Resender, hook: Endpoint
+) -> None:
     with pytest.raises(OpsError, match="Zoom knows no recording nowhere=="):
         sender.recording("nowhere==")
     assert not hook.requests
 
 
-def test_resending_reports_a_recording_that_zoom_has_not_finished(
+def test_resending_an_event_fails_when_zoom_has_not_finished_the_recording(
     sender: Resender, zoom: ZoomStandIn, hook: Endpoint
 ) -> None:
     unfinished = replace(file("late"), processing_asks=100)
@@ -301,7 +307,7 @@ def test_resending_reports_a_recording_that_zoom_has_not_finished(
     assert not hook.requests
 
 
-def test_resending_reports_why_the_webhook_refuses_the_event(
+def test_resending_an_event_reports_why_the_webhook_refuses_the_event(
     sender: Resender, zoom: ZoomStandIn, hook: Endpoint, aws: Cloud, clock: Clock
 ) -> None:
     zoom.add(recording(file("audio", "M4A", "audio_only"), uuid="audio=="))
@@ -345,7 +351,7 @@ def test_the_uuid_argument_of_exec_commands_may_be_a_uuid_or_a_link(text: str, u
     "text",
     ["", "  ", "\n", "a b", "--help", "a\x1b", "https://zoom.us/r", "x" * 999, "95846636714"],
 )
-def test_exec_commands_refuse_any_other_uuid_argument_in_one_line(text: str) -> None:
+def test_exec_commands_refuse_a_uuid_argument_without_a_uuid_in_one_line(text: str) -> None:
     with pytest.raises(OpsError) as said:
         uuid_of(text)
     assert "\n" not in str(said.value)

@@ -39,7 +39,7 @@ def row(state: State, reason: str = "", *, minute: int = 0, **more: Any) -> Stat
 
 
 class ScriptedReads:
-    """A row whose repeated reads have prepared results."""
+    """A reader of a status row, whose successive reads have prepared results."""
 
     def __init__(self, *found: StatusRow | Exception | None) -> None:
         self.found = list(found)
@@ -154,7 +154,7 @@ def test_following_a_recording_prints_no_control_characters() -> None:
         ClientError({"Error": {"Code": "ExpiredTokenException"}}, "GetItem"),
     ],
 )
-def test_following_a_recording_says_that_the_recording_continues_when_a_read_fails(
+def test_following_a_recording_says_that_the_ingest_continues_when_the_row_can_not_be_read(
     error: Exception,
 ) -> None:
     reads = ScriptedReads(row(State.SENT_TO_DOWNLOADER), error)
@@ -163,7 +163,7 @@ def test_following_a_recording_says_that_the_recording_continues_when_a_read_fai
     assert f"`invoke recordings --uuid {UUID}`" in str(said.value)
 
 
-def test_following_a_recording_reports_a_row_that_is_gone() -> None:
+def test_following_a_recording_raises_an_error_when_the_row_is_gone() -> None:
     with pytest.raises(OpsError, match="no row"):
         ScriptedReads(None).follow()
 
@@ -178,14 +178,14 @@ def record(series: str = "T", *, zip_id: str = ZIP_ID, **posts: Outcome) -> Reco
     return Record(uuid=UUID, version=1, ingests={"mp": ingest})
 
 
-def test_the_outcome_names_series_and_media_package_of_the_ingest() -> None:
+def test_the_outcome_of_following_names_series_and_media_package_of_the_ingest() -> None:
     arrived = row(State.SENT_TO_OPENCAST, oc_series_id="S")
     assert following.outcome(arrived, NOW, record()) == "In Opencast: series T, media package mp"
 
 
 @pytest.mark.parametrize(("series", "said"), [("S", "In Opencast: series S"), ("", "In Opencast.")])
 @pytest.mark.parametrize("known", [Record(uuid=UUID), record(zip_id="on-demand-1")])
-def test_the_outcome_is_shorter_when_the_ledger_has_no_ingest_of_the_request(
+def test_the_outcome_of_following_is_shorter_when_the_ledger_has_no_ingest_of_the_request(
     known: Record, series: str, said: str
 ) -> None:
     arrived = row(State.SENT_TO_OPENCAST, oc_series_id=series)
@@ -202,7 +202,7 @@ def test_the_outcome_is_shorter_when_the_ledger_has_no_ingest_of_the_request(
         ({"h14": Outcome.TAKEN, "h16": Outcome.REFUSED}, "2026-11-24T15:00:00Z", True),
     ],
 )
-def test_the_outcome_is_an_error_when_the_ingest_was_posted_before_the_request(
+def test_the_outcome_of_following_is_an_error_when_the_ingest_was_posted_before_the_request(
     posts: dict[str, Outcome], requested: str, is_earlier: bool
 ) -> None:
     arrived = row(State.SENT_TO_OPENCAST, oc_series_id="T", ingest_request_time=requested)
@@ -220,7 +220,7 @@ def test_the_outcome_is_an_error_when_the_ingest_was_posted_before_the_request(
     )
 
 
-def test_the_outcome_advises_to_change_the_series_when_another_series_was_requested() -> None:
+def test_the_outcome_of_following_advises_a_change_of_series_when_another_was_requested() -> None:
     arrived = row(
         State.SENT_TO_OPENCAST,
         oc_series_id="T",
@@ -236,7 +236,9 @@ def test_the_outcome_advises_to_change_the_series_when_another_series_was_reques
     )
 
 
-def test_followed_record_is_empty_when_the_ledger_can_not_be_read(aws: Cloud, clock: Clock) -> None:
+def test_record_of_returns_an_empty_record_when_the_ledger_can_not_be_read(
+    aws: Cloud, clock: Clock
+) -> None:
     ledger = Ledger(aws.recordings, clock)
     written = ledger.change(UUID, lambda _: record())
     assert following.record_of(ledger, UUID) == written
@@ -282,7 +284,7 @@ def test_following_a_recording_asks_opencast_with_backoff_until_the_ingest_is_pu
 
 
 @pytest.mark.parametrize("state", [State.OPENCAST_FAILED, State.OPENCAST_DELETED])
-def test_following_a_recording_raises_when_opencast_failed_or_deleted_the_ingest(
+def test_following_a_recording_raises_an_error_when_opencast_failed_or_deleted_the_ingest(
     state: State,
 ) -> None:
     reads = ScriptedReads(row(state, "Opencast's operation encode failed."))
@@ -292,7 +294,7 @@ def test_following_a_recording_raises_when_opencast_failed_or_deleted_the_ingest
         )
 
 
-def test_following_a_recording_ends_when_the_ingest_is_not_followed_any_more() -> None:
+def test_following_a_recording_ends_when_the_pipeline_no_longer_follows_the_ingest() -> None:
     reads = ScriptedReads(row(State.SENT_TO_OPENCAST))
     asked = {"asked": 0}
     found = following.follow_in_opencast(reads, lambda: asked, UUID, reads.said.append, reads.sleep)
@@ -317,7 +319,7 @@ def test_is_followed_returns_whether_the_ledger_follows_the_ingest(is_followed: 
     assert following.is_followed(row(State.SENT_TO_OPENCAST), known) is is_followed
 
 
-def test_following_a_recording_raises_keyboard_interrupt_to_the_caller() -> None:
+def test_following_a_recording_passes_a_keyboard_interrupt_to_the_caller() -> None:
     def interrupt(_: float) -> None:
         raise KeyboardInterrupt
 

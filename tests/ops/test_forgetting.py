@@ -52,7 +52,7 @@ POST = Post(attempt="a", at="2026-10-14T12:30:00Z")
 
 
 class Stack:
-    """A stack with two recordings of one meeting, each with two ingests in Opencast and traces."""
+    """A stack with two recordings of one meeting, each with two ingests and all kinds of traces."""
 
     def __init__(self, aws: Cloud, clock: Clock) -> None:
         self.aws, self.clock = aws, clock
@@ -83,7 +83,7 @@ class Stack:
             record = ledger.with_answer(record, zip_id, POST.attempt, Outcome.TAKEN)
         self.ledger.change(uuid, lambda _: record)
         self.events.append(uuid, RecordingEvent("recording.started", 1_791_990_000))
-        # No row has the start in the second key, so only the file's id in the key tells its
+        # No row has the start time in the second key. Only the file id in that key identifies the
         # recording.
         other_day = start.replace("-14T", "-01T")
         for begin, view in ((start, "gallery_view"), (other_day, "active_speaker")):
@@ -128,7 +128,7 @@ def answering(monkeypatch: pytest.MonkeyPatch, answer: str) -> Iterator[None]:
         yield
 
 
-def test_forgetting_leaves_only_uuid_and_time_and_keeps_other_recordings(stack: Stack) -> None:
+def test_forgetting_leaves_only_the_uuid_and_time_and_keeps_other_recordings(stack: Stack) -> None:
     other = stack.ledger.get(BOB)
     traces, letters = stack.forget()
     assert (len(traces.rows), len(traces.files), letters) == (2, 2, 2)
@@ -145,7 +145,7 @@ def test_forgetting_leaves_only_uuid_and_time_and_keeps_other_recordings(stack: 
     assert left.count(f"'uuid': '{BOB}'") == 3
 
 
-def test_forgetting_again_changes_nothing(stack: Stack) -> None:
+def test_forgetting_a_recording_twice_changes_nothing_the_second_time(stack: Stack) -> None:
     stack.forget()
     record = stack.ledger.get(ANN)
     stack.clock.forward(days=1)
@@ -154,7 +154,7 @@ def test_forgetting_again_changes_nothing(stack: Stack) -> None:
     assert stack.ledger.get(ANN) == record
 
 
-def test_forgetting_removes_all_versions_and_unfinished_copies_of_files(stack: Stack) -> None:
+def test_forgetting_removes_all_versions_and_unfinished_uploads_of_files(stack: Stack) -> None:
     s3 = stack.aws.s3
     s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
     keys = [
@@ -172,7 +172,7 @@ def test_forgetting_removes_all_versions_and_unfinished_copies_of_files(stack: S
     assert [upload["Key"] for upload in uploads] == keys[1:]
 
 
-def test_forgetting_removes_captions_of_which_neither_record_nor_row_knows(stack: Stack) -> None:
+def test_forgetting_removes_captions_that_neither_the_record_nor_a_row_names(stack: Stack) -> None:
     for zip_id in (automated(ANN), "on-demand-ann"):
         stack.aws.status.delete_item(Key={"zip_id": zip_id})
     late, others = (
@@ -192,7 +192,7 @@ def test_forgetting_removes_captions_of_which_neither_record_nor_row_knows(stack
 def test_forgetting_keeps_files_of_another_meeting_whose_captions_have_the_same_made_up_id(
     stack: Stack,
 ) -> None:
-    # Zoom lists closed captions without an id, so theirs is made of the start.
+    # Zoom lists closed captions without an id, so the pipeline makes an id from their start time.
     (made,) = captions_among(
         [
             {
@@ -222,7 +222,7 @@ def test_forgetting_keeps_files_of_another_meeting_whose_captions_have_the_same_
     assert all(key in left for key in others)
 
 
-def test_forgetting_completes_an_interrupted_run(stack: Stack) -> None:
+def test_forgetting_a_recording_again_completes_an_interrupted_run(stack: Stack) -> None:
     record = stack.ledger.get(ANN)
     client = stack.aws.status.meta.client
     with failing(client, "dynamodb.DeleteItem", "InternalServerError"), pytest.raises(ClientError):
@@ -351,7 +351,7 @@ def test_recordings_forget_removes_nothing_when_a_setting_is_wrong(
 
 
 @pytest.mark.usefixtures("shell_of_stack", "stack")
-def test_invoke_recordings_lists_recordings_although_it_is_also_a_group() -> None:
+def test_invoke_recordings_lists_recordings_although_recordings_is_also_a_group() -> None:
     done = invoke("recordings", "--uuid", ANN, "--json")
     assert done.code == 0, done.err
     found: list[dict[str, Any]] = json.loads(done.out)

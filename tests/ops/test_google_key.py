@@ -45,7 +45,7 @@ def test_save_writes_a_google_key_only_when_it_differs_from_the_stored_one(
 
 
 @pytest.mark.parametrize("stored", [json.dumps(KEY, indent=2), "no JSON"])
-def test_save_keeps_a_stored_google_key_with_equal_json(
+def test_save_keeps_a_stored_google_key_when_its_json_is_equal(
     aws: Cloud, tmp_path: Path, stored: str
 ) -> None:
     aws.ssm.put_parameter(Name=GOOGLE_CREDENTIALS, Value=stored, Type="SecureString")
@@ -72,7 +72,7 @@ def without(name: str) -> dict[str, Any]:
         ({**KEY, "more": "secretsecret" * 400}, "larger than the 4096 bytes"),
     ],
 )
-def test_save_creds_refuses_other_files_without_quoting_them(
+def test_save_creds_refuses_a_file_without_a_google_key_and_quotes_nothing_of_its_content(
     tmp_path: Path, content: object, why: str
 ) -> None:
     with pytest.raises(OpsError, match=why) as error:

@@ -65,14 +65,14 @@ def noticed(
 
 
 @pytest.mark.parametrize("folder", ["functions", "ops", "local"])
-def test_an_import_has_no_effects(folder: str) -> None:
+def test_importing_the_modules_of_a_folder_has_no_effects(folder: str) -> None:
     names = modules(ROOT / "functions" if folder == "functions" else ROOT, ROOT / folder)
     assert len(names) > 3
     # The gateway imports packages of `.venv-cloud`, which this environment lacks.
     assert noticed([name for name in names if name != "local.gateway"], {}) == []
 
 
-def test_an_import_of_the_template_starts_only_the_kernel_of_the_cdk() -> None:
+def test_importing_the_template_starts_only_the_kernel_of_the_cdk_library() -> None:
     # The CDK library always starts its kernel in Node.
     names = modules(ROOT, ROOT / "cdk")
     lines = noticed(

@@ -99,7 +99,7 @@ def tops(path: Path) -> set[str]:
     return {name.partition(".")[0] for name in imports(path)}
 
 
-def test_every_function_has_a_file_and_every_file_in_functions_a_function() -> None:
+def test_every_function_has_a_file_and_every_file_in_functions_belongs_to_a_function() -> None:
     assert {function.module for function in FUNCTIONS} == FUNCTION_MODULES
 
 

@@ -90,7 +90,10 @@ def test_recordings_skips_a_row_without_a_state(
 
 @pytest.fixture
 def begin_ingest(aws: Cloud) -> Callable[..., StatusTable]:
-    """Return a function that writes an ingest of some hours ago, and returns the table."""
+    """Return a function that writes the row of an ingest which began `hours` hours ago.
+
+    The function returns the status table, whose clock stands at that time.
+    """
 
     def begin(zip_id: str, uuid: str, hours: float) -> StatusTable:
         table = StatusTable(aws.status, Clock(datetime.now(UTC) - timedelta(hours=hours)))
@@ -145,7 +148,9 @@ def begin_ingest(aws: Cloud) -> Callable[..., StatusTable]:
         ),
     ],
 )
-def test_an_empty_list_of_recordings_names_its_period(options: list[str], said: str) -> None:
+def test_recordings_says_what_it_searched_when_it_finds_nothing(
+    options: list[str], said: str
+) -> None:
     done = invoke("recordings", *options)
     assert (done.code, done.out.strip()) == (0, said)
 

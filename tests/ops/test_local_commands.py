@@ -41,7 +41,7 @@ def said(
     return out.getvalue(), err.getvalue()
 
 
-def test_local_env_prints_no_secret_but_a_command_on_a_terminal(home: Path) -> None:
+def test_local_env_prints_a_command_and_no_secret_on_a_terminal(home: Path) -> None:
     out, err = said(local.show_environment, home, output=TerminalText)
     assert err == ""
     assert 'eval "$(invoke local.env)"' in plain(out)
@@ -70,7 +70,7 @@ def test_the_demo_ends_with_the_command_that_lets_a_shell_find_invoke() -> None:
 
 
 @pytest.mark.parametrize("error", [NoCredentialsError(), SettingsError(["STACK_NAME is missing."])])
-def test_a_command_without_a_stack_names_the_local_stack_when_it_is_up(
+def test_a_command_without_settings_or_credentials_says_that_a_local_stack_is_up(
     home: Path, error: Exception
 ) -> None:
     hint = 'A local stack is up: `eval "$(invoke local.env)"` selects it.'

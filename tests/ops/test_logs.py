@@ -53,7 +53,7 @@ def event(text: str, second: float = 0, stream: str = "s", **more: Any) -> dict[
 
 @dataclass
 class LogGroups:
-    """The log groups of a stack, with a function that writes events."""
+    """The log groups of a stack, with a method that writes log events."""
 
     client: Any
     logs: Logs
@@ -213,7 +213,7 @@ def test_a_log_line_of_lambda_is_shown_unchanged_except_for_redaction() -> None:
     assert shown("").endswith("webhook      ")
 
 
-def test_a_log_line_for_programs_is_json_with_the_function() -> None:
+def test_a_log_line_for_programs_is_json_with_the_name_of_the_function() -> None:
     content = json.loads(for_programs(line_of(WEBHOOK, event(record("Hi", uuid=UUID)))))
     assert (content["function"], content["message"], content["uuid"]) == (
         "zoom-webhook",

@@ -152,16 +152,16 @@ EARLIER, LATER = timedelta(hours=2), timedelta(hours=1)
 @pytest.mark.parametrize(
     ("there", "here", "copied"),
     [
-        # The row was copied earlier, and the old stack has continued since.
+        # The row was copied earlier, and the old stack has continued the ingest since then.
         (("SENT_TO_OPENCAST", LATER, {}), ("SENT_TO_DOWNLOADER", EARLIER, {}), True),
         (("SENT_TO_DOWNLOADER", EARLIER, {}), ("SENT_TO_OPENCAST", LATER, {}), False),
-        # This pipeline has processed the request.
+        # Only this pipeline writes file ids, so this pipeline has processed the request.
         (
             ("SENT_TO_OPENCAST", LATER, {}),
             ("SENT_TO_DOWNLOADER", EARLIER, {"file_ids": {"f"}}),
             False,
         ),
-        # The switch was during the meeting. An ingest's state is further than Zoom's progress.
+        # Every state of an ingest is further than the states of a recording in progress.
         (("SENT_TO_OPENCAST", EARLIER, {}), ("RECORDING_STOPPED", LATER, {}), True),
         (("RECORDING_IN_PROGRESS", LATER, {}), ("IGNORED", EARLIER, {}), False),
         (("RECORDING_STOPPED", LATER, {}), ("RECORDING_IN_PROGRESS", EARLIER, {}), True),

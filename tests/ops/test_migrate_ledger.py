@@ -55,7 +55,7 @@ def test_a_repeat_of_a_sent_migrated_request_is_a_duplicate(stacks: Stacks, stat
 
 
 @pytest.mark.parametrize("state", [*FAILED, "IGNORED", *EARLY])
-def test_a_repeat_of_a_migrated_request_is_accepted_when_it_was_not_sent(
+def test_a_repeat_of_a_migrated_request_is_accepted_when_the_request_was_not_sent(
     stacks: Stacks, state: str
 ) -> None:
     stacks.migrate_row(UUID, state)
@@ -78,14 +78,16 @@ def test_a_migrated_request_has_an_end_when_it_failed_or_was_ignored(
 
 
 @pytest.mark.parametrize("state", EARLY)
-def test_a_recording_that_zoom_only_announced_is_not_migrated(stacks: Stacks, state: str) -> None:
+def test_migrate_adds_no_request_to_the_ledger_when_the_row_has_an_early_state(
+    stacks: Stacks, state: str
+) -> None:
     tally = stacks.migrate_row(UUID, state)["ledger"]
     assert (tally.copied, tally.kept) == (0, 0)
     assert stacks.ledger.get(UUID) == Record(uuid=UUID)
 
 
 def test_a_migrated_request_counts_as_sent_when_a_retry_is_due(stacks: Stacks) -> None:
-    # Only stacks of this system write the time of a retry, for which a message waits on the queue.
+    # Only this system writes the time of a retry, and only while a message waits on the queue.
     stacks.migrate_row(UUID, "DOWNLOADER_FAILED", retry_due=NOW, asked={"oc_workflow": "w"})
     request = stacks.ledger.get(UUID).request(ZIP_ID)
     assert (request.is_sent, request.asked) == (True, Asked(oc_workflow="w"))
@@ -93,7 +95,7 @@ def test_a_migrated_request_counts_as_sent_when_a_retry_is_due(stacks: Stacks) -
 
 
 @pytest.mark.parametrize("asked_at", [None, "yesterday", ""])
-def test_a_migrated_request_gets_the_update_time_of_its_row_when_it_has_no_time(
+def test_a_migrated_request_gets_the_update_time_of_its_row_when_the_row_has_no_request_time(
     stacks: Stacks, asked_at: str | None
 ) -> None:
     stacks.migrate_row(UUID, "IGNORED", ingest_request_time=asked_at)

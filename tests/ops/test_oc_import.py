@@ -40,7 +40,7 @@ def at(listing: ClassListing, password: str = PASSWORD, path: str = PATH) -> End
     return endpoint_of(listing.url, path, USER, password)
 
 
-def test_listed_classes_are_imported_by_day_and_series(
+def test_oc_import_writes_a_class_for_each_listed_day_with_its_series(
     aws: Cloud, listing: ClassListing, session: requests.Session
 ) -> None:
     listing.classes = [
@@ -164,13 +164,15 @@ def test_oc_import_adds_https_to_a_host_and_requires_a_password() -> None:
         ("https://oc.edu/myseries.json/", f"https://oc.edu/myseries.json/{PATH}"),
     ],
 )
-def test_oc_import_uses_an_address_of_series_json_unchanged(address: str, url: str) -> None:
+def test_oc_import_adds_the_path_unless_the_address_already_ends_with_series_json(
+    address: str, url: str
+) -> None:
     endpoint = endpoint_of(address, PATH, USER, PASSWORD)
     assert endpoint.url == url
     assert endpoint.host == url.split("/")[2]
 
 
-def test_oc_import_reads_classes_from_the_whole_address_of_a_listing(
+def test_oc_import_ignores_the_path_option_when_the_address_ends_with_series_json(
     listing: ClassListing, session: requests.Session
 ) -> None:
     listing.classes = [listed()]
@@ -183,7 +185,7 @@ def test_oc_import_reads_classes_from_the_whole_address_of_a_listing(
 def listed_stack(
     shell_of_stack: pytest.MonkeyPatch, listing: ClassListing, tls: Authority
 ) -> ClassListing:
-    """Return a listing of one class, and set a stack and its Opencast user in the shell."""
+    """Set a stack and its Opencast user in the shell, and return a listing of one class."""
     settings = {"OPENCAST_API_USER": USER, "OPENCAST_API_PASSWORD": PASSWORD}
     unset = {"OPENCAST_BASE_URL": "", "OC_CLUSTER_NAME": ""}
     for name, value in {**settings, **unset, "REQUESTS_CA_BUNDLE": str(tls.ca_bundle)}.items():
@@ -253,7 +255,9 @@ def test_unusable_listed_classes_are_named_without_their_link() -> None:
     ]
 
 
-def test_an_imported_class_is_kept_when_its_listing_becomes_unusable(aws: Cloud) -> None:
+def test_an_imported_class_is_kept_when_its_entry_in_the_listing_becomes_unusable(
+    aws: Cloud,
+) -> None:
     def bring(*rows: object) -> set[str]:
         report = import_classes(aws.schedule, parse("oc", rows))
         assert len(report.retained) == len({kept.meeting for kept in report.retained})

@@ -45,7 +45,7 @@ def stack(exports: Mapping[str, str]) -> dict[str, Any]:
 
 @pytest.fixture
 def cloudformation(aws: Cloud) -> Iterator[Any]:
-    """Yield a stub of CloudFormation, because moto's needs packages that aren't installed."""
+    """Yield a stub of CloudFormation, because moto's fake needs packages that aren't installed."""
     assert aws.bucket
     with Stubber(boto3.client("cloudformation", region_name=REGION)) as answers:
         yield answers
@@ -53,7 +53,7 @@ def cloudformation(aws: Cloud) -> Iterator[Any]:
 
 @dataclass
 class Vpc:
-    """A VPC with subnets of each kind. `private` are those with a route to a NAT gateway."""
+    """A VPC with four subnets, of which the `private` ones have a route to a NAT gateway."""
 
     ec2: Any
     id: str
@@ -111,7 +111,9 @@ def launch(ec2: Any, **tags: str) -> dict[str, Any]:
     return dict(instance)
 
 
-def test_the_location_of_an_opsworks_cluster_is_that_of_its_running_admin_node(ec2: Any) -> None:
+def test_the_location_of_an_opsworks_cluster_is_the_address_of_its_running_admin_node(
+    ec2: Any,
+) -> None:
     launch(ec2, stack=CLUSTER, layer="workers")
     launch(ec2, stack="oc-dev", layer="admin")
     gone = launch(ec2, stack=CLUSTER, layer="admin")
@@ -134,7 +136,7 @@ def test_the_location_of_an_opsworks_cluster_is_that_of_its_running_admin_node(e
         opsworks_location(ec2, CLUSTER)
 
 
-def test_the_location_of_an_ecs_cluster_has_exports_and_subnets(
+def test_the_location_of_an_ecs_cluster_has_the_exports_of_its_stack_and_its_private_subnets(
     vpc: Vpc, cloudformation: Any
 ) -> None:
     cloudformation.add_response(
@@ -262,7 +264,7 @@ def test_settings_override_the_cached_location_of_opencast(env_file: Path) -> No
 @pytest.mark.parametrize(
     "changes", [{"OC_CLUSTER_NAME": "oc-dev", "STACK_TYPE": "ecs"}, {"STACK_TYPE": ""}]
 )
-def test_the_cached_location_of_opencast_is_ignored_when_it_is_that_of_another_cluster(
+def test_the_cached_location_of_opencast_is_ignored_when_the_settings_name_another_cluster(
     env_file: Path, changes: dict[str, str]
 ) -> None:
     with pytest.raises(SettingsError, match="wasn't looked up yet"):

@@ -1,7 +1,7 @@
 """Tests of commands' output at 80 and 120 columns, with and without colour, and in a pipe.
 
 The outputs are compared with tests/ops/outputs/, so that a review sees each change of a text.
-`.venv/bin/pytest -n 0 tests/ops/test_outputs.py --rewrite-outputs` writes the files anew.
+`.venv/bin/pytest -n 0 tests/ops/test_outputs.py --rewrite-outputs` rewrites the files.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ SLOW = re.compile(r"^.* … [0-9]+ s\n", re.MULTILINE)
 """A line of progress (`terminal.working`), which a command prints only on a slow machine."""
 
 MOVING = re.compile(r"\x1b\[\?25l.*?\x1b\[\?25h\r\x1b\[1A\x1b\[2K", re.DOTALL)
-"""A moving line on a terminal, which disappears at the end."""
+"""The output of a moving line on a terminal, from its first character until it is removed."""
 
 COMMANDS = {
     "overview": [],
@@ -144,7 +144,7 @@ def shell(
         shell_of_stack.setenv(name, value)
     shell_of_stack.chdir(tmp_path)
     shell_of_stack.setenv("LINES", "25")
-    # The line that a slow machine shows.
+    # Prevent the moving line, which only a slow machine would show.
     shell_of_stack.setattr(waiting, "QUIET_SECONDS", 600.0)
     for number, reason in enumerate(("Invalid Opencast series id.", "Zoom answered 404. " * 5)):
         topic = "HIST E-1010 Mapping the Ocean, with a long title of its own"
@@ -208,7 +208,7 @@ def assert_no_word_breaks(printed: str, columns: int) -> None:
 
 
 def store_or_compare(outputs: dict[str, str], *, store: bool) -> None:
-    """Compare outputs with the stored outputs, or store them. Fail with all differences at once."""
+    """Compare outputs with the stored outputs, or store the outputs. Fail if any output differs."""
     differing = {}
     for name, found in outputs.items():
         path = OUTPUTS / f"{name}.txt"
@@ -253,5 +253,5 @@ def test_functions_that_print_answers_print_the_stored_outputs(
     store_or_compare(found, store=request.config.getoption("--rewrite-outputs"))
 
 
-def test_every_stored_output_belongs_to_a_command() -> None:
+def test_every_stored_output_belongs_to_a_tested_command() -> None:
     assert {path.stem for path in OUTPUTS.iterdir()} == {*COMMANDS, *SHOWN}

@@ -23,7 +23,7 @@ WHOLE: Mapping[str, Answer] = {"cloudformation.DescribeStacks": (200, {"Stacks":
 """CloudFormation's answer about an existing stack. moto answers all other calls."""
 
 
-def test_the_overview_of_an_incomplete_stack_names_missing_resources(aws: Cloud) -> None:
+def test_stack_status_names_the_missing_resources_when_a_stack_is_incomplete(aws: Cloud) -> None:
     aws.sqs.delete_queue(QueueUrl=aws.upload_dlq)
     aws.sqs.send_message(QueueUrl=aws.download_dlq, MessageBody="{}")
     gone = (404, {"Error": {"Code": "NotFound", "Message": "no topic"}})
@@ -46,7 +46,7 @@ def test_the_overview_of_an_incomplete_stack_names_missing_resources(aws: Cloud)
 
 
 @pytest.mark.usefixtures("aws")
-def test_the_overview_is_shown_when_the_opencast_password_may_not_be_read() -> None:
+def test_stack_status_is_shown_when_the_opencast_password_may_not_be_read() -> None:
     denied = (400, {"Error": {"Code": "AccessDeniedException", "Message": "not authorized"}})
     answers = {**WHOLE, **mailbox(TOPIC), **released_function(), "ssm.GetParameter": denied}
     found = overview.read_overview(target_answering(answers))
@@ -65,8 +65,8 @@ def mailbox(*subscriptions: str) -> dict[str, Answer]:
 
 
 @pytest.mark.usefixtures("aws")
-def test_the_overview_says_which_addresses_get_mails(capsys: pytest.CaptureFixture[str]) -> None:
-    # SNS drops mails to an address that isn't confirmed without an error.
+def test_stack_status_says_which_addresses_get_mails(capsys: pytest.CaptureFixture[str]) -> None:
+    # SNS sends no mail to an unconfirmed address, and reports no error.
     answers = {**WHOLE, **mailbox(f"{TOPIC}:1", "PendingConfirmation", "Deleted")}
     found = overview.read_overview(target_answering(answers))
     assert found.as_json()["mails"] == {
@@ -81,14 +81,14 @@ def test_the_overview_says_which_addresses_get_mails(capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.usefixtures("aws")
-def test_the_overview_names_the_command_to_subscribe_when_nobody_gets_mails() -> None:
+def test_stack_status_names_the_command_to_subscribe_when_nobody_gets_mails() -> None:
     found = overview.read_overview(target_answering({**WHOLE, **mailbox()}))
     assert found.mails == {}
     assert f"Nobody gets mails: `aws sns subscribe --topic-arn {TOPIC} " in found.problems[-1]
 
 
 @pytest.mark.usefixtures("aws")
-def test_the_overview_shows_no_resource_ids(capsys: pytest.CaptureFixture[str]) -> None:
+def test_stack_status_shows_no_resource_ids(capsys: pytest.CaptureFixture[str]) -> None:
     exported = {
         "test-webhook-url": "https://api.example.edu/live/new_recording",
         "test-webhook-resource-id": "abc123",

@@ -36,7 +36,7 @@ HASH_BASED_AND_UNCHECKED = 0b01
 """Flags of bytecode that isn't compared with its source (PEP 552)."""
 
 LATE_IMPORTS = 16
-"""Maximum number of modules without bytecode, which boto3's clients import late."""
+"""Maximum number of modules without bytecode that boto3's clients import late."""
 
 INSTALLED = Path(botocore.__file__).parents[1]
 
@@ -191,7 +191,7 @@ def test_the_endpoints_in_a_package_are_botocores_for_the_services_of_the_functi
             assert ours == theirs, (prefix, region)
 
 
-def test_a_package_has_every_time_zone_without_those_of_the_machine(
+def test_a_package_has_every_time_zone_when_the_machine_has_none(
     built: Built, tmp_path: Path
 ) -> None:
     with zipfile.ZipFile(built[STATUS_QUERY.name].path) as archive:

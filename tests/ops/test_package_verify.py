@@ -66,7 +66,7 @@ def test_package_verify_names_each_file_that_differs(made: package.Package, copy
     ]
 
 
-def test_zips_differ_when_they_have_the_same_files_and_other_bytes(tmp_path: Path) -> None:
+def test_zips_differ_when_their_files_are_the_same_and_their_bytes_are_not(tmp_path: Path) -> None:
     for name, method in (("a.zip", zipfile.ZIP_STORED), ("b.zip", zipfile.ZIP_DEFLATED)):
         with zipfile.ZipFile(tmp_path / name, "w", method) as archive:
             archive.writestr("x.py", b"pass")

@@ -133,10 +133,10 @@ def test_recordings_prints_a_table_with_verdicts_on_a_wide_terminal(printed: Pri
     assert "since" not in plain(printed(listed(TWICE[1]), 130))
 
 
-def test_recordings_prints_blocks_or_a_table_when_a_topic_has_a_long_word(
+def test_recordings_prints_either_blocks_or_a_table_when_a_topic_has_a_long_word(
     printed: Printed,
 ) -> None:
-    # A column's width depends on its longest word. A table's header must not stand in a block.
+    # The longest word of a column decides whether a table fits. A table must not mix with blocks.
     word = "Donaudampfschifffahrtsgesellschaft"
     rows = [msgspec.structs.replace(each, topic=f"HIST E-1010 {word}") for each in TWICE]
     for columns in range(100, 160):
@@ -196,7 +196,7 @@ def test_recordings_prints_the_time_of_the_next_attempt_once(
     assert "attempt 2 of 12" in " ".join(text.split()) or columns == 130
 
 
-def test_recordings_prints_the_time_of_an_attempt_that_is_due_once(
+def test_recordings_prints_only_once_the_time_of_an_attempt_that_is_due(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     due = WAITING.retry_due.replace("18:40", "18:20")

@@ -57,7 +57,9 @@ def test_held_messages_of_a_dlq_are_released_after_an_interrupt(queues: Queues) 
     assert queues.visible(queues.dead_url) == 1
 
 
-def test_a_view_of_a_live_queue_receives_once_and_leaves_messages_available(queues: Queues) -> None:
+def test_a_view_of_a_live_queue_receives_each_message_once_and_leaves_it_visible(
+    queues: Queues,
+) -> None:
     limit = json.dumps(
         {
             "deadLetterTargetArn": arn(queues.aws, queues.dead_url),
@@ -138,7 +140,9 @@ def test_a_view_distinguishes_a_message_in_flight_from_an_empty_queue(
     assert said in " ".join(capsys.readouterr().out.split())
 
 
-def test_a_missing_queue_is_an_error_with_its_name(aws: Cloud) -> None:
+def test_sqs_queue_raises_an_error_that_names_the_queue_when_the_queue_is_missing(
+    aws: Cloud,
+) -> None:
     with pytest.raises(OpsError, match="There is no queue gone"):
         SqsQueue(aws.sqs, "gone")
 

@@ -97,7 +97,7 @@ def test_a_run_of_reconcile_that_saw_no_recording_prints_only_its_problem(
     assert capsys.readouterr().out == ""
 
 
-def test_a_stopped_run_of_reconcile_is_an_error() -> None:
+def test_the_report_of_a_reconcile_run_raises_an_error_when_the_run_was_stopped() -> None:
     with pytest.raises(OpsError, match="does not contain scopes"):
         reconciling.show(report(message="… does not contain scopes:[x]."))
 
@@ -111,7 +111,7 @@ def test_exec_reconcile_refuses_a_wrong_since_in_one_sentence(since: str) -> Non
 
 
 def status_of_reconcile(aws: Cloud, clock: Clock, days: str, **item: Any) -> str:
-    """Return the sentence of `stack.status` on reconcile."""
+    """Return the sentence that `stack.status` prints about reconcile."""
     target = target_answering(released_function(RECONCILE_DAYS=days))
     if item:
         aws.recordings.put_item(Item={"uuid": KEY, "baseline": "2026-10-01T00:00:00Z", **item})

@@ -98,7 +98,7 @@ def test_redrive_repeats_no_message_after_a_crash(uploads: Queues) -> None:
     with hold_messages(uploads.redrive.dead, 30) as held:
         (message,) = held.next_page()
         # The program crashes after the send, before it deletes the message from the DLQ.
-        uploads.redrive._send(message)  # noqa: SLF001 - what lies between two of its steps
+        uploads.redrive._send(message)  # noqa: SLF001 - one step of the redrive
     uploads.run(Selection())
     assert len(uploads.aws.messages(uploads.live_url)) == 1
     uploads.add_to_dlq(body(1), reason="failed again")
@@ -133,11 +133,11 @@ def test_redrive_moves_a_message_without_a_row(queues: Queues) -> None:
     assert queues.aws.rows() == {}
 
 
-def test_redrive_leaves_messages_that_arrived_after_its_start(downloads: Queues) -> None:
+def test_redrive_leaves_messages_on_the_dlq_that_arrived_after_its_start(downloads: Queues) -> None:
     downloads.add_to_dlq(body(1))
     late = replace(
         downloads.redrive.dead.counts(), at=datetime(2020, 1, 1, tzinfo=UTC)
-    )  # The redrive then began before the message arrived.
+    )  # With this time, the redrive began before the message arrived.
 
     class Early(SqsQueue):
         def counts(self) -> queue_messages.QueueCounts:
@@ -185,7 +185,7 @@ def test_redrive_reports_a_message_that_is_in_both_queues(queues: Queues) -> Non
     assert queues.visible(queues.live_url) == queues.visible(queues.dead_url) == 1
 
 
-def test_redrive_moves_a_message_once_when_it_fails_again(queues: Queues) -> None:
+def test_redrive_moves_a_message_once_when_the_message_fails_again(queues: Queues) -> None:
     queues.add_to_dlq(body(1))
     moved: list[RedrivenMessage] = []
 
@@ -198,7 +198,9 @@ def test_redrive_moves_a_message_once_when_it_fails_again(queues: Queues) -> Non
     assert queues.visible(queues.dead_url) == 1
 
 
-def test_the_files_of_an_upload_are_expired_after_seven_days(queues: Queues) -> None:
+def test_has_lost_files_is_true_only_for_uploads_that_are_older_than_seven_days(
+    queues: Queues,
+) -> None:
     queues.add_to_dlq(body(1))
     with hold_messages(SqsQueue(queues.aws.sqs, queues.pair.dlq, 0), 30) as held:
         (message,) = held.next_page()

@@ -212,7 +212,7 @@ def test_an_incomplete_release_can_be_repeated(stack: Stack) -> None:
     assert [(move.before, move.after) for move in moves] == [("2", "2"), ("1", "2"), ("1", "2")]
 
 
-def test_a_changed_setting_is_released_without_other_code(stack: Stack) -> None:
+def test_a_changed_setting_is_released_without_new_code(stack: Stack) -> None:
     stack.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60")
     moves, waiting = apply_changed_settings(stack.releases, THREE)
     assert [(move.function, move.after) for move in moves] == [(WEBHOOK, "2")]
@@ -269,7 +269,7 @@ class Killed(BaseException):
 
 
 class KilledHalfWay(Archive):
-    """An archive whose command is killed before it restores `$LATEST`."""
+    """An archive that kills the debug command before the command restores `$LATEST`."""
 
     def backup(self, function: Function) -> LatestBackup | None:
         if super().backup(function):
@@ -309,7 +309,7 @@ CHANGES: dict[str, Callable[[Stack], object]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_release_is_an_error_when_somebody_else_moves_the_alias_meanwhile(
+def test_a_command_that_releases_raises_an_error_when_somebody_else_moves_the_alias_meanwhile(
     stack: Stack, change: str
 ) -> None:
     stack.deploy(WEBHOOK, "second")
@@ -331,7 +331,7 @@ def test_lacks_alias_is_true_when_the_alias_has_another_name(stack: Stack) -> No
     assert not stack.releases.lacks_alias(WEBHOOK)
     renamed = Releases(stack.client, NAMES, "prod")
     assert renamed.lacks_alias(WEBHOOK)
-    # The next update of the stack creates a function that doesn't exist.
+    # The next update of the stack creates a missing function.
     assert not renamed.lacks_alias(Function("zoom-nothing", "nothing", "nothing", ()))
 
 
@@ -351,7 +351,9 @@ def test_the_debug_command_restores_latest_before_a_signal_ends_it(
     assert stack.releases.released(DOWNLOADER).variables["DEBUG"] == ""
 
 
-def test_a_missing_function_is_an_error_with_its_name(stack: Stack) -> None:
+def test_latest_raises_an_error_that_names_the_function_when_the_function_is_missing(
+    stack: Stack,
+) -> None:
     gone = Function("zoom-nothing", "nothing", "nothing", ())
     with pytest.raises(OpsError, match="There is no function zip-test-zoom-nothing"):
         stack.releases.latest(gone)

@@ -49,7 +49,7 @@ def test_a_lock_has_hashes_and_names_no_index(source: Path) -> None:
 def third_party(function: Function) -> set[str]:
     """Return the distributions that a function's code imports.
 
-    Programs that the function starts are among its `files`, and their imports count.
+    The imports of the programs in `function.files`, which the function starts, count too.
     """
     programs = [Path(file) for file in function.files if file.endswith(".py")]
     names = {

@@ -135,7 +135,9 @@ def retrying(uploads: Queues) -> Retrying:
     return Retrying(uploads, replace(deps, opencast=opencast), opencast)  # type: ignore[arg-type]
 
 
-def test_a_retried_upload_is_ingested_once_its_cause_is_fixed(retrying: Retrying) -> None:
+def test_a_retried_upload_is_ingested_when_the_cause_of_its_failure_is_fixed(
+    retrying: Retrying,
+) -> None:
     retrying.upload("f0")
     assert retrying.row == ("UPLOADER_FAILED", SERIES)
     retrying.opencast.is_mended = True

@@ -20,7 +20,7 @@ from ops.code.wheels import CACHE, host, install
 from ops.requirements import pinned, version_of
 
 SHA256 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
-"""The hash of an empty text, in Lambda's form."""
+"""The SHA-256 hash of an empty text in base64, as Lambda writes hashes."""
 
 by_name = pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
 
@@ -80,7 +80,7 @@ def test_the_sbom_of_the_downloader_lists_the_libav_that_pyav_bundles() -> None:
 def test_the_sbom_of_schedule_update_lists_the_openssl_of_cryptography() -> None:
     components = bill(SCHEDULE_UPDATE)["components"]
     (cryptography,) = [each for each in components if each["name"] == "cryptography"]
-    # A crate of the same name only calls OpenSSL.
+    # The Rust crate `openssl` is also listed, but only calls OpenSSL.
     (openssl,) = [
         each
         for each in cryptography["components"]
@@ -129,7 +129,7 @@ class Described(Distribution):
     ],
     ids=["expression", "case", "usual spelling", "classifier", "own words"],
 )
-def test_licenses_returns_an_spdx_expression_when_the_metadata_has_one(
+def test_licenses_returns_an_spdx_expression_or_else_the_name_of_the_licence(
     fields: dict[str, str], expected: list[dict[str, Any]]
 ) -> None:
     assert licenses(Described(**fields)) == expected

@@ -247,7 +247,9 @@ def test_remove_source_says_that_the_schedule_is_empty(aws: Cloud) -> None:
         remove_source(aws.schedule, "csv:a.csv")
 
 
-def test_remove_source_refuses_while_the_schedule_is_locked(table: Any, clock: Clock) -> None:
+def test_remove_source_raises_an_error_while_the_schedule_is_locked(
+    table: Any, clock: Clock
+) -> None:
     with ScheduleLock(table, clock, 10**9).held():
         with pytest.raises(OpsError, match="just being updated"):
             remove_source(table, "csv:a.csv")

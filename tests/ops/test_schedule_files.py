@@ -1,4 +1,4 @@
-"""Tests of CSV files in the forms of spreadsheets, and of files that aren't CSV."""
+"""Tests of CSV files as spreadsheets write them, and of files that aren't CSV."""
 
 from __future__ import annotations
 

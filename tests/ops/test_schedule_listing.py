@@ -20,7 +20,7 @@ UNLINKED = ROW.replace("https://zoom.us/j/123", "no")
 
 
 @pytest.mark.usefixtures("shell_of_stack")
-def test_schedule_commands_list_and_save_the_schedule(tmp_path: Path) -> None:
+def test_schedule_list_and_schedule_export_show_the_imported_classes(tmp_path: Path) -> None:
     path = tmp_path / "fall.csv"
     path.write_text(SHEET + ROW)
     assert invoke("schedule.csv-import", str(path)).code == 0

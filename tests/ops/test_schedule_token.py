@@ -25,7 +25,9 @@ def write(aws: Cloud, settings: Settings) -> secrets.WriteResult:
     return secrets.write(aws.ssm, NAMES, settings.secrets(), settings.generated_secrets)
 
 
-def test_the_first_deployment_generates_a_schedule_token_which_stays(aws: Cloud) -> None:
+def test_the_first_deployment_generates_a_schedule_token_that_later_deployments_keep(
+    aws: Cloud,
+) -> None:
     written = write(aws, site())
     assert SCHEDULE_TOKEN in written.changed
     assert any("invoke secrets.schedule-token" in line for line in written.lines())

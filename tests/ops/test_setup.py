@@ -116,7 +116,7 @@ def test_setup_reports_the_error_of_pip(tmp_path: Path) -> None:
 
 
 class Installation:
-    """A fake installation, which notes whether each run fills a fresh folder."""
+    """A fake installation, which records for each run whether the folder has to be fresh."""
 
     def __init__(self) -> None:
         self.runs: list[bool] = []
@@ -145,7 +145,7 @@ def step_of(installation: Installation, folder: str = "folder", python: str = "3
     return setup.Step(folder, (LOCK,), f"Python {python}", installation)
 
 
-def test_a_setup_folder_is_updated_after_a_change_of_its_lock_and_filled_anew_after_a_failure(
+def test_a_setup_folder_is_updated_after_a_change_of_its_lock_and_refilled_after_a_failure(
     installation: Installation,
 ) -> None:
     step = step_of(installation)
@@ -193,7 +193,7 @@ def test_setup_replaces_a_link_and_keeps_the_target_of_the_link(installation: In
     assert not Path("folder").is_symlink()
 
 
-def test_setup_fills_a_folder_anew_when_python_changes(installation: Installation) -> None:
+def test_setup_refills_a_folder_when_the_python_version_changes(installation: Installation) -> None:
     step_of(installation).run()
     other = step_of(installation, python="3.12")
     assert other.stored_stamp() != other.current_stamp()
@@ -211,7 +211,7 @@ def test_setup_reports_a_common_reason_of_several_steps_once(installation: Insta
 
 
 @pytest.mark.parametrize("made", [True, False])
-def test_make_setup_uses_the_python_of_the_project_when_there_is_one(
+def test_make_setup_uses_the_python_of_the_project_when_the_project_has_one(
     made: bool, tmp_path: Path
 ) -> None:
     shutil.copy(ROOT / "Makefile", tmp_path)
@@ -223,7 +223,7 @@ def test_make_setup_uses_the_python_of_the_project_when_there_is_one(
     assert printed == f"{'.venv/bin/python' if made else 'python3'} -m ops.setup\n"
 
 
-def test_make_setup_does_nothing_within_seconds_when_the_project_is_set_up() -> None:
+def test_make_setup_ends_without_output_within_seconds_when_the_project_is_set_up() -> None:
     done = subprocess.run(
         ["make", "setup", f"PYTHON={setup.interpreter_outside()}"],
         cwd=ROOT,

@@ -1,7 +1,7 @@
 """Tests that slow commands show progress on a terminal.
 
-Each slow program here ends only after the terminal has printed something meanwhile, so a silent
-command would fail after a timeout.
+Each slow program here waits until the terminal has printed something. A command that shows no
+progress fails after a timeout.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ print(stack_exists(target.client("cloudformation"), "zip-test"))
 
 
 def run_slowly(folder: Path, code: str) -> str:
-    """Run Python code on a terminal, and return its output without movements.
+    """Run Python code on a terminal, and return its output without escape sequences.
 
     The slow program may end as soon as the terminal has got two pieces of output since the
     program's start.

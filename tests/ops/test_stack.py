@@ -25,7 +25,9 @@ from tests.command_line import invoke
 from tests.infra.template import SETTINGS
 
 
-def test_a_missing_code_bucket_is_reported(aws: Cloud) -> None:
+def test_check_code_bucket_raises_an_error_that_names_the_bucket_when_the_bucket_is_missing(
+    aws: Cloud,
+) -> None:
     with pytest.raises(OpsError, match=r"LAMBDA_CODE_BUCKET zip-code can't be reached"):
         stack.check_code_bucket(aws.s3, "zip-code")
     aws.s3.create_bucket(Bucket="zip-code")
@@ -60,7 +62,7 @@ def test_the_cdk_cli_gets_region_and_profile_of_the_settings() -> None:
     }
 
 
-def test_a_failed_cdk_cli_names_its_log(tmp_path: Path) -> None:
+def test_the_error_of_a_failed_cdk_cli_names_the_log(tmp_path: Path) -> None:
     cli = CdkCli({"PATH": "/usr/local/bin:/usr/bin:/bin"}, output=tmp_path / "out", home=tmp_path)
     with (tmp_path / "log").open("wb") as log, pytest.raises(OpsError, match=str(tmp_path)):
         cli.run("no-such-command", log=log)

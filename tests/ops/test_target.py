@@ -11,7 +11,7 @@ from ops import target
 from ops.command import OpsError
 
 
-def test_a_change_of_a_production_stack_is_confirmed() -> None:
+def test_a_change_needs_confirmation_only_when_the_stack_is_production() -> None:
     prompts: list[str] = []
 
     def answer(text: str) -> str:

@@ -129,7 +129,7 @@ def test_a_terminal_has_colours_unless_the_environment_forbids_them(
         assert not terminal.has_colours()
 
 
-def test_an_error_is_red_on_a_terminal_with_colours_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_is_red_only_on_a_terminal_with_colours(monkeypatch: pytest.MonkeyPatch) -> None:
     said = "It failed [red]\x1b[1m[/red]."
     shown = "It failed [red]\\x1b[1m[/red]."
     monkeypatch.delenv("NO_COLOR", raising=False)
@@ -195,7 +195,7 @@ def slow(folder: Path) -> list[str]:
 ENVIRONMENT = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "COLUMNS": "80"}
 
 
-def test_a_slow_step_shows_a_moving_line_on_a_terminal_until_it_ends(tmp_path: Path) -> None:
+def test_a_slow_step_shows_a_moving_line_on_a_terminal_until_the_step_ends(tmp_path: Path) -> None:
     # The step ends only after the terminal has shown its progress.
     before = 0
 
@@ -215,7 +215,7 @@ def test_a_slow_step_shows_a_moving_line_on_a_terminal_until_it_ends(tmp_path: P
 
 
 @pytest.mark.parametrize("on_terminal", [True, False])
-def test_a_slow_step_prints_plain_lines_without_a_capable_terminal(
+def test_a_slow_step_prints_plain_lines_when_the_terminal_is_dumb_or_missing(
     tmp_path: Path, *, on_terminal: bool
 ) -> None:
     def on_output(printed: str) -> None:

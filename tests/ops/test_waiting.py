@@ -16,7 +16,7 @@ from tests.ops.terminals import TerminalText
 
 
 class Shown:
-    """A line that notes when it is shown and removed."""
+    """A waiting line that records when it is shown and removed."""
 
     def __init__(self) -> None:
         self.events: list[str] = []
@@ -35,7 +35,7 @@ def shown() -> Shown:
     return Shown()
 
 
-def test_the_line_is_shown_until_the_last_request_has_ended(shown: Shown) -> None:
+def test_the_waiting_line_is_shown_until_the_last_request_has_ended(shown: Shown) -> None:
     shown.now = QUIET_SECONDS
     shown.line.begin()
     shown.line.begin()
@@ -46,12 +46,12 @@ def test_the_line_is_shown_until_the_last_request_has_ended(shown: Shown) -> Non
     assert shown.events == ["shown", "removed"]
 
 
-def test_the_line_comes_after_many_short_requests_too(shown: Shown) -> None:
+def test_the_waiting_line_is_shown_after_many_short_requests(shown: Shown) -> None:
     for _ in range(3):
         shown.line.begin()
         shown.line.end()
     assert shown.events == []
-    # The quiet time goes on over the requests.
+    # A short request doesn't restart the quiet time.
     shown.now = QUIET_SECONDS
     shown.line.begin()
     wait_for(lambda: shown.events == ["shown"])
@@ -60,12 +60,12 @@ def test_the_line_comes_after_many_short_requests_too(shown: Shown) -> None:
     shown.line.end()
 
 
-def test_the_line_is_not_shown_beside_that_of_a_slow_step(shown: Shown) -> None:
+def test_the_waiting_line_is_not_shown_while_a_slow_step_shows_its_own_line(shown: Shown) -> None:
     shown.now = QUIET_SECONDS
     with redirect_stderr(io.StringIO()), terminal.working("Working"):
         assert terminal.is_showing_work()
         shown.line.begin()
-        (timer,) = [shown.line._timer]  # noqa: SLF001 - nothing else tells that it has run
+        (timer,) = [shown.line._timer]  # noqa: SLF001 - to wait for the timer
         assert timer
         timer.join()
         shown.line.end()
@@ -76,7 +76,7 @@ def test_the_line_is_not_shown_beside_that_of_a_slow_step(shown: Shown) -> None:
 
 
 @pytest.mark.parametrize(("stderr", "count"), [(TerminalText, 1), (io.StringIO, 0)])
-def test_requests_are_watched_when_stderr_is_a_terminal(
+def test_requests_are_watched_only_when_stderr_is_a_terminal(
     stderr: type[io.StringIO], count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")

@@ -1,6 +1,6 @@
 """Tests that every command answers wrong input with one line and an exit code.
 
-tests/e2e covers stacks that don't exist, because these tests need a cloud.
+Tests with stacks that don't exist need a cloud, and are in tests/e2e.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def test_a_command_names_a_missing_aws_profile(
 
 
 @pytest.mark.parametrize("name", [*NAMES, "stack.list", "stack.synth", "package"])
-def test_a_command_names_every_wrong_setting_at_once(
+def test_a_command_names_every_wrong_setting_in_one_error(
     name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A command checks its settings before it does anything else.

@@ -31,9 +31,9 @@ ZOOM_SECRET = "zoom-secret-1"
 UPLOAD_RECEIVE_LIMIT = upload_receive_limit(patience_hours=6, outage_hours=24)
 VISIBILITY = 960
 STAGED_DAYS, TAKEN_DAYS, UPLOAD_DAYS = 7, 1, 1
-"""Days after which the bucket's rules delete files, files that Opencast has taken, and parts."""
+"""Days after which S3 deletes staged files, files that Opencast has taken, and unfinished parts."""
 MOST_MESSAGES = 1000
-"""Most messages in a world of up to a hundred recordings. A world with more fails."""
+"""Most messages in a world of up to a hundred recordings. A world with more messages fails."""
 
 EXPIRED = "expired"
 """The state that a world records for a row that has expired."""
@@ -54,9 +54,9 @@ class Instrumentation:
     """The options of a world's records about its run.
 
     With `for_judge` the world records the rows' states and the waiting messages, which takes a time
-    that grows with the square of the recordings. Without it staged files aren't deleted, so that
-    they can be counted at the end. `table` makes tables. `log` gets each record that the functions
-    log.
+    that grows with the square of the recordings. Without `for_judge`, the world deletes no staged
+    files, so that a test can count these files at the end. `table` makes tables. `log` gets each
+    record that the functions log.
     """
 
     for_judge: bool = True
@@ -83,7 +83,7 @@ class Cloud:
         self.sent: Counter[tuple[str, str]] = Counter()
         """(queue, recording) → number of messages sent."""
         self.most_waiting: Counter[tuple[str, str]] = Counter()
-        """(queue, recording) → the most messages at once."""
+        """(queue, recording) → the largest number of messages at one time."""
         self.aborted_by_rule: list[OpenUpload] = []
         """The uploads that the bucket's lifecycle rule ended."""
         self.parameters = FakeParameters(call=world.call)
@@ -261,7 +261,7 @@ class Cloud:
 
 
 def uuid_of(body: str) -> str:
-    """Return the uuid of the recording in a message's body, "" if the body has none."""
+    """Return the uuid of the recording in a message's body, or "" if the body has none."""
     try:
         content: Any = json.loads(body)
     except ValueError:

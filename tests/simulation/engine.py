@@ -69,7 +69,7 @@ class Copies:
     begun: dict[tuple[str, str], Upload] = field(default_factory=dict)
 
     def content(self, etag: str) -> str:
-        """Return the content of an object: the token of the file, unless that is a text.
+        """Return the content of an object: the file's token, or a text with the token in it.
 
         A transcript is WebVTT with the token as its cue. Chapters are JSON with two chapters whose
         title is the token.
@@ -89,7 +89,10 @@ class Copies:
         return f"WEBVTT\n\n00:00:01.000 --> 00:00:02.000\n{token}\n"
 
     def resume(self, key: str, identity: str) -> Upload:
-        """Return the source's unfinished or new upload, and abort other sources' to the key."""
+        """Return the unfinished upload of a source, or begin an upload. `identity` is the source.
+
+        Abort the uploads of other sources to the same key.
+        """
         for other in [name for name in self.begun if name[0] == key and name[1] != identity]:
             self.abort(other)
         found = self.begun.get((key, identity))
@@ -108,7 +111,7 @@ class Copies:
     def inspect(self, name: str, read: Callable[[int, int], bytes], _size: int) -> Movie:
         """Return an object's container metadata, as `RecordingTransfer.inspect` does.
 
-        The fake makes no request to S3: the object's key is the argument that `read` already has.
+        The fake makes no request to S3, and finds the object's key in the arguments of `read`.
 
         Raises:
             TransferFailed: The object isn't a video.

@@ -25,7 +25,7 @@ GATEWAY_SECONDS = 29.0
 
 @dataclass(frozen=True)
 class Context:
-    """The part of Lambda's context that production reads."""
+    """A fake of the part of Lambda's context that production reads."""
 
     world: World
     ends: float
@@ -119,7 +119,7 @@ class Gateway:
     def post(
         self, body: bytes, headers: Mapping[str, str], seconds: float
     ) -> tuple[int, bytes] | None:
-        """Send a POST. Return the answer's status and body, None without an answer in `seconds`."""
+        """Send a POST. Return the status and body, or None if no answer comes within `seconds`."""
         world = self._world
         event = {"headers": dict(headers), "body": body.decode(), "isBase64Encoded": False}
         if world.is_out("webhook"):
@@ -171,7 +171,7 @@ class EventSources:
             visible = self._queues.next_visible(source.url)
             if visible is None:
                 continue
-            # SQS delivers nothing during its outage.
+            # SQS delivers nothing during an outage of SQS.
             earliest = self._world.back_at("sqs") or self._world.time
             at = max(earliest, visible - self._begin) + 0.05
             if source.planned is None or at < source.planned:

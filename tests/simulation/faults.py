@@ -19,7 +19,7 @@ class Kind(StrEnum):
     CRASH_AFTER = "crash after"
     SLOW = "slow"
     SENT_TWICE = "sent twice"
-    """A lost answer, after which botocore repeats the request by itself."""
+    """A lost answer, after which botocore sends the request again."""
 
     OUTAGE = "outage"
     """A failure of the service `target` from `at`, for `seconds`."""
@@ -32,7 +32,7 @@ class Kind(StrEnum):
     REFUSAL = "own refusal"
     """Opencast's own answer with status `detail` to the `nth` POST."""
     ANSWER = "odd answer"
-    """An answer `detail` of Zoom's API to its `nth` request."""
+    """The answer `detail` of Zoom's API to the `nth` request."""
 
 
 ON_CALLS = frozenset(

@@ -14,7 +14,7 @@ HTML = {"Content-Type": "text/html; charset=utf-8"}
 
 
 class Response:
-    """The part of `requests.Response` that production reads."""
+    """A fake of the part of `requests.Response` that production reads."""
 
     def __init__(
         self, status: int, content: bytes = b"", headers: Mapping[str, str] | None = None
@@ -53,7 +53,7 @@ def refused(url: str) -> requests.exceptions.ConnectionError:
 
 
 def lost(done: bool) -> requests.exceptions.RequestException:
-    """Make a timeout error: of the read if the request is `done`, else of the connection."""
+    """Make the error of a read timeout if the request is `done`, else of a connect timeout."""
     if done:
         return requests.exceptions.ReadTimeout("Read timed out.")
     return requests.exceptions.ConnectTimeout("Connect timed out.")

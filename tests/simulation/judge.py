@@ -55,7 +55,7 @@ TEXTS = (TRANSCRIPT, CHAPTERS_TYPE)
 """The types of files that become captions, chapters and summaries."""
 
 CHAPTERS_IN_TIME = 2 * 3600.0
-"""Seconds after a transcript's webhook event in which the pipeline surely waits for chapters."""
+"""Seconds after a transcript's webhook event for which the pipeline always waits for chapters."""
 
 MAILS_FOR_A_CAUSE = 6
 OUTAGE_MAIL_SECONDS = 300.0
@@ -79,7 +79,7 @@ A message that waits for a week needs that many.
 MESSAGES_AT_ONCE = 4
 
 MOST_QUESTIONS = 90
-"""Most requests to Opencast about a workflow: a week with a backoff, and some repeats."""
+"""Most requests to Opencast about a workflow: polls of a week with a backoff, and some repeats."""
 
 SLOWEST_QUESTION = 6 * 3600.0
 """Most seconds from a workflow's end until the pipeline asks Opencast about the ingest."""
@@ -114,7 +114,7 @@ class Verdict:
 
 
 def judge(played: Played) -> list[Verdict]:
-    """Return every mistake and report in a world, nothing if the world ended well."""
+    """Return every mistake and report in a world, or an empty list if the world ended well."""
     found: list[Verdict] = []
     for recording in played.scenario.recordings:
         found += _Recording(played, recording).verdicts()
@@ -132,7 +132,7 @@ def judge(played: Played) -> list[Verdict]:
 
 
 def worst(verdicts: list[Verdict]) -> Category:
-    """Return the worst category of the verdicts, OK without verdicts."""
+    """Return the worst category of the verdicts, or OK without verdicts."""
     order = list(Category)
     return min((verdict.category for verdict in verdicts), key=order.index, default=Category.OK)
 
@@ -208,7 +208,7 @@ class _Recording:
         return [*wanted, *chats] if wanted else []
 
     def _named_or_requested(self) -> set[str]:
-        """Return the ids of files in accepted requests and in webhook events, lost or not."""
+        """Return the ids of files in accepted requests and in webhook events, even in lost ones."""
         found = {
             file
             for happening in self.played.scenario.happenings
@@ -242,11 +242,11 @@ class _Recording:
             yield self._verdict(category, f"{file.id} is not in Opencast. {report}".strip())
 
     def _report_of(self, file: FileTruth) -> str:
-        """Return the dead letter or mail that reports a missing file; "" if there is none."""
+        """Return the dead letter or mail that reports a missing file, or "" if there is none."""
         for message in self._dead_letters():
             reason = _reason(message)
             if _is_about_captions(reason):
-                # A failure of captions is no excuse for a missing video.
+                # A failure of captions doesn't explain why a video is missing.
                 continue
             if reason and (not self.ingests or names(message.body, file, self.truth)):
                 return f"Dead letter: {reason}"
@@ -263,7 +263,7 @@ class _Recording:
     def _is_final(self, mail: Mail, file: FileTruth) -> bool:
         """Return whether a mail reports that nothing more happens to a file.
 
-        A mail of the webhook doesn't report that if a later attempt of the webhook event succeeded.
+        A mail of the webhook isn't such a report if a later attempt of the webhook event succeeded.
         Mails of "+Zoom" are about the person's request. Mails of follow are about files that are in
         Opencast.
         """
@@ -286,7 +286,7 @@ class _Recording:
                 yield message
 
     def _followed(self) -> Iterator[Verdict]:
-        """Check that the ledger knows what became of each ingest, and that failures were mailed."""
+        """Check that the ledger has the fate of each ingest, and that failures were mailed."""
         record = self.played.cloud.recordings.items()
         known = next((item for item in record if item["uuid"] == self.truth.uuid), {})
         latest = {ingest.id: ingest for ingest in self.ingests}
@@ -309,9 +309,9 @@ class _Recording:
                 yield self._verdict(Category.NOISE, f"{asked} questions about {ingest.id}")
 
     def _fate(self, ingest: Ingest) -> str:
-        """Return the fate of an ingest: by its workflow, "deleted", or "either".
+        """Return the fate of an ingest: that of its workflow, "deleted", or "either".
 
-        "either" is a deletion after the publication, which follow may have seen or not.
+        "either" means a deletion after the publication. Follow may have seen the deletion or not.
         """
         end = _FATES.get(ingest.end, "")
         deleted = [at for at in self.deletions if at >= ingest.finished]
@@ -380,7 +380,7 @@ class _Recording:
     def _captions(self) -> Iterator[Verdict]:
         """Check that each event has the recording's captions once, at the right times.
 
-        The same holds for chapters. A segment's chapters begin at its start and at its second 100.
+        The same holds for chapters. Chapters begin at a segment's start and 100 seconds later.
         """
         site = self.played.scenario.site
         if site.captions:
@@ -389,7 +389,7 @@ class _Recording:
             yield from self._texts(CHAPTERS, (0.0, 100.0), is_needed=self._needs_chapters())
 
     def _summaries(self, ingest: Ingest) -> Iterator[Verdict]:
-        """Check that an ingest has each summary of its segments that Zoom served in time, once.
+        """Check that an ingest has once each summary of its segments that Zoom served in time.
 
         The pipeline stages summaries after the videos. So a summary was in time if Zoom served it
         no later than the last video. `_content` checks the bytes.
@@ -480,14 +480,14 @@ class _Recording:
         return all_told and self._may_have_texts(16)
 
     def _needs_chapters(self) -> bool:
-        """Return whether Zoom listed all chapters soon enough after an event about transcripts."""
+        """Return whether Zoom listed all chapters soon after a webhook event about transcripts."""
         listed = [file.listed for file in self.truth.files if file.is_chapters]
         last = max((event.at for event in self._transcript_events()), default=-math.inf)
         in_time = bool(listed) and max(listed) < last + CHAPTERS_IN_TIME
         return in_time and self._may_have_texts(19)
 
     def _transcript_events(self) -> list[WebhookEvent]:
-        """Return Zoom's events about transcripts that the webhook took."""
+        """Return Zoom's webhook events about transcripts that the webhook accepted."""
         return [
             delivery.webhook_event
             for delivery in self.played.zoom.deliveries
@@ -670,7 +670,10 @@ def _noise(played: Played) -> Iterator[Verdict]:
 
 
 def _messages_begun(played: Played, uuid: str) -> int:
-    """Return the most messages that webhook events and requests about a recording began."""
+    """Return the largest number of messages about a recording.
+
+    Each delivery of a webhook event with files, each request and each repeat begins one message.
+    """
     notified = sum(
         len(delivery.answers)
         for delivery in played.zoom.deliveries

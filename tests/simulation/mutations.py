@@ -40,7 +40,7 @@ CAPTIONS_UPLOAD = "functions/ingester/captions/upload.py"
 class Mutation:
     """A mistake: `new` replaces `old`, which occurs once in `file`.
 
-    `seed` is the seed of a world that fails. The tests start there to save time.
+    `seed` is the seed of a world that fails. The tests start with this seed to save time.
     """
 
     name: str

@@ -51,7 +51,7 @@ class NamedWorld:
 
 
 REPORTED = frozenset(("5a", "5b", "7", "13"))
-"""The causes by which a file is left out and reported."""
+"""The numbers of the causes for which the pipeline leaves out a file and reports it."""
 
 
 def file(

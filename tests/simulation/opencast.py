@@ -33,7 +33,7 @@ CHAPTERS_VERSION = 19
 
 Form = Sequence[tuple[str, tuple[None, str] | tuple[str, bytes, str]]]
 Answer = tuple[Response | None, BaseException | None]
-"""Opencast's answer to a POST or None after an outage, and an error of the simulator or None."""
+"""Opencast's answer to a POST (None after an outage), and the error of the simulator or None."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class Opencast:
         self.ingests: list[Ingest] = []
         self.captions: list[EventCaptions] = []
         self.deleted: list[tuple[float, str]] = []
-        """The times and recordings of deletions by people."""
+        """The time of each deletion by a person, and the recording's uuid."""
         self._bucket = bucket
         self._posts = 0
         self._at_work = 0
@@ -170,7 +170,7 @@ class Opencast:
         return Response(404, b"", {"Content-Type": "text/plain"})
 
     def _workflow(self, number: str) -> Response:
-        """Answer with a workflow, which outlives the deletion of its event."""
+        """Answer with a workflow. Opencast keeps the workflow when its event is deleted."""
         self.questions[number] += 1
         ingest = next((each for each in self.ingests if str(each.number) == number), None)
         if ingest is None:
@@ -227,7 +227,7 @@ class Opencast:
                 self.events[ingest.id].active_until = self.world.time
 
     def planned(self, kind: Kind) -> Fault | None:
-        """Remove and return the planned fault of the latest POST; None if there is none."""
+        """Remove and return the planned fault of the latest POST, or return None."""
         found = self._planned.pop((kind, self._posts), None)
         if found is not None:
             self.world.struck.append(found)
@@ -249,7 +249,10 @@ class Opencast:
         return Response(200, b"added")
 
     def _shows(self, flavor: str) -> bool:
-        """Return whether this version shows tracks of a flavor. The real Opencast accepts any."""
+        """Return whether this version shows tracks of a flavor.
+
+        The real Opencast accepts tracks of any flavor.
+        """
         major = int(self.site.opencast_version.partition(".")[0])
         return flavor != CHAPTERS or major >= CHAPTERS_VERSION
 
@@ -274,7 +277,7 @@ class Opencast:
         return event if is_there else None
 
     def begin(self, workflow: str, form: Form) -> Promise[Answer]:
-        """Start the process of a POST. The process has no answer if Opencast goes down."""
+        """Start the process of a POST, whose answer is None if Opencast goes down."""
         self._posts += 1
         refusal = self.planned(Kind.REFUSAL)
         if refusal is not None and int(refusal.detail) < 500:
@@ -370,7 +373,7 @@ class Opencast:
 
 
 def _read(form: Form, *, attachments: bool) -> _Form:
-    """Read a form part by part, as Opencast does. Only DCE's Opencast takes `attachments`."""
+    """Read a form part by part, as Opencast does: with `attachments` only in DCE's Opencast."""
     sent, flavor = _Form(), ""
     files = ("mediaUri", "attachmentUri") if attachments else ("mediaUri",)
     fields: dict[str, str] = {}
@@ -394,7 +397,7 @@ def _read(form: Form, *, attachments: bool) -> _Form:
 
 
 class OpencastSession:
-    """The part of `requests.Session` that production uses for Opencast."""
+    """A fake of the part of `requests.Session` that production uses for Opencast."""
 
     def __init__(self, opencast: Opencast, base: str) -> None:
         self._opencast = opencast
@@ -429,7 +432,7 @@ class OpencastSession:
         auth: object = None,
         allow_redirects: bool = False,
     ) -> Response:
-        """Send an ingest by POST. `timeout` is the seconds to connect and to wait for an answer."""
+        """Send an ingest. `timeout` has the seconds to connect and to wait for an answer."""
         assert auth
         assert headers is not None
         assert not allow_redirects
@@ -453,7 +456,7 @@ class OpencastSession:
         return self._world.call("opencast.answer", lambda: answer, lost_answer)
 
     def _api(self, path: str, form: Form, url: str) -> Response:
-        """Send a POST to the External API, which answers at once."""
+        """Send a POST to the External API, which answers without delay."""
         if path == "/api/workflows":
             name, effect = "opencast.workflow", lambda: self._opencast.start_workflow(form)
         else:

@@ -57,12 +57,15 @@ FAILED_PAUSE = 300.0
 
 ASYNC_RETRIES = 2
 MOST_EVENTS, EVENTS_OF_A_RECORDING = 200_000, 2_000
-"""Most events in a day of a world, and of one recording; the greater limit counts."""
+"""Limits of the events in a world's day: in all, and per recording. The greater limit counts."""
 
 
 @dataclass
 class Request:
-    """A person's request and its answers. `known` are the file ids that Zoom listed by then."""
+    """A person's request and its answers.
+
+    `known` are the ids of the files that Zoom listed at the time of an answer.
+    """
 
     happening: PlusZoom | Forced
     answers: list[int | None] = field(default_factory=list)
@@ -204,7 +207,7 @@ def _run(world: World, cloud: Cloud, scenario: Scenario, until: float) -> None:
 
 
 class _Happenings:
-    """Starter of the happenings of a scenario."""
+    """A starter of a scenario's happenings."""
 
     def __init__(self, played: Played) -> None:
         self._played = played

@@ -21,7 +21,7 @@ from tests.simulation.world import story_text
 FAILURES = tuple(category for category in Category if category not in (Category.TOLD, Category.OK))
 CHUNK = 25
 REASON_LENGTH = 70
-"""Characters of a reason that count. Names of files come later in the reason."""
+"""Number of compared characters of a reason. The names of files come later in the reason."""
 
 
 @dataclass(frozen=True)

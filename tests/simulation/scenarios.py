@@ -85,13 +85,14 @@ SERVICES = ("dynamodb", "sqs", "ssm", "s3", "opencast", "zoom", "webhook")
 ODD_ANSWERS = ("429", "429 with seconds", "500", "502", "503", "timeout", "nonsense")
 PROXY_ANSWERS = ("502", "503", "504", "520", "524")
 OWN_REFUSALS = ("400", "403", "500", "500")
-"""Statuses by which Opencast refuses a POST, without 409: the fake itself answers with 409."""
+"""Statuses by which a fault refuses a POST. The fake itself answers 409, so 409 is missing here."""
 
 
 class Profile(StrEnum):
-    """Disturbances of a world: Zoom's disorder alone, or faults of every service as well.
+    """The disturbances of a world.
 
-    CAPTIONS is a world with faults in which captions are ingested.
+    In DISORDER, Zoom's webhook events and files come late, twice or out of order. FAULTS adds
+    faults of every service. CAPTIONS adds captions as well.
     """
 
     DISORDER = "disorder"
@@ -144,7 +145,7 @@ def scenario_of(seed: int, profile: Profile, most_faults: int = 4) -> Scenario:
 
 
 def _with_transcripts(chance: Random, recording: RecordingTruth) -> RecordingTruth:
-    """Add a transcript of each segment. Zoom makes it minutes or hours after the video."""
+    """Add a transcript of each segment. Zoom makes transcripts minutes or hours after videos."""
     if chance.random() < 0.1:
         return recording
     segments = sorted({(file.begins, file.ends) for file in recording.files})
@@ -183,7 +184,7 @@ def _with_chapters(
 
 
 def _with_own_chapters(chance: Random, recording: RecordingTruth) -> RecordingTruth:
-    """Add chapters of each segment. Zoom makes chapters after the transcript, without an event."""
+    """Add chapters of each segment. Zoom makes chapters after transcripts, and sends no event."""
     transcripts = [file for file in recording.files if file.type == TRANSCRIPT]
     if chance.random() < 0.1:
         return recording
@@ -208,13 +209,13 @@ def _with_own_chapters(chance: Random, recording: RecordingTruth) -> RecordingTr
 def _with_summaries(
     chance: Random, site: Site, recordings: tuple[RecordingTruth, ...]
 ) -> tuple[Site, tuple[RecordingTruth, ...]]:
-    """Add summaries to recordings, in four of five sites with an Opencast that takes them."""
+    """Add summaries to recordings. In four of five sites, Opencast takes attachments."""
     site = replace(site, attachments=chance.random() < 0.8)
     return site, tuple(_with_own_summaries(chance, recording) for recording in recordings)
 
 
 def _with_own_summaries(chance: Random, recording: RecordingTruth) -> RecordingTruth:
-    """Add summaries and next steps of each segment. Most are made before the last video."""
+    """Add summaries and next steps of each segment. Zoom makes most of these before the video."""
     if chance.random() < 0.3:
         return recording
     videos = [file for file in recording.files if file.type == VIDEO]
@@ -242,7 +243,7 @@ def _with_own_summaries(chance: Random, recording: RecordingTruth) -> RecordingT
 
 
 def _announced(chance: Random, recording: RecordingTruth) -> list[Happening]:
-    """Draw recording.transcript_completed: one for all transcripts, or one for each."""
+    """Draw the webhook events about transcripts: one for all transcripts, or one for each."""
     files = [file for file in recording.files if file.type == TRANSCRIPT]
     groups = [files] if chance.random() < 0.6 else [[file] for file in files]
     lacks = ("download_token",) if chance.random() < 0.3 else ()
@@ -277,7 +278,7 @@ def _captions_faults(chance: Random, most: int) -> list[Fault]:
 
 
 def _with_unknown_type(chance: Random, recording: RecordingTruth) -> RecordingTruth:
-    """Replace the view of one in ten recordings with a single view by an unknown view."""
+    """Give an unknown view to one in ten of the recordings that have a single view."""
     types = {file.recording_type for file in recording.files if file.type == VIDEO}
     if len(types) > 1 or chance.random() >= 0.1:
         return recording
@@ -289,7 +290,7 @@ def _with_unknown_type(chance: Random, recording: RecordingTruth) -> RecordingTr
 
 
 def _with_less(chance: Random, happening: Happening) -> Happening:
-    """Remove a field from one in twenty recording.completed events."""
+    """Remove a field from one in twenty webhook events `recording.completed`."""
     if not isinstance(happening, WebhookEvent) or happening.event != "recording.completed":
         return happening
     if chance.random() >= 0.05:
@@ -401,7 +402,10 @@ def _notified(chance: Random, recording: RecordingTruth) -> list[Happening]:
 
 
 def _completed(chance: Random, recording: RecordingTruth) -> list[Happening]:
-    """Draw recording.completed: one event, or one for some files and one for all or the rest."""
+    """Draw the webhook events `recording.completed`: one for all files, or two.
+
+    The first of two is for some files, and the second is for all files or the rest.
+    """
     files = recording.files
     whole = tuple(file.id for file in files)
     done = max(file.finished for file in files) + chance.uniform(5, 120)
@@ -433,7 +437,7 @@ def _completed(chance: Random, recording: RecordingTruth) -> list[Happening]:
 def _late_after_deletion(
     chance: Random, notified: list[Happening], people: list[Happening]
 ) -> list[Happening]:
-    """Return the webhook events, the second of them sometimes after the deletion in Opencast."""
+    """Return the webhook events. The last may move to a time after the deletion in Opencast."""
     deleted = next(
         (happening.at for happening in people if isinstance(happening, DeletedInOpencast)), None
     )
@@ -448,7 +452,7 @@ def _late_after_deletion(
 
 
 def _people(chance: Random, recording: RecordingTruth) -> list[Happening]:
-    """Draw people's requests and actions on a recording."""
+    """Draw people's requests for a recording, moves to the trash, and deletions in Opencast."""
     uuid = recording.uuid
     done = max(file.finished for file in recording.files)
     found: list[Happening] = []

@@ -131,7 +131,7 @@ class System:
         return [error for function in self.functions for error in function.errors]
 
     def recording_for_operator(self, uuid: str) -> MeetingRecordings | None:
-        """Return a recording from Zoom's API, as an operator's command does; None if that fails."""
+        """Return a recording from Zoom's API as an operator's command does, or None on an error."""
         secrets = ZoomSecrets(zoom_client_secret="client-secret")
         api = self._zoom_api(ZoomSettings(**ZOOM_ACCESS), secrets)
         try:
@@ -348,7 +348,7 @@ class System:
 
 
 class WebhookSession:
-    """The part of `requests.Session` that production uses for its own webhook."""
+    """A fake of the part of `requests.Session` that production uses for its own webhook."""
 
     def __init__(self, system: System) -> None:
         self._system = system

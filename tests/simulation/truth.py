@@ -91,7 +91,7 @@ class RecordingTruth:
 
 @dataclass(frozen=True)
 class Happening:
-    """An event outside of the pipeline at the time `at`. `key` names it."""
+    """An event outside of the pipeline at the time `at`. `key` is its name."""
 
     at: float
     uuid: str
@@ -132,7 +132,7 @@ class PlusZoom(Happening):
 
 @dataclass(frozen=True)
 class Forced(Happening):
-    """An operator's `exec.pipeline`: a new request for the ingest of the webhook event."""
+    """An operator's `exec.pipeline`: a new request for the recording's automated ingest."""
 
     series: str = ""
 
@@ -188,7 +188,7 @@ class Site:
     """Bytes a second that Opencast fetches for all ingests together."""
     workflow_seconds: float = 1800.0
     workflow_ends: tuple[str, ...] = ("SUCCEEDED",)
-    """The ends of Opencast's workflows, in the order of the ingests, over and over.
+    """The ends of Opencast's workflows in the order of the ingests, repeated from the beginning.
 
     A workflow that is UNPUBLISHED succeeds and publishes nothing."""
     follows: bool = False
@@ -198,7 +198,7 @@ class Site:
     cdn: str = "ignores"
     """The treatment of the Authorization header by Zoom's CDN: `ignores`, `wants` or `refuses`."""
     gone_is_page: bool = True
-    """Whether Zoom's download host answers for a missing file with a page and 200, or with 404."""
+    """Whether Zoom's download host answers 200 with an HTML page for a missing file, not 404."""
     etags_differ: bool = False
     """Whether each of Zoom's servers gives a file its own ETag."""
     reconcile: bool = True
@@ -215,7 +215,7 @@ class Site:
     chapters: bool = False
     """The setting INGEST_CHAPTERS."""
     attachments: bool = True
-    """Whether Opencast is DCE's, which takes attachments, and the setting OC_CHAT_AS says so."""
+    """Whether Opencast takes attachments, as DCE's does, and the setting OC_CHAT_AS allows them."""
     opencast_version: str = "17.3.0"
 
 

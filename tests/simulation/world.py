@@ -51,7 +51,7 @@ Failure = Callable[[bool], Exception]
 
 
 class Killed(BaseException):
-    """The exception that ends a process; no `except Exception` of the simulated code catches it."""
+    """The exception that ends a process. Simulated code can't catch it with `except Exception`."""
 
 
 class Endless(Exception):
@@ -82,7 +82,7 @@ class Process:
         self.name = name
         self.number = number
         self.ends: float | None = None
-        """The time of the process's time limit, None if it has none."""
+        """The world's time at which the process is killed, or None without a time limit."""
         self.is_dead = False
         self.is_over = False
         self.can_crash = False
@@ -195,7 +195,7 @@ class World:
     ) -> Promise[tuple[T | None, BaseException | None]]:
         """Start a process that is killed after `seconds`.
 
-        The promise holds the process's result, and the error that ended the process.
+        The promise holds the process's result or None, and the error that ended it or None.
         """
         self._numbers[name] += 1
         process = Process(name, self._numbers[name], self.seed)
@@ -232,7 +232,7 @@ class World:
         self.current = None
 
     def time_left(self) -> float:
-        """Return the seconds until the running process's time limit; infinity without a limit."""
+        """Return the seconds until the running process's time limit, or infinity without one."""
         ends = self.current.ends if self.current else None
         return float("inf") if ends is None else ends - self.time
 
@@ -249,7 +249,7 @@ class World:
         return promise.is_kept
 
     def sleep(self, seconds: float) -> None:
-        """Make time pass for the running process; do nothing outside of processes."""
+        """Make time pass for the running process. Do nothing outside of processes."""
         process = self.current
         if process is None:
             return
@@ -290,7 +290,7 @@ class World:
     def call(self, name: str, effect: Callable[[], T], failure: Failure | None = None) -> T:
         """Make an outbound call: let time pass, and fail or crash if a fault is planned.
 
-        `failure` makes the error of a failed call; the default is botocore's error.
+        `failure` makes the error of a failed call, by default botocore's error.
         """
         process = self.current
         if process is None:
@@ -314,7 +314,7 @@ class World:
         return self._outage_of(service, process) is not None
 
     def back_at(self, service: str) -> float | None:
-        """Return the time at which the service's outage ends; None if the service works."""
+        """Return the time at which the service's outage ends, or None without an outage."""
         outage = self._outage_of(service, None)
         return outage.at + outage.seconds if outage else None
 
@@ -410,12 +410,12 @@ class World:
 
 
 def is_aws(name: str) -> bool:
-    """Return whether a call goes through botocore, which repeats requests by itself."""
+    """Return whether a call goes through botocore, which retries failed requests."""
     return name.partition(".")[0] in ("dynamodb", "sqs", "s3", "ssm")
 
 
 def aws_error(name: str, done: bool) -> Exception:
-    """Make botocore's error for a call: a read timeout if the call is `done`, else a 503."""
+    """Make botocore's error for a call: a read timeout if AWS has `done` the call, else a 503."""
     if done:
         return ReadTimeoutError(endpoint_url="https://aws.example")
     operation = name.partition(".")[2]

@@ -45,7 +45,7 @@ HOST, CDN = "acme.zoom.us", "ssrweb.zoom.us"
 EXTENSIONS = {VIDEO: "mp4", CHAT: "txt", TRANSCRIPT: "vtt", CHAPTERS: "json"}
 
 PostWebhook = Callable[[bytes, Mapping[str, str], float], int | None]
-"""(body, headers, seconds) → the status of the webhook's answer, None if none comes."""
+"""(body, headers, seconds) → the status of the webhook's answer, or None without an answer."""
 
 
 @dataclass
@@ -247,7 +247,7 @@ class Zoom:
         return {**_about(state.truth), **self._entries(state.truth, files)}
 
     def listed_now(self, uuid: str) -> set[str]:
-        """Return the ids of the files that the API lists now."""
+        """Return the ids of a recording's files that the API lists now."""
         return {file.id for file in self._files_of(self.recordings[uuid])}
 
     def _files_of(self, state: State) -> list[FileTruth]:
@@ -337,7 +337,10 @@ class Zoom:
 
 
 class Download:
-    """The part of a urllib3 response that production reads, with a file's first bytes only."""
+    """A fake of the part of a urllib3 response that production reads.
+
+    The body is only the first bytes of the file.
+    """
 
     def __init__(self, status: int, headers: Mapping[str, str], content: bytes = b"\0") -> None:
         self.status = status
@@ -349,14 +352,14 @@ class Download:
         return content
 
     def drain_conn(self) -> None:
-        """Do nothing: no rest of the response needs to be read."""
+        """Do nothing, because no connection waits for the rest of the response to be read."""
 
     def close(self) -> None:
-        """Do nothing: there is no connection."""
+        """Do nothing, because there is no connection."""
 
 
 class DownloadHttp:
-    """The part of `urllib3.PoolManager` that production uses for Zoom's download hosts."""
+    """A fake of the part of `urllib3.PoolManager` that production uses for downloads."""
 
     def __init__(self, zoom: Zoom) -> None:
         self._zoom = zoom
@@ -388,7 +391,7 @@ def _broken(done: bool) -> Exception:
 
 
 class ZoomSession:
-    """The part of `requests.Session` that production uses for Zoom's API and OAuth."""
+    """A fake of the part of `requests.Session` that production uses for Zoom's API and OAuth."""
 
     def __init__(self, zoom: Zoom, api: str, oauth: str) -> None:
         self._zoom = zoom

@@ -69,7 +69,7 @@ def _frozen_number(value: Any) -> Decimal:
     if not isinstance(exponent, int):
         raise TypeError("Infinity and NaN not supported")
     if exponent < 0:
-        # DynamoDB trims trailing zeroes:
+        # DynamoDB trims trailing zeroes. Source:
         # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
         number = number.normalize()
         if number == number.to_integral_value():
@@ -124,7 +124,7 @@ def frozen(value: Any) -> Any:
     freezer = _FREEZERS.get(kind)
     if freezer is not None:
         return freezer(value)
-    if isinstance(value, str):  # boto3 sends a StrEnum as its text
+    if isinstance(value, str):  # boto3 sends a StrEnum as its text.
         return str(value)
     return _frozen_map(value) if isinstance(value, Mapping) else _refuse(value)
 
@@ -197,7 +197,7 @@ def with_value(container: Any, path: Path, value: Any) -> Any:
     if type(part) is str and type(container) is dict:
         return {**container, part: value}
     if isinstance(part, int) and type(container) is tuple:
-        # An index past the end appends:
+        # A write to an index past the end appends. Source:
         # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.UpdateExpressions.html
         return (*container[:part], value, *container[part + 1 :])
     raise BadPath

@@ -14,8 +14,8 @@ class Call(Protocol):
     """The type of the hook around each outbound call.
 
     `name` is like "dynamodb.UpdateItem". `effect` does the call's work and returns its answer. The
-    hook may run `effect` never, once or several times, also later. So a fake copies its arguments
-    first.
+    hook may run `effect` never, once or several times, and also later. Therefore a fake first
+    copies its arguments.
     """
 
     def __call__(self, name: str, effect: Callable[[], T], /) -> T: ...
@@ -34,7 +34,7 @@ def client_error(
     status: int = 400,
     error: type[ClientError] = ClientError,
 ) -> ClientError:
-    """Make botocore's error. `error` is the client's own class for the error, if it has one."""
+    """Make botocore's error. `error` is the client's own class for the error, if there is one."""
     response: Any = {
         "Error": {"Code": code, "Message": message},
         "ResponseMetadata": {"HTTPStatusCode": status, "RetryAttempts": 0},

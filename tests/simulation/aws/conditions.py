@@ -74,10 +74,10 @@ class Condition:
     ordered: tuple[tuple[str, str], ...]
     """Pairs of an operator that compares by order, and a placeholder that is its operand."""
     ranges: tuple[tuple[str, str], ...]
-    """The placeholders of BETWEEN's bounds."""
+    """The placeholders of the lower and the upper bound of each BETWEEN."""
 
     def check(self, values: Values) -> None:
-        """Raise InvalidRequest for values that the operators can't take, whatever the item."""
+        """Raise InvalidRequest if an operator can't take a value of the request."""
         for operator, name in self.ordered:
             kind = kind_of(values[name])
             if kind not in {"S", "N", "B"}:
@@ -248,7 +248,7 @@ def _reader(operand: Operand) -> Reader:
 
 
 def _size(value: Any) -> Any:
-    """Return size() of a text, binary value, set, list or map; MISSING for others."""
+    """Return size() of a text, binary value, set, list or map, or MISSING for other values."""
     kind = type(value)
     if kind is Binary:
         return Decimal(len(bytes_of(value)))

@@ -1,8 +1,8 @@
 """A fake of one DynamoDB table, with the interface of boto3's resource.
 
-A query returns only the first page of an index. Not modelled: scans, deletions, batches, a
-table with a range key, transactions, eventual reads, capacity and throttling (the hook injects
-those errors).
+A query returns only the first page of an index. The fake has no scans, deletions, batches, range
+keys of the table, transactions and eventually consistent reads. The fake has no limits of capacity,
+but the hook can raise errors of throttling.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class _Placeholders:
 
 
 def _copied(values: Mapping[str, Any]) -> tuple[Item, str]:
-    """Return a copy of a caller's map in the stored form, and DynamoDB's objection or ""."""
+    """Return a copy of a caller's map in the stored form, and DynamoDB's error message or ""."""
     try:
         return {name: frozen(value) for name, value in values.items()}, ""
     except InvalidRequest as error:
@@ -117,7 +117,7 @@ class FakeTable:
 
     Args:
         name: The table's name.
-        key: The attribute of its hash key.
+        key: The attribute of the table's hash key.
         call: The hook around each call.
         now: Returns the time in seconds since the epoch.
         indexes: Name of each global secondary index → its hash and range key.
@@ -178,7 +178,7 @@ class FakeTable:
             self._forget(key)
         return [thawed(item) for _, item in gone]
 
-    # boto3's interface, as far as production uses it.
+    # The methods below have boto3's interface, as far as production uses it.
 
     def get_item(
         self,
@@ -340,7 +340,7 @@ class FakeTable:
                 )
 
     def _required(self, key: Any, required: Condition | None, given: _Placeholders) -> Item | None:
-        """Return the present item, or None. Raise _Conditional if the condition doesn't hold."""
+        """Return the stored item, or None. Raise _Conditional if the condition doesn't hold."""
         old = self._stored.get(key)
         if required is not None and not required.holds(old or {}, given.values):
             raise _Conditional

@@ -1,7 +1,7 @@
 """A fake of boto3's S3 client, for one bucket.
 
 An object's content is a small token, and its nominal size is a separate number, because the
-simulator moves no real files. Not modelled: versions, listings, parts of uploads, checksums,
+simulator moves no real files. The fake has no versions, listings, parts of uploads, checksums and
 storage classes.
 """
 
@@ -65,7 +65,7 @@ class OpenUpload:
 
 
 class FakeBucket:
-    """A fake of S3's client, with one bucket. The caller has s3:ListBucket.
+    """A fake of S3's client, with one bucket. The caller has the permission s3:ListBucket.
 
     Args:
         name: The bucket's name.
@@ -92,9 +92,9 @@ class FakeBucket:
         self.keys: set[str] = set()
         """The keys of all objects, including deleted ones."""
         self.tagged: list[tuple[float, StoredObject]] = []
-        """The objects that were tagged, each with the time in seconds since the epoch."""
+        """The time of each tagging in seconds since the epoch, and the tagged object."""
 
-    # For the simulator and the judge: these methods don't call the hook.
+    # The simulator and the judge use these methods, which don't call the hook.
 
     def store(
         self,
@@ -114,7 +114,7 @@ class FakeBucket:
         return [self._objects[key] for key in sorted(self._objects)]
 
     def stored(self, key: str) -> StoredObject | None:
-        """Return the object of a key; None if there is none."""
+        """Return the object of a key, or None if there is none."""
         return self._objects.get(key)
 
     def remove(self, key: str) -> None:
@@ -122,7 +122,9 @@ class FakeBucket:
         self._objects.pop(key, None)
 
     def expire(self, days: int, tagged_days: int, upload_days: int) -> None:
-        """Delete objects by lifecycle rules, and abort unfinished uploads after `upload_days`.
+        """Delete objects and abort uploads as S3's lifecycle rules do.
+
+        `days` is the life of objects without tags, `tagged_days` that of objects with tags.
 
         S3 rounds the end of an object's life up to the next midnight of UTC (S3's guide, "Lifecycle
         rules: based on an object's age").
@@ -192,7 +194,7 @@ class FakeBucket:
             raise FetchFailed(404, "NoSuchKey")
         return found
 
-    # boto3's interface, as far as production uses it.
+    # The methods below have boto3's interface, as far as production uses it.
 
     def head_object(
         self, *, Bucket: str, Key: str, ChecksumMode: str | None = None

@@ -1,8 +1,8 @@
 """A fake of boto3's SQS client, for any number of queues.
 
-An event source mapping receives and deletes the messages. Not modelled: ReceiveMessage, batches,
-queue attributes, limits of messages in flight, a FIFO queue's throughput, and fair queues (a
-standard queue keeps MessageGroupId and ignores it).
+An event source mapping receives and deletes the messages. The fake has no ReceiveMessage, batches,
+queue attributes, limits of messages in flight, limits of a FIFO queue's throughput and fair queues.
+A standard queue keeps MessageGroupId and ignores it.
 """
 
 from __future__ import annotations
@@ -83,10 +83,10 @@ class _Queue:
     handles: dict[str, str] = field(default_factory=dict)
     """Each receipt handle that was given → the message's id."""
     sent: dict[str, tuple[float, dict[str, Any]]] = field(default_factory=dict)
-    """Deduplication id → the time of its first send, and the answer."""
+    """Deduplication id → the time of the first send, and the answer."""
 
     def deliverable(self, now: float) -> list[list[_Message]]:
-        """Return the messages that may be received now. The order within each list is fixed."""
+        """Return lists of the messages that may be received now. Each list keeps its order."""
         if not self.fifo:
             return [[message] for message in self.messages.values() if message.visible_at <= now]
         free = [
@@ -96,7 +96,7 @@ class _Queue:
         return [group for group in waiting if group]
 
     def next_visible(self) -> float | None:
-        """Return the time of the next possible delivery; None if there is none."""
+        """Return the time of the next possible delivery, or None without messages."""
         if not self.fifo:
             return min((message.visible_at for message in self.messages.values()), default=None)
         # A group is blocked while one of its messages is in flight.
@@ -153,7 +153,7 @@ class FakeQueues:
         self._queues: dict[str, _Queue] = {}
         self._sequence = 0
 
-    # For the simulator and the judge: these methods don't call the hook.
+    # The simulator and the judge use these methods, which don't call the hook.
 
     def create(
         self,
@@ -165,7 +165,7 @@ class FakeQueues:
     ) -> str:
         """Create a queue, and return its URL.
 
-        `redrive` is the URL of the dead-letter queue, and the most receives of a message.
+        `redrive` is the URL of the dead-letter queue, and the largest number of receives.
         """
         if name.endswith(".fifo") != fifo:
             raise ValueError(f"{name}: the name of a FIFO queue, and of no other, ends in .fifo.")
@@ -188,7 +188,7 @@ class FakeQueues:
         ]
 
     def next_visible(self, url: str) -> float | None:
-        """Return the time of the next possible delivery, which may be past, or None."""
+        """Return the time of the next possible delivery (maybe a past time), or None."""
         return self._queues[url].next_visible()
 
     def take(self, url: str, most: int) -> list[dict[str, Any]]:
@@ -235,7 +235,7 @@ class FakeQueues:
                 if message.sent_at < limit:
                     del queue.messages[message.message_id]
 
-    # boto3's interface, as far as production uses it.
+    # The methods below have boto3's interface, as far as production uses it.
 
     def send_message(
         self,
@@ -339,7 +339,7 @@ class FakeQueues:
         """Move a message to the dead-letter queue.
 
         A message of a FIFO queue gets a new SentTimestamp. A message of a standard queue keeps its
-        own: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
+        SentTimestamp. Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
         """
         del queue.messages[message.message_id]
         message.system["DeadLetterQueueSourceArn"] = queue.arn
@@ -380,7 +380,7 @@ class FakeQueues:
         message.visible_at = now + seconds
 
     def _message(self, queue: _Queue, handle: str, operation: str) -> _Message | None:
-        """Return the message of a receipt handle; None if it has left the queue."""
+        """Return the message of a receipt handle, or None if the message has left the queue."""
         if handle not in queue.handles:
             raise client_error(
                 operation,
@@ -443,7 +443,7 @@ def _check_delay(delay: int | None, queue: _Queue) -> None:
 
 
 def _identity(queue: _Queue, body: str, group: str | None, given: str | None) -> str | None:
-    """Return a message's deduplication id; None for a standard queue."""
+    """Return a message's deduplication id, or None for a standard queue."""
     if not queue.fifo:
         if given is not None:
             raise _invalid(

@@ -25,7 +25,7 @@ def _reserved_words() -> frozenset[str]:
 
 
 class Parser:
-    """Reader of an expression's tokens from left to right.
+    """A reader of an expression's tokens from left to right.
 
     `kind` is the parameter's name for messages. `used_names` and `used_values` are the placeholders
     read so far.
@@ -60,7 +60,7 @@ class Parser:
         return self.error(f'Syntax error; token: "{self.peek() or "<EOF>"}"')
 
     def peek(self, ahead: int = 0) -> str:
-        """Return the token that is `ahead` places after the next one, "" after the last."""
+        """Return the token that is `ahead` places after the next one, or "" at the end."""
         at = self._at + ahead
         return self._tokens[at] if at < len(self._tokens) else ""
 
@@ -72,7 +72,7 @@ class Parser:
         return token
 
     def accept(self, token: str) -> bool:
-        """Read the next token if it is `token`, in any case. Return whether it is `token`."""
+        """Read the next token if it equals `token` in upper case. Return whether it does."""
         if self.peek().upper() != token:
             return False
         self._at += 1
@@ -95,7 +95,7 @@ class Parser:
         return token
 
     def path(self) -> Path:
-        """Read a document path. Return it with the placeholders replaced by attributes' names."""
+        """Read a document path, and return the path with names in place of the placeholders."""
         parts: list[str | int] = [self._attribute()]
         while True:
             if self.accept("."):

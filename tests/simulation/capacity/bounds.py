@@ -8,7 +8,7 @@ from tests.simulation.capacity.loads import ENGINE_RATE
 from tests.simulation.capacity.measure import Measured
 
 SATURATED = 0.85
-"""Used share of a resource at which the resource counts as the bottleneck."""
+"""Smallest used share at which a resource counts as saturated."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Bound:
 
 
 def bound_of(measured: Measured) -> Bound:
-    """Return the bottleneck: of the saturated resources, the nearest to Opencast."""
+    """Return the bottleneck, which is the saturated resource that is nearest to Opencast."""
     load, site = measured.load, measured.load.opencast
     if load.recordings <= min(load.uploads, load.downloads):
         return Bound("nothing: one copy, one ingest", "nothing")

@@ -45,7 +45,7 @@ FAST_OPENCAST = tuple(
     for downloads, uploads in ((20, 5), (20, 20), (50, 20), (100, 50))
 )
 BEFORE = Load(300, 10, delay=300)
-"""A burst with the former defaults."""
+"""A burst with the former defaults of DOWNLOADS_AT_ONCE and WEBHOOK_DELAY_SECONDS."""
 
 MORE_DOWNLOADS = (BEFORE, *(Load(300, downloads) for downloads in (10, 15, 20, 30, 50, 100)))
 EARLY = (
@@ -64,7 +64,7 @@ STEPS = 20
 
 
 def duration(seconds: float) -> str:
-    """Format seconds for a reader, with whole minutes if they are ten minutes or more."""
+    """Format a duration in seconds as text, from ten minutes on in whole minutes."""
     if seconds < 600:
         return f"{int(seconds // 60)} min {int(seconds % 60)} s"
     minutes = round(seconds / 60)
@@ -72,7 +72,7 @@ def duration(seconds: float) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: int = 0) -> str:
-    """Make a Markdown table, whose columns from `right` on are aligned right unless it is 0."""
+    """Make a Markdown table, with the columns from index `right` on aligned right (0: none)."""
     line = ["---:" if right and at >= right else "---" for at in range(len(head))]
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, line, *rows))
 
@@ -181,7 +181,7 @@ def early_table(results: Results) -> str:
 
 
 def count_rows(measured: Measured) -> dict[str, str]:
-    """Make the rows of a load's messages, invocations and requests."""
+    """Return the rows of a load's messages, invocations and requests, as name → cell."""
     functions = measured.functions
     return {
         "messages sent": f"{measured.messages:,}",
@@ -223,7 +223,7 @@ def counts_table(results: Results) -> str:
 
 
 def cost_rows(measured: Measured) -> dict[str, str]:
-    """Make the rows of a load's costs in dollars."""
+    """Return the rows of a load's costs, as name → cell with dollars."""
     rows = {
         name: f"{dollars:,.4f}" if dollars >= 0.0001 else "< 0.0001"
         for name, dollars in costs(measured).items()
@@ -252,7 +252,7 @@ def fixed_table(_: Results) -> str:
 
 
 def assumed_table(_: Results) -> str:
-    """Make the table of the simulation's assumptions, with the figures of its code."""
+    """Make the table of the simulation's assumptions, with the values in the simulation's code."""
     calls = ", ".join(f"{name} {seconds * 1000:.0f}" for name, seconds in LATENCIES.items())
     shortest, longest = 0.5 * COLD_SECONDS, 1.5 * COLD_SECONDS
     rows = [
@@ -300,7 +300,10 @@ def thousand_table(results: Results) -> str:
 
 
 def comparison(plain: Measured, followed: Measured) -> str:
-    """Make the table of a load's costs without release, with release, and with following too."""
+    """Make the table of a load's costs in three cases.
+
+    Staged files aren't released, are released, or are released while ingests are followed.
+    """
     columns = [cost_rows(measured) for measured in (without_release(plain), plain, followed)]
     head = ("", "all stay for seven days", "released files go after a day", "and followed")
     return table(head, [(name, *(each[name] for each in columns)) for name in columns[0]], right=1)

@@ -19,7 +19,7 @@ from tests.simulation.truth import (
 
 RECORDING_BYTES = 2_000_000_000
 LECTURE, GAP = 3000.0, 120.0
-"""Seconds of a lecture, and of the break between its segments."""
+"""Seconds of a lecture, and of the break between the lecture's segments."""
 
 PROCESSED = 1500.0
 """Seconds from the lectures' end until Zoom has processed the first recording."""
@@ -40,7 +40,7 @@ ENGINE_RATE = 71e6
 
 @dataclass(frozen=True)
 class OpencastSite:
-    """The bytes a second that an Opencast fetches for one ingest, and for all together."""
+    """The bytes a second that an Opencast fetches for one ingest, and for all ingests together."""
 
     name: str
     an_ingest: float

@@ -17,9 +17,10 @@ from tests.simulation.world import DAY
 
 MONTH_DAYS = 30.4
 PUTS_BESIDE_PARTS = 4
-"""PUT requests of a file besides its parts (`ingester/transfer/multipart.py`).
+"""PUT requests of a file besides its parts, as `ingester/transfer/multipart.py` makes them.
 
-ListMultipartUploads, CreateMultipartUpload, the mark's UploadPart and CompleteMultipartUpload.
+These are ListMultipartUploads, CreateMultipartUpload, the mark's UploadPart and
+CompleteMultipartUpload.
 """
 
 GETS_OF_A_FILE = 10
@@ -29,7 +30,7 @@ PLATFORM_LOG_BYTES = 400
 """Bytes of Lambda's START, END and REPORT lines of an invocation."""
 
 MB_OF = {"webhook": 1024, "downloader": 512, "uploader": 256, "follow": 256}
-"""Memory of each function in MB. `test_capacity.py` compares it with `cdk/functions.py`."""
+"""Memory of each function in MB. `test_capacity.py` compares the values with `cdk/functions.py`."""
 
 
 @dataclass(frozen=True)
@@ -48,18 +49,18 @@ class Measured:
 
     load: Load
     staged: tuple[float, ...]
-    """Times at which recordings were in S3, in order."""
+    """Sorted times at which recordings were in S3."""
     ingested: tuple[float, ...]
-    """Times at which recordings were in Opencast, in order."""
+    """Sorted times at which recordings were in Opencast."""
     waits: tuple[float, ...]
-    """Seconds from each recording's webhook event until it was in Opencast, in order."""
+    """Sorted seconds from a recording's webhook event until the recording was in Opencast."""
     ingest_began: float
     """Time at which the first ingest began."""
     functions: dict[str, Runs]
     messages: int
     dead_letters: int
     download_receives: int
-    """Most receives of a message on the download queue."""
+    """Largest number of receives of one message on the download queue."""
     upload_receives: int
     api_requests: int
     api_peak: int
@@ -92,14 +93,14 @@ class Measured:
 
     @property
     def download_busy(self) -> float:
-        """Used share of DOWNLOADS_AT_ONCE from the first copy to the last."""
+        """Average share of DOWNLOADS_AT_ONCE that is in use from the first copy to the last."""
         first = self.staged[0] - self.functions["downloader"].seconds / self.load.recordings
         span = self.last_staged - first
         return self.functions["downloader"].seconds / (span * self.load.downloads)
 
     @property
     def upload_busy(self) -> float:
-        """Used share of OC_TRACK_UPLOAD_MAX from the first ingest to the last."""
+        """Average share of OC_TRACK_UPLOAD_MAX that is in use from the first ingest to the last."""
         span = self.last_ingested - self.ingest_began
         return self.functions["uploader"].seconds / (span * self.load.uploads)
 

@@ -24,7 +24,10 @@ REQUEST_ID_BYTES = 60
 
 @dataclass(frozen=True)
 class Stored:
-    """The charged properties of an item: its bytes, and its key in each index or ()."""
+    """The charged properties of an item: its size in bytes, and its key in each index.
+
+    The key is () for an index that lacks the item.
+    """
 
     size: int
     entries: tuple[tuple[Any, ...], ...] = ()
@@ -55,10 +58,10 @@ class Meter:
     log_bytes: int = 0
 
     def write(self, old: Stored, new: Stored) -> None:
-        """Count a write by the larger of both sizes, and once more for each index that changes.
+        """Count a write by the larger of the old and new size, and the writes to changed indexes.
 
-        https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html ("Provisioned
-        throughput considerations for Global Secondary Indexes")
+        Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html
+        ("Provisioned throughput considerations for Global Secondary Indexes")
         """
         before, after = old.units(WRITE_BYTES), new.units(WRITE_BYTES)
         self.write_units += max(before, after)
@@ -113,7 +116,7 @@ def metered(meter: Meter) -> Callable[..., FakeTable]:
 
 
 class LogMeter(logging.Handler):
-    """Counter of the bytes of log records in production's format."""
+    """A counter of the bytes of log records in production's format."""
 
     def __init__(self, meter: Meter) -> None:
         super().__init__(logging.INFO)

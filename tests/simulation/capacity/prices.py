@@ -8,7 +8,7 @@ from ingester.metrics import Metric
 from tests.simulation.capacity.measure import MB_OF, Measured
 
 PRICES_OF = "2026-11-28"
-"""Date of the prices."""
+"""Date on which the prices below were valid."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ METRIC_DOLLARS, ALARM_DOLLARS, DASHBOARD_DOLLARS = 0.30, 0.10, 3.00
 """A month's price of a metric, an alarm and a dashboard in CloudWatch."""
 
 ALARMS = 27
-"""Number of a stack's alarms. `tests/infra/test_alarms.py` compares it with the stack."""
+"""Number of a stack's alarms. `tests/infra/test_alarms.py` compares the number with the stack."""
 
 METRICS_OF_GATEWAY = 10
 POLLS = 657_000
@@ -85,7 +85,7 @@ def fixed_costs() -> dict[str, float]:
 
 
 def costs(measured: Measured) -> dict[str, float]:
-    """Return the dollars of each item of the bill."""
+    """Return the dollars for a load, by the name of the item on the bill."""
     functions = measured.functions
     requests = sum(functions[name].count for name in MB_OF)
     return {

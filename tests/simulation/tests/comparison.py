@@ -53,7 +53,7 @@ def outcome(call: Callable[..., Any], **arguments: Any) -> Any:
     except ClientError as error:
         return error.response["Error"]["Code"], error.operation_name
     if not found.get("Attributes"):
-        found.pop("Attributes", None)  # moto's answer has an empty map, AWS's has none
+        found.pop("Attributes", None)  # moto's answer has an empty map, which AWS's answer lacks.
     for name in ("ResponseMetadata", "ConsumedCapacity"):
         found.pop(name, None)
     return found

@@ -1,4 +1,4 @@
-"""Tests of captions, chapters and summaries in the simulator: its fakes, and worlds with them."""
+"""Tests of captions, chapters and summaries in simulated worlds, and of the fakes for them."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def summary(segment: int, made: float, kind: str = "summary") -> FileTruth:
 
 
 def world_with_summaries(made: float, *, attachments: bool = True) -> Scenario:
-    """Make a world with summaries and next steps of both segments, which are made at `made`."""
+    """Make a world with summaries and next steps of two segments, which Zoom finishes at `made`."""
     begun = world()
     (recording,) = begun.recordings
     summaries = (summary(segment, made, kind) for segment in (0, 1) for kind in SUMMARIES)
@@ -135,19 +135,21 @@ def world_with_summaries(made: float, *, attachments: bool = True) -> Scenario:
 
 
 def flavors(played: Played) -> list[str]:
-    """Return the flavors of the summaries in the one ingest."""
+    """Return the flavors of the summaries in the world's only ingest."""
     (ingest,) = played.system.opencast.ingests
     return [file.flavor for file in ingest.files if file.flavor in SUMMARIES.values()]
 
 
 @pytest.mark.parametrize(("made", "times"), [(DONE, 2), (DONE + HOUR, 0)])
-def test_an_event_has_the_summaries_that_are_there_with_the_video(made: float, times: int) -> None:
+def test_an_event_has_the_summaries_that_zoom_has_made_before_the_video_is_staged(
+    made: float, times: int
+) -> None:
     played = play(world_with_summaries(made))
     assert not judge(played)
     assert sorted(flavors(played)) == sorted(times * list(SUMMARIES.values()))
 
 
-def test_row_reports_the_summaries_when_opencast_takes_no_attachments() -> None:
+def test_row_reports_the_missing_summaries_when_opencast_takes_no_attachments() -> None:
     played = play(world_with_summaries(DONE, attachments=False))
     assert not judge(played)
     assert flavors(played) == []

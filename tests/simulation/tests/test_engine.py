@@ -42,7 +42,7 @@ class Body:
         return bytes(min(length, 1))
 
     def close(self) -> None:
-        """Do nothing: there is no connection."""
+        """Do nothing, because there is no connection."""
 
 
 @dataclass

@@ -67,7 +67,9 @@ def test_message_is_delivered_after_its_delay_and_deleted_on_success() -> None:
     assert harness.waiting() == 0
 
 
-def test_message_returns_after_the_visibility_timeout_when_its_invocation_crashes() -> None:
+def test_message_is_delivered_again_after_the_visibility_timeout_when_its_invocation_crashes() -> (
+    None
+):
     def work(world: World) -> Any:
         world.call("dynamodb.PutItem", lambda: None)
         return DONE
@@ -153,7 +155,7 @@ def test_gateway_answers_504_when_the_function_takes_more_than_29_seconds() -> N
     assert status == 504
 
 
-def test_message_waits_until_sqs_works_again() -> None:
+def test_message_waits_until_the_outage_of_sqs_ends() -> None:
     harness = Harness(lambda _: DONE, Fault(Kind.OUTAGE, "sqs", at=10.0, seconds=3600.0))
     harness.world.at(5.0, lambda: harness.send(delay=60))
     harness.world.run(1e5)
@@ -162,7 +164,7 @@ def test_message_waits_until_sqs_works_again() -> None:
     assert harness.waiting() == 0
 
 
-def test_message_returns_when_its_deletion_fails() -> None:
+def test_message_is_delivered_again_when_its_deletion_fails() -> None:
     harness = Harness(slow(20.0), Fault(Kind.OUTAGE, "sqs", at=10.0, seconds=60.0))
     harness.send()
     harness.world.run(1e5)

@@ -77,14 +77,14 @@ def test_ingest_fetches_each_file_and_answers_with_the_workflow() -> None:
     harness.world.run(1e5)
     (answer,) = harness.answers
     assert isinstance(answer, Response)
-    root = ET.fromstring(answer.content)  # noqa: S314  # the fake's own
+    root = ET.fromstring(answer.content)  # noqa: S314  # XML of the fake
     assert root.tag == "{http://workflow.opencastproject.org}workflow"
     (ingest,) = harness.opencast.ingests
     assert ingest.contents == ("content of a.mp4", "content of b.mp4")
     assert ingest.finished - ingest.began > 2 * SIZE / 1e6
 
 
-def test_event_is_unknown_while_its_post_fetches() -> None:
+def test_event_is_unknown_to_opencast_while_the_post_fetches_files() -> None:
     harness = Harness()
     harness.post()
     harness.world.run(100.0)

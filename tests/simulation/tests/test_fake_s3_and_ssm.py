@@ -34,7 +34,9 @@ def test_head_object_returns_the_nominal_size(bucket: FakeBucket) -> None:
     assert (found["ContentLength"], found["Metadata"]) == (5_000_000_000, {"identity": "i"})
 
 
-def test_presigned_url_works_until_it_expires(bucket: FakeBucket, now: Time) -> None:
+def test_presigned_url_returns_its_object_until_the_url_expires(
+    bucket: FakeBucket, now: Time
+) -> None:
     bucket.store("a/b c.mp4", b"token")
     params = {"Bucket": BUCKET, "Key": "a/b c.mp4"}
     url = bucket.generate_presigned_url("get_object", Params=params, ExpiresIn=60)

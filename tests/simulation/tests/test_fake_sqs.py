@@ -207,7 +207,7 @@ def test_moto_refuses_an_invalid_message_with_the_code_of_the_fake(aws: Cloud, n
     assert code_of(aws.sqs.send_message, QueueUrl=url, **message) == code
 
 
-def test_call_fails_as_in_moto_when_the_queue_or_handle_is_unknown(aws: Cloud) -> None:
+def test_sqs_call_fails_as_in_moto_when_the_queue_or_handle_is_unknown(aws: Cloud) -> None:
     fake = fake_queues(Time())
     url = fake.create("q")
     gone = aws.download_queue + "-gone"

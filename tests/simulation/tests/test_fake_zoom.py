@@ -95,7 +95,7 @@ def test_file_has_the_status_processing_and_no_url_when_it_is_unfinished() -> No
     assert "download_url" not in entry
 
 
-def test_meeting_id_is_a_string_in_meeting_ended_only() -> None:
+def test_meeting_id_is_a_string_only_in_the_webhook_event_meeting_ended() -> None:
     zoom = zoom_of(ONE_FILE)
     ended = json.loads(zoom.body_of(WebhookEvent(DONE, UUID, "meeting.ended")))
     stopped = json.loads(zoom.body_of(WebhookEvent(DONE, UUID, "recording.stopped")))
@@ -103,7 +103,7 @@ def test_meeting_id_is_a_string_in_meeting_ended_only() -> None:
     assert isinstance(stopped["payload"]["object"]["id"], int)
 
 
-def test_api_lists_a_file_later_when_its_list_lags() -> None:
+def test_api_lists_a_file_only_from_the_time_at_which_zoom_lists_the_file() -> None:
     made = scenario((file(0), file(1, listed=DONE + HOUR)))
     files = [
         [listing["id"] for listing in listed(zoom_of(made, at))[1]["recording_files"]]
@@ -138,7 +138,7 @@ def test_api_lists_recordings_in_pages() -> None:
 
 
 def opened(zoom: Zoom, token: str) -> Download:
-    """Follow a download's redirect with the token."""
+    """Follow a download's redirect with the token, and return the last answer."""
     headers = {"Authorization": f"Bearer {token}", "Range": "bytes=0-0"}
     answer = zoom.download("https://acme.zoom.us/rec/download/f0-active_speaker/1", headers)
     if answer.status != 302:

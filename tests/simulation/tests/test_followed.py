@@ -1,4 +1,4 @@
-"""Tests of worlds that follow ingests, and of what the judge finds wrong in them."""
+"""Tests of worlds that follow ingests, and of the mistakes that the judge finds in such worlds."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def following_of(played: Played) -> dict[str, Any]:
         ("UNPUBLISHED", "SENT_TO_OPENCAST", 1),
     ],
 )
-def test_a_row_has_the_end_of_its_ingest_and_a_mail_reports_what_needs_a_person(
+def test_a_row_has_the_end_of_its_ingest_and_a_mail_reports_an_end_without_publication(
     end: str, state: str, mails: int
 ) -> None:
     played = followed(end)
@@ -53,21 +53,21 @@ def test_a_row_has_the_end_of_its_ingest_and_a_mail_reports_what_needs_a_person(
     assert [mail.who for mail in played.mails] == ["follow"] * mails
 
 
-def test_the_judge_calls_an_ingest_stuck_when_it_is_followed_for_ever() -> None:
+def test_the_judge_calls_an_ingest_stuck_when_it_is_followed_forever() -> None:
     played = followed("SUCCEEDED")
     following_of(played)["due"] = "2026-03-20T12:00:00Z"
     assert worst_of(played) is Category.STUCK
 
 
 @pytest.mark.parametrize("fate", ["failed", "deleted", ""])
-def test_the_judge_finds_a_wrong_fate_of_an_ingest(fate: str) -> None:
+def test_the_judge_finds_a_mistake_when_the_ledger_has_a_wrong_fate_of_an_ingest(fate: str) -> None:
     played = followed("SUCCEEDED")
     following_of(played)["fate"] = fate
     assert worst_of(played) is Category.UNTOLD
 
 
 @pytest.mark.parametrize("end", ["FAILED", "PAUSED"])
-def test_the_judge_finds_a_failure_that_was_not_reported(end: str) -> None:
+def test_the_judge_finds_a_mistake_when_a_failed_ingest_was_not_mailed(end: str) -> None:
     played = followed(end)
     played.mails.clear()
     assert worst_of(played) is Category.UNTOLD

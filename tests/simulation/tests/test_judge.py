@@ -131,7 +131,7 @@ def test_judge_finds_a_further_event_when_no_person_requested_it() -> None:
     assert category(played) is Category.TWICE
 
 
-def test_judge_finds_wrong_bytes_when_a_file_has_those_of_another() -> None:
+def test_judge_finds_wrong_bytes_when_a_file_has_the_bytes_of_another_file() -> None:
     played = well_ended()
     (ingest,) = played.system.opencast.ingests
     first, second = ingest.files
@@ -203,7 +203,9 @@ def test_judge_finds_a_change_of_state_when_it_goes_backwards(
     assert (category(played) is Category.BACKWARDS) is expected
 
 
-def test_text_names_no_view_when_it_only_has_a_longer_view() -> None:
+def test_names_returns_false_when_the_text_has_only_a_longer_view_that_begins_like_the_view() -> (
+    None
+):
     recording = scenario((file(0, "shared_screen"),)).recordings[0]
     text = "shared_screen_with_speaker_view of segment 0"
     assert not names(text, recording.files[0], recording)

@@ -125,7 +125,7 @@ def test_events_table_behaves_the_same_over_moto_and_the_fake(aws: Cloud, clock:
     assert by_key(aws.events, "zoom_uuid") == by_key(fake, "zoom_uuid")
 
 
-def test_staging_bucket_and_secrets_work_over_the_fakes() -> None:
+def test_staging_bucket_presigns_urls_and_secrets_are_read_over_the_fakes() -> None:
     bucket = FakeBucket("b", call=at_once, now=lambda: 1000.0, new_id=Ids())
     bucket.store("key", b"0123456789")
     staging = Staging(bucket, "b")  # type: ignore[arg-type]  # boto3's client

@@ -57,7 +57,7 @@ def test_crash_is_not_caught_by_a_handler_of_exceptions() -> None:
     def work() -> None:
         try:
             simulated.call("sqs.SendMessage", lambda: None)
-        except Exception as error:  # noqa: BLE001  # what is tested
+        except Exception as error:  # noqa: BLE001  # must not catch the crash
             caught.append(error)
 
     simulated.start("function", work, can_crash=True)
@@ -72,7 +72,7 @@ def test_crash_is_not_caught_by_a_handler_of_exceptions() -> None:
         (Kind.ERROR_AFTER, 1, BotoCoreError),
     ],
 )
-def test_call_raises_with_or_without_its_effect_when_it_fails(
+def test_failed_call_raises_an_error_before_or_after_its_effect(
     kind: Kind, effects: int, error: type[Exception]
 ) -> None:
     simulated = world(Fault(kind, "sqs.SendMessage", 2))
@@ -99,7 +99,7 @@ def test_request_has_its_effect_twice_when_botocore_repeats_it() -> None:
     assert len(done) == 2
 
 
-def test_outage_makes_only_the_calls_during_it_fail() -> None:
+def test_calls_of_a_service_fail_only_during_its_outage() -> None:
     simulated = world(Fault(Kind.OUTAGE, "ssm", at=10.0, seconds=10.0))
     outcomes: list[bool] = []
 
@@ -133,7 +133,7 @@ def test_process_is_killed_at_its_time_limit() -> None:
     assert ended == [30.0]
 
 
-def test_wait_ends_when_the_promise_is_kept_or_its_time_is_over() -> None:
+def test_wait_ends_when_the_promise_is_kept_or_the_timeout_is_over() -> None:
     simulated = world()
     seen: list[tuple[bool, float]] = []
 
