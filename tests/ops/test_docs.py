@@ -184,4 +184,4 @@ def test_documents_quote_the_limits_of_the_code() -> None:
     assert engine.Budget().reserve_seconds == 5, '"a reserve of five seconds" in architecture.md'
     assert status_table.STATUS_LIFE.days == 7, '"seven days" in docs/'
     assert (ledger.LIFE.days, ledger.ATTEMPTS, MOST_REQUESTS) == (365, 10, 50), "decision 24"
-    assert uploader.MAX_FAILURES == 5, '"the fifth goes to the dead-letter queue"'
+    assert uploader.MAX_FAILURES == 5, '"the fifth failure moves the message …"'
