@@ -136,7 +136,7 @@ class Alarms(Construct):
             self._metrics.of_function(function, "Errors", SUM),
             Rule(FROM, 1),
             f"{self._names.function(function)} crashed or ran out of time. "
-            f"{AFTER_CRASH.get(function, 'Whoever called it was told.')} "
+            f"{AFTER_CRASH.get(function, 'The caller got an error.')} "
             f"Do: `invoke logs.{function.task}` shows the traceback. If it began with a release: "
             "`invoke release --to` the one before.",
         )
@@ -193,14 +193,14 @@ class Alarms(Construct):
             Rule(FROM, 10_000, minutes=1, times=3),
             "For three minutes the webhook has taken ten seconds to answer. Zoom waits for three "
             "and repeats, which does no harm. Do: look at AWS's status page, and on the dashboard "
-            "for functions that are held back.",
+            "for throttled functions.",
         )
         self._add(
             "ingest-5xx",
             of_route("POST", ON_DEMAND_PATH, "5XXError", SUM),
             # A single failure may mean that a recording isn't ready (503). The caller sees why.
             Rule(FROM, 3, minutes=15),
-            "Several +Zoom requests failed; who made them was told. Do: `invoke logs.on-demand` "
+            "Several +Zoom requests failed. Each answer said so. Do: `invoke logs.on-demand` "
             "says whether Zoom's API or the webhook doesn't answer. Recordings that Zoom hasn't "
             "finished need nothing but a later request.",
         )

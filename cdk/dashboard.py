@@ -168,10 +168,10 @@ class Dashboard(Construct):
         routes = {"webhook": WEBHOOK_PATH, "+Zoom": ON_DEMAND_PATH}
         return [
             _graph(
-                "Which function crashes or runs out of time, and which is held back?",
+                "Which function crashes, runs out of time, or is throttled?",
                 self._functions("Errors"),
                 right={
-                    f"{function.name} held back": metrics.of_function(function, "Throttles", SUM)
+                    f"{function.name} throttled": metrics.of_function(function, "Throttles", SUM)
                     for function in FUNCTIONS
                 },
             ),

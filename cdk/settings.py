@@ -133,7 +133,8 @@ class Settings:
         _STACK,
         "",
         checks.matching(r"[^@\s]+@[^@\s]+", "an e-mail address"),
-        "Who gets the mails about errors and alarms; also the publisher where no other is set.",
+        "The address that gets the mails about errors and alarms. It is also the publisher if no "
+        "other is set.",
         missing="the address for notifications, also the publisher where none is set",
     )
     ingest_allowed_ips: tuple[str, ...] = setting(
@@ -209,7 +210,7 @@ class Settings:
         _ZOOM_OPTIONS,
         "https://zoom.us/oauth/token",
         checks.url("https"),
-        "Where OAuth tokens come from.",
+        "The address of Zoom's server for OAuth tokens.",
         read_by=(*_ZOOM_API, STATUS_QUERY, SLACK),
     )
     zoom_download_hosts: tuple[str, ...] = setting(
@@ -231,8 +232,8 @@ class Settings:
         _ZOOM_OPTIONS,
         0,
         checks.whole(0, 900),
-        "Seconds from Zoom's webhook event to the download. Files that aren't there yet are waited "
-        "for anyway.",
+        "Seconds from Zoom's webhook event to the download. The pipeline waits anyway for files "
+        "that aren't there yet.",
         read_by=(WEBHOOK,),
     )
 
@@ -240,7 +241,7 @@ class Settings:
         _OPENCAST_OPTIONS,
         "digest",
         checks.one_of("digest", "basic"),
-        "How the user logs in. For new sites `basic` over https is better.",
+        "The method of the login. For new sites `basic` over https is better.",
         see="opencast.md#1-a-user",
         read_by=(UPLOADER, FOLLOW),
     )
@@ -532,13 +533,13 @@ class Settings:
         _AWS,
         "arm64",
         checks.one_of("arm64", "x86_64"),
-        "The functions' processor. Packages for AWS are made for arm64 only.",
+        "The functions' processor. Packages for AWS exist for arm64 only.",
     )
     lambda_runtime: str = setting(
         _AWS,
         "python3.13",
         checks.matching(r"python3\.\d\d", "a Python runtime of Lambda, like python3.13"),
-        "The functions' Python. Packages for AWS are made for 3.13 only.",
+        "The functions' Python version. Packages for AWS exist for 3.13 only.",
     )
     log_retention_days: int = setting(
         _AWS,

@@ -17,7 +17,7 @@ DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "openapi.yaml"
 
 INTRODUCTION = """# The API
 
-Look up here what each endpoint takes and answers. Addresses begin with
+This page lists what each endpoint takes and answers. Addresses begin with
 `{server}`;
 `invoke stack.status` shows those of your stack. `python -m ops.api_reference > docs/api.md` writes
 this file from [openapi.yaml](openapi.yaml), which programs can read.

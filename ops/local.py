@@ -89,7 +89,7 @@ def take_down(home: Path) -> None:
     print("The local stack is down." if was_up else "No local stack is up.")
 
 
-@command(help={"json": "for other programs"})
+@command(help={"json": "print JSON"})
 def status(_context: Context, json: bool = False) -> None:
     """Show the local stack's processes and queues."""
     state = running()

@@ -13,7 +13,7 @@ from ops.command_line import ALIASES, OPTIONAL_POSITIONALS
 
 INTRODUCTION = """# Commands
 
-Look up here what each command does and which options it has. `invoke --help COMMAND` says the
+This page lists what each command does and which options it has. `invoke --help COMMAND` says the
 same on the terminal. Words in capitals are values. A value without dashes is required, unless it
 stands in brackets. Names and options may have underscores (`exec.on_demand --oc_workflow=X`).
 `python -m ops.reference > docs/commands.md` writes this file.

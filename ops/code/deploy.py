@@ -170,7 +170,7 @@ def deploy_all(_context: Context, function: str | None = None, do_release: bool 
     help={
         "function": "only this function, such as zoom-webhook or webhook",
         "description": "what the release is called, such as the revision",
-        "to": "back to what ran as of this release, by its name, or to this version's number",
+        "to": "go back to the versions of the release with this name, or to this version number",
         "dry-run": "only show what would run",
     }
 )

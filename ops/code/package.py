@@ -310,7 +310,7 @@ def show(packages: Sequence[Package]) -> None:
         "function": "only this function, such as zoom-webhook or webhook",
         "upload_to_s3": "put the zips under LAMBDA_CODE_BUCKET, where the stack takes them from",
         "sbom": "list what each zip holds, with licences, in a CycloneDX file beside it",
-        "verify": "build a second time from nothing, and fail if a byte differs",
+        "verify": "build everything a second time, and fail if a byte differs",
     },
 )
 def make_packages(

@@ -36,7 +36,7 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.h
 """
 
 HELP = {
-    "watch": "go on showing what comes in, until ^C",
+    "watch": "keep printing new lines until ^C",
     "since": "how far to look back: a number with s, m, h or d behind it",
     "json": "one JSON object a line, with all that was logged",
 }

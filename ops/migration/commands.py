@@ -165,7 +165,7 @@ def _progress(bar: Progress, thing: str) -> Callable[[int, int], None]:
 
 def show(tallies: list[Tally], old_stack: str, *, dry_run: bool) -> None:
     """Print the counts of each table, and the rows that an operator should look at."""
-    head = "would be taken over" if dry_run else "taken over"
+    head = "would be copied" if dry_run else "copied"
     terminal.show(
         f"From {old_stack}",
         ("table", head, "here already", "skipped"),
@@ -189,7 +189,7 @@ def _reasons(skipped: Mapping[str, int]) -> str:
     help={
         "from": "the name of the old stack, whose tables are only read",
         "days": f"how many days of status rows, {DAYS} by default",
-        "dry-run": "only say what would be taken over",
+        "dry-run": "say only what would be copied",
     }
 )
 def migrate(_context: Context, from_: str, days: int = DAYS, dry_run: bool = False) -> None:

@@ -337,7 +337,7 @@ def report_nothing(
         terminal.say(f"Nothing waits in {pair.dlq}.{more}")
 
 
-VIEW_HELP = {"limit": "how many messages of each queue at most", "json": "for other programs"}
+VIEW_HELP = {"limit": "maximum number of messages of each queue", "json": "print JSON"}
 RETRY_HELP = {
     "limit": "how many messages, from the first on: 1, unless --uuid or --all is given",
     "uuid": "all messages of this recording: its uuid, or the link to it in Zoom",

@@ -148,7 +148,7 @@ def links_of(record: Record, verdict: Verdict, opencast: str) -> list[str]:
         "since": "only what was updated since: a number with s, m, h or d behind it "
         "(1d, unless a meeting or a uuid is given)",
         "failed": "only recordings that failed or stopped on their way, of all known recordings",
-        "json": "for other programs",
+        "json": "print JSON",
     },
 )
 def recordings(

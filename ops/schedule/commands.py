@@ -254,7 +254,7 @@ def remove(_context: Context, source: str, dry_run: bool = False) -> None:
     name="list",
     help={
         "meeting": "show only the scheduled classes of the meeting with this number",
-        "json": "for other programs",
+        "json": "print JSON",
     },
 )
 def list_classes(_context: Context, meeting: str | None = None, json: bool = False) -> None:

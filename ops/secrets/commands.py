@@ -182,7 +182,7 @@ def _minutes() -> int:
     return round(SECONDS / 60)
 
 
-@command(help={"json": "for other programs"})
+@command(help={"json": "print JSON"})
 def status(_context: Context, json: bool = False) -> None:
     """Show which secrets are set, without their values."""
     target = existing_target()

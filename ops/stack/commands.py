@@ -368,7 +368,7 @@ def changeset(_context: Context) -> None:
     overview.show_change_set(target, name)
 
 
-@command(help={"json": "for other programs"})
+@command(help={"json": "print JSON"})
 def status(_context: Context, json: bool = False) -> None:
     """Show addresses, versions, queues, alarms."""
     target = existing_target()

@@ -166,7 +166,7 @@ def test_an_error_alarm_describes_the_consequence_of_a_crash_of_its_function(
     assert "mails about errors are missing" in descriptions["zoom-log-notifications"]
     assert "Who typed /zip may have no answer" in descriptions["slack"]
     assert "and every hour" in descriptions["zoom-reconcile"]
-    assert "Whoever called it was told" in descriptions["status-query"]
+    assert "The caller got an error" in descriptions["status-query"]
 
 
 def test_no_alarm_uses_metric_math(alarms: dict[str, Any]) -> None:

@@ -140,7 +140,7 @@ SHOWN = {
         "ApproximateNumberOfMessagesDelayed",
     },
     "Do failed messages need attention?": {"ApproximateNumberOfMessagesVisible"},
-    "Which function crashes or runs out of time, and which is held back?": {"Errors", "Throttles"},
+    "Which function crashes, runs out of time, or is throttled?": {"Errors", "Throttles"},
     "What is refused, and what fails?": {
         "WebhookUnauthorized",
         "WebhookWronglySigned",

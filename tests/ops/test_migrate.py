@@ -270,7 +270,7 @@ def test_migrate_prints_counts_and_unreadable_rows(
     said = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert said == [
         "From old-zip",
-        "table taken over here already skipped",
+        "table copied here already skipped",
         "schedule 2 0 1 can't be read as a meeting of the schedule",
         "recording events 1 0 1 expired",
         f"ledger {REQUESTS + 2} 0 0",

@@ -162,7 +162,7 @@ def early_table(results: Results) -> str:
         "requests to Zoom's API",
         "in the busiest second",
         "messages",
-        "receives of one at most",
+        "most receives of a message",
         "last in Opencast",
     )
     rows = [
@@ -185,12 +185,12 @@ def count_rows(measured: Measured) -> dict[str, str]:
     functions = measured.functions
     return {
         "messages sent": f"{measured.messages:,}",
-        "receives of one message at most (download, upload)": (
+        "most receives of a message (download, upload)": (
             f"{measured.download_receives}, {measured.upload_receives}"
         ),
         "failed messages": f"{measured.dead_letters}",
         **{
-            f"{name}: invocations; GB-s; at once at most": (
+            f"{name}: invocations; GB-s; most at the same time": (
                 f"{functions[name].count:,}; {gigabyte_seconds(measured, name):,.0f}; "
                 f"{functions[name].most_at_once}"
             )
@@ -242,7 +242,7 @@ def costs_table(results: Results) -> str:
 
 def prices_table(_: Results) -> str:
     rows = [(price.name, f"{price.dollars:.10f}".rstrip("0"), price.unit) for price in PRICES]
-    return table(("what", "$", "for one"), rows)
+    return table(("what", "$", "unit"), rows)
 
 
 def fixed_table(_: Results) -> str:
@@ -290,7 +290,7 @@ def assumed_table(_: Results) -> str:
             "`tests/simulation/event_sources.py`",
         ),
     ]
-    return table(("what", "value", "where from"), rows)
+    return table(("what", "value", "source"), rows)
 
 
 def thousand_table(results: Results) -> str:
