@@ -49,10 +49,12 @@ def test_a_log_filter_is_created_after_its_permission(template: Template) -> Non
             assert permission["SourceArn"]["Fn::GetAtt"][0] == group
 
 
-def is_of_reconcile(template: Template, permission: Mapping[str, Any]) -> bool:
-    """Return whether a permission belongs to the rule that invokes reconcile."""
-    source = template.resources[permission["SourceArn"]["Fn::GetAtt"][0]]["Properties"]
-    return str(source.get("Name", "")).endswith("-reconcile")
+def is_for(function: str, template: Template, permission: Mapping[str, Any]) -> bool:
+    """Return whether a permission allows the invocation of a function's alias."""
+    alias = template.resources[permission["FunctionName"]["Ref"]]
+    assert alias["Type"] == "AWS::Lambda::Alias"
+    target = template.resources[alias["Properties"]["FunctionName"]["Ref"]]["Properties"]
+    return str(target["FunctionName"]).endswith(function)
 
 
 def test_only_log_groups_and_the_repeats_rule_may_invoke_log_notifications(
@@ -60,11 +62,8 @@ def test_only_log_groups_and_the_repeats_rule_may_invoke_log_notifications(
 ) -> None:
     sources = []
     for permission in template.of_type("AWS::Lambda::Permission").values():
-        if permission["Principal"] == "apigateway.amazonaws.com" or is_of_reconcile(
-            template, permission
-        ):
+        if not is_for("log-notifications", template, permission):
             continue
-        assert template.resources[permission["FunctionName"]["Ref"]]["Type"] == "AWS::Lambda::Alias"
         source = template.resources[permission["SourceArn"]["Fn::GetAtt"][0]]["Type"]
         sources.append((permission["Principal"], source))
     assert set(sources) == {

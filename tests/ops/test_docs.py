@@ -13,6 +13,7 @@ from invoke import Collection
 import on_demand
 import tasks
 import uploader
+from cdk.names import FUNCTIONS
 from ingester.ledger import table as ledger
 from ingester.ledger.record import MOST_REQUESTS
 from ingester.recording import events_table
@@ -23,6 +24,7 @@ from ingester.zoom import complete_message, signature
 from ingester.zoom import download as source
 from ingester.zoom import webhook_events as zoom_events
 from ops.command_line import ALIASES
+from tests.simulation.capacity.prices import ALARMS
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -185,3 +187,13 @@ def test_documents_quote_the_limits_of_the_code() -> None:
     assert status_table.STATUS_LIFE.days == 7, '"seven days" in docs/'
     assert (ledger.LIFE.days, ledger.ATTEMPTS, MOST_REQUESTS) == (365, 10, 50), "decision 24"
     assert uploader.MAX_FAILURES == 5, '"the fifth failure moves the message …"'
+
+
+def test_architecture_md_has_a_row_for_every_function() -> None:
+    text = (ROOT / "docs/architecture.md").read_text()
+    modules = re.findall(r"^\| `(\w+)\.py` \|", text, re.MULTILINE)
+    assert sorted(modules) == sorted(function.module for function in FUNCTIONS)
+
+
+def test_costs_md_has_the_number_of_alarms_that_the_capacity_document_counts() -> None:
+    assert f", {ALARMS} alarms " in (ROOT / "docs/costs.md").read_text()
