@@ -210,7 +210,11 @@ def _private(driver: Driver, start: datetime) -> ZoomRecording:
 def _missed(driver: Driver, start: datetime) -> ZoomRecording:
     """Add recording (f), which ended more than an hour ago, to Zoom without a webhook event."""
     return driver.add_lecture(
-        meeting_id=MISSED, start_time=start, topic="Nobody told", seed="f", segments=1
+        meeting_id=MISSED,
+        start_time=start,
+        topic="A lecture without a webhook event",
+        seed="f",
+        segments=1,
     )
 
 
@@ -397,7 +401,7 @@ def _check_missed(driver: Driver, journey: Journey) -> Check:
     sent = {(file.sha256, file.size) for file in journey.recording.wanted()}
     got = [{(digest, size) for _, digest, size in _fetched(ingest)} for ingest in ingests]
     return Check(
-        "(f) what Zoom never told of was found in its lists, and is in Opencast once",
+        "(f) the recording without a webhook event was found, and is in Opencast once",
         got == [sent] and ingests[0].series == SCHEDULED_SERIES,
         f"{journey.state} {journey.reason}, {len(ingests)} ingests",
     )

@@ -47,7 +47,7 @@ class Running:
         deadline = time.monotonic() + timeout
         while not condition():
             if (code := self.ended()) is not None:
-                raise self.failure(f"ended at once with {code}")
+                raise self.failure(f"ended with exit code {code}")
             if time.monotonic() > deadline:
                 raise self.failure(f"was not ready within {timeout:.0f} s")
             time.sleep(STEP_SECONDS)

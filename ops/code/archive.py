@@ -51,7 +51,7 @@ class Archive:
             raise OpsError(
                 f"{function.name} was left as it was: $LATEST isn't what runs, and the package of "
                 f"version {code.version} isn't in s3://{self.bucket}/{key}. Deploy and release it "
-                "anew."
+                "again."
             ) from error
         return key
 

@@ -315,7 +315,7 @@ def show_redriven(
             uuid = printable(message.uuid)
             terminal.say(
                 f"Left: {uuid} failed on {table_time(message.sent)}, and its files are gone "
-                f"from S3 after STAGING_DAYS. `invoke exec.pipeline {uuid}` fetches them anew."
+                f"from S3 after STAGING_DAYS. `invoke exec.pipeline {uuid}` fetches them again."
             )
 
 

@@ -236,9 +236,9 @@ def import_from_opencast(
     },
 )
 def remove(_context: Context, source: str, dry_run: bool = False) -> None:
-    """Take the classes of one file out of the schedule.
+    """Remove the classes of one source from the schedule.
 
-    The classes are stored under the file's name, and stay when the same classes come from a sheet.
+    Classes from a file stay in the schedule, even when the same classes come from a sheet.
     """
     # An empty source, such as a script's unset variable, would name the first system's classes.
     if not source.strip():

@@ -99,7 +99,7 @@ def write_cache(path: Path, found: Location, cluster: str, *, is_ecs: bool, regi
     text = "".join(f"{name}={value}\n" for name, value in settings.items())
     head = (
         f"# Looked up in {region} from the Opencast cluster {cluster}. What is set in the shell or "
-        "in .env wins.\n# Delete this file to have it looked up anew.\n"
+        "in .env wins.\n# Delete this file to look it up again.\n"
     )
     try:
         path.write_text(head + text, encoding="utf-8")
