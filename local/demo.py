@@ -227,7 +227,7 @@ def _warm(driver: Driver, start: datetime) -> ZoomRecording:
 
 def _reconcile(driver: Driver, start: datetime) -> None:
     """Run reconcile with the start of recording (f) as the baseline."""
-    driver.begin_reconcile(start)
+    driver.set_reconcile_baseline(start)
     driver.reconcile()
 
 
@@ -251,7 +251,7 @@ def _ask(driver: Driver, journey: Journey) -> None:
         DriverError: The stack refuses the request.
     """
     link = zoom_page_of(journey.recording.uuid, "https://zoom.us")
-    answer = driver.ask_for_ingest(uuid=link, oc_series_id=REQUESTED_SERIES)
+    answer = driver.request_ingest(uuid=link, oc_series_id=REQUESTED_SERIES)
     if answer.status != 200:
         raise DriverError(f"POST /ingest answered {answer.status}: {answer.body}")
 
@@ -321,7 +321,7 @@ def _check_lecture(driver: Driver, journey: Journey, start: datetime) -> list[Ch
     expected = [
         (flavor, file.sha256, file.size)
         for flavor, view in flavors
-        for file in journey.recording.wanted()
+        for file in journey.recording.expected_files()
         if file.recording_type == view
     ]
     return [
@@ -362,7 +362,7 @@ def _spans(start: datetime) -> str:
 
 def _check_requested(driver: Driver, journey: Journey) -> list[Check]:
     ingests = driver.ingests_of(journey.recording)
-    sent = {(file.sha256, file.size) for file in journey.recording.wanted()}
+    sent = {(file.sha256, file.size) for file in journey.recording.expected_files()}
     got = [{(digest, size) for _, digest, size in _fetched(ingest)} for ingest in ingests]
     return [
         Check(
@@ -398,7 +398,7 @@ def _check_repeats(driver: Driver, lecture: Journey, answers: list[int], before:
 
 def _check_missed(driver: Driver, journey: Journey) -> Check:
     ingests = driver.ingests_of(journey.recording)
-    sent = {(file.sha256, file.size) for file in journey.recording.wanted()}
+    sent = {(file.sha256, file.size) for file in journey.recording.expected_files()}
     got = [{(digest, size) for _, digest, size in _fetched(ingest)} for ingest in ingests]
     return Check(
         "(f) the recording without a webhook event was found, and is in Opencast once",

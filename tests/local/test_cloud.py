@@ -47,7 +47,7 @@ if sys.argv[2] == "wait":
     cloud.wait(authority.ca_bundle)
 print(cloud.url, cloud.process.pid, flush=True)
 if sys.argv[2] == "let go":
-    cloud.process.let_go()
+    cloud.process.detach()
 else:
     time.sleep(60)
 """
