@@ -236,7 +236,7 @@ def import_from_opencast(
     },
 )
 def remove(_context: Context, source: str, dry_run: bool = False) -> None:
-    """Remove the classes of one source from the schedule.
+    """Remove one source's classes from the schedule.
 
     Classes from a file stay in the schedule, even when the same classes come from a sheet.
     """
