@@ -188,7 +188,7 @@ def uploader_dependencies(
     )
 
 
-def schedule_tools(
+def schedule_update_dependencies(
     aws: Cloud, clock: Clock, sheets: Sheets, *, token: str = "", **settings: str
 ) -> schedule_update.Dependencies:
     chosen = {
@@ -212,7 +212,9 @@ def schedule_tools(
     )
 
 
-def status_tools(aws: Cloud, clock: Clock, reconcile_days: int = 0) -> status_query.Dependencies:
+def status_query_dependencies(
+    aws: Cloud, clock: Clock, reconcile_days: int = 0
+) -> status_query.Dependencies:
     return status_query.Dependencies(
         stack_name="test",
         zoom_web="https://zoomgov.com",
@@ -238,7 +240,7 @@ def status_tools(aws: Cloud, clock: Clock, reconcile_days: int = 0) -> status_qu
     )
 
 
-def notifying_dependencies(
+def log_notifications_dependencies(
     aws: Cloud,
     clock: Clock,
     level: str = "ERROR",

@@ -263,7 +263,7 @@ def summary(traces: Traces) -> str:
     return ", ".join(f"{thing}: {count}" for thing, count in counts.items())
 
 
-def what_stays(uuid: str, when: datetime, retention: timedelta) -> list[str]:
+def remaining_traces(uuid: str, when: datetime, retention: timedelta) -> list[str]:
     """Return lines about the traces that the command can't remove, and on how long they stay."""
     until = {
         name: (when + life).strftime("%Y-%m-%d")
@@ -310,7 +310,7 @@ def places_of(target: Target) -> Places:
     )
 
 
-def check_it_rests(uuid: str, traces: Traces, when: datetime) -> None:
+def check_not_in_progress(uuid: str, traces: Traces, when: datetime) -> None:
     """Raise OpsError if there are reasons to wait (`reasons_to_wait`)."""
     if reasons := reasons_to_wait(traces, when):
         raise OpsError(
@@ -320,7 +320,7 @@ def check_it_rests(uuid: str, traces: Traces, when: datetime) -> None:
         )
 
 
-def check_it_is_known(uuid: str, traces: Traces) -> None:
+def check_is_known(uuid: str, traces: Traces) -> None:
     """Raise OpsError if the stack has no trace of a recording."""
     if not traces.is_known and not traces.uploads:
         raise OpsError(
@@ -353,13 +353,13 @@ def forget(_context: Context, uuid: str, even_if_running: bool = False) -> None:
     places = places_of(target)
     traces = places.find(wanted)
     if not even_if_running:
-        check_it_rests(wanted, traces, places.clock())
-        check_it_is_known(wanted, traces)
+        check_not_in_progress(wanted, traces, places.clock())
+        check_is_known(wanted, traces)
     if may_ask():
         confirm(wanted, traces)
     letters = places.remove(wanted, traces)
     if not traces.is_known:
         terminal.say(f"The stack knew nothing of {wanted}. From now on it refuses to ingest it.")
     terminal.say(f"Removed: {summary(traces)}, failed messages: {letters}")
-    for line in what_stays(wanted, places.clock(), retention):
+    for line in remaining_traces(wanted, places.clock(), retention):
         terminal.say(line)

@@ -58,7 +58,7 @@ class Target:
         assert traces(answer.text) == []
         return answer
 
-    def fails(self, probe: Probe, *statuses: int) -> Answer:
+    def assert_refused(self, probe: Probe, *statuses: int) -> Answer:
         """Send a request, assert its status and that it does no harm, and return the answer."""
         before = self.known or holdings(self.driver)
         answer = self.send(probe)
@@ -68,9 +68,9 @@ class Target:
         self.known = after
         return answer
 
-    def withstands(self, attack: Attack, honest: Probe) -> None:
+    def assert_attack_refused(self, attack: Attack, honest: Probe) -> None:
         """Change an honest request by the attack, and assert that the changed request fails."""
-        self.fails(attack.change(honest), *attack.statuses)
+        self.assert_refused(attack.change(honest), *attack.statuses)
 
     def row(self, zip_id: str) -> Mapping[str, object]:
         """Return a row of the status table, or {} if there is none."""

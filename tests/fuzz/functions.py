@@ -64,7 +64,7 @@ from ingester.zoom.pause_table import ZoomPause
 from tests.cloud import Clock
 from tests.fuzz import planted
 from tests.fuzz.fakes import NOW, Aws, Downloads, Movie, NoEngine, Session, Watch, now, response
-from tests.simulation.aws.calls import at_once
+from tests.simulation.aws.calls import call_directly
 from tests.simulation.aws.ssm import FakeParameters
 from tests.waits import Sleeper
 
@@ -85,7 +85,7 @@ GOOD_OAUTH = {"content": {"access_token": planted.OAUTH_TOKEN, "expires_in": 360
 @cache
 def parameters() -> FakeParameters:
     """Return a fake SSM with the planted secrets."""
-    made = FakeParameters(call=at_once)
+    made = FakeParameters(call=call_directly)
     for name, value in {
         "WEBHOOK_VALIDATION_SECRET_TOKEN": planted.ZOOM_SECRET,
         "PIPELINE_SIGNING_KEY": planted.OWN_KEY,

@@ -186,14 +186,16 @@ def test_only_lambda_may_assume_the_roles_of_the_functions(template: Template) -
 
 def test_queues_invoke_the_release_alias_with_one_message_each(template: Template) -> None:
     mappings = template.of_type("AWS::Lambda::EventSourceMapping")
-    at_once = {}
+    max_concurrency = {}
     for mapping in mappings.values():
         queue = template.resources[mapping["EventSourceArn"]["Fn::GetAtt"][0]]["Properties"]
-        at_once[template.short(queue["QueueName"])] = mapping["ScalingConfig"]["MaximumConcurrency"]
+        max_concurrency[template.short(queue["QueueName"])] = mapping["ScalingConfig"][
+            "MaximumConcurrency"
+        ]
         assert mapping["BatchSize"] == 1
         assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
         assert mapping["FunctionName"]["Fn::Join"][1][-1] == ":live"
-    assert at_once == {"download": 20, "upload.fifo": 5}
+    assert max_concurrency == {"download": 20, "upload.fifo": 5}
 
 
 @pytest.mark.parametrize(

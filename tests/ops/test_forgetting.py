@@ -37,7 +37,7 @@ from ops.recordings.forgetting import (
     ZOOM_REPEATS,
     Places,
     Traces,
-    check_it_rests,
+    check_not_in_progress,
     reasons_to_wait,
 )
 from tests.cloud import BUCKET, Clock, Cloud
@@ -281,7 +281,7 @@ def test_a_recording_is_not_forgotten_while_its_ingest_is_in_progress(
     assert [reason.split()[0] for reason in reasons(stack)] == [automated(ANN)] * is_running
     if is_running:
         with pytest.raises(OpsError, match=r"can't be forgotten now: .* --even-if-running"):
-            check_it_rests(ANN, stack.places.find(ANN), stack.clock())
+            check_not_in_progress(ANN, stack.places.find(ANN), stack.clock())
 
 
 def test_a_recording_is_not_forgotten_while_a_message_of_its_request_may_be_on_a_queue(

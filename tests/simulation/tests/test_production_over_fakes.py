@@ -18,7 +18,7 @@ from ingester.settings import read_parameter
 from ingester.status.row import Asked
 from ingester.status.table import Requested, StatusChange, StatusTable
 from tests.cloud import Clock, Cloud
-from tests.simulation.aws.calls import at_once
+from tests.simulation.aws.calls import call_directly
 from tests.simulation.aws.s3 import FakeBucket
 from tests.simulation.aws.ssm import FakeParameters
 from tests.simulation.tests.comparison import Ids, by_key, fake_table
@@ -126,11 +126,11 @@ def test_events_table_behaves_the_same_over_moto_and_the_fake(aws: Cloud, clock:
 
 
 def test_staging_bucket_presigns_urls_and_secrets_are_read_over_the_fakes() -> None:
-    bucket = FakeBucket("b", call=at_once, now=lambda: 1000.0, new_id=Ids())
+    bucket = FakeBucket("b", call=call_directly, now=lambda: 1000.0, new_id=Ids())
     bucket.store("key", b"0123456789")
     staging = Staging(bucket, "b")  # type: ignore[arg-type]  # boto3's client
     assert bucket.fetch_object(staging.presign("key", 60)).content == b"0123456789"
-    parameters = FakeParameters(call=at_once)
+    parameters = FakeParameters(call=call_directly)
     parameters.set("/path/NAME", "value")
     assert read_parameter(parameters, "/path/NAME") == "value"
     assert read_parameter(parameters, "/path/OTHER") == ""

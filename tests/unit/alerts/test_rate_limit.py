@@ -17,7 +17,7 @@ from ingester.alerts.faults_table import MOST_MAILS
 from ingester.alerts.rate_limit import KEY, PAUSE, SPREAD_SECONDS
 from log_notifications import WAIT
 from tests.cloud import Clock, Cloud
-from tests.function_harness import notifying_dependencies
+from tests.function_harness import log_notifications_dependencies
 from tests.subscription import log_event
 from tests.unit.functions.mailing import failures_of, refusing
 from tests.waits import Sleeper
@@ -27,7 +27,7 @@ GROUPS = [f"/aws/lambda/zip-{function.name}" for function in FUNCTIONS[:4]]
 
 @pytest.fixture
 def deps(aws: Cloud, clock: Clock) -> log_notifications.Dependencies:
-    return notifying_dependencies(aws, clock)
+    return log_notifications_dependencies(aws, clock)
 
 
 @contextmanager
@@ -55,7 +55,7 @@ def test_mails_of_all_containers_together_stay_below_the_rate_limit_of_sns(
     aws: Cloud, clock: Clock
 ) -> None:
     lines = failures_of(range(MOST_MAILS + 2))
-    containers = [notifying_dependencies(aws, clock) for _ in GROUPS]
+    containers = [log_notifications_dependencies(aws, clock) for _ in GROUPS]
     with mail_times(aws, clock) as times:
         for group, deps in zip(GROUPS, containers, strict=True):
             log_notifications.take(log_event(*lines, group=group), deps)
@@ -109,7 +109,7 @@ def test_batch_of_log_lines_causes_one_mail_after_a_random_wait_when_the_faults_
     aws: Cloud, clock: Clock
 ) -> None:
     sleeper = Sleeper(clock)
-    deps = notifying_dependencies(aws, clock, sleep=sleeper)
+    deps = log_notifications_dependencies(aws, clock, sleep=sleeper)
     with refusing(aws.faults.meta.client, "UpdateItem"):
         log_notifications.take(log_event(*failures_of(range(20))), deps)
     [(subject, body)] = aws.mails()

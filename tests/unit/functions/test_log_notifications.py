@@ -14,7 +14,7 @@ from ingester.pipeline.states import Origin, State
 from ingester.recording.files import Subject
 from ingester.status.table import StatusChange
 from tests.cloud import Clock, Cloud
-from tests.function_harness import notifying_dependencies
+from tests.function_harness import log_notifications_dependencies
 from tests.log_lines import line_of
 from tests.subscription import log_event
 from tests.unit.functions.deployed import Context, cold, container
@@ -26,7 +26,7 @@ ZIP_ID = f"auto-ingest-{UUID}"
 
 @pytest.fixture
 def deps(aws: Cloud, clock: Clock) -> log_notifications.Dependencies:
-    return notifying_dependencies(aws, clock)
+    return log_notifications_dependencies(aws, clock)
 
 
 def failed_upload(deps: log_notifications.Dependencies, topic: str = "Oceans") -> str:
@@ -279,4 +279,6 @@ def test_error_names_the_setting_when_the_level_for_mails_is_unknown(
     aws: Cloud, clock: Clock
 ) -> None:
     with pytest.raises(SettingsError, match="LOG_NOTIFICATIONS_FILTER_LOG_LEVEL 'LOUD'"):
-        log_notifications.take(log_event(line_of()), notifying_dependencies(aws, clock, "loud"))
+        log_notifications.take(
+            log_event(line_of()), log_notifications_dependencies(aws, clock, "loud")
+        )

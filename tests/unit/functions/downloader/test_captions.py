@@ -61,7 +61,7 @@ def with_text(recording: Recording, text: bytes, folder: Any, number: int = 0) -
     return dataclasses.replace(recording, files=files)
 
 
-def is_of_the_pause(parameters: dict[str, Any]) -> bool:
+def is_about_pause(parameters: dict[str, Any]) -> bool:
     """Return whether a write to the recordings table is about the pause of all downloads."""
     return "#until" in parameters.get("ExpressionAttributeNames", {})
 
@@ -277,7 +277,7 @@ class TestCaptionsThatAreNotThereYet:
         self, harness: Harness, lecture: Recording
     ) -> None:
         harness.zoom.fail(Fault(kind="status", where="api", status=429, times=None))
-        with failing_table(harness.aws.recordings, when=is_of_the_pause):
+        with failing_table(harness.aws.recordings, when=is_about_pause):
             harness.take(harness.message(lecture))
         assert harness.outcome == ("SENT_TO_UPLOADER", "")
         assert len(later(harness)) == 1

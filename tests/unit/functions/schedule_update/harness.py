@@ -11,7 +11,7 @@ from typing import Any
 import schedule_update
 from ingester.schedule.google_sheets import Sheets
 from tests.cloud import Clock, Cloud, plain
-from tests.function_harness import schedule_tools
+from tests.function_harness import schedule_update_dependencies
 from tests.google_web import DOCUMENT, HEADER, Google, tabs
 from tests.waits import Stopwatch
 
@@ -68,7 +68,7 @@ def sheets_of(google_server: Google, clock: Clock, key: str | None = None) -> Sh
 
 
 def with_tabs(user: SheetUser, names: str) -> None:
-    chosen = schedule_tools(
+    chosen = schedule_update_dependencies(
         user.aws, user.clock, user.deps.sheets, gsheets_doc_id=DOCUMENT, gsheets_sheet_names=names
     )
     user.deps = chosen

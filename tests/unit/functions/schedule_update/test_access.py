@@ -12,7 +12,7 @@ from ingester.schedule.google_sheets import Sheets
 from local.authority import Authority
 from local.neighbours.https_server import Answer, Request, json_answer
 from tests.cloud import Cloud
-from tests.function_harness import schedule_tools
+from tests.function_harness import schedule_update_dependencies
 from tests.google_web import (
     DOCUMENT,
     GOOD_TOKEN,
@@ -77,7 +77,7 @@ def test_schedule_update_answers_504_when_google_is_slow(user: SheetUser) -> Non
 def test_schedule_update_without_the_token_is_refused_before_google_is_asked(
     user: SheetUser, headers: dict[str, str]
 ) -> None:
-    user.deps = schedule_tools(
+    user.deps = schedule_update_dependencies(
         user.aws, user.clock, user.deps.sheets, token="right", gsheets_doc_id=DOCUMENT
     )
     user.sheet(row())
@@ -91,7 +91,9 @@ def test_schedule_update_without_the_token_is_refused_before_google_is_asked(
 @pytest.mark.parametrize("name", ["X_Schedule_Token", "x_schedule_token"])
 def test_schedule_update_accepts_the_token_and_a_renewed_token(user: SheetUser, name: str) -> None:
     old, new = (
-        schedule_tools(user.aws, user.clock, user.deps.sheets, token=t, gsheets_doc_id=DOCUMENT)
+        schedule_update_dependencies(
+            user.aws, user.clock, user.deps.sheets, token=t, gsheets_doc_id=DOCUMENT
+        )
         for t in ("old", "new")
     )
     user.deps = old
@@ -109,7 +111,7 @@ def test_schedule_update_accepts_the_token_and_a_renewed_token(user: SheetUser, 
 def test_schedule_update_answers_503_when_no_sheet_is_set_up(
     user: SheetUser, settings: Mapping[str, str]
 ) -> None:
-    user.deps = schedule_tools(user.aws, user.clock, user.deps.sheets, **settings)
+    user.deps = schedule_update_dependencies(user.aws, user.clock, user.deps.sheets, **settings)
     status, text = user.update()
     assert status == 503
     assert "GSHEETS_DOC_ID" in text

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tests.function_harness import schedule_tools
+from tests.function_harness import schedule_update_dependencies
 from tests.google_web import DOCUMENT, row
 from tests.unit.functions.schedule_update.harness import SheetUser
 
 
 def configure(user: SheetUser, *, token: str, is_open: str) -> None:
-    user.deps = schedule_tools(
+    user.deps = schedule_update_dependencies(
         user.aws,
         user.clock,
         user.deps.sheets,

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 import slack
 from ingester.slack.api import API_SECONDS
-from local.neighbours.https_server import Answer, Spoil
+from local.neighbours.https_server import Answer, Disruption
 from tests.slack_messages import button_of, texts
 from tests.unit.functions.slack.conftest import Put
 from tests.unit.functions.slack.test_refusals import refused, value
@@ -160,19 +160,19 @@ def test_button_press_is_acknowledged_within_three_seconds_when_posting_a_messag
     assert time.monotonic() - begin < 2.5
 
 
-def full_message_s_button() -> str:
+def button_of_full_message() -> str:
     """Return the button of a message with six recordings. A press makes a new message."""
     return value().replace('"count": 2', '"count": 6')
 
 
-@pytest.mark.parametrize("answer", [Answer(503), Answer(200, spoil=Spoil(after_bytes=0))])
+@pytest.mark.parametrize("answer", [Answer(503), Answer(200, disruption=Disruption(after_bytes=0))])
 def test_old_message_loses_its_button_when_the_new_message_may_have_arrived(
     harness: Harness, workspace: Workspace, put: Put, answer: Answer
 ) -> None:
     # Otherwise a second press would show the same recordings again.
     seven(put)
     workspace.answer("/respond", answer, workspace.take)
-    (old,) = harness.press(full_message_s_button())
+    (old,) = harness.press(button_of_full_message())
     assert (old["replace_original"], button_of(old)) == (True, "")
 
 
@@ -186,7 +186,7 @@ def test_no_second_message_is_posted_when_slack_refuses_the_first_message(
 ) -> None:
     seven(put)
     workspace.answer("/respond", Answer(404, body=b"expired_url"))
-    assert harness.press(full_message_s_button()) == []
+    assert harness.press(button_of_full_message()) == []
     assert workspace.asked.count("/respond") == 1
 
 
