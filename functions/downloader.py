@@ -40,7 +40,7 @@ from ingester.pipeline.messages import (
 from ingester.pipeline.queue import MAX_DELAY_SECONDS, Queue, Received
 from ingester.pipeline.states import Origin, State
 from ingester.recording import files as recording
-from ingester.recording.files import Subject, automated
+from ingester.recording.files import Subject, automated_zip_id
 from ingester.recording.staging_bucket import RELEASED, Staging
 from ingester.recording.upload_message import Staged, upload_message
 from ingester.runtime import clients, http_pool, queue_worker
@@ -49,22 +49,22 @@ from ingester.runtime.container import Container
 from ingester.runtime.queue_worker import (
     Done,
     FailureReporter,
+    Forward,
     GiveUp,
     Outcome,
     QueueWorker,
     Requeue,
     Retry,
-    SendOn,
     SourceQueue,
 )
-from ingester.schedule.series_lookup import Destination, asks_the_schedule, destination_of
+from ingester.schedule.series_lookup import Destination, destination_of, needs_schedule
 from ingester.schedule.table import ScheduleTable
 from ingester.settings import DownloaderSettings, LambdaVariables, ZoomSecrets, read, read_secrets
 from ingester.status.advice import NEEDS_A_PERSON
-from ingester.status.table import StatusChange, StatusTable, Written
+from ingester.status.table import StatusChange, StatusTable, WriteResult
 from ingester.time_zones import zone_of
 from ingester.transfer import mp4
-from ingester.transfer.engine import Budget, Engine, Total, forever
+from ingester.transfer.engine import Budget, Engine, Total, no_time_limit
 from ingester.transfer.multipart import Bucket
 from ingester.transfer.progress import rate
 from ingester.zoom import complete_message
@@ -207,7 +207,7 @@ def worker_of(deps: Dependencies, context: object = None) -> QueueWorker[Downloa
     https://docs.aws.amazon.com/lambda/latest/dg/python-context.html
     """
     remaining = getattr(context, "get_remaining_time_in_millis", None)
-    time_left = (lambda: remaining() / 1000) if remaining else forever
+    time_left = (lambda: remaining() / 1000) if remaining else no_time_limit
     engine = replace(deps.engine, time_left=time_left, report=partial(_report_copy, deps=deps))
     deps = replace(deps, engine=engine)
     settings = deps.settings
@@ -310,9 +310,9 @@ def _stage(message: DownloadMessage, deps: Dependencies) -> Outcome:
     ready, without_captions = _message_to_uploader(message, staged, destination, deps)
     # Note the left-out files before the send, because the uploader waits for every other file.
     left_out = [*_left_out(message, staged), *complete.unlisted]
-    deps.ledger.change(message.uuid, lambda record: ledger.without(record, left_out))
+    deps.ledger.change(message.uuid, lambda record: ledger.with_left_out(record, left_out))
     reason = " ".join(filter(None, (staged.reason, complete.reason, without_captions)))
-    return SendOn(
+    return Forward(
         queue=deps.uploads,
         body=encode(ready),
         group=message.uuid,
@@ -406,7 +406,7 @@ def _report_sent(ready: UploadMessage, reason: str, deps: Dependencies) -> None:
 
 
 def _subject(message: DownloadMessage) -> Subject:
-    is_automated = message.zip_id == automated(message.uuid)
+    is_automated = message.zip_id == automated_zip_id(message.uuid)
     return Subject(
         meeting_id=message.zoom_series_id,
         recording_id=message.uuid,
@@ -418,7 +418,7 @@ def _subject(message: DownloadMessage) -> Subject:
 
 def _destination(message: DownloadMessage, deps: Dependencies) -> Destination:
     settings = deps.settings
-    meeting = deps.schedule.get(message.zoom_series_id) if asks_the_schedule(message) else None
+    meeting = deps.schedule.get(message.zoom_series_id) if needs_schedule(message) else None
     return destination_of(
         message,
         meeting,
@@ -431,7 +431,7 @@ def _destination(message: DownloadMessage, deps: Dependencies) -> Destination:
 def _ignore(message: DownloadMessage, reason: str, deps: Dependencies) -> Done:
     """End a request without staging anything. `reason` goes into the status row."""
     subject = _subject(message) if message.is_partial else None
-    deps.ledger.note(
+    deps.ledger.change_or_log(
         message.uuid, lambda record: ledger.with_end(record, message.zip_id, End.IGNORED)
     )
     written = deps.status.report(
@@ -443,12 +443,12 @@ def _ignore(message: DownloadMessage, reason: str, deps: Dependencies) -> Done:
     record = deps.ledger.get(message.uuid)
     _report_late_files(message, record)
     # With `ignore_schedule`, an operator expects that no series is found.
-    if reason == reasons.NO_SERIES and asks_the_schedule(message):
+    if reason == reasons.NO_SERIES and needs_schedule(message):
         _report_lost_series(written, record)
     return Done()
 
 
-def _report_lost_series(written: Written | None, record: Record) -> None:
+def _report_lost_series(written: WriteResult | None, record: Record) -> None:
     """Log an error if an earlier attempt found a series, unless Opencast may have the recording.
 
     The schedule may change between two attempts. Without a mail nobody notices the lost recording.
@@ -495,7 +495,7 @@ def _continue_later(message: DownloadMessage, stopped: OutOfTime, deps: Dependen
 
     Raises:
         CopyStuck: Several invocations in a row have added nothing.
-        CopyEndless: The copy has gone on for a day.
+        CopyTooLong: The copy has gone on for a day.
     """
     copying = continued(message.copying, stopped.stored, deps.clock())
     return Requeue(

@@ -144,7 +144,7 @@ def _read(uuid: str, deps: Dependencies) -> Record | None:
     try:
         return deps.ledger.get(uuid)
     except LedgerUnreadable as error:
-        deps.ledger.unlist(uuid)
+        deps.ledger.remove_from_follow_index(uuid)
         logger.error("%s", error, extra=log.goes_on("Its ingest isn't followed any more."))
         return None
 

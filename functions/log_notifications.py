@@ -21,11 +21,11 @@ from ingester.alerts.faults import Fault, faults_in
 from ingester.alerts.faults_table import Claim, FaultsTable
 from ingester.alerts.log_records import records_of
 from ingester.alerts.mail import Mail, Source, mail_about, one_of_many, repeated, together
-from ingester.alerts.rate_limit import MailPace
+from ingester.alerts.rate_limit import MailRateLimiter
 from ingester.alerts.subscription import LogBatch, batch_of
 from ingester.alerts.topic import Topic, redacted
 from ingester.errors import AwsFailed, MessageError
-from ingester.recording.files import automated
+from ingester.recording.files import automated_zip_id
 from ingester.runtime import clients
 from ingester.runtime.clock import utc_now
 from ingester.runtime.container import Container
@@ -36,7 +36,7 @@ from ingester.time_zones import zone_of
 
 logger = logging.getLogger("ingester.log_notifications")
 
-REPEATED = "It is mailed once more, as a repeat."
+MAILED_AGAIN = "It is mailed once more, as a repeat."
 UNCOUNTED = "This occurrence is mailed, whether it is a repeat or not."
 SENT_LATER = "The scheduled run sends it."
 
@@ -52,7 +52,7 @@ class Dependencies:
     settings: LogNotificationsSettings
     status: StatusTable
     faults: FaultsTable
-    pace: MailPace
+    pace: MailRateLimiter
     topic: Topic
     zone: ZoneInfo
     clock: Callable[[], datetime]
@@ -68,7 +68,9 @@ def build() -> Dependencies:
         settings=settings,
         status=StatusTable(clients.table(settings.status_table), utc_now),
         faults=FaultsTable(faults, quiet, utc_now),
-        pace=MailPace(faults, clock=utc_now, sleep=time.sleep, by_chance=random.random),
+        pace=MailRateLimiter(
+            faults, clock=utc_now, sleep=time.sleep, random_fraction=random.random
+        ),
         topic=Topic(clients.sns(), settings.topic_arn),
         zone=zone_of(settings.local_time_zone),
         clock=utc_now,
@@ -190,7 +192,7 @@ def _function_claim(
     claim = deps.faults.count_and_claim(function, fault_claim.times, mail)
     # The function's mail names this fault, so release the fault's claim. The fault's next
     # occurrence checks the limit again.
-    deps.faults.give_back(fault_claim, fault_claim.times)
+    deps.faults.release_claim(fault_claim, fault_claim.times)
     return claim
 
 
@@ -202,14 +204,14 @@ def _mail_uncounted(mails: list[Mail], until: datetime, deps: Dependencies) -> N
     """
     if not mails:
         return
-    if not deps.pace.turn(until):
+    if not deps.pace.wait_for_slot(until):
         raise AwsFailed("The table of faults failed, and others were mailing all the time.")
     deps.topic.publish(together(mails))
 
 
 def _row(fault: Fault, deps: Dependencies) -> tuple[StatusRow | None, bool]:
     """Return the status row of a fault's recording, and whether the row could be read."""
-    zip_id = fault.first.zip_id or (automated(fault.first.uuid) if fault.first.uuid else "")
+    zip_id = fault.first.zip_id or (automated_zip_id(fault.first.uuid) if fault.first.uuid else "")
     try:
         return deps.status.get(zip_id) if zip_id else None, True
     except (BotoCoreError, ClientError, ValueError, TypeError, ArithmeticError):
@@ -230,22 +232,22 @@ def _send(claim: Claim, mail: Mail, until: datetime, deps: Dependencies, *, own:
     """
     if claim.times > max(own, 1 if claim.is_first else 0):
         mail = repeated(mail, claim.times, claim.since, claim.latest, deps.zone)
-    if not deps.pace.turn(until):
-        _give_back(claim, deps)
+    if not deps.pace.wait_for_slot(until):
+        _release_claim(claim, deps)
         logger.warning("Too many mails go out now", extra={"outlook": SENT_LATER})
         return
     try:
         deps.topic.publish(mail)
     except (BotoCoreError, ClientError) as error:
-        _give_back(claim, deps)
+        _release_claim(claim, deps)
         raise AwsFailed.of(error) from error
     try:
-        deps.faults.mailed(claim)
+        deps.faults.mark_mailed(claim)
     except (BotoCoreError, ClientError):
-        logger.exception("A mail went out, but not into the table", extra={"outlook": REPEATED})
+        logger.exception("A mail went out, but not into the table", extra={"outlook": MAILED_AGAIN})
 
 
-def _give_back(claim: Claim, deps: Dependencies) -> None:
+def _release_claim(claim: Claim, deps: Dependencies) -> None:
     """Release a claim, so that another invocation can mail. If AWS fails, the claim expires."""
     with suppress(BotoCoreError, ClientError):
-        deps.faults.give_back(claim)
+        deps.faults.release_claim(claim)

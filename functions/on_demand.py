@@ -36,7 +36,7 @@ from ingester.ledger.table import Ledger
 from ingester.pipeline.states import Origin, State
 from ingester.recording.files import Subject, is_meeting_number, uuid_in
 from ingester.recording.meeting_number import meeting_number_to_join
-from ingester.retry import Chance, Sleep
+from ingester.retry import RandomSource, Sleep
 from ingester.runtime import clients, http_endpoint, new_ids
 from ingester.runtime.api_gateway import Answer, Request, json_answer
 from ingester.runtime.clock import utc_now
@@ -90,7 +90,7 @@ class Dependencies:
     clock: Callable[[], datetime]
     sleep: Sleep
     monotonic: Callable[[], float] = time.monotonic
-    by_chance: Chance = random.random
+    random_fraction: RandomSource = random.random
     new_id: Callable[[], str] = new_ids.random_uuid
 
 
@@ -133,19 +133,19 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
 
 
 def respond(
-    event: Mapping[str, Any], deps: Dependencies, renewed: Callable[[], Dependencies] | None = None
+    event: Mapping[str, Any], deps: Dependencies, rebuild: Callable[[], Dependencies] | None = None
 ) -> Answer:
-    """Answer one request. `renewed` returns dependencies with the current secrets."""
-    return ERRORS.respond(event, lambda request: take(request, deps, renewed or (lambda: deps)))
+    """Answer one request. `rebuild` returns dependencies with the current secrets."""
+    return ERRORS.respond(event, lambda request: take(request, deps, rebuild or (lambda: deps)))
 
 
-def take(request: Request, deps: Dependencies, renewed: Callable[[], Dependencies]) -> Answer:
+def take(request: Request, deps: Dependencies, rebuild: Callable[[], Dependencies]) -> Answer:
     """Check a request for a recording's ingest, carry it out, and return the answer."""
     check_origin(request, deps.settings.origins)
     asked = parse(request)
 
     def ingest_it() -> Answer:
-        ingest(asked, deps, renewed)
+        ingest(asked, deps, rebuild)
         logger.info("200 %s", ACCEPTED)
         return _message(200, ACCEPTED)
 
@@ -274,10 +274,10 @@ def _plain(value: object) -> object:
     return value.strip() if isinstance(value, str) else value
 
 
-def ingest(wanted: IngestRequest, deps: Dependencies, renewed: Callable[[], Dependencies]) -> None:
+def ingest(wanted: IngestRequest, deps: Dependencies, rebuild: Callable[[], Dependencies]) -> None:
     """Ask Zoom for the recording and post a webhook event about it, within `BUDGET_SECONDS`.
 
-    `renewed` returns dependencies with the current secrets, and is called only if the webhook
+    `rebuild` returns dependencies with the current secrets, and is called only if the webhook
     refuses our key.
 
     Raises:
@@ -320,9 +320,9 @@ def ingest(wanted: IngestRequest, deps: Dependencies, renewed: Callable[[], Depe
             allow_multiple_ingests=wanted.allow_multiple_ingests,
             ingest_all_mp4=wanted.ingest_all_mp4,
         )
-        body = webhook_client.event_of(recording, options, deps.clock())
+        body = webhook_client.webhook_event(recording, options, deps.clock())
         try:
-            _post_with_fresh_key(body, begin, deps, renewed)
+            _post_with_fresh_key(body, begin, deps, rebuild)
         except (WebhookFailed, WebhookUnreachable) as error:
             if _record_of(recording.uuid, deps).request(zip_id).is_sent:
                 logger.info("Only the webhook's answers were lost")
@@ -342,7 +342,7 @@ def _shown(wanted: IngestRequest) -> Asked:
 
 
 def _post_with_fresh_key(
-    body: bytes, begin: float, deps: Dependencies, renewed: Callable[[], Dependencies]
+    body: bytes, begin: float, deps: Dependencies, rebuild: Callable[[], Dependencies]
 ) -> None:
     """Post an event to the webhook; once more with a fresh key if the webhook refuses ours.
 
@@ -353,7 +353,7 @@ def _post_with_fresh_key(
     try:
         _post(body, begin, deps)
     except KeyRefused:
-        newer = renewed()
+        newer = rebuild()
         if newer.secrets == deps.secrets:
             raise
         _post(body, begin, newer)
@@ -378,5 +378,5 @@ def _post(body: bytes, begin: float, deps: Dependencies) -> None:
         sleep=deps.sleep,
         clock=deps.clock,
         monotonic=deps.monotonic,
-        by_chance=deps.by_chance,
+        random_fraction=deps.random_fraction,
     )

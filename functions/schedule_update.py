@@ -31,8 +31,8 @@ from ingester.runtime.container import Container
 from ingester.runtime.http_endpoint import AwsFailure, ErrorAnswers
 from ingester.schedule.google_sheets import Sheets, Tab
 from ingester.schedule.importer import (
+    GOOGLE_SHEET_SOURCES,
     SHEET_SOURCE,
-    THE_GOOGLE_SHEET,
     ImportReport,
     Sheet,
     import_sheets,
@@ -114,22 +114,22 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
 
 
 def respond(
-    event: Mapping[str, Any], deps: Dependencies, renewed: Callable[[], Dependencies] | None = None
+    event: Mapping[str, Any], deps: Dependencies, rebuild: Callable[[], Dependencies] | None = None
 ) -> Answer:
     """Answer one request with a text for the spreadsheet's toast, or for its alert.
 
-    `renewed` returns dependencies with the current secrets.
+    `rebuild` returns dependencies with the current secrets.
     """
     return ERRORS.respond(
-        event, lambda request: handle_update(request, deps, renewed or (lambda: deps))
+        event, lambda request: handle_update(request, deps, rebuild or (lambda: deps))
     )
 
 
 def handle_update(
-    request: Request, deps: Dependencies, renewed: Callable[[], Dependencies]
+    request: Request, deps: Dependencies, rebuild: Callable[[], Dependencies]
 ) -> Answer:
     """Update the table as a request asks, and answer with the result."""
-    text = sheet_answer(update(request, deps, renewed))
+    text = sheet_answer(update(request, deps, rebuild))
     logger.info("200 %s", text)
     return _text_answer(200, text)
 
@@ -156,7 +156,7 @@ ERRORS = ErrorAnswers(
 
 
 def update(
-    request: Request, deps: Dependencies, renewed: Callable[[], Dependencies]
+    request: Request, deps: Dependencies, rebuild: Callable[[], Dependencies]
 ) -> ImportReport:
     """Read and check every tab, log and write the changes, and return the report.
 
@@ -169,7 +169,7 @@ def update(
     """
     ends = deps.monotonic() + GOOGLE_SECONDS
     if not _is_authorized(request, deps):
-        current = renewed()
+        current = rebuild()
         if not _is_authorized(request, current):
             raise Unauthorized(UNAUTHORIZED if current.secrets.schedule_update_token else NOT_OPEN)
     if not deps.settings.gsheets_doc_id or not deps.settings.tabs:
@@ -181,14 +181,14 @@ def update(
         try:
             tabs = _tabs(deps, ends)
         except GoogleKeyRefused:
-            newer = renewed()
+            newer = rebuild()
             if newer is deps or deps.monotonic() >= ends:
                 raise
             tabs = _tabs(newer, ends)
         report = import_sheets(
             deps.schedule,
             [Sheet(tab.name, f"{SHEET_SOURCE}{tab.name}", tab.rows) for tab in tabs],
-            THE_GOOGLE_SHEET,
+            GOOGLE_SHEET_SOURCES,
             dry_run=True,
         )
         # Log the changes before the writes: if the writes break off, no later update can report all

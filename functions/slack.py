@@ -155,23 +155,23 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
 
 
 def respond(
-    event: Mapping[str, Any], deps: Dependencies, renewed: Callable[[], Dependencies] | None = None
+    event: Mapping[str, Any], deps: Dependencies, rebuild: Callable[[], Dependencies] | None = None
 ) -> Answer:
     """Answer one request within Slack's three seconds.
 
-    `renewed` returns dependencies with the current secrets.
+    `rebuild` returns dependencies with the current secrets.
     """
     ends = _limits(event, deps)
     return ERRORS.respond(
-        event, lambda request: take(request, deps, renewed or (lambda: deps), ends)
+        event, lambda request: take(request, deps, rebuild or (lambda: deps), ends)
     )
 
 
 def take(
-    request: Request, deps: Dependencies, renewed: Callable[[], Dependencies], ends: Limits
+    request: Request, deps: Dependencies, rebuild: Callable[[], Dependencies], ends: Limits
 ) -> Answer:
     """Authenticate and parse a request, and answer it."""
-    deps = _authenticate(request, deps, renewed)
+    deps = _authenticate(request, deps, rebuild)
     if not deps.secrets.slack_signing_secret:
         # Log only a warning: an unknown sender must not be able to cause mails.
         logger.warning("SLACK_SIGNING_SECRET is missing: a request to /slack was not taken")
@@ -195,7 +195,7 @@ def _limits(event: Mapping[str, Any], deps: Dependencies) -> Limits:
 
 
 def _authenticate(
-    request: Request, deps: Dependencies, renewed: Callable[[], Dependencies]
+    request: Request, deps: Dependencies, rebuild: Callable[[], Dependencies]
 ) -> Dependencies:
     """Verify a request, and return the dependencies with the secret that it is signed with.
 
@@ -214,7 +214,7 @@ def _authenticate(
             logger.info("The signature isn't understood: is the secret another one by now?")
         else:
             return deps
-    newer = renewed()
+    newer = rebuild()
     if newer.secrets.slack_signing_secret:
         _verify(request, newer)
     return newer

@@ -53,7 +53,7 @@ from ingester.runtime.queue_worker import (
     SourceQueue,
 )
 from ingester.settings import UploaderSecrets, UploaderSettings, read, read_secrets
-from ingester.status.table import StatusChange, StatusTable, Written
+from ingester.status.table import StatusChange, StatusTable, WriteResult
 
 logger = logging.getLogger("ingester.uploader")
 
@@ -321,7 +321,7 @@ def _captions_deps(deps: Dependencies) -> captions.Dependencies:
 
 def _report_ingest(
     message: UploadMessage, ingest: IngestRecord, deps: Dependencies, captions_reason: str = ""
-) -> Written | None:
+) -> WriteResult | None:
     """Report that a recording is in Opencast, and how its ingest differs from the message.
 
     `captions_reason` says why captions aren't in the ingest; "" if none are left out, or if an
@@ -395,7 +395,9 @@ def _ignore(message: UploadMessage, reason: str, deps: Dependencies) -> None:
 
 def _note_end(message: UploadMessage, end: End, deps: Dependencies) -> None:
     """Note in the ledger how a request ended."""
-    deps.ledger.note(message.uuid, lambda record: ledger.with_end(record, message.zip_id, end))
+    deps.ledger.change_or_log(
+        message.uuid, lambda record: ledger.with_end(record, message.zip_id, end)
+    )
 
 
 def _end_as_deleted(message: UploadMessage, ingest: IngestRecord, deps: Dependencies) -> None:

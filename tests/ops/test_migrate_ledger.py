@@ -74,7 +74,7 @@ def test_a_migrated_request_has_an_end_when_it_failed_or_was_ignored(
     stacks.migrate_row(UUID, state)
     request = Request(at="2026-10-14T17:00:00Z", is_taken_over=True, end=end)
     assert stacks.ledger.get(UUID).requests == {ZIP_ID: request}
-    assert stacks.ledger.get(UUID).was_asked_for is (end is End.FAILED)
+    assert stacks.ledger.get(UUID).was_requested is (end is End.FAILED)
 
 
 @pytest.mark.parametrize("state", EARLY)

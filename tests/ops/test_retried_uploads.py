@@ -16,7 +16,7 @@ from ingester.ledger.record import Record
 from ingester.opencast.client import Series
 from ingester.opencast.mediapackage import media_package_id
 from ingester.pipeline.states import State
-from ingester.recording.files import automated
+from ingester.recording.files import automated_zip_id
 from ingester.runtime.queue_worker import Retry
 from ingester.status.row import Asked
 from ingester.status.table import StatusChange
@@ -27,7 +27,7 @@ from tests.hooks import failing
 from tests.ops.queue_harness import SERIES, Queues, subject_of
 
 UUID = "4Mhc+abc/def=="
-ZIP_ID = automated(UUID)
+ZIP_ID = automated_zip_id(UUID)
 ALL = Selection(most=None, unreadable=True)
 
 
@@ -117,7 +117,7 @@ class Retrying:
 
     def work(self) -> None:
         """Let the uploader process the waiting messages."""
-        while taken := self.deps.uploads.take_one():
+        while taken := self.deps.uploads.receive_one():
             outcome = uploader.worker_of(self.deps, read_seconds=5).process(taken)
             assert not isinstance(outcome, Retry)
             self.deps.uploads.delete(taken)

@@ -56,16 +56,16 @@ ONE_DAY = timedelta(days=1)
 LONGEST_WAIT = timedelta(days=7)
 """Longest wait for captions that Zoom has announced or lists."""
 
-ASKS_HOURLY = timedelta(hours=1)
-ONCE_AN_HOUR = timedelta(seconds=MAX_DELAY_SECONDS + 60)
+ONE_HOUR = timedelta(hours=1)
+HOURLY_WINDOW = timedelta(seconds=MAX_DELAY_SECONDS + 60)
 """Part of each hour in which the downloader asks Zoom for captions, after the first day of waiting.
 SQS delays a message by 15 minutes at most, so at least one message arrives in this part."""
 
-EACH_SEGMENT = timedelta(hours=1)
+TRANSCRIPT_WAIT = timedelta(hours=1)
 """Longest wait for a transcript of each segment. A webhook event about a transcript begins a new
 wait."""
 
-CHAPTERS_COME = timedelta(hours=3)
+CHAPTERS_WAIT = timedelta(hours=3)
 """Longest wait for chapters that Zoom doesn't list. No webhook event announces chapters, and an
 account may have none. Zoom makes chapters after the transcript, whose webhook event begins a new
 wait."""
@@ -107,8 +107,8 @@ class Group:
         return f"{CHAPTERS}-" if self.is_chapters else ""
 
 
-CAPTIONS_GROUP = Group(CAPTION_KINDS, (), EACH_SEGMENT)
-CHAPTERS_GROUP = Group(frozenset({CHAPTERS}), (CHAPTERS,), CHAPTERS_COME)
+CAPTIONS_GROUP = Group(CAPTION_KINDS, (), TRANSCRIPT_WAIT)
+CHAPTERS_GROUP = Group(frozenset({CHAPTERS}), (CHAPTERS,), CHAPTERS_WAIT)
 SUMMARIES_GROUP = Group(SUMMARIES, (), timedelta())
 """Group of the files that are sent with the video or never."""
 
@@ -268,7 +268,7 @@ def download(message: DownloadMessage, wanted: CaptionsWanted, deps: Dependencie
     now = deps.clock()
     first_seen = now if message.first_seen is UNSET else timestamps.parse(message.first_seen)
     age = now - first_seen
-    if ONE_DAY <= age < LONGEST_WAIT and age % ASKS_HOURLY > ONCE_AN_HOUR:
+    if ONE_DAY <= age < LONGEST_WAIT and age % ONE_HOUR > HOURLY_WINDOW:
         return _wait(message, first_seen, age, "Zoom is asked once an hour")
     if deps.pause.seconds(message.uuid):
         return _wait(message, first_seen, age, PAUSED)
@@ -381,7 +381,7 @@ def _expects_events(record: ledger.Record, age: timedelta) -> bool:
     pending = [
         request
         for zip_id, request in requests.items()
-        if request.end is None and not record.ingest_of(zip_id)
+        if request.end is None and not record.media_package_of(zip_id)
     ]
     may_come = not record.ingests and (bool(pending) or not requests) and age < ONE_DAY
     if may_come or any(request.is_sent for request in pending):

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from msgspec import UnsetType
 
 from ingester import timestamps
-from ingester.errors import CopyEndless, CopyStuck
+from ingester.errors import CopyStuck, CopyTooLong
 from ingester.pipeline.messages import Copying
 
 MOST_IDLE = 3
@@ -19,12 +19,12 @@ def continued(copying: Copying | UnsetType, stored_bytes: int, now: datetime) ->
 
     Raises:
         CopyStuck: `MOST_IDLE` invocations in a row have added nothing.
-        CopyEndless: The copy has gone on for `LONGEST`.
+        CopyTooLong: The copy has gone on for `LONGEST`.
     """
     if isinstance(copying, UnsetType):
         return Copying(since=timestamps.write(now), stored_bytes=stored_bytes)
     if now - timestamps.parse(copying.since) >= LONGEST:
-        raise CopyEndless(
+        raise CopyTooLong(
             f"The copy has gone on since {copying.since}, over many invocations, and isn't done."
         )
     has_grown = stored_bytes > copying.stored_bytes

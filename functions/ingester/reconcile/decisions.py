@@ -31,7 +31,7 @@ MOST_DAYS = 30
 LATE = timedelta(hours=3)
 """Longest normal time between two runs of reconcile, which should run every hour."""
 
-TELL_AGAIN = timedelta(days=1)
+REPORT_INTERVAL = timedelta(days=1)
 """Time in which the same problem is logged as an error only once."""
 
 MOST_FOUND = 200
@@ -39,7 +39,7 @@ MOST_FOUND = 200
 recordings, it requests the ingest of the others without waiting for the next run, because so many
 missing webhook events aren't just late."""
 
-MOST_TOLD = 200
+MAX_PROBLEMS = 200
 """Maximum number of problems in the state's item, some 20 KB. DynamoDB limits an item to 400 KB."""
 
 LONGEST_ERROR = 1000
@@ -148,7 +148,7 @@ def is_known(record: Record, listed: ListedRecording) -> bool:
     """
     if record.forgotten:
         return True
-    if not record.was_asked_for:
+    if not record.was_requested:
         return False
     requests = record.requests.values()
     is_taken_over = any(request.is_taken_over for request in requests)
@@ -214,20 +214,22 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     found: list[str] = []
 
 
-def is_due(told: Mapping[str, str], problem: str, now: datetime) -> bool:
+def is_due(reported: Mapping[str, str], problem: str, now: datetime) -> bool:
     """Return whether a problem has to be logged as an error now, for the first time or again."""
-    at = told.get(problem)
-    return at is None or now - timestamps.parse(at) >= TELL_AGAIN
+    at = reported.get(problem)
+    return at is None or now - timestamps.parse(at) >= REPORT_INTERVAL
 
 
-def with_told(told: Mapping[str, str], problems: Iterable[str], now: datetime) -> dict[str, str]:
-    """Return `told` with the problems that are logged `now`, and without entries that are too old.
+def with_reported(
+    reported: Mapping[str, str], problems: Iterable[str], now: datetime
+) -> dict[str, str]:
+    """Return `reported` with the problems that are logged `now`, without entries that are too old.
 
     An entry is too old if its problem would have to be logged again (`is_due`).
     """
-    recent = {problem: at for problem, at in told.items() if not is_due(told, problem, now)}
+    recent = {problem: at for problem, at in reported.items() if not is_due(reported, problem, now)}
     noted = {**recent, **dict.fromkeys(problems, timestamps.write(now))}
-    return dict(sorted(noted.items(), key=lambda pair: pair[1])[-MOST_TOLD:])
+    return dict(sorted(noted.items(), key=lambda pair: pair[1])[-MAX_PROBLEMS:])
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

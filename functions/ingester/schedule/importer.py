@@ -27,7 +27,7 @@ SHEET_SOURCE = "sheet:"
 FIRST_SYSTEM = ""
 """Source of the rows that the first system wrote, which don't name a source."""
 
-THE_GOOGLE_SHEET = ReplacedSources(names=frozenset({FIRST_SYSTEM}), prefixes=(SHEET_SOURCE,))
+GOOGLE_SHEET_SOURCES = ReplacedSources(names=frozenset({FIRST_SYSTEM}), prefixes=(SHEET_SOURCE,))
 """Sources of all classes of the Google Sheet: its tabs, even renamed ones, and the first system."""
 
 LARGEST_ROW = 380_000

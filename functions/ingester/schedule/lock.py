@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("ingester.schedule_lock")
 
-LIFE_SECONDS = 40
+LEASE_SECONDS = 40
 """Lifetime of an update's lock, longer than the function may run. A crashed update doesn't release
 its lock earlier."""
 
@@ -36,7 +36,7 @@ class ScheduleLock:
     """
 
     def __init__(
-        self, table: Table, clock: Callable[[], datetime], life: int = LIFE_SECONDS
+        self, table: Table, clock: Callable[[], datetime], life: int = LEASE_SECONDS
     ) -> None:
         self._table = table
         self._clock = clock

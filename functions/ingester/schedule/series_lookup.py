@@ -25,7 +25,7 @@ class Destination(msgspec.Struct, frozen=True):
     course: str = ""
 
 
-def asks_the_schedule(wanted: DownloadMessage) -> bool:
+def needs_schedule(wanted: DownloadMessage) -> bool:
     """Return whether the schedule decides on the series.
 
     The schedule doesn't decide if the message names a series, or says to ignore the schedule.

@@ -36,7 +36,7 @@ logger = logging.getLogger("ingester.status_table")
 
 Clock = Callable[[], datetime]
 
-STATUS_LIFE = timedelta(days=7)
+STATUS_RETENTION = timedelta(days=7)
 EPOCH = "1970-01-01"
 
 REASON_LIMIT = 1000
@@ -91,7 +91,7 @@ class StatusChange:
     keeps_reason: bool = False
 
 
-class Written(msgspec.Struct, frozen=True):
+class WriteResult(msgspec.Struct, frozen=True):
     """Result of a write: the row's state before and after the write.
 
     `had_series` and `files` (ids) are about the row before the write.
@@ -220,7 +220,7 @@ class StatusTable:
         item = self._table.get_item(Key={"zip_id": zip_id}, ConsistentRead=True).get("Item")
         return row_of(item) if item else None
 
-    def write(self, zip_id: str, change: StatusChange) -> Written | None:
+    def write(self, zip_id: str, change: StatusChange) -> WriteResult | None:
         """Change a row if its state may change to the new one (`pipeline/states.py`).
 
         Returns:
@@ -283,7 +283,7 @@ class StatusTable:
         except self._table.meta.client.exceptions.ConditionalCheckFailedException:
             logger.info("No reason written: the row of %s is gone or further on", zip_id)
 
-    def take_back_note(self, row: StatusRow, reason: str) -> bool:
+    def clear_notice(self, row: StatusRow, reason: str) -> bool:
         """Remove Zoom's notice from a row, and set its reason.
 
         Returns:
@@ -340,11 +340,11 @@ class StatusTable:
         return rows
 
     def _expiration(self) -> int:
-        return int((self._clock() + STATUS_LIFE).timestamp())
+        return int((self._clock() + STATUS_RETENTION).timestamp())
 
     def _update(
         self, zip_id: str, update: _Update, before: frozenset[State], creates: bool
-    ) -> Written | None:
+    ) -> WriteResult | None:
         allowed = {f":before{index}": str(state) for index, state in enumerate(sorted(before))}
         conditions = [f"#state IN ({', '.join(allowed)})"] if allowed else []
         if creates:
@@ -362,7 +362,7 @@ class StatusTable:
             else:
                 old, after = answer.get("Attributes", {}), State(update.step["state"])
                 files = frozenset(map(str, _several(old, "file_ids")))
-                return Written(_state(old), after, bool(old.get("oc_series_id")), files)
+                return WriteResult(_state(old), after, bool(old.get("oc_series_id")), files)
         return None
 
     def _query(self, **query: Any) -> Iterator[dict[str, Any]]:

@@ -37,8 +37,8 @@ from ingester.recording.files import (
     CHAT,
     VIEWS,
     Subject,
-    automated,
-    captions_of,
+    automated_zip_id,
+    captions_zip_id,
     name_of,
     view_of,
 )
@@ -158,7 +158,7 @@ def captions_message(
         host_id="",
         recording_files=(),
         on_demand_ingest=False,
-        zip_id=captions_of(uuid),
+        zip_id=captions_zip_id(uuid),
         received_time=timestamps.write(now),
         download_token="",
         is_partial=True,
@@ -448,7 +448,7 @@ def _on_demand_ingest(
 ) -> IngestEvent | BadIngest:
     """Parse our own event that asks for an ingest."""
     zip_id = text_in(payload.get("zip_id"))
-    origin = Origin.WEBHOOK if zip_id == automated(about["uuid"]) else Origin.ON_DEMAND
+    origin = Origin.WEBHOOK if zip_id == automated_zip_id(about["uuid"]) else Origin.ON_DEMAND
     try:
         fields = _converted(about, _IngestObject)
         given = {key: value for key, value in payload.items() if value is not None}

@@ -46,7 +46,7 @@ class Write:
 
 def _take_back(table: StatusTable) -> Any:
     row = table.get("a")
-    return row and table.take_back_note(row, "back")
+    return row and table.clear_notice(row, "back")
 
 
 def _noted(table: StatusTable) -> Any:

@@ -117,7 +117,7 @@ def test_record_that_was_removed_from_the_index_is_not_due_and_keeps_its_content
     ledger: Ledger, clock: Clock
 ) -> None:
     written = begin(ledger, clock)
-    ledger.unlist("u==")
+    ledger.remove_from_follow_index("u==")
     assert ledger.due_to_follow(5) == []
     assert ledger.get("u==") == written
 

@@ -63,8 +63,8 @@ class TestIngestRecords:
     def test_ingest_of_a_request_is_found_by_its_zip_id(self) -> None:
         record = with_claim(EMPTY, "mp-1", ingest(zip_id=ZIP))
         record = with_claim(record, "mp-2", ingest(zip_id=OTHER))
-        assert (record.ingest_of(ZIP), record.ingest_of(OTHER)) == ("mp-1", "mp-2")
-        assert record.ingest_of("z") == ""
+        assert (record.media_package_of(ZIP), record.media_package_of(OTHER)) == ("mp-1", "mp-2")
+        assert record.media_package_of("z") == ""
 
     def test_ingest_record_belongs_to_the_request_of_the_latest_claim(self) -> None:
         record = with_claim(EMPTY, "mp", ingest(post("a"), files="a"))

@@ -21,15 +21,15 @@ from ingester.ledger.record import (
     files_to_wait_for,
     is_duplicate,
     missing_files,
-    not_listed,
+    unlisted_files,
     with_answer,
     with_claim,
     with_end,
     with_files,
+    with_left_out,
     with_request,
     with_sent,
     with_shown,
-    without,
 )
 from ingester.status.row import Asked
 
@@ -174,7 +174,7 @@ def test_named_file_is_missing_when_it_is_neither_listed_left_out_nor_ingested(
     named: set[str], listed: set[str], left_out: set[str], ingested: set[str], hours: int
 ) -> None:
     record = with_files(Record(uuid="u=="), dict.fromkeys(named, "a file"), BEGIN)
-    record = without(record, left_out)
+    record = with_left_out(record, left_out)
     if ingested:
         post = Post(attempt="a", at=timestamps.write(BEGIN))
         files = dict.fromkeys(ingested, "a file")
@@ -187,4 +187,4 @@ def test_named_file_is_missing_when_it_is_neither_listed_left_out_nor_ingested(
     assert set(again) == named - listed - left_out
     awaited = set(files_to_wait_for(missing, record, now))
     assert awaited == (set(missing) if hours < 24 else set())
-    assert set(not_listed(record, listed)) == named - listed - left_out
+    assert set(unlisted_files(record, listed)) == named - listed - left_out

@@ -306,7 +306,7 @@ class TestNoting:
     """
 
     def test_ledger_note_writes_the_change(self, ledger: Ledger) -> None:
-        ledger.note(UUID, with_file_sent)
+        ledger.change_or_log(UUID, with_file_sent)
         assert ledger.get(UUID).request("z").is_sent
 
     @pytest.mark.parametrize(
@@ -324,7 +324,7 @@ class TestNoting:
         def fail(_: Record) -> Record:
             raise error
 
-        ledger.note(UUID, fail)
+        ledger.change_or_log(UUID, fail)
         [logged] = caplog.records
         assert logged.levelno == logging.WARNING
         assert logged.getMessage().startswith("The ledger isn't written. ")
@@ -336,4 +336,4 @@ class TestNoting:
             raise KeyError("x")
 
         with pytest.raises(KeyError):
-            ledger.note(UUID, stumble)
+            ledger.change_or_log(UUID, stumble)

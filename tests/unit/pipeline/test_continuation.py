@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec import UNSET, UnsetType
 
 from ingester import timestamps
-from ingester.errors import CopyEndless, CopyStuck
+from ingester.errors import CopyStuck, CopyTooLong
 from ingester.pipeline.continuation import LONGEST, MOST_IDLE, continued
 from ingester.pipeline.messages import Copying
 
@@ -46,7 +46,7 @@ def test_copy_is_stuck_when_three_invocations_in_a_row_were_idle() -> None:
 def test_copy_is_endless_when_it_is_continued_for_a_day() -> None:
     before = Copying(since=SINCE, stored_bytes=5)
     assert continued(before, 6, NOW + LONGEST - timedelta(seconds=1)).idle == 0
-    with pytest.raises(CopyEndless, match=f"since {SINCE}"):
+    with pytest.raises(CopyTooLong, match=f"since {SINCE}"):
         continued(before, 10**9, NOW + LONGEST)
 
 

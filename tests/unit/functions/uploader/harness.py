@@ -159,7 +159,7 @@ class Harness:
             MessageGroupId=unique,
             MessageDeduplicationId=unique,
         )
-        taken = self.deps().uploads.take_one()
+        taken = self.deps().uploads.receive_one()
         assert taken is not None
         return msgspec.structs.replace(taken, receive_count=receive_count)
 
