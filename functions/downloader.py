@@ -111,7 +111,7 @@ class Dependencies:
 def build() -> Dependencies:
     """Make the dependencies from the environment and the secrets in SSM."""
     settings = read(DownloaderSettings, os.environ)
-    log.verbose(settings.is_debug)
+    log.set_debug(settings.is_debug)
     secrets = read_secrets(ZoomSecrets, clients.ssm(), settings.secrets_path)
     session, sqs = requests.Session(), clients.sqs()
     connections = settings.download_connections
@@ -247,8 +247,8 @@ def _after_failure(
 
 
 def _report_retry(message: DownloadMessage, reason: str, due: str, deps: Dependencies) -> None:
-    told = f"retryable failure: {reason}"
-    deps.status.report(message.zip_id, StatusChange(State.DOWNLOADER_FAILED, told, retry_due=due))
+    text = f"retryable failure: {reason}"
+    deps.status.report(message.zip_id, StatusChange(State.DOWNLOADER_FAILED, text, retry_due=due))
     logger.warning("%s", reason)
 
 
@@ -376,7 +376,7 @@ def _transfer(message: DownloadMessage, deps: Dependencies) -> RecordingTransfer
 
 def _captions_deps(deps: Dependencies) -> captions.Dependencies:
     # A file of captions is too small to measure a speed, so only copies of videos have metrics.
-    limited = captions.limited(deps.engine.time_left, deps.engine.clock)
+    limited = captions.captions_time_left(deps.engine.time_left, deps.engine.clock)
     quiet = replace(deps, engine=replace(deps.engine, report=lambda _: None, time_left=limited))
     return captions.Dependencies(
         settings=deps.settings,
@@ -398,11 +398,11 @@ def _report_sent(ready: UploadMessage, reason: str, deps: Dependencies) -> None:
 
     `reason` names the files that the message lacks; "" if the message lacks none.
     """
-    told = f"{reason} {ready.summaries_note or ''}".strip()
-    deps.status.report(ready.zip_id, StatusChange(State.SENT_TO_UPLOADER, told))
+    text = f"{reason} {ready.summaries_note or ''}".strip()
+    deps.status.report(ready.zip_id, StatusChange(State.SENT_TO_UPLOADER, text))
     logger.info("Sent to the uploader", extra={"bytes": ready.total_file_bytes})
     if reason:
-        logger.error("%s", reason, extra=log.goes_on("The other files go on.", ADD_THEM))
+        logger.error("%s", reason, extra=log.nonfatal("The other files go on.", ADD_THEM))
 
 
 def _subject(message: DownloadMessage) -> Subject:
@@ -438,7 +438,7 @@ def _ignore(message: DownloadMessage, reason: str, deps: Dependencies) -> Done:
         message.zip_id, StatusChange(State.IGNORED, reason, subject=subject)
     )
     too_short = reason == reasons.TOO_SHORT
-    counts = metrics.ignored(written and written.is_change, too_short=too_short)
+    counts = metrics.ignored_counts(written and written.is_change, too_short=too_short)
     logger.info("Ignored: %s", reason, extra=_counted(counts, deps))
     record = deps.ledger.get(message.uuid)
     _report_late_files(message, record)
@@ -467,9 +467,9 @@ def _report_late_files(message: DownloadMessage, record: Record) -> None:
         if not any(file_id in ingest.certain_files for ingest in ingests)
     ]
     if ingests and outside:
-        told = f"{len(outside)} file(s) came after the ingest and stayed outside of it: "
-        extra = log.goes_on("The ingest stays as it is.", ADD_THEM)
-        logger.error("%s%s.", told, ", ".join(outside), extra=extra)
+        text = f"{len(outside)} file(s) came after the ingest and stayed outside of it: "
+        extra = log.nonfatal("The ingest stays as it is.", ADD_THEM)
+        logger.error("%s%s.", text, ", ".join(outside), extra=extra)
 
 
 def _ignore_trashed(message: DownloadMessage, notice: str, deps: Dependencies) -> Done:
@@ -481,7 +481,7 @@ def _ignore_trashed(message: DownloadMessage, notice: str, deps: Dependencies) -
         message.uuid, lambda record: ledger.with_end(record, message.zip_id, End.GONE)
     )
     written = deps.status.report(message.zip_id, StatusChange(State.IGNORED, notice))
-    counts = metrics.once(Metric.RECORDING_IGNORED, written and written.is_change)
+    counts = metrics.count(Metric.RECORDING_IGNORED, written and written.is_change)
     logger.warning("Ignored: %s", notice, extra=_counted(counts, deps))
     return Done(is_success=False)
 
@@ -520,29 +520,29 @@ def _wait(
     first_seen = now if message.first_seen is UNSET else timestamps.parse(message.first_seen)
     age = now - first_seen
     if age >= LONGEST_WAIT:
-        told = f"permanent failure: {reason} after a day: an operator is needed"
+        text = f"permanent failure: {reason} after a day: an operator is needed"
         # Without `first_seen`, a message that an operator redrives can wait for a day again.
         body = encode(msgspec.structs.replace(message, first_seen=UNSET))
         headline = f"Gave up waiting: {reason}"
-        return GiveUp(reason=told, row_reason=told, headline=headline, body=body)
+        return GiveUp(reason=text, row_reason=text, headline=headline, body=body)
     delay = seconds or int(min(MAX_DELAY_SECONDS, max(FIRST_WAIT_SECONDS, age.total_seconds())))
     again = msgspec.structs.replace(message, first_seen=timestamps.write(first_seen))
-    told = f"{reason}; asks again at {retry_policy.next_attempt(now, delay)}"
+    text = f"{reason}; asks again at {retry_policy.next_attempt(now, delay)}"
     return Requeue(
         body=encode(again),
         delay_seconds=delay,
-        report=partial(_report_waiting, message, told, deps),
+        report=partial(_report_waiting, message, text, deps),
     )
 
 
-def _report_waiting(message: DownloadMessage, told: str, deps: Dependencies) -> None:
+def _report_waiting(message: DownloadMessage, text: str, deps: Dependencies) -> None:
     before = frozenset({State.DOWNLOADER_FAILED})
     if not deps.status.report(
-        message.zip_id, StatusChange(State.SENT_TO_DOWNLOADER, told, replacing=before)
+        message.zip_id, StatusChange(State.SENT_TO_DOWNLOADER, text, replacing=before)
     ):
         # SENT_TO_DOWNLOADER may not replace a state in which the series is known.
-        deps.status.report(message.zip_id, StatusChange(State.OC_SERIES_FOUND, told))
-    logger.info("%s", told)
+        deps.status.report(message.zip_id, StatusChange(State.OC_SERIES_FOUND, text))
+    logger.info("%s", text)
 
 
 def _report_copy(total: Total, deps: Dependencies) -> None:
@@ -564,4 +564,4 @@ def _report_copy(total: Total, deps: Dependencies) -> None:
 
 
 def _counted(values: Mapping[Metric, float], deps: Dependencies) -> dict[str, Any]:
-    return metrics.record(deps.settings.stack_name, deps.clock(), values)
+    return metrics.log_fields(deps.settings.stack_name, deps.clock(), values)

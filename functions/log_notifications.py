@@ -20,7 +20,14 @@ from ingester import log
 from ingester.alerts.faults import Fault, faults_in
 from ingester.alerts.faults_table import Claim, FaultsTable
 from ingester.alerts.log_records import records_of
-from ingester.alerts.mail import Mail, Source, mail_about, one_of_many, repeated, together
+from ingester.alerts.mail import (
+    Mail,
+    Source,
+    combined_mail,
+    fault_mail,
+    repeat_mail,
+    with_limit_note,
+)
 from ingester.alerts.rate_limit import MailRateLimiter
 from ingester.alerts.subscription import LogBatch, batch_of
 from ingester.alerts.topic import Topic, redacted
@@ -61,7 +68,7 @@ class Dependencies:
 def build() -> Dependencies:
     """Make the dependencies from the environment."""
     settings = read(LogNotificationsSettings, os.environ)
-    log.verbose(settings.is_debug)
+    log.set_debug(settings.is_debug)
     quiet = timedelta(seconds=settings.notification_quiet_seconds)
     faults = clients.table(settings.faults_table)
     return Dependencies(
@@ -157,13 +164,13 @@ def _mail_or_count(
     )
     row, is_readable = _row(fault, deps)
     now, zone = deps.clock(), deps.zone
-    mail = redacted(mail_about(fault, row, source, now, zone, is_readable=is_readable))
+    mail = redacted(fault_mail(fault, row, source, now, zone, is_readable=is_readable))
     own = len(fault.records)
     try:
         claim = deps.faults.count_and_claim(fault.key, own, mail)
         if claim is not None and deps.faults.count_mail_and_check_limit(fault.function):
             own = claim.times
-            mail = redacted(one_of_many(mail))
+            mail = redacted(with_limit_note(mail))
             claim = _function_claim(claim, fault.function, mail, deps)
     except (BotoCoreError, ClientError):
         logger.exception("Repeats can't be counted", extra={"outlook": UNCOUNTED})
@@ -206,7 +213,7 @@ def _mail_uncounted(mails: list[Mail], until: datetime, deps: Dependencies) -> N
         return
     if not deps.pace.wait_for_slot(until):
         raise AwsFailed("The table of faults failed, and others were mailing all the time.")
-    deps.topic.publish(together(mails))
+    deps.topic.publish(combined_mail(mails))
 
 
 def _row(fault: Fault, deps: Dependencies) -> tuple[StatusRow | None, bool]:
@@ -231,7 +238,7 @@ def _send(claim: Claim, mail: Mail, until: datetime, deps: Dependencies, *, own:
         AwsFailed: SNS failed.
     """
     if claim.times > max(own, 1 if claim.is_first else 0):
-        mail = repeated(mail, claim.times, claim.since, claim.latest, deps.zone)
+        mail = repeat_mail(mail, claim.times, claim.since, claim.latest, deps.zone)
     if not deps.pace.wait_for_slot(until):
         _release_claim(claim, deps)
         logger.warning("Too many mails go out now", extra={"outlook": SENT_LATER})

@@ -44,7 +44,7 @@ from ingester.runtime.container import Container
 from ingester.runtime.http_endpoint import AwsFailure, ErrorAnswers
 from ingester.schedule.series_link import series_id_in
 from ingester.settings import OnDemandSecrets, OnDemandSettings, read, read_secrets
-from ingester.status.row import Asked
+from ingester.status.row import RequestOptions
 from ingester.status.table import Requested, StatusChange, StatusTable
 from ingester.zoom import webhook_client
 from ingester.zoom.api import ZoomApi
@@ -97,7 +97,7 @@ class Dependencies:
 def build() -> Dependencies:
     """Make the dependencies from the environment and the secrets in SSM."""
     settings = read(OnDemandSettings, os.environ)
-    log.verbose(settings.is_debug)
+    log.set_debug(settings.is_debug)
     secrets = read_secrets(OnDemandSecrets, clients.ssm(), settings.secrets_path)
     session = requests.Session()
     return Dependencies(
@@ -150,7 +150,7 @@ def take(request: Request, deps: Dependencies, rebuild: Callable[[], Dependencie
         return _message(200, ACCEPTED)
 
     # `ERRORS.answer` runs in this block so that an error's log record has the recording's uuid.
-    with log.about(uuid=asked.uuid):
+    with log.context(uuid=asked.uuid):
         return ERRORS.answer(ingest_it)
 
 
@@ -274,7 +274,7 @@ def _plain(value: object) -> object:
     return value.strip() if isinstance(value, str) else value
 
 
-def ingest(wanted: IngestRequest, deps: Dependencies, rebuild: Callable[[], Dependencies]) -> None:
+def ingest(request: IngestRequest, deps: Dependencies, rebuild: Callable[[], Dependencies]) -> None:
     """Ask Zoom for the recording and post a webhook event about it, within `BUDGET_SECONDS`.
 
     `rebuild` returns dependencies with the current secrets, and is called only if the webhook
@@ -288,15 +288,15 @@ def ingest(wanted: IngestRequest, deps: Dependencies, rebuild: Callable[[], Depe
         ZoomRefused, ZoomUnreachable: Zoom refuses our credentials, or gives no usable answer.
     """
     begin = deps.monotonic()
-    recording = deps.zoom.recordings(wanted.uuid, seconds=ZOOM_SECONDS)
+    recording = deps.zoom.recordings(request.uuid, seconds=ZOOM_SECONDS)
     if recording is None:
-        raise NotFound(f"Zoom knows no recording {wanted.uuid}.")
+        raise NotFound(f"Zoom knows no recording {request.uuid}.")
     if _record_of(recording.uuid, deps).forgotten:
         raise NotFound(f"{FORGOTTEN} Only an operator can ingest it again.")
     webhook_client.check_files(recording)
     webhook_client.check_video(recording)
     zip_id = f"on-demand-{deps.new_id()}"
-    with log.about(zip_id=zip_id):
+    with log.context(zip_id=zip_id):
         subject = Subject(
             meeting_id=recording.id,
             recording_id=recording.uuid,
@@ -310,15 +310,15 @@ def ingest(wanted: IngestRequest, deps: Dependencies, rebuild: Callable[[], Depe
                 State.ON_DEMAND_RECEIVED,
                 subject=subject,
                 requested=Requested.NOW,
-                asked=_shown(wanted),
+                asked=_request_options(request),
             ),
         )
         options = IngestOptions(
             zip_id=zip_id,
-            on_demand_series_id=wanted.oc_series_id or UNSET,
-            oc_workflow=wanted.oc_workflow or UNSET,
-            allow_multiple_ingests=wanted.allow_multiple_ingests,
-            ingest_all_mp4=wanted.ingest_all_mp4,
+            on_demand_series_id=request.oc_series_id or UNSET,
+            oc_workflow=request.oc_workflow or UNSET,
+            allow_multiple_ingests=request.allow_multiple_ingests,
+            ingest_all_mp4=request.ingest_all_mp4,
         )
         body = webhook_client.webhook_event(recording, options, deps.clock())
         try:
@@ -331,13 +331,13 @@ def ingest(wanted: IngestRequest, deps: Dependencies, rebuild: Callable[[], Depe
             raise
 
 
-def _shown(wanted: IngestRequest) -> Asked:
+def _request_options(request: IngestRequest) -> RequestOptions:
     """Return the options of a request, for the status row."""
-    return Asked(
-        oc_series_id=wanted.oc_series_id,
-        oc_workflow=wanted.oc_workflow,
-        allow_multiple_ingests=wanted.allow_multiple_ingests,
-        ingest_all_mp4=wanted.ingest_all_mp4,
+    return RequestOptions(
+        oc_series_id=request.oc_series_id,
+        oc_workflow=request.oc_workflow,
+        allow_multiple_ingests=request.allow_multiple_ingests,
+        ingest_all_mp4=request.ingest_all_mp4,
     )
 
 

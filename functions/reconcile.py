@@ -67,7 +67,7 @@ from ingester.runtime.container import Container
 from ingester.settings import OnDemandSecrets, ReconcileSettings, read, read_secrets
 from ingester.zoom import webhook_client
 from ingester.zoom.api import ZoomApi
-from ingester.zoom.recording_list import How, RecordingList
+from ingester.zoom.recording_list import ListingMethod, RecordingList
 from ingester.zoom.webhook_events import IngestOptions
 
 logger = logging.getLogger("ingester.reconcile")
@@ -88,7 +88,7 @@ MB."""
 
 REQUESTED = "requested"
 OFF = "Reconcile is off in this stack (RECONCILE_DAYS is 0). With --since it looks all the same."
-LISTS = {How.ACCOUNT: "the account's list", How.USERS: "the users' lists"}
+LISTS = {ListingMethod.ACCOUNT: "the account's list", ListingMethod.USERS: "the users' lists"}
 AGAIN = "Reconcile tries it again every hour, for as many days as RECONCILE_DAYS says."
 SEND_IT = "`invoke exec.pipeline UUID` sends the recording through."
 STOPPED = {"outlook": "The next run looks again, also for what was missed now."}
@@ -116,7 +116,7 @@ class Dependencies:
 def build() -> Dependencies:
     """Make the dependencies from the environment and the secrets in SSM."""
     settings = read(ReconcileSettings, os.environ)
-    log.verbose(settings.is_debug)
+    log.set_debug(settings.is_debug)
     secrets = read_secrets(OnDemandSecrets, clients.ssm(), settings.secrets_path)
     session = requests.Session()
     table = clients.table(settings.recordings_table)
@@ -300,7 +300,7 @@ class _Run:
             elif entry.uuid not in self._seen and entry.end >= self._begin:
                 self._seen.add(entry.uuid)
                 self._count["listed"] += 1
-                with log.about(uuid=entry.uuid):
+                with log.context(uuid=entry.uuid):
                     self._process_recording(entry)
         self._is_complete = self._list.is_complete
 
@@ -381,7 +381,7 @@ class _Run:
         `problem` is the key by which reconcile recognizes a problem that it has logged.
         """
         self._count["failed"] += 1
-        self._log_problem(problem, text, log.goes_on(AGAIN, SEND_IT))
+        self._log_problem(problem, text, log.nonfatal(AGAIN, SEND_IT))
 
     def _stop(self, error: IngesterError) -> None:
         """Note the error that stopped the run, and log an error if a person has to act."""
@@ -446,7 +446,7 @@ class _Run:
                 "since": timestamps.write(self._begin),
                 "failed": self._count["failed"],
                 "skipped": {str(decision): count for decision, count in self._skipped.items()},
-                **metrics.record(self._deps.settings.stack_name, self._deps.clock(), counts),
+                **metrics.log_fields(self._deps.settings.stack_name, self._deps.clock(), counts),
             },
         )
 

@@ -86,7 +86,7 @@ class Dependencies:
 def build() -> Dependencies:
     """Make the dependencies from the environment and the secrets in SSM."""
     settings = read(ScheduleUpdateSettings, os.environ)
-    log.verbose(settings.is_debug)
+    log.set_debug(settings.is_debug)
     ssm, table = clients.ssm(), clients.table(settings.schedule_table)
     return Dependencies(
         settings=settings,
@@ -207,11 +207,11 @@ def update(
 
 def _is_authorized(request: Request, deps: Dependencies) -> bool:
     """Return whether a request carries the token, or needs none."""
-    wanted = deps.secrets.schedule_update_token
-    if not wanted:
+    token = deps.secrets.schedule_update_token
+    if not token:
         return deps.settings.allow_open_schedule_update
     given = request.headers.get(TOKEN_HEADER, "").strip()
-    return hmac.compare_digest(wanted.encode(), given.encode("utf-8", "replace"))
+    return hmac.compare_digest(token.encode(), given.encode("utf-8", "replace"))
 
 
 def _tabs(deps: Dependencies, ends: float) -> list[Tab]:

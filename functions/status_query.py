@@ -99,7 +99,7 @@ class Dependencies:
 def build() -> Dependencies:
     """Make the dependencies from the environment."""
     settings = read(StatusQuerySettings, os.environ)
-    log.verbose(settings.is_debug)
+    log.set_debug(settings.is_debug)
     table, sqs = clients.table(settings.status_table), clients.sqs()
     recordings = clients.table(settings.recordings_table)
     return Dependencies(
@@ -211,17 +211,20 @@ def of_meeting(query: Mapping[str, str], deps: Dependencies) -> dict[str, Any]:
 
 
 def _recordings(
-    rows: Sequence[StatusRow], diagnoses: Mapping[str, Diagnosis], wanted: str, deps: Dependencies
+    rows: Sequence[StatusRow],
+    diagnoses: Mapping[str, Diagnosis],
+    requested_uuid: str,
+    deps: Dependencies,
 ) -> list[RecordingDetails]:
     return [
-        _whole(uuid, verdict, deps)
-        if uuid == wanted
+        _recording_details(uuid, verdict, deps)
+        if uuid == requested_uuid
         else RecordingDetails(uuid=uuid, verdict=verdict.text)
         for uuid, verdict in verdicts_of(rows, diagnoses).items()
     ]
 
 
-def _whole(uuid: str, verdict: Verdict, deps: Dependencies) -> RecordingDetails:
+def _recording_details(uuid: str, verdict: Verdict, deps: Dependencies) -> RecordingDetails:
     """Return the details of a recording from the ledger and the schedule."""
     try:
         record = deps.ledger.get(uuid)

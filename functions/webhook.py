@@ -96,7 +96,7 @@ class Dependencies:
 def build() -> Dependencies:
     """Make the dependencies from the environment and the secrets in SSM."""
     settings = read(WebhookSettings, os.environ)
-    log.verbose(settings.is_debug)
+    log.set_debug(settings.is_debug)
     return Dependencies(
         settings=settings,
         secrets=read_secrets(WebhookSecrets, clients.ssm(), settings.secrets_path),
@@ -155,7 +155,7 @@ def respond(
         if isinstance(error, RequestError):
             is_own = isinstance(error, OwnRequestRefused)
             is_unchecked = isinstance(error, SignatureUnchecked)
-            values = metrics.refused(error, is_own=is_own, is_unchecked=is_unchecked)
+            values = metrics.refusal_counts(error, is_own=is_own, is_unchecked=is_unchecked)
             counts = _counted(values, deps)
         logger.warning("Refused with %s: %s", status, error, extra=counts)
 
@@ -165,7 +165,7 @@ def respond(
 
 
 def _counted(values: Mapping[Metric, float], deps: Dependencies) -> dict[str, Any]:
-    return metrics.record(deps.settings.stack_name, deps.clock(), values)
+    return metrics.log_fields(deps.settings.stack_name, deps.clock(), values)
 
 
 def take(
@@ -183,7 +183,7 @@ def take(
         if event == zoom_events.ON_DEMAND and signed_with != own_key:
             raise Unauthorized("An on-demand request must be signed with the pipeline's own key.")
         zip_id = _zip_id(webhook_event, deps)
-        with log.about(**_log_keys(webhook_event, zip_id)):
+        with log.context(**_log_keys(webhook_event, zip_id)):
             is_zooms = signed_with in deps.secrets.zoom_secrets
             # This 0 keeps the alarm quiet, because the alarm looks at the minimum of an hour. While
             # Zoom's signatures are valid, an invalid signature is a forgery.
@@ -327,14 +327,14 @@ def _record_status(webhook_event: StatusEvent, deps: Dependencies) -> Answer:
             is_first_start = _append_event(webhook_event.event, subject.recording_id, deps)
         except (BotoCoreError, ClientError):
             logger.exception(
-                "The recording's event could not be kept", extra=log.goes_on(PAUSES_MISSING)
+                "The recording's event could not be kept", extra=log.nonfatal(PAUSES_MISSING)
             )
     written = deps.status.write(
         automated_zip_id(subject.recording_id), StatusChange(state, subject=subject)
     )
     has_ended = written and state is State.RECORDING_PROCESSING
-    counts = metrics.once(Metric.MEETING_STARTED, is_first_start)
-    counts |= metrics.once(Metric.MEETING_ENDED, has_ended)
+    counts = metrics.count(Metric.MEETING_STARTED, is_first_start)
+    counts |= metrics.count(Metric.MEETING_ENDED, has_ended)
     logger.info(
         "%s %s", state, "written" if written else "came too late", extra=_counted(counts, deps)
     )
@@ -356,7 +356,7 @@ def _for_each(uuids: Iterable[str], act: Callable[[str], None]) -> Answer:
     """
     failure: NotReady | None = None
     for uuid in uuids:
-        with log.about(uuid=uuid):
+        with log.context(uuid=uuid):
             try:
                 act(uuid)
             except FAILURES as error:
@@ -404,7 +404,7 @@ def _recover(uuid: str, deps: Dependencies) -> None:
     for zip_id in _zip_ids_of(record):
         _report_recovery(zip_id, deps)
     for zip_id, request in ledger.gone_requests(record).items():
-        with log.about(zip_id=zip_id):
+        with log.context(zip_id=zip_id):
             logger.info("It is out of Zoom's trash again: it is taken up again")
             _resume(uuid, zip_id, request, deps)
 
@@ -457,7 +457,7 @@ def _reject(bad: BadIngest, deps: Dependencies) -> NoReturn:
     if bad.zip_id:
         subject = bad.subject if bad.subject.meeting_id else None
         written = _fail(bad.zip_id, reasons.BAD_DATA, subject, deps)
-        counts = metrics.once(Metric.RECORDING_FAILED, written and written.is_change)
+        counts = metrics.count(Metric.RECORDING_FAILED, written and written.is_change)
         # Send no mail about a "+Zoom" request, because its sender gets the answer. Send no mail
         # about an ingest in progress (`written` is None), because the ingest continues.
         is_mailed = written and bad.zip_id == automated_zip_id(bad.uuid)
@@ -552,8 +552,8 @@ def _ignore(zip_id: str, request: IngestEvent, deps: Dependencies) -> None:
             State.IGNORED, reasons.NO_MP4, subject=request.subject, requested=Requested.NOW
         ),
     )
-    counts = metrics.once(Metric.RECORDING_COMPLETED, _is_first(request, written))
-    counts |= metrics.once(Metric.RECORDING_IGNORED, written and written.is_change)
+    counts = metrics.count(Metric.RECORDING_COMPLETED, _is_first(request, written))
+    counts |= metrics.count(Metric.RECORDING_IGNORED, written and written.is_change)
     logger.info("Ignored: it has no MP4 files", extra=_counted(counts, deps))
 
 
@@ -585,7 +585,7 @@ def _send_to_downloader(
             replacing=replaced,
         ),
     )
-    counts = metrics.once(Metric.RECORDING_COMPLETED, _is_first(request, received))
+    counts = metrics.count(Metric.RECORDING_COMPLETED, _is_first(request, received))
     logger.info("Accepted", extra=_counted(counts, deps))
     _send(request.message(zip_id, deps.clock()), request.names, deps)
 

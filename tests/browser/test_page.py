@@ -16,7 +16,7 @@ from ingester.ledger.table import Ledger
 from ingester.pipeline.reasons import ALREADY_THERE
 from ingester.pipeline.states import State
 from ingester.reconcile.state_table import KEY
-from ingester.status.row import Asked
+from ingester.status.row import RequestOptions
 from ingester.status.table import FIRST_STEPS, MOST_STEPS, StatusChange
 from ingester.status.time_index import StatusPages
 from tests.browser.conftest import Watch
@@ -211,7 +211,7 @@ def test_the_requested_series_is_shown_beside_the_series_of_the_event(
         (State.SENT_TO_UPLOADER, ""),
         (State.SENT_TO_OPENCAST, "20260110021"),
     ):
-        asked = Asked(oc_series_id="9999999") if series == "9999999" else None
+        asked = RequestOptions(oc_series_id="9999999") if series == "9999999" else None
         week.write("elsewhere==", timedelta(minutes=1), state, oc_series_id=series, asked=asked)
     open_page(page, site)
     expect(page.get_by_text("series 20260110021, asked for 9999999")).to_be_visible()

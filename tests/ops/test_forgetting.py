@@ -28,7 +28,7 @@ from ingester.pipeline.states import Origin, State
 from ingester.recording.events_table import EventsTable
 from ingester.recording.files import automated_zip_id, staging_key
 from ingester.recording.pauses import RecordingEvent
-from ingester.status.row import Asked
+from ingester.status.row import RequestOptions
 from ingester.status.table import StatusChange, StatusTable
 from ingester.zoom.webhook_events import captions_among
 from ops.command import OpsError
@@ -76,7 +76,7 @@ class Stack:
             origin = Origin.WEBHOOK if zip_id.startswith("auto") else Origin.ON_DEMAND
             subject = subject_of(uuid, MEETING, origin, topic="A name")
             self.status.write(zip_id, StatusChange(State.SENT_TO_OPENCAST, subject=subject))
-            record = ledger.with_request(record, zip_id, Asked(), self.clock())
+            record = ledger.with_request(record, zip_id, RequestOptions(), self.clock())
             record = ledger.with_sent(record, zip_id, [file_id])
             ingest = IngestRecord(zip_id=zip_id, series="S", files={}, posts=(POST,))
             record = ledger.with_claim(record, zip_id, ingest)
@@ -288,7 +288,7 @@ def test_a_recording_is_not_forgotten_while_a_message_of_its_request_may_be_on_a
     stack: Stack,
 ) -> None:
     change = partial(stack.ledger.change, "cy==")
-    change(partial(ledger.with_request, zip_id="z", asked=Asked(), now=stack.clock()))
+    change(partial(ledger.with_request, zip_id="z", asked=RequestOptions(), now=stack.clock()))
     assert reasons(stack, "cy==") == []
     change(partial(ledger.with_sent, zip_id="z", files=["f"]))
     assert reasons(stack, "cy==") == ["z was asked for at 2026-10-14T21:30:00Z"]

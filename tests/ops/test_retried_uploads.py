@@ -18,7 +18,7 @@ from ingester.opencast.mediapackage import media_package_id
 from ingester.pipeline.states import State
 from ingester.recording.files import automated_zip_id
 from ingester.runtime.queue_worker import Retry
-from ingester.status.row import Asked
+from ingester.status.row import RequestOptions
 from ingester.status.table import StatusChange
 from ops.queues.redrive import RETRIED, Selection
 from tests.cloud import BUCKET
@@ -101,7 +101,7 @@ class Retrying:
         def accepted(record: Record) -> Record:
             record = rules.with_files(record, dict.fromkeys(files, "a file"), now)
             if not record.request(ZIP_ID).is_sent:
-                record = rules.with_request(record, ZIP_ID, Asked(), now)
+                record = rules.with_request(record, ZIP_ID, RequestOptions(), now)
             return rules.with_sent(record, ZIP_ID, files)
 
         queues.ledger.change(UUID, accepted)

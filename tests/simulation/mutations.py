@@ -160,14 +160,14 @@ MUTATIONS: Sequence[Mutation] = (
         "a failure deletes the message",
         UPLOADER,
         "    return Retry(seconds=seconds, "
-        "report=partial(_report_failure, message, told, due, deps))\n",
+        "report=partial(_report_failure, message, text, due, deps))\n",
         "    _report_failure(message, told, due, deps)\n    return Done()\n",
         seed=42,
     ),
     Mutation(
         "waiting deletes the message",
         UPLOADER,
-        "    return Retry(seconds=seconds, report=partial(_report_waiting, message, told, deps))\n",
+        "    return Retry(seconds=seconds, report=partial(_report_waiting, message, text, deps))\n",
         "    _report_waiting(message, told, deps)\n    return Done()\n",
         seed=144,
     ),

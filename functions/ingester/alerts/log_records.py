@@ -26,7 +26,7 @@ class LogRecord(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         outlook: Text about the next automatic step, such as a retry.
         advice: Text about what a person can do.
-        goes_on: Whether the work went on in spite of the error (`log.goes_on`).
+        goes_on: Whether the work went on in spite of the error (`log.nonfatal`).
         crash: Words for a crash of the function, such as "timed out"; "" if it didn't crash.
     """
 

@@ -29,7 +29,7 @@ from ingester.opencast import mediapackage
 from ingester.pipeline.messages import (
     CHAPTERS,
     SUMMARIES,
-    CaptionsWanted,
+    CaptionsRequest,
     CaptionTrack,
     DownloadMessage,
     UploadMessage,
@@ -113,7 +113,9 @@ SUMMARIES_GROUP = Group(SUMMARIES, (), timedelta())
 """Group of the files that are sent with the video or never."""
 
 
-def limited(time_left: Callable[[], float], clock: Callable[[], float]) -> Callable[[], float]:
+def captions_time_left(
+    time_left: Callable[[], float], clock: Callable[[], float]
+) -> Callable[[], float]:
     """Begin the time limit of the captions, and return a function that returns the seconds left.
 
     `time_left` returns the seconds that the invocation has, of which the video keeps
@@ -260,7 +262,7 @@ def _caption_staging(
     return CaptionStaging(deps.transfer_of(known), deps.staging, known, timeline)
 
 
-def download(message: DownloadMessage, wanted: CaptionsWanted, deps: Dependencies) -> Outcome:
+def download(message: DownloadMessage, request: CaptionsRequest, deps: Dependencies) -> Outcome:
     """Stage captions for those events of a recording that lack them.
 
     A failure is retried for a week, and then reported. No failure here fails the recording.
@@ -273,7 +275,7 @@ def download(message: DownloadMessage, wanted: CaptionsWanted, deps: Dependencie
     if deps.pause.seconds(message.uuid):
         return _wait(message, first_seen, age, PAUSED)
     try:
-        _send(message, wanted, age, deps)
+        _send(message, request, age, deps)
     except ZoomThrottles as error:
         deps.pause.begin(message.uuid, error.retry_after)
         logger.warning("All downloads pause: %s", error)
@@ -283,7 +285,7 @@ def download(message: DownloadMessage, wanted: CaptionsWanted, deps: Dependencie
         if age < LONGEST_WAIT:
             return _wait(message, first_seen, age, reason)
         record = deps.ledger.get(message.uuid)
-        _tell(f"After a week: {reason}", record.ingests.values(), deps)
+        _report_missing(f"After a week: {reason}", record.ingests.values(), deps)
         return Done(is_success=False)
     return Done()
 
@@ -299,7 +301,7 @@ def _wait(message: DownloadMessage, first_seen: datetime, age: timedelta, reason
 
 
 def _send(
-    message: DownloadMessage, wanted: CaptionsWanted, age: timedelta, deps: Dependencies
+    message: DownloadMessage, request: CaptionsRequest, age: timedelta, deps: Dependencies
 ) -> None:
     """Send the captions that are ready to the uploader, for each event that lacks them.
 
@@ -313,7 +315,7 @@ def _send(
     if record.forgotten:
         logger.info("Dropped: %s", ledger.FORGOTTEN)
         return
-    group = CHAPTERS_GROUP if wanted.is_chapters is True else CAPTIONS_GROUP
+    group = CHAPTERS_GROUP if request.is_chapters is True else CAPTIONS_GROUP
     if group not in groups_of(deps.settings) or not _expects_events(record, age):
         logger.info("There is no event for captions, and none is on its way")
         return
@@ -325,18 +327,18 @@ def _send(
     listed = captions_among(answer.recording_files, group.kinds)
     waiting = [
         f"the transcript {file_id}"
-        for file_id in set(wanted.announced) - {file.recording_id for file in listed}
+        for file_id in set(request.announced) - {file.recording_id for file in listed}
     ]
     for media_package, ingest in events.items():
         starts = {stretch.start for stretch in ingest.timeline}
         announced = {
             file.recording_id
             for file in listed
-            if file.recording_id in wanted.announced and file.recording_start in starts
+            if file.recording_id in request.announced and file.recording_start in starts
         }
         late = ledger.captions_outside(ingest, TRANSCRIPT, announced)
         if late:
-            _tell(f"{len(late)} transcript(s) {CAME_LATE}", [ingest], deps)
+            _report_missing(f"{len(late)} transcript(s) {CAME_LATE}", [ingest], deps)
         staging = _caption_staging(message, answer, ingest.timeline, deps)
         captions = staging.run(
             [file for file in listed if file.captions_kind not in ingest.captions],
@@ -346,7 +348,7 @@ def _send(
         )
         waiting += captions.waiting
         if captions.reasons:
-            _tell(" ".join(captions.reasons), [ingest], deps)
+            _report_missing(" ".join(captions.reasons), [ingest], deps)
         if captions.tracks:
             body = encode(_late_message(staging.message, media_package, ingest, captions.tracks))
             deps.uploads.send_in_order(body, group=f"{group.prefix}{message.zip_id}")
@@ -414,8 +416,8 @@ def _late_message(
     )
 
 
-def _tell(told: str, ingests: Iterable[IngestRecord], deps: Dependencies) -> None:
+def _report_missing(text: str, ingests: Iterable[IngestRecord], deps: Dependencies) -> None:
     """Report in the row and the log that an event lacks captions. The recording hasn't failed."""
     for ingest in ingests:
-        deps.status.explain(ingest.zip_id, IN_OPENCAST, told)
-    logger.error("%s", told, extra=log.goes_on("The event stays without them.", ADD_CAPTIONS))
+        deps.status.explain(ingest.zip_id, IN_OPENCAST, text)
+    logger.error("%s", text, extra=log.nonfatal("The event stays without them.", ADD_CAPTIONS))

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from ingester import timestamps
 from ingester.pipeline.messages import RecordingFile
 from ingester.recording.timeline import Timeline
-from ingester.status.row import Asked
+from ingester.status.row import RequestOptions
 
 FORGOTTEN = "An operator had this recording forgotten."
 """Text for people about a recording whose record is `forgotten`."""
@@ -106,7 +106,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
 
     at: str = ""
-    asked: Asked = Asked()
+    asked: RequestOptions = RequestOptions()
     is_sent: bool = False
     is_taken_over: bool = False
     sent: tuple[str, ...] = ()
@@ -343,7 +343,7 @@ def is_duplicate(record: Record, zip_id: str, files: AbstractSet[str]) -> bool:
     return request.is_sent and (request.is_taken_over or files <= set(request.sent))
 
 
-def with_request(record: Record, zip_id: str, asked: Asked, now: datetime) -> Record:
+def with_request(record: Record, zip_id: str, asked: RequestOptions, now: datetime) -> Record:
     """Add an accepted request, or replace the request of the same id. No file counts as sent yet.
 
     If there are more than `MOST_REQUESTS`, the oldest requests without an ingest record are

@@ -176,7 +176,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes:
         at: End of the run.
-        how: The list that was used, a value of `zoom.recording_list.How`.
+        how: The list that was used, a value of `zoom.recording_list.ListingMethod`.
         listed: Number of recordings in the list.
         handed_in: Number of recordings whose ingest the run requested.
         waiting: Number of recordings that the next run checks again.

@@ -41,7 +41,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         since: The start of the search.
         baseline: The baseline; "" if there is none yet.
-        how: The list that was used, a value of `zoom.recording_list.How`.
+        how: The list that was used, a value of `zoom.recording_list.ListingMethod`.
         dry_run: Whether the run only reports.
         listed: Number of recordings in the list.
         handed_in: Number of recordings whose ingest the run requested.

@@ -130,7 +130,7 @@ class Container(Generic[Kept]):
         except (BotoCoreError, ClientError):
             logger.exception(
                 "Settings and secrets could not be read anew",
-                extra=log.goes_on("It works with the old ones for a quarter of an hour at most."),
+                extra=log.nonfatal("It works with the old ones for a quarter of an hour at most."),
             )
             return None
         self._built_at = self._clock()

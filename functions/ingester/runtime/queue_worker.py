@@ -56,7 +56,7 @@ NOT_READY = (BotoCoreError, ClientError, IngesterError)
 UNREPORTED = "The outcome is carried out. Only the status row or the metrics lack it."
 
 
-CAPTIONS_GIVEN_UP = log.goes_on(
+CAPTIONS_GIVEN_UP = log.nonfatal(
     "The event stays without these captions. Their message is kept in the dead-letter queue.",
     "Send it again, or add them in Opencast.",
 )
@@ -194,14 +194,14 @@ class FailureReporter:
             )
         if zip_id:
             self.status.report(zip_id, StatusChange(self.state, outcome.row_reason))
-        counts = metrics.once(Metric.RECORDING_FAILED)
+        counts = metrics.count(Metric.RECORDING_FAILED)
         logger.error(
             "%s",
             outcome.headline,
             exc_info=outcome.cause,
             extra={
                 "outlook": retry_policy.GIVEN_UP,
-                **metrics.record(self.stack_name, self.clock(), counts),
+                **metrics.log_fields(self.stack_name, self.clock(), counts),
             },
         )
 
@@ -237,12 +237,12 @@ class QueueWorker(Generic[Message]):
             message = decode(received.body, self.message_type)
         except MessageError as error:
             zip_id = zip_id_of(received.body) or ""
-            with log.about(zip_id=zip_id):
+            with log.context(zip_id=zip_id):
                 given_up = self.give_up(error)
                 self._carry_out(given_up, received, group="")
                 self._report(given_up, uuid="", zip_id=zip_id)
             return given_up
-        with log.about(uuid=message.uuid, zip_id=message.zip_id):
+        with log.context(uuid=message.uuid, zip_id=message.zip_id):
             outcome = self._work(message, received)
             self._report(outcome, uuid=message.uuid, zip_id=message.zip_id)
         return outcome
@@ -331,7 +331,7 @@ class QueueWorker(Generic[Message]):
         except Exception:
             # The outcome is carried out already. If the error escaped, SQS would redeliver the
             # message.
-            logger.exception("A report failed", extra=log.goes_on(UNREPORTED))
+            logger.exception("A report failed", extra=log.nonfatal(UNREPORTED))
 
 
 def process_event(
@@ -381,5 +381,5 @@ def _postpone(messages: list[Received], error: Exception, source: SourceQueue) -
         seconds = retry_policy.backoff_seconds(received.receive_count)
         source.queue.retry_in(received, seconds)
         retried.append(received)
-        logger.error("%s", reason, extra=log.goes_on("Its message comes back automatically."))
+        logger.error("%s", reason, extra=log.nonfatal("Its message comes back automatically."))
     return retried

@@ -85,5 +85,7 @@ class ScheduleLock:
             # The lock is gone already if botocore repeated the request after a lost answer.
             logger.warning("The schedule's lock has ended, or another process has it")
         except (BotoCoreError, ClientError):
-            extra = log.goes_on("It ends automatically; until then nobody can change the schedule.")
+            extra = log.nonfatal(
+                "It ends automatically; until then nobody can change the schedule."
+            )
             logger.exception("The schedule's lock can't be taken away", extra=extra)

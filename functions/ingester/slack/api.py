@@ -65,7 +65,7 @@ PASSING = frozenset(
 """Codes of temporary errors of Slack's API, after which a retry may succeed."""
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
+class Interaction(msgspec.Struct, frozen=True, kw_only=True):
     """A request of a user in a channel. `response_url` accepts five messages in 30 minutes."""
 
     user_id: str
@@ -82,13 +82,13 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         return self.channel_name == DIRECT_MESSAGE and self.channel_id.startswith("D")
 
 
-class Command(Asked, frozen=True, kw_only=True, tag="command"):
+class Command(Interaction, frozen=True, kw_only=True, tag="command"):
     """A slash command. `text` is the text after the command's name."""
 
     text: str = ""
 
 
-class Press(Asked, frozen=True, kw_only=True, tag="press"):
+class Press(Interaction, frozen=True, kw_only=True, tag="press"):
     """A press of a button. `value` is the button's value."""
 
     value: str
@@ -289,7 +289,7 @@ class Members:
             self._known = known
         return user_id in known[1]
 
-    def or_known(self, other: Members) -> Members:
+    def with_cached_groups_of(self, other: Members) -> Members:
         """Return `other`, which may have cached members, if groups and token are the same.
 
         Otherwise return this object.

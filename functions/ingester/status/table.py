@@ -27,7 +27,7 @@ from ingester.errors import AwsFailed
 from ingester.log import redact
 from ingester.pipeline.states import FOLLOWS, State, begins
 from ingester.recording.files import Subject
-from ingester.status.row import Asked, StatusRow, Step
+from ingester.status.row import RequestOptions, StatusRow, Step
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -65,8 +65,8 @@ class StatusChange:
         reason: New reason. If "", the old reason is removed, unless the row already is in `state`.
         subject: The recording, to write into the row. If None, the change creates no row.
         requested: Way to set the time of request; None to leave it unchanged.
-        asked: Options of the request. An empty `Asked` removes the options of an earlier request;
-            None leaves them unchanged.
+        asked: Options of the request. An empty `RequestOptions` removes the options of an
+            earlier request; None leaves them unchanged.
         files: File ids to add.
         oc_series_id: Series that was found. The old course is removed unless `course` is given.
         course: Course of the series.
@@ -81,7 +81,7 @@ class StatusChange:
     _: KW_ONLY
     subject: Subject | None = None
     requested: Requested | None = None
-    asked: Asked | None = None
+    asked: RequestOptions | None = None
     files: Iterable[str] = ()
     oc_series_id: str = ""
     course: str = ""
@@ -165,12 +165,12 @@ def _steps(item: Mapping[str, Any]) -> Iterator[Step]:
             logger.warning("A step in the row of %s can't be read", item["zip_id"])
 
 
-def _asked(item: Mapping[str, Any]) -> Asked:
+def _asked(item: Mapping[str, Any]) -> RequestOptions:
     try:
-        return msgspec.convert(item.get("asked", {}), Asked)
+        return msgspec.convert(item.get("asked", {}), RequestOptions)
     except msgspec.ValidationError:
         logger.warning("asked in the row of %s can't be read", item["zip_id"])
-        return Asked()
+        return RequestOptions()
 
 
 def _updated(item: Mapping[str, Any]) -> datetime:
@@ -492,7 +492,7 @@ def _outdated(change: StatusChange) -> list[str]:
         removes.append("zoom_notice")
     if change.oc_series_id and not change.course:
         removes.append("course")
-    if change.asked == Asked():
+    if change.asked == RequestOptions():
         removes.append("asked")
     if not change.failed_again and change.state is not State.UPLOADER_RECEIVED:
         removes.append("failures")

@@ -52,7 +52,7 @@ ADVICE = (
 )
 
 
-class How(StrEnum):
+class ListingMethod(StrEnum):
     """The list that was used: the account's, or that of each user."""
 
     ACCOUNT = "account"
@@ -130,7 +130,7 @@ class RecordingList:
         self._date_ranges = _date_ranges(begin.date(), end.date())
         self._seconds_left = seconds_left
         self._page_size = page_size
-        self.how = How.ACCOUNT
+        self.how = ListingMethod.ACCOUNT
         self.user = first_user
         self.is_complete = True
 
@@ -146,7 +146,7 @@ class RecordingList:
             self.user = ""
             return
         logger.info("The account's list is refused, so each user's is asked for: %s", account_error)
-        self.how = How.USERS
+        self.how = ListingMethod.USERS
         try:
             yield from self._recordings_by_user()
         except _Refused as refusal:

@@ -23,7 +23,7 @@ from ingester.errors import BadRequest
 from ingester.pipeline import reasons
 from ingester.pipeline.messages import (
     CAPTIONS,
-    CaptionsWanted,
+    CaptionsRequest,
     DownloadMessage,
     MeetingNumber,
     Minutes,
@@ -43,7 +43,7 @@ from ingester.recording.files import (
     view_of,
 )
 from ingester.recording.pauses import RecordingEvent
-from ingester.status.row import Asked
+from ingester.status.row import RequestOptions
 from ingester.zoom.event_fields import (
     minutes_in,
     number_in,
@@ -162,7 +162,7 @@ def captions_message(
         received_time=timestamps.write(now),
         download_token="",
         is_partial=True,
-        captions=CaptionsWanted(announced=announced, is_chapters=is_chapters or UNSET),
+        captions=CaptionsRequest(announced=announced, is_chapters=is_chapters or UNSET),
     )
 
 
@@ -246,10 +246,10 @@ class IngestEvent(msgspec.Struct, frozen=True, kw_only=True):
         return float(math.floor((now - end).total_seconds() / 60))
 
     @property
-    def asked(self) -> Asked:
+    def asked(self) -> RequestOptions:
         """The options that the status row and the ledger keep."""
         options = self.options
-        return Asked(
+        return RequestOptions(
             oc_series_id=options.override_series_id or options.on_demand_series_id or "",
             oc_workflow=options.oc_workflow or "",
             allow_multiple_ingests=options.allow_multiple_ingests,

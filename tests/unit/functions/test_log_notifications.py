@@ -40,7 +40,7 @@ def failed_upload(deps: log_notifications.Dependencies, topic: str = "Oceans") -
     )
     deps.status.write(ZIP_ID, StatusChange(State.WEBHOOK_RECEIVED, subject=subject, files=["f"]))
     deps.status.write(ZIP_ID, StatusChange(State.UPLOADER_FAILED, "Invalid Opencast series id."))
-    with log.about(uuid=UUID, zip_id=ZIP_ID):
+    with log.context(uuid=UUID, zip_id=ZIP_ID):
         return line_of()
 
 
@@ -59,7 +59,7 @@ def test_mail_names_the_recording_of_a_zoom_webhook_event_when_the_record_has_no
     aws: Cloud, deps: log_notifications.Dependencies
 ) -> None:
     failed_upload(deps)
-    with log.about(uuid=UUID):
+    with log.context(uuid=UUID):
         line = line_of("ERROR", "AWS failed")
     log_notifications.take(log_event(line), deps)
     assert "Recording: Oceans\n" in aws.mails()[0][1]

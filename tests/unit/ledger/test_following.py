@@ -24,7 +24,7 @@ from ingester.ledger.record import (
     with_request,
 )
 from ingester.ledger.table import Ledger
-from ingester.status.row import Asked
+from ingester.status.row import RequestOptions
 from tests.cloud import Clock, Cloud
 
 AT = "2026-10-14T18:30:00Z"
@@ -138,7 +138,7 @@ def test_staged_files_are_needed_while_another_request_is_open_or_failed(
 ) -> None:
     known = record()
     for zip_id in ("z", "other"):
-        known = with_request(known, zip_id, Asked(), clock())
+        known = with_request(known, zip_id, RequestOptions(), clock())
     requests = {
         **known.requests,
         "other": msgspec.structs.replace(known.requests["other"], end=end),

@@ -13,14 +13,14 @@ from ingester.ledger import record as ledger
 from ingester.ledger.record import End, IngestRecord, Outcome, Post, Record
 from ingester.ledger.table import Ledger
 from ingester.reconcile.decisions import ListedRecording, is_known
-from ingester.status.row import Asked
+from ingester.status.row import RequestOptions
 from tests.cloud import Clock, Cloud
 
 NOW = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)
 POST = Post(attempt="a", at="2026-10-14T18:30:00Z")
 INGEST = IngestRecord(zip_id="z", series="S", files={"f": "speaker"}, posts=(POST,))
 Change = Callable[[Record], Record]
-REQUESTED: Change = partial(ledger.with_request, zip_id="z", asked=Asked(), now=NOW)
+REQUESTED: Change = partial(ledger.with_request, zip_id="z", asked=RequestOptions(), now=NOW)
 
 
 def record_after(*changes: Change) -> Record:

@@ -24,7 +24,7 @@ from ingester.ledger.record import (
     with_sent,
     with_shown,
 )
-from ingester.status.row import Asked
+from ingester.status.row import RequestOptions
 
 NOW = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)
 EMPTY = Record(uuid="u==")
@@ -55,7 +55,7 @@ def ingest(
 
 def failed() -> Record:
     """Return the record of a request that failed once."""
-    record = with_request(EMPTY, ZIP, Asked(), NOW)
+    record = with_request(EMPTY, ZIP, RequestOptions(), NOW)
     return with_failure(with_sent(record, ZIP, "f"), ZIP)
 
 

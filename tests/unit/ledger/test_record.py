@@ -34,12 +34,12 @@ from ingester.ledger.record import (
     with_request,
     with_sent,
 )
-from ingester.status.row import Asked
+from ingester.status.row import RequestOptions
 
 NOW = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)
 EMPTY = Record(uuid="u==")
 ZIP, OTHER = "auto-ingest-u==", "on-demand-1"
-ASKED = Asked(oc_series_id="S", allow_multiple_ingests=True)
+ASKED = RequestOptions(oc_series_id="S", allow_multiple_ingests=True)
 
 
 def at(minutes: float = 0) -> str:
@@ -207,7 +207,7 @@ class TestEnds:
 
     def test_end_of_a_request_is_cleared_when_the_request_is_accepted_and_sent_again(self) -> None:
         record = with_end(sent("ab"), ZIP, End.FAILED)
-        record = with_request(record, ZIP, Asked(), NOW)
+        record = with_request(record, ZIP, RequestOptions(), NOW)
         again = with_sent(record, ZIP, "ab").request(ZIP)
         assert (again.end, again.is_sent, again.sent) == (None, True, ("a", "b"))
 
@@ -215,7 +215,7 @@ class TestEnds:
     def test_end_of_a_request_is_kept_when_the_ledger_notes_the_end_before_the_sent_message(
         self, end: End
     ) -> None:
-        record = with_end(with_request(sent("a"), ZIP, Asked(), NOW), ZIP, end)
+        record = with_end(with_request(sent("a"), ZIP, RequestOptions(), NOW), ZIP, end)
         late = with_sent(record, ZIP, "ab").request(ZIP)
         assert (late.end, late.is_sent) == (end, False)
 

@@ -31,7 +31,7 @@ from ingester.ledger.record import (
     with_sent,
     with_shown,
 )
-from ingester.status.row import Asked
+from ingester.status.row import RequestOptions
 
 BEGIN = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)
 MEDIA_PACKAGES = ("mp-1", "mp-2")
@@ -108,7 +108,7 @@ class Posts(RuleBasedStateMachine):
     @rule(zip_id=st.sampled_from(ZIP_IDS), files=FILES, end=st.sampled_from(End))
     def request_and_end(self, zip_id: str, files: set[str], end: End) -> None:
         record = with_files(self.record, dict.fromkeys(files, "a file"), self.now)
-        record = with_request(record, zip_id, Asked(), self.now)
+        record = with_request(record, zip_id, RequestOptions(), self.now)
         record = with_sent(record, zip_id, files)
         self.record = with_end(record, zip_id, end)
 
@@ -159,7 +159,7 @@ def test_record_keeps_every_file_whatever_is_requested_and_sent(
     for zip_id, files, is_sent in steps:
         names = dict.fromkeys(files, "a file")
         record = with_files(record, names, BEGIN)
-        record = with_request(record, zip_id, Asked(), BEGIN)
+        record = with_request(record, zip_id, RequestOptions(), BEGIN)
         if is_sent:
             record = with_sent(record, zip_id, files)
             assert is_duplicate(record, zip_id, files)

@@ -28,7 +28,7 @@ from ingester.ledger.record import (
     with_sent,
 )
 from ingester.ledger.table import ATTEMPTS, Ledger
-from ingester.status.row import Asked
+from ingester.status.row import RequestOptions
 from tests.cloud import Clock, Cloud, plain
 from tests.hooks import failing, recorded
 
@@ -41,7 +41,7 @@ FULL = Record(
     requests={
         "z1": Request(
             at=AT,
-            asked=Asked(oc_series_id="S", allow_multiple_ingests=True),
+            asked=RequestOptions(oc_series_id="S", allow_multiple_ingests=True),
             is_sent=True,
             sent=("f-1", "f-2"),
             end=End.IGNORED,

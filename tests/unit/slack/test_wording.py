@@ -23,7 +23,7 @@ from ingester.slack.wording import (
 )
 from ingester.status.details import details_of
 from ingester.status.diagnosis import PATIENCE, diagnose, diagnose_each
-from ingester.status.row import Asked, StatusRow
+from ingester.status.row import RequestOptions, StatusRow
 from ingester.status.words import STATES
 
 ZONE = ZoneInfo("US/Eastern")
@@ -71,7 +71,7 @@ def test_on_demand_ingest_names_its_series() -> None:
     assert shown[0].startswith("+Zoom ingest")
     assert "Opencast series: S1" in shown
     row = row_in(State.SENT_TO_OPENCAST, origin="on_demand", oc_series_id="S1")
-    row = msgspec.structs.replace(row, asked=Asked(oc_series_id="S2"))
+    row = msgspec.structs.replace(row, asked=RequestOptions(oc_series_id="S2"))
     words = ingest_lines(row, diagnose(row, (), UPDATED, PATIENCE), ZONE, "")
     assert "Opencast series: S1, asked for S2" in words
     assert "Opencast series: S1" not in lines(State.SENT_TO_UPLOADER, oc_series_id="S1")
