@@ -35,7 +35,7 @@ from ingester.status.table import StatusChange, StatusTable
 
 logger = logging.getLogger("ingester.follow")
 
-MOST_RECORDINGS = 5
+MAX_RECORDINGS = 5
 """Maximum number of recordings in one run. An ingest takes two requests to Opencast, rarely
 three."""
 
@@ -92,7 +92,7 @@ def answer(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
     asked = 0
     problem = ""
     errors: list[Exception] = []
-    for uuid in [requested_uuid] if requested_uuid else deps.ledger.due_to_follow(MOST_RECORDINGS):
+    for uuid in [requested_uuid] if requested_uuid else deps.ledger.due_to_follow(MAX_RECORDINGS):
         with log.context(uuid=uuid):
             try:
                 count, problem = _follow_recording(uuid, None if requested_uuid else now, deps)

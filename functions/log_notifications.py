@@ -90,18 +90,19 @@ container = Container(build)
 def handler(event: Mapping[str, Any], context: object) -> None:
     """Handle records of one log from CloudWatch Logs, or the event of EventBridge's schedule.
 
-    The scheduled run sends every mail that waits in the table, so `take` raises an error only for a
-    mail that the table couldn't store. Lambda then retries the event after one and two minutes:
+    The scheduled run sends every mail that waits in the table, so `mail_faults` raises an error
+    only for a mail that the table couldn't store. Lambda then retries the event after one and two
+    minutes:
     https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
     """
     log.start(context)
     if "awslogs" in event:
-        take(event, container())
+        mail_faults(event, container())
     else:
         mail_repeats(container())
 
 
-def take(event: Mapping[str, Any], deps: Dependencies) -> None:
+def mail_faults(event: Mapping[str, Any], deps: Dependencies) -> None:
     """Mail the faults in the records of one log, or count them as repeats.
 
     Raises:
@@ -116,10 +117,10 @@ def take(event: Mapping[str, Any], deps: Dependencies) -> None:
     if batch is None:
         return
     function = batch.log_group.rpartition("/")[2].removeprefix(f"{deps.settings.stack_name}-")
-    faults = faults_in(records_of(batch.lines), function, deps.settings.at_least)
+    faults = faults_in(records_of(batch.lines), function, deps.settings.min_level)
     until, uncounted = deps.clock() + WAIT, list[Mail]()
     mails = [partial(_mail_or_count, fault, batch, until, uncounted, deps) for fault in faults]
-    _each([*mails, partial(_mail_uncounted, uncounted, until, deps)])
+    _send_each([*mails, partial(_mail_uncounted, uncounted, until, deps)])
 
 
 def mail_repeats(deps: Dependencies) -> None:
@@ -131,10 +132,10 @@ def mail_repeats(deps: Dependencies) -> None:
     until = deps.clock() + WAIT
     # Claim each fault just before its mail, because a claim doesn't last as long as many mails
     # take.
-    _each(partial(_send, claim, claim.mail, until, deps) for claim in deps.faults.claim_due())
+    _send_each(partial(_send, claim, claim.mail, until, deps) for claim in deps.faults.claim_due())
 
 
-def _each(mails: Iterable[Callable[[], None]]) -> None:
+def _send_each(mails: Iterable[Callable[[], None]]) -> None:
     """Send all mails; afterwards raise their errors together, as an ExceptionGroup."""
     failures = []
     for mail in mails:

@@ -136,10 +136,14 @@ def respond(
     event: Mapping[str, Any], deps: Dependencies, rebuild: Callable[[], Dependencies] | None = None
 ) -> Answer:
     """Answer one request. `rebuild` returns dependencies with the current secrets."""
-    return ERRORS.respond(event, lambda request: take(request, deps, rebuild or (lambda: deps)))
+    return ERRORS.respond(
+        event, lambda request: handle_request(request, deps, rebuild or (lambda: deps))
+    )
 
 
-def take(request: Request, deps: Dependencies, rebuild: Callable[[], Dependencies]) -> Answer:
+def handle_request(
+    request: Request, deps: Dependencies, rebuild: Callable[[], Dependencies]
+) -> Answer:
     """Check a request for a recording's ingest, carry it out, and return the answer."""
     check_origin(request, deps.settings.origins)
     asked = parse(request)

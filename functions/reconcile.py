@@ -37,7 +37,7 @@ from ingester.ledger.table import Ledger
 from ingester.metrics import Metric
 from ingester.reconcile.decisions import (
     LONGEST_ERROR,
-    MOST_FOUND,
+    MAX_FOUND,
     WAITING,
     Decision,
     ListedRecording,
@@ -78,7 +78,7 @@ MARGIN_SECONDS = 60.0
 ZOOM_SECONDS = 15.0
 WEBHOOK_SECONDS = 20.0
 
-MOST_REFUSALS = 3
+MAX_REFUSALS = 3
 """Number of refusals by Zoom's API at which the run stops. So many refusals have another cause than
 the single recording."""
 
@@ -313,7 +313,7 @@ class _Run:
                 decision = self._request_if_missed(listed)
         except (LedgerUnreadable, ZoomUnreachable, ZoomRefused, WebhookFailed) as error:
             self._refusals += isinstance(error, ZoomRefused)
-            if isinstance(error, KeyRefused) or self._refusals == MOST_REFUSALS:
+            if isinstance(error, KeyRefused) or self._refusals == MAX_REFUSALS:
                 raise
             self._fail(listed.uuid, f"{description_of(listed)} can't be requested: {error}")
             self._missed.append(outcome_of(listed, f"failed: {error}"))
@@ -360,7 +360,7 @@ class _Run:
         Returns:
             Whether the recording is left to the next run.
         """
-        if listed.uuid in self._found_before or len(self._found) == MOST_FOUND:
+        if listed.uuid in self._found_before or len(self._found) == MAX_FOUND:
             return False
         self._found.append(listed.uuid)
         return True
@@ -427,7 +427,7 @@ class _Run:
         else:
             done = {outcome.uuid for outcome in self._missed if outcome.outcome == REQUESTED}
             kept = {*self._found_before} - done
-        return [*self._found, *sorted(kept)][:MOST_FOUND]
+        return [*self._found, *sorted(kept)][:MAX_FOUND]
 
     def _log_result(self) -> None:
         """Log the result of the run, with its metric."""

@@ -132,7 +132,7 @@ def _invoke(own_alias: str, event: bytes) -> None:
     clients.lambda_().invoke(FunctionName=own_alias, InvocationType="Event", Payload=event)
 
 
-def _carried(old: Dependencies, new: Dependencies) -> Dependencies:
+def _carry_over_members(old: Dependencies, new: Dependencies) -> Dependencies:
     """Keep the cached group members when secrets are reloaded.
 
     Otherwise a forged request would trigger calls to Slack.
@@ -140,7 +140,7 @@ def _carried(old: Dependencies, new: Dependencies) -> Dependencies:
     return replace(new, members=new.members.with_cached_groups_of(old.members))
 
 
-container = Container(build, carry=_carried)
+container = Container(build, carry_over=_carry_over_members)
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
@@ -163,11 +163,11 @@ def respond(
     """
     deadlines = _deadlines(event, deps)
     return ERRORS.respond(
-        event, lambda request: take(request, deps, rebuild or (lambda: deps), deadlines)
+        event, lambda request: handle_request(request, deps, rebuild or (lambda: deps), deadlines)
     )
 
 
-def take(
+def handle_request(
     request: Request, deps: Dependencies, rebuild: Callable[[], Dependencies], deadlines: Deadlines
 ) -> Answer:
     """Authenticate and parse a request, and answer it."""
@@ -433,7 +433,7 @@ class FoundMeeting:
     def message(
         self, window: Window, deps: Dependencies, *, replaces: bool = False, has_button: bool = True
     ) -> Message:
-        shown = answer.about(
+        shown = answer.meeting_answer(
             self.meeting,
             self.rows,
             self.schedule,

@@ -258,7 +258,7 @@ def _ingest(
     series = deps.opencast.series(message.opencast_series_id)
     if series is None:
         raise UnknownSeries(reasons.INVALID_SERIES)
-    kept = mediapackage.keep(message, settings.minimum_duration)
+    kept = mediapackage.select_files(message, settings.minimum_duration)
     if kept is None:
         _ignore(message, reasons.TOO_SHORT, deps)
         return

@@ -161,14 +161,14 @@ def respond(
 
     errors = ErrorAnswers(report=report)
     rebuild, recent = rebuild_or_none or (lambda: deps), built_recently or (lambda: deps)
-    return errors.respond(event, lambda request: take(request, deps, rebuild, recent))
+    return errors.respond(event, lambda request: handle_request(request, deps, rebuild, recent))
 
 
 def _counted(values: Mapping[Metric, float], deps: Dependencies) -> dict[str, Any]:
     return metrics.log_fields(deps.settings.stack_name, deps.clock(), values)
 
 
-def take(
+def handle_request(
     request: Request, deps: Dependencies, rebuild_or_none: Rebuild, built_recently: Rebuild
 ) -> Answer:
     """Authenticate a request, parse its event, and do what the event asks for.

@@ -21,7 +21,7 @@ FIRST_WAIT = 0.5
 LONGEST_WAIT = 30.0
 
 
-def within(seconds: float, timeout: tuple[float, float]) -> tuple[float, float]:
+def shortened_timeout(seconds: float, timeout: tuple[float, float]) -> tuple[float, float]:
     """Shorten `timeout` (seconds to connect, to read) to at most `seconds` for both together."""
     connect = min(timeout[0], seconds / 2)
     return connect, min(timeout[1], seconds - connect)

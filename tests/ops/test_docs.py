@@ -14,7 +14,7 @@ import on_demand
 import tasks
 import uploader
 from ingester.ledger import table as ledger
-from ingester.ledger.record import MOST_REQUESTS
+from ingester.ledger.record import MAX_REQUESTS
 from ingester.recording import events_table
 from ingester.runtime import container
 from ingester.status import table as status_table
@@ -183,5 +183,5 @@ def test_documents_quote_the_limits_of_the_code() -> None:
     assert (container.SECONDS, signature.MAX_AGE_SECONDS) == (300, 300), '"five minutes" in docs/'
     assert engine.Budget().reserve_seconds == 5, '"a reserve of five seconds" in architecture.md'
     assert status_table.STATUS_RETENTION.days == 7, '"seven days" in docs/'
-    assert (ledger.RETENTION.days, ledger.ATTEMPTS, MOST_REQUESTS) == (365, 10, 50), "decision 24"
+    assert (ledger.RETENTION.days, ledger.ATTEMPTS, MAX_REQUESTS) == (365, 10, 50), "decision 24"
     assert uploader.MAX_FAILURES == 5, '"the fifth failure moves the message …"'

@@ -25,7 +25,7 @@ CLAIM_DURATION = timedelta(seconds=30)
 
 RETENTION = timedelta(days=1)
 
-MOST_MAILS = 5
+MAX_MAILS = 5
 """Maximum number of mails about one function in one quiet period. SNS disables the subscription of
 a mailbox that gets more than ten mails in a second (`rate_limit.py`)."""
 
@@ -92,7 +92,7 @@ class FaultsTable:
         return claim
 
     def count_mail_and_check_limit(self, function: str) -> bool:
-        """Count a mail about a function. Return whether the count exceeds MOST_MAILS."""
+        """Count a mail about a function. Return whether the count exceeds MAX_MAILS."""
         now, key = self._clock(), {"fault": function}
         begun = self._update_if(
             "attribute_not_exists(mails_until) OR mails_until <= :now",
@@ -113,7 +113,7 @@ class FaultsTable:
             ExpressionAttributeValues={":one": 1},
             ReturnValues="UPDATED_NEW",
         )
-        return int(counted["Attributes"]["mails"]) > MOST_MAILS
+        return int(counted["Attributes"]["mails"]) > MAX_MAILS
 
     def claim_due(self) -> Iterator[Claim]:
         """Claim each fault with unmailed occurrences after its quiet period, one at a time."""

@@ -43,7 +43,7 @@ CUT = "\n[…] The rest is in the log."
 
 
 class Mail(msgspec.Struct, frozen=True, kw_only=True):
-    """The subject and the body of a mail. `fitted` brings a mail within SNS's limits."""
+    """The subject and the body of a mail. `fitted_to_sns` brings a mail within SNS's limits."""
 
     subject: str
     body: str
@@ -216,7 +216,7 @@ def combined_mail(mails: Sequence[Mail]) -> Mail:
     )
 
 
-def fitted(mail: Mail) -> Mail:
+def fitted_to_sns(mail: Mail) -> Mail:
     """Shorten a mail to SNS's limits, and convert its subject to ASCII."""
     plain = unicodedata.normalize("NFKD", _one_line(mail.subject))
     letters = "".join(letter for letter in plain if not unicodedata.combining(letter))

@@ -70,11 +70,11 @@ CHAPTERS_WAIT = timedelta(hours=3)
 account may have none. Zoom makes chapters after the transcript, whose webhook event begins a new
 wait."""
 
-LEAST_SECONDS = 120.0
+VIDEO_RESERVE_SECONDS = 120.0
 """Minimum time in seconds that an invocation must have left to stage captions, so that the video
 never waits for them."""
 
-MOST_SECONDS = 60.0
+MAX_SECONDS = 60.0
 """Maximum time in seconds for the captions in an invocation, however slowly a file arrives."""
 
 NO_TIME = "The invocation has no time left."
@@ -119,10 +119,10 @@ def captions_time_left(
     """Begin the time limit of the captions, and return a function that returns the seconds left.
 
     `time_left` returns the seconds that the invocation has, of which the video keeps
-    `LEAST_SECONDS`.
+    `VIDEO_RESERVE_SECONDS`.
     """
     begin = clock()
-    return lambda: min(time_left() - LEAST_SECONDS, MOST_SECONDS - (clock() - begin))
+    return lambda: min(time_left() - VIDEO_RESERVE_SECONDS, MAX_SECONDS - (clock() - begin))
 
 
 def groups_of(settings: DownloaderSettings) -> list[Group]:
@@ -197,7 +197,7 @@ def with_captions(
 
 def _ask_now(message: DownloadMessage, deps: Dependencies) -> MeetingRecordings | str:
     """Return Zoom's answer about the recording, or why there is none. No error stops the video."""
-    if deps.time_left() < LEAST_SECONDS:
+    if deps.time_left() < VIDEO_RESERVE_SECONDS:
         return NO_TIME
     try:
         return ask_zoom(message.uuid, deps.zoom)
@@ -221,9 +221,9 @@ def _captions_now(
     """
     if isinstance(answer, str):
         return StagedCaptions(waiting=(answer,))
-    if deps.time_left() < LEAST_SECONDS:
+    if deps.time_left() < VIDEO_RESERVE_SECONDS:
         return StagedCaptions(waiting=(NO_TIME,))
-    kept = mediapackage.keep(ready, deps.settings.minimum_duration)
+    kept = mediapackage.select_files(ready, deps.settings.minimum_duration)
     try:
         timeline = mediapackage.timeline(ready, kept) if kept else ()
         captions = _caption_staging(message, answer, timeline, deps)

@@ -48,7 +48,7 @@ LATE_VERSION = 16
 CHAPTERS_VERSION = 19
 """First major version of Opencast whose player reads chapters: opencast/opencast#7237."""
 
-MOST_FAILURES = 2
+MAX_FAILURES = 2
 """Number of failed attempts after which the video is ingested without captions, because the
 captions may be the cause."""
 
@@ -115,7 +115,7 @@ def captions_to_ingest(
     note = message.summaries_note or ""
     if not given:
         return IngestedCaptions(reason=note)
-    if record.request(message.zip_id).failures >= MOST_FAILURES:
+    if record.request(message.zip_id).failures >= MAX_FAILURES:
         return IngestedCaptions(reason=f"{WITHOUT_THEM.format(name_of(given))} {note}".strip())
     try:
         version = deps.opencast.version()

@@ -33,7 +33,7 @@ event."""
 BUSY_FACTOR = 4
 """Factor for the longest processing time of a POST while Opencast says that ingests are running."""
 
-MOST_REQUESTS = 50
+MAX_REQUESTS = 50
 """Maximum number of requests in one record. With 150 files each, the item stays below DynamoDB's
 400 KB."""
 
@@ -346,7 +346,7 @@ def is_duplicate(record: Record, zip_id: str, files: AbstractSet[str]) -> bool:
 def with_request(record: Record, zip_id: str, asked: RequestOptions, now: datetime) -> Record:
     """Add an accepted request, or replace the request of the same id. No file counts as sent yet.
 
-    If there are more than `MOST_REQUESTS`, the oldest requests without an ingest record are
+    If there are more than `MAX_REQUESTS`, the oldest requests without an ingest record are
     dropped.
     """
     request = Request(at=timestamps.write(now), asked=asked)
@@ -359,7 +359,7 @@ def with_request(record: Record, zip_id: str, asked: RequestOptions, now: dateti
 
 def _requests_to_keep(record: Record, requests: Mapping[str, Request]) -> dict[str, Request]:
     """Select the newest requests, and every request that has an ingest record."""
-    newest = sorted(requests, key=lambda zip_id: requests[zip_id].at)[-(MOST_REQUESTS - 1) :]
+    newest = sorted(requests, key=lambda zip_id: requests[zip_id].at)[-(MAX_REQUESTS - 1) :]
     needed = set(newest) | {ingest.zip_id for ingest in record.ingests.values()}
     return {zip_id: request for zip_id, request in requests.items() if zip_id in needed}
 

@@ -25,7 +25,7 @@ Zoom repeats an unanswered event for an hour and a half (`docs/zoom.md`). If an 
 reconcile has requested the ingest, the webhook ignores the event as a duplicate.
 """
 
-MOST_DAYS = 30
+MAX_DAYS = 30
 """Maximum number of days that a run of reconcile by an operator may look back."""
 
 LATE = timedelta(hours=3)
@@ -34,7 +34,7 @@ LATE = timedelta(hours=3)
 REPORT_INTERVAL = timedelta(days=1)
 """Time in which the same problem is logged as an error only once."""
 
-MOST_FOUND = 200
+MAX_FOUND = 200
 """Maximum number of uuids of found recordings in the state's item. Once a run has found so many
 recordings, it requests the ingest of the others without waiting for the next run, because so many
 missing webhook events aren't just late."""
@@ -263,7 +263,7 @@ _AGO = re.compile(r"([0-9]{1,4})([dh])")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 SINCE = (
     f"a number of days or hours, like 5d or 12h, or a date like 2026-10-14 (UTC), at most "
-    f"{MOST_DAYS} days back"
+    f"{MAX_DAYS} days back"
 )
 
 
@@ -286,6 +286,6 @@ def since_of(text: str, now: datetime) -> datetime:
             raise error from None
     else:
         raise error
-    if not timedelta(0) < now - begin < timedelta(days=MOST_DAYS + 1):
+    if not timedelta(0) < now - begin < timedelta(days=MAX_DAYS + 1):
         raise error
     return begin

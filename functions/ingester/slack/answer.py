@@ -75,7 +75,7 @@ class MeetingAnswer(msgspec.Struct, frozen=True, kw_only=True):
     button: str
 
 
-def about(
+def meeting_answer(
     meeting: int,
     rows: Sequence[StatusRow],
     schedule: ScheduledMeeting | None,

@@ -22,7 +22,7 @@ ANSWER_SECONDS = 2.6
 INVOKE_SECONDS = 1.0
 """Longest wait in seconds until Lambda accepts the event of another invocation."""
 
-LEAST_SECONDS = 0.3
+MIN_ANSWER_SECONDS = 0.3
 """Minimum seconds to send the answer. Slack shows a late answer too, maybe after an error."""
 
 
@@ -47,4 +47,4 @@ def deadlines_of(spent: float, now: float) -> Deadlines:
     """
     spent = max(0.0, spent)
     work = max(WORK_SECONDS - spent, min(COLD_SECONDS, COLD_WORK_SECONDS - spent), 0.0)
-    return Deadlines(work=now + work, answer=now + max(ANSWER_SECONDS - spent, LEAST_SECONDS))
+    return Deadlines(work=now + work, answer=now + max(ANSWER_SECONDS - spent, MIN_ANSWER_SECONDS))

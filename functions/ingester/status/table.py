@@ -42,7 +42,7 @@ EPOCH = "1970-01-01"
 REASON_LIMIT = 1000
 STEP_REASON_LIMIT = 300
 FIRST_STEPS = 10
-MOST_STEPS = 40
+MAX_STEPS = 40
 """Maximum number of steps in a row. 40 steps with their reasons take at most 50 KB. DynamoDB limits
 an item to 400 KB:
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
@@ -413,10 +413,10 @@ class _Update(msgspec.Struct, frozen=True):
             f"({condition}) AND (attribute_not_exists(steps) OR size(steps) < :most_steps)",
         )
         moved = {
-            f"steps[{index}]": f"steps[{index + 1}]" for index in range(FIRST_STEPS, MOST_STEPS - 1)
+            f"steps[{index}]": f"steps[{index + 1}]" for index in range(FIRST_STEPS, MAX_STEPS - 1)
         }
         moving_up = self._arguments(
-            {**moved, f"steps[{MOST_STEPS - 1}]": ":step"},
+            {**moved, f"steps[{MAX_STEPS - 1}]": ":step"},
             {"steps_left_out": 1},
             {":step": self.step},
             f"({condition}) AND size(steps) >= :most_steps",
@@ -444,7 +444,7 @@ class _Update(msgspec.Struct, frozen=True):
                 **self.values,
                 **values,
                 **{f":add_{name}": value for name, value in adds.items()},
-                ":most_steps": MOST_STEPS,
+                ":most_steps": MAX_STEPS,
             },
         }
 

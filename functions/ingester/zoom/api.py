@@ -22,7 +22,7 @@ from msgspec import UNSET, Meta, UnsetType
 from ingester import timestamps
 from ingester.errors import ZoomRefused, ZoomThrottles, ZoomUnreachable
 from ingester.pipeline.messages import LARGEST_NUMBER, MeetingNumber, Minutes
-from ingester.retry import RandomSource, Sleep, retry_after, retrying, within
+from ingester.retry import RandomSource, Sleep, retry_after, retrying, shortened_timeout
 from ingester.settings import ZoomSecrets, ZoomSettings
 from ingester.zoom.lenient_json import readable
 
@@ -184,7 +184,7 @@ class ZoomApi:
         seconds_left = deadline - self._monotonic()
         if seconds_left <= 0:
             raise ZoomUnreachable("Zoom's API did not answer in time.")
-        return within(seconds_left, TIMEOUT)
+        return shortened_timeout(seconds_left, TIMEOUT)
 
     def _get(self, url: str, query: Mapping[str, str], deadline: float) -> requests.Response:
         credentials = self._credentials(deadline)

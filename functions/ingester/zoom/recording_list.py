@@ -32,7 +32,7 @@ LONGEST_DATE_RANGE = timedelta(days=29)
 """Longest time from the first to the last day of one request: 30 days, as both days count."""
 
 ATTEMPTS = 6
-MOST_FAILURES_IN_A_ROW = 3
+MAX_FAILURES_IN_A_ROW = 3
 """Number of users in a row whose lists fail, after which the list ends with the error, because the
 cause can't be a single user."""
 
@@ -176,7 +176,7 @@ class RecordingList:
                 failures_in_a_row = 0
             except (_Refused, ZoomUnreachable) as error:
                 failures_in_a_row += isinstance(error, ZoomUnreachable)
-                if _concerns_all_users(error) or failures_in_a_row == MOST_FAILURES_IN_A_ROW:
+                if _concerns_all_users(error) or failures_in_a_row == MAX_FAILURES_IN_A_ROW:
                     raise
                 logger.info("The list of the user %s can't be read: %s", user, error)
                 errors.append(error)

@@ -22,7 +22,7 @@ from ingester.errors import (
     WebhookUnreachable,
     ZoomUnreachable,
 )
-from ingester.retry import RandomSource, Sleep, retrying, within
+from ingester.retry import RandomSource, Sleep, retrying, shortened_timeout
 from ingester.zoom.api import MeetingRecordings
 from ingester.zoom.signature import signed_headers
 from ingester.zoom.webhook_events import ON_DEMAND, IngestOptions, files_of
@@ -123,7 +123,7 @@ def post(
             "Content-Type": "application/json",
             **signed_headers(key, clock().timestamp(), body),
         }
-        _post_once(body, headers, url, within(seconds_left, TIMEOUT), session)
+        _post_once(body, headers, url, shortened_timeout(seconds_left, TIMEOUT), session)
 
     attempt(post_once)
 

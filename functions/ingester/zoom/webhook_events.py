@@ -54,7 +54,7 @@ from ingester.zoom.lenient_json import readable
 
 CAPTION_KINDS = frozenset(CAPTIONS.values())
 
-MOST_TRANSCRIPTS = 500
+MAX_TRANSCRIPTS = 500
 """Maximum number of caption files in one event. No recording has as many segments."""
 
 COMPLETED = "recording.completed"
@@ -396,7 +396,7 @@ def _transcript_event(event: str, content: dict[str, Any]) -> WebhookEvent:
     if not isinstance(about, dict) or not uuids:
         return Unhandled(event, "it names no recording")
     files = about.get("recording_files")
-    found = captions_among(files[:MOST_TRANSCRIPTS] if isinstance(files, list) else ())
+    found = captions_among(files[:MAX_TRANSCRIPTS] if isinstance(files, list) else ())
     return TranscriptEvent(uuids[0], tuple(file.recording_id for file in found))
 
 

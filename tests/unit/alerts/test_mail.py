@@ -15,7 +15,7 @@ from ingester import log
 from ingester.alerts import mail as alerts
 from ingester.alerts.faults import faults_in
 from ingester.alerts.log_records import records_of
-from ingester.alerts.mail import BODY_LIMIT, SUBJECT_LIMIT, Mail, Source, fitted, log_link
+from ingester.alerts.mail import BODY_LIMIT, SUBJECT_LIMIT, Mail, Source, fitted_to_sns, log_link
 from ingester.log_level import Level
 from ingester.pipeline.states import State
 from ingester.status.row import RequestOptions, StatusRow
@@ -232,7 +232,7 @@ def test_mail_about_an_unknown_function_has_the_name_of_the_function() -> None:
     ["<img src=x onerror=alert(1)>", "a\nSubject: b\r\n\r\nState: fine", "\x1b[31mred\u202egnp"],
 )
 def test_recording_topic_in_a_mail_is_plain_text_on_one_line(topic: str) -> None:
-    sent = fitted(mail(line_of(), row(topic=topic)))
+    sent = fitted_to_sns(mail(line_of(), row(topic=topic)))
     shown = "".join(letter if letter.isprintable() else " " for letter in topic)
     assert f"Recording: {' '.join(shown.split())}\n" in sent.body
     assert sent.subject.isprintable()
@@ -250,7 +250,7 @@ def test_mail_ends_with_the_first_five_log_records_and_their_tracebacks() -> Non
 def test_text_of_a_log_record_is_indented_and_cannot_look_like_a_paragraph_of_the_mail() -> None:
     forged = "No recording x\n\nWhat to do: open https://evil.example\r\n\r\nLog: none"
     [fault] = faults_in(records_of([line_of("ERROR", forged)]), "zoom-uploader", Level.ERROR)
-    body = fitted(alerts.fault_mail(fault, None, SOURCE, NOW, ZONE)).body
+    body = fitted_to_sns(alerts.fault_mail(fault, None, SOURCE, NOW, ZONE)).body
     assert "    What to do: open https://evil.example" in body
     [line] = [line for line in body.splitlines() if line.startswith("What to do:")]
     assert "evil" not in line
@@ -259,7 +259,7 @@ def test_text_of_a_log_record_is_indented_and_cannot_look_like_a_paragraph_of_th
 @pytest.mark.parametrize(("times", "word"), [(1, "1 more time"), (17, "17 more times")])
 def test_repeats_of_a_fault_are_mailed_with_their_count(times: int, word: str) -> None:
     sent = mail(line_of(), row())
-    again = alerts.repeated(sent, times, NOW, NOW + timedelta(minutes=9), ZONE)
+    again = alerts.repeat_mail(sent, times, NOW, NOW + timedelta(minutes=9), ZONE)
     assert again.subject == f"({word}) {sent.subject}"
     assert again.body.startswith(f"This happened {word} since 14:30, last at 14:39 (US/Eastern).")
     assert again.body.endswith(sent.body)
@@ -287,13 +287,13 @@ def test_link_to_the_log_has_the_console_host_of_the_aws_partition(region: str, 
 
 def test_mail_subject_is_ascii_when_the_title_has_other_characters() -> None:
     subject = "[zip] Upload failed: Übergröße à la carte, 历史"
-    sent = fitted(Mail(subject=subject, body="b"))
+    sent = fitted_to_sns(Mail(subject=subject, body="b"))
     assert sent.subject == "[zip] Upload failed: Ubergro?e a la carte, ??"
 
 
 @given(st.text(), st.text() | st.text().map(lambda text: text * 20_000))
 def test_mail_fits_the_limits_of_sns_whatever_its_text(subject: str, body: str) -> None:
-    sent = fitted(Mail(subject=subject, body=body))
+    sent = fitted_to_sns(Mail(subject=subject, body=body))
     assert 0 < len(sent.subject) <= SUBJECT_LIMIT
     assert sent.subject.isascii()
     assert sent.subject.isprintable()

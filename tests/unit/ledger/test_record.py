@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ingester import timestamps
 from ingester.ledger.record import (
-    MOST_REQUESTS,
+    MAX_REQUESTS,
     ZOOM_LIST_LAG,
     End,
     IngestRecord,
@@ -143,17 +143,17 @@ class TestRequests:
 
     def test_oldest_requests_are_dropped_when_there_are_too_many(self) -> None:
         record = EMPTY
-        for number in range(MOST_REQUESTS + 10):
+        for number in range(MAX_REQUESTS + 10):
             record = accepted(record, f"z{number}", minutes=number)
-        assert list(record.requests) == [f"z{n}" for n in range(10, MOST_REQUESTS + 10)]
+        assert list(record.requests) == [f"z{n}" for n in range(10, MAX_REQUESTS + 10)]
 
     def test_oldest_request_is_kept_when_it_has_an_ingest_record(self) -> None:
         record = with_claim(accepted(EMPTY, "z0"), "mp", ingest(zip_id="z0"))
-        for number in range(1, MOST_REQUESTS + 10):
+        for number in range(1, MAX_REQUESTS + 10):
             record = accepted(record, f"z{number}", minutes=number)
         assert "z0" in record.requests
         assert "z1" not in record.requests
-        assert len(record.requests) == MOST_REQUESTS + 1
+        assert len(record.requests) == MAX_REQUESTS + 1
 
 
 class TestDuplicates:

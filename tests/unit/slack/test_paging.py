@@ -102,7 +102,7 @@ def test_presses_of_the_button_show_each_recording_once_whatever_arrives_later(
     presses = 0
     while found.older:
         presses += 1
-        wanted = read_button(write_button(1, found.window)).wanted
+        wanted = read_button(write_button(1, found.window)).next_window
         known = seen[: wanted.start_index]
         found = page(group_by_recording(rows + more[:presses]), wanted)
         assert len(found.recordings) <= MAX_RECORDINGS

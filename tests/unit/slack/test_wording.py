@@ -128,7 +128,9 @@ def test_slack_says_that_an_operator_has_to_look_exactly_when_the_page_asks_for_
     page = [
         details_of(ingest, diagnoses[ingest.zip_id], zoom_web="https://zoom.us") for ingest in rows
     ]
-    (shown,) = zip_answer.about(1234567890, rows, None, Window(), site(patience), now).recordings
+    (shown,) = zip_answer.meeting_answer(
+        1234567890, rows, None, Window(), site(patience), now
+    ).recordings
     said = [" ".join(lines) for lines in shown.ingests]
     there = [ingest for ingest in page if ingest.state not in ZOOM_SIDE] or page[:1]
     assert ["an operator has to look" in line for line in said] == [
@@ -252,7 +254,9 @@ def test_title_of_a_meeting_is_the_newest_topic_that_is_not_blank() -> None:
             for number, topic in enumerate(topics)
         ]
         schedule = ScheduledMeeting(zoom_series_id="1", course_code=course) if course else None
-        return zip_answer.about(1234567890, rows, schedule, Window(), site(PATIENCE), UPDATED).title
+        return zip_answer.meeting_answer(
+            1234567890, rows, schedule, Window(), site(PATIENCE), UPDATED
+        ).title
 
     assert titled("Oldest", "Newer", " ", course="HIST") == "Newer"
     assert titled("", " ", course="HIST") == "HIST"

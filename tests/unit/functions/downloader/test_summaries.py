@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ingester.captions.cues import MOST_BYTES
+from ingester.captions.cues import MAX_BYTES
 from ingester.captions.download import LEAST_SECONDS
 from local import media
 from local.neighbours.zoom_faults import Fault
@@ -153,7 +153,7 @@ class TestLeftOut:
         [
             (media.HTML_PAGE, "it isn't JSON"),
             (b"null", "it isn't JSON"),
-            (b"{" + b" " * MOST_BYTES, "it has more than 2 MB"),
+            (b"{" + b" " * MAX_BYTES, "it has more than 2 MB"),
         ],
     )
     def test_row_names_a_summary_that_is_too_large_or_not_json(
