@@ -16,7 +16,7 @@ import status_query
 import uploader
 import webhook
 from ingester.alerts.faults_table import FaultsTable
-from ingester.alerts.rate_limit import MailPace
+from ingester.alerts.rate_limit import MailRateLimiter
 from ingester.alerts.topic import Topic
 from ingester.ledger.table import Ledger
 from ingester.opencast.client import opencast_of
@@ -258,8 +258,8 @@ def log_notifications_dependencies(
         settings=settings,
         status=StatusTable(aws.status, clock),
         faults=FaultsTable(aws.faults, quiet, clock),
-        pace=MailPace(
-            aws.faults, clock=clock, sleep=sleep or Sleeper(clock), by_chance=lambda: 0.5
+        pace=MailRateLimiter(
+            aws.faults, clock=clock, sleep=sleep or Sleeper(clock), random_fraction=lambda: 0.5
         ),
         topic=Topic(aws.sns, aws.topic),
         zone=zone_of(settings.local_time_zone),

@@ -147,7 +147,7 @@ def _read_row(read: Callable[[], StatusRow | None], uuid: str) -> StatusRow:
 
 def is_followed(row: StatusRow, record: Record) -> bool:
     """Return whether the stack follows the row's ingest in Opencast."""
-    ingest = record.ingests.get(record.ingest_of(row.zip_id))
+    ingest = record.ingests.get(record.media_package_of(row.zip_id))
     return ingest is not None and ingest.following is not None
 
 
@@ -176,7 +176,7 @@ def outcome(row: StatusRow, now: datetime, record: Record) -> str:
         reason = printable(reason_with_code(row)).rstrip(".") or "no reason is known"
         step = phrases(row, diagnose(row, (), now, PATIENCE)).operator
         raise OpsError(f"{state_with_code(row.state)}: {reason}. {step}".rstrip())
-    media_package = record.ingest_of(row.zip_id)
+    media_package = record.media_package_of(row.zip_id)
     ingest = record.ingests.get(media_package)
     if ingest and is_earlier(row, ingest):
         raise OpsError(_describe_earlier_ingest(row, media_package, ingest))

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any
 from invoke import Context
 
 from ingester import timestamps
-from ingester.ledger.record import Record, is_in_progress, with_nothing_but
-from ingester.ledger.table import LIFE, Ledger
+from ingester.ledger.record import Record, as_forgotten, is_in_progress
+from ingester.ledger.table import RETENTION, Ledger
 from ingester.pipeline.states import DONE
-from ingester.recording.files import automated, key_id, staging_prefix
+from ingester.recording.files import automated_zip_id, key_id, staging_prefix
 from ingester.status.diagnosis import retry_at
 from ingester.status.row import StatusRow
 from ingester.status.table import row_of
@@ -107,7 +107,7 @@ class Places:
             LedgerUnreadable: The ledger's record is malformed.
         """
         record = self.ledger.get(uuid)
-        zip_ids = {automated(uuid), *record.requests}
+        zip_ids = {automated_zip_id(uuid), *record.requests}
         # A scan also finds expired rows, which may stay for some days, and which queries of the
         # indexes leave out.
         rows = [
@@ -155,7 +155,7 @@ class Places:
         self.events.delete_item(Key={"zoom_uuid": uuid})
         for row in traces.rows:
             self.status.delete_item(Key={"zip_id": row.zip_id})
-        self.ledger.change(uuid, lambda record: with_nothing_but(record, self.clock()))
+        self.ledger.change(uuid, lambda record: as_forgotten(record, self.clock()))
         return count
 
     def _delete_files(self, files: Sequence[StagedObject]) -> None:
@@ -268,7 +268,7 @@ def remaining_traces(uuid: str, when: datetime, retention: timedelta) -> list[st
     until = {
         name: (when + life).strftime("%Y-%m-%d")
         for name, life in (
-            ("ledger", LIFE),
+            ("ledger", RETENTION),
             ("logs", retention),
             ("backups", timedelta(days=35)),
             ("faults", timedelta(days=1)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ingester.recording.files import automated
+from ingester.recording.files import automated_zip_id
 from local.driver import Driver
 from tests.attacks.evidence import Holdings, holdings, leaked, traces
 from tests.attacks.probes import Answer, Attack, Probe, Sender
@@ -81,4 +81,4 @@ class Target:
 
     def row_of(self, uuid: str) -> Mapping[str, object]:
         """Return the status row of the automated ingest of a recording."""
-        return self.row(automated(uuid))
+        return self.row(automated_zip_id(uuid))

@@ -21,7 +21,7 @@ from requests.structures import CaseInsensitiveDict
 
 from ingester.errors import IngesterError, PermanentFailure
 from ingester.log import JsonFormatter
-from ingester.transfer.engine import Total, forever
+from ingester.transfer.engine import Total, no_time_limit
 from ingester.transfer.plan import Copied, Copy
 from tests.fuzz.mutations import DEEP, DIGITS, encoded, filled
 from tests.fuzz.target import require
@@ -260,7 +260,7 @@ class Movie:
 class NoEngine:
     """A fake engine that opens each file and copies none of its bytes."""
 
-    time_left: Any = forever
+    time_left: Any = no_time_limit
     report: Any = lambda _: None  # Production replaces this default for an invocation.
 
     def clock(self) -> float:

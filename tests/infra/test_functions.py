@@ -16,7 +16,7 @@ from cdk.names import (
 )
 from cdk.opencast import cache_file
 from ingester import settings as read
-from ingester.schedule.lock import COMMAND_SECONDS, LIFE_SECONDS
+from ingester.schedule.lock import COMMAND_SECONDS, LEASE_SECONDS
 from ops.grants_document import ACCOUNT, REGION, Grant, resolve
 from tests.infra.function_types import READS
 from tests.infra.grants import grants, without
@@ -253,7 +253,7 @@ def test_the_lock_of_the_schedule_outlives_the_function_that_holds_it(template: 
     # After an early end of the lock, a second update would begin while the first update still
     # writes.
     seconds = template.functions[SCHEDULE_UPDATE.name]["Timeout"]
-    assert seconds < LIFE_SECONDS < COMMAND_SECONDS
+    assert seconds < LEASE_SECONDS < COMMAND_SECONDS
 
 
 def test_all_log_groups_keep_records_for_six_months_by_default(template: Template) -> None:

@@ -87,7 +87,7 @@ class LambdaFunction(Generic[Kept]):
         ends = world.time + world.time_left()
         warm = self._taken()
         if warm is None:
-            world.sleep(COLD_SECONDS * (0.5 + world.by_chance()))
+            world.sleep(COLD_SECONDS * (0.5 + world.random_fraction()))
             warm = Warm(Container(self._build, clock=world.monotonic), world.time)
         # A crash ends the container too, because it skips the lines that put the container back.
         try:

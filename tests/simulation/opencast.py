@@ -445,7 +445,7 @@ class OpencastSession:
         )
         proxy = self._opencast.planned(Kind.PROXY)
         if proxy is not None:
-            self._world.wait(taken, 5.0 + 55.0 * self._world.by_chance())
+            self._world.wait(taken, 5.0 + 55.0 * self._world.random_fraction())
             self._world.record(f"a proxy answers {proxy.detail} to the POST")
             return page(int(proxy.detail))
         if not self._world.wait(taken, timeout[1]):

@@ -22,7 +22,7 @@ from msgspec import UNSET, Meta, UnsetType
 from ingester import timestamps
 from ingester.errors import ZoomRefused, ZoomThrottles, ZoomUnreachable
 from ingester.pipeline.messages import LARGEST_NUMBER, MeetingNumber, Minutes
-from ingester.retry import Chance, Sleep, retry_after, retrying, within
+from ingester.retry import RandomSource, Sleep, retry_after, retrying, shortened_timeout
 from ingester.settings import ZoomSecrets, ZoomSettings
 from ingester.zoom.lenient_json import readable
 
@@ -34,7 +34,7 @@ TIMEOUT = (3.05, 6.0)
 TOKEN_TTL = 3600
 """Requested lifetime of a download token, in seconds."""
 
-JWT_LIFE = 60
+JWT_SECONDS = 60
 """Lifetime of a JWT, in seconds."""
 
 EXPIRY_MARGIN = 60
@@ -95,7 +95,7 @@ class ZoomApi:
         sleep: Sleep,
         clock: Callable[[], datetime],
         monotonic: Callable[[], float] = time.monotonic,
-        by_chance: Chance = random.random,
+        random_fraction: RandomSource = random.random,
     ) -> None:
         self._settings = settings
         self._secrets = secrets
@@ -103,7 +103,7 @@ class ZoomApi:
         self._sleep = sleep
         self._clock = clock
         self._monotonic = monotonic
-        self._by_chance = by_chance
+        self._random_fraction = random_fraction
         self._token: tuple[str, float] | None = None
 
     def recordings(self, uuid: str, *, seconds: float) -> MeetingRecordings | None:
@@ -156,7 +156,7 @@ class ZoomApi:
             seconds=seconds,
             sleep=self._sleep,
             monotonic=self._monotonic,
-            by_chance=self._by_chance,
+            random_fraction=self._random_fraction,
         )
         deadline = self._monotonic() + seconds
 
@@ -184,7 +184,7 @@ class ZoomApi:
         seconds_left = deadline - self._monotonic()
         if seconds_left <= 0:
             raise ZoomUnreachable("Zoom's API did not answer in time.")
-        return within(seconds_left, TIMEOUT)
+        return shortened_timeout(seconds_left, TIMEOUT)
 
     def _get(self, url: str, query: Mapping[str, str], deadline: float) -> requests.Response:
         credentials = self._credentials(deadline)
@@ -211,7 +211,7 @@ class ZoomApi:
         if settings.zoom_api_key and secrets.zoom_api_secret:
             claims = {
                 "iss": settings.zoom_api_key,
-                "exp": int(self._clock().timestamp()) + JWT_LIFE,
+                "exp": int(self._clock().timestamp()) + JWT_SECONDS,
             }
             token = jwt.encode(claims, secrets.zoom_api_secret, algorithm="HS256")
             return {"Authorization": f"Bearer {token}"}

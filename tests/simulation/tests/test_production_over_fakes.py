@@ -15,7 +15,7 @@ from ingester.recording.files import Subject
 from ingester.recording.pauses import RecordingEvent
 from ingester.recording.staging_bucket import Staging
 from ingester.settings import read_parameter
-from ingester.status.row import Asked
+from ingester.status.row import RequestOptions
 from ingester.status.table import Requested, StatusChange, StatusTable
 from tests.cloud import Clock, Cloud
 from tests.simulation.aws.calls import call_directly
@@ -46,7 +46,7 @@ class Write:
 
 def _take_back(table: StatusTable) -> Any:
     row = table.get("a")
-    return row and table.take_back_note(row, "back")
+    return row and table.clear_notice(row, "back")
 
 
 def _noted(table: StatusTable) -> Any:
@@ -70,7 +70,9 @@ writes = st.builds(
         optional={
             "subject": st.just(SUBJECT),
             "requested": st.sampled_from([None, *Requested]),
-            "asked": st.sampled_from([Asked(), Asked(oc_workflow="w", ingest_all_mp4=True)]),
+            "asked": st.sampled_from(
+                [RequestOptions(), RequestOptions(oc_workflow="w", ingest_all_mp4=True)]
+            ),
             "files": st.sets(st.sampled_from("xyz")),
             "oc_series_id": st.sampled_from(["", "series"]),
             "course": st.sampled_from(["", "course"]),

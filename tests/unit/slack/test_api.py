@@ -258,7 +258,7 @@ def test_cached_members_are_kept_only_when_groups_token_and_api_are_the_same(
     known = groups.members("staff")
     client = web_client(token, f"{groups.web.url}{path}", groups.context)
     newer = Members(client, handles, sleep=groups.sleeper)
-    assert newer.or_known(known) is (known if is_kept else newer)
+    assert newer.with_cached_groups_of(known) is (known if is_kept else newer)
 
 
 def test_cached_members_expire_five_minutes_after_the_call_of_slack_began(groups: Groups) -> None:

@@ -8,7 +8,7 @@ import pytest
 from ingester.pipeline.states import FAILED, Origin, State
 from ingester.status.advice import ADVICE, Phrases, phrases
 from ingester.status.diagnosis import NEEDS_ATTENTION, Situation
-from ingester.status.row import Asked, StatusRow
+from ingester.status.row import RequestOptions, StatusRow
 from tests.unit.status.situations import (
     EXAMPLES,
     EXAMPLES_WITH_OTHERS,
@@ -161,7 +161,9 @@ class TestEverySituation:
             "`invoke exec.webhook u==` requests it again",
         ),
         (
-            row(State.WEBHOOK_FAILED, "x", asked=Asked(oc_series_id="S 1", oc_workflow="w")),
+            row(
+                State.WEBHOOK_FAILED, "x", asked=RequestOptions(oc_series_id="S 1", oc_workflow="w")
+            ),
             "`invoke exec.webhook u== --oc-series-id 'S 1'` requests it again",
         ),
         (
@@ -169,7 +171,7 @@ class TestEverySituation:
                 State.WEBHOOK_FAILED,
                 "x",
                 origin=str(Origin.ON_DEMAND),
-                asked=Asked(oc_workflow="w", allow_multiple_ingests=True),
+                asked=RequestOptions(oc_workflow="w", allow_multiple_ingests=True),
             ),
             "`invoke exec.on-demand u== --oc-workflow w --allow-multiple-ingests` requests it",
         ),

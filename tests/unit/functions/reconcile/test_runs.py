@@ -11,7 +11,7 @@ import pytest
 
 import webhook
 from ingester.ledger.record import End, with_end
-from ingester.reconcile.decisions import MOST_FOUND, Decision
+from ingester.reconcile.decisions import MAX_FOUND, Decision
 from ingester.zoom import signature
 from local.neighbours.https_server import Answer, Request, text_answer
 from local.neighbours.zoom_faults import Fault
@@ -67,10 +67,10 @@ def test_reconcile_requests_the_found_recordings_that_its_state_can_not_hold(
     harness: Harness,
 ) -> None:
     harness.begin()
-    for number in range(MOST_FOUND + 2):
+    for number in range(MAX_FOUND + 2):
         harness.zoom.add(named(f"missed{number}=="))
     assert harness.run(is_found=False)["handed_in"] == 2
-    assert len(harness.state()["found"]) == MOST_FOUND
+    assert len(harness.state()["found"]) == MAX_FOUND
 
 
 def test_webhook_accepts_the_request_of_reconcile_for_a_missed_recording(

@@ -32,11 +32,11 @@ class SheetUser:
     google: Google
     clock: Clock
     deps: schedule_update.Dependencies
-    renewed: Callable[[], schedule_update.Dependencies] | None = None
+    rebuild: Callable[[], schedule_update.Dependencies] | None = None
 
     def update(self, **headers: str) -> tuple[int, str]:
         event = {"headers": {name.replace("_", "-"): value for name, value in headers.items()}}
-        answer = schedule_update.respond(event, self.deps, self.renewed)
+        answer = schedule_update.respond(event, self.deps, self.rebuild)
         assert answer.headers["Content-Type"].startswith("text/plain")
         assert (answer.status == 200) == answer.body.startswith("Success")
         assert "topsecret" not in answer.body

@@ -100,7 +100,7 @@ def test_schedule_update_accepts_the_token_and_a_renewed_token(user: SheetUser, 
     user.sheet(row())
     assert user.update(**{name: "old "})[0] == 200
     assert user.update(**{name: "new"})[0] == 401
-    user.renewed = lambda: new
+    user.rebuild = lambda: new
     assert user.update(**{name: "new"})[0] == 200
     assert user.update(**{name: "\ud800"})[0] == 401
 
@@ -125,9 +125,9 @@ def test_schedule_update_uses_a_replaced_google_key_in_the_request_that_needs_it
     new = user.deps
     for key in ("", gone):
         user.deps = replace(new, sheets=sheets_of(user.google, user.clock, key))
-        user.renewed = None
+        user.rebuild = None
         assert user.update()[0] == 502
-        user.renewed = lambda: new
+        user.rebuild = lambda: new
         assert user.update()[0] == 200
 
 
@@ -164,11 +164,11 @@ def test_schedule_update_stays_within_one_deadline_when_it_tries_a_second_google
     user.google.web.pages[TOKEN] = [after(first, refused), GOOD_TOKEN]
     user.deps, newer = deps(), deps()
 
-    def renewed() -> schedule_update.Dependencies:
+    def rebuild() -> schedule_update.Dependencies:
         watch.now += renewing
         return newer
 
-    user.renewed = renewed
+    user.rebuild = rebuild
     assert user.update()[0] == status
 
 

@@ -53,6 +53,6 @@ def test_schedule_update_accepts_a_token_that_was_made_after_the_container_start
     newer = user.deps
     configure(user, token="", is_open="false")
     user.sheet(row())
-    user.renewed = lambda: newer
+    user.rebuild = lambda: newer
     assert user.update(X_Schedule_Token="made")[0] == 200
     assert user.update(X_Schedule_Token="wrong")[0] == 401

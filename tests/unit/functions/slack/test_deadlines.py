@@ -198,7 +198,7 @@ def test_slack_user_is_asked_to_try_again_when_slack_is_slow_in_the_second_invoc
     late(harness)
     assert refused(harness.command(text)) == ONE_MOMENT
     # The clock's second reading is the deadline of the lookup.
-    clock = iter([0.0, slack.LATER_SECONDS, *range(100, 200)])
+    clock = iter([0.0, slack.BACKGROUND_SECONDS, *range(100, 200)])
     harness.deps = slack.Dependencies(**{**vars(harness.deps), "monotonic": lambda: next(clock)})
     (message,) = harness.finish()
     assert "try again in a minute" in refused(message)
@@ -207,8 +207,8 @@ def test_slack_user_is_asked_to_try_again_when_slack_is_slow_in_the_second_invoc
 
 def test_second_invocation_of_the_slack_function_ends_before_its_timeout() -> None:
     # The invocation waits for two answers of Slack's API and posts two messages, within 30 s.
-    assert 2 * API_SECONDS <= slack.LATER_SECONDS
-    assert slack.LATER_SECONDS + 2 * slack.POST_SECONDS <= 28
+    assert 2 * API_SECONDS <= slack.BACKGROUND_SECONDS
+    assert slack.BACKGROUND_SECONDS + 2 * slack.POST_SECONDS <= 28
 
 
 def test_slack_function_refuses_an_event_of_its_second_invocation_from_the_api(
