@@ -260,8 +260,13 @@ def _invoke_for_later(
             deps.invoke,
             msgspec.json.encode({SELF_INVOCATION_KEY: interaction}),
         )
-    except (BotoCoreError, ClientError, TimeoutError):
-        logger.exception("The function could not invoke itself")
+    except (BotoCoreError, ClientError, TimeoutError) as error:
+        logger.error(
+            "The function could not invoke itself: %s",
+            repr(error),
+            exc_info=not isinstance(error, TimeoutError),
+            extra=log.nonfatal("The user reads that the state can't be read now."),
+        )
         return False
     logger.info("The result is posted later")
     return True
@@ -332,8 +337,16 @@ def messages_for(
             groups = ", ".join(f"@{escaped(group)}" for group in settings.groups)
             return (note(wording.NOT_ALLOWED.format(groups=groups)),)
         return lookup.messages(deadline, deps) if isinstance(lookup, Lookup) else (lookup,)
-    except (SlackUnreachable, SlackRefused):
-        logger.exception("It can't be told who is in the groups")
+    except (SlackUnreachable, SlackRefused) as error:
+        logger.error(
+            "Slack didn't say who may use /zip: %s",
+            error,
+            extra=log.nonfatal(
+                "The user reads that the groups can't be read now.",
+                "If Slack refuses the token: `invoke secrets.rotate SLACK_API_TOKEN`. Else "
+                "nothing, unless it happens again.",
+            ),
+        )
         return (note(wording.NO_GROUPS),)
     except (BotoCoreError, ClientError):
         logger.exception("The tables can't be read")

@@ -11,6 +11,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
 from urllib.parse import quote
 
@@ -275,14 +276,14 @@ def problem_in(response: requests.Response) -> Problem:
 def refused(response: requests.Response) -> ZoomRefused:
     """Return the error for a refusal, with Zoom's message and the advice for an operator."""
     problem = problem_in(response)
-    hint = (
-        "The Zoom app lacks a scope"
-        if problem.is_missing_scope
-        else "Check the Zoom app's credentials and that it is activated"
-    )
-    text = problem.message or problem.reason or "no text"
+    text = (problem.message or problem.reason or "no text")[:500].rstrip(" .")
     status = response.status_code
-    return ZoomRefused(f"Zoom's API answered {status}, code {problem.code}: {text[:500]}. {hint}.")
+    sentences = [f"Zoom's API answered {status}, code {problem.code}: {text}."]
+    if problem.is_missing_scope:
+        sentences.append("The Zoom app lacks a scope.")
+    elif status != HTTPStatus.NOT_FOUND:
+        sentences.append("Check the Zoom app's credentials and that it is activated.")
+    return ZoomRefused(" ".join(sentences))
 
 
 def decoded(response: requests.Response, answer_type: type[_Answer]) -> _Answer:

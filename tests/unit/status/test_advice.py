@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from ingester.pipeline import reasons
 from ingester.pipeline.states import FAILED, Origin, State
 from ingester.status.advice import ADVICE, Phrases, phrases
 from ingester.status.diagnosis import NEEDS_ATTENTION, Situation
@@ -174,6 +175,19 @@ class TestEverySituation:
                 asked=RequestOptions(oc_workflow="w", allow_multiple_ingests=True),
             ),
             "`invoke exec.on-demand u== --oc-workflow w --allow-multiple-ingests` requests it",
+        ),
+        (
+            row(State.UPLOADER_FAILED, reasons.INVALID_SERIES, origin=str(Origin.ON_DEMAND)),
+            "Another series: `invoke exec.pipeline u== --oc-series-id SERIES`",
+        ),
+        (
+            row(
+                State.UPLOADER_FAILED,
+                reasons.INVALID_SERIES,
+                origin=str(Origin.ON_DEMAND),
+                asked=RequestOptions(oc_series_id="S1", allow_multiple_ingests=True),
+            ),
+            "Another series: `invoke exec.on-demand u== --oc-series-id SERIES --allow-multiple-",
         ),
         (
             row(State.IGNORED, "No opencast series match"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -137,7 +138,7 @@ def test_slack_user_is_asked_to_try_again_when_the_function_can_not_invoke_itsel
 
 
 def test_slash_command_is_answered_within_three_seconds_when_the_call_of_lambda_is_slow(
-    harness: Harness, slow: threading.Event, put: Put
+    harness: Harness, slow: threading.Event, put: Put, caplog: pytest.LogCaptureFixture
 ) -> None:
     # Slack's three seconds include the cold start.
     put("u1")
@@ -146,6 +147,10 @@ def test_slash_command_is_answered_within_three_seconds_when_the_call_of_lambda_
     begin = time.monotonic()
     assert "try again in a minute" in refused(harness.command(str(MEETING)))
     assert time.monotonic() - begin < 2.5
+    (record,) = (record for record in caplog.records if record.levelno == logging.ERROR)
+    assert "could not invoke itself: TimeoutError" in record.getMessage()
+    assert not record.exc_info
+    assert "outlook" in vars(record)
 
 
 def test_button_press_is_acknowledged_within_three_seconds_when_posting_a_message_is_slow(

@@ -199,7 +199,7 @@ class TestAnotherSeries:
         # `exec.pipeline --oc-series-id` sends a message while an earlier message is on the queue.
         harness.take(harness.message())
         assert harness.take(harness.message(opencast_series_id=ANOTHER_SERIES))
-        said = f"It was ingested into series {SERIES}, before it was asked for in {ANOTHER_SERIES}"
+        said = f"It is in series {SERIES}, but this request is for series {ANOTHER_SERIES}"
         assert harness.outcome[0] == "SENT_TO_OPENCAST"
         assert harness.outcome[1].startswith(said)
         assert harness.row["oc_series_id"] == SERIES
