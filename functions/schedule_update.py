@@ -128,7 +128,10 @@ def respond(
 def handle_update(
     request: Request, deps: Dependencies, rebuild: Callable[[], Dependencies]
 ) -> Answer:
-    """Update the table as a request asks, and answer with the result."""
+    """Update the schedule table as a request asks, and answer with the result.
+
+    `rebuild` returns dependencies with the current secrets.
+    """
     text = sheet_answer(update(request, deps, rebuild))
     logger.info("200 %s", text)
     return _text_answer(200, text)

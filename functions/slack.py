@@ -291,7 +291,7 @@ def finish(event: Mapping[str, Any], deps: Dependencies) -> None:
 def _deliver(
     interaction: Interaction, messages: tuple[Message, ...], seconds: float, deps: Dependencies
 ) -> None:
-    """Post messages, each once and within `seconds`."""
+    """Post messages in order, each within `seconds`. Stop if Slack refuses one."""
     for message in messages:
         try:
             # The timeout of a connection restarts with each byte, so limit the whole post, too.

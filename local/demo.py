@@ -219,7 +219,7 @@ def _missed(driver: Driver, start: datetime) -> ZoomRecording:
 
 
 def _warm(driver: Driver, start: datetime) -> ZoomRecording:
-    """Add recording (g), which is sent once the functions are warm, to Zoom."""
+    """Add recording (g) to Zoom. The demo sends it once the functions are warm."""
     return driver.add_lecture(
         meeting_id=WARM, start_time=start, topic="HIST E-1010 Mapping the Ocean", seed="g"
     )

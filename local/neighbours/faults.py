@@ -17,9 +17,9 @@ from local.neighbours.stand_in import Route, StandIn, read_body
 class BaseFault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A fault that affects `times` matching requests, but not the first `skip` ones.
 
-    With `times` None, the fault affects all matching requests until the faults are cleared. With
-    `lasting` (seconds), the fault affects all matching requests until that time is over, whatever
-    `times` is.
+    With `times` None, the fault affects all later matching requests until the faults are cleared.
+    With `lasting` (seconds), it affects all later matching requests until that time is over,
+    whatever `times` is.
     """
 
     times: int | None = 1

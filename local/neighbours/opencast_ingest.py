@@ -247,7 +247,7 @@ class MediaPackage:
         self._tags.clear()
 
     def start(self, workflow: str) -> tuple[Workflow, Event]:
-        """Check that media and metadata are complete, and start the workflow.
+        """Check that the event has a track and metadata, and start the workflow.
 
         Raises:
             BadRequestError: Media or metadata are missing.

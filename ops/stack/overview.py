@@ -403,8 +403,10 @@ def _show_outputs(found: Mapping[str, str]) -> None:
 def show_change_set(target: Target, name: str) -> None:
     """Print the changes of a change set, and how to apply them.
 
+    Delete a change set without changes.
+
     Raises:
-        OpsError: The change set failed.
+        OpsError: The change set has changes, and failed.
     """
     cloudformation = target.client("cloudformation")
     stack = target.place.stack_name

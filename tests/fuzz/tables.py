@@ -59,7 +59,7 @@ def make_record(mutator: Mutator) -> Any:
 
 
 def check_record(given: Any) -> Iterator[str]:
-    """Check that messages end and webhook events get an answer, despite a malformed record."""
+    """Check that the functions handle messages and webhook events despite a malformed record."""
     items = given if isinstance(given, list) else []
     event = {"content": payloads.completed(), "own": False, "headers": {}, "known": items or [{}]}
     yield from check_event(event)

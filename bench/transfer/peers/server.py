@@ -85,7 +85,7 @@ class Server(ABC):
 
     @property
     def url(self) -> str:
-        """URL of the plain port."""
+        """URL of the port for HTTP without TLS."""
         return f"http://{HOST}:{self.ports[0]}"
 
     @property

@@ -116,7 +116,7 @@ def test_repeated_on_demand_request_is_a_duplicate_unless_it_has_another_zip_id(
     assert set(record_of(aws).requests) == {"on-demand-1", "on-demand-2"}
 
 
-def test_on_demand_request_is_sent_when_the_request_of_zoom_is_in_progress(
+def test_on_demand_request_for_another_ingest_is_sent_while_the_request_of_zoom_is_in_progress(
     aws: Cloud, post: Post
 ) -> None:
     assert post(completed()) == 200
